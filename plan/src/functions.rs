@@ -1,0 +1,1 @@
+//! Scalar functions of our own.

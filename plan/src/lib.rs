@@ -1,0 +1,17 @@
+//! What a pipeline means, decided before any record is read.
+//!
+//! Everything here is pure: a [`Plan`] is built from a document (by `weir-crds`), cannot be wrong once it exists, and is executed by
+//! `weir-runtime`. Nothing in this crate does I/O, reads a clock or draws a random number.
+
+pub mod aggregate;
+pub mod compat;
+pub mod expr;
+pub mod functions;
+pub mod ids;
+pub mod key_group;
+pub mod plan;
+pub mod stages;
+pub mod types;
+pub mod window;
+
+pub use plan::Plan;
