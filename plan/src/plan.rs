@@ -45,6 +45,17 @@ impl Plan {
         }
     }
 
+    /// The source that `input` leads back to.
+    #[must_use]
+    pub fn source_of(&self, mut input: Input) -> usize {
+        loop {
+            match input {
+                Input::Source(i) => return i,
+                Input::Step(i) => input = self.steps[i].input(),
+            }
+        }
+    }
+
     /// The storage settings for a URI: the longest prefix wins.
     #[must_use]
     pub fn storage_for(&self, uri: &str) -> Option<&Storage> {
@@ -169,6 +180,8 @@ pub struct EventTime {
     pub expr: ScalarExpr,
     /// Microseconds that the watermark stays behind the greatest event time.
     pub watermark_delay_us: i64,
+    /// A partition whose end was reached this long ago, in microseconds, no longer holds the watermark.
+    pub idle_after_us: i64,
 }
 
 #[derive(Debug, Clone)]

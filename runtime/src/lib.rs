@@ -2,6 +2,10 @@
 //! sink, and `checkpoint` decides.
 
 pub mod checkpoint;
+pub mod engine;
 pub mod failure;
+mod observe;
+mod transform;
+mod window;
 
 pub use failure::{Failure, Remedy};

@@ -3,6 +3,8 @@
 //!
 //! Times are integers, microseconds since 1970-01-01T00:00:00Z. Offset ranges are half-open: `[start, end)`.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use weir_plan::ids::{Epoch, Generation};
 
@@ -54,6 +56,9 @@ pub struct Writer {
 #[serde(rename_all = "camelCase")]
 pub struct SourceProgress {
     pub name: String,
+    /// Topic → id, where the broker tells: a topic made anew under the same name has another one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub topic_ids: BTreeMap<String, String>,
     /// The source's watermark before and after this epoch; `None` until every partition has been read or is idle.
     pub watermark_before_us: Option<i64>,
     pub watermark_after_us: Option<i64>,

@@ -1,0 +1,161 @@
+//! What comes after the first change of key: open windows, and the steps and sinks that read closed ones. Pure but for its memory; the
+//! driver gives it one epoch's merged partials and the watermark, and gets the change of state and the rows for the sinks.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use weir_plan::Plan;
+use weir_plan::aggregate::Aggregate;
+use weir_plan::plan::{Input, StepOp};
+use weir_plan::stages::Stages;
+
+use crate::checkpoint::manifest::StepProgress;
+use crate::failure::{Failure, Result};
+use crate::transform::{for_sink, map_rows};
+use crate::window::{KeyedState, LanePartials, Partials};
+
+/// A source's watermark around an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Watermarks {
+    pub before_us: Option<i64>,
+    pub after_us: Option<i64>,
+}
+
+/// One aggregate's input of an epoch, from all lanes.
+#[derive(Default)]
+pub struct LaneTotals {
+    pub partials: Vec<Partials>,
+    pub rows_in: u64,
+    pub rows_late: u64,
+}
+
+/// What an epoch comes to.
+pub struct KeyedEpoch {
+    /// Per step that changed: partials of windows that stay open.
+    pub changes: Vec<(usize, Partials)>,
+    /// Rows per keyed sink, by index into the plan's sinks.
+    pub sink_rows: Vec<(usize, RecordBatch)>,
+    pub steps: Vec<StepProgress>,
+}
+
+pub struct KeyedStage {
+    plan: Arc<Plan>,
+    stages: Arc<Stages>,
+    /// Per step of the plan; `None` for maps.
+    states: Vec<Option<KeyedState>>,
+}
+
+impl KeyedStage {
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, stages: Arc<Stages>) -> Self {
+        let states = plan.steps.iter().map(|step| match &step.op {
+            StepOp::Aggregate(a) => Some(KeyedState::new(Arc::clone(a), Arc::clone(&step.schema))),
+            StepOp::Map(_) => None,
+        });
+        Self { states: states.collect(), plan, stages }
+    }
+
+    /// Puts saved state back. `partials` belong to windows that are open.
+    pub fn restore(&mut self, step: usize, partials: &Partials) -> Result<()> {
+        self.state(step)?.apply(partials)
+    }
+
+    /// Takes an epoch in: `lanes` in the order of [`Stages::lane_aggregates`], `watermarks` per source.
+    pub fn advance(&mut self, lanes: Vec<LaneTotals>, watermarks: &[Watermarks]) -> Result<KeyedEpoch> {
+        let mut epoch = KeyedEpoch { changes: Vec::new(), sink_rows: Vec::new(), steps: Vec::new() };
+        let mut rows: Vec<Option<RecordBatch>> = vec![None; self.plan.steps.len()];
+        let stages = Arc::clone(&self.stages);
+        for (&step, totals) in stages.lane_aggregates.iter().zip(lanes) {
+            rows[step] = self.take_in(step, totals, watermarks, &mut epoch)?;
+        }
+        let plan = Arc::clone(&self.plan);
+        for &i in &stages.keyed_steps {
+            let step = &plan.steps[i];
+            let input = input_rows(&rows, step.input());
+            match &step.op {
+                StepOp::Map(map) => {
+                    let mapped = input.map(|input| map_rows(map, &step.schema, input)).transpose();
+                    rows[i] = mapped.map_err(|e| Failure::data(format!("step {:?}, {e}", step.name)))?;
+                }
+                StepOp::Aggregate(aggregate) => {
+                    let before_us = watermarks[plan.source_of(step.input())].before_us;
+                    let totals = input.map(|input| partials_of(aggregate, input, before_us)).transpose();
+                    let totals = totals.map_err(|e| e.context(format!("step {:?}", step.name)))?.unwrap_or_default();
+                    rows[i] = self.take_in(i, totals, watermarks, &mut epoch)?;
+                }
+            }
+        }
+        for &i in &stages.keyed_sinks {
+            let sink = &plan.sinks[i];
+            if let Some(rows) = input_rows(&rows, sink.input).filter(|r| r.num_rows() > 0) {
+                epoch.sink_rows.push((i, for_sink(&sink.schema, rows).map_err(Failure::bug)?));
+            }
+        }
+        Ok(epoch)
+    }
+
+    /// Merges one aggregate's input into its windows, closes those that are over, and gives their rows.
+    fn take_in(&mut self, step: usize, totals: LaneTotals, watermarks: &[Watermarks], epoch: &mut KeyedEpoch) -> Result<Option<RecordBatch>> {
+        let plan = Arc::clone(&self.plan);
+        let StepOp::Aggregate(aggregate) = &plan.steps[step].op else {
+            return Err(Failure::bug(format!("step {:?} keeps no state", plan.steps[step].name)));
+        };
+        let after_us = watermarks[plan.source_of(plan.steps[step].input())].after_us;
+        let state = self.state(step)?;
+        let change = Partials::merge(aggregate, &totals.partials)?;
+        if let Some(change) = &change {
+            state.apply(change)?;
+        }
+        let closed = after_us.map(|w| state.close_up_to(w)).transpose()?.flatten();
+        epoch.steps.push(StepProgress {
+            name: plan.steps[step].name.clone(),
+            watermark_after_us: after_us,
+            rows_in: totals.rows_in,
+            rows_late: totals.rows_late,
+            rows_out: closed.as_ref().map_or(0, |c| c.num_rows() as u64),
+            open_windows: state.open_windows() as u64,
+            groups: state.groups() as u64,
+        });
+        // What a closed window was made of is in the rows that this epoch writes; only open ones are state.
+        if let Some(change) = change {
+            let still_open = change.retain(|start| after_us.is_none_or(|w| aggregate.window.end_of(start) > w))?;
+            if still_open.rows() > 0 {
+                epoch.changes.push((step, still_open));
+            }
+        }
+        Ok(closed)
+    }
+
+    fn state(&mut self, step: usize) -> Result<&mut KeyedState> {
+        self.states[step].as_mut().ok_or_else(|| Failure::bug(format!("step {step} keeps no state")))
+    }
+
+    /// Whether these watermarks would close a window.
+    #[must_use]
+    pub fn would_close(&self, after_us: &[Option<i64>]) -> bool {
+        self.states.iter().zip(&self.plan.steps).any(|(state, step)| {
+            state.as_ref().zip(after_us[self.plan.source_of(step.input())]).is_some_and(|(state, w)| state.would_close(w))
+        })
+    }
+
+    /// Heap bytes of all open windows.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.states.iter().flatten().map(KeyedState::bytes).sum()
+    }
+}
+
+fn input_rows(rows: &[Option<RecordBatch>], input: Input) -> Option<&RecordBatch> {
+    match input {
+        Input::Source(_) => None,
+        Input::Step(i) => rows[i].as_ref(),
+    }
+}
+
+fn partials_of(aggregate: &Arc<Aggregate>, input: &RecordBatch, before_us: Option<i64>) -> Result<LaneTotals> {
+    let mut partials = LanePartials::new(Arc::clone(aggregate))?;
+    let prepared = LanePartials::prepare(aggregate, input, before_us).map_err(Failure::data)?;
+    partials.take_in(&prepared)?;
+    let (rows_in, rows_late) = (partials.rows_in, partials.rows_late);
+    Ok(LaneTotals { partials: partials.drain()?.into_iter().collect(), rows_in, rows_late })
+}

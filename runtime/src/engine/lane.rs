@@ -1,0 +1,390 @@
+//! A lane: one thread that reads some of a source's partitions, decodes, evaluates the stateless steps and keeps partial aggregates of the
+//! epoch in hand. Lanes share nothing but two counters; at the end of an epoch each hands over what it has and waits for the next to begin.
+//!
+//! ```text
+//! driver: Begin(watermarks) ─▶ lane reads … ◀─ Close ─▶ LaneReport ─▶ (all lanes) ─▶ Begin(watermarks) …
+//! ```
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{Notify, mpsc};
+use weir_plan::plan::{BadRecords, Limits};
+
+use super::sink_task::SinkInput;
+use crate::decode::JsonDecoder;
+use crate::failure::{Failure, Result};
+use crate::source::{LaneEvent, LaneInput};
+use crate::transform::Stateless;
+use crate::window::{LanePartials, Partials};
+
+/// Rows per batch: large enough that the cost per batch vanishes, small enough to stay in the second-level cache.
+const BATCH_ROWS: usize = 8192;
+/// How long a lane waits for records before it looks at its commands again: a bound on the time it takes to close an epoch.
+const POLL: Duration = Duration::from_millis(20);
+
+/// What the driver tells a lane.
+#[derive(Debug)]
+pub enum Command {
+    /// Read on. Rows are late by these watermarks, one per lane aggregate.
+    Begin { watermarks_us: Vec<Option<i64>> },
+    /// Hand over the epoch in hand.
+    Close,
+}
+
+/// What a lane hands over at the end of an epoch, or why it stopped.
+pub type LaneMessage = Result<LaneReport>;
+
+#[derive(Debug, Default)]
+pub struct LaneReport {
+    pub partitions: Vec<PartitionReport>,
+    /// Per lane aggregate.
+    pub aggregates: Vec<AggregateReport>,
+    pub read: u64,
+    pub decoded: u64,
+    pub dropped: u64,
+    pub filtered: u64,
+    pub bytes: u64,
+}
+
+#[derive(Debug, Default)]
+pub struct AggregateReport {
+    pub partials: Option<Partials>,
+    pub rows_in: u64,
+    pub rows_late: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub struct PartitionReport {
+    /// Index into the source's partitions.
+    pub partition: usize,
+    /// The next offset to read.
+    pub next: i64,
+    pub max_event_time_us: Option<i64>,
+    /// Since when the partition's end has been reached without a record after it.
+    pub at_end_since: Option<Instant>,
+}
+
+/// What all lanes and the driver look at while an epoch is open.
+#[derive(Debug)]
+pub struct OpenEpoch {
+    records: AtomicU64,
+    bytes: AtomicU64,
+    limits: Limits,
+    lanes_at_bound: AtomicU64,
+    stopped: AtomicBool,
+    /// Something the driver may be waiting for has happened.
+    pub changed: Notify,
+}
+
+impl OpenEpoch {
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            records: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            limits,
+            lanes_at_bound: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+            changed: Notify::new(),
+        }
+    }
+
+    /// Records read since the epoch was opened.
+    pub fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// A limit on the epoch is reached: lanes read no more until it is closed.
+    pub fn is_full(&self) -> bool {
+        self.records() >= self.limits.records_per_epoch || self.bytes.load(Ordering::Relaxed) >= self.limits.bytes_per_epoch
+    }
+
+    /// How many lanes have read all their partitions up to the run's end offsets.
+    pub fn lanes_at_bound(&self) -> u64 {
+        self.lanes_at_bound.load(Ordering::Relaxed)
+    }
+
+    /// For the driver, while no lane reads.
+    pub fn reset(&self) {
+        self.records.store(0, Ordering::Relaxed);
+        self.bytes.store(0, Ordering::Relaxed);
+    }
+
+    /// Tells lanes to end at the next look.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn add(&self, records: u64, bytes: u64) {
+        let before = self.records.fetch_add(records, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before == 0 || self.is_full() {
+            self.changed.notify_one();
+        }
+    }
+}
+
+/// One partition, as its lane sees it.
+struct Partition {
+    /// Index into the source's partitions.
+    index: usize,
+    label: String,
+    next: i64,
+    /// Exclusive end of an AvailableNow run.
+    bound: Option<i64>,
+    max_event_time_us: Option<i64>,
+    at_end_since: Option<Instant>,
+}
+
+impl Partition {
+    fn is_at_bound(&self) -> bool {
+        self.bound.is_some_and(|bound| self.next >= bound)
+    }
+}
+
+/// Where a lane starts on one of its partitions.
+pub struct Assignment {
+    pub index: usize,
+    /// For messages: `topic-partition`.
+    pub label: String,
+    pub start: i64,
+    pub bound: Option<i64>,
+}
+
+/// Everything a lane is made of.
+pub struct LaneParts {
+    pub input: LaneInput,
+    pub decoder: JsonDecoder,
+    pub stateless: Stateless,
+    pub partials: Vec<LanePartials>,
+    pub sinks: Vec<SinkInput>,
+    pub bad_records: BadRecords,
+    pub assignments: Vec<Assignment>,
+    pub epoch: Arc<OpenEpoch>,
+}
+
+pub struct Lane {
+    parts: LaneParts,
+    partitions: Vec<Partition>,
+    /// From the source's partition index to ours.
+    places: Vec<usize>,
+    watermarks_us: Vec<Option<i64>>,
+    report: LaneReport,
+    /// Of each row in the decoder: our partition and its offset.
+    origins: Vec<(u32, i64)>,
+    batch_bytes: usize,
+    /// How much of `report.read` the open epoch knows of.
+    counted: u64,
+    at_bound: bool,
+}
+
+impl Lane {
+    pub fn new(mut parts: LaneParts) -> Self {
+        let assignments = std::mem::take(&mut parts.assignments);
+        let mut places = vec![usize::MAX; assignments.iter().map(|a| a.index + 1).max().unwrap_or(0)];
+        let partitions: Vec<_> = assignments
+            .into_iter()
+            .enumerate()
+            .map(|(place, a)| {
+                places[a.index] = place;
+                Partition { index: a.index, label: a.label, next: a.start, bound: a.bound, max_event_time_us: None, at_end_since: None }
+            })
+            .collect();
+        Self {
+            parts,
+            partitions,
+            places,
+            watermarks_us: Vec::new(),
+            report: LaneReport::default(),
+            origins: Vec::with_capacity(BATCH_ROWS),
+            batch_bytes: 0,
+            counted: 0,
+            at_bound: false,
+        }
+    }
+
+    /// Runs until it is told to stop, the driver goes away, or it fails.
+    pub fn run(mut self, commands: &Receiver<Command>, reports: &mpsc::Sender<LaneMessage>) {
+        if let Err(failure) = self.work(commands, reports) {
+            // The driver may be gone already, and then nobody needs to know.
+            let _ = reports.blocking_send(Err(failure));
+            self.parts.epoch.changed.notify_one();
+        }
+    }
+
+    fn work(&mut self, commands: &Receiver<Command>, reports: &mpsc::Sender<LaneMessage>) -> Result<()> {
+        while let Some(Command::Begin { watermarks_us }) = self.wait_for_command(commands) {
+            self.watermarks_us = watermarks_us;
+            loop {
+                match commands.try_recv() {
+                    Ok(Command::Close) => break,
+                    Ok(Command::Begin { .. }) => return Err(Failure::bug("a lane was told to begin an epoch within one")),
+                    Err(TryRecvError::Disconnected) => return Ok(()),
+                    Err(TryRecvError::Empty) => {}
+                }
+                if self.parts.epoch.stopped.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                self.note_bound();
+                if self.at_bound || self.parts.epoch.is_full() {
+                    // Nothing to read until the epoch is closed. The command that comes next must not be lost, so only peek by waiting.
+                    std::thread::sleep(Duration::from_millis(1));
+                    continue;
+                }
+                self.read_some()?;
+            }
+            let report = self.hand_over()?;
+            if reports.blocking_send(Ok(report)).is_err() {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_for_command(&self, commands: &Receiver<Command>) -> Option<Command> {
+        loop {
+            match commands.recv_timeout(POLL) {
+                Ok(command) => return Some(command),
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) if self.parts.epoch.stopped.load(Ordering::Relaxed) => return None,
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    /// Reads up to a batch and takes it in.
+    fn read_some(&mut self) -> Result<()> {
+        let Self { parts, partitions, places, report, origins, batch_bytes, .. } = self;
+        let mut failed = None;
+        parts.input.poll(POLL, BATCH_ROWS, |event| match event {
+            LaneEvent::Record(record) => {
+                let place = places[record.partition];
+                let partition = &mut partitions[place];
+                // An offset below `next` comes from before the seek; one at or above the bound belongs to the next run.
+                if record.offset < partition.next || partition.bound.is_some_and(|bound| record.offset >= bound) {
+                    if record.offset >= partition.next {
+                        partition.next = partition.bound.unwrap_or(partition.next).max(partition.next);
+                    }
+                    return;
+                }
+                if failed.is_some() {
+                    return;
+                }
+                partition.next = record.offset + 1;
+                partition.at_end_since = None;
+                report.read += 1;
+                *batch_bytes += record.value.map_or(0, <[u8]>::len);
+                match (parts.decoder.decode(record.value), parts.bad_records) {
+                    (Ok(()), _) => origins.push((u32::try_from(place).unwrap_or(u32::MAX), record.offset)),
+                    (Err(_), BadRecords::Drop) => report.dropped += 1,
+                    (Err(e), BadRecords::Fail) => failed = Some(bad_record(&partition.label, record.offset, &e.to_string())),
+                }
+            }
+            LaneEvent::EndOfPartition { partition, offset } => {
+                let partition = &mut partitions[places[partition]];
+                // Offsets that a transaction's markers take up are no records: the end may lie behind the last one.
+                partition.next = partition.next.max(partition.bound.map_or(offset, |bound| bound.min(offset)));
+                partition.at_end_since.get_or_insert_with(Instant::now);
+            }
+            LaneEvent::Problem(problem) => match problem.remedy {
+                crate::Remedy::Retry => tracing::warn!("{problem}"),
+                _ => failed = Some(problem),
+            },
+        })?;
+        match failed {
+            Some(failure) => Err(failure),
+            None => self.take_in(),
+        }
+    }
+
+    /// Evaluates what has been decoded and adds it to partials and sinks.
+    fn take_in(&mut self) -> Result<()> {
+        self.report.bytes += self.batch_bytes as u64;
+        let decoded = self.parts.decoder.finish().map_err(|e| Failure::bug(format!("decoded columns: {e}")))?;
+        if decoded.num_rows() > 0 {
+            let (good, bad) = self.parts.stateless.evaluate(&decoded, &self.watermarks_us);
+            let bad_rows: Vec<usize> = bad.iter().map(|b| b.row).collect();
+            if let (Some(first), BadRecords::Fail) = (bad.first(), self.parts.bad_records) {
+                let (place, offset) = self.origins[first.row];
+                return Err(bad_record(&self.partitions[place as usize].label, offset, &first.reason));
+            }
+            self.report.dropped += bad.len() as u64;
+            // The good parts come in the order of rows, with the bad rows between them.
+            let mut row = 0;
+            let mut bad_rows = bad_rows.into_iter().peekable();
+            for evaluated in good {
+                while bad_rows.next_if_eq(&row).is_some() {
+                    row += 1;
+                }
+                self.report.decoded += evaluated.rows as u64;
+                self.report.filtered += evaluated.filtered;
+                if let Some(times) = &evaluated.event_times {
+                    self.observe(row, times.values());
+                }
+                for (partials, prepared) in self.parts.partials.iter_mut().zip(&evaluated.prepared) {
+                    partials.take_in(prepared)?;
+                }
+                for (sink, rows) in self.parts.sinks.iter().zip(evaluated.sink_rows) {
+                    sink.send(rows)?;
+                }
+                row += evaluated.rows;
+            }
+        }
+        let records = self.report.read - std::mem::replace(&mut self.counted, self.report.read);
+        if records > 0 {
+            self.parts.epoch.add(records, self.batch_bytes as u64);
+        }
+        self.origins.clear();
+        self.batch_bytes = 0;
+        Ok(())
+    }
+
+    /// Notes the greatest event time per partition. `first` is the batch's row that `times` begin with.
+    fn observe(&mut self, first: usize, times: &[i64]) {
+        for ((place, _), time) in self.origins[first..].iter().zip(times) {
+            let slot = &mut self.partitions[*place as usize].max_event_time_us;
+            if slot.is_none_or(|max| max < *time) {
+                *slot = Some(*time);
+            }
+        }
+    }
+
+    fn note_bound(&mut self) {
+        if !self.at_bound && self.partitions.iter().all(Partition::is_at_bound) {
+            self.at_bound = true;
+            self.parts.epoch.lanes_at_bound.fetch_add(1, Ordering::Relaxed);
+            self.parts.epoch.changed.notify_one();
+        }
+    }
+
+    fn hand_over(&mut self) -> Result<LaneReport> {
+        for sink in &self.parts.sinks {
+            sink.end_epoch()?;
+        }
+        let mut report = std::mem::take(&mut self.report);
+        self.counted = 0;
+        for partition in &mut self.partitions {
+            report.partitions.push(PartitionReport {
+                partition: partition.index,
+                next: partition.next,
+                max_event_time_us: partition.max_event_time_us.take(),
+                at_end_since: partition.at_end_since,
+            });
+        }
+        for partials in &mut self.parts.partials {
+            let (rows_in, rows_late) = (partials.rows_in, partials.rows_late);
+            report.aggregates.push(AggregateReport { partials: partials.drain()?, rows_in, rows_late });
+        }
+        Ok(report)
+    }
+}
+
+fn bad_record(partition: &str, offset: i64, reason: &str) -> Failure {
+    Failure::data(format!(
+        "the record at {partition} offset {offset} can't be processed: {reason}; \
+         correct the producer or the schema, or drop such records with badRecords: {{policy: Drop}}"
+    ))
+}

@@ -1,0 +1,46 @@
+//! Runs a plan: epoch by epoch, from the claim of the checkpoint to the last commit.
+//!
+//! ```text
+//! start ─▶ lanes read ─▶ due ─▶ close ─┬▶ lanes read on …
+//!                                      └▶ keyed stage ─▶ files uploaded ─▶ manifest ─▶ sinks commit ─▶ offsets published
+//! ```
+
+mod clock;
+mod commit;
+mod driver;
+mod keyed_stage;
+mod lane;
+mod lanes;
+mod sink_task;
+mod start;
+mod state_log;
+
+pub use clock::now_us;
+pub use driver::{Summary, run};
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::storage::Secrets;
+
+/// How a plan is run, apart from what it means.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub secrets: Secrets,
+    /// Threads that read; partitions are dealt out to them.
+    pub lanes: usize,
+    /// One JSON object per epoch is appended here.
+    pub progress: Option<PathBuf>,
+    pub http: Option<SocketAddr>,
+    /// How long a sink or a checkpoint store may be away before the process ends.
+    pub give_up_after: Duration,
+}
+
+/// What a running pipeline is told from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    Run,
+    /// Finish the epoch in hand, commit it, and end.
+    Finish,
+}

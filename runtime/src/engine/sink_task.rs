@@ -1,0 +1,118 @@
+//! A sink that lanes write to: a task that turns the batches of one epoch into uploaded data files. The queue before it is bounded in
+//! bytes; a full one stops the lanes, and with them the fetching.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use tokio::runtime::Handle;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use crate::failure::{Failure, Result};
+use crate::sink::delta::{DeltaTable, EpochWriter};
+
+/// The queue's bound. One permit is a KiB, since a semaphore counts in u32.
+const QUEUE_KIB: u32 = 32 * 1024;
+
+/// A lane's end of the queue.
+#[derive(Clone)]
+pub struct SinkInput {
+    queue: mpsc::UnboundedSender<Message>,
+    room: Arc<Semaphore>,
+    handle: Handle,
+}
+
+enum Message {
+    Rows { rows: RecordBatch, _room: OwnedSemaphorePermit },
+    EndOfEpoch,
+}
+
+/// The files of one epoch: `add` actions and their rows.
+pub struct SinkFiles {
+    pub adds: Vec<serde_json::Value>,
+    pub rows: u64,
+}
+
+/// The driver's end.
+pub struct SinkOutput {
+    epochs: mpsc::Receiver<Result<SinkFiles>>,
+}
+
+impl SinkOutput {
+    /// The files of the epoch that all lanes have ended.
+    pub async fn next(&mut self) -> Result<SinkFiles> {
+        self.epochs.recv().await.unwrap_or_else(|| Err(Failure::bug("a sink's task ended without a word")))
+    }
+}
+
+impl SinkInput {
+    /// Queues rows; waits for room. Called from a lane's thread.
+    pub fn send(&self, rows: RecordBatch) -> Result<()> {
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
+        let kib = u32::try_from(rows.get_array_memory_size() / 1024 + 1).unwrap_or(u32::MAX).min(QUEUE_KIB);
+        let room = self.handle.block_on(Arc::clone(&self.room).acquire_many_owned(kib)).map_err(|_| gone())?;
+        self.queue.send(Message::Rows { rows, _room: room }).map_err(|_| gone())
+    }
+
+    /// This lane has nothing more for the epoch in hand.
+    pub fn end_epoch(&self) -> Result<()> {
+        self.queue.send(Message::EndOfEpoch).map_err(|_| gone())
+    }
+}
+
+/// The reason went to the driver, which is about to end the process with it.
+fn gone() -> Failure {
+    Failure::retry("a sink has stopped taking rows")
+}
+
+/// Starts the task of one sink. `label` goes into file names.
+pub fn spawn(table: Arc<DeltaTable>, lanes: usize, label: String) -> (SinkInput, SinkOutput) {
+    let (queue, messages) = mpsc::unbounded_channel();
+    let (results, epochs) = mpsc::channel(1);
+    let room = Arc::new(Semaphore::new(QUEUE_KIB as usize));
+    let input = SinkInput { queue, room: Arc::clone(&room), handle: Handle::current() };
+    tokio::spawn(async move {
+        if let Err(failure) = work(&table, lanes, &label, messages, &results).await {
+            // Lanes that wait for room learn of it by this; the driver by the message.
+            room.close();
+            let _ = results.send(Err(failure)).await;
+        }
+    });
+    (input, SinkOutput { epochs })
+}
+
+async fn work(
+    table: &DeltaTable,
+    lanes: usize,
+    label: &str,
+    mut messages: mpsc::UnboundedReceiver<Message>,
+    results: &mpsc::Sender<Result<SinkFiles>>,
+) -> Result<()> {
+    let mut writer: Option<EpochWriter> = None;
+    let mut ended = 0;
+    while let Some(message) = messages.recv().await {
+        match message {
+            Message::Rows { rows, _room } => {
+                writer.get_or_insert_with(|| table.writer(label)).write(&rows).await?;
+            }
+            Message::EndOfEpoch => {
+                ended += 1;
+                if ended == lanes {
+                    ended = 0;
+                    let files = match writer.take() {
+                        None => SinkFiles { adds: Vec::new(), rows: 0 },
+                        Some(writer) => {
+                            let (adds, rows) = writer.finish().await?;
+                            SinkFiles { adds, rows }
+                        }
+                    };
+                    if results.send(Ok(files)).await.is_err() {
+                        return Ok(());
+                    }
+                }
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,324 @@
+//! From a plan to a running pipeline: checkpoint, broker and tables are opened and checked, the checkpoint is claimed, what is in doubt is
+//! committed, state is loaded, and the lanes get their partitions.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngCore;
+use tokio::task::block_in_place;
+use weir_plan::Plan;
+use weir_plan::compat::{self, Fingerprint};
+use weir_plan::ids::TopicPartition;
+use weir_plan::plan::{StartFrom, StepOp, Trigger};
+use weir_plan::stages::{self, Stages};
+
+use super::Options;
+use super::commit::TableCommitter;
+use super::keyed_stage::KeyedStage;
+use super::lane::{Assignment, LaneParts, OpenEpoch};
+use super::lanes::Lanes;
+use super::sink_task::{self, SinkOutput};
+use super::state_log::StateLog;
+use crate::checkpoint::manifest::{Manifest, PartitionProgress, PinnedTable, SourceCounts, SourceProgress, Task, Until, UntilPartition};
+use crate::checkpoint::{self, Carried, CheckpointWriter, StateStore};
+use crate::decode::JsonDecoder;
+use crate::failure::{Failure, Result};
+use crate::observe::Observer;
+use crate::sink::delta::DeltaTable;
+use crate::source::KafkaInput;
+use crate::transform::Stateless;
+use crate::window::LanePartials;
+use crate::window::watermark::SourceWatermark;
+
+/// How long a start waits for brokers.
+const BROKER_DEADLINE: Duration = Duration::from_secs(60);
+
+/// A pipeline that has claimed its checkpoint.
+pub struct Running {
+    pub(super) plan: Arc<Plan>,
+    pub(super) stages: Arc<Stages>,
+    pub(super) writer: CheckpointWriter,
+    pub(super) committer: TableCommitter,
+    pub(super) tables: Vec<Arc<DeltaTable>>,
+    pub(super) pinned: Vec<PinnedTable>,
+    pub(super) fingerprint: serde_json::Value,
+    pub(super) until: Option<Until>,
+    pub(super) input: KafkaInput,
+    pub(super) topic_ids: BTreeMap<String, String>,
+    pub(super) partitions: Vec<TopicPartition>,
+    /// The next offset of each partition, at the start of the epoch in hand.
+    pub(super) positions: Vec<i64>,
+    /// One per source.
+    pub(super) watermarks: Vec<SourceWatermark>,
+    pub(super) lanes: Lanes,
+    pub(super) lane_sinks: Vec<(usize, SinkOutput)>,
+    pub(super) keyed: KeyedStage,
+    pub(super) state_store: StateStore,
+    pub(super) state_log: StateLog,
+    pub(super) observer: Observer,
+}
+
+/// Where reading goes on: what a claim pins.
+struct Resume {
+    partitions: Vec<PartitionProgress>,
+    watermark_us: Option<i64>,
+    until: Option<Until>,
+    topic_ids: BTreeMap<String, String>,
+}
+
+pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
+    let observer = Observer::start(&plan, options).await?;
+    let stages = Arc::new(stages::cut(&plan));
+    let location = crate::storage::open(&plan.checkpoint.uri, plan.storage_for(&plan.checkpoint.uri), &options.secrets)?;
+    let opened = checkpoint::open(location, &plan.pipeline, random_id(), random_id()).await?;
+    let lineage = opened.lineage().to_owned();
+
+    let source = &plan.sources[0];
+    let input = block_in_place(|| KafkaInput::connect(&source.kafka, &format!("weir/{}", plan.pipeline)))?;
+    let tables = open_tables(&plan, options).await?;
+    let pinned: Vec<_> = plan.sinks.iter().zip(&tables).map(|(sink, table)| pin(sink, table)).collect();
+    let fingerprint = compat::fingerprint(&plan);
+    let fingerprint_json = serde_json::to_value(&fingerprint).map_err(|e| Failure::bug(format!("fingerprint: {e}")))?;
+
+    let mut writer = opened
+        .claim(async |newest: Option<&Manifest>| {
+            if let Some(newest) = newest {
+                check_fit(newest, &fingerprint, &pinned)?;
+            }
+            let resume = block_in_place(|| resume(&plan, &input, newest))?;
+            Ok(carried(&plan, newest, resume, &pinned, fingerprint_json.clone()))
+        })
+        .await?;
+    let committer = TableCommitter::new(&lineage, &plan, &tables);
+    writer.recover(&committer).await?;
+
+    let claim = writer.newest().clone();
+    let (progress, tasks) = (claim.sources.first().cloned(), claim.tasks.first().cloned());
+    let progress = progress.ok_or_else(|| Failure::bug("the claim names no source"))?;
+    let state_store = writer.state_store();
+    let state_log = StateLog::new(Arc::clone(&plan), state_store.clone(), tasks.map_or_else(Vec::new, |t| t.state));
+    let keyed = load_state(&plan, &stages, &state_log, progress.watermark_after_us).await?;
+
+    let partitions: Vec<_> =
+        progress.partitions.iter().map(|p| TopicPartition { topic: p.topic.clone(), partition: p.partition }).collect();
+    let positions: Vec<_> = progress.partitions.iter().map(|p| p.end).collect();
+    let delay_us = source.event_time.as_ref().map_or(0, |e| e.watermark_delay_us);
+    let of_partitions = progress.partitions.iter().map(|p| p.watermark_us).collect();
+    let watermarks = vec![SourceWatermark::new(delay_us, progress.watermark_after_us, of_partitions)];
+
+    let label = format!("{lineage}-{:010}", writer.generation().0);
+    let lane_count = options.lanes.clamp(1, partitions.len().max(1));
+    let (mut sink_inputs, mut lane_sinks) = (Vec::new(), Vec::new());
+    for &i in &stages.lane_sinks {
+        let (input, output) = sink_task::spawn(Arc::clone(&tables[i]), lane_count, label.clone());
+        sink_inputs.push(input);
+        lane_sinks.push((i, output));
+    }
+    let epoch = Arc::new(OpenEpoch::new(plan.limits));
+    let bounds: Vec<_> = partitions.iter().map(|p| bound_of(claim.until.as_ref(), &source.name, p)).collect();
+    let starts: Vec<_> = partitions.iter().cloned().zip(positions.iter().copied()).collect();
+    let mut lanes = Vec::with_capacity(lane_count);
+    for input in block_in_place(|| input.assign(&starts, lane_count))? {
+        let assignments = input.partitions().iter().map(|&index| Assignment {
+            index,
+            label: partitions[index].to_string(),
+            start: positions[index],
+            bound: bounds[index],
+        });
+        lanes.push(LaneParts {
+            assignments: assignments.collect(),
+            input,
+            decoder: JsonDecoder::new(&source.format),
+            stateless: Stateless::new(Arc::clone(&plan), Arc::clone(&stages), 0),
+            partials: lane_partials(&plan, &stages)?,
+            sinks: sink_inputs.clone(),
+            bad_records: source.bad_records,
+            epoch: Arc::clone(&epoch),
+        });
+    }
+    Ok(Running {
+        writer,
+        committer,
+        tables,
+        pinned,
+        fingerprint: fingerprint_json,
+        until: claim.until,
+        input,
+        topic_ids: progress.topic_ids,
+        partitions,
+        positions,
+        watermarks,
+        lanes: Lanes::start(lanes, epoch)?,
+        lane_sinks,
+        keyed,
+        state_store,
+        state_log,
+        observer,
+        stages,
+        plan,
+    })
+}
+
+impl Running {
+    /// For the names of data files.
+    pub(super) fn file_label(&self) -> String {
+        format!("{}-{:010}", self.writer.lineage(), self.writer.generation().0)
+    }
+
+    pub(super) fn idle_after(&self) -> Duration {
+        let us = self.plan.sources[0].event_time.as_ref().map_or(0, |e| e.idle_after_us);
+        Duration::from_micros(us.unsigned_abs())
+    }
+
+    pub(super) fn is_at_bound(&self, partition: usize, next: i64) -> bool {
+        bound_of(self.until.as_ref(), &self.plan.sources[0].name, &self.partitions[partition]).is_some_and(|bound| next >= bound)
+    }
+
+    pub(super) fn until_reached(&self) -> bool {
+        self.until.as_ref().is_none_or(|u| u.reached)
+    }
+
+    /// The end of each partition as the client last heard of it.
+    pub(super) fn latest_offsets(&self) -> Vec<Option<i64>> {
+        self.partitions.iter().map(|p| self.input.latest_offset(p)).collect()
+    }
+}
+
+async fn open_tables(plan: &Plan, options: &Options) -> Result<Vec<Arc<DeltaTable>>> {
+    let tables = plan.sinks.iter().map(|sink| async move {
+        let location = crate::storage::open(&sink.delta.uri, plan.storage_for(&sink.delta.uri), &options.secrets)?;
+        let table = DeltaTable::open_or_create(location, sink, &plan.pipeline).await;
+        table.map(Arc::new).map_err(|e| e.context(format!("sink {:?}", sink.name)))
+    });
+    futures::future::try_join_all(tables).await
+}
+
+fn pin(sink: &weir_plan::plan::Sink, table: &DeltaTable) -> PinnedTable {
+    PinnedTable { sink: sink.name.clone(), uri: sink.delta.uri.clone(), table_id: table.table_id().to_owned() }
+}
+
+/// Refuses to go on with state that another document left, or into a table that took the place of the pinned one.
+fn check_fit(newest: &Manifest, now: &Fingerprint, pinned: &[PinnedTable]) -> Result<()> {
+    let saved: Fingerprint = serde_json::from_value(newest.fingerprint.clone())
+        .map_err(|e| Failure::config(format!("the checkpoint's fingerprint can't be read ({e}); was it written by a newer version?")))?;
+    let differences = compat::differences(&saved, now);
+    if !differences.is_empty() {
+        return Err(Failure::config(format!(
+            "the document has changed so that its saved state does not fit: {}; undo the change, or start with another checkpoint.uri",
+            differences.join("; ")
+        )));
+    }
+    for was in &newest.tables {
+        if let Some(is) = pinned.iter().find(|p| p.sink == was.sink && p.uri == was.uri && p.table_id != was.table_id) {
+            return Err(Failure::config(format!(
+                "sink {:?}: the table at {} has the id {} and had {} when this checkpoint began: it was deleted and made anew; \
+                 restore it, or start with another checkpoint.uri",
+                is.sink, is.uri, is.table_id, was.table_id
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Resolves where reading starts: saved offsets where there are any; `startFrom` in a new lineage; earliest for partitions found later.
+fn resume(plan: &Plan, input: &KafkaInput, newest: Option<&Manifest>) -> Result<Resume> {
+    let source = &plan.sources[0];
+    let found = input.partitions(BROKER_DEADLINE)?;
+    let bounds = input.offset_bounds(&found, BROKER_DEADLINE)?;
+    let topic_ids: BTreeMap<_, _> = input.topic_ids(BROKER_DEADLINE)?.into_iter().collect();
+    let saved = newest.and_then(|m| m.sources.iter().find(|s| s.name == source.name));
+    if let Some(saved) = saved {
+        for (topic, id) in &saved.topic_ids {
+            if topic_ids.get(topic).is_some_and(|now| now != id) {
+                return Err(Failure::config(format!(
+                    "topic {topic:?} was deleted and made anew since this checkpoint was written (its id was {id}, now {}): the saved offsets \
+                     mean nothing there; start with another checkpoint.uri",
+                    topic_ids[topic]
+                )));
+            }
+        }
+    }
+    let mut partitions = Vec::with_capacity(found.len());
+    for (p, (low, end)) in found.iter().zip(&bounds) {
+        let before = saved.and_then(|s| s.partitions.iter().find(|b| b.topic == p.topic && b.partition == p.partition));
+        let next = match (before, newest.is_some(), &source.kafka.start_from) {
+            (Some(before), _, _) => before.end,
+            (None, true, _) | (None, false, StartFrom::Earliest) => *low,
+            (None, false, StartFrom::Latest) => *end,
+        };
+        partitions.push(PartitionProgress {
+            topic: p.topic.clone(),
+            partition: p.partition,
+            start: next,
+            end: next,
+            watermark_us: before.and_then(|b| b.watermark_us),
+            idle: false,
+        });
+    }
+    let unfinished = newest.and_then(|m| m.until.clone()).filter(|u| !u.reached);
+    let until = match plan.trigger {
+        Trigger::AvailableNow => Some(unfinished.unwrap_or_else(|| {
+            let ends = found.iter().zip(&bounds).map(|(p, (_, end))| UntilPartition {
+                source: source.name.clone(),
+                topic: p.topic.clone(),
+                partition: p.partition,
+                end: *end,
+            });
+            Until { ends: ends.collect(), reached: false }
+        })),
+        Trigger::AsSoonAsPossible | Trigger::Interval(_) => None,
+    };
+    Ok(Resume { partitions, watermark_us: saved.and_then(|s| s.watermark_after_us), until, topic_ids })
+}
+
+fn carried(plan: &Plan, newest: Option<&Manifest>, resume: Resume, pinned: &[PinnedTable], fingerprint: serde_json::Value) -> Carried {
+    let source = SourceProgress {
+        name: plan.sources[0].name.clone(),
+        topic_ids: resume.topic_ids,
+        watermark_before_us: resume.watermark_us,
+        watermark_after_us: resume.watermark_us,
+        partitions: resume.partitions,
+        counts: SourceCounts::default(),
+    };
+    let state = newest.and_then(|m| m.tasks.first()).map_or_else(Vec::new, |t| t.state.clone());
+    Carried {
+        clock_us: super::clock::now_us(),
+        fingerprint,
+        sources: vec![source],
+        tasks: vec![Task { id: 0, key_groups: (0, weir_plan::key_group::KEY_GROUPS), state, steps: Vec::new() }],
+        tables: pinned.to_vec(),
+        until: resume.until,
+    }
+}
+
+async fn load_state(plan: &Arc<Plan>, stages: &Arc<Stages>, log: &StateLog, watermark_us: Option<i64>) -> Result<KeyedStage> {
+    let mut keyed = KeyedStage::new(Arc::clone(plan), Arc::clone(stages));
+    let is_open = |step: usize, start: i64| match &plan.steps[step].op {
+        StepOp::Aggregate(a) => watermark_us.is_none_or(|w| a.window.end_of(start) > w),
+        StepOp::Map(_) => false,
+    };
+    log.load(is_open, |step, partials| keyed.restore(step, &partials)).await?;
+    Ok(keyed)
+}
+
+fn lane_partials(plan: &Plan, stages: &Stages) -> Result<Vec<LanePartials>> {
+    let aggregates = stages.lane_aggregates.iter().filter_map(|&i| match &plan.steps[i].op {
+        StepOp::Aggregate(a) => Some(LanePartials::new(Arc::clone(a))),
+        StepOp::Map(_) => None,
+    });
+    aggregates.collect()
+}
+
+fn bound_of(until: Option<&Until>, source: &str, partition: &TopicPartition) -> Option<i64> {
+    let ends = &until?.ends;
+    let own = ends.iter().find(|e| e.source == source && e.topic == partition.topic && e.partition == partition.partition);
+    // A partition that was found after the run's end was fixed belongs to the next run.
+    Some(own.map_or(i64::MIN, |e| e.end))
+}
+
+fn random_id() -> String {
+    let mut bytes = [0; 16];
+    rand::rng().fill_bytes(&mut bytes);
+    uuid::Builder::from_random_bytes(bytes).into_uuid().to_string()
+}

@@ -1,0 +1,137 @@
+//! Prometheus metrics. Counters count from the start of the process; what is exact across restarts is in the manifests.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::Registry;
+
+use super::progress::Progress;
+
+/// Epochs take from a millisecond (local disk) to minutes (an object store that is away).
+const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Node {
+    name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Partition {
+    source: String,
+    topic: String,
+    partition: String,
+}
+
+pub struct Metrics {
+    registry: Registry,
+    records_read: Family<Node, Counter>,
+    records_decoded: Family<Node, Counter>,
+    records_dropped: Family<Node, Counter>,
+    bytes_read: Family<Node, Counter>,
+    rows_filtered: Counter,
+    rows_late: Family<Node, Counter>,
+    rows_written: Family<Node, Counter>,
+    epochs: Counter,
+    last_epoch: Gauge,
+    last_commit_seconds: Gauge,
+    epoch_seconds: Histogram,
+    watermark_seconds: Family<Node, Gauge>,
+    lag_records: Family<Partition, Gauge>,
+    open_windows: Family<Node, Gauge>,
+    groups: Family<Node, Gauge>,
+    state_bytes: Gauge,
+    state_stored_bytes: Gauge,
+}
+
+impl Metrics {
+    pub fn new(pipeline: &str) -> Self {
+        let labels = [("pipeline".into(), pipeline.to_owned().into())];
+        let mut registry = Registry::with_prefix_and_labels("weir", labels.into_iter());
+        let metrics = Self {
+            records_read: Family::default(),
+            records_decoded: Family::default(),
+            records_dropped: Family::default(),
+            bytes_read: Family::default(),
+            rows_filtered: Counter::default(),
+            rows_late: Family::default(),
+            rows_written: Family::default(),
+            epochs: Counter::default(),
+            last_epoch: Gauge::default(),
+            last_commit_seconds: Gauge::default(),
+            epoch_seconds: Histogram::new(SECONDS),
+            watermark_seconds: Family::default(),
+            lag_records: Family::default(),
+            open_windows: Family::default(),
+            groups: Family::default(),
+            state_bytes: Gauge::default(),
+            state_stored_bytes: Gauge::default(),
+            registry: Registry::default(),
+        };
+        let r = &mut registry;
+        r.register("records_read", "Records read from a source", metrics.records_read.clone());
+        r.register("records_decoded", "Records decoded", metrics.records_decoded.clone());
+        r.register("records_dropped", "Bad records dropped by policy", metrics.records_dropped.clone());
+        r.register("bytes_read", "Bytes of record values read", metrics.bytes_read.clone());
+        r.register("rows_filtered", "Rows that a where left out", metrics.rows_filtered.clone());
+        r.register("rows_late", "Rows that missed every window of a step", metrics.rows_late.clone());
+        r.register("rows_written", "Rows committed to a sink", metrics.rows_written.clone());
+        r.register("epochs", "Epochs committed", metrics.epochs.clone());
+        r.register("last_epoch", "The last epoch committed", metrics.last_epoch.clone());
+        r.register("last_commit_timestamp_seconds", "Clock of the last epoch committed", metrics.last_commit_seconds.clone());
+        r.register("epoch_seconds", "From the close of an epoch to its commit", metrics.epoch_seconds.clone());
+        r.register("watermark_timestamp_seconds", "A source's watermark", metrics.watermark_seconds.clone());
+        r.register("lag_records", "Records between what was committed and the end of a partition", metrics.lag_records.clone());
+        r.register("open_windows", "Open windows of a step", metrics.open_windows.clone());
+        r.register("groups", "Groups in the open windows of a step", metrics.groups.clone());
+        r.register("state_bytes", "Heap bytes of open windows", metrics.state_bytes.clone());
+        r.register("state_stored_bytes", "Bytes of state files that the checkpoint refers to", metrics.state_stored_bytes.clone());
+        Self { registry, ..metrics }
+    }
+
+    pub fn epoch(&self, progress: &Progress) {
+        let node = |name: &str| Node { name: name.to_owned() };
+        for source in &progress.sources {
+            let of_source = node(&source.name);
+            self.records_read.get_or_create(&of_source).inc_by(source.num_input_rows);
+            self.records_decoded.get_or_create(&of_source).inc_by(source.records_decoded);
+            self.records_dropped.get_or_create(&of_source).inc_by(source.records_dropped);
+            self.bytes_read.get_or_create(&of_source).inc_by(source.bytes);
+            if let Some(us) = source.watermark_us {
+                self.watermark_seconds.get_or_create(&of_source).set(us.div_euclid(1_000_000));
+            }
+            for (topic, partition, lag) in source.lag_by_partition() {
+                let partition = Partition { source: source.name.clone(), topic: topic.to_owned(), partition: partition.to_owned() };
+                self.lag_records.get_or_create(&partition).set(lag);
+            }
+        }
+        for step in &progress.state_operators {
+            let of_step = node(&step.operator_name);
+            self.rows_late.get_or_create(&of_step).inc_by(step.num_rows_dropped_by_watermark);
+            self.open_windows.get_or_create(&of_step).set(gauge(step.open_windows));
+            self.groups.get_or_create(&of_step).set(gauge(step.num_rows_total));
+        }
+        for sink in &progress.sinks {
+            self.rows_written.get_or_create(&node(&sink.name)).inc_by(sink.num_output_rows);
+        }
+        self.rows_filtered.inc_by(progress.rows_filtered);
+        self.epochs.inc();
+        self.last_epoch.set(gauge(progress.batch_id));
+        self.last_commit_seconds.set(crate::engine::now_us().div_euclid(1_000_000));
+        self.epoch_seconds.observe(progress.duration_ms.trigger_execution as f64 / 1000.0);
+        self.state_bytes.set(gauge(progress.state_memory_bytes));
+        self.state_stored_bytes.set(gauge(progress.state_stored_bytes));
+    }
+
+    /// The metrics in OpenMetrics text.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
+        Ok(text)
+    }
+}
+
+fn gauge(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}

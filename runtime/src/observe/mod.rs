@@ -1,0 +1,88 @@
+//! What a running pipeline tells: a progress report per epoch (to a file and over HTTP), Prometheus metrics, health.
+
+mod http;
+mod metrics;
+pub mod progress;
+
+use std::fs::File;
+use std::io::Write;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use weir_plan::Plan;
+
+use self::metrics::Metrics;
+use self::progress::Progress;
+use crate::engine::Options;
+use crate::failure::{Failure, Result};
+
+/// Takes reports from the driver; the HTTP server reads them.
+pub struct Observer {
+    shared: Arc<Shared>,
+    progress_file: Option<File>,
+}
+
+/// What the HTTP server shows.
+struct Shared {
+    metrics: Metrics,
+    latest: Mutex<Option<String>>,
+    ready: AtomicBool,
+    ended: AtomicBool,
+}
+
+impl Observer {
+    /// Opens the progress file and the HTTP port.
+    pub async fn start(plan: &Plan, options: &Options) -> Result<Self> {
+        let progress_file = match &options.progress {
+            None => None,
+            Some(path) => {
+                let file = File::options().create(true).append(true).open(path);
+                Some(file.map_err(|e| Failure::config(format!("the progress file {}: {e}", path.display())))?)
+            }
+        };
+        let shared = Arc::new(Shared {
+            metrics: Metrics::new(&plan.pipeline),
+            latest: Mutex::new(None),
+            ready: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+        });
+        if let Some(address) = options.http {
+            http::serve(address, Arc::clone(&shared)).await?;
+        }
+        Ok(Self { shared, progress_file })
+    }
+
+    /// The checkpoint is claimed and the lanes read.
+    pub fn ready(&self) {
+        self.shared.ready.store(true, Ordering::Relaxed);
+    }
+
+    /// An epoch is committed.
+    pub fn epoch(&mut self, progress: &Progress) -> Result<()> {
+        let json = serde_json::to_string(progress).map_err(|e| Failure::bug(format!("progress: {e}")))?;
+        if let Some(file) = &mut self.progress_file {
+            // One write per line, so that a reader (and a crash) sees whole lines.
+            let line = format!("{json}\n");
+            file.write_all(line.as_bytes()).map_err(|e| Failure::retry(format!("append to the progress file: {e}")))?;
+        }
+        self.shared.metrics.epoch(progress);
+        tracing::info!(
+            epoch = progress.batch_id,
+            records = progress.num_input_rows,
+            records_per_second = progress.processed_rows_per_second.round(),
+            rows_out = progress.sinks.iter().map(|s| s.num_output_rows).sum::<u64>(),
+            watermark = progress.event_time.watermark.as_deref().unwrap_or("none"),
+            lag = progress.lag(),
+            ms = progress.duration_ms.trigger_execution,
+            "epoch committed"
+        );
+        *self.shared.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(json);
+        Ok(())
+    }
+
+    /// The run is over.
+    pub fn ended(&self, result: &Result<()>) {
+        self.shared.ready.store(false, Ordering::Relaxed);
+        self.shared.ended.store(result.is_err(), Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,202 @@
+//! The progress report of one epoch, under the names of Spark's `StreamingQueryProgress` where they fit.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chrono::{DateTime, SecondsFormat};
+use serde::Serialize;
+use weir_plan::Plan;
+
+use crate::checkpoint::manifest::{Manifest, SourceProgress};
+
+/// How long the parts of an epoch took.
+#[derive(Debug, Clone, Copy)]
+pub struct Durations {
+    /// From the opening of the epoch to its close; overlaps with the commit of the one before.
+    pub read: Duration,
+    pub compute: Duration,
+    pub upload: Duration,
+    pub commit: Duration,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// The lineage of the checkpoint.
+    pub id: String,
+    /// This process.
+    pub run_id: String,
+    pub name: String,
+    /// The epoch's clock, RFC 3339.
+    pub timestamp: String,
+    /// The epoch.
+    pub batch_id: u64,
+    pub num_input_rows: u64,
+    pub input_rows_per_second: f64,
+    pub processed_rows_per_second: f64,
+    pub duration_ms: DurationMs,
+    pub event_time: EventTime,
+    pub state_operators: Vec<StateOperator>,
+    pub sources: Vec<Source>,
+    pub sinks: Vec<Sink>,
+    pub rows_filtered: u64,
+    /// Heap bytes of open windows.
+    pub state_memory_bytes: u64,
+    /// Bytes of the state files that the checkpoint refers to.
+    pub state_stored_bytes: u64,
+}
+
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DurationMs {
+    pub read: u64,
+    pub compute: u64,
+    pub upload: u64,
+    pub commit: u64,
+    /// From the close of the epoch to its commit.
+    pub trigger_execution: u64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct EventTime {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StateOperator {
+    pub operator_name: String,
+    /// Groups in open windows.
+    pub num_rows_total: u64,
+    pub num_rows_in: u64,
+    pub num_rows_out: u64,
+    pub num_rows_dropped_by_watermark: u64,
+    pub open_windows: u64,
+}
+
+/// Offsets by topic and partition, as Spark's Kafka source writes them.
+pub type Offsets = BTreeMap<String, BTreeMap<String, i64>>;
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Source {
+    pub name: String,
+    pub description: String,
+    pub start_offset: Offsets,
+    pub end_offset: Offsets,
+    /// Ends of the partitions as far as the client knows them.
+    pub latest_offset: Offsets,
+    pub num_input_rows: u64,
+    pub records_decoded: u64,
+    pub records_dropped: u64,
+    pub bytes: u64,
+    #[serde(skip)]
+    pub watermark_us: Option<i64>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sink {
+    pub name: String,
+    pub description: String,
+    pub num_output_rows: u64,
+}
+
+impl Progress {
+    #[must_use]
+    pub fn of(manifest: &Manifest, plan: &Plan, took: &Durations, state_bytes: usize, filtered: u64, latest: &[Option<i64>]) -> Self {
+        let rows: u64 = manifest.sources.iter().map(|s| s.counts.read).sum();
+        let decided = took.compute + took.upload + took.commit;
+        let busy = took.read.max(decided).as_secs_f64();
+        let rate = |seconds: f64| if seconds > 0.0 { rows as f64 / seconds } else { 0.0 };
+        let steps = manifest.tasks.iter().flat_map(|t| &t.steps).map(|s| StateOperator {
+            operator_name: s.name.clone(),
+            num_rows_total: s.groups,
+            num_rows_in: s.rows_in,
+            num_rows_out: s.rows_out,
+            num_rows_dropped_by_watermark: s.rows_late,
+            open_windows: s.open_windows,
+        });
+        let sinks = plan.sinks.iter().map(|sink| Sink {
+            name: sink.name.clone(),
+            description: format!("delta[{}]", sink.delta.uri),
+            num_output_rows: manifest.committables.iter().filter(|c| c.sink == sink.name).map(|c| c.rows).sum(),
+        });
+        Self {
+            id: manifest.lineage.clone(),
+            run_id: manifest.writer.nonce.clone(),
+            name: plan.pipeline.clone(),
+            timestamp: rfc3339(manifest.clock_us).unwrap_or_default(),
+            batch_id: manifest.epoch.0,
+            num_input_rows: rows,
+            input_rows_per_second: rate(took.read.as_secs_f64()),
+            processed_rows_per_second: rate(busy),
+            duration_ms: DurationMs {
+                read: ms(took.read),
+                compute: ms(took.compute),
+                upload: ms(took.upload),
+                commit: ms(took.commit),
+                trigger_execution: ms(decided),
+            },
+            event_time: EventTime { watermark: manifest.sources.iter().filter_map(|s| s.watermark_after_us).min().and_then(rfc3339) },
+            state_operators: steps.collect(),
+            sources: manifest.sources.iter().map(|s| source(s, latest)).collect(),
+            sinks: sinks.collect(),
+            rows_filtered: filtered,
+            state_memory_bytes: state_bytes as u64,
+            state_stored_bytes: manifest.tasks.iter().flat_map(|t| &t.state).map(|f| f.bytes).sum(),
+        }
+    }
+
+    /// Records between what was read and the ends of the partitions.
+    #[must_use]
+    pub fn lag(&self) -> i64 {
+        self.sources.iter().flat_map(Source::lag_by_partition).map(|(_, _, lag)| lag).sum()
+    }
+}
+
+impl Source {
+    /// Topic, partition, lag; only where the end is known.
+    pub fn lag_by_partition(&self) -> impl Iterator<Item = (&str, &str, i64)> {
+        self.latest_offset.iter().flat_map(move |(topic, partitions)| {
+            partitions.iter().map(move |(partition, latest)| {
+                let end = self.end_offset.get(topic).and_then(|p| p.get(partition)).copied().unwrap_or(*latest);
+                (topic.as_str(), partition.as_str(), (latest - end).max(0))
+            })
+        })
+    }
+}
+
+fn source(s: &SourceProgress, latest: &[Option<i64>]) -> Source {
+    let offsets = |of: &dyn Fn(usize) -> Option<i64>| {
+        let mut all = Offsets::new();
+        for (i, p) in s.partitions.iter().enumerate() {
+            if let Some(offset) = of(i) {
+                all.entry(p.topic.clone()).or_default().insert(p.partition.to_string(), offset);
+            }
+        }
+        all
+    };
+    let topics: std::collections::BTreeSet<_> = s.partitions.iter().map(|p| p.topic.as_str()).collect();
+    Source {
+        name: s.name.clone(),
+        description: format!("kafka[{}]", topics.into_iter().collect::<Vec<_>>().join(",")),
+        start_offset: offsets(&|i| Some(s.partitions[i].start)),
+        end_offset: offsets(&|i| Some(s.partitions[i].end)),
+        latest_offset: offsets(&|i| latest.get(i).copied().flatten()),
+        num_input_rows: s.counts.read,
+        records_decoded: s.counts.decoded,
+        records_dropped: s.counts.dropped,
+        bytes: s.counts.bytes,
+        watermark_us: s.watermark_after_us,
+    }
+}
+
+fn ms(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn rfc3339(us: i64) -> Option<String> {
+    DateTime::from_timestamp_micros(us).map(|t| t.to_rfc3339_opts(SecondsFormat::Millis, true))
+}

@@ -1,0 +1,158 @@
+//! The stateless part of a pipeline: event time, maps, and the preparation of what goes into windows and sinks, batch by batch.
+//!
+//! Evaluation changes nothing. So when it fails on a batch, the rows at fault are found by halving it, and they alone are bad records.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use weir_plan::Plan;
+use weir_plan::plan::{EventTime, Input, Map, StepOp, has_event_time};
+use weir_plan::stages::Stages;
+
+use crate::window::{LanePartials, Prepared};
+
+/// Evaluates the stages before the first change of key for one source.
+pub struct Stateless {
+    plan: Arc<Plan>,
+    stages: Arc<Stages>,
+    source: usize,
+}
+
+/// What became of a batch.
+pub struct Evaluated {
+    /// Rows that went in.
+    pub rows: usize,
+    /// The event time of every row that went in, if the source has one.
+    pub event_times: Option<TimestampMicrosecondArray>,
+    /// Per lane aggregate (in the order of [`Stages::lane_aggregates`]).
+    pub prepared: Vec<Prepared>,
+    /// Per lane sink (in the order of [`Stages::lane_sinks`]), without event times.
+    pub sink_rows: Vec<RecordBatch>,
+    /// Rows that a map's `where` left out, over all maps.
+    pub filtered: u64,
+}
+
+/// A row that can't be processed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BadRow {
+    /// Position in the batch.
+    pub row: usize,
+    pub reason: String,
+}
+
+impl Stateless {
+    #[must_use]
+    pub fn new(plan: Arc<Plan>, stages: Arc<Stages>, source: usize) -> Self {
+        Self { plan, stages, source }
+    }
+
+    /// Evaluates a decoded batch. `watermarks_us` has the watermark of each lane aggregate at the start of the epoch. Mostly one result
+    /// comes back and no bad row; around bad rows the batch comes back in parts.
+    #[must_use]
+    pub fn evaluate(&self, decoded: &RecordBatch, watermarks_us: &[Option<i64>]) -> (Vec<Evaluated>, Vec<BadRow>) {
+        let (mut good, mut bad) = (Vec::with_capacity(1), Vec::new());
+        self.halve(decoded, 0, watermarks_us, &mut good, &mut bad);
+        (good, bad)
+    }
+
+    fn halve(&self, batch: &RecordBatch, first: usize, watermarks_us: &[Option<i64>], good: &mut Vec<Evaluated>, bad: &mut Vec<BadRow>) {
+        match (self.attempt(batch, watermarks_us), batch.num_rows()) {
+            (Ok(evaluated), _) => good.push(evaluated),
+            (Err(_), 0) => {}
+            (Err(reason), 1) => bad.push(BadRow { row: first, reason }),
+            (Err(_), rows) => {
+                let middle = rows / 2;
+                self.halve(&batch.slice(0, middle), first, watermarks_us, good, bad);
+                self.halve(&batch.slice(middle, rows - middle), first + middle, watermarks_us, good, bad);
+            }
+        }
+    }
+
+    fn attempt(&self, decoded: &RecordBatch, watermarks_us: &[Option<i64>]) -> Result<Evaluated, String> {
+        let source = &self.plan.sources[self.source];
+        let event_times = source.event_time.as_ref().map(|e| event_times(e, decoded)).transpose()?;
+        let rows = match &event_times {
+            None => decoded.clone(),
+            Some(times) => with_last(&source.schema, decoded, Arc::new(times.clone()))?,
+        };
+        let mut filtered = 0;
+        let mut of_steps: Vec<Option<RecordBatch>> = vec![None; self.plan.steps.len()];
+        for &i in &self.stages.lane_maps {
+            let step = &self.plan.steps[i];
+            let StepOp::Map(map) = &step.op else { continue };
+            let Some(input) = self.batch_of(map.input, &rows, &of_steps) else { continue };
+            let output = map_rows(map, &step.schema, input).map_err(|e| format!("step {:?}, {e}", step.name))?;
+            filtered += (input.num_rows() - output.num_rows()) as u64;
+            of_steps[i] = Some(output);
+        }
+        let mut prepared = Vec::with_capacity(self.stages.lane_aggregates.len());
+        for (&i, watermark_us) in self.stages.lane_aggregates.iter().zip(watermarks_us) {
+            let step = &self.plan.steps[i];
+            let StepOp::Aggregate(aggregate) = &step.op else { continue };
+            let Some(input) = self.batch_of(aggregate.input, &rows, &of_steps) else { continue };
+            prepared.push(LanePartials::prepare(aggregate, input, *watermark_us).map_err(|e| format!("step {:?}, {e}", step.name))?);
+        }
+        let mut sink_rows = Vec::with_capacity(self.stages.lane_sinks.len());
+        for &i in &self.stages.lane_sinks {
+            let sink = &self.plan.sinks[i];
+            let Some(input) = self.batch_of(sink.input, &rows, &of_steps) else { continue };
+            sink_rows.push(for_sink(&sink.schema, input)?);
+        }
+        Ok(Evaluated { rows: decoded.num_rows(), event_times, prepared, sink_rows, filtered })
+    }
+
+    fn batch_of<'a>(&self, input: Input, rows: &'a RecordBatch, of_steps: &'a [Option<RecordBatch>]) -> Option<&'a RecordBatch> {
+        match input {
+            Input::Source(i) => (i == self.source).then_some(rows),
+            Input::Step(i) => of_steps[i].as_ref(),
+        }
+    }
+}
+
+fn event_times(event_time: &EventTime, decoded: &RecordBatch) -> Result<TimestampMicrosecondArray, String> {
+    let times = event_time.expr.evaluate(decoded).map_err(|e| format!("the event time ({}): {e}", event_time.expr.sql))?;
+    if times.null_count() > 0 {
+        return Err(format!("the event time ({}) is null", event_time.expr.sql));
+    }
+    Ok(times.as_primitive::<TimestampMicrosecondType>().clone())
+}
+
+/// Filters and computes a map's columns. `schema` is that of its output.
+///
+/// # Errors
+/// A sentence that names the column, if an expression fails on some row.
+pub fn map_rows(map: &Map, schema: &SchemaRef, input: &RecordBatch) -> Result<RecordBatch, String> {
+    let filtered;
+    let input = match &map.filter {
+        None => input,
+        Some(filter) => {
+            let mask = filter.evaluate(input).map_err(|e| format!("where ({}): {e}", filter.sql))?;
+            filtered = filter_record_batch(input, mask.as_boolean()).map_err(|e| format!("where ({}): {e}", filter.sql))?;
+            &filtered
+        }
+    };
+    let mut columns = Vec::with_capacity(schema.fields().len());
+    for column in &map.columns {
+        columns.push(column.evaluate(input).map_err(|e| format!("column {:?} ({}): {e}", column.field.name(), column.sql))?);
+    }
+    if has_event_time(schema) {
+        columns.push(Arc::clone(input.column(input.num_columns() - 1)));
+    }
+    batch(schema, columns, input.num_rows())
+}
+
+/// A sink's rows: the input without its event time, under the sink's schema.
+pub fn for_sink(schema: &SchemaRef, input: &RecordBatch) -> Result<RecordBatch, String> {
+    batch(schema, input.columns()[..schema.fields().len()].to_vec(), input.num_rows())
+}
+
+fn with_last(schema: &SchemaRef, rows: &RecordBatch, last: ArrayRef) -> Result<RecordBatch, String> {
+    batch(schema, rows.columns().iter().cloned().chain([last]).collect(), rows.num_rows())
+}
+
+fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>, rows: usize) -> Result<RecordBatch, String> {
+    let options = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(rows));
+    RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options).map_err(|e| e.to_string())
+}

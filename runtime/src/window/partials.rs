@@ -1,0 +1,187 @@
+//! Partial aggregates of one epoch. Lanes make them row by row, the driver merges those of all lanes, and the result is both the change of
+//! state that goes into the checkpoint and what is merged into the open windows.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, UInt16Array, UInt32Array};
+use arrow::compute::{SortColumn, filter_record_batch, lexsort_to_indices, take};
+use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
+use arrow::record_batch::RecordBatch;
+use weir_plan::aggregate::Aggregate;
+use weir_plan::key_group::key_groups;
+
+use super::group_table::{GroupTable, arguments, types_of, with_first};
+use crate::failure::{Failure, Result};
+
+/// Partial states by window and key. All arrays have one length.
+#[derive(Debug, Clone)]
+pub struct Partials {
+    /// Window starts, µs.
+    pub windows: Int64Array,
+    pub keys: Vec<ArrayRef>,
+    /// Per call, the columns of its state.
+    pub states: Vec<Vec<ArrayRef>>,
+}
+
+impl Partials {
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.windows.len()
+    }
+
+    fn columns(&self) -> impl Iterator<Item = &ArrayRef> {
+        self.keys.iter().chain(self.states.iter().flatten())
+    }
+
+    /// The rows at `indices`, in that order.
+    fn select(&self, indices: &UInt32Array) -> Result<Self> {
+        let pick = |a: &ArrayRef| take(a, indices, None).map_err(|e| Failure::bug(format!("select partials: {e}")));
+        let windows: ArrayRef = Arc::new(self.windows.clone());
+        Ok(Self {
+            windows: pick(&windows)?.as_primitive::<Int64Type>().clone(),
+            keys: self.keys.iter().map(pick).collect::<Result<_>>()?,
+            states: self.states.iter().map(|s| s.iter().map(pick).collect::<Result<_>>()).collect::<Result<_>>()?,
+        })
+    }
+
+    /// Only the windows that `keep` holds for.
+    pub fn retain(self, keep: impl Fn(i64) -> bool) -> Result<Self> {
+        let kept: Vec<u32> = (0u32..).zip(self.windows.values()).filter(|(_, w)| keep(**w)).map(|(i, _)| i).collect();
+        if kept.len() == self.rows() { Ok(self) } else { self.select(&UInt32Array::from(kept)) }
+    }
+
+    /// One part per window, in the order of time.
+    pub fn by_window(&self) -> Result<Vec<(i64, Self)>> {
+        let mut rows: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+        for (row, window) in (0u32..).zip(self.windows.values()) {
+            rows.entry(*window).or_default().push(row);
+        }
+        rows.into_iter().map(|(window, rows)| Ok((window, self.select(&UInt32Array::from(rows))?))).collect()
+    }
+
+    /// In the order of state files: key group, window, key. Returns the key groups, too.
+    pub fn sorted(&self) -> Result<(UInt16Array, Self)> {
+        let groups = key_groups(&self.keys, self.rows()).map_err(|e| Failure::bug(format!("key groups: {e}")))?;
+        let groups: ArrayRef = Arc::new(UInt16Array::from(groups));
+        let windows: ArrayRef = Arc::new(self.windows.clone());
+        let by: Vec<SortColumn> =
+            [&groups, &windows].into_iter().chain(&self.keys).map(|a| SortColumn { values: Arc::clone(a), options: None }).collect();
+        let order = lexsort_to_indices(&by, None).map_err(|e| Failure::bug(format!("sort partials: {e}")))?;
+        let groups = take(&groups, &order, None).map_err(|e| Failure::bug(format!("sort key groups: {e}")))?;
+        Ok((groups.as_primitive::<arrow::datatypes::UInt16Type>().clone(), self.select(&order)?))
+    }
+
+    /// Merges several into one; `None` if there is nothing.
+    pub fn merge(aggregate: &Aggregate, parts: &[Self]) -> Result<Option<Self>> {
+        match parts {
+            [] => Ok(None),
+            [one] => Ok(Some(one.clone())),
+            [first, ..] => {
+                let key_types: Vec<_> = std::iter::once(DataType::Int64).chain(types_of(&first.keys)).collect();
+                let mut table = GroupTable::new(&key_types, &aggregate.calls)?;
+                for part in parts {
+                    table.merge(&with_first(Arc::new(part.windows.clone()), &part.keys), part.rows(), &part.states)?;
+                }
+                Self::drained(table).map(Some)
+            }
+        }
+    }
+
+    fn drained(table: GroupTable) -> Result<Self> {
+        let (mut keys, states) = table.drain()?;
+        let windows = keys.remove(0).as_primitive::<Int64Type>().clone();
+        Ok(Self { windows, keys, states })
+    }
+
+    /// Heap bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.windows.values().len() * size_of::<i64>() + self.columns().map(|a| a.get_array_memory_size()).sum::<usize>()
+    }
+}
+
+/// Rows of one batch, ready to be taken in: windows assigned, late ones gone, arguments computed. Making one changes nothing, so that a row
+/// that fails can be found and left out.
+pub struct Prepared {
+    keys: Vec<ArrayRef>,
+    rows: usize,
+    arguments: Vec<Vec<ArrayRef>>,
+    filters: Vec<Option<BooleanArray>>,
+    late: u64,
+}
+
+/// What one lane, or one step after another window, has seen of an aggregate's input in the epoch in hand.
+pub struct LanePartials {
+    aggregate: Arc<Aggregate>,
+    table: GroupTable,
+    pub rows_in: u64,
+    pub rows_late: u64,
+}
+
+impl LanePartials {
+    pub fn new(aggregate: Arc<Aggregate>) -> Result<Self> {
+        let table = new_table(&aggregate)?;
+        Ok(Self { aggregate, table, rows_in: 0, rows_late: 0 })
+    }
+
+    /// Assigns windows and computes arguments. `watermark_us` is the step's watermark at the start of the epoch.
+    ///
+    /// # Errors
+    /// A sentence, if an expression fails on some row.
+    pub fn prepare(aggregate: &Aggregate, batch: &RecordBatch, watermark_us: Option<i64>) -> Result<Prepared, String> {
+        let times = batch.column(aggregate.event_time_index).as_primitive::<TimestampMicrosecondType>().values();
+        let (windows, late) = assign(aggregate, times, watermark_us);
+        let (batch, windows) = if late == 0 {
+            (batch.clone(), windows)
+        } else {
+            let watermark_us = watermark_us.unwrap_or(i64::MIN);
+            let on_time: Vec<bool> = windows.iter().map(|w| !aggregate.window.is_late(*w, watermark_us)).collect();
+            let kept = filter_record_batch(batch, &BooleanArray::from(on_time.clone())).map_err(|e| e.to_string())?;
+            (kept, windows.into_iter().zip(on_time).filter(|(_, keep)| *keep).map(|(w, _)| w).collect())
+        };
+        let (arguments, filters) = arguments(&aggregate.calls, &batch)?;
+        let keys: Vec<_> = aggregate.group_by.iter().map(|i| Arc::clone(batch.column(*i))).collect();
+        let rows = batch.num_rows();
+        Ok(Prepared { keys: with_first(Arc::new(Int64Array::from(windows)), &keys), rows, arguments, filters, late })
+    }
+
+    pub fn take_in(&mut self, prepared: &Prepared) -> Result<()> {
+        self.rows_in += prepared.rows as u64 + prepared.late;
+        self.rows_late += prepared.late;
+        if prepared.rows == 0 {
+            return Ok(());
+        }
+        self.table.update(&prepared.keys, prepared.rows, &prepared.arguments, &prepared.filters)
+    }
+
+    /// Hands out what was taken in and starts over. `None` if there was nothing.
+    pub fn drain(&mut self) -> Result<Option<Partials>> {
+        let fresh = new_table(&self.aggregate)?;
+        (self.rows_in, self.rows_late) = (0, 0);
+        let full = std::mem::replace(&mut self.table, fresh);
+        if full.len() == 0 { Ok(None) } else { Partials::drained(full).map(Some) }
+    }
+}
+
+fn new_table(aggregate: &Aggregate) -> Result<GroupTable> {
+    let keys = aggregate.key_schema.fields().iter().map(|f| f.data_type().clone());
+    GroupTable::new(&std::iter::once(DataType::Int64).chain(keys).collect::<Vec<_>>(), &aggregate.calls)
+}
+
+/// The window of each row, and how many are late. Neighbours mostly share a window, so the division is done when it changes.
+fn assign(aggregate: &Aggregate, times: &[i64], watermark_us: Option<i64>) -> (Vec<i64>, u64) {
+    let window = aggregate.window;
+    let mut windows = Vec::with_capacity(times.len());
+    let (mut start, mut end, mut is_late, mut late) = (0, 0, false, 0u64);
+    for time in times {
+        if *time < start || *time >= end {
+            start = window.start_of(*time);
+            end = window.end_of(start);
+            is_late = watermark_us.is_some_and(|w| window.is_late(start, w));
+        }
+        late += u64::from(is_late);
+        windows.push(start);
+    }
+    (windows, late)
+}
