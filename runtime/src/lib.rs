@@ -3,5 +3,6 @@
 
 pub mod checkpoint;
 pub mod failure;
+pub mod source;
 
 pub use failure::{Failure, Remedy};
