@@ -2,10 +2,15 @@
 //! sink, and `checkpoint` decides.
 
 pub mod checkpoint;
+pub mod decode;
 pub mod engine;
+pub mod failpoint;
 pub mod failure;
-mod observe;
-mod transform;
-mod window;
+pub mod observe;
+pub mod sink;
+pub mod source;
+pub mod storage;
+pub mod transform;
+pub mod window;
 
 pub use failure::{Failure, Remedy};

@@ -261,18 +261,11 @@ impl Lane {
         let mut failed = None;
         parts.input.poll(POLL, BATCH_ROWS, |event| match event {
             LaneEvent::Record(record) => {
-                let place = places[record.partition];
-                let partition = &mut partitions[place];
-                // An offset below `next` comes from before the seek; one at or above the bound belongs to the next run.
-                if record.offset < partition.next || partition.bound.is_some_and(|bound| record.offset >= bound) {
-                    if record.offset >= partition.next {
-                        partition.next = partition.bound.unwrap_or(partition.next).max(partition.next);
-                    }
-                    return;
-                }
                 if failed.is_some() {
                     return;
                 }
+                let place = places[record.partition];
+                let partition = &mut partitions[place];
                 partition.next = record.offset + 1;
                 partition.at_end_since = None;
                 report.read += 1;
@@ -286,13 +279,15 @@ impl Lane {
             LaneEvent::EndOfPartition { partition, offset } => {
                 let partition = &mut partitions[places[partition]];
                 // Offsets that a transaction's markers take up are no records: the end may lie behind the last one.
-                partition.next = partition.next.max(partition.bound.map_or(offset, |bound| bound.min(offset)));
+                partition.next = partition.next.max(offset);
                 partition.at_end_since.get_or_insert_with(Instant::now);
             }
-            LaneEvent::Problem(problem) => match problem.remedy {
-                crate::Remedy::Retry => tracing::warn!("{problem}"),
-                _ => failed = Some(problem),
-            },
+            LaneEvent::OffsetsLost { partition, wanted, next } => {
+                let partition = &mut partitions[places[partition]];
+                tracing::warn!(partition = partition.label, wanted, next, "offsets lost: the broker no longer had what comes next");
+                partition.next = next;
+            }
+            LaneEvent::Problem(problem) => tracing::warn!("{problem}"),
         })?;
         match failed {
             Some(failure) => Err(failure),

@@ -26,7 +26,7 @@ use crate::decode::JsonDecoder;
 use crate::failure::{Failure, Result};
 use crate::observe::Observer;
 use crate::sink::delta::DeltaTable;
-use crate::source::KafkaInput;
+use crate::source::{KafkaInput, OffsetBounds, Position};
 use crate::transform::Stateless;
 use crate::window::LanePartials;
 use crate::window::watermark::SourceWatermark;
@@ -117,7 +117,8 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
     }
     let epoch = Arc::new(OpenEpoch::new(plan.limits));
     let bounds: Vec<_> = partitions.iter().map(|p| bound_of(claim.until.as_ref(), &source.name, p)).collect();
-    let starts: Vec<_> = partitions.iter().cloned().zip(positions.iter().copied()).collect();
+    let starts: Vec<_> =
+        (0..partitions.len()).map(|i| Position { partition: partitions[i].clone(), next: positions[i], end: bounds[i] }).collect();
     let mut lanes = Vec::with_capacity(lane_count);
     for input in block_in_place(|| input.assign(&starts, lane_count))? {
         let assignments = input.partitions().iter().map(|&index| Assignment {
@@ -181,7 +182,7 @@ impl Running {
 
     /// The end of each partition as the client last heard of it.
     pub(super) fn latest_offsets(&self) -> Vec<Option<i64>> {
-        self.partitions.iter().map(|p| self.input.latest_offset(p)).collect()
+        self.partitions.iter().map(|p| self.input.cached_high_watermark(p)).collect()
     }
 }
 
@@ -226,7 +227,7 @@ fn resume(plan: &Plan, input: &KafkaInput, newest: Option<&Manifest>) -> Result<
     let source = &plan.sources[0];
     let found = input.partitions(BROKER_DEADLINE)?;
     let bounds = input.offset_bounds(&found, BROKER_DEADLINE)?;
-    let topic_ids: BTreeMap<_, _> = input.topic_ids(BROKER_DEADLINE)?.into_iter().collect();
+    let topic_ids: BTreeMap<_, _> = input.topic_ids(BROKER_DEADLINE)?.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect();
     let saved = newest.and_then(|m| m.sources.iter().find(|s| s.name == source.name));
     if let Some(saved) = saved {
         for (topic, id) in &saved.topic_ids {
@@ -240,7 +241,7 @@ fn resume(plan: &Plan, input: &KafkaInput, newest: Option<&Manifest>) -> Result<
         }
     }
     let mut partitions = Vec::with_capacity(found.len());
-    for (p, (low, end)) in found.iter().zip(&bounds) {
+    for (p, OffsetBounds { low, end }) in found.iter().zip(&bounds) {
         let before = saved.and_then(|s| s.partitions.iter().find(|b| b.topic == p.topic && b.partition == p.partition));
         let next = match (before, newest.is_some(), &source.kafka.start_from) {
             (Some(before), _, _) => before.end,
@@ -259,7 +260,7 @@ fn resume(plan: &Plan, input: &KafkaInput, newest: Option<&Manifest>) -> Result<
     let unfinished = newest.and_then(|m| m.until.clone()).filter(|u| !u.reached);
     let until = match plan.trigger {
         Trigger::AvailableNow => Some(unfinished.unwrap_or_else(|| {
-            let ends = found.iter().zip(&bounds).map(|(p, (_, end))| UntilPartition {
+            let ends = found.iter().zip(&bounds).map(|(p, OffsetBounds { end, .. })| UntilPartition {
                 source: source.name.clone(),
                 topic: p.topic.clone(),
                 partition: p.partition,

@@ -1,0 +1,109 @@
+//! What librdkafka's errors mean for a pipeline, and the sentences they become. Pure.
+
+use std::fmt;
+
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+/// What an error event on a partition asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum PartitionFault {
+    EndOfPartition,
+    /// The offset that comes next is not there: retention was faster, or the log was cut.
+    OffsetLost,
+    TopicGone,
+    Forbidden,
+    /// Bytes that can't be read. librdkafka goes on behind them, so going on would lose records.
+    Corrupt,
+    /// librdkafka tries again by itself.
+    Transient,
+}
+
+impl PartitionFault {
+    pub(super) fn of(code: Code) -> Self {
+        match code {
+            Code::PartitionEOF => Self::EndOfPartition,
+            Code::AutoOffsetReset | Code::OffsetOutOfRange => Self::OffsetLost,
+            Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId => Self::TopicGone,
+            Code::TopicAuthorizationFailed => Self::Forbidden,
+            Code::BadMessage | Code::BadCompression | Code::InvalidMessage | Code::InvalidMessageSize | Code::MessageSizeTooLarge => {
+                Self::Corrupt
+            }
+            _ => Self::Transient,
+        }
+    }
+}
+
+/// Where the client had a broker's address from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Origin {
+    /// The document's `bootstrapServers`.
+    Bootstrap,
+    /// The cluster's own metadata: the listener that the broker with this id advertises.
+    Advertised(i32),
+}
+
+/// A broker that could not be reached.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct BrokerFault {
+    pub(super) address: String,
+    pub(super) origin: Origin,
+    pub(super) reason: String,
+}
+
+impl BrokerFault {
+    /// Reads librdkafka's `[protocol://]host:port/(bootstrap|<id>): reason`.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (name, reason) = text.split_once(": ")?;
+        let (address, origin) = name.rsplit_once('/')?;
+        let address = address.rsplit_once("://").map_or(address, |(_, address)| address);
+        let origin = if origin == "bootstrap" { Origin::Bootstrap } else { Origin::Advertised(origin.parse().ok()?) };
+        // How long which state took is of use to librdkafka's authors.
+        let reason = reason.split(" (after ").next().unwrap_or(reason).trim_end();
+        Some(Self { address: address.to_owned(), origin, reason: reason.to_owned() })
+    }
+}
+
+impl fmt::Display for BrokerFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.origin {
+            Origin::Bootstrap => write!(f, "{} (from bootstrapServers): {}", self.address, self.reason),
+            Origin::Advertised(id) => write!(f, "{} (advertised by broker {id}): {}", self.address, self.reason),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn broker_fault_says_where_the_address_came_from() {
+        let bootstrap = BrokerFault::parse(
+            "127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)",
+        );
+        assert_eq!(
+            bootstrap.map(|f| f.to_string()).as_deref(),
+            Some("127.0.0.1:1 (from bootstrapServers): Connect to ipv4#127.0.0.1:1 failed: Connection refused")
+        );
+        let advertised = BrokerFault::parse("sasl_ssl://kafka.data:9093/2: Failed to resolve 'kafka.data:9093': Name or service not known");
+        assert_eq!(
+            advertised.map(|f| f.to_string()).as_deref(),
+            Some("kafka.data:9093 (advertised by broker 2): Failed to resolve 'kafka.data:9093': Name or service not known")
+        );
+    }
+
+    #[test]
+    fn text_without_a_broker_is_no_broker_fault() {
+        for text in ["1/1 brokers are down", "", "GroupCoordinator: 1: Disconnected", "a/b: c"] {
+            assert_eq!(BrokerFault::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn codes_behind_which_librdkafka_skips_bytes_are_corrupt_not_transient() {
+        for code in [Code::BadMessage, Code::BadCompression, Code::MessageSizeTooLarge] {
+            assert_eq!(PartitionFault::of(code), PartitionFault::Corrupt);
+        }
+        assert_eq!(PartitionFault::of(Code::BrokerTransportFailure), PartitionFault::Transient);
+    }
+}

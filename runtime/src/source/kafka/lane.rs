@@ -1,0 +1,342 @@
+//! One lane's share of a source: the partitions whose records come to its queue. A lane belongs to one thread.
+
+use std::ffi::CString;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::Consumer;
+use weir_plan::ids::TopicPartition;
+use weir_plan::plan::OnLostOffsets;
+
+use super::fault::PartitionFault;
+use super::native::{Message, Queue};
+use super::{Client, OffsetBounds, Position, absolute, events};
+use crate::failure::{Failure, Result};
+
+/// A record in librdkafka's fetch buffer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Index into the positions that were assigned.
+    pub partition: usize,
+    pub offset: i64,
+    /// Of the record's creation or of its arrival, as the topic is set up.
+    pub timestamp_ms: Option<i64>,
+    pub key: Option<&'a [u8]>,
+    /// `None` for a tombstone.
+    pub value: Option<&'a [u8]>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LaneEvent<'a> {
+    Record(Record<'a>),
+    /// Nothing more for now (or, at the partition's end bound, for good); `offset` comes next. Control records and aborted transactions
+    /// are behind it, so it may be ahead of the last record by more than one. Comes again after more was read.
+    EndOfPartition {
+        partition: usize,
+        offset: i64,
+    },
+    /// The broker no longer had `wanted`; reading goes on at `next`, as `onLostOffsets` says. Always before any record from `next` on.
+    OffsetsLost {
+        partition: usize,
+        wanted: i64,
+        next: i64,
+    },
+    /// Reading stands still for a reason outside; it goes on by itself. Repeated every ten seconds at most.
+    Problem(Failure),
+}
+
+/// The receiving end of one lane.
+pub struct LaneInput {
+    queue: Queue,
+    client: Arc<Client>,
+    source: String,
+    on_lost_offsets: OnLostOffsets,
+    partitions: Vec<usize>,
+    slots: Vec<Slot>,
+    /// The next try to find out where partitions with lost offsets go on.
+    resolve_at: Option<Instant>,
+}
+
+/// A partition of this lane.
+struct Slot {
+    index: usize,
+    partition: TopicPartition,
+    topic: CString,
+    end: Option<i64>,
+    state: State,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Reading,
+    /// At its end bound from the start; not told yet.
+    EmptyFromStart(i64),
+    Done,
+    Lost {
+        wanted: i64,
+    },
+}
+
+/// How long a lane waits for the offsets that a broker has. The partition stands still anyway; the lane's others wait with it.
+const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
+const RESOLVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+impl LaneInput {
+    pub(super) fn new<'p>(
+        client: Arc<Client>,
+        source: &str,
+        on_lost_offsets: OnLostOffsets,
+        positions: impl Iterator<Item = (usize, &'p Position)>,
+    ) -> Result<Self> {
+        let queue = Queue::new(Arc::clone(&client)).ok_or_else(|| Failure::bug("librdkafka made no queue"))?;
+        let slots = positions.map(|(index, p)| Slot::new(index, p)).collect::<Result<Vec<_>>>()?;
+        let lane = Self {
+            queue,
+            client,
+            source: source.to_owned(),
+            on_lost_offsets,
+            partitions: slots.iter().map(|s| s.index).collect(),
+            slots,
+            resolve_at: None,
+        };
+        lane.slots.iter().try_for_each(|slot| lane.take_in(slot))?;
+        Ok(lane)
+    }
+
+    /// The partitions of this lane, as indices into the assigned positions.
+    #[must_use]
+    pub fn partitions(&self) -> &[usize] {
+        &self.partitions
+    }
+
+    /// Hands at most `max` events to `f` and says how many; waits at most `timeout` for the first. Records at or above a partition's end
+    /// bound are not handed out, nor counted.
+    ///
+    /// # Errors
+    /// What stops the pipeline: offsets lost under `Fail`, a deleted or forbidden topic (`Config`); a batch that can't be read (`Retry`:
+    /// read again from the checkpoint, since librdkafka has gone past it). The lane must not be read again.
+    pub fn poll(&mut self, timeout: Duration, max: usize, mut f: impl FnMut(LaneEvent<'_>)) -> Result<usize> {
+        events::serve(&self.client);
+        let mut handed_out = 0;
+        let mut hand_out = |event: LaneEvent<'_>| {
+            handed_out += 1;
+            f(event);
+        };
+        if let Some(problem) = self.client.context().take_problem(Instant::now()) {
+            hand_out(LaneEvent::Problem(problem));
+        }
+        for slot in &mut self.slots {
+            if let State::EmptyFromStart(offset) = slot.state {
+                slot.state = State::Done;
+                hand_out(LaneEvent::EndOfPartition { partition: slot.index, offset });
+            }
+        }
+        if self.resolve_at.is_some_and(|at| at <= Instant::now()) {
+            self.resolve_lost(&mut hand_out)?;
+        }
+        let done_before = self.count_done();
+        let (max, timeout) = (max.saturating_sub(handed_out), if handed_out > 0 { Duration::ZERO } else { timeout });
+        let mut hand_out = |event: LaneEvent<'_>| {
+            handed_out += 1;
+            f(event);
+        };
+        // Records come in runs of one partition: found once per run.
+        let mut run: Option<(usize, i32, usize)> = None;
+        for message in self.queue.read(timeout, max) {
+            let at = match run {
+                Some((topic, partition, at)) if topic == message.topic_handle() && partition == message.partition() => at,
+                _ => {
+                    let Some(at) = find(&self.slots, &message) else { continue };
+                    run = Some((message.topic_handle(), message.partition(), at));
+                    at
+                }
+            };
+            let slot = &mut self.slots[at];
+            if let Some(code) = message.error() {
+                if slot.fail(PartitionFault::of(code), &message, &self.source, &mut hand_out)? {
+                    self.resolve_at = Some(Instant::now());
+                }
+                continue;
+            }
+            slot.record(&message, &mut hand_out);
+        }
+        if self.count_done() > done_before {
+            self.stop_done();
+        }
+        Ok(handed_out)
+    }
+
+    /// Stops fetching a partition until it is resumed; what waits in the queue is dropped and fetched again. Another partition than this
+    /// lane's is left alone.
+    pub fn pause(&self, partition: usize) -> Result<()> {
+        self.only(partition, |list| self.client.pause(list))
+    }
+
+    pub fn resume(&self, partition: usize) -> Result<()> {
+        self.only(partition, |list| self.client.resume(list))
+    }
+
+    fn only(&self, partition: usize, act: impl FnOnce(&TopicPartitionList) -> rdkafka::error::KafkaResult<()>) -> Result<()> {
+        let Some(slot) = self.slots.iter().find(|s| s.index == partition) else { return Ok(()) };
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&slot.partition.topic, slot.partition.partition);
+        act(&list).map_err(|e| Failure::bug(format!("pause or resume {}: {e}", slot.partition)))
+    }
+
+    fn take_in(&self, slot: &Slot) -> Result<()> {
+        if self.queue.take_in(&slot.topic, slot.partition.partition) {
+            Ok(())
+        } else {
+            Err(Failure::config(format!("{} is not a name that a Kafka topic can have", slot.partition.topic)))
+        }
+    }
+
+    fn count_done(&self) -> usize {
+        self.slots.iter().filter(|s| s.state == State::Done).count()
+    }
+
+    /// Saves fetching what would not be handed out. If it does not work, records are still held back one by one.
+    fn stop_done(&self) {
+        for slot in self.slots.iter().filter(|s| s.state == State::Done) {
+            if let Err(failure) = self.pause(slot.index) {
+                tracing::debug!(%failure, "the partition is read on in vain");
+            }
+        }
+    }
+
+    /// Moves partitions whose next offset is gone to where the document says.
+    fn resolve_lost(&mut self, hand_out: &mut impl FnMut(LaneEvent<'_>)) -> Result<()> {
+        self.resolve_at = None;
+        for at in 0..self.slots.len() {
+            let State::Lost { wanted } = self.slots[at].state else { continue };
+            let slot = &self.slots[at];
+            let bounds = match self.client.fetch_watermarks(&slot.partition.topic, slot.partition.partition, RESOLVE_WITHIN) {
+                Ok((low, end)) => OffsetBounds { low, end },
+                Err(error) => {
+                    tracing::warn!(partition = %slot.partition, %error, "the offsets that Kafka still has are not known; asking again");
+                    self.resolve_at = Some(Instant::now() + RESOLVE_AGAIN_AFTER);
+                    continue;
+                }
+            };
+            let next = match self.on_lost_offsets {
+                OnLostOffsets::Fail => return Err(offsets_lost(&slot.partition, wanted, bounds)),
+                OnLostOffsets::Earliest => bounds.low,
+                OnLostOffsets::Latest => bounds.end,
+            };
+            self.restart(at, next)?;
+            hand_out(LaneEvent::OffsetsLost { partition: self.slots[at].index, wanted, next });
+        }
+        Ok(())
+    }
+
+    /// librdkafka has given the partition up: it is taken out of the assignment and put back at `next`.
+    fn restart(&mut self, at: usize, next: i64) -> Result<()> {
+        let slot = &mut self.slots[at];
+        let mut list = TopicPartitionList::new();
+        add(&mut list, &slot.partition, next)?;
+        let moved = self.client.incremental_unassign(&list).and_then(|()| self.client.incremental_assign(&list));
+        moved.map_err(|e| Failure::bug(format!("go on reading {} at {next}: {e}", slot.partition)))?;
+        slot.state = State::Reading;
+        // The stop took the forwarding away. Both calls above were answered by the thread that did so, hence this comes after it; what
+        // was fetched in between waits in the partition's queue and is moved by this call.
+        self.take_in(&self.slots[at])
+    }
+}
+
+impl Slot {
+    fn new(index: usize, position: &Position) -> Result<Self> {
+        let Position { partition, next, end } = position;
+        let topic = CString::new(partition.topic.as_str())
+            .map_err(|_| Failure::config(format!("{:?} is not a name that a Kafka topic can have", partition.topic)))?;
+        let state = if end.is_some_and(|end| *next >= end) { State::EmptyFromStart(*next) } else { State::Reading };
+        Ok(Self { index, partition: partition.clone(), topic, end: *end, state })
+    }
+
+    #[inline]
+    fn record(&mut self, message: &Message<'_>, hand_out: &mut impl FnMut(LaneEvent<'_>)) {
+        let offset = message.offset();
+        if self.state != State::Reading {
+            return;
+        }
+        if let Some(end) = self.end
+            && offset >= end
+        {
+            self.state = State::Done;
+            hand_out(LaneEvent::EndOfPartition { partition: self.index, offset: end });
+            return;
+        }
+        hand_out(LaneEvent::Record(Record {
+            partition: self.index,
+            offset,
+            timestamp_ms: message.timestamp_ms(),
+            key: message.key(),
+            value: message.value(),
+        }));
+    }
+
+    /// True if the partition now waits for `resolve_lost`.
+    fn fail(
+        &mut self,
+        fault: PartitionFault,
+        message: &Message<'_>,
+        source: &str,
+        hand_out: &mut impl FnMut(LaneEvent<'_>),
+    ) -> Result<bool> {
+        let partition = &self.partition;
+        match fault {
+            PartitionFault::EndOfPartition if self.state == State::Reading => {
+                let offset = message.offset();
+                if self.end.is_some_and(|end| offset >= end) {
+                    self.state = State::Done;
+                }
+                hand_out(LaneEvent::EndOfPartition { partition: self.index, offset });
+            }
+            PartitionFault::EndOfPartition => {}
+            PartitionFault::OffsetLost if self.state == State::Reading => {
+                self.state = State::Lost { wanted: message.offset() };
+                return Ok(true);
+            }
+            PartitionFault::OffsetLost => {}
+            PartitionFault::TopicGone => return Err(topic_gone(&partition.topic, source)),
+            PartitionFault::Forbidden => return Err(topic_forbidden(&partition.topic, source)),
+            PartitionFault::Corrupt => {
+                let reason = message.error_text();
+                return Err(Failure::retry(format!("{partition}: a batch at offset {} can't be read: {reason}", message.offset())));
+            }
+            PartitionFault::Transient => {
+                let reason = message.error_text();
+                hand_out(LaneEvent::Problem(Failure::retry(format!("{partition} can't be read for now: {reason}"))));
+            }
+        }
+        Ok(false)
+    }
+}
+
+pub(super) fn add(list: &mut TopicPartitionList, partition: &TopicPartition, offset: i64) -> Result<()> {
+    list.add_partition_offset(&partition.topic, partition.partition, absolute(offset))
+        .map_err(|e| Failure::bug(format!("{partition} at offset {offset}: {e}")))
+}
+
+pub(super) fn topic_gone(topic: &str, source: &str) -> Failure {
+    Failure::config(format!(
+        "topic {topic} does not exist on Kafka at {source}; create it or correct `topics` (it may also have been deleted while it was read)"
+    ))
+}
+
+pub(super) fn topic_forbidden(topic: &str, source: &str) -> Failure {
+    Failure::config(format!("Kafka at {source} does not let this user read topic {topic}; grant it READ and DESCRIBE"))
+}
+
+fn offsets_lost(partition: &TopicPartition, wanted: i64, has: OffsetBounds) -> Failure {
+    Failure::config(format!(
+        "{partition}: offset {wanted} comes next, Kafka has [{}, {}); the records between are lost, and onLostOffsets is Fail; Earliest or \
+         Latest goes on without them",
+        has.low, has.end
+    ))
+}
+
+fn find(slots: &[Slot], message: &Message<'_>) -> Option<usize> {
+    let topic = message.topic()?;
+    slots.iter().position(|s| s.partition.partition == message.partition() && s.topic.as_c_str() == topic)
+}

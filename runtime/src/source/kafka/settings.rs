@@ -1,0 +1,64 @@
+//! What librdkafka is told, with the reasons. Names and defaults: librdkafka's CONFIGURATION.md.
+
+use rdkafka::ClientConfig;
+use rdkafka::config::RDKafkaLogLevel;
+use weir_plan::plan::KafkaSource;
+
+/// Payload bytes that may wait in one lane's queue. librdkafka checks the bound against the queue that a partition is forwarded to, so it
+/// holds for a lane as a whole. It overshoots by one fetch response.
+const QUEUED_KIB_PER_LANE: u32 = 16 * 1024;
+
+/// Records that may wait in one lane's queue before fetching stops. librdkafka spends about 350 bytes on each beside its payload, so
+/// with small records this bound, not the one above, is what keeps memory down: about 25 MB per lane with records of 115 B.
+const QUEUED_RECORDS_PER_LANE: u32 = 50_000;
+
+/// Of one partition, in one answer. Greater records still get through: the broker returns at least one whole batch, and librdkafka
+/// doubles the figure when it meets a cut one. Greater values only make the overshoot greater.
+const FETCH_BYTES_PER_PARTITION: u32 = 512 * 1024;
+
+/// Of one answer, compressed. JSON grows three- to tenfold when it is unpacked, and the bounds above are looked at only afterwards.
+const FETCH_BYTES: u32 = 8 * 1024 * 1024;
+
+/// The greatest answer that is accepted at all: room for one record of `max.message.bytes` as large as any sane broker's.
+const RECEIVE_BYTES_MAX: u32 = 256 * 1024 * 1024;
+
+pub(super) fn client_config(source: &KafkaSource, client_id: &str) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &source.bootstrap_servers)
+        .set("client.id", client_id)
+        .set("group.id", &source.group_id)
+        // Offsets belong to the manifest; the group's are published after the commit, by us.
+        .set("enable.auto.commit", "false")
+        .set("enable.auto.offset.store", "false")
+        .set("isolation.level", "read_committed")
+        // A lost offset is an event, decided on by the document, never skipped silently.
+        .set("auto.offset.reset", "error")
+        .set("enable.partition.eof", "true")
+        .set("allow.auto.create.topics", "false")
+        // A hardware instruction on the compressed bytes: not measurable beside unpacking. A broken batch stops the lane.
+        .set("check.crcs", "true")
+        // An empty fetch comes back after this: it bounds how late an end of partition is noticed.
+        .set("fetch.wait.max.ms", "100")
+        .set("fetch.min.bytes", "1")
+        .set("fetch.message.max.bytes", FETCH_BYTES_PER_PARTITION.to_string())
+        .set("fetch.max.bytes", FETCH_BYTES.to_string())
+        .set("receive.message.max.bytes", RECEIVE_BYTES_MAX.to_string())
+        .set("queued.max.messages.kbytes", QUEUED_KIB_PER_LANE.to_string())
+        .set("queued.min.messages", QUEUED_RECORDS_PER_LANE.to_string())
+        // The default of 1 s leaves a lane dry: a full queue is read in a tenth of that.
+        .set("fetch.queue.backoff.ms", "10")
+        .set("fetch.error.backoff.ms", "100")
+        .set("socket.keepalive.enable", "true")
+        .set("socket.connection.setup.timeout.ms", "10000")
+        .set("reconnect.backoff.ms", "100")
+        // Ten seconds from a kill to the next commit: a broker that is back must not wait for us longer than this.
+        .set("reconnect.backoff.max.ms", "2000")
+        // How long a topic may be missing from the metadata before it counts as deleted. The default of 30 s is for producers that
+        // create topics by writing to them; ours exist when they are assigned.
+        .set("topic.metadata.propagation.max.ms", "5000")
+        // Closed idle connections are no news.
+        .set("log.connection.close", "false")
+        .set_log_level(RDKafkaLogLevel::Warning);
+    config
+}
