@@ -1,1 +1,50 @@
-fn main(){}
+//! `weir`: run, validate and try streaming pipelines from the command line.
+
+mod demo;
+mod document;
+mod produce;
+mod run;
+mod usage;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Streaming pipelines from Kafka to Delta Lake, exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "weir", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a StreamPipeline here and now.
+    Run(run::RunArgs),
+    /// Checks a StreamPipeline and says everything that is wrong with it.
+    Validate(document::DocumentArgs),
+    /// Produces sample records to a Kafka topic.
+    Produce(produce::ProduceArgs),
+    /// Shows a whole pipeline at work, with a Kafka of its own in this process.
+    Demo(demo::DemoArgs),
+    /// Prints the names of the fail points, for tests that crash at each of them.
+    #[command(hide = true)]
+    FailPoints,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Validate(args) => document::validate(&args),
+        Command::Produce(args) => produce::run(&args),
+        Command::Demo(args) => demo::run(&args),
+        Command::FailPoints => {
+            for name in weir_runtime::failpoint::ALL {
+                println!("{name}");
+            }
+            ExitCode::SUCCESS
+        }
+    }
+}

@@ -58,6 +58,9 @@ struct Closed {
     read_took: Duration,
 }
 
+/// Per sink, by index into the plan's: `add` actions of uploaded files, and their rows.
+type Files = BTreeMap<usize, (Vec<serde_json::Value>, u64)>;
+
 impl Closed {
     fn took_in_something(&self) -> bool {
         let moved = self.sources.iter().flat_map(|s| &s.partitions).any(|p| p.end > p.start);
@@ -92,9 +95,10 @@ impl Running {
                 self.begin_epoch();
                 opened = Instant::now();
             }
+            let files = self.lane_files().await?;
             if closed.took_in_something() || (due == Due::AllRead && !self.until_reached()) {
                 let reached = due == Due::AllRead;
-                self.decide_and_commit(closed, reached, summary).await?;
+                self.decide_and_commit(closed, files, reached, summary).await?;
             }
             if ends {
                 return Ok(());
@@ -200,17 +204,22 @@ impl Running {
         Ok(Closed { clock_us, sources: vec![source], watermarks, lanes, filtered, read_took: opened.elapsed() })
     }
 
-    async fn decide_and_commit(&mut self, closed: Closed, until_reached: bool, summary: &mut Summary) -> Result<()> {
+    /// The data files that lanes have written for the epoch just closed.
+    async fn lane_files(&mut self) -> Result<Files> {
+        let mut files = Files::new();
+        for (sink, output) in &mut self.lane_sinks {
+            let of_epoch = output.next().await?;
+            files.insert(*sink, (of_epoch.adds, of_epoch.rows));
+        }
+        Ok(files)
+    }
+
+    async fn decide_and_commit(&mut self, closed: Closed, mut files: Files, until_reached: bool, summary: &mut Summary) -> Result<()> {
         let began = Instant::now();
         let watermark_us = closed.watermarks[0].after_us;
         let keyed = self.keyed.advance(closed.lanes, &closed.watermarks)?;
         let computed = began.elapsed();
 
-        let mut files: BTreeMap<usize, (Vec<serde_json::Value>, u64)> = BTreeMap::new();
-        for (sink, output) in &mut self.lane_sinks {
-            let of_epoch = output.next().await?;
-            files.insert(*sink, (of_epoch.adds, of_epoch.rows));
-        }
         for (sink, rows) in keyed.sink_rows {
             let mut writer = self.tables[sink].writer(&self.file_label());
             writer.write(&rows).await?;
@@ -251,7 +260,8 @@ impl Running {
         self.collect_garbage_now_and_then(&manifest).await;
         add_up(summary, &manifest, closed.filtered);
         let durations = Durations { read: closed.read_took, compute: computed, upload: uploaded - computed, commit: committed - uploaded };
-        self.observer.epoch(&Progress::of(&manifest, &self.plan, &durations, self.keyed.bytes(), closed.filtered, &self.latest_offsets()))
+        let latest = self.latest_offsets();
+        self.observer.epoch(Progress::of(&manifest, &self.plan, &durations, self.keyed.bytes(), closed.filtered, &latest))
     }
 
     async fn collect_garbage_now_and_then(&mut self, manifest: &Manifest) {

@@ -16,7 +16,7 @@ use weir_plan::plan::{BadRecords, Limits};
 use super::sink_task::SinkInput;
 use crate::decode::JsonDecoder;
 use crate::failure::{Failure, Result};
-use crate::source::{LaneEvent, LaneInput};
+use crate::source::kafka::{LaneEvent, LaneInput};
 use crate::transform::Stateless;
 use crate::window::{LanePartials, Partials};
 

@@ -22,6 +22,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tokio::sync::watch;
+
+use crate::observe::progress::Progress;
 use crate::storage::Secrets;
 
 /// How a plan is run, apart from what it means.
@@ -35,6 +38,8 @@ pub struct Options {
     pub http: Option<SocketAddr>,
     /// How long a sink or a checkpoint store may be away before the process ends.
     pub give_up_after: Duration,
+    /// Gets the report of each epoch.
+    pub on_epoch: Option<watch::Sender<Option<Progress>>>,
 }
 
 /// What a running pipeline is told from outside.

@@ -26,7 +26,7 @@ use crate::decode::JsonDecoder;
 use crate::failure::{Failure, Result};
 use crate::observe::Observer;
 use crate::sink::delta::DeltaTable;
-use crate::source::{KafkaInput, OffsetBounds, Position};
+use crate::source::kafka::{KafkaInput, OffsetBounds, Position};
 use crate::transform::Stateless;
 use crate::window::LanePartials;
 use crate::window::watermark::SourceWatermark;

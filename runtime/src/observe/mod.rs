@@ -9,6 +9,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tokio::sync::watch;
 use weir_plan::Plan;
 
 use self::metrics::Metrics;
@@ -20,6 +21,7 @@ use crate::failure::{Failure, Result};
 pub struct Observer {
     shared: Arc<Shared>,
     progress_file: Option<File>,
+    on_epoch: Option<watch::Sender<Option<Progress>>>,
 }
 
 /// What the HTTP server shows.
@@ -49,7 +51,7 @@ impl Observer {
         if let Some(address) = options.http {
             http::serve(address, Arc::clone(&shared)).await?;
         }
-        Ok(Self { shared, progress_file })
+        Ok(Self { shared, progress_file, on_epoch: options.on_epoch.clone() })
     }
 
     /// The checkpoint is claimed and the lanes read.
@@ -58,14 +60,14 @@ impl Observer {
     }
 
     /// An epoch is committed.
-    pub fn epoch(&mut self, progress: &Progress) -> Result<()> {
-        let json = serde_json::to_string(progress).map_err(|e| Failure::bug(format!("progress: {e}")))?;
+    pub fn epoch(&mut self, progress: Progress) -> Result<()> {
+        let json = serde_json::to_string(&progress).map_err(|e| Failure::bug(format!("progress: {e}")))?;
         if let Some(file) = &mut self.progress_file {
             // One write per line, so that a reader (and a crash) sees whole lines.
             let line = format!("{json}\n");
             file.write_all(line.as_bytes()).map_err(|e| Failure::retry(format!("append to the progress file: {e}")))?;
         }
-        self.shared.metrics.epoch(progress);
+        self.shared.metrics.epoch(&progress);
         tracing::info!(
             epoch = progress.batch_id,
             records = progress.num_input_rows,
@@ -77,6 +79,9 @@ impl Observer {
             "epoch committed"
         );
         *self.shared.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(json);
+        if let Some(listener) = &self.on_epoch {
+            listener.send_replace(Some(progress));
+        }
         Ok(())
     }
 

@@ -1,0 +1,58 @@
+//! Reading documents, and `weir validate`.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Args;
+use weir_plan::Plan;
+
+/// What is wrong with the input: the exit code of `validate`, and of `run` before it has begun.
+pub const BAD_INPUT: u8 = 2;
+
+/// A document, and what is laid over it.
+#[derive(Debug, Args)]
+pub struct DocumentArgs {
+    /// The StreamPipeline, as YAML.
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
+    pub file: PathBuf,
+    /// Another document, merged over the first by names.
+    #[arg(long = "override", value_name = "FILE")]
+    pub overrides: Option<PathBuf>,
+}
+
+/// Loads and lowers; on failure everything that is wrong has been printed.
+pub fn load(args: &DocumentArgs) -> Result<Plan, ExitCode> {
+    let texts = read(&args.file).and_then(|text| Ok((text, args.overrides.as_deref().map(read).transpose()?)));
+    let (text, overrides) = texts.map_err(|message| {
+        eprintln!("error: {message}");
+        ExitCode::from(BAD_INPUT)
+    })?;
+    weir_crds::load(&text, overrides.as_deref()).map_err(|findings| {
+        for finding in &findings {
+            eprintln!("error: {finding}");
+        }
+        let plural = if findings.len() == 1 { "" } else { "s" };
+        eprintln!("{}: {} error{plural}", args.file.display(), findings.len());
+        ExitCode::from(BAD_INPUT)
+    })
+}
+
+pub fn validate(args: &DocumentArgs) -> ExitCode {
+    match load(args) {
+        Ok(plan) => {
+            println!(
+                "{}: valid: {} source(s), {} step(s), {} sink(s)",
+                args.file.display(),
+                plan.sources.len(),
+                plan.steps.len(),
+                plan.sinks.len()
+            );
+            ExitCode::SUCCESS
+        }
+        Err(code) => code,
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))
+}

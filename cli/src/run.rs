@@ -1,0 +1,136 @@
+//! `weir run`: a pipeline in this process, the same that a pod runs.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use serde::Serialize;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use weir_plan::Plan;
+use weir_runtime::Failure;
+use weir_runtime::engine::{self, Options, Signal, Summary};
+use weir_runtime::storage::Secrets;
+
+use crate::document::{self, DocumentArgs};
+use crate::usage;
+
+/// The exit code when a second signal cuts the run short: 128 + SIGINT, as shells have it.
+const CUT_SHORT: i32 = 130;
+
+#[derive(Debug, Args)]
+pub struct RunArgs {
+    #[command(flatten)]
+    document: DocumentArgs,
+    /// Where Secrets are mounted: DIR/<secret name>/<key>.
+    #[arg(long, value_name = "DIR")]
+    secrets: Option<PathBuf>,
+    /// Writes one JSON object at the end.
+    #[arg(long, value_name = "FILE")]
+    summary: Option<PathBuf>,
+    /// Appends one JSON object per epoch.
+    #[arg(long, value_name = "FILE")]
+    progress: Option<PathBuf>,
+    /// Serves /metrics, /progress, /healthz and /readyz there, for example 127.0.0.1:9464.
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<SocketAddr>,
+    /// Threads that read and aggregate; the number of cores if not given.
+    #[arg(long, value_name = "N")]
+    lanes: Option<usize>,
+    /// How long a sink or the checkpoint store may be away before the process ends with the reason, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    give_up_after: u64,
+    /// Logs as JSON lines.
+    #[arg(long)]
+    log_json: bool,
+}
+
+/// What `--summary` writes.
+#[derive(Debug, Serialize)]
+struct RunSummary<'a> {
+    #[serde(flatten)]
+    counts: &'a Summary,
+    wall_seconds: f64,
+    cpu_seconds: f64,
+    rss_bytes_max: Option<u64>,
+}
+
+pub fn run(args: &RunArgs) -> ExitCode {
+    let began = Instant::now();
+    init_logs(args.log_json);
+    let plan = match document::load(&args.document) {
+        Ok(plan) => Arc::new(plan),
+        Err(code) => return code,
+    };
+    let options = Options {
+        secrets: Secrets { dir: args.secrets.clone() },
+        lanes: args.lanes.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into)),
+        progress: args.progress.clone(),
+        http: args.http,
+        give_up_after: Duration::from_secs(args.give_up_after),
+        on_epoch: None,
+    };
+    let result = run_plan(plan, &options).and_then(|summary| {
+        write_summary(args.summary.as_deref(), &summary, began)?;
+        Ok(summary)
+    });
+    match result {
+        Ok(summary) => {
+            tracing::info!(epochs = summary.epochs, last_epoch = summary.last_epoch, records = summary.records_read, "ended");
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(failure.remedy.exit_code())
+        }
+    }
+}
+
+/// Runs a plan with the signals of a well-behaved process: the first one finishes the epoch in hand, the second stops at once.
+fn run_plan(plan: Arc<Plan>, options: &Options) -> Result<Summary, Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::retry(format!("start threads: {e}")))?;
+    let result = runtime.block_on(async {
+        let (tell, told) = watch::channel(Signal::Run);
+        let listen = |kind| signal(kind).map_err(|e| Failure::retry(format!("listen for signals: {e}")));
+        let (mut terminate, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+        tokio::spawn(async move {
+            let mut asked = false;
+            loop {
+                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+                if asked {
+                    eprintln!("stopped at once; the next run goes on from the last committed epoch");
+                    std::process::exit(CUT_SHORT);
+                }
+                asked = true;
+                eprintln!("finishing the epoch in hand; once more stops at once");
+                let _ = tell.send(Signal::Finish);
+            }
+        });
+        engine::run(plan, options, told).await
+    });
+    // Blocking calls into the Kafka client may be under way; nothing that they do counts any more.
+    runtime.shutdown_background();
+    result
+}
+
+fn write_summary(path: Option<&Path>, counts: &Summary, began: Instant) -> Result<(), Failure> {
+    let Some(path) = path else { return Ok(()) };
+    let summary = RunSummary {
+        counts,
+        wall_seconds: began.elapsed().as_secs_f64(),
+        cpu_seconds: usage::cpu_seconds(),
+        rss_bytes_max: usage::rss_bytes_max(),
+    };
+    let json = serde_json::to_string_pretty(&summary).map_err(|e| Failure::bug(format!("summary: {e}")))?;
+    std::fs::write(path, json + "\n").map_err(|e| Failure::config(format!("write the summary to {}: {e}", path.display())))
+}
+
+pub fn init_logs(json: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| "info,delta_kernel=warn,deltalake=warn".into());
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    if json { logs.json().init() } else { logs.compact().init() }
+}
