@@ -11,6 +11,9 @@ mod partials;
 pub mod state_file;
 pub mod watermark;
 
+#[cfg(test)]
+mod tests;
+
 pub use group_table::GroupTable;
 pub use keyed_state::KeyedState;
 pub use partials::{LanePartials, Partials, Prepared};
