@@ -234,7 +234,7 @@ fn lost_offset_stops_under_fail_and_says_what_there_is() {
     let mut lanes = input.assign(&[at("a", 0, 17)], 1).unwrap();
     let failure = read(&mut lanes[0], |_| false).unwrap_err();
     assert_eq!(failure.remedy, Remedy::Config);
-    assert!(failure.message.contains("a-0: offset 17 comes next, Kafka has [0, 5)"), "{failure}");
+    assert!(failure.message.contains("a-0: offset 17 comes next, but Kafka has [0, 5)"), "{failure}");
 }
 
 #[test]
