@@ -62,6 +62,10 @@ impl Events {
         Self { bootstrap_servers: bootstrap_servers.to_owned(), state: Mutex::default() }
     }
 
+    pub(super) fn bootstrap_servers(&self) -> &str {
+        &self.bootstrap_servers
+    }
+
     /// Trouble that came up since the last call, unless some was told a moment ago.
     pub(super) fn take_problem(&self, now: Instant) -> Option<Failure> {
         let mut state = self.lock();

@@ -3,6 +3,9 @@
 use std::fmt;
 
 use rdkafka::types::RDKafkaErrorCode as Code;
+use weir_plan::ids::TopicPartition;
+
+use crate::failure::Failure;
 
 /// What an error event on a partition asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +73,25 @@ impl fmt::Display for BrokerFault {
             Origin::Advertised(id) => write!(f, "{} (advertised by broker {id}): {}", self.address, self.reason),
         }
     }
+}
+
+pub(super) fn topic_gone(topic: &str, servers: &str) -> Failure {
+    Failure::config(format!("topic {topic} does not exist on Kafka at {servers} (any more); create it or correct the source's `topics`"))
+}
+
+pub(super) fn topic_forbidden(topic: &str, servers: &str) -> Failure {
+    Failure::config(format!("Kafka at {servers} does not let this user read topic {topic}; grant READ and DESCRIBE on it"))
+}
+
+pub(super) fn topic_name(topic: &str) -> Failure {
+    Failure::config(format!("{topic:?} is not a name that a Kafka topic can have; use letters, digits, `.`, `_` and `-`"))
+}
+
+pub(super) fn offsets_lost(partition: &TopicPartition, wanted: i64, low: i64, end: i64) -> Failure {
+    Failure::config(format!(
+        "{partition}: offset {wanted} comes next, but Kafka has [{low}, {end}) and `onLostOffsets` is Fail; Earliest or Latest goes on there, \
+         without the records that are lost"
+    ))
 }
 
 #[cfg(test)]

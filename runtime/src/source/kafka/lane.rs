@@ -9,10 +9,10 @@ use rdkafka::consumer::Consumer;
 use weir_plan::ids::TopicPartition;
 use weir_plan::plan::OnLostOffsets;
 
-use super::fault::PartitionFault;
+use super::fault::{self, PartitionFault};
 use super::native::{Message, Queue};
-use super::{Client, OffsetBounds, Position, absolute, events};
-use crate::failure::{Failure, Result};
+use super::{Client, Position, absolute, ask, events};
+use crate::failure::{Failure, Remedy, Result};
 
 /// A record in librdkafka's fetch buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,11 +50,10 @@ pub enum LaneEvent<'a> {
 pub struct LaneInput {
     queue: Queue,
     client: Arc<Client>,
-    source: String,
     on_lost_offsets: OnLostOffsets,
     partitions: Vec<usize>,
     slots: Vec<Slot>,
-    /// The next try to find out where partitions with lost offsets go on.
+    /// The next try to find out what became of partitions that librdkafka has stopped reading.
     resolve_at: Option<Instant>,
 }
 
@@ -73,33 +72,27 @@ enum State {
     /// At its end bound from the start; not told yet.
     EmptyFromStart(i64),
     Done,
+    /// Its offset is gone; where it goes on is being found out.
     Lost {
         wanted: i64,
     },
+    /// A broker does not know its topic; whether that is so is being found out.
+    Doubtful,
 }
 
-/// How long a lane waits for the offsets that a broker has. The partition stands still anyway; the lane's others wait with it.
+/// How long a lane waits for what a broker says about a partition in trouble. The partition stands still anyway; the lane's others wait with it.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
 const RESOLVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl LaneInput {
     pub(super) fn new<'p>(
         client: Arc<Client>,
-        source: &str,
         on_lost_offsets: OnLostOffsets,
         positions: impl Iterator<Item = (usize, &'p Position)>,
     ) -> Result<Self> {
         let queue = Queue::new(Arc::clone(&client)).ok_or_else(|| Failure::bug("librdkafka made no queue"))?;
         let slots = positions.map(|(index, p)| Slot::new(index, p)).collect::<Result<Vec<_>>>()?;
-        let lane = Self {
-            queue,
-            client,
-            source: source.to_owned(),
-            on_lost_offsets,
-            partitions: slots.iter().map(|s| s.index).collect(),
-            slots,
-            resolve_at: None,
-        };
+        let lane = Self { queue, client, on_lost_offsets, partitions: slots.iter().map(|s| s.index).collect(), slots, resolve_at: None };
         lane.slots.iter().try_for_each(|slot| lane.take_in(slot))?;
         Ok(lane)
     }
@@ -133,7 +126,7 @@ impl LaneInput {
             }
         }
         if self.resolve_at.is_some_and(|at| at <= Instant::now()) {
-            self.resolve_lost(&mut hand_out)?;
+            self.resolve(&mut hand_out)?;
         }
         let done_before = self.count_done();
         let (max, timeout) = (max.saturating_sub(handed_out), if handed_out > 0 { Duration::ZERO } else { timeout });
@@ -154,7 +147,7 @@ impl LaneInput {
             };
             let slot = &mut self.slots[at];
             if let Some(code) = message.error() {
-                if slot.fail(PartitionFault::of(code), &message, &self.source, &mut hand_out)? {
+                if slot.fail(PartitionFault::of(code), &message, self.client.context().bootstrap_servers(), &mut hand_out)? {
                     self.resolve_at = Some(Instant::now());
                 }
                 continue;
@@ -185,11 +178,7 @@ impl LaneInput {
     }
 
     fn take_in(&self, slot: &Slot) -> Result<()> {
-        if self.queue.take_in(&slot.topic, slot.partition.partition) {
-            Ok(())
-        } else {
-            Err(Failure::config(format!("{} is not a name that a Kafka topic can have", slot.partition.topic)))
-        }
+        if self.queue.take_in(&slot.topic, slot.partition.partition) { Ok(()) } else { Err(fault::topic_name(&slot.partition.topic)) }
     }
 
     fn count_done(&self) -> usize {
@@ -205,28 +194,48 @@ impl LaneInput {
         }
     }
 
-    /// Moves partitions whose next offset is gone to where the document says.
-    fn resolve_lost(&mut self, hand_out: &mut impl FnMut(LaneEvent<'_>)) -> Result<()> {
+    /// Finds out about partitions in trouble, and tries again later where nobody answers.
+    fn resolve(&mut self, hand_out: &mut impl FnMut(LaneEvent<'_>)) -> Result<()> {
         self.resolve_at = None;
         for at in 0..self.slots.len() {
-            let State::Lost { wanted } = self.slots[at].state else { continue };
-            let slot = &self.slots[at];
-            let bounds = match self.client.fetch_watermarks(&slot.partition.topic, slot.partition.partition, RESOLVE_WITHIN) {
-                Ok((low, end)) => OffsetBounds { low, end },
-                Err(error) => {
-                    tracing::warn!(partition = %slot.partition, %error, "the offsets that Kafka still has are not known; asking again");
+            let resolved = match self.slots[at].state {
+                State::Lost { wanted } => self.resolve_lost(at, wanted, hand_out),
+                State::Doubtful => self.resolve_doubtful(at),
+                State::Reading | State::EmptyFromStart(_) | State::Done => Ok(()),
+            };
+            match resolved {
+                Err(failure) if failure.remedy == Remedy::Retry => {
+                    hand_out(LaneEvent::Problem(failure));
                     self.resolve_at = Some(Instant::now() + RESOLVE_AGAIN_AFTER);
-                    continue;
                 }
-            };
-            let next = match self.on_lost_offsets {
-                OnLostOffsets::Fail => return Err(offsets_lost(&slot.partition, wanted, bounds)),
-                OnLostOffsets::Earliest => bounds.low,
-                OnLostOffsets::Latest => bounds.end,
-            };
-            self.restart(at, next)?;
-            hand_out(LaneEvent::OffsetsLost { partition: self.slots[at].index, wanted, next });
+                other => other?,
+            }
         }
+        Ok(())
+    }
+
+    /// Moves a partition whose next offset is gone to where the document says.
+    fn resolve_lost(&mut self, at: usize, wanted: i64, hand_out: &mut impl FnMut(LaneEvent<'_>)) -> Result<()> {
+        let slot = &self.slots[at];
+        let TopicPartition { topic, partition } = &slot.partition;
+        let until = Instant::now() + RESOLVE_WITHIN;
+        let (low, end) = ask::until_answered(&self.client, until, |timeout| self.client.fetch_watermarks(topic, *partition, timeout))
+            .map_err(|refusal| refusal.explain(&self.client, topic))?;
+        let next = match self.on_lost_offsets {
+            OnLostOffsets::Fail => return Err(fault::offsets_lost(&slot.partition, wanted, low, end)),
+            OnLostOffsets::Earliest => low,
+            OnLostOffsets::Latest => end,
+        };
+        let partition = slot.index;
+        self.restart(at, next)?;
+        hand_out(LaneEvent::OffsetsLost { partition, wanted, next });
+        Ok(())
+    }
+
+    /// A single broker may know less than the others; librdkafka reads on by itself when the topic turns up again.
+    fn resolve_doubtful(&mut self, at: usize) -> Result<()> {
+        ask::partition_count(&self.client, &self.slots[at].partition.topic, Instant::now() + RESOLVE_WITHIN)?;
+        self.slots[at].state = State::Reading;
         Ok(())
     }
 
@@ -247,8 +256,7 @@ impl LaneInput {
 impl Slot {
     fn new(index: usize, position: &Position) -> Result<Self> {
         let Position { partition, next, end } = position;
-        let topic = CString::new(partition.topic.as_str())
-            .map_err(|_| Failure::config(format!("{:?} is not a name that a Kafka topic can have", partition.topic)))?;
+        let topic = CString::new(partition.topic.as_str()).map_err(|_| fault::topic_name(&partition.topic))?;
         let state = if end.is_some_and(|end| *next >= end) { State::EmptyFromStart(*next) } else { State::Reading };
         Ok(Self { index, partition: partition.clone(), topic, end: *end, state })
     }
@@ -256,7 +264,7 @@ impl Slot {
     #[inline]
     fn record(&mut self, message: &Message<'_>, hand_out: &mut impl FnMut(LaneEvent<'_>)) {
         let offset = message.offset();
-        if self.state != State::Reading {
+        if !matches!(self.state, State::Reading | State::Doubtful) {
             return;
         }
         if let Some(end) = self.end
@@ -275,12 +283,12 @@ impl Slot {
         }));
     }
 
-    /// True if the partition now waits for `resolve_lost`.
+    /// True if the partition now waits for `resolve`.
     fn fail(
         &mut self,
         fault: PartitionFault,
         message: &Message<'_>,
-        source: &str,
+        servers: &str,
         hand_out: &mut impl FnMut(LaneEvent<'_>),
     ) -> Result<bool> {
         let partition = &self.partition;
@@ -298,8 +306,13 @@ impl Slot {
                 return Ok(true);
             }
             PartitionFault::OffsetLost => {}
-            PartitionFault::TopicGone => return Err(topic_gone(&partition.topic, source)),
-            PartitionFault::Forbidden => return Err(topic_forbidden(&partition.topic, source)),
+            PartitionFault::TopicGone => {
+                if self.state == State::Reading {
+                    self.state = State::Doubtful;
+                }
+                return Ok(true);
+            }
+            PartitionFault::Forbidden => return Err(fault::topic_forbidden(&partition.topic, servers)),
             PartitionFault::Corrupt => {
                 let reason = message.error_text();
                 return Err(Failure::retry(format!("{partition}: a batch at offset {} can't be read: {reason}", message.offset())));
@@ -316,24 +329,6 @@ impl Slot {
 pub(super) fn add(list: &mut TopicPartitionList, partition: &TopicPartition, offset: i64) -> Result<()> {
     list.add_partition_offset(&partition.topic, partition.partition, absolute(offset))
         .map_err(|e| Failure::bug(format!("{partition} at offset {offset}: {e}")))
-}
-
-pub(super) fn topic_gone(topic: &str, source: &str) -> Failure {
-    Failure::config(format!(
-        "topic {topic} does not exist on Kafka at {source}; create it or correct `topics` (it may also have been deleted while it was read)"
-    ))
-}
-
-pub(super) fn topic_forbidden(topic: &str, source: &str) -> Failure {
-    Failure::config(format!("Kafka at {source} does not let this user read topic {topic}; grant it READ and DESCRIBE"))
-}
-
-fn offsets_lost(partition: &TopicPartition, wanted: i64, has: OffsetBounds) -> Failure {
-    Failure::config(format!(
-        "{partition}: offset {wanted} comes next, Kafka has [{}, {}); the records between are lost, and onLostOffsets is Fail; Earliest or \
-         Latest goes on without them",
-        has.low, has.end
-    ))
 }
 
 fn find(slots: &[Slot], message: &Message<'_>) -> Option<usize> {

@@ -1,6 +1,7 @@
 //! Records from Kafka. One librdkafka client per source; its partitions are shared out among lanes, which read in parallel. Partitions are
 //! assigned at the manifest's offsets, never subscribed to: who reads what is decided by the checkpoint, not by a group.
 
+mod ask;
 mod events;
 mod fault;
 mod lane;
@@ -14,12 +15,12 @@ use std::time::{Duration, Instant};
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
-use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{Offset, TopicPartitionList};
 use weir_plan::ids::TopicPartition;
 use weir_plan::plan::{KafkaSource, OnLostOffsets};
 
 use crate::failure::{Failure, Result};
+use ask::Refusal;
 use events::Events;
 pub use lane::{LaneEvent, LaneInput, Record};
 
@@ -43,21 +44,11 @@ pub struct OffsetBounds {
 /// The client of one source: metadata, offsets, assignment, publishing.
 pub struct KafkaInput {
     client: Arc<Client>,
-    source: String,
     topics: Vec<String>,
     on_lost_offsets: OnLostOffsets,
 }
 
 type Client = BaseConsumer<Events>;
-
-/// One request, within a deadline of several.
-const ATTEMPT: Duration = Duration::from_secs(2);
-
-/// Pause between two attempts that were answered at once.
-const RETRY_AFTER: Duration = Duration::from_millis(100);
-
-/// How long a topic may be unknown before it is said not to exist: brokers learn of a new topic one after the other.
-const UNKNOWN_TOPIC_GRACE: Duration = Duration::from_secs(2);
 
 impl KafkaInput {
     /// Makes the client; nothing is asked of the brokers yet, so only settings that librdkafka refuses fail here.
@@ -65,12 +56,7 @@ impl KafkaInput {
         let config = settings::client_config(source, client_id);
         let client = BaseConsumer::from_config_and_context(&config, Events::new(&source.bootstrap_servers))
             .map_err(|e| Failure::config(format!("Kafka connection to {}: {e}", source.bootstrap_servers)))?;
-        Ok(Self {
-            client: Arc::new(client),
-            source: source.bootstrap_servers.clone(),
-            topics: source.topics.clone(),
-            on_lost_offsets: source.on_lost_offsets,
-        })
+        Ok(Self { client: Arc::new(client), topics: source.topics.clone(), on_lost_offsets: source.on_lost_offsets })
     }
 
     /// The partitions of the source's topics, in the document's order of topics. Waits for brokers that are away.
@@ -81,7 +67,7 @@ impl KafkaInput {
         let until = Instant::now() + deadline;
         let mut found = Vec::new();
         for topic in &self.topics {
-            let count = self.partition_count(topic, until)?;
+            let count = ask::partition_count(&self.client, topic, until)?;
             found.extend((0..count).map(|partition| TopicPartition { topic: topic.clone(), partition }));
         }
         Ok(found)
@@ -96,11 +82,11 @@ impl KafkaInput {
         partitions
             .iter()
             .map(|p| {
-                self.attempt(until, &format!("offsets of {p}"), |timeout| {
+                ask::until_answered(&self.client, until, |timeout| {
                     let (low, end) = self.client.fetch_watermarks(&p.topic, p.partition, timeout)?;
                     Ok(OffsetBounds { low, end })
                 })
-                .map_err(|e| self.explain(&p.topic, e))
+                .map_err(|refusal| refusal.explain(&self.client, &p.topic))
             })
             .collect()
     }
@@ -117,7 +103,7 @@ impl KafkaInput {
         let inputs: Result<Vec<_>> = (0..lanes)
             .map(|lane| {
                 let mine = positions.iter().enumerate().skip(lane).step_by(lanes);
-                LaneInput::new(Arc::clone(&self.client), &self.source, self.on_lost_offsets, mine)
+                LaneInput::new(Arc::clone(&self.client), self.on_lost_offsets, mine)
             })
             .collect();
         let inputs = inputs?;
@@ -159,96 +145,23 @@ impl KafkaInput {
     pub fn topic_ids(&self, deadline: Duration) -> Result<Vec<(String, Option<String>)>> {
         let until = Instant::now() + deadline;
         let names: Vec<_> = self.topics.iter().filter_map(|t| CString::new(t.as_str()).ok()).collect();
-        let answers =
-            self.attempt(until, "topic ids", |timeout| native::describe_topics(&self.client, &names, timeout).map_err(KafkaError::AdminOp));
+        let answers = ask::until_answered(&self.client, until, |timeout| {
+            native::describe_topics(&self.client, &names, timeout).map_err(KafkaError::AdminOp)
+        });
         let answers = match answers {
             Ok(answers) => answers,
             // The broker does not know the question.
-            Err(Refusal { code: Some(Code::UnsupportedFeature | Code::UnsupportedVersion), .. }) => Vec::new(),
-            Err(e) => return Err(self.explain(&self.topics.join(", "), e)),
+            Err(refusal) if refusal.is_unsupported() => Vec::new(),
+            Err(refusal) => return Err(refusal.explain(&self.client, &self.topics.join(", "))),
         };
         self.topics
             .iter()
             .map(|topic| match answers.iter().find(|(name, _)| name == topic) {
                 None => Ok((topic.clone(), None)),
                 Some((_, Ok(id))) => Ok((topic.clone(), id.clone())),
-                Some((_, Err(code))) => Err(self.explain(topic, Refusal::from(KafkaError::AdminOp(*code)))),
+                Some((_, Err(code))) => Err(Refusal::from(KafkaError::AdminOp(*code)).explain(&self.client, topic)),
             })
             .collect()
-    }
-
-    fn partition_count(&self, topic: &str, until: Instant) -> Result<i32> {
-        let unknown_until = until.min(Instant::now() + UNKNOWN_TOPIC_GRACE);
-        let ask = |timeout| {
-            let metadata = self.client.fetch_metadata(Some(topic), timeout)?;
-            let topic = metadata.topics().first().ok_or(KafkaError::MetadataFetch(Code::UnknownTopicOrPartition))?;
-            match topic.error() {
-                Some(error) => Err(KafkaError::MetadataFetch(error.into())),
-                None => Ok(i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)),
-            }
-        };
-        loop {
-            match self.attempt(until, &format!("partitions of topic {topic}"), ask) {
-                Err(e) if e.is_unknown_topic() && Instant::now() < unknown_until => std::thread::sleep(RETRY_AFTER),
-                other => return other.map_err(|e| self.explain(topic, e)),
-            }
-        }
-    }
-
-    /// Asks until there is an answer that asking again would not change, or the time is up.
-    fn attempt<T>(&self, until: Instant, doing: &str, mut ask: impl FnMut(Duration) -> Result<T, KafkaError>) -> Result<T, Refusal> {
-        loop {
-            let started = Instant::now();
-            let timeout = until.saturating_duration_since(started).min(ATTEMPT);
-            let refusal = match ask(timeout.max(Duration::from_millis(1))) {
-                Ok(answer) => return Ok(answer),
-                Err(e) => Refusal::from(e),
-            };
-            events::serve_now(&self.client);
-            if refusal.is_final() || Instant::now() >= until {
-                return Err(refusal);
-            }
-            tracing::debug!(doing, reason = %refusal.text, "asking Kafka again");
-            std::thread::sleep(RETRY_AFTER.saturating_sub(started.elapsed()));
-        }
-    }
-
-    fn explain(&self, topic: &str, refusal: Refusal) -> Failure {
-        match refusal.code {
-            _ if refusal.is_unknown_topic() => lane::topic_gone(topic, &self.source),
-            Some(Code::TopicAuthorizationFailed) => lane::topic_forbidden(topic, &self.source),
-            Some(Code::InvalidTopic) => Failure::config(format!("{topic} is not a name that a Kafka topic can have")),
-            Some(
-                Code::BrokerTransportFailure | Code::AllBrokersDown | Code::OperationTimedOut | Code::TimedOutQueue | Code::RequestTimedOut,
-            ) => self.client.context().unreachable(),
-            _ => Failure::retry(format!("Kafka at {}, topic {topic}: {}", self.source, refusal.text)),
-        }
-    }
-}
-
-/// A request that was not answered with what was asked for.
-struct Refusal {
-    code: Option<Code>,
-    text: String,
-}
-
-impl Refusal {
-    fn is_unknown_topic(&self) -> bool {
-        matches!(self.code, Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition))
-    }
-
-    fn is_final(&self) -> bool {
-        let refused = matches!(
-            self.code,
-            Some(Code::TopicAuthorizationFailed | Code::InvalidTopic | Code::UnsupportedFeature | Code::UnsupportedVersion)
-        );
-        refused || self.is_unknown_topic()
-    }
-}
-
-impl From<KafkaError> for Refusal {
-    fn from(error: KafkaError) -> Self {
-        Self { code: error.rdkafka_error_code(), text: error.to_string() }
     }
 }
 
@@ -257,5 +170,7 @@ fn absolute(offset: i64) -> Offset {
     Offset::Offset(offset)
 }
 
+#[cfg(test)]
+mod broker_tests;
 #[cfg(test)]
 mod tests;

@@ -54,9 +54,10 @@ pub(super) fn client_config(source: &KafkaSource, client_id: &str) -> ClientConf
         .set("reconnect.backoff.ms", "100")
         // Ten seconds from a kill to the next commit: a broker that is back must not wait for us longer than this.
         .set("reconnect.backoff.max.ms", "2000")
-        // How long a topic may be missing from the metadata before it counts as deleted. The default of 30 s is for producers that
-        // create topics by writing to them; ours exist when they are assigned.
-        .set("topic.metadata.propagation.max.ms", "5000")
+        // For this long after it was first seen, a topic that goes missing is not reported, nor looked for before the next refresh. The
+        // default of 30 s is for clients that create topics by using them; we ask again ourselves before we believe it.
+        .set("topic.metadata.propagation.max.ms", "1000")
+        .set("topic.metadata.refresh.interval.ms", "30000")
         // Closed idle connections are no news.
         .set("log.connection.close", "false")
         .set_log_level(RDKafkaLogLevel::Warning);

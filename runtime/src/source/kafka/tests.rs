@@ -1,1 +1,300 @@
+//! Against librdkafka's mock cluster, as far as it is faithful: transactions, deletion and topic ids need a real broker.
+#![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::mocking::MockCluster;
+use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use weir_plan::plan::{KafkaSource, OnLostOffsets, StartFrom};
+
+use super::*;
+use crate::failure::Remedy;
+
+const SOON: Duration = Duration::from_secs(20);
+
+type Cluster = MockCluster<'static, DefaultProducerContext>;
+
+fn cluster(topics: &[(&str, i32)]) -> Cluster {
+    let cluster = MockCluster::new(1).unwrap();
+    for (topic, partitions) in topics {
+        cluster.create_topic(topic, *partitions, 1).unwrap();
+    }
+    cluster
+}
+
+fn source(servers: &str, topics: &[&str]) -> KafkaSource {
+    KafkaSource {
+        bootstrap_servers: servers.to_owned(),
+        topics: topics.iter().map(|&t| t.to_owned()).collect(),
+        group_id: "tests".to_owned(),
+        start_from: StartFrom::Earliest,
+        on_lost_offsets: OnLostOffsets::Fail,
+    }
+}
+
+fn at(topic: &str, partition: i32, next: i64) -> Position {
+    Position { partition: TopicPartition { topic: topic.to_owned(), partition }, next, end: None }
+}
+
+/// Fills partitions with `p<partition>o<offset>`.
+fn fill(servers: &str, topic: &str, counts: &[(i32, i64)]) {
+    let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
+    for &(partition, count) in counts {
+        for offset in 0..count {
+            let value = format!("p{partition}o{offset}");
+            producer.send(BaseRecord::<(), _>::to(topic).partition(partition).payload(&value)).map_err(|(e, _)| e).unwrap();
+        }
+    }
+    producer.flush(SOON).unwrap();
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Seen {
+    values: BTreeMap<usize, Vec<String>>,
+    ends: BTreeMap<usize, Vec<i64>>,
+    lost: Vec<(usize, i64, i64)>,
+    problems: Vec<Failure>,
+}
+
+impl Seen {
+    fn add(&mut self, event: LaneEvent<'_>) {
+        match event {
+            LaneEvent::Record(r) => {
+                let value = String::from_utf8(r.value.unwrap().to_vec()).unwrap();
+                assert!(value.ends_with(&format!("o{}", r.offset)), "{value} at offset {}", r.offset);
+                self.values.entry(r.partition).or_default().push(value);
+            }
+            LaneEvent::EndOfPartition { partition, offset } => self.ends.entry(partition).or_default().push(offset),
+            LaneEvent::OffsetsLost { partition, wanted, next } => self.lost.push((partition, wanted, next)),
+            LaneEvent::Problem(problem) => self.problems.push(problem),
+        }
+    }
+}
+
+/// Polls until `done` or an error.
+fn read(lane: &mut LaneInput, done: impl Fn(&Seen) -> bool) -> Result<Seen> {
+    let mut seen = Seen::default();
+    let until = Instant::now() + SOON;
+    while !done(&seen) {
+        assert!(Instant::now() < until, "nothing more came: {seen:?}");
+        lane.poll(Duration::from_millis(50), 100, |event| seen.add(event))?;
+    }
+    Ok(seen)
+}
+
+fn values(partition: i32, offsets: std::ops::Range<i64>) -> Vec<String> {
+    offsets.map(|o| format!("p{partition}o{o}")).collect()
+}
+
+#[test]
+fn each_lane_sees_its_partitions_from_their_offsets_and_their_ends() {
+    let cluster = cluster(&[("a", 3), ("b", 2)]);
+    let servers = cluster.bootstrap_servers();
+    fill(&servers, "a", &[(0, 5), (1, 300), (2, 7)]);
+    fill(&servers, "b", &[(1, 4)]);
+    let input = KafkaInput::connect(&source(&servers, &["a", "b"]), "test").unwrap();
+    let positions = [at("a", 0, 2), at("a", 1, 0), at("a", 2, 7), at("b", 0, 0), at("b", 1, 3)];
+    let mut lanes = input.assign(&positions, 2).unwrap();
+    let mut odd = lanes.pop().unwrap();
+    let mut even = lanes.pop().unwrap();
+    assert_eq!((even.partitions(), odd.partitions()), (&[0, 2, 4][..], &[1, 3][..]));
+    let seen = read(&mut odd, |seen| seen.ends.len() == 2).unwrap();
+    assert_eq!(seen.values, BTreeMap::from([(1, values(1, 0..300))]));
+    assert_eq!(seen.ends, BTreeMap::from([(1, vec![300]), (3, vec![0])]));
+    let seen = read(&mut even, |seen| seen.ends.len() == 3).unwrap();
+    assert_eq!(seen.values, BTreeMap::from([(0, values(0, 2..5)), (4, values(1, 3..4))]));
+    assert_eq!(seen.ends, BTreeMap::from([(0, vec![5]), (2, vec![7]), (4, vec![4])]));
+    assert_eq!(input.cached_high_watermark(&positions[1].partition), Some(300));
+}
+
+#[test]
+fn nothing_at_or_above_the_end_bound_is_handed_out() {
+    let cluster = cluster(&[("a", 3)]);
+    let servers = cluster.bootstrap_servers();
+    fill(&servers, "a", &[(0, 10), (1, 10), (2, 10)]);
+    let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
+    let bounded = |partition, next, end| Position { end: Some(end), ..at("a", partition, next) };
+    let mut lanes = input.assign(&[bounded(0, 0, 4), bounded(1, 6, 6), bounded(2, 8, 10)], 1).unwrap();
+    let seen = read(&mut lanes[0], |seen| seen.ends.len() == 3).unwrap();
+    assert_eq!(seen.values, BTreeMap::from([(0, values(0, 0..4)), (2, values(2, 8..10))]));
+    assert_eq!(seen.ends, BTreeMap::from([(0, vec![4]), (1, vec![6]), (2, vec![10])]));
+    fill(&servers, "a", &[(0, 1), (1, 1), (2, 1)]);
+    let mut late = Seen::default();
+    for _ in 0..10 {
+        lanes[0].poll(Duration::from_millis(50), 100, |event| late.add(event)).unwrap();
+    }
+    assert_eq!(late, Seen::default());
+}
+
+#[test]
+fn poll_hands_out_at_most_what_was_asked_for_and_returns_before_the_timeout_once_there_is_something() {
+    let cluster = cluster(&[("a", 1)]);
+    let servers = cluster.bootstrap_servers();
+    fill(&servers, "a", &[(0, 10)]);
+    let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
+    let mut lanes = input.assign(&[at("a", 0, 0)], 1).unwrap();
+    let started = Instant::now();
+    let mut counts = Vec::new();
+    while counts.iter().sum::<usize>() < 11 {
+        counts.push(lanes[0].poll(SOON, 4, |_| ()).unwrap());
+    }
+    assert!(counts.iter().all(|&n| (1..=4).contains(&n)), "{counts:?}");
+    assert!(started.elapsed() < SOON / 2, "{:?}", started.elapsed());
+}
+
+#[test]
+fn paused_partition_is_silent_and_goes_on_where_it_was() {
+    let cluster = cluster(&[("a", 2)]);
+    let servers = cluster.bootstrap_servers();
+    fill(&servers, "a", &[(0, 20), (1, 20)]);
+    let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
+    let mut lanes = input.assign(&[at("a", 0, 0), at("a", 1, 0)], 1).unwrap();
+    let lane = &mut lanes[0];
+    let mut seen = Seen::default();
+    while seen.values.values().map(Vec::len).sum::<usize>() < 3 {
+        lane.poll(SOON, 1, |event| seen.add(event)).unwrap();
+    }
+    lane.pause(0).unwrap();
+    lane.pause(1).unwrap();
+    let mut silent = Seen::default();
+    for _ in 0..10 {
+        lane.poll(Duration::from_millis(30), 100, |event| silent.add(event)).unwrap();
+    }
+    // Operations on partitions are asynchronous: what was in hand at the pause may still come.
+    assert!(silent.ends.is_empty(), "{silent:?}");
+    lane.resume(0).unwrap();
+    lane.resume(1).unwrap();
+    let rest = read(lane, |seen| seen.ends.len() == 2).unwrap();
+    for partition in [0, 1] {
+        let all = [&seen, &silent, &rest].map(|s| s.values.get(&partition).cloned().unwrap_or_default()).concat();
+        assert_eq!(all, values(i32::try_from(partition).unwrap(), 0..20));
+    }
+}
+
+#[test]
+fn lanes_of_a_second_assignment_get_everything_again() {
+    let cluster = cluster(&[("a", 4)]);
+    let servers = cluster.bootstrap_servers();
+    fill(&servers, "a", &[(0, 9), (1, 9), (2, 9), (3, 9)]);
+    let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
+    for round in 0..3 {
+        let positions: Vec<_> = (0..4).map(|p| at("a", p, round)).collect();
+        for mut lane in input.assign(&positions, 2).unwrap() {
+            let mine = lane.partitions().to_vec();
+            let seen = read(&mut lane, |seen| seen.ends.len() == 2).unwrap();
+            for p in mine {
+                assert_eq!(seen.values[&p], values(i32::try_from(p).unwrap(), round..9), "round {round}");
+            }
+        }
+    }
+}
+
+#[test]
+fn unknown_topic_is_a_config_failure_that_names_topic_and_servers() {
+    let cluster = cluster(&[("a", 1)]);
+    // The mock makes every topic that is asked for, unless it is told to refuse.
+    cluster.topic_error("nowhere", rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
+    let servers = cluster.bootstrap_servers();
+    let input = KafkaInput::connect(&source(&servers, &["a", "nowhere"]), "test").unwrap();
+    let failure = input.partitions(SOON).unwrap_err();
+    assert_eq!(failure.remedy, Remedy::Config);
+    assert!(failure.message.contains("topic nowhere does not exist") && failure.message.contains(&servers), "{failure}");
+}
+
+#[test]
+fn unreachable_broker_is_a_retry_failure_in_time_that_names_the_address_and_its_origin() {
+    let started = Instant::now();
+    let input = KafkaInput::connect(&source("127.0.0.1:1", &["a"]), "test").unwrap();
+    let failure = input.partitions(Duration::from_secs(1)).unwrap_err();
+    assert_eq!(failure.remedy, Remedy::Retry);
+    assert!(failure.message.contains("127.0.0.1:1 (from bootstrapServers): Connect to"), "{failure}");
+    assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+}
+
+#[test]
+fn partitions_and_bounds_are_the_brokers() {
+    let cluster = cluster(&[("a", 2), ("b", 1)]);
+    let servers = cluster.bootstrap_servers();
+    fill(&servers, "a", &[(1, 3)]);
+    let input = KafkaInput::connect(&source(&servers, &["a", "b"]), "test").unwrap();
+    let partitions = input.partitions(SOON).unwrap();
+    assert_eq!(partitions.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a-0", "a-1", "b-0"]);
+    let ends: Vec<_> = input.offset_bounds(&partitions, SOON).unwrap();
+    assert_eq!(ends, [0, 3, 0].map(|end| OffsetBounds { low: 0, end }));
+}
+
+#[test]
+fn lost_offset_stops_under_fail_and_says_what_there_is() {
+    let cluster = cluster(&[("a", 1)]);
+    let servers = cluster.bootstrap_servers();
+    fill(&servers, "a", &[(0, 5)]);
+    let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
+    let mut lanes = input.assign(&[at("a", 0, 17)], 1).unwrap();
+    let failure = read(&mut lanes[0], |_| false).unwrap_err();
+    assert_eq!(failure.remedy, Remedy::Config);
+    assert!(failure.message.contains("a-0: offset 17 comes next, but Kafka has [0, 5)"), "{failure}");
+}
+
+#[test]
+fn lost_offset_goes_on_where_the_document_says_and_the_gap_is_told_first() {
+    for (policy, next) in [(OnLostOffsets::Earliest, 0), (OnLostOffsets::Latest, 5)] {
+        let cluster = cluster(&[("a", 2)]);
+        let servers = cluster.bootstrap_servers();
+        fill(&servers, "a", &[(0, 5), (1, 2)]);
+        let source = KafkaSource { on_lost_offsets: policy, ..source(&servers, &["a"]) };
+        let input = KafkaInput::connect(&source, "test").unwrap();
+        let mut lanes = input.assign(&[at("a", 0, 17), at("a", 1, 0)], 1).unwrap();
+        let seen = read(&mut lanes[0], |seen| seen.ends.len() == 2).unwrap();
+        assert_eq!(seen.lost, [(0, 17, next)]);
+        assert_eq!(seen.values.get(&0).cloned().unwrap_or_default(), values(0, next..5));
+        assert_eq!(seen.values[&1], values(1, 0..2));
+    }
+}
+
+#[test]
+fn broker_that_goes_away_is_a_problem_with_its_address_and_reading_goes_on_when_it_is_back() {
+    let cluster = cluster(&[("a", 1)]);
+    let servers = cluster.bootstrap_servers();
+    fill(&servers, "a", &[(0, 5)]);
+    let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
+    let mut lanes = input.assign(&[at("a", 0, 0)], 1).unwrap();
+    read(&mut lanes[0], |seen| seen.ends.len() == 1).unwrap();
+    cluster.broker_down(1).unwrap();
+    let seen = read(&mut lanes[0], |seen| !seen.problems.is_empty()).unwrap();
+    assert_eq!(seen.problems[0].remedy, Remedy::Retry);
+    assert!(seen.problems[0].message.contains(&servers), "{} not in {}", servers, seen.problems[0]);
+    cluster.broker_up(1).unwrap();
+    fill(&servers, "a", &[(0, 1)]);
+    let mut after = 0;
+    let until = Instant::now() + SOON;
+    while after == 0 {
+        assert!(Instant::now() < until);
+        lanes[0].poll(Duration::from_millis(50), 10, |e| after += usize::from(matches!(e, LaneEvent::Record(r) if r.offset == 5))).unwrap();
+    }
+}
+
+#[test]
+fn published_offsets_are_the_groups() {
+    let cluster = cluster(&[("a", 2)]);
+    let servers = cluster.bootstrap_servers();
+    let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
+    let positions = [at("a", 0, 0), at("a", 1, 0)];
+    let lanes = input.assign(&positions, 1).unwrap();
+    let [a0, a1] = positions.map(|p| p.partition);
+    let until = Instant::now() + SOON;
+    let mut list = TopicPartitionList::new();
+    list.add_partition("a", 0);
+    list.add_partition("a", 1);
+    loop {
+        // Published anew each epoch: one that comes before the group's coordinator is known may fail.
+        input.publish(&[(a0.clone(), 7), (a1.clone(), 9)]);
+        let committed = input.client.committed_offsets(list.clone(), Duration::from_secs(1));
+        if committed.is_ok_and(|c| c.elements().iter().map(|e| e.offset()).eq([absolute(7), absolute(9)])) {
+            break;
+        }
+        assert!(Instant::now() < until);
+    }
+    drop(lanes);
+}
