@@ -3,5 +3,7 @@
 
 pub mod checkpoint;
 pub mod failure;
+pub mod sink;
+pub mod storage;
 
 pub use failure::{Failure, Remedy};
