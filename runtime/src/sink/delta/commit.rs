@@ -1,0 +1,205 @@
+//! Committing an epoch: once, whatever happens to the answer. The table's log holds the last epoch that was committed for an application id
+//! (`txn`), in the same commit as the epoch's files. So any doubt is settled by reading the log, and only then is anything written.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use futures::StreamExt as _;
+use object_store::ObjectStoreExt as _;
+use serde_json::{Map, Value};
+
+use super::actions::{self, Txn};
+use super::log::Created;
+use super::{DeltaTable, partition};
+use crate::failure::{Failure, Remedy, Result};
+
+/// For how long one call goes on trying.
+const DEADLINE: Duration = Duration::from_secs(60);
+const BACKOFF_MIN: Duration = Duration::from_millis(20);
+const BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// More foreign commits than this in one go are read from a log checkpoint instead.
+const FOLLOW_MAX: usize = 100;
+/// Files that have waited longer for their commit (a crash lay between) may have been vacuumed: they are looked for first.
+const FRESH: Duration = Duration::from_secs(600);
+const LOOKS_AT_ONCE: usize = 16;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CommitOutcome {
+    Committed {
+        version: i64,
+    },
+    /// By an earlier attempt, whose answer was lost perhaps.
+    AlreadyCommitted,
+}
+
+/// What the last transaction in the log means for an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    Commit,
+    Done,
+    Fenced { by: i64 },
+}
+
+fn judge(last: Option<i64>, epoch: i64) -> Verdict {
+    match last {
+        Some(last) if last > epoch => Verdict::Fenced { by: last },
+        Some(last) if last == epoch => Verdict::Done,
+        _ => Verdict::Commit,
+    }
+}
+
+/// Whether to go round again at once or after a pause.
+enum Step {
+    Decided(CommitOutcome),
+    Behind,
+    Unsettled,
+}
+
+impl DeltaTable {
+    /// Commits an epoch's files with `txn(app_id, epoch)` in one commit. Calling it again with the same epoch changes nothing. Epochs of an
+    /// application id only go up: a lower one than the table has is [`Remedy::Fenced`]. On [`Remedy::Retry`] it is not known whether the
+    /// epoch was committed; the next call finds out. `info` becomes the commit's `userMetadata`.
+    pub async fn commit(&mut self, app_id: &str, epoch: u64, adds: &[Value], info: &Map<String, Value>) -> Result<CommitOutcome> {
+        let version = i64::try_from(epoch).map_err(|_| Failure::bug(format!("epoch {epoch} is too large for a Delta transaction")))?;
+        let txn = Txn { app_id: app_id.to_owned(), version };
+        let now_ms = chrono::Utc::now().timestamp_millis();
+        let commit: Bytes = actions::append(&txn, adds, &self.metadata.partition_columns, info, now_ms).into();
+        self.check_files(&txn, adds, now_ms).await?;
+
+        let started = Instant::now();
+        let mut pause = BACKOFF_MIN;
+        loop {
+            let left = DEADLINE.saturating_sub(started.elapsed());
+            let late = || Failure::retry(format!("commit epoch {epoch} to {}: no decision within {} s", self.location.url, DEADLINE.as_secs()));
+            let overdue = late();
+            let failure = match tokio::time::timeout(left, self.attempt(&txn, &commit)).await {
+                Ok(Ok(Step::Decided(outcome))) => return Ok(outcome),
+                Ok(Ok(Step::Behind)) => continue,
+                Ok(Ok(Step::Unsettled)) => overdue,
+                Ok(Err(failure)) if failure.remedy != Remedy::Retry => return Err(failure),
+                Ok(Err(failure)) => failure,
+                Err(_) => return Err(overdue),
+            };
+            if started.elapsed() + pause >= DEADLINE {
+                return Err(failure);
+            }
+            tracing::debug!(%failure, "commit not settled; looking again");
+            // Jitter, so that two writers that met don't meet again.
+            tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
+            pause = (pause * 2).min(BACKOFF_MAX);
+        }
+    }
+
+    /// One look and at most one write.
+    async fn attempt(&mut self, txn: &Txn, commit: &Bytes) -> Result<Step> {
+        self.be_current(&txn.app_id).await?;
+        if let Some(outcome) = self.settled(txn)? {
+            return Ok(Step::Decided(outcome));
+        }
+        let version = self.version + 1;
+        // Until the store has answered, the log may hold more than we know: also if this future is dropped here.
+        self.stale = true;
+        match self.log.create(version, commit.clone()).await {
+            Ok(Created::Yes { etag }) => {
+                self.advance(version, etag);
+                self.txns.insert(txn.app_id.clone(), Some(txn.version));
+                self.stale = false;
+                Ok(Step::Decided(CommitOutcome::Committed { version }))
+            }
+            Ok(Created::Refused) => self.follow().await,
+            Err(failure) => {
+                // Unknown: the write may have landed. If it has, the error no longer matters.
+                self.refresh(Some(&txn.app_id)).await?;
+                self.settled(txn)?.map_or(Err(failure), |outcome| Ok(Step::Decided(outcome)))
+            }
+        }
+    }
+
+    fn settled(&self, txn: &Txn) -> Result<Option<CommitOutcome>> {
+        match judge(self.txns.get(&txn.app_id).copied().flatten(), txn.version) {
+            Verdict::Commit => Ok(None),
+            Verdict::Done => Ok(Some(CommitOutcome::AlreadyCommitted)),
+            Verdict::Fenced { by } => Err(Failure::fenced(format!(
+                "the table {} already holds epoch {by} of {}, and this is epoch {}: another writer has taken over",
+                self.location.url, txn.app_id, txn.version
+            ))),
+        }
+    }
+
+    /// Makes sure that we know this application's transaction and that the newest version we know is still the table's. The latter costs one
+    /// request and guards against a table that was dropped and made anew under us: its log would get a hole.
+    async fn be_current(&mut self, app_id: &str) -> Result<()> {
+        if self.stale || !self.txns.contains_key(app_id) {
+            return self.refresh(Some(app_id)).await;
+        }
+        match self.log.etag(self.version).await? {
+            Some(found) if found.may_equal(&self.tip) => Ok(()),
+            _ => self.refresh(Some(app_id)).await,
+        }
+    }
+
+    /// After a refusal: reads the commits that came first, one by one.
+    async fn follow(&mut self) -> Result<Step> {
+        for read in 0..FOLLOW_MAX {
+            let version = self.version + 1;
+            let Some(commit) = self.log.read(version).await? else {
+                // With none read, the refusal has no visible cause: stay stale, look at the whole log, after a pause.
+                if read > 0 {
+                    let tip = self.log.etag(self.version).await?;
+                    self.advance(self.version, tip.and_then(|t| t.0));
+                    self.stale = false;
+                }
+                return Ok(if read > 0 { Step::Behind } else { Step::Unsettled });
+            };
+            if commit.protocol.is_some() || commit.metadata.is_some() {
+                let protocol = commit.protocol.unwrap_or_else(|| self.protocol.clone());
+                let metadata = commit.metadata.unwrap_or_else(|| self.metadata.clone());
+                self.adopt(protocol, metadata)?;
+            }
+            for txn in commit.txns {
+                self.txns.entry(txn.app_id).and_modify(|known| *known = Some(txn.version));
+            }
+            self.version = version;
+        }
+        Ok(Step::Behind)
+    }
+
+    /// Of files that wait since before a crash: each must still be there, for a commit that refers to a missing file breaks every reader.
+    async fn check_files(&self, txn: &Txn, adds: &[Value], now_ms: i64) -> Result<()> {
+        let old = adds.iter().filter(|add| {
+            let age_ms = now_ms.saturating_sub(add["modificationTime"].as_i64().unwrap_or_default());
+            u128::try_from(age_ms).is_ok_and(|age| age > FRESH.as_millis())
+        });
+        let looks = old.filter_map(|add| add["path"].as_str()).map(|uri| async move {
+            let path = partition::from_uri(uri);
+            match self.location.store.head(&self.location.at(&path)?).await {
+                Ok(_) => Ok(()),
+                Err(object_store::Error::NotFound { .. }) => Err(Failure::config(format!(
+                    "epoch {} of {} is decided but not committed to {}, and its file {path} is gone (vacuumed?); its rows can be had again by a replay only",
+                    txn.version, txn.app_id, self.location.url
+                ))),
+                Err(e) => Err(self.location.describe(e, format!("look for {path}"))),
+            }
+        });
+        let looked: Vec<Result<()>> = futures::stream::iter(looks.collect::<Vec<_>>()).buffer_unordered(LOOKS_AT_ONCE).collect().await;
+        looked.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_transaction_decides() {
+        for (last, epoch, expected) in [
+            (None, 1, Verdict::Commit),
+            (Some(1), 2, Verdict::Commit),
+            (Some(1), 9, Verdict::Commit),
+            (Some(2), 2, Verdict::Done),
+            (Some(3), 2, Verdict::Fenced { by: 3 }),
+        ] {
+            assert_eq!(judge(last, epoch), expected, "{last:?} {epoch}");
+        }
+    }
+}

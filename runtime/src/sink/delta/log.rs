@@ -1,0 +1,166 @@
+//! The table's log, `_delta_log`: reading what it says now, reading one commit, creating one. Every commit is an object that is created only
+//! if it is absent; that is all the agreement between writers there is.
+
+use std::sync::Arc;
+
+use delta_kernel::{Engine, Snapshot};
+use deltalake::logstore::{StorageConfig, default_logstore};
+use futures::StreamExt as _;
+use object_store::prefix::PrefixStore;
+use object_store::{ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions};
+
+use super::actions::{Commit, Metadata, Protocol};
+use crate::failure::{Failure, Result};
+use crate::storage::Location;
+
+/// What the log says at its newest version.
+#[derive(Debug, Clone)]
+pub(super) struct State {
+    pub(super) version: i64,
+    pub(super) protocol: Protocol,
+    pub(super) metadata: Metadata,
+    /// Of the application id that was asked for: the version of its last transaction.
+    pub(super) txn: Option<i64>,
+}
+
+/// How creating a commit ended. Anything else (an error) leaves open whether it is there.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Created {
+    Yes {
+        etag: Option<String>,
+    },
+    /// The store refused. Mostly the version is taken, perhaps by a commit of our own whose answer was lost; but S3 also answers 409 when
+    /// two requests only met, and then the version may be free.
+    Refused,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Log {
+    location: Location,
+}
+
+impl Log {
+    pub(super) fn new(location: Location) -> Self {
+        Self { location }
+    }
+
+    /// Whether there is a log at all. Asked of the store directly: its errors are sorted best before other layers wrap them.
+    pub(super) async fn exists(&self) -> Result<bool> {
+        let folder = self.location.at("_delta_log")?;
+        match self.location.store.list(Some(&folder)).next().await {
+            None => Ok(false),
+            Some(Ok(_)) => Ok(true),
+            Some(Err(e)) => Err(self.location.describe(e, format!("list the Delta log of {}", self.location.url))),
+        }
+    }
+
+    /// The newest state, with the transaction of `app_id`. Reads the last log checkpoint and the commits after it.
+    pub(super) async fn load(&self, app_id: Option<&str>) -> Result<State> {
+        let engine = self.engine();
+        let mut url = self.location.url.clone();
+        url.set_path(&format!("{}/", url.path().trim_end_matches('/')));
+        let app_id = app_id.map(str::to_owned);
+        let loaded = tokio::task::spawn_blocking(move || -> Result<State, Unreadable> {
+            let snapshot = Snapshot::builder_for(url).build(engine.as_ref())?;
+            let config = snapshot.table_configuration();
+            let txn = app_id.map(|id| snapshot.get_app_id_version(&id, engine.as_ref())).transpose()?.flatten();
+            Ok(State {
+                version: i64::try_from(snapshot.version()).map_err(|e| Unreadable::Odd(e.to_string()))?,
+                protocol: reread(config.protocol())?,
+                metadata: reread(config.metadata())?,
+                txn,
+            })
+        });
+        let doing = || format!("read the Delta log of {}", self.location.url);
+        match loaded.await.map_err(|e| Failure::bug(format!("{}: {e}", doing())))? {
+            Ok(state) => Ok(state),
+            Err(Unreadable::Kernel(e)) => Err(self.sort(*e, &doing())),
+            Err(Unreadable::Odd(what)) => Err(Failure::config(format!("{}: {what}", doing()))),
+        }
+    }
+
+    /// The commit of `version`, or `None` if there is none (not yet, or no longer).
+    pub(super) async fn read(&self, version: i64) -> Result<Option<Commit>> {
+        let path = self.location.at(&commit_path(version))?;
+        let doing = || format!("read version {version} of {}", self.location.url);
+        let bytes = match self.location.store.get(&path).await {
+            Ok(found) => found.bytes().await,
+            Err(object_store::Error::NotFound { source, .. }) if !source.to_string().contains("NoSuchBucket") => return Ok(None),
+            Err(e) => Err(e),
+        };
+        let bytes = bytes.map_err(|e| self.location.describe(e, doing()))?;
+        Commit::parse(&bytes).map(Some).map_err(|f| f.context(doing()))
+    }
+
+    /// What tells the commit of `version` from another one of the same name: `None` if it isn't there.
+    pub(super) async fn etag(&self, version: i64) -> Result<Option<Etag>> {
+        let path = self.location.at(&commit_path(version))?;
+        match self.location.store.head(&path).await {
+            Ok(meta) => Ok(Some(Etag(meta.e_tag))),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(e) => Err(self.location.describe(e, format!("look for version {version} of {}", self.location.url))),
+        }
+    }
+
+    pub(super) async fn create(&self, version: i64, commit: bytes::Bytes) -> Result<Created> {
+        let path = self.location.at(&commit_path(version))?;
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        match self.location.store.put_opts(&path, commit.into(), options).await {
+            Ok(put) => Ok(Created::Yes { etag: put.e_tag }),
+            Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Refused),
+            Err(e) => Err(self.location.describe(e, format!("commit version {version} of {}", self.location.url))),
+        }
+    }
+
+    /// delta-rs is built without its S3 feature: it gets our store instead of opening one of its own.
+    fn engine(&self) -> Arc<dyn Engine> {
+        let table = PrefixStore::new(self.location.store.clone(), self.location.path.clone());
+        default_logstore(Arc::new(table), self.location.store.clone(), &self.location.url, &StorageConfig::default()).engine(None)
+    }
+
+    fn sort(&self, error: delta_kernel::Error, doing: &str) -> Failure {
+        match error {
+            delta_kernel::Error::Backtraced { source, .. } => self.sort(*source, doing),
+            delta_kernel::Error::ObjectStore(e) => self.location.describe(e, doing),
+            // The log was cleaned, or the table dropped, between listing and reading.
+            e @ delta_kernel::Error::FileNotFound(_) => Failure::retry(format!("{doing}: {e}")),
+            e @ (delta_kernel::Error::IOError(_) | delta_kernel::Error::JoinFailure(_)) => Failure::retry(format!("{doing}: {e}")),
+            delta_kernel::Error::Parquet(e) if e.to_string().contains("S3") => Failure::retry(format!("{doing}: {e}")),
+            e => Failure::config(format!("{doing}: {e}")),
+        }
+    }
+}
+
+/// Whatever the store gives to tell one object from another; stores that give nothing compare as equal.
+#[derive(Debug, Clone)]
+pub(super) struct Etag(pub(super) Option<String>);
+
+impl Etag {
+    pub(super) fn may_equal(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(a), Some(b)) => a.trim_matches('"') == b.trim_matches('"'),
+            _ => true,
+        }
+    }
+}
+
+/// Where the commit of a version lies, from the table's root.
+pub(super) fn commit_path(version: i64) -> String {
+    format!("_delta_log/{version:020}.json")
+}
+
+enum Unreadable {
+    Kernel(Box<delta_kernel::Error>),
+    Odd(String),
+}
+
+impl From<delta_kernel::Error> for Unreadable {
+    fn from(e: delta_kernel::Error) -> Self {
+        Self::Kernel(Box::new(e))
+    }
+}
+
+/// From the kernel's type, whose fields are private, to ours, by way of the protocol's JSON.
+fn reread<T: serde::de::DeserializeOwned>(action: &impl serde::Serialize) -> Result<T, Unreadable> {
+    serde_json::to_value(action).and_then(serde_json::from_value).map_err(|e| Unreadable::Odd(e.to_string()))
+}

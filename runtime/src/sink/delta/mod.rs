@@ -1,0 +1,173 @@
+//! Appends to a Delta table, exactly once. An epoch's rows become data files first (`EpochWriter`), which the manifest then refers to; the
+//! commit (`DeltaTable::commit`) makes them visible, together with the epoch's number, and can be repeated at will. `docs/reference/delta.md`
+//! says what tables look like and which are refused.
+//!
+//! The commit is written to the log directly, without delta-rs' transaction: that one keeps the table's whole state in memory and grows with
+//! it. What it checks is checked here: the protocol, the schema, the transaction, on opening and on every foreign commit that changes them.
+
+mod actions;
+mod commit;
+mod features;
+mod fit;
+mod log;
+mod partition;
+mod schema;
+mod stats;
+mod upload;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use weir_plan::plan::Sink;
+
+pub use commit::CommitOutcome;
+pub use writer::EpochWriter;
+
+use self::actions::{Metadata, Protocol};
+use self::fit::{Layout, Wanted};
+use self::log::{Created, Etag, Log};
+use crate::failure::{Failure, Result};
+use crate::storage::Location;
+
+/// A log without a log checkpoint of many thousand versions takes a while to read.
+const OPEN_DEADLINE: Duration = Duration::from_secs(300);
+/// Someone else may create the table at the same time; then theirs is opened.
+const CREATE_ATTEMPTS_MAX: usize = 3;
+
+/// A table that fits the sink.
+pub struct DeltaTable {
+    location: Location,
+    log: Log,
+    wanted: Wanted,
+    target_file_size_bytes: u64,
+    protocol: Protocol,
+    metadata: Metadata,
+    layout: Arc<Layout>,
+    /// The newest version that we know, and what tells its commit from another one of that number.
+    version: i64,
+    tip: Etag,
+    /// Of the application ids that were asked for: their last transaction at `version`.
+    txns: HashMap<String, Option<i64>>,
+    /// The log may hold more than we know, and not because of others: it must be read before it is written.
+    stale: bool,
+}
+
+impl DeltaTable {
+    /// Opens the table at `location`, or creates it with the sink's columns (reader version 1, writer version 2: every engine reads it).
+    /// [`crate::Remedy::Config`] if it doesn't fit, with the column's name.
+    pub async fn open_or_create(location: Location, sink: &Sink, pipeline: &str) -> Result<Self> {
+        let url = location.url.clone();
+        let opened = tokio::time::timeout(OPEN_DEADLINE, Self::open(location, sink, pipeline)).await;
+        opened.unwrap_or_else(|_| Err(Failure::retry(format!("the table {url} could not be opened within {} s", OPEN_DEADLINE.as_secs()))))
+    }
+
+    async fn open(location: Location, sink: &Sink, pipeline: &str) -> Result<Self> {
+        let wanted = Wanted { schema: sink.schema.clone(), partition_by: sink.delta.partition_by.clone() };
+        let log = Log::new(location.clone());
+        let mut attempts = 0;
+        while !log.exists().await? {
+            attempts += 1;
+            if attempts > CREATE_ATTEMPTS_MAX {
+                return Err(Failure::retry(format!("the table {} can't be created: the store says it is there, but does not list it", location.url)));
+            }
+            create(&log, &wanted, location.url.as_str(), pipeline).await?;
+        }
+        let state = log.load(None).await?;
+        let layout = Arc::new(fit::fit(&wanted, &state.protocol, &state.metadata, location.url.as_str())?);
+        let tip = log.etag(state.version).await?.unwrap_or(Etag(None));
+        Ok(Self {
+            location,
+            log,
+            wanted,
+            target_file_size_bytes: sink.delta.target_file_size_bytes,
+            protocol: state.protocol,
+            metadata: state.metadata,
+            layout,
+            version: state.version,
+            tip,
+            txns: HashMap::new(),
+            stale: false,
+        })
+    }
+
+    /// The `metaData.id`: another one at the same place is another table.
+    #[must_use]
+    pub fn table_id(&self) -> &str {
+        &self.metadata.id
+    }
+
+    /// The newest version that is known here.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// Starts an epoch's files. `epoch_label` goes into their names: lineage, generation, epoch.
+    pub fn writer(&self, epoch_label: &str) -> Result<EpochWriter> {
+        EpochWriter::new(self.location.clone(), self.layout.clone(), epoch_label, self.target_file_size_bytes)
+    }
+
+    /// The last epoch that the table holds for an application id.
+    pub async fn transaction_version(&mut self, app_id: &str) -> Result<Option<i64>> {
+        self.refresh(Some(app_id)).await?;
+        Ok(self.txns.get(app_id).copied().flatten())
+    }
+
+    /// Reads the log anew, from a log checkpoint if there is one, and checks that it is still the table that was opened and still fits.
+    async fn refresh(&mut self, app_id: Option<&str>) -> Result<()> {
+        self.stale = true;
+        if !self.log.exists().await? {
+            return Err(Failure::config(format!("the table {} is gone: its log is empty; restore it, or start a new lineage", self.location.url)));
+        }
+        let state = self.log.load(app_id).await?;
+        self.adopt(state.protocol, state.metadata)?;
+        if state.version < self.version {
+            let says = format!("the log of {} ends at version {} and has been at {} before", self.location.url, state.version, self.version);
+            return Err(Failure::retry(says));
+        }
+        self.advance(state.version, self.log.etag(state.version).await?.and_then(|tip| tip.0));
+        self.txns.clear();
+        self.txns.extend(app_id.map(|id| (id.to_owned(), state.txn)));
+        self.stale = false;
+        Ok(())
+    }
+
+    /// Takes over what the log says the table is, if it is still ours and still fits.
+    fn adopt(&mut self, protocol: Protocol, metadata: Metadata) -> Result<()> {
+        if metadata.id != self.metadata.id {
+            return Err(Failure::config(format!(
+                "the table {} was dropped and made anew: its id is {}, and this pipeline writes to {}; start a new lineage to write to the new one",
+                self.location.url, metadata.id, self.metadata.id
+            )));
+        }
+        if protocol != self.protocol || metadata != self.metadata {
+            self.layout = Arc::new(fit::fit(&self.wanted, &protocol, &metadata, self.location.url.as_str())?);
+            (self.protocol, self.metadata) = (protocol, metadata);
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, version: i64, etag: Option<String>) {
+        self.version = version;
+        self.tip = Etag(etag);
+    }
+}
+
+/// Writes version 0, unless someone else does.
+async fn create(log: &Log, wanted: &Wanted, table: &str, pipeline: &str) -> Result<()> {
+    let metadata = fit::new_table(wanted, uuid::Uuid::new_v4().to_string(), table)?;
+    // A table that we could not write to must not come into being.
+    fit::fit(wanted, &Protocol::NEW, &metadata, table)?;
+    let commit = actions::creation(&metadata, pipeline, chrono::Utc::now().timestamp_millis());
+    match log.create(0, commit.into()).await {
+        Ok(Created::Yes { .. } | Created::Refused) => Ok(()),
+        // It may be there all the same: the caller looks, and comes back here if it isn't.
+        Err(failure) if failure.remedy == crate::Remedy::Retry && log.exists().await? => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}

@@ -1,0 +1,131 @@
+//! How a store is reached and with whose keys. Shown in messages, so the secret part never leaves `Keys`.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::profile;
+use super::secrets::Secrets;
+use crate::failure::{Failure, Result};
+
+/// Enough to say which store refused whom.
+#[derive(Debug, Clone)]
+pub enum Access {
+    Folder,
+    S3 {
+        bucket: String,
+        /// As the document or the environment names it; `AWS` if neither does.
+        endpoint: String,
+        credentials: Credentials,
+    },
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Folder => f.write_str("this machine"),
+            Self::S3 { bucket, endpoint, credentials } => write!(f, "the bucket \"{bucket}\" at {endpoint} with {credentials}"),
+        }
+    }
+}
+
+/// Where the keys come from; `keys` is empty when the client finds them by itself.
+#[derive(Debug, Clone)]
+pub struct Credentials {
+    pub origin: String,
+    pub(super) keys: Option<Keys>,
+}
+
+impl fmt::Display for Credentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.keys {
+            Some(keys) => write!(f, "{} (access key id {})", self.origin, keys.access_key_id),
+            None => f.write_str(&self.origin),
+        }
+    }
+}
+
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Keys {
+    pub(super) access_key_id: String,
+    pub(super) secret_access_key: String,
+    pub(super) session_token: Option<String>,
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keys").field("access_key_id", &self.access_key_id).finish_non_exhaustive()
+    }
+}
+
+/// Static keys from a Secret: `accessKeyId`, `secretAccessKey` and, if they are temporary, `sessionToken`.
+pub(super) fn from_secret(name: &str, secrets: &Secrets) -> Result<Credentials> {
+    let keys = Keys {
+        access_key_id: secrets.read(name, "accessKeyId")?,
+        secret_access_key: secrets.read(name, "secretAccessKey")?,
+        session_token: secrets.read_optional(name, "sessionToken")?,
+    };
+    Ok(Credentials { origin: format!("the Secret \"{name}\""), keys: Some(keys) })
+}
+
+/// The usual chain. The client knows environment variables, web identities, containers and instances; profiles it does not know, so they
+/// are read here. The order is the AWS SDKs': variables, then web identity, then the profile, then containers and instances.
+pub(super) fn from_environment(var: &dyn Fn(&str) -> Option<String>) -> Result<Credentials> {
+    let found = |origin: &str| Credentials { origin: origin.to_owned(), keys: None };
+    if var("AWS_ACCESS_KEY_ID").is_some() {
+        return Ok(found("the environment's AWS_ACCESS_KEY_ID"));
+    }
+    if var("AWS_WEB_IDENTITY_TOKEN_FILE").is_some() {
+        return Ok(found("the environment's web identity"));
+    }
+    let file = var("AWS_SHARED_CREDENTIALS_FILE")
+        .map(PathBuf::from)
+        .or_else(|| var("HOME").map(|home| PathBuf::from(home).join(".aws").join("credentials")));
+    let asked = var("AWS_PROFILE");
+    let name = asked.clone().unwrap_or_else(|| "default".to_owned());
+    if let Some(file) = file {
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(e) => return Err(Failure::config(format!("the AWS credentials file {} can't be read: {e}", file.display()))),
+        };
+        if let Some(keys) = profile::keys(&text, &name) {
+            return Ok(Credentials { origin: format!("the profile \"{name}\" of {}", file.display()), keys: Some(keys) });
+        }
+        if asked.is_some() {
+            let says = format!("AWS_PROFILE names \"{name}\", but {} has no static keys for it", file.display());
+            return Err(Failure::config(says));
+        }
+    }
+    if var("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI").or_else(|| var("AWS_CONTAINER_CREDENTIALS_FULL_URI")).is_some() {
+        return Ok(found("the container's role"));
+    }
+    Ok(found("the instance's role (no keys were found in the environment or in a profile)"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn found(vars: &[(&str, &str)]) -> Result<String> {
+        let lookup = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        from_environment(&lookup).map(|c| c.to_string())
+    }
+
+    #[test]
+    fn variables_win_over_profiles_and_profiles_over_roles() {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().display().to_string();
+        std::fs::create_dir(home.path().join(".aws")).unwrap();
+        let file = home.path().join(".aws/credentials");
+        std::fs::write(&file, "[default]\naws_access_key_id = A\naws_secret_access_key = s\n[dev]\naws_access_key_id=D\naws_secret_access_key=t\n")
+            .unwrap();
+        let shown = file.display();
+        assert_eq!(found(&[("HOME", &path), ("AWS_ACCESS_KEY_ID", "x")]).unwrap(), "the environment's AWS_ACCESS_KEY_ID");
+        assert_eq!(found(&[("HOME", &path)]).unwrap(), format!("the profile \"default\" of {shown} (access key id A)"));
+        assert_eq!(found(&[("HOME", &path), ("AWS_PROFILE", "dev")]).unwrap(), format!("the profile \"dev\" of {shown} (access key id D)"));
+        let refused = found(&[("HOME", &path), ("AWS_PROFILE", "prod")]).unwrap_err().message;
+        assert_eq!(refused, format!("AWS_PROFILE names \"prod\", but {shown} has no static keys for it"));
+        assert_eq!(found(&[("HOME", "/nowhere"), ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "x")]).unwrap(), "the container's role");
+    }
+}

@@ -1,0 +1,44 @@
+//! Secrets as Kubernetes mounts them: a folder per Secret, a file per key.
+
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+use crate::failure::{Failure, Result};
+
+/// The folder that holds a folder per Secret.
+#[derive(Debug, Clone, Default)]
+pub struct Secrets {
+    pub dir: Option<PathBuf>,
+}
+
+impl Secrets {
+    /// The value of `key` in the Secret `name`, without one line end at its end (editors add it, nobody means it).
+    pub fn read(&self, name: &str, key: &str) -> Result<String> {
+        self.read_optional(name, key)?.ok_or_else(|| {
+            let file = self.dir.clone().unwrap_or_default().join(name).join(key);
+            Failure::config(format!("the Secret \"{name}\" has no key \"{key}\": {} does not exist", file.display()))
+        })
+    }
+
+    /// The same for a key that may be missing.
+    pub fn read_optional(&self, name: &str, key: &str) -> Result<Option<String>> {
+        let Some(dir) = &self.dir else {
+            let says = format!("the Secret \"{name}\" is needed (key \"{key}\"), but no folder of Secrets was given; use --secrets DIR");
+            return Err(Failure::config(says));
+        };
+        let file = dir.join(name).join(key);
+        match std::fs::read_to_string(&file) {
+            Ok(mut value) => {
+                if value.ends_with('\n') {
+                    value.pop();
+                    if value.ends_with('\r') {
+                        value.pop();
+                    }
+                }
+                Ok(Some(value))
+            }
+            Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+            Err(e) => Err(Failure::config(format!("the key \"{key}\" of the Secret \"{name}\" can't be read from {}: {e}", file.display()))),
+        }
+    }
+}
