@@ -1,27 +1,28 @@
 //! Commits what a manifest says a sink is to commit. Idempotent: the table's transaction for this lineage and sink decides.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use serde_json::json;
+use tokio::sync::Mutex;
 use weir_plan::Plan;
 
-use crate::checkpoint::Committer;
 use crate::checkpoint::manifest::{Committable, Manifest, Payload};
+use crate::checkpoint::writer::Committer;
 use crate::failure::{Failure, Result};
 use crate::sink::delta::{CommitOutcome, DeltaTable};
 
 pub struct TableCommitter {
     lineage: String,
     pipeline: String,
-    tables: BTreeMap<String, Arc<DeltaTable>>,
+    /// A table is used by one commit at a time.
+    tables: BTreeMap<String, Mutex<DeltaTable>>,
 }
 
 impl TableCommitter {
     #[must_use]
-    pub fn new(lineage: &str, plan: &Plan, tables: &[Arc<DeltaTable>]) -> Self {
-        let tables = plan.sinks.iter().zip(tables).map(|(sink, table)| (sink.name.clone(), Arc::clone(table))).collect();
+    pub fn new(lineage: &str, plan: &Plan, tables: Vec<DeltaTable>) -> Self {
+        let tables = plan.sinks.iter().zip(tables).map(|(sink, table)| (sink.name.clone(), Mutex::new(table))).collect();
         Self { lineage: lineage.to_owned(), pipeline: plan.pipeline.clone(), tables }
     }
 
@@ -34,7 +35,7 @@ impl TableCommitter {
         })?;
         let Payload::DeltaAppend { adds } = &committable.payload;
         let app_id = format!("weir/{}/{}", self.lineage, committable.sink);
-        let outcome = table.commit(&app_id, manifest.epoch.0, adds, &self.provenance(manifest)).await?;
+        let outcome = table.lock().await.commit(&app_id, manifest.epoch.0, adds, &self.provenance(manifest)).await?;
         if let CommitOutcome::Committed { version } = outcome {
             tracing::debug!(sink = committable.sink, epoch = manifest.epoch.0, version, rows = committable.rows, "committed");
         }

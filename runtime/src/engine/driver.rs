@@ -14,7 +14,7 @@ use super::lane::LaneReport;
 use super::start::{Running, start};
 use super::{Options, Signal, state_log};
 use crate::checkpoint::manifest::{Committable, Manifest, PartitionProgress, Payload, SourceCounts, SourceProgress, Task};
-use crate::checkpoint::DataEpoch;
+use crate::checkpoint::writer::DataEpoch;
 use crate::failure::{Failure, Result};
 use crate::observe::progress::{Durations, Progress};
 
@@ -88,7 +88,9 @@ impl Running {
         self.observer.ready();
         loop {
             let due = self.wait_until_due(opened, signal).await?;
+            crate::failpoint::reach("epoch.read");
             let closed = self.close_epoch(opened).await?;
+            crate::failpoint::reach("epoch.closed");
             let ends = due != Due::Trigger;
             if !ends {
                 // From here on the lanes read the next epoch, while this one is decided and committed.
@@ -220,16 +222,16 @@ impl Running {
         let keyed = self.keyed.advance(closed.lanes, &closed.watermarks)?;
         let computed = began.elapsed();
 
+        crate::failpoint::reach("data.upload.before");
         for (sink, rows) in keyed.sink_rows {
-            let mut writer = self.tables[sink].writer(&self.file_label());
+            let mut writer = self.files[sink].writer(&self.file_label())?;
             writer.write(&rows).await?;
             files.insert(sink, writer.finish().await?);
         }
-        crate::failpoint::hit("data.uploaded");
+        crate::failpoint::reach("data.upload.after");
         let epoch = self.writer.newest().epoch.next();
-        let name = format!("{:010}-{:020}-0-change", self.writer.generation().0, epoch.0);
+        let name = self.state_store.name(epoch, 0, 0);
         let change = state_log::write(&self.plan, &self.state_store, &name, &keyed.changes).await?;
-        crate::failpoint::hit("state.uploaded");
         let state = self.state_log.advance(change, watermark_us).await?;
         let uploaded = began.elapsed();
 
@@ -244,19 +246,17 @@ impl Running {
         let task = Task { id: 0, key_groups: (0, weir_plan::key_group::KEY_GROUPS), state, steps: keyed.steps };
         let decision = DataEpoch {
             clock_us: closed.clock_us,
-            fingerprint: self.fingerprint.clone(),
             sources: closed.sources,
             tasks: vec![task],
             committables,
-            tables: self.pinned.clone(),
             until: self.until.clone(),
         };
         let manifest = self.writer.commit(decision, &self.committer).await?.clone();
         let committed = began.elapsed();
         self.input.publish(&self.next_offsets());
-        crate::failpoint::hit("epoch.done");
+        crate::failpoint::reach("offsets.published");
 
-        self.state_log.compact_if_long(self.plan.checkpoint.snapshot_every as usize, self.compaction_name(&manifest), watermark_us);
+        self.state_log.compact_if_long(self.plan.checkpoint.snapshot_every as usize, self.state_store.name(epoch.next(), 0, 1), watermark_us);
         self.collect_garbage_now_and_then(&manifest).await;
         add_up(summary, &manifest, closed.filtered);
         let durations = Durations { read: closed.read_took, compute: computed, upload: uploaded - computed, commit: committed - uploaded };
@@ -270,13 +270,9 @@ impl Running {
             return;
         }
         // Garbage costs money, not correctness: a failure is logged and the next round tries again.
-        if let Err(failure) = self.writer.collect_garbage(self.plan.checkpoint.keep, GARBAGE_GRACE).await {
+        if let Err(failure) = self.writer.collect_garbage(self.plan.checkpoint.keep, super::now_us(), GARBAGE_GRACE).await {
             tracing::warn!("garbage collection: {failure}");
         }
-    }
-
-    fn compaction_name(&self, manifest: &Manifest) -> String {
-        format!("{:010}-{:020}-0-merged", self.writer.generation().0, manifest.epoch.0)
     }
 }
 

@@ -8,7 +8,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::failure::{Failure, Result};
-use crate::sink::delta::{DeltaTable, EpochWriter};
+use crate::sink::delta::{EpochWriter, TableFiles};
 
 /// The queue's bound. One permit is a KiB, since a semaphore counts in u32.
 const QUEUE_KIB: u32 = 32 * 1024;
@@ -67,13 +67,13 @@ fn gone() -> Failure {
 }
 
 /// Starts the task of one sink. `label` goes into file names.
-pub fn spawn(table: Arc<DeltaTable>, lanes: usize, label: String) -> (SinkInput, SinkOutput) {
+pub fn spawn(files: TableFiles, lanes: usize, label: String) -> (SinkInput, SinkOutput) {
     let (queue, messages) = mpsc::unbounded_channel();
     let (results, epochs) = mpsc::channel(1);
     let room = Arc::new(Semaphore::new(QUEUE_KIB as usize));
     let input = SinkInput { queue, room: Arc::clone(&room), handle: Handle::current() };
     tokio::spawn(async move {
-        if let Err(failure) = work(&table, lanes, &label, messages, &results).await {
+        if let Err(failure) = work(&files, lanes, &label, messages, &results).await {
             // Lanes that wait for room learn of it by this; the driver by the message.
             room.close();
             let _ = results.send(Err(failure)).await;
@@ -83,7 +83,7 @@ pub fn spawn(table: Arc<DeltaTable>, lanes: usize, label: String) -> (SinkInput,
 }
 
 async fn work(
-    table: &DeltaTable,
+    files: &TableFiles,
     lanes: usize,
     label: &str,
     mut messages: mpsc::UnboundedReceiver<Message>,
@@ -94,20 +94,24 @@ async fn work(
     while let Some(message) = messages.recv().await {
         match message {
             Message::Rows { rows, _room } => {
-                writer.get_or_insert_with(|| table.writer(label)).write(&rows).await?;
+                let open = match &mut writer {
+                    Some(open) => open,
+                    None => writer.insert(files.writer(label)?),
+                };
+                open.write(&rows).await?;
             }
             Message::EndOfEpoch => {
                 ended += 1;
                 if ended == lanes {
                     ended = 0;
-                    let files = match writer.take() {
+                    let of_epoch = match writer.take() {
                         None => SinkFiles { adds: Vec::new(), rows: 0 },
                         Some(writer) => {
                             let (adds, rows) = writer.finish().await?;
                             SinkFiles { adds, rows }
                         }
                     };
-                    if results.send(Ok(files)).await.is_err() {
+                    if results.send(Ok(of_epoch)).await.is_err() {
                         return Ok(());
                     }
                 }

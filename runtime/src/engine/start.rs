@@ -21,11 +21,13 @@ use super::lanes::Lanes;
 use super::sink_task::{self, SinkOutput};
 use super::state_log::StateLog;
 use crate::checkpoint::manifest::{Manifest, PartitionProgress, PinnedTable, SourceCounts, SourceProgress, Task, Until, UntilPartition};
-use crate::checkpoint::{self, Carried, CheckpointWriter, StateStore};
+use crate::checkpoint::retry::RetryPolicy;
+use crate::checkpoint::state_files::StateFiles;
+use crate::checkpoint::writer::{self, Carried, CheckpointWriter};
 use crate::decode::JsonDecoder;
 use crate::failure::{Failure, Result};
 use crate::observe::Observer;
-use crate::sink::delta::DeltaTable;
+use crate::sink::delta::{DeltaTable, TableFiles};
 use crate::source::kafka::{KafkaInput, OffsetBounds, Position};
 use crate::transform::Stateless;
 use crate::window::LanePartials;
@@ -40,9 +42,8 @@ pub struct Running {
     pub(super) stages: Arc<Stages>,
     pub(super) writer: CheckpointWriter,
     pub(super) committer: TableCommitter,
-    pub(super) tables: Vec<Arc<DeltaTable>>,
-    pub(super) pinned: Vec<PinnedTable>,
-    pub(super) fingerprint: serde_json::Value,
+    /// Per sink of the plan: where its files go.
+    pub(super) files: Vec<TableFiles>,
     pub(super) until: Option<Until>,
     pub(super) input: KafkaInput,
     pub(super) topic_ids: BTreeMap<String, String>,
@@ -54,7 +55,7 @@ pub struct Running {
     pub(super) lanes: Lanes,
     pub(super) lane_sinks: Vec<(usize, SinkOutput)>,
     pub(super) keyed: KeyedStage,
-    pub(super) state_store: StateStore,
+    pub(super) state_store: StateFiles,
     pub(super) state_log: StateLog,
     pub(super) observer: Observer,
 }
@@ -71,7 +72,9 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
     let observer = Observer::start(&plan, options).await?;
     let stages = Arc::new(stages::cut(&plan));
     let location = crate::storage::open(&plan.checkpoint.uri, plan.storage_for(&plan.checkpoint.uri), &options.secrets)?;
-    let opened = checkpoint::open(location, &plan.pipeline, random_id(), random_id()).await?;
+    let retry = RetryPolicy { give_up_after: options.give_up_after, ..RetryPolicy::default() };
+    let settings = writer::Options { retry, ..writer::Options::new(plan.checkpoint.uri.as_str(), rand::rng().next_u64()) };
+    let opened = writer::open(location.store, location.path, &plan.pipeline, random_id(), random_id(), settings).await?;
     let lineage = opened.lineage().to_owned();
 
     let source = &plan.sources[0];
@@ -90,13 +93,14 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
             Ok(carried(&plan, newest, resume, &pinned, fingerprint_json.clone()))
         })
         .await?;
-    let committer = TableCommitter::new(&lineage, &plan, &tables);
+    let files: Vec<_> = tables.iter().map(DeltaTable::files).collect();
+    let committer = TableCommitter::new(&lineage, &plan, tables);
     writer.recover(&committer).await?;
 
     let claim = writer.newest().clone();
     let (progress, tasks) = (claim.sources.first().cloned(), claim.tasks.first().cloned());
     let progress = progress.ok_or_else(|| Failure::bug("the claim names no source"))?;
-    let state_store = writer.state_store();
+    let state_store = writer.states();
     let state_log = StateLog::new(Arc::clone(&plan), state_store.clone(), tasks.map_or_else(Vec::new, |t| t.state));
     let keyed = load_state(&plan, &stages, &state_log, progress.watermark_after_us).await?;
 
@@ -111,7 +115,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
     let lane_count = options.lanes.clamp(1, partitions.len().max(1));
     let (mut sink_inputs, mut lane_sinks) = (Vec::new(), Vec::new());
     for &i in &stages.lane_sinks {
-        let (input, output) = sink_task::spawn(Arc::clone(&tables[i]), lane_count, label.clone());
+        let (input, output) = sink_task::spawn(files[i].clone(), lane_count, label.clone());
         sink_inputs.push(input);
         lane_sinks.push((i, output));
     }
@@ -141,9 +145,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
     Ok(Running {
         writer,
         committer,
-        tables,
-        pinned,
-        fingerprint: fingerprint_json,
+        files,
         until: claim.until,
         input,
         topic_ids: progress.topic_ids,
@@ -186,11 +188,11 @@ impl Running {
     }
 }
 
-async fn open_tables(plan: &Plan, options: &Options) -> Result<Vec<Arc<DeltaTable>>> {
+async fn open_tables(plan: &Plan, options: &Options) -> Result<Vec<DeltaTable>> {
     let tables = plan.sinks.iter().map(|sink| async move {
         let location = crate::storage::open(&sink.delta.uri, plan.storage_for(&sink.delta.uri), &options.secrets)?;
         let table = DeltaTable::open_or_create(location, sink, &plan.pipeline).await;
-        table.map(Arc::new).map_err(|e| e.context(format!("sink {:?}", sink.name)))
+        table.map_err(|e| e.context(format!("sink {:?}", sink.name)))
     });
     futures::future::try_join_all(tables).await
 }

@@ -8,15 +8,19 @@ use weir_plan::Plan;
 use weir_plan::aggregate::Aggregate;
 use weir_plan::plan::StepOp;
 
-use crate::checkpoint::StateStore;
+use crate::checkpoint::layout::StateName;
 use crate::checkpoint::manifest::StateFile;
+use crate::checkpoint::state_files::StateFiles;
 use crate::failure::{Failure, Result};
 use crate::window::{Partials, state_file};
+
+/// State files are `state/<name>.state`.
+const EXTENSION: &str = "state";
 
 /// The list, oldest first, and the compaction under way.
 pub struct StateLog {
     plan: Arc<Plan>,
-    store: StateStore,
+    store: StateFiles,
     files: Vec<StateFile>,
     compaction: Option<JoinHandle<Result<Compacted>>>,
 }
@@ -29,7 +33,7 @@ struct Compacted {
 
 impl StateLog {
     #[must_use]
-    pub fn new(plan: Arc<Plan>, store: StateStore, files: Vec<StateFile>) -> Self {
+    pub fn new(plan: Arc<Plan>, store: StateFiles, files: Vec<StateFile>) -> Self {
         Self { plan, store, files, compaction: None }
     }
 
@@ -66,7 +70,7 @@ impl StateLog {
     }
 
     /// Starts a compaction if the list is long and none is under way. `name` is the new file's.
-    pub fn compact_if_long(&mut self, files_max: usize, name: String, watermark_us: Option<i64>) {
+    pub fn compact_if_long(&mut self, files_max: usize, name: StateName, watermark_us: Option<i64>) {
         if self.files.len() > files_max && self.compaction.is_none() {
             let (plan, store, files) = (Arc::clone(&self.plan), self.store.clone(), self.files.clone());
             self.compaction = Some(tokio::spawn(async move { compact(&plan, &store, &files, &name, watermark_us).await }));
@@ -81,7 +85,7 @@ impl StateLog {
 }
 
 /// Writes changes into a file of that name. No rows, no file.
-pub async fn write(plan: &Plan, store: &StateStore, name: &str, changes: &[(usize, Partials)]) -> Result<Option<StateFile>> {
+pub async fn write(plan: &Plan, store: &StateFiles, name: &StateName, changes: &[(usize, Partials)]) -> Result<Option<StateFile>> {
     let mut blocks = Vec::with_capacity(changes.len());
     let mut max_window_end_us = i64::MIN;
     for (step, partials) in changes.iter().filter(|(_, p)| p.rows() > 0) {
@@ -96,20 +100,12 @@ pub async fn write(plan: &Plan, store: &StateStore, name: &str, changes: &[(usiz
     let rows = blocks.iter().map(|(_, _, p)| p.rows() as u64).sum();
     let bytes = state_file::write(&blocks)?;
     let (length, crc32) = (bytes.len() as u64, crc32fast::hash(&bytes));
-    let path = store.put(name, bytes.into()).await?;
+    let path = store.put(name, EXTENSION, bytes.into()).await?;
     Ok(Some(StateFile { path, bytes: length, rows, crc32, max_window_end_us }))
 }
 
-async fn read(plan: &Plan, store: &StateStore, file: &StateFile) -> Result<Vec<(usize, Partials)>> {
-    let bytes = store.get(&file.path).await?;
-    if bytes.len() as u64 != file.bytes || crc32fast::hash(&bytes) != file.crc32 {
-        return Err(Failure::config(format!(
-            "the state file {} has {} bytes and is not the one that its manifest names ({} bytes): restore it, or start without state",
-            file.path,
-            bytes.len(),
-            file.bytes
-        )));
-    }
+async fn read(plan: &Plan, store: &StateFiles, file: &StateFile) -> Result<Vec<(usize, Partials)>> {
+    let bytes = store.read(file).await?;
     let footer = state_file::read_footer(&bytes).map_err(|e| e.context(&file.path))?;
     let mut steps = Vec::with_capacity(footer.blocks.len());
     for (i, step) in plan.steps.iter().enumerate() {
@@ -122,7 +118,7 @@ async fn read(plan: &Plan, store: &StateStore, file: &StateFile) -> Result<Vec<(
     Ok(steps)
 }
 
-async fn compact(plan: &Plan, store: &StateStore, files: &[StateFile], name: &str, watermark_us: Option<i64>) -> Result<Compacted> {
+async fn compact(plan: &Plan, store: &StateFiles, files: &[StateFile], name: &StateName, watermark_us: Option<i64>) -> Result<Compacted> {
     let mut by_step: Vec<Vec<Partials>> = plan.steps.iter().map(|_| Vec::new()).collect();
     for file in files {
         for (step, partials) in read(plan, store, file).await? {

@@ -57,6 +57,21 @@ pub struct DeltaTable {
     stale: bool,
 }
 
+/// Starts the data files of epochs.
+#[derive(Clone)]
+pub struct TableFiles {
+    location: Location,
+    layout: Arc<Layout>,
+    target_file_size_bytes: u64,
+}
+
+impl TableFiles {
+    /// Starts an epoch's files. `epoch_label` goes into their names: lineage, generation, epoch.
+    pub fn writer(&self, epoch_label: &str) -> Result<EpochWriter> {
+        EpochWriter::new(self.location.clone(), self.layout.clone(), epoch_label, self.target_file_size_bytes)
+    }
+}
+
 impl DeltaTable {
     /// Opens the table at `location`, or creates it with the sink's columns (reader version 1, writer version 2: every engine reads it).
     /// [`crate::Remedy::Config`] if it doesn't fit, with the column's name.
@@ -107,9 +122,11 @@ impl DeltaTable {
         self.version
     }
 
-    /// Starts an epoch's files. `epoch_label` goes into their names: lineage, generation, epoch.
-    pub fn writer(&self, epoch_label: &str) -> Result<EpochWriter> {
-        EpochWriter::new(self.location.clone(), self.layout.clone(), epoch_label, self.target_file_size_bytes)
+    /// Where and how data files are written: apart from the table, so that writing one epoch does not wait for the commit of another.
+    #[must_use]
+    pub fn files(&self) -> TableFiles {
+        let (location, layout) = (self.location.clone(), self.layout.clone());
+        TableFiles { location, layout, target_file_size_bytes: self.target_file_size_bytes }
     }
 
     /// The last epoch that the table holds for an application id.
