@@ -1,0 +1,76 @@
+//! Why a record was refused, and where in it. A fault is made deep inside a value and learns its path on the way out, so that a good record
+//! pays nothing for paths.
+
+use std::fmt;
+
+/// A record that can't be read: where, what was found there, and what would be right. One sentence, without the record's own text.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("at {path}: {reason}")]
+pub struct RecordError {
+    /// `$` is the record, `$.city` a field, `$.a.b[3]` the fourth element of an array, `$["a b"]` a name that is not a plain word.
+    pub path: String,
+    pub reason: String,
+}
+
+/// A step of a path, from a value to what it is in.
+#[derive(Debug)]
+enum Segment {
+    Field(String),
+    Element(usize),
+}
+
+/// A `RecordError` whose path is not complete yet. Boxed, so that results on the hot path stay one word.
+#[derive(Debug)]
+pub(super) struct Fault {
+    reason: String,
+    /// Innermost first.
+    path: Vec<Segment>,
+}
+
+pub(super) type Parsed<T> = Result<T, Box<Fault>>;
+
+/// Longer names are cut in paths: an ignored field's name is the producer's, and may be megabytes.
+const NAME_CHARS_MAX: usize = 64;
+
+impl Fault {
+    #[cold]
+    pub(super) fn new(reason: impl Into<String>) -> Box<Self> {
+        Box::new(Self { reason: reason.into(), path: Vec::new() })
+    }
+
+    #[cold]
+    pub(super) fn in_field(mut self: Box<Self>, name: &str) -> Box<Self> {
+        self.path.push(Segment::Field(name.chars().take(NAME_CHARS_MAX).collect()));
+        self
+    }
+
+    #[cold]
+    pub(super) fn in_element(mut self: Box<Self>, index: usize) -> Box<Self> {
+        self.path.push(Segment::Element(index));
+        self
+    }
+}
+
+impl From<Box<Fault>> for RecordError {
+    fn from(fault: Box<Fault>) -> Self {
+        let mut path = String::from("$");
+        for segment in fault.path.iter().rev() {
+            path.push_str(&segment.to_string());
+        }
+        Self { path, reason: fault.reason }
+    }
+}
+
+impl fmt::Display for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Field(name) if is_plain(name) => write!(f, ".{name}"),
+            Self::Field(name) => write!(f, "[{name:?}]"),
+            Self::Element(index) => write!(f, "[{index}]"),
+        }
+    }
+}
+
+fn is_plain(name: &str) -> bool {
+    !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_')
+}

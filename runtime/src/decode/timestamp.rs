@@ -1,0 +1,74 @@
+//! Timestamps: ISO 8601 as `2024-01-31T12:34:56`, with `T` or one space, then a fraction of up to nine digits if wanted, then `Z`, `+01:00`, `+0100`
+//! or `+01` if wanted. Without a zone it is UTC. Digits beyond microseconds are dropped, as Spark does.
+
+use super::date::{days, two_digits};
+
+const US_PER_SECOND: i64 = 1_000_000;
+const SECONDS_PER_DAY: i64 = 86_400;
+/// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z: what Delta's readers can show.
+const MIN_US: i64 = -62_135_596_800 * US_PER_SECOND;
+const MAX_US: i64 = 253_402_300_799 * US_PER_SECOND + 999_999;
+
+/// Microseconds since the epoch, or `None` if that is not how a timestamp is written, or there is no such time, or it is not in the years 0001 to
+/// 9999 of UTC.
+#[inline]
+pub(super) fn parse_timestamp(text: &[u8]) -> Option<i64> {
+    let (date, rest) = text.split_first_chunk::<10>()?;
+    let (time, rest) = rest.split_first_chunk::<9>()?;
+    let [b'T' | b' ', h1, h2, b':', m1, m2, b':', s1, s2] = *time else { return None };
+    let (hour, minute, second) = (two_digits(h1, h2)?, two_digits(m1, m2)?, two_digits(s1, s2)?);
+    // No leap seconds: neither Spark nor Delta has a 60th.
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let (fraction_us, zone) = match rest {
+        [b'.', rest @ ..] => parse_fraction(rest)?,
+        _ => (0, rest),
+    };
+    let offset_seconds = match zone {
+        [] | [b'Z'] => 0,
+        _ => parse_offset(zone)?,
+    };
+    let seconds = i64::from(days(date)?) * SECONDS_PER_DAY + i64::from(hour * 3600 + minute * 60 + second) - i64::from(offset_seconds);
+    in_range(seconds * US_PER_SECOND + fraction_us)
+}
+
+/// A number of milliseconds since the epoch.
+#[inline]
+pub(super) fn from_epoch_millis(ms: i64) -> Option<i64> {
+    in_range(ms.checked_mul(1000)?)
+}
+
+fn in_range(us: i64) -> Option<i64> {
+    (MIN_US..=MAX_US).contains(&us).then_some(us)
+}
+
+/// One to nine digits as microseconds, and what follows them.
+fn parse_fraction(text: &[u8]) -> Option<(i64, &[u8])> {
+    let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
+    if !(1..=9).contains(&digits) {
+        return None;
+    }
+    let (digits, rest) = text.split_at(digits);
+    let us = (0..6).fold(0, |us, i| us * 10 + digits.get(i).map_or(0, |b| i64::from(b - b'0')));
+    Some((us, rest))
+}
+
+/// `+01:00`, `+0100` or `+01` as seconds east of Greenwich.
+fn parse_offset(text: &[u8]) -> Option<i32> {
+    let (sign, h1, h2, m1, m2) = match *text {
+        [sign, h1, h2, b':', m1, m2] | [sign, h1, h2, m1, m2] => (sign, h1, h2, m1, m2),
+        [sign, h1, h2] => (sign, h1, h2, b'0', b'0'),
+        _ => return None,
+    };
+    let (hours, minutes) = (two_digits(h1, h2)?, two_digits(m1, m2)?);
+    if hours > 23 || minutes > 59 {
+        return None;
+    }
+    let seconds = hours * 3600 + minutes * 60;
+    match sign {
+        b'+' => Some(seconds),
+        b'-' => Some(-seconds),
+        _ => None,
+    }
+}
