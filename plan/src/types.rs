@@ -1,4 +1,16 @@
-//! Column types as users write them: Spark's DDL names.
+//! Column types as users write them: Spark's DDL names, and how Arrow holds them.
+//!
+//! [`DataType::to_arrow`] is one to one: each type has exactly one Arrow type, which decoders produce and sinks write. What DataFusion's
+//! expressions give naturally is wider, and [`normalized`] says which of ours it is cast to.
+
+mod arrow_types;
+mod ddl;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+pub use arrow_types::{normalized, timestamp_type};
 
 /// The column that carries each row's event time. Always last in a schema, never written by a sink unless selected under another name.
 pub const EVENT_TIME: &str = "_event_time";
@@ -11,7 +23,10 @@ pub enum DataType {
     Bigint,
     Float,
     Double,
-    Decimal { precision: u8, scale: i8 },
+    Decimal {
+        precision: u8,
+        scale: i8,
+    },
     String,
     Binary,
     Date,
@@ -27,4 +42,51 @@ pub struct Column {
     pub name: String,
     pub data_type: DataType,
     pub nullable: bool,
+}
+
+impl DataType {
+    /// Reads a DDL type name such as `bigint` or `array<struct<a: int, b: string not null>>`; case and spaces do not matter.
+    ///
+    /// # Errors
+    /// One sentence that says what was found and what would be right.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        ddl::parse(text)
+    }
+}
+
+/// The DDL name, which [`DataType::parse`] reads back.
+impl fmt::Display for DataType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Boolean => f.write_str("boolean"),
+            Self::Int => f.write_str("int"),
+            Self::Bigint => f.write_str("bigint"),
+            Self::Float => f.write_str("float"),
+            Self::Double => f.write_str("double"),
+            Self::Decimal { precision, scale } => write!(f, "decimal({precision},{scale})"),
+            Self::String => f.write_str("string"),
+            Self::Binary => f.write_str("binary"),
+            Self::Date => f.write_str("date"),
+            Self::Timestamp => f.write_str("timestamp"),
+            Self::Array(element) => write!(f, "array<{element}>"),
+            Self::Struct(fields) => {
+                f.write_str("struct<")?;
+                for (i, field) in fields.iter().enumerate() {
+                    if i > 0 {
+                        f.write_str(", ")?;
+                    }
+                    write_field_name(f, &field.name)?;
+                    write!(f, ": {}", field.data_type)?;
+                    if !field.nullable {
+                        f.write_str(" not null")?;
+                    }
+                }
+                f.write_str(">")
+            }
+        }
+    }
+}
+
+fn write_field_name(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    if !name.is_empty() && name.chars().all(ddl::is_name_char) { f.write_str(name) } else { write!(f, "`{}`", name.replace('`', "``")) }
 }

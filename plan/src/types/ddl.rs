@@ -1,0 +1,208 @@
+//! Reads DDL type names. The grammar is Spark's (<https://spark.apache.org/docs/latest/sql-ref-datatypes.html>), without the types that
+//! have no column of ours.
+
+use super::{Column, DataType};
+
+/// Deeper types are refused: readers and writers of them recurse.
+const DEPTH_MAX: usize = 16;
+
+const KNOWN: &str =
+    "boolean, int, bigint, float, double, decimal(p,s), string, binary, date, timestamp, array<…> and struct<name: type, …>";
+
+pub(super) fn is_name_char(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+pub(super) fn parse(text: &str) -> Result<DataType, String> {
+    let mut parser = Parser { text, at: 0 };
+    let data_type = parser.data_type(0)?;
+    match parser.peek() {
+        None => Ok(data_type),
+        Some(_) => Err(parser.unexpected(&format!("the end after `{data_type}`"))),
+    }
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    /// Bytes read.
+    at: usize,
+}
+
+impl Parser<'_> {
+    fn data_type(&mut self, depth: usize) -> Result<DataType, String> {
+        if depth > DEPTH_MAX {
+            return Err(format!("the type `{}` is nested more than {DEPTH_MAX} deep", self.text.trim()));
+        }
+        let Some(word) = self.word() else {
+            return Err(self.unexpected(&format!("a type: {KNOWN}")));
+        };
+        let found = match word.to_lowercase().as_str() {
+            "boolean" => DataType::Boolean,
+            "int" | "integer" => DataType::Int,
+            "bigint" | "long" => DataType::Bigint,
+            "float" | "real" => DataType::Float,
+            "double" => DataType::Double,
+            "decimal" | "dec" | "numeric" => self.decimal()?,
+            "string" => DataType::String,
+            "binary" => DataType::Binary,
+            "date" => DataType::Date,
+            "timestamp" => DataType::Timestamp,
+            "array" => self.array(depth)?,
+            "struct" => self.struct_of(depth)?,
+            other => return Err(unknown(&word, other)),
+        };
+        Ok(found)
+    }
+
+    fn decimal(&mut self) -> Result<DataType, String> {
+        if !self.eat('(') {
+            return Ok(DataType::Decimal { precision: 10, scale: 0 });
+        }
+        let precision = self.number("a precision from 1 to 38, as in `decimal(10,2)`")?;
+        let scale = if self.eat(',') { self.number("a scale, as in `decimal(10,2)`")? } else { 0 };
+        self.expect(')')?;
+        if !(1..=38).contains(&precision) {
+            return Err(format!("`decimal({precision},{scale})` has a precision of {precision}; it must be from 1 to 38"));
+        }
+        if scale > precision {
+            return Err(format!("`decimal({precision},{scale})` has a scale of {scale}; it must be from 0 to the precision, {precision}"));
+        }
+        match (u8::try_from(precision), i8::try_from(scale)) {
+            (Ok(precision), Ok(scale)) => Ok(DataType::Decimal { precision, scale }),
+            _ => Err(format!("`decimal({precision},{scale})` is not a decimal type; the precision is from 1 to 38")),
+        }
+    }
+
+    fn array(&mut self, depth: usize) -> Result<DataType, String> {
+        self.expect('<')?;
+        let element = self.data_type(depth + 1)?;
+        self.expect('>')?;
+        Ok(DataType::Array(Box::new(element)))
+    }
+
+    fn struct_of(&mut self, depth: usize) -> Result<DataType, String> {
+        self.expect('<')?;
+        let mut fields: Vec<Column> = Vec::new();
+        loop {
+            let Some(name) = self.field_name()? else {
+                return Err(self.unexpected("the name of a field, as in `struct<a: int, b: string not null>`"));
+            };
+            if fields.iter().any(|f| f.name == name) {
+                return Err(format!("`{}` has two fields named `{name}`; names within a struct must differ", self.text.trim()));
+            }
+            self.eat(':');
+            let data_type = self.data_type(depth + 1)?;
+            let nullable = !self.not_null()?;
+            fields.push(Column { name, data_type, nullable });
+            if self.eat('>') {
+                return Ok(DataType::Struct(fields));
+            }
+            if !self.eat(',') {
+                return Err(self.unexpected("`,` or `>`"));
+            }
+        }
+    }
+
+    /// `not null`, if it is there.
+    fn not_null(&mut self) -> Result<bool, String> {
+        let before = self.at;
+        match self.word() {
+            Some(word) if word.eq_ignore_ascii_case("not") => match self.word() {
+                Some(word) if word.eq_ignore_ascii_case("null") => Ok(true),
+                _ => Err(self.unexpected("`null` after `not`")),
+            },
+            _ => {
+                self.at = before;
+                Ok(false)
+            }
+        }
+    }
+
+    fn field_name(&mut self) -> Result<Option<String>, String> {
+        if !self.eat('`') {
+            return Ok(self.word());
+        }
+        let mut name = String::new();
+        let mut rest = self.text[self.at..].char_indices().peekable();
+        while let Some((i, c)) = rest.next() {
+            if c != '`' {
+                name.push(c);
+            } else if rest.next_if(|(_, c)| *c == '`').is_some() {
+                name.push('`');
+            } else {
+                self.at += i + 1;
+                return Ok(Some(name).filter(|n| !n.is_empty()));
+            }
+        }
+        Err(format!("`{}` has a name that starts with a backtick and does not end with one", self.text.trim()))
+    }
+
+    fn number(&mut self, wanted: &str) -> Result<u32, String> {
+        let before = self.at;
+        let number = self.word().and_then(|w| w.parse().ok());
+        number.ok_or_else(|| {
+            self.at = before;
+            self.unexpected(wanted)
+        })
+    }
+
+    fn word(&mut self) -> Option<String> {
+        self.skip_spaces();
+        let rest = &self.text[self.at..];
+        let len = rest.find(|c| !is_name_char(c)).unwrap_or(rest.len());
+        self.at += len;
+        (len > 0).then(|| rest[..len].to_owned())
+    }
+
+    fn eat(&mut self, wanted: char) -> bool {
+        let found = self.peek() == Some(wanted);
+        if found {
+            self.at += wanted.len_utf8();
+        }
+        found
+    }
+
+    fn expect(&mut self, wanted: char) -> Result<(), String> {
+        if self.eat(wanted) { Ok(()) } else { Err(self.unexpected(&format!("`{wanted}`"))) }
+    }
+
+    fn peek(&mut self) -> Option<char> {
+        self.skip_spaces();
+        self.text[self.at..].chars().next()
+    }
+
+    fn skip_spaces(&mut self) {
+        let rest = &self.text[self.at..];
+        self.at += rest.len() - rest.trim_start().len();
+    }
+
+    fn unexpected(&mut self, wanted: &str) -> String {
+        self.skip_spaces();
+        let text = self.text.trim();
+        if text.is_empty() {
+            return format!("the type is empty, expected {wanted}");
+        }
+        let rest = self.text[self.at..].trim_end();
+        if rest.is_empty() {
+            format!("`{text}` ends too soon, expected {wanted}")
+        } else {
+            format!("`{text}` has `{rest}` where {wanted} should be")
+        }
+    }
+}
+
+fn unknown(word: &str, lower: &str) -> String {
+    let hint = match lower {
+        "tinyint" | "smallint" | "byte" | "short" => "use int",
+        "varchar" | "char" | "character" | "text" | "utf8" => "use string",
+        "bool" => "use boolean",
+        "int32" => "use int",
+        "int64" => "use bigint",
+        "float32" => "use float",
+        "float64" => "use double",
+        "timestamp_ntz" | "timestamp_ltz" | "datetime" | "timestamptz" => "use timestamp",
+        "map" => "use array<struct<key: …, value: …>>",
+        _ => return format!("`{word}` is not a type; the types are {KNOWN}"),
+    };
+    format!("`{word}` is not a type here: {hint}; the types are {KNOWN}")
+}
