@@ -1,0 +1,63 @@
+//! The document that users write, and how it becomes a [`Plan`].
+//!
+//! Text → [`document`] (every field, nothing of its meaning) → [`lower`] → [`Plan`]. Each stage says everything that is wrong at once.
+
+mod decode;
+pub mod defaults;
+pub mod document;
+mod finding;
+mod lower;
+mod overlay;
+
+pub use document::StreamPipeline;
+pub use finding::Finding;
+pub use lower::lower;
+pub use overlay::merge;
+
+use finding::FINDINGS_MAX;
+use serde_yaml::Value;
+use weir_plan::Plan;
+
+/// Reads a document, with another one laid over it by names if there is one, and lowers it.
+///
+/// # Errors
+/// Everything that is wrong, with the path to each place. Paths are those of the merged document.
+pub fn load(text: &str, override_text: Option<&str>) -> Result<Plan, Vec<Finding>> {
+    let decoded = decode::decode(&read(text, override_text)?);
+    let lowered = decoded.document.as_ref().map(|document| lower::lower_beside(document, decoded.broken));
+    let mut findings = decoded.findings;
+    match lowered {
+        Some(Ok(plan)) if findings.is_empty() => return Ok(plan),
+        Some(Err(more)) => findings.extend(more),
+        _ => {}
+    }
+    findings.truncate(FINDINGS_MAX);
+    Err(findings)
+}
+
+/// Reads a document and says whether its shape is right, without asking what it means.
+///
+/// # Errors
+/// Everything that is wrong with its shape.
+pub fn parse(text: &str) -> Result<StreamPipeline, Vec<Finding>> {
+    let decoded = decode::decode(&read(text, None)?);
+    match decoded.document {
+        Some(document) if decoded.findings.is_empty() => Ok(document),
+        _ => Err(decoded.findings),
+    }
+}
+
+fn read(text: &str, override_text: Option<&str>) -> Result<Value, Vec<Finding>> {
+    let base = decode::parse_yaml(text);
+    let Some(over) = override_text else { return base };
+    let (base, over) = match (base, decode::parse_yaml(over).map_err(of_the_override)) {
+        (Ok(base), Ok(over)) => (base, over),
+        (base, over) => return Err([base.err(), over.err()].into_iter().flatten().flatten().collect()),
+    };
+    let findings = overlay::check_header(&base, &over);
+    if findings.is_empty() { Ok(merge(base, over)) } else { Err(of_the_override(findings)) }
+}
+
+fn of_the_override(findings: Vec<Finding>) -> Vec<Finding> {
+    findings.into_iter().map(|f| Finding { message: format!("in the override: {}", f.message), ..f }).collect()
+}

@@ -56,10 +56,12 @@ impl Plan {
         }
     }
 
-    /// The storage settings for a URI: the longest prefix wins.
+    /// The storage settings for a URI: the longest prefix wins. Prefixes count by whole path segments, so that `s3://lake` is no prefix
+    /// of `s3://lake2/x`.
     #[must_use]
     pub fn storage_for(&self, uri: &str) -> Option<&Storage> {
-        self.storage.iter().filter(|s| uri.starts_with(&s.uri_prefix)).max_by_key(|s| s.uri_prefix.len())
+        let reaches = |prefix: &str| uri.strip_prefix(prefix.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        self.storage.iter().filter(|s| reaches(&s.uri_prefix)).max_by_key(|s| s.uri_prefix.len())
     }
 }
 

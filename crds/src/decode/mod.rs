@@ -1,0 +1,55 @@
+//! From YAML text to a document, with everything that is wrong with it at once.
+//!
+//! serde stops at the first error. So whatever is wrong is noted and its place is marked as broken, and decoding starts again: a broken
+//! place yields a stand-in of the type that is asked for. The stand-ins never leave this crate; `lower` is told where they are.
+
+mod deserializer;
+mod yaml;
+
+use serde::Deserialize;
+use serde_yaml::Value;
+
+use crate::document::{API_VERSION, KIND, StreamPipeline};
+use crate::finding::{Broken, FINDINGS_MAX, Finding, Path};
+use deserializer::{At, Place};
+
+pub(crate) use yaml::parse_yaml;
+
+/// What could be decoded: the document, if its outline is right, and what is wrong with it.
+pub(crate) struct Decoded {
+    pub(crate) document: Option<StreamPipeline>,
+    pub(crate) findings: Vec<Finding>,
+    pub(crate) broken: Vec<Broken>,
+}
+
+pub(crate) fn decode(value: &Value) -> Decoded {
+    let mut broken: Vec<Broken> = Vec::new();
+    let mut findings = Vec::new();
+    let document = loop {
+        let place = Place::root(value, &broken);
+        match StreamPipeline::deserialize(At(place)) {
+            Ok(document) => break Some(document),
+            Err(error) => {
+                let (found, place) = error.into_finding();
+                // A stand-in for the same place did not help: the document as a whole is not what it should be.
+                if broken.contains(&place) || findings.len() == FINDINGS_MAX {
+                    break None;
+                }
+                findings.push(found);
+                broken.push(place);
+            }
+        }
+    };
+    findings.extend(document.iter().flat_map(|d| check_header(d, &broken)));
+    Decoded { document, findings, broken }
+}
+
+fn check_header(document: &StreamPipeline, broken: &[Broken]) -> Vec<Finding> {
+    let expected = [("apiVersion", &document.api_version, API_VERSION), ("kind", &document.kind, KIND)];
+    expected
+        .into_iter()
+        .map(|(field, found, right)| (Path::root().field(field), found, right))
+        .filter(|(path, found, right)| found != right && !broken.iter().any(|b| b.path == *path))
+        .map(|(path, found, right)| Finding::new(&path, format!("found {found:?}; this version reads {right:?}")))
+        .collect()
+}

@@ -1,0 +1,61 @@
+//! What holds where the document says nothing: the one place that lowering takes it from, and the table in the reference is compared with.
+//!
+//! Defaults are not written into the document (GitOps would see drift).
+
+use crate::document::{BadRecordsPolicy, Mode, OnEnd, OnLostOffsets, Output, Position, SchemaEvolution, TimestampNumbers, TriggerType};
+
+pub(crate) const TRIGGER: TriggerType = TriggerType::AsSoonAsPossible;
+pub(crate) const ON_END: OnEnd = OnEnd::KeepOpen;
+pub(crate) const KEEP: i64 = 10;
+pub(crate) const SNAPSHOT_EVERY: i64 = 32;
+pub(crate) const RECORDS_PER_EPOCH: i64 = 2_000_000;
+pub(crate) const BYTES_PER_EPOCH: &str = "512Mi";
+pub(crate) const TIME_ZONE: &str = "UTC";
+pub(crate) const REPLICAS: i64 = 1;
+pub(crate) const SUSPEND: bool = false;
+pub(crate) const FORCE_PATH_STYLE: bool = false;
+pub(crate) const START_FROM: Position = Position::Latest;
+/// The safe one: a gap is a decision of the person, not of the program.
+pub(crate) const ON_LOST_OFFSETS: OnLostOffsets = OnLostOffsets::Fail;
+pub(crate) const REQUIRED: bool = false;
+pub(crate) const TIMESTAMP_NUMBERS: TimestampNumbers = TimestampNumbers::Refuse;
+pub(crate) const BAD_RECORDS: BadRecordsPolicy = BadRecordsPolicy::Fail;
+pub(crate) const OUTPUT: Output = Output::Main;
+pub(crate) const MODE: Mode = Mode::Append;
+pub(crate) const TARGET_FILE_SIZE: &str = "128Mi";
+pub(crate) const SCHEMA_EVOLUTION: SchemaEvolution = SchemaEvolution::Refuse;
+
+/// The consumer group of a pipeline: one per pipeline, so that Kafka's tools show its lag under its name.
+pub(crate) fn group_id(namespace: Option<&str>, name: &str) -> String {
+    match namespace {
+        Some(namespace) => format!("weir-{namespace}-{name}"),
+        None => format!("weir-{name}"),
+    }
+}
+
+/// Every default: the path of the field (`[]` for any element) and the value as YAML would have it.
+#[must_use]
+pub fn table() -> Vec<(&'static str, String)> {
+    vec![
+        ("spec.trigger.type", format!("{TRIGGER:?}")),
+        ("spec.trigger.onEnd", format!("{ON_END:?}")),
+        ("spec.checkpoint.keep", KEEP.to_string()),
+        ("spec.checkpoint.snapshotEvery", SNAPSHOT_EVERY.to_string()),
+        ("spec.storage[].s3.forcePathStyle", FORCE_PATH_STYLE.to_string()),
+        ("spec.sources[].groupId", group_id(Some("<namespace>"), "<name>")),
+        ("spec.sources[].badRecords.policy", format!("{BAD_RECORDS:?}")),
+        ("spec.sources[].kafka.startFrom.position", format!("{START_FROM:?}")),
+        ("spec.sources[].kafka.onLostOffsets", format!("{ON_LOST_OFFSETS:?}")),
+        ("spec.sources[].format.json.timestampNumbers", format!("{TIMESTAMP_NUMBERS:?}")),
+        ("spec.sources[].format.json.columns[].required", REQUIRED.to_string()),
+        ("spec.sinks[].output", format!("{OUTPUT:?}")),
+        ("spec.sinks[].mode", format!("{MODE:?}")),
+        ("spec.sinks[].delta.targetFileSize", TARGET_FILE_SIZE.to_owned()),
+        ("spec.sinks[].delta.schemaEvolution", format!("{SCHEMA_EVOLUTION:?}")),
+        ("spec.limits.recordsPerEpoch", RECORDS_PER_EPOCH.to_string()),
+        ("spec.limits.bytesPerEpoch", BYTES_PER_EPOCH.to_owned()),
+        ("spec.timeZone", TIME_ZONE.to_owned()),
+        ("spec.suspend", SUSPEND.to_string()),
+        ("spec.replicas", REPLICAS.to_string()),
+    ]
+}

@@ -1,0 +1,168 @@
+//! What is wrong with a document, said to its author: the path to the field and one sentence with what was found and what would be right.
+
+use std::fmt;
+
+/// Findings after this many are left out: whoever has so many fixes some and asks again.
+pub(crate) const FINDINGS_MAX: usize = 100;
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finding {
+    /// As in `spec.steps[1].aggregate.columns[0].expr`. Empty if it is about the text as a whole.
+    pub path: String,
+    pub message: String,
+}
+
+impl Finding {
+    pub(crate) fn new(path: &Path, message: impl Into<String>) -> Self {
+        Self { path: path.0.clone(), message: message.into() }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.path.is_empty() { f.write_str(&self.message) } else { write!(f, "{}: {}", self.path, self.message) }
+    }
+}
+
+impl std::error::Error for Finding {}
+
+/// Where something is in a document.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) struct Path(String);
+
+impl Path {
+    pub(crate) fn root() -> Self {
+        Self::default()
+    }
+
+    pub(crate) fn field(&self, name: &str) -> Self {
+        let plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        match (plain, self.0.is_empty()) {
+            (false, _) => Self(format!("{}[{name:?}]", self.0)),
+            (true, true) => Self(name.to_owned()),
+            (true, false) => Self(format!("{}.{name}", self.0)),
+        }
+    }
+
+    pub(crate) fn index(&self, i: usize) -> Self {
+        Self(format!("{}[{i}]", self.0))
+    }
+
+    /// Whether this is `outer` or lies in it.
+    pub(crate) fn is_within(&self, outer: &Self) -> bool {
+        match self.0.strip_prefix(&outer.0) {
+            Some(rest) => outer.0.is_empty() || rest.is_empty() || rest.starts_with(['.', '[']),
+            None => false,
+        }
+    }
+}
+
+impl fmt::Display for Path {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A field that could not be decoded. What follows from it is no news to the author.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Broken {
+    pub(crate) path: Path,
+    /// The block that it is (or should be) in.
+    pub(crate) block: Path,
+    /// The field that was probably meant, if this one is unknown.
+    pub(crate) meant: Option<Path>,
+}
+
+/// Collects findings, in the order in which they are met.
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
+    found: Vec<Finding>,
+    paths: Vec<Path>,
+    broken: Vec<Broken>,
+}
+
+impl Findings {
+    /// Leaves out what only repeats, or follows from, the fields that are known to be broken.
+    pub(crate) fn beside(broken: Vec<Broken>) -> Self {
+        Self { broken, ..Self::default() }
+    }
+
+    pub(crate) fn add(&mut self, path: &Path, message: impl Into<String>) {
+        let follows = |b: &Broken| {
+            path.is_within(&b.path) || b.block.is_within(path) || b.meant.as_ref().is_some_and(|m| path.is_within(m) || m.is_within(path))
+        };
+        if !self.broken.iter().any(follows) {
+            self.found.push(Finding::new(path, message));
+        }
+        self.paths.push(path.clone());
+    }
+
+    /// Whether nothing is known to be wrong in what lies at or under `path`.
+    pub(crate) fn is_sound(&self, path: &Path) -> bool {
+        !self.paths.iter().any(|p| p.is_within(path)) && !self.broken.iter().any(|b| b.path.is_within(path))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.paths.is_empty() && self.broken.is_empty()
+    }
+
+    pub(crate) fn into_vec(self) -> Vec<Finding> {
+        self.found
+    }
+}
+
+/// `a`, `a or b`, `a, b or c`.
+pub(crate) fn one_of<S: AsRef<str>>(names: &[S]) -> String {
+    match names {
+        [] => String::new(),
+        [one] => one.as_ref().to_owned(),
+        [first @ .., last] => {
+            let first: Vec<_> = first.iter().map(AsRef::as_ref).collect();
+            format!("{} or {}", first.join(", "), last.as_ref())
+        }
+    }
+}
+
+/// The candidate that `name` is most likely a slip of the pen for.
+pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    let lower = name.to_lowercase();
+    candidates
+        .into_iter()
+        .map(|c| (strsim::damerau_levenshtein(&lower, &c.to_lowercase()), c))
+        .filter(|(distance, c)| *distance <= 1 + name.len().min(c.len()) / 4)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, c)| c)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_nearest_name_is_a_slip_away_or_there_is_none() {
+        let names = ["watermarkDelay", "expr", "kafkaTimestamp"];
+        assert_eq!(nearest("watermarkdelay", names), Some("watermarkDelay"));
+        assert_eq!(nearest("exp", names), Some("expr"));
+        assert_eq!(nearest("window", names), None);
+    }
+
+    #[test]
+    fn a_path_lies_within_its_block_and_not_within_a_block_whose_name_begins_alike() {
+        let steps = Path::root().field("spec").field("steps");
+        assert!(steps.index(1).field("map").is_within(&steps));
+        assert!(steps.is_within(&Path::root()));
+        assert!(!Path::root().field("spec").field("stepsets").is_within(&steps));
+        assert!(!steps.index(10).is_within(&steps.index(1)));
+    }
+
+    #[test]
+    fn what_follows_from_a_broken_field_is_left_out() {
+        let block = Path::root().field("spec");
+        let broken = Broken { path: block.field("sink"), block: block.clone(), meant: Some(block.field("sinks")) };
+        let mut findings = Findings::beside(vec![broken]);
+        findings.add(&block.field("sinks"), "there is none");
+        findings.add(&block.field("steps").index(0), "leads to no sink");
+        assert_eq!(findings.into_vec().iter().map(|f| f.path.as_str()).collect::<Vec<_>>(), ["spec.steps[0]"]);
+    }
+}

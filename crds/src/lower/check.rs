@@ -1,0 +1,99 @@
+//! The checks that many fields share. Each adds a finding and gives `None`, or gives the value.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use super::{duration, quantity};
+use crate::document::Quantity;
+use crate::finding::{Findings, Path, nearest, one_of};
+
+/// Sources, steps, sinks and other lists of things that have a name.
+pub(super) const NAMED_MAX: usize = 64;
+
+impl Findings {
+    /// A field of the final shape whose feature is still to be built.
+    pub(super) fn not_yet<T>(&mut self, block: &Path, field: &str, value: Option<&T>) {
+        if value.is_some() {
+            self.add(&block.field(field), "not supported yet; leave it out");
+        }
+    }
+
+    /// A value of a field that is supported otherwise.
+    pub(super) fn not_yet_value(&mut self, path: &Path, found: impl std::fmt::Debug, right: &[&str]) {
+        self.add(path, format!("not supported yet: {found:?}; {} would be right", one_of(right)));
+    }
+
+    /// The only member that is there.
+    pub(super) fn exactly_one<'m>(&mut self, block: &Path, members: &[&'m str], is_there: &[bool]) -> Option<&'m str> {
+        let there: Vec<_> = members.iter().zip(is_there).filter(|(_, is)| **is).map(|(m, _)| *m).collect();
+        match there[..] {
+            [only] => return Some(only),
+            [] if members.len() == 1 => self.add(block, format!("{} is missing", members[0])),
+            [] => self.add(block, format!("found none of {}; exactly one should be there", one_of(members))),
+            _ => self.add(block, format!("found {}; exactly one of {} should be there", there.join(" and "), one_of(members))),
+        }
+        None
+    }
+
+    pub(super) fn checked<T>(&mut self, path: &Path, result: Result<T, String>) -> Option<T> {
+        result.map_err(|message| self.add(path, message)).ok()
+    }
+
+    pub(super) fn length(&mut self, path: &Path, length: usize, bounds: RangeInclusive<usize>) {
+        if !bounds.contains(&length) {
+            self.add(path, format!("found {length} elements; {} to {} would be right", bounds.start(), bounds.end()));
+        }
+    }
+
+    pub(super) fn integer(&mut self, path: &Path, found: i64, bounds: RangeInclusive<i64>) -> Option<i64> {
+        if bounds.contains(&found) {
+            return Some(found);
+        }
+        self.add(path, format!("found {found}; {} to {} would be right", bounds.start(), bounds.end()));
+        None
+    }
+
+    pub(super) fn duration(&mut self, path: &Path, found: &str, least: &str, most: &str) -> Option<Duration> {
+        let duration = self.checked(path, duration::parse(found))?;
+        let (Ok(min), Ok(max)) = (duration::parse(least), duration::parse(most)) else { return Some(duration) };
+        if (min..=max).contains(&duration) {
+            return Some(duration);
+        }
+        self.add(path, format!("found {found}; {least} to {most} would be right"));
+        None
+    }
+
+    pub(super) fn bytes(&mut self, path: &Path, found: Option<&Quantity>, default: &str, least: &str, most: &str) -> Option<u64> {
+        let found = found.map_or(default, |q| &q.0);
+        let bytes = self.checked(path, quantity::parse_bytes(found))?;
+        let (Ok(min), Ok(max)) = (quantity::parse_bytes(least), quantity::parse_bytes(most)) else { return Some(bytes) };
+        if (min..=max).contains(&bytes) {
+            return Some(bytes);
+        }
+        self.add(path, format!("found {found}; {least} to {most} would be right"));
+        None
+    }
+
+    /// Names that must differ: a finding for each one that stood before.
+    pub(super) fn distinct<'a>(&mut self, names: impl IntoIterator<Item = (Path, &'a str)>, what: &str) {
+        let mut seen: Vec<(Path, &str)> = Vec::new();
+        for (path, name) in names {
+            match seen.iter().find(|(_, n)| *n == name) {
+                Some((first, _)) => self.add(&path, format!("{name:?} is the name of {first} too; {what} have different names")),
+                None => seen.push((path, name)),
+            }
+        }
+    }
+}
+
+/// ` did you mean …?`, or the names to choose from.
+pub(super) fn suggestion(name: &str, candidates: &[&str]) -> String {
+    match nearest(name, candidates.iter().copied()) {
+        Some(near) => format!("did you mean {near:?}?"),
+        None if candidates.is_empty() => "there is none".to_owned(),
+        None => {
+            let shown: Vec<_> = candidates.iter().take(20).map(|c| format!("{c:?}")).collect();
+            format!("{} would be right", one_of(&shown))
+        }
+    }
+}

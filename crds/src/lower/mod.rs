@@ -1,0 +1,70 @@
+//! From a document to a plan: defaults filled in, references resolved, expressions compiled; or everything that is wrong, at once.
+//!
+//! Each field of the document is lowered or refused here, none is passed over (`tests/final_shape.rs` walks them all).
+
+mod check;
+mod duration;
+mod graph;
+mod name;
+mod quantity;
+mod settings;
+mod sink;
+mod source;
+mod step;
+mod uri;
+
+use weir_plan::Plan;
+
+use crate::document::StreamPipeline;
+use crate::finding::{Broken, FINDINGS_MAX, Finding, Findings, Path};
+
+/// Lowers a document.
+///
+/// # Errors
+/// Everything that is wrong with it, in the order of the document's sections, at most a hundred findings.
+pub fn lower(document: &StreamPipeline) -> Result<Plan, Vec<Finding>> {
+    lower_beside(document, Vec::new())
+}
+
+/// Lowers a document in which stand-ins fill the `broken` places. Never gives a plan if there are any.
+pub(crate) fn lower_beside(document: &StreamPipeline, broken: Vec<Broken>) -> Result<Plan, Vec<Finding>> {
+    let mut out = Findings::beside(broken);
+    let plan = lower_into(document, &mut out);
+    match plan {
+        Some(plan) if out.is_empty() => Ok(plan),
+        _ => {
+            let mut findings = out.into_vec();
+            findings.truncate(FINDINGS_MAX);
+            Err(findings)
+        }
+    }
+}
+
+fn lower_into(document: &StreamPipeline, out: &mut Findings) -> Option<Plan> {
+    let spec = &document.spec;
+    let at = Path::root().field("spec");
+    let pipeline = settings::pipeline(&document.metadata, out);
+    let trigger = settings::trigger(spec.trigger.as_ref(), &at.field("trigger"), out);
+    let checkpoint = settings::checkpoint(&spec.checkpoint, &at.field("checkpoint"), out);
+    let storage = settings::storage(&spec.storage, &at.field("storage"), out);
+    let limits = settings::limits(spec.limits.as_ref(), &at.field("limits"), out);
+    settings::operation(spec, &at, out);
+    settings::connections(spec, &at, out);
+
+    let graph = graph::resolve(spec, &at, out);
+    let sources = source::lower(document, &at, out);
+    let steps = step::lower(&spec.steps, &graph, &sources.schemas, &at.field("steps"), out);
+    let sinks = sink::lower(spec, &graph, &sources.schemas, &steps, &at, out);
+    sink::check_places(spec, &at, out);
+
+    Some(Plan {
+        pipeline,
+        trigger: trigger?,
+        checkpoint: checkpoint?,
+        storage: storage?,
+        limits: limits?,
+        sources: sources.into_plan()?,
+        steps: steps.in_order()?,
+        sinks: sinks?,
+    })
+}

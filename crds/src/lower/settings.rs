@@ -1,0 +1,168 @@
+//! What is not the graph: trigger, checkpoint, storage, connections, limits, and what only the operator will act on.
+
+use weir_plan::plan;
+
+use super::check::NAMED_MAX;
+use super::{name, uri};
+use crate::defaults;
+use crate::document::{
+    Checkpoint, KafkaConnection, Limits, Metadata, OnEnd, S3Storage, Spec, Storage, Trigger, TriggerType,
+};
+use crate::finding::{Findings, Path};
+
+pub(super) fn pipeline(metadata: &Metadata, out: &mut Findings) -> String {
+    let at = Path::root().field("metadata");
+    out.checked(&at.field("name"), name::check_node(&metadata.name));
+    match &metadata.namespace {
+        Some(namespace) => {
+            out.checked(&at.field("namespace"), name::check_namespace(namespace));
+            format!("{namespace}/{}", metadata.name)
+        }
+        None => metadata.name.clone(),
+    }
+}
+
+pub(super) fn trigger(trigger: Option<&Trigger>, at: &Path, out: &mut Findings) -> Option<plan::Trigger> {
+    let kind = trigger.map_or(defaults::TRIGGER, |t| t.kind);
+    if let Some(t) = trigger {
+        out.not_yet(at, "schedule", t.schedule.as_ref());
+        out.not_yet(at, "runToken", t.run_token.as_ref());
+        if t.interval.is_some() && kind != TriggerType::Interval {
+            out.add(&at.field("interval"), format!("belongs to the type Interval, and the type is {kind:?}; leave one of them out"));
+        }
+        match t.on_end {
+            Some(_) if kind != TriggerType::AvailableNow => {
+                out.add(&at.field("onEnd"), format!("belongs to the type AvailableNow, and the type is {kind:?}; leave it out"));
+            }
+            Some(end @ OnEnd::EmitAll) => out.not_yet_value(&at.field("onEnd"), end, &["KeepOpen"]),
+            None | Some(OnEnd::KeepOpen) => {}
+        }
+    }
+    match kind {
+        TriggerType::AsSoonAsPossible => Some(plan::Trigger::AsSoonAsPossible),
+        TriggerType::AvailableNow => Some(plan::Trigger::AvailableNow),
+        TriggerType::Interval => match trigger.and_then(|t| t.interval.as_ref()) {
+            Some(interval) => out.duration(&at.field("interval"), interval, "1ms", "24h").map(plan::Trigger::Interval),
+            None => {
+                out.add(&at.field("interval"), "is required for the type Interval; a duration such as 5s would be right");
+                None
+            }
+        },
+        TriggerType::Continuous => {
+            out.not_yet_value(&at.field("type"), kind, &["AsSoonAsPossible", "Interval", "AvailableNow"]);
+            None
+        }
+    }
+}
+
+pub(super) fn checkpoint(checkpoint: &Checkpoint, at: &Path, out: &mut Findings) -> Option<plan::Checkpoint> {
+    out.not_yet(at, "minPause", checkpoint.min_pause.as_ref());
+    out.not_yet(at, "timeout", checkpoint.timeout.as_ref());
+    let uri = out.checked(&at.field("uri"), uri::parse(&checkpoint.uri));
+    // The newest manifest and the one before it are what recovery reads.
+    let keep = out.integer(&at.field("keep"), checkpoint.keep.unwrap_or(defaults::KEEP), 2..=10_000);
+    let every = out.integer(&at.field("snapshotEvery"), checkpoint.snapshot_every.unwrap_or(defaults::SNAPSHOT_EVERY), 1..=10_000);
+    Some(plan::Checkpoint { uri: uri?, keep: u32::try_from(keep?).ok()?, snapshot_every: u32::try_from(every?).ok()? })
+}
+
+pub(super) fn storage(storage: &[Storage], at: &Path, out: &mut Findings) -> Option<Vec<plan::Storage>> {
+    out.length(at, storage.len(), 0..=NAMED_MAX);
+    out.distinct(storage.iter().enumerate().map(|(i, s)| (at.index(i).field("uriPrefix"), &*s.uri_prefix)), "entries of storage");
+    let lowered: Vec<_> = storage
+        .iter()
+        .enumerate()
+        .map(|(i, entry)| {
+            let at = at.index(i);
+            let uri_prefix = out.checked(&at.field("uriPrefix"), uri::parse_prefix(&entry.uri_prefix));
+            out.exactly_one(&at, &["s3"], &[entry.s3.is_some()]);
+            let s3 = s3(entry.s3.as_ref()?, &at.field("s3"), out);
+            Some(plan::Storage { uri_prefix: uri_prefix?, s3 })
+        })
+        .collect();
+    lowered.into_iter().collect()
+}
+
+fn s3(s3: &S3Storage, at: &Path, out: &mut Findings) -> plan::S3 {
+    out.not_yet(at, "caSecretRef", s3.ca_secret_ref.as_ref());
+    out.not_yet(at, "encryption", s3.encryption.as_ref());
+    if let Some(endpoint) = &s3.endpoint {
+        out.checked(&at.field("endpoint"), check_endpoint(endpoint));
+    }
+    if let Some(region) = s3.region.as_ref().filter(|r| r.is_empty() || r.contains(|c: char| !c.is_ascii_alphanumeric() && c != '-')) {
+        out.add(&at.field("region"), format!("found {region:?}; a region such as eu-west-3 would be right"));
+    }
+    if let Some(secret) = &s3.credentials_secret_ref {
+        out.checked(&at.field("credentialsSecretRef").field("name"), name::check_object(&secret.name));
+    }
+    plan::S3 {
+        endpoint: s3.endpoint.clone(),
+        region: s3.region.clone(),
+        force_path_style: s3.force_path_style.unwrap_or(defaults::FORCE_PATH_STYLE),
+        credentials_secret: s3.credentials_secret_ref.as_ref().map(|r| r.name.clone()),
+    }
+}
+
+fn check_endpoint(endpoint: &str) -> Result<(), String> {
+    let authority = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://")).unwrap_or_default();
+    let authority = authority.strip_suffix('/').unwrap_or(authority);
+    let plain = !authority.is_empty() && !authority.contains(|c: char| c.is_whitespace() || "/?#@".contains(c));
+    if plain { Ok(()) } else { Err(format!("found {endpoint:?}; http:// or https://, a host and maybe a port would be right, as in https://s3.data:9000")) }
+}
+
+pub(super) fn connections(spec: &Spec, spec_at: &Path, out: &mut Findings) {
+    let at = spec_at.field("connections");
+    out.length(&at, spec.connections.len(), 0..=NAMED_MAX);
+    out.distinct(spec.connections.iter().enumerate().map(|(i, c)| (at.index(i).field("name"), &*c.name)), "connections");
+    let sources_are_sound = out.is_sound(&spec_at.field("sources"));
+    for (i, connection) in spec.connections.iter().enumerate() {
+        let at = at.index(i);
+        out.checked(&at.field("name"), name::check_node(&connection.name));
+        out.exactly_one(&at, &["kafka"], &[connection.kafka.is_some()]);
+        if let Some(kafka) = &connection.kafka {
+            kafka_connection(kafka, &at.field("kafka"), out);
+        }
+        let used = spec.sources.iter().filter_map(|s| s.kafka.as_ref()).any(|k| k.connection == connection.name);
+        if !used && sources_are_sound {
+            out.add(&at, format!("no source uses the connection {:?}; leave it out", connection.name));
+        }
+    }
+}
+
+fn kafka_connection(kafka: &KafkaConnection, at: &Path, out: &mut Findings) {
+    out.not_yet(at, "sasl", kafka.sasl.as_ref());
+    out.not_yet(at, "tls", kafka.tls.as_ref());
+    for server in kafka.bootstrap_servers.split(',').map(str::trim) {
+        let port = server.rsplit_once(':').filter(|(host, _)| !host.is_empty() && !host.contains(['/', ' '])).map(|(_, port)| port);
+        if !port.is_some_and(|p| p.parse::<u16>().is_ok_and(|p| p > 0)) {
+            let message = format!("found {server:?}; host:port would be right, several with commas between them");
+            out.add(&at.field("bootstrapServers"), message);
+        }
+    }
+}
+
+pub(super) fn limits(limits: Option<&Limits>, at: &Path, out: &mut Findings) -> Option<plan::Limits> {
+    let records = limits.and_then(|l| l.records_per_epoch).unwrap_or(defaults::RECORDS_PER_EPOCH);
+    let records = out.integer(&at.field("recordsPerEpoch"), records, 1..=1_000_000_000);
+    let bytes = limits.and_then(|l| l.bytes_per_epoch.as_ref());
+    let bytes = out.bytes(&at.field("bytesPerEpoch"), bytes, defaults::BYTES_PER_EPOCH, "1Ki", "64Gi");
+    Some(plan::Limits { records_per_epoch: u64::try_from(records?).ok()?, bytes_per_epoch: bytes? })
+}
+
+/// Fields that say how and where the pipeline runs.
+pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
+    if let Some(zone) = spec.time_zone.as_ref().filter(|z| *z != defaults::TIME_ZONE) {
+        out.not_yet_value(&at.field("timeZone"), zone, &[defaults::TIME_ZONE]);
+    }
+    if spec.suspend.unwrap_or(defaults::SUSPEND) != defaults::SUSPEND {
+        out.not_yet_value(&at.field("suspend"), true, &["false"]);
+    }
+    if let Some(replicas) = spec.replicas.filter(|r| *r != defaults::REPLICAS) {
+        out.not_yet_value(&at.field("replicas"), replicas, &["1"]);
+    }
+    out.not_yet(at, "resources", spec.resources.as_ref());
+    out.not_yet(at, "image", spec.image.as_ref());
+    out.not_yet(at, "runtimeVersion", spec.runtime_version.as_ref());
+    out.not_yet(at, "podTemplate", spec.pod_template.as_ref());
+    out.not_yet(at, "deletionPolicy", spec.deletion_policy.as_ref());
+    out.not_yet(at, "stateAction", spec.state_action.as_ref());
+}

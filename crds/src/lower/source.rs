@@ -1,0 +1,214 @@
+//! Sources: Kafka topics, the JSON in them, and the event time of their rows.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use weir_plan::expr;
+use weir_plan::plan::{self, TimestampNumbers};
+use weir_plan::types::{Column, DataType, EVENT_TIME, timestamp_type};
+
+use super::check::{NAMED_MAX, suggestion};
+use super::{duration, name};
+use crate::defaults;
+use crate::document::{
+    self, BadRecords, BadRecordsPolicy, EventTime, Format, JsonColumn, JsonFormat, KafkaSource, OnLostOffsets, Position, Source,
+    StreamPipeline, unions,
+};
+use crate::finding::{Findings, Path};
+
+const GROUP_ID_CHARS_MAX: usize = 249;
+pub(super) const COLUMNS_MAX: usize = 256;
+
+/// The field that rows with an event time end with.
+pub(super) fn event_time_field() -> FieldRef {
+    Column { name: EVENT_TIME.to_owned(), data_type: DataType::Timestamp, nullable: false }.to_field()
+}
+
+/// Sources by their position in the document.
+pub(super) struct Sources {
+    plans: Vec<Option<plan::Source>>,
+    /// Known where the columns are, even if something else is wrong with the source.
+    pub(super) schemas: Vec<Option<SchemaRef>>,
+}
+
+impl Sources {
+    /// The sources as the plan has them; `None` if something is wrong with one.
+    pub(super) fn into_plan(self) -> Option<Vec<plan::Source>> {
+        self.plans.into_iter().collect()
+    }
+}
+
+pub(super) fn lower(document: &StreamPipeline, spec_at: &Path, out: &mut Findings) -> Sources {
+    let at = spec_at.field("sources");
+    if document.spec.sources.len() > 1 {
+        out.add(&at.index(1), "not supported yet: more than one source; leave it out");
+    }
+    let (plans, schemas) = document.spec.sources.iter().enumerate().map(|(i, source)| one(document, source, &at.index(i), out)).unzip();
+    Sources { plans, schemas }
+}
+
+fn one(document: &StreamPipeline, source: &Source, at: &Path, out: &mut Findings) -> (Option<plan::Source>, Option<SchemaRef>) {
+    out.not_yet(at, "maxRecordsPerEpoch", source.max_records_per_epoch.as_ref());
+    out.exactly_one(at, unions::SOURCE_KINDS, &[source.kafka.is_some()]);
+    let group_id = group_id(document, source, at, out);
+    let kafka = source.kafka.as_ref().and_then(|kafka| kafka_source(document, kafka, group_id, &at.field("kafka"), out));
+    let bad_records = bad_records(source.bad_records.as_ref(), &at.field("badRecords"), out);
+    let format = format(&source.format, &at.field("format"), out);
+    let decoded = format.as_ref().map(|f| Arc::new(Schema::new(f.columns.iter().map(Column::to_field).collect::<Vec<_>>())));
+    let event_time = source.event_time.as_ref().map(|block| event_time(block, decoded.as_ref(), &at.field("eventTime"), out));
+    let schema = decoded.map(|decoded| {
+        let event_time = event_time.is_some().then(event_time_field);
+        Arc::new(Schema::new(decoded.fields().iter().cloned().chain(event_time).collect::<Vec<_>>()))
+    });
+    let parts = (kafka, format, bad_records, lift(event_time), schema.clone());
+    let (Some(kafka), Some(format), Some(bad_records), Some(event_time), Some(known)) = parts else { return (None, schema) };
+    (Some(plan::Source { name: source.name.clone(), kafka, format, bad_records, event_time, schema: known }), schema)
+}
+
+/// Left out is fine (`Some(None)`), wrong is not (`None`).
+pub(super) fn lift<T>(lowered: Option<Option<T>>) -> Option<Option<T>> {
+    match lowered {
+        None => Some(None),
+        Some(inner) => inner.map(Some),
+    }
+}
+
+fn group_id(document: &StreamPipeline, source: &Source, at: &Path, out: &mut Findings) -> String {
+    let Some(group_id) = &source.group_id else {
+        return defaults::group_id(document.metadata.namespace.as_deref(), &document.metadata.name);
+    };
+    if group_id.is_empty() || group_id.len() > GROUP_ID_CHARS_MAX || !group_id.chars().all(|c| c.is_ascii_graphic()) {
+        let message = format!("found {group_id:?}; 1 to {GROUP_ID_CHARS_MAX} ASCII characters without spaces would be right");
+        out.add(&at.field("groupId"), message);
+    }
+    group_id.clone()
+}
+
+fn kafka_source(
+    document: &StreamPipeline,
+    kafka: &KafkaSource,
+    group_id: String,
+    at: &Path,
+    out: &mut Findings,
+) -> Option<plan::KafkaSource> {
+    let connections = &document.spec.connections;
+    let connection = connections.iter().find(|c| c.name == kafka.connection);
+    if connection.is_none() {
+        let names: Vec<_> = connections.iter().map(|c| &*c.name).collect();
+        let message = format!("there is no connection {:?}; {}", kafka.connection, suggestion(&kafka.connection, &names));
+        out.add(&at.field("connection"), message);
+    }
+    out.exactly_one(at, unions::TOPICS, &[kafka.topics.is_some(), kafka.topic_pattern.is_some(), kafka.assign.is_some()]);
+    out.not_yet(at, "topicPattern", kafka.topic_pattern.as_ref());
+    out.not_yet(at, "assign", kafka.assign.as_ref());
+    if let Some(topics) = &kafka.topics {
+        let at = at.field("topics");
+        out.length(&at, topics.len(), 1..=NAMED_MAX);
+        out.distinct(topics.iter().enumerate().map(|(i, t)| (at.index(i), &**t)), "topics");
+        for (i, topic) in topics.iter().enumerate() {
+            out.checked(&at.index(i), name::check_topic(topic));
+        }
+    }
+    let start_from = start_from(kafka, &at.field("startFrom"), out);
+    let on_lost_offsets = match kafka.on_lost_offsets.unwrap_or(defaults::ON_LOST_OFFSETS) {
+        OnLostOffsets::Fail => plan::OnLostOffsets::Fail,
+        OnLostOffsets::Earliest => plan::OnLostOffsets::Earliest,
+        OnLostOffsets::Latest => plan::OnLostOffsets::Latest,
+    };
+    Some(plan::KafkaSource {
+        bootstrap_servers: connection?.kafka.as_ref()?.bootstrap_servers.clone(),
+        topics: kafka.topics.clone()?,
+        group_id,
+        start_from: start_from?,
+        on_lost_offsets,
+    })
+}
+
+fn start_from(kafka: &KafkaSource, at: &Path, out: &mut Findings) -> Option<plan::StartFrom> {
+    let position = match &kafka.start_from {
+        None => defaults::START_FROM,
+        Some(start) => {
+            out.exactly_one(at, unions::START, &[start.position.is_some(), start.timestamp.is_some(), start.offsets.is_some()]);
+            out.not_yet(at, "timestamp", start.timestamp.as_ref());
+            out.not_yet(at, "offsets", start.offsets.as_ref());
+            start.position?
+        }
+    };
+    Some(match position {
+        Position::Earliest => plan::StartFrom::Earliest,
+        Position::Latest => plan::StartFrom::Latest,
+    })
+}
+
+fn bad_records(bad_records: Option<&BadRecords>, at: &Path, out: &mut Findings) -> Option<plan::BadRecords> {
+    out.not_yet(at, "maxPerMillion", bad_records.and_then(|b| b.max_per_million.as_ref()));
+    match bad_records.map_or(defaults::BAD_RECORDS, |b| b.policy) {
+        BadRecordsPolicy::Fail => Some(plan::BadRecords::Fail),
+        BadRecordsPolicy::Drop => Some(plan::BadRecords::Drop),
+        policy @ BadRecordsPolicy::Output => {
+            out.not_yet_value(&at.field("policy"), policy, &["Fail", "Drop"]);
+            None
+        }
+    }
+}
+
+fn format(format: &Format, at: &Path, out: &mut Findings) -> Option<plan::JsonFormat> {
+    out.exactly_one(at, unions::FORMATS, &[format.json.is_some(), format.raw.is_some(), format.avro.is_some()]);
+    out.not_yet(at, "raw", format.raw.as_ref());
+    out.not_yet(at, "avro", format.avro.as_ref());
+    json(format.json.as_ref()?, &at.field("json"), out)
+}
+
+fn json(json: &JsonFormat, at: &Path, out: &mut Findings) -> Option<plan::JsonFormat> {
+    let at = at.field("columns");
+    out.length(&at, json.columns.len(), 1..=COLUMNS_MAX);
+    out.distinct(json.columns.iter().enumerate().map(|(i, c)| (at.index(i).field("name"), &*c.name)), "columns");
+    let columns: Vec<_> = json.columns.iter().enumerate().map(|(i, c)| column(c, &at.index(i), out)).collect();
+    let timestamp_numbers = match json.timestamp_numbers.unwrap_or(defaults::TIMESTAMP_NUMBERS) {
+        document::TimestampNumbers::Refuse => TimestampNumbers::Refuse,
+        document::TimestampNumbers::EpochMillis => TimestampNumbers::EpochMillis,
+    };
+    // With a column that is not what it says, whatever is computed from it can't be judged.
+    let columns = columns.into_iter().collect::<Option<_>>().filter(|_| out.is_sound(&at))?;
+    Some(plan::JsonFormat { columns, timestamp_numbers })
+}
+
+fn column(column: &JsonColumn, at: &Path, out: &mut Findings) -> Option<Column> {
+    out.checked(&at.field("name"), name::check_column(&column.name));
+    let data_type = out.checked(&at.field("type"), DataType::parse(&column.data_type))?;
+    Some(Column { name: column.name.clone(), data_type, nullable: !column.required.unwrap_or(defaults::REQUIRED) })
+}
+
+fn event_time(event_time: &EventTime, decoded: Option<&SchemaRef>, at: &Path, out: &mut Findings) -> Option<plan::EventTime> {
+    let clocks = [event_time.expr.is_some(), event_time.kafka_timestamp.is_some(), event_time.processing_time.is_some()];
+    out.exactly_one(at, unions::CLOCKS, &clocks);
+    out.not_yet(at, "kafkaTimestamp", event_time.kafka_timestamp.as_ref());
+    out.not_yet(at, "processingTime", event_time.processing_time.as_ref());
+    out.not_yet(at, "maxFuture", event_time.max_future.as_ref());
+    out.not_yet(at, "idleAfter", event_time.idle_after.as_ref());
+    out.not_yet(at, "maxSkew", event_time.max_skew.as_ref());
+    out.not_yet(at, "closeIdleWindowsAfter", event_time.close_idle_windows_after.as_ref());
+    let delay = match &event_time.watermark_delay {
+        Some(delay) => out.duration(&at.field("watermarkDelay"), delay, "0s", "99999h"),
+        None if event_time.expr.is_some() => {
+            let message = "is required: how long to wait for rows that come late; 10m would be right where rows are up to ten minutes late";
+            out.add(&at.field("watermarkDelay"), message);
+            None
+        }
+        None => None,
+    };
+    let sql = event_time.expr.as_ref()?;
+    let at = at.field("expr");
+    let expr = out.checked(&at, expr::compile(sql, decoded?, EVENT_TIME).map_err(|e| e.to_string()))?;
+    if *expr.field.data_type() != timestamp_type() {
+        let found = type_name(&expr.field);
+        out.add(&at, format!("{sql:?} is a {found}; a timestamp would be right, as cast(… as timestamp) or to_timestamp(…) give it"));
+        return None;
+    }
+    Some(plan::EventTime { expr, watermark_delay_us: duration::as_us(delay?) })
+}
+
+/// Spark's name for a column's type.
+pub(super) fn type_name(field: &FieldRef) -> String {
+    DataType::from_arrow(field.data_type()).map_or_else(|| field.data_type().to_string(), |t| t.to_string())
+}

@@ -1,0 +1,175 @@
+//! Steps: each is checked against the schema of what it reads, as far as that is known.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use weir_plan::aggregate::{self, AggregateColumn};
+use weir_plan::expr::{self, ScalarExpr};
+use weir_plan::plan::{self, Input, StepOp, has_event_time};
+use weir_plan::types::EVENT_TIME;
+use weir_plan::window::Tumbling;
+
+use super::check::suggestion;
+use super::graph::Graph;
+use super::source::{COLUMNS_MAX, event_time_field, lift};
+use super::{duration, name};
+use crate::document::{Aggregate, Map, MapColumn, Step, Window, unions};
+use crate::finding::{Findings, Path};
+
+/// The steps by their position in the document; those that something is wrong with have no schema.
+pub(super) struct Steps {
+    by_position: Vec<Option<plan::Step>>,
+    order: Vec<usize>,
+}
+
+impl Steps {
+    /// The schema of what `input` gives, positions being the document's.
+    pub(super) fn schema_of(&self, input: Input, sources: &[Option<SchemaRef>]) -> Option<SchemaRef> {
+        match input {
+            Input::Source(i) => sources.get(i)?.clone(),
+            Input::Step(i) => self.by_position.get(i)?.as_ref().map(|s| s.schema.clone()),
+        }
+    }
+
+    /// Where the plan has what the document has at `input`.
+    pub(super) fn in_plan(&self, input: Input) -> Option<Input> {
+        match input {
+            Input::Source(i) => Some(Input::Source(i)),
+            Input::Step(i) => self.order.iter().position(|o| *o == i).map(Input::Step),
+        }
+    }
+
+    /// The steps as the plan has them; `None` if something is wrong with one.
+    pub(super) fn in_order(mut self) -> Option<Vec<plan::Step>> {
+        self.order.iter().map(|i| self.by_position.get_mut(*i)?.take()).collect()
+    }
+}
+
+pub(super) fn lower(steps: &[Step], graph: &Graph, sources: &[Option<SchemaRef>], at: &Path, out: &mut Findings) -> Steps {
+    let mut lowered = Steps { by_position: steps.iter().map(|_| None).collect(), order: graph.order.clone() };
+    for &i in &graph.order {
+        let input = graph.step_inputs[i];
+        let from = Upstream {
+            input: input.and_then(|input| lowered.in_plan(input)),
+            schema: input.and_then(|input| lowered.schema_of(input, sources)),
+        };
+        let (step, at) = (&steps[i], at.index(i));
+        let op = match (&step.map, &step.aggregate) {
+            (Some(map), None) => lower_map(map, &from, &at.field("map"), out),
+            (None, Some(aggregate)) => lower_aggregate(aggregate, &from, &at.field("aggregate"), out),
+            _ => None,
+        };
+        lowered.by_position[i] =
+            op.filter(|_| out.is_sound(&at)).map(|(op, schema)| plan::Step { name: step.name.clone(), op, schema });
+    }
+    lowered
+}
+
+/// What a step reads. Without a schema something is wrong there, and what is computed from it can't be judged.
+struct Upstream {
+    input: Option<Input>,
+    schema: Option<SchemaRef>,
+}
+
+fn lower_map(map: &Map, from: &Upstream, at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)> {
+    let columns_at = at.field("columns");
+    if let Some(columns) = &map.columns {
+        out.length(&columns_at, columns.len(), 1..=COLUMNS_MAX);
+        for (i, column) in columns.iter().enumerate() {
+            out.checked(&columns_at.index(i).field("name"), name::check_column(&column.name));
+        }
+        out.distinct(columns.iter().enumerate().map(|(i, c)| (columns_at.index(i).field("name"), &*c.name)), "columns");
+    }
+    let schema = from.schema.as_ref()?;
+    let filter = map
+        .filter
+        .as_ref()
+        .map(|sql| out.checked(&at.field("where"), expr::compile_predicate(sql, schema).map_err(|e| e.to_string())));
+    let columns: Vec<_> = match &map.columns {
+        Some(columns) => columns.iter().enumerate().map(|(i, c)| map_column(c, &map.from, schema, &columns_at.index(i), out)).collect(),
+        None => user_columns(schema).map(|f| out.checked(at, pass_on(f.name(), schema))).collect(),
+    };
+    let columns = columns.into_iter().collect::<Option<Vec<_>>>()?;
+    let filter = lift(filter)?;
+    let event_time = has_event_time(schema).then(event_time_field);
+    let schema = Arc::new(Schema::new(columns.iter().map(|c| Arc::clone(&c.field)).chain(event_time).collect::<Vec<_>>()));
+    Some((StepOp::Map(plan::Map { input: from.input?, filter, columns }), schema))
+}
+
+fn map_column(column: &MapColumn, from: &str, schema: &SchemaRef, at: &Path, out: &mut Findings) -> Option<ScalarExpr> {
+    match &column.expr {
+        Some(sql) => out.checked(&at.field("expr"), expr::compile(sql, schema, &column.name).map_err(|e| e.to_string())),
+        None => {
+            let names: Vec<_> = user_columns(schema).map(|f| f.name().as_str()).collect();
+            if names.contains(&column.name.as_str()) {
+                return out.checked(&at.field("name"), pass_on(&column.name, schema));
+            }
+            let message = format!("{from:?} has no column {:?}, and there is no expr; {}", column.name, suggestion(&column.name, &names));
+            out.add(&at.field("name"), message);
+            None
+        }
+    }
+}
+
+/// The expression for a column as it is.
+fn pass_on(name: &str, schema: &SchemaRef) -> Result<ScalarExpr, String> {
+    expr::compile(&format!("\"{}\"", name.replace('"', "\"\"")), schema, name).map_err(|e| e.to_string())
+}
+
+/// The columns that the document speaks of.
+pub(super) fn user_columns(schema: &Schema) -> impl Iterator<Item = &FieldRef> {
+    schema.fields().iter().filter(|f| f.name() != EVENT_TIME)
+}
+
+fn lower_aggregate(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)> {
+    let window = window(aggregate.window.as_ref(), &at.field("window"), out);
+    let group_by = aggregate.group_by.as_deref().unwrap_or_default();
+    check_output_names(aggregate, group_by, at, out);
+    let schema = from.schema.as_ref()?;
+    if aggregate.window.is_some() && !has_event_time(schema) {
+        let message = format!("a window goes by the event time, and the rows of {:?} have none; give its source an eventTime", aggregate.from);
+        out.add(&at.field("window"), message);
+    }
+    let group_at = at.field("groupBy");
+    for (i, column) in group_by.iter().enumerate() {
+        let names: Vec<_> = user_columns(schema).map(|f| f.name().as_str()).collect();
+        if !names.contains(&column.as_str()) {
+            out.add(&group_at.index(i), format!("{:?} has no column {column:?}; {}", aggregate.from, suggestion(column, &names)));
+        }
+    }
+    None
+}
+
+/// Group columns, the window's own columns and the computed ones stand side by side in the output.
+fn check_output_names(aggregate: &Aggregate, group_by: &[String], at: &Path, out: &mut Findings) {
+    let (group_at, columns_at) = (at.field("groupBy"), at.field("columns"));
+    out.length(&group_at, group_by.len(), 0..=COLUMNS_MAX);
+    out.length(&columns_at, aggregate.columns.len(), 1..=COLUMNS_MAX);
+    let groups = group_by.iter().enumerate().map(|(i, g)| (group_at.index(i), &**g));
+    let columns = aggregate.columns.iter().enumerate().map(|(i, c)| (columns_at.index(i).field("name"), &*c.name));
+    let all: Vec<_> = groups.chain(columns).collect();
+    for (path, column) in &all {
+        out.checked(path, name::check_column(column));
+        if ["window_start", "window_end"].contains(column) {
+            out.add(path, format!("{column:?} is a column of every window's output; take another name"));
+        }
+    }
+    out.distinct(all, "columns");
+}
+
+fn window(window: Option<&Window>, at: &Path, out: &mut Findings) -> Option<Tumbling> {
+    let Some(window) = window else {
+        out.add(at, "not supported yet: an aggregate without a window; {tumbling: {size: 5m}} would be right");
+        return None;
+    };
+    let kinds =
+        [window.tumbling.is_some(), window.sliding.is_some(), window.session.is_some(), window.cumulate.is_some(), window.calendar.is_some()];
+    out.exactly_one(at, unions::WINDOWS, &kinds);
+    out.not_yet(at, "sliding", window.sliding.as_ref());
+    out.not_yet(at, "session", window.session.as_ref());
+    out.not_yet(at, "cumulate", window.cumulate.as_ref());
+    out.not_yet(at, "calendar", window.calendar.as_ref());
+    out.not_yet(at, "offset", window.offset.as_ref());
+    let size = out.duration(&at.field("tumbling").field("size"), &window.tumbling.as_ref()?.size, "1ms", "99999h")?;
+    Some(Tumbling::new(duration::as_us(size)))
+}
