@@ -11,7 +11,7 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, UInt16Array};
+use arrow::array::{ArrayRef, AsArray, UInt16Array};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::ipc::CompressionType;

@@ -88,7 +88,7 @@ impl Upload {
         sent.map_err(|e| self.location.describe(e, format!("write {}", self.path)))
     }
 
-    async fn put_whole(&self, whole: Bytes) -> Result<()> {
+    async fn put_whole(&mut self, whole: Bytes) -> Result<()> {
         let started = Instant::now();
         loop {
             let Err(e) = self.location.store.put(&self.path, whole.clone().into()).await else { return Ok(()) };
