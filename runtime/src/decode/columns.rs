@@ -1,5 +1,5 @@
-//! Columns under construction: plain vectors, which a refused record can be cut from (Arrow's builders can't), turned into Arrow arrays without
-//! a copy. A row that is being read may have reached some columns and not others; `truncate` undoes it wherever it stopped.
+//! Columns under construction: plain vectors, which a refused record can be cut from (Arrow's builders can't), turned into Arrow arrays
+//! without a copy. A row that is being read may have reached some columns and not others; `truncate` undoes it wherever it stopped.
 
 use std::mem;
 use std::sync::Arc;
@@ -139,7 +139,8 @@ impl ColumnBuffer {
             }
     }
 
-    /// Takes the values out as an array of `data_type`, which is the column's own type in Arrow's words. Empty afterwards, with room for as many.
+    /// Takes the values out as an array of `data_type`, which is the column's own type in Arrow's words. Empty afterwards, with room for
+    /// as many.
     pub(super) fn finish(&mut self, data_type: &ArrowType) -> Result<ArrayRef, ArrowError> {
         let rows = mem::take(&mut self.len);
         let nulls = finish_nulls(&mut self.valid, rows);

@@ -1,5 +1,5 @@
-//! Decimals: from the digits as written to an unscaled integer, exactly. A value that the column can't hold is an error, never rounded; zeros
-//! at either end carry no value and are free.
+//! Decimals: from the digits as written to an unscaled integer, exactly. A value that the column can't hold is an error, never rounded;
+//! zeros at either end carry no value and are free.
 
 use super::number::Number;
 

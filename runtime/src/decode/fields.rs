@@ -1,5 +1,5 @@
-//! The fields of an object: their columns, and finding the one that a name in the record means. Producers write the same names in the same order
-//! again and again, so the field that followed last time is tried first, as it stands between its quotes.
+//! The fields of an object: their columns, and finding the one that a name in the record means. Producers write the same names in the
+//! same order again and again, so the field that followed last time is tried first, as it stands between its quotes.
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::Fields as ArrowFields;

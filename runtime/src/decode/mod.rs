@@ -1,5 +1,5 @@
-//! Records to Arrow: one record's JSON becomes one row of the columns that the document asks for, or an error that says where it is wrong; never
-//! half a row. The rules are in docs/reference/json.md. A record goes cursor (grammar) → reader (types) → columns (storage).
+//! Records to Arrow: one record's JSON becomes one row of the columns that the document asks for, or an error that says where it is
+//! wrong; never half a row. The rules are in docs/reference/json.md. A record goes cursor (grammar) → reader (types) → columns (storage).
 
 mod base64;
 mod columns;
@@ -43,8 +43,8 @@ pub struct JsonDecoder {
 }
 
 impl JsonDecoder {
-    /// What a batch may hold: Arrow's strings and arrays have 32-bit offsets. While `bytes()` and the next record's length are together not more
-    /// than this, no record is refused for want of room.
+    /// What a batch may hold: Arrow's strings and arrays have 32-bit offsets. While `bytes()` and the next record's length are together
+    /// not more than this, no record is refused for want of room.
     pub const BATCH_BYTES_MAX: usize = i32::MAX as usize;
 
     #[must_use]

@@ -19,8 +19,8 @@ pub(super) struct Number<'a> {
 /// 10^19 is the greatest power of ten below 2^64.
 const U64_DIGITS: usize = 19;
 
-/// Reads the number that starts at `start` (a minus or a digit); the error is the place where it stops being one. What follows the number is the
-/// caller's to judge.
+/// Reads the number that starts at `start` (a minus or a digit); the error is the place where it stops being one. What follows the number
+/// is the caller's to judge.
 #[inline]
 pub(super) fn scan(bytes: &[u8], start: usize) -> Result<Number<'_>, usize> {
     let negative = bytes.get(start) == Some(&b'-');

@@ -1,4 +1,5 @@
-//! Reads a record's values into the columns that want them. The schema leads: each column knows which JSON it takes and what is wrong with the rest.
+//! Reads a record's values into the columns that want them. The schema leads: each column knows which JSON it takes and what is wrong
+//! with the rest.
 
 use weir_plan::plan::TimestampNumbers;
 

@@ -52,8 +52,8 @@ pub(super) fn scan(bytes: &[u8], quote: usize) -> Result<(Text<'_>, usize), (usi
 const ONES: u64 = u64::from_le_bytes([1; 8]);
 const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
 
-/// The first quote, backslash or control character at or after `at`, else the end. Eight bytes at a time, by "determine if a word has a byte
-/// less than n" of Sean Eron Anderson's Bit Twiddling Hacks: bits above the lowest that is set may be wrong, the lowest is right.
+/// The first quote, backslash or control character at or after `at`, else the end. Eight bytes at a time, by "determine if a word has a
+/// byte less than n" of Sean Eron Anderson's Bit Twiddling Hacks: bits above the lowest that is set may be wrong, the lowest is right.
 #[inline]
 fn find_special(bytes: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {

@@ -7,7 +7,7 @@ use weir_plan::plan::{JsonFormat, TimestampNumbers};
 use super::super::JsonDecoder;
 use super::{generator, reference, rows};
 
-const SCHEMAS: u64 = 300;
+const SCHEMAS: u64 = 220;
 const RECORDS_PER_SCHEMA: usize = 100;
 
 #[test]
@@ -43,5 +43,5 @@ fn the_decoder_and_the_reference_agree_on_random_records() {
         }
     }
     // Neither may become rare, or the comparison says little.
-    assert!(accepted > 8_000 && refused > 8_000, "{accepted} accepted, {refused} refused");
+    assert!(accepted > 6_000 && refused > 6_000, "{accepted} accepted, {refused} refused");
 }

@@ -1,5 +1,5 @@
-//! The decoder against its rules, one by one (`rules`, `syntax`), against an independent reference on random records (`fuzz`), and its values against
-//! chrono and the standard library (`values`).
+//! The decoder against its rules, one by one (`rules`, `syntax`), against an independent reference on random records (`fuzz`), and its
+//! values against chrono and the standard library (`values`).
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,5 +1,5 @@
-//! What a record means, said again the slow way: serde_json for the grammar, chrono for times, strings for decimals. It shares no code with the
-//! decoder. Where our rules are not serde_json's, the line says so.
+//! What a record means, said again the slow way: serde_json for the grammar, chrono for times, strings for decimals. It shares no code
+//! with the decoder. Where our rules are not serde_json's, the line says so.
 
 use std::fmt;
 
@@ -127,10 +127,12 @@ fn decimal(number: &str, precision: u8, scale: i8) -> Option<i128> {
     if mantissa.chars().all(|c| c == '0' || c == '.') {
         return Some(0);
     }
-    // A longer exponent is out of any column's reach.
-    let exponent: i32 = exponent.parse().ok().filter(|e: &i32| e.abs() < 10_000)?;
-    let mut digits = format!("{}{whole}{fraction}{}", "0".repeat(10_000), "0".repeat(10_000));
-    let point = usize::try_from(10_000 + whole.len() as i32 + exponent).unwrap();
+    // A longer exponent is out of any column's reach, as far as generated digits go.
+    const REACH: usize = 500;
+    let exponent: i32 = exponent.parse().ok().filter(|e: &i32| e.unsigned_abs() as usize <= REACH)?;
+    let zeros = "0".repeat(REACH);
+    let mut digits = format!("{zeros}{whole}{fraction}{zeros}");
+    let point = (REACH + whole.len()).checked_add_signed(exponent as isize).unwrap();
     let fraction = digits.split_off(point);
     let (whole, fraction) = (digits.trim_start_matches('0'), fraction.trim_end_matches('0'));
     let scale = usize::try_from(scale).unwrap();
