@@ -2,6 +2,7 @@
 //! by whichever thread serves the events.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,9 @@ const SERVE_EVERY: Duration = Duration::from_millis(100);
 /// Events served at once, so that a storm of them does not hold up a lane.
 const SERVED_AT_ONCE_MAX: usize = 16;
 
+/// Under which librdkafka logs errors that nobody takes as events.
+const LOGGED_ERROR: &str = "ERROR";
+
 /// A trouble that goes on is told again after this long.
 const REPEAT_AFTER: Duration = Duration::from_secs(10);
 
@@ -43,6 +47,7 @@ pub(super) fn serve_now(client: &Client) {
 
 pub(super) struct Events {
     bootstrap_servers: String,
+    doubts: AtomicU64,
     state: Mutex<State>,
 }
 
@@ -59,11 +64,16 @@ struct State {
 
 impl Events {
     pub(super) fn new(bootstrap_servers: &str) -> Self {
-        Self { bootstrap_servers: bootstrap_servers.to_owned(), state: Mutex::default() }
+        Self { bootstrap_servers: bootstrap_servers.to_owned(), doubts: AtomicU64::new(0), state: Mutex::default() }
     }
 
     pub(super) fn bootstrap_servers(&self) -> &str {
         &self.bootstrap_servers
+    }
+
+    /// Grows when the client lost sight of a topic or a partition. Each lane then asks about its own.
+    pub(super) fn doubts(&self) -> u64 {
+        self.doubts.load(Ordering::Relaxed)
     }
 
     /// Trouble that came up since the last call, unless some was told a moment ago.
@@ -111,6 +121,11 @@ impl Events {
 
 impl ClientContext for Events {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        // "topic does not exist" comes to a lane's queue as a general error, which a batch read does not return but log
+        // (`rd_kafka_toppar_enq_error`, `rd_kafka_poll_cb`). The text decides nothing: the lanes ask the brokers.
+        if facility == LOGGED_ERROR {
+            self.doubts.fetch_add(1, Ordering::Relaxed);
+        }
         match level {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
                 tracing::warn!(target: "librdkafka", facility, "{message}");

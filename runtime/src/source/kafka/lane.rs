@@ -55,6 +55,8 @@ pub struct LaneInput {
     slots: Vec<Slot>,
     /// The next try to find out what became of partitions that librdkafka has stopped reading.
     resolve_at: Option<Instant>,
+    /// How often the client had lost sight of a topic when this lane last asked about its own.
+    doubts: u64,
 }
 
 /// A partition of this lane.
@@ -92,7 +94,15 @@ impl LaneInput {
     ) -> Result<Self> {
         let queue = Queue::new(Arc::clone(&client)).ok_or_else(|| Failure::bug("librdkafka made no queue"))?;
         let slots = positions.map(|(index, p)| Slot::new(index, p)).collect::<Result<Vec<_>>>()?;
-        let lane = Self { queue, client, on_lost_offsets, partitions: slots.iter().map(|s| s.index).collect(), slots, resolve_at: None };
+        let lane = Self {
+            queue,
+            client,
+            on_lost_offsets,
+            partitions: slots.iter().map(|s| s.index).collect(),
+            slots,
+            resolve_at: None,
+            doubts: 0,
+        };
         lane.slots.iter().try_for_each(|slot| lane.take_in(slot))?;
         Ok(lane)
     }
@@ -125,6 +135,7 @@ impl LaneInput {
                 hand_out(LaneEvent::EndOfPartition { partition: slot.index, offset });
             }
         }
+        self.take_doubts();
         if self.resolve_at.is_some_and(|at| at <= Instant::now()) {
             self.resolve(&mut hand_out)?;
         }
@@ -181,6 +192,15 @@ impl LaneInput {
         if self.queue.take_in(&slot.topic, slot.partition.partition) { Ok(()) } else { Err(fault::topic_name(&slot.partition.topic)) }
     }
 
+    fn take_doubts(&mut self) {
+        let doubts = self.client.context().doubts();
+        if doubts != self.doubts {
+            self.doubts = doubts;
+            self.slots.iter_mut().for_each(Slot::doubt);
+            self.resolve_at = Some(Instant::now());
+        }
+    }
+
     fn count_done(&self) -> usize {
         self.slots.iter().filter(|s| s.state == State::Done).count()
     }
@@ -234,8 +254,11 @@ impl LaneInput {
 
     /// A single broker may know less than the others; librdkafka reads on by itself when the topic turns up again.
     fn resolve_doubtful(&mut self, at: usize) -> Result<()> {
-        ask::partition_count(&self.client, &self.slots[at].partition.topic, Instant::now() + RESOLVE_WITHIN)?;
-        self.slots[at].state = State::Reading;
+        let topic = self.slots[at].partition.topic.clone();
+        ask::partition_count(&self.client, &topic, Instant::now() + RESOLVE_WITHIN)?;
+        for slot in self.slots.iter_mut().filter(|s| s.state == State::Doubtful && s.partition.topic == topic) {
+            slot.state = State::Reading;
+        }
         Ok(())
     }
 
@@ -264,7 +287,7 @@ impl Slot {
     #[inline]
     fn record(&mut self, message: &Message<'_>, hand_out: &mut impl FnMut(LaneEvent<'_>)) {
         let offset = message.offset();
-        if !matches!(self.state, State::Reading | State::Doubtful) {
+        if !self.is_read() {
             return;
         }
         if let Some(end) = self.end
@@ -283,6 +306,17 @@ impl Slot {
         }));
     }
 
+    /// Of a doubtful topic, what still comes is as good as ever.
+    fn is_read(&self) -> bool {
+        matches!(self.state, State::Reading | State::Doubtful)
+    }
+
+    fn doubt(&mut self) {
+        if self.state == State::Reading {
+            self.state = State::Doubtful;
+        }
+    }
+
     /// True if the partition now waits for `resolve`.
     fn fail(
         &mut self,
@@ -293,7 +327,7 @@ impl Slot {
     ) -> Result<bool> {
         let partition = &self.partition;
         match fault {
-            PartitionFault::EndOfPartition if self.state == State::Reading => {
+            PartitionFault::EndOfPartition if self.is_read() => {
                 let offset = message.offset();
                 if self.end.is_some_and(|end| offset >= end) {
                     self.state = State::Done;
@@ -301,15 +335,13 @@ impl Slot {
                 hand_out(LaneEvent::EndOfPartition { partition: self.index, offset });
             }
             PartitionFault::EndOfPartition => {}
-            PartitionFault::OffsetLost if self.state == State::Reading => {
+            PartitionFault::OffsetLost if self.is_read() => {
                 self.state = State::Lost { wanted: message.offset() };
                 return Ok(true);
             }
             PartitionFault::OffsetLost => {}
             PartitionFault::TopicGone => {
-                if self.state == State::Reading {
-                    self.state = State::Doubtful;
-                }
+                self.doubt();
                 return Ok(true);
             }
             PartitionFault::Forbidden => return Err(fault::topic_forbidden(&partition.topic, servers)),

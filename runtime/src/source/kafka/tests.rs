@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use weir_plan::plan::{KafkaSource, OnLostOffsets, StartFrom};
 
 use super::*;
@@ -195,7 +196,7 @@ fn lanes_of_a_second_assignment_get_everything_again() {
 fn unknown_topic_is_a_config_failure_that_names_topic_and_servers() {
     let cluster = cluster(&[("a", 1)]);
     // The mock makes every topic that is asked for, unless it is told to refuse.
-    cluster.topic_error("nowhere", rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
+    cluster.topic_error("nowhere", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
     let servers = cluster.bootstrap_servers();
     let input = KafkaInput::connect(&source(&servers, &["a", "nowhere"]), "test").unwrap();
     let failure = input.partitions(SOON).unwrap_err();
@@ -272,6 +273,27 @@ fn broker_that_goes_away_is_a_problem_with_its_address_and_reading_goes_on_when_
     while after == 0 {
         assert!(Instant::now() < until);
         lanes[0].poll(Duration::from_millis(50), 10, |e| after += usize::from(matches!(e, LaneEvent::Record(r) if r.offset == 5))).unwrap();
+    }
+}
+
+#[test]
+fn topic_that_goes_missing_while_it_is_read_is_a_config_failure_in_every_lane() {
+    let cluster = cluster(&[("a", 2)]);
+    let servers = cluster.bootstrap_servers();
+    let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
+    let mut lanes = input.assign(&[at("a", 0, 0), at("a", 1, 0)], 2).unwrap();
+    for lane in &mut lanes {
+        read(lane, |seen| seen.ends.len() == 1).unwrap();
+    }
+    // Sooner than this, librdkafka holds the news back until the next refresh (`topic.metadata.propagation.max.ms`).
+    std::thread::sleep(Duration::from_millis(1500));
+    let unknown = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+    cluster.topic_error("a", unknown).unwrap();
+    cluster.request_errors(RDKafkaApiKey::Fetch, &[unknown; 8]);
+    for lane in &mut lanes {
+        let failure = read(lane, |_| false).unwrap_err();
+        assert_eq!(failure.remedy, Remedy::Config);
+        assert!(failure.message.contains("topic a does not exist"), "{failure}");
     }
 }
 

@@ -1,0 +1,237 @@
+//! `weir produce rides`: a simulator of ride events, for trying things out and for measuring. The flags here; which rides in `rides`, how
+//! they get to Kafka in `send`.
+
+pub mod partition;
+pub mod rides;
+pub mod send;
+
+use std::time::{Duration, Instant};
+
+use chrono::{DateTime, Utc};
+use weir_runtime::failure::Result;
+
+use rides::{EventPace, Rides, RidesSpec};
+use send::{Pace, Sent, Target, send};
+
+/// Writes simulated rides to a Kafka topic. With the same seed, start and settings, the same records go to the same partitions in the same
+/// order, at whatever speed.
+#[derive(Debug, Clone, clap::Args)]
+pub struct RidesArgs {
+    /// Kafka's bootstrap servers, as host:port, separated by commas.
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub bootstrap: String,
+    /// The topic, which must exist.
+    #[arg(long)]
+    pub topic: String,
+    /// Rides a second, or `max`.
+    #[arg(long, default_value = "10", value_parser = parse_rate)]
+    pub rate: Rate,
+    /// How many rides; without it, until it is stopped.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    pub count: Option<u64>,
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
+    /// How far an event time may be behind its turn, such as 2m.
+    #[arg(long, default_value = "0s", value_parser = parse_duration, value_name = "DURATION")]
+    pub disorder: Duration,
+    /// The share of rides that come 15 to 60 minutes too late (beyond the disorder), from 0 to 1.
+    #[arg(long, default_value = "0", value_parser = parse_share, value_name = "SHARE")]
+    pub late: Share,
+    /// Event time of the first ride, such as 2024-01-01T00:00:00Z; without it, now.
+    #[arg(long, value_parser = parse_time, value_name = "TIME")]
+    pub start: Option<DateTime<Utc>>,
+    /// How much event time all rides together cover, such as 24h. Without it, event time goes with the rate (with `--rate max`: as if ten
+    /// came a second).
+    #[arg(long, value_parser = parse_duration, value_name = "DURATION", requires = "count")]
+    pub span: Option<Duration>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rate {
+    PerSecond(u64),
+    Max,
+}
+
+/// Of a million.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Share(pub u32);
+
+/// Rides to a second of event time when nothing says otherwise.
+const EVENTS_PER_SECOND: u64 = 10;
+
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+impl RidesArgs {
+    /// Which rides are meant, given the time.
+    #[must_use]
+    pub fn spec(&self, now: DateTime<Utc>) -> RidesSpec {
+        let pace = match (self.span, self.count, self.rate) {
+            (Some(span), Some(rides), _) => EventPace::Span { span_us: micros(span), rides },
+            (_, _, Rate::PerSecond(rides)) => EventPace::PerSecond(rides),
+            (_, _, Rate::Max) => EventPace::PerSecond(EVENTS_PER_SECOND),
+        };
+        RidesSpec {
+            seed: self.seed,
+            count: self.count,
+            start_us: self.start.unwrap_or(now).timestamp_micros(),
+            pace,
+            disorder_us: micros(self.disorder),
+            late_per_million: self.late.0,
+        }
+    }
+}
+
+/// Runs the command: sends, with a line on stderr each second.
+///
+/// # Errors
+/// See [`send()`].
+pub fn run(args: &RidesArgs) -> Result<()> {
+    let target = Target { bootstrap_servers: args.bootstrap.clone(), topic: args.topic.clone() };
+    let mut reported = (Duration::ZERO, 0);
+    let first_at = Instant::now();
+    let done = send(&target, Rides::new(args.spec(Utc::now())), |sent| {
+        if sent.elapsed >= reported.0 + REPORT_EVERY {
+            report(sent, reported);
+            reported = (sent.elapsed, sent.records);
+        }
+        pace_at(args.rate, sent.records, first_at.elapsed())
+    })?;
+    report(&done, (Duration::ZERO, 0));
+    Ok(())
+}
+
+/// What a rate asks for after some time. Falling behind is made up for.
+#[must_use]
+pub fn pace_at(rate: Rate, sent: u64, elapsed: Duration) -> Pace {
+    let Rate::PerSecond(rate) = rate else { return Pace::Send(u64::MAX) };
+    // The first is due at once.
+    let due = 1 + u64::try_from(elapsed.as_micros() * u128::from(rate) / 1_000_000).unwrap_or(u64::MAX - 1);
+    if due > sent {
+        return Pace::Send(due - sent);
+    }
+    let next_at_us = u128::from(sent) * 1_000_000 / u128::from(rate.max(1));
+    let wait_us = next_at_us.saturating_sub(elapsed.as_micros()) + 1;
+    Pace::Wait(Duration::from_micros(u64::try_from(wait_us).unwrap_or(u64::MAX)))
+}
+
+fn report(sent: &Sent, (before, records_before): (Duration, u64)) {
+    let seconds = sent.elapsed.saturating_sub(before).as_secs_f64().max(1e-3);
+    let rate = (sent.records - records_before) as f64 / seconds;
+    eprintln!("{} rides sent, {rate:.0}/s, {} not acknowledged yet", sent.records, sent.waiting);
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn parse_rate(text: &str) -> Result<Rate, String> {
+    match text.parse() {
+        _ if text == "max" => Ok(Rate::Max),
+        Ok(rate @ 1..) => Ok(Rate::PerSecond(rate)),
+        _ => Err("give rides a second as a whole number of at least 1, or `max`".to_owned()),
+    }
+}
+
+/// As in the pipeline document: `500ms`, `90s`, `2m`, `1h30m`.
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let wrong = || "give a duration such as 500ms, 90s, 2m or 1h30m".to_owned();
+    let mut rest = text;
+    let mut total_ms: u64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or_else(wrong)?;
+        let (number, tail) = rest.split_at(digits);
+        let unit = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(unit);
+        let unit_ms = match unit {
+            "ms" => 1,
+            "s" => 1_000,
+            "m" => 60_000,
+            "h" => 3_600_000,
+            _ => return Err(wrong()),
+        };
+        let ms = number.parse::<u64>().ok().and_then(|n| n.checked_mul(unit_ms)).ok_or_else(wrong)?;
+        total_ms = total_ms.checked_add(ms).ok_or_else(wrong)?;
+        rest = tail;
+    }
+    if text.is_empty() { Err(wrong()) } else { Ok(Duration::from_millis(total_ms)) }
+}
+
+fn parse_share(text: &str) -> Result<Share, String> {
+    match text.parse::<f64>() {
+        Ok(share) if (0.0..=1.0).contains(&share) => Ok(Share((share * 1e6).round() as u32)),
+        _ => Err("give a share from 0 to 1, such as 0.001".to_owned()),
+    }
+}
+
+fn parse_time(text: &str) -> Result<DateTime<Utc>, String> {
+    let parsed = DateTime::parse_from_rfc3339(text).map(|t| t.to_utc());
+    parsed.map_err(|_| "give a time with its zone, such as 2024-01-01T00:00:00Z".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug, Parser)]
+    struct Command {
+        #[command(flatten)]
+        rides: RidesArgs,
+    }
+
+    fn parse(flags: &str) -> Result<RidesArgs, String> {
+        let flags = format!("rides --bootstrap b:1 --topic t {flags}");
+        Command::try_parse_from(flags.split_whitespace()).map(|c| c.rides).map_err(|e| e.to_string())
+    }
+
+    fn spec(flags: &str) -> RidesSpec {
+        parse(flags).unwrap().spec(DateTime::from_timestamp_micros(9).unwrap())
+    }
+
+    #[test]
+    fn flags_become_the_rides_they_mean() {
+        let default = spec("");
+        let pace = EventPace::PerSecond(10);
+        assert_eq!(default, RidesSpec { seed: 1, count: None, start_us: 9, pace, disorder_us: 0, late_per_million: 0 });
+        let bench = spec("--rate max --count 100 --span 24h --seed 5 --disorder 2m --late 0.001 --start 1970-01-01T01:00:00+01:00");
+        let pace = EventPace::Span { span_us: 86_400_000_000, rides: 100 };
+        assert_eq!(bench, RidesSpec { seed: 5, count: Some(100), start_us: 0, pace, disorder_us: 120_000_000, late_per_million: 1_000 });
+        assert_eq!(spec("--rate max").pace, EventPace::PerSecond(10));
+        assert_eq!(spec("--rate 500").pace, EventPace::PerSecond(500));
+    }
+
+    #[test]
+    fn wrong_flags_are_refused_with_what_would_be_right() {
+        for (flags, right) in [
+            ("--rate fast", "whole number of at least 1, or `max`"),
+            ("--rate 0", "whole number of at least 1, or `max`"),
+            ("--count 0", "not in 1.."),
+            ("--disorder 2", "such as 500ms, 90s, 2m or 1h30m"),
+            ("--disorder 2d", "such as 500ms, 90s, 2m or 1h30m"),
+            ("--late 1.5", "a share from 0 to 1"),
+            ("--late NaN", "a share from 0 to 1"),
+            ("--start 2024-01-01", "a time with its zone"),
+            ("--span 1h", "--count"),
+        ] {
+            let message = parse(flags).unwrap_err();
+            assert!(message.contains(right), "{flags}: {message}");
+        }
+    }
+
+    #[test]
+    fn durations_add_up() {
+        assert_eq!(parse_duration("1h30m").unwrap(), Duration::from_secs(5_400));
+        assert_eq!(parse_duration("1m500ms").unwrap(), Duration::from_millis(60_500));
+    }
+
+    #[test]
+    fn rate_is_kept_and_caught_up_with() {
+        let rate = Rate::PerSecond(10);
+        assert_eq!(pace_at(rate, 0, Duration::ZERO), Pace::Send(1));
+        assert_eq!(pace_at(rate, 1, Duration::from_millis(40)), Pace::Wait(Duration::from_micros(60_001)));
+        assert_eq!(pace_at(rate, 1, Duration::from_secs(2)), Pace::Send(20));
+        assert_eq!(pace_at(Rate::Max, 1, Duration::ZERO), Pace::Send(u64::MAX));
+    }
+}

@@ -1,0 +1,286 @@
+//! Sends rides to a topic, at the pace of whoever calls.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::KafkaError;
+use rdkafka::message::{DeliveryResult, Message};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::types::RDKafkaErrorCode as Code;
+use weir_runtime::failure::{Failure, Result};
+
+use super::partition::partition_of;
+use super::rides::Ride;
+
+/// Where to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    pub bootstrap_servers: String,
+    pub topic: String,
+}
+
+/// How far it has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Handed to the client.
+    pub records: u64,
+    /// Of which this many still wait for the broker's word.
+    pub waiting: u64,
+    pub value_bytes: u64,
+    pub elapsed: Duration,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// Send up to this many; fewer if the client's queue is full.
+    Send(u64),
+    /// Send nothing for so long.
+    Wait(Duration),
+    /// Send no more; what is on its way still arrives.
+    Stop,
+}
+
+/// Records sent between two looks at the pace, the errors and the clock.
+const CHUNK: u64 = 2_000;
+
+/// The longest wait without a look at the pace.
+const WAIT_MAX: Duration = Duration::from_millis(100);
+
+/// For the first answer of a broker.
+const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a record may take to be acknowledged, a broker's restart included.
+const DELIVER_WITHIN: Duration = Duration::from_secs(60);
+
+/// The client's queue: a second's worth at full speed. It is what pushes back when the broker is slower.
+const QUEUED_RECORDS_MAX: u32 = 500_000;
+const QUEUED_KIB_MAX: u32 = 128 * 1024;
+
+/// Sends all rides, or until `pace` says `Stop`, and returns when the broker has acknowledged each of them. `pace` is asked before each
+/// chunk.
+///
+/// # Errors
+/// `Config` for a topic that does not exist, `Retry` when the broker can't be reached or does not take a record in time.
+pub fn send(target: &Target, mut rides: impl Iterator<Item = Ride>, mut pace: impl FnMut(&Sent) -> Pace) -> Result<Sent> {
+    let started = Instant::now();
+    let producer = connect(target)?;
+    let partitions = partition_count(&producer, target)?;
+    let (mut key, mut value) = (Vec::with_capacity(16), Vec::with_capacity(256));
+    let mut sent = Sent { records: 0, waiting: 0, value_bytes: 0, elapsed: Duration::ZERO };
+    let mut held_back = None;
+    'sending: loop {
+        sent.waiting = u64::try_from(producer.in_flight_count()).unwrap_or(0);
+        sent.elapsed = started.elapsed();
+        let allowed = match pace(&sent) {
+            Pace::Send(records) => records.min(CHUNK),
+            Pace::Stop => break,
+            Pace::Wait(wait) => {
+                producer.poll(wait.min(WAIT_MAX));
+                producer.context().check(target)?;
+                continue;
+            }
+        };
+        for _ in 0..allowed {
+            let Some(ride) = held_back.take().or_else(|| rides.next()) else { break 'sending };
+            key.clear();
+            value.clear();
+            ride.write_key(&mut key);
+            ride.write_json(&mut value);
+            let record = BaseRecord::<[u8], [u8]>::to(&target.topic).partition(partition_of(&key, partitions)).key(&key).payload(&value);
+            match producer.send(record) {
+                Ok(()) => {
+                    sent.records += 1;
+                    sent.value_bytes += value.len() as u64;
+                }
+                Err((KafkaError::MessageProduction(Code::QueueFull), _)) => {
+                    held_back = Some(ride);
+                    producer.poll(WAIT_MAX);
+                    break;
+                }
+                Err((error, _)) => return Err(Failure::config(format!("topic {}: the record was refused: {error}", target.topic))),
+            }
+        }
+        producer.poll(Duration::ZERO);
+        producer.context().check(target)?;
+    }
+    let flushed = producer.flush(DELIVER_WITHIN);
+    producer.context().check(target)?;
+    flushed.map_err(|e| producer.context().explain(target, &format!("not every record was acknowledged: {e}")))?;
+    Ok(Sent { waiting: 0, elapsed: started.elapsed(), ..sent })
+}
+
+fn connect(target: &Target) -> Result<BaseProducer<Delivery>> {
+    let mut config = ClientConfig::new();
+    config
+        .set("bootstrap.servers", &target.bootstrap_servers)
+        .set("client.id", "weir-produce")
+        // Retries neither repeat nor reorder records: the same run leaves the same partitions.
+        .set("enable.idempotence", "true")
+        .set("compression.type", "lz4")
+        // Full batches at full speed, and at ten records a second nobody waits.
+        .set("linger.ms", "20")
+        .set("batch.num.messages", "10000")
+        .set("batch.size", "1000000")
+        .set("queue.buffering.max.messages", QUEUED_RECORDS_MAX.to_string())
+        .set("queue.buffering.max.kbytes", QUEUED_KIB_MAX.to_string())
+        .set("message.timeout.ms", DELIVER_WITHIN.as_millis().to_string())
+        // Silence is success; a call per record would cost as much as the record.
+        .set("delivery.report.only.error", "true")
+        .set("allow.auto.create.topics", "false")
+        .set("log.connection.close", "false")
+        .set_log_level(RDKafkaLogLevel::Error);
+    BaseProducer::from_config_and_context(&config, Delivery::default())
+        .map_err(|e| Failure::config(format!("Kafka connection to {}: {e}", target.bootstrap_servers)))
+}
+
+fn partition_count(producer: &BaseProducer<Delivery>, target: &Target) -> Result<i32> {
+    let Target { bootstrap_servers, topic } = target;
+    let unknown = || Failure::config(format!("topic {topic} does not exist on Kafka at {bootstrap_servers}; create it first"));
+    let metadata = producer.client().fetch_metadata(Some(topic), CONNECT_WITHIN);
+    producer.poll(Duration::ZERO);
+    let metadata = metadata.map_err(|e| producer.context().explain(target, &e.to_string()))?;
+    let found = metadata.topics().first().ok_or_else(unknown)?;
+    match found.error().map(Code::from) {
+        None if !found.partitions().is_empty() => Ok(i32::try_from(found.partitions().len()).unwrap_or(i32::MAX)),
+        None | Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Err(unknown()),
+        Some(error) => Err(Failure::retry(format!("topic {topic} on Kafka at {bootstrap_servers}: {error}"))),
+    }
+}
+
+/// Remembers the first record that was not delivered, and why brokers were away.
+#[derive(Default)]
+struct Delivery {
+    failed: Mutex<Option<String>>,
+    last_error: Mutex<Option<String>>,
+}
+
+impl Delivery {
+    fn check(&self, target: &Target) -> Result<()> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        failed.map_or(Ok(()), |failed| Err(self.explain(target, &failed)))
+    }
+
+    fn explain(&self, target: &Target, what: &str) -> Failure {
+        let why = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let why = why.map_or_else(String::new, |why| format!("; {why}"));
+        Failure::retry(format!("topic {} on Kafka at {}: {what}{why}", target.topic, target.bootstrap_servers))
+    }
+}
+
+impl ClientContext for Delivery {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(target: "librdkafka", facility, "{message}");
+    }
+
+    fn error(&self, _: KafkaError, reason: &str) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+    }
+}
+
+impl ProducerContext for Delivery {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, record)) = result {
+            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            failed.get_or_insert_with(|| format!("a record for partition {} was not delivered: {error}", record.partition()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use rdkafka::consumer::{BaseConsumer, Consumer};
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::{Offset, TopicPartitionList};
+    use weir_runtime::failure::Remedy;
+
+    use super::*;
+    use crate::produce::rides::{EventPace, Rides, RidesSpec};
+
+    fn rides(count: u64) -> Rides {
+        let pace = EventPace::PerSecond(10);
+        Rides::new(RidesSpec { seed: 1, count: Some(count), start_us: 0, pace, disorder_us: 0, late_per_million: 0 })
+    }
+
+    /// Every record as (partition, key, value), by partition and offset.
+    fn read(target: &Target, partitions: i32, count: usize) -> Vec<(i32, Vec<u8>, Vec<u8>)> {
+        let mut config = ClientConfig::new();
+        let consumer: BaseConsumer = config.set("bootstrap.servers", &target.bootstrap_servers).set("group.id", "t").create().unwrap();
+        let mut list = TopicPartitionList::new();
+        for p in 0..partitions {
+            list.add_partition_offset(&target.topic, p, Offset::Beginning).unwrap();
+        }
+        consumer.assign(&list).unwrap();
+        let mut found = Vec::new();
+        let until = Instant::now() + Duration::from_secs(30);
+        while found.len() < count {
+            assert!(Instant::now() < until, "{} of {count}", found.len());
+            if let Some(message) = consumer.poll(Duration::from_millis(100)) {
+                let m = message.unwrap();
+                found.push((m.partition(), m.key().unwrap().to_vec(), m.payload().unwrap().to_vec()));
+            }
+        }
+        found.sort_by_key(|(p, ..)| *p);
+        found
+    }
+
+    #[test]
+    fn every_ride_arrives_once_in_its_keys_partition_in_order_whatever_the_pace() {
+        let cluster = MockCluster::new(1).unwrap();
+        let mut expected: Vec<_> = rides(5_000)
+            .map(|ride| {
+                let (mut key, mut value) = (Vec::new(), Vec::new());
+                ride.write_key(&mut key);
+                ride.write_json(&mut value);
+                (partition_of(&key, 3), key, value)
+            })
+            .collect();
+        expected.sort_by_key(|(p, ..)| *p);
+        for (topic, chunk) in [("slow", 7), ("fast", u64::MAX)] {
+            cluster.create_topic(topic, 3, 1).unwrap();
+            let target = Target { bootstrap_servers: cluster.bootstrap_servers(), topic: topic.to_owned() };
+            let sent = send(&target, rides(5_000), |_| Pace::Send(chunk)).unwrap();
+            assert_eq!((sent.records, sent.waiting), (5_000, 0));
+            assert_eq!(read(&target, 3, 5_000), expected);
+        }
+    }
+
+    #[test]
+    fn pace_stops_and_holds_back() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("a", 1, 1).unwrap();
+        let target = Target { bootstrap_servers: cluster.bootstrap_servers(), topic: "a".to_owned() };
+        let mut asked = 0;
+        let sent = send(&target, rides(1_000), |sent| {
+            asked += 1;
+            match asked {
+                1 => Pace::Send(10),
+                2 => Pace::Wait(Duration::from_millis(1)),
+                3 => Pace::Send(5),
+                _ => {
+                    assert_eq!(sent.records, 15);
+                    Pace::Stop
+                }
+            }
+        });
+        assert_eq!(sent.unwrap().records, 15);
+    }
+
+    #[test]
+    fn broker_that_refuses_a_record_ends_it_with_a_sentence() {
+        let cluster = MockCluster::new(1).unwrap();
+        cluster.create_topic("a", 1, 1).unwrap();
+        let refusal = rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED;
+        cluster.request_errors(rdkafka::types::RDKafkaApiKey::Produce, &[refusal; 5]);
+        let target = Target { bootstrap_servers: cluster.bootstrap_servers(), topic: "a".to_owned() };
+        let failure = send(&target, rides(10), |_| Pace::Send(10)).unwrap_err();
+        assert_eq!(failure.remedy, Remedy::Retry);
+        assert!(failure.message.contains("a record for partition 0 was not delivered"), "{failure}");
+    }
+}
