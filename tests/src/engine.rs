@@ -71,6 +71,13 @@ impl Start {
         self
     }
 
+    /// Halts the process (SIGSTOP) at the `nth` passing of a fail point.
+    #[must_use]
+    pub fn stop_at(mut self, point: &str, nth: u32) -> Self {
+        self.env.push(("WEIR_FAILPOINT".into(), format!("{point}:{nth}=stop")));
+        self
+    }
+
     #[must_use]
     pub fn env(mut self, name: &str, value: &str) -> Self {
         self.env.push((name.into(), value.into()));
@@ -98,6 +105,7 @@ impl Start {
         for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_PROFILE", "WEIR_FAILPOINT"] {
             command.env_remove(name);
         }
+        command.env("WEIR_PHASE_FILE", folder.join("phase"));
         command.envs(self.env.iter().map(|(k, v)| (k, v)));
         command.stdout(std::fs::File::create(folder.join("stdout")).unwrap()).stderr(std::fs::File::create(folder.join("stderr")).unwrap());
         let process = Process::spawn(&mut command).unwrap();
@@ -176,6 +184,17 @@ impl Engine {
         });
     }
 
+    /// Waits until it is halted: by a fail point that stops, or by `stop`.
+    pub fn wait_until_stopped(&mut self, limit: Duration) {
+        deadline::until("the engine is stopped", limit, || {
+            if let Some(status) = self.process.ended() {
+                panic!("the engine ended ({status}) before it was stopped:\n{}", tail(&self.stderr()));
+            }
+            let state = Command::new("ps").args(["-o", "stat=", "-p", &self.process.id().to_string()]).output().unwrap();
+            state.stdout.starts_with(b"T").then_some(())
+        });
+    }
+
     #[must_use]
     pub fn stderr(&self) -> String {
         std::fs::read_to_string(self.folder.join("stderr")).unwrap_or_default()
@@ -190,6 +209,8 @@ pub struct Exit {
     pub stderr: String,
     pub summary: Option<Json>,
     pub progress: Vec<Json>,
+    /// The last fail point that it passed.
+    pub phase: String,
 }
 
 impl Exit {
@@ -201,6 +222,7 @@ impl Exit {
             stderr: read("stderr"),
             summary: serde_json::from_str(&read("summary.json")).ok(),
             progress: json_lines(&folder.join("progress.jsonl")),
+            phase: read("phase").trim().to_owned(),
         }
     }
 

@@ -13,6 +13,8 @@ pub struct Rides {
     pub count: usize,
     pub partitions: i32,
     pub seed: u64,
+    /// Event time of the first.
+    pub start_us: i64,
     /// Event time from one ride to the next, over all partitions.
     pub step_us: i64,
     /// An event time lies up to this much before its place in the order.
@@ -29,7 +31,7 @@ const CITIES: [&str; 5] = ["fr", "us", "de", "mg", "uk"];
 impl Rides {
     #[must_use]
     pub fn new(count: usize) -> Self {
-        Self { count, partitions: 6, seed: 1, step_us: 1_000_000, disorder_us: 120_000_000, late_per_million: 1_000 }
+        Self { count, partitions: 6, seed: 1, start_us: START_US, step_us: 1_000_000, disorder_us: 120_000_000, late_per_million: 1_000 }
     }
 
     /// Ordered by event time, nothing late, no ties.
@@ -38,12 +40,18 @@ impl Rides {
         Self { disorder_us: 0, late_per_million: 0, ..Self::new(count) }
     }
 
+    /// Begins so much after [`START_US`].
+    #[must_use]
+    pub fn starting(self, offset_us: i64) -> Self {
+        Self { start_us: START_US + offset_us, ..self }
+    }
+
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         (0..self.count)
             .map(|i| {
-                let mut t = START_US + i64::try_from(i).unwrap() * self.step_us;
+                let mut t = self.start_us + i64::try_from(i).unwrap() * self.step_us;
                 if self.disorder_us > 0 {
                     t -= rng.random_range(0..=self.disorder_us);
                 }

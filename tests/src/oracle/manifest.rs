@@ -36,6 +36,31 @@ pub struct Partition {
     pub idle: bool,
 }
 
+impl Manifest {
+    /// A data epoch without partitions or figures, to be filled in.
+    #[must_use]
+    pub fn empty(epoch: u64) -> Self {
+        Self {
+            epoch,
+            lineage: String::new(),
+            is_claim: false,
+            generation: 1,
+            clock_us: 0,
+            watermark_before_us: None,
+            watermark_after_us: None,
+            partitions: Vec::new(),
+            read: 0,
+            decoded: 0,
+            dropped: 0,
+            rows_in: 0,
+            rows_late: 0,
+            rows_out: 0,
+            open_windows: 0,
+            committed_rows: 0,
+        }
+    }
+}
+
 /// All manifests of a checkpoint in a local folder (an S3 server's, too: its buckets are folders), by number.
 ///
 /// # Panics

@@ -59,6 +59,8 @@ pub struct Site {
     pub trigger: Json,
     /// Small, so that a test has several epochs.
     pub records_per_epoch: u64,
+    /// Manifests that garbage collection leaves. The oracle replays from the first one.
+    pub keep: u64,
 }
 
 /// The Secret that holds the S3 server's keys.
@@ -187,7 +189,7 @@ impl Pipeline {
             "spec": {
                 "trigger": site.trigger,
                 "limits": {"recordsPerEpoch": site.records_per_epoch},
-                "checkpoint": {"uri": site.checkpoint_uri, "keep": 1000}, // the oracle replays from the first
+                "checkpoint": {"uri": site.checkpoint_uri, "keep": site.keep},
                 "storage": storage,
                 "connections": [{"name": "broker", "kafka": {"bootstrapServers": site.bootstrap}}],
                 "sources": [{

@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::super::expr::column;
-use super::super::manifest::Partition;
 use super::super::pipeline::{Aggregate, Column, Map};
 use super::super::value::Type;
 use super::*;
@@ -36,24 +35,7 @@ fn records(all: &[(&str, i64, i64)]) -> BTreeMap<i64, Vec<u8>> {
 fn epoch(number: u64, ranges: &[(i32, i64, i64, bool)]) -> Manifest {
     let partitions =
         ranges.iter().map(|&(partition, start, end, idle)| Partition { partition, start, end, watermark_us: None, idle }).collect();
-    Manifest {
-        epoch: number,
-        lineage: "l".into(),
-        is_claim: false,
-        generation: 1,
-        clock_us: 0,
-        watermark_before_us: None,
-        watermark_after_us: None,
-        partitions,
-        read: 0,
-        decoded: 0,
-        dropped: 0,
-        rows_in: 0,
-        rows_late: 0,
-        rows_out: 0,
-        open_windows: 0,
-        committed_rows: 0,
-    }
+    Manifest { partitions, ..Manifest::empty(number) }
 }
 
 /// Rows as `k start cnt total`, in text order.

@@ -25,6 +25,14 @@ impl Request {
         self.target.split('?').next().unwrap_or_default()
     }
 
+    /// Without its conditions. Clients do not sign them.
+    #[must_use]
+    pub fn unconditional(&self) -> Self {
+        let mut plain = self.clone();
+        plain.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("if-none-match") && !name.eq_ignore_ascii_case("if-match"));
+        plain
+    }
+
     /// The value of a header, by its name in any case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {

@@ -26,6 +26,8 @@ pub enum Fault {
     AnswerAfter(u16),
     /// The server is asked only after this time.
     Delay(Duration),
+    /// The server is asked without `If-None-Match` and `If-Match`: a store that does not know conditional puts.
+    Unconditional,
     /// No answer ever; the server never hears of it.
     BlackHole,
 }
@@ -194,6 +196,11 @@ fn serve(mut client: TcpStream, upstream: &str, shared: &Shared) -> std::io::Res
             http::forward(&request, upstream)?;
             note(Some(status));
             client.write_all(&http::error_answer(status))
+        }
+        Some(Fault::Unconditional) => {
+            let answer = http::forward(&request.unconditional(), upstream)?;
+            note(http::status(&answer));
+            client.write_all(&answer)
         }
         Some(Fault::Delay(_)) | None => {
             if let Some(Fault::Delay(time)) = fault {
