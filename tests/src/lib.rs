@@ -1,0 +1,14 @@
+//! What the tests across crates stand on: real servers, a proxy that breaks things, an oracle, readers of tables, and the engine as an
+//! operating-system process. Shares no crate with the engine.
+#![allow(clippy::unwrap_used)] // a test harness: what can't go on must panic, with its message
+
+pub mod deadline;
+pub mod engine;
+pub mod oracle;
+pub mod proxy;
+pub mod rides;
+pub mod rig;
+pub mod services;
+pub mod skip;
+pub mod table;
+pub mod topic;

@@ -1,0 +1,35 @@
+"""Values of tables as JSON, one way for every reader: what a test compares must not depend on who read it.
+
+date: "2026-01-31"; timestamp: "2026-01-31T10:00:00.000000Z" (UTC); decimal: its digits as a string, with the column's scale;
+binary: hexadecimal; NaN and infinities: "NaN", "Infinity", "-Infinity"; the rest as JSON has it.
+"""
+
+import datetime
+import decimal
+import json
+import math
+
+
+def value(v):
+    if isinstance(v, datetime.datetime):
+        if v.tzinfo is not None:
+            v = v.astimezone(datetime.timezone.utc)
+        return v.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    if isinstance(v, datetime.date):
+        return v.isoformat()
+    if isinstance(v, decimal.Decimal):
+        return format(v, "f")
+    if isinstance(v, bytes):
+        return v.hex()
+    if isinstance(v, float) and not math.isfinite(v):
+        return "NaN" if math.isnan(v) else ("Infinity" if v > 0 else "-Infinity")
+    if isinstance(v, list):
+        return [value(x) for x in v]
+    if isinstance(v, dict):
+        return {k: value(x) for k, x in v.items()}
+    return v
+
+
+def print_rows(rows):
+    for row in rows:
+        print(json.dumps(value(row), sort_keys=True))

@@ -1,0 +1,279 @@
+//! The engine as users have it: the program `weir` as an operating-system process.
+
+use std::io::Write;
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use serde_json::Value as Json;
+
+use crate::deadline;
+use crate::services::process::Process;
+
+/// Exit codes, by what they ask for.
+pub const OK: i32 = 0;
+pub const CONFIG: i32 = 2;
+pub const RETRY_EXHAUSTED: i32 = 3;
+pub const DATA: i32 = 4;
+pub const FENCED: i32 = 5;
+pub const BUG: i32 = 70;
+
+/// `$WEIR_BIN`, or `weir` next to the test's own program: `target/<profile>/weir`.
+///
+/// # Panics
+/// If it is not there.
+#[must_use]
+pub fn binary() -> PathBuf {
+    let path = std::env::var_os("WEIR_BIN").map_or_else(
+        || {
+            let test = std::env::current_exe().unwrap();
+            test.parent().and_then(Path::parent).unwrap().join("weir") // the test lies in target/<profile>/deps
+        },
+        PathBuf::from,
+    );
+    assert!(path.is_file(), "{} is not there: run `make test`, or `cargo build -p weir` first", path.display());
+    path
+}
+
+/// Runs a subcommand to its end.
+#[must_use]
+pub fn call(args: &[&str]) -> std::process::Output {
+    Command::new(binary()).args(args).output().unwrap()
+}
+
+/// The names of all fail points, from the program itself, so that a new one can't be forgotten here.
+#[must_use]
+pub fn fail_points() -> Vec<String> {
+    let out = call(&["fail-points"]);
+    assert!(out.status.success(), "weir fail-points: {}", String::from_utf8_lossy(&out.stderr));
+    let names: Vec<String> = String::from_utf8(out.stdout).unwrap().split_whitespace().map(str::to_owned).collect();
+    assert!(!names.is_empty(), "weir fail-points lists none");
+    names
+}
+
+/// What to run.
+#[derive(Debug, Clone)]
+pub struct Start {
+    /// Holds the document, the Secrets, and what this run says.
+    pub folder: PathBuf,
+    pub document: Json,
+    pub env: Vec<(String, String)>,
+    pub args: Vec<String>,
+}
+
+impl Start {
+    /// Aborts the process at the `nth` passing of a fail point.
+    #[must_use]
+    pub fn fail_at(mut self, point: &str, nth: u32) -> Self {
+        self.env.push(("WEIR_FAILPOINT".into(), format!("{point}:{nth}")));
+        self
+    }
+
+    /// Halts the process (SIGSTOP) at the `nth` passing of a fail point.
+    #[must_use]
+    pub fn stop_at(mut self, point: &str, nth: u32) -> Self {
+        self.env.push(("WEIR_FAILPOINT".into(), format!("{point}:{nth}=stop")));
+        self
+    }
+
+    #[must_use]
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.into(), value.into()));
+        self
+    }
+
+    #[must_use]
+    pub fn arg(mut self, arg: &str) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// Starts the engine. Each run writes into a folder of its own below `folder`.
+    #[must_use]
+    pub fn spawn(&self) -> Engine {
+        let runs = self.folder.join("runs");
+        std::fs::create_dir_all(&runs).unwrap();
+        let folder = tempfile::Builder::new().prefix("run-").tempdir_in(&runs).unwrap().keep();
+        let document = folder.join("pipeline.yaml");
+        std::fs::write(&document, serde_json::to_vec_pretty(&self.document).unwrap()).unwrap();
+        let mut command = Command::new(binary());
+        command.arg("run").arg("-f").arg(&document).arg("--secrets").arg(self.folder.join("secrets"));
+        command.arg("--summary").arg(folder.join("summary.json")).arg("--progress").arg(folder.join("progress.jsonl")).args(&self.args);
+        // The caller's own settings must not decide a test.
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_PROFILE", "WEIR_FAILPOINT"] {
+            command.env_remove(name);
+        }
+        command.env("WEIR_PHASE_FILE", folder.join("phase"));
+        command.envs(self.env.iter().map(|(k, v)| (k, v)));
+        command.stdout(std::fs::File::create(folder.join("stdout")).unwrap()).stderr(std::fs::File::create(folder.join("stderr")).unwrap());
+        let process = Process::spawn(&mut command).unwrap();
+        Engine { process, folder }
+    }
+
+    /// Runs to the end.
+    ///
+    /// # Panics
+    /// If it takes longer than `limit`.
+    #[must_use]
+    pub fn run(&self, limit: Duration) -> Exit {
+        self.spawn().wait(limit)
+    }
+}
+
+/// A running engine; dropping it kills it.
+#[derive(Debug)]
+pub struct Engine {
+    process: Process,
+    folder: PathBuf,
+}
+
+impl Engine {
+    /// # Panics
+    /// If it has not ended within `limit`.
+    #[must_use]
+    pub fn wait(mut self, limit: Duration) -> Exit {
+        let Some(status) = self.process.wait(limit) else {
+            panic!("the engine has not ended within {} s; it said:\n{}", limit.as_secs(), tail(&self.stderr()));
+        };
+        Exit::of(status, &self.folder)
+    }
+
+    /// The end, if it has ended already.
+    #[must_use]
+    pub fn ended(&mut self) -> Option<Exit> {
+        self.process.ended().map(|status| Exit::of(status, &self.folder))
+    }
+
+    /// SIGKILL, and what it left.
+    #[must_use]
+    pub fn kill(self) -> Exit {
+        self.process.signal(Signal::KILL);
+        self.wait(Duration::from_secs(10))
+    }
+
+    /// SIGTERM: it should finish the epoch in hand and exit 0.
+    pub fn terminate(&self) {
+        self.process.signal(Signal::TERM);
+    }
+
+    /// SIGSTOP.
+    pub fn stop(&self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub fn cont(&self) {
+        self.process.signal(Signal::CONT);
+    }
+
+    /// What it has reported so far: one object per epoch.
+    #[must_use]
+    pub fn progress(&self) -> Vec<Json> {
+        json_lines(&self.folder.join("progress.jsonl"))
+    }
+
+    /// Waits until it has reported so many epochs.
+    pub fn wait_for_epochs(&mut self, epochs: usize, limit: Duration) {
+        deadline::until(&format!("{epochs} epochs are reported"), limit, || {
+            if let Some(status) = self.process.ended() {
+                panic!("the engine ended early ({status}):\n{}", tail(&self.stderr()));
+            }
+            (self.progress().len() >= epochs).then_some(())
+        });
+    }
+
+    /// Waits until it is halted: by a fail point that stops, or by `stop`.
+    pub fn wait_until_stopped(&mut self, limit: Duration) {
+        deadline::until("the engine is stopped", limit, || {
+            if let Some(status) = self.process.ended() {
+                panic!("the engine ended ({status}) before it was stopped:\n{}", tail(&self.stderr()));
+            }
+            let state = Command::new("ps").args(["-o", "stat=", "-p", &self.process.id().to_string()]).output().unwrap();
+            state.stdout.starts_with(b"T").then_some(())
+        });
+    }
+
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        std::fs::read_to_string(self.folder.join("stderr")).unwrap_or_default()
+    }
+}
+
+/// How a run ended, and what it left.
+#[derive(Debug, Clone)]
+pub struct Exit {
+    pub code: Option<i32>,
+    pub signal: Option<i32>,
+    pub stderr: String,
+    pub summary: Option<Json>,
+    pub progress: Vec<Json>,
+    /// The last fail point that it passed.
+    pub phase: String,
+}
+
+impl Exit {
+    fn of(status: ExitStatus, folder: &Path) -> Self {
+        let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap_or_default();
+        Self {
+            code: status.code(),
+            signal: status.signal(),
+            stderr: read("stderr"),
+            summary: serde_json::from_str(&read("summary.json")).ok(),
+            progress: json_lines(&folder.join("progress.jsonl")),
+            phase: read("phase").trim().to_owned(),
+        }
+    }
+
+    /// # Panics
+    /// With what it said, if it ended otherwise.
+    pub fn expect(&self, code: i32) -> &Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "the engine should exit with {code} (signal {:?}); it said:\n{}",
+            self.signal,
+            tail(&self.stderr)
+        );
+        self
+    }
+
+    /// Whether a fail point ended it: by SIGABRT.
+    #[must_use]
+    pub fn aborted(&self) -> bool {
+        self.signal == Some(Signal::ABORT.as_raw())
+    }
+
+    /// A field of the summary.
+    ///
+    /// # Panics
+    /// If it is not there.
+    #[must_use]
+    pub fn figure(&self, name: &str) -> u64 {
+        let summary = self.summary.as_ref().unwrap_or_else(|| panic!("no summary was written; it said:\n{}", tail(&self.stderr)));
+        summary[name].as_u64().unwrap_or_else(|| panic!("no number `{name}` in {summary}"))
+    }
+}
+
+/// Secrets as mounted folders: `folder/secrets/NAME/KEY`.
+pub fn write_secret(folder: &Path, name: &str, entries: &[(&str, &str)]) {
+    let secret = folder.join("secrets").join(name);
+    std::fs::create_dir_all(&secret).unwrap();
+    for (key, value) in entries {
+        let mut file = std::fs::File::create(secret.join(key)).unwrap();
+        file.write_all(value.as_bytes()).unwrap();
+    }
+}
+
+/// Whole lines only: the last one may be in the middle of being written.
+fn json_lines(file: &Path) -> Vec<Json> {
+    let text = std::fs::read_to_string(file).unwrap_or_default();
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole.lines().map(|l| serde_json::from_str(l).unwrap_or_else(|e| panic!("progress line `{l}`: {e}"))).collect()
+}
+
+fn tail(text: &str) -> String {
+    let lines: Vec<_> = text.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}

@@ -1,0 +1,191 @@
+//! Goes through the manifests epoch by epoch and works out what each must have emitted.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map as JsonMap, Value as Json};
+
+use super::expr::Row;
+use super::manifest::{Manifest, Partition};
+use super::pipeline::Pipeline;
+use super::value::Value;
+use crate::topic::Contents;
+
+/// What the manifests and the records add up to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Outcome {
+    /// The table's rows, in no order.
+    pub rows: Vec<Json>,
+    /// Where a manifest says something else than what the oracle derived: must be empty.
+    pub contradictions: Vec<String>,
+    pub data_epochs: u64,
+    pub read: u64,
+    pub dropped: u64,
+    pub late: u64,
+    pub filtered: u64,
+    /// Windows times groups that are still open after the last epoch.
+    pub groups_open: u64,
+    pub watermark_us: Option<i64>,
+}
+
+/// Rows of one group in one window, by window start and the group's key as text.
+type Open = BTreeMap<(i64, String), Vec<Row>>;
+
+/// Derives the outcome. The manifests must begin with the lineage's first one.
+#[must_use]
+pub fn replay(pipeline: &Pipeline, records: &Contents, manifests: &[Manifest]) -> Outcome {
+    let mut state =
+        State { pipeline, records, open: Open::new(), partitions: BTreeMap::new(), positions: BTreeMap::new(), out: Outcome::default() };
+    for pair in manifests.windows(2) {
+        state.expect(pair[1].epoch, "lineage", &pair[0].lineage, &pair[1].lineage);
+        if pair[1].epoch <= pair[0].epoch || pair[1].generation < pair[0].generation {
+            state.out.contradictions.push(format!("epoch {}: numbers or generations go back", pair[1].epoch));
+        }
+    }
+    for manifest in manifests {
+        state.check_positions(manifest);
+        if !manifest.is_claim {
+            state.epoch(manifest);
+        }
+    }
+    let State { open, mut out, .. } = state;
+    out.groups_open = open.len() as u64;
+    out
+}
+
+/// The outcome if one epoch had read the whole topic. The table's rows do not depend on the cut as long as nothing can be late: where a test
+/// has that (order within the delay), this needs no manifests. Its contradictions mean nothing.
+#[must_use]
+pub fn replay_uncut(pipeline: &Pipeline, records: &Contents) -> Outcome {
+    let ranges = records.iter().map(|(&partition, all)| {
+        let end = all.keys().next_back().map_or(0, |last| last + 1);
+        Partition { partition, start: 0, end, watermark_us: None, idle: false }
+    });
+    let manifest = Manifest { partitions: ranges.collect(), ..Manifest::empty(1) };
+    Outcome { contradictions: Vec::new(), ..replay(pipeline, records, &[manifest]) }
+}
+
+struct State<'a> {
+    pipeline: &'a Pipeline,
+    records: &'a Contents,
+    open: Open,
+    /// Per partition, its watermark.
+    partitions: BTreeMap<i32, Option<i64>>,
+    /// Per partition, where the next epoch goes on.
+    positions: BTreeMap<i32, i64>,
+    out: Outcome,
+}
+
+impl State<'_> {
+    /// Nothing is read twice and nothing left out: each range begins where the last one ended, whoever wrote it.
+    fn check_positions(&mut self, manifest: &Manifest) {
+        for p in &manifest.partitions {
+            let known = self.positions.get(&p.partition).copied();
+            let begins = if manifest.is_claim { p.end } else { p.start };
+            if let Some(known) = known {
+                self.expect(manifest.epoch, &format!("start of partition {}", p.partition), &known, &begins);
+            }
+            self.positions.insert(p.partition, p.end);
+        }
+    }
+
+    fn epoch(&mut self, m: &Manifest) {
+        self.out.data_epochs += 1;
+        let before = self.out.watermark_us;
+        self.expect(m.epoch, "watermark before", &before, &m.watermark_before_us);
+
+        let (mut read, mut dropped, mut rows) = (0, 0, Vec::new());
+        for p in &m.partitions {
+            let mut watermark = self.partitions.get(&p.partition).copied().flatten();
+            for offset in p.start..p.end {
+                // A hole: transactions and compaction leave them.
+                let Some(record) = self.records.get(&p.partition).and_then(|all| all.get(&offset)) else { continue };
+                read += 1;
+                match self.pipeline.decode(record) {
+                    Some((time, row)) => {
+                        watermark = watermark.max(Some(time - self.pipeline.delay_us));
+                        rows.push((time, row));
+                    }
+                    None => dropped += 1,
+                }
+            }
+            self.partitions.insert(p.partition, watermark);
+            self.expect(m.epoch, &format!("watermark of partition {}", p.partition), &watermark, &p.watermark_us);
+        }
+        self.expect(m.epoch, "records read", &read, &m.read);
+        self.expect(m.epoch, "records dropped", &dropped, &m.dropped);
+        self.expect(m.epoch, "records decoded", &(rows.len() as u64), &m.decoded);
+
+        let (rows_in, late) = self.assign(rows, before);
+        self.expect(m.epoch, "rows into the windows", &rows_in, &m.rows_in);
+        self.expect(m.epoch, "late rows", &late, &m.rows_late);
+
+        let after = before.max(source_watermark(m, &self.partitions));
+        self.out.watermark_us = after;
+        self.expect(m.epoch, "watermark after", &after, &m.watermark_after_us);
+
+        let (closed, written) = self.emit(after);
+        self.expect(m.epoch, "rows out of the windows", &closed, &m.rows_out);
+        self.expect(m.epoch, "rows to commit", &written, &m.committed_rows);
+        let windows: std::collections::BTreeSet<i64> = self.open.keys().map(|(start, _)| *start).collect();
+        self.expect(m.epoch, "open windows", &(windows.len() as u64), &m.open_windows);
+        self.out.read += read;
+        self.out.dropped += dropped;
+        self.out.late += late;
+    }
+
+    /// Puts rows into their windows; how many came to the windows, and how many of these were late.
+    fn assign(&mut self, rows: Vec<(i64, Row)>, watermark_at_start: Option<i64>) -> (u64, u64) {
+        let (mut rows_in, mut late) = (0, 0);
+        for (time, row) in rows {
+            let mapped = match &self.pipeline.before {
+                Some(map) => map.apply(&row),
+                None => Some(row),
+            };
+            let Some(row) = mapped else {
+                self.out.filtered += 1;
+                continue;
+            };
+            rows_in += 1;
+            let start = self.pipeline.window_of(time);
+            if watermark_at_start.is_some_and(|w| start + self.pipeline.window_us <= w) {
+                late += 1;
+                continue;
+            }
+            let key: Vec<&Value> = self.pipeline.group_by.iter().map(|k| &row[k]).collect();
+            self.open.entry((start, format!("{key:?}"))).or_default().push(row);
+        }
+        (rows_in, late)
+    }
+
+    /// Closes the windows that the watermark has passed; how many groups that were, and how many rows they wrote.
+    fn emit(&mut self, watermark_us: Option<i64>) -> (u64, u64) {
+        let Some(watermark) = watermark_us else { return (0, 0) };
+        let (closed, open): (Open, Open) =
+            std::mem::take(&mut self.open).into_iter().partition(|((start, _), _)| start + self.pipeline.window_us <= watermark);
+        self.open = open;
+        let before = self.out.rows.len();
+        for ((start, _), rows) in &closed {
+            if let Some(row) = self.pipeline.output(*start, rows) {
+                let json: JsonMap<String, Json> = row.iter().map(|(name, v)| (name.clone(), v.to_json())).collect();
+                self.out.rows.push(Json::Object(json));
+            }
+        }
+        (closed.len() as u64, (self.out.rows.len() - before) as u64)
+    }
+
+    fn expect<T: PartialEq + std::fmt::Debug>(&mut self, epoch: u64, what: &str, derived: &T, manifest: &T) {
+        if derived != manifest {
+            self.out.contradictions.push(format!("epoch {epoch}: {what}: derived {derived:?}, the manifest says {manifest:?}"));
+        }
+    }
+}
+
+/// The least over the partitions that are not idle; one of them without a watermark holds it. All idle: the greatest.
+fn source_watermark(m: &Manifest, watermarks: &BTreeMap<i32, Option<i64>>) -> Option<i64> {
+    let of = |idle: bool| m.partitions.iter().filter(move |p| p.idle == idle).map(|p| watermarks[&p.partition]);
+    if of(false).next().is_some() { of(false).min().flatten() } else { of(true).max().flatten() }
+}
+
+#[cfg(test)]
+#[path = "replay_tests.rs"]
+mod tests;

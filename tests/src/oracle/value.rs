@@ -1,0 +1,154 @@
+//! Values and types as the oracle knows them, and their reading from JSON.
+
+use serde_json::Value as Json;
+
+use super::time;
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Value {
+    Null,
+    Bool(bool),
+    Int(i64),
+    Double(f64),
+    Text(String),
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    Time(i64),
+    /// Days since 1970-01-01.
+    Date(i64),
+    /// Units of `10^-scale`.
+    Decimal {
+        units: i128,
+        scale: u32,
+    },
+}
+
+/// A column's type, by Spark's DDL names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Type {
+    Bigint,
+    Double,
+    String,
+    Boolean,
+    Timestamp,
+    Date,
+    Decimal { precision: u32, scale: u32 },
+}
+
+impl Type {
+    /// As it is written in a document.
+    #[must_use]
+    pub fn ddl(self) -> String {
+        match self {
+            Self::Bigint => "bigint".into(),
+            Self::Double => "double".into(),
+            Self::String => "string".into(),
+            Self::Boolean => "boolean".into(),
+            Self::Timestamp => "timestamp".into(),
+            Self::Date => "date".into(),
+            Self::Decimal { precision, scale } => format!("decimal({precision},{scale})"),
+        }
+    }
+
+    /// The value of a field; `None` if it does not fit the type. Null fits here.
+    #[must_use]
+    pub fn read(self, json: &Json) -> Option<Value> {
+        match (self, json) {
+            (_, Json::Null) => Some(Value::Null),
+            (Self::Bigint, Json::Number(n)) => n.as_i64().map(Value::Int),
+            (Self::Double, Json::Number(n)) => n.as_f64().map(Value::Double),
+            (Self::String, Json::String(s)) => Some(Value::Text(s.clone())),
+            (Self::Boolean, Json::Bool(b)) => Some(Value::Bool(*b)),
+            (Self::Timestamp, Json::String(s)) => time::parse_timestamp(s).map(Value::Time),
+            (Self::Date, Json::String(s)) => time::parse_date(s).map(Value::Date),
+            (Self::Decimal { precision, scale }, Json::Number(n)) => decimal(&n.to_string(), precision, scale),
+            _ => None,
+        }
+    }
+}
+
+impl Value {
+    /// As the readers in `tests/readers` print it. A double stays one: `3.0`, not `3`.
+    #[must_use]
+    pub fn to_json(&self) -> Json {
+        match self {
+            Self::Null => Json::Null,
+            Self::Bool(b) => Json::from(*b),
+            Self::Int(i) => Json::from(*i),
+            Self::Double(d) => serde_json::Number::from_f64(*d).map_or_else(|| Json::from(d.to_string()), Json::Number),
+            Self::Text(s) => Json::from(s.clone()),
+            Self::Time(t) => Json::from(time::format_micros(*t)),
+            Self::Date(d) => Json::from(time::format_date(*d)),
+            Self::Decimal { units, scale: 0 } => Json::from(units.to_string()),
+            Self::Decimal { units, scale } => {
+                let digits = format!("{:0>width$}", units.unsigned_abs(), width = *scale as usize + 1);
+                let (whole, fraction) = digits.split_at(digits.len() - *scale as usize);
+                Json::from(format!("{}{whole}.{fraction}", if *units < 0 { "-" } else { "" }))
+            }
+        }
+    }
+
+    /// SQL's comparison; `None` with a null on either side. An integer and a double compare as doubles.
+    ///
+    /// # Panics
+    /// With types that can't be compared: validation has refused such a pipeline.
+    #[must_use]
+    pub fn compare(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        match (self, other) {
+            (Self::Null, _) | (_, Self::Null) => None,
+            (Self::Bool(a), Self::Bool(b)) => Some(a.cmp(b)),
+            (Self::Int(a), Self::Int(b)) | (Self::Time(a), Self::Time(b)) | (Self::Date(a), Self::Date(b)) => Some(a.cmp(b)),
+            (Self::Text(a), Self::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
+            (Self::Decimal { units: a, scale: s }, Self::Decimal { units: b, scale: t }) if s == t => Some(a.cmp(b)),
+            (a, b) => match (a.number(), b.number()) {
+                (Some(a), Some(b)) => a.partial_cmp(&b),
+                _ => panic!("{a:?} and {b:?} don't compare"),
+            },
+        }
+    }
+
+    /// Of an integer or a double.
+    #[must_use]
+    #[allow(clippy::cast_precision_loss)]
+    pub fn number(&self) -> Option<f64> {
+        match self {
+            Self::Int(i) => Some(*i as f64),
+            Self::Double(d) => Some(*d),
+            _ => None,
+        }
+    }
+}
+
+/// The digits of a JSON number, with a point at most and no exponent.
+fn decimal(text: &str, precision: u32, scale: u32) -> Option<Value> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |d| (-1, d));
+    let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+    let fraction = fraction.trim_end_matches('0');
+    if fraction.len() > scale as usize {
+        return None;
+    }
+    let units: i128 = format!("{whole}{fraction:0<width$}", width = scale as usize).parse().ok()?;
+    (units < 10_i128.pow(precision)).then_some(Value::Decimal { units: sign * units, scale })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_keep_their_digits() {
+        let two = Type::Decimal { precision: 5, scale: 2 };
+        let read = |t: &str| two.read(&serde_json::from_str(t).unwrap()).map(|v| v.to_json());
+        assert_eq!(read("12.5"), Some("12.50".into()));
+        assert_eq!(read("-0.05"), Some("-0.05".into()));
+        assert_eq!(read("7"), Some("7.00".into()));
+        assert_eq!(read("1000"), None);
+        assert_eq!(read("0.125"), None);
+    }
+
+    #[test]
+    fn a_field_of_another_type_does_not_fit() {
+        assert_eq!(Type::Bigint.read(&Json::from(1.5)), None);
+        assert_eq!(Type::String.read(&Json::from(1)), None);
+        assert_eq!(Type::Double.read(&Json::from(1)), Some(Value::Double(1.0)));
+    }
+}

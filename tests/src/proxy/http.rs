@@ -1,0 +1,136 @@
+//! As much HTTP/1.1 as the proxy needs: requests with a length, answers to the end of the connection.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// Longer than any client's own timeout: who waits longer here has hung.
+const IO_LIMIT: Duration = Duration::from_secs(120);
+const BODY_BYTES_MAX: usize = 256 << 20;
+
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub method: String,
+    /// Path and query, as sent.
+    pub target: String,
+    /// Name (as sent) and value, in order, without those between the client and the proxy only.
+    headers: Vec<(String, String)>,
+    body: Vec<u8>,
+}
+
+impl Request {
+    /// Without the query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// Without its conditions. Clients do not sign them.
+    #[must_use]
+    pub fn unconditional(&self) -> Self {
+        let mut plain = self.clone();
+        plain.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("if-none-match") && !name.eq_ignore_ascii_case("if-match"));
+        plain
+    }
+
+    /// The value of a header, by its name in any case.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
+    }
+}
+
+/// `None`: the client went away without asking anything.
+pub fn read_request(client: &mut TcpStream) -> io::Result<Option<Request>> {
+    client.set_read_timeout(Some(IO_LIMIT))?;
+    let mut input = BufReader::new(client.try_clone()?);
+    let mut line = String::new();
+    if input.read_line(&mut line)? == 0 {
+        return Ok(None);
+    }
+    let mut words = line.split_whitespace();
+    let (method, target) = (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned());
+    let (mut headers, mut length, mut chunked) = (Vec::new(), 0, false);
+    loop {
+        let mut line = String::new();
+        input.read_line(&mut line)?;
+        let line = line.trim_end_matches(['\r', '\n']);
+        let Some((name, value)) = line.split_once(':') else { break };
+        let value = value.trim();
+        match name.to_ascii_lowercase().as_str() {
+            "connection" | "keep-alive" => continue,
+            // curl asks before it sends a long body.
+            "expect" => {
+                client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
+                continue;
+            }
+            "content-length" => length = value.parse().map_err(|_| invalid("a content-length that is no number"))?,
+            "transfer-encoding" => chunked = true,
+            _ => {}
+        }
+        headers.push((name.to_owned(), value.to_owned()));
+    }
+    if chunked {
+        return Err(invalid("a chunked request body, which S3 clients don't send"));
+    }
+    if length > BODY_BYTES_MAX {
+        return Err(invalid("a request body above the proxy's bound"));
+    }
+    let mut body = vec![0; length];
+    input.read_exact(&mut body)?;
+    Ok(Some(Request { method, target, headers, body }))
+}
+
+/// Sends the request on and reads the whole answer, ready to be passed back.
+pub fn forward(request: &Request, upstream: &str) -> io::Result<Vec<u8>> {
+    let mut server = TcpStream::connect(upstream)?;
+    server.set_read_timeout(Some(IO_LIMIT))?;
+    let mut head = format!("{} {} HTTP/1.1\r\n", request.method, request.target);
+    for (name, value) in &request.headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    head.push_str("Connection: close\r\n\r\n");
+    server.write_all(head.as_bytes())?;
+    server.write_all(&request.body)?;
+    let mut answer = Vec::new();
+    server.read_to_end(&mut answer)?;
+    Ok(closing(answer))
+}
+
+/// The status of a whole answer.
+#[must_use]
+pub fn status(answer: &[u8]) -> Option<u16> {
+    std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()
+}
+
+/// An error as S3 words it.
+#[must_use]
+pub fn error_answer(status: u16) -> Vec<u8> {
+    let (reason, code) = match status {
+        409 => ("Conflict", "ConditionalRequestConflict"),
+        412 => ("Precondition Failed", "PreconditionFailed"),
+        503 => ("Service Unavailable", "SlowDown"),
+        _ => ("Internal Server Error", "InternalError"),
+    };
+    let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>injected by a test</Message></Error>");
+    let head = format!(
+        "HTTP/1.1 {status} {reason}\r\nContent-Type: application/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        body.len()
+    );
+    [head, body].concat().into_bytes()
+}
+
+/// With one `Connection: close`, whatever the server said.
+fn closing(answer: Vec<u8>) -> Vec<u8> {
+    let Some(end) = answer.windows(4).position(|w| w == b"\r\n\r\n") else { return answer };
+    let head = String::from_utf8_lossy(&answer[..end]);
+    let mut kept: Vec<&str> = head.split("\r\n").filter(|l| !l.to_ascii_lowercase().starts_with("connection:")).collect();
+    kept.push("Connection: close");
+    let mut out = kept.join("\r\n").into_bytes();
+    out.extend_from_slice(&answer[end..]);
+    out
+}
+
+fn invalid(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("the proxy met {what}"))
+}

@@ -1,0 +1,182 @@
+//! What one test across the system stands on: a topic of its own, a place for its table and checkpoint, and the oracle's verdict.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+use tempfile::TempDir;
+
+use crate::engine::{self, Exit, Start};
+use crate::oracle::pipeline::{S3_SECRET, Site};
+use crate::oracle::replay::{Outcome, replay, replay_uncut};
+use crate::oracle::{Pipeline, assert_same_rows, manifest};
+use crate::services::kafka::Kafka;
+use crate::services::s3::{self, S3};
+use crate::table;
+use crate::topic::{self, Record};
+
+/// For a run over a few thousand records, with room for a machine that is busy.
+pub const RUN_LIMIT: Duration = Duration::from_secs(90);
+
+/// Tests that run at the same time: the machine has few cores, and each test keeps an engine and a broker busy.
+const AT_ONCE: u32 = 2;
+
+/// Where tables and checkpoints lie.
+#[derive(Clone, Copy)]
+pub enum Store<'a> {
+    Local,
+    /// The server, and the endpoint that the engine is told: the server's own or a proxy's.
+    S3(&'a S3, Option<&'a str>),
+}
+
+pub struct Rig {
+    pub pipeline: Pipeline,
+    pub site: Site,
+    folder: TempDir,
+    /// Where the table and the checkpoint lie as files.
+    store: PathBuf,
+    _slot: Slot,
+}
+
+impl Rig {
+    /// A rig with a topic that holds these records.
+    #[must_use]
+    pub fn new(pipeline: Pipeline, kafka: &Kafka, store: Store<'_>, partitions: i32, records: &[Record]) -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let slot = Slot::take();
+        let name = format!("t{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+        let folder = tempfile::Builder::new().prefix("weir-tests-").tempdir().unwrap();
+        std::fs::create_dir_all(folder.path().join("secrets")).unwrap();
+        let bootstrap = kafka.bootstrap();
+        topic::create(&bootstrap, &name, partitions);
+        topic::produce(&bootstrap, &name, records);
+        let (uri, files, s3_endpoint) = match store {
+            Store::Local => (format!("file://{}/lake", folder.path().display()), folder.path().join("lake"), None),
+            Store::S3(server, endpoint) => {
+                server.create_bucket(&name);
+                engine::write_secret(folder.path(), S3_SECRET, &[("accessKeyId", s3::ACCESS_KEY), ("secretAccessKey", s3::SECRET_KEY)]);
+                (format!("s3://{name}"), server.bucket_folder(&name), Some(endpoint.map_or_else(|| server.endpoint(), str::to_owned)))
+            }
+        };
+        let site = Site {
+            bootstrap,
+            topic: name,
+            checkpoint_uri: format!("{uri}/checkpoint"),
+            table_uri: format!("{uri}/table"),
+            s3_endpoint,
+            trigger: json!({"type": "AvailableNow"}),
+            records_per_epoch: 1000,
+            keep: 10_000,
+        };
+        Self { pipeline, site, folder, store: files, _slot: slot }
+    }
+
+    /// A run of the pipeline as it stands.
+    #[must_use]
+    pub fn start(&self) -> Start {
+        Start { folder: self.folder.path().to_owned(), document: self.pipeline.document(&self.site), env: Vec::new(), args: Vec::new() }
+    }
+
+    /// A run with another trigger.
+    #[must_use]
+    pub fn start_with(&self, trigger: serde_json::Value) -> Start {
+        let site = Site { trigger, ..self.site.clone() };
+        Start { document: self.pipeline.document(&site), ..self.start() }
+    }
+
+    #[must_use]
+    pub fn table_folder(&self) -> PathBuf {
+        self.store.join("table")
+    }
+
+    #[must_use]
+    pub fn checkpoint_folder(&self) -> PathBuf {
+        self.store.join("checkpoint")
+    }
+
+    #[must_use]
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    pub fn produce(&self, records: &[Record]) {
+        topic::produce(&self.site.bootstrap, &self.site.topic, records);
+    }
+
+    #[must_use]
+    pub fn manifests(&self) -> Vec<manifest::Manifest> {
+        manifest::read_all(&self.checkpoint_folder())
+    }
+
+    /// What the oracle derives.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        replay(&self.pipeline, &topic::read(&self.site.bootstrap, &self.site.topic), &self.manifests())
+    }
+
+    /// The whole verdict after a finished run: the manifests agree with the oracle, every record was read, the table holds what the oracle
+    /// expects, and each epoch was committed at most once. Read by a replay of the log and DuckDB.
+    pub fn assert_right(&self) -> Outcome {
+        let contents = topic::read(&self.site.bootstrap, &self.site.topic);
+        let manifests = self.manifests();
+        let outcome = replay(&self.pipeline, &contents, &manifests);
+        assert_eq!(outcome.contradictions, Vec::<String>::new(), "the manifests and the oracle");
+        let produced: usize = contents.values().map(std::collections::BTreeMap::len).sum();
+        assert_eq!(outcome.read, produced as u64, "all of the topic was read, and once");
+        let found = if self.table_folder().is_dir() { table::read_log(&self.table_folder()) } else { Vec::new() };
+        assert_same_rows(&outcome.rows, &found);
+        self.assert_commits(&manifests);
+        outcome
+    }
+
+    /// The verdict without manifests, for input of which nothing can be late: garbage collection may have taken old ones.
+    pub fn assert_table_whole(&self) {
+        let outcome = replay_uncut(&self.pipeline, &topic::read(&self.site.bootstrap, &self.site.topic));
+        assert_same_rows(&outcome.rows, &table::read_log(&self.table_folder()));
+        assert!(!outcome.rows.is_empty(), "some windows should have closed");
+    }
+
+    /// The table's transactions: one per epoch with rows, each once, upwards.
+    fn assert_commits(&self, manifests: &[manifest::Manifest]) {
+        let epochs: Vec<u64> =
+            table::history(&self.table_folder()).iter().flat_map(|v| &v.txn).map(|(_, epoch)| u64::try_from(*epoch).unwrap()).collect();
+        let due: Vec<u64> = manifests.iter().filter(|m| !m.is_claim && m.committed_rows > 0).map(|m| m.epoch).collect();
+        assert_eq!(epochs, due, "epochs in the table's transactions, and epochs with rows to commit");
+    }
+
+    /// Reads the table through delta-rs as well.
+    pub fn assert_delta_rs_agrees(&self, outcome: &Outcome, s3: Option<&S3>) {
+        let uri = if s3.is_some() { self.site.table_uri.clone() } else { self.table_folder().to_string_lossy().into_owned() };
+        assert_same_rows(&outcome.rows, &table::read(&uri, s3.map(S3::endpoint).as_deref()));
+    }
+
+    /// Runs the pipeline to its end, without faults.
+    pub fn finish(&self) -> Exit {
+        let exit = self.start().run(RUN_LIMIT);
+        exit.expect(engine::OK);
+        exit
+    }
+}
+
+/// A right to run, for as long as it is held.
+struct Slot;
+
+static FREE: (Mutex<u32>, Condvar) = (Mutex::new(AT_ONCE), Condvar::new());
+
+impl Slot {
+    fn take() -> Self {
+        let free = FREE.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut free = FREE.1.wait_while(free, |n| *n == 0).unwrap_or_else(PoisonError::into_inner);
+        *free -= 1;
+        Self
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        *FREE.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        FREE.1.notify_one();
+    }
+}

@@ -1,0 +1,7 @@
+//! Servers that tests start by themselves: a real Kafka, a real S3. The scripts in `tests/services/` know how; these handles know when.
+
+pub mod kafka;
+pub mod ports;
+pub mod process;
+pub mod s3;
+pub mod script;

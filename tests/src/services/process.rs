@@ -1,0 +1,102 @@
+//! A child process in a process group of its own that never outlives the test process.
+
+use std::io::{self, Write};
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, OnceLock};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::script;
+
+/// A running (or ended) child. Dropping it kills its whole group.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+}
+
+impl Process {
+    pub fn spawn(command: &mut Command) -> io::Result<Self> {
+        let child = command.process_group(0).stdin(Stdio::null()).spawn()?;
+        tell_reaper(&format!("+ {}", child.id()));
+        Ok(Self { child })
+    }
+
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// To the whole group. A process that has ended already is no error.
+    pub fn signal(&self, signal: Signal) {
+        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
+            let _ = kill_process_group(group, signal);
+        }
+    }
+
+    /// The status, if it has ended.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("a child can be waited for")
+    }
+
+    /// Waits for the end; `None` when the limit has passed.
+    pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
+        let end = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.ended() {
+                return Some(status);
+            }
+            if Instant::now() >= end {
+                return None;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
+        let _ = self.child.wait();
+        tell_reaper(&format!("- {}", self.child.id()));
+    }
+}
+
+/// A folder (named `weir-tests-…`) that goes away with the test process, for what lives in a static.
+pub fn remove_at_exit(folder: &Path) {
+    tell_reaper(&format!("d {}", folder.display()));
+}
+
+/// `tests/services/reaper` kills what is left when this process ends and with it its end of the pipe.
+fn tell_reaper(line: &str) {
+    static REAPER: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
+    let reaper = REAPER.get_or_init(|| {
+        let mut command = Command::new(script::path("reaper"));
+        let mut child = command.process_group(0).stdin(Stdio::piped()).spawn().expect("tests/services/reaper can be started");
+        Mutex::new(child.stdin.take().expect("its standard input is a pipe"))
+    });
+    let mut pipe = reaper.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    writeln!(pipe, "{line}").expect("the reaper listens");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dropped_process_is_gone_with_its_children() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("pid");
+        let p = Process::spawn(Command::new("sh").arg("-c").arg(format!("sleep 60 & echo $! > {}; wait", file.display()))).unwrap();
+        let grandchild: i32 = crate::deadline::until("the shell writes its child's pid", Duration::from_secs(5), || {
+            std::fs::read_to_string(&file).ok()?.trim().parse().ok()
+        });
+        drop(p);
+        crate::deadline::until("the grandchild is gone", Duration::from_secs(5), || {
+            let stat = std::fs::read_to_string(format!("/proc/{grandchild}/stat")).unwrap_or_default();
+            (stat.is_empty() || stat.contains(") Z ")).then_some(())
+        });
+    }
+}

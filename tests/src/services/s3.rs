@@ -1,0 +1,120 @@
+//! A real S3 server for tests: versitygw over a folder. It is not our client's code, checks signatures, and its conditional puts have one
+//! winner.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::process::{Process, remove_at_exit};
+use super::{ports, script};
+use crate::deadline;
+use crate::skip::Missing;
+
+pub const ACCESS_KEY: &str = "weir";
+pub const SECRET_KEY: &str = "weir-secret-key";
+pub const REGION: &str = "us-east-1";
+
+const READY_LIMIT: Duration = Duration::from_secs(30);
+
+/// One server. It dies with the handle, and with the test process in any case.
+#[derive(Debug)]
+pub struct S3 {
+    dir: TempDir,
+    port: u16,
+    process: Mutex<Option<Process>>,
+}
+
+/// The server that all tests of this binary share. For tests that do not touch the server itself.
+pub fn shared() -> Result<&'static S3, Missing> {
+    static SHARED: OnceLock<Result<S3, Missing>> = OnceLock::new();
+    SHARED.get_or_init(S3::start).as_ref().map_err(Clone::clone)
+}
+
+impl S3 {
+    /// Starts a server and waits until it answers.
+    pub fn start() -> Result<Self, Missing> {
+        script::fetch("the S3 server", "s3")?;
+        let dir = tempfile::Builder::new().prefix("weir-tests-s3-").tempdir().unwrap();
+        remove_at_exit(dir.path());
+        let s3 = Self { dir, port: ports::free(), process: Mutex::new(None) };
+        s3.restart();
+        Ok(s3)
+    }
+
+    /// `127.0.0.1:port`
+    #[must_use]
+    pub fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
+    }
+
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address())
+    }
+
+    /// Creates a bucket: to this server that is a folder.
+    pub fn create_bucket(&self, name: &str) {
+        std::fs::create_dir(self.bucket_folder(name)).unwrap();
+    }
+
+    /// Where the objects of a bucket lie as files, so that tests can look at them past any client.
+    #[must_use]
+    pub fn bucket_folder(&self, name: &str) -> PathBuf {
+        self.dir.path().join("data").join(name)
+    }
+
+    /// SIGKILL.
+    pub fn kill(&self) {
+        *self.process() = None;
+    }
+
+    /// Starts it again on the same port and folder and waits until it answers.
+    pub fn restart(&self) {
+        let mut process = self.process();
+        *process = None;
+        let mut command = Command::new(script::path("s3"));
+        command.arg("run").arg(self.dir.path()).arg(self.port.to_string());
+        let mut started = Process::spawn(&mut command).unwrap();
+        deadline::until("the S3 server answers", READY_LIMIT, || {
+            if let Some(status) = started.ended() {
+                let words = std::fs::read_to_string(self.dir.path().join("server.out")).unwrap_or_default();
+                panic!("the S3 server ended at its start ({status}):\n{words}");
+            }
+            self.answers().then_some(())
+        });
+        *process = Some(started);
+    }
+
+    /// SIGSTOP: it holds its connections and answers nobody.
+    pub fn stop(&self) {
+        self.process().as_ref().expect("the server runs").signal(Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub fn cont(&self) {
+        self.process().as_ref().expect("the server runs").signal(Signal::CONT);
+    }
+
+    fn process(&self) -> std::sync::MutexGuard<'_, Option<Process>> {
+        self.process.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// A real answer: to a request without a signature it says 403.
+    fn answers(&self) -> bool {
+        let ask = || -> std::io::Result<bool> {
+            let mut tcp = TcpStream::connect(self.address())?;
+            tcp.set_read_timeout(Some(Duration::from_secs(2)))?;
+            tcp.write_all(format!("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address()).as_bytes())?;
+            let mut answer = [0; 12];
+            tcp.read_exact(&mut answer)?;
+            Ok(&answer == b"HTTP/1.1 403")
+        };
+        ask().unwrap_or(false)
+    }
+}

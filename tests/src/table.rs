@@ -1,0 +1,72 @@
+//! Tables read back by engines that are not ours: delta-rs' Python package, DuckDB over a log that a script replays by hand.
+
+use std::path::Path;
+use std::process::Command;
+
+use serde_json::Value as Json;
+
+use crate::services::{s3, script};
+use crate::skip::Missing;
+
+/// Makes the readers' virtual environment if it is not there.
+pub fn readers() -> Result<(), Missing> {
+    script::fetch("the tables' readers", "readers")
+}
+
+/// The rows, by delta-rs. `s3_endpoint` for `s3://` URIs.
+#[must_use]
+pub fn read(uri: &str, s3_endpoint: Option<&str>) -> Vec<Json> {
+    let mut args = vec![uri];
+    if let Some(endpoint) = s3_endpoint {
+        args.extend(["--endpoint", endpoint, "--key", s3::ACCESS_KEY, "--secret", s3::SECRET_KEY]);
+    }
+    run("read_table.py", &args)
+}
+
+/// The rows of a table in a local folder (also a bucket's), by a replay of its log and DuckDB.
+#[must_use]
+pub fn read_log(folder: &Path) -> Vec<Json> {
+    run("read_log.py", &[&folder.to_string_lossy()])
+}
+
+/// One version of a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Version {
+    pub version: u64,
+    /// Application id and its version.
+    pub txn: Vec<(String, i64)>,
+    pub commit_info: Json,
+    pub adds: u64,
+    pub rows: u64,
+}
+
+/// Every version of a table in a local folder; none if there is no table.
+#[must_use]
+pub fn history(folder: &Path) -> Vec<Version> {
+    if !folder.join("_delta_log").is_dir() {
+        return Vec::new();
+    }
+    run("read_log.py", &[&folder.to_string_lossy(), "--history"])
+        .into_iter()
+        .map(|line| Version {
+            version: line["version"].as_u64().unwrap(),
+            txn: line["txn"].as_array().unwrap().iter().map(|t| (t[0].as_str().unwrap().to_owned(), t[1].as_i64().unwrap())).collect(),
+            commit_info: line["commitInfo"].clone(),
+            adds: line["adds"].as_u64().unwrap(),
+            rows: line["rows"].as_u64().unwrap(),
+        })
+        .collect()
+}
+
+/// What DuckDB answers over JSON lines in a file, as the view `input`.
+#[must_use]
+pub fn duckdb(json_lines: &Path, sql: &str) -> Vec<Json> {
+    run("query.py", &[&json_lines.to_string_lossy(), sql])
+}
+
+fn run(reader: &str, args: &[&str]) -> Vec<Json> {
+    let out = Command::new(script::path("readers")).arg("run").arg(reader).args(args).output().unwrap();
+    assert!(out.status.success(), "{reader} {args:?}: {}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
+    let text = String::from_utf8(out.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{reader} printed `{line}`: {e}"))).collect()
+}

@@ -1,0 +1,118 @@
+//! Topics as a plain client sees them: create, delete, produce, and read all that is there.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer};
+use rdkafka::message::Message;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::util::Timeout;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+
+/// One record to produce.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    pub partition: i32,
+    pub key: Option<String>,
+    pub value: Vec<u8>,
+}
+
+/// The values of a topic by partition and offset, as a plain consumer reads them. A partition without records is there, and empty.
+pub type Contents = BTreeMap<i32, BTreeMap<i64, Vec<u8>>>;
+
+const ADMIN_LIMIT: Duration = Duration::from_secs(30);
+const READ_LIMIT: Duration = Duration::from_secs(120);
+
+/// Creates a topic and waits until every partition has a leader.
+pub fn create(bootstrap: &str, topic: &str, partitions: i32) {
+    let results = wait_for(async {
+        admin(bootstrap).create_topics(&[NewTopic::new(topic, partitions, TopicReplication::Fixed(1))], &AdminOptions::new()).await
+    });
+    for result in results.unwrap() {
+        result.unwrap_or_else(|(name, code)| panic!("topic {name} can't be created: {code}"));
+    }
+    let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
+    crate::deadline::until(&format!("topic {topic} has its leaders"), ADMIN_LIMIT, || {
+        let metadata = client.fetch_metadata(Some(topic), Duration::from_secs(5)).ok()?;
+        let partitions_led = metadata.topics().first()?.partitions().iter().filter(|p| p.leader() >= 0).count();
+        (partitions_led == usize::try_from(partitions).ok()?).then_some(())
+    });
+}
+
+pub fn delete(bootstrap: &str, topic: &str) {
+    let results = wait_for(async { admin(bootstrap).delete_topics(&[topic], &AdminOptions::new()).await });
+    for result in results.unwrap() {
+        result.unwrap_or_else(|(name, code)| panic!("topic {name} can't be deleted: {code}"));
+    }
+}
+
+/// Produces all records, in order within each partition, and returns when the broker has them.
+pub fn produce(bootstrap: &str, topic: &str, records: &[Record]) {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("enable.idempotence", "true")
+        .set("linger.ms", "5")
+        .set("message.max.bytes", "16000000")
+        .set("compression.type", "lz4")
+        .create()
+        .unwrap();
+    for record in records {
+        let mut to_send = BaseRecord::<String, Vec<u8>>::to(topic).partition(record.partition).payload(&record.value);
+        to_send.key = record.key.as_ref();
+        while let Err((error, unsent)) = producer.send(to_send) {
+            let full = error.rdkafka_error_code() == Some(rdkafka::error::RDKafkaErrorCode::QueueFull);
+            assert!(full, "a record for {topic} can't be sent: {error}");
+            producer.poll(Duration::from_millis(10));
+            to_send = unsent;
+        }
+        producer.poll(Duration::ZERO);
+    }
+    producer.flush(Timeout::After(READ_LIMIT)).unwrap();
+}
+
+/// Reads every partition from its beginning to the end that it has now.
+#[must_use]
+pub fn read(bootstrap: &str, topic: &str) -> Contents {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("group.id", "weir-tests-plain")
+        .set("enable.auto.commit", "false")
+        .set("isolation.level", "read_committed")
+        .set("enable.partition.eof", "true")
+        .create()
+        .unwrap();
+    let metadata = consumer.fetch_metadata(Some(topic), ADMIN_LIMIT).unwrap();
+    let partitions: Vec<i32> = metadata.topics()[0].partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect();
+    let mut assignment = TopicPartitionList::new();
+    for p in &partitions {
+        assignment.add_partition_offset(topic, *p, Offset::Beginning).unwrap();
+    }
+    consumer.assign(&assignment).unwrap();
+
+    let mut contents: Contents = partitions.iter().map(|p| (*p, BTreeMap::new())).collect();
+    let mut unfinished = partitions.len();
+    let end = Instant::now() + READ_LIMIT;
+    while unfinished > 0 {
+        assert!(Instant::now() < end, "{topic} can't be read to its end");
+        match consumer.poll(Duration::from_millis(100)) {
+            None => {}
+            Some(Ok(m)) => {
+                contents.get_mut(&m.partition()).unwrap().insert(m.offset(), m.payload().unwrap_or_default().to_vec());
+            }
+            Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => unfinished -= 1,
+            Some(Err(e)) => panic!("{topic} can't be read: {e}"),
+        }
+    }
+    contents
+}
+
+fn admin(bootstrap: &str) -> AdminClient<DefaultClientContext> {
+    ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap()
+}
+
+fn wait_for<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(ADMIN_LIMIT, future).await }).expect("Kafka answers an admin request in time")
+}

@@ -1,0 +1,16 @@
+//! Each thing that a person can get wrong, and what the program says: one clear sentence with the place, and the exit code for its remedy.
+
+mod documents;
+mod places;
+mod running;
+
+use weir_tests::engine::Exit;
+
+/// The exit code, and every part of the sentence.
+fn assert_says(exit: &Exit, code: i32, parts: &[&str]) {
+    exit.expect(code);
+    let said = exit.stderr.to_lowercase();
+    for part in parts {
+        assert!(said.contains(&part.to_lowercase()), "`{part}` should be in:\n{}", exit.stderr);
+    }
+}

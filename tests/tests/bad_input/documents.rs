@@ -1,0 +1,105 @@
+//! Documents that are refused before anything is touched.
+
+use serde_json::{Value as Json, json};
+use weir_tests::engine::{self, CONFIG};
+use weir_tests::oracle::Pipeline;
+use weir_tests::oracle::pipeline::Site;
+
+/// The rides document: `steps` are before, windows, after.
+fn rides() -> Json {
+    Pipeline::rides().document(&Site {
+        bootstrap: "127.0.0.1:1".into(),
+        topic: "rides".into(),
+        checkpoint_uri: "file:///nowhere/checkpoint".into(),
+        table_uri: "file:///nowhere/table".into(),
+        s3_endpoint: None,
+        trigger: json!({"type": "AvailableNow"}),
+        records_per_epoch: 1000,
+        keep: 1000,
+    })
+}
+
+fn validate(document: &Json) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pipeline.yaml");
+    std::fs::write(&file, document.to_string()).unwrap();
+    let out = engine::call(&["validate", "-f", &file.to_string_lossy()]);
+    (out.status.code(), String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned())
+}
+
+/// After `break_it`, every part is in what `weir validate` says.
+fn refused(break_it: impl FnOnce(&mut Json), parts: &[&str]) {
+    let mut document = rides();
+    break_it(&mut document["spec"]);
+    let (code, said) = validate(&document);
+    assert_eq!(code, Some(CONFIG), "{said}");
+    for part in parts {
+        assert!(said.contains(part), "`{part}` should be in:\n{said}");
+    }
+}
+
+#[test]
+fn the_rides_document_is_accepted() {
+    let (code, said) = validate(&rides());
+    assert_eq!(code, Some(0), "{said}");
+}
+
+#[test]
+fn an_unknown_field() {
+    refused(|s| s["sources"][0]["kafka"]["topix"] = json!(["a"]), &["spec.sources[0].kafka", "topix", "topics"]);
+}
+
+#[test]
+fn an_unknown_column() {
+    refused(
+        |s| s["steps"][0]["map"]["columns"][1] = json!({"name": "price", "expr": "prise * 2"}),
+        &["spec.steps[0].map.columns[1]", "prise"],
+    );
+}
+
+#[test]
+fn an_expression_that_does_not_parse() {
+    refused(|s| s["steps"][0]["map"]["where"] = json!("price >= "), &["spec.steps[0].map.where"]);
+}
+
+#[test]
+fn an_expression_that_does_not_type() {
+    refused(|s| s["steps"][1]["aggregate"]["columns"][0]["expr"] = json!("sum(city)"), &["spec.steps[1].aggregate.columns[0].expr"]);
+    refused(|s| s["steps"][0]["map"]["where"] = json!("price + 1"), &["spec.steps[0].map.where"]);
+}
+
+#[test]
+fn a_window_without_event_time() {
+    refused(|s| drop(s["sources"][0].as_object_mut().unwrap().remove("eventTime")), &["spec.steps[1].aggregate", "eventTime"]);
+}
+
+#[test]
+fn two_steps_with_one_name() {
+    refused(|s| s["steps"][2]["name"] = json!("before"), &["spec.steps[2].name", "before"]);
+}
+
+#[test]
+fn a_cycle() {
+    refused(|s| s["steps"][0]["map"]["from"] = json!("after"), &["spec.steps[0].map.from"]);
+}
+
+#[test]
+fn a_sink_from_nowhere() {
+    refused(|s| s["sinks"][0]["from"] = json!("nowhere"), &["spec.sinks[0].from", "nowhere"]);
+}
+
+#[test]
+fn a_feature_that_is_not_built_yet() {
+    refused(|s| s["steps"][1]["aggregate"]["window"] = json!({"session": {"gap": "5m"}}), &["window.session", "not supported yet"]);
+}
+
+#[test]
+fn all_errors_come_at_once() {
+    refused(
+        |s| {
+            s["steps"][0]["map"]["where"] = json!("prise > 0");
+            s["sinks"][0]["delta"]["partitionBy"] = json!(["dat"]);
+        },
+        &["spec.steps[0].map.where", "spec.sinks[0].delta.partitionBy"],
+    );
+}

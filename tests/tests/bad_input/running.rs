@@ -1,0 +1,103 @@
+//! What goes wrong while a pipeline runs: records, topics and disks.
+
+use std::process::Command;
+
+use serde_json::json;
+use weir_tests::engine::{CONFIG, DATA, OK};
+use weir_tests::oracle::Pipeline;
+use weir_tests::rides::Rides;
+use weir_tests::rig::{RUN_LIMIT, Rig, Store};
+use weir_tests::services::kafka;
+use weir_tests::topic::{self, Record};
+use weir_tests::{deadline, or_skip, table};
+
+use super::assert_says;
+
+#[test]
+fn a_bad_record_stops_the_pipeline_with_its_coordinates() {
+    let kafka = or_skip!(kafka::shared());
+    let mut records = Rides { partitions: 1, ..Rides::new(300) }.records();
+    records[123].value = br#"{"rideId":"one"}"#.to_vec();
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &records);
+    assert_says(&rig.start().run(RUN_LIMIT), DATA, &[&rig.site.topic, "123", "rideId"]);
+}
+
+#[test]
+fn a_record_of_10_mb_is_read_like_any_other() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let mut records = Rides { partitions: 2, ..Rides::new(1_500) }.records();
+    let long = "x".repeat(10_000_000);
+    records[10].value = json!({"rideId": 1, "userId": 2, "city": long, "distanceKm": 1.0, "price": 2.0, "ts": "2026-01-01T00:00:10Z"})
+        .to_string()
+        .into_bytes();
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &[]);
+    // Such a topic has been told to take such records; the broker of the tests takes 16 MiB.
+    topic::produce(&rig.site.bootstrap, &rig.site.topic, &records);
+    rig.finish();
+    rig.assert_right();
+}
+
+/// A pipeline that waits for records of a topic that goes away.
+fn with_topic_gone(back: bool) {
+    let kafka = or_skip!(kafka::shared());
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &Rides { partitions: 1, ..Rides::new(1_500) }.records());
+    let mut engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
+    engine.wait_for_epochs(1, RUN_LIMIT);
+    topic::delete(&rig.site.bootstrap, &rig.site.topic);
+    if back {
+        // The broker refuses the name until the old one is gone for good.
+        let bootstrap = rig.site.bootstrap.clone();
+        let name = rig.site.topic.clone();
+        deadline::until("the topic is there again", RUN_LIMIT, || {
+            std::panic::catch_unwind(|| topic::create(&bootstrap, &name, 1)).is_ok().then_some(())
+        });
+        let record = Record { partition: 0, key: None, value: Rides::ordered(1).records()[0].value.clone() };
+        rig.produce(&[record]);
+    }
+    assert_says(&engine.wait(RUN_LIMIT), CONFIG, &[&rig.site.topic]);
+}
+
+#[test]
+fn a_topic_deleted_while_running() {
+    with_topic_gone(false);
+}
+
+#[test]
+fn a_topic_recreated_while_running() {
+    with_topic_gone(true);
+}
+
+#[test]
+fn a_full_disk_is_said_and_loses_nothing() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(3_000) }.records());
+    let disk = rig.folder().join("lake");
+    std::fs::create_dir_all(&disk).unwrap();
+    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]).arg(&disk).output();
+    if !mounted.is_ok_and(|o| o.status.success()) {
+        let why = "mounting one takes root".to_owned();
+        return weir_tests::skip::skip(&weir_tests::skip::Missing { part: "a small disk", why });
+    }
+    let mount = Mounted(disk.clone());
+    rig.site.records_per_epoch = 300;
+    std::fs::write(disk.join("ballast"), vec![0; 200 << 10]).unwrap();
+    let exit = rig.start().env("WEIR_RETRY_SECONDS", "5").run(RUN_LIMIT);
+    assert_ne!(exit.code, Some(OK), "the disk was not full enough");
+    assert!(exit.stderr.to_lowercase().contains("no space left"), "{}", exit.stderr);
+    std::fs::remove_file(disk.join("ballast")).unwrap();
+    let larger = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&disk).status().unwrap();
+    assert!(larger.success());
+    rig.finish();
+    rig.assert_right();
+    drop(mount);
+}
+
+struct Mounted(std::path::PathBuf);
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
+    }
+}

@@ -1,0 +1,84 @@
+//! SIGKILL at random moments of a run that never pauses. `WEIR_KILLS` sets how many (`make soak`: 200).
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+use weir_tests::oracle::Pipeline;
+use weir_tests::rides::Rides;
+use weir_tests::rig::{RUN_LIMIT, Rig, Store};
+use weir_tests::services::kafka;
+use weir_tests::{engine, or_skip, table};
+
+const KILLS: u32 = 20;
+/// Beyond a whole epoch with its commit, so that each phase can be hit.
+const PAUSE_MS_MAX: u64 = 400;
+const SOAK_KILLS: u32 = 200;
+
+#[test]
+fn random_kills_lose_and_double_nothing() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let kills = std::env::var("WEIR_KILLS").map_or(KILLS, |n| n.parse().unwrap());
+    let seed = std::env::var("WEIR_SEED").map_or_else(|_| rand::random(), |s| s.parse().unwrap());
+    println!("seed {seed} (WEIR_SEED repeats the moments, not the machine)");
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+
+    let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 6, &[]);
+    rig.site.records_per_epoch = 200;
+    let mut phases: BTreeMap<String, u32> = BTreeMap::new();
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| produce_until(&rig, &done));
+        let finally = SetOnDrop(&done); // also when an assertion below fails: the producer must end
+        for kill in 0..kills {
+            let mut engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
+            engine.wait_for_epochs(1, RUN_LIMIT);
+            std::thread::sleep(Duration::from_millis(rng.random_range(0..PAUSE_MS_MAX)));
+            assert!(engine.ended().is_none(), "kill {kill}: the engine ended by itself:\n{}", engine.stderr());
+            let exit = engine.kill();
+            *phases.entry(exit.phase).or_default() += 1;
+        }
+        drop(finally);
+    });
+    rig.finish();
+    let outcome = rig.assert_right();
+    println!("{kills} kills, {} epochs, {} rows; last point passed before a kill:", outcome.data_epochs, outcome.rows.len());
+    for (phase, hits) in &phases {
+        println!("  {hits:4} {phase}");
+    }
+    assert!(outcome.data_epochs >= u64::from(kills), "an epoch between any two kills");
+    if kills >= SOAK_KILLS {
+        let loop_points = ["epoch.", "data.", "state.", "manifest.", "fence.", "commit."];
+        let missed: Vec<_> = engine::fail_points()
+            .into_iter()
+            .filter(|p| loop_points.iter().any(|l| p.starts_with(l)) && p.ends_with(".before") && !phases.contains_key(p))
+            .collect();
+        assert_eq!(missed, Vec::<String>::new(), "phases that no kill hit");
+    }
+}
+
+struct SetOnDrop<'a>(&'a AtomicBool);
+
+impl Drop for SetOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+/// About 2000 rides a second.
+fn produce_until(rig: &Rig, done: &AtomicBool) {
+    let mut offset_us = 0;
+    for seed in 0.. {
+        let rides = Rides { seed, ..Rides::new(100) }.starting(offset_us);
+        rig.produce(&rides.records());
+        offset_us += 100 * rides.step_us;
+        if done.load(Ordering::Acquire) {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

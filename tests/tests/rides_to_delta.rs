@@ -1,0 +1,113 @@
+//! The rides job from a real Kafka into a Delta table, on local disk and on S3.
+
+use serde_json::json;
+use weir_tests::oracle::Pipeline;
+use weir_tests::rides::Rides;
+use weir_tests::rig::{RUN_LIMIT, Rig, Store};
+use weir_tests::services::{kafka, s3};
+use weir_tests::{engine, or_skip, table};
+
+#[test]
+fn rides_become_a_local_table_as_the_oracle_has_it() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let rides = Rides::new(6_000);
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 6, &rides.records());
+    let exit = rig.finish();
+    let outcome = rig.assert_right();
+    assert!(outcome.data_epochs >= 5 && outcome.late > 0 && outcome.rows.len() > 50, "the input should try something: {outcome:?}");
+    rig.assert_delta_rs_agrees(&outcome, None);
+
+    let figures = ["records_read", "records_decoded", "records_late", "records_filtered", "epochs"].map(|f| exit.figure(f));
+    assert_eq!(figures, [6_000, 6_000, outcome.late, outcome.filtered, outcome.data_epochs]);
+    let summary = exit.summary.as_ref().unwrap();
+    assert_eq!(summary["rows_written"], json!({"table": outcome.rows.len()}));
+    assert_eq!(exit.progress.len() as u64, outcome.data_epochs, "one progress report per epoch");
+}
+
+#[test]
+fn rides_become_a_table_on_s3_as_the_oracle_has_it() {
+    let kafka = or_skip!(kafka::shared());
+    let s3 = or_skip!(s3::shared());
+    or_skip!(table::readers());
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::S3(s3, None), 6, &Rides::new(4_000).records());
+    rig.finish();
+    let outcome = rig.assert_right();
+    rig.assert_delta_rs_agrees(&outcome, Some(s3));
+}
+
+#[test]
+fn each_commit_says_what_it_came_from() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(4_000) }.records());
+    rig.finish();
+    rig.assert_right();
+    let commits: Vec<_> = table::history(&rig.table_folder()).into_iter().filter(|v| v.adds > 0).collect();
+    assert!(commits.len() >= 2);
+    for commit in commits {
+        let info = commit.commit_info.to_string();
+        let epoch = format!("{}", commit.txn[0].1);
+        for part in ["rides-revenue", &epoch, &rig.site.topic] {
+            assert!(info.contains(part), "{part} should be in {info}");
+        }
+    }
+}
+
+#[test]
+fn a_second_run_goes_on_where_the_first_ended() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let all = Rides::new(6_000).records();
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 6, &all[..3_000]);
+    assert_eq!(rig.finish().figure("records_read"), 3_000);
+    let first = rig.assert_right();
+    rig.produce(&all[3_000..]);
+    assert_eq!(rig.finish().figure("records_read"), 3_000);
+    assert!(rig.assert_right().rows.len() > first.rows.len());
+    assert_eq!(rig.finish().figure("records_read"), 0, "with nothing new there is nothing to do");
+    rig.assert_right();
+}
+
+#[test]
+fn sigterm_finishes_the_epoch_in_hand_and_exits_with_0() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 6, &Rides::new(4_000).records());
+    let mut engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
+    engine.wait_for_epochs(1, RUN_LIMIT);
+    engine.terminate();
+    engine.wait(RUN_LIMIT).expect(engine::OK);
+    rig.finish();
+    rig.assert_right();
+}
+
+#[test]
+fn an_interval_trigger_keeps_its_beat() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(3_500) }.records());
+    let mut engine = rig.start_with(json!({"type": "Interval", "interval": "1s"})).spawn();
+    engine.wait_for_epochs(4, RUN_LIMIT);
+    engine.terminate();
+    engine.wait(RUN_LIMIT).expect(engine::OK);
+    let data: Vec<_> = rig.manifests().into_iter().filter(|m| !m.is_claim).collect();
+    // A full epoch closes early; no epoch is longer than the interval allows, whatever the machine does.
+    assert!(data.iter().all(|m| m.read <= rig.site.records_per_epoch), "{data:?}");
+    rig.assert_right();
+}
+
+#[test]
+fn bad_records_are_dropped_and_counted_where_the_document_says_so() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let mut records = Rides { partitions: 2, ..Rides::new(3_000) }.records();
+    for (i, bad) in [&b"{"[..], b"", b"[]", br#"{"rideId":"x"}"#, b"\xff\xfe", br#"{"rideId":1,"userId":2,"city":null}"#].iter().enumerate()
+    {
+        records[i * 400 + 7].value = bad.to_vec();
+    }
+    let pipeline = Pipeline { drop_bad_records: true, ..Pipeline::rides() };
+    let rig = Rig::new(pipeline, kafka, Store::Local, 2, &records);
+    rig.finish();
+    assert_eq!(rig.assert_right().dropped, 6);
+}
