@@ -25,7 +25,8 @@ enum Command {
     /// Checks a StreamPipeline and says everything that is wrong with it.
     Validate(document::DocumentArgs),
     /// Produces sample records to a Kafka topic.
-    Produce(produce::ProduceArgs),
+    #[command(subcommand)]
+    Produce(Produce),
     /// Shows a whole pipeline at work, with a Kafka of its own in this process.
     Demo(demo::DemoArgs),
     /// Prints the names of the fail points, for tests that crash at each of them.
@@ -33,12 +34,23 @@ enum Command {
     FailPoints,
 }
 
+#[derive(Debug, Subcommand)]
+enum Produce {
+    Rides(produce::RidesArgs),
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Validate(args) => document::validate(&args),
-        Command::Produce(args) => produce::run(&args),
+        Command::Produce(Produce::Rides(args)) => match produce::run(&args) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                eprintln!("error: {failure}");
+                ExitCode::from(failure.remedy.exit_code())
+            }
+        },
         Command::Demo(args) => demo::run(&args),
         Command::FailPoints => {
             for name in weir_runtime::failpoint::ALL {

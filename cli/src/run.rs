@@ -130,7 +130,12 @@ fn write_summary(path: Option<&Path>, counts: &Summary, began: Instant) -> Resul
 }
 
 pub fn init_logs(json: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| "info,delta_kernel=warn,deltalake=warn".into());
+    init_logs_at("info,delta_kernel=warn,deltalake=warn", json);
+}
+
+/// Logs to stderr; `WEIR_LOG` overrides what is shown.
+pub fn init_logs_at(default: &str, json: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| default.into());
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     if json { logs.json().init() } else { logs.compact().init() }
 }

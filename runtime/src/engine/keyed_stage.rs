@@ -130,14 +130,6 @@ impl KeyedStage {
         self.states[step].as_mut().ok_or_else(|| Failure::bug(format!("step {step} keeps no state")))
     }
 
-    /// Whether these watermarks would close a window.
-    #[must_use]
-    pub fn would_close(&self, after_us: &[Option<i64>]) -> bool {
-        self.states.iter().zip(&self.plan.steps).any(|(state, step)| {
-            state.as_ref().zip(after_us[self.plan.source_of(step.input())]).is_some_and(|(state, w)| state.would_close(w))
-        })
-    }
-
     /// Heap bytes of all open windows.
     #[must_use]
     pub fn bytes(&self) -> usize {

@@ -92,10 +92,4 @@ impl KeyedState {
     pub fn bytes(&self) -> usize {
         self.panes.values().map(GroupTable::bytes).sum()
     }
-
-    /// Whether a watermark at `watermark_us` would close a window.
-    #[must_use]
-    pub fn would_close(&self, watermark_us: i64) -> bool {
-        self.panes.first_key_value().is_some_and(|(start, _)| self.aggregate.window.end_of(*start) <= watermark_us)
-    }
 }
