@@ -5,9 +5,7 @@ use weir_plan::plan;
 use super::check::NAMED_MAX;
 use super::{name, uri};
 use crate::defaults;
-use crate::document::{
-    Checkpoint, KafkaConnection, Limits, Metadata, OnEnd, S3Storage, Spec, Storage, Trigger, TriggerType,
-};
+use crate::document::{Checkpoint, KafkaConnection, Limits, Metadata, OnEnd, S3Storage, Spec, Storage, Trigger, TriggerType};
 use crate::finding::{Findings, Path};
 
 pub(super) fn pipeline(metadata: &Metadata, out: &mut Findings) -> String {
@@ -27,6 +25,9 @@ pub(super) fn trigger(trigger: Option<&Trigger>, at: &Path, out: &mut Findings) 
     if let Some(t) = trigger {
         out.not_yet(at, "schedule", t.schedule.as_ref());
         out.not_yet(at, "runToken", t.run_token.as_ref());
+        if !out.is_sound(&at.field("type")) {
+            return None;
+        }
         if t.interval.is_some() && kind != TriggerType::Interval {
             out.add(&at.field("interval"), format!("belongs to the type Interval, and the type is {kind:?}; leave one of them out"));
         }
@@ -106,7 +107,11 @@ fn check_endpoint(endpoint: &str) -> Result<(), String> {
     let authority = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://")).unwrap_or_default();
     let authority = authority.strip_suffix('/').unwrap_or(authority);
     let plain = !authority.is_empty() && !authority.contains(|c: char| c.is_whitespace() || "/?#@".contains(c));
-    if plain { Ok(()) } else { Err(format!("found {endpoint:?}; http:// or https://, a host and maybe a port would be right, as in https://s3.data:9000")) }
+    if plain {
+        Ok(())
+    } else {
+        Err(format!("found {endpoint:?}; http:// or https://, a host and maybe a port would be right, as in https://s3.data:9000"))
+    }
 }
 
 pub(super) fn connections(spec: &Spec, spec_at: &Path, out: &mut Findings) {
