@@ -1,13 +1,39 @@
 //! Windowed aggregation, compiled.
+//!
+//! A column such as `round(sum(price) / count(*), 2)` is cut in two: the aggregate calls, which keep mergeable partial states per group, and
+//! a scalar expression over what the calls give when the window closes. Equal calls are kept once.
+//!
+//! The functions are DataFusion's. `sum` and `avg` skip nulls and are null where there was nothing but nulls; `count` is never null; `sum` of
+//! an int is a bigint, of a float a double, of a `decimal(p,s)` a decimal of ten digits more, at most 38. **`sum` of bigints wraps around
+//! silently** beyond ±2^63, and `avg` of bigints is computed in doubles: where that can happen, sum a `cast(x as decimal(38,0))`, which is
+//! wide enough for 10^19 greatest bigints. A sum of decimals beyond 38 digits is not noticed either.
+
+mod calls;
+mod compile;
+#[cfg(test)]
+mod state_tests;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{FieldRef, SchemaRef};
+use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use datafusion_common::DataFusionError;
+use datafusion_expr::GroupsAccumulator;
+use datafusion_physical_expr::GroupsAccumulatorAdapter;
 use datafusion_physical_expr::aggregate::AggregateFunctionExpr;
 
 use crate::expr::ScalarExpr;
 use crate::plan::Input;
+use crate::types::{EVENT_TIME, timestamp_type};
 use crate::window::Tumbling;
+
+pub use compile::compile;
+
+/// The column of a window's output that holds its start.
+pub const WINDOW_START: &str = "window_start";
+/// The column of a window's output that holds its end (exclusive).
+pub const WINDOW_END: &str = "window_end";
 
 /// Groups rows by window and key, keeps mergeable partial states, and computes output columns when a window closes.
 #[derive(Debug, Clone)]
@@ -37,4 +63,61 @@ pub struct Call {
     pub filter: Option<ScalarExpr>,
     /// The types of the partial state, in the order in which `GroupsAccumulator::state` gives them.
     pub state_fields: Vec<FieldRef>,
+}
+
+/// An output column, as the document has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AggregateColumn {
+    pub name: String,
+    pub expr: String,
+    /// Holds for every aggregate call in `expr`, in addition to the call's own `FILTER (WHERE …)`.
+    pub filter: Option<String>,
+}
+
+/// Why a step is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct AggregateError {
+    pub at: AggregatePart,
+    /// One sentence.
+    pub message: String,
+}
+
+/// What an error is about. Indices are into the arguments of [`compile`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AggregatePart {
+    Step,
+    GroupBy(usize),
+    ColumnName(usize),
+    ColumnExpr(usize),
+    ColumnFilter(usize),
+}
+
+impl Aggregate {
+    /// What leaves the step: `window_start`, `window_end`, the group columns, the output columns, `_event_time`.
+    #[must_use]
+    pub fn output_schema(&self) -> SchemaRef {
+        let outputs = self.outputs.iter().map(|o| Arc::clone(&o.field));
+        let fields = window_fields().into_iter().chain(self.key_schema.fields().iter().cloned()).chain(outputs);
+        let event_time = Arc::new(Field::new(EVENT_TIME, timestamp_type(), false));
+        Arc::new(Schema::new(fields.chain([event_time]).collect::<Vec<_>>()))
+    }
+}
+
+impl Call {
+    /// An empty table of partial states, one per group.
+    ///
+    /// # Errors
+    /// None for a call that was compiled; DataFusion's interface has one.
+    pub fn accumulator(&self) -> Result<Box<dyn GroupsAccumulator>, DataFusionError> {
+        if self.function.groups_accumulator_supported() {
+            return self.function.create_groups_accumulator();
+        }
+        let function = Arc::clone(&self.function);
+        Ok(Box::new(GroupsAccumulatorAdapter::new(move || function.create_accumulator())))
+    }
+}
+
+fn window_fields() -> [FieldRef; 2] {
+    [WINDOW_START, WINDOW_END].map(|name| Arc::new(Field::new(name, timestamp_type(), false)))
 }

@@ -1,0 +1,145 @@
+//! The distinct aggregate calls of a step.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use datafusion_common::ScalarValue;
+use datafusion_expr::expr::AggregateFunction;
+use datafusion_expr::{Expr, ident};
+use datafusion_physical_expr::aggregate::AggregateExprBuilder;
+
+use super::Call;
+use crate::expr::{Binder, ExprError, ScalarExpr, refuse_aggregates, refuse_other_than_boolean};
+use crate::types::EVENT_TIME;
+
+pub(super) struct Calls {
+    binder: Binder,
+    schema: SchemaRef,
+    /// Each call with what makes it equal to another: function, coerced arguments, filter.
+    calls: Vec<(Expr, Call)>,
+}
+
+/// A condition that was checked to be one.
+#[derive(Debug, Clone)]
+pub(super) struct Filter {
+    planned: Expr,
+    sql: String,
+}
+
+impl Calls {
+    pub fn new(input_schema: &SchemaRef) -> Result<Self, ExprError> {
+        Ok(Self { binder: Binder::new(input_schema)?, schema: Arc::clone(input_schema), calls: Vec::new() })
+    }
+
+    pub fn iter(&self) -> impl Iterator<Item = &Call> {
+        self.calls.iter().map(|(_, call)| call)
+    }
+
+    pub fn into_calls(self) -> Vec<Call> {
+        self.calls.into_iter().map(|(_, call)| call).collect()
+    }
+
+    pub fn filter(&self, sql: &str) -> Result<Filter, ExprError> {
+        let planned = self.binder.plan(sql)?;
+        self.check_condition(&planned)?;
+        Ok(Filter { planned, sql: sql.to_owned() })
+    }
+
+    /// The index of the call that `planned` is, which is added if there is none.
+    pub fn add(&mut self, planned: &Expr, column_filter: Option<&Filter>) -> Result<usize, ExprError> {
+        let Expr::AggregateFunction(aggregate) = planned else {
+            return Err(ExprError(format!("`{planned}` is not an aggregate")));
+        };
+        for inner in aggregate.params.args.iter().chain(aggregate.params.filter.as_deref()) {
+            if refuse_aggregates(inner).is_err() {
+                return Err(ExprError(format!("`{}` has an aggregate inside an aggregate, which needs two steps", text(aggregate, None))));
+            }
+        }
+        let filter = self.whole_filter(aggregate, column_filter)?;
+        let name = text(aggregate, filter.as_ref());
+        let coerced = self.coerced(aggregate)?;
+        let filter = filter.map(|f| Ok::<_, ExprError>((self.binder.simplify(f.planned)?, f.sql))).transpose()?;
+        let mut identity = coerced.clone();
+        identity.params.filter = filter.as_ref().map(|(condition, _)| Box::new(condition.clone()));
+        let identity = Expr::AggregateFunction(identity);
+        if let Some(index) = self.calls.iter().position(|(other, _)| *other == identity) {
+            return Ok(index);
+        }
+        let call = self.compile(&coerced, filter, name)?;
+        self.calls.push((identity, call));
+        Ok(self.calls.len() - 1)
+    }
+
+    /// The call's own `FILTER (WHERE …)` and the column's.
+    fn whole_filter(&self, aggregate: &AggregateFunction, column: Option<&Filter>) -> Result<Option<Filter>, ExprError> {
+        let Some(own) = aggregate.params.filter.as_deref() else { return Ok(column.cloned()) };
+        self.check_condition(own)?;
+        Ok(Some(match column {
+            None => Filter { planned: own.clone(), sql: own.to_string() },
+            Some(column) => Filter { planned: own.clone().and(column.planned.clone()), sql: format!("({own}) AND ({})", column.sql) },
+        }))
+    }
+
+    fn check_condition(&self, planned: &Expr) -> Result<(), ExprError> {
+        refuse_aggregates(planned)
+            .map_err(|_| ExprError("a filter sees the rows that are aggregated: it cannot have an aggregate".to_owned()))?;
+        refuse_other_than_boolean(&self.binder.type_of(&self.binder.simplify(planned.clone())?)?)
+    }
+
+    /// The call over arguments of stored types, which the function takes as they are.
+    fn coerced(&self, aggregate: &AggregateFunction) -> Result<AggregateFunction, ExprError> {
+        let name = aggregate.func.name();
+        let mut stored = aggregate.clone();
+        stored.params.filter = None;
+        for arg in &mut stored.params.args {
+            *arg = match self.binder.simplify(std::mem::take(arg))? {
+                // Any value that is there will do for `count(*)`, and a column costs no new array.
+                Expr::Literal(value, _) if name == "count" && !value.is_null() => self.never_null(value),
+                other => self.binder.stored(other)?,
+            };
+            let found = self.binder.type_of(arg)?;
+            if matches!(name, "min" | "max") && found.is_nested() {
+                return Err(ExprError(format!(
+                    "`{name}` takes numbers, strings, dates, timestamps and booleans, and `{arg}` is none of them"
+                )));
+            }
+        }
+        match self.binder.simplify(Expr::AggregateFunction(stored))? {
+            Expr::AggregateFunction(coerced) => Ok(coerced),
+            other => Err(ExprError(format!("`{}` became `{other}`, which is not an aggregate", text(aggregate, None)))),
+        }
+    }
+
+    fn never_null(&self, literal: ScalarValue) -> Expr {
+        match self.schema.field_with_name(EVENT_TIME) {
+            Ok(field) if !field.is_nullable() => ident(EVENT_TIME),
+            _ => Expr::Literal(literal, None),
+        }
+    }
+
+    fn compile(&self, coerced: &AggregateFunction, filter: Option<(Expr, String)>, name: String) -> Result<Call, ExprError> {
+        let compile = |arg: &Expr| self.binder.physical(arg, &arg.to_string(), &arg.to_string());
+        let args = coerced.params.args.iter().map(compile).collect::<Result<Vec<ScalarExpr>, _>>()?;
+        let filter = filter.map(|(condition, sql)| self.binder.physical(&condition, &sql, "filter")).transpose()?;
+        let physical = args.iter().map(|a| Arc::clone(&a.physical)).collect();
+        let function = AggregateExprBuilder::new(Arc::clone(&coerced.func), physical)
+            .schema(Arc::clone(&self.schema))
+            .alias(name)
+            .build()
+            .map_err(|e| self.binder.error(&e))?;
+        let state_fields = function.state_fields().map_err(|e| self.binder.error(&e))?;
+        if function.field().data_type() == &DataType::Null {
+            return Err(ExprError(format!("`{}` is always null", function.name())));
+        }
+        Ok(Call { function: Arc::new(function), args, filter, state_fields })
+    }
+}
+
+/// The call as saved state names it. It does not depend on spaces and capitals in what the user wrote, nor on the input's types.
+fn text(aggregate: &AggregateFunction, filter: Option<&Filter>) -> String {
+    let args: Vec<_> = aggregate.params.args.iter().map(ToString::to_string).collect();
+    let args = args.join(", ");
+    let is_star = aggregate.func.name() == "count" && matches!(&aggregate.params.args[..], [Expr::Literal(value, _)] if !value.is_null());
+    let call = format!("{}({})", aggregate.func.name(), if is_star { "*" } else { &args });
+    filter.map_or_else(|| call.clone(), |f| format!("{call} FILTER (WHERE {})", f.planned))
+}

@@ -1,0 +1,249 @@
+//! Compiles an aggregate step, and reports everything that is wrong with it at once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion_common::{Column, DataFusionError};
+use datafusion_expr::Expr;
+
+use super::calls::Calls;
+use super::{Aggregate, AggregateColumn, AggregateError, AggregatePart, WINDOW_END, WINDOW_START, window_fields};
+use crate::expr::{Binder, ExprError, ScalarExpr, no_such_column, with_room};
+use crate::plan::{Input, has_event_time};
+use crate::types::EVENT_TIME;
+use crate::window::Tumbling;
+
+/// Compiles the aggregation of `input`, whose rows are of `input_schema`, over `window` and the columns named by `group_by`.
+///
+/// # Errors
+/// Everything that is wrong, each with its place.
+pub fn compile(
+    input: Input,
+    input_schema: &SchemaRef,
+    window: Tumbling,
+    group_by: &[String],
+    columns: &[AggregateColumn],
+) -> Result<Aggregate, Vec<AggregateError>> {
+    with_room(|| {
+        let mut step = Step { input_schema, errors: Vec::new() };
+        let compiled = step.compile(input, window, group_by, columns);
+        compiled.filter(|_| step.errors.is_empty()).ok_or(step.errors)
+    })
+    .unwrap_or_else(|e| Err(vec![AggregateError { at: AggregatePart::Step, message: e.0 }]))
+}
+
+struct Step<'a> {
+    input_schema: &'a SchemaRef,
+    errors: Vec<AggregateError>,
+}
+
+impl Step<'_> {
+    /// None only if there are errors.
+    fn compile(&mut self, input: Input, window: Tumbling, group_by: &[String], columns: &[AggregateColumn]) -> Option<Aggregate> {
+        if !has_event_time(self.input_schema) {
+            self.refuse(AggregatePart::Step, "a window needs an event time: give the source `eventTime`".to_owned());
+            return None;
+        }
+        let keys = self.keys(group_by);
+        self.check_names(group_by, columns);
+        let planner = Binder::new(&planning_schema(self.input_schema));
+        let calls = Calls::new(self.input_schema);
+        let (planner, mut calls) = match (planner, calls) {
+            (Ok(planner), Ok(calls)) => (planner, calls),
+            (Err(e), _) | (_, Err(e)) => {
+                self.refuse(AggregatePart::Step, e.0);
+                return None;
+            }
+        };
+        let planned: Vec<_> = columns.iter().enumerate().map(|(i, column)| self.plan(i, column, &planner, &mut calls)).collect();
+        // Without its keys, nothing sensible can be said about what the columns may use.
+        let keys = keys?;
+        let key_schema: SchemaRef = Arc::new(Schema::new(keys.iter().map(|i| key_field(self.input_schema, *i)).collect::<Vec<_>>()));
+        let (result_schema, call_names) = result_schema(&key_schema, &calls);
+        let finisher = Binder::new(&result_schema).map_err(|e| self.refuse(AggregatePart::Step, e.0)).ok()?;
+        let mut outputs = Vec::with_capacity(columns.len());
+        for (i, (column, planned)) in columns.iter().zip(planned).enumerate() {
+            let Some(planned) = planned else { continue };
+            match finish(planned, column, &finisher, &key_schema, &call_names) {
+                Ok(output) => outputs.push(output),
+                Err(e) => self.refuse(AggregatePart::ColumnExpr(i), e.0),
+            }
+        }
+        Some(Aggregate {
+            input,
+            window,
+            event_time_index: self.input_schema.fields().len() - 1,
+            group_by: keys,
+            calls: calls.into_calls(),
+            key_schema,
+            result_schema,
+            outputs,
+        })
+    }
+
+    fn refuse(&mut self, at: AggregatePart, message: String) {
+        self.errors.push(AggregateError { at, message });
+    }
+
+    /// The group columns' indices, if they are all right.
+    fn keys(&mut self, group_by: &[String]) -> Option<Vec<usize>> {
+        let mut keys = Vec::with_capacity(group_by.len());
+        for (i, name) in group_by.iter().enumerate() {
+            match key_index(self.input_schema, name) {
+                Ok(index) if keys.contains(&index) => self.refuse(AggregatePart::GroupBy(i), format!("`{name}` is grouped by twice")),
+                Ok(index) => keys.push(index),
+                Err(why) => self.refuse(AggregatePart::GroupBy(i), why),
+            }
+        }
+        (keys.len() == group_by.len()).then_some(keys)
+    }
+
+    fn check_names(&mut self, group_by: &[String], columns: &[AggregateColumn]) {
+        for (i, name) in group_by.iter().enumerate().filter(|(_, name)| is_reserved(name) && *name != EVENT_TIME) {
+            self.refuse(AggregatePart::GroupBy(i), format!("`{name}` is a column that the window adds: rename the input's in a map step"));
+        }
+        for (i, column) in columns.iter().enumerate() {
+            let name = &column.name;
+            let why = if name.is_empty() {
+                "a column needs a name".to_owned()
+            } else if is_reserved(name) {
+                format!("`{name}` is a column that the window adds: choose another name")
+            } else if group_by.contains(name) {
+                format!("`{name}` is a group column already, and group columns are in the output: choose another name, or leave it out")
+            } else if columns[..i].iter().any(|other| other.name == *name) {
+                format!("two columns are named `{name}`: choose another name")
+            } else {
+                continue;
+            };
+            self.refuse(AggregatePart::ColumnName(i), why);
+        }
+    }
+
+    /// The column's expression, with its calls (which are added to `calls`) by their place in it.
+    fn plan(&mut self, i: usize, column: &AggregateColumn, planner: &Binder, calls: &mut Calls) -> Option<Planned> {
+        let filter = match &column.filter {
+            None => Ok(None),
+            Some(sql) => calls.filter(sql).map(Some),
+        };
+        let filter = filter.map_err(|e| self.refuse(AggregatePart::ColumnFilter(i), e.0));
+        let planned = planner.plan(&column.expr).map_err(|e| self.refuse(AggregatePart::ColumnExpr(i), e.0)).ok()?;
+        let found = aggregates_in(&planned);
+        if found.is_empty() && column.filter.is_some() {
+            let why = format!("`{}` has no aggregate for a filter to apply to", column.expr);
+            self.refuse(AggregatePart::ColumnFilter(i), why);
+        }
+        let filter = filter.ok()?;
+        let mut places = Vec::with_capacity(found.len());
+        for aggregate in found {
+            match calls.add(&aggregate, filter.as_ref()) {
+                Ok(index) => places.push((aggregate, index)),
+                Err(e) => self.refuse(AggregatePart::ColumnExpr(i), e.0),
+            }
+        }
+        Some(Planned { expr: planned, places })
+    }
+}
+
+struct Planned {
+    expr: Expr,
+    /// Each aggregate in `expr` with its index into the calls.
+    places: Vec<(Expr, usize)>,
+}
+
+/// What remains of a column when its calls are replaced by columns of the result.
+fn finish(
+    planned: Planned,
+    column: &AggregateColumn,
+    finisher: &Binder,
+    keys: &SchemaRef,
+    calls: &[String],
+) -> Result<ScalarExpr, ExprError> {
+    let replaced = planned.expr.transform_down(|e| {
+        let index = planned.places.iter().find(|(aggregate, _)| *aggregate == e).map(|(_, index)| *index);
+        Ok::<_, DataFusionError>(match index {
+            Some(index) => Transformed::new(Expr::Column(Column::new_unqualified(&calls[index])), true, TreeNodeRecursion::Jump),
+            None => Transformed::no(e),
+        })
+    });
+    let replaced = replaced.map_err(|e| ExprError(e.strip_backtrace()))?.data;
+    let allowed =
+        |name: &String| name == WINDOW_START || name == WINDOW_END || keys.column_with_name(name).is_some() || calls.contains(name);
+    if let Some(stray) = replaced.column_refs().into_iter().map(|c| &c.name).filter(|name| !allowed(name)).min() {
+        return Err(ExprError(format!(
+            "`{stray}` is neither grouped by nor inside an aggregate, so a group has no single value of it: add it to groupBy, or take `max({stray})`"
+        )));
+    }
+    finisher.scalar(replaced, &column.expr, &column.name)
+}
+
+/// The outermost aggregates.
+fn aggregates_in(planned: &Expr) -> Vec<Expr> {
+    let mut found = Vec::new();
+    let _ = planned.apply(|e| {
+        if !matches!(e, Expr::AggregateFunction(_)) {
+            return Ok(TreeNodeRecursion::Continue);
+        }
+        if !found.contains(e) {
+            found.push(e.clone());
+        }
+        Ok(TreeNodeRecursion::Jump)
+    });
+    found
+}
+
+/// Names are resolved among the input's columns and the window's own.
+fn planning_schema(input: &SchemaRef) -> SchemaRef {
+    let own = window_fields().into_iter().filter(|f| input.column_with_name(f.name()).is_none());
+    Arc::new(Schema::new(input.fields().iter().cloned().chain(own).collect::<Vec<_>>()))
+}
+
+/// The schema of a closed window, and the names of the calls' columns in it.
+fn result_schema(keys: &SchemaRef, calls: &Calls) -> (SchemaRef, Vec<String>) {
+    let mut fields: Vec<FieldRef> = window_fields().into_iter().chain(keys.fields().iter().cloned()).collect();
+    let mut taken: HashMap<String, ()> = fields.iter().map(|f| (f.name().clone(), ())).collect();
+    let mut names = Vec::new();
+    for call in calls.iter() {
+        let field = call.function.field();
+        let mut name = field.name().clone();
+        while taken.insert(name.clone(), ()).is_some() {
+            name.push('\'');
+        }
+        fields.push(Arc::new(Field::new(&name, field.data_type().clone(), field.is_nullable())));
+        names.push(name);
+    }
+    (Arc::new(Schema::new(fields)), names)
+}
+
+fn key_field(schema: &SchemaRef, index: usize) -> FieldRef {
+    let field = schema.field(index);
+    Arc::new(Field::new(field.name(), field.data_type().clone(), field.is_nullable()))
+}
+
+fn key_index(schema: &SchemaRef, name: &str) -> Result<usize, String> {
+    if name == EVENT_TIME {
+        return Err(format!("rows cannot be grouped by `{EVENT_TIME}`: the window groups by it already"));
+    }
+    let index = schema.index_of(name).map_err(|_| {
+        let hint = if name.chars().all(|c| c.is_alphanumeric() || c == '_') {
+            ""
+        } else {
+            "; an expression has to be a column of a map step first"
+        };
+        no_such_column(name, schema) + hint
+    })?;
+    let why = match schema.field(index).data_type() {
+        DataType::Float32 | DataType::Float64 => {
+            "floating-point numbers that should be equal often are not: cast it to a decimal or a string"
+        }
+        DataType::Struct(_) => "a struct has no text form of its own: group by its fields",
+        DataType::List(_) => "an array has no text form of its own: make it a string",
+        _ => return Ok(index),
+    };
+    Err(format!("rows cannot be grouped by `{name}`, since {why} in a map step"))
+}
+
+fn is_reserved(name: &str) -> bool {
+    [WINDOW_START, WINDOW_END, EVENT_TIME].contains(&name)
+}

@@ -1,0 +1,164 @@
+//! From a syntax tree to a physical expression: names resolved, types coerced, constants folded, the result cast to a type of ours.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, SchemaRef};
+use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::{DFSchema, DFSchemaRef, DataFusionError};
+use datafusion_expr::execution_props::ExecutionProps;
+use datafusion_expr::simplify::SimplifyContext;
+use datafusion_expr::{Cast, Expr, ExprSchemable, Operator, Volatility};
+use datafusion_optimizer::simplify_expressions::ExprSimplifier;
+use datafusion_physical_expr::expressions::{BinaryExpr, CastExpr};
+use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
+use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
+use datafusion_sql::sqlparser::ast::{Expr as SqlExpr, visit_expressions};
+
+use super::context::CONTEXT;
+use super::message::{describe, no_such_column, no_such_column_in};
+use super::{ExprError, ScalarExpr, numbers, parse};
+use crate::types::normalized;
+
+/// Compiles expressions over one schema.
+pub(crate) struct Binder {
+    schema: SchemaRef,
+    df_schema: DFSchemaRef,
+    simplifier: ExprSimplifier,
+}
+
+impl Binder {
+    pub fn new(schema: &SchemaRef) -> Result<Self, ExprError> {
+        let df_schema = DFSchema::try_from(Arc::clone(schema)).map_err(|e| ExprError(super::message::sentence(&e)))?;
+        let df_schema = Arc::new(df_schema);
+        let context =
+            SimplifyContext::builder().with_schema(Arc::clone(&df_schema)).with_config_options(Arc::clone(&CONTEXT.options)).build();
+        Ok(Self { schema: Arc::clone(schema), df_schema, simplifier: ExprSimplifier::new(context) })
+    }
+
+    /// Parses and resolves names. Aggregates are left in: the caller says what they mean.
+    pub fn plan(&self, sql: &str) -> Result<Expr, ExprError> {
+        let options = ParserOptions::new()
+            .with_enable_ident_normalization(false)
+            .with_map_string_types_to_utf8view(false)
+            .with_parse_float_as_decimal(true);
+        let parsed = parse::parse(sql)?;
+        self.refuse_unknown_tables(&parsed)?;
+        let planner = SqlToRel::new_with_options(&*CONTEXT, options);
+        let expr = planner.sql_to_expr(parsed, &self.df_schema, &mut PlannerContext::new()).map_err(|e| self.error(&e))?;
+        refuse_nondeterministic(&expr)?;
+        Ok(expr)
+    }
+
+    /// Coerces types and folds constants. Not optional: functions such as `coalesce` can be evaluated in their simplified form only.
+    pub fn simplify(&self, expr: Expr) -> Result<Expr, ExprError> {
+        numbers::doubles_win(expr, &self.df_schema)
+            .and_then(|united| self.simplifier.coerce(united, &self.df_schema))
+            .and_then(|coerced| self.simplifier.simplify(coerced))
+            .map_err(|e| self.error(&e))
+    }
+
+    pub fn type_of(&self, expr: &Expr) -> Result<DataType, ExprError> {
+        expr.get_type(&self.df_schema).map_err(|e| self.error(&e))
+    }
+
+    /// A simplified expression, cast to the type that it is stored as.
+    pub fn stored(&self, simplified: Expr) -> Result<Expr, ExprError> {
+        let natural = self.type_of(&simplified)?;
+        let stored = normalized(&natural).ok_or_else(|| not_storable(&natural))?;
+        if stored == natural {
+            return Ok(simplified);
+        }
+        let cast = Expr::Cast(Cast::new_from_field(Box::new(simplified), Arc::new(Field::new("", stored, true))));
+        self.simplifier.simplify(cast).map_err(|e| self.error(&e))
+    }
+
+    pub fn scalar(&self, planned: Expr, sql: &str, name: &str) -> Result<ScalarExpr, ExprError> {
+        let stored = self.stored(self.simplify(planned)?)?;
+        self.physical(&stored, sql, name)
+    }
+
+    /// Compiles a simplified expression as it is.
+    pub fn physical(&self, simplified: &Expr, sql: &str, name: &str) -> Result<ScalarExpr, ExprError> {
+        let wanted = self.type_of(simplified)?;
+        let compiled = create_physical_expr(simplified, &self.df_schema, &ExecutionProps::new(), &Default::default())
+            .and_then(checked)
+            .map_err(|e| self.error(&e))?;
+        let found = compiled.data_type(&self.schema).map_err(|e| self.error(&e))?;
+        // Functions may describe themselves more precisely to the physical planner than to the logical one (names of list items).
+        let physical = if found == wanted { compiled } else { Arc::new(CastExpr::new(compiled, wanted.clone(), None)) };
+        let nullable = physical.nullable(&self.schema).map_err(|e| self.error(&e))?;
+        Ok(ScalarExpr { sql: sql.to_owned(), field: Arc::new(Field::new(name, wanted, nullable)), physical })
+    }
+
+    /// In `a.b`, the planner takes `a` for a table when there is no such column.
+    fn refuse_unknown_tables(&self, parsed: &SqlExpr) -> Result<(), ExprError> {
+        let found = visit_expressions(parsed, |e| match e {
+            SqlExpr::CompoundIdentifier(path) if self.schema.column_with_name(&path[0].value).is_none() => {
+                ControlFlow::Break(path[0].value.clone())
+            }
+            _ => ControlFlow::Continue(()),
+        });
+        match found {
+            ControlFlow::Break(name) => Err(ExprError(no_such_column(&name, &self.schema))),
+            ControlFlow::Continue(()) => Ok(()),
+        }
+    }
+
+    pub fn error(&self, error: &DataFusionError) -> ExprError {
+        ExprError(no_such_column_in(error, &self.schema).unwrap_or_else(|| describe(error)))
+    }
+}
+
+pub(crate) fn refuse_aggregates(expr: &Expr) -> Result<(), ExprError> {
+    match find(expr, |e| matches!(e, Expr::AggregateFunction(_))) {
+        Some(Expr::AggregateFunction(call)) => {
+            Err(ExprError(format!("`{}(…)` is an aggregate, and an aggregate belongs in an aggregate step", call.func.name())))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn refuse_nondeterministic(expr: &Expr) -> Result<(), ExprError> {
+    let unstable = |e: &Expr| matches!(e, Expr::ScalarFunction(f) if f.func.signature().volatility != Volatility::Immutable);
+    let Some(Expr::ScalarFunction(found)) = find(expr, unstable) else { return Ok(()) };
+    let name = found.func.name();
+    let instead = match found.func.signature().volatility {
+        Volatility::Stable => "use `_event_time` or a column",
+        _ => "compute it where the records are produced",
+    };
+    Err(ExprError(format!("`{name}()` would give another result when an epoch is run again: {instead}")))
+}
+
+fn find(expr: &Expr, wanted: impl Fn(&Expr) -> bool) -> Option<Expr> {
+    let mut found = None;
+    let _ = expr.apply(|e| {
+        use datafusion_common::tree_node::TreeNodeRecursion::{Continue, Stop};
+        if wanted(e) {
+            found = Some(e.clone());
+        }
+        Ok(if found.is_some() { Stop } else { Continue })
+    });
+    found
+}
+
+fn not_storable(natural: &DataType) -> ExprError {
+    ExprError(match natural {
+        DataType::Null => "this is always null, and a null has no type: cast it, as in `cast(null as string)`".to_owned(),
+        DataType::Decimal256(precision, _) => format!("this has {precision} decimal digits, and at most 38 can be stored: cast it"),
+        other => format!("its type is {}, which no column can hold: cast it, to a bigint or a string", super::message::type_name(other)),
+    })
+}
+
+/// Arithmetic that fails on overflow where DataFusion's planner chooses the kernels that wrap around.
+fn checked(physical: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
+    let rewritten = physical.transform_up(|e| {
+        let Some(binary) = e.downcast_ref::<BinaryExpr>() else { return Ok(Transformed::no(e)) };
+        if !matches!(binary.op(), Operator::Plus | Operator::Minus | Operator::Multiply) {
+            return Ok(Transformed::no(e));
+        }
+        let same = BinaryExpr::new(Arc::clone(binary.left()), *binary.op(), Arc::clone(binary.right()));
+        Ok(Transformed::yes(Arc::new(same.with_fail_on_overflow(true)) as Arc<dyn PhysicalExpr>))
+    })?;
+    Ok(rewritten.data)
+}

@@ -1,0 +1,147 @@
+//! What names mean to the planner: functions, types, and the syntax that stands for functions.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock};
+
+use arrow::datatypes::{DataType as ArrowType, Field, FieldRef};
+use datafusion_common::config::ConfigOptions;
+use datafusion_common::{DFSchema, Result, TableReference, plan_err};
+use datafusion_expr::planner::{ContextProvider, ExprPlanner, PlannerResult, RawFieldAccessExpr, TypePlanner};
+use datafusion_expr::{AggregateUDF, Expr, GetFieldAccess, HigherOrderUDF, ScalarUDF, TableSource, WindowUDF};
+use datafusion_functions::core::planner::CoreFunctionPlanner;
+use datafusion_functions::datetime::planner::DatetimeFunctionPlanner;
+use datafusion_functions::unicode::planner::UnicodeFunctionPlanner;
+use datafusion_functions_aggregate::planner::AggregateFunctionPlanner;
+use datafusion_functions_aggregate::{average, count, min_max, sum};
+use datafusion_sql::sqlparser::ast::DataType as SqlType;
+
+use crate::functions::scalar_functions;
+use crate::types::DataType;
+
+/// The aggregates that a window step takes.
+pub(crate) const AGGREGATES: [&str; 5] = ["sum", "avg", "count", "min", "max"];
+
+/// Built once: there are some two hundred functions, and a pipeline has many expressions.
+pub(super) static CONTEXT: LazyLock<Context> = LazyLock::new(Context::new);
+
+pub(super) struct Context {
+    pub options: Arc<ConfigOptions>,
+    functions: HashMap<String, Arc<ScalarUDF>>,
+    aggregates: HashMap<String, Arc<AggregateUDF>>,
+    planners: Vec<Arc<dyn ExprPlanner>>,
+    types: Arc<dyn TypePlanner>,
+}
+
+impl Context {
+    fn new() -> Self {
+        let mut functions = HashMap::new();
+        for function in scalar_functions() {
+            for alias in function.aliases() {
+                functions.insert(alias.clone(), Arc::clone(&function));
+            }
+            functions.insert(function.name().to_owned(), function);
+        }
+        let aggregates = [sum::sum_udaf(), average::avg_udaf(), count::count_udaf(), min_max::min_udaf(), min_max::max_udaf()];
+        let mut options = ConfigOptions::default();
+        options.execution.time_zone = Some("UTC".to_owned());
+        options.sql_parser.enable_ident_normalization = false;
+        Self {
+            options: Arc::new(options),
+            functions,
+            aggregates: aggregates.into_iter().map(|a| (a.name().to_owned(), a)).collect(),
+            planners: vec![
+                Arc::new(CoreFunctionPlanner {}),
+                Arc::new(DatetimeFunctionPlanner),
+                Arc::new(UnicodeFunctionPlanner),
+                Arc::new(AggregateFunctionPlanner),
+                Arc::new(FieldPlanner),
+            ],
+            types: Arc::new(DdlTypes),
+        }
+    }
+}
+
+impl ContextProvider for Context {
+    fn get_table_source(&self, name: TableReference) -> Result<Arc<dyn TableSource>> {
+        plan_err!("there is no table `{name}`: an expression sees the columns of one row")
+    }
+
+    fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
+        &self.planners
+    }
+
+    fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
+        Some(Arc::clone(&self.types))
+    }
+
+    fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
+        self.functions.get(name).cloned()
+    }
+
+    fn get_higher_order_meta(&self, _name: &str) -> Option<Arc<HigherOrderUDF>> {
+        None
+    }
+
+    fn get_aggregate_meta(&self, name: &str) -> Option<Arc<AggregateUDF>> {
+        self.aggregates.get(name).cloned()
+    }
+
+    fn get_window_meta(&self, _name: &str) -> Option<Arc<WindowUDF>> {
+        None
+    }
+
+    fn get_variable_type(&self, _variable_names: &[String]) -> Option<ArrowType> {
+        None
+    }
+
+    fn options(&self) -> &ConfigOptions {
+        &self.options
+    }
+
+    fn udf_names(&self) -> Vec<String> {
+        self.functions.keys().cloned().collect()
+    }
+
+    fn higher_order_function_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+
+    fn udaf_names(&self) -> Vec<String> {
+        self.aggregates.keys().cloned().collect()
+    }
+
+    fn udwf_names(&self) -> Vec<String> {
+        Vec::new()
+    }
+}
+
+/// The types in casts are the types of columns: a `timestamp` is in microseconds and UTC, a plain `decimal` is `decimal(10,0)`.
+#[derive(Debug)]
+struct DdlTypes;
+
+impl TypePlanner for DdlTypes {
+    fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
+        match (DataType::parse(&sql_type.to_string()), sql_type) {
+            (Ok(ours), _) => Ok(Some(Arc::new(Field::new("", ours.to_arrow(), true)))),
+            (Err(why), SqlType::Custom(_, _)) => plan_err!("{why}"),
+            // Other types of SQL (varchar, interval, smallint) are left to the planner: the result is normalised, or refused.
+            (Err(_), _) => Ok(None),
+        }
+    }
+}
+
+/// `s['a']`, beside `s.a` which the core planner knows.
+#[derive(Debug)]
+struct FieldPlanner;
+
+impl ExprPlanner for FieldPlanner {
+    fn plan_field_access(&self, access: RawFieldAccessExpr, _schema: &DFSchema) -> Result<PlannerResult<RawFieldAccessExpr>> {
+        match access.field_access {
+            GetFieldAccess::NamedStructField { name } => {
+                let args = vec![access.expr, Expr::Literal(name, None)];
+                Ok(PlannerResult::Planned(datafusion_functions::core::get_field().call(args)))
+            }
+            GetFieldAccess::ListIndex { .. } | GetFieldAccess::ListRange { .. } => plan_err!("items of an array cannot be picked yet"),
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! DataFusion's errors as sentences for the person who wrote the expression.
+
+use arrow::datatypes::{DataType as ArrowType, SchemaRef};
+use datafusion_common::utils::datafusion_strsim::levenshtein;
+use datafusion_common::{DataFusionError, SchemaError};
+use datafusion_expr::planner::ContextProvider;
+use datafusion_functions_aggregate::all_default_aggregate_functions;
+
+use super::context::{AGGREGATES, CONTEXT};
+use super::parse::parser_sentence;
+use crate::types::{DataType, normalized};
+
+/// A sentence lists at most this many columns.
+const COLUMNS_SHOWN_MAX: usize = 30;
+
+/// The type as users write it, or Arrow's name if it has none.
+pub(super) fn type_name(arrow: &ArrowType) -> String {
+    let ours = normalized(arrow).and_then(|stored| DataType::from_arrow(&stored));
+    ours.map_or_else(|| arrow.to_string().to_lowercase(), |t| t.to_string())
+}
+
+/// The candidate that `name` is most likely a slip of, if any is near.
+pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let name = name.to_lowercase();
+    let chars = name.chars().count();
+    // Two letters swapped are a distance of 2; a name of one letter is near to nothing.
+    let distance_max = (chars / 3).max(2).min(chars.saturating_sub(1));
+    candidates
+        .map(|candidate| (levenshtein(&candidate.to_lowercase(), &name), candidate))
+        .filter(|(distance, _)| *distance <= distance_max)
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// That `name` is none of `schema`'s columns, what it may have meant, and what there is.
+pub(crate) fn no_such_column(name: &str, schema: &SchemaRef) -> String {
+    let names = || schema.fields().iter().map(|f| f.name().as_str());
+    let hint = nearest(name, names()).map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default();
+    let shown: Vec<_> = names().take(COLUMNS_SHOWN_MAX).collect();
+    let more = match schema.fields().len().saturating_sub(COLUMNS_SHOWN_MAX) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("there is no column `{name}`{hint}: the columns are {}{more}", shown.join(", "))
+}
+
+pub(super) fn no_such_column_in(error: &DataFusionError, schema: &SchemaRef) -> Option<String> {
+    match root(error) {
+        DataFusionError::SchemaError(inner, _) => match inner.as_ref() {
+            SchemaError::FieldNotFound { field, .. } => Some(no_such_column(&field.name, schema)),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
+/// One sentence, with the types as users write them.
+pub(super) fn describe(error: &DataFusionError) -> String {
+    let text = sentence(error);
+    // "Invalid function 'uper'. Did you mean 'upper'?", where the guess may be far off.
+    if let Some(name) = text.strip_prefix("Invalid function '").and_then(|rest| rest.split('\'').next()) {
+        return no_such_function(name);
+    }
+    if let Some(field) = text.strip_prefix("Field ").and_then(|rest| rest.strip_suffix(" not found in struct")) {
+        return format!("the struct has no field `{field}`");
+    }
+    let text = text.split_once("user-defined coercion failed with: ").map_or(text.as_str(), |(_, why)| why);
+    in_our_types(text)
+}
+
+fn no_such_function(name: &str) -> String {
+    let is_aggregate = all_default_aggregate_functions().iter().any(|f| f.name() == name || f.aliases().iter().any(|a| a == name));
+    if is_aggregate {
+        return format!("the aggregate `{name}` is not supported yet: there are {}", AGGREGATES.join(", "));
+    }
+    let names = CONTEXT.udf_names();
+    let hint = nearest(name, names.iter().map(String::as_str).chain(AGGREGATES));
+    format!("there is no function `{name}`{}", hint.map(|n| format!(": did you mean `{n}`?")).unwrap_or_default())
+}
+
+/// The innermost message, without what DataFusion wraps around it.
+pub(super) fn sentence(error: &DataFusionError) -> String {
+    let text = match root(error) {
+        DataFusionError::SQL(inner, _) => return parser_sentence(inner),
+        DataFusionError::ArrowError(inner, _) => inner.to_string(),
+        DataFusionError::Plan(text)
+        | DataFusionError::Execution(text)
+        | DataFusionError::NotImplemented(text)
+        | DataFusionError::Internal(text)
+        | DataFusionError::Configuration(text) => text.clone(),
+        other => other.strip_backtrace(),
+    };
+    let text = text.split("\n\nbacktrace:").next().unwrap_or_default();
+    let text = ["Candidate functions:", "You might need to add", "No function matches", "This issue was likely caused"]
+        .iter()
+        .fold(text, |text, noise| text.split(noise).next().unwrap_or_default());
+    let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    for noise in
+        ["Error during planning: ", "Execution error: ", "Arrow error: ", "Cast error: ", "Compute error: ", "Arithmetic overflow: "]
+    {
+        text = text.replace(noise, "");
+    }
+    text.trim_end_matches(['.', ':', ' ']).to_owned()
+}
+
+fn root(error: &DataFusionError) -> &DataFusionError {
+    match error {
+        DataFusionError::Context(_, inner) | DataFusionError::Diagnostic(_, inner) => root(inner),
+        DataFusionError::Shared(inner) => root(inner),
+        DataFusionError::Collection(all) => all.first().map_or(error, root),
+        other => other,
+    }
+}
+
+fn in_our_types(text: &str) -> String {
+    let names = [
+        ("Timestamp(µs, \"UTC\")", "timestamp"),
+        ("Decimal128(", "decimal("),
+        ("Utf8View", "string"),
+        ("LargeUtf8", "string"),
+        ("Utf8", "string"),
+        ("UInt64", "bigint"),
+        ("Int64", "bigint"),
+        ("Int32", "int"),
+        ("Float64", "double"),
+        ("Float32", "float"),
+        ("Date32", "date"),
+        ("Boolean", "boolean"),
+    ];
+    names.iter().fold(text.to_owned(), |text, (arrow, ours)| text.replace(arrow, ours))
+}

@@ -1,0 +1,62 @@
+//! Where a double meets a decimal, the double wins, as in Spark and in standard SQL ("approximate" beats "exact").
+//!
+//! DataFusion does so in arithmetic, but compares and unites the two as `decimal(30,15)`: `coalesce(price, 0.0)` would not be a double any
+//! more, and a price of 1e20 would fail.
+
+use arrow::datatypes::DataType;
+use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::{DFSchema, Result, ScalarValue};
+use datafusion_expr::{Cast, Expr, ExprSchemable};
+
+/// Functions whose arguments become one type.
+const UNITING: [&str; 6] = ["coalesce", "nvl", "nvl2", "nullif", "greatest", "least"];
+
+pub(super) fn doubles_win(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+    let rewritten = expr.transform_up(|mut e| {
+        let changed = match &mut e {
+            Expr::BinaryExpr(binary) => unite(vec![binary.left.as_mut(), binary.right.as_mut()], schema),
+            Expr::Between(between) => unite(vec![between.expr.as_mut(), between.low.as_mut(), between.high.as_mut()], schema),
+            Expr::InList(list) => unite(std::iter::once(list.expr.as_mut()).chain(&mut list.list).collect(), schema),
+            Expr::ScalarFunction(f) if UNITING.contains(&f.func.name()) => unite(f.args.iter_mut().collect(), schema),
+            Expr::Case(case) => {
+                let (mut compared, mut results) = (Vec::new(), Vec::new());
+                for (when, then) in &mut case.when_then_expr {
+                    compared.push(when.as_mut());
+                    results.push(then.as_mut());
+                }
+                results.extend(case.else_expr.as_deref_mut());
+                let operand = case.expr.as_deref_mut();
+                let results_changed = unite(results, schema);
+                operand.is_some_and(|operand| unite(std::iter::once(operand).chain(compared).collect(), schema)) || results_changed
+            }
+            _ => false,
+        };
+        Ok(if changed { Transformed::yes(e) } else { Transformed::no(e) })
+    })?;
+    Ok(rewritten.data)
+}
+
+/// Whether anything had to change.
+fn unite(operands: Vec<&mut Expr>, schema: &DFSchema) -> bool {
+    // What has no type yet is left to coercion, which says why.
+    let types: Vec<_> = operands.iter().map(|e| e.get_type(schema).unwrap_or(DataType::Null)).collect();
+    if !types.iter().any(DataType::is_floating) {
+        return false;
+    }
+    let mut changed = false;
+    for (operand, _) in operands.into_iter().zip(&types).filter(|(_, t)| t.is_decimal()) {
+        *operand = to_double(std::mem::take(operand));
+        changed = true;
+    }
+    changed
+}
+
+fn to_double(decimal: Expr) -> Expr {
+    if let Expr::Literal(ScalarValue::Decimal128(Some(digits), _, scale), _) = &decimal {
+        // The nearest double to what was written; a cast would round twice when there are more than 15 digits.
+        if let Ok(double) = format!("{digits}e{}", -i16::from(*scale)).parse::<f64>() {
+            return Expr::Literal(ScalarValue::Float64(Some(double)), None);
+        }
+    }
+    Expr::Cast(Cast::new(Box::new(decimal), DataType::Float64))
+}

@@ -1,0 +1,410 @@
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use arrow::array::{
+    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array, Int64Array, ListArray,
+    RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{Int64Type, Schema, SchemaRef};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use super::parse::{DEPTH_MAX, SQL_BYTES_MAX};
+use super::{compile, compile_predicate};
+use crate::types::{Column, DataType};
+
+const DAY_US: i64 = 86_400_000_000;
+
+fn schema() -> SchemaRef {
+    let fields = [
+        ("userId", "bigint", false),
+        ("city", "string", true),
+        ("price", "double", true),
+        ("weight", "float", true),
+        ("seats", "int", true),
+        ("amount", "decimal(10,2)", true),
+        ("paid", "boolean", true),
+        ("day", "date", true),
+        ("ts", "timestamp", true),
+        ("s", "struct<a: int, inner: struct<b: string>>", true),
+        ("tags", "array<bigint>", true),
+    ];
+    let field = |(name, data_type, nullable): (&str, &str, bool)| {
+        Column { name: name.into(), data_type: DataType::parse(data_type).unwrap(), nullable }.to_field()
+    };
+    Arc::new(Schema::new(fields.map(field).to_vec()))
+}
+
+/// Three rows; the last one is null where it can be.
+fn batch() -> RecordBatch {
+    let schema = schema();
+    let inner_fields = match schema.field_with_name("s").unwrap().data_type() {
+        arrow::datatypes::DataType::Struct(fields) => fields.clone(),
+        other => panic!("{other}"),
+    };
+    let b_fields = match inner_fields[1].data_type() {
+        arrow::datatypes::DataType::Struct(fields) => fields.clone(),
+        other => panic!("{other}"),
+    };
+    let b: ArrayRef = Arc::new(StringArray::from(vec![Some("x"), None, None]));
+    let inner: ArrayRef = Arc::new(StructArray::new(b_fields, vec![b], None));
+    let a: ArrayRef = Arc::new(Int32Array::from(vec![Some(7), None, None]));
+    let list = match schema.field_with_name("tags").unwrap().data_type() {
+        arrow::datatypes::DataType::List(item) => item.clone(),
+        other => panic!("{other}"),
+    };
+    let tags = ListArray::from_iter_primitive::<Int64Type, _, _>([Some(vec![Some(1), Some(2)]), Some(vec![]), None]);
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from(vec![1, 2, i64::MAX])),
+        Arc::new(StringArray::from(vec![Some("Paris"), Some("Lyon"), None])),
+        Arc::new(Float64Array::from(vec![Some(10.0), Some(-0.5), None])),
+        Arc::new(Float32Array::from(vec![Some(1.5), Some(2.5), None])),
+        Arc::new(Int32Array::from(vec![Some(3), Some(0), None])),
+        Arc::new(Decimal128Array::from(vec![Some(1999), Some(-5), None]).with_precision_and_scale(10, 2).unwrap()),
+        Arc::new(BooleanArray::from(vec![Some(true), Some(false), None])),
+        Arc::new(Date32Array::from(vec![Some(19_723), Some(0), None])),
+        Arc::new(TimestampMicrosecondArray::from(vec![Some(19_723 * DAY_US + 3_661_000_001), Some(-1), None]).with_timezone("UTC")),
+        Arc::new(StructArray::new(inner_fields, vec![a, inner], None)),
+        Arc::new(ListArray::new(list, tags.offsets().clone(), tags.values().clone(), tags.nulls().cloned())),
+    ];
+    RecordBatch::try_new(schema, columns).unwrap()
+}
+
+/// The result's type and its three values.
+fn eval(sql: &str) -> String {
+    let expr = compile(sql, &schema(), "out").unwrap_or_else(|e| panic!("{sql}: {e}"));
+    let array = expr.evaluate(&batch()).unwrap_or_else(|e| panic!("{sql}: {e}"));
+    assert_eq!(array.data_type(), expr.field.data_type());
+    assert!(expr.field.is_nullable() || array.null_count() == 0, "{sql} gave nulls and said that it would not");
+    let options = FormatOptions::default().with_null("null");
+    let formatter = ArrayFormatter::try_new(array.as_ref(), &options).unwrap();
+    let values: Vec<_> = (0..array.len()).map(|row| formatter.value(row).to_string()).collect();
+    format!("{}: {}", DataType::from_arrow(array.data_type()).unwrap(), values.join(" | "))
+}
+
+fn refused(sql: &str) -> String {
+    compile(sql, &schema(), "out").map(|e| panic!("{sql} gives a {}", e.field)).unwrap_err().to_string()
+}
+
+fn failed(sql: &str) -> String {
+    let expr = compile(sql, &schema(), "out").unwrap_or_else(|e| panic!("{sql}: {e}"));
+    expr.evaluate(&batch()).unwrap_err().to_string()
+}
+
+fn check(cases: &[(&str, &str)]) {
+    for (sql, expected) in cases {
+        assert_eq!(eval(sql), *expected, "{sql}");
+    }
+}
+
+fn check_refused(cases: &[(&str, &str)]) {
+    for (sql, expected) in cases {
+        assert_eq!(refused(sql), *expected, "{sql}");
+    }
+}
+
+#[test]
+fn columns_and_fields_are_found_as_written() {
+    check(&[
+        ("price", "double: 10.0 | -0.5 | null"),
+        ("\"city\"", "string: Paris | Lyon | null"),
+        ("`city`", "string: Paris | Lyon | null"),
+        ("s.a", "int: 7 | null | null"),
+        ("s.inner.b", "string: x | null | null"),
+        ("s['a']", "int: 7 | null | null"),
+        ("tags", "array<bigint>: [1, 2] | [] | null"),
+        ("named_struct('x', city)", "struct<x: string>: {x: Paris} | {x: Lyon} | {x: null}"),
+    ]);
+}
+
+#[test]
+fn a_plain_column_is_passed_on_without_a_copy() {
+    let batch = batch();
+    let city = compile("city", &schema(), "town").unwrap();
+    assert_eq!((city.column_index(), city.field.name().as_str()), (Some(1), "town"));
+    assert!(Arc::ptr_eq(&city.evaluate(&batch).unwrap(), batch.column(1)));
+    assert_eq!(compile("upper(city)", &schema(), "town").unwrap().column_index(), None);
+}
+
+#[test]
+fn conditions_follow_three_valued_logic() {
+    check(&[
+        ("price >= 0", "boolean: true | false | null"),
+        ("price between -1 and 5", "boolean: false | true | null"),
+        ("price is null", "boolean: false | false | true"),
+        ("price is not null", "boolean: true | true | false"),
+        ("city like 'P%'", "boolean: true | false | null"),
+        ("city not like 'P%'", "boolean: false | true | null"),
+        ("city in ('Paris', 'Rome')", "boolean: true | false | null"),
+        ("seats in (3, 4)", "boolean: true | false | null"),
+        ("paid and price > 0", "boolean: true | false | null"),
+        ("city = 'Paris' or null", "boolean: true | null | null"),
+        ("regexp_like(city, '^P')", "boolean: true | false | null"),
+    ]);
+}
+
+#[test]
+fn strings_are_strings_whatever_the_function_gives() {
+    check(&[
+        ("upper(city)", "string: PARIS | LYON | null"),
+        ("city || '-' || seats", "string: Paris-3 | Lyon-0 | null"),
+        ("coalesce(city, 'none')", "string: Paris | Lyon | none"),
+        ("trim(city)", "string: Paris | Lyon | null"),
+        ("substring(city from 1 for 2)", "string: Pa | Ly | null"),
+        ("substring(city for 2)", "string: Pa | Ly | null"),
+        ("substr(city, 2)", "string: aris | yon | null"),
+        ("position('r' in city)", "int: 3 | 0 | null"),
+        ("length(city)", "int: 5 | 4 | null"),
+        ("split_part('a-b', '-', 2)", "string: b | b | b"),
+        ("arrow_cast(city, 'Dictionary(Int32, Utf8)')", "string: Paris | Lyon | null"),
+        ("case when price > 0 then 'up' when price < 0 then 'down' end", "string: up | down | null"),
+    ]);
+}
+
+#[test]
+fn whole_numbers_stay_whole() {
+    check(&[
+        ("1", "bigint: 1 | 1 | 1"),
+        ("seats * 2", "bigint: 6 | 0 | null"),
+        ("seats + seats", "int: 6 | 0 | null"),
+        ("seats / 2", "bigint: 1 | 0 | null"),
+        ("userId % 2", "bigint: 1 | 0 | 1"),
+        ("coalesce(seats, 0)", "bigint: 3 | 0 | 0"),
+        ("cast(price as int)", "int: 10 | 0 | null"),
+        ("cast(seats as smallint)", "int: 3 | 0 | null"),
+        ("nullif(seats, 0)", "bigint: 3 | null | null"),
+        ("case city when 'Paris' then 1 else 0 end", "bigint: 1 | 0 | 0"),
+        ("arrow_cast(userId, 'UInt64')", "bigint: 1 | 2 | 9223372036854775807"),
+    ]);
+}
+
+#[test]
+fn literals_with_a_point_are_decimals_and_keep_decimals_exact() {
+    check(&[
+        ("0.1", "decimal(1,1): 0.1 | 0.1 | 0.1"),
+        ("amount * 1.1", "decimal(13,3): 21.989 | -0.055 | null"),
+        ("amount >= 19.99", "boolean: true | false | null"),
+        ("round(amount, 1)", "decimal(10,1): 20.0 | -0.1 | null"),
+        ("abs(amount)", "decimal(10,2): 19.99 | 0.05 | null"),
+        ("cast('1.25' as decimal(5,2))", "decimal(5,2): 1.25 | 1.25 | 1.25"),
+        ("cast(seats as decimal)", "decimal(10,0): 3 | 0 | null"),
+        ("99999999999999999999", "decimal(20,0): 99999999999999999999 | 99999999999999999999 | 99999999999999999999"),
+    ]);
+}
+
+#[test]
+fn where_a_double_meets_a_decimal_the_result_is_a_double() {
+    check(&[
+        ("1e3", "double: 1000.0 | 1000.0 | 1000.0"),
+        ("price * 0.9", "double: 9.0 | -0.45 | null"),
+        ("price > 0.1", "boolean: true | false | null"),
+        ("price = amount", "boolean: false | false | null"),
+        ("price in (10.0, 0.1)", "boolean: true | false | null"),
+        ("price between -0.5 and 9.9", "boolean: false | true | null"),
+        ("coalesce(price, 0.0)", "double: 10.0 | -0.5 | 0.0"),
+        ("coalesce(amount, price)", "double: 19.99 | -0.05 | null"),
+        ("greatest(price, 0.5)", "double: 10.0 | 0.5 | 0.5"),
+        ("case when price > 0 then 1.5 else price end", "double: 1.5 | -0.5 | null"),
+        ("case price when 10.0 then 1 end", "bigint: 1 | null | null"),
+        // The nearest double; a cast from the decimal would round twice, to …68.
+        ("coalesce(price, 0.12345678901234567)", "double: 10.0 | -0.5 | 0.12345678901234566"),
+        ("price * 1e300 > 0.1", "boolean: true | false | null"),
+        ("round(price / 3, 2)", "double: 3.33 | -0.17 | null"),
+        ("weight * 2.0", "double: 3.0 | 5.0 | null"),
+        ("abs(price)", "double: 10.0 | 0.5 | null"),
+        ("price / 0", "double: inf | -inf | null"),
+    ]);
+}
+
+#[test]
+fn timestamps_are_microseconds_in_utc() {
+    check(&[
+        ("cast(ts as date)", "date: 2024-01-01 | 1969-12-31 | null"),
+        ("cast(day as timestamp)", "timestamp: 2024-01-01T00:00:00Z | 1970-01-01T00:00:00Z | null"),
+        ("cast(ts as string)", "string: 2024-01-01T01:01:01.000001Z | 1969-12-31T23:59:59.999999Z | null"),
+        ("ts >= timestamp '2024-01-01 00:00:00'", "boolean: true | false | null"),
+        ("ts > '2024-01-01'", "boolean: true | false | null"),
+        ("ts = timestamp '2024-01-01T03:01:01.000001+02:00'", "boolean: true | false | null"),
+        ("day = date '2024-01-01'", "boolean: true | false | null"),
+        ("day < ts", "boolean: true | false | null"),
+        ("ts + interval '1 hour'", "timestamp: 2024-01-01T02:01:01.000001Z | 1970-01-01T00:59:59.999999Z | null"),
+        ("date_trunc('hour', ts)", "timestamp: 2024-01-01T01:00:00Z | 1969-12-31T23:00:00Z | null"),
+        ("date_bin(interval '5 minutes', ts)", "timestamp: 2024-01-01T01:00:00Z | 1969-12-31T23:55:00Z | null"),
+        ("extract(year from ts)", "int: 2024 | 1969 | null"),
+        ("to_timestamp('2024-01-01T00:00:00')", "timestamp: 2024-01-01T00:00:00Z | 2024-01-01T00:00:00Z | 2024-01-01T00:00:00Z"),
+        ("to_timestamp_millis(seats)", "timestamp: 1970-01-01T00:00:00.003Z | 1970-01-01T00:00:00Z | null"),
+        ("to_char(ts, '%Y')", "string: 2024 | 1969 | null"),
+    ]);
+}
+
+#[test]
+fn date_format_takes_sparks_patterns() {
+    check(&[
+        ("date_format(ts, 'yyyy-MM-dd HH:mm:ss')", "string: 2024-01-01 01:01:01 | 1969-12-31 23:59:59 | null"),
+        ("date_format(day, 'dd/MM/yyyy')", "string: 01/01/2024 | 01/01/1970 | null"),
+        ("date_format('2024-02-29', 'EEEE')", "string: Thursday | Thursday | Thursday"),
+        ("date_format(ts, case when paid then 'yyyy' else 'MM' end)", "string: 2024 | 12 | null"),
+        ("date_format(ts, cast(null as string))", "string: null | null | null"),
+    ]);
+    assert!(refused("date_format(ts, 'YYYY')").starts_with("date_format: `YYYY` at character 1 of the pattern `YYYY` is not supported"));
+    assert!(refused("date_format(ts, 'yyyy' || '-nn')").contains("`nn` at character 6 of the pattern `yyyy-nn` is not a pattern letter"));
+    assert_eq!(refused("date_format(price, 'yyyy')"), "date_format takes a timestamp, a date or a string, not a double");
+    assert_eq!(refused("date_format(ts)"), "date_format takes a timestamp and a pattern, not 1 arguments");
+    assert!(failed("date_format(ts, city)").contains("`P` at character 1 of the pattern `Paris`"));
+}
+
+#[test]
+fn a_cast_that_fails_is_an_error_and_a_try_cast_is_null() {
+    let sql = "cast(city as bigint)";
+    assert_eq!(failed(sql), "Compute error: `cast(city as bigint)`: Cannot cast string 'Paris' to value of bigint type");
+    assert!(failed("cast(userId as int)").contains("9223372036854775807"));
+    assert!(failed("cast(price as decimal(2,2))").contains("too large to store"));
+    assert!(failed("date_format(city, 'yyyy')").contains("Error parsing timestamp from 'Paris'"));
+    assert_eq!(eval("try_cast(city as bigint)"), "bigint: null | null | null");
+    assert_eq!(refused("cast('abc' as bigint)"), "Cannot cast string 'abc' to value of bigint type");
+}
+
+#[test]
+fn overflow_and_division_by_zero_of_whole_numbers_are_errors() {
+    assert_eq!(failed("userId + 1"), "Compute error: `userId + 1`: Overflow happened on: 9223372036854775807 + 1");
+    assert!(failed("case when userId > 0 then userId * 2 end").contains("Overflow"));
+    assert!(failed("abs(-userId - 2)").contains("Overflow"));
+    assert!(failed("10 / seats").contains("Divide by zero"));
+    // Documented in the module: constants are folded with the kernels that wrap.
+    assert_eq!(eval("9223372036854775807 + 1"), format!("bigint: {0} | {0} | {0}", i64::MIN));
+}
+
+#[test]
+fn what_does_not_parse_is_refused_with_the_place() {
+    check_refused(&[
+        ("", "the expression is empty"),
+        ("price >", "the expression does not parse: expected an expression, found the end"),
+        ("(price", "the expression does not parse: expected ), found the end"),
+        ("price > > 1", "the expression does not parse: expected an expression, found > at character 9"),
+        ("'abc", "the expression does not parse: unterminated string literal at character 1"),
+        ("price > 0 extra", "the expression ends at `price > 0`, but `extra` follows at character 11"),
+        ("price; price", "the expression ends at `price`, but `;` follows at character 6"),
+        ("price\n  city", "the expression ends at `price`, but `city` follows at line 2, character 3"),
+    ]);
+}
+
+#[test]
+fn an_unknown_name_is_refused_with_the_nearest_one() {
+    let columns = "the columns are userId, city, price, weight, seats, amount, paid, day, ts, s, tags";
+    for (sql, name, hint) in [
+        ("ctiy", "ctiy", " (did you mean `city`?)"),
+        ("upper(citty)", "citty", " (did you mean `city`?)"),
+        ("userid", "userid", " (did you mean `userId`?)"),
+        ("nothing_like_it", "nothing_like_it", ""),
+        ("foo.bar", "foo", ""),
+        ("a.b.c.d.e.f", "a", ""),
+    ] {
+        assert_eq!(refused(sql), format!("there is no column `{name}`{hint}: {columns}"));
+    }
+    check_refused(&[
+        ("s.z", "the struct has no field `z`"),
+        ("uper(city)", "there is no function `uper`: did you mean `upper`?"),
+        ("median(price)", "the aggregate `median` is not supported yet: there are sum, avg, count, min, max"),
+    ]);
+    assert!(refused("cast(city as money)").starts_with("`money` is not a type; the types are boolean, int,"));
+}
+
+#[test]
+fn what_would_differ_when_run_again_is_refused() {
+    for sql in ["now()", "current_timestamp", "current_date", "coalesce(ts, now())", "case when paid then current_time() end"] {
+        assert!(refused(sql).ends_with("would give another result when an epoch is run again: use `_event_time` or a column"), "{sql}");
+    }
+    for sql in ["random()", "uuid()", "price * random()"] {
+        assert!(refused(sql).contains("would give another result when an epoch is run again"), "{sql}");
+    }
+    assert_eq!(refused("version()"), "there is no function `version`");
+}
+
+#[test]
+fn what_has_no_meaning_for_one_row_is_refused() {
+    let aggregate = "`sum(…)` is an aggregate, and an aggregate belongs in an aggregate step";
+    let subquery = "a subquery cannot be used here: an expression sees one row";
+    check_refused(&[
+        ("sum(price)", aggregate),
+        ("1 + sum(price)", aggregate),
+        ("(select 1)", subquery),
+        ("exists (select 1)", subquery),
+        ("price in (select 1)", subquery),
+        ("sum(price) over ()", "`sum(…) OVER` is a window function, which cannot be used here"),
+        ("upper(distinct city)", "`upper(DISTINCT city)`: DISTINCT in `upper` is only for aggregates"),
+        ("upper(city) filter (where true)", "`upper(city) FILTER (WHERE true)`: FILTER in `upper` is only for aggregates"),
+        ("upper(*)", "`upper(*)`: `*` is only for `count(*)`, `upper` takes a column"),
+        ("unnest(tags)", "`unnest` gives several rows for one, which is a step's work and not an expression's"),
+        ("$1", "`$1` is a parameter, and there are none: write the value"),
+        ("@x", "`@x` is a variable, and there are none: name a column"),
+        ("tags[1]", "items of an array cannot be picked yet"),
+        ("[1, 2]", "`[1, 2]`: arrays and maps cannot be written out yet"),
+    ]);
+    assert!(compile("*", &schema(), "out").is_err());
+}
+
+#[test]
+fn what_no_column_can_hold_is_refused() {
+    check_refused(&[
+        ("null", "this is always null, and a null has no type: cast it, as in `cast(null as string)`"),
+        ("ts - ts", "its type is duration(µs), which no column can hold: cast it, to a bigint or a string"),
+    ]);
+    assert!(refused("interval '1 day'").starts_with("its type is interval"));
+    assert!(refused("cast(city as time)").starts_with("its type is time64"));
+    assert_eq!(eval("cast(null as string)"), "string: null | null | null");
+}
+
+#[test]
+fn types_that_do_not_go_together_are_refused_in_their_own_names() {
+    check_refused(&[
+        ("city + 1", "Cannot coerce arithmetic expression string + bigint to valid types"),
+        ("price and true", "Cannot infer common argument type for logical boolean operation double AND boolean"),
+        ("upper(city, city)", "Function 'upper' expects 1 arguments but received 2"),
+        ("price = 'abc'", "Cannot cast string 'abc' to value of double type"),
+    ]);
+}
+
+#[test]
+fn a_predicate_must_be_a_boolean() {
+    assert_eq!(compile_predicate("price > 0", &schema()).unwrap().field.data_type(), &arrow::datatypes::DataType::Boolean);
+    let refused = |sql: &str| compile_predicate(sql, &schema()).unwrap_err().to_string();
+    assert_eq!(refused("price"), "a condition must be a boolean, and this is a double: compare it, as in `price > 0`");
+    assert_eq!(refused("upper(city)"), "a condition must be a boolean, and this is a string: compare it, as in `price > 0`");
+}
+
+#[test]
+fn nullability_is_that_of_the_columns() {
+    let nullable = |sql: &str| compile(sql, &schema(), "out").unwrap().field.is_nullable();
+    assert!(!nullable("userId") && !nullable("1") && !nullable("city is null") && !nullable("coalesce(price, 0)"));
+    assert!(nullable("city") && nullable("upper(city)") && nullable("case when paid then 1 end") && nullable("try_cast(userId as int)"));
+}
+
+#[test]
+fn deep_expressions_compile_and_deeper_ones_are_refused() {
+    let repeated = |what: &str, times: usize, with: &str| vec![what; times].join(with);
+    for deep in [repeated("seats", DEPTH_MAX, "+"), repeated("city", DEPTH_MAX, "||"), "(".repeat(40) + "paid" + &")".repeat(40)] {
+        assert!(compile(&deep, &schema(), "out").unwrap().evaluate(&batch()).is_ok());
+    }
+    let nested = format!("{}city{}", "upper(".repeat(40), ")".repeat(40));
+    assert_eq!(eval(&nested), "string: PARIS | LYON | null");
+    assert!(refused(&repeated("seats", DEPTH_MAX + 1, "+")).contains("more than 128 operators deep"));
+    assert!(refused(&repeated("seats", SQL_BYTES_MAX / 6, "+")).contains("more than 128 operators deep"));
+    assert!(refused(&repeated("seats", SQL_BYTES_MAX / 6 + 1, "+")).contains("bytes long"));
+    assert_eq!(refused(&("(".repeat(1000) + "paid" + &")".repeat(1000))), "the expression is nested too deep");
+    let wide = format!("seats in ({})", repeated("3", 4000, ","));
+    assert_eq!(eval(&wide), "boolean: true | false | null");
+}
+
+#[test]
+fn an_empty_batch_gives_an_empty_array() {
+    let empty = batch().slice(0, 0);
+    for sql in ["price", "1", "upper(city)", "date_format(ts, 'yyyy')"] {
+        assert_eq!(compile(sql, &schema(), "out").unwrap().evaluate(&empty).unwrap().len(), 0, "{sql}");
+    }
+}
+
+#[test]
+fn a_compiled_expression_may_be_shared_between_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<super::ScalarExpr>();
+}

@@ -1,0 +1,97 @@
+//! Calendar fields of an instant, in the proleptic Gregorian calendar and UTC, for every instant that an i64 of microseconds can name
+//! (chrono stops at the year 262,000, Arrow's timestamps do not).
+
+const US_PER_SECOND: i64 = 1_000_000;
+const US_PER_DAY: i64 = 86_400 * US_PER_SECOND;
+
+/// An instant taken apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Civil {
+    /// Astronomical: 0 is 1 BC.
+    pub year: i64,
+    /// 1 to 12.
+    pub month: u32,
+    /// 1 to 31.
+    pub day: u32,
+    /// 1 to 366.
+    pub day_of_year: u32,
+    /// 0 is Monday.
+    pub weekday: u32,
+    pub hour: u32,
+    pub minute: u32,
+    pub second: u32,
+    pub microsecond: u32,
+}
+
+impl Civil {
+    /// The date comes from Howard Hinnant's `civil_from_days` (<https://howardhinnant.github.io/date_algorithms.html>).
+    pub fn from_us(time_us: i64) -> Self {
+        let days = time_us.div_euclid(US_PER_DAY);
+        let of_day_us = time_us.rem_euclid(US_PER_DAY);
+        let shifted = days + 719_468;
+        let era = shifted.div_euclid(146_097);
+        let day_of_era = shifted.rem_euclid(146_097);
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        // Counted from 1 March, so that the leap day comes last.
+        let day_of_march_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let march_month = (5 * day_of_march_year + 2) / 153;
+        let day = day_of_march_year - (153 * march_month + 2) / 5 + 1;
+        let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+        let year = year_of_era + era * 400 + i64::from(month <= 2);
+        let day_of_year = if month > 2 { day_of_march_year + 60 + i64::from(is_leap(year)) } else { day_of_march_year - 305 };
+        let seconds = of_day_us / US_PER_SECOND;
+        Self {
+            year,
+            month: small(month),
+            day: small(day),
+            day_of_year: small(day_of_year),
+            weekday: small((days + 3).rem_euclid(7)),
+            hour: small(seconds / 3600),
+            minute: small(seconds / 60 % 60),
+            second: small(seconds % 60),
+            microsecond: small(of_day_us % US_PER_SECOND),
+        }
+    }
+}
+
+fn is_leap(year: i64) -> bool {
+    year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
+}
+
+/// Every field but the year is below a million.
+fn small(field: i64) -> u32 {
+    u32::try_from(field).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use chrono::{DateTime, Datelike, Timelike};
+
+    use super::*;
+
+    #[test]
+    fn every_field_is_chronos() {
+        // Steps of a prime number of microseconds, about 31 hours, over five centuries around the epoch.
+        for i in -70_000_i64..70_000 {
+            let time_us = i * 111_111_111_149;
+            let expected = DateTime::from_timestamp_micros(time_us).map(|t| Civil {
+                year: i64::from(t.year()),
+                month: t.month(),
+                day: t.day(),
+                day_of_year: t.ordinal(),
+                weekday: t.weekday().num_days_from_monday(),
+                hour: t.hour(),
+                minute: t.minute(),
+                second: t.second(),
+                microsecond: t.timestamp_subsec_micros(),
+            });
+            assert_eq!(Some(Civil::from_us(time_us)), expected, "{time_us}");
+        }
+    }
+
+    #[test]
+    fn the_ends_of_time_have_a_date() {
+        assert_eq!(Civil::from_us(i64::MAX).year, 294_247);
+        assert_eq!(Civil::from_us(i64::MIN).year, -290_308);
+    }
+}

@@ -1,0 +1,414 @@
+//! Spark's datetime patterns (<https://spark.apache.org/docs/latest/sql-ref-datetime-pattern.html>), for formatting and in UTC.
+//!
+//! A pattern is compiled once into items; writing a row walks them. The zone is always UTC, so everything about it is text by then.
+//! As in Spark, `y` is the proleptic year unless the pattern has an era. `F` is refused: what it means depends on the JVM (JDK-8282081).
+
+use std::fmt::{self, Write};
+
+use super::civil::Civil;
+
+const LETTERS: &str = "G y M L d D E a H h k K m s S Q q V z O X x Z";
+const MONTHS: [&str; 12] =
+    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
+const QUARTERS: [&str; 4] = ["1st quarter", "2nd quarter", "3rd quarter", "4th quarter"];
+
+/// A compiled pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pattern {
+    items: Vec<Item>,
+    has_era: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Item {
+    Text(String),
+    /// At least `width` digits.
+    Year {
+        width: usize,
+    },
+    /// The last two digits.
+    ShortYear,
+    Number {
+        field: Number,
+        width: usize,
+    },
+    /// Truncated, never rounded.
+    Fraction {
+        digits: usize,
+    },
+    Month {
+        full: bool,
+    },
+    Weekday {
+        full: bool,
+    },
+    Quarter {
+        full: bool,
+    },
+    Era {
+        full: bool,
+    },
+    AmPm,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Number {
+    Month,
+    Day,
+    DayOfYear,
+    Quarter,
+    /// 0 to 23.
+    Hour,
+    /// 1 to 24.
+    ClockHour,
+    /// 0 to 11.
+    HalfDayHour,
+    /// 1 to 12.
+    HalfDayClockHour,
+    Minute,
+    Second,
+}
+
+impl Pattern {
+    /// # Errors
+    /// One sentence with the letter and its position, counted in characters from 1.
+    pub fn compile(text: &str) -> Result<Self, String> {
+        let chars: Vec<char> = text.chars().collect();
+        let mut items = Vec::new();
+        let mut open_sections = 0_usize;
+        let mut at = 0;
+        while at < chars.len() {
+            let c = chars[at];
+            let run = chars[at..].iter().take_while(|next| **next == c).count();
+            let place = || format!("character {} of the pattern `{text}`", at + 1);
+            match c {
+                '\'' => {
+                    at = quoted(&chars, at, &mut items).ok_or_else(|| format!("the quote at {} is not closed", place()))?;
+                    continue;
+                }
+                // When formatting, what is in an optional section is written like the rest.
+                '[' => open_sections += 1,
+                ']' => open_sections = open_sections.checked_sub(1).ok_or_else(|| format!("the `]` at {} closes nothing", place()))?,
+                '#' | '{' | '}' => return Err(format!("`{c}` at {} is reserved; put it in quotes", place())),
+                _ if c.is_ascii_alphabetic() => {
+                    items.push(field(c, run).map_err(|why| format!("`{}` at {} {why}", c.to_string().repeat(run), place()))?);
+                    at += run;
+                    continue;
+                }
+                _ => push_text(&mut items, c),
+            }
+            at += 1;
+        }
+        let has_era = items.iter().any(|i| matches!(i, Item::Era { .. }));
+        Ok(Self { items, has_era })
+    }
+
+    /// Appends the instant's text to `out`.
+    pub fn write(&self, out: &mut impl Write, time_us: i64) -> fmt::Result {
+        let t = Civil::from_us(time_us);
+        self.items.iter().try_for_each(|item| self.write_item(out, item, &t))
+    }
+
+    fn write_item(&self, out: &mut impl Write, item: &Item, t: &Civil) -> fmt::Result {
+        let year = if self.has_era && t.year < 1 { 1 - t.year } else { t.year };
+        match item {
+            Item::Text(text) => out.write_str(text),
+            Item::Year { width } => {
+                if year < 0 {
+                    out.write_char('-')?;
+                } else if *width >= 4 && !self.has_era && year >= 10_i64.pow(u32::try_from(*width).unwrap_or(4)) {
+                    out.write_char('+')?;
+                }
+                write_digits(out, year.unsigned_abs(), *width)
+            }
+            Item::ShortYear => write_digits(out, year.unsigned_abs() % 100, 2),
+            Item::Number { field, width } => write_digits(out, u64::from(field.of(t)), *width),
+            Item::Fraction { digits } => {
+                let kept = (*digits).min(6);
+                let divisor = 10_u32.pow(u32::try_from(6 - kept).unwrap_or(0));
+                write_digits(out, u64::from(t.microsecond / divisor), kept)?;
+                (kept..*digits).try_for_each(|_| out.write_char('0'))
+            }
+            Item::Month { full } => write_name(out, MONTHS[t.month as usize - 1], *full),
+            Item::Weekday { full } => write_name(out, WEEKDAYS[t.weekday as usize], *full),
+            Item::Quarter { full: true } => out.write_str(QUARTERS[(t.month as usize - 1) / 3]),
+            Item::Quarter { full: false } => {
+                out.write_char('Q')?;
+                write_digits(out, u64::from(Number::Quarter.of(t)), 1)
+            }
+            Item::Era { full } => out.write_str(match (t.year < 1, full) {
+                (false, false) => "AD",
+                (false, true) => "Anno Domini",
+                (true, false) => "BC",
+                (true, true) => "Before Christ",
+            }),
+            Item::AmPm => out.write_str(if t.hour < 12 { "AM" } else { "PM" }),
+        }
+    }
+}
+
+impl Number {
+    fn of(self, t: &Civil) -> u32 {
+        match self {
+            Self::Month => t.month,
+            Self::Day => t.day,
+            Self::DayOfYear => t.day_of_year,
+            Self::Quarter => (t.month - 1) / 3 + 1,
+            Self::Hour => t.hour,
+            Self::ClockHour => (t.hour + 23) % 24 + 1,
+            Self::HalfDayHour => t.hour % 12,
+            Self::HalfDayClockHour => (t.hour + 11) % 12 + 1,
+            Self::Minute => t.minute,
+            Self::Second => t.second,
+        }
+    }
+}
+
+/// Reads quoted text from the quote at `start`, and says where it ends. Two quotes are one quote, inside and outside.
+fn quoted(chars: &[char], start: usize, items: &mut Vec<Item>) -> Option<usize> {
+    if chars.get(start + 1) == Some(&'\'') {
+        push_text(items, '\'');
+        return Some(start + 2);
+    }
+    let mut at = start + 1;
+    loop {
+        match (chars.get(at)?, chars.get(at + 1)) {
+            ('\'', Some('\'')) => {
+                push_text(items, '\'');
+                at += 2;
+            }
+            ('\'', _) => return Some(at + 1),
+            (c, _) => {
+                push_text(items, *c);
+                at += 1;
+            }
+        }
+    }
+}
+
+fn push_text(items: &mut Vec<Item>, c: char) {
+    if let Some(Item::Text(text)) = items.last_mut() { text.push(c) } else { items.push(Item::Text(c.to_string())) }
+}
+
+/// The item for `count` times `letter`, or why there is none.
+fn field(letter: char, count: usize) -> Result<Item, String> {
+    let number = |field, max: usize| {
+        let item = Item::Number { field, width: count };
+        if count <= max { Ok(item) } else { Err(too_many(letter, max)) }
+    };
+    let zone = |texts: &[&str]| match texts.get(count - 1) {
+        Some(text) => Ok(Item::Text((*text).to_owned())),
+        None => Err(too_many(letter, texts.len())),
+    };
+    let full = count == 4;
+    match letter {
+        'y' if count == 2 => Ok(Item::ShortYear),
+        'y' if count <= 6 => Ok(Item::Year { width: count }),
+        'y' => Err(too_many('y', 6)),
+        'M' | 'L' if count <= 2 => number(Number::Month, 2),
+        'M' | 'L' if count <= 4 => Ok(Item::Month { full }),
+        'Q' | 'q' if count <= 2 => number(Number::Quarter, 2),
+        'Q' | 'q' if count <= 4 => Ok(Item::Quarter { full }),
+        'E' if count <= 4 => Ok(Item::Weekday { full }),
+        'G' if count <= 4 => Ok(Item::Era { full }),
+        'M' | 'L' | 'Q' | 'q' | 'E' | 'G' => Err(too_many(letter, 4)),
+        'd' => number(Number::Day, 2),
+        'D' => number(Number::DayOfYear, 3),
+        'H' => number(Number::Hour, 2),
+        'k' => number(Number::ClockHour, 2),
+        'K' => number(Number::HalfDayHour, 2),
+        'h' => number(Number::HalfDayClockHour, 2),
+        'm' => number(Number::Minute, 2),
+        's' => number(Number::Second, 2),
+        'S' if count <= 9 => Ok(Item::Fraction { digits: count }),
+        'S' => Err(too_many('S', 9)),
+        'a' if count == 1 => Ok(Item::AmPm),
+        'a' => Err(too_many('a', 1)),
+        'V' if count == 2 => Ok(Item::Text("UTC".to_owned())),
+        'V' => Err("must be exactly two letters, `VV`".to_owned()),
+        'z' => zone(&["UTC", "UTC", "UTC", "Coordinated Universal Time"]),
+        'O' if count == 1 || count == 4 => Ok(Item::Text("GMT".to_owned())),
+        'O' => Err("must be one letter or four, `O` or `OOOO`".to_owned()),
+        'X' => zone(&["Z"; 5]),
+        'x' => zone(&["+00", "+0000", "+00:00", "+0000", "+00:00"]),
+        'Z' => zone(&["+0000", "+0000", "+0000", "GMT", "Z"]),
+        'Y' | 'w' | 'W' | 'u' | 'e' | 'c' => Err(format!(
+            "is not supported: Spark 3 has no week-based patterns either; the letters are {LETTERS}, and other text goes in quotes"
+        )),
+        _ => Err(format!("is not a pattern letter; the letters are {LETTERS}, and other text goes in quotes")),
+    }
+}
+
+fn too_many(letter: char, max: usize) -> String {
+    format!("has too many letters: `{letter}` takes at most {max}")
+}
+
+fn write_name(out: &mut impl Write, name: &str, full: bool) -> fmt::Result {
+    out.write_str(if full { name } else { &name[..3] })
+}
+
+/// Without `format!`, whose padding goes through dynamic dispatch for each number.
+fn write_digits(out: &mut impl Write, mut value: u64, width: usize) -> fmt::Result {
+    let mut digits = [b'0'; 20];
+    let mut start = digits.len();
+    while value > 0 || start == digits.len() {
+        start -= 1;
+        digits[start] = b'0' + u8::try_from(value % 10).unwrap_or(0);
+        value /= 10;
+    }
+    let start = start.min(digits.len() - width.min(digits.len()));
+    out.write_str(std::str::from_utf8(&digits[start..]).map_err(|_| fmt::Error)?)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use chrono::DateTime;
+
+    use super::*;
+
+    fn us(rfc3339: &str) -> i64 {
+        DateTime::parse_from_rfc3339(rfc3339).unwrap().timestamp_micros()
+    }
+
+    fn formatted(pattern: &str, time: &str) -> String {
+        formatted_us(pattern, us(time))
+    }
+
+    fn formatted_us(pattern: &str, time_us: i64) -> String {
+        let mut out = String::new();
+        Pattern::compile(pattern).unwrap().write(&mut out, time_us).unwrap();
+        out
+    }
+
+    fn refused(pattern: &str) -> String {
+        Pattern::compile(pattern).unwrap_err()
+    }
+
+    /// The examples of Spark's documentation, with the zone's replaced by UTC's.
+    #[test]
+    fn each_letter_gives_what_spark_documents() {
+        let cases = [
+            ("y", "2020"),
+            ("yy", "20"),
+            ("yyy", "2020"),
+            ("yyyy", "2020"),
+            ("yyyyyy", "002020"),
+            ("M", "7"),
+            ("MM", "07"),
+            ("MMM", "Jul"),
+            ("MMMM", "July"),
+            ("L", "7"),
+            ("LL", "07"),
+            ("LLL", "Jul"),
+            ("LLLL", "July"),
+            ("d", "7"),
+            ("dd", "07"),
+            ("D", "189"),
+            ("DDD", "189"),
+            ("E", "Tue"),
+            ("EEE", "Tue"),
+            ("EEEE", "Tuesday"),
+            ("a", "PM"),
+            ("H", "15"),
+            ("HH", "15"),
+            ("h", "3"),
+            ("hh", "03"),
+            ("k", "15"),
+            ("kk", "15"),
+            ("K", "3"),
+            ("KK", "03"),
+            ("m", "8"),
+            ("mm", "08"),
+            ("s", "9"),
+            ("ss", "09"),
+            ("S", "9"),
+            ("SSS", "978"),
+            ("SSSSSS", "978654"),
+            ("SSSSSSSSS", "978654000"),
+            ("Q", "3"),
+            ("QQ", "03"),
+            ("QQQ", "Q3"),
+            ("QQQQ", "3rd quarter"),
+            ("q", "3"),
+            ("qqqq", "3rd quarter"),
+            ("G", "AD"),
+            ("GGGG", "Anno Domini"),
+            ("VV", "UTC"),
+            ("z", "UTC"),
+            ("zzz", "UTC"),
+            ("zzzz", "Coordinated Universal Time"),
+            ("O", "GMT"),
+            ("OOOO", "GMT"),
+            ("X", "Z"),
+            ("XXX", "Z"),
+            ("x", "+00"),
+            ("xx", "+0000"),
+            ("xxx", "+00:00"),
+            ("xxxxx", "+00:00"),
+            ("Z", "+0000"),
+            ("ZZZZ", "GMT"),
+            ("ZZZZZ", "Z"),
+            ("yyyy-MM-dd HH:mm:ss", "2020-07-07 15:08:09"),
+            ("yyyy-MM-dd'T'HH:mm:ss.SSSXXX", "2020-07-07T15:08:09.978Z"),
+            ("hh 'o''clock' a", "03 o'clock PM"),
+            ("''yy''", "'20'"),
+            ("dd.MM.yyyy[ HH:mm]", "07.07.2020 15:08"),
+            ("yyyy年", "2020年"),
+            ("", ""),
+        ];
+        for (pattern, expected) in cases {
+            assert_eq!(formatted(pattern, "2020-07-07T15:08:09.978654Z"), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn midnight_and_noon_follow_each_clock() {
+        let pattern = "H k K h a";
+        assert_eq!(formatted(pattern, "2024-01-01T00:00:00Z"), "0 24 0 12 AM");
+        assert_eq!(formatted(pattern, "2024-01-01T12:00:00Z"), "12 12 0 12 PM");
+        assert_eq!(formatted(pattern, "2024-01-01T23:59:59Z"), "23 23 11 11 PM");
+    }
+
+    #[test]
+    fn narrow_fields_are_not_padded_and_wide_ones_are() {
+        assert_eq!(formatted("y-M-d D/DD/DDD H:m:s.S", "0007-01-02T03:04:05.060Z"), "7-1-2 2/02/002 3:4:5.0");
+        assert_eq!(formatted("yyy yyyy yy", "0007-01-02T03:04:05Z"), "007 0007 07");
+    }
+
+    #[test]
+    fn years_outside_four_digits_have_a_sign() {
+        assert_eq!(formatted_us("yyyy", 253_402_300_800_000_000), "+10000");
+        assert_eq!(formatted_us("y", 253_402_300_800_000_000), "10000");
+        let year_before_0 = us("0000-01-01T00:00:00Z") - 1;
+        assert_eq!(formatted_us("yyyy-MM-dd", year_before_0), "-0001-12-31");
+        assert_eq!(formatted_us("y G", year_before_0), "2 BC");
+        assert_eq!(formatted("y GGGG", "0000-06-01T00:00:00Z"), "1 Before Christ");
+    }
+
+    #[test]
+    fn times_before_1970_round_towards_the_past() {
+        assert_eq!(formatted("yyyy-MM-dd HH:mm:ss.SSSSSS E", "1969-12-31T23:59:59.999999Z"), "1969-12-31 23:59:59.999999 Wed");
+    }
+
+    #[test]
+    fn a_pattern_that_spark_refuses_is_refused_with_its_place() {
+        assert_eq!(
+            refused("yyyy-nn"),
+            "`nn` at character 6 of the pattern `yyyy-nn` is not a pattern letter; \
+             the letters are G y M L d D E a H h k K m s S Q q V z O X x Z, and other text goes in quotes"
+        );
+        assert_eq!(refused("MMMMM"), "`MMMMM` at character 1 of the pattern `MMMMM` has too many letters: `M` takes at most 4");
+        assert!(refused("YYYY-MM").contains("`YYYY` at character 1 of the pattern `YYYY-MM` is not supported: Spark 3 has no week-based"));
+        assert_eq!(refused("HH 'h"), "the quote at character 4 of the pattern `HH 'h` is not closed");
+        assert_eq!(refused("yyyy]"), "the `]` at character 5 of the pattern `yyyy]` closes nothing");
+        assert_eq!(refused("yyyy{"), "`{` at character 5 of the pattern `yyyy{` is reserved; put it in quotes");
+        for wrong in
+            ["yyyyyyy", "ddd", "DDDD", "EEEEE", "aa", "HHH", "SSSSSSSSSS", "V", "VVV", "zzzzz", "OO", "XXXXXX", "ZZZZZZ", "GGGGG", "F"]
+        {
+            assert!(Pattern::compile(wrong).is_err(), "{wrong}");
+        }
+    }
+}
