@@ -266,7 +266,12 @@ mod columns {
                 "spec.steps[0].map.columns[0].expr: there is no column `town`: the columns are city, price, ts, _event_time",
             ],
         );
-        said(&[("sum(price)", "sum(city)")], &["spec.steps[1].aggregate.columns[0].expr: "]);
+        said(
+            &[("sum(price)", "price")],
+            &[
+                "spec.steps[1].aggregate.columns[0].expr: `price` is neither grouped by nor inside an aggregate, so a group has no single value of it: add it to groupBy, or take `max(price)`",
+            ],
+        );
     }
 
     #[test]

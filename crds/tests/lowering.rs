@@ -30,7 +30,9 @@ fn columns(plan: &Plan, input: Input) -> Vec<&str> {
 
 #[test]
 fn the_smallest_document_has_the_defaults() {
-    let plan = plan("  sinks: [{name: raw, from: s, delta: {uri: file:///tmp/raw}}]");
+    let plan = plan(
+        "  steps: [{name: m, map: {from: s, columns: [{name: userId}]}}]\n  sinks: [{name: raw, from: m, delta: {uri: file:///tmp/raw}}]",
+    );
     assert_eq!((plan.pipeline.as_str(), plan.trigger), ("data/p", Trigger::AsSoonAsPossible));
     assert_eq!((plan.checkpoint.uri.as_str(), plan.checkpoint.keep, plan.checkpoint.snapshot_every), ("file:///tmp/c", 10, 32));
     assert_eq!((plan.limits.records_per_epoch, plan.limits.bytes_per_epoch), (2_000_000, 512 << 20));
@@ -40,7 +42,7 @@ fn the_smallest_document_has_the_defaults() {
         ("weir-data-p", &StartFrom::Latest, OnLostOffsets::Fail)
     );
     assert_eq!(plan.sources[0].event_time.as_ref().unwrap().watermark_delay_us, 90_000_000);
-    assert_eq!((plan.sinks[0].input, plan.sinks[0].delta.target_file_size_bytes), (Input::Source(0), 128 << 20));
+    assert_eq!((plan.sinks[0].input, plan.sinks[0].delta.target_file_size_bytes), (Input::Step(0), 128 << 20));
 }
 
 #[test]
