@@ -114,21 +114,17 @@ fn check_endpoint(endpoint: &str) -> Result<(), String> {
     }
 }
 
+/// Connections that no source uses are fine: an override may take another one.
 pub(super) fn connections(spec: &Spec, spec_at: &Path, out: &mut Findings) {
     let at = spec_at.field("connections");
     out.length(&at, spec.connections.len(), 0..=NAMED_MAX);
     out.distinct(spec.connections.iter().enumerate().map(|(i, c)| (at.index(i).field("name"), &*c.name)), "connections");
-    let sources_are_sound = out.is_sound(&spec_at.field("sources"));
     for (i, connection) in spec.connections.iter().enumerate() {
         let at = at.index(i);
         out.checked(&at.field("name"), name::check_node(&connection.name));
         out.exactly_one(&at, &["kafka"], &[connection.kafka.is_some()]);
         if let Some(kafka) = &connection.kafka {
             kafka_connection(kafka, &at.field("kafka"), out);
-        }
-        let used = spec.sources.iter().filter_map(|s| s.kafka.as_ref()).any(|k| k.connection == connection.name);
-        if !used && sources_are_sound {
-            out.add(&at, format!("no source uses the connection {:?}; leave it out", connection.name));
         }
     }
 }

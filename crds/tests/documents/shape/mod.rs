@@ -1,8 +1,6 @@
 //! Asks serde what the document's shape is: a deserializer that answers every request with a stand-in and writes down what was asked for.
 //! So a field that is added to the types cannot be forgotten in a test or in the reference.
 
-#![allow(dead_code, clippy::unwrap_used)]
-
 pub mod cases;
 
 use std::cell::RefCell;

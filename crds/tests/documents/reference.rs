@@ -1,12 +1,8 @@
 //! `docs/reference/document.md` has each field, with the default and the enum's values that the program has, and says which are not built.
 
-#![allow(clippy::unwrap_used)]
-
-mod shape;
-
 use std::collections::BTreeMap;
 
-use shape::cases::{CASES, Outcome, is_refused};
+use crate::shape::cases::{CASES, Outcome, is_refused};
 use weir_crds::defaults;
 
 /// A table's row.
@@ -33,7 +29,7 @@ fn rows() -> Vec<Row> {
 #[test]
 fn the_reference_has_exactly_the_fields_that_the_program_has() {
     let written: Vec<_> = rows().into_iter().map(|r| r.field).collect();
-    let known: Vec<_> = shape::leaves().into_iter().map(|l| l.path).collect();
+    let known: Vec<_> = crate::shape::leaves().into_iter().map(|l| l.path).collect();
     let missing: Vec<_> = known.iter().filter(|path| !written.contains(path)).collect();
     let stale: Vec<_> = written.iter().filter(|path| !known.contains(path)).collect();
     assert_eq!((missing, stale), (vec![], vec![]));
@@ -58,7 +54,7 @@ fn the_reference_has_the_defaults_that_lowering_takes() {
 #[test]
 fn the_reference_says_what_is_required() {
     let rows: BTreeMap<_, _> = rows().into_iter().map(|r| (r.field.clone(), r)).collect();
-    for leaf in shape::leaves().iter().filter(|leaf| !leaf.optional && !leaf.path.ends_with("[]")) {
+    for leaf in crate::shape::leaves().iter().filter(|leaf| !leaf.optional && !leaf.path.ends_with("[]")) {
         let is_open = ["metadata.labels", "metadata.annotations"].contains(&leaf.path.as_str());
         // A required field of a block that may be left out, where the block as a whole has a default.
         let is_defaulted = defaults::table().iter().any(|(path, _)| *path == leaf.path);
@@ -76,7 +72,7 @@ fn the_reference_says_what_is_not_built_yet() {
 #[test]
 fn the_reference_has_the_values_of_each_enum_and_marks_those_that_are_not_built_yet() {
     let rows: BTreeMap<_, _> = rows().into_iter().map(|r| (r.field.clone(), r)).collect();
-    for leaf in shape::leaves().iter().filter(|leaf| !leaf.variants.is_empty()) {
+    for leaf in crate::shape::leaves().iter().filter(|leaf| !leaf.variants.is_empty()) {
         let row = &rows[&leaf.path];
         let refused = |v: &str| {
             let label = format!("{}={v}", leaf.path);

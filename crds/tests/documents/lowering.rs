@@ -1,7 +1,5 @@
 //! What right documents mean.
 
-#![allow(clippy::unwrap_used)]
-
 use weir_crds::load;
 use weir_plan::plan::{Input, OnLostOffsets, Plan, StartFrom, StepOp, Trigger, has_event_time};
 
@@ -43,6 +41,22 @@ fn the_smallest_document_has_the_defaults() {
     );
     assert_eq!(plan.sources[0].event_time.as_ref().unwrap().watermark_delay_us, 90_000_000);
     assert_eq!((plan.sinks[0].input, plan.sinks[0].delta.target_file_size_bytes), (Input::Step(0), 128 << 20));
+}
+
+#[test]
+fn the_longest_prefix_of_whole_segments_says_how_a_uri_is_reached() {
+    let plan = plan(
+        "
+  storage:
+  - {uriPrefix: s3://lake/, s3: {region: a}}
+  - {uriPrefix: s3://lake/silver, s3: {region: b}}
+  sinks: [{name: raw, from: m, delta: {uri: file:///tmp/raw}}]
+  steps: [{name: m, map: {from: s, columns: [{name: userId}]}}]
+",
+    );
+    let region = |uri| plan.storage_for(uri).and_then(|s| s.s3.region.as_deref());
+    assert_eq!([region("s3://lake/gold"), region("s3://lake/silver"), region("s3://lake/silver/x")], [Some("a"), Some("b"), Some("b")]);
+    assert_eq!([region("s3://lake/silverware"), region("s3://lake2/x")], [Some("a"), None]);
 }
 
 #[test]

@@ -1,7 +1,5 @@
 //! The examples are right, and mean what they say.
 
-#![allow(clippy::unwrap_used)]
-
 use weir_crds::load;
 use weir_plan::plan::{OnLostOffsets, Plan, StartFrom, StepOp, Trigger};
 
