@@ -92,8 +92,9 @@ impl Findings {
         let follows = |b: &Broken| {
             path.is_within(&b.path) || b.block.is_within(path) || b.meant.as_ref().is_some_and(|m| path.is_within(m) || m.is_within(path))
         };
-        if !self.broken.iter().any(follows) {
-            self.found.push(Finding::new(path, message));
+        let finding = Finding::new(path, message);
+        if !self.broken.iter().any(follows) && !self.found.contains(&finding) {
+            self.found.push(finding);
         }
         self.paths.push(path.clone());
     }

@@ -64,7 +64,10 @@ fn merge_lists(mut base: Vec<Value>, over: Vec<Value>) -> Vec<Value> {
 /// Whether `over` is meant for `base`: what it says of itself must be what `base` says.
 pub(crate) fn check_header(base: &Value, over: &Value) -> Vec<Finding> {
     if !over.is_mapping() {
-        return vec![Finding::new(&Path::root(), "the override is not a mapping; give the fields that differ, as in `spec: {checkpoint: …}`")];
+        return vec![Finding::new(
+            &Path::root(),
+            "found no mapping; the fields that differ would be right, as in spec: {trigger: {type: AvailableNow}}",
+        )];
     }
     let at = |document: &Value, keys: &[&str]| keys.iter().try_fold(document, |v, k| v.get(*k)).cloned();
     [&["apiVersion"][..], &["kind"], &["metadata", "name"], &["metadata", "namespace"]]
@@ -74,7 +77,10 @@ pub(crate) fn check_header(base: &Value, over: &Value) -> Vec<Finding> {
             let path = keys.iter().fold(Path::root(), |path, key| path.field(key));
             let said = |value: &Value| value.as_str().map_or_else(|| "something else than text".to_owned(), |s| format!("{s:?}"));
             (found != right).then(|| {
-                Finding::new(&path, format!("the override is for {}, the document is {}; leave it out or make it the same", said(&found), said(&right)))
+                Finding::new(
+                    &path,
+                    format!("found {}, and the document has {}; leave it out or make it the same", said(&found), said(&right)),
+                )
             })
         })
         .collect()
@@ -129,7 +135,10 @@ mod tests {
     fn a_block_of_another_type_is_replaced_and_one_of_the_same_type_merges() {
         assert_eq!(merged("{type: Interval, interval: 5s}", "{type: AvailableNow}"), yaml("{type: AvailableNow}"));
         assert_eq!(merged("{type: Interval, interval: 5s}", "{interval: 1s}"), yaml("{type: Interval, interval: 1s}"));
-        assert_eq!(merged("[{name: a, type: int, required: true}]", "[{name: a, type: bigint}]"), yaml("[{name: a, type: bigint, required: true}]"));
+        assert_eq!(
+            merged("[{name: a, type: int, required: true}]", "[{name: a, type: bigint}]"),
+            yaml("[{name: a, type: bigint, required: true}]")
+        );
     }
 
     #[test]
@@ -138,6 +147,6 @@ mod tests {
         assert_eq!(check_header(&base, &yaml("{spec: {}}")), []);
         assert_eq!(check_header(&base, &yaml("{kind: k, metadata: {name: rides}}")), []);
         let said: Vec<_> = check_header(&base, &yaml("{metadata: {name: orders}}")).iter().map(ToString::to_string).collect();
-        assert_eq!(said, ["metadata.name: the override is for \"orders\", the document is \"rides\"; leave it out or make it the same"]);
+        assert_eq!(said, ["metadata.name: found \"orders\", and the document has \"rides\"; leave it out or make it the same"]);
     }
 }

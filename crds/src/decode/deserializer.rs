@@ -43,9 +43,10 @@ impl<'a> Place<'a> {
 
     fn locate<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
         result.map_err(|error| match error {
-            Error::Here(message) => {
-                Error::Located(Finding::new(&self.path, message), Broken { path: self.path.clone(), block: self.block.clone(), meant: None })
-            }
+            Error::Here(message) => Error::Located(
+                Finding::new(&self.path, message),
+                Broken { path: self.path.clone(), block: self.block.clone(), meant: None },
+            ),
             Error::Missing(field) => {
                 let path = self.path.field(field);
                 Error::Located(Finding::new(&path, "is required"), Broken { path, block: self.path.clone(), meant: None })
@@ -204,9 +205,7 @@ impl<'de> Deserializer<'de> for At<'de> {
     fn deserialize_struct<V: Visitor<'de>>(self, _: &'static str, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
         let result = match self.0.value {
             None => visitor.visit_map(Entries::stand_in(&self.0, fields)),
-            Some(Value::Mapping(mapping)) => {
-                Entries::known(&self.0, mapping, fields).and_then(|entries| visitor.visit_map(entries))
-            }
+            Some(Value::Mapping(mapping)) => Entries::known(&self.0, mapping, fields).and_then(|entries| visitor.visit_map(entries)),
             Some(_) => Err(self.0.wrong(&format!("a mapping with the fields {}", fields.join(", ")))),
         };
         self.0.locate(result)
@@ -252,23 +251,23 @@ impl<'de> SeqAccess<'de> for Elements<'_, 'de> {
 
 struct Entries<'p, 'de> {
     place: &'p Place<'de>,
-    /// In reverse.
-    left: Vec<(&'de str, Option<&'de Value>)>,
+    left: std::vec::IntoIter<(&'de str, Option<&'de Value>)>,
     value: Option<Place<'de>>,
 }
 
 impl<'p, 'de> Entries<'p, 'de> {
     fn none(place: &'p Place<'de>) -> Self {
-        Self { place, left: Vec::new(), value: None }
+        Self { place, left: Vec::new().into_iter(), value: None }
     }
 
     fn stand_in(place: &'p Place<'de>, fields: &'static [&'static str]) -> Self {
-        Self { place, left: fields.iter().rev().map(|f| (*f, None)).collect(), value: None }
+        let left: Vec<_> = fields.iter().map(|f| (*f, None)).collect();
+        Self { place, left: left.into_iter(), value: None }
     }
 
     fn all(place: &'p Place<'de>, mapping: &'de Mapping) -> Self {
-        let left = mapping.iter().rev().filter_map(|(k, v)| Some((k.as_str()?, Some(v)))).collect();
-        Self { place, left, value: None }
+        let left: Vec<_> = mapping.iter().filter_map(|(k, v)| Some((k.as_str()?, Some(v)))).collect();
+        Self { place, left: left.into_iter(), value: None }
     }
 
     /// The entries that are fields; a key that is none of them is an error. A field without a value counts as left out, as it does for
@@ -288,8 +287,7 @@ impl<'p, 'de> Entries<'p, 'de> {
         let missing = fields.iter().filter(|f| !left.iter().any(|(key, _)| key == *f)).filter(|f| place.is_broken(&place.path.field(f)));
         let missing: Vec<_> = missing.map(|f| (*f, None)).collect();
         left.extend(missing);
-        left.reverse();
-        Ok(Self { place, left, value: None })
+        Ok(Self { place, left: left.into_iter(), value: None })
     }
 }
 
@@ -308,7 +306,7 @@ impl<'de> MapAccess<'de> for Entries<'_, 'de> {
     type Error = Error;
 
     fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Error> {
-        let Some((key, value)) = self.left.pop() else { return Ok(None) };
+        let Some((key, value)) = self.left.next() else { return Ok(None) };
         self.value = Some(self.place.below(self.place.path.field(key), value));
         let key: StrDeserializer<'_, Error> = key.into_deserializer();
         seed.deserialize(key).map(Some)

@@ -6,7 +6,6 @@
 use std::cell::RefCell;
 use std::fmt;
 
-use serde::Deserializer as _;
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{Mapping, Value};
 
@@ -98,6 +97,10 @@ impl<'de> Visitor<'de> for Node<'_> {
         Ok(Value::Null)
     }
 
+    fn visit_none<E: de::Error>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
     fn visit_bool<E: de::Error>(self, value: bool) -> Result<Value, E> {
         Ok(Value::Bool(value))
     }
@@ -182,10 +185,7 @@ mod tests {
     #[test]
     fn every_key_that_stands_twice_is_named() {
         let said = refusals("a: 1\nb: [{c: 1, c: 2}]\na: 2\n");
-        assert_eq!(
-            said,
-            ["b[0].c: this key stands twice in its mapping; keep one", "a: this key stands twice in its mapping; keep one"]
-        );
+        assert_eq!(said, ["b[0].c: this key stands twice in its mapping; keep one", "a: this key stands twice in its mapping; keep one"]);
     }
 
     #[test]

@@ -12,5 +12,4 @@ pub const STATE_ACTIONS: &[&str] = &["discard", "restore"];
 pub const USERNAMES: &[&str] = &["value", "secretRef"];
 
 /// Every union of the document. No two of them stand side by side in one block, so sibling keys tell which one is meant.
-pub const ALL: &[&[&str]] =
-    &[TOPICS, START, FORMATS, CLOCKS, STEP_KINDS, WINDOWS, SINK_KINDS, STATE_ACTIONS, USERNAMES];
+pub const ALL: &[&[&str]] = &[TOPICS, START, FORMATS, CLOCKS, STEP_KINDS, WINDOWS, SINK_KINDS, STATE_ACTIONS, USERNAMES];

@@ -64,7 +64,8 @@ pub(super) fn resolve(spec: &Spec, at: &Path, out: &mut Findings) -> Graph {
 
 fn check_kind(step: &Step, at: &Path, out: &mut Findings) {
     let later = [&step.union, &step.join, &step.deduplicate, &step.unnest, &step.over, &step.process, &step.sql];
-    let is_there: Vec<_> = [step.map.is_some(), step.aggregate.is_some()].into_iter().chain(later.iter().map(|kind| kind.is_some())).collect();
+    let is_there: Vec<_> =
+        [step.map.is_some(), step.aggregate.is_some()].into_iter().chain(later.iter().map(|kind| kind.is_some())).collect();
     out.exactly_one(at, unions::STEP_KINDS, &is_there);
     for (kind, block) in unions::STEP_KINDS[2..].iter().zip(later) {
         out.not_yet(at, kind, block.as_ref());
@@ -78,10 +79,14 @@ fn find(spec: &Spec, name: &str, path: &Path, out: &mut Findings) -> Option<Inpu
     if let Some(i) = spec.steps.iter().position(|s| s.name == name) {
         return Some(Input::Step(i));
     }
+    let names: Vec<_> = spec.sources.iter().map(|s| &*s.name).chain(spec.steps.iter().map(|s| &*s.name)).collect();
+    // A node without a name may be the one that was meant.
+    if names.contains(&"") {
+        return None;
+    }
     if spec.sinks.iter().any(|s| s.name == name) {
         out.add(path, format!("{name:?} is a sink, which nothing can read; the name of a source or a step would be right"));
     } else {
-        let names: Vec<_> = spec.sources.iter().map(|s| &*s.name).chain(spec.steps.iter().map(|s| &*s.name)).collect();
         out.add(path, format!("there is no source or step {name:?}; {}", suggestion(name, &names)));
     }
     None

@@ -18,7 +18,7 @@ fn bytes(text: &str) -> Option<u64> {
     let scaled = digits.checked_mul(multiplier(suffix)?)?;
     let divisor = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
     // Half a byte is a slip of the pen.
-    if scaled % divisor != 0 { None } else { u64::try_from(scaled / divisor).ok() }
+    if scaled.is_multiple_of(divisor) { u64::try_from(scaled / divisor).ok() } else { None }
 }
 
 fn multiplier(suffix: &str) -> Option<u128> {

@@ -5,9 +5,7 @@ use weir_plan::plan;
 use super::check::NAMED_MAX;
 use super::{name, uri};
 use crate::defaults;
-use crate::document::{
-    Checkpoint, KafkaConnection, Limits, Metadata, OnEnd, S3Storage, Spec, Storage, Trigger, TriggerType,
-};
+use crate::document::{Checkpoint, KafkaConnection, Limits, Metadata, OnEnd, S3Storage, Spec, Storage, Trigger, TriggerType};
 use crate::finding::{Findings, Path};
 
 pub(super) fn pipeline(metadata: &Metadata, out: &mut Findings) -> String {
@@ -27,6 +25,9 @@ pub(super) fn trigger(trigger: Option<&Trigger>, at: &Path, out: &mut Findings) 
     if let Some(t) = trigger {
         out.not_yet(at, "schedule", t.schedule.as_ref());
         out.not_yet(at, "runToken", t.run_token.as_ref());
+        if !out.is_sound(&at.field("type")) {
+            return None;
+        }
         if t.interval.is_some() && kind != TriggerType::Interval {
             out.add(&at.field("interval"), format!("belongs to the type Interval, and the type is {kind:?}; leave one of them out"));
         }
@@ -106,24 +107,24 @@ fn check_endpoint(endpoint: &str) -> Result<(), String> {
     let authority = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://")).unwrap_or_default();
     let authority = authority.strip_suffix('/').unwrap_or(authority);
     let plain = !authority.is_empty() && !authority.contains(|c: char| c.is_whitespace() || "/?#@".contains(c));
-    if plain { Ok(()) } else { Err(format!("found {endpoint:?}; http:// or https://, a host and maybe a port would be right, as in https://s3.data:9000")) }
+    if plain {
+        Ok(())
+    } else {
+        Err(format!("found {endpoint:?}; http:// or https://, a host and maybe a port would be right, as in https://s3.data:9000"))
+    }
 }
 
+/// Connections that no source uses are fine: an override may take another one.
 pub(super) fn connections(spec: &Spec, spec_at: &Path, out: &mut Findings) {
     let at = spec_at.field("connections");
     out.length(&at, spec.connections.len(), 0..=NAMED_MAX);
     out.distinct(spec.connections.iter().enumerate().map(|(i, c)| (at.index(i).field("name"), &*c.name)), "connections");
-    let sources_are_sound = out.is_sound(&spec_at.field("sources"));
     for (i, connection) in spec.connections.iter().enumerate() {
         let at = at.index(i);
         out.checked(&at.field("name"), name::check_node(&connection.name));
         out.exactly_one(&at, &["kafka"], &[connection.kafka.is_some()]);
         if let Some(kafka) = &connection.kafka {
             kafka_connection(kafka, &at.field("kafka"), out);
-        }
-        let used = spec.sources.iter().filter_map(|s| s.kafka.as_ref()).any(|k| k.connection == connection.name);
-        if !used && sources_are_sound {
-            out.add(&at, format!("no source uses the connection {:?}; leave it out", connection.name));
         }
     }
 }

@@ -142,9 +142,11 @@ fn is_partition_type(data_type: &ArrowType) -> bool {
 /// A vacuum of the outer one would delete the inner one's files, and two writers of one table would take each other's epochs for their own.
 pub(super) fn check_places(spec: &Spec, spec_at: &Path, out: &mut Findings) {
     let checkpoint = (spec_at.field("checkpoint").field("uri"), spec.checkpoint.uri.as_str());
-    let tables = spec.sinks.iter().enumerate().filter_map(|(i, sink)| {
-        Some((spec_at.field("sinks").index(i).field("delta").field("uri"), sink.delta.as_ref()?.uri.as_str()))
-    });
+    let tables = spec
+        .sinks
+        .iter()
+        .enumerate()
+        .filter_map(|(i, sink)| Some((spec_at.field("sinks").index(i).field("delta").field("uri"), sink.delta.as_ref()?.uri.as_str())));
     let mut seen: Vec<(Path, String)> = Vec::new();
     for (path, text) in std::iter::once(checkpoint).chain(tables) {
         let Ok(place) = uri::parse(text) else { continue };

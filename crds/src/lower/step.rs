@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
-use weir_plan::aggregate::{self, AggregateColumn};
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use weir_plan::aggregate::{self, AggregatePart};
 use weir_plan::expr::{self, ScalarExpr};
 use weir_plan::plan::{self, Input, StepOp, has_event_time};
 use weir_plan::types::EVENT_TIME;
@@ -59,8 +59,7 @@ pub(super) fn lower(steps: &[Step], graph: &Graph, sources: &[Option<SchemaRef>]
             (None, Some(aggregate)) => lower_aggregate(aggregate, &from, &at.field("aggregate"), out),
             _ => None,
         };
-        lowered.by_position[i] =
-            op.filter(|_| out.is_sound(&at)).map(|(op, schema)| plan::Step { name: step.name.clone(), op, schema });
+        lowered.by_position[i] = op.filter(|_| out.is_sound(&at)).map(|(op, schema)| plan::Step { name: step.name.clone(), op, schema });
     }
     lowered
 }
@@ -81,10 +80,8 @@ fn lower_map(map: &Map, from: &Upstream, at: &Path, out: &mut Findings) -> Optio
         out.distinct(columns.iter().enumerate().map(|(i, c)| (columns_at.index(i).field("name"), &*c.name)), "columns");
     }
     let schema = from.schema.as_ref()?;
-    let filter = map
-        .filter
-        .as_ref()
-        .map(|sql| out.checked(&at.field("where"), expr::compile_predicate(sql, schema).map_err(|e| e.to_string())));
+    let filter =
+        map.filter.as_ref().map(|sql| out.checked(&at.field("where"), expr::compile_predicate(sql, schema).map_err(|e| e.to_string())));
     let columns: Vec<_> = match &map.columns {
         Some(columns) => columns.iter().enumerate().map(|(i, c)| map_column(c, &map.from, schema, &columns_at.index(i), out)).collect(),
         None => user_columns(schema).map(|f| out.checked(at, pass_on(f.name(), schema))).collect(),
@@ -100,6 +97,9 @@ fn map_column(column: &MapColumn, from: &str, schema: &SchemaRef, at: &Path, out
     match &column.expr {
         Some(sql) => out.checked(&at.field("expr"), expr::compile(sql, schema, &column.name).map_err(|e| e.to_string())),
         None => {
+            if !out.is_sound(&at.field("name")) {
+                return None;
+            }
             let names: Vec<_> = user_columns(schema).map(|f| f.name().as_str()).collect();
             if names.contains(&column.name.as_str()) {
                 return out.checked(&at.field("name"), pass_on(&column.name, schema));
@@ -124,37 +124,49 @@ pub(super) fn user_columns(schema: &Schema) -> impl Iterator<Item = &FieldRef> {
 fn lower_aggregate(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)> {
     let window = window(aggregate.window.as_ref(), &at.field("window"), out);
     let group_by = aggregate.group_by.as_deref().unwrap_or_default();
-    check_output_names(aggregate, group_by, at, out);
+    let columns_at = at.field("columns");
+    out.length(&at.field("groupBy"), group_by.len(), 0..=COLUMNS_MAX);
+    out.length(&columns_at, aggregate.columns.len(), 1..=COLUMNS_MAX);
     let schema = from.schema.as_ref()?;
-    if aggregate.window.is_some() && !has_event_time(schema) {
-        let message = format!("a window goes by the event time, and the rows of {:?} have none; give its source an eventTime", aggregate.from);
+    if !has_event_time(schema) {
+        let message =
+            format!("a window goes by the event time, and the rows of {:?} have none; give its source an eventTime", aggregate.from);
         out.add(&at.field("window"), message);
+        return None;
     }
-    let group_at = at.field("groupBy");
-    for (i, column) in group_by.iter().enumerate() {
-        let names: Vec<_> = user_columns(schema).map(|f| f.name().as_str()).collect();
-        if !names.contains(&column.as_str()) {
-            out.add(&group_at.index(i), format!("{:?} has no column {column:?}; {}", aggregate.from, suggestion(column, &names)));
+    let columns: Vec<_> = aggregate
+        .columns
+        .iter()
+        .map(|c| aggregate::AggregateColumn { name: c.name.clone(), expr: c.expr.clone(), filter: c.filter.clone() })
+        .collect();
+    // What is wrong with the columns does not depend on the window: any will do to find it.
+    let any = Tumbling::new(1);
+    match aggregate::compile(from.input?, schema, window.unwrap_or(any), group_by, &columns) {
+        Ok(compiled) => {
+            for (i, column) in columns.iter().enumerate() {
+                out.checked(&columns_at.index(i).field("name"), name::check_column(&column.name));
+            }
+            let schema = compiled.output_schema();
+            window.map(|_| (StepOp::Aggregate(Arc::new(compiled)), schema))
+        }
+        Err(errors) => {
+            for error in errors {
+                out.add(&place_of(error.at, at), error.message);
+            }
+            None
         }
     }
-    None
 }
 
-/// Group columns, the window's own columns and the computed ones stand side by side in the output.
-fn check_output_names(aggregate: &Aggregate, group_by: &[String], at: &Path, out: &mut Findings) {
-    let (group_at, columns_at) = (at.field("groupBy"), at.field("columns"));
-    out.length(&group_at, group_by.len(), 0..=COLUMNS_MAX);
-    out.length(&columns_at, aggregate.columns.len(), 1..=COLUMNS_MAX);
-    let groups = group_by.iter().enumerate().map(|(i, g)| (group_at.index(i), &**g));
-    let columns = aggregate.columns.iter().enumerate().map(|(i, c)| (columns_at.index(i).field("name"), &*c.name));
-    let all: Vec<_> = groups.chain(columns).collect();
-    for (path, column) in &all {
-        out.checked(path, name::check_column(column));
-        if ["window_start", "window_end"].contains(column) {
-            out.add(path, format!("{column:?} is a column of every window's output; take another name"));
-        }
+fn place_of(part: AggregatePart, at: &Path) -> Path {
+    let column = |i| at.field("columns").index(i);
+    match part {
+        AggregatePart::Step => at.clone(),
+        AggregatePart::GroupBy(i) => at.field("groupBy").index(i),
+        AggregatePart::ColumnName(i) => column(i).field("name"),
+        AggregatePart::ColumnExpr(i) => column(i).field("expr"),
+        AggregatePart::ColumnFilter(i) => column(i).field("filter"),
     }
-    out.distinct(all, "columns");
 }
 
 fn window(window: Option<&Window>, at: &Path, out: &mut Findings) -> Option<Tumbling> {
@@ -162,8 +174,13 @@ fn window(window: Option<&Window>, at: &Path, out: &mut Findings) -> Option<Tumb
         out.add(at, "not supported yet: an aggregate without a window; {tumbling: {size: 5m}} would be right");
         return None;
     };
-    let kinds =
-        [window.tumbling.is_some(), window.sliding.is_some(), window.session.is_some(), window.cumulate.is_some(), window.calendar.is_some()];
+    let kinds = [
+        window.tumbling.is_some(),
+        window.sliding.is_some(),
+        window.session.is_some(),
+        window.cumulate.is_some(),
+        window.calendar.is_some(),
+    ];
     out.exactly_one(at, unions::WINDOWS, &kinds);
     out.not_yet(at, "sliding", window.sliding.as_ref());
     out.not_yet(at, "session", window.session.as_ref());

@@ -1,0 +1,108 @@
+//! Columns and expressions.
+
+use crate::right::said;
+
+#[test]
+fn an_unknown_column_names_the_nearest() {
+    said(
+        &[("{name: price}]", "{name: pricee}]"), ("groupBy: [city]", "groupBy: [town]"), ("partitionBy: [city]", "partitionBy: [date]")],
+        &[r#"spec.steps[0].map.columns[1].name: "rides" has no column "pricee", and there is no expr; did you mean "price"?"#],
+    );
+    said(
+        &[("groupBy: [city]", "groupBy: [cities]")],
+        &["spec.steps[1].aggregate.groupBy[0]: there is no column `cities`: the columns are city, price, _event_time"],
+    );
+    said(
+        &[("partitionBy: [city]", "partitionBy: [date]")],
+        &[
+            r#"spec.sinks[0].delta.partitionBy[0]: the sink writes no column "date"; "window_start", "window_end", "city" or "revenue" would be right"#,
+        ],
+    );
+}
+
+#[test]
+fn an_expression_that_does_not_parse_or_type_is_refused_where_it_stands() {
+    said(
+        &[("where: price >= 0", "where: price >="), ("upper(city)", "uppper(city)")],
+        &[
+            "spec.steps[0].map.where: the expression does not parse: expected an expression, found the end",
+            "spec.steps[0].map.columns[0].expr: there is no function `uppper`: did you mean `upper`?",
+        ],
+    );
+    said(
+        &[("where: price >= 0", "where: price + 1"), ("upper(city)", "upper(town)")],
+        &[
+            "spec.steps[0].map.where: a condition must be a boolean, and this is a double: compare it, as in `price > 0`",
+            "spec.steps[0].map.columns[0].expr: there is no column `town`: the columns are city, price, ts, _event_time",
+        ],
+    );
+    said(
+        &[("sum(price)", "price")],
+        &[
+            "spec.steps[1].aggregate.columns[0].expr: `price` is neither grouped by nor inside an aggregate, so a group has no single value of it: add it to groupBy, or take `max(price)`",
+        ],
+    );
+}
+
+#[test]
+fn columns_have_different_names_and_none_is_the_event_time() {
+    said(
+        &[("{name: price}]", "{name: city, expr: city}, {name: _event_time}, {name: price}]")],
+        &[
+            r#"spec.steps[0].map.columns[2].name: "_event_time" is the name of the event time, which every row carries anyway; take another name"#,
+            r#"spec.steps[0].map.columns[1].name: "city" is the name of spec.steps[0].map.columns[0].name too; columns have different names"#,
+        ],
+    );
+    said(
+        &[("{name: revenue, expr", "{name: city, expr")],
+        &[
+            "spec.steps[1].aggregate.columns[0].name: `city` is a group column already, and group columns are in the output: choose another name, or leave it out",
+        ],
+    );
+    said(
+        &[("{name: revenue, expr", "{name: window_end, expr")],
+        &["spec.steps[1].aggregate.columns[0].name: `window_end` is a column that the window adds: choose another name"],
+    );
+}
+
+#[test]
+fn a_type_that_is_none_is_refused_and_nothing_that_follows_from_it_is_said() {
+    said(
+        &[("type: double", "type: doubel")],
+        &[
+            "spec.sources[0].format.json.columns[1].type: `doubel` is not a type; the types are boolean, int, bigint, float, double, decimal(p,s), string, binary, date, timestamp, array<…> and struct<name: type, …>",
+        ],
+    );
+}
+
+#[test]
+fn a_name_that_delta_refuses_is_refused_before_the_first_commit() {
+    said(
+        &[("{name: revenue, expr", "{name: the revenue, expr")],
+        &[r#"spec.sinks[0].from: the column "the revenue" has ' ' in its name, which Delta refuses; rename it in a map step"#],
+    );
+    said(
+        &[("{name: revenue, expr", "{name: City, expr")],
+        &[r#"spec.sinks[0].from: Delta can't tell the columns "city" and "City" apart; rename one in a map step"#],
+    );
+}
+
+#[test]
+fn a_table_is_not_partitioned_by_a_float_nor_by_every_column() {
+    said(
+        &[("partitionBy: [city]", "partitionBy: [revenue]")],
+        &[
+            r#"spec.sinks[0].delta.partitionBy[0]: the column "revenue" is a double; a table is partitioned by dates, timestamps, texts, whole numbers, decimals or booleans"#,
+        ],
+    );
+    said(
+        &[
+            (
+                "from: revenue, delta: {uri: s3://lake/silver, partitionBy: [city]}",
+                "from: only, delta: {uri: s3://lake/silver, partitionBy: [city]}",
+            ),
+            ("  sinks:", "  - {name: only, map: {from: revenue, columns: [{name: city}]}}\n  sinks:"),
+        ],
+        &["spec.sinks[0].delta.partitionBy: every column is a partition column, so that files would be empty; leave at least one out"],
+    );
+}

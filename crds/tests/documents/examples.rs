@@ -1,0 +1,52 @@
+//! The examples are right, and mean what they say.
+
+use weir_crds::load;
+use weir_plan::plan::{OnLostOffsets, Plan, StartFrom, StepOp, Trigger};
+
+fn example(name: &str) -> String {
+    std::fs::read_to_string(format!("{}/../examples/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
+}
+
+fn plan(name: &str, over: Option<&str>) -> Plan {
+    load(&example(name), over.map(example).as_deref()).unwrap_or_else(|found| panic!("{name}: {found:#?}"))
+}
+
+fn columns(schema: &weir_plan::plan::Sink) -> Vec<&str> {
+    schema.schema.fields().iter().map(|f| f.name().as_str()).collect()
+}
+
+#[test]
+fn rides_lowers_to_the_plan_that_it_describes() {
+    let plan = plan("rides.yaml", None);
+    assert_eq!(plan.pipeline, "rides-revenue");
+    assert_eq!(plan.trigger, Trigger::Interval(std::time::Duration::from_secs(5)));
+    assert_eq!(plan.storage_for("s3://lake/silver/rides_agg").unwrap().s3.credentials_secret.as_deref(), Some("lake"));
+    let source = &plan.sources[0];
+    assert_eq!((&source.kafka.start_from, source.kafka.on_lost_offsets), (&StartFrom::Latest, OnLostOffsets::Earliest));
+    assert_eq!(source.kafka.group_id, "weir-rides-revenue");
+    assert_eq!(source.event_time.as_ref().unwrap().watermark_delay_us, 600_000_000);
+    let steps: Vec<_> = plan.steps.iter().map(|s| s.name.as_str()).collect();
+    assert_eq!(steps, ["cleaned", "revenue", "formatted"]);
+    assert!(matches!(&plan.steps[1].op, StepOp::Aggregate(a) if a.window.size_us() == 300_000_000));
+    assert_eq!(columns(&plan.sinks[0]), ["date", "city", "win_start", "win_end", "revenue", "avg_distance", "cnt"]);
+    assert_eq!(plan.sinks[0].delta.partition_by, ["date"]);
+    assert_eq!(plan.sinks[0].delta.target_file_size_bytes, 128 << 20);
+}
+
+#[test]
+fn rides_runs_on_a_laptop_with_its_override() {
+    let plan = plan("rides.yaml", Some("rides-local.yaml"));
+    assert_eq!(plan.checkpoint.uri, "file:///tmp/weir/checkpoints/rides-revenue");
+    assert_eq!(plan.sinks[0].delta.uri, "file:///tmp/weir/silver/rides_agg");
+    assert_eq!(plan.sinks[0].delta.partition_by, ["date"]);
+    assert_eq!(plan.sources[0].kafka.bootstrap_servers, "127.0.0.1:9092");
+    assert!(plan.storage.is_empty());
+}
+
+#[test]
+fn the_medallion_writes_three_tables() {
+    let plan = plan("medallion.yaml", None);
+    let sinks: Vec<_> = plan.sinks.iter().map(|s| (s.name.as_str(), plan.name_of(s.input))).collect();
+    assert_eq!(sinks, [("bronze", "raw"), ("silver", "cleaned"), ("gold", "formatted")]);
+    assert_eq!(columns(&plan.sinks[0]), ["date", "rideId", "userId", "city", "distanceKm", "price", "ts"]);
+}

@@ -1,0 +1,98 @@
+//! What right documents mean.
+
+use weir_crds::load;
+use weir_plan::plan::{Input, OnLostOffsets, Plan, StartFrom, StepOp, Trigger, has_event_time};
+
+fn plan(steps_and_sinks: &str) -> Plan {
+    let text = format!(
+        "
+apiVersion: weir.dev/v1alpha1
+kind: StreamPipeline
+metadata: {{name: p, namespace: data}}
+spec:
+  checkpoint: {{uri: 'file:///tmp/c/'}}
+  connections: [{{name: k, kafka: {{bootstrapServers: 'k:9092'}}}}]
+  sources:
+  - name: s
+    kafka: {{connection: k, topics: [t]}}
+    format: {{json: {{columns: [{{name: userId, type: bigint}}, {{name: 'a b', type: string, required: true}}, {{name: ts, type: timestamp}}]}}}}
+    eventTime: {{expr: ts, watermarkDelay: 1m30s}}
+{steps_and_sinks}"
+    );
+    load(&text, None).unwrap_or_else(|found| panic!("{found:#?}"))
+}
+
+fn columns(plan: &Plan, input: Input) -> Vec<&str> {
+    plan.schema_of(input).fields().iter().map(|f| f.name().as_str()).collect()
+}
+
+#[test]
+fn the_smallest_document_has_the_defaults() {
+    let plan = plan(
+        "  steps: [{name: m, map: {from: s, columns: [{name: userId}]}}]\n  sinks: [{name: raw, from: m, delta: {uri: file:///tmp/raw}}]",
+    );
+    assert_eq!((plan.pipeline.as_str(), plan.trigger), ("data/p", Trigger::AsSoonAsPossible));
+    assert_eq!((plan.checkpoint.uri.as_str(), plan.checkpoint.keep, plan.checkpoint.snapshot_every), ("file:///tmp/c", 10, 32));
+    assert_eq!((plan.limits.records_per_epoch, plan.limits.bytes_per_epoch), (2_000_000, 512 << 20));
+    let kafka = &plan.sources[0].kafka;
+    assert_eq!(
+        (kafka.group_id.as_str(), &kafka.start_from, kafka.on_lost_offsets),
+        ("weir-data-p", &StartFrom::Latest, OnLostOffsets::Fail)
+    );
+    assert_eq!(plan.sources[0].event_time.as_ref().unwrap().watermark_delay_us, 90_000_000);
+    assert_eq!((plan.sinks[0].input, plan.sinks[0].delta.target_file_size_bytes), (Input::Step(0), 128 << 20));
+}
+
+#[test]
+fn the_longest_prefix_of_whole_segments_says_how_a_uri_is_reached() {
+    let plan = plan(
+        "
+  storage:
+  - {uriPrefix: s3://lake/, s3: {region: a}}
+  - {uriPrefix: s3://lake/silver, s3: {region: b}}
+  sinks: [{name: raw, from: m, delta: {uri: file:///tmp/raw}}]
+  steps: [{name: m, map: {from: s, columns: [{name: userId}]}}]
+",
+    );
+    let region = |uri| plan.storage_for(uri).and_then(|s| s.s3.region.as_deref());
+    assert_eq!([region("s3://lake/gold"), region("s3://lake/silver"), region("s3://lake/silver/x")], [Some("a"), Some("b"), Some("b")]);
+    assert_eq!([region("s3://lake/silverware"), region("s3://lake2/x")], [Some("a"), None]);
+}
+
+#[test]
+fn a_sink_writes_what_it_reads_without_the_event_time() {
+    let plan = plan(
+        "  steps: [{name: m, map: {from: s, columns: [{name: userId}, {name: t, expr: _event_time}]}}]\n  sinks: [{name: raw, from: m, delta: {uri: file:///tmp/raw}}]",
+    );
+    assert_eq!(columns(&plan, Input::Step(0)), ["userId", "t", "_event_time"]);
+    let written: Vec<_> = plan.sinks[0].schema.fields().iter().map(|f| f.name().as_str()).collect();
+    assert_eq!(written, ["userId", "t"]);
+}
+
+#[test]
+fn a_map_without_columns_keeps_them_as_they_are_even_those_with_odd_names() {
+    let plan = plan(
+        "  steps: [{name: m, map: {from: s}}, {name: n, map: {from: m, columns: [{name: ab, expr: '\"a b\"'}]}}]\n  sinks: [{name: raw, from: n, delta: {uri: file:///tmp/raw}}]",
+    );
+    assert_eq!(plan.schema_of(Input::Step(0)), plan.schema_of(Input::Source(0)));
+    assert!(!plan.schema_of(Input::Step(1)).field(0).is_nullable(), "required stays required");
+}
+
+#[test]
+fn steps_come_after_what_they_read_whatever_the_documents_order() {
+    let plan = plan(
+        "
+  steps:
+  - {name: daily, aggregate: {from: shaped, window: {tumbling: {size: 24h}}, columns: [{name: users, expr: sum(n)}]}}
+  - {name: shaped, map: {from: minutely, where: n > 1, columns: [{name: n}]}}
+  - {name: minutely, aggregate: {from: s, window: {tumbling: {size: 1m}}, groupBy: [userId], columns: [{name: n, expr: count(*)}]}}
+  sinks: [{name: out, from: daily, delta: {uri: file:///tmp/out}}]
+",
+    );
+    let steps: Vec<_> = plan.steps.iter().map(|s| (s.name.as_str(), s.input())).collect();
+    assert_eq!(steps, [("minutely", Input::Source(0)), ("shaped", Input::Step(0)), ("daily", Input::Step(1))]);
+    assert_eq!(plan.sinks[0].input, Input::Step(2));
+    assert!(matches!(&plan.steps[2].op, StepOp::Aggregate(a) if a.input == Input::Step(1)));
+    assert!((0..3).all(|i| has_event_time(plan.schema_of(Input::Step(i)))));
+    assert_eq!(columns(&plan, Input::Step(0)), ["window_start", "window_end", "userId", "n", "_event_time"]);
+}

@@ -1,0 +1,17 @@
+//! Documents, right and wrong. One program, because each one links the planner.
+
+#![allow(clippy::unwrap_used)]
+
+mod bad_columns;
+mod bad_graph;
+mod bad_places;
+mod bad_shape;
+mod bad_time;
+mod examples;
+mod final_shape;
+mod lowering;
+mod mutations;
+mod overrides;
+mod reference;
+mod right;
+mod shape;

@@ -1,0 +1,235 @@
+//! One case per field of the final shape, and per value of each enum: what comes of setting it.
+
+use Outcome::{Changes, Refused, SaysTheDefault};
+
+pub const BASE: &str = r#"
+apiVersion: weir.dev/v1alpha1
+kind: StreamPipeline
+metadata: {name: rides}
+spec:
+  checkpoint: {uri: file:///tmp/c}
+  storage:
+  - {uriPrefix: s3://lake/, s3: {}}
+  connections:
+  - {name: events, kafka: {bootstrapServers: "kafka:9092"}}
+  - {name: spare, kafka: {bootstrapServers: "spare:9092"}}
+  sources:
+  - name: rides
+    kafka: {connection: events, topics: [rides]}
+    format: {json: {columns: [{name: city, type: string}, {name: price, type: double}, {name: ts, type: timestamp}]}}
+    eventTime: {expr: ts, watermarkDelay: 10m}
+  steps:
+  - {name: cleaned, map: {from: rides}}
+  - name: revenue
+    aggregate: {from: cleaned, window: {tumbling: {size: 5m}}, columns: [{name: revenue, expr: sum(price)}]}
+  sinks:
+  - {name: silver, from: revenue, delta: {uri: file:///tmp/silver}}
+"#;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Changes,
+    /// A later issue builds it.
+    Refused,
+    SaysTheDefault,
+}
+
+/// Field (or block, or `field=Value` for enums), an override that sets it, what comes of it.
+pub const CASES: &[(&str, &str, Outcome)] = &[
+    ("metadata.namespace", "metadata: {namespace: data}", Changes),
+    ("spec.trigger.type=AsSoonAsPossible", "spec: {trigger: {type: AsSoonAsPossible}}", SaysTheDefault),
+    ("spec.trigger.type=Interval", "spec: {trigger: {type: Interval, interval: 1s}}", Changes),
+    ("spec.trigger.type=AvailableNow", "spec: {trigger: {type: AvailableNow}}", Changes),
+    ("spec.trigger.type=Continuous", "spec: {trigger: {type: Continuous}}", Refused),
+    ("spec.trigger.interval", "spec: {trigger: {type: Interval, interval: 1s}}", Changes),
+    ("spec.trigger.onEnd=KeepOpen", "spec: {trigger: {type: AvailableNow, onEnd: KeepOpen}}", Changes),
+    ("spec.trigger.onEnd=EmitAll", "spec: {trigger: {type: AvailableNow, onEnd: EmitAll}}", Refused),
+    ("spec.trigger.schedule", "spec: {trigger: {type: AvailableNow, schedule: 0 * * * *}}", Refused),
+    ("spec.trigger.runToken", "spec: {trigger: {type: AvailableNow, runToken: a}}", Refused),
+    ("spec.checkpoint.uri", "spec: {checkpoint: {uri: file:///tmp/d}}", Changes),
+    ("spec.checkpoint.keep", "spec: {checkpoint: {keep: 3}}", Changes),
+    ("spec.checkpoint.snapshotEvery", "spec: {checkpoint: {snapshotEvery: 3}}", Changes),
+    ("spec.checkpoint.minPause", "spec: {checkpoint: {minPause: 1s}}", Refused),
+    ("spec.checkpoint.timeout", "spec: {checkpoint: {timeout: 1s}}", Refused),
+    ("spec.storage[].uriPrefix", "spec: {storage: [{uriPrefix: s3://sea/, s3: {}}]}", Changes),
+    ("spec.storage[].s3.endpoint", "spec: {storage: [{uriPrefix: s3://lake/, s3: {endpoint: http://s3}}]}", Changes),
+    ("spec.storage[].s3.region", "spec: {storage: [{uriPrefix: s3://lake/, s3: {region: eu-west-3}}]}", Changes),
+    ("spec.storage[].s3.forcePathStyle", "spec: {storage: [{uriPrefix: s3://lake/, s3: {forcePathStyle: true}}]}", Changes),
+    (
+        "spec.storage[].s3.credentialsSecretRef.name",
+        "spec: {storage: [{uriPrefix: s3://lake/, s3: {credentialsSecretRef: {name: a}}}]}",
+        Changes,
+    ),
+    ("spec.storage[].s3.caSecretRef", "spec: {storage: [{uriPrefix: s3://lake/, s3: {caSecretRef: {name: a, key: b}}}]}", Refused),
+    ("spec.storage[].s3.encryption", "spec: {storage: [{uriPrefix: s3://lake/, s3: {encryption: {type: SseKms, keyId: a}}}]}", Refused),
+    ("spec.connections[].name", "spec: {sources: [{name: rides, kafka: {connection: spare}}]}", Changes),
+    ("spec.connections[].kafka.bootstrapServers", "spec: {connections: [{name: events, kafka: {bootstrapServers: 'b:1,c:2'}}]}", Changes),
+    (
+        "spec.connections[].kafka.sasl",
+        "spec: {connections: [{name: events, kafka: {sasl: {mechanism: PLAIN, username: {value: a}, passwordSecretRef: {name: a, key: b}}}}]}",
+        Refused,
+    ),
+    ("spec.connections[].kafka.tls", "spec: {connections: [{name: events, kafka: {tls: {}}}]}", Refused),
+    ("spec.sources[].groupId", "spec: {sources: [{name: rides, groupId: mine}]}", Changes),
+    ("spec.sources[].maxRecordsPerEpoch", "spec: {sources: [{name: rides, maxRecordsPerEpoch: 5}]}", Refused),
+    ("spec.sources[].badRecords.policy=Fail", "spec: {sources: [{name: rides, badRecords: {policy: Fail}}]}", SaysTheDefault),
+    ("spec.sources[].badRecords.policy=Drop", "spec: {sources: [{name: rides, badRecords: {policy: Drop}}]}", Changes),
+    ("spec.sources[].badRecords.policy=Output", "spec: {sources: [{name: rides, badRecords: {policy: Output}}]}", Refused),
+    ("spec.sources[].badRecords.maxPerMillion", "spec: {sources: [{name: rides, badRecords: {policy: Drop, maxPerMillion: 5}}]}", Refused),
+    ("spec.sources[].kafka.connection", "spec: {sources: [{name: rides, kafka: {connection: spare}}]}", Changes),
+    ("spec.sources[].kafka.topics[]", "spec: {sources: [{name: rides, kafka: {topics: [a, b]}}]}", Changes),
+    ("spec.sources[].kafka.topicPattern", "spec: {sources: [{name: rides, kafka: {topicPattern: a.*}}]}", Refused),
+    ("spec.sources[].kafka.assign", "spec: {sources: [{name: rides, kafka: {assign: [{topic: a, partitions: [0]}]}}]}", Refused),
+    (
+        "spec.sources[].kafka.startFrom.position=Earliest",
+        "spec: {sources: [{name: rides, kafka: {startFrom: {position: Earliest}}}]}",
+        Changes,
+    ),
+    (
+        "spec.sources[].kafka.startFrom.position=Latest",
+        "spec: {sources: [{name: rides, kafka: {startFrom: {position: Latest}}}]}",
+        SaysTheDefault,
+    ),
+    (
+        "spec.sources[].kafka.startFrom.timestamp",
+        "spec: {sources: [{name: rides, kafka: {startFrom: {timestamp: '2026-01-01T00:00:00Z'}}}]}",
+        Refused,
+    ),
+    (
+        "spec.sources[].kafka.startFrom.offsets",
+        "spec: {sources: [{name: rides, kafka: {startFrom: {offsets: [{topic: rides, partition: 0, offset: 7}]}}}]}",
+        Refused,
+    ),
+    ("spec.sources[].kafka.onLostOffsets=Fail", "spec: {sources: [{name: rides, kafka: {onLostOffsets: Fail}}]}", SaysTheDefault),
+    ("spec.sources[].kafka.onLostOffsets=Earliest", "spec: {sources: [{name: rides, kafka: {onLostOffsets: Earliest}}]}", Changes),
+    ("spec.sources[].kafka.onLostOffsets=Latest", "spec: {sources: [{name: rides, kafka: {onLostOffsets: Latest}}]}", Changes),
+    (
+        "spec.sources[].format.json.columns[].name",
+        "spec: {sources: [{name: rides, format: {json: {columns: [{name: x, type: int}]}}}]}",
+        Changes,
+    ),
+    (
+        "spec.sources[].format.json.columns[].type",
+        "spec: {sources: [{name: rides, format: {json: {columns: [{name: city, type: date}]}}}]}",
+        Changes,
+    ),
+    (
+        "spec.sources[].format.json.columns[].required",
+        "spec: {sources: [{name: rides, format: {json: {columns: [{name: city, required: true}]}}}]}",
+        Changes,
+    ),
+    (
+        "spec.sources[].format.json.timestampNumbers=Refuse",
+        "spec: {sources: [{name: rides, format: {json: {timestampNumbers: Refuse}}}]}",
+        SaysTheDefault,
+    ),
+    (
+        "spec.sources[].format.json.timestampNumbers=EpochMillis",
+        "spec: {sources: [{name: rides, format: {json: {timestampNumbers: EpochMillis}}}]}",
+        Changes,
+    ),
+    ("spec.sources[].format.raw", "spec: {sources: [{name: rides, format: {raw: {}}}]}", Refused),
+    ("spec.sources[].format.avro", "spec: {sources: [{name: rides, format: {avro: {registry: x}}}]}", Refused),
+    ("spec.sources[].eventTime.expr", "spec: {sources: [{name: rides, eventTime: {expr: to_timestamp(city)}}]}", Changes),
+    ("spec.sources[].eventTime.watermarkDelay", "spec: {sources: [{name: rides, eventTime: {watermarkDelay: 0s}}]}", Changes),
+    ("spec.sources[].eventTime.kafkaTimestamp", "spec: {sources: [{name: rides, eventTime: {kafkaTimestamp: {}}}]}", Refused),
+    ("spec.sources[].eventTime.processingTime", "spec: {sources: [{name: rides, eventTime: {processingTime: {}}}]}", Refused),
+    ("spec.sources[].eventTime.maxFuture", "spec: {sources: [{name: rides, eventTime: {maxFuture: 1h}}]}", Refused),
+    ("spec.sources[].eventTime.idleAfter", "spec: {sources: [{name: rides, eventTime: {idleAfter: 1h}}]}", Refused),
+    ("spec.sources[].eventTime.maxSkew", "spec: {sources: [{name: rides, eventTime: {maxSkew: 1h}}]}", Refused),
+    ("spec.sources[].eventTime.closeIdleWindowsAfter", "spec: {sources: [{name: rides, eventTime: {closeIdleWindowsAfter: 1h}}]}", Refused),
+    ("spec.steps[].name", "spec: {steps: [{name: extra, map: {from: revenue}}], sinks: [{name: silver, from: extra}]}", Changes),
+    ("spec.steps[].map.from", "spec: {steps: [{name: extra, map: {from: revenue}}], sinks: [{name: silver, from: extra}]}", Changes),
+    ("spec.steps[].map.where", "spec: {steps: [{name: cleaned, map: {where: price > 1}}]}", Changes),
+    ("spec.steps[].map.columns[].name", "spec: {steps: [{name: cleaned, map: {columns: [{name: price}]}}]}", Changes),
+    ("spec.steps[].map.columns[].expr", "spec: {steps: [{name: cleaned, map: {columns: [{name: price, expr: price + 1}]}}]}", Changes),
+    (
+        "spec.steps[].aggregate.from",
+        "spec: {steps: [{name: revenue, aggregate: {from: rides}}], sinks: [{name: b, from: cleaned, delta: {uri: file:///tmp/b}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].aggregate.window.tumbling.size",
+        "spec: {steps: [{name: revenue, aggregate: {window: {tumbling: {size: 1m}}}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].aggregate.window.sliding",
+        "spec: {steps: [{name: revenue, aggregate: {window: {sliding: {size: 2m, slide: 1m}}}}]}",
+        Refused,
+    ),
+    ("spec.steps[].aggregate.window.session", "spec: {steps: [{name: revenue, aggregate: {window: {session: {gap: 1m}}}}]}", Refused),
+    ("spec.steps[].aggregate.window.cumulate", "spec: {steps: [{name: revenue, aggregate: {window: {cumulate: {}}}}]}", Refused),
+    ("spec.steps[].aggregate.window.calendar", "spec: {steps: [{name: revenue, aggregate: {window: {calendar: {unit: Day}}}}]}", Refused),
+    ("spec.steps[].aggregate.window.offset", "spec: {steps: [{name: revenue, aggregate: {window: {offset: 1m}}}]}", Refused),
+    ("spec.steps[].aggregate.window", "spec: {steps: [{name: revenue, aggregate: {window: null}}]}", Refused),
+    ("spec.steps[].aggregate.groupBy[]", "spec: {steps: [{name: revenue, aggregate: {groupBy: [city]}}]}", Changes),
+    (
+        "spec.steps[].aggregate.columns[].name",
+        "spec: {steps: [{name: revenue, aggregate: {columns: [{name: n, expr: count(*)}]}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].aggregate.columns[].expr",
+        "spec: {steps: [{name: revenue, aggregate: {columns: [{name: revenue, expr: max(price)}]}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].aggregate.columns[].filter",
+        "spec: {steps: [{name: revenue, aggregate: {columns: [{name: revenue, filter: price > 1}]}}]}",
+        Changes,
+    ),
+    ("spec.steps[].union", "spec: {steps: [{name: cleaned, union: {from: [rides]}}]}", Refused),
+    ("spec.steps[].join", "spec: {steps: [{name: cleaned, join: {}}]}", Refused),
+    ("spec.steps[].deduplicate", "spec: {steps: [{name: cleaned, deduplicate: {}}]}", Refused),
+    ("spec.steps[].unnest", "spec: {steps: [{name: cleaned, unnest: {}}]}", Refused),
+    ("spec.steps[].over", "spec: {steps: [{name: cleaned, over: {}}]}", Refused),
+    ("spec.steps[].process", "spec: {steps: [{name: cleaned, process: {}}]}", Refused),
+    ("spec.steps[].sql", "spec: {steps: [{name: cleaned, sql: {query: select 1}}]}", Refused),
+    ("spec.sinks[].name", "spec: {sinks: [{name: b, from: cleaned, delta: {uri: file:///tmp/b}}]}", Changes),
+    ("spec.sinks[].from", "spec: {sinks: [{name: b, from: cleaned, delta: {uri: file:///tmp/b}}]}", Changes),
+    ("spec.sinks[].output=Main", "spec: {sinks: [{name: silver, output: Main}]}", SaysTheDefault),
+    ("spec.sinks[].output=Late", "spec: {sinks: [{name: silver, output: Late}]}", Refused),
+    ("spec.sinks[].output=Rejected", "spec: {sinks: [{name: silver, output: Rejected}]}", Refused),
+    ("spec.sinks[].mode=Append", "spec: {sinks: [{name: silver, mode: Append}]}", SaysTheDefault),
+    ("spec.sinks[].mode=Update", "spec: {sinks: [{name: silver, mode: Update}]}", Refused),
+    ("spec.sinks[].mode=Complete", "spec: {sinks: [{name: silver, mode: Complete}]}", Refused),
+    ("spec.sinks[].key", "spec: {sinks: [{name: silver, key: [city]}]}", Refused),
+    ("spec.sinks[].delta.uri", "spec: {sinks: [{name: silver, delta: {uri: file:///tmp/b}}]}", Changes),
+    ("spec.sinks[].delta.partitionBy[]", "spec: {sinks: [{name: silver, delta: {partitionBy: [window_start]}}]}", Changes),
+    ("spec.sinks[].delta.targetFileSize", "spec: {sinks: [{name: silver, delta: {targetFileSize: 1Mi}}]}", Changes),
+    ("spec.sinks[].delta.schemaEvolution=Refuse", "spec: {sinks: [{name: silver, delta: {schemaEvolution: Refuse}}]}", SaysTheDefault),
+    ("spec.sinks[].delta.schemaEvolution=AddColumns", "spec: {sinks: [{name: silver, delta: {schemaEvolution: AddColumns}}]}", Refused),
+    ("spec.sinks[].delta.maintenance", "spec: {sinks: [{name: silver, delta: {maintenance: {}}}]}", Refused),
+    ("spec.sinks[].kafka", "spec: {sinks: [{name: silver, kafka: {topic: a}}]}", Refused),
+    ("spec.sinks[].parquet", "spec: {sinks: [{name: silver, parquet: {}}]}", Refused),
+    ("spec.sinks[].console", "spec: {sinks: [{name: silver, console: {}}]}", Refused),
+    ("spec.limits.recordsPerEpoch", "spec: {limits: {recordsPerEpoch: 5}}", Changes),
+    ("spec.limits.bytesPerEpoch", "spec: {limits: {bytesPerEpoch: 1Mi}}", Changes),
+    ("spec.timeZone", "spec: {timeZone: Europe/Paris}", Refused),
+    ("spec.timeZone", "spec: {timeZone: UTC}", SaysTheDefault),
+    ("spec.suspend", "spec: {suspend: true}", Refused),
+    ("spec.suspend", "spec: {suspend: false}", SaysTheDefault),
+    ("spec.replicas", "spec: {replicas: 2}", Refused),
+    ("spec.replicas", "spec: {replicas: 1}", SaysTheDefault),
+    ("spec.resources", "spec: {resources: {limits: {cpu: 2}}}", Refused),
+    ("spec.image", "spec: {image: weir}", Refused),
+    ("spec.runtimeVersion", "spec: {runtimeVersion: v1}", Refused),
+    ("spec.podTemplate", "spec: {podTemplate: {}}", Refused),
+    ("spec.deletionPolicy", "spec: {deletionPolicy: Retain}", Refused),
+    ("spec.stateAction", "spec: {stateAction: {token: a, discard: {}}}", Refused),
+];
+
+/// What every Kubernetes object has, what the document is known by, and names that an override cannot change.
+pub const OUTSIDE: &[&str] = &["apiVersion", "kind", "metadata.name", "metadata.labels", "metadata.annotations", "spec.sources[].name"];
+
+/// Whether a field, or a block that it lies in, is refused whatever stands there.
+pub fn is_refused(path: &str) -> bool {
+    let lies_within = |block: &str| path.strip_prefix(block).is_some_and(|rest| rest.starts_with(['.', '[']));
+    let own: Vec<_> = CASES.iter().filter(|(case, ..)| case.split('=').next() == Some(path)).collect();
+    let by_block = CASES.iter().any(|(block, _, outcome)| *outcome == Outcome::Refused && lies_within(block) && *block != WINDOW);
+    by_block || !own.is_empty() && own.iter().all(|(.., outcome)| *outcome == Outcome::Refused)
+}
+
+/// The block whose absence is refused, not its presence.
+const WINDOW: &str = "spec.steps[].aggregate.window";
