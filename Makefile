@@ -1,0 +1,60 @@
+# What there is to do here; CI (.ci/run) calls the same targets. `make help` lists them.
+
+# One target directory for every checkout, so that a second clone does not compile the dependencies again.
+export CARGO_TARGET_DIR ?= $(HOME)/.cache/weir/target
+export WEIR_CACHE ?= $(HOME)/.cache/weir
+CARGO ?= cargo
+KILLS ?= 200
+SEEDS ?= 100
+# Always the whole workspace: with `-p` Cargo may choose other features for the dependencies, and compile them once more.
+PACKAGES := --workspace --locked
+DENY_VERSION := 0.20.2
+DENY := $(WEIR_CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+SKIPPED := $(WEIR_CACHE)/skipped
+
+.DEFAULT_GOAL := help
+.PHONY: help deps deps-test build demo test soak bench lint deny docs
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+
+deps: ## install what the build needs, or name it in one line
+	@.ci/deps build
+
+deps-test: ## the same for what the tests want (Java, Maven, Go, Python)
+	@.ci/deps test
+
+build: deps ## build everything (dev profile)
+	$(CARGO) build $(PACKAGES)
+
+demo: build ## a whole pipeline at work: embedded Kafka, rides, five-minute windows, a Delta table
+	$(CARGO_TARGET_DIR)/debug/weir demo
+
+# Weir's own program is built first: the tests start it as users do.
+test: build deps-test ## every test that needs no cluster; starts a real Kafka and a real S3 server by itself
+	@rm -f "$(SKIPPED)"
+	WEIR_SKIPPED="$(SKIPPED)" $(CARGO) test $(PACKAGES) --no-fail-fast; status=$$?; .ci/skipped "$(SKIPPED)"; exit $$status
+
+soak: build deps-test ## random kills and generated pipelines, many (KILLS=200 SEEDS=100)
+	WEIR_KILLS=$(KILLS) WEIR_SEEDS=$(SEEDS) $(CARGO) test $(PACKAGES) --test system -- --nocapture random_kills generated_pipelines
+
+bench: deps deps-test ## the rides job on a real Kafka: bare consume, decode alone, weir; CPU-seconds (release build)
+	$(CARGO) build $(PACKAGES) --release
+	bench/run
+
+lint: deps ## format and clippy; warnings are errors
+	$(CARGO) fmt --all -- --check
+	$(CARGO) clippy $(PACKAGES) --all-targets -- -D warnings
+
+docs: deps ## the API docs; broken links are errors
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PACKAGES) --no-deps
+
+# Advisories need their database from the network: `make deny DENY_CHECKS=advisories`, which the GitHub workflow does.
+DENY_CHECKS ?= bans licenses sources
+deny: deps $(DENY) ## dependencies: licences, bans, sources
+	$(DENY) --locked --all-features check $(DENY_CHECKS)
+
+# Not optimised: 100 CPU-seconds to build, and it runs for one.
+$(DENY):
+	CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/tools" $(CARGO) install cargo-deny --version $(DENY_VERSION) --locked --debug \
+	  --root "$(WEIR_CACHE)/cargo-deny-$(DENY_VERSION)"
