@@ -11,6 +11,8 @@ pub(crate) const SNAPSHOT_EVERY: i64 = 32;
 pub(crate) const RECORDS_PER_EPOCH: i64 = 2_000_000;
 pub(crate) const BYTES_PER_EPOCH: &str = "512Mi";
 pub(crate) const TIME_ZONE: &str = "UTC";
+/// Long enough that a producer which pauses between two batches is not taken for gone.
+pub(crate) const IDLE_AFTER: &str = "1m";
 pub(crate) const REPLICAS: i64 = 1;
 pub(crate) const SUSPEND: bool = false;
 pub(crate) const FORCE_PATH_STYLE: bool = false;
@@ -44,6 +46,7 @@ pub fn table() -> Vec<(&'static str, String)> {
         ("spec.storage[].s3.forcePathStyle", FORCE_PATH_STYLE.to_string()),
         ("spec.sources[].groupId", group_id(Some("<namespace>"), "<name>")),
         ("spec.sources[].badRecords.policy", format!("{BAD_RECORDS:?}")),
+        ("spec.sources[].eventTime.idleAfter", IDLE_AFTER.to_owned()),
         ("spec.sources[].kafka.startFrom.position", format!("{START_FROM:?}")),
         ("spec.sources[].kafka.onLostOffsets", format!("{ON_LOST_OFFSETS:?}")),
         ("spec.sources[].format.json.timestampNumbers", format!("{TIMESTAMP_NUMBERS:?}")),

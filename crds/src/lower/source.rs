@@ -185,7 +185,6 @@ fn event_time(event_time: &EventTime, decoded: Option<&SchemaRef>, at: &Path, ou
     out.not_yet(at, "kafkaTimestamp", event_time.kafka_timestamp.as_ref());
     out.not_yet(at, "processingTime", event_time.processing_time.as_ref());
     out.not_yet(at, "maxFuture", event_time.max_future.as_ref());
-    out.not_yet(at, "idleAfter", event_time.idle_after.as_ref());
     out.not_yet(at, "maxSkew", event_time.max_skew.as_ref());
     out.not_yet(at, "closeIdleWindowsAfter", event_time.close_idle_windows_after.as_ref());
     let delay = match &event_time.watermark_delay {
@@ -197,6 +196,8 @@ fn event_time(event_time: &EventTime, decoded: Option<&SchemaRef>, at: &Path, ou
         }
         None => None,
     };
+    let idle_after = event_time.idle_after.as_deref().unwrap_or(defaults::IDLE_AFTER);
+    let idle_after = out.duration(&at.field("idleAfter"), idle_after, "1s", "99999h");
     let sql = event_time.expr.as_ref()?;
     let at = at.field("expr");
     let expr = out.checked(&at, expr::compile(sql, decoded?, EVENT_TIME).map_err(|e| e.to_string()))?;
@@ -205,7 +206,7 @@ fn event_time(event_time: &EventTime, decoded: Option<&SchemaRef>, at: &Path, ou
         out.add(&at, format!("{sql:?} is a {found}; a timestamp would be right, as cast(… as timestamp) or to_timestamp(…) give it"));
         return None;
     }
-    Some(plan::EventTime { expr, watermark_delay_us: duration::as_us(delay?) })
+    Some(plan::EventTime { expr, watermark_delay_us: duration::as_us(delay?), idle_after_us: duration::as_us(idle_after?) })
 }
 
 /// Spark's name for a column's type.

@@ -135,7 +135,7 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ("spec.sources[].eventTime.kafkaTimestamp", "spec: {sources: [{name: rides, eventTime: {kafkaTimestamp: {}}}]}", Refused),
     ("spec.sources[].eventTime.processingTime", "spec: {sources: [{name: rides, eventTime: {processingTime: {}}}]}", Refused),
     ("spec.sources[].eventTime.maxFuture", "spec: {sources: [{name: rides, eventTime: {maxFuture: 1h}}]}", Refused),
-    ("spec.sources[].eventTime.idleAfter", "spec: {sources: [{name: rides, eventTime: {idleAfter: 1h}}]}", Refused),
+    ("spec.sources[].eventTime.idleAfter", "spec: {sources: [{name: rides, eventTime: {idleAfter: 1h}}]}", Changes),
     ("spec.sources[].eventTime.maxSkew", "spec: {sources: [{name: rides, eventTime: {maxSkew: 1h}}]}", Refused),
     ("spec.sources[].eventTime.closeIdleWindowsAfter", "spec: {sources: [{name: rides, eventTime: {closeIdleWindowsAfter: 1h}}]}", Refused),
     ("spec.steps[].name", "spec: {steps: [{name: extra, map: {from: revenue}}], sinks: [{name: silver, from: extra}]}", Changes),
