@@ -14,11 +14,11 @@ const COLUMNS: [&str; 6] = ["city", "win_start", "win_end", "revenue", "avg_dist
 /// The rows of the last `count` windows as text, a line each, in the order of time and city.
 pub async fn last_windows(table: &Path, count: usize) -> Result<String, Failure> {
     let failed = |e: &dyn std::fmt::Display| Failure::bug(format!("read the table {} back: {e}", table.display()));
-    let url = deltalake::Url::from_directory_path(table).map_err(|()| failed(&"not an absolute path"))?;
+    let url = url::Url::from_directory_path(table).map_err(|()| failed(&"not an absolute path"))?;
     let delta = deltalake::open_table(url).await.map_err(|e| failed(&e))?;
     let mut rows: Vec<[String; COLUMNS.len()]> = Vec::new();
     for uri in delta.get_file_uris().map_err(|e| failed(&e))? {
-        let path = deltalake::Url::parse(&uri).ok().and_then(|u| u.to_file_path().ok()).unwrap_or_else(|| uri.clone().into());
+        let path = url::Url::parse(&uri).ok().and_then(|u| u.to_file_path().ok()).unwrap_or_else(|| uri.clone().into());
         let file = File::open(path).map_err(|e| failed(&e))?;
         let reader = ParquetRecordBatchReaderBuilder::try_new(file).and_then(|b| b.build()).map_err(|e| failed(&e))?;
         for batch in reader {
