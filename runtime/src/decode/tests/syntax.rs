@@ -121,6 +121,8 @@ fn strings_that_break_the_rules_are_refused_wherever_they_are() {
         br"\ud800x",
         br"\ud800\n",
         br"\ud800\ud800",
+        br"\ud83dabdc00",
+        br"\ud83d\ndc00",
         br"\ud83d\u0041",
         br"\uD83D\uDE",
         b"\x80",
