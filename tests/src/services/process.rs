@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -71,13 +71,14 @@ pub fn remove_at_exit(folder: &Path) {
 
 /// `tests/services/reaper` kills what is left when this process ends and with it its end of the pipe.
 fn tell_reaper(line: &str) {
-    static REAPER: OnceLock<Mutex<ChildStdin>> = OnceLock::new();
+    static REAPER: OnceLock<Mutex<Child>> = OnceLock::new();
     let reaper = REAPER.get_or_init(|| {
         let mut command = Command::new(script::path("reaper"));
-        let mut child = command.process_group(0).stdin(Stdio::piped()).spawn().expect("tests/services/reaper can be started");
-        Mutex::new(child.stdin.take().expect("its standard input is a pipe"))
+        let child = command.process_group(0).stdin(Stdio::piped()).spawn();
+        Mutex::new(child.expect("tests/services/reaper can be started"))
     });
-    let mut pipe = reaper.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let mut reaper = reaper.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    let pipe = reaper.stdin.as_mut().expect("its standard input is a pipe");
     writeln!(pipe, "{line}").expect("the reaper listens");
 }
 
