@@ -1,8 +1,8 @@
 //! SQL scalar expressions: parsed, typed, simplified and compiled when the pipeline is validated.
 //!
 //! The dialect is DataFusion's, with these choices: names mean what they say (`userId` is not folded to lower case); the types in casts are
-//! those of [`crate::types`]; a literal with a point, `0.1`, is a decimal, one with an exponent, `1e-1`, a double; dividing integers gives
-//! an integer. The same rows give the same result for ever: what depends on the clock or on chance is refused.
+//! those of [`crate::types`]; a whole literal is a bigint, one with a point, `0.1`, a decimal, one with an exponent, `1e-1`, a double; dividing
+//! integers gives an integer. The same rows give the same result for ever: what depends on the clock or on chance is refused.
 //!
 //! At run time nothing is silently wrong. A cast that fails is an error (`try_cast` gives null instead), and so are division of integers by
 //! zero and overflow of `+`, `-` and `*` over integers and decimals. DataFusion by itself wraps around; compiled expressions ask for its
@@ -26,7 +26,7 @@ use datafusion_physical_expr::PhysicalExpr;
 use datafusion_physical_expr::expressions::Column;
 
 pub(crate) use bind::{Binder, refuse_aggregates};
-pub(crate) use message::no_such_column;
+pub(crate) use message::{no_such_column, type_name};
 pub(crate) use stack::with_room;
 
 /// A compiled expression over the rows of one schema.

@@ -9,7 +9,7 @@ use datafusion_expr::{Expr, ident};
 use datafusion_physical_expr::aggregate::AggregateExprBuilder;
 
 use super::Call;
-use crate::expr::{Binder, ExprError, ScalarExpr, refuse_aggregates, refuse_other_than_boolean};
+use crate::expr::{Binder, ExprError, ScalarExpr, refuse_aggregates, refuse_other_than_boolean, type_name};
 use crate::types::EVENT_TIME;
 
 pub(super) struct Calls {
@@ -97,12 +97,14 @@ impl Calls {
                 Expr::Literal(value, _) if name == "count" && !value.is_null() => self.never_null(value),
                 other => self.binder.stored(other)?,
             };
-            let found = self.binder.type_of(arg)?;
-            if matches!(name, "min" | "max") && found.is_nested() {
-                return Err(ExprError(format!(
-                    "`{name}` takes numbers, strings, dates, timestamps and booleans, and `{arg}` is none of them"
-                )));
-            }
+            check_type(name, arg, &self.binder.type_of(arg)?)?;
+        }
+        if stored.params.args.len() != 1 {
+            return Err(ExprError(format!(
+                "`{}` has {} arguments, and `{name}` takes one",
+                text(aggregate, None),
+                stored.params.args.len()
+            )));
         }
         match self.binder.simplify(Expr::AggregateFunction(stored))? {
             Expr::AggregateFunction(coerced) => Ok(coerced),
@@ -133,6 +135,15 @@ impl Calls {
         }
         Ok(Call { function: Arc::new(function), args, filter, state_fields })
     }
+}
+
+fn check_type(function: &str, arg: &Expr, found: &DataType) -> Result<(), ExprError> {
+    let (wanted, fits) = match function {
+        "sum" | "avg" => ("numbers", found.is_numeric()),
+        "min" | "max" => ("numbers, strings, dates, timestamps and booleans", !found.is_nested()),
+        _ => return Ok(()),
+    };
+    if fits { Ok(()) } else { Err(ExprError(format!("`{function}` takes {wanted}, and `{arg}` is a {}", type_name(found)))) }
 }
 
 /// The call as saved state names it. It does not depend on spaces and capitals in what the user wrote, nor on the input's types.

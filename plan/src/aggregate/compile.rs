@@ -1,6 +1,6 @@
 //! Compiles an aggregate step, and reports everything that is wrong with it at once.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -101,9 +101,6 @@ impl Step<'_> {
     }
 
     fn check_names(&mut self, group_by: &[String], columns: &[AggregateColumn]) {
-        for (i, name) in group_by.iter().enumerate().filter(|(_, name)| is_reserved(name) && *name != EVENT_TIME) {
-            self.refuse(AggregatePart::GroupBy(i), format!("`{name}` is a column that the window adds: rename the input's in a map step"));
-        }
         for (i, column) in columns.iter().enumerate() {
             let name = &column.name;
             let why = if name.is_empty() {
@@ -135,13 +132,8 @@ impl Step<'_> {
             self.refuse(AggregatePart::ColumnFilter(i), why);
         }
         let filter = filter.ok()?;
-        let mut places = Vec::with_capacity(found.len());
-        for aggregate in found {
-            match calls.add(&aggregate, filter.as_ref()) {
-                Ok(index) => places.push((aggregate, index)),
-                Err(e) => self.refuse(AggregatePart::ColumnExpr(i), e.0),
-            }
-        }
+        let places = found.into_iter().map(|aggregate| calls.add(&aggregate, filter.as_ref()).map(|index| (aggregate, index)));
+        let places = places.collect::<Result<_, _>>().map_err(|e| self.refuse(AggregatePart::ColumnExpr(i), e.0)).ok()?;
         Some(Planned { expr: planned, places })
     }
 }
@@ -202,12 +194,12 @@ fn planning_schema(input: &SchemaRef) -> SchemaRef {
 /// The schema of a closed window, and the names of the calls' columns in it.
 fn result_schema(keys: &SchemaRef, calls: &Calls) -> (SchemaRef, Vec<String>) {
     let mut fields: Vec<FieldRef> = window_fields().into_iter().chain(keys.fields().iter().cloned()).collect();
-    let mut taken: HashMap<String, ()> = fields.iter().map(|f| (f.name().clone(), ())).collect();
+    let mut taken: HashSet<String> = fields.iter().map(|f| f.name().clone()).collect();
     let mut names = Vec::new();
     for call in calls.iter() {
         let field = call.function.field();
         let mut name = field.name().clone();
-        while taken.insert(name.clone(), ()).is_some() {
+        while !taken.insert(name.clone()) {
             name.push('\'');
         }
         fields.push(Arc::new(Field::new(&name, field.data_type().clone(), field.is_nullable())));
@@ -224,6 +216,12 @@ fn key_field(schema: &SchemaRef, index: usize) -> FieldRef {
 fn key_index(schema: &SchemaRef, name: &str) -> Result<usize, String> {
     if name == EVENT_TIME {
         return Err(format!("rows cannot be grouped by `{EVENT_TIME}`: the window groups by it already"));
+    }
+    if is_reserved(name) {
+        return Err(match schema.column_with_name(name) {
+            None => format!("`{name}` is in the output without being grouped by: leave it out"),
+            Some(_) => format!("the output has a `{name}` of its own: rename the input's in a map step"),
+        });
     }
     let index = schema.index_of(name).map_err(|_| {
         let hint = if name.chars().all(|c| c.is_alphanumeric() || c == '_') {

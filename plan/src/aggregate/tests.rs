@@ -1,1 +1,290 @@
+#![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+
+use super::{Aggregate, AggregateColumn, AggregatePart, compile};
+use crate::plan::Input;
+use crate::types::{Column, DataType};
+use crate::window::Tumbling;
+
+pub(super) fn schema_of(fields: &[(&str, &str)]) -> SchemaRef {
+    let field = |(name, data_type): &(&str, &str)| {
+        Column { name: (*name).into(), data_type: DataType::parse(data_type).unwrap(), nullable: *name != "_event_time" }.to_field()
+    };
+    Arc::new(Schema::new(fields.iter().map(field).collect::<Vec<_>>()))
+}
+
+fn rides() -> SchemaRef {
+    schema_of(&[
+        ("city", "string"),
+        ("price", "double"),
+        ("weight", "float"),
+        ("seats", "int"),
+        ("userId", "bigint"),
+        ("amount", "decimal(10,2)"),
+        ("paid", "boolean"),
+        ("day", "date"),
+        ("s", "struct<a: int>"),
+        ("tags", "array<int>"),
+        ("_event_time", "timestamp"),
+    ])
+}
+
+fn column(name: &str, expr: &str, filter: Option<&str>) -> AggregateColumn {
+    AggregateColumn { name: name.into(), expr: expr.into(), filter: filter.map(Into::into) }
+}
+
+fn compiled(group_by: &[&str], columns: &[AggregateColumn]) -> Result<Aggregate, Vec<(AggregatePart, String)>> {
+    compiled_over(&rides(), group_by, columns)
+}
+
+fn compiled_over(schema: &SchemaRef, group_by: &[&str], columns: &[AggregateColumn]) -> Result<Aggregate, Vec<(AggregatePart, String)>> {
+    let group_by: Vec<String> = group_by.iter().map(|g| (*g).to_owned()).collect();
+    let errors = |errors: Vec<super::AggregateError>| errors.into_iter().map(|e| (e.at, e.message)).collect();
+    compile(Input::Source(0), schema, Tumbling::new(5), &group_by, columns).map_err(errors)
+}
+
+fn refused(group_by: &[&str], columns: &[AggregateColumn]) -> Vec<(AggregatePart, String)> {
+    compiled(group_by, columns).map(|a| panic!("{:?}", a.output_schema())).unwrap_err()
+}
+
+/// The sentence about one column's expression.
+fn refused_expr(expr: &str) -> String {
+    let mut errors = refused(&["city"], &[column("x", expr, None)]);
+    assert_eq!((errors.len(), errors[0].0), (1, AggregatePart::ColumnExpr(0)), "{errors:?}");
+    errors.remove(0).1
+}
+
+fn fields(schema: &SchemaRef) -> Vec<String> {
+    let field = |f: &Arc<Field>| {
+        let data_type = DataType::from_arrow(f.data_type()).unwrap();
+        format!("{} {data_type}{}", f.name(), if f.is_nullable() { "" } else { " not null" })
+    };
+    schema.fields().iter().map(field).collect()
+}
+
+fn calls(a: &Aggregate) -> Vec<&str> {
+    a.calls.iter().map(|c| c.function.name()).collect()
+}
+
+#[test]
+fn the_rides_step_compiles_to_its_parts() {
+    let columns = [column("revenue", "sum(price)", None), column("avg_weight", "avg(weight)", None), column("cnt", "count(*)", None)];
+    let a = compiled(&["city"], &columns).unwrap();
+    assert_eq!(a.event_time_index, 10);
+    assert_eq!(a.group_by, [0]);
+    assert_eq!(fields(&a.key_schema), ["city string"]);
+    assert_eq!(calls(&a), ["sum(price)", "avg(weight)", "count(*)"]);
+    let window = ["window_start timestamp not null", "window_end timestamp not null", "city string"];
+    let result = ["sum(price) double", "avg(weight) double", "count(*) bigint not null"];
+    assert_eq!(fields(&a.result_schema), [window, result].concat());
+    let outputs = ["revenue double", "avg_weight double", "cnt bigint not null", "_event_time timestamp not null"];
+    assert_eq!(fields(&a.output_schema()), [window.as_slice(), &outputs].concat());
+    let indices: Vec<_> = a.outputs.iter().map(crate::expr::ScalarExpr::column_index).collect();
+    assert_eq!(indices, [Some(3), Some(4), Some(5)], "a call alone is passed on without work");
+}
+
+#[test]
+fn equal_calls_are_kept_once_however_they_are_written() {
+    let columns = [
+        column("mean", "sum(price) / count(*)", None),
+        column("total", "round( SUM( price ), 2)", None),
+        column("n", "count(1) + count(*)", None),
+        column("big", "sum(price) filter (where price > 10)", None),
+        column("big_too", "sum(price)", Some("price > 10")),
+        column("both", "sum(price) filter (where price > 10)", Some("paid")),
+    ];
+    let a = compiled(&["city"], &columns).unwrap();
+    assert_eq!(
+        calls(&a),
+        ["sum(price)", "count(*)", "sum(price) FILTER (WHERE price > Int64(10))", "sum(price) FILTER (WHERE price > Int64(10) AND paid)"]
+    );
+    let filtered: Vec<_> = a.calls.iter().map(|c| c.filter.is_some()).collect();
+    assert_eq!(filtered, [false, false, true, true]);
+}
+
+#[test]
+fn a_filter_of_the_column_holds_for_each_of_its_calls() {
+    let a = compiled(&[], &[column("x", "sum(price) / count(*)", Some("paid"))]).unwrap();
+    assert_eq!(calls(&a), ["sum(price) FILTER (WHERE paid)", "count(*) FILTER (WHERE paid)"]);
+}
+
+#[test]
+fn results_have_the_documented_types() {
+    let cases = [
+        ("sum(seats)", "bigint"),
+        ("sum(userId)", "bigint"),
+        ("sum(weight)", "double"),
+        ("sum(price)", "double"),
+        ("sum(amount)", "decimal(20,2)"),
+        ("sum(cast(userId as decimal(38,0)))", "decimal(38,0)"),
+        ("avg(seats)", "double"),
+        ("avg(userId)", "double"),
+        ("avg(weight)", "double"),
+        ("avg(amount)", "decimal(14,6)"),
+        ("count(city)", "bigint"),
+        ("count(s)", "bigint"),
+        ("min(weight)", "float"),
+        ("max(amount)", "decimal(10,2)"),
+        ("min(city)", "string"),
+        ("max(upper(city))", "string"),
+        ("max(day)", "date"),
+        ("min(_event_time)", "timestamp"),
+        ("max(paid)", "boolean"),
+        ("sum(price * seats)", "double"),
+        ("sum(case when paid then 1 else 0 end)", "bigint"),
+        ("sum(coalesce(seats, 0))", "bigint"),
+        ("sum(price) > 3", "boolean"),
+        ("upper(city)", "string"),
+        ("city", "string"),
+        ("window_end", "timestamp"),
+        ("date_format(window_start, 'HH:mm')", "string"),
+        ("'constant'", "string"),
+    ];
+    for (expr, expected) in cases {
+        let a = compiled(&["city"], &[column("x", expr, None)]).unwrap_or_else(|e| panic!("{expr}: {e:?}"));
+        assert_eq!(DataType::from_arrow(a.outputs[0].field.data_type()).unwrap().to_string(), expected, "{expr}");
+        assert!(a.calls.iter().all(|c| c.accumulator().is_ok()), "{expr}");
+    }
+}
+
+#[test]
+fn counting_rows_costs_no_array() {
+    let a = compiled(&[], &[column("n", "count(*)", None)]).unwrap();
+    assert_eq!(a.calls[0].args[0].column_index(), Some(a.event_time_index));
+}
+
+#[test]
+fn a_column_must_be_grouped_or_aggregated() {
+    let why = "is neither grouped by nor inside an aggregate, so a group has no single value of it: add it to groupBy, or take";
+    assert_eq!(refused_expr("price"), format!("`price` {why} `max(price)`"));
+    assert_eq!(refused_expr("sum(price) + seats"), format!("`seats` {why} `max(seats)`"));
+    assert_eq!(refused_expr("s.a"), format!("`s` {why} `max(s)`"));
+}
+
+#[test]
+fn what_aggregates_cannot_do_is_refused() {
+    assert_eq!(refused_expr("count(distinct city)"), "`count(DISTINCT city)`: DISTINCT in `count` is not supported yet");
+    assert!(refused_expr("sum(price order by price)").ends_with("a clause such as ORDER BY in `sum` is not supported yet"));
+    assert_eq!(refused_expr("sum(sum(price))"), "`sum(sum(price))` has an aggregate inside an aggregate, which needs two steps");
+    assert_eq!(refused_expr("sum(*)"), "`sum(*)`: `*` is only for `count(*)`, `sum` takes a column");
+    assert_eq!(refused_expr("median(price)"), "the aggregate `median` is not supported yet: there are sum, avg, count, min, max");
+    assert_eq!(refused_expr("sum(pricee)").split(':').next(), Some("there is no column `pricee` (did you mean `price`?)"));
+    assert!(
+        refused_expr("min(s)").starts_with("`min` takes numbers, strings, dates, timestamps and booleans, and `s` is a struct<a: int>")
+    );
+    assert!(refused_expr("max(tags)").starts_with("`max` takes numbers"));
+    assert!(refused_expr("sum(window_start)").starts_with("there is no column `window_start`"));
+    assert!(refused_expr("sum(random())").contains("another result when an epoch is run again"));
+    assert!(refused_expr("sum(price) > now()").contains("another result when an epoch is run again"));
+    assert_eq!(refused_expr("sum(city)"), "`sum` takes numbers, and `city` is a string");
+    assert_eq!(refused_expr("avg(paid)"), "`avg` takes numbers, and `paid` is a boolean");
+    assert_eq!(refused_expr("sum(day)"), "`sum` takes numbers, and `day` is a date");
+    assert_eq!(refused_expr("sum(price, price)"), "`sum(price, price)` has 2 arguments, and `sum` takes one");
+    assert!(refused_expr("min(null)").starts_with("this is always null"));
+    assert_eq!(refused_expr("sum(price) + city"), "Cannot coerce arithmetic expression double + string to valid types");
+}
+
+#[test]
+fn filters_are_conditions_on_rows() {
+    let refused = |expr: &str, filter: Option<&str>| refused(&["city"], &[column("x", expr, filter)]);
+    let not_boolean = "a condition must be a boolean, and this is a double: compare it, as in `price > 0`";
+    assert_eq!(refused("sum(price)", Some("price")), [(AggregatePart::ColumnFilter(0), not_boolean.into())]);
+    assert_eq!(refused("sum(price) filter (where price)", None), [(AggregatePart::ColumnExpr(0), not_boolean.into())]);
+    let nested = "a filter sees the rows that are aggregated: it cannot have an aggregate";
+    assert_eq!(refused("sum(price)", Some("sum(price) > 3")), [(AggregatePart::ColumnFilter(0), nested.into())]);
+    let nothing = "`city` has no aggregate for a filter to apply to";
+    assert_eq!(refused("city", Some("paid")), [(AggregatePart::ColumnFilter(0), nothing.into())]);
+}
+
+#[test]
+fn group_columns_must_be_there_and_comparable() {
+    let refused_key = |key: &str| {
+        let mut errors = refused(&[key], &[column("n", "count(*)", None)]);
+        assert_eq!((errors.len(), errors[0].0), (1, AggregatePart::GroupBy(0)), "{errors:?}");
+        errors.remove(0).1
+    };
+    assert!(refused_key("ctiy").starts_with("there is no column `ctiy` (did you mean `city`?): the columns are city, price"));
+    assert!(refused_key("upper(city)").ends_with("; an expression has to be a column of a map step first"));
+    assert!(refused_key("price").contains("floating-point numbers that should be equal often are not: cast it to a decimal or a string"));
+    assert!(refused_key("s").contains("group by its fields"));
+    assert!(refused_key("tags").contains("make it a string"));
+    assert_eq!(refused_key("window_end"), "`window_end` is in the output without being grouped by: leave it out");
+    assert!(refused_key("_event_time").contains("the window groups by it already"));
+    let twice = refused(&["city", "city"], &[column("n", "count(*)", None)]);
+    assert_eq!(twice, [(AggregatePart::GroupBy(1), "`city` is grouped by twice".into())]);
+    for key in ["city", "seats", "userId", "amount", "paid", "day"] {
+        assert!(compiled(&[key], &[column("n", "count(*)", None)]).is_ok(), "{key}");
+    }
+}
+
+#[test]
+fn output_names_must_differ_from_all_others() {
+    let names: Vec<_> = refused(
+        &["city"],
+        &[
+            column("n", "count(*)", None),
+            column("n", "sum(price)", None),
+            column("city", "count(*)", None),
+            column("window_start", "count(*)", None),
+            column("_event_time", "count(*)", None),
+            column("", "count(*)", None),
+        ],
+    );
+    let expected = [
+        (AggregatePart::ColumnName(1), "two columns are named `n`: choose another name"),
+        (
+            AggregatePart::ColumnName(2),
+            "`city` is a group column already, and group columns are in the output: choose another name, or leave it out",
+        ),
+        (AggregatePart::ColumnName(3), "`window_start` is a column that the window adds: choose another name"),
+        (AggregatePart::ColumnName(4), "`_event_time` is a column that the window adds: choose another name"),
+        (AggregatePart::ColumnName(5), "a column needs a name"),
+    ];
+    assert_eq!(names, expected.map(|(at, why)| (at, why.to_owned())));
+}
+
+#[test]
+fn every_error_is_reported_at_once() {
+    let columns = [column("a", "sum(nope)", Some("nope > 1")), column("b", "price >", None), column("c", "count(*)", None)];
+    let places: Vec<_> = refused(&["city", "nope"], &columns).into_iter().map(|(at, _)| at).collect();
+    assert_eq!(
+        places,
+        [AggregatePart::GroupBy(1), AggregatePart::ColumnFilter(0), AggregatePart::ColumnExpr(0), AggregatePart::ColumnExpr(1)]
+    );
+}
+
+#[test]
+fn a_window_needs_an_event_time() {
+    let schema = schema_of(&[("price", "double")]);
+    let errors = compiled_over(&schema, &[], &[column("n", "count(*)", None)]).unwrap_err();
+    assert_eq!(errors, [(AggregatePart::Step, "a window needs an event time: give the source `eventTime`".to_owned())]);
+}
+
+#[test]
+fn windows_over_windows_have_start_and_end_of_the_outer_one() {
+    let inner = schema_of(&[("window_start", "timestamp"), ("window_end", "timestamp"), ("n", "bigint"), ("_event_time", "timestamp")]);
+    let columns = [column("first", "min(window_start)", None), column("here", "window_start", None), column("n", "sum(n)", None)];
+    let a = compiled_over(&inner, &[], &columns).unwrap();
+    assert_eq!(calls(&a), ["min(window_start)", "sum(n)"]);
+    assert_eq!(a.outputs[1].column_index(), Some(0));
+    let grouped = compiled_over(&inner, &["window_start"], &columns[..1]).unwrap_err();
+    let why = "the output has a `window_start` of its own: rename the input's in a map step";
+    assert_eq!(grouped, [(AggregatePart::GroupBy(0), why.to_owned())]);
+}
+
+#[test]
+fn a_group_column_may_have_the_name_of_a_call() {
+    let schema = schema_of(&[("count(*)", "string"), ("_event_time", "timestamp")]);
+    let a = compiled_over(&schema, &["count(*)"], &[column("n", "count(*)", None), column("same", "`count(*)`", None)]).unwrap();
+    let indices: Vec<_> = a.outputs.iter().map(crate::expr::ScalarExpr::column_index).collect();
+    assert_eq!(indices, [Some(3), Some(2)]);
+}
+
+#[test]
+fn a_compiled_step_may_be_shared_between_threads() {
+    fn check<T: Send + Sync>() {}
+    check::<Aggregate>();
+}

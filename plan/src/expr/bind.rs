@@ -16,7 +16,7 @@ use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion_sql::sqlparser::ast::{Expr as SqlExpr, visit_expressions};
 
 use super::context::CONTEXT;
-use super::message::{describe, no_such_column, no_such_column_in};
+use super::message::{describe, no_such_column, no_such_column_in, type_name};
 use super::{ExprError, ScalarExpr, numbers, parse};
 use crate::types::normalized;
 
@@ -29,7 +29,7 @@ pub(crate) struct Binder {
 
 impl Binder {
     pub fn new(schema: &SchemaRef) -> Result<Self, ExprError> {
-        let df_schema = DFSchema::try_from(Arc::clone(schema)).map_err(|e| ExprError(super::message::sentence(&e)))?;
+        let df_schema = DFSchema::try_from(Arc::clone(schema)).map_err(|e| ExprError(describe(&e)))?;
         let df_schema = Arc::new(df_schema);
         let context =
             SimplifyContext::builder().with_schema(Arc::clone(&df_schema)).with_config_options(Arc::clone(&CONTEXT.options)).build();
@@ -146,7 +146,7 @@ fn not_storable(natural: &DataType) -> ExprError {
     ExprError(match natural {
         DataType::Null => "this is always null, and a null has no type: cast it, as in `cast(null as string)`".to_owned(),
         DataType::Decimal256(precision, _) => format!("this has {precision} decimal digits, and at most 38 can be stored: cast it"),
-        other => format!("its type is {}, which no column can hold: cast it, to a bigint or a string", super::message::type_name(other)),
+        other => format!("its type is {}, which no column can hold: cast it, to a bigint or a string", type_name(other)),
     })
 }
 

@@ -1,6 +1,6 @@
 //! What names mean to the planner: functions, types, and the syntax that stands for functions.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType as ArrowType, Field, FieldRef};
@@ -26,15 +26,16 @@ pub(super) static CONTEXT: LazyLock<Context> = LazyLock::new(Context::new);
 
 pub(super) struct Context {
     pub options: Arc<ConfigOptions>,
-    functions: HashMap<String, Arc<ScalarUDF>>,
-    aggregates: HashMap<String, Arc<AggregateUDF>>,
+    /// Sorted, so that what is suggested for an unknown name is always the same.
+    functions: BTreeMap<String, Arc<ScalarUDF>>,
+    aggregates: BTreeMap<String, Arc<AggregateUDF>>,
     planners: Vec<Arc<dyn ExprPlanner>>,
     types: Arc<dyn TypePlanner>,
 }
 
 impl Context {
     fn new() -> Self {
-        let mut functions = HashMap::new();
+        let mut functions = BTreeMap::new();
         for function in scalar_functions() {
             for alias in function.aliases() {
                 functions.insert(alias.clone(), Arc::clone(&function));

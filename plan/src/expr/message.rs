@@ -14,13 +14,13 @@ use crate::types::{DataType, normalized};
 const COLUMNS_SHOWN_MAX: usize = 30;
 
 /// The type as users write it, or Arrow's name if it has none.
-pub(super) fn type_name(arrow: &ArrowType) -> String {
+pub(crate) fn type_name(arrow: &ArrowType) -> String {
     let ours = normalized(arrow).and_then(|stored| DataType::from_arrow(&stored));
     ours.map_or_else(|| arrow.to_string().to_lowercase(), |t| t.to_string())
 }
 
 /// The candidate that `name` is most likely a slip of, if any is near.
-pub(crate) fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     let chars = name.chars().count();
     // Two letters swapped are a distance of 2; a name of one letter is near to nothing.
@@ -64,8 +64,24 @@ pub(super) fn describe(error: &DataFusionError) -> String {
     if let Some(field) = text.strip_prefix("Field ").and_then(|rest| rest.strip_suffix(" not found in struct")) {
         return format!("the struct has no field `{field}`");
     }
+    if let Some((function, alternatives)) = text.split_once(" failed to match any signature, errors: ") {
+        return no_such_signature(function, alternatives);
+    }
     let text = text.split_once("user-defined coercion failed with: ").map_or(text.as_str(), |(_, why)| why);
     in_our_types(text)
+}
+
+/// One complaint per signature that the function has, such as "Function 'sum' requires Int64, but received String (DataType: Utf8).,…".
+/// One about a type says more than one about how many arguments there are.
+fn no_such_signature(function: &str, alternatives: &str) -> String {
+    let mut each = alternatives.split(",Function ");
+    let first = each.clone().next().unwrap_or_default();
+    let first = each.find(|complaint| complaint.contains("(DataType: ")).unwrap_or(first);
+    let name = function.trim_start_matches("Function ").replace('\'', "`");
+    match first.split_once("(DataType: ").and_then(|(_, rest)| rest.rsplit_once(')')) {
+        Some((found, _)) => format!("{name} does not take a {}", in_our_types(found)),
+        None => in_our_types(first),
+    }
 }
 
 fn no_such_function(name: &str) -> String {
