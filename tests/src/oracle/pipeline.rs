@@ -1,5 +1,7 @@
 //! A pipeline as the tests describe it: one source, a map, a tumbling window, a map, one sink. `document` writes it for the engine.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value as Json, json};
 
 use super::expr::{Expr, Row, column};
@@ -61,6 +63,14 @@ pub struct Site {
     pub records_per_epoch: u64,
     /// Manifests that garbage collection leaves. The oracle replays from the first one.
     pub keep: u64,
+}
+
+impl Site {
+    /// `s3://bucket/` of every bucket.
+    fn s3_prefixes(&self) -> BTreeSet<String> {
+        let bucket = |uri: &String| uri.strip_prefix("s3://")?.split('/').next().map(|bucket| format!("s3://{bucket}/"));
+        [&self.checkpoint_uri, &self.table_uri].into_iter().filter_map(bucket).collect()
+    }
 }
 
 /// The Secret that holds the S3 server's keys.
@@ -173,10 +183,10 @@ impl Pipeline {
             last = "after".into();
         }
         let storage: Vec<Json> = site
-            .s3_endpoint
+            .s3_prefixes()
             .iter()
-            .map(|endpoint| {
-                json!({"uriPrefix": "s3://", "s3": {"endpoint": endpoint, "region": crate::services::s3::REGION, "forcePathStyle": true,
+            .map(|prefix| {
+                json!({"uriPrefix": prefix, "s3": {"endpoint": site.s3_endpoint, "region": crate::services::s3::REGION, "forcePathStyle": true,
                        "credentialsSecretRef": {"name": S3_SECRET}}})
             })
             .collect();

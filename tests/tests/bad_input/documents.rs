@@ -98,8 +98,8 @@ fn all_errors_come_at_once() {
     refused(
         |s| {
             s["steps"][0]["map"]["where"] = json!("prise > 0");
-            s["sinks"][0]["delta"]["partitionBy"] = json!(["dat"]);
+            s["sinks"][0]["from"] = json!("nowhere");
         },
-        &["spec.steps[0].map.where", "spec.sinks[0].delta.partitionBy"],
+        &["spec.steps[0].map.where", "spec.sinks[0].from"],
     );
 }
