@@ -164,7 +164,10 @@ mod tests {
         let location = open(&format!("file://{}/a/b%20c/", dir.path().display()), None, &Secrets::default()).unwrap();
         assert!(dir.path().join("a/b c").is_dir());
         assert_eq!(format!("/{}", location.path), dir.path().join("a/b c").display().to_string());
-        assert_eq!(format!("/{}", location.at("_delta_log/x=1%2F2").unwrap()), format!("{}/a/b c/_delta_log/x=1%2F2", dir.path().display()));
+        assert_eq!(
+            format!("/{}", location.at("_delta_log/x=1%2F2").unwrap()),
+            format!("{}/a/b c/_delta_log/x=1%2F2", dir.path().display())
+        );
     }
 
     #[test]
