@@ -20,7 +20,10 @@ pub fn describe(error: Error, what: impl std::fmt::Display) -> Failure {
 /// The one sentence for an error, and its remedy.
 pub(super) fn sort(error: &Error, access: &Access) -> Failure {
     if let Some(io) = io_cause(error) {
-        return sort_io(io);
+        return match error {
+            Error::NotFound { path, .. } => Failure::config(format!("{path} is missing")),
+            _ => sort_io(io),
+        };
     }
     let text = error.to_string();
     let code = s3_code(&text);

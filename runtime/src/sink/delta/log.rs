@@ -34,6 +34,9 @@ pub(super) enum Created {
     Refused,
 }
 
+/// Hidden from readers and from vacuum by the underscore.
+const PROBE: &str = "_weir_probe";
+
 #[derive(Debug, Clone)]
 pub(super) struct Log {
     location: Location,
@@ -52,6 +55,25 @@ impl Log {
             Some(Ok(_)) => Ok(true),
             Some(Err(e)) => Err(self.location.describe(e, format!("list the Delta log of {}", self.location.url))),
         }
+    }
+
+    /// Proves, with an object of no other use, that the store refuses to create what exists: all that keeps two writers from overwriting
+    /// each other's commits.
+    pub(super) async fn prove_create(&self) -> Result<()> {
+        let path = self.location.at(PROBE)?;
+        // The second one is refused, or already the first: by an earlier start.
+        for _ in 0..2 {
+            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+            match self.location.store.put_opts(&path, PROBE.into(), options).await {
+                Ok(_) => {}
+                Err(object_store::Error::AlreadyExists { .. }) => return Ok(()),
+                Err(e) => return Err(self.location.describe(e, format!("write to {}", self.location.url))),
+            }
+        }
+        Err(Failure::config(format!(
+            "the store of {} overwrites objects that must only be created if absent (If-None-Match: *); commits would be lost there",
+            self.location.url
+        )))
     }
 
     /// The newest state, with the transaction of `app_id`. Reads the last log checkpoint and the commits after it.

@@ -71,6 +71,7 @@ impl DeltaTable {
     async fn open(location: Location, sink: &Sink, pipeline: &str) -> Result<Self> {
         let wanted = Wanted { schema: sink.schema.clone(), partition_by: sink.delta.partition_by.clone() };
         let log = Log::new(location.clone());
+        log.prove_create().await?;
         let mut attempts = 0;
         while !log.exists().await? {
             attempts += 1;

@@ -1,6 +1,6 @@
 //! Exactly once: what becomes of an epoch when answers are lost, versions are taken and tables change.
 
-use super::faulty::{Fault, through};
+use super::faulty::{Fault, careless, through};
 use super::*;
 use crate::failure::Remedy;
 
@@ -238,6 +238,14 @@ async fn a_file_that_was_vacuumed_before_its_commit_stops_it() {
     assert_eq!(failure.remedy, Remedy::Config);
     assert!(failure.message.contains("is gone (vacuumed?)"), "{failure}");
     assert_eq!(lake.versions(), 1);
+}
+
+#[tokio::test]
+async fn a_store_without_conditional_puts_is_refused() {
+    let lake = Lake::new(&[]);
+    let said = message(DeltaTable::open_or_create(careless(lake.location()), &lake.sink, "p").await);
+    assert!(said.contains("overwrites objects that must only be created if absent (If-None-Match: *)"), "{said}");
+    assert_eq!(lake.versions(), 0);
 }
 
 #[tokio::test]
