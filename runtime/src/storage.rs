@@ -30,7 +30,7 @@ const RETRY_FOR_MAX: std::time::Duration = std::time::Duration::from_secs(10);
 const REGION_OF_OTHER_STORES: &str = "us-east-1";
 
 /// A folder in an object store.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Location {
     /// Rooted at the bucket, or at `/` for local files.
     pub store: Arc<dyn ObjectStore>,
@@ -40,6 +40,13 @@ pub struct Location {
     pub url: Url,
     /// How it is reached, for messages.
     pub access: Access,
+}
+
+// The client's own Debug shows its keys.
+impl std::fmt::Debug for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Location").field("url", &self.url.as_str()).field("access", &self.access).finish_non_exhaustive()
+    }
 }
 
 impl Location {
@@ -164,7 +171,10 @@ mod tests {
         let location = open(&format!("file://{}/a/b%20c/", dir.path().display()), None, &Secrets::default()).unwrap();
         assert!(dir.path().join("a/b c").is_dir());
         assert_eq!(format!("/{}", location.path), dir.path().join("a/b c").display().to_string());
-        assert_eq!(format!("/{}", location.at("_delta_log/x=1%2F2").unwrap()), format!("{}/a/b c/_delta_log/x=1%2F2", dir.path().display()));
+        assert_eq!(
+            format!("/{}", location.at("_delta_log/x=1%2F2").unwrap()),
+            format!("{}/a/b c/_delta_log/x=1%2F2", dir.path().display())
+        );
     }
 
     #[test]
@@ -186,7 +196,7 @@ mod tests {
         let (_dir, secrets) = secrets(&[("accessKeyId", "AKIAX\n"), ("secretAccessKey", "hush\n")]);
         let location = open("s3://lake/silver/rides/", Some(&storage("http://127.0.0.1:9000", true)), &secrets).unwrap();
         assert_eq!((location.path.as_ref(), location.url.as_str()), ("silver/rides", "s3://lake/silver/rides"));
-        let shown = format!("{:?} {}", location.access, location.access);
+        let shown = format!("{location:?} {}", location.access);
         assert!(shown.contains("AKIAX") && shown.contains("Secret \"lake\"") && !shown.contains("hush"), "{shown}");
     }
 

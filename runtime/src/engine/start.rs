@@ -25,7 +25,7 @@ use crate::checkpoint::retry::RetryPolicy;
 use crate::checkpoint::state_files::StateFiles;
 use crate::checkpoint::writer::{self, Carried, CheckpointWriter};
 use crate::decode::JsonDecoder;
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Remedy, Result};
 use crate::observe::Observer;
 use crate::sink::delta::{DeltaTable, TableFiles};
 use crate::source::kafka::{KafkaInput, OffsetBounds, Position};
@@ -35,6 +35,9 @@ use crate::window::watermark::SourceWatermark;
 
 /// How long a start waits for brokers.
 const BROKER_DEADLINE: Duration = Duration::from_secs(60);
+
+/// The brokers have just answered, so this is for those that don't know the question.
+const TOPIC_IDS_DEADLINE: Duration = Duration::from_secs(2);
 
 /// A pipeline that has claimed its checkpoint.
 pub struct Running {
@@ -229,7 +232,7 @@ fn resume(plan: &Plan, input: &KafkaInput, newest: Option<&Manifest>) -> Result<
     let source = &plan.sources[0];
     let found = input.partitions(BROKER_DEADLINE)?;
     let bounds = input.offset_bounds(&found, BROKER_DEADLINE)?;
-    let topic_ids: BTreeMap<_, _> = input.topic_ids(BROKER_DEADLINE)?.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect();
+    let topic_ids = topic_ids(input)?;
     let saved = newest.and_then(|m| m.sources.iter().find(|s| s.name == source.name));
     if let Some(saved) = saved {
         for (topic, id) in &saved.topic_ids {
@@ -273,6 +276,19 @@ fn resume(plan: &Plan, input: &KafkaInput, newest: Option<&Manifest>) -> Result<
         Trigger::AsSoonAsPossible | Trigger::Interval(_) => None,
     };
     Ok(Resume { partitions, watermark_us: saved.and_then(|s| s.watermark_after_us), until, topic_ids })
+}
+
+/// Ids by topic, where the broker tells them. Librdkafka's mock cluster and brokers before 2.8 do not, and then a topic that was made anew
+/// is not noticed; that is no reason not to run.
+fn topic_ids(input: &KafkaInput) -> Result<BTreeMap<String, String>> {
+    match input.topic_ids(TOPIC_IDS_DEADLINE) {
+        Ok(ids) => Ok(ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect()),
+        Err(failure) if failure.remedy == Remedy::Retry => {
+            tracing::warn!("a topic that is deleted and made anew will not be noticed: {failure}");
+            Ok(BTreeMap::new())
+        }
+        Err(failure) => Err(failure),
+    }
 }
 
 fn carried(plan: &Plan, newest: Option<&Manifest>, resume: Resume, pinned: &[PinnedTable], fingerprint: serde_json::Value) -> Carried {

@@ -118,8 +118,11 @@ mod tests {
         let path = home.path().display().to_string();
         std::fs::create_dir(home.path().join(".aws")).unwrap();
         let file = home.path().join(".aws/credentials");
-        std::fs::write(&file, "[default]\naws_access_key_id = A\naws_secret_access_key = s\n[dev]\naws_access_key_id=D\naws_secret_access_key=t\n")
-            .unwrap();
+        std::fs::write(
+            &file,
+            "[default]\naws_access_key_id = A\naws_secret_access_key = s\n[dev]\naws_access_key_id=D\naws_secret_access_key=t\n",
+        )
+        .unwrap();
         let shown = file.display();
         assert_eq!(found(&[("HOME", &path), ("AWS_ACCESS_KEY_ID", "x")]).unwrap(), "the environment's AWS_ACCESS_KEY_ID");
         assert_eq!(found(&[("HOME", &path)]).unwrap(), format!("the profile \"default\" of {shown} (access key id A)"));

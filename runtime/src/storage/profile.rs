@@ -31,8 +31,8 @@ pub(super) fn keys(text: &str, name: &str) -> Option<Keys> {
 mod tests {
     use super::*;
 
-    const FILE: &str =
-        "# mine\n[default]\naws_access_key_id = A\naws_secret_access_key = a=b/c\n\n[ dev ]\nAWS_ACCESS_KEY_ID=D\naws_secret_access_key=d\naws_session_token=t\n[half]\naws_access_key_id=H\n";
+    const FILE: &str = "# mine\n[default]\naws_access_key_id = A\naws_secret_access_key = a=b/c\n\n\
+        [ dev ]\nAWS_ACCESS_KEY_ID=D\naws_secret_access_key=d\naws_session_token=t\n[half]\naws_access_key_id=H\n";
 
     #[test]
     fn a_profile_gives_its_own_keys() {

@@ -38,7 +38,9 @@ impl Secrets {
                 Ok(Some(value))
             }
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Failure::config(format!("the key \"{key}\" of the Secret \"{name}\" can't be read from {}: {e}", file.display()))),
+            Err(e) => {
+                Err(Failure::config(format!("the key \"{key}\" of the Secret \"{name}\" can't be read from {}: {e}", file.display())))
+            }
         }
     }
 }

@@ -78,7 +78,7 @@ pub(super) fn creation(metadata: &Metadata, pipeline: &str, now_ms: i64) -> Vec<
     let info = json!({
         "timestamp": now_ms,
         "operation": "CREATE TABLE",
-        "operationParameters": {"isManaged": "false", "description": null, "partitionBy": json!(metadata.partition_columns).to_string(), "properties": "{}"},
+        "operationParameters": {"isManaged": "false", "partitionBy": json!(metadata.partition_columns).to_string(), "properties": "{}"},
         "isBlindAppend": true,
         "engineInfo": engine_info(),
         "userMetadata": json!({"pipeline": pipeline}).to_string(),
@@ -142,7 +142,8 @@ mod tests {
             "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"x\"],\"writerFeatures\":[\"x\"]}}\n",
         );
         let features = Some(vec!["x".to_owned()]);
-        let protocol = Protocol { min_reader_version: 3, min_writer_version: 7, reader_features: features.clone(), writer_features: features };
+        let protocol =
+            Protocol { min_reader_version: 3, min_writer_version: 7, reader_features: features.clone(), writer_features: features };
         let expected = Commit { protocol: Some(protocol), metadata: None, txns: vec![Txn { app_id: "a".into(), version: 7 }] };
         assert_eq!(Commit::parse(text.as_bytes()).unwrap(), expected);
     }

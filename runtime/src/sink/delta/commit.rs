@@ -14,7 +14,7 @@ use super::{DeltaTable, partition};
 use crate::failure::{Failure, Remedy, Result};
 
 /// For how long one call goes on trying.
-const DEADLINE: Duration = Duration::from_secs(60);
+pub(super) const DEADLINE: Duration = Duration::from_secs(60);
 const BACKOFF_MIN: Duration = Duration::from_millis(20);
 const BACKOFF_MAX: Duration = Duration::from_secs(2);
 /// More foreign commits than this in one go are read from a log checkpoint instead.
@@ -69,9 +69,9 @@ impl DeltaTable {
         let started = Instant::now();
         let mut pause = BACKOFF_MIN;
         loop {
-            let left = DEADLINE.saturating_sub(started.elapsed());
-            let late = || Failure::retry(format!("commit epoch {epoch} to {}: no decision within {} s", self.location.url, DEADLINE.as_secs()));
-            let overdue = late();
+            let left = self.commit_deadline.saturating_sub(started.elapsed());
+            let overdue =
+                Failure::retry(format!("commit epoch {epoch} to {}: no decision within {:?}", self.location.url, self.commit_deadline));
             let failure = match tokio::time::timeout(left, self.attempt(&txn, &commit)).await {
                 Ok(Ok(Step::Decided(outcome))) => return Ok(outcome),
                 Ok(Ok(Step::Behind)) => continue,
@@ -80,7 +80,7 @@ impl DeltaTable {
                 Ok(Err(failure)) => failure,
                 Err(_) => return Err(overdue),
             };
-            if started.elapsed() + pause >= DEADLINE {
+            if started.elapsed() + pause >= self.commit_deadline {
                 return Err(failure);
             }
             tracing::debug!(%failure, "commit not settled; looking again");
@@ -126,8 +126,8 @@ impl DeltaTable {
         }
     }
 
-    /// Makes sure that we know this application's transaction and that the newest version we know is still the table's. The latter costs one
-    /// request and guards against a table that was dropped and made anew under us: its log would get a hole.
+    /// Makes sure that we know this application's transaction and that the newest version we know is still the table's. The latter costs
+    /// one request and guards against a table that was dropped and made anew under us: its log would get a hole.
     async fn be_current(&mut self, app_id: &str) -> Result<()> {
         if self.stale || !self.txns.contains_key(app_id) {
             return self.refresh(Some(app_id)).await;
@@ -175,7 +175,8 @@ impl DeltaTable {
             match self.location.store.head(&self.location.at(&path)?).await {
                 Ok(_) => Ok(()),
                 Err(object_store::Error::NotFound { .. }) => Err(Failure::config(format!(
-                    "epoch {} of {} is decided but not committed to {}, and its file {path} is gone (vacuumed?); its rows can be had again by a replay only",
+                    "epoch {} of {} is decided but not committed to {}, \
+                     and its file {path} is gone (vacuumed?); its rows can be had again by a replay only",
                     txn.version, txn.app_id, self.location.url
                 ))),
                 Err(e) => Err(self.location.describe(e, format!("look for {path}"))),

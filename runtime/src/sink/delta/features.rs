@@ -54,10 +54,13 @@ fn active_properties(metadata: &Metadata) -> Vec<String> {
             "delta.columnMapping.mode" if !value.eq_ignore_ascii_case("none") => "maps its columns to other names",
             "delta.enableRowTracking" if on => "tracks rows",
             "delta.enableInCommitTimestamps" if on => "has in-commit timestamps",
-            "delta.enableIcebergCompatV1" | "delta.enableIcebergCompatV2" | "delta.enableIcebergCompatV3" if on => "is kept readable as Iceberg",
+            "delta.enableIcebergCompatV1" | "delta.enableIcebergCompatV2" | "delta.enableIcebergCompatV3" if on => {
+                "is kept readable as Iceberg"
+            }
             "delta.setTransactionRetentionDuration" => {
                 found.push(format!(
-                    "forgets transactions ({key} = {value}), so an epoch could be written twice; unset that property (ALTER TABLE … UNSET TBLPROPERTIES)"
+                    "forgets transactions ({key} = {value}), \
+                     so an epoch could be written twice; unset that property (ALTER TABLE … UNSET TBLPROPERTIES)"
                 ));
                 continue;
             }

@@ -1,5 +1,5 @@
-//! Whether a sink's rows fit a table, and how they go into its files. Pure: what the table says and what the plan says go in, a layout or one
-//! sentence per misfit comes out.
+//! Whether a sink's rows fit a table, and how they go into its files. Pure: what the table says and what the plan says go in, a layout or
+//! one sentence per misfit comes out.
 
 use arrow::datatypes::{Field, SchemaRef};
 use delta_kernel::schema::{DataType, PrimitiveType, StructField, StructType};
@@ -32,15 +32,21 @@ pub(super) struct Wanted {
 
 /// The metadata of a table made for the sink.
 pub(super) fn new_table(wanted: &Wanted, id: String, table: &str) -> Result<Metadata> {
-    let schema = to_delta(&wanted.schema)?;
-    let mut names: Vec<_> = schema.fields().map(|f| f.name().to_lowercase()).collect();
+    let mut names: Vec<_> = wanted.schema.fields().iter().map(|f| f.name().to_lowercase()).collect();
     names.sort_unstable();
     if let Some(twice) = names.windows(2).find(|w| w[0] == w[1]) {
-        return Err(Failure::config(format!("the sink has two columns \"{}\" that differ in case only; Delta can't hold both in {table}", twice[0])));
+        let says = format!("the sink has two columns \"{}\" that differ in case only; Delta can't hold both in {table}", twice[0]);
+        return Err(Failure::config(says));
     }
+    let schema = to_delta(&wanted.schema)?;
     // Spark refuses these names in Parquet files unless columns are mapped.
-    if let Some(odd) = schema.fields().find(|f| f.name().is_empty() || f.name().contains([' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '='])) {
-        return Err(Failure::config(format!("the column name \"{}\" has a character that Delta does not allow (one of \" ,;{{}}()=\", a tab or a line end)", odd.name())));
+    if let Some(odd) =
+        schema.fields().find(|f| f.name().is_empty() || f.name().contains([' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '=']))
+    {
+        return Err(Failure::config(format!(
+            "the column name \"{}\" has a character that Delta does not allow (one of \" ,;{{}}()=\", a tab or a line end)",
+            odd.name()
+        )));
     }
     let schema_string = serde_json::to_string(&schema).map_err(|e| Failure::bug(format!("the schema of {table} has no JSON: {e}")))?;
     Ok(Metadata { id, schema_string, partition_columns: wanted.partition_by.clone(), configuration: std::collections::HashMap::default() })
@@ -52,10 +58,15 @@ pub(super) fn fit(wanted: &Wanted, protocol: &Protocol, metadata: &Metadata, tab
         .map_err(|e| Failure::config(format!("the schema of the table {table} can't be read: {e}")))?;
     let ours = to_delta(&wanted.schema)?;
 
-    let mut misfits: Vec<String> = features::refusals(protocol, metadata, &theirs).iter().map(|why| format!("the table {table} {why}")).collect();
+    let mut misfits: Vec<String> =
+        features::refusals(protocol, metadata, &theirs).iter().map(|why| format!("the table {table} {why}")).collect();
     misfits.extend(ours.fields().filter_map(|column| column_misfit(column, &theirs, table)));
     misfits.extend(theirs.fields().filter(|c| !ours.contains(c.name()) && !c.is_nullable()).map(|c| {
-        format!("the table {table} needs the column \"{}\" ({}), which the sink does not write and which may not be null", c.name(), ddl(c.data_type()))
+        format!(
+            "the table {table} needs the column \"{}\" ({}), which the sink does not write and which may not be null",
+            c.name(),
+            ddl(c.data_type())
+        )
     }));
     misfits.extend(partition_misfits(&wanted.partition_by, metadata, &theirs, &ours, table));
     if !misfits.is_empty() {
@@ -76,7 +87,8 @@ pub(super) fn fit(wanted: &Wanted, protocol: &Protocol, metadata: &Metadata, tab
 fn column_misfit(ours: &StructField, table_schema: &StructType, table: &str) -> Option<String> {
     let name = ours.name();
     let Some(theirs) = table_schema.field(name) else {
-        let spelled = table_schema.fields().find(|f| f.name().eq_ignore_ascii_case(name)).map(|f| format!(" (it has \"{}\": case counts)", f.name()));
+        let spelled =
+            table_schema.fields().find(|f| f.name().eq_ignore_ascii_case(name)).map(|f| format!(" (it has \"{}\": case counts)", f.name()));
         return Some(format!(
             "the table {table} has no column \"{name}\" ({}){}; add it to the table first: schemaEvolution is not supported yet",
             ddl(ours.data_type()),
@@ -88,7 +100,9 @@ fn column_misfit(ours: &StructField, table_schema: &StructType, table: &str) -> 
         return Some(format!("the column \"{name}\" is {found} in the sink and {right} in the table {table}; cast it to {right}"));
     }
     if ours.is_nullable() && !theirs.is_nullable() {
-        return Some(format!("the column \"{name}\" may be null in the sink, but not in the table {table}; filter nulls out, or drop NOT NULL there"));
+        return Some(format!(
+            "the column \"{name}\" may be null in the sink, but not in the table {table}; filter nulls out, or drop NOT NULL there"
+        ));
     }
     nested_null(ours.data_type(), theirs.data_type(), name)
         .map(|path| format!("\"{path}\" may be null in the sink, but not in the table {table}; drop NOT NULL there"))
@@ -109,11 +123,21 @@ fn nested_null(ours: &DataType, theirs: &DataType, path: &str) -> Option<String>
     }
 }
 
-fn partition_misfits(ours: &[String], metadata: &Metadata, table_schema: &StructType, sink_schema: &StructType, table: &str) -> Vec<String> {
+fn partition_misfits(
+    ours: &[String],
+    metadata: &Metadata,
+    table_schema: &StructType,
+    sink_schema: &StructType,
+    table: &str,
+) -> Vec<String> {
     let theirs = &metadata.partition_columns;
     if ours != theirs {
         let list = |names: &[String]| if names.is_empty() { "no column".to_owned() } else { names.join(", ") };
-        return vec![format!("the table {table} is partitioned by {}, but partitionBy says {}; they must be equal, in this order", list(theirs), list(ours))];
+        return vec![format!(
+            "the table {table} is partitioned by {}, but partitionBy says {}; they must be equal, in this order",
+            list(theirs),
+            list(ours)
+        )];
     }
     let mut found = Vec::new();
     if !ours.is_empty() && table_schema.fields().all(|f| ours.contains(f.name())) {
@@ -128,4 +152,3 @@ fn partition_misfits(ours: &[String], metadata: &Metadata, table_schema: &Struct
     }
     found
 }
-

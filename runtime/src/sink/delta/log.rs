@@ -1,5 +1,5 @@
-//! The table's log, `_delta_log`: reading what it says now, reading one commit, creating one. Every commit is an object that is created only
-//! if it is absent; that is all the agreement between writers there is.
+//! The table's log, `_delta_log`: reading what it says now, reading one commit, creating one. Every commit is an object that is created
+//! only if it is absent; that is all the agreement between writers there is.
 
 use std::sync::Arc;
 
@@ -34,6 +34,9 @@ pub(super) enum Created {
     Refused,
 }
 
+/// Hidden from readers and from vacuum by the underscore.
+const PROBE: &str = "_weir_probe";
+
 #[derive(Debug, Clone)]
 pub(super) struct Log {
     location: Location,
@@ -54,11 +57,28 @@ impl Log {
         }
     }
 
+    /// Proves, with an object of no other use, that the store refuses to create what exists: all that keeps two writers from overwriting
+    /// each other's commits.
+    pub(super) async fn prove_create(&self) -> Result<()> {
+        let path = self.location.at(PROBE)?;
+        // The second one is refused, or already the first: by an earlier start.
+        for _ in 0..2 {
+            let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+            match self.location.store.put_opts(&path, PROBE.into(), options).await {
+                Ok(_) => {}
+                Err(object_store::Error::AlreadyExists { .. }) => return Ok(()),
+                Err(e) => return Err(self.location.describe(e, format!("write to {}", self.location.url))),
+            }
+        }
+        Err(Failure::config(format!(
+            "the store of {} overwrites objects that must only be created if absent (If-None-Match: *); commits would be lost there",
+            self.location.url
+        )))
+    }
+
     /// The newest state, with the transaction of `app_id`. Reads the last log checkpoint and the commits after it.
     pub(super) async fn load(&self, app_id: Option<&str>) -> Result<State> {
-        let engine = self.engine();
-        let mut url = self.location.url.clone();
-        url.set_path(&format!("{}/", url.path().trim_end_matches('/')));
+        let (engine, url) = (self.engine(), self.folder_url());
         let app_id = app_id.map(str::to_owned);
         let loaded = tokio::task::spawn_blocking(move || -> Result<State, Unreadable> {
             let snapshot = Snapshot::builder_for(url).build(engine.as_ref())?;
@@ -110,6 +130,24 @@ impl Log {
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Refused),
             Err(e) => Err(self.location.describe(e, format!("commit version {version} of {}", self.location.url))),
         }
+    }
+
+    /// Writes a log checkpoint of the newest version, if there is none: from then on, reading the log starts there.
+    pub(super) async fn checkpoint(&self) -> Result<()> {
+        let (engine, url) = (self.engine(), self.folder_url());
+        let written = tokio::task::spawn_blocking(move || {
+            let snapshot = Snapshot::builder_for(url).build(engine.as_ref())?;
+            snapshot.checkpoint(engine.as_ref(), None).map(|_| ())
+        });
+        let doing = format!("write a log checkpoint of {}", self.location.url);
+        written.await.map_err(|e| Failure::bug(format!("{doing}: {e}")))?.map_err(|e| self.sort(e, &doing))
+    }
+
+    /// The kernel joins paths to this one, so it must end with a slash.
+    fn folder_url(&self) -> url::Url {
+        let mut url = self.location.url.clone();
+        url.set_path(&format!("{}/", url.path().trim_end_matches('/')));
+        url
     }
 
     /// delta-rs is built without its S3 feature: it gets our store instead of opening one of its own.

@@ -1,9 +1,10 @@
 //! Appends to a Delta table, exactly once. An epoch's rows become data files first (`EpochWriter`), which the manifest then refers to; the
-//! commit (`DeltaTable::commit`) makes them visible, together with the epoch's number, and can be repeated at will. `docs/reference/delta.md`
-//! says what tables look like and which are refused.
+//! commit (`DeltaTable::commit`) makes them visible, together with the epoch's number, and can be repeated at will.
+//! `docs/reference/delta.md` says what tables look like and which are refused.
 //!
-//! The commit is written to the log directly, without delta-rs' transaction: that one keeps the table's whole state in memory and grows with
-//! it. What it checks is checked here: the protocol, the schema, the transaction, on opening and on every foreign commit that changes them.
+//! The commit is written to the log directly, without delta-rs' transaction: that one keeps the table's whole state in memory and grows
+//! with it. What it checks is checked here: the protocol, the schema, the transaction, on opening and on every foreign commit that changes
+//! them.
 
 mod actions;
 mod commit;
@@ -45,6 +46,7 @@ pub struct DeltaTable {
     log: Log,
     wanted: Wanted,
     target_file_size_bytes: u64,
+    commit_deadline: Duration,
     protocol: Protocol,
     metadata: Metadata,
     layout: Arc<Layout>,
@@ -84,11 +86,15 @@ impl DeltaTable {
     async fn open(location: Location, sink: &Sink, pipeline: &str) -> Result<Self> {
         let wanted = Wanted { schema: sink.schema.clone(), partition_by: sink.delta.partition_by.clone() };
         let log = Log::new(location.clone());
+        log.prove_create().await?;
         let mut attempts = 0;
         while !log.exists().await? {
             attempts += 1;
             if attempts > CREATE_ATTEMPTS_MAX {
-                return Err(Failure::retry(format!("the table {} can't be created: the store says it is there, but does not list it", location.url)));
+                return Err(Failure::retry(format!(
+                    "the table {} can't be created: the store says it is there, but does not list it",
+                    location.url
+                )));
             }
             create(&log, &wanted, location.url.as_str(), pipeline).await?;
         }
@@ -100,6 +106,7 @@ impl DeltaTable {
             log,
             wanted,
             target_file_size_bytes: sink.delta.target_file_size_bytes,
+            commit_deadline: commit::DEADLINE,
             protocol: state.protocol,
             metadata: state.metadata,
             layout,
@@ -135,16 +142,26 @@ impl DeltaTable {
         Ok(self.txns.get(app_id).copied().flatten())
     }
 
+    /// Writes a log checkpoint, without which opening the table reads every commit there ever was. Off the commit path: the caller chooses
+    /// when, and goes on if it fails. Needs a runtime with several threads.
+    pub async fn write_log_checkpoint(&self) -> Result<()> {
+        self.log.checkpoint().await
+    }
+
     /// Reads the log anew, from a log checkpoint if there is one, and checks that it is still the table that was opened and still fits.
     async fn refresh(&mut self, app_id: Option<&str>) -> Result<()> {
         self.stale = true;
         if !self.log.exists().await? {
-            return Err(Failure::config(format!("the table {} is gone: its log is empty; restore it, or start a new lineage", self.location.url)));
+            return Err(Failure::config(format!(
+                "the table {} is gone: its log is empty; restore it, or start a new lineage",
+                self.location.url
+            )));
         }
         let state = self.log.load(app_id).await?;
         self.adopt(state.protocol, state.metadata)?;
         if state.version < self.version {
-            let says = format!("the log of {} ends at version {} and has been at {} before", self.location.url, state.version, self.version);
+            let says =
+                format!("the log of {} ends at version {} and has been at {} before", self.location.url, state.version, self.version);
             return Err(Failure::retry(says));
         }
         self.advance(state.version, self.log.etag(state.version).await?.and_then(|tip| tip.0));
@@ -158,7 +175,8 @@ impl DeltaTable {
     fn adopt(&mut self, protocol: Protocol, metadata: Metadata) -> Result<()> {
         if metadata.id != self.metadata.id {
             return Err(Failure::config(format!(
-                "the table {} was dropped and made anew: its id is {}, and this pipeline writes to {}; start a new lineage to write to the new one",
+                "the table {} was dropped and made anew: its id is {}, \
+                 and this pipeline writes to {}; start a new lineage to write to the new one",
                 self.location.url, metadata.id, self.metadata.id
             )));
         }

@@ -1,4 +1,4 @@
-//! Partition values: as strings for the log, and as folder names. The log's strings are the truth; folders only help people and `aws s3 ls`.
+//! Partition values: as strings for the log, and as folder names. The log's strings are the truth; folders only help people.
 //!
 //! <https://github.com/delta-io/delta/blob/master/PROTOCOL.md#partition-value-serialization>
 

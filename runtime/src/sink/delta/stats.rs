@@ -1,6 +1,6 @@
-//! Statistics of a data file, for the log: readers skip files by them, so a bound that is wrong loses rows, and one that is missing costs time
-//! only. Whatever is not certain is left out: floats with a NaN (engines order it differently), infinities (JSON has none), dates outside
-//! the years 0000 to 9999, structs.
+//! Statistics of a data file, for the log: readers skip files by them, so a bound that is wrong loses rows, and one that is missing costs
+//! time only. Whatever is not certain is left out: floats with a NaN (engines order it differently), infinities (JSON has none), dates
+//! outside the years 0000 to 9999, structs.
 //!
 //! <https://github.com/delta-io/delta/blob/master/PROTOCOL.md#per-file-statistics>
 
@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray as _};
 use arrow::compute;
 use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema, TimestampMicrosecondType,
+    DataType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, Schema,
+    TimestampMicrosecondType,
 };
 use arrow::record_batch::RecordBatch;
 use chrono::{DateTime, Datelike as _, Utc};
@@ -238,7 +239,10 @@ mod tests {
                 ("t", Arc::new(TimestampMicrosecondArray::from(us).with_timezone("UTC"))),
             ]
         };
-        let found = stats(vec![batch(vec![Some(3), None], vec![0, 1], vec![-1, 0]), batch(vec![None, Some(-7)], vec![19_723, 5], vec![1, 1_000_001])]);
+        let found = stats(vec![
+            batch(vec![Some(3), None], vec![0, 1], vec![-1, 0]),
+            batch(vec![None, Some(-7)], vec![19_723, 5], vec![1, 1_000_001]),
+        ]);
         let expected = serde_json::json!({
             "numRecords": 4,
             "minValues": {"i": -7, "d": "1970-01-01", "t": "1969-12-31T23:59:59.999Z"},
@@ -291,10 +295,16 @@ mod tests {
 
     #[test]
     fn only_the_first_columns_are_indexed() {
-        let batch = RecordBatch::try_from_iter([("a", Arc::new(Int64Array::from(vec![1])) as ArrayRef), ("b", Arc::new(Int64Array::from(vec![1])))]);
+        let batch = RecordBatch::try_from_iter([
+            ("a", Arc::new(Int64Array::from(vec![1])) as ArrayRef),
+            ("b", Arc::new(Int64Array::from(vec![1]))),
+        ]);
         let batch = batch.unwrap();
         let mut stats = Stats::new(batch.schema_ref(), 1);
         stats.update(&batch);
-        assert_eq!(stats.to_json(), r#"{"numRecords":1,"minValues":{"a":1},"maxValues":{"a":1},"nullCount":{"a":1}}"#.replace("{\"a\":1}}", "{\"a\":0}}"));
+        assert_eq!(
+            stats.to_json(),
+            r#"{"numRecords":1,"minValues":{"a":1},"maxValues":{"a":1},"nullCount":{"a":1}}"#.replace("{\"a\":1}}", "{\"a\":0}}")
+        );
     }
 }

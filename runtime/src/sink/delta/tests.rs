@@ -1,0 +1,159 @@
+//! The sink against local tables, and against stores that lose answers, refuse and are raced. Read back from the log's JSON and the Parquet
+//! files, not by the code under test.
+
+#![allow(clippy::unwrap_used)]
+
+mod commits;
+mod faulty;
+mod files;
+mod fits;
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray as _, Date32Array, Int64Array, StringArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use serde_json::{Map, Value, json};
+use tempfile::TempDir;
+use weir_plan::plan::{DeltaSink, Input, Sink};
+
+use super::{CommitOutcome, DeltaTable};
+use crate::failure::{Failure, Result};
+use crate::storage::{self, Location, Secrets};
+
+const APP: &str = "weir/lineage/silver";
+
+/// A folder for one table, and the sink that goes with it.
+struct Lake {
+    dir: TempDir,
+    sink: Sink,
+}
+
+impl Lake {
+    /// Columns: `n bigint not null`, `city string`, `date date`; partitioned by `partition_by`.
+    fn new(partition_by: &[&str]) -> Self {
+        Self::with(rides_schema(), partition_by)
+    }
+
+    fn with(schema: SchemaRef, partition_by: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let partition_by = partition_by.iter().map(|c| (*c).to_owned()).collect();
+        let delta = DeltaSink { uri: format!("file://{}/table", dir.path().display()), partition_by, target_file_size_bytes: 128 << 20 };
+        Self { dir, sink: Sink { name: "silver".into(), input: Input::Source(0), delta, schema } }
+    }
+
+    fn location(&self) -> Location {
+        storage::open(&self.sink.delta.uri, None, &Secrets::default()).unwrap()
+    }
+
+    async fn open(&self) -> DeltaTable {
+        self.try_open().await.unwrap()
+    }
+
+    async fn try_open(&self) -> Result<DeltaTable> {
+        DeltaTable::open_or_create(self.location(), &self.sink, "default/rides").await
+    }
+
+    fn path(&self, relative: &str) -> std::path::PathBuf {
+        self.dir.path().join("table").join(relative)
+    }
+
+    fn commit_file(&self, version: i64) -> std::path::PathBuf {
+        self.path(&super::log::commit_path(version))
+    }
+
+    /// The actions of one commit.
+    fn actions(&self, version: i64) -> Vec<Value> {
+        let text = std::fs::read_to_string(self.commit_file(version)).unwrap();
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    fn versions(&self) -> i64 {
+        (0..).take_while(|v| self.commit_file(*v).exists()).count().try_into().unwrap()
+    }
+
+    /// Writes a commit as another engine would.
+    fn foreign(&self, actions: &[Value]) {
+        let text: Vec<_> = actions.iter().map(Value::to_string).collect();
+        std::fs::write(self.commit_file(self.versions()), text.join("\n")).unwrap();
+    }
+
+    /// Changes the table's first commit: `change` gets every action of it.
+    fn edit_creation(&self, change: impl Fn(&mut Value)) {
+        let mut actions = self.actions(0);
+        actions.iter_mut().for_each(change);
+        let text: Vec<_> = actions.iter().map(Value::to_string).collect();
+        std::fs::write(self.commit_file(0), text.join("\n")).unwrap();
+    }
+
+    /// All `add`s in the log, in order.
+    fn adds(&self) -> Vec<Value> {
+        (0..self.versions()).flat_map(|v| self.actions(v)).filter_map(|a| a.get("add").cloned()).collect()
+    }
+
+    /// The values of `n` in all data files that the log refers to, sorted.
+    fn numbers(&self) -> Vec<i64> {
+        let mut all: Vec<i64> = self.adds().iter().flat_map(|add| self.numbers_of(add)).collect();
+        all.sort_unstable();
+        all
+    }
+
+    fn numbers_of(&self, add: &Value) -> Vec<i64> {
+        let mut numbers = Vec::new();
+        for batch in self.read(add) {
+            numbers.extend(batch.column_by_name("n").unwrap().as_primitive::<Int64Type>().values().iter());
+        }
+        numbers
+    }
+
+    fn read(&self, add: &Value) -> Vec<RecordBatch> {
+        let url = url::Url::parse(&format!("file://{}/table/{}", self.dir.path().display(), add["path"].as_str().unwrap())).unwrap();
+        let file = std::fs::File::open(url.to_file_path().unwrap()).unwrap();
+        assert_eq!(file.metadata().unwrap().len(), add["size"].as_u64().unwrap());
+        let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+        reader.map(|batch| batch.unwrap()).collect()
+    }
+}
+
+fn rides_schema() -> SchemaRef {
+    let fields = [("n", DataType::Int64, false), ("city", DataType::Utf8, true), ("date", DataType::Date32, true)];
+    Arc::new(Schema::new(fields.map(|(name, t, nullable)| Field::new(name, t, nullable)).to_vec()))
+}
+
+fn rides(rows: &[(i64, Option<&str>, Option<i32>)]) -> RecordBatch {
+    let n: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.0)));
+    let city: ArrayRef = Arc::new(StringArray::from_iter(rows.iter().map(|r| r.1)));
+    let date: ArrayRef = Arc::new(Date32Array::from_iter(rows.iter().map(|r| r.2)));
+    RecordBatch::try_new(rides_schema(), vec![n, city, date]).unwrap()
+}
+
+/// Writes one row per number and gives the `add`s.
+async fn write(table: &DeltaTable, epoch: u64, numbers: &[i64]) -> Vec<Value> {
+    let rows: Vec<_> = numbers.iter().map(|n| (*n, Some("Paris"), Some(19_723))).collect();
+    let mut writer = table.writer(&format!("lineage-1-{epoch}")).unwrap();
+    writer.write(&rides(&rows)).await.unwrap();
+    let (adds, written) = writer.finish().await.unwrap();
+    assert_eq!(written, numbers.len() as u64);
+    adds
+}
+
+async fn commit(table: &mut DeltaTable, epoch: u64, adds: &[Value]) -> Result<CommitOutcome> {
+    table.commit(APP, epoch, adds, &Map::new()).await
+}
+
+async fn append(table: &mut DeltaTable, epoch: u64, numbers: &[i64]) -> Result<CommitOutcome> {
+    let adds = write(table, epoch, numbers).await;
+    commit(table, epoch, &adds).await
+}
+
+/// An `add` of another engine: no file behind it is ever read here.
+fn foreign_add() -> Value {
+    json!({"add": {"path": "foreign.parquet", "partitionValues": {}, "size": 1, "modificationTime": 1, "dataChange": true}})
+}
+
+fn message(result: Result<impl Sized>) -> String {
+    match result {
+        Err(Failure { message, .. }) => message,
+        Ok(_) => "no failure".to_owned(),
+    }
+}

@@ -1,5 +1,5 @@
-//! One object on its way to the store: small ones go in a single request at the end, larger ones in parts as they grow, so that memory does not
-//! grow with the file.
+//! One object on its way to the store: small ones go in a single request at the end, larger ones in parts as they grow, so that memory does
+//! not grow with the file.
 
 use std::time::{Duration, Instant};
 
@@ -53,7 +53,7 @@ impl Upload {
     pub(super) async fn finish(mut self) -> Result<u64> {
         let rest = std::mem::take(&mut self.pending);
         if self.parts.is_none() {
-            self.put_whole(rest.into()).await?;
+            put_whole(&self.location, &self.path, rest.into()).await?;
             return Ok(self.bytes);
         }
         if !rest.is_empty() {
@@ -87,7 +87,9 @@ impl Upload {
         let sent = sent.await;
         sent.map_err(|e| self.location.describe(e, format!("write {}", self.path)))
     }
+}
 
+<<<<<<< HEAD
     async fn put_whole(&mut self, whole: Bytes) -> Result<()> {
         let started = Instant::now();
         loop {
@@ -98,6 +100,17 @@ impl Upload {
             }
             tracing::warn!(%failure, "a data file could not be written; trying again");
             tokio::time::sleep(RETRY_EVERY).await;
+=======
+async fn put_whole(location: &Location, path: &Path, whole: Bytes) -> Result<()> {
+    let started = Instant::now();
+    loop {
+        let Err(e) = location.store.put(path, whole.clone().into()).await else { return Ok(()) };
+        let failure = location.describe(e, format!("write {path}"));
+        if failure.remedy != Remedy::Retry || started.elapsed() >= RETRY_FOR {
+            return Err(failure);
+>>>>>>> delta
         }
+        tracing::warn!(%failure, "a data file could not be written; trying again");
+        tokio::time::sleep(RETRY_EVERY).await;
     }
 }

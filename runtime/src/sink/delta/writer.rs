@@ -1,5 +1,5 @@
-//! One epoch's data files. Rows are split by partition, encoded as Parquet as they come, and uploaded in parts; nothing is visible to readers
-//! before the commit. Why not delta-rs' writer: docs/decisions/0003-delta-writer.md.
+//! One epoch's data files. Rows are split by partition, encoded as Parquet as they come, and uploaded in parts; nothing is visible to
+//! readers before the commit. Why not delta-rs' writer: docs/decisions/0003-delta-writer.md.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -133,7 +133,8 @@ impl EpochWriter {
         for (field, array) in self.layout.partition_fields.iter().zip(keys) {
             let value = partition::value(array, row)?;
             if value.is_none() && !field.is_nullable() {
-                let says = "is null or empty in a row; Delta can't tell the empty string from null in a partition, and the column may not be null";
+                let says =
+                    "is null or empty in a row; Delta can't tell the empty string from null in a partition, and the column may not be null";
                 return Err(Failure::data(format!("the partition column \"{}\" of the table {} {says}", field.name(), self.location.url)));
             }
             values.push((field.name().clone(), value));
@@ -232,9 +233,8 @@ fn column(batch: &RecordBatch, field: &Field) -> Result<ArrayRef> {
     match batch.column_by_name(field.name()) {
         None => Ok(new_null_array(field.data_type(), batch.num_rows())),
         Some(array) if array.data_type() == field.data_type() => Ok(array.clone()),
-        Some(array) => {
-            cast(array, field.data_type()).map_err(|e| Failure::data(format!("the column \"{}\" can't be written as {}: {e}", field.name(), field.data_type())))
-        }
+        Some(array) => cast(array, field.data_type())
+            .map_err(|e| Failure::data(format!("the column \"{}\" can't be written as {}: {e}", field.name(), field.data_type()))),
     }
 }
 
