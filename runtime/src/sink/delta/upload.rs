@@ -89,18 +89,6 @@ impl Upload {
     }
 }
 
-<<<<<<< HEAD
-    async fn put_whole(&mut self, whole: Bytes) -> Result<()> {
-        let started = Instant::now();
-        loop {
-            let Err(e) = self.location.store.put(&self.path, whole.clone().into()).await else { return Ok(()) };
-            let failure = self.location.describe(e, format!("write {}", self.path));
-            if failure.remedy != Remedy::Retry || started.elapsed() >= RETRY_FOR {
-                return Err(failure);
-            }
-            tracing::warn!(%failure, "a data file could not be written; trying again");
-            tokio::time::sleep(RETRY_EVERY).await;
-=======
 async fn put_whole(location: &Location, path: &Path, whole: Bytes) -> Result<()> {
     let started = Instant::now();
     loop {
@@ -108,7 +96,6 @@ async fn put_whole(location: &Location, path: &Path, whole: Bytes) -> Result<()>
         let failure = location.describe(e, format!("write {path}"));
         if failure.remedy != Remedy::Retry || started.elapsed() >= RETRY_FOR {
             return Err(failure);
->>>>>>> delta
         }
         tracing::warn!(%failure, "a data file could not be written; trying again");
         tokio::time::sleep(RETRY_EVERY).await;
