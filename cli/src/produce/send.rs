@@ -41,6 +41,7 @@ pub enum Pace {
     /// Send nothing for so long.
     Wait(Duration),
     /// Send no more; what is on its way still arrives.
+    #[allow(dead_code, reason = "for callers that produce until something else is done")]
     Stop,
 }
 
@@ -141,7 +142,8 @@ fn partition_count(producer: &BaseProducer<Delivery>, target: &Target) -> Result
     let Target { bootstrap_servers, topic } = target;
     let unknown = || Failure::config(format!("topic {topic} does not exist on Kafka at {bootstrap_servers}; create it first"));
     let metadata = producer.client().fetch_metadata(Some(topic), CONNECT_WITHIN);
-    producer.poll(Duration::ZERO);
+    // Takes in what the client has to say about its brokers.
+    producer.poll(WAIT_MAX);
     let metadata = metadata.map_err(|e| producer.context().explain(target, &e.to_string()))?;
     let found = metadata.topics().first().ok_or_else(unknown)?;
     match found.error().map(Code::from) {
