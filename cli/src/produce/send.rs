@@ -41,6 +41,7 @@ pub enum Pace {
     /// Send nothing for so long.
     Wait(Duration),
     /// Send no more; what is on its way still arrives.
+    #[allow(dead_code, reason = "for callers that produce until something else is done")]
     Stop,
 }
 
@@ -52,6 +53,9 @@ const WAIT_MAX: Duration = Duration::from_millis(100);
 
 /// For the first answer of a broker.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
+
+/// Logs and errors that may have come up while the first answer was waited for.
+const EVENTS_AT_ONCE: usize = 32;
 
 /// How long a record may take to be acknowledged, a broker's restart included.
 const DELIVER_WITHIN: Duration = Duration::from_secs(60);
@@ -141,8 +145,11 @@ fn partition_count(producer: &BaseProducer<Delivery>, target: &Target) -> Result
     let Target { bootstrap_servers, topic } = target;
     let unknown = || Failure::config(format!("topic {topic} does not exist on Kafka at {bootstrap_servers}; create it first"));
     let metadata = producer.client().fetch_metadata(Some(topic), CONNECT_WITHIN);
-    producer.poll(Duration::ZERO);
-    let metadata = metadata.map_err(|e| producer.context().explain(target, &e.to_string()))?;
+    let metadata = metadata.map_err(|_| {
+        // Takes in what the client has to say about its brokers.
+        (0..EVENTS_AT_ONCE).for_each(|_| producer.poll(Duration::ZERO));
+        producer.context().explain(target, "no broker answers")
+    })?;
     let found = metadata.topics().first().ok_or_else(unknown)?;
     match found.error().map(Code::from) {
         None if !found.partitions().is_empty() => Ok(i32::try_from(found.partitions().len()).unwrap_or(i32::MAX)),
@@ -176,7 +183,11 @@ impl ClientContext for Delivery {
         tracing::debug!(target: "librdkafka", facility, "{message}");
     }
 
-    fn error(&self, _: KafkaError, reason: &str) {
+    fn error(&self, error: KafkaError, reason: &str) {
+        // That all are down says less than why the last one is.
+        if error.rdkafka_error_code() == Some(Code::AllBrokersDown) {
+            return;
+        }
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
     }
 }

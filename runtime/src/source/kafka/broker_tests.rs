@@ -212,9 +212,7 @@ fn topic_deleted_while_it_is_read_is_a_config_failure_that_names_it() {
     // Sooner than a second after the topic was first seen, librdkafka holds the news back until the next refresh.
     std::thread::sleep(Duration::from_millis(1500));
     broker.delete();
-    let deleted = Instant::now();
     let failure = read(&mut lanes[0], |_| false).unwrap_err();
-    eprintln!("noticed after {:?}: {failure}", deleted.elapsed());
     assert_eq!(failure.remedy, Remedy::Config);
     assert!(failure.message.contains(&broker.topic), "{failure}");
 }
@@ -233,8 +231,11 @@ fn topic_made_anew_has_another_id_and_nothing_else_may_tell() {
     broker.delete();
     broker.create(1);
     broker.send(&broker.producer(None), 0, 100..110);
-    let outcome = read(&mut lanes[0], |seen| !seen.values.is_empty());
-    eprintln!("{outcome:?}");
+    // Which of the two happens is a matter of time: the topic was missed, or it is read on from offset 3 as if nothing had happened.
+    match read(&mut lanes[0], |seen| !seen.values.is_empty()) {
+        Ok(seen) => assert_eq!(seen.values[0], 103),
+        Err(failure) => assert_eq!(failure.remedy, Remedy::Config),
+    }
     let after = input.topic_ids(SOON).unwrap();
     assert_eq!(after[0].0, broker.topic);
     assert_ne!(before, after);

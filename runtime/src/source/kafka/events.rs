@@ -13,8 +13,11 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{ClientContext, TopicPartitionList};
 
 use super::Client;
-use super::fault::{BrokerFault, Origin};
+use super::fault::{self, BrokerFault, Origin};
 use crate::failure::Failure;
+
+/// librdkafka repeats a broker's error after 30 s if it stays the same.
+const FAULT_IS_NEWS: Duration = Duration::from_secs(60);
 
 /// Brokers remembered at once; a cluster with more has other troubles than a short list.
 const BROKERS_MAX: usize = 16;
@@ -53,8 +56,8 @@ pub(super) struct Events {
 
 #[derive(Default)]
 struct State {
-    /// The last reason per broker.
-    faults: BTreeMap<(String, Origin), String>,
+    /// The last reason per broker, and when it came.
+    faults: BTreeMap<(String, Origin), (String, Instant)>,
     /// Something happened since the last look.
     fresh: bool,
     told_at: Option<Instant>,
@@ -84,14 +87,12 @@ impl Events {
         }
         state.fresh = false;
         state.told_at = Some(now);
-        let problem = unreachable(&self.bootstrap_servers, &state.faults);
-        state.faults.clear();
-        Some(problem)
+        Some(self.describe(&mut state, now))
     }
 
     /// Everything that is known about brokers that can't be reached.
     pub(super) fn unreachable(&self) -> Failure {
-        unreachable(&self.bootstrap_servers, &self.lock().faults)
+        self.describe(&mut self.lock(), Instant::now())
     }
 
     pub(super) fn publish_failed(&self, error: &KafkaError) {
@@ -101,6 +102,16 @@ impl Events {
             state.publish_told_at = Some(now);
             tracing::warn!(%error, "the consumer group's offsets were not published; the pipeline does not need them, its lag as Kafka's tools show it is stale");
         }
+    }
+
+    fn describe(&self, state: &mut State, now: Instant) -> Failure {
+        state.faults.retain(|_, (_, at)| now.saturating_duration_since(*at) < FAULT_IS_NEWS);
+        let faults: Vec<_> =
+            state.faults.iter().map(|((address, origin), (reason, _))| fault::describe(address, *origin, reason)).collect();
+        if faults.is_empty() {
+            return Failure::retry(format!("no Kafka broker answers at {} (from bootstrapServers)", self.bootstrap_servers));
+        }
+        Failure::retry(format!("Kafka can't be reached: {}", faults.join("; ")))
     }
 
     /// True for one caller per period.
@@ -145,7 +156,7 @@ impl ClientContext for Events {
         if let Some(fault) = fault
             && (state.faults.len() < BROKERS_MAX || state.faults.contains_key(&(fault.address.clone(), fault.origin)))
         {
-            state.faults.insert((fault.address, fault.origin), fault.reason);
+            state.faults.insert((fault.address, fault.origin), (fault.reason, Instant::now()));
         }
     }
 }
@@ -156,17 +167,6 @@ impl ConsumerContext for Events {
             self.publish_failed(&error);
         }
     }
-}
-
-fn unreachable(bootstrap_servers: &str, faults: &BTreeMap<(String, Origin), String>) -> Failure {
-    if faults.is_empty() {
-        return Failure::retry(format!("no Kafka broker answers at {bootstrap_servers} (from bootstrapServers)"));
-    }
-    let faults: Vec<_> = faults
-        .iter()
-        .map(|((address, origin), reason)| BrokerFault { address: address.clone(), origin: *origin, reason: reason.clone() }.to_string())
-        .collect();
-    Failure::retry(format!("Kafka can't be reached: {}", faults.join("; ")))
 }
 
 #[cfg(test)]

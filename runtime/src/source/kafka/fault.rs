@@ -1,7 +1,5 @@
 //! What librdkafka's errors mean for a pipeline, and the sentences they become. Pure.
 
-use std::fmt;
-
 use rdkafka::types::RDKafkaErrorCode as Code;
 use weir_plan::ids::TopicPartition;
 
@@ -66,12 +64,11 @@ impl BrokerFault {
     }
 }
 
-impl fmt::Display for BrokerFault {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.origin {
-            Origin::Bootstrap => write!(f, "{} (from bootstrapServers): {}", self.address, self.reason),
-            Origin::Advertised(id) => write!(f, "{} (advertised by broker {id}): {}", self.address, self.reason),
-        }
+/// `<address> (<where the address is from>): <reason>`
+pub(super) fn describe(address: &str, origin: Origin, reason: &str) -> String {
+    match origin {
+        Origin::Bootstrap => format!("{address} (from bootstrapServers): {reason}"),
+        Origin::Advertised(id) => format!("{address} (advertised by broker {id}): {reason}"),
     }
 }
 
@@ -98,18 +95,21 @@ pub(super) fn offsets_lost(partition: &TopicPartition, wanted: i64, low: i64, en
 mod tests {
     use super::*;
 
+    fn described(text: &str) -> Option<String> {
+        BrokerFault::parse(text).map(|f| describe(&f.address, f.origin, &f.reason))
+    }
+
     #[test]
     fn broker_fault_says_where_the_address_came_from() {
-        let bootstrap = BrokerFault::parse(
-            "127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)",
-        );
+        let bootstrap =
+            described("127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)");
         assert_eq!(
-            bootstrap.map(|f| f.to_string()).as_deref(),
+            bootstrap.as_deref(),
             Some("127.0.0.1:1 (from bootstrapServers): Connect to ipv4#127.0.0.1:1 failed: Connection refused")
         );
-        let advertised = BrokerFault::parse("sasl_ssl://kafka.data:9093/2: Failed to resolve 'kafka.data:9093': Name or service not known");
+        let advertised = described("sasl_ssl://kafka.data:9093/2: Failed to resolve 'kafka.data:9093': Name or service not known");
         assert_eq!(
-            advertised.map(|f| f.to_string()).as_deref(),
+            advertised.as_deref(),
             Some("kafka.data:9093 (advertised by broker 2): Failed to resolve 'kafka.data:9093': Name or service not known")
         );
     }

@@ -103,8 +103,12 @@ impl LaneInput {
             resolve_at: None,
             doubts: 0,
         };
-        lane.slots.iter().try_for_each(|slot| lane.take_in(slot))?;
+        lane.take_in_all()?;
         Ok(lane)
+    }
+
+    pub(super) fn take_in_all(&self) -> Result<()> {
+        self.slots.iter().try_for_each(|slot| self.take_in(slot))
     }
 
     /// The partitions of this lane, as indices into the assigned positions.
@@ -270,8 +274,7 @@ impl LaneInput {
         let moved = self.client.incremental_unassign(&list).and_then(|()| self.client.incremental_assign(&list));
         moved.map_err(|e| Failure::bug(format!("go on reading {} at {next}: {e}", slot.partition)))?;
         slot.state = State::Reading;
-        // The stop took the forwarding away. Both calls above were answered by the thread that did so, hence this comes after it; what
-        // was fetched in between waits in the partition's queue and is moved by this call.
+        // The stop took the forwarding away, as in `KafkaInput::assign`.
         self.take_in(&self.slots[at])
     }
 }

@@ -97,7 +97,6 @@ impl KafkaInput {
     /// # Errors
     /// `Bug`, since everything about the positions is known by now.
     pub fn assign(&self, positions: &[Position], lanes: usize) -> Result<Vec<LaneInput>> {
-        // Stops the old assignment first: a stop takes the queues' forwarding away, and would otherwise do so after it is set below.
         self.client.unassign().map_err(|e| Failure::bug(format!("stop reading Kafka: {e}")))?;
         let lanes = lanes.min(positions.len()).max(1);
         let inputs: Result<Vec<_>> = (0..lanes)
@@ -106,12 +105,16 @@ impl KafkaInput {
                 LaneInput::new(Arc::clone(&self.client), self.on_lost_offsets, mine)
             })
             .collect();
+        // The lanes have their queues forwarded by now: a partition that was never read is safe from here on.
         let inputs = inputs?;
         let mut assignment = TopicPartitionList::new();
         for p in positions.iter().filter(|p| p.end.is_none_or(|end| p.next < end)) {
             lane::add(&mut assignment, &p.partition, p.next)?;
         }
         self.client.assign(&assignment).map_err(|e| Failure::bug(format!("start reading Kafka: {e}")))?;
+        // A partition that was read before has lost its forwarding to the stop, which runs in librdkafka's main thread, before it answers
+        // the assign. What was fetched in between waits in the partition's own queue, and is moved by this.
+        inputs.iter().try_for_each(LaneInput::take_in_all)?;
         Ok(inputs)
     }
 
