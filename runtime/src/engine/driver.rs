@@ -196,7 +196,7 @@ impl Running {
         });
         let source = SourceProgress {
             name: self.plan.sources[0].name.clone(),
-            topic_ids: self.topic_ids.clone(),
+            topic_ids: self.topics.pinned().clone(),
             watermark_before_us: before_us,
             watermark_after_us: after_us,
             partitions: partitions.collect(),
@@ -233,6 +233,7 @@ impl Running {
         let name = self.state_store.name(epoch, 0, 0);
         let change = state_log::write(&self.plan, &self.state_store, &name, &keyed.changes).await?;
         let state = self.state_log.advance(change, watermark_us).await?;
+        self.topics.check().await?;
         let uploaded = began.elapsed();
 
         let committables: Vec<_> = files

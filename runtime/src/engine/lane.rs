@@ -25,6 +25,9 @@ const BATCH_ROWS: usize = 8192;
 /// How long a lane waits for records before it looks at its commands again: a bound on the time it takes to close an epoch.
 const POLL: Duration = Duration::from_millis(20);
 
+/// Between two looks of a lane that has nothing to read until the epoch is closed.
+const FULL_PAUSE: Duration = Duration::from_millis(1);
+
 /// What the driver tells a lane.
 #[derive(Debug)]
 pub enum Command {
@@ -72,6 +75,8 @@ pub struct PartitionReport {
 pub struct OpenEpoch {
     records: AtomicU64,
     bytes: AtomicU64,
+    /// Records that lanes have read or are about to: never more than the limit.
+    reserved: AtomicU64,
     limits: Limits,
     lanes_at_bound: AtomicU64,
     stopped: AtomicBool,
@@ -85,6 +90,7 @@ impl OpenEpoch {
         Self {
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
+            reserved: AtomicU64::new(0),
             limits,
             lanes_at_bound: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
@@ -111,11 +117,29 @@ impl OpenEpoch {
     pub fn reset(&self) {
         self.records.store(0, Ordering::Relaxed);
         self.bytes.store(0, Ordering::Relaxed);
+        self.reserved.store(0, Ordering::Relaxed);
     }
 
     /// Tells lanes to end at the next look.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Sets records aside for one lane to read: at most `most`, 0 if the others may fill the epoch.
+    fn reserve(&self, most: usize) -> usize {
+        let limit = self.limits.records_per_epoch;
+        let mut granted = 0;
+        let grant = |reserved: u64| {
+            granted = limit.saturating_sub(reserved).min(most as u64);
+            Some(reserved + granted)
+        };
+        // The closure never says None, so both arms carry the same.
+        let _ = self.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grant);
+        usize::try_from(granted).unwrap_or(most)
+    }
+
+    fn give_back(&self, records: u64) {
+        self.reserved.fetch_sub(records, Ordering::Relaxed);
     }
 
     fn add(&self, records: u64, bytes: u64) {
@@ -230,8 +254,7 @@ impl Lane {
                 }
                 self.note_bound();
                 if self.at_bound || self.parts.epoch.is_full() {
-                    // Nothing to read until the epoch is closed. The command that comes next must not be lost, so only peek by waiting.
-                    std::thread::sleep(Duration::from_millis(1));
+                    std::thread::sleep(FULL_PAUSE);
                     continue;
                 }
                 self.read_some()?;
@@ -257,9 +280,15 @@ impl Lane {
 
     /// Reads up to a batch and takes it in.
     fn read_some(&mut self) -> Result<()> {
+        let room = self.parts.epoch.reserve(BATCH_ROWS);
+        if room == 0 {
+            std::thread::sleep(FULL_PAUSE);
+            return Ok(());
+        }
         let Self { parts, partitions, places, report, origins, batch_bytes, .. } = self;
+        let read_before = report.read;
         let mut failed = None;
-        parts.input.poll(POLL, BATCH_ROWS, |event| match event {
+        parts.input.poll(POLL, room, |event| match event {
             LaneEvent::Record(record) => {
                 if failed.is_some() {
                     return;
@@ -289,6 +318,7 @@ impl Lane {
             }
             LaneEvent::Problem(problem) => tracing::warn!("{problem}"),
         })?;
+        parts.epoch.give_back(room as u64 - (report.read - read_before));
         match failed {
             Some(failure) => Err(failure),
             None => self.take_in(),

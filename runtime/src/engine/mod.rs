@@ -14,6 +14,7 @@ mod lanes;
 mod sink_task;
 mod start;
 mod state_log;
+mod topic_watch;
 
 pub use clock::now_us;
 pub use driver::{Summary, run};

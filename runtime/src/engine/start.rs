@@ -20,12 +20,13 @@ use super::lane::{Assignment, LaneParts, OpenEpoch};
 use super::lanes::Lanes;
 use super::sink_task::{self, SinkOutput};
 use super::state_log::StateLog;
+use super::topic_watch::{self, TopicWatch};
 use crate::checkpoint::manifest::{Manifest, PartitionProgress, PinnedTable, SourceCounts, SourceProgress, Task, Until, UntilPartition};
 use crate::checkpoint::retry::RetryPolicy;
 use crate::checkpoint::state_files::StateFiles;
 use crate::checkpoint::writer::{self, Carried, CheckpointWriter};
 use crate::decode::JsonDecoder;
-use crate::failure::{Failure, Remedy, Result};
+use crate::failure::{Failure, Result};
 use crate::observe::Observer;
 use crate::sink::delta::{DeltaTable, TableFiles};
 use crate::source::kafka::{KafkaInput, OffsetBounds, Position};
@@ -36,9 +37,6 @@ use crate::window::watermark::SourceWatermark;
 /// How long a start waits for brokers.
 const BROKER_DEADLINE: Duration = Duration::from_secs(60);
 
-/// The brokers have just answered, so this is for those that don't know the question.
-const TOPIC_IDS_DEADLINE: Duration = Duration::from_secs(2);
-
 /// A pipeline that has claimed its checkpoint.
 pub struct Running {
     pub(super) plan: Arc<Plan>,
@@ -48,8 +46,8 @@ pub struct Running {
     /// Per sink of the plan: where its files go.
     pub(super) files: Vec<TableFiles>,
     pub(super) until: Option<Until>,
-    pub(super) input: KafkaInput,
-    pub(super) topic_ids: BTreeMap<String, String>,
+    pub(super) input: Arc<KafkaInput>,
+    pub(super) topics: TopicWatch,
     pub(super) partitions: Vec<TopicPartition>,
     /// The next offset of each partition, at the start of the epoch in hand.
     pub(super) positions: Vec<i64>,
@@ -81,7 +79,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
     let lineage = opened.lineage().to_owned();
 
     let source = &plan.sources[0];
-    let input = block_in_place(|| KafkaInput::connect(&source.kafka, &format!("weir/{}", plan.pipeline)))?;
+    let input = Arc::new(block_in_place(|| KafkaInput::connect(&source.kafka, &format!("weir/{}", plan.pipeline)))?);
     let tables = open_tables(&plan, options).await?;
     let pinned: Vec<_> = plan.sinks.iter().zip(&tables).map(|(sink, table)| pin(sink, table)).collect();
     let fingerprint = compat::fingerprint(&plan);
@@ -150,8 +148,8 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
         committer,
         files,
         until: claim.until,
+        topics: TopicWatch::new(Arc::clone(&input), progress.topic_ids),
         input,
-        topic_ids: progress.topic_ids,
         partitions,
         positions,
         watermarks,
@@ -232,18 +230,10 @@ fn resume(plan: &Plan, input: &KafkaInput, newest: Option<&Manifest>) -> Result<
     let source = &plan.sources[0];
     let found = input.partitions(BROKER_DEADLINE)?;
     let bounds = input.offset_bounds(&found, BROKER_DEADLINE)?;
-    let topic_ids = topic_ids(input)?;
+    let topic_ids = topic_watch::ids(input)?;
     let saved = newest.and_then(|m| m.sources.iter().find(|s| s.name == source.name));
     if let Some(saved) = saved {
-        for (topic, id) in &saved.topic_ids {
-            if topic_ids.get(topic).is_some_and(|now| now != id) {
-                return Err(Failure::config(format!(
-                    "topic {topic:?} was deleted and made anew since this checkpoint was written (its id was {id}, now {}): the saved offsets \
-                     mean nothing there; start with another checkpoint.uri",
-                    topic_ids[topic]
-                )));
-            }
-        }
+        topic_watch::check_same(&saved.topic_ids, &topic_ids)?;
     }
     let mut partitions = Vec::with_capacity(found.len());
     for (p, OffsetBounds { low, end }) in found.iter().zip(&bounds) {
@@ -276,19 +266,6 @@ fn resume(plan: &Plan, input: &KafkaInput, newest: Option<&Manifest>) -> Result<
         Trigger::AsSoonAsPossible | Trigger::Interval(_) => None,
     };
     Ok(Resume { partitions, watermark_us: saved.and_then(|s| s.watermark_after_us), until, topic_ids })
-}
-
-/// Ids by topic, where the broker tells them. Librdkafka's mock cluster and brokers before 2.8 do not, and then a topic that was made anew
-/// is not noticed; that is no reason not to run.
-fn topic_ids(input: &KafkaInput) -> Result<BTreeMap<String, String>> {
-    match input.topic_ids(TOPIC_IDS_DEADLINE) {
-        Ok(ids) => Ok(ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect()),
-        Err(failure) if failure.remedy == Remedy::Retry => {
-            tracing::warn!("a topic that is deleted and made anew will not be noticed: {failure}");
-            Ok(BTreeMap::new())
-        }
-        Err(failure) => Err(failure),
-    }
 }
 
 fn carried(plan: &Plan, newest: Option<&Manifest>, resume: Resume, pinned: &[PinnedTable], fingerprint: serde_json::Value) -> Carried {

@@ -1,0 +1,103 @@
+//! Notices a topic that was deleted and made anew. Its name is the same and librdkafka reads on in it at the old offset, so only the topic's
+//! id tells. It is looked at after an epoch was read and before it is decided: a record of the new topic is never taken for one of the old.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::failure::{Failure, Remedy, Result};
+use crate::source::kafka::KafkaInput;
+
+/// Brokers that can be reached answer within this; those that don't know the question never do.
+const DEADLINE: Duration = Duration::from_secs(2);
+/// Short epochs are not made longer by a question each.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+pub struct TopicWatch {
+    input: Arc<KafkaInput>,
+    pinned: BTreeMap<String, String>,
+    looked_at: Instant,
+}
+
+impl TopicWatch {
+    #[must_use]
+    pub fn new(input: Arc<KafkaInput>, pinned: BTreeMap<String, String>) -> Self {
+        Self { input, pinned, looked_at: Instant::now() }
+    }
+
+    /// The ids that the checkpoint has.
+    #[must_use]
+    pub fn pinned(&self) -> &BTreeMap<String, String> {
+        &self.pinned
+    }
+
+    /// Looks again, unless it just has.
+    ///
+    /// # Errors
+    /// `Config` for a topic that is gone or was made anew.
+    pub async fn check(&mut self) -> Result<()> {
+        if self.pinned.is_empty() || self.looked_at.elapsed() < LOOK_EVERY {
+            return Ok(());
+        }
+        let input = Arc::clone(&self.input);
+        let now = tokio::task::spawn_blocking(move || input.topic_ids(DEADLINE)).await;
+        self.looked_at = Instant::now();
+        match now.map_err(|e| Failure::bug(format!("ask for topic ids: {e}")))? {
+            Ok(now) => check_same(&self.pinned, &known(now)),
+            // With the brokers away nobody can have made a topic anew; what was read stands.
+            Err(failure) if failure.remedy == Remedy::Retry => Ok(()),
+            Err(failure) => Err(failure),
+        }
+    }
+}
+
+/// Ids by topic, where the broker tells them. Brokers before Kafka 2.8 and librdkafka's mock cluster do not; that is no reason not to run.
+pub fn ids(input: &KafkaInput) -> Result<BTreeMap<String, String>> {
+    match input.topic_ids(DEADLINE) {
+        Ok(ids) => Ok(known(ids)),
+        Err(failure) if failure.remedy == Remedy::Retry => {
+            tracing::info!("a topic that is deleted and made anew will not be noticed: {failure}");
+            Ok(BTreeMap::new())
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+/// Compares the ids that both sides know.
+pub fn check_same(pinned: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Result<()> {
+    for (topic, was) in pinned {
+        if let Some(is) = now.get(topic).filter(|is| *is != was) {
+            return Err(Failure::config(format!(
+                "topic {topic:?} was deleted and made anew: its id is {is} and was {was} when this checkpoint began, so the saved offsets mean \
+                 nothing there; start with another checkpoint.uri to read the new topic"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn known(ids: Vec<(String, Option<String>)>) -> BTreeMap<String, String> {
+    ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(t, i)| ((*t).to_owned(), (*i).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_topic_with_another_id_is_refused_by_name() {
+        let failure = check_same(&ids(&[("a", "1"), ("b", "2")]), &ids(&[("a", "1"), ("b", "3")])).expect_err("another id");
+        assert_eq!(failure.remedy, Remedy::Config);
+        assert!(failure.message.starts_with("topic \"b\" was deleted and made anew"), "{failure}");
+    }
+
+    #[test]
+    fn what_only_one_side_knows_is_no_difference() {
+        assert_eq!(check_same(&ids(&[("a", "1")]), &ids(&[])), Ok(()));
+        assert_eq!(check_same(&ids(&[]), &ids(&[("a", "1")])), Ok(()));
+    }
+}
