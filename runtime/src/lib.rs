@@ -2,6 +2,7 @@
 //! sink, and `checkpoint` decides.
 
 pub mod checkpoint;
+pub mod failpoint;
 pub mod failure;
 
 pub use failure::{Failure, Remedy};

@@ -36,7 +36,7 @@ pub struct Manifest {
     pub until: Option<Until>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kind {
     Claim,
     Data,
