@@ -1,0 +1,107 @@
+//! A manifest must go on where its predecessor stopped. Checked before it is created, because afterwards it is decided: an overlap
+//! would count records twice, and a forgotten partition would be read again from its start, in tables that can't be mended.
+
+use super::manifest::{Manifest, PartitionProgress, SourceProgress};
+use crate::failure::{Failure, Result};
+
+/// Whether `sources` may follow `before`. Every partition of `before` is carried on, new ones may join. A data epoch's range may start
+/// above the end of the last one (offsets were lost, and the source's policy was to go on), never below it. A claim takes nothing in and
+/// stays where it is. Watermarks never go back.
+///
+/// # Errors
+/// A bug, naming the source or the partition.
+pub fn check(before: &Manifest, sources: &[SourceProgress], is_claim: bool) -> Result<()> {
+    for last in &before.sources {
+        let Some(source) = sources.iter().find(|s| s.name == last.name) else {
+            return Err(Failure::bug(format!("the manifest after epoch {} would forget source {}", before.epoch, last.name)));
+        };
+        if source.watermark_after_us < last.watermark_after_us {
+            return Err(Failure::bug(format!(
+                "the watermark of source {} would go back from {:?} to {:?} after epoch {}",
+                source.name, last.watermark_after_us, source.watermark_after_us, before.epoch
+            )));
+        }
+        for at in &last.partitions {
+            match source.partitions.iter().find(|p| same_partition(p, at)) {
+                None => {
+                    return Err(Failure::bug(format!(
+                        "the manifest after epoch {} would forget {}-{} of source {}",
+                        before.epoch, at.topic, at.partition, source.name
+                    )));
+                }
+                Some(p) if p.start < at.end || (is_claim && p.start != at.end) => return Err(misplaced(source, p, Some(at.end))),
+                Some(_) => {}
+            }
+        }
+    }
+    for source in sources {
+        if let Some(p) = source.partitions.iter().find(|p| p.end < p.start || (is_claim && p.end != p.start)) {
+            return Err(misplaced(source, p, None));
+        }
+    }
+    Ok(())
+}
+
+fn same_partition(a: &PartitionProgress, b: &PartitionProgress) -> bool {
+    a.topic == b.topic && a.partition == b.partition
+}
+
+fn misplaced(source: &SourceProgress, p: &PartitionProgress, expected: Option<i64>) -> Failure {
+    let expected = expected.map_or(String::new(), |end| format!(", and {end} is where it has to go on"));
+    Failure::bug(format!("{}-{} of source {} would take in offsets [{}, {}){expected}", p.topic, p.partition, source.name, p.start, p.end))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use weir_plan::ids::Epoch;
+
+    /// One source `s` with topic `t`: `(partition, start, end)`.
+    fn source(watermark_us: Option<i64>, ranges: &[(i32, i64, i64)]) -> SourceProgress {
+        let partitions = ranges.iter().map(|&(partition, start, end)| PartitionProgress {
+            topic: "t".into(),
+            partition,
+            start,
+            end,
+            watermark_us,
+            idle: false,
+        });
+        SourceProgress {
+            name: "s".into(),
+            watermark_before_us: None,
+            watermark_after_us: watermark_us,
+            partitions: partitions.collect(),
+            counts: crate::checkpoint::manifest::SourceCounts::default(),
+        }
+    }
+
+    fn before() -> Manifest {
+        let mut manifest =
+            Manifest::decode(Epoch(42), "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491", include_bytes!("../../fixtures/manifest-v1.json")).unwrap();
+        manifest.sources = vec![source(Some(100), &[(0, 10, 20), (1, 5, 5)])];
+        manifest
+    }
+
+    #[test]
+    fn ranges_that_join_pass_and_so_do_gaps_and_new_partitions_of_data() {
+        for ranges in [[(0, 20, 30), (1, 5, 5), (2, 0, 9)], [(0, 25, 30), (1, 6, 7), (2, 0, 0)]] {
+            assert_eq!(check(&before(), &[source(Some(100), &ranges)], false), Ok(()));
+        }
+        assert_eq!(check(&before(), &[source(Some(100), &[(0, 20, 20), (1, 5, 5), (2, 7, 7)])], true), Ok(()));
+    }
+
+    #[test]
+    fn overlaps_forgotten_partitions_and_watermarks_that_go_back_are_refused() {
+        let refused =
+            |watermark, ranges: &[(i32, i64, i64)], is_claim| check(&before(), &[source(watermark, ranges)], is_claim).unwrap_err().message;
+        assert!(refused(Some(100), &[(0, 19, 30), (1, 5, 5)], false).contains("[19, 30), and 20 is where"));
+        assert!(refused(Some(100), &[(0, 20, 15), (1, 5, 5)], false).contains("[20, 15)"));
+        assert!(refused(Some(100), &[(0, 20, 30)], false).contains("forget t-1"));
+        assert!(refused(Some(99), &[(0, 20, 30), (1, 5, 5)], false).contains("go back"));
+        assert!(refused(None, &[(0, 20, 30), (1, 5, 5)], false).contains("go back"));
+        assert!(refused(Some(100), &[(0, 20, 21), (1, 5, 5)], true).contains("[20, 21)"), "a claim takes nothing in");
+        assert!(refused(Some(100), &[(0, 21, 21), (1, 5, 5)], true).contains("[21, 21)"), "a claim skips nothing");
+        assert!(check(&before(), &[], false).unwrap_err().message.contains("forget source s"));
+    }
+}

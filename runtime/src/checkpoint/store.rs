@@ -1,0 +1,230 @@
+//! The edge to the object store: one call each, with a deadline, and every outcome sorted into what the protocol understands. An error is
+//! `Unknown` unless it surely says something else: a create that failed may have landed.
+
+use std::error::Error as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures::TryStreamExt;
+use object_store::path::Path;
+use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+
+use crate::failure::{Failure, Result};
+
+/// A checkpoint's place in an object store.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<dyn ObjectStore>,
+    root: Path,
+    /// For sentences: what the person wrote.
+    uri: Arc<str>,
+    deadline: Duration,
+}
+
+/// How a call ended. Anything that a person must mend is an error instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome<T> {
+    Done(T),
+    AlreadyExists,
+    NotFound,
+    /// Why; it may have been done, or may yet be.
+    Unknown(String),
+}
+
+impl Store {
+    #[must_use]
+    pub fn new(inner: Arc<dyn ObjectStore>, root: Path, uri: &str, deadline: Duration) -> Self {
+        Self { inner, root, uri: uri.into(), deadline }
+    }
+
+    /// The checkpoint's URI, for sentences.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// Creates an object that isn't there.
+    ///
+    /// # Errors
+    /// `Config`, if trying again can't help.
+    pub async fn create(&self, path: &str, bytes: Bytes) -> Result<Outcome<()>> {
+        let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
+        let location = self.location(path);
+        let call = async { self.inner.put_opts(&location, PutPayload::from(bytes), options).await.map(|_| ()) };
+        match self.call("create", path, call).await? {
+            // A missing object can't be the reason that one can't be created.
+            Outcome::NotFound => Ok(Outcome::Unknown(format!("create {path} in {}: not found", self.uri))),
+            outcome => Ok(outcome),
+        }
+    }
+
+    /// Writes an object that nobody else writes.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn write(&self, path: &str, bytes: Bytes) -> Result<Outcome<()>> {
+        let location = self.location(path);
+        self.call("write", path, async { self.inner.put(&location, PutPayload::from(bytes)).await.map(|_| ()) }).await
+    }
+
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn read(&self, path: &str) -> Result<Outcome<Bytes>> {
+        let location = self.location(path);
+        self.call("read", path, async { self.inner.get(&location).await?.bytes().await }).await
+    }
+
+    /// One that isn't there counts as deleted.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn delete(&self, path: &str) -> Result<Outcome<()>> {
+        let location = self.location(path);
+        match self.call("delete", path, async { self.inner.delete(&location).await }).await? {
+            Outcome::NotFound => Ok(Outcome::Done(())),
+            outcome => Ok(outcome),
+        }
+    }
+
+    /// What lies in a folder; with `above`, only names that sort after it. The deadline is for the whole listing.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn list(&self, folder: &str, above: Option<&str>) -> Result<Outcome<Vec<ObjectMeta>>> {
+        let prefix = self.location(folder);
+        let call = async {
+            match above {
+                Some(path) => self.inner.list_with_offset(Some(&prefix), &self.location(path)).try_collect().await,
+                None => self.inner.list(Some(&prefix)).try_collect().await,
+            }
+        };
+        match self.call("list", folder, call).await? {
+            Outcome::NotFound => Ok(Outcome::Done(vec![])),
+            outcome => Ok(outcome),
+        }
+    }
+
+    fn location(&self, path: &str) -> Path {
+        path.split('/').fold(self.root.clone(), |at, part| at.join(part))
+    }
+
+    async fn call<T>(&self, doing: &str, path: &str, call: impl Future<Output = object_store::Result<T>>) -> Result<Outcome<T>> {
+        match tokio::time::timeout(self.deadline, call).await {
+            Ok(Ok(value)) => Ok(Outcome::Done(value)),
+            Ok(Err(error)) => sort(&error, doing, path, &self.uri),
+            Err(_) => Ok(Outcome::Unknown(format!("{doing} {path} in {}: no answer within {:?}", self.uri, self.deadline))),
+        }
+    }
+}
+
+/// `object_store`'s S3 client gives 412 as `AlreadyExists` to a create, also when the object is our own that landed on its first try; and
+/// 409 (`ConditionalRequestConflict`: somebody is just writing) as `AlreadyExists` as well, although nothing may be there. Whoever asks
+/// reads.
+fn sort<T>(error: &Error, doing: &str, path: &str, uri: &str) -> Result<Outcome<T>> {
+    let text = error.to_string();
+    let says = |words: &[&str]| words.iter().any(|w| text.contains(w));
+    if says(&["NoSuchBucket"]) {
+        return Err(Failure::config(format!("the bucket of {uri} does not exist; create it, or correct the URI")));
+    }
+    if says(&["InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken"])
+        || matches!(error, Error::Unauthenticated { .. })
+    {
+        return Err(Failure::config(format!(
+            "the store refuses the access keys for {uri} ({doing} {path}); correct the Secret or the environment"
+        )));
+    }
+    if says(&["AccessDenied"])
+        || matches!(error, Error::PermissionDenied { .. })
+        || io_kind(error) == Some(std::io::ErrorKind::PermissionDenied)
+    {
+        return Err(Failure::config(format!("not allowed to {doing} {path} in {uri}; a checkpoint needs to read, write, list and delete")));
+    }
+    if says(&["without LOCATION", "AuthorizationHeaderMalformed", "PermanentRedirect"]) {
+        return Err(Failure::config(format!("the bucket of {uri} is in another region; correct the region")));
+    }
+    if matches!(error, Error::NotImplemented { .. } | Error::NotSupported { .. }) || says(&["<Code>NotImplemented</Code>"]) {
+        return Err(Failure::config(format!(
+            "the store at {uri} does not support to {doing} objects as a checkpoint needs it (conditional put): {text}; use a store that does"
+        )));
+    }
+    Ok(match error {
+        Error::AlreadyExists { .. } | Error::Precondition { .. } => Outcome::AlreadyExists,
+        Error::NotFound { .. } => Outcome::NotFound,
+        _ if io_kind(error) == Some(std::io::ErrorKind::StorageFull) => {
+            Outcome::Unknown(format!("{doing} {path} in {uri}: the disk is full; free some space"))
+        }
+        _ => Outcome::Unknown(format!("{doing} {path} in {uri}: {text}")),
+    })
+}
+
+fn io_kind(error: &Error) -> Option<std::io::ErrorKind> {
+    let mut source = error.source();
+    while let Some(cause) = source {
+        if let Some(io) = cause.downcast_ref::<std::io::Error>() {
+            return Some(io.kind());
+        }
+        source = cause.source();
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::failure::Remedy;
+    use object_store::local::LocalFileSystem;
+    use object_store::memory::InMemory;
+
+    fn in_memory() -> Store {
+        Store::new(Arc::new(InMemory::new()), Path::from("a/b"), "memory:///a/b", Duration::from_secs(5))
+    }
+
+    fn sorted(error: Error) -> Result<Outcome<()>> {
+        sort(&error, "create", "epochs/1", "s3://lake/c")
+    }
+
+    fn generic(text: &str) -> Error {
+        Error::Generic { store: "S3", source: text.into() }
+    }
+
+    #[tokio::test]
+    async fn an_object_is_created_once_read_listed_and_deleted() {
+        let directory = tempfile::tempdir().unwrap();
+        let local = LocalFileSystem::new_with_prefix(directory.path()).unwrap();
+        for store in [in_memory(), Store::new(Arc::new(local), Path::from("c"), "file:///c", Duration::from_secs(5))] {
+            assert_eq!(store.list("epochs", None).await.unwrap(), Outcome::Done(vec![]));
+            assert_eq!(store.create("epochs/1", Bytes::from_static(b"one")).await.unwrap(), Outcome::Done(()));
+            assert_eq!(store.create("epochs/1", Bytes::from_static(b"two")).await.unwrap(), Outcome::AlreadyExists);
+            assert_eq!(store.read("epochs/1").await.unwrap(), Outcome::Done(Bytes::from_static(b"one")));
+            store.create("epochs/2", Bytes::new()).await.unwrap();
+            let Outcome::Done(above) = store.list("epochs", Some("epochs/1")).await.unwrap() else { panic!("no listing") };
+            assert_eq!(above.iter().map(|o| o.location.filename().unwrap()).collect::<Vec<_>>(), ["2"]);
+            assert_eq!(store.delete("epochs/1").await.unwrap(), Outcome::Done(()));
+            assert_eq!(store.delete("epochs/1").await.unwrap(), Outcome::Done(()));
+            assert_eq!(store.read("epochs/1").await.unwrap(), Outcome::NotFound);
+        }
+    }
+
+    #[test]
+    fn errors_that_a_person_must_mend_are_sentences_about_the_uri() {
+        for text in
+            ["404: NoSuchBucket", "403: InvalidAccessKeyId", "403: AccessDenied", "PermanentRedirect", "<Code>NotImplemented</Code>"]
+        {
+            let failure = sorted(generic(text)).unwrap_err();
+            assert_eq!(failure.remedy, Remedy::Config, "{text}");
+            assert!(failure.message.contains("s3://lake/c"), "{failure}");
+        }
+        let missing = Error::NotFound { path: "x".into(), source: "<Code>NoSuchBucket</Code>".into() };
+        assert!(sorted(missing).unwrap_err().message.contains("the bucket of s3://lake/c does not exist"));
+    }
+
+    #[test]
+    fn any_other_error_leaves_open_whether_it_was_done() {
+        assert!(matches!(sorted(generic("503: SlowDown")), Ok(Outcome::Unknown(_))));
+        assert_eq!(sorted(Error::AlreadyExists { path: "x".into(), source: "409".into() }), Ok(Outcome::AlreadyExists));
+        let full = Error::Generic { store: "LocalFileSystem", source: Box::new(std::io::Error::from(std::io::ErrorKind::StorageFull)) };
+        assert_eq!(sorted(full), Ok(Outcome::Unknown("create epochs/1 in s3://lake/c: the disk is full; free some space".into())));
+    }
+}
