@@ -22,10 +22,8 @@ pub fn key_groups(keys: &[ArrayRef], rows: usize) -> Result<Vec<u16>, arrow::err
         return Ok(vec![0; rows]);
     }
     let options = arrow::util::display::FormatOptions::default();
-    let formatters = keys
-        .iter()
-        .map(|k| arrow::util::display::ArrayFormatter::try_new(k.as_ref(), &options))
-        .collect::<Result<Vec<_>, _>>()?;
+    let formatters =
+        keys.iter().map(|k| arrow::util::display::ArrayFormatter::try_new(k.as_ref(), &options)).collect::<Result<Vec<_>, _>>()?;
     let mut bytes = Vec::new();
     let mut text = String::new();
     let mut groups = Vec::with_capacity(rows);

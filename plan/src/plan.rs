@@ -60,7 +60,8 @@ impl Plan {
     /// of `s3://lake2/x`.
     #[must_use]
     pub fn storage_for(&self, uri: &str) -> Option<&Storage> {
-        let reaches = |prefix: &str| uri.strip_prefix(prefix.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let reaches =
+            |prefix: &str| uri.strip_prefix(prefix.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         self.storage.iter().filter(|s| reaches(&s.uri_prefix)).max_by_key(|s| s.uri_prefix.len())
     }
 }

@@ -57,7 +57,8 @@ pub fn run(args: &DemoArgs) -> ExitCode {
 fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let started_at = Utc::now();
     let dir = fresh_dir(args.dir.as_deref(), started_at)?;
-    let cluster = MockCluster::<DefaultProducerContext>::new(1).map_err(|e| Failure::retry(format!("start a Kafka in the process: {e}")))?;
+    let cluster =
+        MockCluster::<DefaultProducerContext>::new(1).map_err(|e| Failure::retry(format!("start a Kafka in the process: {e}")))?;
     cluster.create_topic(TOPIC, PARTITIONS, 1).map_err(|e| Failure::retry(format!("create the topic {TOPIC}: {e}")))?;
     let bootstrap = cluster.bootstrap_servers();
     let plan = weir_crds::load(PIPELINE, Some(&overrides(&bootstrap, &dir)))

@@ -239,25 +239,28 @@ impl Running {
         let committables: Vec<_> = files
             .into_iter()
             .filter(|(_, (adds, _))| !adds.is_empty())
-            .map(|(sink, (adds, rows))| Committable { sink: self.plan.sinks[sink].name.clone(), rows, payload: Payload::DeltaAppend { adds } })
+            .map(|(sink, (adds, rows))| Committable {
+                sink: self.plan.sinks[sink].name.clone(),
+                rows,
+                payload: Payload::DeltaAppend { adds },
+            })
             .collect();
         if let Some(until) = &mut self.until {
             until.reached = until_reached;
         }
         let task = Task { id: 0, key_groups: (0, weir_plan::key_group::KEY_GROUPS), state, steps: keyed.steps };
-        let decision = DataEpoch {
-            clock_us: closed.clock_us,
-            sources: closed.sources,
-            tasks: vec![task],
-            committables,
-            until: self.until.clone(),
-        };
+        let decision =
+            DataEpoch { clock_us: closed.clock_us, sources: closed.sources, tasks: vec![task], committables, until: self.until.clone() };
         let manifest = self.writer.commit(decision, &self.committer).await?.clone();
         let committed = began.elapsed();
         self.input.publish(&self.next_offsets());
         crate::failpoint::reach("offsets.published");
 
-        self.state_log.compact_if_long(self.plan.checkpoint.snapshot_every as usize, self.state_store.name(epoch.next(), 0, 1), watermark_us);
+        self.state_log.compact_if_long(
+            self.plan.checkpoint.snapshot_every as usize,
+            self.state_store.name(epoch.next(), 0, 1),
+            watermark_us,
+        );
         self.collect_garbage_now_and_then(&manifest).await;
         add_up(summary, &manifest, closed.filtered);
         let durations = Durations { read: closed.read_took, compute: computed, upload: uploaded - computed, commit: committed - uploaded };

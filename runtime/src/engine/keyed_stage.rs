@@ -95,7 +95,13 @@ impl KeyedStage {
     }
 
     /// Merges one aggregate's input into its windows, closes those that are over, and gives their rows.
-    fn take_in(&mut self, step: usize, totals: LaneTotals, watermarks: &[Watermarks], epoch: &mut KeyedEpoch) -> Result<Option<RecordBatch>> {
+    fn take_in(
+        &mut self,
+        step: usize,
+        totals: LaneTotals,
+        watermarks: &[Watermarks],
+        epoch: &mut KeyedEpoch,
+    ) -> Result<Option<RecordBatch>> {
         let plan = Arc::clone(&self.plan);
         let StepOp::Aggregate(aggregate) = &plan.steps[step].op else {
             return Err(Failure::bug(format!("step {:?} keeps no state", plan.steps[step].name)));

@@ -56,5 +56,9 @@ async fn health(State(shared): State<Arc<Shared>>) -> Response {
 
 /// Up while the checkpoint is ours and records are read.
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
-    if shared.ready.load(Ordering::Relaxed) { "ready".into_response() } else { (StatusCode::SERVICE_UNAVAILABLE, "starting").into_response() }
+    if shared.ready.load(Ordering::Relaxed) {
+        "ready".into_response()
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "starting").into_response()
+    }
 }

@@ -86,7 +86,9 @@ fn accumulate(error: impl std::fmt::Display) -> Failure {
 /// Distinct keys, numbered in the order of their first occurrence.
 enum Keys {
     /// No key columns: one group, from the first row on.
-    Global { seen: bool },
+    Global {
+        seen: bool,
+    },
     Rows(Box<RowKeys>),
 }
 
@@ -173,7 +175,10 @@ pub(super) fn types_of(arrays: &[ArrayRef]) -> Vec<DataType> {
 }
 
 /// Arguments that an aggregate's calls take from a batch of its input.
-pub(super) fn arguments(calls: &[Call], batch: &arrow::record_batch::RecordBatch) -> Result<(Vec<Vec<ArrayRef>>, Vec<Option<BooleanArray>>), String> {
+pub(super) fn arguments(
+    calls: &[Call],
+    batch: &arrow::record_batch::RecordBatch,
+) -> Result<(Vec<Vec<ArrayRef>>, Vec<Option<BooleanArray>>), String> {
     let mut arguments = Vec::with_capacity(calls.len());
     let mut filters = Vec::with_capacity(calls.len());
     for call in calls {

@@ -70,7 +70,8 @@ pub fn write(changes: &[(&str, &Aggregate, &Partials)]) -> Result<Vec<u8>> {
             window_starts_us: (windows.iter().copied().min().unwrap_or(0), windows.iter().copied().max().unwrap_or(0)),
         });
     }
-    let footer = serde_json::to_vec(&Footer { format: STATE_V1.to_owned(), blocks }).map_err(|e| Failure::bug(format!("state footer: {e}")))?;
+    let footer =
+        serde_json::to_vec(&Footer { format: STATE_V1.to_owned(), blocks }).map_err(|e| Failure::bug(format!("state footer: {e}")))?;
     let length = u32::try_from(footer.len()).map_err(|_| Failure::bug("a state footer over 4 GiB"))?;
     file.extend_from_slice(&footer);
     file.extend_from_slice(&length.to_le_bytes());
@@ -104,7 +105,8 @@ pub fn read_footer(file: &[u8]) -> Result<Footer> {
 /// Reads one step's rows; `None` if the file has none of it.
 pub fn read_step(file: &[u8], footer: &Footer, step: &str, aggregate: &Aggregate) -> Result<Option<Partials>> {
     let Some(block) = footer.blocks.iter().find(|b| b.step == step) else { return Ok(None) };
-    let broken = |what: String| Failure::config(format!("the state of step {step:?} is damaged: {what}; restore it or start without state"));
+    let broken =
+        |what: String| Failure::config(format!("the state of step {step:?} is damaged: {what}; restore it or start without state"));
     let range = usize::try_from(block.offset).ok().zip(usize::try_from(block.bytes).ok()).and_then(|(o, n)| Some(o..o.checked_add(n)?));
     let bytes = range.and_then(|r| file.get(r)).ok_or_else(|| broken("its block lies outside of the file".into()))?;
     if crc32fast::hash(bytes) != block.crc32 {
@@ -115,7 +117,11 @@ pub fn read_step(file: &[u8], footer: &Footer, step: &str, aggregate: &Aggregate
     let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|e| broken(e.to_string()))?;
     let expected = block_schema(aggregate);
     if schema != expected {
-        return Err(Failure::config(format!("the saved state of step {step:?} has the columns {}, this plan needs {}", names(&schema), names(&expected))));
+        return Err(Failure::config(format!(
+            "the saved state of step {step:?} has the columns {}, this plan needs {}",
+            names(&schema),
+            names(&expected)
+        )));
     }
     let batch = concat_batches(&schema, &batches).map_err(|e| broken(e.to_string()))?;
     let mut columns = batch.columns()[1..].iter().cloned();

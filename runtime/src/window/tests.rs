@@ -43,7 +43,15 @@ fn batch(rows: &[Row]) -> RecordBatch {
     let columns: Vec<ArrayRef> = vec![
         Arc::new(rows.iter().map(|r| r.key).collect::<StringArray>()),
         Arc::new(rows.iter().map(|r| r.value).collect::<Int64Array>()),
-        Arc::new(rows.iter().map(|r| r.time_us).collect::<Vec<_>>().into_iter().map(Some).collect::<TimestampMicrosecondArray>().with_timezone("UTC")),
+        Arc::new(
+            rows.iter()
+                .map(|r| r.time_us)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .map(Some)
+                .collect::<TimestampMicrosecondArray>()
+                .with_timezone("UTC"),
+        ),
     ];
     RecordBatch::try_new(input_schema(), columns).unwrap()
 }
