@@ -138,7 +138,10 @@ fn sort<T>(error: &Error, doing: &str, path: &str, uri: &str) -> Result<Outcome<
         || matches!(error, Error::PermissionDenied { .. })
         || io_kind(error) == Some(std::io::ErrorKind::PermissionDenied)
     {
-        return Err(Failure::config(format!("not allowed to {doing} {path} in {uri}; a checkpoint needs to read, write, list and delete")));
+        return Err(Failure::config(format!(
+            "not allowed to {doing} {path} in {uri}{}; a checkpoint needs to read, write, list and delete",
+            code(&text).map_or(String::new(), |code| format!(" ({code})"))
+        )));
     }
     if says(&["without LOCATION", "AuthorizationHeaderMalformed", "PermanentRedirect"]) {
         return Err(Failure::config(format!("the bucket of {uri} is in another region; correct the region")));
@@ -156,6 +159,11 @@ fn sort<T>(error: &Error, doing: &str, path: &str, uri: &str) -> Result<Outcome<
         }
         _ => Outcome::Unknown(format!("{doing} {path} in {uri}: {text}")),
     })
+}
+
+/// What an S3 error says of itself: a wrong clock is refused as an intruder is.
+fn code(text: &str) -> Option<&str> {
+    text.split_once("<Code>")?.1.split_once("</Code>").map(|(code, _)| code)
 }
 
 fn io_kind(error: &Error) -> Option<std::io::ErrorKind> {
@@ -218,6 +226,13 @@ mod tests {
         }
         let missing = Error::NotFound { path: "x".into(), source: "<Code>NoSuchBucket</Code>".into() };
         assert!(sorted(missing).unwrap_err().message.contains("the bucket of s3://lake/c does not exist"));
+    }
+
+    #[test]
+    fn a_refusal_tells_the_stores_reason() {
+        let skewed = Error::PermissionDenied { path: "x".into(), source: "403: <Code>RequestTimeTooSkewed</Code>".into() };
+        let failure = sorted(skewed).unwrap_err();
+        assert!(failure.message.starts_with("not allowed to create epochs/1 in s3://lake/c (RequestTimeTooSkewed);"), "{failure}");
     }
 
     #[test]

@@ -27,7 +27,7 @@ struct Budget {
 const FAULT_AND_CRASH: Budget = Budget { starts: 3, crashes: 1, faults: 1, decisions: 2, collections: 0 };
 const FAULT_AND_COLLECTION: Budget = Budget { starts: 2, crashes: 0, faults: 1, decisions: 2, collections: 1 };
 const CRASH_AND_COLLECTION: Budget = Budget { starts: 3, crashes: 1, faults: 0, decisions: 2, collections: 1 };
-/// Minutes; `cargo test -- --ignored` explores it.
+/// Too much for every run; `cargo test -- --ignored` explores it.
 const ALL_OF_THEM: Budget = Budget { starts: 3, crashes: 1, faults: 1, decisions: 2, collections: 1 };
 
 fn actions(world: &World, budget: &Budget) -> Vec<(Action, Budget)> {
@@ -53,8 +53,8 @@ fn actions(world: &World, budget: &Budget) -> Vec<(Action, Budget)> {
                 }
             }
             if b.decisions > 0 {
-                let output = [b.decisions % 2 == 1, true];
-                let decide = Action::Decide { writer: i, output, merge: b.decisions % 2 == 0 };
+                let output = [!b.decisions.is_multiple_of(2), true];
+                let decide = Action::Decide { writer: i, output, merge: b.decisions.is_multiple_of(2) };
                 possible.push((decide, Budget { decisions: b.decisions - 1, ..b }));
             }
             continue;
@@ -171,7 +171,7 @@ fn a_crash_during_a_collection_loses_and_doubles_nothing() {
 }
 
 #[test]
-#[ignore = "explores millions of states"]
+#[ignore = "explores 3.7 million states: half a minute on an idle core"]
 fn crash_fault_and_collection_together_lose_and_double_nothing() {
     check(ALL_OF_THEM, 1_000_000);
 }

@@ -254,9 +254,9 @@ impl World {
                 return Err(format!("at the end sink {sink} holds {:?}, and {due:?} were decided", self.sinks[sink].rows));
             }
         }
-        let data = self.decided.values().filter(|d| d.head.kind == Kind::Data);
+        let mut data = self.decided.values().filter(|d| d.head.kind == Kind::Data);
         let read = data.clone().map(|d| d.end - d.start).sum::<u64>();
-        let end = data.last().map_or(0, |d| d.end);
+        let end = data.next_back().map_or(0, |d| d.end);
         if read != end {
             return Err(format!("{read} records were taken in, and {end} are there"));
         }

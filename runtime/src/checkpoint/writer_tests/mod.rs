@@ -366,3 +366,16 @@ async fn an_overtaken_writer_collects_nothing() {
     assert_eq!(old.collect_garbage(1, i64::MAX, Duration::ZERO).await.unwrap_err().remedy, Remedy::Fenced);
     assert_eq!(new.collect_garbage(1, i64::MAX, Duration::ZERO).await.unwrap().manifests_deleted, 1, "all but the epoch in doubt");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_writer_may_live_in_a_task_of_its_own() {
+    let ended = tokio::spawn(async {
+        let store = in_memory();
+        let tables = Tables::default();
+        let mut writer = opened(&store, "a").await?.claim(async |newest: Option<&Manifest>| carry(newest).await).await?;
+        writer.recover(&tables).await?;
+        commit_one(&mut writer, &tables).await?;
+        writer.collect_garbage(1, 0, Duration::ZERO).await
+    });
+    assert_eq!(ended.await.unwrap().unwrap().manifests_deleted, 1);
+}

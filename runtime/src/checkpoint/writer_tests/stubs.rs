@@ -162,10 +162,13 @@ impl ObjectStore for Unreliable {
     }
 }
 
+/// The last epoch, and the offsets that came in.
+type Table = (u64, Vec<(i64, i64)>);
+
 /// Tables as Delta keeps them: the last epoch, and the offsets that came in. Refuses some calls, before or after they are done.
 #[derive(Default)]
 pub struct Tables {
-    pub rows: Mutex<BTreeMap<String, (u64, Vec<(i64, i64)>)>>,
+    pub rows: Mutex<BTreeMap<String, Table>>,
     pub calls: AtomicU32,
     pub fails_every: u32,
 }
