@@ -27,6 +27,7 @@ rows = [
     ("weir run", weir, f"{median(s['rss_bytes_max'] / 2**20 for s in summaries):.0f} MiB"),
 ]
 print(f"\n{runs} runs, {million:.1f}M records, {summaries[0]['epochs']} epochs, medians; wall of weir run {median(s['wall_seconds'] for s in summaries):.1f} s")
+print(f"from the start of the process to the first record: {median(s['first_record_seconds'] for s in summaries):.2f} s")
 print(f"{'':16}{'CPU-s per million':>18}{'× consume':>12}{'resident':>12}")
 for name, cpu, resident in rows:
     print(f"{name:16}{cpu:18.3f}{cpu / consume:12.2f}{resident:>12}")

@@ -37,6 +37,8 @@ pub struct Summary {
     pub last_epoch: u64,
     /// By sink.
     pub rows_written: BTreeMap<String, u64>,
+    /// From the start of the run to the first record; `None` if there was none.
+    pub first_record_seconds: Option<f64>,
 }
 
 /// Why an epoch is closed.
@@ -73,10 +75,12 @@ impl Closed {
 /// # Errors
 /// The failure that stopped it. What was committed stays committed; the next run goes on from there.
 pub async fn run(plan: Arc<Plan>, options: &Options, mut signal: watch::Receiver<Signal>) -> Result<Summary> {
+    let began = Instant::now();
     let mut running = start(Arc::clone(&plan), options).await?;
     let mut summary = Summary::default();
     let result = running.work(&mut signal, &mut summary).await;
     running.observer.ended(&result);
+    summary.first_record_seconds = running.lanes.epoch.first_record().map(|at| (at - began).as_secs_f64());
     result.map(|()| summary)
 }
 

@@ -5,9 +5,9 @@
 //! driver: Begin(watermarks) ─▶ lane reads … ◀─ Close ─▶ LaneReport ─▶ (all lanes) ─▶ Begin(watermarks) …
 //! ```
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, mpsc};
@@ -80,6 +80,7 @@ pub struct OpenEpoch {
     limits: Limits,
     lanes_at_bound: AtomicU64,
     stopped: AtomicBool,
+    first_record: OnceLock<Instant>,
     /// Something the driver may be waiting for has happened.
     pub changed: Notify,
 }
@@ -94,6 +95,7 @@ impl OpenEpoch {
             limits,
             lanes_at_bound: AtomicU64::new(0),
             stopped: AtomicBool::new(false),
+            first_record: OnceLock::new(),
             changed: Notify::new(),
         }
     }
@@ -111,6 +113,11 @@ impl OpenEpoch {
     /// How many lanes have read all their partitions up to the run's end offsets.
     pub fn lanes_at_bound(&self) -> u64 {
         self.lanes_at_bound.load(Ordering::Relaxed)
+    }
+
+    /// When this process had read its first record.
+    pub fn first_record(&self) -> Option<Instant> {
+        self.first_record.get().copied()
     }
 
     /// For the driver, while no lane reads.
@@ -145,6 +152,9 @@ impl OpenEpoch {
     fn add(&self, records: u64, bytes: u64) {
         let before = self.records.fetch_add(records, Ordering::Relaxed);
         self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before == 0 {
+            self.first_record.get_or_init(Instant::now);
+        }
         if before == 0 || self.is_full() {
             self.changed.notify_one();
         }
