@@ -1,5 +1,6 @@
 //! `weir run`: a pipeline in this process, the same that a pod runs.
 
+use std::io::IsTerminal;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -130,12 +131,13 @@ fn write_summary(path: Option<&Path>, counts: &Summary, began: Instant) -> Resul
 }
 
 pub fn init_logs(json: bool) {
-    init_logs_at("info,delta_kernel=warn,deltalake=warn", json);
+    init_logs_at("warn,weir=info,weir_runtime=info", json);
 }
 
 /// Logs to stderr; `WEIR_LOG` overrides what is shown.
 pub fn init_logs_at(default: &str, json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| default.into());
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let logs = logs.with_ansi(std::io::stderr().is_terminal());
     if json { logs.json().init() } else { logs.compact().init() }
 }

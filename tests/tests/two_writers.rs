@@ -84,5 +84,5 @@ fn a_fenced_writer_says_so_in_one_sentence() {
     rig.finish();
     stalled.cont();
     let exit = stalled.wait(RUN_LIMIT);
-    assert!(exit.expect(FENCED).stderr.contains("generation"), "{}", exit.stderr);
+    assert!(exit.expect(FENCED).stderr.contains("another writer has taken over"), "{}", exit.stderr);
 }
