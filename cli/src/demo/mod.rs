@@ -6,7 +6,7 @@ mod table;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -69,13 +69,16 @@ fn demo(args: &DemoArgs) -> Result<(), Failure> {
     println!("query   revenue per city and 5 minutes, watermark 10 minutes (examples/rides.yaml)\n");
 
     let read = Arc::new(AtomicU64::new(0));
+    let over = Arc::new(AtomicBool::new(false));
     let producer = {
-        let (read, target) = (Arc::clone(&read), Target { bootstrap_servers: bootstrap, topic: TOPIC.into() });
-        std::thread::spawn(move || send(&target, Rides::new(spec(started_at)), |sent| pace(sent, read.load(Ordering::Relaxed))))
+        let (read, over) = (Arc::clone(&read), Arc::clone(&over));
+        let target = Target { bootstrap_servers: bootstrap, topic: TOPIC.into() };
+        let pace = move |sent: &Sent| if over.load(Ordering::Relaxed) { Pace::Stop } else { pace(sent, read.load(Ordering::Relaxed)) };
+        std::thread::spawn(move || send(&target, Rides::new(spec(started_at)), pace))
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::retry(format!("start threads: {e}")))?;
-    let summary = runtime.block_on(async {
+    let ended = runtime.block_on(async {
         let (on_epoch, epochs) = watch::channel(None);
         let (tell, told) = watch::channel(Signal::Run);
         tokio::spawn(show(epochs, read, tell));
@@ -90,7 +93,9 @@ fn demo(args: &DemoArgs) -> Result<(), Failure> {
         tokio::time::timeout(DEADLINE, engine::run(Arc::new(plan), &options, told))
             .await
             .unwrap_or_else(|_| Err(Failure::bug(format!("the demo did not end within {DEADLINE:?}"))))
-    })?;
+    });
+    over.store(true, Ordering::Relaxed);
+    let summary = ended?;
     producer.join().map_err(|_| Failure::bug("the producer panicked"))??;
     let shown = runtime.block_on(table::last_windows(&dir.join("table"), WINDOWS_SHOWN))?;
     finish(&summary, &shown, &dir);

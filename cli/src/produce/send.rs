@@ -41,7 +41,6 @@ pub enum Pace {
     /// Send nothing for so long.
     Wait(Duration),
     /// Send no more; what is on its way still arrives.
-    #[allow(dead_code, reason = "for callers that produce until something else is done")]
     Stop,
 }
 

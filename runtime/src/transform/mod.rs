@@ -112,7 +112,7 @@ impl Stateless {
 }
 
 fn event_times(event_time: &EventTime, decoded: &RecordBatch) -> Result<TimestampMicrosecondArray, String> {
-    let times = event_time.expr.evaluate(decoded).map_err(|e| format!("the event time ({}): {e}", event_time.expr.sql))?;
+    let times = event_time.expr.evaluate(decoded).map_err(|e| format!("the event time: {e}"))?;
     if times.null_count() > 0 {
         return Err(format!("the event time ({}) is null", event_time.expr.sql));
     }
@@ -128,14 +128,14 @@ pub fn map_rows(map: &Map, schema: &SchemaRef, input: &RecordBatch) -> Result<Re
     let input = match &map.filter {
         None => input,
         Some(filter) => {
-            let mask = filter.evaluate(input).map_err(|e| format!("where ({}): {e}", filter.sql))?;
+            let mask = filter.evaluate(input).map_err(|e| format!("where: {e}"))?;
             filtered = filter_record_batch(input, mask.as_boolean()).map_err(|e| format!("where ({}): {e}", filter.sql))?;
             &filtered
         }
     };
     let mut columns = Vec::with_capacity(schema.fields().len());
     for column in &map.columns {
-        columns.push(column.evaluate(input).map_err(|e| format!("column {:?} ({}): {e}", column.field.name(), column.sql))?);
+        columns.push(column.evaluate(input).map_err(|e| format!("column {:?}: {e}", column.field.name()))?);
     }
     if has_event_time(schema) {
         columns.push(Arc::clone(input.column(input.num_columns() - 1)));

@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray};
+use arrow::array::{ArrayRef, AsArray, BooleanArray};
 use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch;
 use arrow_row::{RowConverter, Rows, SortField};
 use datafusion_expr::{EmitTo, GroupsAccumulator};
 use hashbrown::HashTable;
@@ -20,7 +21,7 @@ pub struct GroupTable {
     keys: Keys,
     accumulators: Vec<Box<dyn GroupsAccumulator>>,
     /// The group of each row of the batch in hand.
-    groups: Vec<usize>,
+    group_of_row: Vec<usize>,
 }
 
 impl GroupTable {
@@ -31,37 +32,37 @@ impl GroupTable {
             .iter()
             .map(|call| call.accumulator().map_err(|e| Failure::bug(format!("an accumulator for {}: {e}", call.function.name()))))
             .collect::<Result<_>>()?;
-        Ok(Self { keys: Keys::new(key_types)?, accumulators, groups: Vec::new() })
+        Ok(Self { keys: Keys::new(key_types)?, accumulators, group_of_row: Vec::new() })
     }
 
-    /// Takes in rows: `arguments[i]` and `filters[i]` belong to call `i`.
-    pub fn update(&mut self, keys: &[ArrayRef], rows: usize, arguments: &[Vec<ArrayRef>], filters: &[Option<BooleanArray>]) -> Result<()> {
-        self.keys.intern(keys, rows, &mut self.groups)?;
+    /// Takes in rows.
+    pub fn update(&mut self, keys: &[ArrayRef], rows: usize, arguments: &Arguments) -> Result<()> {
+        self.keys.intern(keys, rows, &mut self.group_of_row)?;
         let total = self.keys.len();
-        for ((accumulator, arguments), filter) in self.accumulators.iter_mut().zip(arguments).zip(filters) {
-            accumulator.update_batch(arguments, &self.groups, filter.as_ref(), total).map_err(accumulate)?;
+        for ((accumulator, values), filter) in self.accumulators.iter_mut().zip(&arguments.values).zip(&arguments.filters) {
+            accumulator.update_batch(values, &self.group_of_row, filter.as_ref(), total).map_err(accumulate)?;
         }
         Ok(())
     }
 
     /// Takes in partial states, as [`Self::drain`] gave them.
     pub fn merge(&mut self, keys: &[ArrayRef], rows: usize, states: &[Vec<ArrayRef>]) -> Result<()> {
-        self.keys.intern(keys, rows, &mut self.groups)?;
+        self.keys.intern(keys, rows, &mut self.group_of_row)?;
         let total = self.keys.len();
         for (accumulator, state) in self.accumulators.iter_mut().zip(states) {
-            accumulator.merge_batch(state, &self.groups, total).map_err(accumulate)?;
+            accumulator.merge_batch(state, &self.group_of_row, total).map_err(accumulate)?;
         }
         Ok(())
     }
 
     /// How many groups there are.
-    pub fn len(&self) -> usize {
+    pub fn groups(&self) -> usize {
         self.keys.len()
     }
 
     /// Heap bytes held.
     pub fn bytes(&self) -> usize {
-        self.keys.bytes() + self.accumulators.iter().map(|a| a.size()).sum::<usize>() + self.groups.capacity() * size_of::<usize>()
+        self.keys.bytes() + self.accumulators.iter().map(|a| a.size()).sum::<usize>() + self.group_of_row.capacity() * size_of::<usize>()
     }
 
     /// The keys and the partial states, in the same order. The table is spent.
@@ -174,26 +175,25 @@ pub(super) fn types_of(arrays: &[ArrayRef]) -> Vec<DataType> {
     arrays.iter().map(|a| a.data_type().clone()).collect()
 }
 
-/// Arguments that an aggregate's calls take from a batch of its input.
-pub(super) fn arguments(
-    calls: &[Call],
-    batch: &arrow::record_batch::RecordBatch,
-) -> Result<(Vec<Vec<ArrayRef>>, Vec<Option<BooleanArray>>), String> {
-    let mut arguments = Vec::with_capacity(calls.len());
-    let mut filters = Vec::with_capacity(calls.len());
-    for call in calls {
-        let values = call.args.iter().map(|e| e.evaluate(batch).map_err(|error| format!("{}: {error}", e.sql)));
-        arguments.push(values.collect::<Result<Vec<_>, _>>()?);
-        filters.push(match &call.filter {
-            None => None,
-            Some(f) => {
-                let mask = f.evaluate(batch).map_err(|error| format!("{}: {error}", f.sql))?;
-                let mask = mask.as_any().downcast_ref::<BooleanArray>().ok_or_else(|| format!("{} is not boolean", f.sql))?;
-                Some(mask.clone())
-            }
-        });
+/// What an aggregate's calls take from a batch of its input: per call its arguments, and which rows it counts.
+pub struct Arguments {
+    values: Vec<Vec<ArrayRef>>,
+    filters: Vec<Option<BooleanArray>>,
+}
+
+impl Arguments {
+    /// # Errors
+    /// A sentence, if an expression fails on some row.
+    pub fn of(calls: &[Call], batch: &RecordBatch) -> Result<Self, String> {
+        let mut arguments = Self { values: Vec::with_capacity(calls.len()), filters: Vec::with_capacity(calls.len()) };
+        for call in calls {
+            let values = call.args.iter().map(|e| e.evaluate(batch).map_err(|error| error.to_string()));
+            arguments.values.push(values.collect::<Result<_, _>>()?);
+            let filter = call.filter.as_ref().map(|f| f.evaluate(batch).map_err(|error| error.to_string()));
+            arguments.filters.push(filter.transpose()?.map(|mask| mask.as_boolean().clone()));
+        }
+        Ok(arguments)
     }
-    Ok((arguments, filters))
 }
 
 /// One key column after another, with `first` in front.

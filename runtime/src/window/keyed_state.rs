@@ -68,9 +68,9 @@ impl KeyedState {
             .map_err(|e| Failure::bug(format!("results of a window: {e}")))?;
         let mut columns: Vec<ArrayRef> = bounds.iter().chain(&keys).cloned().collect();
         for output in &self.aggregate.outputs {
-            let value = output.evaluate(&results).map_err(|e| {
-                Failure::data(format!("column {:?} ({}) of the window [{start_us} µs, {end_us} µs): {e}", output.field.name(), output.sql))
-            })?;
+            let value = output
+                .evaluate(&results)
+                .map_err(|e| Failure::data(format!("column {:?} of the window [{start_us} µs, {end_us} µs): {e}", output.field.name())))?;
             columns.push(value);
         }
         columns.push(time(end_us.saturating_sub(1)));
@@ -84,7 +84,7 @@ impl KeyedState {
 
     #[must_use]
     pub fn groups(&self) -> usize {
-        self.panes.values().map(GroupTable::len).sum()
+        self.panes.values().map(GroupTable::groups).sum()
     }
 
     /// Heap bytes held.

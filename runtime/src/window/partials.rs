@@ -11,7 +11,7 @@ use arrow::record_batch::RecordBatch;
 use weir_plan::aggregate::Aggregate;
 use weir_plan::key_group::key_groups;
 
-use super::group_table::{GroupTable, arguments, types_of, with_first};
+use super::group_table::{Arguments, GroupTable, types_of, with_first};
 use crate::failure::{Failure, Result};
 
 /// Partial states by window and key. All arrays have one length.
@@ -106,8 +106,7 @@ impl Partials {
 pub struct Prepared {
     keys: Vec<ArrayRef>,
     rows: usize,
-    arguments: Vec<Vec<ArrayRef>>,
-    filters: Vec<Option<BooleanArray>>,
+    arguments: Arguments,
     late: u64,
 }
 
@@ -140,10 +139,10 @@ impl LanePartials {
             let kept = filter_record_batch(batch, &BooleanArray::from(on_time.clone())).map_err(|e| e.to_string())?;
             (kept, windows.into_iter().zip(on_time).filter(|(_, keep)| *keep).map(|(w, _)| w).collect())
         };
-        let (arguments, filters) = arguments(&aggregate.calls, &batch)?;
+        let arguments = Arguments::of(&aggregate.calls, &batch)?;
         let keys: Vec<_> = aggregate.group_by.iter().map(|i| Arc::clone(batch.column(*i))).collect();
         let rows = batch.num_rows();
-        Ok(Prepared { keys: with_first(Arc::new(Int64Array::from(windows)), &keys), rows, arguments, filters, late })
+        Ok(Prepared { keys: with_first(Arc::new(Int64Array::from(windows)), &keys), rows, arguments, late })
     }
 
     pub fn take_in(&mut self, prepared: &Prepared) -> Result<()> {
@@ -152,7 +151,7 @@ impl LanePartials {
         if prepared.rows == 0 {
             return Ok(());
         }
-        self.table.update(&prepared.keys, prepared.rows, &prepared.arguments, &prepared.filters)
+        self.table.update(&prepared.keys, prepared.rows, &prepared.arguments)
     }
 
     /// Hands out what was taken in and starts over. `None` if there was nothing.
@@ -160,7 +159,7 @@ impl LanePartials {
         let fresh = new_table(&self.aggregate)?;
         (self.rows_in, self.rows_late) = (0, 0);
         let full = std::mem::replace(&mut self.table, fresh);
-        if full.len() == 0 { Ok(None) } else { Partials::drained(full).map(Some) }
+        if full.groups() == 0 { Ok(None) } else { Partials::drained(full).map(Some) }
     }
 }
 
