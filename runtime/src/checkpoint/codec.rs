@@ -92,6 +92,7 @@ mod tests {
             in_doubt: Some(Epoch(41)),
             sources: vec![SourceProgress {
                 name: "rides".into(),
+                topic_ids: std::collections::BTreeMap::new(),
                 watermark_before_us: None,
                 watermark_after_us: Some(1_699_999_400_000_000),
                 partitions: vec![PartitionProgress {

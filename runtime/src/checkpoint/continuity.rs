@@ -69,6 +69,7 @@ mod tests {
         });
         SourceProgress {
             name: "s".into(),
+            topic_ids: std::collections::BTreeMap::new(),
             watermark_before_us: None,
             watermark_after_us: watermark_us,
             partitions: partitions.collect(),

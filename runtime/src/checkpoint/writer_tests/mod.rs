@@ -36,6 +36,7 @@ fn sources(start: i64, end: i64) -> Vec<SourceProgress> {
     let partition = PartitionProgress { topic: "rides".into(), partition: 0, start, end, watermark_us: None, idle: false };
     vec![SourceProgress {
         name: "rides".into(),
+        topic_ids: std::collections::BTreeMap::new(),
         watermark_before_us: None,
         watermark_after_us: None,
         partitions: vec![partition],

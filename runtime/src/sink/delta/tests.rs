@@ -130,7 +130,7 @@ fn rides(rows: &[(i64, Option<&str>, Option<i32>)]) -> RecordBatch {
 /// Writes one row per number and gives the `add`s.
 async fn write(table: &DeltaTable, epoch: u64, numbers: &[i64]) -> Vec<Value> {
     let rows: Vec<_> = numbers.iter().map(|n| (*n, Some("Paris"), Some(19_723))).collect();
-    let mut writer = table.writer(&format!("lineage-1-{epoch}")).unwrap();
+    let mut writer = table.files().writer(&format!("lineage-1-{epoch}")).unwrap();
     writer.write(&rides(&rows)).await.unwrap();
     let (adds, written) = writer.finish().await.unwrap();
     assert_eq!(written, numbers.len() as u64);

@@ -6,7 +6,7 @@ use crate::failure::Remedy;
 /// Writes the batches as one epoch and commits it.
 async fn write_all(lake: &Lake, batches: &[RecordBatch]) -> Vec<Value> {
     let mut table = lake.open().await;
-    let mut writer = table.writer("lineage-1-1").unwrap();
+    let mut writer = table.files().writer("lineage-1-1").unwrap();
     for batch in batches {
         writer.write(batch).await.unwrap();
     }
@@ -58,7 +58,7 @@ async fn an_empty_partition_value_is_refused_where_null_is_not_allowed() {
     let lake = Lake::with(schema.clone(), &["city"]);
     let table = lake.open().await;
     let batch = RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(vec![1])), Arc::new(StringArray::from(vec![""]))]).unwrap();
-    let failure = table.writer("l").unwrap().write(&batch).await.unwrap_err();
+    let failure = table.files().writer("l").unwrap().write(&batch).await.unwrap_err();
     assert_eq!(failure.remedy, Remedy::Data);
     assert!(failure.message.starts_with("the partition column \"city\" of the table"), "{failure}");
 }
@@ -110,7 +110,7 @@ async fn more_partitions_than_open_files_cost_files_not_rows() {
 async fn buffered_bytes_are_counted_and_nothing_is_visible_before_the_commit() {
     let lake = Lake::new(&[]);
     let table = lake.open().await;
-    let mut writer = table.writer("l").unwrap();
+    let mut writer = table.files().writer("l").unwrap();
     assert_eq!(writer.bytes_buffered(), 0);
     writer.write(&rides(&[(1, None, None)])).await.unwrap();
     assert!(writer.bytes_buffered() > 0);
