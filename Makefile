@@ -33,7 +33,10 @@ demo: build ## a whole pipeline at work: embedded Kafka, rides, five-minute wind
 # Weir's own program is built first: the tests start it as users do.
 test: build deps-test ## every test that needs no cluster; starts a real Kafka and a real S3 server by itself
 	@rm -f "$(SKIPPED)"
-	WEIR_SKIPPED="$(SKIPPED)" $(CARGO) test $(PACKAGES) --no-fail-fast; status=$$?; .ci/skipped "$(SKIPPED)"; exit $$status
+	@export WEIR_SKIPPED="$(SKIPPED)"; set -x; \
+	$(CARGO) test $(PACKAGES) --no-fail-fast; status=$$?; \
+	tests/broker-tests $(CARGO) test $(PACKAGES) --quiet broker_tests:: -- --ignored || status=1; \
+	set +x; .ci/skipped "$(SKIPPED)"; exit $$status
 
 soak: build deps-test ## random kills and generated pipelines, many (KILLS=200 SEEDS=100)
 	WEIR_KILLS=$(KILLS) WEIR_SEEDS=$(SEEDS) $(CARGO) test $(PACKAGES) --test system -- --nocapture random_kills generated_pipelines

@@ -19,6 +19,8 @@ pub const RETRY_EXHAUSTED: i32 = 3;
 pub const DATA: i32 = 4;
 pub const FENCED: i32 = 5;
 pub const BUG: i32 = 70;
+/// A second signal.
+pub const CUT_SHORT: i32 = 130;
 
 /// `$WEIR_BIN`, or `weir` next to the test's own program: `target/<profile>/weir`.
 ///
@@ -43,6 +45,20 @@ pub fn call(args: &[&str]) -> std::process::Output {
     Command::new(binary()).args(args).output().unwrap()
 }
 
+/// A subcommand that runs beside the test, such as a producer; what it says on stderr goes to a file.
+#[must_use]
+pub fn start(args: &[&str], stderr: &Path) -> Process {
+    let mut command = Command::new(binary());
+    command.args(args).stdout(std::process::Stdio::null()).stderr(std::fs::File::create(stderr).unwrap());
+    Process::spawn(&mut command).unwrap()
+}
+
+/// A file of the repository, by its path there.
+#[must_use]
+pub fn repository_file(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
 /// The names of all fail points, from the program itself, so that a new one can't be forgotten here.
 #[must_use]
 pub fn fail_points() -> Vec<String> {
@@ -53,12 +69,25 @@ pub fn fail_points() -> Vec<String> {
     names
 }
 
+/// A pipeline's document, or a file that holds one.
+#[derive(Debug, Clone)]
+pub enum Document {
+    Json(Json),
+    File(PathBuf),
+}
+
+impl From<Json> for Document {
+    fn from(json: Json) -> Self {
+        Self::Json(json)
+    }
+}
+
 /// What to run.
 #[derive(Debug, Clone)]
 pub struct Start {
     /// Holds the document, the Secrets, and what this run says.
     pub folder: PathBuf,
-    pub document: Json,
+    pub document: Document,
     pub env: Vec<(String, String)>,
     pub args: Vec<String>,
 }
@@ -90,14 +119,26 @@ impl Start {
         self
     }
 
+    /// How long a part of the world may be away.
+    #[must_use]
+    pub fn give_up_after(self, limit: Duration) -> Self {
+        self.arg("--give-up-after").arg(&limit.as_secs().to_string())
+    }
+
     /// Starts the engine. Each run writes into a folder of its own below `folder`.
     #[must_use]
     pub fn spawn(&self) -> Engine {
         let runs = self.folder.join("runs");
         std::fs::create_dir_all(&runs).unwrap();
         let folder = tempfile::Builder::new().prefix("run-").tempdir_in(&runs).unwrap().keep();
-        let document = folder.join("pipeline.yaml");
-        std::fs::write(&document, serde_json::to_vec_pretty(&self.document).unwrap()).unwrap();
+        let document = match &self.document {
+            Document::File(file) => file.clone(),
+            Document::Json(json) => {
+                let file = folder.join("pipeline.yaml");
+                std::fs::write(&file, serde_json::to_vec_pretty(json).unwrap()).unwrap();
+                file
+            }
+        };
         let mut command = Command::new(binary());
         command.arg("run").arg("-f").arg(&document).arg("--secrets").arg(self.folder.join("secrets"));
         command.arg("--summary").arg(folder.join("summary.json")).arg("--progress").arg(folder.join("progress.jsonl")).args(&self.args);
@@ -158,6 +199,11 @@ impl Engine {
         self.process.signal(Signal::TERM);
     }
 
+    /// SIGINT, as Ctrl-C sends it.
+    pub fn interrupt(&self) {
+        self.process.signal(Signal::INT);
+    }
+
     /// SIGSTOP.
     pub fn stop(&self) {
         self.process.signal(Signal::STOP);
@@ -181,6 +227,27 @@ impl Engine {
                 panic!("the engine ended early ({status}):\n{}", tail(&self.stderr()));
             }
             (self.progress().len() >= epochs).then_some(())
+        });
+    }
+
+    /// Waits until its reports add up to so many records.
+    pub fn wait_for_records(&mut self, records: u64, limit: Duration) {
+        deadline::until(&format!("{records} records are reported"), limit, || {
+            if let Some(status) = self.process.ended() {
+                panic!("the engine ended early ({status}):\n{}", tail(&self.stderr()));
+            }
+            let read: u64 = self.progress().iter().map(|p| p["numInputRows"].as_u64().unwrap()).sum();
+            (read >= records).then_some(())
+        });
+    }
+
+    /// Waits until it has said this on stderr.
+    pub fn wait_for_words(&mut self, words: &str, limit: Duration) {
+        deadline::until(&format!("the engine says `{words}`"), limit, || {
+            if let Some(status) = self.process.ended() {
+                panic!("the engine ended early ({status}):\n{}", tail(&self.stderr()));
+            }
+            self.stderr().contains(words).then_some(())
         });
     }
 

@@ -4,6 +4,7 @@
 
 pub mod deadline;
 pub mod engine;
+pub mod openmetrics;
 pub mod oracle;
 pub mod proxy;
 pub mod rides;
@@ -12,3 +13,4 @@ pub mod services;
 pub mod skip;
 pub mod table;
 pub mod topic;
+pub mod web;

@@ -58,6 +58,12 @@ pub fn history(folder: &Path) -> Vec<Version> {
         .collect()
 }
 
+/// The epochs that a table's versions committed, in their order.
+#[must_use]
+pub fn epochs(folder: &Path) -> Vec<u64> {
+    history(folder).iter().flat_map(|v| &v.txn).map(|(_, epoch)| u64::try_from(*epoch).unwrap()).collect()
+}
+
 /// What DuckDB answers over JSON lines in a file, as the view `input`.
 #[must_use]
 pub fn duckdb(json_lines: &Path, sql: &str) -> Vec<Json> {

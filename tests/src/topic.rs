@@ -72,6 +72,27 @@ pub fn produce(bootstrap: &str, topic: &str, records: &[Record]) {
     producer.flush(Timeout::After(READ_LIMIT)).unwrap();
 }
 
+/// Produces all records in one transaction, and commits or aborts it.
+pub fn produce_in_transaction(bootstrap: &str, topic: &str, records: &[Record], commit: bool) {
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).set("transactional.id", format!("{topic}-producer")).create().unwrap();
+    producer.init_transactions(ADMIN_LIMIT).unwrap();
+    producer.begin_transaction().unwrap();
+    for record in records {
+        let to_send = BaseRecord::<String, Vec<u8>>::to(topic).partition(record.partition).payload(&record.value);
+        producer.send(to_send).map_err(|(e, _)| e).unwrap();
+    }
+    producer.flush(ADMIN_LIMIT).unwrap();
+    if commit { producer.commit_transaction(ADMIN_LIMIT) } else { producer.abort_transaction(ADMIN_LIMIT) }.unwrap();
+}
+
+/// The end of each partition: where the next record goes, markers and aborted records counted.
+#[must_use]
+pub fn ends(bootstrap: &str, topic: &str, partitions: i32) -> Vec<i64> {
+    let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
+    (0..partitions).map(|p| client.fetch_watermarks(topic, p, ADMIN_LIMIT).unwrap().1).collect()
+}
+
 /// Reads every partition from its beginning to the end that it has now.
 #[must_use]
 pub fn read(bootstrap: &str, topic: &str) -> Contents {

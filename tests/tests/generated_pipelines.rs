@@ -33,7 +33,7 @@ fn any_pipeline_writes_what_the_oracle_expects() {
         println!("seed {seed}: {} records", records.len());
         let mut rig = Rig::new(pipeline, kafka, Store::Local, PARTITIONS, &records);
         rig.site.records_per_epoch = rng.random_range(100..600);
-        println!("{}", rig.start().document);
+        println!("{}", rig.pipeline.document(&rig.site));
         rig.finish();
         rows_in_all += rig.assert_right().rows.len();
     }
@@ -73,6 +73,7 @@ fn pipeline(rng: &mut ChaCha8Rng) -> Pipeline {
         name: "generated".into(),
         columns,
         event_time: "at".into(),
+        idle_after_us: None,
         delay_us: *[0, 1_000_000, 90_000_000].choose(rng).unwrap(),
         drop_bad_records: true,
         before,

@@ -5,10 +5,17 @@
 mod bad_input;
 mod broker_restarts;
 mod crash_at_each_step;
+mod demo;
+mod examples;
 mod generated_pipelines;
+mod http;
+mod idle_partitions;
 mod ordered_against_duckdb;
+mod producer;
 mod random_kills;
 mod rides_to_delta;
 mod s3_faults;
 mod services_work;
+mod signals;
+mod transactions;
 mod two_writers;

@@ -1,15 +1,14 @@
 //! SIGKILL at random moments of a run that never pauses. `WEIR_KILLS` sets how many (`make soak`: 200).
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use weir_tests::oracle::Pipeline;
-use weir_tests::rides::Rides;
-use weir_tests::rig::{RUN_LIMIT, Rig, Store};
+use weir_tests::rig::{RUN_LIMIT, Rig, SetOnDrop, Store};
 use weir_tests::services::kafka;
 use weir_tests::{engine, or_skip, table};
 
@@ -32,7 +31,7 @@ fn random_kills_lose_and_double_nothing() {
     let mut phases: BTreeMap<String, u32> = BTreeMap::new();
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
-        scope.spawn(|| produce_until(&rig, &done));
+        scope.spawn(|| rig.produce_until(&done));
         let finally = SetOnDrop(&done); // also when an assertion below fails: the producer must end
         for kill in 0..kills {
             let mut engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
@@ -58,27 +57,5 @@ fn random_kills_lose_and_double_nothing() {
             .filter(|p| loop_points.iter().any(|l| p.starts_with(l)) && p.ends_with(".before") && !phases.contains_key(p))
             .collect();
         assert_eq!(missed, Vec::<String>::new(), "phases that no kill hit");
-    }
-}
-
-struct SetOnDrop<'a>(&'a AtomicBool);
-
-impl Drop for SetOnDrop<'_> {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Release);
-    }
-}
-
-/// About 2000 rides a second.
-fn produce_until(rig: &Rig, done: &AtomicBool) {
-    let mut offset_us = 0;
-    for seed in 0.. {
-        let rides = Rides { seed, ..Rides::new(100) }.starting(offset_us);
-        rig.produce(&rides.records());
-        offset_us += 100 * rides.step_us;
-        if done.load(Ordering::Acquire) {
-            return;
-        }
-        std::thread::sleep(Duration::from_millis(50));
     }
 }

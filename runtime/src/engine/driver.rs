@@ -149,14 +149,15 @@ impl Running {
                         return Ok(Due::Shutdown);
                     }
                 }
-                failure = self.lanes.failed() => return Err(failure),
+                failure = self.lanes.failed() => return Err(self.reason(failure)),
             }
         }
     }
 
     /// Gathers the lanes' reports and moves the watermarks. The lanes wait meanwhile: nothing here does I/O.
     async fn close_epoch(&mut self, opened: Instant) -> Result<Closed> {
-        let reports = self.lanes.close().await?;
+        let reports = self.lanes.close().await;
+        let reports = reports.map_err(|failure| self.reason(failure))?;
         let clock_us = super::clock::now_us();
         let mut lanes: Vec<LaneTotals> = self.stages.lane_aggregates.iter().map(|_| LaneTotals::default()).collect();
         let mut counts = SourceCounts::default();
@@ -210,11 +211,17 @@ impl Running {
         Ok(Closed { clock_us, sources: vec![source], watermarks, lanes, filtered, read_took: opened.elapsed() })
     }
 
+    /// A lane that could not write to its sink does not know why; the sink does.
+    fn reason(&mut self, failure: Failure) -> Failure {
+        let of_sink = self.lane_sinks.iter_mut().find_map(|(sink, output)| Some((*sink, output.failure()?)));
+        of_sink.map_or(failure, |(sink, reason)| reason.context(format_args!("sink {:?}", self.plan.sinks[sink].name)))
+    }
+
     /// The data files that lanes have written for the epoch just closed.
     async fn lane_files(&mut self) -> Result<Files> {
         let mut files = Files::new();
         for (sink, output) in &mut self.lane_sinks {
-            let of_epoch = output.next().await?;
+            let of_epoch = output.next().await.map_err(|f| f.context(format_args!("sink {:?}", self.plan.sinks[*sink].name)))?;
             files.insert(*sink, (of_epoch.adds, of_epoch.rows));
         }
         Ok(files)

@@ -42,6 +42,11 @@ impl SinkOutput {
     pub async fn next(&mut self) -> Result<SinkFiles> {
         self.epochs.recv().await.unwrap_or_else(|| Err(Failure::bug("a sink's task ended without a word")))
     }
+
+    /// Why the sink has stopped, if it has. Lanes only see that it takes no more.
+    pub fn failure(&mut self) -> Option<Failure> {
+        self.epochs.try_recv().ok()?.err()
+    }
 }
 
 impl SinkInput {
@@ -61,22 +66,22 @@ impl SinkInput {
     }
 }
 
-/// The reason went to the driver, which is about to end the process with it.
+/// The reason is with the driver: [`SinkOutput::failure`].
 fn gone() -> Failure {
     Failure::retry("a sink has stopped taking rows")
 }
 
 /// Starts the task of one sink. `label` goes into file names.
 pub fn spawn(files: TableFiles, lanes: usize, label: String) -> (SinkInput, SinkOutput) {
-    let (queue, messages) = mpsc::unbounded_channel();
+    let (queue, mut messages) = mpsc::unbounded_channel();
     let (results, epochs) = mpsc::channel(1);
     let room = Arc::new(Semaphore::new(QUEUE_KIB as usize));
     let input = SinkInput { queue, room: Arc::clone(&room), handle: Handle::current() };
     tokio::spawn(async move {
-        if let Err(failure) = work(&files, lanes, &label, messages, &results).await {
-            // Lanes that wait for room learn of it by this; the driver by the message.
-            room.close();
+        if let Err(failure) = work(&files, lanes, &label, &mut messages, &results).await {
+            // The reason first: the driver looks for it when a lane says that the sink is gone.
             let _ = results.send(Err(failure)).await;
+            room.close();
         }
     });
     (input, SinkOutput { epochs })
@@ -86,7 +91,7 @@ async fn work(
     files: &TableFiles,
     lanes: usize,
     label: &str,
-    mut messages: mpsc::UnboundedReceiver<Message>,
+    messages: &mut mpsc::UnboundedReceiver<Message>,
     results: &mpsc::Sender<Result<SinkFiles>>,
 ) -> Result<()> {
     let mut writer: Option<EpochWriter> = None;

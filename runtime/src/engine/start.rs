@@ -34,7 +34,7 @@ use crate::transform::Stateless;
 use crate::window::LanePartials;
 use crate::window::watermark::SourceWatermark;
 
-/// How long a start waits for brokers.
+/// The longest that a start waits for brokers; less if the process is to give up sooner.
 const BROKER_DEADLINE: Duration = Duration::from_secs(60);
 
 /// A pipeline that has claimed its checkpoint.
@@ -90,7 +90,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
             if let Some(newest) = newest {
                 check_fit(newest, &fingerprint, &pinned)?;
             }
-            let resume = block_in_place(|| resume(&plan, &input, newest))?;
+            let resume = block_in_place(|| resume(&plan, &input, newest, options.give_up_after.min(BROKER_DEADLINE)))?;
             Ok(carried(&plan, newest, resume, &pinned, fingerprint_json.clone()))
         })
         .await?;
@@ -193,7 +193,8 @@ async fn open_tables(plan: &Plan, options: &Options) -> Result<Vec<DeltaTable>> 
     let tables = plan.sinks.iter().map(|sink| async move {
         let location = crate::storage::open(&sink.delta.uri, plan.storage_for(&sink.delta.uri), &options.secrets)?;
         let table = DeltaTable::open_or_create(location, sink, &plan.pipeline).await;
-        table.map_err(|e| e.context(format!("sink {:?}", sink.name)))
+        let table = table.map_err(|e| e.context(format!("sink {:?}", sink.name)))?;
+        Ok(table.giving_up_after(options.give_up_after))
     });
     futures::future::try_join_all(tables).await
 }
@@ -226,10 +227,10 @@ fn check_fit(newest: &Manifest, now: &Fingerprint, pinned: &[PinnedTable]) -> Re
 }
 
 /// Resolves where reading starts: saved offsets where there are any; `startFrom` in a new lineage; earliest for partitions found later.
-fn resume(plan: &Plan, input: &KafkaInput, newest: Option<&Manifest>) -> Result<Resume> {
+fn resume(plan: &Plan, input: &KafkaInput, newest: Option<&Manifest>, deadline: Duration) -> Result<Resume> {
     let source = &plan.sources[0];
-    let found = input.partitions(BROKER_DEADLINE)?;
-    let bounds = input.offset_bounds(&found, BROKER_DEADLINE)?;
+    let found = input.partitions(deadline)?;
+    let bounds = input.offset_bounds(&found, deadline)?;
     let topic_ids = topic_watch::ids(input)?;
     let saved = newest.and_then(|m| m.sources.iter().find(|s| s.name == source.name));
     if let Some(saved) = saved {

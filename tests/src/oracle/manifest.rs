@@ -1,5 +1,6 @@
 //! The manifests of a checkpoint, read with nothing but their documented JSON (docs/formats/manifest-v1.md).
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde_json::Value as Json;
@@ -23,8 +24,10 @@ pub struct Manifest {
     pub rows_late: u64,
     pub rows_out: u64,
     pub open_windows: u64,
-    /// Rows to be committed to the one sink.
+    /// Rows to be committed, over all sinks.
     pub committed_rows: u64,
+    /// The same by sink.
+    pub committed: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +60,7 @@ impl Manifest {
             rows_out: 0,
             open_windows: 0,
             committed_rows: 0,
+            committed: BTreeMap::new(),
         }
     }
 }
@@ -92,6 +96,8 @@ pub fn parse(json: &Json) -> Manifest {
     // The one step with a state, over all tasks; a first claim may have none yet.
     let steps: Vec<&Json> = json["tasks"].as_array().unwrap().iter().flat_map(|t| t["steps"].as_array().unwrap()).collect();
     let over_steps = |field: &str| steps.iter().map(|s| number(s, field)).sum();
+    let committed: BTreeMap<_, _> =
+        json["committables"].as_array().unwrap().iter().map(|c| (c["sink"].as_str().unwrap().to_owned(), number(c, "rows"))).collect();
     Manifest {
         epoch: number(json, "epoch"),
         lineage: json["lineage"].as_str().unwrap().to_owned(),
@@ -108,7 +114,8 @@ pub fn parse(json: &Json) -> Manifest {
         rows_late: over_steps("rowsLate"),
         rows_out: over_steps("rowsOut"),
         open_windows: over_steps("openWindows"),
-        committed_rows: json["committables"].as_array().unwrap().iter().map(|c| number(c, "rows")).sum(),
+        committed_rows: committed.values().sum(),
+        committed,
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Pipeline {
     /// A column of type timestamp.
     pub event_time: String,
     pub delay_us: i64,
+    /// The engine's default if not given.
+    pub idle_after_us: Option<i64>,
     /// Records that can't be read are dropped and counted; else they stop the pipeline.
     pub drop_bad_records: bool,
     pub before: Option<Map>,
@@ -94,6 +96,7 @@ impl Pipeline {
             ],
             event_time: "ts".into(),
             delay_us: 600_000_000,
+            idle_after_us: None,
             drop_bad_records: false,
             before: Some(Map {
                 filter: Some(Expr::Compare(column("price"), super::expr::Op::GreaterOrEqual, Box::new(Expr::Int(0)))),
@@ -190,6 +193,10 @@ impl Pipeline {
                        "credentialsSecretRef": {"name": S3_SECRET}}})
             })
             .collect();
+        let mut event_time = json!({"expr": self.event_time, "watermarkDelay": duration(self.delay_us)});
+        if let Some(us) = self.idle_after_us {
+            event_time["idleAfter"] = duration(us).into();
+        }
         let mut delta = json!({"uri": site.table_uri});
         if !self.partition_by.is_empty() {
             delta["partitionBy"] = json!(self.partition_by);
@@ -207,7 +214,7 @@ impl Pipeline {
                     "kafka": {"connection": "broker", "topics": [site.topic], "startFrom": {"position": "Earliest"}},
                     "format": {"json": {"columns": columns}},
                     "badRecords": {"policy": if self.drop_bad_records { "Drop" } else { "Fail" }},
-                    "eventTime": {"expr": self.event_time, "watermarkDelay": duration(self.delay_us)}}],
+                    "eventTime": event_time}],
                 "steps": steps,
                 "sinks": [{"name": "table", "from": last, "mode": "Append", "delta": delta}],
             }

@@ -14,6 +14,7 @@ fn pipeline() -> Pipeline {
         columns: vec![of("k", Type::String, false), of("n", Type::Bigint, false), of("ts", Type::Timestamp, true)],
         event_time: "ts".into(),
         delay_us: 5_000,
+        idle_after_us: None,
         drop_bad_records: true,
         before: None,
         window_us: 10_000,

@@ -25,14 +25,6 @@ impl Request {
         self.target.split('?').next().unwrap_or_default()
     }
 
-    /// Without its conditions. Clients do not sign them.
-    #[must_use]
-    pub fn unconditional(&self) -> Self {
-        let mut plain = self.clone();
-        plain.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("if-none-match") && !name.eq_ignore_ascii_case("if-match"));
-        plain
-    }
-
     /// The value of a header, by its name in any case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -101,6 +93,12 @@ pub fn forward(request: &Request, upstream: &str) -> io::Result<Vec<u8>> {
 #[must_use]
 pub fn status(answer: &[u8]) -> Option<u16> {
     std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()
+}
+
+/// What S3 says of an object that it has stored.
+#[must_use]
+pub fn stored_answer() -> Vec<u8> {
+    b"HTTP/1.1 200 OK\r\nETag: \"d41d8cd98f00b204e9800998ecf8427e\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec()
 }
 
 /// An error as S3 words it.

@@ -26,7 +26,8 @@ pub enum Fault {
     AnswerAfter(u16),
     /// The server is asked only after this time.
     Delay(Duration),
-    /// The server is asked without `If-None-Match` and `If-Match`: a store that does not know conditional puts.
+    /// A refusal by `If-None-Match` or `If-Match` comes back as success: a store that does not know conditional puts, as its client sees it.
+    /// (Taking the headers out would break the client's signature.)
     Unconditional,
     /// No answer ever; the server never hears of it.
     BlackHole,
@@ -198,7 +199,10 @@ fn serve(mut client: TcpStream, upstream: &str, shared: &Shared) -> std::io::Res
             client.write_all(&http::error_answer(status))
         }
         Some(Fault::Unconditional) => {
-            let answer = http::forward(&request.unconditional(), upstream)?;
+            let mut answer = http::forward(&request, upstream)?;
+            if http::status(&answer) == Some(412) {
+                answer = http::stored_answer();
+            }
             note(http::status(&answer));
             client.write_all(&answer)
         }

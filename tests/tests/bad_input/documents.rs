@@ -103,3 +103,59 @@ fn all_errors_come_at_once() {
         &["spec.steps[0].map.where", "spec.sinks[0].from"],
     );
 }
+
+#[test]
+fn the_answer_to_a_document_is_one_line_if_it_is_valid_and_counts_its_errors_if_not() {
+    let (_, said) = validate(&rides());
+    assert!(said.ends_with("valid: 1 source(s), 3 step(s), 1 sink(s)\n") && said.lines().count() == 1, "{said}");
+    let mut wrong = rides();
+    wrong["spec"]["steps"][0]["map"]["where"] = json!("prise > 0");
+    wrong["spec"]["sinks"][0]["from"] = json!("nowhere");
+    let (_, said) = validate(&wrong);
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines.len(), 3, "{said}");
+    assert!(lines[..2].iter().all(|l| l.starts_with("error: spec.")) && lines[2].ends_with("pipeline.yaml: 2 errors"), "{said}");
+}
+
+#[test]
+fn the_examples_are_accepted() {
+    for args in [&["rides.yaml"][..], &["medallion.yaml"], &["rides.yaml", "rides-local.yaml"]] {
+        let files: Vec<String> = args.iter().map(|a| engine::repository_file("examples").join(a).to_string_lossy().into_owned()).collect();
+        let mut call = vec!["validate", "-f", &files[0]];
+        call.extend(files[1..].iter().flat_map(|file| ["--override", file]));
+        let out = engine::call(&call);
+        assert_eq!(out.status.code(), Some(0), "{args:?}: {}", String::from_utf8_lossy(&out.stderr));
+    }
+}
+
+#[test]
+fn a_file_that_is_not_there_and_one_that_is_no_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("pipeline.yaml");
+    let validate = || {
+        let out = engine::call(&["validate", "-f", &file.to_string_lossy()]);
+        (out.status.code(), String::from_utf8_lossy(&out.stderr).into_owned())
+    };
+    let (code, said) = validate();
+    assert!(code == Some(CONFIG) && said.contains("pipeline.yaml: No such file"), "{said}");
+    for text in ["", "{", "just text", "kind: Deployment"] {
+        std::fs::write(&file, text).unwrap();
+        let (code, said) = validate();
+        assert!(code == Some(CONFIG) && said.starts_with("error: "), "{text}: {code:?} {said}");
+    }
+}
+
+#[test]
+fn a_run_of_a_wrong_document_touches_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut document = rides();
+    document["spec"]["checkpoint"]["uri"] = json!(format!("file://{}/lake/checkpoint", folder.path().display()));
+    document["spec"]["sinks"][0]["delta"]["uri"] = json!(format!("file://{}/lake/table", folder.path().display()));
+    document["spec"]["sinks"][0]["from"] = json!("nowhere");
+    let start = engine::Start { folder: folder.path().to_owned(), document: document.into(), env: vec![], args: vec![] };
+    // The broker is not there either: who looks for it before the document is right takes longer than this.
+    let exit = start.run(std::time::Duration::from_secs(10));
+    super::assert_says(&exit, CONFIG, &["spec.sinks[0].from"]);
+    assert!(exit.summary.is_none() && exit.phase.is_empty(), "{exit:?}");
+    assert!(!folder.path().join("lake").exists());
+}

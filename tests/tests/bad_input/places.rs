@@ -32,7 +32,7 @@ fn a_broker_that_cannot_be_reached() {
     let kafka = or_skip!(kafka::shared());
     let mut rig = rig(kafka, Store::Local);
     rig.site.bootstrap = "127.0.0.1:1".into();
-    let exit = rig.start().env("WEIR_RETRY_SECONDS", "5").run(Duration::from_secs(180));
+    let exit = rig.start().give_up_after(Duration::from_secs(5)).run(Duration::from_secs(30));
     assert_says(&exit, RETRY_EXHAUSTED, &["127.0.0.1:1"]);
 }
 
@@ -70,8 +70,11 @@ fn a_store_without_conditional_puts() {
     let proxy = Proxy::start(&s3.address());
     proxy.inject(Rule::when(Fault::Unconditional, |r| r.method == "PUT").times(u32::MAX));
     let endpoint = proxy.endpoint();
-    let rig = rig(kafka, Store::S3(s3, Some(&endpoint)));
-    assert_says(&rig.start().run(RUN_LIMIT), CONFIG, &["if absent"]);
+    let mut rig = rig(kafka, Store::S3(s3, Some(&endpoint)));
+    assert_says(&rig.start().run(RUN_LIMIT), CONFIG, &[&rig.site.checkpoint_uri, "If-None-Match"]);
+    // The table's store is tried too, when the checkpoint lies elsewhere.
+    rig.site.checkpoint_uri = format!("file://{}/checkpoint", rig.folder().display());
+    assert_says(&rig.start().run(RUN_LIMIT), CONFIG, &[&rig.site.table_uri, "If-None-Match"]);
     assert!(!rig.table_folder().join("_delta_log").exists(), "such a store is refused before anything is written to the table");
 }
 

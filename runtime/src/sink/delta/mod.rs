@@ -37,6 +37,8 @@ use crate::storage::Location;
 
 /// A log without a log checkpoint of many thousand versions takes a while to read.
 const OPEN_DEADLINE: Duration = Duration::from_secs(300);
+/// Unless the caller says otherwise.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
 /// Someone else may create the table at the same time; then theirs is opened.
 const CREATE_ATTEMPTS_MAX: usize = 3;
 
@@ -47,6 +49,7 @@ pub struct DeltaTable {
     wanted: Wanted,
     target_file_size_bytes: u64,
     commit_deadline: Duration,
+    give_up_after: Duration,
     protocol: Protocol,
     metadata: Metadata,
     layout: Arc<Layout>,
@@ -65,12 +68,13 @@ pub struct TableFiles {
     location: Location,
     layout: Arc<Layout>,
     target_file_size_bytes: u64,
+    give_up_after: Duration,
 }
 
 impl TableFiles {
     /// Starts an epoch's files. `epoch_label` goes into their names: lineage, generation, epoch.
     pub fn writer(&self, epoch_label: &str) -> Result<EpochWriter> {
-        EpochWriter::new(self.location.clone(), self.layout.clone(), epoch_label, self.target_file_size_bytes)
+        EpochWriter::new(self.location.clone(), self.layout.clone(), epoch_label, self.target_file_size_bytes, self.give_up_after)
     }
 }
 
@@ -107,6 +111,7 @@ impl DeltaTable {
             wanted,
             target_file_size_bytes: sink.delta.target_file_size_bytes,
             commit_deadline: commit::DEADLINE,
+            give_up_after: GIVE_UP_AFTER,
             protocol: state.protocol,
             metadata: state.metadata,
             layout,
@@ -115,6 +120,12 @@ impl DeltaTable {
             txns: HashMap::new(),
             stale: false,
         })
+    }
+
+    /// How long the store may be away before a data file or a commit fails.
+    #[must_use]
+    pub fn giving_up_after(self, limit: Duration) -> Self {
+        Self { commit_deadline: self.commit_deadline.min(limit), give_up_after: limit, ..self }
     }
 
     /// The `metaData.id`: another one at the same place is another table.
@@ -133,7 +144,7 @@ impl DeltaTable {
     #[must_use]
     pub fn files(&self) -> TableFiles {
         let (location, layout) = (self.location.clone(), self.layout.clone());
-        TableFiles { location, layout, target_file_size_bytes: self.target_file_size_bytes }
+        TableFiles { location, layout, target_file_size_bytes: self.target_file_size_bytes, give_up_after: self.give_up_after }
     }
 
     /// The last epoch that the table holds for an application id.

@@ -12,21 +12,21 @@ use crate::storage::Location;
 
 /// Above S3's minimum for a part (5 MiB). All parts but the last have this size, which some stores insist on.
 const PART_BYTES: usize = 8 << 20;
-/// For how long a small object is tried again before the epoch fails. Parts can't be repeated: the client numbers them as they go.
-const RETRY_FOR: Duration = Duration::from_secs(60);
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Upload {
     location: Location,
     path: Path,
+    /// For how long a small object is tried again before the epoch fails. Parts can't be repeated: the client numbers them as they go.
+    give_up_after: Duration,
     pending: Vec<u8>,
     parts: Option<Box<dyn MultipartUpload>>,
     bytes: u64,
 }
 
 impl Upload {
-    pub(super) fn new(location: Location, path: Path) -> Self {
-        Self { location, path, pending: Vec::new(), parts: None, bytes: 0 }
+    pub(super) fn new(location: Location, path: Path, give_up_after: Duration) -> Self {
+        Self { location, path, give_up_after, pending: Vec::new(), parts: None, bytes: 0 }
     }
 
     /// What waits in memory for a full part.
@@ -53,7 +53,7 @@ impl Upload {
     pub(super) async fn finish(mut self) -> Result<u64> {
         let rest = std::mem::take(&mut self.pending);
         if self.parts.is_none() {
-            put_whole(&self.location, &self.path, rest.into()).await?;
+            put_whole(&self.location, &self.path, rest.into(), self.give_up_after).await?;
             return Ok(self.bytes);
         }
         if !rest.is_empty() {
@@ -89,12 +89,12 @@ impl Upload {
     }
 }
 
-async fn put_whole(location: &Location, path: &Path, whole: Bytes) -> Result<()> {
+async fn put_whole(location: &Location, path: &Path, whole: Bytes, give_up_after: Duration) -> Result<()> {
     let started = Instant::now();
     loop {
         let Err(e) = location.store.put(path, whole.clone().into()).await else { return Ok(()) };
         let failure = location.describe(e, format!("write {path}"));
-        if failure.remedy != Remedy::Retry || started.elapsed() >= RETRY_FOR {
+        if failure.remedy != Remedy::Retry || started.elapsed() >= give_up_after {
             return Err(failure);
         }
         tracing::warn!(%failure, "a data file could not be written; trying again");

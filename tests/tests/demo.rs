@@ -1,0 +1,24 @@
+//! `weir demo` needs nothing at all.
+
+use std::collections::BTreeSet;
+
+use weir_tests::engine::{self, CONFIG, OK};
+
+#[test]
+fn the_demo_prints_three_windows_and_refuses_to_run_over_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let dir = folder.path().join("demo");
+    let args = ["demo", "--dir", &dir.to_string_lossy()];
+    let out = engine::call(&args);
+    let (said, errors) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+    assert_eq!(out.status.code(), Some(OK), "{said}\n{errors}");
+    let (_, rows) = said.split_once("windows that closed:\n").unwrap_or_else(|| panic!("no windows: {said}"));
+    // city, the window's start as day and time, …
+    let starts: BTreeSet<&str> = rows.lines().skip(1).take_while(|l| !l.is_empty()).filter_map(|l| l.split_whitespace().nth(2)).collect();
+    assert!(starts.len() >= 3, "{said}");
+    assert!(said.contains("120000 rides read"), "{said}");
+
+    let again = engine::call(&args);
+    assert_eq!(again.status.code(), Some(CONFIG));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("has an earlier demo"));
+}

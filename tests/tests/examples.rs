@@ -1,0 +1,176 @@
+//! The documents in `examples/`, run as the README says: with an override for this machine, and for rides with the program's own producer.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value as Json, json};
+use weir_tests::engine::{self, Document, Start, repository_file};
+use weir_tests::oracle::expr::{Expr, Op, column};
+use weir_tests::oracle::manifest::Manifest;
+use weir_tests::oracle::pipeline::Map;
+use weir_tests::oracle::replay::replay;
+use weir_tests::oracle::{Pipeline, assert_same_rows};
+use weir_tests::rides::Rides;
+use weir_tests::rig::{RUN_LIMIT, Rig, SetOnDrop, Store};
+use weir_tests::services::kafka;
+use weir_tests::topic::{self, Contents};
+use weir_tests::{or_skip, table};
+
+/// An example, with an override in the rig's folder.
+fn example(rig: &Rig, name: &str, overrides: &str) -> Start {
+    let file = rig.folder().join("override.yaml");
+    std::fs::write(&file, overrides).unwrap();
+    let start = Start { document: Document::File(repository_file("examples").join(name)), ..rig.start() };
+    start.arg("--override").arg(&file.to_string_lossy())
+}
+
+#[test]
+fn rides_that_weir_produces_become_the_table_that_the_readme_promises() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 6, &Rides::new(500).records());
+    let before = topic::read(&rig.site.bootstrap, &rig.site.topic);
+    let local = std::fs::read_to_string(repository_file("examples/rides-local.yaml")).unwrap();
+    let mut here = format!("{local}  sources: [{{name: rides, kafka: {{topics: [{}]}}}}]\n", rig.site.topic);
+    for (there, value) in [
+        ("127.0.0.1:9092", &rig.site.bootstrap),
+        ("file:///tmp/weir/checkpoints/rides-revenue", &rig.site.checkpoint_uri),
+        ("file:///tmp/weir/silver/rides_agg", &rig.site.table_uri),
+    ] {
+        assert!(here.contains(there), "{there} should be in examples/rides-local.yaml");
+        here = here.replace(there, value);
+    }
+    let mut run = example(&rig, "rides.yaml", &here).spawn();
+    // It starts at the end of the topic, which is fixed with the claim: only what comes later is read.
+    weir_tests::deadline::until("the checkpoint is claimed", RUN_LIMIT, || rig.manifests().first().map(drop));
+    let flags = "--rate max --count 20000 --span 3h --start 2026-01-01T00:00:00Z --disorder 2m --late 0.001";
+    let mut args = vec!["produce", "rides", "--bootstrap", &rig.site.bootstrap, "--topic", &rig.site.topic];
+    args.extend(flags.split(' '));
+    let produced = engine::call(&args);
+    assert!(produced.status.success(), "{}", String::from_utf8_lossy(&produced.stderr));
+    run.wait_for_records(20_000, RUN_LIMIT);
+    run.terminate();
+    run.wait(RUN_LIMIT).expect(engine::OK);
+
+    let contents = without(topic::read(&rig.site.bootstrap, &rig.site.topic), &before);
+    let outcome = rig.assert_right_of(&contents);
+    assert_eq!(outcome.read, 20_000);
+    assert!(outcome.rows.len() > 5 * 20, "{} rows of three hours in windows of five minutes, by five cities", outcome.rows.len());
+}
+
+fn without(mut contents: Contents, before: &Contents) -> Contents {
+    for (partition, records) in &mut contents {
+        records.retain(|offset, _| !before[partition].contains_key(offset));
+    }
+    contents
+}
+
+const KILLS: u32 = 6;
+const PAUSE_MS_MAX: u64 = 400;
+
+/// Bronze and silver are written by the lanes as they read, before the epoch is decided: the path on which a crash leaves most behind.
+#[test]
+fn the_three_medallion_tables_have_each_ride_once_whatever_was_killed() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let mut refunds = Rides { seed: 99, ..Rides::new(200) }.records();
+    for (i, record) in refunds.iter_mut().enumerate() {
+        let mut ride: Json = serde_json::from_slice(&record.value).unwrap();
+        ride[if i % 2 == 0 { "price" } else { "distanceKm" }] = json!(-1.5);
+        record.value = ride.to_string().into_bytes();
+    }
+    let rig = Rig::new(gold(), kafka, Store::Local, 6, &refunds);
+    let seed = std::env::var("WEIR_SEED").map_or_else(|_| rand::random(), |s| s.parse().unwrap());
+    println!("seed {seed} (WEIR_SEED repeats the moments, not the machine)");
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| rig.produce_until(&done));
+        let finally = SetOnDrop(&done);
+        for kill in 0..KILLS {
+            let mut engine = medallion(&rig, "AsSoonAsPossible").spawn();
+            engine.wait_for_epochs(1, RUN_LIMIT);
+            std::thread::sleep(Duration::from_millis(rng.random_range(0..PAUSE_MS_MAX)));
+            assert!(engine.ended().is_none(), "kill {kill}: the engine ended by itself:\n{}", engine.stderr());
+            let _ = engine.kill();
+        }
+        drop(finally);
+    });
+    // Once at the very moment when lanes have written files that no manifest names yet, and once with a decided epoch that no table has.
+    for (hours, point) in [(10, "data.upload.before"), (20, "manifest.create.after")] {
+        // So much later that all windows before it close.
+        rig.produce(&Rides::new(1_500).starting(hours * 3_600_000_000).records());
+        let exit = medallion(&rig, "AvailableNow").fail_at(point, 1).run(RUN_LIMIT);
+        assert!(exit.aborted() && exit.phase == point, "{exit:?}");
+    }
+    // The first of these ends where the run that crashed would have ended.
+    for _ in 0..2 {
+        medallion(&rig, "AvailableNow").run(RUN_LIMIT).expect(engine::OK);
+    }
+    assert_tables(&rig);
+}
+
+fn medallion(rig: &Rig, trigger: &str) -> Start {
+    let overrides = json!({"spec": {
+        "trigger": {"type": trigger},
+        "limits": {"recordsPerEpoch": 400},
+        "checkpoint": {"uri": rig.site.checkpoint_uri, "keep": rig.site.keep},
+        "connections": [{"name": "events", "kafka": {"bootstrapServers": rig.site.bootstrap}}],
+        "sources": [{"name": "rides", "kafka": {"topics": [rig.site.topic]}}],
+        "sinks": TABLES.map(|sink| json!({"name": sink, "delta": {"uri": format!("file://{}", folder(rig, sink).display())}})),
+    }});
+    example(rig, "medallion.yaml", &overrides.to_string())
+}
+
+const TABLES: [&str; 3] = ["bronze", "silver", "gold"];
+
+fn folder(rig: &Rig, sink: &str) -> PathBuf {
+    rig.folder().join("lake").join(sink)
+}
+
+/// The way to the gold table.
+fn gold() -> Pipeline {
+    let mut pipeline = Pipeline::rides();
+    let positive = Expr::Compare(column("distanceKm"), Op::Greater, Box::new(Expr::Int(0)));
+    let before = pipeline.before.as_mut().unwrap();
+    before.filter = before.filter.take().map(|f| Expr::And(Box::new(f), Box::new(positive)));
+    pipeline
+}
+
+fn assert_tables(rig: &Rig) {
+    let contents = topic::read(&rig.site.bootstrap, &rig.site.topic);
+    let manifests = rig.manifests();
+    let committed = |m: &Manifest, sink| m.committed.get(sink).copied().unwrap_or_default();
+    let of_gold: Vec<_> = manifests.iter().map(|m| Manifest { committed_rows: committed(m, "gold"), ..m.clone() }).collect();
+    let outcome = replay(&rig.pipeline, &contents, &of_gold);
+    assert_eq!(outcome.contradictions, Vec::<String>::new(), "the manifests and the oracle");
+    let produced: usize = contents.values().map(BTreeMap::len).sum();
+    assert_eq!(outcome.read, produced as u64, "all of the topic was read, and once");
+    for m in manifests.iter().filter(|m| !m.is_claim) {
+        assert_eq!((committed(m, "bronze"), committed(m, "silver")), (m.decoded, m.rows_in), "epoch {}", m.epoch);
+    }
+
+    let same = |name: &str| (name.to_owned(), *column(name));
+    let mut columns: Vec<_> = ["rideId", "userId", "city", "distanceKm", "price", "ts"].map(same).into();
+    columns.push(("date".into(), Expr::DateOf(column("ts"))));
+    let bronze = Map { filter: None, columns: columns.clone() };
+    columns[2].1 = Expr::Upper(column("city"));
+    let silver = Map { filter: rig.pipeline.before.as_ref().unwrap().filter.clone(), columns };
+    let rows_of = |map: &Map| -> Vec<Json> {
+        let rows = contents.values().flat_map(BTreeMap::values).filter_map(|r| map.apply(&rig.pipeline.decode(r)?.1));
+        rows.map(|row| row.iter().map(|(name, value)| (name.clone(), value.to_json())).collect::<serde_json::Map<_, _>>().into()).collect()
+    };
+    let expected = [rows_of(&bronze), rows_of(&silver), outcome.rows];
+    assert_eq!(expected[0].len(), produced);
+    assert!(expected[1].len() < produced && !expected[2].is_empty(), "the input should try something");
+    for (sink, rows) in TABLES.into_iter().zip(&expected) {
+        assert_same_rows(rows, &table::read_log(&folder(rig, sink)));
+        let due: Vec<u64> = manifests.iter().filter(|m| committed(m, sink) > 0).map(|m| m.epoch).collect();
+        assert_eq!(table::epochs(&folder(rig, sink)), due, "epochs in the transactions of {sink}");
+    }
+}

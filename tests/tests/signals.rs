@@ -1,0 +1,51 @@
+//! Ctrl-C: once finishes the epoch in hand, twice stops at once and loses nothing.
+
+use weir_tests::engine::{CUT_SHORT, OK};
+use weir_tests::oracle::Pipeline;
+use weir_tests::proxy::{Fault, Proxy, Rule};
+use weir_tests::rides::Rides;
+use weir_tests::rig::{RUN_LIMIT, Rig, Store};
+use weir_tests::services::{kafka, s3};
+use weir_tests::{deadline, or_skip, table};
+
+#[test]
+fn a_second_ctrl_c_stops_at_once_and_loses_nothing() {
+    let kafka = or_skip!(kafka::shared());
+    let s3 = or_skip!(s3::shared());
+    or_skip!(table::readers());
+    let proxy = Proxy::start(&s3.address());
+    // A manifest that is never answered keeps the epoch in hand from being finished.
+    proxy.inject(Rule::when(Fault::BlackHole, |r| r.method == "PUT" && r.path().contains("/checkpoint/epochs/")).from(4).times(u32::MAX));
+    let endpoint = proxy.endpoint();
+    let mut rig =
+        Rig::new(Pipeline::rides(), kafka, Store::S3(s3, Some(&endpoint)), 3, &Rides { partitions: 3, ..Rides::new(3_000) }.records());
+    rig.site.records_per_epoch = 500;
+    let mut engine = rig.start().spawn();
+    deadline::until("an epoch can't be decided", RUN_LIMIT, || (proxy.struck() > 0).then_some(()));
+
+    engine.interrupt();
+    engine.wait_for_words("finishing the epoch in hand", RUN_LIMIT);
+    assert!(engine.ended().is_none(), "one Ctrl-C waits for the epoch in hand");
+    engine.interrupt();
+    let exit = engine.wait(std::time::Duration::from_secs(5));
+    assert!(exit.expect(CUT_SHORT).stderr.contains("the next run goes on from the last committed epoch"), "{}", exit.stderr);
+
+    proxy.heal();
+    rig.start().run(RUN_LIMIT).expect(OK);
+    rig.assert_right();
+}
+
+#[test]
+fn one_ctrl_c_finishes_the_epoch_in_hand() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 3, &Rides { partitions: 3, ..Rides::new(3_000) }.records());
+    let mut engine = rig.start_with(serde_json::json!({"type": "AsSoonAsPossible"})).spawn();
+    engine.wait_for_epochs(1, RUN_LIMIT);
+    engine.interrupt();
+    let exit = engine.wait(RUN_LIMIT);
+    exit.expect(OK);
+    assert_eq!(exit.figure("last_epoch"), rig.manifests().last().unwrap().epoch, "what was begun was committed");
+    rig.finish();
+    rig.assert_right();
+}
