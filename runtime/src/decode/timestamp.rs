@@ -1,5 +1,6 @@
 //! Timestamps: ISO 8601 as `2024-01-31T12:34:56`, with `T` or one space, then a fraction of up to nine digits if wanted, then `Z`,
-//! `+01:00`, `+0100` or `+01` if wanted. Without a zone it is UTC. Digits beyond microseconds are dropped, as Spark does.
+//! `+01:00`, `+0100` or `+01` if wanted. Without a zone it is UTC. Digits beyond microseconds are dropped, as Spark does. Seconds may be
+//! left out, as Java's `toString` does when they are zero.
 
 use super::date::{days, two_digits};
 
@@ -14,17 +15,22 @@ const MAX_US: i64 = 253_402_300_799 * US_PER_SECOND + 999_999;
 #[inline]
 pub(super) fn parse_timestamp(text: &[u8]) -> Option<i64> {
     let (date, rest) = text.split_first_chunk::<10>()?;
-    let (time, rest) = rest.split_first_chunk::<9>()?;
-    let [b'T' | b' ', h1, h2, b':', m1, m2, b':', s1, s2] = *time else { return None };
-    let (hour, minute, second) = (two_digits(h1, h2)?, two_digits(m1, m2)?, two_digits(s1, s2)?);
+    let (time, rest) = rest.split_first_chunk::<6>()?;
+    let [b'T' | b' ', h1, h2, b':', m1, m2] = *time else { return None };
+    let (hour, minute) = (two_digits(h1, h2)?, two_digits(m1, m2)?);
+    let (second, rest) = match rest {
+        [b':', s1, s2, rest @ ..] => (Some(two_digits(*s1, *s2)?), rest),
+        _ => (None, rest),
+    };
     // No leap seconds: neither Spark nor Delta has a 60th.
-    if hour > 23 || minute > 59 || second > 59 {
+    if hour > 23 || minute > 59 || second > Some(59) {
         return None;
     }
-    let (fraction_us, zone) = match rest {
-        [b'.', rest @ ..] => parse_fraction(rest)?,
+    let (fraction_us, zone) = match (second, rest) {
+        (Some(_), [b'.', rest @ ..]) => parse_fraction(rest)?,
         _ => (0, rest),
     };
+    let second = second.unwrap_or(0);
     let offset_seconds = match zone {
         [] | [b'Z'] => 0,
         _ => parse_offset(zone)?,

@@ -151,6 +151,10 @@ fn date(text: &str) -> Option<i64> {
 
 /// Reads the parts with chrono's own parser for RFC 3339, which knows fewer zones and more of everything else than we do.
 pub fn timestamp(text: &str) -> Option<i64> {
+    // Seconds may be left out, and a fraction with them.
+    let (minutes, rest) = text.split_at_checked(16)?;
+    let with_seconds = if rest.starts_with([':', '.']) { text.to_owned() } else { format!("{minutes}:00{rest}") };
+    let text = with_seconds.as_str();
     let (head, tail) = text.split_at_checked(19)?;
     let head = head.replacen(' ', "T", 1);
     let time = NaiveDateTime::parse_from_str(&head, "%Y-%m-%dT%H:%M:%S").ok()?;
