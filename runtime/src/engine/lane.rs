@@ -5,14 +5,14 @@
 //! driver: Begin(watermarks) ─▶ lane reads … ◀─ Close ─▶ LaneReport ─▶ (all lanes) ─▶ Begin(watermarks) …
 //! ```
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
-use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use tokio::sync::{Notify, mpsc};
-use weir_plan::plan::{BadRecords, Limits};
+use tokio::sync::mpsc;
+use weir_plan::plan::BadRecords;
 
+use super::open_epoch::OpenEpoch;
 use super::sink_task::SinkInput;
 use crate::decode::JsonDecoder;
 use crate::failure::{Failure, Result};
@@ -68,97 +68,6 @@ pub struct PartitionReport {
     pub max_event_time_us: Option<i64>,
     /// Since when the partition's end has been reached without a record after it.
     pub at_end_since: Option<Instant>,
-}
-
-/// What all lanes and the driver look at while an epoch is open.
-#[derive(Debug)]
-pub struct OpenEpoch {
-    records: AtomicU64,
-    bytes: AtomicU64,
-    /// Records that lanes have read or are about to: never more than the limit.
-    reserved: AtomicU64,
-    limits: Limits,
-    lanes_at_bound: AtomicU64,
-    stopped: AtomicBool,
-    first_record: OnceLock<Instant>,
-    /// Something the driver may be waiting for has happened.
-    pub changed: Notify,
-}
-
-impl OpenEpoch {
-    #[must_use]
-    pub fn new(limits: Limits) -> Self {
-        Self {
-            records: AtomicU64::new(0),
-            bytes: AtomicU64::new(0),
-            reserved: AtomicU64::new(0),
-            limits,
-            lanes_at_bound: AtomicU64::new(0),
-            stopped: AtomicBool::new(false),
-            first_record: OnceLock::new(),
-            changed: Notify::new(),
-        }
-    }
-
-    /// Records read since the epoch was opened.
-    pub fn records(&self) -> u64 {
-        self.records.load(Ordering::Relaxed)
-    }
-
-    /// A limit on the epoch is reached: lanes read no more until it is closed.
-    pub fn is_full(&self) -> bool {
-        self.records() >= self.limits.records_per_epoch || self.bytes.load(Ordering::Relaxed) >= self.limits.bytes_per_epoch
-    }
-
-    /// How many lanes have read all their partitions up to the run's end offsets.
-    pub fn lanes_at_bound(&self) -> u64 {
-        self.lanes_at_bound.load(Ordering::Relaxed)
-    }
-
-    /// When this process had read its first record.
-    pub fn first_record(&self) -> Option<Instant> {
-        self.first_record.get().copied()
-    }
-
-    /// For the driver, while no lane reads.
-    pub fn reset(&self) {
-        self.records.store(0, Ordering::Relaxed);
-        self.bytes.store(0, Ordering::Relaxed);
-        self.reserved.store(0, Ordering::Relaxed);
-    }
-
-    /// Tells lanes to end at the next look.
-    pub fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
-    }
-
-    /// Sets records aside for one lane to read: at most `most`, 0 if the others may fill the epoch.
-    fn reserve(&self, most: usize) -> usize {
-        let limit = self.limits.records_per_epoch;
-        let mut granted = 0;
-        let grant = |reserved: u64| {
-            granted = limit.saturating_sub(reserved).min(most as u64);
-            Some(reserved + granted)
-        };
-        // The closure never says None, so both arms carry the same.
-        let _ = self.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grant);
-        usize::try_from(granted).unwrap_or(most)
-    }
-
-    fn give_back(&self, records: u64) {
-        self.reserved.fetch_sub(records, Ordering::Relaxed);
-    }
-
-    fn add(&self, records: u64, bytes: u64) {
-        let before = self.records.fetch_add(records, Ordering::Relaxed);
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before == 0 {
-            self.first_record.get_or_init(Instant::now);
-        }
-        if before == 0 || self.is_full() {
-            self.changed.notify_one();
-        }
-    }
 }
 
 /// One partition, as its lane sees it.
@@ -259,7 +168,7 @@ impl Lane {
                     Err(TryRecvError::Disconnected) => return Ok(()),
                     Err(TryRecvError::Empty) => {}
                 }
-                if self.parts.epoch.stopped.load(Ordering::Relaxed) {
+                if self.parts.epoch.is_stopped() {
                     return Ok(());
                 }
                 self.note_bound();
@@ -282,7 +191,7 @@ impl Lane {
             match commands.recv_timeout(POLL) {
                 Ok(command) => return Some(command),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) if self.parts.epoch.stopped.load(Ordering::Relaxed) => return None,
+                Err(RecvTimeoutError::Timeout) if self.parts.epoch.is_stopped() => return None,
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
@@ -390,8 +299,7 @@ impl Lane {
     fn note_bound(&mut self) {
         if !self.at_bound && self.partitions.iter().all(Partition::is_at_bound) {
             self.at_bound = true;
-            self.parts.epoch.lanes_at_bound.fetch_add(1, Ordering::Relaxed);
-            self.parts.epoch.changed.notify_one();
+            self.parts.epoch.lane_is_at_bound();
         }
     }
 

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::lane::{Command, Lane, LaneMessage, LaneParts, LaneReport, OpenEpoch};
+use super::lane::{Command, Lane, LaneMessage, LaneParts, LaneReport};
+use super::open_epoch::OpenEpoch;
 use crate::failure::{Failure, Result};
 
 /// A lane answers within a poll and a batch; longer only while a sink that is away holds it up, and the sink gives up before this.

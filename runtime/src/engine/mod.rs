@@ -11,6 +11,7 @@ mod driver;
 mod keyed_stage;
 mod lane;
 mod lanes;
+mod open_epoch;
 mod sink_task;
 mod start;
 mod state_log;

@@ -1,0 +1,137 @@
+//! The epoch that is open: what all lanes and the driver look at while records are read. Counters, a limit, and a bell for the driver.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use tokio::sync::Notify;
+use weir_plan::plan::Limits;
+
+#[derive(Debug)]
+pub struct OpenEpoch {
+    records: AtomicU64,
+    bytes: AtomicU64,
+    /// Records that lanes have read or are about to: never more than the limit.
+    reserved: AtomicU64,
+    limits: Limits,
+    lanes_at_bound: AtomicU64,
+    stopped: AtomicBool,
+    first_record: OnceLock<Instant>,
+    /// Something the driver may be waiting for has happened.
+    pub changed: Notify,
+}
+
+impl OpenEpoch {
+    #[must_use]
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            records: AtomicU64::new(0),
+            bytes: AtomicU64::new(0),
+            reserved: AtomicU64::new(0),
+            limits,
+            lanes_at_bound: AtomicU64::new(0),
+            stopped: AtomicBool::new(false),
+            first_record: OnceLock::new(),
+            changed: Notify::new(),
+        }
+    }
+
+    pub fn is_stopped(&self) -> bool {
+        self.stopped.load(Ordering::Relaxed)
+    }
+
+    /// A lane has read all its partitions up to the run's end offsets.
+    pub fn lane_is_at_bound(&self) {
+        self.lanes_at_bound.fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+
+    /// Records read since the epoch was opened.
+    pub fn records(&self) -> u64 {
+        self.records.load(Ordering::Relaxed)
+    }
+
+    /// A limit on the epoch is reached: lanes read no more until it is closed.
+    pub fn is_full(&self) -> bool {
+        self.records() >= self.limits.records_per_epoch || self.bytes.load(Ordering::Relaxed) >= self.limits.bytes_per_epoch
+    }
+
+    /// How many lanes have read all their partitions up to the run's end offsets.
+    pub fn lanes_at_bound(&self) -> u64 {
+        self.lanes_at_bound.load(Ordering::Relaxed)
+    }
+
+    /// When this process had read its first record.
+    pub fn first_record(&self) -> Option<Instant> {
+        self.first_record.get().copied()
+    }
+
+    /// For the driver, while no lane reads.
+    pub fn reset(&self) {
+        self.records.store(0, Ordering::Relaxed);
+        self.bytes.store(0, Ordering::Relaxed);
+        self.reserved.store(0, Ordering::Relaxed);
+    }
+
+    /// Tells lanes to end at the next look.
+    pub fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Sets records aside for one lane to read: at most `most`, 0 if the others may fill the epoch.
+    pub fn reserve(&self, most: usize) -> usize {
+        let limit = self.limits.records_per_epoch;
+        let mut granted = 0;
+        let grant = |reserved: u64| {
+            granted = limit.saturating_sub(reserved).min(most as u64);
+            Some(reserved + granted)
+        };
+        // The closure never says None, so both arms carry the same.
+        let _ = self.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grant);
+        usize::try_from(granted).unwrap_or(most)
+    }
+
+    /// Takes back what a lane had set aside and did not read.
+    pub fn give_back(&self, records: u64) {
+        self.reserved.fetch_sub(records, Ordering::Relaxed);
+    }
+
+    /// Counts what a lane has read.
+    pub fn add(&self, records: u64, bytes: u64) {
+        let before = self.records.fetch_add(records, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before == 0 {
+            self.first_record.get_or_init(Instant::now);
+        }
+        if before == 0 || self.is_full() {
+            self.changed.notify_one();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_never_set_aside_more_than_the_limit() {
+        let epoch = OpenEpoch::new(Limits { records_per_epoch: 100, bytes_per_epoch: 1000 });
+        assert_eq!(epoch.reserve(80), 80);
+        assert_eq!(epoch.reserve(80), 20);
+        assert_eq!(epoch.reserve(80), 0);
+        epoch.give_back(30);
+        assert_eq!(epoch.reserve(80), 30);
+        assert!(!epoch.is_full(), "set aside is not read yet");
+        epoch.add(100, 10);
+        assert!(epoch.is_full());
+        epoch.reset();
+        assert_eq!((epoch.records(), epoch.is_full(), epoch.reserve(1)), (0, false, 1));
+    }
+
+    #[test]
+    fn an_epoch_is_full_by_bytes_too() {
+        let epoch = OpenEpoch::new(Limits { records_per_epoch: 100, bytes_per_epoch: 1000 });
+        epoch.add(1, 1000);
+        assert!(epoch.is_full());
+    }
+}
