@@ -2,6 +2,9 @@
 //!
 //! Evaluation changes nothing. So when it fails on a batch, the rows at fault are found by halving it, and they alone are bad records.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};

@@ -1,0 +1,95 @@
+//! A row that can't be processed costs only itself, wherever it is in a batch.
+#![allow(clippy::unwrap_used)]
+
+use arrow::array::{Int64Array, StringArray};
+use arrow::datatypes::{Int64Type, Schema};
+use weir_plan::expr;
+use weir_plan::plan::{
+    BadRecords, Checkpoint, DeltaSink, JsonFormat, KafkaSource, Limits, OnLostOffsets, Sink, Source, StartFrom, Step, TimestampNumbers, Trigger,
+};
+use weir_plan::stages;
+use weir_plan::types::{Column, DataType, EVENT_TIME};
+
+use super::*;
+
+fn schema(columns: &[(&str, DataType, bool)]) -> SchemaRef {
+    let fields = columns.iter().map(|(name, data_type, nullable)| {
+        Column { name: (*name).into(), data_type: data_type.clone(), nullable: *nullable }.to_field()
+    });
+    Arc::new(Schema::new(fields.collect::<Vec<_>>()))
+}
+
+/// A source with `text` and `at`, event time `at`; a map that keeps `number = cast(text as bigint)` where it is not negative; a sink.
+fn stateless() -> Stateless {
+    let decoded = schema(&[("text", DataType::String, true), ("at", DataType::Timestamp, true)]);
+    let rows = schema(&[("text", DataType::String, true), ("at", DataType::Timestamp, true), (EVENT_TIME, DataType::Timestamp, false)]);
+    let number = expr::compile("cast(text as bigint)", &rows, "number").unwrap();
+    let output = schema(&[("number", DataType::Bigint, true), (EVENT_TIME, DataType::Timestamp, false)]);
+    let source = Source {
+        name: "in".into(),
+        kafka: KafkaSource {
+            bootstrap_servers: String::new(),
+            topics: vec![],
+            group_id: String::new(),
+            start_from: StartFrom::Earliest,
+            on_lost_offsets: OnLostOffsets::Fail,
+        },
+        format: JsonFormat { columns: vec![], timestamp_numbers: TimestampNumbers::Refuse },
+        bad_records: BadRecords::Drop,
+        event_time: Some(EventTime { expr: expr::compile("at", &decoded, EVENT_TIME).unwrap(), watermark_delay_us: 0, idle_after_us: 0 }),
+        schema: Arc::clone(&rows),
+    };
+    let map = Map {
+        input: Input::Source(0),
+        filter: Some(expr::compile_predicate("cast(text as bigint) >= 0", &rows).unwrap()),
+        columns: vec![number],
+    };
+    let delta = DeltaSink { uri: String::new(), partition_by: vec![], target_file_size_bytes: 1 };
+    let plan = Plan {
+        pipeline: "test".into(),
+        trigger: Trigger::AsSoonAsPossible,
+        checkpoint: Checkpoint { uri: String::new(), keep: 2, snapshot_every: 1 },
+        storage: vec![],
+        limits: Limits { records_per_epoch: 1, bytes_per_epoch: 1 },
+        sources: vec![source],
+        steps: vec![Step { name: "numbers".into(), op: StepOp::Map(map), schema: output }],
+        sinks: vec![Sink { name: "out".into(), input: Input::Step(0), delta, schema: schema(&[("number", DataType::Bigint, true)]) }],
+    };
+    let stages = stages::cut(&plan);
+    Stateless::new(Arc::new(plan), Arc::new(stages), 0)
+}
+
+/// Texts that come out as numbers, the rows at fault, and how many rows were filtered. `at` is null for an empty text.
+fn check(texts: &[&str], numbers: &[i64], bad: &[(usize, &str)], filtered: u64) {
+    let times: TimestampMicrosecondArray = texts.iter().map(|t| (!t.is_empty()).then_some(7)).collect();
+    let columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(texts.to_vec())), Arc::new(times.with_timezone("UTC"))];
+    let decoded = RecordBatch::try_new(schema(&[("text", DataType::String, true), ("at", DataType::Timestamp, true)]), columns).unwrap();
+    let (good, found) = stateless().evaluate(&decoded, &[]);
+    let written: Vec<i64> =
+        good.iter().flat_map(|e| &e.sink_rows).flat_map(|b| b.column(0).as_primitive::<Int64Type>().values().to_vec()).collect();
+    assert_eq!(written, Int64Array::from(numbers.to_vec()).values().to_vec(), "{texts:?}");
+    assert_eq!(good.iter().map(|e| e.filtered).sum::<u64>(), filtered, "{texts:?}");
+    assert_eq!(good.iter().map(|e| e.rows).sum::<usize>() + found.len(), texts.len(), "every row is good or bad: {texts:?}");
+    assert_eq!(found.iter().map(|b| b.row).collect::<Vec<_>>(), bad.iter().map(|(row, _)| *row).collect::<Vec<_>>(), "{texts:?}");
+    for (found, (_, reason)) in found.iter().zip(bad) {
+        assert!(found.reason.contains(reason), "{reason:?} should be in {:?}", found.reason);
+    }
+}
+
+#[test]
+fn good_rows_come_through_in_order_and_filtered_ones_are_counted() {
+    check(&["1", "-2", "3"], &[1, 3], &[], 1);
+    check(&[], &[], &[], 0);
+}
+
+#[test]
+fn a_row_that_fails_is_left_out_alone() {
+    check(&["x"], &[], &[(0, "step \"numbers\", where")], 0);
+    check(&["1", "x", "3", "-4", "5"], &[1, 3, 5], &[(1, "step \"numbers\"")], 1);
+    check(&["x", "1", "2", "y"], &[1, 2], &[(0, "x"), (3, "y")], 0);
+}
+
+#[test]
+fn a_row_without_event_time_is_bad() {
+    check(&["1", "", "2"], &[1, 2], &[(1, "the event time (at) is null")], 0);
+}
