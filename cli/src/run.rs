@@ -130,7 +130,7 @@ fn write_summary(path: Option<&Path>, counts: &Summary, began: Instant) -> Resul
 }
 
 pub fn init_logs(json: bool) {
-    init_logs_at("info,delta_kernel=warn,deltalake=warn", json);
+    init_logs_at("info,buoyant_kernel=warn,delta_kernel=warn,deltalake=warn", json);
 }
 
 /// Logs to stderr; `WEIR_LOG` overrides what is shown.
