@@ -3,7 +3,7 @@
 use std::process::Command;
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value as Json, json};
 use weir_tests::engine::{CONFIG, DATA, OK, RETRY_EXHAUSTED, Start};
 use weir_tests::oracle::Pipeline;
 use weir_tests::rides::Rides;
@@ -71,23 +71,44 @@ fn a_topic_recreated_while_running() {
 
 #[test]
 fn a_full_disk_is_said_and_loses_nothing() {
-    with_full_disk(Rig::start, |rig| drop(rig.assert_right()));
+    with_full_disk(300, 200 << 10, Rig::start, &["the disk is full"], |rig| drop(rig.assert_right()));
 }
 
 #[test]
 fn a_full_disk_under_rows_that_lanes_write_is_said_and_loses_nothing() {
-    let start = |rig: &Rig| {
-        let mut document = rig.pipeline.document(&rig.site);
-        document["spec"]["steps"].as_array_mut().unwrap().truncate(1);
-        document["spec"]["sinks"][0]["from"] = json!("before");
-        document["spec"]["sinks"][0]["delta"].as_object_mut().unwrap().remove("partitionBy");
-        Start { document: document.into(), ..rig.start() }
-    };
-    with_full_disk(start, |rig| assert_eq!(table::read_log(&rig.table_folder()).len(), 3_000));
+    let start = |rig: &Rig| Start { document: without_windows(rig).into(), ..rig.start() };
+    // One epoch, whose data are the first thing that does not fit.
+    let says = ["sink \"table\"", ".parquet", "the disk is full"];
+    with_full_disk(3_000, 224 << 10, start, &says, |rig| assert_eq!(table::read_log(&rig.table_folder()).len(), 3_000));
 }
 
-/// Runs into a full disk, makes room, and runs to the end.
-fn with_full_disk(start: impl Fn(&Rig) -> Start, assert_right: impl Fn(&Rig)) {
+/// Lanes only see that their sink is gone; what is said must be the sink's own reason.
+#[test]
+fn a_row_that_the_table_of_a_lane_cannot_take_is_said_with_its_column() {
+    let kafka = or_skip!(kafka::shared());
+    let mut records = Rides { partitions: 1, ..Rides::new(300) }.records();
+    records[123].value =
+        String::from_utf8(records[123].value.clone()).unwrap().replacen(r#""city":"#, r#""city":"","was":"#, 1).into_bytes();
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &records);
+    let mut document = without_windows(&rig);
+    // Taken over as it is, the column is as required as in the source.
+    document["spec"]["steps"][0]["map"]["columns"][0]["expr"] = json!("city");
+    document["spec"]["sinks"][0]["delta"]["partitionBy"] = json!(["city"]);
+    let exit = Start { document: document.into(), ..rig.start() }.run(RUN_LIMIT);
+    assert_says(&exit, DATA, &["sink \"table\"", "partition column \"city\"", "null or empty"]);
+}
+
+/// The rides document with its sink at the first step, which lanes evaluate.
+fn without_windows(rig: &Rig) -> Json {
+    let mut document = rig.pipeline.document(&rig.site);
+    document["spec"]["steps"].as_array_mut().unwrap().truncate(1);
+    document["spec"]["sinks"][0]["from"] = json!("before");
+    document["spec"]["sinks"][0]["delta"].as_object_mut().unwrap().remove("partitionBy");
+    document
+}
+
+/// Runs into a full disk (256 KiB, of which much is taken), makes room, and runs to the end.
+fn with_full_disk(records_per_epoch: u64, taken_bytes: usize, start: impl Fn(&Rig) -> Start, says: &[&str], assert_right: impl Fn(&Rig)) {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
     let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(3_000) }.records());
@@ -99,10 +120,10 @@ fn with_full_disk(start: impl Fn(&Rig) -> Start, assert_right: impl Fn(&Rig)) {
         return weir_tests::skip::skip(&weir_tests::skip::Missing { part: "a small disk", why });
     }
     let mount = Mounted(disk.clone());
-    rig.site.records_per_epoch = 300;
-    std::fs::write(disk.join("ballast"), vec![0; 200 << 10]).unwrap();
+    rig.site.records_per_epoch = records_per_epoch;
+    std::fs::write(disk.join("ballast"), vec![0; taken_bytes]).unwrap();
     let exit = start(&rig).give_up_after(Duration::from_secs(5)).run(Duration::from_secs(30));
-    assert_says(&exit, RETRY_EXHAUSTED, &["the disk is full"]);
+    assert_says(&exit, RETRY_EXHAUSTED, says);
     std::fs::remove_file(disk.join("ballast")).unwrap();
     let larger = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&disk).status().unwrap();
     assert!(larger.success());
