@@ -1,7 +1,9 @@
 //! Committing an epoch: once, whatever happens to the answer. The table's log holds the last epoch that was committed for an application id
 //! (`txn`), in the same commit as the epoch's files. So any doubt is settled by reading the log, and only then is anything written.
+//!
+//! One call makes one attempt, and another only if others' commits came first. Backing off is the caller's.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -11,12 +13,10 @@ use serde_json::{Map, Value};
 use super::actions::{self, Txn};
 use super::log::Created;
 use super::{DeltaTable, partition};
-use crate::failure::{Failure, Remedy, Result};
+use crate::failure::{Failure, Result};
 
-/// For how long one call goes on trying.
-pub(super) const DEADLINE: Duration = Duration::from_secs(60);
-const BACKOFF_MIN: Duration = Duration::from_millis(20);
-const BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// How often a call goes on after commits of others that came first. Each time, somebody else got through.
+const ROUNDS_MAX: usize = 20;
 /// More foreign commits than this in one go are read from a log checkpoint instead.
 const FOLLOW_MAX: usize = 100;
 /// Files that have waited longer for their commit (a crash lay between) may have been vacuumed: they are looked for first.
@@ -48,10 +48,11 @@ fn judge(last: Option<i64>, epoch: i64) -> Verdict {
     }
 }
 
-/// Whether to go round again at once or after a pause.
 enum Step {
     Decided(CommitOutcome),
+    /// Others' commits came first and have been read: go round again at once.
     Behind,
+    /// A refusal with nothing to show for it: go round again after a pause.
     Unsettled,
 }
 
@@ -66,28 +67,14 @@ impl DeltaTable {
         let commit: Bytes = actions::append(&txn, adds, &self.metadata.partition_columns, info, now_ms).into();
         self.check_files(&txn, adds, now_ms).await?;
 
-        let started = Instant::now();
-        let mut pause = BACKOFF_MIN;
-        loop {
-            let left = self.commit_deadline.saturating_sub(started.elapsed());
-            let overdue =
-                Failure::retry(format!("commit epoch {epoch} to {}: no decision within {:?}", self.location.url, self.commit_deadline));
-            let failure = match tokio::time::timeout(left, self.attempt(&txn, &commit)).await {
-                Ok(Ok(Step::Decided(outcome))) => return Ok(outcome),
-                Ok(Ok(Step::Behind)) => continue,
-                Ok(Ok(Step::Unsettled)) => overdue,
-                Ok(Err(failure)) if failure.remedy != Remedy::Retry => return Err(failure),
-                Ok(Err(failure)) => failure,
-                Err(_) => return Err(overdue),
-            };
-            if started.elapsed() + pause >= self.commit_deadline {
-                return Err(failure);
+        for _ in 0..ROUNDS_MAX {
+            match self.attempt(&txn, &commit).await? {
+                Step::Decided(outcome) => return Ok(outcome),
+                Step::Behind => {}
+                Step::Unsettled => return Err(self.refused("and no commit is there")),
             }
-            tracing::debug!(%failure, "commit not settled; looking again");
-            // Jitter, so that two writers that met don't meet again.
-            tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
-            pause = (pause * 2).min(BACKOFF_MAX);
         }
+        Err(self.refused("as other writers' commits came first, again and again"))
     }
 
     /// One look and at most one write.
@@ -113,6 +100,10 @@ impl DeltaTable {
                 self.settled(txn)?.map_or(Err(failure), |outcome| Ok(Step::Decided(outcome)))
             }
         }
+    }
+
+    fn refused(&self, why: &str) -> Failure {
+        Failure::retry(format!("commit version {} of {}: the store refused it, {why}", self.version + 1, self.location.url))
     }
 
     fn settled(&self, txn: &Txn) -> Result<Option<CommitOutcome>> {

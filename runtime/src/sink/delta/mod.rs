@@ -11,6 +11,7 @@ mod commit;
 mod features;
 mod fit;
 mod log;
+mod log_checkpoints;
 mod partition;
 mod schema;
 mod stats;
@@ -18,11 +19,10 @@ mod upload;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use weir_plan::plan::Sink;
 
@@ -32,11 +32,11 @@ pub use writer::EpochWriter;
 use self::actions::{Metadata, Protocol};
 use self::fit::{Layout, Wanted};
 use self::log::{Created, Etag, Log};
+use self::log_checkpoints::LogCheckpoints;
 use crate::failure::{Failure, Result};
+use crate::retry::RetryPolicy;
 use crate::storage::Location;
 
-/// A log without a log checkpoint of many thousand versions takes a while to read.
-const OPEN_DEADLINE: Duration = Duration::from_secs(300);
 /// Someone else may create the table at the same time; then theirs is opened.
 const CREATE_ATTEMPTS_MAX: usize = 3;
 
@@ -46,7 +46,7 @@ pub struct DeltaTable {
     log: Log,
     wanted: Wanted,
     target_file_size_bytes: u64,
-    commit_deadline: Duration,
+    retry: RetryPolicy,
     protocol: Protocol,
     metadata: Metadata,
     layout: Arc<Layout>,
@@ -57,6 +57,7 @@ pub struct DeltaTable {
     txns: HashMap<String, Option<i64>>,
     /// The log may hold more than we know, and not because of others: it must be read before it is written.
     stale: bool,
+    checkpoints: LogCheckpoints,
 }
 
 /// Starts the data files of epochs.
@@ -65,25 +66,23 @@ pub struct TableFiles {
     location: Location,
     layout: Arc<Layout>,
     target_file_size_bytes: u64,
+    retry: RetryPolicy,
 }
 
 impl TableFiles {
     /// Starts an epoch's files. `epoch_label` goes into their names: lineage, generation, epoch.
     pub fn writer(&self, epoch_label: &str) -> Result<EpochWriter> {
-        EpochWriter::new(self.location.clone(), self.layout.clone(), epoch_label, self.target_file_size_bytes)
+        EpochWriter::new(self.location.clone(), self.layout.clone(), epoch_label, self.target_file_size_bytes, self.retry)
     }
 }
 
 impl DeltaTable {
     /// Opens the table at `location`, or creates it with the sink's columns (reader version 1, writer version 2: every engine reads it).
+    /// `retry` is for data files; opening and committing are single attempts.
+    ///
+    /// # Errors
     /// [`crate::Remedy::Config`] if it doesn't fit, with the column's name.
-    pub async fn open_or_create(location: Location, sink: &Sink, pipeline: &str) -> Result<Self> {
-        let url = location.url.clone();
-        let opened = tokio::time::timeout(OPEN_DEADLINE, Self::open(location, sink, pipeline)).await;
-        opened.unwrap_or_else(|_| Err(Failure::retry(format!("the table {url} could not be opened within {} s", OPEN_DEADLINE.as_secs()))))
-    }
-
-    async fn open(location: Location, sink: &Sink, pipeline: &str) -> Result<Self> {
+    pub async fn open_or_create(location: Location, sink: &Sink, pipeline: &str, retry: RetryPolicy) -> Result<Self> {
         let wanted = Wanted { schema: sink.schema.clone(), partition_by: sink.delta.partition_by.clone() };
         let log = Log::new(location.clone());
         log.prove_create().await?;
@@ -106,7 +105,7 @@ impl DeltaTable {
             log,
             wanted,
             target_file_size_bytes: sink.delta.target_file_size_bytes,
-            commit_deadline: commit::DEADLINE,
+            retry,
             protocol: state.protocol,
             metadata: state.metadata,
             layout,
@@ -114,6 +113,7 @@ impl DeltaTable {
             tip,
             txns: HashMap::new(),
             stale: false,
+            checkpoints: LogCheckpoints::new(state.checkpoint),
         })
     }
 
@@ -133,7 +133,7 @@ impl DeltaTable {
     #[must_use]
     pub fn files(&self) -> TableFiles {
         let (location, layout) = (self.location.clone(), self.layout.clone());
-        TableFiles { location, layout, target_file_size_bytes: self.target_file_size_bytes }
+        TableFiles { location, layout, target_file_size_bytes: self.target_file_size_bytes, retry: self.retry }
     }
 
     /// The last epoch that the table holds for an application id.
@@ -142,10 +142,10 @@ impl DeltaTable {
         Ok(self.txns.get(app_id).copied().flatten())
     }
 
-    /// Writes a log checkpoint, without which opening the table reads every commit there ever was. Off the commit path: the caller chooses
-    /// when, and goes on if it fails. Needs a runtime with several threads.
-    pub async fn write_log_checkpoint(&self) -> Result<()> {
-        self.log.checkpoint().await
+    /// Starts writing a log checkpoint if the log has grown long since the last one, and none is being written. Waits for nothing: it is
+    /// written beside the commits that follow, and a failure is logged. Needs a runtime with several threads.
+    pub fn checkpoint_log_if_long(&mut self) {
+        self.checkpoints.start_if_long(self.version, &self.log);
     }
 
     /// Reads the log anew, from a log checkpoint if there is one, and checks that it is still the table that was opened and still fits.
@@ -165,6 +165,7 @@ impl DeltaTable {
             return Err(Failure::retry(says));
         }
         self.advance(state.version, self.log.etag(state.version).await?.and_then(|tip| tip.0));
+        self.checkpoints.found(state.checkpoint);
         self.txns.clear();
         self.txns.extend(app_id.map(|id| (id.to_owned(), state.txn)));
         self.stale = false;

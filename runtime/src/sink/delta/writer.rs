@@ -21,6 +21,7 @@ use super::partition;
 use super::stats::Stats;
 use super::upload::Upload;
 use crate::failure::{Failure, Result};
+use crate::retry::RetryPolicy;
 use crate::storage::Location;
 
 /// Level 1 compresses a result table nearly as well as level 3, for half the work.
@@ -38,6 +39,7 @@ pub struct EpochWriter {
     layout: Arc<Layout>,
     label: String,
     target_file_size_bytes: u64,
+    retry: RetryPolicy,
     /// Tells partitions apart; `None` when there is just one.
     converter: Option<RowConverter>,
     open: HashMap<Option<OwnedRow>, OpenFile>,
@@ -49,12 +51,18 @@ pub struct EpochWriter {
 
 impl EpochWriter {
     /// `label` goes into the files' names.
-    pub(super) fn new(location: Location, layout: Arc<Layout>, label: &str, target_file_size_bytes: u64) -> Result<Self> {
+    pub(super) fn new(
+        location: Location,
+        layout: Arc<Layout>,
+        label: &str,
+        target_file_size_bytes: u64,
+        retry: RetryPolicy,
+    ) -> Result<Self> {
         let fields = layout.partition_fields.iter().map(|f| SortField::new(f.data_type().clone())).collect::<Vec<_>>();
         let converter = if fields.is_empty() { None } else { Some(RowConverter::new(fields).map_err(bug)?) };
         let label = label.to_owned();
         let (open, adds) = (HashMap::new(), Vec::new());
-        Ok(Self { location, layout, label, target_file_size_bytes, converter, open, adds, files: 0, rows: 0, buffered: 0 })
+        Ok(Self { location, layout, label, target_file_size_bytes, retry, converter, open, adds, files: 0, rows: 0, buffered: 0 })
     }
 
     /// Takes in rows. Columns are found by name; those that the table has and the batch doesn't are null.
@@ -144,7 +152,8 @@ impl EpochWriter {
         let name = format!("part-{:05}-{}-{}.zstd.parquet", self.files, self.label, uuid::Uuid::new_v4());
         self.files += 1;
         let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
-        OpenFile::new(&self.location, &self.layout, path, values)
+        let upload = Upload::new(self.location.clone(), self.location.at(&path)?, self.retry);
+        OpenFile::new(upload, &self.layout, path, values)
     }
 
     async fn close_largest(&mut self) -> Result<()> {
@@ -174,7 +183,7 @@ struct OpenFile {
 }
 
 impl OpenFile {
-    fn new(location: &Location, layout: &Layout, path: String, values: Vec<(String, Option<String>)>) -> Result<Self> {
+    fn new(upload: Upload, layout: &Layout, path: String, values: Vec<(String, Option<String>)>) -> Result<Self> {
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).map_err(bug)?))
             .set_statistics_enabled(EnabledStatistics::Chunk)
@@ -183,7 +192,6 @@ impl OpenFile {
         // Arrow's own schema would only repeat the Parquet one, in every file.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(Vec::new(), layout.file_schema.clone(), options).map_err(bug)?;
-        let upload = Upload::new(location.clone(), location.at(&path)?);
         Ok(Self { path, values, writer, upload, stats: Stats::new(&layout.file_schema, layout.indexed_columns) })
     }
 
