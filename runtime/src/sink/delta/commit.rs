@@ -65,10 +65,8 @@ impl DeltaTable {
         let txn = Txn { app_id: app_id.to_owned(), version };
         let now_ms = chrono::Utc::now().timestamp_millis();
         let commit: Bytes = actions::append(&txn, adds, &self.metadata.partition_columns, info, now_ms).into();
-        self.check_files(&txn, adds, now_ms).await?;
-
         for _ in 0..ROUNDS_MAX {
-            match self.attempt(&txn, &commit).await? {
+            match self.attempt(&txn, &commit, adds).await? {
                 Step::Decided(outcome) => return Ok(outcome),
                 Step::Behind => {}
                 Step::Unsettled => return Err(self.refused("and no commit is there")),
@@ -78,11 +76,13 @@ impl DeltaTable {
     }
 
     /// One look and at most one write.
-    async fn attempt(&mut self, txn: &Txn, commit: &Bytes) -> Result<Step> {
+    async fn attempt(&mut self, txn: &Txn, commit: &Bytes, adds: &[Value]) -> Result<Step> {
         self.be_current(&txn.app_id).await?;
         if let Some(outcome) = self.settled(txn)? {
             return Ok(Step::Decided(outcome));
         }
+        // Not before it is known that the epoch is not there: once committed, its files may be compacted and vacuumed.
+        self.check_files(txn, adds).await?;
         let version = self.version + 1;
         // Until the store has answered, the log may hold more than we know: also if this future is dropped here.
         self.stale = true;
@@ -131,16 +131,21 @@ impl DeltaTable {
 
     /// After a refusal: reads the commits that came first, one by one.
     async fn follow(&mut self) -> Result<Step> {
+        let (known, known_tip) = (self.version, self.tip.clone());
         for read in 0..FOLLOW_MAX {
             let version = self.version + 1;
             let Some(commit) = self.log.read(version).await? else {
                 // With none read, the refusal has no visible cause: stay stale, look at the whole log, after a pause.
-                if read > 0 {
+                if read == 0 {
+                    return Ok(Step::Unsettled);
+                }
+                // The commits followed on ours only if ours is still there: else the table was made anew, and they are another's.
+                if self.log.etag(known).await?.is_some_and(|found| found.may_equal(&known_tip)) {
                     let tip = self.log.etag(self.version).await?;
                     self.advance(self.version, tip.and_then(|t| t.0));
                     self.stale = false;
                 }
-                return Ok(if read > 0 { Step::Behind } else { Step::Unsettled });
+                return Ok(Step::Behind);
             };
             if commit.protocol.is_some() || commit.metadata.is_some() {
                 let protocol = commit.protocol.unwrap_or_else(|| self.protocol.clone());
@@ -156,7 +161,8 @@ impl DeltaTable {
     }
 
     /// Of files that wait since before a crash: each must still be there, for a commit that refers to a missing file breaks every reader.
-    async fn check_files(&self, txn: &Txn, adds: &[Value], now_ms: i64) -> Result<()> {
+    async fn check_files(&self, txn: &Txn, adds: &[Value]) -> Result<()> {
+        let now_ms = chrono::Utc::now().timestamp_millis();
         let old = adds.iter().filter(|add| {
             let age_ms = now_ms.saturating_sub(add["modificationTime"].as_i64().unwrap_or_default());
             u128::try_from(age_ms).is_ok_and(|age| age > FRESH.as_millis())

@@ -185,7 +185,8 @@ impl Log {
             // The log was cleaned, or the table dropped, between listing and reading.
             e @ delta_kernel::Error::FileNotFound(_) => Failure::retry(format!("{doing}: {e}")),
             e @ (delta_kernel::Error::IOError(_) | delta_kernel::Error::JoinFailure(_)) => Failure::retry(format!("{doing}: {e}")),
-            delta_kernel::Error::Parquet(e) if e.to_string().contains("S3") => Failure::retry(format!("{doing}: {e}")),
+            // A connection that breaks while a log checkpoint is read comes as an error of Parquet or Arrow around that of the store.
+            e if is_of_store(&e) => Failure::retry(format!("{doing}: {e}")),
             e => Failure::config(format!("{doing}: {e}")),
         }
     }
@@ -213,6 +214,10 @@ async fn within<T>(deadline: Duration, doing: impl Fn() -> String, call: impl Fu
     tokio::time::timeout(deadline, call).await.map_err(|_| Failure::retry(format!("{}: no answer within {deadline:?}", doing())))
 }
 
+fn is_of_store(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |e| e.source()).any(|e| e.is::<object_store::Error>() || e.is::<std::io::Error>())
+}
+
 enum Unreadable {
     Kernel(Box<delta_kernel::Error>),
     Odd(String),
@@ -227,4 +232,18 @@ impl From<delta_kernel::Error> for Unreadable {
 /// From the kernel's type, whose fields are private, to ours, by way of the protocol's JSON.
 fn reread<T: serde::de::DeserializeOwned>(action: &impl serde::Serialize) -> Result<T, Unreadable> {
     serde_json::to_value(action).and_then(serde_json::from_value).map_err(|e| Unreadable::Odd(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_connection_is_found_below_parquet_and_arrow_and_a_broken_file_is_not_one() {
+        let broken = || Box::new(object_store::Error::Generic { store: "S3", source: "connection reset".into() });
+        let parquet = |cause| delta_kernel::Error::Parquet(parquet::errors::ParquetError::External(cause));
+        assert!(is_of_store(&parquet(broken())));
+        assert!(is_of_store(&parquet(Box::new(arrow::error::ArrowError::ExternalError(broken())))));
+        assert!(!is_of_store(&delta_kernel::Error::Parquet(parquet::errors::ParquetError::EOF("torn".into()))));
+    }
 }

@@ -1,6 +1,6 @@
 //! Exactly once: what becomes of an epoch when answers are lost, versions are taken and tables change.
 
-use super::faulty::{Fault, careless, through};
+use super::faulty::{Fault, Faulty, careless, through};
 use super::*;
 use crate::failure::Remedy;
 
@@ -242,6 +242,40 @@ async fn a_file_that_was_vacuumed_before_its_commit_stops_it() {
     assert_eq!(failure.remedy, Remedy::Config);
     assert!(failure.message.contains("is gone (vacuumed?)"), "{failure}");
     assert_eq!(lake.versions(), 1);
+}
+
+#[tokio::test]
+async fn an_epoch_that_is_there_stays_done_though_its_files_were_compacted_and_vacuumed() {
+    let lake = Lake::new(&["city"]);
+    let mut table = lake.open().await;
+    let mut adds = write(&table, 1, &[1]).await;
+    adds[0]["modificationTime"] = json!(1_000);
+    commit(&mut table, 1, &adds).await.unwrap();
+    std::fs::remove_dir_all(lake.path("city=Paris")).unwrap();
+    assert_eq!(commit(&mut lake.open().await, 1, &adds).await, Ok(CommitOutcome::AlreadyCommitted));
+}
+
+#[tokio::test]
+async fn a_table_that_is_made_anew_just_before_the_write_is_found_out() {
+    let lake = Lake::new(&[]);
+    let mut table = lake.open().await;
+    append(&mut table, 1, &[1]).await.unwrap();
+    let (store, location) = Faulty::before(&lake.location(), []);
+    let mut ours = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
+    commit(&mut ours, 2, &[]).await.unwrap();
+    // Another table takes the place, and has reached our next version by the time that we write it.
+    let ddl = lake.actions(0).into_iter().map(|mut action| {
+        if action.get("metaData").is_some() {
+            action["metaData"]["id"] = json!("another");
+        }
+        action.to_string()
+    });
+    let anew: Vec<(i64, String)> =
+        [(0, ddl.collect::<Vec<_>>().join("\n"))].into_iter().chain((1..=3).map(|v| (v, foreign_add().to_string()))).collect();
+    *store.faults.lock().unwrap() = vec![Fault::Anew(anew)];
+    let failure = commit(&mut ours, 3, &[]).await.unwrap_err();
+    assert!(failure.message.contains("was dropped and made anew: its id is another"), "{failure}");
+    assert_eq!((failure.remedy, lake.versions()), (Remedy::Config, 4));
 }
 
 #[tokio::test]

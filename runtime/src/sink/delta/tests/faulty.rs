@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     RefuseNobody,
     /// Another engine's commit takes the version just before.
     Race(String),
+    /// The log is replaced by these commits just before.
+    Anew(Vec<(i64, String)>),
     /// Neither lands nor answers.
     Hang,
 }
@@ -40,7 +42,7 @@ pub(crate) enum Fault {
 #[derive(Debug)]
 pub(crate) struct Faulty {
     inner: Arc<dyn ObjectStore>,
-    faults: Mutex<Vec<Fault>>,
+    pub(crate) faults: Mutex<Vec<Fault>>,
     /// Overwrites what it should only create.
     careless: bool,
     /// So many puts of data files fail.
@@ -129,6 +131,13 @@ impl Faulty {
             Some(Fault::RefuseNobody) => Err(refused(path)),
             Some(Fault::Race(foreign)) => {
                 self.inner.put(path, Bytes::from(foreign).into()).await?;
+                self.inner.put_opts(path, payload, options).await
+            }
+            Some(Fault::Anew(commits)) => {
+                let folder = path.as_ref().rsplit_once('/').unwrap().0.to_owned();
+                for (version, commit) in commits {
+                    self.inner.put(&Path::from(format!("{folder}/{version:020}.json")), Bytes::from(commit).into()).await?;
+                }
                 self.inner.put_opts(path, payload, options).await
             }
             Some(Fault::Hang) => std::future::pending().await,
