@@ -7,6 +7,7 @@ pub mod engine;
 pub mod failpoint;
 pub mod failure;
 pub mod observe;
+pub mod retry;
 pub mod sink;
 pub mod source;
 pub mod storage;

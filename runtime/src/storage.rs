@@ -11,6 +11,7 @@ use std::sync::Arc;
 use object_store::ObjectStore;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
 use object_store::local::LocalFileSystem;
+use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::{BackoffConfig, ClientConfigKey, RetryConfig};
 use url::Url;
@@ -34,6 +35,8 @@ const REGION_OF_OTHER_STORES: &str = "us-east-1";
 pub struct Location {
     /// Rooted at the bucket, or at `/` for local files.
     pub store: Arc<dyn ObjectStore>,
+    /// The same store, if the parts of a large object can be sent again one by one.
+    pub parts: Option<Arc<dyn MultipartStore>>,
     /// The folder, from the store's root.
     pub path: Path,
     /// The same folder as the document names it, without a slash at the end.
@@ -80,7 +83,7 @@ fn open_folder(url: Url) -> Result<Location> {
     let access = Access::Folder;
     std::fs::create_dir_all(&folder).map_err(|e| failures::sort_io(&e).context(format!("create the folder {}", folder.display())))?;
     let path = Path::from_absolute_path(&folder).map_err(|e| Failure::config(format!("{url} can't be used as a folder: {e}")))?;
-    Ok(Location { store: Arc::new(LocalFileSystem::new()), path, url, access })
+    Ok(Location { store: Arc::new(LocalFileSystem::new()), parts: None, path, url, access })
 }
 
 fn open_s3(url: Url, settings: Option<&S3>, secrets: &Secrets) -> Result<Location> {
@@ -114,9 +117,9 @@ fn open_s3(url: Url, settings: Option<&S3>, secrets: &Secrets) -> Result<Locatio
         }
     }
     let shown = settings.and_then(|s| s.endpoint.clone()).or(endpoint).unwrap_or_else(|| "AWS".to_owned());
-    let store = builder.build().map_err(|e| Failure::config(format!("{url} can't be opened: {e}")))?;
+    let store = Arc::new(builder.build().map_err(|e| Failure::config(format!("{url} can't be opened: {e}")))?);
     let access = Access::S3 { bucket, endpoint: shown, credentials };
-    Ok(Location { store: Arc::new(store), path, url, access })
+    Ok(Location { parts: Some(store.clone()), store, path, url, access })
 }
 
 /// The document's endpoint, region and addressing. A bucket in the host name needs a host that has sub-domains, and under TLS a bucket name

@@ -100,6 +100,27 @@ fn a_request_that_is_never_answered_is_given_up_and_tried_again() {
 }
 
 #[test]
+fn a_store_that_is_away_for_longer_than_asked_ends_the_process_and_the_next_run_goes_on() {
+    let kafka = or_skip!(kafka::shared());
+    let s3 = or_skip!(s3::shared());
+    or_skip!(table::readers());
+    for part in [".parquet", "/table/_delta_log/", "/checkpoint/state", "/checkpoint/epochs/"] {
+        let proxy = Proxy::start(&s3.address());
+        let endpoint = proxy.endpoint();
+        let records = Rides { partitions: 3, ..Rides::new(3_000) }.records();
+        let mut rig = Rig::new(Pipeline::rides(), kafka, Store::S3(s3, Some(&endpoint)), 3, &records);
+        rig.site.records_per_epoch = 500;
+        proxy.inject(Rule::when(Fault::Answer(503), move |r| is_put(r, part)).from(3).times(u32::MAX));
+        let exit = rig.start().arg("--give-up-after").arg("5").run(LIMIT);
+        exit.expect(engine::RETRY_EXHAUSTED);
+        assert!(exit.stderr.contains("503") && exit.stderr.contains("given up after 5s"), "{part}: {}", exit.stderr);
+        proxy.heal();
+        rig.finish();
+        rig.assert_right();
+    }
+}
+
+#[test]
 fn a_process_that_dies_while_the_answer_is_lost_finds_its_epoch_again() {
     let kafka = or_skip!(kafka::shared());
     let s3 = or_skip!(s3::shared());

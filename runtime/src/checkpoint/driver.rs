@@ -9,11 +9,11 @@ use super::identity::Identity;
 use super::layout;
 use super::manifest::{Committable, Kind, Manifest};
 use super::protocol::{Answer, Machine, Next, Request, Rest, Stop};
-use super::retry::{Jitter, Patience, RetryPolicy};
 use super::store::{Outcome, Store};
 use super::writer::Committer;
 use crate::failpoint;
 use crate::failure::{Failure, Remedy, Result};
+use crate::retry::{Jitter, Patience, RetryPolicy};
 
 pub(super) struct Driver {
     pub store: Store,

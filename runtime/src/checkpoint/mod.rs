@@ -10,7 +10,6 @@ pub mod identity;
 pub mod layout;
 pub mod manifest;
 pub mod protocol;
-pub mod retry;
 pub mod state_files;
 pub mod store;
 pub mod writer;

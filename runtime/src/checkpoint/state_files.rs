@@ -5,10 +5,10 @@ use weir_plan::ids::{Epoch, Generation};
 
 use super::layout::StateName;
 use super::manifest::StateFile;
-use super::retry::{Jitter, Patience, RetryPolicy};
 use super::store::{Outcome, Store};
 use crate::failpoint;
 use crate::failure::{Failure, Result};
+use crate::retry::{Jitter, Patience, RetryPolicy};
 
 /// Cheap to clone: the state of the next epoch is uploaded while the last one is being committed.
 #[derive(Debug, Clone)]

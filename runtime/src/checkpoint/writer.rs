@@ -20,11 +20,11 @@ use super::identity::Identity;
 use super::layout::{self, StateName};
 use super::manifest::{Committable, Kind, MANIFEST_V1, Manifest, PinnedTable, SourceProgress, Task, Until, Writer};
 use super::protocol::{Head, Machine, Next, Request};
-use super::retry::{Jitter, RetryPolicy};
 use super::state_files::StateFiles;
 use super::store::{Outcome, Store};
 use crate::failpoint;
 use crate::failure::{Failure, Result};
+use crate::retry::{Jitter, RetryPolicy};
 
 /// How to reach the store and how long to try.
 #[derive(Debug, Clone)]

@@ -26,6 +26,13 @@ impl TableCommitter {
         Self { lineage: lineage.to_owned(), pipeline: plan.pipeline.clone(), tables }
     }
 
+    /// Shortens what has to be read of the tables' logs at the next start. Waits for nothing.
+    pub async fn checkpoint_long_logs(&self) {
+        for table in self.tables.values() {
+            table.lock().await.checkpoint_log_if_long();
+        }
+    }
+
     async fn commit_one(&self, manifest: &Manifest, committable: &Committable) -> Result<()> {
         let table = self.tables.get(&committable.sink).ok_or_else(|| {
             Failure::config(format!(

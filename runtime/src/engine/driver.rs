@@ -93,6 +93,9 @@ impl Running {
         loop {
             let due = self.wait_until_due(opened, signal).await?;
             crate::failpoint::reach("epoch.read");
+            if due != Due::Shutdown {
+                self.committer.checkpoint_long_logs().await;
+            }
             let closed = self.close_epoch(opened).await?;
             crate::failpoint::reach("epoch.closed");
             let ends = due != Due::Trigger;

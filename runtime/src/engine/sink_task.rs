@@ -125,3 +125,57 @@ async fn work(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::atomic::Ordering;
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Remedy;
+    use crate::sink::delta::DeltaTable;
+    use crate::sink::delta::tests::faulty::Faulty;
+    use crate::sink::delta::tests::{Lake, QUICK, rides};
+
+    /// A sink's task whose store fails `away` times from now on.
+    async fn task(lake: &Lake, away: u32) -> (SinkInput, SinkOutput) {
+        let (store, location) = Faulty::before(&lake.location(), []);
+        let table = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
+        store.away.store(away, Ordering::Relaxed);
+        spawn(table.files(), 1, "l".into())
+    }
+
+    /// As a lane's thread does it.
+    async fn write_epoch(input: &SinkInput) -> Result<()> {
+        let input = input.clone();
+        tokio::task::spawn_blocking(move || input.send(rides(&[(1, None, None)])).and_then(|()| input.end_epoch())).await.unwrap()
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn an_epoch_is_written_once_the_store_is_back_and_the_next_one_after_it() {
+        let lake = Lake::new(&[]);
+        let (input, mut output) = task(&lake, 4).await;
+        for _ in 0..2 {
+            write_epoch(&input).await.unwrap();
+            let files = output.next().await.unwrap();
+            assert_eq!((files.adds.len(), files.rows), (1, 1));
+        }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_store_that_stays_away_ends_the_task_and_the_lanes_that_wait_for_room() {
+        let lake = Lake::new(&[]);
+        let (input, mut output) = task(&lake, u32::MAX).await;
+        // All room is taken, so that the lane has to wait for it.
+        let one = Arc::clone(&input.room).acquire_owned().await.unwrap();
+        let _all_others = Arc::clone(&input.room).acquire_many_owned(QUEUE_KIB - 1).await.unwrap();
+        let _row = input.queue.send(Message::Rows { rows: rides(&[(1, None, None)]), _room: one });
+        input.end_epoch().unwrap();
+        let waiting = tokio::time::timeout(Duration::from_secs(10), write_epoch(&input)).await.expect("the lane was let go");
+        assert_eq!(waiting.map_err(|f| f.remedy), Err(Remedy::Retry));
+        let failure = output.next().await.err().unwrap();
+        assert_eq!(failure.remedy, Remedy::Retry);
+        assert!(failure.message.ends_with("connection reset; given up after 50ms of trying"), "{failure}");
+    }
+}

@@ -23,12 +23,12 @@ use super::sink_task::{self, SinkOutput};
 use super::state_log::StateLog;
 use super::topic_watch::{self, TopicWatch};
 use crate::checkpoint::manifest::{Manifest, PartitionProgress, PinnedTable, SourceCounts, SourceProgress, Task, Until, UntilPartition};
-use crate::checkpoint::retry::RetryPolicy;
 use crate::checkpoint::state_files::StateFiles;
 use crate::checkpoint::writer::{self, Carried, CheckpointWriter};
 use crate::decode::JsonDecoder;
 use crate::failure::{Failure, Result};
 use crate::observe::Observer;
+use crate::retry::RetryPolicy;
 use crate::sink::delta::{DeltaTable, TableFiles};
 use crate::source::kafka::{KafkaInput, OffsetBounds, Position};
 use crate::transform::Stateless;
@@ -74,14 +74,14 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
     let observer = Observer::start(&plan, options).await?;
     let stages = Arc::new(stages::cut(&plan));
     let location = crate::storage::open(&plan.checkpoint.uri, plan.storage_for(&plan.checkpoint.uri), &options.secrets)?;
-    let retry = RetryPolicy { give_up_after: options.give_up_after, ..RetryPolicy::default() };
+    let retry = RetryPolicy::giving_up_after(options.give_up_after);
     let settings = writer::Options { retry, ..writer::Options::new(plan.checkpoint.uri.as_str(), rand::rng().next_u64()) };
     let opened = writer::open(location.store, location.path, &plan.pipeline, random_id(), random_id(), settings).await?;
     let lineage = opened.lineage().to_owned();
 
     let source = &plan.sources[0];
     let input = Arc::new(block_in_place(|| KafkaInput::connect(&source.kafka, &format!("weir/{}", plan.pipeline)))?);
-    let tables = open_tables(&plan, options).await?;
+    let tables = open_tables(&plan, options, retry).await?;
     let pinned: Vec<_> = plan.sinks.iter().zip(&tables).map(|(sink, table)| pin(sink, table)).collect();
     let fingerprint = compat::fingerprint(&plan);
     let fingerprint_json = serde_json::to_value(&fingerprint).map_err(|e| Failure::bug(format!("fingerprint: {e}")))?;
@@ -190,12 +190,18 @@ impl Running {
     }
 }
 
-async fn open_tables(plan: &Plan, options: &Options) -> Result<Vec<DeltaTable>> {
+async fn open_tables(plan: &Plan, options: &Options, retry: RetryPolicy) -> Result<Vec<DeltaTable>> {
     let tables = plan.sinks.iter().map(|sink| async move {
         let location = crate::storage::open(&sink.delta.uri, plan.storage_for(&sink.delta.uri), &options.secrets)?;
+<<<<<<< HEAD
         let table = DeltaTable::open_or_create(location, sink, &plan.pipeline).await;
         let table = table.map_err(|e| e.context(format!("sink {:?}", sink.name)))?;
         Ok(table.giving_up_after(options.give_up_after))
+=======
+        let doing = format!("opening {}", sink.delta.uri);
+        let table = retry.persist(&doing, async || DeltaTable::open_or_create(location.clone(), sink, &plan.pipeline, retry).await).await;
+        table.map_err(|e| e.context(format!("sink {:?}", sink.name)))
+>>>>>>> w2-c
     });
     futures::future::try_join_all(tables).await
 }

@@ -18,9 +18,11 @@ use serde_json::json;
 use weir_plan::ids::{Epoch, Generation};
 
 use super::manifest::*;
-use super::retry::{Jitter, RetryPolicy};
+use super::state_files::StateFiles;
+use super::store::Store;
 use super::writer::*;
 use crate::failure::{Failure, Remedy, Result};
+use crate::retry::{Jitter, RetryPolicy};
 use stubs::{Tables, Unreliable};
 
 fn options(seed: u64) -> Options {
@@ -323,6 +325,27 @@ async fn state_is_read_back_and_a_gone_or_damaged_file_is_named() {
     assert!(damaged.message.contains("damaged") && damaged.message.contains(&file.path), "{damaged}");
     let gone = states.read(&StateFile { path: "state/none.arrow".into(), ..file }).await.unwrap_err();
     assert_eq!(gone.remedy, Remedy::Config);
+}
+
+#[tokio::test]
+async fn state_is_written_and_read_through_a_store_that_fails_now_and_then_and_given_up_if_it_stays_away() {
+    let states = |faults, give_up_after| {
+        let store = Unreliable::on(in_memory(), 3, faults);
+        let retry = RetryPolicy { give_up_after, ..options(1).retry };
+        let store = Store::new(store, Path::from("c"), "test://checkpoint", Duration::from_secs(5));
+        StateFiles { store, generation: Generation(1), retry, jitter: Jitter::new(1) }
+    };
+    let flaky = states(700, Duration::from_secs(20));
+    for n in 0..20 {
+        let bytes = Bytes::from(vec![7; 8]);
+        let path = flaky.put(&flaky.name(Epoch(2), 0, n), "state", bytes.clone()).await.unwrap();
+        let file = StateFile { path, bytes: 8, rows: 1, crc32: crc32fast::hash(&bytes), max_window_end_us: 0 };
+        assert_eq!(flaky.read(&file).await, Ok(bytes));
+    }
+    let away = states(1000, Duration::from_millis(10));
+    let failure = away.put(&away.name(Epoch(2), 0, 0), "state", Bytes::new()).await.unwrap_err();
+    assert_eq!(failure.remedy, Remedy::Retry);
+    assert!(failure.message.ends_with("given up after 10ms of trying"), "{failure}");
 }
 
 #[tokio::test]

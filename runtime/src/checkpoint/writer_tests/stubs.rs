@@ -18,9 +18,9 @@ use object_store::{
 };
 
 use crate::checkpoint::manifest::{Committable, Manifest};
-use crate::checkpoint::retry::Jitter;
 use crate::checkpoint::writer::Committer;
 use crate::failure::{Failure, Result};
+use crate::retry::Jitter;
 
 /// A store whose calls fail now and then: before they are done, or after.
 #[derive(Debug)]

@@ -1,7 +1,9 @@
 //! Committing an epoch: once, whatever happens to the answer. The table's log holds the last epoch that was committed for an application id
 //! (`txn`), in the same commit as the epoch's files. So any doubt is settled by reading the log, and only then is anything written.
+//!
+//! One call makes one attempt, and another only if others' commits came first. Backing off is the caller's.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -11,12 +13,10 @@ use serde_json::{Map, Value};
 use super::actions::{self, Txn};
 use super::log::Created;
 use super::{DeltaTable, partition};
-use crate::failure::{Failure, Remedy, Result};
+use crate::failure::{Failure, Result};
 
-/// For how long one call goes on trying.
-pub(super) const DEADLINE: Duration = Duration::from_secs(60);
-const BACKOFF_MIN: Duration = Duration::from_millis(20);
-const BACKOFF_MAX: Duration = Duration::from_secs(2);
+/// How often a call goes on after commits of others that came first. Each time, somebody else got through.
+const ROUNDS_MAX: usize = 20;
 /// More foreign commits than this in one go are read from a log checkpoint instead.
 const FOLLOW_MAX: usize = 100;
 /// Files that have waited longer for their commit (a crash lay between) may have been vacuumed: they are looked for first.
@@ -48,10 +48,11 @@ fn judge(last: Option<i64>, epoch: i64) -> Verdict {
     }
 }
 
-/// Whether to go round again at once or after a pause.
 enum Step {
     Decided(CommitOutcome),
+    /// Others' commits came first and have been read: go round again at once.
     Behind,
+    /// A refusal with nothing to show for it: go round again after a pause.
     Unsettled,
 }
 
@@ -64,38 +65,24 @@ impl DeltaTable {
         let txn = Txn { app_id: app_id.to_owned(), version };
         let now_ms = chrono::Utc::now().timestamp_millis();
         let commit: Bytes = actions::append(&txn, adds, &self.metadata.partition_columns, info, now_ms).into();
-        self.check_files(&txn, adds, now_ms).await?;
-
-        let started = Instant::now();
-        let mut pause = BACKOFF_MIN;
-        loop {
-            let left = self.commit_deadline.saturating_sub(started.elapsed());
-            let overdue =
-                Failure::retry(format!("commit epoch {epoch} to {}: no decision within {:?}", self.location.url, self.commit_deadline));
-            let failure = match tokio::time::timeout(left, self.attempt(&txn, &commit)).await {
-                Ok(Ok(Step::Decided(outcome))) => return Ok(outcome),
-                Ok(Ok(Step::Behind)) => continue,
-                Ok(Ok(Step::Unsettled)) => overdue,
-                Ok(Err(failure)) if failure.remedy != Remedy::Retry => return Err(failure),
-                Ok(Err(failure)) => failure,
-                Err(_) => return Err(overdue),
-            };
-            if started.elapsed() + pause >= self.commit_deadline {
-                return Err(failure);
+        for _ in 0..ROUNDS_MAX {
+            match self.attempt(&txn, &commit, adds).await? {
+                Step::Decided(outcome) => return Ok(outcome),
+                Step::Behind => {}
+                Step::Unsettled => return Err(self.refused("and no commit is there")),
             }
-            tracing::debug!(%failure, "commit not settled; looking again");
-            // Jitter, so that two writers that met don't meet again.
-            tokio::time::sleep(pause.mul_f64(rand::random_range(0.5..1.5))).await;
-            pause = (pause * 2).min(BACKOFF_MAX);
         }
+        Err(self.refused("as other writers' commits came first, again and again"))
     }
 
     /// One look and at most one write.
-    async fn attempt(&mut self, txn: &Txn, commit: &Bytes) -> Result<Step> {
+    async fn attempt(&mut self, txn: &Txn, commit: &Bytes, adds: &[Value]) -> Result<Step> {
         self.be_current(&txn.app_id).await?;
         if let Some(outcome) = self.settled(txn)? {
             return Ok(Step::Decided(outcome));
         }
+        // Not before it is known that the epoch is not there: once committed, its files may be compacted and vacuumed.
+        self.check_files(txn, adds).await?;
         let version = self.version + 1;
         // Until the store has answered, the log may hold more than we know: also if this future is dropped here.
         self.stale = true;
@@ -113,6 +100,10 @@ impl DeltaTable {
                 self.settled(txn)?.map_or(Err(failure), |outcome| Ok(Step::Decided(outcome)))
             }
         }
+    }
+
+    fn refused(&self, why: &str) -> Failure {
+        Failure::retry(format!("commit version {} of {}: the store refused it, {why}", self.version + 1, self.location.url))
     }
 
     fn settled(&self, txn: &Txn) -> Result<Option<CommitOutcome>> {
@@ -140,16 +131,21 @@ impl DeltaTable {
 
     /// After a refusal: reads the commits that came first, one by one.
     async fn follow(&mut self) -> Result<Step> {
+        let (known, known_tip) = (self.version, self.tip.clone());
         for read in 0..FOLLOW_MAX {
             let version = self.version + 1;
             let Some(commit) = self.log.read(version).await? else {
                 // With none read, the refusal has no visible cause: stay stale, look at the whole log, after a pause.
-                if read > 0 {
+                if read == 0 {
+                    return Ok(Step::Unsettled);
+                }
+                // The commits followed on ours only if ours is still there: else the table was made anew, and they are another's.
+                if self.log.etag(known).await?.is_some_and(|found| found.may_equal(&known_tip)) {
                     let tip = self.log.etag(self.version).await?;
                     self.advance(self.version, tip.and_then(|t| t.0));
                     self.stale = false;
                 }
-                return Ok(if read > 0 { Step::Behind } else { Step::Unsettled });
+                return Ok(Step::Behind);
             };
             if commit.protocol.is_some() || commit.metadata.is_some() {
                 let protocol = commit.protocol.unwrap_or_else(|| self.protocol.clone());
@@ -165,7 +161,8 @@ impl DeltaTable {
     }
 
     /// Of files that wait since before a crash: each must still be there, for a commit that refers to a missing file breaks every reader.
-    async fn check_files(&self, txn: &Txn, adds: &[Value], now_ms: i64) -> Result<()> {
+    async fn check_files(&self, txn: &Txn, adds: &[Value]) -> Result<()> {
+        let now_ms = chrono::Utc::now().timestamp_millis();
         let old = adds.iter().filter(|add| {
             let age_ms = now_ms.saturating_sub(add["modificationTime"].as_i64().unwrap_or_default());
             u128::try_from(age_ms).is_ok_and(|age| age > FRESH.as_millis())

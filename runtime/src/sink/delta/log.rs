@@ -2,6 +2,7 @@
 //! only if it is absent; that is all the agreement between writers there is.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use delta_kernel::{Engine, Snapshot};
 use deltalake::logstore::{StorageConfig, default_logstore};
@@ -21,6 +22,8 @@ pub(super) struct State {
     pub(super) metadata: Metadata,
     /// Of the application id that was asked for: the version of its last transaction.
     pub(super) txn: Option<i64>,
+    /// The version of the log checkpoint that reading began with.
+    pub(super) checkpoint: Option<i64>,
 }
 
 /// How creating a commit ended. Anything else (an error) leaves open whether it is there.
@@ -36,24 +39,32 @@ pub(super) enum Created {
 
 /// Hidden from readers and from vacuum by the underscore.
 const PROBE: &str = "_weir_probe";
+/// For one request. Longer than the S3 client takes to give up: this is for stores that hang.
+const CALL_DEADLINE: Duration = Duration::from_secs(60);
+/// A log of many thousand versions without a log checkpoint takes a while to read, and a table of a million files to write one of.
+const LOAD_DEADLINE: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Clone)]
 pub(super) struct Log {
     location: Location,
+    /// For one request.
+    pub(super) call_deadline: Duration,
 }
 
 impl Log {
     pub(super) fn new(location: Location) -> Self {
-        Self { location }
+        Self { location, call_deadline: CALL_DEADLINE }
     }
 
     /// Whether there is a log at all. Asked of the store directly: its errors are sorted best before other layers wrap them.
     pub(super) async fn exists(&self) -> Result<bool> {
         let folder = self.location.at("_delta_log")?;
-        match self.location.store.list(Some(&folder)).next().await {
+        let doing = || format!("list the Delta log of {}", self.location.url);
+        let mut listing = self.location.store.list(Some(&folder));
+        match within(self.call_deadline, doing, listing.next()).await? {
             None => Ok(false),
             Some(Ok(_)) => Ok(true),
-            Some(Err(e)) => Err(self.location.describe(e, format!("list the Delta log of {}", self.location.url))),
+            Some(Err(e)) => Err(self.location.describe(e, doing())),
         }
     }
 
@@ -64,10 +75,11 @@ impl Log {
         // The second one is refused, or already the first: by an earlier start.
         for _ in 0..2 {
             let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-            match self.location.store.put_opts(&path, PROBE.into(), options).await {
+            let doing = || format!("write to {}", self.location.url);
+            match within(self.call_deadline, doing, self.location.store.put_opts(&path, PROBE.into(), options)).await? {
                 Ok(_) => {}
                 Err(object_store::Error::AlreadyExists { .. }) => return Ok(()),
-                Err(e) => return Err(self.location.describe(e, format!("write to {}", self.location.url))),
+                Err(e) => return Err(self.location.describe(e, doing())),
             }
         }
         Err(Failure::config(format!(
@@ -89,10 +101,12 @@ impl Log {
                 protocol: reread(config.protocol())?,
                 metadata: reread(config.metadata())?,
                 txn,
+                checkpoint: snapshot.log_segment().checkpoint_version.and_then(|v| i64::try_from(v).ok()),
             })
         });
         let doing = || format!("read the Delta log of {}", self.location.url);
-        match loaded.await.map_err(|e| Failure::bug(format!("{}: {e}", doing())))? {
+        // The thread goes on past the deadline; each of its requests ends by the client's own.
+        match within(LOAD_DEADLINE, doing, loaded).await?.map_err(|e| Failure::bug(format!("{}: {e}", doing())))? {
             Ok(state) => Ok(state),
             Err(Unreadable::Kernel(e)) => Err(self.sort(*e, &doing())),
             Err(Unreadable::Odd(what)) => Err(Failure::config(format!("{}: {what}", doing()))),
@@ -103,44 +117,52 @@ impl Log {
     pub(super) async fn read(&self, version: i64) -> Result<Option<Commit>> {
         let path = self.location.at(&commit_path(version))?;
         let doing = || format!("read version {version} of {}", self.location.url);
-        let bytes = match self.location.store.get(&path).await {
-            Ok(found) => found.bytes().await,
+        let get = async { self.location.store.get(&path).await?.bytes().await };
+        let bytes = match within(self.call_deadline, doing, get).await? {
             Err(object_store::Error::NotFound { source, .. }) if !source.to_string().contains("NoSuchBucket") => return Ok(None),
-            Err(e) => Err(e),
+            got => got.map_err(|e| self.location.describe(e, doing()))?,
         };
-        let bytes = bytes.map_err(|e| self.location.describe(e, doing()))?;
         Commit::parse(&bytes).map(Some).map_err(|f| f.context(doing()))
     }
 
     /// What tells the commit of `version` from another one of the same name: `None` if it isn't there.
     pub(super) async fn etag(&self, version: i64) -> Result<Option<Etag>> {
         let path = self.location.at(&commit_path(version))?;
-        match self.location.store.head(&path).await {
+        let doing = || format!("look for version {version} of {}", self.location.url);
+        match within(self.call_deadline, doing, self.location.store.head(&path)).await? {
             Ok(meta) => Ok(Some(Etag(meta.e_tag))),
             Err(object_store::Error::NotFound { .. }) => Ok(None),
-            Err(e) => Err(self.location.describe(e, format!("look for version {version} of {}", self.location.url))),
+            Err(e) => Err(self.location.describe(e, doing())),
         }
     }
 
     pub(super) async fn create(&self, version: i64, commit: bytes::Bytes) -> Result<Created> {
         let path = self.location.at(&commit_path(version))?;
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
-        match self.location.store.put_opts(&path, commit.into(), options).await {
+        let doing = || format!("commit version {version} of {}", self.location.url);
+        match within(self.call_deadline, doing, self.location.store.put_opts(&path, commit.into(), options)).await? {
             Ok(put) => Ok(Created::Yes { etag: put.e_tag }),
             Err(object_store::Error::AlreadyExists { .. }) => Ok(Created::Refused),
-            Err(e) => Err(self.location.describe(e, format!("commit version {version} of {}", self.location.url))),
+            Err(e) => Err(self.location.describe(e, doing())),
         }
     }
 
-    /// Writes a log checkpoint of the newest version, if there is none: from then on, reading the log starts there.
-    pub(super) async fn checkpoint(&self) -> Result<()> {
+    /// Writes a log checkpoint of the newest version, if there is none, and gives that version: from then on, reading the log starts there.
+    /// Its content follows from the log alone, so writers that meet write the same; `_last_checkpoint` is but a hint to readers.
+    ///
+    /// Memory: the kernel streams actions from the last log checkpoint and the commits after it into one Parquet file, which goes up in
+    /// parts. It holds the names of the files in those commits, and one row group (about a million files) as it is encoded.
+    pub(super) async fn checkpoint(&self) -> Result<i64> {
         let (engine, url) = (self.engine(), self.folder_url());
         let written = tokio::task::spawn_blocking(move || {
             let snapshot = Snapshot::builder_for(url).build(engine.as_ref())?;
-            snapshot.checkpoint(engine.as_ref(), None).map(|_| ())
+            snapshot.checkpoint(engine.as_ref(), None)?;
+            Ok(snapshot.version())
         });
-        let doing = format!("write a log checkpoint of {}", self.location.url);
-        written.await.map_err(|e| Failure::bug(format!("{doing}: {e}")))?.map_err(|e| self.sort(e, &doing))
+        let doing = || format!("write a log checkpoint of {}", self.location.url);
+        let written = within(LOAD_DEADLINE, doing, written).await?.map_err(|e| Failure::bug(format!("{}: {e}", doing())))?;
+        let version = written.map_err(|e| self.sort(e, &doing()))?;
+        i64::try_from(version).map_err(|e| Failure::config(format!("{}: {e}", doing())))
     }
 
     /// The kernel joins paths to this one, so it must end with a slash.
@@ -163,7 +185,8 @@ impl Log {
             // The log was cleaned, or the table dropped, between listing and reading.
             e @ delta_kernel::Error::FileNotFound(_) => Failure::retry(format!("{doing}: {e}")),
             e @ (delta_kernel::Error::IOError(_) | delta_kernel::Error::JoinFailure(_)) => Failure::retry(format!("{doing}: {e}")),
-            delta_kernel::Error::Parquet(e) if e.to_string().contains("S3") => Failure::retry(format!("{doing}: {e}")),
+            // A connection that breaks while a log checkpoint is read comes as an error of Parquet or Arrow around that of the store.
+            e if is_of_store(&e) => Failure::retry(format!("{doing}: {e}")),
             e => Failure::config(format!("{doing}: {e}")),
         }
     }
@@ -187,6 +210,14 @@ pub(super) fn commit_path(version: i64) -> String {
     format!("_delta_log/{version:020}.json")
 }
 
+async fn within<T>(deadline: Duration, doing: impl Fn() -> String, call: impl Future<Output = T>) -> Result<T> {
+    tokio::time::timeout(deadline, call).await.map_err(|_| Failure::retry(format!("{}: no answer within {deadline:?}", doing())))
+}
+
+fn is_of_store(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |e| e.source()).any(|e| e.is::<object_store::Error>() || e.is::<std::io::Error>())
+}
+
 enum Unreadable {
     Kernel(Box<delta_kernel::Error>),
     Odd(String),
@@ -201,4 +232,18 @@ impl From<delta_kernel::Error> for Unreadable {
 /// From the kernel's type, whose fields are private, to ours, by way of the protocol's JSON.
 fn reread<T: serde::de::DeserializeOwned>(action: &impl serde::Serialize) -> Result<T, Unreadable> {
     serde_json::to_value(action).and_then(serde_json::from_value).map_err(|e| Unreadable::Odd(e.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_broken_connection_is_found_below_parquet_and_arrow_and_a_broken_file_is_not_one() {
+        let broken = || Box::new(object_store::Error::Generic { store: "S3", source: "connection reset".into() });
+        let parquet = |cause| delta_kernel::Error::Parquet(parquet::errors::ParquetError::External(cause));
+        assert!(is_of_store(&parquet(broken())));
+        assert!(is_of_store(&parquet(Box::new(arrow::error::ArrowError::ExternalError(broken())))));
+        assert!(!is_of_store(&delta_kernel::Error::Parquet(parquet::errors::ParquetError::EOF("torn".into()))));
+    }
 }

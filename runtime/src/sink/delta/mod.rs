@@ -11,6 +11,7 @@ mod commit;
 mod features;
 mod fit;
 mod log;
+mod log_checkpoints;
 mod partition;
 mod schema;
 mod stats;
@@ -18,11 +19,10 @@ mod upload;
 mod writer;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use weir_plan::plan::Sink;
 
@@ -32,13 +32,18 @@ pub use writer::EpochWriter;
 use self::actions::{Metadata, Protocol};
 use self::fit::{Layout, Wanted};
 use self::log::{Created, Etag, Log};
+use self::log_checkpoints::LogCheckpoints;
 use crate::failure::{Failure, Result};
+use crate::retry::RetryPolicy;
 use crate::storage::Location;
 
+<<<<<<< HEAD
 /// A log without a log checkpoint of many thousand versions takes a while to read.
 const OPEN_DEADLINE: Duration = Duration::from_secs(300);
 /// Unless the caller says otherwise.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
+=======
+>>>>>>> w2-c
 /// Someone else may create the table at the same time; then theirs is opened.
 const CREATE_ATTEMPTS_MAX: usize = 3;
 
@@ -48,8 +53,12 @@ pub struct DeltaTable {
     log: Log,
     wanted: Wanted,
     target_file_size_bytes: u64,
+<<<<<<< HEAD
     commit_deadline: Duration,
     give_up_after: Duration,
+=======
+    retry: RetryPolicy,
+>>>>>>> w2-c
     protocol: Protocol,
     metadata: Metadata,
     layout: Arc<Layout>,
@@ -60,6 +69,7 @@ pub struct DeltaTable {
     txns: HashMap<String, Option<i64>>,
     /// The log may hold more than we know, and not because of others: it must be read before it is written.
     stale: bool,
+    checkpoints: LogCheckpoints,
 }
 
 /// Starts the data files of epochs.
@@ -68,26 +78,31 @@ pub struct TableFiles {
     location: Location,
     layout: Arc<Layout>,
     target_file_size_bytes: u64,
+<<<<<<< HEAD
     give_up_after: Duration,
+=======
+    retry: RetryPolicy,
+>>>>>>> w2-c
 }
 
 impl TableFiles {
     /// Starts an epoch's files. `epoch_label` goes into their names: lineage, generation, epoch.
     pub fn writer(&self, epoch_label: &str) -> Result<EpochWriter> {
+<<<<<<< HEAD
         EpochWriter::new(self.location.clone(), self.layout.clone(), epoch_label, self.target_file_size_bytes, self.give_up_after)
+=======
+        EpochWriter::new(self.location.clone(), self.layout.clone(), epoch_label, self.target_file_size_bytes, self.retry)
+>>>>>>> w2-c
     }
 }
 
 impl DeltaTable {
     /// Opens the table at `location`, or creates it with the sink's columns (reader version 1, writer version 2: every engine reads it).
+    /// `retry` is for data files; opening and committing are single attempts.
+    ///
+    /// # Errors
     /// [`crate::Remedy::Config`] if it doesn't fit, with the column's name.
-    pub async fn open_or_create(location: Location, sink: &Sink, pipeline: &str) -> Result<Self> {
-        let url = location.url.clone();
-        let opened = tokio::time::timeout(OPEN_DEADLINE, Self::open(location, sink, pipeline)).await;
-        opened.unwrap_or_else(|_| Err(Failure::retry(format!("the table {url} could not be opened within {} s", OPEN_DEADLINE.as_secs()))))
-    }
-
-    async fn open(location: Location, sink: &Sink, pipeline: &str) -> Result<Self> {
+    pub async fn open_or_create(location: Location, sink: &Sink, pipeline: &str, retry: RetryPolicy) -> Result<Self> {
         let wanted = Wanted { schema: sink.schema.clone(), partition_by: sink.delta.partition_by.clone() };
         let log = Log::new(location.clone());
         log.prove_create().await?;
@@ -110,8 +125,12 @@ impl DeltaTable {
             log,
             wanted,
             target_file_size_bytes: sink.delta.target_file_size_bytes,
+<<<<<<< HEAD
             commit_deadline: commit::DEADLINE,
             give_up_after: GIVE_UP_AFTER,
+=======
+            retry,
+>>>>>>> w2-c
             protocol: state.protocol,
             metadata: state.metadata,
             layout,
@@ -119,6 +138,7 @@ impl DeltaTable {
             tip,
             txns: HashMap::new(),
             stale: false,
+            checkpoints: LogCheckpoints::new(state.checkpoint),
         })
     }
 
@@ -144,7 +164,11 @@ impl DeltaTable {
     #[must_use]
     pub fn files(&self) -> TableFiles {
         let (location, layout) = (self.location.clone(), self.layout.clone());
+<<<<<<< HEAD
         TableFiles { location, layout, target_file_size_bytes: self.target_file_size_bytes, give_up_after: self.give_up_after }
+=======
+        TableFiles { location, layout, target_file_size_bytes: self.target_file_size_bytes, retry: self.retry }
+>>>>>>> w2-c
     }
 
     /// The last epoch that the table holds for an application id.
@@ -153,10 +177,10 @@ impl DeltaTable {
         Ok(self.txns.get(app_id).copied().flatten())
     }
 
-    /// Writes a log checkpoint, without which opening the table reads every commit there ever was. Off the commit path: the caller chooses
-    /// when, and goes on if it fails. Needs a runtime with several threads.
-    pub async fn write_log_checkpoint(&self) -> Result<()> {
-        self.log.checkpoint().await
+    /// Starts writing a log checkpoint if the log has grown long since the last one, and none is being written. Waits for nothing: it is
+    /// written beside the commits that follow, and a failure is logged. Needs a runtime with several threads.
+    pub fn checkpoint_log_if_long(&mut self) {
+        self.checkpoints.start_if_long(self.version, &self.log);
     }
 
     /// Reads the log anew, from a log checkpoint if there is one, and checks that it is still the table that was opened and still fits.
@@ -176,6 +200,7 @@ impl DeltaTable {
             return Err(Failure::retry(says));
         }
         self.advance(state.version, self.log.etag(state.version).await?.and_then(|tip| tip.0));
+        self.checkpoints.found(state.checkpoint);
         self.txns.clear();
         self.txns.extend(app_id.map(|id| (id.to_owned(), state.txn)));
         self.stale = false;

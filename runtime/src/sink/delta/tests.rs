@@ -3,12 +3,15 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod away;
 mod commits;
-mod faulty;
+pub(crate) mod faulty;
 mod files;
 mod fits;
+mod log_checkpoints;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::{ArrayRef, AsArray as _, Date32Array, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
@@ -19,19 +22,22 @@ use weir_plan::plan::{DeltaSink, Input, Sink};
 
 use super::{CommitOutcome, DeltaTable};
 use crate::failure::{Failure, Result};
+use crate::retry::RetryPolicy;
 use crate::storage::{self, Location, Secrets};
 
 const APP: &str = "weir/lineage/silver";
+pub(crate) const QUICK: RetryPolicy =
+    RetryPolicy { first: Duration::from_millis(1), max: Duration::from_millis(2), give_up_after: Duration::from_millis(50) };
 
 /// A folder for one table, and the sink that goes with it.
-struct Lake {
+pub(crate) struct Lake {
     dir: TempDir,
-    sink: Sink,
+    pub(crate) sink: Sink,
 }
 
 impl Lake {
     /// Columns: `n bigint not null`, `city string`, `date date`; partitioned by `partition_by`.
-    fn new(partition_by: &[&str]) -> Self {
+    pub(crate) fn new(partition_by: &[&str]) -> Self {
         Self::with(rides_schema(), partition_by)
     }
 
@@ -42,7 +48,7 @@ impl Lake {
         Self { dir, sink: Sink { name: "silver".into(), input: Input::Source(0), delta, schema } }
     }
 
-    fn location(&self) -> Location {
+    pub(crate) fn location(&self) -> Location {
         storage::open(&self.sink.delta.uri, None, &Secrets::default()).unwrap()
     }
 
@@ -51,7 +57,7 @@ impl Lake {
     }
 
     async fn try_open(&self) -> Result<DeltaTable> {
-        DeltaTable::open_or_create(self.location(), &self.sink, "default/rides").await
+        DeltaTable::open_or_create(self.location(), &self.sink, "default/rides", QUICK).await
     }
 
     fn path(&self, relative: &str) -> std::path::PathBuf {
@@ -120,7 +126,7 @@ fn rides_schema() -> SchemaRef {
     Arc::new(Schema::new(fields.map(|(name, t, nullable)| Field::new(name, t, nullable)).to_vec()))
 }
 
-fn rides(rows: &[(i64, Option<&str>, Option<i32>)]) -> RecordBatch {
+pub(crate) fn rides(rows: &[(i64, Option<&str>, Option<i32>)]) -> RecordBatch {
     let n: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|r| r.0)));
     let city: ArrayRef = Arc::new(StringArray::from_iter(rows.iter().map(|r| r.1)));
     let date: ArrayRef = Arc::new(Date32Array::from_iter(rows.iter().map(|r| r.2)));

@@ -1,17 +1,20 @@
 //! One object on its way to the store: small ones go in a single request at the end, larger ones in parts as they grow, so that memory does
-//! not grow with the file.
+//! not grow with the file. Each request is repeated by the pipeline's policy, from what is in memory: the object or the part in hand.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
-use object_store::{MultipartUpload, ObjectStoreExt as _};
+use object_store::{MultipartId, MultipartUpload, ObjectStoreExt as _};
 
-use crate::failure::{Remedy, Result};
+use crate::failure::{Failure, Result};
+use crate::retry::RetryPolicy;
 use crate::storage::Location;
 
 /// Above S3's minimum for a part (5 MiB). All parts but the last have this size, which some stores insist on.
 const PART_BYTES: usize = 8 << 20;
+<<<<<<< HEAD
 const RETRY_EVERY: Duration = Duration::from_secs(1);
 
 pub(super) struct Upload {
@@ -19,14 +22,39 @@ pub(super) struct Upload {
     path: Path,
     /// For how long a small object is tried again before the epoch fails. Parts can't be repeated: the client numbers them as they go.
     give_up_after: Duration,
+=======
+
+pub(super) struct Upload {
+    to: Target,
+>>>>>>> w2-c
     pending: Vec<u8>,
-    parts: Option<Box<dyn MultipartUpload>>,
+    parts: Option<Parts>,
     bytes: u64,
 }
 
+struct Target {
+    location: Location,
+    path: Path,
+    retry: RetryPolicy,
+}
+
+/// What has been sent already.
+enum Parts {
+    /// A part has a number of ours, so that it can be sent again.
+    Numbered { store: Arc<dyn MultipartStore>, id: MultipartId, sent: Vec<PartId> },
+    /// The store counts for itself: a part that failed leaves a hole, and the whole upload is lost. Local folders only, where what fails is
+    /// the disk.
+    InOrder(Box<dyn MultipartUpload>),
+}
+
 impl Upload {
+<<<<<<< HEAD
     pub(super) fn new(location: Location, path: Path, give_up_after: Duration) -> Self {
         Self { location, path, give_up_after, pending: Vec::new(), parts: None, bytes: 0 }
+=======
+    pub(super) fn new(location: Location, path: Path, retry: RetryPolicy) -> Self {
+        Self { to: Target { location, path, retry }, pending: Vec::new(), parts: None, bytes: 0 }
+>>>>>>> w2-c
     }
 
     /// What waits in memory for a full part.
@@ -44,51 +72,74 @@ impl Upload {
         while self.pending.len() > PART_BYTES {
             let rest = self.pending.split_off(PART_BYTES);
             let part = std::mem::replace(&mut self.pending, rest);
-            self.put_part(part).await?;
+            self.put_part(part.into()).await?;
         }
         Ok(())
     }
 
     /// The object is there, whole, when this returns its size.
     pub(super) async fn finish(mut self) -> Result<u64> {
-        let rest = std::mem::take(&mut self.pending);
+        let rest = Bytes::from(std::mem::take(&mut self.pending));
         if self.parts.is_none() {
+<<<<<<< HEAD
             put_whole(&self.location, &self.path, rest.into(), self.give_up_after).await?;
+=======
+            self.to.put_whole(rest).await?;
+>>>>>>> w2-c
             return Ok(self.bytes);
         }
         if !rest.is_empty() {
             self.put_part(rest).await?;
         }
-        if let Some(parts) = &mut self.parts
-            && let Err(e) = parts.complete().await
-        {
-            return Err(self.location.describe(e, format!("write {}", self.path)));
+        match self.parts.take() {
+            Some(Parts::Numbered { store, id, sent }) => {
+                self.to.complete(store.as_ref(), &id, &sent, self.bytes).await?;
+            }
+            Some(Parts::InOrder(mut upload)) => {
+                upload.complete().await.map_err(|e| self.to.failure(e))?;
+            }
+            None => {}
         }
         Ok(self.bytes)
     }
 
     /// Leaves nothing behind, as far as the store answers.
-    pub(super) async fn abort(mut self) {
-        if let Some(parts) = &mut self.parts
-            && let Err(e) = parts.abort().await
-        {
-            tracing::debug!(path = %self.path, error = %e, "an upload could not be aborted; the store's own clean-up removes it");
+    pub(super) async fn abort(self) {
+        let aborted = match self.parts {
+            Some(Parts::Numbered { store, id, .. }) => store.abort_multipart(&self.to.path, &id).await,
+            Some(Parts::InOrder(mut upload)) => upload.abort().await,
+            None => Ok(()),
+        };
+        if let Err(e) = aborted {
+            tracing::debug!(path = %self.to.path, error = %e, "an upload could not be aborted; the store's own clean-up removes it");
         }
     }
 
-    async fn put_part(&mut self, part: Vec<u8>) -> Result<()> {
-        let sent = async {
-            let parts = match &mut self.parts {
-                Some(parts) => parts,
-                none => none.insert(self.location.store.put_multipart(&self.path).await?),
-            };
-            parts.put_part(part.into()).await
+    async fn put_part(&mut self, part: Bytes) -> Result<()> {
+        let to = &self.to;
+        let parts = match self.parts.take() {
+            Some(parts) => parts,
+            None => to.begin().await?,
         };
-        let sent = sent.await;
-        sent.map_err(|e| self.location.describe(e, format!("write {}", self.path)))
+        let (parts, sent) = match parts {
+            Parts::Numbered { store, id, mut sent } => {
+                let number = sent.len();
+                let put = async || store.put_part(&to.path, &id, number, part.clone().into()).await.map_err(|e| to.failure(e));
+                let put = to.persist(put).await.map(|part| sent.push(part));
+                (Parts::Numbered { store, id, sent }, put)
+            }
+            Parts::InOrder(mut upload) => {
+                let put = upload.put_part(part.into()).await.map_err(|e| to.failure(e));
+                (Parts::InOrder(upload), put)
+            }
+        };
+        // Kept on a failure too, for `abort`.
+        self.parts = Some(parts);
+        sent
     }
 }
 
+<<<<<<< HEAD
 async fn put_whole(location: &Location, path: &Path, whole: Bytes, give_up_after: Duration) -> Result<()> {
     let started = Instant::now();
     loop {
@@ -99,5 +150,46 @@ async fn put_whole(location: &Location, path: &Path, whole: Bytes, give_up_after
         }
         tracing::warn!(%failure, "a data file could not be written; trying again");
         tokio::time::sleep(RETRY_EVERY).await;
+=======
+impl Target {
+    async fn put_whole(&self, whole: Bytes) -> Result<()> {
+        self.persist(async || self.location.store.put(&self.path, whole.clone().into()).await.map(|_| ()).map_err(|e| self.failure(e)))
+            .await
+    }
+
+    /// Begun twice after a lost answer, the first upload stays empty until the store's own clean-up.
+    async fn begin(&self) -> Result<Parts> {
+        self.persist(async || {
+            Ok(match &self.location.parts {
+                Some(store) => {
+                    let id = store.create_multipart(&self.path).await.map_err(|e| self.failure(e))?;
+                    Parts::Numbered { store: store.clone(), id, sent: Vec::new() }
+                }
+                None => Parts::InOrder(self.location.store.put_multipart(&self.path).await.map_err(|e| self.failure(e))?),
+            })
+        })
+        .await
+    }
+
+    /// Once completed, an upload is unknown to the store: an error after a lost answer (the client's own retry meets it) may mean success.
+    /// Nobody else writes an object of this name.
+    async fn complete(&self, store: &dyn MultipartStore, id: &MultipartId, sent: &[PartId], bytes: u64) -> Result<()> {
+        let complete = async || {
+            let Err(error) = store.complete_multipart(&self.path, id, sent.to_vec()).await else { return Ok(()) };
+            match self.location.store.head(&self.path).await {
+                Ok(found) if found.size == bytes => Ok(()),
+                _ => Err(self.failure(error)),
+            }
+        };
+        self.persist(complete).await
+    }
+
+    async fn persist<T, F: Future<Output = Result<T>>>(&self, attempt: impl FnMut() -> F) -> Result<T> {
+        self.retry.persist(&format!("writing a data file to {}", self.location.url), attempt).await
+    }
+
+    fn failure(&self, error: object_store::Error) -> Failure {
+        self.location.describe(error, format!("write {}", self.path))
+>>>>>>> w2-c
     }
 }

@@ -22,6 +22,7 @@ use super::partition;
 use super::stats::Stats;
 use super::upload::Upload;
 use crate::failure::{Failure, Result};
+use crate::retry::RetryPolicy;
 use crate::storage::Location;
 
 /// Level 1 compresses a result table nearly as well as level 3, for half the work.
@@ -39,7 +40,11 @@ pub struct EpochWriter {
     layout: Arc<Layout>,
     label: String,
     target_file_size_bytes: u64,
+<<<<<<< HEAD
     give_up_after: Duration,
+=======
+    retry: RetryPolicy,
+>>>>>>> w2-c
     /// Tells partitions apart; `None` when there is just one.
     converter: Option<RowConverter>,
     open: HashMap<Option<OwnedRow>, OpenFile>,
@@ -56,13 +61,21 @@ impl EpochWriter {
         layout: Arc<Layout>,
         label: &str,
         target_file_size_bytes: u64,
+<<<<<<< HEAD
         give_up_after: Duration,
+=======
+        retry: RetryPolicy,
+>>>>>>> w2-c
     ) -> Result<Self> {
         let fields = layout.partition_fields.iter().map(|f| SortField::new(f.data_type().clone())).collect::<Vec<_>>();
         let converter = if fields.is_empty() { None } else { Some(RowConverter::new(fields).map_err(bug)?) };
         let label = label.to_owned();
         let (open, adds) = (HashMap::new(), Vec::new());
+<<<<<<< HEAD
         Ok(Self { location, layout, label, target_file_size_bytes, give_up_after, converter, open, adds, files: 0, rows: 0, buffered: 0 })
+=======
+        Ok(Self { location, layout, label, target_file_size_bytes, retry, converter, open, adds, files: 0, rows: 0, buffered: 0 })
+>>>>>>> w2-c
     }
 
     /// Takes in rows. Columns are found by name; those that the table has and the batch doesn't are null.
@@ -152,7 +165,11 @@ impl EpochWriter {
         let name = format!("part-{:05}-{}-{}.zstd.parquet", self.files, self.label, uuid::Uuid::new_v4());
         self.files += 1;
         let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
+<<<<<<< HEAD
         let upload = Upload::new(self.location.clone(), self.location.at(&path)?, self.give_up_after);
+=======
+        let upload = Upload::new(self.location.clone(), self.location.at(&path)?, self.retry);
+>>>>>>> w2-c
         OpenFile::new(upload, &self.layout, path, values)
     }
 

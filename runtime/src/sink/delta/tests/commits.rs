@@ -1,6 +1,6 @@
 //! Exactly once: what becomes of an epoch when answers are lost, versions are taken and tables change.
 
-use super::faulty::{Fault, careless, through};
+use super::faulty::{Fault, Faulty, careless, through};
 use super::*;
 use crate::failure::Remedy;
 
@@ -74,7 +74,7 @@ async fn a_lost_answer_is_settled_by_the_log() {
     for fault in [Fault::LoseAnswer, Fault::RefuseOwn] {
         let lake = Lake::new(&[]);
         lake.open().await;
-        let mut table = DeltaTable::open_or_create(through(lake.location(), [fault.clone()]), &lake.sink, "p").await.unwrap();
+        let mut table = DeltaTable::open_or_create(through(lake.location(), [fault.clone()]), &lake.sink, "p", QUICK).await.unwrap();
         assert_eq!(append(&mut table, 1, &[1]).await.unwrap(), CommitOutcome::AlreadyCommitted, "{fault:?}");
         assert_eq!(append(&mut table, 2, &[2]).await.unwrap(), CommitOutcome::Committed { version: 2 }, "{fault:?}");
         assert_eq!((lake.versions(), lake.numbers()), (3, vec![1, 2]), "{fault:?}");
@@ -87,8 +87,12 @@ async fn a_write_that_did_not_land_is_written_again() {
         let lake = Lake::new(&[]);
         lake.open().await;
         let faults = [fault.clone(), fault.clone()];
-        let mut table = DeltaTable::open_or_create(through(lake.location(), faults), &lake.sink, "p").await.unwrap();
-        assert_eq!(append(&mut table, 1, &[1]).await.unwrap(), CommitOutcome::Committed { version: 1 }, "{fault:?}");
+        let mut table = DeltaTable::open_or_create(through(lake.location(), faults), &lake.sink, "p", QUICK).await.unwrap();
+        let adds = write(&table, 1, &[1]).await;
+        for _ in 0..2 {
+            assert_eq!(commit(&mut table, 1, &adds).await.map_err(|f| f.remedy), Err(Remedy::Retry), "{fault:?}");
+        }
+        assert_eq!(commit(&mut table, 1, &adds).await, Ok(CommitOutcome::Committed { version: 1 }), "{fault:?}");
         assert_eq!(lake.numbers(), [1], "{fault:?}");
     }
 }
@@ -97,11 +101,11 @@ async fn a_write_that_did_not_land_is_written_again() {
 async fn a_store_that_does_not_answer_ends_in_a_retry_and_the_next_call_finds_out() {
     let lake = Lake::new(&[]);
     lake.open().await;
-    let mut table = DeltaTable::open_or_create(through(lake.location(), [Fault::Hang]), &lake.sink, "p").await.unwrap();
-    table.commit_deadline = std::time::Duration::from_millis(300);
+    let mut table = DeltaTable::open_or_create(through(lake.location(), [Fault::Hang]), &lake.sink, "p", QUICK).await.unwrap();
+    table.log.call_deadline = std::time::Duration::from_millis(300);
     let adds = write(&table, 1, &[1]).await;
     let failure = commit(&mut table, 1, &adds).await.unwrap_err();
-    let says = format!("commit epoch 1 to {}: no decision within 300ms", lake.sink.delta.uri);
+    let says = format!("commit version 1 of {}: no answer within 300ms", lake.sink.delta.uri);
     assert_eq!(failure, Failure::retry(says));
     assert_eq!(commit(&mut table, 1, &adds).await.unwrap(), CommitOutcome::Committed { version: 1 });
 }
@@ -113,7 +117,7 @@ async fn other_writers_commits_in_between_are_stepped_over() {
     let foreign = foreign_add().to_string();
     let optimize = json!({"remove": {"path": "foreign.parquet", "dataChange": false, "deletionTimestamp": 1}}).to_string();
     let faults = [Fault::Race(foreign), Fault::Race(optimize)];
-    let mut table = DeltaTable::open_or_create(through(lake.location(), faults), &lake.sink, "p").await.unwrap();
+    let mut table = DeltaTable::open_or_create(through(lake.location(), faults), &lake.sink, "p", QUICK).await.unwrap();
     assert_eq!(append(&mut table, 1, &[1]).await.unwrap(), CommitOutcome::Committed { version: 3 });
     assert_eq!(append(&mut table, 2, &[2]).await.unwrap(), CommitOutcome::Committed { version: 4 });
 }
@@ -124,7 +128,7 @@ async fn a_commit_of_ours_that_wins_the_version_is_recognised() {
     lake.open().await;
     for (won, expected) in [(1, "AlreadyCommitted"), (2, "Fenced")] {
         let txn = json!({"txn": {"appId": APP, "version": won}}).to_string();
-        let mut table = DeltaTable::open_or_create(through(lake.location(), [Fault::Race(txn)]), &lake.sink, "p").await.unwrap();
+        let mut table = DeltaTable::open_or_create(through(lake.location(), [Fault::Race(txn)]), &lake.sink, "p", QUICK).await.unwrap();
         let adds = write(&table, 1, &[1]).await;
         let outcome = commit(&mut table, 1, &adds).await.map_err(|f| f.remedy);
         assert_eq!(outcome, if won == 1 { Ok(CommitOutcome::AlreadyCommitted) } else { Err(Remedy::Fenced) }, "{expected}");
@@ -151,7 +155,7 @@ async fn the_last_epoch_is_found_in_a_log_checkpoint_when_its_commit_is_gone() {
     for epoch in 1..=3 {
         append(&mut table, epoch, &[epoch.cast_signed()]).await.unwrap();
     }
-    table.write_log_checkpoint().await.unwrap();
+    table.log.checkpoint().await.unwrap();
     for version in 0..=2 {
         std::fs::remove_file(lake.commit_file(version)).unwrap();
     }
@@ -241,9 +245,43 @@ async fn a_file_that_was_vacuumed_before_its_commit_stops_it() {
 }
 
 #[tokio::test]
+async fn an_epoch_that_is_there_stays_done_though_its_files_were_compacted_and_vacuumed() {
+    let lake = Lake::new(&["city"]);
+    let mut table = lake.open().await;
+    let mut adds = write(&table, 1, &[1]).await;
+    adds[0]["modificationTime"] = json!(1_000);
+    commit(&mut table, 1, &adds).await.unwrap();
+    std::fs::remove_dir_all(lake.path("city=Paris")).unwrap();
+    assert_eq!(commit(&mut lake.open().await, 1, &adds).await, Ok(CommitOutcome::AlreadyCommitted));
+}
+
+#[tokio::test]
+async fn a_table_that_is_made_anew_just_before_the_write_is_found_out() {
+    let lake = Lake::new(&[]);
+    let mut table = lake.open().await;
+    append(&mut table, 1, &[1]).await.unwrap();
+    let (store, location) = Faulty::before(&lake.location(), []);
+    let mut ours = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
+    commit(&mut ours, 2, &[]).await.unwrap();
+    // Another table takes the place, and has reached our next version by the time that we write it.
+    let ddl = lake.actions(0).into_iter().map(|mut action| {
+        if action.get("metaData").is_some() {
+            action["metaData"]["id"] = json!("another");
+        }
+        action.to_string()
+    });
+    let anew: Vec<(i64, String)> =
+        [(0, ddl.collect::<Vec<_>>().join("\n"))].into_iter().chain((1..=3).map(|v| (v, foreign_add().to_string()))).collect();
+    *store.faults.lock().unwrap() = vec![Fault::Anew(anew)];
+    let failure = commit(&mut ours, 3, &[]).await.unwrap_err();
+    assert!(failure.message.contains("was dropped and made anew: its id is another"), "{failure}");
+    assert_eq!((failure.remedy, lake.versions()), (Remedy::Config, 4));
+}
+
+#[tokio::test]
 async fn a_store_without_conditional_puts_is_refused() {
     let lake = Lake::new(&[]);
-    let said = message(DeltaTable::open_or_create(careless(lake.location()), &lake.sink, "p").await);
+    let said = message(DeltaTable::open_or_create(careless(lake.location()), &lake.sink, "p", QUICK).await);
     assert!(said.contains("overwrites objects that must only be created if absent (If-None-Match: *)"), "{said}");
     assert_eq!(lake.versions(), 0);
 }
@@ -262,7 +300,7 @@ async fn writers_that_race_for_versions_all_get_one() {
     let writers = (0..4).map(|writer| {
         let (location, sink) = (lake.location(), lake.sink.clone());
         tokio::spawn(async move {
-            let mut table = DeltaTable::open_or_create(location, &sink, "p").await.unwrap();
+            let mut table = DeltaTable::open_or_create(location, &sink, "p", QUICK).await.unwrap();
             for epoch in 1..=10 {
                 let adds = write(&table, epoch, &[i64::from(writer) * 100 + epoch.cast_signed()]).await;
                 table.commit(&format!("weir/{writer}"), epoch, &adds, &Map::new()).await.unwrap();

@@ -1,22 +1,28 @@
-//! A local store whose next commit goes wrong in a chosen way.
+//! A store whose next commit goes wrong in a chosen way, whose data files fail for a while, and that holds log checkpoints back; and one
+//! that loses parts of uploads.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
+use object_store::memory::InMemory;
+use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartId, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _,
+    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
+use tokio::sync::Semaphore;
 
 use crate::storage::Location;
 
 /// What happens to the next attempts to create a commit, one each.
 #[derive(Debug, Clone)]
-pub(super) enum Fault {
+pub(crate) enum Fault {
     /// The commit lands, the answer is lost.
     LoseAnswer,
     /// The commit lands, the answer is that it was there already: the client's own retry met its first request.
@@ -27,30 +33,55 @@ pub(super) enum Fault {
     RefuseNobody,
     /// Another engine's commit takes the version just before.
     Race(String),
+    /// The log is replaced by these commits just before.
+    Anew(Vec<(i64, String)>),
     /// Neither lands nor answers.
     Hang,
 }
 
 #[derive(Debug)]
-pub(super) struct Faulty {
+pub(crate) struct Faulty {
     inner: Arc<dyn ObjectStore>,
-    faults: Mutex<Vec<Fault>>,
+    pub(crate) faults: Mutex<Vec<Fault>>,
     /// Overwrites what it should only create.
     careless: bool,
+    /// So many puts of data files fail.
+    pub(crate) away: AtomicU32,
+    /// The names of what was read of the log.
+    pub(crate) log_reads: Mutex<BTreeSet<String>>,
+    /// A log checkpoint takes one of these to be written; if closed, it fails.
+    pub(crate) checkpoints: Semaphore,
+    pub(crate) checkpoints_begun: AtomicU32,
+}
+
+impl Faulty {
+    /// In front of the location, and the location in front of it. The first fault of the list comes first.
+    pub(crate) fn before(location: &Location, faults: impl IntoIterator<Item = Fault>) -> (Arc<Self>, Location) {
+        let mut faults: Vec<_> = faults.into_iter().collect();
+        faults.reverse();
+        let store = Arc::new(Self {
+            inner: location.store.clone(),
+            faults: Mutex::new(faults),
+            careless: false,
+            away: AtomicU32::new(0),
+            log_reads: Mutex::default(),
+            checkpoints: Semaphore::new(1000),
+            checkpoints_begun: AtomicU32::new(0),
+        });
+        (store.clone(), Location { store, ..location.clone() })
+    }
 }
 
 /// The same place in a store that does not know conditional puts.
 pub(super) fn careless(location: Location) -> Location {
-    let store = Faulty { inner: location.store.clone(), faults: Mutex::default(), careless: true };
-    Location { store: Arc::new(store), ..location }
+    let mut store = Faulty::before(&location, []).0;
+    Arc::get_mut(&mut store).unwrap().careless = true;
+    Location { store, ..location }
 }
 
 /// The same place, reached through faults. The first fault of the list comes first.
 pub(super) fn through(location: Location, faults: impl IntoIterator<Item = Fault>) -> Location {
-    let mut faults: Vec<_> = faults.into_iter().collect();
-    faults.reverse();
-    let store = Faulty { inner: location.store.clone(), faults: Mutex::new(faults), careless: false };
-    Location { store: Arc::new(store), ..location }
+    Faulty::before(&location, faults).1
 }
 
 fn lost() -> Error {
@@ -73,7 +104,22 @@ type Listing = BoxStream<'static, Result<ObjectMeta>>;
 type Pending<'a, T> = std::pin::Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 impl Faulty {
+    fn is_away(&self) -> bool {
+        self.away.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)).is_ok()
+    }
+
+    async fn let_checkpoint_through(&self) -> Result<()> {
+        self.checkpoints_begun.fetch_add(1, Ordering::Relaxed);
+        self.checkpoints.acquire().await.map_err(|_| lost())?.forget();
+        Ok(())
+    }
+
     async fn put_with_faults(&self, path: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        if path.as_ref().ends_with(".checkpoint.parquet") {
+            self.let_checkpoint_through().await?;
+        } else if path.as_ref().ends_with(".parquet") && self.is_away() {
+            return Err(lost());
+        }
         let is_commit = options.mode == PutMode::Create && path.as_ref().contains("_delta_log/");
         let fault = if is_commit { self.faults.lock().unwrap().pop() } else { None };
         match fault {
@@ -85,6 +131,13 @@ impl Faulty {
             Some(Fault::RefuseNobody) => Err(refused(path)),
             Some(Fault::Race(foreign)) => {
                 self.inner.put(path, Bytes::from(foreign).into()).await?;
+                self.inner.put_opts(path, payload, options).await
+            }
+            Some(Fault::Anew(commits)) => {
+                let folder = path.as_ref().rsplit_once('/').unwrap().0.to_owned();
+                for (version, commit) in commits {
+                    self.inner.put(&Path::from(format!("{folder}/{version:020}.json")), Bytes::from(commit).into()).await?;
+                }
                 self.inner.put_opts(path, payload, options).await
             }
             Some(Fault::Hang) => std::future::pending().await,
@@ -117,6 +170,9 @@ impl ObjectStore for Faulty {
         'b: 'c,
         Self: 'c,
     {
+        if path.as_ref().contains("_delta_log/") {
+            self.log_reads.lock().unwrap().insert(path.filename().unwrap().to_owned());
+        }
         self.inner.get_opts(path, options)
     }
 
@@ -155,5 +211,77 @@ impl ObjectStore for Faulty {
         Self: 'd,
     {
         self.inner.copy_opts(from, to, options)
+    }
+}
+
+/// Which requests of an upload in parts fail, each so many times.
+#[derive(Debug, Default)]
+pub(super) struct LossyParts {
+    pub(super) inner: InMemory,
+    pub(super) begin: AtomicU32,
+    pub(super) part: AtomicU32,
+    pub(super) complete: AtomicU32,
+    /// Completed, and then the answer is lost.
+    pub(super) completed: AtomicU32,
+    pub(super) aborted: AtomicU32,
+}
+
+fn strike(left: &AtomicU32) -> Result<()> {
+    match left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1)) {
+        Ok(_) => Err(lost()),
+        Err(_) => Ok(()),
+    }
+}
+
+impl MultipartStore for LossyParts {
+    fn create_multipart<'a, 'b, 'c>(&'a self, path: &'b Path) -> Pending<'c, MultipartId>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        Box::pin(async move {
+            strike(&self.begin)?;
+            self.inner.create_multipart(path).await
+        })
+    }
+
+    fn put_part<'a, 'b, 'c, 'd>(&'a self, path: &'b Path, id: &'c MultipartId, number: usize, data: PutPayload) -> Pending<'d, PartId>
+    where
+        'a: 'd,
+        'b: 'd,
+        'c: 'd,
+        Self: 'd,
+    {
+        Box::pin(async move {
+            strike(&self.part)?;
+            self.inner.put_part(path, id, number, data).await
+        })
+    }
+
+    fn complete_multipart<'a, 'b, 'c, 'd>(&'a self, path: &'b Path, id: &'c MultipartId, parts: Vec<PartId>) -> Pending<'d, PutResult>
+    where
+        'a: 'd,
+        'b: 'd,
+        'c: 'd,
+        Self: 'd,
+    {
+        Box::pin(async move {
+            strike(&self.complete)?;
+            let completed = self.inner.complete_multipart(path, id, parts).await?;
+            strike(&self.completed)?;
+            Ok(completed)
+        })
+    }
+
+    fn abort_multipart<'a, 'b, 'c, 'd>(&'a self, path: &'b Path, id: &'c MultipartId) -> Pending<'d, ()>
+    where
+        'a: 'd,
+        'b: 'd,
+        'c: 'd,
+        Self: 'd,
+    {
+        self.aborted.fetch_add(1, Ordering::Relaxed);
+        self.inner.abort_multipart(path, id)
     }
 }

@@ -1,10 +1,11 @@
-//! How long to wait before asking again, and when to stop.
+//! How long to wait before asking again, and when to stop: the one policy for everything outside that may be away, be it the checkpoint, a
+//! table or a data file. Clients have a few retries of their own, for blips; this is what rules.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Remedy, Result};
 
 /// Exponential backoff with jitter, and an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,6 +23,32 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
+    /// The usual waits, and this end.
+    #[must_use]
+    pub fn giving_up_after(limit: Duration) -> Self {
+        Self { give_up_after: limit, ..Self::default() }
+    }
+
+    /// Attempts something until it works, fails for good, or the time is over. An attempt must have a deadline of its own, and doing it
+    /// twice must be the same as once. `doing` is for the log.
+    ///
+    /// # Errors
+    /// The first failure that is not `Retry`; or `Retry` with the last reason.
+    pub async fn persist<T, F: Future<Output = Result<T>>>(&self, doing: &str, mut attempt: impl FnMut() -> F) -> Result<T> {
+        let mut patience = Patience::new(*self, Jitter::new(rand::random()));
+        let mut retry = 0;
+        loop {
+            match attempt().await {
+                Err(failure) if failure.remedy == Remedy::Retry => {
+                    retry += 1;
+                    tracing::warn!(retry, "{doing} failed and is tried again: {failure}");
+                    patience.wait(retry, &failure.message).await?;
+                }
+                ended => return ended,
+            }
+        }
+    }
+
     /// The wait before attempt `retry + 1`, for `retry` from 1: between half and all of `first × 2^(retry - 1)`, at most `max`. `jitter`
     /// in `0.0..1.0`.
     #[must_use]
@@ -90,7 +117,6 @@ impl Patience {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::failure::Remedy;
 
     #[test]
     fn waits_double_up_to_the_greatest_and_jitter_takes_at_most_half() {
@@ -109,6 +135,29 @@ mod tests {
         assert_ne!(draws(1), draws(2));
         assert_eq!(draws(1), draws(1));
         assert!(draws(1).iter().all(|d| (0.0..1.0).contains(d)));
+    }
+
+    const QUICK: RetryPolicy =
+        RetryPolicy { first: Duration::from_millis(1), max: Duration::from_millis(1), give_up_after: Duration::from_millis(20) };
+
+    #[tokio::test]
+    async fn what_fails_for_a_while_is_done_in_the_end_and_what_fails_for_good_is_not_repeated() {
+        for (failures, then, expected) in [(3, Ok("done"), Ok("done")), (1, Err(Failure::config("no")), Err(Failure::config("no")))] {
+            let mut tries = 0;
+            let ended = QUICK.persist("this", || {
+                tries += 1;
+                let answer = if tries > failures { then.clone() } else { Err(Failure::retry("away")) };
+                async { answer }
+            });
+            assert_eq!(ended.await, expected);
+            assert_eq!(tries, failures + 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_goes_on_failing_is_given_up_with_the_last_reason() {
+        let ended: Result<()> = QUICK.persist("this", async || Err(Failure::retry("away"))).await;
+        assert_eq!(ended, Err(Failure::retry("away; given up after 20ms of trying")));
     }
 
     #[tokio::test]

@@ -1,0 +1,112 @@
+//! Log checkpoints: written beside the commits, read by others, never in the way.
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use super::faulty::Faulty;
+use super::*;
+
+/// Commits epochs without files, looking for a long log after each as the engine does.
+async fn commit_all(table: &mut DeltaTable, epochs: std::ops::RangeInclusive<u64>) {
+    for epoch in epochs {
+        commit(table, epoch, &[]).await.unwrap();
+        table.checkpoint_log_if_long();
+    }
+}
+
+fn last_checkpoint(lake: &Lake) -> Option<i64> {
+    let text = std::fs::read_to_string(lake.path("_delta_log/_last_checkpoint")).ok()?;
+    serde_json::from_str::<Value>(&text).ok()?["version"].as_i64()
+}
+
+async fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !holds() {
+        assert!(since.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn after_250_commits_others_and_the_next_start_read_only_the_tail() {
+    let lake = Lake::new(&[]);
+    let mut table = lake.open().await;
+    for epoch in 1..=250 {
+        append(&mut table, epoch, &[epoch.cast_signed()]).await.unwrap();
+        table.checkpoint_log_if_long();
+    }
+    until("a log checkpoint with less than 100 commits after it", || {
+        table.checkpoint_log_if_long();
+        last_checkpoint(&lake).is_some_and(|v| v > 150)
+    })
+    .await;
+    let checkpoint = last_checkpoint(&lake).unwrap();
+    for epoch in 251..=260 {
+        append(&mut table, epoch, &[epoch.cast_signed()]).await.unwrap();
+    }
+
+    // Whoever reads anything but the log checkpoint and the tail now fails.
+    for version in 0..checkpoint {
+        std::fs::remove_file(lake.commit_file(version)).unwrap();
+    }
+    let theirs = deltalake::open_table(lake.location().url).await.unwrap();
+    assert_eq!((theirs.version(), theirs.get_file_uris().unwrap().count()), (Some(260), 260));
+
+    let (store, location) = Faulty::before(&lake.location(), []);
+    let mut again = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
+    assert_eq!(again.transaction_version(APP).await.unwrap(), Some(260));
+    let read = store.log_reads.lock().unwrap().clone();
+    let tail: Vec<_> = (checkpoint + 1..=260).map(|v| format!("{v:020}.json")).collect();
+    let commits: Vec<_> = read.into_iter().filter(|name| name.ends_with(".json")).collect();
+    assert_eq!(commits, tail);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commits_go_on_while_one_is_written_and_there_is_but_one_at_a_time() {
+    let lake = Lake::new(&[]);
+    let (store, location) = Faulty::before(&lake.location(), []);
+    store.checkpoints.forget_permits(1000);
+    let mut table = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
+    commit_all(&mut table, 1..=99).await;
+    until("a log checkpoint is begun", || store.checkpoints_begun.load(Ordering::Relaxed) == 1).await;
+    commit_all(&mut table, 100..=320).await;
+    assert_eq!((table.version(), last_checkpoint(&lake)), (320, None));
+    assert_eq!(store.checkpoints_begun.load(Ordering::Relaxed), 1);
+    store.checkpoints.add_permits(1);
+    until("it is written", || last_checkpoint(&lake) == Some(99)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_that_fails_stops_nothing_and_is_tried_again_a_hundred_commits_later() {
+    let lake = Lake::new(&[]);
+    let (store, location) = Faulty::before(&lake.location(), []);
+    store.checkpoints.close();
+    let mut table = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
+    commit_all(&mut table, 1..=150).await;
+    until("a log checkpoint has failed", || store.checkpoints_begun.load(Ordering::Relaxed) == 1).await;
+    commit_all(&mut table, 151..=198).await;
+    assert_eq!((store.checkpoints_begun.load(Ordering::Relaxed), last_checkpoint(&lake)), (1, None));
+    commit(&mut table, 199, &[]).await.unwrap();
+    until("the first one has ended, and it is tried again", || {
+        table.checkpoint_log_if_long();
+        store.checkpoints_begun.load(Ordering::Relaxed) == 2
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_log_of_others_is_found_when_the_table_is_opened() {
+    let lake = Lake::new(&[]);
+    lake.open().await;
+    for _ in 0..150 {
+        lake.foreign(&[foreign_add()]);
+    }
+    let mut table = lake.open().await;
+    table.checkpoint_log_if_long();
+    until("a log checkpoint", || last_checkpoint(&lake) == Some(150)).await;
+    // The next start knows of it.
+    let (store, location) = Faulty::before(&lake.location(), []);
+    let mut again = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
+    commit_all(&mut again, 1..=50).await;
+    assert_eq!(store.checkpoints_begun.load(Ordering::Relaxed), 0);
+}
