@@ -193,15 +193,9 @@ impl Running {
 async fn open_tables(plan: &Plan, options: &Options, retry: RetryPolicy) -> Result<Vec<DeltaTable>> {
     let tables = plan.sinks.iter().map(|sink| async move {
         let location = crate::storage::open(&sink.delta.uri, plan.storage_for(&sink.delta.uri), &options.secrets)?;
-<<<<<<< HEAD
-        let table = DeltaTable::open_or_create(location, sink, &plan.pipeline).await;
-        let table = table.map_err(|e| e.context(format!("sink {:?}", sink.name)))?;
-        Ok(table.giving_up_after(options.give_up_after))
-=======
         let doing = format!("opening {}", sink.delta.uri);
         let table = retry.persist(&doing, async || DeltaTable::open_or_create(location.clone(), sink, &plan.pipeline, retry).await).await;
         table.map_err(|e| e.context(format!("sink {:?}", sink.name)))
->>>>>>> w2-c
     });
     futures::future::try_join_all(tables).await
 }

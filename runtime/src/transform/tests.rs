@@ -5,7 +5,8 @@ use arrow::array::{Int64Array, StringArray};
 use arrow::datatypes::{Int64Type, Schema};
 use weir_plan::expr;
 use weir_plan::plan::{
-    BadRecords, Checkpoint, DeltaSink, JsonFormat, KafkaSource, Limits, OnLostOffsets, Sink, Source, StartFrom, Step, TimestampNumbers, Trigger,
+    BadRecords, Checkpoint, DeltaSink, JsonFormat, KafkaSource, Limits, OnLostOffsets, Sink, Source, StartFrom, Step, TimestampNumbers,
+    Trigger,
 };
 use weir_plan::stages;
 use weir_plan::types::{Column, DataType, EVENT_TIME};
@@ -13,9 +14,9 @@ use weir_plan::types::{Column, DataType, EVENT_TIME};
 use super::*;
 
 fn schema(columns: &[(&str, DataType, bool)]) -> SchemaRef {
-    let fields = columns.iter().map(|(name, data_type, nullable)| {
-        Column { name: (*name).into(), data_type: data_type.clone(), nullable: *nullable }.to_field()
-    });
+    let fields = columns
+        .iter()
+        .map(|(name, data_type, nullable)| Column { name: (*name).into(), data_type: data_type.clone(), nullable: *nullable }.to_field());
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 

@@ -37,13 +37,6 @@ use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
 use crate::storage::Location;
 
-<<<<<<< HEAD
-/// A log without a log checkpoint of many thousand versions takes a while to read.
-const OPEN_DEADLINE: Duration = Duration::from_secs(300);
-/// Unless the caller says otherwise.
-const GIVE_UP_AFTER: Duration = Duration::from_secs(60);
-=======
->>>>>>> w2-c
 /// Someone else may create the table at the same time; then theirs is opened.
 const CREATE_ATTEMPTS_MAX: usize = 3;
 
@@ -53,12 +46,7 @@ pub struct DeltaTable {
     log: Log,
     wanted: Wanted,
     target_file_size_bytes: u64,
-<<<<<<< HEAD
-    commit_deadline: Duration,
-    give_up_after: Duration,
-=======
     retry: RetryPolicy,
->>>>>>> w2-c
     protocol: Protocol,
     metadata: Metadata,
     layout: Arc<Layout>,
@@ -78,21 +66,13 @@ pub struct TableFiles {
     location: Location,
     layout: Arc<Layout>,
     target_file_size_bytes: u64,
-<<<<<<< HEAD
-    give_up_after: Duration,
-=======
     retry: RetryPolicy,
->>>>>>> w2-c
 }
 
 impl TableFiles {
     /// Starts an epoch's files. `epoch_label` goes into their names: lineage, generation, epoch.
     pub fn writer(&self, epoch_label: &str) -> Result<EpochWriter> {
-<<<<<<< HEAD
-        EpochWriter::new(self.location.clone(), self.layout.clone(), epoch_label, self.target_file_size_bytes, self.give_up_after)
-=======
         EpochWriter::new(self.location.clone(), self.layout.clone(), epoch_label, self.target_file_size_bytes, self.retry)
->>>>>>> w2-c
     }
 }
 
@@ -125,12 +105,7 @@ impl DeltaTable {
             log,
             wanted,
             target_file_size_bytes: sink.delta.target_file_size_bytes,
-<<<<<<< HEAD
-            commit_deadline: commit::DEADLINE,
-            give_up_after: GIVE_UP_AFTER,
-=======
             retry,
->>>>>>> w2-c
             protocol: state.protocol,
             metadata: state.metadata,
             layout,
@@ -140,12 +115,6 @@ impl DeltaTable {
             stale: false,
             checkpoints: LogCheckpoints::new(state.checkpoint),
         })
-    }
-
-    /// How long the store may be away before a data file or a commit fails.
-    #[must_use]
-    pub fn giving_up_after(self, limit: Duration) -> Self {
-        Self { commit_deadline: self.commit_deadline.min(limit), give_up_after: limit, ..self }
     }
 
     /// The `metaData.id`: another one at the same place is another table.
@@ -164,11 +133,7 @@ impl DeltaTable {
     #[must_use]
     pub fn files(&self) -> TableFiles {
         let (location, layout) = (self.location.clone(), self.layout.clone());
-<<<<<<< HEAD
-        TableFiles { location, layout, target_file_size_bytes: self.target_file_size_bytes, give_up_after: self.give_up_after }
-=======
         TableFiles { location, layout, target_file_size_bytes: self.target_file_size_bytes, retry: self.retry }
->>>>>>> w2-c
     }
 
     /// The last epoch that the table holds for an application id.

@@ -14,19 +14,9 @@ use crate::storage::Location;
 
 /// Above S3's minimum for a part (5 MiB). All parts but the last have this size, which some stores insist on.
 const PART_BYTES: usize = 8 << 20;
-<<<<<<< HEAD
-const RETRY_EVERY: Duration = Duration::from_secs(1);
-
-pub(super) struct Upload {
-    location: Location,
-    path: Path,
-    /// For how long a small object is tried again before the epoch fails. Parts can't be repeated: the client numbers them as they go.
-    give_up_after: Duration,
-=======
 
 pub(super) struct Upload {
     to: Target,
->>>>>>> w2-c
     pending: Vec<u8>,
     parts: Option<Parts>,
     bytes: u64,
@@ -48,13 +38,8 @@ enum Parts {
 }
 
 impl Upload {
-<<<<<<< HEAD
-    pub(super) fn new(location: Location, path: Path, give_up_after: Duration) -> Self {
-        Self { location, path, give_up_after, pending: Vec::new(), parts: None, bytes: 0 }
-=======
     pub(super) fn new(location: Location, path: Path, retry: RetryPolicy) -> Self {
         Self { to: Target { location, path, retry }, pending: Vec::new(), parts: None, bytes: 0 }
->>>>>>> w2-c
     }
 
     /// What waits in memory for a full part.
@@ -81,11 +66,7 @@ impl Upload {
     pub(super) async fn finish(mut self) -> Result<u64> {
         let rest = Bytes::from(std::mem::take(&mut self.pending));
         if self.parts.is_none() {
-<<<<<<< HEAD
-            put_whole(&self.location, &self.path, rest.into(), self.give_up_after).await?;
-=======
             self.to.put_whole(rest).await?;
->>>>>>> w2-c
             return Ok(self.bytes);
         }
         if !rest.is_empty() {
@@ -139,18 +120,6 @@ impl Upload {
     }
 }
 
-<<<<<<< HEAD
-async fn put_whole(location: &Location, path: &Path, whole: Bytes, give_up_after: Duration) -> Result<()> {
-    let started = Instant::now();
-    loop {
-        let Err(e) = location.store.put(path, whole.clone().into()).await else { return Ok(()) };
-        let failure = location.describe(e, format!("write {path}"));
-        if failure.remedy != Remedy::Retry || started.elapsed() >= give_up_after {
-            return Err(failure);
-        }
-        tracing::warn!(%failure, "a data file could not be written; trying again");
-        tokio::time::sleep(RETRY_EVERY).await;
-=======
 impl Target {
     async fn put_whole(&self, whole: Bytes) -> Result<()> {
         self.persist(async || self.location.store.put(&self.path, whole.clone().into()).await.map(|_| ()).map_err(|e| self.failure(e)))
@@ -190,6 +159,5 @@ impl Target {
 
     fn failure(&self, error: object_store::Error) -> Failure {
         self.location.describe(error, format!("write {}", self.path))
->>>>>>> w2-c
     }
 }

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::array::{ArrayRef, RecordBatchOptions, UInt32Array, new_null_array};
 use arrow::compute::{cast, take_record_batch};
@@ -40,11 +39,7 @@ pub struct EpochWriter {
     layout: Arc<Layout>,
     label: String,
     target_file_size_bytes: u64,
-<<<<<<< HEAD
-    give_up_after: Duration,
-=======
     retry: RetryPolicy,
->>>>>>> w2-c
     /// Tells partitions apart; `None` when there is just one.
     converter: Option<RowConverter>,
     open: HashMap<Option<OwnedRow>, OpenFile>,
@@ -61,21 +56,13 @@ impl EpochWriter {
         layout: Arc<Layout>,
         label: &str,
         target_file_size_bytes: u64,
-<<<<<<< HEAD
-        give_up_after: Duration,
-=======
         retry: RetryPolicy,
->>>>>>> w2-c
     ) -> Result<Self> {
         let fields = layout.partition_fields.iter().map(|f| SortField::new(f.data_type().clone())).collect::<Vec<_>>();
         let converter = if fields.is_empty() { None } else { Some(RowConverter::new(fields).map_err(bug)?) };
         let label = label.to_owned();
         let (open, adds) = (HashMap::new(), Vec::new());
-<<<<<<< HEAD
-        Ok(Self { location, layout, label, target_file_size_bytes, give_up_after, converter, open, adds, files: 0, rows: 0, buffered: 0 })
-=======
         Ok(Self { location, layout, label, target_file_size_bytes, retry, converter, open, adds, files: 0, rows: 0, buffered: 0 })
->>>>>>> w2-c
     }
 
     /// Takes in rows. Columns are found by name; those that the table has and the batch doesn't are null.
@@ -165,11 +152,7 @@ impl EpochWriter {
         let name = format!("part-{:05}-{}-{}.zstd.parquet", self.files, self.label, uuid::Uuid::new_v4());
         self.files += 1;
         let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
-<<<<<<< HEAD
-        let upload = Upload::new(self.location.clone(), self.location.at(&path)?, self.give_up_after);
-=======
         let upload = Upload::new(self.location.clone(), self.location.at(&path)?, self.retry);
->>>>>>> w2-c
         OpenFile::new(upload, &self.layout, path, values)
     }
 
