@@ -16,7 +16,7 @@ pub(super) struct LogCheckpoints {
     last: i64,
     /// None is tried below this version: one that failed is not tried again with every commit.
     not_before: i64,
-    under_way: Option<JoinHandle<Result<i64>>>,
+    pub(super) under_way: Option<JoinHandle<Result<i64>>>,
 }
 
 impl LogCheckpoints {

@@ -70,9 +70,9 @@ pub struct TableFiles {
 }
 
 impl TableFiles {
-    /// Starts an epoch's files. `epoch_label` goes into their names: lineage, generation, epoch.
-    pub fn writer(&self, epoch_label: &str) -> Result<EpochWriter> {
-        EpochWriter::new(self.location.clone(), self.layout.clone(), epoch_label, self.target_file_size_bytes, self.retry)
+    /// Starts an epoch's files. `label` goes into their names: lineage and generation.
+    pub fn writer(&self, label: &str) -> Result<EpochWriter> {
+        EpochWriter::new(self.location.clone(), self.layout.clone(), label, self.target_file_size_bytes, self.retry)
     }
 }
 

@@ -69,9 +69,10 @@ async fn commits_go_on_while_one_is_written_and_there_is_but_one_at_a_time() {
     let mut table = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
     commit_all(&mut table, 1..=99).await;
     until("a log checkpoint is begun", || store.checkpoints_begun.load(Ordering::Relaxed) == 1).await;
+    let task = table.checkpoints.under_way.as_ref().unwrap().id();
     commit_all(&mut table, 100..=320).await;
     assert_eq!((table.version(), last_checkpoint(&lake)), (320, None));
-    assert_eq!(store.checkpoints_begun.load(Ordering::Relaxed), 1);
+    assert_eq!(table.checkpoints.under_way.as_ref().unwrap().id(), task);
     store.checkpoints.add_permits(1);
     until("it is written", || last_checkpoint(&lake) == Some(99)).await;
 }
@@ -82,16 +83,13 @@ async fn one_that_fails_stops_nothing_and_is_tried_again_a_hundred_commits_later
     let (store, location) = Faulty::before(&lake.location(), []);
     store.checkpoints.close();
     let mut table = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
-    commit_all(&mut table, 1..=150).await;
-    until("a log checkpoint has failed", || store.checkpoints_begun.load(Ordering::Relaxed) == 1).await;
-    commit_all(&mut table, 151..=198).await;
-    assert_eq!((store.checkpoints_begun.load(Ordering::Relaxed), last_checkpoint(&lake)), (1, None));
-    commit(&mut table, 199, &[]).await.unwrap();
-    until("the first one has ended, and it is tried again", || {
-        table.checkpoint_log_if_long();
-        store.checkpoints_begun.load(Ordering::Relaxed) == 2
-    })
-    .await;
+    commit_all(&mut table, 1..=99).await;
+    until("the first one has failed", || table.checkpoints.under_way.as_ref().unwrap().is_finished()).await;
+    commit_all(&mut table, 100..=198).await;
+    assert!(table.checkpoints.under_way.is_none());
+    commit_all(&mut table, 199..=199).await;
+    assert!(table.checkpoints.under_way.is_some());
+    assert_eq!(last_checkpoint(&lake), None);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -105,8 +103,9 @@ async fn a_long_log_of_others_is_found_when_the_table_is_opened() {
     table.checkpoint_log_if_long();
     until("a log checkpoint", || last_checkpoint(&lake) == Some(150)).await;
     // The next start knows of it.
-    let (store, location) = Faulty::before(&lake.location(), []);
-    let mut again = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
-    commit_all(&mut again, 1..=50).await;
-    assert_eq!(store.checkpoints_begun.load(Ordering::Relaxed), 0);
+    let mut again = lake.open().await;
+    commit_all(&mut again, 1..=99).await;
+    assert!(again.checkpoints.under_way.is_none());
+    commit_all(&mut again, 100..=100).await;
+    assert!(again.checkpoints.under_way.is_some());
 }
