@@ -1,11 +1,13 @@
 //! The rides job from a real Kafka into a Delta table, on local disk and on S3.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 use weir_tests::oracle::Pipeline;
 use weir_tests::rides::Rides;
 use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::{kafka, s3};
-use weir_tests::{engine, or_skip, table};
+use weir_tests::{deadline, engine, or_skip, table, topic};
 
 #[test]
 fn rides_become_a_local_table_as_the_oracle_has_it() {
@@ -56,6 +58,23 @@ fn each_commit_says_what_it_came_from() {
             assert!(info.contains(part), "{part} should be in {info}");
         }
     }
+}
+
+#[test]
+fn kafkas_tools_see_how_far_the_pipeline_has_come() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let all = Rides { partitions: 2, ..Rides::new(2_000) }.records();
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &all[..1_000]);
+    let ends = || rig.manifests().last().unwrap().partitions.iter().map(|p| (p.partition, p.end)).collect::<BTreeMap<_, _>>();
+    let published = || topic::group_offsets(&kafka.bootstrap(), "weir-rides-revenue", &rig.site.topic, 2);
+    rig.finish();
+    assert_eq!(published(), ends(), "a run that has ended has told");
+    rig.produce(&all[1_000..]);
+    let engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
+    deadline::until("a run that goes on tells after each commit", RUN_LIMIT, || (published().values().sum::<i64>() == 2_000).then_some(()));
+    assert_eq!(published(), ends());
+    drop(engine);
 }
 
 #[test]

@@ -20,6 +20,8 @@ use crate::observe::progress::{Durations, Progress};
 
 /// How long a quiet pipeline waits before it looks whether a partition has become idle.
 const LOOK: Duration = Duration::from_secs(1);
+/// For the brokers to take the consumer group's offsets at the end of a run.
+const PUBLISH_DEADLINE: Duration = Duration::from_secs(5);
 /// Objects that no manifest names are left alone for this long: a slow writer may be about to name them.
 const GARBAGE_GRACE: Duration = Duration::from_secs(60 * 60);
 
@@ -79,6 +81,9 @@ pub async fn run(plan: Arc<Plan>, options: &Options, mut signal: watch::Receiver
     let mut running = start(Arc::clone(&plan), options).await?;
     let mut summary = Summary::default();
     let result = running.work(&mut signal, &mut summary).await;
+    if result.is_ok() {
+        running.publish_finally().await;
+    }
     running.observer.ended(&result);
     summary.first_record_seconds = running.lanes.epoch.first_record().map(|at| (at - began).as_secs_f64());
     result.map(|()| summary)
@@ -313,6 +318,15 @@ fn add_up(summary: &mut Summary, manifest: &Manifest, filtered: u64) {
 
 /// Topic, partition and offset where the next epoch goes on: what the consumer group's committed offsets mean.
 impl Running {
+    /// The last publication of a run that ended well. A broker that is away must not hold the process up.
+    async fn publish_finally(&self) {
+        let (input, offsets) = (Arc::clone(&self.input), self.next_offsets());
+        let published = tokio::task::spawn_blocking(move || input.publish_and_wait(&offsets));
+        if tokio::time::timeout(PUBLISH_DEADLINE, published).await.is_err() {
+            tracing::warn!("the consumer group's offsets could not be published within {PUBLISH_DEADLINE:?}; the checkpoint has them");
+        }
+    }
+
     fn next_offsets(&self) -> Vec<(weir_plan::ids::TopicPartition, i64)> {
         self.partitions.iter().cloned().zip(self.positions.iter().copied()).collect()
     }

@@ -121,13 +121,22 @@ impl KafkaInput {
     /// Publishes the consumer group's offsets (what comes next per partition), for people and Kafka's tools, after the commit. Returns at
     /// once; what fails is logged now and then, and concerns nothing else.
     pub fn publish(&self, offsets: &[(TopicPartition, i64)]) {
+        self.commit_group(offsets, CommitMode::Async);
+    }
+
+    /// The same, and waits for the broker's word: at the end of a run, which would be over before the request is sent.
+    pub fn publish_and_wait(&self, offsets: &[(TopicPartition, i64)]) {
+        self.commit_group(offsets, CommitMode::Sync);
+    }
+
+    fn commit_group(&self, offsets: &[(TopicPartition, i64)], mode: CommitMode) {
         let mut list = TopicPartitionList::new();
         for (p, next) in offsets {
             if lane::add(&mut list, p, *next).is_err() {
                 return;
             }
         }
-        if let Err(error) = self.client.commit(&list, CommitMode::Async) {
+        if let Err(error) = self.client.commit(&list, mode) {
             self.client.context().publish_failed(&error);
         }
     }
