@@ -26,7 +26,7 @@ const CUT_SHORT: i32 = 130;
 pub struct RunArgs {
     #[command(flatten)]
     document: DocumentArgs,
-    /// Where Secrets are mounted: DIR/<secret name>/<key>.
+    /// Where Secrets are mounted: `DIR/SECRET/KEY`.
     #[arg(long, value_name = "DIR")]
     secrets: Option<PathBuf>,
     /// Writes one JSON object at the end.

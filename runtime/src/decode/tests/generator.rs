@@ -93,7 +93,7 @@ fn value(rng: &mut StdRng, data_type: &DataType) -> String {
             let end = *["", "", "AA==", "Zm8=", "Zg=="].choose(rng).unwrap();
             quoted(rng, &(symbols + end))
         }
-        DataType::Date => quoted_with_errors(rng, |rng| date(rng)),
+        DataType::Date => quoted_with_errors(rng, date),
         DataType::Timestamp => {
             if rng.random_bool(0.05) {
                 return rng.random_range(-70_000_000_000_000..300_000_000_000_000_i64).to_string();
