@@ -52,7 +52,9 @@ pub fn delete(bootstrap: &str, topic: &str) {
 pub fn group_offsets(bootstrap: &str, group: &str, topic: &str, partitions: i32) -> BTreeMap<i32, i64> {
     let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).set("group.id", group).create().unwrap();
     let mut asked = TopicPartitionList::new();
-    (0..partitions).for_each(|partition| drop(asked.add_partition(topic, partition)));
+    for partition in 0..partitions {
+        asked.add_partition(topic, partition);
+    }
     let committed = client.committed_offsets(asked, ADMIN_LIMIT).unwrap();
     committed.elements().iter().filter_map(|e| Some((e.partition(), e.offset().to_raw().filter(|o| *o >= 0)?))).collect()
 }
