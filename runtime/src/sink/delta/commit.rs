@@ -58,7 +58,7 @@ enum Step {
 
 impl DeltaTable {
     /// Commits an epoch's files with `txn(app_id, epoch)` in one commit. Calling it again with the same epoch changes nothing. Epochs of an
-    /// application id only go up: a lower one than the table has is [`Remedy::Fenced`]. On [`Remedy::Retry`] it is not known whether the
+    /// application id only go up: a lower one than the table has is [`Fenced`](crate::Remedy::Fenced). On [`Retry`](crate::Remedy::Retry) it is not known whether the
     /// epoch was committed; the next call finds out. `info` becomes the commit's `userMetadata`.
     pub async fn commit(&mut self, app_id: &str, epoch: u64, adds: &[Value], info: &Map<String, Value>) -> Result<CommitOutcome> {
         let version = i64::try_from(epoch).map_err(|_| Failure::bug(format!("epoch {epoch} is too large for a Delta transaction")))?;
