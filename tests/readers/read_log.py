@@ -71,3 +71,4 @@ for path, add in sorted(live.items()):
     assert os.path.getsize(file) == add["size"], f"{path} has {os.path.getsize(file)} bytes, the log says {add['size']}"
     partition = {k: partition_value(v, types[k]) for k, v in add["partitionValues"].items()}
     canonical.print_rows({**{name: None for name in types}, **row, **partition} for row in rows)
+canonical.end()

@@ -25,3 +25,4 @@ if a.endpoint:
     }
 table = deltalake.DeltaTable(a.uri, storage_options=options)
 canonical.print_rows(table.to_pyarrow_table().to_pylist())
+canonical.end()
