@@ -2,18 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use weir_tests::oracle::Pipeline;
-use weir_tests::rig::{RUN_LIMIT, Rig, SetOnDrop, Store};
+use weir_tests::rides::Rides;
+use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::kafka;
 use weir_tests::{engine, or_skip, table};
 
 const KILLS: u32 = 20;
+/// More than an engine reads before it is killed, in epochs of 25: it never waits for records, which no kill should hit.
+const RECORDS_PER_KILL: usize = 1_200;
 /// Beyond a whole epoch with its commit, so that each phase can be hit.
 const PAUSE_MS_MAX: u64 = 400;
 const SOAK_KILLS: u32 = 200;
@@ -27,23 +29,18 @@ fn random_kills_lose_and_double_nothing() {
     println!("seed {seed} (WEIR_SEED repeats the moments, not the machine)");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
 
-    let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 6, &[]);
-    rig.site.records_per_epoch = 200;
+    let backlog = Rides::new(usize::try_from(kills).unwrap() * RECORDS_PER_KILL);
+    let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 6, &backlog.records());
+    rig.site.records_per_epoch = 25;
     let mut phases: BTreeMap<String, u32> = BTreeMap::new();
-    let done = AtomicBool::new(false);
-    std::thread::scope(|scope| {
-        scope.spawn(|| rig.produce_until(&done));
-        let finally = SetOnDrop(&done); // also when an assertion below fails: the producer must end
-        for kill in 0..kills {
-            let mut engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
-            engine.wait_for_epochs(1, RUN_LIMIT);
-            std::thread::sleep(Duration::from_millis(rng.random_range(0..PAUSE_MS_MAX)));
-            assert!(engine.ended().is_none(), "kill {kill}: the engine ended by itself:\n{}", engine.stderr());
-            let exit = engine.kill();
-            *phases.entry(exit.phase).or_default() += 1;
-        }
-        drop(finally);
-    });
+    for kill in 0..kills {
+        let mut engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
+        engine.wait_for_epochs(1, RUN_LIMIT);
+        std::thread::sleep(Duration::from_millis(rng.random_range(0..PAUSE_MS_MAX)));
+        assert!(engine.ended().is_none(), "kill {kill}: the engine ended by itself:\n{}", engine.stderr());
+        let exit = engine.kill();
+        *phases.entry(exit.phase).or_default() += 1;
+    }
     rig.finish();
     let outcome = rig.assert_right();
     let phase_list: Vec<_> = phases.iter().map(|(phase, hits)| format!("{hits} {phase}")).collect();
