@@ -237,6 +237,8 @@ impl Running {
 
     async fn decide_and_commit(&mut self, closed: Closed, mut files: Files, until_reached: bool, summary: &mut Summary) -> Result<()> {
         let began = Instant::now();
+        // After the epoch was read: what it took in came from the topic that this look sees.
+        let look = self.topics.look();
         let watermark_us = closed.watermarks[0].after_us;
         let keyed = self.keyed.advance(closed.lanes, &closed.watermarks)?;
         let computed = began.elapsed();
@@ -252,7 +254,7 @@ impl Running {
         let name = self.state_store.name(epoch, 0, 0);
         let change = state_log::write(&self.plan, &self.state_store, &name, &keyed.changes).await?;
         let state = self.state_log.advance(change, watermark_us).await?;
-        self.topics.check().await?;
+        self.topics.check(look).await?;
         let uploaded = began.elapsed();
 
         let committables: Vec<_> = files

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::task::JoinHandle;
+
 use crate::failure::{Failure, Remedy, Result};
 use crate::source::kafka::KafkaInput;
 
@@ -31,18 +33,22 @@ impl TopicWatch {
         &self.pinned
     }
 
-    /// Looks again, unless it just has.
-    ///
+    /// Starts to look again, unless it just has. The answer, which takes a tenth of a second, is awaited by [`Self::check`] after the
+    /// epoch's files are uploaded.
+    pub fn look(&mut self) -> Look {
+        if self.pinned.is_empty() || self.looked_at.elapsed() < LOOK_EVERY {
+            return Look(None);
+        }
+        self.looked_at = Instant::now();
+        let input = Arc::clone(&self.input);
+        Look(Some(tokio::task::spawn_blocking(move || input.topic_ids(DEADLINE))))
+    }
+
     /// # Errors
     /// `Config` for a topic that is gone or was made anew.
-    pub async fn check(&mut self) -> Result<()> {
-        if self.pinned.is_empty() || self.looked_at.elapsed() < LOOK_EVERY {
-            return Ok(());
-        }
-        let input = Arc::clone(&self.input);
-        let now = tokio::task::spawn_blocking(move || input.topic_ids(DEADLINE)).await;
-        self.looked_at = Instant::now();
-        match now.map_err(|e| Failure::bug(format!("ask for topic ids: {e}")))? {
+    pub async fn check(&self, look: Look) -> Result<()> {
+        let Some(asked) = look.0 else { return Ok(()) };
+        match asked.await.map_err(|e| Failure::bug(format!("ask for topic ids: {e}")))? {
             Ok(now) => check_same(&self.pinned, &known(now)),
             // With the brokers away nobody can have made a topic anew; what was read stands.
             Err(failure) if failure.remedy == Remedy::Retry => Ok(()),
@@ -50,6 +56,10 @@ impl TopicWatch {
         }
     }
 }
+
+/// A question to the brokers that is under way.
+#[must_use]
+pub struct Look(Option<JoinHandle<Result<Vec<(String, Option<String>)>>>>);
 
 /// Ids by topic, where the broker tells them. Brokers before Kafka 2.8 and librdkafka's mock cluster do not; that is no reason not to run.
 pub fn ids(input: &KafkaInput) -> Result<BTreeMap<String, String>> {
