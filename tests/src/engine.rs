@@ -194,6 +194,12 @@ impl Engine {
         self.wait(Duration::from_secs(10))
     }
 
+    /// The last fail point that it has passed so far.
+    #[must_use]
+    pub fn phase(&self) -> String {
+        std::fs::read_to_string(self.folder.join("phase")).unwrap_or_default().trim().to_owned()
+    }
+
     /// SIGTERM: it should finish the epoch in hand and exit 0.
     pub fn terminate(&self) {
         self.process.signal(Signal::TERM);
