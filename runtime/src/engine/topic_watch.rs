@@ -59,7 +59,10 @@ impl TopicWatch {
 
 /// A question to the brokers that is under way.
 #[must_use]
-pub struct Look(Option<JoinHandle<Result<Vec<(String, Option<String>)>>>>);
+pub struct Look(Option<JoinHandle<Result<TopicIds>>>);
+
+/// As the source tells them: `None` where the broker has no ids.
+type TopicIds = Vec<(String, Option<String>)>;
 
 /// Ids by topic, where the broker tells them. Brokers before Kafka 2.8 and librdkafka's mock cluster do not; that is no reason not to run.
 pub fn ids(input: &KafkaInput) -> Result<BTreeMap<String, String>> {
@@ -86,7 +89,7 @@ pub fn check_same(pinned: &BTreeMap<String, String>, now: &BTreeMap<String, Stri
     Ok(())
 }
 
-fn known(ids: Vec<(String, Option<String>)>) -> BTreeMap<String, String> {
+fn known(ids: TopicIds) -> BTreeMap<String, String> {
     ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect()
 }
 
