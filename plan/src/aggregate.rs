@@ -57,6 +57,8 @@ pub struct Aggregate {
 /// One aggregate call, `sum(price)` or `count(*) FILTER (WHERE …)`.
 #[derive(Debug, Clone)]
 pub struct Call {
+    /// What saved state knows it by: the same for the same call, whatever the spelling, the other columns and their order.
+    pub name: String,
     pub function: Arc<AggregateFunctionExpr>,
     /// Arguments over the input's schema.
     pub args: Vec<ScalarExpr>,

@@ -2,9 +2,14 @@
 //!
 //! A fingerprint is what saved state and pinned offsets depend on, by name: never by position, so that adding a step moves nothing.
 //! It is stored in every manifest (`fingerprint`), and [`differences`] compares a stored one with the plan that is about to start.
+//!
+//! What fits: steps without state, columns computed from aggregates and their order, conditions, delays and sinks may change freely, and an
+//! aggregate may be dropped. What does not: another window, other keys, an aggregate that open windows have not kept, a step that is gone.
 
 use serde::{Deserialize, Serialize};
 
+use crate::aggregate::{Aggregate, Call};
+use crate::expr::stored_type;
 use crate::plan::{Plan, StepOp};
 
 /// What saved state depends on.
@@ -31,8 +36,18 @@ pub struct StepFingerprint {
     pub window_size_us: i64,
     /// `name type`, in order.
     pub keys: Vec<String>,
-    /// Each aggregate call with the types of its partial state.
-    pub calls: Vec<String>,
+    /// In no order that matters.
+    pub calls: Vec<CallFingerprint>,
+}
+
+/// An aggregate call that a step keeps partial states of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CallFingerprint {
+    /// [`Call::name`].
+    pub name: String,
+    /// The types of its partial state.
+    pub state: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,14 +60,9 @@ pub struct SinkFingerprint {
 /// The fingerprint of a plan.
 #[must_use]
 pub fn fingerprint(plan: &Plan) -> Fingerprint {
-    let steps = plan.steps.iter().filter_map(|step| {
-        let StepOp::Aggregate(a) = &step.op else { return None };
-        Some(StepFingerprint {
-            name: step.name.clone(),
-            window_size_us: a.window.size_us(),
-            keys: a.key_schema.fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect(),
-            calls: a.calls.iter().map(call_text).collect(),
-        })
+    let steps = plan.steps.iter().filter_map(|step| match &step.op {
+        StepOp::Aggregate(aggregate) => Some(step_fingerprint(&step.name, aggregate)),
+        StepOp::Map(_) => None,
     });
     Fingerprint {
         sources: plan.sources.iter().map(|s| SourceFingerprint { name: s.name.clone(), topics: s.kafka.topics.clone() }).collect(),
@@ -61,9 +71,17 @@ pub fn fingerprint(plan: &Plan) -> Fingerprint {
     }
 }
 
-fn call_text(call: &crate::aggregate::Call) -> String {
-    let types: Vec<_> = call.state_fields.iter().map(|f| f.data_type().to_string()).collect();
-    format!("{} -> [{}]", call.function.name(), types.join(", "))
+fn step_fingerprint(name: &str, aggregate: &Aggregate) -> StepFingerprint {
+    StepFingerprint {
+        name: name.to_owned(),
+        window_size_us: aggregate.window.size_us(),
+        keys: aggregate.key_schema.fields().iter().map(|f| format!("{} {}", f.name(), stored_type(f.data_type()))).collect(),
+        calls: aggregate.calls.iter().map(call_fingerprint).collect(),
+    }
+}
+
+fn call_fingerprint(call: &Call) -> CallFingerprint {
+    CallFingerprint { name: call.name.clone(), state: call.state_fields.iter().map(|f| stored_type(f.data_type())).collect() }
 }
 
 /// Why state saved under `saved` does not fit `now`: one sentence per difference, none if it fits.
@@ -90,9 +108,86 @@ pub fn differences(saved: &Fingerprint, now: &Fingerprint) -> Vec<String> {
         if new.keys != old.keys {
             found.push(format!("step {:?} was grouped by [{}] and is now by [{}]", old.name, old.keys.join(", "), new.keys.join(", ")));
         }
-        if new.calls != old.calls {
-            found.push(format!("step {:?} kept [{}] and now needs [{}]", old.name, old.calls.join("; "), new.calls.join("; ")));
+        for call in &new.calls {
+            match old.calls.iter().find(|c| c.name == call.name) {
+                None => found.push(format!("step {:?} now needs {}, which its open windows have not kept", old.name, call.name)),
+                Some(kept) if kept.state != call.state => {
+                    let (name, kept, needed) = (&call.name, kept.state.join(", "), call.state.join(", "));
+                    found.push(format!("step {:?} kept {name} as ({kept}) and now needs it as ({needed})", old.name));
+                }
+                Some(_) => {}
+            }
         }
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::aggregate::{AggregateColumn, compile};
+    use crate::plan::Input;
+    use crate::types::{Column, DataType, EVENT_TIME};
+    use crate::window::Tumbling;
+
+    /// A step over `city string, price <price>`, with the columns' expressions.
+    fn step(price: DataType, size_us: i64, keys: &[&str], columns: &[&str]) -> Fingerprint {
+        let field = |name: &str, data_type| Column { name: name.into(), data_type, nullable: name != EVENT_TIME }.to_field();
+        let fields = [field("city", DataType::String), field("price", price), field(EVENT_TIME, DataType::Timestamp)];
+        let schema = std::sync::Arc::new(arrow::datatypes::Schema::new(fields.to_vec()));
+        let keys: Vec<String> = keys.iter().map(|k| (*k).to_owned()).collect();
+        let column = |(i, expr): (usize, &&str)| AggregateColumn { name: format!("c{i}"), expr: (*expr).to_owned(), filter: None };
+        let columns: Vec<_> = columns.iter().enumerate().map(column).collect();
+        let aggregate = compile(Input::Source(0), &schema, Tumbling::new(size_us), &keys, &columns).unwrap();
+        Fingerprint { sources: Vec::new(), steps: vec![step_fingerprint("revenue", &aggregate)], sinks: Vec::new() }
+    }
+
+    fn assert_differences(saved: &Fingerprint, now: &Fingerprint, expected: &[&str]) {
+        assert_eq!(differences(saved, now), expected);
+    }
+
+    #[test]
+    fn the_same_aggregates_in_another_order_spelling_or_formula_fit() {
+        let saved = step(DataType::Double, 5, &["city"], &["sum(price) / count(*)", "max(price)"]);
+        let now = step(DataType::Double, 5, &["city"], &["MAX( price )", "Count(*)", "round(sum((price)), 2)"]);
+        assert_differences(&saved, &now, &[]);
+    }
+
+    #[test]
+    fn an_aggregate_may_go_and_not_come() {
+        let two = step(DataType::Double, 5, &["city"], &["sum(price)", "max(price)"]);
+        let one = step(DataType::Double, 5, &["city"], &["sum(price)"]);
+        assert_differences(&two, &one, &[]);
+        assert_differences(&one, &two, &["step \"revenue\" now needs max(price), which its open windows have not kept"]);
+    }
+
+    #[test]
+    fn a_window_a_key_or_a_type_may_not_change() {
+        let saved = step(DataType::Int, 5, &["city"], &["sum(price)"]);
+        let differs = |now: &Fingerprint, expected| assert_differences(&saved, now, &[expected]);
+        differs(&step(DataType::Int, 6, &["city"], &["sum(price)"]), "step \"revenue\" had windows of 5 µs and now has 6 µs");
+        differs(
+            &step(DataType::Int, 5, &["city", "price"], &["sum(price)"]),
+            "step \"revenue\" was grouped by [city string] and is now by [city string, price int]",
+        );
+        differs(
+            &step(DataType::Double, 5, &["city"], &["sum(price)"]),
+            "step \"revenue\" kept sum(price) as (bigint) and now needs it as (double)",
+        );
+    }
+
+    #[test]
+    fn a_step_or_source_with_saved_progress_may_not_go() {
+        let mut saved = step(DataType::Int, 5, &[], &["count(*)"]);
+        saved.sources.push(SourceFingerprint { name: "rides".into(), topics: vec!["rides".into()] });
+        let nothing = Fingerprint { sources: Vec::new(), steps: Vec::new(), sinks: Vec::new() };
+        let gone = [
+            "source \"rides\" is gone, and with it the offsets that were read",
+            "step \"revenue\" has saved windows and is no longer in the document",
+        ];
+        assert_differences(&saved, &nothing, &gone);
+        assert_differences(&nothing, &saved, &[]);
+    }
 }

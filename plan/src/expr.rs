@@ -9,6 +9,7 @@
 //! checked kernels. Constants are the exception: `9223372036854775807 + 1` is folded before that, and wraps; so does `-x` of the least bigint.
 
 mod bind;
+mod canonical;
 mod context;
 mod message;
 mod numbers;
@@ -26,6 +27,7 @@ use datafusion_physical_expr::PhysicalExpr;
 use datafusion_physical_expr::expressions::Column;
 
 pub(crate) use bind::{Binder, refuse_aggregates};
+pub(crate) use canonical::{canonical, stored_type};
 pub(crate) use message::{no_such_column, type_name};
 pub(crate) use stack::with_room;
 

@@ -15,6 +15,7 @@ mod producer;
 mod random_kills;
 mod rides_to_delta;
 mod s3_faults;
+mod saved_state;
 mod services_work;
 mod signals;
 mod transactions;

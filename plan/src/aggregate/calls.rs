@@ -9,7 +9,7 @@ use datafusion_expr::{Expr, ident};
 use datafusion_physical_expr::aggregate::AggregateExprBuilder;
 
 use super::Call;
-use crate::expr::{Binder, ExprError, ScalarExpr, refuse_aggregates, refuse_other_than_boolean, type_name};
+use crate::expr::{Binder, ExprError, ScalarExpr, canonical, refuse_aggregates, refuse_other_than_boolean, type_name};
 use crate::types::EVENT_TIME;
 
 pub(super) struct Calls {
@@ -126,14 +126,14 @@ impl Calls {
         let physical = args.iter().map(|a| Arc::clone(&a.physical)).collect();
         let function = AggregateExprBuilder::new(Arc::clone(&coerced.func), physical)
             .schema(Arc::clone(&self.schema))
-            .alias(name)
+            .alias(&name)
             .build()
             .map_err(|e| self.binder.error(&e))?;
         let state_fields = function.state_fields().map_err(|e| self.binder.error(&e))?;
         if function.field().data_type() == &DataType::Null {
             return Err(ExprError(format!("`{}` is always null", function.name())));
         }
-        Ok(Call { function: Arc::new(function), args, filter, state_fields })
+        Ok(Call { name, function: Arc::new(function), args, filter, state_fields })
     }
 }
 
@@ -146,11 +146,11 @@ fn check_type(function: &str, arg: &Expr, found: &DataType) -> Result<(), ExprEr
     if fits { Ok(()) } else { Err(ExprError(format!("`{function}` takes {wanted}, and `{arg}` is a {}", type_name(found)))) }
 }
 
-/// The call as saved state names it. It does not depend on spaces and capitals in what the user wrote, nor on the input's types.
+/// The call as saved state names it: see [`canonical`].
 fn text(aggregate: &AggregateFunction, filter: Option<&Filter>) -> String {
-    let args: Vec<_> = aggregate.params.args.iter().map(ToString::to_string).collect();
+    let args: Vec<_> = aggregate.params.args.iter().map(canonical).collect();
     let args = args.join(", ");
     let is_star = aggregate.func.name() == "count" && matches!(&aggregate.params.args[..], [Expr::Literal(value, _)] if !value.is_null());
     let call = format!("{}({})", aggregate.func.name(), if is_star { "*" } else { &args });
-    filter.map_or_else(|| call.clone(), |f| format!("{call} FILTER (WHERE {})", f.planned))
+    filter.map_or_else(|| call.clone(), |f| format!("{call} FILTER (WHERE {})", canonical(&f.planned)))
 }

@@ -99,7 +99,7 @@ fn equal_calls_are_kept_once_however_they_are_written() {
     let a = compiled(&["city"], &columns).unwrap();
     assert_eq!(
         calls(&a),
-        ["sum(price)", "count(*)", "sum(price) FILTER (WHERE price > Int64(10))", "sum(price) FILTER (WHERE price > Int64(10) AND paid)"]
+        ["sum(price)", "count(*)", "sum(price) FILTER (WHERE (price > 10))", "sum(price) FILTER (WHERE ((price > 10) AND paid))"]
     );
     let filtered: Vec<_> = a.calls.iter().map(|c| c.filter.is_some()).collect();
     assert_eq!(filtered, [false, false, true, true]);

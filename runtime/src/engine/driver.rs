@@ -277,12 +277,12 @@ impl Running {
         self.input.publish(&self.next_offsets());
         crate::failpoint::reach("offsets.published");
 
+        self.collect_garbage_now_and_then(&manifest).await;
         self.state_log.compact_if_long(
             self.plan.checkpoint.snapshot_every as usize,
             self.state_store.name(epoch.next(), 0, 1),
             watermark_us,
         );
-        self.collect_garbage_now_and_then(&manifest).await;
         add_up(summary, &manifest, closed.filtered);
         let durations = Durations { read: closed.read_took, compute: computed, upload: uploaded - computed, commit: committed - uploaded };
         let latest = self.latest_offsets();
@@ -290,10 +290,11 @@ impl Running {
     }
 
     async fn collect_garbage_now_and_then(&mut self, manifest: &Manifest) {
-        let keep = u64::from(self.plan.checkpoint.keep.max(1));
-        if !manifest.epoch.0.is_multiple_of(keep) {
+        self.garbage_is_due |= manifest.epoch.0.is_multiple_of(u64::from(self.plan.checkpoint.keep.max(1)));
+        if !self.garbage_is_due || self.state_log.is_compacting() {
             return;
         }
+        self.garbage_is_due = false;
         // Garbage costs money, not correctness: a failure is logged and the next round tries again.
         if let Err(failure) = self.writer.collect_garbage(self.plan.checkpoint.keep, super::now_us(), GARBAGE_GRACE).await {
             tracing::warn!("garbage collection: {failure}");

@@ -59,6 +59,8 @@ pub struct Running {
     pub(super) keyed: KeyedStage,
     pub(super) state_store: StateFiles,
     pub(super) state_log: StateLog,
+    /// A collection waits until no compaction is under way.
+    pub(super) garbage_is_due: bool,
     pub(super) observer: Observer,
 }
 
@@ -159,6 +161,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
         keyed,
         state_store,
         state_log,
+        garbage_is_due: false,
         observer,
         stages,
         plan,

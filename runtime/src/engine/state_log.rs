@@ -26,7 +26,7 @@ pub struct StateLog {
 }
 
 struct Compacted {
-    /// How many of the oldest files the new one replaces.
+    /// Paths of the files that the new one replaces: the oldest of the list, of which some may be gone from it by now.
     inputs: Vec<String>,
     output: Option<StateFile>,
 }
@@ -69,9 +69,15 @@ impl StateLog {
         Ok(self.files.clone())
     }
 
+    /// Whether a compaction's output may lie in the store that no manifest refers to yet: garbage collection would take it.
+    #[must_use]
+    pub fn is_compacting(&self) -> bool {
+        self.compaction.is_some()
+    }
+
     /// Starts a compaction if the list is long and none is under way. `name` is the new file's.
     pub fn compact_if_long(&mut self, files_max: usize, name: StateName, watermark_us: Option<i64>) {
-        if self.files.len() > files_max && self.compaction.is_none() {
+        if self.files.len() > files_max && !self.is_compacting() {
             let (plan, store, files) = (Arc::clone(&self.plan), self.store.clone(), self.files.clone());
             self.compaction = Some(tokio::spawn(async move { compact(&plan, &store, &files, &name, watermark_us).await }));
         }

@@ -113,17 +113,20 @@ pub fn read_step(file: &[u8], footer: &Footer, step: &str, aggregate: &Aggregate
         return Err(broken("its checksum is wrong".into()));
     }
     let reader = StreamReader::try_new(Cursor::new(bytes), None).map_err(|e| broken(e.to_string()))?;
-    let schema = reader.schema();
+    let saved = reader.schema();
     let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|e| broken(e.to_string()))?;
-    let expected = block_schema(aggregate);
-    if schema != expected {
+    // By name: aggregates may have been dropped since, or stand in another order.
+    let needed = block_schema(aggregate);
+    let found = needed.fields().iter().map(|f| saved.column_with_name(f.name()).filter(|(_, s)| s.data_type() == f.data_type()));
+    let columns: Vec<_> = found.flatten().map(|(i, _)| i).collect();
+    if columns.len() != needed.fields().len() {
         return Err(Failure::config(format!(
             "the saved state of step {step:?} has the columns {}, this plan needs {}",
-            names(&schema),
-            names(&expected)
+            names(&saved),
+            names(&needed)
         )));
     }
-    let batch = concat_batches(&schema, &batches).map_err(|e| broken(e.to_string()))?;
+    let batch = concat_batches(&saved, &batches).and_then(|b| b.project(&columns)).map_err(|e| broken(e.to_string()))?;
     let mut columns = batch.columns()[1..].iter().cloned();
     let windows = columns.next().ok_or_else(|| broken("it has no windows".into()))?.as_primitive::<Int64Type>().clone();
     let keys = columns.by_ref().take(aggregate.key_schema.fields().len()).collect();
@@ -142,13 +145,13 @@ fn write_block(file: &mut Vec<u8>, aggregate: &Aggregate, groups: &UInt16Array, 
     writer.write(&batch).and_then(|()| writer.finish()).map_err(failed)
 }
 
-/// `key_group`, `window_start`, one column per key (`key:<name>`), one per state column (`state:<call>:<n>`).
+/// `key_group`, `window_start`, one column per key (`key:<name>`), one per state column (`state:<call's name>:<n>`).
 fn block_schema(aggregate: &Aggregate) -> SchemaRef {
     let mut fields = vec![Field::new("key_group", DataType::UInt16, false), Field::new("window_start", DataType::Int64, false)];
     fields.extend(aggregate.key_schema.fields().iter().map(|f| Field::new(format!("key:{}", f.name()), f.data_type().clone(), true)));
-    for (i, call) in aggregate.calls.iter().enumerate() {
+    for call in &aggregate.calls {
         let states = call.state_fields.iter().enumerate();
-        fields.extend(states.map(|(n, f)| Field::new(format!("state:{i}:{n}"), f.data_type().clone(), true)));
+        fields.extend(states.map(|(n, f)| Field::new(format!("state:{}:{n}", call.name), f.data_type().clone(), true)));
     }
     Arc::new(Schema::new(fields))
 }
