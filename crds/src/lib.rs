@@ -8,6 +8,7 @@ pub mod document;
 mod finding;
 mod lower;
 mod overlay;
+pub mod resource;
 
 pub use document::StreamPipeline;
 pub use finding::Finding;
@@ -23,16 +24,15 @@ use weir_plan::Plan;
 /// # Errors
 /// Everything that is wrong, with the path to each place. Paths are those of the merged document.
 pub fn load(text: &str, override_text: Option<&str>) -> Result<Plan, Vec<Finding>> {
-    let decoded = decode::decode(&read(text, override_text)?);
-    let lowered = decoded.document.as_ref().map(|document| lower::lower_beside(document, decoded.broken));
-    let mut findings = decoded.findings;
-    match lowered {
-        Some(Ok(plan)) if findings.is_empty() => return Ok(plan),
-        Some(Err(more)) => findings.extend(more),
-        _ => {}
-    }
-    findings.truncate(FINDINGS_MAX);
-    Err(findings)
+    plan_of(&read(text, override_text)?)
+}
+
+/// The same for a document that is a value already, such as an API server has it.
+///
+/// # Errors
+/// Everything that is wrong.
+pub fn load_value(document: &serde_json::Value) -> Result<Plan, Vec<Finding>> {
+    plan_of(&serde_yaml::to_value(document).map_err(|e| vec![Finding { path: String::new(), message: e.to_string() }])?)
 }
 
 /// Reads a document and says whether its shape is right, without asking what it means.
@@ -45,6 +45,19 @@ pub fn parse(text: &str) -> Result<StreamPipeline, Vec<Finding>> {
         Some(document) if decoded.findings.is_empty() => Ok(document),
         _ => Err(decoded.findings),
     }
+}
+
+fn plan_of(document: &Value) -> Result<Plan, Vec<Finding>> {
+    let decoded = decode::decode(document);
+    let lowered = decoded.document.as_ref().map(|document| lower::lower_beside(document, decoded.broken));
+    let mut findings = decoded.findings;
+    match lowered {
+        Some(Ok(plan)) if findings.is_empty() => return Ok(plan),
+        Some(Err(more)) => findings.extend(more),
+        _ => {}
+    }
+    findings.truncate(FINDINGS_MAX);
+    Err(findings)
 }
 
 fn read(text: &str, override_text: Option<&str>) -> Result<Value, Vec<Finding>> {

@@ -1,11 +1,12 @@
 //! Sources: what is read, how it is decoded, and what its rows' event time is.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::Open;
 
 /// A name and exactly one kind of source.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Source {
     pub name: String,
@@ -18,7 +19,7 @@ pub struct Source {
 }
 
 /// Exactly one of `topics`, `topicPattern` and `assign`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KafkaSource {
     pub connection: String,
@@ -29,7 +30,7 @@ pub struct KafkaSource {
     pub on_lost_offsets: Option<OnLostOffsets>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Assignment {
     pub topic: String,
@@ -37,7 +38,7 @@ pub struct Assignment {
 }
 
 /// Exactly one of the three.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StartFrom {
     pub position: Option<Position>,
@@ -45,13 +46,13 @@ pub struct StartFrom {
     pub offsets: Option<Vec<KafkaOffset>>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Position {
     Earliest,
     Latest,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KafkaOffset {
     pub topic: String,
@@ -59,7 +60,7 @@ pub struct KafkaOffset {
     pub offset: i64,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnLostOffsets {
     Fail,
     Earliest,
@@ -67,7 +68,7 @@ pub enum OnLostOffsets {
 }
 
 /// Exactly one kind of format.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Format {
     pub json: Option<JsonFormat>,
@@ -75,14 +76,14 @@ pub struct Format {
     pub avro: Option<Open>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JsonFormat {
     pub columns: Vec<JsonColumn>,
     pub timestamp_numbers: Option<TimestampNumbers>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JsonColumn {
     pub name: String,
@@ -93,14 +94,14 @@ pub struct JsonColumn {
 }
 
 /// What a number in a `timestamp` column means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TimestampNumbers {
     Refuse,
     EpochMillis,
 }
 
 /// Exactly one of `expr`, `kafkaTimestamp` and `processingTime`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EventTime {
     pub expr: Option<String>,
@@ -113,14 +114,14 @@ pub struct EventTime {
     pub close_idle_windows_after: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BadRecords {
     pub policy: BadRecordsPolicy,
     pub max_per_million: Option<i64>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum BadRecordsPolicy {
     Fail,
     Drop,

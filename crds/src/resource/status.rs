@@ -1,0 +1,145 @@
+//! What the operator reports of a pipeline. Figures are integers and times are texts, so that equal states are equal JSON.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What is known of a pipeline. Written by the operator only.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The generation of the spec that this status is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// Ready, Reconciling, Stalled, Validated, DataFlowing, WatermarkAdvancing, Suspended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<Condition>,
+    /// Pods that run now.
+    #[serde(default)]
+    pub replicas: i32,
+    /// The pods' label selector, for the scale subresource.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selector: Option<String>,
+    /// What the pods run: a document that was accepted, by an image that stays until it is changed on purpose.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime: Option<Runtime>,
+    /// How far the pipeline has come.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub progress: Option<Progress>,
+    /// The current or last run of an AvailableNow pipeline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
+    /// How often the runtime had to start again, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restarts: Option<Restarts>,
+    /// The newest `spec.stateAction.token` that was acted upon.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_action_token: Option<String>,
+}
+
+/// What runs.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Runtime {
+    /// The image that the pods run, pinned when the pipeline was first started or changed it on purpose.
+    pub image: String,
+    /// The name of the ControllerRevision that holds the accepted document.
+    pub revision: String,
+    /// The generation of the spec that the revision came from.
+    pub generation: i64,
+}
+
+/// How far the pipeline has come, as its runtime last said.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Progress {
+    /// When the runtime was last asked with success.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observed_at: Option<Time>,
+    /// Records that arrived per second, over the last epoch.
+    #[serde(default)]
+    pub input_rows_per_second: i64,
+    /// Records processed per second of work, over the last epoch.
+    #[serde(default)]
+    pub processed_rows_per_second: i64,
+    /// Records between what was read and the ends of the partitions.
+    #[serde(default)]
+    pub lag: i64,
+    /// The event time up to which windows are closed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<Time>,
+    /// The partition that holds the watermark back, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watermark_held_by: Option<WatermarkHold>,
+    /// Windows that are still open, over all steps.
+    #[serde(default)]
+    pub open_windows: i64,
+    /// Bytes of the state files in the checkpoint.
+    #[serde(default)]
+    pub state_bytes: i64,
+    /// The last epoch that was committed.
+    #[serde(default)]
+    pub last_epoch: i64,
+    /// When it was committed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_commit: Option<Time>,
+    /// The versions of the tables that the last commits made.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<TableVersion>,
+    /// Records that could not be read and went to the `Rejected` output or were dropped, since the runtime started.
+    #[serde(default)]
+    pub dead_letters: i64,
+    /// Rows that came after their window had closed, since the runtime started.
+    #[serde(default)]
+    pub late_rows: i64,
+}
+
+/// Why the watermark is where it is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct WatermarkHold {
+    /// The source in the document.
+    pub source: String,
+    /// The Kafka topic.
+    pub topic: String,
+    /// The Kafka partition.
+    pub partition: i32,
+}
+
+/// A table that a sink writes to.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TableVersion {
+    /// The sink in the document.
+    pub sink: String,
+    /// The version of the Delta table.
+    pub version: i64,
+}
+
+/// A run of an AvailableNow pipeline.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Run {
+    /// Which run this is: of the spec's `runToken` and `schedule`.
+    pub id: String,
+    /// When it was started.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_at: Option<Time>,
+    /// When it had read everything.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub completed_at: Option<Time>,
+}
+
+/// Restarts of the runtime's container.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Restarts {
+    /// Of the pod that runs now.
+    pub count: i32,
+    /// What the runtime said when it ended last, or what Kubernetes says of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_reason: Option<String>,
+    /// When it ended last.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_time: Option<Time>,
+}
