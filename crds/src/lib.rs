@@ -47,6 +47,12 @@ pub fn parse(text: &str) -> Result<StreamPipeline, Vec<Finding>> {
     }
 }
 
+/// A duration as documents write it, `1h30m`; none if it is not one.
+#[must_use]
+pub fn duration(text: &str) -> Option<std::time::Duration> {
+    lower::duration::parse(text).ok()
+}
+
 fn plan_of(document: &Value) -> Result<Plan, Vec<Finding>> {
     let decoded = decode::decode(document);
     let lowered = decoded.document.as_ref().map(|document| lower::lower_beside(document, decoded.broken));

@@ -1,1 +1,140 @@
-fn main() {}
+//! `weir-operator`: the controller's process.
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use futures::future::{join_all, select};
+use k8s_openapi::jiff::Timestamp;
+use kube::Client;
+use kube::runtime::events::{Recorder, Reporter};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing_subscriber::EnvFilter;
+use weir_operator::context::{Context, Settings};
+use weir_operator::controller::{self, Scope};
+use weir_operator::leader::Candidate;
+use weir_operator::metrics::Metrics;
+use weir_operator::progress::ProgressReader;
+
+#[derive(Debug, Parser)]
+#[command(version, about = "Runs StreamPipelines on Kubernetes")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Watches StreamPipelines and brings the cluster to what they say.
+    Run(RunArgs),
+}
+
+#[derive(Debug, Args)]
+struct RunArgs {
+    /// Serves /metrics, /healthz and /readyz there.
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    http: SocketAddr,
+    /// Watches this namespace only; may be given several times. All namespaces if it is not given.
+    #[arg(long = "namespace", value_name = "NAMESPACE")]
+    namespaces: Vec<String>,
+    /// The image of pipelines that name none.
+    #[arg(long, value_name = "IMAGE")]
+    runtime_image: String,
+    /// Where the Lease lies that elects the leader.
+    #[arg(long, value_name = "NAMESPACE", default_value = "default")]
+    leader_election_namespace: String,
+    /// This process among the replicas: the pod's name.
+    #[arg(long, value_name = "NAME", default_value = "weir-operator")]
+    identity: String,
+    /// Logs as JSON lines.
+    #[arg(long)]
+    log_json: bool,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Command::Run(args) = Cli::parse().command;
+    init_logs(args.log_json);
+    match run(args).await {
+        Ok(code) => code,
+        Err(why) => {
+            tracing::error!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
+    let client = Client::try_default().await?;
+    let metrics = Arc::new(Metrics::default());
+    weir_operator::http::serve(args.http, Arc::clone(&metrics)).await?;
+    let (stop, stopped) = watch::channel(false);
+    stop_on_signals(stop)?;
+
+    let mut candidate = Candidate::new(client.clone(), &args.leader_election_namespace, args.identity.clone());
+    tracing::info!(identity = %args.identity, "waiting to be the leader");
+    tokio::select! {
+        () = candidate.elected() => {}
+        () = until(stopped.clone()) => return Ok(ExitCode::SUCCESS),
+    }
+    tracing::info!("leading");
+    metrics.set_leader(true);
+
+    let progress = ProgressReader::new()?;
+    let scopes = match args.namespaces.is_empty() {
+        true => vec![Scope::Cluster],
+        false => args.namespaces.iter().cloned().map(Scope::Namespace).collect(),
+    };
+    let reporter = Reporter { controller: "weir-operator".to_owned(), instance: Some(args.identity.clone()) };
+    let settings = Settings { runtime_image: args.runtime_image.clone() };
+    let controllers = scopes.iter().map(|scope| {
+        let (settings, reporter) = (settings.clone(), reporter.clone());
+        let (metrics, progress) = (Arc::clone(&metrics), progress.clone());
+        let recorder = Recorder::new(client.clone(), reporter);
+        let for_context = client.clone();
+        controller::run(
+            scope,
+            client.clone(),
+            move |pipelines| Context { client: for_context, settings, recorder, progress, metrics, pipelines, clock: Timestamp::now },
+            until(stopped.clone()),
+        )
+    });
+    let all = Box::pin(join_all(controllers));
+    let ended = {
+        let lost = Box::pin(candidate.lost());
+        matches!(select(all, lost).await, futures::future::Either::Left(_))
+    };
+    if !ended {
+        // Whatever is under way might be done by the next leader as well: end at once.
+        tracing::error!("the lease is lost: ending, to be started again as a candidate");
+        return Ok(ExitCode::FAILURE);
+    }
+    candidate.release().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn until(mut stopped: watch::Receiver<bool>) {
+    // A sender that is gone is a signal task that has ended.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+fn stop_on_signals(stop: watch::Sender<bool>) -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        stop.send_replace(true);
+    });
+    Ok(())
+}
+
+fn init_logs(json: bool) {
+    let filter = EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if json { logs.json().init() } else { logs.init() }
+}

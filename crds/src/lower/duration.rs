@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Reads a duration. At most four parts of at most 99999 hours: some 45 years, far from any overflow.
-pub(super) fn parse(text: &str) -> Result<Duration, String> {
+pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     parts(text).ok_or_else(|| {
         let hint = if text.ends_with('d') { "; there is no unit for days: 1d is 24h" } else { "" };
         format!(

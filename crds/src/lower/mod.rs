@@ -3,7 +3,7 @@
 //! Each field of the document is lowered or refused here, none is passed over (`tests/final_shape.rs` walks them all).
 
 mod check;
-mod duration;
+pub(crate) mod duration;
 mod graph;
 mod name;
 mod quantity;

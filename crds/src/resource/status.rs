@@ -53,9 +53,6 @@ pub struct Runtime {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
-    /// When the runtime was last asked with success.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub observed_at: Option<Time>,
     /// Records that arrived per second, over the last epoch.
     #[serde(default)]
     pub input_rows_per_second: i64,
@@ -68,6 +65,9 @@ pub struct Progress {
     /// The event time up to which windows are closed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watermark: Option<Time>,
+    /// When the watermark was last seen to move.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watermark_moved_at: Option<Time>,
     /// The partition that holds the watermark back, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watermark_held_by: Option<WatermarkHold>,

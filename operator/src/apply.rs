@@ -1,0 +1,127 @@
+//! Server-side apply of what is desired. An object that is as it should be is not written.
+
+use k8s_openapi::api::apps::v1::ControllerRevision;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Client, Resource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use crate::context::FIELD_MANAGER;
+use crate::desired::Desired;
+use crate::desired::labels::{Owner, PIPELINE};
+use crate::error::{Error, Result, asking};
+use crate::revision::Revision;
+
+/// The annotation with a hash of what was applied: fields that we no longer set show in it and nowhere else.
+const APPLIED: &str = "weir.dev/applied";
+/// Revisions that are kept besides the one that runs.
+const REVISIONS_KEPT: usize = 10;
+
+/// Writes the revision first: whoever goes on after a crash finds what was meant.
+///
+/// # Errors
+/// If the API server refuses or does not answer.
+pub async fn apply(client: &Client, owner: &Owner, revision: &Revision, desired: &Desired) -> Result<()> {
+    one(client, &owner.namespace, revision.to_object(owner)).await?;
+    one(client, &owner.namespace, desired.service_account.clone()).await?;
+    one(client, &owner.namespace, desired.config_map.clone()).await?;
+    one(client, &owner.namespace, desired.service.clone()).await?;
+    one(client, &owner.namespace, desired.network_policy.clone()).await?;
+    one(client, &owner.namespace, desired.deployment.clone()).await
+}
+
+async fn one<K>(client: &Client, namespace: &str, object: K) -> Result<()>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    let kind = K::kind(&());
+    let name = object.meta().name.clone().unwrap_or_default();
+    let doing = format!("apply {kind} {name}");
+    let unexpected = |e: serde_json::Error| Error::Unexpected { doing: doing.clone(), why: e.to_string() };
+    let mut wanted = serde_json::to_value(&object).map_err(unexpected)?;
+    wanted["apiVersion"] = json!(K::api_version(&()));
+    wanted["kind"] = json!(kind);
+    let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(wanted.to_string().as_bytes()));
+    wanted["metadata"]["annotations"][APPLIED] = json!(hash);
+
+    let api = Api::<K>::namespaced(client.clone(), namespace);
+    let there = asking(format!("get {kind} {name}"), api.get_opt(&name)).await?;
+    if let Some(there) = there
+        && is_within(&wanted, &with_type::<K>(serde_json::to_value(&there).map_err(unexpected)?))
+    {
+        return Ok(());
+    }
+    tracing::info!(kind = %kind, %name, "apply");
+    asking(doing, api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&wanted))).await?;
+    Ok(())
+}
+
+fn with_type<K: Resource<DynamicType = ()>>(mut object: Value) -> Value {
+    object["apiVersion"] = json!(K::api_version(&()));
+    object["kind"] = json!(K::kind(&()));
+    object
+}
+
+/// Whether `there` has all that `wanted` asks for; what the API server or others added does not matter.
+fn is_within(wanted: &Value, there: &Value) -> bool {
+    match (wanted, there) {
+        (Value::Object(wanted), Value::Object(there)) => {
+            wanted.iter().all(|(field, value)| there.get(field).is_some_and(|found| is_within(value, found)))
+        }
+        (Value::Array(wanted), Value::Array(there)) => {
+            wanted.len() == there.len() && wanted.iter().zip(there).all(|(wanted, there)| is_within(wanted, there))
+        }
+        _ => wanted == there,
+    }
+}
+
+/// Deletes revisions, and their documents, that are neither the target nor among the newest.
+///
+/// # Errors
+/// If the API server refuses or does not answer.
+pub async fn prune(client: &Client, owner: &Owner, target: &Revision, there: &[Revision]) -> Result<()> {
+    let mut old: Vec<_> = there.iter().filter(|r| r.name != target.name).collect();
+    old.sort_by_key(|r| std::cmp::Reverse(r.number));
+    let doomed: Vec<_> = old.into_iter().skip(REVISIONS_KEPT).map(|r| r.name.as_str()).collect();
+    if doomed.is_empty() {
+        return Ok(());
+    }
+    let ours = ListParams::default().labels(&format!("{PIPELINE}={}", owner.name));
+    let config_maps = Api::<ConfigMap>::namespaced(client.clone(), &owner.namespace);
+    let documents = asking("list ConfigMaps", config_maps.list(&ours)).await?;
+    for name in doomed {
+        // The document first: a revision without one is found again, a document without a revision is not.
+        if documents.items.iter().any(|d| d.metadata.name.as_deref() == Some(name)) {
+            delete(&config_maps, name).await?;
+        }
+        delete(&Api::<ControllerRevision>::namespaced(client.clone(), &owner.namespace), name).await?;
+    }
+    Ok(())
+}
+
+async fn delete<K>(api: &Api<K>, name: &str) -> Result<()>
+where
+    K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
+{
+    match api.delete(name, &DeleteParams::background()).await {
+        Err(kube::Error::Api(status)) if status.code == 404 => Ok(()),
+        answer => asking(format!("delete {name}"), async { answer }).await.map(|_| ()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_others_added_does_not_matter_and_what_they_changed_does() {
+        let wanted = json!({"spec": {"replicas": 1, "args": ["a", "b"]}});
+        assert!(is_within(&wanted, &json!({"spec": {"replicas": 1, "args": ["a", "b"], "uid": 7}, "status": {}})));
+        assert!(!is_within(&wanted, &json!({"spec": {"replicas": 2, "args": ["a", "b"]}})));
+        assert!(!is_within(&wanted, &json!({"spec": {"replicas": 1, "args": ["a", "b", "c"]}})));
+        assert!(!is_within(&wanted, &json!({"spec": {"args": ["a", "b"]}})));
+    }
+}

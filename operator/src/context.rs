@@ -1,0 +1,42 @@
+//! What every reconcile has at hand.
+
+use std::sync::Arc;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+use kube::Client;
+use kube::runtime::events::Recorder;
+use kube::runtime::reflector::Store;
+use weir_crds::resource::StreamPipeline;
+
+use crate::metrics::Metrics;
+use crate::progress::ProgressReader;
+
+/// The name under which the operator owns fields.
+pub const FIELD_MANAGER: &str = "weir-operator";
+
+/// Dependencies of a reconcile.
+pub struct Context {
+    pub client: Client,
+    pub settings: Settings,
+    pub recorder: Recorder,
+    pub progress: ProgressReader,
+    pub metrics: Arc<Metrics>,
+    /// All pipelines that are watched.
+    pub pipelines: Store<StreamPipeline>,
+    pub clock: fn() -> Timestamp,
+}
+
+/// What the person who installs the operator chooses.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// The image of pipelines that name none, pinned when a pipeline is first accepted.
+    pub runtime_image: String,
+}
+
+impl Context {
+    #[must_use]
+    pub fn now(&self) -> Time {
+        Time((self.clock)())
+    }
+}

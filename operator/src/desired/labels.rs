@@ -1,0 +1,59 @@
+//! Names, labels and owners of everything that belongs to a pipeline.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
+
+/// The label that holds the pipeline's name, on every object of it.
+pub const PIPELINE: &str = "weir.dev/pipeline";
+/// The annotation of pods with the revision that they run.
+pub const REVISION: &str = "weir.dev/revision";
+/// The annotation of pods that changes when the Secrets that they mount do.
+pub const SECRETS: &str = "weir.dev/secrets";
+
+/// Who the objects belong to.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Owner {
+    pub name: String,
+    pub namespace: String,
+    pub reference: OwnerReference,
+}
+
+impl Owner {
+    /// Name, namespace, labels and owner of an object.
+    #[must_use]
+    pub fn meta(&self, name: &str) -> ObjectMeta {
+        ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: Some(self.namespace.clone()),
+            labels: Some(self.labels()),
+            owner_references: Some(vec![self.reference.clone()]),
+            ..ObjectMeta::default()
+        }
+    }
+
+    #[must_use]
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        let mut labels = self.selector_labels();
+        labels.insert("app.kubernetes.io/managed-by".to_owned(), "weir-operator".to_owned());
+        labels
+    }
+
+    /// What pods are selected by: never changed, since a Deployment's selector can't be.
+    #[must_use]
+    pub fn selector_labels(&self) -> BTreeMap<String, String> {
+        let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        BTreeMap::from([label("app.kubernetes.io/name", "weir"), label("app.kubernetes.io/component", "runtime"), label(PIPELINE, &self.name)])
+    }
+
+    #[must_use]
+    pub fn selector(&self) -> LabelSelector {
+        LabelSelector { match_labels: Some(self.selector_labels()), ..LabelSelector::default() }
+    }
+
+    /// The same as text, for the scale subresource.
+    #[must_use]
+    pub fn selector_text(&self) -> String {
+        self.selector_labels().iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",")
+    }
+}

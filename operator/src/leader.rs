@@ -1,0 +1,128 @@
+//! Which of the operator's replicas acts: a Lease, by the algorithm of client-go's leader election.
+//!
+//! Clocks of different machines are never compared: a candidate takes a lease over when it has seen it unchanged for the lease's duration by
+//! its own clock. The leader gives up when it could not renew for [`RENEW_DEADLINE`], which is sooner, so there are never two that act.
+
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use k8s_openapi::jiff::Timestamp;
+use kube::Client;
+use kube::api::{Api, PostParams};
+use tokio::time::{Instant, sleep, timeout};
+
+use crate::error::{Error, Result, asking};
+
+/// The Lease's name.
+const NAME: &str = "weir-operator";
+const LEASE_DURATION: Duration = Duration::from_secs(15);
+/// The leader stops acting after so long without an answer.
+const RENEW_DEADLINE: Duration = Duration::from_secs(10);
+const RETRY: Duration = Duration::from_secs(2);
+
+/// A candidate, and the leader once it was elected.
+pub struct Candidate {
+    api: Api<Lease>,
+    identity: String,
+    /// The record that was seen last, and when by our own clock.
+    seen: Option<(LeaseSpec, Instant)>,
+}
+
+impl Candidate {
+    #[must_use]
+    pub fn new(client: Client, namespace: &str, identity: String) -> Self {
+        Self { api: Api::namespaced(client, namespace), identity, seen: None }
+    }
+
+    /// Waits until this process is the leader. There is no deadline: a second replica waits for as long as the first one is well.
+    pub async fn elected(&mut self) {
+        loop {
+            match self.try_hold().await {
+                Ok(true) => return,
+                Ok(false) => {}
+                Err(e) => tracing::warn!("leader election: {e}"),
+            }
+            sleep(RETRY).await;
+        }
+    }
+
+    /// Returns when the lease could not be renewed in time or is another's. The process must then end: whatever it still does might be
+    /// done by two.
+    pub async fn lost(&mut self) {
+        let mut renewed = Instant::now();
+        while renewed.elapsed() < RENEW_DEADLINE {
+            sleep(RETRY).await;
+            let left = RENEW_DEADLINE.saturating_sub(renewed.elapsed());
+            let asked = Instant::now();
+            match timeout(left, self.try_hold()).await {
+                Ok(Ok(true)) => renewed = asked,
+                Ok(Ok(false)) => return,
+                Ok(Err(e)) => tracing::warn!("renew the lease: {e}"),
+                Err(_) => tracing::warn!("renew the lease: no answer within {} s", RENEW_DEADLINE.as_secs()),
+            }
+        }
+    }
+
+    /// Gives the lease back, so that the next leader need not wait it out.
+    pub async fn release(&mut self) {
+        let released = async {
+            let Some(mut lease) = asking("get the Lease", self.api.get_opt(NAME)).await? else { return Ok(()) };
+            let spec = lease.spec.get_or_insert_default();
+            if spec.holder_identity.as_deref() == Some(&self.identity) {
+                spec.holder_identity = None;
+                asking("release the Lease", self.api.replace(NAME, &PostParams::default(), &lease)).await?;
+            }
+            Ok::<_, Error>(())
+        };
+        if let Err(e) = released.await {
+            tracing::warn!("{e}");
+        }
+    }
+
+    /// One attempt to take or renew the lease. The object's resource version guards against two who try at once.
+    async fn try_hold(&mut self) -> Result<bool> {
+        let Some(lease) = asking("get the Lease", self.api.get_opt(NAME)).await? else {
+            let lease = Lease {
+                metadata: ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() },
+                spec: Some(self.record(None)),
+            };
+            return taken(asking("create the Lease", self.api.create(&PostParams::default(), &lease)).await);
+        };
+        let spec = lease.spec.clone().unwrap_or_default();
+        if self.seen.as_ref().is_none_or(|(seen, _)| *seen != spec) {
+            self.seen = Some((spec.clone(), Instant::now()));
+        }
+        let seen_for = self.seen.as_ref().map_or(Duration::ZERO, |(_, at)| at.elapsed());
+        let is_ours = spec.holder_identity.as_deref() == Some(&self.identity);
+        let is_free = spec.holder_identity.as_deref().is_none_or(str::is_empty) || seen_for >= LEASE_DURATION;
+        if !is_ours && !is_free {
+            return Ok(false);
+        }
+        let next = Lease { spec: Some(self.record(Some(&spec))), ..lease };
+        taken(asking("renew the Lease", self.api.replace(NAME, &PostParams::default(), &next)).await)
+    }
+
+    fn record(&self, before: Option<&LeaseSpec>) -> LeaseSpec {
+        let now = MicroTime(Timestamp::now());
+        let ours = before.filter(|b| b.holder_identity.as_deref() == Some(&self.identity));
+        let transitions = before.and_then(|b| b.lease_transitions).unwrap_or(0);
+        LeaseSpec {
+            holder_identity: Some(self.identity.clone()),
+            acquire_time: ours.and_then(|o| o.acquire_time.clone()).or(Some(now.clone())),
+            renew_time: Some(now),
+            lease_duration_seconds: i32::try_from(LEASE_DURATION.as_secs()).ok(),
+            lease_transitions: Some(if before.is_some() && ours.is_none() { transitions + 1 } else { transitions }),
+            ..LeaseSpec::default()
+        }
+    }
+}
+
+/// A conflict means that another one was faster.
+fn taken(answer: Result<Lease>) -> Result<bool> {
+    match answer {
+        Ok(_) => Ok(true),
+        Err(Error::Kube { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.code == 409) => Ok(false),
+        Err(e) => Err(e),
+    }
+}

@@ -1,0 +1,25 @@
+//! Weir's controller: brings the cluster to what each StreamPipeline says, and its status to what the cluster does.
+//!
+//! One reconcile is a short chain, a module per link:
+//!
+//! ```text
+//! dereference ─▶ verdict ─▶ desired ─▶ apply ─▶ status
+//!   (client)      (pure)     (pure)    (client)  (pure, then client)
+//! ```
+//!
+//! Pods hold no Kubernetes credentials. The operator asks each runtime for its progress over HTTP.
+
+pub mod apply;
+pub mod context;
+pub mod controller;
+pub mod dereference;
+pub mod desired;
+pub mod error;
+pub mod http;
+pub mod leader;
+pub mod metrics;
+pub mod progress;
+pub mod reconcile;
+pub mod revision;
+pub mod status;
+pub mod verdict;

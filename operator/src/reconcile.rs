@@ -1,0 +1,121 @@
+//! One reconcile, link by link.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use kube::api::{Api, Patch, PatchParams};
+use kube::runtime::controller::Action;
+use kube::runtime::events::{Event, EventType};
+use kube::{Resource, ResourceExt};
+use serde_json::json;
+use weir_crds::resource::{Severity, Status, StreamPipeline};
+
+use crate::apply;
+use crate::context::{Context, FIELD_MANAGER};
+use crate::dereference::{Observed, observe};
+use crate::desired::labels::Owner;
+use crate::desired::{Running, build};
+use crate::error::{Error, Result, asking};
+use crate::status::{Facts, reachable_ip, status};
+use crate::verdict::{Verdict, judge};
+
+/// How often progress is read, and with it how often a status can be written for nothing but progress.
+const POLL: Duration = Duration::from_secs(10);
+/// While something is on its way.
+const POLL_CHANGING: Duration = Duration::from_secs(2);
+
+/// # Errors
+/// If the API server does not do what it was asked for; the controller tries again with backoff.
+pub async fn reconcile(pipeline: Arc<StreamPipeline>, context: Arc<Context>) -> Result<Action> {
+    let owner = owner(&pipeline)?;
+    if pipeline.metadata.deletion_timestamp.is_some() {
+        // Everything of it has an owner reference: the garbage collector does the rest.
+        return Ok(Action::await_change());
+    }
+    let observed = observe(&context, &pipeline, &owner).await?;
+    let verdict = judge(&pipeline, &owner, &observed, &context.settings);
+    if let Some(target) = &verdict.target {
+        let running = running(&pipeline, &verdict, &observed);
+        apply::apply(&context.client, &owner, target, &build(&owner, target, &running)).await?;
+        apply::prune(&context.client, &owner, target, &observed.revisions).await?;
+    }
+    let (report, unreachable) = match reachable_ip(&observed.pods) {
+        None => (None, None),
+        Some(ip) => match context.progress.read(ip).await {
+            Ok(report) => (report, None),
+            Err(why) => (None, Some(why)),
+        },
+    };
+    let facts = Facts {
+        pipeline: &pipeline,
+        owner: &owner,
+        verdict: &verdict,
+        observed: &observed,
+        report: report.as_ref(),
+        unreachable: unreachable.as_deref(),
+        now: context.now(),
+    };
+    let now = status(&facts);
+    write_status(&context, &pipeline, &owner, &now).await?;
+    tell_changes(&context, &pipeline, &now).await;
+    let settled = now.conditions.iter().all(|c| c.type_ != "Reconciling" || c.status == Severity::False.as_str());
+    Ok(Action::requeue(if settled { POLL } else { POLL_CHANGING }))
+}
+
+fn owner(pipeline: &StreamPipeline) -> Result<Owner> {
+    let reference = pipeline.controller_owner_ref(&());
+    match (reference, &pipeline.metadata.namespace) {
+        (Some(reference), Some(namespace)) => Ok(Owner { name: pipeline.name_any(), namespace: namespace.clone(), reference }),
+        _ => Err(Error::Unexpected { doing: "reconcile".to_owned(), why: "the API server gave an object without uid or namespace".to_owned() }),
+    }
+}
+
+fn running(pipeline: &StreamPipeline, verdict: &Verdict, observed: &Observed) -> Running {
+    let replicas = pipeline.spec.get("replicas").and_then(serde_json::Value::as_i64).unwrap_or(1).clamp(0, 1);
+    let secrets_hash = match &verdict.refusal {
+        None => observed.secrets_hash.clone(),
+        // Secrets of a refused spec say nothing about what runs: leave its pods alone.
+        Some(_) => running_secrets_hash(observed).unwrap_or_else(|| observed.secrets_hash.clone()),
+    };
+    Running { replicas: if verdict.suspend { 0 } else { i32::try_from(replicas).unwrap_or(1) }, secrets_hash }
+}
+
+fn running_secrets_hash(observed: &Observed) -> Option<String> {
+    let template = observed.deployment.as_ref()?.spec.as_ref()?.template.metadata.as_ref()?;
+    template.annotations.as_ref()?.get(crate::desired::labels::SECRETS).cloned()
+}
+
+async fn write_status(context: &Context, pipeline: &StreamPipeline, owner: &Owner, now: &Status) -> Result<()> {
+    if pipeline.status.as_ref() == Some(now) {
+        return Ok(());
+    }
+    let api = Api::<StreamPipeline>::namespaced(context.client.clone(), &owner.namespace);
+    let patch = json!({"apiVersion": StreamPipeline::api_version(&()), "kind": StreamPipeline::kind(&()), "status": now});
+    let params = PatchParams::apply(FIELD_MANAGER).force();
+    asking("write the status", api.patch_status(&owner.name, &params, &Patch::Apply(&patch))).await?;
+    context.metrics.status_written();
+    Ok(())
+}
+
+/// An event for each condition that people wait for, when it changes. Losing one loses nothing: the condition stays.
+async fn tell_changes(context: &Context, pipeline: &StreamPipeline, now: &Status) {
+    let before = pipeline.status.as_ref().map_or(&[][..], |s| &s.conditions);
+    for condition in now.conditions.iter().filter(|c| ["Ready", "Stalled"].contains(&c.type_.as_str())) {
+        let same = before.iter().any(|b| b.type_ == condition.type_ && b.status == condition.status && b.reason == condition.reason);
+        let quiet = condition.type_ == "Stalled" && condition.status == "False";
+        if same || quiet {
+            continue;
+        }
+        let is_good = (condition.type_ == "Ready") == (condition.status == "True");
+        let event = Event {
+            type_: if is_good { EventType::Normal } else { EventType::Warning },
+            reason: condition.reason.clone(),
+            note: Some(condition.message.chars().take(1000).collect()),
+            action: "Reconcile".to_owned(),
+            secondary: None,
+        };
+        if let Err(e) = context.recorder.publish(&event, &pipeline.object_ref(&())).await {
+            tracing::warn!("an event could not be written: {e}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Revisions: what a pipeline's pods are made from, frozen when it was accepted.
+//!
+//! A revision holds the document, the image and the pod template as the operator of that day built it. As long as the document asks for the
+//! same, the stored template is used as it is, so that an upgrade of the operator rolls nothing. It is kept as a ControllerRevision, which is
+//! written before anything is rolled: a crash in between leaves the intent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::api::apps::v1::ControllerRevision;
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use weir_crds::resource::StreamPipeline;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::desired::labels::Owner;
+use crate::desired::pod;
+use crate::error::{Error, Result};
+
+/// What the runtime does not read: changing it makes no other revision.
+const NOT_FOR_PODS: [&str; 5] = ["suspend", "replicas", "deletionPolicy", "image", "runtimeVersion"];
+
+/// What a pod is made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Inputs {
+    /// The document as the runtime reads it.
+    pub document_text: String,
+    pub image: String,
+    /// Secrets that are mounted.
+    pub secrets: BTreeSet<String>,
+    #[serde(default)]
+    pub requests: BTreeMap<String, String>,
+    #[serde(default)]
+    pub limits: BTreeMap<String, String>,
+    #[serde(default)]
+    pub pod_labels: BTreeMap<String, String>,
+    #[serde(default)]
+    pub pod_annotations: BTreeMap<String, String>,
+}
+
+/// An accepted document with everything that its pods need.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Revision {
+    /// `<pipeline>-<hash of the inputs>`.
+    pub name: String,
+    /// Counts upwards.
+    pub number: i64,
+    /// The generation of the spec that it came from.
+    pub generation: i64,
+    pub inputs: Inputs,
+    pub template: PodTemplateSpec,
+}
+
+/// `data` of the ControllerRevision.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Data {
+    generation: i64,
+    inputs: Inputs,
+    template: PodTemplateSpec,
+}
+
+impl Inputs {
+    /// Of a document that was found right.
+    #[must_use]
+    pub fn of(pipeline: &StreamPipeline, image: String) -> Self {
+        let mut document = pipeline.document();
+        if let Some(spec) = document["spec"].as_object_mut() {
+            spec.retain(|field, _| !NOT_FOR_PODS.contains(&field.as_str()));
+        }
+        let texts = |at: &str| -> BTreeMap<String, String> {
+            let entries = pipeline.spec.pointer(at).and_then(Value::as_object).into_iter().flatten();
+            entries.map(|(k, v)| (k.clone(), v.as_str().map_or_else(|| v.to_string(), str::to_owned))).collect()
+        };
+        Self {
+            // A JSON value has no anchors and no odd keys: it is always YAML.
+            document_text: serde_json::to_string_pretty(&document).unwrap_or_default(),
+            image,
+            secrets: secret_keys(&pipeline.spec).into_iter().map(|(secret, _)| secret).collect(),
+            requests: texts("/resources/requests"),
+            limits: texts("/resources/limits"),
+            pod_labels: texts("/podTemplate/labels"),
+            pod_annotations: texts("/podTemplate/annotations"),
+        }
+    }
+
+    /// The document again.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        serde_json::from_str(&self.document_text).unwrap_or(Value::Null)
+    }
+
+    fn hash(&self) -> String {
+        format!("{:010x}", xxh3_64(serde_json::to_string(self).unwrap_or_default().as_bytes()) & 0xff_ffff_ffff)
+    }
+}
+
+impl Revision {
+    /// The revision of these inputs: one that is there, or the next.
+    #[must_use]
+    pub fn of(owner: &Owner, inputs: Inputs, generation: i64, there: &[Self]) -> Self {
+        let name = format!("{}-{}", owner.name, inputs.hash());
+        if let Some(same) = there.iter().find(|r| r.name == name && r.inputs == inputs) {
+            return same.clone();
+        }
+        let number = there.iter().map(|r| r.number).max().unwrap_or(0) + 1;
+        let template = pod::template(owner, &inputs, &name, &name);
+        Self { name, number, generation, inputs, template }
+    }
+
+    #[must_use]
+    pub fn to_object(&self, owner: &Owner) -> ControllerRevision {
+        let data = Data { generation: self.generation, inputs: self.inputs.clone(), template: self.template.clone() };
+        ControllerRevision {
+            metadata: owner.meta(&self.name),
+            revision: self.number,
+            data: serde_json::to_value(data).ok().map(RawExtension),
+        }
+    }
+
+    /// # Errors
+    /// If it was written by something else.
+    pub fn from_object(object: &ControllerRevision) -> Result<Self> {
+        let name = object.metadata.name.clone().unwrap_or_default();
+        let value = object.data.as_ref().map_or(Value::Null, |d| d.0.clone());
+        let data: Data = serde_json::from_value(value)
+            .map_err(|e| Error::Unexpected { doing: format!("read ControllerRevision {name}"), why: e.to_string() })?;
+        Ok(Self { name, number: object.revision, generation: data.generation, inputs: data.inputs, template: data.template })
+    }
+}
+
+/// Every Secret that a spec refers to, with the keys that must be there. By the names of the fields: `…SecretRef` is a Secret, `…secretRef` too.
+#[must_use]
+pub fn secret_keys(spec: &Value) -> BTreeSet<(String, String)> {
+    let mut found = BTreeSet::new();
+    collect_secrets(spec, &mut found);
+    found
+}
+
+/// The keys of `credentialsSecretRef`, which names none.
+const CREDENTIAL_KEYS: [&str; 2] = ["accessKeyId", "secretAccessKey"];
+
+fn collect_secrets(value: &Value, found: &mut BTreeSet<(String, String)>) {
+    match value {
+        Value::Object(fields) => {
+            for (field, inner) in fields {
+                let name = inner.get("name").and_then(Value::as_str);
+                match name.filter(|_| field == "secretRef" || field.ends_with("SecretRef")) {
+                    Some(secret) => match inner.get("key").and_then(Value::as_str) {
+                        Some(key) => found.extend([(secret.to_owned(), key.to_owned())]),
+                        None => found.extend(CREDENTIAL_KEYS.map(|key| (secret.to_owned(), key.to_owned()))),
+                    },
+                    None => collect_secrets(inner, found),
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_secrets(item, found)),
+        _ => {}
+    }
+}

@@ -1,0 +1,89 @@
+//! From what is known to the status. Pure: the clock is an argument, and equal facts give an equal status.
+
+mod conditions;
+mod pods;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use weir_crds::resource::{Progress, Runtime, Status, StreamPipeline};
+
+use crate::dereference::Observed;
+use crate::desired::labels::Owner;
+use crate::progress::Report;
+use crate::verdict::Verdict;
+
+pub use pods::{reachable_ip, restarts};
+
+/// Everything that the status is made from.
+pub struct Facts<'a> {
+    pub pipeline: &'a StreamPipeline,
+    pub owner: &'a Owner,
+    pub verdict: &'a Verdict,
+    pub observed: &'a Observed,
+    /// What the runtime said: none if there is no pod to ask, or it has not committed anything yet.
+    pub report: Option<&'a Report>,
+    /// Why the runtime could not be asked.
+    pub unreachable: Option<&'a str>,
+    pub now: Time,
+}
+
+impl Facts<'_> {
+    fn before(&self) -> Option<&Status> {
+        self.pipeline.status.as_ref()
+    }
+
+    fn generation(&self) -> i64 {
+        self.pipeline.metadata.generation.unwrap_or(0)
+    }
+}
+
+/// The whole status.
+#[must_use]
+pub fn status(facts: &Facts<'_>) -> Status {
+    let before = facts.before();
+    let progress = progress(facts);
+    let conditions = conditions::conditions(facts, progress.as_ref());
+    Status {
+        observed_generation: Some(facts.generation()),
+        conditions: conditions::with_transitions(conditions, before.map_or(&[], |b| &b.conditions)),
+        replicas: i32::try_from(facts.observed.pods.iter().filter(|p| pods::is_live(p)).count()).unwrap_or(i32::MAX),
+        selector: Some(facts.owner.selector_text()),
+        runtime: facts.verdict.target.as_ref().map(|revision| Runtime {
+            image: revision.inputs.image.clone(),
+            revision: revision.name.clone(),
+            generation: revision.generation,
+        }),
+        progress,
+        run: before.and_then(|b| b.run.clone()),
+        restarts: restarts(&facts.observed.pods).or_else(|| before.and_then(|b| b.restarts.clone())),
+        state_action_token: before.and_then(|b| b.state_action_token.clone()),
+    }
+}
+
+/// As the runtime says; what it said last, while it can't be asked.
+fn progress(facts: &Facts<'_>) -> Option<Progress> {
+    let before = facts.before().and_then(|b| b.progress.as_ref());
+    let Some(report) = facts.report else { return before.cloned() };
+    let time = |text: &str| text.parse().ok().map(Time);
+    let watermark = report.event_time.watermark.as_deref().and_then(time);
+    let moved = before.is_none_or(|b| b.watermark != watermark);
+    Some(Progress {
+        input_rows_per_second: rounded(report.input_rows_per_second),
+        processed_rows_per_second: rounded(report.processed_rows_per_second),
+        lag: report.lag(),
+        watermark_moved_at: if moved { watermark.as_ref().map(|_| facts.now.clone()) } else { before.and_then(|b| b.watermark_moved_at.clone()) },
+        watermark,
+        watermark_held_by: None,
+        open_windows: report.state_operators.iter().map(|s| s.open_windows).sum(),
+        state_bytes: report.state_stored_bytes,
+        last_epoch: report.batch_id,
+        last_commit: time(&report.timestamp),
+        tables: Vec::new(),
+        dead_letters: report.sources.iter().map(|s| s.records_dropped).sum(),
+        late_rows: report.state_operators.iter().map(|s| s.num_rows_dropped_by_watermark).sum(),
+    })
+}
+
+#[allow(clippy::cast_possible_truncation)]
+fn rounded(rate: f64) -> i64 {
+    rate.round() as i64
+}

@@ -1,0 +1,114 @@
+//! What pods say of themselves: whether one runs, why it doesn't, and how its runtime ended.
+
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
+use weir_crds::resource::{Reason, Restarts};
+
+use crate::desired::pod::CONTAINER;
+
+/// Why a pod does not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trouble {
+    pub reason: Reason,
+    pub message: String,
+    /// A person must act: starting again does not help.
+    pub needs_person: bool,
+}
+
+/// Whether it is not on its way out.
+#[must_use]
+pub fn is_live(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default();
+    pod.metadata.deletion_timestamp.is_none() && phase != "Failed" && phase != "Succeeded"
+}
+
+/// The address of a pod that may answer.
+#[must_use]
+pub fn reachable_ip(pods: &[Pod]) -> Option<&str> {
+    pods.iter().filter(|p| is_live(p)).find_map(|p| {
+        let running = container(p)?.state.as_ref()?.running.is_some();
+        p.status.as_ref()?.pod_ip.as_deref().filter(|_| running)
+    })
+}
+
+#[must_use]
+pub fn is_ready(pods: &[Pod]) -> bool {
+    pods.iter().filter(|p| is_live(p)).any(|p| container(p).is_some_and(|c| c.ready))
+}
+
+/// How often the runtime has started again, and why.
+#[must_use]
+pub fn restarts(pods: &[Pod]) -> Option<Restarts> {
+    let container = pods.iter().filter(|p| is_live(p)).find_map(container)?;
+    let ended = last_end(container);
+    Some(Restarts {
+        count: container.restart_count,
+        last_reason: ended.map(|e| ending(e).message),
+        last_time: ended.and_then(|e| e.finished_at.clone()),
+    })
+}
+
+/// The first pod's trouble, if any has some.
+#[must_use]
+pub fn trouble(pods: &[Pod]) -> Option<Trouble> {
+    pods.iter().filter(|p| is_live(p)).find_map(trouble_of)
+}
+
+fn trouble_of(pod: &Pod) -> Option<Trouble> {
+    let status = pod.status.as_ref()?;
+    let unscheduled = status.conditions.iter().flatten().find(|c| c.type_ == "PodScheduled" && c.status == "False");
+    if let Some(condition) = unscheduled {
+        let why = condition.message.as_deref().unwrap_or("no node takes it");
+        return Some(Trouble { reason: Reason::Unschedulable, message: format!("the pod can't be placed: {why}"), needs_person: false });
+    }
+    let container = container(pod)?;
+    if container.state.as_ref().is_some_and(|s| s.running.is_some()) {
+        return None;
+    }
+    let waiting = container.state.as_ref().and_then(|s| s.waiting.as_ref());
+    let why = waiting.and_then(|w| w.reason.as_deref()).unwrap_or_default();
+    let said = waiting.and_then(|w| w.message.as_deref()).unwrap_or_default();
+    match why {
+        "ImagePullBackOff" | "ErrImagePull" | "InvalidImageName" | "ErrImageNeverPull" => Some(Trouble {
+            reason: Reason::ImagePullFailed,
+            message: format!("the image {} can't be pulled: {said}", container.image),
+            needs_person: true,
+        }),
+        "CreateContainerConfigError" | "CreateContainerError" => {
+            Some(Trouble { reason: Reason::ConfigError, message: format!("the container can't be created: {said}"), needs_person: true })
+        }
+        // Running, or waiting to run again after an end.
+        _ => last_end(container).map(ending),
+    }
+}
+
+fn container(pod: &Pod) -> Option<&ContainerStatus> {
+    pod.status.as_ref()?.container_statuses.iter().flatten().find(|c| c.name == CONTAINER)
+}
+
+fn last_end(container: &ContainerStatus) -> Option<&ContainerStateTerminated> {
+    let of = |state: &'_ Option<ContainerState>| state.as_ref().is_some_and(|s| s.terminated.is_some());
+    let state = [&container.state, &container.last_state].into_iter().find(|s| of(s))?;
+    state.as_ref()?.terminated.as_ref()
+}
+
+/// By the exit codes of `weir run` (docs/reference/cli.md): each is a remedy.
+fn ending(end: &ContainerStateTerminated) -> Trouble {
+    let said = end.message.as_deref().map(str::trim).filter(|m| !m.is_empty());
+    let (reason, needs_person, else_said) = match (end.reason.as_deref(), end.exit_code) {
+        (Some("OOMKilled"), _) => {
+            let message = "the container was killed for its memory: give it more (spec.resources.limits.memory)".to_owned();
+            return Trouble { reason: Reason::OutOfMemory, message, needs_person: false };
+        }
+        (_, 2) => (Reason::ConfigError, true, "something must be changed by a person; the pod's log says what"),
+        (_, 3) => (Reason::DependencyUnavailable, false, "something outside was away for too long; the pod's log says what"),
+        (_, 4) => (Reason::BadRecord, true, "a record can't be processed; the pod's log says which"),
+        (_, 5) => (Reason::Fenced, false, "another writer has taken over the checkpoint"),
+        (_, 70) => (Reason::RuntimeBug, true, "a bug; the pod's log has the details"),
+        _ => (Reason::CrashLoop, false, "it did not say why"),
+    };
+    let message = match said {
+        Some(said) => said.to_owned(),
+        None => format!("the runtime ended with exit code {}: {else_said}", end.exit_code),
+    };
+    Trouble { reason, message, needs_person }
+}
