@@ -142,8 +142,8 @@ impl<'de> Deserializer<'de> for At<'de> {
         let result = match self.0.value {
             None => visitor.visit_str(""),
             Some(Value::String(s)) => visitor.visit_str(s),
-            Some(Value::Number(n)) => Err(self.0.wrong(&format!("text (in quotes: \"{n}\")"))),
-            Some(Value::Bool(b)) => Err(self.0.wrong(&format!("text (in quotes: \"{b}\")"))),
+            // How it was written is not known: 1.10 is the number 1.1.
+            Some(Value::Number(_) | Value::Bool(_)) => Err(self.0.wrong("text in quotes")),
             Some(_) => Err(self.0.wrong("text")),
         };
         self.0.locate(result)

@@ -4,6 +4,7 @@
 //! place yields a stand-in of the type that is asked for. The stand-ins never leave this crate; `lower` is told where they are.
 
 mod deserializer;
+mod versions;
 mod yaml;
 
 use serde::Deserialize;

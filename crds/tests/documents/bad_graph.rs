@@ -59,7 +59,7 @@ fn a_step_is_exactly_one_thing() {
             ("- name: revenue\n", "- {name: nothing}\n  - name: revenue\n"),
             (
                 "- name: cleaned\n",
-                "- name: cleaned\n    aggregate: {from: rides, window: {tumbling: {size: 1m}}, columns: [{name: n, expr: count(*)}]}\n",
+                "- name: cleaned\n    aggregate: {from: rides, window: {tumbling: {size: 1m}}, columns: [{name: cnt, expr: count(*)}]}\n",
             ),
         ],
         &[

@@ -17,7 +17,7 @@ fn a_value_of_another_type_says_what_was_found_and_what_would_be_right() {
         &[("from: rides", "from: 7"), ("uri: s3://lake/silver", "uri: [x]"), ("topics: [rides]", "topics: rides")],
         &[
             r#"spec.sources[0].kafka.topics: found the text "rides"; a list would be right"#,
-            r#"spec.steps[0].map.from: found the number 7; text (in quotes: "7") would be right"#,
+            r#"spec.steps[0].map.from: found the number 7; text in quotes would be right"#,
             "spec.sinks[0].delta.uri: found a list; text would be right",
         ],
     );
