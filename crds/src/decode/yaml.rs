@@ -8,6 +8,7 @@ use std::fmt;
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{Mapping, Value};
+use weir_plan::quote::quoted;
 
 use super::versions::{NUMBER, other_reading};
 use crate::finding::{FINDINGS_MAX, Finding, Path};
@@ -83,11 +84,13 @@ impl Node<'_> {
     /// `found` is a part of the text: serde_yaml says so of plain and quoted scalars, unless there is an escape in them.
     fn check_reading(&self, path: &Path, found: &str, is_key: bool) {
         let Some(other) = other_reading(found).filter(|_| is_plain(self.text, found)) else { return };
-        let instead = if is_key || other == NUMBER { String::new() } else { format!(", or {other},") };
-        self.guard.borrow_mut().add(
-            path,
-            format!("found `{found}` without quotes, which is text in YAML 1.2 but {other} to kubectl and Helm; `\"{found}\"`{instead} would be right"),
+        let or = if is_key || other == NUMBER { String::new() } else { format!(" or {other}") };
+        let message = format!(
+            "found {0}, which without quotes is text in YAML 1.2 and {other} to kubectl and Helm; {1}{or} would be right",
+            quoted(found),
+            quoted(format_args!("\"{found}\""))
         );
+        self.guard.borrow_mut().add(path, message);
     }
 
     fn too_big(&self, number: &dyn fmt::Display) -> Value {

@@ -7,8 +7,8 @@ fn a_word_that_yaml_1_1_takes_for_a_truth_value_is_refused_where_it_stands() {
     said(
         &[("  checkpoint: {", "  suspend: no\n  checkpoint: {"), ("topics: [rides]", "topics: [on, rides]")],
         &[
-            "spec.suspend: found `no` without quotes, which is text in YAML 1.2 but false to kubectl and Helm; `\"no\"`, or false, would be right",
-            "spec.sources[0].kafka.topics[0]: found `on` without quotes, which is text in YAML 1.2 but true to kubectl and Helm; `\"on\"`, or true, would be right",
+            "spec.suspend: found `no`, which without quotes is text in YAML 1.2 and false to kubectl and Helm; `\"no\"` or false would be right",
+            "spec.sources[0].kafka.topics[0]: found `on`, which without quotes is text in YAML 1.2 and true to kubectl and Helm; `\"on\"` or true would be right",
         ],
     );
 }
@@ -18,7 +18,7 @@ fn text_that_yaml_1_1_takes_for_a_number_is_refused_where_it_stands() {
     said(
         &[("topics: [rides]", "topics: [0777]")],
         &[
-            "spec.sources[0].kafka.topics[0]: found `0777` without quotes, which is text in YAML 1.2 but a number to kubectl and Helm; `\"0777\"` would be right",
+            "spec.sources[0].kafka.topics[0]: found `0777`, which without quotes is text in YAML 1.2 and a number to kubectl and Helm; `\"0777\"` would be right",
         ],
     );
 }
@@ -27,7 +27,7 @@ fn text_that_yaml_1_1_takes_for_a_number_is_refused_where_it_stands() {
 fn a_key_is_read_alike_everywhere_too() {
     said(
         &[("metadata: {name: rides-revenue}", "metadata: {name: rides-revenue, labels: {y: a, \"n\": b}}")],
-        &["metadata.labels.y: found `y` without quotes, which is text in YAML 1.2 but true to kubectl and Helm; `\"y\"` would be right"],
+        &["metadata.labels.y: found `y`, which without quotes is text in YAML 1.2 and true to kubectl and Helm; `\"y\"` would be right"],
     );
 }
 
