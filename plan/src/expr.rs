@@ -11,8 +11,10 @@
 mod bind;
 mod context;
 mod message;
+mod mistyped;
 mod numbers;
 mod parse;
+mod signature;
 mod stack;
 #[cfg(test)]
 mod tests;

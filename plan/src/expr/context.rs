@@ -124,7 +124,7 @@ impl TypePlanner for DdlTypes {
     fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
         match (DataType::parse(&sql_type.to_string()), sql_type) {
             (Ok(ours), _) => Ok(Some(Arc::new(Field::new("", ours.to_arrow(), true)))),
-            (Err(why), SqlType::Custom(_, _)) => plan_err!("{why}"),
+            (Err(why), SqlType::Custom(..) | SqlType::Decimal(_) | SqlType::Dec(_) | SqlType::Numeric(_)) => plan_err!("{why}"),
             // Other types of SQL (varchar, interval, smallint) are left to the planner: the result is normalised, or refused.
             (Err(_), _) => Ok(None),
         }
