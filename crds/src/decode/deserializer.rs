@@ -111,7 +111,15 @@ impl de::Error for Error {
     }
 
     fn invalid_type(unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::Here(format!("found {unexpected}; {expected} would be right"))
+        let found = match unexpected {
+            de::Unexpected::Bool(b) => describe(&b.into()),
+            de::Unexpected::Float(n) => describe(&n.into()),
+            de::Unexpected::Seq => describe(&Value::Sequence(Vec::new())),
+            de::Unexpected::Map => describe(&Value::Mapping(Mapping::new())),
+            de::Unexpected::Unit => describe(&Value::Null),
+            other => other.to_string(),
+        };
+        Self::Here(format!("found {found}; {expected} would be right"))
     }
 }
 

@@ -113,12 +113,22 @@ fn s3(s3: &S3Storage, at: &Path, out: &mut Findings) -> plan::S3 {
 fn check_endpoint(endpoint: &str) -> Result<(), String> {
     let authority = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://")).unwrap_or_default();
     let authority = authority.strip_suffix('/').unwrap_or(authority);
-    let plain = !authority.is_empty() && !authority.contains(|c: char| c.is_whitespace() || "/?#@".contains(c));
-    if plain {
+    // An IPv6 address has colons of its own, and brackets around them.
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let plain = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || "/?#@".contains(c));
+    if plain && port.is_none_or(is_port) {
         Ok(())
     } else {
         Err(format!("found {}; http:// or https://, a host and maybe a port would be right, as in https://s3.data:9000", quoted(endpoint)))
     }
+}
+
+/// `parse` alone would take a plus sign.
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// Connections that no source uses are fine: an override may take another one.
@@ -141,7 +151,7 @@ fn kafka_connection(kafka: &KafkaConnection, at: &Path, out: &mut Findings) {
     out.not_yet(at, "tls", kafka.tls.as_ref());
     for server in kafka.bootstrap_servers.split(',').map(str::trim) {
         let port = server.rsplit_once(':').filter(|(host, _)| !host.is_empty() && !host.contains(['/', ' '])).map(|(_, port)| port);
-        if !port.is_some_and(|p| p.parse::<u16>().is_ok_and(|p| p > 0)) {
+        if !port.is_some_and(is_port) {
             let message = format!("found {}; host:port would be right, several with commas between them", quoted(server));
             out.add(&at.field("bootstrapServers"), message);
         }

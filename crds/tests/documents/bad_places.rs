@@ -41,10 +41,32 @@ fn storage_is_reached_by_one_prefix_each_and_a_url() {
 }
 
 #[test]
+fn an_endpoint_has_a_host_and_a_port_that_is_one() {
+    for right in ["https://s3.data", "http://10.0.0.1:9000/", "http://[::1]", "http://[::1]:9000"] {
+        said(&[("endpoint: http://s3:9000", &format!("endpoint: \"{right}\""))], &[]);
+    }
+    for wrong in ["http://:9000", "http://s3:", "http://s3:port", "http://s3:+9000", "http://s3:99999", "http://s3:0", "http://"] {
+        said(
+            &[("endpoint: http://s3:9000", &format!("endpoint: \"{wrong}\""))],
+            &[&format!(
+                "spec.storage[0].s3.endpoint: found `{wrong}`; http:// or https://, a host and maybe a port would be right, as in https://s3.data:9000"
+            )],
+        );
+    }
+}
+
+#[test]
 fn connections_are_used_and_name_hosts_with_ports() {
     said(
         &[("bootstrapServers: kafka:9092", "bootstrapServers: \"kafka\"")],
         &["spec.connections[0].kafka.bootstrapServers: found `kafka`; host:port would be right, several with commas between them"],
+    );
+    said(
+        &[("bootstrapServers: kafka:9092", "bootstrapServers: \"a:1, b:+2,\"")],
+        &[
+            "spec.connections[0].kafka.bootstrapServers: found `b:+2`; host:port would be right, several with commas between them",
+            "spec.connections[0].kafka.bootstrapServers: found ``; host:port would be right, several with commas between them",
+        ],
     );
     said(
         &[("connection: events", "connection: event")],

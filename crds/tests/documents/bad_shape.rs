@@ -24,6 +24,16 @@ fn a_value_of_another_type_says_what_was_found_and_what_would_be_right() {
 }
 
 #[test]
+fn a_size_of_another_type_is_said_in_our_words() {
+    for (found, words) in [("1.5", "the number 1.5"), ("true", "the truth value true"), ("[1]", "a list"), ("{a: b}", "a mapping")] {
+        said(
+            &[("  sources:", &format!("  limits: {{bytesPerEpoch: {found}}}\n  sources:"))],
+            &[&format!("spec.limits.bytesPerEpoch: found {words}; a size such as 128Mi would be right")],
+        );
+    }
+}
+
+#[test]
 fn a_required_field_that_is_missing_is_named() {
     said(
         &[("metadata: {name: rides-revenue}", "metadata: {}"), ("- name: cleaned", "-"), ("expr: sum(price)", "filter: price > 1")],
