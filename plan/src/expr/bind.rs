@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, DFSchemaRef, DataFusionError};
@@ -17,7 +18,7 @@ use datafusion_sql::sqlparser::ast::{Expr as SqlExpr, visit_expressions};
 
 use super::context::CONTEXT;
 use super::message::{describe, no_such_column, no_such_column_in, type_name};
-use super::mistyped::{is_negated_time, mistyped};
+use super::mistyped::{is_senseless, mistyped};
 use super::{ExprError, ScalarExpr, numbers, parse};
 use crate::types::normalized;
 
@@ -54,7 +55,7 @@ impl Binder {
     /// Coerces types and folds constants. Not optional: functions such as `coalesce` can be evaluated in their simplified form only.
     pub fn simplify(&self, expr: Expr) -> Result<Expr, ExprError> {
         if let Some(sentence) =
-            find(&expr, |e| is_negated_time(e, &self.df_schema)).and_then(|e| mistyped(&e, &self.simplifier, &self.df_schema))
+            find(&expr, |e| is_senseless(e, &self.df_schema)).and_then(|e| mistyped(&e, &self.simplifier, &self.df_schema))
         {
             return Err(ExprError(sentence));
         }
@@ -81,7 +82,10 @@ impl Binder {
 
     pub fn scalar(&self, planned: Expr, sql: &str, name: &str) -> Result<ScalarExpr, ExprError> {
         let stored = self.stored(self.simplify(planned)?)?;
-        self.physical(&stored, sql, name)
+        let compiled = self.physical(&stored, sql, name)?;
+        // What fails without a row would fail at every one: `date_trunc('hours', ts)`, `1 / 0`.
+        compiled.try_evaluate(&RecordBatch::new_empty(Arc::clone(&self.schema))).map_err(ExprError)?;
+        Ok(compiled)
     }
 
     /// Compiles a simplified expression as it is.

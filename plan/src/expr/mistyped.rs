@@ -35,7 +35,7 @@ fn innermost(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> Con
         return found;
     }
     let typed = simplifier.coerce(expr.clone(), schema).and_then(|coerced| coerced.get_type(schema));
-    let is_right = typed.is_ok() && castable(expr, schema) && !is_negated_time(expr, schema);
+    let is_right = typed.is_ok() && castable(expr, schema) && !is_senseless(expr, schema);
     if is_right { ControlFlow::Continue(()) } else { ControlFlow::Break(sentence(expr, schema)) }
 }
 
@@ -47,9 +47,29 @@ fn castable(expr: &Expr, schema: &DFSchema) -> bool {
     }
 }
 
-/// The planner lets it pass, and evaluation fails at every row.
-pub(super) fn is_negated_time(expr: &Expr, schema: &DFSchema) -> bool {
-    matches!(expr, Expr::Negative(inner) if matches!(inner.get_type(schema), Ok(ArrowType::Timestamp(..))))
+/// What the planner lets pass: minus before a time fails at every row, and bit operations cut doubles off to whole numbers without a word
+/// (`price ^ 2` is no power).
+pub(super) fn is_senseless(expr: &Expr, schema: &DFSchema) -> bool {
+    let found = |e: &Expr| e.get_type(schema).unwrap_or(ArrowType::Null);
+    match expr {
+        Expr::Negative(inner) => matches!(found(inner), ArrowType::Timestamp(..)),
+        Expr::BinaryExpr(binary) if bit_operator(binary.op).is_some() => {
+            [&binary.left, &binary.right].into_iter().map(|e| found(e)).any(|t| t.is_floating() || t.is_decimal())
+        }
+        _ => false,
+    }
+}
+
+/// As it is written; some dialects have other signs, and the planner words.
+fn bit_operator(op: Operator) -> Option<&'static str> {
+    Some(match op {
+        Operator::BitwiseAnd => "&",
+        Operator::BitwiseOr => "|",
+        Operator::BitwiseXor => "^",
+        Operator::BitwiseShiftLeft => "<<",
+        Operator::BitwiseShiftRight => ">>",
+        _ => return None,
+    })
 }
 
 fn cast_of(expr: &Expr) -> Option<(&Expr, &ArrowType)> {
@@ -101,13 +121,12 @@ fn sentence(expr: &Expr, schema: &DFSchema) -> Option<String> {
 }
 
 fn binary_sentence(binary: &BinaryExpr, found: &str) -> String {
-    use Operator::{And, BitwiseAnd, BitwiseOr, BitwiseShiftLeft, BitwiseShiftRight, BitwiseXor, Or, StringConcat};
-    use Operator::{RegexIMatch, RegexMatch, RegexNotIMatch, RegexNotMatch};
+    use Operator::{And, Or, RegexIMatch, RegexMatch, RegexNotIMatch, RegexNotMatch, StringConcat};
+    if let Some(sign) = bit_operator(binary.op) {
+        return format!("`{sign}` takes two whole numbers, and found {found}");
+    }
     match binary.op {
         And | Or => format!("`{}` takes two booleans, and found {found}", binary.op.to_string().to_lowercase()),
-        BitwiseAnd | BitwiseOr | BitwiseXor | BitwiseShiftLeft | BitwiseShiftRight => {
-            format!("`{}` takes two whole numbers, and found {found}", binary.op)
-        }
         StringConcat | RegexMatch | RegexIMatch | RegexNotMatch | RegexNotIMatch => {
             format!("`{}` takes two strings, and found {found}", binary.op)
         }

@@ -101,15 +101,15 @@ fn types_that_do_not_go_together_are_refused_in_their_own_names() {
         ("not price", "`not` takes a boolean, and found a double"),
         ("-city", "`-` takes a number or an interval, and found neither"),
         ("-ts", "`-` takes a number or an interval, and found a timestamp (`ts`)"),
+        ("price ^ 2", "`^` takes two whole numbers, and found a double (`price`) and a bigint"),
+        ("seats << amount", "`<<` takes two whole numbers, and found an int (`seats`) and a decimal(10,2) (`amount`)"),
+        ("cast(city as varchar(3))", "`varchar(3)` is not a type here: strings have no length; use string, and left(…) to cut one"),
         ("paid & 1", "`&` takes two whole numbers, and found a boolean (`paid`) and a bigint"),
         ("city ~ 1", "`~` takes two strings, and found a string (`city`) and a bigint"),
         ("price like 'a'", "`like` takes two strings, and found a double (`price`) and a string"),
         ("ts = 1", "`=` can't compare a timestamp (`ts`) and a bigint; cast them to one type"),
         ("s = 1", "`=` can't compare a struct<a: int, inner: struct<b: string>> (`s`) and a bigint; cast them to one type"),
-        (
-            "price in (1, paid)",
-            "`in` can't compare a double (`price`), a bigint and a boolean (`paid`); cast them to one type",
-        ),
+        ("price in (1, paid)", "`in` can't compare a double (`price`), a bigint and a boolean (`paid`); cast them to one type"),
         ("ts between 1 and 2", "`between` can't compare a timestamp (`ts`), a bigint and a bigint; cast them to one type"),
         (
             "case when paid then ts else 1 end",
@@ -140,6 +140,20 @@ fn a_call_that_does_not_fit_names_what_the_function_takes() {
         ("coalesce()", "`coalesce` takes something, and found nothing"),
         ("coalesce(paid, ts)", "`coalesce` does not take a boolean (`paid`) and a timestamp (`ts`)"),
     ]);
+}
+
+#[test]
+fn a_constant_that_would_fail_at_every_row_is_refused() {
+    for (sql, why) in [
+        ("date_trunc('hours', ts)", "granularity"),
+        ("extract(hours_and from ts)", "'hours_and'"),
+        ("1 / 0", "Divide by zero"),
+        ("price + 10 % 0", "Divide by zero"),
+        ("encode(city, 'hexx')", "'hexx'"),
+    ] {
+        assert!(refused(sql).contains(why), "{sql}: {}", refused(sql));
+    }
+    assert_eq!(eval("case when seats <> 0 then 10 / seats end"), "bigint: 3 | null | null");
 }
 
 /// Each a way in which DataFusion refuses types; none of its words may come through.
