@@ -7,6 +7,7 @@
 //!   A block whose `type` becomes another is replaced as a whole, because the other fields belong to the old type.
 
 use serde_yaml::{Mapping, Value};
+use weir_plan::quote::quoted;
 
 use crate::document::unions;
 use crate::finding::{Finding, Path};
@@ -75,7 +76,7 @@ pub(crate) fn check_header(base: &Value, over: &Value) -> Vec<Finding> {
         .filter_map(|keys| {
             let (found, right) = (at(over, keys)?, at(base, keys)?);
             let path = keys.iter().fold(Path::root(), |path, key| path.field(key));
-            let said = |value: &Value| value.as_str().map_or_else(|| "something else than text".to_owned(), |s| format!("{s:?}"));
+            let said = |value: &Value| value.as_str().map_or_else(|| "something else than text".to_owned(), quoted);
             (found != right).then(|| {
                 Finding::new(
                     &path,
@@ -147,6 +148,6 @@ mod tests {
         assert_eq!(check_header(&base, &yaml("{spec: {}}")), []);
         assert_eq!(check_header(&base, &yaml("{kind: k, metadata: {name: rides}}")), []);
         let said: Vec<_> = check_header(&base, &yaml("{metadata: {name: orders}}")).iter().map(ToString::to_string).collect();
-        assert_eq!(said, ["metadata.name: found \"orders\", and the document has \"rides\"; leave it out or make it the same"]);
+        assert_eq!(said, ["metadata.name: found `orders`, and the document has `rides`; leave it out or make it the same"]);
     }
 }

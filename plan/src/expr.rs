@@ -12,8 +12,10 @@ mod bind;
 mod canonical;
 mod context;
 mod message;
+mod mistyped;
 mod numbers;
 mod parse;
+mod signature;
 mod stack;
 #[cfg(test)]
 mod tests;
@@ -85,11 +87,15 @@ impl ScalarExpr {
     /// # Errors
     /// If a row's value cannot be computed (a cast that fails, overflow, division by zero). Nothing says which row it was.
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, ArrowError> {
+        self.try_evaluate(batch).map_err(|why| ArrowError::ComputeError(format!("`{}`: {why}", self.sql)))
+    }
+
+    fn try_evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, String> {
         let rows = batch.num_rows();
-        let array = self.physical.evaluate(batch).and_then(|v| v.into_array(rows)).map_err(|e| self.failed(&message::describe(&e)))?;
+        let array = self.physical.evaluate(batch).and_then(|v| v.into_array(rows)).map_err(|e| message::describe(&e))?;
         if array.len() != rows || array.data_type() != self.field.data_type() {
             let (found, wanted) = (array.data_type(), self.field.data_type());
-            return Err(self.failed(&format!("gave {} values of {found} instead of {rows} of {wanted}", array.len())));
+            return Err(format!("gave {} values of {found} instead of {rows} of {wanted}", array.len()));
         }
         Ok(array)
     }
@@ -98,9 +104,5 @@ impl ScalarExpr {
     #[must_use]
     pub fn column_index(&self) -> Option<usize> {
         self.physical.downcast_ref::<Column>().map(Column::index)
-    }
-
-    fn failed(&self, why: &str) -> ArrowError {
-        ArrowError::ComputeError(format!("`{}`: {why}", self.sql))
     }
 }

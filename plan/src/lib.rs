@@ -10,6 +10,7 @@ pub mod functions;
 pub mod ids;
 pub mod key_group;
 pub mod plan;
+pub mod quote;
 pub mod stages;
 pub mod types;
 pub mod window;

@@ -22,3 +22,12 @@ fn the_demo_prints_three_windows_and_refuses_to_run_over_them() {
     assert_eq!(again.status.code(), Some(CONFIG));
     assert!(String::from_utf8_lossy(&again.stderr).contains("has an earlier demo"));
 }
+
+#[test]
+fn a_folder_that_no_uri_can_name_is_the_persons_to_change() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = engine::call(&["demo", "--dir", &folder.path().join("a b").to_string_lossy()]);
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert_eq!(out.status.code(), Some(CONFIG), "{said}");
+    assert!(said.contains("found ` ` in") && said.contains("give another --dir"), "{said}");
+}

@@ -14,6 +14,7 @@ use clap::Args;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::DefaultProducerContext;
 use tokio::sync::watch;
+use weir_crds::Finding;
 use weir_runtime::Failure;
 use weir_runtime::engine::{self, Options, Signal, Summary};
 use weir_runtime::observe::progress::Progress;
@@ -61,8 +62,7 @@ fn demo(args: &DemoArgs) -> Result<(), Failure> {
         MockCluster::<DefaultProducerContext>::new(1).map_err(|e| Failure::retry(format!("start a Kafka in the process: {e}")))?;
     cluster.create_topic(TOPIC, PARTITIONS, 1).map_err(|e| Failure::retry(format!("create the topic {TOPIC}: {e}")))?;
     let bootstrap = cluster.bootstrap_servers();
-    let plan = weir_crds::load(PIPELINE, Some(&overrides(&bootstrap, &dir)))
-        .map_err(|findings| Failure::bug(findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")))?;
+    let plan = weir_crds::load(PIPELINE, Some(&overrides(&bootstrap, &dir))).map_err(|findings| refused(&findings, &dir))?;
 
     println!("Kafka   {bootstrap}, in this process: topic {TOPIC} with {PARTITIONS} partitions, {RIDES} rides of the last 24 hours");
     println!("table   {}", dir.join("table").display());
@@ -110,6 +110,12 @@ fn fresh_dir(given: Option<&Path>, now: DateTime<Utc>) -> Result<PathBuf, Failur
         return Err(Failure::config(format!("{} has an earlier demo, whose Kafka is gone; give another --dir, or none", dir.display())));
     }
     Ok(dir)
+}
+
+/// The document is ours and the folder the person's, who has to change it if it cannot be written as a URI.
+fn refused(findings: &[Finding], dir: &Path) -> Failure {
+    let said = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    Failure::config(format!("the demo can't run in {}: {said}; give another --dir", dir.display()))
 }
 
 /// What makes `examples/rides.yaml` run here.

@@ -105,7 +105,7 @@ pub fn run(args: &RidesArgs) -> Result<()> {
 pub fn pace_at(rate: Rate, sent: u64, elapsed: Duration) -> Pace {
     let Rate::PerSecond(rate) = rate else { return Pace::Send(u64::MAX) };
     // The first is due at once.
-    let due = 1 + u64::try_from(elapsed.as_micros() * u128::from(rate) / 1_000_000).unwrap_or(u64::MAX - 1);
+    let due = u64::try_from(elapsed.as_micros() * u128::from(rate) / 1_000_000).unwrap_or(u64::MAX).saturating_add(1);
     if due > sent {
         return Pace::Send(due - sent);
     }
@@ -233,5 +233,6 @@ mod tests {
         assert_eq!(pace_at(rate, 1, Duration::from_millis(40)), Pace::Wait(Duration::from_micros(60_001)));
         assert_eq!(pace_at(rate, 1, Duration::from_secs(2)), Pace::Send(20));
         assert_eq!(pace_at(Rate::Max, 1, Duration::ZERO), Pace::Send(u64::MAX));
+        assert_eq!(pace_at(Rate::PerSecond(u64::MAX), 1, Duration::from_secs(1)), Pace::Send(u64::MAX - 1));
     }
 }

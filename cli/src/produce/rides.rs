@@ -87,7 +87,7 @@ impl Iterator for Rides {
         let disorder_us = self.below(self.spec.disorder_us.saturating_add(1));
         let is_late = self.below(1_000_000) < u64::from(self.spec.late_per_million);
         let late_us = LATE_US.start + self.below(LATE_US.end - LATE_US.start);
-        let behind_us = if is_late { self.spec.disorder_us + late_us } else { disorder_us };
+        let behind_us = if is_late { self.spec.disorder_us.saturating_add(late_us) } else { disorder_us };
         let ts_us = i128::from(self.spec.start_us) + i128::from(turn_us) - i128::from(behind_us);
         Some(Ride {
             ride_id: small(ride_id),
@@ -282,6 +282,12 @@ mod tests {
             }
         }
         assert!((5..60).contains(&late), "{late} of 20000 are late, about 20 should be");
+    }
+
+    #[test]
+    fn the_greatest_disorder_is_no_overflow() {
+        let spec = RidesSpec { disorder_us: u64::MAX, late_per_million: 1_000_000, ..spec() };
+        assert_eq!(Rides::new(spec).take(10).count(), 10);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! A serde deserializer over a tree of values that knows where it is, says what would be right, and stands in for broken places.
 
 use std::fmt;
+use weir_plan::quote::quoted;
 
 use serde::de::value::StrDeserializer;
 use serde::de::{self, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
@@ -62,7 +63,7 @@ fn describe(value: &Value) -> String {
         Value::Bool(b) => format!("the truth value {b}"),
         Value::Number(n) => format!("the number {n}"),
         Value::String(s) if s.chars().count() > 60 => format!("a text of {} characters", s.chars().count()),
-        Value::String(s) => format!("the text {s:?}"),
+        Value::String(s) => format!("the text {}", quoted(s)),
         Value::Sequence(_) => "a list".to_owned(),
         Value::Mapping(_) | Value::Tagged(_) => "a mapping".to_owned(),
     }
@@ -110,7 +111,15 @@ impl de::Error for Error {
     }
 
     fn invalid_type(unexpected: de::Unexpected<'_>, expected: &dyn de::Expected) -> Self {
-        Self::Here(format!("found {unexpected}; {expected} would be right"))
+        let found = match unexpected {
+            de::Unexpected::Bool(b) => describe(&b.into()),
+            de::Unexpected::Float(n) => describe(&n.into()),
+            de::Unexpected::Seq => describe(&Value::Sequence(Vec::new())),
+            de::Unexpected::Map => describe(&Value::Mapping(Mapping::new())),
+            de::Unexpected::Unit => describe(&Value::Null),
+            other => other.to_string(),
+        };
+        Self::Here(format!("found {found}; {expected} would be right"))
     }
 }
 
@@ -142,8 +151,8 @@ impl<'de> Deserializer<'de> for At<'de> {
         let result = match self.0.value {
             None => visitor.visit_str(""),
             Some(Value::String(s)) => visitor.visit_str(s),
-            Some(Value::Number(n)) => Err(self.0.wrong(&format!("text (in quotes: \"{n}\")"))),
-            Some(Value::Bool(b)) => Err(self.0.wrong(&format!("text (in quotes: \"{b}\")"))),
+            // How it was written is not known: 1.10 is the number 1.1.
+            Some(Value::Number(_) | Value::Bool(_)) => Err(self.0.wrong("text in quotes")),
             Some(_) => Err(self.0.wrong("text")),
         };
         self.0.locate(result)
@@ -215,7 +224,7 @@ impl<'de> Deserializer<'de> for At<'de> {
         let name = match self.0.value {
             None => names.first().copied().ok_or_else(|| self.0.wrong("a name")),
             Some(Value::String(s)) => names.iter().find(|n| *n == s).copied().ok_or_else(|| match nearest(s, names.iter().copied()) {
-                Some(near) => Error::Here(format!("found {s:?}; did you mean {near}? {} would be right", one_of(names))),
+                Some(near) => Error::Here(format!("found {}; did you mean {}? {} would be right", quoted(s), quoted(near), one_of(names))),
                 None => self.0.wrong(&one_of(names)),
             }),
             Some(_) => Err(self.0.wrong(&one_of(names))),
@@ -295,8 +304,8 @@ fn unknown_field(place: &Place<'_>, key: &str, path: Path, mapping: &Mapping, fi
     let unused = fields.iter().copied().filter(|f| !mapping.contains_key(*f));
     let near = nearest(key, unused);
     let message = match near {
-        Some(near) => format!("there is no field {key:?}; did you mean {near:?}?"),
-        None => format!("there is no field {key:?}; {} would be right", one_of(fields)),
+        Some(near) => format!("there is no field {}; did you mean {}?", quoted(key), quoted(near)),
+        None => format!("there is no field {}; {} would be right", quoted(key), one_of(fields)),
     };
     let meant = near.map(|n| place.path.field(n));
     Error::Located(Finding::new(&path, message), Broken { path, block: place.path.clone(), meant })

@@ -4,10 +4,12 @@
 //! place yields a stand-in of the type that is asked for. The stand-ins never leave this crate; `lower` is told where they are.
 
 mod deserializer;
+mod versions;
 mod yaml;
 
 use serde::Deserialize;
 use serde_yaml::Value;
+use weir_plan::quote::quoted;
 
 use crate::document::{API_VERSION, KIND, StreamPipeline};
 use crate::finding::{Broken, FINDINGS_MAX, Finding, Path};
@@ -50,6 +52,6 @@ fn check_header(document: &StreamPipeline, broken: &[Broken]) -> Vec<Finding> {
         .into_iter()
         .map(|(field, found, right)| (Path::root().field(field), found, right))
         .filter(|(path, found, right)| found != right && !broken.iter().any(|b| b.path == *path))
-        .map(|(path, found, right)| Finding::new(&path, format!("found {found:?}; this version reads {right:?}")))
+        .map(|(path, found, right)| Finding::new(&path, format!("found {}; this version reads {}", quoted(found), quoted(right))))
         .collect()
 }

@@ -1,14 +1,16 @@
 //! YAML text to a tree of values, guarded: text from anywhere may come here, the API server's webhook included.
 //!
-//! Aliases are expanded, so the number of values is bounded, not only the text; depth is bounded; a key that stands twice in one mapping is
-//! an error, because whoever reads the document sees one of them and the program may take the other.
+//! Aliases are expanded, so the number of values is bounded, not only the text; depth is bounded. A key that stands twice in one mapping is
+//! an error, because whoever reads the document sees one of them and the program may take the other; so is what kubectl reads otherwise.
 
 use std::cell::RefCell;
 use std::fmt;
 
 use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{Mapping, Value};
+use weir_plan::quote::quoted;
 
+use super::versions::{NUMBER, other_reading};
 use crate::finding::{FINDINGS_MAX, Finding, Path};
 
 /// More than etcd takes for one object.
@@ -22,19 +24,19 @@ pub(crate) fn parse_yaml(text: &str) -> Result<Value, Vec<Finding>> {
     if text.len() > TEXT_BYTES_MAX {
         return Err(whole(format!("the document has {} bytes; at most {TEXT_BYTES_MAX} are read", text.len())));
     }
-    let guard = RefCell::new(Guard { values_left: VALUES_MAX, duplicates: Vec::new() });
+    let guard = RefCell::new(Guard { values_left: VALUES_MAX, findings: Vec::new() });
     let mut documents = Vec::new();
     for document in serde_yaml::Deserializer::from_str(text) {
-        let node = Node { path: Path::root(), depth: 0, guard: &guard };
+        let node = Node { text, path: Path::root(), depth: 0, guard: &guard };
         match node.deserialize(document) {
             Ok(Value::Null) => {}
             Ok(value) => documents.push(value),
             Err(error) => return Err(whole(format!("this is not YAML that can be read: {error}"))),
         }
     }
-    let duplicates = guard.into_inner().duplicates;
-    if !duplicates.is_empty() {
-        return Err(duplicates);
+    let findings = guard.into_inner().findings;
+    if !findings.is_empty() {
+        return Err(findings);
     }
     match (documents.pop(), documents.len()) {
         (None, _) => Err(whole("the document is empty; a StreamPipeline should be here".to_owned())),
@@ -47,11 +49,28 @@ pub(crate) fn parse_yaml(text: &str) -> Result<Value, Vec<Finding>> {
 
 struct Guard {
     values_left: usize,
-    duplicates: Vec<Finding>,
+    findings: Vec<Finding>,
+}
+
+impl Guard {
+    fn add(&mut self, path: &Path, message: String) {
+        let finding = Finding::new(path, message);
+        if self.findings.len() < FINDINGS_MAX && !self.findings.contains(&finding) {
+            self.findings.push(finding);
+        }
+    }
+}
+
+/// Whether `part`, which lies in `text`, has no quotes around it.
+fn is_plain(text: &str, part: &str) -> bool {
+    let Some(start) = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize) else { return false };
+    let before = start.checked_sub(1).and_then(|i| text.as_bytes().get(i));
+    start <= text.len() && !matches!(before, Some(b'"' | b'\''))
 }
 
 #[derive(Clone)]
 struct Node<'a> {
+    text: &'a str,
     path: Path,
     depth: usize,
     guard: &'a RefCell<Guard>,
@@ -59,7 +78,26 @@ struct Node<'a> {
 
 impl Node<'_> {
     fn below(&self, path: Path) -> Self {
-        Self { path, depth: self.depth + 1, guard: self.guard }
+        Self { text: self.text, path, depth: self.depth + 1, guard: self.guard }
+    }
+
+    /// `found` is a part of the text: serde_yaml says so of plain and quoted scalars, unless there is an escape in them.
+    fn check_reading(&self, path: &Path, found: &str, is_key: bool) {
+        let Some(other) = other_reading(found).filter(|_| is_plain(self.text, found)) else { return };
+        let or = if is_key || other == NUMBER { String::new() } else { format!(" or {other}") };
+        let message = format!(
+            "found {0}, which without quotes is text in YAML 1.2 and {other} to kubectl and Helm; {1}{or} would be right",
+            quoted(found),
+            quoted(format_args!("\"{found}\""))
+        );
+        self.guard.borrow_mut().add(path, message);
+    }
+
+    fn too_big(&self, number: &dyn fmt::Display) -> Value {
+        self.guard
+            .borrow_mut()
+            .add(&self.path, format!("found the number {number}, which has more than 64 bits; put it in quotes if it is text"));
+        Value::Null
     }
 
     /// Called for each list and mapping.
@@ -113,8 +151,21 @@ impl<'de> Visitor<'de> for Node<'_> {
         Ok(Value::Number(value.into()))
     }
 
+    fn visit_u128<E: de::Error>(self, value: u128) -> Result<Value, E> {
+        Ok(self.too_big(&value))
+    }
+
+    fn visit_i128<E: de::Error>(self, value: i128) -> Result<Value, E> {
+        Ok(self.too_big(&value))
+    }
+
     fn visit_f64<E: de::Error>(self, value: f64) -> Result<Value, E> {
         Ok(Value::Number(value.into()))
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, value: &'de str) -> Result<Value, E> {
+        self.check_reading(&self.path, value, false);
+        self.visit_str(value)
     }
 
     fn visit_str<E: de::Error>(self, value: &str) -> Result<Value, E> {
@@ -133,37 +184,42 @@ impl<'de> Visitor<'de> for Node<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Value, A::Error> {
         self.enter()?;
         let mut mapping = Mapping::new();
-        while let Some(key) = entries.next_key::<Key>()? {
-            let path = self.path.field(&key.0);
+        while let Some(key) = entries.next_key_seed(Key(&self))? {
+            let path = self.path.field(&key);
             let value = entries.next_value_seed(self.below(path.clone()))?;
-            if mapping.insert(Value::String(key.0), value).is_some() {
-                let mut guard = self.guard.borrow_mut();
-                if guard.duplicates.len() < FINDINGS_MAX {
-                    guard.duplicates.push(Finding::new(&path, "this key stands twice in its mapping; keep one"));
-                }
+            if mapping.insert(Value::String(key), value).is_some() {
+                self.guard.borrow_mut().add(&path, "this key stands twice in its mapping; keep one".to_owned());
             }
         }
         Ok(Value::Mapping(mapping))
     }
 }
 
-struct Key(String);
+/// Reads a key of the node's mapping.
+struct Key<'p, 'a>(&'p Node<'a>);
 
-impl<'de> de::Deserialize<'de> for Key {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Text;
-        impl Visitor<'_> for Text {
-            type Value = Key;
+impl<'de> DeserializeSeed<'de> for Key<'_, '_> {
+    type Value = String;
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("text as a mapping's key")
-            }
+    fn deserialize<D: de::Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
 
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Key, E> {
-                Ok(Key(value.to_owned()))
-            }
-        }
-        deserializer.deserialize_any(Text)
+impl<'de> Visitor<'de> for Key<'_, '_> {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("text as a mapping's key")
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, key: &'de str) -> Result<String, E> {
+        self.0.check_reading(&self.0.path.field(key), key, true);
+        Ok(key.to_owned())
+    }
+
+    fn visit_str<E: de::Error>(self, key: &str) -> Result<String, E> {
+        Ok(key.to_owned())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
+use weir_plan::quote::quoted;
 
 use super::{duration, quantity};
 use crate::document::Quantity;
@@ -9,6 +10,8 @@ use crate::finding::{Findings, Path, nearest, one_of};
 
 /// Sources, steps, sinks and other lists of things that have a name.
 pub(super) const NAMED_MAX: usize = 64;
+/// A sentence lists no more names to choose from.
+const CANDIDATES_SHOWN_MAX: usize = 20;
 
 impl Findings {
     /// A field of the final shape whose feature is still to be built.
@@ -20,7 +23,7 @@ impl Findings {
 
     /// A value of a field that is supported otherwise.
     pub(super) fn not_yet_value(&mut self, path: &Path, found: impl std::fmt::Debug, right: &[&str]) {
-        self.add(path, format!("not supported yet: {found:?}; {} would be right", one_of(right)));
+        self.add(path, format!("not supported yet: {}; {} would be right", quoted(format_args!("{found:?}")), one_of(right)));
     }
 
     /// The only member that is there.
@@ -59,7 +62,7 @@ impl Findings {
         if (min..=max).contains(&duration) {
             return Some(duration);
         }
-        self.add(path, format!("found {found}; {least} to {most} would be right"));
+        self.add(path, format!("found {}; {least} to {most} would be right", quoted(found)));
         None
     }
 
@@ -70,7 +73,7 @@ impl Findings {
         if (min..=max).contains(&bytes) {
             return Some(bytes);
         }
-        self.add(path, format!("found {found}; {least} to {most} would be right"));
+        self.add(path, format!("found {}; {least} to {most} would be right", quoted(found)));
         None
     }
 
@@ -79,21 +82,21 @@ impl Findings {
         let mut seen: Vec<(Path, &str)> = Vec::new();
         for (path, name) in names {
             match seen.iter().find(|(_, n)| *n == name) {
-                Some((first, _)) => self.add(&path, format!("{name:?} is the name of {first} too; {what} have different names")),
+                Some((first, _)) => self.add(&path, format!("{} is the name of {first} too; {what} have different names", quoted(name))),
                 None => seen.push((path, name)),
             }
         }
     }
 }
 
-/// ` did you mean …?`, or the names to choose from.
+/// `did you mean …?`, or the names to choose from.
 pub(super) fn suggestion(name: &str, candidates: &[&str]) -> String {
     match nearest(name, candidates.iter().copied()) {
-        Some(near) => format!("did you mean {near:?}?"),
+        Some(near) => format!("did you mean {}?", quoted(near)),
         None if candidates.is_empty() => "there is none".to_owned(),
         None => {
-            let shown: Vec<_> = candidates.iter().take(20).map(|c| format!("{c:?}")).collect();
-            format!("{} would be right", one_of(&shown))
+            let shown = &candidates[..candidates.len().min(CANDIDATES_SHOWN_MAX)];
+            format!("{} would be right", one_of(shown))
         }
     }
 }

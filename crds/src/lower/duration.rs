@@ -1,13 +1,15 @@
 //! Durations as the Gateway API writes them (GEP-2257): `^([0-9]{1,5}(h|m|s|ms)){1,4}$`.
 
 use std::time::Duration;
+use weir_plan::quote::quoted;
 
 /// Reads a duration. At most four parts of at most 99999 hours: some 45 years, far from any overflow.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     parts(text).ok_or_else(|| {
         let hint = if text.ends_with('d') { "; there is no unit for days: 1d is 24h" } else { "" };
         format!(
-            "found {text:?}; a duration such as 5s, 10m or 1h30m would be right (one to four whole numbers, each with h, m, s or ms){hint}"
+            "found {}; a duration such as 5s, 10m or 1h30m would be right (one to four whole numbers, each with h, m, s or ms){hint}",
+            quoted(text)
         )
     })
 }

@@ -1,6 +1,7 @@
 //! Who reads whom: names resolved to positions, circles named, steps put into an order in which each comes after what it reads.
 
 use weir_plan::plan::Input;
+use weir_plan::quote::quoted;
 
 use super::check::{NAMED_MAX, suggestion};
 use super::name;
@@ -85,9 +86,9 @@ fn find(spec: &Spec, name: &str, path: &Path, out: &mut Findings) -> Option<Inpu
         return None;
     }
     if spec.sinks.iter().any(|s| s.name == name) {
-        out.add(path, format!("{name:?} is a sink, which nothing can read; the name of a source or a step would be right"));
+        out.add(path, format!("{} is a sink, which nothing can read; the name of a source or a step would be right", quoted(name)));
     } else {
-        out.add(path, format!("there is no source or step {name:?}; {}", suggestion(name, &names)));
+        out.add(path, format!("there is no source or step {}; {}", quoted(name), suggestion(name, &names)));
     }
     None
 }
@@ -141,7 +142,10 @@ fn refuse_unread(spec: &Spec, step_inputs: &[Option<Input>], sink_inputs: &[Opti
     let steps = spec.steps.iter().enumerate().map(|(i, s)| (at.field("steps").index(i), &s.name, Input::Step(i)));
     for (path, name, node) in sources.chain(steps) {
         if !is_read(node) {
-            out.add(&path, format!("nothing reads {name:?}, so it leads to no sink; let a sink or a step read it, or leave it out"));
+            out.add(
+                &path,
+                format!("nothing reads {}, so it leads to no sink; let a sink or a step read it, or leave it out", quoted(name)),
+            );
         }
     }
 }

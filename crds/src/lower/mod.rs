@@ -1,6 +1,6 @@
 //! From a document to a plan: defaults filled in, references resolved, expressions compiled; or everything that is wrong, at once.
 //!
-//! Each field of the document is lowered or refused here, none is passed over (`tests/final_shape.rs` walks them all).
+//! Each field of the document is lowered or refused here, none is passed over (`tests/documents/final_shape.rs` walks them all).
 
 mod check;
 pub(crate) mod duration;

@@ -1,5 +1,7 @@
 //! Names: of nodes, of Kubernetes objects, of topics and columns.
 
+use weir_plan::quote::quoted;
+
 /// Kubernetes leaves 63 characters for a label's value; the rest is for what the operator appends.
 const NODE_NAME_CHARS_MAX: usize = 50;
 const OBJECT_NAME_CHARS_MAX: usize = 253;
@@ -14,8 +16,9 @@ pub(super) fn check_node(name: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "found {name:?}; at most {NODE_NAME_CHARS_MAX} lower-case letters, digits and hyphens would be right, \
-         beginning with a letter and not ending with a hyphen"
+        "found {}; at most {NODE_NAME_CHARS_MAX} lower-case letters, digits and hyphens would be right, \
+         beginning with a letter and not ending with a hyphen",
+        quoted(name)
     ))
 }
 
@@ -24,7 +27,7 @@ pub(super) fn check_namespace(name: &str) -> Result<(), String> {
     if is_dns_1123_label(name) && name.len() <= 63 {
         return Ok(());
     }
-    Err(format!("found {name:?}; a namespace would be right: at most 63 lower-case letters, digits and hyphens"))
+    Err(format!("found {}; a namespace would be right: at most 63 lower-case letters, digits and hyphens", quoted(name)))
 }
 
 fn is_dns_1123_label(label: &str) -> bool {
@@ -37,7 +40,7 @@ pub(super) fn check_object(name: &str) -> Result<(), String> {
     if name.split('.').all(is_dns_1123_label) && name.len() <= OBJECT_NAME_CHARS_MAX {
         return Ok(());
     }
-    Err(format!("found {name:?}; the name of a Secret would be right: lower-case letters, digits, hyphens and dots"))
+    Err(format!("found {}; the name of a Secret would be right: lower-case letters, digits, hyphens and dots", quoted(name)))
 }
 
 /// Kafka's rule for topics.
@@ -46,16 +49,16 @@ pub(super) fn check_topic(name: &str) -> Result<(), String> {
     if plain && (1..=TOPIC_CHARS_MAX).contains(&name.len()) && name != "." && name != ".." {
         return Ok(());
     }
-    Err(format!("found {name:?}; a topic's name has 1 to {TOPIC_CHARS_MAX} ASCII letters, digits, dots, underscores and hyphens"))
+    Err(format!("found {}; a topic's name has 1 to {TOPIC_CHARS_MAX} ASCII letters, digits, dots, underscores and hyphens", quoted(name)))
 }
 
 /// A column of rows in flight.
 pub(super) fn check_column(name: &str) -> Result<(), String> {
     if name == weir_plan::types::EVENT_TIME {
-        return Err(format!("{name:?} is the name of the event time, which every row carries anyway; take another name"));
+        return Err(format!("{} is the name of the event time, which every row carries anyway; take another name", quoted(name)));
     }
     if name.is_empty() || name.chars().count() > COLUMN_CHARS_MAX || name.chars().any(char::is_control) {
-        return Err(format!("found {name:?}; 1 to {COLUMN_CHARS_MAX} characters without line breaks would be right"));
+        return Err(format!("found {}; 1 to {COLUMN_CHARS_MAX} characters without line breaks would be right", quoted(name)));
     }
     Ok(())
 }
@@ -63,7 +66,9 @@ pub(super) fn check_column(name: &str) -> Result<(), String> {
 /// What Delta (and Parquet below it) refuses in column names when columns are not mapped.
 pub(super) fn check_delta_column(name: &str) -> Result<(), String> {
     match name.chars().find(|c| " ,;{}()\n\t=".contains(*c)) {
-        Some(bad) => Err(format!("the column {name:?} has {bad:?} in its name, which Delta refuses; rename it in a map step")),
+        Some(bad) => {
+            Err(format!("the column {} has {} in its name, which Delta refuses; rename it in a map step", quoted(name), quoted(bad)))
+        }
         None => Ok(()),
     }
 }

@@ -1,9 +1,14 @@
 //! Sizes as Kubernetes quantities: `128Mi`, `1G`, `1.5Gi`, `1e9`, a plain number of bytes.
 
+use weir_plan::quote::quoted;
+
 /// Reads a number of bytes.
 pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
     bytes(text).ok_or_else(|| {
-        format!("found {text:?}; a whole number of bytes would be right, written as a Kubernetes quantity such as 128Mi, 1G or 134217728")
+        format!(
+            "found {}; a whole number of bytes would be right, written as a Kubernetes quantity such as 128Mi, 1G or 134217728",
+            quoted(text)
+        )
     })
 }
 

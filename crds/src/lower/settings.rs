@@ -1,6 +1,7 @@
 //! What is not the graph: trigger, checkpoint, storage, connections, limits, and what only the operator will act on.
 
 use weir_plan::plan;
+use weir_plan::quote::quoted;
 
 use super::check::NAMED_MAX;
 use super::{name, uri};
@@ -29,11 +30,17 @@ pub(super) fn trigger(trigger: Option<&Trigger>, at: &Path, out: &mut Findings) 
             return None;
         }
         if t.interval.is_some() && kind != TriggerType::Interval {
-            out.add(&at.field("interval"), format!("belongs to the type Interval, and the type is {kind:?}; leave one of them out"));
+            out.add(
+                &at.field("interval"),
+                format!("belongs to the type `Interval`, and the type is {}; leave one of them out", quoted(format_args!("{kind:?}"))),
+            );
         }
         match t.on_end {
             Some(_) if kind != TriggerType::AvailableNow => {
-                out.add(&at.field("onEnd"), format!("belongs to the type AvailableNow, and the type is {kind:?}; leave it out"));
+                out.add(
+                    &at.field("onEnd"),
+                    format!("belongs to the type `AvailableNow`, and the type is {}; leave it out", quoted(format_args!("{kind:?}"))),
+                );
             }
             Some(end @ OnEnd::EmitAll) => out.not_yet_value(&at.field("onEnd"), end, &["KeepOpen"]),
             None | Some(OnEnd::KeepOpen) => {}
@@ -45,7 +52,7 @@ pub(super) fn trigger(trigger: Option<&Trigger>, at: &Path, out: &mut Findings) 
         TriggerType::Interval => match trigger.and_then(|t| t.interval.as_ref()) {
             Some(interval) => out.duration(&at.field("interval"), interval, "1ms", "24h").map(plan::Trigger::Interval),
             None => {
-                out.add(&at.field("interval"), "is required for the type Interval; a duration such as 5s would be right");
+                out.add(&at.field("interval"), "is required for the type `Interval`; a duration such as 5s would be right");
                 None
             }
         },
@@ -90,7 +97,7 @@ fn s3(s3: &S3Storage, at: &Path, out: &mut Findings) -> plan::S3 {
         out.checked(&at.field("endpoint"), check_endpoint(endpoint));
     }
     if let Some(region) = s3.region.as_ref().filter(|r| r.is_empty() || r.contains(|c: char| !c.is_ascii_alphanumeric() && c != '-')) {
-        out.add(&at.field("region"), format!("found {region:?}; a region such as eu-west-3 would be right"));
+        out.add(&at.field("region"), format!("found {}; a region such as eu-west-3 would be right", quoted(region)));
     }
     if let Some(secret) = &s3.credentials_secret_ref {
         out.checked(&at.field("credentialsSecretRef").field("name"), name::check_object(&secret.name));
@@ -106,12 +113,22 @@ fn s3(s3: &S3Storage, at: &Path, out: &mut Findings) -> plan::S3 {
 fn check_endpoint(endpoint: &str) -> Result<(), String> {
     let authority = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://")).unwrap_or_default();
     let authority = authority.strip_suffix('/').unwrap_or(authority);
-    let plain = !authority.is_empty() && !authority.contains(|c: char| c.is_whitespace() || "/?#@".contains(c));
-    if plain {
+    // An IPv6 address has colons of its own, and brackets around them.
+    let (host, port) = match authority.rsplit_once(':') {
+        Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
+        _ => (authority, None),
+    };
+    let plain = !host.is_empty() && !host.contains(|c: char| c.is_whitespace() || "/?#@".contains(c));
+    if plain && port.is_none_or(is_port) {
         Ok(())
     } else {
-        Err(format!("found {endpoint:?}; http:// or https://, a host and maybe a port would be right, as in https://s3.data:9000"))
+        Err(format!("found {}; http:// or https://, a host and maybe a port would be right, as in https://s3.data:9000", quoted(endpoint)))
     }
+}
+
+/// `parse` alone would take a plus sign.
+fn is_port(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
 /// Connections that no source uses are fine: an override may take another one.
@@ -134,8 +151,8 @@ fn kafka_connection(kafka: &KafkaConnection, at: &Path, out: &mut Findings) {
     out.not_yet(at, "tls", kafka.tls.as_ref());
     for server in kafka.bootstrap_servers.split(',').map(str::trim) {
         let port = server.rsplit_once(':').filter(|(host, _)| !host.is_empty() && !host.contains(['/', ' '])).map(|(_, port)| port);
-        if !port.is_some_and(|p| p.parse::<u16>().is_ok_and(|p| p > 0)) {
-            let message = format!("found {server:?}; host:port would be right, several with commas between them");
+        if !port.is_some_and(is_port) {
+            let message = format!("found {}; host:port would be right, several with commas between them", quoted(server));
             out.add(&at.field("bootstrapServers"), message);
         }
     }
@@ -152,7 +169,7 @@ pub(super) fn limits(limits: Option<&Limits>, at: &Path, out: &mut Findings) -> 
 /// Fields that say how and where the pipeline runs.
 pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
     if let Some(zone) = spec.time_zone.as_ref().filter(|z| *z != defaults::TIME_ZONE) {
-        out.not_yet_value(&at.field("timeZone"), zone, &[defaults::TIME_ZONE]);
+        out.not_yet_value(&at.field("timeZone"), format_args!("{zone}"), &[defaults::TIME_ZONE]);
     }
     if spec.suspend.unwrap_or(defaults::SUSPEND) != defaults::SUSPEND {
         out.not_yet_value(&at.field("suspend"), true, &["false"]);

@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::sync::Arc;
+use weir_plan::quote::quoted;
 
 use arrow::datatypes::{DataType as ArrowType, FieldRef, Fields, Schema, SchemaRef};
 use weir_plan::plan;
@@ -73,7 +74,11 @@ fn check_columns(fields: &Fields, at: &Path, out: &mut Findings) {
         out.checked(at, name::check_delta_column(field.name()));
         let lower = field.name().to_lowercase();
         if let Some(same) = fields[..i].iter().find(|f| f.name().to_lowercase() == lower) {
-            let message = format!("Delta can't tell the columns {:?} and {:?} apart; rename one in a map step", same.name(), field.name());
+            let message = format!(
+                "Delta can't tell the columns {} and {} apart; rename one in a map step",
+                quoted(same.name()),
+                quoted(field.name())
+            );
             out.add(at, message);
         }
         check_nested(field, at, out);
@@ -109,10 +114,11 @@ fn check_partitions(partition_by: &[String], schema: Option<&SchemaRef>, at: &Pa
     for (i, column) in partition_by.iter().enumerate() {
         let at = at.index(i);
         match schema.fields().iter().find(|f| f.name() == column) {
-            None => out.add(&at, format!("the sink writes no column {column:?}; {}", suggestion(column, &names))),
+            None => out.add(&at, format!("the sink writes no column {}; {}", quoted(column), suggestion(column, &names))),
             Some(field) if !is_partition_type(field.data_type()) => {
                 let message = format!(
-                    "the column {column:?} is a {}; a table is partitioned by dates, timestamps, texts, whole numbers, decimals or booleans",
+                    "the column {} is a {}; a table is partitioned by dates, timestamps, texts, whole numbers, decimals or booleans",
+                    quoted(column),
                     type_name(field)
                 );
                 out.add(&at, message);
@@ -156,7 +162,7 @@ pub(super) fn check_places(spec: &Spec, spec_at: &Path, out: &mut Findings) {
                 Ordering::Greater => "lies in the place of",
                 Ordering::Less => "holds the place of",
             };
-            out.add(&path, format!("{place} {how} {other} ({there}); each needs a place of its own"));
+            out.add(&path, format!("{} {how} {other}, {}; each needs a place of its own", quoted(&place), quoted(there)));
         }
         seen.push((path, place));
     }

@@ -1,6 +1,7 @@
 //! Sources: Kafka topics, the JSON in them, and the event time of their rows.
 
 use std::sync::Arc;
+use weir_plan::quote::quoted;
 
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use weir_plan::expr;
@@ -78,7 +79,7 @@ fn group_id(document: &StreamPipeline, source: &Source, at: &Path, out: &mut Fin
         return defaults::group_id(document.metadata.namespace.as_deref(), &document.metadata.name);
     };
     if group_id.is_empty() || group_id.len() > GROUP_ID_CHARS_MAX || !group_id.chars().all(|c| c.is_ascii_graphic()) {
-        let message = format!("found {group_id:?}; 1 to {GROUP_ID_CHARS_MAX} ASCII characters without spaces would be right");
+        let message = format!("found {}; 1 to {GROUP_ID_CHARS_MAX} ASCII characters without spaces would be right", quoted(group_id));
         out.add(&at.field("groupId"), message);
     }
     group_id.clone()
@@ -95,7 +96,7 @@ fn kafka_source(
     let connection = connections.iter().find(|c| c.name == kafka.connection);
     if connection.is_none() {
         let names: Vec<_> = connections.iter().map(|c| &*c.name).collect();
-        let message = format!("there is no connection {:?}; {}", kafka.connection, suggestion(&kafka.connection, &names));
+        let message = format!("there is no connection {}; {}", quoted(&kafka.connection), suggestion(&kafka.connection, &names));
         out.add(&at.field("connection"), message);
     }
     out.exactly_one(at, unions::TOPICS, &[kafka.topics.is_some(), kafka.topic_pattern.is_some(), kafka.assign.is_some()]);
@@ -203,7 +204,10 @@ fn event_time(event_time: &EventTime, decoded: Option<&SchemaRef>, at: &Path, ou
     let expr = out.checked(&at, expr::compile(sql, decoded?, EVENT_TIME).map_err(|e| e.to_string()))?;
     if *expr.field.data_type() != timestamp_type() {
         let found = type_name(&expr.field);
-        out.add(&at, format!("{sql:?} is a {found}; a timestamp would be right, as cast(… as timestamp) or to_timestamp(…) give it"));
+        out.add(
+            &at,
+            format!("{} is a {found}; a timestamp would be right, as cast(… as timestamp) or to_timestamp(…) give it", quoted(sql)),
+        );
         return None;
     }
     Some(plan::EventTime { expr, watermark_delay_us: duration::as_us(delay?), idle_after_us: duration::as_us(idle_after?) })

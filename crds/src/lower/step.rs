@@ -1,6 +1,7 @@
 //! Steps: each is checked against the schema of what it reads, as far as that is known.
 
 use std::sync::Arc;
+use weir_plan::quote::quoted;
 
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use weir_plan::aggregate::{self, AggregatePart};
@@ -104,7 +105,12 @@ fn map_column(column: &MapColumn, from: &str, schema: &SchemaRef, at: &Path, out
             if names.contains(&column.name.as_str()) {
                 return out.checked(&at.field("name"), pass_on(&column.name, schema));
             }
-            let message = format!("{from:?} has no column {:?}, and there is no expr; {}", column.name, suggestion(&column.name, &names));
+            let message = format!(
+                "{} has no column {}, and there is no expr; {}",
+                quoted(from),
+                quoted(&column.name),
+                suggestion(&column.name, &names)
+            );
             out.add(&at.field("name"), message);
             None
         }
@@ -130,7 +136,7 @@ fn lower_aggregate(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut 
     let schema = from.schema.as_ref()?;
     if !has_event_time(schema) {
         let message =
-            format!("a window goes by the event time, and the rows of {:?} have none; give its source an eventTime", aggregate.from);
+            format!("a window goes by the event time, and the rows of {} have none; give its source an eventTime", quoted(&aggregate.from));
         out.add(&at.field("window"), message);
         return None;
     }

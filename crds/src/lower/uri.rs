@@ -1,5 +1,7 @@
 //! Where tables and checkpoints lie: `s3://bucket/path` or `file:///absolute/path`, in one spelling each, so that two URIs can be compared.
 
+use weir_plan::quote::quoted;
+
 /// Reads a URI and gives it back without the slash at its end.
 pub(super) fn parse(text: &str) -> Result<String, String> {
     if let Some(path) = text.strip_prefix("s3://") {
@@ -7,35 +9,35 @@ pub(super) fn parse(text: &str) -> Result<String, String> {
         check_bucket(bucket)?;
         let path = check_path(text, path)?;
         if path.is_empty() {
-            return Err(format!("found {text:?}, a whole bucket; a path in it would be right: s3://{bucket}/some/path"));
+            return Err(format!("found {}, a whole bucket; a path in it would be right: s3://{bucket}/some/path", quoted(text)));
         }
         return Ok(format!("s3://{bucket}/{path}"));
     }
     if let Some(rest) = text.strip_prefix("file://") {
         let Some(path) = rest.strip_prefix('/') else {
-            return Err(format!("found {text:?}; a local path has three slashes and is absolute: file:///{rest}"));
+            return Err(format!("found {}; a local path has three slashes and is absolute: file:///{rest}", quoted(text)));
         };
         let path = check_path(text, path)?;
         if path.is_empty() {
-            return Err(format!("found {text:?}, the root of the file system; a path in it would be right: file:///some/path"));
+            return Err(format!("found {}, the root of the file system; a path in it would be right: file:///some/path", quoted(text)));
         }
         return Ok(format!("file:///{path}"));
     }
     let hint = match text.split_once("://") {
         Some(("s3a" | "s3n", rest)) => format!("; here it is s3://{rest}"),
-        None if text.starts_with('/') => format!("; did you mean file://{text}?"),
+        None if text.starts_with('/') => format!("; did you mean {}?", quoted(format_args!("file://{text}"))),
         None if text.starts_with("./") || text.starts_with("../") => {
             "; a relative path is refused, since it would name another place in each folder that the program is started from".to_owned()
         }
         _ => String::new(),
     };
-    Err(format!("found {text:?}; s3://bucket/path or file:///absolute/path would be right{hint}"))
+    Err(format!("found {}; s3://bucket/path or file:///absolute/path would be right{hint}", quoted(text)))
 }
 
 /// A prefix of URIs by whole path segments, as `storage` has them; a bucket alone will do. Given back without a slash at its end.
 pub(super) fn parse_prefix(text: &str) -> Result<String, String> {
     let Some(rest) = text.strip_prefix("s3://") else {
-        return Err(format!("found {text:?}; a prefix such as s3://bucket/ would be right"));
+        return Err(format!("found {}; a prefix such as s3://bucket/ would be right", quoted(text)));
     };
     let (bucket, path) = rest.split_once('/').unwrap_or((rest, ""));
     check_bucket(bucket)?;
@@ -55,7 +57,7 @@ fn check_bucket(bucket: &str) -> Result<(), String> {
     if plain && (3..=63).contains(&bucket.len()) {
         return Ok(());
     }
-    Err(format!("found {bucket:?} as the bucket; 3 to 63 lower-case letters, digits, hyphens and dots would be right"))
+    Err(format!("found {} as the bucket; 3 to 63 lower-case letters, digits, hyphens and dots would be right", quoted(bucket)))
 }
 
 /// Characters that every engine spells alike in paths and URIs.
@@ -65,11 +67,15 @@ fn is_path_char(c: char) -> bool {
 
 fn check_path<'a>(whole: &str, path: &'a str) -> Result<&'a str, String> {
     if let Some(bad) = path.chars().find(|c| !is_path_char(*c)) {
-        return Err(format!("found {bad:?} in {whole:?}; ASCII letters, digits and any of -_.=+@,~!$&'()*: would be right"));
+        return Err(format!(
+            "found {} in {}; ASCII letters, digits and any of -_.=+@,~!$&'()*: would be right",
+            quoted(bad),
+            quoted(whole)
+        ));
     }
     let path = path.strip_suffix('/').unwrap_or(path);
     if !path.is_empty() && path.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
-        return Err(format!("found {whole:?}; a path without empty, \".\" or \"..\" parts would be right"));
+        return Err(format!("found {}; a path without empty, `.` or `..` parts would be right", quoted(whole)));
     }
     Ok(path)
 }
@@ -90,16 +96,16 @@ mod tests {
     fn what_could_name_two_places_is_refused_with_a_hint() {
         for (text, hint) in [
             ("s3a://lake/x", "here it is s3://lake/x"),
-            ("/tmp/x", "did you mean file:///tmp/x?"),
+            ("/tmp/x", "did you mean `file:///tmp/x`?"),
             ("./x", "a relative path is refused"),
             ("file://tmp/x", "three slashes"),
             ("file:///", "root of the file system"),
             ("s3://lake", "a whole bucket"),
             ("s3://Lake/x", "as the bucket"),
             ("s3://lake/a//b", "without empty"),
-            ("s3://lake/a/../b", "\"..\" parts"),
-            ("s3://lake/a b", "found ' ' in"),
-            ("s3://lake/a?versionId=1", "found '?' in"),
+            ("s3://lake/a/../b", "`..` parts"),
+            ("s3://lake/a b", "found ` ` in"),
+            ("s3://lake/a?versionId=1", "found `?` in"),
             ("gs://lake/x", "would be right"),
             ("", "would be right"),
         ] {

@@ -6,7 +6,7 @@ use crate::right::said;
 fn an_unknown_column_names_the_nearest() {
     said(
         &[("{name: price}]", "{name: pricee}]"), ("groupBy: [city]", "groupBy: [town]"), ("partitionBy: [city]", "partitionBy: [date]")],
-        &[r#"spec.steps[0].map.columns[1].name: "rides" has no column "pricee", and there is no expr; did you mean "price"?"#],
+        &["spec.steps[0].map.columns[1].name: `rides` has no column `pricee`, and there is no expr; did you mean `price`?"],
     );
     said(
         &[("groupBy: [city]", "groupBy: [cities]")],
@@ -14,9 +14,7 @@ fn an_unknown_column_names_the_nearest() {
     );
     said(
         &[("partitionBy: [city]", "partitionBy: [date]")],
-        &[
-            r#"spec.sinks[0].delta.partitionBy[0]: the sink writes no column "date"; "window_start", "window_end", "city" or "revenue" would be right"#,
-        ],
+        &["spec.sinks[0].delta.partitionBy[0]: the sink writes no column `date`; window_start, window_end, city or revenue would be right"],
     );
 }
 
@@ -49,8 +47,8 @@ fn columns_have_different_names_and_none_is_the_event_time() {
     said(
         &[("{name: price}]", "{name: city, expr: city}, {name: _event_time}, {name: price}]")],
         &[
-            r#"spec.steps[0].map.columns[2].name: "_event_time" is the name of the event time, which every row carries anyway; take another name"#,
-            r#"spec.steps[0].map.columns[1].name: "city" is the name of spec.steps[0].map.columns[0].name too; columns have different names"#,
+            "spec.steps[0].map.columns[2].name: `_event_time` is the name of the event time, which every row carries anyway; take another name",
+            "spec.steps[0].map.columns[1].name: `city` is the name of spec.steps[0].map.columns[0].name too; columns have different names",
         ],
     );
     said(
@@ -79,11 +77,11 @@ fn a_type_that_is_none_is_refused_and_nothing_that_follows_from_it_is_said() {
 fn a_name_that_delta_refuses_is_refused_before_the_first_commit() {
     said(
         &[("{name: revenue, expr", "{name: the revenue, expr")],
-        &[r#"spec.sinks[0].from: the column "the revenue" has ' ' in its name, which Delta refuses; rename it in a map step"#],
+        &["spec.sinks[0].from: the column `the revenue` has ` ` in its name, which Delta refuses; rename it in a map step"],
     );
     said(
         &[("{name: revenue, expr", "{name: City, expr")],
-        &[r#"spec.sinks[0].from: Delta can't tell the columns "city" and "City" apart; rename one in a map step"#],
+        &["spec.sinks[0].from: Delta can't tell the columns `city` and `City` apart; rename one in a map step"],
     );
 }
 
@@ -92,7 +90,7 @@ fn a_table_is_not_partitioned_by_a_float_nor_by_every_column() {
     said(
         &[("partitionBy: [city]", "partitionBy: [revenue]")],
         &[
-            r#"spec.sinks[0].delta.partitionBy[0]: the column "revenue" is a double; a table is partitioned by dates, timestamps, texts, whole numbers, decimals or booleans"#,
+            "spec.sinks[0].delta.partitionBy[0]: the column `revenue` is a double; a table is partitioned by dates, timestamps, texts, whole numbers, decimals or booleans",
         ],
     );
     said(

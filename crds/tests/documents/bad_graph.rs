@@ -7,8 +7,8 @@ fn two_nodes_with_one_name_are_refused() {
     said(
         &[("- name: revenue\n", "- name: rides\n"), ("name: silver, from: revenue", "name: cleaned, from: rides")],
         &[
-            r#"spec.steps[1].name: "rides" is the name of spec.sources[0].name too; sources, steps and sinks have different names"#,
-            r#"spec.sinks[0].name: "cleaned" is the name of spec.steps[0].name too; sources, steps and sinks have different names"#,
+            "spec.steps[1].name: `rides` is the name of spec.sources[0].name too; sources, steps and sinks have different names",
+            "spec.sinks[0].name: `cleaned` is the name of spec.steps[0].name too; sources, steps and sinks have different names",
         ],
     );
 }
@@ -18,21 +18,21 @@ fn a_name_is_a_dns_label() {
     said(
         &[("- name: revenue\n", "- name: Ride_Revenue\n"), ("from: revenue", "from: Ride_Revenue")],
         &[
-            r#"spec.steps[1].name: found "Ride_Revenue"; at most 50 lower-case letters, digits and hyphens would be right, beginning with a letter and not ending with a hyphen"#,
+            "spec.steps[1].name: found `Ride_Revenue`; at most 50 lower-case letters, digits and hyphens would be right, beginning with a letter and not ending with a hyphen",
         ],
     );
 }
 
 #[test]
 fn a_sink_from_nowhere_names_the_nearest_node() {
-    said(&[("from: revenue", "from: revenu")], &[r#"spec.sinks[0].from: there is no source or step "revenu"; did you mean "revenue"?"#]);
+    said(&[("from: revenue", "from: revenu")], &["spec.sinks[0].from: there is no source or step `revenu`; did you mean `revenue`?"]);
     said(
         &[("from: revenue", "from: elsewhere")],
-        &[r#"spec.sinks[0].from: there is no source or step "elsewhere"; "rides", "cleaned" or "revenue" would be right"#],
+        &["spec.sinks[0].from: there is no source or step `elsewhere`; rides, cleaned or revenue would be right"],
     );
     said(
         &[("from: cleaned", "from: silver")],
-        &[r#"spec.steps[1].aggregate.from: "silver" is a sink, which nothing can read; the name of a source or a step would be right"#],
+        &["spec.steps[1].aggregate.from: `silver` is a sink, which nothing can read; the name of a source or a step would be right"],
     );
 }
 
@@ -48,7 +48,7 @@ fn a_circle_is_named_in_the_direction_in_which_rows_would_go() {
 fn what_leads_to_no_sink_is_refused() {
     said(
         &[("from: revenue", "from: cleaned")],
-        &[r#"spec.steps[1]: nothing reads "revenue", so it leads to no sink; let a sink or a step read it, or leave it out"#],
+        &["spec.steps[1]: nothing reads `revenue`, so it leads to no sink; let a sink or a step read it, or leave it out"],
     );
 }
 
@@ -59,7 +59,7 @@ fn a_step_is_exactly_one_thing() {
             ("- name: revenue\n", "- {name: nothing}\n  - name: revenue\n"),
             (
                 "- name: cleaned\n",
-                "- name: cleaned\n    aggregate: {from: rides, window: {tumbling: {size: 1m}}, columns: [{name: n, expr: count(*)}]}\n",
+                "- name: cleaned\n    aggregate: {from: rides, window: {tumbling: {size: 1m}}, columns: [{name: cnt, expr: count(*)}]}\n",
             ),
         ],
         &[

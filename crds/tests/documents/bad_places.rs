@@ -7,13 +7,13 @@ fn no_table_and_no_checkpoint_lie_in_one_another() {
     said(
         &[("s3://lake/checkpoints/rides", "s3://lake/silver/_checkpoint")],
         &[
-            "spec.sinks[0].delta.uri: s3://lake/silver holds the place of spec.checkpoint.uri (s3://lake/silver/_checkpoint); each needs a place of its own",
+            "spec.sinks[0].delta.uri: `s3://lake/silver` holds the place of spec.checkpoint.uri, `s3://lake/silver/_checkpoint`; each needs a place of its own",
         ],
     );
     said(
         &[("  - {name: silver", "  - {name: again, from: revenue, delta: {uri: s3://lake/silver/}}\n  - {name: silver")],
         &[
-            "spec.sinks[1].delta.uri: s3://lake/silver is the place of spec.sinks[0].delta.uri (s3://lake/silver); each needs a place of its own",
+            "spec.sinks[1].delta.uri: `s3://lake/silver` is the place of spec.sinks[0].delta.uri, `s3://lake/silver`; each needs a place of its own",
         ],
     );
 }
@@ -23,7 +23,7 @@ fn a_relative_path_is_refused() {
     said(
         &[("s3://lake/checkpoints/rides", "./checkpoint")],
         &[
-            r#"spec.checkpoint.uri: found "./checkpoint"; s3://bucket/path or file:///absolute/path would be right; a relative path is refused, since it would name another place in each folder that the program is started from"#,
+            "spec.checkpoint.uri: found `./checkpoint`; s3://bucket/path or file:///absolute/path would be right; a relative path is refused, since it would name another place in each folder that the program is started from",
         ],
     );
 }
@@ -33,22 +33,44 @@ fn storage_is_reached_by_one_prefix_each_and_a_url() {
     said(
         &[("endpoint: http://s3:9000", "endpoint: \"s3:9000\""), ("  connections:", "  - {uriPrefix: s3://lake/}\n  connections:")],
         &[
-            r#"spec.storage[1].uriPrefix: "s3://lake/" is the name of spec.storage[0].uriPrefix too; entries of storage have different names"#,
-            r#"spec.storage[0].s3.endpoint: found "s3:9000"; http:// or https://, a host and maybe a port would be right, as in https://s3.data:9000"#,
+            "spec.storage[1].uriPrefix: `s3://lake/` is the name of spec.storage[0].uriPrefix too; entries of storage have different names",
+            "spec.storage[0].s3.endpoint: found `s3:9000`; http:// or https://, a host and maybe a port would be right, as in https://s3.data:9000",
             "spec.storage[1]: s3 is missing",
         ],
     );
 }
 
 #[test]
+fn an_endpoint_has_a_host_and_a_port_that_is_one() {
+    for right in ["https://s3.data", "http://10.0.0.1:9000/", "http://[::1]", "http://[::1]:9000"] {
+        said(&[("endpoint: http://s3:9000", &format!("endpoint: \"{right}\""))], &[]);
+    }
+    for wrong in ["http://:9000", "http://s3:", "http://s3:port", "http://s3:+9000", "http://s3:99999", "http://s3:0", "http://"] {
+        said(
+            &[("endpoint: http://s3:9000", &format!("endpoint: \"{wrong}\""))],
+            &[&format!(
+                "spec.storage[0].s3.endpoint: found `{wrong}`; http:// or https://, a host and maybe a port would be right, as in https://s3.data:9000"
+            )],
+        );
+    }
+}
+
+#[test]
 fn connections_are_used_and_name_hosts_with_ports() {
     said(
         &[("bootstrapServers: kafka:9092", "bootstrapServers: \"kafka\"")],
-        &[r#"spec.connections[0].kafka.bootstrapServers: found "kafka"; host:port would be right, several with commas between them"#],
+        &["spec.connections[0].kafka.bootstrapServers: found `kafka`; host:port would be right, several with commas between them"],
+    );
+    said(
+        &[("bootstrapServers: kafka:9092", "bootstrapServers: \"a:1, b:+2,\"")],
+        &[
+            "spec.connections[0].kafka.bootstrapServers: found `b:+2`; host:port would be right, several with commas between them",
+            "spec.connections[0].kafka.bootstrapServers: found ``; host:port would be right, several with commas between them",
+        ],
     );
     said(
         &[("connection: events", "connection: event")],
-        &[r#"spec.sources[0].kafka.connection: there is no connection "event"; did you mean "events"?"#],
+        &["spec.sources[0].kafka.connection: there is no connection `event`; did you mean `events`?"],
     );
 }
 
@@ -57,8 +79,8 @@ fn topics_have_names_that_kafka_takes() {
     said(
         &[("topics: [rides]", "topics: [rides, rides, \"a b\"]")],
         &[
-            r#"spec.sources[0].kafka.topics[1]: "rides" is the name of spec.sources[0].kafka.topics[0] too; topics have different names"#,
-            r#"spec.sources[0].kafka.topics[2]: found "a b"; a topic's name has 1 to 249 ASCII letters, digits, dots, underscores and hyphens"#,
+            "spec.sources[0].kafka.topics[1]: `rides` is the name of spec.sources[0].kafka.topics[0] too; topics have different names",
+            "spec.sources[0].kafka.topics[2]: found `a b`; a topic's name has 1 to 249 ASCII letters, digits, dots, underscores and hyphens",
         ],
     );
     said(&[("topics: [rides]", "topics: []")], &["spec.sources[0].kafka.topics: found 0 elements; 1 to 64 would be right"]);
@@ -78,7 +100,7 @@ fn sizes_and_counts_have_bounds() {
         &[
             "spec.checkpoint.keep: found 1; 2 to 10000 would be right",
             "spec.limits.recordsPerEpoch: found 0; 1 to 1000000000 would be right",
-            r#"spec.limits.bytesPerEpoch: found "128MB"; a whole number of bytes would be right, written as a Kubernetes quantity such as 128Mi, 1G or 134217728"#,
+            "spec.limits.bytesPerEpoch: found `128MB`; a whole number of bytes would be right, written as a Kubernetes quantity such as 128Mi, 1G or 134217728",
         ],
     );
 }

@@ -4,10 +4,10 @@ use crate::right::{findings, said, with};
 
 #[test]
 fn an_unknown_field_names_the_one_that_was_meant() {
-    said(&[("where:", "wher:")], &[r#"spec.steps[0].map.wher: there is no field "wher"; did you mean "where"?"#]);
+    said(&[("where:", "wher:")], &["spec.steps[0].map.wher: there is no field `wher`; did you mean `where`?"]);
     said(
         &[("checkpoint: {", "checkpoint: {interval: 5s, ")],
-        &[r#"spec.checkpoint.interval: there is no field "interval"; uri, keep, snapshotEvery, minPause or timeout would be right"#],
+        &["spec.checkpoint.interval: there is no field `interval`; uri, keep, snapshotEvery, minPause or timeout would be right"],
     );
 }
 
@@ -16,11 +16,21 @@ fn a_value_of_another_type_says_what_was_found_and_what_would_be_right() {
     said(
         &[("from: rides", "from: 7"), ("uri: s3://lake/silver", "uri: [x]"), ("topics: [rides]", "topics: rides")],
         &[
-            r#"spec.sources[0].kafka.topics: found the text "rides"; a list would be right"#,
-            r#"spec.steps[0].map.from: found the number 7; text (in quotes: "7") would be right"#,
+            "spec.sources[0].kafka.topics: found the text `rides`; a list would be right",
+            "spec.steps[0].map.from: found the number 7; text in quotes would be right",
             "spec.sinks[0].delta.uri: found a list; text would be right",
         ],
     );
+}
+
+#[test]
+fn a_size_of_another_type_is_said_in_our_words() {
+    for (found, words) in [("1.5", "the number 1.5"), ("true", "the truth value true"), ("[1]", "a list"), ("{a: b}", "a mapping")] {
+        said(
+            &[("  sources:", &format!("  limits: {{bytesPerEpoch: {found}}}\n  sources:"))],
+            &[&format!("spec.limits.bytesPerEpoch: found {words}; a size such as 128Mi would be right")],
+        );
+    }
 }
 
 #[test]
@@ -36,8 +46,8 @@ fn an_enum_value_names_the_ones_there_are() {
     said(
         &[("type: Interval,", "type: interval,"), ("topics: [rides]", "topics: [rides], onLostOffsets: Ignore")],
         &[
-            r#"spec.trigger.type: found "interval"; did you mean Interval? AsSoonAsPossible, Interval, AvailableNow or Continuous would be right"#,
-            r#"spec.sources[0].kafka.onLostOffsets: found the text "Ignore"; Fail, Earliest or Latest would be right"#,
+            "spec.trigger.type: found `interval`; did you mean `Interval`? AsSoonAsPossible, Interval, AvailableNow or Continuous would be right",
+            "spec.sources[0].kafka.onLostOffsets: found the text `Ignore`; Fail, Earliest or Latest would be right",
         ],
     );
 }
@@ -47,8 +57,8 @@ fn another_kind_of_document_is_refused() {
     said(
         &[("weir.dev/v1alpha1", "weir.dev/v1"), ("kind: StreamPipeline", "kind: Deployment")],
         &[
-            r#"apiVersion: found "weir.dev/v1"; this version reads "weir.dev/v1alpha1""#,
-            r#"kind: found "Deployment"; this version reads "StreamPipeline""#,
+            "apiVersion: found `weir.dev/v1`; this version reads `weir.dev/v1alpha1`",
+            "kind: found `Deployment`; this version reads `StreamPipeline`",
         ],
     );
     assert_eq!(findings("[1, 2]"), ["found a list; a mapping with the fields apiVersion, kind, metadata, spec would be right"]);
@@ -60,9 +70,9 @@ fn what_is_wrong_with_shape_and_meaning_is_said_at_once() {
     said(
         &[("where: price >= 0", "wher: price >= 0"), ("size: 5m", "size: 5 minutes"), ("s3://lake/checkpoints/rides", "/tmp/x")],
         &[
-            r#"spec.steps[0].map.wher: there is no field "wher"; did you mean "where"?"#,
-            r#"spec.checkpoint.uri: found "/tmp/x"; s3://bucket/path or file:///absolute/path would be right; did you mean file:///tmp/x?"#,
-            r#"spec.steps[1].aggregate.window.tumbling.size: found "5 minutes"; a duration such as 5s, 10m or 1h30m would be right (one to four whole numbers, each with h, m, s or ms)"#,
+            "spec.steps[0].map.wher: there is no field `wher`; did you mean `where`?",
+            "spec.checkpoint.uri: found `/tmp/x`; s3://bucket/path or file:///absolute/path would be right; did you mean `file:///tmp/x`?",
+            "spec.steps[1].aggregate.window.tumbling.size: found `5 minutes`; a duration such as 5s, 10m or 1h30m would be right (one to four whole numbers, each with h, m, s or ms)",
         ],
     );
 }

@@ -7,7 +7,7 @@ fn a_window_without_an_event_time_is_refused() {
     said(
         &[("    eventTime: {expr: ts, watermarkDelay: 10m}\n", "")],
         &[
-            r#"spec.steps[1].aggregate.window: a window goes by the event time, and the rows of "cleaned" have none; give its source an eventTime"#,
+            "spec.steps[1].aggregate.window: a window goes by the event time, and the rows of `cleaned` have none; give its source an eventTime",
         ],
     );
 }
@@ -17,7 +17,7 @@ fn an_event_time_that_is_no_timestamp_is_refused() {
     said(
         &[("eventTime: {expr: ts", "eventTime: {expr: city")],
         &[
-            r#"spec.sources[0].eventTime.expr: "city" is a string; a timestamp would be right, as cast(… as timestamp) or to_timestamp(…) give it"#,
+            "spec.sources[0].eventTime.expr: `city` is a string; a timestamp would be right, as cast(… as timestamp) or to_timestamp(…) give it",
         ],
     );
 }
@@ -37,9 +37,9 @@ fn durations_have_bounds() {
     said(
         &[("size: 5m", "size: 0s"), ("interval: 5s", "interval: 48h"), ("watermarkDelay: 10m", "watermarkDelay: 1d")],
         &[
-            "spec.trigger.interval: found 48h; 1ms to 24h would be right",
-            r#"spec.sources[0].eventTime.watermarkDelay: found "1d"; a duration such as 5s, 10m or 1h30m would be right (one to four whole numbers, each with h, m, s or ms); there is no unit for days: 1d is 24h"#,
-            "spec.steps[1].aggregate.window.tumbling.size: found 0s; 1ms to 99999h would be right",
+            "spec.trigger.interval: found `48h`; 1ms to 24h would be right",
+            "spec.sources[0].eventTime.watermarkDelay: found `1d`; a duration such as 5s, 10m or 1h30m would be right (one to four whole numbers, each with h, m, s or ms); there is no unit for days: 1d is 24h",
+            "spec.steps[1].aggregate.window.tumbling.size: found `0s`; 1ms to 99999h would be right",
         ],
     );
 }
@@ -48,10 +48,10 @@ fn durations_have_bounds() {
 fn an_interval_belongs_to_its_trigger() {
     said(
         &[("{type: Interval, interval: 5s}", "{type: Interval}")],
-        &["spec.trigger.interval: is required for the type Interval; a duration such as 5s would be right"],
+        &["spec.trigger.interval: is required for the type `Interval`; a duration such as 5s would be right"],
     );
     said(
         &[("type: Interval,", "type: AvailableNow,")],
-        &["spec.trigger.interval: belongs to the type Interval, and the type is AvailableNow; leave one of them out"],
+        &["spec.trigger.interval: belongs to the type `Interval`, and the type is `AvailableNow`; leave one of them out"],
     );
 }

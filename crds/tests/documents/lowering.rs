@@ -72,7 +72,7 @@ fn a_sink_writes_what_it_reads_without_the_event_time() {
 #[test]
 fn a_map_without_columns_keeps_them_as_they_are_even_those_with_odd_names() {
     let plan = plan(
-        "  steps: [{name: m, map: {from: s}}, {name: n, map: {from: m, columns: [{name: ab, expr: '\"a b\"'}]}}]\n  sinks: [{name: raw, from: n, delta: {uri: file:///tmp/raw}}]",
+        "  steps: [{name: m, map: {from: s}}, {name: kept, map: {from: m, columns: [{name: ab, expr: '\"a b\"'}]}}]\n  sinks: [{name: raw, from: kept, delta: {uri: file:///tmp/raw}}]",
     );
     assert_eq!(plan.schema_of(Input::Step(0)), plan.schema_of(Input::Source(0)));
     assert!(!plan.schema_of(Input::Step(1)).field(0).is_nullable(), "required stays required");
@@ -83,9 +83,9 @@ fn steps_come_after_what_they_read_whatever_the_documents_order() {
     let plan = plan(
         "
   steps:
-  - {name: daily, aggregate: {from: shaped, window: {tumbling: {size: 24h}}, columns: [{name: users, expr: sum(n)}]}}
-  - {name: shaped, map: {from: minutely, where: n > 1, columns: [{name: n}]}}
-  - {name: minutely, aggregate: {from: s, window: {tumbling: {size: 1m}}, groupBy: [userId], columns: [{name: n, expr: count(*)}]}}
+  - {name: daily, aggregate: {from: shaped, window: {tumbling: {size: 24h}}, columns: [{name: users, expr: sum(cnt)}]}}
+  - {name: shaped, map: {from: minutely, where: cnt > 1, columns: [{name: cnt}]}}
+  - {name: minutely, aggregate: {from: s, window: {tumbling: {size: 1m}}, groupBy: [userId], columns: [{name: cnt, expr: count(*)}]}}
   sinks: [{name: out, from: daily, delta: {uri: file:///tmp/out}}]
 ",
     );
@@ -94,5 +94,5 @@ fn steps_come_after_what_they_read_whatever_the_documents_order() {
     assert_eq!(plan.sinks[0].input, Input::Step(2));
     assert!(matches!(&plan.steps[2].op, StepOp::Aggregate(a) if a.input == Input::Step(1)));
     assert!((0..3).all(|i| has_event_time(plan.schema_of(Input::Step(i)))));
-    assert_eq!(columns(&plan, Input::Step(0)), ["window_start", "window_end", "userId", "n", "_event_time"]);
+    assert_eq!(columns(&plan, Input::Step(0)), ["window_start", "window_end", "userId", "cnt", "_event_time"]);
 }

@@ -7,6 +7,7 @@ mod bad_graph;
 mod bad_places;
 mod bad_shape;
 mod bad_time;
+mod bad_yaml;
 mod examples;
 mod final_shape;
 mod lowering;

@@ -184,7 +184,10 @@ fn what_aggregates_cannot_do_is_refused() {
     assert_eq!(refused_expr("sum(day)"), "`sum` takes numbers, and `day` is a date");
     assert_eq!(refused_expr("sum(price, price)"), "`sum(price, price)` has 2 arguments, and `sum` takes one");
     assert!(refused_expr("min(null)").starts_with("this is always null"));
-    assert_eq!(refused_expr("sum(price) + city"), "Cannot coerce arithmetic expression double + string to valid types");
+    assert_eq!(
+        refused_expr("sum(price) + city"),
+        "`+` takes two numbers, or a time and an interval, and found a double (`sum(price)`) and a string (`city`)"
+    );
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, DFSchemaRef, DataFusionError};
@@ -17,6 +18,7 @@ use datafusion_sql::sqlparser::ast::{Expr as SqlExpr, visit_expressions};
 
 use super::context::CONTEXT;
 use super::message::{describe, no_such_column, no_such_column_in, type_name};
+use super::mistyped::{is_senseless, mistyped};
 use super::{ExprError, ScalarExpr, numbers, parse};
 use crate::types::normalized;
 
@@ -52,14 +54,19 @@ impl Binder {
 
     /// Coerces types and folds constants. Not optional: functions such as `coalesce` can be evaluated in their simplified form only.
     pub fn simplify(&self, expr: Expr) -> Result<Expr, ExprError> {
-        numbers::doubles_win(expr, &self.df_schema)
+        if let Some(sentence) =
+            find(&expr, |e| is_senseless(e, &self.df_schema)).and_then(|e| mistyped(&e, &self.simplifier, &self.df_schema))
+        {
+            return Err(ExprError(sentence));
+        }
+        numbers::doubles_win(expr.clone(), &self.df_schema)
             .and_then(|united| self.simplifier.coerce(united, &self.df_schema))
             .and_then(|coerced| self.simplifier.simplify(coerced))
-            .map_err(|e| self.error(&e))
+            .map_err(|e| self.error_in(&expr, &e))
     }
 
     pub fn type_of(&self, expr: &Expr) -> Result<DataType, ExprError> {
-        expr.get_type(&self.df_schema).map_err(|e| self.error(&e))
+        expr.get_type(&self.df_schema).map_err(|e| self.error_in(expr, &e))
     }
 
     /// A simplified expression, cast to the type that it is stored as.
@@ -75,7 +82,10 @@ impl Binder {
 
     pub fn scalar(&self, planned: Expr, sql: &str, name: &str) -> Result<ScalarExpr, ExprError> {
         let stored = self.stored(self.simplify(planned)?)?;
-        self.physical(&stored, sql, name)
+        let compiled = self.physical(&stored, sql, name)?;
+        // What fails without a row would fail at every one: `date_trunc('hours', ts)`, `1 / 0`.
+        compiled.try_evaluate(&RecordBatch::new_empty(Arc::clone(&self.schema))).map_err(ExprError)?;
+        Ok(compiled)
     }
 
     /// Compiles a simplified expression as it is.
@@ -83,7 +93,7 @@ impl Binder {
         let wanted = self.type_of(simplified)?;
         let compiled = create_physical_expr(simplified, &self.df_schema, &ExecutionProps::new(), &Default::default())
             .and_then(checked)
-            .map_err(|e| self.error(&e))?;
+            .map_err(|e| self.error_in(simplified, &e))?;
         let found = compiled.data_type(&self.schema).map_err(|e| self.error(&e))?;
         // Functions may describe themselves more precisely to the physical planner than to the logical one (names of list items).
         let physical = if found == wanted { compiled } else { Arc::new(CastExpr::new(compiled, wanted.clone(), None)) };
@@ -103,6 +113,10 @@ impl Binder {
             ControlFlow::Break(name) => Err(ExprError(no_such_column(&name, &self.schema))),
             ControlFlow::Continue(()) => Ok(()),
         }
+    }
+
+    fn error_in(&self, expr: &Expr, error: &DataFusionError) -> ExprError {
+        mistyped(expr, &self.simplifier, &self.df_schema).map_or_else(|| self.error(error), ExprError)
     }
 
     pub fn error(&self, error: &DataFusionError) -> ExprError {

@@ -124,7 +124,20 @@ impl TypePlanner for DdlTypes {
     fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
         match (DataType::parse(&sql_type.to_string()), sql_type) {
             (Ok(ours), _) => Ok(Some(Arc::new(Field::new("", ours.to_arrow(), true)))),
-            (Err(why), SqlType::Custom(_, _)) => plan_err!("{why}"),
+            (Err(why), SqlType::Custom(..) | SqlType::Decimal(_) | SqlType::Dec(_) | SqlType::Numeric(_)) => plan_err!("{why}"),
+            // The planner would accept the length and ignore it.
+            (
+                Err(_),
+                SqlType::Varchar(Some(_))
+                | SqlType::Char(Some(_))
+                | SqlType::Character(Some(_))
+                | SqlType::CharVarying(Some(_))
+                | SqlType::CharacterVarying(Some(_))
+                | SqlType::Nvarchar(Some(_)),
+            ) => plan_err!(
+                "`{}` is not a type here: strings have no length; use string, and left(…) to cut one",
+                sql_type.to_string().to_lowercase()
+            ),
             // Other types of SQL (varchar, interval, smallint) are left to the planner: the result is normalised, or refused.
             (Err(_), _) => Ok(None),
         }

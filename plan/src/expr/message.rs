@@ -8,6 +8,7 @@ use datafusion_functions_aggregate::all_default_aggregate_functions;
 
 use super::context::{AGGREGATES, CONTEXT};
 use super::parse::parser_sentence;
+use crate::quote::quoted;
 use crate::types::{DataType, normalized};
 
 /// A sentence lists at most this many columns.
@@ -64,24 +65,36 @@ pub(super) fn describe(error: &DataFusionError) -> String {
     if let Some(field) = text.strip_prefix("Field ").and_then(|rest| rest.strip_suffix(" not found in struct")) {
         return format!("the struct has no field `{field}`");
     }
-    if let Some((function, alternatives)) = text.split_once(" failed to match any signature, errors: ") {
-        return no_such_signature(function, alternatives);
-    }
     let text = text.split_once("user-defined coercion failed with: ").map_or(text.as_str(), |(_, why)| why);
-    in_our_types(text)
+    let text = in_our_types(text);
+    of_one_operand(&text).unwrap_or(text)
 }
 
-/// One complaint per signature that the function has, such as "Function 'sum' requires Int64, but received String (DataType: Utf8).,…".
-/// One about a type says more than one about how many arguments there are.
-fn no_such_signature(function: &str, alternatives: &str) -> String {
-    let mut each = alternatives.split(",Function ");
-    let first = each.clone().next().unwrap_or_default();
-    let first = each.find(|complaint| complaint.contains("(DataType: ")).unwrap_or(first);
-    let name = function.trim_start_matches("Function ").replace('\'', "`");
-    match first.split_once("(DataType: ").and_then(|(_, rest)| rest.rsplit_once(')')) {
-        Some((found, _)) => format!("{name} does not take a {}", in_our_types(found)),
-        None => in_our_types(first),
+/// What is refused before there is an expression to look into, and values that can't be cast.
+fn of_one_operand(text: &str) -> Option<String> {
+    if let Some((_, found)) = text.split_once("Unary operator 'NOT' requires a boolean expression, got ") {
+        return Some(format!("`not` takes a boolean, and found {}", with_article(found)));
     }
+    if text.starts_with("Unary operator '-' only supports") {
+        return Some("`-` takes a number or an interval, and found neither".to_owned());
+    }
+    if let Some((_, rest)) = text.split_once("Cannot access field at argument ") {
+        let found = rest.split_once(": type ")?.1.split_once(" is not Struct")?.0;
+        return Some(format!("{} has no fields to pick from", with_article(found)));
+    }
+    let (value, wanted) = match text.strip_prefix("Cannot cast ") {
+        Some(rest) => rest.strip_suffix(" type")?.rsplit_once(" to value of ")?,
+        None => text.strip_prefix("Can't cast ")?.rsplit_once(" to type ")?,
+    };
+    let value = value.strip_prefix("string ").or_else(|| value.strip_prefix("value ")).unwrap_or(value);
+    let value = value.strip_prefix('\'').and_then(|v| v.strip_suffix('\'')).unwrap_or(value);
+    Some(format!("{} can't be cast to {}", quoted(value), with_article(wanted)))
+}
+
+/// `a string`, `an int`.
+pub(super) fn with_article(type_name: &str) -> String {
+    let article = if type_name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
+    format!("{article} {type_name}")
 }
 
 fn no_such_function(name: &str) -> String {
@@ -111,9 +124,17 @@ pub(super) fn sentence(error: &DataFusionError) -> String {
         .iter()
         .fold(text, |text, noise| text.split(noise).next().unwrap_or_default());
     let mut text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    for noise in
-        ["Error during planning: ", "Execution error: ", "Arrow error: ", "Cast error: ", "Compute error: ", "Arithmetic overflow: "]
-    {
+    for noise in [
+        "Error during planning: ",
+        "Execution error: ",
+        "External error: ",
+        "Arrow error: ",
+        "Cast error: ",
+        "Compute error: ",
+        "Parser error: ",
+        "Invalid argument error: ",
+        "Arithmetic overflow: ",
+    ] {
         text = text.replace(noise, "");
     }
     text.trim_end_matches(['.', ':', ' ']).to_owned()

@@ -94,6 +94,7 @@ impl Visitor for Refuser {
             }
             Expr::Array(_) | Expr::Map(_) | Expr::Dictionary(_) => format!("`{expr}`: arrays and maps cannot be written out yet"),
             Expr::Wildcard(_) | Expr::QualifiedWildcard(_, _) => "`*` stands for no value: name a column".to_owned(),
+            Expr::Collate { .. } => "`COLLATE` is not supported: strings are compared by their characters' codes".to_owned(),
             Expr::AtTimeZone { .. } => "`AT TIME ZONE` is not supported yet: times are in UTC".to_owned(),
             Expr::Identifier(name) if name.quote_style.is_none() && name.value.starts_with('@') => {
                 format!("`{name}` is a variable, and there are none: name a column")

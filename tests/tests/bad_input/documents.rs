@@ -59,13 +59,14 @@ fn an_unknown_column() {
 
 #[test]
 fn an_expression_that_does_not_parse() {
-    refused(|s| s["steps"][0]["map"]["where"] = json!("price >= "), &["spec.steps[0].map.where"]);
+    refused(|s| s["steps"][0]["map"]["where"] = json!("price >= "), &["spec.steps[0].map.where: the expression does not parse"]);
 }
 
 #[test]
 fn an_expression_that_does_not_type() {
-    refused(|s| s["steps"][1]["aggregate"]["columns"][0]["expr"] = json!("sum(city)"), &["spec.steps[1].aggregate.columns[0].expr"]);
-    refused(|s| s["steps"][0]["map"]["where"] = json!("price + 1"), &["spec.steps[0].map.where"]);
+    let sum_of_city = "spec.steps[1].aggregate.columns[0].expr: `sum` takes numbers, and `city` is a string";
+    refused(|s| s["steps"][1]["aggregate"]["columns"][0]["expr"] = json!("sum(city)"), &[sum_of_city]);
+    refused(|s| s["steps"][0]["map"]["where"] = json!("price + 1"), &["spec.steps[0].map.where: a condition must be a boolean"]);
 }
 
 #[test]
@@ -80,7 +81,7 @@ fn two_steps_with_one_name() {
 
 #[test]
 fn a_cycle() {
-    refused(|s| s["steps"][0]["map"]["from"] = json!("after"), &["spec.steps[0].map.from"]);
+    refused(|s| s["steps"][0]["map"]["from"] = json!("after"), &["spec.steps[0].map.from: the steps go round in a circle"]);
 }
 
 #[test]

@@ -166,7 +166,7 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ("spec.steps[].aggregate.groupBy[]", "spec: {steps: [{name: revenue, aggregate: {groupBy: [city]}}]}", Changes),
     (
         "spec.steps[].aggregate.columns[].name",
-        "spec: {steps: [{name: revenue, aggregate: {columns: [{name: n, expr: count(*)}]}}]}",
+        "spec: {steps: [{name: revenue, aggregate: {columns: [{name: cnt, expr: count(*)}]}}]}",
         Changes,
     ),
     (

@@ -1,0 +1,126 @@
+//! What kubectl and Helm would read otherwise than `weir` does.
+
+use crate::right::{findings, said, with};
+
+#[test]
+fn a_word_that_yaml_1_1_takes_for_a_truth_value_is_refused_where_it_stands() {
+    said(
+        &[("  checkpoint: {", "  suspend: no\n  checkpoint: {"), ("topics: [rides]", "topics: [on, rides]")],
+        &[
+            "spec.suspend: found `no`, which without quotes is text in YAML 1.2 and false to kubectl and Helm; `\"no\"` or false would be right",
+            "spec.sources[0].kafka.topics[0]: found `on`, which without quotes is text in YAML 1.2 and true to kubectl and Helm; `\"on\"` or true would be right",
+        ],
+    );
+}
+
+#[test]
+fn text_that_yaml_1_1_takes_for_a_number_is_refused_where_it_stands() {
+    said(
+        &[("topics: [rides]", "topics: [0777]")],
+        &[
+            "spec.sources[0].kafka.topics[0]: found `0777`, which without quotes is text in YAML 1.2 and a number to kubectl and Helm; `\"0777\"` would be right",
+        ],
+    );
+}
+
+#[test]
+fn a_key_is_read_alike_everywhere_too() {
+    said(
+        &[("metadata: {name: rides-revenue}", "metadata: {name: rides-revenue, labels: {y: a, \"n\": b}}")],
+        &["metadata.labels.y: found `y`, which without quotes is text in YAML 1.2 and true to kubectl and Helm; `\"y\"` would be right"],
+    );
+}
+
+/// What is said of a document with this consumer group.
+fn group_id(yaml: &str) -> Vec<String> {
+    findings(&with(&[("    eventTime: {", &format!("    groupId: {yaml}\n    eventTime: {{"))]))
+}
+
+#[test]
+fn what_is_in_quotes_is_text_to_all() {
+    for quoted in ["\"on\"", "'on'", "'0777'", "\"1_000\"", "# é\n      'on'", "|-\n      on", "\"\\x6fn\"", "!!str 'on'"] {
+        assert_eq!(group_id(quoted), Vec::<String>::new(), "{quoted}");
+    }
+}
+
+/// Each as go.yaml.in/yaml/v2 v2.4.4 resolves it.
+#[test]
+fn every_spelling_that_is_read_in_two_ways_is_refused_and_no_other() {
+    for two_ways in [
+        "# é\n      no",
+        "y",
+        "Y",
+        "yes",
+        "Yes",
+        "YES",
+        "on",
+        "On",
+        "ON",
+        "n",
+        "N",
+        "no",
+        "No",
+        "NO",
+        "off",
+        "Off",
+        "OFF",
+        "0777",
+        "-0777",
+        "+0777",
+        "00",
+        "08",
+        "0_7",
+        "1_000",
+        "1_0.5",
+        "1_",
+        "1_e3",
+        "0x_1F",
+        "0X1F",
+        "0B11",
+        "0O17",
+        "-0X1F",
+        "0b1_1",
+        "&a no",
+        "007",
+        ".8_7",
+    ] {
+        let said = group_id(two_ways);
+        assert!(said.len() == 1 && said[0].contains("to kubectl and Helm"), "{two_ways}: {said:?}");
+    }
+    for text in [
+        "yEs",
+        "oN",
+        "nO",
+        "1-0",
+        "a_1",
+        "_1",
+        "2026-01-01",
+        "0x",
+        "0xg",
+        "0b12",
+        "0o8",
+        "1e",
+        "1.2.3",
+        "v1_0",
+        "on.off",
+        "1-000",
+        "yes-1",
+        "0x1.8",
+        "1:30",
+    ] {
+        assert_eq!(group_id(text), Vec::<String>::new(), "{text}");
+    }
+    for (number, found) in [("0o17", "15"), ("0x1F", "31"), ("1e3", "1000.0"), ("1.10", "1.1")] {
+        assert_eq!(group_id(number), [format!("spec.sources[0].groupId: found the number {found}; text in quotes would be right")]);
+    }
+}
+
+#[test]
+fn a_number_of_more_than_64_bits_is_refused_where_it_stands() {
+    said(
+        &[("topics: [rides]", "topics: [18446744073709551616]")],
+        &[
+            "spec.sources[0].kafka.topics[0]: found the number 18446744073709551616, which has more than 64 bits; put it in quotes if it is text",
+        ],
+    );
+}
