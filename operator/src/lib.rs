@@ -15,6 +15,8 @@ pub mod controller;
 pub mod dereference;
 pub mod desired;
 pub mod error;
+#[cfg(test)]
+mod fixtures;
 pub mod http;
 pub mod leader;
 pub mod metrics;

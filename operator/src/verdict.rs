@@ -2,6 +2,9 @@
 //!
 //! A spec that is refused leaves alone what runs: the revision before it goes on, and the conditions say why.
 
+#[cfg(test)]
+mod tests;
+
 use serde_json::Value;
 use weir_crds::Finding;
 use weir_crds::resource::{Reason, StreamPipeline};

@@ -2,6 +2,8 @@
 
 mod conditions;
 mod pods;
+#[cfg(test)]
+mod tests;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_crds::resource::{Progress, Runtime, Status, StreamPipeline};

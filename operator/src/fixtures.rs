@@ -1,0 +1,91 @@
+//! What the tests of pure decisions start from: the rides pipeline, and a cluster in a given state.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use kube::Resource;
+use serde_json::{Value, json};
+use weir_crds::resource::StreamPipeline;
+
+use crate::context::Settings;
+use crate::dereference::Observed;
+use crate::desired::labels::Owner;
+use crate::desired::{Running, build};
+use crate::revision::Revision;
+use crate::verdict::{Verdict, judge};
+
+pub fn settings() -> Settings {
+    Settings { runtime_image: "registry.example:5000/weir:1.0.0".into() }
+}
+
+/// `examples/rides.yaml`, as the API server would have it.
+pub fn rides() -> StreamPipeline {
+    let text = include_str!("../../examples/rides.yaml");
+    let mut object: Value = serde_yaml::from_str(text).unwrap();
+    object["metadata"]["namespace"] = json!("data");
+    object["metadata"]["uid"] = json!("5a6b");
+    object["metadata"]["generation"] = json!(1);
+    object["metadata"]["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
+    serde_json::from_value(object).unwrap()
+}
+
+/// The same with one place of its spec changed; a null takes it away.
+pub fn rides_with(pointer: &str, value: Value) -> StreamPipeline {
+    let mut pipeline = rides();
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    let parent = pipeline.spec.pointer_mut(parent).unwrap();
+    match value {
+        Value::Null => drop(parent.as_object_mut().unwrap().remove(field)),
+        value => parent[field] = value,
+    }
+    pipeline.metadata.generation = Some(2);
+    pipeline
+}
+
+pub fn owner() -> Owner {
+    Owner { name: "rides-revenue".into(), namespace: "data".into(), reference: rides().controller_owner_ref(&()).unwrap() }
+}
+
+/// A cluster with the Secret that the rides pipeline needs, and nothing else.
+pub fn empty_cluster() -> Observed {
+    let keys: BTreeSet<String> = ["accessKeyId", "secretAccessKey"].map(str::to_owned).into();
+    Observed { secrets: [("lake".to_owned(), Some(keys))].into(), secrets_hash: "s1".into(), ..Observed::default() }
+}
+
+pub fn verdict(pipeline: &StreamPipeline, observed: &Observed) -> Verdict {
+    judge(pipeline, &owner(), observed, &settings())
+}
+
+/// The cluster after a pipeline was accepted and applied there.
+pub fn cluster_running(pipeline: &StreamPipeline) -> Observed {
+    let mut observed = empty_cluster();
+    let revision = verdict(pipeline, &observed).target.unwrap();
+    observed.deployment = Some(deployment(&revision));
+    observed.revisions = vec![Revision::from_object(&revision.to_object(&owner())).unwrap()];
+    observed.pods = vec![pod(json!({"running": {}}), true)];
+    observed
+}
+
+fn deployment(revision: &Revision) -> Deployment {
+    let mut deployment = build(&owner(), revision, &Running { replicas: 1, secrets_hash: "s1".into() }).deployment;
+    deployment.status = Some(serde_json::from_value(json!({"updatedReplicas": 1})).unwrap());
+    deployment
+}
+
+/// A pod whose container is in this state.
+pub fn pod(state: Value, ready: bool) -> Pod {
+    serde_json::from_value(json!({
+        "metadata": {"name": "rides-revenue-1"},
+        "status": {"podIP": "10.0.0.1", "containerStatuses": [{
+            "name": "weir", "image": "weir:1", "imageID": "", "ready": ready, "restartCount": 0, "state": state,
+        }]},
+    }))
+    .unwrap()
+}
+
+pub fn at(text: &str) -> Time {
+    Time(text.parse().unwrap())
+}

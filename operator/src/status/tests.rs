@@ -1,0 +1,152 @@
+#![allow(clippy::unwrap_used)]
+
+use serde_json::{Value, json};
+use weir_crds::resource::{Status, StreamPipeline};
+
+use super::{Facts, status};
+use crate::dereference::Observed;
+use crate::fixtures::{at, cluster_running, empty_cluster, owner, pod, rides, rides_with, verdict};
+use crate::progress::Report;
+
+const NOW: &str = "2026-01-01T12:00:00Z";
+
+fn report(committed: &str, rate: f64, lag: i64) -> Report {
+    serde_json::from_value(json!({
+        "timestamp": committed, "batchId": 7, "inputRowsPerSecond": rate, "processedRowsPerSecond": 2.0 * rate,
+        "eventTime": {"watermark": "2026-01-01T11:50:00.000Z"},
+        "stateOperators": [{"openWindows": 3, "numRowsDroppedByWatermark": 1}],
+        "sources": [{"endOffset": {"rides": {"0": 100 - lag}}, "latestOffset": {"rides": {"0": 100}}, "numInputRows": 10, "recordsDropped": 0}],
+        "stateStoredBytes": 1000,
+    }))
+    .unwrap()
+}
+
+fn found(pipeline: &StreamPipeline, observed: &Observed, report: Option<&Report>, unreachable: Option<&str>) -> Status {
+    let (owner, verdict) = (owner(), verdict(pipeline, observed));
+    status(&Facts { pipeline, owner: &owner, verdict: &verdict, observed, report, unreachable, now: at(NOW) })
+}
+
+/// `Type=Status/Reason`, for the conditions that are asked for.
+fn assert_conditions(status: &Status, expected: &[&str]) {
+    let found = status.conditions.iter().map(|c| format!("{}={}/{}", c.type_, c.status, c.reason));
+    let wanted = |text: &String| expected.iter().any(|e| e.split('=').next() == text.split('=').next());
+    assert_eq!(found.filter(wanted).collect::<Vec<_>>(), expected, "{:#?}", status.conditions);
+}
+
+fn failing(end: Value) -> Status {
+    let mut observed = cluster_running(&rides());
+    observed.pods = vec![pod(json!({"waiting": {"reason": "CrashLoopBackOff"}}), false)];
+    let container = &mut observed.pods[0].status.as_mut().unwrap().container_statuses.as_mut().unwrap()[0];
+    container.last_state = Some(serde_json::from_value(json!({"terminated": end})).unwrap());
+    found(&rides(), &observed, None, None)
+}
+
+#[test]
+fn running() {
+    let status = found(&rides(), &cluster_running(&rides()), Some(&report("2026-01-01T11:59:58Z", 50.4, 0)), None);
+    assert_conditions(
+        &status,
+        &[
+            "Ready=True/Running",
+            "Reconciling=False/UpToDate",
+            "Stalled=False/UpToDate",
+            "Validated=True/Valid",
+            "DataFlowing=True/RecordsArriving",
+            "WatermarkAdvancing=True/Advancing",
+            "Suspended=False/NotSuspended",
+        ],
+    );
+    let progress = status.progress.unwrap();
+    assert_eq!((progress.input_rows_per_second, progress.lag, progress.last_epoch, progress.open_windows), (50, 0, 7, 3));
+}
+
+#[test]
+fn a_quiet_topic_is_no_failure() {
+    let status = found(&rides(), &cluster_running(&rides()), Some(&report("2026-01-01T03:00:00Z", 50.0, 0)), None);
+    assert_conditions(&status, &["Ready=True/Running", "Stalled=False/UpToDate", "DataFlowing=Unknown/NoRecords"]);
+}
+
+#[test]
+fn records_that_wait_while_nothing_is_committed_are_a_failure() {
+    let status = found(&rides(), &cluster_running(&rides()), Some(&report("2026-01-01T11:58:00Z", 50.0, 9)), None);
+    assert_conditions(&status, &["Ready=False/EpochOverdue"]);
+}
+
+#[test]
+fn a_refused_change_is_stalled_while_the_old_document_is_ready() {
+    let pipeline = rides_with("/steps/1/aggregate/window/tumbling/size", json!("7m"));
+    let status = found(&pipeline, &cluster_running(&rides()), Some(&report("2026-01-01T11:59:58Z", 1.0, 0)), None);
+    assert_conditions(&status, &["Ready=True/Running", "Stalled=True/StateIncompatible", "Validated=True/Valid"]);
+    assert!(status.conditions.iter().all(|c| c.observed_generation == Some(2)));
+    assert_eq!(status.runtime.unwrap().generation, 1);
+}
+
+#[test]
+fn a_wrong_first_document_is_not_ready_and_stalled() {
+    let status = found(&rides_with("/sinks/0/from", json!("nowhere")), &empty_cluster(), None, None);
+    let expected = ["Ready=False/InvalidDocument", "Reconciling=False/UpToDate", "Stalled=True/InvalidDocument", "Validated=False/InvalidDocument"];
+    assert_conditions(&status, &expected);
+}
+
+#[test]
+fn progress_that_cannot_be_read_is_unknown_and_the_last_one_stays() {
+    let mut pipeline = rides();
+    let observed = cluster_running(&pipeline);
+    pipeline.status = Some(found(&pipeline, &observed, Some(&report("2026-01-01T11:59:58Z", 1.0, 0)), None));
+    let status = found(&pipeline, &observed, None, Some("no answer"));
+    assert_conditions(&status, &["Ready=Unknown/Unreachable", "DataFlowing=Unknown/NoPods"]);
+    assert_eq!(status.progress, pipeline.status.unwrap().progress);
+}
+
+#[test]
+fn how_the_runtime_ended_is_said_in_its_own_words_and_sorted_by_who_must_act() {
+    let end = |code: i32, said: &str| failing(json!({"exitCode": code, "reason": "Error", "message": said}));
+    assert_conditions(&end(2, "no bucket"), &["Ready=False/ConfigError", "Stalled=True/ConfigError"]);
+    assert_conditions(&end(3, "S3 was away"), &["Ready=False/DependencyUnavailable", "Stalled=False/UpToDate"]);
+    assert_conditions(&end(4, "a record"), &["Ready=False/BadRecord", "Stalled=True/BadRecord"]);
+    assert_conditions(&end(5, "fenced"), &["Ready=False/Fenced", "Stalled=False/UpToDate"]);
+    assert_conditions(&end(70, "a bug"), &["Ready=False/RuntimeBug", "Stalled=True/RuntimeBug"]);
+    assert_eq!(end(2, "no bucket\n").restarts.unwrap().last_reason.as_deref(), Some("no bucket"));
+    let killed = failing(json!({"exitCode": 137, "reason": "OOMKilled"}));
+    assert_conditions(&killed, &["Ready=False/OutOfMemory", "Stalled=False/UpToDate"]);
+}
+
+#[test]
+fn a_pod_that_cannot_start_says_why() {
+    let mut observed = cluster_running(&rides());
+    observed.pods = vec![pod(json!({"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}), false)];
+    let status = found(&rides(), &observed, None, None);
+    assert_conditions(&status, &["Ready=False/ImagePullFailed", "Stalled=True/ImagePullFailed"]);
+    observed.pods = vec![serde_json::from_value(json!({"metadata": {"name": "p"}, "status": {"phase": "Pending", "conditions": [
+        {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}]}}))
+    .unwrap()];
+    let status = found(&rides(), &observed, None, None);
+    assert_conditions(&status, &["Ready=False/Unschedulable"]);
+    assert!(status.conditions[0].message.contains("0/1 nodes"));
+}
+
+#[test]
+fn suspended_is_ready_and_not_in_progress() {
+    let pipeline = rides_with("/suspend", json!(true));
+    let mut observed = cluster_running(&rides());
+    let expected = ["Ready=False/Stopping", "Reconciling=True/Stopping", "Suspended=True/Suspended"];
+    assert_conditions(&found(&pipeline, &observed, None, None), &expected);
+    observed.pods.clear();
+    let expected = ["Ready=True/Suspended", "Reconciling=False/UpToDate", "Stalled=False/UpToDate", "Suspended=True/Suspended"];
+    assert_conditions(&found(&pipeline, &observed, None, None), &expected);
+}
+
+#[test]
+fn a_condition_that_stays_keeps_its_time_of_transition() {
+    let mut pipeline = rides();
+    let observed = cluster_running(&pipeline);
+    let mut before = found(&pipeline, &observed, Some(&report("2026-01-01T11:59:58Z", 1.0, 0)), None);
+    for condition in &mut before.conditions {
+        condition.last_transition_time = at("2026-01-01T01:00:00Z");
+    }
+    pipeline.status = Some(before);
+    let status = found(&pipeline, &observed, None, Some("no answer"));
+    let time = |kind: &str| status.conditions.iter().find(|c| c.type_ == kind).unwrap().last_transition_time.clone();
+    assert_eq!(time("Validated"), at("2026-01-01T01:00:00Z"));
+    assert_eq!(time("Ready"), at(NOW));
+}
