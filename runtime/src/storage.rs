@@ -3,6 +3,8 @@
 
 mod access;
 mod failures;
+#[cfg(test)]
+pub(crate) mod meddled;
 mod profile;
 mod secrets;
 
