@@ -24,7 +24,6 @@ use crate::window::{LanePartials, Partials};
 const BATCH_ROWS: usize = 8192;
 /// How long a lane waits for records before it looks at its commands again: a bound on the time it takes to close an epoch.
 const POLL: Duration = Duration::from_millis(20);
-
 /// Between two looks of a lane that has nothing to read until the epoch is closed.
 const FULL_PAUSE: Duration = Duration::from_millis(1);
 
@@ -39,6 +38,7 @@ pub enum Command {
 
 /// What a lane hands over at the end of an epoch, or why it stopped.
 pub type LaneMessage = Result<LaneReport>;
+pub type Reports = mpsc::Sender<LaneMessage>;
 
 #[derive(Debug, Default)]
 pub struct LaneReport {
@@ -149,16 +149,11 @@ impl Lane {
         }
     }
 
-    /// Runs until it is told to stop, the driver goes away, or it fails.
-    pub fn run(mut self, commands: &Receiver<Command>, reports: &mpsc::Sender<LaneMessage>) {
-        if let Err(failure) = self.work(commands, reports) {
-            // The driver may be gone already, and then nobody needs to know.
-            let _ = reports.blocking_send(Err(failure));
-            self.parts.epoch.changed.notify_one();
-        }
-    }
-
-    fn work(&mut self, commands: &Receiver<Command>, reports: &mpsc::Sender<LaneMessage>) -> Result<()> {
+    /// Runs until it is told to stop or the driver goes away.
+    ///
+    /// # Errors
+    /// What the lane can't go on from.
+    pub fn run(mut self, commands: &Receiver<Command>, reports: &Reports) -> Result<()> {
         while let Some(Command::Begin { watermarks_us }) = self.wait_for_command(commands) {
             self.watermarks_us = watermarks_us;
             loop {
@@ -238,10 +233,10 @@ impl Lane {
             LaneEvent::Problem(problem) => tracing::warn!("{problem}"),
         })?;
         parts.epoch.give_back(room as u64 - (report.read - read_before));
-        match failed {
-            Some(failure) => Err(failure),
-            None => self.take_in(),
+        if let Some(failure) = failed {
+            return Err(failure);
         }
+        self.take_in()
     }
 
     /// Evaluates what has been decoded and adds it to partials and sinks.
