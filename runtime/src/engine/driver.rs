@@ -59,6 +59,7 @@ struct Closed {
     lanes: Vec<LaneTotals>,
     filtered: u64,
     read_took: Duration,
+    busy: Duration,
 }
 
 impl Closed {
@@ -163,7 +164,7 @@ impl Running {
         let clock_us = super::clock::now_us();
         let mut lanes: Vec<LaneTotals> = self.stages.lane_aggregates.iter().map(|_| LaneTotals::default()).collect();
         let mut counts = SourceCounts::default();
-        let mut filtered = 0;
+        let (mut filtered, mut busy) = (0, Duration::ZERO);
         let mut partitions = Vec::new();
         for report in reports {
             counts.read += report.read;
@@ -171,6 +172,7 @@ impl Running {
             counts.dropped += report.dropped;
             counts.bytes += report.bytes;
             filtered += report.filtered;
+            busy = busy.max(report.busy);
             partitions.extend(report.partitions);
             for (totals, report) in lanes.iter_mut().zip(report.aggregates) {
                 totals.partials.extend(report.partials);
@@ -180,7 +182,7 @@ impl Running {
         }
         let input = &self.input;
         let source = self.reading.close(&partitions, counts, self.topics.pinned(), |p| input.cached_high_watermark(p));
-        Ok(Closed { clock_us, source, lanes, filtered, read_took: opened.elapsed() })
+        Ok(Closed { clock_us, source, lanes, filtered, read_took: opened.elapsed(), busy })
     }
 
     async fn decide_and_commit(&mut self, closed: Closed, mut files: Files, until_reached: bool, summary: &mut Summary) -> Result<()> {
@@ -235,6 +237,7 @@ impl Running {
         add_up(summary, &manifest, closed.filtered);
         let durations = Durations {
             read: closed.read_took,
+            busy: closed.busy,
             compute: computed,
             upload: uploaded - computed,
             commit: committed - uploaded,

@@ -50,6 +50,8 @@ pub struct LaneReport {
     pub dropped: u64,
     pub filtered: u64,
     pub bytes: u64,
+    /// Spent on records, the wait for them not counted.
+    pub busy: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -201,12 +203,13 @@ impl Lane {
         }
         let Self { parts, partitions, places, report, origins, batch_bytes, .. } = self;
         let read_before = report.read;
-        let mut failed = None;
+        let (mut failed, mut began) = (None, None);
         parts.input.poll(POLL, room, |event| match event {
             LaneEvent::Record(record) => {
                 if failed.is_some() {
                     return;
                 }
+                began.get_or_insert_with(Instant::now);
                 let place = places[record.partition];
                 let partition = &mut partitions[place];
                 partition.next = record.offset + 1;
@@ -236,7 +239,9 @@ impl Lane {
         if let Some(failure) = failed {
             return Err(failure);
         }
-        self.take_in()
+        self.take_in()?;
+        self.report.busy += began.map_or(Duration::ZERO, |began| began.elapsed());
+        Ok(())
     }
 
     /// Evaluates what has been decoded and adds it to partials and sinks.
