@@ -230,8 +230,13 @@ impl Lane {
             }
             LaneEvent::OffsetsLost { partition, wanted, next } => {
                 let partition = &mut partitions[places[partition]];
-                tracing::warn!(partition = partition.label, wanted, next, "offsets lost: the broker no longer had what comes next");
-                partition.next = next;
+                match after_loss(&partition.label, partition.next, next) {
+                    Ok(next) => {
+                        tracing::warn!(partition = partition.label, wanted, next, "offsets lost: the broker no longer had what comes next");
+                        partition.next = next;
+                    }
+                    Err(failure) => failed = Some(failure),
+                }
             }
             LaneEvent::Problem(problem) => tracing::warn!("{problem}"),
         })?;
@@ -325,9 +330,36 @@ impl Lane {
     }
 }
 
+/// Where reading goes on after lost offsets. Never at an earlier one: its number was taken in already, with another record.
+fn after_loss(partition: &str, wanted: i64, next: i64) -> Result<i64> {
+    if next >= wanted {
+        return Ok(next);
+    }
+    Err(Failure::config(format!(
+        "{partition}: offset {wanted} comes next, but Kafka's log goes back to {next}: it was cut (an unclean election of a leader) or made \
+         anew, and records that this checkpoint has counted are gone; start with another checkpoint.uri to read it from there"
+    )))
+}
+
 fn bad_record(partition: &str, offset: i64, reason: &str) -> Failure {
     Failure::data(format!(
         "the record at {partition} offset {offset} can't be processed: {reason}; \
          correct the producer or the schema, or drop such records with badRecords: {{policy: Drop}}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::Remedy;
+
+    #[test]
+    fn lost_offsets_are_skipped_and_a_log_that_goes_back_is_refused() {
+        assert_eq!(after_loss("rides-0", 10, 12), Ok(12));
+        assert_eq!(after_loss("rides-0", 10, 10), Ok(10));
+        let refused = after_loss("rides-0", 10, 4).unwrap_err();
+        assert_eq!(refused.remedy, Remedy::Config);
+        assert!(refused.message.starts_with("rides-0: offset 10 comes next, but Kafka's log goes back to 4"), "{refused}");
+    }
 }
