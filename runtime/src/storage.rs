@@ -3,6 +3,8 @@
 
 mod access;
 mod failures;
+#[cfg(test)]
+pub(crate) mod meddled;
 mod profile;
 mod secrets;
 
@@ -18,7 +20,6 @@ use url::Url;
 use weir_plan::plan::{S3, Storage};
 
 pub use access::{Access, Credentials};
-pub use failures::describe;
 pub use secrets::Secrets;
 
 use crate::failure::{Failure, Result};

@@ -127,9 +127,12 @@ fn sort<T>(error: &Error, doing: &str, path: &str, uri: &str) -> Result<Outcome<
     if says(&["NoSuchBucket"]) {
         return Err(Failure::config(format!("the bucket of {uri} does not exist; create it, or correct the URI")));
     }
-    if says(&["InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "ExpiredToken"])
-        || matches!(error, Error::Unauthenticated { .. })
-    {
+    // As `storage::failures` has it for tables: the one is renewed, the other set right, without anybody touching the document.
+    if says(&["ExpiredToken", "RequestTimeTooSkewed"]) {
+        let code = code(&text).unwrap_or("expired");
+        return Ok(Outcome::Unknown(format!("{doing} {path} in {uri}: the store refused an expired token or a wrong clock ({code})")));
+    }
+    if says(&["InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken"]) || matches!(error, Error::Unauthenticated { .. }) {
         return Err(Failure::config(format!(
             "the store refuses the access keys for {uri} ({doing} {path}); correct the Secret or the environment"
         )));
@@ -161,7 +164,7 @@ fn sort<T>(error: &Error, doing: &str, path: &str, uri: &str) -> Result<Outcome<
     })
 }
 
-/// What an S3 error says of itself: a wrong clock is refused as an intruder is.
+/// What an S3 error says of itself.
 fn code(text: &str) -> Option<&str> {
     text.split_once("<Code>")?.1.split_once("</Code>").map(|(code, _)| code)
 }
@@ -230,9 +233,18 @@ mod tests {
 
     #[test]
     fn a_refusal_tells_the_stores_reason() {
-        let skewed = Error::PermissionDenied { path: "x".into(), source: "403: <Code>RequestTimeTooSkewed</Code>".into() };
-        let failure = sorted(skewed).unwrap_err();
-        assert!(failure.message.starts_with("not allowed to create epochs/1 in s3://lake/c (RequestTimeTooSkewed);"), "{failure}");
+        let disabled = Error::PermissionDenied { path: "x".into(), source: "403: <Code>AllAccessDisabled</Code>".into() };
+        let failure = sorted(disabled).unwrap_err();
+        assert!(failure.message.starts_with("not allowed to create epochs/1 in s3://lake/c (AllAccessDisabled);"), "{failure}");
+    }
+
+    #[test]
+    fn a_token_that_has_expired_and_a_clock_that_is_wrong_are_tried_again() {
+        for code in ["ExpiredToken", "RequestTimeTooSkewed"] {
+            let error = Error::PermissionDenied { path: "x".into(), source: format!("403: <Code>{code}</Code>").into() };
+            let says = format!("create epochs/1 in s3://lake/c: the store refused an expired token or a wrong clock ({code})");
+            assert_eq!(sorted(error), Ok(Outcome::Unknown(says)));
+        }
     }
 
     #[test]

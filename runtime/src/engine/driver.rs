@@ -10,12 +10,12 @@ use weir_plan::Plan;
 use weir_plan::plan::Trigger;
 
 use super::keyed_stage::{LaneTotals, Watermarks};
-use super::lane::LaneReport;
-use super::start::{Running, start};
+use super::lane_sinks::Files;
+use super::start::{Running, file_label, start};
 use super::{Options, Signal, state_log};
-use crate::checkpoint::manifest::{Committable, Manifest, PartitionProgress, Payload, SourceCounts, SourceProgress, Task};
+use crate::checkpoint::manifest::{Committable, Manifest, Payload, SourceCounts, SourceProgress, Task};
 use crate::checkpoint::writer::DataEpoch;
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 use crate::observe::progress::{Durations, Progress};
 
 /// How long a quiet pipeline waits before it looks whether a partition has become idle.
@@ -55,20 +55,17 @@ enum Due {
 /// What the lanes' reports come to: one epoch, not decided yet.
 struct Closed {
     clock_us: i64,
-    sources: Vec<SourceProgress>,
-    watermarks: Vec<Watermarks>,
+    source: SourceProgress,
     lanes: Vec<LaneTotals>,
     filtered: u64,
     read_took: Duration,
+    busy: Duration,
 }
-
-/// Per sink, by index into the plan's: `add` actions of uploaded files, and their rows.
-type Files = BTreeMap<usize, (Vec<serde_json::Value>, u64)>;
 
 impl Closed {
     fn took_in_something(&self) -> bool {
-        let moved = self.sources.iter().flat_map(|s| &s.partitions).any(|p| p.end > p.start);
-        moved || self.watermarks.iter().any(|w| w.before_us != w.after_us)
+        let moved = self.source.partitions.iter().any(|p| p.end > p.start);
+        moved || self.source.watermark_before_us != self.source.watermark_after_us
     }
 }
 
@@ -109,7 +106,7 @@ impl Running {
                 self.begin_epoch();
                 opened = Instant::now();
             }
-            let files = self.lane_files().await?;
+            let files = self.lane_sinks.files().await?;
             if closed.took_in_something() || (due == Due::AllRead && !self.until_reached()) {
                 let reached = due == Due::AllRead;
                 self.decide_and_commit(closed, files, reached, summary).await?;
@@ -122,10 +119,7 @@ impl Running {
 
     /// The watermarks of the lane aggregates at the start of the next epoch go out, and the lanes read.
     fn begin_epoch(&self) {
-        let lane_aggregates = self.stages.lane_aggregates.iter();
-        let watermarks: Vec<_> =
-            lane_aggregates.map(|i| self.watermarks[self.plan.source_of(self.plan.steps[*i].input())].current()).collect();
-        self.lanes.begin(&watermarks);
+        self.lanes.begin(&vec![self.reading.watermark_us(); self.stages.lane_aggregates.len()]);
     }
 
     async fn wait_until_due(&mut self, opened: Instant, signal: &mut watch::Receiver<Signal>) -> Result<Due> {
@@ -157,7 +151,8 @@ impl Running {
                         return Ok(Due::Shutdown);
                     }
                 }
-                failure = self.lanes.failed() => return Err(self.reason(failure)),
+                failure = self.lanes.failed() => return Err(self.lane_sinks.reason(failure)),
+                failure = self.lane_sinks.failed() => return Err(failure),
             }
         }
     }
@@ -165,87 +160,43 @@ impl Running {
     /// Gathers the lanes' reports and moves the watermarks. The lanes wait meanwhile: nothing here does I/O.
     async fn close_epoch(&mut self, opened: Instant) -> Result<Closed> {
         let reports = self.lanes.close().await;
-        let reports = reports.map_err(|failure| self.reason(failure))?;
+        let reports = reports.map_err(|failure| self.lane_sinks.reason(failure))?;
         let clock_us = super::clock::now_us();
         let mut lanes: Vec<LaneTotals> = self.stages.lane_aggregates.iter().map(|_| LaneTotals::default()).collect();
         let mut counts = SourceCounts::default();
-        let mut filtered = 0;
-        let mut positions = self.positions.clone();
-        let mut idle = vec![false; positions.len()];
-        let idle_after = self.idle_after();
+        let (mut filtered, mut busy) = (0, Duration::ZERO);
+        let mut partitions = Vec::new();
         for report in reports {
-            let LaneReport { partitions, aggregates, read, decoded, dropped, filtered: left_out, bytes } = report;
-            counts.read += read;
-            counts.decoded += decoded;
-            counts.dropped += dropped;
-            counts.bytes += bytes;
-            filtered += left_out;
-            for p in partitions {
-                positions[p.partition] = p.next;
-                if let Some(max) = p.max_event_time_us {
-                    self.watermarks[0].observe(p.partition, max);
-                }
-                let at_end = p.at_end_since.is_some_and(|since| since.elapsed() >= idle_after);
-                // The run ends at this offset, and nothing was ever read: there is no time that this partition could hold back.
-                let nothing_to_come = self.is_at_bound(p.partition, p.next) && self.watermarks[0].of_partition(p.partition).is_none();
-                idle[p.partition] = at_end || nothing_to_come;
-            }
-            for (totals, report) in lanes.iter_mut().zip(aggregates) {
+            counts.read += report.read;
+            counts.decoded += report.decoded;
+            counts.dropped += report.dropped;
+            counts.bytes += report.bytes;
+            filtered += report.filtered;
+            busy = busy.max(report.busy);
+            partitions.extend(report.partitions);
+            for (totals, report) in lanes.iter_mut().zip(report.aggregates) {
                 totals.partials.extend(report.partials);
                 totals.rows_in += report.rows_in;
                 totals.rows_late += report.rows_late;
             }
         }
-        let before_us = self.watermarks[0].current();
-        let after_us = self.watermarks[0].advance(&idle);
-        let starts = std::mem::replace(&mut self.positions, positions);
-        let partitions = self.partitions.iter().enumerate().map(|(i, p)| PartitionProgress {
-            topic: p.topic.clone(),
-            partition: p.partition,
-            start: starts[i],
-            end: self.positions[i],
-            watermark_us: self.watermarks[0].of_partition(i),
-            idle: idle[i],
-        });
-        let source = SourceProgress {
-            name: self.plan.sources[0].name.clone(),
-            topic_ids: self.topics.pinned().clone(),
-            watermark_before_us: before_us,
-            watermark_after_us: after_us,
-            partitions: partitions.collect(),
-            counts,
-        };
-        let watermarks = vec![Watermarks { before_us, after_us }];
-        Ok(Closed { clock_us, sources: vec![source], watermarks, lanes, filtered, read_took: opened.elapsed() })
-    }
-
-    /// A lane that could not write to its sink does not know why; the sink does.
-    fn reason(&mut self, failure: Failure) -> Failure {
-        let of_sink = self.lane_sinks.iter_mut().find_map(|(sink, output)| Some((*sink, output.failure()?)));
-        of_sink.map_or(failure, |(sink, reason)| reason.context(format_args!("sink {:?}", self.plan.sinks[sink].name)))
-    }
-
-    /// The data files that lanes have written for the epoch just closed.
-    async fn lane_files(&mut self) -> Result<Files> {
-        let mut files = Files::new();
-        for (sink, output) in &mut self.lane_sinks {
-            let of_epoch = output.next().await.map_err(|f| f.context(format_args!("sink {:?}", self.plan.sinks[*sink].name)))?;
-            files.insert(*sink, (of_epoch.adds, of_epoch.rows));
-        }
-        Ok(files)
+        let input = &self.input;
+        let source = self.reading.close(&partitions, counts, self.topics.pinned(), |p| input.cached_high_watermark(p));
+        Ok(Closed { clock_us, source, lanes, filtered, read_took: opened.elapsed(), busy })
     }
 
     async fn decide_and_commit(&mut self, closed: Closed, mut files: Files, until_reached: bool, summary: &mut Summary) -> Result<()> {
         let began = Instant::now();
         // After the epoch was read: what it took in came from the topic that this look sees.
         let look = self.topics.look();
-        let watermark_us = closed.watermarks[0].after_us;
-        let keyed = self.keyed.advance(closed.lanes, &closed.watermarks)?;
+        let watermark_us = closed.source.watermark_after_us;
+        let watermarks = [Watermarks { before_us: closed.source.watermark_before_us, after_us: watermark_us }];
+        let keyed = self.keyed.advance(closed.lanes, &watermarks)?;
         let computed = began.elapsed();
 
         crate::failpoint::reach("data.upload.before");
         for (sink, rows) in keyed.sink_rows {
-            let mut writer = self.files[sink].writer(&self.file_label())?;
+            let mut writer = self.files[sink].writer(&file_label(&self.writer))?;
             writer.write(&rows).await?;
             files.insert(sink, writer.finish().await?);
         }
@@ -270,11 +221,11 @@ impl Running {
             until.reached = until_reached;
         }
         let task = Task { id: 0, key_groups: (0, weir_plan::key_group::KEY_GROUPS), state, steps: keyed.steps };
-        let decision =
-            DataEpoch { clock_us: closed.clock_us, sources: closed.sources, tasks: vec![task], committables, until: self.until.clone() };
+        let (clock_us, sources) = (closed.clock_us, vec![closed.source]);
+        let decision = DataEpoch { clock_us, sources, tasks: vec![task], committables, until: self.until.clone() };
         let manifest = self.writer.commit(decision, &self.committer).await?.clone();
         let committed = began.elapsed();
-        self.input.publish(&self.next_offsets());
+        self.input.publish(&self.reading.next_offsets());
         crate::failpoint::reach("offsets.published");
 
         self.collect_garbage_now_and_then(&manifest).await;
@@ -284,7 +235,13 @@ impl Running {
             watermark_us,
         );
         add_up(summary, &manifest, closed.filtered);
-        let durations = Durations { read: closed.read_took, compute: computed, upload: uploaded - computed, commit: committed - uploaded };
+        let durations = Durations {
+            read: closed.read_took,
+            busy: closed.busy,
+            compute: computed,
+            upload: uploaded - computed,
+            commit: committed - uploaded,
+        };
         let latest = self.latest_offsets();
         self.observer.epoch(Progress::of(&manifest, &self.plan, &durations, self.keyed.bytes(), closed.filtered, &latest))
     }
@@ -298,6 +255,15 @@ impl Running {
         // Garbage costs money, not correctness: a failure is logged and the next round tries again.
         if let Err(failure) = self.writer.collect_garbage(self.plan.checkpoint.keep, super::now_us(), GARBAGE_GRACE).await {
             tracing::warn!("garbage collection: {failure}");
+        }
+    }
+
+    /// The last publication of a run that ended well. A broker that is away must not hold the process up.
+    async fn publish_finally(&self) {
+        let (input, offsets) = (Arc::clone(&self.input), self.reading.next_offsets());
+        let published = tokio::task::spawn_blocking(move || input.publish_and_wait(&offsets));
+        if tokio::time::timeout(PUBLISH_DEADLINE, published).await.is_err() {
+            tracing::warn!("the consumer group's offsets could not be published within {PUBLISH_DEADLINE:?}; the checkpoint has them");
         }
     }
 }
@@ -316,27 +282,5 @@ fn add_up(summary: &mut Summary, manifest: &Manifest, filtered: u64) {
     }
     for committable in &manifest.committables {
         *summary.rows_written.entry(committable.sink.clone()).or_default() += committable.rows;
-    }
-}
-
-/// Topic, partition and offset where the next epoch goes on: what the consumer group's committed offsets mean.
-impl Running {
-    /// The last publication of a run that ended well. A broker that is away must not hold the process up.
-    async fn publish_finally(&self) {
-        let (input, offsets) = (Arc::clone(&self.input), self.next_offsets());
-        let published = tokio::task::spawn_blocking(move || input.publish_and_wait(&offsets));
-        if tokio::time::timeout(PUBLISH_DEADLINE, published).await.is_err() {
-            tracing::warn!("the consumer group's offsets could not be published within {PUBLISH_DEADLINE:?}; the checkpoint has them");
-        }
-    }
-
-    fn next_offsets(&self) -> Vec<(weir_plan::ids::TopicPartition, i64)> {
-        self.partitions.iter().cloned().zip(self.positions.iter().copied()).collect()
-    }
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(e: std::io::Error) -> Self {
-        Self::retry(e.to_string())
     }
 }

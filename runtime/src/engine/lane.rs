@@ -24,7 +24,6 @@ use crate::window::{LanePartials, Partials};
 const BATCH_ROWS: usize = 8192;
 /// How long a lane waits for records before it looks at its commands again: a bound on the time it takes to close an epoch.
 const POLL: Duration = Duration::from_millis(20);
-
 /// Between two looks of a lane that has nothing to read until the epoch is closed.
 const FULL_PAUSE: Duration = Duration::from_millis(1);
 
@@ -39,6 +38,7 @@ pub enum Command {
 
 /// What a lane hands over at the end of an epoch, or why it stopped.
 pub type LaneMessage = Result<LaneReport>;
+pub type Reports = mpsc::Sender<LaneMessage>;
 
 #[derive(Debug, Default)]
 pub struct LaneReport {
@@ -50,6 +50,8 @@ pub struct LaneReport {
     pub dropped: u64,
     pub filtered: u64,
     pub bytes: u64,
+    /// Spent on records, the wait for them not counted.
+    pub busy: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -149,16 +151,11 @@ impl Lane {
         }
     }
 
-    /// Runs until it is told to stop, the driver goes away, or it fails.
-    pub fn run(mut self, commands: &Receiver<Command>, reports: &mpsc::Sender<LaneMessage>) {
-        if let Err(failure) = self.work(commands, reports) {
-            // The driver may be gone already, and then nobody needs to know.
-            let _ = reports.blocking_send(Err(failure));
-            self.parts.epoch.changed.notify_one();
-        }
-    }
-
-    fn work(&mut self, commands: &Receiver<Command>, reports: &mpsc::Sender<LaneMessage>) -> Result<()> {
+    /// Runs until it is told to stop or the driver goes away.
+    ///
+    /// # Errors
+    /// What the lane can't go on from.
+    pub fn run(mut self, commands: &Receiver<Command>, reports: &Reports) -> Result<()> {
         while let Some(Command::Begin { watermarks_us }) = self.wait_for_command(commands) {
             self.watermarks_us = watermarks_us;
             loop {
@@ -206,12 +203,13 @@ impl Lane {
         }
         let Self { parts, partitions, places, report, origins, batch_bytes, .. } = self;
         let read_before = report.read;
-        let mut failed = None;
+        let (mut failed, mut began) = (None, None);
         parts.input.poll(POLL, room, |event| match event {
             LaneEvent::Record(record) => {
                 if failed.is_some() {
                     return;
                 }
+                began.get_or_insert_with(Instant::now);
                 let place = places[record.partition];
                 let partition = &mut partitions[place];
                 partition.next = record.offset + 1;
@@ -232,16 +230,23 @@ impl Lane {
             }
             LaneEvent::OffsetsLost { partition, wanted, next } => {
                 let partition = &mut partitions[places[partition]];
-                tracing::warn!(partition = partition.label, wanted, next, "offsets lost: the broker no longer had what comes next");
-                partition.next = next;
+                match after_loss(&partition.label, partition.next, next) {
+                    Ok(next) => {
+                        tracing::warn!(partition = partition.label, wanted, next, "offsets lost: the broker no longer had what comes next");
+                        partition.next = next;
+                    }
+                    Err(failure) => failed = Some(failure),
+                }
             }
             LaneEvent::Problem(problem) => tracing::warn!("{problem}"),
         })?;
         parts.epoch.give_back(room as u64 - (report.read - read_before));
-        match failed {
-            Some(failure) => Err(failure),
-            None => self.take_in(),
+        if let Some(failure) = failed {
+            return Err(failure);
         }
+        self.take_in()?;
+        self.report.busy += began.map_or(Duration::ZERO, |began| began.elapsed());
+        Ok(())
     }
 
     /// Evaluates what has been decoded and adds it to partials and sinks.
@@ -325,9 +330,36 @@ impl Lane {
     }
 }
 
+/// Where reading goes on after lost offsets. Never at an earlier one: its number was taken in already, with another record.
+fn after_loss(partition: &str, wanted: i64, next: i64) -> Result<i64> {
+    if next >= wanted {
+        return Ok(next);
+    }
+    Err(Failure::config(format!(
+        "{partition}: offset {wanted} comes next, but Kafka's log goes back to {next}: it was cut (an unclean election of a leader) or made \
+         anew, and records that this checkpoint has counted are gone; start with another checkpoint.uri to read it from there"
+    )))
+}
+
 fn bad_record(partition: &str, offset: i64, reason: &str) -> Failure {
     Failure::data(format!(
         "the record at {partition} offset {offset} can't be processed: {reason}; \
          correct the producer or the schema, or drop such records with badRecords: {{policy: Drop}}"
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::Remedy;
+
+    #[test]
+    fn lost_offsets_are_skipped_and_a_log_that_goes_back_is_refused() {
+        assert_eq!(after_loss("rides-0", 10, 12), Ok(12));
+        assert_eq!(after_loss("rides-0", 10, 10), Ok(10));
+        let refused = after_loss("rides-0", 10, 4).unwrap_err();
+        assert_eq!(refused.remedy, Remedy::Config);
+        assert!(refused.message.starts_with("rides-0: offset 10 comes next, but Kafka's log goes back to 4"), "{refused}");
+    }
 }

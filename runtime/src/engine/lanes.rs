@@ -1,12 +1,14 @@
 //! The lanes of a source as the driver sees them: threads that are told to begin and to close, and that answer within a deadline.
 
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::SyncSender;
+use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::lane::{Command, Lane, LaneMessage, LaneParts, LaneReport};
+use super::lane::{Command, Lane, LaneMessage, LaneParts, LaneReport, Reports};
 use super::open_epoch::OpenEpoch;
 use crate::failure::{Failure, Result};
 
@@ -22,15 +24,30 @@ pub struct Lanes {
 impl Lanes {
     /// Starts one thread per lane. They wait for the first [`Self::begin`].
     pub fn start(lanes: Vec<LaneParts>, epoch: Arc<OpenEpoch>) -> Result<Self> {
+        let work = |parts| move |commands: &Receiver<Command>, reports: &Reports| Lane::new(parts).run(commands, reports);
+        Self::spawn(lanes.into_iter().map(work).collect(), epoch)
+    }
+
+    fn spawn<W>(lanes: Vec<W>, epoch: Arc<OpenEpoch>) -> Result<Self>
+    where
+        W: FnOnce(&Receiver<Command>, &Reports) -> Result<()> + Send + 'static,
+    {
         let (report, reports) = mpsc::channel(lanes.len().max(1));
         let mut commands = Vec::new();
-        for (i, parts) in lanes.into_iter().enumerate() {
+        for (i, work) in lanes.into_iter().enumerate() {
             // Close and the Begin after it: the driver never has more than these two under way.
             let (command, commands_of_lane) = std::sync::mpsc::sync_channel(2);
             let report = report.clone();
             std::thread::Builder::new()
                 .name(format!("lane-{i}"))
-                .spawn(move || Lane::new(parts).run(&commands_of_lane, &report))
+                .spawn(move || {
+                    // Without this the driver would wait for a lane that is no more, as long as there are others.
+                    let ended = catch_unwind(AssertUnwindSafe(|| work(&commands_of_lane, &report)));
+                    if let Err(failure) = ended.unwrap_or_else(|panic| Err(Failure::bug(format!("lane {i} panicked: {}", said(&*panic))))) {
+                        // The driver may be gone already, and then nobody needs to know.
+                        let _ = report.blocking_send(Err(failure));
+                    }
+                })
                 .map_err(|e| Failure::retry(format!("start lane {i}: {e}")))?;
             commands.push(command);
         }
@@ -79,5 +96,65 @@ impl Lanes {
 impl Drop for Lanes {
     fn drop(&mut self) {
         self.epoch.stop();
+    }
+}
+
+/// What a panic said.
+fn said(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use weir_plan::plan::Limits;
+
+    use super::*;
+    use crate::Remedy;
+
+    type Work = fn(&Receiver<Command>, &Reports) -> Result<()>;
+
+    /// Reports its epochs, empty ones.
+    fn sound(commands: &Receiver<Command>, reports: &Reports) -> Result<()> {
+        while let Ok(command) = commands.recv() {
+            if matches!(command, Command::Close) && reports.blocking_send(Ok(LaneReport::default())).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn panicking(commands: &Receiver<Command>, _: &Reports) -> Result<()> {
+        commands.recv().unwrap();
+        panic!("row {} is missing", 7)
+    }
+
+    fn failing(commands: &Receiver<Command>, _: &Reports) -> Result<()> {
+        commands.recv().unwrap();
+        Err(Failure::data("a bad record"))
+    }
+
+    fn begun(work: [Work; 2]) -> Lanes {
+        let limits = Limits { records_per_epoch: 1, bytes_per_epoch: 1 };
+        let lanes = Lanes::spawn(work.to_vec(), Arc::new(OpenEpoch::new(limits))).unwrap();
+        lanes.begin(&[]);
+        lanes
+    }
+
+    async fn soon<T>(told: impl Future<Output = T>) -> T {
+        tokio::time::timeout(Duration::from_secs(10), told).await.expect("the driver was told")
+    }
+
+    #[tokio::test]
+    async fn a_lane_that_fails_or_panics_beside_an_idle_one_is_told_at_once() {
+        assert_eq!(soon(begun([sound, failing]).failed()).await, Failure::data("a bad record"));
+        assert_eq!(soon(begun([panicking, sound]).failed()).await, Failure::bug("lane 0 panicked: row 7 is missing"));
+    }
+
+    #[tokio::test]
+    async fn an_epoch_is_closed_by_all_lanes_or_by_none() {
+        assert_eq!(soon(begun([sound, sound]).close()).await.unwrap().len(), 2);
+        assert_eq!(soon(begun([sound, panicking]).close()).await.unwrap_err().remedy, Remedy::Bug);
     }
 }

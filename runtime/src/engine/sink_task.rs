@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use tokio::runtime::Handle;
+use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use crate::failure::{Failure, Result};
@@ -40,12 +41,24 @@ pub struct SinkOutput {
 impl SinkOutput {
     /// The files of the epoch that all lanes have ended.
     pub async fn next(&mut self) -> Result<SinkFiles> {
-        self.epochs.recv().await.unwrap_or_else(|| Err(Failure::bug("a sink's task ended without a word")))
+        self.epochs.recv().await.unwrap_or_else(|| Err(silent()))
     }
 
     /// Why the sink has stopped, if it has. Lanes only see that it takes no more.
     pub fn failure(&mut self) -> Option<Failure> {
-        self.epochs.try_recv().ok()?.err()
+        match self.epochs.try_recv() {
+            Ok(of_epoch) => of_epoch.err(),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => Some(silent()),
+        }
+    }
+
+    /// Resolves when the sink stops while an epoch is open.
+    pub async fn failed(&mut self) -> Failure {
+        match self.next().await {
+            Err(failure) => failure,
+            Ok(_) => Failure::bug("a sink ended an epoch that was open"),
+        }
     }
 }
 
@@ -64,6 +77,10 @@ impl SinkInput {
     pub fn end_epoch(&self) -> Result<()> {
         self.queue.send(Message::EndOfEpoch).map_err(|_| gone())
     }
+}
+
+fn silent() -> Failure {
+    Failure::bug("a sink's task ended without a word")
 }
 
 /// The reason is with the driver: [`SinkOutput::failure`].
@@ -134,6 +151,7 @@ mod tests {
 
     use super::*;
     use crate::Remedy;
+    use crate::engine::lane_sinks::LaneSinks;
     use crate::sink::delta::DeltaTable;
     use crate::sink::delta::tests::faulty::Faulty;
     use crate::sink::delta::tests::{Lake, QUICK, rides};
@@ -161,6 +179,20 @@ mod tests {
             let files = output.next().await.unwrap();
             assert_eq!((files.adds.len(), files.rows), (1, 1));
         }
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_sink_that_fails_is_reported_by_name_while_the_lanes_have_nothing_to_write() {
+        let lake = Lake::new(&[]);
+        let (input, output) = task(&lake, 0).await;
+        let mut sinks = LaneSinks::default();
+        sinks.add(0, "silver".into(), output);
+        // Without the required column `n`.
+        let unfit = rides(&[(1, None, None)]).project(&[1, 2]).unwrap();
+        tokio::task::spawn_blocking(move || input.send(unfit)).await.unwrap().unwrap();
+        let failure = tokio::time::timeout(Duration::from_secs(10), sinks.failed()).await.expect("the failure was reported");
+        assert_eq!(failure.remedy, Remedy::Data);
+        assert!(failure.message.starts_with("sink \"silver\": rows do not fit the table"), "{failure}");
     }
 
     #[tokio::test(flavor = "multi_thread")]

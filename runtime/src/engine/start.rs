@@ -9,20 +9,23 @@ use rand::RngCore;
 use tokio::task::block_in_place;
 use weir_plan::Plan;
 use weir_plan::compat::{self, Fingerprint};
-use weir_plan::ids::TopicPartition;
-use weir_plan::plan::{StartFrom, StepOp, Trigger};
+use weir_plan::plan::{Source, StartFrom, StepOp, Trigger};
 use weir_plan::stages::{self, Stages};
 
 use super::Options;
 use super::commit::TableCommitter;
 use super::keyed_stage::KeyedStage;
-use super::lane::{Assignment, LaneParts};
+use super::lane::LaneParts;
+use super::lane_sinks::LaneSinks;
 use super::lanes::Lanes;
 use super::open_epoch::OpenEpoch;
-use super::sink_task::{self, SinkOutput};
+use super::reading::{ONLY_SOURCE, Reading, only_source};
+use super::sink_task;
 use super::state_log::StateLog;
 use super::topic_watch::{self, TopicWatch};
-use crate::checkpoint::manifest::{Manifest, PartitionProgress, PinnedTable, SourceCounts, SourceProgress, Task, Until, UntilPartition};
+use crate::checkpoint::manifest::{
+    Manifest, PartitionProgress, PinnedTable, SourceCounts, SourceProgress, StateFile, Task, Until, UntilPartition,
+};
 use crate::checkpoint::state_files::StateFiles;
 use crate::checkpoint::writer::{self, Carried, CheckpointWriter};
 use crate::decode::JsonDecoder;
@@ -30,10 +33,9 @@ use crate::failure::{Failure, Result};
 use crate::observe::Observer;
 use crate::retry::RetryPolicy;
 use crate::sink::delta::{DeltaTable, TableFiles};
-use crate::source::kafka::{KafkaInput, OffsetBounds, Position};
+use crate::source::kafka::{KafkaInput, OffsetBounds};
 use crate::transform::Stateless;
 use crate::window::LanePartials;
-use crate::window::watermark::SourceWatermark;
 
 /// The longest that a start waits for brokers; less if the process is to give up sooner.
 const BROKER_DEADLINE: Duration = Duration::from_secs(60);
@@ -49,13 +51,9 @@ pub struct Running {
     pub(super) until: Option<Until>,
     pub(super) input: Arc<KafkaInput>,
     pub(super) topics: TopicWatch,
-    pub(super) partitions: Vec<TopicPartition>,
-    /// The next offset of each partition, at the start of the epoch in hand.
-    pub(super) positions: Vec<i64>,
-    /// One per source.
-    pub(super) watermarks: Vec<SourceWatermark>,
+    pub(super) reading: Reading,
     pub(super) lanes: Lanes,
-    pub(super) lane_sinks: Vec<(usize, SinkOutput)>,
+    pub(super) lane_sinks: LaneSinks,
     pub(super) keyed: KeyedStage,
     pub(super) state_store: StateFiles,
     pub(super) state_log: StateLog,
@@ -73,6 +71,7 @@ struct Resume {
 }
 
 pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
+    let source = only_source(&plan)?;
     let observer = Observer::start(&plan, options).await?;
     let stages = Arc::new(stages::cut(&plan));
     let location = crate::storage::open(&plan.checkpoint.uri, plan.storage_for(&plan.checkpoint.uri), &options.secrets)?;
@@ -81,7 +80,6 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
     let opened = writer::open(location.store, location.path, &plan.pipeline, random_id(), random_id(), settings).await?;
     let lineage = opened.lineage().to_owned();
 
-    let source = &plan.sources[0];
     let input = Arc::new(block_in_place(|| KafkaInput::connect(&source.kafka, &format!("weir/{}", plan.pipeline)))?);
     let tables = open_tables(&plan, options, retry).await?;
     let pinned: Vec<_> = plan.sinks.iter().zip(&tables).map(|(sink, table)| pin(sink, table)).collect();
@@ -93,8 +91,8 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
             if let Some(newest) = newest {
                 check_fit(newest, &fingerprint, &pinned)?;
             }
-            let resume = block_in_place(|| resume(&plan, &input, newest, options.give_up_after.min(BROKER_DEADLINE)))?;
-            Ok(carried(&plan, newest, resume, &pinned, fingerprint_json.clone()))
+            let resume = block_in_place(|| resume(plan.trigger, source, &input, newest, options.give_up_after.min(BROKER_DEADLINE)))?;
+            Ok(carried(source, newest, resume, &pinned, fingerprint_json.clone()))
         })
         .await?;
     let files: Vec<_> = tables.iter().map(DeltaTable::files).collect();
@@ -102,44 +100,31 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
     writer.recover(&committer).await?;
 
     let claim = writer.newest().clone();
-    let (progress, tasks) = (claim.sources.first().cloned(), claim.tasks.first().cloned());
-    let progress = progress.ok_or_else(|| Failure::bug("the claim names no source"))?;
+    let progress = claim.sources.iter().find(|s| s.name == source.name);
+    let progress = progress.ok_or_else(|| Failure::bug(format!("the claim does not name the source {:?}", source.name)))?;
     let state_store = writer.states();
-    let state_log = StateLog::new(Arc::clone(&plan), state_store.clone(), tasks.map_or_else(Vec::new, |t| t.state));
+    let state_log = StateLog::new(Arc::clone(&plan), state_store.clone(), state_of(&claim));
     let keyed = load_state(&plan, &stages, &state_log, progress.watermark_after_us).await?;
 
-    let partitions: Vec<_> =
-        progress.partitions.iter().map(|p| TopicPartition { topic: p.topic.clone(), partition: p.partition }).collect();
-    let positions: Vec<_> = progress.partitions.iter().map(|p| p.end).collect();
-    let delay_us = source.event_time.as_ref().map_or(0, |e| e.watermark_delay_us);
-    let of_partitions = progress.partitions.iter().map(|p| p.watermark_us).collect();
-    let watermarks = vec![SourceWatermark::new(delay_us, progress.watermark_after_us, of_partitions)];
+    let reading = Reading::resume(source, progress, claim.until.as_ref());
+    let topics = TopicWatch::new(Arc::clone(&input), progress.topic_ids.clone());
 
-    let label = format!("{lineage}-{:010}", writer.generation().0);
-    let lane_count = options.lanes.clamp(1, partitions.len().max(1));
-    let (mut sink_inputs, mut lane_sinks) = (Vec::new(), Vec::new());
+    let label = file_label(&writer);
+    let lane_count = options.lanes.clamp(1, reading.ids().len().max(1));
+    let (mut sink_inputs, mut lane_sinks) = (Vec::new(), LaneSinks::default());
     for &i in &stages.lane_sinks {
         let (input, output) = sink_task::spawn(files[i].clone(), lane_count, label.clone());
         sink_inputs.push(input);
-        lane_sinks.push((i, output));
+        lane_sinks.add(i, plan.sinks[i].name.clone(), output);
     }
     let epoch = Arc::new(OpenEpoch::new(plan.limits));
-    let bounds: Vec<_> = partitions.iter().map(|p| bound_of(claim.until.as_ref(), &source.name, p)).collect();
-    let starts: Vec<_> =
-        (0..partitions.len()).map(|i| Position { partition: partitions[i].clone(), next: positions[i], end: bounds[i] }).collect();
     let mut lanes = Vec::with_capacity(lane_count);
-    for input in block_in_place(|| input.assign(&starts, lane_count))? {
-        let assignments = input.partitions().iter().map(|&index| Assignment {
-            index,
-            label: partitions[index].to_string(),
-            start: positions[index],
-            bound: bounds[index],
-        });
+    for input in block_in_place(|| input.assign(&reading.positions(), lane_count))? {
         lanes.push(LaneParts {
-            assignments: assignments.collect(),
+            assignments: input.partitions().iter().map(|&index| reading.assignment(index)).collect(),
             input,
             decoder: JsonDecoder::new(&source.format),
-            stateless: Stateless::new(Arc::clone(&plan), Arc::clone(&stages), 0),
+            stateless: Stateless::new(Arc::clone(&plan), Arc::clone(&stages), ONLY_SOURCE),
             partials: lane_partials(&plan, &stages)?,
             sinks: sink_inputs.clone(),
             bad_records: source.bad_records,
@@ -151,11 +136,9 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
         committer,
         files,
         until: claim.until,
-        topics: TopicWatch::new(Arc::clone(&input), progress.topic_ids),
+        topics,
         input,
-        partitions,
-        positions,
-        watermarks,
+        reading,
         lanes: Lanes::start(lanes, epoch)?,
         lane_sinks,
         keyed,
@@ -169,28 +152,19 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
 }
 
 impl Running {
-    /// For the names of data files.
-    pub(super) fn file_label(&self) -> String {
-        format!("{}-{:010}", self.writer.lineage(), self.writer.generation().0)
-    }
-
-    pub(super) fn idle_after(&self) -> Duration {
-        let us = self.plan.sources[0].event_time.as_ref().map_or(0, |e| e.idle_after_us);
-        Duration::from_micros(us.unsigned_abs())
-    }
-
-    pub(super) fn is_at_bound(&self, partition: usize, next: i64) -> bool {
-        bound_of(self.until.as_ref(), &self.plan.sources[0].name, &self.partitions[partition]).is_some_and(|bound| next >= bound)
-    }
-
     pub(super) fn until_reached(&self) -> bool {
         self.until.as_ref().is_none_or(|u| u.reached)
     }
 
     /// The end of each partition as the client last heard of it.
     pub(super) fn latest_offsets(&self) -> Vec<Option<i64>> {
-        self.partitions.iter().map(|p| self.input.cached_high_watermark(p)).collect()
+        self.reading.ids().map(|p| self.input.cached_high_watermark(p)).collect()
     }
+}
+
+/// For the names of data files.
+pub(super) fn file_label(writer: &CheckpointWriter) -> String {
+    format!("{}-{:010}", writer.lineage(), writer.generation().0)
 }
 
 async fn open_tables(plan: &Plan, options: &Options, retry: RetryPolicy) -> Result<Vec<DeltaTable>> {
@@ -231,8 +205,7 @@ fn check_fit(newest: &Manifest, now: &Fingerprint, pinned: &[PinnedTable]) -> Re
 }
 
 /// Resolves where reading starts: saved offsets where there are any; `startFrom` in a new lineage; earliest for partitions found later.
-fn resume(plan: &Plan, input: &KafkaInput, newest: Option<&Manifest>, deadline: Duration) -> Result<Resume> {
-    let source = &plan.sources[0];
+fn resume(trigger: Trigger, source: &Source, input: &KafkaInput, newest: Option<&Manifest>, deadline: Duration) -> Result<Resume> {
     let found = input.partitions(deadline)?;
     let bounds = input.offset_bounds(&found, deadline)?;
     let topic_ids = topic_watch::ids(input)?;
@@ -258,7 +231,7 @@ fn resume(plan: &Plan, input: &KafkaInput, newest: Option<&Manifest>, deadline: 
         });
     }
     let unfinished = newest.and_then(|m| m.until.clone()).filter(|u| !u.reached);
-    let until = match plan.trigger {
+    let until = match trigger {
         Trigger::AvailableNow => Some(unfinished.unwrap_or_else(|| {
             let ends = found.iter().zip(&bounds).map(|(p, OffsetBounds { end, .. })| UntilPartition {
                 source: source.name.clone(),
@@ -273,16 +246,16 @@ fn resume(plan: &Plan, input: &KafkaInput, newest: Option<&Manifest>, deadline: 
     Ok(Resume { partitions, watermark_us: saved.and_then(|s| s.watermark_after_us), until, topic_ids })
 }
 
-fn carried(plan: &Plan, newest: Option<&Manifest>, resume: Resume, pinned: &[PinnedTable], fingerprint: serde_json::Value) -> Carried {
+fn carried(source: &Source, newest: Option<&Manifest>, resume: Resume, pinned: &[PinnedTable], fingerprint: serde_json::Value) -> Carried {
     let source = SourceProgress {
-        name: plan.sources[0].name.clone(),
+        name: source.name.clone(),
         topic_ids: resume.topic_ids,
         watermark_before_us: resume.watermark_us,
         watermark_after_us: resume.watermark_us,
         partitions: resume.partitions,
         counts: SourceCounts::default(),
     };
-    let state = newest.and_then(|m| m.tasks.first()).map_or_else(Vec::new, |t| t.state.clone());
+    let state = newest.map_or_else(Vec::new, state_of);
     Carried {
         clock_us: super::clock::now_us(),
         fingerprint,
@@ -311,11 +284,9 @@ fn lane_partials(plan: &Plan, stages: &Stages) -> Result<Vec<LanePartials>> {
     aggregates.collect()
 }
 
-fn bound_of(until: Option<&Until>, source: &str, partition: &TopicPartition) -> Option<i64> {
-    let ends = &until?.ends;
-    let own = ends.iter().find(|e| e.source == source && e.topic == partition.topic && e.partition == partition.partition);
-    // A partition that was found after the run's end was fixed belongs to the next run.
-    Some(own.map_or(i64::MIN, |e| e.end))
+/// The files that together are the keyed state: there is one task for now.
+fn state_of(manifest: &Manifest) -> Vec<StateFile> {
+    manifest.tasks.iter().flat_map(|t| t.state.iter().cloned()).collect()
 }
 
 fn random_id() -> String {

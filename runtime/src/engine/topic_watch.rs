@@ -1,5 +1,6 @@
 //! Notices a topic that was deleted and made anew. Its name is the same and librdkafka reads on in it at the old offset, so only the topic's
-//! id tells. It is looked at after an epoch was read and before it is decided: a record of the new topic is never taken for one of the old.
+//! id tells. It is looked at after an epoch was read and before it is decided, so that a record of the new topic is not taken for one of the
+//! old. Short epochs share a look: what is read within `LOOK_EVERY` of one goes by it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::source::kafka::KafkaInput;
 
 /// Brokers that can be reached answer within this; those that don't know the question never do.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// Short epochs are not made longer by a question each.
+/// Short epochs are not made longer by a question each. The price: a topic made anew is noticed this much later.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub struct TopicWatch {

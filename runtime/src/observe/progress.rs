@@ -12,11 +12,34 @@ use crate::checkpoint::manifest::{Manifest, SourceProgress};
 /// How long the parts of an epoch took.
 #[derive(Debug, Clone, Copy)]
 pub struct Durations {
-    /// From the opening of the epoch to its close; overlaps with the commit of the one before.
+    /// From the opening of the epoch, which is when the one before was closed, to its close; overlaps with the commit of the one before.
     pub read: Duration,
+    /// Of `read`, what the busiest lane spent on records: the rest is the wait for records and for the trigger.
+    pub busy: Duration,
     pub compute: Duration,
     pub upload: Duration,
     pub commit: Duration,
+}
+
+/// Of time that is taken to be longer than nothing, as Spark does it.
+const PROCESSING_MIN: Duration = Duration::from_millis(1);
+
+impl Durations {
+    /// From the close of the epoch to its commit.
+    fn decide(&self) -> Duration {
+        self.compute + self.upload + self.commit
+    }
+
+    /// Rows that came in per second since the last trigger, as Spark's `inputRowsPerSecond`: our trigger is the close of an epoch.
+    fn input_rate(&self, rows: u64) -> f64 {
+        if self.read.is_zero() { 0.0 } else { rows as f64 / self.read.as_secs_f64() }
+    }
+
+    /// Rows per second of work on them, from the first record to the commit, as Spark's `processedRowsPerSecond`: waiting is not work.
+    /// Epochs overlap, so what can be kept up for long is more than this, up to twice as much.
+    fn processing_rate(&self, rows: u64) -> f64 {
+        rows as f64 / (self.busy + self.decide()).max(PROCESSING_MIN).as_secs_f64()
+    }
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -50,6 +73,7 @@ pub struct Progress {
 #[serde(rename_all = "camelCase")]
 pub struct DurationMs {
     pub read: u64,
+    pub busy: u64,
     pub compute: u64,
     pub upload: u64,
     pub commit: u64,
@@ -107,9 +131,6 @@ impl Progress {
     #[must_use]
     pub fn of(manifest: &Manifest, plan: &Plan, took: &Durations, state_bytes: usize, filtered: u64, latest: &[Option<i64>]) -> Self {
         let rows: u64 = manifest.sources.iter().map(|s| s.counts.read).sum();
-        let decided = took.compute + took.upload + took.commit;
-        let busy = took.read.max(decided).as_secs_f64();
-        let rate = |seconds: f64| if seconds > 0.0 { rows as f64 / seconds } else { 0.0 };
         let steps = manifest.tasks.iter().flat_map(|t| &t.steps).map(|s| StateOperator {
             operator_name: s.name.clone(),
             num_rows_total: s.groups,
@@ -130,16 +151,17 @@ impl Progress {
             timestamp: rfc3339(manifest.clock_us).unwrap_or_default(),
             batch_id: manifest.epoch.0,
             num_input_rows: rows,
-            input_rows_per_second: rate(took.read.as_secs_f64()),
-            processed_rows_per_second: rate(busy),
+            input_rows_per_second: took.input_rate(rows),
+            processed_rows_per_second: took.processing_rate(rows),
             duration_ms: DurationMs {
                 read: ms(took.read),
+                busy: ms(took.busy),
                 compute: ms(took.compute),
                 upload: ms(took.upload),
                 commit: ms(took.commit),
-                trigger_execution: ms(decided),
+                trigger_execution: ms(took.decide()),
             },
-            event_time: EventTime { watermark: manifest.sources.iter().filter_map(|s| s.watermark_after_us).min().and_then(rfc3339) },
+            event_time: EventTime { watermark: manifest.sources.iter().map(|s| s.watermark_after_us).min().flatten().and_then(rfc3339) },
             state_operators: steps.collect(),
             sources: manifest.sources.iter().map(|s| source(s, latest)).collect(),
             sinks: sinks.collect(),
@@ -199,4 +221,33 @@ fn ms(duration: Duration) -> u64 {
 
 fn rfc3339(us: i64) -> Option<String> {
     DateTime::from_timestamp_micros(us).map(|t| t.to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn took(read_ms: u64, busy_ms: u64, decide_ms: u64) -> Durations {
+        let [read, busy, commit] = [read_ms, busy_ms, decide_ms].map(Duration::from_millis);
+        Durations { read, busy, compute: Duration::ZERO, upload: Duration::ZERO, commit }
+    }
+
+    fn check(took: Durations, input: f64, processed: f64) {
+        assert_eq!((took.input_rate(1_000), took.processing_rate(1_000)), (input, processed), "{took:?}");
+    }
+
+    #[test]
+    fn waiting_for_the_trigger_counts_for_the_rate_of_input_and_not_for_that_of_processing() {
+        check(took(10_000, 300, 200), 100.0, 2_000.0);
+    }
+
+    #[test]
+    fn without_waiting_both_count_the_work() {
+        check(took(1_000, 1_000, 1_000), 1_000.0, 500.0);
+    }
+
+    #[test]
+    fn no_time_at_all_gives_no_infinite_rate() {
+        check(took(0, 0, 0), 0.0, 1_000_000.0);
+    }
 }

@@ -12,11 +12,6 @@ use crate::failure::Failure;
 /// Where AWS's clients ask for a role: instances, EKS, ECS.
 const METADATA_SERVICES: [&str; 3] = ["169.254.169.254", "169.254.170.23", "169.254.170.2"];
 
-/// Sorts an error of a store of which only the handle is known; `what` is what was being done. `Location::describe` says more.
-pub fn describe(error: Error, what: impl std::fmt::Display) -> Failure {
-    sort(&error, &Access::Folder).context(what)
-}
-
 /// The one sentence for an error, and its remedy.
 pub(super) fn sort(error: &Error, access: &Access) -> Failure {
     if let Some(io) = io_cause(error) {
@@ -185,11 +180,8 @@ mod tests {
     #[test]
     fn a_full_disk_is_retried_and_a_forbidden_one_is_not() {
         let local = |kind: ErrorKind| Error::Generic { store: "LocalFileSystem", source: Box::new(std::io::Error::new(kind, "os error")) };
-        let full = describe(local(ErrorKind::StorageFull), "write x");
-        assert_eq!(full, Failure::retry("write x: the disk is full: make room and it goes on (os error)"));
-        assert_eq!(
-            describe(local(ErrorKind::PermissionDenied), "write x"),
-            Failure::config("write x: this user may not do that: os error")
-        );
+        let full = sort(&local(ErrorKind::StorageFull), &Access::Folder);
+        assert_eq!(full, Failure::retry("the disk is full: make room and it goes on (os error)"));
+        assert_eq!(sort(&local(ErrorKind::PermissionDenied), &Access::Folder), Failure::config("this user may not do that: os error"));
     }
 }

@@ -30,10 +30,6 @@ impl Partials {
         self.windows.len()
     }
 
-    fn columns(&self) -> impl Iterator<Item = &ArrayRef> {
-        self.keys.iter().chain(self.states.iter().flatten())
-    }
-
     /// The rows at `indices`, in that order.
     fn select(&self, indices: &UInt32Array) -> Result<Self> {
         let pick = |a: &ArrayRef| take(a, indices, None).map_err(|e| Failure::bug(format!("select partials: {e}")));
@@ -92,12 +88,6 @@ impl Partials {
         let (mut keys, states) = table.drain()?;
         let windows = keys.remove(0).as_primitive::<Int64Type>().clone();
         Ok(Self { windows, keys, states })
-    }
-
-    /// Heap bytes held.
-    #[must_use]
-    pub fn bytes(&self) -> usize {
-        self.windows.values().len() * size_of::<i64>() + self.columns().map(|a| a.get_array_memory_size()).sum::<usize>()
     }
 }
 

@@ -3,42 +3,36 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use std::ops::Range;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
 use futures::future::BoxFuture;
-use futures::stream::BoxStream;
 use object_store::path::Path;
-use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMode, PutMultipartOptions,
-    PutOptions, PutPayload, PutResult,
-};
+use object_store::{ObjectStore, PutMode, PutOptions, PutPayload, PutResult};
 
 use crate::checkpoint::manifest::{Committable, Manifest};
 use crate::checkpoint::writer::Committer;
 use crate::failure::{Failure, Result};
 use crate::retry::Jitter;
+use crate::storage::meddled::{Meddled, Meddler, lost, refused};
 
 /// A store whose calls fail now and then: before they are done, or after.
 #[derive(Debug)]
 pub struct Unreliable {
-    pub inner: Arc<dyn ObjectStore>,
-    pub dice: Mutex<Jitter>,
+    inner: Arc<dyn ObjectStore>,
+    dice: Mutex<Jitter>,
     /// Of a thousand calls.
-    pub faults: u32,
-    /// Lets a second create through.
-    pub overwrites: bool,
-    /// Never answers a put.
-    pub hangs: bool,
+    faults: u32,
+    puts: Puts,
 }
 
-impl std::fmt::Display for Unreliable {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("unreliable store")
-    }
+#[derive(Debug, Clone, Copy)]
+enum Puts {
+    Honest,
+    /// A second create is let through.
+    Overwrite,
+    /// Never answered.
+    Hang,
 }
 
 enum Dice {
@@ -50,8 +44,22 @@ enum Dice {
 }
 
 impl Unreliable {
-    pub fn on(inner: Arc<dyn ObjectStore>, seed: u64, faults: u32) -> Arc<Self> {
-        Arc::new(Self { inner, dice: Mutex::new(Jitter::new(seed)), faults, overwrites: false, hangs: false })
+    pub fn on(inner: Arc<dyn ObjectStore>, seed: u64, faults: u32) -> Arc<dyn ObjectStore> {
+        Self::store(inner, seed, faults, Puts::Honest)
+    }
+
+    /// One that lets a second create through.
+    pub fn overwriting(inner: Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
+        Self::store(inner, 0, 0, Puts::Overwrite)
+    }
+
+    /// One that never answers a put.
+    pub fn hanging(inner: Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
+        Self::store(inner, 0, 0, Puts::Hang)
+    }
+
+    fn store(inner: Arc<dyn ObjectStore>, seed: u64, faults: u32, puts: Puts) -> Arc<dyn ObjectStore> {
+        Arc::new(Meddled(Arc::new(Self { inner, dice: Mutex::new(Jitter::new(seed)), faults, puts })))
     }
 
     fn roll(&self) -> Dice {
@@ -65,100 +73,41 @@ impl Unreliable {
             _ => Dice::Conflict,
         }
     }
+
+    fn good_or_lost(&self) -> object_store::Result<()> {
+        if matches!(self.roll(), Dice::Good) { Ok(()) } else { Err(lost()) }
+    }
 }
 
-fn away() -> Error {
-    Error::Generic { store: "test", source: "connection reset".into() }
-}
+impl Meddler for Unreliable {
+    fn inner(&self) -> &Arc<dyn ObjectStore> {
+        &self.inner
+    }
 
-type Called<'a, T> = Pin<Box<dyn Future<Output = object_store::Result<T>> + Send + 'a>>;
-
-impl ObjectStore for Unreliable {
-    fn put_opts<'a, 'b, 'c>(&'a self, at: &'b Path, payload: PutPayload, mut options: PutOptions) -> Called<'c, PutResult>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
+    fn put<'a>(&'a self, at: &'a Path, payload: PutPayload, mut options: PutOptions) -> BoxFuture<'a, object_store::Result<PutResult>> {
         Box::pin(async move {
-            if self.hangs {
-                return std::future::pending().await;
-            }
             let is_create = options.mode == PutMode::Create;
-            if self.overwrites {
-                options.mode = PutMode::Overwrite;
+            match self.puts {
+                Puts::Honest => {}
+                Puts::Overwrite => options.mode = PutMode::Overwrite,
+                Puts::Hang => return std::future::pending().await,
             }
             match self.roll() {
                 Dice::Good => self.inner.put_opts(at, payload, options).await,
-                Dice::FailBefore => Err(away()),
-                Dice::FailAfter => self.inner.put_opts(at, payload, options).await.and(Err(away())),
-                Dice::Conflict if is_create => Err(Error::AlreadyExists { path: at.to_string(), source: "409".into() }),
-                Dice::Conflict => Err(away()),
+                Dice::FailBefore => Err(lost()),
+                Dice::FailAfter => self.inner.put_opts(at, payload, options).await.and(Err(lost())),
+                Dice::Conflict if is_create => Err(refused(at)),
+                Dice::Conflict => Err(lost()),
             }
         })
     }
 
-    fn put_multipart_opts<'a, 'b, 'c>(&'a self, at: &'b Path, options: PutMultipartOptions) -> Called<'c, Box<dyn MultipartUpload>>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        self.inner.put_multipart_opts(at, options)
+    fn before_get(&self, _: &Path) -> object_store::Result<()> {
+        self.good_or_lost()
     }
 
-    fn get_opts<'a, 'b, 'c>(&'a self, at: &'b Path, options: GetOptions) -> Called<'c, GetResult>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        Box::pin(async move {
-            match self.roll() {
-                Dice::Good => self.inner.get_opts(at, options).await,
-                _ => Err(away()),
-            }
-        })
-    }
-
-    fn get_ranges<'a, 'b, 'd, 'c>(&'a self, at: &'b Path, ranges: &'d [Range<u64>]) -> Called<'c, Vec<Bytes>>
-    where
-        'a: 'c,
-        'b: 'c,
-        'd: 'c,
-        Self: 'c,
-    {
-        self.inner.get_ranges(at, ranges)
-    }
-
-    fn delete_stream(&self, at: BoxStream<'static, object_store::Result<Path>>) -> BoxStream<'static, object_store::Result<Path>> {
-        self.inner.delete_stream(at)
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
-        match self.roll() {
-            Dice::Good => self.inner.list(prefix),
-            _ => Box::pin(futures::stream::iter([Err(away())])),
-        }
-    }
-
-    fn list_with_delimiter<'a, 'b, 'c>(&'a self, prefix: Option<&'b Path>) -> Called<'c, ListResult>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        self.inner.list_with_delimiter(prefix)
-    }
-
-    fn copy_opts<'a, 'b, 'd, 'c>(&'a self, from: &'b Path, to: &'d Path, options: CopyOptions) -> Called<'c, ()>
-    where
-        'a: 'c,
-        'b: 'c,
-        'd: 'c,
-        Self: 'c,
-    {
-        self.inner.copy_opts(from, to, options)
+    fn before_list(&self) -> object_store::Result<()> {
+        self.good_or_lost()
     }
 }
 

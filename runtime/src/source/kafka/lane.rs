@@ -42,7 +42,7 @@ pub enum LaneEvent<'a> {
         wanted: i64,
         next: i64,
     },
-    /// Reading stands still for a reason outside; it goes on by itself. Repeated every ten seconds at most.
+    /// Reading stands still for a reason outside; it goes on by itself. Repeated while it lasts.
     Problem(Failure),
 }
 
@@ -55,6 +55,8 @@ pub struct LaneInput {
     slots: Vec<Slot>,
     /// The next try to find out what became of partitions that librdkafka has stopped reading.
     resolve_at: Option<Instant>,
+    /// How many slots the last try went through before its time was up; they go to the end.
+    resolved_last: usize,
     /// How often the client had lost sight of a topic when this lane last asked about its own.
     doubts: u64,
 }
@@ -82,7 +84,8 @@ enum State {
     Doubtful,
 }
 
-/// How long a lane waits for what a broker says about a partition in trouble. The partition stands still anyway; the lane's others wait with it.
+/// How long a lane waits for what brokers say about its partitions in trouble, over all of them. Those stand still anyway; the lane's others
+/// wait with them, and so does the close of an epoch.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
 const RESOLVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
@@ -101,6 +104,7 @@ impl LaneInput {
             partitions: slots.iter().map(|s| s.index).collect(),
             slots,
             resolve_at: None,
+            resolved_last: 0,
             doubts: 0,
         };
         lane.take_in_all()?;
@@ -218,14 +222,24 @@ impl LaneInput {
         }
     }
 
-    /// Finds out about partitions in trouble, and tries again later where nobody answers.
+    /// Finds out about partitions in trouble, and tries again later where nobody answers. A round has one deadline for all; the next one
+    /// begins with the partitions that this one did not get to.
     fn resolve(&mut self, hand_out: &mut impl FnMut(LaneEvent<'_>)) -> Result<()> {
         self.resolve_at = None;
+        let until = Instant::now() + RESOLVE_WITHIN;
+        self.slots.rotate_left(std::mem::take(&mut self.resolved_last));
         for at in 0..self.slots.len() {
+            if !self.slots[at].is_in_trouble() {
+                continue;
+            }
+            if Instant::now() >= until {
+                self.resolved_last = at;
+                self.resolve_at = Some(Instant::now() + RESOLVE_AGAIN_AFTER);
+                break;
+            }
             let resolved = match self.slots[at].state {
-                State::Lost { wanted } => self.resolve_lost(at, wanted, hand_out),
-                State::Doubtful => self.resolve_doubtful(at),
-                State::Reading | State::EmptyFromStart(_) | State::Done => Ok(()),
+                State::Lost { wanted } => self.resolve_lost(at, wanted, until, hand_out),
+                _ => self.resolve_doubtful(at, until),
             };
             match resolved {
                 Err(failure) if failure.remedy == Remedy::Retry => {
@@ -239,10 +253,9 @@ impl LaneInput {
     }
 
     /// Moves a partition whose next offset is gone to where the document says.
-    fn resolve_lost(&mut self, at: usize, wanted: i64, hand_out: &mut impl FnMut(LaneEvent<'_>)) -> Result<()> {
+    fn resolve_lost(&mut self, at: usize, wanted: i64, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>)) -> Result<()> {
         let slot = &self.slots[at];
         let TopicPartition { topic, partition } = &slot.partition;
-        let until = Instant::now() + RESOLVE_WITHIN;
         let (low, end) = ask::until_answered(&self.client, until, |timeout| self.client.fetch_watermarks(topic, *partition, timeout))
             .map_err(|refusal| refusal.explain(&self.client, topic))?;
         let next = match self.on_lost_offsets {
@@ -257,9 +270,9 @@ impl LaneInput {
     }
 
     /// A single broker may know less than the others; librdkafka reads on by itself when the topic turns up again.
-    fn resolve_doubtful(&mut self, at: usize) -> Result<()> {
+    fn resolve_doubtful(&mut self, at: usize, until: Instant) -> Result<()> {
         let topic = self.slots[at].partition.topic.clone();
-        ask::partition_count(&self.client, &topic, Instant::now() + RESOLVE_WITHIN)?;
+        ask::partition_count(&self.client, &topic, until)?;
         for slot in self.slots.iter_mut().filter(|s| s.state == State::Doubtful && s.partition.topic == topic) {
             slot.state = State::Reading;
         }
@@ -307,6 +320,10 @@ impl Slot {
             key: message.key(),
             value: message.value(),
         }));
+    }
+
+    fn is_in_trouble(&self) -> bool {
+        matches!(self.state, State::Lost { .. } | State::Doubtful)
     }
 
     /// Of a doubtful topic, what still comes is as good as ever.

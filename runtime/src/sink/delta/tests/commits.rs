@@ -74,7 +74,7 @@ async fn a_lost_answer_is_settled_by_the_log() {
     for fault in [Fault::LoseAnswer, Fault::RefuseOwn] {
         let lake = Lake::new(&[]);
         lake.open().await;
-        let mut table = DeltaTable::open_or_create(through(lake.location(), [fault.clone()]), &lake.sink, "p", QUICK).await.unwrap();
+        let mut table = DeltaTable::open_or_create(through(&lake.location(), [fault.clone()]), &lake.sink, "p", QUICK).await.unwrap();
         assert_eq!(append(&mut table, 1, &[1]).await.unwrap(), CommitOutcome::AlreadyCommitted, "{fault:?}");
         assert_eq!(append(&mut table, 2, &[2]).await.unwrap(), CommitOutcome::Committed { version: 2 }, "{fault:?}");
         assert_eq!((lake.versions(), lake.numbers()), (3, vec![1, 2]), "{fault:?}");
@@ -87,7 +87,7 @@ async fn a_write_that_did_not_land_is_written_again() {
         let lake = Lake::new(&[]);
         lake.open().await;
         let faults = [fault.clone(), fault.clone()];
-        let mut table = DeltaTable::open_or_create(through(lake.location(), faults), &lake.sink, "p", QUICK).await.unwrap();
+        let mut table = DeltaTable::open_or_create(through(&lake.location(), faults), &lake.sink, "p", QUICK).await.unwrap();
         let adds = write(&table, 1, &[1]).await;
         for _ in 0..2 {
             assert_eq!(commit(&mut table, 1, &adds).await.map_err(|f| f.remedy), Err(Remedy::Retry), "{fault:?}");
@@ -101,7 +101,7 @@ async fn a_write_that_did_not_land_is_written_again() {
 async fn a_store_that_does_not_answer_ends_in_a_retry_and_the_next_call_finds_out() {
     let lake = Lake::new(&[]);
     lake.open().await;
-    let mut table = DeltaTable::open_or_create(through(lake.location(), [Fault::Hang]), &lake.sink, "p", QUICK).await.unwrap();
+    let mut table = DeltaTable::open_or_create(through(&lake.location(), [Fault::Hang]), &lake.sink, "p", QUICK).await.unwrap();
     table.log.call_deadline = std::time::Duration::from_millis(300);
     let adds = write(&table, 1, &[1]).await;
     let failure = commit(&mut table, 1, &adds).await.unwrap_err();
@@ -117,7 +117,7 @@ async fn other_writers_commits_in_between_are_stepped_over() {
     let foreign = foreign_add().to_string();
     let optimize = json!({"remove": {"path": "foreign.parquet", "dataChange": false, "deletionTimestamp": 1}}).to_string();
     let faults = [Fault::Race(foreign), Fault::Race(optimize)];
-    let mut table = DeltaTable::open_or_create(through(lake.location(), faults), &lake.sink, "p", QUICK).await.unwrap();
+    let mut table = DeltaTable::open_or_create(through(&lake.location(), faults), &lake.sink, "p", QUICK).await.unwrap();
     assert_eq!(append(&mut table, 1, &[1]).await.unwrap(), CommitOutcome::Committed { version: 3 });
     assert_eq!(append(&mut table, 2, &[2]).await.unwrap(), CommitOutcome::Committed { version: 4 });
 }
@@ -128,7 +128,7 @@ async fn a_commit_of_ours_that_wins_the_version_is_recognised() {
     lake.open().await;
     for (won, expected) in [(1, "AlreadyCommitted"), (2, "Fenced")] {
         let txn = json!({"txn": {"appId": APP, "version": won}}).to_string();
-        let mut table = DeltaTable::open_or_create(through(lake.location(), [Fault::Race(txn)]), &lake.sink, "p", QUICK).await.unwrap();
+        let mut table = DeltaTable::open_or_create(through(&lake.location(), [Fault::Race(txn)]), &lake.sink, "p", QUICK).await.unwrap();
         let adds = write(&table, 1, &[1]).await;
         let outcome = commit(&mut table, 1, &adds).await.map_err(|f| f.remedy);
         assert_eq!(outcome, if won == 1 { Ok(CommitOutcome::AlreadyCommitted) } else { Err(Remedy::Fenced) }, "{expected}");
@@ -281,7 +281,7 @@ async fn a_table_that_is_made_anew_just_before_the_write_is_found_out() {
 #[tokio::test]
 async fn a_store_without_conditional_puts_is_refused() {
     let lake = Lake::new(&[]);
-    let said = message(DeltaTable::open_or_create(careless(lake.location()), &lake.sink, "p", QUICK).await);
+    let said = message(DeltaTable::open_or_create(careless(&lake.location()), &lake.sink, "p", QUICK).await);
     assert!(said.contains("overwrites objects that must only be created if absent (If-None-Match: *)"), "{said}");
     assert_eq!(lake.versions(), 0);
 }

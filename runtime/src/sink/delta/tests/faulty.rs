@@ -2,23 +2,19 @@
 //! that loses parts of uploads.
 
 use std::collections::BTreeSet;
-use std::fmt;
-use std::ops::Range;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
-use futures::stream::BoxStream;
+use futures::future::BoxFuture;
 use object_store::memory::InMemory;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
-use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartId, MultipartUpload, ObjectMeta, ObjectStore, ObjectStoreExt as _,
-    PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
-};
+use object_store::{MultipartId, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, PutResult, Result};
 use tokio::sync::Semaphore;
 
 use crate::storage::Location;
+use crate::storage::meddled::{Meddled, Meddler, Pending, lost, refused};
 
 /// What happens to the next attempts to create a commit, one each.
 #[derive(Debug, Clone)]
@@ -55,53 +51,36 @@ pub(crate) struct Faulty {
 }
 
 impl Faulty {
-    /// In front of the location, and the location in front of it. The first fault of the list comes first.
+    /// In front of the location, and the location behind it. The first fault of the list comes first.
     pub(crate) fn before(location: &Location, faults: impl IntoIterator<Item = Fault>) -> (Arc<Self>, Location) {
+        Self::new(location, faults, false)
+    }
+
+    fn new(location: &Location, faults: impl IntoIterator<Item = Fault>, careless: bool) -> (Arc<Self>, Location) {
         let mut faults: Vec<_> = faults.into_iter().collect();
         faults.reverse();
-        let store = Arc::new(Self {
+        let faulty = Arc::new(Self {
             inner: location.store.clone(),
             faults: Mutex::new(faults),
-            careless: false,
+            careless,
             away: AtomicU32::new(0),
             log_reads: Mutex::default(),
             checkpoints: Semaphore::new(1000),
             checkpoints_begun: AtomicU32::new(0),
         });
-        (store.clone(), Location { store, ..location.clone() })
+        (faulty.clone(), Location { store: Arc::new(Meddled(faulty)), ..location.clone() })
     }
 }
 
 /// The same place in a store that does not know conditional puts.
-pub(super) fn careless(location: Location) -> Location {
-    let mut store = Faulty::before(&location, []).0;
-    Arc::get_mut(&mut store).unwrap().careless = true;
-    Location { store, ..location }
+pub(super) fn careless(location: &Location) -> Location {
+    Faulty::new(location, [], true).1
 }
 
 /// The same place, reached through faults. The first fault of the list comes first.
-pub(super) fn through(location: Location, faults: impl IntoIterator<Item = Fault>) -> Location {
-    Faulty::before(&location, faults).1
+pub(super) fn through(location: &Location, faults: impl IntoIterator<Item = Fault>) -> Location {
+    Faulty::before(location, faults).1
 }
-
-fn lost() -> Error {
-    Error::Generic { store: "S3", source: "connection reset".into() }
-}
-
-fn refused(path: &Path) -> Error {
-    Error::AlreadyExists { path: path.to_string(), source: "412".into() }
-}
-
-impl fmt::Display for Faulty {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Faulty({})", self.inner)
-    }
-}
-
-type Listing = BoxStream<'static, Result<ObjectMeta>>;
-
-// The signatures of `async_trait`, which is no dependency of ours.
-type Pending<'a, T> = std::pin::Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 impl Faulty {
     fn is_away(&self) -> bool {
@@ -145,72 +124,20 @@ impl Faulty {
     }
 }
 
-impl ObjectStore for Faulty {
-    fn put_opts<'a, 'b, 'c>(&'a self, path: &'b Path, payload: PutPayload, options: PutOptions) -> Pending<'c, PutResult>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
+impl Meddler for Faulty {
+    fn inner(&self) -> &Arc<dyn ObjectStore> {
+        &self.inner
+    }
+
+    fn put<'a>(&'a self, path: &'a Path, payload: PutPayload, options: PutOptions) -> BoxFuture<'a, Result<PutResult>> {
         Box::pin(self.put_with_faults(path, payload, options))
     }
 
-    fn put_multipart_opts<'a, 'b, 'c>(&'a self, path: &'b Path, options: PutMultipartOptions) -> Pending<'c, Box<dyn MultipartUpload>>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        self.inner.put_multipart_opts(path, options)
-    }
-
-    fn get_opts<'a, 'b, 'c>(&'a self, path: &'b Path, options: GetOptions) -> Pending<'c, GetResult>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
+    fn before_get(&self, path: &Path) -> Result<()> {
         if path.as_ref().contains("_delta_log/") {
             self.log_reads.lock().unwrap().insert(path.filename().unwrap().to_owned());
         }
-        self.inner.get_opts(path, options)
-    }
-
-    fn get_ranges<'a, 'b, 'c, 'd>(&'a self, path: &'b Path, ranges: &'c [Range<u64>]) -> Pending<'d, Vec<Bytes>>
-    where
-        'a: 'd,
-        'b: 'd,
-        'c: 'd,
-        Self: 'd,
-    {
-        self.inner.get_ranges(path, ranges)
-    }
-
-    fn delete_stream(&self, paths: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(paths)
-    }
-
-    fn list(&self, prefix: Option<&Path>) -> Listing {
-        self.inner.list(prefix)
-    }
-
-    fn list_with_delimiter<'a, 'b, 'c>(&'a self, prefix: Option<&'b Path>) -> Pending<'c, ListResult>
-    where
-        'a: 'c,
-        'b: 'c,
-        Self: 'c,
-    {
-        self.inner.list_with_delimiter(prefix)
-    }
-
-    fn copy_opts<'a, 'b, 'c, 'd>(&'a self, from: &'b Path, to: &'c Path, options: CopyOptions) -> Pending<'d, ()>
-    where
-        'a: 'd,
-        'b: 'd,
-        'c: 'd,
-        Self: 'd,
-    {
-        self.inner.copy_opts(from, to, options)
+        Ok(())
     }
 }
 

@@ -1,0 +1,66 @@
+//! The sinks that lanes write to, as the driver sees them: the files of each epoch, and the reason when one can't go on.
+
+use std::collections::BTreeMap;
+
+use super::sink_task::SinkOutput;
+use crate::failure::{Failure, Result};
+
+/// Per sink, by index into the plan's: `add` actions of uploaded files, and their rows.
+pub type Files = BTreeMap<usize, (Vec<serde_json::Value>, u64)>;
+
+#[derive(Default)]
+pub struct LaneSinks {
+    sinks: Vec<LaneSink>,
+}
+
+struct LaneSink {
+    /// Into the plan's sinks.
+    index: usize,
+    name: String,
+    output: SinkOutput,
+}
+
+impl LaneSink {
+    fn named(&self, failure: Failure) -> Failure {
+        failure.context(format_args!("sink {:?}", self.name))
+    }
+}
+
+impl LaneSinks {
+    pub fn add(&mut self, index: usize, name: String, output: SinkOutput) {
+        self.sinks.push(LaneSink { index, name, output });
+    }
+
+    /// The data files that lanes have written for the epoch just closed.
+    pub async fn files(&mut self) -> Result<Files> {
+        let mut files = Files::new();
+        for sink in &mut self.sinks {
+            let of_epoch = sink.output.next().await.map_err(|f| sink.named(f))?;
+            files.insert(sink.index, (of_epoch.adds, of_epoch.rows));
+        }
+        Ok(files)
+    }
+
+    /// Resolves when a sink stops while an epoch is open, whether lanes have rows for it or not.
+    pub async fn failed(&mut self) -> Failure {
+        if self.sinks.is_empty() {
+            return std::future::pending().await;
+        }
+        let failures = self.sinks.iter_mut().map(|sink| {
+            Box::pin(async move {
+                let failure = sink.output.failed().await;
+                sink.named(failure)
+            })
+        });
+        futures::future::select_all(failures).await.0
+    }
+
+    /// Why a lane has failed: one that could not write to its sink does not know, the sink does.
+    pub fn reason(&mut self, of_lane: Failure) -> Failure {
+        let of_sink = self.sinks.iter_mut().find_map(|sink| {
+            let failure = sink.output.failure()?;
+            Some(sink.named(failure))
+        });
+        of_sink.unwrap_or(of_lane)
+    }
+}

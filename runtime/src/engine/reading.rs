@@ -1,0 +1,232 @@
+//! How far the source has been read: the next offset of each partition, and the watermark. Pure; the lanes' reports move it on when an
+//! epoch is closed.
+//!
+//! A plan has exactly one source (validation sees to it); what would change with a second one is here and in `start`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use weir_plan::Plan;
+use weir_plan::ids::TopicPartition;
+use weir_plan::plan::Source;
+
+use super::lane::{Assignment, PartitionReport};
+use crate::checkpoint::manifest::{PartitionProgress, SourceCounts, SourceProgress, Until};
+use crate::failure::{Failure, Result};
+use crate::source::kafka::Position;
+use crate::window::watermark::SourceWatermark;
+
+/// The index of the one source, where the plan's own types ask for an index.
+pub const ONLY_SOURCE: usize = 0;
+
+/// The one source of a plan.
+///
+/// # Errors
+/// `Bug`: validation lets no other number through.
+pub fn only_source(plan: &Plan) -> Result<&Source> {
+    match plan.sources.as_slice() {
+        [source] => Ok(source),
+        other => Err(Failure::bug(format!("the plan has {} sources, and this version runs plans with one", other.len()))),
+    }
+}
+
+/// Where the epoch in hand began.
+pub struct Reading {
+    name: String,
+    /// A partition whose end was reached this long ago does not hold the watermark.
+    idle_after: Duration,
+    partitions: Vec<Partition>,
+    watermark: SourceWatermark,
+}
+
+struct Partition {
+    id: TopicPartition,
+    next: i64,
+    /// Exclusive end of an AvailableNow run.
+    bound: Option<i64>,
+}
+
+impl Partition {
+    fn is_at_bound(&self) -> bool {
+        self.bound.is_some_and(|bound| self.next >= bound)
+    }
+}
+
+impl Reading {
+    /// Goes on where `progress` ended; a run with `until` ends there.
+    #[must_use]
+    pub fn resume(source: &Source, progress: &SourceProgress, until: Option<&Until>) -> Self {
+        let (delay_us, idle_after_us) = source.event_time.as_ref().map_or((0, 0), |e| (e.watermark_delay_us, e.idle_after_us));
+        let of_partitions = progress.partitions.iter().map(|p| p.watermark_us).collect();
+        let partitions = progress.partitions.iter().map(|p| {
+            let id = TopicPartition { topic: p.topic.clone(), partition: p.partition };
+            let bound = until.map(|until| bound_of(until, &source.name, &id));
+            Partition { id, next: p.end, bound }
+        });
+        Self {
+            name: source.name.clone(),
+            idle_after: Duration::from_micros(idle_after_us.unsigned_abs()),
+            partitions: partitions.collect(),
+            watermark: SourceWatermark::new(delay_us, progress.watermark_after_us, of_partitions),
+        }
+    }
+
+    /// In µs, at the start of the epoch in hand.
+    #[must_use]
+    pub fn watermark_us(&self) -> Option<i64> {
+        self.watermark.current()
+    }
+
+    #[must_use]
+    pub fn ids(&self) -> impl ExactSizeIterator<Item = &TopicPartition> {
+        self.partitions.iter().map(|p| &p.id)
+    }
+
+    #[must_use]
+    pub fn positions(&self) -> Vec<Position> {
+        self.partitions.iter().map(|p| Position { partition: p.id.clone(), next: p.next, end: p.bound }).collect()
+    }
+
+    /// What a lane has to know of one of its partitions.
+    #[must_use]
+    pub fn assignment(&self, index: usize) -> Assignment {
+        let p = &self.partitions[index];
+        Assignment { index, label: p.id.to_string(), start: p.next, bound: p.bound }
+    }
+
+    /// Where the next epoch goes on: what the consumer group's committed offsets mean.
+    #[must_use]
+    pub fn next_offsets(&self) -> Vec<(TopicPartition, i64)> {
+        self.partitions.iter().map(|p| (p.id.clone(), p.next)).collect()
+    }
+
+    /// Closes the epoch in hand and moves on to its end. `high_watermark` is what the client last heard of a partition's log.
+    pub fn close(
+        &mut self,
+        reports: &[PartitionReport],
+        counts: SourceCounts,
+        topic_ids: &BTreeMap<String, String>,
+        high_watermark: impl Fn(&TopicPartition) -> Option<i64>,
+    ) -> SourceProgress {
+        let starts: Vec<i64> = self.partitions.iter().map(|p| p.next).collect();
+        let mut idle = vec![false; self.partitions.len()];
+        for report in reports {
+            let partition = &mut self.partitions[report.partition];
+            partition.next = report.next;
+            if let Some(max) = report.max_event_time_us {
+                self.watermark.observe(report.partition, max);
+            }
+            let at_end_for = report.at_end_since.map(|since| since.elapsed());
+            let never_read = self.watermark.of_partition(report.partition).is_none();
+            idle[report.partition] = if partition.is_at_bound() {
+                // The run ends here. A partition of which nothing was ever read has no time that it could hold back.
+                never_read || is_over(at_end_for, self.idle_after)
+            } else {
+                is_over(at_end_for, self.idle_after) && !hangs(report.next, high_watermark(&partition.id))
+            };
+        }
+        let before_us = self.watermark.current();
+        let after_us = self.watermark.advance(&idle);
+        let partitions = self.partitions.iter().enumerate().map(|(i, p)| PartitionProgress {
+            topic: p.id.topic.clone(),
+            partition: p.id.partition,
+            start: starts[i],
+            end: p.next,
+            watermark_us: self.watermark.of_partition(i),
+            idle: idle[i],
+        });
+        SourceProgress {
+            name: self.name.clone(),
+            topic_ids: topic_ids.clone(),
+            watermark_before_us: before_us,
+            watermark_after_us: after_us,
+            partitions: partitions.collect(),
+            counts,
+        }
+    }
+}
+
+fn is_over(at_end_for: Option<Duration>, idle_after: Duration) -> bool {
+    at_end_for.is_some_and(|at_end_for| at_end_for >= idle_after)
+}
+
+/// The log goes on behind what a reader of committed records gets: a transaction is open, and its records may be old when they come.
+/// (Or records have just come in; then the partition is not idle either.)
+fn hangs(next: i64, high_watermark: Option<i64>) -> bool {
+    high_watermark.is_some_and(|end| end > next)
+}
+
+fn bound_of(until: &Until, source: &str, partition: &TopicPartition) -> i64 {
+    let own = until.ends.iter().find(|e| e.source == source && e.topic == partition.topic && e.partition == partition.partition);
+    // A partition that was found after the run's end was fixed belongs to the next run.
+    own.map_or(i64::MIN, |e| e.end)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::time::Instant;
+
+    use super::*;
+    use crate::checkpoint::manifest::UntilPartition;
+
+    const READ: i64 = 1_000;
+
+    fn id(partition: i32) -> TopicPartition {
+        TopicPartition { topic: "rides".into(), partition }
+    }
+
+    /// Two partitions at offset 10; idle at once.
+    fn reading(bounds: [Option<i64>; 2]) -> Reading {
+        let partitions = [0, 1].map(|i| Partition { id: id(i), next: 10, bound: bounds[usize::try_from(i).unwrap()] });
+        Reading {
+            name: "rides".into(),
+            idle_after: Duration::ZERO,
+            partitions: partitions.into(),
+            watermark: SourceWatermark::new(0, None, vec![None, None]),
+        }
+    }
+
+    fn report(partition: usize, next: i64, max_event_time_us: Option<i64>, at_end: bool) -> PartitionReport {
+        PartitionReport { partition, next, max_event_time_us, at_end_since: at_end.then(Instant::now) }
+    }
+
+    fn close(reading: &mut Reading, reports: &[PartitionReport], high_watermark: i64) -> SourceProgress {
+        reading.close(reports, SourceCounts::default(), &BTreeMap::new(), |_| Some(high_watermark))
+    }
+
+    #[test]
+    fn an_epoch_goes_from_where_the_last_one_ended_to_what_the_lanes_report() {
+        let mut reading = reading([None, None]);
+        let first = close(&mut reading, &[report(0, 15, Some(READ), false)], 100);
+        assert_eq!(first.partitions.iter().map(|p| (p.start, p.end)).collect::<Vec<_>>(), [(10, 15), (10, 10)]);
+        let second = close(&mut reading, &[report(1, 12, Some(READ), false), report(0, 15, None, false)], 100);
+        assert_eq!(second.partitions.iter().map(|p| (p.start, p.end)).collect::<Vec<_>>(), [(15, 15), (10, 12)]);
+        assert_eq!(reading.next_offsets(), [(id(0), 15), (id(1), 12)]);
+        assert_eq!((first.watermark_after_us, second.watermark_before_us, second.watermark_after_us), (None, None, Some(READ)));
+    }
+
+    #[test]
+    fn a_partition_at_its_end_is_idle_unless_a_transaction_hangs_open_there() {
+        for (high_watermark, idle) in [(10, true), (11, false)] {
+            let mut reading = reading([None, None]);
+            let closed = close(&mut reading, &[report(0, 10, Some(READ), false), report(1, 10, None, true)], high_watermark);
+            assert_eq!((closed.partitions[1].idle, closed.watermark_after_us), (idle, idle.then_some(READ)), "{high_watermark}");
+        }
+    }
+
+    #[test]
+    fn what_lies_behind_the_end_of_the_run_does_not_hold_the_watermark() {
+        let mut reading = reading([Some(20), Some(10)]);
+        let closed = close(&mut reading, &[report(0, 20, Some(READ), true), report(1, 10, None, true)], 500);
+        assert_eq!((closed.partitions[0].idle, closed.partitions[1].idle, closed.watermark_after_us), (true, true, Some(READ)));
+    }
+
+    #[test]
+    fn a_run_ends_at_its_offsets_and_takes_nothing_of_partitions_found_later() {
+        let until =
+            Until { ends: vec![UntilPartition { source: "rides".into(), topic: "rides".into(), partition: 0, end: 7 }], reached: false };
+        assert_eq!(bound_of(&until, "rides", &id(0)), 7);
+        assert_eq!(bound_of(&until, "rides", &id(1)), i64::MIN);
+    }
+}
