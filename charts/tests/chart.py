@@ -1,0 +1,63 @@
+"""What the tests of the chart share: rendering it with Helm, and finding objects in what came out."""
+
+import os
+import subprocess
+import tempfile
+import unittest
+from pathlib import Path
+
+import yaml
+
+TESTS = Path(__file__).resolve().parent
+REPOSITORY = TESTS.parents[1]
+CHART = REPOSITORY / "charts/weir"
+NAMESPACE = "weir-system"
+
+# All that a chart may make outside of namespaces.
+CLUSTER_KINDS = {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"}
+
+
+def helm(*args, deadline_seconds=120):
+    return subprocess.run([os.environ["HELM"], *args], capture_output=True, text=True, timeout=deadline_seconds, check=False)
+
+
+def helm_template(values, release="weir"):
+    """Runs `helm template` with the name of a file in values/, or with a mapping."""
+    if isinstance(values, str):
+        return helm("template", release, str(CHART), "--namespace", NAMESPACE, "--values", str(TESTS / "values" / f"{values}.yaml"))
+    with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+        yaml.safe_dump(values, file)
+        file.flush()
+        return helm("template", release, str(CHART), "--namespace", NAMESPACE, "--values", file.name)
+
+
+class OnceLoader(yaml.SafeLoader):
+    """YAML in which no key may be given twice: the API server would take the last, and nobody would see it."""
+
+    def construct_mapping(self, node, deep=False):
+        keys = [self.construct_object(key) for key, _ in node.value]
+        twice = {key for key in keys if keys.count(key) > 1}
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"given twice: {twice}", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+class ChartTest(unittest.TestCase):
+    """A test on what the chart renders."""
+
+    maxDiff = None
+
+    def render(self, values, release="weir"):
+        done = helm_template(values, release)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return [document for document in yaml.load_all(done.stdout, OnceLoader) if document]
+
+    def refused(self, values):
+        done = helm_template(values)
+        self.assertNotEqual(done.returncode, 0, f"accepted: {values}")
+        return done.stderr
+
+    def one(self, documents, kind, name=None):
+        found = [d for d in documents if d["kind"] == kind and name in (None, d["metadata"]["name"])]
+        self.assertEqual(len(found), 1, f"{kind} {name or ''} in {[(d['kind'], d['metadata']['name']) for d in documents]}")
+        return found[0]

@@ -1,0 +1,131 @@
+"""The chart on the API server of KUBECONFIG: refused objects, Pod Security, rights, and a release from install to uninstall.
+
+In a namespace of its own, which is removed; left out where the cluster has the StreamPipeline resource, which is not ours to change then.
+"""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from chart import CHART, ChartTest, helm, yaml
+
+NAMESPACE = f"weir-chart-{os.getpid()}"
+RELEASE = f"weir-chart-{os.getpid()}"
+OPERATOR = f"{RELEASE}-operator"
+ACCOUNT = "pods"
+CRD = "streampipelines.weir.dev"
+
+
+def kubectl(*args, given=None):
+    return subprocess.run([os.environ["KUBECTL"], *args], input=given, capture_output=True, text=True, timeout=60, check=False)
+
+
+@unittest.skipUnless(os.environ.get("KUBECONFIG") and os.environ.get("KUBECTL"), "KUBECONFIG names no API server, or kubectl is missing")
+class Server(ChartTest):
+    @classmethod
+    def setUpClass(cls):
+        if kubectl("get", "crd", CRD).returncode == 0:
+            raise unittest.SkipTest(f"the cluster has {CRD} already")
+        cls.addClassCleanup(kubectl, "delete", "namespace", NAMESPACE, "--wait=false")
+        cls.addClassCleanup(kubectl, "delete", "crd", CRD, "--ignore-not-found")
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {
+            "name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/enforce-version": "latest"}}}
+        # Where no controller runs, a namespace has not even the default account.
+        account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, "namespace": NAMESPACE}}
+        for made in (namespace, account):
+            done = kubectl("create", "-f", "-", given=json.dumps(made))
+            if done.returncode != 0:
+                raise AssertionError(done.stderr)
+
+    def helm(self, *args):
+        done = helm(*args, "--namespace", NAMESPACE)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def kubectl(self, *args, given=None):
+        done = kubectl(*args, given=given)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout
+
+    def test_a_dry_run_installs_every_kind_that_a_bare_cluster_has(self):
+        self.helm("install", RELEASE, str(CHART), "--dry-run=server", "--set", "networkPolicy.enabled=true,dashboard.enabled=true")
+
+    def test_the_server_takes_every_object_without_a_warning(self):
+        for values in ({"networkPolicy": {"enabled": True}, "dashboard": {"enabled": True}}, {"watchNamespaces": [NAMESPACE]}):
+            rendered = self.render(values, RELEASE)
+            for document in rendered:
+                if "namespace" in document["metadata"]:
+                    document["metadata"]["namespace"] = NAMESPACE
+            done = kubectl("apply", "--server-side", "--dry-run=server", "--validate=strict", "-f", "-", given=yaml.safe_dump_all(rendered))
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertEqual(done.stderr, "")
+
+    def test_pods_are_let_into_a_restricted_namespace(self):
+        for values in ({}, "single"):
+            template = self.one(self.render(values, RELEASE), "Deployment")["spec"]["template"]
+            pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "operator", "namespace": NAMESPACE}, "spec": template["spec"]}
+            pod["spec"]["serviceAccountName"] = ACCOUNT
+            self.kubectl("create", "--dry-run=server", "-f", "-", given=json.dumps(pod))
+            # That it can be refused at all.
+            del pod["spec"]["containers"][0]["securityContext"]["capabilities"]
+            self.assertIn("violates PodSecurity", kubectl("create", "--dry-run=server", "-f", "-", given=json.dumps(pod)).stderr)
+
+    def test_a_release_from_install_over_upgrade_to_uninstall(self):
+        self.helm("install", RELEASE, str(CHART))
+        self.addCleanup(helm, "uninstall", RELEASE, "--namespace", NAMESPACE)
+        self.kubectl("wait", "--for=condition=Established", f"crd/{CRD}", "--timeout=30s")
+        self.rights()
+
+        with tempfile.TemporaryDirectory() as folder:
+            newer = Path(shutil.copytree(CHART, Path(folder) / "weir"))
+            file = newer / "files" / f"{CRD}.yaml"
+            crd = yaml.safe_load(file.read_text())
+            crd["spec"]["names"]["shortNames"].append("newer")
+            file.write_text(yaml.safe_dump(crd))
+            self.helm("upgrade", RELEASE, str(newer))
+            self.assertIn("newer", self.short_names())
+        self.helm("upgrade", RELEASE, str(CHART), "--set", "crds.install=false")
+        self.assertIn("newer", self.short_names())
+
+        self.helm("uninstall", RELEASE)
+        self.assertIn("newer", self.short_names())
+        self.assertNotEqual(kubectl("get", "clusterrole", OPERATOR).returncode, 0)
+        # The same release takes back what it left.
+        self.helm("install", RELEASE, str(CHART))
+        self.assertNotIn("newer", self.short_names())
+
+    def short_names(self):
+        return json.loads(self.kubectl("get", "crd", CRD, "-o", "json"))["spec"]["names"]["shortNames"]
+
+    def rights(self):
+        """As the API server sees them."""
+        for expected, *question in (
+            ("yes", "patch", "streampipelines/status", "--all-namespaces"),
+            ("yes", "create", "deployments.apps", "--all-namespaces"),
+            ("yes", "update", "leases.coordination.k8s.io", f"--namespace={NAMESPACE}"),
+            ("no", "update", "leases.coordination.k8s.io", "--namespace=default"),
+            ("no", "create", "streampipelines", "--all-namespaces"),
+            ("no", "create", "secrets", "--all-namespaces"),
+            ("no", "create", "pods", "--all-namespaces"),
+            ("no", "delete", "streampipelines", "--all-namespaces"),
+            ("no", "create", "clusterroles", "--all-namespaces"),
+        ):
+            self.assertEqual(self.answer(expected, question), expected, question)
+
+    def answer(self, expected, question):
+        """The authorizer learns of a new binding a moment later."""
+        deadline = time.monotonic() + 20
+        while True:
+            answer = kubectl("auth", "can-i", *question, f"--as=system:serviceaccount:{NAMESPACE}:{OPERATOR}").stdout.strip()
+            if answer == expected or time.monotonic() > deadline:
+                return answer
+            time.sleep(0.2)
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,43 @@
+{{/*
+What the operator may do where it looks after pipelines. Server-side apply creates with `patch`, and the API server asks for `create` too.
+Secrets: it looks whether the keys that a document names are there, and replaces pods when their content changes. Kubernetes has no right to
+metadata alone, so this is the right to read them: `watchNamespaces` bounds it.
+*/}}
+{{- define "weir.rules" -}}
+- apiGroups: [weir.dev]
+  resources: [streampipelines]
+  verbs: [get, list, watch, patch, update]
+- apiGroups: [weir.dev]
+  resources: [streampipelines/status]
+  verbs: [patch, update]
+- apiGroups: [weir.dev]
+  resources: [streampipelines/finalizers]
+  verbs: [update]
+- apiGroups: [apps]
+  resources: [deployments, controllerrevisions]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [batch]
+  resources: [jobs]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [configmaps, services, serviceaccounts]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [policy]
+  resources: [poddisruptionbudgets]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [networking.k8s.io]
+  resources: [networkpolicies]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [monitoring.coreos.com]
+  resources: [podmonitors]
+  verbs: [get, list, watch, create, patch, delete]
+- apiGroups: [""]
+  resources: [pods]
+  verbs: [get, list, watch]
+- apiGroups: [""]
+  resources: [secrets]
+  verbs: [get, list, watch]
+- apiGroups: ["", events.k8s.io]
+  resources: [events]
+  verbs: [create, patch]
+{{- end -}}
