@@ -44,6 +44,9 @@ pub struct RunArgs {
     /// How long a sink or the checkpoint store may be away before the process ends with the reason, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     give_up_after: u64,
+    /// Writes the reason there if the run fails: what Kubernetes shows of a container that has ended.
+    #[arg(long, value_name = "FILE")]
+    termination_message: Option<PathBuf>,
     /// Logs as JSON lines.
     #[arg(long)]
     log_json: bool,
@@ -85,6 +88,10 @@ pub fn run(args: &RunArgs) -> ExitCode {
         }
         Err(failure) => {
             eprintln!("error: {failure}");
+            // The exit code says the same in short: a message that can't be written changes nothing.
+            if let Some(path) = &args.termination_message {
+                let _ = std::fs::write(path, failure.to_string());
+            }
             ExitCode::from(failure.remedy.exit_code())
         }
     }

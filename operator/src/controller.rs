@@ -47,7 +47,12 @@ impl Scope {
 }
 
 /// Runs until `stop`. `context` is made with the store of all pipelines in scope.
-pub async fn run(scope: &Scope, client: Client, context: impl FnOnce(Store<StreamPipeline>) -> Context, stop: impl Future<Output = ()> + Send + Sync + 'static) {
+pub async fn run(
+    scope: &Scope,
+    client: Client,
+    context: impl FnOnce(Store<StreamPipeline>) -> Context,
+    stop: impl Future<Output = ()> + Send + Sync + 'static,
+) {
     let (store, writer) = reflector::store();
     // Our own writes of status are no news.
     let pipelines = watcher(scope.api::<StreamPipeline>(&client), watcher::Config::default())

@@ -83,10 +83,8 @@ impl Candidate {
     /// One attempt to take or renew the lease. The object's resource version guards against two who try at once.
     async fn try_hold(&mut self) -> Result<bool> {
         let Some(lease) = asking("get the Lease", self.api.get_opt(NAME)).await? else {
-            let lease = Lease {
-                metadata: ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() },
-                spec: Some(self.record(None)),
-            };
+            let lease =
+                Lease { metadata: ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() }, spec: Some(self.record(None)) };
             return taken(asking("create the Lease", self.api.create(&PostParams::default(), &lease)).await);
         };
         let spec = lease.spec.clone().unwrap_or_default();

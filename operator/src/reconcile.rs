@@ -66,7 +66,10 @@ fn owner(pipeline: &StreamPipeline) -> Result<Owner> {
     let reference = pipeline.controller_owner_ref(&());
     match (reference, &pipeline.metadata.namespace) {
         (Some(reference), Some(namespace)) => Ok(Owner { name: pipeline.name_any(), namespace: namespace.clone(), reference }),
-        _ => Err(Error::Unexpected { doing: "reconcile".to_owned(), why: "the API server gave an object without uid or namespace".to_owned() }),
+        _ => Err(Error::Unexpected {
+            doing: "reconcile".to_owned(),
+            why: "the API server gave an object without uid or namespace".to_owned(),
+        }),
     }
 }
 

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::aggregate::{Aggregate, Call};
 use crate::expr::stored_type;
 use crate::plan::{Plan, StepOp};
+use crate::quote::quoted;
 
 /// What saved state depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -90,36 +91,57 @@ pub fn differences(saved: &Fingerprint, now: &Fingerprint) -> Vec<String> {
     let mut found = Vec::new();
     for old in &saved.sources {
         match now.sources.iter().find(|s| s.name == old.name) {
-            None => found.push(format!("source {:?} is gone, and with it the offsets that were read", old.name)),
+            None => found.push(format!("source {} is gone, and with it the offsets that were read", quoted(&old.name))),
             Some(new) if new.topics != old.topics => {
-                found.push(format!("source {:?} read the topics {:?} and now reads {:?}", old.name, old.topics, new.topics));
+                found.push(format!(
+                    "source {} read the topics {} and now reads {}",
+                    quoted(&old.name),
+                    old.topics.join(", "),
+                    new.topics.join(", ")
+                ));
             }
             Some(_) => {}
         }
     }
     for old in &saved.steps {
         let Some(new) = now.steps.iter().find(|s| s.name == old.name) else {
-            found.push(format!("step {:?} has saved windows and is no longer in the document", old.name));
+            found.push(format!("step {} has saved windows and is no longer in the document", quoted(&old.name)));
             continue;
         };
         if new.window_size_us != old.window_size_us {
-            found.push(format!("step {:?} had windows of {} µs and now has {} µs", old.name, old.window_size_us, new.window_size_us));
+            found.push(format!(
+                "step {} had windows of {} and now has {}",
+                quoted(&old.name),
+                seconds(old.window_size_us),
+                seconds(new.window_size_us)
+            ));
         }
         if new.keys != old.keys {
-            found.push(format!("step {:?} was grouped by [{}] and is now by [{}]", old.name, old.keys.join(", "), new.keys.join(", ")));
+            found.push(format!(
+                "step {} was grouped by [{}] and is now by [{}]",
+                quoted(&old.name),
+                old.keys.join(", "),
+                new.keys.join(", ")
+            ));
         }
         for call in &new.calls {
             match old.calls.iter().find(|c| c.name == call.name) {
-                None => found.push(format!("step {:?} now needs {}, which its open windows have not kept", old.name, call.name)),
+                None => found.push(format!("step {} now needs {}, which its open windows have not kept", quoted(&old.name), call.name)),
                 Some(kept) if kept.state != call.state => {
                     let (name, kept, needed) = (&call.name, kept.state.join(", "), call.state.join(", "));
-                    found.push(format!("step {:?} kept {name} as ({kept}) and now needs it as ({needed})", old.name));
+                    found.push(format!("step {} kept {name} as ({kept}) and now needs it as ({needed})", quoted(&old.name)));
                 }
                 Some(_) => {}
             }
         }
     }
     found
+}
+
+/// `300 s`.
+fn seconds(us: i64) -> String {
+    let (whole, rest) = (us / 1_000_000, us % 1_000_000);
+    if rest == 0 { format!("{whole} s") } else { format!("{whole}.{rest:06} s") }
 }
 
 #[cfg(test)]
@@ -160,21 +182,21 @@ mod tests {
         let two = step(DataType::Double, 5, &["city"], &["sum(price)", "max(price)"]);
         let one = step(DataType::Double, 5, &["city"], &["sum(price)"]);
         assert_differences(&two, &one, &[]);
-        assert_differences(&one, &two, &["step \"revenue\" now needs max(price), which its open windows have not kept"]);
+        assert_differences(&one, &two, &["step `revenue` now needs max(price), which its open windows have not kept"]);
     }
 
     #[test]
     fn a_window_a_key_or_a_type_may_not_change() {
         let saved = step(DataType::Int, 5, &["city"], &["sum(price)"]);
         let differs = |now: &Fingerprint, expected| assert_differences(&saved, now, &[expected]);
-        differs(&step(DataType::Int, 6, &["city"], &["sum(price)"]), "step \"revenue\" had windows of 5 µs and now has 6 µs");
+        differs(&step(DataType::Int, 6, &["city"], &["sum(price)"]), "step `revenue` had windows of 0.000005 s and now has 0.000006 s");
         differs(
             &step(DataType::Int, 5, &["city", "price"], &["sum(price)"]),
-            "step \"revenue\" was grouped by [city string] and is now by [city string, price int]",
+            "step `revenue` was grouped by [city string] and is now by [city string, price int]",
         );
         differs(
             &step(DataType::Double, 5, &["city"], &["sum(price)"]),
-            "step \"revenue\" kept sum(price) as (bigint) and now needs it as (double)",
+            "step `revenue` kept sum(price) as (bigint) and now needs it as (double)",
         );
     }
 
@@ -184,8 +206,8 @@ mod tests {
         saved.sources.push(SourceFingerprint { name: "rides".into(), topics: vec!["rides".into()] });
         let nothing = Fingerprint { sources: Vec::new(), steps: Vec::new(), sinks: Vec::new() };
         let gone = [
-            "source \"rides\" is gone, and with it the offsets that were read",
-            "step \"revenue\" has saved windows and is no longer in the document",
+            "source `rides` is gone, and with it the offsets that were read",
+            "step `revenue` has saved windows and is no longer in the document",
         ];
         assert_differences(&saved, &nothing, &gone);
         assert_differences(&nothing, &saved, &[]);

@@ -18,6 +18,7 @@ use object_store::path::Path;
 use object_store::{BackoffConfig, ClientConfigKey, RetryConfig};
 use url::Url;
 use weir_plan::plan::{S3, Storage};
+use weir_plan::quote::quoted;
 
 pub use access::{Access, Credentials};
 pub use secrets::Secrets;
@@ -68,11 +69,15 @@ impl Location {
 
 /// Opens `file:///folder` (which is created) or `s3://bucket/prefix`. Nothing is asked of S3 yet.
 pub fn open(uri: &str, storage: Option<&Storage>, secrets: &Secrets) -> Result<Location> {
-    let url = Url::parse(uri.trim_end_matches('/')).map_err(|e| Failure::config(format!("{uri:?} is not a URI: {e}")))?;
+    let url = Url::parse(uri.trim_end_matches('/')).map_err(|e| Failure::config(format!("{} is not a URI: {e}", quoted(uri))))?;
     match url.scheme() {
         "file" => open_folder(url),
         "s3" => open_s3(url, storage.map(|s| &s.s3), secrets),
-        other => Err(Failure::config(format!("{uri:?} has the scheme {other:?}; file:///folder and s3://bucket/prefix are supported"))),
+        other => Err(Failure::config(format!(
+            "{} has the scheme {}; file:///folder and s3://bucket/prefix are supported",
+            quoted(uri),
+            quoted(other)
+        ))),
     }
 }
 
@@ -132,16 +137,16 @@ fn with_endpoint(mut builder: AmazonS3Builder, settings: &S3, bucket: &str) -> R
     let Some(endpoint) = &settings.endpoint else {
         return Ok(builder.with_virtual_hosted_style_request(!settings.force_path_style && !bucket.contains('.')));
     };
-    let mut url = Url::parse(endpoint).map_err(|e| Failure::config(format!("the S3 endpoint {endpoint:?} is not a URL: {e}")))?;
+    let mut url = Url::parse(endpoint).map_err(|e| Failure::config(format!("the S3 endpoint {} is not a URL: {e}", quoted(endpoint))))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(Failure::config(format!("the S3 endpoint {endpoint:?} must begin with https:// or http://")));
+        return Err(Failure::config(format!("the S3 endpoint {} must begin with https:// or http://", quoted(endpoint))));
     }
     let domain = url.domain().filter(|d| *d != "localhost").map(str::to_owned);
     let in_host = !settings.force_path_style && !bucket.contains('.');
     match domain {
         Some(domain) if in_host => {
             let host = format!("{bucket}.{domain}");
-            url.set_host(Some(&host)).map_err(|e| Failure::config(format!("{host:?} is no host name: {e}")))?;
+            url.set_host(Some(&host)).map_err(|e| Failure::config(format!("{} is no host name: {e}", quoted(&host))))?;
             Ok(builder.with_endpoint(url.as_str().trim_end_matches('/')).with_virtual_hosted_style_request(true))
         }
         _ => Ok(builder.with_endpoint(endpoint.trim_end_matches('/')).with_virtual_hosted_style_request(false)),

@@ -43,7 +43,11 @@ impl Owner {
     #[must_use]
     pub fn selector_labels(&self) -> BTreeMap<String, String> {
         let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        BTreeMap::from([label("app.kubernetes.io/name", "weir"), label("app.kubernetes.io/component", "runtime"), label(PIPELINE, &self.name)])
+        BTreeMap::from([
+            label("app.kubernetes.io/name", "weir"),
+            label("app.kubernetes.io/component", "runtime"),
+            label(PIPELINE, &self.name),
+        ])
     }
 
     #[must_use]

@@ -25,6 +25,7 @@ const UNREACHABLE_SECONDS: i64 = 20;
 const GRACE_SECONDS: i64 = 60;
 
 const DOCUMENT: &str = "document";
+const TERMINATION_MESSAGE: &str = "/dev/termination-log";
 const SECRETS_DIR: &str = "/var/run/secrets/weir";
 
 /// The template of a revision's pods. What it is made from is in the revision, so an upgrade of the operator that would build another one
@@ -74,7 +75,18 @@ fn short_toleration(taint: &str) -> Toleration {
 }
 
 fn container(inputs: &Inputs) -> Container {
-    let args = ["run", "-f", "/etc/weir/pipeline.yaml", "--secrets", SECRETS_DIR, "--http", "0.0.0.0:9464", "--log-json"];
+    let args = [
+        "run",
+        "-f",
+        "/etc/weir/pipeline.yaml",
+        "--secrets",
+        SECRETS_DIR,
+        "--http",
+        "0.0.0.0:9464",
+        "--log-json",
+        "--termination-message",
+        TERMINATION_MESSAGE,
+    ];
     Container {
         name: CONTAINER.to_owned(),
         image: Some(inputs.image.clone()),
@@ -91,7 +103,8 @@ fn container(inputs: &Inputs) -> Container {
             capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
             ..SecurityContext::default()
         }),
-        // What a failed runtime said last is what `kubectl describe` and the Ready condition show.
+        // Why a runtime ended, in its own sentence; if it could not say, the end of its log.
+        termination_message_path: Some(TERMINATION_MESSAGE.to_owned()),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     }

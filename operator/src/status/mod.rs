@@ -72,7 +72,11 @@ fn progress(facts: &Facts<'_>) -> Option<Progress> {
         input_rows_per_second: rounded(report.input_rows_per_second),
         processed_rows_per_second: rounded(report.processed_rows_per_second),
         lag: report.lag(),
-        watermark_moved_at: if moved { watermark.as_ref().map(|_| facts.now.clone()) } else { before.and_then(|b| b.watermark_moved_at.clone()) },
+        watermark_moved_at: if moved {
+            watermark.as_ref().map(|_| facts.now.clone())
+        } else {
+            before.and_then(|b| b.watermark_moved_at.clone())
+        },
         watermark,
         watermark_held_by: None,
         open_windows: report.state_operators.iter().map(|s| s.open_windows).sum(),

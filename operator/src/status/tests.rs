@@ -84,7 +84,8 @@ fn a_refused_change_is_stalled_while_the_old_document_is_ready() {
 #[test]
 fn a_wrong_first_document_is_not_ready_and_stalled() {
     let status = found(&rides_with("/sinks/0/from", json!("nowhere")), &empty_cluster(), None, None);
-    let expected = ["Ready=False/InvalidDocument", "Reconciling=False/UpToDate", "Stalled=True/InvalidDocument", "Validated=False/InvalidDocument"];
+    let expected =
+        ["Ready=False/InvalidDocument", "Reconciling=False/UpToDate", "Stalled=True/InvalidDocument", "Validated=False/InvalidDocument"];
     assert_conditions(&status, &expected);
 }
 
@@ -117,9 +118,11 @@ fn a_pod_that_cannot_start_says_why() {
     observed.pods = vec![pod(json!({"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}), false)];
     let status = found(&rides(), &observed, None, None);
     assert_conditions(&status, &["Ready=False/ImagePullFailed", "Stalled=True/ImagePullFailed"]);
-    observed.pods = vec![serde_json::from_value(json!({"metadata": {"name": "p"}, "status": {"phase": "Pending", "conditions": [
+    observed.pods = vec![
+        serde_json::from_value(json!({"metadata": {"name": "p"}, "status": {"phase": "Pending", "conditions": [
         {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are available"}]}}))
-    .unwrap()];
+        .unwrap(),
+    ];
     let status = found(&rides(), &observed, None, None);
     assert_conditions(&status, &["Ready=False/Unschedulable"]);
     assert!(status.conditions[0].message.contains("0/1 nodes"));

@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::Mutex;
 use weir_plan::Plan;
+use weir_plan::quote::quoted;
 
 use crate::checkpoint::manifest::{Committable, Manifest, Payload};
 use crate::checkpoint::writer::Committer;
@@ -36,8 +37,9 @@ impl TableCommitter {
     async fn commit_one(&self, manifest: &Manifest, committable: &Committable) -> Result<()> {
         let table = self.tables.get(&committable.sink).ok_or_else(|| {
             Failure::config(format!(
-                "epoch {} still has rows for sink {:?}, which the document no longer has; put the sink back until that epoch is committed",
-                manifest.epoch, committable.sink
+                "epoch {} still has rows for sink {}, which the document no longer has; put the sink back until that epoch is committed",
+                manifest.epoch,
+                quoted(&committable.sink)
             ))
         })?;
         let Payload::DeltaAppend { adds } = &committable.payload;

@@ -7,6 +7,7 @@ use arrow::record_batch::RecordBatch;
 use weir_plan::Plan;
 use weir_plan::aggregate::Aggregate;
 use weir_plan::plan::{Input, StepOp};
+use weir_plan::quote::quoted;
 use weir_plan::stages::Stages;
 
 use crate::checkpoint::manifest::StepProgress;
@@ -75,12 +76,12 @@ impl KeyedStage {
             match &step.op {
                 StepOp::Map(map) => {
                     let mapped = input.map(|input| map_rows(map, &step.schema, input)).transpose();
-                    rows[i] = mapped.map_err(|e| Failure::data(format!("step {:?}, {e}", step.name)))?;
+                    rows[i] = mapped.map_err(|e| Failure::data(format!("step {}, {e}", quoted(&step.name))))?;
                 }
                 StepOp::Aggregate(aggregate) => {
                     let before_us = watermarks[plan.source_of(step.input())].before_us;
                     let totals = input.map(|input| partials_of(aggregate, input, before_us)).transpose();
-                    let totals = totals.map_err(|e| e.context(format!("step {:?}", step.name)))?.unwrap_or_default();
+                    let totals = totals.map_err(|e| e.context(format!("step {}", quoted(&step.name))))?.unwrap_or_default();
                     rows[i] = self.take_in(i, totals, watermarks, &mut epoch)?;
                 }
             }

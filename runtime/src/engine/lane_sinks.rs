@@ -1,6 +1,7 @@
 //! The sinks that lanes write to, as the driver sees them: the files of each epoch, and the reason when one can't go on.
 
 use std::collections::BTreeMap;
+use weir_plan::quote::quoted;
 
 use super::sink_task::SinkOutput;
 use crate::failure::{Failure, Result};
@@ -22,7 +23,7 @@ struct LaneSink {
 
 impl LaneSink {
     fn named(&self, failure: Failure) -> Failure {
-        failure.context(format_args!("sink {:?}", self.name))
+        failure.context(format_args!("sink {}", quoted(&self.name)))
     }
 }
 

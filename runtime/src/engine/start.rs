@@ -10,6 +10,7 @@ use tokio::task::block_in_place;
 use weir_plan::Plan;
 use weir_plan::compat::{self, Fingerprint};
 use weir_plan::plan::{Source, StartFrom, StepOp, Trigger};
+use weir_plan::quote::quoted;
 use weir_plan::stages::{self, Stages};
 
 use super::Options;
@@ -172,7 +173,7 @@ async fn open_tables(plan: &Plan, options: &Options, retry: RetryPolicy) -> Resu
         let location = crate::storage::open(&sink.delta.uri, plan.storage_for(&sink.delta.uri), &options.secrets)?;
         let doing = format!("opening {}", sink.delta.uri);
         let table = retry.persist(&doing, async || DeltaTable::open_or_create(location.clone(), sink, &plan.pipeline, retry).await).await;
-        table.map_err(|e| e.context(format!("sink {:?}", sink.name)))
+        table.map_err(|e| e.context(format!("sink {}", quoted(&sink.name))))
     });
     futures::future::try_join_all(tables).await
 }
@@ -195,9 +196,12 @@ fn check_fit(newest: &Manifest, now: &Fingerprint, pinned: &[PinnedTable]) -> Re
     for was in &newest.tables {
         if let Some(is) = pinned.iter().find(|p| p.sink == was.sink && p.uri == was.uri && p.table_id != was.table_id) {
             return Err(Failure::config(format!(
-                "sink {:?}: the table at {} has the id {} and had {} when this checkpoint began: it was deleted and made anew; \
+                "sink {}: the table at {} has the id {} and had {} when this checkpoint began: it was deleted and made anew; \
                  restore it, or start with another checkpoint.uri",
-                is.sink, is.uri, is.table_id, was.table_id
+                quoted(&is.sink),
+                is.uri,
+                is.table_id,
+                was.table_id
             )));
         }
     }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use weir_plan::quote::quoted;
 
 use tokio::task::JoinHandle;
 
@@ -82,8 +83,9 @@ pub fn check_same(pinned: &BTreeMap<String, String>, now: &BTreeMap<String, Stri
     for (topic, was) in pinned {
         if let Some(is) = now.get(topic).filter(|is| *is != was) {
             return Err(Failure::config(format!(
-                "topic {topic:?} was deleted and made anew: its id is {is} and was {was} when this checkpoint began, so the saved offsets mean \
-                 nothing there; start with another checkpoint.uri to read the new topic"
+                "topic {} was deleted and made anew: its id is {is} and was {was} when this checkpoint began, so the saved offsets mean \
+                 nothing there; start with another checkpoint.uri to read the new topic",
+                quoted(topic)
             )));
         }
     }

@@ -12,6 +12,7 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use weir_plan::Plan;
 use weir_plan::plan::{EventTime, Input, Map, StepOp, has_event_time};
+use weir_plan::quote::quoted;
 use weir_plan::stages::Stages;
 
 use crate::window::{LanePartials, Prepared};
@@ -86,7 +87,7 @@ impl Stateless {
             let step = &self.plan.steps[i];
             let StepOp::Map(map) = &step.op else { continue };
             let Some(input) = self.batch_of(map.input, &rows, &of_steps) else { continue };
-            let output = map_rows(map, &step.schema, input).map_err(|e| format!("step {:?}, {e}", step.name))?;
+            let output = map_rows(map, &step.schema, input).map_err(|e| format!("step {}, {e}", quoted(&step.name)))?;
             filtered += (input.num_rows() - output.num_rows()) as u64;
             of_steps[i] = Some(output);
         }
@@ -95,7 +96,7 @@ impl Stateless {
             let step = &self.plan.steps[i];
             let StepOp::Aggregate(aggregate) = &step.op else { continue };
             let Some(input) = self.batch_of(aggregate.input, &rows, &of_steps) else { continue };
-            prepared.push(LanePartials::prepare(aggregate, input, *watermark_us).map_err(|e| format!("step {:?}, {e}", step.name))?);
+            prepared.push(LanePartials::prepare(aggregate, input, *watermark_us).map_err(|e| format!("step {}, {e}", quoted(&step.name)))?);
         }
         let mut sink_rows = Vec::with_capacity(self.stages.lane_sinks.len());
         for &i in &self.stages.lane_sinks {
@@ -138,7 +139,7 @@ pub fn map_rows(map: &Map, schema: &SchemaRef, input: &RecordBatch) -> Result<Re
     };
     let mut columns = Vec::with_capacity(schema.fields().len());
     for column in &map.columns {
-        columns.push(column.evaluate(input).map_err(|e| format!("column {:?}: {e}", column.field.name()))?);
+        columns.push(column.evaluate(input).map_err(|e| format!("column {}: {e}", quoted(column.field.name())))?);
     }
     if has_event_time(schema) {
         columns.push(Arc::clone(input.column(input.num_columns() - 1)));

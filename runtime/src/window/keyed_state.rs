@@ -8,6 +8,7 @@ use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use weir_plan::aggregate::Aggregate;
+use weir_plan::quote::quoted;
 
 use super::group_table::GroupTable;
 use super::partials::Partials;
@@ -68,9 +69,9 @@ impl KeyedState {
             .map_err(|e| Failure::bug(format!("results of a window: {e}")))?;
         let mut columns: Vec<ArrayRef> = bounds.iter().chain(&keys).cloned().collect();
         for output in &self.aggregate.outputs {
-            let value = output
-                .evaluate(&results)
-                .map_err(|e| Failure::data(format!("column {:?} of the window [{start_us} µs, {end_us} µs): {e}", output.field.name())))?;
+            let value = output.evaluate(&results).map_err(|e| {
+                Failure::data(format!("column {} of the window [{start_us} µs, {end_us} µs): {e}", quoted(output.field.name())))
+            })?;
             columns.push(value);
         }
         columns.push(time(end_us.saturating_sub(1)));

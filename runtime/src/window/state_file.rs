@@ -20,6 +20,7 @@ use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow::record_batch::RecordBatch;
 use serde::{Deserialize, Serialize};
 use weir_plan::aggregate::Aggregate;
+use weir_plan::quote::quoted;
 
 use super::partials::Partials;
 use crate::failure::{Failure, Result};
@@ -97,7 +98,11 @@ pub fn read_footer(file: &[u8]) -> Result<Footer> {
     }
     let footer: Footer = serde_json::from_slice(footer).map_err(|e| broken(&format!("its footer can't be read ({e})")))?;
     if footer.format != STATE_V1 {
-        return Err(Failure::config(format!("the state file has the format {:?}; this version reads {STATE_V1:?}", footer.format)));
+        return Err(Failure::config(format!(
+            "the state file has the format {}; this version reads {}",
+            quoted(&footer.format),
+            quoted(STATE_V1)
+        )));
     }
     Ok(footer)
 }
@@ -106,7 +111,7 @@ pub fn read_footer(file: &[u8]) -> Result<Footer> {
 pub fn read_step(file: &[u8], footer: &Footer, step: &str, aggregate: &Aggregate) -> Result<Option<Partials>> {
     let Some(block) = footer.blocks.iter().find(|b| b.step == step) else { return Ok(None) };
     let broken =
-        |what: String| Failure::config(format!("the state of step {step:?} is damaged: {what}; restore it or start without state"));
+        |what: String| Failure::config(format!("the state of step {} is damaged: {what}; restore it or start without state", quoted(step)));
     let range = usize::try_from(block.offset).ok().zip(usize::try_from(block.bytes).ok()).and_then(|(o, n)| Some(o..o.checked_add(n)?));
     let bytes = range.and_then(|r| file.get(r)).ok_or_else(|| broken("its block lies outside of the file".into()))?;
     if crc32fast::hash(bytes) != block.crc32 {
@@ -121,7 +126,8 @@ pub fn read_step(file: &[u8], footer: &Footer, step: &str, aggregate: &Aggregate
     let columns: Vec<_> = found.flatten().map(|(i, _)| i).collect();
     if columns.len() != needed.fields().len() {
         return Err(Failure::config(format!(
-            "the saved state of step {step:?} has the columns {}, this plan needs {}",
+            "the saved state of step {} has the columns {}, this plan needs {}",
+            quoted(step),
             names(&saved),
             names(&needed)
         )));

@@ -2,6 +2,7 @@
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 use weir_plan::ids::TopicPartition;
+use weir_plan::quote::quoted;
 
 use crate::failure::Failure;
 
@@ -81,7 +82,7 @@ pub(super) fn topic_forbidden(topic: &str, servers: &str) -> Failure {
 }
 
 pub(super) fn topic_name(topic: &str) -> Failure {
-    Failure::config(format!("{topic:?} is not a name that a Kafka topic can have; use letters, digits, `.`, `_` and `-`"))
+    Failure::config(format!("{} is not a name that a Kafka topic can have; use letters, digits, `.`, `_` and `-`", quoted(topic)))
 }
 
 pub(super) fn offsets_lost(partition: &TopicPartition, wanted: i64, low: i64, end: i64) -> Failure {
