@@ -7,7 +7,7 @@ from chart import REPOSITORY
 RUNTIME = REPOSITORY / "runtime/src/observe/metrics.rs"
 OPERATOR = REPOSITORY / "operator/src/metrics.rs"
 # What the operator is to have while its source is not there.
-OPERATOR_UNTIL_THEN = {"weir_operator_leader", "weir_operator_reconcile_errors_total"}
+OPERATOR_UNTIL_THEN = {"weir_operator_leader", "weir_operator_reconcile_failures_total"}
 # Of kube-state-metrics, cAdvisor and Prometheus itself.
 FOREIGN = {
     "up", "container_memory_working_set_bytes", "container_cpu_usage_seconds_total", "kube_pod_container_resource_limits",
@@ -23,7 +23,7 @@ def of_source(source):
     text = source.read_text()
     prefix = re.search(r'with_prefix(?:_and_labels)?\("(\w+)"', text)[1]
     types = dict(re.findall(r"^ +(?:pub )?(\w+): (?:Family<\w+, )?(Counter|Gauge|Histogram)\b", text, re.MULTILINE))
-    fields = re.findall(r'register\(\s*"(\w+)",\s*"[^"]*",\s*\w+\.(\w+)\.clone\(\)', text)
+    fields = re.findall(r'register\(\s*"(\w+)",\s*"[^"]*",\s*(?:\w+\.)?(\w+)\.clone\(\)', text)
     return {f"{prefix}_{name}{suffix}" for name, field in fields for suffix in SUFFIXES[types[field]]}
 
 

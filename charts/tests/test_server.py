@@ -33,8 +33,8 @@ class Server(ChartTest):
             raise unittest.SkipTest(f"the cluster has {CRD} already")
         cls.addClassCleanup(kubectl, "delete", "namespace", NAMESPACE, "--wait=false")
         cls.addClassCleanup(kubectl, "delete", "crd", CRD, "--ignore-not-found")
-        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {
-            "name": NAMESPACE, "labels": {"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/enforce-version": "latest"}}}
+        labels = {f"pod-security.kubernetes.io/{label}": value for label, value in (("enforce", "restricted"), ("enforce-version", "latest"))}
+        namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
         # Where no controller runs, a namespace has not even the default account.
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, "namespace": NAMESPACE}}
         for made in (namespace, account):
