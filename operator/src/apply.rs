@@ -10,8 +10,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::context::FIELD_MANAGER;
-use crate::desired::Desired;
 use crate::desired::labels::{Owner, PIPELINE};
+use crate::desired::{Desired, pod_monitor};
 use crate::error::{Error, Result, asking};
 use crate::revision::Revision;
 
@@ -30,6 +30,10 @@ pub async fn apply(client: &Client, owner: &Owner, revision: &Revision, desired:
     one(client, &owner.namespace, desired.config_map.clone()).await?;
     one(client, &owner.namespace, desired.service.clone()).await?;
     one(client, &owner.namespace, desired.network_policy.clone()).await?;
+    if let Some(monitor) = &desired.pod_monitor {
+        let resource = pod_monitor::resource();
+        write(&Api::namespaced_with(client.clone(), &owner.namespace, &resource), &resource, monitor).await?;
+    }
     one(client, &owner.namespace, desired.deployment.clone()).await
 }
 
@@ -37,32 +41,35 @@ async fn one<K>(client: &Client, namespace: &str, object: K) -> Result<()>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
 {
-    let kind = K::kind(&());
+    write(&Api::<K>::namespaced(client.clone(), namespace), &(), &object).await
+}
+
+async fn write<K>(api: &Api<K>, kind: &K::DynamicType, object: &K) -> Result<()>
+where
+    K: Resource + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
+{
+    let (api_version, kind) = (K::api_version(kind), K::kind(kind));
     let name = object.meta().name.clone().unwrap_or_default();
     let doing = format!("apply {kind} {name}");
     let unexpected = |e: serde_json::Error| Error::Unexpected { doing: doing.clone(), why: e.to_string() };
-    let mut wanted = serde_json::to_value(&object).map_err(unexpected)?;
-    wanted["apiVersion"] = json!(K::api_version(&()));
+    let mut wanted = serde_json::to_value(object).map_err(unexpected)?;
+    wanted["apiVersion"] = json!(api_version);
     wanted["kind"] = json!(kind);
     let hash = format!("{:016x}", xxhash_rust::xxh3::xxh3_64(wanted.to_string().as_bytes()));
     wanted["metadata"]["annotations"][APPLIED] = json!(hash);
 
-    let api = Api::<K>::namespaced(client.clone(), namespace);
     let there = asking(format!("get {kind} {name}"), api.get_opt(&name)).await?;
-    if let Some(there) = there
-        && is_within(&wanted, &with_type::<K>(serde_json::to_value(&there).map_err(unexpected)?))
-    {
-        return Ok(());
+    if let Some(there) = there {
+        let mut there = serde_json::to_value(&there).map_err(unexpected)?;
+        there["apiVersion"] = json!(api_version);
+        there["kind"] = json!(kind);
+        if is_within(&wanted, &there) {
+            return Ok(());
+        }
     }
     tracing::info!(kind = %kind, %name, "apply");
     asking(doing, api.patch(&name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&wanted))).await?;
     Ok(())
-}
-
-fn with_type<K: Resource<DynamicType = ()>>(mut object: Value) -> Value {
-    object["apiVersion"] = json!(K::api_version(&()));
-    object["kind"] = json!(K::kind(&()));
-    object
 }
 
 /// Whether `there` has all that `wanted` asks for; what the API server or others added does not matter.

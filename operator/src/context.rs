@@ -1,5 +1,6 @@
 //! What every reconcile has at hand.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -32,6 +33,8 @@ pub struct Context {
 pub struct Settings {
     /// The image of pipelines that name none, pinned when a pipeline is first accepted.
     pub runtime_image: String,
+    /// Labels of PodMonitors; none if the cluster does not have them.
+    pub pod_monitors: Option<BTreeMap<String, String>>,
 }
 
 impl Context {

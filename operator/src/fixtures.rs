@@ -18,7 +18,7 @@ use crate::revision::Revision;
 use crate::verdict::{Verdict, judge};
 
 pub fn settings() -> Settings {
-    Settings { runtime_image: "registry.example:5000/weir:1.0.0".into() }
+    Settings { runtime_image: "registry.example:5000/weir:1.0.0".into(), pod_monitors: None }
 }
 
 /// `examples/rides.yaml`, as the API server would have it.
@@ -70,7 +70,7 @@ pub fn cluster_running(pipeline: &StreamPipeline) -> Observed {
 }
 
 fn deployment(revision: &Revision) -> Deployment {
-    let mut deployment = build(&owner(), revision, &Running { replicas: 1, secrets_hash: "s1".into() }).deployment;
+    let mut deployment = build(&owner(), revision, &Running { replicas: 1, secrets_hash: "s1".into() }, &settings()).deployment;
     deployment.status = Some(serde_json::from_value(json!({"updatedReplicas": 1})).unwrap());
     deployment
 }

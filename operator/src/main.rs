@@ -3,9 +3,10 @@
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use futures::future::{join_all, select};
+use futures::future::join_all;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
@@ -17,6 +18,9 @@ use weir_operator::controller::{self, Scope};
 use weir_operator::leader::Candidate;
 use weir_operator::metrics::Metrics;
 use weir_operator::progress::ProgressReader;
+
+/// For reconciles that are under way when the process is to stop.
+const STOP_DEADLINE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Parser)]
 #[command(version, about = "Runs StreamPipelines on Kubernetes")]
@@ -42,6 +46,9 @@ struct RunArgs {
     /// The image of pipelines that name none.
     #[arg(long, value_name = "IMAGE")]
     runtime_image: String,
+    /// A label of the PodMonitors that pipelines get where the cluster has such, by which a Prometheus finds them; may be given several times.
+    #[arg(long = "pod-monitor-label", value_name = "KEY=VALUE", value_parser = label)]
+    pod_monitor_labels: Vec<(String, String)>,
     /// Where the Lease lies that elects the leader.
     #[arg(long, value_name = "NAMESPACE", default_value = "default")]
     leader_election_namespace: String,
@@ -88,7 +95,8 @@ async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
         false => args.namespaces.iter().cloned().map(Scope::Namespace).collect(),
     };
     let reporter = Reporter { controller: "weir-operator".to_owned(), instance: Some(args.identity.clone()) };
-    let settings = Settings { runtime_image: args.runtime_image.clone() };
+    let pod_monitors = has_pod_monitors(&client).await.then(|| args.pod_monitor_labels.iter().cloned().collect());
+    let settings = Settings { runtime_image: args.runtime_image.clone(), pod_monitors };
     let controllers = scopes.iter().map(|scope| {
         let (settings, reporter) = (settings.clone(), reporter.clone());
         let (metrics, progress) = (Arc::clone(&metrics), progress.clone());
@@ -101,18 +109,33 @@ async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
             until(stopped.clone()),
         )
     });
-    let all = Box::pin(join_all(controllers));
-    let ended = {
-        let lost = Box::pin(candidate.lost());
-        matches!(select(all, lost).await, futures::future::Either::Left(_))
+    // A controller whose first list never came does not hear that it should stop.
+    let stopped_late = async {
+        until(stopped.clone()).await;
+        tokio::time::sleep(STOP_DEADLINE).await;
     };
-    if !ended {
-        // Whatever is under way might be done by the next leader as well: end at once.
-        tracing::error!("the lease is lost: ending, to be started again as a candidate");
-        return Ok(ExitCode::FAILURE);
+    tokio::select! {
+        _ = join_all(controllers) => {}
+        () = stopped_late => tracing::warn!("stopping took longer than {} s: what is under way is left to the next leader", STOP_DEADLINE.as_secs()),
+        () = candidate.lost() => {
+            // Whatever is under way might be done by the next leader as well: end at once.
+            tracing::error!("the lease is lost: ending, to be started again as a candidate");
+            return Ok(ExitCode::FAILURE);
+        }
     }
     candidate.release().await;
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether the cluster has the Prometheus operator's PodMonitor. Not to be told is not to have it.
+async fn has_pod_monitors(client: &Client) -> bool {
+    let resources = client.list_api_group_resources("monitoring.coreos.com/v1").await;
+    resources.is_ok_and(|list| list.resources.iter().any(|r| r.kind == "PodMonitor"))
+}
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is no label: KEY=VALUE would be right"))?;
+    Ok((key.to_owned(), value.to_owned()))
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {

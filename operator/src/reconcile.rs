@@ -36,7 +36,7 @@ pub async fn reconcile(pipeline: Arc<StreamPipeline>, context: Arc<Context>) -> 
     let verdict = judge(&pipeline, &owner, &observed, &context.settings);
     if let Some(target) = &verdict.target {
         let running = running(&pipeline, &verdict, &observed);
-        apply::apply(&context.client, &owner, target, &build(&owner, target, &running)).await?;
+        apply::apply(&context.client, &owner, target, &build(&owner, target, &running, &context.settings)).await?;
         apply::prune(&context.client, &owner, target, &observed.revisions).await?;
     }
     let (report, unreachable) = match reachable_ip(&observed.pods) {

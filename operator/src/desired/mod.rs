@@ -2,6 +2,7 @@
 
 pub mod labels;
 pub mod pod;
+pub mod pod_monitor;
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,9 @@ use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount, ServicePort
 use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPort, NetworkPolicySpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
+use crate::context::Settings;
 use crate::revision::Revision;
+use kube::api::DynamicObject;
 use labels::{Owner, SECRETS};
 
 /// The file in the ConfigMap.
@@ -23,6 +26,8 @@ pub struct Desired {
     pub config_map: ConfigMap,
     pub service: Service,
     pub network_policy: NetworkPolicy,
+    /// Where the cluster has such.
+    pub pod_monitor: Option<DynamicObject>,
     pub deployment: Deployment,
 }
 
@@ -35,12 +40,13 @@ pub struct Running {
 }
 
 #[must_use]
-pub fn build(owner: &Owner, revision: &Revision, running: &Running) -> Desired {
+pub fn build(owner: &Owner, revision: &Revision, running: &Running, settings: &Settings) -> Desired {
     Desired {
         service_account: service_account(owner),
         config_map: config_map(owner, revision),
         service: service(owner),
         network_policy: network_policy(owner),
+        pod_monitor: settings.pod_monitors.as_ref().map(|labels| pod_monitor::pod_monitor(owner, labels)),
         deployment: deployment(owner, revision, running),
     }
 }

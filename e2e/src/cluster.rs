@@ -1,0 +1,226 @@
+//! A whole cluster with the operator, a Kafka and an S3 server in it: `e2e/run` makes it and says where things are.
+//!
+//! Tests do what a user does, with `kubectl`. Each has a namespace, a topic and a bucket of its own; one that fails shows what the
+//! namespace held.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use weir_tests::oracle::pipeline::{S3_SECRET, Site};
+use weir_tests::oracle::replay::{Outcome, replay};
+use weir_tests::oracle::{Pipeline, assert_same_rows, manifest};
+use weir_tests::services::s3::{ACCESS_KEY, SECRET_KEY};
+use weir_tests::topic::{self, Record};
+use weir_tests::{deadline, engine, table};
+
+/// For a pod to be placed, started and ready on a busy machine.
+pub const START_LIMIT: Duration = Duration::from_secs(120);
+/// For a few thousand records to be read and committed.
+pub const READ_LIMIT: Duration = Duration::from_secs(180);
+/// Partitions of each topic.
+pub const PARTITIONS: i32 = 3;
+
+/// The addresses inside the cluster.
+const KAFKA_INSIDE: &str = "kafka.data:9092";
+const S3_INSIDE: &str = "http://s3.data:7070";
+
+fn setting(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: these tests are run by `make e2e`"))
+}
+
+/// Kafka, as this process reaches it.
+#[must_use]
+pub fn kafka() -> String {
+    setting("KAFKA_BOOTSTRAP")
+}
+
+fn s3() -> String {
+    setting("S3_ENDPOINT")
+}
+
+/// What `kubectl` prints.
+///
+/// # Panics
+/// If it fails.
+pub fn kubectl(args: &[&str]) -> String {
+    try_kubectl(args, None).unwrap_or_else(|said| panic!("kubectl {args:?}: {said}"))
+}
+
+/// The same, or what it says on its way out.
+///
+/// # Errors
+/// If it fails.
+pub fn try_kubectl(args: &[&str], stdin: Option<&str>) -> Result<String, String> {
+    let mut command = Command::new(std::env::var("KUBECTL").unwrap_or_else(|_| "kubectl".into()));
+    command.args(args).arg("--request-timeout=30s").stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(stdin.unwrap_or_default().as_bytes()).unwrap();
+    let out = child.wait_with_output().unwrap();
+    if out.status.success() {
+        Ok(String::from_utf8(out.stdout).unwrap())
+    } else {
+        Err(String::from_utf8_lossy(&out.stderr).into_owned())
+    }
+}
+
+/// A pipeline of the rides job in a place of its own.
+pub struct Rig {
+    pub pipeline: Pipeline,
+    pub site: Site,
+    pub namespace: String,
+}
+
+impl Rig {
+    /// A namespace under the restricted Pod Security Standard with the Secret for S3, a bucket, and a topic with these records.
+    #[must_use]
+    pub fn new(name: &str, records: &[Record]) -> Self {
+        let namespace = format!("{name}-{:x}", std::process::id());
+        kubectl(&["create", "namespace", &namespace]);
+        kubectl(&["label", "namespace", &namespace, "pod-security.kubernetes.io/enforce=restricted"]);
+        let rig = Self {
+            pipeline: Pipeline::rides(),
+            site: Site {
+                bootstrap: KAFKA_INSIDE.to_owned(),
+                topic: namespace.clone(),
+                checkpoint_uri: format!("s3://{namespace}/checkpoint"),
+                table_uri: format!("s3://{namespace}/table"),
+                s3_endpoint: Some(S3_INSIDE.to_owned()),
+                trigger: json!({"type": "AsSoonAsPossible"}),
+                records_per_epoch: 1000,
+                keep: 10_000,
+            },
+            namespace,
+        };
+        rig.make_secret(SECRET_KEY);
+        reader(&["make", &s3(), ACCESS_KEY, SECRET_KEY, &rig.namespace]);
+        topic::create(&kafka(), &rig.site.topic, PARTITIONS);
+        rig.produce(records);
+        rig
+    }
+
+    pub fn produce(&self, records: &[Record]) {
+        topic::produce(&kafka(), &self.site.topic, records);
+    }
+
+    pub fn make_secret(&self, secret_key: &str) {
+        let (key, secret) = (format!("--from-literal=accessKeyId={ACCESS_KEY}"), format!("--from-literal=secretAccessKey={secret_key}"));
+        self.kubectl(&["create", "secret", "generic", S3_SECRET, &key, &secret]);
+    }
+
+    /// `kubectl` in this rig's namespace.
+    pub fn kubectl(&self, args: &[&str]) -> String {
+        kubectl(&[&["--namespace", &self.namespace], args].concat())
+    }
+
+    /// The resource as a user's file has it.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        self.pipeline.document(&self.site)
+    }
+
+    /// `kubectl apply`.
+    ///
+    /// # Errors
+    /// What the API server says if it refuses.
+    pub fn apply(&self, document: &Value) -> Result<String, String> {
+        try_kubectl(&["--namespace", &self.namespace, "apply", "--filename", "-"], Some(&document.to_string()))
+    }
+
+    /// # Panics
+    /// If the API server refuses.
+    pub fn applied(&self, document: &Value) {
+        self.apply(document).unwrap_or_else(|said| panic!("{said}"));
+    }
+
+    #[must_use]
+    pub fn resource(&self) -> Value {
+        serde_json::from_str(&self.kubectl(&["get", "streampipeline", &self.pipeline.name, "--output=json"])).unwrap()
+    }
+
+    /// The condition as `status/reason`, if it is about the spec as it stands.
+    #[must_use]
+    pub fn condition(&self, kind: &str) -> Option<(String, String)> {
+        let resource = self.resource();
+        let conditions = resource["status"]["conditions"].as_array()?.clone();
+        let condition = conditions.into_iter().find(|c| c["type"] == kind)?;
+        let text = |field: &str| condition[field].as_str().unwrap().to_owned();
+        (condition["observedGeneration"] == resource["metadata"]["generation"])
+            .then(|| (format!("{}/{}", text("status"), text("reason")), text("message")))
+    }
+
+    /// Waits for a condition such as `Ready`, `True/Running`; returns its message.
+    pub fn wait_for(&self, kind: &str, expected: &str) -> String {
+        let mut last = None;
+        deadline::until(&format!("{kind}={expected}"), START_LIMIT, || {
+            last = self.condition(kind);
+            last.clone().filter(|(found, _)| found == expected).map(|(_, message)| message)
+        })
+    }
+
+    /// Waits until every record that was produced has been committed.
+    pub fn wait_until_read(&self) {
+        let group = format!("weir-{}", self.pipeline.name);
+        let ends: i64 = topic::ends(&kafka(), &self.site.topic, PARTITIONS).iter().sum();
+        deadline::until("every record is committed", READ_LIMIT, || {
+            let read: i64 = topic::group_offsets(&kafka(), &group, &self.site.topic, PARTITIONS).values().sum();
+            (read >= ends).then_some(())
+        });
+    }
+
+    /// The pods of this pipeline, by name, with their uid.
+    #[must_use]
+    pub fn pods(&self) -> Vec<(String, String)> {
+        let selector = format!("weir.dev/pipeline={}", self.pipeline.name);
+        let list: Value = serde_json::from_str(&self.kubectl(&["get", "pods", "--selector", &selector, "--output=json"])).unwrap();
+        let text = |pod: &Value, field: &str| pod["metadata"][field].as_str().unwrap().to_owned();
+        list["items"].as_array().unwrap().iter().map(|pod| (text(pod, "name"), text(pod, "uid"))).collect()
+    }
+
+    /// Suspends, so that nothing moves, and compares the manifests and the table with the oracle.
+    pub fn assert_right(&self) -> Outcome {
+        self.kubectl(&["patch", "streampipeline", &self.pipeline.name, "--type=merge", "--patch={\"spec\": {\"suspend\": true}}"]);
+        self.wait_for("Ready", "True/Suspended");
+        let checkpoint = TempDir::new().unwrap();
+        let place = self.site.checkpoint_uri.strip_prefix("s3://").unwrap();
+        reader(&["copy", &s3(), ACCESS_KEY, SECRET_KEY, place, &checkpoint.path().to_string_lossy()]);
+        let outcome = replay(&self.pipeline, &topic::read(&kafka(), &self.site.topic), &manifest::read_all(checkpoint.path()));
+        assert_eq!(outcome.contradictions, Vec::<String>::new(), "the manifests and the oracle");
+        assert_same_rows(&outcome.rows, &table::read(&self.site.table_uri, Some(&s3())));
+        outcome
+    }
+
+    fn dump(&self) {
+        let show = |args: &[&str]| {
+            let args = [&["--namespace", &self.namespace], args].concat();
+            let said = try_kubectl(&args, None).unwrap_or_else(|said| said);
+            eprintln!("--- kubectl {}\n{said}", args.join(" "));
+        };
+        show(&["get", "streampipelines", "--output=yaml"]);
+        show(&["get", "all,configmaps,controllerrevisions"]);
+        show(&["get", "events", "--sort-by=.lastTimestamp"]);
+        show(&["describe", "pods"]);
+        show(&["logs", "--selector", "app.kubernetes.io/name=weir", "--tail=40", "--prefix"]);
+        show(&["logs", "--selector", "app.kubernetes.io/name=weir", "--tail=40", "--prefix", "--previous"]);
+        let said = try_kubectl(&["--namespace=weir", "logs", "--selector=app.kubernetes.io/name=weir-operator", "--tail=60", "--prefix"], None);
+        eprintln!("--- the operator\n{}", said.unwrap_or_else(|said| said));
+    }
+}
+
+impl Drop for Rig {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.dump();
+        }
+        let _ = try_kubectl(&["delete", "namespace", &self.namespace, "--wait=false"], None);
+    }
+}
+
+fn reader(args: &[&str]) {
+    let script: PathBuf = engine::repository_file("tests/services/readers");
+    let out = Command::new(script).args(["run", "s3_folder.py"]).args(args).output().unwrap();
+    assert!(out.status.success(), "s3_folder.py {args:?}: {}", String::from_utf8_lossy(&out.stderr));
+}
