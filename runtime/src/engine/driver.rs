@@ -55,6 +55,7 @@ enum Due {
 /// What the lanes' reports come to: one epoch, not decided yet.
 struct Closed {
     clock_us: i64,
+    at: Instant,
     source: SourceProgress,
     lanes: Vec<LaneTotals>,
     filtered: u64,
@@ -161,7 +162,7 @@ impl Running {
     async fn close_epoch(&mut self, opened: Instant) -> Result<Closed> {
         let reports = self.lanes.close().await;
         let reports = reports.map_err(|failure| self.lane_sinks.reason(failure))?;
-        let clock_us = super::clock::now_us();
+        let (clock_us, at) = (super::clock::now_us(), Instant::now());
         let mut lanes: Vec<LaneTotals> = self.stages.lane_aggregates.iter().map(|_| LaneTotals::default()).collect();
         let mut counts = SourceCounts::default();
         let (mut filtered, mut busy) = (0, Duration::ZERO);
@@ -182,11 +183,12 @@ impl Running {
         }
         let input = &self.input;
         let source = self.reading.close(&partitions, counts, self.topics.pinned(), |p| input.cached_high_watermark(p));
-        Ok(Closed { clock_us, source, lanes, filtered, read_took: opened.elapsed(), busy })
+        Ok(Closed { clock_us, at, source, lanes, filtered, read_took: at - opened, busy })
     }
 
     async fn decide_and_commit(&mut self, closed: Closed, mut files: Files, until_reached: bool, summary: &mut Summary) -> Result<()> {
         let began = Instant::now();
+        let lanes_uploaded = began - closed.at;
         // After the epoch was read: what it took in came from the topic that this look sees.
         let look = self.topics.look();
         let watermark_us = closed.source.watermark_after_us;
@@ -239,7 +241,7 @@ impl Running {
             read: closed.read_took,
             busy: closed.busy,
             compute: computed,
-            upload: uploaded - computed,
+            upload: lanes_uploaded + (uploaded - computed),
             commit: committed - uploaded,
         };
         let latest = self.latest_offsets();
