@@ -60,11 +60,7 @@ pub fn try_kubectl(args: &[&str], stdin: Option<&str>) -> Result<String, String>
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(stdin.unwrap_or_default().as_bytes()).unwrap();
     let out = child.wait_with_output().unwrap();
-    if out.status.success() {
-        Ok(String::from_utf8(out.stdout).unwrap())
-    } else {
-        Err(String::from_utf8_lossy(&out.stderr).into_owned())
-    }
+    if out.status.success() { Ok(String::from_utf8(out.stdout).unwrap()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
 }
 
 /// A pipeline of the rides job in a place of its own.
@@ -205,7 +201,8 @@ impl Rig {
         show(&["describe", "pods"]);
         show(&["logs", "--selector", "app.kubernetes.io/name=weir", "--tail=40", "--prefix"]);
         show(&["logs", "--selector", "app.kubernetes.io/name=weir", "--tail=40", "--prefix", "--previous"]);
-        let said = try_kubectl(&["--namespace=weir", "logs", "--selector=app.kubernetes.io/name=weir-operator", "--tail=60", "--prefix"], None);
+        let said =
+            try_kubectl(&["--namespace=weir", "logs", "--selector=app.kubernetes.io/name=weir-operator", "--tail=60", "--prefix"], None);
         eprintln!("--- the operator\n{}", said.unwrap_or_else(|said| said));
     }
 }

@@ -189,7 +189,7 @@ mod tests {
     #[test]
     fn uris_that_name_nothing_are_refused() {
         for (uri, says) in [
-            ("gs://bucket/x", "gs://bucket/x\" has the scheme \"gs\"; file:///folder and s3://bucket/prefix are supported"),
+            ("gs://bucket/x", "gs://bucket/x` has the scheme `gs`; file:///folder and s3://bucket/prefix are supported"),
             ("lake/table", "is not a URI"),
             ("file:///", "names no folder"),
             ("file://host/x", "names no folder"),
@@ -206,7 +206,7 @@ mod tests {
         let location = open("s3://lake/silver/rides/", Some(&storage("http://127.0.0.1:9000", true)), &secrets).unwrap();
         assert_eq!((location.path.as_ref(), location.url.as_str()), ("silver/rides", "s3://lake/silver/rides"));
         let shown = format!("{location:?} {}", location.access);
-        assert!(shown.contains("AKIAX") && shown.contains("Secret \"lake\"") && !shown.contains("hush"), "{shown}");
+        assert!(shown.contains("AKIAX") && shown.contains("Secret `lake`") && !shown.contains("hush"), "{shown}");
     }
 
     #[test]
@@ -214,14 +214,14 @@ mod tests {
         let (dir, secrets) = secrets(&[("accessKeyId", "AKIAX")]);
         let failure = open("s3://lake/x", Some(&storage("http://127.0.0.1:9000", true)), &secrets).unwrap_err();
         let file = dir.path().join("lake").join("secretAccessKey");
-        let says = format!("the Secret \"lake\" has no key \"secretAccessKey\": {} does not exist", file.display());
+        let says = format!("the Secret `lake` has no key `secretAccessKey`: {} does not exist", file.display());
         assert_eq!(failure, Failure::config(says));
     }
 
     #[test]
     fn a_secret_without_a_folder_asks_for_one() {
         let failure = open("s3://lake/x", Some(&storage("http://h:1", true)), &Secrets::default()).unwrap_err();
-        let says = "the Secret \"lake\" is needed (key \"accessKeyId\"), but no folder of Secrets was given; use --secrets DIR";
+        let says = "the Secret `lake` is needed (key `accessKeyId`), but no folder of Secrets was given; use --secrets DIR";
         assert_eq!(failure, Failure::config(says));
     }
 
@@ -229,6 +229,6 @@ mod tests {
     fn an_endpoint_without_a_scheme_is_refused() {
         let (_dir, secrets) = secrets(&[("accessKeyId", "a"), ("secretAccessKey", "b")]);
         let failure = open("s3://lake/x", Some(&storage("minio:9000", true)), &secrets).unwrap_err();
-        assert_eq!(failure, Failure::config("the S3 endpoint \"minio:9000\" must begin with https:// or http://"));
+        assert_eq!(failure, Failure::config("the S3 endpoint `minio:9000` must begin with https:// or http://"));
     }
 }

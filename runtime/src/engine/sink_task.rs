@@ -192,7 +192,7 @@ mod tests {
         tokio::task::spawn_blocking(move || input.send(unfit)).await.unwrap().unwrap();
         let failure = tokio::time::timeout(Duration::from_secs(10), sinks.failed()).await.expect("the failure was reported");
         assert_eq!(failure.remedy, Remedy::Data);
-        assert!(failure.message.starts_with("sink \"silver\": rows do not fit the table"), "{failure}");
+        assert!(failure.message.starts_with("sink `silver`: rows do not fit the table"), "{failure}");
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -108,7 +108,7 @@ mod tests {
     fn a_topic_with_another_id_is_refused_by_name() {
         let failure = check_same(&ids(&[("a", "1"), ("b", "2")]), &ids(&[("a", "1"), ("b", "3")])).expect_err("another id");
         assert_eq!(failure.remedy, Remedy::Config);
-        assert!(failure.message.starts_with("topic \"b\" was deleted and made anew"), "{failure}");
+        assert!(failure.message.starts_with("topic `b` was deleted and made anew"), "{failure}");
     }
 
     #[test]

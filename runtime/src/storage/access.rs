@@ -23,7 +23,7 @@ impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder => f.write_str("this machine"),
-            Self::S3 { bucket, endpoint, credentials } => write!(f, "the bucket \"{bucket}\" at {endpoint} with {credentials}"),
+            Self::S3 { bucket, endpoint, credentials } => write!(f, "the bucket `{bucket}` at {endpoint} with {credentials}"),
         }
     }
 }
@@ -64,7 +64,7 @@ pub(super) fn from_secret(name: &str, secrets: &Secrets) -> Result<Credentials> 
         secret_access_key: secrets.read(name, "secretAccessKey")?,
         session_token: secrets.read_optional(name, "sessionToken")?,
     };
-    Ok(Credentials { origin: format!("the Secret \"{name}\""), keys: Some(keys) })
+    Ok(Credentials { origin: format!("the Secret `{name}`"), keys: Some(keys) })
 }
 
 /// The usual chain. The client knows environment variables, web identities, containers and instances; profiles it does not know, so they
@@ -89,10 +89,10 @@ pub(super) fn from_environment(var: &dyn Fn(&str) -> Option<String>) -> Result<C
             Err(e) => return Err(Failure::config(format!("the AWS credentials file {} can't be read: {e}", file.display()))),
         };
         if let Some(keys) = profile::keys(&text, &name) {
-            return Ok(Credentials { origin: format!("the profile \"{name}\" of {}", file.display()), keys: Some(keys) });
+            return Ok(Credentials { origin: format!("the profile `{name}` of {}", file.display()), keys: Some(keys) });
         }
         if asked.is_some() {
-            let says = format!("AWS_PROFILE names \"{name}\", but {} has no static keys for it", file.display());
+            let says = format!("AWS_PROFILE names `{name}`, but {} has no static keys for it", file.display());
             return Err(Failure::config(says));
         }
     }
@@ -125,10 +125,10 @@ mod tests {
         .unwrap();
         let shown = file.display();
         assert_eq!(found(&[("HOME", &path), ("AWS_ACCESS_KEY_ID", "x")]).unwrap(), "the environment's AWS_ACCESS_KEY_ID");
-        assert_eq!(found(&[("HOME", &path)]).unwrap(), format!("the profile \"default\" of {shown} (access key id A)"));
-        assert_eq!(found(&[("HOME", &path), ("AWS_PROFILE", "dev")]).unwrap(), format!("the profile \"dev\" of {shown} (access key id D)"));
+        assert_eq!(found(&[("HOME", &path)]).unwrap(), format!("the profile `default` of {shown} (access key id A)"));
+        assert_eq!(found(&[("HOME", &path), ("AWS_PROFILE", "dev")]).unwrap(), format!("the profile `dev` of {shown} (access key id D)"));
         let refused = found(&[("HOME", &path), ("AWS_PROFILE", "prod")]).unwrap_err().message;
-        assert_eq!(refused, format!("AWS_PROFILE names \"prod\", but {shown} has no static keys for it"));
+        assert_eq!(refused, format!("AWS_PROFILE names `prod`, but {shown} has no static keys for it"));
         assert_eq!(found(&[("HOME", "/nowhere"), ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "x")]).unwrap(), "the container's role");
     }
 }

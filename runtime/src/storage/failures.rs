@@ -25,7 +25,7 @@ pub(super) fn sort(error: &Error, access: &Access) -> Failure {
     let Access::S3 { bucket, endpoint, credentials } = access else { return sort_unknown_store(error, code, &text) };
     match (code, error) {
         (Some("NoSuchBucket"), _) => {
-            Failure::config(format!("the bucket \"{bucket}\" does not exist at {endpoint}; create it or correct the URI"))
+            Failure::config(format!("the bucket `{bucket}` does not exist at {endpoint}; create it or correct the URI"))
         }
         // The second is versitygw's, which answers 404.
         (Some("InvalidAccessKeyId" | "XAdminUserNotFound"), _) => {
@@ -38,18 +38,18 @@ pub(super) fn sort(error: &Error, access: &Access) -> Failure {
         )),
         (_, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) => {
             let code = code.unwrap_or("403");
-            Failure::config(format!("{endpoint} denied access to the bucket \"{bucket}\" ({code}): {credentials} was used"))
+            Failure::config(format!("{endpoint} denied access to the bucket `{bucket}` ({code}): {credentials} was used"))
         }
         (_, Error::NotImplemented { operation, .. }) => Failure::config(format!("{endpoint} can't do what is needed: {operation}")),
         (Some("NotImplemented"), _) => Failure::config(format!("{endpoint} can't do what is needed: {}", brief(&text))),
         (Some("NoSuchKey"), Error::NotFound { path, .. }) => {
-            Failure::config(format!("the object {path} is missing from the bucket \"{bucket}\" at {endpoint}"))
+            Failure::config(format!("the object {path} is missing from the bucket `{bucket}` at {endpoint}"))
         }
         // The client never got as far as S3: it asked the machine for a role, and this is no machine that has one.
         _ if METADATA_SERVICES.iter().any(|host| text.contains(host)) => Failure::config(format!(
-            "no credentials for the bucket \"{bucket}\" at {endpoint}: {credentials} was tried; name a Secret or set AWS_ACCESS_KEY_ID"
+            "no credentials for the bucket `{bucket}` at {endpoint}: {credentials} was tried; name a Secret or set AWS_ACCESS_KEY_ID"
         )),
-        _ => Failure::retry(format!("the bucket \"{bucket}\" at {endpoint} can't be used now: {}", innermost(error))),
+        _ => Failure::retry(format!("the bucket `{bucket}` at {endpoint} can't be used now: {}", innermost(error))),
     }
 }
 
@@ -125,7 +125,7 @@ mod tests {
     use crate::storage::Credentials;
 
     fn s3() -> Access {
-        let credentials = Credentials { origin: "the Secret \"lake\"".into(), keys: None };
+        let credentials = Credentials { origin: "the Secret `lake`".into(), keys: None };
         Access::S3 { bucket: "lake".into(), endpoint: "http://s3:9000".into(), credentials }
     }
 
@@ -141,20 +141,20 @@ mod tests {
     #[test]
     fn answers_of_s3_are_sorted_by_remedy() {
         for (status, code, remedy, says) in [
-            (404, "NoSuchBucket", Remedy::Config, "the bucket \"lake\" does not exist at http://s3:9000; create it or correct the URI"),
-            (403, "InvalidAccessKeyId", Remedy::Config, "http://s3:9000 does not know the access key: the Secret \"lake\" was used"),
-            (403, "SignatureDoesNotMatch", Remedy::Config, "http://s3:9000 refused the secret key: the Secret \"lake\" was used"),
+            (404, "NoSuchBucket", Remedy::Config, "the bucket `lake` does not exist at http://s3:9000; create it or correct the URI"),
+            (403, "InvalidAccessKeyId", Remedy::Config, "http://s3:9000 does not know the access key: the Secret `lake` was used"),
+            (403, "SignatureDoesNotMatch", Remedy::Config, "http://s3:9000 refused the secret key: the Secret `lake` was used"),
             (
                 403,
                 "AccessDenied",
                 Remedy::Config,
-                "http://s3:9000 denied access to the bucket \"lake\" (AccessDenied): the Secret \"lake\" was used",
+                "http://s3:9000 denied access to the bucket `lake` (AccessDenied): the Secret `lake` was used",
             ),
             (
                 503,
                 "SlowDown",
                 Remedy::Retry,
-                "the bucket \"lake\" at http://s3:9000 can't be used now: Server returned non-2xx status code: 503 X (SlowDown)",
+                "the bucket `lake` at http://s3:9000 can't be used now: Server returned non-2xx status code: 503 X (SlowDown)",
             ),
         ] {
             assert_eq!(sort(&answer(status, code), &s3()), Failure { remedy, message: says.into() });
@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn an_answer_that_is_not_s3s_is_one_line() {
         let html = Error::Generic { store: "S3", source: "status code: 404 Not Found: <!DOCTYPE HTML>\n<html>…".into() };
-        let says = "the bucket \"lake\" at http://s3:9000 can't be used now: status code: 404 Not Found";
+        let says = "the bucket `lake` at http://s3:9000 can't be used now: status code: 404 Not Found";
         assert_eq!(sort(&html, &s3()), Failure::retry(says));
     }
 
@@ -172,7 +172,7 @@ mod tests {
     fn a_machine_without_a_role_is_told_to_name_keys() {
         let text = "Error performing PUT http://169.254.169.254/latest/api/token in 1s: timed out";
         let failure = sort(&Error::Generic { store: "S3", source: text.into() }, &s3());
-        let says = "no credentials for the bucket \"lake\" at http://s3:9000: the Secret \"lake\" was tried; \
+        let says = "no credentials for the bucket `lake` at http://s3:9000: the Secret `lake` was tried; \
                     name a Secret or set AWS_ACCESS_KEY_ID";
         assert_eq!(failure, Failure::config(says));
     }

@@ -85,8 +85,8 @@ fn good_rows_come_through_in_order_and_filtered_ones_are_counted() {
 
 #[test]
 fn a_row_that_fails_is_left_out_alone() {
-    check(&["x"], &[], &[(0, "step \"numbers\", where")], 0);
-    check(&["1", "x", "3", "-4", "5"], &[1, 3, 5], &[(1, "step \"numbers\"")], 1);
+    check(&["x"], &[], &[(0, "step `numbers`, where")], 0);
+    check(&["1", "x", "3", "-4", "5"], &[1, 3, 5], &[(1, "step `numbers`")], 1);
     check(&["x", "1", "2", "y"], &[1, 2], &[(0, "x"), (3, "y")], 0);
 }
 

@@ -78,7 +78,7 @@ fn a_full_disk_is_said_and_loses_nothing() {
 fn a_full_disk_under_rows_that_lanes_write_is_said_and_loses_nothing() {
     let start = |rig: &Rig| Start { document: without_windows(rig).into(), ..rig.start() };
     // One epoch, whose data are the first thing that does not fit.
-    let says = ["sink \"table\"", ".parquet", "the disk is full"];
+    let says = ["sink `table`", ".parquet", "the disk is full"];
     with_full_disk(3_000, 224 << 10, start, &says, |rig| assert_eq!(table::read_log(&rig.table_folder()).len(), 3_000));
 }
 
@@ -97,7 +97,7 @@ fn a_row_that_the_table_of_a_lane_cannot_take_is_said_with_its_column() {
     document["spec"]["steps"][0]["map"]["columns"][0]["expr"] = json!("city");
     document["spec"]["sinks"][0]["delta"]["partitionBy"] = json!(["city"]);
     let exit = Start { document: document.into(), ..rig.start() }.run(RUN_LIMIT);
-    assert_says(&exit, DATA, &["sink \"table\"", "partition column \"city\"", "null or empty"]);
+    assert_says(&exit, DATA, &["sink `table`", "partition column `city`", "null or empty"]);
 }
 
 /// The rides document with its sink at the first step, which lanes evaluate.

@@ -37,7 +37,7 @@ pub(super) fn refusals(protocol: &Protocol, metadata: &Metadata, schema: &Struct
     features.sort_unstable();
     features.dedup();
     features.retain(|f| !KNOWN_WRITER_FEATURES.contains(f));
-    found.extend(features.into_iter().map(|f| format!("has the feature \"{f}\", which is not supported")));
+    found.extend(features.into_iter().map(|f| format!("has the feature `{f}`, which is not supported")));
     found.extend(active_properties(metadata));
     found.extend(schema.fields().filter_map(active_in_column));
     found
@@ -81,7 +81,7 @@ fn active_in_column(field: &StructField) -> Option<String> {
             k if k.starts_with("delta.identity.") => "an identity",
             _ => continue,
         };
-        return Some(format!("has {what} on the column \"{}\", which is not supported", field.name()));
+        return Some(format!("has {what} on the column `{}`, which is not supported", field.name()));
     }
     nested(field.data_type()).into_iter().find_map(active_in_column)
 }

@@ -35,7 +35,7 @@ pub(super) fn new_table(wanted: &Wanted, id: String, table: &str) -> Result<Meta
     let mut names: Vec<_> = wanted.schema.fields().iter().map(|f| f.name().to_lowercase()).collect();
     names.sort_unstable();
     if let Some(twice) = names.windows(2).find(|w| w[0] == w[1]) {
-        let says = format!("the sink has two columns \"{}\" that differ in case only; Delta can't hold both in {table}", twice[0]);
+        let says = format!("the sink has two columns `{}` that differ in case only; Delta can't hold both in {table}", twice[0]);
         return Err(Failure::config(says));
     }
     let schema = to_delta(&wanted.schema)?;
@@ -44,7 +44,7 @@ pub(super) fn new_table(wanted: &Wanted, id: String, table: &str) -> Result<Meta
         schema.fields().find(|f| f.name().is_empty() || f.name().contains([' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '=']))
     {
         return Err(Failure::config(format!(
-            "the column name \"{}\" has a character that Delta does not allow (one of \" ,;{{}}()=\", a tab or a line end)",
+            "the column name `{}` has a character that Delta does not allow (one of \" ,;{{}}()=\", a tab or a line end)",
             odd.name()
         )));
     }
@@ -63,7 +63,7 @@ pub(super) fn fit(wanted: &Wanted, protocol: &Protocol, metadata: &Metadata, tab
     misfits.extend(ours.fields().filter_map(|column| column_misfit(column, &theirs, table)));
     misfits.extend(theirs.fields().filter(|c| !ours.contains(c.name()) && !c.is_nullable()).map(|c| {
         format!(
-            "the table {table} needs the column \"{}\" ({}), which the sink does not write and which may not be null",
+            "the table {table} needs the column `{}` ({}), which the sink does not write and which may not be null",
             c.name(),
             ddl(c.data_type())
         )
@@ -88,24 +88,24 @@ fn column_misfit(ours: &StructField, table_schema: &StructType, table: &str) -> 
     let name = ours.name();
     let Some(theirs) = table_schema.field(name) else {
         let spelled =
-            table_schema.fields().find(|f| f.name().eq_ignore_ascii_case(name)).map(|f| format!(" (it has \"{}\": case counts)", f.name()));
+            table_schema.fields().find(|f| f.name().eq_ignore_ascii_case(name)).map(|f| format!(" (it has `{}`: case counts)", f.name()));
         return Some(format!(
-            "the table {table} has no column \"{name}\" ({}){}; add it to the table first: schemaEvolution is not supported yet",
+            "the table {table} has no column `{name}` ({}){}; add it to the table first: schemaEvolution is not supported yet",
             ddl(ours.data_type()),
             spelled.unwrap_or_default()
         ));
     };
     let (found, right) = (ddl(ours.data_type()), ddl(theirs.data_type()));
     if found != right {
-        return Some(format!("the column \"{name}\" is {found} in the sink and {right} in the table {table}; cast it to {right}"));
+        return Some(format!("the column `{name}` is {found} in the sink and {right} in the table {table}; cast it to {right}"));
     }
     if ours.is_nullable() && !theirs.is_nullable() {
         return Some(format!(
-            "the column \"{name}\" may be null in the sink, but not in the table {table}; filter nulls out, or drop NOT NULL there"
+            "the column `{name}` may be null in the sink, but not in the table {table}; filter nulls out, or drop NOT NULL there"
         ));
     }
     nested_null(ours.data_type(), theirs.data_type(), name)
-        .map(|path| format!("\"{path}\" may be null in the sink, but not in the table {table}; drop NOT NULL there"))
+        .map(|path| format!("`{path}` may be null in the sink, but not in the table {table}; drop NOT NULL there"))
 }
 
 /// The first nested field that may be null in ours and not in theirs. The types are equal otherwise.
@@ -145,9 +145,9 @@ fn partition_misfits(
     }
     for name in ours {
         match sink_schema.field(name).map(StructField::data_type) {
-            None => found.push(format!("partitionBy names \"{name}\", which is no column of the sink")),
+            None => found.push(format!("partitionBy names `{name}`, which is no column of the sink")),
             Some(DataType::Primitive(p)) if !matches!(p, PrimitiveType::Float | PrimitiveType::Double | PrimitiveType::Binary) => {}
-            Some(t) => found.push(format!("partitionBy names \"{name}\", whose type {} can't be a partition", ddl(t))),
+            Some(t) => found.push(format!("partitionBy names `{name}`, whose type {} can't be a partition", ddl(t))),
         }
     }
     found

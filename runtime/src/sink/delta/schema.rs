@@ -27,7 +27,7 @@ pub(super) fn to_arrow<'a>(fields: impl Iterator<Item = &'a StructField>) -> Res
 
 fn field_to_delta(field: &arrow::datatypes::Field) -> Result<StructField> {
     let data_type = type_to_delta(field.data_type()).ok_or_else(|| {
-        Failure::config(format!("the column \"{}\" has the type {}, which Delta doesn't have", field.name(), field.data_type()))
+        Failure::config(format!("the column `{}` has the type {}, which Delta doesn't have", field.name(), field.data_type()))
     })?;
     Ok(StructField::new(field.name(), data_type, field.is_nullable()))
 }

@@ -143,7 +143,7 @@ impl EpochWriter {
             if value.is_none() && !field.is_nullable() {
                 let says =
                     "is null or empty in a row; Delta can't tell the empty string from null in a partition, and the column may not be null";
-                return Err(Failure::data(format!("the partition column \"{}\" of the table {} {says}", field.name(), self.location.url)));
+                return Err(Failure::data(format!("the partition column `{}` of the table {} {says}", field.name(), self.location.url)));
             }
             values.push((field.name().clone(), value));
         }
@@ -242,7 +242,7 @@ fn column(batch: &RecordBatch, field: &Field) -> Result<ArrayRef> {
         None => Ok(new_null_array(field.data_type(), batch.num_rows())),
         Some(array) if array.data_type() == field.data_type() => Ok(array.clone()),
         Some(array) => cast(array, field.data_type())
-            .map_err(|e| Failure::data(format!("the column \"{}\" can't be written as {}: {e}", field.name(), field.data_type()))),
+            .map_err(|e| Failure::data(format!("the column `{}` can't be written as {}: {e}", field.name(), field.data_type()))),
     }
 }
 

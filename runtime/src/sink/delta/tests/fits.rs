@@ -38,33 +38,33 @@ async fn each_misfit_has_its_sentence() {
         (
             &[long(), ("b", DataType::Utf8, false)],
             &[long()],
-            "the table TABLE needs the column \"b\" (string), which the sink does not write and which may not be null",
+            "the table TABLE needs the column `b` (string), which the sink does not write and which may not be null",
         ),
         (
             &[long()],
             &[long(), ("b", DataType::Float64, true)],
-            "the table TABLE has no column \"b\" (double); add it to the table first: schemaEvolution is not supported yet",
+            "the table TABLE has no column `b` (double); add it to the table first: schemaEvolution is not supported yet",
         ),
         (
             &[("userId", DataType::Int64, true)],
             &[("userid", DataType::Int64, true)],
-            "the table TABLE has no column \"userid\" (bigint) (it has \"userId\": case counts); \
+            "the table TABLE has no column `userid` (bigint) (it has `userId`: case counts); \
              add it to the table first: schemaEvolution is not supported yet",
         ),
         (
             &[long()],
             &[("a", DataType::Utf8, false)],
-            "the column \"a\" is string in the sink and bigint in the table TABLE; cast it to bigint",
+            "the column `a` is string in the sink and bigint in the table TABLE; cast it to bigint",
         ),
         (
             &[("a", DataType::Decimal128(10, 2), true)],
             &[("a", DataType::Decimal128(12, 2), true)],
-            "the column \"a\" is decimal(12,2) in the sink and decimal(10,2) in the table TABLE; cast it to decimal(10,2)",
+            "the column `a` is decimal(12,2) in the sink and decimal(10,2) in the table TABLE; cast it to decimal(10,2)",
         ),
         (
             &[long()],
             &[("a", DataType::Int64, true)],
-            "the column \"a\" may be null in the sink, but not in the table TABLE; filter nulls out, or drop NOT NULL there",
+            "the column `a` may be null in the sink, but not in the table TABLE; filter nulls out, or drop NOT NULL there",
         ),
     ];
     for (theirs, ours, expected) in cases {
@@ -78,7 +78,7 @@ async fn nested_nulls_are_compared_too() {
         DataType::List(Arc::new(Field::new("element", DataType::Struct(vec![Field::new("x", DataType::Int32, nullable)].into()), true)))
     };
     let said = misfit(&[("a", list(false), true)], &[("a", list(true), true)], (&[], &[])).await;
-    assert_eq!(said, "\"a[].x\" may be null in the sink, but not in the table TABLE; drop NOT NULL there");
+    assert_eq!(said, "`a[].x` may be null in the sink, but not in the table TABLE; drop NOT NULL there");
 }
 
 #[tokio::test]
@@ -96,7 +96,7 @@ async fn what_no_table_can_hold_is_refused_before_one_is_made() {
         (
             vec![("a", DataType::Float64, true), ("b", DataType::Int64, true)],
             "a",
-            "partitionBy names \"a\", whose type double can't be a partition",
+            "partitionBy names `a`, whose type double can't be a partition",
         ),
         (
             vec![("a", DataType::Int64, true)],
@@ -106,7 +106,7 @@ async fn what_no_table_can_hold_is_refused_before_one_is_made() {
         (
             vec![("a", DataType::Int64, true), ("A", DataType::Int64, true)],
             "a",
-            "the sink has two columns \"a\" that differ in case only; Delta can't hold both in TABLE",
+            "the sink has two columns `a` that differ in case only; Delta can't hold both in TABLE",
         ),
         (
             vec![("a b", DataType::Int64, true)],
@@ -131,24 +131,24 @@ async fn features_are_refused_by_name() {
         (json!({"minReaderVersion": 2, "minWriterVersion": 6}), "fits"),
         (
             json!({"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["icebergCompatV2"]}),
-            "the table TABLE has the feature \"icebergCompatV2\", which is not supported",
+            "the table TABLE has the feature `icebergCompatV2`, which is not supported",
         ),
         (
             json!({"minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": ["fromTheFuture"], "writerFeatures": ["fromTheFuture"]}),
-            "the table TABLE has the feature \"fromTheFuture\", which is not supported",
+            "the table TABLE has the feature `fromTheFuture`, which is not supported",
         ),
         (
             json!({"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["inCommitTimestamp"]}),
-            "the table TABLE has the feature \"inCommitTimestamp\", which is not supported",
+            "the table TABLE has the feature `inCommitTimestamp`, which is not supported",
         ),
         (
             json!({"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["allowColumnDefaults"]}),
-            "the table TABLE has the feature \"allowColumnDefaults\", which is not supported",
+            "the table TABLE has the feature `allowColumnDefaults`, which is not supported",
         ),
         (
             json!({"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["clustering", "domainMetadata"]}),
-            "the table TABLE has the feature \"clustering\", which is not supported; \
-             the table TABLE has the feature \"domainMetadata\", which is not supported",
+            "the table TABLE has the feature `clustering`, which is not supported; \
+             the table TABLE has the feature `domainMetadata`, which is not supported",
         ),
         (
             json!({"minReaderVersion": 4, "minWriterVersion": 8}),
@@ -209,9 +209,9 @@ async fn properties_that_take_effect_are_refused() {
 #[tokio::test]
 async fn column_rules_are_refused() {
     for (key, expected) in [
-        ("delta.invariants", "the table TABLE has an invariant on the column \"city\", which is not supported"),
-        ("delta.generationExpression", "the table TABLE has a generated value on the column \"city\", which is not supported"),
-        ("delta.identity.start", "the table TABLE has an identity on the column \"city\", which is not supported"),
+        ("delta.invariants", "the table TABLE has an invariant on the column `city`, which is not supported"),
+        ("delta.generationExpression", "the table TABLE has a generated value on the column `city`, which is not supported"),
+        ("delta.identity.start", "the table TABLE has an identity on the column `city`, which is not supported"),
     ] {
         let lake = Lake::new(&[]);
         lake.open().await;
