@@ -1,6 +1,7 @@
 //! Server-side apply of what is desired. An object that is as it should be is not written.
 
-use k8s_openapi::api::apps::v1::ControllerRevision;
+use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, ListParams, Patch, PatchParams};
 use kube::core::NamespaceResourceScope;
@@ -10,7 +11,9 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::context::FIELD_MANAGER;
-use crate::desired::labels::{Owner, PIPELINE};
+use crate::dereference::Observed;
+use crate::desired::labels::{Owner, PIPELINE, REVISION};
+use crate::desired::workload::Workload;
 use crate::desired::{Desired, pod_monitor};
 use crate::error::{Error, Result, asking};
 use crate::revision::Revision;
@@ -24,7 +27,7 @@ const REVISIONS_KEPT: usize = 10;
 ///
 /// # Errors
 /// If the API server refuses or does not answer.
-pub async fn apply(client: &Client, owner: &Owner, revision: &Revision, desired: &Desired) -> Result<()> {
+pub async fn apply(client: &Client, owner: &Owner, revision: &Revision, desired: &Desired, observed: &Observed) -> Result<()> {
     one(client, &owner.namespace, revision.to_object(owner)).await?;
     one(client, &owner.namespace, desired.service_account.clone()).await?;
     one(client, &owner.namespace, desired.config_map.clone()).await?;
@@ -34,7 +37,65 @@ pub async fn apply(client: &Client, owner: &Owner, revision: &Revision, desired:
         let resource = pod_monitor::resource();
         write(&Api::namespaced_with(client.clone(), &owner.namespace, &resource), &resource, monitor).await?;
     }
-    one(client, &owner.namespace, desired.deployment.clone()).await
+    match &desired.workload {
+        Workload::Deployment(deployment) => {
+            one(client, &owner.namespace, deployment.as_ref().clone()).await?;
+            for job in &observed.jobs {
+                delete(&Api::<Job>::namespaced(client.clone(), &owner.namespace), job.metadata.name.as_deref().unwrap_or_default()).await?;
+            }
+            Ok(())
+        }
+        Workload::Job(job) => {
+            delete_deployment(client, owner, observed).await?;
+            apply_job(client, owner, job, &observed.jobs).await
+        }
+        Workload::Done => delete_deployment(client, owner, observed).await,
+    }
+}
+
+async fn delete_deployment(client: &Client, owner: &Owner, observed: &Observed) -> Result<()> {
+    match observed.deployment {
+        Some(_) => delete(&Api::<Deployment>::namespaced(client.clone(), &owner.namespace), &owner.name).await,
+        None => Ok(()),
+    }
+}
+
+/// A Job's template can't be changed: one of another revision that still runs is deleted, and made anew when it is gone. One that is done
+/// stays, whatever the document says by now.
+async fn apply_job(client: &Client, owner: &Owner, wanted: &Job, there: &[Job]) -> Result<()> {
+    let api = Api::<Job>::namespaced(client.clone(), &owner.namespace);
+    let mut same_run = None;
+    for job in there {
+        match job.metadata.name == wanted.metadata.name {
+            true => same_run = Some(job),
+            false => delete(&api, job.metadata.name.as_deref().unwrap_or_default()).await?,
+        }
+    }
+    let revision = |job: &Job| {
+        let template = &job.spec.as_ref()?.template;
+        template.metadata.as_ref()?.annotations.as_ref()?.get(REVISION).cloned()
+    };
+    match same_run {
+        Some(job) if job.metadata.deletion_timestamp.is_some() || is_complete(job) => Ok(()),
+        Some(job) if revision(job) != revision(wanted) => delete(&api, job.metadata.name.as_deref().unwrap_or_default()).await,
+        // What may change of a Job is whether it is suspended.
+        Some(job) => {
+            let suspend = |job: &Job| job.spec.as_ref().and_then(|s| s.suspend).unwrap_or(false);
+            if suspend(job) == suspend(wanted) {
+                return Ok(());
+            }
+            let patch = Patch::Merge(json!({"spec": {"suspend": suspend(wanted)}}));
+            let name = job.metadata.name.as_deref().unwrap_or_default();
+            asking(format!("suspend or resume Job {name}"), api.patch(name, &PatchParams::default(), &patch)).await.map(|_| ())
+        }
+        None => write(&api, &(), wanted).await,
+    }
+}
+
+/// Whether a Job has done what it was for.
+#[must_use]
+pub fn is_complete(job: &Job) -> bool {
+    job.status.iter().flat_map(|s| s.conditions.iter().flatten()).any(|c| c.type_ == "Complete" && c.status == "True")
 }
 
 async fn one<K>(client: &Client, namespace: &str, object: K) -> Result<()>

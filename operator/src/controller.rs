@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use kube::api::{Api, PartialObjectMeta};
 use kube::core::NamespaceResourceScope;
@@ -66,6 +67,7 @@ pub async fn run(
     Controller::for_stream(pipelines, store)
         .with_config(kube::runtime::controller::Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY))
         .owns(scope.api::<Deployment>(&client), ours.clone())
+        .owns(scope.api::<Job>(&client), ours.clone())
         .owns(scope.api::<ConfigMap>(&client), ours.clone())
         .owns(scope.api::<Service>(&client), ours.clone())
         .watches(scope.api::<Pod>(&client), ours, |pod| pipeline_of(&pod))

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Secret};
 use kube::api::{Api, ListParams};
 use weir_crds::resource::StreamPipeline;
@@ -22,6 +23,7 @@ pub struct Observed {
     pub secrets_hash: String,
     pub revisions: Vec<Revision>,
     pub deployment: Option<Deployment>,
+    pub jobs: Vec<Job>,
     pub pods: Vec<Pod>,
     /// Another pipeline that was there first with this checkpoint, as `namespace/name`.
     pub checkpoint_owner: Option<String>,
@@ -32,14 +34,16 @@ pub struct Observed {
 pub async fn observe(context: &Context, pipeline: &StreamPipeline, owner: &Owner) -> Result<Observed> {
     let client = &context.client;
     let ours = ListParams::default().labels(&format!("{PIPELINE}={}", owner.name));
-    let (revisions, deployments, pods) = (
+    let (revisions, deployments, jobs, pods) = (
         Api::<ControllerRevision>::namespaced(client.clone(), &owner.namespace),
         Api::<Deployment>::namespaced(client.clone(), &owner.namespace),
+        Api::<Job>::namespaced(client.clone(), &owner.namespace),
         Api::<Pod>::namespaced(client.clone(), &owner.namespace),
     );
-    let (revisions, deployment, pods) = tokio::try_join!(
+    let (revisions, deployment, jobs, pods) = tokio::try_join!(
         asking("list ControllerRevisions", revisions.list(&ours)),
         asking("get the Deployment", deployments.get_opt(&owner.name)),
+        asking("list Jobs", jobs.list(&ours)),
         asking("list pods", pods.list(&ours)),
     )?;
     // What others wrote under our label is not ours.
@@ -50,6 +54,7 @@ pub async fn observe(context: &Context, pipeline: &StreamPipeline, owner: &Owner
         secrets_hash,
         revisions,
         deployment,
+        jobs: jobs.items,
         pods: pods.items,
         checkpoint_owner: checkpoint_owner(pipeline, context.pipelines.state().iter().map(AsRef::as_ref)),
     })

@@ -13,6 +13,7 @@ use weir_crds::resource::StreamPipeline;
 use crate::context::Settings;
 use crate::dereference::Observed;
 use crate::desired::labels::Owner;
+use crate::desired::workload::Workload;
 use crate::desired::{Running, build};
 use crate::revision::Revision;
 use crate::verdict::{Verdict, judge};
@@ -70,9 +71,10 @@ pub fn cluster_running(pipeline: &StreamPipeline) -> Observed {
 }
 
 fn deployment(revision: &Revision) -> Deployment {
-    let mut deployment = build(&owner(), revision, &Running { replicas: 1, secrets_hash: "s1".into() }, &settings()).deployment;
+    let running = Running { replicas: 1, secrets_hash: "s1".into(), run: None };
+    let Workload::Deployment(mut deployment) = build(&owner(), revision, &running, &settings()).workload else { panic!("a Job") };
     deployment.status = Some(serde_json::from_value(json!({"updatedReplicas": 1})).unwrap());
-    deployment
+    *deployment
 }
 
 /// A pod whose container is in this state.

@@ -10,12 +10,14 @@ use kube::{Resource, ResourceExt};
 use serde_json::json;
 use weir_crds::resource::{Severity, Status, StreamPipeline};
 
-use crate::apply;
+use crate::apply::{self, is_complete};
 use crate::context::{Context, FIELD_MANAGER};
 use crate::dereference::{Observed, observe};
 use crate::desired::labels::Owner;
-use crate::desired::{Running, build};
+use crate::desired::workload::{job_name, run_id};
+use crate::desired::{Run, Running, build};
 use crate::error::{Error, Result, asking};
+use crate::revision::Revision;
 use crate::status::{Facts, reachable_ip, status};
 use crate::verdict::{Verdict, judge};
 
@@ -35,8 +37,8 @@ pub async fn reconcile(pipeline: Arc<StreamPipeline>, context: Arc<Context>) -> 
     let observed = observe(&context, &pipeline, &owner).await?;
     let verdict = judge(&pipeline, &owner, &observed, &context.settings);
     if let Some(target) = &verdict.target {
-        let running = running(&pipeline, &verdict, &observed);
-        apply::apply(&context.client, &owner, target, &build(&owner, target, &running, &context.settings)).await?;
+        let running = running(&pipeline, &verdict, &observed, run(&pipeline, &owner, target, &observed));
+        apply::apply(&context.client, &owner, target, &build(&owner, target, &running, &context.settings), &observed).await?;
         apply::prune(&context.client, &owner, target, &observed.revisions).await?;
     }
     let (report, unreachable) = match reachable_ip(&observed.pods) {
@@ -73,14 +75,23 @@ fn owner(pipeline: &StreamPipeline) -> Result<Owner> {
     }
 }
 
-fn running(pipeline: &StreamPipeline, verdict: &Verdict, observed: &Observed) -> Running {
+/// The run that the accepted document asks for. It was done if the status says so, or its Job.
+fn run(pipeline: &StreamPipeline, owner: &Owner, target: &Revision, observed: &Observed) -> Option<Run> {
+    let id = run_id(&target.inputs.document()["spec"])?;
+    let recorded = pipeline.status.as_ref().and_then(|s| s.run.as_ref()).is_some_and(|r| r.id == id && r.completed_at.is_some());
+    let name = job_name(owner, &id);
+    let job = observed.jobs.iter().find(|j| j.metadata.name.as_deref() == Some(&name));
+    Some(Run { is_done: recorded || job.is_some_and(is_complete), id })
+}
+
+fn running(pipeline: &StreamPipeline, verdict: &Verdict, observed: &Observed, run: Option<Run>) -> Running {
     let replicas = pipeline.spec.get("replicas").and_then(serde_json::Value::as_i64).unwrap_or(1).clamp(0, 1);
     let secrets_hash = match &verdict.refusal {
         None => observed.secrets_hash.clone(),
         // Secrets of a refused spec say nothing about what runs: leave its pods alone.
         Some(_) => running_secrets_hash(observed).unwrap_or_else(|| observed.secrets_hash.clone()),
     };
-    Running { replicas: if verdict.suspend { 0 } else { i32::try_from(replicas).unwrap_or(1) }, secrets_hash }
+    Running { replicas: if verdict.suspend { 0 } else { i32::try_from(replicas).unwrap_or(1) }, secrets_hash, run }
 }
 
 fn running_secrets_hash(observed: &Observed) -> Option<String> {

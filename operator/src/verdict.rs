@@ -52,10 +52,12 @@ pub fn judge(pipeline: &StreamPipeline, owner: &Owner, observed: &Observed, sett
     }
 }
 
-/// The revision that the Deployment asks for; before there is one, the newest.
+/// The revision that the Deployment asks for, or the newest Job; before there is one, the newest.
 #[must_use]
 pub fn current(observed: &Observed) -> Option<&Revision> {
-    let template = observed.deployment.as_ref().and_then(|d| d.spec.as_ref()).and_then(|s| s.template.metadata.as_ref());
+    let deployed = observed.deployment.as_ref().and_then(|d| d.spec.as_ref()).map(|s| &s.template);
+    let job = || observed.jobs.iter().max_by_key(|j| j.metadata.creation_timestamp.as_ref().map(|t| t.0));
+    let template = deployed.or_else(|| job().and_then(|j| j.spec.as_ref()).map(|s| &s.template)).and_then(|t| t.metadata.as_ref());
     let running = template.and_then(|m| m.annotations.as_ref()).and_then(|a| a.get(REVISION));
     let named = running.and_then(|name| observed.revisions.iter().find(|r| r.name == *name));
     named.or_else(|| observed.revisions.iter().max_by_key(|r| r.number))

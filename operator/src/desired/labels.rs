@@ -8,6 +8,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, 
 pub const PIPELINE: &str = "weir.dev/pipeline";
 /// The annotation of pods with the revision that they run.
 pub const REVISION: &str = "weir.dev/revision";
+/// The annotation of a Job with the run that it is.
+pub const RUN: &str = "weir.dev/run";
 /// The annotation of pods that changes when the Secrets that they mount do.
 pub const SECRETS: &str = "weir.dev/secrets";
 

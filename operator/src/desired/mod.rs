@@ -3,10 +3,10 @@
 pub mod labels;
 pub mod pod;
 pub mod pod_monitor;
+pub mod workload;
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount, ServicePort, ServiceSpec};
 use k8s_openapi::api::networking::v1::{NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPort, NetworkPolicySpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -14,7 +14,8 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use crate::context::Settings;
 use crate::revision::Revision;
 use kube::api::DynamicObject;
-use labels::{Owner, SECRETS};
+use labels::Owner;
+use workload::{Workload, workload};
 
 /// The file in the ConfigMap.
 const DOCUMENT_KEY: &str = "pipeline.yaml";
@@ -28,7 +29,7 @@ pub struct Desired {
     pub network_policy: NetworkPolicy,
     /// Where the cluster has such.
     pub pod_monitor: Option<DynamicObject>,
-    pub deployment: Deployment,
+    pub workload: Workload,
 }
 
 /// What may change without another revision.
@@ -37,6 +38,16 @@ pub struct Running {
     pub replicas: i32,
     /// Changes when the content of the Secrets does: pods are replaced, since a runtime reads them when it starts.
     pub secrets_hash: String,
+    /// The run of an AvailableNow pipeline.
+    pub run: Option<Run>,
+}
+
+/// A run, by its token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Run {
+    pub id: String,
+    /// It has read everything: its Job is not made again, even if somebody deleted it.
+    pub is_done: bool,
 }
 
 #[must_use]
@@ -47,7 +58,7 @@ pub fn build(owner: &Owner, revision: &Revision, running: &Running, settings: &S
         service: service(owner),
         network_policy: network_policy(owner),
         pod_monitor: settings.pod_monitors.as_ref().map(|labels| pod_monitor::pod_monitor(owner, labels)),
-        deployment: deployment(owner, revision, running),
+        workload: workload(owner, revision, running),
     }
 }
 
@@ -105,28 +116,5 @@ fn network_policy(owner: &Owner) -> NetworkPolicy {
             }]),
             ..NetworkPolicySpec::default()
         }),
-    }
-}
-
-/// A Deployment: a StatefulSet waits for ever for the pod of a lost node, and writers are fenced anyway. `Recreate`, since two of one
-/// pipeline would only fence each other.
-fn deployment(owner: &Owner, revision: &Revision, running: &Running) -> Deployment {
-    let mut template = revision.template.clone();
-    let annotations = template.metadata.get_or_insert_default().annotations.get_or_insert_default();
-    annotations.insert(SECRETS.to_owned(), running.secrets_hash.clone());
-    Deployment {
-        metadata: owner.meta(&owner.name),
-        spec: Some(DeploymentSpec {
-            replicas: Some(running.replicas),
-            selector: owner.selector(),
-            strategy: Some(DeploymentStrategy { type_: Some("Recreate".to_owned()), rolling_update: None }),
-            template,
-            // Revisions are kept by the operator.
-            revision_history_limit: Some(1),
-            // A pod that is away for a moment is no failed rollout.
-            progress_deadline_seconds: Some(600),
-            ..DeploymentSpec::default()
-        }),
-        ..Deployment::default()
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use k8s_openapi::jiff::SignedDuration;
-use weir_crds::resource::{ConditionType, Progress, Reason, Severity, condition};
+use weir_crds::resource::{ConditionType, Progress, Reason, Run, Severity, condition};
 
 use super::{Facts, pods};
 
@@ -27,8 +27,8 @@ fn finding(status: Severity, reason: Reason, message: impl Into<String>) -> Find
 }
 
 /// All of them, with the current time as time of transition.
-pub(super) fn conditions(facts: &Facts<'_>, progress: Option<&Progress>) -> Vec<Condition> {
-    let ready = ready(facts, progress);
+pub(super) fn conditions(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> Vec<Condition> {
+    let ready = ready(facts, progress, run);
     let reconciling = reconciling(facts, &ready);
     let stalled = stalled(facts);
     let of = |kind, f: Finding| condition(kind, f.status, f.reason, &f.message, facts.generation(), facts.now.clone());
@@ -53,13 +53,16 @@ pub(super) fn with_transitions(mut conditions: Vec<Condition>, before: &[Conditi
     conditions
 }
 
-fn ready(facts: &Facts<'_>, progress: Option<&Progress>) -> Finding {
+fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> Finding {
     use Severity::{False, True, Unknown};
     let Some(_) = &facts.verdict.target else {
         let refusal = facts.verdict.refusal.as_ref();
         let reason = refusal.map_or(Reason::InvalidDocument, |r| r.reason);
         return finding(False, reason, refusal.map_or("", |r| r.message.as_str()));
     };
+    if run.is_some_and(|run| run.completed_at.is_some()) {
+        return finding(True, Reason::Completed, "the run has read everything; another spec.trigger.runToken starts another one");
+    }
     if facts.verdict.suspend {
         return match facts.observed.pods.is_empty() {
             true => finding(True, Reason::Suspended, "suspended as asked: no pods; spec.suspend: false goes on where it stopped"),

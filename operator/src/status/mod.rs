@@ -6,10 +6,11 @@ mod pods;
 mod tests;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use weir_crds::resource::{Progress, Runtime, Status, StreamPipeline};
+use weir_crds::resource::{Progress, Run, Runtime, Status, StreamPipeline};
 
 use crate::dereference::Observed;
 use crate::desired::labels::Owner;
+use crate::desired::workload::{job_name, run_id};
 use crate::progress::Report;
 use crate::verdict::Verdict;
 
@@ -43,7 +44,8 @@ impl Facts<'_> {
 pub fn status(facts: &Facts<'_>) -> Status {
     let before = facts.before();
     let progress = progress(facts);
-    let conditions = conditions::conditions(facts, progress.as_ref());
+    let run = run(facts);
+    let conditions = conditions::conditions(facts, progress.as_ref(), run.as_ref());
     Status {
         observed_generation: Some(facts.generation()),
         conditions: conditions::with_transitions(conditions, before.map_or(&[], |b| &b.conditions)),
@@ -55,10 +57,25 @@ pub fn status(facts: &Facts<'_>) -> Status {
             generation: revision.generation,
         }),
         progress,
-        run: before.and_then(|b| b.run.clone()),
+        run,
         restarts: restarts(&facts.observed.pods).or_else(|| before.and_then(|b| b.restarts.clone())),
         state_action_token: before.and_then(|b| b.state_action_token.clone()),
     }
+}
+
+/// The run of an AvailableNow pipeline: what its Job says, and what is remembered of it when the Job is gone.
+fn run(facts: &Facts<'_>) -> Option<Run> {
+    let id = run_id(&facts.verdict.target.as_ref()?.inputs.document()["spec"])?;
+    let before = facts.before().and_then(|b| b.run.clone()).filter(|run| run.id == id);
+    let name = job_name(facts.owner, &id);
+    let job = facts.observed.jobs.iter().find(|j| j.metadata.name.as_deref() == Some(&name)).and_then(|j| j.status.as_ref());
+    let times = |b: &Option<Run>| (b.as_ref().and_then(|b| b.started_at.clone()), b.as_ref().and_then(|b| b.completed_at.clone()));
+    let (started, completed) = times(&before);
+    Some(Run {
+        id,
+        started_at: job.and_then(|j| j.start_time.clone()).or(started),
+        completed_at: job.and_then(|j| j.completion_time.clone()).or(completed),
+    })
 }
 
 /// As the runtime says; what it said last, while it can't be asked.

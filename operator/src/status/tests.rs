@@ -153,3 +153,33 @@ fn a_condition_that_stays_keeps_its_time_of_transition() {
     assert_eq!(time("Validated"), at("2026-01-01T01:00:00Z"));
     assert_eq!(time("Ready"), at(NOW));
 }
+
+#[test]
+fn a_run_that_has_read_everything_is_ready_and_completed_and_not_made_again() {
+    let pipeline = rides_with("/trigger", json!({"type": "AvailableNow"}));
+    let mut observed = cluster_running(&rides());
+    observed.deployment = None;
+    let name = crate::desired::workload::job_name(&owner(), "first");
+    let template = observed.revisions[0].template.clone();
+    let job = json!({
+        "metadata": {"name": name}, "spec": {"template": template},
+        "status": {"startTime": "2026-01-01T11:00:00Z", "completionTime": "2026-01-01T11:30:00Z",
+                   "conditions": [{"type": "Complete", "status": "True"}]},
+    });
+    observed.jobs = vec![serde_json::from_value(job).unwrap()];
+    observed.pods.clear();
+    let mut done = pipeline.clone();
+    done.status = Some(found(&pipeline, &observed, None, None));
+    // The Job is gone: what it did stays known.
+    observed.jobs.clear();
+    for status in [done.status.clone().unwrap(), found(&done, &observed, None, None)] {
+        assert_conditions(&status, &["Ready=True/Completed", "Reconciling=False/UpToDate", "Stalled=False/UpToDate"]);
+        let run = status.run.unwrap();
+        assert_eq!((run.id.as_str(), run.completed_at), ("first", Some(at("2026-01-01T11:30:00Z"))));
+    }
+    // Another token is another run, which has not begun.
+    let mut again = rides_with("/trigger", json!({"type": "AvailableNow", "runToken": "second"}));
+    again.status = done.status;
+    let run = found(&again, &observed, None, None).run.unwrap();
+    assert_eq!((run.id.as_str(), run.completed_at), ("second", None));
+}
