@@ -13,7 +13,7 @@ DENY := $(WEIR_CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 SKIPPED := $(WEIR_CACHE)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo test soak bench lint deny docs
+.PHONY: help deps deps-test build demo test e2e chart images soak bench lint deny docs
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -38,6 +38,16 @@ test: build deps-test ## every test that needs no cluster; starts a real Kafka a
 	tests/broker-tests $(CARGO) test $(PACKAGES) --quiet broker_tests:: -- --ignored || status=1; \
 	set +x; .ci/skipped "$(SKIPPED)"; exit $$status
 
+e2e: build ## the tests on a whole cluster (kind, or the one of KUBECONFIG); FILTER=deploy for some; KEEP=1 leaves it up
+	@.ci/deps e2e
+	e2e/run $(FILTER)
+
+chart: deps-test ## the Helm chart: lint, templates, alerts, and an install on a real API server
+	tests/services/apiserver with charts/test
+
+images: build ## the images' content, from the built programs, without a Docker daemon
+	images/test "$(CARGO_TARGET_DIR)/debug/weir-operator"
+
 soak: build deps-test ## random kills and generated pipelines, many (KILLS=200 SEEDS=100)
 	WEIR_KILLS=$(KILLS) WEIR_SEEDS=$(SEEDS) $(CARGO) test $(PACKAGES) --test system -- --nocapture random_kills generated_pipelines
 
@@ -47,7 +57,7 @@ bench: deps deps-test ## the rides job on a real Kafka: bare consume, decode alo
 
 lint: deps ## format and clippy; warnings are errors
 	$(CARGO) fmt --all -- --check
-	$(CARGO) clippy $(PACKAGES) --all-targets -- -D warnings
+	$(CARGO) clippy $(PACKAGES) --features weir-e2e/cluster --all-targets -- -D warnings
 
 docs: deps ## the API docs; broken links are errors
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(PACKAGES) --no-deps

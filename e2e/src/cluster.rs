@@ -63,6 +63,14 @@ pub fn try_kubectl(args: &[&str], stdin: Option<&str>) -> Result<String, String>
     if out.status.success() { Ok(String::from_utf8(out.stdout).unwrap()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
 }
 
+/// SIGKILL to the processes of a pod whose command line matches: as root on its node, since images have no shell. What a container held in
+/// its pod's volume stays. Nodes are kind's.
+pub fn kill_in_node_of(namespace: &str, pod: &str, command_line: &str) {
+    let node = kubectl(&["--namespace", namespace, "get", "pod", pod, "--output=jsonpath={.spec.nodeName}"]);
+    let out = Command::new("docker").args(["exec", &node, "pkill", "-KILL", "-f", command_line]).output().unwrap();
+    assert!(out.status.success(), "docker exec {node}: {}", String::from_utf8_lossy(&out.stderr));
+}
+
 /// A pipeline of the rides job in a place of its own.
 pub struct Rig {
     pub pipeline: Pipeline,

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use weir_e2e::cluster::{READ_LIMIT, Rig, START_LIMIT, kubectl};
+use weir_e2e::cluster::{READ_LIMIT, Rig, START_LIMIT, kill_in_node_of, kubectl};
 use weir_tests::deadline;
 use weir_tests::rides::Rides;
 use weir_tests::rig::SetOnDrop;
@@ -59,10 +59,8 @@ fn kafka_and_s3_may_restart_under_a_pipeline() {
     let rig = Rig::new("restart", &Rides::new(1_500).records());
     rig.applied(&rig.document());
     rig.wait_for("Ready", "True/Running");
-    for service in ["kafka", "s3"] {
-        // The container, not the pod: what they hold is in the pod's own volume.
-        kubectl(&["--namespace=data", "exec", &format!("{service}-0"), "--", "kill", "1"]);
-    }
+    kill_in_node_of("data", "kafka-0", "kafka[.]Kafka");
+    kill_in_node_of("data", "s3-0", "versitygw");
     rig.produce(&Rides { seed: 2, ..Rides::new(1_500) }.starting(1_500_000_000).records());
     rig.wait_until_read();
     deadline::until("it is ready again", READ_LIMIT, || rig.condition("Ready").filter(|(c, _)| c.starts_with("True/")));
