@@ -1,1 +1,6 @@
+//! What the tests on Kubernetes stand on: a real API server that they start by themselves, with Weir's definition in it.
+#![allow(clippy::unwrap_used)] // a test harness: what can't go on must panic, with its message
 
+pub mod api_server;
+pub mod deadline;
+pub mod namespace;
