@@ -13,7 +13,7 @@ DENY := $(WEIR_CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 SKIPPED := $(WEIR_CACHE)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build demo test e2e chart images soak bench lint deny docs
+.PHONY: help deps deps-test build generate demo test e2e chart images soak bench lint deny docs
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -26,6 +26,13 @@ deps-test: ## the same for what the tests want (Java, Maven, Go, Python)
 
 build: deps ## build everything (dev profile)
 	$(CARGO) build $(PACKAGES)
+
+# Through another file: a build that fails leaves the old one.
+generate: deps ## write what is made from others: the StreamPipeline definition, the chart's copy of it, the chart's README (tests fail while it is stale)
+	$(CARGO) build $(PACKAGES) --bin crdgen
+	$(CARGO_TARGET_DIR)/debug/crdgen >crds/generated/streampipelines.weir.dev.yaml.new
+	mv crds/generated/streampipelines.weir.dev.yaml.new crds/generated/streampipelines.weir.dev.yaml
+	charts/generate
 
 demo: build ## a whole pipeline at work: embedded Kafka, rides, five-minute windows, a Delta table
 	$(CARGO_TARGET_DIR)/debug/weir demo

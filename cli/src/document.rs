@@ -1,4 +1,4 @@
-//! Reading documents, and `weir validate`.
+//! Reading documents, `weir validate` and `weir schema`.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -51,6 +51,12 @@ pub fn validate(args: &DocumentArgs) -> ExitCode {
         }
         Err(code) => code,
     }
+}
+
+pub fn schema() -> ExitCode {
+    // `{:#}`: indented, since people read it too.
+    println!("{:#}", weir_crds::json_schema());
+    ExitCode::SUCCESS
 }
 
 fn read(path: &Path) -> Result<String, String> {

@@ -24,6 +24,8 @@ enum Command {
     Run(run::RunArgs),
     /// Checks a StreamPipeline and says everything that is wrong with it.
     Validate(document::DocumentArgs),
+    /// Prints the JSON Schema of a StreamPipeline, for editors.
+    Schema,
     /// Produces sample records to a Kafka topic.
     #[command(subcommand)]
     Produce(Produce),
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Validate(args) => document::validate(&args),
+        Command::Schema => document::schema(),
         Command::Produce(Produce::Rides(args)) => match produce::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {

@@ -2,7 +2,9 @@
 //!
 //! Defaults are not written into the document (GitOps would see drift).
 
-use crate::document::{BadRecordsPolicy, Mode, OnEnd, OnLostOffsets, Output, Position, SchemaEvolution, TimestampNumbers, TriggerType};
+use crate::document::{
+    BadRecordsPolicy, DeletionPolicy, Mode, OnEnd, OnLostOffsets, Output, Position, SchemaEvolution, TimestampNumbers, TriggerType,
+};
 
 pub(crate) const TRIGGER: TriggerType = TriggerType::AsSoonAsPossible;
 pub(crate) const ON_END: OnEnd = OnEnd::KeepOpen;
@@ -15,6 +17,7 @@ pub(crate) const TIME_ZONE: &str = "UTC";
 pub(crate) const IDLE_AFTER: &str = "1m";
 pub(crate) const REPLICAS: i64 = 1;
 pub(crate) const SUSPEND: bool = false;
+pub(crate) const DELETION_POLICY: DeletionPolicy = DeletionPolicy::Retain;
 pub(crate) const FORCE_PATH_STYLE: bool = false;
 pub(crate) const START_FROM: Position = Position::Latest;
 /// The safe one: a gap is a decision of the person, not of the program.
@@ -60,5 +63,6 @@ pub fn table() -> Vec<(&'static str, String)> {
         ("spec.timeZone", TIME_ZONE.to_owned()),
         ("spec.suspend", SUSPEND.to_string()),
         ("spec.replicas", REPLICAS.to_string()),
+        ("spec.deletionPolicy", format!("{DELETION_POLICY:?}")),
     ]
 }

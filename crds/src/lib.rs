@@ -5,12 +5,14 @@
 mod decode;
 pub mod defaults;
 pub mod document;
+mod editor;
 mod finding;
 mod lower;
 mod overlay;
 pub mod resource;
 
 pub use document::StreamPipeline;
+pub use editor::json_schema;
 pub use finding::Finding;
 pub use lower::lower;
 pub use overlay::merge;
@@ -32,7 +34,11 @@ pub fn load(text: &str, override_text: Option<&str>) -> Result<Plan, Vec<Finding
 /// # Errors
 /// Everything that is wrong.
 pub fn load_value(document: &serde_json::Value) -> Result<Plan, Vec<Finding>> {
-    plan_of(&serde_yaml::to_value(document).map_err(|e| vec![Finding { path: String::new(), message: e.to_string() }])?)
+    plan_of(&yaml_of(document)?)
+}
+
+fn yaml_of(document: &serde_json::Value) -> Result<Value, Vec<Finding>> {
+    serde_yaml::to_value(document).map_err(|e| vec![Finding { path: String::new(), message: e.to_string() }])
 }
 
 /// Reads a document and says whether its shape is right, without asking what it means.
@@ -40,7 +46,19 @@ pub fn load_value(document: &serde_json::Value) -> Result<Plan, Vec<Finding>> {
 /// # Errors
 /// Everything that is wrong with its shape.
 pub fn parse(text: &str) -> Result<StreamPipeline, Vec<Finding>> {
-    let decoded = decode::decode(&read(text, None)?);
+    document_of(&read(text, None)?)
+}
+
+/// The same for a document that is a value already: what the operator reads of it that a plan does not have.
+///
+/// # Errors
+/// Everything that is wrong with its shape.
+pub fn parse_value(document: &serde_json::Value) -> Result<StreamPipeline, Vec<Finding>> {
+    document_of(&yaml_of(document)?)
+}
+
+fn document_of(document: &Value) -> Result<StreamPipeline, Vec<Finding>> {
+    let decoded = decode::decode(document);
     match decoded.document {
         Some(document) if decoded.findings.is_empty() => Ok(document),
         _ => Err(decoded.findings),

@@ -1,27 +1,40 @@
 //! `StreamPipeline` as its author writes it: names and types of every field, and nothing about what they mean.
 //!
 //! The shape is final: fields whose feature is still to be built are here too, and lowering refuses them with their path. Blocks whose inner
-//! shape is still open are an [`Open`] mapping. `docs/reference/document.md` describes each field.
+//! shape is still open are an [`Open`] mapping. The comments on fields are what `kubectl explain` and editors show; the table is in
+//! `docs/reference/document.md`.
 
+mod connection;
+mod pod;
+mod quantity;
+mod rules;
+mod schema;
 mod sink;
 mod source;
 mod step;
+mod storage;
 pub(crate) mod unions;
 
 use std::collections::BTreeMap;
-use std::fmt;
 
 use kube::CustomResource;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::de::{self, Visitor};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+pub(crate) use rules::{EXACTLY_ONE, rule};
+use rules::{belongs_to, between, connections_are_there, different_names, exactly_one, reads_what_is_there};
+use schema::{Duration, Image, Name, ObjectName, OpenBlock, Schedule, SecretKey, Tag, Text, Token, Uri};
+
+pub use connection::{Connection, KafkaConnection, Sasl, SaslMechanism, Tls, Username};
+pub use pod::{EnvVar, PodTemplate, Resources};
+pub use quantity::Quantity;
 pub use sink::{DeltaMaintenance, DeltaSink, Mode, Output, SchemaEvolution, Sink};
 pub use source::{
     Assignment, BadRecords, BadRecordsPolicy, EventTime, Format, JsonColumn, JsonFormat, KafkaOffset, KafkaSource, OnLostOffsets, Position,
     Source, StartFrom, TimestampNumbers,
 };
 pub use step::{Aggregate, AggregateColumn, Map, MapColumn, Session, Sliding, Step, Tumbling, Window};
+pub use storage::{S3Encryption, S3EncryptionType, S3Storage, Storage};
 
 /// The `apiVersion` of this shape.
 pub const API_VERSION: &str = "weir.dev/v1alpha1";
@@ -31,26 +44,45 @@ pub const KIND: &str = "StreamPipeline";
 /// A block whose inner shape is still open: any mapping.
 pub type Open = BTreeMap<String, serde_json::Value>;
 
+/// A block that says all by being there.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Empty {}
+
+/// A streaming pipeline: what is read, what is computed and what is written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StreamPipeline {
+    /// The version of this shape.
+    #[schemars(extend("enum" = [API_VERSION]))]
     pub api_version: String,
+    /// What this document is.
+    #[schemars(extend("enum" = [KIND]))]
     pub kind: String,
+    /// What the pipeline is known by.
     pub metadata: Metadata,
+    /// What the pipeline does.
     pub spec: Spec,
 }
 
+/// What every Kubernetes object has.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Metadata {
+    /// The pipeline's name: at most 50 lower-case letters, digits and hyphens.
+    #[schemars(with = "Name")]
     pub name: String,
+    /// A Kubernetes namespace; the pipeline is then known as namespace/name.
     pub namespace: Option<String>,
+    /// For people and tools; the pipeline does not depend on them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
+    /// For people and tools; the pipeline does not depend on them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
+/// What a pipeline does: from sources, through steps, to sinks; when, and where it keeps its progress.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[kube(
@@ -63,37 +95,95 @@ pub struct Metadata {
     shortname = "spl",
     category = "weir"
 )]
+#[schemars(extend("x-kubernetes-validations" = [
+    different_names("sources", "steps"),
+    different_names("sources", "sinks"),
+    different_names("steps", "sinks"),
+    connections_are_there(),
+    reads_what_is_there("steps", "map"),
+    reads_what_is_there("steps", "aggregate"),
+    reads_what_is_there("sinks", ""),
+]))]
 pub struct Spec {
+    /// When an epoch is closed and its results are committed. By default as soon as the last one is committed and there is something new.
     pub trigger: Option<Trigger>,
+    /// Where the pipeline keeps its progress and state. Every pipeline has its own place.
     pub checkpoint: Checkpoint,
+    /// How object stores are reached, by prefixes of URIs; the longest one wins. Without an entry, by the pod's environment. At most 64.
     #[serde(default)]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["uriPrefix"]))]
     pub storage: Vec<Storage>,
+    /// Clusters that sources read from, by names. At most 64.
     #[serde(default)]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub connections: Vec<Connection>,
+    /// What is read. 1 to 64; for now one.
+    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub sources: Vec<Source>,
+    /// What is computed: a graph of steps that read sources and one another by name. At most 64, in any order.
     #[serde(default)]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub steps: Vec<Step>,
+    /// What is written. One epoch commits to all of them or to none. 1 to 64.
+    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub sinks: Vec<Sink>,
+    /// How much one epoch takes in at most.
     pub limits: Option<Limits>,
+    /// The time zone for dates, formatting and timestamps without one. By default, and for now always, UTC.
+    #[schemars(with = "Option<Text>")]
     pub time_zone: Option<String>,
+    /// Whether the pipeline is to have no pods. Its state stays, and it goes on from there. By default false.
     pub suspend: Option<bool>,
+    /// How many pods share the work: 0 or 1, until pipelines can be spread over several. By default 1; 0 is another way to suspend.
+    #[schemars(range(min = 0, max = 1))]
     pub replicas: Option<i64>,
-    pub resources: Option<Open>,
+    /// CPU and memory of the runtime's container. By default the operator's.
+    pub resources: Option<Resources>,
+    /// The container image of the runtime, in place of the operator's default: registry.example.com/weir:0.1.0
+    #[schemars(with = "Option<Image>")]
     pub image: Option<String>,
+    /// The version of the runtime: 0.1.0. By default the version that the pipeline was first started with; an upgrade of the operator does not
+    /// change it.
+    #[schemars(with = "Option<Tag>")]
     pub runtime_version: Option<String>,
-    pub pod_template: Option<Open>,
+    /// What pods get beyond what the operator gives them: labels, placement, environment.
+    pub pod_template: Option<PodTemplate>,
+    /// What deleting the pipeline does to its checkpoint. Retain (the default): nothing. DeleteCheckpoint: deletes it. Tables stay always.
     pub deletion_policy: Option<DeletionPolicy>,
+    /// Not supported yet. Discards or restores the state, once per token.
     pub state_action: Option<StateAction>,
 }
 
+/// When an epoch is closed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    rule(
+        "self.type != 'Interval' || has(self.interval)",
+        "",
+        "interval is required for the type `Interval`; a duration such as 5s would be right",
+    ),
+    belongs_to("interval", "type", "Interval", None),
+    belongs_to("onEnd", "type", "AvailableNow", None),
+    belongs_to("schedule", "type", "AvailableNow", None),
+    belongs_to("runToken", "type", "AvailableNow", None),
+]))]
 pub struct Trigger {
+    /// AsSoonAsPossible: when the last one is committed and there is something new. Interval: at a fixed beat. AvailableNow: reads what is
+    /// there when it starts, then ends. Continuous: not supported yet.
     #[serde(rename = "type")]
     pub kind: TriggerType,
+    /// Of the type Interval, which requires it: the beat, as a duration from 1ms to 24h: 5s
+    #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("1ms", "24h")]))]
     pub interval: Option<String>,
+    /// Of the type AvailableNow: what becomes of open windows at the end of a run. KeepOpen (the default): the next run goes on with them.
+    /// EmitAll: not supported yet.
     pub on_end: Option<OnEnd>,
+    /// Of the type AvailableNow: when a run starts, as cron has it, in UTC: minute, hour, day, month, weekday. Every night at two: 0 2 * * *
+    #[schemars(with = "Option<Schedule>")]
     pub schedule: Option<String>,
+    /// Of the type AvailableNow: each new token starts a run, once the last one is done: 2026-01-31
+    #[schemars(with = "Option<Token>")]
     pub run_token: Option<String>,
 }
 
@@ -112,52 +202,36 @@ pub enum OnEnd {
     EmitAll,
 }
 
+/// Where the pipeline keeps its progress and state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Checkpoint {
+    /// A place of the pipeline's own, which no table lies in: s3://lake/checkpoints/rides. It can't be changed later.
+    #[schemars(with = "Uri", extend("x-kubernetes-validations" = [rule("self == oldSelf", "", CHECKPOINT_STAYS)]))]
     pub uri: String,
+    /// How many manifests garbage collection leaves, 2 to 10000. By default 10.
+    #[schemars(range(min = 2, max = 10_000))]
     pub keep: Option<i64>,
+    /// After how many epochs the state is written anew as a whole, 1 to 10000. By default 32.
+    #[schemars(range(min = 1, max = 10_000))]
     pub snapshot_every: Option<i64>,
+    /// Not supported yet. The least time between two checkpoints, as a duration.
+    #[schemars(with = "Option<Duration>")]
     pub min_pause: Option<String>,
+    /// Not supported yet. How long a checkpoint may take, as a duration.
+    #[schemars(with = "Option<Duration>")]
     pub timeout: Option<String>,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Storage {
-    pub uri_prefix: String,
-    pub s3: Option<S3Storage>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct S3Storage {
-    pub endpoint: Option<String>,
-    pub region: Option<String>,
-    pub force_path_style: Option<bool>,
-    pub credentials_secret_ref: Option<SecretRef>,
-    pub ca_secret_ref: Option<SecretKeyRef>,
-    pub encryption: Option<S3Encryption>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct S3Encryption {
-    #[serde(rename = "type")]
-    pub kind: S3EncryptionType,
-    pub key_id: Option<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum S3EncryptionType {
-    SseS3,
-    SseKms,
-}
+const CHECKPOINT_STAYS: &str =
+    "can't be changed, since the pipeline's progress and state lie there; to begin anew, create a pipeline under another name";
 
 /// A Secret, with keys that are fixed by what it is for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretRef {
+    /// A Secret of the pipeline's namespace.
+    #[schemars(with = "ObjectName")]
     pub name: String,
 }
 
@@ -165,123 +239,44 @@ pub struct SecretRef {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretKeyRef {
+    /// A Secret of the pipeline's namespace.
+    #[schemars(with = "ObjectName")]
     pub name: String,
+    /// The key in it.
+    #[schemars(with = "SecretKey")]
     pub key: String,
 }
 
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Connection {
-    pub name: String,
-    pub kafka: Option<KafkaConnection>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct KafkaConnection {
-    pub bootstrap_servers: String,
-    pub sasl: Option<Sasl>,
-    pub tls: Option<Tls>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Sasl {
-    pub mechanism: SaslMechanism,
-    pub username: Username,
-    pub password_secret_ref: SecretKeyRef,
-}
-
-/// Under Kafka's own names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum SaslMechanism {
-    #[serde(rename = "PLAIN")]
-    Plain,
-    #[serde(rename = "SCRAM-SHA-256")]
-    ScramSha256,
-    #[serde(rename = "SCRAM-SHA-512")]
-    ScramSha512,
-}
-
-/// Exactly one of the two.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Username {
-    pub value: Option<String>,
-    pub secret_ref: Option<SecretKeyRef>,
-}
-
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Tls {
-    pub ca_secret_ref: Option<SecretKeyRef>,
-}
-
+/// How much one epoch takes in at most: whichever limit is met first closes it early.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limits {
+    /// Records, 1 to 1000000000. By default 2000000.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
     pub records_per_epoch: Option<i64>,
+    /// Bytes of records, 1Ki to 64Gi. By default 512Mi.
     pub bytes_per_epoch: Option<Quantity>,
 }
 
-/// What deleting the resource does to its checkpoints. Tables are left alone always.
+/// What deleting the resource does to its checkpoint. Tables are left alone always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
     Retain,
     DeleteCheckpoint,
 }
 
-/// Acts once per token.
+/// A token, and exactly one of `discard` and `restore`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [exactly_one(unions::STATE_ACTIONS)]))]
 pub struct StateAction {
+    /// The action is done once per token: 2026-01-31
+    #[schemars(with = "Token")]
     pub token: String,
+    /// Begins anew, without the state.
+    #[schemars(with = "Option<OpenBlock>")]
     pub discard: Option<Open>,
+    /// Goes back to an earlier state.
+    #[schemars(with = "Option<OpenBlock>")]
     pub restore: Option<Open>,
-}
-
-/// A size as Kubernetes writes quantities, `128Mi` or a plain number, still as text.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Quantity(pub String);
-
-impl JsonSchema for Quantity {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Quantity".into()
-    }
-
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"x-kubernetes-int-or-string": true})
-    }
-}
-
-impl Serialize for Quantity {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0)
-    }
-}
-
-impl<'de> Deserialize<'de> for Quantity {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextOrNumber;
-        impl Visitor<'_> for TextOrNumber {
-            type Value = Quantity;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a size such as 128Mi")
-            }
-
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Quantity, E> {
-                Ok(Quantity(text.to_owned()))
-            }
-
-            fn visit_u64<E: de::Error>(self, bytes: u64) -> Result<Quantity, E> {
-                Ok(Quantity(bytes.to_string()))
-            }
-
-            fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<Quantity, E> {
-                Ok(Quantity(bytes.to_string()))
-            }
-        }
-        deserializer.deserialize_any(TextOrNumber)
-    }
 }

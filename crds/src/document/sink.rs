@@ -3,24 +3,51 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Open, Quantity};
+use super::rules::{belongs_to, between, exactly_one, rule};
+use super::schema::{Columns, Duration, Name, OpenBlock, Uri};
+use super::{Open, Quantity, unions};
 
 /// A name and exactly one kind of sink.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    exactly_one(unions::SINK_KINDS),
+    belongs_to("key", "mode", "Update", Some("Append")),
+    rule(
+        "!has(self.mode) || self.mode != 'Update' || has(self.key)",
+        "",
+        "key is required for the mode `Update`; the columns whose values tell one row of the result from another would be right",
+    ),
+]))]
 pub struct Sink {
+    /// The sink's name, which its progress in the table belongs to: at most 50 lower-case letters, digits and hyphens.
+    #[schemars(with = "Name")]
     pub name: String,
+    /// The source or step whose rows are written.
+    #[schemars(with = "Name")]
     pub from: String,
+    /// Which of its outputs: Main (the default), Late (not supported yet: rows whose windows had closed), Rejected (not supported yet:
+    /// records that could not be read).
     pub output: Option<Output>,
+    /// Append (the default): rows are written once, windows when they close. Update (not supported yet): rows that changed, by key.
+    /// Complete (not supported yet): the whole result anew.
     pub mode: Option<Mode>,
+    /// Not supported yet. Of the mode Update: the columns that tell one row from another. At most 256.
+    #[schemars(with = "Option<Columns>")]
     pub key: Option<Vec<String>>,
+    /// A Delta Lake table.
     pub delta: Option<DeltaSink>,
+    /// Not supported yet. A Kafka topic.
+    #[schemars(with = "Option<OpenBlock>")]
     pub kafka: Option<Open>,
+    /// Not supported yet. Parquet files.
+    #[schemars(with = "Option<OpenBlock>")]
     pub parquet: Option<Open>,
+    /// Not supported yet. The log of the pod.
+    #[schemars(with = "Option<OpenBlock>")]
     pub console: Option<Open>,
 }
 
-/// Which of a node's outputs is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Output {
     Main,
@@ -35,13 +62,21 @@ pub enum Mode {
     Complete,
 }
 
+/// A Delta Lake table.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeltaSink {
+    /// Where the table is: s3://lake/silver/rides. It is created if it is absent.
+    #[schemars(with = "Uri")]
     pub uri: String,
+    /// Columns whose values become folders: [date]. At most 16, and not all of them. Left out, the table has no partitions.
+    #[schemars(with = "Option<Columns>", length(max = 16))]
     pub partition_by: Option<Vec<String>>,
+    /// The size at which a data file is complete, 1Ki to 16Gi. By default 128Mi.
     pub target_file_size: Option<Quantity>,
+    /// What to do when the table lacks a column. Refuse (the default): stop. AddColumns (not supported yet): add it.
     pub schema_evolution: Option<SchemaEvolution>,
+    /// Not supported yet. What is done for the table off the path of the data.
     pub maintenance: Option<DeltaMaintenance>,
 }
 
@@ -51,11 +86,17 @@ pub enum SchemaEvolution {
     AddColumns,
 }
 
+/// What is done for a table off the path of the data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeltaMaintenance {
-    /// Commits.
+    /// Not supported yet. Commits between two checkpoints of the table's log.
+    #[schemars(range(min = 1, max = 10_000))]
     pub checkpoint_every: Option<i64>,
+    /// Not supported yet. The time between two compactions of small files, as a duration.
+    #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("1m", "99999h")]))]
     pub compact_every: Option<String>,
+    /// Not supported yet. The age at which files that the table no longer has are deleted, as a duration.
+    #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("1h", "99999h")]))]
     pub vacuum_after: Option<String>,
 }

@@ -3,46 +3,83 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::Open;
+use super::rules::{between, exactly_one, rule};
+use super::schema::{Column, DataType, Duration, Expr, GroupId, Name, OpenBlock, Partition, Text, Timestamp, Topic};
+use super::{Empty, Open, unions};
 
 /// A name and exactly one kind of source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [exactly_one(unions::SOURCE_KINDS)]))]
 pub struct Source {
+    /// The name that steps and sinks read it by: at most 50 lower-case letters, digits and hyphens.
+    #[schemars(with = "Name")]
     pub name: String,
+    /// Topics of a Kafka cluster.
     pub kafka: Option<KafkaSource>,
+    /// How a record's value becomes columns. Exactly one of json, raw and avro.
     pub format: Format,
+    /// Where the event time of a row comes from, which windows go by, and how long to wait for late rows. Without it there are no windows.
     pub event_time: Option<EventTime>,
+    /// The Kafka consumer group whose offsets show the lag in Kafka's tools; progress itself is in the checkpoint. By default
+    /// weir-<namespace>-<name> of the pipeline.
+    #[schemars(with = "Option<GroupId>")]
     pub group_id: Option<String>,
+    /// Not supported yet. Records after which an epoch is closed early, of this source.
+    #[schemars(range(min = 1, max = 1_000_000_000))]
     pub max_records_per_epoch: Option<i64>,
+    /// What becomes of a record that can't be read.
     pub bad_records: Option<BadRecords>,
 }
 
 /// Exactly one of `topics`, `topicPattern` and `assign`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [exactly_one(unions::TOPICS)]))]
 pub struct KafkaSource {
+    /// The name of one of spec.connections.
+    #[schemars(with = "Name")]
     pub connection: String,
+    /// Topics, by name: [rides, rides-v2]. 1 to 64.
+    #[schemars(with = "Option<Vec<Topic>>", length(min = 1, max = 64), extend("x-kubernetes-list-type" = "set"))]
     pub topics: Option<Vec<String>>,
+    /// Not supported yet. A regular expression for the names of topics, those that appear later included: rides-.*
+    #[schemars(with = "Option<Text>")]
     pub topic_pattern: Option<String>,
+    /// Not supported yet. Certain partitions of certain topics. 1 to 64 topics.
+    #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["topic"]))]
     pub assign: Option<Vec<Assignment>>,
+    /// Where the first start of the pipeline begins to read; later ones go on where the checkpoint says. By default at Latest.
     pub start_from: Option<StartFrom>,
+    /// What to do when the broker no longer has the offset that comes next. Fail (the default) stops; Earliest and Latest go on at the
+    /// oldest or newest record there is. Every gap is counted.
     pub on_lost_offsets: Option<OnLostOffsets>,
 }
 
+/// Partitions of one topic.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Assignment {
+    /// The topic.
+    #[schemars(with = "Topic")]
     pub topic: String,
+    /// Numbers of its partitions: [0, 1]. 1 to 256.
+    #[schemars(with = "Vec<Partition>", length(min = 1, max = 256), extend("x-kubernetes-list-type" = "set"))]
     pub partitions: Vec<i64>,
 }
 
-/// Exactly one of the three.
+/// Exactly one of `position`, `timestamp` and `offsets`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [exactly_one(unions::START)]))]
 pub struct StartFrom {
+    /// Earliest: all records that are still there. Latest: those that come from now on.
     pub position: Option<Position>,
+    /// Not supported yet. The first record at or after a time, in RFC 3339: 2026-01-01T00:00:00Z
+    #[schemars(with = "Option<Timestamp>")]
     pub timestamp: Option<String>,
+    /// Not supported yet. The next offset to read, per partition. 1 to 256.
+    #[schemars(length(min = 1, max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["topic", "partition"]))]
     pub offsets: Option<Vec<KafkaOffset>>,
 }
 
@@ -52,11 +89,18 @@ pub enum Position {
     Latest,
 }
 
+/// Where to begin in one partition.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KafkaOffset {
+    /// The topic.
+    #[schemars(with = "Topic")]
     pub topic: String,
+    /// The number of its partition.
+    #[schemars(with = "Partition")]
     pub partition: i64,
+    /// The first offset to read.
+    #[schemars(range(min = 0))]
     pub offset: i64,
 }
 
@@ -70,30 +114,45 @@ pub enum OnLostOffsets {
 /// Exactly one kind of format.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [exactly_one(unions::FORMATS)]))]
 pub struct Format {
+    /// A JSON object per record.
     pub json: Option<JsonFormat>,
+    /// Not supported yet. The value as text or bytes.
+    #[schemars(with = "Option<OpenBlock>")]
     pub raw: Option<Open>,
+    /// Not supported yet. Avro, by a schema registry.
+    #[schemars(with = "Option<OpenBlock>")]
     pub avro: Option<Open>,
 }
 
+/// JSON objects, of which the named fields are read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JsonFormat {
+    /// The fields of the object that become columns; others are passed over. 1 to 256.
+    #[schemars(length(min = 1, max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub columns: Vec<JsonColumn>,
+    /// What a number in a timestamp column is. Refuse (the default): a bad record. EpochMillis: milliseconds since 1970.
     pub timestamp_numbers: Option<TimestampNumbers>,
 }
 
+/// A field of the JSON object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JsonColumn {
+    /// The field's name, which is the column's.
+    #[schemars(with = "Column")]
     pub name: String,
-    /// Spark's DDL name: `bigint`, `array<struct<a: int>>`.
+    /// The type by Spark's name: boolean, int, bigint, float, double, decimal(p,s), string, binary, date, timestamp, array<type>,
+    /// struct<name: type, ...>.
     #[serde(rename = "type")]
+    #[schemars(with = "DataType")]
     pub data_type: String,
+    /// Whether a record without a value is a bad one. By default false: the value is null.
     pub required: Option<bool>,
 }
 
-/// What a number in a `timestamp` column means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum TimestampNumbers {
     Refuse,
@@ -103,21 +162,48 @@ pub enum TimestampNumbers {
 /// Exactly one of `expr`, `kafkaTimestamp` and `processingTime`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [
+    exactly_one(unions::CLOCKS),
+    rule(
+        "!has(self.expr) || has(self.watermarkDelay)",
+        "",
+        "watermarkDelay is required: how long to wait for rows that come late; 10m would be right where rows are up to ten minutes late",
+    ),
+]))]
 pub struct EventTime {
+    /// A SQL expression over the decoded columns that gives a timestamp: ts
+    #[schemars(with = "Option<Expr>")]
     pub expr: Option<String>,
-    pub kafka_timestamp: Option<Open>,
-    pub processing_time: Option<Open>,
+    /// Not supported yet. The timestamp of the Kafka record: {}
+    pub kafka_timestamp: Option<Empty>,
+    /// Not supported yet. The clock when the record is read: {}
+    pub processing_time: Option<Empty>,
+    /// How long to wait for rows that come late, as a duration: 10m. Required with expr. Results are late by as much, so there is no default.
+    #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("0s", "99999h")]))]
     pub watermark_delay: Option<String>,
+    /// Not supported yet. How far ahead of the clock a row may be before it counts as bad, as a duration.
+    #[schemars(with = "Option<Duration>")]
     pub max_future: Option<String>,
+    /// How long after its end was reached a partition no longer holds the watermark back, as a duration from 1s. By default 1m.
+    #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("1s", "99999h")]))]
     pub idle_after: Option<String>,
+    /// Not supported yet. How far partitions may run ahead of the slowest one in event time before they wait, as a duration.
+    #[schemars(with = "Option<Duration>")]
     pub max_skew: Option<String>,
+    /// Not supported yet. After how long without any record the open windows are closed by the clock, as a duration.
+    #[schemars(with = "Option<Duration>")]
     pub close_idle_windows_after: Option<String>,
 }
 
+/// What becomes of a record that can't be read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BadRecords {
+    /// Fail (the default): the pipeline stops and names the record. Drop: it is left out and counted. Output (not supported yet): it goes to
+    /// the source's Rejected output.
     pub policy: BadRecordsPolicy,
+    /// Not supported yet. How many of a million records may be bad before the pipeline stops.
+    #[schemars(range(min = 0, max = 1_000_000))]
     pub max_per_million: Option<i64>,
 }
 

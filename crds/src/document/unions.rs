@@ -1,5 +1,6 @@
 //! The blocks that hold exactly one of several members. Lowering checks it, and an override that names another member replaces the first.
 
+pub const STORES: &[&str] = &["s3"];
 pub const SOURCE_KINDS: &[&str] = &["kafka"];
 pub const TOPICS: &[&str] = &["topics", "topicPattern", "assign"];
 pub const START: &[&str] = &["position", "timestamp", "offsets"];

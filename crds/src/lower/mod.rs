@@ -6,7 +6,9 @@ mod check;
 pub(crate) mod duration;
 mod graph;
 mod name;
+mod operation;
 mod quantity;
+mod schedule;
 mod settings;
 mod sink;
 mod source;
@@ -48,7 +50,7 @@ fn lower_into(document: &StreamPipeline, out: &mut Findings) -> Option<Plan> {
     let checkpoint = settings::checkpoint(&spec.checkpoint, &at.field("checkpoint"), out);
     let storage = settings::storage(&spec.storage, &at.field("storage"), out);
     let limits = settings::limits(spec.limits.as_ref(), &at.field("limits"), out);
-    settings::operation(spec, &at, out);
+    operation::operation(spec, &at, out);
     settings::connections(spec, &at, out);
 
     let graph = graph::resolve(spec, &at, out);

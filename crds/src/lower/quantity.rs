@@ -1,4 +1,4 @@
-//! Sizes as Kubernetes quantities: `128Mi`, `1G`, `1.5Gi`, `1e9`, a plain number of bytes.
+//! Sizes and amounts as Kubernetes quantities: `128Mi`, `1G`, `1.5Gi`, `1e9`, `500m`, a plain number.
 
 use weir_plan::quote::quoted;
 
@@ -12,7 +12,20 @@ pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
     })
 }
 
+/// Reads an amount of CPU, memory or the like in thousandths, which `m` stands for, so that amounts can be compared.
+pub(super) fn parse_thousandths(text: &str) -> Result<u128, String> {
+    let thousandths = match text.strip_suffix('m') {
+        Some(number) => scaled(number, |suffix| suffix.is_empty().then_some(1)),
+        None => scaled(text, |suffix| multiplier(suffix)?.checked_mul(1000)),
+    };
+    thousandths.ok_or_else(|| format!("found `{text}`; an amount as a Kubernetes quantity would be right, such as 500m, 2 or 1Gi"))
+}
+
 fn bytes(text: &str) -> Option<u64> {
+    u64::try_from(scaled(text, multiplier)?).ok()
+}
+
+fn scaled(text: &str, multiplier: impl Fn(&str) -> Option<u128>) -> Option<u128> {
     let number_len = text.bytes().take_while(|b| b.is_ascii_digit() || *b == b'.').count();
     let (number, suffix) = text.split_at(number_len);
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
@@ -23,7 +36,7 @@ fn bytes(text: &str) -> Option<u64> {
     let scaled = digits.checked_mul(multiplier(suffix)?)?;
     let divisor = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
     // Half a byte is a slip of the pen.
-    if scaled.is_multiple_of(divisor) { u64::try_from(scaled / divisor).ok() } else { None }
+    scaled.is_multiple_of(divisor).then(|| scaled / divisor)
 }
 
 fn multiplier(suffix: &str) -> Option<u128> {
@@ -67,6 +80,16 @@ mod tests {
             ("1E", 1_000_000_000_000_000_000),
         ] {
             assert_eq!(parse_bytes(text), Ok(right), "{text}");
+        }
+    }
+
+    #[test]
+    fn amounts_are_read_in_thousandths() {
+        for (text, right) in [("2", 2_000), ("500m", 500), ("0.5", 500), ("1Ki", 1_024_000), ("1.5G", 1_500_000_000_000)] {
+            assert_eq!(parse_thousandths(text), Ok(right), "{text}");
+        }
+        for text in ["", "m", "0.0001", "1Mim", "-1", "2 cores", "0.5m"] {
+            assert!(parse_thousandths(text).is_err(), "{text}");
         }
     }
 

@@ -1,12 +1,12 @@
-//! What is not the graph: trigger, checkpoint, storage, connections, limits, and what only the operator will act on.
+//! What is not the graph: trigger, checkpoint, storage, connections, limits.
 
 use weir_plan::plan;
 use weir_plan::quote::quoted;
 
 use super::check::NAMED_MAX;
-use super::{name, uri};
+use super::{name, operation, uri};
 use crate::defaults;
-use crate::document::{Checkpoint, KafkaConnection, Limits, Metadata, OnEnd, S3Storage, Spec, Storage, Trigger, TriggerType};
+use crate::document::{Checkpoint, KafkaConnection, Limits, Metadata, OnEnd, S3Storage, Spec, Storage, Trigger, TriggerType, unions};
 use crate::finding::{Findings, Path};
 
 pub(super) fn pipeline(metadata: &Metadata, out: &mut Findings) -> String {
@@ -24,8 +24,6 @@ pub(super) fn pipeline(metadata: &Metadata, out: &mut Findings) -> String {
 pub(super) fn trigger(trigger: Option<&Trigger>, at: &Path, out: &mut Findings) -> Option<plan::Trigger> {
     let kind = trigger.map_or(defaults::TRIGGER, |t| t.kind);
     if let Some(t) = trigger {
-        out.not_yet(at, "schedule", t.schedule.as_ref());
-        out.not_yet(at, "runToken", t.run_token.as_ref());
         if !out.is_sound(&at.field("type")) {
             return None;
         }
@@ -45,6 +43,7 @@ pub(super) fn trigger(trigger: Option<&Trigger>, at: &Path, out: &mut Findings) 
             Some(end @ OnEnd::EmitAll) => out.not_yet_value(&at.field("onEnd"), end, &["KeepOpen"]),
             None | Some(OnEnd::KeepOpen) => {}
         }
+        operation::runs(t, at, out);
     }
     match kind {
         TriggerType::AsSoonAsPossible => Some(plan::Trigger::AsSoonAsPossible),
@@ -82,7 +81,7 @@ pub(super) fn storage(storage: &[Storage], at: &Path, out: &mut Findings) -> Opt
         .map(|(i, entry)| {
             let at = at.index(i);
             let uri_prefix = out.checked(&at.field("uriPrefix"), uri::parse_prefix(&entry.uri_prefix));
-            out.exactly_one(&at, &["s3"], &[entry.s3.is_some()]);
+            out.exactly_one(&at, unions::STORES, &[entry.s3.is_some()]);
             let s3 = s3(entry.s3.as_ref()?, &at.field("s3"), out);
             Some(plan::Storage { uri_prefix: uri_prefix?, s3 })
         })
@@ -164,23 +163,4 @@ pub(super) fn limits(limits: Option<&Limits>, at: &Path, out: &mut Findings) -> 
     let bytes = limits.and_then(|l| l.bytes_per_epoch.as_ref());
     let bytes = out.bytes(&at.field("bytesPerEpoch"), bytes, defaults::BYTES_PER_EPOCH, "1Ki", "64Gi");
     Some(plan::Limits { records_per_epoch: u64::try_from(records?).ok()?, bytes_per_epoch: bytes? })
-}
-
-/// Fields that say how and where the pipeline runs.
-pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
-    if let Some(zone) = spec.time_zone.as_ref().filter(|z| *z != defaults::TIME_ZONE) {
-        out.not_yet_value(&at.field("timeZone"), format_args!("{zone}"), &[defaults::TIME_ZONE]);
-    }
-    if spec.suspend.unwrap_or(defaults::SUSPEND) != defaults::SUSPEND {
-        out.not_yet_value(&at.field("suspend"), true, &["false"]);
-    }
-    if let Some(replicas) = spec.replicas.filter(|r| *r != defaults::REPLICAS) {
-        out.not_yet_value(&at.field("replicas"), replicas, &["1"]);
-    }
-    out.not_yet(at, "resources", spec.resources.as_ref());
-    out.not_yet(at, "image", spec.image.as_ref());
-    out.not_yet(at, "runtimeVersion", spec.runtime_version.as_ref());
-    out.not_yet(at, "podTemplate", spec.pod_template.as_ref());
-    out.not_yet(at, "deletionPolicy", spec.deletion_policy.as_ref());
-    out.not_yet(at, "stateAction", spec.state_action.as_ref());
 }

@@ -4,7 +4,9 @@
 //! spec stays a JSON value here, and is read by the same code as a file ([`crate::load_value`]).
 
 mod conditions;
+mod crd;
 mod status;
+mod structural;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::Resource;
@@ -12,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 pub use conditions::{ConditionType, Reason, Severity, condition};
+pub use crd::{crd, crd_yaml};
 pub use status::{Progress, Restarts, Run, Runtime, Status, TableVersion, WatermarkHold};
+pub(crate) use structural::unwrap_lines;
 
 use crate::document::{API_VERSION, KIND};
 

@@ -13,6 +13,7 @@ pub struct Status {
     pub observed_generation: Option<i64>,
     /// Ready, Reconciling, Stalled, Validated, DataFlowing, WatermarkAdvancing, Suspended.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"]))]
     pub conditions: Vec<Condition>,
     /// Pods that run now.
     #[serde(default)]
@@ -85,6 +86,7 @@ pub struct Progress {
     pub last_commit: Option<Time>,
     /// The versions of the tables that the last commits made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["sink"]))]
     pub tables: Vec<TableVersion>,
     /// Records that could not be read and went to the `Rejected` output or were dropped, since the runtime started.
     #[serde(default)]

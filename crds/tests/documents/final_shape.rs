@@ -1,7 +1,7 @@
 //! Nothing is accepted and ignored: each field of the final shape, and each value of each enum, changes the plan, is refused with its path,
-//! or says what holds anyway. A field without a case here fails the test.
+//! is there for the operator to act on, or says what holds anyway. A field without a case here fails the test.
 
-use crate::shape::cases::Outcome::{self, Changes, Refused, SaysTheDefault};
+use crate::shape::cases::Outcome::{self, Changes, ForTheOperator, Refused, SaysTheDefault};
 use crate::shape::cases::{BASE, CASES, OUTSIDE, is_refused};
 use weir_crds::{Finding, load};
 
@@ -31,6 +31,7 @@ fn strip_indices(path: &str) -> String {
 fn each_field_changes_the_plan_or_is_refused_or_says_the_default() {
     for (field, over, right) in CASES {
         let found = outcome(field, over);
+        let right = if *right == ForTheOperator { &SaysTheDefault } else { right };
         assert!(found.as_ref().is_ok_and(|f| f == right), "{field}, by {over}: should be {right:?} but is {found:?}");
     }
 }
@@ -52,4 +53,21 @@ fn each_field_of_the_final_shape_has_a_case() {
 fn a_source_is_known_by_its_name() {
     let renamed = BASE.replace("name: rides\n", "name: trips\n").replace("from: rides", "from: trips");
     assert_eq!(load(&renamed, None).unwrap().sources[0].name, "trips");
+}
+
+#[test]
+fn what_the_operator_acts_on_reaches_it_as_it_was_written() {
+    for (field, over, _) in CASES.iter().filter(|(.., outcome)| *outcome == ForTheOperator) {
+        let yaml = |text: &str| serde_yaml::from_str::<serde_yaml::Value>(text).unwrap();
+        let merged = serde_json::to_value(weir_crds::merge(yaml(BASE), yaml(over))).unwrap();
+        let document = weir_crds::parse_value(&merged).unwrap_or_else(|found| panic!("{field}: {found:?}"));
+        let given = serde_json::to_value(document).unwrap();
+        let field = field.split(['=', '[']).next().unwrap().replace('.', "/");
+        let written = merged.pointer(&format!("/{field}")).unwrap();
+        // Numbers stand as text in quantities.
+        let as_text = |value: &serde_json::Value| value.to_string().replace('"', "").replace("null", "");
+        let has_all =
+            |given: &serde_json::Value| as_text(written).split([',', '{', '}', '[', ']']).all(|part| as_text(given).contains(part));
+        assert!(given.pointer(&format!("/{field}")).is_some_and(has_all), "{field}: {written} is given as {given}");
+    }
 }

@@ -1,6 +1,6 @@
 //! One case per field of the final shape, and per value of each enum: what comes of setting it.
 
-use Outcome::{Changes, Refused, SaysTheDefault};
+use Outcome::{Changes, ForTheOperator, Refused, SaysTheDefault};
 
 pub const BASE: &str = r#"
 apiVersion: weir.dev/v1alpha1
@@ -32,6 +32,8 @@ pub enum Outcome {
     /// A later issue builds it.
     Refused,
     SaysTheDefault,
+    /// Is read from the document, and changes nothing of what is computed.
+    ForTheOperator,
 }
 
 /// Field (or block, or `field=Value` for enums), an override that sets it, what comes of it.
@@ -44,8 +46,8 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ("spec.trigger.interval", "spec: {trigger: {type: Interval, interval: 1s}}", Changes),
     ("spec.trigger.onEnd=KeepOpen", "spec: {trigger: {type: AvailableNow, onEnd: KeepOpen}}", Changes),
     ("spec.trigger.onEnd=EmitAll", "spec: {trigger: {type: AvailableNow, onEnd: EmitAll}}", Refused),
-    ("spec.trigger.schedule", "spec: {trigger: {type: AvailableNow, schedule: 0 * * * *}}", Refused),
-    ("spec.trigger.runToken", "spec: {trigger: {type: AvailableNow, runToken: a}}", Refused),
+    ("spec.trigger.schedule", "spec: {trigger: {type: AvailableNow, schedule: 0 * * * *}}", Changes),
+    ("spec.trigger.runToken", "spec: {trigger: {type: AvailableNow, runToken: a}}", Changes),
     ("spec.checkpoint.uri", "spec: {checkpoint: {uri: file:///tmp/d}}", Changes),
     ("spec.checkpoint.keep", "spec: {checkpoint: {keep: 3}}", Changes),
     ("spec.checkpoint.snapshotEvery", "spec: {checkpoint: {snapshotEvery: 3}}", Changes),
@@ -208,15 +210,41 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ("spec.limits.bytesPerEpoch", "spec: {limits: {bytesPerEpoch: 1Mi}}", Changes),
     ("spec.timeZone", "spec: {timeZone: Europe/Paris}", Refused),
     ("spec.timeZone", "spec: {timeZone: UTC}", SaysTheDefault),
-    ("spec.suspend", "spec: {suspend: true}", Refused),
+    ("spec.suspend", "spec: {suspend: true}", ForTheOperator),
     ("spec.suspend", "spec: {suspend: false}", SaysTheDefault),
     ("spec.replicas", "spec: {replicas: 2}", Refused),
     ("spec.replicas", "spec: {replicas: 1}", SaysTheDefault),
-    ("spec.resources", "spec: {resources: {limits: {cpu: 2}}}", Refused),
-    ("spec.image", "spec: {image: weir}", Refused),
-    ("spec.runtimeVersion", "spec: {runtimeVersion: v1}", Refused),
-    ("spec.podTemplate", "spec: {podTemplate: {}}", Refused),
-    ("spec.deletionPolicy", "spec: {deletionPolicy: Retain}", Refused),
+    ("spec.replicas", "spec: {replicas: 0}", ForTheOperator),
+    ("spec.resources.requests", "spec: {resources: {requests: {cpu: 500m, memory: 1Gi}}}", ForTheOperator),
+    ("spec.resources.limits", "spec: {resources: {limits: {cpu: 2, example.com/disk: 10G}}}", ForTheOperator),
+    ("spec.image", "spec: {image: 'registry.example.com/weir:0.1.0'}", ForTheOperator),
+    ("spec.runtimeVersion", "spec: {runtimeVersion: v1}", ForTheOperator),
+    ("spec.podTemplate.labels", "spec: {podTemplate: {labels: {team: rides}}}", ForTheOperator),
+    ("spec.podTemplate.annotations", "spec: {podTemplate: {annotations: {example.com/note: 'a b'}}}", ForTheOperator),
+    ("spec.podTemplate.nodeSelector", "spec: {podTemplate: {nodeSelector: {kubernetes.io/arch: arm64}}}", ForTheOperator),
+    (
+        "spec.podTemplate.tolerations[]",
+        "spec: {podTemplate: {tolerations: [{key: spot, operator: Exists, tolerationSeconds: 30}]}}",
+        ForTheOperator,
+    ),
+    (
+        "spec.podTemplate.affinity",
+        "spec: {podTemplate: {affinity: {podAntiAffinity: {preferredDuringSchedulingIgnoredDuringExecution: \
+         [{weight: 1, podAffinityTerm: {topologyKey: zone}}]}}}}",
+        ForTheOperator,
+    ),
+    (
+        "spec.podTemplate.topologySpreadConstraints[]",
+        "spec: {podTemplate: {topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: DoNotSchedule}]}}",
+        ForTheOperator,
+    ),
+    ("spec.podTemplate.priorityClassName", "spec: {podTemplate: {priorityClassName: high}}", ForTheOperator),
+    ("spec.podTemplate.serviceAccountName", "spec: {podTemplate: {serviceAccountName: rides}}", ForTheOperator),
+    ("spec.podTemplate.imagePullSecrets[].name", "spec: {podTemplate: {imagePullSecrets: [{name: registry}]}}", ForTheOperator),
+    ("spec.podTemplate.env[].name", "spec: {podTemplate: {env: [{name: RUST_LOG, value: info}]}}", ForTheOperator),
+    ("spec.podTemplate.env[].value", "spec: {podTemplate: {env: [{name: RUST_LOG, value: debug}]}}", ForTheOperator),
+    ("spec.deletionPolicy=Retain", "spec: {deletionPolicy: Retain}", SaysTheDefault),
+    ("spec.deletionPolicy=DeleteCheckpoint", "spec: {deletionPolicy: DeleteCheckpoint}", ForTheOperator),
     ("spec.stateAction", "spec: {stateAction: {token: a, discard: {}}}", Refused),
 ];
 

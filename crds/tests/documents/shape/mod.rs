@@ -19,6 +19,8 @@ pub struct Leaf {
     pub variants: &'static [&'static str],
 }
 
+const KUBERNETES: &[&str] = &["Affinity", "Toleration", "TopologySpreadConstraint"];
+
 /// Every leaf of the document, in the order of the types.
 pub fn leaves() -> Vec<Leaf> {
     let leaves = RefCell::new(Vec::new());
@@ -75,7 +77,16 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         visitor.visit_map(Fields { probe: self, left: [].iter(), field: "" })
     }
 
-    fn deserialize_struct<V: Visitor<'de>>(self, _: &'static str, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
+    /// Kubernetes' own types count as one field, and so does a block that says all by being there.
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        name: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
+        if fields.is_empty() || KUBERNETES.contains(&name) {
+            return self.deserialize_map(visitor);
+        }
         visitor.visit_map(Fields { probe: self, left: fields.iter(), field: "" })
     }
 

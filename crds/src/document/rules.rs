@@ -1,0 +1,106 @@
+//! Rules between fields, in CEL, for `x-kubernetes-validations`: what a schema can't say. In the words of lowering where it says the same.
+//!
+//! `tests/admit_*` in `e2e` try each on a real API server, which also says whether they are within its budget.
+
+use serde_json::{Value, json};
+
+use crate::finding::one_of;
+
+const DURATION: &str = "^([0-9]{1,5}(h|m|s|ms)){1,4}$";
+
+/// Exactly one of `members` is there, said as lowering says it.
+pub(crate) fn exactly_one(members: &[&str]) -> Value {
+    let there: Vec<_> = members.iter().map(|member| format!("has(self.{member})")).collect();
+    if let [only] = members {
+        return json!({"rule": there[0], "message": format!("{only} is missing"), EXACTLY_ONE: members});
+    }
+    let (choice, any) = (one_of(members), there.join(" || "));
+    // A list of names, joined, would be shorter, and its cost is not known beforehand.
+    let found: Vec<_> = members
+        .iter()
+        .enumerate()
+        .map(|(i, member)| match i {
+            0 => format!("({} ? '{member}' : '')", there[0]),
+            _ => format!("({} ? ({} ? ' and {member}' : '{member}') : '')", there[i], there[..i].join(" || ")),
+        })
+        .collect();
+    json!({
+        "rule": format!("[{}].exists_one(is, is)", there.join(", ")),
+        "message": format!("exactly one of {choice} should be there"),
+        "messageExpression": format!(
+            "({any}) ? 'found ' + {} + '; exactly one of {choice} should be there' : 'found none of {choice}; exactly one should be there'",
+            found.join(" + ")
+        ),
+        EXACTLY_ONE: members,
+    })
+}
+
+/// The key under which a rule carries its members to the schema for editors, which do not read CEL. The API server never sees it.
+pub(crate) const EXACTLY_ONE: &str = "exactlyOneOf";
+
+/// A duration between two others, both included.
+pub(crate) fn between(least: &str, most: &str) -> Value {
+    json!({
+        // What is no duration at all is the pattern's to refuse.
+        "rule": format!("!self.matches('{DURATION}') || (duration(self) >= duration('{least}') && duration(self) <= duration('{most}'))"),
+        "message": format!("{least} to {most} would be right"),
+        "messageExpression": format!("'found `' + self + '`; {least} to {most} would be right'"),
+    })
+}
+
+/// `field` may only be there where the block's `key` is `value`; where the key is left out, it is `default`.
+pub(crate) fn belongs_to(field: &str, key: &str, value: &str, default: Option<&str>) -> Value {
+    let found = match default {
+        Some(default) => format!("(has(self.{key}) ? self.{key} : '{default}')"),
+        None => format!("self.{key}"),
+    };
+    json!({
+        "rule": format!("!has(self.{field}) || {found} == '{value}'"),
+        "message": format!("belongs to the {key} `{value}`; leave it out"),
+        "messageExpression": format!("'belongs to the {key} `{value}`, and the {key} is `' + {found} + '`; leave it out'"),
+        "fieldPath": format!(".{field}"),
+    })
+}
+
+/// Any other rule, said of `field`, or of the block if that is empty.
+pub(crate) fn rule(rule: &str, field: &str, message: &str) -> Value {
+    let mut said = json!({"rule": rule, "message": message});
+    if !field.is_empty() {
+        said["fieldPath"] = format!(".{field}").into();
+    }
+    said
+}
+
+/// No name stands in both lists of the spec. Which name it is can't be said: the cost of such a message is not known beforehand.
+pub(crate) fn different_names(one: &str, other: &str) -> Value {
+    rule(
+        &format!("!has(self.{one}) || !has(self.{other}) || !self.{one}.exists(a, self.{other}.exists(b, b.name == a.name))"),
+        other,
+        &format!("a name stands in {one} and in {other}; sources, steps and sinks have different names ({WHICH})"),
+    )
+}
+
+/// Every element of the spec's `list` that has `kind` reads a node that is there.
+pub(crate) fn reads_what_is_there(list: &str, kind: &str) -> Value {
+    let (is_there, from) = match kind {
+        "" => ("true".to_owned(), "a.from".to_owned()),
+        kind => (format!("has(a.{kind})"), format!("a.{kind}.from")),
+    };
+    let found = format!("self.sources.exists(b, b.name == {from}) || (has(self.steps) && self.steps.exists(b, b.name == {from}))");
+    rule(
+        &format!("!has(self.{list}) || self.{list}.all(a, !{is_there} || {found})"),
+        list,
+        &format!("one of them reads what is not there; the name of a source or a step would be right ({WHICH})"),
+    )
+}
+
+/// Every source reads through a connection that is there.
+pub(crate) fn connections_are_there() -> Value {
+    rule(
+        "self.sources.all(a, !has(a.kafka) || (has(self.connections) && self.connections.exists(b, b.name == a.kafka.connection)))",
+        "sources",
+        &format!("one of them reads through a connection that is not there; a name in spec.connections would be right ({WHICH})"),
+    )
+}
+
+const WHICH: &str = "`weir validate` says which";

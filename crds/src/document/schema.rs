@@ -1,0 +1,166 @@
+//! The forms of the document's texts, which Rust types can't say to a schema: bounds and patterns, named in `#[schemars(with = …)]`.
+//!
+//! Lowering has the same rules in code, with better words; what it takes, these take.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde_json::{Map, Value};
+
+macro_rules! shapes {
+    ($($(#[doc = $doc:literal])+ $name:ident => $schema:tt;)+) => {
+        $(
+            $(#[doc = $doc])+
+            pub(crate) struct $name;
+
+            impl JsonSchema for $name {
+                fn inline_schema() -> bool {
+                    true
+                }
+
+                fn schema_name() -> Cow<'static, str> {
+                    stringify!($name).into()
+                }
+
+                fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                    json_schema!($schema)
+                }
+            }
+        )+
+    };
+}
+
+shapes! {
+    /// Of a source, a step, a sink, a connection: a DNS-1035 label.
+    Name => {"type": "string", "minLength": 1, "maxLength": 50, "pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?$"};
+    /// Of a Kubernetes object: a DNS-1123 subdomain.
+    ObjectName => {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 253,
+        "pattern": r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$"
+    };
+    /// A key of a Secret.
+    SecretKey => {"type": "string", "minLength": 1, "maxLength": 253, "pattern": r"^[-._a-zA-Z0-9]+$"};
+    /// By Kafka's rule.
+    Topic => {"type": "string", "minLength": 1, "maxLength": 249, "pattern": r"^[a-zA-Z0-9._-]+$"};
+    /// A consumer group: ASCII without spaces.
+    GroupId => {"type": "string", "minLength": 1, "maxLength": 249, "pattern": "^[!-~]+$"};
+    /// A column of rows in flight.
+    Column => {"type": "string", "minLength": 1, "maxLength": 255};
+    /// Columns of which each may stand once. Their order means something, so appliers do not mix theirs.
+    Columns => {
+        "type": "array",
+        "maxItems": 256,
+        "items": {"type": "string", "minLength": 1, "maxLength": 255},
+        "x-kubernetes-list-type": "atomic"
+    };
+    /// A type by Spark's name, nested ones included.
+    DataType => {"type": "string", "minLength": 1, "maxLength": 8192};
+    /// A SQL expression.
+    Expr => {"type": "string", "minLength": 1, "maxLength": 16384};
+    /// By the Gateway API.
+    Duration => {"type": "string", "minLength": 2, "maxLength": 28, "pattern": "^([0-9]{1,5}(h|m|s|ms)){1,4}$"};
+    /// Of a table or a checkpoint.
+    Uri => {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 2048,
+        "pattern": r"^(s3://[a-z0-9.-]{3,63}|file://)/[-A-Za-z0-9_.=+@,~!$&'()*:/]+$"
+    };
+    /// A bucket, or a path in one.
+    UriPrefix => {"type": "string", "minLength": 1, "maxLength": 2048, "pattern": r"^s3://[a-z0-9.-]{3,63}(/[-A-Za-z0-9_.=+@,~!$&'()*:/]*)?$"};
+    /// Of an S3 server.
+    Endpoint => {"type": "string", "minLength": 1, "maxLength": 512, "pattern": r"^https?://[^\s/?#@]+/?$"};
+    /// As in `eu-west-3`.
+    Region => {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[-A-Za-z0-9]+$"};
+    /// `host:port`, several with commas.
+    BootstrapServers => {"type": "string", "minLength": 1, "maxLength": 4096, "pattern": r"^\s*[^\s,/]+:[0-9]{1,5}\s*(,\s*[^\s,/]+:[0-9]{1,5}\s*)*$"};
+    /// What is done once per token: a label's value.
+    Token => {"type": "string", "minLength": 1, "maxLength": 63, "pattern": "^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"};
+    /// Five fields, as cron has them.
+    Schedule => {"type": "string", "minLength": 9, "maxLength": 256, "pattern": r"^[0-9A-Za-z*/,-]+( [0-9A-Za-z*/,-]+){4}$"};
+    /// A container image.
+    Image => {"type": "string", "minLength": 1, "maxLength": 512, "pattern": r"^[^\s]+$"};
+    /// An image's tag.
+    Tag => {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"};
+    /// Words for people or other programs.
+    Text => {"type": "string", "minLength": 1, "maxLength": 1024};
+    /// An environment variable.
+    EnvName => {"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"};
+    /// What it holds: any text.
+    EnvValue => {"type": "string", "maxLength": 4096};
+    /// RFC 3339.
+    Timestamp => {"type": "string", "maxLength": 64, "format": "date-time"};
+    /// Kafka's number of a partition.
+    Partition => {"type": "integer", "format": "int32", "minimum": 0, "maximum": 2147483647};
+    /// A size.
+    Bytes => {
+        "x-kubernetes-int-or-string": true,
+        "anyOf": [{"type": "integer"}, {"type": "string"}],
+        "minimum": 0,
+        "maxLength": 64,
+        "pattern": r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([kMGTPE]|[KMGTPE]i|[eE][0-9]{1,2})?$"
+    };
+    /// Amounts of CPU, memory and the like, by the resource's name.
+    Amounts => {
+        "type": "object",
+        "maxProperties": 16,
+        "additionalProperties": {
+            "x-kubernetes-int-or-string": true,
+            "anyOf": [{"type": "integer"}, {"type": "string"}],
+            "minimum": 0,
+            "maxLength": 64,
+            "pattern": r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)(m|[kMGTPE]|[KMGTPE]i|[eE][0-9]{1,2})?$"
+        }
+    };
+    /// Labels and node selectors.
+    Labels => {
+        "type": "object",
+        "maxProperties": 64,
+        "additionalProperties": {"type": "string", "maxLength": 63, "pattern": "^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$"}
+    };
+    /// Annotations.
+    Annotations => {"type": "object", "maxProperties": 64, "additionalProperties": {"type": "string", "maxLength": 16384}};
+    /// A block whose inner shape is still open.
+    OpenBlock => {"type": "object", "x-kubernetes-preserve-unknown-fields": true};
+}
+
+/// A type of Kubernetes' own, with the bounds that its schema lacks.
+pub(crate) struct Foreign<T>(PhantomData<T>);
+
+impl<T: JsonSchema> JsonSchema for Foreign<T> {
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn schema_name() -> Cow<'static, str> {
+        T::schema_name()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let mut schema = T::json_schema(generator);
+        if let Some(schema) = schema.as_object_mut() {
+            bound(schema);
+        }
+        schema
+    }
+}
+
+fn bound(schema: &mut Map<String, Value>) {
+    let (key, most) = match schema.get("type").and_then(Value::as_str) {
+        Some("string") => ("maxLength", 1024),
+        Some("array") => ("maxItems", 64),
+        Some("object") if schema.contains_key("additionalProperties") => ("maxProperties", 64),
+        _ => ("", 0),
+    };
+    if !key.is_empty() {
+        schema.entry(key).or_insert_with(|| most.into());
+    }
+    for below in ["items", "additionalProperties"] {
+        schema.get_mut(below).and_then(Value::as_object_mut).into_iter().for_each(bound);
+    }
+    let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
+    properties.into_iter().flat_map(|p| p.values_mut()).filter_map(Value::as_object_mut).for_each(bound);
+}

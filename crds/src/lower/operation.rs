@@ -1,0 +1,180 @@
+//! What the operator acts on and `weir run` does not: pods, image, runs by schedule. Checked alike in both places, so that a document that is
+//! right on a laptop is right on a cluster.
+
+use std::collections::BTreeMap;
+
+use super::{name, quantity, schedule};
+use crate::defaults;
+use crate::document::{EnvVar, PodTemplate, Quantity, Resources, Spec, Trigger, TriggerType};
+use crate::finding::{Findings, Path};
+
+const REPLICAS_MAX: i64 = 1;
+const ENTRIES_MAX: usize = 64;
+const PULL_SECRETS_MAX: usize = 16;
+const TOLERATIONS_MAX: usize = 32;
+const SPREADS_MAX: usize = 16;
+const RESOURCES_MAX: usize = 16;
+/// Of labels' values and of what is put into them.
+const LABEL_CHARS_MAX: usize = 63;
+const TAG_CHARS_MAX: usize = 128;
+const IMAGE_CHARS_MAX: usize = 512;
+const ENV_VALUE_CHARS_MAX: usize = 4096;
+/// Labels and annotations that the operator and the runtime go by.
+const OWN_PREFIX: &str = "weir.dev/";
+
+/// Fields that say how and where the pipeline runs.
+pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
+    if let Some(zone) = spec.time_zone.as_ref().filter(|z| *z != defaults::TIME_ZONE) {
+        out.not_yet_value(&at.field("timeZone"), zone, &[defaults::TIME_ZONE]);
+    }
+    if let Some(replicas) = spec.replicas.filter(|r| !(0..=REPLICAS_MAX).contains(r)) {
+        out.not_yet_value(&at.field("replicas"), replicas, &["0", "1"]);
+    }
+    if let Some(image) = spec.image.as_ref().filter(|i| i.is_empty() || i.len() > IMAGE_CHARS_MAX || i.contains(char::is_whitespace)) {
+        let message = format!("found `{image}`; an image would be right, as in registry.example.com/weir:0.1.0");
+        out.add(&at.field("image"), message);
+    }
+    if let Some(version) = spec.runtime_version.as_ref().filter(|v| !is_tag(v)) {
+        let message = format!("found `{version}`; a version of the runtime would be right, as in 0.1.0");
+        out.add(&at.field("runtimeVersion"), message);
+    }
+    if let Some(own) = &spec.resources {
+        resources(own, &at.field("resources"), out);
+    }
+    if let Some(template) = &spec.pod_template {
+        pod_template(template, &at.field("podTemplate"), out);
+    }
+    out.not_yet(at, "stateAction", spec.state_action.as_ref());
+}
+
+/// When an AvailableNow pipeline runs.
+pub(super) fn runs(trigger: &Trigger, at: &Path, out: &mut Findings) {
+    for (field, is_there) in [("schedule", trigger.schedule.is_some()), ("runToken", trigger.run_token.is_some())] {
+        if is_there && trigger.kind != TriggerType::AvailableNow {
+            let message = format!("belongs to the type `AvailableNow`, and the type is `{:?}`; leave it out", trigger.kind);
+            out.add(&at.field(field), message);
+        }
+    }
+    if let Some(text) = &trigger.schedule {
+        out.checked(&at.field("schedule"), schedule::check(text));
+    }
+    if let Some(token) = trigger.run_token.as_ref().filter(|t| t.is_empty() || !is_label(t)) {
+        let message = format!(
+            "found `{token}`; 1 to {LABEL_CHARS_MAX} ASCII letters, digits, dots, hyphens and underscores would be right, as in 2026-01-31"
+        );
+        out.add(&at.field("runToken"), message);
+    }
+}
+
+fn resources(resources: &Resources, at: &Path, out: &mut Findings) {
+    let requests = amounts(resources.requests.as_ref(), &at.field("requests"), out);
+    let limits = amounts(resources.limits.as_ref(), &at.field("limits"), out);
+    for (resource, request) in requests {
+        if limits.get(resource).is_some_and(|limit| request > *limit) {
+            out.add(
+                &at.field("requests").field(resource),
+                format!("is more than the limit of {resource}, which Kubernetes refuses; at most that would be right"),
+            );
+        }
+    }
+}
+
+/// Amounts in thousandths, those that are right.
+fn amounts<'a>(amounts: Option<&'a BTreeMap<String, Quantity>>, at: &Path, out: &mut Findings) -> BTreeMap<&'a str, u128> {
+    let Some(amounts) = amounts else { return BTreeMap::new() };
+    out.length(at, amounts.len(), 0..=RESOURCES_MAX);
+    let read = |(resource, amount): (&'a String, &'a Quantity)| {
+        let at = at.field(resource);
+        out.checked(&at, check_key(resource));
+        Some((resource.as_str(), out.checked(&at, quantity::parse_thousandths(&amount.0))?))
+    };
+    amounts.iter().filter_map(read).collect()
+}
+
+fn pod_template(template: &PodTemplate, at: &Path, out: &mut Findings) {
+    for (field, entries) in
+        [("labels", &template.labels), ("annotations", &template.annotations), ("nodeSelector", &template.node_selector)]
+    {
+        let (at, Some(entries)) = (at.field(field), entries) else { continue };
+        out.length(&at, entries.len(), 0..=ENTRIES_MAX);
+        for (key, value) in entries {
+            let at = at.field(key);
+            out.checked(&at, check_key(key));
+            if field != "nodeSelector" && key.starts_with(OWN_PREFIX) {
+                out.add(&at, format!("begins with {OWN_PREFIX}, which the operator keeps for itself; take another key"));
+            }
+            if field != "annotations" && !is_label(value) {
+                let message = format!(
+                    "found `{value}`; at most {LABEL_CHARS_MAX} ASCII letters, digits, dots, hyphens and underscores would be right"
+                );
+                out.add(&at, message);
+            }
+        }
+    }
+    out.length(&at.field("tolerations"), template.tolerations.as_ref().map_or(0, Vec::len), 0..=TOLERATIONS_MAX);
+    let spreads = template.topology_spread_constraints.as_ref().map_or(0, Vec::len);
+    out.length(&at.field("topologySpreadConstraints"), spreads, 0..=SPREADS_MAX);
+    let objects = [
+        ("priorityClassName", "PriorityClass", &template.priority_class_name),
+        ("serviceAccountName", "ServiceAccount", &template.service_account_name),
+    ];
+    for (field, kind, found) in objects {
+        if let Some(found) = found.as_ref().filter(|name| name::check_object(name).is_err()) {
+            let message = format!("found `{found}`; the name of a {kind} would be right: lower-case letters, digits, hyphens and dots");
+            out.add(&at.field(field), message);
+        }
+    }
+    let (secrets, at_secrets) = (template.image_pull_secrets.as_deref().unwrap_or_default(), at.field("imagePullSecrets"));
+    out.length(&at_secrets, secrets.len(), 0..=PULL_SECRETS_MAX);
+    out.distinct(secrets.iter().enumerate().map(|(i, s)| (at_secrets.index(i).field("name"), &*s.name)), "pull Secrets");
+    for (i, secret) in secrets.iter().enumerate() {
+        out.checked(&at_secrets.index(i).field("name"), name::check_object(&secret.name));
+    }
+    environment(template.env.as_deref().unwrap_or_default(), &at.field("env"), out);
+}
+
+fn environment(env: &[EnvVar], at: &Path, out: &mut Findings) {
+    out.length(at, env.len(), 0..=ENTRIES_MAX);
+    out.distinct(env.iter().enumerate().map(|(i, v)| (at.index(i).field("name"), &*v.name)), "environment variables");
+    for (i, variable) in env.iter().enumerate() {
+        let at = at.index(i);
+        let plain = variable.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        if !plain || variable.name.is_empty() || variable.name.starts_with(|c: char| c.is_ascii_digit()) {
+            let message =
+                format!("found `{}`; ASCII letters, digits and underscores would be right, not beginning with a digit", variable.name);
+            out.add(&at.field("name"), message);
+        }
+        let chars = variable.value.chars().count();
+        if chars > ENV_VALUE_CHARS_MAX {
+            out.add(&at.field("value"), format!("found {chars} characters; at most {ENV_VALUE_CHARS_MAX} would be right"));
+        }
+    }
+}
+
+/// A qualified name, as labels, annotations and resources have it.
+fn check_key(key: &str) -> Result<(), String> {
+    let (prefix, own) = match key.split_once('/') {
+        Some((prefix, own)) => (Some(prefix), own),
+        None => (None, key),
+    };
+    if !own.is_empty() && is_label(own) && prefix.is_none_or(|p| name::check_object(p).is_ok()) {
+        return Ok(());
+    }
+    Err(format!(
+        "`{key}` is no key that Kubernetes takes; ASCII letters, digits, dots, hyphens and underscores would be right, as in example.com/team"
+    ))
+}
+
+fn is_label(text: &str) -> bool {
+    let alphanumeric = |c: char| c.is_ascii_alphanumeric();
+    text.is_empty()
+        || text.len() <= LABEL_CHARS_MAX
+            && text.starts_with(alphanumeric)
+            && text.ends_with(alphanumeric)
+            && text.chars().all(|c| alphanumeric(c) || "-_.".contains(c))
+}
+
+fn is_tag(text: &str) -> bool {
+    let plain = text.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+    plain && (1..=TAG_CHARS_MAX).contains(&text.len()) && !text.starts_with(['-', '.'])
+}

@@ -1,0 +1,115 @@
+//! The CustomResourceDefinition, from the types that the program itself reads documents with. `make generate` writes it down.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceSubresourceScale, CustomResourceSubresourceStatus,
+    CustomResourceSubresources, CustomResourceValidation, JSONSchemaProps,
+};
+use kube::CustomResourceExt;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde_json::{Value, json};
+
+use super::Status;
+use super::structural::structural;
+use crate::document::{Spec, StreamPipelineSchema, rule};
+
+const HEADER: &str = "# Written by `make generate` from crds/src; changes belong there.\n";
+
+/// What `kubectl get` shows: heading, type, priority (1: with `-o wide`), JSON path.
+const COLUMNS: &[(&str, &str, i32, &str)] = &[
+    ("Ready", "string", 0, ".status.conditions[?(@.type==\"Ready\")].status"),
+    ("Reason", "string", 0, ".status.conditions[?(@.type==\"Ready\")].reason"),
+    ("Replicas", "integer", 0, ".status.replicas"),
+    ("Rate", "integer", 0, ".status.progress.inputRowsPerSecond"),
+    ("Lag", "integer", 0, ".status.progress.lag"),
+    // As text: a date would be shown as an age.
+    ("Watermark", "string", 0, ".status.progress.watermark"),
+    ("Age", "date", 0, ".metadata.creationTimestamp"),
+    ("Message", "string", 1, ".status.conditions[?(@.type==\"Ready\")].message"),
+    ("Image", "string", 1, ".status.runtime.image"),
+];
+
+/// The definition to install.
+///
+/// # Errors
+/// A schema that Kubernetes' types can't hold: a bug.
+pub fn crd() -> Result<CustomResourceDefinition, serde_json::Error> {
+    let mut crd = StreamPipelineSchema::crd();
+    crd.spec.names.categories = Some(vec!["weir".to_owned(), "all".to_owned()]);
+    for version in &mut crd.spec.versions {
+        version.schema = Some(CustomResourceValidation { open_api_v3_schema: Some(schema()?) });
+        version.additional_printer_columns = Some(COLUMNS.iter().map(column).collect());
+        version.subresources = Some(CustomResourceSubresources {
+            status: Some(CustomResourceSubresourceStatus(json!({}))),
+            scale: Some(CustomResourceSubresourceScale {
+                spec_replicas_path: ".spec.replicas".to_owned(),
+                status_replicas_path: ".status.replicas".to_owned(),
+                label_selector_path: Some(".status.selector".to_owned()),
+            }),
+        });
+    }
+    Ok(crd)
+}
+
+/// The same as the file that the chart installs.
+///
+/// # Errors
+/// As [`crd`].
+pub fn crd_yaml() -> Result<String, Box<dyn std::error::Error>> {
+    let mut crd = serde_json::to_value(crd()?)?;
+    write_integers(&mut crd);
+    Ok(format!("{HEADER}{}", serde_yaml::to_string(&crd)?))
+}
+
+/// Kubernetes' types hold bounds as floating-point numbers; the API server gives back `10`, not `10.0`.
+fn write_integers(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            let integer = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < (1_u64 << 53) as f64).map(|n| n as i64);
+            if let Some(integer) = integer {
+                *number = integer.into();
+            }
+        }
+        Value::Array(list) => list.iter_mut().for_each(write_integers),
+        Value::Object(fields) => fields.values_mut().for_each(write_integers),
+        _ => {}
+    }
+}
+
+fn column((name, kind, priority, path): &(&str, &str, i32, &str)) -> CustomResourceColumnDefinition {
+    CustomResourceColumnDefinition {
+        name: (*name).to_owned(),
+        type_: (*kind).to_owned(),
+        json_path: (*path).to_owned(),
+        priority: (*priority != 0).then_some(*priority),
+        ..CustomResourceColumnDefinition::default()
+    }
+}
+
+fn schema() -> Result<JSONSchemaProps, serde_json::Error> {
+    serde_json::from_value(json!({
+        "description": "A streaming pipeline: what is read, what is computed and what is written, exactly once.",
+        "type": "object",
+        "required": ["spec"],
+        "properties": {"spec": derived::<Spec>(), "status": derived::<Status>()},
+        "x-kubernetes-validations": [name_rule()],
+    }))
+}
+
+fn derived<T: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|settings| settings.inline_subschemas = true);
+    structural(settings.into_generator().into_root_schema_for::<T>().to_value())
+}
+
+/// Names of pods and labels are made from it, so that it has to be shorter than an object's name may be. The schema of `metadata` can't say so.
+fn name_rule() -> Value {
+    let mut name = rule(
+        "size(self.metadata.name) <= 50 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
+        "",
+        "at most 50 lower-case letters, digits and hyphens would be right as metadata.name, beginning with a letter and not ending with a hyphen",
+    );
+    name["messageExpression"] = "'metadata.name: found `' + self.metadata.name + '`; at most 50 lower-case letters, digits and hyphens \
+                                 would be right, beginning with a letter and not ending with a hyphen'"
+        .into();
+    name
+}

@@ -1,0 +1,90 @@
+//! What is wrong with the fields that only the operator acts on.
+
+use crate::right::{RIGHT, findings};
+
+/// `fields` put into the spec of the right document.
+#[track_caller]
+fn said_of(fields: &str, right: &[&str]) {
+    assert_eq!(findings(&RIGHT.replace("\n  sinks:", &format!("\n{fields}\n  sinks:"))), right);
+}
+
+#[test]
+fn pods_ask_for_no_more_than_they_may_use() {
+    said_of(
+        "  resources: {requests: {cpu: 2500m, memory: 1Gi}, limits: {cpu: 2, memory: lots}}",
+        &[
+            "spec.resources.limits.memory: found `lots`; an amount as a Kubernetes quantity would be right, such as 500m, 2 or 1Gi",
+            "spec.resources.requests.cpu: is more than the limit of cpu, which Kubernetes refuses; at most that would be right",
+        ],
+    );
+}
+
+#[test]
+fn the_operators_own_labels_are_not_the_persons_to_set() {
+    said_of(
+        "  podTemplate: {labels: {weir.dev/pipeline: a, team: 'a b', 'x y': z}, nodeSelector: {weir.dev/pool: a}}",
+        &[
+            "spec.podTemplate.labels.team: found `a b`; at most 63 ASCII letters, digits, dots, hyphens and underscores would be right",
+            "spec.podTemplate.labels[\"weir.dev/pipeline\"]: begins with weir.dev/, which the operator keeps for itself; take another key",
+            "spec.podTemplate.labels[\"x y\"]: `x y` is no key that Kubernetes takes; ASCII letters, digits, dots, hyphens and underscores \
+             would be right, as in example.com/team",
+        ],
+    );
+}
+
+#[test]
+fn names_in_the_pod_template_are_those_of_objects() {
+    said_of(
+        "  podTemplate: {priorityClassName: High, serviceAccountName: '', env: [{name: 1A, value: a}, {name: 1A, value: b}]}",
+        &[
+            "spec.podTemplate.priorityClassName: found `High`; the name of a PriorityClass would be right: lower-case letters, digits, \
+             hyphens and dots",
+            "spec.podTemplate.serviceAccountName: found ``; the name of a ServiceAccount would be right: lower-case letters, digits, \
+             hyphens and dots",
+            "spec.podTemplate.env[1].name: \"1A\" is the name of spec.podTemplate.env[0].name too; environment variables have different \
+             names",
+            "spec.podTemplate.env[0].name: found `1A`; ASCII letters, digits and underscores would be right, not beginning with a digit",
+            "spec.podTemplate.env[1].name: found `1A`; ASCII letters, digits and underscores would be right, not beginning with a digit",
+        ],
+    );
+}
+
+#[test]
+fn kubernetes_own_blocks_have_no_other_fields_than_kubernetes_knows() {
+    said_of(
+        "  podTemplate: {tolerations: [{key: spot, opperator: Exists}]}",
+        &["spec.podTemplate.tolerations[0].opperator: there is no field \"opperator\"; did you mean \"operator\"?"],
+    );
+}
+
+#[test]
+fn an_image_and_a_version_are_such() {
+    said_of(
+        "  image: weir latest\n  runtimeVersion: '-1'\n  replicas: 3",
+        &[
+            "spec.replicas: not supported yet: 3; 0 or 1 would be right",
+            "spec.image: found `weir latest`; an image would be right, as in registry.example.com/weir:0.1.0",
+            "spec.runtimeVersion: found `-1`; a version of the runtime would be right, as in 0.1.0",
+        ],
+    );
+}
+
+#[test]
+fn runs_by_schedule_or_token_belong_to_available_now() {
+    let with_trigger = |trigger: &str| findings(&RIGHT.replace("{type: Interval, interval: 5s}", trigger));
+    assert_eq!(
+        with_trigger("{type: AsSoonAsPossible, schedule: 0 2 * * *, runToken: a}"),
+        [
+            "spec.trigger.schedule: belongs to the type `AvailableNow`, and the type is `AsSoonAsPossible`; leave it out",
+            "spec.trigger.runToken: belongs to the type `AvailableNow`, and the type is `AsSoonAsPossible`; leave it out",
+        ]
+    );
+    assert_eq!(
+        with_trigger("{type: AvailableNow, schedule: 0 25 * * *, runToken: a b}"),
+        [
+            "spec.trigger.schedule: found `25` as the hour; *, 0 to 23, ranges as in 0-23 and steps as in */2 would be right",
+            "spec.trigger.runToken: found `a b`; 1 to 63 ASCII letters, digits, dots, hyphens and underscores would be right, as in 2026-01-31",
+        ]
+    );
+    assert_eq!(with_trigger("{type: AvailableNow, schedule: '0 2 * * mon-fri', runToken: 2026-01-31}"), Vec::<String>::new());
+}

@@ -1,0 +1,82 @@
+//! A namespace of a test's own, and what the tests ask an API server for in it.
+
+use k8s_openapi::api::core::v1::Namespace as Kind;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::client::Body;
+use kube::{Api, Client, Resource as _};
+use serde_json::{Value, json};
+use weir_crds::resource::StreamPipeline;
+use weir_tests::skip::Missing;
+
+use crate::api_server;
+
+/// Where one test works. Nobody removes it: the server goes away with the tests.
+pub struct Namespace {
+    pub name: String,
+    client: Client,
+}
+
+impl Namespace {
+    /// A new one, on the server that the tests of this process share.
+    ///
+    /// # Errors
+    /// If the server can't be had on this machine.
+    pub async fn new() -> Result<Self, Missing> {
+        let client = api_server::shared().await?.client().await;
+        let generated = json!({"metadata": {"generateName": "admit-"}});
+        let namespaces: Api<Kind> = Api::all(client.clone());
+        let created = namespaces.create(&PostParams::default(), &serde_json::from_value(generated).unwrap()).await.unwrap();
+        Ok(Self { name: created.metadata.name.unwrap(), client })
+    }
+
+    #[must_use]
+    pub fn pipelines(&self) -> Api<StreamPipeline> {
+        Api::namespaced(self.client.clone(), &self.name)
+    }
+
+    /// What `kubectl apply --server-side` does.
+    pub async fn apply(&self, manager: &str, document: &Value) -> Result<StreamPipeline, kube::Error> {
+        let name = document["metadata"]["name"].as_str().unwrap_or_default();
+        self.pipelines().patch(name, &PatchParams::apply(manager).validation_strict(), &Patch::Apply(document)).await
+    }
+
+    /// What `kubectl create --validate=…` does with `Strict`, `Warn` or `Ignore`: the answer, be it a refusal, and the warnings beside it.
+    pub async fn create(&self, document: &Value, field_validation: &str) -> (Value, Vec<String>) {
+        let body = serde_json::to_vec(document).unwrap();
+        let mut request = kube::core::Request::new(self.url()).create(&PostParams::default(), body).unwrap();
+        *request.uri_mut() = format!("{}?fieldValidation={field_validation}", self.url()).parse().unwrap();
+        let response = self.client.send(request.map(Body::from)).await.unwrap();
+        let warnings = response.headers().get_all("warning").iter().map(|w| w.to_str().unwrap().to_owned()).collect();
+        let body = response.into_body().collect_bytes().await.unwrap();
+        (serde_json::from_slice(&body).unwrap(), warnings)
+    }
+
+    /// What `kubectl get` shows: headings, and the cells of each row.
+    pub async fn table(&self) -> Value {
+        let mut request = kube::core::Request::new(self.url()).list(&kube::api::ListParams::default()).unwrap();
+        request.headers_mut().insert("accept", "application/json;as=Table;v=v1;g=meta.k8s.io".parse().unwrap());
+        self.client.request(request).await.unwrap()
+    }
+
+    /// A subresource, read.
+    pub async fn get(&self, pipeline: &str, subresource: &str) -> Value {
+        let request = kube::core::Request::new(self.url()).get_subresource(subresource, pipeline).unwrap();
+        self.client.request(request).await.unwrap()
+    }
+
+    fn url(&self) -> String {
+        StreamPipeline::url_path(&(), Some(&self.name))
+    }
+}
+
+/// The sentence that an API server refuses with.
+///
+/// # Panics
+/// If it took the document, or did not answer.
+pub fn refusal<T>(answer: Result<T, kube::Error>) -> String {
+    match answer {
+        Err(kube::Error::Api(status)) => status.message,
+        Err(other) => panic!("no answer of the API server: {other}"),
+        Ok(_) => panic!("the API server took the document"),
+    }
+}

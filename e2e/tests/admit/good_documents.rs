@@ -1,0 +1,95 @@
+//! What is right is taken, and given back as it was written.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use weir_e2e::namespace::{Namespace, refusal};
+use weir_tests::or_skip;
+
+use crate::documents::{every_field, least, with, yaml};
+
+async fn comes_back_as_written(namespace: &Namespace, document: &Value) {
+    let name = document["metadata"]["name"].as_str().unwrap();
+    namespace.apply("a person", document).await.unwrap_or_else(|e| panic!("{name}: {e}"));
+    let back = namespace.pipelines().get(name).await.unwrap();
+    assert_eq!(back.spec, document["spec"], "{name}");
+}
+
+#[tokio::test]
+async fn every_example_comes_back_as_written() {
+    let namespace = or_skip!(Namespace::new().await);
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+    let mut tried = 0;
+    for entry in std::fs::read_dir(examples).unwrap() {
+        let document = yaml(&std::fs::read_to_string(entry.unwrap().path()).unwrap());
+        // Overrides have no header.
+        if document.get("kind").is_some() {
+            comes_back_as_written(&namespace, &document).await;
+            tried += 1;
+        }
+    }
+    assert!(tried >= 2, "{tried} examples");
+}
+
+#[tokio::test]
+async fn a_document_with_every_field_comes_back_as_written() {
+    let namespace = or_skip!(Namespace::new().await);
+    for document in every_field() {
+        comes_back_as_written(&namespace, &document).await;
+    }
+}
+
+#[tokio::test]
+async fn a_field_without_a_value_counts_as_left_out_and_server_side_apply_refuses_it() {
+    let namespace = or_skip!(Namespace::new().await);
+    let mut document = least("rides");
+    document["spec"]["trigger"] = Value::Null;
+    let said = refusal(namespace.apply("a person", &document).await);
+    assert!(said.contains("spec.trigger in body must be of type object: \"null\""), "{said}");
+    let (taken, _) = namespace.create(&document, "Strict").await;
+    assert_eq!(taken["spec"], least("rides")["spec"]);
+}
+
+#[tokio::test]
+async fn nothing_is_added_to_what_was_written() {
+    let namespace = or_skip!(Namespace::new().await);
+    let document = with(&least("rides"), "{spec: {trigger: {type: AvailableNow}, podTemplate: {}, resources: {}}}");
+    comes_back_as_written(&namespace, &document).await;
+}
+
+/// Where a schema ends: below are Kubernetes' own types, or shapes that are still open.
+fn is_leaf(path: &str, schema: &Value) -> bool {
+    schema["x-kubernetes-preserve-unknown-fields"] == true
+        || ["affinity", "tolerations", "topologySpreadConstraints"].iter().any(|own| path.ends_with(own))
+}
+
+fn fields(path: &str, schema: &Value, out: &mut BTreeSet<String>) {
+    let properties = schema["properties"].as_object().or_else(|| schema["items"]["properties"].as_object());
+    for (name, property) in properties.into_iter().flatten().filter(|_| !is_leaf(path, schema)) {
+        let path = format!("{path}.{name}");
+        fields(&path, property, out);
+        out.insert(path);
+    }
+}
+
+fn written(path: &str, value: &Value, out: &mut BTreeSet<String>) {
+    match value {
+        Value::Object(fields) => fields.iter().for_each(|(name, value)| {
+            let path = format!("{path}.{name}");
+            written(&path, value, out);
+            out.insert(path);
+        }),
+        Value::Array(elements) => elements.iter().for_each(|element| written(path, element, out)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_field_of_the_schema_stands_in_the_documents_with_every_field() {
+    let crd = serde_json::to_value(weir_crds::resource::crd().unwrap()).unwrap();
+    let (mut right, mut found) = (BTreeSet::new(), BTreeSet::new());
+    fields("spec", &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"], &mut right);
+    every_field().iter().for_each(|document| written("spec", &document["spec"], &mut found));
+    let missing: Vec<_> = right.difference(&found).collect();
+    assert!(right.len() > 100 && missing.is_empty(), "{missing:?} of {}", right.len());
+}
