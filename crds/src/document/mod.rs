@@ -182,7 +182,7 @@ pub struct Trigger {
     /// Of the type AvailableNow: when a run starts, as cron has it, in UTC: minute, hour, day, month, weekday. Every night at two: 0 2 * * *
     #[schemars(with = "Option<Schedule>")]
     pub schedule: Option<String>,
-    /// Of the type AvailableNow: each new token starts a run, once the last one is done: 2026-01-31
+    /// Of the type AvailableNow: each new token starts a run, once the last one is done: run-7
     #[schemars(with = "Option<Token>")]
     pub run_token: Option<String>,
 }
@@ -270,7 +270,7 @@ pub enum DeletionPolicy {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [exactly_one(unions::STATE_ACTIONS)]))]
 pub struct StateAction {
-    /// The action is done once per token: 2026-01-31
+    /// The action is done once per token: run-7
     #[schemars(with = "Token")]
     pub token: String,
     /// Begins anew, without the state.

@@ -60,7 +60,7 @@ pub(super) fn runs(trigger: &Trigger, at: &Path, out: &mut Findings) {
     }
     if let Some(token) = trigger.run_token.as_ref().filter(|t| t.is_empty() || !is_label(t)) {
         let message = format!(
-            "found `{token}`; 1 to {LABEL_CHARS_MAX} ASCII letters, digits, dots, hyphens and underscores would be right, as in 2026-01-31"
+            "found `{token}`; 1 to {LABEL_CHARS_MAX} ASCII letters, digits, dots, hyphens and underscores would be right, as in run-7"
         );
         out.add(&at.field("runToken"), message);
     }
