@@ -22,7 +22,24 @@ pub struct Report {
     pub event_time: EventTime,
     pub state_operators: Vec<StateOperator>,
     pub sources: Vec<Source>,
+    pub sinks: Vec<Sink>,
     pub state_stored_bytes: i64,
+    pub totals: Totals,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Sink {
+    pub name: String,
+    pub table_version: Option<i64>,
+}
+
+/// Since the process began.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Totals {
+    pub records_dropped: i64,
+    pub num_rows_dropped_by_watermark: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -34,7 +51,12 @@ pub struct EventTime {
 #[serde(rename_all = "camelCase")]
 pub struct StateOperator {
     pub open_windows: i64,
-    pub num_rows_dropped_by_watermark: i64,
+}
+
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Partition {
+    pub topic: String,
+    pub partition: i32,
 }
 
 type Offsets = BTreeMap<String, BTreeMap<String, i64>>;
@@ -42,10 +64,10 @@ type Offsets = BTreeMap<String, BTreeMap<String, i64>>;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Source {
+    pub name: String,
+    pub watermark_held_by: Option<Partition>,
     pub end_offset: Offsets,
     pub latest_offset: Offsets,
-    pub num_input_rows: i64,
-    pub records_dropped: i64,
 }
 
 impl Report {

@@ -4,13 +4,14 @@
 //! same, the stored template is used as it is, so that an upgrade of the operator rolls nothing. It is kept as a ControllerRevision, which is
 //! written before anything is rolled: a crash in between leaves the intent.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
 use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use weir_crds::document::{PodTemplate, Resources, Spec};
 use weir_crds::resource::StreamPipeline;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -18,11 +19,11 @@ use crate::desired::labels::Owner;
 use crate::desired::pod;
 use crate::error::{Error, Result};
 
-/// What the runtime does not read: changing it makes no other revision.
-const NOT_FOR_PODS: [&str; 5] = ["suspend", "replicas", "deletionPolicy", "image", "runtimeVersion"];
+/// What the runtime does not read. What pods are made from is in the other inputs.
+const NOT_FOR_PODS: [&str; 7] = ["suspend", "replicas", "deletionPolicy", "image", "runtimeVersion", "resources", "podTemplate"];
 
 /// What a pod is made from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inputs {
     /// The document as the runtime reads it.
@@ -30,14 +31,10 @@ pub struct Inputs {
     pub image: String,
     /// Secrets that are mounted.
     pub secrets: BTreeSet<String>,
-    #[serde(default)]
-    pub requests: BTreeMap<String, String>,
-    #[serde(default)]
-    pub limits: BTreeMap<String, String>,
-    #[serde(default)]
-    pub pod_labels: BTreeMap<String, String>,
-    #[serde(default)]
-    pub pod_annotations: BTreeMap<String, String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod_template: Option<PodTemplate>,
 }
 
 /// An accepted document with everything that its pods need.
@@ -63,26 +60,20 @@ struct Data {
 }
 
 impl Inputs {
-    /// Of a document that was found right.
+    /// Of a document that was found right, with what it says of the pods.
     #[must_use]
-    pub fn of(pipeline: &StreamPipeline, image: String) -> Self {
+    pub fn of(pipeline: &StreamPipeline, spec: &Spec, image: String) -> Self {
         let mut document = pipeline.document();
         if let Some(spec) = document["spec"].as_object_mut() {
             spec.retain(|field, _| !NOT_FOR_PODS.contains(&field.as_str()));
         }
-        let texts = |at: &str| -> BTreeMap<String, String> {
-            let entries = pipeline.spec.pointer(at).and_then(Value::as_object).into_iter().flatten();
-            entries.map(|(k, v)| (k.clone(), v.as_str().map_or_else(|| v.to_string(), str::to_owned))).collect()
-        };
         Self {
             // A JSON value has no anchors and no odd keys: it is always YAML.
             document_text: serde_json::to_string_pretty(&document).unwrap_or_default(),
             image,
             secrets: secret_keys(&pipeline.spec).into_iter().map(|(secret, _)| secret).collect(),
-            requests: texts("/resources/requests"),
-            limits: texts("/resources/limits"),
-            pod_labels: texts("/podTemplate/labels"),
-            pod_annotations: texts("/podTemplate/annotations"),
+            resources: spec.resources.clone(),
+            pod_template: spec.pod_template.clone(),
         }
     }
 

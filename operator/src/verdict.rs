@@ -70,14 +70,15 @@ fn accept(
     settings: &Settings,
     current: Option<&Revision>,
 ) -> Result<Revision, Refusal> {
-    let plan = weir_crds::load_value(&pipeline.document())
-        .map_err(|findings| Refusal { reason: Reason::InvalidDocument, message: lines(&findings) })?;
+    let invalid = |findings: Vec<Finding>| Refusal { reason: Reason::InvalidDocument, message: lines(&findings) };
+    let plan = weir_crds::load_value(&pipeline.document()).map_err(invalid)?;
+    let document = weir_crds::parse_value(&pipeline.document()).map_err(invalid)?;
     if let Some(other) = &observed.checkpoint_owner {
         let message = format!("spec.checkpoint.uri: the pipeline {other} was there first with this checkpoint; give this one its own");
         return Err(Refusal { reason: Reason::CheckpointInUse, message });
     }
     check_secrets(pipeline, observed)?;
-    let inputs = Inputs::of(pipeline, image(pipeline, settings, current));
+    let inputs = Inputs::of(pipeline, &document.spec, image(pipeline, settings, current));
     let generation = pipeline.metadata.generation.unwrap_or(0);
     let revision = Revision::of(owner, inputs, generation, &observed.revisions);
     match current {

@@ -16,7 +16,7 @@ pub struct Resources {
     /// What the scheduler sets aside, as Kubernetes quantities by the resource's name: {cpu: 500m, memory: 1Gi}.
     #[schemars(with = "Option<Amounts>")]
     pub requests: Option<BTreeMap<String, Quantity>>,
-    /// What the container may not exceed. The runtime sizes its buffers by the memory limit, and its lanes by the CPU limit.
+    /// What the container may not exceed. The runtime reads and aggregates in as many lanes as the CPU limit has cores.
     #[schemars(with = "Option<Amounts>")]
     pub limits: Option<BTreeMap<String, Quantity>>,
 }

@@ -3,12 +3,15 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, HTTPGetAction, PodSecurityContext, PodSpec,
-    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Toleration, Volume, VolumeMount,
+    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar as PodEnvVar, HTTPGetAction,
+    LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource,
+    SecurityContext, Toleration, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use weir_crds::document::{self, EnvVar, PodTemplate, SecretRef};
 
 use super::labels::{Owner, REVISION};
 use crate::revision::Inputs;
@@ -32,22 +35,25 @@ const SECRETS_DIR: &str = "/var/run/secrets/weir";
 /// changes nothing that runs: see [`crate::revision`].
 #[must_use]
 pub fn template(owner: &Owner, inputs: &Inputs, revision: &str, config_map: &str) -> PodTemplateSpec {
-    let mut labels = owner.labels();
-    labels.extend(inputs.pod_labels.clone());
+    let given = inputs.pod_template.clone().unwrap_or_default();
+    // What the operator goes by is not the person's to change.
+    let mut labels = given.labels.clone().unwrap_or_default();
     labels.extend(owner.labels());
-    let mut annotations = inputs.pod_annotations.clone();
+    let mut annotations = given.annotations.clone().unwrap_or_default();
     annotations.insert(REVISION.to_owned(), revision.to_owned());
     PodTemplateSpec {
         metadata: Some(ObjectMeta { labels: Some(labels), annotations: Some(annotations), ..ObjectMeta::default() }),
-        spec: Some(spec(owner, inputs, config_map)),
+        spec: Some(spec(owner, inputs, given, config_map)),
     }
 }
 
-fn spec(owner: &Owner, inputs: &Inputs, config_map: &str) -> PodSpec {
+fn spec(owner: &Owner, inputs: &Inputs, given: PodTemplate, config_map: &str) -> PodSpec {
+    let tolerations = ["not-ready", "unreachable"].map(short_toleration).into_iter().chain(given.tolerations.unwrap_or_default());
+    let pull_secret = |secret: SecretRef| LocalObjectReference { name: secret.name };
     PodSpec {
-        containers: vec![container(inputs)],
+        containers: vec![container(inputs, given.env.unwrap_or_default())],
         volumes: Some(volumes(inputs, config_map)),
-        service_account_name: Some(owner.name.clone()),
+        service_account_name: Some(given.service_account_name.unwrap_or_else(|| owner.name.clone())),
         automount_service_account_token: Some(false),
         enable_service_links: Some(false),
         termination_grace_period_seconds: Some(GRACE_SECONDS),
@@ -59,7 +65,12 @@ fn spec(owner: &Owner, inputs: &Inputs, config_map: &str) -> PodSpec {
             seccomp_profile: Some(SeccompProfile { type_: "RuntimeDefault".to_owned(), localhost_profile: None }),
             ..PodSecurityContext::default()
         }),
-        tolerations: Some(["not-ready", "unreachable"].map(short_toleration).to_vec()),
+        tolerations: Some(tolerations.collect()),
+        node_selector: given.node_selector,
+        affinity: given.affinity,
+        topology_spread_constraints: given.topology_spread_constraints,
+        priority_class_name: given.priority_class_name,
+        image_pull_secrets: given.image_pull_secrets.map(|secrets| secrets.into_iter().map(pull_secret).collect()),
         ..PodSpec::default()
     }
 }
@@ -74,7 +85,7 @@ fn short_toleration(taint: &str) -> Toleration {
     }
 }
 
-fn container(inputs: &Inputs) -> Container {
+fn container(inputs: &Inputs, env: Vec<EnvVar>) -> Container {
     let args = [
         "run",
         "-f",
@@ -92,6 +103,7 @@ fn container(inputs: &Inputs) -> Container {
         image: Some(inputs.image.clone()),
         args: Some(args.map(str::to_owned).to_vec()),
         ports: Some(vec![ContainerPort { name: Some("http".to_owned()), container_port: HTTP_PORT, ..ContainerPort::default() }]),
+        env: Some(env.into_iter().map(|v| PodEnvVar { name: v.name, value: Some(v.value), value_from: None }).collect()),
         resources: Some(resources(inputs)),
         volume_mounts: Some(mounts(inputs)),
         readiness_probe: Some(probe("/readyz", 2, 3)),
@@ -126,16 +138,19 @@ fn probe(path: &str, period_seconds: i32, failures: i32) -> Probe {
 
 /// As the document says; what it leaves out is enough for a small pipeline.
 fn resources(inputs: &Inputs) -> ResourceRequirements {
-    let with_defaults = |given: &BTreeMap<String, String>, defaults: &[(&str, &str)]| {
-        let mut all: BTreeMap<String, Quantity> = defaults.iter().map(|(k, v)| ((*k).to_owned(), Quantity((*v).to_owned()))).collect();
-        all.extend(given.iter().map(|(k, v)| (k.clone(), Quantity(v.clone()))));
-        Some(all)
+    let given = inputs.resources.clone().unwrap_or_default();
+    let quantities = |given: Option<BTreeMap<String, document::Quantity>>| -> BTreeMap<String, Quantity> {
+        given.into_iter().flatten().map(|(name, quantity)| (name, Quantity(quantity.0))).collect()
     };
-    ResourceRequirements {
-        requests: with_defaults(&inputs.requests, &[("cpu", "100m"), ("memory", "256Mi")]),
-        limits: with_defaults(&inputs.limits, &[("memory", "1Gi")]),
-        ..ResourceRequirements::default()
+    let (mut requests, mut limits) = (quantities(given.requests), quantities(given.limits));
+    // A default stands only where nothing is said of that resource: a request may not be above its limit.
+    for (name, request, limit) in [("cpu", "100m", None), ("memory", "256Mi", Some("1Gi"))] {
+        if !requests.contains_key(name) && !limits.contains_key(name) {
+            requests.insert(name.to_owned(), Quantity(request.to_owned()));
+            limits.extend(limit.map(|limit| (name.to_owned(), Quantity(limit.to_owned()))));
+        }
     }
+    ResourceRequirements { requests: Some(requests), limits: Some(limits), ..ResourceRequirements::default() }
 }
 
 fn mounts(inputs: &Inputs) -> Vec<VolumeMount> {

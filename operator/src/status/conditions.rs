@@ -158,8 +158,15 @@ fn watermark_advancing(facts: &Facts<'_>, progress: Option<&Progress>) -> Findin
     }
     let message = format!("it stands at {} since {} min", watermark.0, stands.as_mins());
     match progress.input_rows_per_second > 0 {
-        true => finding(Severity::False, Reason::HeldBack, format!("{message}, though records arrive: a partition holds it back")),
+        true => finding(Severity::False, Reason::HeldBack, format!("{message}, though records arrive: {}", held_by(progress))),
         false => finding(Severity::Unknown, Reason::NoRecords, format!("{message}: no records arrive")),
+    }
+}
+
+fn held_by(progress: &Progress) -> String {
+    match &progress.watermark_held_by {
+        Some(hold) => format!("partition {} of the topic {} holds it back", hold.partition, hold.topic),
+        None => "a partition holds it back".to_owned(),
     }
 }
 

@@ -6,7 +6,7 @@ mod pods;
 mod tests;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use weir_crds::resource::{Progress, Run, Runtime, Status, StreamPipeline};
+use weir_crds::resource::{Progress, Run, Runtime, Status, StreamPipeline, TableVersion, WatermarkHold};
 
 use crate::dereference::Observed;
 use crate::desired::labels::Owner;
@@ -95,14 +95,17 @@ fn progress(facts: &Facts<'_>) -> Option<Progress> {
             before.and_then(|b| b.watermark_moved_at.clone())
         },
         watermark,
-        watermark_held_by: None,
+        watermark_held_by: report.sources.iter().find_map(|s| {
+            let held = s.watermark_held_by.as_ref()?;
+            Some(WatermarkHold { source: s.name.clone(), topic: held.topic.clone(), partition: held.partition })
+        }),
         open_windows: report.state_operators.iter().map(|s| s.open_windows).sum(),
         state_bytes: report.state_stored_bytes,
         last_epoch: report.batch_id,
         last_commit: time(&report.timestamp),
-        tables: Vec::new(),
-        dead_letters: report.sources.iter().map(|s| s.records_dropped).sum(),
-        late_rows: report.state_operators.iter().map(|s| s.num_rows_dropped_by_watermark).sum(),
+        tables: report.sinks.iter().filter_map(|s| Some(TableVersion { sink: s.name.clone(), version: s.table_version? })).collect(),
+        dead_letters: report.totals.records_dropped,
+        late_rows: report.totals.num_rows_dropped_by_watermark,
     })
 }
 

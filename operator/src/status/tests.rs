@@ -14,8 +14,9 @@ fn report(committed: &str, rate: f64, lag: i64) -> Report {
     serde_json::from_value(json!({
         "timestamp": committed, "batchId": 7, "inputRowsPerSecond": rate, "processedRowsPerSecond": 2.0 * rate,
         "eventTime": {"watermark": "2026-01-01T11:50:00.000Z"},
-        "stateOperators": [{"openWindows": 3, "numRowsDroppedByWatermark": 1}],
-        "sources": [{"endOffset": {"rides": {"0": 100 - lag}}, "latestOffset": {"rides": {"0": 100}}, "numInputRows": 10, "recordsDropped": 0}],
+        "stateOperators": [{"openWindows": 3}], "sinks": [{"name": "silver", "tableVersion": 4}],
+        "totals": {"recordsDropped": 2, "numRowsDroppedByWatermark": 1},
+        "sources": [{"name": "rides", "watermarkHeldBy": {"topic": "rides", "partition": 0}, "endOffset": {"rides": {"0": 100 - lag}}, "latestOffset": {"rides": {"0": 100}}}],
         "stateStoredBytes": 1000,
     }))
     .unwrap()

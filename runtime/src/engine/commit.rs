@@ -34,6 +34,15 @@ impl TableCommitter {
         }
     }
 
+    /// The newest version of each sink's table that is known here.
+    pub async fn versions(&self) -> BTreeMap<String, i64> {
+        let mut versions = BTreeMap::new();
+        for (sink, table) in &self.tables {
+            versions.insert(sink.clone(), table.lock().await.version());
+        }
+        versions
+    }
+
     async fn commit_one(&self, manifest: &Manifest, committable: &Committable) -> Result<()> {
         let table = self.tables.get(&committable.sink).ok_or_else(|| {
             Failure::config(format!(

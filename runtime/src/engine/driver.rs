@@ -245,7 +245,8 @@ impl Running {
             commit: committed - uploaded,
         };
         let latest = self.latest_offsets();
-        self.observer.epoch(Progress::of(&manifest, &self.plan, &durations, self.keyed.bytes(), closed.filtered, &latest))
+        let versions = self.committer.versions().await;
+        self.observer.epoch(Progress::of(&manifest, &self.plan, &durations, self.keyed.bytes(), closed.filtered, &latest, &versions))
     }
 
     async fn collect_garbage_now_and_then(&mut self, manifest: &Manifest) {

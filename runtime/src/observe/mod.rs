@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use weir_plan::Plan;
 
 use self::metrics::Metrics;
-use self::progress::Progress;
+use self::progress::{Progress, Totals};
 use crate::engine::Options;
 use crate::failure::{Failure, Result};
 
@@ -21,6 +21,7 @@ use crate::failure::{Failure, Result};
 pub struct Observer {
     shared: Arc<Shared>,
     progress_file: Option<File>,
+    totals: Totals,
     on_epoch: Option<watch::Sender<Option<Progress>>>,
 }
 
@@ -51,7 +52,7 @@ impl Observer {
         if let Some(address) = options.http {
             http::serve(address, Arc::clone(&shared)).await?;
         }
-        Ok(Self { shared, progress_file, on_epoch: options.on_epoch.clone() })
+        Ok(Self { shared, progress_file, totals: Totals::default(), on_epoch: options.on_epoch.clone() })
     }
 
     /// The checkpoint is claimed and the lanes read.
@@ -60,7 +61,9 @@ impl Observer {
     }
 
     /// An epoch is committed.
-    pub fn epoch(&mut self, progress: Progress) -> Result<()> {
+    pub fn epoch(&mut self, mut progress: Progress) -> Result<()> {
+        self.totals.add(&progress);
+        progress.totals = self.totals;
         let json = serde_json::to_string(&progress).map_err(|e| Failure::bug(format!("progress: {e}")))?;
         if let Some(file) = &mut self.progress_file {
             // One write per line, so that a reader (and a crash) sees whole lines.

@@ -67,6 +67,24 @@ pub struct Progress {
     pub state_memory_bytes: u64,
     /// Bytes of the state files that the checkpoint refers to.
     pub state_stored_bytes: u64,
+    pub totals: Totals,
+}
+
+/// Sums over the epochs of this process. They begin at zero with each start.
+#[derive(Debug, Clone, Copy, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Totals {
+    pub num_input_rows: u64,
+    pub records_dropped: u64,
+    pub num_rows_dropped_by_watermark: u64,
+}
+
+impl Totals {
+    pub fn add(&mut self, epoch: &Progress) {
+        self.num_input_rows += epoch.num_input_rows;
+        self.records_dropped += epoch.sources.iter().map(|s| s.records_dropped).sum::<u64>();
+        self.num_rows_dropped_by_watermark += epoch.state_operators.iter().map(|s| s.num_rows_dropped_by_watermark).sum::<u64>();
+    }
 }
 
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -115,8 +133,17 @@ pub struct Source {
     pub records_decoded: u64,
     pub records_dropped: u64,
     pub bytes: u64,
+    /// The partition whose watermark is the source's: the least that is not idle.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watermark_held_by: Option<Partition>,
     #[serde(skip)]
     pub watermark_us: Option<i64>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Partition {
+    pub topic: String,
+    pub partition: i32,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -124,12 +151,23 @@ pub struct Source {
 pub struct Sink {
     pub name: String,
     pub description: String,
+    /// Of the table, after this epoch.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub table_version: Option<i64>,
     pub num_output_rows: u64,
 }
 
 impl Progress {
     #[must_use]
-    pub fn of(manifest: &Manifest, plan: &Plan, took: &Durations, state_bytes: usize, filtered: u64, latest: &[Option<i64>]) -> Self {
+    pub fn of(
+        manifest: &Manifest,
+        plan: &Plan,
+        took: &Durations,
+        state_bytes: usize,
+        filtered: u64,
+        latest: &[Option<i64>],
+        versions: &BTreeMap<String, i64>,
+    ) -> Self {
         let rows: u64 = manifest.sources.iter().map(|s| s.counts.read).sum();
         let steps = manifest.tasks.iter().flat_map(|t| &t.steps).map(|s| StateOperator {
             operator_name: s.name.clone(),
@@ -142,6 +180,7 @@ impl Progress {
         let sinks = plan.sinks.iter().map(|sink| Sink {
             name: sink.name.clone(),
             description: format!("delta[{}]", sink.delta.uri),
+            table_version: versions.get(&sink.name).copied(),
             num_output_rows: manifest.committables.iter().filter(|c| c.sink == sink.name).map(|c| c.rows).sum(),
         });
         Self {
@@ -168,6 +207,7 @@ impl Progress {
             rows_filtered: filtered,
             state_memory_bytes: state_bytes as u64,
             state_stored_bytes: manifest.tasks.iter().flat_map(|t| &t.state).map(|f| f.bytes).sum(),
+            totals: Totals::default(),
         }
     }
 
@@ -200,6 +240,8 @@ fn source(s: &SourceProgress, latest: &[Option<i64>]) -> Source {
         }
         all
     };
+    // One that was never read has no watermark, and comes before all others.
+    let held_by = s.partitions.iter().filter(|p| !p.idle).min_by_key(|p| p.watermark_us);
     let topics: std::collections::BTreeSet<_> = s.partitions.iter().map(|p| p.topic.as_str()).collect();
     Source {
         name: s.name.clone(),
@@ -211,6 +253,7 @@ fn source(s: &SourceProgress, latest: &[Option<i64>]) -> Source {
         records_decoded: s.counts.decoded,
         records_dropped: s.counts.dropped,
         bytes: s.counts.bytes,
+        watermark_held_by: held_by.map(|p| Partition { topic: p.topic.clone(), partition: p.partition }),
         watermark_us: s.watermark_after_us,
     }
 }

@@ -187,7 +187,7 @@ async fn changed_metadata_that_does_not_fit_stops_the_commit() {
     lake.foreign(&[with_column(&lake, json!({"name": "must", "type": "double", "nullable": false, "metadata": {}}))]);
     let failure = append(&mut table, 2, &[2]).await.unwrap_err();
     assert_eq!(failure.remedy, Remedy::Config);
-    assert!(failure.message.contains("needs the column \"must\" (double)"), "{failure}");
+    assert!(failure.message.contains("needs the column `must` (double)"), "{failure}");
     assert_eq!(lake.numbers(), [1]);
 }
 
@@ -201,8 +201,8 @@ async fn a_feature_that_appears_stops_the_commit() {
     let said = message(append(&mut table, 2, &[2]).await);
     let uri = &lake.sink.delta.uri;
     let expected = format!(
-        "the table {uri} has the feature \"domainMetadata\", which is not supported; \
-         the table {uri} has the feature \"rowTracking\", which is not supported"
+        "the table {uri} has the feature `domainMetadata`, which is not supported; \
+         the table {uri} has the feature `rowTracking`, which is not supported"
     );
     assert_eq!(said, expected);
 }

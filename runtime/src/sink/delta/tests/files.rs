@@ -60,7 +60,7 @@ async fn an_empty_partition_value_is_refused_where_null_is_not_allowed() {
     let batch = RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(vec![1])), Arc::new(StringArray::from(vec![""]))]).unwrap();
     let failure = table.files().writer("l").unwrap().write(&batch).await.unwrap_err();
     assert_eq!(failure.remedy, Remedy::Data);
-    assert!(failure.message.starts_with("the partition column \"city\" of the table"), "{failure}");
+    assert!(failure.message.starts_with("the partition column `city` of the table"), "{failure}");
 }
 
 #[tokio::test]

@@ -111,7 +111,7 @@ async fn what_no_table_can_hold_is_refused_before_one_is_made() {
         (
             vec![("a b", DataType::Int64, true)],
             "a",
-            "the column name \"a b\" has a character that Delta does not allow (one of \" ,;{}()=\", a tab or a line end)",
+            "the column name `a b` has a character that Delta does not allow (one of \" ,;{}()=\", a tab or a line end)",
         ),
     ] {
         let lake = Lake::with(schema(&columns), &[partition_by]);
