@@ -13,6 +13,7 @@ use tempfile::TempDir;
 use weir_tests::oracle::pipeline::{S3_SECRET, Site};
 use weir_tests::oracle::replay::{Outcome, replay};
 use weir_tests::oracle::{Pipeline, assert_same_rows, manifest};
+use weir_tests::rides::Rides;
 use weir_tests::services::s3::{ACCESS_KEY, SECRET_KEY};
 use weir_tests::topic::{self, Record};
 use weir_tests::{deadline, engine, table};
@@ -71,6 +72,12 @@ pub fn kill_in_node_of(namespace: &str, pod: &str, command_line: &str) {
     assert!(out.status.success(), "docker exec {node}: {}", String::from_utf8_lossy(&out.stderr));
 }
 
+/// So many rides, for topics with [`PARTITIONS`].
+#[must_use]
+pub fn rides(count: usize) -> Rides {
+    Rides { partitions: PARTITIONS, ..Rides::new(count) }
+}
+
 /// A pipeline of the rides job in a place of its own.
 pub struct Rig {
     pub pipeline: Pipeline,
@@ -106,7 +113,10 @@ impl Rig {
         rig
     }
 
+    /// # Panics
+    /// If a record is for a partition that the topic does not have.
     pub fn produce(&self, records: &[Record]) {
+        assert!(records.iter().all(|r| r.partition < PARTITIONS), "make the rides with `rides`");
         topic::produce(&kafka(), &self.site.topic, records);
     }
 
@@ -167,7 +177,7 @@ impl Rig {
 
     /// Waits until every record that was produced has been committed.
     pub fn wait_until_read(&self) {
-        let group = format!("weir-{}", self.pipeline.name);
+        let group = format!("weir-{}-{}", self.namespace, self.pipeline.name);
         let ends: i64 = topic::ends(&kafka(), &self.site.topic, PARTITIONS).iter().sum();
         deadline::until("every record is committed", READ_LIMIT, || {
             let read: i64 = topic::group_offsets(&kafka(), &group, &self.site.topic, PARTITIONS).values().sum();

@@ -61,6 +61,19 @@ fn each_commit_says_what_it_came_from() {
 }
 
 #[test]
+fn what_kafkas_tools_were_not_told_before_a_crash_they_are_told_at_the_next_start() {
+    let kafka = or_skip!(kafka::shared());
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(900) }.records());
+    let exit = rig.start_with(json!({"type": "AsSoonAsPossible"})).fail_at("commit.after", 1).run(RUN_LIMIT);
+    assert!(exit.aborted(), "{exit:?}");
+    // Nothing more is read: no epoch follows that could tell.
+    let engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
+    let published = || topic::group_offsets(&kafka.bootstrap(), "weir-rides-revenue", &rig.site.topic, 2).values().sum::<i64>();
+    deadline::until("the consumer group has come to the end", RUN_LIMIT, || (published() == 900).then_some(()));
+    drop(engine);
+}
+
+#[test]
 fn kafkas_tools_see_how_far_the_pipeline_has_come() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());

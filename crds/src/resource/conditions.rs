@@ -67,7 +67,7 @@ reasons! {
     Suspended,
     /// `spec.suspend` is not true.
     NotSuspended,
-    /// Pods are being created, or have not committed anything yet.
+    /// Pods are being created, or take over the checkpoint.
     Starting,
     /// Pods of another revision are being replaced.
     RollingOut,

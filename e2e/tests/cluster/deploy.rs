@@ -1,13 +1,12 @@
 //! From `kubectl apply` to rows in Delta, and a status that tells the truth.
 
 use serde_json::json;
-use weir_e2e::cluster::Rig;
+use weir_e2e::cluster::{Rig, rides};
 use weir_tests::deadline;
-use weir_tests::rides::Rides;
 
 #[test]
 fn rides_applied_with_kubectl_become_the_table_that_the_oracle_has() {
-    let rig = Rig::new("deploy", &Rides::new(4_000).records());
+    let rig = Rig::new("deploy", &rides(4_000).records());
     rig.applied(&rig.document());
     rig.wait_for("Ready", "True/Running");
     rig.wait_until_read();
@@ -24,7 +23,7 @@ fn rides_applied_with_kubectl_become_the_table_that_the_oracle_has() {
 
 #[test]
 fn a_missing_secret_is_named_and_when_it_appears_the_pipeline_starts_by_itself() {
-    let rig = Rig::new("secret", &Rides::new(500).records());
+    let rig = Rig::new("secret", &rides(500).records());
     rig.kubectl(&["delete", "secret", "lake"]);
     rig.applied(&rig.document());
     let message = rig.wait_for("Validated", "False/SecretMissing");
@@ -41,7 +40,7 @@ fn keys_that_the_store_refuses_are_said_in_the_runtimes_own_words() {
     rig.make_secret("wrong");
     rig.applied(&rig.document());
     let message = rig.wait_for("Stalled", "True/ConfigError");
-    assert!(message.contains("s3.data"), "{message}");
+    assert!(message.contains("the store refuses the access keys"), "{message}");
     // The right keys, and nothing else: the pods are replaced by themselves.
     rig.kubectl(&["delete", "secret", "lake"]);
     rig.make_secret("weir-secret-key");

@@ -3,7 +3,7 @@
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
-use weir_e2e::cluster::{READ_LIMIT, Rig, START_LIMIT, kill_in_node_of, kubectl};
+use weir_e2e::cluster::{READ_LIMIT, Rig, START_LIMIT, kill_in_node_of, kubectl, rides};
 use weir_tests::deadline;
 use weir_tests::rides::Rides;
 use weir_tests::rig::SetOnDrop;
@@ -17,14 +17,14 @@ fn a_pod_killed_twenty_times_under_load_loses_and_doubles_nothing() {
     let mut rig = Rig::new("kill", &[]);
     rig.site.records_per_epoch = 100;
     rig.applied(&rig.document());
-    rig.wait_for("Ready", "True/Starting");
+    rig.wait_for("Ready", "True/Running");
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let stop = SetOnDrop(&done);
         scope.spawn(|| {
             for n in 0..KILLS {
-                let rides = Rides { seed: n as u64, ..Rides::new(RIDES) };
-                rig.produce(&rides.starting(i64::try_from(n * RIDES).unwrap() * 1_000_000).records());
+                let more = Rides { seed: n as u64, ..rides(RIDES) };
+                rig.produce(&more.starting(i64::try_from(n * RIDES).unwrap() * 1_000_000).records());
                 if done.load(std::sync::atomic::Ordering::Acquire) {
                     return;
                 }
@@ -44,7 +44,7 @@ fn a_pod_killed_twenty_times_under_load_loses_and_doubles_nothing() {
 
 #[test]
 fn without_its_leader_the_operator_goes_on_with_the_next_one() {
-    let rig = Rig::new("leader", &Rides::new(1_000).records());
+    let rig = Rig::new("leader", &rides(1_000).records());
     let holder = || kubectl(&["--namespace=weir", "get", "lease", "weir-operator", "--output=jsonpath={.spec.holderIdentity}"]);
     let leader = holder();
     kubectl(&["--namespace=weir", "delete", "pod", &leader, "--force", "--grace-period=0", "--wait=false"]);
@@ -56,12 +56,12 @@ fn without_its_leader_the_operator_goes_on_with_the_next_one() {
 
 #[test]
 fn kafka_and_s3_may_restart_under_a_pipeline() {
-    let rig = Rig::new("restart", &Rides::new(1_500).records());
+    let rig = Rig::new("restart", &rides(1_500).records());
     rig.applied(&rig.document());
     rig.wait_for("Ready", "True/Running");
     kill_in_node_of("data", "kafka-0", "kafka[.]Kafka");
     kill_in_node_of("data", "s3-0", "versitygw");
-    rig.produce(&Rides { seed: 2, ..Rides::new(1_500) }.starting(1_500_000_000).records());
+    rig.produce(&Rides { seed: 2, ..rides(1_500) }.starting(1_500_000_000).records());
     rig.wait_until_read();
     deadline::until("it is ready again", READ_LIMIT, || rig.condition("Ready").filter(|(c, _)| c.starts_with("True/")));
     rig.assert_right();

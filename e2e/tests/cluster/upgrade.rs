@@ -1,13 +1,13 @@
 //! Changes of the document, of the chart, and of mind.
 
 use serde_json::json;
-use weir_e2e::cluster::{Rig, START_LIMIT, kubectl};
+use weir_e2e::cluster::{Rig, START_LIMIT, kubectl, rides};
 use weir_tests::deadline;
 use weir_tests::rides::Rides;
 
 #[test]
 fn a_change_that_saved_state_fits_rolls_out_and_goes_on() {
-    let mut rig = Rig::new("fits", &Rides::new(1_000).records());
+    let mut rig = Rig::new("fits", &rides(1_000).records());
     rig.applied(&rig.document());
     rig.wait_for("Ready", "True/Running");
     rig.wait_until_read();
@@ -15,14 +15,14 @@ fn a_change_that_saved_state_fits_rolls_out_and_goes_on() {
     rig.site.records_per_epoch = 500;
     rig.applied(&rig.document());
     deadline::until("other pods", START_LIMIT, || rig.pods().iter().all(|pod| !before.contains(pod)).then_some(()));
-    rig.produce(&Rides { seed: 2, ..Rides::new(1_000) }.starting(1_000_000_000).records());
+    rig.produce(&Rides { seed: 2, ..rides(1_000) }.starting(1_000_000_000).records());
     rig.wait_until_read();
     rig.assert_right();
 }
 
 #[test]
 fn a_change_that_saved_state_does_not_fit_is_refused_and_the_old_pods_go_on() {
-    let rig = Rig::new("refused", &Rides::new(1_000).records());
+    let rig = Rig::new("refused", &rides(1_000).records());
     rig.applied(&rig.document());
     rig.wait_for("Ready", "True/Running");
     let before = rig.pods();
@@ -43,12 +43,12 @@ fn a_change_that_saved_state_does_not_fit_is_refused_and_the_old_pods_go_on() {
 
 #[test]
 fn suspended_pipelines_have_no_pods_and_resumed_ones_go_on() {
-    let rig = Rig::new("suspend", &Rides::new(1_000).records());
+    let rig = Rig::new("suspend", &rides(1_000).records());
     rig.applied(&rig.document());
     rig.wait_until_read();
     rig.assert_right();
     assert!(rig.pods().is_empty());
-    rig.produce(&Rides { seed: 2, ..Rides::new(1_000) }.starting(1_000_000_000).records());
+    rig.produce(&Rides { seed: 2, ..rides(1_000) }.starting(1_000_000_000).records());
     rig.applied(&rig.document());
     rig.wait_until_read();
     rig.assert_right();
@@ -56,7 +56,7 @@ fn suspended_pipelines_have_no_pods_and_resumed_ones_go_on() {
 
 #[test]
 fn an_upgrade_of_the_operator_rolls_no_pipeline() {
-    let rig = Rig::new("chart", &Rides::new(500).records());
+    let rig = Rig::new("chart", &rides(500).records());
     rig.applied(&rig.document());
     rig.wait_for("Ready", "True/Running");
     let before = rig.pods();
@@ -66,14 +66,14 @@ fn an_upgrade_of_the_operator_rolls_no_pipeline() {
     kubectl(&["--namespace=weir", "set", "env", "deployment", "--selector=app.kubernetes.io/name=weir-operator", "WEIR_LOG=debug"]);
     kubectl(&["--namespace=weir", "rollout", "status", "deployment", "--selector=app.kubernetes.io/name=weir-operator", "--timeout=90s"]);
     rig.kubectl(&["annotate", "streampipeline", &rig.pipeline.name, "test=looked-at"]);
-    rig.produce(&Rides { seed: 2, ..Rides::new(500) }.starting(500_000_000).records());
+    rig.produce(&Rides { seed: 2, ..rides(500) }.starting(500_000_000).records());
     rig.wait_until_read();
     assert_eq!((rig.pods(), generation()), (before, deployed));
 }
 
 #[test]
 fn a_deleted_pipeline_leaves_nothing_but_its_table_and_checkpoint() {
-    let rig = Rig::new("delete", &Rides::new(1_000).records());
+    let rig = Rig::new("delete", &rides(1_000).records());
     rig.applied(&rig.document());
     rig.wait_until_read();
     rig.kubectl(&["delete", "streampipeline", &rig.pipeline.name, "--timeout=60s"]);
@@ -83,7 +83,7 @@ fn a_deleted_pipeline_leaves_nothing_but_its_table_and_checkpoint() {
         rig.kubectl(&["get", kinds, "--selector", &selector, "--output=name"]).is_empty().then_some(())
     });
     // The same again goes on where it stopped.
-    rig.produce(&Rides { seed: 2, ..Rides::new(1_000) }.starting(1_000_000_000).records());
+    rig.produce(&Rides { seed: 2, ..rides(1_000) }.starting(1_000_000_000).records());
     rig.applied(&rig.document());
     rig.wait_until_read();
     rig.assert_right();

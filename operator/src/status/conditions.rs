@@ -76,11 +76,10 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
         return finding(Unknown, Reason::Unreachable, format!("the runtime's progress can't be read: {why}"));
     }
     let Some(progress) = progress.filter(|_| facts.report.is_some()) else {
-        let message = match pods::is_ready(&facts.observed.pods) {
-            true => "the runtime reads its topics; nothing has been committed yet",
-            false => "the pod is being started",
+        return match pods::is_ready(&facts.observed.pods) {
+            true => finding(True, Reason::Running, "the runtime reads its topics; it has committed nothing since it started"),
+            false => finding(False, Reason::Starting, "the pod is being started"),
         };
-        return finding(if pods::is_ready(&facts.observed.pods) { True } else { False }, Reason::Starting, message);
     };
     let age = progress.last_commit.as_ref().map(|at| facts.now.0.duration_since(at.0));
     let allowed = SignedDuration::try_from(overdue_after(facts)).unwrap_or(SignedDuration::MAX);
