@@ -34,7 +34,9 @@ generate: deps ## write what is made from others: the StreamPipeline definition,
 	mv crds/generated/streampipelines.weir.dev.yaml.new crds/generated/streampipelines.weir.dev.yaml
 	charts/generate
 
-demo: build ## a whole pipeline at work: embedded Kafka, rides, five-minute windows, a Delta table
+# Only the program that it runs: the operator and its Kubernetes client are no newcomer's concern.
+demo: deps ## a whole pipeline at work: embedded Kafka, rides, five-minute windows, a Delta table
+	$(CARGO) build $(PACKAGES) --bin weir
 	$(CARGO_TARGET_DIR)/debug/weir demo
 
 # Weir's own program is built first: the tests start it as users do.

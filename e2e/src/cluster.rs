@@ -194,9 +194,14 @@ impl Rig {
         list["items"].as_array().unwrap().iter().map(|pod| (text(pod, "name"), text(pod, "uid"))).collect()
     }
 
+    pub fn suspend(&self, suspend: bool) {
+        let patch = format!("--patch={}", json!({"spec": {"suspend": suspend}}));
+        self.kubectl(&["patch", "streampipeline", &self.pipeline.name, "--type=merge", &patch]);
+    }
+
     /// Suspends, so that nothing moves, and compares the manifests and the table with the oracle.
     pub fn assert_right(&self) -> Outcome {
-        self.kubectl(&["patch", "streampipeline", &self.pipeline.name, "--type=merge", "--patch={\"spec\": {\"suspend\": true}}"]);
+        self.suspend(true);
         self.wait_for("Ready", "True/Suspended");
         let checkpoint = TempDir::new().unwrap();
         let place = self.site.checkpoint_uri.strip_prefix("s3://").unwrap();

@@ -1,7 +1,7 @@
 //! Which of the operator's replicas acts: a Lease, by the algorithm of client-go's leader election.
 //!
 //! Clocks of different machines are never compared: a candidate takes a lease over when it has seen it unchanged for the lease's duration by
-//! its own clock. The leader gives up when it could not renew for [`RENEW_DEADLINE`], which is sooner, so there are never two that act.
+//! its own clock. The leader gives up when it could not renew for `RENEW_DEADLINE`, which is sooner, so there are never two that act.
 
 use std::time::Duration;
 

@@ -8,7 +8,7 @@ use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
 use kube::{Resource, ResourceExt};
 use serde_json::json;
-use weir_crds::resource::{Severity, Status, StreamPipeline};
+use weir_crds::resource::{Reason, Severity, Status, StreamPipeline};
 
 use crate::apply::{self, is_complete};
 use crate::context::{Context, FIELD_MANAGER};
@@ -120,7 +120,8 @@ async fn tell_changes(context: &Context, pipeline: &StreamPipeline, now: &Status
         if same || quiet {
             continue;
         }
-        let is_good = (condition.type_ == "Ready") == (condition.status == "True");
+        let on_its_way = [Reason::Starting, Reason::Stopping].iter().any(|r| r.as_str() == condition.reason);
+        let is_good = on_its_way || (condition.type_ == "Ready") == (condition.status == "True");
         let event = Event {
             type_: if is_good { EventType::Normal } else { EventType::Warning },
             reason: condition.reason.clone(),

@@ -3,6 +3,8 @@
 //! The shape is final: fields whose feature is still to be built are here too, and lowering refuses them with their path. Blocks whose inner
 //! shape is still open are an [`Open`] mapping. The comments on fields are what `kubectl explain` and editors show; the table is in
 //! `docs/reference/document.md`.
+// Those comments are plain text: brackets and angles mean themselves.
+#![allow(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags, rustdoc::bare_urls)]
 
 mod connection;
 mod pod;

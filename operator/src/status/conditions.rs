@@ -82,8 +82,7 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
         };
     };
     let age = progress.last_commit.as_ref().map(|at| facts.now.0.duration_since(at.0));
-    let allowed = SignedDuration::try_from(overdue_after(facts)).unwrap_or(SignedDuration::MAX);
-    match age.filter(|age| *age > allowed && progress.lag > 0) {
+    match age.filter(|age| *age > overdue_after(facts) && progress.lag > 0) {
         None => finding(True, Reason::Running, format!("epoch {} is committed", progress.last_epoch)),
         Some(age) => finding(
             False,
@@ -94,9 +93,10 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
 }
 
 /// Thrice the interval, a minute at least.
-fn overdue_after(facts: &Facts<'_>) -> Duration {
+pub(super) fn overdue_after(facts: &Facts<'_>) -> SignedDuration {
     let interval = facts.pipeline.spec.pointer("/trigger/interval").and_then(|i| i.as_str()).and_then(weir_crds::duration);
-    interval.map_or(OVERDUE_MIN, |i| (3 * i).max(OVERDUE_MIN))
+    let allowed = interval.map_or(OVERDUE_MIN, |i| (3 * i).max(OVERDUE_MIN));
+    SignedDuration::try_from(allowed).unwrap_or(SignedDuration::MAX)
 }
 
 fn reconciling(facts: &Facts<'_>, ready: &Finding) -> Finding {
@@ -138,9 +138,7 @@ fn data_flowing(facts: &Facts<'_>, progress: Option<&Progress>) -> Finding {
     let Some(progress) = progress.filter(|_| facts.report.is_some()) else {
         return finding(Severity::Unknown, Reason::NoPods, "no runtime says so");
     };
-    let age = progress.last_commit.as_ref().map(|at| facts.now.0.duration_since(at.0));
-    let recent = age.is_some_and(|a| a <= SignedDuration::try_from(overdue_after(facts)).unwrap_or(SignedDuration::MAX));
-    match recent && progress.input_rows_per_second > 0 {
+    match progress.input_rows_per_second > 0 {
         true => finding(Severity::True, Reason::RecordsArriving, "records arrive"),
         false => finding(Severity::Unknown, Reason::NoRecords, "no record has arrived lately; a quiet topic is no failure"),
     }

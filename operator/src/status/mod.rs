@@ -78,16 +78,23 @@ fn run(facts: &Facts<'_>) -> Option<Run> {
     })
 }
 
-/// As the runtime says; what it said last, while it can't be asked.
+/// As the runtime says; what it said last, without its rates, while it can't be asked.
 fn progress(facts: &Facts<'_>) -> Option<Progress> {
     let before = facts.before().and_then(|b| b.progress.as_ref());
-    let Some(report) = facts.report else { return before.cloned() };
+    let Some(report) = facts.report else {
+        let stands = |b: &Progress| Progress { input_rows_per_second: 0, processed_rows_per_second: 0, ..b.clone() };
+        return before.map(stands);
+    };
     let time = |text: &str| text.parse().ok().map(Time);
     let watermark = report.event_time.watermark.as_deref().and_then(time);
     let moved = before.is_none_or(|b| b.watermark != watermark);
+    let last_commit = time(&report.timestamp);
+    // Without epochs nobody says that nothing arrives any more.
+    let is_recent = last_commit.as_ref().is_some_and(|at| facts.now.0.duration_since(at.0) <= conditions::overdue_after(facts));
+    let rate = |per_second: f64| if is_recent { rounded(per_second) } else { 0 };
     Some(Progress {
-        input_rows_per_second: rounded(report.input_rows_per_second),
-        processed_rows_per_second: rounded(report.processed_rows_per_second),
+        input_rows_per_second: rate(report.input_rows_per_second),
+        processed_rows_per_second: rate(report.processed_rows_per_second),
         lag: report.lag(),
         watermark_moved_at: if moved {
             watermark.as_ref().map(|_| facts.now.clone())
@@ -102,7 +109,7 @@ fn progress(facts: &Facts<'_>) -> Option<Progress> {
         open_windows: report.state_operators.iter().map(|s| s.open_windows).sum(),
         state_bytes: report.state_stored_bytes,
         last_epoch: report.batch_id,
-        last_commit: time(&report.timestamp),
+        last_commit,
         tables: report.sinks.iter().filter_map(|s| Some(TableVersion { sink: s.name.clone(), version: s.table_version? })).collect(),
         dead_letters: report.totals.records_dropped,
         late_rows: report.totals.num_rows_dropped_by_watermark,
