@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{name, quantity, schedule};
 use crate::defaults;
-use crate::document::{EnvVar, PodTemplate, Quantity, Resources, Spec, Trigger, TriggerType};
+use crate::document::{DeletionPolicy, EnvVar, PodTemplate, Quantity, Resources, Spec, Trigger, TriggerType};
 use crate::finding::{Findings, Path};
 
 const REPLICAS_MAX: i64 = 1;
@@ -44,6 +44,9 @@ pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
     if let Some(template) = &spec.pod_template {
         pod_template(template, &at.field("podTemplate"), out);
     }
+    if let Some(policy @ DeletionPolicy::DeleteCheckpoint) = spec.deletion_policy {
+        out.not_yet_value(&at.field("deletionPolicy"), policy, &["Retain"]);
+    }
     out.not_yet(at, "stateAction", spec.state_action.as_ref());
 }
 
@@ -55,8 +58,11 @@ pub(super) fn runs(trigger: &Trigger, at: &Path, out: &mut Findings) {
             out.add(&at.field(field), message);
         }
     }
-    if let Some(text) = &trigger.schedule {
-        out.checked(&at.field("schedule"), schedule::check(text));
+    if let Some(text) = &trigger.schedule
+        && out.checked(&at.field("schedule"), schedule::check(text)).is_some()
+        && trigger.kind == TriggerType::AvailableNow
+    {
+        out.not_yet(at, "schedule", Some(text));
     }
     if let Some(token) = trigger.run_token.as_ref().filter(|t| t.is_empty() || !is_label(t)) {
         let message = format!(

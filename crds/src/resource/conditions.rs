@@ -87,10 +87,6 @@ reasons! {
     CheckpointInUse,
     /// The changed document can't go on with the saved state.
     StateIncompatible,
-    /// The document has fields that the pinned runtime does not know.
-    RuntimeTooOld,
-    /// The changed document's pods failed before their first epoch: the last good revision runs again.
-    RolledBack,
     /// An epoch is overdue.
     EpochOverdue,
     /// The runtime's progress can't be read.
@@ -113,8 +109,6 @@ reasons! {
     RuntimeBug,
     /// The container ends again and again, and does not say why.
     CrashLoop,
-    /// An object could not be applied.
-    ApplyFailed,
     /// Records arrive.
     RecordsArriving,
     /// No record has arrived lately: a quiet topic is no failure.
