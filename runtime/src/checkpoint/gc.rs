@@ -23,6 +23,10 @@ use super::protocol::Head;
 #[cfg(test)]
 use super::protocol::Rule;
 
+/// A probe is created twice in a row by a writer that starts. Whoever deleted it in between would make the store look unfit, so younger ones
+/// stay whatever the grace period.
+pub const PROBE_GRACE: Duration = Duration::from_secs(10 * 60);
+
 /// What a collection did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GcReport {

@@ -252,7 +252,8 @@ impl CheckpointWriter {
                 report.state_bytes_deleted += file.size;
             }
         }
-        for probe in probes.iter().filter(|p| gc::is_old(p.last_modified.timestamp_micros(), now_us, grace)) {
+        let probe_grace = grace.max(gc::PROBE_GRACE);
+        for probe in probes.iter().filter(|p| gc::is_old(p.last_modified.timestamp_micros(), now_us, probe_grace)) {
             let Some(file_name) = probe.location.filename() else { continue };
             self.delete(&format!("{}/{file_name}", layout::PROBES)).await?;
             report.probes_deleted += 1;
