@@ -14,7 +14,7 @@ use crate::apply::{self, is_complete};
 use crate::context::{Context, FIELD_MANAGER};
 use crate::dereference::{Observed, observe};
 use crate::desired::labels::Owner;
-use crate::desired::workload::{job_name, run_id};
+use crate::desired::workload::{job_of, run_id};
 use crate::desired::{Run, Running, build};
 use crate::error::{Error, Result, asking};
 use crate::revision::Revision;
@@ -79,9 +79,7 @@ fn owner(pipeline: &StreamPipeline) -> Result<Owner> {
 fn run(pipeline: &StreamPipeline, owner: &Owner, target: &Revision, observed: &Observed) -> Option<Run> {
     let id = run_id(&target.inputs.document()["spec"])?;
     let recorded = pipeline.status.as_ref().and_then(|s| s.run.as_ref()).is_some_and(|r| r.id == id && r.completed_at.is_some());
-    let name = job_name(owner, &id);
-    let job = observed.jobs.iter().find(|j| j.metadata.name.as_deref() == Some(&name));
-    Some(Run { is_done: recorded || job.is_some_and(is_complete), id })
+    Some(Run { is_done: recorded || job_of(owner, &id, &observed.jobs).is_some_and(is_complete), id })
 }
 
 fn running(pipeline: &StreamPipeline, verdict: &Verdict, observed: &Observed, run: Option<Run>) -> Running {

@@ -33,6 +33,13 @@ pub fn job_name(owner: &Owner, run: &str) -> String {
     format!("{}-run-{:08x}", owner.name, xxh3_64(run.as_bytes()) & 0xffff_ffff)
 }
 
+/// The Job of a run, if it is there.
+#[must_use]
+pub fn job_of<'a>(owner: &Owner, run: &str, jobs: &'a [Job]) -> Option<&'a Job> {
+    let name = job_name(owner, run);
+    jobs.iter().find(|job| job.metadata.name.as_deref() == Some(&name))
+}
+
 pub(super) fn workload(owner: &Owner, revision: &Revision, running: &Running) -> Workload {
     let mut template = revision.template.clone();
     let annotations = template.metadata.get_or_insert_default().annotations.get_or_insert_default();

@@ -10,7 +10,7 @@ use weir_crds::resource::{Progress, Run, Runtime, Status, StreamPipeline, TableV
 
 use crate::dereference::Observed;
 use crate::desired::labels::Owner;
-use crate::desired::workload::{job_name, run_id};
+use crate::desired::workload::{job_of, run_id};
 use crate::progress::Report;
 use crate::verdict::Verdict;
 
@@ -67,10 +67,8 @@ pub fn status(facts: &Facts<'_>) -> Status {
 fn run(facts: &Facts<'_>) -> Option<Run> {
     let id = run_id(&facts.verdict.target.as_ref()?.inputs.document()["spec"])?;
     let before = facts.before().and_then(|b| b.run.clone()).filter(|run| run.id == id);
-    let name = job_name(facts.owner, &id);
-    let job = facts.observed.jobs.iter().find(|j| j.metadata.name.as_deref() == Some(&name)).and_then(|j| j.status.as_ref());
-    let times = |b: &Option<Run>| (b.as_ref().and_then(|b| b.started_at.clone()), b.as_ref().and_then(|b| b.completed_at.clone()));
-    let (started, completed) = times(&before);
+    let job = job_of(facts.owner, &id, &facts.observed.jobs).and_then(|j| j.status.as_ref());
+    let (started, completed) = before.map_or((None, None), |b| (b.started_at, b.completed_at));
     Some(Run {
         id,
         started_at: job.and_then(|j| j.start_time.clone()).or(started),
