@@ -13,12 +13,12 @@ mod canonical;
 mod context;
 mod message;
 mod mistyped;
-mod numbers;
 mod parse;
 mod signature;
 mod stack;
 #[cfg(test)]
 mod tests;
+mod unite;
 
 use std::sync::Arc;
 

@@ -5,6 +5,7 @@
 mod bad_input;
 mod broker_restarts;
 mod crash_at_each_step;
+mod cut_log;
 mod demo;
 mod examples;
 mod generated_pipelines;

@@ -19,7 +19,7 @@ use datafusion_sql::sqlparser::ast::{Expr as SqlExpr, visit_expressions};
 use super::context::CONTEXT;
 use super::message::{describe, no_such_column, no_such_column_in, type_name};
 use super::mistyped::{is_senseless, mistyped};
-use super::{ExprError, ScalarExpr, numbers, parse};
+use super::{ExprError, ScalarExpr, parse, unite};
 use crate::types::normalized;
 
 /// Compiles expressions over one schema.
@@ -54,12 +54,12 @@ impl Binder {
 
     /// Coerces types and folds constants. Not optional: functions such as `coalesce` can be evaluated in their simplified form only.
     pub fn simplify(&self, expr: Expr) -> Result<Expr, ExprError> {
-        if let Some(sentence) =
-            find(&expr, |e| is_senseless(e, &self.df_schema)).and_then(|e| mistyped(&e, &self.simplifier, &self.df_schema))
+        if let Some(sentence) = find(&expr, |e| is_senseless(e, &self.simplifier, &self.df_schema))
+            .and_then(|e| mistyped(&e, &self.simplifier, &self.df_schema))
         {
             return Err(ExprError(sentence));
         }
-        numbers::doubles_win(expr.clone(), &self.df_schema)
+        unite::united(expr.clone(), &self.df_schema)
             .and_then(|united| self.simplifier.coerce(united, &self.df_schema))
             .and_then(|coerced| self.simplifier.simplify(coerced))
             .map_err(|e| self.error_in(&expr, &e))
@@ -83,9 +83,31 @@ impl Binder {
     pub fn scalar(&self, planned: Expr, sql: &str, name: &str) -> Result<ScalarExpr, ExprError> {
         let stored = self.stored(self.simplify(planned)?)?;
         let compiled = self.physical(&stored, sql, name)?;
-        // What fails without a row would fail at every one: `date_trunc('hours', ts)`, `1 / 0`.
-        compiled.try_evaluate(&RecordBatch::new_empty(Arc::clone(&self.schema))).map_err(ExprError)?;
+        // What fails without a row would fail at every one: `date_trunc('hours', ts)`.
+        compiled.try_evaluate(&self.no_rows()).map_err(ExprError)?;
+        self.refuse_failing_constants(&stored)?;
         Ok(compiled)
+    }
+
+    /// Simplifying folds constants, and leaves those that fail. Behind a `coalesce` or in a `case` they would wait for their row.
+    fn refuse_failing_constants(&self, simplified: &Expr) -> Result<(), ExprError> {
+        let mut refused = Ok(());
+        let _ = simplified.apply(|e| {
+            use datafusion_common::tree_node::TreeNodeRecursion::{Continue, Jump, Stop};
+            if !e.column_refs().is_empty() {
+                return Ok(Continue);
+            }
+            if !matches!(e, Expr::Literal(..)) {
+                refused =
+                    self.physical(e, "", "").and_then(|constant| constant.try_evaluate(&self.no_rows()).map_err(ExprError)).map(|_| ());
+            }
+            Ok(if refused.is_err() { Stop } else { Jump })
+        });
+        refused
+    }
+
+    fn no_rows(&self) -> RecordBatch {
+        RecordBatch::new_empty(Arc::clone(&self.schema))
     }
 
     /// Compiles a simplified expression as it is.

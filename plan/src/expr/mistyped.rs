@@ -7,10 +7,10 @@ use std::ops::ControlFlow;
 
 use arrow::compute::can_cast_types;
 use arrow::datatypes::DataType as ArrowType;
-use datafusion_common::DFSchema;
 use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion_common::{DFSchema, ScalarValue};
 use datafusion_expr::expr::ScalarFunction;
-use datafusion_expr::{BinaryExpr, Expr, ExprSchemable, Operator};
+use datafusion_expr::{BinaryExpr, Case, Expr, ExprSchemable, Operator};
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 
 use super::message::{type_name, with_article};
@@ -35,7 +35,7 @@ fn innermost(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> Con
         return found;
     }
     let typed = simplifier.coerce(expr.clone(), schema).and_then(|coerced| coerced.get_type(schema));
-    let is_right = typed.is_ok() && castable(expr, schema) && !is_senseless(expr, schema);
+    let is_right = typed.is_ok() && castable(expr, schema) && !is_senseless(expr, simplifier, schema);
     if is_right { ControlFlow::Continue(()) } else { ControlFlow::Break(sentence(expr, schema)) }
 }
 
@@ -47,17 +47,53 @@ fn castable(expr: &Expr, schema: &DFSchema) -> bool {
     }
 }
 
-/// What the planner lets pass: minus before a time fails at every row, and bit operations cut doubles off to whole numbers without a word
-/// (`price ^ 2` is no power).
-pub(super) fn is_senseless(expr: &Expr, schema: &DFSchema) -> bool {
+/// What the planner lets pass: minus before a time fails at every row, bit operations cut doubles off to whole numbers without a word
+/// (`price ^ 2` is no power), a number is taken for a condition, and strings are cast until a row comes that can't be.
+pub(super) fn is_senseless(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> bool {
     let found = |e: &Expr| e.get_type(schema).unwrap_or(ArrowType::Null);
-    match expr {
+    let meaningless = match expr {
         Expr::Negative(inner) => matches!(found(inner), ArrowType::Timestamp(..)),
         Expr::BinaryExpr(binary) if bit_operator(binary.op).is_some() => {
             [&binary.left, &binary.right].into_iter().map(|e| found(e)).any(|t| t.is_floating() || t.is_decimal())
         }
+        Expr::BinaryExpr(binary) if divides_by_zero(binary) => !found(&binary.left).is_floating(),
+        Expr::Case(case) => case_conditions(case).any(|when| !matches!(found(when), ArrowType::Boolean | ArrowType::Null)),
         _ => false,
+    };
+    meaningless || casts_a_string(expr, simplifier, schema)
+}
+
+fn divides_by_zero(binary: &BinaryExpr) -> bool {
+    let is_zero = |value: &ScalarValue| ScalarValue::new_zero(&value.data_type()).is_ok_and(|zero| zero == *value);
+    matches!(binary.op, Operator::Divide | Operator::Modulo) && matches!(&*binary.right, Expr::Literal(value, _) if is_zero(value))
+}
+
+fn case_conditions(case: &Case) -> impl Iterator<Item = &Expr> {
+    case.when_then_expr.iter().filter(|_| case.expr.is_none()).map(|(when, _)| when.as_ref())
+}
+
+/// Whether the planner would cast an operand that is a string to something else. A literal is cast here and now, and refused if it can't be;
+/// a column would be cast row by row, and end the pipeline at the first that can't be. Who means that writes the cast.
+fn casts_a_string(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> bool {
+    let is_string = |e: &Expr| e.get_type(schema).is_ok_and(|t| t.is_string());
+    let written = operands(expr);
+    if cast_of(expr).is_some() || !written.iter().any(|e| is_string(e) && !matches!(e, Expr::Literal(..))) {
+        return false;
     }
+    let Ok(coerced) = simplifier.coerce(expr.clone(), schema) else { return false };
+    // Every string is binary.
+    let is_text = |e: &Expr| e.get_type(schema).is_ok_and(|t| t.is_string() || t.is_binary());
+    let is_cast = |(before, after): (&&Expr, &&Expr)| is_string(before) && !matches!(before, Expr::Literal(..)) && !is_text(after);
+    written.iter().zip(&operands(&coerced)).any(is_cast)
+}
+
+fn operands(expr: &Expr) -> Vec<&Expr> {
+    let mut operands = Vec::new();
+    let _ = expr.apply_children(|child| {
+        operands.push(child);
+        Ok(TreeNodeRecursion::Continue)
+    });
+    operands
 }
 
 /// As it is written; some dialects have other signs, and the planner words.
@@ -106,6 +142,11 @@ fn sentence(expr: &Expr, schema: &DFSchema) -> Option<String> {
         Expr::InList(list) => {
             format!("`in` can't compare {}; cast them to one type", different(&mut std::iter::once(list.expr.as_ref()).chain(&list.list)))
         }
+        Expr::Case(case)
+            if case_conditions(case).any(|when| !matches!(when.get_type(schema), Ok(ArrowType::Boolean | ArrowType::Null))) =>
+        {
+            format!("`when` takes a boolean, and found {}", different(&mut case_conditions(case)))
+        }
         Expr::Case(case) => {
             let thens = case.when_then_expr.iter().map(|(_, then)| then.as_ref()).chain(case.else_expr.as_deref());
             let compared = case
@@ -126,6 +167,7 @@ fn binary_sentence(binary: &BinaryExpr, found: &str) -> String {
         return format!("`{sign}` takes two whole numbers, and found {found}");
     }
     match binary.op {
+        _ if divides_by_zero(binary) => format!("`{}` by zero has no result", binary.op),
         And | Or => format!("`{}` takes two booleans, and found {found}", binary.op.to_string().to_lowercase()),
         StringConcat | RegexMatch | RegexIMatch | RegexNotMatch | RegexNotIMatch => {
             format!("`{}` takes two strings, and found {found}", binary.op)

@@ -222,6 +222,9 @@ fn timestamps_are_microseconds_in_utc() {
         ("ts > '2024-01-01'", "boolean: true | false | null"),
         ("ts = timestamp '2024-01-01T03:01:01.000001+02:00'", "boolean: true | false | null"),
         ("day = date '2024-01-01'", "boolean: true | false | null"),
+        ("ts > day", "boolean: true | false | null"),
+        ("ts < date '9999-12-31'", "boolean: true | true | null"),
+        ("greatest(day, ts) = ts", "boolean: true | false | null"),
         ("day < ts", "boolean: true | false | null"),
         ("ts + interval '1 hour'", "timestamp: 2024-01-01T02:01:01.000001Z | 1970-01-01T00:59:59.999999Z | null"),
         ("date_trunc('hour', ts)", "timestamp: 2024-01-01T01:00:00Z | 1969-12-31T23:00:00Z | null"),
@@ -238,13 +241,14 @@ fn date_format_takes_sparks_patterns() {
     check(&[
         ("date_format(ts, 'yyyy-MM-dd HH:mm:ss')", "string: 2024-01-01 01:01:01 | 1969-12-31 23:59:59 | null"),
         ("date_format(day, 'dd/MM/yyyy')", "string: 01/01/2024 | 01/01/1970 | null"),
-        ("date_format('2024-02-29', 'EEEE')", "string: Thursday | Thursday | Thursday"),
+        ("date_format(date '2024-02-29', 'EEEE')", "string: Thursday | Thursday | Thursday"),
         ("date_format(ts, case when paid then 'yyyy' else 'MM' end)", "string: 2024 | 12 | null"),
         ("date_format(ts, cast(null as string))", "string: null | null | null"),
     ]);
     assert!(refused("date_format(ts, 'YYYY')").starts_with("date_format: `YYYY` at character 1 of the pattern `YYYY` is not supported"));
     assert!(refused("date_format(ts, 'yyyy' || '-nn')").contains("`nn` at character 6 of the pattern `yyyy-nn` is not a pattern letter"));
-    assert_eq!(refused("date_format(price, 'yyyy')"), "date_format takes a timestamp, a date or a string, not a double");
+    assert_eq!(refused("date_format(price, 'yyyy')"), "date_format takes a timestamp or a date, not a double: cast it");
+    assert_eq!(refused("date_format(city, 'yyyy')"), "date_format takes a timestamp or a date, not a string: cast it");
     assert_eq!(refused("date_format(ts)"), "date_format takes a timestamp and a pattern, not 1 arguments");
     assert!(failed("date_format(ts, city)").contains("`P` at character 1 of the pattern `Paris`"));
 }
@@ -255,7 +259,7 @@ fn a_cast_that_fails_is_an_error_and_a_try_cast_is_null() {
     assert_eq!(failed(sql), "Compute error: `cast(city as bigint)`: `Paris` can't be cast to a bigint");
     assert!(failed("cast(userId as int)").contains("9223372036854775807"));
     assert!(failed("cast(price as decimal(2,2))").contains("too large to store"));
-    assert!(failed("date_format(city, 'yyyy')").contains("Error parsing timestamp from 'Paris'"));
+    assert!(failed("date_format(cast(city as timestamp), 'yyyy')").contains("Error parsing timestamp from 'Paris'"));
     assert_eq!(eval("try_cast(city as bigint)"), "bigint: null | null | null");
     assert_eq!(refused("cast('abc' as bigint)"), "`abc` can't be cast to a bigint");
 }

@@ -39,8 +39,8 @@ impl ScalarUDFImpl for DateFormat {
             return plan_err!("{NAME} takes a timestamp and a pattern, not {} arguments", arg_types.len());
         };
         let is_text = |t: &DataType| matches!(t, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 | DataType::Null);
-        if !is_text(time) && !matches!(time, DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64) {
-            return plan_err!("{NAME} takes a timestamp, a date or a string, not a {time}");
+        if !matches!(time, DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64 | DataType::Null) {
+            return plan_err!("{NAME} takes a timestamp or a date, not a {time}: cast it");
         }
         if !is_text(pattern) {
             return plan_err!("{NAME} takes a pattern that is a string, such as 'yyyy-MM-dd', not a {pattern}");

@@ -10,7 +10,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
-use weir_plan::plan::BadRecords;
+use weir_plan::plan::{BadRecords, OnLostOffsets};
 
 use super::open_epoch::OpenEpoch;
 use super::sink_task::SinkInput;
@@ -26,6 +26,9 @@ const BATCH_ROWS: usize = 8192;
 const POLL: Duration = Duration::from_millis(20);
 /// Between two looks of a lane that has nothing to read until the epoch is closed.
 const FULL_PAUSE: Duration = Duration::from_millis(1);
+/// A log that ends before the end that an AvailableNow run took at its start was cut, if it still does after this long: a new leader may
+/// know a lower end for a moment (KIP-207).
+const CUT_AFTER: Duration = Duration::from_secs(10);
 
 /// What the driver tells a lane.
 #[derive(Debug)]
@@ -88,6 +91,12 @@ impl Partition {
     fn is_at_bound(&self) -> bool {
         self.bound.is_some_and(|bound| self.next >= bound)
     }
+
+    /// The end of the run that the log does not have any more.
+    fn bound_cut_off(&self) -> Option<i64> {
+        let at_end = self.at_end_since.is_some_and(|since| since.elapsed() >= CUT_AFTER);
+        self.bound.filter(|bound| at_end && self.next < *bound)
+    }
 }
 
 /// Where a lane starts on one of its partitions.
@@ -107,6 +116,7 @@ pub struct LaneParts {
     pub partials: Vec<LanePartials>,
     pub sinks: Vec<SinkInput>,
     pub bad_records: BadRecords,
+    pub on_lost_offsets: OnLostOffsets,
     pub assignments: Vec<Assignment>,
     pub epoch: Arc<OpenEpoch>,
 }
@@ -168,7 +178,7 @@ impl Lane {
                 if self.parts.epoch.is_stopped() {
                     return Ok(());
                 }
-                self.note_bound();
+                self.note_bound()?;
                 if self.at_bound || self.parts.epoch.is_full() {
                     std::thread::sleep(FULL_PAUSE);
                     continue;
@@ -301,11 +311,17 @@ impl Lane {
         }
     }
 
-    fn note_bound(&mut self) {
+    fn note_bound(&mut self) -> Result<()> {
+        for partition in &mut self.partitions {
+            if let Some(bound) = partition.bound_cut_off() {
+                partition.bound = Some(end_of_cut_log(&partition.label, partition.next, bound, self.parts.on_lost_offsets)?);
+            }
+        }
         if !self.at_bound && self.partitions.iter().all(Partition::is_at_bound) {
             self.at_bound = true;
             self.parts.epoch.lane_is_at_bound();
         }
+        Ok(())
     }
 
     fn hand_over(&mut self) -> Result<LaneReport> {
@@ -341,6 +357,24 @@ fn after_loss(partition: &str, wanted: i64, next: i64) -> Result<i64> {
     )))
 }
 
+/// Where a run ends on a partition whose log ends before it.
+fn end_of_cut_log(partition: &str, end: i64, bound: i64, policy: OnLostOffsets) -> Result<i64> {
+    if policy == OnLostOffsets::Fail {
+        return Err(Failure::config(format!(
+            "{partition}: this run was to end at offset {bound}, where Kafka's log ended when it began, but now the log ends at {end}: it was \
+             cut (an unclean election of a leader) or made anew, and `onLostOffsets` is Fail; Earliest or Latest ends the run there, without \
+             the records that are lost"
+        )));
+    }
+    tracing::warn!(
+        partition,
+        end,
+        bound,
+        "offsets lost: Kafka's log ends before the end that this run took at its start, and so does the run"
+    );
+    Ok(end)
+}
+
 fn bad_record(partition: &str, offset: i64, reason: &str) -> Failure {
     Failure::data(format!(
         "the record at {partition} offset {offset} can't be processed: {reason}; \
@@ -361,5 +395,13 @@ mod tests {
         let refused = after_loss("rides-0", 10, 4).unwrap_err();
         assert_eq!(refused.remedy, Remedy::Config);
         assert!(refused.message.starts_with("rides-0: offset 10 comes next, but Kafka's log goes back to 4"), "{refused}");
+    }
+
+    #[test]
+    fn a_run_whose_end_was_cut_off_ends_where_the_log_does_if_it_may() {
+        assert_eq!(end_of_cut_log("rides-0", 7, 10, OnLostOffsets::Earliest), Ok(7));
+        let refused = end_of_cut_log("rides-0", 7, 10, OnLostOffsets::Fail).unwrap_err();
+        assert_eq!(refused.remedy, Remedy::Config);
+        assert!(refused.message.starts_with("rides-0: this run was to end at offset 10"), "{refused}");
     }
 }

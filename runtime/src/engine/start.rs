@@ -129,6 +129,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
             partials: lane_partials(&plan, &stages)?,
             sinks: sink_inputs.clone(),
             bad_records: source.bad_records,
+            on_lost_offsets: source.kafka.on_lost_offsets,
             epoch: Arc::clone(&epoch),
         });
     }

@@ -147,13 +147,55 @@ fn a_constant_that_would_fail_at_every_row_is_refused() {
     for (sql, why) in [
         ("date_trunc('hours', ts)", "granularity"),
         ("extract(hours_and from ts)", "'hours_and'"),
-        ("1 / 0", "Divide by zero"),
-        ("price + 10 % 0", "Divide by zero"),
+        ("1 / 0", "`/` by zero has no result"),
+        ("price + 10 % 0", "`%` by zero has no result"),
+        ("seats / 0", "`/` by zero has no result"),
+        ("amount % 0.0", "`%` by zero has no result"),
         ("encode(city, 'hexx')", "'hexx'"),
+        ("to_timestamp(paid)", "Unsupported data type boolean"),
+        // Those that only some rows would come to.
+        ("coalesce(day, to_date('x'))", "Unable to cast to date"),
+        ("case when paid then decode('zz', 'hex') end", "Invalid character 'z'"),
     ] {
         assert!(refused(sql).contains(why), "{sql}: {}", refused(sql));
     }
     assert_eq!(eval("case when seats <> 0 then 10 / seats end"), "bigint: 3 | null | null");
+    assert_eq!(eval("price / 0"), "double: inf | -inf | null");
+}
+
+/// The planner would cast it row by row, and the first city that is no number would end the pipeline.
+#[test]
+fn a_string_is_not_cast_unless_asked() {
+    check_refused(&[
+        ("city = price", "`=` can't compare a string (`city`) and a double (`price`); cast them to one type"),
+        ("upper(city) > 1", "`>` can't compare a string and a bigint; cast them to one type"),
+        ("city between 1 and 2", "`between` can't compare a string (`city`), a bigint and a bigint; cast them to one type"),
+        ("city in (1, 2)", "`in` can't compare a string (`city`) and a bigint; cast them to one type"),
+        ("coalesce(seats, city)", "`coalesce` does not take an int (`seats`) and a string (`city`)"),
+        ("1 + nullif(seats, city)", "`nullif` takes (any, any) of one type, and found an int (`seats`) and a string (`city`)"),
+        (
+            "date_part('year', city)",
+            "`date_part` takes (string, timestamp) or (string, date) or (string, interval), and found a string and a string (`city`)",
+        ),
+        ("make_date(city, 1, 1)", "`make_date` takes (int, int, int), and found a string (`city`), a bigint and a bigint"),
+        (
+            "case city when 1 then 2 end",
+            "`case` has a bigint and a string (`city`); cast them, so that what is compared has one type and what it gives has one",
+        ),
+    ]);
+    assert_eq!(eval("try_cast(city as int) = seats"), "boolean: null | null | null");
+    assert_eq!(eval("case when paid then 'a' else seats end"), "string: a | 0 | null");
+    assert_eq!(eval("day > '2023-12-31'"), "boolean: true | false | null");
+    assert_eq!(eval("seats in ('3', '4')"), "boolean: true | false | null");
+}
+
+#[test]
+fn a_condition_of_a_case_is_a_boolean() {
+    check_refused(&[
+        ("case when price then 1 end", "`when` takes a boolean, and found a double (`price`)"),
+        ("case when paid then 1 when city then 2 end", "`when` takes a boolean, and found a boolean (`paid`) and a string (`city`)"),
+    ]);
+    assert_eq!(eval("case when null then 1 else 2 end"), "bigint: 2 | 2 | 2");
 }
 
 /// Each a way in which DataFusion refuses types; none of its words may come through.

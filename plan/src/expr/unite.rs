@@ -1,17 +1,20 @@
-//! Where a double meets a decimal, the double wins, as in Spark and in standard SQL ("approximate" beats "exact").
+//! What becomes of two types that meet: a double wins over a decimal, as in Spark and in standard SQL ("approximate" beats "exact"), and a
+//! timestamp over a date.
 //!
-//! DataFusion does so in arithmetic, but compares and unites the two as `decimal(30,15)`: `coalesce(price, 0.0)` would not be a double any
-//! more, and a price of 1e20 would fail.
+//! DataFusion does so in arithmetic, but compares and unites doubles and decimals as `decimal(30,15)`: `coalesce(price, 0.0)` would not be a
+//! double any more, and a price of 1e20 would fail. Dates it compares with timestamps in nanoseconds, which end in 2262.
 
 use arrow::datatypes::DataType;
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, Result, ScalarValue};
 use datafusion_expr::{Cast, Expr, ExprSchemable};
 
+use crate::types::timestamp_type;
+
 /// Functions whose arguments become one type.
 const UNITING: [&str; 6] = ["coalesce", "nvl", "nvl2", "nullif", "greatest", "least"];
 
-pub(super) fn doubles_win(expr: Expr, schema: &DFSchema) -> Result<Expr> {
+pub(super) fn united(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let rewritten = expr.transform_up(|mut e| {
         let changed = match &mut e {
             Expr::BinaryExpr(binary) => unite(vec![binary.left.as_mut(), binary.right.as_mut()], schema),
@@ -40,15 +43,23 @@ pub(super) fn doubles_win(expr: Expr, schema: &DFSchema) -> Result<Expr> {
 fn unite(operands: Vec<&mut Expr>, schema: &DFSchema) -> bool {
     // What has no type yet is left to coercion, which says why.
     let types: Vec<_> = operands.iter().map(|e| e.get_type(schema).unwrap_or(DataType::Null)).collect();
-    if !types.iter().any(DataType::is_floating) {
+    let (loses, cast): (fn(&DataType) -> bool, fn(Expr) -> Expr) = if types.iter().any(DataType::is_floating) {
+        (DataType::is_decimal, to_double)
+    } else if types.iter().any(|t| matches!(t, DataType::Timestamp(..))) {
+        (|t| matches!(t, DataType::Date32), to_timestamp)
+    } else {
         return false;
-    }
+    };
     let mut changed = false;
-    for (operand, _) in operands.into_iter().zip(&types).filter(|(_, t)| t.is_decimal()) {
-        *operand = to_double(std::mem::take(operand));
+    for (operand, _) in operands.into_iter().zip(&types).filter(|(_, t)| loses(t)) {
+        *operand = cast(std::mem::take(operand));
         changed = true;
     }
     changed
+}
+
+fn to_timestamp(date: Expr) -> Expr {
+    Expr::Cast(Cast::new(Box::new(date), timestamp_type()))
 }
 
 fn to_double(decimal: Expr) -> Expr {
