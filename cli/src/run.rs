@@ -44,6 +44,9 @@ pub struct RunArgs {
     /// How long a sink or the checkpoint store may be away before the process ends with the reason, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     give_up_after: u64,
+    /// The name of this run of an AvailableNow pipeline: one of this name that is done is not done again. Or the variable `WEIR_RUN`.
+    #[arg(long, value_name = "NAME")]
+    run: Option<String>,
     /// Writes the reason there if the run fails: what Kubernetes shows of a container that has ended.
     #[arg(long, value_name = "FILE")]
     termination_message: Option<PathBuf>,
@@ -75,6 +78,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
         progress: args.progress.clone(),
         http: args.http,
         give_up_after: Duration::from_secs(args.give_up_after),
+        run: args.run.clone().or_else(|| std::env::var("WEIR_RUN").ok()).filter(|run| !run.is_empty()),
         on_epoch: None,
     };
     let result = run_plan(plan, &options).and_then(|summary| {

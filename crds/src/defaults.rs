@@ -3,7 +3,7 @@
 //! Defaults are not written into the document (GitOps would see drift).
 
 use crate::document::{
-    BadRecordsPolicy, DeletionPolicy, Mode, OnEnd, OnLostOffsets, Output, Position, SchemaEvolution, TimestampNumbers, TriggerType,
+    BadRecordsPolicy, DeletionPolicy, Mode, Offsets, OnEnd, OnLostOffsets, Output, Position, SchemaEvolution, TimestampNumbers, TriggerType,
 };
 
 pub(crate) const TRIGGER: TriggerType = TriggerType::AsSoonAsPossible;
@@ -18,6 +18,7 @@ pub(crate) const IDLE_AFTER: &str = "1m";
 pub(crate) const REPLICAS: i64 = 1;
 pub(crate) const SUSPEND: bool = false;
 pub(crate) const DELETION_POLICY: DeletionPolicy = DeletionPolicy::Retain;
+pub(crate) const DISCARD_OFFSETS: Offsets = Offsets::Keep;
 pub(crate) const FORCE_PATH_STYLE: bool = false;
 pub(crate) const START_FROM: Position = Position::Latest;
 /// The safe one: a gap is a decision of the person, not of the program.
@@ -64,5 +65,6 @@ pub fn table() -> Vec<(&'static str, String)> {
         ("spec.suspend", SUSPEND.to_string()),
         ("spec.replicas", REPLICAS.to_string()),
         ("spec.deletionPolicy", format!("{DELETION_POLICY:?}")),
+        ("spec.stateAction.discard.offsets", format!("{DISCARD_OFFSETS:?}")),
     ]
 }

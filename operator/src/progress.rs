@@ -25,6 +25,9 @@ pub struct Report {
     pub sinks: Vec<Sink>,
     pub state_stored_bytes: i64,
     pub totals: Totals,
+    /// Of the last state action that was done.
+    #[serde(default)]
+    pub state_action_token: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -82,7 +82,7 @@ fn accept(
     let generation = pipeline.metadata.generation.unwrap_or(0);
     let revision = Revision::of(owner, inputs, generation, &observed.revisions);
     match current {
-        Some(current) if current.name != revision.name => check_state(current, &plan)?,
+        Some(current) if current.name != revision.name && !action_is_due(&plan, pipeline) => check_state(current, &plan)?,
         _ => {}
     }
     Ok(revision)
@@ -124,6 +124,12 @@ fn check_secrets(pipeline: &StreamPipeline, observed: &Observed) -> Result<(), R
     if missing.is_empty() { Ok(()) } else { Err(Refusal { reason: Reason::SecretMissing, message: missing.join("\n") }) }
 }
 
+/// A state action makes another state than the running one: the runtime decides whether that fits.
+fn action_is_due(plan: &Plan, pipeline: &StreamPipeline) -> bool {
+    let done = pipeline.status.as_ref().and_then(|s| s.state_action_token.as_ref());
+    plan.state_action.as_ref().is_some_and(|action| done != Some(&action.token))
+}
+
 /// Saved state may be there as soon as a revision was accepted once.
 fn check_state(current: &Revision, plan: &Plan) -> Result<(), Refusal> {
     // A revision that this version can't read any more: the runtime itself compares with the checkpoint when it starts.
@@ -132,7 +138,10 @@ fn check_state(current: &Revision, plan: &Plan) -> Result<(), Refusal> {
     if differences.is_empty() {
         return Ok(());
     }
-    let message = format!("{}; the old document goes on running: undo the change, or give spec.stateAction", differences.join("\n"));
+    let message = format!(
+        "{}; the old document goes on running: undo the change, or give a spec.stateAction with a new token",
+        differences.join("\n")
+    );
     Err(Refusal { reason: Reason::StateIncompatible, message })
 }
 

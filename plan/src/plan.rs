@@ -9,6 +9,7 @@ use arrow::datatypes::SchemaRef;
 
 use crate::aggregate::Aggregate;
 use crate::expr::ScalarExpr;
+use crate::ids::Epoch;
 use crate::types::{Column, EVENT_TIME};
 
 /// A pipeline that can be run.
@@ -20,6 +21,7 @@ pub struct Plan {
     pub checkpoint: Checkpoint,
     pub storage: Vec<Storage>,
     pub limits: Limits,
+    pub state_action: Option<StateAction>,
     pub sources: Vec<Source>,
     /// In topological order: a step comes after everything that it reads.
     pub steps: Vec<Step>,
@@ -64,6 +66,30 @@ impl Plan {
             |prefix: &str| uri.strip_prefix(prefix.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
         self.storage.iter().filter(|s| reaches(&s.uri_prefix)).max_by_key(|s| s.uri_prefix.len())
     }
+}
+
+/// What a person wants done with the saved state, once per token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StateAction {
+    pub token: String,
+    pub kind: StateActionKind,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StateActionKind {
+    /// Begins without state.
+    Discard { offsets: Offsets },
+    /// Goes back to what was decided with this epoch.
+    Restore { epoch: Epoch },
+}
+
+/// Where reading goes on when the state is discarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Offsets {
+    /// Where it was.
+    Keep,
+    /// Where a new pipeline would.
+    StartFrom,
 }
 
 /// When an epoch is closed.

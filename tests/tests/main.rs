@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod broker_restarts;
+mod changed_documents;
 mod crash_at_each_step;
 mod cut_log;
 mod demo;
@@ -19,5 +20,6 @@ mod s3_faults;
 mod saved_state;
 mod services_work;
 mod signals;
+mod state_actions;
 mod transactions;
 mod two_writers;

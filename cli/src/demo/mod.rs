@@ -88,6 +88,7 @@ fn demo(args: &DemoArgs) -> Result<(), Failure> {
             progress: None,
             http: None,
             give_up_after: Duration::from_secs(30),
+            run: None,
             on_epoch: Some(on_epoch),
         };
         tokio::time::timeout(DEADLINE, engine::run(Arc::new(plan), &options, told))

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use rules::{EXACTLY_ONE, rule};
 use rules::{belongs_to, between, connections_are_there, different_names, exactly_one, reads_what_is_there};
-use schema::{Duration, Image, Name, ObjectName, OpenBlock, Schedule, SecretKey, Tag, Text, Token, Uri};
+use schema::{Duration, Image, Name, ObjectName, Schedule, SecretKey, Tag, Text, Token, Uri};
 
 pub use connection::{Connection, KafkaConnection, Sasl, SaslMechanism, Tls, Username};
 pub use pod::{EnvVar, PodTemplate, Resources};
@@ -152,7 +152,7 @@ pub struct Spec {
     pub pod_template: Option<PodTemplate>,
     /// What deleting the pipeline does to its checkpoint. Retain (the default): nothing. DeleteCheckpoint: deletes it. Tables stay always.
     pub deletion_policy: Option<DeletionPolicy>,
-    /// Not supported yet. Discards or restores the state, once per token.
+    /// Discards the saved state or goes back to an earlier one, once per token: for changes that the state does not fit, or to repeat a part.
     pub state_action: Option<StateAction>,
 }
 
@@ -272,13 +272,33 @@ pub enum DeletionPolicy {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [exactly_one(unions::STATE_ACTIONS)]))]
 pub struct StateAction {
-    /// The action is done once per token: run-7
+    /// The action is done when the token is not that of the last one done: discard-1
     #[schemars(with = "Token")]
     pub token: String,
-    /// Begins anew, without the state.
-    #[schemars(with = "Option<OpenBlock>")]
-    pub discard: Option<Open>,
-    /// Goes back to an earlier state.
-    #[schemars(with = "Option<OpenBlock>")]
-    pub restore: Option<Open>,
+    /// Begins without state: windows that are open are lost, the rows of tables stay.
+    pub discard: Option<Discard>,
+    /// Goes back to the state and offsets of an earlier epoch. The rows that later epochs have written stay in the tables and come again.
+    pub restore: Option<Restore>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Discard {
+    /// Keep (the default): reading goes on where it was. StartFrom: where `startFrom` says, as if the pipeline were new; what was read
+    /// before and is read again comes into the tables again.
+    pub offsets: Option<Offsets>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Offsets {
+    Keep,
+    StartFrom,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Restore {
+    /// The epoch whose end is gone back to. Its manifest must still be there: checkpoint.keep says how many are kept.
+    #[schemars(range(min = 1))]
+    pub epoch: i64,
 }

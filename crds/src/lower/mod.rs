@@ -51,6 +51,7 @@ fn lower_into(document: &StreamPipeline, out: &mut Findings) -> Option<Plan> {
     let storage = settings::storage(&spec.storage, &at.field("storage"), out);
     let limits = settings::limits(spec.limits.as_ref(), &at.field("limits"), out);
     operation::operation(spec, &at, out);
+    let state_action = spec.state_action.as_ref().map(|action| operation::state_action(action, &at.field("stateAction"), out));
     settings::connections(spec, &at, out);
 
     let graph = graph::resolve(spec, &at, out);
@@ -65,6 +66,8 @@ fn lower_into(document: &StreamPipeline, out: &mut Findings) -> Option<Plan> {
         checkpoint: checkpoint?,
         storage: storage?,
         limits: limits?,
+        // What is wrong with it is a finding: then this plan is never handed out.
+        state_action: state_action.flatten(),
         sources: sources.into_plan()?,
         steps: steps.in_order()?,
         sinks: sinks?,

@@ -3,9 +3,12 @@
 
 use std::collections::BTreeMap;
 
+use weir_plan::ids::Epoch;
+use weir_plan::plan;
+
 use super::{name, quantity, schedule};
 use crate::defaults;
-use crate::document::{DeletionPolicy, EnvVar, PodTemplate, Quantity, Resources, Spec, Trigger, TriggerType};
+use crate::document::{DeletionPolicy, EnvVar, Offsets, PodTemplate, Quantity, Resources, Spec, StateAction, Trigger, TriggerType, unions};
 use crate::finding::{Findings, Path};
 
 const REPLICAS_MAX: i64 = 1;
@@ -47,7 +50,33 @@ pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
     if let Some(policy @ DeletionPolicy::DeleteCheckpoint) = spec.deletion_policy {
         out.not_yet_value(&at.field("deletionPolicy"), policy, &["Retain"]);
     }
-    out.not_yet(at, "stateAction", spec.state_action.as_ref());
+}
+
+/// What is to be done with the saved state. None also if it is wrong.
+pub(super) fn state_action(action: &StateAction, at: &Path, out: &mut Findings) -> Option<plan::StateAction> {
+    out.exactly_one(at, unions::STATE_ACTIONS, &[action.discard.is_some(), action.restore.is_some()]);
+    if let Err(message) = check_token(&action.token) {
+        out.add(&at.field("token"), message);
+        return None;
+    }
+    let kind = match (&action.discard, &action.restore) {
+        (Some(discard), None) => plan::StateActionKind::Discard {
+            offsets: match discard.offsets.unwrap_or(defaults::DISCARD_OFFSETS) {
+                Offsets::Keep => plan::Offsets::Keep,
+                Offsets::StartFrom => plan::Offsets::StartFrom,
+            },
+        },
+        (None, Some(restore)) => match u64::try_from(restore.epoch) {
+            Ok(epoch @ 1..) => plan::StateActionKind::Restore { epoch: Epoch(epoch) },
+            _ => {
+                let message = format!("found {}; the number of an epoch would be right, from 1", restore.epoch);
+                out.add(&at.field("restore").field("epoch"), message);
+                return None;
+            }
+        },
+        _ => return None,
+    };
+    Some(plan::StateAction { token: action.token.clone(), kind })
 }
 
 /// When an AvailableNow pipeline runs.
@@ -64,10 +93,7 @@ pub(super) fn runs(trigger: &Trigger, at: &Path, out: &mut Findings) {
     {
         out.not_yet(at, "schedule", Some(text));
     }
-    if let Some(token) = trigger.run_token.as_ref().filter(|t| t.is_empty() || !is_label(t)) {
-        let message = format!(
-            "found `{token}`; 1 to {LABEL_CHARS_MAX} ASCII letters, digits, dots, hyphens and underscores would be right, as in run-7"
-        );
+    if let Some(Err(message)) = trigger.run_token.as_deref().map(check_token) {
         out.add(&at.field("runToken"), message);
     }
 }
@@ -169,6 +195,13 @@ fn check_key(key: &str) -> Result<(), String> {
     Err(format!(
         "`{key}` is no key that Kubernetes takes; ASCII letters, digits, dots, hyphens and underscores would be right, as in example.com/team"
     ))
+}
+
+fn check_token(token: &str) -> Result<(), String> {
+    if !token.is_empty() && is_label(token) {
+        return Ok(());
+    }
+    Err(format!("found `{token}`; 1 to {LABEL_CHARS_MAX} ASCII letters, digits, dots, hyphens and underscores would be right, as in run-7"))
 }
 
 fn is_label(text: &str) -> bool {

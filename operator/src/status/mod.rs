@@ -59,8 +59,18 @@ pub fn status(facts: &Facts<'_>) -> Status {
         progress,
         run,
         restarts: restarts(&facts.observed.pods).or_else(|| before.and_then(|b| b.restarts.clone())),
-        state_action_token: before.and_then(|b| b.state_action_token.clone()),
+        state_action_token: acted_upon(facts).or_else(|| before.and_then(|b| b.state_action_token.clone())),
     }
+}
+
+/// The token of the last state action that was done. A pod that is ready has done what its document asks for, and tells so with its first
+/// epoch.
+fn acted_upon(facts: &Facts<'_>) -> Option<String> {
+    let told = facts.report.and_then(|r| r.state_action_token.clone());
+    told.or_else(|| {
+        let target = facts.verdict.target.as_ref().filter(|target| pods::is_ready_with(&facts.observed.pods, &target.name))?;
+        Some(target.inputs.document().pointer("/spec/stateAction/token")?.as_str()?.to_owned())
+    })
 }
 
 /// The run of an AvailableNow pipeline: what its Job says, and what is remembered of it when the Job is gone.

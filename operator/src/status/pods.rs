@@ -3,6 +3,7 @@
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
 use weir_crds::resource::{Reason, Restarts};
 
+use crate::desired::labels::REVISION;
 use crate::desired::pod::CONTAINER;
 
 /// Why a pod does not run.
@@ -33,6 +34,13 @@ pub fn reachable_ip(pods: &[Pod]) -> Option<&str> {
 #[must_use]
 pub fn is_ready(pods: &[Pod]) -> bool {
     pods.iter().filter(|p| is_live(p)).any(|p| container(p).is_some_and(|c| c.ready))
+}
+
+/// Whether a pod of this revision is ready.
+#[must_use]
+pub fn is_ready_with(pods: &[Pod], revision: &str) -> bool {
+    let runs = |p: &&Pod| p.metadata.annotations.as_ref().and_then(|a| a.get(REVISION)).is_some_and(|name| name == revision);
+    pods.iter().filter(|p| is_live(p)).filter(runs).any(|p| container(p).is_some_and(|c| c.ready))
 }
 
 /// How often the runtime has started again, and why.

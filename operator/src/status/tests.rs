@@ -185,3 +185,15 @@ fn a_run_that_has_read_everything_is_ready_and_completed_and_not_made_again() {
     let run = found(&again, &observed, None, None).run.unwrap();
     assert_eq!((run.id.as_str(), run.completed_at), ("second", None));
 }
+
+#[test]
+fn a_state_action_was_done_when_the_runtime_says_so_or_a_pod_of_its_revision_is_ready() {
+    let with_action = rides_with("/stateAction", json!({"token": "a", "discard": {}}));
+    let mut observed = cluster_running(&with_action);
+    assert_eq!(found(&with_action, &observed, None, None).state_action_token, None, "the pod is of another revision");
+    let told = Report { state_action_token: Some("b".into()), ..report("2026-01-01T11:59:58Z", 50.0, 0) };
+    assert_eq!(found(&with_action, &observed, Some(&told), None).state_action_token.as_deref(), Some("b"));
+    let revision = observed.revisions[0].name.clone();
+    observed.pods[0].metadata.annotations = Some([(crate::desired::labels::REVISION.to_owned(), revision)].into());
+    assert_eq!(found(&with_action, &observed, None, None).state_action_token.as_deref(), Some("a"));
+}

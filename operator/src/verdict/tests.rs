@@ -91,3 +91,15 @@ fn a_checkpoint_belongs_to_the_pipeline_that_was_there_first() {
     assert_eq!(refusal.reason, Reason::CheckpointInUse);
     assert!(refusal.message.contains("the pipeline data/first was there first"), "{}", refusal.message);
 }
+
+#[test]
+fn a_state_action_lets_a_change_pass_until_it_was_done() {
+    let observed = cluster_running(&rides());
+    let mut changed = rides_with("/steps/1/aggregate/window/tumbling/size", json!("7m"));
+    changed.spec["stateAction"] = json!({"token": "a", "discard": {}});
+    assert_eq!(verdict(&changed, &observed).refusal, None);
+    changed.status = serde_json::from_value(json!({"conditions": [], "replicas": 1, "stateActionToken": "a"})).unwrap();
+    let refusal = verdict(&changed, &observed).refusal.unwrap();
+    assert_eq!(refusal.reason, Reason::StateIncompatible);
+    assert!(refusal.message.ends_with("undo the change, or give a spec.stateAction with a new token"), "{}", refusal.message);
+}

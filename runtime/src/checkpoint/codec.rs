@@ -18,14 +18,15 @@ impl Manifest {
         encode(self)
     }
 
-    /// The manifest of `epoch`, as it was stored under that number.
+    /// The manifest of `epoch`, as it was stored under that number. `lineage` is that of the identity; the ones that state actions began are
+    /// named after it.
     ///
     /// # Errors
     /// `Config`: not a manifest, one of a later version, or one that was copied here from another place.
     pub fn decode(epoch: Epoch, lineage: &str, bytes: &[u8]) -> Result<Self> {
         let path = layout::manifest(epoch);
         let manifest: Self = decode(&path, MANIFEST_V1, bytes)?;
-        if manifest.epoch != epoch || manifest.lineage != lineage {
+        if manifest.epoch != epoch || manifest.lineage.split('.').next() != Some(lineage) {
             return Err(Failure::config(format!(
                 "{path} holds epoch {} of lineage {}, and epoch {epoch} of lineage {lineage} should be there; it was copied from elsewhere",
                 manifest.epoch, manifest.lineage
@@ -138,7 +139,9 @@ mod tests {
             until: Some(Until {
                 ends: vec![UntilPartition { source: "rides".into(), topic: "rides".into(), partition: 0, end: 5000 }],
                 reached: false,
+                run: Some("run-7".into()),
             }),
+            state_action: Some(ActedUpon { token: "back-1".into(), restored: Some(Epoch(30)) }),
         }
     }
 
@@ -179,6 +182,13 @@ mod tests {
         {
             assert_eq!(Manifest::decode(Epoch(epoch), lineage, bytes).unwrap_err().remedy, Remedy::Config);
         }
+    }
+
+    #[test]
+    fn a_lineage_that_a_state_action_began_belongs_here_and_a_longer_name_does_not() {
+        let of = |lineage: String| Manifest { lineage, ..everything() }.encode().unwrap();
+        assert!(Manifest::decode(Epoch(42), LINEAGE, &of(format!("{LINEAGE}.3"))).is_ok());
+        assert!(Manifest::decode(Epoch(42), LINEAGE, &of(format!("{LINEAGE}3"))).is_err());
     }
 
     #[test]

@@ -11,6 +11,7 @@ use crate::failure::{Failure, Result};
 /// # Errors
 /// A bug, naming the source or the partition.
 pub fn check(before: &Manifest, sources: &[SourceProgress], is_claim: bool) -> Result<()> {
+    own_ranges(sources, is_claim)?;
     for last in &before.sources {
         let Some(source) = sources.iter().find(|s| s.name == last.name) else {
             return Err(Failure::bug(format!("the manifest after epoch {} would forget source {}", before.epoch, last.name)));
@@ -34,6 +35,18 @@ pub fn check(before: &Manifest, sources: &[SourceProgress], is_claim: bool) -> R
             }
         }
     }
+    Ok(())
+}
+
+/// The claim that begins a lineage may be anywhere, but takes nothing in.
+///
+/// # Errors
+/// A bug, naming the partition.
+pub fn check_beginning(sources: &[SourceProgress]) -> Result<()> {
+    own_ranges(sources, true)
+}
+
+fn own_ranges(sources: &[SourceProgress], is_claim: bool) -> Result<()> {
     for source in sources {
         if let Some(p) = source.partitions.iter().find(|p| p.end < p.start || (is_claim && p.end != p.start)) {
             return Err(misplaced(source, p, None));
@@ -103,6 +116,8 @@ mod tests {
         assert!(refused(None, &[(0, 20, 30), (1, 5, 5)], false).contains("go back"));
         assert!(refused(Some(100), &[(0, 20, 21), (1, 5, 5)], true).contains("[20, 21)"), "a claim takes nothing in");
         assert!(refused(Some(100), &[(0, 21, 21), (1, 5, 5)], true).contains("[21, 21)"), "a claim skips nothing");
+        assert!(check_beginning(&[source(None, &[(0, 3, 3)])]).is_ok(), "a lineage may begin anywhere");
+        assert!(check_beginning(&[source(None, &[(0, 3, 4)])]).is_err());
         assert!(check(&before(), &[], false).unwrap_err().message.contains("forget source s"));
     }
 }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use weir_plan::ids::Generation;
 use weir_plan::key_group::{KEY_GROUPS, KEY_HASH};
 
 use super::codec;
@@ -41,6 +42,12 @@ impl Identity {
     /// `Config`: not an identity, or one of a later version.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         codec::decode(IDENTITY, IDENTITY_V1, bytes)
+    }
+
+    /// The lineage that the claim of this generation begins when it discards or restores state.
+    #[must_use]
+    pub fn lineage_from(&self, generation: Generation) -> String {
+        format!("{}.{generation}", self.lineage)
     }
 
     /// Whether `pipeline` may go on with this checkpoint; `place` is the checkpoint's URI, for the sentence.

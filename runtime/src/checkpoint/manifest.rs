@@ -36,6 +36,19 @@ pub struct Manifest {
     /// Of an AvailableNow run: where it ends. Kept until it has got there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Until>,
+    /// The last state action that was done: by this claim, if it begins a lineage, or by one before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state_action: Option<ActedUpon>,
+}
+
+/// A `spec.stateAction` that was done. The same token is not done again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActedUpon {
+    pub token: String,
+    /// The epoch whose end was gone back to; none if the state was discarded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restored: Option<Epoch>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -157,6 +170,9 @@ pub struct PinnedTable {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Until {
+    /// Names the run: another run takes other ends, and the same one is not done again. None for a run that nobody named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<String>,
     pub ends: Vec<UntilPartition>,
     pub reached: bool,
 }

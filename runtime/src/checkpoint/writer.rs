@@ -18,7 +18,7 @@ use super::driver::{Driver, one_per_sink};
 use super::gc::{self, Collector, GcReport};
 use super::identity::Identity;
 use super::layout::{self, StateName};
-use super::manifest::{Committable, Kind, MANIFEST_V1, Manifest, PinnedTable, SourceProgress, Task, Until, Writer};
+use super::manifest::{ActedUpon, Committable, Kind, MANIFEST_V1, Manifest, PinnedTable, SourceProgress, Task, Until, Writer};
 use super::protocol::{Head, Machine, Next, Request};
 use super::state_files::StateFiles;
 use super::store::{Outcome, Store};
@@ -55,6 +55,10 @@ pub struct Carried {
     pub tasks: Vec<Task>,
     pub tables: Vec<PinnedTable>,
     pub until: Option<Until>,
+    /// The last one that was done, now or before.
+    pub state_action: Option<ActedUpon>,
+    /// State was discarded or restored: what follows is another history, and its transactions in the tables have another name.
+    pub begins_lineage: bool,
 }
 
 /// One epoch, ready to be decided: its data and state are uploaded. Fingerprint and tables are those of the claim.
@@ -109,15 +113,24 @@ pub async fn open(
 }
 
 impl Opened {
-    #[must_use]
-    pub fn lineage(&self) -> &str {
-        &self.driver.identity.lineage
-    }
-
     /// `None`: nothing was ever decided here.
     #[must_use]
     pub fn newest(&self) -> Option<&Manifest> {
         self.newest.as_ref()
+    }
+
+    /// The manifest of an epoch, if it is still there.
+    ///
+    /// # Errors
+    /// `Retry` if the store is away, `Config` if it is not one of this checkpoint.
+    pub async fn manifest(&self, epoch: Epoch) -> Result<Option<Manifest>> {
+        let path = layout::manifest(epoch);
+        let doing = format!("read {path} in {}", self.driver.store.uri());
+        let read = async || match self.driver.store.read(&path).await? {
+            Outcome::NotFound => Ok(None),
+            outcome => Manifest::decode(epoch, &self.driver.identity.lineage, &known(outcome, || doing.clone())?).map(Some),
+        };
+        self.driver.retry.persist(&doing, read).await
     }
 
     /// Takes over: every other writer is fenced from here on. `content` gets the newest manifest and returns what the claim carries; it is
@@ -139,10 +152,16 @@ impl Opened {
                 // The machine claims upon the manifest that it read last.
                 let before = driver.read.as_ref().filter(|m| m.epoch.next() == head.epoch);
                 let carried = content(before).await?;
-                if let Some(before) = before {
-                    continuity::check(before, &carried.sources, true)?;
+                match before.filter(|_| !carried.begins_lineage) {
+                    Some(before) => continuity::check(before, &carried.sources, true)?,
+                    None => continuity::check_beginning(&carried.sources)?,
                 }
-                driver.candidate = Some(claim_manifest(&driver.identity.lineage, head, carried));
+                let lineage = match before {
+                    _ if carried.begins_lineage => driver.identity.lineage_from(head.generation),
+                    Some(before) => before.lineage.clone(),
+                    None => driver.identity.lineage.clone(),
+                };
+                driver.candidate = Some(claim_manifest(lineage, head, carried));
             }
             driver.turn(request, None, &mut patience).await?;
         }
@@ -294,7 +313,7 @@ impl CheckpointWriter {
         let path = layout::manifest(epoch);
         match self.driver.store.read(&path).await? {
             Outcome::NotFound => Err(self.overtaken(epoch)),
-            outcome => Manifest::decode(epoch, self.lineage(), &known(outcome, || format!("read {path}"))?),
+            outcome => Manifest::decode(epoch, &self.driver.identity.lineage, &known(outcome, || format!("read {path}"))?),
         }
     }
 
@@ -326,10 +345,10 @@ fn references(manifest: &Manifest) -> BTreeSet<StateName> {
     paths.filter_map(|path| StateName::parse(path.rsplit('/').next()?)).collect()
 }
 
-fn claim_manifest(lineage: &str, head: &Head, carried: Carried) -> Manifest {
+fn claim_manifest(lineage: String, head: &Head, carried: Carried) -> Manifest {
     Manifest {
         format: MANIFEST_V1.into(),
-        lineage: lineage.into(),
+        lineage,
         epoch: head.epoch,
         kind: Kind::Claim,
         writer: Writer { generation: head.generation, nonce: head.nonce.to_string() },
@@ -341,6 +360,7 @@ fn claim_manifest(lineage: &str, head: &Head, carried: Carried) -> Manifest {
         committables: vec![],
         tables: carried.tables,
         until: carried.until,
+        state_action: carried.state_action,
     }
 }
 
@@ -359,5 +379,6 @@ fn data_manifest(before: &Manifest, head: &Head, epoch: DataEpoch) -> Manifest {
         committables: epoch.committables,
         tables: before.tables.clone(),
         until: epoch.until,
+        state_action: before.state_action.clone(),
     }
 }

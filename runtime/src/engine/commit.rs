@@ -1,30 +1,33 @@
 //! Commits what a manifest says a sink is to commit. Idempotent: the table's transaction for this lineage and sink decides.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::Mutex;
 use weir_plan::Plan;
-use weir_plan::quote::quoted;
 
-use crate::checkpoint::manifest::{Committable, Manifest, Payload};
+use crate::checkpoint::manifest::{Committable, Manifest, Payload, PinnedTable};
 use crate::checkpoint::writer::Committer;
 use crate::failure::{Failure, Result};
+use crate::retry::RetryPolicy;
 use crate::sink::delta::{CommitOutcome, DeltaTable};
+use crate::storage::{self, Secrets};
 
 pub struct TableCommitter {
-    lineage: String,
-    pipeline: String,
+    plan: Arc<Plan>,
+    secrets: Secrets,
+    retry: RetryPolicy,
     /// A table is used by one commit at a time.
     tables: BTreeMap<String, Mutex<DeltaTable>>,
 }
 
 impl TableCommitter {
     #[must_use]
-    pub fn new(lineage: &str, plan: &Plan, tables: Vec<DeltaTable>) -> Self {
+    pub fn new(plan: Arc<Plan>, secrets: Secrets, retry: RetryPolicy, tables: Vec<DeltaTable>) -> Self {
         let tables = plan.sinks.iter().zip(tables).map(|(sink, table)| (sink.name.clone(), Mutex::new(table))).collect();
-        Self { lineage: lineage.to_owned(), pipeline: plan.pipeline.clone(), tables }
+        Self { plan, secrets, retry, tables }
     }
 
     /// Shortens what has to be read of the tables' logs at the next start. Waits for nothing.
@@ -44,20 +47,48 @@ impl TableCommitter {
     }
 
     async fn commit_one(&self, manifest: &Manifest, committable: &Committable) -> Result<()> {
-        let table = self.tables.get(&committable.sink).ok_or_else(|| {
-            Failure::config(format!(
-                "epoch {} still has rows for sink {}, which the document no longer has; put the sink back until that epoch is committed",
-                manifest.epoch,
-                quoted(&committable.sink)
-            ))
-        })?;
+        let sink = &committable.sink;
+        let pinned = manifest.tables.iter().find(|t| t.sink == *sink);
+        let pinned =
+            pinned.ok_or_else(|| Failure::bug(format!("epoch {} has rows for {sink} and does not name its table", manifest.epoch)))?;
+        let mut former;
+        let mut ours;
+        let table = match self.tables.get(sink) {
+            Some(table) if self.plan.sinks.iter().any(|s| s.name == *sink && s.delta.uri == pinned.uri) => {
+                ours = table.lock().await;
+                &mut *ours
+            }
+            // The epoch was decided under a document that had this sink.
+            _ => {
+                former = self.open_former(pinned).await?;
+                &mut former
+            }
+        };
+        if table.table_id() != pinned.table_id {
+            // Only a state action lets a pipeline start on a table that was made anew.
+            tracing::warn!(%sink, epoch = %manifest.epoch, "{} rows were for a table at {} that is gone", committable.rows, pinned.uri);
+            return Ok(());
+        }
         let Payload::DeltaAppend { adds } = &committable.payload;
-        let app_id = format!("weir/{}/{}", self.lineage, committable.sink);
-        let outcome = table.lock().await.commit(&app_id, manifest.epoch.0, adds, &self.provenance(manifest)).await?;
+        let app_id = format!("weir/{}/{sink}", manifest.lineage);
+        let outcome = table.commit(&app_id, manifest.epoch.0, adds, &self.provenance(manifest)).await?;
         if let CommitOutcome::Committed { version } = outcome {
-            tracing::debug!(sink = committable.sink, epoch = manifest.epoch.0, version, rows = committable.rows, "committed");
+            tracing::debug!(%sink, epoch = manifest.epoch.0, version, rows = committable.rows, "committed");
         }
         Ok(())
+    }
+
+    async fn open_former(&self, pinned: &PinnedTable) -> Result<DeltaTable> {
+        let open = async {
+            let location = storage::open(&pinned.uri, self.plan.storage_for(&pinned.uri), &self.secrets)?;
+            DeltaTable::open(location, self.retry).await
+        };
+        open.await.map_err(|e| {
+            e.context(format_args!(
+                "rows that were decided for {}, which the document no longer names, are to be committed before anything else",
+                pinned.uri
+            ))
+        })
     }
 
     /// Where a version of the table came from: offsets are half-open, times in µs.
@@ -75,8 +106,8 @@ impl TableCommitter {
             })
             .collect();
         let fields = [
-            ("pipeline", json!(self.pipeline)),
-            ("lineage", json!(self.lineage)),
+            ("pipeline", json!(self.plan.pipeline)),
+            ("lineage", json!(manifest.lineage)),
             ("epoch", json!(manifest.epoch)),
             ("sources", json!(sources)),
         ];

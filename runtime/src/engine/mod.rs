@@ -5,6 +5,7 @@
 //!                                      └▶ keyed stage ─▶ files uploaded ─▶ manifest ─▶ sinks commit ─▶ offsets published
 //! ```
 
+mod claim;
 mod clock;
 mod commit;
 mod driver;
@@ -42,6 +43,8 @@ pub struct Options {
     pub http: Option<SocketAddr>,
     /// How long a sink or a checkpoint store may be away before the process ends.
     pub give_up_after: Duration,
+    /// The name of an AvailableNow run. One of this name that is done is not done again.
+    pub run: Option<String>,
     /// Gets the report of each epoch.
     pub on_epoch: Option<watch::Sender<Option<Progress>>>,
 }

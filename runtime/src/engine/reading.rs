@@ -224,8 +224,11 @@ mod tests {
 
     #[test]
     fn a_run_ends_at_its_offsets_and_takes_nothing_of_partitions_found_later() {
-        let until =
-            Until { ends: vec![UntilPartition { source: "rides".into(), topic: "rides".into(), partition: 0, end: 7 }], reached: false };
+        let until = Until {
+            run: None,
+            ends: vec![UntilPartition { source: "rides".into(), topic: "rides".into(), partition: 0, end: 7 }],
+            reached: false,
+        };
         assert_eq!(bound_of(&until, "rides", &id(0)), 7);
         assert_eq!(bound_of(&until, "rides", &id(1)), i64::MIN);
     }

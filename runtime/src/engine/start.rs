@@ -1,19 +1,19 @@
 //! From a plan to a running pipeline: checkpoint, broker and tables are opened and checked, the checkpoint is claimed, what is in doubt is
 //! committed, state is loaded, and the lanes get their partitions.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngCore;
 use tokio::task::block_in_place;
 use weir_plan::Plan;
-use weir_plan::compat::{self, Fingerprint};
-use weir_plan::plan::{Source, StartFrom, StepOp, Trigger};
+use weir_plan::compat;
+use weir_plan::plan::StepOp;
 use weir_plan::quote::quoted;
 use weir_plan::stages::{self, Stages};
 
 use super::Options;
+use super::claim::{self, Base, Topics, Wanted, state_of};
 use super::commit::TableCommitter;
 use super::keyed_stage::KeyedStage;
 use super::lane::LaneParts;
@@ -24,17 +24,15 @@ use super::reading::{ONLY_SOURCE, Reading, only_source};
 use super::sink_task;
 use super::state_log::StateLog;
 use super::topic_watch::{self, TopicWatch};
-use crate::checkpoint::manifest::{
-    Manifest, PartitionProgress, PinnedTable, SourceCounts, SourceProgress, StateFile, Task, Until, UntilPartition,
-};
+use crate::checkpoint::manifest::{Manifest, PinnedTable, Until};
 use crate::checkpoint::state_files::StateFiles;
-use crate::checkpoint::writer::{self, Carried, CheckpointWriter};
+use crate::checkpoint::writer::{self, CheckpointWriter};
 use crate::decode::JsonDecoder;
 use crate::failure::{Failure, Result};
 use crate::observe::Observer;
 use crate::retry::RetryPolicy;
 use crate::sink::delta::{DeltaTable, TableFiles};
-use crate::source::kafka::{KafkaInput, OffsetBounds};
+use crate::source::kafka::KafkaInput;
 use crate::transform::Stateless;
 use crate::window::LanePartials;
 
@@ -63,14 +61,6 @@ pub struct Running {
     pub(super) observer: Observer,
 }
 
-/// Where reading goes on: what a claim pins.
-struct Resume {
-    partitions: Vec<PartitionProgress>,
-    watermark_us: Option<i64>,
-    until: Option<Until>,
-    topic_ids: BTreeMap<String, String>,
-}
-
 pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
     let source = only_source(&plan)?;
     let observer = Observer::start(&plan, options).await?;
@@ -79,25 +69,34 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
     let retry = RetryPolicy::giving_up_after(options.give_up_after);
     let settings = writer::Options { retry, ..writer::Options::new(plan.checkpoint.uri.as_str(), rand::rng().next_u64()) };
     let opened = writer::open(location.store, location.path, &plan.pipeline, random_id(), random_id(), settings).await?;
-    let lineage = opened.lineage().to_owned();
+    let restored = match claim::epoch_to_restore(plan.state_action.as_ref(), opened.newest()) {
+        Some(epoch) => opened.manifest(epoch).await?,
+        None => None,
+    };
 
     let input = Arc::new(block_in_place(|| KafkaInput::connect(&source.kafka, &format!("weir/{}", plan.pipeline)))?);
     let tables = open_tables(&plan, options, retry).await?;
     let pinned: Vec<_> = plan.sinks.iter().zip(&tables).map(|(sink, table)| pin(sink, table)).collect();
     let fingerprint = compat::fingerprint(&plan);
-    let fingerprint_json = serde_json::to_value(&fingerprint).map_err(|e| Failure::bug(format!("fingerprint: {e}")))?;
+    let run = options.run.as_deref();
+    let (name, start_from) = (source.name.as_str(), &source.kafka.start_from);
+    let wanted = Wanted { source: name, start_from, trigger: plan.trigger, run, fingerprint: &fingerprint, tables: &pinned };
 
+    let mut said = None;
     let mut writer = opened
         .claim(async |newest: Option<&Manifest>| {
-            if let Some(newest) = newest {
-                check_fit(newest, &fingerprint, &pinned)?;
-            }
-            let resume = block_in_place(|| resume(plan.trigger, source, &input, newest, options.give_up_after.min(BROKER_DEADLINE)))?;
-            Ok(carried(source, newest, resume, &pinned, fingerprint_json.clone()))
+            let base = Base::of(plan.state_action.as_ref(), newest, restored.as_ref())?;
+            base.check_fit(&wanted)?;
+            let topics = block_in_place(|| topics(&input, options.give_up_after.min(BROKER_DEADLINE)))?;
+            said = base.says();
+            base.carried(&wanted, &topics, super::clock::now_us())
         })
         .await?;
+    if let Some(said) = said {
+        tracing::warn!("{said}");
+    }
     let files: Vec<_> = tables.iter().map(DeltaTable::files).collect();
-    let committer = TableCommitter::new(&lineage, &plan, tables);
+    let committer = TableCommitter::new(Arc::clone(&plan), options.secrets.clone(), retry, tables);
     writer.recover(&committer).await?;
 
     let claim = writer.newest().clone();
@@ -179,96 +178,14 @@ async fn open_tables(plan: &Plan, options: &Options, retry: RetryPolicy) -> Resu
     futures::future::try_join_all(tables).await
 }
 
-fn pin(sink: &weir_plan::plan::Sink, table: &DeltaTable) -> PinnedTable {
-    PinnedTable { sink: sink.name.clone(), uri: sink.delta.uri.clone(), table_id: table.table_id().to_owned() }
-}
-
-/// Refuses to go on with state that another document left, or into a table that took the place of the pinned one.
-fn check_fit(newest: &Manifest, now: &Fingerprint, pinned: &[PinnedTable]) -> Result<()> {
-    let saved: Fingerprint = serde_json::from_value(newest.fingerprint.clone())
-        .map_err(|e| Failure::config(format!("the checkpoint's fingerprint can't be read ({e}); was it written by a newer version?")))?;
-    let differences = compat::differences(&saved, now);
-    if !differences.is_empty() {
-        return Err(Failure::config(format!(
-            "the document has changed so that its saved state does not fit: {}; undo the change, or start with another checkpoint.uri",
-            differences.join("; ")
-        )));
-    }
-    for was in &newest.tables {
-        if let Some(is) = pinned.iter().find(|p| p.sink == was.sink && p.uri == was.uri && p.table_id != was.table_id) {
-            return Err(Failure::config(format!(
-                "sink {}: the table at {} has the id {} and had {} when this checkpoint began: it was deleted and made anew; \
-                 restore it, or start with another checkpoint.uri",
-                quoted(&is.sink),
-                is.uri,
-                is.table_id,
-                was.table_id
-            )));
-        }
-    }
-    Ok(())
-}
-
-/// Resolves where reading starts: saved offsets where there are any; `startFrom` in a new lineage; earliest for partitions found later.
-fn resume(trigger: Trigger, source: &Source, input: &KafkaInput, newest: Option<&Manifest>, deadline: Duration) -> Result<Resume> {
+fn topics(input: &KafkaInput, deadline: Duration) -> Result<Topics> {
     let found = input.partitions(deadline)?;
     let bounds = input.offset_bounds(&found, deadline)?;
-    let topic_ids = topic_watch::ids(input)?;
-    let saved = newest.and_then(|m| m.sources.iter().find(|s| s.name == source.name));
-    if let Some(saved) = saved {
-        topic_watch::check_same(&saved.topic_ids, &topic_ids)?;
-    }
-    let mut partitions = Vec::with_capacity(found.len());
-    for (p, OffsetBounds { low, end }) in found.iter().zip(&bounds) {
-        let before = saved.and_then(|s| s.partitions.iter().find(|b| b.topic == p.topic && b.partition == p.partition));
-        let next = match (before, newest.is_some(), &source.kafka.start_from) {
-            (Some(before), _, _) => before.end,
-            (None, true, _) | (None, false, StartFrom::Earliest) => *low,
-            (None, false, StartFrom::Latest) => *end,
-        };
-        partitions.push(PartitionProgress {
-            topic: p.topic.clone(),
-            partition: p.partition,
-            start: next,
-            end: next,
-            watermark_us: before.and_then(|b| b.watermark_us),
-            idle: false,
-        });
-    }
-    let unfinished = newest.and_then(|m| m.until.clone()).filter(|u| !u.reached);
-    let until = match trigger {
-        Trigger::AvailableNow => Some(unfinished.unwrap_or_else(|| {
-            let ends = found.iter().zip(&bounds).map(|(p, OffsetBounds { end, .. })| UntilPartition {
-                source: source.name.clone(),
-                topic: p.topic.clone(),
-                partition: p.partition,
-                end: *end,
-            });
-            Until { ends: ends.collect(), reached: false }
-        })),
-        Trigger::AsSoonAsPossible | Trigger::Interval(_) => None,
-    };
-    Ok(Resume { partitions, watermark_us: saved.and_then(|s| s.watermark_after_us), until, topic_ids })
+    Ok(Topics { ids: topic_watch::ids(input)?, partitions: found.into_iter().zip(bounds).collect() })
 }
 
-fn carried(source: &Source, newest: Option<&Manifest>, resume: Resume, pinned: &[PinnedTable], fingerprint: serde_json::Value) -> Carried {
-    let source = SourceProgress {
-        name: source.name.clone(),
-        topic_ids: resume.topic_ids,
-        watermark_before_us: resume.watermark_us,
-        watermark_after_us: resume.watermark_us,
-        partitions: resume.partitions,
-        counts: SourceCounts::default(),
-    };
-    let state = newest.map_or_else(Vec::new, state_of);
-    Carried {
-        clock_us: super::clock::now_us(),
-        fingerprint,
-        sources: vec![source],
-        tasks: vec![Task { id: 0, key_groups: (0, weir_plan::key_group::KEY_GROUPS), state, steps: Vec::new() }],
-        tables: pinned.to_vec(),
-        until: resume.until,
-    }
+fn pin(sink: &weir_plan::plan::Sink, table: &DeltaTable) -> PinnedTable {
+    PinnedTable { sink: sink.name.clone(), uri: sink.delta.uri.clone(), table_id: table.table_id().to_owned() }
 }
 
 async fn load_state(plan: &Arc<Plan>, stages: &Arc<Stages>, log: &StateLog, watermark_us: Option<i64>) -> Result<KeyedStage> {
@@ -287,11 +204,6 @@ fn lane_partials(plan: &Plan, stages: &Stages) -> Result<Vec<LanePartials>> {
         StepOp::Map(_) => None,
     });
     aggregates.collect()
-}
-
-/// The files that together are the keyed state: there is one task for now.
-fn state_of(manifest: &Manifest) -> Vec<StateFile> {
-    manifest.tasks.iter().flat_map(|t| t.state.iter().cloned()).collect()
 }
 
 fn random_id() -> String {

@@ -68,6 +68,9 @@ pub struct Progress {
     /// Bytes of the state files that the checkpoint refers to.
     pub state_stored_bytes: u64,
     pub totals: Totals,
+    /// Of the last `spec.stateAction` that was done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub state_action_token: Option<String>,
 }
 
 /// Sums over the epochs of this process. They begin at zero with each start.
@@ -208,6 +211,7 @@ impl Progress {
             state_memory_bytes: state_bytes as u64,
             state_stored_bytes: manifest.tasks.iter().flat_map(|t| &t.state).map(|f| f.bytes).sum(),
             totals: Totals::default(),
+            state_action_token: manifest.state_action.as_ref().map(|done| done.token.clone()),
         }
     }
 

@@ -51,6 +51,7 @@ fn stateless() -> Stateless {
         trigger: Trigger::AsSoonAsPossible,
         checkpoint: Checkpoint { uri: String::new(), keep: 2, snapshot_every: 1 },
         storage: vec![],
+        state_action: None,
         limits: Limits { records_per_epoch: 1, bytes_per_epoch: 1 },
         sources: vec![source],
         steps: vec![Step { name: "numbers".into(), op: StepOp::Map(map), schema: output }],

@@ -11,6 +11,8 @@ pub struct Manifest {
     pub lineage: String,
     /// A claim takes in no data.
     pub is_claim: bool,
+    /// The last state action, if it went back to an epoch.
+    pub restored: Option<u64>,
     pub generation: u64,
     pub clock_us: i64,
     pub watermark_before_us: Option<i64>,
@@ -47,6 +49,7 @@ impl Manifest {
             epoch,
             lineage: String::new(),
             is_claim: false,
+            restored: None,
             generation: 1,
             clock_us: 0,
             watermark_before_us: None,
@@ -102,6 +105,7 @@ pub fn parse(json: &Json) -> Manifest {
         epoch: number(json, "epoch"),
         lineage: json["lineage"].as_str().unwrap().to_owned(),
         is_claim: json["kind"] == "Claim",
+        restored: json["stateAction"]["restored"].as_u64(),
         generation: number(&json["writer"], "generation"),
         clock_us: json["clockUs"].as_i64().unwrap(),
         watermark_before_us: source["watermarkBeforeUs"].as_i64(),

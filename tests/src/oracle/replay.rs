@@ -1,6 +1,6 @@
 //! Goes through the manifests epoch by epoch and works out what each must have emitted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map as JsonMap, Value as Json};
 
@@ -33,22 +33,34 @@ type Open = BTreeMap<(i64, String), Vec<Row>>;
 /// Derives the outcome. The manifests must begin with the lineage's first one.
 #[must_use]
 pub fn replay(pipeline: &Pipeline, records: &Contents, manifests: &[Manifest]) -> Outcome {
-    let mut state =
-        State { pipeline, records, open: Open::new(), partitions: BTreeMap::new(), positions: BTreeMap::new(), out: Outcome::default() };
+    let mut state = State { pipeline, records, held: Held::default(), out: Outcome::default() };
     for pair in manifests.windows(2) {
-        state.expect(pair[1].epoch, "lineage", &pair[0].lineage, &pair[1].lineage);
+        if !pair[1].is_claim {
+            state.expect(pair[1].epoch, "lineage", &pair[0].lineage, &pair[1].lineage);
+        }
         if pair[1].epoch <= pair[0].epoch || pair[1].generation < pair[0].generation {
             state.out.contradictions.push(format!("epoch {}: numbers or generations go back", pair[1].epoch));
         }
     }
+    // What was held after each epoch that somebody goes back to.
+    let gone_back_to: BTreeSet<u64> = manifests.iter().filter_map(|m| m.restored).collect();
+    let mut after = BTreeMap::new();
+    let mut lineage = manifests.first().map(|m| m.lineage.as_str());
     for manifest in manifests {
+        if lineage.replace(&manifest.lineage) != Some(manifest.lineage.as_str()) {
+            state.begin_lineage(manifest, &after);
+        }
         state.check_positions(manifest);
         if !manifest.is_claim {
             state.epoch(manifest);
         }
+        if gone_back_to.contains(&manifest.epoch) {
+            after.insert(manifest.epoch, state.held.clone());
+        }
     }
-    let State { open, mut out, .. } = state;
-    out.groups_open = open.len() as u64;
+    let State { held, mut out, .. } = state;
+    out.groups_open = held.open.len() as u64;
+    out.watermark_us = held.watermark_us;
     out
 }
 
@@ -64,38 +76,61 @@ pub fn replay_uncut(pipeline: &Pipeline, records: &Contents) -> Outcome {
     Outcome { contradictions: Vec::new(), ..replay(pipeline, records, &[manifest]) }
 }
 
-struct State<'a> {
-    pipeline: &'a Pipeline,
-    records: &'a Contents,
+/// What one epoch hands on to the next.
+#[derive(Debug, Clone, Default)]
+struct Held {
     open: Open,
     /// Per partition, its watermark.
     partitions: BTreeMap<i32, Option<i64>>,
     /// Per partition, where the next epoch goes on.
     positions: BTreeMap<i32, i64>,
+    watermark_us: Option<i64>,
+}
+
+struct State<'a> {
+    pipeline: &'a Pipeline,
+    records: &'a Contents,
+    held: Held,
     out: Outcome,
 }
 
 impl State<'_> {
+    /// A state action: back to what was held after an epoch, or on without open windows from where the claim says.
+    fn begin_lineage(&mut self, claim: &Manifest, after: &BTreeMap<u64, Held>) {
+        self.expect(claim.epoch, "a lineage begins with a claim", &true, &claim.is_claim);
+        self.held = match claim.restored {
+            Some(epoch) => after.get(&epoch).cloned().unwrap_or_default(),
+            None => Held {
+                open: Open::new(),
+                partitions: claim.partitions.iter().map(|p| (p.partition, p.watermark_us)).collect(),
+                positions: claim.partitions.iter().map(|p| (p.partition, p.end)).collect(),
+                watermark_us: claim.watermark_after_us,
+            },
+        };
+        let watermark = self.held.watermark_us;
+        self.expect(claim.epoch, "watermark", &watermark, &claim.watermark_after_us);
+    }
+
     /// Nothing is read twice and nothing left out: each range begins where the last one ended, whoever wrote it.
     fn check_positions(&mut self, manifest: &Manifest) {
         for p in &manifest.partitions {
-            let known = self.positions.get(&p.partition).copied();
+            let known = self.held.positions.get(&p.partition).copied();
             let begins = if manifest.is_claim { p.end } else { p.start };
             if let Some(known) = known {
                 self.expect(manifest.epoch, &format!("start of partition {}", p.partition), &known, &begins);
             }
-            self.positions.insert(p.partition, p.end);
+            self.held.positions.insert(p.partition, p.end);
         }
     }
 
     fn epoch(&mut self, m: &Manifest) {
         self.out.data_epochs += 1;
-        let before = self.out.watermark_us;
+        let before = self.held.watermark_us;
         self.expect(m.epoch, "watermark before", &before, &m.watermark_before_us);
 
         let (mut read, mut dropped, mut rows) = (0, 0, Vec::new());
         for p in &m.partitions {
-            let mut watermark = self.partitions.get(&p.partition).copied().flatten();
+            let mut watermark = self.held.partitions.get(&p.partition).copied().flatten();
             for offset in p.start..p.end {
                 // A hole: transactions and compaction leave them.
                 let Some(record) = self.records.get(&p.partition).and_then(|all| all.get(&offset)) else { continue };
@@ -108,7 +143,7 @@ impl State<'_> {
                     None => dropped += 1,
                 }
             }
-            self.partitions.insert(p.partition, watermark);
+            self.held.partitions.insert(p.partition, watermark);
             self.expect(m.epoch, &format!("watermark of partition {}", p.partition), &watermark, &p.watermark_us);
         }
         self.expect(m.epoch, "records read", &read, &m.read);
@@ -119,14 +154,14 @@ impl State<'_> {
         self.expect(m.epoch, "rows into the windows", &rows_in, &m.rows_in);
         self.expect(m.epoch, "late rows", &late, &m.rows_late);
 
-        let after = before.max(source_watermark(m, &self.partitions));
-        self.out.watermark_us = after;
+        let after = before.max(source_watermark(m, &self.held.partitions));
+        self.held.watermark_us = after;
         self.expect(m.epoch, "watermark after", &after, &m.watermark_after_us);
 
         let (closed, written) = self.emit(after);
         self.expect(m.epoch, "rows out of the windows", &closed, &m.rows_out);
         self.expect(m.epoch, "rows to commit", &written, &m.committed_rows);
-        let windows: std::collections::BTreeSet<i64> = self.open.keys().map(|(start, _)| *start).collect();
+        let windows: BTreeSet<i64> = self.held.open.keys().map(|(start, _)| *start).collect();
         self.expect(m.epoch, "open windows", &(windows.len() as u64), &m.open_windows);
         self.out.read += read;
         self.out.dropped += dropped;
@@ -152,7 +187,7 @@ impl State<'_> {
                 continue;
             }
             let key: Vec<&Value> = self.pipeline.group_by.iter().map(|k| &row[k]).collect();
-            self.open.entry((start, format!("{key:?}"))).or_default().push(row);
+            self.held.open.entry((start, format!("{key:?}"))).or_default().push(row);
         }
         (rows_in, late)
     }
@@ -161,8 +196,8 @@ impl State<'_> {
     fn emit(&mut self, watermark_us: Option<i64>) -> (u64, u64) {
         let Some(watermark) = watermark_us else { return (0, 0) };
         let (closed, open): (Open, Open) =
-            std::mem::take(&mut self.open).into_iter().partition(|((start, _), _)| start + self.pipeline.window_us <= watermark);
-        self.open = open;
+            std::mem::take(&mut self.held.open).into_iter().partition(|((start, _), _)| start + self.pipeline.window_us <= watermark);
+        self.held.open = open;
         let before = self.out.rows.len();
         for ((start, _), rows) in &closed {
             if let Some(row) = self.pipeline.output(*start, rows) {

@@ -245,7 +245,10 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ("spec.podTemplate.env[].value", "spec: {podTemplate: {env: [{name: RUST_LOG, value: debug}]}}", ForTheOperator),
     ("spec.deletionPolicy=Retain", "spec: {deletionPolicy: Retain}", SaysTheDefault),
     ("spec.deletionPolicy=DeleteCheckpoint", "spec: {deletionPolicy: DeleteCheckpoint}", Refused),
-    ("spec.stateAction", "spec: {stateAction: {token: a, discard: {}}}", Refused),
+    ("spec.stateAction.token", "spec: {stateAction: {token: a, discard: {}}}", Changes),
+    ("spec.stateAction.discard.offsets=Keep", "spec: {stateAction: {token: a, discard: {offsets: Keep}}}", Changes),
+    ("spec.stateAction.discard.offsets=StartFrom", "spec: {stateAction: {token: a, discard: {offsets: StartFrom}}}", Changes),
+    ("spec.stateAction.restore.epoch", "spec: {stateAction: {token: a, restore: {epoch: 7}}}", Changes),
 ];
 
 /// What every Kubernetes object has, what the document is known by, and names that an override cannot change.

@@ -52,10 +52,20 @@ pub(super) fn new_table(wanted: &Wanted, id: String, table: &str) -> Result<Meta
     Ok(Metadata { id, schema_string, partition_columns: wanted.partition_by.clone(), configuration: std::collections::HashMap::default() })
 }
 
+/// What a sink would have to write to fit a table that is there.
+pub(super) fn as_it_is(metadata: &Metadata, table: &str) -> Result<Wanted> {
+    let theirs = schema_of(metadata, table)?;
+    Ok(Wanted { schema: to_arrow(theirs.fields())?, partition_by: metadata.partition_columns.clone() })
+}
+
+fn schema_of(metadata: &Metadata, table: &str) -> Result<StructType> {
+    serde_json::from_str(&metadata.schema_string)
+        .map_err(|e| Failure::config(format!("the schema of the table {table} can't be read: {e}")))
+}
+
 /// Checks everything and gives the layout, or all that is wrong in one message.
 pub(super) fn fit(wanted: &Wanted, protocol: &Protocol, metadata: &Metadata, table: &str) -> Result<Layout> {
-    let theirs: StructType = serde_json::from_str(&metadata.schema_string)
-        .map_err(|e| Failure::config(format!("the schema of the table {table} can't be read: {e}")))?;
+    let theirs = schema_of(metadata, table)?;
     let ours = to_delta(&wanted.schema)?;
 
     let mut misfits: Vec<String> =

@@ -97,14 +97,32 @@ impl DeltaTable {
             }
             create(&log, &wanted, location.url.as_str(), pipeline).await?;
         }
+        Self::load(location, log, Some(wanted), sink.delta.target_file_size_bytes, retry).await
+    }
+
+    /// Opens the table at `location` for the commit of files that are already there.
+    ///
+    /// # Errors
+    /// `Config` if there is none, or if it is one that is not written to.
+    pub async fn open(location: Location, retry: RetryPolicy) -> Result<Self> {
+        let log = Log::new(location.clone());
+        if !log.exists().await? {
+            return Err(Failure::config(format!("there is no table at {}: restore it", location.url)));
+        }
+        Self::load(location, log, None, 0, retry).await
+    }
+
+    /// Without `wanted`, what the table has is right.
+    async fn load(location: Location, log: Log, wanted: Option<Wanted>, target_file_size_bytes: u64, retry: RetryPolicy) -> Result<Self> {
         let state = log.load(None).await?;
+        let wanted = wanted.map_or_else(|| fit::as_it_is(&state.metadata, location.url.as_str()), Ok)?;
         let layout = Arc::new(fit::fit(&wanted, &state.protocol, &state.metadata, location.url.as_str())?);
         let tip = log.etag(state.version).await?.unwrap_or(Etag(None));
         Ok(Self {
             location,
             log,
             wanted,
-            target_file_size_bytes: sink.delta.target_file_size_bytes,
+            target_file_size_bytes,
             retry,
             protocol: state.protocol,
             metadata: state.metadata,
@@ -153,7 +171,7 @@ impl DeltaTable {
         self.stale = true;
         if !self.log.exists().await? {
             return Err(Failure::config(format!(
-                "the table {} is gone: its log is empty; restore it, or start a new lineage",
+                "the table {} is gone: its log is empty; restore it, or begin another history with spec.stateAction",
                 self.location.url
             )));
         }
@@ -177,7 +195,7 @@ impl DeltaTable {
         if metadata.id != self.metadata.id {
             return Err(Failure::config(format!(
                 "the table {} was dropped and made anew: its id is {}, \
-                 and this pipeline writes to {}; start a new lineage to write to the new one",
+                 and this pipeline writes to {}; begin another history with spec.stateAction to write to the new one",
                 self.location.url, metadata.id, self.metadata.id
             )));
         }

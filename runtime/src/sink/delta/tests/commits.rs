@@ -213,7 +213,7 @@ async fn a_table_that_is_dropped_and_made_anew_is_not_written_to() {
     let mut table = lake.open().await;
     append(&mut table, 1, &[1]).await.unwrap();
     std::fs::remove_dir_all(lake.path("")).unwrap();
-    assert!(message(append(&mut table, 2, &[2]).await).ends_with("is gone: its log is empty; restore it, or start a new lineage"));
+    assert!(message(append(&mut table, 2, &[2]).await).ends_with("is gone: its log is empty; restore it, or begin another history with spec.stateAction"));
 
     let mut other = lake.open().await;
     let shorter = append(&mut table, 2, &[2]).await.unwrap_err();

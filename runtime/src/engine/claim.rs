@@ -1,0 +1,242 @@
+//! What the claim of a starting process carries: where reading goes on, which state there is, and what a state action makes of both. Pure:
+//! what the store and the brokers say comes in.
+//!
+//! A state action begins another lineage in the same checkpoint: the numbers of epochs go on, so that fencing stays what it is, and the
+//! transactions in the tables get another name (`docs/decisions/0007-state-actions.md`).
+
+use std::collections::BTreeMap;
+
+use weir_plan::compat::{self, Fingerprint};
+use weir_plan::ids::{Epoch, TopicPartition};
+use weir_plan::plan::{Offsets, StartFrom, StateAction, StateActionKind, Trigger};
+use weir_plan::quote::quoted;
+
+use super::topic_watch;
+use crate::checkpoint::manifest::{
+    ActedUpon, Manifest, PartitionProgress, PinnedTable, SourceCounts, SourceProgress, StateFile, Task, Until, UntilPartition,
+};
+use crate::checkpoint::writer::Carried;
+use crate::failure::{Failure, Result};
+use crate::source::kafka::OffsetBounds;
+
+/// What a claim goes on from.
+#[derive(Debug, Clone, Copy)]
+pub struct Base<'a> {
+    newest: Option<&'a Manifest>,
+    /// The action that is done now. A token that was acted upon before is none.
+    action: Option<&'a StateAction>,
+    /// Whose offsets and watermarks count; none as for a new pipeline.
+    progress: Option<&'a Manifest>,
+    /// Whose state counts.
+    state: Option<&'a Manifest>,
+}
+
+/// What the document asks for, where that is more than the newest manifest can say.
+pub struct Wanted<'a> {
+    pub source: &'a str,
+    pub start_from: &'a StartFrom,
+    pub trigger: Trigger,
+    /// The name of this run, if it has one.
+    pub run: Option<&'a str>,
+    pub fingerprint: &'a Fingerprint,
+    pub tables: &'a [PinnedTable],
+}
+
+/// What the brokers say.
+pub struct Topics {
+    pub partitions: Vec<(TopicPartition, OffsetBounds)>,
+    /// By topic, where the broker tells them.
+    pub ids: BTreeMap<String, String>,
+}
+
+/// The epoch to go back to, if that is what `action` asks for and it was not done yet.
+#[must_use]
+pub fn epoch_to_restore(action: Option<&StateAction>, newest: Option<&Manifest>) -> Option<Epoch> {
+    match action.filter(|action| !was_done(action, newest))?.kind {
+        StateActionKind::Restore { epoch } => Some(epoch),
+        StateActionKind::Discard { .. } => None,
+    }
+}
+
+fn was_done(action: &StateAction, newest: Option<&Manifest>) -> bool {
+    newest.and_then(|m| m.state_action.as_ref()).is_some_and(|done| done.token == action.token)
+}
+
+impl<'a> Base<'a> {
+    /// `restored` is the manifest of [`epoch_to_restore`], if it is still there.
+    ///
+    /// # Errors
+    /// `Config` for an epoch that can't be gone back to.
+    pub fn of(action: Option<&'a StateAction>, newest: Option<&'a Manifest>, restored: Option<&'a Manifest>) -> Result<Self> {
+        let Some(action) = action.filter(|action| !was_done(action, newest)) else {
+            return Ok(Self { newest, action: None, progress: newest, state: newest });
+        };
+        let (progress, state) = match action.kind {
+            StateActionKind::Discard { offsets: Offsets::Keep } => (newest, None),
+            StateActionKind::Discard { offsets: Offsets::StartFrom } => (None, None),
+            StateActionKind::Restore { epoch } => {
+                let restored = restored.filter(|m| m.epoch == epoch).ok_or_else(|| gone(epoch, newest))?;
+                (Some(restored), Some(restored))
+            }
+        };
+        Ok(Self { newest, action: Some(action), progress, state })
+    }
+
+    /// Of a new pipeline there is nothing to discard: the token is noted, and that is all.
+    fn begins_lineage(&self) -> bool {
+        self.action.is_some() && self.newest.is_some()
+    }
+
+    /// Refuses to go on with state that another document left, or into a table that took the place of the pinned one.
+    ///
+    /// # Errors
+    /// `Config`, with everything that does not fit.
+    pub fn check_fit(&self, wanted: &Wanted<'_>) -> Result<()> {
+        if let Some(state) = self.state {
+            let saved: Fingerprint = serde_json::from_value(state.fingerprint.clone()).map_err(|e| {
+                Failure::config(format!("the checkpoint's fingerprint can't be read ({e}); was it written by a newer version?"))
+            })?;
+            let differences = compat::differences(&saved, wanted.fingerprint);
+            if !differences.is_empty() {
+                return Err(Failure::config(format!(
+                    "the document has changed so that the state of epoch {} does not fit: {}; undo the change, or discard the state with \
+                     spec.stateAction",
+                    state.epoch,
+                    differences.join("; ")
+                )));
+            }
+        }
+        if self.action.is_some() {
+            return Ok(());
+        }
+        for was in self.newest.iter().flat_map(|m| &m.tables) {
+            if let Some(is) = wanted.tables.iter().find(|p| p.sink == was.sink && p.uri == was.uri && p.table_id != was.table_id) {
+                return Err(Failure::config(format!(
+                    "sink {}: the table at {} has the id {} and had {} when this checkpoint began: it was deleted and made anew; \
+                     restore it, or begin another history for it with spec.stateAction",
+                    quoted(&is.sink),
+                    is.uri,
+                    is.table_id,
+                    was.table_id
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// What the claim carries.
+    ///
+    /// # Errors
+    /// `Config`: a topic is not the one that the offsets are of.
+    pub fn carried(&self, wanted: &Wanted<'_>, topics: &Topics, clock_us: i64) -> Result<Carried> {
+        let saved = self.progress.and_then(|m| m.sources.iter().find(|s| s.name == wanted.source));
+        if let Some(saved) = saved {
+            topic_watch::check_same(&saved.topic_ids, &topics.ids)?;
+        }
+        let watermark_us = saved.and_then(|s| s.watermark_after_us);
+        let source = SourceProgress {
+            name: wanted.source.to_owned(),
+            topic_ids: topics.ids.clone(),
+            watermark_before_us: watermark_us,
+            watermark_after_us: watermark_us,
+            partitions: topics.partitions.iter().map(|(id, bounds)| resumed(wanted.start_from, saved, id, *bounds)).collect(),
+            counts: SourceCounts::default(),
+        };
+        let state = self.state.map_or_else(Vec::new, state_of);
+        let fingerprint = serde_json::to_value(wanted.fingerprint).map_err(|e| Failure::bug(format!("fingerprint: {e}")))?;
+        Ok(Carried {
+            clock_us,
+            fingerprint,
+            until: self.until(wanted, topics),
+            sources: vec![source],
+            tasks: vec![Task { id: 0, key_groups: (0, weir_plan::key_group::KEY_GROUPS), state, steps: Vec::new() }],
+            tables: wanted.tables.to_vec(),
+            state_action: match self.action {
+                Some(action) => Some(ActedUpon { token: action.token.clone(), restored: self.state.map(|m| m.epoch) }),
+                None => self.newest.and_then(|m| m.state_action.clone()),
+            },
+            begins_lineage: self.begins_lineage(),
+        })
+    }
+
+    /// Where an AvailableNow run ends. One that did not get there goes on to the same ends, and one that did and has a name is not done
+    /// again.
+    fn until(&self, wanted: &Wanted<'_>, topics: &Topics) -> Option<Until> {
+        if wanted.trigger != Trigger::AvailableNow {
+            return None;
+        }
+        let goes_on = |until: &&Until| match (until.run.as_deref(), wanted.run) {
+            (Some(was), Some(is)) => was == is,
+            _ => !until.reached,
+        };
+        let before = self.newest.filter(|_| !self.begins_lineage()).and_then(|m| m.until.as_ref());
+        Some(before.filter(goes_on).cloned().unwrap_or_else(|| {
+            let ends = topics.partitions.iter().map(|(id, bounds)| UntilPartition {
+                source: wanted.source.to_owned(),
+                topic: id.topic.clone(),
+                partition: id.partition,
+                end: bounds.end,
+            });
+            Until { run: wanted.run.map(str::to_owned), ends: ends.collect(), reached: false }
+        }))
+    }
+
+    /// What the action did, for the log.
+    #[must_use]
+    pub fn says(&self) -> Option<String> {
+        let (action, newest) = (self.action?, self.newest?);
+        let token = quoted(&action.token);
+        Some(match action.kind {
+            StateActionKind::Discard { offsets } => format!(
+                "state action {token}: the state of epoch {} is discarded; windows that were open are lost, the rows of tables stay, and reading goes \
+                 on {}",
+                newest.epoch,
+                match offsets {
+                    Offsets::Keep => "where it was",
+                    Offsets::StartFrom => "at startFrom: rows that are read again come into the tables again",
+                }
+            ),
+            StateActionKind::Restore { epoch } => format!(
+                "state action {token}: back at the end of epoch {epoch}; the rows that epochs {} to {} wrote stay in the tables and come again",
+                epoch.next(),
+                newest.epoch
+            ),
+        })
+    }
+}
+
+/// Saved offsets where there are any; `startFrom` for a topic that was not read before; earliest for partitions found later.
+fn resumed(start_from: &StartFrom, saved: Option<&SourceProgress>, id: &TopicPartition, bounds: OffsetBounds) -> PartitionProgress {
+    let of_topic = || saved.into_iter().flat_map(|s| &s.partitions).filter(|p| p.topic == id.topic);
+    let before = of_topic().find(|p| p.partition == id.partition);
+    let next = match (before, of_topic().next(), start_from) {
+        (Some(before), _, _) => before.end,
+        (None, Some(_), _) | (None, None, StartFrom::Earliest) => bounds.low,
+        (None, None, StartFrom::Latest) => bounds.end,
+    };
+    PartitionProgress {
+        topic: id.topic.clone(),
+        partition: id.partition,
+        start: next,
+        end: next,
+        watermark_us: before.and_then(|b| b.watermark_us),
+        idle: false,
+    }
+}
+
+/// The files that together are the keyed state: there is one task for now.
+#[must_use]
+pub fn state_of(manifest: &Manifest) -> Vec<StateFile> {
+    manifest.tasks.iter().flat_map(|t| t.state.iter().cloned()).collect()
+}
+
+fn gone(epoch: Epoch, newest: Option<&Manifest>) -> Failure {
+    let there = match newest {
+        Some(newest) => format!("the newest is {}, and checkpoint.keep says how many before it are kept", newest.epoch),
+        None => "the checkpoint is empty".to_owned(),
+    };
+    Failure::config(format!("spec.stateAction.restore.epoch: found {epoch}, which is not in the checkpoint: {there}"))
+}
+
+#[cfg(test)]
+mod tests;

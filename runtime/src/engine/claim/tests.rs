@@ -1,0 +1,176 @@
+#![allow(clippy::unwrap_used)]
+
+use serde_json::json;
+
+use super::*;
+use crate::Remedy;
+
+const NEWEST: Epoch = Epoch(42);
+
+/// One source `rides` of the topic `rides`, partition 0 at offset 2000, a state file, a run that has not reached its end.
+fn manifest(epoch: Epoch) -> Manifest {
+    let mut manifest =
+        Manifest::decode(NEWEST, "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491", include_bytes!("../../../fixtures/manifest-v1.json")).unwrap();
+    manifest.epoch = epoch;
+    manifest.fingerprint = serde_json::to_value(fingerprint(60)).unwrap();
+    manifest.state_action = None;
+    manifest.until = None;
+    manifest
+}
+
+fn fingerprint(window_size_us: i64) -> Fingerprint {
+    serde_json::from_value(json!({
+        "sources": [{"name": "rides", "topics": ["rides"]}],
+        "steps": [{"name": "revenue", "windowSizeUs": window_size_us, "keys": [], "calls": []}],
+        "sinks": [],
+    }))
+    .unwrap()
+}
+
+fn discard(token: &str, offsets: Offsets) -> StateAction {
+    StateAction { token: token.into(), kind: StateActionKind::Discard { offsets } }
+}
+
+fn restore(token: &str, epoch: u64) -> StateAction {
+    StateAction { token: token.into(), kind: StateActionKind::Restore { epoch: Epoch(epoch) } }
+}
+
+fn topics() -> Topics {
+    let partition = |partition, low, end| (TopicPartition { topic: "rides".into(), partition }, OffsetBounds { low, end });
+    Topics { partitions: vec![partition(0, 100, 9_000), partition(1, 50, 60)], ids: BTreeMap::new() }
+}
+
+struct Case {
+    fingerprint: Fingerprint,
+    trigger: Trigger,
+    run: Option<&'static str>,
+}
+
+impl Case {
+    fn new() -> Self {
+        Self { fingerprint: fingerprint(60), trigger: Trigger::AsSoonAsPossible, run: None }
+    }
+
+    fn wanted(&self) -> Wanted<'_> {
+        Wanted {
+            source: "rides",
+            start_from: &StartFrom::Latest,
+            trigger: self.trigger,
+            run: self.run,
+            fingerprint: &self.fingerprint,
+            tables: &[],
+        }
+    }
+
+    fn carried(&self, action: Option<&StateAction>, newest: Option<&Manifest>, restored: Option<&Manifest>) -> Result<Carried> {
+        let base = Base::of(action, newest, restored)?;
+        base.check_fit(&self.wanted())?;
+        base.carried(&self.wanted(), &topics(), 0)
+    }
+}
+
+/// Per partition, where it goes on; and how many state files there are.
+fn goes_on(carried: &Carried) -> (Vec<i64>, usize) {
+    (carried.sources[0].partitions.iter().map(|p| p.start).collect(), carried.tasks[0].state.len())
+}
+
+#[test]
+fn without_an_action_everything_goes_on_and_a_partition_found_later_starts_at_its_earliest() {
+    let newest = manifest(NEWEST);
+    let carried = Case::new().carried(None, Some(&newest), None).unwrap();
+    assert_eq!(goes_on(&carried), (vec![2000, 50], 1));
+    assert_eq!((carried.begins_lineage, carried.state_action), (false, None));
+    assert_eq!(carried.sources[0].watermark_after_us, newest.sources[0].watermark_after_us);
+}
+
+#[test]
+fn discarding_drops_the_state_and_keeps_the_offsets_unless_it_is_told_to_start_anew() {
+    let newest = manifest(NEWEST);
+    for (offsets, next, watermark) in
+        [(Offsets::Keep, vec![2000, 50], newest.sources[0].watermark_after_us), (Offsets::StartFrom, vec![9_000, 60], None)]
+    {
+        let carried = Case::new().carried(Some(&discard("a", offsets)), Some(&newest), None).unwrap();
+        assert_eq!(goes_on(&carried), (next, 0));
+        assert_eq!(carried.sources[0].watermark_after_us, watermark);
+        assert_eq!(carried.state_action, Some(ActedUpon { token: "a".into(), restored: None }));
+        assert!(carried.begins_lineage);
+    }
+}
+
+#[test]
+fn restoring_goes_back_to_the_offsets_and_the_state_of_an_epoch() {
+    let newest = manifest(NEWEST);
+    let mut old = manifest(Epoch(30));
+    old.sources[0].partitions[0].end = 1500;
+    let action = restore("b", 30);
+    assert_eq!(epoch_to_restore(Some(&action), Some(&newest)), Some(Epoch(30)));
+    let carried = Case::new().carried(Some(&action), Some(&newest), Some(&old)).unwrap();
+    assert_eq!(goes_on(&carried), (vec![1500, 50], 1));
+    assert_eq!(carried.state_action, Some(ActedUpon { token: "b".into(), restored: Some(Epoch(30)) }));
+
+    let gone = Case::new().carried(Some(&action), Some(&newest), None).unwrap_err();
+    assert_eq!(gone.remedy, Remedy::Config);
+    assert!(
+        gone.message.starts_with("spec.stateAction.restore.epoch: found 30, which is not in the checkpoint: the newest is 42"),
+        "{gone}"
+    );
+}
+
+#[test]
+fn a_token_acts_once() {
+    let mut newest = manifest(NEWEST);
+    newest.state_action = Some(ActedUpon { token: "a".into(), restored: None });
+    let again = Case::new().carried(Some(&discard("a", Offsets::Keep)), Some(&newest), None).unwrap();
+    assert_eq!((again.begins_lineage, goes_on(&again).1), (false, 1));
+    assert_eq!(again.state_action, newest.state_action, "it is remembered");
+    assert!(Case::new().carried(Some(&discard("b", Offsets::Keep)), Some(&newest), None).unwrap().begins_lineage);
+    let without = Case::new().carried(None, Some(&newest), None).unwrap();
+    assert_eq!(without.state_action, newest.state_action, "also when the document does not have it any more");
+    assert_eq!(epoch_to_restore(Some(&restore("a", 7)), Some(&newest)), None);
+}
+
+#[test]
+fn a_new_pipeline_has_nothing_to_discard_and_notes_the_token() {
+    let carried = Case::new().carried(Some(&discard("a", Offsets::Keep)), None, None).unwrap();
+    assert_eq!((carried.begins_lineage, goes_on(&carried)), (false, (vec![9_000, 60], 0)));
+    assert_eq!(carried.state_action.unwrap().token, "a");
+    let refused = Case::new().carried(Some(&restore("a", 3)), None, None).unwrap_err();
+    assert!(refused.message.ends_with("the checkpoint is empty"), "{refused}");
+}
+
+#[test]
+fn state_that_does_not_fit_is_refused_unless_it_is_discarded() {
+    let (newest, old) = (manifest(NEWEST), manifest(Epoch(30)));
+    let changed = Case { fingerprint: fingerprint(61), ..Case::new() };
+    let refused = changed.carried(None, Some(&newest), None).unwrap_err();
+    assert_eq!(refused.remedy, Remedy::Config);
+    assert!(refused.message.contains("the state of epoch 42 does not fit: step `revenue` had windows of"), "{refused}");
+    assert!(changed.carried(Some(&restore("a", 30)), Some(&newest), Some(&old)).is_err());
+    assert!(changed.carried(Some(&discard("a", Offsets::Keep)), Some(&newest), None).is_ok());
+}
+
+#[test]
+fn a_run_goes_on_to_its_ends_and_another_one_takes_its_own() {
+    // Whether the run before got there, its name, this one's name; whether this one has the ends of the one before.
+    for (reached, was, is, same) in [
+        (false, None, None, true),
+        (true, None, None, false),
+        (false, Some("a"), Some("a"), true),
+        (true, Some("a"), Some("a"), true),
+        (false, Some("a"), Some("b"), false),
+        (true, Some("a"), Some("b"), false),
+        (false, None, Some("b"), true),
+        (true, Some("a"), None, false),
+    ] {
+        let mut newest = manifest(NEWEST);
+        let ends = vec![UntilPartition { source: "rides".into(), topic: "rides".into(), partition: 0, end: 5000 }];
+        newest.until = Some(Until { run: was.map(str::to_owned), ends, reached });
+        let case = Case { trigger: Trigger::AvailableNow, run: is, ..Case::new() };
+        let until = case.carried(None, Some(&newest), None).unwrap().until.unwrap();
+        let ends: Vec<_> = until.ends.iter().map(|e| e.end).collect();
+        let expected = if same { (vec![5000], reached) } else { (vec![9_000, 60], false) };
+        assert_eq!((ends, until.reached), expected, "{was:?} {is:?} {reached}");
+        let after_discard = case.carried(Some(&discard("a", Offsets::Keep)), Some(&newest), None).unwrap().until.unwrap();
+        assert!(!after_discard.reached, "another history has another run");
+    }
+}
