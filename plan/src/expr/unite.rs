@@ -43,23 +43,42 @@ pub(super) fn united(expr: Expr, schema: &DFSchema) -> Result<Expr> {
 fn unite(operands: Vec<&mut Expr>, schema: &DFSchema) -> bool {
     // What has no type yet is left to coercion, which says why.
     let types: Vec<_> = operands.iter().map(|e| e.get_type(schema).unwrap_or(DataType::Null)).collect();
-    let (loses, cast): (fn(&DataType) -> bool, fn(Expr) -> Expr) = if types.iter().any(DataType::is_floating) {
-        (DataType::is_decimal, to_double)
-    } else if types.iter().any(|t| matches!(t, DataType::Timestamp(..))) {
-        (|t| matches!(t, DataType::Date32), to_timestamp)
-    } else {
-        return false;
-    };
+    let Some(winner) = Winner::among(&types) else { return false };
     let mut changed = false;
-    for (operand, _) in operands.into_iter().zip(&types).filter(|(_, t)| loses(t)) {
-        *operand = cast(std::mem::take(operand));
+    for (operand, _) in operands.into_iter().zip(&types).filter(|(_, t)| winner.beats(t)) {
+        *operand = winner.cast(std::mem::take(operand));
         changed = true;
     }
     changed
 }
 
-fn to_timestamp(date: Expr) -> Expr {
-    Expr::Cast(Cast::new(Box::new(date), timestamp_type()))
+#[derive(Clone, Copy)]
+enum Winner {
+    Double,
+    Timestamp,
+}
+
+impl Winner {
+    fn among(types: &[DataType]) -> Option<Self> {
+        if types.iter().any(DataType::is_floating) {
+            return Some(Self::Double);
+        }
+        types.iter().any(|t| matches!(t, DataType::Timestamp(..))).then_some(Self::Timestamp)
+    }
+
+    fn beats(self, other: &DataType) -> bool {
+        match self {
+            Self::Double => other.is_decimal(),
+            Self::Timestamp => matches!(other, DataType::Date32),
+        }
+    }
+
+    fn cast(self, loser: Expr) -> Expr {
+        match self {
+            Self::Double => to_double(loser),
+            Self::Timestamp => Expr::Cast(Cast::new(Box::new(loser), timestamp_type())),
+        }
+    }
 }
 
 fn to_double(decimal: Expr) -> Expr {

@@ -353,7 +353,8 @@ fn after_loss(partition: &str, wanted: i64, next: i64) -> Result<i64> {
     }
     Err(Failure::config(format!(
         "{partition}: offset {wanted} comes next, but Kafka's log goes back to {next}: it was cut (an unclean election of a leader) or made \
-         anew, and records that this checkpoint has counted are gone; start with another checkpoint.uri to read it from there"
+         anew, and records that this checkpoint has counted are gone; spec.stateAction with discard: {{offsets: StartFrom}} \
+         reads it from startFrom on"
     )))
 }
 

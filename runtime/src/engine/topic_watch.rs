@@ -84,7 +84,7 @@ pub fn check_same(pinned: &BTreeMap<String, String>, now: &BTreeMap<String, Stri
         if let Some(is) = now.get(topic).filter(|is| *is != was) {
             return Err(Failure::config(format!(
                 "topic {} was deleted and made anew: its id is {is} and was {was} when this checkpoint began, so the saved offsets mean \
-                 nothing there; start with another checkpoint.uri to read the new topic",
+                 nothing there; spec.stateAction with discard: {{offsets: StartFrom}} reads the new topic",
                 quoted(topic)
             )));
         }

@@ -213,7 +213,10 @@ async fn a_table_that_is_dropped_and_made_anew_is_not_written_to() {
     let mut table = lake.open().await;
     append(&mut table, 1, &[1]).await.unwrap();
     std::fs::remove_dir_all(lake.path("")).unwrap();
-    assert!(message(append(&mut table, 2, &[2]).await).ends_with("is gone: its log is empty; restore it, or begin another history with spec.stateAction"));
+    assert!(
+        message(append(&mut table, 2, &[2]).await)
+            .ends_with("is gone: its log is empty; restore it, or begin another history with spec.stateAction")
+    );
 
     let mut other = lake.open().await;
     let shorter = append(&mut table, 2, &[2]).await.unwrap_err();
@@ -222,7 +225,7 @@ async fn a_table_that_is_dropped_and_made_anew_is_not_written_to() {
     let failure = append(&mut table, 2, &[2]).await.unwrap_err();
     assert_eq!(shorter, failure);
     let says = format!(
-        "the table {} was dropped and made anew: its id is {}, and this pipeline writes to {}; start a new lineage to write to the new one",
+        "the table {} was dropped and made anew: its id is {}, and this pipeline writes to {}; begin another history with spec.stateAction to write to the new one",
         lake.sink.delta.uri,
         other.table_id(),
         table.table_id()
