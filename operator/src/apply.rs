@@ -17,6 +17,7 @@ use crate::desired::workload::Workload;
 use crate::desired::{Desired, pod_monitor};
 use crate::error::{Error, Result, asking};
 use crate::revision::Revision;
+use crate::rollback;
 
 /// The annotation with a hash of what was applied: fields that we no longer set show in it and nowhere else.
 const APPLIED: &str = "weir.dev/applied";
@@ -98,7 +99,11 @@ pub fn is_complete(job: &Job) -> bool {
     job.status.iter().flat_map(|s| s.conditions.iter().flatten()).any(|c| c.type_ == "Complete" && c.status == "True")
 }
 
-async fn one<K>(client: &Client, namespace: &str, object: K) -> Result<()>
+/// Brings one object to what is wanted of it.
+///
+/// # Errors
+/// If the API server refuses or does not answer.
+pub async fn one<K>(client: &Client, namespace: &str, object: K) -> Result<()>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
 {
@@ -137,7 +142,7 @@ where
 fn is_within(wanted: &Value, there: &Value) -> bool {
     match (wanted, there) {
         (Value::Object(wanted), Value::Object(there)) => {
-            wanted.iter().all(|(field, value)| there.get(field).is_some_and(|found| is_within(value, found)))
+            wanted.iter().all(|(field, value)| there.get(field).map_or(is_empty(value), |found| is_within(value, found)))
         }
         (Value::Array(wanted), Value::Array(there)) => {
             wanted.len() == there.len() && wanted.iter().zip(there).all(|(wanted, there)| is_within(wanted, there))
@@ -146,14 +151,17 @@ fn is_within(wanted: &Value, there: &Value) -> bool {
     }
 }
 
-/// Deletes revisions, and their documents, that are neither the target nor among the newest.
+/// API servers leave out empty lists and maps.
+fn is_empty(value: &Value) -> bool {
+    value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(serde_json::Map::is_empty)
+}
+
+/// Deletes revisions, and their documents, that nobody goes back to.
 ///
 /// # Errors
 /// If the API server refuses or does not answer.
 pub async fn prune(client: &Client, owner: &Owner, target: &Revision, there: &[Revision]) -> Result<()> {
-    let mut old: Vec<_> = there.iter().filter(|r| r.name != target.name).collect();
-    old.sort_by_key(|r| std::cmp::Reverse(r.number));
-    let doomed: Vec<_> = old.into_iter().skip(REVISIONS_KEPT).map(|r| r.name.as_str()).collect();
+    let doomed = outdated(target, there);
     if doomed.is_empty() {
         return Ok(());
     }
@@ -170,6 +178,14 @@ pub async fn prune(client: &Client, owner: &Owner, target: &Revision, there: &[R
     Ok(())
 }
 
+/// All but the target, the newest (with them one that has failed and is still asked for), and the one that did well last.
+fn outdated<'a>(target: &Revision, there: &'a [Revision]) -> Vec<&'a str> {
+    let last_good = rollback::last_good(&Revision { number: i64::MAX, ..target.clone() }, there).map(|r| &r.name);
+    let mut old: Vec<_> = there.iter().filter(|r| r.name != target.name).collect();
+    old.sort_by_key(|r| std::cmp::Reverse(r.number));
+    old.into_iter().skip(REVISIONS_KEPT).filter(|r| Some(&r.name) != last_good).map(|r| r.name.as_str()).collect()
+}
+
 async fn delete<K>(api: &Api<K>, name: &str) -> Result<()>
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
@@ -183,6 +199,8 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::{cluster_running, rides};
+    use crate::marks::Good;
 
     #[test]
     fn what_others_added_does_not_matter_and_what_they_changed_does() {
@@ -191,5 +209,18 @@ mod tests {
         assert!(!is_within(&wanted, &json!({"spec": {"replicas": 2, "args": ["a", "b"]}})));
         assert!(!is_within(&wanted, &json!({"spec": {"replicas": 1, "args": ["a", "b", "c"]}})));
         assert!(!is_within(&wanted, &json!({"spec": {"args": ["a", "b"]}})));
+        assert!(is_within(&json!({"env": []}), &json!({})));
+        assert!(!is_within(&json!({"env": []}), &json!({"env": ["a"]})));
+    }
+
+    #[test]
+    fn the_target_the_newest_and_the_one_that_did_well_last_are_kept() {
+        let first = cluster_running(&rides()).revisions.remove(0);
+        let named = |number: i64| Revision { name: format!("r{number}"), number, ..first.clone() };
+        let mut there: Vec<_> = (1..=14).map(named).collect();
+        there[1].marks.good = Some(Good::Ready);
+        assert_eq!(outdated(&named(15), &there), ["r4", "r3", "r1"]);
+        // What has failed and is still asked for is the newest, while an old one runs again.
+        assert_eq!(outdated(&named(2), &there), ["r4", "r3", "r1"]);
     }
 }

@@ -18,6 +18,7 @@ use crate::desired::workload::{job_of, run_id};
 use crate::desired::{Run, Running, build};
 use crate::error::{Error, Result, asking};
 use crate::revision::Revision;
+use crate::rollback;
 use crate::status::{Facts, reachable_ip, status};
 use crate::verdict::{Verdict, judge};
 
@@ -34,7 +35,11 @@ pub async fn reconcile(pipeline: Arc<StreamPipeline>, context: Arc<Context>) -> 
         // Everything of it has an owner reference: the garbage collector does the rest.
         return Ok(Action::await_change());
     }
-    let observed = observe(&context, &pipeline, &owner).await?;
+    let mut observed = observe(&context, &pipeline, &owner).await?;
+    if let Some(failed) = rollback::failed(&observed) {
+        tracing::warn!(pipeline = %owner.name, namespace = %owner.namespace, revision = %failed.name, "going back: the runtime refuses to go on");
+        mark(&context, &owner, &mut observed, failed).await?;
+    }
     let verdict = judge(&pipeline, &owner, &observed, &context.settings);
     if let Some(target) = &verdict.target {
         let running = running(&pipeline, &verdict, &observed, run(&pipeline, &owner, target, &observed));
@@ -48,6 +53,9 @@ pub async fn reconcile(pipeline: Arc<StreamPipeline>, context: Arc<Context>) -> 
             Err(why) => (None, Some(why)),
         },
     };
+    if let Some(good) = rollback::good(&observed, report.is_some()) {
+        mark(&context, &owner, &mut observed, good).await?;
+    }
     let facts = Facts {
         pipeline: &pipeline,
         owner: &owner,
@@ -62,6 +70,14 @@ pub async fn reconcile(pipeline: Arc<StreamPipeline>, context: Arc<Context>) -> 
     tell_changes(&context, &pipeline, &now).await;
     let settled = now.conditions.iter().all(|c| c.type_ != "Reconciling" || c.status == Severity::False.as_str());
     Ok(Action::requeue(if settled { POLL } else { POLL_CHANGING }))
+}
+
+/// Writes what was seen of a revision, and goes on with it.
+async fn mark(context: &Context, owner: &Owner, observed: &mut Observed, marked: Revision) -> Result<()> {
+    apply::one(&context.client, &owner.namespace, marked.to_object(owner)).await?;
+    observed.revisions.retain(|r| r.name != marked.name);
+    observed.revisions.push(marked);
+    Ok(())
 }
 
 fn owner(pipeline: &StreamPipeline) -> Result<Owner> {

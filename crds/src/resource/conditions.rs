@@ -87,6 +87,8 @@ reasons! {
     CheckpointInUse,
     /// The changed document can't go on with the saved state.
     StateIncompatible,
+    /// The runtime refused the changed document before its first epoch: the last good revision runs again.
+    RolledBack,
     /// An epoch is overdue.
     EpochOverdue,
     /// The runtime's progress can't be read.

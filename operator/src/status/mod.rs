@@ -14,7 +14,7 @@ use crate::desired::workload::{job_of, run_id};
 use crate::progress::Report;
 use crate::verdict::Verdict;
 
-pub use pods::{reachable_ip, restarts};
+pub use pods::{is_ready, reachable_ip, refused_to_go_on, restarts};
 
 /// Everything that the status is made from.
 pub struct Facts<'a> {

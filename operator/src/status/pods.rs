@@ -47,6 +47,15 @@ pub fn restarts(pods: &[Pod]) -> Option<Restarts> {
     })
 }
 
+/// How a runtime ended that would end so again: with `Config` or `Bug`. None while it runs.
+#[must_use]
+pub fn refused_to_go_on(pod: &Pod) -> Option<Trouble> {
+    let container = container(pod).filter(|_| is_live(pod))?;
+    let runs = container.state.as_ref().is_some_and(|s| s.running.is_some());
+    let end = last_end(container).filter(|_| !runs)?;
+    Some(ending(end)).filter(|trouble| [Reason::ConfigError, Reason::RuntimeBug].contains(&trouble.reason))
+}
+
 /// The first pod's trouble, if any has some.
 #[must_use]
 pub fn trouble(pods: &[Pod]) -> Option<Trouble> {

@@ -6,6 +6,7 @@ use weir_crds::resource::{Status, StreamPipeline};
 use super::{Facts, status};
 use crate::dereference::Observed;
 use crate::fixtures::{at, cluster_running, empty_cluster, owner, pod, rides, rides_with, verdict};
+use crate::marks::{Failed, Good};
 use crate::progress::Report;
 
 const NOW: &str = "2026-01-01T12:00:00Z";
@@ -112,6 +113,22 @@ fn how_the_runtime_ended_is_said_in_its_own_words_and_sorted_by_who_must_act() {
     assert_eq!(end(2, "no bucket\n").restarts.unwrap().last_reason.as_deref(), Some("no bucket"));
     let killed = failing(json!({"exitCode": 137, "reason": "OOMKilled"}));
     assert_conditions(&killed, &["Ready=False/OutOfMemory", "Stalled=False/UpToDate"]);
+}
+
+#[test]
+fn a_change_that_was_rolled_back_is_stalled_in_the_runtimes_words_while_what_ran_before_is_ready() {
+    let changed = rides_with("/steps/0/map/where", json!("price > 1"));
+    let mut observed = cluster_running(&rides());
+    let mut refused = verdict(&changed, &observed).target.unwrap();
+    let failed = Failed { reason: "ConfigError".into(), message: "there is no bucket `lake`".into(), secrets: "s1".into() };
+    refused.marks.failed = Some(failed);
+    observed.revisions[0].marks.good = Some(Good::Committed);
+    observed.revisions.push(refused);
+    let status = found(&changed, &observed, Some(&report("2026-01-01T11:59:58Z", 1.0, 0)), None);
+    assert_conditions(&status, &["Ready=True/Running", "Reconciling=False/UpToDate", "Stalled=True/RolledBack", "Validated=True/Valid"]);
+    let stalled = &status.conditions[2].message;
+    assert!(stalled.contains("there is no bucket `lake`") && stalled.contains(&observed.revisions[0].name), "{stalled}");
+    assert_eq!(status.runtime.unwrap().revision, observed.revisions[0].name);
 }
 
 #[test]
