@@ -23,6 +23,8 @@ use crate::rollback;
 const APPLIED: &str = "weir.dev/applied";
 /// Revisions that are kept besides the one that runs.
 const REVISIONS_KEPT: usize = 10;
+/// Jobs of runs that are done.
+const JOBS_KEPT: usize = 3;
 
 /// Writes the revision first: whoever goes on after a crash finds what was meant.
 ///
@@ -50,7 +52,10 @@ pub async fn apply(client: &Client, owner: &Owner, revision: &Revision, desired:
             delete_deployment(client, owner, observed).await?;
             apply_job(client, owner, job, &observed.jobs).await
         }
-        Workload::Done => delete_deployment(client, owner, observed).await,
+        Workload::Done => {
+            delete_deployment(client, owner, observed).await?;
+            prune_jobs(client, owner, None, &observed.jobs).await
+        }
     }
 }
 
@@ -65,13 +70,8 @@ async fn delete_deployment(client: &Client, owner: &Owner, observed: &Observed) 
 /// stays, whatever the document says by now.
 async fn apply_job(client: &Client, owner: &Owner, wanted: &Job, there: &[Job]) -> Result<()> {
     let api = Api::<Job>::namespaced(client.clone(), &owner.namespace);
-    let mut same_run = None;
-    for job in there {
-        match job.metadata.name == wanted.metadata.name {
-            true => same_run = Some(job),
-            false => delete(&api, job.metadata.name.as_deref().unwrap_or_default()).await?,
-        }
-    }
+    prune_jobs(client, owner, wanted.metadata.name.as_deref(), there).await?;
+    let same_run = there.iter().find(|job| job.metadata.name == wanted.metadata.name);
     let revision = |job: &Job| {
         let template = &job.spec.as_ref()?.template;
         template.metadata.as_ref()?.annotations.as_ref()?.get(REVISION).cloned()
@@ -91,6 +91,22 @@ async fn apply_job(client: &Client, owner: &Owner, wanted: &Job, there: &[Job]) 
         }
         None => write(&api, &(), wanted).await,
     }
+}
+
+async fn prune_jobs(client: &Client, owner: &Owner, wanted: Option<&str>, there: &[Job]) -> Result<()> {
+    for name in outdated_jobs(wanted, there) {
+        delete(&Api::<Job>::namespaced(client.clone(), &owner.namespace), name).await?;
+    }
+    Ok(())
+}
+
+/// All but the wanted one and the last runs that are done: their pods have the logs.
+fn outdated_jobs<'a>(wanted: Option<&str>, there: &'a [Job]) -> Vec<&'a str> {
+    let (mut done, others): (Vec<_>, Vec<_>) =
+        there.iter().filter(|job| job.metadata.name.as_deref() != wanted).partition(|job| is_complete(job));
+    let ended = |job: &Job| job.status.as_ref().and_then(|s| s.completion_time.as_ref()).map(|t| t.0);
+    done.sort_by_key(|job| std::cmp::Reverse(ended(job)));
+    others.into_iter().chain(done.into_iter().skip(JOBS_KEPT)).filter_map(|job| job.metadata.name.as_deref()).collect()
 }
 
 /// Whether a Job has done what it was for.
@@ -222,5 +238,20 @@ mod tests {
         assert_eq!(outdated(&named(15), &there), ["r4", "r3", "r1"]);
         // What has failed and is still asked for is the newest, while an old one runs again.
         assert_eq!(outdated(&named(2), &there), ["r4", "r3", "r1"]);
+    }
+
+    #[test]
+    fn the_last_runs_that_are_done_are_kept_and_no_other_that_runs() {
+        let job = |name: &str, completed: Option<u32>| -> Job {
+            let status = completed.map(|minute| {
+                json!({"completionTime": format!("2026-01-01T00:{minute:02}:00Z"), "conditions": [{"type": "Complete", "status": "True"}]})
+            });
+            serde_json::from_value(json!({"metadata": {"name": name}, "status": status})).expect("a Job")
+        };
+        let there =
+            [job("a", Some(1)), job("b", Some(5)), job("c", Some(3)), job("d", Some(4)), job("e", Some(2)), job("f", None), job("g", None)];
+        assert_eq!(outdated_jobs(Some("g"), &there), ["f", "e", "a"]);
+        assert_eq!(outdated_jobs(Some("b"), &there), ["f", "g", "a"]);
+        assert_eq!(outdated_jobs(None, &there[..3]), Vec::<&str>::new());
     }
 }

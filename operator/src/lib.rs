@@ -25,5 +25,6 @@ pub mod progress;
 pub mod reconcile;
 pub mod revision;
 pub mod rollback;
+pub mod runs;
 pub mod status;
 pub mod verdict;

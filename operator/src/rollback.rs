@@ -12,7 +12,7 @@ use weir_crds::resource::Reason;
 
 use crate::dereference::Observed;
 use crate::desired::labels::{REVISION, SECRETS};
-use crate::desired::workload::run_id;
+use crate::desired::workload::is_in_runs;
 use crate::marks::{Failed, Good};
 use crate::revision::Revision;
 use crate::status::{is_ready, reachable_ip, refused_to_go_on};
@@ -64,7 +64,7 @@ pub fn good(observed: &Observed, reported: bool) -> Option<Revision> {
 #[must_use]
 pub fn last_good<'a>(revision: &Revision, there: &'a [Revision]) -> Option<&'a Revision> {
     let earlier = there.iter().filter(|r| r.name != revision.name && r.number < revision.number);
-    let goes_on = |r: &&Revision| run_id(&r.inputs.document()["spec"]).is_none();
+    let goes_on = |r: &&Revision| !is_in_runs(&r.inputs.document()["spec"]);
     earlier.filter(|r| r.marks.good.is_some() && r.marks.failed.is_none()).filter(goes_on).max_by_key(|r| r.number)
 }
 

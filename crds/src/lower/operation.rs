@@ -3,10 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::{name, quantity, schedule};
+use super::{name, quantity};
 use crate::defaults;
 use crate::document::{DeletionPolicy, EnvVar, PodTemplate, Quantity, Resources, Spec, Trigger, TriggerType};
 use crate::finding::{Findings, Path};
+use crate::schedule::Schedule;
 
 const REPLICAS_MAX: i64 = 1;
 const ENTRIES_MAX: usize = 64;
@@ -58,11 +59,8 @@ pub(super) fn runs(trigger: &Trigger, at: &Path, out: &mut Findings) {
             out.add(&at.field(field), message);
         }
     }
-    if let Some(text) = &trigger.schedule
-        && out.checked(&at.field("schedule"), schedule::check(text)).is_some()
-        && trigger.kind == TriggerType::AvailableNow
-    {
-        out.not_yet(at, "schedule", Some(text));
+    if let Some(text) = &trigger.schedule {
+        out.checked(&at.field("schedule"), Schedule::parse(text));
     }
     if let Some(token) = trigger.run_token.as_ref().filter(|t| t.is_empty() || !is_label(t)) {
         let message = format!(

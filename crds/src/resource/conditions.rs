@@ -63,6 +63,8 @@ reasons! {
     Running,
     /// An AvailableNow run has read everything.
     Completed,
+    /// No run was due yet.
+    Scheduled,
     /// No pods, since `spec.suspend` is true.
     Suspended,
     /// `spec.suspend` is not true.

@@ -2,4 +2,5 @@
 #![allow(clippy::unwrap_used)]
 
 mod rollback;
+mod runs;
 mod stage;

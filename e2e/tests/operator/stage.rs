@@ -24,7 +24,7 @@ use weir_tests::services::process::Process;
 use weir_tests::skip::Missing;
 
 /// For the operator to see something and to act on it. It looks every 10 s at the latest.
-const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(60);
 /// The port of every runtime.
 const RUNTIME_PORT: u16 = 9464;
 pub const NAME: &str = "rides-revenue";

@@ -14,11 +14,17 @@ pub struct Trouble {
     pub needs_person: bool,
 }
 
+/// Whether nothing of it runs any more.
+#[must_use]
+pub fn is_over(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default();
+    phase == "Failed" || phase == "Succeeded"
+}
+
 /// Whether it is not on its way out.
 #[must_use]
 pub fn is_live(pod: &Pod) -> bool {
-    let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default();
-    pod.metadata.deletion_timestamp.is_none() && phase != "Failed" && phase != "Succeeded"
+    pod.metadata.deletion_timestamp.is_none() && !is_over(pod)
 }
 
 /// The address of a pod that may answer.
