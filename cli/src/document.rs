@@ -20,21 +20,22 @@ pub struct DocumentArgs {
     pub overrides: Option<PathBuf>,
 }
 
-/// Loads and lowers; on failure everything that is wrong has been printed.
-pub fn load(args: &DocumentArgs) -> Result<Plan, ExitCode> {
-    let texts = read(&args.file).and_then(|text| Ok((text, args.overrides.as_deref().map(read).transpose()?)));
-    let (text, overrides) = texts.map_err(|message| {
-        eprintln!("error: {message}");
-        ExitCode::from(BAD_INPUT)
-    })?;
-    weir_crds::load(&text, overrides.as_deref()).map_err(|findings| {
-        for finding in &findings {
-            eprintln!("error: {finding}");
-        }
-        let plural = if findings.len() == 1 { "" } else { "s" };
-        eprintln!("{}: {} error{plural}", args.file.display(), findings.len());
-        ExitCode::from(BAD_INPUT)
-    })
+/// Loads and lowers.
+///
+/// # Errors
+/// Everything that is wrong, a line each.
+pub fn load(args: &DocumentArgs) -> Result<Plan, String> {
+    let text = read(&args.file)?;
+    let overrides = args.overrides.as_deref().map(read).transpose()?;
+    weir_crds::load(&text, overrides.as_deref()).map_err(|findings| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+}
+
+/// Says what [`load`] found.
+pub fn refuse(args: &DocumentArgs, errors: &str) -> ExitCode {
+    let count = errors.lines().inspect(|error| eprintln!("error: {error}")).count();
+    let plural = if count == 1 { "" } else { "s" };
+    eprintln!("{}: {count} error{plural}", args.file.display());
+    ExitCode::from(BAD_INPUT)
 }
 
 pub fn validate(args: &DocumentArgs) -> ExitCode {
@@ -49,7 +50,7 @@ pub fn validate(args: &DocumentArgs) -> ExitCode {
             );
             ExitCode::SUCCESS
         }
-        Err(code) => code,
+        Err(errors) => refuse(args, &errors),
     }
 }
 

@@ -70,7 +70,10 @@ pub fn run(args: &RunArgs) -> ExitCode {
     init_logs(args.log_json);
     let plan = match document::load(&args.document) {
         Ok(plan) => Arc::new(plan),
-        Err(code) => return code,
+        Err(errors) => {
+            write_termination_message(args, &errors);
+            return document::refuse(&args.document, &errors);
+        }
     };
     let options = Options {
         secrets: Secrets { dir: args.secrets.clone() },
@@ -92,10 +95,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
         }
         Err(failure) => {
             eprintln!("error: {failure}");
-            // The exit code says the same in short: a message that can't be written changes nothing.
-            if let Some(path) = &args.termination_message {
-                let _ = std::fs::write(path, failure.to_string());
-            }
+            write_termination_message(args, &failure.to_string());
             ExitCode::from(failure.remedy.exit_code())
         }
     }
@@ -127,6 +127,13 @@ fn run_plan(plan: Arc<Plan>, options: &Options) -> Result<Summary, Failure> {
     // Blocking calls into the Kafka client may be under way; nothing that they do counts any more.
     runtime.shutdown_background();
     result
+}
+
+/// The exit code says the same in short: a message that can't be written changes nothing.
+fn write_termination_message(args: &RunArgs, message: &str) {
+    if let Some(path) = &args.termination_message {
+        let _ = std::fs::write(path, message);
+    }
 }
 
 fn write_summary(path: Option<&Path>, counts: &Summary, began: Instant) -> Result<(), Failure> {

@@ -10,12 +10,14 @@ mod finding;
 mod lower;
 mod overlay;
 pub mod resource;
+mod schedule;
 
 pub use document::StreamPipeline;
 pub use editor::json_schema;
 pub use finding::Finding;
 pub use lower::lower;
 pub use overlay::merge;
+pub use schedule::Schedule;
 
 use finding::FINDINGS_MAX;
 use serde_yaml::Value;

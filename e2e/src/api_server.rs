@@ -1,6 +1,6 @@
 //! One API server per test process: kube-apiserver with an etcd of its own, by `tests/services/apiserver`. It dies with the process.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
@@ -59,10 +59,16 @@ impl ApiServer {
     pub async fn client(&self) -> Client {
         let config = deadline::until("the API server has written its kubeconfig", READY_LIMIT, async || {
             self.panic_if_ended();
-            config(&self.dir.path().join("kubeconfig")).await
+            config(&self.kubeconfig()).await
         })
         .await;
         Client::try_from(config).unwrap()
+    }
+
+    /// For programs that the tests start.
+    #[must_use]
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.dir.path().join("kubeconfig")
     }
 
     async fn install(&self) {

@@ -30,6 +30,11 @@ impl Namespace {
     }
 
     #[must_use]
+    pub fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    #[must_use]
     pub fn pipelines(&self) -> Api<StreamPipeline> {
         Api::namespaced(self.client.clone(), &self.name)
     }

@@ -17,11 +17,14 @@ use crate::desired::workload::Workload;
 use crate::desired::{Desired, pod_monitor};
 use crate::error::{Error, Result, asking};
 use crate::revision::Revision;
+use crate::rollback;
 
 /// The annotation with a hash of what was applied: fields that we no longer set show in it and nowhere else.
 const APPLIED: &str = "weir.dev/applied";
 /// Revisions that are kept besides the one that runs.
 const REVISIONS_KEPT: usize = 10;
+/// Jobs of runs that are done.
+const JOBS_KEPT: usize = 3;
 
 /// Writes the revision first: whoever goes on after a crash finds what was meant.
 ///
@@ -49,7 +52,10 @@ pub async fn apply(client: &Client, owner: &Owner, revision: &Revision, desired:
             delete_deployment(client, owner, observed).await?;
             apply_job(client, owner, job, &observed.jobs).await
         }
-        Workload::Done => delete_deployment(client, owner, observed).await,
+        Workload::Done => {
+            delete_deployment(client, owner, observed).await?;
+            prune_jobs(client, owner, None, &observed.jobs).await
+        }
     }
 }
 
@@ -64,13 +70,8 @@ async fn delete_deployment(client: &Client, owner: &Owner, observed: &Observed) 
 /// stays, whatever the document says by now.
 async fn apply_job(client: &Client, owner: &Owner, wanted: &Job, there: &[Job]) -> Result<()> {
     let api = Api::<Job>::namespaced(client.clone(), &owner.namespace);
-    let mut same_run = None;
-    for job in there {
-        match job.metadata.name == wanted.metadata.name {
-            true => same_run = Some(job),
-            false => delete(&api, job.metadata.name.as_deref().unwrap_or_default()).await?,
-        }
-    }
+    prune_jobs(client, owner, wanted.metadata.name.as_deref(), there).await?;
+    let same_run = there.iter().find(|job| job.metadata.name == wanted.metadata.name);
     let revision = |job: &Job| {
         let template = &job.spec.as_ref()?.template;
         template.metadata.as_ref()?.annotations.as_ref()?.get(REVISION).cloned()
@@ -92,13 +93,33 @@ async fn apply_job(client: &Client, owner: &Owner, wanted: &Job, there: &[Job]) 
     }
 }
 
+async fn prune_jobs(client: &Client, owner: &Owner, wanted: Option<&str>, there: &[Job]) -> Result<()> {
+    for name in outdated_jobs(wanted, there) {
+        delete(&Api::<Job>::namespaced(client.clone(), &owner.namespace), name).await?;
+    }
+    Ok(())
+}
+
+/// All but the wanted one and the last runs that are done: their pods have the logs.
+fn outdated_jobs<'a>(wanted: Option<&str>, there: &'a [Job]) -> Vec<&'a str> {
+    let (mut done, others): (Vec<_>, Vec<_>) =
+        there.iter().filter(|job| job.metadata.name.as_deref() != wanted).partition(|job| is_complete(job));
+    let ended = |job: &Job| job.status.as_ref().and_then(|s| s.completion_time.as_ref()).map(|t| t.0);
+    done.sort_by_key(|job| std::cmp::Reverse(ended(job)));
+    others.into_iter().chain(done.into_iter().skip(JOBS_KEPT)).filter_map(|job| job.metadata.name.as_deref()).collect()
+}
+
 /// Whether a Job has done what it was for.
 #[must_use]
 pub fn is_complete(job: &Job) -> bool {
     job.status.iter().flat_map(|s| s.conditions.iter().flatten()).any(|c| c.type_ == "Complete" && c.status == "True")
 }
 
-async fn one<K>(client: &Client, namespace: &str, object: K) -> Result<()>
+/// Brings one object to what is wanted of it.
+///
+/// # Errors
+/// If the API server refuses or does not answer.
+pub async fn one<K>(client: &Client, namespace: &str, object: K) -> Result<()>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
 {
@@ -137,7 +158,7 @@ where
 fn is_within(wanted: &Value, there: &Value) -> bool {
     match (wanted, there) {
         (Value::Object(wanted), Value::Object(there)) => {
-            wanted.iter().all(|(field, value)| there.get(field).is_some_and(|found| is_within(value, found)))
+            wanted.iter().all(|(field, value)| there.get(field).map_or(is_empty(value), |found| is_within(value, found)))
         }
         (Value::Array(wanted), Value::Array(there)) => {
             wanted.len() == there.len() && wanted.iter().zip(there).all(|(wanted, there)| is_within(wanted, there))
@@ -146,14 +167,17 @@ fn is_within(wanted: &Value, there: &Value) -> bool {
     }
 }
 
-/// Deletes revisions, and their documents, that are neither the target nor among the newest.
+/// API servers leave out empty lists and maps.
+fn is_empty(value: &Value) -> bool {
+    value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(serde_json::Map::is_empty)
+}
+
+/// Deletes revisions, and their documents, that nobody goes back to.
 ///
 /// # Errors
 /// If the API server refuses or does not answer.
 pub async fn prune(client: &Client, owner: &Owner, target: &Revision, there: &[Revision]) -> Result<()> {
-    let mut old: Vec<_> = there.iter().filter(|r| r.name != target.name).collect();
-    old.sort_by_key(|r| std::cmp::Reverse(r.number));
-    let doomed: Vec<_> = old.into_iter().skip(REVISIONS_KEPT).map(|r| r.name.as_str()).collect();
+    let doomed = outdated(target, there);
     if doomed.is_empty() {
         return Ok(());
     }
@@ -170,6 +194,14 @@ pub async fn prune(client: &Client, owner: &Owner, target: &Revision, there: &[R
     Ok(())
 }
 
+/// All but the target, the newest (with them one that has failed and is still asked for), and the one that did well last.
+fn outdated<'a>(target: &Revision, there: &'a [Revision]) -> Vec<&'a str> {
+    let last_good = rollback::last_good(&Revision { number: i64::MAX, ..target.clone() }, there).map(|r| &r.name);
+    let mut old: Vec<_> = there.iter().filter(|r| r.name != target.name).collect();
+    old.sort_by_key(|r| std::cmp::Reverse(r.number));
+    old.into_iter().skip(REVISIONS_KEPT).filter(|r| Some(&r.name) != last_good).map(|r| r.name.as_str()).collect()
+}
+
 async fn delete<K>(api: &Api<K>, name: &str) -> Result<()>
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
@@ -183,6 +215,8 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fixtures::{cluster_running, rides};
+    use crate::marks::Good;
 
     #[test]
     fn what_others_added_does_not_matter_and_what_they_changed_does() {
@@ -191,5 +225,33 @@ mod tests {
         assert!(!is_within(&wanted, &json!({"spec": {"replicas": 2, "args": ["a", "b"]}})));
         assert!(!is_within(&wanted, &json!({"spec": {"replicas": 1, "args": ["a", "b", "c"]}})));
         assert!(!is_within(&wanted, &json!({"spec": {"args": ["a", "b"]}})));
+        assert!(is_within(&json!({"env": []}), &json!({})));
+        assert!(!is_within(&json!({"env": []}), &json!({"env": ["a"]})));
+    }
+
+    #[test]
+    fn the_target_the_newest_and_the_one_that_did_well_last_are_kept() {
+        let first = cluster_running(&rides()).revisions.remove(0);
+        let named = |number: i64| Revision { name: format!("r{number}"), number, ..first.clone() };
+        let mut there: Vec<_> = (1..=14).map(named).collect();
+        there[1].marks.good = Some(Good::Ready);
+        assert_eq!(outdated(&named(15), &there), ["r4", "r3", "r1"]);
+        // What has failed and is still asked for is the newest, while an old one runs again.
+        assert_eq!(outdated(&named(2), &there), ["r4", "r3", "r1"]);
+    }
+
+    #[test]
+    fn the_last_runs_that_are_done_are_kept_and_no_other_that_runs() {
+        let job = |name: &str, completed: Option<u32>| -> Job {
+            let status = completed.map(|minute| {
+                json!({"completionTime": format!("2026-01-01T00:{minute:02}:00Z"), "conditions": [{"type": "Complete", "status": "True"}]})
+            });
+            serde_json::from_value(json!({"metadata": {"name": name}, "status": status})).expect("a Job")
+        };
+        let there =
+            [job("a", Some(1)), job("b", Some(5)), job("c", Some(3)), job("d", Some(4)), job("e", Some(2)), job("f", None), job("g", None)];
+        assert_eq!(outdated_jobs(Some("g"), &there), ["f", "e", "a"]);
+        assert_eq!(outdated_jobs(Some("b"), &there), ["f", "g", "a"]);
+        assert_eq!(outdated_jobs(None, &there[..3]), Vec::<&str>::new());
     }
 }

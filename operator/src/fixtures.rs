@@ -14,7 +14,7 @@ use crate::context::Settings;
 use crate::dereference::Observed;
 use crate::desired::labels::Owner;
 use crate::desired::workload::Workload;
-use crate::desired::{Running, build};
+use crate::desired::{Run, Running, build};
 use crate::revision::Revision;
 use crate::verdict::{Verdict, judge};
 
@@ -71,7 +71,7 @@ pub fn cluster_running(pipeline: &StreamPipeline) -> Observed {
 }
 
 fn deployment(revision: &Revision) -> Deployment {
-    let running = Running { replicas: 1, secrets_hash: "s1".into(), run: None };
+    let running = Running { replicas: 1, secrets_hash: "s1".into(), run: Run::Endless };
     let Workload::Deployment(mut deployment) = build(&owner(), revision, &running, &settings()).workload else { panic!("a Job") };
     deployment.status = Some(serde_json::from_value(json!({"updatedReplicas": 1})).unwrap());
     *deployment

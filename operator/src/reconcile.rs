@@ -10,14 +10,15 @@ use kube::{Resource, ResourceExt};
 use serde_json::json;
 use weir_crds::resource::{Reason, Severity, Status, StreamPipeline};
 
-use crate::apply::{self, is_complete};
+use crate::apply;
 use crate::context::{Context, FIELD_MANAGER};
 use crate::dereference::{Observed, observe};
 use crate::desired::labels::Owner;
-use crate::desired::workload::{job_of, run_id};
 use crate::desired::{Run, Running, build};
 use crate::error::{Error, Result, asking};
 use crate::revision::Revision;
+use crate::rollback;
+use crate::runs::{self, Runs};
 use crate::status::{Facts, reachable_ip, status};
 use crate::verdict::{Verdict, judge};
 
@@ -34,10 +35,16 @@ pub async fn reconcile(pipeline: Arc<StreamPipeline>, context: Arc<Context>) -> 
         // Everything of it has an owner reference: the garbage collector does the rest.
         return Ok(Action::await_change());
     }
-    let observed = observe(&context, &pipeline, &owner).await?;
+    let mut observed = observe(&context, &pipeline, &owner).await?;
+    if let Some(failed) = rollback::failed(&observed) {
+        tracing::warn!(pipeline = %owner.name, namespace = %owner.namespace, revision = %failed.name, "going back: the runtime refuses to go on");
+        mark(&context, &owner, &mut observed, failed).await?;
+    }
     let verdict = judge(&pipeline, &owner, &observed, &context.settings);
+    let now = context.now();
+    let runs = verdict.target.as_ref().and_then(|target| runs::decide(&pipeline, &owner, target, &observed.jobs, verdict.suspend, now.0));
     if let Some(target) = &verdict.target {
-        let running = running(&pipeline, &verdict, &observed, run(&pipeline, &owner, target, &observed));
+        let running = running(&pipeline, &verdict, &observed, runs.as_ref());
         apply::apply(&context.client, &owner, target, &build(&owner, target, &running, &context.settings), &observed).await?;
         apply::prune(&context.client, &owner, target, &observed.revisions).await?;
     }
@@ -48,6 +55,9 @@ pub async fn reconcile(pipeline: Arc<StreamPipeline>, context: Arc<Context>) -> 
             Err(why) => (None, Some(why)),
         },
     };
+    if let Some(good) = rollback::good(&observed, report.is_some()) {
+        mark(&context, &owner, &mut observed, good).await?;
+    }
     let facts = Facts {
         pipeline: &pipeline,
         owner: &owner,
@@ -55,13 +65,25 @@ pub async fn reconcile(pipeline: Arc<StreamPipeline>, context: Arc<Context>) -> 
         observed: &observed,
         report: report.as_ref(),
         unreachable: unreachable.as_deref(),
-        now: context.now(),
+        runs: runs.as_ref(),
+        now: now.clone(),
     };
-    let now = status(&facts);
-    write_status(&context, &pipeline, &owner, &now).await?;
-    tell_changes(&context, &pipeline, &now).await;
-    let settled = now.conditions.iter().all(|c| c.type_ != "Reconciling" || c.status == Severity::False.as_str());
-    Ok(Action::requeue(if settled { POLL } else { POLL_CHANGING }))
+    let found = status(&facts);
+    write_status(&context, &pipeline, &owner, &found).await?;
+    tell_changes(&context, &pipeline, &found).await;
+    let settled = found.conditions.iter().all(|c| c.type_ != "Reconciling" || c.status == Severity::False.as_str());
+    let poll = if settled { POLL } else { POLL_CHANGING };
+    // A run that waits for another one to end is woken by that.
+    let due = runs.and_then(|r| r.next_at).and_then(|at| Duration::try_from(at.duration_since(now.0)).ok()).filter(|due| !due.is_zero());
+    Ok(Action::requeue(due.map_or(poll, |due| due.min(poll))))
+}
+
+/// Writes what was seen of a revision, and goes on with it.
+async fn mark(context: &Context, owner: &Owner, observed: &mut Observed, marked: Revision) -> Result<()> {
+    apply::one(&context.client, &owner.namespace, marked.to_object(owner)).await?;
+    observed.revisions.retain(|r| r.name != marked.name);
+    observed.revisions.push(marked);
+    Ok(())
 }
 
 fn owner(pipeline: &StreamPipeline) -> Result<Owner> {
@@ -75,20 +97,14 @@ fn owner(pipeline: &StreamPipeline) -> Result<Owner> {
     }
 }
 
-/// The run that the accepted document asks for. It was done if the status says so, or its Job.
-fn run(pipeline: &StreamPipeline, owner: &Owner, target: &Revision, observed: &Observed) -> Option<Run> {
-    let id = run_id(&target.inputs.document()["spec"])?;
-    let recorded = pipeline.status.as_ref().and_then(|s| s.run.as_ref()).is_some_and(|r| r.id == id && r.completed_at.is_some());
-    Some(Run { is_done: recorded || job_of(owner, &id, &observed.jobs).is_some_and(is_complete), id })
-}
-
-fn running(pipeline: &StreamPipeline, verdict: &Verdict, observed: &Observed, run: Option<Run>) -> Running {
+fn running(pipeline: &StreamPipeline, verdict: &Verdict, observed: &Observed, runs: Option<&Runs>) -> Running {
     let replicas = pipeline.spec.get("replicas").and_then(serde_json::Value::as_i64).unwrap_or(1).clamp(0, 1);
     let secrets_hash = match &verdict.refusal {
         None => observed.secrets_hash.clone(),
         // Secrets of a refused spec say nothing about what runs: leave its pods alone.
         Some(_) => running_secrets_hash(observed).unwrap_or_else(|| observed.secrets_hash.clone()),
     };
+    let run = runs.map_or(Run::Endless, Runs::to_run);
     Running { replicas: if verdict.suspend { 0 } else { i32::try_from(replicas).unwrap_or(1) }, secrets_hash, run }
 }
 

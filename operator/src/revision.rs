@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use k8s_openapi::api::apps::v1::ControllerRevision;
 use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use k8s_openapi::apimachinery::pkg::runtime::RawExtension;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -18,6 +19,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::desired::labels::Owner;
 use crate::desired::pod;
 use crate::error::{Error, Result};
+use crate::marks::Marks;
 
 /// What the runtime does not read. What pods are made from is in the other inputs.
 const NOT_FOR_PODS: [&str; 7] = ["suspend", "replicas", "deletionPolicy", "image", "runtimeVersion", "resources", "podTemplate"];
@@ -42,12 +44,13 @@ pub struct Inputs {
 pub struct Revision {
     /// `<pipeline>-<hash of the inputs>`.
     pub name: String,
-    /// Counts upwards.
+    /// Counts upwards: the revision that was accepted last has the greatest.
     pub number: i64,
     /// The generation of the spec that it came from.
     pub generation: i64,
     pub inputs: Inputs,
     pub template: PodTemplateSpec,
+    pub marks: Marks,
 }
 
 /// `data` of the ControllerRevision.
@@ -89,23 +92,25 @@ impl Inputs {
 }
 
 impl Revision {
-    /// The revision of these inputs: one that is there, or the next.
+    /// The revision of these inputs: one that is there, as the newest, or the next.
     #[must_use]
     pub fn of(owner: &Owner, inputs: Inputs, generation: i64, there: &[Self]) -> Self {
         let name = format!("{}-{}", owner.name, inputs.hash());
+        let newest = |others: &mut dyn Iterator<Item = &Self>| others.map(|r| r.number).max().unwrap_or(0);
         if let Some(same) = there.iter().find(|r| r.name == name && r.inputs == inputs) {
-            return same.clone();
+            let others = newest(&mut there.iter().filter(|r| r.name != name));
+            return Self { number: if same.number > others { same.number } else { others + 1 }, ..same.clone() };
         }
-        let number = there.iter().map(|r| r.number).max().unwrap_or(0) + 1;
+        let number = newest(&mut there.iter()) + 1;
         let template = pod::template(owner, &inputs, &name, &name);
-        Self { name, number, generation, inputs, template }
+        Self { name, number, generation, inputs, template, marks: Marks::default() }
     }
 
     #[must_use]
     pub fn to_object(&self, owner: &Owner) -> ControllerRevision {
         let data = Data { generation: self.generation, inputs: self.inputs.clone(), template: self.template.clone() };
         ControllerRevision {
-            metadata: owner.meta(&self.name),
+            metadata: ObjectMeta { annotations: self.marks.to_annotations(), ..owner.meta(&self.name) },
             revision: self.number,
             data: serde_json::to_value(data).ok().map(RawExtension),
         }
@@ -118,7 +123,8 @@ impl Revision {
         let value = object.data.as_ref().map_or(Value::Null, |d| d.0.clone());
         let data: Data = serde_json::from_value(value)
             .map_err(|e| Error::Unexpected { doing: format!("read ControllerRevision {name}"), why: e.to_string() })?;
-        Ok(Self { name, number: object.revision, generation: data.generation, inputs: data.inputs, template: data.template })
+        let marks = Marks::from_annotations(object.metadata.annotations.as_ref());
+        Ok(Self { name, number: object.revision, generation: data.generation, inputs: data.inputs, template: data.template, marks })
     }
 }
 

@@ -15,6 +15,7 @@ use crate::context::Settings;
 use crate::dereference::Observed;
 use crate::desired::labels::{Owner, REVISION};
 use crate::revision::{Inputs, Revision, secret_keys};
+use crate::rollback;
 
 /// What is to run, and whether that is what the spec asks for.
 #[derive(Debug, Clone, PartialEq)]
@@ -45,10 +46,11 @@ impl Refusal {
 #[must_use]
 pub fn judge(pipeline: &StreamPipeline, owner: &Owner, observed: &Observed, settings: &Settings) -> Verdict {
     let current = current(observed).cloned();
+    let standing = || rollback::standing(observed).cloned();
     let suspend = pipeline.spec.get("suspend").and_then(Value::as_bool).unwrap_or(false);
     match accept(pipeline, owner, observed, settings, current.as_ref()) {
         Ok(target) => Verdict { target: Some(target), refusal: None, suspend },
-        Err(refusal) => Verdict { target: current, refusal: Some(refusal), suspend },
+        Err(refusal) => Verdict { target: standing(), refusal: Some(refusal), suspend },
     }
 }
 
@@ -81,6 +83,11 @@ fn accept(
     let inputs = Inputs::of(pipeline, &document.spec, image(pipeline, settings, current));
     let generation = pipeline.metadata.generation.unwrap_or(0);
     let revision = Revision::of(owner, inputs, generation, &observed.revisions);
+    if let Some(failed) = revision.marks.failed_with(&observed.secrets_hash)
+        && let Some(standing) = rollback::standing(observed).filter(|standing| standing.name != revision.name)
+    {
+        return Err(rollback::refusal(&revision, failed, standing));
+    }
     match current {
         Some(current) if current.name != revision.name && !action_is_due(&plan, pipeline) => check_state(current, &plan)?,
         _ => {}

@@ -8,7 +8,6 @@ mod graph;
 mod name;
 mod operation;
 mod quantity;
-mod schedule;
 mod settings;
 mod sink;
 mod source;

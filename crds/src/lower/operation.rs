@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use weir_plan::ids::Epoch;
 use weir_plan::plan;
 
-use super::{name, quantity, schedule};
+use super::{name, quantity};
 use crate::defaults;
 use crate::document::{DeletionPolicy, EnvVar, Offsets, PodTemplate, Quantity, Resources, Spec, StateAction, Trigger, TriggerType, unions};
 use crate::finding::{Findings, Path};
+use crate::schedule::Schedule;
 
 const REPLICAS_MAX: i64 = 1;
 const ENTRIES_MAX: usize = 64;
@@ -87,11 +88,8 @@ pub(super) fn runs(trigger: &Trigger, at: &Path, out: &mut Findings) {
             out.add(&at.field(field), message);
         }
     }
-    if let Some(text) = &trigger.schedule
-        && out.checked(&at.field("schedule"), schedule::check(text)).is_some()
-        && trigger.kind == TriggerType::AvailableNow
-    {
-        out.not_yet(at, "schedule", Some(text));
+    if let Some(text) = &trigger.schedule {
+        out.checked(&at.field("schedule"), Schedule::parse(text));
     }
     if let Some(Err(message)) = trigger.run_token.as_deref().map(check_token) {
         out.add(&at.field("runToken"), message);

@@ -63,6 +63,8 @@ reasons! {
     Running,
     /// An AvailableNow run has read everything.
     Completed,
+    /// No run was due yet.
+    Scheduled,
     /// No pods, since `spec.suspend` is true.
     Suspended,
     /// `spec.suspend` is not true.
@@ -87,6 +89,8 @@ reasons! {
     CheckpointInUse,
     /// The changed document can't go on with the saved state.
     StateIncompatible,
+    /// The runtime refused the changed document before its first epoch: the last good revision runs again.
+    RolledBack,
     /// An epoch is overdue.
     EpochOverdue,
     /// The runtime's progress can't be read.

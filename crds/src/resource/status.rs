@@ -122,14 +122,27 @@ pub struct TableVersion {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
-    /// Which run this is: of the spec's `runToken` and `schedule`.
-    pub id: String,
+    /// Which run this is: the spec's `runToken`, or when it was due by its `schedule`, as in 20261121T0200Z. None before the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
     /// When it was started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
     /// When it had read everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Time>,
+    /// When the next one is due; in the past while it waits for this one to end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_at: Option<Time>,
+    /// The schedule by which runs have been due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<String>,
+    /// Runs that were due up to then have been started, or are not made up for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduled_until: Option<Time>,
+    /// The newest `spec.trigger.runToken` that a run was started for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
 }
 
 /// Restarts of the runtime's container.

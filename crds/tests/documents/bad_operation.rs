@@ -91,8 +91,9 @@ fn runs_by_schedule_or_token_belong_to_available_now() {
         ]
     );
     assert_eq!(with_trigger("{type: AvailableNow, runToken: run-7}"), Vec::<String>::new());
+    assert_eq!(with_trigger("{type: AvailableNow, schedule: '0 2 * * mon-fri'}"), Vec::<String>::new());
     assert_eq!(
-        with_trigger("{type: AvailableNow, schedule: '0 2 * * mon-fri'}"),
-        ["spec.trigger.schedule: not supported yet; leave it out"]
+        with_trigger("{type: AvailableNow, schedule: 0 2 31 2 *}"),
+        ["spec.trigger.schedule: found `0 2 31 2 *`, which no day in any year is; a day that the month has would be right"]
     );
 }

@@ -38,16 +38,18 @@ pub struct Running {
     pub replicas: i32,
     /// Changes when the content of the Secrets does: pods are replaced, since a runtime reads them when it starts.
     pub secrets_hash: String,
-    /// The run of an AvailableNow pipeline.
-    pub run: Option<Run>,
+    pub run: Run,
 }
 
-/// A run, by its token.
+/// What is to run now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Run {
-    pub id: String,
-    /// It has read everything: its Job is not made again, even if somebody deleted it.
-    pub is_done: bool,
+pub enum Run {
+    /// A pipeline that goes on for ever.
+    Endless,
+    /// The run with this id, of an AvailableNow pipeline.
+    Unfinished(String),
+    /// Nothing, until another run is due. A run that is done is not made again, even if somebody deleted its Job.
+    None,
 }
 
 #[must_use]

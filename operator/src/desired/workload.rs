@@ -2,29 +2,31 @@
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
-use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::api::core::v1::{EnvVar, PodTemplateSpec};
 use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::labels::{Owner, RUN, SECRETS};
+use super::pod::CONTAINER;
 use super::{Run, Running};
 use crate::revision::Revision;
+
+/// Tells the runtime which run it is.
+const RUN_VARIABLE: &str = "WEIR_RUN";
 
 /// What there is to be.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Workload {
     Deployment(Box<Deployment>),
     Job(Box<Job>),
-    /// The run has ended.
+    /// The last run has ended, or none was due yet.
     Done,
 }
 
-/// Which run of an AvailableNow pipeline a spec asks for; none if it goes on for ever. The same token is the same run.
+/// Whether a spec asks for runs that end; else it goes on for ever.
 #[must_use]
-pub fn run_id(spec: &Value) -> Option<String> {
-    let trigger = spec.get("trigger")?;
-    let token = trigger.get("runToken").and_then(Value::as_str).unwrap_or("first");
-    (trigger.get("type")?.as_str()? == "AvailableNow").then(|| token.to_owned())
+pub fn is_in_runs(spec: &Value) -> bool {
+    spec.pointer("/trigger/type").and_then(Value::as_str) == Some("AvailableNow")
 }
 
 /// `<pipeline>-run-<hash of the run>`.
@@ -45,9 +47,9 @@ pub(super) fn workload(owner: &Owner, revision: &Revision, running: &Running) ->
     let annotations = template.metadata.get_or_insert_default().annotations.get_or_insert_default();
     annotations.insert(SECRETS.to_owned(), running.secrets_hash.clone());
     match &running.run {
-        None => Workload::Deployment(Box::new(deployment(owner, template, running))),
-        Some(run) if run.is_done => Workload::Done,
-        Some(run) => Workload::Job(Box::new(job(owner, template, run, running))),
+        Run::Endless => Workload::Deployment(Box::new(deployment(owner, template, running))),
+        Run::None => Workload::Done,
+        Run::Unfinished(id) => Workload::Job(Box::new(job(owner, template, id, running))),
     }
 }
 
@@ -72,12 +74,19 @@ fn deployment(owner: &Owner, template: PodTemplateSpec, running: &Running) -> De
 }
 
 /// A Job that never gives up by itself: what can't be mended by another try is a condition of the pipeline.
-fn job(owner: &Owner, mut template: PodTemplateSpec, run: &Run, running: &Running) -> Job {
+fn job(owner: &Owner, mut template: PodTemplateSpec, run: &str, running: &Running) -> Job {
     if let Some(spec) = &mut template.spec {
         spec.restart_policy = Some("OnFailure".to_owned());
+        // Not an argument: the template may be of a runtime that does not know it.
+        for container in spec.containers.iter_mut().filter(|c| c.name == CONTAINER) {
+            let id = EnvVar { name: RUN_VARIABLE.to_owned(), value: Some(run.to_owned()), value_from: None };
+            let env = container.env.get_or_insert_default();
+            env.retain(|v| v.name != RUN_VARIABLE);
+            env.push(id);
+        }
     }
-    let mut metadata = owner.meta(&job_name(owner, &run.id));
-    metadata.annotations = Some([(RUN.to_owned(), run.id.clone())].into());
+    let mut metadata = owner.meta(&job_name(owner, run));
+    metadata.annotations = Some([(RUN.to_owned(), run.to_owned())].into());
     Job {
         metadata,
         spec: Some(JobSpec { suspend: Some(running.replicas == 0), backoff_limit: Some(i32::MAX), template, ..JobSpec::default() }),

@@ -60,11 +60,13 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
         let reason = refusal.map_or(Reason::InvalidDocument, |r| r.reason);
         return finding(False, reason, refusal.map_or("", |r| r.message.as_str()));
     };
-    if run.is_some_and(|run| run.completed_at.is_some()) {
-        return finding(True, Reason::Completed, "the run has read everything; another spec.trigger.runToken starts another one");
+    if let Some(run) = run.filter(|run| run.id.is_none() || run.completed_at.is_some())
+        && !facts.verdict.suspend
+    {
+        return between_runs(run);
     }
     if facts.verdict.suspend {
-        return match facts.observed.pods.is_empty() {
+        return match facts.observed.pods.iter().all(pods::is_over) {
             true => finding(True, Reason::Suspended, "suspended as asked: no pods; spec.suspend: false goes on where it stopped"),
             false => finding(False, Reason::Stopping, "the pods finish their epoch and stop"),
         };
@@ -89,6 +91,17 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
             Reason::EpochOverdue,
             format!("{} records wait, and the last commit was {} s ago: see the pod's log", progress.lag, age.as_secs()),
         ),
+    }
+}
+
+fn between_runs(run: &Run) -> Finding {
+    let next = match &run.next_at {
+        Some(at) => format!("the next one is due at {}", at.0),
+        None => "another spec.trigger.runToken starts another one".to_owned(),
+    };
+    match &run.id {
+        Some(id) => finding(Severity::True, Reason::Completed, format!("the run {id} has read everything; {next}")),
+        None => finding(Severity::True, Reason::Scheduled, format!("no run was due yet; {next}")),
     }
 }
 

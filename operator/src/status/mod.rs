@@ -10,11 +10,12 @@ use weir_crds::resource::{Progress, Run, Runtime, Status, StreamPipeline, TableV
 
 use crate::dereference::Observed;
 use crate::desired::labels::Owner;
-use crate::desired::workload::{job_of, run_id};
+use crate::desired::workload::job_of;
 use crate::progress::Report;
+use crate::runs::Runs;
 use crate::verdict::Verdict;
 
-pub use pods::{reachable_ip, restarts};
+pub use pods::{is_ready, reachable_ip, refused_to_go_on, restarts};
 
 /// Everything that the status is made from.
 pub struct Facts<'a> {
@@ -26,6 +27,8 @@ pub struct Facts<'a> {
     pub report: Option<&'a Report>,
     /// Why the runtime could not be asked.
     pub unreachable: Option<&'a str>,
+    /// None if it goes on for ever.
+    pub runs: Option<&'a Runs>,
     pub now: Time,
 }
 
@@ -75,14 +78,17 @@ fn acted_upon(facts: &Facts<'_>) -> Option<String> {
 
 /// The run of an AvailableNow pipeline: what its Job says, and what is remembered of it when the Job is gone.
 fn run(facts: &Facts<'_>) -> Option<Run> {
-    let id = run_id(&facts.verdict.target.as_ref()?.inputs.document()["spec"])?;
-    let before = facts.before().and_then(|b| b.run.clone()).filter(|run| run.id == id);
-    let job = job_of(facts.owner, &id, &facts.observed.jobs).and_then(|j| j.status.as_ref());
-    let (started, completed) = before.map_or((None, None), |b| (b.started_at, b.completed_at));
+    let runs = facts.runs?;
+    let before = facts.before().and_then(|b| b.run.clone()).filter(|run| run.id == runs.id).unwrap_or_default();
+    let job = runs.id.as_ref().and_then(|id| job_of(facts.owner, id, &facts.observed.jobs)).and_then(|j| j.status.as_ref());
     Some(Run {
-        id,
-        started_at: job.and_then(|j| j.start_time.clone()).or(started),
-        completed_at: job.and_then(|j| j.completion_time.clone()).or(completed),
+        id: runs.id.clone(),
+        started_at: job.and_then(|j| j.start_time.clone()).or(before.started_at),
+        completed_at: job.and_then(|j| j.completion_time.clone()).or(before.completed_at),
+        next_at: runs.next_at.map(Time),
+        schedule: runs.schedule.clone(),
+        scheduled_until: runs.scheduled_until.map(Time),
+        token: runs.token.clone(),
     })
 }
 

@@ -15,11 +15,17 @@ pub struct Trouble {
     pub needs_person: bool,
 }
 
+/// Whether nothing of it runs any more.
+#[must_use]
+pub fn is_over(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default();
+    phase == "Failed" || phase == "Succeeded"
+}
+
 /// Whether it is not on its way out.
 #[must_use]
 pub fn is_live(pod: &Pod) -> bool {
-    let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default();
-    pod.metadata.deletion_timestamp.is_none() && phase != "Failed" && phase != "Succeeded"
+    pod.metadata.deletion_timestamp.is_none() && !is_over(pod)
 }
 
 /// The address of a pod that may answer.
@@ -53,6 +59,15 @@ pub fn restarts(pods: &[Pod]) -> Option<Restarts> {
         last_reason: ended.map(|e| ending(e).message),
         last_time: ended.and_then(|e| e.finished_at.clone()),
     })
+}
+
+/// How a runtime ended that would end so again: with `Config` or `Bug`. None while it runs.
+#[must_use]
+pub fn refused_to_go_on(pod: &Pod) -> Option<Trouble> {
+    let container = container(pod).filter(|_| is_live(pod))?;
+    let runs = container.state.as_ref().is_some_and(|s| s.running.is_some());
+    let end = last_end(container).filter(|_| !runs)?;
+    Some(ending(end)).filter(|trouble| [Reason::ConfigError, Reason::RuntimeBug].contains(&trouble.reason))
 }
 
 /// The first pod's trouble, if any has some.

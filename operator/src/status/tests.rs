@@ -6,7 +6,9 @@ use weir_crds::resource::{Status, StreamPipeline};
 use super::{Facts, status};
 use crate::dereference::Observed;
 use crate::fixtures::{at, cluster_running, empty_cluster, owner, pod, rides, rides_with, verdict};
+use crate::marks::{Failed, Good};
 use crate::progress::Report;
+use crate::runs::decide;
 
 const NOW: &str = "2026-01-01T12:00:00Z";
 
@@ -24,7 +26,9 @@ fn report(committed: &str, rate: f64, lag: i64) -> Report {
 
 fn found(pipeline: &StreamPipeline, observed: &Observed, report: Option<&Report>, unreachable: Option<&str>) -> Status {
     let (owner, verdict) = (owner(), verdict(pipeline, observed));
-    status(&Facts { pipeline, owner: &owner, verdict: &verdict, observed, report, unreachable, now: at(NOW) })
+    let target = verdict.target.as_ref();
+    let runs = target.and_then(|target| decide(pipeline, &owner, target, &observed.jobs, verdict.suspend, at(NOW).0));
+    status(&Facts { pipeline, owner: &owner, verdict: &verdict, observed, report, unreachable, runs: runs.as_ref(), now: at(NOW) })
 }
 
 /// `Type=Status/Reason`, for the conditions that are asked for.
@@ -115,6 +119,22 @@ fn how_the_runtime_ended_is_said_in_its_own_words_and_sorted_by_who_must_act() {
 }
 
 #[test]
+fn a_change_that_was_rolled_back_is_stalled_in_the_runtimes_words_while_what_ran_before_is_ready() {
+    let changed = rides_with("/steps/0/map/where", json!("price > 1"));
+    let mut observed = cluster_running(&rides());
+    let mut refused = verdict(&changed, &observed).target.unwrap();
+    let failed = Failed { reason: "ConfigError".into(), message: "there is no bucket `lake`".into(), secrets: "s1".into() };
+    refused.marks.failed = Some(failed);
+    observed.revisions[0].marks.good = Some(Good::Committed);
+    observed.revisions.push(refused);
+    let status = found(&changed, &observed, Some(&report("2026-01-01T11:59:58Z", 1.0, 0)), None);
+    assert_conditions(&status, &["Ready=True/Running", "Reconciling=False/UpToDate", "Stalled=True/RolledBack", "Validated=True/Valid"]);
+    let stalled = &status.conditions[2].message;
+    assert!(stalled.contains("there is no bucket `lake`") && stalled.contains(&observed.revisions[0].name), "{stalled}");
+    assert_eq!(status.runtime.unwrap().revision, observed.revisions[0].name);
+}
+
+#[test]
 fn a_pod_that_cannot_start_says_why() {
     let mut observed = cluster_running(&rides());
     observed.pods = vec![pod(json!({"waiting": {"reason": "ImagePullBackOff", "message": "not found"}}), false)];
@@ -177,13 +197,23 @@ fn a_run_that_has_read_everything_is_ready_and_completed_and_not_made_again() {
     for status in [done.status.clone().unwrap(), found(&done, &observed, None, None)] {
         assert_conditions(&status, &["Ready=True/Completed", "Reconciling=False/UpToDate", "Stalled=False/UpToDate"]);
         let run = status.run.unwrap();
-        assert_eq!((run.id.as_str(), run.completed_at), ("first", Some(at("2026-01-01T11:30:00Z"))));
+        assert_eq!((run.id.as_deref(), run.completed_at), (Some("first"), Some(at("2026-01-01T11:30:00Z"))));
     }
     // Another token is another run, which has not begun.
     let mut again = rides_with("/trigger", json!({"type": "AvailableNow", "runToken": "second"}));
     again.status = done.status;
     let run = found(&again, &observed, None, None).run.unwrap();
-    assert_eq!((run.id.as_str(), run.completed_at), ("second", None));
+    assert_eq!((run.id.as_deref(), run.completed_at), (Some("second"), None));
+}
+
+#[test]
+fn before_the_first_due_time_it_is_ready_and_says_when_that_is() {
+    let mut pipeline = rides_with("/trigger", json!({"type": "AvailableNow", "schedule": "0 2 * * *"}));
+    pipeline.metadata.creation_timestamp = Some(at(NOW));
+    let status = found(&pipeline, &empty_cluster(), None, None);
+    assert_conditions(&status, &["Ready=True/Scheduled", "Reconciling=False/UpToDate", "Stalled=False/UpToDate"]);
+    assert_eq!(status.conditions[0].message, "no run was due yet; the next one is due at 2026-01-02T02:00:00Z");
+    assert_eq!(status.run.unwrap().next_at, Some(at("2026-01-02T02:00:00Z")));
 }
 
 #[test]

@@ -39,6 +39,19 @@ fn refused(break_it: impl FnOnce(&mut Json), parts: &[&str]) {
 }
 
 #[test]
+fn a_runtime_names_the_field_that_it_does_not_know_in_its_termination_message() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, message) = (folder.path().join("pipeline.yaml"), folder.path().join("message"));
+    let mut document = rides();
+    document["spec"]["limits"] = json!({"recordsPerCentury": 7});
+    std::fs::write(&file, document.to_string()).unwrap();
+    let out = engine::call(&["run", "-f", &file.to_string_lossy(), "--termination-message", &message.to_string_lossy()]);
+    assert_eq!(out.status.code(), Some(CONFIG), "{out:?}");
+    let said = std::fs::read_to_string(&message).unwrap();
+    assert!(said.starts_with("spec.limits.recordsPerCentury: "), "{said}");
+}
+
+#[test]
 fn the_rides_document_is_accepted() {
     let (code, said) = validate(&rides());
     assert_eq!(code, Some(0), "{said}");

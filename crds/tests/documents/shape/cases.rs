@@ -46,7 +46,7 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ("spec.trigger.interval", "spec: {trigger: {type: Interval, interval: 1s}}", Changes),
     ("spec.trigger.onEnd=KeepOpen", "spec: {trigger: {type: AvailableNow, onEnd: KeepOpen}}", Changes),
     ("spec.trigger.onEnd=EmitAll", "spec: {trigger: {type: AvailableNow, onEnd: EmitAll}}", Refused),
-    ("spec.trigger.schedule", "spec: {trigger: {type: AvailableNow, schedule: 0 * * * *}}", Refused),
+    ("spec.trigger.schedule", "spec: {trigger: {type: AvailableNow, schedule: 0 * * * *}}", Changes),
     ("spec.trigger.runToken", "spec: {trigger: {type: AvailableNow, runToken: a}}", Changes),
     ("spec.checkpoint.uri", "spec: {checkpoint: {uri: file:///tmp/d}}", Changes),
     ("spec.checkpoint.keep", "spec: {checkpoint: {keep: 3}}", Changes),

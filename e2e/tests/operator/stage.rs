@@ -1,0 +1,197 @@
+//! A namespace with an operator of its own, and the rest of the cluster played by hand: pods are written as a kubelet would, and their
+//! runtime is a port that answers with one report.
+
+use std::fs::File;
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
+use k8s_openapi::api::core::v1::{Event, Pod, Secret};
+use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::core::NamespaceResourceScope;
+use kube::{Api, Resource};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use weir_crds::resource::StreamPipeline;
+use weir_e2e::namespace::Namespace;
+use weir_e2e::{api_server, deadline};
+use weir_tests::services::ports;
+use weir_tests::services::process::Process;
+use weir_tests::skip::Missing;
+
+/// For the operator to see something and to act on it. It looks every 10 s at the latest.
+pub const LIMIT: Duration = Duration::from_secs(60);
+/// The port of every runtime.
+const RUNTIME_PORT: u16 = 9464;
+pub const NAME: &str = "rides-revenue";
+
+pub struct Stage {
+    pub namespace: Namespace,
+    operator: Option<Process>,
+    logs: TempDir,
+    kubeconfig: std::path::PathBuf,
+    http: u16,
+}
+
+impl Stage {
+    /// # Errors
+    /// If the API server can't be had on this machine.
+    pub async fn new() -> Result<Self, Missing> {
+        let kubeconfig = api_server::shared().await?.kubeconfig();
+        let namespace = Namespace::new().await?;
+        let mut stage = Self { namespace, operator: None, logs: TempDir::new().unwrap(), kubeconfig, http: ports::free() };
+        let keys = json!({"metadata": {"name": "lake"}, "stringData": {"accessKeyId": "a", "secretAccessKey": "b"}});
+        stage.api::<Secret>().create(&PostParams::default(), &serde_json::from_value(keys).unwrap()).await.unwrap();
+        stage.start_operator();
+        Ok(stage)
+    }
+
+    pub fn start_operator(&mut self) {
+        let test = std::env::current_exe().unwrap();
+        // The test lies in target/<profile>/deps.
+        let program = test.parent().and_then(Path::parent).unwrap().join("weir-operator");
+        let mut command = Command::new(program);
+        let address = format!("127.0.0.1:{}", self.http);
+        let namespace = self.namespace.name.as_str();
+        command.args(["run", "--http", &address, "--runtime-image", "registry.example/weir:0.1.0", "--namespace", namespace]);
+        command.args(["--leader-election-namespace", namespace, "--identity", "the-operator"]);
+        let log = File::options().create(true).append(true).open(self.logs.path().join("operator.log")).unwrap();
+        command.env("KUBECONFIG", &self.kubeconfig).env("NO_COLOR", "1").stderr(log);
+        self.operator = Some(Process::spawn(&mut command).unwrap());
+    }
+
+    /// As a crash does it.
+    pub fn kill_operator(&mut self) {
+        self.operator = None;
+    }
+
+    #[must_use]
+    pub fn api<K>(&self) -> Api<K>
+    where
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>,
+    {
+        Api::namespaced(self.namespace.client(), &self.namespace.name)
+    }
+
+    /// What `kubectl apply` does with the rides pipeline, with one place of its spec changed.
+    pub async fn apply(&self, pointer: &str, value: Value) -> StreamPipeline {
+        let mut document: Value = serde_yaml::from_str(include_str!("../../../examples/rides.yaml")).unwrap();
+        document["metadata"] = json!({"name": NAME});
+        let (parent, field) = pointer.rsplit_once('/').unwrap();
+        document.pointer_mut(parent).unwrap()[field] = value;
+        self.namespace.apply("a person", &document).await.unwrap()
+    }
+
+    pub async fn pipeline(&self) -> StreamPipeline {
+        self.namespace.pipelines().get(NAME).await.unwrap()
+    }
+
+    /// Waits for a condition such as `Ready`, `True/Running` about the spec as it stands; returns its message.
+    pub async fn wait_for(&self, kind: &str, expected: &str) -> String {
+        deadline::until(&format!("{kind}={expected}"), LIMIT, async || {
+            let pipeline = self.pipeline().await;
+            let condition = pipeline.status?.conditions.into_iter().find(|c| c.type_ == kind)?;
+            let is_current = condition.observed_generation == pipeline.metadata.generation;
+            let found = format!("{}/{}", condition.status, condition.reason);
+            (is_current && found == expected).then_some(condition.message)
+        })
+        .await
+    }
+
+    /// Waits until the Deployment asks for another revision than this one; returns its name.
+    pub async fn deployed_other_than(&self, revision: &str) -> String {
+        deadline::until(&format!("a revision other than `{revision}` is deployed"), LIMIT, async || {
+            self.deployed().await.filter(|found| found != revision)
+        })
+        .await
+    }
+
+    async fn deployed(&self) -> Option<String> {
+        let deployment = self.api::<Deployment>().get_opt(NAME).await.unwrap()?;
+        Some(deployment.spec?.template.metadata?.annotations?["weir.dev/revision"].clone())
+    }
+
+    /// What the Deployment's controller and a kubelet do: the old pod goes, one of the template comes, whose container is in this state.
+    pub async fn replace_pod(&self, state: Value, ip: IpAddr) {
+        self.delete_pods().await;
+        let deployment = self.api::<Deployment>().get(NAME).await.unwrap();
+        let template = deployment.spec.unwrap().template;
+        let mut pod = Pod { metadata: template.metadata.unwrap(), spec: template.spec, status: None };
+        pod.metadata.generate_name = Some(format!("{NAME}-"));
+        let name = self.api::<Pod>().create(&PostParams::default(), &pod).await.unwrap().metadata.name.unwrap();
+        let is_ready = state.get("running").is_some();
+        let status = json!({"status": {"phase": "Running", "podIP": ip, "podIPs": [{"ip": ip}], "containerStatuses": [{
+            "name": "weir", "image": "weir:1", "imageID": "", "ready": is_ready, "restartCount": 0, "state": state,
+        }]}});
+        self.api::<Pod>().patch_status(&name, &PatchParams::default(), &Patch::Strategic(status)).await.unwrap();
+    }
+
+    pub async fn delete_pods(&self) {
+        let now = DeleteParams::default().grace_period(0);
+        self.api::<Pod>().delete_collection(&now, &ListParams::default()).await.unwrap();
+        deadline::until("the pods are gone", LIMIT, async || {
+            self.api::<Pod>().list(&ListParams::default()).await.unwrap().items.is_empty().then_some(())
+        })
+        .await;
+    }
+
+    pub async fn revision(&self, name: &str) -> ControllerRevision {
+        self.api::<ControllerRevision>().get(name).await.unwrap()
+    }
+
+    /// Waits for an event about the pipeline.
+    pub async fn event(&self, reason: &str) -> Event {
+        deadline::until(&format!("an event `{reason}`"), LIMIT, async || {
+            let events = self.api::<Event>().list(&ListParams::default()).await.unwrap();
+            events.items.into_iter().find(|e| e.reason.as_deref() == Some(reason) && e.involved_object.name.as_deref() == Some(NAME))
+        })
+        .await
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", std::fs::read_to_string(self.logs.path().join("operator.log")).unwrap_or_default());
+        }
+    }
+}
+
+/// A runtime that has committed an epoch, at an address of its own. It answers until the test ends.
+pub async fn runtime() -> IpAddr {
+    let report = json!({
+        "timestamp": "2026-01-01T12:00:00Z", "batchId": 7, "inputRowsPerSecond": 0.0, "processedRowsPerSecond": 0.0, "eventTime": {},
+        "stateOperators": [], "sinks": [], "sources": [], "stateStoredBytes": 0,
+        "totals": {"recordsDropped": 0, "numRowsDroppedByWatermark": 0},
+    })
+    .to_string();
+    let (listener, ip) = listen().await;
+    tokio::spawn(async move {
+        while let Ok((mut connection, _)) = listener.accept().await {
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{report}",
+                report.len()
+            );
+            let mut request = [0; 4096];
+            // A caller that goes away asks again.
+            let _ = connection.read(&mut request).await;
+            let _ = connection.write_all(answer.as_bytes()).await;
+        }
+    });
+    ip
+}
+
+/// The port is the same for all: each takes a loopback address that is free.
+async fn listen() -> (TcpListener, IpAddr) {
+    for last in 2..=254 {
+        let ip = IpAddr::V4(Ipv4Addr::new(127, 9, 46, last));
+        if let Ok(listener) = TcpListener::bind((ip, RUNTIME_PORT)).await {
+            return (listener, ip);
+        }
+    }
+    panic!("no loopback address has port {RUNTIME_PORT} free");
+}

@@ -1,0 +1,94 @@
+//! Going back: a revision whose runtime refuses to go on before its first epoch gives way to the last good one. Pure.
+//!
+//! Only what a person has to mend counts, by the exit code: `Config` (2) and `Bug` (70). An outage, a fence, a kill, an image or a node that
+//! can't be had are waited for. The mark on the ControllerRevision is written before anything is rolled, and stays: a revision that has
+//! failed is not tried again, so there is no going back and forth.
+
+#[cfg(test)]
+mod tests;
+
+use k8s_openapi::api::core::v1::Pod;
+use weir_crds::resource::Reason;
+
+use crate::dereference::Observed;
+use crate::desired::labels::{REVISION, SECRETS};
+use crate::desired::workload::is_in_runs;
+use crate::marks::{Failed, Good};
+use crate::revision::Revision;
+use crate::status::{is_ready, reachable_ip, refused_to_go_on};
+use crate::verdict::{Refusal, current};
+
+/// What runs, marked as failed: to be written before anything is rolled. None if it has not failed, if it was good before (then what is
+/// wrong is outside), or if there is nothing to go back to.
+#[must_use]
+pub fn failed(observed: &Observed) -> Option<Revision> {
+    let current = current(observed).filter(|r| r.marks.good != Some(Good::Committed))?;
+    last_good(current, &observed.revisions)?;
+    let mut pods = observed.pods.iter().filter(|pod| annotation(pod, REVISION) == Some(current.name.as_str()));
+    let (pod, trouble) = pods.find_map(|pod| Some((pod, refused_to_go_on(pod)?)))?;
+    let secrets = annotation(pod, SECRETS).unwrap_or_default().to_owned();
+    if current.marks.failed_with(&secrets).is_some() {
+        return None;
+    }
+    let failed = Failed { reason: trouble.reason.as_str().to_owned(), message: trouble.message, secrets };
+    let mut marked = current.clone();
+    marked.marks.failed = Some(failed);
+    Some(marked)
+}
+
+/// What runs, marked as good, if that is news. `reported` says that its runtime answered with an epoch that it committed.
+#[must_use]
+pub fn good(observed: &Observed, reported: bool) -> Option<Revision> {
+    let current = current(observed)?;
+    let pods: Vec<_> = observed.pods.iter().filter(|pod| annotation(pod, REVISION) == Some(current.name.as_str())).cloned().collect();
+    // A pod of the revision before may be the one that was asked.
+    let is_theirs = reachable_ip(&pods).is_some() && reachable_ip(&pods) == reachable_ip(&observed.pods);
+    let seen = match is_ready(&pods) {
+        _ if reported && is_theirs => Good::Committed,
+        true => Good::Ready,
+        false => return None,
+    };
+    if current.marks.good >= Some(seen) {
+        return None;
+    }
+    let mut marked = current.clone();
+    marked.marks.good = Some(seen);
+    if seen == Good::Committed {
+        marked.marks.failed = None;
+    }
+    Some(marked)
+}
+
+/// The newest revision before this one that did well and has not failed since. A run of an AvailableNow pipeline is over: there is nothing of
+/// it to go back to.
+#[must_use]
+pub fn last_good<'a>(revision: &Revision, there: &'a [Revision]) -> Option<&'a Revision> {
+    let earlier = there.iter().filter(|r| r.name != revision.name && r.number < revision.number);
+    let goes_on = |r: &&Revision| !is_in_runs(&r.inputs.document()["spec"]);
+    earlier.filter(|r| r.marks.good.is_some() && r.marks.failed.is_none()).filter(goes_on).max_by_key(|r| r.number)
+}
+
+/// What is to go on when the spec is not taken up: what runs, or what it goes back to.
+#[must_use]
+pub fn standing(observed: &Observed) -> Option<&Revision> {
+    let current = current(observed)?;
+    let deployed = observed.deployment.as_ref().and_then(|d| d.spec.as_ref()).and_then(|s| s.template.metadata.as_ref());
+    let secrets = deployed.and_then(|m| m.annotations.as_ref()).and_then(|a| a.get(SECRETS));
+    let has_failed = secrets.is_some_and(|secrets| current.marks.failed_with(secrets).is_some());
+    Some(current).filter(|_| !has_failed).or_else(|| last_good(current, &observed.revisions)).or(Some(current))
+}
+
+/// Why the spec is not tried again, in the runtime's words.
+#[must_use]
+pub fn refusal(revision: &Revision, failed: &Failed, standing: &Revision) -> Refusal {
+    let message = format!(
+        "the runtime ended before its first epoch ({}): {}; revision {} of generation {} runs instead. Change the spec, or try the same again: \
+         kubectl delete controllerrevision {}",
+        failed.reason, failed.message, standing.name, standing.generation, revision.name
+    );
+    Refusal { reason: Reason::RolledBack, message }
+}
+
+fn annotation<'a>(pod: &'a Pod, key: &str) -> Option<&'a str> {
+    pod.metadata.annotations.as_ref()?.get(key).map(String::as_str)
+}

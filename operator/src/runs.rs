@@ -1,0 +1,102 @@
+//! Which run of an AvailableNow pipeline there is to be, and when the next one is due. Pure: the clock is an argument.
+//!
+//! One run at a time: what falls due meanwhile starts when it has ended, and of several the latest only, as a CronJob with
+//! `concurrencyPolicy: Forbid` has it. What has been started is remembered in the status, so it is not started again.
+
+#[cfg(test)]
+mod tests;
+
+use k8s_openapi::api::batch::v1::Job;
+use k8s_openapi::jiff::Timestamp;
+use serde_json::Value;
+use weir_crds::Schedule;
+use weir_crds::resource::StreamPipeline;
+
+use crate::apply::is_complete;
+use crate::desired::Run;
+use crate::desired::labels::{Owner, RUN};
+use crate::desired::workload::{is_in_runs, job_of};
+use crate::revision::Revision;
+
+/// The run of a pipeline without a schedule and without a token.
+const ONLY_RUN: &str = "first";
+
+/// What to do about runs, and what to remember.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Runs {
+    /// The current or last run; none before the first.
+    pub id: Option<String>,
+    pub is_done: bool,
+    /// When the next one is due; in the past while it waits for the current one to end.
+    pub next_at: Option<Timestamp>,
+    pub schedule: Option<String>,
+    /// What was due up to then has been dealt with.
+    pub scheduled_until: Option<Timestamp>,
+    /// The newest token that a run was started for.
+    pub token: Option<String>,
+}
+
+impl Runs {
+    #[must_use]
+    pub fn to_run(&self) -> Run {
+        match &self.id {
+            Some(id) if !self.is_done => Run::Unfinished(id.clone()),
+            _ => Run::None,
+        }
+    }
+}
+
+/// None if the accepted document goes on for ever.
+#[must_use]
+pub fn decide(pipeline: &StreamPipeline, owner: &Owner, target: &Revision, jobs: &[Job], suspend: bool, now: Timestamp) -> Option<Runs> {
+    let spec = &target.inputs.document()["spec"];
+    if !is_in_runs(spec) {
+        return None;
+    }
+    let text = |field: &str| spec["trigger"].get(field).and_then(Value::as_str).map(str::to_owned);
+    let schedule = text("schedule").and_then(|text| Schedule::parse(&text).ok());
+    let token = text("runToken").or_else(|| schedule.is_none().then(|| ONLY_RUN.to_owned()));
+    let is_done = |id: &str| job_of(owner, id, jobs).is_some_and(is_complete);
+
+    let known = pipeline.status.as_ref().and_then(|s| s.run.clone());
+    let created = pipeline.metadata.creation_timestamp.as_ref().map_or(now, |t| t.0);
+    let scheduled_until = schedule.as_ref().map(|_| match &known {
+        None => created,
+        Some(run) if run.schedule == text("schedule") => run.scheduled_until.as_ref().map_or(created, |t| t.0),
+        // What was due by another schedule, or before there was one, is not made up for.
+        Some(_) => now,
+    });
+    let known = known.unwrap_or_default();
+    let due = schedule.as_ref().and_then(|s| s.last_until(now)).filter(|due| Some(*due) > scheduled_until);
+
+    let mut runs =
+        Runs { id: None, is_done: false, next_at: None, schedule: text("schedule"), scheduled_until, token: known.token.clone() };
+    let was_running = known.id.clone().filter(|_| known.completed_at.is_none());
+    if let Some(id) = running_job(jobs).or(was_running) {
+        runs.is_done = is_done(&id);
+        runs.id = Some(id);
+    } else if suspend {
+        (runs.id, runs.is_done) = (known.id, true);
+    } else if let Some(token) = token.filter(|token| known.token.as_ref() != Some(token)) {
+        runs.is_done = is_done(&token);
+        runs.token = Some(token.clone());
+        runs.id = Some(token);
+    } else if let Some(due) = due {
+        let id = due.strftime("%Y%m%dT%H%MZ").to_string();
+        runs.is_done = is_done(&id);
+        runs.scheduled_until = Some(due);
+        runs.id = Some(id);
+    } else {
+        (runs.id, runs.is_done) = (known.id, true);
+    }
+    let waits = due.filter(|due| Some(*due) > runs.scheduled_until);
+    runs.next_at = waits.or_else(|| schedule?.next_after(now)).filter(|_| !suspend);
+    Some(runs)
+}
+
+/// The run of the newest Job that has not ended: the status may not have been written when it was made.
+fn running_job(jobs: &[Job]) -> Option<String> {
+    let running = jobs.iter().filter(|job| !is_complete(job));
+    let newest = running.max_by_key(|job| job.metadata.creation_timestamp.as_ref().map(|t| t.0))?;
+    newest.metadata.annotations.as_ref()?.get(RUN).cloned()
+}
