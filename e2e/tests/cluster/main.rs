@@ -3,4 +3,5 @@
 
 mod deploy;
 mod recover;
+mod state;
 mod upgrade;
