@@ -114,3 +114,28 @@ fn an_epoch_that_was_decided_before_the_action_is_committed_and_a_kill_in_the_mi
     rig.assert_right();
     assert_eq!(lineages(&rig), 2);
 }
+
+#[test]
+fn a_table_that_was_made_anew_is_written_to_after_an_action_and_rows_for_the_old_one_are_gone_with_it() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let mut rig = ordered_rig(kafka);
+    rig.site.records_per_epoch = 1_000;
+    // Its rows are in no table yet.
+    assert!(rig.start().fail_at("commit.before", 3).run(RUN_LIMIT).aborted());
+    std::fs::remove_dir_all(rig.table_folder()).unwrap();
+    let refused = rig.start().run(RUN_LIMIT);
+    refused.expect(CONFIG);
+    assert!(refused.stderr.contains("it was deleted and made anew"), "{}", refused.stderr);
+    more(&rig);
+    let goes_on = acting(&rig, json!({"token": "a", "discard": {}})).run(RUN_LIMIT);
+    goes_on.expect(OK);
+    assert!(goes_on.stderr.contains("the rows were for the table at"), "{}", goes_on.stderr);
+    let of_the_new_lineage: u64 = {
+        let manifests = rig.manifests();
+        let lineage = manifests.last().unwrap().lineage.clone();
+        manifests.iter().filter(|m| m.lineage == lineage).map(|m| m.committed_rows).sum()
+    };
+    assert!(of_the_new_lineage > 0, "some windows should have closed since");
+    assert_eq!(table::read_log(&rig.table_folder()).len() as u64, of_the_new_lineage);
+}

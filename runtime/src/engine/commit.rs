@@ -7,6 +7,7 @@ use futures::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::Mutex;
 use weir_plan::Plan;
+use weir_plan::quote::quoted;
 
 use crate::checkpoint::manifest::{Committable, Manifest, Payload, PinnedTable};
 use crate::checkpoint::writer::Committer;
@@ -47,33 +48,29 @@ impl TableCommitter {
     }
 
     async fn commit_one(&self, manifest: &Manifest, committable: &Committable) -> Result<()> {
-        let sink = &committable.sink;
-        let pinned = manifest.tables.iter().find(|t| t.sink == *sink);
-        let pinned =
-            pinned.ok_or_else(|| Failure::bug(format!("epoch {} has rows for {sink} and does not name its table", manifest.epoch)))?;
-        let mut former;
-        let mut ours;
-        let table = match self.tables.get(sink) {
-            Some(table) if self.plan.sinks.iter().any(|s| s.name == *sink && s.delta.uri == pinned.uri) => {
-                ours = table.lock().await;
-                &mut *ours
-            }
+        let pinned = manifest.tables.iter().find(|t| t.sink == committable.sink).ok_or_else(|| {
+            Failure::bug(format!("epoch {} has rows for {} and does not name its table", manifest.epoch, quoted(&committable.sink)))
+        })?;
+        let writes_there = self.plan.sinks.iter().any(|s| s.name == pinned.sink && s.delta.uri == pinned.uri);
+        match self.tables.get(&pinned.sink).filter(|_| writes_there) {
+            Some(table) => self.commit_to(&mut *table.lock().await, manifest, committable, pinned).await,
             // The epoch was decided under a document that had this sink.
-            _ => {
-                former = self.open_former(pinned).await?;
-                &mut former
-            }
-        };
+            None => self.commit_to(&mut self.open_former(pinned).await?, manifest, committable, pinned).await,
+        }
+    }
+
+    async fn commit_to(&self, table: &mut DeltaTable, manifest: &Manifest, committable: &Committable, pinned: &PinnedTable) -> Result<()> {
+        let (sink, epoch, rows) = (&committable.sink, manifest.epoch, committable.rows);
         if table.table_id() != pinned.table_id {
             // Only a state action lets a pipeline start on a table that was made anew.
-            tracing::warn!(%sink, epoch = %manifest.epoch, "{} rows were for a table at {} that is gone", committable.rows, pinned.uri);
+            tracing::warn!(%sink, %epoch, rows, "the rows were for the table at {} that is gone", pinned.uri);
             return Ok(());
         }
         let Payload::DeltaAppend { adds } = &committable.payload;
         let app_id = format!("weir/{}/{sink}", manifest.lineage);
-        let outcome = table.commit(&app_id, manifest.epoch.0, adds, &self.provenance(manifest)).await?;
+        let outcome = table.commit(&app_id, epoch.0, adds, &self.provenance(manifest)).await?;
         if let CommitOutcome::Committed { version } = outcome {
-            tracing::debug!(%sink, epoch = manifest.epoch.0, version, rows = committable.rows, "committed");
+            tracing::debug!(%sink, %epoch, version, rows, "committed");
         }
         Ok(())
     }
