@@ -19,8 +19,8 @@ use weir_runtime::storage::Secrets;
 use crate::document::{self, DocumentArgs};
 use crate::usage;
 
-/// The exit code when a second signal cuts the run short: 128 + SIGINT, as shells have it.
-const CUT_SHORT: i32 = 130;
+/// The exit code of a run that a signal cut short, the second one or the first one of a run that has an end: 128 + SIGINT, as shells have it.
+const CUT_SHORT: u8 = 130;
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -50,6 +50,15 @@ pub struct RunArgs {
     /// Logs as JSON lines.
     #[arg(long)]
     log_json: bool,
+}
+
+impl RunArgs {
+    /// The exit code says the same in short: a message that can't be written changes nothing.
+    fn tell_why(&self, said: &str) {
+        if let Some(path) = &self.termination_message {
+            let _ = std::fs::write(path, said);
+        }
+    }
 }
 
 /// What `--summary` writes.
@@ -84,14 +93,18 @@ pub fn run(args: &RunArgs) -> ExitCode {
     match result {
         Ok(summary) => {
             tracing::info!(epochs = summary.epochs, last_epoch = summary.last_epoch, records = summary.records_read, "ended");
-            ExitCode::SUCCESS
+            if !summary.cut_short {
+                return ExitCode::SUCCESS;
+            }
+            // Whoever waits for the end of such a run, as a Job does, must not take this for it.
+            let said = "told to stop before everything was read; the next run goes on from the last committed epoch";
+            eprintln!("{said}");
+            args.tell_why(said);
+            ExitCode::from(CUT_SHORT)
         }
         Err(failure) => {
             eprintln!("error: {failure}");
-            // The exit code says the same in short: a message that can't be written changes nothing.
-            if let Some(path) = &args.termination_message {
-                let _ = std::fs::write(path, failure.to_string());
-            }
+            args.tell_why(&failure.to_string());
             ExitCode::from(failure.remedy.exit_code())
         }
     }
@@ -111,7 +124,7 @@ fn run_plan(plan: Arc<Plan>, options: &Options) -> Result<Summary, Failure> {
                 tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
                 if asked {
                     eprintln!("stopped at once; the next run goes on from the last committed epoch");
-                    std::process::exit(CUT_SHORT);
+                    std::process::exit(CUT_SHORT.into());
                 }
                 asked = true;
                 eprintln!("finishing the epoch in hand; once more stops at once");

@@ -49,3 +49,20 @@ fn one_ctrl_c_finishes_the_epoch_in_hand() {
     rig.finish();
     rig.assert_right();
 }
+
+#[test]
+fn a_run_that_is_told_to_stop_before_its_end_does_not_pass_for_a_finished_one() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 3, &Rides { partitions: 3, ..Rides::new(3_000) }.records());
+    rig.site.records_per_epoch = 50;
+    let mut engine = rig.start().stop_at("epoch.done", 3).spawn();
+    engine.wait_until_stopped(RUN_LIMIT);
+    engine.interrupt();
+    engine.cont();
+    let exit = engine.wait(RUN_LIMIT);
+    assert!(exit.expect(CUT_SHORT).stderr.contains("told to stop before everything was read"), "{}", exit.stderr);
+    assert!(rig.outcome().read < 3_000);
+    rig.finish();
+    rig.assert_right();
+}

@@ -41,6 +41,8 @@ pub struct Summary {
     pub rows_written: BTreeMap<String, u64>,
     /// From the start of the run to the first record; `None` if there was none.
     pub first_record_seconds: Option<f64>,
+    /// The run had an end that it did not reach: it was told to stop before.
+    pub cut_short: bool,
 }
 
 /// Why an epoch is closed.
@@ -83,6 +85,7 @@ pub async fn run(plan: Arc<Plan>, options: &Options, mut signal: watch::Receiver
         running.publish_finally().await;
     }
     running.observer.ended(&result);
+    summary.cut_short = !running.until_reached();
     summary.first_record_seconds = running.lanes.epoch.first_record().map(|at| (at - began).as_secs_f64());
     result.map(|()| summary)
 }
