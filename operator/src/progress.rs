@@ -25,6 +25,15 @@ pub struct Report {
     pub sinks: Vec<Sink>,
     pub state_stored_bytes: i64,
     pub totals: Totals,
+    /// Older runtimes do not say it.
+    pub pending: Option<Pending>,
+}
+
+/// An epoch that was closed and is not committed yet.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Pending {
+    pub since: String,
+    pub records: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

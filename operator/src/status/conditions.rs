@@ -81,6 +81,10 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
             false => finding(False, Reason::Starting, "the pod is being started"),
         };
     };
+    if let Some((age, records)) = overdue_epoch(facts) {
+        let message = format!("an epoch of {records} records can't be committed since {} s: see the pod's log", age.as_secs());
+        return finding(False, Reason::EpochOverdue, message);
+    }
     let age = progress.last_commit.as_ref().map(|at| facts.now.0.duration_since(at.0));
     match age.filter(|age| *age > overdue_after(facts) && progress.lag > 0) {
         None => finding(True, Reason::Running, format!("epoch {} is committed", progress.last_epoch)),
@@ -90,6 +94,13 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
             format!("{} records wait, and the last commit was {} s ago: see the pod's log", progress.lag, age.as_secs()),
         ),
     }
+}
+
+/// How long the epoch in hand has waited to be committed, if that is too long, and the records that it read.
+fn overdue_epoch(facts: &Facts<'_>) -> Option<(SignedDuration, u64)> {
+    let pending = facts.report?.pending.as_ref()?;
+    let age = facts.now.0.duration_since(pending.since.parse().ok()?);
+    (age > overdue_after(facts)).then_some((age, pending.records))
 }
 
 /// Thrice the interval, a minute at least.

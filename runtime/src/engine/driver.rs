@@ -112,6 +112,9 @@ impl Running {
                 self.begin_epoch();
                 opened = Instant::now();
             }
+            if closed.took_in_something() {
+                self.observer.closed(&closed.source, closed.clock_us, &self.latest_offsets());
+            }
             let files = self.lane_sinks.files().await?;
             if closed.took_in_something() || (due == Due::AllRead && !self.until_reached()) {
                 let reached = due == Due::AllRead;
