@@ -8,7 +8,7 @@ use kube::core::NamespaceResourceScope;
 use kube::{Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::context::FIELD_MANAGER;
 use crate::dereference::Observed;
@@ -133,17 +133,23 @@ where
     Ok(())
 }
 
-/// Whether `there` has all that `wanted` asks for; what the API server or others added does not matter.
+/// Whether `there` has all that `wanted` asks for; what the API server or others added does not matter. An empty list or map is stored as
+/// none.
 fn is_within(wanted: &Value, there: &Value) -> bool {
     match (wanted, there) {
-        (Value::Object(wanted), Value::Object(there)) => {
-            wanted.iter().all(|(field, value)| there.get(field).is_some_and(|found| is_within(value, found)))
-        }
+        (Value::Object(wanted), Value::Object(there)) => wanted.iter().all(|(field, value)| match there.get(field) {
+            Some(found) => is_within(value, found),
+            None => is_empty(value),
+        }),
         (Value::Array(wanted), Value::Array(there)) => {
             wanted.len() == there.len() && wanted.iter().zip(there).all(|(wanted, there)| is_within(wanted, there))
         }
         _ => wanted == there,
     }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
 }
 
 /// Deletes revisions, and their documents, that are neither the target nor among the newest.
@@ -191,5 +197,8 @@ mod tests {
         assert!(!is_within(&wanted, &json!({"spec": {"replicas": 2, "args": ["a", "b"]}})));
         assert!(!is_within(&wanted, &json!({"spec": {"replicas": 1, "args": ["a", "b", "c"]}})));
         assert!(!is_within(&wanted, &json!({"spec": {"args": ["a", "b"]}})));
+        let empty = json!({"spec": {"env": [], "limits": {}}});
+        assert!(is_within(&empty, &json!({"spec": {}})));
+        assert!(!is_within(&empty, &json!({"spec": {"env": ["a"]}})));
     }
 }
