@@ -19,8 +19,8 @@ use weir_runtime::storage::Secrets;
 use crate::document::{self, DocumentArgs};
 use crate::usage;
 
-/// The exit code when a second signal cuts the run short: 128 + SIGINT, as shells have it.
-const CUT_SHORT: i32 = 130;
+/// The exit code of a run that a signal cut short, the second one, or the first one of a run that has a name: 128 + SIGINT, as shells have it.
+const CUT_SHORT: u8 = 130;
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -55,6 +55,15 @@ pub struct RunArgs {
     log_json: bool,
 }
 
+impl RunArgs {
+    /// The exit code says the same in short: a message that can't be written changes nothing.
+    fn tell_why(&self, said: &str) {
+        if let Some(path) = &self.termination_message {
+            let _ = std::fs::write(path, said);
+        }
+    }
+}
+
 /// What `--summary` writes.
 #[derive(Debug, Serialize)]
 struct RunSummary<'a> {
@@ -71,7 +80,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
     let plan = match document::load(&args.document) {
         Ok(plan) => Arc::new(plan),
         Err(errors) => {
-            write_termination_message(args, &errors);
+            args.tell_why(&errors);
             return document::refuse(&args.document, &errors);
         }
     };
@@ -91,11 +100,18 @@ pub fn run(args: &RunArgs) -> ExitCode {
     match result {
         Ok(summary) => {
             tracing::info!(epochs = summary.epochs, last_epoch = summary.last_epoch, records = summary.records_read, "ended");
-            ExitCode::SUCCESS
+            if !summary.cut_short || options.run.is_none() {
+                return ExitCode::SUCCESS;
+            }
+            // Whoever waits for the end of a run that has a name, as a Job does, must not take this for it.
+            let said = "told to stop before everything was read; the next run goes on from the last committed epoch";
+            eprintln!("{said}");
+            args.tell_why(said);
+            ExitCode::from(CUT_SHORT)
         }
         Err(failure) => {
             eprintln!("error: {failure}");
-            write_termination_message(args, &failure.to_string());
+            args.tell_why(&failure.to_string());
             ExitCode::from(failure.remedy.exit_code())
         }
     }
@@ -115,7 +131,7 @@ fn run_plan(plan: Arc<Plan>, options: &Options) -> Result<Summary, Failure> {
                 tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
                 if asked {
                     eprintln!("stopped at once; the next run goes on from the last committed epoch");
-                    std::process::exit(CUT_SHORT);
+                    std::process::exit(CUT_SHORT.into());
                 }
                 asked = true;
                 eprintln!("finishing the epoch in hand; once more stops at once");
@@ -127,13 +143,6 @@ fn run_plan(plan: Arc<Plan>, options: &Options) -> Result<Summary, Failure> {
     // Blocking calls into the Kafka client may be under way; nothing that they do counts any more.
     runtime.shutdown_background();
     result
-}
-
-/// The exit code says the same in short: a message that can't be written changes nothing.
-fn write_termination_message(args: &RunArgs, message: &str) {
-    if let Some(path) = &args.termination_message {
-        let _ = std::fs::write(path, message);
-    }
 }
 
 fn write_summary(path: Option<&Path>, counts: &Summary, began: Instant) -> Result<(), Failure> {

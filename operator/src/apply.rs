@@ -8,7 +8,7 @@ use kube::core::NamespaceResourceScope;
 use kube::{Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::context::FIELD_MANAGER;
 use crate::dereference::Observed;
@@ -154,7 +154,8 @@ where
     Ok(())
 }
 
-/// Whether `there` has all that `wanted` asks for; what the API server or others added does not matter.
+/// Whether `there` has all that `wanted` asks for; what the API server or others added does not matter. An empty list or map is stored as
+/// none.
 fn is_within(wanted: &Value, there: &Value) -> bool {
     match (wanted, there) {
         (Value::Object(wanted), Value::Object(there)) => {

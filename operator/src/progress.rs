@@ -28,6 +28,15 @@ pub struct Report {
     /// Of the last state action that was done.
     #[serde(default)]
     pub state_action_token: Option<String>,
+    /// Older runtimes do not say it.
+    pub pending: Option<Pending>,
+}
+
+/// An epoch that was closed and is not committed yet.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Pending {
+    pub since: String,
+    pub records: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]

@@ -31,6 +31,9 @@ pub struct Inputs {
     /// The document as the runtime reads it.
     pub document_text: String,
     pub image: String,
+    /// The document named the image, or its version: once it does not any more, the operator's default counts again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub image_is_given: bool,
     /// Secrets that are mounted.
     pub secrets: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -74,6 +77,7 @@ impl Inputs {
             // A JSON value has no anchors and no odd keys: it is always YAML.
             document_text: serde_json::to_string_pretty(&document).unwrap_or_default(),
             image,
+            image_is_given: spec.image.is_some() || spec.runtime_version.is_some(),
             secrets: secret_keys(&pipeline.spec).into_iter().map(|(secret, _)| secret).collect(),
             resources: spec.resources.clone(),
             pod_template: spec.pod_template.clone(),

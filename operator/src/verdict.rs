@@ -95,7 +95,8 @@ fn accept(
     Ok(revision)
 }
 
-/// The spec's own; else that of what runs, so that an upgrade of the operator changes nothing; else the operator's default.
+/// The spec's own; else the operator's default of the day when it was first needed, so that an upgrade of the operator changes nothing. What
+/// an earlier spec named does not live on in what runs: else taking a wrong image out of the spec would not mend anything.
 fn image(pipeline: &StreamPipeline, settings: &Settings, current: Option<&Revision>) -> String {
     let text = |field: &str| pipeline.spec.get(field).and_then(Value::as_str);
     if let Some(image) = text("image") {
@@ -103,8 +104,8 @@ fn image(pipeline: &StreamPipeline, settings: &Settings, current: Option<&Revisi
     }
     match (text("runtimeVersion"), current) {
         (Some(version), _) => format!("{}:{version}", repository(&settings.runtime_image)),
-        (None, Some(current)) => current.inputs.image.clone(),
-        (None, None) => settings.runtime_image.clone(),
+        (None, Some(current)) if !current.inputs.image_is_given => current.inputs.image.clone(),
+        (None, _) => settings.runtime_image.clone(),
     }
 }
 

@@ -42,7 +42,7 @@ impl RetryPolicy {
                 Err(failure) if failure.remedy == Remedy::Retry => {
                     retry += 1;
                     tracing::warn!(retry, "{doing} failed and is tried again: {failure}");
-                    patience.wait(retry, &failure.message).await?;
+                    patience.pause(retry, &failure.message).await?;
                 }
                 ended => return ended,
             }
@@ -98,11 +98,16 @@ impl Patience {
         self.since = None;
     }
 
-    /// Waits before the next attempt.
+    /// Waits before the next attempt, and says so: whoever looks at the log while nothing moves should see why.
     ///
     /// # Errors
     /// `Retry` with `why`, if it has been going on for too long.
     pub async fn wait(&mut self, retry: u32, why: &str) -> Result<()> {
+        tracing::warn!(retry, "failed and is tried again: {why}");
+        self.pause(retry, why).await
+    }
+
+    async fn pause(&mut self, retry: u32, why: &str) -> Result<()> {
         let since = *self.since.get_or_insert_with(Instant::now);
         let delay = self.policy.delay(retry, self.jitter.draw());
         if since.elapsed() + delay > self.policy.give_up_after {

@@ -1,6 +1,6 @@
 //! Ctrl-C: once finishes the epoch in hand, twice stops at once and loses nothing.
 
-use weir_tests::engine::{CUT_SHORT, OK};
+use weir_tests::engine::{CUT_SHORT, OK, Start};
 use weir_tests::oracle::Pipeline;
 use weir_tests::proxy::{Fault, Proxy, Rule};
 use weir_tests::rides::Rides;
@@ -46,6 +46,27 @@ fn one_ctrl_c_finishes_the_epoch_in_hand() {
     let exit = engine.wait(RUN_LIMIT);
     exit.expect(OK);
     assert_eq!(exit.figure("last_epoch"), rig.manifests().last().unwrap().epoch, "what was begun was committed");
+    rig.finish();
+    rig.assert_right();
+}
+
+#[test]
+fn a_named_run_that_is_told_to_stop_before_its_end_does_not_pass_for_a_finished_one() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 3, &Rides { partitions: 3, ..Rides::new(3_000) }.records());
+    rig.site.records_per_epoch = 50;
+    let stopped_early = |start: Start| {
+        let mut engine = start.stop_at("epoch.done", 3).spawn();
+        engine.wait_until_stopped(RUN_LIMIT);
+        engine.interrupt();
+        engine.cont();
+        engine.wait(RUN_LIMIT)
+    };
+    stopped_early(rig.start()).expect(OK);
+    let exit = stopped_early(rig.start().env("WEIR_RUN", "nightly"));
+    assert!(exit.expect(CUT_SHORT).stderr.contains("told to stop before everything was read"), "{}", exit.stderr);
+    assert!(rig.outcome().read < 3_000);
     rig.finish();
     rig.assert_right();
 }

@@ -87,11 +87,14 @@ fn column((name, kind, priority, path): &(&str, &str, i32, &str)) -> CustomResou
 }
 
 fn schema() -> Result<JSONSchemaProps, serde_json::Error> {
+    let mut status = derived::<Status>();
+    // kstatus takes an object without a status for one that is as it should be, when nobody has even looked at it yet.
+    status["default"] = json!({"observedGeneration": -1});
     serde_json::from_value(json!({
         "description": "A streaming pipeline: what is read, what is computed and what is written, exactly once.",
         "type": "object",
         "required": ["spec"],
-        "properties": {"spec": derived::<Spec>(), "status": derived::<Status>()},
+        "properties": {"spec": derived::<Spec>(), "status": status},
         "x-kubernetes-validations": [name_rule()],
     }))
 }

@@ -83,6 +83,10 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
             false => finding(False, Reason::Starting, "the pod is being started"),
         };
     };
+    if let Some((age, records)) = overdue_epoch(facts) {
+        let message = format!("an epoch of {records} records can't be committed since {} s: see the pod's log", age.as_secs());
+        return finding(False, Reason::EpochOverdue, message);
+    }
     let age = progress.last_commit.as_ref().map(|at| facts.now.0.duration_since(at.0));
     match age.filter(|age| *age > overdue_after(facts) && progress.lag > 0) {
         None => finding(True, Reason::Running, format!("epoch {} is committed", progress.last_epoch)),
@@ -103,6 +107,13 @@ fn between_runs(run: &Run) -> Finding {
         Some(id) => finding(Severity::True, Reason::Completed, format!("the run {id} has read everything; {next}")),
         None => finding(Severity::True, Reason::Scheduled, format!("no run was due yet; {next}")),
     }
+}
+
+/// How long the epoch in hand has waited to be committed, if that is too long, and the records that it read.
+fn overdue_epoch(facts: &Facts<'_>) -> Option<(SignedDuration, u64)> {
+    let pending = facts.report?.pending.as_ref()?;
+    let age = facts.now.0.duration_since(pending.since.parse().ok()?);
+    (age > overdue_after(facts)).then_some((age, pending.records))
 }
 
 /// Thrice the interval, a minute at least.

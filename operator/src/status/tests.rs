@@ -78,6 +78,16 @@ fn records_that_wait_while_nothing_is_committed_are_a_failure() {
 }
 
 #[test]
+fn an_epoch_that_can_t_be_committed_is_a_failure_though_no_lag_is_known() {
+    for (since, expected) in [("2026-01-01T11:58:50Z", "Ready=False/EpochOverdue"), ("2026-01-01T11:59:30Z", "Ready=True/Running")] {
+        let pending = serde_json::from_value(json!({"since": since, "records": 3})).unwrap();
+        let report = Report { pending: Some(pending), ..report("2026-01-01T03:00:00Z", 50.0, 0) };
+        let status = found(&rides(), &cluster_running(&rides()), Some(&report), None);
+        assert_conditions(&status, &[expected]);
+    }
+}
+
+#[test]
 fn a_refused_change_is_stalled_while_the_old_document_is_ready() {
     let pipeline = rides_with("/steps/1/aggregate/window/tumbling/size", json!("7m"));
     let status = found(&pipeline, &cluster_running(&rides()), Some(&report("2026-01-01T11:59:58Z", 1.0, 0)), None);

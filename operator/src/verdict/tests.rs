@@ -84,6 +84,15 @@ fn the_same_document_is_the_same_revision_whatever_the_operator_would_build_toda
 }
 
 #[test]
+fn an_image_that_the_spec_no_longer_names_is_not_kept() {
+    for given in [("/image", "registry.example:5000/wrong:9"), ("/runtimeVersion", "9")] {
+        let observed = cluster_running(&rides_with(given.0, json!(given.1)));
+        let again = verdict(&rides(), &observed).target.unwrap();
+        assert_eq!(again.inputs.image, "registry.example:5000/weir:1.0.0");
+    }
+}
+
+#[test]
 fn a_checkpoint_belongs_to_the_pipeline_that_was_there_first() {
     let mut observed = empty_cluster();
     observed.checkpoint_owner = Some("data/first".into());

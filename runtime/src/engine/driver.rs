@@ -41,6 +41,8 @@ pub struct Summary {
     pub rows_written: BTreeMap<String, u64>,
     /// From the start of the run to the first record; `None` if there was none.
     pub first_record_seconds: Option<f64>,
+    /// The run had an end that it did not reach: it was told to stop before.
+    pub cut_short: bool,
 }
 
 /// Why an epoch is closed.
@@ -83,6 +85,7 @@ pub async fn run(plan: Arc<Plan>, options: &Options, mut signal: watch::Receiver
         running.publish_finally().await;
     }
     running.observer.ended(&result);
+    summary.cut_short = !running.until_reached();
     summary.first_record_seconds = running.lanes.epoch.first_record().map(|at| (at - began).as_secs_f64());
     result.map(|()| summary)
 }
@@ -108,6 +111,9 @@ impl Running {
                 // From here on the lanes read the next epoch, while this one is decided and committed.
                 self.begin_epoch();
                 opened = Instant::now();
+            }
+            if closed.took_in_something() {
+                self.observer.closed(&closed.source, closed.clock_us, &self.latest_offsets());
             }
             let files = self.lane_sinks.files().await?;
             if closed.took_in_something() || (due == Due::AllRead && !self.until_reached()) {

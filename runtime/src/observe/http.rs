@@ -1,16 +1,18 @@
 //! `/metrics`, `/progress`, `/healthz`, `/readyz`.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, PoisonError};
 
 use axum::Router;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use serde::Serialize;
 
-use super::Shared;
+use super::progress::{Pending, Progress};
+use super::{Shared, lock};
 use crate::failure::{Failure, Result};
 
 /// Listens, and answers for as long as the process lives.
@@ -41,11 +43,21 @@ async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
+/// The report of the last epoch, and what has come after it.
+#[derive(Serialize)]
+struct Report<'a> {
+    #[serde(flatten)]
+    progress: &'a Progress,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pending: Option<&'a Pending>,
+}
+
 async fn progress(State(shared): State<Arc<Shared>>) -> Response {
-    let latest = shared.latest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    match latest {
-        Some(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
-        None => StatusCode::NO_CONTENT.into_response(),
+    let (latest, pending) = (lock(&shared.latest).clone(), lock(&shared.pending).clone());
+    let Some(progress) = latest else { return StatusCode::NO_CONTENT.into_response() };
+    match serde_json::to_string(&Report { progress: &progress, pending: pending.as_ref() }) {
+        Ok(json) => ([(header::CONTENT_TYPE, "application/json")], json).into_response(),
+        Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("encode progress: {e}")).into_response(),
     }
 }
 

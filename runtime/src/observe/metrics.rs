@@ -7,7 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::progress::Progress;
+use super::progress::{Progress, Source};
 
 /// Epochs take from a millisecond (local disk) to minutes (an object store that is away).
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
@@ -90,6 +90,18 @@ impl Metrics {
         Self { registry, ..metrics }
     }
 
+    /// An epoch is closed: what it read counts as lag until it is committed, which may take long.
+    pub fn closed(&self, source: &Source) {
+        self.set_lag(source, source.lag_before_commit());
+    }
+
+    fn set_lag<'a>(&self, source: &Source, lag: impl Iterator<Item = (&'a str, &'a str, i64)>) {
+        for (topic, partition, lag) in lag {
+            let partition = Partition { source: source.name.clone(), topic: topic.to_owned(), partition: partition.to_owned() };
+            self.lag_records.get_or_create(&partition).set(lag);
+        }
+    }
+
     pub fn epoch(&self, progress: &Progress) {
         let node = |name: &str| Node { name: name.to_owned() };
         for source in &progress.sources {
@@ -101,10 +113,7 @@ impl Metrics {
             if let Some(us) = source.watermark_us {
                 self.watermark_seconds.get_or_create(&of_source).set(us.div_euclid(1_000_000));
             }
-            for (topic, partition, lag) in source.lag_by_partition() {
-                let partition = Partition { source: source.name.clone(), topic: topic.to_owned(), partition: partition.to_owned() };
-                self.lag_records.get_or_create(&partition).set(lag);
-            }
+            self.set_lag(source, source.lag_by_partition());
         }
         for step in &progress.state_operators {
             let of_step = node(&step.operator_name);

@@ -7,13 +7,14 @@ pub mod progress;
 use std::fs::File;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 use weir_plan::Plan;
 
 use self::metrics::Metrics;
-use self::progress::{Progress, Totals};
+use self::progress::{Pending, Progress, Source, Totals};
+use crate::checkpoint::manifest::SourceProgress;
 use crate::engine::Options;
 use crate::failure::{Failure, Result};
 
@@ -28,7 +29,9 @@ pub struct Observer {
 /// What the HTTP server shows.
 struct Shared {
     metrics: Metrics,
-    latest: Mutex<Option<String>>,
+    latest: Mutex<Option<Progress>>,
+    /// While it can't be committed this is all that moves.
+    pending: Mutex<Option<Pending>>,
     ready: AtomicBool,
     ended: AtomicBool,
 }
@@ -46,6 +49,7 @@ impl Observer {
         let shared = Arc::new(Shared {
             metrics: Metrics::new(&plan.pipeline),
             latest: Mutex::new(None),
+            pending: Mutex::new(None),
             ready: AtomicBool::new(false),
             ended: AtomicBool::new(false),
         });
@@ -60,12 +64,18 @@ impl Observer {
         self.shared.ready.store(true, Ordering::Relaxed);
     }
 
+    /// An epoch is closed and about to be committed, however long that takes. `latest` are the partitions' ends.
+    pub fn closed(&self, source: &SourceProgress, clock_us: i64, latest: &[Option<i64>]) {
+        self.shared.metrics.closed(&Source::of(source, latest));
+        *lock(&self.shared.pending) = Some(Pending::new(clock_us, source.counts.read));
+    }
+
     /// An epoch is committed.
     pub fn epoch(&mut self, mut progress: Progress) -> Result<()> {
         self.totals.add(&progress);
         progress.totals = self.totals;
-        let json = serde_json::to_string(&progress).map_err(|e| Failure::bug(format!("progress: {e}")))?;
         if let Some(file) = &mut self.progress_file {
+            let json = serde_json::to_string(&progress).map_err(|e| Failure::bug(format!("progress: {e}")))?;
             // One write per line, so that a reader (and a crash) sees whole lines.
             let line = format!("{json}\n");
             file.write_all(line.as_bytes()).map_err(|e| Failure::retry(format!("append to the progress file: {e}")))?;
@@ -81,10 +91,11 @@ impl Observer {
             ms = progress.duration_ms.trigger_execution,
             "epoch committed"
         );
-        *self.shared.latest.lock().unwrap_or_else(PoisonError::into_inner) = Some(json);
         if let Some(listener) = &self.on_epoch {
-            listener.send_replace(Some(progress));
+            listener.send_replace(Some(progress.clone()));
         }
+        *lock(&self.shared.pending) = None;
+        *lock(&self.shared.latest) = Some(progress);
         Ok(())
     }
 
@@ -93,4 +104,9 @@ impl Observer {
         self.shared.ready.store(false, Ordering::Relaxed);
         self.shared.ended.store(result.is_err(), Ordering::Relaxed);
     }
+}
+
+/// What is in there is whole even if a thread panicked.
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

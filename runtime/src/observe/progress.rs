@@ -205,7 +205,7 @@ impl Progress {
             },
             event_time: EventTime { watermark: manifest.sources.iter().map(|s| s.watermark_after_us).min().flatten().and_then(rfc3339) },
             state_operators: steps.collect(),
-            sources: manifest.sources.iter().map(|s| source(s, latest)).collect(),
+            sources: manifest.sources.iter().map(|s| Source::of(s, latest)).collect(),
             sinks: sinks.collect(),
             rows_filtered: filtered,
             state_memory_bytes: state_bytes as u64,
@@ -223,42 +223,68 @@ impl Progress {
 }
 
 impl Source {
+    #[must_use]
+    pub fn of(s: &SourceProgress, latest: &[Option<i64>]) -> Self {
+        let offsets = |of: &dyn Fn(usize) -> Option<i64>| {
+            let mut all = Offsets::new();
+            for (i, p) in s.partitions.iter().enumerate() {
+                if let Some(offset) = of(i) {
+                    all.entry(p.topic.clone()).or_default().insert(p.partition.to_string(), offset);
+                }
+            }
+            all
+        };
+        // One that was never read has no watermark, and comes before all others.
+        let held_by = s.partitions.iter().filter(|p| !p.idle).min_by_key(|p| p.watermark_us);
+        let topics: std::collections::BTreeSet<_> = s.partitions.iter().map(|p| p.topic.as_str()).collect();
+        Self {
+            name: s.name.clone(),
+            description: format!("kafka[{}]", topics.into_iter().collect::<Vec<_>>().join(",")),
+            start_offset: offsets(&|i| Some(s.partitions[i].start)),
+            end_offset: offsets(&|i| Some(s.partitions[i].end)),
+            latest_offset: offsets(&|i| latest.get(i).copied().flatten()),
+            num_input_rows: s.counts.read,
+            records_decoded: s.counts.decoded,
+            records_dropped: s.counts.dropped,
+            bytes: s.counts.bytes,
+            watermark_held_by: held_by.map(|p| Partition { topic: p.topic.clone(), partition: p.partition }),
+            watermark_us: s.watermark_after_us,
+        }
+    }
+
     /// Topic, partition, lag; only where the end is known.
     pub fn lag_by_partition(&self) -> impl Iterator<Item = (&str, &str, i64)> {
+        self.lag_behind(&self.end_offset)
+    }
+
+    /// The same while the epoch is not committed.
+    pub fn lag_before_commit(&self) -> impl Iterator<Item = (&str, &str, i64)> {
+        self.lag_behind(&self.start_offset)
+    }
+
+    fn lag_behind<'a>(&'a self, reached: &'a Offsets) -> impl Iterator<Item = (&'a str, &'a str, i64)> {
         self.latest_offset.iter().flat_map(move |(topic, partitions)| {
             partitions.iter().map(move |(partition, latest)| {
-                let end = self.end_offset.get(topic).and_then(|p| p.get(partition)).copied().unwrap_or(*latest);
-                (topic.as_str(), partition.as_str(), (latest - end).max(0))
+                let reached = reached.get(topic).and_then(|p| p.get(partition)).copied().unwrap_or(*latest);
+                (topic.as_str(), partition.as_str(), (latest - reached).max(0))
             })
         })
     }
 }
 
-fn source(s: &SourceProgress, latest: &[Option<i64>]) -> Source {
-    let offsets = |of: &dyn Fn(usize) -> Option<i64>| {
-        let mut all = Offsets::new();
-        for (i, p) in s.partitions.iter().enumerate() {
-            if let Some(offset) = of(i) {
-                all.entry(p.topic.clone()).or_default().insert(p.partition.to_string(), offset);
-            }
-        }
-        all
-    };
-    // One that was never read has no watermark, and comes before all others.
-    let held_by = s.partitions.iter().filter(|p| !p.idle).min_by_key(|p| p.watermark_us);
-    let topics: std::collections::BTreeSet<_> = s.partitions.iter().map(|p| p.topic.as_str()).collect();
-    Source {
-        name: s.name.clone(),
-        description: format!("kafka[{}]", topics.into_iter().collect::<Vec<_>>().join(",")),
-        start_offset: offsets(&|i| Some(s.partitions[i].start)),
-        end_offset: offsets(&|i| Some(s.partitions[i].end)),
-        latest_offset: offsets(&|i| latest.get(i).copied().flatten()),
-        num_input_rows: s.counts.read,
-        records_decoded: s.counts.decoded,
-        records_dropped: s.counts.dropped,
-        bytes: s.counts.bytes,
-        watermark_held_by: held_by.map(|p| Partition { topic: p.topic.clone(), partition: p.partition }),
-        watermark_us: s.watermark_after_us,
+/// An epoch that was closed and is not committed yet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Pending {
+    /// The epoch's clock, RFC 3339.
+    pub since: String,
+    /// That it read.
+    pub records: u64,
+}
+
+impl Pending {
+    #[must_use]
+    pub fn new(clock_us: i64, records: u64) -> Self {
+        Self { since: rfc3339(clock_us).unwrap_or_default(), records }
     }
 }
 
