@@ -68,7 +68,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
     let plan = match document::load(&args.document) {
         Ok(plan) => Arc::new(plan),
         Err(errors) => {
-            write_termination_message(args, &errors);
+            write_termination_message(args.termination_message.as_deref(), &errors);
             return document::refuse(&args.document, &errors);
         }
     };
@@ -91,7 +91,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
         }
         Err(failure) => {
             eprintln!("error: {failure}");
-            write_termination_message(args, &failure.to_string());
+            write_termination_message(args.termination_message.as_deref(), &failure.to_string());
             ExitCode::from(failure.remedy.exit_code())
         }
     }
@@ -126,8 +126,8 @@ fn run_plan(plan: Arc<Plan>, options: &Options) -> Result<Summary, Failure> {
 }
 
 /// The exit code says the same in short: a message that can't be written changes nothing.
-fn write_termination_message(args: &RunArgs, message: &str) {
-    if let Some(path) = &args.termination_message {
+pub fn write_termination_message(path: Option<&Path>, message: &str) {
+    if let Some(path) = path {
         let _ = std::fs::write(path, message);
     }
 }

@@ -12,6 +12,7 @@
 pub mod apply;
 pub mod context;
 pub mod controller;
+pub mod deletion;
 pub mod dereference;
 pub mod desired;
 pub mod error;

@@ -4,6 +4,7 @@
 
 mod bad_input;
 mod broker_restarts;
+mod checkpoint_removal;
 mod crash_at_each_step;
 mod cut_log;
 mod demo;

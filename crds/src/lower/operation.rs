@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{name, quantity};
 use crate::defaults;
-use crate::document::{DeletionPolicy, EnvVar, PodTemplate, Quantity, Resources, Spec, Trigger, TriggerType};
+use crate::document::{EnvVar, PodTemplate, Quantity, Resources, Spec, Trigger, TriggerType};
 use crate::finding::{Findings, Path};
 use crate::schedule::Schedule;
 
@@ -44,9 +44,6 @@ pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
     }
     if let Some(template) = &spec.pod_template {
         pod_template(template, &at.field("podTemplate"), out);
-    }
-    if let Some(policy @ DeletionPolicy::DeleteCheckpoint) = spec.deletion_policy {
-        out.not_yet_value(&at.field("deletionPolicy"), policy, &["Retain"]);
     }
     out.not_yet(at, "stateAction", spec.state_action.as_ref());
 }

@@ -1,6 +1,7 @@
 //! The operator against a real API server without controllers and nodes: the tests play those, and write what pods would say.
 #![allow(clippy::unwrap_used)]
 
+mod deletion;
 mod rollback;
 mod runs;
 mod stage;

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod, Secret};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
@@ -137,6 +138,15 @@ impl Stage {
             self.api::<Pod>().list(&ListParams::default()).await.unwrap().items.is_empty().then_some(())
         })
         .await;
+    }
+
+    /// What the Job's controller writes when its pod has succeeded.
+    pub async fn complete_job(&self, name: &str) {
+        let (start, end) = ("2026-01-01T02:00:00Z", "2026-01-01T02:10:00Z");
+        let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": end, "lastProbeTime": end});
+        let done = json!({"status": {"startTime": start, "completionTime": end, "succeeded": 1, "uncountedTerminatedPods": {}, "ready": 0,
+            "terminating": 0, "conditions": [condition("SuccessCriteriaMet"), condition("Complete")]}});
+        self.api::<Job>().patch_status(name, &PatchParams::default(), &Patch::Strategic(done)).await.unwrap();
     }
 
     pub async fn revision(&self, name: &str) -> ControllerRevision {
