@@ -18,6 +18,7 @@ pub mod desired;
 pub mod error;
 #[cfg(test)]
 mod fixtures;
+pub mod health;
 pub mod http;
 pub mod leader;
 pub mod marks;

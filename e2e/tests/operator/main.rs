@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod deletion;
+mod health;
 mod rollback;
 mod runs;
 mod stage;
