@@ -1,5 +1,6 @@
 //! `weir`: run, validate and try streaming pipelines from the command line.
 
+mod checkpoint;
 mod demo;
 mod document;
 mod produce;
@@ -26,6 +27,9 @@ enum Command {
     Validate(document::DocumentArgs),
     /// Prints the JSON Schema of a StreamPipeline, for editors.
     Schema,
+    /// Looks after checkpoints.
+    #[command(subcommand)]
+    Checkpoint(checkpoint::Checkpoint),
     /// Produces sample records to a Kafka topic.
     #[command(subcommand)]
     Produce(Produce),
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Command::Run(args) => run::run(&args),
         Command::Validate(args) => document::validate(&args),
         Command::Schema => document::schema(),
+        Command::Checkpoint(command) => checkpoint::run(&command),
         Command::Produce(Produce::Rides(args)) => match produce::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {

@@ -55,15 +55,6 @@ pub struct RunArgs {
     log_json: bool,
 }
 
-impl RunArgs {
-    /// The exit code says the same in short: a message that can't be written changes nothing.
-    fn tell_why(&self, said: &str) {
-        if let Some(path) = &self.termination_message {
-            let _ = std::fs::write(path, said);
-        }
-    }
-}
-
 /// What `--summary` writes.
 #[derive(Debug, Serialize)]
 struct RunSummary<'a> {
@@ -80,7 +71,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
     let plan = match document::load(&args.document) {
         Ok(plan) => Arc::new(plan),
         Err(errors) => {
-            args.tell_why(&errors);
+            write_termination_message(args.termination_message.as_deref(), &errors);
             return document::refuse(&args.document, &errors);
         }
     };
@@ -106,12 +97,12 @@ pub fn run(args: &RunArgs) -> ExitCode {
             // Whoever waits for the end of a run that has a name, as a Job does, must not take this for it.
             let said = "told to stop before everything was read; the next run goes on from the last committed epoch";
             eprintln!("{said}");
-            args.tell_why(said);
+            write_termination_message(args.termination_message.as_deref(), said);
             ExitCode::from(CUT_SHORT)
         }
         Err(failure) => {
             eprintln!("error: {failure}");
-            args.tell_why(&failure.to_string());
+            write_termination_message(args.termination_message.as_deref(), &failure.to_string());
             ExitCode::from(failure.remedy.exit_code())
         }
     }
@@ -143,6 +134,13 @@ fn run_plan(plan: Arc<Plan>, options: &Options) -> Result<Summary, Failure> {
     // Blocking calls into the Kafka client may be under way; nothing that they do counts any more.
     runtime.shutdown_background();
     result
+}
+
+/// The exit code says the same in short: a message that can't be written changes nothing.
+pub fn write_termination_message(path: Option<&Path>, message: &str) {
+    if let Some(path) = path {
+        let _ = std::fs::write(path, message);
+    }
 }
 
 fn write_summary(path: Option<&Path>, counts: &Summary, began: Instant) -> Result<(), Failure> {

@@ -8,7 +8,7 @@ use kube::core::NamespaceResourceScope;
 use kube::{Client, Resource};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use crate::context::FIELD_MANAGER;
 use crate::dereference::Observed;
@@ -203,7 +203,11 @@ fn outdated<'a>(target: &Revision, there: &'a [Revision]) -> Vec<&'a str> {
     old.into_iter().skip(REVISIONS_KEPT).filter(|r| Some(&r.name) != last_good).map(|r| r.name.as_str()).collect()
 }
 
-async fn delete<K>(api: &Api<K>, name: &str) -> Result<()>
+/// Deletes an object, if it is there, and what belongs to it.
+///
+/// # Errors
+/// If the API server refuses or does not answer.
+pub async fn delete<K>(api: &Api<K>, name: &str) -> Result<()>
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug,
 {

@@ -9,7 +9,7 @@ use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
 use kube::api::{Api, PartialObjectMeta};
 use kube::core::NamespaceResourceScope;
-use kube::runtime::controller::{Action, Controller};
+use kube::runtime::controller::{self, Action, Controller};
 use kube::runtime::reflector::{self, ObjectRef, Store};
 use kube::runtime::watcher::{self, watcher};
 use kube::runtime::{WatchStreamExt, predicates};
@@ -18,7 +18,8 @@ use weir_crds::resource::StreamPipeline;
 
 use crate::context::Context;
 use crate::desired::labels::PIPELINE;
-use crate::error::Error;
+use crate::error::{Cause, Error};
+use crate::health::Health;
 use crate::reconcile::reconcile;
 use crate::revision::secret_keys;
 
@@ -47,10 +48,11 @@ impl Scope {
     }
 }
 
-/// Runs until `stop`. `context` is made with the store of all pipelines in scope.
+/// Runs until `stop`; tells `health` when all pipelines were seen. `context` is made with the store of all pipelines in scope.
 pub async fn run(
     scope: &Scope,
     client: Client,
+    health: Arc<Health>,
     context: impl FnOnce(Store<StreamPipeline>) -> Context,
     stop: impl Future<Output = ()> + Send + Sync + 'static,
 ) {
@@ -64,8 +66,9 @@ pub async fn run(
     let ours = watcher::Config::default().labels(PIPELINE);
     let by_secret = store.clone();
     let context = Arc::new(context(store.clone()));
-    Controller::for_stream(pipelines, store)
-        .with_config(kube::runtime::controller::Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY))
+    let (seen, metrics) = (store.clone(), Arc::clone(&context.metrics));
+    let controller = Controller::for_stream(pipelines, store)
+        .with_config(controller::Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY))
         .owns(scope.api::<Deployment>(&client), ours.clone())
         .owns(scope.api::<Job>(&client), ours.clone())
         .owns(scope.api::<ConfigMap>(&client), ours.clone())
@@ -74,17 +77,33 @@ pub async fn run(
         .watches(scope.api::<PartialObjectMeta<Secret>>(&client), watcher::Config::default(), move |secret| users_of(&by_secret, &secret))
         .graceful_shutdown_on(stop)
         .run(reconcile, on_error, context)
-        .for_each(|result| async move {
+        .for_each(|result| {
             match result {
                 Ok((object, _)) => tracing::debug!(%object, "reconciled"),
+                // Counted and logged where it happened.
+                Err(controller::Error::ReconcilerFailed(..)) => {}
+                Err(controller::Error::QueueError(e)) => {
+                    metrics.watch_failed(Cause::of_watch(&e));
+                    tracing::warn!("watch: {e}");
+                }
                 Err(e) => tracing::warn!("{e}"),
             }
-        })
-        .await;
+            std::future::ready(())
+        });
+    let listed = async {
+        if seen.wait_until_ready().await.is_ok() {
+            health.listed();
+        }
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        () = controller => {}
+        () = listed => {}
+    }
 }
 
 fn on_error(pipeline: Arc<StreamPipeline>, error: &Error, context: Arc<Context>) -> Action {
-    context.metrics.reconcile_failed();
+    context.metrics.reconcile_failed(Cause::of(error));
     tracing::warn!(pipeline = %pipeline.name_any(), namespace = ?pipeline.namespace(), "reconcile: {error}");
     Action::requeue(RETRY)
 }

@@ -1,5 +1,7 @@
 //! Why a reconcile could not be finished. Everything that a user can mend is a condition, not an error: these are tried again with backoff.
 
+use kube::runtime::watcher;
+
 /// What went wrong with the API server.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -25,3 +27,107 @@ pub async fn asking<T>(doing: impl Into<String>, answer: impl Future<Output = ku
 
 /// Of one request. Less than a leader's lease, so that nothing is written long after it was lost.
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(8);
+
+/// Errors by what the API server did: few, since each is a label of a metric.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cause {
+    /// A right is missing, or an admission webhook says no.
+    Forbidden,
+    /// Somebody else has written at the same time.
+    Conflict,
+    /// It does not take the object.
+    Invalid,
+    /// It is busy, or something behind it is away.
+    Unavailable,
+    /// Any other answer that is no.
+    Refused,
+    /// There was no answer, or none in time.
+    Unreachable,
+    /// A watch was too far behind: it is begun again with a list.
+    Expired,
+    /// The answer is not what it should be.
+    Unexpected,
+}
+
+impl Cause {
+    pub const ALL: [Self; 8] = [
+        Self::Forbidden,
+        Self::Conflict,
+        Self::Invalid,
+        Self::Unavailable,
+        Self::Refused,
+        Self::Unreachable,
+        Self::Expired,
+        Self::Unexpected,
+    ];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Forbidden => "Forbidden",
+            Self::Conflict => "Conflict",
+            Self::Invalid => "Invalid",
+            Self::Unavailable => "Unavailable",
+            Self::Refused => "Refused",
+            Self::Unreachable => "Unreachable",
+            Self::Expired => "Expired",
+            Self::Unexpected => "Unexpected",
+        }
+    }
+
+    /// Of an error of this crate.
+    #[must_use]
+    pub fn of(error: &Error) -> Self {
+        match error {
+            Error::Kube { source, .. } => Self::of_answer(source),
+            Error::Deadline { .. } => Self::Unreachable,
+            Error::Unexpected { .. } => Self::Unexpected,
+        }
+    }
+
+    /// Of a watch that broke.
+    #[must_use]
+    pub fn of_watch(error: &watcher::Error) -> Self {
+        match error {
+            watcher::Error::InitialListFailed(e) | watcher::Error::WatchStartFailed(e) | watcher::Error::WatchFailed(e) => {
+                Self::of_answer(e)
+            }
+            watcher::Error::WatchError(status) => Self::of_code(status.code),
+            watcher::Error::NoResourceVersion => Self::Unexpected,
+        }
+    }
+
+    fn of_answer(error: &kube::Error) -> Self {
+        match error {
+            kube::Error::Api(status) => Self::of_code(status.code),
+            kube::Error::SerdeError(_) => Self::Unexpected,
+            _ => Self::Unreachable,
+        }
+    }
+
+    fn of_code(code: u16) -> Self {
+        match code {
+            401 | 403 => Self::Forbidden,
+            409 => Self::Conflict,
+            410 => Self::Expired,
+            400 | 422 => Self::Invalid,
+            429 | 500.. => Self::Unavailable,
+            _ => Self::Refused,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_are_sorted_by_what_is_the_matter() {
+        let of = |code: u16| Cause::of_code(code).as_str();
+        assert_eq!(
+            [403, 409, 410, 422, 429, 503, 404].map(of),
+            ["Forbidden", "Conflict", "Expired", "Invalid", "Unavailable", "Unavailable", "Refused"]
+        );
+        assert_eq!(Cause::of(&Error::Deadline { doing: String::new(), seconds: 8 }), Cause::Unreachable);
+    }
+}

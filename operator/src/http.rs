@@ -9,25 +9,34 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 
+use crate::health::Health;
 use crate::metrics::Metrics;
 
 /// Serves until the process ends.
 ///
 /// # Errors
 /// If nobody can listen there.
-pub async fn serve(address: SocketAddr, metrics: Arc<Metrics>) -> std::io::Result<()> {
+pub async fn serve(address: SocketAddr, metrics: Arc<Metrics>, health: Arc<Health>) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(address).await?;
     let routes = Router::new()
         .route("/metrics", get(text))
         .route("/healthz", get(|| async { "ok" }))
-        .route("/readyz", get(|| async { "ready" }))
-        .with_state(metrics);
+        .with_state(metrics)
+        .route("/readyz", get(ready))
+        .with_state(health);
     tokio::spawn(async move {
         if let Err(e) = axum::serve(listener, routes).await {
             tracing::error!("HTTP server: {e}");
         }
     });
     Ok(())
+}
+
+async fn ready(State(health): State<Arc<Health>>) -> Response {
+    match health.is_ready() {
+        true => "ready".into_response(),
+        false => (StatusCode::SERVICE_UNAVAILABLE, "starting").into_response(),
+    }
 }
 
 async fn text(State(metrics): State<Arc<Metrics>>) -> Response {

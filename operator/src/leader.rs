@@ -35,12 +35,12 @@ impl Candidate {
         Self { api: Api::namespaced(client, namespace), identity, seen: None }
     }
 
-    /// Waits until this process is the leader. There is no deadline: a second replica waits for as long as the first one is well.
-    pub async fn elected(&mut self) {
+    /// Waits until this process is the leader; `answered` is called each time that the API server has said who is. There is no deadline: a second replica waits for as long as the first one is well.
+    pub async fn elected(&mut self, answered: impl Fn()) {
         loop {
             match self.try_hold().await {
-                Ok(true) => return,
-                Ok(false) => {}
+                Ok(true) => return answered(),
+                Ok(false) => answered(),
                 Err(e) => tracing::warn!("leader election: {e}"),
             }
             sleep(RETRY).await;

@@ -12,11 +12,13 @@
 pub mod apply;
 pub mod context;
 pub mod controller;
+pub mod deletion;
 pub mod dereference;
 pub mod desired;
 pub mod error;
 #[cfg(test)]
 mod fixtures;
+pub mod health;
 pub mod http;
 pub mod leader;
 pub mod marks;

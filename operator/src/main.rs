@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 use weir_operator::context::{Context, Settings};
 use weir_operator::controller::{self, Scope};
+use weir_operator::health::Health;
 use weir_operator::leader::Candidate;
 use weir_operator::metrics::Metrics;
 use weir_operator::progress::ProgressReader;
@@ -76,14 +77,15 @@ async fn main() -> ExitCode {
 async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let client = Client::try_default().await?;
     let metrics = Arc::new(Metrics::default());
-    weir_operator::http::serve(args.http, Arc::clone(&metrics)).await?;
+    let health = Arc::new(Health::default());
+    weir_operator::http::serve(args.http, Arc::clone(&metrics), Arc::clone(&health)).await?;
     let (stop, stopped) = watch::channel(false);
     stop_on_signals(stop)?;
 
     let mut candidate = Candidate::new(client.clone(), &args.leader_election_namespace, args.identity.clone());
     tracing::info!(identity = %args.identity, "waiting to be the leader");
     tokio::select! {
-        () = candidate.elected() => {}
+        () = candidate.elected(|| health.answered()) => {}
         () = until(stopped.clone()) => return Ok(ExitCode::SUCCESS),
     }
     tracing::info!("leading");
@@ -94,6 +96,7 @@ async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
         true => vec![Scope::Cluster],
         false => args.namespaces.iter().cloned().map(Scope::Namespace).collect(),
     };
+    health.elected(scopes.len());
     let reporter = Reporter { controller: "weir-operator".to_owned(), instance: Some(args.identity.clone()) };
     let pod_monitors = has_pod_monitors(&client).await.then(|| args.pod_monitor_labels.iter().cloned().collect());
     let settings = Settings { runtime_image: args.runtime_image.clone(), pod_monitors };
@@ -105,6 +108,7 @@ async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
         controller::run(
             scope,
             client.clone(),
+            Arc::clone(&health),
             move |pipelines| Context { client: for_context, settings, recorder, progress, metrics, pipelines, clock: Timestamp::now },
             until(stopped.clone()),
         )

@@ -12,6 +12,7 @@ use weir_crds::resource::{Reason, Severity, Status, StreamPipeline};
 
 use crate::apply;
 use crate::context::{Context, FIELD_MANAGER};
+use crate::deletion;
 use crate::dereference::{Observed, observe};
 use crate::desired::labels::Owner;
 use crate::desired::{Run, Running, build};
@@ -27,15 +28,19 @@ const POLL: Duration = Duration::from_secs(10);
 /// While something is on its way.
 const POLL_CHANGING: Duration = Duration::from_secs(2);
 
+/// API servers take 1024 bytes.
+const NOTE_CHARS_MAX: usize = 1000;
+
 /// # Errors
 /// If the API server does not do what it was asked for; the controller tries again with backoff.
 pub async fn reconcile(pipeline: Arc<StreamPipeline>, context: Arc<Context>) -> Result<Action> {
     let owner = owner(&pipeline)?;
-    if pipeline.metadata.deletion_timestamp.is_some() {
-        // Everything of it has an owner reference: the garbage collector does the rest.
-        return Ok(Action::await_change());
-    }
     let mut observed = observe(&context, &pipeline, &owner).await?;
+    match deletion::reconcile(&context, &pipeline, &owner, &observed).await? {
+        deletion::Outcome::Lives => {}
+        deletion::Outcome::Waits => return Ok(Action::requeue(POLL_CHANGING)),
+        deletion::Outcome::Gone => return Ok(Action::await_change()),
+    }
     if let Some(failed) = rollback::failed(&observed) {
         tracing::warn!(pipeline = %owner.name, namespace = %owner.namespace, revision = %failed.name, "going back: the runtime refuses to go on");
         mark(&context, &owner, &mut observed, failed).await?;
@@ -136,15 +141,21 @@ async fn tell_changes(context: &Context, pipeline: &StreamPipeline, now: &Status
         }
         let on_its_way = [Reason::Starting, Reason::Stopping].iter().any(|r| r.as_str() == condition.reason);
         let is_good = on_its_way || (condition.type_ == "Ready") == (condition.status == "True");
-        let event = Event {
-            type_: if is_good { EventType::Normal } else { EventType::Warning },
-            reason: condition.reason.clone(),
-            note: Some(condition.message.chars().take(1000).collect()),
-            action: "Reconcile".to_owned(),
-            secondary: None,
-        };
-        if let Err(e) = context.recorder.publish(&event, &pipeline.object_ref(&())).await {
-            tracing::warn!("an event could not be written: {e}");
-        }
+        let kind = if is_good { EventType::Normal } else { EventType::Warning };
+        tell(context, pipeline, kind, &condition.reason, condition.message.clone()).await;
+    }
+}
+
+/// Writes an event about a pipeline.
+pub async fn tell(context: &Context, pipeline: &StreamPipeline, kind: EventType, reason: &str, note: String) {
+    let event = Event {
+        type_: kind,
+        reason: reason.to_owned(),
+        note: Some(note.chars().take(NOTE_CHARS_MAX).collect()),
+        action: "Reconcile".to_owned(),
+        secondary: None,
+    };
+    if let Err(e) = context.recorder.publish(&event, &pipeline.object_ref(&())).await {
+        tracing::warn!("an event could not be written: {e}");
     }
 }

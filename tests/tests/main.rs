@@ -5,6 +5,7 @@
 mod bad_input;
 mod broker_restarts;
 mod changed_documents;
+mod checkpoint_removal;
 mod crash_at_each_step;
 mod cut_log;
 mod demo;

@@ -8,7 +8,7 @@ use weir_plan::plan;
 
 use super::{name, quantity};
 use crate::defaults;
-use crate::document::{DeletionPolicy, EnvVar, Offsets, PodTemplate, Quantity, Resources, Spec, StateAction, Trigger, TriggerType, unions};
+use crate::document::{EnvVar, Offsets, PodTemplate, Quantity, Resources, Spec, StateAction, Trigger, TriggerType, unions};
 use crate::finding::{Findings, Path};
 use crate::schedule::Schedule;
 
@@ -47,9 +47,6 @@ pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
     }
     if let Some(template) = &spec.pod_template {
         pod_template(template, &at.field("podTemplate"), out);
-    }
-    if let Some(policy @ DeletionPolicy::DeleteCheckpoint) = spec.deletion_policy {
-        out.not_yet_value(&at.field("deletionPolicy"), policy, &["Retain"]);
     }
 }
 

@@ -28,11 +28,7 @@ async fn the_latest_run_that_was_missed_starts_once_and_the_next_due_time_is_sho
     assert_eq!(variables.collect::<Vec<_>>(), [("WEIR_RUN", run.as_str())]);
 
     let name = job.metadata.name.unwrap();
-    let (start, end) = ("2026-01-01T02:00:00Z", "2026-01-01T02:10:00Z");
-    let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": end, "lastProbeTime": end, "reason": "CompletionsReached"});
-    let done = json!({"status": {"startTime": start, "completionTime": end, "succeeded": 1, "uncountedTerminatedPods": {}, "ready": 0,
-        "terminating": 0, "conditions": [condition("SuccessCriteriaMet"), condition("Complete")]}});
-    api.patch_status(&name, &PatchParams::default(), &Patch::Strategic(done)).await.unwrap();
+    stage.complete_job(&name).await;
     let said = stage.wait_for("Ready", "True/Completed").await;
     assert!(said.contains(&format!("the run {run} has read everything; the next one is due at ")), "{said}");
 

@@ -3,15 +3,17 @@
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod, Secret};
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -27,14 +29,21 @@ use weir_tests::skip::Missing;
 pub const LIMIT: Duration = Duration::from_secs(60);
 /// The port of every runtime.
 const RUNTIME_PORT: u16 = 9464;
+const LOG: &str = "operator.log";
 pub const NAME: &str = "rides-revenue";
+
+/// A process; it ends with the value.
+pub struct Operator {
+    /// Where it serves HTTP.
+    pub address: String,
+    process: Process,
+}
 
 pub struct Stage {
     pub namespace: Namespace,
-    operator: Option<Process>,
+    pub operator: Operator,
     logs: TempDir,
-    kubeconfig: std::path::PathBuf,
-    http: u16,
+    kubeconfig: PathBuf,
 }
 
 impl Stage {
@@ -42,31 +51,37 @@ impl Stage {
     /// If the API server can't be had on this machine.
     pub async fn new() -> Result<Self, Missing> {
         let kubeconfig = api_server::shared().await?.kubeconfig();
-        let namespace = Namespace::new().await?;
-        let mut stage = Self { namespace, operator: None, logs: TempDir::new().unwrap(), kubeconfig, http: ports::free() };
+        let (namespace, logs) = (Namespace::new().await?, TempDir::new().unwrap());
+        let operator = start(&kubeconfig, &namespace.name, "the-operator", logs.path());
+        let stage = Self { namespace, operator, logs, kubeconfig };
         let keys = json!({"metadata": {"name": "lake"}, "stringData": {"accessKeyId": "a", "secretAccessKey": "b"}});
         stage.api::<Secret>().create(&PostParams::default(), &serde_json::from_value(keys).unwrap()).await.unwrap();
-        stage.start_operator();
         Ok(stage)
     }
 
+    /// As after a crash.
     pub fn start_operator(&mut self) {
-        let test = std::env::current_exe().unwrap();
-        // The test lies in target/<profile>/deps.
-        let program = test.parent().and_then(Path::parent).unwrap().join("weir-operator");
-        let mut command = Command::new(program);
-        let address = format!("127.0.0.1:{}", self.http);
-        let namespace = self.namespace.name.as_str();
-        command.args(["run", "--http", &address, "--runtime-image", "registry.example/weir:0.1.0", "--namespace", namespace]);
-        command.args(["--leader-election-namespace", namespace, "--identity", "the-operator"]);
-        let log = File::options().create(true).append(true).open(self.logs.path().join("operator.log")).unwrap();
-        command.env("KUBECONFIG", &self.kubeconfig).env("NO_COLOR", "1").stderr(log);
-        self.operator = Some(Process::spawn(&mut command).unwrap());
+        self.operator = self.start_another("the-operator");
     }
 
-    /// As a crash does it.
     pub fn kill_operator(&mut self) {
-        self.operator = None;
+        self.operator.process.signal(Signal::KILL);
+        assert!(self.operator.process.wait(LIMIT).is_some(), "a killed process ends");
+    }
+
+    #[must_use]
+    pub fn start_another(&self, identity: &str) -> Operator {
+        start(&self.kubeconfig, &self.namespace.name, identity, self.logs.path())
+    }
+
+    /// With nobody at the API server's address.
+    #[must_use]
+    pub fn start_without_api_server(&self) -> Operator {
+        let mut config: Value = serde_yaml::from_str(&std::fs::read_to_string(&self.kubeconfig).unwrap()).unwrap();
+        config["clusters"][0]["cluster"]["server"] = json!(format!("https://127.0.0.1:{}", ports::free()));
+        let file = self.logs.path().join("kubeconfig");
+        std::fs::write(&file, config.to_string()).unwrap();
+        start(&file, &self.namespace.name, "the-lost", self.logs.path())
     }
 
     #[must_use]
@@ -139,6 +154,15 @@ impl Stage {
         .await;
     }
 
+    /// What the Job's controller writes when its pod has succeeded.
+    pub async fn complete_job(&self, name: &str) {
+        let (start, end) = ("2026-01-01T02:00:00Z", "2026-01-01T02:10:00Z");
+        let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": end, "lastProbeTime": end});
+        let done = json!({"status": {"startTime": start, "completionTime": end, "succeeded": 1, "uncountedTerminatedPods": {}, "ready": 0,
+            "terminating": 0, "conditions": [condition("SuccessCriteriaMet"), condition("Complete")]}});
+        self.api::<Job>().patch_status(name, &PatchParams::default(), &Patch::Strategic(done)).await.unwrap();
+    }
+
     pub async fn revision(&self, name: &str) -> ControllerRevision {
         self.api::<ControllerRevision>().get(name).await.unwrap()
     }
@@ -156,9 +180,21 @@ impl Stage {
 impl Drop for Stage {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("{}", std::fs::read_to_string(self.logs.path().join("operator.log")).unwrap_or_default());
+            eprintln!("{}", std::fs::read_to_string(self.logs.path().join(LOG)).unwrap_or_default());
         }
     }
+}
+
+fn start(kubeconfig: &Path, namespace: &str, identity: &str, logs: &Path) -> Operator {
+    let test = std::env::current_exe().unwrap();
+    // The test lies in target/<profile>/deps.
+    let mut command = Command::new(test.parent().and_then(Path::parent).unwrap().join("weir-operator"));
+    let address = format!("127.0.0.1:{}", ports::free());
+    command.args(["run", "--http", &address, "--runtime-image", "registry.example/weir:0.1.0", "--namespace", namespace]);
+    command.args(["--leader-election-namespace", namespace, "--identity", identity]);
+    let log = File::options().create(true).append(true).open(logs.join(LOG)).unwrap();
+    command.env("KUBECONFIG", kubeconfig).env("NO_COLOR", "1").stderr(log);
+    Operator { address, process: Process::spawn(&mut command).unwrap() }
 }
 
 /// A runtime that has committed an epoch, at an address of its own. It answers until the test ends.

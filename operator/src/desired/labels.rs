@@ -10,6 +10,8 @@ pub const PIPELINE: &str = "weir.dev/pipeline";
 pub const REVISION: &str = "weir.dev/revision";
 /// The annotation of a Job with the run that it is.
 pub const RUN: &str = "weir.dev/run";
+/// The annotation with the uid of the pipeline, where that is not the owner.
+pub const OF: &str = "weir.dev/of";
 /// The annotation of pods that changes when the Secrets that they mount do.
 pub const SECRETS: &str = "weir.dev/secrets";
 

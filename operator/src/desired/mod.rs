@@ -1,5 +1,6 @@
 //! The objects that a pipeline is made of. Pure, and cannot fail: what could be wrong was found by [`crate::verdict`].
 
+pub mod cleanup;
 pub mod labels;
 pub mod pod;
 pub mod pod_monitor;

@@ -27,9 +27,11 @@ const UNREACHABLE_SECONDS: i64 = 20;
 /// An epoch in hand is finished on SIGTERM.
 const GRACE_SECONDS: i64 = 60;
 
-const DOCUMENT: &str = "document";
-const TERMINATION_MESSAGE: &str = "/dev/termination-log";
-const SECRETS_DIR: &str = "/var/run/secrets/weir";
+/// The volume with the document.
+pub const DOCUMENT: &str = "document";
+pub const DOCUMENT_PATH: &str = "/etc/weir/pipeline.yaml";
+pub const TERMINATION_MESSAGE: &str = "/dev/termination-log";
+pub const SECRETS_DIR: &str = "/var/run/secrets/weir";
 
 /// The template of a revision's pods. What it is made from is in the revision, so an upgrade of the operator that would build another one
 /// changes nothing that runs: see [`crate::revision`].
@@ -89,7 +91,7 @@ fn container(inputs: &Inputs, env: Vec<EnvVar>) -> Container {
     let args = [
         "run",
         "-f",
-        "/etc/weir/pipeline.yaml",
+        DOCUMENT_PATH,
         "--secrets",
         SECRETS_DIR,
         "--http",

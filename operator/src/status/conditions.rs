@@ -13,6 +13,8 @@ use super::{Facts, pods};
 
 /// A commit is overdue after this, or after three intervals if that is longer.
 const OVERDUE_MIN: Duration = Duration::from_secs(60);
+/// For a runtime to read records that wait and to commit them, besides the trigger's interval.
+const FIRST_EPOCH: Duration = Duration::from_secs(15);
 /// A watermark that stands for so long while records arrive is held back.
 const HELD_BACK_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
@@ -78,10 +80,7 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
         return finding(Unknown, Reason::Unreachable, format!("the runtime's progress can't be read: {why}"));
     }
     let Some(progress) = progress.filter(|_| facts.report.is_some()) else {
-        return match pods::is_ready(&facts.observed.pods) {
-            true => finding(True, Reason::Running, "the runtime reads its topics; it has committed nothing since it started"),
-            false => finding(False, Reason::Starting, "the pod is being started"),
-        };
+        return before_the_first_epoch(facts);
     };
     if let Some((age, records)) = overdue_epoch(facts) {
         let message = format!("an epoch of {records} records can't be committed since {} s: see the pod's log", age.as_secs());
@@ -95,6 +94,20 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
             Reason::EpochOverdue,
             format!("{} records wait, and the last commit was {} s ago: see the pod's log", progress.lag, age.as_secs()),
         ),
+    }
+}
+
+/// How many records wait is not known before an epoch is committed. One that was due would be there after a while; a quiet topic has none.
+fn before_the_first_epoch(facts: &Facts<'_>) -> Finding {
+    use Severity::{False, True, Unknown};
+    if !pods::is_ready(&facts.observed.pods) {
+        return finding(False, Reason::Starting, "the pod is being started");
+    }
+    let runs_for = pods::running_since(&facts.observed.pods).map(|since| facts.now.0.duration_since(since.0));
+    let allowed = interval(facts).unwrap_or_default().saturating_add(FIRST_EPOCH);
+    match runs_for.filter(|age| age.unsigned_abs() >= allowed) {
+        Some(_) => finding(True, Reason::Running, "the runtime reads its topics; no epoch was due since it started"),
+        None => finding(Unknown, Reason::Starting, "the runtime reads its topics; until its first epoch nobody knows how much waits there"),
     }
 }
 
@@ -118,9 +131,12 @@ fn overdue_epoch(facts: &Facts<'_>) -> Option<(SignedDuration, u64)> {
 
 /// Thrice the interval, a minute at least.
 pub(super) fn overdue_after(facts: &Facts<'_>) -> SignedDuration {
-    let interval = facts.pipeline.spec.pointer("/trigger/interval").and_then(|i| i.as_str()).and_then(weir_crds::duration);
-    let allowed = interval.map_or(OVERDUE_MIN, |i| (3 * i).max(OVERDUE_MIN));
+    let allowed = interval(facts).map_or(OVERDUE_MIN, |i| (3 * i).max(OVERDUE_MIN));
     SignedDuration::try_from(allowed).unwrap_or(SignedDuration::MAX)
+}
+
+fn interval(facts: &Facts<'_>) -> Option<Duration> {
+    facts.pipeline.spec.pointer("/trigger/interval").and_then(|i| i.as_str()).and_then(weir_crds::duration)
 }
 
 fn reconciling(facts: &Facts<'_>, ready: &Finding) -> Finding {
@@ -128,7 +144,7 @@ fn reconciling(facts: &Facts<'_>, ready: &Finding) -> Finding {
     if facts.pipeline.metadata.deletion_timestamp.is_some() {
         return finding(True, Reason::Deleting, "the pipeline's objects are being deleted");
     }
-    if facts.verdict.target.is_some() && matches!(ready.reason, Reason::Starting | Reason::Stopping) && matches!(ready.status, False) {
+    if facts.verdict.target.is_some() && matches!(ready.reason, Reason::Starting | Reason::Stopping) {
         return finding(True, ready.reason, ready.message.clone());
     }
     let deployment = facts.observed.deployment.as_ref();

@@ -15,7 +15,7 @@ use crate::progress::Report;
 use crate::runs::Runs;
 use crate::verdict::Verdict;
 
-pub use pods::{is_ready, reachable_ip, refused_to_go_on, restarts};
+pub use pods::{is_over, is_ready, reachable_ip, refused_to_go_on, restarts, trouble};
 
 /// Everything that the status is made from.
 pub struct Facts<'a> {

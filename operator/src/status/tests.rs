@@ -66,6 +66,20 @@ fn running() {
 }
 
 #[test]
+fn before_its_first_epoch_a_runtime_is_unknown_until_one_would_have_been_due() {
+    let mut observed = cluster_running(&rides());
+    let mut started = |at: &str| {
+        observed.pods = vec![pod(json!({"running": {"startedAt": at}}), true)];
+        found(&rides(), &observed, None, None)
+    };
+    // The trigger's interval is 5 s.
+    assert_conditions(&started("2026-01-01T11:59:41Z"), &["Ready=Unknown/Starting", "Reconciling=True/Starting", "Stalled=False/UpToDate"]);
+    assert_conditions(&started("2026-01-01T11:59:40Z"), &["Ready=True/Running", "Reconciling=False/UpToDate"]);
+    observed.pods = vec![pod(json!({"running": {"startedAt": NOW}}), false)];
+    assert_conditions(&found(&rides(), &observed, None, None), &["Ready=False/Starting", "Reconciling=True/Starting"]);
+}
+
+#[test]
 fn a_quiet_topic_is_no_failure() {
     let status = found(&rides(), &cluster_running(&rides()), Some(&report("2026-01-01T03:00:00Z", 50.0, 0)), None);
     assert_conditions(&status, &["Ready=True/Running", "Stalled=False/UpToDate", "DataFlowing=Unknown/NoRecords"]);

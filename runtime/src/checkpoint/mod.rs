@@ -1,7 +1,8 @@
 //! The checkpoint: who may write, what is decided, and where to go on.
 //!
 //! `protocol` decides (pure), `writer` acts, `store` is the edge to the object store, `gc` says what may go, `layout` names the objects,
-//! `manifest` and `identity` are what is in them. `simulation` tries the protocol against every schedule that we could think of.
+//! `manifest` and `identity` are what is in them, `removal` deletes it all. `simulation` tries the
+//! protocol against every schedule that we could think of.
 
 pub mod codec;
 pub mod continuity;
@@ -10,6 +11,7 @@ pub mod identity;
 pub mod layout;
 pub mod manifest;
 pub mod protocol;
+pub mod removal;
 pub mod state_files;
 pub mod store;
 pub mod writer;

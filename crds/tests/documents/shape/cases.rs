@@ -244,7 +244,7 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ("spec.podTemplate.env[].name", "spec: {podTemplate: {env: [{name: RUST_LOG, value: info}]}}", ForTheOperator),
     ("spec.podTemplate.env[].value", "spec: {podTemplate: {env: [{name: RUST_LOG, value: debug}]}}", ForTheOperator),
     ("spec.deletionPolicy=Retain", "spec: {deletionPolicy: Retain}", SaysTheDefault),
-    ("spec.deletionPolicy=DeleteCheckpoint", "spec: {deletionPolicy: DeleteCheckpoint}", Refused),
+    ("spec.deletionPolicy=DeleteCheckpoint", "spec: {deletionPolicy: DeleteCheckpoint}", ForTheOperator),
     ("spec.stateAction.token", "spec: {stateAction: {token: a, discard: {}}}", Changes),
     ("spec.stateAction.discard.offsets=Keep", "spec: {stateAction: {token: a, discard: {offsets: Keep}}}", Changes),
     ("spec.stateAction.discard.offsets=StartFrom", "spec: {stateAction: {token: a, discard: {offsets: StartFrom}}}", Changes),

@@ -1,0 +1,82 @@
+//! `weir checkpoint delete`: what is left of a pipeline that is gone.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use weir_plan::Plan;
+use weir_runtime::Failure;
+use weir_runtime::checkpoint::removal::{Removed, remove};
+use weir_runtime::checkpoint::store::Store;
+use weir_runtime::retry::RetryPolicy;
+use weir_runtime::storage::{self, Secrets};
+
+use crate::document::{self, DocumentArgs};
+use crate::run;
+
+/// For each request.
+const CALL_DEADLINE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Subcommand)]
+pub enum Checkpoint {
+    /// Deletes the checkpoint of a pipeline that does not run any more. Its tables stay.
+    Delete(DeleteArgs),
+}
+
+#[derive(Debug, Args)]
+pub struct DeleteArgs {
+    #[command(flatten)]
+    document: DocumentArgs,
+    /// Where Secrets are mounted: `DIR/SECRET/KEY`.
+    #[arg(long, value_name = "DIR")]
+    secrets: Option<PathBuf>,
+    /// How long the checkpoint store may be away before the process ends with the reason, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    give_up_after: u64,
+    /// Writes the reason there if it fails: what Kubernetes shows of a container that has ended.
+    #[arg(long, value_name = "FILE")]
+    termination_message: Option<PathBuf>,
+    /// Logs as JSON lines.
+    #[arg(long)]
+    log_json: bool,
+}
+
+pub fn run(command: &Checkpoint) -> ExitCode {
+    let Checkpoint::Delete(args) = command;
+    run::init_logs(args.log_json);
+    let plan = match document::load(&args.document) {
+        Ok(plan) => plan,
+        Err(errors) => {
+            run::write_termination_message(args.termination_message.as_deref(), &errors);
+            return document::refuse(&args.document, &errors);
+        }
+    };
+    match delete(&plan, args) {
+        Ok(Removed { identity: false, .. }) => {
+            println!("{}: there is no checkpoint", plan.checkpoint.uri);
+            ExitCode::SUCCESS
+        }
+        Ok(removed) => {
+            let Removed { manifests, state_files, foreign, .. } = removed;
+            let rest = if foreign == 0 { String::new() } else { format!("; {foreign} objects that are not Weir's stay") };
+            println!("{}: deleted, with {manifests} manifests and {state_files} state files{rest}", plan.checkpoint.uri);
+            ExitCode::SUCCESS
+        }
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            run::write_termination_message(args.termination_message.as_deref(), &failure.to_string());
+            ExitCode::from(failure.remedy.exit_code())
+        }
+    }
+}
+
+fn delete(plan: &Plan, args: &DeleteArgs) -> Result<Removed, Failure> {
+    let uri = &plan.checkpoint.uri;
+    let location = storage::open(uri, plan.storage_for(uri), &Secrets { dir: args.secrets.clone() })?;
+    let store = Store::new(location.store, location.path, uri, CALL_DEADLINE);
+    let retry = RetryPolicy::giving_up_after(Duration::from_secs(args.give_up_after));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::retry(format!("start threads: {e}")))?;
+    runtime.block_on(remove(&store, &plan.pipeline, retry))
+}

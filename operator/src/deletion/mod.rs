@@ -1,0 +1,198 @@
+//! `spec.deletionPolicy: DeleteCheckpoint`: a finalizer holds the pipeline until its checkpoint is gone, for a limited time. The operator has no
+//! access to stores: a Job of the pipeline's own image, with its Secrets, deletes it.
+
+mod step;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1;
+use k8s_openapi::api::core::v1::{ConfigMap, Pod};
+use kube::ResourceExt;
+use kube::api::{Api, ListParams, Patch, PatchParams, PostParams};
+use kube::runtime::events::EventType;
+use serde_json::{Value, json};
+use weir_crds::resource::StreamPipeline;
+
+use crate::apply::{delete, is_complete, one};
+use crate::context::{Context, FIELD_MANAGER};
+use crate::dereference::Observed;
+use crate::desired::cleanup;
+use crate::desired::labels::{OF, Owner};
+use crate::error::{Error, Result, asking};
+use crate::reconcile::tell;
+use crate::revision::{Inputs, Revision};
+use crate::status::{is_over, trouble};
+use crate::verdict::current;
+use step::{DEADLINE_SECONDS, Facts, Job, Step, step};
+
+const FINALIZER: &str = "weir.dev/checkpoint";
+
+/// Whether the reconcile is to go on as usual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Lives,
+    /// It is on its way out, and to be looked at again soon.
+    Waits,
+    /// The garbage collector does the rest: everything else has an owner reference.
+    Gone,
+}
+
+/// Brings finalizer and deletion one step on.
+///
+/// # Errors
+/// If the API server refuses or does not answer.
+pub async fn reconcile(context: &Context, pipeline: &StreamPipeline, owner: &Owner, observed: &Observed) -> Result<Outcome> {
+    let jobs = Api::<v1::Job>::namespaced(context.client.clone(), &owner.namespace);
+    let name = cleanup::name(owner);
+    let is_deleted = pipeline.metadata.deletion_timestamp.is_some();
+    // Nobody else has such a Job.
+    let job = if is_deleted { asking(format!("get Job {name}"), jobs.get_opt(&name)).await? } else { None };
+    let facts = facts(context, pipeline, owner, observed, job.as_ref());
+    match step(&facts) {
+        Step::Pass if is_deleted => return Ok(Outcome::Gone),
+        Step::Pass => return Ok(Outcome::Lives),
+        Step::AddFinalizer => drop(set_finalizer(context, pipeline, owner, true).await?),
+        Step::RemoveFinalizer => {
+            let is_done = facts.job == Job::Complete;
+            if is_done {
+                tell(context, pipeline, EventType::Normal, "CheckpointDeleted", format!("the checkpoint {} is deleted", uri(pipeline)))
+                    .await;
+            }
+            return let_go(context, pipeline, owner, job.is_some()).await;
+        }
+        Step::GiveUp => {
+            let why = format!("was not deleted within {DEADLINE_SECONDS} s{}", last_words(context, owner).await);
+            tell_left(context, pipeline, &why).await;
+            return let_go(context, pipeline, owner, job.is_some()).await;
+        }
+        Step::MakeJob => {
+            // Without one nothing ever ran.
+            let Some(revision) = revision(pipeline, owner, observed) else { return let_go(context, pipeline, owner, false).await };
+            if !make_job(context, owner, &revision).await? {
+                tell_left(context, pipeline, "stays, since its namespace is being deleted and takes no Job").await;
+                return let_go(context, pipeline, owner, false).await;
+            }
+            tell(
+                context,
+                pipeline,
+                EventType::Normal,
+                "DeletingCheckpoint",
+                format!("the pods stop, and then {} is deleted", uri(pipeline)),
+            )
+            .await;
+        }
+        Step::DeleteJob => delete(&jobs, &name).await?,
+        Step::Stop => stop(context, owner, observed).await?,
+        Step::ResumeJob => {
+            let patch = Patch::Merge(json!({"spec": {"suspend": false}}));
+            asking(format!("resume Job {name}"), jobs.patch(&name, &PatchParams::default(), &patch)).await?;
+        }
+        Step::Wait => {}
+    }
+    Ok(if is_deleted { Outcome::Waits } else { Outcome::Lives })
+}
+
+fn facts(context: &Context, pipeline: &StreamPipeline, owner: &Owner, observed: &Observed, job: Option<&v1::Job>) -> Facts {
+    let is_ours = |job: &v1::Job| job.annotations().get(OF) == Some(&owner.reference.uid);
+    let is_suspended = |job: &v1::Job| job.spec.as_ref().and_then(|s| s.suspend).unwrap_or(false);
+    Facts {
+        is_asked_for: pipeline.spec.get("deletionPolicy").and_then(Value::as_str) == Some("DeleteCheckpoint"),
+        has_finalizer: pipeline.finalizers().iter().any(|f| f == FINALIZER),
+        deleting_since: pipeline.metadata.deletion_timestamp.as_ref().map(|t| t.0),
+        // A folder is another one in every pod.
+        has_checkpoint: !uri(pipeline).starts_with("file:") && observed.checkpoint_owner.is_none(),
+        has_workload: observed.deployment.is_some() || !observed.jobs.is_empty(),
+        has_pods: !observed.pods.iter().all(is_over),
+        job: match job {
+            None => Job::None,
+            Some(job) if !is_ours(job) => Job::Foreign,
+            Some(job) if is_complete(job) => Job::Complete,
+            Some(job) if is_suspended(job) => Job::Suspended,
+            Some(_) => Job::Running,
+        },
+        now: (context.clock)(),
+    }
+}
+
+/// What ran. A deletion in the foreground takes the ControllerRevisions first: then the same again, from spec and status.
+fn revision(pipeline: &StreamPipeline, owner: &Owner, observed: &Observed) -> Option<Revision> {
+    if let Some(current) = current(observed) {
+        return Some(current.clone());
+    }
+    let image = pipeline.status.as_ref()?.runtime.as_ref()?.image.clone();
+    let document = weir_crds::parse_value(&pipeline.document()).ok()?;
+    Some(Revision::of(owner, Inputs::of(pipeline, &document.spec, image), 0, &[]))
+}
+
+fn uri(pipeline: &StreamPipeline) -> &str {
+    pipeline.spec.pointer("/checkpoint/uri").and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The Job first, then the document that goes with it. False if the namespace takes nothing new.
+async fn make_job(context: &Context, owner: &Owner, revision: &Revision) -> Result<bool> {
+    let jobs = Api::<v1::Job>::namespaced(context.client.clone(), &owner.namespace);
+    let job = cleanup::job(owner, revision, DEADLINE_SECONDS);
+    let made = match asking("create the Job that deletes the checkpoint", jobs.create(&PostParams::default(), &job)).await {
+        Err(e) if is_namespace_ending(&e) => return Ok(false),
+        made => made?,
+    };
+    let config_map: ConfigMap = cleanup::config_map(owner, revision, &made);
+    one(&context.client, &owner.namespace, config_map).await?;
+    Ok(true)
+}
+
+fn is_namespace_ending(error: &Error) -> bool {
+    let Error::Kube { source, .. } = error else { return false };
+    matches!(&**source, kube::Error::Api(status) if status.code == 403 && status.message.contains("is being terminated"))
+}
+
+async fn stop(context: &Context, owner: &Owner, observed: &Observed) -> Result<()> {
+    if observed.deployment.is_some() {
+        delete(&Api::<Deployment>::namespaced(context.client.clone(), &owner.namespace), &owner.name).await?;
+    }
+    for job in &observed.jobs {
+        delete(&Api::<v1::Job>::namespaced(context.client.clone(), &owner.namespace), &job.name_any()).await?;
+    }
+    Ok(())
+}
+
+/// The Job first: it must not be there when the next pipeline of this name is.
+async fn let_go(context: &Context, pipeline: &StreamPipeline, owner: &Owner, has_job: bool) -> Result<Outcome> {
+    if has_job {
+        delete(&Api::<v1::Job>::namespaced(context.client.clone(), &owner.namespace), &cleanup::name(owner)).await?;
+    }
+    let is_written = set_finalizer(context, pipeline, owner, false).await?;
+    Ok(match pipeline.metadata.deletion_timestamp {
+        None => Outcome::Lives,
+        Some(_) if is_written => Outcome::Gone,
+        Some(_) => Outcome::Waits,
+    })
+}
+
+/// With the version of the object that was looked at: whoever else writes finalizers is not overwritten. False if it has changed since.
+async fn set_finalizer(context: &Context, pipeline: &StreamPipeline, owner: &Owner, is_there: bool) -> Result<bool> {
+    let others = pipeline.finalizers().iter().filter(|f| *f != FINALIZER).cloned();
+    let finalizers: Vec<_> = others.chain(is_there.then(|| FINALIZER.to_owned())).collect();
+    let patch = json!({"metadata": {"finalizers": finalizers, "resourceVersion": pipeline.metadata.resource_version}});
+    let api = Api::<StreamPipeline>::namespaced(context.client.clone(), &owner.namespace);
+    let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    match asking("write the finalizer", api.patch_metadata(&owner.name, &params, &Patch::Merge(patch))).await {
+        Err(Error::Kube { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.code == 404) => Ok(true),
+        Err(Error::Kube { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.code == 409) => Ok(false),
+        answer => answer.map(|_| true),
+    }
+}
+
+/// How the Job's pod ended last, if it did.
+async fn last_words(context: &Context, owner: &Owner) -> String {
+    let pods = Api::<Pod>::namespaced(context.client.clone(), &owner.namespace);
+    let ours = ListParams::default().labels(&format!("{}={}", cleanup::CLEANUP, owner.name));
+    match asking("list the pods of the Job that deletes the checkpoint", pods.list(&ours)).await {
+        Ok(pods) => trouble(&pods.items).map_or(String::new(), |trouble| format!(" ({})", trouble.message)),
+        Err(e) => format!(" ({e})"),
+    }
+}
+
+async fn tell_left(context: &Context, pipeline: &StreamPipeline, why: &str) {
+    let note = format!("the checkpoint {} {why}; delete it by hand: weir checkpoint delete -f FILE", uri(pipeline));
+    tell(context, pipeline, EventType::Warning, "CheckpointLeft", note).await;
+}

@@ -1,0 +1,87 @@
+//! The Job that deletes the checkpoint of a pipeline that is being deleted, with the image and the Secrets of what ran.
+//!
+//! Nothing of it belongs to the pipeline: a deletion in the foreground takes everything that does before anything else happens. The Job ends by
+//! itself, and goes some time after that, if nobody is there to delete it.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::batch::v1::{Job, JobSpec};
+use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::Resource;
+
+use super::labels::{OF, Owner};
+use super::pod::{CONTAINER, DOCUMENT, SECRETS_DIR, TERMINATION_MESSAGE};
+use super::{DOCUMENT_KEY, pod};
+use crate::revision::Revision;
+
+/// The label of its pods, in place of the runtime's: no Service and no Deployment is to take them for its own.
+pub const CLEANUP: &str = "weir.dev/cleanup";
+/// For a Job whose end nobody has seen.
+const KEPT_SECONDS: i32 = 3600;
+
+#[must_use]
+pub fn name(owner: &Owner) -> String {
+    format!("{}-cleanup", owner.name)
+}
+
+/// Suspended: it is resumed when no pod writes any more.
+#[must_use]
+pub fn job(owner: &Owner, revision: &Revision, deadline_seconds: i64) -> Job {
+    let mut template = revision.template.clone();
+    template.metadata = Some(ObjectMeta { labels: Some(labels(owner)), ..ObjectMeta::default() });
+    if let Some(spec) = &mut template.spec {
+        spec.restart_policy = Some("OnFailure".to_owned());
+        // The pipeline's own account goes with the pipeline.
+        spec.service_account_name.take_if(|account| *account == owner.name);
+        for volume in spec.volumes.iter_mut().flatten().filter(|v| v.name == DOCUMENT) {
+            volume.config_map.get_or_insert_default().name = name(owner);
+        }
+        for container in spec.containers.iter_mut().filter(|c| c.name == CONTAINER) {
+            let args = ["checkpoint", "delete", "-f", pod::DOCUMENT_PATH, "--secrets", SECRETS_DIR, "--log-json"];
+            let args = args.into_iter().chain(["--termination-message", TERMINATION_MESSAGE]);
+            container.args = Some(args.map(str::to_owned).collect());
+            (container.liveness_probe, container.readiness_probe, container.ports) = (None, None, None);
+        }
+    }
+    Job {
+        metadata: ObjectMeta {
+            name: Some(name(owner)),
+            namespace: Some(owner.namespace.clone()),
+            labels: Some(labels(owner)),
+            annotations: Some([(OF.to_owned(), owner.reference.uid.clone())].into()),
+            ..ObjectMeta::default()
+        },
+        spec: Some(JobSpec {
+            suspend: Some(true),
+            backoff_limit: Some(i32::MAX),
+            active_deadline_seconds: Some(deadline_seconds),
+            ttl_seconds_after_finished: Some(KEPT_SECONDS),
+            template,
+            ..JobSpec::default()
+        }),
+        ..Job::default()
+    }
+}
+
+/// The document for it; it goes with the Job.
+#[must_use]
+pub fn config_map(owner: &Owner, revision: &Revision, job: &Job) -> ConfigMap {
+    let reference = OwnerReference { controller: None, block_owner_deletion: None, ..job.controller_owner_ref(&()).unwrap_or_default() };
+    ConfigMap {
+        metadata: ObjectMeta {
+            name: Some(name(owner)),
+            namespace: Some(owner.namespace.clone()),
+            labels: Some(labels(owner)),
+            owner_references: Some(vec![reference]),
+            ..ObjectMeta::default()
+        },
+        data: Some(BTreeMap::from([(DOCUMENT_KEY.to_owned(), revision.inputs.document_text.clone())])),
+        ..ConfigMap::default()
+    }
+}
+
+fn labels(owner: &Owner) -> BTreeMap<String, String> {
+    let labels = [("app.kubernetes.io/name", "weir"), ("app.kubernetes.io/component", "cleanup"), (CLEANUP, &owner.name)];
+    labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+}
