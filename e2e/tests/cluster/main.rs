@@ -2,5 +2,11 @@
 #![allow(clippy::unwrap_used)]
 
 mod deploy;
+mod gitops;
+mod jobs;
+mod nodes;
+mod operator;
+mod outages;
 mod recover;
+mod trouble;
 mod upgrade;
