@@ -18,6 +18,8 @@ use weir_tests::services::s3::{ACCESS_KEY, SECRET_KEY};
 use weir_tests::topic::{self, Record};
 use weir_tests::{deadline, engine, table};
 
+use crate::kstatus;
+
 /// For a pod to be placed, started and ready on a busy machine.
 pub const START_LIMIT: Duration = Duration::from_secs(120);
 /// For a few thousand records to be read and committed.
@@ -62,14 +64,6 @@ pub fn try_kubectl(args: &[&str], stdin: Option<&str>) -> Result<String, String>
     child.stdin.take().unwrap().write_all(stdin.unwrap_or_default().as_bytes()).unwrap();
     let out = child.wait_with_output().unwrap();
     if out.status.success() { Ok(String::from_utf8(out.stdout).unwrap()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
-}
-
-/// SIGKILL to the processes of a pod whose command line matches: as root on its node, since images have no shell. What a container held in
-/// its pod's volume stays. Nodes are kind's.
-pub fn kill_in_node_of(namespace: &str, pod: &str, command_line: &str) {
-    let node = kubectl(&["--namespace", namespace, "get", "pod", pod, "--output=jsonpath={.spec.nodeName}"]);
-    let out = Command::new("docker").args(["exec", &node, "pkill", "-KILL", "-f", command_line]).output().unwrap();
-    assert!(out.status.success(), "docker exec {node}: {}", String::from_utf8_lossy(&out.stderr));
 }
 
 /// So many rides, for topics with [`PARTITIONS`].
@@ -177,12 +171,8 @@ impl Rig {
 
     /// Waits until every record that was produced has been committed.
     pub fn wait_until_read(&self) {
-        let group = format!("weir-{}-{}", self.namespace, self.pipeline.name);
         let ends: i64 = topic::ends(&kafka(), &self.site.topic, PARTITIONS).iter().sum();
-        deadline::until("every record is committed", READ_LIMIT, || {
-            let read: i64 = topic::group_offsets(&kafka(), &group, &self.site.topic, PARTITIONS).values().sum();
-            (read >= ends).then_some(())
-        });
+        deadline::until("every record is committed", READ_LIMIT, || (self.records_committed() >= ends).then_some(()));
     }
 
     /// The pods of this pipeline, by name, with their uid.
@@ -194,6 +184,82 @@ impl Rig {
         list["items"].as_array().unwrap().iter().map(|pod| (text(pod, "name"), text(pod, "uid"))).collect()
     }
 
+    /// The name of a pod that runs, once there is one.
+    #[must_use]
+    pub fn running_pod(&self) -> String {
+        deadline::until("a pod that runs", START_LIMIT, || {
+            let (name, _) = self.pods().into_iter().next()?;
+            let phase = self.kubectl(&["get", "pod", &name, "--ignore-not-found", "--output=jsonpath={.status.phase}"]);
+            (phase == "Running").then_some(name)
+        })
+    }
+
+    /// As if its node had never heard of it: nobody waits for the process to end.
+    pub fn delete_at_once(&self, pod: &str) {
+        self.kubectl(&["delete", "pod", pod, "--force", "--grace-period=0", "--wait=false"]);
+    }
+
+    /// Waits until none of these pods is there any more.
+    pub fn wait_until_gone(&self, pods: &[(String, String)]) {
+        deadline::until("other pods", START_LIMIT, || self.pods().iter().all(|pod| !pods.contains(pod)).then_some(()));
+    }
+
+    /// The names of pods that are ready and not on their way out.
+    #[must_use]
+    pub fn ready_pods(&self) -> Vec<String> {
+        let selector = format!("weir.dev/pipeline={}", self.pipeline.name);
+        let list: Value = serde_json::from_str(&self.kubectl(&["get", "pods", "--selector", &selector, "--output=json"])).unwrap();
+        let is_ready = |pod: &&Value| {
+            let conditions = pod["status"]["conditions"].as_array();
+            let ready = conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"));
+            ready && pod["metadata"]["deletionTimestamp"].is_null()
+        };
+        let pods = list["items"].as_array().unwrap().iter().filter(is_ready);
+        pods.map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// The revision and the generation of the Deployment: another one is another rollout.
+    #[must_use]
+    pub fn deployment(&self) -> (String, i64) {
+        let deployment: Value = serde_json::from_str(&self.kubectl(&["get", "deployment", &self.pipeline.name, "--output=json"])).unwrap();
+        let revision = &deployment["spec"]["template"]["metadata"]["annotations"]["weir.dev/revision"];
+        (revision.as_str().unwrap().to_owned(), deployment["metadata"]["generation"].as_i64().unwrap())
+    }
+
+    /// Records that the consumer group has been told of.
+    #[must_use]
+    pub fn records_committed(&self) -> i64 {
+        let group = format!("weir-{}-{}", self.namespace, self.pipeline.name);
+        topic::group_offsets(&kafka(), &group, &self.site.topic, PARTITIONS).values().sum()
+    }
+
+    /// The sum of the samples of a runtime's metric whose lines begin so.
+    #[must_use]
+    pub fn metric(&self, pod: &str, prefix: &str) -> f64 {
+        let text = kubectl(&["get", "--raw", &format!("/api/v1/namespaces/{}/pods/{pod}:9464/proxy/metrics", self.namespace)]);
+        let samples = text.lines().filter(|line| line.starts_with(prefix)).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+        samples.sum()
+    }
+
+    /// Every object of the pipeline but its table and checkpoint, as `kubectl get --output=name` has them.
+    #[must_use]
+    pub fn objects(&self) -> String {
+        let kinds = "deployments,jobs,pods,services,serviceaccounts,configmaps,controllerrevisions,networkpolicies,streampipelines";
+        self.kubectl(&["get", kinds, "--selector", &format!("weir.dev/pipeline={}", self.pipeline.name), "--output=name"])
+    }
+
+    /// `kubectl delete`, and waits until all of it is gone.
+    pub fn delete(&self) {
+        self.kubectl(&["delete", "streampipeline", &self.pipeline.name, "--timeout=60s"]);
+        deadline::until("everything of it is gone", START_LIMIT, || self.objects().is_empty().then_some(()));
+    }
+
+    /// What Flux would make of it.
+    #[must_use]
+    pub fn kstatus(&self) -> String {
+        kstatus::verdict(&self.resource())
+    }
+
     pub fn suspend(&self, suspend: bool) {
         let patch = format!("--patch={}", json!({"spec": {"suspend": suspend}}));
         self.kubectl(&["patch", "streampipeline", &self.pipeline.name, "--type=merge", &patch]);
@@ -203,6 +269,11 @@ impl Rig {
     pub fn assert_right(&self) -> Outcome {
         self.suspend(true);
         self.wait_for("Ready", "True/Suspended");
+        self.assert_rows_right()
+    }
+
+    /// The same of a pipeline that writes nothing now.
+    pub fn assert_rows_right(&self) -> Outcome {
         let checkpoint = TempDir::new().unwrap();
         let place = self.site.checkpoint_uri.strip_prefix("s3://").unwrap();
         reader(&["copy", &s3(), ACCESS_KEY, SECRET_KEY, place, &checkpoint.path().to_string_lossy()]);
@@ -219,13 +290,15 @@ impl Rig {
             eprintln!("--- kubectl {}\n{said}", args.join(" "));
         };
         show(&["get", "streampipelines", "--output=yaml"]);
-        show(&["get", "all,configmaps,controllerrevisions"]);
+        show(&["get", "all,configmaps,controllerrevisions", "--output=wide"]);
         show(&["get", "events", "--sort-by=.lastTimestamp"]);
         show(&["describe", "pods"]);
         show(&["logs", "--selector", "app.kubernetes.io/name=weir", "--tail=40", "--prefix"]);
         show(&["logs", "--selector", "app.kubernetes.io/name=weir", "--tail=40", "--prefix", "--previous"]);
+        let nodes = try_kubectl(&["get", "nodes", "--output=wide"], None);
+        eprintln!("--- the nodes\n{}", nodes.unwrap_or_else(|said| said));
         let said =
-            try_kubectl(&["--namespace=weir", "logs", "--selector=app.kubernetes.io/name=weir-operator", "--tail=60", "--prefix"], None);
+            try_kubectl(&["--namespace=weir", "logs", "--selector=app.kubernetes.io/component=operator", "--tail=60", "--prefix"], None);
         eprintln!("--- the operator\n{}", said.unwrap_or_else(|said| said));
     }
 }

@@ -5,4 +5,8 @@
 pub mod api_server;
 pub mod cluster;
 pub mod deadline;
+pub mod kstatus;
 pub mod namespace;
+pub mod node;
+pub mod operator;
+pub mod outage;

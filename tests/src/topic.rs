@@ -55,7 +55,10 @@ pub fn group_offsets(bootstrap: &str, group: &str, topic: &str, partitions: i32)
     for partition in 0..partitions {
         asked.add_partition(topic, partition);
     }
-    let committed = client.committed_offsets(asked, ADMIN_LIMIT).unwrap();
+    // The first question about a group, of a broker that has just started, may come before it knows who answers for groups.
+    let committed = crate::deadline::until(&format!("Kafka tells the offsets of {group}"), ADMIN_LIMIT, || {
+        client.committed_offsets(asked.clone(), ADMIN_LIMIT).ok()
+    });
     committed.elements().iter().filter_map(|e| Some((e.partition(), e.offset().to_raw().filter(|o| *o >= 0)?))).collect()
 }
 

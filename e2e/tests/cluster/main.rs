@@ -2,6 +2,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod deploy;
+mod gitops;
+mod jobs;
+mod nodes;
+mod operator;
+mod outages;
 mod recover;
 mod state;
+mod trouble;
 mod upgrade;

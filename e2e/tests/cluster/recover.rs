@@ -1,9 +1,9 @@
 //! What goes wrong around a pipeline, and that it goes on by itself with nothing lost or doubled.
 
 use std::sync::atomic::AtomicBool;
-use std::time::Duration;
 
-use weir_e2e::cluster::{READ_LIMIT, Rig, START_LIMIT, kill_in_node_of, kubectl, rides};
+use weir_e2e::cluster::{READ_LIMIT, Rig, START_LIMIT, rides};
+use weir_e2e::node::Node;
 use weir_tests::deadline;
 use weir_tests::rides::Rides;
 use weir_tests::rig::SetOnDrop;
@@ -31,8 +31,8 @@ fn a_pod_killed_twenty_times_under_load_loses_and_doubles_nothing() {
             }
         });
         for _ in 0..KILLS {
-            let (pod, _) = one_running_pod(&rig);
-            rig.kubectl(&["delete", "pod", &pod, "--force", "--grace-period=0", "--wait=false"]);
+            let pod = rig.running_pod();
+            rig.delete_at_once(&pod);
             deadline::until("another pod", START_LIMIT, || rig.pods().iter().all(|(name, _)| *name != pod).then_some(()));
         }
         drop(stop);
@@ -43,34 +43,14 @@ fn a_pod_killed_twenty_times_under_load_loses_and_doubles_nothing() {
 }
 
 #[test]
-fn without_its_leader_the_operator_goes_on_with_the_next_one() {
-    let rig = Rig::new("leader", &rides(1_000).records());
-    let holder = || kubectl(&["--namespace=weir", "get", "lease", "weir-operator", "--output=jsonpath={.spec.holderIdentity}"]);
-    let leader = holder();
-    kubectl(&["--namespace=weir", "delete", "pod", &leader, "--force", "--grace-period=0", "--wait=false"]);
-    deadline::until("another leader", Duration::from_secs(60), || (holder() != leader).then_some(()));
-    rig.applied(&rig.document());
-    rig.wait_until_read();
-    rig.assert_right();
-}
-
-#[test]
 fn kafka_and_s3_may_restart_under_a_pipeline() {
     let rig = Rig::new("restart", &rides(1_500).records());
     rig.applied(&rig.document());
     rig.wait_for("Ready", "True/Running");
-    kill_in_node_of("data", "kafka-0", "kafka[.]Kafka");
-    kill_in_node_of("data", "s3-0", "versitygw");
+    Node::of("data", "kafka-0").signal("KILL", "kafka[.]Kafka");
+    Node::of("data", "s3-0").signal("KILL", "versitygw");
     rig.produce(&Rides { seed: 2, ..rides(1_500) }.starting(1_500_000_000).records());
     rig.wait_until_read();
     deadline::until("it is ready again", READ_LIMIT, || rig.condition("Ready").filter(|(c, _)| c.starts_with("True/")));
     rig.assert_right();
-}
-
-fn one_running_pod(rig: &Rig) -> (String, String) {
-    deadline::until("a pod that runs", START_LIMIT, || {
-        let (name, uid) = rig.pods().into_iter().next()?;
-        let phase = rig.kubectl(&["get", "pod", &name, "--ignore-not-found", "--output=jsonpath={.status.phase}"]);
-        (phase == "Running").then_some((name, uid))
-    })
 }

@@ -1,8 +1,11 @@
 //! Changes of the document, of the chart, and of mind.
 
+use std::process::Command;
+
 use serde_json::json;
-use weir_e2e::cluster::{Rig, START_LIMIT, kubectl, rides};
-use weir_tests::deadline;
+use tempfile::TempDir;
+use weir_e2e::cluster::{Rig, kubectl, rides};
+use weir_e2e::operator;
 use weir_tests::rides::Rides;
 
 #[test]
@@ -14,7 +17,7 @@ fn a_change_that_saved_state_fits_rolls_out_and_goes_on() {
     let before = rig.pods();
     rig.site.records_per_epoch = 500;
     rig.applied(&rig.document());
-    deadline::until("other pods", START_LIMIT, || rig.pods().iter().all(|pod| !before.contains(pod)).then_some(()));
+    rig.wait_until_gone(&before);
     rig.produce(&Rides { seed: 2, ..rides(1_000) }.starting(1_000_000_000).records());
     rig.wait_until_read();
     rig.assert_right();
@@ -55,20 +58,60 @@ fn suspended_pipelines_have_no_pods_and_resumed_ones_go_on() {
 }
 
 #[test]
-fn an_upgrade_of_the_operator_rolls_no_pipeline() {
+fn an_upgrade_of_the_chart_rolls_no_pipeline_and_upgrades_the_resource() {
     let rig = Rig::new("chart", &rides(500).records());
     rig.applied(&rig.document());
     rig.wait_for("Ready", "True/Running");
-    let before = rig.pods();
-    let generation = || rig.kubectl(&["get", "deployment", &rig.pipeline.name, "--output=jsonpath={.metadata.generation}"]);
-    let deployed = generation();
-    // Every pod of the operator anew, with other settings.
-    kubectl(&["--namespace=weir", "set", "env", "deployment", "--selector=app.kubernetes.io/name=weir-operator", "WEIR_LOG=debug"]);
-    kubectl(&["--namespace=weir", "rollout", "status", "deployment", "--selector=app.kubernetes.io/name=weir-operator", "--timeout=90s"]);
+    let (pods, deployment, operators) = (rig.pods(), rig.deployment(), operator::pods());
+    // Every pod of the operator anew, one more of them, another default image, and a newer definition.
+    let chart = TempDir::new().unwrap();
+    let copied = Command::new("cp").arg("--recursive").arg(operator::chart()).arg(chart.path()).status().unwrap();
+    assert!(copied.success());
+    let definition = chart.path().join("weir/files/streampipelines.weir.dev.yaml");
+    let text = std::fs::read_to_string(&definition).unwrap();
+    let newer = text
+        .replace("additionalPrinterColumns:\n", "additionalPrinterColumns:\n    - {jsonPath: .spec.timeZone, name: Newer, type: string}\n");
+    assert_ne!(newer, text);
+    std::fs::write(&definition, newer).unwrap();
+    let settings = ["replicaCount=3", "env[0].name=WEIR_LOG", "env[0].value=debug", "runtime.image.tag=newer"];
+    let restored = Restored::new();
+    operator::helm_upgrade(&chart.path().join("weir"), &settings);
+    assert!(operator::pods().iter().all(|pod| !operators.contains(pod)));
+    assert!(rig.kubectl(&["get", "streampipelines"]).contains("NEWER"));
     rig.kubectl(&["annotate", "streampipeline", &rig.pipeline.name, "test=looked-at"]);
     rig.produce(&Rides { seed: 2, ..rides(500) }.starting(500_000_000).records());
     rig.wait_until_read();
-    assert_eq!((rig.pods(), generation()), (before, deployed));
+    assert_eq!((rig.pods(), rig.deployment()), (pods.clone(), deployment.clone()));
+    drop(restored);
+    assert!(!rig.kubectl(&["get", "streampipelines"]).contains("NEWER"));
+    assert_eq!((rig.pods(), rig.deployment()), (pods, deployment));
+    rig.assert_right();
+}
+
+/// The chart as it was installed, when this is dropped.
+struct Restored {
+    tag: String,
+}
+
+impl Restored {
+    fn new() -> Self {
+        let args = kubectl(&[
+            "--namespace=weir",
+            "get",
+            "deployment",
+            "--selector=app.kubernetes.io/component=operator",
+            "--output=jsonpath={.items[0].spec.template.spec.containers[0].args}",
+        ]);
+        let args: Vec<String> = serde_json::from_str(&args).unwrap();
+        let image = args.iter().skip_while(|a| *a != "--runtime-image").nth(1).unwrap();
+        Self { tag: image.rsplit_once(':').unwrap().1.to_owned() }
+    }
+}
+
+impl Drop for Restored {
+    fn drop(&mut self) {
+        operator::helm_upgrade(&operator::chart(), &["replicaCount=2", "env=null", &format!("runtime.image.tag={}", self.tag)]);
+    }
 }
 
 #[test]
@@ -76,12 +119,7 @@ fn a_deleted_pipeline_leaves_nothing_but_its_table_and_checkpoint() {
     let rig = Rig::new("delete", &rides(1_000).records());
     rig.applied(&rig.document());
     rig.wait_until_read();
-    rig.kubectl(&["delete", "streampipeline", &rig.pipeline.name, "--timeout=60s"]);
-    let kinds = "deployments,pods,services,serviceaccounts,configmaps,controllerrevisions,networkpolicies,streampipelines";
-    let selector = format!("weir.dev/pipeline={}", rig.pipeline.name);
-    deadline::until("everything of it is gone", START_LIMIT, || {
-        rig.kubectl(&["get", kinds, "--selector", &selector, "--output=name"]).is_empty().then_some(())
-    });
+    rig.delete();
     // The same again goes on where it stopped.
     rig.produce(&Rides { seed: 2, ..rides(1_000) }.starting(1_000_000_000).records());
     rig.applied(&rig.document());
