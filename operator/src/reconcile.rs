@@ -42,7 +42,7 @@ pub async fn reconcile(pipeline: Arc<StreamPipeline>, context: Arc<Context>) -> 
         deletion::Outcome::Gone => return Ok(Action::await_change()),
     }
     if let Some(failed) = rollback::failed(&observed) {
-        tracing::warn!(pipeline = %owner.name, namespace = %owner.namespace, revision = %failed.name, "going back: the runtime refuses to go on");
+        tracing::warn!(namespace = %owner.namespace, revision = %failed.name, "going back: the runtime refuses to go on");
         mark(&context, &owner, &mut observed, failed).await?;
     }
     let verdict = judge(&pipeline, &owner, &observed, &context.settings);

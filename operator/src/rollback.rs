@@ -1,7 +1,7 @@
 //! Going back: a revision whose runtime refuses to go on before its first epoch gives way to the last good one. Pure.
 //!
-//! Only what a person has to mend counts, by the exit code: `Config` (2) and `Bug` (70). An outage, a fence, a kill, an image or a node that
-//! can't be had are waited for. The mark on the ControllerRevision is written before anything is rolled, and stays: a revision that has
+//! Only what a person has to mend counts, by the exit code: `Config` (2) and `Bug` (70). An outage, a fence, a kill, an image or a node
+//! that can't be had are waited for. The mark on the ControllerRevision is written before anything is rolled, and stays: a revision that has
 //! failed is not tried again, so there is no going back and forth.
 
 #[cfg(test)]
@@ -59,8 +59,8 @@ pub fn good(observed: &Observed, reported: bool) -> Option<Revision> {
     Some(marked)
 }
 
-/// The newest revision before this one that did well and has not failed since. A run of an AvailableNow pipeline is over: there is nothing of
-/// it to go back to.
+/// The newest revision before this one that did well and has not failed since. A run of an AvailableNow pipeline is over: there is nothing
+/// of it to go back to.
 #[must_use]
 pub fn last_good<'a>(revision: &Revision, there: &'a [Revision]) -> Option<&'a Revision> {
     let earlier = there.iter().filter(|r| r.name != revision.name && r.number < revision.number);
@@ -82,8 +82,8 @@ pub fn standing(observed: &Observed) -> Option<&Revision> {
 #[must_use]
 pub fn refusal(revision: &Revision, failed: &Failed, standing: &Revision) -> Refusal {
     let message = format!(
-        "the runtime ended before its first epoch ({}): {}; revision {} of generation {} runs instead. Change the spec, or try the same again: \
-         kubectl delete controllerrevision {}",
+        "the runtime ended before its first epoch ({}): {}; revision {} of generation {} runs instead. Change the spec, or try the same \
+         again: kubectl delete controllerrevision {}",
         failed.reason, failed.message, standing.name, standing.generation, revision.name
     );
     Refusal { reason: Reason::RolledBack, message }

@@ -61,10 +61,10 @@ pub fn decide(pipeline: &StreamPipeline, owner: &Owner, target: &Revision, jobs:
     let known = pipeline.status.as_ref().and_then(|s| s.run.clone());
     let created = pipeline.metadata.creation_timestamp.as_ref().map_or(now, |t| t.0);
     let scheduled_until = schedule.as_ref().map(|_| match &known {
-        None => created,
+        None if pipeline.status.is_none() => created,
         Some(run) if run.schedule == text("schedule") => run.scheduled_until.as_ref().map_or(created, |t| t.0),
         // What was due by another schedule, or before there was one, is not made up for.
-        Some(_) => now,
+        _ => now,
     });
     let known = known.unwrap_or_default();
     let due = schedule.as_ref().and_then(|s| s.last_until(now)).filter(|due| Some(*due) > scheduled_until);

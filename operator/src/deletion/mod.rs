@@ -1,5 +1,5 @@
-//! `spec.deletionPolicy: DeleteCheckpoint`: a finalizer holds the pipeline until its checkpoint is gone, for a limited time. The operator has no
-//! access to stores: a Job of the pipeline's own image, with its Secrets, deletes it.
+//! `spec.deletionPolicy: DeleteCheckpoint`: a finalizer holds the pipeline until its checkpoint is gone, for a limited time. The operator has
+//! no access to stores: a Job of the pipeline's own image, with its Secrets, deletes it.
 
 mod step;
 
@@ -194,5 +194,7 @@ async fn last_words(context: &Context, owner: &Owner) -> String {
 
 async fn tell_left(context: &Context, pipeline: &StreamPipeline, why: &str) {
     let note = format!("the checkpoint {} {why}; delete it by hand: weir checkpoint delete -f FILE", uri(pipeline));
+    // A namespace that is being deleted takes no event either.
+    tracing::warn!(pipeline = %pipeline.name_any(), namespace = ?pipeline.namespace(), "{note}");
     tell(context, pipeline, EventType::Warning, "CheckpointLeft", note).await;
 }

@@ -1,7 +1,7 @@
 //! The Job that deletes the checkpoint of a pipeline that is being deleted, with the image and the Secrets of what ran.
 //!
-//! Nothing of it belongs to the pipeline: a deletion in the foreground takes everything that does before anything else happens. The Job ends by
-//! itself, and goes some time after that, if nobody is there to delete it.
+//! Nothing of it belongs to the pipeline: a deletion in the foreground takes everything that does before anything else happens. The Job ends
+//! by itself, and goes some time after that, if nobody is there to delete it.
 
 use std::collections::BTreeMap;
 

@@ -1,7 +1,7 @@
 //! Deletes a checkpoint, for a pipeline that is gone. Tables are never touched.
 //!
-//! The identity is looked at first and deleted last, the newest manifest just before it: a removal that was cut short can be repeated, and a
-//! runtime that starts in between finds a manifest whose state is gone, and says so, rather than an older one that would write rows twice.
+//! The identity is looked at first and deleted last, the newest manifest just before it: a removal that was cut short can be repeated, and
+//! a runtime that starts in between finds a manifest whose state is gone, and says so, rather than an older one that would write rows twice.
 
 use futures::{StreamExt, TryStreamExt, stream};
 
