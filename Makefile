@@ -13,7 +13,7 @@ DENY := $(WEIR_CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 SKIPPED := $(WEIR_CACHE)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build generate demo test e2e chart images soak bench lint deny docs
+.PHONY: help deps deps-test build generate demo test e2e smoke chart images soak bench lint deny docs
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -50,6 +50,9 @@ test: build deps-test ## every test that needs no cluster; starts a real Kafka a
 e2e: build ## the tests on a whole cluster (kind, or the one of KUBECONFIG); FILTER=deploy for some; KEEP=1 leaves it up
 	@.ci/deps e2e
 	e2e/run $(FILTER)
+
+smoke: build ## a few of them on a cluster of one node, for CI; skipped where there can be none
+	.ci/smoke
 
 chart: deps-test ## the Helm chart: lint, templates, alerts, and an install on a real API server
 	tests/services/apiserver with charts/test
