@@ -24,6 +24,10 @@ use crate::verdict::{Refusal, current};
 pub fn failed(observed: &Observed) -> Option<Revision> {
     let current = current(observed).filter(|r| r.marks.good != Some(Good::Committed))?;
     last_good(current, &observed.revisions)?;
+    // Ready with a state action, it has made another history of the checkpoint: what ran before does not fit that.
+    if current.marks.good.is_some() && current.inputs.document().pointer("/spec/stateAction").is_some() {
+        return None;
+    }
     let mut pods = observed.pods.iter().filter(|pod| annotation(pod, REVISION) == Some(current.name.as_str()));
     let (pod, trouble) = pods.find_map(|pod| Some((pod, refused_to_go_on(pod)?)))?;
     let secrets = annotation(pod, SECRETS).unwrap_or_default().to_owned();

@@ -85,6 +85,17 @@ fn a_runtime_that_ends_with_config_or_bug_before_its_first_epoch_gives_way_to_th
 }
 
 #[test]
+fn what_has_acted_on_the_state_is_not_gone_back_from() {
+    let acting = rides_with("/stateAction", json!({"token": "a", "discard": {}}));
+    let observed = with_state(rolled_out(&acting), ended(2, "no"));
+    assert!(failed(&observed).is_some(), "it ended before it was ready: nothing was done");
+    let mut acted = observed;
+    let newest = newest(&acted).name;
+    acted.revisions.iter_mut().find(|r| r.name == newest).unwrap().marks.good = Some(Good::Ready);
+    assert_eq!(failed(&acted), None);
+}
+
+#[test]
 fn a_container_that_waits_to_run_again_has_ended_too() {
     let mut observed = with_state(rolled_out(&changed()), json!({"waiting": {"reason": "CrashLoopBackOff"}}));
     let status = observed.pods[0].status.as_mut().unwrap();
