@@ -86,7 +86,9 @@ pub fn pods() -> Vec<String> {
 }
 
 pub fn wait_until_rolled_out() {
-    kubectl(&["--namespace", NAMESPACE, "rollout", "status", "deployment", SELECTOR, ROLLOUT]);
+    let said = kubectl(&["--namespace", NAMESPACE, "rollout", "status", "deployment", SELECTOR, ROLLOUT]);
+    // A selector that matches nothing is no error to kubectl.
+    assert!(said.contains("successfully rolled out"), "{said}");
 }
 
 /// The chart of this repository.

@@ -1,4 +1,4 @@
-// What kstatus, by which Flux waits for resources, makes of an object: reads it as JSON from stdin, prints the verdict (Current,
+// What kstatus makes of an object, by which Flux waits for resources: reads it as JSON from stdin, prints the verdict (Current,
 // InProgress, Failed, Terminating, Unknown) and its message, with a tab between.
 package main
 
