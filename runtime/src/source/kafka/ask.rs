@@ -24,6 +24,7 @@ const UNKNOWN_TOPIC_GRACE: Duration = Duration::from_secs(2);
 /// `Config` if it does not exist or may not be read, `Retry` when no broker answers in time.
 pub(super) fn partition_count(client: &Client, topic: &str, until: Instant) -> Result<i32> {
     let unknown_until = until.min(Instant::now() + UNKNOWN_TOPIC_GRACE);
+    let mut unknown: Option<Refusal> = None;
     loop {
         let answer = until_answered(client, until, |timeout| {
             let metadata = client.fetch_metadata(Some(topic), timeout)?;
@@ -34,8 +35,12 @@ pub(super) fn partition_count(client: &Client, topic: &str, until: Instant) -> R
             }
         });
         match answer {
-            Err(refusal) if refusal.is_unknown_topic() && Instant::now() < unknown_until => std::thread::sleep(RETRY_AFTER),
-            other => return other.map_err(|refusal| refusal.explain(client, topic)),
+            Err(refusal) if refusal.is_unknown_topic() && Instant::now() < unknown_until => {
+                unknown = Some(refusal);
+                std::thread::sleep(RETRY_AFTER);
+            }
+            // For the last question there may have been no time left: what the brokers said before stands.
+            other => return other.map_err(|refusal| unknown.unwrap_or(refusal).explain(client, topic)),
         }
     }
 }

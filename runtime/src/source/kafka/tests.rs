@@ -206,6 +206,18 @@ fn unknown_topic_is_a_config_failure_that_names_topic_and_servers() {
 }
 
 #[test]
+fn unknown_topic_is_told_from_a_broker_that_is_away_also_if_it_answers_slowly() {
+    let cluster = cluster(&[("a", 1)]);
+    cluster.topic_error("nowhere", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
+    let input = KafkaInput::connect(&source(&cluster.bootstrap_servers(), &["a"]), "test").unwrap();
+    input.partitions(SOON).unwrap();
+    // Slower than what is left for the last of the questions that fit into the deadline.
+    cluster.broker_round_trip_time(1, Duration::from_millis(300)).unwrap();
+    let failure = super::ask::partition_count(&input.client, "nowhere", Instant::now() + Duration::from_secs(2)).unwrap_err();
+    assert_eq!(failure.remedy, Remedy::Config, "{failure}");
+}
+
+#[test]
 fn unreachable_broker_is_a_retry_failure_in_time_that_names_the_address_and_its_origin() {
     let started = Instant::now();
     let input = KafkaInput::connect(&source("127.0.0.1:1", &["a"]), "test").unwrap();
