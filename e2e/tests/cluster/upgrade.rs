@@ -4,8 +4,9 @@ use std::process::Command;
 
 use serde_json::json;
 use tempfile::TempDir;
-use weir_e2e::cluster::{Rig, kubectl, rides};
+use weir_e2e::cluster::{Rig, START_LIMIT, kubectl, rides};
 use weir_e2e::operator;
+use weir_tests::deadline;
 use weir_tests::rides::Rides;
 
 #[test]
@@ -76,7 +77,10 @@ fn an_upgrade_of_the_chart_rolls_no_pipeline_and_upgrades_the_resource() {
     let settings = ["replicaCount=3", "env[0].name=WEIR_LOG", "env[0].value=debug", "runtime.image.tag=newer"];
     let restored = Restored::new();
     operator::helm_upgrade(&chart.path().join("weir"), &settings);
-    assert!(operator::pods().iter().all(|pod| !operators.contains(pod)));
+    // Helm waits for the new ones; an old one may still be on its way out.
+    deadline::until("other pods of the operator", START_LIMIT, || {
+        operator::pods().iter().all(|pod| !operators.contains(pod)).then_some(())
+    });
     assert!(rig.kubectl(&["get", "streampipelines"]).contains("NEWER"));
     rig.kubectl(&["annotate", "streampipeline", &rig.pipeline.name, "test=looked-at"]);
     rig.produce(&Rides { seed: 2, ..rides(500) }.starting(500_000_000).records());
