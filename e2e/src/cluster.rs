@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use weir_tests::oracle::manifest::{self, Manifest};
 use weir_tests::oracle::pipeline::{S3_SECRET, Site};
 use weir_tests::oracle::replay::{Outcome, replay};
-use weir_tests::oracle::{Pipeline, assert_same_rows, manifest};
+use weir_tests::oracle::{Pipeline, assert_same_rows};
 use weir_tests::rides::Rides;
 use weir_tests::services::s3::{ACCESS_KEY, SECRET_KEY};
 use weir_tests::topic::{self, Record};
@@ -274,13 +275,24 @@ impl Rig {
 
     /// The same of a pipeline that writes nothing now.
     pub fn assert_rows_right(&self) -> Outcome {
-        let checkpoint = TempDir::new().unwrap();
-        let place = self.site.checkpoint_uri.strip_prefix("s3://").unwrap();
-        reader(&["copy", &s3(), ACCESS_KEY, SECRET_KEY, place, &checkpoint.path().to_string_lossy()]);
-        let outcome = replay(&self.pipeline, &topic::read(&kafka(), &self.site.topic), &manifest::read_all(checkpoint.path()));
+        let outcome = replay(&self.pipeline, &topic::read(&kafka(), &self.site.topic), &self.manifests());
         assert_eq!(outcome.contradictions, Vec::<String>::new(), "the manifests and the oracle");
         assert_same_rows(&outcome.rows, &table::read(&self.site.table_uri, Some(&s3())));
         outcome
+    }
+
+    /// Those that the checkpoint has.
+    #[must_use]
+    pub fn manifests(&self) -> Vec<Manifest> {
+        let checkpoint = TempDir::new().unwrap();
+        let place = self.site.checkpoint_uri.strip_prefix("s3://").unwrap();
+        reader(&["copy", &s3(), ACCESS_KEY, SECRET_KEY, place, &checkpoint.path().to_string_lossy()]);
+        manifest::read_all(checkpoint.path())
+    }
+
+    #[must_use]
+    pub fn table_rows(&self) -> usize {
+        table::read(&self.site.table_uri, Some(&s3())).len()
     }
 
     fn dump(&self) {

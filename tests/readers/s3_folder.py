@@ -16,5 +16,6 @@ s3 = fs.S3FileSystem(
 )
 if verb == "make":
     s3.create_dir(place)
-else:
+# What is not there has no objects.
+elif s3.get_file_info(place).type != fs.FileType.NotFound:
     fs.copy_files(place, rest[0], source_filesystem=s3, destination_filesystem=fs.LocalFileSystem())

@@ -149,3 +149,23 @@ fn from_a_run_to_an_endless_pipeline_and_back() {
     wait_until_completed(&rig, "second");
     assert_eq!(rig.assert_rows_right().read, 1_000);
 }
+
+#[test]
+fn a_schedule_starts_a_run_each_time_and_each_reads_what_came_since() {
+    let mut rig = Rig::new("job-schedule", &rides(1_000).records());
+    rig.site.trigger = json!({"type": "AvailableNow", "schedule": "* * * * *"});
+    rig.applied(&rig.document());
+    let completed = |not: &str| {
+        deadline::until("a run of the schedule has ended", READ_LIMIT, || {
+            let run = rig.resource()["status"]["run"].clone();
+            let id = run["id"].as_str().filter(|id| *id != not)?.to_owned();
+            run["completedAt"].is_string().then_some(id)
+        })
+    };
+    let first = completed("");
+    rig.produce(&Rides { seed: 2, ..rides(500) }.starting(1_000_000_000).records());
+    let second = completed(&first);
+    assert!(first < second, "named by their due times: {first}, {second}");
+    rig.suspend(true);
+    assert_eq!(rig.assert_rows_right().read, 1_500);
+}

@@ -75,3 +75,21 @@ fn a_change_that_its_own_runtime_refuses_goes_back_by_itself() {
     rig.wait_for("Stalled", "False/UpToDate");
     rig.assert_right();
 }
+
+#[test]
+fn a_pipeline_that_takes_its_checkpoint_with_it_leaves_its_table() {
+    let rig = Rig::new("checkpoint-too", &rides(1_000).records());
+    let mut document = rig.document();
+    document["spec"]["deletionPolicy"] = json!("DeleteCheckpoint");
+    rig.applied(&document);
+    rig.wait_until_read();
+    let rows = rig.table_rows();
+    assert!(rows > 0, "some windows should have closed");
+    rig.kubectl(&["delete", "streampipeline", &rig.pipeline.name, "--timeout=120s"]);
+    assert_eq!(rig.manifests(), [], "of the checkpoint nothing is left");
+    assert_eq!(rig.table_rows(), rows);
+    // The same document again begins anew, and reads everything again.
+    rig.applied(&document);
+    rig.wait_until_read();
+    deadline::until("the rows come again", START_LIMIT, || (rig.table_rows() == 2 * rows).then_some(()));
+}
