@@ -53,10 +53,7 @@ pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
 /// What is to be done with the saved state. None also if it is wrong.
 pub(super) fn state_action(action: &StateAction, at: &Path, out: &mut Findings) -> Option<plan::StateAction> {
     out.exactly_one(at, unions::STATE_ACTIONS, &[action.discard.is_some(), action.restore.is_some()]);
-    if let Err(message) = check_token(&action.token) {
-        out.add(&at.field("token"), message);
-        return None;
-    }
+    let token = out.checked(&at.field("token"), check_token(&action.token));
     let kind = match (&action.discard, &action.restore) {
         (Some(discard), None) => plan::StateActionKind::Discard {
             offsets: match discard.offsets.unwrap_or(defaults::DISCARD_OFFSETS) {
@@ -74,7 +71,7 @@ pub(super) fn state_action(action: &StateAction, at: &Path, out: &mut Findings) 
         },
         _ => return None,
     };
-    Some(plan::StateAction { token: action.token.clone(), kind })
+    token.map(|()| plan::StateAction { token: action.token.clone(), kind })
 }
 
 /// When an AvailableNow pipeline runs.

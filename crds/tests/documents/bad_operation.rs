@@ -97,3 +97,17 @@ fn runs_by_schedule_or_token_belong_to_available_now() {
         ["spec.trigger.schedule: found `0 2 31 2 *`, which no day in any year is; a day that the month has would be right"]
     );
 }
+
+#[test]
+fn a_state_action_is_named_and_is_one_of_two() {
+    let token =
+        "spec.stateAction.token: found `a b`; 1 to 63 ASCII letters, digits, dots, hyphens and underscores would be right, as in run-7";
+    let epoch = "spec.stateAction.restore.epoch: found 0; the number of an epoch would be right, from 1";
+    // Both at once.
+    said_of("  stateAction: {token: a b, restore: {epoch: 0}}", &[token, epoch]);
+    said_of("  stateAction: {token: a}", &["spec.stateAction: found none of discard or restore; exactly one should be there"]);
+    said_of(
+        "  stateAction: {token: a, discard: {}, restore: {epoch: 7}}",
+        &["spec.stateAction: found discard and restore; exactly one of discard or restore should be there"],
+    );
+}

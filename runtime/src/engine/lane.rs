@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use weir_plan::plan::{BadRecords, OnLostOffsets};
 
+use super::lost;
 use super::open_epoch::OpenEpoch;
 use super::sink_task::SinkInput;
 use crate::decode::JsonDecoder;
@@ -26,9 +27,6 @@ const BATCH_ROWS: usize = 8192;
 const POLL: Duration = Duration::from_millis(20);
 /// Between two looks of a lane that has nothing to read until the epoch is closed.
 const FULL_PAUSE: Duration = Duration::from_millis(1);
-/// A log that ends before the end that an AvailableNow run took at its start was cut, if it still does after this long: a new leader may
-/// know a lower end for a moment (KIP-207).
-const CUT_AFTER: Duration = Duration::from_secs(10);
 
 /// What the driver tells a lane.
 #[derive(Debug)]
@@ -94,7 +92,7 @@ impl Partition {
 
     /// The end of the run that the log does not have any more.
     fn bound_cut_off(&self) -> Option<i64> {
-        let at_end = self.at_end_since.is_some_and(|since| since.elapsed() >= CUT_AFTER);
+        let at_end = self.at_end_since.is_some_and(|since| since.elapsed() >= lost::CUT_AFTER);
         self.bound.filter(|bound| at_end && self.next < *bound)
     }
 }
@@ -240,7 +238,7 @@ impl Lane {
             }
             LaneEvent::OffsetsLost { partition, wanted, next } => {
                 let partition = &mut partitions[places[partition]];
-                match after_loss(&partition.label, partition.next, next) {
+                match lost::next_offset(&partition.label, partition.next, next) {
                     Ok(next) => {
                         tracing::warn!(partition = partition.label, wanted, next, "offsets lost: the broker no longer had what comes next");
                         partition.next = next;
@@ -314,7 +312,7 @@ impl Lane {
     fn note_bound(&mut self) -> Result<()> {
         for partition in &mut self.partitions {
             if let Some(bound) = partition.bound_cut_off() {
-                partition.bound = Some(end_of_cut_log(&partition.label, partition.next, bound, self.parts.on_lost_offsets)?);
+                partition.bound = Some(lost::end_of_run(&partition.label, partition.next, bound, self.parts.on_lost_offsets)?);
             }
         }
         if !self.at_bound && self.partitions.iter().all(Partition::is_at_bound) {
@@ -346,63 +344,9 @@ impl Lane {
     }
 }
 
-/// Where reading goes on after lost offsets. Never at an earlier one: its number was taken in already, with another record.
-fn after_loss(partition: &str, wanted: i64, next: i64) -> Result<i64> {
-    if next >= wanted {
-        return Ok(next);
-    }
-    Err(Failure::config(format!(
-        "{partition}: offset {wanted} comes next, but Kafka's log goes back to {next}: it was cut (an unclean election of a leader) or made \
-         anew, and records that this checkpoint has counted are gone; spec.stateAction with discard: {{offsets: StartFrom}} \
-         reads it from startFrom on"
-    )))
-}
-
-/// Where a run ends on a partition whose log ends before it.
-fn end_of_cut_log(partition: &str, end: i64, bound: i64, policy: OnLostOffsets) -> Result<i64> {
-    if policy == OnLostOffsets::Fail {
-        return Err(Failure::config(format!(
-            "{partition}: this run was to end at offset {bound}, where Kafka's log ended when it began, but now the log ends at {end}: it was \
-             cut (an unclean election of a leader) or made anew, and `onLostOffsets` is Fail; Earliest or Latest ends the run there, without \
-             the records that are lost"
-        )));
-    }
-    tracing::warn!(
-        partition,
-        end,
-        bound,
-        "offsets lost: Kafka's log ends before the end that this run took at its start, and so does the run"
-    );
-    Ok(end)
-}
-
 fn bad_record(partition: &str, offset: i64, reason: &str) -> Failure {
     Failure::data(format!(
         "the record at {partition} offset {offset} can't be processed: {reason}; \
          correct the producer or the schema, or drop such records with badRecords: {{policy: Drop}}"
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::Remedy;
-
-    #[test]
-    fn lost_offsets_are_skipped_and_a_log_that_goes_back_is_refused() {
-        assert_eq!(after_loss("rides-0", 10, 12), Ok(12));
-        assert_eq!(after_loss("rides-0", 10, 10), Ok(10));
-        let refused = after_loss("rides-0", 10, 4).unwrap_err();
-        assert_eq!(refused.remedy, Remedy::Config);
-        assert!(refused.message.starts_with("rides-0: offset 10 comes next, but Kafka's log goes back to 4"), "{refused}");
-    }
-
-    #[test]
-    fn a_run_whose_end_was_cut_off_ends_where_the_log_does_if_it_may() {
-        assert_eq!(end_of_cut_log("rides-0", 7, 10, OnLostOffsets::Earliest), Ok(7));
-        let refused = end_of_cut_log("rides-0", 7, 10, OnLostOffsets::Fail).unwrap_err();
-        assert_eq!(refused.remedy, Remedy::Config);
-        assert!(refused.message.starts_with("rides-0: this run was to end at offset 10"), "{refused}");
-    }
 }

@@ -13,6 +13,7 @@ mod keyed_stage;
 mod lane;
 mod lane_sinks;
 mod lanes;
+mod lost;
 mod open_epoch;
 mod reading;
 mod sink_task;

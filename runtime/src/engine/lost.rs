@@ -1,0 +1,71 @@
+//! What a lane does when Kafka no longer has what it was to read: gaps in front of it, a log that goes back, a log that ends too early.
+
+use std::time::Duration;
+
+use weir_plan::plan::OnLostOffsets;
+
+use crate::failure::{Failure, Result};
+
+/// A log that ends before the end that an AvailableNow run took at its start was cut, if it still does after this long: a new leader may
+/// know a lower end for a moment (KIP-207).
+pub const CUT_AFTER: Duration = Duration::from_secs(10);
+
+/// Where reading goes on after lost offsets. Never at an earlier one: its number was taken in already, with another record.
+///
+/// # Errors
+/// `Config`: the log goes back.
+pub fn next_offset(partition: &str, wanted: i64, next: i64) -> Result<i64> {
+    if next >= wanted {
+        return Ok(next);
+    }
+    Err(Failure::config(format!(
+        "{partition}: offset {wanted} comes next, but Kafka's log goes back to {next}: it was cut (an unclean election of a leader) or made \
+         anew, and records that this checkpoint has counted are gone; spec.stateAction with discard: {{offsets: StartFrom}} \
+         reads it from startFrom on"
+    )))
+}
+
+/// Where a run ends on a partition whose log ends before it.
+///
+/// # Errors
+/// `Config`, if nothing may be lost.
+pub fn end_of_run(partition: &str, end: i64, bound: i64, policy: OnLostOffsets) -> Result<i64> {
+    if policy == OnLostOffsets::Fail {
+        return Err(Failure::config(format!(
+            "{partition}: this run was to end at offset {bound}, where Kafka's log ended when it began, but now the log ends at {end}: it was \
+             cut (an unclean election of a leader) or made anew, and `onLostOffsets` is Fail; Earliest or Latest ends the run there, without \
+             the records that are lost"
+        )));
+    }
+    tracing::warn!(
+        partition,
+        end,
+        bound,
+        "offsets lost: Kafka's log ends before the end that this run took at its start, and so does the run"
+    );
+    Ok(end)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::Remedy;
+
+    #[test]
+    fn lost_offsets_are_skipped_and_a_log_that_goes_back_is_refused() {
+        assert_eq!(next_offset("rides-0", 10, 12), Ok(12));
+        assert_eq!(next_offset("rides-0", 10, 10), Ok(10));
+        let refused = next_offset("rides-0", 10, 4).unwrap_err();
+        assert_eq!(refused.remedy, Remedy::Config);
+        assert!(refused.message.starts_with("rides-0: offset 10 comes next, but Kafka's log goes back to 4"), "{refused}");
+    }
+
+    #[test]
+    fn a_run_whose_end_was_cut_off_ends_where_the_log_does_if_it_may() {
+        assert_eq!(end_of_run("rides-0", 7, 10, OnLostOffsets::Earliest), Ok(7));
+        let refused = end_of_run("rides-0", 7, 10, OnLostOffsets::Fail).unwrap_err();
+        assert_eq!(refused.remedy, Remedy::Config);
+        assert!(refused.message.starts_with("rides-0: this run was to end at offset 10"), "{refused}");
+    }
+}
