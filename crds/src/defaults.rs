@@ -15,6 +15,8 @@ pub(crate) const BYTES_PER_EPOCH: &str = "512Mi";
 pub(crate) const TIME_ZONE: &str = "UTC";
 /// Long enough that a producer which pauses between two batches is not taken for gone.
 pub(crate) const IDLE_AFTER: &str = "1m";
+/// More than clocks differ by, less than a time that was taken for one of another zone.
+pub(crate) const MAX_FUTURE: &str = "1h";
 pub(crate) const REPLICAS: i64 = 1;
 pub(crate) const SUSPEND: bool = false;
 pub(crate) const DELETION_POLICY: DeletionPolicy = DeletionPolicy::Retain;
@@ -51,6 +53,7 @@ pub fn table() -> Vec<(&'static str, String)> {
         ("spec.sources[].groupId", group_id(Some("<namespace>"), "<name>")),
         ("spec.sources[].badRecords.policy", format!("{BAD_RECORDS:?}")),
         ("spec.sources[].eventTime.idleAfter", IDLE_AFTER.to_owned()),
+        ("spec.sources[].eventTime.maxFuture", MAX_FUTURE.to_owned()),
         ("spec.sources[].kafka.startFrom.position", format!("{START_FROM:?}")),
         ("spec.sources[].kafka.onLostOffsets", format!("{ON_LOST_OFFSETS:?}")),
         ("spec.sources[].format.json.timestampNumbers", format!("{TIMESTAMP_NUMBERS:?}")),

@@ -10,6 +10,7 @@ use arrow::datatypes::SchemaRef;
 use crate::aggregate::Aggregate;
 use crate::expr::ScalarExpr;
 use crate::ids::Epoch;
+use crate::outputs::Output;
 use crate::types::{Column, EVENT_TIME};
 
 /// A pipeline that can be run.
@@ -195,13 +196,22 @@ pub enum TimestampNumbers {
     EpochMillis,
 }
 
-/// What becomes of a record that can't be read.
+/// What becomes of records that can't be taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadRecords {
+pub struct BadRecords {
+    pub policy: BadRecordsPolicy,
+    /// The pipeline stops when more than so many of a million are bad.
+    pub max_per_million: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadRecordsPolicy {
     /// The pipeline stops with the record's coordinates.
     Fail,
     /// The record is dropped and counted.
     Drop,
+    /// The record leaves by the source's output `Rejected`.
+    Output,
 }
 
 #[derive(Debug, Clone)]
@@ -211,6 +221,8 @@ pub struct EventTime {
     pub watermark_delay_us: i64,
     /// A partition whose end was reached this long ago, in microseconds, no longer holds the watermark.
     pub idle_after_us: i64,
+    /// A row that is further ahead of the epoch's clock, in microseconds, is bad.
+    pub max_future_us: i64,
 }
 
 #[derive(Debug, Clone)]
@@ -250,8 +262,9 @@ pub struct Map {
 pub struct Sink {
     pub name: String,
     pub input: Input,
+    pub output: Output,
     pub delta: DeltaSink,
-    /// What is written: the input's columns without `_event_time`.
+    /// What is written: of `Main`, the input's columns without `_event_time`; else as [`crate::outputs`] has it.
     pub schema: SchemaRef,
 }
 

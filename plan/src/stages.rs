@@ -1,6 +1,7 @@
 //! Where the plan is cut: at each change of key. Lanes run the stages before the first cut, over their partitions; what comes after runs
 //! over keyed state. Scale-out puts an exchange at the same cut.
 
+use crate::outputs::Output;
 use crate::plan::{Input, Plan, StepOp};
 
 /// The plan, cut. Indices are into [`Plan::steps`] and [`Plan::sinks`]; each list is in topological order.
@@ -10,11 +11,13 @@ pub struct Stages {
     pub lane_maps: Vec<usize>,
     /// Aggregates whose input comes from a lane: lanes keep their partials.
     pub lane_aggregates: Vec<usize>,
-    /// Sinks that lanes write.
+    /// Sinks of rows that lanes evaluate.
     pub lane_sinks: Vec<usize>,
+    /// Sinks of records that lanes can't take in.
+    pub rejected_sinks: Vec<usize>,
     /// Steps after the first cut, maps and further aggregates alike.
     pub keyed_steps: Vec<usize>,
-    /// Sinks of closed windows.
+    /// Sinks of closed windows, and of what comes after.
     pub keyed_sinks: Vec<usize>,
 }
 
@@ -39,7 +42,16 @@ pub fn cut(plan: &Plan) -> Stages {
         }
     }
     for (i, sink) in plan.sinks.iter().enumerate() {
-        if is_after(&after_cut, sink.input) { stages.keyed_sinks.push(i) } else { stages.lane_sinks.push(i) }
+        // What is late is so before the cut that the step makes.
+        let in_keyed_stage = match (sink.output, sink.input) {
+            (Output::Late, Input::Step(step)) => is_after(&after_cut, plan.steps[step].input()),
+            _ => is_after(&after_cut, sink.input),
+        };
+        match sink.output {
+            Output::Rejected => stages.rejected_sinks.push(i),
+            Output::Main | Output::Late if in_keyed_stage => stages.keyed_sinks.push(i),
+            Output::Main | Output::Late => stages.lane_sinks.push(i),
+        }
     }
     stages
 }

@@ -26,6 +26,28 @@ pub struct Rides {
 /// 2026-01-01T00:00:00Z, where the event time of test rides begins.
 pub const START_US: i64 = 1_767_225_600_000_000;
 
+/// Records that the rides pipeline can't take in, one of each kind.
+pub const POISON: [&[u8]; 9] = [
+    b"{",
+    b"",
+    b"[]",
+    b"\xff\xfe",
+    br#"{"rideId":"x"}"#,
+    br#"{"rideId":1,"userId":2,"city":null,"distanceKm":1,"price":1,"ts":"2026-01-01T00:00:00Z"}"#,
+    br#"{"rideId":1,"userId":2,"city":"fr","distanceKm":1,"price":1,"ts":"2026-02-30T00:00:00Z"}"#,
+    br#"{"rideId":1,"userId":2,"city":"fr","distanceKm":1,"price":1,"ts":"9999-12-31T23:59:59Z"}"#,
+    br#"{"rideId":1,"userId":2,"city":"fr","distanceKm":1,"price":1e999,"ts":"2026-01-01T00:00:00Z"}"#,
+];
+
+/// Puts poison in the place of every so manieth record.
+#[must_use]
+pub fn poisoned(mut records: Vec<Record>, every: usize) -> Vec<Record> {
+    for (record, poison) in records.iter_mut().skip(every / 2).step_by(every).zip(POISON.iter().cycle()) {
+        record.value = poison.to_vec();
+    }
+    records
+}
+
 const CITIES: [&str; 5] = ["fr", "us", "de", "mg", "uk"];
 
 impl Rides {

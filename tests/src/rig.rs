@@ -24,6 +24,9 @@ pub const RUN_LIMIT: Duration = Duration::from_secs(90);
 /// Tests that run at the same time: the machine has few cores, and each test keeps an engine and a broker busy.
 const AT_ONCE: u32 = 2;
 
+/// Sinks of side outputs.
+const SIDE_SINKS: [&str; 2] = ["rejected", "late"];
+
 /// Where tables and checkpoints lie.
 #[derive(Clone, Copy)]
 pub enum Store<'a> {
@@ -97,6 +100,12 @@ impl Rig {
         self.store.join("table")
     }
 
+    /// The table of a side output.
+    #[must_use]
+    pub fn side_folder(&self, output: &str) -> PathBuf {
+        self.store.join(format!("table-{output}"))
+    }
+
     #[must_use]
     pub fn checkpoint_folder(&self) -> PathBuf {
         self.store.join("checkpoint")
@@ -151,10 +160,29 @@ impl Rig {
         let manifests = self.manifests();
         let outcome = replay(&self.pipeline, contents, &manifests);
         assert_eq!(outcome.contradictions, Vec::<String>::new(), "the manifests and the oracle");
-        let found = if self.table_folder().is_dir() { table::read_log(&self.table_folder()) } else { Vec::new() };
-        assert_same_rows(&outcome.rows, &found);
-        self.assert_commits(&manifests);
+        assert_same_rows(&outcome.rows, &rows_in(&self.table_folder()));
+        self.assert_commits(&self.table_folder(), &manifests, |sink| !SIDE_SINKS.contains(&sink));
+        if self.pipeline.bad_records.are_kept() {
+            self.assert_dead_letters(&outcome);
+            self.assert_commits(&self.side_folder("rejected"), &manifests, |sink| sink == "rejected");
+        }
+        if self.pipeline.keeps_late {
+            assert_same_rows(&outcome.late_rows, &rows_in(&self.side_folder("late")));
+            self.assert_commits(&self.side_folder("late"), &manifests, |sink| sink == "late");
+        }
         outcome
+    }
+
+    /// Each bad record is there once, byte for byte, with a reason.
+    fn assert_dead_letters(&self, outcome: &Outcome) {
+        let mut found = rows_in(&self.side_folder("rejected"));
+        for row in found.iter_mut().filter_map(serde_json::Value::as_object_mut) {
+            assert_eq!(row.remove("topic").as_ref().and_then(|t| t.as_str()), Some(self.site.topic.as_str()));
+            let reason = row.remove("reason");
+            assert!(reason.as_ref().and_then(|r| r.as_str()).is_some_and(|r| !r.is_empty()), "{reason:?} of {row:?}");
+            row.remove("path");
+        }
+        assert_same_rows(&outcome.rejected, &found);
     }
 
     /// The verdict without manifests, for input of which nothing can be late: garbage collection may have taken old ones.
@@ -164,10 +192,11 @@ impl Rig {
         assert!(!outcome.rows.is_empty(), "some windows should have closed");
     }
 
-    /// The table's transactions: one per epoch with rows, each once, upwards.
-    fn assert_commits(&self, manifests: &[manifest::Manifest]) {
-        let due: Vec<u64> = manifests.iter().filter(|m| !m.is_claim && m.committed_rows > 0).map(|m| m.epoch).collect();
-        assert_eq!(table::epochs(&self.table_folder()), due, "epochs in the table's transactions, and epochs with rows to commit");
+    /// A table's transactions: one per epoch with rows, each once, upwards.
+    fn assert_commits(&self, folder: &Path, manifests: &[manifest::Manifest], writes_there: impl Fn(&str) -> bool) {
+        let has_rows = |m: &&manifest::Manifest| !m.is_claim && m.committed.keys().any(|sink| writes_there(sink));
+        let due: Vec<u64> = manifests.iter().filter(has_rows).map(|m| m.epoch).collect();
+        assert_eq!(table::epochs(folder), due, "epochs in the transactions of {}, and epochs with rows to commit", folder.display());
     }
 
     /// Reads the table through delta-rs as well.
@@ -182,6 +211,10 @@ impl Rig {
         exit.expect(engine::OK);
         exit
     }
+}
+
+fn rows_in(folder: &Path) -> Vec<serde_json::Value> {
+    if folder.is_dir() { table::read_log(folder) } else { Vec::new() }
 }
 
 /// Says that it is done also when an assertion fails: a producer beside the test must end.

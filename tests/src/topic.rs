@@ -19,8 +19,23 @@ pub struct Record {
     pub value: Vec<u8>,
 }
 
-/// The values of a topic by partition and offset, as a plain consumer reads them. A partition without records is there, and empty.
-pub type Contents = BTreeMap<i32, BTreeMap<i64, Vec<u8>>>;
+/// A record as Kafka has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Stored {
+    pub key: Option<Vec<u8>>,
+    /// `None`: a tombstone.
+    pub value: Option<Vec<u8>>,
+    pub timestamp_ms: Option<i64>,
+}
+
+impl From<Vec<u8>> for Stored {
+    fn from(value: Vec<u8>) -> Self {
+        Self { value: Some(value), ..Self::default() }
+    }
+}
+
+/// A topic by partition and offset, as a plain consumer reads it. A partition without records is there, and empty.
+pub type Contents = BTreeMap<i32, BTreeMap<i64, Stored>>;
 
 const ADMIN_LIMIT: Duration = Duration::from_secs(30);
 const READ_LIMIT: Duration = Duration::from_secs(120);
@@ -86,6 +101,13 @@ pub fn produce(bootstrap: &str, topic: &str, records: &[Record]) {
     producer.flush(Timeout::After(READ_LIMIT)).unwrap();
 }
 
+/// Produces a record with a key and no value.
+pub fn produce_tombstone(bootstrap: &str, topic: &str, partition: i32, key: &str) {
+    let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
+    producer.send(BaseRecord::<str, [u8]>::to(topic).partition(partition).key(key)).map_err(|(e, _)| e).unwrap();
+    producer.flush(ADMIN_LIMIT).unwrap();
+}
+
 /// Produces all records in one transaction, and commits or aborts it.
 pub fn produce_in_transaction(bootstrap: &str, topic: &str, records: &[Record], commit: bool) {
     let producer: BaseProducer =
@@ -134,7 +156,9 @@ pub fn read(bootstrap: &str, topic: &str) -> Contents {
         match consumer.poll(Duration::from_millis(100)) {
             None => {}
             Some(Ok(m)) => {
-                contents.get_mut(&m.partition()).unwrap().insert(m.offset(), m.payload().unwrap_or_default().to_vec());
+                let (key, value) = (m.key().map(<[u8]>::to_vec), m.payload().map(<[u8]>::to_vec));
+                let stored = Stored { key, value, timestamp_ms: m.timestamp().to_millis() };
+                contents.get_mut(&m.partition()).unwrap().insert(m.offset(), stored);
             }
             Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => unfinished -= 1,
             Some(Err(e)) => panic!("{topic} can't be read: {e}"),

@@ -2,12 +2,14 @@
 
 use weir_tests::engine::{Exit, Start};
 use weir_tests::oracle::Pipeline;
-use weir_tests::rides::Rides;
+use weir_tests::rides::{Rides, poisoned};
 use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::kafka::{self, Kafka};
 use weir_tests::services::s3;
 use weir_tests::{engine, or_skip, table};
 
+/// Each epoch has dead letters.
+const POISON_EVERY: usize = 200;
 /// A recovery has something to recover only after such an end.
 const LEAVES_AN_EPOCH_IN_DOUBT: &str = "manifest.create.after";
 
@@ -43,7 +45,8 @@ fn crash_and_verify(kafka: &Kafka, store: Store<'_>, point: &str, nth: u32) {
     let collects_garbage = point.starts_with("gc.");
     let late_per_million = if collects_garbage { 0 } else { 1_000 };
     let records = Rides { partitions: 3, late_per_million, step_us: 2_000_000, ..Rides::new(2_500) }.records();
-    let mut rig = Rig::new(Pipeline::rides(), kafka, store, 3, &records);
+    let records = poisoned(records, POISON_EVERY);
+    let mut rig = Rig::new(Pipeline::rides_with_side_outputs(), kafka, store, 3, &records);
     rig.site.records_per_epoch = 500;
     if collects_garbage {
         rig.site.keep = 2;

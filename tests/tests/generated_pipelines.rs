@@ -5,7 +5,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
 use weir_tests::oracle::expr::{Expr, Op, column};
-use weir_tests::oracle::pipeline::{Aggregate, Column, Map};
+use weir_tests::oracle::pipeline::{Aggregate, BadRecords, Column, Map};
 use weir_tests::oracle::value::Type;
 use weir_tests::oracle::{Pipeline, time};
 use weir_tests::rides::START_US;
@@ -75,7 +75,9 @@ fn pipeline(rng: &mut ChaCha8Rng) -> Pipeline {
         event_time: "at".into(),
         idle_after_us: None,
         delay_us: *[0, 1_000_000, 90_000_000].choose(rng).unwrap(),
-        drop_bad_records: true,
+        bad_records: if rng.random() { BadRecords::Drop } else { BadRecords::Output },
+        keeps_late: rng.random(),
+        max_future_us: None,
         before,
         window_us: *[1_000_000, 7_000_000, 60_000_000, 3_600_000_000].choose(rng).unwrap(),
         group_by: keys,

@@ -87,6 +87,34 @@ fn progress_is_the_last_line_of_the_progress_file_and_a_run_that_reads_is_ready(
 }
 
 #[test]
+fn a_run_that_goes_on_where_nothing_is_new_tells_what_it_has_claimed() {
+    let kafka = or_skip!(kafka::shared());
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &Rides { partitions: 1, ..Rides::new(2_000) }.records());
+    let (engine, _) = at_rest(&rig, 2_000);
+    let last = engine.progress().pop().unwrap();
+    engine.terminate();
+    engine.wait(RUN_LIMIT).expect(OK);
+
+    let address = format!("127.0.0.1:{}", ports::free());
+    let engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).arg("--http").arg(&address).spawn();
+    let claimed: Json = deadline::until("/progress has the claim", RUN_LIMIT, || {
+        let answer = web::get(&address, "/progress").ok().filter(|a| a.status == 200)?;
+        Some(serde_json::from_str(&answer.body).unwrap_or_else(|e| panic!("{answer:?}: {e}")))
+    });
+    assert_eq!((&claimed["kind"], &claimed["numInputRows"]), (&json!("Claim"), &json!(0)));
+    assert!(claimed["batchId"].as_u64() > last["batchId"].as_u64(), "{claimed}");
+    assert!(last["stateOperators"][0]["openWindows"].as_u64() > Some(0), "the input should try something: {last}");
+    for same in ["openWindows", "numRowsTotal"] {
+        assert_eq!(claimed["stateOperators"][0][same], last["stateOperators"][0][same], "{same}");
+    }
+    assert_eq!((&claimed["eventTime"], &claimed["stateStoredBytes"]), (&last["eventTime"], &last["stateStoredBytes"]));
+    let source = &claimed["sources"][0];
+    assert_eq!((&source["endOffset"], &source["latestOffset"]), (&last["sources"][0]["endOffset"], &json!({rig.site.topic: {"0": 2_000}})));
+    engine.terminate();
+    engine.wait(RUN_LIMIT).expect(OK);
+}
+
+#[test]
 fn a_run_that_still_looks_for_its_broker_is_healthy_and_not_ready() {
     let kafka = or_skip!(kafka::shared());
     let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &[]);

@@ -20,6 +20,7 @@ mod rides_to_delta;
 mod s3_faults;
 mod saved_state;
 mod services_work;
+mod side_outputs;
 mod signals;
 mod state_actions;
 mod transactions;

@@ -46,7 +46,7 @@ fn the_oracle_agrees_with_duckdb() {
     let mut contents = Contents::new();
     for record in &records {
         let partition = contents.entry(record.partition).or_default();
-        partition.insert(i64::try_from(partition.len()).unwrap(), record.value.clone());
+        partition.insert(i64::try_from(partition.len()).unwrap(), record.value.clone().into());
     }
     let folder = tempfile::tempdir().unwrap();
     assert_same_rows(&duckdb_rows(folder.path(), &records), &replay_uncut(&Pipeline::rides(), &contents).rows);

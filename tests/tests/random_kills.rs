@@ -8,7 +8,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use weir_tests::oracle::Pipeline;
-use weir_tests::rides::Rides;
+use weir_tests::rides::{Rides, poisoned};
 use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::kafka;
 use weir_tests::{or_skip, table};
@@ -16,6 +16,8 @@ use weir_tests::{or_skip, table};
 const KILLS: u32 = 20;
 /// More than an engine reads before it is killed, in epochs of 25: it never waits for records, which no kill should hit.
 const RECORDS_PER_KILL: usize = 1_200;
+/// About every fourth epoch has dead letters.
+const POISON_EVERY: usize = 101;
 /// Beyond a whole epoch with its commit, so that each phase can be hit.
 const PAUSE_MS_MAX: u64 = 400;
 const SOAK_KILLS: u32 = 200;
@@ -34,7 +36,7 @@ fn random_kills_lose_and_double_nothing() {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
 
     let backlog = Rides { step_us: STEP_US, ..Rides::new(usize::try_from(kills).unwrap() * RECORDS_PER_KILL) };
-    let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 6, &backlog.records());
+    let mut rig = Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::Local, 6, &poisoned(backlog.records(), POISON_EVERY));
     rig.site.records_per_epoch = 25;
     let mut phases: BTreeMap<String, u32> = BTreeMap::new();
     for kill in 0..kills {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 use weir_tests::oracle::Pipeline;
-use weir_tests::rides::Rides;
+use weir_tests::oracle::pipeline::BadRecords;
+use weir_tests::rides::{Rides, poisoned};
 use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::{kafka, s3};
 use weir_tests::{deadline, engine, or_skip, table, topic};
@@ -137,13 +138,9 @@ fn an_interval_trigger_keeps_its_beat() {
 fn bad_records_are_dropped_and_counted_where_the_document_says_so() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    let mut records = Rides { partitions: 2, ..Rides::new(3_000) }.records();
-    for (i, bad) in [&b"{"[..], b"", b"[]", br#"{"rideId":"x"}"#, b"\xff\xfe", br#"{"rideId":1,"userId":2,"city":null}"#].iter().enumerate()
-    {
-        records[i * 400 + 7].value = bad.to_vec();
-    }
-    let pipeline = Pipeline { drop_bad_records: true, ..Pipeline::rides() };
+    let records = poisoned(Rides { partitions: 2, ..Rides::new(3_000) }.records(), 300);
+    let pipeline = Pipeline { bad_records: BadRecords::Drop, ..Pipeline::rides() };
     let rig = Rig::new(pipeline, kafka, Store::Local, 2, &records);
     rig.finish();
-    assert_eq!(rig.assert_right().dropped, 6);
+    assert_eq!(rig.assert_right().dropped, 10);
 }

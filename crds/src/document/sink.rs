@@ -26,8 +26,8 @@ pub struct Sink {
     /// The source or step whose rows are written.
     #[schemars(with = "Name")]
     pub from: String,
-    /// Which of its outputs: Main (the default), Late (not supported yet: rows whose windows had closed), Rejected (not supported yet:
-    /// records that could not be read).
+    /// Which of its outputs. Main (the default): its rows. Late, of a step with windows: rows whose window had closed. Rejected, of a source
+    /// with badRecords.policy Output: records that could not be taken in.
     pub output: Option<Output>,
     /// Append (the default): rows are written once, windows when they close. Update (not supported yet): rows that changed, by key.
     /// Complete (not supported yet): the whole result anew.

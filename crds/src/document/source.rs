@@ -28,7 +28,7 @@ pub struct Source {
     /// Not supported yet. Records after which an epoch is closed early, of this source.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub max_records_per_epoch: Option<i64>,
-    /// What becomes of a record that can't be read.
+    /// What becomes of a record that can't be taken in.
     pub bad_records: Option<BadRecords>,
 }
 
@@ -181,8 +181,8 @@ pub struct EventTime {
     /// How long to wait for rows that come late, as a duration: 10m. Required with expr. Results are late by as much, so there is no default.
     #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("0s", "99999h")]))]
     pub watermark_delay: Option<String>,
-    /// Not supported yet. How far ahead of the clock a row may be before it counts as bad, as a duration.
-    #[schemars(with = "Option<Duration>")]
+    /// How far ahead of the clock a row may be before it counts as bad, as a duration. By default 1h.
+    #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("0s", "99999h")]))]
     pub max_future: Option<String>,
     /// How long after its end was reached a partition no longer holds the watermark back, as a duration from 1s. By default 1m.
     #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("1s", "99999h")]))]
@@ -195,14 +195,14 @@ pub struct EventTime {
     pub close_idle_windows_after: Option<String>,
 }
 
-/// What becomes of a record that can't be read.
+/// What becomes of a record that can't be taken in: it can't be read, a step fails on it, or its event time is null or in the future.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BadRecords {
-    /// Fail (the default): the pipeline stops and names the record. Drop: it is left out and counted. Output (not supported yet): it goes to
-    /// the source's Rejected output.
+    /// Fail (the default): the pipeline stops and names the record. Drop: it is left out and counted. Output: it leaves by the source's
+    /// output Rejected, for which there must be a sink.
     pub policy: BadRecordsPolicy,
-    /// Not supported yet. How many of a million records may be bad before the pipeline stops.
+    /// How many of a million records may be bad: with more the pipeline stops. By default any number. Belongs to Drop and Output.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub max_per_million: Option<i64>,
 }

@@ -7,6 +7,7 @@ pub(crate) mod duration;
 mod graph;
 mod name;
 mod operation;
+mod output;
 mod quantity;
 mod settings;
 mod sink;

@@ -1,19 +1,19 @@
 //! Sinks: which table, which columns, how they are laid out. And that no table and no checkpoint lie in one another.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 use weir_plan::quote::quoted;
 
-use arrow::datatypes::{DataType as ArrowType, FieldRef, Fields, Schema, SchemaRef};
+use arrow::datatypes::{DataType as ArrowType, FieldRef, Fields, SchemaRef};
 use weir_plan::plan;
 
 use super::check::suggestion;
 use super::graph::Graph;
+use super::output::{self, Nodes};
 use super::source::type_name;
-use super::step::{Steps, user_columns};
+use super::step::Steps;
 use super::{name, uri};
 use crate::defaults;
-use crate::document::{DeltaSink, Mode, Output, SchemaEvolution, Sink, Spec, unions};
+use crate::document::{DeltaSink, Mode, SchemaEvolution, Sink, Spec, unions};
 use crate::finding::{Findings, Path};
 
 const PARTITION_COLUMNS_MAX: usize = 16;
@@ -27,6 +27,7 @@ pub(super) fn lower(
     out: &mut Findings,
 ) -> Option<Vec<plan::Sink>> {
     let at = spec_at.field("sinks");
+    let nodes = Nodes { spec, graph, sources, steps };
     let lowered: Vec<_> = spec
         .sinks
         .iter()
@@ -35,14 +36,15 @@ pub(super) fn lower(
             let at = at.index(i);
             refuse_unsupported(sink, &at, out);
             let input = graph.sink_inputs[i];
-            let schema = input.and_then(|input| steps.schema_of(input, sources)).map(|s| written(&s));
+            let (output, schema) = nodes.output(sink, input, &at, out);
             if let Some(schema) = &schema {
                 check_columns(schema.fields(), &at.field("from"), out);
             }
             let delta = delta(sink.delta.as_ref()?, schema.as_ref(), &at.field("delta"), out);
-            Some(plan::Sink { name: sink.name.clone(), input: steps.in_plan(input?)?, delta: delta?, schema: schema? })
+            Some(plan::Sink { name: sink.name.clone(), input: steps.in_plan(input?)?, output, delta: delta?, schema: schema? })
         })
         .collect();
+    output::require_rejected_sinks(spec, spec_at, out);
     lowered.into_iter().collect()
 }
 
@@ -53,19 +55,10 @@ fn refuse_unsupported(sink: &Sink, at: &Path, out: &mut Findings) {
     out.not_yet(at, "parquet", sink.parquet.as_ref());
     out.not_yet(at, "console", sink.console.as_ref());
     out.not_yet(at, "key", sink.key.as_ref());
-    match sink.output.unwrap_or(defaults::OUTPUT) {
-        Output::Main => {}
-        output @ (Output::Late | Output::Rejected) => out.not_yet_value(&at.field("output"), output, &["Main"]),
-    }
     match sink.mode.unwrap_or(defaults::MODE) {
         Mode::Append => {}
         mode @ (Mode::Update | Mode::Complete) => out.not_yet_value(&at.field("mode"), mode, &["Append"]),
     }
-}
-
-/// What a sink writes of rows: everything but the event time, which is there to be selected under a name.
-fn written(schema: &Schema) -> SchemaRef {
-    Arc::new(Schema::new(user_columns(schema).cloned().collect::<Vec<_>>()))
 }
 
 /// Delta takes names that differ in case only for the same one.

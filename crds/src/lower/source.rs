@@ -142,15 +142,20 @@ fn start_from(kafka: &KafkaSource, at: &Path, out: &mut Findings) -> Option<plan
 }
 
 fn bad_records(bad_records: Option<&BadRecords>, at: &Path, out: &mut Findings) -> Option<plan::BadRecords> {
-    out.not_yet(at, "maxPerMillion", bad_records.and_then(|b| b.max_per_million.as_ref()));
-    match bad_records.map_or(defaults::BAD_RECORDS, |b| b.policy) {
-        BadRecordsPolicy::Fail => Some(plan::BadRecords::Fail),
-        BadRecordsPolicy::Drop => Some(plan::BadRecords::Drop),
-        policy @ BadRecordsPolicy::Output => {
-            out.not_yet_value(&at.field("policy"), policy, &["Fail", "Drop"]);
-            None
-        }
+    let policy = match bad_records.map_or(defaults::BAD_RECORDS, |b| b.policy) {
+        BadRecordsPolicy::Fail => plan::BadRecordsPolicy::Fail,
+        BadRecordsPolicy::Drop => plan::BadRecordsPolicy::Drop,
+        BadRecordsPolicy::Output => plan::BadRecordsPolicy::Output,
+    };
+    let Some(found) = bad_records.and_then(|b| b.max_per_million) else {
+        return Some(plan::BadRecords { policy, max_per_million: None });
+    };
+    let at = at.field("maxPerMillion");
+    if policy == plan::BadRecordsPolicy::Fail {
+        out.add(&at, "the policy `Fail` stops at the first bad record; leave it out, or take the policy `Output` or `Drop`");
     }
+    let max_per_million = out.integer(&at, found, 0..=1_000_000)?;
+    Some(plan::BadRecords { policy, max_per_million: u64::try_from(max_per_million).ok() })
 }
 
 fn format(format: &Format, at: &Path, out: &mut Findings) -> Option<plan::JsonFormat> {
@@ -185,7 +190,6 @@ fn event_time(event_time: &EventTime, decoded: Option<&SchemaRef>, at: &Path, ou
     out.exactly_one(at, unions::CLOCKS, &clocks);
     out.not_yet(at, "kafkaTimestamp", event_time.kafka_timestamp.as_ref());
     out.not_yet(at, "processingTime", event_time.processing_time.as_ref());
-    out.not_yet(at, "maxFuture", event_time.max_future.as_ref());
     out.not_yet(at, "maxSkew", event_time.max_skew.as_ref());
     out.not_yet(at, "closeIdleWindowsAfter", event_time.close_idle_windows_after.as_ref());
     let delay = match &event_time.watermark_delay {
@@ -199,6 +203,8 @@ fn event_time(event_time: &EventTime, decoded: Option<&SchemaRef>, at: &Path, ou
     };
     let idle_after = event_time.idle_after.as_deref().unwrap_or(defaults::IDLE_AFTER);
     let idle_after = out.duration(&at.field("idleAfter"), idle_after, "1s", "99999h");
+    let max_future = event_time.max_future.as_deref().unwrap_or(defaults::MAX_FUTURE);
+    let max_future = out.duration(&at.field("maxFuture"), max_future, "0s", "99999h");
     let sql = event_time.expr.as_ref()?;
     let at = at.field("expr");
     let expr = out.checked(&at, expr::compile(sql, decoded?, EVENT_TIME).map_err(|e| e.to_string()))?;
@@ -210,7 +216,12 @@ fn event_time(event_time: &EventTime, decoded: Option<&SchemaRef>, at: &Path, ou
         );
         return None;
     }
-    Some(plan::EventTime { expr, watermark_delay_us: duration::as_us(delay?), idle_after_us: duration::as_us(idle_after?) })
+    Some(plan::EventTime {
+        expr,
+        watermark_delay_us: duration::as_us(delay?),
+        idle_after_us: duration::as_us(idle_after?),
+        max_future_us: duration::as_us(max_future?),
+    })
 }
 
 /// Spark's name for a column's type.

@@ -88,10 +88,10 @@ pub struct Progress {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["sink"]))]
     pub tables: Vec<TableVersion>,
-    /// Records that could not be read and went to the `Rejected` output or were dropped, since the runtime started.
+    /// Records that could not be read and went to the `Rejected` output or were dropped, since the checkpoint began.
     #[serde(default)]
     pub dead_letters: i64,
-    /// Rows that came after their window had closed, since the runtime started.
+    /// Rows that came after their window had closed, since the checkpoint began.
     #[serde(default)]
     pub late_rows: i64,
 }

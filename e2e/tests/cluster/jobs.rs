@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use weir_e2e::cluster::{READ_LIMIT, Rig, START_LIMIT, rides};
 use weir_tests::deadline;
+use weir_tests::oracle::pipeline::BadRecords;
 use weir_tests::rides::Rides;
 use weir_tests::topic::Record;
 
@@ -127,7 +128,7 @@ fn a_run_that_a_person_must_mend_is_said_and_goes_on_when_it_is_mended() {
     rig.applied(&rig.document());
     let message = rig.wait_for("Stalled", "True/BadRecord");
     assert!(message.contains(&rig.site.topic), "{message}");
-    rig.pipeline.drop_bad_records = true;
+    rig.pipeline.bad_records = BadRecords::Drop;
     rig.applied(&rig.document());
     wait_until_completed(&rig, "first");
     assert_eq!(rig.assert_rows_right().read, 500);

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 use weir_e2e::cluster::{Rig, START_LIMIT, kubectl, rides, try_kubectl};
 use weir_tests::deadline;
+use weir_tests::oracle::pipeline::BadRecords;
 use weir_tests::topic::Record;
 
 #[test]
@@ -48,7 +49,7 @@ fn a_bad_record_stops_the_pipeline_with_its_place_and_it_goes_on_when_told_to_dr
     let message = rig.wait_for("Stalled", "True/BadRecord");
     assert!(message.contains(&format!("the record at {}-1 offset", rig.site.topic)), "{message}");
     rig.wait_for("Ready", "False/BadRecord");
-    rig.pipeline.drop_bad_records = true;
+    rig.pipeline.bad_records = BadRecords::Drop;
     rig.applied(&rig.document());
     rig.wait_for("Stalled", "False/UpToDate");
     rig.wait_until_read();

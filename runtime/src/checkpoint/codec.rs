@@ -73,6 +73,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::checkpoint::manifest::*;
+    use crate::checkpoint::totals::{StepTotals, Totals};
     use crate::failure::Remedy;
     use serde_json::json;
     use weir_plan::ids::Generation;
@@ -104,7 +105,8 @@ mod tests {
                     watermark_us: Some(1_699_999_400_000_000),
                     idle: false,
                 }],
-                counts: SourceCounts { read: 1000, decoded: 999, dropped: 1, bytes: 115_000 },
+                counts: SourceCounts { read: 1000, decoded: 997, dropped: 1, rejected: 2, filtered: 4, bytes: 115_000 },
+                bad_share: BadShare { read: 41_000, bad: 17 },
             }],
             tasks: vec![Task {
                 id: 0,
@@ -142,6 +144,16 @@ mod tests {
                 run: Some("run-7".into()),
             }),
             state_action: Some(ActedUpon { token: "back-1".into(), restored: Some(Epoch(30)) }),
+            totals: Totals {
+                epochs: 37,
+                sources: [(
+                    "rides".into(),
+                    SourceCounts { read: 41_000, decoded: 40_983, dropped: 1, rejected: 16, filtered: 120, bytes: 4_715_000 },
+                )]
+                .into(),
+                steps: [("revenue".into(), StepTotals { rows_in: 40_863, rows_late: 30, rows_out: 280 })].into(),
+                sinks: [("silver".into(), 280)].into(),
+            },
         }
     }
 

@@ -87,6 +87,7 @@ mod tests {
             watermark_after_us: watermark_us,
             partitions: partitions.collect(),
             counts: crate::checkpoint::manifest::SourceCounts::default(),
+            bad_share: crate::checkpoint::manifest::BadShare::default(),
         }
     }
 

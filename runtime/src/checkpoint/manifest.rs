@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use weir_plan::ids::{Epoch, Generation};
 
+use super::totals::Totals;
+
 /// The `format` of this version.
 pub const MANIFEST_V1: &str = "weir.manifest/v1";
 
@@ -39,6 +41,8 @@ pub struct Manifest {
     /// The last state action that was done: by this claim, if it begins a lineage, or by one before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_action: Option<ActedUpon>,
+    /// Over all epochs of the checkpoint, this one included.
+    pub totals: Totals,
 }
 
 /// A `spec.stateAction` that was done. The same token is not done again.
@@ -77,6 +81,8 @@ pub struct SourceProgress {
     pub watermark_after_us: Option<i64>,
     pub partitions: Vec<PartitionProgress>,
     pub counts: SourceCounts,
+    /// After this epoch.
+    pub bad_share: BadShare,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -93,14 +99,27 @@ pub struct PartitionProgress {
     pub idle: bool,
 }
 
-/// read = decoded + dropped by policy.
+/// read = decoded + dropped + rejected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceCounts {
     pub read: u64,
+    /// Taken in: every step before the first window could be evaluated.
     pub decoded: u64,
+    /// Left out by policy.
     pub dropped: u64,
+    /// Handed to the output `Rejected`.
+    pub rejected: u64,
+    /// Of the decoded ones, those that a `where` left out, over all maps before the first window.
+    pub filtered: u64,
     pub bytes: u64,
+}
+
+/// Where `badRecords.maxPerMillion` is in its count: records since it began anew, and how many of them were bad.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadShare {
+    pub read: u64,
+    pub bad: u64,
 }
 
 /// What one task of the data plane contributes. There is one for now; scale-out adds more.

@@ -14,6 +14,7 @@ pub mod protocol;
 pub mod removal;
 pub mod state_files;
 pub mod store;
+pub mod totals;
 pub mod writer;
 
 mod driver;

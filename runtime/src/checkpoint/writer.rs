@@ -22,6 +22,7 @@ use super::manifest::{ActedUpon, Committable, Kind, MANIFEST_V1, Manifest, Pinne
 use super::protocol::{Head, Machine, Next, Request};
 use super::state_files::StateFiles;
 use super::store::{Outcome, Store};
+use super::totals::Totals;
 use crate::failpoint;
 use crate::failure::{Failure, Result};
 use crate::retry::{Jitter, RetryPolicy};
@@ -161,7 +162,8 @@ impl Opened {
                     Some(before) => before.lineage.clone(),
                     None => driver.identity.lineage.clone(),
                 };
-                driver.candidate = Some(claim_manifest(lineage, head, carried));
+                let totals = before.map(|m| m.totals.clone()).unwrap_or_default();
+                driver.candidate = Some(claim_manifest(lineage, head, carried, totals));
             }
             driver.turn(request, None, &mut patience).await?;
         }
@@ -345,7 +347,7 @@ fn references(manifest: &Manifest) -> BTreeSet<StateName> {
     paths.filter_map(|path| StateName::parse(path.rsplit('/').next()?)).collect()
 }
 
-fn claim_manifest(lineage: String, head: &Head, carried: Carried) -> Manifest {
+fn claim_manifest(lineage: String, head: &Head, carried: Carried, totals: Totals) -> Manifest {
     Manifest {
         format: MANIFEST_V1.into(),
         lineage,
@@ -361,6 +363,7 @@ fn claim_manifest(lineage: String, head: &Head, carried: Carried) -> Manifest {
         tables: carried.tables,
         until: carried.until,
         state_action: carried.state_action,
+        totals,
     }
 }
 
@@ -374,6 +377,7 @@ fn data_manifest(before: &Manifest, head: &Head, epoch: DataEpoch) -> Manifest {
         clock_us: epoch.clock_us,
         fingerprint: before.fingerprint.clone(),
         in_doubt: None,
+        totals: before.totals.plus(&epoch.sources, &epoch.tasks, &epoch.committables),
         sources: epoch.sources,
         tasks: epoch.tasks,
         committables: epoch.committables,

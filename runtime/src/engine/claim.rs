@@ -141,6 +141,7 @@ impl<'a> Base<'a> {
             watermark_after_us: watermark_us,
             partitions: topics.partitions.iter().map(|(id, bounds)| resumed(wanted.start_from, saved, id, *bounds)).collect(),
             counts: SourceCounts::default(),
+            bad_share: saved.map(|s| s.bad_share).unwrap_or_default(),
         };
         let state = self.state.map_or_else(Vec::new, state_of);
         let fingerprint = serde_json::to_value(wanted.fingerprint).map_err(|e| Failure::bug(format!("fingerprint: {e}")))?;

@@ -1,10 +1,21 @@
 //! The engine's one clock. An epoch reads it once, and everything in that epoch goes by that reading.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use chrono::{DateTime, SecondsFormat};
 
 /// Microseconds since 1970-01-01T00:00:00Z.
 #[must_use]
 pub fn now_us() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
+}
+
+/// Why a row is bad whose event time is in the future.
+#[must_use]
+pub fn too_far_ahead(time_us: i64, max_future_us: i64) -> String {
+    let time = DateTime::from_timestamp_micros(time_us);
+    let time = time.map_or_else(|| format!("{time_us} µs"), |t| t.to_rfc3339_opts(SecondsFormat::Millis, true));
+    let allowed = Duration::from_micros(max_future_us.unsigned_abs());
+    format!("the event time {time} is ahead of the clock by more than maxFuture ({allowed:?})")
 }

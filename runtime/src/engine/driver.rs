@@ -8,14 +8,15 @@ use serde::Serialize;
 use tokio::sync::watch;
 use weir_plan::Plan;
 use weir_plan::plan::Trigger;
+use weir_plan::quote::quoted;
 
 use super::keyed_stage::{LaneTotals, Watermarks};
 use super::lane_sinks::Files;
 use super::start::{Running, file_label, start};
 use super::{Options, Signal, state_log};
-use crate::checkpoint::manifest::{Committable, Manifest, Payload, SourceCounts, SourceProgress, Task};
+use crate::checkpoint::manifest::{BadShare, Committable, Manifest, Payload, SourceCounts, SourceProgress, Task};
 use crate::checkpoint::writer::DataEpoch;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::observe::progress::{Durations, Progress};
 
 /// How long a quiet pipeline waits before it looks whether a partition has become idle.
@@ -60,7 +61,6 @@ struct Closed {
     at: Instant,
     source: SourceProgress,
     lanes: Vec<LaneTotals>,
-    filtered: u64,
     read_took: Duration,
     busy: Duration,
 }
@@ -168,19 +168,21 @@ impl Running {
 
     /// Gathers the lanes' reports and moves the watermarks. The lanes wait meanwhile: nothing here does I/O.
     async fn close_epoch(&mut self, opened: Instant) -> Result<Closed> {
-        let reports = self.lanes.close().await;
+        let (clock_us, at) = (self.lanes.epoch.clock_us(), Instant::now());
+        let reports = self.lanes.close(clock_us).await;
         let reports = reports.map_err(|failure| self.lane_sinks.reason(failure))?;
-        let (clock_us, at) = (super::clock::now_us(), Instant::now());
         let mut lanes: Vec<LaneTotals> = self.stages.lane_aggregates.iter().map(|_| LaneTotals::default()).collect();
         let mut counts = SourceCounts::default();
-        let (mut filtered, mut busy) = (0, Duration::ZERO);
+        let (mut first_bad, mut busy) = (None, Duration::ZERO);
         let mut partitions = Vec::new();
         for report in reports {
             counts.read += report.read;
             counts.decoded += report.decoded;
-            counts.dropped += report.dropped;
+            counts.dropped += report.bad.dropped;
+            counts.rejected += report.bad.rejected;
+            counts.filtered += report.filtered;
             counts.bytes += report.bytes;
-            filtered += report.filtered;
+            first_bad = first_bad.or(report.bad.first);
             busy = busy.max(report.busy);
             partitions.extend(report.partitions);
             for (totals, report) in lanes.iter_mut().zip(report.aggregates) {
@@ -191,7 +193,11 @@ impl Running {
         }
         let input = &self.input;
         let source = self.reading.close(&partitions, counts, self.topics.pinned(), |p| input.cached_high_watermark(p));
-        Ok(Closed { clock_us, at, source, lanes, filtered, read_took: at - opened, busy })
+        let source = source.map_err(|share| too_many_bad(&self.reading.name, share, first_bad.as_deref()))?;
+        if let Some(first) = first_bad {
+            self.observer.bad_records(counts.bad(), &first);
+        }
+        Ok(Closed { clock_us, at, source, lanes, read_took: at - opened, busy })
     }
 
     async fn decide_and_commit(&mut self, closed: Closed, mut files: Files, until_reached: bool, summary: &mut Summary) -> Result<()> {
@@ -244,7 +250,7 @@ impl Running {
             self.state_store.name(epoch.next(), 0, 1),
             watermark_us,
         );
-        add_up(summary, &manifest, closed.filtered);
+        add_up(summary, &manifest);
         let durations = Durations {
             read: closed.read_took,
             busy: closed.busy,
@@ -254,7 +260,7 @@ impl Running {
         };
         let latest = self.latest_offsets();
         let versions = self.committer.versions().await;
-        self.observer.epoch(Progress::of(&manifest, &self.plan, &durations, self.keyed.bytes(), closed.filtered, &latest, &versions))
+        self.observer.epoch(Progress::of(&manifest, &self.plan, &durations, self.keyed.bytes(), &latest, &versions))
     }
 
     async fn collect_garbage_now_and_then(&mut self, manifest: &Manifest) {
@@ -279,14 +285,26 @@ impl Running {
     }
 }
 
-fn add_up(summary: &mut Summary, manifest: &Manifest, filtered: u64) {
+fn too_many_bad(source: &str, share: BadShare, first: Option<&str>) -> Failure {
+    Failure::data(format!(
+        "source {}: {} of the last {} records are bad, more than badRecords.maxPerMillion allows; nothing of this epoch is committed; the \
+         first bad record of it is {}; correct the schema or the producer, or raise maxPerMillion",
+        quoted(source),
+        share.bad,
+        share.read,
+        first.unwrap_or("unknown")
+    ))
+}
+
+fn add_up(summary: &mut Summary, manifest: &Manifest) {
     summary.epochs += 1;
     summary.last_epoch = manifest.epoch.0;
-    summary.records_filtered += filtered;
     for source in &manifest.sources {
         summary.records_read += source.counts.read;
         summary.records_decoded += source.counts.decoded;
         summary.records_dropped += source.counts.dropped;
+        summary.records_dead_letter += source.counts.rejected;
+        summary.records_filtered += source.counts.filtered;
     }
     for step in manifest.tasks.iter().flat_map(|t| &t.steps) {
         summary.records_late += step.rows_late;

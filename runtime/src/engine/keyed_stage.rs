@@ -6,6 +6,7 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use weir_plan::Plan;
 use weir_plan::aggregate::Aggregate;
+use weir_plan::outputs::Output;
 use weir_plan::plan::{Input, StepOp};
 use weir_plan::quote::quoted;
 use weir_plan::stages::Stages;
@@ -13,7 +14,7 @@ use weir_plan::stages::Stages;
 use crate::checkpoint::manifest::StepProgress;
 use crate::failure::{Failure, Result};
 use crate::transform::{for_sink, map_rows};
-use crate::window::{KeyedState, LanePartials, Partials};
+use crate::window::{KeyedState, LanePartials, Partials, late_rows};
 
 /// A source's watermark around an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,17 +83,42 @@ impl KeyedStage {
                     let before_us = watermarks[plan.source_of(step.input())].before_us;
                     let totals = input.map(|input| partials_of(aggregate, input, before_us)).transpose();
                     let totals = totals.map_err(|e| e.context(format!("step {}", quoted(&step.name))))?.unwrap_or_default();
+                    if totals.rows_late > 0 {
+                        self.send_late(i, aggregate, input, before_us, &mut epoch)?;
+                    }
                     rows[i] = self.take_in(i, totals, watermarks, &mut epoch)?;
                 }
             }
         }
         for &i in &stages.keyed_sinks {
             let sink = &plan.sinks[i];
+            if sink.output == Output::Late {
+                continue;
+            }
             if let Some(rows) = input_rows(&rows, sink.input).filter(|r| r.num_rows() > 0) {
                 epoch.sink_rows.push((i, for_sink(&sink.schema, rows).map_err(Failure::bug)?));
             }
         }
         Ok(epoch)
+    }
+
+    /// Rows of a step behind another window that missed theirs.
+    fn send_late(
+        &self,
+        step: usize,
+        aggregate: &Aggregate,
+        input: Option<&RecordBatch>,
+        watermark_us: Option<i64>,
+        epoch: &mut KeyedEpoch,
+    ) -> Result<()> {
+        let (Some(input), Some(watermark_us)) = (input, watermark_us) else { return Ok(()) };
+        for &i in &self.stages.keyed_sinks {
+            let sink = &self.plan.sinks[i];
+            if sink.output == Output::Late && sink.input == Input::Step(step) {
+                epoch.sink_rows.push((i, late_rows(aggregate, input, watermark_us, &sink.schema).map_err(Failure::bug)?));
+            }
+        }
+        Ok(())
     }
 
     /// Merges one aggregate's input into its windows, closes those that are over, and gives their rows.
@@ -115,13 +141,10 @@ impl KeyedStage {
         }
         let closed = after_us.map(|w| state.close_up_to(w)).transpose()?.flatten();
         epoch.steps.push(StepProgress {
-            name: plan.steps[step].name.clone(),
-            watermark_after_us: after_us,
             rows_in: totals.rows_in,
             rows_late: totals.rows_late,
             rows_out: closed.as_ref().map_or(0, |c| c.num_rows() as u64),
-            open_windows: state.open_windows() as u64,
-            groups: state.groups() as u64,
+            ..at_rest(&plan.steps[step].name, state, after_us)
         });
         // What a closed window was made of is in the rows that this epoch writes; only open ones are state.
         if let Some(change) = change {
@@ -137,10 +160,29 @@ impl KeyedStage {
         self.states[step].as_mut().ok_or_else(|| Failure::bug(format!("step {step} keeps no state")))
     }
 
+    /// Where the steps are while nothing comes in.
+    #[must_use]
+    pub fn at_rest(&self, watermark_us: Option<i64>) -> Vec<StepProgress> {
+        let steps = self.plan.steps.iter().zip(&self.states);
+        steps.filter_map(|(step, state)| Some(at_rest(&step.name, state.as_ref()?, watermark_us))).collect()
+    }
+
     /// Heap bytes of all open windows.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.states.iter().flatten().map(KeyedState::bytes).sum()
+    }
+}
+
+fn at_rest(name: &str, state: &KeyedState, watermark_after_us: Option<i64>) -> StepProgress {
+    StepProgress {
+        name: name.to_owned(),
+        watermark_after_us,
+        rows_in: 0,
+        rows_late: 0,
+        rows_out: 0,
+        open_windows: state.open_windows() as u64,
+        groups: state.groups() as u64,
     }
 }
 

@@ -67,10 +67,10 @@ impl Lanes {
         }
     }
 
-    /// Closes the epoch in hand and gathers what every lane has of it.
-    pub async fn close(&mut self) -> Result<Vec<LaneReport>> {
+    /// Closes the epoch in hand at this reading of the clock and gathers what every lane has of it.
+    pub async fn close(&mut self, clock_us: i64) -> Result<Vec<LaneReport>> {
         for lane in &self.commands {
-            let _ = lane.try_send(Command::Close);
+            let _ = lane.try_send(Command::Close { clock_us });
         }
         let mut reports = Vec::with_capacity(self.commands.len());
         while reports.len() < self.commands.len() {
@@ -118,7 +118,7 @@ mod tests {
     /// Reports its epochs, empty ones.
     fn sound(commands: &Receiver<Command>, reports: &Reports) -> Result<()> {
         while let Ok(command) = commands.recv() {
-            if matches!(command, Command::Close) && reports.blocking_send(Ok(LaneReport::default())).is_err() {
+            if matches!(command, Command::Close { .. }) && reports.blocking_send(Ok(LaneReport::default())).is_err() {
                 break;
             }
         }
@@ -154,7 +154,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_epoch_is_closed_by_all_lanes_or_by_none() {
-        assert_eq!(soon(begun([sound, sound]).close()).await.unwrap().len(), 2);
-        assert_eq!(soon(begun([sound, panicking]).close()).await.unwrap_err().remedy, Remedy::Bug);
+        assert_eq!(soon(begun([sound, sound]).close(0)).await.unwrap().len(), 2);
+        assert_eq!(soon(begun([sound, panicking]).close(0)).await.unwrap_err().remedy, Remedy::Bug);
     }
 }

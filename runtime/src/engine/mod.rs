@@ -5,6 +5,7 @@
 //!                                      └▶ keyed stage ─▶ files uploaded ─▶ manifest ─▶ sinks commit ─▶ offsets published
 //! ```
 
+mod bad_share;
 mod claim;
 mod clock;
 mod commit;

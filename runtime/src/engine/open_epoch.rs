@@ -1,7 +1,7 @@
 //! The epoch that is open: what all lanes and the driver look at while records are read. Counters, a limit, and a bell for the driver.
 
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::time::Instant;
 
 use tokio::sync::Notify;
@@ -15,6 +15,8 @@ pub struct OpenEpoch {
     reserved: AtomicU64,
     limits: Limits,
     lanes_at_bound: AtomicU64,
+    /// The latest reading of the clock.
+    clock_us: AtomicI64,
     stopped: AtomicBool,
     first_record: OnceLock<Instant>,
     /// Something the driver may be waiting for has happened.
@@ -30,6 +32,7 @@ impl OpenEpoch {
             reserved: AtomicU64::new(0),
             limits,
             lanes_at_bound: AtomicU64::new(0),
+            clock_us: AtomicI64::new(i64::MIN),
             stopped: AtomicBool::new(false),
             first_record: OnceLock::new(),
             changed: Notify::new(),
@@ -44,6 +47,12 @@ impl OpenEpoch {
     pub fn lane_is_at_bound(&self) {
         self.lanes_at_bound.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_one();
+    }
+
+    /// Reads the clock. Never back: what a lane found to be in time must be so by the epoch's reading, too, which comes later.
+    pub fn clock_us(&self) -> i64 {
+        let now = super::now_us();
+        self.clock_us.fetch_max(now, Ordering::Relaxed).max(now)
     }
 
     /// Records read since the epoch was opened.

@@ -10,8 +10,9 @@ use weir_plan::Plan;
 use weir_plan::ids::TopicPartition;
 use weir_plan::plan::Source;
 
+use super::bad_share;
 use super::lane::{Assignment, PartitionReport};
-use crate::checkpoint::manifest::{PartitionProgress, SourceCounts, SourceProgress, Until};
+use crate::checkpoint::manifest::{BadShare, PartitionProgress, SourceCounts, SourceProgress, Until};
 use crate::failure::{Failure, Result};
 use crate::source::kafka::Position;
 use crate::window::watermark::SourceWatermark;
@@ -32,7 +33,10 @@ pub fn only_source(plan: &Plan) -> Result<&Source> {
 
 /// Where the epoch in hand began.
 pub struct Reading {
-    name: String,
+    pub name: String,
+    /// Where `maxPerMillion` is in its count, if there is such a limit.
+    bad_share: BadShare,
+    max_bad_per_million: Option<u64>,
     /// A partition whose end was reached this long ago does not hold the watermark.
     idle_after: Duration,
     partitions: Vec<Partition>,
@@ -65,6 +69,8 @@ impl Reading {
         });
         Self {
             name: source.name.clone(),
+            bad_share: progress.bad_share,
+            max_bad_per_million: source.bad_records.max_per_million,
             idle_after: Duration::from_micros(idle_after_us.unsigned_abs()),
             partitions: partitions.collect(),
             watermark: SourceWatermark::new(delay_us, progress.watermark_after_us, of_partitions),
@@ -91,7 +97,7 @@ impl Reading {
     #[must_use]
     pub fn assignment(&self, index: usize) -> Assignment {
         let p = &self.partitions[index];
-        Assignment { index, label: p.id.to_string(), start: p.next, bound: p.bound }
+        Assignment { index, id: p.id.clone(), start: p.next, bound: p.bound }
     }
 
     /// Where the next epoch goes on: what the consumer group's committed offsets mean.
@@ -101,13 +107,20 @@ impl Reading {
     }
 
     /// Closes the epoch in hand and moves on to its end. `high_watermark` is what the client last heard of a partition's log.
+    ///
+    /// # Errors
+    /// How many records of how many are bad, if that is too many.
     pub fn close(
         &mut self,
         reports: &[PartitionReport],
         counts: SourceCounts,
         topic_ids: &BTreeMap<String, String>,
         high_watermark: impl Fn(&TopicPartition) -> Option<i64>,
-    ) -> SourceProgress {
+    ) -> Result<SourceProgress, BadShare> {
+        self.bad_share = match self.max_bad_per_million {
+            Some(max) => bad_share::advance(self.bad_share, &counts, max)?,
+            None => BadShare::default(),
+        };
         let starts: Vec<i64> = self.partitions.iter().map(|p| p.next).collect();
         let mut idle = vec![false; self.partitions.len()];
         for report in reports {
@@ -135,14 +148,15 @@ impl Reading {
             watermark_us: self.watermark.of_partition(i),
             idle: idle[i],
         });
-        SourceProgress {
+        Ok(SourceProgress {
             name: self.name.clone(),
             topic_ids: topic_ids.clone(),
             watermark_before_us: before_us,
             watermark_after_us: after_us,
             partitions: partitions.collect(),
             counts,
-        }
+            bad_share: self.bad_share,
+        })
     }
 }
 
@@ -181,6 +195,8 @@ mod tests {
         let partitions = [0, 1].map(|i| Partition { id: id(i), next: 10, bound: bounds[usize::try_from(i).unwrap()] });
         Reading {
             name: "rides".into(),
+            bad_share: BadShare::default(),
+            max_bad_per_million: None,
             idle_after: Duration::ZERO,
             partitions: partitions.into(),
             watermark: SourceWatermark::new(0, None, vec![None, None]),
@@ -192,7 +208,7 @@ mod tests {
     }
 
     fn close(reading: &mut Reading, reports: &[PartitionReport], high_watermark: i64) -> SourceProgress {
-        reading.close(reports, SourceCounts::default(), &BTreeMap::new(), |_| Some(high_watermark))
+        reading.close(reports, SourceCounts::default(), &BTreeMap::new(), |_| Some(high_watermark)).unwrap()
     }
 
     #[test]

@@ -8,7 +8,7 @@ use rand::RngCore;
 use tokio::task::block_in_place;
 use weir_plan::Plan;
 use weir_plan::compat;
-use weir_plan::plan::StepOp;
+use weir_plan::plan::{BadRecordsPolicy, StepOp};
 use weir_plan::quote::quoted;
 use weir_plan::stages::{self, Stages};
 
@@ -16,7 +16,7 @@ use super::Options;
 use super::claim::{self, Base, Topics, Wanted, state_of};
 use super::commit::TableCommitter;
 use super::keyed_stage::KeyedStage;
-use super::lane::LaneParts;
+use super::lane::{BadRecords, LaneParts};
 use super::lane_sinks::LaneSinks;
 use super::lanes::Lanes;
 use super::open_epoch::OpenEpoch;
@@ -30,6 +30,7 @@ use crate::checkpoint::writer::{self, CheckpointWriter};
 use crate::decode::JsonDecoder;
 use crate::failure::{Failure, Result};
 use crate::observe::Observer;
+use crate::observe::progress::{Durations, Progress};
 use crate::retry::RetryPolicy;
 use crate::sink::delta::{DeltaTable, TableFiles};
 use crate::source::kafka::KafkaInput;
@@ -82,13 +83,14 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
     let (name, start_from) = (source.name.as_str(), &source.kafka.start_from);
     let wanted = Wanted { source: name, start_from, trigger: plan.trigger, run, fingerprint: &fingerprint, tables: &pinned };
 
-    let mut said = None;
+    let (mut said, mut latest) = (None, Vec::new());
     let mut writer = opened
         .claim(async |newest: Option<&Manifest>| {
             let base = Base::of(plan.state_action.as_ref(), newest, restored.as_ref())?;
             base.check_fit(&wanted)?;
             let topics = block_in_place(|| topics(&input, options.give_up_after.min(BROKER_DEADLINE)))?;
             said = base.says();
+            latest = topics.partitions.iter().map(|(_, bounds)| Some(bounds.end)).collect();
             base.carried(&wanted, &topics, super::clock::now_us())
         })
         .await?;
@@ -106,17 +108,21 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
     let state_log = StateLog::new(Arc::clone(&plan), state_store.clone(), state_of(&claim));
     let keyed = load_state(&plan, &stages, &state_log, progress.watermark_after_us).await?;
 
+    let shown = at_rest(claim.clone(), &keyed, progress.watermark_after_us);
+    observer.claimed(Progress::of(&shown, &plan, &Durations::default(), keyed.bytes(), &latest, &committer.versions().await));
     let reading = Reading::resume(source, progress, claim.until.as_ref());
     let topics = TopicWatch::new(Arc::clone(&input), progress.topic_ids.clone());
 
     let label = file_label(&writer);
     let lane_count = options.lanes.clamp(1, reading.ids().len().max(1));
-    let (mut sink_inputs, mut lane_sinks) = (Vec::new(), LaneSinks::default());
-    for &i in &stages.lane_sinks {
-        let (input, output) = sink_task::spawn(files[i].clone(), lane_count, label.clone());
-        sink_inputs.push(input);
-        lane_sinks.add(i, plan.sinks[i].name.clone(), output);
-    }
+    let mut lane_sinks = LaneSinks::default();
+    let mut spawn = |i: &usize| {
+        let (input, output) = sink_task::spawn(files[*i].clone(), lane_count, label.clone());
+        lane_sinks.add(*i, plan.sinks[*i].name.clone(), output);
+        input
+    };
+    let sink_inputs: Vec<_> = stages.lane_sinks.iter().map(&mut spawn).collect();
+    let rejected_inputs: Vec<_> = stages.rejected_sinks.iter().map(&mut spawn).collect();
     let epoch = Arc::new(OpenEpoch::new(plan.limits));
     let mut lanes = Vec::with_capacity(lane_count);
     for input in block_in_place(|| input.assign(&reading.positions(), lane_count))? {
@@ -127,7 +133,9 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
             stateless: Stateless::new(Arc::clone(&plan), Arc::clone(&stages), ONLY_SOURCE),
             partials: lane_partials(&plan, &stages)?,
             sinks: sink_inputs.clone(),
-            bad_records: source.bad_records,
+            bad_records: BadRecords::new(source.bad_records.policy, rejected_inputs.clone()),
+            keeps_records: source.bad_records.policy == BadRecordsPolicy::Output,
+            max_future_us: source.event_time.as_ref().map(|e| e.max_future_us),
             on_lost_offsets: source.kafka.on_lost_offsets,
             epoch: Arc::clone(&epoch),
         });
@@ -196,6 +204,14 @@ async fn load_state(plan: &Arc<Plan>, stages: &Arc<Stages>, log: &StateLog, wate
     };
     log.load(is_open, |step, partials| keyed.restore(step, &partials)).await?;
     Ok(keyed)
+}
+
+/// The claim, with its steps as they stand.
+fn at_rest(mut claim: Manifest, keyed: &KeyedStage, watermark_us: Option<i64>) -> Manifest {
+    for task in &mut claim.tasks {
+        task.steps = keyed.at_rest(watermark_us);
+    }
+    claim
 }
 
 fn lane_partials(plan: &Plan, stages: &Stages) -> Result<Vec<LanePartials>> {

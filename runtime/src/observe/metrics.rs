@@ -1,4 +1,6 @@
-//! Prometheus metrics. Counters count from the start of the process; what is exact across restarts is in the manifests.
+//! Prometheus metrics. Counters go on over restarts: they are set to what the manifests have summed up, which is exact.
+
+use std::sync::atomic::Ordering;
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -29,8 +31,9 @@ pub struct Metrics {
     records_read: Family<Node, Counter>,
     records_decoded: Family<Node, Counter>,
     records_dropped: Family<Node, Counter>,
+    records_rejected: Family<Node, Counter>,
     bytes_read: Family<Node, Counter>,
-    rows_filtered: Counter,
+    rows_filtered: Family<Node, Counter>,
     rows_late: Family<Node, Counter>,
     rows_written: Family<Node, Counter>,
     epochs: Counter,
@@ -53,8 +56,9 @@ impl Metrics {
             records_read: Family::default(),
             records_decoded: Family::default(),
             records_dropped: Family::default(),
+            records_rejected: Family::default(),
             bytes_read: Family::default(),
-            rows_filtered: Counter::default(),
+            rows_filtered: Family::default(),
             rows_late: Family::default(),
             rows_written: Family::default(),
             epochs: Counter::default(),
@@ -73,6 +77,7 @@ impl Metrics {
         r.register("records_read", "Records read from a source", metrics.records_read.clone());
         r.register("records_decoded", "Records decoded", metrics.records_decoded.clone());
         r.register("records_dropped", "Bad records dropped by policy", metrics.records_dropped.clone());
+        r.register("records_rejected", "Bad records that left by the output Rejected", metrics.records_rejected.clone());
         r.register("bytes_read", "Bytes of record values read", metrics.bytes_read.clone());
         r.register("rows_filtered", "Rows that a where left out", metrics.rows_filtered.clone());
         r.register("rows_late", "Rows that missed every window of a step", metrics.rows_late.clone());
@@ -103,32 +108,43 @@ impl Metrics {
     }
 
     pub fn epoch(&self, progress: &Progress) {
+        self.epoch_seconds.observe(progress.duration_ms.trigger_execution as f64 / 1000.0);
+        self.show(progress);
+    }
+
+    /// Sets everything to what the report says: after a claim what the checkpoint had come to before this process.
+    pub fn show(&self, progress: &Progress) {
         let node = |name: &str| Node { name: name.to_owned() };
+        let totals = &progress.counters;
+        for (name, counts) in &totals.sources {
+            let of_source = node(name);
+            set(&self.records_read.get_or_create(&of_source), counts.read);
+            set(&self.records_decoded.get_or_create(&of_source), counts.decoded);
+            set(&self.records_dropped.get_or_create(&of_source), counts.dropped);
+            set(&self.records_rejected.get_or_create(&of_source), counts.rejected);
+            set(&self.bytes_read.get_or_create(&of_source), counts.bytes);
+            set(&self.rows_filtered.get_or_create(&of_source), counts.filtered);
+        }
+        for (name, counts) in &totals.steps {
+            set(&self.rows_late.get_or_create(&node(name)), counts.rows_late);
+        }
+        for (name, rows) in &totals.sinks {
+            set(&self.rows_written.get_or_create(&node(name)), *rows);
+        }
+        set(&self.epochs, totals.epochs);
         for source in &progress.sources {
-            let of_source = node(&source.name);
-            self.records_read.get_or_create(&of_source).inc_by(source.num_input_rows);
-            self.records_decoded.get_or_create(&of_source).inc_by(source.records_decoded);
-            self.records_dropped.get_or_create(&of_source).inc_by(source.records_dropped);
-            self.bytes_read.get_or_create(&of_source).inc_by(source.bytes);
             if let Some(us) = source.watermark_us {
-                self.watermark_seconds.get_or_create(&of_source).set(us.div_euclid(1_000_000));
+                self.watermark_seconds.get_or_create(&node(&source.name)).set(us.div_euclid(1_000_000));
             }
             self.set_lag(source, source.lag_by_partition());
         }
         for step in &progress.state_operators {
             let of_step = node(&step.operator_name);
-            self.rows_late.get_or_create(&of_step).inc_by(step.num_rows_dropped_by_watermark);
             self.open_windows.get_or_create(&of_step).set(gauge(step.open_windows));
             self.groups.get_or_create(&of_step).set(gauge(step.num_rows_total));
         }
-        for sink in &progress.sinks {
-            self.rows_written.get_or_create(&node(&sink.name)).inc_by(sink.num_output_rows);
-        }
-        self.rows_filtered.inc_by(progress.rows_filtered);
-        self.epochs.inc();
         self.last_epoch.set(gauge(progress.batch_id));
         self.last_commit_seconds.set(crate::engine::now_us().div_euclid(1_000_000));
-        self.epoch_seconds.observe(progress.duration_ms.trigger_execution as f64 / 1000.0);
         self.state_bytes.set(gauge(progress.state_memory_bytes));
         self.state_stored_bytes.set(gauge(progress.state_stored_bytes));
     }
@@ -139,6 +155,11 @@ impl Metrics {
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
         Ok(text)
     }
+}
+
+/// To a sum that never falls.
+fn set(counter: &Counter, sum: u64) {
+    counter.inner().store(sum, Ordering::Relaxed);
 }
 
 fn gauge(value: u64) -> i64 {

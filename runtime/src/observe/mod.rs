@@ -1,5 +1,6 @@
 //! What a running pipeline tells: a progress report per epoch (to a file and over HTTP), Prometheus metrics, health.
 
+mod epoch_log;
 mod http;
 mod metrics;
 pub mod progress;
@@ -8,12 +9,14 @@ use std::fs::File;
 use std::io::Write;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use tokio::sync::watch;
 use weir_plan::Plan;
 
+use self::epoch_log::EpochLog;
 use self::metrics::Metrics;
-use self::progress::{Pending, Progress, Source, Totals};
+use self::progress::{Pending, Progress, Source};
 use crate::checkpoint::manifest::SourceProgress;
 use crate::engine::Options;
 use crate::failure::{Failure, Result};
@@ -22,7 +25,7 @@ use crate::failure::{Failure, Result};
 pub struct Observer {
     shared: Arc<Shared>,
     progress_file: Option<File>,
-    totals: Totals,
+    log: EpochLog,
     on_epoch: Option<watch::Sender<Option<Progress>>>,
 }
 
@@ -56,10 +59,16 @@ impl Observer {
         if let Some(address) = options.http {
             http::serve(address, Arc::clone(&shared)).await?;
         }
-        Ok(Self { shared, progress_file, totals: Totals::default(), on_epoch: options.on_epoch.clone() })
+        Ok(Self { shared, progress_file, log: EpochLog::default(), on_epoch: options.on_epoch.clone() })
     }
 
-    /// The checkpoint is claimed and the lanes read.
+    /// The checkpoint is claimed: the report of the claim, until there is one of an epoch.
+    pub fn claimed(&self, progress: Progress) {
+        self.shared.metrics.show(&progress);
+        *lock(&self.shared.latest) = Some(progress);
+    }
+
+    /// The lanes read.
     pub fn ready(&self) {
         self.shared.ready.store(true, Ordering::Relaxed);
     }
@@ -70,10 +79,13 @@ impl Observer {
         *lock(&self.shared.pending) = Some(Pending::new(clock_us, source.counts.read));
     }
 
+    /// Some records of the epoch in hand were bad; `first` says which was the first, and why.
+    pub fn bad_records(&mut self, count: u64, first: &str) {
+        self.log.bad_records(count, first, Instant::now());
+    }
+
     /// An epoch is committed.
-    pub fn epoch(&mut self, mut progress: Progress) -> Result<()> {
-        self.totals.add(&progress);
-        progress.totals = self.totals;
+    pub fn epoch(&mut self, progress: Progress) -> Result<()> {
         if let Some(file) = &mut self.progress_file {
             let json = serde_json::to_string(&progress).map_err(|e| Failure::bug(format!("progress: {e}")))?;
             // One write per line, so that a reader (and a crash) sees whole lines.
@@ -81,16 +93,7 @@ impl Observer {
             file.write_all(line.as_bytes()).map_err(|e| Failure::retry(format!("append to the progress file: {e}")))?;
         }
         self.shared.metrics.epoch(&progress);
-        tracing::info!(
-            epoch = progress.batch_id,
-            records = progress.num_input_rows,
-            records_per_second = progress.processed_rows_per_second.round(),
-            rows_out = progress.sinks.iter().map(|s| s.num_output_rows).sum::<u64>(),
-            watermark = progress.event_time.watermark.as_deref().unwrap_or("none"),
-            lag = progress.lag(),
-            ms = progress.duration_ms.trigger_execution,
-            "epoch committed"
-        );
+        self.log.epoch(&progress, Instant::now());
         if let Some(listener) = &self.on_epoch {
             listener.send_replace(Some(progress.clone()));
         }

@@ -7,10 +7,11 @@ use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 use weir_plan::Plan;
 
-use crate::checkpoint::manifest::{Manifest, SourceProgress};
+use crate::checkpoint::manifest::{Kind, Manifest, SourceProgress};
+use crate::checkpoint::totals;
 
-/// How long the parts of an epoch took.
-#[derive(Debug, Clone, Copy)]
+/// How long the parts of an epoch took. Nothing, for a claim.
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Durations {
     /// From the opening of the epoch, which is when the one before was closed, to its close; overlaps with the commit of the one before.
     pub read: Duration,
@@ -54,6 +55,8 @@ pub struct Progress {
     pub timestamp: String,
     /// The epoch.
     pub batch_id: u64,
+    /// `Claim`: nothing was committed since the process started.
+    pub kind: Kind,
     pub num_input_rows: u64,
     pub input_rows_per_second: f64,
     pub processed_rows_per_second: f64,
@@ -68,25 +71,35 @@ pub struct Progress {
     /// Bytes of the state files that the checkpoint refers to.
     pub state_stored_bytes: u64,
     pub totals: Totals,
+    /// What the metrics are set to.
+    #[serde(skip)]
+    pub counters: totals::Totals,
     /// Of the last `spec.stateAction` that was done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_action_token: Option<String>,
 }
 
-/// Sums over the epochs of this process. They begin at zero with each start.
-#[derive(Debug, Clone, Copy, Default, Serialize)]
+/// Sums over all epochs of the checkpoint: exact, whatever process committed them.
+#[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
+    pub epochs: u64,
     pub num_input_rows: u64,
     pub records_dropped: u64,
+    pub records_rejected: u64,
     pub num_rows_dropped_by_watermark: u64,
 }
 
 impl Totals {
-    pub fn add(&mut self, epoch: &Progress) {
-        self.num_input_rows += epoch.num_input_rows;
-        self.records_dropped += epoch.sources.iter().map(|s| s.records_dropped).sum::<u64>();
-        self.num_rows_dropped_by_watermark += epoch.state_operators.iter().map(|s| s.num_rows_dropped_by_watermark).sum::<u64>();
+    fn of(totals: &totals::Totals) -> Self {
+        let records = totals.of_sources();
+        Self {
+            epochs: totals.epochs,
+            num_input_rows: records.read,
+            records_dropped: records.dropped,
+            records_rejected: records.rejected,
+            num_rows_dropped_by_watermark: totals.rows_late(),
+        }
     }
 }
 
@@ -135,6 +148,8 @@ pub struct Source {
     pub num_input_rows: u64,
     pub records_decoded: u64,
     pub records_dropped: u64,
+    /// Those that left by the output `Rejected`.
+    pub records_rejected: u64,
     pub bytes: u64,
     /// The partition whose watermark is the source's: the least that is not idle.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -167,7 +182,6 @@ impl Progress {
         plan: &Plan,
         took: &Durations,
         state_bytes: usize,
-        filtered: u64,
         latest: &[Option<i64>],
         versions: &BTreeMap<String, i64>,
     ) -> Self {
@@ -192,6 +206,7 @@ impl Progress {
             name: plan.pipeline.clone(),
             timestamp: rfc3339(manifest.clock_us).unwrap_or_default(),
             batch_id: manifest.epoch.0,
+            kind: manifest.kind,
             num_input_rows: rows,
             input_rows_per_second: took.input_rate(rows),
             processed_rows_per_second: took.processing_rate(rows),
@@ -207,10 +222,11 @@ impl Progress {
             state_operators: steps.collect(),
             sources: manifest.sources.iter().map(|s| Source::of(s, latest)).collect(),
             sinks: sinks.collect(),
-            rows_filtered: filtered,
+            rows_filtered: manifest.sources.iter().map(|s| s.counts.filtered).sum(),
             state_memory_bytes: state_bytes as u64,
             state_stored_bytes: manifest.tasks.iter().flat_map(|t| &t.state).map(|f| f.bytes).sum(),
-            totals: Totals::default(),
+            totals: Totals::of(&manifest.totals),
+            counters: manifest.totals.clone(),
             state_action_token: manifest.state_action.as_ref().map(|done| done.token.clone()),
         }
     }
@@ -246,6 +262,7 @@ impl Source {
             num_input_rows: s.counts.read,
             records_decoded: s.counts.decoded,
             records_dropped: s.counts.dropped,
+            records_rejected: s.counts.rejected,
             bytes: s.counts.bytes,
             watermark_held_by: held_by.map(|p| Partition { topic: p.topic.clone(), partition: p.partition }),
             watermark_us: s.watermark_after_us,

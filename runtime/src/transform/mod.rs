@@ -8,14 +8,15 @@ mod tests;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
-use arrow::compute::filter_record_batch;
+use arrow::compute::{filter_record_batch, max};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use weir_plan::Plan;
+use weir_plan::outputs::Output;
 use weir_plan::plan::{EventTime, Input, Map, StepOp, has_event_time};
 use weir_plan::quote::quoted;
 use weir_plan::stages::Stages;
 
-use crate::window::{LanePartials, Prepared};
+use crate::window::{LanePartials, Prepared, late_rows};
 
 /// Evaluates the stages before the first change of key for one source.
 pub struct Stateless {
@@ -43,7 +44,21 @@ pub struct Evaluated {
 pub struct BadRow {
     /// Position in the batch.
     pub row: usize,
-    pub reason: String,
+    pub why: Why,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Why {
+    /// An expression fails on it, or it has no event time. One sentence.
+    Unfit(String),
+    /// Its event time is later than allowed.
+    Ahead { time_us: i64 },
+}
+
+impl From<String> for Why {
+    fn from(reason: String) -> Self {
+        Self::Unfit(reason)
+    }
 }
 
 impl Stateless {
@@ -52,31 +67,36 @@ impl Stateless {
         Self { plan, stages, source }
     }
 
-    /// Evaluates a decoded batch. `watermarks_us` has the watermark of each lane aggregate at the start of the epoch. Mostly one result
-    /// comes back and no bad row; around bad rows the batch comes back in parts.
+    /// Evaluates a decoded batch. `watermarks_us` has the watermark of each lane aggregate at the start of the epoch; rows with an event time
+    /// after `latest_us` are left out as bad. Mostly one result comes back and no bad row; around bad rows the batch comes back in parts.
     #[must_use]
-    pub fn evaluate(&self, decoded: &RecordBatch, watermarks_us: &[Option<i64>]) -> (Vec<Evaluated>, Vec<BadRow>) {
+    pub fn evaluate(&self, decoded: &RecordBatch, watermarks_us: &[Option<i64>], latest_us: Option<i64>) -> (Vec<Evaluated>, Vec<BadRow>) {
         let (mut good, mut bad) = (Vec::with_capacity(1), Vec::new());
-        self.halve(decoded, 0, watermarks_us, &mut good, &mut bad);
+        self.halve(decoded, 0, Times { watermarks_us, latest_us }, &mut good, &mut bad);
         (good, bad)
     }
 
-    fn halve(&self, batch: &RecordBatch, first: usize, watermarks_us: &[Option<i64>], good: &mut Vec<Evaluated>, bad: &mut Vec<BadRow>) {
-        match (self.attempt(batch, watermarks_us), batch.num_rows()) {
+    fn halve(&self, batch: &RecordBatch, first: usize, times: Times<'_>, good: &mut Vec<Evaluated>, bad: &mut Vec<BadRow>) {
+        match (self.attempt(batch, times), batch.num_rows()) {
             (Ok(evaluated), _) => good.push(evaluated),
             (Err(_), 0) => {}
-            (Err(reason), 1) => bad.push(BadRow { row: first, reason }),
+            (Err(why), 1) => bad.push(BadRow { row: first, why }),
             (Err(_), rows) => {
                 let middle = rows / 2;
-                self.halve(&batch.slice(0, middle), first, watermarks_us, good, bad);
-                self.halve(&batch.slice(middle, rows - middle), first + middle, watermarks_us, good, bad);
+                self.halve(&batch.slice(0, middle), first, times, good, bad);
+                self.halve(&batch.slice(middle, rows - middle), first + middle, times, good, bad);
             }
         }
     }
 
-    fn attempt(&self, decoded: &RecordBatch, watermarks_us: &[Option<i64>]) -> Result<Evaluated, String> {
+    fn attempt(&self, decoded: &RecordBatch, times: Times<'_>) -> Result<Evaluated, Why> {
         let source = &self.plan.sources[self.source];
         let event_times = source.event_time.as_ref().map(|e| event_times(e, decoded)).transpose()?;
+        if let (Some(found), Some(latest_us)) = (&event_times, times.latest_us)
+            && let Some(time_us) = max(found).filter(|time| *time > latest_us)
+        {
+            return Err(Why::Ahead { time_us });
+        }
         let rows = match &event_times {
             None => decoded.clone(),
             Some(times) => with_last(&source.schema, decoded, Arc::new(times.clone()))?,
@@ -92,7 +112,7 @@ impl Stateless {
             of_steps[i] = Some(output);
         }
         let mut prepared = Vec::with_capacity(self.stages.lane_aggregates.len());
-        for (&i, watermark_us) in self.stages.lane_aggregates.iter().zip(watermarks_us) {
+        for (&i, watermark_us) in self.stages.lane_aggregates.iter().zip(times.watermarks_us) {
             let step = &self.plan.steps[i];
             let StepOp::Aggregate(aggregate) = &step.op else { continue };
             let Some(input) = self.batch_of(aggregate.input, &rows, &of_steps) else { continue };
@@ -101,10 +121,33 @@ impl Stateless {
         let mut sink_rows = Vec::with_capacity(self.stages.lane_sinks.len());
         for &i in &self.stages.lane_sinks {
             let sink = &self.plan.sinks[i];
+            if let (Output::Late, Input::Step(step)) = (sink.output, sink.input) {
+                sink_rows.push(self.late(step, &sink.schema, &rows, &of_steps, times.watermarks_us)?);
+                continue;
+            }
             let Some(input) = self.batch_of(sink.input, &rows, &of_steps) else { continue };
             sink_rows.push(for_sink(&sink.schema, input)?);
         }
         Ok(Evaluated { rows: decoded.num_rows(), event_times, prepared, sink_rows, filtered })
+    }
+
+    /// The rows that an aggregate in the lanes takes for late.
+    fn late(
+        &self,
+        step: usize,
+        schema: &SchemaRef,
+        rows: &RecordBatch,
+        of_steps: &[Option<RecordBatch>],
+        watermarks_us: &[Option<i64>],
+    ) -> Result<RecordBatch, String> {
+        let watermark_us = self.stages.lane_aggregates.iter().position(|i| *i == step).and_then(|place| watermarks_us[place]);
+        match (&self.plan.steps[step].op, watermark_us) {
+            (StepOp::Aggregate(aggregate), Some(watermark_us)) => match self.batch_of(aggregate.input, rows, of_steps) {
+                Some(input) => late_rows(aggregate, input, watermark_us, schema),
+                None => Ok(RecordBatch::new_empty(Arc::clone(schema))),
+            },
+            _ => Ok(RecordBatch::new_empty(Arc::clone(schema))),
+        }
     }
 
     fn batch_of<'a>(&self, input: Input, rows: &'a RecordBatch, of_steps: &'a [Option<RecordBatch>]) -> Option<&'a RecordBatch> {
@@ -113,6 +156,13 @@ impl Stateless {
             Input::Step(i) => of_steps[i].as_ref(),
         }
     }
+}
+
+/// What rows are judged by.
+#[derive(Clone, Copy)]
+struct Times<'a> {
+    watermarks_us: &'a [Option<i64>],
+    latest_us: Option<i64>,
 }
 
 fn event_times(event_time: &EventTime, decoded: &RecordBatch) -> Result<TimestampMicrosecondArray, String> {

@@ -5,8 +5,8 @@ use arrow::array::{Int64Array, StringArray};
 use arrow::datatypes::{Int64Type, Schema};
 use weir_plan::expr;
 use weir_plan::plan::{
-    BadRecords, Checkpoint, DeltaSink, JsonFormat, KafkaSource, Limits, OnLostOffsets, Sink, Source, StartFrom, Step, TimestampNumbers,
-    Trigger,
+    BadRecords, BadRecordsPolicy, Checkpoint, DeltaSink, JsonFormat, KafkaSource, Limits, OnLostOffsets, Sink, Source, StartFrom, Step,
+    TimestampNumbers, Trigger,
 };
 use weir_plan::stages;
 use weir_plan::types::{Column, DataType, EVENT_TIME};
@@ -36,8 +36,13 @@ fn stateless() -> Stateless {
             on_lost_offsets: OnLostOffsets::Fail,
         },
         format: JsonFormat { columns: vec![], timestamp_numbers: TimestampNumbers::Refuse },
-        bad_records: BadRecords::Drop,
-        event_time: Some(EventTime { expr: expr::compile("at", &decoded, EVENT_TIME).unwrap(), watermark_delay_us: 0, idle_after_us: 0 }),
+        bad_records: BadRecords { policy: BadRecordsPolicy::Drop, max_per_million: None },
+        event_time: Some(EventTime {
+            expr: expr::compile("at", &decoded, EVENT_TIME).unwrap(),
+            watermark_delay_us: 0,
+            idle_after_us: 0,
+            max_future_us: 0,
+        }),
         schema: Arc::clone(&rows),
     };
     let map = Map {
@@ -55,18 +60,26 @@ fn stateless() -> Stateless {
         limits: Limits { records_per_epoch: 1, bytes_per_epoch: 1 },
         sources: vec![source],
         steps: vec![Step { name: "numbers".into(), op: StepOp::Map(map), schema: output }],
-        sinks: vec![Sink { name: "out".into(), input: Input::Step(0), delta, schema: schema(&[("number", DataType::Bigint, true)]) }],
+        sinks: vec![Sink {
+            name: "out".into(),
+            input: Input::Step(0),
+            output: Output::Main,
+            delta,
+            schema: schema(&[("number", DataType::Bigint, true)]),
+        }],
     };
     let stages = stages::cut(&plan);
     Stateless::new(Arc::new(plan), Arc::new(stages), 0)
 }
 
-/// Texts that come out as numbers, the rows at fault, and how many rows were filtered. `at` is null for an empty text.
+/// Texts that come out as numbers, the rows at fault, and how many rows were filtered. `at` is null for an empty text, and later than allowed
+/// for 99.
 fn check(texts: &[&str], numbers: &[i64], bad: &[(usize, &str)], filtered: u64) {
-    let times: TimestampMicrosecondArray = texts.iter().map(|t| (!t.is_empty()).then_some(7)).collect();
+    let times: TimestampMicrosecondArray =
+        texts.iter().map(|t| (!t.is_empty()).then_some(if *t == "99" { 1_001 } else { 1_000 })).collect();
     let columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(texts.to_vec())), Arc::new(times.with_timezone("UTC"))];
     let decoded = RecordBatch::try_new(schema(&[("text", DataType::String, true), ("at", DataType::Timestamp, true)]), columns).unwrap();
-    let (good, found) = stateless().evaluate(&decoded, &[]);
+    let (good, found) = stateless().evaluate(&decoded, &[], Some(1_000));
     let written: Vec<i64> =
         good.iter().flat_map(|e| &e.sink_rows).flat_map(|b| b.column(0).as_primitive::<Int64Type>().values().to_vec()).collect();
     assert_eq!(written, Int64Array::from(numbers.to_vec()).values().to_vec(), "{texts:?}");
@@ -74,7 +87,10 @@ fn check(texts: &[&str], numbers: &[i64], bad: &[(usize, &str)], filtered: u64) 
     assert_eq!(good.iter().map(|e| e.rows).sum::<usize>() + found.len(), texts.len(), "every row is good or bad: {texts:?}");
     assert_eq!(found.iter().map(|b| b.row).collect::<Vec<_>>(), bad.iter().map(|(row, _)| *row).collect::<Vec<_>>(), "{texts:?}");
     for (found, (_, reason)) in found.iter().zip(bad) {
-        assert!(found.reason.contains(reason), "{reason:?} should be in {:?}", found.reason);
+        match &found.why {
+            Why::Unfit(why) => assert!(why.contains(reason), "{reason:?} should be in {why:?}"),
+            Why::Ahead { time_us } => assert_eq!((*time_us, *reason), (1_001, "ahead")),
+        }
     }
 }
 
@@ -89,6 +105,12 @@ fn a_row_that_fails_is_left_out_alone() {
     check(&["x"], &[], &[(0, "step `numbers`, where")], 0);
     check(&["1", "x", "3", "-4", "5"], &[1, 3, 5], &[(1, "step `numbers`")], 1);
     check(&["x", "1", "2", "y"], &[1, 2], &[(0, "x"), (3, "y")], 0);
+}
+
+#[test]
+fn a_row_later_than_allowed_is_left_out_with_its_time() {
+    check(&["1", "99", "2", "x"], &[1, 2], &[(1, "ahead"), (3, "x")], 0);
+    check(&["99", "99"], &[], &[(0, "ahead"), (1, "ahead")], 0);
 }
 
 #[test]

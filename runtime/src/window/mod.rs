@@ -7,6 +7,7 @@
 
 mod group_table;
 mod keyed_state;
+mod late;
 mod partials;
 pub mod state_file;
 pub mod watermark;
@@ -16,4 +17,5 @@ mod tests;
 
 pub use group_table::GroupTable;
 pub use keyed_state::KeyedState;
+pub use late::late_rows;
 pub use partials::{LanePartials, Partials, Prepared};

@@ -205,3 +205,21 @@ fn state_files_are_sorted_by_key_group_window_and_key() {
     assert!(order.is_sorted(), "{order:?}");
     assert_eq!(order.len(), change.rows());
 }
+
+#[test]
+fn late_rows_are_those_that_the_windows_count_as_late_with_what_they_missed() {
+    let aggregate = aggregate();
+    let rows = [(3, "a"), (9, "b"), (10, "c"), (25, "d")];
+    let rows = rows.map(|(time_us, key)| Row { time_us, key: Some(key), value: Some(1) });
+    let schema = weir_plan::outputs::late_schema(&input_schema()).unwrap();
+    for (watermark_us, late) in [(9, 0), (10, 2), (29, 3), (2_030, 4)] {
+        let found = late_rows(&aggregate, &batch(&rows), watermark_us, &schema).unwrap();
+        let mut lane = LanePartials::new(Arc::clone(&aggregate)).unwrap();
+        lane.take_in(&LanePartials::prepare(&aggregate, &batch(&rows), Some(watermark_us)).unwrap()).unwrap();
+        assert_eq!((found.num_rows() as u64, lane.rows_late), (late, late), "{watermark_us}");
+    }
+    let found = late_rows(&aggregate, &batch(&rows), 2_030, &schema).unwrap();
+    let times = |column: usize| found.column(column).as_primitive::<TimestampMicrosecondType>().values().to_vec();
+    assert_eq!((times(2), times(3), times(4), times(5)), (vec![3, 9, 10, 25], vec![0, 0, 10, 20], vec![10, 10, 20, 30], vec![2_030; 4]));
+    assert_eq!(found.column(6).as_primitive::<Int64Type>().values(), &[2, 2, 2, 2]);
+}

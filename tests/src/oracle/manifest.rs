@@ -21,6 +21,9 @@ pub struct Manifest {
     pub read: u64,
     pub decoded: u64,
     pub dropped: u64,
+    pub rejected: u64,
+    pub filtered: u64,
+    pub totals: Totals,
     /// Of the one step with a state.
     pub rows_in: u64,
     pub rows_late: u64,
@@ -30,6 +33,17 @@ pub struct Manifest {
     pub committed_rows: u64,
     /// The same by sink.
     pub committed: BTreeMap<String, u64>,
+}
+
+/// Sums over all epochs so far, and over all sources and steps.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals {
+    pub epochs: u64,
+    pub read: u64,
+    pub dropped: u64,
+    pub rejected: u64,
+    pub filtered: u64,
+    pub late: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,13 +65,16 @@ impl Manifest {
             is_claim: false,
             restored: None,
             generation: 1,
-            clock_us: 0,
+            clock_us: i64::MAX,
             watermark_before_us: None,
             watermark_after_us: None,
             partitions: Vec::new(),
             read: 0,
             decoded: 0,
             dropped: 0,
+            rejected: 0,
+            filtered: 0,
+            totals: Totals::default(),
             rows_in: 0,
             rows_late: 0,
             rows_out: 0,
@@ -114,6 +131,9 @@ pub fn parse(json: &Json) -> Manifest {
         read: source["counts"]["read"].as_u64().unwrap_or_default(),
         decoded: source["counts"]["decoded"].as_u64().unwrap_or_default(),
         dropped: source["counts"]["dropped"].as_u64().unwrap_or_default(),
+        rejected: source["counts"]["rejected"].as_u64().unwrap_or_default(),
+        filtered: source["counts"]["filtered"].as_u64().unwrap_or_default(),
+        totals: totals(&json["totals"]),
         rows_in: over_steps("rowsIn"),
         rows_late: over_steps("rowsLate"),
         rows_out: over_steps("rowsOut"),
@@ -121,6 +141,12 @@ pub fn parse(json: &Json) -> Manifest {
         committed_rows: committed.values().sum(),
         committed,
     }
+}
+
+fn totals(json: &Json) -> Totals {
+    let over = |what: &str, field: &str| json[what].as_object().unwrap().values().map(|of_one| number(of_one, field)).sum();
+    let [read, dropped, rejected, filtered] = ["read", "dropped", "rejected", "filtered"].map(|field| over("sources", field));
+    Totals { epochs: number(json, "epochs"), read, dropped, rejected, filtered, late: over("steps", "rowsLate") }
 }
 
 fn partition(json: &Json) -> Partition {

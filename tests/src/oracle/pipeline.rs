@@ -7,6 +7,7 @@ use serde_json::{Value as Json, json};
 use super::expr::{Expr, Row, column};
 use super::time;
 use super::value::{Type, Value};
+use crate::topic::Stored;
 
 #[derive(Debug, Clone, PartialEq)]
 pub struct Pipeline {
@@ -17,14 +18,46 @@ pub struct Pipeline {
     pub delay_us: i64,
     /// The engine's default if not given.
     pub idle_after_us: Option<i64>,
-    /// Records that can't be read are dropped and counted; else they stop the pipeline.
-    pub drop_bad_records: bool,
+    pub bad_records: BadRecords,
+    /// A sink `late` writes the rows that missed their window.
+    pub keeps_late: bool,
+    /// The engine's default if not given.
+    pub max_future_us: Option<i64>,
     pub before: Option<Map>,
     pub window_us: i64,
     pub group_by: Vec<String>,
     pub aggregates: Vec<(String, Aggregate)>,
     pub after: Option<Map>,
     pub partition_by: Vec<String>,
+}
+
+/// What becomes of records that can't be taken in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BadRecords {
+    /// They stop the pipeline.
+    Fail,
+    /// They are dropped and counted.
+    Drop,
+    /// A sink `rejected` writes them.
+    Output,
+    /// The same, up to so many of a million.
+    OutputUpTo(u32),
+}
+
+impl BadRecords {
+    #[must_use]
+    pub fn are_kept(self) -> bool {
+        matches!(self, Self::Output | Self::OutputUpTo(_))
+    }
+
+    fn document(self) -> Json {
+        match self {
+            Self::Fail => json!({"policy": "Fail"}),
+            Self::Drop => json!({"policy": "Drop"}),
+            Self::Output => json!({"policy": "Output"}),
+            Self::OutputUpTo(max) => json!({"policy": "Output", "maxPerMillion": max}),
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -68,12 +101,21 @@ pub struct Site {
 }
 
 impl Site {
+    /// The table of a side output.
+    #[must_use]
+    pub fn side_uri(&self, output: &str) -> String {
+        format!("{}-{output}", self.table_uri)
+    }
+
     /// `s3://bucket/` of every bucket.
     fn s3_prefixes(&self) -> BTreeSet<String> {
         let bucket = |uri: &String| uri.strip_prefix("s3://")?.split('/').next().map(|bucket| format!("s3://{bucket}/"));
         [&self.checkpoint_uri, &self.table_uri].into_iter().filter_map(bucket).collect()
     }
 }
+
+/// What the engine takes if the document does not say.
+const MAX_FUTURE_US: i64 = 3_600_000_000;
 
 /// The Secret that holds the S3 server's keys.
 pub const S3_SECRET: &str = "lake";
@@ -97,7 +139,9 @@ impl Pipeline {
             event_time: "ts".into(),
             delay_us: 600_000_000,
             idle_after_us: None,
-            drop_bad_records: false,
+            bad_records: BadRecords::Fail,
+            keeps_late: false,
+            max_future_us: None,
             before: Some(Map {
                 filter: Some(Expr::Compare(column("price"), super::expr::Op::GreaterOrEqual, Box::new(Expr::Int(0)))),
                 columns: vec![
@@ -129,10 +173,16 @@ impl Pipeline {
         }
     }
 
-    /// A record as a row of the source; `None` if it can't be read, by the document's columns.
+    /// The same job, which keeps what it can't use: bad records in `rejected`, late rows in `late`.
     #[must_use]
-    pub fn decode(&self, record: &[u8]) -> Option<(i64, Row)> {
-        let json: Json = serde_json::from_slice(record).ok()?;
+    pub fn rides_with_side_outputs() -> Self {
+        Self { bad_records: BadRecords::Output, keeps_late: true, ..Self::rides() }
+    }
+
+    /// A record as a row of the source; `None` if it can't be taken in by the document's columns, or comes from the future of `clock_us`.
+    #[must_use]
+    pub fn decode(&self, record: &Stored, clock_us: i64) -> Option<(i64, Row)> {
+        let json: Json = serde_json::from_slice(record.value.as_deref()?).ok()?;
         let fields = json.as_object()?;
         let mut row = Row::new();
         for column in &self.columns {
@@ -143,7 +193,7 @@ impl Pipeline {
             row.insert(column.name.clone(), value);
         }
         match row[&self.event_time] {
-            Value::Time(t) => Some((t, row)),
+            Value::Time(t) if t <= clock_us.saturating_add(self.max_future_us.unwrap_or(MAX_FUTURE_US)) => Some((t, row)),
             _ => None,
         }
     }
@@ -197,9 +247,19 @@ impl Pipeline {
         if let Some(us) = self.idle_after_us {
             event_time["idleAfter"] = duration(us).into();
         }
+        if let Some(us) = self.max_future_us {
+            event_time["maxFuture"] = duration(us).into();
+        }
         let mut delta = json!({"uri": site.table_uri});
         if !self.partition_by.is_empty() {
             delta["partitionBy"] = json!(self.partition_by);
+        }
+        let mut sinks = vec![json!({"name": "table", "from": last, "mode": "Append", "delta": delta})];
+        if self.bad_records.are_kept() {
+            sinks.push(json!({"name": "rejected", "from": "input", "output": "Rejected", "delta": {"uri": site.side_uri("rejected")}}));
+        }
+        if self.keeps_late {
+            sinks.push(json!({"name": "late", "from": "windows", "output": "Late", "delta": {"uri": site.side_uri("late")}}));
         }
         json!({
             "apiVersion": "weir.dev/v1alpha1", "kind": "StreamPipeline", "metadata": {"name": self.name},
@@ -213,10 +273,10 @@ impl Pipeline {
                     "name": "input",
                     "kafka": {"connection": "broker", "topics": [site.topic], "startFrom": {"position": "Earliest"}},
                     "format": {"json": {"columns": columns}},
-                    "badRecords": {"policy": if self.drop_bad_records { "Drop" } else { "Fail" }},
+                    "badRecords": self.bad_records.document(),
                     "eventTime": event_time}],
                 "steps": steps,
-                "sinks": [{"name": "table", "from": last, "mode": "Append", "delta": delta}],
+                "sinks": sinks,
             }
         })
     }
@@ -329,12 +389,12 @@ mod tests {
 
     #[test]
     fn a_record_without_a_required_column_is_bad() {
-        let rides = Pipeline::rides();
+        let decode = |text: &str| Pipeline::rides().decode(&text.as_bytes().to_vec().into(), i64::MAX);
         let good = r#"{"rideId":1,"userId":2,"city":"fr","distanceKm":3.5,"price":4,"ts":"2026-01-01T00:00:00Z"}"#;
-        assert!(rides.decode(good.as_bytes()).is_some());
-        assert_eq!(rides.decode(good.replace("2,", "null,").as_bytes()), None);
-        assert_eq!(rides.decode(good.replace(r#""city":"fr","#, "").as_bytes()), None);
-        assert_eq!(rides.decode(good.replace("01T", "32T").as_bytes()), None);
-        assert_eq!(rides.decode(b"{"), None);
+        assert!(decode(good).is_some());
+        assert_eq!(decode(&good.replace("2,", "null,")), None);
+        assert_eq!(decode(&good.replace(r#""city":"fr","#, "")), None);
+        assert_eq!(decode(&good.replace("01T", "32T")), None);
+        assert_eq!(decode("{"), None);
     }
 }

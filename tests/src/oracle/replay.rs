@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Map as JsonMap, Value as Json};
+use serde_json::{Value as Json, json};
 
 use super::expr::Row;
-use super::manifest::{Manifest, Partition};
+use super::manifest::{Manifest, Partition, Totals};
 use super::pipeline::Pipeline;
 use super::value::Value;
-use crate::topic::Contents;
+use crate::topic::{Contents, Stored};
 
 /// What the manifests and the records add up to.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -20,6 +20,10 @@ pub struct Outcome {
     pub data_epochs: u64,
     pub read: u64,
     pub dropped: u64,
+    /// Dead letters: coordinates, time, key and value; the reason is the engine's to word.
+    pub rejected: Vec<Json>,
+    /// Rows of the table of late rows, if there is one.
+    pub late_rows: Vec<Json>,
     pub late: u64,
     pub filtered: u64,
     /// Windows times groups that are still open after the last epoch.
@@ -128,29 +132,33 @@ impl State<'_> {
         let before = self.held.watermark_us;
         self.expect(m.epoch, "watermark before", &before, &m.watermark_before_us);
 
-        let (mut read, mut dropped, mut rows) = (0, 0, Vec::new());
+        let (mut read, mut bad, mut rows) = (0, Vec::new(), Vec::new());
         for p in &m.partitions {
             let mut watermark = self.held.partitions.get(&p.partition).copied().flatten();
             for offset in p.start..p.end {
                 // A hole: transactions and compaction leave them.
                 let Some(record) = self.records.get(&p.partition).and_then(|all| all.get(&offset)) else { continue };
                 read += 1;
-                match self.pipeline.decode(record) {
+                match self.pipeline.decode(record, m.clock_us) {
                     Some((time, row)) => {
                         watermark = watermark.max(Some(time - self.pipeline.delay_us));
                         rows.push((time, row));
                     }
-                    None => dropped += 1,
+                    None => bad.push(dead_letter(p.partition, offset, record)),
                 }
             }
             self.held.partitions.insert(p.partition, watermark);
             self.expect(m.epoch, &format!("watermark of partition {}", p.partition), &watermark, &p.watermark_us);
         }
+        let (rejected, dropped) = if self.pipeline.bad_records.are_kept() { (bad, 0) } else { (Vec::new(), bad.len() as u64) };
         self.expect(m.epoch, "records read", &read, &m.read);
         self.expect(m.epoch, "records dropped", &dropped, &m.dropped);
+        self.expect(m.epoch, "records rejected", &(rejected.len() as u64), &m.rejected);
         self.expect(m.epoch, "records decoded", &(rows.len() as u64), &m.decoded);
 
+        let (decoded, late_before) = (rows.len() as u64, self.out.late_rows.len());
         let (rows_in, late) = self.assign(rows, before);
+        self.expect(m.epoch, "rows filtered", &(decoded - rows_in), &m.filtered);
         self.expect(m.epoch, "rows into the windows", &rows_in, &m.rows_in);
         self.expect(m.epoch, "late rows", &late, &m.rows_late);
 
@@ -160,12 +168,17 @@ impl State<'_> {
 
         let (closed, written) = self.emit(after);
         self.expect(m.epoch, "rows out of the windows", &closed, &m.rows_out);
-        self.expect(m.epoch, "rows to commit", &written, &m.committed_rows);
+        let beside = (rejected.len() + self.out.late_rows.len() - late_before) as u64;
+        self.expect(m.epoch, "rows to commit", &(written + beside), &m.committed_rows);
         let windows: BTreeSet<i64> = self.held.open.keys().map(|(start, _)| *start).collect();
         self.expect(m.epoch, "open windows", &(windows.len() as u64), &m.open_windows);
         self.out.read += read;
         self.out.dropped += dropped;
+        self.out.rejected.extend(rejected);
         self.out.late += late;
+        let Outcome { data_epochs: epochs, read, dropped, filtered, late, .. } = self.out;
+        let totals = Totals { epochs, read, dropped, rejected: self.out.rejected.len() as u64, filtered, late };
+        self.expect(m.epoch, "sums over all epochs", &totals, &m.totals);
     }
 
     /// Puts rows into their windows; how many came to the windows, and how many of these were late.
@@ -182,8 +195,12 @@ impl State<'_> {
             };
             rows_in += 1;
             let start = self.pipeline.window_of(time);
-            if watermark_at_start.is_some_and(|w| start + self.pipeline.window_us <= w) {
+            let end = start + self.pipeline.window_us;
+            if let Some(watermark) = watermark_at_start.filter(|w| end <= *w) {
                 late += 1;
+                if self.pipeline.keeps_late {
+                    self.out.late_rows.push(late_row(row, time, (start, end), watermark));
+                }
                 continue;
             }
             let key: Vec<&Value> = self.pipeline.group_by.iter().map(|k| &row[k]).collect();
@@ -201,8 +218,7 @@ impl State<'_> {
         let before = self.out.rows.len();
         for ((start, _), rows) in &closed {
             if let Some(row) = self.pipeline.output(*start, rows) {
-                let json: JsonMap<String, Json> = row.iter().map(|(name, v)| (name.clone(), v.to_json())).collect();
-                self.out.rows.push(Json::Object(json));
+                self.out.rows.push(to_json(&row));
             }
         }
         (closed.len() as u64, (self.out.rows.len() - before) as u64)
@@ -213,6 +229,26 @@ impl State<'_> {
             self.out.contradictions.push(format!("epoch {epoch}: {what}: derived {derived:?}, the manifest says {manifest:?}"));
         }
     }
+}
+
+fn to_json(row: &Row) -> Json {
+    Json::Object(row.iter().map(|(name, v)| (name.clone(), v.to_json())).collect())
+}
+
+fn dead_letter(partition: i32, offset: i64, record: &Stored) -> Json {
+    let hex = |bytes: &Vec<u8>| bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"));
+    json!({
+        "partition": partition, "offset": offset, "key": record.key.as_ref().map(hex), "value": record.value.as_ref().map(hex),
+        "timestamp": record.timestamp_ms.map(|ms| Value::Time(ms * 1000).to_json()),
+    })
+}
+
+fn late_row(mut row: Row, time: i64, (start, end): (i64, i64), watermark: i64) -> Json {
+    for (name, us) in [("event_time", time), ("window_start", start), ("window_end", end), ("watermark", watermark)] {
+        row.insert(name.to_owned(), Value::Time(us));
+    }
+    row.insert("late_by_ms".to_owned(), Value::Int((watermark - end) / 1000));
+    to_json(&row)
 }
 
 /// The least over the partitions that are not idle; one of them without a watermark holds it. All idle: the greatest.

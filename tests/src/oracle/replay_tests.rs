@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::expr::column;
-use super::super::pipeline::{Aggregate, Column, Map};
+use super::super::pipeline::{Aggregate, BadRecords, Column, Map};
 use super::super::value::Type;
 use super::*;
 
@@ -15,7 +15,9 @@ fn pipeline() -> Pipeline {
         event_time: "ts".into(),
         delay_us: 5_000,
         idle_after_us: None,
-        drop_bad_records: true,
+        bad_records: BadRecords::Drop,
+        keeps_late: false,
+        max_future_us: None,
         before: None,
         window_us: 10_000,
         group_by: vec!["k".into()],
@@ -26,10 +28,10 @@ fn pipeline() -> Pipeline {
 }
 
 /// One partition's records, each `(k, n, time in ms)`; offsets from 0.
-fn records(all: &[(&str, i64, i64)]) -> BTreeMap<i64, Vec<u8>> {
+fn records(all: &[(&str, i64, i64)]) -> BTreeMap<i64, Stored> {
     let text =
         |(k, n, ms): &(&str, i64, i64)| json!({"k": k, "n": n, "ts": super::super::time::format_iso(ms * 1000)}).to_string().into_bytes();
-    (0..).zip(all.iter().map(text)).collect()
+    (0..).zip(all.iter().map(text).map(Stored::from)).collect()
 }
 
 /// An epoch that reads these ranges: `(partition, start, end, idle)`. Its own figures are left empty: only the outcome is looked at.
@@ -108,7 +110,7 @@ fn the_slowest_partition_sets_the_watermark() {
 
 #[test]
 fn null_keys_are_a_group_and_null_numbers_are_left_out() {
-    let bare = |ms: i64| json!({"ts": super::super::time::format_iso(ms * 1000)}).to_string().into_bytes();
+    let bare = |ms: i64| json!({"ts": super::super::time::format_iso(ms * 1000)}).to_string().into_bytes().into();
     let mut all = records(&[("a", 1, 30)]);
     all.insert(1, bare(1));
     all.insert(2, bare(2));
@@ -124,7 +126,7 @@ fn the_watermark_counts_rows_that_a_filter_takes_out_and_not_those_that_cannot_b
     let mut topic = Contents::from([(0, records(&[("a", 1, 30)]))]);
     let filtered = replay(&pipeline, &topic, &[epoch(1, &[(0, 0, 1, false)])]);
     assert_eq!((filtered.watermark_us, filtered.filtered), (Some(25_000), 1));
-    topic.get_mut(&0).unwrap().insert(1, br#"{"k":"a","n":"x","ts":"1970-01-01T00:00:01Z"}"#.to_vec());
+    topic.get_mut(&0).unwrap().insert(1, br#"{"k":"a","n":"x","ts":"1970-01-01T00:00:01Z"}"#.to_vec().into());
     let bad = replay(&pipeline, &topic, &[epoch(1, &[(0, 0, 2, false)])]);
     assert_eq!((bad.watermark_us, bad.read, bad.dropped), (Some(25_000), 2, 1));
 }
@@ -145,7 +147,11 @@ fn a_manifest_with_right_figures_is_not_contradicted_and_with_wrong_ones_is() {
     m.partitions[0].watermark_us = Some(10_000);
     m.watermark_after_us = Some(10_000);
     (m.read, m.decoded, m.rows_in, m.rows_out, m.committed_rows, m.open_windows) = (2, 2, 2, 1, 1, 1);
+    m.totals = super::super::manifest::Totals { epochs: 1, read: 2, ..m.totals };
     assert_eq!(replay(&pipeline(), &topic, std::slice::from_ref(&m)).contradictions, Vec::<String>::new());
+    m.totals.read = 3;
+    assert_eq!(replay(&pipeline(), &topic, std::slice::from_ref(&m)).contradictions.len(), 1);
+    m.totals.read = 2;
     m.watermark_after_us = Some(9_999);
     assert_eq!(replay(&pipeline(), &topic, &[m]).contradictions.len(), 1);
 }

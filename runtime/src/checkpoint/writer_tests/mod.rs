@@ -41,6 +41,7 @@ fn sources(start: i64, end: i64) -> Vec<SourceProgress> {
         watermark_after_us: None,
         partitions: vec![partition],
         counts: SourceCounts::default(),
+        bad_share: BadShare::default(),
     }]
 }
 

@@ -18,6 +18,7 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
+use weir_plan::outputs::Output;
 use weir_plan::plan::{DeltaSink, Input, Sink};
 
 use super::{CommitOutcome, DeltaTable};
@@ -45,7 +46,7 @@ impl Lake {
         let dir = tempfile::tempdir().unwrap();
         let partition_by = partition_by.iter().map(|c| (*c).to_owned()).collect();
         let delta = DeltaSink { uri: format!("file://{}/table", dir.path().display()), partition_by, target_file_size_bytes: 128 << 20 };
-        Self { dir, sink: Sink { name: "silver".into(), input: Input::Source(0), delta, schema } }
+        Self { dir, sink: Sink { name: "silver".into(), input: Input::Source(0), output: Output::Main, delta, schema } }
     }
 
     pub(crate) fn location(&self) -> Location {

@@ -5,21 +5,33 @@
 //! driver: Begin(watermarks) ─▶ lane reads … ◀─ Close ─▶ LaneReport ─▶ (all lanes) ─▶ Begin(watermarks) …
 //! ```
 
+mod bad_records;
+mod origins;
+mod partition;
+
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
+use arrow::array::UInt32Array;
+use arrow::compute::take_record_batch;
+use arrow::record_batch::RecordBatch;
 use tokio::sync::mpsc;
-use weir_plan::plan::{BadRecords, OnLostOffsets};
+use weir_plan::plan::OnLostOffsets;
 
-use super::lost;
 use super::open_epoch::OpenEpoch;
 use super::sink_task::SinkInput;
+use super::{clock, lost};
 use crate::decode::JsonDecoder;
 use crate::failure::{Failure, Result};
-use crate::source::kafka::{LaneEvent, LaneInput};
-use crate::transform::Stateless;
+use crate::source::kafka::{LaneEvent, LaneInput, Record};
+use crate::transform::{Stateless, Why};
 use crate::window::{LanePartials, Partials};
+use bad_records::Reason;
+pub use bad_records::{BadOfEpoch, BadRecords};
+use origins::Origins;
+pub use partition::Assignment;
+use partition::Partition;
 
 /// Rows per batch: large enough that the cost per batch vanishes, small enough to stay in the second-level cache.
 const BATCH_ROWS: usize = 8192;
@@ -33,8 +45,8 @@ const FULL_PAUSE: Duration = Duration::from_millis(1);
 pub enum Command {
     /// Read on. Rows are late by these watermarks, one per lane aggregate.
     Begin { watermarks_us: Vec<Option<i64>> },
-    /// Hand over the epoch in hand.
-    Close,
+    /// Hand over the epoch in hand. Rows that were ahead of the clock are judged by this reading, which is the epoch's.
+    Close { clock_us: i64 },
 }
 
 /// What a lane hands over at the end of an epoch, or why it stopped.
@@ -48,7 +60,7 @@ pub struct LaneReport {
     pub aggregates: Vec<AggregateReport>,
     pub read: u64,
     pub decoded: u64,
-    pub dropped: u64,
+    pub bad: BadOfEpoch,
     pub filtered: u64,
     pub bytes: u64,
     /// Spent on records, the wait for them not counted.
@@ -73,39 +85,6 @@ pub struct PartitionReport {
     pub at_end_since: Option<Instant>,
 }
 
-/// One partition, as its lane sees it.
-struct Partition {
-    /// Index into the source's partitions.
-    index: usize,
-    label: String,
-    next: i64,
-    /// Exclusive end of an AvailableNow run.
-    bound: Option<i64>,
-    max_event_time_us: Option<i64>,
-    at_end_since: Option<Instant>,
-}
-
-impl Partition {
-    fn is_at_bound(&self) -> bool {
-        self.bound.is_some_and(|bound| self.next >= bound)
-    }
-
-    /// The end of the run that the log does not have any more.
-    fn bound_cut_off(&self) -> Option<i64> {
-        let at_end = self.at_end_since.is_some_and(|since| since.elapsed() >= lost::CUT_AFTER);
-        self.bound.filter(|bound| at_end && self.next < *bound)
-    }
-}
-
-/// Where a lane starts on one of its partitions.
-pub struct Assignment {
-    pub index: usize,
-    /// For messages: `topic-partition`.
-    pub label: String,
-    pub start: i64,
-    pub bound: Option<i64>,
-}
-
 /// Everything a lane is made of.
 pub struct LaneParts {
     pub input: LaneInput,
@@ -114,6 +93,10 @@ pub struct LaneParts {
     pub partials: Vec<LanePartials>,
     pub sinks: Vec<SinkInput>,
     pub bad_records: BadRecords,
+    /// Copies records, so that a row which turns out to be bad later is a whole dead letter.
+    pub keeps_records: bool,
+    /// A row further ahead of the epoch's clock is bad.
+    pub max_future_us: Option<i64>,
     pub on_lost_offsets: OnLostOffsets,
     pub assignments: Vec<Assignment>,
     pub epoch: Arc<OpenEpoch>,
@@ -126,12 +109,20 @@ pub struct Lane {
     places: Vec<usize>,
     watermarks_us: Vec<Option<i64>>,
     report: LaneReport,
-    /// Of each row in the decoder: our partition and its offset.
-    origins: Vec<(u32, i64)>,
+    /// Of each row in the decoder.
+    origins: Origins,
+    /// Rows that were too far ahead of the clock when they were read. The epoch's limits bound them.
+    ahead: Vec<Ahead>,
     batch_bytes: usize,
     /// How much of `report.read` the open epoch knows of.
     counted: u64,
     at_bound: bool,
+}
+
+/// Rows of one batch, copied, with where they come from.
+struct Ahead {
+    rows: RecordBatch,
+    origins: Origins,
 }
 
 impl Lane {
@@ -143,16 +134,17 @@ impl Lane {
             .enumerate()
             .map(|(place, a)| {
                 places[a.index] = place;
-                Partition { index: a.index, label: a.label, next: a.start, bound: a.bound, max_event_time_us: None, at_end_since: None }
+                Partition::new(a)
             })
             .collect();
         Self {
+            origins: Origins::new(parts.keeps_records),
             parts,
             partitions,
             places,
             watermarks_us: Vec::new(),
             report: LaneReport::default(),
-            origins: Vec::with_capacity(BATCH_ROWS),
+            ahead: Vec::new(),
             batch_bytes: 0,
             counted: 0,
             at_bound: false,
@@ -166,9 +158,9 @@ impl Lane {
     pub fn run(mut self, commands: &Receiver<Command>, reports: &Reports) -> Result<()> {
         while let Some(Command::Begin { watermarks_us }) = self.wait_for_command(commands) {
             self.watermarks_us = watermarks_us;
-            loop {
+            let clock_us = loop {
                 match commands.try_recv() {
-                    Ok(Command::Close) => break,
+                    Ok(Command::Close { clock_us }) => break clock_us,
                     Ok(Command::Begin { .. }) => return Err(Failure::bug("a lane was told to begin an epoch within one")),
                     Err(TryRecvError::Disconnected) => return Ok(()),
                     Err(TryRecvError::Empty) => {}
@@ -182,8 +174,8 @@ impl Lane {
                     continue;
                 }
                 self.read_some()?;
-            }
-            let report = self.hand_over()?;
+            };
+            let report = self.hand_over(clock_us)?;
             if reports.blocking_send(Ok(report)).is_err() {
                 return Ok(());
             }
@@ -224,10 +216,13 @@ impl Lane {
                 partition.at_end_since = None;
                 report.read += 1;
                 *batch_bytes += record.value.map_or(0, <[u8]>::len);
-                match (parts.decoder.decode(record.value), parts.bad_records) {
-                    (Ok(()), _) => origins.push((u32::try_from(place).unwrap_or(u32::MAX), record.offset)),
-                    (Err(_), BadRecords::Drop) => report.dropped += 1,
-                    (Err(e), BadRecords::Fail) => failed = Some(bad_record(&partition.label, record.offset, &e.to_string())),
+                let record = Record { partition: place, ..record };
+                match parts.decoder.decode(record.value) {
+                    Ok(()) => origins.push(&record),
+                    Err(e) => {
+                        let reason = Reason { path: Some(e.path), text: e.reason };
+                        failed = parts.bad_records.take(&partition.id, &record, &reason).err();
+                    }
                 }
             }
             LaneEvent::EndOfPartition { partition, offset } => {
@@ -238,9 +233,9 @@ impl Lane {
             }
             LaneEvent::OffsetsLost { partition, wanted, next } => {
                 let partition = &mut partitions[places[partition]];
-                match lost::next_offset(&partition.label, partition.next, next) {
+                match lost::next_offset(&partition.id.to_string(), partition.next, next) {
                     Ok(next) => {
-                        tracing::warn!(partition = partition.label, wanted, next, "offsets lost: the broker no longer had what comes next");
+                        tracing::warn!(partition = %partition.id, wanted, next, "offsets lost: the broker no longer had what comes next");
                         partition.next = next;
                     }
                     Err(failure) => failed = Some(failure),
@@ -257,62 +252,88 @@ impl Lane {
         Ok(())
     }
 
-    /// Evaluates what has been decoded and adds it to partials and sinks.
+    /// Takes in what has been decoded.
     fn take_in(&mut self) -> Result<()> {
         self.report.bytes += self.batch_bytes as u64;
         let decoded = self.parts.decoder.finish().map_err(|e| Failure::bug(format!("decoded columns: {e}")))?;
+        let mut origins = std::mem::take(&mut self.origins);
         if decoded.num_rows() > 0 {
-            let (good, bad) = self.parts.stateless.evaluate(&decoded, &self.watermarks_us);
-            let bad_rows: Vec<usize> = bad.iter().map(|b| b.row).collect();
-            if let (Some(first), BadRecords::Fail) = (bad.first(), self.parts.bad_records) {
-                let (place, offset) = self.origins[first.row];
-                return Err(bad_record(&self.partitions[place as usize].label, offset, &first.reason));
-            }
-            self.report.dropped += bad.len() as u64;
-            // The good parts come in the order of rows, with the bad rows between them.
-            let mut row = 0;
-            let mut bad_rows = bad_rows.into_iter().peekable();
-            for evaluated in good {
-                while bad_rows.next_if_eq(&row).is_some() {
-                    row += 1;
-                }
-                self.report.decoded += evaluated.rows as u64;
-                self.report.filtered += evaluated.filtered;
-                if let Some(times) = &evaluated.event_times {
-                    self.observe(row, times.values());
-                }
-                for (partials, prepared) in self.parts.partials.iter_mut().zip(&evaluated.prepared) {
-                    partials.take_in(prepared)?;
-                }
-                for (sink, rows) in self.parts.sinks.iter().zip(evaluated.sink_rows) {
-                    sink.send(rows)?;
-                }
-                row += evaluated.rows;
+            let ahead = self.evaluate(&decoded, &origins, self.parts.epoch.clock_us())?;
+            if !ahead.is_empty() {
+                let rows: UInt32Array = ahead.iter().map(|(row, _)| u32::try_from(*row).ok()).collect();
+                let rows = take_record_batch(&decoded, &rows).map_err(|e| Failure::bug(format!("rows ahead of the clock: {e}")))?;
+                self.ahead.push(Ahead { rows, origins: origins.select(ahead.iter().map(|(row, _)| *row)) });
             }
         }
+        origins.clear();
+        self.origins = origins;
+        self.parts.bad_records.hand_on()?;
         let records = self.report.read - std::mem::replace(&mut self.counted, self.report.read);
         if records > 0 {
             self.parts.epoch.add(records, self.batch_bytes as u64);
         }
-        self.origins.clear();
         self.batch_bytes = 0;
         Ok(())
     }
 
-    /// Notes the greatest event time per partition. `first` is the batch's row that `times` begin with.
-    fn observe(&mut self, first: usize, times: &[i64]) {
-        for ((place, _), time) in self.origins[first..].iter().zip(times) {
-            let slot = &mut self.partitions[*place as usize].max_event_time_us;
-            if slot.is_none_or(|max| max < *time) {
-                *slot = Some(*time);
+    /// Evaluates rows and adds them to partials and sinks. Gives those whose event time is too far ahead of the clock, and that time.
+    fn evaluate(&mut self, decoded: &RecordBatch, origins: &Origins, clock_us: i64) -> Result<Vec<(usize, i64)>> {
+        let latest_us = self.parts.max_future_us.map(|future| clock_us.saturating_add(future));
+        let (good, bad) = self.parts.stateless.evaluate(decoded, &self.watermarks_us, latest_us);
+        let mut ahead = Vec::new();
+        let mut bad_rows = Vec::with_capacity(bad.len());
+        for bad in bad {
+            bad_rows.push(bad.row);
+            match bad.why {
+                Why::Ahead { time_us } => ahead.push((bad.row, time_us)),
+                Why::Unfit(text) => self.refuse(origins, bad.row, &Reason { path: None, text })?,
             }
         }
+        // The good parts come in the order of rows, with the bad rows between them.
+        let mut row = 0;
+        let mut bad_rows = bad_rows.into_iter().peekable();
+        for evaluated in good {
+            while bad_rows.next_if_eq(&row).is_some() {
+                row += 1;
+            }
+            self.report.decoded += evaluated.rows as u64;
+            self.report.filtered += evaluated.filtered;
+            if let Some(times) = &evaluated.event_times {
+                for (place, time) in origins.places(row).zip(times.values()) {
+                    self.partitions[place].observe(*time);
+                }
+            }
+            for (partials, prepared) in self.parts.partials.iter_mut().zip(&evaluated.prepared) {
+                partials.take_in(prepared)?;
+            }
+            for (sink, rows) in self.parts.sinks.iter().zip(evaluated.sink_rows) {
+                sink.send(rows)?;
+            }
+            row += evaluated.rows;
+        }
+        Ok(ahead)
+    }
+
+    fn refuse(&mut self, origins: &Origins, row: usize, reason: &Reason) -> Result<()> {
+        let from = &self.partitions[origins.place(row)].id;
+        self.parts.bad_records.take(from, &origins.record(row), reason)
+    }
+
+    /// Judges the rows that were ahead of the clock by the epoch's own reading of it: that, and not when a lane came to a record, decides.
+    fn judge_ahead(&mut self, clock_us: i64) -> Result<()> {
+        for Ahead { rows, origins } in std::mem::take(&mut self.ahead) {
+            for (row, time_us) in self.evaluate(&rows, &origins, clock_us)? {
+                let max_future_us = self.parts.max_future_us.unwrap_or_default();
+                self.refuse(&origins, row, &Reason { path: None, text: clock::too_far_ahead(time_us, max_future_us) })?;
+            }
+        }
+        Ok(())
     }
 
     fn note_bound(&mut self) -> Result<()> {
         for partition in &mut self.partitions {
             if let Some(bound) = partition.bound_cut_off() {
-                partition.bound = Some(lost::end_of_run(&partition.label, partition.next, bound, self.parts.on_lost_offsets)?);
+                partition.bound = Some(lost::end_of_run(&partition.id.to_string(), partition.next, bound, self.parts.on_lost_offsets)?);
             }
         }
         if !self.at_bound && self.partitions.iter().all(Partition::is_at_bound) {
@@ -322,31 +343,19 @@ impl Lane {
         Ok(())
     }
 
-    fn hand_over(&mut self) -> Result<LaneReport> {
+    fn hand_over(&mut self, clock_us: i64) -> Result<LaneReport> {
+        self.judge_ahead(clock_us)?;
         for sink in &self.parts.sinks {
             sink.end_epoch()?;
         }
         let mut report = std::mem::take(&mut self.report);
+        report.bad = self.parts.bad_records.end_epoch()?;
         self.counted = 0;
-        for partition in &mut self.partitions {
-            report.partitions.push(PartitionReport {
-                partition: partition.index,
-                next: partition.next,
-                max_event_time_us: partition.max_event_time_us.take(),
-                at_end_since: partition.at_end_since,
-            });
-        }
+        report.partitions.extend(self.partitions.iter_mut().map(Partition::report));
         for partials in &mut self.parts.partials {
             let (rows_in, rows_late) = (partials.rows_in, partials.rows_late);
             report.aggregates.push(AggregateReport { partials: partials.drain()?, rows_in, rows_late });
         }
         Ok(report)
     }
-}
-
-fn bad_record(partition: &str, offset: i64, reason: &str) -> Failure {
-    Failure::data(format!(
-        "the record at {partition} offset {offset} can't be processed: {reason}; \
-         correct the producer or the schema, or drop such records with badRecords: {{policy: Drop}}"
-    ))
 }

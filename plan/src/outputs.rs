@@ -1,0 +1,87 @@
+//! What a node gives beside its rows: records that could not be taken in (`Rejected`, of a source) and rows that missed their window
+//! (`Late`, of an aggregate). Their columns are fixed; `docs/reference/outputs.md` is for people.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Schema, SchemaRef};
+
+use crate::aggregate::{WINDOW_END, WINDOW_START};
+use crate::quote::quoted;
+use crate::types::{Column, DataType, EVENT_TIME, timestamp_type};
+
+/// Which of a node's outputs a sink writes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Output {
+    Main,
+    Late,
+    Rejected,
+}
+
+/// The event time of a late row.
+pub const LATE_EVENT_TIME: &str = "event_time";
+/// The watermark that the row's window had been closed by.
+pub const LATE_WATERMARK: &str = "watermark";
+/// How long before that watermark the window had ended.
+pub const LATE_BY_MS: &str = "late_by_ms";
+
+/// A record as Kafka has it, with the reason why it was not taken in and the place in it, if it is about one.
+#[must_use]
+pub fn rejected_schema() -> SchemaRef {
+    let column = |name: &str, data_type, nullable| Column { name: name.to_owned(), data_type, nullable }.to_field();
+    Arc::new(Schema::new(vec![
+        column("topic", DataType::String, false),
+        column("partition", DataType::Int, false),
+        column("offset", DataType::Bigint, false),
+        column("timestamp", DataType::Timestamp, true),
+        column("key", DataType::Binary, true),
+        column("value", DataType::Binary, true),
+        column("reason", DataType::String, false),
+        column("path", DataType::String, true),
+    ]))
+}
+
+/// The columns of an aggregate's input, then the window that the row missed and by how much.
+///
+/// # Errors
+/// One sentence, if the input has a column of such a name already.
+pub fn late_schema(input: &Schema) -> Result<SchemaRef, String> {
+    let added = [
+        (LATE_EVENT_TIME, timestamp_type()),
+        (WINDOW_START, timestamp_type()),
+        (WINDOW_END, timestamp_type()),
+        (LATE_WATERMARK, timestamp_type()),
+        (LATE_BY_MS, ArrowType::Int64),
+    ];
+    let own: Vec<FieldRef> = input.fields().iter().filter(|f| f.name() != EVENT_TIME).cloned().collect();
+    if let Some(taken) = own.iter().find(|f| added.iter().any(|(name, _)| f.name().eq_ignore_ascii_case(name))) {
+        return Err(format!(
+            "the Late output adds a column {}, and the rows have one already; rename it in a map step before",
+            quoted(taken.name().to_lowercase())
+        ));
+    }
+    let added = added.into_iter().map(|(name, data_type)| Arc::new(Field::new(name, data_type, false)));
+    Ok(Arc::new(Schema::new(own.into_iter().chain(added).collect::<Vec<_>>())))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn input(names: &[&str]) -> Schema {
+        Schema::new(names.iter().map(|name| Field::new(*name, ArrowType::Int64, true)).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn a_late_row_has_the_columns_of_the_input_and_what_it_missed() {
+        let schema = late_schema(&input(&["city", EVENT_TIME])).unwrap();
+        let names: Vec<_> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+        assert_eq!(names, ["city", "event_time", "window_start", "window_end", "watermark", "late_by_ms"]);
+    }
+
+    #[test]
+    fn a_column_that_the_late_output_adds_may_not_be_there_already() {
+        let refused = late_schema(&input(&["city", "Window_End"])).unwrap_err();
+        assert_eq!(refused, "the Late output adds a column `window_end`, and the rows have one already; rename it in a map step before");
+    }
+}

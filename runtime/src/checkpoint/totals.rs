@@ -1,0 +1,82 @@
+//! Sums over all epochs of a checkpoint, carried from manifest to manifest: counters that neither a restart nor garbage collection breaks.
+//! What a state action has read again counts again.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::manifest::{Committable, SourceCounts, SourceProgress, Task};
+
+/// By name, so that what the document no longer has keeps what it had.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Totals {
+    /// Epochs with data.
+    pub epochs: u64,
+    pub sources: BTreeMap<String, SourceCounts>,
+    pub steps: BTreeMap<String, StepTotals>,
+    /// Rows by sink.
+    pub sinks: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StepTotals {
+    pub rows_in: u64,
+    pub rows_late: u64,
+    pub rows_out: u64,
+}
+
+impl Totals {
+    /// With one more epoch.
+    #[must_use]
+    pub fn plus(&self, sources: &[SourceProgress], tasks: &[Task], committables: &[Committable]) -> Self {
+        let mut sum = self.clone();
+        sum.epochs += 1;
+        for source in sources {
+            sum.sources.entry(source.name.clone()).or_default().add(&source.counts);
+        }
+        for step in tasks.iter().flat_map(|t| &t.steps) {
+            let of_step = sum.steps.entry(step.name.clone()).or_default();
+            of_step.rows_in += step.rows_in;
+            of_step.rows_late += step.rows_late;
+            of_step.rows_out += step.rows_out;
+        }
+        for committable in committables {
+            *sum.sinks.entry(committable.sink.clone()).or_default() += committable.rows;
+        }
+        sum
+    }
+
+    /// Over all sources.
+    #[must_use]
+    pub fn of_sources(&self) -> SourceCounts {
+        let mut sum = SourceCounts::default();
+        self.sources.values().for_each(|counts| sum.add(counts));
+        sum
+    }
+
+    /// Rows that missed their window, over all steps.
+    #[must_use]
+    pub fn rows_late(&self) -> u64 {
+        self.steps.values().map(|step| step.rows_late).sum()
+    }
+}
+
+impl SourceCounts {
+    pub fn add(&mut self, other: &Self) {
+        // By name, so that a new count can't be forgotten.
+        let Self { read, decoded, dropped, rejected, filtered, bytes } = other;
+        self.read += read;
+        self.decoded += decoded;
+        self.dropped += dropped;
+        self.rejected += rejected;
+        self.filtered += filtered;
+        self.bytes += bytes;
+    }
+
+    /// Records that were not taken in.
+    #[must_use]
+    pub fn bad(&self) -> u64 {
+        self.dropped + self.rejected
+    }
+}

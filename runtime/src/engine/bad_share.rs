@@ -1,0 +1,54 @@
+//! `badRecords.maxPerMillion`: how many of a million records may be bad before the pipeline stops. Pure; where the count is, is in the
+//! manifests, so that a restart does not begin it anew.
+
+use crate::checkpoint::manifest::{BadShare, SourceCounts};
+
+const MILLION: u64 = 1_000_000;
+
+/// Takes an epoch into the count, which begins anew after a million records: what was fine for years must not pay for what comes now.
+///
+/// # Errors
+/// The count, if there are too many.
+pub fn advance(before: BadShare, counts: &SourceCounts, max_per_million: u64) -> Result<BadShare, BadShare> {
+    let now = BadShare { read: before.read + counts.read, bad: before.bad + counts.bad() };
+    let allowed = u128::from(max_per_million) * u128::from(now.read.max(MILLION)) / u128::from(MILLION);
+    match u128::from(now.bad) > allowed {
+        true => Err(now),
+        false if now.read >= MILLION => Ok(BadShare::default()),
+        false => Ok(now),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(epochs: &[(u64, u64)], max_per_million: u64) -> Result<(u64, u64), (u64, u64)> {
+        let mut share = BadShare::default();
+        for (read, bad) in epochs {
+            let counts = SourceCounts { read: *read, rejected: *bad, ..SourceCounts::default() };
+            share = advance(share, &counts, max_per_million).map_err(|s| (s.read, s.bad))?;
+        }
+        Ok((share.read, share.bad))
+    }
+
+    #[test]
+    fn so_many_may_be_bad_before_the_first_million_is_read_and_no_more() {
+        assert_eq!(after(&[(10, 10), (990, 0)], 10), Ok((1_000, 10)));
+        assert_eq!(after(&[(10, 10), (990, 0), (1, 1)], 10), Err((1_001, 11)));
+        assert_eq!(after(&[(5, 1)], 0), Err((5, 1)));
+    }
+
+    #[test]
+    fn a_million_good_records_begin_the_count_anew_and_pay_for_no_later_ones() {
+        assert_eq!(after(&[(999_999, 10), (1, 0), (10, 10)], 10), Ok((10, 10)));
+        assert_eq!(after(&[(5_000_000, 0), (100, 11)], 10), Err((100, 11)));
+    }
+
+    #[test]
+    fn an_epoch_of_more_than_a_million_is_measured_by_what_it_has() {
+        assert_eq!(after(&[(3_000_000, 30)], 10), Ok((0, 0)));
+        assert_eq!(after(&[(3_000_000, 31)], 10), Err((3_000_000, 31)));
+        assert_eq!(after(&[(u64::MAX, u64::MAX)], 1_000_000), Ok((0, 0)));
+    }
+}

@@ -1,0 +1,212 @@
+//! What becomes of records that a lane can't take in: the pipeline stops, they are dropped, or they leave as dead letters by the source's
+//! output `Rejected`, in the epoch that read them.
+
+use std::sync::Arc;
+
+use arrow::array::{BinaryBuilder, Int32Builder, Int64Builder, StringBuilder, TimestampMicrosecondBuilder};
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use weir_plan::ids::TopicPartition;
+use weir_plan::outputs::rejected_schema;
+use weir_plan::plan::BadRecordsPolicy;
+
+use crate::engine::sink_task::SinkInput;
+use crate::failure::{Failure, Result};
+use crate::source::kafka::Record;
+
+/// Dead letters are handed on when they are this large, or with the batch that they were in.
+const LETTERS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Why a record is bad.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reason {
+    /// Where in the record, if it is about a place in it.
+    pub path: Option<String>,
+    pub text: String,
+}
+
+/// What came together in an epoch.
+#[derive(Debug, Default)]
+pub struct BadOfEpoch {
+    pub dropped: u64,
+    pub rejected: u64,
+    /// Coordinates and reason of the first one.
+    pub first: Option<String>,
+}
+
+pub struct BadRecords {
+    policy: BadRecordsPolicy,
+    sinks: Vec<SinkInput>,
+    letters: DeadLetters,
+    of_epoch: BadOfEpoch,
+}
+
+impl BadRecords {
+    /// `sinks` are those of the output `Rejected`.
+    #[must_use]
+    pub fn new(policy: BadRecordsPolicy, sinks: Vec<SinkInput>) -> Self {
+        Self { policy, sinks, letters: DeadLetters::new(), of_epoch: BadOfEpoch::default() }
+    }
+
+    /// # Errors
+    /// `Data` where the policy is to stop; else that of a sink that takes no more.
+    pub fn take(&mut self, from: &TopicPartition, record: &Record<'_>, reason: &Reason) -> Result<()> {
+        if self.policy == BadRecordsPolicy::Fail {
+            return Err(Failure::data(format!(
+                "the record at {from} offset {} can't be processed: {reason}; correct the producer or the schema, or let such records pass \
+                 with badRecords: {{policy: Output}} or {{policy: Drop}}",
+                record.offset
+            )));
+        }
+        self.of_epoch.first.get_or_insert_with(|| format!("{from} offset {}: {reason}", record.offset));
+        if self.policy == BadRecordsPolicy::Drop {
+            self.of_epoch.dropped += 1;
+            return Ok(());
+        }
+        self.of_epoch.rejected += 1;
+        self.letters.push(from, record, reason);
+        if self.letters.bytes >= LETTERS_BYTES_MAX { self.hand_on() } else { Ok(()) }
+    }
+
+    /// Gives the dead letters to their sinks.
+    pub fn hand_on(&mut self) -> Result<()> {
+        if self.letters.bytes == 0 {
+            return Ok(());
+        }
+        let letters = self.letters.finish()?;
+        self.sinks.iter().try_for_each(|sink| sink.send(letters.clone()))
+    }
+
+    pub fn end_epoch(&mut self) -> Result<BadOfEpoch> {
+        self.hand_on()?;
+        self.sinks.iter().try_for_each(SinkInput::end_epoch)?;
+        Ok(std::mem::take(&mut self.of_epoch))
+    }
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.path {
+            Some(path) => write!(f, "at {path}: {}", self.text),
+            None => f.write_str(&self.text),
+        }
+    }
+}
+
+/// Rows of the output `Rejected`.
+struct DeadLetters {
+    schema: SchemaRef,
+    topic: StringBuilder,
+    partition: Int32Builder,
+    offset: Int64Builder,
+    timestamp: TimestampMicrosecondBuilder,
+    key: BinaryBuilder,
+    value: BinaryBuilder,
+    reason: StringBuilder,
+    path: StringBuilder,
+    /// 0: there are none.
+    bytes: usize,
+}
+
+impl DeadLetters {
+    fn new() -> Self {
+        Self {
+            schema: rejected_schema(),
+            topic: StringBuilder::new(),
+            partition: Int32Builder::new(),
+            offset: Int64Builder::new(),
+            timestamp: TimestampMicrosecondBuilder::new().with_timezone("UTC"),
+            key: BinaryBuilder::new(),
+            value: BinaryBuilder::new(),
+            reason: StringBuilder::new(),
+            path: StringBuilder::new(),
+            bytes: 0,
+        }
+    }
+
+    fn push(&mut self, from: &TopicPartition, record: &Record<'_>, reason: &Reason) {
+        self.topic.append_value(&from.topic);
+        self.partition.append_value(from.partition);
+        self.offset.append_value(record.offset);
+        self.timestamp.append_option(record.timestamp_ms.map(|ms| ms.saturating_mul(1000)));
+        self.key.append_option(record.key);
+        self.value.append_option(record.value);
+        self.reason.append_value(&reason.text);
+        self.path.append_option(reason.path.as_deref());
+        let parts = [record.key, record.value].into_iter().flatten().map(<[u8]>::len).sum::<usize>();
+        self.bytes += from.topic.len() + reason.text.len() + parts + 32;
+    }
+
+    fn finish(&mut self) -> Result<RecordBatch> {
+        self.bytes = 0;
+        RecordBatch::try_new(
+            Arc::clone(&self.schema),
+            vec![
+                Arc::new(self.topic.finish()),
+                Arc::new(self.partition.finish()),
+                Arc::new(self.offset.finish()),
+                Arc::new(self.timestamp.finish()),
+                Arc::new(self.key.finish()),
+                Arc::new(self.value.finish()),
+                Arc::new(self.reason.finish()),
+                Arc::new(self.path.finish()),
+            ],
+        )
+        .map_err(|e| Failure::bug(format!("dead letters: {e}")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use arrow::array::{Array, AsArray};
+    use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
+
+    use super::*;
+    use crate::Remedy;
+
+    fn from() -> TopicPartition {
+        TopicPartition { topic: "rides".into(), partition: 3 }
+    }
+
+    fn reason() -> Reason {
+        Reason { path: Some("$.price".into()), text: "found a string, want a double".into() }
+    }
+
+    #[test]
+    fn a_dead_letter_is_the_record_with_its_coordinates_and_the_reason() {
+        let mut letters = DeadLetters::new();
+        let record = Record { partition: 0, offset: 7, timestamp_ms: Some(1_500), key: None, value: Some(b"{\xff") };
+        letters.push(&from(), &record, &reason());
+        letters.push(&from(), &Record { key: Some(b"k"), value: None, timestamp_ms: None, ..record }, &Reason { path: None, ..reason() });
+        let rows = letters.finish().unwrap();
+        assert_eq!(rows.schema(), rejected_schema());
+        assert_eq!(rows.column(0).as_string::<i32>().value(1), "rides");
+        assert_eq!(rows.column(1).as_primitive::<Int32Type>().values(), &[3, 3]);
+        assert_eq!(rows.column(2).as_primitive::<Int64Type>().values(), &[7, 7]);
+        assert_eq!(rows.column(3).as_primitive::<TimestampMicrosecondType>().iter().collect::<Vec<_>>(), [Some(1_500_000), None]);
+        assert_eq!(rows.column(4).as_binary::<i32>().iter().collect::<Vec<_>>(), [None, Some(b"k".as_slice())]);
+        assert_eq!(rows.column(5).as_binary::<i32>().iter().collect::<Vec<_>>(), [Some(b"{\xff".as_slice()), None]);
+        assert_eq!(rows.column(6).as_string::<i32>().value(0), "found a string, want a double");
+        assert_eq!((rows.column(7).as_string::<i32>().value(0), rows.column(7).is_null(1)), ("$.price", true));
+        assert_eq!(letters.finish().unwrap().num_rows(), 0);
+    }
+
+    #[test]
+    fn the_policy_says_whether_the_pipeline_stops() {
+        let record = Record { partition: 0, offset: 7, timestamp_ms: None, key: None, value: None };
+        let failure = BadRecords::new(BadRecordsPolicy::Fail, Vec::new()).take(&from(), &record, &reason()).unwrap_err();
+        assert_eq!(failure.remedy, Remedy::Data);
+        assert!(
+            failure.message.starts_with("the record at rides-3 offset 7 can't be processed: at $.price: found a string, want a double; "),
+            "{failure}"
+        );
+        let mut dropping = BadRecords::new(BadRecordsPolicy::Drop, Vec::new());
+        dropping.take(&from(), &record, &reason()).unwrap();
+        dropping.take(&from(), &Record { offset: 8, ..record }, &reason()).unwrap();
+        let of_epoch = dropping.end_epoch().unwrap();
+        assert_eq!((of_epoch.dropped, of_epoch.rejected), (2, 0));
+        assert_eq!(of_epoch.first.as_deref(), Some("rides-3 offset 7: at $.price: found a string, want a double"));
+        assert_eq!(dropping.end_epoch().unwrap().dropped, 0, "of the next epoch");
+    }
+}

@@ -1,0 +1,121 @@
+//! Where the rows of a batch come from. A row may turn out to be bad when librdkafka's memory of its record is long given back, so the
+//! records themselves are copied where a dead letter would need them.
+
+use crate::source::kafka::Record;
+
+/// The records behind the rows of a batch, in its order.
+#[derive(Default)]
+pub struct Origins {
+    rows: Vec<Row>,
+    /// Keys and values, one after the other; none if records are not kept.
+    kept: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Copy)]
+struct Row {
+    /// Of its partition, among the lane's.
+    place: u32,
+    offset: i64,
+    timestamp_ms: Option<i64>,
+    /// Where key and value begin in what is kept, and how long they are.
+    at: usize,
+    key: Option<u32>,
+    value: Option<u32>,
+}
+
+impl Origins {
+    #[must_use]
+    pub fn new(keeps_records: bool) -> Self {
+        Self { rows: Vec::new(), kept: keeps_records.then(Vec::new) }
+    }
+
+    /// `record.partition` is its place among the lane's partitions.
+    pub fn push(&mut self, record: &Record<'_>) {
+        let mut row = Row {
+            place: u32::try_from(record.partition).unwrap_or(u32::MAX),
+            offset: record.offset,
+            timestamp_ms: record.timestamp_ms,
+            at: 0,
+            key: None,
+            value: None,
+        };
+        if let Some(kept) = &mut self.kept {
+            let mut keep = |part: Option<&[u8]>| {
+                let part = part?;
+                kept.extend_from_slice(part);
+                // Kafka's lengths are 32-bit.
+                u32::try_from(part.len()).ok()
+            };
+            row.key = keep(record.key);
+            row.value = keep(record.value);
+            row.at = kept.len() - length(row.key) - length(row.value);
+        }
+        self.rows.push(row);
+    }
+
+    /// The place of a row's partition among the lane's.
+    #[must_use]
+    pub fn place(&self, row: usize) -> usize {
+        self.rows[row].place as usize
+    }
+
+    pub fn places(&self, first: usize) -> impl Iterator<Item = usize> {
+        self.rows[first..].iter().map(|row| row.place as usize)
+    }
+
+    /// The record, without key and value if those are not kept.
+    #[must_use]
+    pub fn record(&self, row: usize) -> Record<'_> {
+        let Row { place, offset, timestamp_ms, at, key, value } = self.rows[row];
+        let part = |at: usize, length: Option<u32>| self.kept.as_ref()?.get(at..at + length? as usize);
+        Record { partition: place as usize, offset, timestamp_ms, key: part(at, key), value: part(at + length(key), value) }
+    }
+
+    /// Copies of some rows' origins, in that order.
+    #[must_use]
+    pub fn select(&self, rows: impl Iterator<Item = usize>) -> Self {
+        let mut selected = Self::new(self.kept.is_some());
+        rows.for_each(|row| selected.push(&self.record(row)));
+        selected
+    }
+
+    /// Keeps its room.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        if let Some(kept) = &mut self.kept {
+            kept.clear();
+        }
+    }
+}
+
+fn length(part: Option<u32>) -> usize {
+    part.map_or(0, |length| length as usize)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record<'a>(offset: i64, key: Option<&'a [u8]>, value: Option<&'a [u8]>) -> Record<'a> {
+        Record { partition: 1, offset, timestamp_ms: Some(7), key, value }
+    }
+
+    #[test]
+    fn records_are_given_back_as_they_came_and_as_they_were_selected() {
+        let records = [record(3, Some(b"k"), Some(b"value")), record(4, None, None), record(5, Some(b""), Some(b"x"))];
+        let mut origins = Origins::new(true);
+        records.iter().for_each(|r| origins.push(r));
+        for (row, record) in records.iter().enumerate() {
+            assert_eq!(origins.record(row), *record);
+        }
+        let selected = origins.select([2, 0].into_iter());
+        assert_eq!((selected.record(0), selected.record(1)), (records[2], records[0]));
+    }
+
+    #[test]
+    fn what_is_not_kept_has_coordinates_only() {
+        let mut origins = Origins::new(false);
+        origins.push(&record(3, Some(b"k"), Some(b"value")));
+        assert_eq!(origins.record(0), record(3, None, None));
+    }
+}

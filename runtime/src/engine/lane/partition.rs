@@ -1,0 +1,64 @@
+//! One partition, as its lane sees it.
+
+use std::time::Instant;
+
+use weir_plan::ids::TopicPartition;
+
+use super::PartitionReport;
+use crate::engine::lost;
+
+/// Where a lane starts on one of its partitions.
+pub struct Assignment {
+    /// Into the source's partitions.
+    pub index: usize,
+    pub id: TopicPartition,
+    pub start: i64,
+    /// Exclusive end of an AvailableNow run.
+    pub bound: Option<i64>,
+}
+
+pub struct Partition {
+    /// Into the source's partitions.
+    index: usize,
+    pub id: TopicPartition,
+    pub next: i64,
+    pub bound: Option<i64>,
+    max_event_time_us: Option<i64>,
+    pub at_end_since: Option<Instant>,
+}
+
+impl Partition {
+    #[must_use]
+    pub fn new(assignment: Assignment) -> Self {
+        let Assignment { index, id, start, bound } = assignment;
+        Self { index, id, next: start, bound, max_event_time_us: None, at_end_since: None }
+    }
+
+    #[must_use]
+    pub fn is_at_bound(&self) -> bool {
+        self.bound.is_some_and(|bound| self.next >= bound)
+    }
+
+    /// The end of the run that the log does not have any more.
+    #[must_use]
+    pub fn bound_cut_off(&self) -> Option<i64> {
+        let at_end = self.at_end_since.is_some_and(|since| since.elapsed() >= lost::CUT_AFTER);
+        self.bound.filter(|bound| at_end && self.next < *bound)
+    }
+
+    pub fn observe(&mut self, event_time_us: i64) {
+        if self.max_event_time_us.is_none_or(|max| max < event_time_us) {
+            self.max_event_time_us = Some(event_time_us);
+        }
+    }
+
+    /// For the epoch that ends; the next one observes anew.
+    pub fn report(&mut self) -> PartitionReport {
+        PartitionReport {
+            partition: self.index,
+            next: self.next,
+            max_event_time_us: self.max_event_time_us.take(),
+            at_end_since: self.at_end_since,
+        }
+    }
+}
