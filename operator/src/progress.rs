@@ -10,13 +10,14 @@ use crate::desired::pod::HTTP_PORT;
 /// A pod that takes longer is not to hold up the others.
 const DEADLINE: Duration = Duration::from_secs(3);
 
-/// The last epoch's report.
+/// The report of the last epoch, or of the claim with which the process began.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// The epoch's clock.
     pub timestamp: String,
     pub batch_id: i64,
+    pub kind: Kind,
     pub input_rows_per_second: f64,
     pub processed_rows_per_second: f64,
     pub event_time: EventTime,
@@ -30,6 +31,13 @@ pub struct Report {
     pub state_action_token: Option<String>,
     /// Older runtimes do not say it.
     pub pending: Option<Pending>,
+}
+
+/// Whether the runtime has committed anything since it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub enum Kind {
+    Claim,
+    Data,
 }
 
 /// An epoch that was closed and is not committed yet.
@@ -46,11 +54,12 @@ pub struct Sink {
     pub table_version: Option<i64>,
 }
 
-/// Since the process began.
+/// Since the checkpoint began.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     pub records_dropped: i64,
+    pub records_rejected: i64,
     pub num_rows_dropped_by_watermark: i64,
 }
 
@@ -112,7 +121,7 @@ impl ProgressReader {
         Ok(Self { client: reqwest::Client::builder().timeout(DEADLINE).no_proxy().build()? })
     }
 
-    /// The last epoch's report; none before the first epoch.
+    /// The last report; none before the checkpoint is claimed.
     ///
     /// # Errors
     /// One sentence: who did not answer, and how.

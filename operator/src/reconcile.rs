@@ -17,6 +17,7 @@ use crate::dereference::{Observed, observe};
 use crate::desired::labels::Owner;
 use crate::desired::{Run, Running, build};
 use crate::error::{Error, Result, asking};
+use crate::progress::Kind;
 use crate::revision::Revision;
 use crate::rollback;
 use crate::runs::{self, Runs};
@@ -60,7 +61,7 @@ pub async fn reconcile(pipeline: Arc<StreamPipeline>, context: Arc<Context>) -> 
             Err(why) => (None, Some(why)),
         },
     };
-    if let Some(good) = rollback::good(&observed, report.is_some()) {
+    if let Some(good) = rollback::good(&observed, report.as_ref().is_some_and(|r| r.kind == Kind::Data)) {
         mark(&context, &owner, &mut observed, good).await?;
     }
     let facts = Facts {

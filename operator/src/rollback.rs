@@ -40,15 +40,15 @@ pub fn failed(observed: &Observed) -> Option<Revision> {
     Some(marked)
 }
 
-/// What runs, marked as good, if that is news. `reported` says that its runtime answered with an epoch that it committed.
+/// What runs, marked as good, if that is news. `has_committed` says that its runtime has, since it started.
 #[must_use]
-pub fn good(observed: &Observed, reported: bool) -> Option<Revision> {
+pub fn good(observed: &Observed, has_committed: bool) -> Option<Revision> {
     let current = current(observed)?;
     let pods: Vec<_> = observed.pods.iter().filter(|pod| annotation(pod, REVISION) == Some(current.name.as_str())).cloned().collect();
     // A pod of the revision before may be the one that was asked.
     let is_theirs = reachable_ip(&pods).is_some() && reachable_ip(&pods) == reachable_ip(&observed.pods);
     let seen = match is_ready(&pods) {
-        _ if reported && is_theirs => Good::Committed,
+        _ if has_committed && is_theirs => Good::Committed,
         true => Good::Ready,
         false => return None,
     };

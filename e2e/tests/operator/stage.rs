@@ -200,9 +200,9 @@ fn start(kubeconfig: &Path, namespace: &str, identity: &str, logs: &Path) -> Ope
 /// A runtime that has committed an epoch, at an address of its own. It answers until the test ends.
 pub async fn runtime() -> IpAddr {
     let report = json!({
-        "timestamp": "2026-01-01T12:00:00Z", "batchId": 7, "inputRowsPerSecond": 0.0, "processedRowsPerSecond": 0.0, "eventTime": {},
+        "timestamp": "2026-01-01T12:00:00Z", "batchId": 7, "kind": "Data", "inputRowsPerSecond": 0.0, "processedRowsPerSecond": 0.0, "eventTime": {},
         "stateOperators": [], "sinks": [], "sources": [], "stateStoredBytes": 0,
-        "totals": {"recordsDropped": 0, "numRowsDroppedByWatermark": 0},
+        "totals": {"recordsDropped": 0, "recordsRejected": 0, "numRowsDroppedByWatermark": 0},
     })
     .to_string();
     let (listener, ip) = listen().await;

@@ -10,11 +10,10 @@ use k8s_openapi::jiff::SignedDuration;
 use weir_crds::resource::{ConditionType, Progress, Reason, Run, Severity, condition};
 
 use super::{Facts, pods};
+use crate::progress::Kind;
 
 /// A commit is overdue after this, or after three intervals if that is longer.
 const OVERDUE_MIN: Duration = Duration::from_secs(60);
-/// For a runtime to read records that wait and to commit them, besides the trigger's interval.
-const FIRST_EPOCH: Duration = Duration::from_secs(15);
 /// A watermark that stands for so long while records arrive is held back.
 const HELD_BACK_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
@@ -79,8 +78,8 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
     if let Some(why) = facts.unreachable {
         return finding(Unknown, Reason::Unreachable, format!("the runtime's progress can't be read: {why}"));
     }
-    let Some(progress) = progress.filter(|_| facts.report.is_some()) else {
-        return before_the_first_epoch(facts);
+    let Some((progress, report)) = progress.zip(facts.report) else {
+        return finding(False, Reason::Starting, "the runtime is being started and claims its checkpoint");
     };
     if let Some((age, records)) = overdue_epoch(facts) {
         let message = format!("an epoch of {records} records can't be committed since {} s: see the pod's log", age.as_secs());
@@ -88,26 +87,16 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
     }
     let age = progress.last_commit.as_ref().map(|at| facts.now.0.duration_since(at.0));
     match age.filter(|age| *age > overdue_after(facts) && progress.lag > 0) {
+        None if report.kind == Kind::Claim => {
+            let message = format!("the checkpoint is claimed as epoch {}, and {} records wait", progress.last_epoch, progress.lag);
+            finding(True, Reason::Running, message)
+        }
         None => finding(True, Reason::Running, format!("epoch {} is committed", progress.last_epoch)),
         Some(age) => finding(
             False,
             Reason::EpochOverdue,
             format!("{} records wait, and the last commit was {} s ago: see the pod's log", progress.lag, age.as_secs()),
         ),
-    }
-}
-
-/// How many records wait is not known before an epoch is committed. One that was due would be there after a while; a quiet topic has none.
-fn before_the_first_epoch(facts: &Facts<'_>) -> Finding {
-    use Severity::{False, True, Unknown};
-    if !pods::is_ready(&facts.observed.pods) {
-        return finding(False, Reason::Starting, "the pod is being started");
-    }
-    let runs_for = pods::running_since(&facts.observed.pods).map(|since| facts.now.0.duration_since(since.0));
-    let allowed = interval(facts).unwrap_or_default().saturating_add(FIRST_EPOCH);
-    match runs_for.filter(|age| age.unsigned_abs() >= allowed) {
-        Some(_) => finding(True, Reason::Running, "the runtime reads its topics; no epoch was due since it started"),
-        None => finding(Unknown, Reason::Starting, "the runtime reads its topics; until its first epoch nobody knows how much waits there"),
     }
 }
 

@@ -23,7 +23,7 @@ pub struct Facts<'a> {
     pub owner: &'a Owner,
     pub verdict: &'a Verdict,
     pub observed: &'a Observed,
-    /// What the runtime said: none if there is no pod to ask, or it has not committed anything yet.
+    /// What the runtime said: none if there is no pod to ask, or it has not claimed its checkpoint yet.
     pub report: Option<&'a Report>,
     /// Why the runtime could not be asked.
     pub unreachable: Option<&'a str>,
@@ -62,18 +62,11 @@ pub fn status(facts: &Facts<'_>) -> Status {
         progress,
         run,
         restarts: restarts(&facts.observed.pods).or_else(|| before.and_then(|b| b.restarts.clone())),
-        state_action_token: acted_upon(facts).or_else(|| before.and_then(|b| b.state_action_token.clone())),
+        state_action_token: facts
+            .report
+            .and_then(|r| r.state_action_token.clone())
+            .or_else(|| before.and_then(|b| b.state_action_token.clone())),
     }
-}
-
-/// The token of the last state action that was done. A pod that is ready has done what its document asks for, and tells so with its first
-/// epoch.
-fn acted_upon(facts: &Facts<'_>) -> Option<String> {
-    let told = facts.report.and_then(|r| r.state_action_token.clone());
-    told.or_else(|| {
-        let target = facts.verdict.target.as_ref().filter(|target| pods::is_ready_with(&facts.observed.pods, &target.name))?;
-        Some(target.inputs.document().pointer("/spec/stateAction/token")?.as_str()?.to_owned())
-    })
 }
 
 /// The run of an AvailableNow pipeline: what its Job says, and what is remembered of it when the Job is gone.
@@ -125,7 +118,7 @@ fn progress(facts: &Facts<'_>) -> Option<Progress> {
         last_epoch: report.batch_id,
         last_commit,
         tables: report.sinks.iter().filter_map(|s| Some(TableVersion { sink: s.name.clone(), version: s.table_version? })).collect(),
-        dead_letters: report.totals.records_dropped,
+        dead_letters: report.totals.records_dropped + report.totals.records_rejected,
         late_rows: report.totals.num_rows_dropped_by_watermark,
     })
 }

@@ -1,10 +1,8 @@
 //! What pods say of themselves: whether one runs, why it doesn't, and how its runtime ended.
 
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_crds::resource::{Reason, Restarts};
 
-use crate::desired::labels::REVISION;
 use crate::desired::pod::CONTAINER;
 
 /// Why a pod does not run.
@@ -41,20 +39,6 @@ pub fn reachable_ip(pods: &[Pod]) -> Option<&str> {
 #[must_use]
 pub fn is_ready(pods: &[Pod]) -> bool {
     pods.iter().filter(|p| is_live(p)).any(|p| container(p).is_some_and(|c| c.ready))
-}
-
-/// Whether a pod of this revision is ready.
-#[must_use]
-pub fn is_ready_with(pods: &[Pod], revision: &str) -> bool {
-    let runs = |p: &&Pod| p.metadata.annotations.as_ref().and_then(|a| a.get(REVISION)).is_some_and(|name| name == revision);
-    pods.iter().filter(|p| is_live(p)).filter(runs).any(|p| container(p).is_some_and(|c| c.ready))
-}
-
-/// Since when the container runs that is ready.
-#[must_use]
-pub fn running_since(pods: &[Pod]) -> Option<&Time> {
-    let ready = pods.iter().filter(|p| is_live(p)).filter_map(container).find(|c| c.ready)?;
-    ready.state.as_ref()?.running.as_ref()?.started_at.as_ref()
 }
 
 /// How often the runtime has started again, and why.

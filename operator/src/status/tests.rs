@@ -7,7 +7,7 @@ use super::{Facts, status};
 use crate::dereference::Observed;
 use crate::fixtures::{at, cluster_running, empty_cluster, owner, pod, rides, rides_with, verdict};
 use crate::marks::{Failed, Good};
-use crate::progress::Report;
+use crate::progress::{Kind, Report};
 use crate::runs::decide;
 
 const NOW: &str = "2026-01-01T12:00:00Z";
@@ -17,7 +17,7 @@ fn report(committed: &str, rate: f64, lag: i64) -> Report {
         "timestamp": committed, "batchId": 7, "inputRowsPerSecond": rate, "processedRowsPerSecond": 2.0 * rate,
         "eventTime": {"watermark": "2026-01-01T11:50:00.000Z"},
         "stateOperators": [{"openWindows": 3}], "sinks": [{"name": "silver", "tableVersion": 4}],
-        "totals": {"recordsDropped": 2, "numRowsDroppedByWatermark": 1},
+        "kind": "Data", "totals": {"recordsDropped": 2, "recordsRejected": 0, "numRowsDroppedByWatermark": 1},
         "sources": [{"name": "rides", "watermarkHeldBy": {"topic": "rides", "partition": 0}, "endOffset": {"rides": {"0": 100 - lag}}, "latestOffset": {"rides": {"0": 100}}}],
         "stateStoredBytes": 1000,
     }))
@@ -66,17 +66,16 @@ fn running() {
 }
 
 #[test]
-fn before_its_first_epoch_a_runtime_is_unknown_until_one_would_have_been_due() {
-    let mut observed = cluster_running(&rides());
-    let mut started = |at: &str| {
-        observed.pods = vec![pod(json!({"running": {"startedAt": at}}), true)];
-        found(&rides(), &observed, None, None)
-    };
-    // The trigger's interval is 5 s.
-    assert_conditions(&started("2026-01-01T11:59:41Z"), &["Ready=Unknown/Starting", "Reconciling=True/Starting", "Stalled=False/UpToDate"]);
-    assert_conditions(&started("2026-01-01T11:59:40Z"), &["Ready=True/Running", "Reconciling=False/UpToDate"]);
-    observed.pods = vec![pod(json!({"running": {"startedAt": NOW}}), false)];
+fn a_runtime_is_starting_until_it_has_claimed_its_checkpoint_and_then_says_what_waits() {
+    let observed = cluster_running(&rides());
     assert_conditions(&found(&rides(), &observed, None, None), &["Ready=False/Starting", "Reconciling=True/Starting"]);
+    let mut claimed = report("2026-01-01T11:59:58Z", 0.0, 9);
+    claimed.kind = Kind::Claim;
+    let status = found(&rides(), &observed, Some(&claimed), None);
+    assert_conditions(&status, &["Ready=True/Running", "Reconciling=False/UpToDate", "Stalled=False/UpToDate"]);
+    assert_eq!(status.conditions[0].message, "the checkpoint is claimed as epoch 7, and 9 records wait");
+    claimed.timestamp = "2026-01-01T11:58:00Z".into();
+    assert_conditions(&found(&rides(), &observed, Some(&claimed), None), &["Ready=False/EpochOverdue"]);
 }
 
 #[test]
@@ -241,13 +240,13 @@ fn before_the_first_due_time_it_is_ready_and_says_when_that_is() {
 }
 
 #[test]
-fn a_state_action_was_done_when_the_runtime_says_so_or_a_pod_of_its_revision_is_ready() {
-    let with_action = rides_with("/stateAction", json!({"token": "a", "discard": {}}));
-    let mut observed = cluster_running(&with_action);
-    assert_eq!(found(&with_action, &observed, None, None).state_action_token, None, "the pod is of another revision");
-    let told = Report { state_action_token: Some("b".into()), ..report("2026-01-01T11:59:58Z", 50.0, 0) };
-    assert_eq!(found(&with_action, &observed, Some(&told), None).state_action_token.as_deref(), Some("b"));
-    let revision = observed.revisions[0].name.clone();
-    observed.pods[0].metadata.annotations = Some([(crate::desired::labels::REVISION.to_owned(), revision)].into());
-    assert_eq!(found(&with_action, &observed, None, None).state_action_token.as_deref(), Some("a"));
+fn a_state_action_was_done_when_the_runtime_says_so() {
+    let mut pipeline = rides_with("/stateAction", json!({"token": "a", "discard": {}}));
+    let observed = cluster_running(&pipeline);
+    assert_eq!(found(&pipeline, &observed, None, None).state_action_token, None);
+    let told = Report { state_action_token: Some("a".into()), ..report("2026-01-01T11:59:58Z", 50.0, 0) };
+    let status = found(&pipeline, &observed, Some(&told), None);
+    assert_eq!(status.state_action_token.as_deref(), Some("a"));
+    pipeline.status = Some(status);
+    assert_eq!(found(&pipeline, &observed, None, None).state_action_token.as_deref(), Some("a"), "it stays known");
 }
