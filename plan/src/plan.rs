@@ -19,6 +19,7 @@ pub struct Plan {
     /// `namespace/name`, or the name alone when the document has no namespace.
     pub pipeline: String,
     pub trigger: Trigger,
+    pub on_end: OnEnd,
     pub checkpoint: Checkpoint,
     pub storage: Vec<Storage>,
     pub limits: Limits,
@@ -102,6 +103,15 @@ pub enum Trigger {
     Interval(Duration),
     /// Reads to the end offsets found at the start, then ends.
     AvailableNow,
+}
+
+/// What becomes of open windows when an AvailableNow run ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnEnd {
+    /// The next run goes on with them.
+    KeepOpen,
+    /// They are closed and written.
+    EmitAll,
 }
 
 #[derive(Debug, Clone)]
@@ -223,6 +233,10 @@ pub struct EventTime {
     pub idle_after_us: i64,
     /// A row that is further ahead of the epoch's clock, in microseconds, is bad.
     pub max_future_us: i64,
+    /// Partitions further ahead of the slowest one, in microseconds of event time, wait for it.
+    pub max_skew_us: Option<i64>,
+    /// Windows that ended so long ago by the clock, in microseconds, are closed once no record has come for as long.
+    pub close_idle_windows_after_us: Option<i64>,
 }
 
 #[derive(Debug, Clone)]

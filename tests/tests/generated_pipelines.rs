@@ -78,6 +78,8 @@ fn pipeline(rng: &mut ChaCha8Rng) -> Pipeline {
         bad_records: if rng.random() { BadRecords::Drop } else { BadRecords::Output },
         keeps_late: rng.random(),
         max_future_us: None,
+        max_skew_us: None,
+        close_idle_windows_after_us: None,
         before,
         window_us: *[1_000_000, 7_000_000, 60_000_000, 3_600_000_000].choose(rng).unwrap(),
         group_by: keys,

@@ -179,7 +179,7 @@ pub struct Trigger {
     #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("1ms", "24h")]))]
     pub interval: Option<String>,
     /// Of the type AvailableNow: what becomes of open windows at the end of a run. KeepOpen (the default): the next run goes on with them.
-    /// EmitAll: not supported yet.
+    /// EmitAll: they are closed and written; rows that come for them later are late.
     pub on_end: Option<OnEnd>,
     /// Of the type AvailableNow: when a run starts, as cron has it, in UTC: minute, hour, day, month, weekday. Every night at two: 0 2 * * *
     #[schemars(with = "Option<Schedule>")]

@@ -187,11 +187,13 @@ pub struct EventTime {
     /// How long after its end was reached a partition no longer holds the watermark back, as a duration from 1s. By default 1m.
     #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("1s", "99999h")]))]
     pub idle_after: Option<String>,
-    /// Not supported yet. How far partitions may run ahead of the slowest one in event time before they wait, as a duration.
-    #[schemars(with = "Option<Duration>")]
+    /// How far partitions may run ahead of the slowest one in event time before they wait for it, as a duration from 1s: it bounds the windows
+    /// that are open at a replay. By default any far.
+    #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("1s", "99999h")]))]
     pub max_skew: Option<String>,
-    /// Not supported yet. After how long without any record the open windows are closed by the clock, as a duration.
-    #[schemars(with = "Option<Duration>")]
+    /// Closes the last windows of a quiet topic by the clock: those that ended so long ago, once no record has come for as long, as a duration
+    /// from 1s. Rows that come for them later are late. By default they stay open.
+    #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("1s", "99999h")]))]
     pub close_idle_windows_after: Option<String>,
 }
 

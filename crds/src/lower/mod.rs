@@ -63,6 +63,7 @@ fn lower_into(document: &StreamPipeline, out: &mut Findings) -> Option<Plan> {
     Some(Plan {
         pipeline,
         trigger: trigger?,
+        on_end: settings::on_end(spec.trigger.as_ref()),
         checkpoint: checkpoint?,
         storage: storage?,
         limits: limits?,

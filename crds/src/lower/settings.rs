@@ -21,6 +21,13 @@ pub(super) fn pipeline(metadata: &Metadata, out: &mut Findings) -> String {
     }
 }
 
+pub(super) fn on_end(trigger: Option<&Trigger>) -> plan::OnEnd {
+    match trigger.and_then(|t| t.on_end).unwrap_or(defaults::ON_END) {
+        OnEnd::KeepOpen => plan::OnEnd::KeepOpen,
+        OnEnd::EmitAll => plan::OnEnd::EmitAll,
+    }
+}
+
 pub(super) fn trigger(trigger: Option<&Trigger>, at: &Path, out: &mut Findings) -> Option<plan::Trigger> {
     let kind = trigger.map_or(defaults::TRIGGER, |t| t.kind);
     if let Some(t) = trigger {
@@ -40,8 +47,7 @@ pub(super) fn trigger(trigger: Option<&Trigger>, at: &Path, out: &mut Findings) 
                     format!("belongs to the type `AvailableNow`, and the type is {}; leave it out", quoted(format_args!("{kind:?}"))),
                 );
             }
-            Some(end @ OnEnd::EmitAll) => out.not_yet_value(&at.field("onEnd"), end, &["KeepOpen"]),
-            None | Some(OnEnd::KeepOpen) => {}
+            None | Some(OnEnd::KeepOpen | OnEnd::EmitAll) => {}
         }
         operation::runs(t, at, out);
     }

@@ -190,8 +190,6 @@ fn event_time(event_time: &EventTime, decoded: Option<&SchemaRef>, at: &Path, ou
     out.exactly_one(at, unions::CLOCKS, &clocks);
     out.not_yet(at, "kafkaTimestamp", event_time.kafka_timestamp.as_ref());
     out.not_yet(at, "processingTime", event_time.processing_time.as_ref());
-    out.not_yet(at, "maxSkew", event_time.max_skew.as_ref());
-    out.not_yet(at, "closeIdleWindowsAfter", event_time.close_idle_windows_after.as_ref());
     let delay = match &event_time.watermark_delay {
         Some(delay) => out.duration(&at.field("watermarkDelay"), delay, "0s", "99999h"),
         None if event_time.expr.is_some() => {
@@ -205,6 +203,9 @@ fn event_time(event_time: &EventTime, decoded: Option<&SchemaRef>, at: &Path, ou
     let idle_after = out.duration(&at.field("idleAfter"), idle_after, "1s", "99999h");
     let max_future = event_time.max_future.as_deref().unwrap_or(defaults::MAX_FUTURE);
     let max_future = out.duration(&at.field("maxFuture"), max_future, "0s", "99999h");
+    let mut optional = |field: &str, found: Option<&String>| lift(found.map(|text| out.duration(&at.field(field), text, "1s", "99999h")));
+    let max_skew = optional("maxSkew", event_time.max_skew.as_ref());
+    let close_idle = optional("closeIdleWindowsAfter", event_time.close_idle_windows_after.as_ref());
     let sql = event_time.expr.as_ref()?;
     let at = at.field("expr");
     let expr = out.checked(&at, expr::compile(sql, decoded?, EVENT_TIME).map_err(|e| e.to_string()))?;
@@ -221,6 +222,8 @@ fn event_time(event_time: &EventTime, decoded: Option<&SchemaRef>, at: &Path, ou
         watermark_delay_us: duration::as_us(delay?),
         idle_after_us: duration::as_us(idle_after?),
         max_future_us: duration::as_us(max_future?),
+        max_skew_us: max_skew?.map(duration::as_us),
+        close_idle_windows_after_us: close_idle?.map(duration::as_us),
     })
 }
 

@@ -97,6 +97,7 @@ mod tests {
                 topic_ids: [("rides".into(), "hMB4FbKMQ4GVDvLXUoQaCA".into())].into(),
                 watermark_before_us: None,
                 watermark_after_us: Some(1_699_999_400_000_000),
+                moved_by: Some(MovedBy::Clock),
                 partitions: vec![PartitionProgress {
                     topic: "rides".into(),
                     partition: 0,

@@ -85,6 +85,7 @@ mod tests {
             topic_ids: std::collections::BTreeMap::new(),
             watermark_before_us: None,
             watermark_after_us: watermark_us,
+            moved_by: None,
             partitions: partitions.collect(),
             counts: crate::checkpoint::manifest::SourceCounts::default(),
             bad_share: crate::checkpoint::manifest::BadShare::default(),

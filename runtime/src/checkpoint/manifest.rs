@@ -79,6 +79,9 @@ pub struct SourceProgress {
     /// The source's watermark before and after this epoch; `None` until every partition has been read or is idle.
     pub watermark_before_us: Option<i64>,
     pub watermark_after_us: Option<i64>,
+    /// Why the watermark went further than the records say, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub moved_by: Option<MovedBy>,
     pub partitions: Vec<PartitionProgress>,
     pub counts: SourceCounts,
     /// After this epoch.
@@ -97,6 +100,15 @@ pub struct PartitionProgress {
     pub watermark_us: Option<i64>,
     /// Does not hold the source's watermark at the end of this epoch.
     pub idle: bool,
+}
+
+/// What closes windows that no record would.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum MovedBy {
+    /// All partitions were quiet for long.
+    Clock,
+    /// The run is over.
+    EndOfRun,
 }
 
 /// read = decoded + dropped + rejected.

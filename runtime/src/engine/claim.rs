@@ -139,6 +139,7 @@ impl<'a> Base<'a> {
             topic_ids: topics.ids.clone(),
             watermark_before_us: watermark_us,
             watermark_after_us: watermark_us,
+            moved_by: None,
             partitions: topics.partitions.iter().map(|(id, bounds)| resumed(wanted.start_from, saved, id, *bounds)).collect(),
             counts: SourceCounts::default(),
             bad_share: saved.map(|s| s.bad_share).unwrap_or_default(),

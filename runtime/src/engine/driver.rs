@@ -12,6 +12,7 @@ use weir_plan::quote::quoted;
 
 use super::keyed_stage::{LaneTotals, Watermarks};
 use super::lane_sinks::Files;
+use super::last_windows::{self, Closing};
 use super::start::{Running, file_label, start};
 use super::{Options, Signal, state_log};
 use crate::checkpoint::manifest::{BadShare, Committable, Manifest, Payload, SourceCounts, SourceProgress, Task};
@@ -104,7 +105,7 @@ impl Running {
             if due != Due::Shutdown {
                 self.committer.checkpoint_long_logs().await;
             }
-            let closed = self.close_epoch(opened).await?;
+            let closed = self.close_epoch(opened, due == Due::AllRead).await?;
             crate::failpoint::reach("epoch.closed");
             let ends = due != Due::Trigger;
             if !ends {
@@ -167,7 +168,7 @@ impl Running {
     }
 
     /// Gathers the lanes' reports and moves the watermarks. The lanes wait meanwhile: nothing here does I/O.
-    async fn close_epoch(&mut self, opened: Instant) -> Result<Closed> {
+    async fn close_epoch(&mut self, opened: Instant, ends_the_run: bool) -> Result<Closed> {
         let (clock_us, at) = (self.lanes.epoch.clock_us(), Instant::now());
         let reports = self.lanes.close(clock_us).await;
         let reports = reports.map_err(|failure| self.lane_sinks.reason(failure))?;
@@ -193,9 +194,13 @@ impl Running {
         }
         let input = &self.input;
         let source = self.reading.close(&partitions, counts, self.topics.pinned(), |p| input.cached_high_watermark(p));
-        let source = source.map_err(|share| too_many_bad(&self.reading.name, share, first_bad.as_deref()))?;
+        let mut source = source.map_err(|share| too_many_bad(&self.reading.name, share, first_bad.as_deref()))?;
         if let Some(first) = first_bad {
             self.observer.bad_records(counts.bad(), &first);
+        }
+        let closing = Closing { clock_us, ends_the_run, quiet_for: self.reading.quiet_for(), lanes: &lanes };
+        if let Some((to_us, by)) = last_windows::close(&self.plan, &self.keyed, &closing) {
+            self.reading.raise(&mut source, to_us, by);
         }
         Ok(Closed { clock_us, at, source, lanes, read_took: at - opened, busy })
     }

@@ -167,6 +167,36 @@ impl KeyedStage {
         steps.filter_map(|(step, state)| Some(at_rest(&step.name, state.as_ref()?, watermark_us))).collect()
     }
 
+    /// The greatest end of a window that is open and ends by `limit_us`.
+    #[must_use]
+    pub fn greatest_end_up_to(&self, limit_us: i64) -> Option<i64> {
+        self.states.iter().flatten().filter_map(|state| state.ends().take_while(|end| *end <= limit_us).last()).max()
+    }
+
+    /// The greatest end of a window that is open, that `lanes` are about to open, or that the rows of these will open in a step behind them.
+    #[must_use]
+    pub fn greatest_end(&self, lanes: &[LaneTotals]) -> Option<i64> {
+        let mut of_steps: Vec<Option<i64>> = vec![None; self.plan.steps.len()];
+        for (i, step) in self.plan.steps.iter().enumerate() {
+            let before = match step.input() {
+                Input::Source(_) => None,
+                Input::Step(before) => of_steps[before],
+            };
+            of_steps[i] = match (&step.op, &self.states[i]) {
+                (StepOp::Aggregate(aggregate), Some(state)) => {
+                    let place = self.stages.lane_aggregates.iter().position(|lane| *lane == i);
+                    let partials = place.and_then(|place| lanes.get(place)).into_iter().flat_map(|totals| &totals.partials);
+                    let opened = partials.filter_map(|p| p.windows.values().iter().max()).map(|start| aggregate.window.end_of(*start));
+                    // A row of a window has its last moment as event time.
+                    let behind = before.map(|end| aggregate.window.end_of(aggregate.window.start_of(end.saturating_sub(1))));
+                    opened.chain(behind).chain(state.ends().next_back()).max()
+                }
+                _ => before,
+            };
+        }
+        of_steps.into_iter().max().flatten()
+    }
+
     /// Heap bytes of all open windows.
     #[must_use]
     pub fn bytes(&self) -> usize {

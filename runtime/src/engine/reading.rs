@@ -12,7 +12,7 @@ use weir_plan::plan::Source;
 
 use super::bad_share;
 use super::lane::{Assignment, PartitionReport};
-use crate::checkpoint::manifest::{BadShare, PartitionProgress, SourceCounts, SourceProgress, Until};
+use crate::checkpoint::manifest::{BadShare, MovedBy, PartitionProgress, SourceCounts, SourceProgress, Until};
 use crate::failure::{Failure, Result};
 use crate::source::kafka::Position;
 use crate::window::watermark::SourceWatermark;
@@ -41,6 +41,7 @@ pub struct Reading {
     idle_after: Duration,
     partitions: Vec<Partition>,
     watermark: SourceWatermark,
+    quiet_for: Option<Duration>,
 }
 
 struct Partition {
@@ -74,7 +75,27 @@ impl Reading {
             idle_after: Duration::from_micros(idle_after_us.unsigned_abs()),
             partitions: partitions.collect(),
             watermark: SourceWatermark::new(delay_us, progress.watermark_after_us, of_partitions),
+            quiet_for: None,
         }
+    }
+
+    /// For how long every partition had been at its end, without a record, when the last epoch was closed; none if one was not.
+    #[must_use]
+    pub fn quiet_for(&self) -> Option<Duration> {
+        self.quiet_for
+    }
+
+    /// Moves the watermark of the epoch that was just closed further than its records do.
+    pub fn raise(&mut self, closed: &mut SourceProgress, to_us: i64, by: MovedBy) {
+        if closed.watermark_after_us < Some(to_us) {
+            closed.watermark_after_us = self.watermark.raise(to_us);
+            closed.moved_by = Some(by);
+        }
+    }
+
+    /// The greatest event time of each partition so far, in µs.
+    pub fn times_us(&self) -> impl Iterator<Item = Option<i64>> {
+        self.partitions.iter().enumerate().map(|(i, _)| self.watermark.time_of_partition(i))
     }
 
     /// In µs, at the start of the epoch in hand.
@@ -138,6 +159,9 @@ impl Reading {
                 is_over(at_end_for, self.idle_after) && !hangs(report.next, high_watermark(&partition.id))
             };
         }
+        let at_end_for = reports.iter().map(|report| report.at_end_since.map(|since| since.elapsed()));
+        self.quiet_for =
+            at_end_for.collect::<Option<Vec<_>>>().filter(|_| idle.iter().all(|idle| *idle)).and_then(|all| all.into_iter().min());
         let before_us = self.watermark.current();
         let after_us = self.watermark.advance(&idle);
         let partitions = self.partitions.iter().enumerate().map(|(i, p)| PartitionProgress {
@@ -153,6 +177,7 @@ impl Reading {
             topic_ids: topic_ids.clone(),
             watermark_before_us: before_us,
             watermark_after_us: after_us,
+            moved_by: None,
             partitions: partitions.collect(),
             counts,
             bad_share: self.bad_share,
@@ -200,6 +225,7 @@ mod tests {
             idle_after: Duration::ZERO,
             partitions: partitions.into(),
             watermark: SourceWatermark::new(0, None, vec![None, None]),
+            quiet_for: None,
         }
     }
 

@@ -22,6 +22,7 @@ use super::lanes::Lanes;
 use super::open_epoch::OpenEpoch;
 use super::reading::{ONLY_SOURCE, Reading, only_source};
 use super::sink_task;
+use super::skew::Skew;
 use super::state_log::StateLog;
 use super::topic_watch::{self, TopicWatch};
 use crate::checkpoint::manifest::{Manifest, PinnedTable, Until};
@@ -124,6 +125,8 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
     let sink_inputs: Vec<_> = stages.lane_sinks.iter().map(&mut spawn).collect();
     let rejected_inputs: Vec<_> = stages.rejected_sinks.iter().map(&mut spawn).collect();
     let epoch = Arc::new(OpenEpoch::new(plan.limits));
+    let max_skew_us = source.event_time.as_ref().and_then(|e| e.max_skew_us);
+    let skew = max_skew_us.map(|max_us| Arc::new(Skew::new(max_us, reading.times_us())));
     let mut lanes = Vec::with_capacity(lane_count);
     for input in block_in_place(|| input.assign(&reading.positions(), lane_count))? {
         lanes.push(LaneParts {
@@ -137,6 +140,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
             keeps_records: source.bad_records.policy == BadRecordsPolicy::Output,
             max_future_us: source.event_time.as_ref().map(|e| e.max_future_us),
             on_lost_offsets: source.kafka.on_lost_offsets,
+            skew: skew.clone(),
             epoch: Arc::clone(&epoch),
         });
     }

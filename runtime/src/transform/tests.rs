@@ -5,8 +5,8 @@ use arrow::array::{Int64Array, StringArray};
 use arrow::datatypes::{Int64Type, Schema};
 use weir_plan::expr;
 use weir_plan::plan::{
-    BadRecords, BadRecordsPolicy, Checkpoint, DeltaSink, JsonFormat, KafkaSource, Limits, OnLostOffsets, Sink, Source, StartFrom, Step,
-    TimestampNumbers, Trigger,
+    BadRecords, BadRecordsPolicy, Checkpoint, DeltaSink, JsonFormat, KafkaSource, Limits, OnEnd, OnLostOffsets, Sink, Source, StartFrom,
+    Step, TimestampNumbers, Trigger,
 };
 use weir_plan::stages;
 use weir_plan::types::{Column, DataType, EVENT_TIME};
@@ -42,6 +42,8 @@ fn stateless() -> Stateless {
             watermark_delay_us: 0,
             idle_after_us: 0,
             max_future_us: 0,
+            max_skew_us: None,
+            close_idle_windows_after_us: None,
         }),
         schema: Arc::clone(&rows),
     };
@@ -54,6 +56,7 @@ fn stateless() -> Stateless {
     let plan = Plan {
         pipeline: "test".into(),
         trigger: Trigger::AsSoonAsPossible,
+        on_end: OnEnd::KeepOpen,
         checkpoint: Checkpoint { uri: String::new(), keep: 2, snapshot_every: 1 },
         storage: vec![],
         state_action: None,

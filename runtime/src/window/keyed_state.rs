@@ -78,6 +78,11 @@ impl KeyedState {
         RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|e| Failure::bug(format!("rows of a window: {e}")))
     }
 
+    /// Of each open window, in the order of time.
+    pub fn ends(&self) -> impl DoubleEndedIterator<Item = i64> {
+        self.panes.keys().map(|start| self.aggregate.window.end_of(*start))
+    }
+
     #[must_use]
     pub fn open_windows(&self) -> usize {
         self.panes.len()

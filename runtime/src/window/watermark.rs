@@ -31,6 +31,12 @@ impl SourceWatermark {
         self.partitions[partition]
     }
 
+    /// The greatest event time that a partition's watermark stands for, in µs.
+    #[must_use]
+    pub fn time_of_partition(&self, partition: usize) -> Option<i64> {
+        self.partitions[partition].map(|w| w.saturating_add(self.delay_us))
+    }
+
     /// Takes in the greatest event time that an epoch decoded from a partition.
     pub fn observe(&mut self, partition: usize, max_event_time_us: i64) {
         let seen = max_event_time_us.saturating_sub(self.delay_us);
@@ -49,6 +55,12 @@ impl SourceWatermark {
             self.partitions.iter().copied().max().flatten()
         };
         candidate.max(self.current)
+    }
+
+    /// Moves the watermark further than the partitions say. Never back.
+    pub fn raise(&mut self, to_us: i64) -> Option<i64> {
+        self.current = self.current.max(Some(to_us));
+        self.current
     }
 
     /// Moves the watermark to the end of an epoch. Never back.

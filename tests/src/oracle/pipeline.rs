@@ -23,6 +23,8 @@ pub struct Pipeline {
     pub keeps_late: bool,
     /// The engine's default if not given.
     pub max_future_us: Option<i64>,
+    pub max_skew_us: Option<i64>,
+    pub close_idle_windows_after_us: Option<i64>,
     pub before: Option<Map>,
     pub window_us: i64,
     pub group_by: Vec<String>,
@@ -142,6 +144,8 @@ impl Pipeline {
             bad_records: BadRecords::Fail,
             keeps_late: false,
             max_future_us: None,
+            max_skew_us: None,
+            close_idle_windows_after_us: None,
             before: Some(Map {
                 filter: Some(Expr::Compare(column("price"), super::expr::Op::GreaterOrEqual, Box::new(Expr::Int(0)))),
                 columns: vec![
@@ -247,8 +251,12 @@ impl Pipeline {
         if let Some(us) = self.idle_after_us {
             event_time["idleAfter"] = duration(us).into();
         }
-        if let Some(us) = self.max_future_us {
-            event_time["maxFuture"] = duration(us).into();
+        for (field, us) in
+            [("maxFuture", self.max_future_us), ("maxSkew", self.max_skew_us), ("closeIdleWindowsAfter", self.close_idle_windows_after_us)]
+        {
+            if let Some(us) = us {
+                event_time[field] = duration(us).into();
+            }
         }
         let mut delta = json!({"uri": site.table_uri});
         if !self.partition_by.is_empty() {

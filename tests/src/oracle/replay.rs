@@ -162,7 +162,7 @@ impl State<'_> {
         self.expect(m.epoch, "rows into the windows", &rows_in, &m.rows_in);
         self.expect(m.epoch, "late rows", &late, &m.rows_late);
 
-        let after = before.max(source_watermark(m, &self.held.partitions));
+        let after = before.max(source_watermark(m, &self.held.partitions)).max(self.moved(m, read));
         self.held.watermark_us = after;
         self.expect(m.epoch, "watermark after", &after, &m.watermark_after_us);
 
@@ -179,6 +179,21 @@ impl State<'_> {
         let Outcome { data_epochs: epochs, read, dropped, filtered, late, .. } = self.out;
         let totals = Totals { epochs, read, dropped, rejected: self.out.rejected.len() as u64, filtered, late };
         self.expect(m.epoch, "sums over all epochs", &totals, &m.totals);
+    }
+
+    /// How far the watermark went beyond what the records say: to the end of a window that is open.
+    fn moved(&mut self, m: &Manifest, read: u64) -> Option<i64> {
+        let limit = match (m.moved_by.as_deref()?, self.pipeline.close_idle_windows_after_us) {
+            ("EndOfRun", _) => i64::MAX,
+            ("Clock", Some(after_us)) => {
+                let all_idle = m.partitions.iter().all(|p| p.idle);
+                self.expect(m.epoch, "quiet where the clock closes windows", &(0, true), &(read, all_idle));
+                m.clock_us - after_us
+            }
+            (other, _) => panic!("epoch {}: the document does not ask for `{other}`", m.epoch),
+        };
+        let ends = self.held.open.keys().map(|(start, _)| start + self.pipeline.window_us);
+        ends.filter(|end| *end <= limit).max()
     }
 
     /// Puts rows into their windows; how many came to the windows, and how many of these were late.

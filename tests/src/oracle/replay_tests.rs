@@ -18,6 +18,8 @@ fn pipeline() -> Pipeline {
         bad_records: BadRecords::Drop,
         keeps_late: false,
         max_future_us: None,
+        max_skew_us: None,
+        close_idle_windows_after_us: None,
         before: None,
         window_us: 10_000,
         group_by: vec!["k".into()],

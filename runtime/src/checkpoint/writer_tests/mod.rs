@@ -39,6 +39,7 @@ fn sources(start: i64, end: i64) -> Vec<SourceProgress> {
         topic_ids: std::collections::BTreeMap::new(),
         watermark_before_us: None,
         watermark_after_us: None,
+        moved_by: None,
         partitions: vec![partition],
         counts: SourceCounts::default(),
         bad_share: BadShare::default(),

@@ -21,6 +21,7 @@ use weir_plan::plan::OnLostOffsets;
 
 use super::open_epoch::OpenEpoch;
 use super::sink_task::SinkInput;
+use super::skew::Skew;
 use super::{clock, lost};
 use crate::decode::JsonDecoder;
 use crate::failure::{Failure, Result};
@@ -99,6 +100,8 @@ pub struct LaneParts {
     pub max_future_us: Option<i64>,
     pub on_lost_offsets: OnLostOffsets,
     pub assignments: Vec<Assignment>,
+    /// Of all partitions, if there is a bound on it.
+    pub skew: Option<Arc<Skew>>,
     pub epoch: Arc<OpenEpoch>,
 }
 
@@ -169,6 +172,7 @@ impl Lane {
                     return Ok(());
                 }
                 self.note_bound()?;
+                self.hold_back_those_ahead()?;
                 if self.at_bound || self.parts.epoch.is_full() {
                     std::thread::sleep(FULL_PAUSE);
                     continue;
@@ -325,6 +329,23 @@ impl Lane {
             for (row, time_us) in self.evaluate(&rows, &origins, clock_us)? {
                 let max_future_us = self.parts.max_future_us.unwrap_or_default();
                 self.refuse(&origins, row, &Reason { path: None, text: clock::too_far_ahead(time_us, max_future_us) })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Pauses partitions that are too far ahead of the slowest one, and lets them go on when they no longer are.
+    fn hold_back_those_ahead(&mut self) -> Result<()> {
+        let Some(skew) = &self.parts.skew else { return Ok(()) };
+        for partition in &mut self.partitions {
+            partition.tell(skew);
+            let must_wait = skew.must_wait(partition.index, partition.waits);
+            // At its bound it is stopped for good.
+            if must_wait != partition.waits && !partition.is_at_bound() {
+                let index = partition.index;
+                if must_wait { self.parts.input.pause(index) } else { self.parts.input.resume(index) }?;
+                tracing::debug!(partition = %partition.id, must_wait, "ahead of the slowest partition");
+                partition.waits = must_wait;
             }
         }
         Ok(())

@@ -6,6 +6,7 @@ use weir_plan::ids::TopicPartition;
 
 use super::PartitionReport;
 use crate::engine::lost;
+use crate::engine::skew::Skew;
 
 /// Where a lane starts on one of its partitions.
 pub struct Assignment {
@@ -19,19 +20,21 @@ pub struct Assignment {
 
 pub struct Partition {
     /// Into the source's partitions.
-    index: usize,
+    pub index: usize,
     pub id: TopicPartition,
     pub next: i64,
     pub bound: Option<i64>,
     max_event_time_us: Option<i64>,
     pub at_end_since: Option<Instant>,
+    /// Paused, until the slowest partition has caught up.
+    pub waits: bool,
 }
 
 impl Partition {
     #[must_use]
     pub fn new(assignment: Assignment) -> Self {
         let Assignment { index, id, start, bound } = assignment;
-        Self { index, id, next: start, bound, max_event_time_us: None, at_end_since: None }
+        Self { index, id, next: start, bound, max_event_time_us: None, at_end_since: None, waits: false }
     }
 
     #[must_use]
@@ -50,6 +53,14 @@ impl Partition {
         if self.max_event_time_us.is_none_or(|max| max < event_time_us) {
             self.max_event_time_us = Some(event_time_us);
         }
+    }
+
+    /// Where it is, for the others.
+    pub fn tell(&self, skew: &Skew) {
+        if let Some(time_us) = self.max_event_time_us {
+            skew.read(self.index, time_us);
+        }
+        skew.at_end(self.index, self.at_end_since.is_some() || self.is_at_bound());
     }
 
     /// For the epoch that ends; the next one observes anew.

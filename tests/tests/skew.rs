@@ -1,0 +1,43 @@
+//! Partitions that run ahead of the others while a backlog is read.
+
+use weir_tests::oracle::Pipeline;
+use weir_tests::rides::Rides;
+use weir_tests::rig::{Rig, Store};
+use weir_tests::services::kafka::{self, Kafka};
+use weir_tests::topic::Record;
+use weir_tests::{or_skip, table};
+
+const SECOND_US: i64 = 1_000_000;
+const SPAN_S: i64 = 2_000;
+/// A fast partition with so many rides to a second of event time, and a slow one with thrice as many.
+const FAST: i64 = 10;
+
+/// The most windows that were open after an epoch. Windows are of 10 s.
+fn most_open(kafka: &Kafka, max_skew_us: Option<i64>) -> u64 {
+    let pipeline = Pipeline { window_us: 10 * SECOND_US, delay_us: SECOND_US, max_skew_us, ..Pipeline::rides() };
+    let of = |partition: i32, density: i64| {
+        let rides = Rides {
+            seed: density.unsigned_abs(),
+            step_us: SECOND_US / density,
+            ..Rides::ordered(usize::try_from(density * SPAN_S).unwrap())
+        };
+        rides.records().into_iter().map(move |ride| Record { partition, ..ride })
+    };
+    let records: Vec<_> = of(0, FAST).chain(of(1, 3 * FAST)).collect();
+    let mut rig = Rig::new(pipeline, kafka, Store::Local, 2, &records);
+    rig.site.records_per_epoch = 500;
+    rig.finish();
+    assert_eq!(rig.assert_right().late, 0);
+    rig.manifests().iter().map(|m| m.open_windows).max().unwrap()
+}
+
+#[test]
+fn the_windows_open_at_a_replay_are_bounded_by_the_skew_allowed() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let (bounded, free) = (most_open(kafka, Some(20 * SECOND_US)), most_open(kafka, None));
+    println!("windows open at most: {bounded} with maxSkew 20s, {free} without");
+    // 20 s, and what one epoch may read of the fast partition beyond it, which is 50 s.
+    assert!(bounded <= 12, "{bounded} windows open");
+    assert!(free > 40, "the input should try something: {free} windows open");
+}
