@@ -92,6 +92,19 @@ impl Rig {
         Start { document: self.pipeline.document(&site).into(), ..self.start() }
     }
 
+    /// A run with another trigger that reads Kafka in another way: fields of the source's `kafka`, where null takes one away.
+    #[must_use]
+    pub fn start_reading(&self, trigger: &str, kafka: &serde_json::Value) -> Start {
+        let site = Site { trigger: json!({"type": trigger}), ..self.site.clone() };
+        let mut document = self.pipeline.document(&site);
+        let source = &mut document["spec"]["sources"][0]["kafka"];
+        for (field, value) in kafka.as_object().unwrap() {
+            source[field] = value.clone();
+        }
+        source.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        Start { document: document.into(), ..self.start() }
+    }
+
     #[must_use]
     pub fn table_folder(&self) -> PathBuf {
         self.store.join("table")

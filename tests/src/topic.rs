@@ -64,6 +64,15 @@ pub fn group_offsets(bootstrap: &str, group: &str, topic: &str, partitions: i32)
 
 /// Produces all records, in order within each partition, and returns when the broker has them.
 pub fn produce(bootstrap: &str, topic: &str, records: &[Record]) {
+    send(bootstrap, topic, records.iter().map(|record| (None, record)));
+}
+
+/// The same with timestamps, in milliseconds since 1970, of the producer's choice.
+pub fn produce_stamped(bootstrap: &str, topic: &str, records: &[(i64, Record)]) {
+    send(bootstrap, topic, records.iter().map(|(at_ms, record)| (Some(*at_ms), record)));
+}
+
+fn send<'r>(bootstrap: &str, topic: &str, records: impl Iterator<Item = (Option<i64>, &'r Record)>) {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("enable.idempotence", "true")
@@ -72,9 +81,9 @@ pub fn produce(bootstrap: &str, topic: &str, records: &[Record]) {
         .set("compression.type", "lz4")
         .create()
         .unwrap();
-    for record in records {
+    for (at_ms, record) in records {
         let mut to_send = BaseRecord::<String, Vec<u8>>::to(topic).partition(record.partition).payload(&record.value);
-        to_send.key = record.key.as_ref();
+        (to_send.key, to_send.timestamp) = (record.key.as_ref(), at_ms);
         while let Err((error, unsent)) = producer.send(to_send) {
             let full = error.rdkafka_error_code() == Some(rdkafka::error::RDKafkaErrorCode::QueueFull);
             assert!(full, "a record for {topic} can't be sent: {error}");

@@ -21,6 +21,7 @@ mod s3_faults;
 mod saved_state;
 mod services_work;
 mod signals;
+mod start_positions;
 mod state_actions;
 mod transactions;
 mod two_writers;

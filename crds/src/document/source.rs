@@ -75,10 +75,10 @@ pub struct Assignment {
 pub struct StartFrom {
     /// Earliest: all records that are still there. Latest: those that come from now on.
     pub position: Option<Position>,
-    /// Not supported yet. The first record at or after a time, in RFC 3339: 2026-01-01T00:00:00Z
+    /// The first record of each partition at or after a time, in RFC 3339; its end where there is none: 2026-01-01T00:00:00Z
     #[schemars(with = "Option<Timestamp>")]
     pub timestamp: Option<String>,
-    /// Not supported yet. The next offset to read, per partition. 1 to 256.
+    /// The first offset to read, of every partition there is at the first start. 1 to 256.
     #[schemars(length(min = 1, max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["topic", "partition"]))]
     pub offsets: Option<Vec<KafkaOffset>>,
 }

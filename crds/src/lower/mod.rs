@@ -5,6 +5,7 @@
 mod check;
 pub(crate) mod duration;
 mod graph;
+mod kafka;
 mod name;
 mod operation;
 mod quantity;

@@ -91,6 +91,32 @@ fn topics_have_names_that_kafka_takes() {
 }
 
 #[test]
+fn the_start_is_a_time_or_an_offset_for_each_topic() {
+    let from = |start: &'static str| [("topics: [rides]}", start)];
+    said(
+        &from("topics: [rides], startFrom: {timestamp: \"2026-01-01\"}}"),
+        &["spec.sources[0].kafka.startFrom.timestamp: found `2026-01-01`; a time in RFC 3339 would be right, as in 2026-01-01T00:00:00Z"],
+    );
+    said(
+        &from("topics: [rides], startFrom: {timestamp: \"1969-12-31T23:59:59Z\"}}"),
+        &["spec.sources[0].kafka.startFrom.timestamp: found `1969-12-31T23:59:59Z`; a time from 1970 on would be right"],
+    );
+    said(
+        &from(
+            "topics: [rides, fares], startFrom: {offsets: [{topic: rides, partition: 0, offset: -1}, {topic: ride, partition: 1, offset: 0}, \
+             {topic: rides, partition: 0, offset: 7}, {topic: rides, partition: -2, offset: 7}]}}",
+        ),
+        &[
+            "spec.sources[0].kafka.startFrom.offsets[0].offset: found -1; 0 to 9223372036854775807 would be right",
+            "spec.sources[0].kafka.startFrom.offsets[1].topic: `ride` is not a topic of this source; did you mean `rides`?",
+            "spec.sources[0].kafka.startFrom.offsets[2]: `rides-0` is at [0] too; one offset per partition would be right",
+            "spec.sources[0].kafka.startFrom.offsets[3].partition: found -2; 0 to 2147483647 would be right",
+            "spec.sources[0].kafka.startFrom.offsets: no partition of `fares` is there; each partition that is read needs an offset",
+        ],
+    );
+}
+
+#[test]
 fn sizes_and_counts_have_bounds() {
     said(
         &[(

@@ -8,10 +8,10 @@ use std::collections::BTreeMap;
 
 use weir_plan::compat::{self, Fingerprint};
 use weir_plan::ids::{Epoch, TopicPartition};
-use weir_plan::plan::{Offsets, StartFrom, StateAction, StateActionKind, Trigger};
+use weir_plan::plan::{Offsets, OnLostOffsets, StartFrom, StateAction, StateActionKind, Trigger};
 use weir_plan::quote::quoted;
 
-use super::topic_watch;
+use super::{start_from, topic_watch};
 use crate::checkpoint::manifest::{
     ActedUpon, Manifest, PartitionProgress, PinnedTable, SourceCounts, SourceProgress, StateFile, Task, Until, UntilPartition,
 };
@@ -35,6 +35,7 @@ pub struct Base<'a> {
 pub struct Wanted<'a> {
     pub source: &'a str,
     pub start_from: &'a StartFrom,
+    pub on_lost_offsets: OnLostOffsets,
     pub trigger: Trigger,
     /// The name of this run, if it has one.
     pub run: Option<&'a str>,
@@ -47,6 +48,8 @@ pub struct Topics {
     pub partitions: Vec<(TopicPartition, OffsetBounds)>,
     /// By topic, where the broker tells them.
     pub ids: BTreeMap<String, String>,
+    /// The first offset at or after [`Base::start_time_ms`]; of a partition that has none, nothing.
+    pub at_time: BTreeMap<TopicPartition, i64>,
 }
 
 /// The epoch to go back to, if that is what `action` asks for and it was not done yet.
@@ -124,22 +127,42 @@ impl<'a> Base<'a> {
         Ok(())
     }
 
+    /// The time that the brokers have to be asked about, if that is where this pipeline begins.
+    #[must_use]
+    pub fn start_time_ms(&self, wanted: &Wanted<'_>) -> Option<i64> {
+        match wanted.start_from {
+            StartFrom::Timestamp { at_ms } if self.saved(wanted).is_none() => Some(*at_ms),
+            _ => None,
+        }
+    }
+
+    /// How far the source has been read. None: the pipeline begins.
+    fn saved(&self, wanted: &Wanted<'_>) -> Option<&'a SourceProgress> {
+        self.progress.and_then(|m| m.sources.iter().find(|s| s.name == wanted.source))
+    }
+
     /// What the claim carries.
     ///
     /// # Errors
     /// `Config`: a topic is not the one that the offsets are of.
     pub fn carried(&self, wanted: &Wanted<'_>, topics: &Topics, clock_us: i64) -> Result<Carried> {
-        let saved = self.progress.and_then(|m| m.sources.iter().find(|s| s.name == wanted.source));
-        if let Some(saved) = saved {
-            topic_watch::check_same(&saved.topic_ids, &topics.ids)?;
-        }
-        let watermark_us = saved.and_then(|s| s.watermark_after_us);
+        let partitions = match self.saved(wanted) {
+            Some(saved) => {
+                topic_watch::check_same(&saved.topic_ids, &topics.ids)?;
+                topics.partitions.iter().map(|(id, bounds)| resumed(saved, id, *bounds)).collect()
+            }
+            None => {
+                let first = start_from::first_offsets(wanted.start_from, wanted.on_lost_offsets, topics)?;
+                topics.partitions.iter().zip(first).map(|((id, _), first)| at_rest(id, first, None)).collect()
+            }
+        };
+        let watermark_us = self.saved(wanted).and_then(|s| s.watermark_after_us);
         let source = SourceProgress {
             name: wanted.source.to_owned(),
             topic_ids: topics.ids.clone(),
             watermark_before_us: watermark_us,
             watermark_after_us: watermark_us,
-            partitions: topics.partitions.iter().map(|(id, bounds)| resumed(wanted.start_from, saved, id, *bounds)).collect(),
+            partitions,
             counts: SourceCounts::default(),
         };
         let state = self.state.map_or_else(Vec::new, state_of);
@@ -205,23 +228,15 @@ impl<'a> Base<'a> {
     }
 }
 
-/// Saved offsets where there are any; `startFrom` for a topic that was not read before; earliest for partitions found later.
-fn resumed(start_from: &StartFrom, saved: Option<&SourceProgress>, id: &TopicPartition, bounds: OffsetBounds) -> PartitionProgress {
-    let of_topic = || saved.into_iter().flat_map(|s| &s.partitions).filter(|p| p.topic == id.topic);
-    let before = of_topic().find(|p| p.partition == id.partition);
-    let next = match (before, of_topic().next(), start_from) {
-        (Some(before), _, _) => before.end,
-        (None, Some(_), _) | (None, None, StartFrom::Earliest) => bounds.low,
-        (None, None, StartFrom::Latest) => bounds.end,
-    };
-    PartitionProgress {
-        topic: id.topic.clone(),
-        partition: id.partition,
-        start: next,
-        end: next,
-        watermark_us: before.and_then(|b| b.watermark_us),
-        idle: false,
-    }
+/// Saved offsets where there are any; earliest for partitions, and topics of a pattern, that were found later.
+fn resumed(saved: &SourceProgress, id: &TopicPartition, bounds: OffsetBounds) -> PartitionProgress {
+    let before = saved.partitions.iter().find(|p| p.topic == id.topic && p.partition == id.partition);
+    at_rest(id, before.map_or(bounds.low, |b| b.end), before.and_then(|b| b.watermark_us))
+}
+
+/// Takes nothing in.
+fn at_rest(id: &TopicPartition, next: i64, watermark_us: Option<i64>) -> PartitionProgress {
+    PartitionProgress { topic: id.topic.clone(), partition: id.partition, start: next, end: next, watermark_us, idle: false }
 }
 
 /// The files that together are the keyed state: there is one task for now.

@@ -18,6 +18,7 @@ mod open_epoch;
 mod reading;
 mod sink_task;
 mod start;
+mod start_from;
 mod state_log;
 mod topic_watch;
 

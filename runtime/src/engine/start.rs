@@ -1,6 +1,7 @@
 //! From a plan to a running pipeline: checkpoint, broker and tables are opened and checked, the checkpoint is claimed, what is in doubt is
 //! committed, state is loaded, and the lanes get their partitions.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -79,15 +80,22 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
     let pinned: Vec<_> = plan.sinks.iter().zip(&tables).map(|(sink, table)| pin(sink, table)).collect();
     let fingerprint = compat::fingerprint(&plan);
     let run = options.run.as_deref();
-    let (name, start_from) = (source.name.as_str(), &source.kafka.start_from);
-    let wanted = Wanted { source: name, start_from, trigger: plan.trigger, run, fingerprint: &fingerprint, tables: &pinned };
+    let wanted = Wanted {
+        source: source.name.as_str(),
+        start_from: &source.kafka.start_from,
+        on_lost_offsets: source.kafka.on_lost_offsets,
+        trigger: plan.trigger,
+        run,
+        fingerprint: &fingerprint,
+        tables: &pinned,
+    };
 
     let mut said = None;
     let mut writer = opened
         .claim(async |newest: Option<&Manifest>| {
             let base = Base::of(plan.state_action.as_ref(), newest, restored.as_ref())?;
             base.check_fit(&wanted)?;
-            let topics = block_in_place(|| topics(&input, options.give_up_after.min(BROKER_DEADLINE)))?;
+            let topics = block_in_place(|| topics(&input, base.start_time_ms(&wanted), options.give_up_after.min(BROKER_DEADLINE)))?;
             said = base.says();
             base.carried(&wanted, &topics, super::clock::now_us())
         })
@@ -178,10 +186,15 @@ async fn open_tables(plan: &Plan, options: &Options, retry: RetryPolicy) -> Resu
     futures::future::try_join_all(tables).await
 }
 
-fn topics(input: &KafkaInput, deadline: Duration) -> Result<Topics> {
+fn topics(input: &KafkaInput, start_time_ms: Option<i64>, deadline: Duration) -> Result<Topics> {
     let found = input.partitions(deadline)?;
+    // The ends first: a record that comes in between the two questions is at or behind its partition's end, and is not skipped.
     let bounds = input.offset_bounds(&found, deadline)?;
-    Ok(Topics { ids: topic_watch::ids(input)?, partitions: found.into_iter().zip(bounds).collect() })
+    let at_time = match start_time_ms {
+        Some(at_ms) => input.offsets_at(&found, at_ms, deadline)?,
+        None => BTreeMap::new(),
+    };
+    Ok(Topics { ids: topic_watch::ids(input)?, partitions: found.into_iter().zip(bounds).collect(), at_time })
 }
 
 fn pin(sink: &weir_plan::plan::Sink, table: &DeltaTable) -> PinnedTable {

@@ -95,12 +95,12 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     (
         "spec.sources[].kafka.startFrom.timestamp",
         "spec: {sources: [{name: rides, kafka: {startFrom: {timestamp: '2026-01-01T00:00:00Z'}}}]}",
-        Refused,
+        Changes,
     ),
     (
         "spec.sources[].kafka.startFrom.offsets",
         "spec: {sources: [{name: rides, kafka: {startFrom: {offsets: [{topic: rides, partition: 0, offset: 7}]}}}]}",
-        Refused,
+        Changes,
     ),
     ("spec.sources[].kafka.onLostOffsets=Fail", "spec: {sources: [{name: rides, kafka: {onLostOffsets: Fail}}]}", SaysTheDefault),
     ("spec.sources[].kafka.onLostOffsets=Earliest", "spec: {sources: [{name: rides, kafka: {onLostOffsets: Earliest}}]}", Changes),

@@ -8,6 +8,7 @@ mod lane;
 mod native;
 mod settings;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -89,6 +90,31 @@ impl KafkaInput {
                 .map_err(|refusal| refusal.explain(&self.client, &p.topic))
             })
             .collect()
+    }
+
+    /// The first offset of each partition whose record has this timestamp or a later one; a partition without such a record is left out.
+    ///
+    /// # Errors
+    /// As [`Self::offset_bounds`].
+    pub fn offsets_at(&self, partitions: &[TopicPartition], at_ms: i64, deadline: Duration) -> Result<BTreeMap<TopicPartition, i64>> {
+        let until = Instant::now() + deadline;
+        let mut asked = TopicPartitionList::new();
+        for p in partitions {
+            lane::add(&mut asked, p, at_ms)?;
+        }
+        let names = || partitions.iter().map(|p| p.topic.as_str()).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ");
+        let answered = ask::until_answered(&self.client, until, |timeout| {
+            let answered = self.client.offsets_for_times(asked.clone(), timeout)?;
+            // The call as a whole succeeds where one partition of several has no leader.
+            answered.elements().iter().try_for_each(|e| e.error())?;
+            Ok(answered)
+        })
+        .map_err(|refusal| refusal.explain(&self.client, &names()))?;
+        let at = answered.elements().into_iter().filter_map(|e| {
+            let offset = e.offset().to_raw().filter(|offset| *offset >= 0)?;
+            Some((TopicPartition { topic: e.topic().to_owned(), partition: e.partition() }, offset))
+        });
+        Ok(at.collect())
     }
 
     /// Starts reading, replacing what was read before, whose lanes must have been dropped. The lanes share the partitions out in turn, at
