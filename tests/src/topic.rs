@@ -48,6 +48,18 @@ pub fn delete(bootstrap: &str, topic: &str) {
     }
 }
 
+/// Has Kafka delete the records before these offsets: what retention does, at once.
+pub fn delete_records_before(bootstrap: &str, topic: &str, offsets: &[(i32, i64)]) {
+    let mut list = TopicPartitionList::new();
+    for &(partition, offset) in offsets {
+        list.add_partition_offset(topic, partition, Offset::Offset(offset)).unwrap();
+    }
+    let deleted = wait_for(async { admin(bootstrap).delete_records(&list, &AdminOptions::new()).await }).unwrap();
+    for partition in deleted.elements() {
+        partition.error().unwrap_or_else(|e| panic!("records of {topic}-{} can't be deleted: {e}", partition.partition()));
+    }
+}
+
 /// What a consumer group has committed, by partition; a partition without an offset is left out.
 pub fn group_offsets(bootstrap: &str, group: &str, topic: &str, partitions: i32) -> BTreeMap<i32, i64> {
     let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).set("group.id", group).create().unwrap();

@@ -13,6 +13,7 @@ mod examples;
 mod generated_pipelines;
 mod http;
 mod idle_partitions;
+mod lost_offsets;
 mod ordered_against_duckdb;
 mod producer;
 mod random_kills;

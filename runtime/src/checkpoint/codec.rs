@@ -101,6 +101,7 @@ mod tests {
                     partition: 0,
                     start: 1000,
                     end: 2000,
+                    lost: vec![OffsetRange { start: 1000, end: 1050 }],
                     watermark_us: Some(1_699_999_400_000_000),
                     idle: false,
                 }],

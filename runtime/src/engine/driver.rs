@@ -13,7 +13,7 @@ use super::keyed_stage::{LaneTotals, Watermarks};
 use super::lane_sinks::Files;
 use super::start::{Running, file_label, start};
 use super::{Options, Signal, state_log};
-use crate::checkpoint::manifest::{Committable, Manifest, Payload, SourceCounts, SourceProgress, Task};
+use crate::checkpoint::manifest::{Committable, Manifest, PartitionProgress, Payload, SourceCounts, SourceProgress, Task};
 use crate::checkpoint::writer::DataEpoch;
 use crate::failure::Result;
 use crate::observe::progress::{Durations, Progress};
@@ -33,6 +33,8 @@ pub struct Summary {
     pub records_late: u64,
     pub records_dead_letter: u64,
     pub records_dropped: u64,
+    /// Offsets that Kafka no longer had when they came next.
+    pub records_lost: u64,
     pub records_filtered: u64,
     /// Epochs with data that this run decided.
     pub epochs: u64,
@@ -190,7 +192,7 @@ impl Running {
             }
         }
         let input = &self.input;
-        let source = self.reading.close(&partitions, counts, self.topics.pinned(), |p| input.cached_high_watermark(p));
+        let source = self.reading.close(partitions, counts, self.topics.pinned(), |p| input.cached_high_watermark(p));
         Ok(Closed { clock_us, at, source, lanes, filtered, read_took: at - opened, busy })
     }
 
@@ -287,6 +289,7 @@ fn add_up(summary: &mut Summary, manifest: &Manifest, filtered: u64) {
         summary.records_read += source.counts.read;
         summary.records_decoded += source.counts.decoded;
         summary.records_dropped += source.counts.dropped;
+        summary.records_lost += source.partitions.iter().map(PartitionProgress::lost_count).sum::<u64>();
     }
     for step in manifest.tasks.iter().flat_map(|t| &t.steps) {
         summary.records_late += step.rows_late;

@@ -15,6 +15,7 @@ use weir_plan::plan::{BadRecords, OnLostOffsets};
 use super::lost;
 use super::open_epoch::OpenEpoch;
 use super::sink_task::SinkInput;
+use crate::checkpoint::manifest::OffsetRange;
 use crate::decode::JsonDecoder;
 use crate::failure::{Failure, Result};
 use crate::source::kafka::{LaneEvent, LaneInput};
@@ -62,12 +63,14 @@ pub struct AggregateReport {
     pub rows_late: u64,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PartitionReport {
     /// Index into the source's partitions.
     pub partition: usize,
     /// The next offset to read.
     pub next: i64,
+    /// Gaps below it.
+    pub lost: Vec<OffsetRange>,
     pub max_event_time_us: Option<i64>,
     /// Since when the partition's end has been reached without a record after it.
     pub at_end_since: Option<Instant>,
@@ -79,6 +82,8 @@ struct Partition {
     index: usize,
     label: String,
     next: i64,
+    /// Gaps in the epoch in hand, of which there is at most one: it ends the reading.
+    lost: Vec<OffsetRange>,
     /// Exclusive end of an AvailableNow run.
     bound: Option<i64>,
     max_event_time_us: Option<i64>,
@@ -143,7 +148,15 @@ impl Lane {
             .enumerate()
             .map(|(place, a)| {
                 places[a.index] = place;
-                Partition { index: a.index, label: a.label, next: a.start, bound: a.bound, max_event_time_us: None, at_end_since: None }
+                Partition {
+                    index: a.index,
+                    label: a.label,
+                    next: a.start,
+                    lost: Vec::new(),
+                    bound: a.bound,
+                    max_event_time_us: None,
+                    at_end_since: None,
+                }
             })
             .collect();
         Self {
@@ -238,10 +251,13 @@ impl Lane {
             }
             LaneEvent::OffsetsLost { partition, wanted, next } => {
                 let partition = &mut partitions[places[partition]];
-                match lost::next_offset(&partition.label, partition.next, next) {
-                    Ok(next) => {
-                        tracing::warn!(partition = partition.label, wanted, next, "offsets lost: the broker no longer had what comes next");
+                match lost::gap(&partition.label, partition.next, wanted, next) {
+                    Ok(gap) => {
+                        let lost = gap.map_or(0, |gap| gap.end - gap.start);
+                        tracing::warn!(partition = partition.label, wanted, next, lost, "offsets lost: Kafka no longer had what comes next");
                         partition.next = next;
+                        partition.lost.extend(gap);
+                        parts.epoch.close_early();
                     }
                     Err(failure) => failed = Some(failure),
                 }
@@ -332,6 +348,7 @@ impl Lane {
             report.partitions.push(PartitionReport {
                 partition: partition.index,
                 next: partition.next,
+                lost: std::mem::take(&mut partition.lost),
                 max_event_time_us: partition.max_event_time_us.take(),
                 at_end_since: partition.at_end_since,
             });

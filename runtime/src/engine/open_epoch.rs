@@ -15,6 +15,8 @@ pub struct OpenEpoch {
     reserved: AtomicU64,
     limits: Limits,
     lanes_at_bound: AtomicU64,
+    /// Closed before its trigger or a limit says so.
+    early: AtomicBool,
     stopped: AtomicBool,
     first_record: OnceLock<Instant>,
     /// Something the driver may be waiting for has happened.
@@ -30,6 +32,7 @@ impl OpenEpoch {
             reserved: AtomicU64::new(0),
             limits,
             lanes_at_bound: AtomicU64::new(0),
+            early: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             first_record: OnceLock::new(),
             changed: Notify::new(),
@@ -51,9 +54,17 @@ impl OpenEpoch {
         self.records.load(Ordering::Relaxed)
     }
 
-    /// A limit on the epoch is reached: lanes read no more until it is closed.
+    /// Offsets were lost: that is decided and told before more is read, whenever the trigger would be, and no epoch has more than one gap per
+    /// partition.
+    pub fn close_early(&self) {
+        self.early.store(true, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+
+    /// The epoch is to be closed, most often because a limit is reached: lanes read no more until it is.
     pub fn is_full(&self) -> bool {
-        self.records() >= self.limits.records_per_epoch || self.bytes.load(Ordering::Relaxed) >= self.limits.bytes_per_epoch
+        let early = self.early.load(Ordering::Relaxed);
+        early || self.records() >= self.limits.records_per_epoch || self.bytes.load(Ordering::Relaxed) >= self.limits.bytes_per_epoch
     }
 
     /// How many lanes have read all their partitions up to the run's end offsets.
@@ -71,6 +82,7 @@ impl OpenEpoch {
         self.records.store(0, Ordering::Relaxed);
         self.bytes.store(0, Ordering::Relaxed);
         self.reserved.store(0, Ordering::Relaxed);
+        self.early.store(false, Ordering::Relaxed);
     }
 
     /// Tells lanes to end at the next look.
@@ -133,5 +145,14 @@ mod tests {
         let epoch = OpenEpoch::new(Limits { records_per_epoch: 100, bytes_per_epoch: 1000 });
         epoch.add(1, 1000);
         assert!(epoch.is_full());
+    }
+
+    #[test]
+    fn an_epoch_that_is_closed_early_reads_no_more_until_the_next() {
+        let epoch = OpenEpoch::new(Limits { records_per_epoch: 100, bytes_per_epoch: 1000 });
+        epoch.close_early();
+        assert!(epoch.is_full());
+        epoch.reset();
+        assert!(!epoch.is_full());
     }
 }

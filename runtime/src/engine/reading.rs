@@ -103,16 +103,18 @@ impl Reading {
     /// Closes the epoch in hand and moves on to its end. `high_watermark` is what the client last heard of a partition's log.
     pub fn close(
         &mut self,
-        reports: &[PartitionReport],
+        reports: Vec<PartitionReport>,
         counts: SourceCounts,
         topic_ids: &BTreeMap<String, String>,
         high_watermark: impl Fn(&TopicPartition) -> Option<i64>,
     ) -> SourceProgress {
         let starts: Vec<i64> = self.partitions.iter().map(|p| p.next).collect();
         let mut idle = vec![false; self.partitions.len()];
+        let mut lost = vec![Vec::new(); self.partitions.len()];
         for report in reports {
             let partition = &mut self.partitions[report.partition];
             partition.next = report.next;
+            lost[report.partition] = report.lost;
             if let Some(max) = report.max_event_time_us {
                 self.watermark.observe(report.partition, max);
             }
@@ -127,11 +129,12 @@ impl Reading {
         }
         let before_us = self.watermark.current();
         let after_us = self.watermark.advance(&idle);
-        let partitions = self.partitions.iter().enumerate().map(|(i, p)| PartitionProgress {
+        let partitions = self.partitions.iter().zip(lost).enumerate().map(|(i, (p, lost))| PartitionProgress {
             topic: p.id.topic.clone(),
             partition: p.id.partition,
             start: starts[i],
             end: p.next,
+            lost,
             watermark_us: self.watermark.of_partition(i),
             idle: idle[i],
         });
@@ -168,7 +171,7 @@ mod tests {
     use std::time::Instant;
 
     use super::*;
-    use crate::checkpoint::manifest::UntilPartition;
+    use crate::checkpoint::manifest::{OffsetRange, UntilPartition};
 
     const READ: i64 = 1_000;
 
@@ -188,29 +191,39 @@ mod tests {
     }
 
     fn report(partition: usize, next: i64, max_event_time_us: Option<i64>, at_end: bool) -> PartitionReport {
-        PartitionReport { partition, next, max_event_time_us, at_end_since: at_end.then(Instant::now) }
+        PartitionReport { partition, next, lost: Vec::new(), max_event_time_us, at_end_since: at_end.then(Instant::now) }
     }
 
-    fn close(reading: &mut Reading, reports: &[PartitionReport], high_watermark: i64) -> SourceProgress {
+    fn close(reading: &mut Reading, reports: Vec<PartitionReport>, high_watermark: i64) -> SourceProgress {
         reading.close(reports, SourceCounts::default(), &BTreeMap::new(), |_| Some(high_watermark))
     }
 
     #[test]
     fn an_epoch_goes_from_where_the_last_one_ended_to_what_the_lanes_report() {
         let mut reading = reading([None, None]);
-        let first = close(&mut reading, &[report(0, 15, Some(READ), false)], 100);
+        let first = close(&mut reading, vec![report(0, 15, Some(READ), false)], 100);
         assert_eq!(first.partitions.iter().map(|p| (p.start, p.end)).collect::<Vec<_>>(), [(10, 15), (10, 10)]);
-        let second = close(&mut reading, &[report(1, 12, Some(READ), false), report(0, 15, None, false)], 100);
+        let second = close(&mut reading, vec![report(1, 12, Some(READ), false), report(0, 15, None, false)], 100);
         assert_eq!(second.partitions.iter().map(|p| (p.start, p.end)).collect::<Vec<_>>(), [(15, 15), (10, 12)]);
         assert_eq!(reading.next_offsets(), [(id(0), 15), (id(1), 12)]);
         assert_eq!((first.watermark_after_us, second.watermark_before_us, second.watermark_after_us), (None, None, Some(READ)));
     }
 
     #[test]
+    fn a_gap_is_told_with_its_epoch_and_once() {
+        let mut reading = reading([None, None]);
+        let gap = OffsetRange { start: 10, end: 14 };
+        let first = close(&mut reading, vec![PartitionReport { lost: vec![gap], ..report(1, 15, None, false) }], 100);
+        assert_eq!(first.partitions.iter().map(|p| (p.start, p.end, p.lost_count())).collect::<Vec<_>>(), [(10, 10, 0), (10, 15, 4)]);
+        let second = close(&mut reading, vec![report(1, 16, None, false)], 100);
+        assert_eq!(second.partitions[1].lost, []);
+    }
+
+    #[test]
     fn a_partition_at_its_end_is_idle_unless_a_transaction_hangs_open_there() {
         for (high_watermark, idle) in [(10, true), (11, false)] {
             let mut reading = reading([None, None]);
-            let closed = close(&mut reading, &[report(0, 10, Some(READ), false), report(1, 10, None, true)], high_watermark);
+            let closed = close(&mut reading, vec![report(0, 10, Some(READ), false), report(1, 10, None, true)], high_watermark);
             assert_eq!((closed.partitions[1].idle, closed.watermark_after_us), (idle, idle.then_some(READ)), "{high_watermark}");
         }
     }
@@ -218,7 +231,7 @@ mod tests {
     #[test]
     fn what_lies_behind_the_end_of_the_run_does_not_hold_the_watermark() {
         let mut reading = reading([Some(20), Some(10)]);
-        let closed = close(&mut reading, &[report(0, 20, Some(READ), true), report(1, 10, None, true)], 500);
+        let closed = close(&mut reading, vec![report(0, 20, Some(READ), true), report(1, 10, None, true)], 500);
         assert_eq!((closed.partitions[0].idle, closed.partitions[1].idle, closed.watermark_after_us), (true, true, Some(READ)));
     }
 

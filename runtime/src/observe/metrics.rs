@@ -29,6 +29,7 @@ pub struct Metrics {
     records_read: Family<Node, Counter>,
     records_decoded: Family<Node, Counter>,
     records_dropped: Family<Node, Counter>,
+    records_lost: Family<Node, Counter>,
     bytes_read: Family<Node, Counter>,
     rows_filtered: Counter,
     rows_late: Family<Node, Counter>,
@@ -53,6 +54,7 @@ impl Metrics {
             records_read: Family::default(),
             records_decoded: Family::default(),
             records_dropped: Family::default(),
+            records_lost: Family::default(),
             bytes_read: Family::default(),
             rows_filtered: Counter::default(),
             rows_late: Family::default(),
@@ -73,6 +75,7 @@ impl Metrics {
         r.register("records_read", "Records read from a source", metrics.records_read.clone());
         r.register("records_decoded", "Records decoded", metrics.records_decoded.clone());
         r.register("records_dropped", "Bad records dropped by policy", metrics.records_dropped.clone());
+        r.register("records_lost", "Offsets that Kafka no longer had when they came next", metrics.records_lost.clone());
         r.register("bytes_read", "Bytes of record values read", metrics.bytes_read.clone());
         r.register("rows_filtered", "Rows that a where left out", metrics.rows_filtered.clone());
         r.register("rows_late", "Rows that missed every window of a step", metrics.rows_late.clone());
@@ -109,6 +112,7 @@ impl Metrics {
             self.records_read.get_or_create(&of_source).inc_by(source.num_input_rows);
             self.records_decoded.get_or_create(&of_source).inc_by(source.records_decoded);
             self.records_dropped.get_or_create(&of_source).inc_by(source.records_dropped);
+            self.records_lost.get_or_create(&of_source).inc_by(source.records_lost);
             self.bytes_read.get_or_create(&of_source).inc_by(source.bytes);
             if let Some(us) = source.watermark_us {
                 self.watermark_seconds.get_or_create(&of_source).set(us.div_euclid(1_000_000));

@@ -7,7 +7,7 @@ use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 use weir_plan::Plan;
 
-use crate::checkpoint::manifest::{Manifest, SourceProgress};
+use crate::checkpoint::manifest::{Manifest, PartitionProgress, SourceProgress};
 
 /// How long the parts of an epoch took.
 #[derive(Debug, Clone, Copy)]
@@ -79,6 +79,7 @@ pub struct Progress {
 pub struct Totals {
     pub num_input_rows: u64,
     pub records_dropped: u64,
+    pub records_lost: u64,
     pub num_rows_dropped_by_watermark: u64,
 }
 
@@ -86,6 +87,7 @@ impl Totals {
     pub fn add(&mut self, epoch: &Progress) {
         self.num_input_rows += epoch.num_input_rows;
         self.records_dropped += epoch.sources.iter().map(|s| s.records_dropped).sum::<u64>();
+        self.records_lost += epoch.sources.iter().map(|s| s.records_lost).sum::<u64>();
         self.num_rows_dropped_by_watermark += epoch.state_operators.iter().map(|s| s.num_rows_dropped_by_watermark).sum::<u64>();
     }
 }
@@ -135,6 +137,8 @@ pub struct Source {
     pub num_input_rows: u64,
     pub records_decoded: u64,
     pub records_dropped: u64,
+    /// Offsets that Kafka no longer had when they came next.
+    pub records_lost: u64,
     pub bytes: u64,
     /// The partition whose watermark is the source's: the least that is not idle.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -246,6 +250,7 @@ impl Source {
             num_input_rows: s.counts.read,
             records_decoded: s.counts.decoded,
             records_dropped: s.counts.dropped,
+            records_lost: s.partitions.iter().map(PartitionProgress::lost_count).sum(),
             bytes: s.counts.bytes,
             watermark_held_by: held_by.map(|p| Partition { topic: p.topic.clone(), partition: p.partition }),
             watermark_us: s.watermark_after_us,

@@ -37,6 +37,8 @@ pub struct Partition {
     pub partition: i32,
     pub start: i64,
     pub end: i64,
+    /// What Kafka no longer had, by the manifest: half-open ranges.
+    pub lost: Vec<(i64, i64)>,
     pub watermark_us: Option<i64>,
     pub idle: bool,
 }
@@ -128,9 +130,14 @@ fn partition(json: &Json) -> Partition {
         partition: i32::try_from(json["partition"].as_i64().unwrap()).unwrap(),
         start: json["start"].as_i64().unwrap(),
         end: json["end"].as_i64().unwrap(),
+        lost: json["lost"].as_array().map_or_else(Vec::new, |all| all.iter().map(range).collect()),
         watermark_us: json["watermarkUs"].as_i64(),
         idle: json["idle"].as_bool().unwrap(),
     }
+}
+
+fn range(json: &Json) -> (i64, i64) {
+    (json["start"].as_i64().unwrap(), json["end"].as_i64().unwrap())
 }
 
 fn number(json: &Json, field: &str) -> u64 {

@@ -21,6 +21,8 @@ pub struct Outcome {
     pub read: u64,
     pub dropped: u64,
     pub late: u64,
+    /// Offsets that manifests declare as lost.
+    pub lost: u64,
     pub filtered: u64,
     /// Windows times groups that are still open after the last epoch.
     pub groups_open: u64,
@@ -70,7 +72,7 @@ pub fn replay(pipeline: &Pipeline, records: &Contents, manifests: &[Manifest]) -
 pub fn replay_uncut(pipeline: &Pipeline, records: &Contents) -> Outcome {
     let ranges = records.iter().map(|(&partition, all)| {
         let end = all.keys().next_back().map_or(0, |last| last + 1);
-        Partition { partition, start: 0, end, watermark_us: None, idle: false }
+        Partition { partition, start: 0, end, lost: Vec::new(), watermark_us: None, idle: false }
     });
     let manifest = Manifest { partitions: ranges.collect(), ..Manifest::empty(1) };
     Outcome { contradictions: Vec::new(), ..replay(pipeline, records, &[manifest]) }
@@ -120,6 +122,18 @@ impl State<'_> {
                 self.expect(manifest.epoch, &format!("start of partition {}", p.partition), &known, &begins);
             }
             self.held.positions.insert(p.partition, p.end);
+            self.check_lost(manifest.epoch, p);
+        }
+    }
+
+    /// What is declared as lost lies in the epoch's own range.
+    fn check_lost(&mut self, epoch: u64, p: &Partition) {
+        let mut at = p.start;
+        for &(from, to) in &p.lost {
+            let within = at <= from && from < to && to <= p.end;
+            self.expect(epoch, &format!("lost range [{from}, {to}) is within partition {}", p.partition), &true, &within);
+            at = to;
+            self.out.lost += u64::try_from(to - from).unwrap_or_default();
         }
     }
 
@@ -131,7 +145,7 @@ impl State<'_> {
         let (mut read, mut dropped, mut rows) = (0, 0, Vec::new());
         for p in &m.partitions {
             let mut watermark = self.held.partitions.get(&p.partition).copied().flatten();
-            for offset in p.start..p.end {
+            for offset in (p.start..p.end).filter(|offset| !p.lost.iter().any(|(from, to)| (from..to).contains(&offset))) {
                 // A hole: transactions and compaction leave them.
                 let Some(record) = self.records.get(&p.partition).and_then(|all| all.get(&offset)) else { continue };
                 read += 1;
