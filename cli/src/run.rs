@@ -44,6 +44,9 @@ pub struct RunArgs {
     /// How long a sink or the checkpoint store may be away before the process ends with the reason, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     give_up_after: u64,
+    /// How often new partitions, and new topics of a pattern, are looked for, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    discover_every: u64,
     /// The name of this run of an AvailableNow pipeline: one of this name that is done is not done again. Or the variable `WEIR_RUN`.
     #[arg(long, value_name = "NAME")]
     run: Option<String>,
@@ -82,6 +85,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
         http: args.http,
         give_up_after: Duration::from_secs(args.give_up_after),
         run: args.run.clone().or_else(|| std::env::var("WEIR_RUN").ok()).filter(|run| !run.is_empty()),
+        discover_every: Duration::from_secs(args.discover_every),
         on_epoch: None,
     };
     let result = run_plan(plan, &options).and_then(|summary| {

@@ -12,6 +12,7 @@ pub mod key_group;
 pub mod plan;
 pub mod quote;
 pub mod stages;
+pub mod topics;
 pub mod types;
 pub mod window;
 

@@ -11,6 +11,7 @@ use arrow::datatypes::SchemaRef;
 use crate::aggregate::Aggregate;
 use crate::expr::ScalarExpr;
 use crate::ids::{Epoch, TopicPartition};
+use crate::topics::Topics;
 use crate::types::{Column, EVENT_TIME};
 
 /// A pipeline that can be run.
@@ -160,7 +161,7 @@ pub struct Source {
 #[derive(Debug, Clone)]
 pub struct KafkaSource {
     pub bootstrap_servers: String,
-    pub topics: Vec<String>,
+    pub topics: Topics,
     pub group_id: String,
     pub start_from: StartFrom,
     pub on_lost_offsets: OnLostOffsets,

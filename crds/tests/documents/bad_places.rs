@@ -91,6 +91,49 @@ fn topics_have_names_that_kafka_takes() {
 }
 
 #[test]
+fn a_pattern_is_a_regular_expression_and_assigned_partitions_are_numbers_that_stand_once() {
+    said(
+        &[("topics: [rides]", "topicPattern: \"rides-(\"")],
+        &["spec.sources[0].kafka.topicPattern: found `rides-(`: unclosed group; a regular expression would be right, as in rides-.*"],
+    );
+    said(
+        &[(
+            "topics: [rides]",
+            "assign: [{topic: rides, partitions: [0, 1, 0]}, {topic: rides, partitions: [-1]}, {topic: \"a b\", partitions: []}]",
+        )],
+        &[
+            "spec.sources[0].kafka.assign[1].topic: `rides` is the name of spec.sources[0].kafka.assign[0].topic too; topics have different names",
+            "spec.sources[0].kafka.assign[0].partitions[2]: 0 is there twice; leave one out",
+            "spec.sources[0].kafka.assign[1].partitions[0]: found -1; 0 to 2147483647 would be right",
+            "spec.sources[0].kafka.assign[2].topic: found `a b`; a topic's name has 1 to 249 ASCII letters, digits, dots, underscores and hyphens",
+            "spec.sources[0].kafka.assign[2].partitions: found 0 elements; 1 to 256 would be right",
+        ],
+    );
+    said(
+        &[("topics: [rides]", "topics: [rides], topicPattern: rides")],
+        &["spec.sources[0].kafka: found topics and topicPattern; exactly one of topics, topicPattern or assign should be there"],
+    );
+}
+
+#[test]
+fn offsets_to_start_from_are_those_of_the_topics_or_partitions_that_are_read() {
+    said(
+        &[("topics: [rides]", "topicPattern: \"rides-.*\", startFrom: {offsets: [{topic: fares, partition: 0, offset: 0}]}")],
+        &["spec.sources[0].kafka.startFrom.offsets[0].topic: `fares` is not a topic of this source; one that matches `rides-.*` would be right"],
+    );
+    said(
+        &[(
+            "topics: [rides]",
+            "assign: [{topic: rides, partitions: [0, 1]}], startFrom: {offsets: [{topic: rides, partition: 0, offset: 0}, {topic: rides, partition: 2, offset: 0}]}",
+        )],
+        &[
+            "spec.sources[0].kafka.startFrom.offsets[1].partition: `rides-2` is not assigned to this source; leave it out",
+            "spec.sources[0].kafka.startFrom.offsets: `rides-1` is not there; each partition that is read needs an offset",
+        ],
+    );
+}
+
+#[test]
 fn the_start_is_a_time_or_an_offset_for_each_topic() {
     let from = |start: &'static str| [("topics: [rides]}", start)];
     said(

@@ -94,6 +94,7 @@ mod tests {
             sources: vec![SourceProgress {
                 name: "rides".into(),
                 topic_ids: [("rides".into(), "hMB4FbKMQ4GVDvLXUoQaCA".into())].into(),
+                topics_gone: vec!["rides-old".into()],
                 watermark_before_us: None,
                 watermark_after_us: Some(1_699_999_400_000_000),
                 partitions: vec![PartitionProgress {

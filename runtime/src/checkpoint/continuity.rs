@@ -4,7 +4,7 @@
 use super::manifest::{Manifest, PartitionProgress, SourceProgress};
 use crate::failure::{Failure, Result};
 
-/// Whether `sources` may follow `before`. Every partition of `before` is carried on where it was, new ones may join. Offsets that were lost
+/// Whether `sources` may follow `before`. Every partition of `before` is carried on where it was, unless its topic is gone; new ones may join. Offsets that were lost
 /// are within the range of the epoch that found it out, and declared there. A claim takes nothing in. Watermarks never go back.
 ///
 /// # Errors
@@ -23,6 +23,7 @@ pub fn check(before: &Manifest, sources: &[SourceProgress], is_claim: bool) -> R
         }
         for at in &last.partitions {
             match source.partitions.iter().find(|p| same_partition(p, at)) {
+                None if source.topics_gone.contains(&at.topic) => {}
                 None => {
                     return Err(Failure::bug(format!(
                         "the manifest after epoch {} would forget {}-{} of source {}",
@@ -97,6 +98,7 @@ mod tests {
         SourceProgress {
             name: "s".into(),
             topic_ids: std::collections::BTreeMap::new(),
+            topics_gone: Vec::new(),
             watermark_before_us: None,
             watermark_after_us: watermark_us,
             partitions: partitions.collect(),
@@ -134,6 +136,15 @@ mod tests {
             source.partitions[0].lost = lost.iter().map(|&(start, end)| OffsetRange { start, end }).collect();
             assert_eq!(check(&before(), &[source], false).is_ok(), is_right, "{lost:?}");
         }
+    }
+
+    #[test]
+    fn partitions_of_a_topic_that_is_declared_gone_may_be_left_out() {
+        let mut source = source(Some(100), &[(0, 20, 30)]);
+        source.topics_gone = vec!["t".into()];
+        assert_eq!(check(&before(), &[source.clone()], false), Ok(()));
+        source.topics_gone = vec!["other".into()];
+        assert!(check(&before(), &[source], false).unwrap_err().message.contains("forget t-1"));
     }
 
     #[test]

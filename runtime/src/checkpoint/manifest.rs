@@ -72,6 +72,9 @@ pub struct SourceProgress {
     /// Topic → id, where the broker tells: a topic made anew under the same name has another one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub topic_ids: BTreeMap<String, String>,
+    /// Topics that do not exist any more, whose partitions this manifest does not carry on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics_gone: Vec<String>,
     /// The source's watermark before and after this epoch; `None` until every partition has been read or is idle.
     pub watermark_before_us: Option<i64>,
     pub watermark_after_us: Option<i64>,

@@ -4,7 +4,7 @@
 //! A state action begins another lineage in the same checkpoint: the numbers of epochs go on, so that fencing stays what it is, and the
 //! transactions in the tables get another name (`docs/decisions/0007-state-actions.md`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_plan::compat::{self, Fingerprint};
 use weir_plan::ids::{Epoch, TopicPartition};
@@ -50,6 +50,8 @@ pub struct Topics {
     pub ids: BTreeMap<String, String>,
     /// The first offset at or after [`Base::start_time_ms`]; of a partition that has none, nothing.
     pub at_time: BTreeMap<TopicPartition, i64>,
+    /// Of [`Base::topics`], those that do not exist any more, and that the source goes on without.
+    pub gone: Vec<String>,
 }
 
 /// The epoch to go back to, if that is what `action` asks for and it was not done yet.
@@ -136,6 +138,12 @@ impl<'a> Base<'a> {
         }
     }
 
+    /// The topics that were read so far.
+    #[must_use]
+    pub fn topics(&self, wanted: &Wanted<'_>) -> BTreeSet<String> {
+        self.saved(wanted).into_iter().flat_map(|s| &s.partitions).map(|p| p.topic.clone()).collect()
+    }
+
     /// How far the source has been read. None: the pipeline begins.
     fn saved(&self, wanted: &Wanted<'_>) -> Option<&'a SourceProgress> {
         self.progress.and_then(|m| m.sources.iter().find(|s| s.name == wanted.source))
@@ -160,6 +168,7 @@ impl<'a> Base<'a> {
         let source = SourceProgress {
             name: wanted.source.to_owned(),
             topic_ids: topics.ids.clone(),
+            topics_gone: topics.gone.clone(),
             watermark_before_us: watermark_us,
             watermark_after_us: watermark_us,
             partitions,

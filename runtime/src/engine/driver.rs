@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use serde::Serialize;
 use tokio::sync::watch;
 use weir_plan::Plan;
@@ -11,7 +12,7 @@ use weir_plan::plan::Trigger;
 
 use super::keyed_stage::{LaneTotals, Watermarks};
 use super::lane_sinks::Files;
-use super::start::{Running, file_label, start};
+use super::start::{Running, start};
 use super::{Options, Signal, state_log};
 use crate::checkpoint::manifest::{Committable, Manifest, PartitionProgress, Payload, SourceCounts, SourceProgress, Task};
 use crate::checkpoint::writer::DataEpoch;
@@ -51,6 +52,8 @@ pub struct Summary {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Due {
     Trigger,
+    /// Partitions came or went: other lanes read on.
+    Assignment,
     /// Nothing more is to be read.
     AllRead,
     Shutdown,
@@ -70,7 +73,7 @@ struct Closed {
 impl Closed {
     fn took_in_something(&self) -> bool {
         let moved = self.source.partitions.iter().any(|p| p.end > p.start);
-        moved || self.source.watermark_before_us != self.source.watermark_after_us
+        moved || !self.source.topics_gone.is_empty() || self.source.watermark_before_us != self.source.watermark_after_us
     }
 }
 
@@ -108,8 +111,7 @@ impl Running {
             }
             let closed = self.close_epoch(opened).await?;
             crate::failpoint::reach("epoch.closed");
-            let ends = due != Due::Trigger;
-            if !ends {
+            if due == Due::Trigger {
                 // From here on the lanes read the next epoch, while this one is decided and committed.
                 self.begin_epoch();
                 opened = Instant::now();
@@ -122,8 +124,15 @@ impl Running {
                 let reached = due == Due::AllRead;
                 self.decide_and_commit(closed, files, reached, summary).await?;
             }
-            if ends {
-                return Ok(());
+            match due {
+                Due::Trigger => {}
+                Due::Assignment => {
+                    let changes = self.discovery.take().unwrap_or_default();
+                    self.assign_anew(changes).await?;
+                    self.begin_epoch();
+                    opened = Instant::now();
+                }
+                Due::AllRead | Due::Shutdown => return Ok(()),
             }
         }
     }
@@ -136,6 +145,13 @@ impl Running {
     async fn wait_until_due(&mut self, opened: Instant, signal: &mut watch::Receiver<Signal>) -> Result<Due> {
         let epoch = Arc::clone(&self.lanes.epoch);
         loop {
+            if epoch.has_lost_topic() {
+                self.discovery.doubt();
+            }
+            // A pipeline that always has something to read never waits below.
+            if let Some(found) = self.discovery.changed(&self.reading, self.topics.pinned()).now_or_never() {
+                return found.map(|()| Due::Assignment);
+            }
             if *signal.borrow() == Signal::Finish {
                 return Ok(Due::Shutdown);
             }
@@ -162,6 +178,7 @@ impl Running {
                         return Ok(Due::Shutdown);
                     }
                 }
+                found = self.discovery.changed(&self.reading, self.topics.pinned()) => return found.map(|()| Due::Assignment),
                 failure = self.lanes.failed() => return Err(self.lane_sinks.reason(failure)),
                 failure = self.lane_sinks.failed() => return Err(failure),
             }
@@ -208,7 +225,7 @@ impl Running {
 
         crate::failpoint::reach("data.upload.before");
         for (sink, rows) in keyed.sink_rows {
-            let mut writer = self.files[sink].writer(&file_label(&self.writer))?;
+            let mut writer = self.assembly.files[sink].writer(&self.assembly.label)?;
             writer.write(&rows).await?;
             files.insert(sink, writer.finish().await?);
         }

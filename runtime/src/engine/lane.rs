@@ -109,6 +109,8 @@ pub struct Assignment {
     pub label: String,
     pub start: i64,
     pub bound: Option<i64>,
+    /// As lanes before this one saw it.
+    pub at_end_since: Option<Instant>,
 }
 
 /// Everything a lane is made of.
@@ -120,6 +122,8 @@ pub struct LaneParts {
     pub sinks: Vec<SinkInput>,
     pub bad_records: BadRecords,
     pub on_lost_offsets: OnLostOffsets,
+    /// Each partition has a bound, if there are any partitions.
+    pub run_ends: bool,
     pub assignments: Vec<Assignment>,
     pub epoch: Arc<OpenEpoch>,
 }
@@ -155,7 +159,7 @@ impl Lane {
                     lost: Vec::new(),
                     bound: a.bound,
                     max_event_time_us: None,
-                    at_end_since: None,
+                    at_end_since: a.at_end_since,
                 }
             })
             .collect();
@@ -262,6 +266,13 @@ impl Lane {
                     Err(failure) => failed = Some(failure),
                 }
             }
+            LaneEvent::TopicGone { partition } => {
+                let partition = &mut partitions[places[partition]];
+                tracing::warn!(partition = partition.label, next = partition.next, "the topic does not exist any more: what was not read is lost");
+                partition.bound = partition.bound.map(|bound| bound.min(partition.next));
+                partition.at_end_since.get_or_insert_with(Instant::now);
+                parts.epoch.lane_lost_topic();
+            }
             LaneEvent::Problem(problem) => tracing::warn!("{problem}"),
         })?;
         parts.epoch.give_back(room as u64 - (report.read - read_before));
@@ -331,7 +342,7 @@ impl Lane {
                 partition.bound = Some(lost::end_of_run(&partition.label, partition.next, bound, self.parts.on_lost_offsets)?);
             }
         }
-        if !self.at_bound && self.partitions.iter().all(Partition::is_at_bound) {
+        if self.parts.run_ends && !self.at_bound && self.partitions.iter().all(Partition::is_at_bound) {
             self.at_bound = true;
             self.parts.epoch.lane_is_at_bound();
         }

@@ -3,11 +3,15 @@
 //! ```text
 //! start ─▶ lanes read ─▶ due ─▶ close ─┬▶ lanes read on …
 //!                                      └▶ keyed stage ─▶ files uploaded ─▶ manifest ─▶ sinks commit ─▶ offsets published
+//!          ▲                                                                                                │
+//!          └──────────────────────────── partitions came or went: other lanes ◀─────────────────────────────┘
 //! ```
 
+mod assembly;
 mod claim;
 mod clock;
 mod commit;
+mod discovery;
 mod driver;
 mod keyed_stage;
 mod lane;
@@ -47,6 +51,8 @@ pub struct Options {
     pub give_up_after: Duration,
     /// The name of an AvailableNow run. One of this name that is done is not done again.
     pub run: Option<String>,
+    /// How often new partitions and topics are looked for.
+    pub discover_every: Duration,
     /// Gets the report of each epoch.
     pub on_epoch: Option<watch::Sender<Option<Progress>>>,
 }

@@ -17,6 +17,7 @@ pub struct OpenEpoch {
     lanes_at_bound: AtomicU64,
     /// Closed before its trigger or a limit says so.
     early: AtomicBool,
+    topic_gone: AtomicBool,
     stopped: AtomicBool,
     first_record: OnceLock<Instant>,
     /// Something the driver may be waiting for has happened.
@@ -33,10 +34,27 @@ impl OpenEpoch {
             limits,
             lanes_at_bound: AtomicU64::new(0),
             early: AtomicBool::new(false),
+            topic_gone: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             first_record: OnceLock::new(),
             changed: Notify::new(),
         }
+    }
+
+    /// What other lanes look at, that go on after these.
+    #[must_use]
+    pub fn of_other_lanes(&self) -> Self {
+        Self { first_record: self.first_record.clone(), ..Self::new(self.limits) }
+    }
+
+    /// A lane has lost a topic: the driver is to look what there is.
+    pub fn lane_lost_topic(&self) {
+        self.topic_gone.store(true, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+
+    pub fn has_lost_topic(&self) -> bool {
+        self.topic_gone.load(Ordering::Relaxed)
     }
 
     pub fn is_stopped(&self) -> bool {

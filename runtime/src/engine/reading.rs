@@ -4,12 +4,13 @@
 //! A plan has exactly one source (validation sees to it); what would change with a second one is here and in `start`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use weir_plan::Plan;
 use weir_plan::ids::TopicPartition;
 use weir_plan::plan::Source;
 
+use super::discovery::Changes;
 use super::lane::{Assignment, PartitionReport};
 use crate::checkpoint::manifest::{PartitionProgress, SourceCounts, SourceProgress, Until};
 use crate::failure::{Failure, Result};
@@ -37,6 +38,9 @@ pub struct Reading {
     idle_after: Duration,
     partitions: Vec<Partition>,
     watermark: SourceWatermark,
+    run_ends: bool,
+    /// Topics that are not read any more, until the next epoch has told.
+    gone: Vec<String>,
 }
 
 struct Partition {
@@ -44,6 +48,7 @@ struct Partition {
     next: i64,
     /// Exclusive end of an AvailableNow run.
     bound: Option<i64>,
+    at_end_since: Option<Instant>,
 }
 
 impl Partition {
@@ -61,13 +66,34 @@ impl Reading {
         let partitions = progress.partitions.iter().map(|p| {
             let id = TopicPartition { topic: p.topic.clone(), partition: p.partition };
             let bound = until.map(|until| bound_of(until, &source.name, &id));
-            Partition { id, next: p.end, bound }
+            Partition { id, next: p.end, bound, at_end_since: None }
         });
         Self {
             name: source.name.clone(),
             idle_after: Duration::from_micros(idle_after_us.unsigned_abs()),
             partitions: partitions.collect(),
             watermark: SourceWatermark::new(delay_us, progress.watermark_after_us, of_partitions),
+            run_ends: until.is_some(),
+            gone: Vec::new(),
+        }
+    }
+
+    /// Whether each partition has an end.
+    #[must_use]
+    pub fn run_ends(&self) -> bool {
+        self.run_ends
+    }
+
+    /// Goes on with partitions that were found, each from its earliest offset, and without topics that are gone. Between two epochs.
+    pub fn change(&mut self, changes: &Changes) {
+        let stays: Vec<bool> = self.partitions.iter().map(|p| !changes.gone.contains(&p.id.topic)).collect();
+        self.watermark.retain(&stays);
+        let mut stays = stays.into_iter();
+        self.partitions.retain(|_| stays.next().unwrap_or(true));
+        self.gone.extend(changes.gone.iter().cloned());
+        for (id, bounds) in &changes.new {
+            self.partitions.push(Partition { id: id.clone(), next: bounds.low, bound: None, at_end_since: None });
+            self.watermark.add();
         }
     }
 
@@ -91,7 +117,7 @@ impl Reading {
     #[must_use]
     pub fn assignment(&self, index: usize) -> Assignment {
         let p = &self.partitions[index];
-        Assignment { index, label: p.id.to_string(), start: p.next, bound: p.bound }
+        Assignment { index, label: p.id.to_string(), start: p.next, bound: p.bound, at_end_since: p.at_end_since }
     }
 
     /// Where the next epoch goes on: what the consumer group's committed offsets mean.
@@ -114,6 +140,7 @@ impl Reading {
         for report in reports {
             let partition = &mut self.partitions[report.partition];
             partition.next = report.next;
+            partition.at_end_since = report.at_end_since;
             lost[report.partition] = report.lost;
             if let Some(max) = report.max_event_time_us {
                 self.watermark.observe(report.partition, max);
@@ -141,6 +168,7 @@ impl Reading {
         SourceProgress {
             name: self.name.clone(),
             topic_ids: topic_ids.clone(),
+            topics_gone: std::mem::take(&mut self.gone),
             watermark_before_us: before_us,
             watermark_after_us: after_us,
             partitions: partitions.collect(),
@@ -168,10 +196,9 @@ fn bound_of(until: &Until, source: &str, partition: &TopicPartition) -> i64 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::time::Instant;
-
     use super::*;
     use crate::checkpoint::manifest::{OffsetRange, UntilPartition};
+    use crate::source::kafka::OffsetBounds;
 
     const READ: i64 = 1_000;
 
@@ -181,12 +208,14 @@ mod tests {
 
     /// Two partitions at offset 10; idle at once.
     fn reading(bounds: [Option<i64>; 2]) -> Reading {
-        let partitions = [0, 1].map(|i| Partition { id: id(i), next: 10, bound: bounds[usize::try_from(i).unwrap()] });
+        let partitions = [0, 1].map(|i| Partition { id: id(i), next: 10, bound: bounds[usize::try_from(i).unwrap()], at_end_since: None });
         Reading {
             name: "rides".into(),
             idle_after: Duration::ZERO,
             partitions: partitions.into(),
             watermark: SourceWatermark::new(0, None, vec![None, None]),
+            run_ends: bounds[0].is_some(),
+            gone: Vec::new(),
         }
     }
 
@@ -226,6 +255,33 @@ mod tests {
             let closed = close(&mut reading, vec![report(0, 10, Some(READ), false), report(1, 10, None, true)], high_watermark);
             assert_eq!((closed.partitions[1].idle, closed.watermark_after_us), (idle, idle.then_some(READ)), "{high_watermark}");
         }
+    }
+
+    #[test]
+    fn a_partition_that_was_found_begins_at_its_earliest_and_holds_the_watermark_until_it_is_read_or_idle() {
+        let mut reading = reading([None, None]);
+        close(&mut reading, vec![report(0, 15, Some(READ), false), report(1, 12, Some(READ), true)], 0);
+        let bounds = OffsetBounds { low: 7, end: 9 };
+        reading.change(&Changes { new: vec![(id(2), bounds)], ..Changes::default() });
+        assert_eq!(reading.next_offsets(), [(id(0), 15), (id(1), 12), (id(2), 7)]);
+        assert!(reading.assignment(1).at_end_since.is_some(), "who was at the end still is");
+        let further = Some(READ + 5);
+        let held = close(&mut reading, vec![report(0, 16, further, false), report(1, 13, further, false), report(2, 7, None, false)], 0);
+        assert_eq!((held.watermark_after_us, held.partitions[2].start), (Some(READ), 7));
+        let read = close(&mut reading, vec![report(2, 8, Some(READ + 3), false)], 0);
+        assert_eq!((read.watermark_after_us, read.topics_gone), (Some(READ + 3), vec![]));
+    }
+
+    #[test]
+    fn a_topic_that_is_gone_is_told_once_and_holds_nothing_back() {
+        let mut reading = reading([None, None]);
+        reading.partitions[0].id.topic = "old".into();
+        close(&mut reading, vec![report(0, 15, Some(READ), false), report(1, 12, Some(READ + 9), false)], 100);
+        reading.change(&Changes { gone: vec!["old".into()], ..Changes::default() });
+        let closed = close(&mut reading, vec![report(0, 13, None, false)], 100);
+        assert_eq!((closed.topics_gone, closed.watermark_after_us), (vec!["old".to_owned()], Some(READ + 9)));
+        assert_eq!(closed.partitions.iter().map(|p| (p.topic.as_str(), p.start, p.end)).collect::<Vec<_>>(), [("rides", 12, 13)]);
+        assert_eq!(close(&mut reading, vec![], 100).topics_gone, Vec::<String>::new());
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! From a plan to a running pipeline: checkpoint, broker and tables are opened and checked, the checkpoint is claimed, what is in doubt is
 //! committed, state is loaded, and the lanes get their partitions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,28 +14,25 @@ use weir_plan::quote::quoted;
 use weir_plan::stages::{self, Stages};
 
 use super::Options;
+use super::assembly::Assembly;
 use super::claim::{self, Base, Topics, Wanted, state_of};
 use super::commit::TableCommitter;
+use super::discovery::Discovery;
 use super::keyed_stage::KeyedStage;
-use super::lane::LaneParts;
 use super::lane_sinks::LaneSinks;
 use super::lanes::Lanes;
 use super::open_epoch::OpenEpoch;
-use super::reading::{ONLY_SOURCE, Reading, only_source};
-use super::sink_task;
+use super::reading::{Reading, only_source};
 use super::state_log::StateLog;
 use super::topic_watch::{self, TopicWatch};
 use crate::checkpoint::manifest::{Manifest, PinnedTable, Until};
 use crate::checkpoint::state_files::StateFiles;
 use crate::checkpoint::writer::{self, CheckpointWriter};
-use crate::decode::JsonDecoder;
 use crate::failure::{Failure, Result};
 use crate::observe::Observer;
 use crate::retry::RetryPolicy;
-use crate::sink::delta::{DeltaTable, TableFiles};
+use crate::sink::delta::DeltaTable;
 use crate::source::kafka::KafkaInput;
-use crate::transform::Stateless;
-use crate::window::LanePartials;
 
 /// The longest that a start waits for brokers; less if the process is to give up sooner.
 const BROKER_DEADLINE: Duration = Duration::from_secs(60);
@@ -46,12 +43,12 @@ pub struct Running {
     pub(super) stages: Arc<Stages>,
     pub(super) writer: CheckpointWriter,
     pub(super) committer: TableCommitter,
-    /// Per sink of the plan: where its files go.
-    pub(super) files: Vec<TableFiles>,
     pub(super) until: Option<Until>,
     pub(super) input: Arc<KafkaInput>,
     pub(super) topics: TopicWatch,
+    pub(super) discovery: Discovery,
     pub(super) reading: Reading,
+    pub(super) assembly: Assembly,
     pub(super) lanes: Lanes,
     pub(super) lane_sinks: LaneSinks,
     pub(super) keyed: KeyedStage,
@@ -95,7 +92,8 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
         .claim(async |newest: Option<&Manifest>| {
             let base = Base::of(plan.state_action.as_ref(), newest, restored.as_ref())?;
             base.check_fit(&wanted)?;
-            let topics = block_in_place(|| topics(&input, base.start_time_ms(&wanted), options.give_up_after.min(BROKER_DEADLINE)))?;
+            let (known, start_time_ms) = (base.topics(&wanted), base.start_time_ms(&wanted));
+            let topics = block_in_place(|| topics(&input, &known, start_time_ms, options.give_up_after.min(BROKER_DEADLINE)))?;
             said = base.says();
             base.carried(&wanted, &topics, super::clock::now_us())
         })
@@ -117,38 +115,31 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
     let reading = Reading::resume(source, progress, claim.until.as_ref());
     let topics = TopicWatch::new(Arc::clone(&input), progress.topic_ids.clone());
 
-    let label = file_label(&writer);
-    let lane_count = options.lanes.clamp(1, reading.ids().len().max(1));
-    let (mut sink_inputs, mut lane_sinks) = (Vec::new(), LaneSinks::default());
-    for &i in &stages.lane_sinks {
-        let (input, output) = sink_task::spawn(files[i].clone(), lane_count, label.clone());
-        sink_inputs.push(input);
-        lane_sinks.add(i, plan.sinks[i].name.clone(), output);
+    if reading.ids().len() == 0 {
+        let more = if claim.until.is_some() { "this run has nothing to read" } else { "the pipeline waits for one to appear" };
+        tracing::warn!("source {}: no topic matches `topicPattern`; {more}", quoted(&source.name));
     }
-    let epoch = Arc::new(OpenEpoch::new(plan.limits));
-    let mut lanes = Vec::with_capacity(lane_count);
-    for input in block_in_place(|| input.assign(&reading.positions(), lane_count))? {
-        lanes.push(LaneParts {
-            assignments: input.partitions().iter().map(|&index| reading.assignment(index)).collect(),
-            input,
-            decoder: JsonDecoder::new(&source.format),
-            stateless: Stateless::new(Arc::clone(&plan), Arc::clone(&stages), ONLY_SOURCE),
-            partials: lane_partials(&plan, &stages)?,
-            sinks: sink_inputs.clone(),
-            bad_records: source.bad_records,
-            on_lost_offsets: source.kafka.on_lost_offsets,
-            epoch: Arc::clone(&epoch),
-        });
-    }
+    // What is found later belongs to the next run.
+    let discovery = Discovery::new(Arc::clone(&input), claim.until.is_none().then_some(options.discover_every));
+    let assembly = Assembly {
+        plan: Arc::clone(&plan),
+        stages: Arc::clone(&stages),
+        input: Arc::clone(&input),
+        files,
+        label: file_label(&writer),
+        lanes_max: options.lanes,
+    };
+    let (lanes, lane_sinks) = assembly.lanes(&reading, OpenEpoch::new(plan.limits))?;
     Ok(Running {
         writer,
         committer,
-        files,
         until: claim.until,
         topics,
+        discovery,
         input,
         reading,
-        lanes: Lanes::start(lanes, epoch)?,
+        assembly,
+        lanes,
         lane_sinks,
         keyed,
         state_store,
@@ -172,7 +163,7 @@ impl Running {
 }
 
 /// For the names of data files.
-pub(super) fn file_label(writer: &CheckpointWriter) -> String {
+fn file_label(writer: &CheckpointWriter) -> String {
     format!("{}-{:010}", writer.lineage(), writer.generation().0)
 }
 
@@ -186,15 +177,17 @@ async fn open_tables(plan: &Plan, options: &Options, retry: RetryPolicy) -> Resu
     futures::future::try_join_all(tables).await
 }
 
-fn topics(input: &KafkaInput, start_time_ms: Option<i64>, deadline: Duration) -> Result<Topics> {
-    let found = input.partitions(deadline)?;
+/// What the brokers say. `known` are the topics that were read so far.
+fn topics(input: &KafkaInput, known: &BTreeSet<String>, start_time_ms: Option<i64>, deadline: Duration) -> Result<Topics> {
+    let found = input.look(known, deadline)?;
     // The ends first: a record that comes in between the two questions is at or behind its partition's end, and is not skipped.
-    let bounds = input.offset_bounds(&found, deadline)?;
+    let bounds = input.offset_bounds(&found.partitions, deadline)?;
     let at_time = match start_time_ms {
-        Some(at_ms) => input.offsets_at(&found, at_ms, deadline)?,
+        Some(at_ms) => input.offsets_at(&found.partitions, at_ms, deadline)?,
         None => BTreeMap::new(),
     };
-    Ok(Topics { ids: topic_watch::ids(input)?, partitions: found.into_iter().zip(bounds).collect(), at_time })
+    let ids = topic_watch::ids_if_told(input, &found.topics())?;
+    Ok(Topics { partitions: found.partitions.into_iter().zip(bounds).collect(), ids, at_time, gone: found.gone })
 }
 
 fn pin(sink: &weir_plan::plan::Sink, table: &DeltaTable) -> PinnedTable {
@@ -209,14 +202,6 @@ async fn load_state(plan: &Arc<Plan>, stages: &Arc<Stages>, log: &StateLog, wate
     };
     log.load(is_open, |step, partials| keyed.restore(step, &partials)).await?;
     Ok(keyed)
-}
-
-fn lane_partials(plan: &Plan, stages: &Stages) -> Result<Vec<LanePartials>> {
-    let aggregates = stages.lane_aggregates.iter().filter_map(|&i| match &plan.steps[i].op {
-        StepOp::Aggregate(a) => Some(LanePartials::new(Arc::clone(a))),
-        StepOp::Map(_) => None,
-    });
-    aggregates.collect()
 }
 
 fn random_id() -> String {

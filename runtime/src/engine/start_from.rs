@@ -84,7 +84,7 @@ mod tests {
     /// Two partitions that have [100, 200) and nothing; of the first, 150 is at the time that was asked for.
     fn topics() -> Topics {
         let partitions = vec![(id(0), OffsetBounds { low: 100, end: 200 }), (id(1), OffsetBounds { low: 7, end: 7 })];
-        Topics { partitions, ids: BTreeMap::new(), at_time: BTreeMap::from([(id(0), 150)]) }
+        Topics { partitions, ids: BTreeMap::new(), at_time: BTreeMap::from([(id(0), 150)]), gone: Vec::new() }
     }
 
     fn offsets(listed: &[(i32, i64)]) -> StartFrom {

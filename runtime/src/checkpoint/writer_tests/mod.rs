@@ -37,6 +37,7 @@ fn sources(start: i64, end: i64) -> Vec<SourceProgress> {
     vec![SourceProgress {
         name: "rides".into(),
         topic_ids: std::collections::BTreeMap::new(),
+        topics_gone: Vec::new(),
         watermark_before_us: None,
         watermark_after_us: None,
         partitions: vec![partition],

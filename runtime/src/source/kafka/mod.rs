@@ -7,6 +7,7 @@ mod fault;
 mod lane;
 mod native;
 mod settings;
+mod topics;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
@@ -15,15 +16,16 @@ use std::time::{Duration, Instant};
 
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 use weir_plan::ids::TopicPartition;
-use weir_plan::plan::{KafkaSource, OnLostOffsets};
+use weir_plan::plan::KafkaSource;
+use weir_plan::topics::Topics;
 
 use crate::failure::{Failure, Result};
-use ask::Refusal;
 use events::Events;
+use fault::OnLoss;
 pub use lane::{LaneEvent, LaneInput, Record};
+pub use topics::Found;
 
 /// Where reading a partition starts and, for a run that ends, where it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +47,8 @@ pub struct OffsetBounds {
 /// The client of one source: metadata, offsets, assignment, publishing.
 pub struct KafkaInput {
     client: Arc<Client>,
-    topics: Vec<String>,
-    on_lost_offsets: OnLostOffsets,
+    topics: Topics,
+    on_loss: OnLoss,
 }
 
 type Client = BaseConsumer<Events>;
@@ -57,21 +59,9 @@ impl KafkaInput {
         let config = settings::client_config(source, client_id);
         let client = BaseConsumer::from_config_and_context(&config, Events::new(&source.bootstrap_servers))
             .map_err(|e| Failure::config(format!("Kafka connection to {}: {e}", source.bootstrap_servers)))?;
-        Ok(Self { client: Arc::new(client), topics: source.topics.clone(), on_lost_offsets: source.on_lost_offsets })
-    }
-
-    /// The partitions of the source's topics, in the document's order of topics. Waits for brokers that are away.
-    ///
-    /// # Errors
-    /// `Config` for a topic that does not exist or may not be read, `Retry` when no broker answers before the deadline.
-    pub fn partitions(&self, deadline: Duration) -> Result<Vec<TopicPartition>> {
-        let until = Instant::now() + deadline;
-        let mut found = Vec::new();
-        for topic in &self.topics {
-            let count = ask::partition_count(&self.client, topic, until)?;
-            found.extend((0..count).map(|partition| TopicPartition { topic: topic.clone(), partition }));
-        }
-        Ok(found)
+        let topics_come_and_go = matches!(source.topics, Topics::Matching(_));
+        let on_loss = OnLoss { offsets: source.on_lost_offsets, topics_come_and_go };
+        Ok(Self { client: Arc::new(client), topics: source.topics.clone(), on_loss })
     }
 
     /// What the brokers have, in the order of `partitions`.
@@ -128,7 +118,7 @@ impl KafkaInput {
         let inputs: Result<Vec<_>> = (0..lanes)
             .map(|lane| {
                 let mine = positions.iter().enumerate().skip(lane).step_by(lanes);
-                LaneInput::new(Arc::clone(&self.client), self.on_lost_offsets, mine)
+                LaneInput::new(Arc::clone(&self.client), self.on_loss, mine)
             })
             .collect();
         // The lanes have their queues forwarded by now: a partition that was never read is safe from here on.
@@ -156,6 +146,10 @@ impl KafkaInput {
     }
 
     fn commit_group(&self, offsets: &[(TopicPartition, i64)], mode: CommitMode) {
+        // librdkafka takes an empty list for a mistake.
+        if offsets.is_empty() {
+            return;
+        }
         let mut list = TopicPartitionList::new();
         for (p, next) in offsets {
             if lane::add(&mut list, p, *next).is_err() {
@@ -173,33 +167,6 @@ impl KafkaInput {
     pub fn cached_high_watermark(&self, partition: &TopicPartition) -> Option<i64> {
         let topic = CString::new(partition.topic.as_str()).ok()?;
         native::cached_high_watermark(&self.client, &topic, partition.partition)
-    }
-
-    /// The ids of the source's topics, in the document's order; `None` where the broker has none (before Kafka 2.8). A topic that was
-    /// deleted and made anew has another id, and only that tells it: librdkafka goes on in the new one at the old offset.
-    ///
-    /// # Errors
-    /// `Config` for a topic that does not exist, `Retry` when no broker answers before the deadline.
-    pub fn topic_ids(&self, deadline: Duration) -> Result<Vec<(String, Option<String>)>> {
-        let until = Instant::now() + deadline;
-        let names: Vec<_> = self.topics.iter().filter_map(|t| CString::new(t.as_str()).ok()).collect();
-        let answers = ask::until_answered(&self.client, until, |timeout| {
-            native::describe_topics(&self.client, &names, timeout).map_err(KafkaError::AdminOp)
-        });
-        let answers = match answers {
-            Ok(answers) => answers,
-            // The broker does not know the question.
-            Err(refusal) if refusal.is_unsupported() => Vec::new(),
-            Err(refusal) => return Err(refusal.explain(&self.client, &self.topics.join(", "))),
-        };
-        self.topics
-            .iter()
-            .map(|topic| match answers.iter().find(|(name, _)| name == topic) {
-                None => Ok((topic.clone(), None)),
-                Some((_, Ok(id))) => Ok((topic.clone(), id.clone())),
-                Some((_, Err(code))) => Err(Refusal::from(KafkaError::AdminOp(*code)).explain(&self.client, topic)),
-            })
-            .collect()
     }
 }
 

@@ -28,11 +28,15 @@ fn cluster(topics: &[(&str, i32)]) -> Cluster {
 fn source(servers: &str, topics: &[&str]) -> KafkaSource {
     KafkaSource {
         bootstrap_servers: servers.to_owned(),
-        topics: topics.iter().map(|&t| t.to_owned()).collect(),
+        topics: Topics::Named(topics.iter().map(|&t| t.to_owned()).collect()),
         group_id: "tests".to_owned(),
         start_from: StartFrom::Earliest,
         on_lost_offsets: OnLostOffsets::Fail,
     }
+}
+
+fn partitions(input: &KafkaInput, deadline: Duration) -> Result<Vec<TopicPartition>> {
+    input.look(&BTreeSet::new(), deadline).map(|found| found.partitions)
 }
 
 fn at(topic: &str, partition: i32, next: i64) -> Position {
@@ -56,6 +60,7 @@ struct Seen {
     values: BTreeMap<usize, Vec<String>>,
     ends: BTreeMap<usize, Vec<i64>>,
     lost: Vec<(usize, i64, i64)>,
+    gone: Vec<usize>,
     problems: Vec<Failure>,
 }
 
@@ -69,6 +74,7 @@ impl Seen {
             }
             LaneEvent::EndOfPartition { partition, offset } => self.ends.entry(partition).or_default().push(offset),
             LaneEvent::OffsetsLost { partition, wanted, next } => self.lost.push((partition, wanted, next)),
+            LaneEvent::TopicGone { partition } => self.gone.push(partition),
             LaneEvent::Problem(problem) => self.problems.push(problem),
         }
     }
@@ -200,7 +206,7 @@ fn unknown_topic_is_a_config_failure_that_names_topic_and_servers() {
     cluster.topic_error("nowhere", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
     let servers = cluster.bootstrap_servers();
     let input = KafkaInput::connect(&source(&servers, &["a", "nowhere"]), "test").unwrap();
-    let failure = input.partitions(SOON).unwrap_err();
+    let failure = partitions(&input, SOON).unwrap_err();
     assert_eq!(failure.remedy, Remedy::Config);
     assert!(failure.message.contains("topic nowhere does not exist") && failure.message.contains(&servers), "{failure}");
 }
@@ -210,7 +216,7 @@ fn unknown_topic_is_told_from_a_broker_that_is_away_also_if_it_answers_slowly() 
     let cluster = cluster(&[("a", 1)]);
     cluster.topic_error("nowhere", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
     let input = KafkaInput::connect(&source(&cluster.bootstrap_servers(), &["a"]), "test").unwrap();
-    input.partitions(SOON).unwrap();
+    partitions(&input, SOON).unwrap();
     // Slower than what is left for the last of the questions that fit into the deadline.
     cluster.broker_round_trip_time(1, Duration::from_millis(300)).unwrap();
     let failure = super::ask::partition_count(&input.client, "nowhere", Instant::now() + Duration::from_secs(2)).unwrap_err();
@@ -221,7 +227,7 @@ fn unknown_topic_is_told_from_a_broker_that_is_away_also_if_it_answers_slowly() 
 fn unreachable_broker_is_a_retry_failure_in_time_that_names_the_address_and_its_origin() {
     let started = Instant::now();
     let input = KafkaInput::connect(&source("127.0.0.1:1", &["a"]), "test").unwrap();
-    let failure = input.partitions(Duration::from_secs(1)).unwrap_err();
+    let failure = partitions(&input, Duration::from_secs(1)).unwrap_err();
     assert_eq!(failure.remedy, Remedy::Retry);
     assert!(failure.message.contains("127.0.0.1:1 (from bootstrapServers): Connect to"), "{failure}");
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
@@ -233,7 +239,7 @@ fn partitions_and_bounds_are_the_brokers() {
     let servers = cluster.bootstrap_servers();
     fill(&servers, "a", &[(1, 3)]);
     let input = KafkaInput::connect(&source(&servers, &["a", "b"]), "test").unwrap();
-    let partitions = input.partitions(SOON).unwrap();
+    let partitions = partitions(&input, SOON).unwrap();
     assert_eq!(partitions.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a-0", "a-1", "b-0"]);
     let ends: Vec<_> = input.offset_bounds(&partitions, SOON).unwrap();
     assert_eq!(ends, [0, 3, 0].map(|end| OffsetBounds { low: 0, end }));
