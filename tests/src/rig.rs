@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::engine::{self, Exit, Start};
 use crate::oracle::pipeline::{S3_SECRET, Site};
-use crate::oracle::replay::{Outcome, replay, replay_uncut};
+use crate::oracle::replay::{Outcome, Records, replay, replay_topics, replay_uncut};
 use crate::oracle::{Pipeline, assert_same_rows, manifest};
 use crate::rides::Rides;
 use crate::services::kafka::Kafka;
@@ -161,8 +161,13 @@ impl Rig {
 
     /// The same where not all of the topic was to be read.
     pub fn assert_right_of(&self, contents: &Contents) -> Outcome {
+        self.assert_right_of_topics(Records::OfOne(contents))
+    }
+
+    /// The same for a pipeline that reads several topics.
+    pub fn assert_right_of_topics(&self, records: Records<'_>) -> Outcome {
         let manifests = self.manifests();
-        let outcome = replay(&self.pipeline, contents, &manifests);
+        let outcome = replay_topics(&self.pipeline, records, &manifests);
         assert_eq!(outcome.contradictions, Vec::<String>::new(), "the manifests and the oracle");
         let found = if self.table_folder().is_dir() { table::read_log(&self.table_folder()) } else { Vec::new() };
         assert_same_rows(&outcome.rows, &found);

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
@@ -33,6 +33,19 @@ pub fn create(bootstrap: &str, topic: &str, partitions: i32) {
     for result in results.unwrap() {
         result.unwrap_or_else(|(name, code)| panic!("topic {name} can't be created: {code}"));
     }
+    wait_for_leaders(bootstrap, topic, partitions);
+}
+
+/// Gives a topic more partitions, so that it has as many as this.
+pub fn add_partitions(bootstrap: &str, topic: &str, partitions: i32) {
+    let more = NewPartitions::new(topic, usize::try_from(partitions).unwrap());
+    for result in wait_for(async { admin(bootstrap).create_partitions(&[more], &AdminOptions::new()).await }).unwrap() {
+        result.unwrap_or_else(|(name, code)| panic!("topic {name} can't be given more partitions: {code}"));
+    }
+    wait_for_leaders(bootstrap, topic, partitions);
+}
+
+fn wait_for_leaders(bootstrap: &str, topic: &str, partitions: i32) {
     let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
     crate::deadline::until(&format!("topic {topic} has its leaders"), ADMIN_LIMIT, || {
         let metadata = client.fetch_metadata(Some(topic), Duration::from_secs(5)).ok()?;
@@ -41,11 +54,17 @@ pub fn create(bootstrap: &str, topic: &str, partitions: i32) {
     });
 }
 
+/// Deletes a topic and waits until nobody knows it any more.
 pub fn delete(bootstrap: &str, topic: &str) {
     let results = wait_for(async { admin(bootstrap).delete_topics(&[topic], &AdminOptions::new()).await });
     for result in results.unwrap() {
         result.unwrap_or_else(|(name, code)| panic!("topic {name} can't be deleted: {code}"));
     }
+    let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
+    crate::deadline::until(&format!("topic {topic} is gone"), ADMIN_LIMIT, || {
+        let metadata = client.fetch_metadata(Some(topic), Duration::from_secs(5)).ok()?;
+        metadata.topics().first()?.error().map(drop)
+    });
 }
 
 /// Has Kafka delete the records before these offsets: what retention does, at once.

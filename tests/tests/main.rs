@@ -9,6 +9,7 @@ mod checkpoint_removal;
 mod crash_at_each_step;
 mod cut_log;
 mod demo;
+mod discovery;
 mod examples;
 mod generated_pipelines;
 mod http;

@@ -180,7 +180,9 @@ fn check_is_read(id: &TopicPartition, topics: &Topics, at: &Path, out: &mut Find
 /// How many partitions a topic has, only the brokers know; that one without any offset is forgotten is plain.
 fn check_none_is_missing(offsets: &BTreeMap<TopicPartition, i64>, topics: &Topics, at: &Path, out: &mut Findings) {
     if let Topics::Assigned(assigned) = topics {
-        let all = assigned.iter().flat_map(|(topic, of_topic)| of_topic.iter().map(|&partition| TopicPartition { topic: topic.clone(), partition }));
+        let all = assigned
+            .iter()
+            .flat_map(|(topic, of_topic)| of_topic.iter().map(|&partition| TopicPartition { topic: topic.clone(), partition }));
         for id in all.filter(|id| !offsets.contains_key(id)) {
             out.add(at, format!("{} is not there; each partition that is read needs an offset", quoted(id)));
         }

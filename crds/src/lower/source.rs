@@ -10,9 +10,7 @@ use weir_plan::types::{Column, DataType, EVENT_TIME, timestamp_type};
 
 use super::{duration, kafka, name};
 use crate::defaults;
-use crate::document::{
-    self, BadRecords, BadRecordsPolicy, EventTime, Format, JsonColumn, JsonFormat, Source, StreamPipeline, unions,
-};
+use crate::document::{self, BadRecords, BadRecordsPolicy, EventTime, Format, JsonColumn, JsonFormat, Source, StreamPipeline, unions};
 use crate::finding::{Findings, Path};
 
 const GROUP_ID_CHARS_MAX: usize = 249;

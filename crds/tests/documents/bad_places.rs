@@ -119,7 +119,9 @@ fn a_pattern_is_a_regular_expression_and_assigned_partitions_are_numbers_that_st
 fn offsets_to_start_from_are_those_of_the_topics_or_partitions_that_are_read() {
     said(
         &[("topics: [rides]", "topicPattern: \"rides-.*\", startFrom: {offsets: [{topic: fares, partition: 0, offset: 0}]}")],
-        &["spec.sources[0].kafka.startFrom.offsets[0].topic: `fares` is not a topic of this source; one that matches `rides-.*` would be right"],
+        &[
+            "spec.sources[0].kafka.startFrom.offsets[0].topic: `fares` is not a topic of this source; one that matches `rides-.*` would be right",
+        ],
     );
     said(
         &[(

@@ -245,7 +245,15 @@ fn resumed(saved: &SourceProgress, id: &TopicPartition, bounds: OffsetBounds) ->
 
 /// Takes nothing in.
 fn at_rest(id: &TopicPartition, next: i64, watermark_us: Option<i64>) -> PartitionProgress {
-    PartitionProgress { topic: id.topic.clone(), partition: id.partition, start: next, end: next, lost: Vec::new(), watermark_us, idle: false }
+    PartitionProgress {
+        topic: id.topic.clone(),
+        partition: id.partition,
+        start: next,
+        end: next,
+        lost: Vec::new(),
+        watermark_us,
+        idle: false,
+    }
 }
 
 /// The files that together are the keyed state: there is one task for now.

@@ -258,7 +258,13 @@ impl Lane {
                 match lost::gap(&partition.label, partition.next, wanted, next) {
                     Ok(gap) => {
                         let lost = gap.map_or(0, |gap| gap.end - gap.start);
-                        tracing::warn!(partition = partition.label, wanted, next, lost, "offsets lost: Kafka no longer had what comes next");
+                        tracing::warn!(
+                            partition = partition.label,
+                            wanted,
+                            next,
+                            lost,
+                            "offsets lost: Kafka no longer had what comes next"
+                        );
                         partition.next = next;
                         partition.lost.extend(gap);
                         parts.epoch.close_early();
@@ -268,7 +274,11 @@ impl Lane {
             }
             LaneEvent::TopicGone { partition } => {
                 let partition = &mut partitions[places[partition]];
-                tracing::warn!(partition = partition.label, next = partition.next, "the topic does not exist any more: what was not read is lost");
+                tracing::warn!(
+                    partition = partition.label,
+                    next = partition.next,
+                    "the topic does not exist any more: what was not read is lost"
+                );
                 partition.bound = partition.bound.map(|bound| bound.min(partition.next));
                 partition.at_end_since.get_or_insert_with(Instant::now);
                 parts.epoch.lane_lost_topic();

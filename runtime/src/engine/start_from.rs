@@ -125,7 +125,9 @@ mod tests {
     #[test]
     fn an_offset_that_is_gone_goes_by_the_policy_and_one_that_never_was_is_refused() {
         let gone = offsets(&[(0, 40), (1, 7)]);
-        assert!(refused(&gone, OnLostOffsets::Fail).contains("`rides-0` begins at 40, but Kafka has [100, 200) and `onLostOffsets` is Fail"));
+        assert!(
+            refused(&gone, OnLostOffsets::Fail).contains("`rides-0` begins at 40, but Kafka has [100, 200) and `onLostOffsets` is Fail")
+        );
         // Pinned as it stands: the lane counts the gap.
         assert_eq!(first_offsets(&gone, OnLostOffsets::Earliest, &topics()).unwrap(), [40, 7]);
         for policy in [OnLostOffsets::Fail, OnLostOffsets::Earliest, OnLostOffsets::Latest] {

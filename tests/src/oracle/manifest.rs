@@ -18,6 +18,8 @@ pub struct Manifest {
     pub watermark_before_us: Option<i64>,
     pub watermark_after_us: Option<i64>,
     pub partitions: Vec<Partition>,
+    /// Topics whose partitions are not carried on.
+    pub topics_gone: Vec<String>,
     pub read: u64,
     pub decoded: u64,
     pub dropped: u64,
@@ -34,6 +36,7 @@ pub struct Manifest {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {
+    pub topic: String,
     pub partition: i32,
     pub start: i64,
     pub end: i64,
@@ -41,6 +44,16 @@ pub struct Partition {
     pub lost: Vec<(i64, i64)>,
     pub watermark_us: Option<i64>,
     pub idle: bool,
+}
+
+/// A partition of a topic.
+pub type Place = (String, i32);
+
+impl Partition {
+    #[must_use]
+    pub fn place(&self) -> Place {
+        (self.topic.clone(), self.partition)
+    }
 }
 
 impl Manifest {
@@ -57,6 +70,7 @@ impl Manifest {
             watermark_before_us: None,
             watermark_after_us: None,
             partitions: Vec::new(),
+            topics_gone: Vec::new(),
             read: 0,
             decoded: 0,
             dropped: 0,
@@ -113,6 +127,9 @@ pub fn parse(json: &Json) -> Manifest {
         watermark_before_us: source["watermarkBeforeUs"].as_i64(),
         watermark_after_us: source["watermarkAfterUs"].as_i64(),
         partitions: source["partitions"].as_array().map_or_else(Vec::new, |all| all.iter().map(partition).collect()),
+        topics_gone: source["topicsGone"]
+            .as_array()
+            .map_or_else(Vec::new, |all| all.iter().map(|t| t.as_str().unwrap().to_owned()).collect()),
         read: source["counts"]["read"].as_u64().unwrap_or_default(),
         decoded: source["counts"]["decoded"].as_u64().unwrap_or_default(),
         dropped: source["counts"]["dropped"].as_u64().unwrap_or_default(),
@@ -127,6 +144,7 @@ pub fn parse(json: &Json) -> Manifest {
 
 fn partition(json: &Json) -> Partition {
     Partition {
+        topic: json["topic"].as_str().unwrap().to_owned(),
         partition: i32::try_from(json["partition"].as_i64().unwrap()).unwrap(),
         start: json["start"].as_i64().unwrap(),
         end: json["end"].as_i64().unwrap(),

@@ -82,7 +82,11 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ("spec.sources[].kafka.topics[]", "spec: {sources: [{name: rides, kafka: {topics: [a, b]}}]}", Changes),
     ("spec.sources[].kafka.topicPattern", "spec: {sources: [{name: rides, kafka: {topicPattern: a.*}}]}", Changes),
     ("spec.sources[].kafka.assign[].topic", "spec: {sources: [{name: rides, kafka: {assign: [{topic: a, partitions: [0]}]}}]}", Changes),
-    ("spec.sources[].kafka.assign[].partitions[]", "spec: {sources: [{name: rides, kafka: {assign: [{topic: a, partitions: [0]}]}}]}", Changes),
+    (
+        "spec.sources[].kafka.assign[].partitions[]",
+        "spec: {sources: [{name: rides, kafka: {assign: [{topic: a, partitions: [0]}]}}]}",
+        Changes,
+    ),
     (
         "spec.sources[].kafka.startFrom.position=Earliest",
         "spec: {sources: [{name: rides, kafka: {startFrom: {position: Earliest}}}]}",

@@ -37,7 +37,12 @@ fn restore(token: &str, epoch: u64) -> StateAction {
 
 fn topics() -> Topics {
     let partition = |partition, low, end| (TopicPartition { topic: "rides".into(), partition }, OffsetBounds { low, end });
-    Topics { partitions: vec![partition(0, 100, 9_000), partition(1, 50, 60)], ids: BTreeMap::new(), at_time: BTreeMap::new(), gone: Vec::new() }
+    Topics {
+        partitions: vec![partition(0, 100, 9_000), partition(1, 50, 60)],
+        ids: BTreeMap::new(),
+        at_time: BTreeMap::new(),
+        gone: Vec::new(),
+    }
 }
 
 struct Case {

@@ -96,11 +96,7 @@ const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
 const RESOLVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl LaneInput {
-    pub(super) fn new<'p>(
-        client: Arc<Client>,
-        on_loss: OnLoss,
-        positions: impl Iterator<Item = (usize, &'p Position)>,
-    ) -> Result<Self> {
+    pub(super) fn new<'p>(client: Arc<Client>, on_loss: OnLoss, positions: impl Iterator<Item = (usize, &'p Position)>) -> Result<Self> {
         let queue = Queue::new(Arc::clone(&client)).ok_or_else(|| Failure::bug("librdkafka made no queue"))?;
         let slots = positions.map(|(index, p)| Slot::new(index, p)).collect::<Result<Vec<_>>>()?;
         let lane = Self {
