@@ -36,6 +36,8 @@ pub struct Wanted<'a> {
     pub source: &'a str,
     pub start_from: &'a StartFrom,
     pub on_lost_offsets: OnLostOffsets,
+    /// Topics are found by `topicPattern`.
+    pub by_pattern: bool,
     pub trigger: Trigger,
     /// The name of this run, if it has one.
     pub run: Option<&'a str>,
@@ -129,13 +131,19 @@ impl<'a> Base<'a> {
         Ok(())
     }
 
-    /// The time that the brokers have to be asked about, if that is where this pipeline begins.
+    /// The time that the brokers have to be asked about, if that is where reading of something begins.
     #[must_use]
     pub fn start_time_ms(&self, wanted: &Wanted<'_>) -> Option<i64> {
         match wanted.start_from {
-            StartFrom::Timestamp { at_ms } if self.saved(wanted).is_none() => Some(*at_ms),
+            StartFrom::Timestamp { at_ms } if self.saved(wanted).is_none() || !wanted.by_pattern => Some(*at_ms),
             _ => None,
         }
+    }
+
+    /// Whether a topic is read from where the document says: in a new pipeline, or since the document was changed to name it. One that came
+    /// to match a pattern is read as a whole.
+    fn begins(&self, wanted: &Wanted<'_>, topic: &str) -> bool {
+        self.saved(wanted).is_none_or(|s| !wanted.by_pattern && !s.partitions.iter().any(|p| p.topic == topic))
     }
 
     /// The topics that were read so far.
@@ -154,24 +162,24 @@ impl<'a> Base<'a> {
     /// # Errors
     /// `Config`: a topic is not the one that the offsets are of.
     pub fn carried(&self, wanted: &Wanted<'_>, topics: &Topics, clock_us: i64) -> Result<Carried> {
-        let partitions = match self.saved(wanted) {
-            Some(saved) => {
-                topic_watch::check_same(&saved.topic_ids, &topics.ids)?;
-                topics.partitions.iter().map(|(id, bounds)| resumed(saved, id, *bounds)).collect()
-            }
-            None => {
-                let first = start_from::first_offsets(wanted.start_from, wanted.on_lost_offsets, topics)?;
-                topics.partitions.iter().zip(first).map(|((id, _), first)| at_rest(id, first, None)).collect()
-            }
-        };
-        let watermark_us = self.saved(wanted).and_then(|s| s.watermark_after_us);
+        let saved = self.saved(wanted);
+        if let Some(saved) = saved {
+            topic_watch::check_same(&saved.topic_ids, &topics.ids)?;
+        }
+        let begins = |id: &TopicPartition| self.begins(wanted, &id.topic);
+        let first = start_from::first_offsets(wanted.start_from, wanted.on_lost_offsets, topics, begins)?;
+        let partitions = topics.partitions.iter().map(|(id, bounds)| match first.get(id) {
+            Some(first) => at_rest(id, *first, None),
+            None => resumed(saved, id, *bounds),
+        });
+        let watermark_us = saved.and_then(|s| s.watermark_after_us);
         let source = SourceProgress {
             name: wanted.source.to_owned(),
             topic_ids: topics.ids.clone(),
             topics_gone: topics.gone.clone(),
             watermark_before_us: watermark_us,
             watermark_after_us: watermark_us,
-            partitions,
+            partitions: partitions.collect(),
             counts: SourceCounts::default(),
         };
         let state = self.state.map_or_else(Vec::new, state_of);
@@ -238,8 +246,8 @@ impl<'a> Base<'a> {
 }
 
 /// Saved offsets where there are any; earliest for partitions, and topics of a pattern, that were found later.
-fn resumed(saved: &SourceProgress, id: &TopicPartition, bounds: OffsetBounds) -> PartitionProgress {
-    let before = saved.partitions.iter().find(|p| p.topic == id.topic && p.partition == id.partition);
+fn resumed(saved: Option<&SourceProgress>, id: &TopicPartition, bounds: OffsetBounds) -> PartitionProgress {
+    let before = saved.into_iter().flat_map(|s| &s.partitions).find(|p| p.topic == id.topic && p.partition == id.partition);
     at_rest(id, before.map_or(bounds.low, |b| b.end), before.and_then(|b| b.watermark_us))
 }
 

@@ -81,6 +81,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
         source: source.name.as_str(),
         start_from: &source.kafka.start_from,
         on_lost_offsets: source.kafka.on_lost_offsets,
+        by_pattern: matches!(source.kafka.topics, weir_plan::topics::Topics::Matching(_)),
         trigger: plan.trigger,
         run,
         fingerprint: &fingerprint,

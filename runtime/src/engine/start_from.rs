@@ -15,19 +15,27 @@ use crate::source::kafka::OffsetBounds;
 /// A sentence names no more partitions.
 const NAMED_MAX: usize = 10;
 
-/// The first offset of each of `topics.partitions`.
+/// The first offset of each partition of `topics` that `begins`: that does not go on from a checkpoint.
 ///
 /// # Errors
 /// `Config`: offsets that the document lists are not those of the partitions that there are.
-pub fn first_offsets(start_from: &StartFrom, on_lost_offsets: OnLostOffsets, topics: &Topics) -> Result<Vec<i64>> {
+pub fn first_offsets(
+    start_from: &StartFrom,
+    on_lost_offsets: OnLostOffsets,
+    topics: &Topics,
+    begins: impl Fn(&TopicPartition) -> bool,
+) -> Result<BTreeMap<TopicPartition, i64>> {
     if let StartFrom::Offsets(listed) = start_from {
-        check_listed(listed, &topics.partitions)?;
+        check_listed(listed, &topics.partitions, &begins)?;
     }
-    let first = topics.partitions.iter().map(|(id, bounds)| match start_from {
-        StartFrom::Earliest => Ok(bounds.low),
-        StartFrom::Latest => Ok(bounds.end),
-        StartFrom::Timestamp { .. } => Ok(topics.at_time.get(id).copied().unwrap_or(bounds.end)),
-        StartFrom::Offsets(listed) => within(id, listed.get(id).copied().unwrap_or(bounds.end), *bounds, on_lost_offsets),
+    let first = topics.partitions.iter().filter(|(id, _)| begins(id)).map(|(id, bounds)| {
+        let offset = match start_from {
+            StartFrom::Earliest => bounds.low,
+            StartFrom::Latest => bounds.end,
+            StartFrom::Timestamp { .. } => topics.at_time.get(id).copied().unwrap_or(bounds.end),
+            StartFrom::Offsets(listed) => within(id, listed.get(id).copied().unwrap_or(bounds.end), *bounds, on_lost_offsets)?,
+        };
+        Ok((id.clone(), offset))
     });
     first.collect()
 }
@@ -49,8 +57,12 @@ fn within(id: &TopicPartition, offset: i64, bounds: OffsetBounds, on_lost_offset
     Ok(offset)
 }
 
-fn check_listed(listed: &BTreeMap<TopicPartition, i64>, there: &[(TopicPartition, OffsetBounds)]) -> Result<()> {
-    let missing: Vec<_> = there.iter().map(|(id, _)| id).filter(|id| !listed.contains_key(id)).collect();
+fn check_listed(
+    listed: &BTreeMap<TopicPartition, i64>,
+    there: &[(TopicPartition, OffsetBounds)],
+    begins: impl Fn(&TopicPartition) -> bool,
+) -> Result<()> {
+    let missing: Vec<_> = there.iter().map(|(id, _)| id).filter(|id| begins(id) && !listed.contains_key(id)).collect();
     if !missing.is_empty() {
         return Err(refused(format_args!("{} is not there; each partition that is read needs an offset", names(&missing))));
     }
@@ -62,7 +74,7 @@ fn check_listed(listed: &BTreeMap<TopicPartition, i64>, there: &[(TopicPartition
 }
 
 fn names(ids: &[&TopicPartition]) -> String {
-    let shown: Vec<_> = ids.iter().take(NAMED_MAX).map(|id| quoted(id)).collect();
+    let shown: Vec<_> = ids.iter().take(NAMED_MAX).map(quoted).collect();
     let more = if ids.len() > NAMED_MAX { format!(" (and {} more)", ids.len() - NAMED_MAX) } else { String::new() };
     format!("{}{more}", shown.join(", "))
 }
@@ -92,9 +104,19 @@ mod tests {
     }
 
     fn refused(start_from: &StartFrom, policy: OnLostOffsets) -> String {
-        let failure = first_offsets(start_from, policy, &topics()).unwrap_err();
+        let failure = first_offsets(start_from, policy, &topics(), |_| true).unwrap_err();
         assert_eq!(failure.remedy, Remedy::Config);
         failure.message
+    }
+
+    fn all(start_from: &StartFrom, policy: OnLostOffsets) -> Vec<i64> {
+        first_offsets(start_from, policy, &topics(), |_| true).unwrap().into_values().collect()
+    }
+
+    #[test]
+    fn only_partitions_that_begin_need_an_offset() {
+        let second = first_offsets(&offsets(&[(1, 7)]), OnLostOffsets::Fail, &topics(), |id| id.partition == 1).unwrap();
+        assert_eq!(second, BTreeMap::from([(id(1), 7)]));
     }
 
     #[test]
@@ -106,7 +128,7 @@ mod tests {
             (offsets(&[(0, 120), (1, 7)]), [120, 7]),
             (offsets(&[(0, 200), (1, 7)]), [200, 7]),
         ] {
-            assert_eq!(first_offsets(&start_from, OnLostOffsets::Fail, &topics()).unwrap(), first, "{start_from:?}");
+            assert_eq!(all(&start_from, OnLostOffsets::Fail), first, "{start_from:?}");
         }
     }
 
@@ -129,7 +151,7 @@ mod tests {
             refused(&gone, OnLostOffsets::Fail).contains("`rides-0` begins at 40, but Kafka has [100, 200) and `onLostOffsets` is Fail")
         );
         // Pinned as it stands: the lane counts the gap.
-        assert_eq!(first_offsets(&gone, OnLostOffsets::Earliest, &topics()).unwrap(), [40, 7]);
+        assert_eq!(all(&gone, OnLostOffsets::Earliest), [40, 7]);
         for policy in [OnLostOffsets::Fail, OnLostOffsets::Earliest, OnLostOffsets::Latest] {
             assert!(refused(&offsets(&[(0, 201), (1, 7)]), policy).contains("begins at 201, but Kafka has [100, 200); 200 at most"));
         }

@@ -1,5 +1,8 @@
 //! Prometheus metrics. Counters count from the start of the process; what is exact across restarts is in the manifests.
 
+use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -40,6 +43,8 @@ pub struct Metrics {
     epoch_seconds: Histogram,
     watermark_seconds: Family<Node, Gauge>,
     lag_records: Family<Partition, Gauge>,
+    /// Those that the last epoch had.
+    partitions: Mutex<HashSet<Partition>>,
     open_windows: Family<Node, Gauge>,
     groups: Family<Node, Gauge>,
     state_bytes: Gauge,
@@ -65,6 +70,7 @@ impl Metrics {
             epoch_seconds: Histogram::new(SECONDS),
             watermark_seconds: Family::default(),
             lag_records: Family::default(),
+            partitions: Mutex::default(),
             open_windows: Family::default(),
             groups: Family::default(),
             state_bytes: Gauge::default(),
@@ -105,6 +111,25 @@ impl Metrics {
         }
     }
 
+    /// What a partition of a topic that is gone lagged behind with means nothing any more.
+    fn forget_others(&self, progress: &Progress) {
+        let of = |source: &Source| {
+            let all = source.end_offset.iter().flat_map(|(topic, partitions)| partitions.keys().map(move |partition| (topic, partition)));
+            let label = |(topic, partition): (&String, &String)| Partition {
+                source: source.name.clone(),
+                topic: topic.clone(),
+                partition: partition.clone(),
+            };
+            all.map(label).collect::<Vec<_>>()
+        };
+        let now: HashSet<Partition> = progress.sources.iter().flat_map(of).collect();
+        let mut known = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in known.difference(&now) {
+            self.lag_records.remove(gone);
+        }
+        *known = now;
+    }
+
     pub fn epoch(&self, progress: &Progress) {
         let node = |name: &str| Node { name: name.to_owned() };
         for source in &progress.sources {
@@ -119,6 +144,7 @@ impl Metrics {
             }
             self.set_lag(source, source.lag_by_partition());
         }
+        self.forget_others(progress);
         for step in &progress.state_operators {
             let of_step = node(&step.operator_name);
             self.rows_late.get_or_create(&of_step).inc_by(step.num_rows_dropped_by_watermark);
