@@ -2,13 +2,14 @@
 //! and neither lost nor doubled when the process is killed around it.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicBool;
 
 use serde_json::{Value as Json, json};
 use weir_tests::engine::{CONFIG, Document, OK, Start};
 use weir_tests::oracle::Pipeline;
 use weir_tests::oracle::replay::{Outcome, Records};
 use weir_tests::rides::Rides;
-use weir_tests::rig::{RUN_LIMIT, Rig, Store};
+use weir_tests::rig::{RUN_LIMIT, Rig, SetOnDrop, Store};
 use weir_tests::services::kafka;
 use weir_tests::topic::{self, Record};
 use weir_tests::{deadline, or_skip, table};
@@ -72,6 +73,29 @@ fn partitions_that_a_topic_gets_while_it_is_read_are_read_from_their_earliest_re
     run.wait(RUN_LIMIT).expect(OK);
     rig.finish();
     assert_eq!(rig.assert_right().read, 4_000);
+}
+
+#[test]
+fn new_assignments_while_records_flow_lose_and_double_nothing() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let rig = Rig::new(pipeline(), kafka, Store::Local, 6, &[]);
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _done = SetOnDrop(&done);
+        scope.spawn(|| rig.produce_until(&done));
+        let mut run = looking(&rig, &json!({})).spawn();
+        for (records, partitions) in [(1_000, 7), (4_000, 8), (8_000, 9)] {
+            run.wait_for_records(records, RUN_LIMIT);
+            topic::add_partitions(&rig.site.bootstrap, &rig.site.topic, partitions);
+            run.wait_for_words(&format!("partition={}-{}", rig.site.topic, partitions - 1), RUN_LIMIT);
+        }
+        run.wait_for_records(12_000, RUN_LIMIT);
+        let killed = run.kill();
+        assert_eq!(killed.signal, Some(9));
+    });
+    rig.finish();
+    assert!(rig.assert_right().read >= 12_000);
 }
 
 #[test]
