@@ -99,6 +99,27 @@ fn new_assignments_while_records_flow_lose_and_double_nothing() {
 }
 
 #[test]
+fn a_pipeline_that_always_has_something_to_read_looks_all_the_same() {
+    const BACKLOG: u64 = 40_000;
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let mut rig = Rig::new(pipeline(), kafka, Store::Local, 1, &rides(&[0], usize::try_from(BACKLOG).unwrap(), 1));
+    // In epochs so small that they take longer than the looks.
+    rig.site.records_per_epoch = 25;
+    let mut run = looking(&rig, &json!({})).spawn();
+    run.wait_for_epochs(1, RUN_LIMIT);
+    topic::add_partitions(&rig.site.bootstrap, &rig.site.topic, 2);
+    run.wait_for_words("a partition was found", RUN_LIMIT);
+    let read: u64 = run.progress().iter().map(|p| p["numInputRows"].as_u64().unwrap()).sum();
+    assert!(read < BACKLOG, "the backlog was read before anybody looked");
+    let killed = run.kill();
+    assert_eq!(killed.signal, Some(9));
+    rig.site.records_per_epoch = 20_000;
+    rig.finish();
+    rig.assert_right();
+}
+
+#[test]
 fn partitions_that_a_topic_got_while_nobody_looked_are_read_from_their_earliest_record_too() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());

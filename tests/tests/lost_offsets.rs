@@ -123,6 +123,8 @@ fn retention_that_overtakes_a_pipeline_while_it_runs_is_told_at_once_whenever_th
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
     let mut cut = Cut::new(kafka);
+    // Neither the trigger nor a limit closes an epoch here.
+    cut.rig.site.records_per_epoch = 1_000_000;
     let address = format!("127.0.0.1:{}", ports::free());
     let mut start = cut.start("AsSoonAsPossible", "Earliest").arg("--http").arg(&address);
     let weir_tests::engine::Document::Json(document) = &mut start.document else { panic!("a document") };
