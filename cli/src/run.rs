@@ -44,6 +44,12 @@ pub struct RunArgs {
     /// How long a sink or the checkpoint store may be away before the process ends with the reason, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     give_up_after: u64,
+    /// How often new partitions, and new topics of a pattern, are looked for, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    discover_every: u64,
+    /// What the process may use of memory, as 512Mi; it ends with the reason before it uses more. By default the limit of its container.
+    #[arg(long, value_name = "SIZE", value_parser = weir_crds::bytes)]
+    memory: Option<u64>,
     /// The name of this run of an AvailableNow pipeline: one of this name that is done is not done again. Or the variable `WEIR_RUN`.
     #[arg(long, value_name = "NAME")]
     run: Option<String>,
@@ -80,8 +86,10 @@ pub fn run(args: &RunArgs) -> ExitCode {
         lanes: args.lanes.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into)),
         progress: args.progress.clone(),
         http: args.http,
+        memory_bytes: args.memory.or_else(weir_runtime::memory::cgroup_limit_bytes),
         give_up_after: Duration::from_secs(args.give_up_after),
         run: args.run.clone().or_else(|| std::env::var("WEIR_RUN").ok()).filter(|run| !run.is_empty()),
+        discover_every: Duration::from_secs(args.discover_every),
         on_epoch: None,
     };
     let result = run_plan(plan, &options).and_then(|summary| {

@@ -67,6 +67,14 @@ fn document_of(document: &Value) -> Result<StreamPipeline, Vec<Finding>> {
     }
 }
 
+/// A size as documents write it, `128Mi`, in bytes.
+///
+/// # Errors
+/// One sentence that says what would be right.
+pub fn bytes(text: &str) -> Result<u64, String> {
+    lower::parse_bytes(text)
+}
+
 /// A duration as documents write it, `1h30m`; none if it is not one.
 #[must_use]
 pub fn duration(text: &str) -> Option<std::time::Duration> {

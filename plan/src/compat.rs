@@ -6,12 +6,15 @@
 //! What fits: steps without state, columns computed from aggregates and their order, conditions, delays and sinks may change freely, and an
 //! aggregate may be dropped. What does not: another window, other keys, an aggregate that open windows have not kept, a step that is gone.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Aggregate, Call};
 use crate::expr::stored_type;
 use crate::plan::{Plan, StepOp};
 use crate::quote::quoted;
+use crate::topics::Topics;
 
 /// What saved state depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +29,36 @@ pub struct Fingerprint {
 #[serde(rename_all = "camelCase")]
 pub struct SourceFingerprint {
     pub name: String,
+    /// Empty where they are found by a pattern.
     pub topics: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub topic_pattern: Option<String>,
+    /// By topic, where only certain ones are read.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub partitions: BTreeMap<String, BTreeSet<i32>>,
+}
+
+impl SourceFingerprint {
+    fn of(name: &str, topics: &Topics) -> Self {
+        let (topic_pattern, partitions) = match topics {
+            Topics::Named(_) => (None, BTreeMap::new()),
+            Topics::Matching(pattern) => (Some(pattern.as_str().to_owned()), BTreeMap::new()),
+            Topics::Assigned(partitions) => (None, partitions.clone()),
+        };
+        Self { name: name.to_owned(), topics: topics.names().map(str::to_owned).collect(), topic_pattern, partitions }
+    }
+
+    /// For messages.
+    fn what_is_read(&self) -> String {
+        if let Some(pattern) = &self.topic_pattern {
+            return format!("the topics that match {}", quoted(pattern));
+        }
+        if self.partitions.is_empty() {
+            return format!("the topics {}", self.topics.join(", "));
+        }
+        let all = self.partitions.iter().flat_map(|(topic, all)| all.iter().map(move |p| format!("{topic}-{p}")));
+        format!("the partitions {}", all.collect::<Vec<_>>().join(", "))
+    }
 }
 
 /// A step with state. Steps without state may change freely.
@@ -66,7 +98,7 @@ pub fn fingerprint(plan: &Plan) -> Fingerprint {
         StepOp::Map(_) => None,
     });
     Fingerprint {
-        sources: plan.sources.iter().map(|s| SourceFingerprint { name: s.name.clone(), topics: s.kafka.topics.clone() }).collect(),
+        sources: plan.sources.iter().map(|s| SourceFingerprint::of(&s.name, &s.kafka.topics)).collect(),
         steps: steps.collect(),
         sinks: plan.sinks.iter().map(|s| SinkFingerprint { name: s.name.clone(), uri: s.delta.uri.clone() }).collect(),
     }
@@ -92,13 +124,8 @@ pub fn differences(saved: &Fingerprint, now: &Fingerprint) -> Vec<String> {
     for old in &saved.sources {
         match now.sources.iter().find(|s| s.name == old.name) {
             None => found.push(format!("source {} is gone, and with it the offsets that were read", quoted(&old.name))),
-            Some(new) if new.topics != old.topics => {
-                found.push(format!(
-                    "source {} read the topics {} and now reads {}",
-                    quoted(&old.name),
-                    old.topics.join(", "),
-                    new.topics.join(", ")
-                ));
+            Some(new) if new != old => {
+                found.push(format!("source {} read {} and now reads {}", quoted(&old.name), old.what_is_read(), new.what_is_read()));
             }
             Some(_) => {}
         }
@@ -151,6 +178,7 @@ mod tests {
     use super::*;
     use crate::aggregate::{AggregateColumn, compile};
     use crate::plan::Input;
+    use crate::topics::TopicPattern;
     use crate::types::{Column, DataType, EVENT_TIME};
     use crate::window::Tumbling;
 
@@ -201,9 +229,28 @@ mod tests {
     }
 
     #[test]
+    fn a_source_reads_the_same_topics_partitions_or_pattern_for_ever() {
+        let named = |names: &[&str]| Topics::Named(names.iter().map(|n| (*n).to_owned()).collect());
+        let matching = |pattern: &str| Topics::Matching(TopicPattern::parse(pattern).unwrap());
+        let assigned = |partitions: &[i32]| Topics::Assigned(BTreeMap::from([("a".to_owned(), partitions.iter().copied().collect())]));
+        let of = |topics: &Topics| Fingerprint { sources: vec![SourceFingerprint::of("s", topics)], steps: Vec::new(), sinks: Vec::new() };
+        let all = [named(&["a", "b"]), named(&["a"]), matching("a.*"), matching("b.*"), assigned(&[0, 1]), assigned(&[1])];
+        for (i, saved) in all.iter().enumerate() {
+            for (j, now) in all.iter().enumerate() {
+                let said = differences(&of(saved), &of(now));
+                assert_eq!(said.is_empty(), i == j, "{saved:?} {now:?}");
+            }
+        }
+        assert_differences(&of(&all[0]), &of(&all[2]), &["source `s` read the topics a, b and now reads the topics that match `a.*`"]);
+        assert_differences(&of(&all[4]), &of(&all[1]), &["source `s` read the partitions a-0, a-1 and now reads the topics a"]);
+        let old: SourceFingerprint = serde_json::from_str(r#"{"name": "s", "topics": ["a"]}"#).unwrap();
+        assert_eq!(old, SourceFingerprint::of("s", &named(&["a"])), "as it was written before there were patterns");
+    }
+
+    #[test]
     fn a_step_or_source_with_saved_progress_may_not_go() {
         let mut saved = step(DataType::Int, 5, &[], &["count(*)"]);
-        saved.sources.push(SourceFingerprint { name: "rides".into(), topics: vec!["rides".into()] });
+        saved.sources.push(SourceFingerprint::of("rides", &Topics::Named(vec!["rides".into()])));
         let nothing = Fingerprint { sources: Vec::new(), steps: Vec::new(), sinks: Vec::new() };
         let gone = [
             "source `rides` is gone, and with it the offsets that were read",

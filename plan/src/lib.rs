@@ -13,6 +13,7 @@ pub mod outputs;
 pub mod plan;
 pub mod quote;
 pub mod stages;
+pub mod topics;
 pub mod types;
 pub mod window;
 

@@ -2,6 +2,7 @@
 //!
 //! A `Plan` that exists is right: lowering (in `weir-crds`) refuses anything else, with the path to the field.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,8 +10,9 @@ use arrow::datatypes::SchemaRef;
 
 use crate::aggregate::Aggregate;
 use crate::expr::ScalarExpr;
-use crate::ids::Epoch;
+use crate::ids::{Epoch, TopicPartition};
 use crate::outputs::Output;
+use crate::topics::Topics;
 use crate::types::{Column, EVENT_TIME};
 
 /// A pipeline that can be run.
@@ -170,16 +172,23 @@ pub struct Source {
 #[derive(Debug, Clone)]
 pub struct KafkaSource {
     pub bootstrap_servers: String,
-    pub topics: Vec<String>,
+    pub topics: Topics,
     pub group_id: String,
     pub start_from: StartFrom,
     pub on_lost_offsets: OnLostOffsets,
 }
 
+/// Where a pipeline that has no checkpoint begins to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartFrom {
     Earliest,
     Latest,
+    /// The first record at or after a time, in milliseconds since 1970-01-01T00:00:00Z, as Kafka counts them; the end where there is none.
+    Timestamp {
+        at_ms: i64,
+    },
+    /// The first offset to read of every partition.
+    Offsets(BTreeMap<TopicPartition, i64>),
 }
 
 /// What to do when the broker no longer has the offset that comes next.

@@ -39,6 +39,8 @@ pub const ALL: &[&str] = &[
     "commit.after",
     "epoch.done",
     "offsets.published",
+    "assignment.before",
+    "assignment.after",
     "gc.before",
     "gc.manifests.after",
     "gc.after",

@@ -6,6 +6,7 @@ pub mod decode;
 pub mod engine;
 pub mod failpoint;
 pub mod failure;
+pub mod memory;
 pub mod observe;
 pub mod retry;
 pub mod sink;

@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::engine::{self, Exit, Start};
 use crate::oracle::pipeline::{S3_SECRET, Site};
-use crate::oracle::replay::{Outcome, replay, replay_uncut};
+use crate::oracle::replay::{Outcome, Records, replay, replay_topics, replay_uncut};
 use crate::oracle::{Pipeline, assert_same_rows, manifest};
 use crate::rides::Rides;
 use crate::services::kafka::Kafka;
@@ -95,6 +95,19 @@ impl Rig {
         Start { document: self.pipeline.document(&site).into(), ..self.start() }
     }
 
+    /// A run with another trigger that reads Kafka in another way: fields of the source's `kafka`, where null takes one away.
+    #[must_use]
+    pub fn start_reading(&self, trigger: &str, kafka: &serde_json::Value) -> Start {
+        let site = Site { trigger: json!({"type": trigger}), ..self.site.clone() };
+        let mut document = self.pipeline.document(&site);
+        let source = &mut document["spec"]["sources"][0]["kafka"];
+        for (field, value) in kafka.as_object().unwrap() {
+            source[field] = value.clone();
+        }
+        source.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        Start { document: document.into(), ..self.start() }
+    }
+
     #[must_use]
     pub fn table_folder(&self) -> PathBuf {
         self.store.join("table")
@@ -157,8 +170,13 @@ impl Rig {
 
     /// The same where not all of the topic was to be read.
     pub fn assert_right_of(&self, contents: &Contents) -> Outcome {
+        self.assert_right_of_topics(Records::OfOne(contents))
+    }
+
+    /// The same for a pipeline that reads several topics.
+    pub fn assert_right_of_topics(&self, records: Records<'_>) -> Outcome {
         let manifests = self.manifests();
-        let outcome = replay(&self.pipeline, contents, &manifests);
+        let outcome = replay_topics(&self.pipeline, records, &manifests);
         assert_eq!(outcome.contradictions, Vec::<String>::new(), "the manifests and the oracle");
         assert_same_rows(&outcome.rows, &rows_in(&self.table_folder()));
         self.assert_commits(&self.table_folder(), &manifests, |sink| !SIDE_SINKS.contains(&sink));

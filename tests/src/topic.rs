@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::Message;
@@ -48,6 +48,19 @@ pub fn create(bootstrap: &str, topic: &str, partitions: i32) {
     for result in results.unwrap() {
         result.unwrap_or_else(|(name, code)| panic!("topic {name} can't be created: {code}"));
     }
+    wait_for_leaders(bootstrap, topic, partitions);
+}
+
+/// Gives a topic more partitions, so that it has as many as this.
+pub fn add_partitions(bootstrap: &str, topic: &str, partitions: i32) {
+    let more = NewPartitions::new(topic, usize::try_from(partitions).unwrap());
+    for result in wait_for(async { admin(bootstrap).create_partitions(&[more], &AdminOptions::new()).await }).unwrap() {
+        result.unwrap_or_else(|(name, code)| panic!("topic {name} can't be given more partitions: {code}"));
+    }
+    wait_for_leaders(bootstrap, topic, partitions);
+}
+
+fn wait_for_leaders(bootstrap: &str, topic: &str, partitions: i32) {
     let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
     crate::deadline::until(&format!("topic {topic} has its leaders"), ADMIN_LIMIT, || {
         let metadata = client.fetch_metadata(Some(topic), Duration::from_secs(5)).ok()?;
@@ -56,10 +69,28 @@ pub fn create(bootstrap: &str, topic: &str, partitions: i32) {
     });
 }
 
+/// Deletes a topic and waits until nobody knows it any more.
 pub fn delete(bootstrap: &str, topic: &str) {
     let results = wait_for(async { admin(bootstrap).delete_topics(&[topic], &AdminOptions::new()).await });
     for result in results.unwrap() {
         result.unwrap_or_else(|(name, code)| panic!("topic {name} can't be deleted: {code}"));
+    }
+    let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
+    crate::deadline::until(&format!("topic {topic} is gone"), ADMIN_LIMIT, || {
+        let metadata = client.fetch_metadata(Some(topic), Duration::from_secs(5)).ok()?;
+        metadata.topics().first()?.error().map(drop)
+    });
+}
+
+/// Has Kafka delete the records before these offsets: what retention does, at once.
+pub fn delete_records_before(bootstrap: &str, topic: &str, offsets: &[(i32, i64)]) {
+    let mut list = TopicPartitionList::new();
+    for &(partition, offset) in offsets {
+        list.add_partition_offset(topic, partition, Offset::Offset(offset)).unwrap();
+    }
+    let deleted = wait_for(async { admin(bootstrap).delete_records(&list, &AdminOptions::new()).await }).unwrap();
+    for partition in deleted.elements() {
+        partition.error().unwrap_or_else(|e| panic!("records of {topic}-{} can't be deleted: {e}", partition.partition()));
     }
 }
 
@@ -79,6 +110,15 @@ pub fn group_offsets(bootstrap: &str, group: &str, topic: &str, partitions: i32)
 
 /// Produces all records, in order within each partition, and returns when the broker has them.
 pub fn produce(bootstrap: &str, topic: &str, records: &[Record]) {
+    send(bootstrap, topic, records.iter().map(|record| (None, record)));
+}
+
+/// The same with timestamps, in milliseconds since 1970, of the producer's choice.
+pub fn produce_stamped(bootstrap: &str, topic: &str, records: &[(i64, Record)]) {
+    send(bootstrap, topic, records.iter().map(|(at_ms, record)| (Some(*at_ms), record)));
+}
+
+fn send<'r>(bootstrap: &str, topic: &str, records: impl Iterator<Item = (Option<i64>, &'r Record)>) {
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("enable.idempotence", "true")
@@ -87,9 +127,9 @@ pub fn produce(bootstrap: &str, topic: &str, records: &[Record]) {
         .set("compression.type", "lz4")
         .create()
         .unwrap();
-    for record in records {
+    for (at_ms, record) in records {
         let mut to_send = BaseRecord::<String, Vec<u8>>::to(topic).partition(record.partition).payload(&record.value);
-        to_send.key = record.key.as_ref();
+        (to_send.key, to_send.timestamp) = (record.key.as_ref(), at_ms);
         while let Err((error, unsent)) = producer.send(to_send) {
             let full = error.rdkafka_error_code() == Some(rdkafka::error::RDKafkaErrorCode::QueueFull);
             assert!(full, "a record for {topic} can't be sent: {error}");

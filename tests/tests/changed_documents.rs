@@ -63,7 +63,11 @@ const REFUSED: &[(&str, Change, &str)] = &[
         },
         "source `input` is gone, and with it the offsets that were read",
     ),
-    ("change a source's topics", |spec| spec["sources"][0]["kafka"]["topics"] = json!(["elsewhere"]), "source `input` read the topics"),
+    (
+        "change a source's topics, pattern or assigned partitions",
+        |spec| spec["sources"][0]["kafka"]["topics"] = json!(["elsewhere"]),
+        "source `input` read the topics",
+    ),
 ];
 
 /// Each upon the ones before it.

@@ -126,7 +126,7 @@ fn counters_go_on_over_restarts() {
     let outcome = rig.assert_right();
     let totals = &progress.last().unwrap()["totals"];
     let expected = json!({
-        "epochs": outcome.data_epochs, "numInputRows": outcome.read, "recordsDropped": 0, "recordsRejected": outcome.rejected.len(),
+        "epochs": outcome.data_epochs, "numInputRows": outcome.read, "recordsDropped": 0, "recordsRejected": outcome.rejected.len(), "recordsLost": 0,
         "numRowsDroppedByWatermark": outcome.late,
     });
     assert_eq!(totals, &expected);

@@ -87,8 +87,10 @@ fn demo(args: &DemoArgs) -> Result<(), Failure> {
             lanes: std::thread::available_parallelism().map_or(1, Into::into),
             progress: None,
             http: None,
+            memory_bytes: None,
             give_up_after: Duration::from_secs(30),
             run: None,
+            discover_every: Duration::from_secs(30),
             on_epoch: Some(on_epoch),
         };
         tokio::time::timeout(DEADLINE, engine::run(Arc::new(plan), &options, told))

@@ -43,10 +43,10 @@ pub struct KafkaSource {
     /// Topics, by name: [rides, rides-v2]. 1 to 64.
     #[schemars(with = "Option<Vec<Topic>>", length(min = 1, max = 64), extend("x-kubernetes-list-type" = "set"))]
     pub topics: Option<Vec<String>>,
-    /// Not supported yet. A regular expression for the names of topics, those that appear later included: rides-.*
+    /// A regular expression for whole names of topics, those that appear later included; internal ones (__…) never match: rides-.*
     #[schemars(with = "Option<Text>")]
     pub topic_pattern: Option<String>,
-    /// Not supported yet. Certain partitions of certain topics. 1 to 64 topics.
+    /// Certain partitions of certain topics. 1 to 64 topics.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["topic"]))]
     pub assign: Option<Vec<Assignment>>,
     /// Where the first start of the pipeline begins to read; later ones go on where the checkpoint says. By default at Latest.
@@ -75,10 +75,10 @@ pub struct Assignment {
 pub struct StartFrom {
     /// Earliest: all records that are still there. Latest: those that come from now on.
     pub position: Option<Position>,
-    /// Not supported yet. The first record at or after a time, in RFC 3339: 2026-01-01T00:00:00Z
+    /// The first record of each partition at or after a time, in RFC 3339; its end where there is none: 2026-01-01T00:00:00Z
     #[schemars(with = "Option<Timestamp>")]
     pub timestamp: Option<String>,
-    /// Not supported yet. The next offset to read, per partition. 1 to 256.
+    /// The first offset to read, of every partition there is at the first start. 1 to 256.
     #[schemars(length(min = 1, max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["topic", "partition"]))]
     pub offsets: Option<Vec<KafkaOffset>>,
 }

@@ -5,6 +5,7 @@
 mod check;
 pub(crate) mod duration;
 mod graph;
+mod kafka;
 mod name;
 mod operation;
 mod output;
@@ -15,6 +16,7 @@ mod source;
 mod step;
 mod uri;
 
+pub(crate) use quantity::parse_bytes;
 use weir_plan::Plan;
 
 use crate::document::StreamPipeline;

@@ -3,7 +3,7 @@
 use weir_plan::quote::quoted;
 
 /// Reads a number of bytes.
-pub(super) fn parse_bytes(text: &str) -> Result<u64, String> {
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     bytes(text).ok_or_else(|| {
         format!(
             "found {}; a whole number of bytes would be right, written as a Kubernetes quantity such as 128Mi, 1G or 134217728",

@@ -1,4 +1,4 @@
-//! Sources: Kafka topics, the JSON in them, and the event time of their rows.
+//! Sources: how their records are decoded, and the event time of their rows. What is read of Kafka is in `kafka`.
 
 use std::sync::Arc;
 use weir_plan::quote::quoted;
@@ -8,13 +8,9 @@ use weir_plan::expr;
 use weir_plan::plan::{self, TimestampNumbers};
 use weir_plan::types::{Column, DataType, EVENT_TIME, timestamp_type};
 
-use super::check::{NAMED_MAX, suggestion};
-use super::{duration, name};
+use super::{duration, kafka, name};
 use crate::defaults;
-use crate::document::{
-    self, BadRecords, BadRecordsPolicy, EventTime, Format, JsonColumn, JsonFormat, KafkaSource, OnLostOffsets, Position, Source,
-    StreamPipeline, unions,
-};
+use crate::document::{self, BadRecords, BadRecordsPolicy, EventTime, Format, JsonColumn, JsonFormat, Source, StreamPipeline, unions};
 use crate::finding::{Findings, Path};
 
 const GROUP_ID_CHARS_MAX: usize = 249;
@@ -52,7 +48,7 @@ fn one(document: &StreamPipeline, source: &Source, at: &Path, out: &mut Findings
     out.not_yet(at, "maxRecordsPerEpoch", source.max_records_per_epoch.as_ref());
     out.exactly_one(at, unions::SOURCE_KINDS, &[source.kafka.is_some()]);
     let group_id = group_id(document, source, at, out);
-    let kafka = source.kafka.as_ref().and_then(|kafka| kafka_source(document, kafka, group_id, &at.field("kafka"), out));
+    let kafka = source.kafka.as_ref().and_then(|kafka| kafka::lower(document, kafka, group_id, &at.field("kafka"), out));
     let bad_records = bad_records(source.bad_records.as_ref(), &at.field("badRecords"), out);
     let format = format(&source.format, &at.field("format"), out);
     let decoded = format.as_ref().map(|f| Arc::new(Schema::new(f.columns.iter().map(Column::to_field).collect::<Vec<_>>())));
@@ -83,62 +79,6 @@ fn group_id(document: &StreamPipeline, source: &Source, at: &Path, out: &mut Fin
         out.add(&at.field("groupId"), message);
     }
     group_id.clone()
-}
-
-fn kafka_source(
-    document: &StreamPipeline,
-    kafka: &KafkaSource,
-    group_id: String,
-    at: &Path,
-    out: &mut Findings,
-) -> Option<plan::KafkaSource> {
-    let connections = &document.spec.connections;
-    let connection = connections.iter().find(|c| c.name == kafka.connection);
-    if connection.is_none() {
-        let names: Vec<_> = connections.iter().map(|c| &*c.name).collect();
-        let message = format!("there is no connection {}; {}", quoted(&kafka.connection), suggestion(&kafka.connection, &names));
-        out.add(&at.field("connection"), message);
-    }
-    out.exactly_one(at, unions::TOPICS, &[kafka.topics.is_some(), kafka.topic_pattern.is_some(), kafka.assign.is_some()]);
-    out.not_yet(at, "topicPattern", kafka.topic_pattern.as_ref());
-    out.not_yet(at, "assign", kafka.assign.as_ref());
-    if let Some(topics) = &kafka.topics {
-        let at = at.field("topics");
-        out.length(&at, topics.len(), 1..=NAMED_MAX);
-        out.distinct(topics.iter().enumerate().map(|(i, t)| (at.index(i), &**t)), "topics");
-        for (i, topic) in topics.iter().enumerate() {
-            out.checked(&at.index(i), name::check_topic(topic));
-        }
-    }
-    let start_from = start_from(kafka, &at.field("startFrom"), out);
-    let on_lost_offsets = match kafka.on_lost_offsets.unwrap_or(defaults::ON_LOST_OFFSETS) {
-        OnLostOffsets::Fail => plan::OnLostOffsets::Fail,
-        OnLostOffsets::Earliest => plan::OnLostOffsets::Earliest,
-        OnLostOffsets::Latest => plan::OnLostOffsets::Latest,
-    };
-    Some(plan::KafkaSource {
-        bootstrap_servers: connection?.kafka.as_ref()?.bootstrap_servers.clone(),
-        topics: kafka.topics.clone()?,
-        group_id,
-        start_from: start_from?,
-        on_lost_offsets,
-    })
-}
-
-fn start_from(kafka: &KafkaSource, at: &Path, out: &mut Findings) -> Option<plan::StartFrom> {
-    let position = match &kafka.start_from {
-        None => defaults::START_FROM,
-        Some(start) => {
-            out.exactly_one(at, unions::START, &[start.position.is_some(), start.timestamp.is_some(), start.offsets.is_some()]);
-            out.not_yet(at, "timestamp", start.timestamp.as_ref());
-            out.not_yet(at, "offsets", start.offsets.as_ref());
-            start.position?
-        }
-    };
-    Some(match position {
-        Position::Earliest => plan::StartFrom::Earliest,
-        Position::Latest => plan::StartFrom::Latest,
-    })
 }
 
 fn bad_records(bad_records: Option<&BadRecords>, at: &Path, out: &mut Findings) -> Option<plan::BadRecords> {

@@ -91,6 +91,77 @@ fn topics_have_names_that_kafka_takes() {
 }
 
 #[test]
+fn a_pattern_is_a_regular_expression_and_assigned_partitions_are_numbers_that_stand_once() {
+    said(
+        &[("topics: [rides]", "topicPattern: \"rides-(\"")],
+        &["spec.sources[0].kafka.topicPattern: found `rides-(`: unclosed group; a regular expression would be right, as in rides-.*"],
+    );
+    said(
+        &[(
+            "topics: [rides]",
+            "assign: [{topic: rides, partitions: [0, 1, 0]}, {topic: rides, partitions: [-1]}, {topic: \"a b\", partitions: []}]",
+        )],
+        &[
+            "spec.sources[0].kafka.assign[1].topic: `rides` is the name of spec.sources[0].kafka.assign[0].topic too; topics have different names",
+            "spec.sources[0].kafka.assign[0].partitions[2]: 0 is there twice; leave one out",
+            "spec.sources[0].kafka.assign[1].partitions[0]: found -1; 0 to 2147483647 would be right",
+            "spec.sources[0].kafka.assign[2].topic: found `a b`; a topic's name has 1 to 249 ASCII letters, digits, dots, underscores and hyphens",
+            "spec.sources[0].kafka.assign[2].partitions: found 0 elements; 1 to 256 would be right",
+        ],
+    );
+    said(
+        &[("topics: [rides]", "topics: [rides], topicPattern: rides")],
+        &["spec.sources[0].kafka: found topics and topicPattern; exactly one of topics, topicPattern or assign should be there"],
+    );
+}
+
+#[test]
+fn offsets_to_start_from_are_those_of_the_topics_or_partitions_that_are_read() {
+    said(
+        &[("topics: [rides]", "topicPattern: \"rides-.*\", startFrom: {offsets: [{topic: fares, partition: 0, offset: 0}]}")],
+        &[
+            "spec.sources[0].kafka.startFrom.offsets[0].topic: `fares` is not a topic of this source; one that matches `rides-.*` would be right",
+        ],
+    );
+    said(
+        &[(
+            "topics: [rides]",
+            "assign: [{topic: rides, partitions: [0, 1]}], startFrom: {offsets: [{topic: rides, partition: 0, offset: 0}, {topic: rides, partition: 2, offset: 0}]}",
+        )],
+        &[
+            "spec.sources[0].kafka.startFrom.offsets[1].partition: `rides-2` is not assigned to this source; leave it out",
+            "spec.sources[0].kafka.startFrom.offsets: `rides-1` is not there; each partition that is read needs an offset",
+        ],
+    );
+}
+
+#[test]
+fn the_start_is_a_time_or_an_offset_for_each_topic() {
+    let from = |start: &'static str| [("topics: [rides]}", start)];
+    said(
+        &from("topics: [rides], startFrom: {timestamp: \"2026-01-01\"}}"),
+        &["spec.sources[0].kafka.startFrom.timestamp: found `2026-01-01`; a time in RFC 3339 would be right, as in 2026-01-01T00:00:00Z"],
+    );
+    said(
+        &from("topics: [rides], startFrom: {timestamp: \"1969-12-31T23:59:59Z\"}}"),
+        &["spec.sources[0].kafka.startFrom.timestamp: found `1969-12-31T23:59:59Z`; a time from 1970 on would be right"],
+    );
+    said(
+        &from(
+            "topics: [rides, fares], startFrom: {offsets: [{topic: rides, partition: 0, offset: -1}, {topic: ride, partition: 1, offset: 0}, \
+             {topic: rides, partition: 0, offset: 7}, {topic: rides, partition: -2, offset: 7}]}}",
+        ),
+        &[
+            "spec.sources[0].kafka.startFrom.offsets[0].offset: found -1; 0 to 9223372036854775807 would be right",
+            "spec.sources[0].kafka.startFrom.offsets[1].topic: `ride` is not a topic of this source; did you mean `rides`?",
+            "spec.sources[0].kafka.startFrom.offsets[2]: `rides-0` is at [0] too; one offset per partition would be right",
+            "spec.sources[0].kafka.startFrom.offsets[3].partition: found -2; 0 to 2147483647 would be right",
+            "spec.sources[0].kafka.startFrom.offsets: no partition of `fares` is there; each partition that is read needs an offset",
+        ],
+    );
+}
+
+#[test]
 fn sizes_and_counts_have_bounds() {
     said(
         &[(

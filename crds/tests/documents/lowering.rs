@@ -44,6 +44,23 @@ fn the_smallest_document_has_the_defaults() {
 }
 
 #[test]
+fn a_time_becomes_the_first_millisecond_that_is_not_before_it() {
+    let start = |time: &str| {
+        let text = include_str!("../../../examples/rides.yaml").replace("{position: Latest}", &format!("{{timestamp: {time:?}}}"));
+        load(&text, None).unwrap_or_else(|found| panic!("{found:#?}")).sources[0].kafka.start_from.clone()
+    };
+    for (time, at_ms) in [
+        ("2026-01-01T00:00:00Z", 1_767_225_600_000),
+        ("2026-01-01T01:00:00+01:00", 1_767_225_600_000),
+        ("2026-01-01T00:00:00.25Z", 1_767_225_600_250),
+        ("2026-01-01T00:00:00.000001Z", 1_767_225_600_001),
+        ("1970-01-01T00:00:00Z", 0),
+    ] {
+        assert_eq!(start(time), StartFrom::Timestamp { at_ms }, "{time}");
+    }
+}
+
+#[test]
 fn the_longest_prefix_of_whole_segments_says_how_a_uri_is_reached() {
     let plan = plan(
         "

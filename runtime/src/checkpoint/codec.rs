@@ -73,7 +73,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::checkpoint::manifest::*;
-    use crate::checkpoint::totals::{StepTotals, Totals};
+    use crate::checkpoint::totals::{SourceTotals, StepTotals, Totals};
     use crate::failure::Remedy;
     use serde_json::json;
     use weir_plan::ids::Generation;
@@ -95,6 +95,7 @@ mod tests {
             sources: vec![SourceProgress {
                 name: "rides".into(),
                 topic_ids: [("rides".into(), "hMB4FbKMQ4GVDvLXUoQaCA".into())].into(),
+                topics_gone: vec!["rides-old".into()],
                 watermark_before_us: None,
                 watermark_after_us: Some(1_699_999_400_000_000),
                 moved_by: Some(MovedBy::Clock),
@@ -103,6 +104,7 @@ mod tests {
                     partition: 0,
                     start: 1000,
                     end: 2000,
+                    lost: vec![OffsetRange { start: 1000, end: 1050 }],
                     watermark_us: Some(1_699_999_400_000_000),
                     idle: false,
                 }],
@@ -149,7 +151,10 @@ mod tests {
                 epochs: 37,
                 sources: [(
                     "rides".into(),
-                    SourceCounts { read: 41_000, decoded: 40_983, dropped: 1, rejected: 16, filtered: 120, bytes: 4_715_000 },
+                    SourceTotals {
+                        counts: SourceCounts { read: 41_000, decoded: 40_983, dropped: 1, rejected: 16, filtered: 120, bytes: 4_715_000 },
+                        lost: 50,
+                    },
                 )]
                 .into(),
                 steps: [("revenue".into(), StepTotals { rows_in: 40_863, rows_late: 30, rows_out: 280 })].into(),

@@ -4,9 +4,8 @@
 use super::manifest::{Manifest, PartitionProgress, SourceProgress};
 use crate::failure::{Failure, Result};
 
-/// Whether `sources` may follow `before`. Every partition of `before` is carried on, new ones may join. A data epoch's range may start
-/// above the end of the last one (offsets were lost, and the source's policy was to go on), never below it. A claim takes nothing in and
-/// stays where it is. Watermarks never go back.
+/// Whether `sources` may follow `before`. Every partition of `before` is carried on where it was, unless its topic is gone; new ones may join. Offsets that were lost
+/// are within the range of the epoch that found it out, and declared there. A claim takes nothing in. Watermarks never go back.
 ///
 /// # Errors
 /// A bug, naming the source or the partition.
@@ -24,13 +23,14 @@ pub fn check(before: &Manifest, sources: &[SourceProgress], is_claim: bool) -> R
         }
         for at in &last.partitions {
             match source.partitions.iter().find(|p| same_partition(p, at)) {
+                None if source.topics_gone.contains(&at.topic) => {}
                 None => {
                     return Err(Failure::bug(format!(
                         "the manifest after epoch {} would forget {}-{} of source {}",
                         before.epoch, at.topic, at.partition, source.name
                     )));
                 }
-                Some(p) if p.start < at.end || (is_claim && p.start != at.end) => return Err(misplaced(source, p, Some(at.end))),
+                Some(p) if p.start != at.end => return Err(misplaced(source, p, Some(at.end))),
                 Some(_) => {}
             }
         }
@@ -51,8 +51,21 @@ fn own_ranges(sources: &[SourceProgress], is_claim: bool) -> Result<()> {
         if let Some(p) = source.partitions.iter().find(|p| p.end < p.start || (is_claim && p.end != p.start)) {
             return Err(misplaced(source, p, None));
         }
+        if let Some(p) = source.partitions.iter().find(|p| !is_sound(p)) {
+            return Err(Failure::bug(format!(
+                "{}-{} of source {} would declare {:?} as lost, which is not within [{}, {}) and in order",
+                p.topic, p.partition, source.name, p.lost, p.start, p.end
+            )));
+        }
     }
     Ok(())
+}
+
+/// Lost ranges lie in the partition's own, in order and apart.
+fn is_sound(p: &PartitionProgress) -> bool {
+    let starts = p.lost.iter().map(|range| range.start).chain([p.end]);
+    let ends = [p.start].into_iter().chain(p.lost.iter().map(|range| range.end));
+    ends.zip(starts).all(|(end, next)| end <= next) && p.lost.iter().all(|range| range.start < range.end)
 }
 
 fn same_partition(a: &PartitionProgress, b: &PartitionProgress) -> bool {
@@ -68,6 +81,7 @@ fn misplaced(source: &SourceProgress, p: &PartitionProgress, expected: Option<i6
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::checkpoint::manifest::OffsetRange;
     use weir_plan::ids::Epoch;
 
     /// One source `s` with topic `t`: `(partition, start, end)`.
@@ -77,12 +91,14 @@ mod tests {
             partition,
             start,
             end,
+            lost: Vec::new(),
             watermark_us,
             idle: false,
         });
         SourceProgress {
             name: "s".into(),
             topic_ids: std::collections::BTreeMap::new(),
+            topics_gone: Vec::new(),
             watermark_before_us: None,
             watermark_after_us: watermark_us,
             moved_by: None,
@@ -100,18 +116,45 @@ mod tests {
     }
 
     #[test]
-    fn ranges_that_join_pass_and_so_do_gaps_and_new_partitions_of_data() {
-        for ranges in [[(0, 20, 30), (1, 5, 5), (2, 0, 9)], [(0, 25, 30), (1, 6, 7), (2, 0, 0)]] {
+    fn ranges_that_join_pass_and_so_do_new_partitions() {
+        for ranges in [[(0, 20, 30), (1, 5, 5), (2, 0, 9)], [(0, 20, 20), (1, 5, 7), (2, 3, 3)]] {
             assert_eq!(check(&before(), &[source(Some(100), &ranges)], false), Ok(()));
         }
         assert_eq!(check(&before(), &[source(Some(100), &[(0, 20, 20), (1, 5, 5), (2, 7, 7)])], true), Ok(()));
     }
 
     #[test]
-    fn overlaps_forgotten_partitions_and_watermarks_that_go_back_are_refused() {
+    fn what_was_lost_is_declared_within_the_range_of_its_epoch() {
+        for (lost, is_right) in [
+            (&[(20, 30)][..], true),
+            (&[(20, 21), (21, 25), (29, 30)], true),
+            (&[(19, 21)], false),
+            (&[(25, 31)], false),
+            (&[(22, 22)], false),
+            (&[(25, 27), (21, 22)], false),
+            (&[(21, 25), (24, 26)], false),
+        ] {
+            let mut source = source(Some(100), &[(0, 20, 30), (1, 5, 5)]);
+            source.partitions[0].lost = lost.iter().map(|&(start, end)| OffsetRange { start, end }).collect();
+            assert_eq!(check(&before(), &[source], false).is_ok(), is_right, "{lost:?}");
+        }
+    }
+
+    #[test]
+    fn partitions_of_a_topic_that_is_declared_gone_may_be_left_out() {
+        let mut source = source(Some(100), &[(0, 20, 30)]);
+        source.topics_gone = vec!["t".into()];
+        assert_eq!(check(&before(), &[source.clone()], false), Ok(()));
+        source.topics_gone = vec!["other".into()];
+        assert!(check(&before(), &[source], false).unwrap_err().message.contains("forget t-1"));
+    }
+
+    #[test]
+    fn overlaps_gaps_forgotten_partitions_and_watermarks_that_go_back_are_refused() {
         let refused =
             |watermark, ranges: &[(i32, i64, i64)], is_claim| check(&before(), &[source(watermark, ranges)], is_claim).unwrap_err().message;
         assert!(refused(Some(100), &[(0, 19, 30), (1, 5, 5)], false).contains("[19, 30), and 20 is where"));
+        assert!(refused(Some(100), &[(0, 21, 30), (1, 5, 5)], false).contains("[21, 30), and 20 is where"), "what is lost is declared");
         assert!(refused(Some(100), &[(0, 20, 15), (1, 5, 5)], false).contains("[20, 15)"));
         assert!(refused(Some(100), &[(0, 20, 30)], false).contains("forget t-1"));
         assert!(refused(Some(99), &[(0, 20, 30), (1, 5, 5)], false).contains("go back"));

@@ -76,6 +76,9 @@ pub struct SourceProgress {
     /// Topic → id, where the broker tells: a topic made anew under the same name has another one.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub topic_ids: BTreeMap<String, String>,
+    /// Topics that do not exist any more, whose partitions this manifest does not carry on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub topics_gone: Vec<String>,
     /// The source's watermark before and after this epoch; `None` until every partition has been read or is idle.
     pub watermark_before_us: Option<i64>,
     pub watermark_after_us: Option<i64>,
@@ -96,10 +99,30 @@ pub struct PartitionProgress {
     /// Offsets taken in by this epoch. `end` is where the next one goes on.
     pub start: i64,
     pub end: i64,
+    /// Of these, the ranges that Kafka no longer had when they came next, in order: nothing was read there.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lost: Vec<OffsetRange>,
     /// The greatest event time decoded minus the delay, after this epoch; `None` if nothing was ever decoded.
     pub watermark_us: Option<i64>,
     /// Does not hold the source's watermark at the end of this epoch.
     pub idle: bool,
+}
+
+impl PartitionProgress {
+    /// Offsets that were lost in this epoch. Not all of them need have been records: transactions and compaction leave holes.
+    #[must_use]
+    pub fn lost_count(&self) -> u64 {
+        self.lost.iter().map(|range| range.end.abs_diff(range.start)).sum()
+    }
+}
+
+/// Not empty.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OffsetRange {
+    pub start: i64,
+    /// Exclusive.
+    pub end: i64,
 }
 
 /// What closes windows that no record would.

@@ -5,17 +5,25 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{Committable, SourceCounts, SourceProgress, Task};
+use super::manifest::{Committable, PartitionProgress, SourceCounts, SourceProgress, Task};
 
 /// By name, so that what the document no longer has keeps what it had.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Epochs with data.
     pub epochs: u64,
-    pub sources: BTreeMap<String, SourceCounts>,
+    pub sources: BTreeMap<String, SourceTotals>,
     pub steps: BTreeMap<String, StepTotals>,
     /// Rows by sink.
     pub sinks: BTreeMap<String, u64>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceTotals {
+    #[serde(flatten)]
+    pub counts: SourceCounts,
+    /// Offsets that Kafka no longer had when they came next.
+    pub lost: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +41,9 @@ impl Totals {
         let mut sum = self.clone();
         sum.epochs += 1;
         for source in sources {
-            sum.sources.entry(source.name.clone()).or_default().add(&source.counts);
+            let of_source = sum.sources.entry(source.name.clone()).or_default();
+            of_source.counts.add(&source.counts);
+            of_source.lost += source.partitions.iter().map(PartitionProgress::lost_count).sum::<u64>();
         }
         for step in tasks.iter().flat_map(|t| &t.steps) {
             let of_step = sum.steps.entry(step.name.clone()).or_default();
@@ -49,9 +59,12 @@ impl Totals {
 
     /// Over all sources.
     #[must_use]
-    pub fn of_sources(&self) -> SourceCounts {
-        let mut sum = SourceCounts::default();
-        self.sources.values().for_each(|counts| sum.add(counts));
+    pub fn of_sources(&self) -> SourceTotals {
+        let mut sum = SourceTotals::default();
+        for of_source in self.sources.values() {
+            sum.counts.add(&of_source.counts);
+            sum.lost += of_source.lost;
+        }
         sum
     }
 

@@ -4,14 +4,14 @@
 //! A state action begins another lineage in the same checkpoint: the numbers of epochs go on, so that fencing stays what it is, and the
 //! transactions in the tables get another name (`docs/decisions/0007-state-actions.md`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use weir_plan::compat::{self, Fingerprint};
 use weir_plan::ids::{Epoch, TopicPartition};
-use weir_plan::plan::{Offsets, StartFrom, StateAction, StateActionKind, Trigger};
+use weir_plan::plan::{Offsets, OnLostOffsets, StartFrom, StateAction, StateActionKind, Trigger};
 use weir_plan::quote::quoted;
 
-use super::topic_watch;
+use super::{start_from, topic_watch};
 use crate::checkpoint::manifest::{
     ActedUpon, Manifest, PartitionProgress, PinnedTable, SourceCounts, SourceProgress, StateFile, Task, Until, UntilPartition,
 };
@@ -35,6 +35,9 @@ pub struct Base<'a> {
 pub struct Wanted<'a> {
     pub source: &'a str,
     pub start_from: &'a StartFrom,
+    pub on_lost_offsets: OnLostOffsets,
+    /// Topics are found by `topicPattern`.
+    pub by_pattern: bool,
     pub trigger: Trigger,
     /// The name of this run, if it has one.
     pub run: Option<&'a str>,
@@ -47,6 +50,10 @@ pub struct Topics {
     pub partitions: Vec<(TopicPartition, OffsetBounds)>,
     /// By topic, where the broker tells them.
     pub ids: BTreeMap<String, String>,
+    /// The first offset at or after [`Base::start_time_ms`]; of a partition that has none, nothing.
+    pub at_time: BTreeMap<TopicPartition, i64>,
+    /// Of [`Base::topics`], those that do not exist any more, and that the source goes on without.
+    pub gone: Vec<String>,
 }
 
 /// The epoch to go back to, if that is what `action` asks for and it was not done yet.
@@ -124,23 +131,56 @@ impl<'a> Base<'a> {
         Ok(())
     }
 
+    /// The time that the brokers have to be asked about, if that is where reading of something begins.
+    #[must_use]
+    pub fn start_time_ms(&self, wanted: &Wanted<'_>) -> Option<i64> {
+        match wanted.start_from {
+            StartFrom::Timestamp { at_ms } if self.saved(wanted).is_none() || !wanted.by_pattern => Some(*at_ms),
+            _ => None,
+        }
+    }
+
+    /// Whether a topic is read from where the document says: in a new pipeline, or since the document was changed to name it. One that came
+    /// to match a pattern is read as a whole.
+    fn begins(&self, wanted: &Wanted<'_>, topic: &str) -> bool {
+        self.saved(wanted).is_none_or(|s| !wanted.by_pattern && !s.partitions.iter().any(|p| p.topic == topic))
+    }
+
+    /// The topics that were read so far.
+    #[must_use]
+    pub fn topics(&self, wanted: &Wanted<'_>) -> BTreeSet<String> {
+        self.saved(wanted).into_iter().flat_map(|s| &s.partitions).map(|p| p.topic.clone()).collect()
+    }
+
+    /// How far the source has been read. None: the pipeline begins.
+    fn saved(&self, wanted: &Wanted<'_>) -> Option<&'a SourceProgress> {
+        self.progress.and_then(|m| m.sources.iter().find(|s| s.name == wanted.source))
+    }
+
     /// What the claim carries.
     ///
     /// # Errors
     /// `Config`: a topic is not the one that the offsets are of.
     pub fn carried(&self, wanted: &Wanted<'_>, topics: &Topics, clock_us: i64) -> Result<Carried> {
-        let saved = self.progress.and_then(|m| m.sources.iter().find(|s| s.name == wanted.source));
+        let saved = self.saved(wanted);
         if let Some(saved) = saved {
             topic_watch::check_same(&saved.topic_ids, &topics.ids)?;
         }
+        let begins = |id: &TopicPartition| self.begins(wanted, &id.topic);
+        let first = start_from::first_offsets(wanted.start_from, wanted.on_lost_offsets, topics, begins)?;
+        let partitions = topics.partitions.iter().map(|(id, bounds)| match first.get(id) {
+            Some(first) => at_rest(id, *first, None),
+            None => resumed(saved, id, *bounds),
+        });
         let watermark_us = saved.and_then(|s| s.watermark_after_us);
         let source = SourceProgress {
             name: wanted.source.to_owned(),
             topic_ids: topics.ids.clone(),
+            topics_gone: topics.gone.clone(),
             watermark_before_us: watermark_us,
             watermark_after_us: watermark_us,
             moved_by: None,
-            partitions: topics.partitions.iter().map(|(id, bounds)| resumed(wanted.start_from, saved, id, *bounds)).collect(),
+            partitions: partitions.collect(),
             counts: SourceCounts::default(),
             bad_share: saved.map(|s| s.bad_share).unwrap_or_default(),
         };
@@ -207,21 +247,21 @@ impl<'a> Base<'a> {
     }
 }
 
-/// Saved offsets where there are any; `startFrom` for a topic that was not read before; earliest for partitions found later.
-fn resumed(start_from: &StartFrom, saved: Option<&SourceProgress>, id: &TopicPartition, bounds: OffsetBounds) -> PartitionProgress {
-    let of_topic = || saved.into_iter().flat_map(|s| &s.partitions).filter(|p| p.topic == id.topic);
-    let before = of_topic().find(|p| p.partition == id.partition);
-    let next = match (before, of_topic().next(), start_from) {
-        (Some(before), _, _) => before.end,
-        (None, Some(_), _) | (None, None, StartFrom::Earliest) => bounds.low,
-        (None, None, StartFrom::Latest) => bounds.end,
-    };
+/// Saved offsets where there are any; earliest for partitions, and topics of a pattern, that were found later.
+fn resumed(saved: Option<&SourceProgress>, id: &TopicPartition, bounds: OffsetBounds) -> PartitionProgress {
+    let before = saved.into_iter().flat_map(|s| &s.partitions).find(|p| p.topic == id.topic && p.partition == id.partition);
+    at_rest(id, before.map_or(bounds.low, |b| b.end), before.and_then(|b| b.watermark_us))
+}
+
+/// Takes nothing in.
+fn at_rest(id: &TopicPartition, next: i64, watermark_us: Option<i64>) -> PartitionProgress {
     PartitionProgress {
         topic: id.topic.clone(),
         partition: id.partition,
         start: next,
         end: next,
-        watermark_us: before.and_then(|b| b.watermark_us),
+        lost: Vec::new(),
+        watermark_us,
         idle: false,
     }
 }

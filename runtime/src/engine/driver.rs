@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::FutureExt;
 use serde::Serialize;
-use tokio::sync::watch;
+use tokio::runtime::Handle;
+use tokio::sync::{oneshot, watch};
 use weir_plan::Plan;
 use weir_plan::plan::Trigger;
 use weir_plan::quote::quoted;
@@ -13,11 +15,12 @@ use weir_plan::quote::quoted;
 use super::keyed_stage::{LaneTotals, Watermarks};
 use super::lane_sinks::Files;
 use super::last_windows::{self, Closing};
-use super::start::{Running, file_label, start};
+use super::start::{Running, start};
 use super::{Options, Signal, state_log};
-use crate::checkpoint::manifest::{BadShare, Committable, Manifest, Payload, SourceCounts, SourceProgress, Task};
+use crate::checkpoint::manifest::{BadShare, Committable, Manifest, PartitionProgress, Payload, SourceCounts, SourceProgress, Task};
 use crate::checkpoint::writer::DataEpoch;
 use crate::failure::{Failure, Result};
+use crate::memory::Memory;
 use crate::observe::progress::{Durations, Progress};
 
 /// How long a quiet pipeline waits before it looks whether a partition has become idle.
@@ -35,6 +38,8 @@ pub struct Summary {
     pub records_late: u64,
     pub records_dead_letter: u64,
     pub records_dropped: u64,
+    /// Offsets that Kafka no longer had when they came next.
+    pub records_lost: u64,
     pub records_filtered: u64,
     /// Epochs with data that this run decided.
     pub epochs: u64,
@@ -51,6 +56,8 @@ pub struct Summary {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Due {
     Trigger,
+    /// Partitions came or went: other lanes read on.
+    Assignment,
     /// Nothing more is to be read.
     AllRead,
     Shutdown,
@@ -69,7 +76,7 @@ struct Closed {
 impl Closed {
     fn took_in_something(&self) -> bool {
         let moved = self.source.partitions.iter().any(|p| p.end > p.start);
-        moved || self.source.watermark_before_us != self.source.watermark_after_us
+        moved || !self.source.topics_gone.is_empty() || self.source.watermark_before_us != self.source.watermark_after_us
     }
 }
 
@@ -77,9 +84,25 @@ impl Closed {
 ///
 /// # Errors
 /// The failure that stopped it. What was committed stays committed; the next run goes on from there.
-pub async fn run(plan: Arc<Plan>, options: &Options, mut signal: watch::Receiver<Signal>) -> Result<Summary> {
+pub async fn run(plan: Arc<Plan>, options: &Options, signal: watch::Receiver<Signal>) -> Result<Summary> {
+    let memory = Arc::new(Memory::new(options.memory_bytes)?);
+    // On a thread of its own: what it allocates is watched while it computes.
+    let (handle, options, watched) = (Handle::current(), options.clone(), Arc::clone(&memory));
+    let (tell, ended) = oneshot::channel();
+    let work = move || {
+        // Nobody waits any more if the memory is used up.
+        let _ = tell.send(handle.block_on(run_within(plan, options, signal, watched)));
+    };
+    std::thread::Builder::new().name("driver".into()).spawn(work).map_err(|e| Failure::retry(format!("start the driver: {e}")))?;
+    tokio::select! {
+        ended = ended => ended.unwrap_or_else(|_| Err(Failure::bug("the driver panicked; the log says where"))),
+        failure = memory.exhausted() => Err(failure),
+    }
+}
+
+async fn run_within(plan: Arc<Plan>, options: Options, mut signal: watch::Receiver<Signal>, memory: Arc<Memory>) -> Result<Summary> {
     let began = Instant::now();
-    let mut running = start(Arc::clone(&plan), options).await?;
+    let mut running = start(plan, &options, memory).await?;
     let mut summary = Summary::default();
     let result = running.work(&mut signal, &mut summary).await;
     if result.is_ok() {
@@ -107,8 +130,7 @@ impl Running {
             }
             let closed = self.close_epoch(opened, due == Due::AllRead).await?;
             crate::failpoint::reach("epoch.closed");
-            let ends = due != Due::Trigger;
-            if !ends {
+            if due == Due::Trigger {
                 // From here on the lanes read the next epoch, while this one is decided and committed.
                 self.begin_epoch();
                 opened = Instant::now();
@@ -121,8 +143,15 @@ impl Running {
                 let reached = due == Due::AllRead;
                 self.decide_and_commit(closed, files, reached, summary).await?;
             }
-            if ends {
-                return Ok(());
+            match due {
+                Due::Trigger => {}
+                Due::Assignment => {
+                    let changes = self.discovery.take().unwrap_or_default();
+                    self.assign_anew(changes).await?;
+                    self.begin_epoch();
+                    opened = Instant::now();
+                }
+                Due::AllRead | Due::Shutdown => return Ok(()),
             }
         }
     }
@@ -135,6 +164,13 @@ impl Running {
     async fn wait_until_due(&mut self, opened: Instant, signal: &mut watch::Receiver<Signal>) -> Result<Due> {
         let epoch = Arc::clone(&self.lanes.epoch);
         loop {
+            if epoch.has_lost_topic() {
+                self.discovery.doubt();
+            }
+            // A pipeline that always has something to read never waits below.
+            if let Some(found) = self.discovery.changed(&self.reading, self.topics.pinned()).now_or_never() {
+                return found.map(|()| Due::Assignment);
+            }
             if *signal.borrow() == Signal::Finish {
                 return Ok(Due::Shutdown);
             }
@@ -161,6 +197,7 @@ impl Running {
                         return Ok(Due::Shutdown);
                     }
                 }
+                found = self.discovery.changed(&self.reading, self.topics.pinned()) => return found.map(|()| Due::Assignment),
                 failure = self.lanes.failed() => return Err(self.lane_sinks.reason(failure)),
                 failure = self.lane_sinks.failed() => return Err(failure),
             }
@@ -193,7 +230,7 @@ impl Running {
             }
         }
         let input = &self.input;
-        let source = self.reading.close(&partitions, counts, self.topics.pinned(), |p| input.cached_high_watermark(p));
+        let source = self.reading.close(partitions, counts, self.topics.pinned(), |p| input.cached_high_watermark(p));
         let mut source = source.map_err(|share| too_many_bad(&self.reading.name, share, first_bad.as_deref()))?;
         if let Some(first) = first_bad {
             self.observer.bad_records(counts.bad(), &first);
@@ -217,7 +254,7 @@ impl Running {
 
         crate::failpoint::reach("data.upload.before");
         for (sink, rows) in keyed.sink_rows {
-            let mut writer = self.files[sink].writer(&file_label(&self.writer))?;
+            let mut writer = self.assembly.files[sink].writer(&self.assembly.label)?;
             writer.write(&rows).await?;
             files.insert(sink, writer.finish().await?);
         }
@@ -265,6 +302,7 @@ impl Running {
         };
         let latest = self.latest_offsets();
         let versions = self.committer.versions().await;
+        self.memory.note_state(self.keyed.bytes());
         self.observer.epoch(Progress::of(&manifest, &self.plan, &durations, self.keyed.bytes(), &latest, &versions))
     }
 
@@ -310,6 +348,7 @@ fn add_up(summary: &mut Summary, manifest: &Manifest) {
         summary.records_dropped += source.counts.dropped;
         summary.records_dead_letter += source.counts.rejected;
         summary.records_filtered += source.counts.filtered;
+        summary.records_lost += source.partitions.iter().map(PartitionProgress::lost_count).sum::<u64>();
     }
     for step in manifest.tasks.iter().flat_map(|t| &t.steps) {
         summary.records_late += step.rows_late;

@@ -15,6 +15,9 @@ use crate::failure::{Failure, Result};
 /// A lane answers within a poll and a batch; longer only while a sink that is away holds it up, and the sink gives up before this.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(15 * 60);
 
+/// A lane that waits for an epoch to begin looks whether it is to end many times in this.
+const END_DEADLINE: Duration = Duration::from_secs(60);
+
 pub struct Lanes {
     commands: Vec<SyncSender<Command>>,
     reports: mpsc::Receiver<LaneMessage>,
@@ -81,6 +84,14 @@ impl Lanes {
         Ok(reports)
     }
 
+    /// Ends all lanes, which have closed their epoch, and waits until they have let go of their partitions.
+    pub async fn end(&mut self) -> Result<()> {
+        self.epoch.stop();
+        // A lane's end of this goes with its thread, after all that it had.
+        let ended = async { while self.reports.recv().await.is_some() {} };
+        tokio::time::timeout(END_DEADLINE, ended).await.map_err(|_| Failure::bug(format!("a lane did not end within {END_DEADLINE:?}")))
+    }
+
     /// Resolves when a lane fails while an epoch is open.
     pub async fn failed(&mut self) -> Failure {
         match self.reports.recv().await {
@@ -112,6 +123,7 @@ mod tests {
 
     use super::*;
     use crate::Remedy;
+    use crate::memory::Memory;
 
     type Work = fn(&Receiver<Command>, &Reports) -> Result<()>;
 
@@ -137,7 +149,7 @@ mod tests {
 
     fn begun(work: [Work; 2]) -> Lanes {
         let limits = Limits { records_per_epoch: 1, bytes_per_epoch: 1 };
-        let lanes = Lanes::spawn(work.to_vec(), Arc::new(OpenEpoch::new(limits))).unwrap();
+        let lanes = Lanes::spawn(work.to_vec(), Arc::new(OpenEpoch::new(limits, u64::MAX, Arc::new(Memory::new(None).unwrap())))).unwrap();
         lanes.begin(&[]);
         lanes
     }
@@ -150,6 +162,26 @@ mod tests {
     async fn a_lane_that_fails_or_panics_beside_an_idle_one_is_told_at_once() {
         assert_eq!(soon(begun([sound, failing]).failed()).await, Failure::data("a bad record"));
         assert_eq!(soon(begun([panicking, sound]).failed()).await, Failure::bug("lane 0 panicked: row 7 is missing"));
+    }
+
+    #[tokio::test]
+    async fn lanes_that_have_ended_hold_nothing_any_more() {
+        let held = Arc::new(());
+        let limits = Limits { records_per_epoch: 1, bytes_per_epoch: 1 };
+        let epoch = Arc::new(OpenEpoch::new(limits, u64::MAX, Arc::new(Memory::new(None).unwrap())));
+        let work = |held: Arc<()>, epoch: Arc<OpenEpoch>| {
+            move |_: &Receiver<Command>, _: &Reports| {
+                while !epoch.is_stopped() {
+                    std::thread::yield_now();
+                }
+                drop(held);
+                Ok(())
+            }
+        };
+        let works = (0..3).map(|_| work(Arc::clone(&held), Arc::clone(&epoch))).collect();
+        let mut lanes = Lanes::spawn(works, epoch).unwrap();
+        soon(lanes.end()).await.unwrap();
+        assert_eq!(Arc::strong_count(&held), 1);
     }
 
     #[tokio::test]

@@ -4,25 +4,29 @@ use std::time::Duration;
 
 use weir_plan::plan::OnLostOffsets;
 
+use crate::checkpoint::manifest::OffsetRange;
 use crate::failure::{Failure, Result};
 
 /// A log that ends before the end that an AvailableNow run took at its start was cut, if it still does after this long: a new leader may
 /// know a lower end for a moment (KIP-207).
 pub const CUT_AFTER: Duration = Duration::from_secs(10);
 
-/// Where reading goes on after lost offsets. Never at an earlier one: its number was taken in already, with another record.
+/// The gap in front of `next`, if there is one, after all below `taken_in` was taken in and `wanted` came next for the client. (Between the two
+/// lie offsets that are no records: transactions' markers.) Reading never goes on at an earlier offset: its number was taken in already,
+/// with another record.
 ///
 /// # Errors
 /// `Config`: the log goes back.
-pub fn next_offset(partition: &str, wanted: i64, next: i64) -> Result<i64> {
-    if next >= wanted {
-        return Ok(next);
+pub fn gap(partition: &str, taken_in: i64, wanted: i64, next: i64) -> Result<Option<OffsetRange>> {
+    if next < taken_in {
+        return Err(Failure::config(format!(
+            "{partition}: offset {taken_in} comes next, but Kafka's log goes back to {next}: it was cut (an unclean election of a leader) or \
+             made anew, and records that this checkpoint has counted are gone; spec.stateAction with discard: {{offsets: StartFrom}} \
+             reads it from startFrom on"
+        )));
     }
-    Err(Failure::config(format!(
-        "{partition}: offset {wanted} comes next, but Kafka's log goes back to {next}: it was cut (an unclean election of a leader) or made \
-         anew, and records that this checkpoint has counted are gone; spec.stateAction with discard: {{offsets: StartFrom}} \
-         reads it from startFrom on"
-    )))
+    let start = wanted.max(taken_in);
+    Ok((start < next).then_some(OffsetRange { start, end: next }))
 }
 
 /// Where a run ends on a partition whose log ends before it.
@@ -53,10 +57,12 @@ mod tests {
     use crate::Remedy;
 
     #[test]
-    fn lost_offsets_are_skipped_and_a_log_that_goes_back_is_refused() {
-        assert_eq!(next_offset("rides-0", 10, 12), Ok(12));
-        assert_eq!(next_offset("rides-0", 10, 10), Ok(10));
-        let refused = next_offset("rides-0", 10, 4).unwrap_err();
+    fn lost_offsets_are_a_gap_and_a_log_that_goes_back_is_refused() {
+        let range = |start, end| Ok(Some(OffsetRange { start, end }));
+        assert_eq!(gap("rides-0", 10, 10, 12), range(10, 12));
+        assert_eq!(gap("rides-0", 10, 11, 12), range(11, 12), "offset 10 was a marker");
+        assert_eq!(gap("rides-0", 10, 10, 10), Ok(None));
+        let refused = gap("rides-0", 10, 10, 4).unwrap_err();
         assert_eq!(refused.remedy, Remedy::Config);
         assert!(refused.message.starts_with("rides-0: offset 10 comes next, but Kafka's log goes back to 4"), "{refused}");
     }

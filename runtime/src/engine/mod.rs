@@ -3,12 +3,16 @@
 //! ```text
 //! start ─▶ lanes read ─▶ due ─▶ close ─┬▶ lanes read on …
 //!                                      └▶ keyed stage ─▶ files uploaded ─▶ manifest ─▶ sinks commit ─▶ offsets published
+//!          ▲                                                                                                │
+//!          └──────────────────────────── partitions came or went: other lanes ◀─────────────────────────────┘
 //! ```
 
+mod assembly;
 mod bad_share;
 mod claim;
 mod clock;
 mod commit;
+mod discovery;
 mod driver;
 mod keyed_stage;
 mod lane;
@@ -21,6 +25,7 @@ mod reading;
 mod sink_task;
 mod skew;
 mod start;
+mod start_from;
 mod state_log;
 mod topic_watch;
 
@@ -45,10 +50,14 @@ pub struct Options {
     /// One JSON object per epoch is appended here.
     pub progress: Option<PathBuf>,
     pub http: Option<SocketAddr>,
+    /// What the process may use; it ends with the reason before it uses more.
+    pub memory_bytes: Option<u64>,
     /// How long a sink or a checkpoint store may be away before the process ends.
     pub give_up_after: Duration,
     /// The name of an AvailableNow run. One of this name that is done is not done again.
     pub run: Option<String>,
+    /// How often new partitions and topics are looked for.
+    pub discover_every: Duration,
     /// Gets the report of each epoch.
     pub on_epoch: Option<watch::Sender<Option<Progress>>>,
 }

@@ -1,11 +1,13 @@
 //! The epoch that is open: what all lanes and the driver look at while records are read. Counters, a limit, and a bell for the driver.
 
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use tokio::sync::Notify;
 use weir_plan::plan::Limits;
+
+use crate::memory::Memory;
 
 #[derive(Debug)]
 pub struct OpenEpoch {
@@ -17,26 +19,54 @@ pub struct OpenEpoch {
     lanes_at_bound: AtomicU64,
     /// The latest reading of the clock.
     clock_us: AtomicI64,
+    /// Closed before its trigger or a limit says so.
+    early: AtomicBool,
+    topic_gone: AtomicBool,
     stopped: AtomicBool,
     first_record: OnceLock<Instant>,
+    /// Of partial aggregates, over all lanes.
+    partials_bytes: AtomicU64,
+    partials_bytes_max: u64,
+    memory: Arc<Memory>,
     /// Something the driver may be waiting for has happened.
     pub changed: Notify,
 }
 
 impl OpenEpoch {
     #[must_use]
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: Limits, partials_bytes_max: u64, memory: Arc<Memory>) -> Self {
         Self {
+            partials_bytes: AtomicU64::new(0),
+            partials_bytes_max,
+            memory,
             records: AtomicU64::new(0),
             bytes: AtomicU64::new(0),
             reserved: AtomicU64::new(0),
             limits,
             lanes_at_bound: AtomicU64::new(0),
             clock_us: AtomicI64::new(i64::MIN),
+            early: AtomicBool::new(false),
+            topic_gone: AtomicBool::new(false),
             stopped: AtomicBool::new(false),
             first_record: OnceLock::new(),
             changed: Notify::new(),
         }
+    }
+
+    /// What other lanes look at, that go on after these.
+    #[must_use]
+    pub fn of_other_lanes(&self) -> Self {
+        Self { first_record: self.first_record.clone(), ..Self::new(self.limits, self.partials_bytes_max, Arc::clone(&self.memory)) }
+    }
+
+    /// A lane has lost a topic: the driver is to look what there is.
+    pub fn lane_lost_topic(&self) {
+        self.topic_gone.store(true, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+
+    pub fn has_lost_topic(&self) -> bool {
+        self.topic_gone.load(Ordering::Relaxed)
     }
 
     pub fn is_stopped(&self) -> bool {
@@ -60,9 +90,32 @@ impl OpenEpoch {
         self.records.load(Ordering::Relaxed)
     }
 
-    /// A limit on the epoch is reached: lanes read no more until it is closed.
+    /// Offsets were lost: that is decided and told before more is read, whenever the trigger would be, and no epoch has more than one gap per
+    /// partition.
+    pub fn close_early(&self) {
+        self.early.store(true, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+
+    /// The epoch is to be closed, most often because a limit is reached: lanes read no more until it is.
     pub fn is_full(&self) -> bool {
-        self.records() >= self.limits.records_per_epoch || self.bytes.load(Ordering::Relaxed) >= self.limits.bytes_per_epoch
+        let early = self.early.load(Ordering::Relaxed);
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        early || self.records() >= self.limits.records_per_epoch || bytes >= self.limits.bytes_per_epoch || self.holds_too_much()
+    }
+
+    /// Partial aggregates take up too much: the epoch's end merges them. An epoch that has read nothing has nothing to give back.
+    fn holds_too_much(&self) -> bool {
+        let held = self.partials_bytes.load(Ordering::Relaxed);
+        held >= self.partials_bytes_max || (self.memory.is_tight() && self.records() > 0)
+    }
+
+    /// One lane's partial aggregates have grown, or were handed over.
+    pub fn hold(&self, before_bytes: u64, now_bytes: u64) {
+        self.partials_bytes.fetch_add(now_bytes.wrapping_sub(before_bytes), Ordering::Relaxed);
+        if self.holds_too_much() {
+            self.changed.notify_one();
+        }
     }
 
     /// How many lanes have read all their partitions up to the run's end offsets.
@@ -80,6 +133,7 @@ impl OpenEpoch {
         self.records.store(0, Ordering::Relaxed);
         self.bytes.store(0, Ordering::Relaxed);
         self.reserved.store(0, Ordering::Relaxed);
+        self.early.store(false, Ordering::Relaxed);
     }
 
     /// Tells lanes to end at the next look.
@@ -120,11 +174,28 @@ impl OpenEpoch {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
+
+    fn open(records_per_epoch: u64, bytes_per_epoch: u64) -> OpenEpoch {
+        OpenEpoch::new(Limits { records_per_epoch, bytes_per_epoch }, 500, Arc::new(Memory::new(None).unwrap()))
+    }
+
+    #[test]
+    fn an_epoch_is_full_by_the_partial_aggregates_of_all_lanes() {
+        let epoch = open(100, 1000);
+        epoch.hold(0, 300);
+        epoch.hold(0, 100);
+        assert!(!epoch.is_full());
+        epoch.hold(100, 250);
+        assert!(epoch.is_full());
+        epoch.hold(300, 0);
+        assert!(!epoch.is_full());
+    }
 
     #[test]
     fn lanes_never_set_aside_more_than_the_limit() {
-        let epoch = OpenEpoch::new(Limits { records_per_epoch: 100, bytes_per_epoch: 1000 });
+        let epoch = open(100, 1000);
         assert_eq!(epoch.reserve(80), 80);
         assert_eq!(epoch.reserve(80), 20);
         assert_eq!(epoch.reserve(80), 0);
@@ -139,8 +210,17 @@ mod tests {
 
     #[test]
     fn an_epoch_is_full_by_bytes_too() {
-        let epoch = OpenEpoch::new(Limits { records_per_epoch: 100, bytes_per_epoch: 1000 });
+        let epoch = open(100, 1000);
         epoch.add(1, 1000);
         assert!(epoch.is_full());
+    }
+
+    #[test]
+    fn an_epoch_that_is_closed_early_reads_no_more_until_the_next() {
+        let epoch = open(100, 1000);
+        epoch.close_early();
+        assert!(epoch.is_full());
+        epoch.reset();
+        assert!(!epoch.is_full());
     }
 }

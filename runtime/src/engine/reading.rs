@@ -4,13 +4,14 @@
 //! A plan has exactly one source (validation sees to it); what would change with a second one is here and in `start`.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use weir_plan::Plan;
 use weir_plan::ids::TopicPartition;
 use weir_plan::plan::Source;
 
 use super::bad_share;
+use super::discovery::Changes;
 use super::lane::{Assignment, PartitionReport};
 use crate::checkpoint::manifest::{BadShare, MovedBy, PartitionProgress, SourceCounts, SourceProgress, Until};
 use crate::failure::{Failure, Result};
@@ -42,6 +43,9 @@ pub struct Reading {
     partitions: Vec<Partition>,
     watermark: SourceWatermark,
     quiet_for: Option<Duration>,
+    run_ends: bool,
+    /// Topics that are not read any more, until the next epoch has told.
+    gone: Vec<String>,
 }
 
 struct Partition {
@@ -49,6 +53,7 @@ struct Partition {
     next: i64,
     /// Exclusive end of an AvailableNow run.
     bound: Option<i64>,
+    at_end_since: Option<Instant>,
 }
 
 impl Partition {
@@ -66,7 +71,7 @@ impl Reading {
         let partitions = progress.partitions.iter().map(|p| {
             let id = TopicPartition { topic: p.topic.clone(), partition: p.partition };
             let bound = until.map(|until| bound_of(until, &source.name, &id));
-            Partition { id, next: p.end, bound }
+            Partition { id, next: p.end, bound, at_end_since: None }
         });
         Self {
             name: source.name.clone(),
@@ -76,6 +81,27 @@ impl Reading {
             partitions: partitions.collect(),
             watermark: SourceWatermark::new(delay_us, progress.watermark_after_us, of_partitions),
             quiet_for: None,
+            run_ends: until.is_some(),
+            gone: Vec::new(),
+        }
+    }
+
+    /// Whether each partition has an end.
+    #[must_use]
+    pub fn run_ends(&self) -> bool {
+        self.run_ends
+    }
+
+    /// Goes on with partitions that were found, each from its earliest offset, and without topics that are gone. Between two epochs.
+    pub fn change(&mut self, changes: &Changes) {
+        let stays: Vec<bool> = self.partitions.iter().map(|p| !changes.gone.contains(&p.id.topic)).collect();
+        self.watermark.retain(&stays);
+        let mut stays = stays.into_iter();
+        self.partitions.retain(|_| stays.next().unwrap_or(true));
+        self.gone.extend(changes.gone.iter().cloned());
+        for (id, bounds) in &changes.new {
+            self.partitions.push(Partition { id: id.clone(), next: bounds.low, bound: None, at_end_since: None });
+            self.watermark.add();
         }
     }
 
@@ -118,7 +144,7 @@ impl Reading {
     #[must_use]
     pub fn assignment(&self, index: usize) -> Assignment {
         let p = &self.partitions[index];
-        Assignment { index, id: p.id.clone(), start: p.next, bound: p.bound }
+        Assignment { index, id: p.id.clone(), start: p.next, bound: p.bound, at_end_since: p.at_end_since }
     }
 
     /// Where the next epoch goes on: what the consumer group's committed offsets mean.
@@ -133,7 +159,7 @@ impl Reading {
     /// How many records of how many are bad, if that is too many.
     pub fn close(
         &mut self,
-        reports: &[PartitionReport],
+        reports: Vec<PartitionReport>,
         counts: SourceCounts,
         topic_ids: &BTreeMap<String, String>,
         high_watermark: impl Fn(&TopicPartition) -> Option<i64>,
@@ -144,9 +170,12 @@ impl Reading {
         };
         let starts: Vec<i64> = self.partitions.iter().map(|p| p.next).collect();
         let mut idle = vec![false; self.partitions.len()];
+        let mut lost = vec![Vec::new(); self.partitions.len()];
         for report in reports {
             let partition = &mut self.partitions[report.partition];
             partition.next = report.next;
+            partition.at_end_since = report.at_end_since;
+            lost[report.partition] = report.lost;
             if let Some(max) = report.max_event_time_us {
                 self.watermark.observe(report.partition, max);
             }
@@ -159,22 +188,24 @@ impl Reading {
                 is_over(at_end_for, self.idle_after) && !hangs(report.next, high_watermark(&partition.id))
             };
         }
-        let at_end_for = reports.iter().map(|report| report.at_end_since.map(|since| since.elapsed()));
-        self.quiet_for =
-            at_end_for.collect::<Option<Vec<_>>>().filter(|_| idle.iter().all(|idle| *idle)).and_then(|all| all.into_iter().min());
+        let at_end_for = self.partitions.iter().map(|p| p.at_end_since.map(|since| since.elapsed()));
+        let least = |all: Vec<Duration>| all.into_iter().min().filter(|_| idle.iter().all(|idle| *idle));
+        self.quiet_for = at_end_for.collect::<Option<Vec<_>>>().and_then(least);
         let before_us = self.watermark.current();
         let after_us = self.watermark.advance(&idle);
-        let partitions = self.partitions.iter().enumerate().map(|(i, p)| PartitionProgress {
+        let partitions = self.partitions.iter().zip(lost).enumerate().map(|(i, (p, lost))| PartitionProgress {
             topic: p.id.topic.clone(),
             partition: p.id.partition,
             start: starts[i],
             end: p.next,
+            lost,
             watermark_us: self.watermark.of_partition(i),
             idle: idle[i],
         });
         Ok(SourceProgress {
             name: self.name.clone(),
             topic_ids: topic_ids.clone(),
+            topics_gone: std::mem::take(&mut self.gone),
             watermark_before_us: before_us,
             watermark_after_us: after_us,
             moved_by: None,
@@ -204,10 +235,9 @@ fn bound_of(until: &Until, source: &str, partition: &TopicPartition) -> i64 {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use std::time::Instant;
-
     use super::*;
-    use crate::checkpoint::manifest::UntilPartition;
+    use crate::checkpoint::manifest::{OffsetRange, UntilPartition};
+    use crate::source::kafka::OffsetBounds;
 
     const READ: i64 = 1_000;
 
@@ -217,7 +247,7 @@ mod tests {
 
     /// Two partitions at offset 10; idle at once.
     fn reading(bounds: [Option<i64>; 2]) -> Reading {
-        let partitions = [0, 1].map(|i| Partition { id: id(i), next: 10, bound: bounds[usize::try_from(i).unwrap()] });
+        let partitions = [0, 1].map(|i| Partition { id: id(i), next: 10, bound: bounds[usize::try_from(i).unwrap()], at_end_since: None });
         Reading {
             name: "rides".into(),
             bad_share: BadShare::default(),
@@ -226,41 +256,80 @@ mod tests {
             partitions: partitions.into(),
             watermark: SourceWatermark::new(0, None, vec![None, None]),
             quiet_for: None,
+            run_ends: bounds[0].is_some(),
+            gone: Vec::new(),
         }
     }
 
     fn report(partition: usize, next: i64, max_event_time_us: Option<i64>, at_end: bool) -> PartitionReport {
-        PartitionReport { partition, next, max_event_time_us, at_end_since: at_end.then(Instant::now) }
+        PartitionReport { partition, next, lost: Vec::new(), max_event_time_us, at_end_since: at_end.then(Instant::now) }
     }
 
-    fn close(reading: &mut Reading, reports: &[PartitionReport], high_watermark: i64) -> SourceProgress {
+    fn close(reading: &mut Reading, reports: Vec<PartitionReport>, high_watermark: i64) -> SourceProgress {
         reading.close(reports, SourceCounts::default(), &BTreeMap::new(), |_| Some(high_watermark)).unwrap()
     }
 
     #[test]
     fn an_epoch_goes_from_where_the_last_one_ended_to_what_the_lanes_report() {
         let mut reading = reading([None, None]);
-        let first = close(&mut reading, &[report(0, 15, Some(READ), false)], 100);
+        let first = close(&mut reading, vec![report(0, 15, Some(READ), false)], 100);
         assert_eq!(first.partitions.iter().map(|p| (p.start, p.end)).collect::<Vec<_>>(), [(10, 15), (10, 10)]);
-        let second = close(&mut reading, &[report(1, 12, Some(READ), false), report(0, 15, None, false)], 100);
+        let second = close(&mut reading, vec![report(1, 12, Some(READ), false), report(0, 15, None, false)], 100);
         assert_eq!(second.partitions.iter().map(|p| (p.start, p.end)).collect::<Vec<_>>(), [(15, 15), (10, 12)]);
         assert_eq!(reading.next_offsets(), [(id(0), 15), (id(1), 12)]);
         assert_eq!((first.watermark_after_us, second.watermark_before_us, second.watermark_after_us), (None, None, Some(READ)));
     }
 
     #[test]
+    fn a_gap_is_told_with_its_epoch_and_once() {
+        let mut reading = reading([None, None]);
+        let gap = OffsetRange { start: 10, end: 14 };
+        let first = close(&mut reading, vec![PartitionReport { lost: vec![gap], ..report(1, 15, None, false) }], 100);
+        assert_eq!(first.partitions.iter().map(|p| (p.start, p.end, p.lost_count())).collect::<Vec<_>>(), [(10, 10, 0), (10, 15, 4)]);
+        let second = close(&mut reading, vec![report(1, 16, None, false)], 100);
+        assert_eq!(second.partitions[1].lost, []);
+    }
+
+    #[test]
     fn a_partition_at_its_end_is_idle_unless_a_transaction_hangs_open_there() {
         for (high_watermark, idle) in [(10, true), (11, false)] {
             let mut reading = reading([None, None]);
-            let closed = close(&mut reading, &[report(0, 10, Some(READ), false), report(1, 10, None, true)], high_watermark);
+            let closed = close(&mut reading, vec![report(0, 10, Some(READ), false), report(1, 10, None, true)], high_watermark);
             assert_eq!((closed.partitions[1].idle, closed.watermark_after_us), (idle, idle.then_some(READ)), "{high_watermark}");
         }
     }
 
     #[test]
+    fn a_partition_that_was_found_begins_at_its_earliest_and_holds_the_watermark_until_it_is_read_or_idle() {
+        let mut reading = reading([None, None]);
+        close(&mut reading, vec![report(0, 15, Some(READ), false), report(1, 12, Some(READ), true)], 0);
+        let bounds = OffsetBounds { low: 7, end: 9 };
+        reading.change(&Changes { new: vec![(id(2), bounds)], ..Changes::default() });
+        assert_eq!(reading.next_offsets(), [(id(0), 15), (id(1), 12), (id(2), 7)]);
+        assert!(reading.assignment(1).at_end_since.is_some(), "who was at the end still is");
+        let further = Some(READ + 5);
+        let held = close(&mut reading, vec![report(0, 16, further, false), report(1, 13, further, false), report(2, 7, None, false)], 0);
+        assert_eq!((held.watermark_after_us, held.partitions[2].start), (Some(READ), 7));
+        let read = close(&mut reading, vec![report(2, 8, Some(READ + 3), false)], 0);
+        assert_eq!((read.watermark_after_us, read.topics_gone), (Some(READ + 3), vec![]));
+    }
+
+    #[test]
+    fn a_topic_that_is_gone_is_told_once_and_holds_nothing_back() {
+        let mut reading = reading([None, None]);
+        reading.partitions[0].id.topic = "old".into();
+        close(&mut reading, vec![report(0, 15, Some(READ), false), report(1, 12, Some(READ + 9), false)], 100);
+        reading.change(&Changes { gone: vec!["old".into()], ..Changes::default() });
+        let closed = close(&mut reading, vec![report(0, 13, None, false)], 100);
+        assert_eq!((closed.topics_gone, closed.watermark_after_us), (vec!["old".to_owned()], Some(READ + 9)));
+        assert_eq!(closed.partitions.iter().map(|p| (p.topic.as_str(), p.start, p.end)).collect::<Vec<_>>(), [("rides", 12, 13)]);
+        assert_eq!(close(&mut reading, vec![], 100).topics_gone, Vec::<String>::new());
+    }
+
+    #[test]
     fn what_lies_behind_the_end_of_the_run_does_not_hold_the_watermark() {
         let mut reading = reading([Some(20), Some(10)]);
-        let closed = close(&mut reading, &[report(0, 20, Some(READ), true), report(1, 10, None, true)], 500);
+        let closed = close(&mut reading, vec![report(0, 20, Some(READ), true), report(1, 10, None, true)], 500);
         assert_eq!((closed.partitions[0].idle, closed.partitions[1].idle, closed.watermark_after_us), (true, true, Some(READ)));
     }
 

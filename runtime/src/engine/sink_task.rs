@@ -11,14 +11,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use crate::failure::{Failure, Result};
 use crate::sink::delta::{EpochWriter, TableFiles};
 
-/// The queue's bound. One permit is a KiB, since a semaphore counts in u32.
-const QUEUE_KIB: u32 = 32 * 1024;
-
 /// A lane's end of the queue.
 #[derive(Clone)]
 pub struct SinkInput {
     queue: mpsc::UnboundedSender<Message>,
     room: Arc<Semaphore>,
+    /// The bound of the queue. One permit is a KiB, since a semaphore counts in u32.
+    room_kib: u32,
     handle: Handle,
 }
 
@@ -68,7 +67,7 @@ impl SinkInput {
         if rows.num_rows() == 0 {
             return Ok(());
         }
-        let kib = u32::try_from(rows.get_array_memory_size() / 1024 + 1).unwrap_or(u32::MAX).min(QUEUE_KIB);
+        let kib = u32::try_from(rows.get_array_memory_size() / 1024 + 1).unwrap_or(u32::MAX).min(self.room_kib);
         let room = self.handle.block_on(Arc::clone(&self.room).acquire_many_owned(kib)).map_err(|_| gone())?;
         self.queue.send(Message::Rows { rows, _room: room }).map_err(|_| gone())
     }
@@ -88,12 +87,13 @@ fn gone() -> Failure {
     Failure::retry("a sink has stopped taking rows")
 }
 
-/// Starts the task of one sink. `label` goes into file names.
-pub fn spawn(files: TableFiles, lanes: usize, label: String) -> (SinkInput, SinkOutput) {
+/// Starts the task of one sink. `label` goes into file names; `queue_bytes` of rows may wait.
+pub fn spawn(files: TableFiles, lanes: usize, label: String, queue_bytes: u64) -> (SinkInput, SinkOutput) {
     let (queue, mut messages) = mpsc::unbounded_channel();
     let (results, epochs) = mpsc::channel(1);
-    let room = Arc::new(Semaphore::new(QUEUE_KIB as usize));
-    let input = SinkInput { queue, room: Arc::clone(&room), handle: Handle::current() };
+    let room_kib = u32::try_from(queue_bytes / 1024).unwrap_or(u32::MAX).max(1);
+    let room = Arc::new(Semaphore::new(room_kib as usize));
+    let input = SinkInput { queue, room: Arc::clone(&room), room_kib, handle: Handle::current() };
     tokio::spawn(async move {
         if let Err(failure) = work(&files, lanes, &label, &mut messages, &results).await {
             // The reason first: the driver looks for it when a lane says that the sink is gone.
@@ -161,7 +161,7 @@ mod tests {
         let (store, location) = Faulty::before(&lake.location(), []);
         let table = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
         store.away.store(away, Ordering::Relaxed);
-        spawn(table.files(), 1, "l".into())
+        spawn(table.files(), 1, "l".into(), 1 << 20)
     }
 
     /// As a lane's thread does it.
@@ -201,7 +201,7 @@ mod tests {
         let (input, mut output) = task(&lake, u32::MAX).await;
         // All room is taken, so that the lane has to wait for it.
         let one = Arc::clone(&input.room).acquire_owned().await.unwrap();
-        let _all_others = Arc::clone(&input.room).acquire_many_owned(QUEUE_KIB - 1).await.unwrap();
+        let _all_others = Arc::clone(&input.room).acquire_many_owned(input.room_kib - 1).await.unwrap();
         let _row = input.queue.send(Message::Rows { rows: rides(&[(1, None, None)]), _room: one });
         input.end_epoch().unwrap();
         let waiting = tokio::time::timeout(Duration::from_secs(10), write_epoch(&input)).await.expect("the lane was let go");

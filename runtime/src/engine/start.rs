@@ -1,6 +1,7 @@
 //! From a plan to a running pipeline: checkpoint, broker and tables are opened and checked, the checkpoint is claimed, what is in doubt is
 //! committed, state is loaded, and the lanes get their partitions.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,35 +9,32 @@ use rand::RngCore;
 use tokio::task::block_in_place;
 use weir_plan::Plan;
 use weir_plan::compat;
-use weir_plan::plan::{BadRecordsPolicy, StepOp};
+use weir_plan::plan::StepOp;
 use weir_plan::quote::quoted;
 use weir_plan::stages::{self, Stages};
 
 use super::Options;
+use super::assembly::Assembly;
 use super::claim::{self, Base, Topics, Wanted, state_of};
 use super::commit::TableCommitter;
+use super::discovery::Discovery;
 use super::keyed_stage::KeyedStage;
-use super::lane::{BadRecords, LaneParts};
 use super::lane_sinks::LaneSinks;
 use super::lanes::Lanes;
 use super::open_epoch::OpenEpoch;
-use super::reading::{ONLY_SOURCE, Reading, only_source};
-use super::sink_task;
-use super::skew::Skew;
+use super::reading::{Reading, only_source};
 use super::state_log::StateLog;
 use super::topic_watch::{self, TopicWatch};
 use crate::checkpoint::manifest::{Manifest, PinnedTable, Until};
 use crate::checkpoint::state_files::StateFiles;
 use crate::checkpoint::writer::{self, CheckpointWriter};
-use crate::decode::JsonDecoder;
 use crate::failure::{Failure, Result};
+use crate::memory::Memory;
 use crate::observe::Observer;
 use crate::observe::progress::{Durations, Progress};
 use crate::retry::RetryPolicy;
-use crate::sink::delta::{DeltaTable, TableFiles};
+use crate::sink::delta::DeltaTable;
 use crate::source::kafka::KafkaInput;
-use crate::transform::Stateless;
-use crate::window::LanePartials;
 
 /// The longest that a start waits for brokers; less if the process is to give up sooner.
 const BROKER_DEADLINE: Duration = Duration::from_secs(60);
@@ -47,12 +45,12 @@ pub struct Running {
     pub(super) stages: Arc<Stages>,
     pub(super) writer: CheckpointWriter,
     pub(super) committer: TableCommitter,
-    /// Per sink of the plan: where its files go.
-    pub(super) files: Vec<TableFiles>,
     pub(super) until: Option<Until>,
     pub(super) input: Arc<KafkaInput>,
     pub(super) topics: TopicWatch,
+    pub(super) discovery: Discovery,
     pub(super) reading: Reading,
+    pub(super) assembly: Assembly,
     pub(super) lanes: Lanes,
     pub(super) lane_sinks: LaneSinks,
     pub(super) keyed: KeyedStage,
@@ -60,12 +58,13 @@ pub struct Running {
     pub(super) state_log: StateLog,
     /// A collection waits until no compaction is under way.
     pub(super) garbage_is_due: bool,
+    pub(super) memory: Arc<Memory>,
     pub(super) observer: Observer,
 }
 
-pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
+pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> Result<Running> {
     let source = only_source(&plan)?;
-    let observer = Observer::start(&plan, options).await?;
+    let observer = Observer::start(&plan, options, memory.limit_bytes()).await?;
     let stages = Arc::new(stages::cut(&plan));
     let location = crate::storage::open(&plan.checkpoint.uri, plan.storage_for(&plan.checkpoint.uri), &options.secrets)?;
     let retry = RetryPolicy::giving_up_after(options.give_up_after);
@@ -76,20 +75,32 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
         None => None,
     };
 
-    let input = Arc::new(block_in_place(|| KafkaInput::connect(&source.kafka, &format!("weir/{}", plan.pipeline)))?);
+    let shares = memory.shares(options.lanes, 1);
+    let input = Arc::new(block_in_place(|| {
+        KafkaInput::connect_within(&source.kafka, &format!("weir/{}", plan.pipeline), shares.fetch_bytes_per_lane)
+    })?);
     let tables = open_tables(&plan, options, retry).await?;
     let pinned: Vec<_> = plan.sinks.iter().zip(&tables).map(|(sink, table)| pin(sink, table)).collect();
     let fingerprint = compat::fingerprint(&plan);
     let run = options.run.as_deref();
-    let (name, start_from) = (source.name.as_str(), &source.kafka.start_from);
-    let wanted = Wanted { source: name, start_from, trigger: plan.trigger, run, fingerprint: &fingerprint, tables: &pinned };
+    let wanted = Wanted {
+        source: source.name.as_str(),
+        start_from: &source.kafka.start_from,
+        on_lost_offsets: source.kafka.on_lost_offsets,
+        by_pattern: matches!(source.kafka.topics, weir_plan::topics::Topics::Matching(_)),
+        trigger: plan.trigger,
+        run,
+        fingerprint: &fingerprint,
+        tables: &pinned,
+    };
 
     let (mut said, mut latest) = (None, Vec::new());
     let mut writer = opened
         .claim(async |newest: Option<&Manifest>| {
             let base = Base::of(plan.state_action.as_ref(), newest, restored.as_ref())?;
             base.check_fit(&wanted)?;
-            let topics = block_in_place(|| topics(&input, options.give_up_after.min(BROKER_DEADLINE)))?;
+            let (known, start_time_ms) = (base.topics(&wanted), base.start_time_ms(&wanted));
+            let topics = block_in_place(|| topics(&input, &known, start_time_ms, options.give_up_after.min(BROKER_DEADLINE)))?;
             said = base.says();
             latest = topics.partitions.iter().map(|(_, bounds)| Some(bounds.end)).collect();
             base.carried(&wanted, &topics, super::clock::now_us())
@@ -109,55 +120,45 @@ pub async fn start(plan: Arc<Plan>, options: &Options) -> Result<Running> {
     let state_log = StateLog::new(Arc::clone(&plan), state_store.clone(), state_of(&claim));
     let keyed = load_state(&plan, &stages, &state_log, progress.watermark_after_us).await?;
 
+    memory.note_state(keyed.bytes());
     let shown = at_rest(claim.clone(), &keyed, progress.watermark_after_us);
     observer.claimed(Progress::of(&shown, &plan, &Durations::default(), keyed.bytes(), &latest, &committer.versions().await));
     let reading = Reading::resume(source, progress, claim.until.as_ref());
     let topics = TopicWatch::new(Arc::clone(&input), progress.topic_ids.clone());
 
-    let label = file_label(&writer);
-    let lane_count = options.lanes.clamp(1, reading.ids().len().max(1));
-    let mut lane_sinks = LaneSinks::default();
-    let mut spawn = |i: &usize| {
-        let (input, output) = sink_task::spawn(files[*i].clone(), lane_count, label.clone());
-        lane_sinks.add(*i, plan.sinks[*i].name.clone(), output);
-        input
-    };
-    let sink_inputs: Vec<_> = stages.lane_sinks.iter().map(&mut spawn).collect();
-    let rejected_inputs: Vec<_> = stages.rejected_sinks.iter().map(&mut spawn).collect();
-    let epoch = Arc::new(OpenEpoch::new(plan.limits));
-    let max_skew_us = source.event_time.as_ref().and_then(|e| e.max_skew_us);
-    let skew = max_skew_us.map(|max_us| Arc::new(Skew::new(max_us, reading.times_us())));
-    let mut lanes = Vec::with_capacity(lane_count);
-    for input in block_in_place(|| input.assign(&reading.positions(), lane_count))? {
-        lanes.push(LaneParts {
-            assignments: input.partitions().iter().map(|&index| reading.assignment(index)).collect(),
-            input,
-            decoder: JsonDecoder::new(&source.format),
-            stateless: Stateless::new(Arc::clone(&plan), Arc::clone(&stages), ONLY_SOURCE),
-            partials: lane_partials(&plan, &stages)?,
-            sinks: sink_inputs.clone(),
-            bad_records: BadRecords::new(source.bad_records.policy, rejected_inputs.clone()),
-            keeps_records: source.bad_records.policy == BadRecordsPolicy::Output,
-            max_future_us: source.event_time.as_ref().map(|e| e.max_future_us),
-            on_lost_offsets: source.kafka.on_lost_offsets,
-            skew: skew.clone(),
-            epoch: Arc::clone(&epoch),
-        });
+    if reading.ids().len() == 0 {
+        let more = if claim.until.is_some() { "this run has nothing to read" } else { "the pipeline waits for one to appear" };
+        tracing::warn!("source {}: no topic matches `topicPattern`; {more}", quoted(&source.name));
     }
+    // What is found later belongs to the next run.
+    let discovery = Discovery::new(Arc::clone(&input), claim.until.is_none().then_some(options.discover_every));
+    let assembly = Assembly {
+        plan: Arc::clone(&plan),
+        stages: Arc::clone(&stages),
+        input: Arc::clone(&input),
+        files,
+        label: file_label(&writer),
+        lanes_max: options.lanes,
+        memory: Arc::clone(&memory),
+    };
+    let epoch = OpenEpoch::new(plan.limits, shares.partials_bytes, Arc::clone(&memory));
+    let (lanes, lane_sinks) = assembly.lanes(&reading, epoch)?;
     Ok(Running {
         writer,
         committer,
-        files,
         until: claim.until,
         topics,
+        discovery,
         input,
         reading,
-        lanes: Lanes::start(lanes, epoch)?,
+        assembly,
+        lanes,
         lane_sinks,
         keyed,
         state_store,
         state_log,
         garbage_is_due: false,
+        memory,
         observer,
         stages,
         plan,
@@ -176,7 +177,7 @@ impl Running {
 }
 
 /// For the names of data files.
-pub(super) fn file_label(writer: &CheckpointWriter) -> String {
+fn file_label(writer: &CheckpointWriter) -> String {
     format!("{}-{:010}", writer.lineage(), writer.generation().0)
 }
 
@@ -190,10 +191,17 @@ async fn open_tables(plan: &Plan, options: &Options, retry: RetryPolicy) -> Resu
     futures::future::try_join_all(tables).await
 }
 
-fn topics(input: &KafkaInput, deadline: Duration) -> Result<Topics> {
-    let found = input.partitions(deadline)?;
-    let bounds = input.offset_bounds(&found, deadline)?;
-    Ok(Topics { ids: topic_watch::ids(input)?, partitions: found.into_iter().zip(bounds).collect() })
+/// What the brokers say. `known` are the topics that were read so far.
+fn topics(input: &KafkaInput, known: &BTreeSet<String>, start_time_ms: Option<i64>, deadline: Duration) -> Result<Topics> {
+    let found = input.look(known, deadline)?;
+    // The ends first: a record that comes in between the two questions is at or behind its partition's end, and is not skipped.
+    let bounds = input.offset_bounds(&found.partitions, deadline)?;
+    let at_time = match start_time_ms {
+        Some(at_ms) => input.offsets_at(&found.partitions, at_ms, deadline)?,
+        None => BTreeMap::new(),
+    };
+    let ids = topic_watch::ids_if_told(input, &found.topics())?;
+    Ok(Topics { partitions: found.partitions.into_iter().zip(bounds).collect(), ids, at_time, gone: found.gone })
 }
 
 fn pin(sink: &weir_plan::plan::Sink, table: &DeltaTable) -> PinnedTable {
@@ -216,14 +224,6 @@ fn at_rest(mut claim: Manifest, keyed: &KeyedStage, watermark_us: Option<i64>) -
         task.steps = keyed.at_rest(watermark_us);
     }
     claim
-}
-
-fn lane_partials(plan: &Plan, stages: &Stages) -> Result<Vec<LanePartials>> {
-    let aggregates = stages.lane_aggregates.iter().filter_map(|&i| match &plan.steps[i].op {
-        StepOp::Aggregate(a) => Some(LanePartials::new(Arc::clone(a))),
-        StepOp::Map(_) => None,
-    });
-    aggregates.collect()
 }
 
 fn random_id() -> String {

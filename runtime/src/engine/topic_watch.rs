@@ -35,6 +35,12 @@ impl TopicWatch {
         &self.pinned
     }
 
+    /// Topics came and went.
+    pub fn change(&mut self, new: &BTreeMap<String, String>, gone: &[String]) {
+        self.pinned.extend(new.clone());
+        self.pinned.retain(|topic, _| !gone.contains(topic));
+    }
+
     /// Starts to look again, unless it just has. The answer, which takes a tenth of a second, is awaited by [`Self::check`] after the
     /// epoch's files are uploaded.
     pub fn look(&mut self) -> Look {
@@ -42,8 +48,8 @@ impl TopicWatch {
             return Look(None);
         }
         self.looked_at = Instant::now();
-        let input = Arc::clone(&self.input);
-        Look(Some(tokio::task::spawn_blocking(move || input.topic_ids(DEADLINE))))
+        let (input, topics) = (Arc::clone(&self.input), self.pinned.keys().cloned().collect::<Vec<_>>());
+        Look(Some(tokio::task::spawn_blocking(move || ids(&input, &topics))))
     }
 
     /// # Errors
@@ -51,7 +57,7 @@ impl TopicWatch {
     pub async fn check(&self, look: Look) -> Result<()> {
         let Some(asked) = look.0 else { return Ok(()) };
         match asked.await.map_err(|e| Failure::bug(format!("ask for topic ids: {e}")))? {
-            Ok(now) => check_same(&self.pinned, &known(now)),
+            Ok(now) => check_same(&self.pinned, &now),
             // With the brokers away nobody can have made a topic anew; what was read stands.
             Err(failure) if failure.remedy == Remedy::Retry => Ok(()),
             Err(failure) => Err(failure),
@@ -61,20 +67,25 @@ impl TopicWatch {
 
 /// A question to the brokers that is under way.
 #[must_use]
-pub struct Look(Option<JoinHandle<Result<TopicIds>>>);
+pub struct Look(Option<JoinHandle<Result<BTreeMap<String, String>>>>);
 
-/// As the source tells them: `None` where the broker has no ids.
-type TopicIds = Vec<(String, Option<String>)>;
+/// Ids by topic, where the broker has them: not before Kafka 2.8.
+///
+/// # Errors
+/// `Config` for a topic that is gone and may not be, `Retry` without an answer.
+pub fn ids(input: &KafkaInput, topics: &[String]) -> Result<BTreeMap<String, String>> {
+    let told = input.topic_ids(topics, DEADLINE)?;
+    Ok(told.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect())
+}
 
-/// Ids by topic, where the broker tells them. Brokers before Kafka 2.8 and librdkafka's mock cluster do not; that is no reason not to run.
-pub fn ids(input: &KafkaInput) -> Result<BTreeMap<String, String>> {
-    match input.topic_ids(DEADLINE) {
-        Ok(ids) => Ok(known(ids)),
+/// The same at a start. That nobody answers is no reason not to run: old brokers and librdkafka's mock cluster never do.
+pub fn ids_if_told(input: &KafkaInput, topics: &[String]) -> Result<BTreeMap<String, String>> {
+    match ids(input, topics) {
         Err(failure) if failure.remedy == Remedy::Retry => {
             tracing::info!("a topic that is deleted and made anew will not be noticed: {failure}");
             Ok(BTreeMap::new())
         }
-        Err(failure) => Err(failure),
+        told => told,
     }
 }
 
@@ -90,10 +101,6 @@ pub fn check_same(pinned: &BTreeMap<String, String>, now: &BTreeMap<String, Stri
         }
     }
     Ok(())
-}
-
-fn known(ids: TopicIds) -> BTreeMap<String, String> {
-    ids.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect()
 }
 
 #[cfg(test)]

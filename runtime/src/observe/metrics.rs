@@ -1,6 +1,8 @@
 //! Prometheus metrics. Counters go on over restarts: they are set to what the manifests have summed up, which is exact.
 
+use std::collections::HashSet;
 use std::sync::atomic::Ordering;
+use std::sync::{Mutex, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -10,6 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::progress::{Progress, Source};
+use crate::checkpoint::totals::SourceTotals;
 
 /// Epochs take from a millisecond (local disk) to minutes (an object store that is away).
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
@@ -32,6 +35,7 @@ pub struct Metrics {
     records_decoded: Family<Node, Counter>,
     records_dropped: Family<Node, Counter>,
     records_rejected: Family<Node, Counter>,
+    records_lost: Family<Node, Counter>,
     bytes_read: Family<Node, Counter>,
     rows_filtered: Family<Node, Counter>,
     rows_late: Family<Node, Counter>,
@@ -42,14 +46,18 @@ pub struct Metrics {
     epoch_seconds: Histogram,
     watermark_seconds: Family<Node, Gauge>,
     lag_records: Family<Partition, Gauge>,
+    /// Those that the last epoch had.
+    partitions: Mutex<HashSet<Partition>>,
     open_windows: Family<Node, Gauge>,
     groups: Family<Node, Gauge>,
     state_bytes: Gauge,
     state_stored_bytes: Gauge,
+    memory_bytes: Gauge,
+    memory_limit_bytes: Gauge,
 }
 
 impl Metrics {
-    pub fn new(pipeline: &str) -> Self {
+    pub fn new(pipeline: &str, memory_limit_bytes: Option<u64>) -> Self {
         let labels = [("pipeline".into(), pipeline.to_owned().into())];
         let mut registry = Registry::with_prefix_and_labels("weir", labels.into_iter());
         let metrics = Self {
@@ -57,6 +65,7 @@ impl Metrics {
             records_decoded: Family::default(),
             records_dropped: Family::default(),
             records_rejected: Family::default(),
+            records_lost: Family::default(),
             bytes_read: Family::default(),
             rows_filtered: Family::default(),
             rows_late: Family::default(),
@@ -67,10 +76,13 @@ impl Metrics {
             epoch_seconds: Histogram::new(SECONDS),
             watermark_seconds: Family::default(),
             lag_records: Family::default(),
+            partitions: Mutex::default(),
             open_windows: Family::default(),
             groups: Family::default(),
             state_bytes: Gauge::default(),
             state_stored_bytes: Gauge::default(),
+            memory_bytes: Gauge::default(),
+            memory_limit_bytes: Gauge::default(),
             registry: Registry::default(),
         };
         let r = &mut registry;
@@ -78,6 +90,7 @@ impl Metrics {
         r.register("records_decoded", "Records decoded", metrics.records_decoded.clone());
         r.register("records_dropped", "Bad records dropped by policy", metrics.records_dropped.clone());
         r.register("records_rejected", "Bad records that left by the output Rejected", metrics.records_rejected.clone());
+        r.register("records_lost", "Offsets that Kafka no longer had when they came next", metrics.records_lost.clone());
         r.register("bytes_read", "Bytes of record values read", metrics.bytes_read.clone());
         r.register("rows_filtered", "Rows that a where left out", metrics.rows_filtered.clone());
         r.register("rows_late", "Rows that missed every window of a step", metrics.rows_late.clone());
@@ -92,6 +105,9 @@ impl Metrics {
         r.register("groups", "Groups in the open windows of a step", metrics.groups.clone());
         r.register("state_bytes", "Heap bytes of open windows", metrics.state_bytes.clone());
         r.register("state_stored_bytes", "Bytes of state files that the checkpoint refers to", metrics.state_stored_bytes.clone());
+        r.register("memory_bytes", "Memory of the process that no file stands behind", metrics.memory_bytes.clone());
+        r.register("memory_limit_bytes", "What the process may use; 0 without a limit", metrics.memory_limit_bytes.clone());
+        metrics.memory_limit_bytes.set(gauge(memory_limit_bytes.unwrap_or_default()));
         Self { registry, ..metrics }
     }
 
@@ -107,6 +123,25 @@ impl Metrics {
         }
     }
 
+    /// What a partition of a topic that is gone lagged behind with means nothing any more.
+    fn forget_others(&self, progress: &Progress) {
+        let of = |source: &Source| {
+            let all = source.end_offset.iter().flat_map(|(topic, partitions)| partitions.keys().map(move |partition| (topic, partition)));
+            let label = |(topic, partition): (&String, &String)| Partition {
+                source: source.name.clone(),
+                topic: topic.clone(),
+                partition: partition.clone(),
+            };
+            all.map(label).collect::<Vec<_>>()
+        };
+        let now: HashSet<Partition> = progress.sources.iter().flat_map(of).collect();
+        let mut known = self.partitions.lock().unwrap_or_else(PoisonError::into_inner);
+        for gone in known.difference(&now) {
+            self.lag_records.remove(gone);
+        }
+        *known = now;
+    }
+
     pub fn epoch(&self, progress: &Progress) {
         self.epoch_seconds.observe(progress.duration_ms.trigger_execution as f64 / 1000.0);
         self.show(progress);
@@ -116,8 +151,9 @@ impl Metrics {
     pub fn show(&self, progress: &Progress) {
         let node = |name: &str| Node { name: name.to_owned() };
         let totals = &progress.counters;
-        for (name, counts) in &totals.sources {
+        for (name, SourceTotals { counts, lost }) in &totals.sources {
             let of_source = node(name);
+            set(&self.records_lost.get_or_create(&of_source), *lost);
             set(&self.records_read.get_or_create(&of_source), counts.read);
             set(&self.records_decoded.get_or_create(&of_source), counts.decoded);
             set(&self.records_dropped.get_or_create(&of_source), counts.dropped);
@@ -138,6 +174,7 @@ impl Metrics {
             }
             self.set_lag(source, source.lag_by_partition());
         }
+        self.forget_others(progress);
         for step in &progress.state_operators {
             let of_step = node(&step.operator_name);
             self.open_windows.get_or_create(&of_step).set(gauge(step.open_windows));
@@ -151,6 +188,7 @@ impl Metrics {
 
     /// The metrics in OpenMetrics text.
     pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        self.memory_bytes.set(gauge(crate::memory::used_bytes().unwrap_or_default()));
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &self.registry)?;
         Ok(text)

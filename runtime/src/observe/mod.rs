@@ -41,7 +41,7 @@ struct Shared {
 
 impl Observer {
     /// Opens the progress file and the HTTP port.
-    pub async fn start(plan: &Plan, options: &Options) -> Result<Self> {
+    pub async fn start(plan: &Plan, options: &Options, memory_limit_bytes: Option<u64>) -> Result<Self> {
         let progress_file = match &options.progress {
             None => None,
             Some(path) => {
@@ -50,7 +50,7 @@ impl Observer {
             }
         };
         let shared = Arc::new(Shared {
-            metrics: Metrics::new(&plan.pipeline),
+            metrics: Metrics::new(&plan.pipeline, memory_limit_bytes),
             latest: Mutex::new(None),
             pending: Mutex::new(None),
             ready: AtomicBool::new(false),

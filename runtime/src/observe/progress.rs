@@ -7,8 +7,8 @@ use chrono::{DateTime, SecondsFormat};
 use serde::Serialize;
 use weir_plan::Plan;
 
-use crate::checkpoint::manifest::{Kind, Manifest, SourceProgress};
-use crate::checkpoint::totals;
+use crate::checkpoint::manifest::{Kind, Manifest, PartitionProgress, SourceProgress};
+use crate::checkpoint::totals::{self, SourceTotals};
 
 /// How long the parts of an epoch took. Nothing, for a claim.
 #[derive(Debug, Clone, Copy, Default)]
@@ -87,17 +87,19 @@ pub struct Totals {
     pub num_input_rows: u64,
     pub records_dropped: u64,
     pub records_rejected: u64,
+    pub records_lost: u64,
     pub num_rows_dropped_by_watermark: u64,
 }
 
 impl Totals {
     fn of(totals: &totals::Totals) -> Self {
-        let records = totals.of_sources();
+        let SourceTotals { counts, lost } = totals.of_sources();
         Self {
             epochs: totals.epochs,
-            num_input_rows: records.read,
-            records_dropped: records.dropped,
-            records_rejected: records.rejected,
+            num_input_rows: counts.read,
+            records_dropped: counts.dropped,
+            records_rejected: counts.rejected,
+            records_lost: lost,
             num_rows_dropped_by_watermark: totals.rows_late(),
         }
     }
@@ -150,6 +152,8 @@ pub struct Source {
     pub records_dropped: u64,
     /// Those that left by the output `Rejected`.
     pub records_rejected: u64,
+    /// Offsets that Kafka no longer had when they came next.
+    pub records_lost: u64,
     pub bytes: u64,
     /// The partition whose watermark is the source's: the least that is not idle.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -263,6 +267,7 @@ impl Source {
             records_decoded: s.counts.decoded,
             records_dropped: s.counts.dropped,
             records_rejected: s.counts.rejected,
+            records_lost: s.partitions.iter().map(PartitionProgress::lost_count).sum(),
             bytes: s.counts.bytes,
             watermark_held_by: held_by.map(|p| Partition { topic: p.topic.clone(), partition: p.partition }),
             watermark_us: s.watermark_after_us,

@@ -9,6 +9,7 @@ use weir_plan::plan::{
     Step, TimestampNumbers, Trigger,
 };
 use weir_plan::stages;
+use weir_plan::topics::Topics;
 use weir_plan::types::{Column, DataType, EVENT_TIME};
 
 use super::*;
@@ -30,7 +31,7 @@ fn stateless() -> Stateless {
         name: "in".into(),
         kafka: KafkaSource {
             bootstrap_servers: String::new(),
-            topics: vec![],
+            topics: Topics::Named(vec![]),
             group_id: String::new(),
             start_from: StartFrom::Earliest,
             on_lost_offsets: OnLostOffsets::Fail,

@@ -144,6 +144,12 @@ impl LanePartials {
         self.table.update(&prepared.keys, prepared.rows, &prepared.arguments)
     }
 
+    /// Heap bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.table.bytes()
+    }
+
     /// Hands out what was taken in and starts over. `None` if there was nothing.
     pub fn drain(&mut self) -> Result<Option<Partials>> {
         let fresh = new_table(&self.aggregate)?;

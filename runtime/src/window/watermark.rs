@@ -19,6 +19,17 @@ impl SourceWatermark {
         Self { delay_us, partitions, current }
     }
 
+    /// A partition joins as the last one. It was not read yet.
+    pub fn add(&mut self) {
+        self.partitions.push(None);
+    }
+
+    /// Partitions that do not stay hold nothing any more.
+    pub fn retain(&mut self, stays: &[bool]) {
+        let mut stays = stays.iter();
+        self.partitions.retain(|_| stays.next().copied().unwrap_or(true));
+    }
+
     /// The source's watermark, in µs.
     #[must_use]
     pub fn current(&self) -> Option<i64> {
@@ -101,6 +112,19 @@ mod tests {
         assert_eq!(w.advance(&[false, true]), Some(90));
         w.observe(1, 20);
         assert_eq!(w.advance(&[false, false]), Some(90), "an idle partition that wakes up behind does not pull it back");
+    }
+
+    #[test]
+    fn a_partition_that_joins_holds_and_one_that_goes_does_not() {
+        let mut w = SourceWatermark::new(0, Some(4), vec![Some(9), Some(5), Some(7)]);
+        w.retain(&[true, false, true]);
+        assert_eq!(w.advance(&[false, false]), Some(7));
+        w.add();
+        w.observe(0, 20);
+        w.observe(1, 30);
+        assert_eq!(w.advance(&[false, false, false]), Some(7));
+        w.observe(2, 8);
+        assert_eq!(w.advance(&[false, false, false]), Some(8));
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub struct Manifest {
     /// `Clock` or `EndOfRun`, if the watermark went further than the records say.
     pub moved_by: Option<String>,
     pub partitions: Vec<Partition>,
+    /// Topics whose partitions are not carried on.
+    pub topics_gone: Vec<String>,
     pub read: u64,
     pub decoded: u64,
     pub dropped: u64,
@@ -46,15 +48,29 @@ pub struct Totals {
     pub rejected: u64,
     pub filtered: u64,
     pub late: u64,
+    pub lost: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Partition {
+    pub topic: String,
     pub partition: i32,
     pub start: i64,
     pub end: i64,
+    /// What Kafka no longer had, by the manifest: half-open ranges.
+    pub lost: Vec<(i64, i64)>,
     pub watermark_us: Option<i64>,
     pub idle: bool,
+}
+
+/// A partition of a topic.
+pub type Place = (String, i32);
+
+impl Partition {
+    #[must_use]
+    pub fn place(&self) -> Place {
+        (self.topic.clone(), self.partition)
+    }
 }
 
 impl Manifest {
@@ -72,6 +88,7 @@ impl Manifest {
             watermark_after_us: None,
             moved_by: None,
             partitions: Vec::new(),
+            topics_gone: Vec::new(),
             read: 0,
             decoded: 0,
             dropped: 0,
@@ -132,6 +149,9 @@ pub fn parse(json: &Json) -> Manifest {
         watermark_after_us: source["watermarkAfterUs"].as_i64(),
         moved_by: source["movedBy"].as_str().map(str::to_owned),
         partitions: source["partitions"].as_array().map_or_else(Vec::new, |all| all.iter().map(partition).collect()),
+        topics_gone: source["topicsGone"]
+            .as_array()
+            .map_or_else(Vec::new, |all| all.iter().map(|t| t.as_str().unwrap().to_owned()).collect()),
         read: source["counts"]["read"].as_u64().unwrap_or_default(),
         decoded: source["counts"]["decoded"].as_u64().unwrap_or_default(),
         dropped: source["counts"]["dropped"].as_u64().unwrap_or_default(),
@@ -149,18 +169,24 @@ pub fn parse(json: &Json) -> Manifest {
 
 fn totals(json: &Json) -> Totals {
     let over = |what: &str, field: &str| json[what].as_object().unwrap().values().map(|of_one| number(of_one, field)).sum();
-    let [read, dropped, rejected, filtered] = ["read", "dropped", "rejected", "filtered"].map(|field| over("sources", field));
-    Totals { epochs: number(json, "epochs"), read, dropped, rejected, filtered, late: over("steps", "rowsLate") }
+    let [read, dropped, rejected, filtered, lost] = ["read", "dropped", "rejected", "filtered", "lost"].map(|field| over("sources", field));
+    Totals { epochs: number(json, "epochs"), read, dropped, rejected, filtered, lost, late: over("steps", "rowsLate") }
 }
 
 fn partition(json: &Json) -> Partition {
     Partition {
+        topic: json["topic"].as_str().unwrap().to_owned(),
         partition: i32::try_from(json["partition"].as_i64().unwrap()).unwrap(),
         start: json["start"].as_i64().unwrap(),
         end: json["end"].as_i64().unwrap(),
+        lost: json["lost"].as_array().map_or_else(Vec::new, |all| all.iter().map(range).collect()),
         watermark_us: json["watermarkUs"].as_i64(),
         idle: json["idle"].as_bool().unwrap(),
     }
+}
+
+fn range(json: &Json) -> (i64, i64) {
+    (json["start"].as_i64().unwrap(), json["end"].as_i64().unwrap())
 }
 
 fn number(json: &Json, field: &str) -> u64 {

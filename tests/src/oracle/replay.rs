@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
 
 use super::expr::Row;
-use super::manifest::{Manifest, Partition, Totals};
+use super::manifest::{Manifest, Partition, Place, Totals};
 use super::pipeline::Pipeline;
 use super::value::Value;
 use crate::topic::{Contents, Stored};
@@ -25,6 +25,8 @@ pub struct Outcome {
     /// Rows of the table of late rows, if there is one.
     pub late_rows: Vec<Json>,
     pub late: u64,
+    /// Offsets that manifests declare as lost.
+    pub lost: u64,
     pub filtered: u64,
     /// Windows times groups that are still open after the last epoch.
     pub groups_open: u64,
@@ -34,9 +36,33 @@ pub struct Outcome {
 /// Rows of one group in one window, by window start and the group's key as text.
 type Open = BTreeMap<(i64, String), Vec<Row>>;
 
-/// Derives the outcome. The manifests must begin with the lineage's first one.
+/// Derives the outcome of a pipeline that reads one topic. The manifests must begin with the lineage's first one.
 #[must_use]
 pub fn replay(pipeline: &Pipeline, records: &Contents, manifests: &[Manifest]) -> Outcome {
+    replay_topics(pipeline, Records::OfOne(records), manifests)
+}
+
+/// The records to replay.
+#[derive(Debug, Clone, Copy)]
+pub enum Records<'a> {
+    /// Whatever its name.
+    OfOne(&'a Contents),
+    ByTopic(&'a BTreeMap<String, Contents>),
+}
+
+impl Records<'_> {
+    fn get(&self, topic: &str, partition: i32, offset: i64) -> Option<&Stored> {
+        let contents = match self {
+            Self::OfOne(contents) => contents,
+            Self::ByTopic(topics) => topics.get(topic)?,
+        };
+        contents.get(&partition)?.get(&offset)
+    }
+}
+
+/// The same of several topics.
+#[must_use]
+pub fn replay_topics(pipeline: &Pipeline, records: Records<'_>, manifests: &[Manifest]) -> Outcome {
     let mut state = State { pipeline, records, held: Held::default(), out: Outcome::default() };
     for pair in manifests.windows(2) {
         if !pair[1].is_claim {
@@ -74,7 +100,7 @@ pub fn replay(pipeline: &Pipeline, records: &Contents, manifests: &[Manifest]) -
 pub fn replay_uncut(pipeline: &Pipeline, records: &Contents) -> Outcome {
     let ranges = records.iter().map(|(&partition, all)| {
         let end = all.keys().next_back().map_or(0, |last| last + 1);
-        Partition { partition, start: 0, end, watermark_us: None, idle: false }
+        Partition { topic: String::new(), partition, start: 0, end, lost: Vec::new(), watermark_us: None, idle: false }
     });
     let manifest = Manifest { partitions: ranges.collect(), ..Manifest::empty(1) };
     Outcome { contradictions: Vec::new(), ..replay(pipeline, records, &[manifest]) }
@@ -85,15 +111,15 @@ pub fn replay_uncut(pipeline: &Pipeline, records: &Contents) -> Outcome {
 struct Held {
     open: Open,
     /// Per partition, its watermark.
-    partitions: BTreeMap<i32, Option<i64>>,
+    partitions: BTreeMap<Place, Option<i64>>,
     /// Per partition, where the next epoch goes on.
-    positions: BTreeMap<i32, i64>,
+    positions: BTreeMap<Place, i64>,
     watermark_us: Option<i64>,
 }
 
 struct State<'a> {
     pipeline: &'a Pipeline,
-    records: &'a Contents,
+    records: Records<'a>,
     held: Held,
     out: Outcome,
 }
@@ -106,8 +132,8 @@ impl State<'_> {
             Some(epoch) => after.get(&epoch).cloned().unwrap_or_default(),
             None => Held {
                 open: Open::new(),
-                partitions: claim.partitions.iter().map(|p| (p.partition, p.watermark_us)).collect(),
-                positions: claim.partitions.iter().map(|p| (p.partition, p.end)).collect(),
+                partitions: claim.partitions.iter().map(|p| (p.place(), p.watermark_us)).collect(),
+                positions: claim.partitions.iter().map(|p| (p.place(), p.end)).collect(),
                 watermark_us: claim.watermark_after_us,
             },
         };
@@ -117,13 +143,30 @@ impl State<'_> {
 
     /// Nothing is read twice and nothing left out: each range begins where the last one ended, whoever wrote it.
     fn check_positions(&mut self, manifest: &Manifest) {
+        let is_there = |place: &Place| manifest.partitions.iter().any(|p| p.place() == *place);
+        let left_out: BTreeSet<_> = self.held.positions.keys().filter(|place| !is_there(place)).map(|(topic, _)| topic.clone()).collect();
+        self.expect(manifest.epoch, "topics that are gone", &left_out.iter().cloned().collect(), &manifest.topics_gone);
+        self.held.positions.retain(|(topic, _), _| !left_out.contains(topic));
+        self.held.partitions.retain(|(topic, _), _| !left_out.contains(topic));
         for p in &manifest.partitions {
-            let known = self.held.positions.get(&p.partition).copied();
+            let known = self.held.positions.get(&p.place()).copied();
             let begins = if manifest.is_claim { p.end } else { p.start };
             if let Some(known) = known {
                 self.expect(manifest.epoch, &format!("start of partition {}", p.partition), &known, &begins);
             }
-            self.held.positions.insert(p.partition, p.end);
+            self.held.positions.insert(p.place(), p.end);
+            self.check_lost(manifest.epoch, p);
+        }
+    }
+
+    /// What is declared as lost lies in the epoch's own range.
+    fn check_lost(&mut self, epoch: u64, p: &Partition) {
+        let mut at = p.start;
+        for &(from, to) in &p.lost {
+            let within = at <= from && from < to && to <= p.end;
+            self.expect(epoch, &format!("lost range [{from}, {to}) is within partition {}", p.partition), &true, &within);
+            at = to;
+            self.out.lost += u64::try_from(to - from).unwrap_or_default();
         }
     }
 
@@ -134,10 +177,10 @@ impl State<'_> {
 
         let (mut read, mut bad, mut rows) = (0, Vec::new(), Vec::new());
         for p in &m.partitions {
-            let mut watermark = self.held.partitions.get(&p.partition).copied().flatten();
-            for offset in p.start..p.end {
+            let mut watermark = self.held.partitions.get(&p.place()).copied().flatten();
+            for offset in (p.start..p.end).filter(|offset| !p.lost.iter().any(|(from, to)| (from..to).contains(&offset))) {
                 // A hole: transactions and compaction leave them.
-                let Some(record) = self.records.get(&p.partition).and_then(|all| all.get(&offset)) else { continue };
+                let Some(record) = self.records.get(&p.topic, p.partition, offset) else { continue };
                 read += 1;
                 match self.pipeline.decode(record, m.clock_us) {
                     Some((time, row)) => {
@@ -147,7 +190,7 @@ impl State<'_> {
                     None => bad.push(dead_letter(p.partition, offset, record)),
                 }
             }
-            self.held.partitions.insert(p.partition, watermark);
+            self.held.partitions.insert(p.place(), watermark);
             self.expect(m.epoch, &format!("watermark of partition {}", p.partition), &watermark, &p.watermark_us);
         }
         let (rejected, dropped) = if self.pipeline.bad_records.are_kept() { (bad, 0) } else { (Vec::new(), bad.len() as u64) };
@@ -176,8 +219,8 @@ impl State<'_> {
         self.out.dropped += dropped;
         self.out.rejected.extend(rejected);
         self.out.late += late;
-        let Outcome { data_epochs: epochs, read, dropped, filtered, late, .. } = self.out;
-        let totals = Totals { epochs, read, dropped, rejected: self.out.rejected.len() as u64, filtered, late };
+        let Outcome { data_epochs: epochs, read, dropped, filtered, late, lost, .. } = self.out;
+        let totals = Totals { epochs, read, dropped, rejected: self.out.rejected.len() as u64, filtered, late, lost };
         self.expect(m.epoch, "sums over all epochs", &totals, &m.totals);
     }
 
@@ -267,8 +310,8 @@ fn late_row(mut row: Row, time: i64, (start, end): (i64, i64), watermark: i64) -
 }
 
 /// The least over the partitions that are not idle; one of them without a watermark holds it. All idle: the greatest.
-fn source_watermark(m: &Manifest, watermarks: &BTreeMap<i32, Option<i64>>) -> Option<i64> {
-    let of = |idle: bool| m.partitions.iter().filter(move |p| p.idle == idle).map(|p| watermarks[&p.partition]);
+fn source_watermark(m: &Manifest, watermarks: &BTreeMap<Place, Option<i64>>) -> Option<i64> {
+    let of = |idle: bool| m.partitions.iter().filter(move |p| p.idle == idle).map(|p| watermarks[&p.place()]);
     if of(false).next().is_some() { of(false).min().flatten() } else { of(true).max().flatten() }
 }
 

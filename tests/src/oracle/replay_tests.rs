@@ -38,8 +38,18 @@ fn records(all: &[(&str, i64, i64)]) -> BTreeMap<i64, Stored> {
 
 /// An epoch that reads these ranges: `(partition, start, end, idle)`. Its own figures are left empty: only the outcome is looked at.
 fn epoch(number: u64, ranges: &[(i32, i64, i64, bool)]) -> Manifest {
-    let partitions =
-        ranges.iter().map(|&(partition, start, end, idle)| Partition { partition, start, end, watermark_us: None, idle }).collect();
+    let partitions = ranges
+        .iter()
+        .map(|&(partition, start, end, idle)| Partition {
+            topic: "t".into(),
+            partition,
+            start,
+            end,
+            lost: vec![],
+            watermark_us: None,
+            idle,
+        })
+        .collect();
     Manifest { partitions, ..Manifest::empty(number) }
 }
 
@@ -140,6 +150,33 @@ fn a_range_that_overlaps_or_skips_is_a_contradiction() {
         let out = replay(&pipeline(), &topic, &[epoch(1, &[(0, 0, 1, false)]), epoch(2, &[second])]);
         assert!(out.contradictions.iter().any(|c| c.contains("epoch 2: start of partition 0")), "{:?}", out.contradictions);
     }
+}
+
+#[test]
+fn what_is_declared_as_lost_is_not_read_and_must_lie_in_the_range() {
+    let topic = Contents::from([(0, records(&[("a", 1, 3), ("a", 2, 4), ("a", 4, 5), ("a", 8, 30)]))]);
+    let mut m = epoch(1, &[(0, 0, 4, false)]);
+    m.partitions[0].lost = vec![(1, 3)];
+    let out = replay(&pipeline(), &topic, std::slice::from_ref(&m));
+    assert_eq!((out.read, out.lost, summary(&out)), (2, 2, vec!["a 000 1 1".to_owned()]));
+    for wrong in [(3, 5), (-1, 1), (2, 2)] {
+        m.partitions[0].lost = vec![wrong];
+        let out = replay(&pipeline(), &topic, std::slice::from_ref(&m));
+        assert!(out.contradictions.iter().any(|c| c.contains("epoch 1: lost range")), "{wrong:?}: {:?}", out.contradictions);
+    }
+}
+
+#[test]
+fn a_partition_is_carried_on_unless_its_topic_is_declared_gone() {
+    let topic = Contents::from([(0, records(&[("a", 1, 3)])), (1, records(&[("a", 1, 4)]))]);
+    let two = epoch(1, &[(0, 0, 1, false), (1, 0, 1, false)]);
+    let forgetful = epoch(2, &[(0, 1, 1, false)]);
+    let said = |out: &Outcome| out.contradictions.iter().filter(|c| c.contains("topics that are gone")).count();
+    assert_eq!(said(&replay(&pipeline(), &topic, &[two.clone(), forgetful])), 1);
+    let without = Manifest { topics_gone: vec!["t".into()], ..epoch(2, &[]) };
+    assert_eq!(said(&replay(&pipeline(), &topic, &[two.clone(), without])), 0);
+    let wrongly = Manifest { topics_gone: vec!["t".into()], ..epoch(2, &[(0, 1, 1, false), (1, 1, 1, false)]) };
+    assert_eq!(said(&replay(&pipeline(), &topic, &[two, wrongly])), 1);
 }
 
 #[test]

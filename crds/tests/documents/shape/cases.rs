@@ -85,8 +85,13 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ("spec.sources[].badRecords.maxPerMillion", "spec: {sources: [{name: rides, badRecords: {policy: Drop, maxPerMillion: 5}}]}", Changes),
     ("spec.sources[].kafka.connection", "spec: {sources: [{name: rides, kafka: {connection: spare}}]}", Changes),
     ("spec.sources[].kafka.topics[]", "spec: {sources: [{name: rides, kafka: {topics: [a, b]}}]}", Changes),
-    ("spec.sources[].kafka.topicPattern", "spec: {sources: [{name: rides, kafka: {topicPattern: a.*}}]}", Refused),
-    ("spec.sources[].kafka.assign", "spec: {sources: [{name: rides, kafka: {assign: [{topic: a, partitions: [0]}]}}]}", Refused),
+    ("spec.sources[].kafka.topicPattern", "spec: {sources: [{name: rides, kafka: {topicPattern: a.*}}]}", Changes),
+    ("spec.sources[].kafka.assign[].topic", "spec: {sources: [{name: rides, kafka: {assign: [{topic: a, partitions: [0]}]}}]}", Changes),
+    (
+        "spec.sources[].kafka.assign[].partitions[]",
+        "spec: {sources: [{name: rides, kafka: {assign: [{topic: a, partitions: [0]}]}}]}",
+        Changes,
+    ),
     (
         "spec.sources[].kafka.startFrom.position=Earliest",
         "spec: {sources: [{name: rides, kafka: {startFrom: {position: Earliest}}}]}",
@@ -100,12 +105,22 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     (
         "spec.sources[].kafka.startFrom.timestamp",
         "spec: {sources: [{name: rides, kafka: {startFrom: {timestamp: '2026-01-01T00:00:00Z'}}}]}",
-        Refused,
+        Changes,
     ),
     (
-        "spec.sources[].kafka.startFrom.offsets",
+        "spec.sources[].kafka.startFrom.offsets[].topic",
         "spec: {sources: [{name: rides, kafka: {startFrom: {offsets: [{topic: rides, partition: 0, offset: 7}]}}}]}",
-        Refused,
+        Changes,
+    ),
+    (
+        "spec.sources[].kafka.startFrom.offsets[].partition",
+        "spec: {sources: [{name: rides, kafka: {startFrom: {offsets: [{topic: rides, partition: 0, offset: 7}]}}}]}",
+        Changes,
+    ),
+    (
+        "spec.sources[].kafka.startFrom.offsets[].offset",
+        "spec: {sources: [{name: rides, kafka: {startFrom: {offsets: [{topic: rides, partition: 0, offset: 7}]}}}]}",
+        Changes,
     ),
     ("spec.sources[].kafka.onLostOffsets=Fail", "spec: {sources: [{name: rides, kafka: {onLostOffsets: Fail}}]}", SaysTheDefault),
     ("spec.sources[].kafka.onLostOffsets=Earliest", "spec: {sources: [{name: rides, kafka: {onLostOffsets: Earliest}}]}", Changes),

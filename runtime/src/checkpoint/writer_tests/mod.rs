@@ -33,10 +33,12 @@ async fn opened(store: &Arc<dyn ObjectStore>, nonce: &str) -> Result<Opened> {
 }
 
 fn sources(start: i64, end: i64) -> Vec<SourceProgress> {
-    let partition = PartitionProgress { topic: "rides".into(), partition: 0, start, end, watermark_us: None, idle: false };
+    let partition =
+        PartitionProgress { topic: "rides".into(), partition: 0, start, end, lost: Vec::new(), watermark_us: None, idle: false };
     vec![SourceProgress {
         name: "rides".into(),
         topic_ids: std::collections::BTreeMap::new(),
+        topics_gone: Vec::new(),
         watermark_before_us: None,
         watermark_after_us: None,
         moved_by: None,

@@ -37,24 +37,32 @@ fn restore(token: &str, epoch: u64) -> StateAction {
 
 fn topics() -> Topics {
     let partition = |partition, low, end| (TopicPartition { topic: "rides".into(), partition }, OffsetBounds { low, end });
-    Topics { partitions: vec![partition(0, 100, 9_000), partition(1, 50, 60)], ids: BTreeMap::new() }
+    Topics {
+        partitions: vec![partition(0, 100, 9_000), partition(1, 50, 60)],
+        ids: BTreeMap::new(),
+        at_time: BTreeMap::new(),
+        gone: Vec::new(),
+    }
 }
 
 struct Case {
     fingerprint: Fingerprint,
     trigger: Trigger,
     run: Option<&'static str>,
+    by_pattern: bool,
 }
 
 impl Case {
     fn new() -> Self {
-        Self { fingerprint: fingerprint(60), trigger: Trigger::AsSoonAsPossible, run: None }
+        Self { fingerprint: fingerprint(60), trigger: Trigger::AsSoonAsPossible, run: None, by_pattern: false }
     }
 
     fn wanted(&self) -> Wanted<'_> {
         Wanted {
             source: "rides",
             start_from: &StartFrom::Latest,
+            on_lost_offsets: OnLostOffsets::Fail,
+            by_pattern: self.by_pattern,
             trigger: self.trigger,
             run: self.run,
             fingerprint: &self.fingerprint,
@@ -114,6 +122,32 @@ fn restoring_goes_back_to_the_offsets_and_the_state_of_an_epoch() {
         gone.message.starts_with("spec.stateAction.restore.epoch: found 30, which is not in the checkpoint: the newest is 42"),
         "{gone}"
     );
+}
+
+#[test]
+fn a_topic_is_read_from_its_earliest_if_it_came_to_match_and_from_the_documents_start_if_it_came_to_be_named() {
+    let newest = manifest(NEWEST);
+    let mut found = topics();
+    let other = TopicPartition { topic: "fares".into(), partition: 0 };
+    found.partitions.push((other, OffsetBounds { low: 3, end: 30 }));
+    for (by_pattern, next) in [(true, vec![2000, 50, 3]), (false, vec![2000, 50, 30])] {
+        let case = Case { by_pattern, ..Case::new() };
+        let base = Base::of(None, Some(&newest), None).unwrap();
+        let carried = base.carried(&case.wanted(), &found, 0).unwrap();
+        assert_eq!(goes_on(&carried).0, next, "{by_pattern}");
+        let new = Base::of(None, None, None).unwrap().carried(&case.wanted(), &found, 0).unwrap();
+        assert_eq!(goes_on(&new).0, [9_000, 60, 30], "a new pipeline begins at its start");
+    }
+}
+
+#[test]
+fn a_topic_that_is_gone_is_declared_and_its_partitions_are_not_carried_on() {
+    let newest = manifest(NEWEST);
+    let found = Topics { partitions: vec![], ids: BTreeMap::new(), at_time: BTreeMap::new(), gone: vec!["rides".into()] };
+    let case = Case { by_pattern: true, ..Case::new() };
+    let carried = Base::of(None, Some(&newest), None).unwrap().carried(&case.wanted(), &found, 0).unwrap();
+    assert_eq!((carried.sources[0].partitions.len(), &carried.sources[0].topics_gone), (0, &vec!["rides".to_owned()]));
+    assert_eq!(carried.sources[0].watermark_after_us, newest.sources[0].watermark_after_us);
 }
 
 #[test]

@@ -23,6 +23,7 @@ use super::open_epoch::OpenEpoch;
 use super::sink_task::SinkInput;
 use super::skew::Skew;
 use super::{clock, lost};
+use crate::checkpoint::manifest::OffsetRange;
 use crate::decode::JsonDecoder;
 use crate::failure::{Failure, Result};
 use crate::source::kafka::{LaneEvent, LaneInput, Record};
@@ -75,12 +76,14 @@ pub struct AggregateReport {
     pub rows_late: u64,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct PartitionReport {
     /// Index into the source's partitions.
     pub partition: usize,
     /// The next offset to read.
     pub next: i64,
+    /// Gaps below it.
+    pub lost: Vec<OffsetRange>,
     pub max_event_time_us: Option<i64>,
     /// Since when the partition's end has been reached without a record after it.
     pub at_end_since: Option<Instant>,
@@ -99,6 +102,8 @@ pub struct LaneParts {
     /// A row further ahead of the epoch's clock is bad.
     pub max_future_us: Option<i64>,
     pub on_lost_offsets: OnLostOffsets,
+    /// Each partition has a bound, if there are any partitions.
+    pub run_ends: bool,
     pub assignments: Vec<Assignment>,
     /// Of all partitions, if there is a bound on it.
     pub skew: Option<Arc<Skew>>,
@@ -119,6 +124,8 @@ pub struct Lane {
     batch_bytes: usize,
     /// How much of `report.read` the open epoch knows of.
     counted: u64,
+    /// What the open epoch knows of our partial aggregates.
+    held_bytes: u64,
     at_bound: bool,
 }
 
@@ -150,6 +157,7 @@ impl Lane {
             ahead: Vec::new(),
             batch_bytes: 0,
             counted: 0,
+            held_bytes: 0,
             at_bound: false,
         }
     }
@@ -237,13 +245,33 @@ impl Lane {
             }
             LaneEvent::OffsetsLost { partition, wanted, next } => {
                 let partition = &mut partitions[places[partition]];
-                match lost::next_offset(&partition.id.to_string(), partition.next, next) {
-                    Ok(next) => {
-                        tracing::warn!(partition = %partition.id, wanted, next, "offsets lost: the broker no longer had what comes next");
+                match lost::gap(&partition.id.to_string(), partition.next, wanted, next) {
+                    Ok(gap) => {
+                        let lost = gap.map_or(0, |gap| gap.end - gap.start);
+                        tracing::warn!(
+                            partition = %partition.id,
+                            wanted,
+                            next,
+                            lost,
+                            "offsets lost: Kafka no longer had what comes next"
+                        );
                         partition.next = next;
+                        partition.lost.extend(gap);
+                        parts.epoch.close_early();
                     }
                     Err(failure) => failed = Some(failure),
                 }
+            }
+            LaneEvent::TopicGone { partition } => {
+                let partition = &mut partitions[places[partition]];
+                tracing::warn!(
+                    partition = %partition.id,
+                    next = partition.next,
+                    "the topic does not exist any more: what was not read is lost"
+                );
+                partition.bound = partition.bound.map(|bound| bound.min(partition.next));
+                partition.at_end_since.get_or_insert_with(Instant::now);
+                parts.epoch.lane_lost_topic();
             }
             LaneEvent::Problem(problem) => tracing::warn!("{problem}"),
         })?;
@@ -277,7 +305,13 @@ impl Lane {
             self.parts.epoch.add(records, self.batch_bytes as u64);
         }
         self.batch_bytes = 0;
+        self.tell_held();
         Ok(())
+    }
+
+    fn tell_held(&mut self) {
+        let now = self.parts.partials.iter().map(|p| p.bytes() as u64).sum();
+        self.parts.epoch.hold(std::mem::replace(&mut self.held_bytes, now), now);
     }
 
     /// Evaluates rows and adds them to partials and sinks. Gives those whose event time is too far ahead of the clock, and that time.
@@ -357,7 +391,7 @@ impl Lane {
                 partition.bound = Some(lost::end_of_run(&partition.id.to_string(), partition.next, bound, self.parts.on_lost_offsets)?);
             }
         }
-        if !self.at_bound && self.partitions.iter().all(Partition::is_at_bound) {
+        if self.parts.run_ends && !self.at_bound && self.partitions.iter().all(Partition::is_at_bound) {
             self.at_bound = true;
             self.parts.epoch.lane_is_at_bound();
         }
@@ -377,6 +411,7 @@ impl Lane {
             let (rows_in, rows_late) = (partials.rows_in, partials.rows_late);
             report.aggregates.push(AggregateReport { partials: partials.drain()?, rows_in, rows_late });
         }
+        self.tell_held();
         Ok(report)
     }
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 use weir_plan::ids::TopicPartition;
 
 use super::PartitionReport;
+use crate::checkpoint::manifest::OffsetRange;
 use crate::engine::lost;
 use crate::engine::skew::Skew;
 
@@ -16,6 +17,8 @@ pub struct Assignment {
     pub start: i64,
     /// Exclusive end of an AvailableNow run.
     pub bound: Option<i64>,
+    /// As lanes before this one saw it.
+    pub at_end_since: Option<Instant>,
 }
 
 pub struct Partition {
@@ -23,6 +26,8 @@ pub struct Partition {
     pub index: usize,
     pub id: TopicPartition,
     pub next: i64,
+    /// Gaps in the epoch in hand, of which there is at most one: it ends the reading.
+    pub lost: Vec<OffsetRange>,
     pub bound: Option<i64>,
     max_event_time_us: Option<i64>,
     pub at_end_since: Option<Instant>,
@@ -33,8 +38,8 @@ pub struct Partition {
 impl Partition {
     #[must_use]
     pub fn new(assignment: Assignment) -> Self {
-        let Assignment { index, id, start, bound } = assignment;
-        Self { index, id, next: start, bound, max_event_time_us: None, at_end_since: None, waits: false }
+        let Assignment { index, id, start, bound, at_end_since } = assignment;
+        Self { index, id, next: start, lost: Vec::new(), bound, max_event_time_us: None, at_end_since, waits: false }
     }
 
     #[must_use]
@@ -68,6 +73,7 @@ impl Partition {
         PartitionReport {
             partition: self.index,
             next: self.next,
+            lost: std::mem::take(&mut self.lost),
             max_event_time_us: self.max_event_time_us.take(),
             at_end_since: self.at_end_since,
         }

@@ -1,5 +1,6 @@
 //! Questions to the brokers that are asked again until they are answered or a deadline has passed.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
@@ -23,6 +24,33 @@ const UNKNOWN_TOPIC_GRACE: Duration = Duration::from_secs(2);
 /// # Errors
 /// `Config` if it does not exist or may not be read, `Retry` when no broker answers in time.
 pub(super) fn partition_count(client: &Client, topic: &str, until: Instant) -> Result<i32> {
+    count_partitions(client, topic, until).map_err(|refusal| refusal.explain(client, topic))
+}
+
+/// The same; `None` if it does not exist.
+///
+/// # Errors
+/// `Config` if it may not be read, `Retry` when no broker answers in time.
+pub(super) fn partition_count_if_there(client: &Client, topic: &str, until: Instant) -> Result<Option<i32>> {
+    match count_partitions(client, topic, until) {
+        Ok(count) => Ok(Some(count)),
+        Err(refusal) if refusal.is_unknown_topic() => Ok(None),
+        Err(refusal) => Err(refusal.explain(client, topic)),
+    }
+}
+
+/// How many partitions each topic has that this user may see. One that has no leader anywhere yet is left out.
+///
+/// # Errors
+/// `Retry` when no broker answers in time.
+pub(super) fn all_partition_counts(client: &Client, until: Instant) -> Result<BTreeMap<String, i32>> {
+    let metadata = until_answered(client, until, |timeout| client.fetch_metadata(None, timeout));
+    let metadata = metadata.map_err(|refusal| refusal.explain(client, "(all)"))?;
+    let led = metadata.topics().iter().filter(|topic| topic.error().is_none());
+    Ok(led.map(|topic| (topic.name().to_owned(), i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX))).collect())
+}
+
+fn count_partitions(client: &Client, topic: &str, until: Instant) -> Result<i32, Refusal> {
     let unknown_until = until.min(Instant::now() + UNKNOWN_TOPIC_GRACE);
     let mut unknown: Option<Refusal> = None;
     loop {
@@ -40,7 +68,7 @@ pub(super) fn partition_count(client: &Client, topic: &str, until: Instant) -> R
                 std::thread::sleep(RETRY_AFTER);
             }
             // For the last question there may have been no time left: what the brokers said before stands.
-            other => return other.map_err(|refusal| unknown.unwrap_or(refusal).explain(client, topic)),
+            other => return other.map_err(|refusal| unknown.unwrap_or(refusal)),
         }
     }
 }
@@ -91,7 +119,7 @@ impl Refusal {
         }
     }
 
-    fn is_unknown_topic(&self) -> bool {
+    pub(super) fn is_unknown_topic(&self) -> bool {
         matches!(self.code, Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition))
     }
 

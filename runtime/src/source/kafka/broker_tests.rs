@@ -83,7 +83,7 @@ impl Broker {
     fn input(&self, on_lost_offsets: OnLostOffsets) -> KafkaInput {
         let source = KafkaSource {
             bootstrap_servers: self.servers.clone(),
-            topics: vec![self.topic.clone()],
+            topics: Topics::Named(vec![self.topic.clone()]),
             group_id: self.topic.clone(),
             start_from: StartFrom::Earliest,
             on_lost_offsets,
@@ -120,6 +120,7 @@ fn read(lane: &mut LaneInput, done: impl Fn(&Seen) -> bool) -> Result<Seen> {
             LaneEvent::Record(r) => seen.values.push(std::str::from_utf8(r.value.unwrap()).unwrap().parse().unwrap()),
             LaneEvent::EndOfPartition { offset, .. } => seen.ends.push(offset),
             LaneEvent::OffsetsLost { wanted, next, .. } => seen.lost.push((wanted, next)),
+            LaneEvent::TopicGone { .. } => panic!("the topic has a name"),
             LaneEvent::Problem(problem) => eprintln!("{problem}"),
         })?;
     }
@@ -196,7 +197,7 @@ fn offsets_removed_by_retention_are_told_and_skipped_as_the_document_says() {
 fn topic_that_does_not_exist_is_a_config_failure() {
     let broker = Broker::with_topic(1);
     broker.delete();
-    let failure = broker.input(OnLostOffsets::Fail).partitions(SOON).unwrap_err();
+    let failure = broker.input(OnLostOffsets::Fail).look(&BTreeSet::new(), SOON).unwrap_err();
     assert_eq!(failure.remedy, Remedy::Config);
     assert!(failure.message.contains(&broker.topic) && failure.message.contains(&broker.servers), "{failure}");
 }
@@ -223,8 +224,8 @@ fn topic_made_anew_has_another_id_and_nothing_else_may_tell() {
     let broker = Broker::with_topic(1);
     broker.send(&broker.producer(None), 0, 0..3);
     let input = broker.input(OnLostOffsets::Fail);
-    let before = input.topic_ids(SOON).unwrap();
-    assert_eq!(before, input.topic_ids(SOON).unwrap());
+    let before = input.topic_ids(std::slice::from_ref(&broker.topic), SOON).unwrap();
+    assert_eq!(before, input.topic_ids(std::slice::from_ref(&broker.topic), SOON).unwrap());
     assert!(before[0].1.is_some(), "{before:?}");
     let mut lanes = input.assign(&[broker.at(0, 0)], 1).unwrap();
     read(&mut lanes[0], |seen| !seen.ends.is_empty()).unwrap();
@@ -236,7 +237,7 @@ fn topic_made_anew_has_another_id_and_nothing_else_may_tell() {
         Ok(seen) => assert_eq!(seen.values[0], 103),
         Err(failure) => assert_eq!(failure.remedy, Remedy::Config),
     }
-    let after = input.topic_ids(SOON).unwrap();
+    let after = input.topic_ids(std::slice::from_ref(&broker.topic), SOON).unwrap();
     assert_eq!(after[0].0, broker.topic);
     assert_ne!(before, after);
 }

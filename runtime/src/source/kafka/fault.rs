@@ -2,9 +2,10 @@
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 use weir_plan::ids::TopicPartition;
+use weir_plan::plan::OnLostOffsets;
 use weir_plan::quote::quoted;
 
-use crate::failure::Failure;
+use crate::failure::{Failure, Result};
 
 /// What an error event on a partition asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,6 +74,34 @@ pub(super) fn describe(address: &str, origin: Origin, reason: &str) -> String {
     }
 }
 
+/// What the document says about what is lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OnLoss {
+    pub(super) offsets: OnLostOffsets,
+    /// A pattern finds them: nobody has named them one by one.
+    pub(super) topics_come_and_go: bool,
+}
+
+impl OnLoss {
+    /// # Errors
+    /// `Config`, unless the source goes on without a topic that does not exist any more.
+    pub(super) fn topic_gone(self, topic: &str, servers: &str) -> Result<()> {
+        match (self.topics_come_and_go, self.offsets) {
+            (false, _) => Err(topic_gone(topic, servers)),
+            (true, OnLostOffsets::Fail) => Err(Failure::config(format!(
+                "topic {topic}, which was read since it matches topicPattern, does not exist on Kafka at {servers} any more and \
+                 `onLostOffsets` is Fail; Earliest or Latest goes on without it"
+            ))),
+            (true, OnLostOffsets::Earliest | OnLostOffsets::Latest) => Ok(()),
+        }
+    }
+}
+
+pub(super) fn partition_missing(topic: &str, partition: i32, count: i32) -> Failure {
+    let last = count - 1;
+    Failure::config(format!("topic {topic} has no partition {partition}, which `assign` names; 0 to {last} would be right"))
+}
+
 pub(super) fn topic_gone(topic: &str, servers: &str) -> Failure {
     Failure::config(format!("topic {topic} does not exist on Kafka at {servers} (any more); create it or correct the source's `topics`"))
 }
@@ -119,6 +148,21 @@ mod tests {
     fn text_without_a_broker_is_no_broker_fault() {
         for text in ["1/1 brokers are down", "", "GroupCoordinator: 1: Disconnected", "a/b: c"] {
             assert_eq!(BrokerFault::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_topic_that_was_named_may_not_go_and_one_of_a_pattern_goes_by_the_policy() {
+        use OnLostOffsets::{Earliest, Fail, Latest};
+        for (topics_come_and_go, offsets, said) in [
+            (false, Earliest, Some("topic rides does not exist on Kafka at b:1 (any more); create it")),
+            (true, Fail, Some("topic rides, which was read since it matches topicPattern, does not exist on Kafka at b:1 any more")),
+            (true, Earliest, None),
+            (true, Latest, None),
+        ] {
+            let refused = OnLoss { offsets, topics_come_and_go }.topic_gone("rides", "b:1").err();
+            assert_eq!(refused.is_some(), said.is_some(), "{offsets:?}");
+            assert!(refused.zip(said).is_none_or(|(failure, said)| failure.message.starts_with(said)), "{offsets:?}");
         }
     }
 

@@ -9,7 +9,7 @@ use rdkafka::consumer::Consumer;
 use weir_plan::ids::TopicPartition;
 use weir_plan::plan::OnLostOffsets;
 
-use super::fault::{self, PartitionFault};
+use super::fault::{self, OnLoss, PartitionFault};
 use super::native::{Message, Queue};
 use super::{Client, Position, absolute, ask, events};
 use crate::failure::{Failure, Remedy, Result};
@@ -42,6 +42,10 @@ pub enum LaneEvent<'a> {
         wanted: i64,
         next: i64,
     },
+    /// Its topic does not exist any more, and the document says to go on without it. Nothing more comes of this partition.
+    TopicGone {
+        partition: usize,
+    },
     /// Reading stands still for a reason outside; it goes on by itself. Repeated while it lasts.
     Problem(Failure),
 }
@@ -50,7 +54,7 @@ pub enum LaneEvent<'a> {
 pub struct LaneInput {
     queue: Queue,
     client: Arc<Client>,
-    on_lost_offsets: OnLostOffsets,
+    on_loss: OnLoss,
     partitions: Vec<usize>,
     slots: Vec<Slot>,
     /// The next try to find out what became of partitions that librdkafka has stopped reading.
@@ -82,6 +86,8 @@ enum State {
     },
     /// A broker does not know its topic; whether that is so is being found out.
     Doubtful,
+    /// Its topic does not exist any more.
+    Gone,
 }
 
 /// How long a lane waits for what brokers say about its partitions in trouble, over all of them. Those stand still anyway; the lane's others
@@ -90,17 +96,13 @@ const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
 const RESOLVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl LaneInput {
-    pub(super) fn new<'p>(
-        client: Arc<Client>,
-        on_lost_offsets: OnLostOffsets,
-        positions: impl Iterator<Item = (usize, &'p Position)>,
-    ) -> Result<Self> {
+    pub(super) fn new<'p>(client: Arc<Client>, on_loss: OnLoss, positions: impl Iterator<Item = (usize, &'p Position)>) -> Result<Self> {
         let queue = Queue::new(Arc::clone(&client)).ok_or_else(|| Failure::bug("librdkafka made no queue"))?;
         let slots = positions.map(|(index, p)| Slot::new(index, p)).collect::<Result<Vec<_>>>()?;
         let lane = Self {
             queue,
             client,
-            on_lost_offsets,
+            on_loss,
             partitions: slots.iter().map(|s| s.index).collect(),
             slots,
             resolve_at: None,
@@ -239,7 +241,7 @@ impl LaneInput {
             }
             let resolved = match self.slots[at].state {
                 State::Lost { wanted } => self.resolve_lost(at, wanted, until, hand_out),
-                _ => self.resolve_doubtful(at, until),
+                _ => self.resolve_doubtful(at, until, hand_out),
             };
             match resolved {
                 Err(failure) if failure.remedy == Remedy::Retry => {
@@ -256,9 +258,16 @@ impl LaneInput {
     fn resolve_lost(&mut self, at: usize, wanted: i64, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>)) -> Result<()> {
         let slot = &self.slots[at];
         let TopicPartition { topic, partition } = &slot.partition;
-        let (low, end) = ask::until_answered(&self.client, until, |timeout| self.client.fetch_watermarks(topic, *partition, timeout))
-            .map_err(|refusal| refusal.explain(&self.client, topic))?;
-        let next = match self.on_lost_offsets {
+        let bounds = ask::until_answered(&self.client, until, |timeout| self.client.fetch_watermarks(topic, *partition, timeout));
+        let (low, end) = match bounds {
+            Ok(bounds) => bounds,
+            Err(refusal) if refusal.is_unknown_topic() => {
+                let topic = topic.clone();
+                return self.give_up(&topic, hand_out);
+            }
+            Err(refusal) => return Err(refusal.explain(&self.client, topic)),
+        };
+        let next = match self.on_loss.offsets {
             OnLostOffsets::Fail => return Err(fault::offsets_lost(&slot.partition, wanted, low, end)),
             OnLostOffsets::Earliest => low,
             OnLostOffsets::Latest => end,
@@ -270,11 +279,23 @@ impl LaneInput {
     }
 
     /// A single broker may know less than the others; librdkafka reads on by itself when the topic turns up again.
-    fn resolve_doubtful(&mut self, at: usize, until: Instant) -> Result<()> {
+    fn resolve_doubtful(&mut self, at: usize, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>)) -> Result<()> {
         let topic = self.slots[at].partition.topic.clone();
-        ask::partition_count(&self.client, &topic, until)?;
+        if ask::partition_count_if_there(&self.client, &topic, until)?.is_none() {
+            return self.give_up(&topic, hand_out);
+        }
         for slot in self.slots.iter_mut().filter(|s| s.state == State::Doubtful && s.partition.topic == topic) {
             slot.state = State::Reading;
+        }
+        Ok(())
+    }
+
+    /// Nothing more comes of a topic that does not exist any more.
+    fn give_up(&mut self, topic: &str, hand_out: &mut impl FnMut(LaneEvent<'_>)) -> Result<()> {
+        self.on_loss.topic_gone(topic, self.client.context().bootstrap_servers())?;
+        for slot in self.slots.iter_mut().filter(|s| s.partition.topic == topic && !matches!(s.state, State::Gone | State::Done)) {
+            slot.state = State::Gone;
+            hand_out(LaneEvent::TopicGone { partition: slot.index });
         }
         Ok(())
     }

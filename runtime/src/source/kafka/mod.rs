@@ -7,22 +7,25 @@ mod fault;
 mod lane;
 mod native;
 mod settings;
+mod topics;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
 use weir_plan::ids::TopicPartition;
-use weir_plan::plan::{KafkaSource, OnLostOffsets};
+use weir_plan::plan::KafkaSource;
+use weir_plan::topics::Topics;
 
 use crate::failure::{Failure, Result};
-use ask::Refusal;
 use events::Events;
+use fault::OnLoss;
 pub use lane::{LaneEvent, LaneInput, Record};
+pub use topics::Found;
 
 /// Where reading a partition starts and, for a run that ends, where it ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +47,8 @@ pub struct OffsetBounds {
 /// The client of one source: metadata, offsets, assignment, publishing.
 pub struct KafkaInput {
     client: Arc<Client>,
-    topics: Vec<String>,
-    on_lost_offsets: OnLostOffsets,
+    topics: Topics,
+    on_loss: OnLoss,
 }
 
 type Client = BaseConsumer<Events>;
@@ -53,24 +56,17 @@ type Client = BaseConsumer<Events>;
 impl KafkaInput {
     /// Makes the client; nothing is asked of the brokers yet, so only settings that librdkafka refuses fail here.
     pub fn connect(source: &KafkaSource, client_id: &str) -> Result<Self> {
-        let config = settings::client_config(source, client_id);
-        let client = BaseConsumer::from_config_and_context(&config, Events::new(&source.bootstrap_servers))
-            .map_err(|e| Failure::config(format!("Kafka connection to {}: {e}", source.bootstrap_servers)))?;
-        Ok(Self { client: Arc::new(client), topics: source.topics.clone(), on_lost_offsets: source.on_lost_offsets })
+        Self::connect_within(source, client_id, settings::QUEUED_BYTES_PER_LANE)
     }
 
-    /// The partitions of the source's topics, in the document's order of topics. Waits for brokers that are away.
-    ///
-    /// # Errors
-    /// `Config` for a topic that does not exist or may not be read, `Retry` when no broker answers before the deadline.
-    pub fn partitions(&self, deadline: Duration) -> Result<Vec<TopicPartition>> {
-        let until = Instant::now() + deadline;
-        let mut found = Vec::new();
-        for topic in &self.topics {
-            let count = ask::partition_count(&self.client, topic, until)?;
-            found.extend((0..count).map(|partition| TopicPartition { topic: topic.clone(), partition }));
-        }
-        Ok(found)
+    /// The same, with so many bytes of records waiting per lane.
+    pub fn connect_within(source: &KafkaSource, client_id: &str, queued_bytes_per_lane: u64) -> Result<Self> {
+        let config = settings::client_config(source, client_id, queued_bytes_per_lane);
+        let client = BaseConsumer::from_config_and_context(&config, Events::new(&source.bootstrap_servers))
+            .map_err(|e| Failure::config(format!("Kafka connection to {}: {e}", source.bootstrap_servers)))?;
+        let topics_come_and_go = matches!(source.topics, Topics::Matching(_));
+        let on_loss = OnLoss { offsets: source.on_lost_offsets, topics_come_and_go };
+        Ok(Self { client: Arc::new(client), topics: source.topics.clone(), on_loss })
     }
 
     /// What the brokers have, in the order of `partitions`.
@@ -91,6 +87,31 @@ impl KafkaInput {
             .collect()
     }
 
+    /// The first offset of each partition whose record has this timestamp or a later one; a partition without such a record is left out.
+    ///
+    /// # Errors
+    /// As [`Self::offset_bounds`].
+    pub fn offsets_at(&self, partitions: &[TopicPartition], at_ms: i64, deadline: Duration) -> Result<BTreeMap<TopicPartition, i64>> {
+        let until = Instant::now() + deadline;
+        let mut asked = TopicPartitionList::new();
+        for p in partitions {
+            lane::add(&mut asked, p, at_ms)?;
+        }
+        let names = || partitions.iter().map(|p| p.topic.as_str()).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ");
+        let answered = ask::until_answered(&self.client, until, |timeout| {
+            let answered = self.client.offsets_for_times(asked.clone(), timeout)?;
+            // The call as a whole succeeds where one partition of several has no leader.
+            answered.elements().iter().try_for_each(|e| e.error())?;
+            Ok(answered)
+        })
+        .map_err(|refusal| refusal.explain(&self.client, &names()))?;
+        let at = answered.elements().into_iter().filter_map(|e| {
+            let offset = e.offset().to_raw().filter(|offset| *offset >= 0)?;
+            Some((TopicPartition { topic: e.topic().to_owned(), partition: e.partition() }, offset))
+        });
+        Ok(at.collect())
+    }
+
     /// Starts reading, replacing what was read before, whose lanes must have been dropped. The lanes share the partitions out in turn, at
     /// least one each; `partition` in what a lane hands out is an index into `positions`.
     ///
@@ -102,7 +123,7 @@ impl KafkaInput {
         let inputs: Result<Vec<_>> = (0..lanes)
             .map(|lane| {
                 let mine = positions.iter().enumerate().skip(lane).step_by(lanes);
-                LaneInput::new(Arc::clone(&self.client), self.on_lost_offsets, mine)
+                LaneInput::new(Arc::clone(&self.client), self.on_loss, mine)
             })
             .collect();
         // The lanes have their queues forwarded by now: a partition that was never read is safe from here on.
@@ -130,6 +151,10 @@ impl KafkaInput {
     }
 
     fn commit_group(&self, offsets: &[(TopicPartition, i64)], mode: CommitMode) {
+        // librdkafka takes an empty list for a mistake.
+        if offsets.is_empty() {
+            return;
+        }
         let mut list = TopicPartitionList::new();
         for (p, next) in offsets {
             if lane::add(&mut list, p, *next).is_err() {
@@ -147,33 +172,6 @@ impl KafkaInput {
     pub fn cached_high_watermark(&self, partition: &TopicPartition) -> Option<i64> {
         let topic = CString::new(partition.topic.as_str()).ok()?;
         native::cached_high_watermark(&self.client, &topic, partition.partition)
-    }
-
-    /// The ids of the source's topics, in the document's order; `None` where the broker has none (before Kafka 2.8). A topic that was
-    /// deleted and made anew has another id, and only that tells it: librdkafka goes on in the new one at the old offset.
-    ///
-    /// # Errors
-    /// `Config` for a topic that does not exist, `Retry` when no broker answers before the deadline.
-    pub fn topic_ids(&self, deadline: Duration) -> Result<Vec<(String, Option<String>)>> {
-        let until = Instant::now() + deadline;
-        let names: Vec<_> = self.topics.iter().filter_map(|t| CString::new(t.as_str()).ok()).collect();
-        let answers = ask::until_answered(&self.client, until, |timeout| {
-            native::describe_topics(&self.client, &names, timeout).map_err(KafkaError::AdminOp)
-        });
-        let answers = match answers {
-            Ok(answers) => answers,
-            // The broker does not know the question.
-            Err(refusal) if refusal.is_unsupported() => Vec::new(),
-            Err(refusal) => return Err(refusal.explain(&self.client, &self.topics.join(", "))),
-        };
-        self.topics
-            .iter()
-            .map(|topic| match answers.iter().find(|(name, _)| name == topic) {
-                None => Ok((topic.clone(), None)),
-                Some((_, Ok(id))) => Ok((topic.clone(), id.clone())),
-                Some((_, Err(code))) => Err(Refusal::from(KafkaError::AdminOp(*code)).explain(&self.client, topic)),
-            })
-            .collect()
     }
 }
 

@@ -4,15 +4,18 @@ use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use weir_plan::plan::KafkaSource;
 
-/// Payload bytes that may wait in one lane's queue. librdkafka checks the bound against the queue that a partition is forwarded to, so it
+/// Payload bytes that may wait in one lane's queue where memory is no concern. librdkafka checks the bound against the queue that a partition is forwarded to, so it
 /// holds for a lane as a whole. It overshoots by one fetch response.
-const QUEUED_KIB_PER_LANE: u32 = 16 * 1024;
+pub(super) const QUEUED_BYTES_PER_LANE: u64 = 16 << 20;
 
 /// Records that may wait in one lane's queue before fetching stops. librdkafka spends some 350 bytes on each beside its payload, so with
 /// small records this bound, not the one above, keeps memory down. Measured with rides of 115 B, lz4, 6 partitions: a whole process whose
 /// two lanes are not read stays at 66 MB; read at full speed (0.23 CPU-seconds per million) it needs 26 MB, and neither half nor twice
 /// the figure is faster.
-const QUEUED_RECORDS_PER_LANE: u32 = 50_000;
+const QUEUED_RECORDS_PER_LANE: u64 = 50_000;
+
+/// Of librdkafka's own, per record that waits.
+const RECORD_OVERHEAD_BYTES: u64 = 350;
 
 /// Of one partition, in one answer. Greater records still get through: the broker returns at least one whole batch, and librdkafka
 /// doubles the figure when it meets a cut one. Greater values only make the overshoot greater.
@@ -24,7 +27,8 @@ const FETCH_BYTES: u32 = 8 * 1024 * 1024;
 /// The greatest answer that is accepted at all: room for one record of `max.message.bytes` as large as any sane broker's.
 const RECEIVE_BYTES_MAX: u32 = 256 * 1024 * 1024;
 
-pub(super) fn client_config(source: &KafkaSource, client_id: &str) -> ClientConfig {
+pub(super) fn client_config(source: &KafkaSource, client_id: &str, queued_bytes_per_lane: u64) -> ClientConfig {
+    let queued_records = (queued_bytes_per_lane / RECORD_OVERHEAD_BYTES).min(QUEUED_RECORDS_PER_LANE);
     let mut config = ClientConfig::new();
     config
         .set("bootstrap.servers", &source.bootstrap_servers)
@@ -46,8 +50,8 @@ pub(super) fn client_config(source: &KafkaSource, client_id: &str) -> ClientConf
         .set("fetch.message.max.bytes", FETCH_BYTES_PER_PARTITION.to_string())
         .set("fetch.max.bytes", FETCH_BYTES.to_string())
         .set("receive.message.max.bytes", RECEIVE_BYTES_MAX.to_string())
-        .set("queued.max.messages.kbytes", QUEUED_KIB_PER_LANE.to_string())
-        .set("queued.min.messages", QUEUED_RECORDS_PER_LANE.to_string())
+        .set("queued.max.messages.kbytes", (queued_bytes_per_lane / 1024).max(1).to_string())
+        .set("queued.min.messages", queued_records.max(1).to_string())
         // The default of 1 s leaves a lane dry: a full queue is read in a tenth of that.
         .set("fetch.queue.backoff.ms", "10")
         .set("fetch.error.backoff.ms", "100")

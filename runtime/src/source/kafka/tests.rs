@@ -28,11 +28,15 @@ fn cluster(topics: &[(&str, i32)]) -> Cluster {
 fn source(servers: &str, topics: &[&str]) -> KafkaSource {
     KafkaSource {
         bootstrap_servers: servers.to_owned(),
-        topics: topics.iter().map(|&t| t.to_owned()).collect(),
+        topics: Topics::Named(topics.iter().map(|&t| t.to_owned()).collect()),
         group_id: "tests".to_owned(),
         start_from: StartFrom::Earliest,
         on_lost_offsets: OnLostOffsets::Fail,
     }
+}
+
+fn partitions_of(input: &KafkaInput, deadline: Duration) -> Result<Vec<TopicPartition>> {
+    input.look(&BTreeSet::new(), deadline).map(|found| found.partitions)
 }
 
 fn at(topic: &str, partition: i32, next: i64) -> Position {
@@ -56,6 +60,7 @@ struct Seen {
     values: BTreeMap<usize, Vec<String>>,
     ends: BTreeMap<usize, Vec<i64>>,
     lost: Vec<(usize, i64, i64)>,
+    gone: Vec<usize>,
     problems: Vec<Failure>,
 }
 
@@ -69,6 +74,7 @@ impl Seen {
             }
             LaneEvent::EndOfPartition { partition, offset } => self.ends.entry(partition).or_default().push(offset),
             LaneEvent::OffsetsLost { partition, wanted, next } => self.lost.push((partition, wanted, next)),
+            LaneEvent::TopicGone { partition } => self.gone.push(partition),
             LaneEvent::Problem(problem) => self.problems.push(problem),
         }
     }
@@ -108,6 +114,35 @@ fn each_lane_sees_its_partitions_from_their_offsets_and_their_ends() {
     assert_eq!(seen.values, BTreeMap::from([(0, values(0, 2..5)), (4, values(1, 3..4))]));
     assert_eq!(seen.ends, BTreeMap::from([(0, vec![5]), (2, vec![7]), (4, vec![4])]));
     assert_eq!(input.cached_high_watermark(&positions[1].partition), Some(300));
+}
+
+#[test]
+fn a_pattern_finds_topics_by_their_whole_names_and_tells_which_are_gone() {
+    let cluster = cluster(&[("rides-b", 1), ("rides-a", 2), ("old-rides-a", 1), ("__rides-a", 1)]);
+    let servers = cluster.bootstrap_servers();
+    let topics = Topics::Matching(weir_plan::topics::TopicPattern::parse("(__)?rides-.*").unwrap());
+    let of = |on_lost_offsets| KafkaSource { topics: topics.clone(), on_lost_offsets, ..source(&servers, &[]) };
+    let known = BTreeSet::from(["rides-a".to_owned(), "rides-z".to_owned(), "not-ours".to_owned()]);
+    let found = KafkaInput::connect(&of(OnLostOffsets::Latest), "test").unwrap().look(&known, SOON).unwrap();
+    assert_eq!(found.partitions.iter().map(ToString::to_string).collect::<Vec<_>>(), ["rides-a-0", "rides-a-1", "rides-b-0"]);
+    assert_eq!((found.topics(), found.gone), (vec!["rides-a".to_owned(), "rides-b".to_owned()], vec!["rides-z".to_owned()]));
+    let refused = KafkaInput::connect(&of(OnLostOffsets::Fail), "test").unwrap().look(&known, SOON).unwrap_err();
+    assert_eq!(refused.remedy, Remedy::Config);
+    assert!(refused.message.starts_with("topic rides-z, which was read since it matches topicPattern"), "{refused}");
+}
+
+#[test]
+fn assigned_partitions_are_found_if_they_are_there() {
+    let cluster = cluster(&[("a", 3)]);
+    let servers = cluster.bootstrap_servers();
+    let look = |partitions: &[i32]| {
+        let topics = Topics::Assigned(BTreeMap::from([("a".to_owned(), partitions.iter().copied().collect())]));
+        let input = KafkaInput::connect(&KafkaSource { topics, ..source(&servers, &[]) }, "test").unwrap();
+        assert!(!input.may_find_more());
+        partitions_of(&input, SOON)
+    };
+    assert_eq!(look(&[0, 2]).unwrap().iter().map(|p| p.partition).collect::<Vec<_>>(), [0, 2]);
+    assert_eq!(look(&[0, 3]).unwrap_err().message, "topic a has no partition 3, which `assign` names; 0 to 2 would be right");
 }
 
 #[test]
@@ -200,7 +235,7 @@ fn unknown_topic_is_a_config_failure_that_names_topic_and_servers() {
     cluster.topic_error("nowhere", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
     let servers = cluster.bootstrap_servers();
     let input = KafkaInput::connect(&source(&servers, &["a", "nowhere"]), "test").unwrap();
-    let failure = input.partitions(SOON).unwrap_err();
+    let failure = partitions_of(&input, SOON).unwrap_err();
     assert_eq!(failure.remedy, Remedy::Config);
     assert!(failure.message.contains("topic nowhere does not exist") && failure.message.contains(&servers), "{failure}");
 }
@@ -210,7 +245,7 @@ fn unknown_topic_is_told_from_a_broker_that_is_away_also_if_it_answers_slowly() 
     let cluster = cluster(&[("a", 1)]);
     cluster.topic_error("nowhere", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
     let input = KafkaInput::connect(&source(&cluster.bootstrap_servers(), &["a"]), "test").unwrap();
-    input.partitions(SOON).unwrap();
+    partitions_of(&input, SOON).unwrap();
     // Slower than what is left for the last of the questions that fit into the deadline.
     cluster.broker_round_trip_time(1, Duration::from_millis(300)).unwrap();
     let failure = super::ask::partition_count(&input.client, "nowhere", Instant::now() + Duration::from_secs(2)).unwrap_err();
@@ -221,7 +256,7 @@ fn unknown_topic_is_told_from_a_broker_that_is_away_also_if_it_answers_slowly() 
 fn unreachable_broker_is_a_retry_failure_in_time_that_names_the_address_and_its_origin() {
     let started = Instant::now();
     let input = KafkaInput::connect(&source("127.0.0.1:1", &["a"]), "test").unwrap();
-    let failure = input.partitions(Duration::from_secs(1)).unwrap_err();
+    let failure = partitions_of(&input, Duration::from_secs(1)).unwrap_err();
     assert_eq!(failure.remedy, Remedy::Retry);
     assert!(failure.message.contains("127.0.0.1:1 (from bootstrapServers): Connect to"), "{failure}");
     assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
@@ -233,7 +268,7 @@ fn partitions_and_bounds_are_the_brokers() {
     let servers = cluster.bootstrap_servers();
     fill(&servers, "a", &[(1, 3)]);
     let input = KafkaInput::connect(&source(&servers, &["a", "b"]), "test").unwrap();
-    let partitions = input.partitions(SOON).unwrap();
+    let partitions = partitions_of(&input, SOON).unwrap();
     assert_eq!(partitions.iter().map(ToString::to_string).collect::<Vec<_>>(), ["a-0", "a-1", "b-0"]);
     let ends: Vec<_> = input.offset_bounds(&partitions, SOON).unwrap();
     assert_eq!(ends, [0, 3, 0].map(|end| OffsetBounds { low: 0, end }));

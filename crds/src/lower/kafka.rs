@@ -1,0 +1,194 @@
+//! What is read of Kafka: topics, where the first start begins, and what to do about offsets that are lost.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chrono::DateTime;
+use weir_plan::ids::TopicPartition;
+use weir_plan::plan;
+use weir_plan::quote::quoted;
+use weir_plan::topics::{TopicPattern, Topics};
+
+use super::check::{NAMED_MAX, suggestion};
+use super::name;
+use crate::defaults;
+use crate::document::{Assignment, KafkaOffset, KafkaSource, OnLostOffsets, Position, StreamPipeline, unions};
+use crate::finding::{Findings, Path};
+
+const OFFSETS_MAX: usize = 256;
+/// Partitions of one topic.
+const ASSIGNED_MAX: usize = 256;
+const PATTERN_CHARS_MAX: usize = 1024;
+
+pub(super) fn lower(
+    document: &StreamPipeline,
+    kafka: &KafkaSource,
+    group_id: String,
+    at: &Path,
+    out: &mut Findings,
+) -> Option<plan::KafkaSource> {
+    let connections = &document.spec.connections;
+    let connection = connections.iter().find(|c| c.name == kafka.connection);
+    if connection.is_none() {
+        let names: Vec<_> = connections.iter().map(|c| &*c.name).collect();
+        let message = format!("there is no connection {}; {}", quoted(&kafka.connection), suggestion(&kafka.connection, &names));
+        out.add(&at.field("connection"), message);
+    }
+    let topics = topics(kafka, at, out);
+    let start_from = start_from(kafka, topics.as_ref(), &at.field("startFrom"), out);
+    let on_lost_offsets = match kafka.on_lost_offsets.unwrap_or(defaults::ON_LOST_OFFSETS) {
+        OnLostOffsets::Fail => plan::OnLostOffsets::Fail,
+        OnLostOffsets::Earliest => plan::OnLostOffsets::Earliest,
+        OnLostOffsets::Latest => plan::OnLostOffsets::Latest,
+    };
+    Some(plan::KafkaSource {
+        bootstrap_servers: connection?.kafka.as_ref()?.bootstrap_servers.clone(),
+        topics: topics?,
+        group_id,
+        start_from: start_from?,
+        on_lost_offsets,
+    })
+}
+
+fn topics(kafka: &KafkaSource, at: &Path, out: &mut Findings) -> Option<Topics> {
+    out.exactly_one(at, unions::TOPICS, &[kafka.topics.is_some(), kafka.topic_pattern.is_some(), kafka.assign.is_some()]);
+    let named = kafka.topics.as_ref().map(|topics| named(topics, &at.field("topics"), out));
+    let matching = kafka.topic_pattern.as_ref().map(|pattern| matching(pattern, &at.field("topicPattern"), out));
+    let assigned = kafka.assign.as_ref().map(|topics| assigned(topics, &at.field("assign"), out));
+    match (named, matching, assigned) {
+        (Some(named), _, _) => Some(named),
+        (_, Some(matching), _) => matching,
+        (_, _, assigned) => assigned,
+    }
+}
+
+fn named(topics: &[String], at: &Path, out: &mut Findings) -> Topics {
+    out.length(at, topics.len(), 1..=NAMED_MAX);
+    out.distinct(topics.iter().enumerate().map(|(i, t)| (at.index(i), &**t)), "topics");
+    for (i, topic) in topics.iter().enumerate() {
+        out.checked(&at.index(i), name::check_topic(topic));
+    }
+    Topics::Named(topics.to_vec())
+}
+
+fn matching(pattern: &str, at: &Path, out: &mut Findings) -> Option<Topics> {
+    let checked = match pattern.chars().count() {
+        1..=PATTERN_CHARS_MAX => TopicPattern::parse(pattern),
+        n => Err(format!("found {n} characters; 1 to {PATTERN_CHARS_MAX} would be right")),
+    };
+    out.checked(at, checked).map(Topics::Matching)
+}
+
+fn assigned(topics: &[Assignment], at: &Path, out: &mut Findings) -> Topics {
+    out.length(at, topics.len(), 1..=NAMED_MAX);
+    out.distinct(topics.iter().enumerate().map(|(i, t)| (at.index(i).field("topic"), &*t.topic)), "topics");
+    let mut all: BTreeMap<String, BTreeSet<i32>> = BTreeMap::new();
+    for (i, topic) in topics.iter().enumerate() {
+        let at = at.index(i);
+        out.checked(&at.field("topic"), name::check_topic(&topic.topic));
+        let at = at.field("partitions");
+        out.length(&at, topic.partitions.len(), 1..=ASSIGNED_MAX);
+        let of_topic = all.entry(topic.topic.clone()).or_default();
+        for (i, partition) in topic.partitions.iter().enumerate() {
+            let Some(partition) = number(*partition, &at.index(i), out) else { continue };
+            if !of_topic.insert(partition) {
+                out.add(&at.index(i), format!("{partition} is there twice; leave one out"));
+            }
+        }
+    }
+    Topics::Assigned(all)
+}
+
+/// Of a partition.
+fn number(found: i64, at: &Path, out: &mut Findings) -> Option<i32> {
+    out.integer(at, found, 0..=i32::MAX.into()).and_then(|number| i32::try_from(number).ok())
+}
+
+fn start_from(kafka: &KafkaSource, topics: Option<&Topics>, at: &Path, out: &mut Findings) -> Option<plan::StartFrom> {
+    let Some(start) = &kafka.start_from else { return Some(position(defaults::START_FROM)) };
+    out.exactly_one(at, unions::START, &[start.position.is_some(), start.timestamp.is_some(), start.offsets.is_some()]);
+    let timestamp = start.timestamp.as_ref().map(|text| out.checked(&at.field("timestamp"), timestamp_ms(text)));
+    let listed = start.offsets.as_ref().map(|listed| offsets(listed, topics, &at.field("offsets"), out));
+    match (start.position, timestamp, listed) {
+        (Some(at), _, _) => Some(position(at)),
+        (_, Some(at_ms), _) => Some(plan::StartFrom::Timestamp { at_ms: at_ms? }),
+        (_, _, listed) => Some(plan::StartFrom::Offsets(listed?)),
+    }
+}
+
+fn position(position: Position) -> plan::StartFrom {
+    match position {
+        Position::Earliest => plan::StartFrom::Earliest,
+        Position::Latest => plan::StartFrom::Latest,
+    }
+}
+
+/// In the milliseconds that Kafka counts in: the first one at or after the time.
+fn timestamp_ms(text: &str) -> Result<i64, String> {
+    let right = "a time in RFC 3339 would be right, as in 2026-01-01T00:00:00Z";
+    let time = DateTime::parse_from_rfc3339(text).map_err(|_| format!("found {}; {right}", quoted(text)))?;
+    let (ms, rest) = (time.timestamp_millis(), time.timestamp_subsec_nanos() % 1_000_000);
+    // Below zero Kafka's question has other meanings.
+    if ms < 0 {
+        return Err(format!("found {}; a time from 1970 on would be right", quoted(text)));
+    }
+    Ok(ms + i64::from(rest > 0))
+}
+
+fn offsets(listed: &[KafkaOffset], topics: Option<&Topics>, at: &Path, out: &mut Findings) -> BTreeMap<TopicPartition, i64> {
+    out.length(at, listed.len(), 1..=OFFSETS_MAX);
+    let mut first: BTreeMap<TopicPartition, usize> = BTreeMap::new();
+    let mut offsets = BTreeMap::new();
+    for (i, one) in listed.iter().enumerate() {
+        let at = at.index(i);
+        out.checked(&at.field("topic"), name::check_topic(&one.topic));
+        let partition = number(one.partition, &at.field("partition"), out);
+        out.integer(&at.field("offset"), one.offset, 0..=i64::MAX);
+        let Some(partition) = partition else { continue };
+        let id = TopicPartition { topic: one.topic.clone(), partition };
+        if let Some(topics) = topics {
+            check_is_read(&id, topics, &at, out);
+        }
+        match first.get(&id) {
+            Some(before) => out.add(&at, format!("{} is at [{before}] too; one offset per partition would be right", quoted(&id))),
+            None => {
+                first.insert(id.clone(), i);
+                offsets.insert(id, one.offset);
+            }
+        }
+    }
+    if let Some(topics) = topics {
+        check_none_is_missing(&offsets, topics, at, out);
+    }
+    offsets
+}
+
+fn check_is_read(id: &TopicPartition, topics: &Topics, at: &Path, out: &mut Findings) {
+    if !topics.has(&id.topic) {
+        let found = format!("{} is not a topic of this source", quoted(&id.topic));
+        let right = match topics {
+            Topics::Matching(pattern) => format!("one that matches {} would be right", quoted(pattern.as_str())),
+            _ => suggestion(&id.topic, &topics.names().collect::<Vec<_>>()),
+        };
+        out.add(&at.field("topic"), format!("{found}; {right}"));
+    } else if let Topics::Assigned(assigned) = topics
+        && !assigned.get(&id.topic).is_some_and(|partitions| partitions.contains(&id.partition))
+    {
+        out.add(&at.field("partition"), format!("{} is not assigned to this source; leave it out", quoted(id)));
+    }
+}
+
+/// How many partitions a topic has, only the brokers know; that one without any offset is forgotten is plain.
+fn check_none_is_missing(offsets: &BTreeMap<TopicPartition, i64>, topics: &Topics, at: &Path, out: &mut Findings) {
+    if let Topics::Assigned(assigned) = topics {
+        let all = assigned
+            .iter()
+            .flat_map(|(topic, of_topic)| of_topic.iter().map(|&partition| TopicPartition { topic: topic.clone(), partition }));
+        for id in all.filter(|id| !offsets.contains_key(id)) {
+            out.add(at, format!("{} is not there; each partition that is read needs an offset", quoted(id)));
+        }
+        return;
+    }
+    for topic in topics.names().filter(|topic| !offsets.keys().any(|id| id.topic == **topic)) {
+        out.add(at, format!("no partition of {} is there; each partition that is read needs an offset", quoted(topic)));
+    }
+}

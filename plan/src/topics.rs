@@ -1,0 +1,114 @@
+//! Which topics a source reads, and which of their partitions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use regex::RegexBuilder;
+
+use crate::quote::quoted;
+
+/// Compiled, in bytes. A pattern that needs more is a mistake, or meant to be one.
+const PATTERN_BYTES_MAX: usize = 1 << 20;
+/// Kafka's own topics, and those of tools beside it.
+const INTERNAL_PREFIX: &str = "__";
+
+/// What a source reads.
+#[derive(Debug, Clone)]
+pub enum Topics {
+    /// All partitions of these, in the document's order.
+    Named(Vec<String>),
+    /// All partitions of the topics that match, those that appear later included.
+    Matching(TopicPattern),
+    /// Certain partitions, by topic.
+    Assigned(BTreeMap<String, BTreeSet<i32>>),
+}
+
+impl Topics {
+    /// Whether partitions of this topic are read.
+    #[must_use]
+    pub fn has(&self, topic: &str) -> bool {
+        match self {
+            Self::Named(topics) => topics.iter().any(|t| t == topic),
+            Self::Matching(pattern) => pattern.matches(topic),
+            Self::Assigned(topics) => topics.contains_key(topic),
+        }
+    }
+
+    /// The names, as far as they are known before the brokers are asked.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let (named, assigned) = match self {
+            Self::Named(topics) => (topics.as_slice(), None),
+            Self::Assigned(topics) => (&[][..], Some(topics.keys())),
+            Self::Matching(_) => (&[][..], None),
+        };
+        named.iter().chain(assigned.into_iter().flatten()).map(String::as_str)
+    }
+}
+
+/// A regular expression (of the `regex` crate) for whole names of topics.
+#[derive(Debug, Clone)]
+pub struct TopicPattern {
+    text: String,
+    whole: regex::Regex,
+}
+
+impl TopicPattern {
+    /// # Errors
+    /// What is wrong with the expression.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let compile = |text: &str| RegexBuilder::new(text).size_limit(PATTERN_BYTES_MAX).build();
+        let wrong = |e: regex::Error| {
+            let said = e.to_string();
+            // The parser draws a picture first.
+            let reason = said.rsplit("error: ").next().unwrap_or(&said).trim();
+            format!("found {}: {reason}; a regular expression would be right, as in rides-.*", quoted(text))
+        };
+        // By itself first: an expression like `a)|(b` is right only between the parentheses.
+        compile(text).map_err(wrong)?;
+        let whole = compile(&format!(r"\A(?:{text})\z")).map_err(wrong)?;
+        Ok(Self { text: text.to_owned(), whole })
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether a topic of this name is read. Internal ones never are.
+    #[must_use]
+    pub fn matches(&self, topic: &str) -> bool {
+        !topic.starts_with(INTERNAL_PREFIX) && self.whole.is_match(topic)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_pattern_is_of_whole_names_and_passes_over_internal_topics() {
+        for (pattern, matching, others) in [
+            ("rides-.*", &["rides-", "rides-v2"][..], &["rides", "old-rides-v2", "rides-v2\n"][..]),
+            ("a|ab", &["a", "ab"], &["abc", "b"]),
+            (".*", &["rides", "_rides"], &["__consumer_offsets", "__"]),
+            ("(?i)RIDES", &["rides"], &["ride"]),
+        ] {
+            let pattern = TopicPattern::parse(pattern).unwrap();
+            assert!(matching.iter().all(|t| pattern.matches(t)), "{pattern:?}");
+            assert!(!others.iter().any(|t| pattern.matches(t)), "{pattern:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_pattern_is_said_in_one_line() {
+        for (pattern, said) in [
+            ("rides-(", "found `rides-(`: unclosed group; a regular expression would be right, as in rides-.*"),
+            ("*", "found `*`: repetition operator missing expression; a regular expression would be right, as in rides-.*"),
+            ("a)|(b", "found `a)|(b`: unopened group; a regular expression would be right, as in rides-.*"),
+        ] {
+            assert_eq!(TopicPattern::parse(pattern).unwrap_err(), said);
+        }
+        let huge = TopicPattern::parse(r"(\pL{99}){99}").unwrap_err();
+        assert!(huge.contains("size limit") && !huge.contains('\n'), "{huge}");
+    }
+}

@@ -1,0 +1,159 @@
+//! Where a pipeline begins that has no checkpoint: `startFrom`, made into one offset per partition. Pure; what the brokers say comes in.
+//!
+//! It is resolved once. The first claim pins the offsets, so that a crash before the first epoch skips nothing of `Latest` or of a time.
+
+use std::collections::BTreeMap;
+
+use weir_plan::ids::TopicPartition;
+use weir_plan::plan::{OnLostOffsets, StartFrom};
+use weir_plan::quote::quoted;
+
+use super::claim::Topics;
+use crate::failure::{Failure, Result};
+use crate::source::kafka::OffsetBounds;
+
+/// A sentence names no more partitions.
+const NAMED_MAX: usize = 10;
+
+/// The first offset of each partition of `topics` that `begins`: that does not go on from a checkpoint.
+///
+/// # Errors
+/// `Config`: offsets that the document lists are not those of the partitions that there are.
+pub fn first_offsets(
+    start_from: &StartFrom,
+    on_lost_offsets: OnLostOffsets,
+    topics: &Topics,
+    begins: impl Fn(&TopicPartition) -> bool,
+) -> Result<BTreeMap<TopicPartition, i64>> {
+    if let StartFrom::Offsets(listed) = start_from {
+        check_listed(listed, &topics.partitions, &begins)?;
+    }
+    let first = topics.partitions.iter().filter(|(id, _)| begins(id)).map(|(id, bounds)| {
+        let offset = match start_from {
+            StartFrom::Earliest => bounds.low,
+            StartFrom::Latest => bounds.end,
+            StartFrom::Timestamp { .. } => topics.at_time.get(id).copied().unwrap_or(bounds.end),
+            StartFrom::Offsets(listed) => within(id, listed.get(id).copied().unwrap_or(bounds.end), *bounds, on_lost_offsets)?,
+        };
+        Ok((id.clone(), offset))
+    });
+    first.collect()
+}
+
+/// An offset that is gone already is one that is lost: it is pinned as it stands in the document, and the lane that does not find it goes by
+/// `onLostOffsets` and counts the gap. Refused here, before anything is pinned, is what only another document can mend.
+fn within(id: &TopicPartition, offset: i64, bounds: OffsetBounds, on_lost_offsets: OnLostOffsets) -> Result<i64> {
+    let OffsetBounds { low, end } = bounds;
+    if offset > end {
+        return Err(refused(format_args!("{} begins at {offset}, but Kafka has [{low}, {end}); {end} at most would be right", quoted(id))));
+    }
+    if offset < low && on_lost_offsets == OnLostOffsets::Fail {
+        return Err(refused(format_args!(
+            "{} begins at {offset}, but Kafka has [{low}, {end}) and `onLostOffsets` is Fail; {low} at least would be right, or Earliest or \
+             Latest, which go on there and count what is lost",
+            quoted(id)
+        )));
+    }
+    Ok(offset)
+}
+
+fn check_listed(
+    listed: &BTreeMap<TopicPartition, i64>,
+    there: &[(TopicPartition, OffsetBounds)],
+    begins: impl Fn(&TopicPartition) -> bool,
+) -> Result<()> {
+    let missing: Vec<_> = there.iter().map(|(id, _)| id).filter(|id| begins(id) && !listed.contains_key(id)).collect();
+    if !missing.is_empty() {
+        return Err(refused(format_args!("{} is not there; each partition that is read needs an offset", names(&missing))));
+    }
+    let unknown: Vec<_> = listed.keys().filter(|id| !there.iter().any(|(known, _)| known == *id)).collect();
+    if !unknown.is_empty() {
+        return Err(refused(format_args!("{} does not exist; leave it out", names(&unknown))));
+    }
+    Ok(())
+}
+
+fn names(ids: &[&TopicPartition]) -> String {
+    let shown: Vec<_> = ids.iter().take(NAMED_MAX).map(quoted).collect();
+    let more = if ids.len() > NAMED_MAX { format!(" (and {} more)", ids.len() - NAMED_MAX) } else { String::new() };
+    format!("{}{more}", shown.join(", "))
+}
+
+fn refused(what: std::fmt::Arguments<'_>) -> Failure {
+    Failure::config(format!("startFrom.offsets: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::Remedy;
+
+    fn id(partition: i32) -> TopicPartition {
+        TopicPartition { topic: "rides".into(), partition }
+    }
+
+    /// Two partitions that have [100, 200) and nothing; of the first, 150 is at the time that was asked for.
+    fn topics() -> Topics {
+        let partitions = vec![(id(0), OffsetBounds { low: 100, end: 200 }), (id(1), OffsetBounds { low: 7, end: 7 })];
+        Topics { partitions, ids: BTreeMap::new(), at_time: BTreeMap::from([(id(0), 150)]), gone: Vec::new() }
+    }
+
+    fn offsets(listed: &[(i32, i64)]) -> StartFrom {
+        StartFrom::Offsets(listed.iter().map(|&(partition, offset)| (id(partition), offset)).collect())
+    }
+
+    fn refused(start_from: &StartFrom, policy: OnLostOffsets) -> String {
+        let failure = first_offsets(start_from, policy, &topics(), |_| true).unwrap_err();
+        assert_eq!(failure.remedy, Remedy::Config);
+        failure.message
+    }
+
+    fn all(start_from: &StartFrom, policy: OnLostOffsets) -> Vec<i64> {
+        first_offsets(start_from, policy, &topics(), |_| true).unwrap().into_values().collect()
+    }
+
+    #[test]
+    fn only_partitions_that_begin_need_an_offset() {
+        let second = first_offsets(&offsets(&[(1, 7)]), OnLostOffsets::Fail, &topics(), |id| id.partition == 1).unwrap();
+        assert_eq!(second, BTreeMap::from([(id(1), 7)]));
+    }
+
+    #[test]
+    fn a_position_or_a_time_is_an_offset_of_each_partition_and_its_end_where_no_record_is_that_late() {
+        for (start_from, first) in [
+            (StartFrom::Earliest, [100, 7]),
+            (StartFrom::Latest, [200, 7]),
+            (StartFrom::Timestamp { at_ms: 1 }, [150, 7]),
+            (offsets(&[(0, 120), (1, 7)]), [120, 7]),
+            (offsets(&[(0, 200), (1, 7)]), [200, 7]),
+        ] {
+            assert_eq!(all(&start_from, OnLostOffsets::Fail), first, "{start_from:?}");
+        }
+    }
+
+    #[test]
+    fn a_partition_without_an_offset_and_an_offset_without_a_partition_are_named() {
+        assert_eq!(
+            refused(&offsets(&[(0, 120)]), OnLostOffsets::Latest),
+            "startFrom.offsets: `rides-1` is not there; each partition that is read needs an offset"
+        );
+        assert_eq!(
+            refused(&offsets(&[(0, 120), (1, 7), (2, 0)]), OnLostOffsets::Latest),
+            "startFrom.offsets: `rides-2` does not exist; leave it out"
+        );
+    }
+
+    #[test]
+    fn an_offset_that_is_gone_goes_by_the_policy_and_one_that_never_was_is_refused() {
+        let gone = offsets(&[(0, 40), (1, 7)]);
+        assert!(
+            refused(&gone, OnLostOffsets::Fail).contains("`rides-0` begins at 40, but Kafka has [100, 200) and `onLostOffsets` is Fail")
+        );
+        // Pinned as it stands: the lane counts the gap.
+        assert_eq!(all(&gone, OnLostOffsets::Earliest), [40, 7]);
+        for policy in [OnLostOffsets::Fail, OnLostOffsets::Earliest, OnLostOffsets::Latest] {
+            assert!(refused(&offsets(&[(0, 201), (1, 7)]), policy).contains("begins at 201, but Kafka has [100, 200); 200 at most"));
+        }
+    }
+}

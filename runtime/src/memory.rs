@@ -1,0 +1,226 @@
+//! The memory that the process may use: how it is shared out, and what happens before the kernel would kill it.
+//!
+//! Queues and batches have their shares from the start. What grows with the data (open windows, partial aggregates) is watched: above
+//! [`TIGHT`] epochs are closed early, so that partial aggregates are merged and given back; above [`FULL`] the process ends with a sentence
+//! that says what to change, and loses nothing: what was committed stays, and the rest is read again.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::failure::{Failure, Result};
+
+/// Less is not enough for the libraries alone.
+const LEAST_BYTES: u64 = 64 << 20;
+/// Of a hundred.
+const TIGHT: u64 = 70;
+const FULL: u64 = 90;
+/// A lane of a fast machine fills some ten MiB meanwhile.
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+/// Giving freed memory back to the system takes a millisecond per hundred MiB.
+const TRIM_EVERY: Duration = Duration::from_secs(1);
+
+/// What one part of the process may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shares {
+    /// Fetched records that wait, per lane.
+    pub fetch_bytes_per_lane: u64,
+    /// Rows that wait for a sink of the lanes, per sink.
+    pub sink_queue_bytes: u64,
+    /// Partial aggregates of the epoch in hand, of all lanes: with more it is closed early.
+    pub partials_bytes: u64,
+}
+
+/// What is used and what may be.
+#[derive(Debug)]
+pub struct Memory {
+    limit_bytes: Option<u64>,
+    tight: AtomicBool,
+    /// Of open windows, for the sentence.
+    state_bytes: AtomicU64,
+}
+
+impl Memory {
+    /// `None`: there is no limit but the machine's.
+    ///
+    /// # Errors
+    /// `Config`, if it is too little for anything.
+    pub fn new(limit_bytes: Option<u64>) -> Result<Self> {
+        if let Some(limit) = limit_bytes.filter(|limit| *limit < LEAST_BYTES) {
+            return Err(Failure::config(format!(
+                "the memory limit is {}, and a pipeline needs at least {}: raise spec.resources.limits.memory (or --memory)",
+                mib(limit),
+                mib(LEAST_BYTES)
+            )));
+        }
+        Ok(Self { limit_bytes, tight: AtomicBool::new(false), state_bytes: AtomicU64::new(0) })
+    }
+
+    #[must_use]
+    pub fn limit_bytes(&self) -> Option<u64> {
+        self.limit_bytes
+    }
+
+    /// An eighth of the limit for each kind, and never more than serves.
+    #[must_use]
+    pub fn shares(&self, lanes: usize, lane_sinks: usize) -> Shares {
+        let eighth = self.limit_bytes.map_or(u64::MAX, |limit| limit / 8);
+        Shares {
+            fetch_bytes_per_lane: (eighth / lanes.max(1) as u64).min(16 << 20),
+            sink_queue_bytes: (eighth / lane_sinks.max(1) as u64).min(32 << 20),
+            partials_bytes: eighth.min(256 << 20),
+        }
+    }
+
+    /// Epochs are to be closed early.
+    #[must_use]
+    pub fn is_tight(&self) -> bool {
+        self.tight.load(Ordering::Relaxed)
+    }
+
+    /// Open windows hold so much.
+    pub fn note_state(&self, bytes: usize) {
+        self.state_bytes.store(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// Resolves when almost all is used. Looks from outside of what computes: that may allocate much between two of its own looks.
+    pub async fn exhausted(&self) -> Failure {
+        let Some(limit) = self.limit_bytes else { return std::future::pending().await };
+        let mut trimmed_at: Option<Instant> = None;
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            let Some(used) = used_bytes() else { return std::future::pending().await };
+            let is_tight = used > limit / 100 * TIGHT;
+            if is_tight && trimmed_at.is_none_or(|at| at.elapsed() >= TRIM_EVERY) {
+                trim();
+                trimmed_at = Some(Instant::now());
+            }
+            self.tight.store(is_tight, Ordering::Relaxed);
+            if used > limit / 100 * FULL {
+                trim();
+                let used = used_bytes().unwrap_or(used);
+                if used > limit / 100 * FULL {
+                    return self.too_much(used, limit);
+                }
+            }
+        }
+    }
+
+    fn too_much(&self, used: u64, limit: u64) -> Failure {
+        let state = mib(self.state_bytes.load(Ordering::Relaxed));
+        Failure::config(format!(
+            "{} of the memory limit of {} are used, {state} of it by open windows, and more would be killed for it; nothing is lost; raise \
+             spec.resources.limits.memory (or --memory), or let less be open at a time: a smaller window or watermarkDelay, fewer groups, \
+             eventTime.maxSkew",
+            mib(used),
+            mib(limit)
+        ))
+    }
+}
+
+fn mib(bytes: u64) -> String {
+    format!("{} MiB", bytes >> 20)
+}
+
+/// Memory of this process that no file stands behind; `None` where the system does not tell (it is read from `/proc`).
+#[must_use]
+pub fn used_bytes() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"))?;
+    Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
+}
+
+/// The limit of the control group that this process is in, as a container has it; `None` without one.
+#[must_use]
+pub fn cgroup_limit_bytes() -> Option<u64> {
+    let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
+    let read = |file: String| std::fs::read_to_string(file).ok().and_then(|text| limit_of(&text));
+    groups.lines().filter_map(|line| Some(files_of(line)?.into_iter().filter_map(&read).min())).flatten().min()
+}
+
+/// The files that may limit a group: its own and those of the groups around it. In a container the group's path may be the host's, and only the
+/// top one is to be seen.
+fn files_of(line: &str) -> Option<Vec<String>> {
+    let mut parts = line.splitn(3, ':');
+    let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+    let (root, file) = match controllers {
+        "" => ("/sys/fs/cgroup", "memory.max"),
+        other if other.split(',').any(|c| c == "memory") => ("/sys/fs/cgroup/memory", "memory.limit_in_bytes"),
+        _ => return None,
+    };
+    let mut files = Vec::new();
+    let mut path = path.trim_end_matches('/');
+    loop {
+        files.push(format!("{root}{path}/{file}"));
+        match path.rsplit_once('/') {
+            Some((above, _)) => path = above,
+            None => return Some(files),
+        }
+    }
+}
+
+/// `max` and the huge number of version 1 are no limits.
+fn limit_of(text: &str) -> Option<u64> {
+    text.trim().parse().ok().filter(|limit| *limit < 1 << 60)
+}
+
+/// Gives freed memory back to the system: the allocator keeps it otherwise, and the kernel counts it.
+fn trim() {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    #[allow(unsafe_code)] // the C library's
+    // SAFETY: `malloc_trim` may be called at any time from any thread; it takes the allocator's own locks.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn shares_follow_the_limit_and_end_where_more_does_not_serve() {
+        let small = Memory::new(Some(256 << 20)).unwrap().shares(2, 1);
+        assert_eq!(small, Shares { fetch_bytes_per_lane: 16 << 20, sink_queue_bytes: 32 << 20, partials_bytes: 32 << 20 });
+        let many = Memory::new(Some(256 << 20)).unwrap().shares(8, 4);
+        assert_eq!(many, Shares { fetch_bytes_per_lane: 4 << 20, sink_queue_bytes: 8 << 20, partials_bytes: 32 << 20 });
+        let free = Memory::new(None).unwrap().shares(8, 4);
+        assert_eq!(free, Shares { fetch_bytes_per_lane: 16 << 20, sink_queue_bytes: 32 << 20, partials_bytes: 256 << 20 });
+    }
+
+    #[test]
+    fn too_little_for_anything_is_refused() {
+        assert_eq!(
+            Memory::new(Some(16 << 20)).unwrap_err().message,
+            "the memory limit is 16 MiB, and a pipeline needs at least 64 MiB: raise spec.resources.limits.memory (or --memory)"
+        );
+    }
+
+    #[test]
+    fn the_groups_around_a_group_limit_it_too() {
+        assert_eq!(
+            files_of("0::/kubepods/pod1").unwrap(),
+            ["/sys/fs/cgroup/kubepods/pod1/memory.max", "/sys/fs/cgroup/kubepods/memory.max", "/sys/fs/cgroup/memory.max"]
+        );
+        assert_eq!(files_of("0::/").unwrap(), ["/sys/fs/cgroup/memory.max"]);
+        assert_eq!(
+            files_of("9:memory:/docker/1").unwrap()[..2],
+            ["/sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes", "/sys/fs/cgroup/memory/docker/memory.limit_in_bytes"]
+        );
+        assert_eq!(files_of("3:cpu,cpuacct:/docker/1"), None);
+        assert_eq!((limit_of("max\n"), limit_of("9223372036854771712\n"), limit_of("268435456\n")), (None, None, Some(256 << 20)));
+    }
+
+    #[tokio::test]
+    async fn what_is_almost_used_up_is_told_with_the_remedy() {
+        let used = used_bytes().unwrap();
+        // Just above what this process has already.
+        let memory = Memory { limit_bytes: Some(used / 95 * 100), tight: AtomicBool::new(false), state_bytes: AtomicU64::new(7 << 20) };
+        let failure = tokio::time::timeout(Duration::from_secs(10), memory.exhausted()).await.expect("it is told");
+        assert!(
+            failure.message.contains("7 MiB of it by open windows") && failure.message.contains("spec.resources.limits.memory"),
+            "{failure}"
+        );
+        assert!(memory.is_tight());
+    }
+}
