@@ -199,8 +199,8 @@ fn topics_that_come_to_match_a_pattern_are_read_whole_and_others_never() {
         topic::create(&bootstrap, &other, 1);
         topic::produce(&bootstrap, &other, &poison);
     }
-    // Nothing matches yet, and what appears later is read from its beginning, although the start is at the end.
-    let reads = json!({"topics": null, "topicPattern": format!("{name}-[a-z]"), "startFrom": {"position": "Latest"}});
+    // Nothing matches yet, and what appears later is read from its beginning, although the start is at a time that no record has.
+    let reads = json!({"topics": null, "topicPattern": format!("{name}-[a-z]"), "startFrom": {"timestamp": "2100-01-01T00:00:00Z"}});
     let mut run = looking(&rig, &reads).spawn();
     run.wait_for_words("no topic matches `topicPattern`; the pipeline waits for one to appear", RUN_LIMIT);
     for (topic, records) in [(&first, 1_400), (&second, 2_800)] {
@@ -303,6 +303,26 @@ fn a_topic_that_is_deleted_while_it_is_read_is_left_out_and_the_others_go_on() {
     contents.insert(name.clone(), topic::read(&bootstrap, &name));
     let outcome = rig.assert_right_of_topics(Records::ByTopic(&contents));
     assert_eq!(outcome.read, 3_200);
+}
+
+#[test]
+fn a_run_ends_although_a_topic_of_its_pattern_is_deleted_before_it_was_read() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let rig = Rig::new(pipeline(), kafka, Store::Local, 1, &rides(&[0], 600, 1));
+    let (bootstrap, name) = (rig.site.bootstrap.clone(), rig.site.topic.clone());
+    let other = format!("{name}-other");
+    topic::create(&bootstrap, &other, 1);
+    topic::produce(&bootstrap, &other, &rides(&[0], 300, 7));
+    // The run has its ends, and has not read anything.
+    let start = rig.start_reading("AvailableNow", &with(pattern(&rig), "onLostOffsets", json!("Earliest")));
+    let mut run = start.clone().stop_at("claim.after", 1).spawn();
+    run.wait_until_stopped(RUN_LIMIT);
+    topic::delete(&bootstrap, &other);
+    run.cont();
+    assert_eq!(run.wait(RUN_LIMIT).expect(OK).figure("records_read"), 600);
+    assert_eq!(start.run(RUN_LIMIT).expect(OK).figure("records_read"), 0);
+    assert_right_of(&rig, &[&name]);
 }
 
 #[test]

@@ -60,7 +60,7 @@ impl Discovery {
     /// Resolves when something is not as `reading` has it (`ids` by topic): [`Self::take`] has what. May be dropped and called again.
     ///
     /// # Errors
-    /// `Config`: what is read is not there any more, or was made anew.
+    /// `Config`: a topic that is read was made anew.
     pub async fn changed(&mut self, reading: &Reading, ids: &BTreeMap<String, String>) -> Result<()> {
         let Some(every) = self.every else { return std::future::pending().await };
         while self.found.is_none() {
@@ -106,7 +106,8 @@ struct Known {
 
 fn look(input: &KafkaInput, known: &Known) -> Result<Changes> {
     let topics = known.partitions.iter().map(|p| p.topic.clone()).collect();
-    let found = input.look(&topics, DEADLINE)?;
+    // What is wrong with a topic that is read, its lane finds out and says; one broker that knows less than the others is no reason to end.
+    let found = input.look(&topics, DEADLINE).map_err(|failure| Failure::retry(failure.message))?;
     // The ids before the offsets: what is read from there on came from these topics, or the watch notices that it did not.
     let ids = ids(input, known, &found.topics())?;
     topic_watch::check_same(&known.ids, &ids)?;
