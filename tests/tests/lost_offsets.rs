@@ -140,7 +140,7 @@ fn retention_that_overtakes_a_pipeline_while_it_runs_is_told_at_once_whenever_th
     run.cont();
     let progress = deadline::until("the gap is told", RUN_LIMIT, || {
         let answer = web::get(&address, "/progress").ok().filter(|a| a.status == 200)?;
-        serde_json::from_str::<Json>(&answer.body).ok()
+        serde_json::from_str::<Json>(&answer.body).ok().filter(|told| told["kind"] == "Data")
     });
     let lost = cut.lost();
     let [(1, from @ 600..=1_200, 1_300)] = lost[..] else { panic!("{lost:?}") };
