@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::json;
-use weir_tests::engine::{self, CONFIG, OK};
+use weir_tests::engine::{self, CONFIG, OK, RETRY_EXHAUSTED};
 use weir_tests::oracle::replay::replay_uncut;
 use weir_tests::oracle::{Pipeline, assert_same_rows};
 use weir_tests::proxy::{Fault, Proxy, Rule};
@@ -258,7 +258,8 @@ fn a_replay_that_was_killed_goes_on_as_its_progress_said() {
     let second = fs::read_to_string(rig.side_folder("rejected").join(format!("_delta_log/{:020}.json", 2))).unwrap();
     let add = second.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()).find(|a| a["add"].is_object()).unwrap();
     let file = add["add"]["path"].as_str().unwrap().to_owned();
-    proxy.inject(Rule::when(Fault::BlackHole, move |r| r.method == "GET" && r.path().ends_with(&file)).times(u32::MAX));
+    let hidden = file.clone();
+    proxy.inject(Rule::when(Fault::BlackHole, move |r| r.method == "GET" && r.path().ends_with(&hidden)).times(u32::MAX));
     let stderr = rig.folder().join("replay.stderr");
     let args = command(&rig, &[]);
     let mut process = engine::start(&strs(&args), &stderr);
@@ -272,10 +273,18 @@ fn a_replay_that_was_killed_goes_on_as_its_progress_said() {
     let line = said().lines().find_map(|l| l.split_once("next: ").map(|(_, next)| next.to_owned())).unwrap();
     assert_eq!((line.as_str(), count(&rig)), ("--from-version 1 --skip 20", 60));
 
+    // A replay that can't go on says the same.
+    proxy.heal();
+    proxy.inject(Rule::when(Fault::Answer(503), move |r| r.method == "GET" && r.path().ends_with(&file)).times(u32::MAX));
+    let out = call(&rig, &["--from-version", "1", "--skip", "19", "--give-up-after", "1"]);
+    assert_eq!(out.status.code(), Some(RETRY_EXHAUSTED), "{}", String::from_utf8_lossy(&out.stderr));
+    assert_eq!(String::from_utf8(out.stdout).unwrap(), "next: --from-version 1 --skip 20\n");
+
     proxy.heal();
     let (_, next) = replay(&rig, &line.split(' ').collect::<Vec<_>>());
     assert_eq!(next, ["--from-version", "3"]);
     let values = |records: &[Stored]| records.iter().map(|r| r.value.clone().unwrap()).collect::<Vec<_>>();
     let all = contents(&rig).remove(0);
-    assert_eq!(values(&all[40..]), values(&all[..40]), "each once, since the progress had been said");
+    let expected = [&all[..20], &all[19..40]].concat();
+    assert_eq!(values(&all[40..]), values(&expected), "each once, but for the one that was asked for again");
 }

@@ -59,15 +59,27 @@ impl fmt::Display for Counts {
         if shown.is_empty() {
             return Ok(());
         }
-        let path = |kind: &Kind| kind.path.as_deref().unwrap_or("-").escape_debug().to_string();
+        let path = |kind: &Kind| plain(kind.path.as_deref().unwrap_or("-"));
         let width = shown.iter().map(|(kind, _)| path(kind).chars().count()).max().unwrap_or(0).clamp(4, PATH_WIDTH_MAX);
         writeln!(f, "{:>10}  {:width$}  reason", "letters", "path")?;
         for (kind, count) in shown {
-            writeln!(f, "{count:>10}  {:width$}  {}", path(kind), kind.reason.escape_debug())?;
+            writeln!(f, "{count:>10}  {:width$}  {}", path(kind), plain(&kind.reason))?;
         }
         let others = self.others + rest.iter().map(|(_, count)| count).sum::<u64>();
         if others > 0 { writeln!(f, "{others:>10}  {:width$}  other reasons", "") } else { Ok(()) }
     }
+}
+
+/// Without control characters: a record's own words must not steer the terminal.
+fn plain(text: &str) -> String {
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if c.is_control() {
+            out.extend(c.escape_default())
+        } else {
+            out.push(c)
+        }
+        out
+    })
 }
 
 #[cfg(test)]
@@ -84,11 +96,11 @@ mod tests {
         take(None, "no JSON");
         take(Some("$.price"), "found a string");
         take(Some("$.price"), "found a string");
-        take(Some("$.\u{1b}"), "found null");
+        take(Some("$.\u{1b}"), "found 'x'");
         let expected = "   letters  path      reason
          2  $.price   found a string
          1  -         no JSON
-         1  $.\\u{1b}  found null
+         1  $.\\u{1b}  found 'x'
 ";
         assert_eq!(counts.to_string(), expected);
     }
