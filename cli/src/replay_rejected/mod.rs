@@ -122,8 +122,8 @@ fn sink_of<'a>(plan: &'a Plan, wanted: Option<&str>) -> Result<&'a Sink> {
     let names = || rejected.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ");
     match (wanted, rejected.as_slice()) {
         (_, []) => Err(Failure::config(
-            "spec.sinks: none has `output: Rejected`, so there is no table of dead letters; the source's `badRecords: {policy: Output}` and \
-             such a sink would make one",
+            "spec.sinks: none has `output: Rejected`, so there is no table of dead letters; the source's `badRecords: {policy: Output}` \
+             and such a sink would make one",
         )),
         (None, [sink]) => Ok(sink),
         (None, _) => Err(Failure::config(format!("spec.sinks: several have `output: Rejected`; choose one with --sink: {}", names()))),

@@ -85,7 +85,8 @@ mod tests {
     }
 
     fn add(path: &str, data_change: bool) -> Value {
-        json!({"add": {"path": path, "partitionValues": {"topic": "a", "path": null}, "size": 7, "modificationTime": 1, "dataChange": data_change}})
+        let values = json!({"topic": "a", "path": null});
+        json!({"add": {"path": path, "partitionValues": values, "size": 7, "modificationTime": 1, "dataChange": data_change}})
     }
 
     fn remove(data_change: bool) -> Value {

@@ -46,8 +46,8 @@ pub struct Appended {
 }
 
 impl Appended {
-    /// Opens the table at `location`, for the rows of the versions from `from` (0 if not given) to and with `to` (the newest one now, if not
-    /// given: what is appended meanwhile is not read). The columns of `expected` must be there; what else the table has is left out.
+    /// Opens the table at `location`, for the rows of the versions from `from` (0 if not given) to and with `to` (the newest one now, if
+    /// not given: what is appended meanwhile is not read). The columns of `expected` must be there; what else the table has is left out.
     ///
     /// # Errors
     /// `Config` if there is no table, if it has other columns, or if there are no such versions. One more than the newest to begin with
