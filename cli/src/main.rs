@@ -4,6 +4,7 @@ mod checkpoint;
 mod demo;
 mod document;
 mod produce;
+mod replay_rejected;
 mod run;
 mod usage;
 
@@ -33,6 +34,8 @@ enum Command {
     /// Produces sample records to a Kafka topic.
     #[command(subcommand)]
     Produce(Produce),
+    /// Produces dead letters to their topic again, once the document takes them in.
+    ReplayRejected(replay_rejected::ReplayArgs),
     /// Shows a whole pipeline at work, with a Kafka of its own in this process.
     Demo(demo::DemoArgs),
     /// Prints the names of the fail points, for tests that crash at each of them.
@@ -59,6 +62,7 @@ fn main() -> ExitCode {
                 ExitCode::from(failure.remedy.exit_code())
             }
         },
+        Command::ReplayRejected(args) => replay_rejected::run(&args),
         Command::Demo(args) => demo::run(&args),
         Command::FailPoints => {
             for name in weir_runtime::failpoint::ALL {

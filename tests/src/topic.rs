@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::Message;
+use rdkafka::message::{Headers, Message};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::util::Timeout;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -26,6 +26,7 @@ pub struct Stored {
     /// `None`: a tombstone.
     pub value: Option<Vec<u8>>,
     pub timestamp_ms: Option<i64>,
+    pub headers: Vec<(String, Vec<u8>)>,
 }
 
 impl From<Vec<u8>> for Stored {
@@ -197,7 +198,9 @@ pub fn read(bootstrap: &str, topic: &str) -> Contents {
             None => {}
             Some(Ok(m)) => {
                 let (key, value) = (m.key().map(<[u8]>::to_vec), m.payload().map(<[u8]>::to_vec));
-                let stored = Stored { key, value, timestamp_ms: m.timestamp().to_millis() };
+                let headers = m.headers().into_iter().flat_map(Headers::iter);
+                let headers = headers.map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec())).collect();
+                let stored = Stored { key, value, timestamp_ms: m.timestamp().to_millis(), headers };
                 contents.get_mut(&m.partition()).unwrap().insert(m.offset(), stored);
             }
             Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => unfinished -= 1,

@@ -20,6 +20,7 @@ mod memory;
 mod ordered_against_duckdb;
 mod producer;
 mod random_kills;
+mod replay_rejected;
 mod rides_to_delta;
 mod s3_faults;
 mod saved_state;

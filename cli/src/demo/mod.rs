@@ -20,8 +20,9 @@ use weir_runtime::engine::{self, Options, Signal, Summary};
 use weir_runtime::observe::progress::Progress;
 use weir_runtime::storage::Secrets;
 
+use crate::produce::delivery::Target;
 use crate::produce::rides::{EventPace, Rides, RidesSpec};
-use crate::produce::send::{Pace, Sent, Target, send};
+use crate::produce::send::{Pace, Sent, send};
 use crate::produce::{Rate, pace_at};
 
 const PIPELINE: &str = include_str!("../../../examples/rides.yaml");

@@ -1,6 +1,7 @@
 //! `weir produce rides`: a simulator of ride events, for trying things out and for measuring. The flags here; which rides in `rides`, how
-//! they get to Kafka in `send`.
+//! they get to Kafka in `send`, and whether they did in `delivery`.
 
+pub mod delivery;
 pub mod partition;
 pub mod rides;
 pub mod send;
@@ -10,8 +11,9 @@ use std::time::{Duration, Instant};
 use chrono::{DateTime, Utc};
 use weir_runtime::failure::Result;
 
+use delivery::Target;
 use rides::{EventPace, Rides, RidesSpec};
-use send::{Pace, Sent, Target, send};
+use send::{Pace, Sent, send};
 
 /// Writes simulated rides to a Kafka topic. With the same seed, start and settings, the same records go to the same partitions in the same
 /// order, at whatever speed.

@@ -1,26 +1,17 @@
 //! Sends rides to a topic, at the pace of whoever calls.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rdkafka::ClientConfig;
-use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::KafkaError;
-use rdkafka::message::{DeliveryResult, Message};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext};
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use weir_runtime::failure::{Failure, Result};
 
+use super::delivery::{Delivery, Target, partition_count};
 use super::partition::partition_of;
 use super::rides::Ride;
-
-/// Where to.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Target {
-    pub bootstrap_servers: String,
-    pub topic: String,
-}
 
 /// How far it has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +44,6 @@ const WAIT_MAX: Duration = Duration::from_millis(100);
 /// For the first answer of a broker.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
-/// Logs and errors that may have come up while the first answer was waited for.
-const EVENTS_AT_ONCE: usize = 32;
-
 /// How long a record may take to be acknowledged, a broker's restart included.
 const DELIVER_WITHIN: Duration = Duration::from_secs(60);
 
@@ -71,7 +59,7 @@ const QUEUED_KIB_MAX: u32 = 128 * 1024;
 pub fn send(target: &Target, mut rides: impl Iterator<Item = Ride>, mut pace: impl FnMut(&Sent) -> Pace) -> Result<Sent> {
     let started = Instant::now();
     let producer = connect(target)?;
-    let partitions = partition_count(&producer, target)?;
+    let partitions = partition_count(&producer, target, CONNECT_WITHIN)?;
     let (mut key, mut value) = (Vec::with_capacity(16), Vec::with_capacity(256));
     let mut sent = Sent { records: 0, waiting: 0, value_bytes: 0, elapsed: Duration::ZERO };
     let mut held_back = None;
@@ -140,71 +128,10 @@ fn connect(target: &Target) -> Result<BaseProducer<Delivery>> {
         .map_err(|e| Failure::config(format!("Kafka connection to {}: {e}", target.bootstrap_servers)))
 }
 
-fn partition_count(producer: &BaseProducer<Delivery>, target: &Target) -> Result<i32> {
-    let Target { bootstrap_servers, topic } = target;
-    let unknown = || Failure::config(format!("topic {topic} does not exist on Kafka at {bootstrap_servers}; create it first"));
-    let metadata = producer.client().fetch_metadata(Some(topic), CONNECT_WITHIN);
-    let metadata = metadata.map_err(|_| {
-        // Takes in what the client has to say about its brokers.
-        (0..EVENTS_AT_ONCE).for_each(|_| producer.poll(Duration::ZERO));
-        producer.context().explain(target, "no broker answers")
-    })?;
-    let found = metadata.topics().first().ok_or_else(unknown)?;
-    match found.error().map(Code::from) {
-        None if !found.partitions().is_empty() => Ok(i32::try_from(found.partitions().len()).unwrap_or(i32::MAX)),
-        None | Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Err(unknown()),
-        Some(error) => Err(Failure::retry(format!("topic {topic} on Kafka at {bootstrap_servers}: {error}"))),
-    }
-}
-
-/// Remembers the first record that was not delivered, and why brokers were away.
-#[derive(Default)]
-struct Delivery {
-    failed: Mutex<Option<String>>,
-    last_error: Mutex<Option<String>>,
-}
-
-impl Delivery {
-    fn check(&self, target: &Target) -> Result<()> {
-        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        failed.map_or(Ok(()), |failed| Err(self.explain(target, &failed)))
-    }
-
-    fn explain(&self, target: &Target, what: &str) -> Failure {
-        let why = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let why = why.map_or_else(String::new, |why| format!("; {why}"));
-        Failure::retry(format!("topic {} on Kafka at {}: {what}{why}", target.topic, target.bootstrap_servers))
-    }
-}
-
-impl ClientContext for Delivery {
-    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
-        tracing::debug!(target: "librdkafka", facility, "{message}");
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        // That all are down says less than why the last one is.
-        if error.rdkafka_error_code() == Some(Code::AllBrokersDown) {
-            return;
-        }
-        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
-    }
-}
-
-impl ProducerContext for Delivery {
-    type DeliveryOpaque = ();
-
-    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
-        if let Err((error, record)) = result {
-            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-            failed.get_or_insert_with(|| format!("a record for partition {} was not delivered: {error}", record.partition()));
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use rdkafka::Message;
     use rdkafka::consumer::{BaseConsumer, Consumer};
     use rdkafka::mocking::MockCluster;
     use rdkafka::{Offset, TopicPartitionList};
@@ -290,7 +217,7 @@ mod tests {
         cluster.request_errors(rdkafka::types::RDKafkaApiKey::Produce, &[refusal; 5]);
         let target = Target { bootstrap_servers: cluster.bootstrap_servers(), topic: "a".to_owned() };
         let failure = send(&target, rides(10), |_| Pace::Send(10)).unwrap_err();
-        assert_eq!(failure.remedy, Remedy::Retry);
+        assert_eq!(failure.remedy, Remedy::Config, "a person must grant the right");
         assert!(failure.message.contains("a record for partition 0 was not delivered"), "{failure}");
     }
 }

@@ -58,7 +58,7 @@ pub(super) fn as_it_is(metadata: &Metadata, table: &str) -> Result<Wanted> {
     Ok(Wanted { schema: to_arrow(theirs.fields())?, partition_by: metadata.partition_columns.clone() })
 }
 
-fn schema_of(metadata: &Metadata, table: &str) -> Result<StructType> {
+pub(super) fn schema_of(metadata: &Metadata, table: &str) -> Result<StructType> {
     serde_json::from_str(&metadata.schema_string)
         .map_err(|e| Failure::config(format!("the schema of the table {table} can't be read: {e}")))
 }

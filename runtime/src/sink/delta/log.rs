@@ -113,16 +113,36 @@ impl Log {
         }
     }
 
-    /// The commit of `version`, or `None` if there is none (not yet, or no longer).
+    /// What the commit of `version` says that an appending writer must know, or `None` if there is none (not yet, or no longer).
     pub(super) async fn read(&self, version: i64) -> Result<Option<Commit>> {
+        let commit = self.commit(version).await?;
+        let doing = || format!("read version {version} of {}", self.location.url);
+        commit.map(|bytes| Commit::parse(&bytes)).transpose().map_err(|f| f.context(doing()))
+    }
+
+    /// The commit of `version` as it lies there, or `None`.
+    pub(super) async fn commit(&self, version: i64) -> Result<Option<bytes::Bytes>> {
         let path = self.location.at(&commit_path(version))?;
         let doing = || format!("read version {version} of {}", self.location.url);
         let get = async { self.location.store.get(&path).await?.bytes().await };
-        let bytes = match within(self.call_deadline, doing, get).await? {
-            Err(object_store::Error::NotFound { source, .. }) if !source.to_string().contains("NoSuchBucket") => return Ok(None),
-            got => got.map_err(|e| self.location.describe(e, doing()))?,
-        };
-        Commit::parse(&bytes).map(Some).map_err(|f| f.context(doing()))
+        match within(self.call_deadline, doing, get).await? {
+            Err(object_store::Error::NotFound { source, .. }) if !source.to_string().contains("NoSuchBucket") => Ok(None),
+            got => got.map(Some).map_err(|e| self.location.describe(e, doing())),
+        }
+    }
+
+    /// The oldest version whose commit is there; `None` if there is none. Lists the whole log.
+    pub(super) async fn first_version(&self) -> Result<Option<i64>> {
+        let folder = self.location.at("_delta_log")?;
+        let doing = || format!("list the Delta log of {}", self.location.url);
+        let mut listing = self.location.store.list(Some(&folder));
+        let mut first = None;
+        while let Some(found) = within(self.call_deadline, doing, listing.next()).await? {
+            let found = found.map_err(|e| self.location.describe(e, doing()))?;
+            let version = found.location.filename().and_then(version_of);
+            first = first.into_iter().chain(version).min();
+        }
+        Ok(first)
     }
 
     /// What tells the commit of `version` from another one of the same name: `None` if it isn't there.
@@ -210,7 +230,13 @@ pub(super) fn commit_path(version: i64) -> String {
     format!("_delta_log/{version:020}.json")
 }
 
-async fn within<T>(deadline: Duration, doing: impl Fn() -> String, call: impl Future<Output = T>) -> Result<T> {
+/// The version of a commit by its file's name; `None` for anything else in the log.
+fn version_of(name: &str) -> Option<i64> {
+    let digits = name.strip_suffix(".json").filter(|digits| digits.len() == 20)?;
+    digits.parse().ok()
+}
+
+pub(super) async fn within<T>(deadline: Duration, doing: impl Fn() -> String, call: impl Future<Output = T>) -> Result<T> {
     tokio::time::timeout(deadline, call).await.map_err(|_| Failure::retry(format!("{}: no answer within {deadline:?}", doing())))
 }
 

@@ -1,12 +1,13 @@
 //! Appends to a Delta table, exactly once. An epoch's rows become data files first (`EpochWriter`), which the manifest then refers to; the
-//! commit (`DeltaTable::commit`) makes them visible, together with the epoch's number, and can be repeated at will.
-//! `docs/reference/delta.md` says what tables look like and which are refused.
+//! commit (`DeltaTable::commit`) makes them visible, together with the epoch's number, and can be repeated at will. `Appended` reads what
+//! versions appended. `docs/reference/delta.md` says what tables look like and which are refused.
 //!
 //! The commit is written to the log directly, without delta-rs' transaction: that one keeps the table's whole state in memory and grows
 //! with it. What it checks is checked here: the protocol, the schema, the transaction, on opening and on every foreign commit that changes
 //! them.
 
 mod actions;
+mod appended;
 mod commit;
 mod features;
 mod fit;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 use weir_plan::plan::Sink;
 
+pub use appended::{Appended, AppendedFile, Expected};
 pub use commit::CommitOutcome;
 pub use writer::EpochWriter;
 

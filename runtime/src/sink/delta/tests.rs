@@ -42,7 +42,7 @@ impl Lake {
         Self::with(rides_schema(), partition_by)
     }
 
-    fn with(schema: SchemaRef, partition_by: &[&str]) -> Self {
+    pub(super) fn with(schema: SchemaRef, partition_by: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let partition_by = partition_by.iter().map(|c| (*c).to_owned()).collect();
         let delta = DeltaSink { uri: format!("file://{}/table", dir.path().display()), partition_by, target_file_size_bytes: 128 << 20 };
@@ -53,7 +53,7 @@ impl Lake {
         storage::open(&self.sink.delta.uri, None, &Secrets::default()).unwrap()
     }
 
-    async fn open(&self) -> DeltaTable {
+    pub(super) async fn open(&self) -> DeltaTable {
         self.try_open().await.unwrap()
     }
 
@@ -61,11 +61,11 @@ impl Lake {
         DeltaTable::open_or_create(self.location(), &self.sink, "default/rides", QUICK).await
     }
 
-    fn path(&self, relative: &str) -> std::path::PathBuf {
+    pub(super) fn path(&self, relative: &str) -> std::path::PathBuf {
         self.dir.path().join("table").join(relative)
     }
 
-    fn commit_file(&self, version: i64) -> std::path::PathBuf {
+    pub(super) fn commit_file(&self, version: i64) -> std::path::PathBuf {
         self.path(&super::log::commit_path(version))
     }
 
@@ -80,7 +80,7 @@ impl Lake {
     }
 
     /// Writes a commit as another engine would.
-    fn foreign(&self, actions: &[Value]) {
+    pub(super) fn foreign(&self, actions: &[Value]) {
         let text: Vec<_> = actions.iter().map(Value::to_string).collect();
         std::fs::write(self.commit_file(self.versions()), text.join("\n")).unwrap();
     }
@@ -94,7 +94,7 @@ impl Lake {
     }
 
     /// All `add`s in the log, in order.
-    fn adds(&self) -> Vec<Value> {
+    pub(super) fn adds(&self) -> Vec<Value> {
         (0..self.versions()).flat_map(|v| self.actions(v)).filter_map(|a| a.get("add").cloned()).collect()
     }
 
@@ -122,7 +122,7 @@ impl Lake {
     }
 }
 
-fn rides_schema() -> SchemaRef {
+pub(super) fn rides_schema() -> SchemaRef {
     let fields = [("n", DataType::Int64, false), ("city", DataType::Utf8, true), ("date", DataType::Date32, true)];
     Arc::new(Schema::new(fields.map(|(name, t, nullable)| Field::new(name, t, nullable)).to_vec()))
 }
@@ -135,7 +135,7 @@ pub(crate) fn rides(rows: &[(i64, Option<&str>, Option<i32>)]) -> RecordBatch {
 }
 
 /// Writes one row per number and gives the `add`s.
-async fn write(table: &DeltaTable, epoch: u64, numbers: &[i64]) -> Vec<Value> {
+pub(super) async fn write(table: &DeltaTable, epoch: u64, numbers: &[i64]) -> Vec<Value> {
     let rows: Vec<_> = numbers.iter().map(|n| (*n, Some("Paris"), Some(19_723))).collect();
     let mut writer = table.files().writer(&format!("lineage-1-{epoch}")).unwrap();
     writer.write(&rides(&rows)).await.unwrap();
@@ -144,7 +144,7 @@ async fn write(table: &DeltaTable, epoch: u64, numbers: &[i64]) -> Vec<Value> {
     adds
 }
 
-async fn commit(table: &mut DeltaTable, epoch: u64, adds: &[Value]) -> Result<CommitOutcome> {
+pub(super) async fn commit(table: &mut DeltaTable, epoch: u64, adds: &[Value]) -> Result<CommitOutcome> {
     table.commit(APP, epoch, adds, &Map::new()).await
 }
 
@@ -154,11 +154,11 @@ async fn append(table: &mut DeltaTable, epoch: u64, numbers: &[i64]) -> Result<C
 }
 
 /// An `add` of another engine: no file behind it is ever read here.
-fn foreign_add() -> Value {
+pub(super) fn foreign_add() -> Value {
     json!({"add": {"path": "foreign.parquet", "partitionValues": {}, "size": 1, "modificationTime": 1, "dataChange": true}})
 }
 
-fn message(result: Result<impl Sized>) -> String {
+pub(super) fn message(result: Result<impl Sized>) -> String {
     match result {
         Err(Failure { message, .. }) => message,
         Ok(_) => "no failure".to_owned(),

@@ -1,0 +1,125 @@
+//! What becomes of records on their way to a topic: whether the topic is there, and why one of them was not delivered.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::error::KafkaError;
+use rdkafka::message::{BorrowedMessage, DeliveryResult, Header, Headers, Message};
+use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
+use rdkafka::types::RDKafkaErrorCode as Code;
+use weir_runtime::failure::{Failure, Remedy, Result};
+
+/// Where to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    pub bootstrap_servers: String,
+    pub topic: String,
+}
+
+/// Logs and errors that may have come up while the first answer was waited for.
+const EVENTS_AT_ONCE: usize = 32;
+
+/// How many partitions the topic has.
+///
+/// # Errors
+/// `Config` for a topic that does not exist, `Retry` when no broker answers in time.
+pub fn partition_count(producer: &BaseProducer<Delivery>, target: &Target, within: Duration) -> Result<i32> {
+    let Target { bootstrap_servers, topic } = target;
+    let unknown = || Failure::config(format!("topic {topic} does not exist on Kafka at {bootstrap_servers}; create it first"));
+    let metadata = producer.client().fetch_metadata(Some(topic), within);
+    let metadata = metadata.map_err(|_| {
+        // Takes in what the client has to say about its brokers.
+        (0..EVENTS_AT_ONCE).for_each(|_| producer.poll(Duration::ZERO));
+        producer.context().explain(target, "no broker answers")
+    })?;
+    let found = metadata.topics().first().ok_or_else(unknown)?;
+    match found.error().map(Code::from) {
+        None if !found.partitions().is_empty() => Ok(i32::try_from(found.partitions().len()).unwrap_or(i32::MAX)),
+        None | Some(Code::UnknownTopicOrPartition | Code::UnknownTopic) => Err(unknown()),
+        Some(error) => {
+            let remedy = remedy_of(error);
+            Err(Failure { remedy, message: format!("topic {topic} on Kafka at {bootstrap_servers}: {error}") })
+        }
+    }
+}
+
+/// Remembers the first record that was not delivered, and why brokers were away.
+#[derive(Default)]
+pub struct Delivery {
+    failed: Mutex<Option<(Remedy, String)>>,
+    last_error: Mutex<Option<String>>,
+}
+
+impl Delivery {
+    /// # Errors
+    /// With the first record that was not delivered, if there is one.
+    pub fn check(&self, target: &Target) -> Result<()> {
+        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        failed.map_or(Ok(()), |(remedy, failed)| Err(Failure { remedy, ..self.explain(target, &failed) }))
+    }
+
+    /// `what` happened, and what the client last said of its brokers.
+    pub fn explain(&self, target: &Target, what: &str) -> Failure {
+        let why = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let why = why.map_or_else(String::new, |why| format!("; {why}"));
+        Failure::retry(format!("topic {} on Kafka at {}: {what}{why}", target.topic, target.bootstrap_servers))
+    }
+}
+
+impl ClientContext for Delivery {
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, message: &str) {
+        tracing::debug!(target: "librdkafka", facility, "{message}");
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        // That all are down says less than why the last one is.
+        if error.rdkafka_error_code() == Some(Code::AllBrokersDown) {
+            return;
+        }
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = Some(reason.to_owned());
+    }
+}
+
+impl ProducerContext for Delivery {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
+        if let Err((error, record)) = result {
+            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            failed.get_or_insert_with(|| {
+                (error.rdkafka_error_code().map_or(Remedy::Retry, remedy_of), format!("{} was not delivered: {error}", name(record)))
+            });
+        }
+    }
+}
+
+/// By its partition and, if it has headers, the first one: that says where a replayed record is from.
+fn name(record: &BorrowedMessage<'_>) -> String {
+    let partition = record.partition();
+    match record.headers().and_then(|headers| headers.iter().next()) {
+        Some(Header { key, value }) => {
+            format!("a record for partition {partition} ({key}: {})", String::from_utf8_lossy(value.unwrap_or_default()))
+        }
+        None => format!("a record for partition {partition}"),
+    }
+}
+
+/// What a broker refuses for what it is, it refuses again.
+fn remedy_of(error: Code) -> Remedy {
+    match error {
+        Code::MessageSizeTooLarge
+        | Code::InvalidMessageSize
+        | Code::InvalidTimestamp
+        | Code::InvalidRecord
+        | Code::InvalidTopic
+        | Code::PolicyViolation
+        | Code::TopicAuthorizationFailed
+        | Code::ClusterAuthorizationFailed
+        | Code::UnknownTopicOrPartition
+        | Code::UnknownTopic
+        | Code::UnknownPartition => Remedy::Config,
+        _ => Remedy::Retry,
+    }
+}

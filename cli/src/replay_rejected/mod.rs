@@ -1,0 +1,193 @@
+//! `weir replay-rejected`: the rows of a table of dead letters go back to their topic, so that the pipeline takes them in. The flags here;
+//! which rows in `walk`, a row as a letter in `letter`, how it gets to Kafka in `send`, what `--dry-run` says in `count`.
+//! `docs/reference/outputs.md` is for people.
+
+mod count;
+mod letter;
+mod send;
+mod walk;
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::Args;
+use weir_plan::Plan;
+use weir_plan::outputs::{Output, rejected_schema};
+use weir_plan::plan::Sink;
+use weir_plan::quote::quoted;
+use weir_runtime::Failure;
+use weir_runtime::failure::Result;
+use weir_runtime::retry::RetryPolicy;
+use weir_runtime::sink::delta::{Appended, Expected};
+use weir_runtime::storage::{self, Secrets};
+
+use self::count::Counts;
+use self::send::{Destination, Sender};
+use self::walk::{Selection, Walk};
+use crate::document::{self, DocumentArgs};
+use crate::run;
+
+/// Produces the dead letters of a table to their topic again.
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    #[command(flatten)]
+    document: DocumentArgs,
+    /// Where Secrets are mounted: `DIR/SECRET/KEY`.
+    #[arg(long, value_name = "DIR")]
+    secrets: Option<std::path::PathBuf>,
+    /// The sink whose table is read; needed if the document has several of the output `Rejected`.
+    #[arg(long, value_name = "NAME")]
+    sink: Option<String>,
+    /// Another topic than the records are from, which must exist.
+    #[arg(long)]
+    topic: Option<String>,
+    /// The first version of the table whose rows are taken; what an earlier replay printed as `next`.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    from_version: Option<i64>,
+    /// Rows of that version that were replayed already; printed by a replay that ended within a version.
+    #[arg(long, value_name = "N", requires = "from_version", default_value_t = 0)]
+    skip: u64,
+    /// The last version; the newest one when the replay starts if not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
+    to_version: Option<i64>,
+    /// Takes only letters whose reason contains this.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    /// Takes no more letters than this.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    limit: Option<u64>,
+    /// Produces nothing: prints how many letters there are, by reason and path.
+    #[arg(long)]
+    dry_run: bool,
+    /// How long the table's store or Kafka may be away before the process ends with the reason, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
+    give_up_after: u64,
+    /// Logs as JSON lines.
+    #[arg(long)]
+    log_json: bool,
+}
+
+pub fn run(args: &ReplayArgs) -> ExitCode {
+    run::init_logs(args.log_json);
+    let plan = match document::load(&args.document) {
+        Ok(plan) => plan,
+        Err(errors) => return document::refuse(&args.document, &errors),
+    };
+    match replay(&plan, args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(failure.remedy.exit_code())
+        }
+    }
+}
+
+fn replay(plan: &Plan, args: &ReplayArgs) -> Result<()> {
+    let sink = sink_of(plan, args.sink.as_deref())?;
+    let patience = Duration::from_secs(args.give_up_after);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::retry(format!("start threads: {e}")))?;
+    let uri = &sink.delta.uri;
+    let location = storage::open(uri, plan.storage_for(uri), &Secrets { dir: args.secrets.clone() })?;
+    let expected = Expected { rows: "dead letters", schema: rejected_schema() };
+    let retry = RetryPolicy::giving_up_after(patience);
+    let table = runtime.block_on(Appended::open(location, &expected, args.from_version, args.to_version, retry))?;
+    let selection = Selection { reason: args.reason.clone(), skip: args.skip, limit: args.limit };
+    let mut walk = Walk::new(table, args.from_version.unwrap_or(0), selection);
+
+    if args.dry_run {
+        let mut counts = Counts::default();
+        walk.run(runtime.handle(), &mut counts)?;
+        print!("{counts}");
+        println!("{uri}: {} dead letters; nothing was produced", walk.taken());
+        return Ok(());
+    }
+    let source = &plan.sources[plan.source_of(sink.input)].kafka;
+    let destination = Destination { bootstrap_servers: source.bootstrap_servers.clone(), topic: args.topic.clone(), patience };
+    let mut sender = Sender::connect(destination)?;
+    let ended = walk.run(runtime.handle(), &mut sender);
+    if ended.is_ok() {
+        println!("{uri}: {} dead letters replayed to {}", walk.taken(), sender.topics());
+    }
+    // Also where it broke off: letters behind it may have arrived, none before it is missing.
+    if ended.is_ok() || walk.taken() > 0 {
+        println!("next: {}", walk.next());
+    }
+    ended
+}
+
+/// The sink whose table is meant.
+fn sink_of<'a>(plan: &'a Plan, wanted: Option<&str>) -> Result<&'a Sink> {
+    let rejected: Vec<&Sink> = plan.sinks.iter().filter(|s| s.output == Output::Rejected).collect();
+    let names = || rejected.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ");
+    match (wanted, rejected.as_slice()) {
+        (_, []) => Err(Failure::config(
+            "spec.sinks: none has `output: Rejected`, so there is no table of dead letters; the source's `badRecords: {policy: Output}` \
+             and such a sink would make one",
+        )),
+        (None, [sink]) => Ok(sink),
+        (None, _) => Err(Failure::config(format!("spec.sinks: several have `output: Rejected`; choose one with --sink: {}", names()))),
+        (Some(wanted), sinks) => sinks.iter().find(|s| s.name == wanted).copied().ok_or_else(|| {
+            let says = match plan.sinks.iter().any(|s| s.name == wanted) {
+                true => "the sink does not have `output: Rejected`",
+                false => "there is no such sink",
+            };
+            Failure::config(format!("--sink {}: {says}; of the output Rejected there is {}", quoted(wanted), names()))
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// A pipeline with a sink `rows` and these of the output `Rejected`.
+    fn plan(rejected: &[&str]) -> Plan {
+        let policy = if rejected.is_empty() { "Drop" } else { "Output" };
+        let sinks = rejected
+            .iter()
+            .map(|name| format!("  - {{name: {name}, from: rides, output: Rejected, delta: {{uri: \"file:///lake/{name}\"}}}}\n"));
+        let text = format!(
+            "apiVersion: weir.dev/v1alpha1
+kind: StreamPipeline
+metadata: {{name: rides}}
+spec:
+  checkpoint: {{uri: \"file:///lake/checkpoint\"}}
+  connections: [{{name: events, kafka: {{bootstrapServers: \"b:1\"}}}}]
+  sources:
+  - name: rides
+    kafka: {{connection: events, topics: [rides]}}
+    format: {{json: {{columns: [{{name: city, type: string}}]}}}}
+    badRecords: {{policy: {policy}}}
+  sinks:
+  - {{name: rows, from: rides, delta: {{uri: \"file:///lake/rows\"}}}}
+{}",
+            sinks.collect::<String>()
+        );
+        weir_crds::load(&text, None).unwrap()
+    }
+
+    fn chosen(rejected: &[&str], wanted: Option<&str>) -> Result<String, String> {
+        sink_of(&plan(rejected), wanted).map(|s| s.name.clone()).map_err(|f| f.message)
+    }
+
+    #[test]
+    fn the_only_sink_of_the_output_is_meant_or_the_one_that_is_named() {
+        assert_eq!(chosen(&["bad"], None).unwrap(), "bad");
+        assert_eq!(chosen(&["bad", "worse"], Some("worse")).unwrap(), "worse");
+    }
+
+    #[test]
+    fn a_sink_that_can_not_be_meant_is_refused_with_those_that_can() {
+        for (rejected, wanted, says) in [
+            (&[][..], None, "spec.sinks: none has `output: Rejected`"),
+            (&["bad", "worse"], None, "choose one with --sink: bad, worse"),
+            (&["bad"], Some("rows"), "--sink `rows`: the sink does not have `output: Rejected`; of the output Rejected there is bad"),
+            (&["bad"], Some("bda"), "--sink `bda`: there is no such sink; of the output Rejected there is bad"),
+        ] {
+            let said = chosen(rejected, wanted).unwrap_err();
+            assert!(said.contains(says), "{said}");
+        }
+    }
+}

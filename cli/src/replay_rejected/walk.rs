@@ -1,0 +1,227 @@
+//! Goes through the dead letters of a table, version by version and batch by batch, and knows from where another replay would go on.
+
+use std::fmt;
+use std::time::{Duration, Instant};
+
+use arrow::record_batch::RecordBatch;
+use tokio::runtime::Handle;
+use weir_runtime::failure::Result;
+use weir_runtime::sink::delta::Appended;
+
+use super::letter::Letter;
+
+const REPORT_EVERY: Duration = Duration::from_secs(1);
+
+/// Where letters go.
+pub trait Outlet {
+    fn take(&mut self, letter: &Letter<'_>) -> Result<()>;
+
+    /// Returns when all that was taken is where it should be.
+    fn settle(&mut self) -> Result<()>;
+
+    /// What has become of the letters, for the line of progress.
+    fn done(&self) -> &'static str;
+}
+
+/// Which letters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selection {
+    /// Contained in the letter's.
+    pub reason: Option<String>,
+    /// Rows of the first version that are left out, whatever their reason.
+    pub skip: u64,
+    pub limit: Option<u64>,
+}
+
+/// What comes next: so many rows of the version are done, whether they were selected or not. Files and the commits that name them never
+/// change, so the rows of a version always come in the same order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    pub version: i64,
+    pub rows: u64,
+}
+
+impl fmt::Display for Position {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--from-version {}", self.version)?;
+        if self.rows > 0 { write!(f, " --skip {}", self.rows) } else { Ok(()) }
+    }
+}
+
+pub struct Walk {
+    table: Appended,
+    progress: Progress,
+}
+
+/// How far it has come.
+struct Progress {
+    selection: Selection,
+    first_version: i64,
+    /// The row that is looked at next.
+    at: Position,
+    /// The same, of the letters that have arrived.
+    settled: Position,
+    taken: u64,
+}
+
+impl Walk {
+    /// Through the rows of `table`, which begins with `first_version`.
+    pub fn new(table: Appended, first_version: i64, selection: Selection) -> Self {
+        Self { table, progress: Progress::new(first_version, selection) }
+    }
+
+    /// To the last version, or to the limit.
+    pub fn run(&mut self, runtime: &Handle, outlet: &mut impl Outlet) -> Result<()> {
+        let Self { table, progress } = self;
+        let mut reported: Option<Instant> = None;
+        while let Some(mut file) = runtime.block_on(table.next_file())? {
+            progress.enter(file.version());
+            while let Some(rows) = runtime.block_on(file.next_batch())? {
+                let more = progress.batch(&rows, outlet)?;
+                // At once for the first time: who is killed before the second has passed knows where to go on, too.
+                if reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
+                    eprintln!("{} dead letters {}; next: {}", progress.taken, outlet.done(), progress.settled);
+                    reported = Some(Instant::now());
+                }
+                if !more {
+                    return Ok(());
+                }
+            }
+        }
+        progress.enter(table.last_version() + 1);
+        progress.settled = progress.at;
+        Ok(())
+    }
+
+    /// Letters that were handed on.
+    #[must_use]
+    pub fn taken(&self) -> u64 {
+        self.progress.taken
+    }
+
+    /// From where to go on so that no letter that has arrived goes out again. Others after it may have arrived too, if it ended with a
+    /// failure.
+    #[must_use]
+    pub fn next(&self) -> Position {
+        self.progress.settled
+    }
+}
+
+impl Progress {
+    fn new(first_version: i64, selection: Selection) -> Self {
+        let at = Position { version: first_version, rows: 0 };
+        let settled = Position { rows: selection.skip, ..at };
+        Self { selection, first_version, at, settled, taken: 0 }
+    }
+
+    fn enter(&mut self, version: i64) {
+        if version > self.at.version {
+            self.at = Position { version, rows: 0 };
+        }
+    }
+
+    /// Whether there may be more to take after these rows.
+    fn batch(&mut self, rows: &RecordBatch, outlet: &mut impl Outlet) -> Result<bool> {
+        for row in 0..rows.num_rows() {
+            if self.limit_is_reached() {
+                break;
+            }
+            if !self.skips() {
+                let letter = Letter::of(rows, row)?;
+                if self.selection.reason.as_ref().is_none_or(|wanted| letter.reason.contains(wanted.as_str())) {
+                    outlet.take(&letter)?;
+                    self.taken += 1;
+                }
+            }
+            self.at.rows += 1;
+        }
+        outlet.settle()?;
+        if !self.skips() {
+            self.settled = self.at;
+        }
+        Ok(!self.limit_is_reached())
+    }
+
+    fn limit_is_reached(&self) -> bool {
+        self.selection.limit.is_some_and(|limit| self.taken >= limit)
+    }
+
+    /// Whether the row that comes next was replayed before.
+    fn skips(&self) -> bool {
+        self.at.version == self.first_version && self.at.rows < self.selection.skip
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::super::letter::tests::{letter, rows};
+    use super::*;
+
+    /// Keeps offsets, and how many of them are settled.
+    #[derive(Default)]
+    struct Kept(Vec<i64>, usize);
+
+    impl Outlet for Kept {
+        fn take(&mut self, letter: &Letter<'_>) -> Result<()> {
+            self.0.push(letter.origin.offset);
+            Ok(())
+        }
+
+        fn settle(&mut self) -> Result<()> {
+            self.1 = self.0.len();
+            Ok(())
+        }
+
+        fn done(&self) -> &'static str {
+            "kept"
+        }
+    }
+
+    const REASONS: [&str; 3] = ["found a string, want a bigint", "found null", "found a string, want a double"];
+
+    /// Two batches of version 4, offsets 0..4 and 4..6, and one of version 7, 6..9; the reasons take turns.
+    fn walk(first_version: i64, selection: Selection) -> (Vec<i64>, String) {
+        let mut progress = Progress::new(first_version, selection);
+        let mut kept = Kept::default();
+        for (version, offsets) in [(4, 0..4), (4, 4..6), (7, 6..9)] {
+            if version < first_version {
+                continue;
+            }
+            progress.enter(version);
+            let letters: Vec<_> = offsets.map(|o| letter(o, REASONS[usize::try_from(o).unwrap() % 3])).collect();
+            let more = progress.batch(&rows(&letters), &mut kept).unwrap();
+            assert_eq!(kept.1, kept.0.len(), "a batch ends settled");
+            if !more {
+                break;
+            }
+        }
+        (kept.0, progress.settled.to_string())
+    }
+
+    fn all() -> Selection {
+        Selection { reason: None, skip: 0, limit: None }
+    }
+
+    #[test]
+    fn a_limit_ends_within_a_version_and_the_next_replay_goes_on_behind_it() {
+        let (first, next) = walk(0, Selection { limit: Some(5), ..all() });
+        assert_eq!((first, next.as_str()), (vec![0, 1, 2, 3, 4], "--from-version 4 --skip 5"));
+        let (second, next) = walk(4, Selection { skip: 5, ..all() });
+        assert_eq!((second, next.as_str()), (vec![5, 6, 7, 8], "--from-version 7 --skip 3"));
+    }
+
+    #[test]
+    fn rows_that_are_skipped_are_counted_before_reasons_are_looked_at() {
+        let strings = Selection { reason: Some("found a string".into()), ..all() };
+        let (first, next) = walk(0, Selection { limit: Some(2), ..strings.clone() });
+        assert_eq!((first, next.as_str()), (vec![0, 2], "--from-version 4 --skip 3"));
+        assert_eq!(walk(4, Selection { skip: 3, ..strings }).0, [3, 5, 6, 8]);
+        assert_eq!(walk(0, Selection { reason: Some("want a double".into()), ..all() }).0, [2, 5, 8]);
+    }
+
+    #[test]
+    fn a_replay_that_only_skipped_has_not_gone_back() {
+        assert_eq!(walk(7, Selection { skip: 9, ..all() }), (vec![], "--from-version 7 --skip 9".to_owned()));
+    }
+}
