@@ -6,6 +6,7 @@ export WEIR_CACHE ?= $(HOME)/.cache/weir
 CARGO ?= cargo
 KILLS ?= 200
 SEEDS ?= 100
+SOAK_SECONDS ?= 1800
 # Always the whole workspace: with `-p` Cargo may choose other features for the dependencies, and compile them once more.
 PACKAGES := --workspace --locked
 DENY_VERSION := 0.20.2
@@ -60,8 +61,9 @@ chart: deps-test ## the Helm chart: lint, templates, alerts, and an install on a
 images: build ## the images' content, from the built programs, without a Docker daemon
 	images/test "$(CARGO_TARGET_DIR)/debug/weir-operator"
 
-soak: build deps-test ## random kills and generated pipelines, many (KILLS=200 SEEDS=100)
-	WEIR_KILLS=$(KILLS) WEIR_SEEDS=$(SEEDS) $(CARGO) test $(PACKAGES) --test system -- --nocapture random_kills generated_pipelines
+soak: build deps-test ## everything that goes wrong at once, for half an hour (SOAK_SECONDS=1800), then many random kills and generated pipelines (KILLS=200 SEEDS=100)
+	WEIR_SOAK_SECONDS=$(SOAK_SECONDS) WEIR_KILLS=$(KILLS) WEIR_SEEDS=$(SEEDS) \
+	  $(CARGO) test $(PACKAGES) --test system -- --nocapture --test-threads=1 soak random_kills generated_pipelines
 
 bench: deps deps-test ## the rides job on a real Kafka: bare consume, decode alone, weir; CPU-seconds (release build)
 	$(CARGO) build $(PACKAGES) --release

@@ -37,6 +37,8 @@ pub struct Memory {
     tight: AtomicBool,
     /// Of open windows, for the sentence.
     state_bytes: AtomicU64,
+    /// The most that was seen.
+    used_bytes_max: AtomicU64,
 }
 
 impl Memory {
@@ -52,7 +54,7 @@ impl Memory {
                 mib(LEAST_BYTES)
             )));
         }
-        Ok(Self { limit_bytes, tight: AtomicBool::new(false), state_bytes: AtomicU64::new(0) })
+        Ok(Self { limit_bytes, tight: AtomicBool::new(false), state_bytes: AtomicU64::new(0), used_bytes_max: AtomicU64::new(0) })
     }
 
     #[must_use]
@@ -60,14 +62,15 @@ impl Memory {
         self.limit_bytes
     }
 
-    /// An eighth of the limit for each kind, and never more than serves.
+    /// An eighth of the limit for each queue, and never more than serves. Partial aggregates are there eight times while they are merged, sorted
+    /// and written, and those of the next epoch beside them: a thirty-second.
     #[must_use]
     pub fn shares(&self, lanes: usize, lane_sinks: usize) -> Shares {
         let eighth = self.limit_bytes.map_or(u64::MAX, |limit| limit / 8);
         Shares {
             fetch_bytes_per_lane: (eighth / lanes.max(1) as u64).min(16 << 20),
             sink_queue_bytes: (eighth / lane_sinks.max(1) as u64).min(32 << 20),
-            partials_bytes: eighth.min(256 << 20),
+            partials_bytes: (eighth / 4).min(256 << 20),
         }
     }
 
@@ -75,6 +78,12 @@ impl Memory {
     #[must_use]
     pub fn is_tight(&self) -> bool {
         self.tight.load(Ordering::Relaxed)
+    }
+
+    /// The most that was in use, as far as it was looked at: only where there is a limit.
+    #[must_use]
+    pub fn used_bytes_max(&self) -> Option<u64> {
+        self.limit_bytes.map(|_| self.used_bytes_max.load(Ordering::Relaxed))
     }
 
     /// Open windows hold so much.
@@ -89,6 +98,7 @@ impl Memory {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
             let Some(used) = used_bytes() else { return std::future::pending().await };
+            self.used_bytes_max.fetch_max(used, Ordering::Relaxed);
             let is_tight = used > limit / 100 * TIGHT;
             if is_tight && trimmed_at.is_none_or(|at| at.elapsed() >= TRIM_EVERY) {
                 trim();
@@ -181,9 +191,9 @@ mod tests {
     #[test]
     fn shares_follow_the_limit_and_end_where_more_does_not_serve() {
         let small = Memory::new(Some(256 << 20)).unwrap().shares(2, 1);
-        assert_eq!(small, Shares { fetch_bytes_per_lane: 16 << 20, sink_queue_bytes: 32 << 20, partials_bytes: 32 << 20 });
+        assert_eq!(small, Shares { fetch_bytes_per_lane: 16 << 20, sink_queue_bytes: 32 << 20, partials_bytes: 8 << 20 });
         let many = Memory::new(Some(256 << 20)).unwrap().shares(8, 4);
-        assert_eq!(many, Shares { fetch_bytes_per_lane: 4 << 20, sink_queue_bytes: 8 << 20, partials_bytes: 32 << 20 });
+        assert_eq!(many, Shares { fetch_bytes_per_lane: 4 << 20, sink_queue_bytes: 8 << 20, partials_bytes: 8 << 20 });
         let free = Memory::new(None).unwrap().shares(8, 4);
         assert_eq!(free, Shares { fetch_bytes_per_lane: 16 << 20, sink_queue_bytes: 32 << 20, partials_bytes: 256 << 20 });
     }
@@ -215,7 +225,7 @@ mod tests {
     async fn what_is_almost_used_up_is_told_with_the_remedy() {
         let used = used_bytes().unwrap();
         // Just above what this process has already.
-        let memory = Memory { limit_bytes: Some(used / 95 * 100), tight: AtomicBool::new(false), state_bytes: AtomicU64::new(7 << 20) };
+        let memory = Memory { limit_bytes: Some(used / 95 * 100), state_bytes: AtomicU64::new(7 << 20), ..Memory::new(None).unwrap() };
         let failure = tokio::time::timeout(Duration::from_secs(10), memory.exhausted()).await.expect("it is told");
         assert!(
             failure.message.contains("7 MiB of it by open windows") && failure.message.contains("spec.resources.limits.memory"),

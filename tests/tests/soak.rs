@@ -47,7 +47,7 @@ fn whatever_goes_wrong_together_nothing_is_lost_and_nothing_doubled() {
     };
     let mut rig = Rig::new(pipeline, &kafka, Store::S3(&s3, Some(&proxy.endpoint())), PARTITIONS, &[]);
     rig.site.records_per_epoch = 2_000;
-    rig.site.keep = 1_000_000;
+    rig.site.keep = 10_000;
 
     let (stop, produced) = (AtomicBool::new(false), AtomicI64::new(0));
     let mut trouble =

@@ -21,20 +21,20 @@ fn a_pod_that_no_node_takes_is_said_and_runs_once_it_asks_for_less() {
 }
 
 #[test]
-fn a_pod_that_is_killed_for_its_memory_is_said_with_the_remedy() {
-    let mut records = rides(500).records();
-    // Records that do not fit into the memory below, one alone.
-    for record in records.iter_mut().skip(450).step_by(20) {
+fn a_pod_that_has_too_little_memory_says_so_with_the_remedy_and_is_not_killed() {
+    // Each ride is a group of its own with a large key, and all windows stay open.
+    let mut records = rides(60_000).records();
+    for (i, record) in records.iter_mut().enumerate() {
         let mut ride: Value = serde_json::from_slice(&record.value).unwrap();
-        ride["note"] = "n".repeat(8_000_000).into();
+        ride["city"] = format!("{i:x<2000}").into();
         record.value = ride.to_string().into_bytes();
     }
     let rig = Rig::new("memory", &records);
     let mut document = rig.document();
-    document["spec"]["resources"] = json!({"requests": {"memory": "16Mi"}, "limits": {"memory": "16Mi"}});
+    document["spec"]["resources"] = json!({"requests": {"memory": "192Mi"}, "limits": {"memory": "192Mi"}});
     rig.applied(&document);
-    let message = rig.wait_for("Ready", "False/OutOfMemory");
-    assert!(message.contains("spec.resources.limits.memory"), "{message}");
+    let message = rig.wait_for("Ready", "False/ConfigError");
+    assert!(message.contains("of the memory limit of 192 MiB are used") && message.contains("spec.resources.limits.memory"), "{message}");
     rig.applied(&rig.document());
     rig.wait_for("Ready", "True/Running");
     rig.wait_until_read();

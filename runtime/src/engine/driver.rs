@@ -48,6 +48,8 @@ pub struct Summary {
     pub rows_written: BTreeMap<String, u64>,
     /// From the start of the run to the first record; `None` if there was none.
     pub first_record_seconds: Option<f64>,
+    /// The most memory that no file stands behind, where there is a limit on it.
+    pub memory_bytes_max: Option<u64>,
     /// The run had an end that it did not reach: it was told to stop before.
     pub cut_short: bool,
 }
@@ -94,10 +96,11 @@ pub async fn run(plan: Arc<Plan>, options: &Options, signal: watch::Receiver<Sig
         let _ = tell.send(handle.block_on(run_within(plan, options, signal, watched)));
     };
     std::thread::Builder::new().name("driver".into()).spawn(work).map_err(|e| Failure::retry(format!("start the driver: {e}")))?;
-    tokio::select! {
+    let ended = tokio::select! {
         ended = ended => ended.unwrap_or_else(|_| Err(Failure::bug("the driver panicked; the log says where"))),
         failure = memory.exhausted() => Err(failure),
-    }
+    };
+    ended.map(|summary| Summary { memory_bytes_max: memory.used_bytes_max(), ..summary })
 }
 
 async fn run_within(plan: Arc<Plan>, options: Options, mut signal: watch::Receiver<Signal>, memory: Arc<Memory>) -> Result<Summary> {
