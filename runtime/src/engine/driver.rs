@@ -96,6 +96,7 @@ impl Running {
         let mut opened = Instant::now();
         self.begin_epoch();
         self.observer.ready();
+        self.standing.has_begun();
         // The process before may have ended between its last commit and telling Kafka's tools of it; a quiet topic brings no epoch that would.
         self.input.publish(&self.reading.next_offsets());
         loop {
