@@ -106,6 +106,7 @@ impl Running {
                 self.committer.checkpoint_long_logs().await;
             }
             let closed = self.close_epoch(opened).await?;
+            self.observer.watermark_held_by(&closed.source.name, self.reading.held_by(&closed.source));
             crate::failpoint::reach("epoch.closed");
             let ends = due != Due::Trigger;
             if !ends {

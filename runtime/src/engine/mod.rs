@@ -10,6 +10,7 @@ mod claim;
 mod clock;
 mod commit;
 mod driver;
+pub(crate) mod hold;
 mod keyed_stage;
 mod lane;
 mod lane_sinks;

@@ -11,6 +11,7 @@ use weir_plan::ids::TopicPartition;
 use weir_plan::plan::Source;
 
 use super::bad_share;
+use super::hold::{self, Hold};
 use super::lane::{Assignment, PartitionReport};
 use crate::checkpoint::manifest::{BadShare, PartitionProgress, SourceCounts, SourceProgress, Until};
 use crate::failure::{Failure, Result};
@@ -48,6 +49,8 @@ struct Partition {
     next: i64,
     /// Exclusive end of an AvailableNow run.
     bound: Option<i64>,
+    /// Of the epoch that was closed last: it would be idle, did a transaction not hang open.
+    hangs: bool,
 }
 
 impl Partition {
@@ -65,7 +68,7 @@ impl Reading {
         let partitions = progress.partitions.iter().map(|p| {
             let id = TopicPartition { topic: p.topic.clone(), partition: p.partition };
             let bound = until.map(|until| bound_of(until, &source.name, &id));
-            Partition { id, next: p.end, bound }
+            Partition { id, next: p.end, bound, hangs: false }
         });
         Self {
             name: source.name.clone(),
@@ -106,6 +109,12 @@ impl Reading {
         self.partitions.iter().map(|p| (p.id.clone(), p.next)).collect()
     }
 
+    /// What holds the watermark of the epoch that was closed last.
+    #[must_use]
+    pub fn held_by(&self, closed: &SourceProgress) -> Option<Hold> {
+        hold::hold(closed, |index| self.partitions[index].hangs)
+    }
+
     /// Closes the epoch in hand and moves on to its end. `high_watermark` is what the client last heard of a partition's log.
     ///
     /// # Errors
@@ -131,12 +140,10 @@ impl Reading {
             }
             let at_end_for = report.at_end_since.map(|since| since.elapsed());
             let never_read = self.watermark.of_partition(report.partition).is_none();
-            idle[report.partition] = if partition.is_at_bound() {
-                // The run ends here. A partition of which nothing was ever read has no time that it could hold back.
-                never_read || is_over(at_end_for, self.idle_after)
-            } else {
-                is_over(at_end_for, self.idle_after) && !hangs(report.next, high_watermark(&partition.id))
-            };
+            let is_quiet = is_over(at_end_for, self.idle_after);
+            partition.hangs = is_quiet && !partition.is_at_bound() && hangs(report.next, high_watermark(&partition.id));
+            // A run ends at its bound. A partition of which nothing was ever read has no time that it could hold back.
+            idle[report.partition] = (is_quiet && !partition.hangs) || (never_read && partition.is_at_bound());
         }
         let before_us = self.watermark.current();
         let after_us = self.watermark.advance(&idle);
@@ -183,6 +190,7 @@ mod tests {
 
     use super::*;
     use crate::checkpoint::manifest::UntilPartition;
+    use crate::engine::hold::Because;
 
     const READ: i64 = 1_000;
 
@@ -192,7 +200,7 @@ mod tests {
 
     /// Two partitions at offset 10; idle at once.
     fn reading(bounds: [Option<i64>; 2]) -> Reading {
-        let partitions = [0, 1].map(|i| Partition { id: id(i), next: 10, bound: bounds[usize::try_from(i).unwrap()] });
+        let partitions = [0, 1].map(|i| Partition { id: id(i), next: 10, bound: bounds[usize::try_from(i).unwrap()], hangs: false });
         Reading {
             name: "rides".into(),
             bad_share: BadShare::default(),
@@ -228,6 +236,8 @@ mod tests {
             let mut reading = reading([None, None]);
             let closed = close(&mut reading, &[report(0, 10, Some(READ), false), report(1, 10, None, true)], high_watermark);
             assert_eq!((closed.partitions[1].idle, closed.watermark_after_us), (idle, idle.then_some(READ)), "{high_watermark}");
+            let (partition, because) = if idle { (0, Because::Slowest) } else { (1, Because::OpenTransaction) };
+            assert_eq!(reading.held_by(&closed), Some(Hold { topic: "rides".into(), partition, because }));
         }
     }
 
