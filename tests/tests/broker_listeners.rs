@@ -1,5 +1,5 @@
 //! A broker with an inner and an outer listener, of which the outer one is reached by way of a forwarder, as through a load balancer. It
-//! closes connections that are idle for two seconds.
+//! closes connections that are idle for a second.
 
 use std::time::Duration;
 
@@ -33,7 +33,7 @@ impl Listeners {
                 "listeners=PLAINTEXT://127.0.0.1:{inner},OUTER://127.0.0.1:{outer},CONTROLLER://127.0.0.1:{controller}\n\
                  advertised.listeners=PLAINTEXT://127.0.0.1:{inner},OUTER://127.0.0.1:{advertised}\n\
                  listener.security.protocol.map=PLAINTEXT:PLAINTEXT,OUTER:PLAINTEXT,CONTROLLER:PLAINTEXT\n\
-                 connections.max.idle.ms=2000\n"
+                 connections.max.idle.ms=1000\n"
             )
         })?;
         Ok(Self { kafka, outer, advertised })
@@ -96,7 +96,7 @@ fn a_commit_that_takes_longer_than_connections_may_be_idle_only_delays(listeners
     let forwarder = listeners.forwarder();
     // The first one is the claim.
     let is_manifest = |r: &weir_tests::proxy::Request| r.method == "PUT" && r.path().contains("/checkpoint/epochs/");
-    proxy.inject(Rule::when(Fault::Delay(Duration::from_secs(6)), is_manifest).from(2));
+    proxy.inject(Rule::when(Fault::Delay(Duration::from_secs(4)), is_manifest).from(2));
     let mut run = listeners.from_outside(&rig).spawn();
     weir_tests::deadline::until("the commit is held up", RUN_LIMIT, || (run.phase() == "manifest.create.before").then_some(()));
     let before = forwarder.connections();
