@@ -17,7 +17,7 @@ fn compaction_under_a_pipeline_leaves_holes_that_are_no_gaps() {
     let (bootstrap, topic) = (rig.site.bootstrap.as_str(), rig.site.topic.as_str());
     assert!(rig.start().fail_at("manifest.create.after", 1).run(RUN_LIMIT).aborted());
     let reached: BTreeMap<i32, i64> = rig.manifests().last().unwrap().partitions.iter().map(|p| (p.partition, p.end)).collect();
-    // The epoch may have taken one partition whole; the other one it has not.
+    // The epoch may have taken most of one partition. Then what is left of it are the last records of their keys, and stays.
     let first_ends = topic::ends(bootstrap, topic, 2);
     let unread: Vec<(i32, i64)> =
         reached.clone().into_iter().zip(first_ends).filter(|((_, next), end)| next < end).map(|(at, _)| at).collect();
@@ -29,7 +29,7 @@ fn compaction_under_a_pipeline_leaves_holes_that_are_no_gaps() {
     deadline::until("the next run begins at a hole", RUN_LIMIT, || {
         rig.produce(&of_few_keys(2_000)[..10]);
         let left = topic::read(bootstrap, topic);
-        unread.iter().all(|(partition, next)| !left[partition].contains_key(next)).then_some(())
+        unread.iter().any(|(partition, next)| !left[partition].contains_key(next)).then_some(())
     });
     topic::configure(bootstrap, topic, &[("cleanup.policy", "delete")]);
     let mut before = Contents::new();
