@@ -78,6 +78,8 @@ pub struct StateOperator {
 pub struct Partition {
     pub topic: String,
     pub partition: i32,
+    /// Runtimes have said it since 0.1.
+    pub because: Option<String>,
 }
 
 type Offsets = BTreeMap<String, BTreeMap<String, i64>>;

@@ -7,6 +7,7 @@ mod failures;
 pub(crate) mod meddled;
 mod profile;
 mod secrets;
+mod standing;
 
 use std::sync::Arc;
 
@@ -21,7 +22,9 @@ use weir_plan::plan::{S3, Storage};
 use weir_plan::quote::quoted;
 
 pub use access::{Access, Credentials};
+pub(crate) use failures::{innermost, is_refusal};
 pub use secrets::Secrets;
+pub use standing::Standing;
 
 use crate::failure::{Failure, Result};
 
@@ -45,6 +48,7 @@ pub struct Location {
     pub url: Url,
     /// How it is reached, for messages.
     pub access: Access,
+    pub standing: Standing,
 }
 
 // The client's own Debug shows its keys.
@@ -61,9 +65,17 @@ impl Location {
         Path::parse(&joined).map_err(|e| Failure::bug(format!("{relative:?} is no path below {}: {e}", self.url)))
     }
 
+    /// The same place in a run that shares this standing.
+    #[must_use]
+    pub fn in_run(self, standing: &Standing) -> Self {
+        Self { standing: standing.clone(), ..self }
+    }
+
     /// Sorts an error of this store by its remedy; `what` is what was being done, as in "read the table's log".
     pub fn describe(&self, error: object_store::Error, what: impl std::fmt::Display) -> Failure {
-        failures::sort(&error, &self.access).context(what)
+        let sorted = failures::sort(&error, &self.access);
+        let judged = if failures::is_refusal(&error) { self.standing.judge(sorted) } else { sorted };
+        judged.context(what)
     }
 }
 
@@ -89,7 +101,7 @@ fn open_folder(url: Url) -> Result<Location> {
     let access = Access::Folder;
     std::fs::create_dir_all(&folder).map_err(|e| failures::sort_io(&e).context(format!("create the folder {}", folder.display())))?;
     let path = Path::from_absolute_path(&folder).map_err(|e| Failure::config(format!("{url} can't be used as a folder: {e}")))?;
-    Ok(Location { store: Arc::new(LocalFileSystem::new()), parts: None, path, url, access })
+    Ok(Location { store: Arc::new(LocalFileSystem::new()), parts: None, path, url, access, standing: Standing::default() })
 }
 
 fn open_s3(url: Url, settings: Option<&S3>, secrets: &Secrets) -> Result<Location> {
@@ -125,7 +137,7 @@ fn open_s3(url: Url, settings: Option<&S3>, secrets: &Secrets) -> Result<Locatio
     let shown = settings.and_then(|s| s.endpoint.clone()).or(endpoint).unwrap_or_else(|| "AWS".to_owned());
     let store = Arc::new(builder.build().map_err(|e| Failure::config(format!("{url} can't be opened: {e}")))?);
     let access = Access::S3 { bucket, endpoint: shown, credentials };
-    Ok(Location { parts: Some(store.clone()), store, path, url, access })
+    Ok(Location { parts: Some(store.clone()), store, path, url, access, standing: Standing::default() })
 }
 
 /// The document's endpoint, region and addressing. A bucket in the host name needs a host that has sub-domains, and under TLS a bucket name

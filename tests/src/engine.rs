@@ -268,6 +268,14 @@ impl Engine {
         });
     }
 
+    /// What it holds of the machine's memory, in bytes: resident pages.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        kib.unwrap() * 1024
+    }
+
     #[must_use]
     pub fn stderr(&self) -> String {
         std::fs::read_to_string(self.folder.join("stderr")).unwrap_or_default()

@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)] // a test harness: what can't go on must panic, with its message
 
 pub mod deadline;
+pub mod disk;
 pub mod engine;
+pub mod forwarder;
 pub mod openmetrics;
 pub mod oracle;
 pub mod proxy;

@@ -48,13 +48,25 @@ impl Rig {
     /// A rig with a topic that holds these records.
     #[must_use]
     pub fn new(pipeline: Pipeline, kafka: &Kafka, store: Store<'_>, partitions: i32, records: &[Record]) -> Self {
+        let bootstrap = kafka.bootstrap();
+        Self::with_topic(pipeline, bootstrap.clone(), store, |topic| topic::create(&bootstrap, topic, partitions), records)
+    }
+
+    /// The same with a topic that the test creates, on the brokers of its choice.
+    #[must_use]
+    pub fn with_topic(
+        pipeline: Pipeline,
+        bootstrap: String,
+        store: Store<'_>,
+        create_topic: impl FnOnce(&str),
+        records: &[Record],
+    ) -> Self {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let slot = Slot::take();
         let name = format!("t{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let folder = tempfile::Builder::new().prefix("weir-tests-").tempdir().unwrap();
         std::fs::create_dir_all(folder.path().join("secrets")).unwrap();
-        let bootstrap = kafka.bootstrap();
-        topic::create(&bootstrap, &name, partitions);
+        create_topic(&name);
         topic::produce(&bootstrap, &name, records);
         let (uri, files, s3_endpoint) = match store {
             Store::Local => (format!("file://{}/lake", folder.path().display()), folder.path().join("lake"), None),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
@@ -43,9 +43,13 @@ const READ_LIMIT: Duration = Duration::from_secs(120);
 
 /// Creates a topic and waits until every partition has a leader.
 pub fn create(bootstrap: &str, topic: &str, partitions: i32) {
-    let results = wait_for(async {
-        admin(bootstrap).create_topics(&[NewTopic::new(topic, partitions, TopicReplication::Fixed(1))], &AdminOptions::new()).await
-    });
+    create_as(bootstrap, &NewTopic::new(topic, partitions, TopicReplication::Fixed(1)));
+}
+
+/// The same for a topic with settings or replicas of its own.
+pub fn create_as(bootstrap: &str, new: &NewTopic<'_>) {
+    let (topic, partitions) = (new.name, new.num_partitions);
+    let results = wait_for(async { admin(bootstrap).create_topics([new], &AdminOptions::new()).await });
     for result in results.unwrap() {
         result.unwrap_or_else(|(name, code)| panic!("topic {name} can't be created: {code}"));
     }
@@ -68,6 +72,25 @@ fn wait_for_leaders(bootstrap: &str, topic: &str, partitions: i32) {
         let partitions_led = metadata.topics().first()?.partitions().iter().filter(|p| p.leader() >= 0).count();
         (partitions_led == usize::try_from(partitions).ok()?).then_some(())
     });
+}
+
+/// Waits until each partition has so many replicas that have all of it.
+pub fn wait_for_replicas(bootstrap: &str, topic: &str, replicas: usize) {
+    let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
+    crate::deadline::until(&format!("{topic} has its replicas"), ADMIN_LIMIT, || {
+        let metadata = client.fetch_metadata(Some(topic), Duration::from_secs(5)).ok()?;
+        metadata.topics().first()?.partitions().iter().all(|p| p.isr().len() >= replicas).then_some(())
+    });
+}
+
+/// Gives a topic these settings, and takes all others that it had of its own.
+pub fn configure(bootstrap: &str, topic: &str, settings: &[(&str, &str)]) {
+    let none = AlterConfig::new(ResourceSpecifier::Topic(topic));
+    let config = settings.iter().fold(none, |config, (name, value)| config.set(name, value));
+    let results = wait_for(async { admin(bootstrap).alter_configs([&config], &AdminOptions::new()).await });
+    for result in results.unwrap() {
+        result.unwrap_or_else(|(topic, code)| panic!("{topic:?} can't be given {settings:?}: {code}"));
+    }
 }
 
 /// Deletes a topic and waits until nobody knows it any more.
@@ -151,16 +174,35 @@ pub fn produce_tombstone(bootstrap: &str, topic: &str, partition: i32, key: &str
 
 /// Produces all records in one transaction, and commits or aborts it.
 pub fn produce_in_transaction(bootstrap: &str, topic: &str, records: &[Record], commit: bool) {
-    let producer: BaseProducer =
-        ClientConfig::new().set("bootstrap.servers", bootstrap).set("transactional.id", format!("{topic}-producer")).create().unwrap();
-    producer.init_transactions(ADMIN_LIMIT).unwrap();
-    producer.begin_transaction().unwrap();
-    for record in records {
-        let to_send = BaseRecord::<String, Vec<u8>>::to(topic).partition(record.partition).payload(&record.value);
-        producer.send(to_send).map_err(|(e, _)| e).unwrap();
+    let transaction = OpenTransaction::with(bootstrap, topic, records);
+    if commit { transaction.commit() } else { transaction.abort() }
+}
+
+/// A transaction whose records are in the log and that nobody has ended yet.
+pub struct OpenTransaction(BaseProducer);
+
+impl OpenTransaction {
+    #[must_use]
+    pub fn with(bootstrap: &str, topic: &str, records: &[Record]) -> Self {
+        let producer: BaseProducer =
+            ClientConfig::new().set("bootstrap.servers", bootstrap).set("transactional.id", format!("{topic}-producer")).create().unwrap();
+        producer.init_transactions(ADMIN_LIMIT).unwrap();
+        producer.begin_transaction().unwrap();
+        for record in records {
+            let to_send = BaseRecord::<String, Vec<u8>>::to(topic).partition(record.partition).payload(&record.value);
+            producer.send(to_send).map_err(|(e, _)| e).unwrap();
+        }
+        producer.flush(ADMIN_LIMIT).unwrap();
+        Self(producer)
     }
-    producer.flush(ADMIN_LIMIT).unwrap();
-    if commit { producer.commit_transaction(ADMIN_LIMIT) } else { producer.abort_transaction(ADMIN_LIMIT) }.unwrap();
+
+    pub fn commit(self) {
+        self.0.commit_transaction(ADMIN_LIMIT).unwrap();
+    }
+
+    pub fn abort(self) {
+        self.0.abort_transaction(ADMIN_LIMIT).unwrap();
+    }
 }
 
 /// The end of each partition: where the next record goes, markers and aborted records counted.

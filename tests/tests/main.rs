@@ -3,9 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod broker_leaders;
+mod broker_listeners;
 mod broker_restarts;
+mod broker_throttles;
 mod changed_documents;
 mod checkpoint_removal;
+mod compacted_topics;
 mod crash_at_each_step;
 mod cut_log;
 mod demo;
@@ -27,6 +31,7 @@ mod saved_state;
 mod services_work;
 mod side_outputs;
 mod signals;
+mod sinks_away;
 mod skew;
 mod soak;
 mod start_positions;

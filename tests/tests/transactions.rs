@@ -1,11 +1,12 @@
 //! Topics that are written in transactions, on a real broker: aborted records are there, take up offsets, and must not be seen.
 
+use serde_json::{Value as Json, json};
 use weir_tests::oracle::Pipeline;
 use weir_tests::rides::Rides;
-use weir_tests::rig::{Rig, Store};
-use weir_tests::services::kafka;
-use weir_tests::topic::{self, Record};
-use weir_tests::{or_skip, table};
+use weir_tests::rig::{RUN_LIMIT, Rig, Store};
+use weir_tests::services::{kafka, ports};
+use weir_tests::topic::{self, OpenTransaction, Record};
+use weir_tests::{deadline, engine, or_skip, table, web};
 
 #[test]
 fn aborted_records_are_not_read_and_a_hole_at_the_end_does_not_hold_the_run() {
@@ -36,4 +37,40 @@ fn aborted_records_are_not_read_and_a_hole_at_the_end_does_not_hold_the_run() {
 
 fn ends_of_the_last_manifest(rig: &Rig) -> Vec<i64> {
     rig.manifests().last().unwrap().partitions.iter().map(|p| p.end).collect()
+}
+
+#[test]
+fn a_transaction_left_open_holds_the_watermark_and_is_said_to_until_it_is_ended() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let pipeline = Pipeline { idle_after_us: Some(1_000_000), ..Pipeline::rides() };
+    let both = Rides { partitions: 2, ..Rides::ordered(3_000) };
+    let rig = Rig::new(pipeline, kafka, Store::Local, 2, &both.records());
+    let address = format!("127.0.0.1:{}", ports::free());
+    let mut run = rig.start_with(json!({"type": "AsSoonAsPossible"})).arg("--http").arg(&address).spawn();
+    run.wait_for_records(3_000, RUN_LIMIT);
+    let of_second = |count| Rides { partitions: 1, ..Rides::ordered(count) }.records().into_iter().map(|r| Record { partition: 1, ..r });
+    let open = OpenTransaction::with(&rig.site.bootstrap, &rig.site.topic, &of_second(10).collect::<Vec<_>>());
+    let held_by = || {
+        let progress: Json = serde_json::from_str(&web::get(&address, "/progress").unwrap().body).unwrap();
+        progress["sources"][0]["watermarkHeldBy"].clone()
+    };
+    deadline::until("the reason is seen while nothing comes", RUN_LIMIT, || {
+        (held_by() == json!({"topic": rig.site.topic, "partition": 1, "because": "OpenTransaction"})).then_some(())
+    });
+
+    // The first one goes on, far past the other's windows.
+    rig.produce(&Rides { partitions: 1, ..Rides::ordered(1_000) }.starting(3_000_000_000).records());
+    run.wait_for_records(4_000, RUN_LIMIT);
+    let held = rig.manifests().pop().unwrap();
+    assert!(!held.partitions[1].idle && held.watermark_after_us == held.partitions[1].watermark_us, "{held:?}");
+    assert_eq!(run.progress().last().unwrap()["sources"][0]["watermarkHeldBy"]["because"], "OpenTransaction");
+
+    open.abort();
+    deadline::until("the partition is idle", RUN_LIMIT, || rig.manifests().pop().filter(|m| m.partitions[1].idle));
+    deadline::until("nothing holds any more but the first partition", RUN_LIMIT, || (held_by()["partition"] != 1).then_some(()));
+    run.terminate();
+    run.wait(RUN_LIMIT).expect(engine::OK);
+    rig.finish();
+    assert_eq!(rig.assert_right().read, 4_000);
 }

@@ -106,6 +106,10 @@ pub struct WatermarkHold {
     pub topic: String,
     /// The Kafka partition.
     pub partition: i32,
+    /// OpenTransaction: a transaction hangs open there. NotReadYet: nothing of it was read yet. Slowest: its records are the oldest.
+    /// Other words are those of a newer runtime.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub because: Option<String>,
 }
 
 /// A table that a sink writes to.

@@ -190,9 +190,12 @@ fn watermark_advancing(facts: &Facts<'_>, progress: Option<&Progress>) -> Findin
 }
 
 fn held_by(progress: &Progress) -> String {
-    match &progress.watermark_held_by {
-        Some(hold) => format!("partition {} of the topic {} holds it back", hold.partition, hold.topic),
-        None => "a partition holds it back".to_owned(),
+    let Some(hold) = &progress.watermark_held_by else { return "a partition holds it back".to_owned() };
+    let partition = format!("partition {} of the topic {}", hold.partition, hold.topic);
+    match hold.because.as_deref() {
+        Some("OpenTransaction") => format!("a transaction that nobody has ended hangs open on {partition}"),
+        Some("NotReadYet") => format!("nothing of {partition} was read yet, and it is not idle yet"),
+        _ => format!("{partition} holds it back"),
     }
 }
 

@@ -111,7 +111,8 @@ fn progress(facts: &Facts<'_>) -> Option<Progress> {
         watermark,
         watermark_held_by: report.sources.iter().find_map(|s| {
             let held = s.watermark_held_by.as_ref()?;
-            Some(WatermarkHold { source: s.name.clone(), topic: held.topic.clone(), partition: held.partition })
+            let because = held.because.clone();
+            Some(WatermarkHold { source: s.name.clone(), topic: held.topic.clone(), partition: held.partition, because })
         }),
         open_windows: report.state_operators.iter().map(|s| s.open_windows).sum(),
         state_bytes: report.state_stored_bytes,

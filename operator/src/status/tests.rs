@@ -240,6 +240,30 @@ fn before_the_first_due_time_it_is_ready_and_says_when_that_is() {
 }
 
 #[test]
+fn what_holds_the_watermark_is_said_in_the_words_of_the_runtime() {
+    for (because, says) in [
+        (Some("OpenTransaction"), "a transaction that nobody has ended hangs open on partition 0 of the topic rides"),
+        (Some("NotReadYet"), "nothing of partition 0 of the topic rides was read yet, and it is not idle yet"),
+        (Some("Slowest"), "partition 0 of the topic rides holds it back"),
+        (Some("WordOfANewerRuntime"), "partition 0 of the topic rides holds it back"),
+        (None, "partition 0 of the topic rides holds it back"),
+    ] {
+        let mut told = report("2026-01-01T11:59:58Z", 50.0, 0);
+        told.sources[0].watermark_held_by.as_mut().unwrap().because = because.map(str::to_owned);
+        let mut pipeline = rides();
+        let mut before = found(&pipeline, &cluster_running(&pipeline), Some(&told), None);
+        before.progress.as_mut().unwrap().watermark_moved_at = Some(at("2026-01-01T11:50:00Z"));
+        pipeline.status = Some(before);
+        let status = found(&pipeline, &cluster_running(&pipeline), Some(&told), None);
+        assert_conditions(&status, &["WatermarkAdvancing=False/HeldBack"]);
+        let message = status.conditions.iter().find(|c| c.type_ == "WatermarkAdvancing").map(|c| c.message.as_str());
+        assert!(message.is_some_and(|message| message.ends_with(says)), "{message:?}");
+        let hold = status.progress.and_then(|p| p.watermark_held_by).unwrap();
+        assert_eq!(hold.because.as_deref(), because);
+    }
+}
+
+#[test]
 fn a_state_action_was_done_when_the_runtime_says_so() {
     let mut pipeline = rides_with("/stateAction", json!({"token": "a", "discard": {}}));
     let observed = cluster_running(&pipeline);

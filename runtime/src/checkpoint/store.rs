@@ -10,7 +10,8 @@ use futures::TryStreamExt;
 use object_store::path::Path;
 use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Remedy, Result};
+use crate::storage::{Standing, innermost, is_refusal};
 
 /// A checkpoint's place in an object store.
 #[derive(Debug, Clone)]
@@ -20,6 +21,7 @@ pub struct Store {
     /// For sentences: what the person wrote.
     uri: Arc<str>,
     deadline: Duration,
+    standing: Standing,
 }
 
 /// How a call ended. Anything that a person must mend is an error instead.
@@ -35,7 +37,13 @@ pub enum Outcome<T> {
 impl Store {
     #[must_use]
     pub fn new(inner: Arc<dyn ObjectStore>, root: Path, uri: &str, deadline: Duration) -> Self {
-        Self { inner, root, uri: uri.into(), deadline }
+        Self { inner, root, uri: uri.into(), deadline, standing: Standing::default() }
+    }
+
+    /// The same place in a run that shares this standing.
+    #[must_use]
+    pub fn in_run(self, standing: &Standing) -> Self {
+        Self { standing: standing.clone(), ..self }
     }
 
     /// The checkpoint's URI, for sentences.
@@ -112,9 +120,15 @@ impl Store {
     async fn call<T>(&self, doing: &str, path: &str, call: impl Future<Output = object_store::Result<T>>) -> Result<Outcome<T>> {
         match tokio::time::timeout(self.deadline, call).await {
             Ok(Ok(value)) => Ok(Outcome::Done(value)),
-            Ok(Err(error)) => sort(&error, doing, path, &self.uri),
+            Ok(Err(error)) => sort(&error, doing, path, &self.uri).or_else(|failure| self.judge(&error, failure)),
             Err(_) => Ok(Outcome::Unknown(format!("{doing} {path} in {}: no answer within {:?}", self.uri, self.deadline))),
         }
+    }
+
+    /// Nothing was done where access was refused; but what is unknown is what gets tried again.
+    fn judge<T>(&self, error: &Error, failure: Failure) -> Result<Outcome<T>> {
+        let judged = if is_refusal(error) { self.standing.judge(failure) } else { failure };
+        if judged.remedy == Remedy::Retry { Ok(Outcome::Unknown(judged.message)) } else { Err(judged) }
     }
 }
 
@@ -139,7 +153,7 @@ fn sort<T>(error: &Error, doing: &str, path: &str, uri: &str) -> Result<Outcome<
     }
     if says(&["AccessDenied"])
         || matches!(error, Error::PermissionDenied { .. })
-        || io_kind(error) == Some(std::io::ErrorKind::PermissionDenied)
+        || matches!(io_kind(error), Some(std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem))
     {
         return Err(Failure::config(format!(
             "not allowed to {doing} {path} in {uri}{}; a checkpoint needs to read, write, list and delete",
@@ -160,7 +174,7 @@ fn sort<T>(error: &Error, doing: &str, path: &str, uri: &str) -> Result<Outcome<
         _ if io_kind(error) == Some(std::io::ErrorKind::StorageFull) => {
             Outcome::Unknown(format!("{doing} {path} in {uri}: the disk is full; free some space"))
         }
-        _ => Outcome::Unknown(format!("{doing} {path} in {uri}: {text}")),
+        _ => Outcome::Unknown(format!("{doing} {path} in {uri}: {}", innermost(error))),
     })
 }
 
@@ -184,7 +198,6 @@ fn io_kind(error: &Error) -> Option<std::io::ErrorKind> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::failure::Remedy;
     use object_store::local::LocalFileSystem;
     use object_store::memory::InMemory;
 

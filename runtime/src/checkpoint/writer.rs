@@ -26,6 +26,7 @@ use super::totals::Totals;
 use crate::failpoint;
 use crate::failure::{Failure, Result};
 use crate::retry::{Jitter, RetryPolicy};
+use crate::storage::Standing;
 
 /// How to reach the store and how long to try.
 #[derive(Debug, Clone)]
@@ -37,13 +38,20 @@ pub struct Options {
     pub call_deadline: Duration,
     /// Random.
     pub jitter_seed: u64,
+    pub standing: Standing,
 }
 
 impl Options {
     /// The usual times.
     #[must_use]
     pub fn new(uri: impl Into<String>, jitter_seed: u64) -> Self {
-        Self { uri: uri.into(), retry: RetryPolicy::default(), call_deadline: Duration::from_secs(30), jitter_seed }
+        Self {
+            uri: uri.into(),
+            retry: RetryPolicy::default(),
+            call_deadline: Duration::from_secs(30),
+            jitter_seed,
+            standing: Standing::default(),
+        }
     }
 }
 
@@ -98,7 +106,7 @@ pub async fn open(
     options: Options,
 ) -> Result<Opened> {
     let mut driver = Driver {
-        store: Store::new(store, root, &options.uri, options.call_deadline),
+        store: Store::new(store, root, &options.uri, options.call_deadline).in_run(&options.standing),
         machine: Machine::new(nonce.as_str().into()),
         nonce,
         identity: Identity::new(new_lineage, pipeline.to_owned()),

@@ -123,6 +123,7 @@ impl Running {
         let mut opened = Instant::now();
         self.begin_epoch();
         self.observer.ready();
+        self.standing.has_begun();
         // The process before may have ended between its last commit and telling Kafka's tools of it; a quiet topic brings no epoch that would.
         self.input.publish(&self.reading.next_offsets());
         loop {
@@ -132,6 +133,7 @@ impl Running {
                 self.committer.checkpoint_long_logs().await;
             }
             let closed = self.close_epoch(opened, due == Due::AllRead).await?;
+            self.observer.watermark_held_by(&closed.source.name, self.reading.held_by(&closed.source));
             crate::failpoint::reach("epoch.closed");
             if due == Due::Trigger {
                 // From here on the lanes read the next epoch, while this one is decided and committed.

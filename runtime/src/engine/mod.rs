@@ -14,6 +14,7 @@ mod clock;
 mod commit;
 mod discovery;
 mod driver;
+pub(crate) mod hold;
 mod keyed_stage;
 mod lane;
 mod lane_sinks;

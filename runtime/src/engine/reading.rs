@@ -12,6 +12,7 @@ use weir_plan::plan::Source;
 
 use super::bad_share;
 use super::discovery::Changes;
+use super::hold::{self, Hold};
 use super::lane::{Assignment, PartitionReport};
 use crate::checkpoint::manifest::{BadShare, MovedBy, PartitionProgress, SourceCounts, SourceProgress, Until};
 use crate::failure::{Failure, Result};
@@ -54,6 +55,8 @@ struct Partition {
     /// Exclusive end of an AvailableNow run.
     bound: Option<i64>,
     at_end_since: Option<Instant>,
+    /// Of the epoch that was closed last: it would be idle, did a transaction not hang open.
+    hangs: bool,
 }
 
 impl Partition {
@@ -71,7 +74,7 @@ impl Reading {
         let partitions = progress.partitions.iter().map(|p| {
             let id = TopicPartition { topic: p.topic.clone(), partition: p.partition };
             let bound = until.map(|until| bound_of(until, &source.name, &id));
-            Partition { id, next: p.end, bound, at_end_since: None }
+            Partition { id, next: p.end, bound, at_end_since: None, hangs: false }
         });
         Self {
             name: source.name.clone(),
@@ -100,7 +103,7 @@ impl Reading {
         self.partitions.retain(|_| stays.next().unwrap_or(true));
         self.gone.extend(changes.gone.iter().cloned());
         for (id, bounds) in &changes.new {
-            self.partitions.push(Partition { id: id.clone(), next: bounds.low, bound: None, at_end_since: None });
+            self.partitions.push(Partition { id: id.clone(), next: bounds.low, bound: None, at_end_since: None, hangs: false });
             self.watermark.add();
         }
     }
@@ -153,6 +156,12 @@ impl Reading {
         self.partitions.iter().map(|p| (p.id.clone(), p.next)).collect()
     }
 
+    /// What holds the watermark of the epoch that was closed last.
+    #[must_use]
+    pub fn held_by(&self, closed: &SourceProgress) -> Option<Hold> {
+        hold::hold(closed, |index| self.partitions[index].hangs)
+    }
+
     /// Closes the epoch in hand and moves on to its end. `high_watermark` is what the client last heard of a partition's log.
     ///
     /// # Errors
@@ -181,12 +190,10 @@ impl Reading {
             }
             let at_end_for = report.at_end_since.map(|since| since.elapsed());
             let never_read = self.watermark.of_partition(report.partition).is_none();
-            idle[report.partition] = if partition.is_at_bound() {
-                // The run ends here. A partition of which nothing was ever read has no time that it could hold back.
-                never_read || is_over(at_end_for, self.idle_after)
-            } else {
-                is_over(at_end_for, self.idle_after) && !hangs(report.next, high_watermark(&partition.id))
-            };
+            let is_quiet = is_over(at_end_for, self.idle_after);
+            partition.hangs = is_quiet && !partition.is_at_bound() && hangs(report.next, high_watermark(&partition.id));
+            // A run ends at its bound. A partition of which nothing was ever read has no time that it could hold back.
+            idle[report.partition] = (is_quiet && !partition.hangs) || (never_read && partition.is_at_bound());
         }
         let at_end_for = self.partitions.iter().map(|p| p.at_end_since.map(|since| since.elapsed()));
         let least = |all: Vec<Duration>| all.into_iter().min().filter(|_| idle.iter().all(|idle| *idle));
@@ -237,6 +244,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::checkpoint::manifest::{OffsetRange, UntilPartition};
+    use crate::engine::hold::Because;
     use crate::source::kafka::OffsetBounds;
 
     const READ: i64 = 1_000;
@@ -247,7 +255,10 @@ mod tests {
 
     /// Two partitions at offset 10; idle at once.
     fn reading(bounds: [Option<i64>; 2]) -> Reading {
-        let partitions = [0, 1].map(|i| Partition { id: id(i), next: 10, bound: bounds[usize::try_from(i).unwrap()], at_end_since: None });
+        let partitions = [0, 1].map(|i| {
+            let bound = bounds[usize::try_from(i).unwrap()];
+            Partition { id: id(i), next: 10, bound, at_end_since: None, hangs: false }
+        });
         Reading {
             name: "rides".into(),
             bad_share: BadShare::default(),
@@ -296,6 +307,8 @@ mod tests {
             let mut reading = reading([None, None]);
             let closed = close(&mut reading, vec![report(0, 10, Some(READ), false), report(1, 10, None, true)], high_watermark);
             assert_eq!((closed.partitions[1].idle, closed.watermark_after_us), (idle, idle.then_some(READ)), "{high_watermark}");
+            let (partition, because) = if idle { (0, Because::Slowest) } else { (1, Because::OpenTransaction) };
+            assert_eq!(reading.held_by(&closed), Some(Hold { topic: "rides".into(), partition, because }));
         }
     }
 

@@ -35,6 +35,7 @@ use crate::observe::progress::{Durations, Progress};
 use crate::retry::RetryPolicy;
 use crate::sink::delta::DeltaTable;
 use crate::source::kafka::KafkaInput;
+use crate::storage::Standing;
 
 /// The longest that a start waits for brokers; less if the process is to give up sooner.
 const BROKER_DEADLINE: Duration = Duration::from_secs(60);
@@ -60,6 +61,7 @@ pub struct Running {
     pub(super) garbage_is_due: bool,
     pub(super) memory: Arc<Memory>,
     pub(super) observer: Observer,
+    pub(super) standing: Standing,
 }
 
 pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> Result<Running> {
@@ -68,7 +70,9 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let stages = Arc::new(stages::cut(&plan));
     let location = crate::storage::open(&plan.checkpoint.uri, plan.storage_for(&plan.checkpoint.uri), &options.secrets)?;
     let retry = RetryPolicy::giving_up_after(options.give_up_after);
-    let settings = writer::Options { retry, ..writer::Options::new(plan.checkpoint.uri.as_str(), rand::rng().next_u64()) };
+    let standing = Standing::default();
+    let settings =
+        writer::Options { retry, standing: standing.clone(), ..writer::Options::new(plan.checkpoint.uri.as_str(), rand::rng().next_u64()) };
     let opened = writer::open(location.store, location.path, &plan.pipeline, random_id(), random_id(), settings).await?;
     let restored = match claim::epoch_to_restore(plan.state_action.as_ref(), opened.newest()) {
         Some(epoch) => opened.manifest(epoch).await?,
@@ -79,7 +83,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let input = Arc::new(block_in_place(|| {
         KafkaInput::connect_within(&source.kafka, &format!("weir/{}", plan.pipeline), shares.fetch_bytes_per_lane)
     })?);
-    let tables = open_tables(&plan, options, retry).await?;
+    let tables = open_tables(&plan, options, retry, &standing).await?;
     let pinned: Vec<_> = plan.sinks.iter().zip(&tables).map(|(sink, table)| pin(sink, table)).collect();
     let fingerprint = compat::fingerprint(&plan);
     let run = options.run.as_deref();
@@ -160,6 +164,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         garbage_is_due: false,
         memory,
         observer,
+        standing,
         stages,
         plan,
     })
@@ -181,9 +186,9 @@ fn file_label(writer: &CheckpointWriter) -> String {
     format!("{}-{:010}", writer.lineage(), writer.generation().0)
 }
 
-async fn open_tables(plan: &Plan, options: &Options, retry: RetryPolicy) -> Result<Vec<DeltaTable>> {
+async fn open_tables(plan: &Plan, options: &Options, retry: RetryPolicy, standing: &Standing) -> Result<Vec<DeltaTable>> {
     let tables = plan.sinks.iter().map(|sink| async move {
-        let location = crate::storage::open(&sink.delta.uri, plan.storage_for(&sink.delta.uri), &options.secrets)?;
+        let location = crate::storage::open(&sink.delta.uri, plan.storage_for(&sink.delta.uri), &options.secrets)?.in_run(standing);
         let doing = format!("opening {}", sink.delta.uri);
         let table = retry.persist(&doing, async || DeltaTable::open_or_create(location.clone(), sink, &plan.pipeline, retry).await).await;
         table.map_err(|e| e.context(format!("sink {}", quoted(&sink.name))))

@@ -19,6 +19,7 @@ use self::metrics::Metrics;
 use self::progress::{Pending, Progress, Source};
 use crate::checkpoint::manifest::SourceProgress;
 use crate::engine::Options;
+use crate::engine::hold::Hold;
 use crate::failure::{Failure, Result};
 
 /// Takes reports from the driver; the HTTP server reads them.
@@ -26,6 +27,8 @@ pub struct Observer {
     shared: Arc<Shared>,
     progress_file: Option<File>,
     log: EpochLog,
+    /// What holds the watermark of a source, as of the epoch that was closed last.
+    held_by: Option<(String, Option<Hold>)>,
     on_epoch: Option<watch::Sender<Option<Progress>>>,
 }
 
@@ -59,7 +62,7 @@ impl Observer {
         if let Some(address) = options.http {
             http::serve(address, Arc::clone(&shared)).await?;
         }
-        Ok(Self { shared, progress_file, log: EpochLog::default(), on_epoch: options.on_epoch.clone() })
+        Ok(Self { shared, progress_file, log: EpochLog::default(), held_by: None, on_epoch: options.on_epoch.clone() })
     }
 
     /// The checkpoint is claimed: the report of the claim, until there is one of an epoch.
@@ -79,13 +82,25 @@ impl Observer {
         *lock(&self.shared.pending) = Some(Pending::new(clock_us, source.counts.read));
     }
 
+    /// An epoch is closed. Also one that takes in nothing, and is not committed, may find another partition or reason: a transaction that
+    /// hangs open is noticed only when nothing comes any more.
+    pub fn watermark_held_by(&mut self, source: &str, hold: Option<Hold>) {
+        if let Some(latest) = lock(&self.shared.latest).as_mut() {
+            latest.set_held_by(source, hold.as_ref());
+        }
+        self.held_by = Some((source.to_owned(), hold));
+    }
+
     /// Some records of the epoch in hand were bad; `first` says which was the first, and why.
     pub fn bad_records(&mut self, count: u64, first: &str) {
         self.log.bad_records(count, first, Instant::now());
     }
 
     /// An epoch is committed.
-    pub fn epoch(&mut self, progress: Progress) -> Result<()> {
+    pub fn epoch(&mut self, mut progress: Progress) -> Result<()> {
+        if let Some((source, hold)) = &self.held_by {
+            progress.set_held_by(source, hold.as_ref());
+        }
         if let Some(file) = &mut self.progress_file {
             let json = serde_json::to_string(&progress).map_err(|e| Failure::bug(format!("progress: {e}")))?;
             // One write per line, so that a reader (and a crash) sees whole lines.

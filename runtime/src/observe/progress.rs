@@ -9,6 +9,7 @@ use weir_plan::Plan;
 
 use crate::checkpoint::manifest::{Kind, Manifest, PartitionProgress, SourceProgress};
 use crate::checkpoint::totals::{self, SourceTotals};
+use crate::engine::hold::{Hold, hold};
 
 /// How long the parts of an epoch took. Nothing, for a claim.
 #[derive(Debug, Clone, Copy, Default)]
@@ -157,15 +158,9 @@ pub struct Source {
     pub bytes: u64,
     /// The partition whose watermark is the source's: the least that is not idle.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub watermark_held_by: Option<Partition>,
+    pub watermark_held_by: Option<Hold>,
     #[serde(skip)]
     pub watermark_us: Option<i64>,
-}
-
-#[derive(Debug, Clone, Serialize)]
-pub struct Partition {
-    pub topic: String,
-    pub partition: i32,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -235,6 +230,13 @@ impl Progress {
         }
     }
 
+    /// Says what holds the watermark of a source.
+    pub fn set_held_by(&mut self, source: &str, hold: Option<&Hold>) {
+        for source in self.sources.iter_mut().filter(|s| s.name == source) {
+            source.watermark_held_by = hold.cloned();
+        }
+    }
+
     /// Records between what was read and the ends of the partitions.
     #[must_use]
     pub fn lag(&self) -> i64 {
@@ -254,8 +256,6 @@ impl Source {
             }
             all
         };
-        // One that was never read has no watermark, and comes before all others.
-        let held_by = s.partitions.iter().filter(|p| !p.idle).min_by_key(|p| p.watermark_us);
         let topics: std::collections::BTreeSet<_> = s.partitions.iter().map(|p| p.topic.as_str()).collect();
         Self {
             name: s.name.clone(),
@@ -269,7 +269,8 @@ impl Source {
             records_rejected: s.counts.rejected,
             records_lost: s.partitions.iter().map(PartitionProgress::lost_count).sum(),
             bytes: s.counts.bytes,
-            watermark_held_by: held_by.map(|p| Partition { topic: p.topic.clone(), partition: p.partition }),
+            // A manifest does not have what hangs: whoever reads the topic says so (`Observer::watermark_held_by`).
+            watermark_held_by: hold(s, |_| false),
             watermark_us: s.watermark_after_us,
         }
     }

@@ -53,6 +53,14 @@ pub(super) fn sort(error: &Error, access: &Access) -> Failure {
     }
 }
 
+/// Whether the store knows what is asked and does not let this user do it.
+pub(crate) fn is_refusal(error: &Error) -> bool {
+    let by_disk = || io_cause(error).is_some_and(|io| matches!(io.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem));
+    let text = error.to_string();
+    let by_key = || matches!(s3_code(&text), Some("InvalidAccessKeyId" | "XAdminUserNotFound" | "SignatureDoesNotMatch" | "InvalidToken"));
+    matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) || by_key() || by_disk()
+}
+
 /// The same for an error of the machine's own file system.
 pub(super) fn sort_io(error: &std::io::Error) -> Failure {
     match error.kind() {
@@ -99,7 +107,7 @@ fn s3_code(text: &str) -> Option<&str> {
 }
 
 /// The deepest cause: "connection refused" rather than five wrappers around it. With S3's XML it is the status line.
-fn innermost(error: &Error) -> String {
+pub(crate) fn innermost(error: &Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(next) = cause.source() {
         cause = next;
@@ -159,6 +167,16 @@ mod tests {
         ] {
             assert_eq!(sort(&answer(status, code), &s3()), Failure { remedy, message: says.into() });
         }
+    }
+
+    #[test]
+    fn refusals_are_told_from_what_is_missing_or_away() {
+        let denied = [answer(403, "AccessDenied"), answer(403, "SignatureDoesNotMatch"), answer(404, "XAdminUserNotFound")];
+        assert!(denied.iter().all(is_refusal));
+        assert!(![answer(404, "NoSuchBucket"), answer(404, "NoSuchKey"), answer(503, "SlowDown")].iter().any(is_refusal));
+        let local = |kind: ErrorKind| Error::Generic { store: "LocalFileSystem", source: Box::new(std::io::Error::from(kind)) };
+        assert!(is_refusal(&local(ErrorKind::ReadOnlyFilesystem)) && is_refusal(&local(ErrorKind::PermissionDenied)));
+        assert!(!is_refusal(&local(ErrorKind::StorageFull)));
     }
 
     #[test]

@@ -105,6 +105,7 @@ pub fn stored_answer() -> Vec<u8> {
 #[must_use]
 pub fn error_answer(status: u16) -> Vec<u8> {
     let (reason, code) = match status {
+        403 => ("Forbidden", "AccessDenied"),
         409 => ("Conflict", "ConditionalRequestConflict"),
         412 => ("Precondition Failed", "PreconditionFailed"),
         503 => ("Service Unavailable", "SlowDown"),

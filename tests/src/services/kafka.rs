@@ -35,12 +35,25 @@ pub fn shared() -> Result<&'static Kafka, Missing> {
 impl Kafka {
     /// Starts a broker and waits until it answers.
     pub fn start() -> Result<Self, Missing> {
+        Self::start_with(|_, _| String::new())
+    }
+
+    /// The same with settings of its own, as lines of `server.properties`, which count more than the usual ones. They are made from the
+    /// broker's port and its controller's.
+    pub fn start_with(settings: impl FnOnce(u16, u16) -> String) -> Result<Self, Missing> {
         script::fetch("Kafka", "kafka")?;
-        let dir = tempfile::Builder::new().prefix("weir-tests-kafka-").tempdir().unwrap();
-        remove_at_exit(dir.path());
-        let kafka = Self { dir, port: ports::free(), controller_port: ports::free(), process: Mutex::new(None) };
+        let (port, controller_port) = (ports::free(), ports::free());
+        let kafka = Self::new(port, controller_port, &settings(port, controller_port));
         kafka.restart();
         Ok(kafka)
+    }
+
+    /// One that does not run yet. Kafka must have been fetched.
+    pub(super) fn new(port: u16, controller_port: u16, settings: &str) -> Self {
+        let dir = tempfile::Builder::new().prefix("weir-tests-kafka-").tempdir().unwrap();
+        remove_at_exit(dir.path());
+        std::fs::write(dir.path().join("extra.properties"), settings).unwrap();
+        Self { dir, port, controller_port, process: Mutex::new(None) }
     }
 
     #[must_use]
@@ -55,20 +68,19 @@ impl Kafka {
 
     /// Starts it again, on the same ports and folder, and waits until it answers.
     pub fn restart(&self) {
-        let mut process = self.process();
-        *process = None;
-        let mut command = Command::new(script::path("kafka"));
-        command.arg("run").arg(self.dir.path()).arg(self.port.to_string()).arg(self.controller_port.to_string());
-        let run = std::fs::File::create(self.dir.path().join("run.out")).unwrap();
-        command.stdout(run.try_clone().unwrap()).stderr(run);
-        let mut started = Process::spawn(&mut command).unwrap();
-        deadline::until("Kafka answers", READY_LIMIT, || {
-            if let Some(status) = started.ended() {
-                panic!("Kafka ended at its start ({status}):\n{}", self.last_words());
-            }
-            self.answers().then_some(())
-        });
-        *process = Some(started);
+        self.spawn();
+        self.wait_until_it_answers(1);
+    }
+
+    /// Lets clients of this id read so many bytes a second.
+    ///
+    /// # Panics
+    /// If Kafka's own tool can't set it.
+    pub fn throttle(&self, client_id: &str, bytes_per_second: u32) {
+        let mut quota = Command::new(script::path("kafka"));
+        quota.arg("quota").arg(self.dir.path()).arg(client_id).arg(bytes_per_second.to_string());
+        let out = quota.output().unwrap();
+        assert!(out.status.success(), "{quota:?}: {}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
     }
 
     /// SIGSTOP: it holds its connections and answers nobody.
@@ -81,19 +93,35 @@ impl Kafka {
         self.signal(Signal::CONT);
     }
 
+    pub(super) fn spawn(&self) {
+        let mut process = self.process();
+        *process = None;
+        let mut command = Command::new(script::path("kafka"));
+        command.arg("run").arg(self.dir.path()).arg(self.port.to_string()).arg(self.controller_port.to_string());
+        let run = std::fs::File::create(self.dir.path().join("run.out")).unwrap();
+        command.stdout(run.try_clone().unwrap()).stderr(run);
+        *process = Some(Process::spawn(&mut command).unwrap());
+    }
+
+    /// A real answer: the metadata of the cluster with so many brokers in it.
+    pub(super) fn wait_until_it_answers(&self, brokers: usize) {
+        deadline::until("Kafka answers", READY_LIMIT, || {
+            if let Some(status) = self.process().as_mut().and_then(Process::ended) {
+                panic!("Kafka ended at its start ({status}):\n{}", self.last_words());
+            }
+            // A fresh client for each try: one that failed waits longer and longer before it connects again.
+            let client: BaseConsumer =
+                ClientConfig::new().set("bootstrap.servers", self.bootstrap()).set("log_level", "0").create().unwrap();
+            client.fetch_metadata(None, Duration::from_millis(500)).is_ok_and(|m| m.brokers().len() >= brokers).then_some(())
+        });
+    }
+
     fn signal(&self, signal: Signal) {
         self.process().as_ref().expect("the broker runs").signal(signal);
     }
 
     fn process(&self) -> std::sync::MutexGuard<'_, Option<Process>> {
         self.process.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// A real answer: the metadata of the cluster with its one broker in it.
-    fn answers(&self) -> bool {
-        // A fresh client for each try: one that failed waits longer and longer before it connects again.
-        let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", self.bootstrap()).set("log_level", "0").create().unwrap();
-        client.fetch_metadata(None, Duration::from_millis(500)).is_ok_and(|m| !m.brokers().is_empty())
     }
 
     fn last_words(&self) -> String {

@@ -76,10 +76,15 @@ impl S3 {
 
     /// Starts it again on the same port and folder and waits until it answers.
     pub fn restart(&self) {
+        self.restart_with_secret(SECRET_KEY);
+    }
+
+    /// The same with another secret key: clients that know the usual one are refused.
+    pub fn restart_with_secret(&self, secret_key: &str) {
         let mut process = self.process();
         *process = None;
         let mut command = Command::new(script::path("s3"));
-        command.arg("run").arg(self.dir.path()).arg(self.port.to_string());
+        command.arg("run").arg(self.dir.path()).arg(self.port.to_string()).env("WEIR_S3_SECRET", secret_key);
         let mut started = Process::spawn(&mut command).unwrap();
         deadline::until("the S3 server answers", READY_LIMIT, || {
             if let Some(status) = started.ended() {

@@ -1,9 +1,9 @@
 //! What goes wrong while a pipeline runs: records, topics and disks.
 
-use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
+use weir_tests::disk::Disk;
 use weir_tests::engine::{CONFIG, DATA, OK, RETRY_EXHAUSTED, Start};
 use weir_tests::oracle::Pipeline;
 use weir_tests::rides::Rides;
@@ -114,30 +114,14 @@ fn with_full_disk(records_per_epoch: u64, taken_bytes: usize, start: impl Fn(&Ri
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
     let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(3_000) }.records());
-    let disk = rig.folder().join("lake");
-    std::fs::create_dir_all(&disk).unwrap();
-    let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=256k", "tmpfs"]).arg(&disk).output();
-    if !mounted.is_ok_and(|o| o.status.success()) {
-        let why = "mounting one takes root".to_owned();
-        return weir_tests::skip::skip(&weir_tests::skip::Missing { part: "a small disk", why });
-    }
-    let mount = Mounted(disk.clone());
+    let lake = rig.folder().join("lake");
+    let disk = or_skip!(Disk::mount(&lake, 256));
     rig.site.records_per_epoch = records_per_epoch;
-    std::fs::write(disk.join("ballast"), vec![0; taken_bytes]).unwrap();
+    std::fs::write(lake.join("ballast"), vec![0; taken_bytes]).unwrap();
     let exit = start(&rig).give_up_after(Duration::from_secs(5)).run(Duration::from_secs(30));
     assert_says(&exit, RETRY_EXHAUSTED, says);
-    std::fs::remove_file(disk.join("ballast")).unwrap();
-    let larger = Command::new("mount").args(["-o", "remount,size=64m"]).arg(&disk).status().unwrap();
-    assert!(larger.success());
+    std::fs::remove_file(lake.join("ballast")).unwrap();
+    disk.resize(64 << 10);
     start(&rig).run(RUN_LIMIT).expect(OK);
     assert_right(&rig);
-    drop(mount);
-}
-
-struct Mounted(std::path::PathBuf);
-
-impl Drop for Mounted {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(&self.0).status();
-    }
 }

@@ -25,7 +25,7 @@ use stubs::{Tables, Unreliable};
 
 fn options(seed: u64) -> Options {
     let retry = RetryPolicy { first: Duration::from_micros(10), max: Duration::from_micros(100), give_up_after: Duration::from_secs(20) };
-    Options { uri: "test://checkpoint".into(), retry, call_deadline: Duration::from_secs(10), jitter_seed: seed }
+    Options { retry, call_deadline: Duration::from_secs(10), ..Options::new("test://checkpoint", seed) }
 }
 
 async fn opened(store: &Arc<dyn ObjectStore>, nonce: &str) -> Result<Opened> {

@@ -65,6 +65,13 @@ struct State {
     publish_told_at: Option<Instant>,
 }
 
+impl State {
+    /// One that is still news.
+    fn has_fault(&self, now: Instant) -> bool {
+        self.faults.values().any(|(_, at)| now.saturating_duration_since(*at) < FAULT_IS_NEWS)
+    }
+}
+
 impl Events {
     pub(super) fn new(bootstrap_servers: &str) -> Self {
         Self { bootstrap_servers: bootstrap_servers.to_owned(), doubts: AtomicU64::new(0), state: Mutex::default() }
@@ -106,8 +113,11 @@ impl Events {
 
     fn describe(&self, state: &mut State, now: Instant) -> Failure {
         state.faults.retain(|_, (_, at)| now.saturating_duration_since(*at) < FAULT_IS_NEWS);
-        let faults: Vec<_> =
-            state.faults.iter().map(|((address, origin), (reason, _))| fault::describe(address, *origin, reason)).collect();
+        let faults: Vec<_> = state
+            .faults
+            .iter()
+            .map(|((address, origin), (reason, _))| fault::describe(address, *origin, &self.bootstrap_servers, reason))
+            .collect();
         if faults.is_empty() {
             return Failure::retry(format!("no Kafka broker answers at {} (from bootstrapServers)", self.bootstrap_servers));
         }
@@ -150,9 +160,11 @@ impl ClientContext for Events {
         tracing::debug!(target: "librdkafka", %error, "{reason}");
         let fault = BrokerFault::parse(reason);
         let mut state = self.lock();
-        // A connection that ends is normal (idle ones are closed, brokers are restarted); one that can't be made is news.
+        // A connection that ends is normal (idle ones are closed, brokers are restarted); one that can't be made is news. Without a fault
+        // "all brokers are down" only means that all connections were idle.
         let ended = fault.as_ref().is_some_and(|f| f.reason.starts_with("Disconnected"));
-        state.fresh |= error.rdkafka_error_code() == Some(Code::AllBrokersDown) || (fault.is_some() && !ended);
+        let all_down = error.rdkafka_error_code() == Some(Code::AllBrokersDown);
+        state.fresh |= (all_down && state.has_fault(Instant::now())) || (fault.is_some() && !ended);
         if let Some(fault) = fault
             && (state.faults.len() < BROKERS_MAX || state.faults.contains_key(&(fault.address.clone(), fault.origin)))
         {
@@ -189,7 +201,8 @@ mod tests {
         let told = events.take_problem(start).unwrap();
         assert_eq!(
             told.message,
-            "Kafka can't be reached: b:1 (advertised by broker 2): Connect to ipv4#10.0.0.1:1 failed: Connection refused"
+            "Kafka can't be reached: b:1 (advertised by broker 2 on the listener of bootstrapServers a:1): \
+             Connect to ipv4#10.0.0.1:1 failed: Connection refused"
         );
         events.error(transport(), REFUSED);
         assert_eq!(events.take_problem(start + Duration::from_secs(9)), None);
@@ -200,12 +213,14 @@ mod tests {
     #[test]
     fn closed_connection_alone_is_no_problem_but_its_reason_is_kept_for_one() {
         let events = Events::new("a:1");
+        events.error(KafkaError::Global(Code::AllBrokersDown), "1/1 brokers are down");
+        assert_eq!(events.take_problem(Instant::now()), None, "all connections were idle");
         events.error(transport(), "b:1/2: Disconnected (after 5000ms in state UP)");
         assert_eq!(events.take_problem(Instant::now()), None);
         events.error(KafkaError::Global(Code::AllBrokersDown), "1/1 brokers are down");
         assert_eq!(
             events.take_problem(Instant::now()).unwrap().message,
-            "Kafka can't be reached: b:1 (advertised by broker 2): Disconnected"
+            "Kafka can't be reached: b:1 (advertised by broker 2 on the listener of bootstrapServers a:1): Disconnected"
         );
     }
 }

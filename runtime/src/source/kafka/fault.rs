@@ -67,10 +67,12 @@ impl BrokerFault {
 }
 
 /// `<address> (<where the address is from>): <reason>`
-pub(super) fn describe(address: &str, origin: Origin, reason: &str) -> String {
+pub(super) fn describe(address: &str, origin: Origin, bootstrap_servers: &str, reason: &str) -> String {
     match origin {
         Origin::Bootstrap => format!("{address} (from bootstrapServers): {reason}"),
-        Origin::Advertised(id) => format!("{address} (advertised by broker {id}): {reason}"),
+        Origin::Advertised(id) => {
+            format!("{address} (advertised by broker {id} on the listener of bootstrapServers {bootstrap_servers}): {reason}")
+        }
     }
 }
 
@@ -121,12 +123,21 @@ pub(super) fn offsets_lost(partition: &TopicPartition, wanted: i64, low: i64, en
     ))
 }
 
+/// `reason` is librdkafka's. No policy for lost offsets covers this: what was taken in is not what the log holds now.
+pub(super) fn log_cut(partition: &TopicPartition, reason: &str) -> Failure {
+    let found = reason.split(". Reset ").next().unwrap_or(reason);
+    Failure::config(format!(
+        "{partition}: Kafka's log was cut behind what comes next (an unclean election of a leader), and records that this checkpoint has \
+         counted are gone ({found}); spec.stateAction with discard: {{offsets: StartFrom}} reads it from startFrom on"
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn described(text: &str) -> Option<String> {
-        BrokerFault::parse(text).map(|f| describe(&f.address, f.origin, &f.reason))
+        BrokerFault::parse(text).map(|f| describe(&f.address, f.origin, "a:1", &f.reason))
     }
 
     #[test]
@@ -140,7 +151,9 @@ mod tests {
         let advertised = described("sasl_ssl://kafka.data:9093/2: Failed to resolve 'kafka.data:9093': Name or service not known");
         assert_eq!(
             advertised.as_deref(),
-            Some("kafka.data:9093 (advertised by broker 2): Failed to resolve 'kafka.data:9093': Name or service not known")
+            Some(
+                "kafka.data:9093 (advertised by broker 2 on the listener of bootstrapServers a:1): Failed to resolve 'kafka.data:9093': Name or service not known"
+            )
         );
     }
 
@@ -164,6 +177,14 @@ mod tests {
             assert_eq!(refused.is_some(), said.is_some(), "{offsets:?}");
             assert!(refused.zip(said).is_none_or(|(failure, said)| failure.message.starts_with(said)), "{offsets:?}");
         }
+    }
+
+    #[test]
+    fn a_log_that_was_cut_is_told_with_where_it_ends() {
+        let reason = "Partition log truncation detected at offset 9 (leader epoch 0): broker end offset is 4 (offset leader epoch 0). \
+                      Reset to INVALID.: Local: Partition log truncation detected (broker 3)";
+        let says = log_cut(&TopicPartition { topic: "rides".into(), partition: 0 }, reason).message;
+        assert!(says.starts_with("rides-0: Kafka's log was cut") && says.contains("end offset is 4 (offset leader epoch 0));"), "{says}");
     }
 
     #[test]

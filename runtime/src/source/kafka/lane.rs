@@ -284,6 +284,8 @@ impl Slot {
                 hand_out(LaneEvent::EndOfPartition { partition: self.index, offset });
             }
             PartitionFault::EndOfPartition => {}
+            // The only loss that comes without an offset: KIP-320 found that a new leader's log ends before what was read.
+            PartitionFault::OffsetLost if message.offset() < 0 => return Err(fault::log_cut(partition, &message.error_text())),
             PartitionFault::OffsetLost if self.is_read() => {
                 self.state = State::Lost { wanted: message.offset() };
                 return Ok(true);

@@ -34,6 +34,9 @@ pub(super) fn client_config(source: &KafkaSource, client_id: &str, queued_bytes_
         .set("bootstrap.servers", &source.bootstrap_servers)
         .set("client.id", client_id)
         .set("group.id", &source.group_id)
+        // No group is joined, so there is no session. But for this long librdkafka keeps published offsets for a coordinator that is away,
+        // and a client that is dropped waits for them: the default of 45 s would hold up the end of a process that has failed.
+        .set("session.timeout.ms", "3000")
         // Offsets belong to the manifest; the group's are published after the commit, by us.
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")

@@ -1,0 +1,92 @@
+//! Which partition holds a source's watermark, and why: what a person asks who waits for windows to close. Pure.
+
+use serde::Serialize;
+
+use crate::checkpoint::manifest::SourceProgress;
+
+/// The partition whose watermark is the source's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Hold {
+    pub topic: String,
+    pub partition: i32,
+    pub because: Because,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Because {
+    /// A transaction hangs open at the end of what can be read; without it the partition would be idle.
+    OpenTransaction,
+    /// No record of it was taken in yet, and it is not idle yet.
+    NotReadYet,
+    /// Its records are the oldest.
+    Slowest,
+}
+
+/// The least of the partitions that are not idle; `None` if all are. `hangs` says of each partition whether a transaction does.
+#[must_use]
+pub fn hold(source: &SourceProgress, hangs: impl Fn(usize) -> bool) -> Option<Hold> {
+    // One that was never read has no watermark, and comes before all others.
+    let (index, held_by) = source.partitions.iter().enumerate().filter(|(_, p)| !p.idle).min_by_key(|(_, p)| p.watermark_us)?;
+    let because = match held_by.watermark_us {
+        _ if hangs(index) => Because::OpenTransaction,
+        None => Because::NotReadYet,
+        Some(_) => Because::Slowest,
+    };
+    Some(Hold { topic: held_by.topic.clone(), partition: held_by.partition, because })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::checkpoint::manifest::{BadShare, PartitionProgress, SourceCounts};
+
+    /// Partitions by their watermark; `None` for those that are idle.
+    fn source(partitions: &[Option<Option<i64>>]) -> SourceProgress {
+        let partitions = (0..).zip(partitions).map(|(partition, p)| PartitionProgress {
+            topic: "rides".into(),
+            partition,
+            start: 0,
+            end: 1,
+            lost: Vec::new(),
+            watermark_us: p.unwrap_or(Some(0)),
+            idle: p.is_none(),
+        });
+        SourceProgress {
+            name: "rides".into(),
+            topic_ids: BTreeMap::new(),
+            topics_gone: Vec::new(),
+            moved_by: None,
+            watermark_before_us: None,
+            watermark_after_us: None,
+            partitions: partitions.collect(),
+            counts: SourceCounts::default(),
+            bad_share: BadShare::default(),
+        }
+    }
+
+    #[test]
+    fn the_slowest_partition_that_is_not_idle_holds() {
+        let held = hold(&source(&[Some(Some(9)), None, Some(Some(5))]), |_| false).unwrap();
+        assert_eq!((held.partition, held.because), (2, Because::Slowest));
+        assert_eq!(hold(&source(&[None, None]), |_| false), None);
+    }
+
+    #[test]
+    fn one_that_was_never_read_holds_before_all_others() {
+        let held = hold(&source(&[Some(Some(5)), Some(None)]), |_| false).unwrap();
+        assert_eq!((held.partition, held.because), (1, Because::NotReadYet));
+    }
+
+    #[test]
+    fn an_open_transaction_is_the_reason_only_on_the_partition_that_holds() {
+        for (partition, because) in [(0, Because::OpenTransaction), (1, Because::Slowest)] {
+            let held = hold(&source(&[Some(Some(5)), Some(Some(9))]), |index| index == partition).unwrap();
+            assert_eq!((held.partition, held.because), (0, because));
+        }
+        let never_read = hold(&source(&[Some(None)]), |_| true).unwrap();
+        assert_eq!(never_read.because, Because::OpenTransaction);
+    }
+}

@@ -1,0 +1,65 @@
+//! Topics that a real broker compacts: of each key the last record stays, and the offsets of the others are holes.
+
+use std::collections::BTreeMap;
+
+use weir_tests::oracle::Pipeline;
+use weir_tests::rides::Rides;
+use weir_tests::rig::{RUN_LIMIT, Rig, Store};
+use weir_tests::services::kafka;
+use weir_tests::topic::{self, Contents, Record};
+use weir_tests::{deadline, or_skip, table};
+
+#[test]
+fn compaction_under_a_pipeline_leaves_holes_that_are_no_gaps() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &of_few_keys(0));
+    let (bootstrap, topic) = (rig.site.bootstrap.as_str(), rig.site.topic.as_str());
+    assert!(rig.start().fail_at("manifest.create.after", 1).run(RUN_LIMIT).aborted());
+    let reached: BTreeMap<i32, i64> = rig.manifests().last().unwrap().partitions.iter().map(|p| (p.partition, p.end)).collect();
+    // The epoch may have taken most of one partition. Then what is left of it are the last records of their keys, and stays.
+    let first_ends = topic::ends(bootstrap, topic, 2);
+    let unread: Vec<(i32, i64)> =
+        reached.clone().into_iter().zip(first_ends).filter(|((_, next), end)| next < end).map(|(at, _)| at).collect();
+    assert!(!unread.is_empty(), "{reached:?}");
+    let read = within(&topic::read(bootstrap, topic), |partition, offset| offset < reached[&partition]);
+
+    // Only segments that are closed are compacted, and a record that comes late enough closes the one before.
+    topic::configure(bootstrap, topic, &[("cleanup.policy", "compact"), ("segment.ms", "100"), ("min.cleanable.dirty.ratio", "0.01")]);
+    deadline::until("the next run begins at a hole", RUN_LIMIT, || {
+        rig.produce(&of_few_keys(2_000)[..10]);
+        let left = topic::read(bootstrap, topic);
+        unread.iter().any(|(partition, next)| !left[partition].contains_key(next)).then_some(())
+    });
+    topic::configure(bootstrap, topic, &[("cleanup.policy", "delete")]);
+    let mut before = Contents::new();
+    let left = deadline::until("compaction has ended", RUN_LIMIT, || {
+        let left = topic::read(bootstrap, topic);
+        (std::mem::replace(&mut before, left.clone()) == left).then_some(left)
+    });
+
+    rig.finish(); // to the end that the killed run had taken
+    rig.finish();
+    let mut all_read = within(&left, |partition, offset| offset >= reached[&partition]);
+    for (partition, records) in read {
+        all_read.get_mut(&partition).unwrap().extend(records);
+    }
+    let outcome = rig.assert_right_of(&all_read);
+    let ends = topic::ends(bootstrap, topic, 2);
+    assert!(outcome.read < ends.iter().sum::<i64>().unsigned_abs(), "there should be holes: {outcome:?}");
+    assert_eq!(rig.manifests().last().unwrap().partitions.iter().map(|p| p.end).collect::<Vec<_>>(), ends);
+    assert!(!outcome.rows.is_empty(), "{outcome:?}");
+}
+
+fn of_few_keys(from: i64) -> Vec<Record> {
+    let rides = Rides { partitions: 2, ..Rides::new(2_000) }.starting(from * 1_000_000);
+    rides.records().into_iter().enumerate().map(|(i, r)| Record { key: Some(format!("{}", i % 100)), ..r }).collect()
+}
+
+fn within(contents: &Contents, wanted: impl Fn(i32, i64) -> bool) -> Contents {
+    let mut found = contents.clone();
+    for (partition, records) in &mut found {
+        records.retain(|offset, _| wanted(*partition, *offset));
+    }
+    found
+}

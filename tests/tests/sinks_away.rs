@@ -1,0 +1,173 @@
+//! Tables and checkpoints that go away under a running pipeline and come back: it waits, says what for, holds no more memory than it may,
+//! and goes on by itself.
+
+use std::io::Write;
+
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use serde_json::{Value as Json, json};
+use weir_tests::disk::Disk;
+use weir_tests::engine::{Engine, OK};
+use weir_tests::oracle::Pipeline;
+use weir_tests::proxy::{Fault, Proxy, Rule};
+use weir_tests::rides::Rides;
+use weir_tests::rig::{RUN_LIMIT, Rig, Store};
+use weir_tests::services::s3::S3;
+use weir_tests::services::{kafka, ports, s3};
+use weir_tests::topic::Record;
+use weir_tests::{deadline, or_skip, table, web};
+
+/// For all that these tests write.
+const ENOUGH_KIB: u32 = 64 << 10;
+
+/// Rides from this second of event time on, two thousand of them.
+fn rides_from(second: i64) -> Vec<Record> {
+    Rides { partitions: 2, ..Rides::new(2_000) }.starting(second * 1_000_000).records()
+}
+
+/// A run that has committed the first two thousand, and where it answers.
+fn running(rig: &Rig) -> (Engine, String) {
+    let address = format!("127.0.0.1:{}", ports::free());
+    let mut run = rig.start_with(json!({"type": "AsSoonAsPossible"})).arg("--lanes").arg("1").arg("--http").arg(&address).spawn();
+    run.wait_for_records(2_000, RUN_LIMIT);
+    (run, address)
+}
+
+/// Waits until the run has said each of these, and then tells of an epoch that waits, though it is alive.
+fn wait_for_trouble(run: &mut Engine, address: &str, says: &[&str]) {
+    for words in says {
+        run.wait_for_words(words, RUN_LIMIT);
+    }
+    deadline::until("/progress has an epoch that waits", RUN_LIMIT, || {
+        let progress: Json = serde_json::from_str(&web::get(address, "/progress").unwrap().body).unwrap();
+        progress["pending"]["records"].as_u64().filter(|records| *records > 0).map(drop)
+    });
+    assert_eq!(web::get(address, "/healthz").unwrap().status, 200);
+}
+
+fn end(run: Engine, rig: &Rig) {
+    run.terminate();
+    run.wait(RUN_LIMIT).expect(OK);
+    rig.finish();
+    rig.assert_right();
+}
+
+/// The whole of it: what is taken away, what is said about that, how it is given back.
+fn outlives(rig: &Rig, take_away: impl FnOnce(), says: &[&str], give_back: impl FnOnce()) {
+    let (mut run, address) = running(rig);
+    take_away();
+    rig.produce(&rides_from(2_000));
+    wait_for_trouble(&mut run, &address, says);
+    give_back();
+    run.wait_for_records(4_000, RUN_LIMIT);
+    let progress: Json = serde_json::from_str(&web::get(&address, "/progress").unwrap().body).unwrap();
+    assert_eq!(progress["pending"], Json::Null, "nothing waits any more");
+    end(run, rig);
+}
+
+const GIVEN_BACK: &str = "it was allowed when this run began, and is tried again in case it is given back";
+
+#[test]
+fn an_s3_server_that_is_away_or_refuses_the_keys_is_waited_for() {
+    let kafka = or_skip!(kafka::shared());
+    let s3 = or_skip!(S3::start());
+    or_skip!(table::readers());
+    let rig = || Rig::new(Pipeline::rides(), kafka, Store::S3(&s3, None), 2, &rides_from(0));
+    outlives(&rig(), || s3.kill(), &["tried again", "Connection refused"], || s3.restart());
+    outlives(&rig(), || s3.restart_with_secret("another"), &["refuse", GIVEN_BACK], || s3.restart());
+}
+
+#[test]
+fn rights_that_are_taken_away_are_waited_for_wherever_they_are_missed() {
+    let kafka = or_skip!(kafka::shared());
+    let s3 = or_skip!(s3::shared());
+    or_skip!(table::readers());
+    let proxy = Proxy::start(&s3.address());
+    let endpoint = proxy.endpoint();
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::S3(s3, Some(&endpoint)), 2, &rides_from(0));
+    let (mut run, address) = running(&rig);
+    for (i, (method, part, says)) in (1..).zip([
+        ("PUT", ".parquet", "denied access to the bucket"),
+        ("PUT", "/checkpoint/state", "not allowed to write"),
+        ("PUT", "/checkpoint/epochs/", "not allowed to create"),
+        ("PUT", "/table/_delta_log/", "denied access to the bucket"),
+        ("HEAD", "/table/_delta_log/", "denied access to the bucket"),
+    ]) {
+        let said = run.stderr().matches(says).count();
+        proxy.inject(Rule::when(Fault::Answer(403), move |r| r.method == method && r.path().contains(part)).times(u32::MAX));
+        rig.produce(&rides_from(2_000 * i));
+        deadline::until(&format!("{part} is missed"), RUN_LIMIT, || (run.stderr().matches(says).count() > said).then_some(()));
+        wait_for_trouble(&mut run, &address, &[GIVEN_BACK]);
+        proxy.heal();
+        run.wait_for_records(2_000 * (1 + i.unsigned_abs()), RUN_LIMIT);
+    }
+    end(run, &rig);
+}
+
+#[test]
+fn a_disk_that_is_full_or_read_only_is_waited_for() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &rides_from(0));
+    let disk = or_skip!(Disk::mount(&rig.folder().join("lake"), ENOUGH_KIB));
+    let ballast = rig.folder().join("lake").join("ballast");
+    let (mut run, address) = running(&rig);
+
+    disk.resize(2 << 10);
+    let mut ballast = std::fs::File::create(ballast).unwrap();
+    while ballast.write_all(&[0; 4096]).is_ok() {}
+    drop(ballast); // no disk turns read-only under a file that may be written
+    rig.produce(&rides_from(2_000));
+    wait_for_trouble(&mut run, &address, &["the disk is full"]);
+    disk.resize(ENOUGH_KIB);
+    run.wait_for_records(4_000, RUN_LIMIT);
+
+    disk.turn_read_only();
+    rig.produce(&rides_from(4_000));
+    wait_for_trouble(&mut run, &address, &[GIVEN_BACK]);
+    disk.turn_writable();
+    run.wait_for_records(6_000, RUN_LIMIT);
+    end(run, &rig);
+}
+
+/// What one lane may have fetched ahead, and what it takes to read that.
+const MORE_BYTES_MAX: u64 = 64 << 20;
+
+#[test]
+fn memory_is_bounded_while_a_sink_is_away_and_records_keep_coming() {
+    let kafka = or_skip!(kafka::shared());
+    let s3 = or_skip!(S3::start());
+    or_skip!(table::readers());
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::S3(&s3, None), 2, &rides_from(0));
+    let (mut run, address) = running(&rig);
+    let before = run.resident_bytes();
+    s3.kill();
+    let mut most = before;
+    for round in 1..=8 {
+        // Twenty megabytes each: two and a half times the bound in all.
+        rig.produce(&padded(rides_from(2_000 * round), 10_000));
+        most = most.max(run.resident_bytes());
+    }
+    wait_for_trouble(&mut run, &address, &["tried again"]);
+    most = most.max(run.resident_bytes());
+    assert!(most - before < MORE_BYTES_MAX, "{} MiB more than {} MiB", (most - before) >> 20, before >> 20);
+    s3.restart();
+    run.wait_for_records(18_000, RUN_LIMIT);
+    end(run, &rig);
+}
+
+/// With so many bytes each that nobody reads and that can't be compressed by much.
+fn padded(records: Vec<Record>, note_bytes: usize) -> Vec<Record> {
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    // What comes again is too far back for a compressor to see.
+    let noise: Vec<u8> = (0..400_000 + note_bytes).map(|_| rng.random_range(b'a'..=b'z')).collect();
+    let padded = records.into_iter().enumerate().map(|(i, record)| {
+        let mut value = record.value;
+        assert_eq!(value.pop(), Some(b'}'));
+        value.extend_from_slice(br#","note":""#);
+        value.extend_from_slice(&noise[i * note_bytes % 400_000..][..note_bytes]);
+        value.extend_from_slice(br#""}"#);
+        Record { value, ..record }
+    });
+    padded.collect()
+}
