@@ -5,6 +5,7 @@ mod access;
 mod failures;
 #[cfg(test)]
 pub(crate) mod meddled;
+mod part_file;
 mod profile;
 mod secrets;
 mod standing;
@@ -23,6 +24,7 @@ use weir_plan::quote::quoted;
 
 pub use access::{Access, Credentials};
 pub(crate) use failures::{innermost, is_refusal};
+pub(crate) use part_file::PartFile;
 pub use secrets::Secrets;
 pub use standing::Standing;
 
@@ -40,7 +42,7 @@ const REGION_OF_OTHER_STORES: &str = "us-east-1";
 pub struct Location {
     /// Rooted at the bucket, or at `/` for local files.
     pub store: Arc<dyn ObjectStore>,
-    /// The same store, if the parts of a large object can be sent again one by one.
+    /// The same store, where it takes large objects in parts that have numbers. A folder does not: see `PartFile`.
     pub parts: Option<Arc<dyn MultipartStore>>,
     /// The folder, from the store's root.
     pub path: Path,

@@ -44,7 +44,7 @@ impl Listeners {
     }
 
     /// A run that is told the outer listener.
-    fn from_outside(&self, rig: &Rig) -> Start {
+    fn start_outside(&self, rig: &Rig) -> Start {
         let site = Site { bootstrap: format!("127.0.0.1:{}", self.outer), ..rig.site.clone() };
         Start { document: rig.pipeline.document(&site).into(), ..rig.start() }
     }
@@ -68,7 +68,7 @@ fn inside_and_outside_are_kept_apart(listeners: &Listeners) {
     assert_eq!(forwarder.connections(), 0, "who comes by the inner listener stays there");
 
     rig.produce(&rides.clone().starting(1_500_000_000).records());
-    let through = listeners.from_outside(&rig);
+    let through = listeners.start_outside(&rig);
     assert_eq!(through.run(RUN_LIMIT).expect(OK).figure("records_read"), 1_500);
     assert!(forwarder.connections() > 0, "records come from the advertised address");
 
@@ -97,7 +97,7 @@ fn a_commit_that_takes_longer_than_connections_may_be_idle_only_delays(listeners
     // The first one is the claim.
     let is_manifest = |r: &weir_tests::proxy::Request| r.method == "PUT" && r.path().contains("/checkpoint/epochs/");
     proxy.inject(Rule::when(Fault::Delay(Duration::from_secs(4)), is_manifest).from(2));
-    let mut run = listeners.from_outside(&rig).spawn();
+    let mut run = listeners.start_outside(&rig).spawn();
     weir_tests::deadline::until("the commit is held up", RUN_LIMIT, || (run.phase() == "manifest.create.before").then_some(()));
     let before = forwarder.connections();
     run.wait_for_epochs(1, RUN_LIMIT);

@@ -7,7 +7,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
 use weir_tests::disk::Disk;
-use weir_tests::engine::{Engine, OK};
+use weir_tests::engine::{Engine, OK, Start};
 use weir_tests::oracle::Pipeline;
 use weir_tests::proxy::{Fault, Proxy, Rule};
 use weir_tests::rides::Rides;
@@ -128,6 +128,38 @@ fn a_disk_that_is_full_or_read_only_is_waited_for() {
     disk.turn_writable();
     run.wait_for_records(6_000, RUN_LIMIT);
     end(run, &rig);
+}
+
+/// Such a file is uploaded in parts.
+#[test]
+fn a_large_file_for_whose_second_part_the_disk_had_no_room_is_whole_in_the_end() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let records = rides_from(0).into_iter().enumerate().map(|(i, r)| with_long_city(r, i)).collect::<Vec<_>>();
+    let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &records);
+    rig.site.records_per_epoch = 10_000;
+    let disk = or_skip!(Disk::mount(&rig.folder().join("lake"), 10 << 10));
+    let mut document = rig.pipeline.document(&rig.site);
+    document["spec"]["steps"].as_array_mut().unwrap().truncate(1);
+    document["spec"]["sinks"][0]["from"] = json!("before");
+    document["spec"]["sinks"][0]["delta"].as_object_mut().unwrap().remove("partitionBy");
+    let mut run = Start { document: document.into(), ..rig.start() }.spawn();
+    run.wait_for_words("the disk is full", RUN_LIMIT);
+    let written = std::fs::read_dir(rig.table_folder()).unwrap().map(|file| file.unwrap().metadata().unwrap().len());
+    assert!(written.max() >= Some(8 << 20), "the first part should be there");
+    disk.resize(ENOUGH_KIB);
+    run.wait(RUN_LIMIT).expect(OK);
+    let cities: Vec<u64> = table::read_log(&rig.table_folder()).iter().map(|row| row["city"].as_str().unwrap().len() as u64).collect();
+    assert_eq!(cities, vec![10_000; 2_000]);
+}
+
+/// In place of its city ten kilobytes that can't be compressed by much.
+fn with_long_city(record: Record, seed: usize) -> Record {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed as u64);
+    let city: String = (0..10_000).map(|_| char::from(rng.random_range(b'A'..=b'Z'))).collect();
+    let mut ride: Json = serde_json::from_slice(&record.value).unwrap();
+    ride["city"] = json!(city);
+    Record { value: serde_json::to_vec(&ride).unwrap(), ..record }
 }
 
 /// What one lane may have fetched ahead, and what it takes to read that.

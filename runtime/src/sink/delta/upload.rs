@@ -6,11 +6,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
-use object_store::{MultipartId, MultipartUpload, ObjectStoreExt as _};
+use object_store::{MultipartId, ObjectStoreExt as _};
 
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
-use crate::storage::Location;
+use crate::storage::{Location, PartFile};
 
 /// Above S3's minimum for a part (5 MiB). All parts but the last have this size, which some stores insist on.
 const PART_BYTES: usize = 8 << 20;
@@ -19,6 +19,8 @@ pub(super) struct Upload {
     to: Target,
     pending: Vec<u8>,
     parts: Option<Parts>,
+    /// In parts.
+    bytes_sent: u64,
     bytes: u64,
 }
 
@@ -32,14 +34,13 @@ struct Target {
 enum Parts {
     /// A part has a number of ours, so that it can be sent again.
     Numbered { store: Arc<dyn MultipartStore>, id: MultipartId, sent: Vec<PartId> },
-    /// The store counts for itself: a part that failed leaves a hole, and the whole upload is lost. Local folders only, where what fails is
-    /// the disk.
-    InOrder(Box<dyn MultipartUpload>),
+    /// Of a local folder.
+    InFile(PartFile),
 }
 
 impl Upload {
     pub(super) fn new(location: Location, path: Path, retry: RetryPolicy) -> Self {
-        Self { to: Target { location, path, retry }, pending: Vec::new(), parts: None, bytes: 0 }
+        Self { to: Target { location, path, retry }, pending: Vec::new(), parts: None, bytes_sent: 0, bytes: 0 }
     }
 
     /// What waits in memory for a full part.
@@ -76,8 +77,8 @@ impl Upload {
             Some(Parts::Numbered { store, id, sent }) => {
                 self.to.complete(store.as_ref(), &id, &sent, self.bytes).await?;
             }
-            Some(Parts::InOrder(mut upload)) => {
-                upload.complete().await.map_err(|e| self.to.failure(e))?;
+            Some(Parts::InFile(file)) => {
+                self.to.persist(async || file.finish().await.map_err(|e| self.to.failure(e))).await?;
             }
             None => {}
         }
@@ -88,7 +89,7 @@ impl Upload {
     pub(super) async fn abort(self) {
         let aborted = match self.parts {
             Some(Parts::Numbered { store, id, .. }) => store.abort_multipart(&self.to.path, &id).await,
-            Some(Parts::InOrder(mut upload)) => upload.abort().await,
+            Some(Parts::InFile(file)) => file.abort().await,
             None => Ok(()),
         };
         if let Err(e) = aborted {
@@ -97,7 +98,8 @@ impl Upload {
     }
 
     async fn put_part(&mut self, part: Bytes) -> Result<()> {
-        let to = &self.to;
+        let (to, at) = (&self.to, self.bytes_sent);
+        self.bytes_sent += part.len() as u64;
         let parts = match self.parts.take() {
             Some(parts) => parts,
             None => to.begin().await?,
@@ -109,9 +111,9 @@ impl Upload {
                 let put = to.persist(put).await.map(|part| sent.push(part));
                 (Parts::Numbered { store, id, sent }, put)
             }
-            Parts::InOrder(mut upload) => {
-                let put = upload.put_part(part.into()).await.map_err(|e| to.failure(e));
-                (Parts::InOrder(upload), put)
+            Parts::InFile(file) => {
+                let put = to.persist(async || file.put(at, part.clone()).await.map_err(|e| to.failure(e))).await;
+                (Parts::InFile(file), put)
             }
         };
         // Kept on a failure too, for `abort`.
@@ -134,7 +136,7 @@ impl Target {
                     let id = store.create_multipart(&self.path).await.map_err(|e| self.failure(e))?;
                     Parts::Numbered { store: store.clone(), id, sent: Vec::new() }
                 }
-                None => Parts::InOrder(self.location.store.put_multipart(&self.path).await.map_err(|e| self.failure(e))?),
+                None => Parts::InFile(PartFile::begin(&self.path).await.map_err(|e| self.failure(e))?),
             })
         })
         .await
