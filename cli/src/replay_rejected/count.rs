@@ -6,7 +6,7 @@ use std::fmt;
 use weir_runtime::failure::Result;
 
 use super::letter::Letter;
-use super::walk::Outlet;
+use super::walk::{Outlet, Position};
 
 /// Reasons that name a value of the record (an event time, say) are many: more than this are counted together.
 const KINDS_MAX: usize = 10_000;
@@ -46,8 +46,8 @@ impl Outlet for Counts {
         Ok(())
     }
 
-    fn done(&self) -> &'static str {
-        "counted"
+    fn report(&self, letters: u64, _: Position) -> String {
+        format!("{letters} dead letters counted")
     }
 }
 

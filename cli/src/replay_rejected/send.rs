@@ -13,7 +13,7 @@ use rdkafka::types::RDKafkaErrorCode as Code;
 use weir_runtime::failure::{Failure, Result};
 
 use super::letter::{Letter, Origin};
-use super::walk::Outlet;
+use super::walk::{Outlet, Position};
 use crate::produce::delivery::{Delivery, Target, partition_count};
 use crate::produce::partition::partition_of;
 
@@ -129,8 +129,8 @@ impl Outlet for Sender {
         flushed.map_err(|e| self.producer.context().explain(target, &format!("not every record was acknowledged: {e}")))
     }
 
-    fn done(&self) -> &'static str {
-        "replayed"
+    fn report(&self, letters: u64, next: Position) -> String {
+        format!("{letters} dead letters replayed; next: {next}")
     }
 }
 

@@ -19,8 +19,8 @@ pub trait Outlet {
     /// Returns when all that was taken is where it should be.
     fn settle(&mut self) -> Result<()>;
 
-    /// What has become of the letters, for the line of progress.
-    fn done(&self) -> &'static str;
+    /// The line of progress: `next` is where another replay would go on.
+    fn report(&self, letters: u64, next: Position) -> String;
 }
 
 /// Which letters.
@@ -80,7 +80,7 @@ impl Walk {
                 let more = progress.batch(&rows, outlet)?;
                 // At once for the first time: who is killed before the second has passed knows where to go on, too.
                 if reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
-                    eprintln!("{} dead letters {}; next: {}", progress.taken, outlet.done(), progress.settled);
+                    eprintln!("{}", outlet.report(progress.taken, progress.settled));
                     reported = Some(Instant::now());
                 }
                 if !more {
@@ -173,8 +173,8 @@ mod tests {
             Ok(())
         }
 
-        fn done(&self) -> &'static str {
-            "kept"
+        fn report(&self, letters: u64, next: Position) -> String {
+            format!("{letters} kept; next: {next}")
         }
     }
 

@@ -103,9 +103,10 @@ impl Observer {
         }
         if let Some(file) = &mut self.progress_file {
             let json = serde_json::to_string(&progress).map_err(|e| Failure::bug(format!("progress: {e}")))?;
-            // One write per line, so that a reader (and a crash) sees whole lines.
-            let line = format!("{json}\n");
-            file.write_all(line.as_bytes()).map_err(|e| Failure::retry(format!("append to the progress file: {e}")))?;
+            // One write per line, so that a reader (and a crash) sees whole lines. A full disk there is no reason to stop.
+            if let Err(error) = file.write_all(format!("{json}\n").as_bytes()) {
+                tracing::warn!(epoch = progress.batch_id, "the progress file lacks this epoch: {error}");
+            }
         }
         self.shared.metrics.epoch(&progress);
         self.log.epoch(&progress, Instant::now());

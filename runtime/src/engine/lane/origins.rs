@@ -7,17 +7,29 @@ use crate::source::kafka::Record;
 #[derive(Default)]
 pub struct Origins {
     rows: Vec<Row>,
-    /// Keys and values, one after the other; none if records are not kept.
-    kept: Option<Vec<u8>>,
+    kept: Option<Kept>,
 }
 
+/// Small: there is one for each record read.
 #[derive(Clone, Copy)]
 struct Row {
     /// Of its partition, among the lane's.
     place: u32,
     offset: i64,
+}
+
+/// What coordinates do not say.
+#[derive(Default)]
+struct Kept {
+    rows: Vec<KeptRow>,
+    /// Keys and values, one after the other.
+    bytes: Vec<u8>,
+}
+
+#[derive(Clone, Copy)]
+struct KeptRow {
     timestamp_ms: Option<i64>,
-    /// Where key and value begin in what is kept, and how long they are.
+    /// Where the key begins, and after it the value.
     at: usize,
     key: Option<u32>,
     value: Option<u32>,
@@ -26,31 +38,15 @@ struct Row {
 impl Origins {
     #[must_use]
     pub fn new(keeps_records: bool) -> Self {
-        Self { rows: Vec::new(), kept: keeps_records.then(Vec::new) }
+        Self { rows: Vec::new(), kept: keeps_records.then(Kept::default) }
     }
 
     /// `record.partition` is its place among the lane's partitions.
     pub fn push(&mut self, record: &Record<'_>) {
-        let mut row = Row {
-            place: u32::try_from(record.partition).unwrap_or(u32::MAX),
-            offset: record.offset,
-            timestamp_ms: record.timestamp_ms,
-            at: 0,
-            key: None,
-            value: None,
-        };
+        self.rows.push(Row { place: u32::try_from(record.partition).unwrap_or(u32::MAX), offset: record.offset });
         if let Some(kept) = &mut self.kept {
-            let mut keep = |part: Option<&[u8]>| {
-                let part = part?;
-                kept.extend_from_slice(part);
-                // Kafka's lengths are 32-bit.
-                u32::try_from(part.len()).ok()
-            };
-            row.key = keep(record.key);
-            row.value = keep(record.value);
-            row.at = kept.len() - length(row.key) - length(row.value);
+            kept.push(record);
         }
-        self.rows.push(row);
     }
 
     /// The place of a row's partition among the lane's.
@@ -63,12 +59,12 @@ impl Origins {
         self.rows[first..].iter().map(|row| row.place as usize)
     }
 
-    /// The record, without key and value if those are not kept.
+    /// The record, without time, key and value if those are not kept.
     #[must_use]
     pub fn record(&self, row: usize) -> Record<'_> {
-        let Row { place, offset, timestamp_ms, at, key, value } = self.rows[row];
-        let part = |at: usize, length: Option<u32>| self.kept.as_ref()?.get(at..at + length? as usize);
-        Record { partition: place as usize, offset, timestamp_ms, key: part(at, key), value: part(at + length(key), value) }
+        let Row { place, offset } = self.rows[row];
+        let bare = Record { partition: place as usize, offset, timestamp_ms: None, key: None, value: None };
+        self.kept.as_ref().map_or(bare, |kept| kept.fill(row, bare))
     }
 
     /// Copies of some rows' origins, in that order.
@@ -83,13 +79,30 @@ impl Origins {
     pub fn clear(&mut self) {
         self.rows.clear();
         if let Some(kept) = &mut self.kept {
-            kept.clear();
+            kept.rows.clear();
+            kept.bytes.clear();
         }
     }
 }
 
-fn length(part: Option<u32>) -> usize {
-    part.map_or(0, |length| length as usize)
+impl Kept {
+    fn push(&mut self, record: &Record<'_>) {
+        let at = self.bytes.len();
+        let mut keep = |part: Option<&[u8]>| {
+            let part = part?;
+            self.bytes.extend_from_slice(part);
+            // Kafka's lengths are 32-bit.
+            u32::try_from(part.len()).ok()
+        };
+        let (key, value) = (keep(record.key), keep(record.value));
+        self.rows.push(KeptRow { timestamp_ms: record.timestamp_ms, at, key, value });
+    }
+
+    fn fill<'a>(&'a self, row: usize, bare: Record<'a>) -> Record<'a> {
+        let KeptRow { timestamp_ms, at, key, value } = self.rows[row];
+        let part = |at: usize, length: Option<u32>| self.bytes.get(at..at + length? as usize);
+        Record { timestamp_ms, key: part(at, key), value: part(at + key.unwrap_or(0) as usize, value), ..bare }
+    }
 }
 
 #[cfg(test)]
@@ -116,6 +129,6 @@ mod tests {
     fn what_is_not_kept_has_coordinates_only() {
         let mut origins = Origins::new(false);
         origins.push(&record(3, Some(b"k"), Some(b"value")));
-        assert_eq!(origins.record(0), record(3, None, None));
+        assert_eq!(origins.record(0), Record { timestamp_ms: None, ..record(3, None, None) });
     }
 }
