@@ -1,8 +1,8 @@
 //! The memory that the process may use: how it is shared out, and what happens before the kernel would kill it.
 //!
-//! Queues and batches have their shares from the start. What grows with the data (open windows, partial aggregates) is watched: above
-//! [`TIGHT`] epochs are closed early, so that partial aggregates are merged and given back; above [`FULL`] the process ends with a sentence
-//! that says what to change, and loses nothing: what was committed stays, and the rest is read again.
+//! Queues and batches have their shares from the start. What grows with the data (open windows, partial aggregates) is watched: when memory is
+//! tight epochs are closed early, so that partial aggregates are merged and given back; when it is all but full the process ends with a
+//! sentence that says what to change, and loses nothing: what was committed stays, and the rest is read again.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
