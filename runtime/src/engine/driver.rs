@@ -234,6 +234,7 @@ impl Running {
                 totals.rows_late += report.rows_late;
             }
         }
+        self.observer.partitions_waiting(&self.reading.name, partitions.iter().filter(|p| p.waits).count());
         let input = &self.input;
         let source = self.reading.close(partitions, counts, self.topics.pinned(), |p| input.cached_high_watermark(p));
         let mut source = source.map_err(|share| too_many_bad(&self.reading.name, share, first_bad.as_deref()))?;

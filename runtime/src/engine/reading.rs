@@ -273,7 +273,7 @@ mod tests {
     }
 
     fn report(partition: usize, next: i64, max_event_time_us: Option<i64>, at_end: bool) -> PartitionReport {
-        PartitionReport { partition, next, lost: Vec::new(), max_event_time_us, at_end_since: at_end.then(Instant::now) }
+        PartitionReport { partition, next, lost: Vec::new(), max_event_time_us, at_end_since: at_end.then(Instant::now), waits: false }
     }
 
     fn close(reading: &mut Reading, reports: Vec<PartitionReport>, high_watermark: i64) -> SourceProgress {

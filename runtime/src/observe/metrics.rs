@@ -52,6 +52,7 @@ pub struct Metrics {
     groups: Family<Node, Gauge>,
     state_bytes: Gauge,
     state_stored_bytes: Gauge,
+    partitions_waiting: Family<Node, Gauge>,
     memory_bytes: Gauge,
     memory_limit_bytes: Gauge,
 }
@@ -81,6 +82,7 @@ impl Metrics {
             groups: Family::default(),
             state_bytes: Gauge::default(),
             state_stored_bytes: Gauge::default(),
+            partitions_waiting: Family::default(),
             memory_bytes: Gauge::default(),
             memory_limit_bytes: Gauge::default(),
             registry: Registry::default(),
@@ -105,6 +107,7 @@ impl Metrics {
         r.register("groups", "Groups in the open windows of a step", metrics.groups.clone());
         r.register("state_bytes", "Heap bytes of open windows", metrics.state_bytes.clone());
         r.register("state_stored_bytes", "Bytes of state files that the checkpoint refers to", metrics.state_stored_bytes.clone());
+        r.register("partitions_waiting", "Partitions that wait for the slowest one, as maxSkew says", metrics.partitions_waiting.clone());
         r.register("memory_bytes", "Memory of the process that no file stands behind", metrics.memory_bytes.clone());
         r.register("memory_limit_bytes", "What the process may use; 0 without a limit", metrics.memory_limit_bytes.clone());
         metrics.memory_limit_bytes.set(gauge(memory_limit_bytes.unwrap_or_default()));
@@ -114,6 +117,10 @@ impl Metrics {
     /// An epoch is closed: what it read counts as lag until it is committed, which may take long.
     pub fn closed(&self, source: &Source) {
         self.set_lag(source, source.lag_before_commit());
+    }
+
+    pub fn partitions_waiting(&self, source: &str, count: usize) {
+        self.partitions_waiting.get_or_create(&Node { name: source.to_owned() }).set(gauge(count as u64));
     }
 
     fn set_lag<'a>(&self, source: &Source, lag: impl Iterator<Item = (&'a str, &'a str, i64)>) {

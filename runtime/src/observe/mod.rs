@@ -96,6 +96,11 @@ impl Observer {
         self.log.bad_records(count, first, Instant::now());
     }
 
+    /// How many partitions of a source wait for the slowest one.
+    pub fn partitions_waiting(&self, source: &str, count: usize) {
+        self.shared.metrics.partitions_waiting(source, count);
+    }
+
     /// An epoch is committed.
     pub fn epoch(&mut self, mut progress: Progress) -> Result<()> {
         if let Some((source, hold)) = &self.held_by {

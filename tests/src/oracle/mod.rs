@@ -9,6 +9,7 @@ pub mod expr;
 pub mod manifest;
 pub mod pipeline;
 pub mod replay;
+mod site;
 pub mod time;
 pub mod value;
 

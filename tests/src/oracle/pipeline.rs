@@ -1,10 +1,9 @@
 //! A pipeline as the tests describe it: one source, a map, a tumbling window, a map, one sink. `document` writes it for the engine.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value as Json, json};
 
 use super::expr::{Expr, Row, column};
+pub use super::site::{S3_SECRET, Site};
 use super::time;
 use super::value::{Type, Value};
 use crate::topic::Stored;
@@ -85,42 +84,8 @@ pub enum Aggregate {
     Max(Expr),
 }
 
-/// Where a pipeline runs: what differs from machine to machine and from run to run.
-#[derive(Debug, Clone)]
-pub struct Site {
-    pub bootstrap: String,
-    pub topic: String,
-    pub checkpoint_uri: String,
-    pub table_uri: String,
-    /// Of the S3 server, when the URIs are `s3://`.
-    pub s3_endpoint: Option<String>,
-    /// The document's `trigger`.
-    pub trigger: Json,
-    /// Small, so that a test has several epochs.
-    pub records_per_epoch: u64,
-    /// Manifests that garbage collection leaves. The oracle replays from the first one.
-    pub keep: u64,
-}
-
-impl Site {
-    /// The table of a side output.
-    #[must_use]
-    pub fn side_uri(&self, output: &str) -> String {
-        format!("{}-{output}", self.table_uri)
-    }
-
-    /// `s3://bucket/` of every bucket.
-    fn s3_prefixes(&self) -> BTreeSet<String> {
-        let bucket = |uri: &String| uri.strip_prefix("s3://")?.split('/').next().map(|bucket| format!("s3://{bucket}/"));
-        [&self.checkpoint_uri, &self.table_uri].into_iter().filter_map(bucket).collect()
-    }
-}
-
 /// What the engine takes if the document does not say.
 const MAX_FUTURE_US: i64 = 3_600_000_000;
-
-/// The Secret that holds the S3 server's keys.
-pub const S3_SECRET: &str = "lake";
 
 impl Pipeline {
     /// The rides job: revenue by city in windows of five minutes.

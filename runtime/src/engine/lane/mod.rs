@@ -1,11 +1,13 @@
 //! A lane: one thread that reads some of a source's partitions, decodes, evaluates the stateless steps and keeps partial aggregates of the
-//! epoch in hand. Lanes share nothing but two counters; at the end of an epoch each hands over what it has and waits for the next to begin.
+//! epoch in hand. Lanes share nothing but the counters of the open epoch and, where skew is bounded, how far partitions have come; at the end of
+//! an epoch each hands over what it has and waits for the next to begin.
 //!
 //! ```text
 //! driver: Begin(watermarks) ─▶ lane reads … ◀─ Close ─▶ LaneReport ─▶ (all lanes) ─▶ Begin(watermarks) …
 //! ```
 
 mod bad_records;
+mod messages;
 mod origins;
 mod partition;
 
@@ -16,21 +18,20 @@ use std::time::{Duration, Instant};
 use arrow::array::UInt32Array;
 use arrow::compute::take_record_batch;
 use arrow::record_batch::RecordBatch;
-use tokio::sync::mpsc;
 use weir_plan::plan::OnLostOffsets;
 
 use super::open_epoch::OpenEpoch;
 use super::sink_task::SinkInput;
 use super::skew::Skew;
 use super::{clock, lost};
-use crate::checkpoint::manifest::OffsetRange;
 use crate::decode::JsonDecoder;
 use crate::failure::{Failure, Result};
 use crate::source::kafka::{LaneEvent, LaneInput, Record};
 use crate::transform::{Stateless, Why};
-use crate::window::{LanePartials, Partials};
+use crate::window::LanePartials;
+pub use bad_records::BadRecords;
 use bad_records::Reason;
-pub use bad_records::{BadOfEpoch, BadRecords};
+pub use messages::{AggregateReport, Command, LaneMessage, LaneReport, PartitionReport, Reports};
 use origins::Origins;
 pub use partition::Assignment;
 use partition::Partition;
@@ -41,53 +42,6 @@ const BATCH_ROWS: usize = 8192;
 const POLL: Duration = Duration::from_millis(20);
 /// Between two looks of a lane that has nothing to read until the epoch is closed.
 const FULL_PAUSE: Duration = Duration::from_millis(1);
-
-/// What the driver tells a lane.
-#[derive(Debug)]
-pub enum Command {
-    /// Read on. Rows are late by these watermarks, one per lane aggregate.
-    Begin { watermarks_us: Vec<Option<i64>> },
-    /// Hand over the epoch in hand. Rows that were ahead of the clock are judged by this reading, which is the epoch's.
-    Close { clock_us: i64 },
-}
-
-/// What a lane hands over at the end of an epoch, or why it stopped.
-pub type LaneMessage = Result<LaneReport>;
-pub type Reports = mpsc::Sender<LaneMessage>;
-
-#[derive(Debug, Default)]
-pub struct LaneReport {
-    pub partitions: Vec<PartitionReport>,
-    /// Per lane aggregate.
-    pub aggregates: Vec<AggregateReport>,
-    pub read: u64,
-    pub decoded: u64,
-    pub bad: BadOfEpoch,
-    pub filtered: u64,
-    pub bytes: u64,
-    /// Spent on records, the wait for them not counted.
-    pub busy: Duration,
-}
-
-#[derive(Debug, Default)]
-pub struct AggregateReport {
-    pub partials: Option<Partials>,
-    pub rows_in: u64,
-    pub rows_late: u64,
-}
-
-#[derive(Debug, Clone)]
-pub struct PartitionReport {
-    /// Index into the source's partitions.
-    pub partition: usize,
-    /// The next offset to read.
-    pub next: i64,
-    /// Gaps below it.
-    pub lost: Vec<OffsetRange>,
-    pub max_event_time_us: Option<i64>,
-    /// Since when the partition's end has been reached without a record after it.
-    pub at_end_since: Option<Instant>,
-}
 
 /// Everything a lane is made of.
 pub struct LaneParts {

@@ -76,6 +76,7 @@ impl Partition {
             lost: std::mem::take(&mut self.lost),
             max_event_time_us: self.max_event_time_us.take(),
             at_end_since: self.at_end_since,
+            waits: self.waits,
         }
     }
 }

@@ -1,0 +1,59 @@
+//! What lanes and the driver tell each other.
+
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+
+use super::bad_records::BadOfEpoch;
+use crate::checkpoint::manifest::OffsetRange;
+use crate::failure::Result;
+use crate::window::Partials;
+
+/// What the driver tells a lane.
+#[derive(Debug)]
+pub enum Command {
+    /// Read on. Rows are late by these watermarks, one per lane aggregate.
+    Begin { watermarks_us: Vec<Option<i64>> },
+    /// Hand over the epoch in hand. Rows that were ahead of the clock are judged by this reading, which is the epoch's.
+    Close { clock_us: i64 },
+}
+
+/// What a lane hands over at the end of an epoch, or why it stopped.
+pub type LaneMessage = Result<LaneReport>;
+pub type Reports = mpsc::Sender<LaneMessage>;
+
+#[derive(Debug, Default)]
+pub struct LaneReport {
+    pub partitions: Vec<PartitionReport>,
+    /// Per lane aggregate.
+    pub aggregates: Vec<AggregateReport>,
+    pub read: u64,
+    pub decoded: u64,
+    pub bad: BadOfEpoch,
+    pub filtered: u64,
+    pub bytes: u64,
+    /// Spent on records, the wait for them not counted.
+    pub busy: Duration,
+}
+
+#[derive(Debug, Default)]
+pub struct AggregateReport {
+    pub partials: Option<Partials>,
+    pub rows_in: u64,
+    pub rows_late: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct PartitionReport {
+    /// Index into the source's partitions.
+    pub partition: usize,
+    /// The next offset to read.
+    pub next: i64,
+    /// Gaps below it.
+    pub lost: Vec<OffsetRange>,
+    pub max_event_time_us: Option<i64>,
+    /// Since when the partition's end has been reached without a record after it.
+    pub at_end_since: Option<Instant>,
+    /// Paused, until the slowest partition has caught up.
+    pub waits: bool,
+}
