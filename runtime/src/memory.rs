@@ -5,7 +5,10 @@
 //! sentence that says what to change, and loses nothing: what was committed stays, and the rest is read again.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::sync::oneshot;
 
 use crate::failure::{Failure, Result};
 
@@ -26,6 +29,8 @@ pub struct Shares {
     pub fetch_bytes_per_lane: u64,
     /// Rows that wait for a sink of the lanes, per sink.
     pub sink_queue_bytes: u64,
+    /// Encoded rows that are not uploaded yet, per sink.
+    pub sink_buffer_bytes: u64,
     /// Partial aggregates of the epoch in hand, of all lanes: with more it is closed early.
     pub partials_bytes: u64,
 }
@@ -39,6 +44,7 @@ pub struct Memory {
     state_bytes: AtomicU64,
     /// The most that was seen.
     used_bytes_max: AtomicU64,
+    trimmed_at: Mutex<Option<Instant>>,
 }
 
 impl Memory {
@@ -54,7 +60,13 @@ impl Memory {
                 mib(LEAST_BYTES)
             )));
         }
-        Ok(Self { limit_bytes, tight: AtomicBool::new(false), state_bytes: AtomicU64::new(0), used_bytes_max: AtomicU64::new(0) })
+        Ok(Self {
+            limit_bytes,
+            tight: AtomicBool::new(false),
+            state_bytes: AtomicU64::new(0),
+            used_bytes_max: AtomicU64::new(0),
+            trimmed_at: Mutex::new(None),
+        })
     }
 
     #[must_use]
@@ -65,11 +77,12 @@ impl Memory {
     /// An eighth of the limit for each queue, and never more than serves. Partial aggregates are there eight times while they are merged, sorted
     /// and written, and those of the next epoch beside them: a thirty-second.
     #[must_use]
-    pub fn shares(&self, lanes: usize, lane_sinks: usize) -> Shares {
+    pub fn shares(&self, lanes: usize, sinks: usize) -> Shares {
         let eighth = self.limit_bytes.map_or(u64::MAX, |limit| limit / 8);
         Shares {
             fetch_bytes_per_lane: (eighth / lanes.max(1) as u64).min(16 << 20),
-            sink_queue_bytes: (eighth / lane_sinks.max(1) as u64).min(32 << 20),
+            sink_queue_bytes: (eighth / sinks.max(1) as u64).min(32 << 20),
+            sink_buffer_bytes: (eighth / sinks.max(1) as u64).min(64 << 20),
             partials_bytes: (eighth / 4).min(256 << 20),
         }
     }
@@ -91,28 +104,49 @@ impl Memory {
         self.state_bytes.store(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Resolves when almost all is used. Looks from outside of what computes: that may allocate much between two of its own looks.
-    pub async fn exhausted(&self) -> Failure {
-        let Some(limit) = self.limit_bytes else { return std::future::pending().await };
-        let mut trimmed_at: Option<Instant> = None;
-        loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            let Some(used) = used_bytes() else { return std::future::pending().await };
-            self.used_bytes_max.fetch_max(used, Ordering::Relaxed);
-            let is_tight = used > limit / 100 * TIGHT;
-            if is_tight && trimmed_at.is_none_or(|at| at.elapsed() >= TRIM_EVERY) {
-                trim();
-                trimmed_at = Some(Instant::now());
-            }
-            self.tight.store(is_tight, Ordering::Relaxed);
-            if used > limit / 100 * FULL {
-                trim();
-                let used = used_bytes().unwrap_or(used);
-                if used > limit / 100 * FULL {
-                    return self.too_much(used, limit);
+    /// Tells when almost all is used; without a limit nobody ever does. A thread of its own looks, since what computes may allocate much without a look up, and may keep
+    /// every other thread busy.
+    ///
+    /// # Errors
+    /// None but that of a system that makes no thread.
+    pub fn watch(self: &Arc<Self>) -> std::io::Result<oneshot::Receiver<Failure>> {
+        let (tell, told) = oneshot::channel();
+        if let Some(limit) = self.limit_bytes {
+            let memory = Arc::clone(self);
+            let look = move || {
+                while !tell.is_closed() {
+                    std::thread::sleep(LOOK_EVERY);
+                    if let Some(failure) = memory.look(limit) {
+                        // Nobody waits any more if the run has just ended.
+                        let _ = tell.send(failure);
+                        return;
+                    }
                 }
-            }
+            };
+            std::thread::Builder::new().name("memory".into()).spawn(look)?;
         }
+        Ok(told)
+    }
+
+    fn look(&self, limit: u64) -> Option<Failure> {
+        let mut used = used_bytes()?;
+        self.used_bytes_max.fetch_max(used, Ordering::Relaxed);
+        let (tight, full) = (limit / 100 * TIGHT, limit / 100 * FULL);
+        if used > tight && self.trim_is_due(used > full) {
+            trim();
+            used = used_bytes()?;
+        }
+        self.tight.store(used > tight, Ordering::Relaxed);
+        (used > full).then(|| self.too_much(used, limit))
+    }
+
+    fn trim_is_due(&self, at_once: bool) -> bool {
+        let mut trimmed_at = self.trimmed_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = at_once || trimmed_at.is_none_or(|at| at.elapsed() >= TRIM_EVERY);
+        if is_due {
+            *trimmed_at = Some(Instant::now());
+        }
+        is_due
     }
 
     fn too_much(&self, used: u64, limit: u64) -> Failure {
@@ -191,11 +225,20 @@ mod tests {
     #[test]
     fn shares_follow_the_limit_and_end_where_more_does_not_serve() {
         let small = Memory::new(Some(256 << 20)).unwrap().shares(2, 1);
-        assert_eq!(small, Shares { fetch_bytes_per_lane: 16 << 20, sink_queue_bytes: 32 << 20, partials_bytes: 8 << 20 });
+        assert_eq!(
+            small,
+            Shares { sink_buffer_bytes: 32 << 20, fetch_bytes_per_lane: 16 << 20, sink_queue_bytes: 32 << 20, partials_bytes: 8 << 20 }
+        );
         let many = Memory::new(Some(256 << 20)).unwrap().shares(8, 4);
-        assert_eq!(many, Shares { fetch_bytes_per_lane: 4 << 20, sink_queue_bytes: 8 << 20, partials_bytes: 8 << 20 });
+        assert_eq!(
+            many,
+            Shares { sink_buffer_bytes: 8 << 20, fetch_bytes_per_lane: 4 << 20, sink_queue_bytes: 8 << 20, partials_bytes: 8 << 20 }
+        );
         let free = Memory::new(None).unwrap().shares(8, 4);
-        assert_eq!(free, Shares { fetch_bytes_per_lane: 16 << 20, sink_queue_bytes: 32 << 20, partials_bytes: 256 << 20 });
+        assert_eq!(
+            free,
+            Shares { sink_buffer_bytes: 64 << 20, fetch_bytes_per_lane: 16 << 20, sink_queue_bytes: 32 << 20, partials_bytes: 256 << 20 }
+        );
     }
 
     #[test]
@@ -224,13 +267,10 @@ mod tests {
     #[tokio::test]
     async fn what_is_almost_used_up_is_told_with_the_remedy() {
         let used = used_bytes().unwrap();
-        // Just above what this process has already.
-        let memory = Memory { limit_bytes: Some(used / 95 * 100), state_bytes: AtomicU64::new(7 << 20), ..Memory::new(None).unwrap() };
-        let failure = tokio::time::timeout(Duration::from_secs(10), memory.exhausted()).await.expect("it is told");
-        assert!(
-            failure.message.contains("7 MiB of it by open windows") && failure.message.contains("spec.resources.limits.memory"),
-            "{failure}"
-        );
+        // Less than what this process has already.
+        let memory = Arc::new(Memory { limit_bytes: Some(used / 2), state_bytes: AtomicU64::new(7 << 20), ..Memory::new(None).unwrap() });
+        let told = tokio::time::timeout(Duration::from_secs(10), memory.watch().unwrap()).await.expect("it is told").unwrap();
+        assert!(told.message.contains("7 MiB of it by open windows") && told.message.contains("spec.resources.limits.memory"), "{told}");
         assert!(memory.is_tight());
     }
 }

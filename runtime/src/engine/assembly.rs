@@ -44,7 +44,7 @@ impl Assembly {
     pub fn lanes(&self, reading: &Reading, epoch: OpenEpoch) -> Result<(Lanes, LaneSinks)> {
         let source = only_source(&self.plan)?;
         let lane_count = self.lanes_max.clamp(1, reading.ids().len().max(1));
-        let shares = self.memory.shares(lane_count, self.stages.lane_sinks.len() + self.stages.rejected_sinks.len());
+        let shares = self.memory.shares(lane_count, self.plan.sinks.len());
         let mut lane_sinks = LaneSinks::default();
         let mut spawn = |i: &usize| {
             let (input, output) = sink_task::spawn(self.files[*i].clone(), lane_count, self.label.clone(), shares.sink_queue_bytes);

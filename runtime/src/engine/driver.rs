@@ -95,10 +95,11 @@ pub async fn run(plan: Arc<Plan>, options: &Options, signal: watch::Receiver<Sig
         // Nobody waits any more if the memory is used up.
         let _ = tell.send(handle.block_on(run_within(plan, options, signal, watched)));
     };
+    let exhausted = memory.watch().map_err(|e| Failure::retry(format!("watch the memory: {e}")))?;
     std::thread::Builder::new().name("driver".into()).spawn(work).map_err(|e| Failure::retry(format!("start the driver: {e}")))?;
     let ended = tokio::select! {
         ended = ended => ended.unwrap_or_else(|_| Err(Failure::bug("the driver panicked; the log says where"))),
-        failure = memory.exhausted() => Err(failure),
+        Ok(failure) = exhausted => Err(failure),
     };
     ended.map(|summary| Summary { memory_bytes_max: memory.used_bytes_max(), ..summary })
 }

@@ -79,7 +79,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         None => None,
     };
 
-    let shares = memory.shares(options.lanes, 1);
+    let shares = memory.shares(options.lanes, plan.sinks.len());
     let input = Arc::new(block_in_place(|| {
         KafkaInput::connect_within(&source.kafka, &format!("weir/{}", plan.pipeline), shares.fetch_bytes_per_lane)
     })?);
@@ -113,7 +113,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     if let Some(said) = said {
         tracing::warn!("{said}");
     }
-    let files: Vec<_> = tables.iter().map(DeltaTable::files).collect();
+    let files: Vec<_> = tables.iter().map(|table| table.files().within(shares.sink_buffer_bytes)).collect();
     let committer = TableCommitter::new(Arc::clone(&plan), options.secrets.clone(), retry, tables);
     writer.recover(&committer).await?;
 

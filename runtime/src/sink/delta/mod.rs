@@ -68,13 +68,21 @@ pub struct TableFiles {
     location: Location,
     layout: Arc<Layout>,
     target_file_size_bytes: u64,
+    buffered_bytes_max: usize,
     retry: RetryPolicy,
 }
 
 impl TableFiles {
+    /// An epoch's open files may hold so much in memory; with more the largest is closed. Never more than serves.
+    #[must_use]
+    pub fn within(self, bytes: u64) -> Self {
+        let buffered_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX).min(writer::BUFFERED_BYTES_MAX);
+        Self { buffered_bytes_max, ..self }
+    }
+
     /// Starts an epoch's files. `label` goes into their names: lineage and generation.
     pub fn writer(&self, label: &str) -> Result<EpochWriter> {
-        EpochWriter::new(self.location.clone(), self.layout.clone(), label, self.target_file_size_bytes, self.retry)
+        EpochWriter::new(self, label)
     }
 }
 
@@ -153,7 +161,13 @@ impl DeltaTable {
     #[must_use]
     pub fn files(&self) -> TableFiles {
         let (location, layout) = (self.location.clone(), self.layout.clone());
-        TableFiles { location, layout, target_file_size_bytes: self.target_file_size_bytes, retry: self.retry }
+        TableFiles {
+            location,
+            layout,
+            target_file_size_bytes: self.target_file_size_bytes,
+            buffered_bytes_max: writer::BUFFERED_BYTES_MAX,
+            retry: self.retry,
+        }
     }
 
     /// The last epoch that the table holds for an application id.

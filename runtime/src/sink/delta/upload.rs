@@ -55,11 +55,13 @@ impl Upload {
         } else {
             self.pending.extend_from_slice(&chunk);
         }
-        while self.pending.len() > PART_BYTES {
-            let rest = self.pending.split_off(PART_BYTES);
-            let part = std::mem::replace(&mut self.pending, rest);
-            self.put_part(part.into()).await?;
+        let mut sent = 0;
+        while self.pending.len() - sent > PART_BYTES {
+            let part = Bytes::copy_from_slice(&self.pending[sent..sent + PART_BYTES]);
+            self.put_part(part).await?;
+            sent += PART_BYTES;
         }
+        self.pending.drain(..sent);
         Ok(())
     }
 

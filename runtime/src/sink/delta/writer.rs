@@ -17,19 +17,18 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde_json::{Value, json};
 
 use super::fit::Layout;
-use super::partition;
 use super::stats::Stats;
 use super::upload::Upload;
+use super::{TableFiles, partition};
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
 use crate::storage::Location;
 
 /// Level 1 compresses a result table nearly as well as level 3, for half the work.
 const ZSTD_LEVEL: i32 = 1;
-/// An open row group is closed at this size, so that one partition alone stays within bounds.
-const ROW_GROUP_BYTES_MAX: usize = 32 << 20;
-/// Over all open files. Beyond it the largest is closed: smaller files, not more memory.
-const BUFFERED_BYTES_MAX: usize = 64 << 20;
+/// Over all open files, where memory is no concern. Beyond it the largest is closed: smaller files, not more memory. An open row group is
+/// written out at half of it, so that one partition alone stays within bounds.
+pub(super) const BUFFERED_BYTES_MAX: usize = 64 << 20;
 const OPEN_FILES_MAX: usize = 128;
 const UPLOADS_AT_ONCE: usize = 8;
 
@@ -39,6 +38,7 @@ pub struct EpochWriter {
     layout: Arc<Layout>,
     label: String,
     target_file_size_bytes: u64,
+    buffered_bytes_max: usize,
     retry: RetryPolicy,
     /// Tells partitions apart; `None` when there is just one.
     converter: Option<RowConverter>,
@@ -51,18 +51,26 @@ pub struct EpochWriter {
 
 impl EpochWriter {
     /// `label` goes into the files' names.
-    pub(super) fn new(
-        location: Location,
-        layout: Arc<Layout>,
-        label: &str,
-        target_file_size_bytes: u64,
-        retry: RetryPolicy,
-    ) -> Result<Self> {
+    pub(super) fn new(files: &TableFiles, label: &str) -> Result<Self> {
+        let TableFiles { location, layout, target_file_size_bytes, buffered_bytes_max, retry } = files.clone();
         let fields = layout.partition_fields.iter().map(|f| SortField::new(f.data_type().clone())).collect::<Vec<_>>();
         let converter = if fields.is_empty() { None } else { Some(RowConverter::new(fields).map_err(bug)?) };
         let label = label.to_owned();
         let (open, adds) = (HashMap::new(), Vec::new());
-        Ok(Self { location, layout, label, target_file_size_bytes, retry, converter, open, adds, files: 0, rows: 0, buffered: 0 })
+        Ok(Self {
+            location,
+            layout,
+            label,
+            target_file_size_bytes,
+            buffered_bytes_max,
+            retry,
+            converter,
+            open,
+            adds,
+            files: 0,
+            rows: 0,
+            buffered: 0,
+        })
     }
 
     /// Takes in rows. Columns are found by name; those that the table has and the batch doesn't are null.
@@ -125,12 +133,12 @@ impl EpochWriter {
         }
         let Some(file) = self.open.get_mut(&key) else { return Err(Failure::bug("a file that was just opened is gone")) };
         let before = file.buffered();
-        file.write(batch).await?;
+        file.write(batch, self.buffered_bytes_max / 2).await?;
         self.buffered = (self.buffered + file.buffered()).saturating_sub(before);
         if file.encoded_bytes() >= self.target_file_size_bytes {
             self.close_file(&key).await?;
         }
-        while self.buffered > BUFFERED_BYTES_MAX && !self.open.is_empty() {
+        while self.buffered > self.buffered_bytes_max && !self.open.is_empty() {
             self.close_largest().await?;
         }
         Ok(())
@@ -195,10 +203,10 @@ impl OpenFile {
         Ok(Self { path, values, writer, upload, stats: Stats::new(&layout.file_schema, layout.indexed_columns) })
     }
 
-    async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
+    async fn write(&mut self, batch: &RecordBatch, row_group_bytes_max: usize) -> Result<()> {
         self.stats.update(batch);
         self.writer.write(batch).map_err(bug)?;
-        if self.writer.memory_size() >= ROW_GROUP_BYTES_MAX {
+        if self.writer.memory_size() >= row_group_bytes_max {
             self.writer.flush().map_err(bug)?;
         }
         self.writer.sync().map_err(bug)?;
