@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use weir_e2e::cluster::{Rig, START_LIMIT, kubectl, rides, try_kubectl};
 use weir_tests::deadline;
 use weir_tests::oracle::pipeline::BadRecords;
+use weir_tests::rides::Rides;
 use weir_tests::topic::Record;
 
 #[test]
@@ -23,7 +24,7 @@ fn a_pod_that_no_node_takes_is_said_and_runs_once_it_asks_for_less() {
 #[test]
 fn a_pod_that_has_too_little_memory_says_so_with_the_remedy_and_is_not_killed() {
     // Each ride is a group of its own with a large key, and all windows stay open.
-    let mut records = rides(60_000).records();
+    let mut records = Rides { step_us: 5_000, ..rides(80_000) }.records();
     for (i, record) in records.iter_mut().enumerate() {
         let mut ride: Value = serde_json::from_slice(&record.value).unwrap();
         ride["city"] = format!("{i:x<2000}").into();
