@@ -324,9 +324,9 @@ impl Lane {
 
     /// Pauses partitions that are too far ahead of the slowest one, and lets them go on when they no longer are.
     fn hold_back_those_ahead(&mut self) -> Result<()> {
+        self.tell_where_we_are();
         let Some(skew) = &self.parts.skew else { return Ok(()) };
         for partition in &mut self.partitions {
-            partition.tell(skew);
             let must_wait = skew.must_wait(partition.index, partition.waits);
             // At its bound it is stopped for good.
             if must_wait != partition.waits && !partition.is_at_bound() {
@@ -337,6 +337,12 @@ impl Lane {
             }
         }
         Ok(())
+    }
+
+    fn tell_where_we_are(&self) {
+        if let Some(skew) = &self.parts.skew {
+            self.partitions.iter().for_each(|partition| partition.tell(skew));
+        }
     }
 
     fn note_bound(&mut self) -> Result<()> {
@@ -360,6 +366,8 @@ impl Lane {
         let mut report = std::mem::take(&mut self.report);
         report.bad = self.parts.bad_records.end_epoch()?;
         self.counted = 0;
+        // What the last batch brought is told before the next epoch forgets it.
+        self.tell_where_we_are();
         report.partitions.extend(self.partitions.iter_mut().map(Partition::report));
         for partials in &mut self.parts.partials {
             let (rows_in, rows_late) = (partials.rows_in, partials.rows_late);
