@@ -35,6 +35,27 @@ fn aborted_records_are_not_read_and_a_hole_at_the_end_does_not_hold_the_run() {
     assert!(rig.assert_right().rows.len() > outcome.rows.len());
 }
 
+/// The log of the third partition has offsets, and nothing that a reader ever gets.
+#[test]
+fn a_partition_of_nothing_but_aborted_records_becomes_idle_and_holds_no_window() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let pipeline = Pipeline { idle_after_us: Some(1_000_000), ..Pipeline::rides() };
+    let rig = Rig::new(pipeline, kafka, Store::Local, 3, &Rides { partitions: 2, ..Rides::ordered(3_000) }.records());
+    let aborted: Vec<_> =
+        Rides { partitions: 1, ..Rides::ordered(200) }.records().into_iter().map(|r| Record { partition: 2, ..r }).collect();
+    topic::produce_in_transaction(&rig.site.bootstrap, &rig.site.topic, &aborted, false);
+    let mut run = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
+    run.wait_for_records(3_000, RUN_LIMIT);
+    let idle = deadline::until("its partition is idle", RUN_LIMIT, || rig.manifests().pop().filter(|m| m.partitions[2].idle));
+    assert_eq!((idle.partitions[2].end, idle.partitions[2].watermark_us), (201, None), "behind the marker, and never read");
+    assert!(idle.watermark_after_us.is_some(), "{idle:?}");
+    run.terminate();
+    run.wait(RUN_LIMIT).expect(engine::OK);
+    rig.finish();
+    assert!(rig.assert_right().rows.len() > 20, "its windows were closed");
+}
+
 fn ends_of_the_last_manifest(rig: &Rig) -> Vec<i64> {
     rig.manifests().last().unwrap().partitions.iter().map(|p| p.end).collect()
 }
