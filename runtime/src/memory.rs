@@ -4,8 +4,8 @@
 //! tight epochs are closed early, so that partial aggregates are merged and given back; when it is all but full the process ends with a
 //! sentence that says what to change, and loses nothing: what was committed stays, and the rest is read again.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
@@ -44,7 +44,6 @@ pub struct Memory {
     state_bytes: AtomicU64,
     /// The most that was seen.
     used_bytes_max: AtomicU64,
-    trimmed_at: Mutex<Option<Instant>>,
 }
 
 impl Memory {
@@ -60,13 +59,7 @@ impl Memory {
                 mib(LEAST_BYTES)
             )));
         }
-        Ok(Self {
-            limit_bytes,
-            tight: AtomicBool::new(false),
-            state_bytes: AtomicU64::new(0),
-            used_bytes_max: AtomicU64::new(0),
-            trimmed_at: Mutex::new(None),
-        })
+        Ok(Self { limit_bytes, tight: AtomicBool::new(false), state_bytes: AtomicU64::new(0), used_bytes_max: AtomicU64::new(0) })
     }
 
     #[must_use]
@@ -104,8 +97,8 @@ impl Memory {
         self.state_bytes.store(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Tells when almost all is used; without a limit nobody ever does. A thread of its own looks, since what computes may allocate much without a look up, and may keep
-    /// every other thread busy.
+    /// Tells when almost all is used; without a limit nobody ever does. A thread of its own looks: what computes may allocate much without a
+    /// look up, and may keep every other thread busy.
     ///
     /// # Errors
     /// None but that of a system that makes no thread.
@@ -114,9 +107,10 @@ impl Memory {
         if let Some(limit) = self.limit_bytes {
             let memory = Arc::clone(self);
             let look = move || {
+                let mut trimmed_at = None;
                 while !tell.is_closed() {
                     std::thread::sleep(LOOK_EVERY);
-                    if let Some(failure) = memory.look(limit) {
+                    if let Some(failure) = memory.look(limit, &mut trimmed_at) {
                         // Nobody waits any more if the run has just ended.
                         let _ = tell.send(failure);
                         return;
@@ -128,25 +122,17 @@ impl Memory {
         Ok(told)
     }
 
-    fn look(&self, limit: u64) -> Option<Failure> {
+    fn look(&self, limit: u64, trimmed_at: &mut Option<Instant>) -> Option<Failure> {
         let mut used = used_bytes()?;
         self.used_bytes_max.fetch_max(used, Ordering::Relaxed);
         let (tight, full) = (limit / 100 * TIGHT, limit / 100 * FULL);
-        if used > tight && self.trim_is_due(used > full) {
+        if used > full || (used > tight && trimmed_at.is_none_or(|at| at.elapsed() >= TRIM_EVERY)) {
             trim();
+            *trimmed_at = Some(Instant::now());
             used = used_bytes()?;
         }
         self.tight.store(used > tight, Ordering::Relaxed);
         (used > full).then(|| self.too_much(used, limit))
-    }
-
-    fn trim_is_due(&self, at_once: bool) -> bool {
-        let mut trimmed_at = self.trimmed_at.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_due = at_once || trimmed_at.is_none_or(|at| at.elapsed() >= TRIM_EVERY);
-        if is_due {
-            *trimmed_at = Some(Instant::now());
-        }
-        is_due
     }
 
     fn too_much(&self, used: u64, limit: u64) -> Failure {
