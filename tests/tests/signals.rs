@@ -1,5 +1,6 @@
 //! Ctrl-C: once finishes the epoch in hand, twice stops at once and loses nothing.
 
+use serde_json::json;
 use weir_tests::engine::{CUT_SHORT, OK, Start};
 use weir_tests::oracle::Pipeline;
 use weir_tests::proxy::{Fault, Proxy, Rule};
@@ -69,4 +70,15 @@ fn a_named_run_that_is_told_to_stop_before_its_end_does_not_pass_for_a_finished_
     assert!(rig.outcome().read < 3_000);
     rig.finish();
     rig.assert_right();
+}
+
+#[test]
+fn a_start_that_waits_for_its_store_ends_when_it_is_told_to() {
+    let kafka = or_skip!(kafka::shared());
+    let s3 = or_skip!(s3::shared());
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::S3(s3, Some("http://127.0.0.1:1")), 1, &[]);
+    let mut engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).give_up_after(10 * RUN_LIMIT).spawn();
+    engine.wait_for_words("is tried again", RUN_LIMIT);
+    engine.terminate();
+    engine.wait(RUN_LIMIT).expect(OK);
 }

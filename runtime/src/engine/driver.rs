@@ -106,7 +106,11 @@ pub async fn run(plan: Arc<Plan>, options: &Options, signal: watch::Receiver<Sig
 
 async fn run_within(plan: Arc<Plan>, options: Options, mut signal: watch::Receiver<Signal>, memory: Arc<Memory>) -> Result<Summary> {
     let began = Instant::now();
-    let mut running = start(plan, &options, memory).await?;
+    let mut running = tokio::select! {
+        started = start(plan, &options, memory) => started?,
+        // Nothing is in hand yet: a start that waits for something that is away need not end first.
+        Ok(_) = signal.wait_for(|told| *told == Signal::Finish) => return Ok(Summary { cut_short: true, ..Summary::default() }),
+    };
     let mut summary = Summary::default();
     let result = running.work(&mut signal, &mut summary).await;
     if result.is_ok() {
