@@ -9,6 +9,7 @@ pub mod expr;
 pub mod functions;
 pub mod ids;
 pub mod key_group;
+pub mod metadata;
 pub mod outputs;
 pub mod plan;
 pub mod quote;

@@ -11,6 +11,7 @@ use arrow::datatypes::SchemaRef;
 use crate::aggregate::Aggregate;
 use crate::expr::ScalarExpr;
 use crate::ids::{Epoch, TopicPartition};
+use crate::metadata::MetadataColumn;
 use crate::outputs::Output;
 use crate::topics::Topics;
 use crate::types::{Column, EVENT_TIME};
@@ -163,9 +164,10 @@ pub struct Source {
     pub name: String,
     pub kafka: KafkaSource,
     pub format: JsonFormat,
+    pub metadata_columns: Vec<MetadataColumn>,
     pub bad_records: BadRecords,
     pub event_time: Option<EventTime>,
-    /// The decoded columns in the document's order, then `_event_time` if there is an event time.
+    /// The format's columns in the document's order, the metadata columns, then `_event_time` if there is an event time.
     pub schema: SchemaRef,
 }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer};
-use rdkafka::message::{Headers, Message};
+use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::util::Timeout;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
@@ -26,7 +26,7 @@ pub struct Stored {
     /// `None`: a tombstone.
     pub value: Option<Vec<u8>>,
     pub timestamp_ms: Option<i64>,
-    pub headers: Vec<(String, Vec<u8>)>,
+    pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
 impl From<Vec<u8>> for Stored {
@@ -165,6 +165,16 @@ fn send<'r>(bootstrap: &str, topic: &str, records: impl Iterator<Item = (Option<
     producer.flush(Timeout::After(READ_LIMIT)).unwrap();
 }
 
+/// Produces a record that has headers too. A value may be null, and a name may come twice.
+pub fn produce_with_headers(bootstrap: &str, topic: &str, record: &Record, headers: &[(&str, Option<&str>)]) {
+    let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
+    let headers = headers.iter().fold(OwnedHeaders::new(), |all, &(key, value)| all.insert(Header { key, value }));
+    let mut to_send = BaseRecord::<String, Vec<u8>>::to(topic).partition(record.partition).payload(&record.value).headers(headers);
+    to_send.key = record.key.as_ref();
+    producer.send(to_send).map_err(|(e, _)| e).unwrap();
+    producer.flush(ADMIN_LIMIT).unwrap();
+}
+
 /// Produces a record with a key and no value.
 pub fn produce_tombstone(bootstrap: &str, topic: &str, partition: i32, key: &str) {
     let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
@@ -241,7 +251,7 @@ pub fn read(bootstrap: &str, topic: &str) -> Contents {
             Some(Ok(m)) => {
                 let (key, value) = (m.key().map(<[u8]>::to_vec), m.payload().map(<[u8]>::to_vec));
                 let headers = m.headers().into_iter().flat_map(Headers::iter);
-                let headers = headers.map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec())).collect();
+                let headers = headers.map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect();
                 let stored = Stored { key, value, timestamp_ms: m.timestamp().to_millis(), headers };
                 contents.get_mut(&m.partition()).unwrap().insert(m.offset(), stored);
             }

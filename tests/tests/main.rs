@@ -21,6 +21,7 @@ mod idle_partitions;
 mod last_windows;
 mod lost_offsets;
 mod memory;
+mod metadata_columns;
 mod ordered_against_duckdb;
 mod producer;
 mod random_kills;

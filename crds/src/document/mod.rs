@@ -32,8 +32,8 @@ pub use pod::{EnvVar, PodTemplate, Resources};
 pub use quantity::Quantity;
 pub use sink::{DeltaMaintenance, DeltaSink, Mode, Output, SchemaEvolution, Sink};
 pub use source::{
-    Assignment, BadRecords, BadRecordsPolicy, EventTime, Format, JsonColumn, JsonFormat, KafkaOffset, KafkaSource, OnLostOffsets, Position,
-    Source, StartFrom, TimestampNumbers,
+    Assignment, BadRecords, BadRecordsPolicy, EventTime, Format, JsonColumn, JsonFormat, KafkaOffset, KafkaSource, MetadataColumn,
+    MetadataField, OnLostOffsets, Position, Source, StartFrom, TimestampNumbers,
 };
 pub use step::{Aggregate, AggregateColumn, Map, MapColumn, Session, Sliding, Step, Tumbling, Window};
 pub use storage::{S3Encryption, S3EncryptionType, S3Storage, Storage};

@@ -54,6 +54,33 @@ pub struct KafkaSource {
     /// What to do when the broker no longer has the offset that comes next. Fail (the default) stops; Earliest and Latest go on at the
     /// oldest or newest record there is. Every gap is counted.
     pub on_lost_offsets: Option<OnLostOffsets>,
+    /// Columns that say something about the record, after those of its format: [{name: kafka_offset, field: Offset}]. 1 to 8.
+    #[schemars(length(min = 1, max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
+    pub metadata_columns: Option<Vec<MetadataColumn>>,
+}
+
+/// What Kafka knows of a record beside its value, as a column.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct MetadataColumn {
+    /// The column's name.
+    #[schemars(with = "Column")]
+    pub name: String,
+    /// Key and Value: binary. Topic: string. Partition: int. Offset: bigint. Timestamp: timestamp. TimestampType: int, 0 for the producer's
+    /// time, 1 for the broker's, -1 for none. Headers: array<struct<key: string, value: binary>>.
+    pub field: MetadataField,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum MetadataField {
+    Key,
+    Value,
+    Topic,
+    Partition,
+    Offset,
+    Timestamp,
+    TimestampType,
+    Headers,
 }
 
 /// Partitions of one topic.

@@ -1,11 +1,13 @@
 //! Sources: how their records are decoded, and the event time of their rows. What is read of Kafka is in `kafka`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use weir_plan::quote::quoted;
 
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use weir_plan::expr;
+use weir_plan::metadata::{MetadataColumn, MetadataField};
 use weir_plan::plan::{self, TimestampNumbers};
+use weir_plan::quote::quoted;
 use weir_plan::types::{Column, DataType, EVENT_TIME, timestamp_type};
 
 use super::{duration, kafka, name};
@@ -15,6 +17,7 @@ use crate::finding::{Findings, Path};
 
 const GROUP_ID_CHARS_MAX: usize = 249;
 pub(super) const COLUMNS_MAX: usize = 256;
+const METADATA_COLUMNS_MAX: usize = 8;
 
 /// The field that rows with an event time end with.
 pub(super) fn event_time_field() -> FieldRef {
@@ -51,15 +54,21 @@ fn one(document: &StreamPipeline, source: &Source, at: &Path, out: &mut Findings
     let kafka = source.kafka.as_ref().and_then(|kafka| kafka::lower(document, kafka, group_id, &at.field("kafka"), out));
     let bad_records = bad_records(source.bad_records.as_ref(), &at.field("badRecords"), out);
     let format = format(&source.format, &at.field("format"), out);
-    let decoded = format.as_ref().map(|f| Arc::new(Schema::new(f.columns.iter().map(Column::to_field).collect::<Vec<_>>())));
+    let metadata_columns = metadata_columns(source, at, out);
+    let decoded = format.as_ref().zip(metadata_columns.as_ref()).map(|(format, metadata)| {
+        let metadata = metadata.iter().map(|m| m.column().to_field());
+        Arc::new(Schema::new(format.columns.iter().map(Column::to_field).chain(metadata).collect::<Vec<_>>()))
+    });
     let event_time = source.event_time.as_ref().map(|block| event_time(block, decoded.as_ref(), &at.field("eventTime"), out));
     let schema = decoded.map(|decoded| {
         let event_time = event_time.is_some().then(event_time_field);
         Arc::new(Schema::new(decoded.fields().iter().cloned().chain(event_time).collect::<Vec<_>>()))
     });
-    let parts = (kafka, format, bad_records, lift(event_time), schema.clone());
-    let (Some(kafka), Some(format), Some(bad_records), Some(event_time), Some(known)) = parts else { return (None, schema) };
-    (Some(plan::Source { name: source.name.clone(), kafka, format, bad_records, event_time, schema: known }), schema)
+    let parts = (kafka, format, metadata_columns, bad_records, lift(event_time), schema.clone());
+    let (Some(kafka), Some(format), Some(metadata_columns), Some(bad_records), Some(event_time), Some(known)) = parts else {
+        return (None, schema);
+    };
+    (Some(plan::Source { name: source.name.clone(), kafka, format, metadata_columns, bad_records, event_time, schema: known }), schema)
 }
 
 /// Left out is fine (`Some(None)`), wrong is not (`None`).
@@ -123,6 +132,37 @@ fn column(column: &JsonColumn, at: &Path, out: &mut Findings) -> Option<Column> 
     out.checked(&at.field("name"), name::check_column(&column.name));
     let data_type = out.checked(&at.field("type"), DataType::parse(&column.data_type))?;
     Some(Column { name: column.name.clone(), data_type, nullable: !column.required.unwrap_or(defaults::REQUIRED) })
+}
+
+fn metadata_columns(source: &Source, at: &Path, out: &mut Findings) -> Option<Vec<MetadataColumn>> {
+    let Some(columns) = source.kafka.as_ref().and_then(|kafka| kafka.metadata_columns.as_ref()) else { return Some(Vec::new()) };
+    let json_at = at.field("format").field("json").field("columns");
+    let at = at.field("kafka").field("metadataColumns");
+    out.length(&at, columns.len(), 1..=METADATA_COLUMNS_MAX);
+    let json = source.format.json.iter().flat_map(|json| json.columns.iter().enumerate());
+    let json = json.map(|(i, c)| (json_at.index(i).field("name"), &*c.name));
+    // Doubles among the format's own were found there.
+    let json: BTreeMap<&str, Path> = json.map(|(path, name)| (name, path)).collect();
+    for (i, column) in columns.iter().enumerate() {
+        out.checked(&at.index(i).field("name"), name::check_column(&column.name));
+    }
+    let own = columns.iter().enumerate().map(|(i, c)| (at.index(i).field("name"), &*c.name));
+    out.distinct(json.into_iter().map(|(name, path)| (path, name)).chain(own), "columns");
+    let columns = columns.iter().map(|c| MetadataColumn { name: c.name.clone(), field: metadata_field(c.field) }).collect();
+    Some(columns).filter(|_| out.is_sound(&at))
+}
+
+fn metadata_field(field: document::MetadataField) -> MetadataField {
+    match field {
+        document::MetadataField::Key => MetadataField::Key,
+        document::MetadataField::Value => MetadataField::Value,
+        document::MetadataField::Topic => MetadataField::Topic,
+        document::MetadataField::Partition => MetadataField::Partition,
+        document::MetadataField::Offset => MetadataField::Offset,
+        document::MetadataField::Timestamp => MetadataField::Timestamp,
+        document::MetadataField::TimestampType => MetadataField::TimestampType,
+        document::MetadataField::Headers => MetadataField::Headers,
+    }
 }
 
 fn event_time(event_time: &EventTime, decoded: Option<&SchemaRef>, at: &Path, out: &mut Findings) -> Option<plan::EventTime> {

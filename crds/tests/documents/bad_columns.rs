@@ -64,6 +64,31 @@ fn columns_have_different_names_and_none_is_the_event_time() {
 }
 
 #[test]
+fn metadata_columns_have_names_of_their_own_and_can_be_the_event_time_if_they_are_a_time() {
+    let with = |columns: &str| format!("topics: [rides], metadataColumns: [{columns}]}}");
+    said(
+        &[("topics: [rides]}", &with("{name: city, field: Topic}, {name: at, field: Offset}, {name: at, field: Partition}"))],
+        &[
+            "spec.sources[0].kafka.metadataColumns[0].name: `city` is the name of spec.sources[0].format.json.columns[0].name too; columns have different names",
+            "spec.sources[0].kafka.metadataColumns[2].name: `at` is the name of spec.sources[0].kafka.metadataColumns[1].name too; columns have different names",
+        ],
+    );
+    said(
+        &[("topics: [rides]}", &with("{name: at, field: Offset}")), ("expr: ts,", "expr: at,")],
+        &[
+            "spec.sources[0].eventTime.expr: `at` is a bigint; a timestamp would be right, as cast(… as timestamp) or to_timestamp(…) give it",
+        ],
+    );
+    said(&[("topics: [rides]}", &with("{name: at, field: Timestamp}")), ("expr: ts,", "expr: at,")], &[]);
+    said(
+        &[("topics: [rides]}", &with("{name: at, field: Time}"))],
+        &[
+            "spec.sources[0].kafka.metadataColumns[0].field: found the text `Time`; Key, Value, Topic, Partition, Offset, Timestamp, TimestampType or Headers would be right",
+        ],
+    );
+}
+
+#[test]
 fn a_type_that_is_none_is_refused_and_nothing_that_follows_from_it_is_said() {
     said(
         &[("type: double", "type: doubel")],

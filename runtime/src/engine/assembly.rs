@@ -9,7 +9,7 @@ use weir_plan::plan::{BadRecordsPolicy, StepOp};
 use weir_plan::stages::Stages;
 
 use super::discovery::Changes;
-use super::lane::{BadRecords, LaneParts};
+use super::lane::{BadRecords, LaneParts, Metadata};
 use super::lane_sinks::LaneSinks;
 use super::lanes::Lanes;
 use super::open_epoch::OpenEpoch;
@@ -62,6 +62,7 @@ impl Assembly {
                 assignments: input.partitions().iter().map(|&index| reading.assignment(index)).collect(),
                 input,
                 decoder: JsonDecoder::new(&source.format),
+                metadata: Metadata::new(&source.metadata_columns),
                 stateless: Stateless::new(Arc::clone(&self.plan), Arc::clone(&self.stages), ONLY_SOURCE),
                 partials: lane_partials(&self.plan, &self.stages)?,
                 sinks: sink_inputs.clone(),

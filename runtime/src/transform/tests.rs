@@ -37,6 +37,7 @@ fn stateless() -> Stateless {
             on_lost_offsets: OnLostOffsets::Fail,
         },
         format: JsonFormat { columns: vec![], timestamp_numbers: TimestampNumbers::Refuse },
+        metadata_columns: vec![],
         bad_records: BadRecords { policy: BadRecordsPolicy::Drop, max_per_million: None },
         event_time: Some(EventTime {
             expr: expr::compile("at", &decoded, EVENT_TIME).unwrap(),

@@ -126,6 +126,51 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ("spec.sources[].kafka.onLostOffsets=Earliest", "spec: {sources: [{name: rides, kafka: {onLostOffsets: Earliest}}]}", Changes),
     ("spec.sources[].kafka.onLostOffsets=Latest", "spec: {sources: [{name: rides, kafka: {onLostOffsets: Latest}}]}", Changes),
     (
+        "spec.sources[].kafka.metadataColumns[].name",
+        "spec: {sources: [{name: rides, kafka: {metadataColumns: [{name: at, field: Offset}]}}]}",
+        Changes,
+    ),
+    (
+        "spec.sources[].kafka.metadataColumns[].field=Key",
+        "spec: {sources: [{name: rides, kafka: {metadataColumns: [{name: at, field: Key}]}}]}",
+        Changes,
+    ),
+    (
+        "spec.sources[].kafka.metadataColumns[].field=Value",
+        "spec: {sources: [{name: rides, kafka: {metadataColumns: [{name: at, field: Value}]}}]}",
+        Changes,
+    ),
+    (
+        "spec.sources[].kafka.metadataColumns[].field=Topic",
+        "spec: {sources: [{name: rides, kafka: {metadataColumns: [{name: at, field: Topic}]}}]}",
+        Changes,
+    ),
+    (
+        "spec.sources[].kafka.metadataColumns[].field=Partition",
+        "spec: {sources: [{name: rides, kafka: {metadataColumns: [{name: at, field: Partition}]}}]}",
+        Changes,
+    ),
+    (
+        "spec.sources[].kafka.metadataColumns[].field=Offset",
+        "spec: {sources: [{name: rides, kafka: {metadataColumns: [{name: at, field: Offset}]}}]}",
+        Changes,
+    ),
+    (
+        "spec.sources[].kafka.metadataColumns[].field=Timestamp",
+        "spec: {sources: [{name: rides, kafka: {metadataColumns: [{name: at, field: Timestamp}]}}]}",
+        Changes,
+    ),
+    (
+        "spec.sources[].kafka.metadataColumns[].field=TimestampType",
+        "spec: {sources: [{name: rides, kafka: {metadataColumns: [{name: at, field: TimestampType}]}}]}",
+        Changes,
+    ),
+    (
+        "spec.sources[].kafka.metadataColumns[].field=Headers",
+        "spec: {sources: [{name: rides, kafka: {metadataColumns: [{name: at, field: Headers}]}}]}",
+        Changes,
+    ),
+    (
         "spec.sources[].format.json.columns[].name",
         "spec: {sources: [{name: rides, format: {json: {columns: [{name: x, type: int}]}}}]}",
         Changes,

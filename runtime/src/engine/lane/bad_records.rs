@@ -10,6 +10,7 @@ use weir_plan::ids::TopicPartition;
 use weir_plan::outputs::rejected_schema;
 use weir_plan::plan::BadRecordsPolicy;
 
+use crate::decode::RecordError;
 use crate::engine::sink_task::SinkInput;
 use crate::failure::{Failure, Result};
 use crate::source::kafka::Record;
@@ -84,6 +85,12 @@ impl BadRecords {
     }
 }
 
+impl From<RecordError> for Reason {
+    fn from(error: RecordError) -> Self {
+        Self { path: Some(error.path), text: error.reason }
+    }
+}
+
 impl std::fmt::Display for Reason {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.path {
@@ -128,7 +135,7 @@ impl DeadLetters {
         self.topic.append_value(&from.topic);
         self.partition.append_value(from.partition);
         self.offset.append_value(record.offset);
-        self.timestamp.append_option(record.timestamp_ms.map(|ms| ms.saturating_mul(1000)));
+        self.timestamp.append_option(record.timestamp.map(|t| t.at_ms.saturating_mul(1000)));
         self.key.append_option(record.key);
         self.value.append_option(record.value);
         self.reason.append_value(&reason.text);
@@ -164,6 +171,7 @@ mod tests {
 
     use super::*;
     use crate::Remedy;
+    use crate::source::kafka::{TimeSetBy, Timestamp};
 
     fn from() -> TopicPartition {
         TopicPartition { topic: "rides".into(), partition: 3 }
@@ -176,9 +184,10 @@ mod tests {
     #[test]
     fn a_dead_letter_is_the_record_with_its_coordinates_and_the_reason() {
         let mut letters = DeadLetters::new();
-        let record = Record { partition: 0, offset: 7, timestamp_ms: Some(1_500), key: None, value: Some(b"{\xff") };
+        let timestamp = Some(Timestamp { at_ms: 1_500, set_by: TimeSetBy::Broker });
+        let record = Record { offset: 7, timestamp, value: Some(b"{\xff"), ..Record::default() };
         letters.push(&from(), &record, &reason());
-        letters.push(&from(), &Record { key: Some(b"k"), value: None, timestamp_ms: None, ..record }, &Reason { path: None, ..reason() });
+        letters.push(&from(), &Record { key: Some(b"k"), value: None, timestamp: None, ..record }, &Reason { path: None, ..reason() });
         let rows = letters.finish().unwrap();
         assert_eq!(rows.schema(), rejected_schema());
         assert_eq!(rows.column(0).as_string::<i32>().value(1), "rides");
@@ -194,7 +203,7 @@ mod tests {
 
     #[test]
     fn the_policy_says_whether_the_pipeline_stops() {
-        let record = Record { partition: 0, offset: 7, timestamp_ms: None, key: None, value: None };
+        let record = Record { offset: 7, ..Record::default() };
         let failure = BadRecords::new(BadRecordsPolicy::Fail, Vec::new()).take(&from(), &record, &reason()).unwrap_err();
         assert_eq!(failure.remedy, Remedy::Data);
         assert!(

@@ -8,6 +8,7 @@
 
 mod bad_records;
 mod messages;
+mod metadata;
 mod origins;
 mod partition;
 
@@ -32,6 +33,7 @@ use crate::window::LanePartials;
 pub use bad_records::BadRecords;
 use bad_records::Reason;
 pub use messages::{AggregateReport, Command, LaneMessage, LaneReport, PartitionReport, Reports};
+pub use metadata::Metadata;
 use origins::Origins;
 pub use partition::Assignment;
 use partition::Partition;
@@ -47,6 +49,7 @@ const FULL_PAUSE: Duration = Duration::from_millis(1);
 pub struct LaneParts {
     pub input: LaneInput,
     pub decoder: JsonDecoder,
+    pub metadata: Metadata,
     pub stateless: Stateless,
     pub partials: Vec<LanePartials>,
     pub sinks: Vec<SinkInput>,
@@ -183,12 +186,13 @@ impl Lane {
                 report.read += 1;
                 *batch_bytes += record.value.map_or(0, <[u8]>::len);
                 let record = Record { partition: place, ..record };
-                match parts.decoder.decode(record.value) {
-                    Ok(()) => origins.push(&record),
-                    Err(e) => {
-                        let reason = Reason { path: Some(e.path), text: e.reason };
-                        failed = parts.bad_records.take(&partition.id, &record, &reason).err();
+                let checked = parts.metadata.check(&record);
+                match checked.and_then(|()| parts.decoder.decode(record.value).map_err(Reason::from)) {
+                    Ok(()) => {
+                        origins.push(&record);
+                        parts.metadata.push(&partition.id, &record);
                     }
+                    Err(reason) => failed = parts.bad_records.take(&partition.id, &record, &reason).err(),
                 }
             }
             LaneEvent::EndOfPartition { partition, offset } => {
@@ -242,6 +246,7 @@ impl Lane {
     fn take_in(&mut self) -> Result<()> {
         self.report.bytes += self.batch_bytes as u64;
         let decoded = self.parts.decoder.finish().map_err(|e| Failure::bug(format!("decoded columns: {e}")))?;
+        let decoded = self.parts.metadata.join(decoded)?;
         let mut origins = std::mem::take(&mut self.origins);
         if decoded.num_rows() > 0 {
             let ahead = self.evaluate(&decoded, &origins, self.parts.epoch.clock_us())?;

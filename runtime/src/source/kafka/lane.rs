@@ -11,24 +11,24 @@ use rdkafka::consumer::Consumer;
 use weir_plan::ids::TopicPartition;
 
 use super::fault::{self, OnLoss, PartitionFault};
-use super::native::{Message, Queue};
+use super::native::{Headers, Message, Queue, Timestamp};
 use super::{Client, Position, absolute, events};
 use crate::failure::{Failure, Result};
 
 /// A record in librdkafka's fetch buffer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Record<'a> {
     /// Index into the positions that were assigned.
     pub partition: usize,
     pub offset: i64,
-    /// Of the record's creation or of its arrival, as the topic is set up.
-    pub timestamp_ms: Option<i64>,
+    pub timestamp: Option<Timestamp>,
     pub key: Option<&'a [u8]>,
     /// `None` for a tombstone.
     pub value: Option<&'a [u8]>,
+    pub headers: Headers<'a>,
 }
 
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum LaneEvent<'a> {
     Record(Record<'a>),
     /// Nothing more for now (or, at the partition's end bound, for good); `offset` comes next. Control records and aborted transactions
@@ -245,9 +245,10 @@ impl Slot {
         hand_out(LaneEvent::Record(Record {
             partition: self.index,
             offset,
-            timestamp_ms: message.timestamp_ms(),
+            timestamp: message.timestamp(),
             key: message.key(),
             value: message.value(),
+            headers: Headers::of(message),
         }));
     }
 

@@ -25,6 +25,7 @@ use crate::failure::{Failure, Result};
 use events::Events;
 use fault::OnLoss;
 pub use lane::{LaneEvent, LaneInput, Record};
+pub use native::{Headers, TimeSetBy, Timestamp};
 pub use topics::Found;
 
 /// Where reading a partition starts and, for a run that ends, where it ends.

@@ -5,6 +5,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_int};
+use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::{self, NonNull};
 use std::slice;
@@ -113,6 +114,23 @@ impl Drop for Messages<'_> {
     }
 }
 
+/// The time that a record has in Kafka.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timestamp {
+    /// Milliseconds since 1970-01-01T00:00:00Z.
+    pub at_ms: i64,
+    pub set_by: TimeSetBy,
+}
+
+/// Whose clock it was: `message.timestamp.type` of the topic.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TimeSetBy {
+    /// `CreateTime`.
+    Producer,
+    /// `LogAppendTime`.
+    Broker,
+}
+
 /// A record or an event of a partition.
 pub(super) struct Message<'q> {
     raw: NonNull<sys::rd_kafka_message_t>,
@@ -154,11 +172,16 @@ impl Message<'_> {
         self.get().offset
     }
 
-    pub(super) fn timestamp_ms(&self) -> Option<i64> {
+    pub(super) fn timestamp(&self) -> Option<Timestamp> {
         let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
         // SAFETY: the message is alive and `kind` is written to only during the call.
-        let at = unsafe { sys::rd_kafka_message_timestamp(self.raw.as_ptr(), &raw mut kind) };
-        (kind != sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE && at >= 0).then_some(at)
+        let at_ms = unsafe { sys::rd_kafka_message_timestamp(self.raw.as_ptr(), &raw mut kind) };
+        let set_by = match kind {
+            sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_CREATE_TIME => TimeSetBy::Producer,
+            sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME => TimeSetBy::Broker,
+            sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE => return None,
+        };
+        (at_ms >= 0).then_some(Timestamp { at_ms, set_by })
     }
 
     pub(super) fn key(&self) -> Option<&[u8]> {
@@ -172,6 +195,57 @@ impl Message<'_> {
         let m = self.get();
         // SAFETY: a payload that is not null has `len` bytes, which live as long as the message.
         unsafe { bytes(m.payload.cast(), m.len) }
+    }
+}
+
+/// The headers of a record. They are found in the fetch buffer when they are asked for, and not before.
+#[derive(Clone, Copy, Default)]
+pub struct Headers<'m>(Option<&'m Message<'m>>);
+
+impl<'m> Headers<'m> {
+    pub(super) fn of(message: &'m Message<'m>) -> Self {
+        Self(Some(message))
+    }
+
+    /// Each name and value, in the record's order.
+    ///
+    /// # Errors
+    /// If the record's bytes are not what they should be; `f` was called with none of them.
+    pub fn each(self, mut f: impl FnMut(&'m CStr, Option<&'m [u8]>)) -> Result<(), String> {
+        let Some(message) = self.0 else { return Ok(()) };
+        let mut headers = ptr::null_mut();
+        // SAFETY: the message is alive, and what is found belongs to it.
+        let error = unsafe { sys::rd_kafka_message_headers(message.raw.as_ptr(), &raw mut headers) };
+        match error {
+            sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => {}
+            sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__NOENT => return Ok(()),
+            error => return Err(format!("the headers can't be read: {}", RDKafkaErrorCode::from(error))),
+        }
+        for at in 0.. {
+            let (mut name, mut value, mut length) = (ptr::null(), ptr::null(), 0);
+            // SAFETY: `headers` was found above; name and value belong to it, that is to the message, which lives for `'m`.
+            unsafe {
+                let error = sys::rd_kafka_header_get_all(headers, at, &raw mut name, &raw mut value, &raw mut length);
+                if error != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR || name.is_null() {
+                    break;
+                }
+                f(CStr::from_ptr(name), bytes(value.cast(), length));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Headers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut list = f.debug_list();
+        let listed = self.each(|name, value| {
+            list.entry(&(name, value));
+        });
+        match listed {
+            Ok(()) => list.finish(),
+            Err(unreadable) => f.write_str(&unreadable),
+        }
     }
 }
 
