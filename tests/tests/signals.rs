@@ -1,5 +1,7 @@
 //! Ctrl-C: once finishes the epoch in hand, twice stops at once and loses nothing.
 
+use std::time::Duration;
+
 use serde_json::json;
 use weir_tests::engine::{CUT_SHORT, OK, Start};
 use weir_tests::oracle::Pipeline;
@@ -8,6 +10,9 @@ use weir_tests::rides::Rides;
 use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::{kafka, s3};
 use weir_tests::{deadline, or_skip, table};
+
+/// Less than a start waits for brokers that say nothing.
+const WHILE_BROKERS_ARE_AWAITED: Duration = Duration::from_secs(30);
 
 #[test]
 fn a_second_ctrl_c_stops_at_once_and_loses_nothing() {
@@ -81,4 +86,15 @@ fn a_start_that_waits_for_its_store_ends_when_it_is_told_to() {
     engine.wait_for_words("is tried again", RUN_LIMIT);
     engine.terminate();
     engine.wait(RUN_LIMIT).expect(OK);
+}
+
+#[test]
+fn a_start_that_waits_for_its_brokers_ends_when_it_is_told_to() {
+    let kafka = or_skip!(kafka::shared());
+    let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &[]);
+    rig.site.bootstrap = "127.0.0.1:1".into();
+    let mut engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
+    engine.wait_for_words("Connection refused", RUN_LIMIT);
+    engine.terminate();
+    engine.wait(WHILE_BROKERS_ARE_AWAITED).expect(OK);
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngCore;
-use tokio::task::block_in_place;
+use tokio::task::{block_in_place, spawn_blocking};
 use weir_plan::Plan;
 use weir_plan::compat;
 use weir_plan::plan::StepOp;
@@ -104,7 +104,10 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
             let base = Base::of(plan.state_action.as_ref(), newest, restored.as_ref())?;
             base.check_fit(&wanted)?;
             let (known, start_time_ms) = (base.topics(&wanted), base.start_time_ms(&wanted));
-            let topics = block_in_place(|| topics(&input, &known, start_time_ms, options.give_up_after.min(BROKER_DEADLINE)))?;
+            let (asked, deadline) = (Arc::clone(&input), options.give_up_after.min(BROKER_DEADLINE));
+            // On a thread of its own: a start that waits for its brokers can be told to end meanwhile.
+            let topics = spawn_blocking(move || topics(&asked, &known, start_time_ms, deadline)).await;
+            let topics = topics.map_err(|e| Failure::bug(format!("ask the brokers: {e}")))??;
             said = base.says();
             latest = topics.partitions.iter().map(|(_, bounds)| Some(bounds.end)).collect();
             base.carried(&wanted, &topics, super::clock::now_us())
