@@ -1,7 +1,10 @@
 //! Key groups: the unit in which keyed state is cut for scale-out. Their number is pinned in the checkpoint's `identity`, and the hash is
 //! part of the saved format (docs/formats/state-v1.md), so neither may ever change for a lineage.
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, StringArray};
+use arrow::datatypes::DataType;
+use arrow::error::ArrowError;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
 use xxhash_rust::xxh3::xxh3_64;
 
 /// How many key groups a new lineage gets. A power of two well above any sensible number of pods.
@@ -10,6 +13,8 @@ pub const KEY_GROUPS: u16 = 128;
 /// The name of the hash, as `identity` pins it.
 pub const KEY_HASH: &str = "xxh3-64/v1";
 
+const AS_DISPLAYED: FormatOptions<'static> = FormatOptions::new();
+
 /// The key group of each row of `keys`, in `0..KEY_GROUPS`.
 ///
 /// The hash runs over each key's text form, as `arrow`'s display format gives it, in the order of the group columns: length as a
@@ -17,30 +22,106 @@ pub const KEY_HASH: &str = "xxh3-64/v1";
 ///
 /// # Errors
 /// If a column's type has no text form. Grouping by such a type was refused by validation.
-pub fn key_groups(keys: &[ArrayRef], rows: usize) -> Result<Vec<u16>, arrow::error::ArrowError> {
+pub fn key_groups(keys: &[ArrayRef], rows: usize) -> Result<Vec<u16>, ArrowError> {
     if keys.is_empty() {
         return Ok(vec![0; rows]);
     }
-    let options = arrow::util::display::FormatOptions::default();
-    let formatters =
-        keys.iter().map(|k| arrow::util::display::ArrayFormatter::try_new(k.as_ref(), &options)).collect::<Result<Vec<_>, _>>()?;
+    let texts = keys.iter().map(KeyText::of).collect::<Result<Vec<_>, _>>()?;
     let mut bytes = Vec::new();
-    let mut text = String::new();
     let mut groups = Vec::with_capacity(rows);
     for row in 0..rows {
         bytes.clear();
-        for (key, formatter) in keys.iter().zip(&formatters) {
-            if key.is_null(row) {
-                bytes.extend_from_slice(&u32::MAX.to_le_bytes());
-                continue;
-            }
-            text.clear();
-            formatter.value(row).write(&mut text)?;
-            let len = u32::try_from(text.len()).unwrap_or(u32::MAX - 1);
-            bytes.extend_from_slice(&len.to_le_bytes());
-            bytes.extend_from_slice(text.as_bytes());
+        for text in &texts {
+            text.append_to(&mut bytes, row)?;
         }
         groups.push(u16::try_from(xxh3_64(&bytes) % u64::from(KEY_GROUPS)).unwrap_or(0));
     }
     Ok(groups)
+}
+
+/// A key column on its way to text. Strings and integers, which keys mostly are, get there without a formatter.
+enum KeyText<'a> {
+    String(&'a StringArray),
+    Int(&'a Int32Array),
+    Bigint(&'a Int64Array),
+    Other(&'a dyn Array, ArrayFormatter<'a>),
+}
+
+impl<'a> KeyText<'a> {
+    fn of(key: &'a ArrayRef) -> Result<Self, ArrowError> {
+        Ok(match key.data_type() {
+            DataType::Utf8 => Self::String(key.as_string()),
+            DataType::Int32 => Self::Int(key.as_primitive()),
+            DataType::Int64 => Self::Bigint(key.as_primitive()),
+            _ => Self::Other(key.as_ref(), ArrayFormatter::try_new(key.as_ref(), &AS_DISPLAYED)?),
+        })
+    }
+
+    fn append_to(&self, out: &mut Vec<u8>, row: usize) -> Result<(), ArrowError> {
+        let is_null = match self {
+            Self::String(key) => key.is_null(row),
+            Self::Int(key) => key.is_null(row),
+            Self::Bigint(key) => key.is_null(row),
+            Self::Other(key, _) => key.is_null(row),
+        };
+        if is_null {
+            out.extend_from_slice(&u32::MAX.to_le_bytes());
+            return Ok(());
+        }
+        match self {
+            Self::String(key) => append(out, key.value(row)),
+            Self::Int(key) => append(out, itoa::Buffer::new().format(key.value(row))),
+            Self::Bigint(key) => append(out, itoa::Buffer::new().format(key.value(row))),
+            Self::Other(_, formatter) => append(out, &formatter.value(row).try_to_string()?),
+        }
+        Ok(())
+    }
+}
+
+fn append(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(&u32::try_from(text.len()).unwrap_or(u32::MAX - 1).to_le_bytes());
+    out.extend_from_slice(text.as_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use arrow::array::{BooleanArray, Date32Array};
+
+    use super::*;
+
+    /// What docs/formats/state-v1.md says, by the formatter alone.
+    fn as_documented(keys: &[ArrayRef], row: usize) -> u16 {
+        let mut bytes = Vec::new();
+        for key in keys {
+            if key.is_null(row) {
+                bytes.extend([0xff; 4]);
+                continue;
+            }
+            let text = ArrayFormatter::try_new(key.as_ref(), &FormatOptions::default()).unwrap().value(row).to_string();
+            bytes.extend(u32::try_from(text.len()).unwrap().to_le_bytes());
+            bytes.extend(text.as_bytes());
+        }
+        u16::try_from(xxh3_64(&bytes) % 128).unwrap()
+    }
+
+    #[test]
+    fn the_ways_around_the_formatter_give_what_it_gives() {
+        let keys: Vec<ArrayRef> = vec![
+            Arc::new(StringArray::from(vec![Some("Paris"), Some(""), None, Some("é\u{1F600}"), Some("a\0b")])),
+            Arc::new(Int32Array::from(vec![Some(0), Some(i32::MIN), Some(i32::MAX), None, Some(-7)])),
+            Arc::new(Int64Array::from(vec![Some(i64::MIN), None, Some(i64::MAX), Some(10), Some(-1)])),
+            Arc::new(BooleanArray::from(vec![Some(true), Some(false), None, Some(true), Some(true)])),
+            Arc::new(Date32Array::from(vec![Some(0), Some(20_000), Some(-1), None, Some(1)])),
+        ];
+        let expected: Vec<_> = (0..5).map(|row| as_documented(&keys, row)).collect();
+        assert_eq!(key_groups(&keys, 5).unwrap(), expected);
+        for key in keys {
+            let key = [key];
+            let expected: Vec<_> = (0..5).map(|row| as_documented(&key, row)).collect();
+            assert_eq!(key_groups(&key, 5).unwrap(), expected);
+        }
+    }
 }

@@ -8,6 +8,7 @@
 mod group_table;
 mod keyed_state;
 mod late;
+mod order;
 mod partials;
 pub mod state_file;
 pub mod watermark;

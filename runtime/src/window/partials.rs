@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, UInt16Array, UInt32Array};
-use arrow::compute::{SortColumn, filter_record_batch, lexsort_to_indices, take};
+use arrow::compute::{filter_record_batch, take};
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use weir_plan::aggregate::Aggregate;
-use weir_plan::key_group::key_groups;
+use weir_plan::key_group::{KEY_GROUPS, key_groups};
 
 use super::group_table::{Arguments, GroupTable, types_of, with_first};
+use super::order;
 use crate::failure::{Failure, Result};
 
 /// Partial states by window and key. All arrays have one length.
@@ -53,19 +54,18 @@ impl Partials {
         for (row, window) in (0u32..).zip(self.windows.values()) {
             rows.entry(*window).or_default().push(row);
         }
+        if let (1, Some((window, _))) = (rows.len(), rows.first_key_value()) {
+            return Ok(vec![(*window, self.clone())]);
+        }
         rows.into_iter().map(|(window, rows)| Ok((window, self.select(&UInt32Array::from(rows))?))).collect()
     }
 
     /// In the order of state files: key group, window, key. Returns the key groups, too.
     pub fn sorted(&self) -> Result<(UInt16Array, Self)> {
         let groups = key_groups(&self.keys, self.rows()).map_err(|e| Failure::bug(format!("key groups: {e}")))?;
-        let groups: ArrayRef = Arc::new(UInt16Array::from(groups));
-        let windows: ArrayRef = Arc::new(self.windows.clone());
-        let by: Vec<SortColumn> =
-            [&groups, &windows].into_iter().chain(&self.keys).map(|a| SortColumn { values: Arc::clone(a), options: None }).collect();
-        let order = lexsort_to_indices(&by, None).map_err(|e| Failure::bug(format!("sort partials: {e}")))?;
-        let groups = take(&groups, &order, None).map_err(|e| Failure::bug(format!("sort key groups: {e}")))?;
-        Ok((groups.as_primitive::<arrow::datatypes::UInt16Type>().clone(), self.select(&order)?))
+        let order = order::in_file(&groups, KEY_GROUPS, self.windows.values(), &self.keys)?;
+        let groups = order.values().iter().map(|row| groups[*row as usize]).collect::<Vec<_>>();
+        Ok((UInt16Array::from(groups), self.select(&order)?))
     }
 
     /// Merges several into one; `None` if there is nothing.

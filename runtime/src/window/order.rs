@@ -1,0 +1,124 @@
+//! The order of state files: key group, window, keys. Rows are dealt out to their key groups first, then each group is sorted by itself, which
+//! is in the cache by then; the first bytes of a key lie beside its row's number, so that most comparisons look nowhere else.
+
+use std::cmp::Ordering;
+
+use arrow::array::{ArrayRef, UInt32Array};
+use arrow_row::{RowConverter, Rows, SortField};
+
+use crate::failure::{Failure, Result};
+
+struct Place {
+    window: i64,
+    /// The first bytes of the key in arrow's row format, whose bytes compare as the keys do.
+    head: u64,
+    row: u32,
+}
+
+/// The numbers of the rows in the order of state files. `groups` are the key groups, all less than `group_count`.
+pub fn in_file(groups: &[u16], group_count: u16, windows: &[i64], keys: &[ArrayRef]) -> Result<UInt32Array> {
+    let keys = rows_of(keys)?;
+    let mut next = group_starts(groups, group_count);
+    let mut places: Vec<Place> = Vec::new();
+    places.resize_with(groups.len(), || Place { window: 0, head: 0, row: 0 });
+    for ((row, group), window) in (0u32..).zip(groups).zip(windows) {
+        let place = &mut next[usize::from(*group)];
+        places[*place] = Place { window: *window, head: head(keys.as_ref(), row), row };
+        *place += 1;
+    }
+    let mut start = 0;
+    // By now the next place of a group is its end.
+    for end in next {
+        places[start..end].sort_unstable_by(|a, b| {
+            let by_head = (a.window, a.head).cmp(&(b.window, b.head));
+            by_head.then_with(|| match &keys {
+                Some(keys) => keys.row(a.row as usize).cmp(&keys.row(b.row as usize)),
+                None => Ordering::Equal,
+            })
+        });
+        start = end;
+    }
+    Ok(places.into_iter().map(|place| place.row).collect())
+}
+
+/// `None` without key columns.
+fn rows_of(keys: &[ArrayRef]) -> Result<Option<Rows>> {
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    let fields = keys.iter().map(|key| SortField::new(key.data_type().clone())).collect();
+    let rows = RowConverter::new(fields).and_then(|converter| converter.convert_columns(keys));
+    rows.map(Some).map_err(|e| Failure::bug(format!("keys into rows: {e}")))
+}
+
+/// Where each group's rows begin when they lie group by group.
+fn group_starts(groups: &[u16], group_count: u16) -> Vec<usize> {
+    let mut counts = vec![0; usize::from(group_count)];
+    for group in groups {
+        counts[usize::from(*group)] += 1;
+    }
+    let mut end = 0;
+    let starts = counts.into_iter().map(|count| {
+        end += count;
+        end - count
+    });
+    starts.collect()
+}
+
+/// Shorter keys are filled up with zeros; what then is equal is compared as a whole.
+fn head(keys: Option<&Rows>, row: u32) -> u64 {
+    let Some(keys) = keys else { return 0 };
+    let row = keys.row(row as usize);
+    let bytes = row.as_ref();
+    let mut head = [0; 8];
+    let length = bytes.len().min(head.len());
+    head[..length].copy_from_slice(&bytes[..length]);
+    u64::from_be_bytes(head)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use arrow::array::{Float64Array, Int64Array, StringArray, UInt16Array};
+    use arrow::compute::{SortColumn, lexsort_to_indices};
+    use rand::rngs::SmallRng;
+    use rand::{Rng as _, SeedableRng as _};
+
+    use super::*;
+
+    /// Rows that differ in group, window or keys, many of them in the last byte only.
+    fn check(rows: usize, keys: Vec<ArrayRef>, seed: u64) {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let groups: Vec<u16> = (0..rows).map(|_| rng.random_range(0..3)).collect();
+        let windows: Vec<i64> = (0..rows).map(|_| rng.random_range(-2..2) * 1_000).collect();
+        let columns: [ArrayRef; 2] = [Arc::new(UInt16Array::from(groups.clone())), Arc::new(Int64Array::from(windows.clone()))];
+        let by: Vec<_> = columns.iter().chain(&keys).map(|a| SortColumn { values: Arc::clone(a), options: None }).collect();
+        let expected = lexsort_to_indices(&by, None).unwrap();
+        assert_eq!(in_file(&groups, 3, &windows, &keys).unwrap(), expected, "seed {seed}");
+    }
+
+    #[test]
+    fn rows_come_in_the_order_that_arrow_sorts_group_window_and_keys_in() {
+        let mut rng = SmallRng::seed_from_u64(5);
+        for seed in 0..20 {
+            // Distinct, so that there is one right order.
+            let numbers: Vec<_> = (0..500).map(|i| (i != 7).then_some((i64::from(i) - 250) * [1, 1 << 40][seed as usize % 2])).collect();
+            let texts: Vec<_> =
+                (0..500).map(|i| (rng.random_range(0..9) > 0).then(|| format!("{}{i}", "é".repeat(rng.random_range(0..9))))).collect();
+            let number: ArrayRef = Arc::new(Int64Array::from(numbers));
+            let text: ArrayRef = Arc::new(StringArray::from(texts));
+            let double: ArrayRef = Arc::new(Float64Array::from((0..500).map(|i| f64::from(i % 50) - 25.5).collect::<Vec<_>>()));
+            check(500, vec![Arc::clone(&number)], seed);
+            check(500, vec![text, Arc::clone(&number)], seed);
+            check(500, vec![double, number], seed);
+        }
+    }
+
+    #[test]
+    fn without_keys_windows_are_the_order_and_without_rows_there_is_none() {
+        assert_eq!(in_file(&[0, 0, 0], 1, &[5, -1, 3], &[]).unwrap(), UInt32Array::from(vec![1, 2, 0]));
+        assert_eq!(in_file(&[], 128, &[], &[]).unwrap().len(), 0);
+    }
+}
