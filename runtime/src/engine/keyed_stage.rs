@@ -14,7 +14,7 @@ use weir_plan::stages::Stages;
 use crate::checkpoint::manifest::StepProgress;
 use crate::failure::{Failure, Result};
 use crate::transform::{for_sink, map_rows};
-use crate::window::{KeyedState, LanePartials, Partials, late_rows};
+use crate::window::{Change, KeyedState, LanePartials, Partials, late_rows};
 
 /// A source's watermark around an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub struct LaneTotals {
 /// What an epoch comes to.
 pub struct KeyedEpoch {
     /// Per step that changed: partials of windows that stay open.
-    pub changes: Vec<(usize, Partials)>,
+    pub changes: Vec<(usize, Change)>,
     /// Rows per keyed sink, by index into the plan's sinks.
     pub sink_rows: Vec<(usize, RecordBatch)>,
     pub steps: Vec<StepProgress>,
@@ -135,9 +135,16 @@ impl KeyedStage {
         };
         let after_us = watermarks[plan.source_of(plan.steps[step].input())].after_us;
         let state = self.state(step)?;
-        let change = Partials::merge(aggregate, &totals.partials)?;
-        if let Some(change) = &change {
-            state.apply(change)?;
+        // What a closed window was made of is in the rows that this epoch writes; only open ones are state.
+        let mut stay_open = Vec::with_capacity(totals.partials.len());
+        for partials in totals.partials {
+            let (open, closing) = partials.split(|start| after_us.is_none_or(|w| aggregate.window.end_of(start) > w))?;
+            state.apply(&closing)?;
+            stay_open.push(open);
+        }
+        if let Some(change) = Change::of(aggregate, &stay_open)? {
+            state.apply(&change.partials)?;
+            epoch.changes.push((step, change));
         }
         let closed = after_us.map(|w| state.close_up_to(w)).transpose()?.flatten();
         epoch.steps.push(StepProgress {
@@ -146,13 +153,6 @@ impl KeyedStage {
             rows_out: closed.as_ref().map_or(0, |c| c.num_rows() as u64),
             ..at_rest(&plan.steps[step].name, state, after_us)
         });
-        // What a closed window was made of is in the rows that this epoch writes; only open ones are state.
-        if let Some(change) = change {
-            let still_open = change.retain(|start| after_us.is_none_or(|w| aggregate.window.end_of(start) > w))?;
-            if still_open.rows() > 0 {
-                epoch.changes.push((step, still_open));
-            }
-        }
         Ok(closed)
     }
 

@@ -12,7 +12,7 @@ use crate::checkpoint::layout::StateName;
 use crate::checkpoint::manifest::StateFile;
 use crate::checkpoint::state_files::StateFiles;
 use crate::failure::{Failure, Result};
-use crate::window::{Partials, state_file};
+use crate::window::{Change, Partials, state_file};
 
 /// State files are `state/<name>.state`.
 const EXTENSION: &str = "state";
@@ -91,19 +91,19 @@ impl StateLog {
 }
 
 /// Writes changes into a file of that name. No rows, no file.
-pub async fn write(plan: &Plan, store: &StateFiles, name: &StateName, changes: &[(usize, Partials)]) -> Result<Option<StateFile>> {
+pub async fn write(plan: &Plan, store: &StateFiles, name: &StateName, changes: &[(usize, Change)]) -> Result<Option<StateFile>> {
     let mut blocks = Vec::with_capacity(changes.len());
     let mut max_window_end_us = i64::MIN;
-    for (step, partials) in changes.iter().filter(|(_, p)| p.rows() > 0) {
+    for (step, change) in changes {
         let aggregate = aggregate(plan, *step)?;
-        let last = partials.windows.values().iter().copied().max().unwrap_or(i64::MIN);
+        let last = change.partials.windows.values().iter().copied().max().unwrap_or(i64::MIN);
         max_window_end_us = max_window_end_us.max(aggregate.window.end_of(last));
-        blocks.push((plan.steps[*step].name.as_str(), aggregate, partials));
+        blocks.push((plan.steps[*step].name.as_str(), aggregate, change));
     }
     if blocks.is_empty() {
         return Ok(None);
     }
-    let rows = blocks.iter().map(|(_, _, p)| p.rows() as u64).sum();
+    let rows = blocks.iter().map(|(_, _, change)| change.rows() as u64).sum();
     let bytes = state_file::write(&blocks)?;
     let (length, crc32) = (bytes.len() as u64, crc32fast::hash(&bytes));
     let path = store.put(name, EXTENSION, bytes.into()).await?;
@@ -134,7 +134,7 @@ async fn compact(plan: &Plan, store: &StateFiles, files: &[StateFile], name: &St
     }
     let mut merged = Vec::new();
     for (step, parts) in by_step.iter().enumerate().filter(|(_, parts)| !parts.is_empty()) {
-        merged.extend(Partials::merge(aggregate(plan, step)?, parts)?.map(|m| (step, m)));
+        merged.extend(Change::of(aggregate(plan, step)?, parts)?.map(|change| (step, change)));
     }
     let output = write(plan, store, name, &merged).await?;
     Ok(Compacted { inputs: files.iter().map(|f| f.path.clone()).collect(), output })

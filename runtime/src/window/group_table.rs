@@ -170,11 +170,6 @@ impl RowKeys {
     }
 }
 
-/// The types of some columns.
-pub(super) fn types_of(arrays: &[ArrayRef]) -> Vec<DataType> {
-    arrays.iter().map(|a| a.data_type().clone()).collect()
-}
-
 /// What an aggregate's calls take from a batch of its input: per call its arguments, and which rows it counts.
 pub struct Arguments {
     values: Vec<Vec<ArrayRef>>,

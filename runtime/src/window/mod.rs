@@ -5,6 +5,7 @@
 //!                                          └────▶ panes of open windows ── watermark passes the end ──▶ rows
 //! ```
 
+mod change;
 mod group_table;
 mod keyed_state;
 mod late;
@@ -16,6 +17,7 @@ pub mod watermark;
 #[cfg(test)]
 mod tests;
 
+pub use change::Change;
 pub use group_table::GroupTable;
 pub use keyed_state::KeyedState;
 pub use late::late_rows;

@@ -15,30 +15,62 @@ struct Place {
     row: u32,
 }
 
-/// The numbers of the rows in the order of state files. `groups` are the key groups, all less than `group_count`.
-pub fn in_file(groups: &[u16], group_count: u16, windows: &[i64], keys: &[ArrayRef]) -> Result<UInt32Array> {
-    let keys = rows_of(keys)?;
-    let mut next = group_starts(groups, group_count);
-    let mut places: Vec<Place> = Vec::new();
-    places.resize_with(groups.len(), || Place { window: 0, head: 0, row: 0 });
-    for ((row, group), window) in (0u32..).zip(groups).zip(windows) {
-        let place = &mut next[usize::from(*group)];
-        places[*place] = Place { window: *window, head: head(keys.as_ref(), row), row };
-        *place += 1;
+/// Rows as they stand in a state file.
+pub struct Order {
+    /// The number of each row.
+    pub rows: UInt32Array,
+    /// Of each row in this order: how many windows and keys come before its own.
+    pub numbers: Vec<usize>,
+    /// How many windows and keys there are.
+    pub distinct: usize,
+}
+
+impl Order {
+    /// `groups` are the key groups, all less than `group_count`.
+    pub fn of(groups: &[u16], group_count: u16, windows: &[i64], keys: &[ArrayRef]) -> Result<Self> {
+        let keys = rows_of(keys)?;
+        let mut next = group_starts(groups, group_count);
+        let mut places: Vec<Place> = Vec::new();
+        places.resize_with(groups.len(), || Place { window: 0, head: 0, row: 0 });
+        for ((row, group), window) in (0u32..).zip(groups).zip(windows) {
+            let place = &mut next[usize::from(*group)];
+            places[*place] = Place { window: *window, head: head(keys.as_ref(), row), row };
+            *place += 1;
+        }
+        let mut start = 0;
+        // By now the next place of a group is its end.
+        for end in next {
+            places[start..end].sort_unstable_by(|a, b| compare(keys.as_ref(), a, b));
+            start = end;
+        }
+        let mut distinct = usize::from(!places.is_empty());
+        let mut numbers = vec![0; places.len().min(1)];
+        numbers.extend(places.windows(2).map(|pair| {
+            distinct += usize::from(compare(keys.as_ref(), &pair[0], &pair[1]) != Ordering::Equal);
+            distinct - 1
+        }));
+        Ok(Self { rows: places.into_iter().map(|place| place.row).collect(), numbers, distinct })
     }
-    let mut start = 0;
-    // By now the next place of a group is its end.
-    for end in next {
-        places[start..end].sort_unstable_by(|a, b| {
-            let by_head = (a.window, a.head).cmp(&(b.window, b.head));
-            by_head.then_with(|| match &keys {
-                Some(keys) => keys.row(a.row as usize).cmp(&keys.row(b.row as usize)),
-                None => Ordering::Equal,
-            })
-        });
-        start = end;
+
+    /// Where the first row of each window and key stands in this order.
+    pub fn first_places(&self) -> UInt32Array {
+        let mut last = None;
+        let firsts = (0u32..).zip(&self.numbers).filter(|(_, number)| last.replace(**number) != Some(**number));
+        firsts.map(|(place, _)| place).collect()
     }
-    Ok(places.into_iter().map(|place| place.row).collect())
+
+    /// The number of the first row of each window and key.
+    pub fn firsts(&self) -> UInt32Array {
+        self.first_places().values().iter().map(|place| self.rows.value(*place as usize)).collect()
+    }
+}
+
+/// Of two places in one key group. Equal keys are in one key group, so across groups nothing is equal.
+fn compare(keys: Option<&Rows>, a: &Place, b: &Place) -> Ordering {
+    (a.window, a.head).cmp(&(b.window, b.head)).then_with(|| match keys {
+        Some(keys) => keys.row(a.row as usize).cmp(&keys.row(b.row as usize)),
+        None => Ordering::Equal,
+    })
 }
 
 /// `None` without key columns.
@@ -96,7 +128,9 @@ mod tests {
         let columns: [ArrayRef; 2] = [Arc::new(UInt16Array::from(groups.clone())), Arc::new(Int64Array::from(windows.clone()))];
         let by: Vec<_> = columns.iter().chain(&keys).map(|a| SortColumn { values: Arc::clone(a), options: None }).collect();
         let expected = lexsort_to_indices(&by, None).unwrap();
-        assert_eq!(in_file(&groups, 3, &windows, &keys).unwrap(), expected, "seed {seed}");
+        let order = Order::of(&groups, 3, &windows, &keys).unwrap();
+        assert_eq!(order.rows, expected, "seed {seed}");
+        assert_eq!((order.distinct, order.numbers), (rows, (0..rows).collect()), "seed {seed}");
     }
 
     #[test]
@@ -117,8 +151,21 @@ mod tests {
     }
 
     #[test]
+    fn equal_windows_and_keys_have_one_number() {
+        let keys: ArrayRef =
+            Arc::new(StringArray::from(vec![Some("a long key, b"), None, Some("a long key, a"), None, Some("a long key, b"), None]));
+        let order = Order::of(&[1, 0, 1, 0, 1, 0], 2, &[5, 5, 5, 5, 5, 6], &[keys]).unwrap();
+        assert_eq!((order.numbers.as_slice(), order.distinct), ([0, 0, 1, 2, 3, 3].as_slice(), 4));
+        assert_eq!(order.first_places(), UInt32Array::from(vec![0, 2, 3, 4]));
+        assert!(matches!(order.firsts().values()[..], [1 | 3, 5, 2, 0 | 4]), "{:?}", order.firsts());
+    }
+
+    #[test]
     fn without_keys_windows_are_the_order_and_without_rows_there_is_none() {
-        assert_eq!(in_file(&[0, 0, 0], 1, &[5, -1, 3], &[]).unwrap(), UInt32Array::from(vec![1, 2, 0]));
-        assert_eq!(in_file(&[], 128, &[], &[]).unwrap().len(), 0);
+        let order = Order::of(&[0, 0, 0, 0], 1, &[5, -1, 3, 5], &[]).unwrap();
+        assert_eq!(order.numbers, [0, 1, 2, 2]);
+        assert_eq!(order.rows.values()[..2], [1, 2]);
+        let none = Order::of(&[], 128, &[], &[]).unwrap();
+        assert_eq!((none.rows.len(), none.numbers.len(), none.distinct), (0, 0, 0));
     }
 }

@@ -1,18 +1,16 @@
-//! Partial aggregates of one epoch. Lanes make them row by row, the driver merges those of all lanes, and the result is both the change of
-//! state that goes into the checkpoint and what is merged into the open windows.
+//! Partial aggregates of one epoch. Lanes make them row by row; the driver merges them into the windows, and those of windows that stay open
+//! into the change of state that goes into the checkpoint.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, UInt16Array, UInt32Array};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Int64Array, UInt32Array};
 use arrow::compute::{filter_record_batch, take};
 use arrow::datatypes::{DataType, Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use weir_plan::aggregate::Aggregate;
-use weir_plan::key_group::{KEY_GROUPS, key_groups};
 
-use super::group_table::{Arguments, GroupTable, types_of, with_first};
-use super::order;
+use super::group_table::{Arguments, GroupTable, with_first};
 use crate::failure::{Failure, Result};
 
 /// Partial states by window and key. All arrays have one length.
@@ -32,7 +30,7 @@ impl Partials {
     }
 
     /// The rows at `indices`, in that order.
-    fn select(&self, indices: &UInt32Array) -> Result<Self> {
+    pub(super) fn select(&self, indices: &UInt32Array) -> Result<Self> {
         let pick = |a: &ArrayRef| take(a, indices, None).map_err(|e| Failure::bug(format!("select partials: {e}")));
         let windows: ArrayRef = Arc::new(self.windows.clone());
         Ok(Self {
@@ -44,8 +42,21 @@ impl Partials {
 
     /// Only the windows that `keep` holds for.
     pub fn retain(self, keep: impl Fn(i64) -> bool) -> Result<Self> {
-        let kept: Vec<u32> = (0u32..).zip(self.windows.values()).filter(|(_, w)| keep(**w)).map(|(i, _)| i).collect();
-        if kept.len() == self.rows() { Ok(self) } else { self.select(&UInt32Array::from(kept)) }
+        self.split(keep).map(|(kept, _)| kept)
+    }
+
+    /// The windows that `first` holds for, and the others.
+    pub fn split(self, first: impl Fn(i64) -> bool) -> Result<(Self, Self)> {
+        let (mut these, mut those) = (Vec::new(), Vec::new());
+        for (row, window) in (0u32..).zip(self.windows.values()) {
+            if first(*window) { &mut these } else { &mut those }.push(row);
+        }
+        let none = || self.select(&UInt32Array::from(Vec::<u32>::new()));
+        match (these.is_empty(), those.is_empty()) {
+            (_, true) => none().map(|none| (self.clone(), none)),
+            (true, _) => none().map(|none| (none, self.clone())),
+            _ => Ok((self.select(&UInt32Array::from(these))?, self.select(&UInt32Array::from(those))?)),
+        }
     }
 
     /// One part per window, in the order of time.
@@ -58,30 +69,6 @@ impl Partials {
             return Ok(vec![(*window, self.clone())]);
         }
         rows.into_iter().map(|(window, rows)| Ok((window, self.select(&UInt32Array::from(rows))?))).collect()
-    }
-
-    /// In the order of state files: key group, window, key. Returns the key groups, too.
-    pub fn sorted(&self) -> Result<(UInt16Array, Self)> {
-        let groups = key_groups(&self.keys, self.rows()).map_err(|e| Failure::bug(format!("key groups: {e}")))?;
-        let order = order::in_file(&groups, KEY_GROUPS, self.windows.values(), &self.keys)?;
-        let groups = order.values().iter().map(|row| groups[*row as usize]).collect::<Vec<_>>();
-        Ok((UInt16Array::from(groups), self.select(&order)?))
-    }
-
-    /// Merges several into one; `None` if there is nothing.
-    pub fn merge(aggregate: &Aggregate, parts: &[Self]) -> Result<Option<Self>> {
-        match parts {
-            [] => Ok(None),
-            [one] => Ok(Some(one.clone())),
-            [first, ..] => {
-                let key_types: Vec<_> = std::iter::once(DataType::Int64).chain(types_of(&first.keys)).collect();
-                let mut table = GroupTable::new(&key_types, &aggregate.calls)?;
-                for part in parts {
-                    table.merge(&with_first(Arc::new(part.windows.clone()), &part.keys), part.rows(), &part.states)?;
-                }
-                Self::drained(table).map(Some)
-            }
-        }
     }
 
     fn drained(table: GroupTable) -> Result<Self> {

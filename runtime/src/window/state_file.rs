@@ -11,7 +11,7 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, UInt16Array};
+use arrow::array::{ArrayRef, AsArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::ipc::CompressionType;
@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 use weir_plan::aggregate::Aggregate;
 use weir_plan::quote::quoted;
 
+use super::change::Change;
 use super::partials::Partials;
 use crate::failure::{Failure, Result};
 
@@ -52,22 +53,21 @@ pub struct Block {
 }
 
 /// Writes the changes of some steps into one file.
-pub fn write(changes: &[(&str, &Aggregate, &Partials)]) -> Result<Vec<u8>> {
+pub fn write(changes: &[(&str, &Aggregate, &Change)]) -> Result<Vec<u8>> {
     let mut file = MAGIC.to_vec();
     let mut blocks = Vec::with_capacity(changes.len());
-    for (step, aggregate, partials) in changes {
-        let (groups, sorted) = partials.sorted()?;
+    for (step, aggregate, change) in changes {
         let offset = file.len();
-        write_block(&mut file, aggregate, &groups, &sorted)?;
+        write_block(&mut file, aggregate, change)?;
         let bytes = &file[offset..];
-        let (groups, windows) = (groups.values(), sorted.windows.values());
+        let (groups, windows) = (change.key_groups.values(), change.partials.windows.values());
         blocks.push(Block {
             step: (*step).to_owned(),
             offset: offset as u64,
             bytes: bytes.len() as u64,
             crc32: crc32fast::hash(bytes),
-            rows: sorted.rows() as u64,
-            key_groups: (groups.iter().copied().min().unwrap_or(0), groups.iter().copied().max().unwrap_or(0)),
+            rows: change.rows() as u64,
+            key_groups: (groups.first().copied().unwrap_or(0), groups.last().copied().unwrap_or(0)),
             window_starts_us: (windows.iter().copied().min().unwrap_or(0), windows.iter().copied().max().unwrap_or(0)),
         });
     }
@@ -140,10 +140,11 @@ pub fn read_step(file: &[u8], footer: &Footer, step: &str, aggregate: &Aggregate
     Ok(Some(Partials { windows, keys, states }))
 }
 
-fn write_block(file: &mut Vec<u8>, aggregate: &Aggregate, groups: &UInt16Array, sorted: &Partials) -> Result<()> {
+fn write_block(file: &mut Vec<u8>, aggregate: &Aggregate, change: &Change) -> Result<()> {
     let failed = |e: arrow::error::ArrowError| Failure::bug(format!("write a state block: {e}"));
     let schema = block_schema(aggregate);
-    let first: [ArrayRef; 2] = [Arc::new(groups.clone()), Arc::new(sorted.windows.clone())];
+    let sorted = &change.partials;
+    let first: [ArrayRef; 2] = [Arc::new(change.key_groups.clone()), Arc::new(sorted.windows.clone())];
     let columns = first.into_iter().chain(sorted.keys.iter().cloned()).chain(sorted.states.iter().flatten().cloned()).collect();
     let batch = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(failed)?;
     let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).map_err(failed)?;
