@@ -272,7 +272,7 @@ impl Running {
         crate::failpoint::reach("data.upload.after");
         let epoch = self.writer.newest().epoch.next();
         let name = self.state_store.name(epoch, 0, 0);
-        let change = state_log::write(&self.plan, &self.state_store, &name, &keyed.changes).await?;
+        let change = state_log::write(&self.plan, &self.state_store, &name, keyed.changes).await?;
         let state = self.state_log.advance(change, watermark_us).await?;
         self.topics.check(look).await?;
         let uploaded = began.elapsed();

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use tokio::task::JoinHandle;
+use bytes::Bytes;
+use tokio::task::{JoinHandle, spawn_blocking};
 use weir_plan::Plan;
 use weir_plan::aggregate::Aggregate;
 use weir_plan::plan::StepOp;
@@ -12,10 +13,14 @@ use crate::checkpoint::layout::StateName;
 use crate::checkpoint::manifest::StateFile;
 use crate::checkpoint::state_files::StateFiles;
 use crate::failure::{Failure, Result};
-use crate::window::{Change, Partials, state_file};
+use crate::window::state_file::{self, Footer};
+use crate::window::{self, Change, Partials};
 
 /// State files are `state/<name>.state`.
 const EXTENSION: &str = "state";
+
+/// Rows that a compaction has in memory, unpacked: some dozen megabytes.
+const COMPACTED_AT_A_TIME: u64 = 1 << 18;
 
 /// The list, oldest first, and the compaction under way.
 pub struct StateLog {
@@ -40,10 +45,14 @@ impl StateLog {
     /// Reads the saved state: per file and step, partials of windows that `is_open` holds for.
     pub async fn load(&self, is_open: impl Fn(usize, i64) -> bool, mut each: impl FnMut(usize, Partials) -> Result<()>) -> Result<()> {
         for file in &self.files {
-            for (step, partials) in read(&self.plan, &self.store, file).await? {
-                let open = partials.retain(|window| is_open(step, window))?;
-                if open.rows() > 0 {
-                    each(step, open)?;
+            let (bytes, footer) = open(&self.store, file).await?;
+            for (i, step, aggregate) in aggregates(&self.plan) {
+                let rows = state_file::open_step(&bytes, &footer, step, aggregate).map_err(|e| e.context(&file.path))?;
+                for batch in rows.into_iter().flatten() {
+                    let open = batch.map_err(|e| e.context(&file.path))?.partials.retain(|window| is_open(i, window))?;
+                    if open.rows() > 0 {
+                        each(i, open)?;
+                    }
                 }
             }
         }
@@ -79,7 +88,7 @@ impl StateLog {
     pub fn compact_if_long(&mut self, files_max: usize, name: StateName, watermark_us: Option<i64>) {
         if self.files.len() > files_max && !self.is_compacting() {
             let (plan, store, files) = (Arc::clone(&self.plan), self.store.clone(), self.files.clone());
-            self.compaction = Some(tokio::spawn(async move { compact(&plan, &store, &files, &name, watermark_us).await }));
+            self.compaction = Some(tokio::spawn(compact(plan, store, files, name, watermark_us)));
         }
     }
 
@@ -91,58 +100,65 @@ impl StateLog {
 }
 
 /// Writes changes into a file of that name. No rows, no file.
-pub async fn write(plan: &Plan, store: &StateFiles, name: &StateName, changes: &[(usize, Change)]) -> Result<Option<StateFile>> {
-    let mut blocks = Vec::with_capacity(changes.len());
-    let mut max_window_end_us = i64::MIN;
+pub async fn write(plan: &Plan, store: &StateFiles, name: &StateName, changes: Vec<(usize, Change)>) -> Result<Option<StateFile>> {
+    let mut writer = state_file::Writer::new();
     for (step, change) in changes {
-        let aggregate = aggregate(plan, *step)?;
-        let last = change.partials.windows.values().iter().copied().max().unwrap_or(i64::MIN);
-        max_window_end_us = max_window_end_us.max(aggregate.window.end_of(last));
-        blocks.push((plan.steps[*step].name.as_str(), aggregate, change));
+        if let StepOp::Aggregate(aggregate) = &plan.steps[step].op {
+            writer.step(&plan.steps[step].name, aggregate, [Ok(change)])?;
+        }
     }
-    if blocks.is_empty() {
-        return Ok(None);
-    }
-    let rows = blocks.iter().map(|(_, _, change)| change.rows() as u64).sum();
-    let bytes = state_file::write(&blocks)?;
+    put(plan, store, name, writer).await
+}
+
+async fn put(plan: &Plan, store: &StateFiles, name: &StateName, writer: state_file::Writer) -> Result<Option<StateFile>> {
+    let last = |block: &state_file::Block| {
+        let (_, _, aggregate) = aggregates(plan).find(|(_, step, _)| *step == block.step)?;
+        Some(aggregate.window.end_of(block.window_starts_us.1))
+    };
+    let Some(max_window_end_us) = writer.blocks().iter().filter_map(last).max() else { return Ok(None) };
+    let rows = writer.blocks().iter().map(|block| block.rows).sum();
+    let bytes = writer.finish()?;
     let (length, crc32) = (bytes.len() as u64, crc32fast::hash(&bytes));
     let path = store.put(name, EXTENSION, bytes.into()).await?;
     Ok(Some(StateFile { path, bytes: length, rows, crc32, max_window_end_us }))
 }
 
-async fn read(plan: &Plan, store: &StateFiles, file: &StateFile) -> Result<Vec<(usize, Partials)>> {
+async fn open(store: &StateFiles, file: &StateFile) -> Result<(Bytes, Footer)> {
     let bytes = store.read(file).await?;
     let footer = state_file::read_footer(&bytes).map_err(|e| e.context(&file.path))?;
-    let mut steps = Vec::with_capacity(footer.blocks.len());
-    for (i, step) in plan.steps.iter().enumerate() {
-        if let StepOp::Aggregate(aggregate) = &step.op
-            && let Some(partials) = state_file::read_step(&bytes, &footer, &step.name, aggregate).map_err(|e| e.context(&file.path))?
-        {
-            steps.push((i, partials));
-        }
-    }
-    Ok(steps)
+    Ok((bytes, footer))
 }
 
-async fn compact(plan: &Plan, store: &StateFiles, files: &[StateFile], name: &StateName, watermark_us: Option<i64>) -> Result<Compacted> {
-    let mut by_step: Vec<Vec<Partials>> = plan.steps.iter().map(|_| Vec::new()).collect();
-    for file in files {
-        for (step, partials) in read(plan, store, file).await? {
-            let window = aggregate(plan, step)?.window;
-            by_step[step].push(partials.retain(|start| watermark_us.is_none_or(|w| window.end_of(start) > w))?);
+async fn compact(
+    plan: Arc<Plan>,
+    store: StateFiles,
+    files: Vec<StateFile>,
+    name: StateName,
+    watermark_us: Option<i64>,
+) -> Result<Compacted> {
+    let mut inputs = Vec::with_capacity(files.len());
+    for file in &files {
+        inputs.push(open(&store, file).await?);
+    }
+    let of_plan = Arc::clone(&plan);
+    // It computes for long, and the threads of tasks have others to serve.
+    let merged = spawn_blocking(move || {
+        let mut writer = state_file::Writer::new();
+        for (_, step, aggregate) in aggregates(&of_plan) {
+            let is_open = |start| watermark_us.is_none_or(|w| aggregate.window.end_of(start) > w);
+            window::compact(&inputs, step, aggregate, is_open, COMPACTED_AT_A_TIME, &mut writer)?;
         }
-    }
-    let mut merged = Vec::new();
-    for (step, parts) in by_step.iter().enumerate().filter(|(_, parts)| !parts.is_empty()) {
-        merged.extend(Change::of(aggregate(plan, step)?, parts)?.map(|change| (step, change)));
-    }
-    let output = write(plan, store, name, &merged).await?;
-    Ok(Compacted { inputs: files.iter().map(|f| f.path.clone()).collect(), output })
+        Ok::<_, Failure>(writer)
+    });
+    let writer = merged.await.map_err(|e| Failure::bug(format!("merge state files: {e}")))??;
+    let output = put(&plan, &store, &name, writer).await?;
+    Ok(Compacted { inputs: files.into_iter().map(|f| f.path).collect(), output })
 }
 
-fn aggregate(plan: &Plan, step: usize) -> Result<&Aggregate> {
-    match &plan.steps[step].op {
-        StepOp::Aggregate(a) => Ok(a),
-        StepOp::Map(_) => Err(Failure::bug(format!("step {:?} keeps no state", plan.steps[step].name))),
-    }
+/// The steps that keep state: place in the plan, name.
+fn aggregates(plan: &Plan) -> impl Iterator<Item = (usize, &str, &Aggregate)> {
+    plan.steps.iter().enumerate().filter_map(|(i, step)| match &step.op {
+        StepOp::Aggregate(aggregate) => Some((i, step.name.as_str(), aggregate.as_ref())),
+        StepOp::Map(_) => None,
+    })
 }

@@ -44,6 +44,12 @@ impl Change {
         Ok(Some(Self { key_groups, partials }))
     }
 
+    /// A stretch of the rows, not copied.
+    #[must_use]
+    pub fn slice(&self, from: usize, rows: usize) -> Self {
+        Self { key_groups: self.key_groups.slice(from, rows), partials: self.partials.slice(from, rows) }
+    }
+
     #[must_use]
     pub fn rows(&self) -> usize {
         self.partials.rows()

@@ -6,6 +6,7 @@
 //! ```
 
 mod change;
+mod compaction;
 mod group_table;
 mod keyed_state;
 mod late;
@@ -18,6 +19,7 @@ pub mod watermark;
 mod tests;
 
 pub use change::Change;
+pub use compaction::compact;
 pub use group_table::GroupTable;
 pub use keyed_state::KeyedState;
 pub use late::late_rows;

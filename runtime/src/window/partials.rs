@@ -29,6 +29,17 @@ impl Partials {
         self.windows.len()
     }
 
+    /// A stretch of the rows, not copied.
+    #[must_use]
+    pub fn slice(&self, from: usize, rows: usize) -> Self {
+        let cut = |a: &ArrayRef| a.slice(from, rows);
+        Self {
+            windows: self.windows.slice(from, rows),
+            keys: self.keys.iter().map(cut).collect(),
+            states: self.states.iter().map(|s| s.iter().map(cut).collect()).collect(),
+        }
+    }
+
     /// The rows at `indices`, in that order.
     pub(super) fn select(&self, indices: &UInt32Array) -> Result<Self> {
         let pick = |a: &ArrayRef| take(a, indices, None).map_err(|e| Failure::bug(format!("select partials: {e}")));

@@ -6,14 +6,13 @@
 //! ```
 //!
 //! A block is one step's rows as an Arrow IPC stream, sorted by key group, window, key. The footer has each block's place, checksum and
-//! ranges, so that a reader can leave out what it does not need.
+//! ranges, so that a reader can leave out what it does not need. Both ends go batch by batch: a file may hold more than fits in memory twice.
 
 use std::io::Cursor;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray};
-use arrow::compute::concat_batches;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt16Type};
 use arrow::ipc::CompressionType;
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
@@ -52,33 +51,69 @@ pub struct Block {
     pub window_starts_us: (i64, i64),
 }
 
-/// Writes the changes of some steps into one file.
-pub fn write(changes: &[(&str, &Aggregate, &Change)]) -> Result<Vec<u8>> {
-    let mut file = MAGIC.to_vec();
-    let mut blocks = Vec::with_capacity(changes.len());
-    for (step, aggregate, change) in changes {
-        let offset = file.len();
-        write_block(&mut file, aggregate, change)?;
-        let bytes = &file[offset..];
-        let (groups, windows) = (change.key_groups.values(), change.partials.windows.values());
-        blocks.push(Block {
-            step: (*step).to_owned(),
-            offset: offset as u64,
-            bytes: bytes.len() as u64,
-            crc32: crc32fast::hash(bytes),
-            rows: change.rows() as u64,
-            key_groups: (groups.first().copied().unwrap_or(0), groups.last().copied().unwrap_or(0)),
-            window_starts_us: (windows.iter().copied().min().unwrap_or(0), windows.iter().copied().max().unwrap_or(0)),
-        });
+/// Rows of one record batch: what a reader has in memory of a block at a time.
+const BATCH_ROWS: usize = 16_384;
+
+/// A file in the making.
+pub struct Writer {
+    file: Vec<u8>,
+    blocks: Vec<Block>,
+}
+
+impl Writer {
+    #[must_use]
+    pub fn new() -> Self {
+        Self { file: MAGIC.to_vec(), blocks: Vec::new() }
     }
-    let footer =
-        serde_json::to_vec(&Footer { format: STATE_V1.to_owned(), blocks }).map_err(|e| Failure::bug(format!("state footer: {e}")))?;
-    let length = u32::try_from(footer.len()).map_err(|_| Failure::bug("a state footer over 4 GiB"))?;
-    file.extend_from_slice(&footer);
-    file.extend_from_slice(&length.to_le_bytes());
-    file.extend_from_slice(&crc32fast::hash(&footer).to_le_bytes());
-    file.extend_from_slice(MAGIC);
-    Ok(file)
+
+    /// Adds a step's rows. Of several changes each has greater key groups than those before it. No rows, no block.
+    pub fn step(&mut self, step: &str, aggregate: &Aggregate, changes: impl IntoIterator<Item = Result<Change>>) -> Result<()> {
+        let failed = |e: arrow::error::ArrowError| Failure::bug(format!("write a state block: {e}"));
+        let schema = block_schema(aggregate);
+        let offset = self.file.len();
+        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).map_err(failed)?;
+        let mut writer = StreamWriter::try_new_with_options(&mut self.file, &schema, options).map_err(failed)?;
+        let (mut rows, mut key_groups, mut window_starts_us) = (0, (u16::MAX, 0), (i64::MAX, i64::MIN));
+        for change in changes {
+            let change = change?;
+            let batch = batch_of(&schema, &change).map_err(failed)?;
+            for from in (0..change.rows()).step_by(BATCH_ROWS) {
+                writer.write(&batch.slice(from, BATCH_ROWS.min(change.rows() - from))).map_err(failed)?;
+            }
+            rows += change.rows() as u64;
+            key_groups = change.key_groups.values().iter().fold(key_groups, |(least, most), g| (least.min(*g), most.max(*g)));
+            window_starts_us =
+                change.partials.windows.values().iter().fold(window_starts_us, |(least, most), w| (least.min(*w), most.max(*w)));
+        }
+        writer.finish().map_err(failed)?;
+        drop(writer);
+        if rows == 0 {
+            self.file.truncate(offset);
+            return Ok(());
+        }
+        let bytes = &self.file[offset..];
+        let (bytes, crc32) = (bytes.len() as u64, crc32fast::hash(bytes));
+        self.blocks.push(Block { step: step.to_owned(), offset: offset as u64, bytes, crc32, rows, key_groups, window_starts_us });
+        Ok(())
+    }
+
+    /// What the file will say of its blocks.
+    #[must_use]
+    pub fn blocks(&self) -> &[Block] {
+        &self.blocks
+    }
+
+    pub fn finish(self) -> Result<Vec<u8>> {
+        let Self { mut file, blocks } = self;
+        let footer =
+            serde_json::to_vec(&Footer { format: STATE_V1.to_owned(), blocks }).map_err(|e| Failure::bug(format!("state footer: {e}")))?;
+        let length = u32::try_from(footer.len()).map_err(|_| Failure::bug("a state footer over 4 GiB"))?;
+        file.extend_from_slice(&footer);
+        file.extend_from_slice(&length.to_le_bytes());
+        file.extend_from_slice(&crc32fast::hash(&footer).to_le_bytes());
+        file.extend_from_slice(MAGIC);
+        Ok(file)
+    }
 }
 
 /// Reads the footer and checks what it says of itself.
@@ -107,19 +142,27 @@ pub fn read_footer(file: &[u8]) -> Result<Footer> {
     Ok(footer)
 }
 
-/// Reads one step's rows; `None` if the file has none of it.
-pub fn read_step(file: &[u8], footer: &Footer, step: &str, aggregate: &Aggregate) -> Result<Option<Partials>> {
+/// One step's rows, batch by batch, in the file's order.
+pub struct StepRows<'f> {
+    aggregate: &'f Aggregate,
+    step: &'f str,
+    /// How many there are in all.
+    pub rows: u64,
+    batches: StreamReader<Cursor<&'f [u8]>>,
+    /// Of the batches, those that are needed, in the order of [`block_schema`].
+    columns: Vec<usize>,
+}
+
+/// Opens one step's rows; `None` if the file has none of it.
+pub fn open_step<'f>(file: &'f [u8], footer: &Footer, step: &'f str, aggregate: &'f Aggregate) -> Result<Option<StepRows<'f>>> {
     let Some(block) = footer.blocks.iter().find(|b| b.step == step) else { return Ok(None) };
-    let broken =
-        |what: String| Failure::config(format!("the state of step {} is damaged: {what}; restore it or start without state", quoted(step)));
     let range = usize::try_from(block.offset).ok().zip(usize::try_from(block.bytes).ok()).and_then(|(o, n)| Some(o..o.checked_add(n)?));
-    let bytes = range.and_then(|r| file.get(r)).ok_or_else(|| broken("its block lies outside of the file".into()))?;
+    let bytes = range.and_then(|r| file.get(r)).ok_or_else(|| damaged(step, "its block lies outside of the file"))?;
     if crc32fast::hash(bytes) != block.crc32 {
-        return Err(broken("its checksum is wrong".into()));
+        return Err(damaged(step, "its checksum is wrong"));
     }
-    let reader = StreamReader::try_new(Cursor::new(bytes), None).map_err(|e| broken(e.to_string()))?;
-    let saved = reader.schema();
-    let batches = reader.collect::<Result<Vec<_>, _>>().map_err(|e| broken(e.to_string()))?;
+    let batches = StreamReader::try_new(Cursor::new(bytes), None).map_err(|e| damaged(step, e))?;
+    let saved = batches.schema();
     // By name: aggregates may have been dropped since, or stand in another order.
     let needed = block_schema(aggregate);
     let found = needed.fields().iter().map(|f| saved.column_with_name(f.name()).filter(|(_, s)| s.data_type() == f.data_type()));
@@ -132,24 +175,40 @@ pub fn read_step(file: &[u8], footer: &Footer, step: &str, aggregate: &Aggregate
             names(&needed)
         )));
     }
-    let batch = concat_batches(&saved, &batches).and_then(|b| b.project(&columns)).map_err(|e| broken(e.to_string()))?;
-    let mut columns = batch.columns()[1..].iter().cloned();
-    let windows = columns.next().ok_or_else(|| broken("it has no windows".into()))?.as_primitive::<Int64Type>().clone();
-    let keys = columns.by_ref().take(aggregate.key_schema.fields().len()).collect();
-    let states = aggregate.calls.iter().map(|c| columns.by_ref().take(c.state_fields.len()).collect()).collect();
-    Ok(Some(Partials { windows, keys, states }))
+    Ok(Some(StepRows { aggregate, step, rows: block.rows, batches, columns }))
 }
 
-fn write_block(file: &mut Vec<u8>, aggregate: &Aggregate, change: &Change) -> Result<()> {
-    let failed = |e: arrow::error::ArrowError| Failure::bug(format!("write a state block: {e}"));
-    let schema = block_schema(aggregate);
+impl Iterator for StepRows<'_> {
+    type Item = Result<Change>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.batches.next()?.and_then(|batch| batch.project(&self.columns)).map_err(|e| damaged(self.step, e));
+        Some(batch.and_then(|batch| self.change(&batch)))
+    }
+}
+
+impl StepRows<'_> {
+    fn change(&self, batch: &RecordBatch) -> Result<Change> {
+        let mut columns = batch.columns().iter().cloned();
+        let (Some(key_groups), Some(windows)) = (columns.next(), columns.next()) else {
+            return Err(damaged(self.step, "it has no windows"));
+        };
+        let keys = columns.by_ref().take(self.aggregate.key_schema.fields().len()).collect();
+        let states = self.aggregate.calls.iter().map(|c| columns.by_ref().take(c.state_fields.len()).collect()).collect();
+        let partials = Partials { windows: windows.as_primitive::<Int64Type>().clone(), keys, states };
+        Ok(Change { key_groups: key_groups.as_primitive::<UInt16Type>().clone(), partials })
+    }
+}
+
+fn damaged(step: &str, what: impl std::fmt::Display) -> Failure {
+    Failure::config(format!("the state of step {} is damaged: {what}; restore it or start without state", quoted(step)))
+}
+
+fn batch_of(schema: &SchemaRef, change: &Change) -> Result<RecordBatch, arrow::error::ArrowError> {
     let sorted = &change.partials;
     let first: [ArrayRef; 2] = [Arc::new(change.key_groups.clone()), Arc::new(sorted.windows.clone())];
     let columns = first.into_iter().chain(sorted.keys.iter().cloned()).chain(sorted.states.iter().flatten().cloned()).collect();
-    let batch = RecordBatch::try_new(Arc::clone(&schema), columns).map_err(failed)?;
-    let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).map_err(failed)?;
-    let mut writer = StreamWriter::try_new_with_options(file, &schema, options).map_err(failed)?;
-    writer.write(&batch).and_then(|()| writer.finish()).map_err(failed)
+    RecordBatch::try_new(Arc::clone(schema), columns)
 }
 
 /// `key_group`, `window_start`, one column per key (`key:<name>`), one per state column (`state:<call's name>:<n>`).

@@ -68,6 +68,20 @@ fn change(aggregate: &Arc<Aggregate>, rows: &[Row]) -> Change {
     Change::of(aggregate, &[partials(aggregate, rows).unwrap()]).unwrap().unwrap()
 }
 
+fn file_of(aggregate: &Aggregate, change: Change) -> Vec<u8> {
+    let mut writer = state_file::Writer::new();
+    writer.step("step", aggregate, [Ok(change)]).unwrap();
+    writer.finish().unwrap()
+}
+
+/// All rows of a file, as one change.
+fn read(aggregate: &Aggregate, file: &[u8]) -> crate::failure::Result<Partials> {
+    let footer = state_file::read_footer(file)?;
+    let rows = state_file::open_step(file, &footer, "step", aggregate)?.unwrap();
+    let parts = rows.map(|batch| batch.map(|batch| batch.partials)).collect::<crate::failure::Result<Vec<_>>>()?;
+    Ok(Change::of(aggregate, &parts)?.unwrap().partials)
+}
+
 type Windows = BTreeMap<(i64, Option<String>), (Option<i64>, i64, Option<i64>)>;
 
 fn windows_of(rows: &RecordBatch) -> Windows {
@@ -133,11 +147,17 @@ fn any_cut_into_lanes_epochs_and_files_gives_the_same_windows() {
             let lanes: Vec<_> = epoch.chunks(rng.random_range(1..40)).filter_map(|lane| partials(&aggregate, lane)).collect();
             let Some(change) = Change::of(&aggregate, &lanes).unwrap() else { continue };
             live.apply(&change.partials).unwrap();
-            files.push(state_file::write(&[("step", &aggregate, &change)]).unwrap());
+            files.push(file_of(&aggregate, change));
+        }
+        // Compacted into one, or read one after the other.
+        if seed % 2 == 0 && !files.is_empty() {
+            let inputs: Vec<_> = files.iter().map(|file| (file, state_file::read_footer(file).unwrap())).collect();
+            let mut writer = state_file::Writer::new();
+            compact(&inputs, "step", &aggregate, |_| true, rng.random_range(1..50), &mut writer).unwrap();
+            files = vec![writer.finish().unwrap()];
         }
         for file in &files {
-            let footer = state_file::read_footer(file).unwrap();
-            restored.apply(&state_file::read_step(file, &footer, "step", &aggregate).unwrap().unwrap()).unwrap();
+            restored.apply(&read(&aggregate, file).unwrap()).unwrap();
         }
         assert_eq!(close_all(&mut live), expected(&rows), "seed {seed}");
         assert_eq!(close_all(&mut restored), expected(&rows), "seed {seed}, restored");
@@ -171,9 +191,9 @@ fn rows_behind_the_watermark_are_counted_and_left_out() {
 fn a_state_file_that_was_cut_or_changed_anywhere_is_refused() {
     let aggregate = aggregate();
     let change = change(&aggregate, &random_rows(&mut SmallRng::seed_from_u64(1), 50));
-    let file = state_file::write(&[("step", &aggregate, &change)]).unwrap();
-    let read = |file: &[u8]| state_file::read_footer(file).and_then(|f| state_file::read_step(file, &f, "step", &aggregate));
-    assert!(read(&file).unwrap().is_some());
+    let file = file_of(&aggregate, change);
+    let read = |file: &[u8]| read(&aggregate, file);
+    assert!(read(&file).is_ok());
     for length in 0..file.len() {
         assert!(read(&file[..length]).is_err(), "cut to {length} bytes");
     }
@@ -190,12 +210,11 @@ fn version_1_of_the_state_file_is_read() {
     let rows = random_rows(&mut SmallRng::seed_from_u64(7), 40);
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/state-v1.bin");
     if std::env::var_os("WEIR_WRITE_FIXTURES").is_some() {
-        std::fs::write(path, state_file::write(&[("step", &aggregate, &change(&aggregate, &rows))]).unwrap()).unwrap();
+        std::fs::write(path, file_of(&aggregate, change(&aggregate, &rows))).unwrap();
     }
     let file = std::fs::read(path).unwrap();
-    let footer = state_file::read_footer(&file).unwrap();
     let mut state = state(&aggregate);
-    state.apply(&state_file::read_step(&file, &footer, "step", &aggregate).unwrap().unwrap()).unwrap();
+    state.apply(&read(&aggregate, &file).unwrap()).unwrap();
     assert_eq!(close_all(&mut state), expected(&rows));
 }
 
