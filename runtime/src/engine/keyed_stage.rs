@@ -62,6 +62,15 @@ impl KeyedStage {
         self.state(step)?.apply(partials)
     }
 
+    /// Takes the windows of another part of the same stage, which has none of ours.
+    pub fn take_over(&mut self, other: Self) {
+        for (state, other) in self.states.iter_mut().zip(other.states) {
+            if let (Some(state), Some(other)) = (state, other) {
+                state.take_over(other);
+            }
+        }
+    }
+
     /// Takes an epoch in: `lanes` in the order of [`Stages::lane_aggregates`], `watermarks` per source.
     pub fn advance(&mut self, lanes: Vec<LaneTotals>, watermarks: &[Watermarks]) -> Result<KeyedEpoch> {
         let mut epoch = KeyedEpoch { changes: Vec::new(), sink_rows: Vec::new(), steps: Vec::new() };

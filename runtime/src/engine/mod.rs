@@ -23,6 +23,7 @@ mod last_windows;
 mod lost;
 mod open_epoch;
 mod reading;
+mod restoring;
 mod sink_task;
 mod skew;
 mod start;

@@ -9,7 +9,6 @@ use rand::RngCore;
 use tokio::task::{block_in_place, spawn_blocking};
 use weir_plan::Plan;
 use weir_plan::compat;
-use weir_plan::plan::StepOp;
 use weir_plan::quote::quoted;
 use weir_plan::stages::{self, Stages};
 
@@ -23,6 +22,7 @@ use super::lane_sinks::LaneSinks;
 use super::lanes::Lanes;
 use super::open_epoch::OpenEpoch;
 use super::reading::{Reading, only_source};
+use super::restoring;
 use super::state_log::StateLog;
 use super::topic_watch::{self, TopicWatch};
 use crate::checkpoint::manifest::{Manifest, PinnedTable, Until};
@@ -125,7 +125,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let progress = progress.ok_or_else(|| Failure::bug(format!("the claim does not name the source {:?}", source.name)))?;
     let state_store = writer.states();
     let state_log = StateLog::new(Arc::clone(&plan), state_store.clone(), state_of(&claim));
-    let keyed = load_state(&plan, &stages, &state_log, progress.watermark_after_us).await?;
+    let keyed = restoring::restore(&plan, &stages, &state_log, progress.watermark_after_us, options.lanes).await?;
 
     memory.note_state(keyed.bytes());
     let shown = at_rest(claim.clone(), &keyed, progress.watermark_after_us);
@@ -214,16 +214,6 @@ fn topics(input: &KafkaInput, known: &BTreeSet<String>, start_time_ms: Option<i6
 
 fn pin(sink: &weir_plan::plan::Sink, table: &DeltaTable) -> PinnedTable {
     PinnedTable { sink: sink.name.clone(), uri: sink.delta.uri.clone(), table_id: table.table_id().to_owned() }
-}
-
-async fn load_state(plan: &Arc<Plan>, stages: &Arc<Stages>, log: &StateLog, watermark_us: Option<i64>) -> Result<KeyedStage> {
-    let mut keyed = KeyedStage::new(Arc::clone(plan), Arc::clone(stages));
-    let is_open = |step: usize, start: i64| match &plan.steps[step].op {
-        StepOp::Aggregate(a) => watermark_us.is_none_or(|w| a.window.end_of(start) > w),
-        StepOp::Map(_) => false,
-    };
-    log.load(is_open, |step, partials| keyed.restore(step, &partials)).await?;
-    Ok(keyed)
 }
 
 /// The claim, with its steps as they stand.

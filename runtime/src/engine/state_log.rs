@@ -42,16 +42,21 @@ impl StateLog {
         Self { plan, store, files, compaction: None }
     }
 
-    /// Reads the saved state: per file and step, partials of windows that `is_open` holds for.
-    pub async fn load(&self, is_open: impl Fn(usize, i64) -> bool, mut each: impl FnMut(usize, Partials) -> Result<()>) -> Result<()> {
+    /// Whether nothing is saved.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// Reads the saved state: partials by step, batch by batch, as long as `each` wants more.
+    pub async fn load(&self, mut each: impl FnMut(usize, Partials) -> Result<bool>) -> Result<()> {
         for file in &self.files {
             let (bytes, footer) = open(&self.store, file).await?;
             for (i, step, aggregate) in aggregates(&self.plan) {
                 let rows = state_file::open_step(&bytes, &footer, step, aggregate).map_err(|e| e.context(&file.path))?;
                 for batch in rows.into_iter().flatten() {
-                    let open = batch.map_err(|e| e.context(&file.path))?.partials.retain(|window| is_open(i, window))?;
-                    if open.rows() > 0 {
-                        each(i, open)?;
+                    if !each(i, batch.map_err(|e| e.context(&file.path))?.partials)? {
+                        return Ok(());
                     }
                 }
             }

@@ -42,6 +42,11 @@ impl KeyedState {
         Ok(())
     }
 
+    /// Takes the windows of another part of the same state, which has none of ours.
+    pub fn take_over(&mut self, mut other: Self) {
+        self.panes.append(&mut other.panes);
+    }
+
     /// Closes every window whose end the watermark has reached, and gives their rows.
     pub fn close_up_to(&mut self, watermark_us: i64) -> Result<Option<RecordBatch>> {
         let mut closed = Vec::new();
