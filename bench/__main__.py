@@ -39,7 +39,7 @@ def main():
 def measured(session, name, facts):
     """Runs a scenario and keeps its result, or why there is none."""
     print(f"{name} …", file=sys.stderr, flush=True)
-    began, load = time.monotonic(), machine.load()
+    began, date, load = time.monotonic(), machine.now(), machine.load()
     try:
         result = SCENARIOS[name].run(session).as_json()
     except Failed as failure:
@@ -50,7 +50,7 @@ def measured(session, name, facts):
         result = {"title": name, "failed": "the scenario broke; its trace is on stderr"}
     finally:
         session.clear()
-    by = {"runs": session.runs, "scale": session.scale, "date": facts["date"], "commit": facts["commit"], "load": load}
+    by = {"runs": session.runs, "scale": session.scale, "date": date, "commit": facts["commit"], "load": load}
     result["measured"] = {**by, "seconds": round(time.monotonic() - began, 1)}
     write.keep(session.out, name, result)
     if "failed" in result:

@@ -11,7 +11,7 @@ import time
 
 def facts(weir):
     return {
-        "date": datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+        "date": now(),
         "cpu": field("/proc/cpuinfo", r"model name\s*:\s*(.*)"),
         "cores": os.cpu_count(),
         "memory_gib": round(int(field("/proc/meminfo", r"MemTotal:\s*(\d+)") or 0) / 2**20, 1),
@@ -23,6 +23,10 @@ def facts(weir):
         "kafka": field("tests/services/kafka-pom.xml", r"<artifactId>kafka_[\d.]+</artifactId>\s*<version>([^<]*)"),
         "librdkafka": field("Cargo.lock", r'name = "rdkafka-sys"\nversion = "[^+"]*\+([^"]*)"'),
     }
+
+
+def now():
+    return datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def load():

@@ -9,8 +9,9 @@ from ..harness.result import Metric, Result
 RIDES = 4_000_000
 PARTITIONS = 6
 EPOCHS_BEFORE_KILL = 3
+# A group takes some eleven bytes of the state files: more than are needed, so that records are left to go on with.
 KEYS = 1_000_000
-WINDOWS = 12
+WINDOWS = 24
 STATE_BYTES = 200e6
 RECORDS_PER_EPOCH = 250_000
 # A first epoch that never comes must end the wait.

@@ -13,16 +13,18 @@ RECORDS_PER_EPOCH = 1_000_000
 TURNS = 2
 # Keys and windows.
 POINTS = [(1_000_000, 12), (10_000_000, 1)]
-# Of all keys of the second point it holds about a fifth.
+# They do not fit into the little memory.
+TOO_MANY_KEYS = 10_000_000
 LITTLE_MEMORY = "512Mi"
 EXIT_CONFIG = 2
 
 
 def run(session):
+    records_per_epoch = session.count(RECORDS_PER_EPOCH)
     result = Result(
         "Much state",
         f"Sum, average and count by key in five-minute windows that stay open until the end. Every group comes {TURNS} times; epochs are "
-        f"of {RECORDS_PER_EPOCH // 1_000_000}M records. An epoch's time is from the close of the one before to its own, in the second half "
+        f"of {records_per_epoch / 1e6:g}M records. An epoch's time is from the close of the one before to its own, in the second half "
         "of the run, when all groups are there.",
         ["keys", "windows"],
         [
@@ -45,21 +47,21 @@ def run(session):
             runs = []
             for _ in range(session.runs):
                 dir = session.dir()
-                ran = session.programs.run(pipeline(dir, broker, topic, windows), dir)
+                ran = session.programs.run(pipeline(dir, broker, topic, windows, records_per_epoch), dir)
                 of = {**ran.figures(), **state(ran), **epoch_times(ran.progress)}
                 session.say(f"{keys} keys × {windows} windows: {of['resident_mib']:.0f} MiB, epochs of {of['epoch_ms']:.0f} ms")
                 runs.append(of)
             result.add({"keys": keys, "windows": windows}, gathered(runs))
-            if windows == 1:
+            if keys == TOO_MANY_KEYS:
                 dir = session.dir()
-                little = ["--memory", LITTLE_MEMORY]
-                said = session.programs.refused(pipeline(dir, broker, topic, windows), dir, *little, status=EXIT_CONFIG)
+                document = pipeline(dir, broker, topic, windows, records_per_epoch)
+                said = session.programs.refused(document, dir, "--memory", LITTLE_MEMORY, status=EXIT_CONFIG)
                 result.notes.append(f"{keys / 1e6:g}M keys with `--memory {LITTLE_MEMORY}` end with exit code {EXIT_CONFIG}: “{said}”")
     return result
 
 
-def pipeline(dir, broker, topic, windows):
-    return documents.windowed(dir, broker.bootstrap, topic, windows, RECORDS_PER_EPOCH, documents.AVAILABLE_NOW)
+def pipeline(dir, broker, topic, windows, records_per_epoch):
+    return documents.windowed(dir, broker.bootstrap, topic, windows, records_per_epoch, documents.AVAILABLE_NOW)
 
 
 def epoch_times(reports):
