@@ -65,7 +65,8 @@ def chosen(names):
 
 
 def parsed():
-    parser = argparse.ArgumentParser(prog="bench/run", description="Measures Weir and writes a report.")
+    usage = "bench/run [SCENARIO…] [--out DIR] [--runs N] [--scale X]"
+    parser = argparse.ArgumentParser(prog="bench/run", usage=usage, description="Measures Weir and writes a report.")
     names = [*GROUPS, *SCENARIOS]
     parser.add_argument("scenarios", nargs="*", default=["base"], metavar="SCENARIO", help=f"of {', '.join(names)} (default: base)")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="the report's folder; results that are there already stay in it")

@@ -193,10 +193,14 @@ mod tests {
 
     #[test]
     fn records_of_a_seed_never_change_and_another_seed_has_others() {
-        let (partition, value, _) = record(&shape(10, 2), 7);
-        assert_eq!((partition, value), record_7());
-        let other = Shape { seed: 2, ..shape(10, 2) };
-        assert_ne!(record(&other, 7).1, record_7().1);
+        let value = |seed| {
+            let mut out = Vec::new();
+            let partition = Shape { seed, ..shape(10, 2) }.write(7, EventTime::OfWindow, 6, &mut out);
+            (partition, String::from_utf8(out).unwrap())
+        };
+        let of_seed_1 = (3, r#"{"id":3,"city":"MG","price":36.56,"distanceKm":8.83,"ts":4041131}"#.to_owned());
+        assert_eq!(value(1), of_seed_1);
+        assert_ne!(value(2), of_seed_1);
     }
 
     #[test]
