@@ -3,7 +3,7 @@
 import unittest
 
 from ..harness.result import Metric, Plot, Result
-from ..report import markdown
+from ..report import markdown, peers
 from ..report.targets import TARGETS, Target, growth, median
 from ..report.plots import curves
 
@@ -47,6 +47,17 @@ class Tables(unittest.TestCase):
         self.assertIn("some scenarios were measured at old", page)
         self.assertIn("Some counts were scaled by 0.1", page)
         self.assertIn("3 runs, counts × 0.1; 2026-01-01 00:00 UTC, commit old; load 0.5, 0.1 cores busy before; 1.5 min.", page)
+
+    def test_peers_are_held_against_weir(self):
+        weir, other = (
+            {"cpu_seconds_per_million": cpu, "records_per_second": 1e6, "memory_mib_max": mib} for cpu, mib in [(0.5, 100), (6, 1_500)]
+        )
+        ratios = {"flink": {"cpu_seconds_per_million": 12.0, "memory_mib_max": 15.0}}
+        found = {"engines": {"weir": weir, "flink": other}, "ratios": ratios, "conditions": {"runs": 3, "at": "now"}}
+        self.assertEqual(
+            peers.section(found)[-1].splitlines()[2:],
+            ["| weir | 0.50 | 1,000,000 | 100 |  |  |", "| flink | 6.00 | 1,000,000 | 1,500 | 12.0 | 15.0 |"],
+        )
 
 
 class Verdicts(unittest.TestCase):
