@@ -28,8 +28,9 @@ def main():
         wanted = f"{DISK_BYTES_FREE / 1e9:.0f} GB"
         sys.exit(f"{arguments.work} has {free / 1e9:.1f} GB free, and the benchmarks want {wanted}: set TMPDIR to another place")
     session = Session(arguments.out, arguments.work, Programs(arguments.target), arguments.runs, arguments.scale)
-    facts = machine.facts(session.programs.weir)
-    failed = [name for name in chosen(arguments.scenarios) if not measured(session, name, facts)]
+    names = chosen(arguments.scenarios)
+    facts = machine.facts(session.programs.weir) if names else write.machine(arguments.out)
+    failed = [name for name in names if not measured(session, name, facts)]
     write.write(arguments.out, facts, list(SCENARIOS))
     print(f"{arguments.out / 'report.md'}")
     if failed:

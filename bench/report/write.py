@@ -11,6 +11,14 @@ def keep(out, name, result):
     (out / "results" / f"{name}.json").write_text(json.dumps(result, indent=1))
 
 
+def machine(out):
+    """What a report that is there says of the machine."""
+    file = out / "report.json"
+    if not file.exists():
+        raise SystemExit(f"there is no {file} to be written again: name a scenario, or the folder of a report")
+    return json.loads(file.read_text())["machine"]
+
+
 def write(out, machine, order):
     found = {file.stem: json.loads(file.read_text()) for file in (out / "results").glob("*.json")}
     results = {name: found[name] for name in order if name in found}

@@ -33,7 +33,7 @@ def run(session):
             Metric("commit_p99_ms", "commit, whole ms (p99)", 0),
             Metric("period_us", "period, µs (mean)", 0),
         ],
-        Plot("versions", [Metric("commit_us", "commit, µs", 0), Metric("period_us", "period, µs", 0)], log_x=True),
+        Plot("versions", [Metric("commit_us", "commit, µs", 0)], log_x=True),
     )
     samples = {version: [] for version, _ in points}
     with session.broker() as broker:
