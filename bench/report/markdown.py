@@ -42,7 +42,8 @@ def target_table(results):
     text = rows_of(["target", "limit", "measured (median)", ""], rows)
     scales = sorted({result["measured"]["scale"] for result in results.values()} - {1.0})
     if scales:
-        text += f"\n\nSome counts were scaled by {', '.join(f'{scale:g}' for scale in scales)}: what those scenarios say is of a smaller job."
+        by = ", ".join(f"{scale:g}" for scale in scales)
+        text += f"\n\nSome counts were scaled by {by}: what those scenarios say is of a smaller job."
     return text
 
 
