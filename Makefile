@@ -7,6 +7,9 @@ CARGO ?= cargo
 KILLS ?= 200
 SEEDS ?= 100
 SOAK_SECONDS ?= 1800
+BENCH_FLAGS ?=
+# The folder of a benchmark's report; without it, a new one in the cache.
+export REPORT ?=
 # Always the whole workspace: with `-p` Cargo may choose other features for the dependencies, and compile them once more.
 PACKAGES := --workspace --locked
 DENY_VERSION := 0.20.2
@@ -14,10 +17,10 @@ DENY := $(WEIR_CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 SKIPPED := $(WEIR_CACHE)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build generate demo test e2e smoke chart images soak bench lint deny docs
+.PHONY: help deps deps-test build generate demo test e2e smoke chart images soak bench bench-growth bench-latency bench-build lint deny docs
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 deps: ## install what the build needs, or name it in one line
 	@.ci/deps build
@@ -65,9 +68,18 @@ soak: build deps-test ## everything that goes wrong at once, for half an hour (S
 	WEIR_SOAK_SECONDS=$(SOAK_SECONDS) WEIR_KILLS=$(KILLS) WEIR_SEEDS=$(SEEDS) \
 	  $(CARGO) test $(PACKAGES) --test system -- --nocapture --test-threads=1 soak random_kills generated_pipelines
 
-bench: deps deps-test ## the rides job on a real Kafka: bare consume, decode alone, weir; CPU-seconds (release build)
+# Release builds; each writes a report (REPORT=DIR), and BENCH_FLAGS="--scale 0.1 --runs 1" makes them quick. bench/README.md says more.
+bench: bench-build ## what Weir costs: the rides job beside a bare consume, start, restart, much state; a report with the targets
+	bench/run base $(BENCH_FLAGS)
+
+bench-growth: bench-build ## cost per record as partitions, keys, windows, record size and columns grow; commits as versions do
+	bench/run growth $(BENCH_FLAGS)
+
+bench-latency: bench-build ## from a record's timestamp in Kafka to its row committed, by rate and interval
+	bench/run latency $(BENCH_FLAGS)
+
+bench-build: deps deps-test
 	$(CARGO) build $(PACKAGES) --release
-	bench/run
 
 lint: deps ## format and clippy; warnings are errors
 	$(CARGO) fmt --all -- --check

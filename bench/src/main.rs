@@ -1,7 +1,9 @@
-//! The two figures that a pipeline's cost is held against, from the same topic: a bare librdkafka consume, and our decoder alone. Each prints
-//! one JSON object with CPU-seconds per million records. `bench/run` puts them beside `weir run`.
+//! What the benchmarks need beside `weir` itself: the two figures that a pipeline's cost is held against, a bare librdkafka consume and our
+//! decoder alone, and a producer of records of any shape. Each prints one JSON object. `bench/run` starts them.
 
 mod consume;
+mod produce;
+mod records;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -19,7 +21,7 @@ struct Cli {
     bootstrap: String,
     #[arg(long, global = true, default_value = "rides")]
     topic: String,
-    /// Records to take.
+    /// Records to take, or to produce.
     #[arg(long, global = true, default_value_t = 1_000_000)]
     count: u64,
 }
@@ -30,6 +32,7 @@ enum Command {
     Consume,
     /// Reads records into memory first, then decodes them into Arrow batches; only the decoding is measured.
     Decode,
+    Produce(produce::ProduceArgs),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +40,7 @@ fn main() -> ExitCode {
     let result = match cli.command {
         Command::Consume => consume(&cli),
         Command::Decode => decode(&cli),
+        Command::Produce(ref args) => produce(&cli, args),
     };
     match result {
         Ok(line) => {
@@ -76,6 +80,12 @@ fn decode(cli: &Cli) -> Result<String, String> {
     }
     std::hint::black_box(decoder.finish().map_err(|e| e.to_string())?);
     Ok(figures("decode", ends.len() as u64, values.len() as u64, began, cpu))
+}
+
+fn produce(cli: &Cli, args: &produce::ProduceArgs) -> Result<String, String> {
+    let (began, cpu) = (Instant::now(), cpu_seconds());
+    let sent = produce::produce(&cli.bootstrap, &cli.topic, cli.count, args)?;
+    Ok(figures("produce", sent.records, sent.bytes, began, cpu))
 }
 
 fn figures(what: &str, records: u64, bytes: u64, began: Instant, cpu_before: f64) -> String {
