@@ -142,7 +142,16 @@ impl Metrics {
         self.partitions_waiting.get_or_create(&Node { name: source.to_owned() }).set(gauge(count as u64));
     }
 
-    /// Unlike the others, these begin at 0 with each process: no manifest sums them up.
+    /// What is done for tables is counted from 0 in each process, for no manifest sums it up; and it is there before anything is done.
+    pub fn of_tables<'a>(&self, sinks: impl Iterator<Item = &'a str>) {
+        for sink in sinks {
+            self.maintained(sink, Done::Compacted { commits: 0, files_before: 0, files_after: 0, conflicts: 0 });
+            self.maintained(sink, Done::Vacuumed { files: 0, bytes: 0 });
+            let _ = self.maintenance_failures.get_or_create(&Node { name: sink.to_owned() });
+        }
+    }
+
+    /// Something was done for the table of a sink.
     pub fn maintained(&self, sink: &str, done: Done) {
         let sink = Node { name: sink.to_owned() };
         match done {

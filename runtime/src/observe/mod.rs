@@ -53,8 +53,10 @@ impl Observer {
                 Some(file.map_err(|e| Failure::config(format!("the progress file {}: {e}", path.display())))?)
             }
         };
+        let metrics = Metrics::new(&plan.pipeline, memory_limit_bytes);
+        metrics.of_tables(plan.sinks.iter().map(|sink| sink.name.as_str()));
         let shared = Arc::new(Shared {
-            metrics: Metrics::new(&plan.pipeline, memory_limit_bytes),
+            metrics,
             latest: Mutex::new(None),
             pending: Mutex::new(None),
             ready: AtomicBool::new(false),
