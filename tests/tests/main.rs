@@ -20,6 +20,7 @@ mod http;
 mod idle_partitions;
 mod last_windows;
 mod lost_offsets;
+mod maintenance;
 mod memory;
 mod ordered_against_duckdb;
 mod producer;

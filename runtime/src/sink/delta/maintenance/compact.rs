@@ -98,7 +98,7 @@ impl Look<'_> {
         }
         let now_ms = (self.table.now_ms)();
         let rewritten = rewrite(self.table, &self.layout, round, now_ms).await?;
-        crate::failpoint::reach("compaction.written");
+        crate::failpoint::reach("maintenance.compaction.written");
         if !rewritten.is_gain() {
             discard(self.table, &rewritten.adds).await;
             return Ok(());
@@ -108,7 +108,7 @@ impl Look<'_> {
                 done.commits += 1;
                 done.files_before += rewritten.removes.len() as u64;
                 done.files_after += rewritten.adds.len() as u64;
-                crate::failpoint::reach("compaction.committed");
+                crate::failpoint::reach("maintenance.compaction.committed");
                 Ok(())
             }
             Landed::No(why) => {

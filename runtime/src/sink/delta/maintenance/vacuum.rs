@@ -91,7 +91,7 @@ impl Sweep<'_> {
             return Ok(());
         }
         self.follow().await?;
-        crate::failpoint::reach("vacuum.batch");
+        crate::failpoint::reach("maintenance.vacuum.batch");
         let location = &self.table.location;
         let mut batch = std::mem::take(&mut self.batch);
         batch.retain(|(_, path, _)| !self.named.kept.has(path));
