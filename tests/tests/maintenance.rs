@@ -17,9 +17,9 @@ use weir_tests::services::kafka;
 use weir_tests::{deadline, or_skip, table};
 
 /// More than is read before the last kill, in epochs of 25.
-const RECORDS: usize = 12_000;
+const RECORDS: usize = 60_000;
 const POISON_EVERY: usize = 101;
-/// Event time from one ride to the next: each epoch closes windows, and there are a dozen partitions.
+/// Event time from one ride to the next: each epoch closes windows, and a table has many partitions.
 const STEP_US: i64 = 60_000_000;
 const KILLS: u32 = 6;
 const PAUSE_MS_MAX: u64 = 600;
@@ -34,8 +34,9 @@ fn compaction_and_vacuum_beside_the_commits_lose_and_double_nothing_wherever_the
     let seed = std::env::var("WEIR_SEED").map_or_else(|_| rand::random(), |s| s.parse().unwrap());
     println!("seed {seed}");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let rides = Rides { step_us: STEP_US, ..Rides::new(RECORDS) };
-    let mut rig = Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::Local, 6, &poisoned(rides.records(), POISON_EVERY));
+    // One partition: a backlog of several is read one after the other, and no window closes until the last is begun.
+    let rides = Rides { partitions: 1, step_us: STEP_US, ..Rides::new(RECORDS) };
+    let mut rig = Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::Local, 1, &poisoned(rides.records(), POISON_EVERY));
     rig.site.records_per_epoch = 25;
     let clock = rig.folder().join("ahead");
     std::fs::write(&clock, "0").unwrap();
@@ -64,6 +65,8 @@ fn compaction_and_vacuum_beside_the_commits_lose_and_double_nothing_wherever_the
         }
         rig.site.records_per_epoch = 20_000;
         rig.finish();
+        let gone: Vec<_> = live(&rig.table_folder()).difference(&stored(&rig.table_folder())).cloned().collect();
+        assert_eq!(gone, Vec::<PathBuf>::new(), "files that the table has and that are gone");
         // With nothing more to commit, all that is left in the end is what the table has.
         let engine = looked_after(&rig, &clock).spawn();
         deadline::until("the folder holds the table's files and no others", RUN_LIMIT, || {
