@@ -13,7 +13,8 @@ use weir_tests::engine::Start;
 use weir_tests::oracle::Pipeline;
 use weir_tests::rides::{Rides, poisoned};
 use weir_tests::rig::{RUN_LIMIT, Rig, SetOnDrop, Store};
-use weir_tests::services::kafka;
+use weir_tests::services::kafka::{self, Kafka};
+use weir_tests::services::s3::{self, S3};
 use weir_tests::{deadline, or_skip, table};
 
 /// More than is read before the last kill, in epochs of 25.
@@ -28,15 +29,33 @@ const TICK: Duration = Duration::from_millis(100);
 const TICK_S: u64 = 1_200;
 
 #[test]
-fn compaction_and_vacuum_beside_the_commits_lose_and_double_nothing_wherever_they_are_killed() {
+fn compaction_and_vacuum_of_a_local_table_lose_and_double_nothing_wherever_they_are_killed() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
+    look_after_and_kill(kafka, None);
+}
+
+#[test]
+fn compaction_and_vacuum_of_a_table_on_s3_lose_and_double_nothing_wherever_they_are_killed() {
+    let kafka = or_skip!(kafka::shared());
+    let s3 = or_skip!(s3::shared());
+    or_skip!(table::readers());
+    look_after_and_kill(kafka, Some(s3));
+}
+
+fn look_after_and_kill(kafka: &Kafka, s3: Option<&S3>) {
     let seed = std::env::var("WEIR_SEED").map_or_else(|_| rand::random(), |s| s.parse().unwrap());
     println!("seed {seed}");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     // One partition: a backlog of several is read one after the other, and no window closes until the last is begun.
     let rides = Rides { partitions: 1, step_us: STEP_US, ..Rides::new(RECORDS) };
-    let mut rig = Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::Local, 1, &poisoned(rides.records(), POISON_EVERY));
+    let mut rig = Rig::new(
+        Pipeline::rides_with_side_outputs(),
+        kafka,
+        s3.map_or(Store::Local, |s3| Store::S3(s3, None)),
+        1,
+        &poisoned(rides.records(), POISON_EVERY),
+    );
     rig.site.records_per_epoch = 25;
     let clock = rig.folder().join("ahead");
     std::fs::write(&clock, "0").unwrap();
@@ -76,7 +95,7 @@ fn compaction_and_vacuum_beside_the_commits_lose_and_double_nothing_wherever_the
     });
 
     let outcome = rig.assert_right();
-    rig.assert_delta_rs_agrees(&outcome, None);
+    rig.assert_delta_rs_agrees(&outcome, s3);
     let history = table::history(&rig.table_folder());
     let compactions = history.iter().filter(|version| version.commit_info["operation"] == "OPTIMIZE").count();
     let added: u64 = history.iter().map(|version| version.adds).sum();

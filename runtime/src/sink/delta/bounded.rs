@@ -23,6 +23,7 @@ use crate::storage::Location;
 
 /// Of a row group that is being encoded: some ten thousand files.
 const GROUP_BYTES_MAX: usize = 8 << 20;
+const ROWS_AT_ONCE: usize = 1024;
 
 pub(super) struct BoundedEngine {
     inner: Arc<dyn Engine>,
@@ -98,12 +99,15 @@ impl BoundedParquet {
                 Some(writer) => writer,
                 none => none.insert(writer_for(&batch)?),
             };
-            writer.write(&batch)?;
-            if writer.in_progress_size() >= GROUP_BYTES_MAX {
-                writer.flush()?;
+            // A commit comes as one batch, however large it is.
+            for first in (0..batch.num_rows()).step_by(ROWS_AT_ONCE) {
+                writer.write(&batch.slice(first, ROWS_AT_ONCE.min(batch.num_rows() - first)))?;
+                if writer.memory_size() >= GROUP_BYTES_MAX {
+                    writer.flush()?;
+                }
+                writer.sync()?;
+                self.push(upload, std::mem::take(writer.inner_mut()))?;
             }
-            writer.sync()?;
-            self.push(upload, std::mem::take(writer.inner_mut()))?;
         }
         let mut writer = open.ok_or_else(|| Error::generic("a log checkpoint without actions"))?;
         writer.finish()?;

@@ -10,6 +10,7 @@ pub(crate) mod faulty;
 mod files;
 mod fits;
 mod log_checkpoints;
+mod turns;
 mod vacuum;
 
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use arrow::record_batch::RecordBatch;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use weir_plan::outputs::Output;
-use weir_plan::plan::{DeltaSink, Input, Maintenance, Sink};
+use weir_plan::plan::{self, DeltaSink, Input, Maintenance, Sink};
 
 use super::{CommitOutcome, DeltaTable};
 use crate::failure::{Failure, Result};
