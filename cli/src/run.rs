@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use weir_plan::Plan;
 use weir_runtime::Failure;
-use weir_runtime::engine::{self, Options, Signal, Summary};
+use weir_runtime::engine::{self, MaintenanceClock, Options, Signal, Summary};
 use weir_runtime::storage::Secrets;
 
 use crate::document::{self, DocumentArgs};
@@ -56,6 +56,9 @@ pub struct RunArgs {
     /// Writes the reason there if the run fails: what Kubernetes shows of a container that has ended.
     #[arg(long, value_name = "FILE")]
     termination_message: Option<PathBuf>,
+    /// For tests: the file says by how many seconds the clock is ahead that compaction and vacuum go by.
+    #[arg(long, value_name = "FILE", hide = true)]
+    maintenance_clock: Option<PathBuf>,
     /// Logs as JSON lines.
     #[arg(long)]
     log_json: bool,
@@ -90,6 +93,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
         give_up_after: Duration::from_secs(args.give_up_after),
         run: args.run.clone().or_else(|| std::env::var("WEIR_RUN").ok()).filter(|run| !run.is_empty()),
         discover_every: Duration::from_secs(args.discover_every),
+        maintenance_clock: MaintenanceClock { ahead: args.maintenance_clock.clone() },
         on_epoch: None,
     };
     let result = run_plan(plan, &options).and_then(|summary| {

@@ -31,6 +31,8 @@ pub(crate) const BAD_RECORDS: BadRecordsPolicy = BadRecordsPolicy::Fail;
 pub(crate) const OUTPUT: Output = Output::Main;
 pub(crate) const MODE: Mode = Mode::Append;
 pub(crate) const TARGET_FILE_SIZE: &str = "128Mi";
+/// A hundred commits are read in a third of a second from S3.
+pub(crate) const LOG_CHECKPOINT_EVERY: i64 = 100;
 pub(crate) const SCHEMA_EVOLUTION: SchemaEvolution = SchemaEvolution::Refuse;
 
 /// The consumer group of a pipeline: one per pipeline, so that Kafka's tools show its lag under its name.
@@ -62,6 +64,7 @@ pub fn table() -> Vec<(&'static str, String)> {
         ("spec.sinks[].mode", format!("{MODE:?}")),
         ("spec.sinks[].delta.targetFileSize", TARGET_FILE_SIZE.to_owned()),
         ("spec.sinks[].delta.schemaEvolution", format!("{SCHEMA_EVOLUTION:?}")),
+        ("spec.sinks[].delta.maintenance.checkpointEvery", LOG_CHECKPOINT_EVERY.to_string()),
         ("spec.limits.recordsPerEpoch", RECORDS_PER_EPOCH.to_string()),
         ("spec.limits.bytesPerEpoch", BYTES_PER_EPOCH.to_owned()),
         ("spec.timeZone", TIME_ZONE.to_owned()),

@@ -298,6 +298,18 @@ pub struct DeltaSink {
     pub uri: String,
     pub partition_by: Vec<String>,
     pub target_file_size_bytes: u64,
+    pub maintenance: Maintenance,
+}
+
+/// What is done for a table beside its commits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Maintenance {
+    /// Commits from one checkpoint of the table's log to the next, at least 1.
+    pub checkpoint_every: u32,
+    /// The time from one compaction of small files to the next; `None` for none.
+    pub compact_every: Option<Duration>,
+    /// The age at which files that the table no longer has are deleted; `None` for never.
+    pub vacuum_after: Option<Duration>,
 }
 
 /// Whether a schema's rows carry an event time.

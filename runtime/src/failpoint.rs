@@ -44,6 +44,9 @@ pub const ALL: &[&str] = &[
     "gc.before",
     "gc.manifests.after",
     "gc.after",
+    "maintenance.compaction.written",
+    "maintenance.compaction.committed",
+    "maintenance.vacuum.batch",
 ];
 
 /// The phase file holds the name, padded with spaces to this length and a line feed, so that a reader never sees parts of two.

@@ -80,6 +80,12 @@ impl Memory {
         }
     }
 
+    /// What the maintenance of tables may hold of a file that it reads, and of one that it writes: one at a time in the whole process.
+    #[must_use]
+    pub fn maintenance_bytes(&self) -> u64 {
+        self.limit_bytes.map_or(u64::MAX, |limit| limit / 16).min(64 << 20)
+    }
+
     /// Epochs are to be closed early.
     #[must_use]
     pub fn is_tight(&self) -> bool {

@@ -20,6 +20,7 @@ mod http;
 mod idle_partitions;
 mod last_windows;
 mod lost_offsets;
+mod maintenance;
 mod memory;
 mod metadata_columns;
 mod ordered_against_duckdb;

@@ -92,6 +92,7 @@ fn demo(args: &DemoArgs) -> Result<(), Failure> {
             give_up_after: Duration::from_secs(30),
             run: None,
             discover_every: Duration::from_secs(30),
+            maintenance_clock: engine::MaintenanceClock::default(),
             on_epoch: Some(on_epoch),
         };
         tokio::time::timeout(DEADLINE, engine::run(Arc::new(plan), &options, told))

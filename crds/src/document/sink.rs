@@ -76,7 +76,7 @@ pub struct DeltaSink {
     pub target_file_size: Option<Quantity>,
     /// What to do when the table lacks a column. Refuse (the default): stop. AddColumns (not supported yet): add it.
     pub schema_evolution: Option<SchemaEvolution>,
-    /// Not supported yet. What is done for the table off the path of the data.
+    /// What is done for the table beside its commits: checkpoints of its log, compaction of small files, deletion of old ones.
     pub maintenance: Option<DeltaMaintenance>,
 }
 
@@ -86,17 +86,18 @@ pub enum SchemaEvolution {
     AddColumns,
 }
 
-/// What is done for a table off the path of the data.
+/// What is done for a table beside its commits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeltaMaintenance {
-    /// Not supported yet. Commits between two checkpoints of the table's log.
+    /// Commits from one checkpoint of the table's log to the next, 1 to 10000. By default 100.
     #[schemars(range(min = 1, max = 10_000))]
     pub checkpoint_every: Option<i64>,
-    /// Not supported yet. The time between two compactions of small files, as a duration.
+    /// The time from one compaction of small files to the next, as a duration: 1m at least. Left out, none is compacted.
     #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("1m", "99999h")]))]
     pub compact_every: Option<String>,
-    /// Not supported yet. The age at which files that the table no longer has are deleted, as a duration.
+    /// The age at which files that the table no longer has are deleted, as a duration: 1h at least, and more than the longest outage that
+    /// readers and writers are to survive. Left out, none is deleted.
     #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("1h", "99999h")]))]
     pub vacuum_after: Option<String>,
 }

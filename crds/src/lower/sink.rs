@@ -13,7 +13,7 @@ use super::source::type_name;
 use super::step::Steps;
 use super::{name, uri};
 use crate::defaults;
-use crate::document::{DeltaSink, Mode, SchemaEvolution, Sink, Spec, unions};
+use crate::document::{DeltaMaintenance, DeltaSink, Mode, SchemaEvolution, Sink, Spec, unions};
 use crate::finding::{Findings, Path};
 
 const PARTITION_COLUMNS_MAX: usize = 16;
@@ -87,7 +87,6 @@ fn check_nested(field: &FieldRef, at: &Path, out: &mut Findings) {
 }
 
 fn delta(delta: &DeltaSink, schema: Option<&SchemaRef>, at: &Path, out: &mut Findings) -> Option<plan::DeltaSink> {
-    out.not_yet(at, "maintenance", delta.maintenance.as_ref());
     match delta.schema_evolution.unwrap_or(defaults::SCHEMA_EVOLUTION) {
         SchemaEvolution::Refuse => {}
         evolution @ SchemaEvolution::AddColumns => out.not_yet_value(&at.field("schemaEvolution"), evolution, &["Refuse"]),
@@ -96,7 +95,20 @@ fn delta(delta: &DeltaSink, schema: Option<&SchemaRef>, at: &Path, out: &mut Fin
     let partition_by = delta.partition_by.clone().unwrap_or_default();
     check_partitions(&partition_by, schema, &at.field("partitionBy"), out);
     let size = out.bytes(&at.field("targetFileSize"), delta.target_file_size.as_ref(), defaults::TARGET_FILE_SIZE, "1Ki", "16Gi");
-    Some(plan::DeltaSink { uri: uri?, partition_by, target_file_size_bytes: size? })
+    let maintenance = maintenance(delta.maintenance.as_ref(), &at.field("maintenance"), out);
+    Some(plan::DeltaSink { uri: uri?, partition_by, target_file_size_bytes: size?, maintenance: maintenance? })
+}
+
+fn maintenance(wanted: Option<&DeltaMaintenance>, at: &Path, out: &mut Findings) -> Option<plan::Maintenance> {
+    let every = wanted.and_then(|m| m.checkpoint_every).unwrap_or(defaults::LOG_CHECKPOINT_EVERY);
+    let every = out.integer(&at.field("checkpointEvery"), every, 1..=10_000);
+    let mut duration = |field, found: Option<&String>, least| match found {
+        None => Some(None),
+        Some(found) => out.duration(&at.field(field), found, least, "99999h").map(Some),
+    };
+    let compact_every = duration("compactEvery", wanted.and_then(|m| m.compact_every.as_ref()), "1m");
+    let vacuum_after = duration("vacuumAfter", wanted.and_then(|m| m.vacuum_after.as_ref()), "1h");
+    Some(plan::Maintenance { checkpoint_every: u32::try_from(every?).ok()?, compact_every: compact_every?, vacuum_after: vacuum_after? })
 }
 
 fn check_partitions(partition_by: &[String], schema: Option<&SchemaRef>, at: &Path, out: &mut Findings) {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
@@ -294,6 +295,9 @@ impl Running {
         let decision = DataEpoch { clock_us, sources, tasks: vec![task], committables, until: self.until.clone() };
         let manifest = self.writer.commit(decision, &self.committer).await?.clone();
         let committed = began.elapsed();
+        // The files of the next epoch were begun when this one was closed. By the machine's clock, not the epochs': it is compared with files.
+        let since_close_us = i64::try_from(closed.at.elapsed().as_micros()).unwrap_or(i64::MAX);
+        self.settled_ms.store(super::now_us().saturating_sub(since_close_us) / 1000, Ordering::Relaxed);
         self.input.publish(&self.reading.next_offsets());
         crate::failpoint::reach("offsets.published");
 

@@ -31,7 +31,7 @@ mod start_from;
 mod state_log;
 mod topic_watch;
 
-pub use clock::now_us;
+pub use clock::{MaintenanceClock, now_us};
 pub use driver::{Summary, run};
 
 use std::net::SocketAddr;
@@ -60,6 +60,7 @@ pub struct Options {
     pub run: Option<String>,
     /// How often new partitions and topics are looked for.
     pub discover_every: Duration,
+    pub maintenance_clock: MaintenanceClock,
     /// Gets the report of each epoch.
     pub on_epoch: Option<watch::Sender<Option<Progress>>>,
 }

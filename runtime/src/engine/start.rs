@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use rand::RngCore;
@@ -34,6 +35,7 @@ use crate::observe::Observer;
 use crate::observe::progress::{Durations, Progress};
 use crate::retry::RetryPolicy;
 use crate::sink::delta::DeltaTable;
+use crate::sink::delta::maintenance::{self, Maintenance, Surroundings};
 use crate::source::kafka::KafkaInput;
 use crate::storage::Standing;
 
@@ -62,6 +64,10 @@ pub struct Running {
     pub(super) memory: Arc<Memory>,
     pub(super) observer: Observer,
     pub(super) standing: Standing,
+    /// When the last epoch that is committed was closed: files from before are in the tables' logs if they ever will be.
+    pub(super) settled_ms: Arc<AtomicI64>,
+    /// Of the tables. It ends with the run.
+    pub(super) _maintenance: Maintenance,
 }
 
 pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> Result<Running> {
@@ -117,6 +123,8 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         tracing::warn!("{said}");
     }
     let files: Vec<_> = tables.iter().map(|table| table.files().within(shares.sink_buffer_bytes)).collect();
+    let looked_after = plan.sinks.iter().zip(&tables).map(|(sink, table)| (sink.name.clone(), table.maintained(), sink.delta.maintenance));
+    let looked_after = looked_after.collect();
     let committer = TableCommitter::new(Arc::clone(&plan), options.secrets.clone(), retry, tables);
     writer.recover(&committer).await?;
 
@@ -150,7 +158,21 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     };
     let epoch = OpenEpoch::new(plan.limits, shares.partials_bytes, Arc::clone(&memory));
     let (lanes, lane_sinks) = assembly.lanes(&reading, epoch)?;
+    // Not before what was in doubt is committed: its files may be old, and nothing in the tables names them until then.
+    let (clock, settled_ms) = (options.maintenance_clock.clone(), Arc::new(AtomicI64::new(i64::MIN)));
+    let surroundings = Surroundings {
+        now_ms: Arc::new(move || clock.now_ms()),
+        retry,
+        memory: Arc::clone(&memory),
+        writer: maintenance::Writer { lineage: writer.lineage().to_owned(), generation: writer.generation().0 },
+        label: file_label(&writer),
+        settled_ms: Arc::clone(&settled_ms),
+        tell: observer.of_maintenance(),
+    };
+    let _maintenance = Maintenance::start(looked_after, &surroundings);
     Ok(Running {
+        _maintenance,
+        settled_ms,
         writer,
         committer,
         until: claim.until,

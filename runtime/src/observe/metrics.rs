@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::progress::{Progress, Source};
 use crate::checkpoint::totals::SourceTotals;
+use crate::sink::delta::maintenance::Done;
 
 /// Epochs take from a millisecond (local disk) to minutes (an object store that is away).
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
@@ -53,6 +54,12 @@ pub struct Metrics {
     state_bytes: Gauge,
     state_stored_bytes: Gauge,
     partitions_waiting: Family<Node, Gauge>,
+    files_compacted: Family<Node, Counter>,
+    compactions: Family<Node, Counter>,
+    compactions_given_up: Family<Node, Counter>,
+    files_vacuumed: Family<Node, Counter>,
+    bytes_vacuumed: Family<Node, Counter>,
+    maintenance_failures: Family<Node, Counter>,
     memory_bytes: Gauge,
     memory_limit_bytes: Gauge,
 }
@@ -83,6 +90,12 @@ impl Metrics {
             state_bytes: Gauge::default(),
             state_stored_bytes: Gauge::default(),
             partitions_waiting: Family::default(),
+            files_compacted: Family::default(),
+            compactions: Family::default(),
+            compactions_given_up: Family::default(),
+            files_vacuumed: Family::default(),
+            bytes_vacuumed: Family::default(),
+            maintenance_failures: Family::default(),
             memory_bytes: Gauge::default(),
             memory_limit_bytes: Gauge::default(),
             registry: Registry::default(),
@@ -108,6 +121,12 @@ impl Metrics {
         r.register("state_bytes", "Heap bytes of open windows", metrics.state_bytes.clone());
         r.register("state_stored_bytes", "Bytes of state files that the checkpoint refers to", metrics.state_stored_bytes.clone());
         r.register("partitions_waiting", "Partitions that wait for the slowest one, as maxSkew says", metrics.partitions_waiting.clone());
+        r.register("files_compacted", "Small files of a table that this process wrote anew as fewer", metrics.files_compacted.clone());
+        r.register("compactions", "Commits of compaction by this process", metrics.compactions.clone());
+        r.register("compactions_given_up", "Compactions that gave way to others' commits", metrics.compactions_given_up.clone());
+        r.register("files_vacuumed", "Data files of a table that this process deleted", metrics.files_vacuumed.clone());
+        r.register("bytes_vacuumed", "Bytes of data files that this process deleted", metrics.bytes_vacuumed.clone());
+        r.register("maintenance_failures", "Failed turns of a table's maintenance", metrics.maintenance_failures.clone());
         r.register("memory_bytes", "Memory of the process that no file stands behind", metrics.memory_bytes.clone());
         r.register("memory_limit_bytes", "What the process may use; 0 without a limit", metrics.memory_limit_bytes.clone());
         metrics.memory_limit_bytes.set(gauge(memory_limit_bytes.unwrap_or_default()));
@@ -121,6 +140,34 @@ impl Metrics {
 
     pub fn partitions_waiting(&self, source: &str, count: usize) {
         self.partitions_waiting.get_or_create(&Node { name: source.to_owned() }).set(gauge(count as u64));
+    }
+
+    /// What is done for tables is counted from 0 in each process, for no manifest sums it up; and it is there before anything is done.
+    pub fn of_tables<'a>(&self, sinks: impl Iterator<Item = &'a str>) {
+        for sink in sinks {
+            self.maintained(sink, Done::Compacted { commits: 0, files_before: 0, files_after: 0, conflicts: 0 });
+            self.maintained(sink, Done::Vacuumed { files: 0, bytes: 0 });
+            let _ = self.maintenance_failures.get_or_create(&Node { name: sink.to_owned() });
+        }
+    }
+
+    /// Something was done for the table of a sink.
+    pub fn maintained(&self, sink: &str, done: Done) {
+        let sink = Node { name: sink.to_owned() };
+        match done {
+            Done::Compacted { commits, files_before, conflicts, .. } => {
+                self.compactions.get_or_create(&sink).inc_by(commits);
+                self.files_compacted.get_or_create(&sink).inc_by(files_before);
+                self.compactions_given_up.get_or_create(&sink).inc_by(conflicts);
+            }
+            Done::Vacuumed { files, bytes } => {
+                self.files_vacuumed.get_or_create(&sink).inc_by(files);
+                self.bytes_vacuumed.get_or_create(&sink).inc_by(bytes);
+            }
+            Done::Failed => {
+                self.maintenance_failures.get_or_create(&sink).inc();
+            }
+        }
     }
 
     fn set_lag<'a>(&self, source: &Source, lag: impl Iterator<Item = (&'a str, &'a str, i64)>) {

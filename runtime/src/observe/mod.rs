@@ -21,6 +21,7 @@ use crate::checkpoint::manifest::SourceProgress;
 use crate::engine::Options;
 use crate::engine::hold::Hold;
 use crate::failure::{Failure, Result};
+use crate::sink::delta::maintenance::Tell;
 
 /// Takes reports from the driver; the HTTP server reads them.
 pub struct Observer {
@@ -52,8 +53,10 @@ impl Observer {
                 Some(file.map_err(|e| Failure::config(format!("the progress file {}: {e}", path.display())))?)
             }
         };
+        let metrics = Metrics::new(&plan.pipeline, memory_limit_bytes);
+        metrics.of_tables(plan.sinks.iter().map(|sink| sink.name.as_str()));
         let shared = Arc::new(Shared {
-            metrics: Metrics::new(&plan.pipeline, memory_limit_bytes),
+            metrics,
             latest: Mutex::new(None),
             pending: Mutex::new(None),
             ready: AtomicBool::new(false),
@@ -94,6 +97,13 @@ impl Observer {
     /// Some records of the epoch in hand were bad; `first` says which was the first, and why.
     pub fn bad_records(&mut self, count: u64, first: &str) {
         self.log.bad_records(count, first, Instant::now());
+    }
+
+    /// Hears what is done for the tables.
+    #[must_use]
+    pub fn of_maintenance(&self) -> Tell {
+        let shared = Arc::clone(&self.shared);
+        Arc::new(move |sink, done| shared.metrics.maintained(sink, done))
     }
 
     /// How many partitions of a source wait for the slowest one.

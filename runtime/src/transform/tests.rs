@@ -5,8 +5,8 @@ use arrow::array::{Int64Array, StringArray};
 use arrow::datatypes::{Int64Type, Schema};
 use weir_plan::expr;
 use weir_plan::plan::{
-    BadRecords, BadRecordsPolicy, Checkpoint, DeltaSink, JsonFormat, KafkaSource, Limits, OnEnd, OnLostOffsets, Sink, Source, StartFrom,
-    Step, TimestampNumbers, Trigger,
+    BadRecords, BadRecordsPolicy, Checkpoint, DeltaSink, JsonFormat, KafkaSource, Limits, Maintenance, OnEnd, OnLostOffsets, Sink, Source,
+    StartFrom, Step, TimestampNumbers, Trigger,
 };
 use weir_plan::stages;
 use weir_plan::topics::Topics;
@@ -54,7 +54,8 @@ fn stateless() -> Stateless {
         filter: Some(expr::compile_predicate("cast(text as bigint) >= 0", &rows).unwrap()),
         columns: vec![number],
     };
-    let delta = DeltaSink { uri: String::new(), partition_by: vec![], target_file_size_bytes: 1 };
+    let maintenance = Maintenance { checkpoint_every: 1, compact_every: None, vacuum_after: None };
+    let delta = DeltaSink { uri: String::new(), partition_by: vec![], target_file_size_bytes: 1, maintenance };
     let plan = Plan {
         pipeline: "test".into(),
         trigger: Trigger::AsSoonAsPossible,

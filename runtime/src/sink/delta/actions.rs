@@ -114,6 +114,29 @@ pub(super) fn append(txn: &Txn, adds: &[Value], partition_columns: &[String], in
     lines([json!({"commitInfo": info}), txn].into_iter().chain(adds.iter().map(|add| json!({"add": add}))))
 }
 
+/// One set of data files in place of another one, with the same rows. `removes` and `adds` are the actions' inner objects; `txn_id` tells this
+/// commit from any other.
+pub(super) fn compaction(txn_id: &str, read_version: i64, removes: &[Value], adds: &[Value], now_ms: i64) -> Vec<u8> {
+    let bytes = |files: &[Value]| files.iter().filter_map(|file| file["size"].as_u64()).sum::<u64>().to_string();
+    let info = json!({
+        "timestamp": now_ms,
+        "operation": "OPTIMIZE",
+        "operationParameters": {"predicate": "[]"},
+        "readVersion": read_version,
+        "isBlindAppend": false,
+        "operationMetrics": {
+            "numRemovedFiles": removes.len().to_string(),
+            "numRemovedBytes": bytes(removes),
+            "numAddedFiles": adds.len().to_string(),
+            "numAddedBytes": bytes(adds),
+        },
+        "engineInfo": engine_info(),
+        "txnId": txn_id,
+    });
+    let removes = removes.iter().map(|remove| json!({"remove": remove}));
+    lines([json!({"commitInfo": info})].into_iter().chain(removes).chain(adds.iter().map(|add| json!({"add": add}))))
+}
+
 fn num_records(add: &Value) -> Option<u64> {
     let stats: Value = serde_json::from_str(add["stats"].as_str()?).ok()?;
     stats["numRecords"].as_u64()

@@ -4,13 +4,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use delta_kernel::{Engine, Snapshot};
+use delta_kernel::{Engine, Snapshot, SnapshotRef};
 use deltalake::logstore::{StorageConfig, default_logstore};
 use futures::StreamExt as _;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions};
 
 use super::actions::{Commit, Metadata, Protocol};
+use super::bounded;
 use crate::failure::{Failure, Result};
 use crate::storage::Location;
 
@@ -90,24 +91,29 @@ impl Log {
 
     /// The newest state, with the transaction of `app_id`. Reads the last log checkpoint and the commits after it.
     pub(super) async fn load(&self, app_id: Option<&str>) -> Result<State> {
-        let (engine, url) = (self.engine(), self.folder_url());
         let app_id = app_id.map(str::to_owned);
-        let loaded = tokio::task::spawn_blocking(move || -> Result<State, Unreadable> {
+        self.newest("read the Delta log of", move |snapshot, engine| {
+            let txn = app_id.map(|id| snapshot.get_app_id_version(&id, engine)).transpose()?.flatten();
+            Ok(State { txn, ..state_of(snapshot)? })
+        })
+        .await
+    }
+
+    /// Works with the newest snapshot, on a thread that may wait. `doing` is for messages, as in "read the Delta log of".
+    pub(super) async fn newest<T: Send + 'static>(
+        &self,
+        doing: &'static str,
+        work: impl FnOnce(&SnapshotRef, &dyn Engine) -> Result<T, Unreadable> + Send + 'static,
+    ) -> Result<T> {
+        let (engine, url) = (self.engine(), self.folder_url());
+        let worked = tokio::task::spawn_blocking(move || {
             let snapshot = Snapshot::builder_for(url).build(engine.as_ref())?;
-            let config = snapshot.table_configuration();
-            let txn = app_id.map(|id| snapshot.get_app_id_version(&id, engine.as_ref())).transpose()?.flatten();
-            Ok(State {
-                version: i64::try_from(snapshot.version()).map_err(|e| Unreadable::Odd(e.to_string()))?,
-                protocol: reread(config.protocol())?,
-                metadata: reread(config.metadata())?,
-                txn,
-                checkpoint: snapshot.log_segment().checkpoint_version.and_then(|v| i64::try_from(v).ok()),
-            })
+            work(&snapshot, engine.as_ref())
         });
-        let doing = || format!("read the Delta log of {}", self.location.url);
+        let doing = || format!("{doing} {}", self.location.url);
         // The thread goes on past the deadline; each of its requests ends by the client's own.
-        match within(LOAD_DEADLINE, doing, loaded).await?.map_err(|e| Failure::bug(format!("{}: {e}", doing())))? {
-            Ok(state) => Ok(state),
+        match within(LOAD_DEADLINE, doing, worked).await?.map_err(|e| Failure::bug(format!("{}: {e}", doing())))? {
+            Ok(worked) => Ok(worked),
             Err(Unreadable::Kernel(e)) => Err(self.sort(*e, &doing())),
             Err(Unreadable::Odd(what)) => Err(Failure::config(format!("{}: {what}", doing()))),
         }
@@ -171,18 +177,15 @@ impl Log {
     /// Its content follows from the log alone, so writers that meet write the same; `_last_checkpoint` is but a hint to readers.
     ///
     /// Memory: the kernel streams actions from the last log checkpoint and the commits after it into one Parquet file, which goes up in
-    /// parts. It holds the names of the files in those commits, and one row group (about a million files) as it is encoded.
+    /// parts. It holds the names of the files in those commits, and one row group as it is encoded, which [`bounded`] bounds in bytes.
     pub(super) async fn checkpoint(&self) -> Result<i64> {
-        let (engine, url) = (self.engine(), self.folder_url());
-        let written = tokio::task::spawn_blocking(move || {
-            let snapshot = Snapshot::builder_for(url).build(engine.as_ref())?;
-            snapshot.checkpoint(engine.as_ref(), None)?;
-            Ok(snapshot.version())
-        });
-        let doing = || format!("write a log checkpoint of {}", self.location.url);
-        let written = within(LOAD_DEADLINE, doing, written).await?.map_err(|e| Failure::bug(format!("{}: {e}", doing())))?;
-        let version = written.map_err(|e| self.sort(e, &doing()))?;
-        i64::try_from(version).map_err(|e| Failure::config(format!("{}: {e}", doing())))
+        let (location, engine) = (self.location.clone(), self.engine());
+        self.newest("write a log checkpoint of", move |snapshot, _| {
+            let engine = bounded::engine(engine, location, tokio::runtime::Handle::current());
+            snapshot.checkpoint(&engine, None)?;
+            version_of_snapshot(snapshot)
+        })
+        .await
     }
 
     /// The kernel joins paths to this one, so it must end with a slash.
@@ -244,9 +247,26 @@ fn is_of_store(error: &(dyn std::error::Error + 'static)) -> bool {
     std::iter::successors(Some(error), |e| e.source()).any(|e| e.is::<object_store::Error>() || e.is::<std::io::Error>())
 }
 
-enum Unreadable {
+/// Why the log could not be worked with.
+pub(super) enum Unreadable {
     Kernel(Box<delta_kernel::Error>),
     Odd(String),
+}
+
+/// What a snapshot says, but for transactions.
+pub(super) fn state_of(snapshot: &SnapshotRef) -> Result<State, Unreadable> {
+    let config = snapshot.table_configuration();
+    Ok(State {
+        version: version_of_snapshot(snapshot)?,
+        protocol: reread(config.protocol())?,
+        metadata: reread(config.metadata())?,
+        txn: None,
+        checkpoint: snapshot.log_segment().checkpoint_version.and_then(|v| i64::try_from(v).ok()),
+    })
+}
+
+fn version_of_snapshot(snapshot: &SnapshotRef) -> Result<i64, Unreadable> {
+    i64::try_from(snapshot.version()).map_err(|e| Unreadable::Odd(e.to_string()))
 }
 
 impl From<delta_kernel::Error> for Unreadable {

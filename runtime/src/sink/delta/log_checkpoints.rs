@@ -6,12 +6,11 @@ use tokio::task::JoinHandle;
 use super::log::Log;
 use crate::failure::Result;
 
-/// Versions since the last log checkpoint. A hundred commits are read in a third of a second from S3.
-const TAIL_MAX: i64 = 100;
-
 /// What is known of a table's log checkpoints.
 #[derive(Debug)]
 pub(super) struct LogCheckpoints {
+    /// Versions from one to the next.
+    every: i64,
     /// The newest that is known; -1 without any, as if the version before the first had one.
     last: i64,
     /// None is tried below this version: one that failed is not tried again with every commit.
@@ -20,8 +19,9 @@ pub(super) struct LogCheckpoints {
 }
 
 impl LogCheckpoints {
-    pub(super) fn new(last: Option<i64>) -> Self {
-        Self { last: last.unwrap_or(-1), not_before: 0, under_way: None }
+    /// One every so many versions. `last` is the newest that is known.
+    pub(super) fn new(every: u32, last: Option<i64>) -> Self {
+        Self { every: every.into(), last: last.unwrap_or(-1), not_before: 0, under_way: None }
     }
 
     /// The log was read, and began with this one: another writer's, perhaps.
@@ -32,10 +32,10 @@ impl LogCheckpoints {
     /// `version` is the table's newest. Must be called within a runtime.
     pub(super) fn start_if_long(&mut self, version: i64, log: &Log) {
         self.take_up_finished();
-        if self.under_way.is_some() || !is_due(version, self.last, self.not_before) {
+        if self.under_way.is_some() || !is_due(self.every, version, self.last, self.not_before) {
             return;
         }
-        self.not_before = version + TAIL_MAX;
+        self.not_before = version + self.every;
         let log = log.clone();
         self.under_way = Some(tokio::spawn(async move {
             let written = log.checkpoint().await;
@@ -66,8 +66,8 @@ impl Drop for LogCheckpoints {
     }
 }
 
-fn is_due(version: i64, last: i64, not_before: i64) -> bool {
-    version - last >= TAIL_MAX && version >= not_before
+fn is_due(every: i64, version: i64, last: i64, not_before: i64) -> bool {
+    version - last >= every && version >= not_before
 }
 
 #[cfg(test)]
@@ -75,17 +75,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_is_due_every_hundred_versions_and_a_failed_one_after_another_hundred() {
-        for (version, last, not_before, expected) in [
-            (98, -1, 0, false),
-            (99, -1, 0, true),
-            (100, -1, 199, false),
-            (199, -1, 199, true),
-            (199, 100, 199, false),
-            (200, 100, 199, true),
-            (10_000, -1, 0, true),
+    fn one_is_due_every_so_many_versions_and_a_failed_one_after_as_many_again() {
+        for (every, version, last, not_before, expected) in [
+            (100, 98, -1, 0, false),
+            (100, 99, -1, 0, true),
+            (100, 100, -1, 199, false),
+            (100, 199, -1, 199, true),
+            (100, 199, 100, 199, false),
+            (100, 200, 100, 199, true),
+            (100, 10_000, -1, 0, true),
+            (1, 7, 6, 0, true),
+            (1, 7, 7, 0, false),
+            (10_000, 9_998, -1, 0, false),
         ] {
-            assert_eq!(is_due(version, last, not_before), expected, "{version} {last} {not_before}");
+            assert_eq!(is_due(every, version, last, not_before), expected, "{every} {version} {last} {not_before}");
         }
     }
 }

@@ -8,14 +8,17 @@
 
 mod actions;
 mod appended;
+mod bounded;
 mod commit;
 mod features;
 mod fit;
 mod log;
 mod log_checkpoints;
+pub mod maintenance;
 mod partition;
 mod schema;
 mod stats;
+mod stored;
 mod upload;
 mod writer;
 
@@ -25,7 +28,7 @@ pub(crate) mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use weir_plan::plan::Sink;
+use weir_plan::plan::{DeltaSink, Sink};
 
 pub use appended::{Appended, AppendedFile, Expected};
 pub use commit::CommitOutcome;
@@ -35,6 +38,7 @@ use self::actions::{Metadata, Protocol};
 use self::fit::{Layout, Wanted};
 use self::log::{Created, Etag, Log};
 use self::log_checkpoints::LogCheckpoints;
+use self::maintenance::Maintained;
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
 use crate::storage::Location;
@@ -107,7 +111,7 @@ impl DeltaTable {
             }
             create(&log, &wanted, location.url.as_str(), pipeline).await?;
         }
-        Self::load(location, log, Some(wanted), sink.delta.target_file_size_bytes, retry).await
+        Self::load(location, log, Some((wanted, &sink.delta)), retry).await
     }
 
     /// Opens the table at `location` for the commit of files that are already there.
@@ -119,13 +123,16 @@ impl DeltaTable {
         if !log.exists().await? {
             return Err(Failure::config(format!("there is no table at {}: restore it", location.url)));
         }
-        Self::load(location, log, None, 0, retry).await
+        Self::load(location, log, None, retry).await
     }
 
-    /// Without `wanted`, what the table has is right.
-    async fn load(location: Location, log: Log, wanted: Option<Wanted>, target_file_size_bytes: u64, retry: RetryPolicy) -> Result<Self> {
+    /// Without `wanted`, what the table has is right, and it is not looked after.
+    async fn load(location: Location, log: Log, wanted: Option<(Wanted, &DeltaSink)>, retry: RetryPolicy) -> Result<Self> {
         let state = log.load(None).await?;
-        let wanted = wanted.map_or_else(|| fit::as_it_is(&state.metadata, location.url.as_str()), Ok)?;
+        let (wanted, target_file_size_bytes, checkpoint_every) = match wanted {
+            Some((wanted, sink)) => (wanted, sink.target_file_size_bytes, sink.maintenance.checkpoint_every),
+            None => (fit::as_it_is(&state.metadata, location.url.as_str())?, 0, u32::MAX),
+        };
         let layout = Arc::new(fit::fit(&wanted, &state.protocol, &state.metadata, location.url.as_str())?);
         let tip = log.etag(state.version).await?.unwrap_or(Etag(None));
         Ok(Self {
@@ -141,7 +148,7 @@ impl DeltaTable {
             tip,
             txns: HashMap::new(),
             stale: false,
-            checkpoints: LogCheckpoints::new(state.checkpoint),
+            checkpoints: LogCheckpoints::new(checkpoint_every, state.checkpoint),
         })
     }
 
@@ -167,6 +174,16 @@ impl DeltaTable {
             target_file_size_bytes: self.target_file_size_bytes,
             buffered_bytes_max: writer::BUFFERED_BYTES_MAX,
             retry: self.retry,
+        }
+    }
+
+    /// The table for whoever looks after it, with a look at the log of its own.
+    #[must_use]
+    pub fn maintained(&self) -> Maintained {
+        Maintained {
+            location: self.location.clone(),
+            table_id: self.metadata.id.clone(),
+            target_file_size_bytes: self.target_file_size_bytes,
         }
     }
 

@@ -5,10 +5,13 @@
 
 mod away;
 mod commits;
+mod compaction;
 pub(crate) mod faulty;
 mod files;
 mod fits;
 mod log_checkpoints;
+mod turns;
+mod vacuum;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +22,7 @@ use arrow::record_batch::RecordBatch;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use weir_plan::outputs::Output;
-use weir_plan::plan::{DeltaSink, Input, Sink};
+use weir_plan::plan::{self, DeltaSink, Input, Maintenance, Sink};
 
 use super::{CommitOutcome, DeltaTable};
 use crate::failure::{Failure, Result};
@@ -45,7 +48,9 @@ impl Lake {
     pub(super) fn with(schema: SchemaRef, partition_by: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let partition_by = partition_by.iter().map(|c| (*c).to_owned()).collect();
-        let delta = DeltaSink { uri: format!("file://{}/table", dir.path().display()), partition_by, target_file_size_bytes: 128 << 20 };
+        let uri = format!("file://{}/table", dir.path().display());
+        let maintenance = Maintenance { checkpoint_every: 100, compact_every: None, vacuum_after: None };
+        let delta = DeltaSink { uri, partition_by, target_file_size_bytes: 128 << 20, maintenance };
         Self { dir, sink: Sink { name: "silver".into(), input: Input::Source(0), output: Output::Main, delta, schema } }
     }
 
@@ -96,6 +101,43 @@ impl Lake {
     /// All `add`s in the log, in order.
     pub(super) fn adds(&self) -> Vec<Value> {
         (0..self.versions()).flat_map(|v| self.actions(v)).filter_map(|a| a.get("add").cloned()).collect()
+    }
+
+    /// The files that the table has now, as a reader finds them.
+    fn live(&self) -> Vec<Value> {
+        let mut live: Vec<Value> = Vec::new();
+        for action in (0..self.versions()).flat_map(|v| self.actions(v)) {
+            if let Some(path) = action.get("remove").map(|remove| &remove["path"]) {
+                live.retain(|add| add["path"] != *path);
+            }
+            live.extend(action.get("add").cloned());
+        }
+        live
+    }
+
+    /// The values of `n` that a reader finds, sorted.
+    fn live_numbers(&self) -> Vec<i64> {
+        let mut all: Vec<i64> = self.live().iter().flat_map(|add| self.numbers_of(add)).collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// The data files in the folder, whether the log names them or not; relative, sorted.
+    fn stored(&self) -> Vec<String> {
+        let mut folders = vec![self.path("")];
+        let mut found = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap().map(|e| e.unwrap()) {
+                let path = entry.path();
+                if path.is_dir() && path.file_name().unwrap() != "_delta_log" {
+                    folders.push(path);
+                } else if path.extension().is_some_and(|e| e == "parquet") {
+                    found.push(path.strip_prefix(self.path("")).unwrap().to_str().unwrap().to_owned());
+                }
+            }
+        }
+        found.sort_unstable();
+        found
     }
 
     /// The values of `n` in all data files that the log refers to, sorted.

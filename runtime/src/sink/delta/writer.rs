@@ -119,7 +119,7 @@ impl EpochWriter {
     /// Gives the epoch up. Files that are complete stay behind, for vacuum.
     pub async fn abort(self) {
         for file in self.open.into_values() {
-            file.upload.abort().await;
+            file.abort().await;
         }
     }
 
@@ -155,13 +155,9 @@ impl EpochWriter {
             }
             values.push((field.name().clone(), value));
         }
-        let folder = partition::folder(values.iter().map(|(n, v)| (n.as_str(), v.as_deref())));
-        // The random part: a file of an attempt that failed is never written over, whatever else is equal.
-        let name = format!("part-{:05}-{}-{}.zstd.parquet", self.files, self.label, uuid::Uuid::new_v4());
+        let file = OpenFile::new(&self.location, &self.layout, self.retry, &FileName { number: self.files, label: &self.label }, values)?;
         self.files += 1;
-        let path = if folder.is_empty() { name } else { format!("{folder}/{name}") };
-        let upload = Upload::new(self.location.clone(), self.location.at(&path)?, self.retry);
-        OpenFile::new(upload, &self.layout, path, values)
+        Ok(file)
     }
 
     async fn close_largest(&mut self) -> Result<()> {
@@ -181,8 +177,21 @@ impl EpochWriter {
     }
 }
 
+/// What tells a data file from others: its number, and who wrote it (lineage and generation).
+pub(super) struct FileName<'a> {
+    pub(super) number: u32,
+    pub(super) label: &'a str,
+}
+
+impl FileName<'_> {
+    /// The random part: a file of an attempt that failed is never written over, whatever else is equal.
+    fn draw(&self) -> String {
+        format!("part-{:05}-{}-{}.zstd.parquet", self.number, self.label, uuid::Uuid::new_v4())
+    }
+}
+
 /// One Parquet file of one partition.
-struct OpenFile {
+pub(super) struct OpenFile {
     path: String,
     values: Vec<(String, Option<String>)>,
     writer: ArrowWriter<Vec<u8>>,
@@ -191,7 +200,17 @@ struct OpenFile {
 }
 
 impl OpenFile {
-    fn new(upload: Upload, layout: &Layout, path: String, values: Vec<(String, Option<String>)>) -> Result<Self> {
+    /// `values` are the partition's, as the log has them.
+    pub(super) fn new(
+        location: &Location,
+        layout: &Layout,
+        retry: RetryPolicy,
+        name: &FileName<'_>,
+        values: Vec<(String, Option<String>)>,
+    ) -> Result<Self> {
+        let folder = partition::folder(values.iter().map(|(n, v)| (n.as_str(), v.as_deref())));
+        let path = if folder.is_empty() { name.draw() } else { format!("{folder}/{}", name.draw()) };
+        let upload = Upload::new(location.clone(), location.at(&path)?, retry);
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).map_err(bug)?))
             .set_statistics_enabled(EnabledStatistics::Chunk)
@@ -203,7 +222,8 @@ impl OpenFile {
         Ok(Self { path, values, writer, upload, stats: Stats::new(&layout.file_schema, layout.indexed_columns) })
     }
 
-    async fn write(&mut self, batch: &RecordBatch, row_group_bytes_max: usize) -> Result<()> {
+    /// Takes in rows of the layout's file schema.
+    pub(super) async fn write(&mut self, batch: &RecordBatch, row_group_bytes_max: usize) -> Result<()> {
         self.stats.update(batch);
         self.writer.write(batch).map_err(bug)?;
         if self.writer.memory_size() >= row_group_bytes_max {
@@ -218,16 +238,21 @@ impl OpenFile {
         Ok(())
     }
 
+    /// Gives the file up.
+    pub(super) async fn abort(self) {
+        self.upload.abort().await;
+    }
+
     fn buffered(&self) -> usize {
         self.writer.memory_size() + self.upload.pending_bytes()
     }
 
-    fn encoded_bytes(&self) -> u64 {
+    pub(super) fn encoded_bytes(&self) -> u64 {
         (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
     }
 
     /// The `add` of the file, which is in the store when this returns.
-    async fn close(mut self) -> Result<Value> {
+    pub(super) async fn close(mut self) -> Result<Value> {
         self.writer.finish().map_err(bug)?;
         let rest = std::mem::take(self.writer.inner_mut());
         self.upload.push(rest).await?;

@@ -316,7 +316,7 @@ async fn writers_that_race_for_versions_all_get_one() {
 }
 
 /// The table's metadata with one more column.
-fn with_column(lake: &Lake, column: Value) -> Value {
+pub(super) fn with_column(lake: &Lake, column: Value) -> Value {
     let mut metadata = lake.actions(0).into_iter().find_map(|a| a.get("metaData").cloned()).unwrap();
     let mut schema: Value = serde_json::from_str(metadata["schemaString"].as_str().unwrap()).unwrap();
     schema["fields"].as_array_mut().unwrap().push(column);

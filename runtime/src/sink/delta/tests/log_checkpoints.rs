@@ -109,3 +109,38 @@ async fn a_long_log_of_others_is_found_when_the_table_is_opened() {
     commit_all(&mut again, 100..=100).await;
     assert!(again.checkpoints.under_way.is_some());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_is_written_as_often_as_the_document_says() {
+    let mut lake = Lake::new(&[]);
+    lake.sink.delta.maintenance.checkpoint_every = 5;
+    let mut table = lake.open().await;
+    commit_all(&mut table, 1..=3).await;
+    assert!(table.checkpoints.under_way.is_none());
+    commit_all(&mut table, 4..=4).await;
+    assert!(table.checkpoints.under_way.is_some());
+    until("a log checkpoint", || last_checkpoint(&lake) == Some(4)).await;
+}
+
+#[tokio::test]
+async fn one_of_a_large_table_comes_in_row_groups_of_bounded_size_and_others_read_it() {
+    let lake = Lake::new(&[]);
+    let table = lake.open().await;
+    let add = |i: u32| {
+        // Hardly to be compressed: names of files are not.
+        let random: String = (0..6).map(|_| uuid::Uuid::new_v4().to_string()).collect();
+        let path = format!("part-{i:05}-{random}.parquet");
+        json!({"add": {"path": path, "partitionValues": {}, "size": 1, "modificationTime": 1, "dataChange": true}})
+    };
+    let adds: Vec<_> = (0..100_000).map(add).collect();
+    lake.foreign(&adds);
+    table.log.checkpoint().await.unwrap();
+    let file = std::fs::File::open(lake.path("_delta_log/00000000000000000001.checkpoint.parquet")).unwrap();
+    let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap();
+    let sizes: Vec<_> = reader.metadata().row_groups().iter().map(|group| group.compressed_size() >> 20).collect();
+    assert!(sizes.len() > 1 && sizes.iter().all(|mib| *mib <= 8), "{sizes:?}");
+    std::fs::remove_file(lake.commit_file(1)).unwrap();
+    std::fs::remove_file(lake.commit_file(0)).unwrap();
+    let theirs = deltalake::open_table(lake.location().url).await.unwrap();
+    assert_eq!((theirs.version(), theirs.get_file_uris().unwrap().count()), (Some(1), 100_000));
+}
