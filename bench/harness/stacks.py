@@ -1,0 +1,55 @@
+"""Stacks that `perf` took, sorted into the stages of the data's way. Pure.
+
+A sample belongs to the innermost frame that a rule knows: what a stage calls (an allocator, memcpy, the kernel) is the stage's.
+"""
+
+import re
+from collections import Counter
+
+# In this order for one frame; the first that matches decides.
+RULES = [
+    ("decode", r"weir_runtime::decode"),
+    ("hash", r"group_table::.*intern|RowKeys|GroupTable::(update|merge)$|arrow_row"),
+    ("update", r"GroupsAccumulator|groups_accumulator|LanePartials|GroupTable"),
+    ("emit", r"KeyedState::(close_up_to|rows_of)|evaluate_keyed|GroupTable::evaluate"),
+    ("state", r"window::(order|change|state_file|compaction|partials)|KeyedStage|KeyedState|key_group|state_log|restoring"),
+    ("expressions", r"datafusion_(physical_)?(expr|functions)|weir_runtime::transform|weir_plan::expr|ScalarExpr"),
+    ("encode", r"parquet::|sink::delta::(writer|stats|partition)|sink_task"),
+    ("upload", r"sink::delta::upload|part_file|object_store|LocalFileSystem"),
+    ("commit", r"weir_runtime::checkpoint|sink::delta|engine::commit|delta_kernel|deltalake"),
+    ("take over", r"source::kafka|rd_kafka|engine::lane"),
+]
+# librdkafka's own threads: the network, unpacking, and a message made of each record.
+CONSUME = "consume"
+CONSUMERS = re.compile(r"^rdk:")
+OTHER = "other"
+STAGES = [CONSUME, *(stage for stage, _ in RULES), OTHER]
+KNOWN = [(stage, re.compile(rule)) for stage, rule in RULES]
+
+
+def of_script(text):
+    """The samples in what `perf script -F comm,ip,sym` prints: a thread's name, and its frames from the innermost on."""
+    for block in text.split("\n\n"):
+        lines = block.strip("\n").splitlines()
+        if len(lines) > 1:
+            frames = [line.split(maxsplit=1)[1].removesuffix(" (inlined)") for line in lines[1:] if len(line.split(maxsplit=1)) == 2]
+            yield lines[0].strip(), frames
+
+
+def stage(thread, frames):
+    if CONSUMERS.match(thread):
+        return CONSUME
+    return next((stage for frame in frames for stage, rule in KNOWN if rule.search(frame)), OTHER)
+
+
+def shares(samples):
+    """Of each stage, from 0 to 1."""
+    counts = Counter(stage(thread, frames) for thread, frames in samples)
+    total = sum(counts.values()) or 1
+    return {stage: counts[stage] / total for stage in STAGES}
+
+
+def folded(samples):
+    """As flame graphs are made of: a line per stack, from the outermost frame on, with how often it was seen."""
+    counts = Counter(";".join([thread, *reversed(frames)]) for thread, frames in samples)
+    return "\n".join(f"{stack} {count}" for stack, count in sorted(counts.items())) + "\n"
