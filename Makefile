@@ -14,7 +14,7 @@ DENY := $(WEIR_CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 SKIPPED := $(WEIR_CACHE)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build generate demo test e2e smoke chart images soak bench lint deny docs
+.PHONY: help deps deps-test build generate demo test e2e smoke chart images soak bench bench-peers lint deny docs
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
@@ -68,6 +68,10 @@ soak: build deps-test ## everything that goes wrong at once, for half an hour (S
 bench: deps deps-test ## the rides job on a real Kafka: bare consume, decode alone, weir; CPU-seconds (release build)
 	$(CARGO) build $(PACKAGES) --release
 	bench/run
+
+bench-peers: deps deps-test ## the same job on Spark and Flink from their public packages, results compared (RECORDS=10000000 RUNS=1 REPORT=dir)
+	$(CARGO) build $(PACKAGES) --release --bin weir
+	bench/peers/run
 
 lint: deps ## format and clippy; warnings are errors
 	$(CARGO) fmt --all -- --check

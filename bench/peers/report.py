@@ -1,0 +1,165 @@
+"""Puts what bench/peers/run measured side by side: peers.json and peers.md.
+
+usage: report.py REPORT_FOLDER WORK_FOLDER RUNS WEIR ENGINE…
+"""
+
+import datetime
+import importlib.metadata
+import json
+import os
+import pathlib
+import platform
+import statistics
+import subprocess
+import sys
+
+NAMES = {
+    "weir": "Weir → Delta, ten epochs",
+    "spark": "Spark → Delta, one batch",
+    "spark-batches": "Spark → Delta, ten batches",
+    "flink": "Flink → JSON files, checkpoints every 5 s",
+    "flink-blackhole": "Flink → nothing, checkpoints every 5 s",
+}
+# Of each measure: its name in the tables, unit, digits.
+MEASURES = {
+    "wall_seconds": ("wall", "s", 1),
+    "records_per_second": ("records/s", "", 0),
+    "cpu_seconds_per_million": ("CPU-seconds per million", "", 2),
+    "memory_mib_max": ("peak memory", "MiB", 0),
+    "start_seconds": ("start", "s", 2),
+    "small_run_seconds": ("1,000 rides", "s", 1),
+}
+RATIOS = ["cpu_seconds_per_million", "memory_mib_max", "start_seconds", "small_run_seconds", "wall_seconds"]
+
+
+def read(file):
+    return json.loads(file.read_text())
+
+
+def start_seconds(measured, summary):
+    """From the start of the process to the first record."""
+    if "first_record_at" in summary:
+        return summary["first_record_at"] - measured["started_at"]
+    # Weir counts from where its run begins; all that the process did outside of it is taken to be before.
+    return summary["first_record_seconds"] + measured["wall_seconds"] - summary["wall_seconds"]
+
+
+def figures(folder, records):
+    """Of one run."""
+    measured, summary = read(folder / "measured.json"), read(folder / "summary.json")
+    return {
+        "wall_seconds": measured["wall_seconds"],
+        "records_per_second": records / measured["wall_seconds"],
+        "cpu_seconds_per_million": measured["cpu_seconds"] / (records / 1e6),
+        "memory_mib_max": measured["memory_bytes_max"] / 2**20,
+        "start_seconds": start_seconds(measured, summary),
+    }
+
+
+def engine(folder, runs, records):
+    all_runs = [figures(folder / str(run), records) for run in range(1, runs + 1)]
+    medians = {name: statistics.median(run[name] for run in all_runs) for name in all_runs[0]}
+    small = read(folder / "few" / "measured.json")["wall_seconds"]
+    return {**medians, "small_run_seconds": small, "runs": all_runs}
+
+
+def said_by(*command):
+    """The first line of what a command says of itself, or that it says nothing."""
+    try:
+        said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return "unknown"
+    return (said.stdout or said.stderr).strip().split("\n")[0]
+
+
+def cpu_model():
+    try:
+        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
+
+
+def conditions(reference, runs, weir):
+    return {
+        "at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "cpu": cpu_model(),
+        "cores": os.cpu_count(),
+        "memory_gib": round(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30, 1),
+        # Other work on the machine stretches wall times, and CPU times a little.
+        "load_average": os.getloadavg(),
+        "versions": {
+            "weir": f"{said_by(weir, '--version').removeprefix('weir ')} (sources {said_by('git', 'describe', '--always', '--dirty')})",
+            "spark": importlib.metadata.version("pyspark"),
+            "flink": importlib.metadata.version("apache-flink-libraries"),
+            "java": said_by("java", "-version"),
+        },
+        "records": reference["records"],
+        "bytes_per_record": round(reference["bytes"] / reference["records"], 1),
+        "partitions": reference["partitions"],
+        "runs": runs,
+    }
+
+
+def table(head, lines):
+    rows = [head, ["---"] * len(head), *lines]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def number(value, digits):
+    return f"{value:,.{digits}f}"
+
+
+def markdown(report):
+    engines, made = report["engines"], report["conditions"]
+    titles = [f"{title}, {unit}" if unit else title for title, unit, _ in MEASURES.values()]
+    costs = [[NAMES[name], *(number(found[key], digits) for key, (_, _, digits) in MEASURES.items())] for name, found in engines.items()]
+    parts = [
+        "# Weir, Spark and Flink on the rides job",
+        f"{made['at']}: {made['records']:,} rides of {made['bytes_per_record']} bytes in {made['partitions']} partitions, read from the first to "
+        f"the last; medians of {made['runs']} run{'s' if made['runs'] > 1 else ''}. {made['cpu']}, {made['cores']} cores, "
+        f"{made['memory_gib']} GiB; Kafka on the same machine, not counted; two threads for each engine.",
+        "Versions: " + ", ".join(f"{name} {version}" for name, version in made["versions"].items()) + ".",
+        table(["", *titles], costs),
+        "CPU: user and system, the whole process tree. Memory: resident, the tree's greatest. Start: from the start of the process to the "
+        "first record (Spark: to the planning of its first batch, which is earlier). 1,000 rides: a whole run over so few. Spark and Flink take "
+        "as much heap as they are given and little less: see docs/performance.md.",
+    ]
+    if report["ratios"]:
+        head = ["how many times what Weir takes", *(MEASURES[key][0] for key in RATIOS)]
+        lines = [[NAMES[name], *(number(found[key], 1) for key in RATIOS)] for name, found in report["ratios"].items()]
+        parts.append(table(head, lines))
+    names = sorted({verdict for found in report["agreement"].values() for verdict, count in found["cells"].items() if count})
+    lines = [
+        [NAMES[name], *(str(found["cells"][verdict]) for verdict in names), *(f"{found[key]:,}" for key in ("rows_in_table", "late_dropped"))]
+        for name, found in report["agreement"].items()
+    ]
+    parts += [
+        "## Do the results agree?",
+        "Cells (a window and a city) by what an engine's table has of them, money and distance in whole hundredths; each is in windows.csv.",
+        table(["", *names, "rows in the table", "dropped as late, by its own count"], lines),
+    ]
+    wrong = [f"* {NAMES[name]}: {sentence}" for name, found in report["agreement"].items() for sentence in found["totals_wrong"]]
+    return "\n\n".join([*parts, *(["\n".join(wrong)] if wrong else [])]) + "\n"
+
+
+def main():
+    if len(sys.argv) < 6:
+        sys.exit(__doc__)
+    folder, work, runs, weir = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    reference = read(folder / "reference.json")
+    engines = {name: engine(work / name, runs, reference["records"]) for name in sys.argv[5:]}
+    ours = engines.get("weir")
+    ratios = {name: {key: found[key] / ours[key] for key in RATIOS} for name, found in engines.items() if ours and name != "weir"}
+    report = {
+        "conditions": conditions(reference, runs, weir),
+        "engines": engines,
+        "ratios": ratios,
+        "agreement": read(folder / "agreement.json"),
+    }
+    (folder / "peers.json").write_text(json.dumps(report, indent=2) + "\n")
+    (folder / "peers.md").write_text(markdown(report))
+    print(markdown(report))
+
+
+main()
