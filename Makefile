@@ -14,10 +14,10 @@ DENY := $(WEIR_CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 SKIPPED := $(WEIR_CACHE)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build generate demo test e2e smoke chart images soak bench bench-peers lint deny docs
+.PHONY: help deps deps-test build generate demo test e2e smoke chart images soak bench bench-peers instructions lint deny docs
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 deps: ## install what the build needs, or name it in one line
 	@.ci/deps build
@@ -72,6 +72,9 @@ bench: deps deps-test ## the rides job on a real Kafka: bare consume, decode alo
 bench-peers: deps deps-test ## the same job on Spark and Flink from their public packages, results compared (RECORDS=10000000 RUNS=1 REPORT=dir)
 	$(CARGO) build $(PACKAGES) --release --bin weir
 	bench/peers/run
+
+instructions: deps deps-test ## instructions per record of each stage, under callgrind, against the committed ones (bench/instructions --update writes them)
+	bench/instructions
 
 lint: deps ## format and clippy; warnings are errors
 	$(CARGO) fmt --all -- --check
