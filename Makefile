@@ -17,7 +17,7 @@ SKIPPED := $(WEIR_CACHE)/skipped
 .PHONY: help deps deps-test build generate demo test e2e smoke chart images soak bench bench-peers instructions lint deny docs
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 14
 
 deps: ## install what the build needs, or name it in one line
 	@.ci/deps build

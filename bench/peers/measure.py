@@ -5,7 +5,8 @@ usage: measure.py RESULT_FILE COMMAND…   The exit code is the command's.
 CPU time (user and system) is the kernel's own sum over ended children: this process adopts orphans (PR_SET_CHILD_SUBREAPER) and waits for
 every one of them, so none is missed, however short it lived. Memory is the resident set added up over the tree, looked at every 50 ms (pages
 that two processes share count twice, which matters for the few megabytes of Spark's Python beside its JVM at most), or the greatest single
-process that the kernel saw, if that is more: a peak between two looks is not missed where the engine is one process.
+process that the kernel saw, if that is more: a peak between two looks is not missed where the engine is one process. A process that has its
+parent's command line does not count: until it begins its own program it is its parent's memory, and a JVM that starts `chmod` would count twice.
 """
 
 import ctypes
@@ -54,6 +55,14 @@ def resident_bytes(pid):
         return 0
 
 
+def command_line(pid):
+    try:
+        with open(f"/proc/{pid}/cmdline", "rb") as line:
+            return line.read()
+    except OSError:
+        return None
+
+
 class Watch(threading.Thread):
     """Looks at the tree below this process until it is told to stop."""
 
@@ -64,7 +73,10 @@ class Watch(threading.Thread):
 
     def run(self):
         while not self.ended.wait(LOOK_EVERY_SECONDS):
-            self.peak_bytes = max(self.peak_bytes, sum(resident_bytes(pid) for pid in below(os.getpid(), parents())))
+            parent_of = parents()
+            tree = below(os.getpid(), parent_of)
+            own = (pid for pid in tree if command_line(pid) != command_line(parent_of[pid]))
+            self.peak_bytes = max(self.peak_bytes, sum(map(resident_bytes, own)))
 
 
 def reap_all():
@@ -96,6 +108,7 @@ def main():
         "started_at": started_at,
         "wall_seconds": wall,
         "cpu_seconds": used.ru_utime + used.ru_stime,
+        "process_bytes_max": used.ru_maxrss * 1024,
         "memory_bytes_max": max(watch.peak_bytes, used.ru_maxrss * 1024),
         "exit_code": code,
     }

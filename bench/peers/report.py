@@ -1,6 +1,6 @@
 """Puts what bench/peers/run measured side by side: peers.json and peers.md.
 
-usage: report.py REPORT_FOLDER WORK_FOLDER RUNS WEIR ENGINE…
+usage: report.py REPORT_FOLDER WORK_FOLDER RUNS HEAP WEIR ENGINE…
 """
 
 import datetime
@@ -80,7 +80,7 @@ def cpu_model():
     return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.processor())
 
 
-def conditions(reference, runs, weir):
+def conditions(reference, runs, heap, weir):
     return {
         "at": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
         "cpu": cpu_model(),
@@ -98,6 +98,7 @@ def conditions(reference, runs, weir):
         "bytes_per_record": round(reference["bytes"] / reference["records"], 1),
         "partitions": reference["partitions"],
         "runs": runs,
+        "heap_of_spark_and_flink": heap,
     }
 
 
@@ -122,8 +123,8 @@ def markdown(report):
         "Versions: " + ", ".join(f"{name} {version}" for name, version in made["versions"].items()) + ".",
         table(["", *titles], costs),
         "CPU: user and system, the whole process tree. Memory: resident, the tree's greatest. Start: from the start of the process to the "
-        "first record (Spark: to the planning of its first batch, which is earlier). 1,000 rides: a whole run over so few. Spark and Flink take "
-        "as much heap as they are given and little less: see docs/performance.md.",
+        "first record (Spark: to the planning of its first batch, which is earlier). 1,000 rides: one whole run over so few. Spark and Flink had a "
+        f"heap of {made['heap_of_spark_and_flink']} each. Load average at the end: {made['load_average'][0]:.1f}.",
     ]
     if report["ratios"]:
         head = ["how many times what Weir takes", *(MEASURES[key][0] for key in RATIOS)]
@@ -144,15 +145,16 @@ def markdown(report):
 
 
 def main():
-    if len(sys.argv) < 6:
+    if len(sys.argv) < 7:
         sys.exit(__doc__)
-    folder, work, runs, weir = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), int(sys.argv[3]), sys.argv[4]
+    folder, work, runs = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), int(sys.argv[3])
+    heap, weir, names = sys.argv[4], sys.argv[5], sys.argv[6:]
     reference = read(folder / "reference.json")
-    engines = {name: engine(work / name, runs, reference["records"]) for name in sys.argv[5:]}
+    engines = {name: engine(work / name, runs, reference["records"]) for name in names}
     ours = engines.get("weir")
     ratios = {name: {key: found[key] / ours[key] for key in RATIOS} for name, found in engines.items() if ours and name != "weir"}
     report = {
-        "conditions": conditions(reference, runs, weir),
+        "conditions": conditions(reference, runs, heap, weir),
         "engines": engines,
         "ratios": ratios,
         "agreement": read(folder / "agreement.json"),

@@ -1,31 +1,29 @@
 """The rides job on Spark Structured Streaming, in one process: what examples/rides.yaml says, from a Kafka topic to a Delta table, in append
 mode; reads what is there when it starts, and ends.
 
-usage: spark_rides.py BOOTSTRAP TOPIC FOLDER RECORDS_PER_BATCH(0: one batch) THREADS JARS SUMMARY_FILE
+usage: spark_rides.py BOOTSTRAP TOPIC FOLDER RECORDS_PER_BATCH(0: one batch) THREADS HEAP JARS SUMMARY_FILE
 """
 
 import datetime
 import json
-import os
 import sys
 
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-# The driver is all of Spark in local mode. Its default of 1g makes it collect garbage for a third of its time on this job.
-MEMORY = os.environ.get("WEIR_PEERS_SPARK_MEMORY", "4g")
 RIDE = "rideId LONG, userId LONG, city STRING, distanceKm DOUBLE, price DOUBLE, ts STRING"
 STAMP = "yyyy-MM-dd HH:mm:ss"
 
 
-def session(threads, jars):
+def session(threads, heap, jars):
     settings = {
-        "spark.driver.memory": MEMORY,
+        # The driver is all of Spark in local mode.
+        "spark.driver.memory": heap,
         "spark.driver.extraClassPath": f"{jars}/*",
         "spark.driver.extraJavaOptions": "-XX:+UseParallelGC",
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-        # The default of 200 is for clusters, and would let 11 keys wait for 200 tasks.
+        # The default of 200 is for clusters, and would make 200 tasks for five keys.
         "spark.sql.shuffle.partitions": threads,
         "spark.sql.session.timeZone": "UTC",
         # As Weir's own files; snappy would need a native library that does not load on every Debian.
@@ -78,17 +76,16 @@ def summary(batches):
 
 
 def main():
-    if len(sys.argv) != 8:
+    if len(sys.argv) != 9:
         sys.exit(__doc__)
-    bootstrap, topic, folder, per_batch, threads, jars, summary_file = sys.argv[1:]
-    spark = session(threads, jars)
+    bootstrap, topic, folder, per_batch, threads, heap, jars, summary_file = sys.argv[1:]
+    spark = session(threads, heap, jars)
     writer = revenue(rides(spark, bootstrap, topic, per_batch)).writeStream.format("delta").outputMode("append").partitionBy("date")
     query = writer.option("checkpointLocation", f"{folder}/checkpoint").trigger(availableNow=True).start(f"{folder}/table")
     query.awaitTermination()
     # Spark keeps the last hundred reports; no run here has that many batches.
-    batches = [json.loads(report.json) if hasattr(report, "json") else report for report in query.recentProgress]
     with open(summary_file, "w") as out:
-        json.dump(summary(batches), out)
+        json.dump(summary(query.recentProgress), out)
     spark.stop()
 
 
