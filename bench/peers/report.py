@@ -4,6 +4,7 @@ usage: report.py REPORT_FOLDER WORK_FOLDER RUNS HEAP WEIR ENGINE…
 """
 
 import datetime
+import hashlib
 import importlib.metadata
 import json
 import os
@@ -74,6 +75,11 @@ def said_by(*command):
     return (said.stdout or said.stderr).strip().split("\n")[0]
 
 
+def digest(file):
+    """Which build it is: the sources around may be newer or older."""
+    return hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest()[:12]
+
+
 def cpu_model():
     try:
         lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
@@ -91,7 +97,7 @@ def conditions(reference, runs, heap, weir):
         # Other work on the machine stretches wall times, and CPU times a little.
         "load_average": os.getloadavg(),
         "versions": {
-            "weir": f"{said_by(weir, '--version').removeprefix('weir ')} (sources {said_by('git', 'describe', '--always', '--dirty')})",
+            "weir": f"{said_by(weir, '--version').removeprefix('weir ')} (program {digest(weir)})",
             "spark": importlib.metadata.version("pyspark"),
             "flink": importlib.metadata.version("apache-flink-libraries"),
             "java": said_by("java", "-version"),
