@@ -17,7 +17,7 @@ DENY := $(WEIR_CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
 SKIPPED := $(WEIR_CACHE)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build generate demo test e2e smoke chart images soak bench bench-growth bench-latency bench-build lint deny docs
+.PHONY: help deps deps-test build generate demo test e2e smoke chart images soak bench bench-growth bench-latency bench-peers bench-build instructions lint deny docs
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -80,6 +80,13 @@ bench-latency: bench-build ## from a record's timestamp in Kafka to its row comm
 
 bench-build: deps deps-test
 	$(CARGO) build $(PACKAGES) --release
+
+bench-peers: deps deps-test ## the same job on Spark and Flink from their public packages, results compared (RECORDS=10000000 RUNS=1 REPORT=dir)
+	$(CARGO) build $(PACKAGES) --release --bin weir
+	bench/peers/run
+
+instructions: deps deps-test ## instructions per record of each stage, under callgrind, against the committed ones (bench/instructions --update writes them)
+	bench/instructions
 
 lint: deps ## format and clippy; warnings are errors
 	$(CARGO) fmt --all -- --check

@@ -106,7 +106,7 @@ impl StateLog {
 
 /// Writes changes into a file of that name. No rows, no file.
 pub async fn write(plan: &Plan, store: &StateFiles, name: &StateName, changes: Vec<(usize, Change)>) -> Result<Option<StateFile>> {
-    let mut writer = state_file::Writer::new();
+    let mut writer = state_file::Writer::default();
     for (step, change) in changes {
         if let StepOp::Aggregate(aggregate) = &plan.steps[step].op {
             writer.step(&plan.steps[step].name, aggregate, [Ok(change)])?;
@@ -148,7 +148,7 @@ async fn compact(
     let of_plan = Arc::clone(&plan);
     // It computes for long, and the threads of tasks have others to serve.
     let merged = spawn_blocking(move || {
-        let mut writer = state_file::Writer::new();
+        let mut writer = state_file::Writer::default();
         for (_, step, aggregate) in aggregates(&of_plan) {
             let is_open = |start| watermark_us.is_none_or(|w| aggregate.window.end_of(start) > w);
             window::compact(&inputs, step, aggregate, is_open, COMPACTED_AT_A_TIME, &mut writer)?;

@@ -60,12 +60,13 @@ pub struct Writer {
     blocks: Vec<Block>,
 }
 
-impl Writer {
-    #[must_use]
-    pub fn new() -> Self {
+impl Default for Writer {
+    fn default() -> Self {
         Self { file: MAGIC.to_vec(), blocks: Vec::new() }
     }
+}
 
+impl Writer {
     /// Adds a step's rows. Of several changes each has greater key groups than those before it. No rows, no block.
     pub fn step(&mut self, step: &str, aggregate: &Aggregate, changes: impl IntoIterator<Item = Result<Change>>) -> Result<()> {
         let failed = |e: arrow::error::ArrowError| Failure::bug(format!("write a state block: {e}"));

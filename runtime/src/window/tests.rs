@@ -69,7 +69,7 @@ fn change(aggregate: &Arc<Aggregate>, rows: &[Row]) -> Change {
 }
 
 fn file_of(aggregate: &Aggregate, change: Change) -> Vec<u8> {
-    let mut writer = state_file::Writer::new();
+    let mut writer = state_file::Writer::default();
     writer.step("step", aggregate, [Ok(change)]).unwrap();
     writer.finish().unwrap()
 }
@@ -152,7 +152,7 @@ fn any_cut_into_lanes_epochs_and_files_gives_the_same_windows() {
         // Compacted into one, or read one after the other.
         if seed % 2 == 0 && !files.is_empty() {
             let inputs: Vec<_> = files.iter().map(|file| (file, state_file::read_footer(file).unwrap())).collect();
-            let mut writer = state_file::Writer::new();
+            let mut writer = state_file::Writer::default();
             compact(&inputs, "step", &aggregate, |_| true, rng.random_range(1..50), &mut writer).unwrap();
             files = vec![writer.finish().unwrap()];
         }

@@ -1,0 +1,71 @@
+//! The hot path without Kafka, in one thread and always the same: rides as bytes, through decoder, expressions, windows and encoder. It measures
+//! nothing itself: `bench/instructions` runs it under callgrind, which counts the instructions of each function of `stages`, and divides
+//! by the units that are printed here, a stage to a line.
+
+mod jobs;
+mod rides;
+mod stages;
+
+use std::process::ExitCode;
+
+use weir_runtime::decode::JsonDecoder;
+use weir_runtime::transform::Stateless;
+use weir_runtime::window::{KeyedState, LanePartials};
+
+use jobs::{BY_CITY, BY_USER, Job};
+
+/// Enough that what happens once (tables that grow, a file's footer) is a small part, few enough for callgrind, which is fifty times slower.
+const RIDES: u64 = 50_000;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(stages) => {
+            stages.iter().for_each(|(stage, units)| println!("{stage} {units}"));
+            ExitCode::SUCCESS
+        }
+        Err(message) => {
+            eprintln!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Each stage with how many records, groups or rows went through it.
+fn run() -> Result<[(&'static str, u64); 7], String> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("start a runtime: {e}"))?;
+    let records = rides::records(RIDES);
+
+    let by_city = Job::load(BY_CITY)?;
+    let mut decoder = JsonDecoder::new(&by_city.plan.sources[0].format);
+    let batches = stages::decode(&mut decoder, &records)?;
+    let stateless = Stateless::new(by_city.plan.clone(), by_city.stages.clone(), 0);
+    let evaluated = stages::evaluate(&stateless, &batches)?;
+    let mut partials = LanePartials::new(by_city.aggregate()?.0).map_err(|e| e.to_string())?;
+    stages::update(&mut partials, &evaluated)?;
+
+    let by_user = Job::load(BY_USER)?;
+    let evaluated = stages::evaluate_unmeasured(&Stateless::new(by_user.plan.clone(), by_user.stages.clone(), 0), &batches)?;
+    let (aggregate, schema) = by_user.aggregate()?;
+    let lanes = stages::update_many_keys(&aggregate, &evaluated)?;
+    let groups = lanes.iter().map(|lane| lane.rows() as u64).sum();
+    let mut state = KeyedState::new(aggregate.clone(), schema);
+    stages::merge(&aggregate, &lanes, &mut state)?;
+    let emitted = stages::emit(&mut state, by_user.map_of_results()?)?;
+
+    let files = runtime.block_on(by_user.table_of_rides())?;
+    let written = stages::encode(&runtime, &files, &evaluated)?;
+
+    let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
+    if [rows, partials.rows_in, written] != [RIDES; 3] {
+        return Err(format!("{RIDES} rides became {rows} rows, {} in windows and {written} in files", partials.rows_in));
+    }
+    Ok([
+        ("decode", rows),
+        ("evaluate", rows),
+        ("update", rows),
+        ("update_many_keys", rows),
+        ("merge", groups),
+        ("emit", emitted),
+        ("encode", written),
+    ])
+}

@@ -1,0 +1,103 @@
+//! What is counted, each in a function that is not inlined: its name is that of the stage in `bench/instructions.json`, its instructions are its
+//! own and those of all that it calls. A lane does these things in the same order (`runtime/src/engine/lane`), the driver the last three.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use weir_plan::aggregate::Aggregate;
+use weir_runtime::decode::JsonDecoder;
+use weir_runtime::sink::delta::TableFiles;
+use weir_runtime::transform::{Evaluated, Stateless, for_sink, map_rows};
+use weir_runtime::window::{Change, KeyedState, LanePartials, Partials};
+
+use super::jobs::MapOfResults;
+use super::rides::Records;
+
+/// As many as a lane takes at once.
+const BATCH_ROWS: usize = 8192;
+/// A watermark before and a clock after all rides: both are compared with, neither leaves anything out.
+const WATERMARK_US: i64 = 0;
+const CLOCK_US: i64 = i64::MAX;
+
+type Result<T> = std::result::Result<T, String>;
+
+#[inline(never)]
+pub fn decode(decoder: &mut JsonDecoder, records: &Records) -> Result<Vec<RecordBatch>> {
+    let mut batches = Vec::new();
+    for record in records.iter() {
+        decoder.decode(Some(record)).map_err(said)?;
+        if decoder.rows() == BATCH_ROWS {
+            batches.push(decoder.finish().map_err(said)?);
+        }
+    }
+    batches.push(decoder.finish().map_err(said)?);
+    Ok(batches)
+}
+
+/// Event time, filter, expressions, and the window of each row.
+#[inline(never)]
+pub fn evaluate(stateless: &Stateless, batches: &[RecordBatch]) -> Result<Vec<Evaluated>> {
+    evaluate_unmeasured(stateless, batches)
+}
+
+/// The same, under another name: for the input of later stages.
+pub fn evaluate_unmeasured(stateless: &Stateless, batches: &[RecordBatch]) -> Result<Vec<Evaluated>> {
+    let mut all = Vec::with_capacity(batches.len());
+    for batch in batches {
+        let (good, bad) = stateless.evaluate(batch, &[Some(WATERMARK_US)], Some(CLOCK_US));
+        if let Some(bad) = bad.first() {
+            return Err(format!("ride {} can't be evaluated: {:?}", bad.row, bad.why));
+        }
+        all.extend(good);
+    }
+    Ok(all)
+}
+
+/// Into the groups of five cities.
+#[inline(never)]
+pub fn update(partials: &mut LanePartials, evaluated: &[Evaluated]) -> Result<()> {
+    evaluated.iter().flat_map(|e| &e.prepared).try_for_each(|prepared| partials.take_in(prepared).map_err(said))
+}
+
+/// Into the groups of thousands of users, in two lanes, and out of their tables at the end of the epoch.
+#[inline(never)]
+pub fn update_many_keys(aggregate: &Arc<Aggregate>, evaluated: &[Evaluated]) -> Result<Vec<Partials>> {
+    let mut drained = Vec::new();
+    for of_lane in evaluated.chunks(evaluated.len().div_ceil(2)) {
+        let mut lane = LanePartials::new(Arc::clone(aggregate)).map_err(said)?;
+        of_lane.iter().flat_map(|e| &e.prepared).try_for_each(|prepared| lane.take_in(prepared).map_err(said))?;
+        drained.extend(lane.drain().map_err(said)?);
+    }
+    Ok(drained)
+}
+
+/// The lanes' groups into one, sorted as in a state file, and into the open windows.
+#[inline(never)]
+pub fn merge(aggregate: &Aggregate, lanes: &[Partials], state: &mut KeyedState) -> Result<()> {
+    let change = Change::of(aggregate, lanes).map_err(said)?.ok_or("there is nothing to merge")?;
+    state.apply(&change.partials).map_err(said)
+}
+
+/// Closes all windows and computes the rows for the sink; how many.
+#[inline(never)]
+pub fn emit(state: &mut KeyedState, then: MapOfResults<'_>) -> Result<u64> {
+    let rows = state.close_up_to(i64::MAX).map_err(said)?.ok_or("no window is open")?;
+    let rows = map_rows(then.map, then.schema, &rows)?;
+    Ok(std::hint::black_box(for_sink(then.sink_schema, &rows)?).num_rows() as u64)
+}
+
+/// The rides themselves, as Parquet; how many.
+#[inline(never)]
+pub fn encode(runtime: &tokio::runtime::Runtime, files: &TableFiles, evaluated: &[Evaluated]) -> Result<u64> {
+    runtime.block_on(async {
+        let mut writer = files.writer("bench").map_err(said)?;
+        for rows in evaluated.iter().flat_map(|e| &e.sink_rows) {
+            writer.write(rows).await.map_err(said)?;
+        }
+        Ok(writer.finish().await.map_err(said)?.1)
+    })
+}
+
+fn said(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
