@@ -14,10 +14,12 @@ export REPORT ?=
 PACKAGES := --workspace --locked
 DENY_VERSION := 0.20.2
 DENY := $(WEIR_CACHE)/cargo-deny-$(DENY_VERSION)/bin/cargo-deny
+INFERNO_VERSION := 0.12.8
+INFERNO := $(WEIR_CACHE)/inferno/bin/inferno-flamegraph
 SKIPPED := $(WEIR_CACHE)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build generate demo test e2e smoke chart images soak bench bench-growth bench-latency bench-peers bench-build instructions lint deny docs
+.PHONY: help deps deps-test build generate demo test e2e smoke chart images soak bench bench-growth bench-latency bench-stages bench-peers bench-build instructions lint deny docs
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -75,6 +77,9 @@ bench: bench-build ## what Weir costs: the rides job beside a bare consume, star
 bench-growth: bench-build ## cost per record as partitions, keys, windows, record size and columns grow; commits as versions do
 	bench/run growth $(BENCH_FLAGS)
 
+bench-stages: bench-build $(INFERNO) ## where the time goes, by stage and as flame graphs; wants perf
+	bench/run stages $(BENCH_FLAGS)
+
 bench-latency: bench-build ## from a record's timestamp in Kafka to its row committed, by rate and interval
 	bench/run latency $(BENCH_FLAGS)
 
@@ -104,3 +109,7 @@ deny: deps $(DENY) ## dependencies: licences, bans, sources
 $(DENY):
 	CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/tools" $(CARGO) install cargo-deny --version $(DENY_VERSION) --locked --debug \
 	  --root "$(WEIR_CACHE)/cargo-deny-$(DENY_VERSION)"
+
+$(INFERNO):
+	CARGO_PROFILE_DEV_DEBUG=0 CARGO_TARGET_DIR="$(CARGO_TARGET_DIR)/tools" $(CARGO) install inferno --version $(INFERNO_VERSION) --locked --debug \
+	  --root "$(WEIR_CACHE)/inferno"

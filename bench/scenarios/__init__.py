@@ -3,13 +3,14 @@
 Each is a module with `run(session)`, which returns a `Result`. A scenario has a broker of its own and leaves nothing behind.
 """
 
-from . import columns, keys, latency, partitions, record_size, restart, rides, start, state, versions, windows
+from . import columns, keys, latency, partitions, record_size, restart, rides, stages, start, state, versions, windows
 
 SCENARIOS = {
     "rides": rides,
     "start": start,
     "restart": restart,
     "state": state,
+    "stages": stages,
     "partitions": partitions,
     "keys": keys,
     "windows": windows,
