@@ -15,7 +15,7 @@ static ALLOCATOR: Jemalloc = Jemalloc;
 // SAFETY: jemalloc declares this symbol as a pointer to a C string, which a slice of static bytes begins with; nobody else defines it.
 #[unsafe(export_name = "malloc_conf")]
 #[used]
-static MALLOC_CONF: &[u8] = b"narenas:4,dirty_decay_ms:1000,muzzy_decay_ms:0,lg_tcache_max:12\0";
+static MALLOC_CONF: &[u8] = b"narenas:4,dirty_decay_ms:1000,muzzy_decay_ms:0,tcache_max:4096\0";
 
 /// All arenas, as `MALLCTL_ARENAS_ALL` of jemalloc.h numbers them.
 const PURGE_ALL: &std::ffi::CStr = c"arena.4096.purge";
@@ -43,6 +43,6 @@ mod tests {
 
     #[test]
     fn the_settings_are_the_allocators() {
-        assert_eq!(asked(c"opt.lg_tcache_max"), (0, 12));
+        assert_eq!(asked(c"opt.tcache_max"), (0, 4096));
     }
 }

@@ -41,7 +41,7 @@ impl<'a> Cursor<'a> {
     /// Takes `token` if it comes next, to the byte.
     #[inline]
     pub(super) fn eat(&mut self, token: &[u8]) -> bool {
-        let comes = self.bytes.get(self.at..).is_some_and(|rest| starts_with(rest, token));
+        let comes = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(token));
         if comes {
             self.at += token.len();
         }
@@ -259,39 +259,8 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// `<[u8]>::starts_with` calls `memcmp`, which for a handful of bytes costs more than it compares: two loads that may overlap are enough.
-#[inline]
-fn starts_with(rest: &[u8], token: &[u8]) -> bool {
-    let Some(head) = rest.get(..token.len()) else { return false };
-    match token.len() {
-        8..=16 => head.first_chunk::<8>() == token.first_chunk::<8>() && head.last_chunk::<8>() == token.last_chunk::<8>(),
-        4..8 => head.first_chunk::<4>() == token.first_chunk::<4>() && head.last_chunk::<4>() == token.last_chunk::<4>(),
-        _ => head == token,
-    }
-}
-
 /// Whether one more container may be opened when `open` are.
 #[inline]
 pub(super) fn check_depth(open: usize) -> Parsed<()> {
     if open < DEPTH_MAX { Ok(()) } else { Err(Fault::new(format!("objects and arrays are nested more than {DEPTH_MAX} deep"))) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_of_any_length_is_told_from_one_that_differs_in_any_byte() {
-        let text: Vec<u8> = (b'a'..b'a' + 24).collect();
-        for length in 0..=20 {
-            let token = &text[..length];
-            assert!(starts_with(&text, token) && starts_with(token, token), "{length}");
-            for wrong in 0..length {
-                let mut other = text.clone();
-                other[wrong] ^= 1;
-                assert!(!starts_with(&other, token), "{length} {wrong}");
-            }
-            assert!(length == 0 || !starts_with(&text[..length - 1], token), "{length}");
-        }
-    }
 }
