@@ -1,6 +1,7 @@
 //! The data plane: records from Kafka to Delta, epoch by epoch. The folders are the way of the data: source → decode → transform → window →
 //! sink, and `checkpoint` decides.
 
+mod allocator;
 pub mod checkpoint;
 pub mod decode;
 pub mod engine;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use crate::allocator;
 use crate::failure::{Failure, Result};
 
 /// Less is not enough for the libraries alone.
@@ -133,7 +134,7 @@ impl Memory {
         self.used_bytes_max.fetch_max(used, Ordering::Relaxed);
         let (tight, full) = (limit / 100 * TIGHT, limit / 100 * FULL);
         if used > full || (used > tight && trimmed_at.is_none_or(|at| at.elapsed() >= TRIM_EVERY)) {
-            trim();
+            allocator::give_back();
             *trimmed_at = Some(Instant::now());
             used = used_bytes()?;
         }
@@ -197,16 +198,6 @@ fn files_of(line: &str) -> Option<Vec<String>> {
 /// `max` and the huge number of version 1 are no limits.
 fn limit_of(text: &str) -> Option<u64> {
     text.trim().parse().ok().filter(|limit| *limit < 1 << 60)
-}
-
-/// Gives freed memory back to the system: the allocator keeps it otherwise, and the kernel counts it.
-fn trim() {
-    #[cfg(all(target_os = "linux", target_env = "gnu"))]
-    #[allow(unsafe_code)] // the C library's
-    // SAFETY: `malloc_trim` may be called at any time from any thread; it takes the allocator's own locks.
-    unsafe {
-        libc::malloc_trim(0);
-    }
 }
 
 #[cfg(test)]

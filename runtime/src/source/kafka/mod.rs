@@ -2,6 +2,7 @@
 //! assigned at the manifest's offsets, never subscribed to: who reads what is decided by the checkpoint, not by a group.
 
 mod ask;
+mod client;
 mod events;
 mod fault;
 mod lane;
@@ -14,14 +15,14 @@ use std::ffi::CString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rdkafka::config::FromClientConfigAndContext;
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::consumer::{CommitMode, Consumer};
 use rdkafka::{Offset, TopicPartitionList};
 use weir_plan::ids::TopicPartition;
 use weir_plan::plan::KafkaSource;
 use weir_plan::topics::Topics;
 
 use crate::failure::{Failure, Result};
+use client::Client;
 use events::Events;
 use fault::OnLoss;
 pub use lane::{LaneEvent, LaneInput, Record};
@@ -52,8 +53,6 @@ pub struct KafkaInput {
     on_loss: OnLoss,
 }
 
-type Client = BaseConsumer<Events>;
-
 impl KafkaInput {
     /// Makes the client; nothing is asked of the brokers yet, so only settings that librdkafka refuses fail here.
     pub fn connect(source: &KafkaSource, client_id: &str) -> Result<Self> {
@@ -63,7 +62,7 @@ impl KafkaInput {
     /// The same, with so many bytes of records waiting per lane.
     pub fn connect_within(source: &KafkaSource, client_id: &str, queued_bytes_per_lane: u64) -> Result<Self> {
         let config = settings::client_config(source, client_id, queued_bytes_per_lane);
-        let client = BaseConsumer::from_config_and_context(&config, Events::new(&source.bootstrap_servers))
+        let client = Client::new(&config, Events::new(&source.bootstrap_servers))
             .map_err(|e| Failure::config(format!("Kafka connection to {}: {e}", source.bootstrap_servers)))?;
         let topics_come_and_go = matches!(source.topics, Topics::Matching(_));
         let on_loss = OnLoss { offsets: source.on_lost_offsets, topics_come_and_go };

@@ -1,0 +1,48 @@
+//! The allocator of every program that has a runtime in it, its C code included. librdkafka allocates each message on its own thread and a lane
+//! frees it on another: in glibc's allocator these two wait for each other, and a pipeline on two free cores pays twice for it
+//! (docs/decisions/0011-allocator.md).
+#![allow(unsafe_code)]
+
+use std::ptr;
+
+use tikv_jemallocator::Jemalloc;
+
+#[global_allocator]
+static ALLOCATOR: Jemalloc = Jemalloc;
+
+/// Read by jemalloc when the process starts. Freed pages go back to the system within a second: what an epoch took for a moment is not held
+/// against the memory limit for long.
+// SAFETY: jemalloc declares this symbol as a pointer to a C string, which a slice of static bytes begins with; nobody else defines it.
+#[unsafe(export_name = "malloc_conf")]
+#[used]
+static MALLOC_CONF: &[u8] = b"narenas:4,dirty_decay_ms:1000,muzzy_decay_ms:0,tcache_max:4096\0";
+
+/// All arenas, as `MALLCTL_ARENAS_ALL` of jemalloc.h numbers them.
+const PURGE_ALL: &std::ffi::CStr = c"arena.4096.purge";
+
+/// Gives freed memory back to the system at once: the allocator keeps it for a while otherwise, and the kernel counts it.
+pub fn give_back() {
+    // SAFETY: the name is a C string, and this control reads and writes nothing of ours. It may be called at any time from any thread.
+    unsafe {
+        tikv_jemalloc_sys::mallctl(PURGE_ALL.as_ptr(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A string control.
+    fn asked(name: &std::ffi::CStr) -> (i32, usize) {
+        let (mut value, mut length) = (0_usize, size_of::<usize>());
+        let into = ptr::from_mut(&mut value).cast();
+        // SAFETY: `value` has room for the `length` bytes that are written.
+        let status = unsafe { tikv_jemalloc_sys::mallctl(name.as_ptr(), into, &raw mut length, ptr::null_mut(), 0) };
+        (status, value)
+    }
+
+    #[test]
+    fn the_settings_are_the_allocators() {
+        assert_eq!(asked(c"opt.tcache_max"), (0, 4096));
+    }
+}
