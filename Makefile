@@ -19,7 +19,7 @@ INFERNO := $(WEIR_CACHE)/inferno/bin/inferno-flamegraph
 SKIPPED := $(WEIR_CACHE)/skipped
 
 .DEFAULT_GOAL := help
-.PHONY: help deps deps-test build generate demo test e2e smoke chart images soak bench bench-growth bench-latency bench-stages bench-peers bench-build instructions lint deny docs
+.PHONY: help deps deps-test build generate demo test e2e smoke chart images soak bench bench-growth bench-latency bench-stages bench-peers bench-build instructions memcheck lint deny docs
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -92,6 +92,9 @@ bench-peers: deps deps-test ## the same job on Spark and Flink from their public
 
 instructions: deps deps-test ## instructions per record of each stage, under callgrind, against the committed ones (bench/instructions --update writes them)
 	bench/instructions
+
+memcheck: deps deps-test ## the code at librdkafka's boundary under valgrind's memcheck
+	tests/memcheck
 
 lint: deps ## format and clippy; warnings are errors
 	$(CARGO) fmt --all -- --check

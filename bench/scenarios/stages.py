@@ -63,7 +63,7 @@ def profiled(session, job, dir, document):
     data = dir / "perf.data"
     command = [*RECORD, "-o", data, "--", *session.programs.command(document, dir), "--summary", dir / "summary.json"]
     process.run(command, 900, env=ENVIRONMENT)
-    script = process.run(["perf", "script", "-i", data, "-F", "comm,ip,sym"], 900).stdout
+    script = process.run(["perf", "script", "--no-inline", "-i", data, "-F", "comm,ip,sym"], 900).stdout
     samples = list(stacks.of_script(script))
     ran = summary(dir)
     per_million = ran["cpu_seconds"] / (ran["records_read"] / 1e6)

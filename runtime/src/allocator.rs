@@ -5,10 +5,10 @@
 
 use std::ptr;
 
-use tikv_jemallocator::Jemalloc;
-
+// Under memcheck (tests/memcheck) the unit tests have valgrind's malloc in jemalloc's place, and their Rust code must call nothing else.
+#[cfg(not(test))]
 #[global_allocator]
-static ALLOCATOR: Jemalloc = Jemalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Read by jemalloc when the process starts. Freed pages go back to the system within a second: what an epoch took for a moment is not held
 /// against the memory limit for long.

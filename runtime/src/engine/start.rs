@@ -10,6 +10,7 @@ use rand::RngCore;
 use tokio::task::{block_in_place, spawn_blocking};
 use weir_plan::Plan;
 use weir_plan::compat;
+use weir_plan::plan::Trigger;
 use weir_plan::quote::quoted;
 use weir_plan::stages::{self, Stages};
 
@@ -36,11 +37,14 @@ use crate::observe::progress::{Durations, Progress};
 use crate::retry::RetryPolicy;
 use crate::sink::delta::DeltaTable;
 use crate::sink::delta::maintenance::{self, Maintenance, Surroundings};
-use crate::source::kafka::KafkaInput;
+use crate::source::kafka::{Fetching, KafkaInput};
 use crate::storage::Standing;
 
 /// The longest that a start waits for brokers; less if the process is to give up sooner.
 const BROKER_DEADLINE: Duration = Duration::from_secs(60);
+
+/// What a fetch may wait is short beside such a beat.
+const LONG_BEAT: Duration = Duration::from_secs(1);
 
 /// A pipeline that has claimed its checkpoint.
 pub struct Running {
@@ -86,9 +90,8 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     };
 
     let shares = memory.shares(options.lanes, plan.sinks.len());
-    let input = Arc::new(block_in_place(|| {
-        KafkaInput::connect_within(&source.kafka, &format!("weir/{}", plan.pipeline), shares.fetch_bytes_per_lane)
-    })?);
+    let fetching = Fetching { queued_bytes_per_lane: shares.fetch_bytes_per_lane, patient: may_wait(plan.trigger) };
+    let input = Arc::new(block_in_place(|| KafkaInput::connect_with(&source.kafka, &format!("weir/{}", plan.pipeline), fetching))?);
     let tables = open_tables(&plan, options, retry, &standing).await?;
     let pinned: Vec<_> = plan.sinks.iter().zip(&tables).map(|(sink, table)| pin(sink, table)).collect();
     let fingerprint = compat::fingerprint(&plan);
@@ -219,6 +222,11 @@ async fn open_tables(plan: &Plan, options: &Options, retry: RetryPolicy, standin
         table.map_err(|e| e.context(format!("sink {}", quoted(&sink.name))))
     });
     futures::future::try_join_all(tables).await
+}
+
+/// Whether a twentieth of a second more or less makes no great difference to when a record is committed.
+fn may_wait(trigger: Trigger) -> bool {
+    matches!(trigger, Trigger::Interval(beat) if beat >= LONG_BEAT)
 }
 
 /// What the brokers say. `known` are the topics that were read so far.

@@ -197,7 +197,7 @@ impl Metrics {
     }
 
     pub fn epoch(&self, progress: &Progress) {
-        self.epoch_seconds.observe(progress.duration_ms.trigger_execution as f64 / 1000.0);
+        self.epoch_seconds.observe(progress.took.as_secs_f64());
         self.show(progress);
     }
 

@@ -72,6 +72,9 @@ pub struct Progress {
     /// Bytes of the state files that the checkpoint refers to.
     pub state_stored_bytes: u64,
     pub totals: Totals,
+    /// `durationMs.triggerExecution` to the microsecond: a commit to a local table takes less than a millisecond.
+    #[serde(skip)]
+    pub took: Duration,
     /// What the metrics are set to.
     #[serde(skip)]
     pub counters: totals::Totals,
@@ -225,6 +228,7 @@ impl Progress {
             state_memory_bytes: state_bytes as u64,
             state_stored_bytes: manifest.tasks.iter().flat_map(|t| &t.state).map(|f| f.bytes).sum(),
             totals: Totals::of(&manifest.totals),
+            took: took.decide(),
             counters: manifest.totals.clone(),
             state_action_token: manifest.state_action.as_ref().map(|done| done.token.clone()),
         }

@@ -27,6 +27,7 @@ use events::Events;
 use fault::OnLoss;
 pub use lane::{LaneEvent, LaneInput, Record};
 pub use native::{Headers, TimeSetBy, Timestamp};
+pub use settings::Fetching;
 pub use topics::Found;
 
 /// Where reading a partition starts and, for a run that ends, where it ends.
@@ -56,12 +57,12 @@ pub struct KafkaInput {
 impl KafkaInput {
     /// Makes the client; nothing is asked of the brokers yet, so only settings that librdkafka refuses fail here.
     pub fn connect(source: &KafkaSource, client_id: &str) -> Result<Self> {
-        Self::connect_within(source, client_id, settings::QUEUED_BYTES_PER_LANE)
+        Self::connect_with(source, client_id, Fetching::default())
     }
 
-    /// The same, with so many bytes of records waiting per lane.
-    pub fn connect_within(source: &KafkaSource, client_id: &str, queued_bytes_per_lane: u64) -> Result<Self> {
-        let config = settings::client_config(source, client_id, queued_bytes_per_lane);
+    /// The same, fetching in another way.
+    pub fn connect_with(source: &KafkaSource, client_id: &str, fetching: Fetching) -> Result<Self> {
+        let config = settings::client_config(source, client_id, fetching);
         let client = Client::new(&config, Events::new(&source.bootstrap_servers))
             .map_err(|e| Failure::config(format!("Kafka connection to {}: {e}", source.bootstrap_servers)))?;
         let topics_come_and_go = matches!(source.topics, Topics::Matching(_));

@@ -6,7 +6,7 @@ use weir_plan::plan::KafkaSource;
 
 /// Payload bytes that may wait in one lane's queue where memory is no concern. librdkafka checks the bound against the queue that a partition is forwarded to, so it
 /// holds for a lane as a whole. It overshoots by one fetch response.
-pub(super) const QUEUED_BYTES_PER_LANE: u64 = 16 << 20;
+const QUEUED_BYTES_PER_LANE: u64 = 16 << 20;
 
 /// Records that may wait in one lane's queue before fetching stops. librdkafka spends some 350 bytes on each beside its payload, so with
 /// small records this bound, not the one above, keeps memory down. Measured with rides of 115 B, lz4, 6 partitions: a whole process whose
@@ -27,7 +27,32 @@ const FETCH_BYTES: u32 = 8 * 1024 * 1024;
 /// The greatest answer that is accepted at all: room for one record of `max.message.bytes` as large as any sane broker's.
 const RECEIVE_BYTES_MAX: u32 = 256 * 1024 * 1024;
 
-pub(super) fn client_config(source: &KafkaSource, client_id: &str, queued_bytes_per_lane: u64) -> ClientConfig {
+/// A broker holds an answer back until it has so much, or [`PATIENT_FETCH_WAIT_MS`] are over, for a pipeline whose epochs are long beside that. An
+/// answer costs the same whether it brings ten records or ten thousand: docs/performance.md has what this saves at 50,000 records/s.
+const PATIENT_FETCH_BYTES_MIN: u32 = 64 * 1024;
+const PATIENT_FETCH_WAIT_MS: u32 = 50;
+
+/// An empty answer comes after this, where any record is reason enough for an answer: it bounds how late an end of partition is noticed.
+const FETCH_WAIT_MS: u32 = 100;
+
+/// How a client fetches.
+#[derive(Debug, Clone, Copy)]
+pub struct Fetching {
+    /// Payload bytes that may wait for one lane.
+    pub queued_bytes_per_lane: u64,
+    /// Records may come up to 50 ms later, together with others.
+    pub patient: bool,
+}
+
+impl Default for Fetching {
+    fn default() -> Self {
+        Self { queued_bytes_per_lane: QUEUED_BYTES_PER_LANE, patient: false }
+    }
+}
+
+pub(super) fn client_config(source: &KafkaSource, client_id: &str, fetching: Fetching) -> ClientConfig {
+    let Fetching { queued_bytes_per_lane, patient } = fetching;
+    let (fetch_bytes_min, fetch_wait_ms) = if patient { (PATIENT_FETCH_BYTES_MIN, PATIENT_FETCH_WAIT_MS) } else { (1, FETCH_WAIT_MS) };
     let queued_records = (queued_bytes_per_lane / RECORD_OVERHEAD_BYTES).min(QUEUED_RECORDS_PER_LANE);
     let mut config = ClientConfig::new();
     config
@@ -47,9 +72,8 @@ pub(super) fn client_config(source: &KafkaSource, client_id: &str, queued_bytes_
         .set("allow.auto.create.topics", "false")
         // A hardware instruction on the compressed bytes: not measurable beside unpacking. A broken batch stops the lane.
         .set("check.crcs", "true")
-        // An empty fetch comes back after this: it bounds how late an end of partition is noticed.
-        .set("fetch.wait.max.ms", "100")
-        .set("fetch.min.bytes", "1")
+        .set("fetch.wait.max.ms", fetch_wait_ms.to_string())
+        .set("fetch.min.bytes", fetch_bytes_min.to_string())
         .set("fetch.message.max.bytes", FETCH_BYTES_PER_PARTITION.to_string())
         .set("fetch.max.bytes", FETCH_BYTES.to_string())
         .set("receive.message.max.bytes", RECEIVE_BYTES_MAX.to_string())
