@@ -5,6 +5,8 @@ import matplotlib
 matplotlib.use("Agg")
 # The same figures give the same file.
 matplotlib.rcParams["svg.hashsalt"] = "weir"
+# Text as text: a tenth of the size.
+matplotlib.rcParams["svg.fonttype"] = "none"
 
 from matplotlib import pyplot  # noqa: E402
 
