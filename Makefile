@@ -68,9 +68,9 @@ chart: deps-test ## the Helm chart: lint, templates, alerts, and an install on a
 images: build ## the images' content, from the built programs, without a Docker daemon
 	images/test "$(CARGO_TARGET_DIR)/debug/weir-operator"
 
-soak: build deps-test ## everything that goes wrong at once, for half an hour (SOAK_SECONDS=1800), then many random kills and generated pipelines (KILLS=200 SEEDS=100)
-	WEIR_SOAK_SECONDS=$(SOAK_SECONDS) WEIR_KILLS=$(KILLS) WEIR_SEEDS=$(SEEDS) \
-	  $(CARGO) test $(PACKAGES) --test system -- --nocapture --test-threads=1 soak random_kills generated_pipelines
+soak: build deps-test ## everything that goes wrong at once, for half an hour (SOAK_SECONDS=1800), then many random kills and generated pipelines, 40 MB of state over 1 MB/s, and a window of 2.4 GB of keys (KILLS=200 SEEDS=100)
+	WEIR_SOAK_SECONDS=$(SOAK_SECONDS) WEIR_KILLS=$(KILLS) WEIR_SEEDS=$(SEEDS) WEIR_SLOW_MB=40 WEIR_SLOW_BYTES_PER_SECOND=1000000 WEIR_WINDOW_MB=2400 \
+	  $(CARGO) test $(PACKAGES) --test system -- --nocapture --test-threads=1 soak random_kills generated_pipelines slow_store large_windows
 
 # Release builds; each writes a report (REPORT=DIR), and BENCH_FLAGS="--scale 0.1 --runs 1" makes them quick. bench/README.md says more.
 bench: bench-build ## what Weir costs: the rides job beside a bare consume, start, restart, much state; a report with the targets

@@ -11,7 +11,7 @@ RULES = [
     ("decode", r"weir_runtime::decode"),
     ("hash", r"group_table::.*intern|RowKeys|GroupTable::(update|merge)$|arrow_row"),
     ("update", r"GroupsAccumulator|groups_accumulator|LanePartials|GroupTable"),
-    ("emit", r"KeyedState::(close_up_to|rows_of)|evaluate_keyed|GroupTable::evaluate"),
+    ("emit", r"KeyedState::close_next|epoch_rows|evaluate_keyed|GroupTable::evaluate"),
     ("state", r"window::(order|change|state_file|compaction|partials)|KeyedStage|KeyedState|key_group|state_log|restoring"),
     ("expressions", r"datafusion_(physical_)?(expr|functions)|weir_runtime::transform|weir_plan::expr|ScalarExpr"),
     ("encode", r"parquet::|sink::delta::(writer|stats|partition)|sink_task"),

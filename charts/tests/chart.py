@@ -14,7 +14,9 @@ CHART = REPOSITORY / "charts/weir"
 NAMESPACE = "weir-system"
 
 # All that a chart may make outside of namespaces.
-CLUSTER_KINDS = {"CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding"}
+CLUSTER_KINDS = {
+    "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
+}
 
 
 def helm(*args, deadline_seconds=120):

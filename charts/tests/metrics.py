@@ -23,6 +23,7 @@ def of_source(source):
     text = source.read_text()
     prefix = re.search(r'with_prefix(?:_and_labels)?\("(\w+)"', text)[1]
     types = dict(re.findall(r"^ +(?:pub )?(\w+): (?:Family<\w+, )?(Counter|Gauge|Histogram)\b", text, re.MULTILINE))
+    types |= dict(re.findall(r"^static (\w+): LazyLock<(Counter|Gauge|Histogram)>", text, re.MULTILINE))
     fields = re.findall(r'register\(\s*"(\w+)",\s*"[^"]*",\s*(?:\w+\.)?(\w+)\.clone\(\)', text)
     return {f"{prefix}_{name}{suffix}" for name, field in fields for suffix in SUFFIXES[types[field]]}
 

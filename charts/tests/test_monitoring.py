@@ -81,6 +81,10 @@ class Alerts(ChartTest):
         rules = self.one(self.render({"prometheusRule": {"enabled": True}}), "PrometheusRule")
         self.assertEqual([group["name"] for group in rules["spec"]["groups"]], ["weir-pipelines"])
 
+    def test_conditions_keep_the_namespace_of_their_pipeline(self):
+        endpoint = self.one(self.render(ON), "ServiceMonitor")["spec"]["endpoints"][0]
+        self.assertTrue(endpoint["honorLabels"])
+
 
 class Dashboard(ChartTest):
     def dashboard(self):

@@ -17,13 +17,14 @@ class Objects(ChartTest):
         documents = self.render({})
         self.assertEqual(self.one(documents, "Deployment")["spec"]["replicas"], 2)
         self.assertLessEqual({d["apiVersion"].split("/")[0] for d in documents},
-                             {"v1", "apps", "policy", "rbac.authorization.k8s.io", "apiextensions.k8s.io"})
+                             {"v1", "apps", "policy", "rbac.authorization.k8s.io", "apiextensions.k8s.io", "admissionregistration.k8s.io"})
 
     def test_the_command_line_is_the_operator_s(self):
         container = self.one(self.render({}), "Deployment")["spec"]["template"]["spec"]["containers"][0]
         self.assertEqual(container["args"], [
             "run", "--http", "0.0.0.0:8080", "--runtime-image", "ghcr.io/weir-dev/weir:0.1.0",
-            "--leader-election-namespace", "$(POD_NAMESPACE)", "--identity", "$(POD_NAME)", "--log-json"])
+            "--leader-election-namespace", "$(POD_NAMESPACE)", "--leader-election-name", "weir-operator", "--identity", "$(POD_NAME)",
+            "--log-json"])
         self.assertEqual({e["name"]: e["valueFrom"]["fieldRef"]["fieldPath"] for e in container["env"]},
                          {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace"})
 
@@ -31,6 +32,30 @@ class Objects(ChartTest):
         container = self.one(self.render("namespaced"), "Deployment")["spec"]["template"]["spec"]["containers"][0]
         given = [container["args"][i + 1] for i, arg in enumerate(container["args"]) if arg == "--namespace"]
         self.assertEqual(given, ["team-a", "team-b"])
+
+    def test_two_releases_in_one_namespace_elect_a_leader_each(self):
+        leases = set()
+        for release in ("weir", "other"):
+            documents = self.render({"watchNamespaces": [release]}, release)
+            args = self.one(documents, "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"]
+            leases.add(args[args.index("--leader-election-name") + 1])
+        self.assertEqual(leases, {"weir-operator", "other-weir-operator"})
+
+    def test_labels_of_pod_monitors_are_on_the_command_line(self):
+        args = self.one(self.render({"podMonitor": {"labels": {"release": "prometheus", "a": "b"}}}), "Deployment")
+        args = args["spec"]["template"]["spec"]["containers"][0]["args"]
+        self.assertEqual([args[i + 1] for i, arg in enumerate(args) if arg == "--pod-monitor-label"], ["a=b", "release=prometheus"])
+
+    def test_the_resource_says_its_version_and_is_guarded_and_both_stay(self):
+        documents = self.render({})
+        guarded = [self.one(documents, kind) for kind in
+                   ("CustomResourceDefinition", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")]
+        for document in guarded:
+            self.assertEqual(document["metadata"]["name"], "streampipelines.weir.dev")
+            self.assertEqual(document["metadata"]["annotations"]["helm.sh/resource-policy"], "keep")
+        self.assertEqual(guarded[0]["metadata"]["annotations"]["weir.dev/version"], "0.1.0")
+        for values in ({"crds": {"guard": False}}, {"crds": {"install": False}}):
+            self.assertNotIn("ValidatingAdmissionPolicy", {d["kind"] for d in self.render(values)})
 
     def test_a_digest_wins_over_a_tag(self):
         container = self.one(self.render("everything"), "Deployment")["spec"]["template"]["spec"]["containers"][0]
@@ -94,12 +119,13 @@ class Objects(ChartTest):
 
 
 class Crd(ChartTest):
-    def test_the_rendered_resource_is_the_file_with_one_annotation(self):
+    def test_the_rendered_resource_is_the_file_with_annotations_of_the_chart(self):
         rendered = self.one(self.render({}), "CustomResourceDefinition")
         annotations = rendered["metadata"].pop("annotations")
         source = yaml.safe_load((CHART / "files/streampipelines.weir.dev.yaml").read_text())
         self.assertEqual(rendered, source)
-        self.assertEqual(annotations, {"helm.sh/resource-policy": "keep"})
+        version = yaml.safe_load((CHART / "Chart.yaml").read_text())["appVersion"]
+        self.assertEqual(annotations, {"helm.sh/resource-policy": "keep", "weir.dev/version": version})
 
     def test_the_resource_is_a_template_that_helm_upgrades(self):
         self.assertFalse((CHART / "crds").exists())

@@ -1,36 +1,69 @@
-"""The operator's rights: exactly what it uses, written down a second time."""
+"""The operator's rights: exactly what it uses, written down a second time. That it needs no others, e2e/tests/operator tries with them."""
 
+import itertools
+import re
 import unittest
 
-from chart import NAMESPACE, ChartTest
+from chart import NAMESPACE, REPOSITORY, ChartTest
 
-OBJECT_VERBS = {"get", "list", "watch", "create", "patch", "delete"}
+SOURCE = REPOSITORY / "operator/src"
+
+# What `Writer` does with an object, and the watch that sees what others do with it.
+APPLIED = {"get", "create", "patch"}
+WATCHED = {"list", "watch"}
 OPERATOR = {
-    ("weir.dev", "streampipelines"): {"get", "list", "watch", "patch", "update"},
-    ("weir.dev", "streampipelines/status"): {"patch", "update"},
+    ("weir.dev", "streampipelines"): WATCHED | {"patch"},
+    ("weir.dev", "streampipelines/status"): {"patch"},
+    # For owner references that block a deletion in the foreground.
     ("weir.dev", "streampipelines/finalizers"): {"update"},
-    ("apps", "deployments"): OBJECT_VERBS,
-    ("apps", "controllerrevisions"): OBJECT_VERBS,
-    ("batch", "jobs"): OBJECT_VERBS,
-    ("", "configmaps"): OBJECT_VERBS,
-    ("", "services"): OBJECT_VERBS,
-    ("", "serviceaccounts"): OBJECT_VERBS,
-    ("policy", "poddisruptionbudgets"): OBJECT_VERBS,
-    ("networking.k8s.io", "networkpolicies"): OBJECT_VERBS,
-    ("monitoring.coreos.com", "podmonitors"): OBJECT_VERBS,
-    ("", "pods"): {"get", "list", "watch"},
-    ("", "secrets"): {"get", "list", "watch"},
-    ("", "events"): {"create", "patch"},
+    ("apps", "deployments"): APPLIED | WATCHED | {"delete"},
+    ("apps", "controllerrevisions"): APPLIED | WATCHED | {"delete"},
+    ("apps", "replicasets"): {"list"},
+    ("batch", "jobs"): APPLIED | WATCHED | {"delete"},
+    ("", "configmaps"): APPLIED | WATCHED | {"delete"},
+    # The garbage collector deletes these with their pipeline.
+    ("", "services"): APPLIED | WATCHED,
+    ("", "serviceaccounts"): APPLIED | WATCHED,
+    ("networking.k8s.io", "networkpolicies"): APPLIED | WATCHED,
+    ("monitoring.coreos.com", "podmonitors"): APPLIED,
+    ("", "pods"): WATCHED,
+    ("", "secrets"): WATCHED | {"get"},
     ("events.k8s.io", "events"): {"create", "patch"},
 }
-LEADER = {("coordination.k8s.io", "leases"): {"get", "create", "update", "patch"}}
+LEADER = {("coordination.k8s.io", "leases"): {"create"}, ("coordination.k8s.io", "leases", "weir-operator"): {"get", "update"}}
+# The kinds of Kubernetes' types in the operator's source.
+KINDS = {
+    "Deployment": "deployments", "ControllerRevision": "controllerrevisions", "ReplicaSet": "replicasets", "Job": "jobs",
+    "ConfigMap": "configmaps", "Service": "services", "ServiceAccount": "serviceaccounts", "NetworkPolicy": "networkpolicies",
+    "Pod": "pods", "Secret": "secrets", "StreamPipeline": "streampipelines",
+}
 
 
 def rights(role):
-    return {(g, r): set(rule["verbs"]) for rule in role["rules"] for g in rule["apiGroups"] for r in rule["resources"]}
+    """By group and resource, and by name where a right is bound to names."""
+    found = {}
+    for rule in role["rules"]:
+        for of in itertools.product(rule["apiGroups"], rule["resources"], rule.get("resourceNames", [None])):
+            found.setdefault(tuple(part for part in of if part is not None), set()).update(rule["verbs"])
+    return found
+
+
+def used():
+    """The resources that the operator's source deletes, watches and gets: by `Kind` in what the calls are named."""
+    source = "\n".join(path.read_text() for path in sorted(SOURCE.rglob("*.rs")) if path.name != "tests.rs")
+    source = re.sub(r"\bv1::Job\b", "Job", source)
+    find = lambda pattern: {KINDS[kind] for kind in re.findall(pattern, source)}
+    return {
+        "delete": find(r"\.delete::<(\w+)>") | find(r"delete\(&Api::<(\w+)>"),
+        "watch": find(r"ours::<(\w+)>\(scope") | find(r"watcher\(scope\.api::<(\w+)>") | {"secrets"},
+    }
 
 
 class Rights(ChartTest):
+    def test_what_may_be_deleted_and_watched_is_what_the_source_deletes_and_watches(self):
+        for verb, resources in used().items():
+            self.assertEqual({of[1] for of, verbs in OPERATOR.items() if verb in verbs}, resources, verb)
+
     def bound(self, documents, kind, namespace):
         """What the operator's account may do by the bindings of a kind in a namespace."""
         of_account, account = {}, {"kind": "ServiceAccount", "name": "weir-operator", "namespace": NAMESPACE}

@@ -19,6 +19,8 @@ RELEASE = f"weir-chart-{os.getpid()}"
 OPERATOR = f"{RELEASE}-operator"
 ACCOUNT = "pods"
 CRD = "streampipelines.weir.dev"
+# What stays when a release goes.
+KEPT = "crd,validatingadmissionpolicy,validatingadmissionpolicybinding"
 
 
 def kubectl(*args, given=None):
@@ -32,7 +34,7 @@ class Server(ChartTest):
         if kubectl("get", "crd", CRD).returncode == 0:
             raise unittest.SkipTest(f"the cluster has {CRD} already")
         cls.addClassCleanup(kubectl, "delete", "namespace", NAMESPACE, "--wait=false")
-        cls.addClassCleanup(kubectl, "delete", "crd", CRD, "--ignore-not-found")
+        cls.addClassCleanup(kubectl, "delete", KEPT, CRD, "--ignore-not-found")
         labels = {f"pod-security.kubernetes.io/{label}": value for label, value in (("enforce", "restricted"), ("enforce-version", "latest"))}
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
         # Where no controller runs, a namespace has not even the default account.
@@ -99,6 +101,35 @@ class Server(ChartTest):
         self.helm("install", RELEASE, str(CHART))
         self.assertNotIn("newer", self.short_names())
 
+    def test_a_rollback_does_not_put_an_older_resource_in_place_of_a_newer_one(self):
+        self.helm("install", RELEASE, str(CHART))
+        self.addCleanup(kubectl, "delete", KEPT, CRD, "--ignore-not-found")
+        self.addCleanup(helm, "uninstall", RELEASE, "--namespace", NAMESPACE)
+        with tempfile.TemporaryDirectory() as folder:
+            newer = Path(shutil.copytree(CHART, Path(folder) / "weir"))
+            (newer / "Chart.yaml").write_text((CHART / "Chart.yaml").read_text().replace("0.1.0", "0.10.0"))
+            file = newer / "files" / f"{CRD}.yaml"
+            file.write_text(file.read_text().replace("  - spl\n", "  - spl\n    - newer\n"))
+            self.helm("upgrade", RELEASE, str(newer))
+        self.assertIn("newer", self.short_names())
+        self.wait_for_guard()
+        done = helm("rollback", RELEASE, "1", "--namespace", NAMESPACE)
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("is of Weir 0.10.0, and one of 0.1.0 would cut the newer fields out of pipelines", done.stderr)
+        self.assertIn("newer", self.short_names())
+        self.helm("upgrade", RELEASE, str(CHART), "--set", "crds.install=false")
+        self.assertIn("newer", self.short_names())
+
+    def wait_for_guard(self):
+        """A policy is in force a moment after it was made."""
+        deadline = time.monotonic() + 30
+        while True:
+            older = kubectl("annotate", "crd", CRD, "weir.dev/version=0.0.1", "--overwrite", "--dry-run=server")
+            if older.returncode != 0:
+                return
+            self.assertLess(time.monotonic(), deadline, "nothing guards the resource")
+            time.sleep(0.2)
+
     def short_names(self):
         return json.loads(self.kubectl("get", "crd", CRD, "-o", "json"))["spec"]["names"]["shortNames"]
 
@@ -107,7 +138,8 @@ class Server(ChartTest):
         for expected, *question in (
             ("yes", "patch", "streampipelines/status", "--all-namespaces"),
             ("yes", "create", "deployments.apps", "--all-namespaces"),
-            ("yes", "update", "leases.coordination.k8s.io", f"--namespace={NAMESPACE}"),
+            ("yes", "update", f"leases.coordination.k8s.io/{OPERATOR}", f"--namespace={NAMESPACE}"),
+            ("no", "update", "leases.coordination.k8s.io/another", f"--namespace={NAMESPACE}"),
             ("no", "update", "leases.coordination.k8s.io", "--namespace=default"),
             ("no", "create", "streampipelines", "--all-namespaces"),
             ("no", "create", "secrets", "--all-namespaces"),

@@ -14,6 +14,7 @@ use weir_runtime::storage::{self, Secrets};
 
 use crate::document::{self, DocumentArgs};
 use crate::run;
+use crate::say::{err, out};
 
 /// For each request.
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
@@ -32,7 +33,7 @@ pub struct DeleteArgs {
     #[arg(long, value_name = "DIR")]
     secrets: Option<PathBuf>,
     /// How long the checkpoint store may be away before the process ends with the reason, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = run::parse_seconds)]
     give_up_after: u64,
     /// Writes the reason there if it fails: what Kubernetes shows of a container that has ended.
     #[arg(long, value_name = "FILE")]
@@ -54,17 +55,21 @@ pub fn run(command: &Checkpoint) -> ExitCode {
     };
     match delete(&plan, args) {
         Ok(Removed { identity: false, .. }) => {
-            println!("{}: there is no checkpoint", plan.checkpoint.uri);
+            out!("{}: there is no checkpoint", plan.checkpoint.uri);
             ExitCode::SUCCESS
         }
         Ok(removed) => {
-            let Removed { manifests, state_files, foreign, .. } = removed;
+            let Removed { manifests, state_files, foreign, claimed, .. } = removed;
             let rest = if foreign == 0 { String::new() } else { format!("; {foreign} objects that are not Weir's stay") };
-            println!("{}: deleted, with {manifests} manifests and {state_files} state files{rest}", plan.checkpoint.uri);
+            let claimed = match claimed {
+                Some(epoch) => format!("; it was claimed first, as epoch {epoch}: a run that has not ended stops at its next epoch"),
+                None => String::new(),
+            };
+            out!("{}: deleted, with {manifests} manifests and {state_files} state files{rest}{claimed}", plan.checkpoint.uri);
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            eprintln!("error: {failure}");
+            err!("error: {failure}");
             run::write_termination_message(args.termination_message.as_deref(), &failure.to_string());
             ExitCode::from(failure.remedy.exit_code())
         }
@@ -78,5 +83,5 @@ fn delete(plan: &Plan, args: &DeleteArgs) -> Result<Removed, Failure> {
     let retry = RetryPolicy::giving_up_after(Duration::from_secs(args.give_up_after));
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::retry(format!("start threads: {e}")))?;
-    runtime.block_on(remove(&store, &plan.pipeline, retry))
+    runtime.block_on(remove(&store, &plan.pipeline, &run::home(), retry))
 }

@@ -1,10 +1,13 @@
 //! Reading documents, `weir validate` and `weir schema`.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
 use weir_plan::Plan;
+
+use crate::say::{err, out};
 
 /// What is wrong with the input: the exit code of `validate`, and of `run` before it has begun.
 pub const BAD_INPUT: u8 = 2;
@@ -32,16 +35,16 @@ pub fn load(args: &DocumentArgs) -> Result<Plan, String> {
 
 /// Says what [`load`] found.
 pub fn refuse(args: &DocumentArgs, errors: &str) -> ExitCode {
-    let count = errors.lines().inspect(|error| eprintln!("error: {error}")).count();
+    let count = errors.lines().inspect(|error| err!("error: {error}")).count();
     let plural = if count == 1 { "" } else { "s" };
-    eprintln!("{}: {count} error{plural}", args.file.display());
+    err!("{}: {count} error{plural}", args.file.display());
     ExitCode::from(BAD_INPUT)
 }
 
 pub fn validate(args: &DocumentArgs) -> ExitCode {
     match load(args) {
         Ok(plan) => {
-            println!(
+            out!(
                 "{}: valid: {} source(s), {} step(s), {} sink(s)",
                 args.file.display(),
                 plan.sources.len(),
@@ -56,10 +59,19 @@ pub fn validate(args: &DocumentArgs) -> ExitCode {
 
 pub fn schema() -> ExitCode {
     // `{:#}`: indented, since people read it too.
-    println!("{:#}", weir_crds::json_schema());
+    out!("{:#}", weir_crds::json_schema());
     ExitCode::SUCCESS
 }
 
+/// More is not read: what is too long for a document is said by who parses it.
+const READ_BYTES_MAX: u64 = 2 << 20;
+
 fn read(path: &Path) -> Result<String, String> {
-    std::fs::read_to_string(path).map_err(|e| format!("{}: {e}", path.display()))
+    let mut bytes = Vec::new();
+    let read = std::fs::File::open(path).and_then(|file| file.take(READ_BYTES_MAX).read_to_end(&mut bytes));
+    read.map_err(|e| format!("{}: {e}", path.display()))?;
+    String::from_utf8(bytes).map_err(|e| {
+        let at = e.utf8_error().valid_up_to();
+        format!("{}: the text is not UTF-8 from its byte {at} on: save it as UTF-8", path.display())
+    })
 }

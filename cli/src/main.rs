@@ -1,16 +1,26 @@
 //! `weir`: run, validate and try streaming pipelines from the command line.
 
+// `say` is the way: these would end the process, or hold it up, where nobody takes what it says.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod checkpoint;
 mod demo;
 mod document;
+mod outfile;
 mod produce;
 mod replay_rejected;
 mod run;
+mod say;
+mod threads;
 mod usage;
 
 use std::process::ExitCode;
 
+use clap::error::ContextKind;
 use clap::{Parser, Subcommand};
+
+use crate::document::BAD_INPUT;
+use crate::say::{err, out};
 
 /// Streaming pipelines from Kafka to Delta Lake, exactly once.
 #[derive(Debug, Parser)]
@@ -49,8 +59,30 @@ enum Produce {
 }
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match cli.command {
+    say::tell_panics();
+    let cli = Cli::try_parse().unwrap_or_else(|error| refuse(&error));
+    say::exit_code(command(cli.command))
+}
+
+/// As clap does, and with what a person often means who names a document without `-f`.
+fn refuse(error: &clap::Error) -> ! {
+    let unknown = error.get(ContextKind::InvalidArg).map(ToString::to_string);
+    if let Some(file) = unknown.filter(|arg| !arg.starts_with('-') && std::path::Path::new(arg).is_file()) {
+        let _ = error.print();
+        err!("\ntip: a document follows `-f`: write `-f {file}`");
+        say::last_words();
+        std::process::exit(BAD_INPUT.into());
+    }
+    error.exit()
+}
+
+fn command(command: Command) -> ExitCode {
+    let speaks_to_kafka = matches!(command, Command::Run(_) | Command::Produce(_) | Command::ReplayRejected(_) | Command::Demo(_));
+    if let Some(failure) = speaks_to_kafka.then(threads::check).and_then(Result::err) {
+        err!("error: {failure}");
+        return ExitCode::from(failure.remedy.exit_code());
+    }
+    match command {
         Command::Run(args) => run::run(&args),
         Command::Validate(args) => document::validate(&args),
         Command::Schema => document::schema(),
@@ -58,7 +90,7 @@ fn main() -> ExitCode {
         Command::Produce(Produce::Rides(args)) => match produce::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(failure) => {
-                eprintln!("error: {failure}");
+                err!("error: {failure}");
                 ExitCode::from(failure.remedy.exit_code())
             }
         },
@@ -66,7 +98,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(&args),
         Command::FailPoints => {
             for name in weir_runtime::failpoint::ALL {
-                println!("{name}");
+                out!("{name}");
             }
             ExitCode::SUCCESS
         }

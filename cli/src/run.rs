@@ -13,14 +13,19 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use weir_plan::Plan;
 use weir_runtime::Failure;
+use weir_runtime::checkpoint::home::Home;
 use weir_runtime::engine::{self, MaintenanceClock, Options, Signal, Summary};
 use weir_runtime::storage::Secrets;
 
 use crate::document::{self, DocumentArgs};
+use crate::outfile;
+use crate::say::{self, Log, err};
 use crate::usage;
 
 /// The exit code of a run that a signal cut short, the second one, or the first one of a run that has a name: 128 + SIGINT, as shells have it.
 const CUT_SHORT: u8 = 130;
+
+const SUMMARY: &str = "--summary";
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
@@ -36,13 +41,13 @@ pub struct RunArgs {
     #[arg(long, value_name = "FILE")]
     progress: Option<PathBuf>,
     /// Serves /metrics, /progress, /healthz and /readyz there, for example 127.0.0.1:9464.
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     http: Option<SocketAddr>,
     /// Threads that read and aggregate; the number of cores if not given.
-    #[arg(long, value_name = "N")]
-    lanes: Option<usize>,
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    lanes: Option<u16>,
     /// How long a sink or the checkpoint store may be away before the process ends with the reason, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = parse_seconds)]
     give_up_after: u64,
     /// How often new partitions, and new topics of a pattern, are looked for, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
@@ -59,9 +64,24 @@ pub struct RunArgs {
     /// For tests: the file says by how many seconds the clock is ahead that compaction and vacuum go by.
     #[arg(long, value_name = "FILE", hide = true)]
     maintenance_clock: Option<PathBuf>,
+    /// For tests: how long objects of the checkpoint that no manifest names are left alone, in seconds.
+    #[arg(long, value_name = "SECONDS", hide = true)]
+    garbage_grace: Option<u64>,
     /// Logs as JSON lines.
     #[arg(long)]
     log_json: bool,
+}
+
+/// For flags that take whole seconds.
+///
+/// # Errors
+/// What to write instead.
+pub fn parse_seconds(text: &str) -> Result<u64, String> {
+    text.parse().map_err(|_| "write whole seconds without a unit, such as 300".to_owned())
+}
+
+fn parse_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:9464, or 0.0.0.0:9464 for all".to_owned())
 }
 
 /// What `--summary` writes.
@@ -86,17 +106,20 @@ pub fn run(args: &RunArgs) -> ExitCode {
     };
     let options = Options {
         secrets: Secrets { dir: args.secrets.clone() },
-        lanes: args.lanes.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into)),
+        lanes: args.lanes.map_or_else(|| std::thread::available_parallelism().map_or(1, Into::into), Into::into),
         progress: args.progress.clone(),
         http: args.http,
         memory_bytes: args.memory.or_else(weir_runtime::memory::cgroup_limit_bytes),
         give_up_after: Duration::from_secs(args.give_up_after),
         run: args.run.clone().or_else(|| std::env::var("WEIR_RUN").ok()).filter(|run| !run.is_empty()),
         discover_every: Duration::from_secs(args.discover_every),
+        home: home(),
         maintenance_clock: MaintenanceClock { ahead: args.maintenance_clock.clone() },
+        garbage_grace: args.garbage_grace.map_or(engine::GARBAGE_GRACE, Duration::from_secs),
         on_epoch: None,
     };
-    let result = run_plan(plan, &options).and_then(|summary| {
+    let result = args.summary.as_deref().map_or(Ok(()), |path| outfile::check(SUMMARY, path)).and_then(|()| {
+        let summary = run_plan(plan, &options)?;
         write_summary(args.summary.as_deref(), &summary, began)?;
         Ok(summary)
     });
@@ -108,16 +131,21 @@ pub fn run(args: &RunArgs) -> ExitCode {
             }
             // Whoever waits for the end of a run that has a name, as a Job does, must not take this for it.
             let said = "told to stop before everything was read; the next run goes on from the last committed epoch";
-            eprintln!("{said}");
+            err!("{said}");
             write_termination_message(args.termination_message.as_deref(), said);
             ExitCode::from(CUT_SHORT)
         }
         Err(failure) => {
-            eprintln!("error: {failure}");
+            err!("error: {failure}");
             write_termination_message(args.termination_message.as_deref(), &failure.to_string());
             ExitCode::from(failure.remedy.exit_code())
         }
     }
+}
+
+/// Where this process runs: the operator tells its pods their namespace, and Kubernetes every pod where its API server is.
+pub fn home() -> Home {
+    Home::of(std::env::var("WEIR_NAMESPACE").ok(), std::env::var_os("KUBERNETES_SERVICE_HOST").is_some())
 }
 
 /// Runs a plan with the signals of a well-behaved process: the first one finishes the epoch in hand, the second stops at once.
@@ -133,11 +161,12 @@ fn run_plan(plan: Arc<Plan>, options: &Options) -> Result<Summary, Failure> {
             loop {
                 tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
                 if asked {
-                    eprintln!("stopped at once; the next run goes on from the last committed epoch");
+                    err!("stopped at once; the next run goes on from the last committed epoch");
+                    say::last_words();
                     std::process::exit(CUT_SHORT.into());
                 }
                 asked = true;
-                eprintln!("finishing the epoch in hand; once more stops at once");
+                err!("finishing the epoch in hand; once more stops at once");
                 let _ = tell.send(Signal::Finish);
             }
         });
@@ -151,7 +180,7 @@ fn run_plan(plan: Arc<Plan>, options: &Options) -> Result<Summary, Failure> {
 /// The exit code says the same in short: a message that can't be written changes nothing.
 pub fn write_termination_message(path: Option<&Path>, message: &str) {
     if let Some(path) = path {
-        let _ = std::fs::write(path, message);
+        let _ = outfile::write("--termination-message", path, message);
     }
 }
 
@@ -164,7 +193,7 @@ fn write_summary(path: Option<&Path>, counts: &Summary, began: Instant) -> Resul
         rss_bytes_max: usage::rss_bytes_max(),
     };
     let json = serde_json::to_string_pretty(&summary).map_err(|e| Failure::bug(format!("summary: {e}")))?;
-    std::fs::write(path, json + "\n").map_err(|e| Failure::config(format!("write the summary to {}: {e}", path.display())))
+    outfile::write(SUMMARY, path, &(json + "\n"))
 }
 
 pub fn init_logs(json: bool) {
@@ -174,7 +203,7 @@ pub fn init_logs(json: bool) {
 /// Logs to stderr; `WEIR_LOG` overrides what is shown.
 pub fn init_logs_at(default: &str, json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| default.into());
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Log::new(json)).with_target(false);
     let logs = logs.with_ansi(std::io::stderr().is_terminal());
     if json { logs.json().init() } else { logs.compact().init() }
 }

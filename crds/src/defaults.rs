@@ -3,7 +3,8 @@
 //! Defaults are not written into the document (GitOps would see drift).
 
 use crate::document::{
-    BadRecordsPolicy, DeletionPolicy, Mode, Offsets, OnEnd, OnLostOffsets, Output, Position, SchemaEvolution, TimestampNumbers, TriggerType,
+    BadRecordsPolicy, DeletionPolicy, Mode, Offsets, OnEnd, OnLostOffsets, Output, Position, SchemaEvolution, TimestampNumbers, Tombstones,
+    TriggerType,
 };
 
 pub(crate) const TRIGGER: TriggerType = TriggerType::AsSoonAsPossible;
@@ -28,6 +29,7 @@ pub(crate) const ON_LOST_OFFSETS: OnLostOffsets = OnLostOffsets::Fail;
 pub(crate) const REQUIRED: bool = false;
 pub(crate) const TIMESTAMP_NUMBERS: TimestampNumbers = TimestampNumbers::Refuse;
 pub(crate) const BAD_RECORDS: BadRecordsPolicy = BadRecordsPolicy::Fail;
+pub(crate) const TOMBSTONES: Tombstones = Tombstones::Bad;
 pub(crate) const OUTPUT: Output = Output::Main;
 pub(crate) const MODE: Mode = Mode::Append;
 pub(crate) const TARGET_FILE_SIZE: &str = "128Mi";
@@ -54,6 +56,7 @@ pub fn table() -> Vec<(&'static str, String)> {
         ("spec.storage[].s3.forcePathStyle", FORCE_PATH_STYLE.to_string()),
         ("spec.sources[].groupId", group_id(Some("<namespace>"), "<name>")),
         ("spec.sources[].badRecords.policy", format!("{BAD_RECORDS:?}")),
+        ("spec.sources[].tombstones", format!("{TOMBSTONES:?}")),
         ("spec.sources[].eventTime.idleAfter", IDLE_AFTER.to_owned()),
         ("spec.sources[].eventTime.maxFuture", MAX_FUTURE.to_owned()),
         ("spec.sources[].kafka.startFrom.position", format!("{START_FROM:?}")),

@@ -9,6 +9,7 @@ mod editor;
 mod finding;
 mod lower;
 mod overlay;
+pub mod places;
 pub mod resource;
 mod schedule;
 
@@ -73,6 +74,12 @@ fn document_of(document: &Value) -> Result<StreamPipeline, Vec<Finding>> {
 /// One sentence that says what would be right.
 pub fn bytes(text: &str) -> Result<u64, String> {
     lower::parse_bytes(text)
+}
+
+/// An amount as Kubernetes writes quantities, `500m` or `1Gi`, in thousandths, so that spellings can be compared; none if it is not one.
+#[must_use]
+pub fn amount(text: &str) -> Option<u128> {
+    lower::parse_thousandths(text).ok()
 }
 
 /// A duration as documents write it, `1h30m`; none if it is not one.

@@ -10,21 +10,27 @@ use kube::runtime::events::Recorder;
 use kube::runtime::reflector::Store;
 use weir_crds::resource::StreamPipeline;
 
+use crate::claims::Claims;
+use crate::looks::Looks;
 use crate::metrics::Metrics;
+use crate::planner::Planner;
 use crate::progress::ProgressReader;
 
 /// The name under which the operator owns fields.
 pub const FIELD_MANAGER: &str = "weir-operator";
 
-/// Dependencies of a reconcile.
+/// Dependencies of a reconcile, shared by all scopes.
 pub struct Context {
     pub client: Client,
     pub settings: Settings,
     pub recorder: Recorder,
     pub progress: ProgressReader,
     pub metrics: Arc<Metrics>,
-    /// All pipelines that are watched.
-    pub pipelines: Store<StreamPipeline>,
+    pub planner: Arc<Planner>,
+    pub claims: Arc<Claims>,
+    pub looks: Arc<Looks>,
+    /// All pipelines that are watched, by scopes: those of others are compared with one's own.
+    pub pipelines: Vec<Store<StreamPipeline>>,
     pub clock: fn() -> Timestamp,
 }
 
@@ -33,8 +39,8 @@ pub struct Context {
 pub struct Settings {
     /// The image of pipelines that name none, pinned when a pipeline is first accepted.
     pub runtime_image: String,
-    /// Labels of PodMonitors; none if the cluster does not have them.
-    pub pod_monitors: Option<BTreeMap<String, String>>,
+    /// Labels by which a Prometheus finds the pipelines' PodMonitors, where the cluster has that kind.
+    pub pod_monitor_labels: BTreeMap<String, String>,
 }
 
 impl Context {

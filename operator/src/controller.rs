@@ -1,19 +1,24 @@
 //! What wakes a reconcile: a changed spec, an object of the pipeline that changed, a Secret that it mounts, and time.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
-use k8s_openapi::api::apps::v1::Deployment;
+use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
+use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, Secret, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{Api, PartialObjectMeta};
 use kube::core::NamespaceResourceScope;
 use kube::runtime::controller::{self, Action, Controller};
-use kube::runtime::reflector::{self, ObjectRef, Store};
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::runtime::watcher::{self, watcher};
 use kube::runtime::{WatchStreamExt, predicates};
 use kube::{Client, Resource, ResourceExt};
+use serde::de::DeserializeOwned;
 use weir_crds::resource::StreamPipeline;
 
 use crate::context::Context;
@@ -27,7 +32,6 @@ use crate::revision::secret_keys;
 const CONCURRENCY: u16 = 16;
 /// A burst of changes is one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(200);
-const RETRY: Duration = Duration::from_secs(5);
 
 /// Where to look for pipelines: everywhere, or in one namespace.
 #[derive(Debug, Clone)]
@@ -48,33 +52,39 @@ impl Scope {
     }
 }
 
-/// Runs until `stop`; tells `health` when all pipelines were seen. `context` is made with the store of all pipelines in scope.
+/// Pipelines of a scope as they are watched.
+pub type Pipelines = (Store<StreamPipeline>, Writer<StreamPipeline>);
+
+/// Runs until `stop`; tells `health` when all pipelines were seen. `pipelines` is one of the stores that the context has.
 pub async fn run(
     scope: &Scope,
-    client: Client,
+    (store, writer): Pipelines,
     health: Arc<Health>,
-    context: impl FnOnce(Store<StreamPipeline>) -> Context,
+    context: Arc<Context>,
     stop: impl Future<Output = ()> + Send + Sync + 'static,
 ) {
-    let (store, writer) = reflector::store();
+    let client = &context.client;
+    let gone = pipelines_gone(Arc::clone(&context));
     // Our own writes of status are no news.
-    let pipelines = watcher(scope.api::<StreamPipeline>(&client), watcher::Config::default())
+    let pipelines = watcher(scope.api::<StreamPipeline>(client), watcher::Config::default())
         .default_backoff()
         .reflect(writer)
+        .inspect_ok(gone)
         .applied_objects()
         .predicate_filter(predicates::generation, Default::default());
-    let ours = watcher::Config::default().labels(PIPELINE);
     let by_secret = store.clone();
-    let context = Arc::new(context(store.clone()));
     let (seen, metrics) = (store.clone(), Arc::clone(&context.metrics));
-    let controller = Controller::for_stream(pipelines, store)
+    let controller = Controller::for_stream(pipelines, store.clone())
         .with_config(controller::Config::default().debounce(DEBOUNCE).concurrency(CONCURRENCY))
-        .owns(scope.api::<Deployment>(&client), ours.clone())
-        .owns(scope.api::<Job>(&client), ours.clone())
-        .owns(scope.api::<ConfigMap>(&client), ours.clone())
-        .owns(scope.api::<Service>(&client), ours.clone())
-        .watches(scope.api::<Pod>(&client), ours, |pod| pipeline_of(&pod))
-        .watches(scope.api::<PartialObjectMeta<Secret>>(&client), watcher::Config::default(), move |secret| users_of(&by_secret, &secret))
+        .watches_stream(ours::<Deployment>(scope, &context), pipeline_of)
+        .watches_stream(ours::<Job>(scope, &context), pipeline_of)
+        .watches_stream(ours::<Pod>(scope, &context), pipeline_of)
+        .watches_stream(ours::<ControllerRevision>(scope, &context), pipeline_of)
+        .watches_stream(ours::<ConfigMap>(scope, &context), pipeline_of)
+        .watches_stream(ours::<Service>(scope, &context), pipeline_of)
+        .watches_stream(ours::<ServiceAccount>(scope, &context), pipeline_of)
+        .watches_stream(ours::<NetworkPolicy>(scope, &context), pipeline_of)
+        .watches_stream(secrets(scope, &context, store), move |secret| users_of(&by_secret, &secret))
         .graceful_shutdown_on(stop)
         .run(reconcile, on_error, context)
         .for_each(|result| {
@@ -102,15 +112,68 @@ pub async fn run(
     }
 }
 
-fn on_error(pipeline: Arc<StreamPipeline>, error: &Error, context: Arc<Context>) -> Action {
-    context.metrics.reconcile_failed(Cause::of(error));
-    tracing::warn!(pipeline = %pipeline.name_any(), namespace = ?pipeline.namespace(), "reconcile: {error}");
-    Action::requeue(RETRY)
+type Changes<K> = BoxStream<'static, Result<PartialObjectMeta<K>, watcher::Error>>;
+
+/// Objects of one kind that bear the label of a pipeline: whatever happens to one makes the last look at the pipeline outdated. What they hold
+/// is read when it is looked at.
+fn ours<K>(scope: &Scope, context: &Context) -> Changes<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+{
+    changes(scope, context, watcher::Config::default().labels(PIPELINE), |object| pipeline_of(object.clone()).into_iter().collect())
 }
 
-fn pipeline_of(pod: &Pod) -> Option<ObjectRef<StreamPipeline>> {
-    let name = pod.labels().get(PIPELINE)?;
-    Some(ObjectRef::new(name).within(&pod.namespace()?))
+fn secrets(scope: &Scope, context: &Context, pipelines: Store<StreamPipeline>) -> Changes<Secret> {
+    changes(scope, context, watcher::Config::default(), move |secret| users_of(&pipelines, secret))
+}
+
+fn changes<K>(
+    scope: &Scope,
+    context: &Context,
+    config: watcher::Config,
+    pipelines: impl Fn(&PartialObjectMeta<K>) -> Vec<ObjectRef<StreamPipeline>> + Send + 'static,
+) -> Changes<K>
+where
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+{
+    let looks = Arc::clone(&context.looks);
+    let note = move |event: &watcher::Event<PartialObjectMeta<K>>| match event {
+        // What was deleted meanwhile is in no list.
+        watcher::Event::Init => looks.touch_all(),
+        watcher::Event::InitDone => {}
+        watcher::Event::Apply(object) | watcher::Event::InitApply(object) | watcher::Event::Delete(object) => {
+            pipelines(object).iter().for_each(|pipeline| looks.touch(pipeline));
+        }
+    };
+    watcher(scope.api::<PartialObjectMeta<K>>(&context.client), config).inspect_ok(note).touched_objects().boxed()
+}
+
+/// Forgets what was kept of pipelines that are gone.
+fn pipelines_gone(context: Arc<Context>) -> impl Fn(&watcher::Event<StreamPipeline>) {
+    move |event| match event {
+        watcher::Event::Delete(pipeline) => {
+            context.looks.forget(&ObjectRef::from_obj(pipeline));
+            context.metrics.pipeline_gone(&pipeline.namespace().unwrap_or_default(), &pipeline.name_any());
+        }
+        watcher::Event::InitDone => {
+            let live = context.pipelines.iter().flat_map(Store::state);
+            let live: HashSet<_> = live.map(|p| (p.namespace().unwrap_or_default(), p.name_any())).collect();
+            context.metrics.pipelines_are(&live);
+        }
+        _ => {}
+    }
+}
+
+fn on_error(pipeline: Arc<StreamPipeline>, error: &Error, context: Arc<Context>) -> Action {
+    context.metrics.reconcile_failed(Cause::of(error));
+    let wait = context.looks.failed(&pipeline);
+    tracing::warn!(pipeline = %pipeline.name_any(), namespace = ?pipeline.namespace(), "reconcile: {error}; again in {} s", wait.as_secs());
+    Action::requeue(wait)
+}
+
+fn pipeline_of<K: Resource>(object: PartialObjectMeta<K>) -> Option<ObjectRef<StreamPipeline>> {
+    let name = object.metadata.labels.as_ref()?.get(PIPELINE)?;
+    Some(ObjectRef::new(name).within(object.metadata.namespace.as_deref()?))
 }
 
 /// The pipelines that mount a Secret.

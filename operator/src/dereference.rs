@@ -2,31 +2,41 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
+use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment, ReplicaSet};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Pod, Secret};
+use kube::Resource;
 use kube::api::{Api, ListParams};
 use weir_crds::resource::StreamPipeline;
 use xxhash_rust::xxh3::Xxh3;
 
+use crate::claims::Conflict;
 use crate::context::Context;
 use crate::desired::labels::{Owner, PIPELINE};
 use crate::error::{Result, asking};
+use crate::ownership::{controller_uid, is_ours};
 use crate::revision::{Revision, secret_keys};
 
-/// What there is.
-#[derive(Debug, Default)]
+/// What there is of a pipeline. What bears its name or its label and is not its own is not in here.
+#[derive(Debug, Clone, Default)]
 pub struct Observed {
     /// Of each Secret that the spec or a running revision refers to: its keys; none if it is not there.
     pub secrets: BTreeMap<String, Option<BTreeSet<String>>>,
     /// Changes when the content of one of them does.
     pub secrets_hash: String,
     pub revisions: Vec<Revision>,
+    /// The names of revisions that a newer operator has written, and what is odd about them.
+    pub unreadable: BTreeMap<String, String>,
+    /// The revision that the status names.
+    pub last_revision: Option<String>,
     pub deployment: Option<Deployment>,
     pub jobs: Vec<Job>,
+    /// Made by the Deployment or one of the Jobs.
     pub pods: Vec<Pod>,
-    /// Another pipeline that was there first with this checkpoint, as `namespace/name`.
-    pub checkpoint_owner: Option<String>,
+    /// Pods with the pipeline's label whose Deployment or Job is not there any more. They may still write.
+    pub stray_pods: Vec<Pod>,
+    /// Another pipeline that was there first with a place of this one's.
+    pub conflict: Option<Conflict>,
 }
 
 /// # Errors
@@ -46,18 +56,43 @@ pub async fn observe(context: &Context, pipeline: &StreamPipeline, owner: &Owner
         asking("list Jobs", jobs.list(&ours)),
         asking("list pods", pods.list(&ours)),
     )?;
-    // What others wrote under our label is not ours.
-    let revisions: Vec<_> = revisions.items.iter().filter_map(|r| Revision::from_object(r).ok()).collect();
+    let deployment = deployment.filter(|found| is_ours(&found.metadata, owner));
+    let jobs: Vec<_> = jobs.items.into_iter().filter(|found| is_ours(&found.metadata, owner)).collect();
+    let revisions = revisions.items.iter().filter(|found| is_ours(&found.metadata, owner));
+    let (mut readable, mut unreadable) = (Vec::new(), BTreeMap::new());
+    for found in revisions {
+        match Revision::from_object(found) {
+            Ok(revision) => readable.push(revision),
+            Err(why) => drop(unreadable.insert(found.metadata.name.clone().unwrap_or_default(), why)),
+        }
+    }
+    let makers = makers(context, owner, deployment.as_ref(), &jobs, &pods.items).await?;
+    let (pods, stray_pods) = pods.items.into_iter().partition(|pod| controller_uid(&pod.metadata).is_some_and(|uid| makers.contains(uid)));
     let (secrets, secrets_hash) = secrets(context, pipeline, owner).await?;
     Ok(Observed {
         secrets,
         secrets_hash,
-        revisions,
+        revisions: readable,
+        unreadable,
+        last_revision: pipeline.status.as_ref().and_then(|s| s.runtime.as_ref()).map(|runtime| runtime.revision.clone()),
         deployment,
-        jobs: jobs.items,
-        pods: pods.items,
-        checkpoint_owner: checkpoint_owner(pipeline, context.pipelines.state().iter().map(AsRef::as_ref)),
+        jobs,
+        pods,
+        stray_pods,
+        conflict: None,
     })
+}
+
+/// The uids of what makes the pipeline's pods: its Jobs, and the ReplicaSets of its Deployment.
+async fn makers(context: &Context, owner: &Owner, deployment: Option<&Deployment>, jobs: &[Job], pods: &[Pod]) -> Result<BTreeSet<String>> {
+    let mut makers: BTreeSet<String> = jobs.iter().filter_map(|job| job.metadata.uid.clone()).collect();
+    let Some(deployment) = deployment.and_then(|d| d.meta().uid.as_deref()).filter(|_| !pods.is_empty()) else { return Ok(makers) };
+    let labelled = ListParams::default().labels(&format!("{PIPELINE}={}", owner.name));
+    let sets = Api::<ReplicaSet>::namespaced(context.client.clone(), &owner.namespace);
+    let sets = asking("list ReplicaSets", sets.list_metadata(&labelled)).await?;
+    let of_deployment = sets.items.into_iter().filter(|set| controller_uid(&set.metadata) == Some(deployment));
+    makers.extend(of_deployment.filter_map(|set| set.metadata.uid));
+    Ok(makers)
 }
 
 type SecretKeys = BTreeMap<String, Option<BTreeSet<String>>>;
@@ -79,23 +114,4 @@ async fn secrets(context: &Context, pipeline: &StreamPipeline, owner: &Owner) ->
         found.insert(name, data.map(|d| d.into_keys().collect()));
     }
     Ok((found, format!("{:016x}", hash.digest())))
-}
-
-/// Who was there first with the checkpoint of `pipeline`. Being first goes by the API server's time of creation, then by name.
-pub fn checkpoint_owner<'a>(pipeline: &StreamPipeline, all: impl Iterator<Item = &'a StreamPipeline>) -> Option<String> {
-    let uri = checkpoint(pipeline)?;
-    let age = |p: &StreamPipeline| {
-        (p.metadata.creation_timestamp.as_ref().map(|t| t.0), p.metadata.namespace.clone(), p.metadata.name.clone(), p.metadata.uid.clone())
-    };
-    let first = all
-        .filter(|other| other.metadata.uid != pipeline.metadata.uid && checkpoint(other).as_deref() == Some(&uri))
-        .min_by_key(|other| age(other))
-        .filter(|other| age(other) < age(pipeline))?;
-    Some(format!("{}/{}", first.metadata.namespace.as_deref().unwrap_or_default(), first.metadata.name.as_deref().unwrap_or_default()))
-}
-
-/// The URI without a slash at its end. A `file://` place is another one in every pod.
-fn checkpoint(pipeline: &StreamPipeline) -> Option<String> {
-    let uri = pipeline.spec.pointer("/checkpoint/uri")?.as_str()?.trim_end_matches('/');
-    (!uri.starts_with("file:")).then(|| uri.to_owned())
 }

@@ -1,8 +1,9 @@
-//! Why a reconcile could not be finished. Everything that a user can mend is a condition, not an error: these are tried again with backoff.
+//! Why a reconcile could not be finished. It is a condition of the pipeline too, and is tried again with backoff.
 
 use kube::runtime::watcher;
+use weir_crds::resource::Reason;
 
-/// What went wrong with the API server.
+/// What is in the way.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("{doing}: {source}")]
@@ -11,6 +12,20 @@ pub enum Error {
     Deadline { doing: String, seconds: u64 },
     #[error("{doing}: {why}")]
     Unexpected { doing: String, why: String },
+    /// An object of a name that the pipeline needs is somebody else's.
+    #[error("{message}")]
+    NotOurs { message: String },
+}
+
+impl Error {
+    /// As a condition says it.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::NotOurs { .. } => Reason::NameInUse,
+            _ => Reason::ApplyFailed,
+        }
+    }
 }
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -47,10 +62,12 @@ pub enum Cause {
     Expired,
     /// The answer is not what it should be.
     Unexpected,
+    /// An object of a name that a pipeline needs is somebody else's.
+    NotOurs,
 }
 
 impl Cause {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Forbidden,
         Self::Conflict,
         Self::Invalid,
@@ -59,6 +76,7 @@ impl Cause {
         Self::Unreachable,
         Self::Expired,
         Self::Unexpected,
+        Self::NotOurs,
     ];
 
     #[must_use]
@@ -72,6 +90,7 @@ impl Cause {
             Self::Unreachable => "Unreachable",
             Self::Expired => "Expired",
             Self::Unexpected => "Unexpected",
+            Self::NotOurs => "NotOurs",
         }
     }
 
@@ -82,6 +101,7 @@ impl Cause {
             Error::Kube { source, .. } => Self::of_answer(source),
             Error::Deadline { .. } => Self::Unreachable,
             Error::Unexpected { .. } => Self::Unexpected,
+            Error::NotOurs { .. } => Self::NotOurs,
         }
     }
 
@@ -95,6 +115,12 @@ impl Cause {
             watcher::Error::WatchError(status) => Self::of_code(status.code),
             watcher::Error::NoResourceVersion => Self::Unexpected,
         }
+    }
+
+    /// Whether a person has to act: trying again would have the same answer.
+    #[must_use]
+    pub fn needs_person(self) -> bool {
+        matches!(self, Self::Forbidden | Self::Invalid | Self::Refused | Self::Unexpected | Self::NotOurs)
     }
 
     fn of_answer(error: &kube::Error) -> Self {

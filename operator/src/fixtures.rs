@@ -1,25 +1,27 @@
 //! What the tests of pure decisions start from: the rides pipeline, and a cluster in a given state.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::Resource;
 use serde_json::{Value, json};
-use weir_crds::resource::StreamPipeline;
+use weir_crds::resource::{Reason, StreamPipeline};
 
 use crate::context::Settings;
 use crate::dereference::Observed;
 use crate::desired::labels::Owner;
 use crate::desired::workload::Workload;
 use crate::desired::{Run, Running, build};
+use crate::planner::read;
 use crate::revision::Revision;
-use crate::verdict::{Verdict, judge};
+use crate::verdict::{Readings, Refusal, Verdict, current, judge};
 
 pub fn settings() -> Settings {
-    Settings { runtime_image: "registry.example:5000/weir:1.0.0".into(), pod_monitors: None }
+    Settings { runtime_image: "registry.example:5000/weir:1.0.0".into(), pod_monitor_labels: BTreeMap::new() }
 }
 
 /// `examples/rides.yaml`, as the API server would have it.
@@ -30,6 +32,8 @@ pub fn rides() -> StreamPipeline {
     object["metadata"]["uid"] = json!("5a6b");
     object["metadata"]["generation"] = json!(1);
     object["metadata"]["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
+    // By the definition's default: nobody has looked at it yet.
+    object["status"] = json!({"observedGeneration": -1});
     serde_json::from_value(object).unwrap()
 }
 
@@ -57,7 +61,15 @@ pub fn empty_cluster() -> Observed {
 }
 
 pub fn verdict(pipeline: &StreamPipeline, observed: &Observed) -> Verdict {
-    judge(pipeline, &owner(), observed, &settings())
+    judge(pipeline, &owner(), observed, &settings(), &readings(pipeline, observed))
+}
+
+pub fn readings(pipeline: &StreamPipeline, observed: &Observed) -> Readings {
+    let outcome = |document: &Value| {
+        let lines = |findings: Vec<weir_crds::Finding>| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        read(document).map(Arc::new).map_err(|findings| Refusal { reason: Reason::InvalidDocument, message: lines(findings) })
+    };
+    Readings { spec: outcome(&pipeline.document()), running: current(observed).known().map(|r| outcome(&r.inputs.document())) }
 }
 
 /// The cluster after a pipeline was accepted and applied there.

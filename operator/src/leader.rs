@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::api::coordination::v1::{self as coordination, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
@@ -14,16 +14,22 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::{Error, Result, asking};
 
-/// The Lease's name.
-const NAME: &str = "weir-operator";
 const LEASE_DURATION: Duration = Duration::from_secs(15);
 /// The leader stops acting after so long without an answer.
 const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(2);
 
+/// Where the candidates of one release meet. Another release has another one: it looks after other namespaces.
+#[derive(Debug, Clone, Copy)]
+pub struct Lease<'a> {
+    pub namespace: &'a str,
+    pub name: &'a str,
+}
+
 /// A candidate, and the leader once it was elected.
 pub struct Candidate {
-    api: Api<Lease>,
+    api: Api<coordination::Lease>,
+    name: String,
     identity: String,
     /// The record that was seen last, and when by our own clock.
     seen: Option<(LeaseSpec, Instant)>,
@@ -31,8 +37,8 @@ pub struct Candidate {
 
 impl Candidate {
     #[must_use]
-    pub fn new(client: Client, namespace: &str, identity: String) -> Self {
-        Self { api: Api::namespaced(client, namespace), identity, seen: None }
+    pub fn new(client: Client, lease: Lease<'_>, identity: String) -> Self {
+        Self { api: Api::namespaced(client, lease.namespace), name: lease.name.to_owned(), identity, seen: None }
     }
 
     /// Waits until this process is the leader; `answered` is called each time that the API server has said who is. There is no deadline: a second replica waits for as long as the first one is well.
@@ -67,11 +73,11 @@ impl Candidate {
     /// Gives the lease back, so that the next leader need not wait it out.
     pub async fn release(&mut self) {
         let released = async {
-            let Some(mut lease) = asking("get the Lease", self.api.get_opt(NAME)).await? else { return Ok(()) };
+            let Some(mut lease) = asking("get the Lease", self.api.get_opt(&self.name)).await? else { return Ok(()) };
             let spec = lease.spec.get_or_insert_default();
             if spec.holder_identity.as_deref() == Some(&self.identity) {
                 spec.holder_identity = None;
-                asking("release the Lease", self.api.replace(NAME, &PostParams::default(), &lease)).await?;
+                asking("release the Lease", self.api.replace(&self.name, &PostParams::default(), &lease)).await?;
             }
             Ok::<_, Error>(())
         };
@@ -82,9 +88,11 @@ impl Candidate {
 
     /// One attempt to take or renew the lease. The object's resource version guards against two who try at once.
     async fn try_hold(&mut self) -> Result<bool> {
-        let Some(lease) = asking("get the Lease", self.api.get_opt(NAME)).await? else {
-            let lease =
-                Lease { metadata: ObjectMeta { name: Some(NAME.to_owned()), ..ObjectMeta::default() }, spec: Some(self.record(None)) };
+        let Some(lease) = asking("get the Lease", self.api.get_opt(&self.name)).await? else {
+            let lease = coordination::Lease {
+                metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
+                spec: Some(self.record(None)),
+            };
             return taken(asking("create the Lease", self.api.create(&PostParams::default(), &lease)).await);
         };
         let spec = lease.spec.clone().unwrap_or_default();
@@ -97,8 +105,8 @@ impl Candidate {
         if !is_ours && !is_free {
             return Ok(false);
         }
-        let next = Lease { spec: Some(self.record(Some(&spec))), ..lease };
-        taken(asking("renew the Lease", self.api.replace(NAME, &PostParams::default(), &next)).await)
+        let next = coordination::Lease { spec: Some(self.record(Some(&spec))), ..lease };
+        taken(asking("renew the Lease", self.api.replace(&self.name, &PostParams::default(), &next)).await)
     }
 
     fn record(&self, before: Option<&LeaseSpec>) -> LeaseSpec {
@@ -117,7 +125,7 @@ impl Candidate {
 }
 
 /// A conflict means that another one was faster.
-fn taken(answer: Result<Lease>) -> Result<bool> {
+fn taken(answer: Result<coordination::Lease>) -> Result<bool> {
     match answer {
         Ok(_) => Ok(true),
         Err(Error::Kube { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.code == 409) => Ok(false),

@@ -10,6 +10,7 @@
 //! Pods hold no Kubernetes credentials. The operator asks each runtime for its progress over HTTP.
 
 pub mod apply;
+pub mod claims;
 pub mod context;
 pub mod controller;
 pub mod deletion;
@@ -21,8 +22,11 @@ mod fixtures;
 pub mod health;
 pub mod http;
 pub mod leader;
+pub mod looks;
 pub mod marks;
 pub mod metrics;
+pub mod ownership;
+pub mod planner;
 pub mod progress;
 pub mod reconcile;
 pub mod revision;
@@ -30,3 +34,4 @@ pub mod rollback;
 pub mod runs;
 pub mod status;
 pub mod verdict;
+pub mod write;

@@ -10,13 +10,14 @@ use futures::future::join_all;
 use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
+use kube::runtime::reflector;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 use weir_operator::context::{Context, Settings};
 use weir_operator::controller::{self, Scope};
 use weir_operator::health::Health;
-use weir_operator::leader::Candidate;
+use weir_operator::leader::{Candidate, Lease};
 use weir_operator::metrics::Metrics;
 use weir_operator::progress::ProgressReader;
 
@@ -53,6 +54,9 @@ struct RunArgs {
     /// Where the Lease lies that elects the leader.
     #[arg(long, value_name = "NAMESPACE", default_value = "default")]
     leader_election_namespace: String,
+    /// The Lease's name. Releases that look after different namespaces from one namespace have one each.
+    #[arg(long, value_name = "NAME", default_value = "weir-operator")]
+    leader_election_name: String,
     /// This process among the replicas: the pod's name.
     #[arg(long, value_name = "NAME", default_value = "weir-operator")]
     identity: String,
@@ -82,8 +86,9 @@ async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let (stop, stopped) = watch::channel(false);
     stop_on_signals(stop)?;
 
-    let mut candidate = Candidate::new(client.clone(), &args.leader_election_namespace, args.identity.clone());
-    tracing::info!(identity = %args.identity, "waiting to be the leader");
+    let lease = Lease { namespace: &args.leader_election_namespace, name: &args.leader_election_name };
+    let mut candidate = Candidate::new(client.clone(), lease, args.identity.clone());
+    tracing::info!(identity = %args.identity, lease = %args.leader_election_name, "waiting to be the leader");
     tokio::select! {
         () = candidate.elected(|| health.answered()) => {}
         () = until(stopped.clone()) => return Ok(ExitCode::SUCCESS),
@@ -91,28 +96,30 @@ async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
     tracing::info!("leading");
     metrics.set_leader(true);
 
-    let progress = ProgressReader::new()?;
     let scopes = match args.namespaces.is_empty() {
         true => vec![Scope::Cluster],
         false => args.namespaces.iter().cloned().map(Scope::Namespace).collect(),
     };
     health.elected(scopes.len());
     let reporter = Reporter { controller: "weir-operator".to_owned(), instance: Some(args.identity.clone()) };
-    let pod_monitors = has_pod_monitors(&client).await.then(|| args.pod_monitor_labels.iter().cloned().collect());
-    let settings = Settings { runtime_image: args.runtime_image.clone(), pod_monitors };
-    let controllers = scopes.iter().map(|scope| {
-        let (settings, reporter) = (settings.clone(), reporter.clone());
-        let (metrics, progress) = (Arc::clone(&metrics), progress.clone());
-        let recorder = Recorder::new(client.clone(), reporter);
-        let for_context = client.clone();
-        controller::run(
-            scope,
-            client.clone(),
-            Arc::clone(&health),
-            move |pipelines| Context { client: for_context, settings, recorder, progress, metrics, pipelines, clock: Timestamp::now },
-            until(stopped.clone()),
-        )
+    let pod_monitor_labels = args.pod_monitor_labels.iter().cloned().collect();
+    let (stores, writers): (Vec<_>, Vec<_>) = scopes.iter().map(|_| reflector::store()).unzip();
+    let context = Arc::new(Context {
+        recorder: Recorder::new(client.clone(), reporter),
+        client,
+        settings: Settings { runtime_image: args.runtime_image.clone(), pod_monitor_labels },
+        progress: ProgressReader::new()?,
+        metrics,
+        planner: Arc::default(),
+        claims: Arc::default(),
+        looks: Arc::default(),
+        pipelines: stores.clone(),
+        clock: Timestamp::now,
     });
+    let controllers = scopes
+        .iter()
+        .zip(stores.into_iter().zip(writers))
+        .map(|(scope, pipelines)| controller::run(scope, pipelines, Arc::clone(&health), Arc::clone(&context), until(stopped.clone())));
     // A controller whose first list never came does not hear that it should stop.
     let stopped_late = async {
         until(stopped.clone()).await;
@@ -131,14 +138,8 @@ async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether the cluster has the Prometheus operator's PodMonitor. Not to be told is not to have it.
-async fn has_pod_monitors(client: &Client) -> bool {
-    let resources = client.list_api_group_resources("monitoring.coreos.com/v1").await;
-    resources.is_ok_and(|list| list.resources.iter().any(|r| r.kind == "PodMonitor"))
-}
-
 fn label(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').ok_or_else(|| format!("`{text}` is no label: KEY=VALUE would be right"))?;
+    let (key, value) = text.split_once('=').ok_or_else(|| format!("found `{text}`: write a label as KEY=VALUE"))?;
     Ok((key.to_owned(), value.to_owned()))
 }
 

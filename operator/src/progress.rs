@@ -1,14 +1,19 @@
 //! Asks a runtime pod for its progress. What it answers is `runtime/src/observe/progress.rs`; here is what the status needs of it.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use reqwest::StatusCode;
+use reqwest::redirect::Policy;
 use serde::Deserialize;
 
 use crate::desired::pod::HTTP_PORT;
 
-/// A pod that takes longer is not to hold up the others.
+/// Of the whole answer: a pod that takes longer is not to hold up the others.
 const DEADLINE: Duration = Duration::from_secs(3);
+/// A report of 64 sources with thousands of partitions has a tenth of it. The image is the author's to choose, and may send anything.
+const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// The report of the last epoch, or of the claim with which the process began.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -58,6 +63,9 @@ pub struct Sink {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
+    /// Older runtimes have none.
+    #[serde(default)]
+    pub tombstones_skipped: i64,
     pub records_dropped: i64,
     pub records_rejected: i64,
     pub num_rows_dropped_by_watermark: i64,
@@ -110,17 +118,19 @@ impl Report {
     }
 }
 
-/// Reads progress over HTTP.
+/// Reads progress over HTTP. It asks the one address that it was given and no other: what answers may be any program.
 #[derive(Debug, Clone)]
 pub struct ProgressReader {
     client: reqwest::Client,
+    port: u16,
 }
 
 impl ProgressReader {
     /// # Errors
     /// If no HTTP client can be made.
     pub fn new() -> reqwest::Result<Self> {
-        Ok(Self { client: reqwest::Client::builder().timeout(DEADLINE).no_proxy().build()? })
+        let client = reqwest::Client::builder().timeout(DEADLINE).no_proxy().redirect(Policy::none()).build()?;
+        Ok(Self { client, port: HTTP_PORT })
     }
 
     /// The last report; none before the checkpoint is claimed.
@@ -128,13 +138,93 @@ impl ProgressReader {
     /// # Errors
     /// One sentence: who did not answer, and how.
     pub async fn read(&self, pod_ip: &str) -> Result<Option<Report>, String> {
-        let host = if pod_ip.contains(':') { format!("[{pod_ip}]") } else { pod_ip.to_owned() };
-        let url = format!("http://{host}:{HTTP_PORT}/progress");
-        let failed = |e: reqwest::Error| format!("{url} does not answer: {e}");
-        let answer = self.client.get(&url).send().await.and_then(reqwest::Response::error_for_status).map_err(failed)?;
-        if answer.status() == reqwest::StatusCode::NO_CONTENT {
-            return Ok(None);
+        let ip: IpAddr = pod_ip.parse().map_err(|_| format!("the pod's address `{pod_ip}` is no IP address"))?;
+        if is_link_local(ip) {
+            return Err(format!("the pod's address {ip} is one of the node's own network, which no pod has"));
         }
-        answer.json().await.map(Some).map_err(failed)
+        let url = format!("http://{}/progress", SocketAddr::new(ip, self.port));
+        let failed = |e: reqwest::Error| format!("{url} does not answer: {e}");
+        let mut answer = self.client.get(&url).send().await.map_err(failed)?;
+        match answer.status() {
+            StatusCode::OK => {}
+            StatusCode::NO_CONTENT => return Ok(None),
+            other => return Err(format!("{url} answers {other}: it is no runtime of Weir, or not well")),
+        }
+        let mut body = Vec::new();
+        while let Some(part) = answer.chunk().await.map_err(failed)? {
+            if body.len() + part.len() > BODY_BYTES_MAX {
+                return Err(format!("{url} answers with more than {BODY_BYTES_MAX} bytes: it is no runtime of Weir"));
+            }
+            body.extend_from_slice(&part);
+        }
+        serde_json::from_slice(&body).map(Some).map_err(|e| format!("{url} answers with something that is no report: {e}"))
+    }
+}
+
+/// Where clouds serve credentials to their machines.
+fn is_link_local(ip: IpAddr) -> bool {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A pod that sends these parts to whoever asks, the last one again and again if `endless`; counts the requests and the bytes.
+    async fn pod(head: String, part: Vec<u8>, endless: bool) -> (ProgressReader, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let reader = ProgressReader { port: listener.local_addr().unwrap().port(), ..ProgressReader::new().unwrap() };
+        let (asked, sent) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
+        let counts = (Arc::clone(&asked), Arc::clone(&sent));
+        tokio::spawn(async move {
+            while let Ok((mut connection, _)) = listener.accept().await {
+                counts.0.fetch_add(1, Ordering::Relaxed);
+                let _ = connection.read(&mut [0; 4096]).await;
+                let _ = connection.write_all(head.as_bytes()).await;
+                while connection.write_all(&part).await.is_ok() && endless {
+                    counts.1.fetch_add(part.len(), Ordering::Relaxed);
+                }
+            }
+        });
+        (reader, asked, sent)
+    }
+
+    #[tokio::test]
+    async fn a_redirect_is_not_followed() {
+        let (elsewhere, asked, _) = pod("HTTP/1.1 204 No Content\r\n\r\n".into(), Vec::new(), false).await;
+        let head =
+            format!("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{}/latest/meta-data\r\ncontent-length: 0\r\n\r\n", elsewhere.port);
+        let (reader, _, _) = pod(head, Vec::new(), false).await;
+        let said = reader.read("127.0.0.1").await.unwrap_err();
+        assert!(said.contains("answers 302 Found"), "{said}");
+        assert_eq!(asked.load(Ordering::Relaxed), 0, "nobody else was asked");
+    }
+
+    #[tokio::test]
+    async fn a_body_without_an_end_is_given_up_at_a_mebibyte() {
+        let (reader, _, sent) = pod("HTTP/1.1 200 OK\r\n\r\n".into(), vec![b' '; 1 << 16], true).await;
+        let said = reader.read("127.0.0.1").await.unwrap_err();
+        assert!(said.contains("more than 1048576 bytes"), "{said}");
+        // What waits in the sockets' buffers was sent too.
+        assert!(sent.load(Ordering::Relaxed) < 32 << 20, "{sent:?}");
+    }
+
+    #[tokio::test]
+    async fn addresses_of_the_nodes_own_network_are_not_asked() {
+        let reader = ProgressReader::new().unwrap();
+        for ip in ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "metadata.google.internal", "10.0.0.1/admin?"] {
+            let said = reader.read(ip).await.unwrap_err();
+            assert!(said.starts_with("the pod's address"), "{said}");
+        }
     }
 }

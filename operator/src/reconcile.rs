@@ -1,28 +1,36 @@
 //! One reconcile, link by link.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt;
 use kube::api::{Api, Patch, PatchParams};
 use kube::runtime::controller::Action;
 use kube::runtime::events::{Event, EventType};
+use kube::runtime::reflector::Store;
 use kube::{Resource, ResourceExt};
 use serde_json::json;
+use weir_crds::places::{Place, places};
 use weir_crds::resource::{Reason, Severity, Status, StreamPipeline};
 
 use crate::apply;
+use crate::claims::{Conflict, places_of};
 use crate::context::{Context, FIELD_MANAGER};
 use crate::deletion;
 use crate::dereference::{Observed, observe};
 use crate::desired::labels::Owner;
 use crate::desired::{Run, Running, build};
-use crate::error::{Error, Result, asking};
+use crate::error::{Cause, Error, Result, asking};
+use crate::looks::{Applied, Look};
+use crate::planner::words;
 use crate::progress::Kind;
 use crate::revision::Revision;
 use crate::rollback;
 use crate::runs::{self, Runs};
-use crate::status::{Facts, reachable_ip, status};
-use crate::verdict::{Verdict, judge};
+use crate::status::{Facts, interrupted, reachable_ip, status};
+use crate::verdict::{Current, Readings, Verdict, current, judge};
+use crate::write::Writer;
 
 /// How often progress is read, and with it how often a status can be written for nothing but progress.
 const POLL: Duration = Duration::from_secs(10);
@@ -33,27 +41,73 @@ const POLL_CHANGING: Duration = Duration::from_secs(2);
 const NOTE_CHARS_MAX: usize = 1000;
 
 /// # Errors
-/// If the API server does not do what it was asked for; the controller tries again with backoff.
+/// What is in the way, which the status says too; the controller tries again with backoff.
 pub async fn reconcile(pipeline: Arc<StreamPipeline>, context: Arc<Context>) -> Result<Action> {
-    let owner = owner(&pipeline)?;
-    let mut observed = observe(&context, &pipeline, &owner).await?;
-    match deletion::reconcile(&context, &pipeline, &owner, &observed).await? {
-        deletion::Outcome::Lives => {}
-        deletion::Outcome::Waits => return Ok(Action::requeue(POLL_CHANGING)),
-        deletion::Outcome::Gone => return Ok(Action::await_change()),
+    // A panic would be the end of the controller, and of all pipelines with it.
+    let looked = AssertUnwindSafe(look(&pipeline, &context)).catch_unwind().await.unwrap_or_else(|panic| {
+        Err(Error::Unexpected { doing: "look at the pipeline (a bug of Weir)".to_owned(), why: words(panic.as_ref()).to_owned() })
+    });
+    let failure = match looked {
+        Ok(Looked::Done(action)) => return Ok(action),
+        Ok(Looked::Failed(failure)) => return Err(failure),
+        Err(failure) => failure,
+    };
+    // Where the API server is away, or somebody else was faster, there is nothing to tell.
+    let cause = Cause::of(&failure);
+    if cause.needs_person() || cause == Cause::Unavailable {
+        let interrupted = interrupted(&pipeline, &failure, &context.now());
+        match write_status(&context, &pipeline, &owner(&pipeline)?, &interrupted).await {
+            Ok(()) => tell_changes(&context, &pipeline, &interrupted).await,
+            Err(e) => tracing::warn!("{e}"),
+        }
     }
-    if let Some(failed) = rollback::failed(&observed) {
-        tracing::warn!(namespace = %owner.namespace, revision = %failed.name, "going back: the runtime refuses to go on");
-        mark(&context, &owner, &mut observed, failed).await?;
-    }
-    let verdict = judge(&pipeline, &owner, &observed, &context.settings);
+    Err(failure)
+}
+
+/// A look that came to its end.
+enum Looked {
+    Done(Action),
+    /// Something could not be applied, and the status says so.
+    Failed(Error),
+}
+
+async fn look(pipeline: &StreamPipeline, context: &Context) -> Result<Looked> {
+    let owner = owner(pipeline)?;
+    let (begun, last) = context.looks.last(pipeline);
+    let (mut observed, applied) = match last.filter(|_| pipeline.metadata.deletion_timestamp.is_none()) {
+        Some(last) => (last.observed, last.applied),
+        None => {
+            context.metrics.looked();
+            let mut observed = observe(context, pipeline, &owner).await?;
+            observed.conflict = claim(context, pipeline, &observed);
+            match deletion::reconcile(context, pipeline, &owner, &observed).await? {
+                deletion::Outcome::Lives => {}
+                deletion::Outcome::Waits => return Ok(Looked::Done(Action::requeue(POLL_CHANGING))),
+                deletion::Outcome::Gone => return Ok(Looked::Done(Action::await_change())),
+            }
+            if let Some(failed) = rollback::failed(&observed) {
+                tracing::warn!(namespace = %owner.namespace, revision = %failed.name, "going back: the runtime refuses to go on");
+                mark(context, &owner, &mut observed, failed).await?;
+            }
+            (Arc::new(observed), None)
+        }
+    };
+    let readings = readings(context, pipeline, &observed).await;
+    // Others may have come or gone since.
+    let conflict = claim(context, pipeline, &observed);
+    Arc::make_mut(&mut observed).conflict = conflict;
+    let verdict = judge(pipeline, &owner, &observed, &context.settings, &readings);
+    context.claims.hold(pipeline, held(pipeline, verdict.target.as_ref(), &observed));
     let now = context.now();
-    let runs = verdict.target.as_ref().and_then(|target| runs::decide(&pipeline, &owner, target, &observed.jobs, verdict.suspend, now.0));
-    if let Some(target) = &verdict.target {
-        let running = running(&pipeline, &verdict, &observed, runs.as_ref());
-        apply::apply(&context.client, &owner, target, &build(&owner, target, &running, &context.settings), &observed).await?;
-        apply::prune(&context.client, &owner, target, &observed.revisions).await?;
-    }
+    let runs = verdict.target.as_ref().and_then(|target| runs::decide(pipeline, &owner, target, &observed.jobs, verdict.suspend, now.0));
+    let wanted = verdict
+        .target
+        .as_ref()
+        .map(|target| Applied { revision: target.name.clone(), running: running(&verdict, &observed, runs.as_ref()) });
+    let failure = match (&verdict.target, &wanted) {
+        (Some(target), Some(wanted)) if applied.as_ref() != Some(wanted) => bring(context, &owner, target, wanted, &observed).await.err(),
+        _ => None,
+    };
     let (report, unreachable) = match reachable_ip(&observed.pods) {
         None => (None, None),
         Some(ip) => match context.progress.read(ip).await {
@@ -62,31 +116,69 @@ pub async fn reconcile(pipeline: Arc<StreamPipeline>, context: Arc<Context>) -> 
         },
     };
     if let Some(good) = rollback::good(&observed, report.as_ref().is_some_and(|r| r.kind == Kind::Data)) {
-        mark(&context, &owner, &mut observed, good).await?;
+        mark(context, &owner, Arc::make_mut(&mut observed), good).await?;
     }
     let facts = Facts {
-        pipeline: &pipeline,
+        pipeline,
         owner: &owner,
         verdict: &verdict,
         observed: &observed,
         report: report.as_ref(),
         unreachable: unreachable.as_deref(),
+        failure: failure.as_ref(),
         runs: runs.as_ref(),
         now: now.clone(),
     };
     let found = status(&facts);
-    write_status(&context, &pipeline, &owner, &found).await?;
-    tell_changes(&context, &pipeline, &found).await;
+    write_status(context, pipeline, &owner, &found).await?;
+    tell_changes(context, pipeline, &found).await;
+    if let Some(failure) = failure {
+        return Ok(Looked::Failed(failure));
+    }
+    context.looks.keep(pipeline, begun, Look { observed, applied: wanted });
     let settled = found.conditions.iter().all(|c| c.type_ != "Reconciling" || c.status == Severity::False.as_str());
     let poll = if settled { POLL } else { POLL_CHANGING };
     // A run that waits for another one to end is woken by that.
     let due = runs.and_then(|r| r.next_at).and_then(|at| Duration::try_from(at.duration_since(now.0)).ok()).filter(|due| !due.is_zero());
-    Ok(Action::requeue(due.map_or(poll, |due| due.min(poll))))
+    Ok(Looked::Done(Action::requeue(due.map_or(poll, |due| due.min(poll)))))
+}
+
+async fn bring(context: &Context, owner: &Owner, target: &Revision, wanted: &Applied, observed: &Observed) -> Result<()> {
+    let desired = build(owner, target, &wanted.running, &context.settings);
+    apply::apply(&context.client, owner, target, &desired, observed).await?;
+    apply::prune(&context.client, owner, target, &observed.revisions).await
+}
+
+/// What the planner says, each document once.
+async fn readings(context: &Context, pipeline: &StreamPipeline, observed: &Observed) -> Readings {
+    let uid = pipeline.uid().unwrap_or_default();
+    let generation = pipeline.metadata.generation.unwrap_or(0);
+    let spec = context.planner.spec(&uid, generation, || pipeline.document()).await;
+    let running = match current(observed).known().map(|current| &current.inputs) {
+        Some(inputs) => Some(context.planner.revision(&uid, &inputs.document_text, || inputs.document()).await),
+        None => None,
+    };
+    Readings { spec, running }
+}
+
+fn claim(context: &Context, pipeline: &StreamPipeline, observed: &Observed) -> Option<Conflict> {
+    let all: Vec<_> = context.pipelines.iter().flat_map(Store::state).collect();
+    let standing = rollback::standing(observed);
+    context.claims.claim(pipeline, held(pipeline, standing, observed), all.iter().map(AsRef::as_ref))
+}
+
+/// The places of what runs. What can't be read is taken to be as the spec says.
+fn held(pipeline: &StreamPipeline, revision: Option<&Revision>, observed: &Observed) -> Vec<Place> {
+    match (revision, current(observed)) {
+        (Some(revision), _) => places(&revision.inputs.document()["spec"], &pipeline.namespace().unwrap_or_default()),
+        (None, Current::Unreadable(_)) => places_of(pipeline),
+        (None, _) => Vec::new(),
+    }
 }
 
 /// Writes what was seen of a revision, and goes on with it.
 async fn mark(context: &Context, owner: &Owner, observed: &mut Observed, marked: Revision) -> Result<()> {
-    apply::one(&context.client, &owner.namespace, marked.to_object(owner)).await?;
+    Writer { client: &context.client, owner }.apply(&marked.to_object(owner)).await?;
     observed.revisions.retain(|r| r.name != marked.name);
     observed.revisions.push(marked);
     Ok(())
@@ -103,15 +195,14 @@ fn owner(pipeline: &StreamPipeline) -> Result<Owner> {
     }
 }
 
-fn running(pipeline: &StreamPipeline, verdict: &Verdict, observed: &Observed, runs: Option<&Runs>) -> Running {
-    let replicas = pipeline.spec.get("replicas").and_then(serde_json::Value::as_i64).unwrap_or(1).clamp(0, 1);
+fn running(verdict: &Verdict, observed: &Observed, runs: Option<&Runs>) -> Running {
     let secrets_hash = match &verdict.refusal {
         None => observed.secrets_hash.clone(),
         // Secrets of a refused spec say nothing about what runs: leave its pods alone.
         Some(_) => running_secrets_hash(observed).unwrap_or_else(|| observed.secrets_hash.clone()),
     };
     let run = runs.map_or(Run::Endless, Runs::to_run);
-    Running { replicas: if verdict.suspend { 0 } else { i32::try_from(replicas).unwrap_or(1) }, secrets_hash, run }
+    Running { replicas: i32::from(!verdict.suspend), secrets_hash, run }
 }
 
 fn running_secrets_hash(observed: &Observed) -> Option<String> {
@@ -120,6 +211,7 @@ fn running_secrets_hash(observed: &Observed) -> Option<String> {
 }
 
 async fn write_status(context: &Context, pipeline: &StreamPipeline, owner: &Owner, now: &Status) -> Result<()> {
+    context.metrics.pipeline_is(&owner.namespace, &owner.name, &now.conditions);
     if pipeline.status.as_ref() == Some(now) {
         return Ok(());
     }
@@ -156,7 +248,8 @@ pub async fn tell(context: &Context, pipeline: &StreamPipeline, kind: EventType,
         action: "Reconcile".to_owned(),
         secondary: None,
     };
-    if let Err(e) = context.recorder.publish(&event, &pipeline.object_ref(&())).await {
-        tracing::warn!("an event could not be written: {e}");
+    let about = pipeline.object_ref(&());
+    if let Err(e) = asking("write an event", context.recorder.publish(&event, &about)).await {
+        tracing::warn!("{e}");
     }
 }

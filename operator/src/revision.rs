@@ -18,15 +18,17 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::desired::labels::Owner;
 use crate::desired::pod;
-use crate::error::{Error, Result};
 use crate::marks::Marks;
 
 /// What the runtime does not read. What pods are made from is in the other inputs.
 const NOT_FOR_PODS: [&str; 7] = ["suspend", "replicas", "deletionPolicy", "image", "runtimeVersion", "resources", "podTemplate"];
 
-/// What a pod is made from.
+/// Longer documents are for programs: their text has no spaces.
+const PRETTY_BYTES_MAX: usize = 256 << 10;
+
+/// What a pod is made from. A field that is not known here is a newer operator's: what it means can't be guessed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Inputs {
     /// The document as the runtime reads it.
     pub document_text: String,
@@ -58,7 +60,7 @@ pub struct Revision {
 
 /// `data` of the ControllerRevision.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Data {
     generation: i64,
     inputs: Inputs,
@@ -74,8 +76,7 @@ impl Inputs {
             spec.retain(|field, _| !NOT_FOR_PODS.contains(&field.as_str()));
         }
         Self {
-            // A JSON value has no anchors and no odd keys: it is always YAML.
-            document_text: serde_json::to_string_pretty(&document).unwrap_or_default(),
+            document_text: text_of(&document),
             image,
             image_is_given: spec.image.is_some() || spec.runtime_version.is_some(),
             secrets: secret_keys(&pipeline.spec).into_iter().map(|(secret, _)| secret).collect(),
@@ -121,15 +122,20 @@ impl Revision {
     }
 
     /// # Errors
-    /// If it was written by something else.
-    pub fn from_object(object: &ControllerRevision) -> Result<Self> {
+    /// What is odd about it: it was written by another version.
+    pub fn from_object(object: &ControllerRevision) -> Result<Self, String> {
         let name = object.metadata.name.clone().unwrap_or_default();
         let value = object.data.as_ref().map_or(Value::Null, |d| d.0.clone());
-        let data: Data = serde_json::from_value(value)
-            .map_err(|e| Error::Unexpected { doing: format!("read ControllerRevision {name}"), why: e.to_string() })?;
+        let data: Data = serde_json::from_value(value).map_err(|e| e.to_string())?;
         let marks = Marks::from_annotations(object.metadata.annotations.as_ref());
         Ok(Self { name, number: object.revision, generation: data.generation, inputs: data.inputs, template: data.template, marks })
     }
+}
+
+/// A JSON value has no anchors and no odd keys: it is always YAML. For people, with spaces, unless they would be most of it.
+fn text_of(document: &Value) -> String {
+    let pretty = serde_json::to_string_pretty(document).unwrap_or_default();
+    if pretty.len() <= PRETTY_BYTES_MAX { pretty } else { document.to_string() }
 }
 
 /// Every Secret that a spec refers to, with the keys that must be there. By the names of the fields: `…SecretRef` is a Secret, `…secretRef` too.

@@ -1,7 +1,7 @@
 //! Going back: a revision whose runtime refuses to go on before its first epoch gives way to the last good one. Pure.
 //!
-//! Only what a person has to mend counts, by the exit code: `Config` (2) and `Bug` (70). An outage, a fence, a kill, an image or a node
-//! that can't be had are waited for. The mark on the ControllerRevision is written before anything is rolled, and stays: a revision that has
+//! Only what a person has to mend counts, by the exit code: `Config` (2) and `Bug` (70). An outage, a fence, memory, a kill, an image or a
+//! node that can't be had are waited for. The mark on the ControllerRevision is written before anything is rolled, and stays: a revision that has
 //! failed is not tried again, so there is no going back and forth.
 
 #[cfg(test)]
@@ -22,7 +22,7 @@ use crate::verdict::{Refusal, current};
 /// wrong is outside), or if there is nothing to go back to.
 #[must_use]
 pub fn failed(observed: &Observed) -> Option<Revision> {
-    let current = current(observed).filter(|r| r.marks.good != Some(Good::Committed))?;
+    let current = current(observed).known().filter(|r| r.marks.good != Some(Good::Committed))?;
     last_good(current, &observed.revisions)?;
     // Ready with a state action, it has made another history of the checkpoint: what ran before does not fit that.
     if current.marks.good.is_some() && current.inputs.document().pointer("/spec/stateAction").is_some() {
@@ -43,7 +43,7 @@ pub fn failed(observed: &Observed) -> Option<Revision> {
 /// What runs, marked as good, if that is news. `has_committed` says that its runtime has, since it started.
 #[must_use]
 pub fn good(observed: &Observed, has_committed: bool) -> Option<Revision> {
-    let current = current(observed)?;
+    let current = current(observed).known()?;
     let pods: Vec<_> = observed.pods.iter().filter(|pod| annotation(pod, REVISION) == Some(current.name.as_str())).cloned().collect();
     // A pod of the revision before may be the one that was asked.
     let is_theirs = reachable_ip(&pods).is_some() && reachable_ip(&pods) == reachable_ip(&observed.pods);
@@ -75,7 +75,7 @@ pub fn last_good<'a>(revision: &Revision, there: &'a [Revision]) -> Option<&'a R
 /// What is to go on when the spec is not taken up: what runs, or what it goes back to.
 #[must_use]
 pub fn standing(observed: &Observed) -> Option<&Revision> {
-    let current = current(observed)?;
+    let current = current(observed).known()?;
     let deployed = observed.deployment.as_ref().and_then(|d| d.spec.as_ref()).and_then(|s| s.template.metadata.as_ref());
     let secrets = deployed.and_then(|m| m.annotations.as_ref()).and_then(|a| a.get(SECRETS));
     let has_failed = secrets.is_some_and(|secrets| current.marks.failed_with(secrets).is_some());

@@ -61,7 +61,7 @@ pub fn decide(pipeline: &StreamPipeline, owner: &Owner, target: &Revision, jobs:
     let known = pipeline.status.as_ref().and_then(|s| s.run.clone());
     let created = pipeline.metadata.creation_timestamp.as_ref().map_or(now, |t| t.0);
     let scheduled_until = schedule.as_ref().map(|_| match &known {
-        None if pipeline.status.is_none() => created,
+        None if is_new(pipeline) => created,
         Some(run) if run.schedule == text("schedule") => run.scheduled_until.as_ref().map_or(created, |t| t.0),
         // What was due by another schedule, or before there was one, is not made up for.
         _ => now,
@@ -92,6 +92,11 @@ pub fn decide(pipeline: &StreamPipeline, owner: &Owner, target: &Revision, jobs:
     let waits = due.filter(|due| Some(*due) > runs.scheduled_until);
     runs.next_at = waits.or_else(|| schedule?.next_after(now)).filter(|_| !suspend);
     Some(runs)
+}
+
+/// Whether nobody has looked at it yet. The definition gives a new one a status that says so.
+fn is_new(pipeline: &StreamPipeline) -> bool {
+    pipeline.status.as_ref().and_then(|status| status.observed_generation).is_none_or(|generation| generation < 0)
 }
 
 /// The run of the newest Job that has not ended: the status may not have been written when it was made.

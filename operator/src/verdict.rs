@@ -5,22 +5,30 @@
 #[cfg(test)]
 mod tests;
 
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::PodTemplateSpec;
 use serde_json::Value;
-use weir_crds::Finding;
 use weir_crds::resource::{Reason, StreamPipeline};
-use weir_plan::Plan;
 use weir_plan::compat;
 
 use crate::context::Settings;
 use crate::dereference::Observed;
-use crate::desired::labels::{Owner, REVISION};
+use crate::desired::labels::{Owner, REVISION, SECRETS};
+use crate::desired::pod::CONTAINER;
+use crate::desired::workload::{Workload, workload};
+use crate::desired::{Run, Running};
+use crate::planner::{Outcome, Reading};
 use crate::revision::{Inputs, Revision, secret_keys};
 use crate::rollback;
+use crate::write::was_applied;
+
+/// A ConfigMap takes 1 MiB, and a ControllerRevision must take the same text once more with its quotes escaped.
+const DOCUMENT_BYTES_MAX: usize = 900_000;
 
 /// What is to run, and whether that is what the spec asks for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
-    /// None if nothing was ever accepted.
+    /// None if nothing was ever accepted, or what runs can't be read and is left as it is.
     pub target: Option<Revision>,
     /// Why the spec is not the target.
     pub refusal: Option<Refusal>,
@@ -39,30 +47,126 @@ impl Refusal {
     /// Whether the document itself, its Secrets or its checkpoint are wrong, and not only its relation to the saved state.
     #[must_use]
     pub fn is_invalid(&self) -> bool {
-        matches!(self.reason, Reason::InvalidDocument | Reason::SecretMissing | Reason::CheckpointInUse)
+        matches!(self.reason, Reason::InvalidDocument | Reason::SecretMissing | Reason::CheckpointInUse | Reason::TableInUse)
     }
 }
 
+/// What the planner says of the spec, and of the document that runs.
+#[derive(Debug, Clone)]
+pub struct Readings {
+    pub spec: Outcome,
+    /// None if nothing runs, or it can't be read.
+    pub running: Option<Outcome>,
+}
+
 #[must_use]
-pub fn judge(pipeline: &StreamPipeline, owner: &Owner, observed: &Observed, settings: &Settings) -> Verdict {
-    let current = current(observed).cloned();
-    let standing = || rollback::standing(observed).cloned();
-    let suspend = pipeline.spec.get("suspend").and_then(Value::as_bool).unwrap_or(false);
-    match accept(pipeline, owner, observed, settings, current.as_ref()) {
-        Ok(target) => Verdict { target: Some(target), refusal: None, suspend },
-        Err(refusal) => Verdict { target: standing(), refusal: Some(refusal), suspend },
+pub fn judge(pipeline: &StreamPipeline, owner: &Owner, observed: &Observed, settings: &Settings, readings: &Readings) -> Verdict {
+    let suspend = is_suspended(&pipeline.spec);
+    let current = current(observed);
+    let accepted = accept(pipeline, owner, observed, settings, &current, readings);
+    let (target, refusal) = match (accepted, &current) {
+        (Ok(target), Current::Unreadable(name)) => untouched(owner, target, name, observed),
+        (Ok(target), _) => (Some(target), None),
+        (Err(refusal), Current::Unreadable(name)) => {
+            let message = format!("{}\n{}", refusal.message, unreadable(name, observed));
+            (None, Some(Refusal { message, ..refusal }))
+        }
+        (Err(refusal), _) => (rollback::standing(observed).cloned(), Some(refusal)),
+    };
+    Verdict { target, refusal, suspend }
+}
+
+/// Both ways to have no pods.
+#[must_use]
+pub fn is_suspended(spec: &Value) -> bool {
+    spec.get("suspend").and_then(Value::as_bool).unwrap_or(false) || spec.get("replicas").and_then(Value::as_i64) == Some(0)
+}
+
+/// What runs, as far as it can be told.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Current<'a> {
+    /// Nothing was ever accepted.
+    Nothing,
+    Known(&'a Revision),
+    /// The revision of this name, which is gone or was written by a newer operator.
+    Unreadable(&'a str),
+}
+
+impl<'a> Current<'a> {
+    #[must_use]
+    pub fn known(self) -> Option<&'a Revision> {
+        match self {
+            Self::Known(revision) => Some(revision),
+            Self::Nothing | Self::Unreadable(_) => None,
+        }
     }
 }
 
-/// The revision that the Deployment asks for, or the newest Job; before there is one, the newest.
+/// The revision that the Deployment asks for, or the newest Job; where there is none of them, the one that the status names; before that, the
+/// newest. Never another one in its place: that would be an older document.
 #[must_use]
-pub fn current(observed: &Observed) -> Option<&Revision> {
+pub fn current(observed: &Observed) -> Current<'_> {
+    let named = deployed_template(observed).and_then(|t| t.metadata.as_ref()).and_then(|m| m.annotations.as_ref()?.get(REVISION));
+    if let Some(name) = named.or(observed.last_revision.as_ref()) {
+        let found = observed.revisions.iter().find(|r| r.name == *name);
+        return found.map_or(Current::Unreadable(name), Current::Known);
+    }
+    match (observed.unreadable.keys().next_back(), observed.revisions.iter().max_by_key(|r| r.number)) {
+        (Some(name), _) => Current::Unreadable(name),
+        (None, Some(newest)) => Current::Known(newest),
+        (None, None) => Current::Nothing,
+    }
+}
+
+fn deployed_template(observed: &Observed) -> Option<&PodTemplateSpec> {
     let deployed = observed.deployment.as_ref().and_then(|d| d.spec.as_ref()).map(|s| &s.template);
     let job = || observed.jobs.iter().max_by_key(|j| j.metadata.creation_timestamp.as_ref().map(|t| t.0));
-    let template = deployed.or_else(|| job().and_then(|j| j.spec.as_ref()).map(|s| &s.template)).and_then(|t| t.metadata.as_ref());
-    let running = template.and_then(|m| m.annotations.as_ref()).and_then(|a| a.get(REVISION));
-    let named = running.and_then(|name| observed.revisions.iter().find(|r| r.name == *name));
-    named.or_else(|| observed.revisions.iter().max_by_key(|r| r.number))
+    deployed.or_else(|| job().and_then(|j| j.spec.as_ref()).map(|s| &s.template))
+}
+
+/// A right spec beside something that runs and can't be read: only if it is the very same, or nothing runs, may it be applied.
+fn untouched(owner: &Owner, mut target: Revision, name: &str, observed: &Observed) -> (Option<Revision>, Option<Refusal>) {
+    let is_lost = !observed.unreadable.contains_key(name);
+    match deployed_template(observed) {
+        None if is_lost => (Some(target), None),
+        Some(template) if is_lost && target.name == name => {
+            target.template = lost_template(owner, &target, template, observed);
+            (Some(target), None)
+        }
+        _ => (None, Some(Refusal { reason: Reason::RevisionUnreadable, message: unreadable(name, observed) })),
+    }
+}
+
+/// The template of a revision that is written anew, around the pods as they are: as it is built today if that is what the Deployment was made
+/// from; else, since another operator built it, as it is deployed. There the API server's defaults are part of it, and applying them too is a
+/// change of the Deployment, although not of its pods.
+fn lost_template(owner: &Owner, target: &Revision, deployed: &PodTemplateSpec, observed: &Observed) -> PodTemplateSpec {
+    let annotation = |key: &str| deployed.metadata.as_ref()?.annotations.as_ref()?.get(key).cloned();
+    let is_what_was_applied = |there: &Deployment| {
+        let replicas = there.spec.as_ref().and_then(|s| s.replicas).unwrap_or(1);
+        let running = Running { replicas, secrets_hash: annotation(SECRETS).unwrap_or_default(), run: Run::Endless };
+        matches!(workload(owner, target, &running), Workload::Deployment(built) if was_applied(&built, there))
+    };
+    if observed.deployment.as_ref().is_some_and(is_what_was_applied) {
+        return target.template.clone();
+    }
+    let mut template = deployed.clone();
+    let annotations = template.metadata.as_mut().and_then(|m| m.annotations.as_mut());
+    annotations.into_iter().for_each(|annotations| drop(annotations.remove(SECRETS)));
+    template
+}
+
+fn unreadable(name: &str, observed: &Observed) -> String {
+    match observed.unreadable.get(name) {
+        Some(why) => format!(
+            "nothing that runs is changed, since its ControllerRevision {name} can't be read ({why}): it is a newer operator's; upgrade this \
+             one, or delete the Deployment to start the document anew"
+        ),
+        None => format!(
+            "nothing that runs is changed, since its ControllerRevision {name} is gone: apply the document that runs, or delete the \
+             Deployment to start this one"
+        ),
+    }
 }
 
 fn accept(
@@ -70,17 +174,22 @@ fn accept(
     owner: &Owner,
     observed: &Observed,
     settings: &Settings,
-    current: Option<&Revision>,
+    current: &Current<'_>,
+    readings: &Readings,
 ) -> Result<Revision, Refusal> {
-    let invalid = |findings: Vec<Finding>| Refusal { reason: Reason::InvalidDocument, message: lines(&findings) };
-    let plan = weir_crds::load_value(&pipeline.document()).map_err(invalid)?;
-    let document = weir_crds::parse_value(&pipeline.document()).map_err(invalid)?;
-    if let Some(other) = &observed.checkpoint_owner {
-        let message = format!("spec.checkpoint.uri: the pipeline {other} was there first with this checkpoint; give this one its own");
-        return Err(Refusal { reason: Reason::CheckpointInUse, message });
+    let reading = readings.spec.as_ref().map_err(Clone::clone)?;
+    if let Some(conflict) = &observed.conflict {
+        return Err(conflict.refusal());
     }
     check_secrets(pipeline, observed)?;
-    let inputs = Inputs::of(pipeline, &document.spec, image(pipeline, settings, current));
+    let inputs = Inputs::of(pipeline, &reading.spec, image(pipeline, settings, observed, current));
+    if inputs.document_text.len() > DOCUMENT_BYTES_MAX {
+        let message = format!(
+            "the document has {} bytes without spaces and comments: write at most {DOCUMENT_BYTES_MAX}, since pods get it by a ConfigMap",
+            inputs.document_text.len()
+        );
+        return Err(Refusal { reason: Reason::InvalidDocument, message });
+    }
     let generation = pipeline.metadata.generation.unwrap_or(0);
     let revision = Revision::of(owner, inputs, generation, &observed.revisions);
     if let Some(failed) = revision.marks.failed_with(&observed.secrets_hash)
@@ -88,8 +197,8 @@ fn accept(
     {
         return Err(rollback::refusal(&revision, failed, standing));
     }
-    match current {
-        Some(current) if current.name != revision.name && !action_is_due(&plan, pipeline) => check_state(current, &plan)?,
+    match current.known() {
+        Some(current) if current.name != revision.name && !action_is_due(reading, pipeline) => check_state(readings, reading)?,
         _ => {}
     }
     Ok(revision)
@@ -97,16 +206,22 @@ fn accept(
 
 /// The spec's own; else the operator's default of the day when it was first needed, so that an upgrade of the operator changes nothing. What
 /// an earlier spec named does not live on in what runs: else taking a wrong image out of the spec would not mend anything.
-fn image(pipeline: &StreamPipeline, settings: &Settings, current: Option<&Revision>) -> String {
+fn image(pipeline: &StreamPipeline, settings: &Settings, observed: &Observed, current: &Current<'_>) -> String {
     let text = |field: &str| pipeline.spec.get(field).and_then(Value::as_str);
     if let Some(image) = text("image") {
         return image.to_owned();
     }
     match (text("runtimeVersion"), current) {
         (Some(version), _) => format!("{}:{version}", repository(&settings.runtime_image)),
-        (None, Some(current)) if !current.inputs.image_is_given => current.inputs.image.clone(),
+        (None, Current::Known(current)) if !current.inputs.image_is_given => current.inputs.image.clone(),
+        (None, Current::Unreadable(_)) => deployed_image(observed).unwrap_or_else(|| settings.runtime_image.clone()),
         (None, _) => settings.runtime_image.clone(),
     }
+}
+
+fn deployed_image(observed: &Observed) -> Option<String> {
+    let containers = &deployed_template(observed)?.spec.as_ref()?.containers;
+    containers.iter().find(|container| container.name == CONTAINER)?.image.clone()
 }
 
 /// An image reference without tag and digest.
@@ -133,16 +248,16 @@ fn check_secrets(pipeline: &StreamPipeline, observed: &Observed) -> Result<(), R
 }
 
 /// A state action makes another state than the running one: the runtime decides whether that fits.
-fn action_is_due(plan: &Plan, pipeline: &StreamPipeline) -> bool {
+fn action_is_due(reading: &Reading, pipeline: &StreamPipeline) -> bool {
     let done = pipeline.status.as_ref().and_then(|s| s.state_action_token.as_ref());
-    plan.state_action.as_ref().is_some_and(|action| done != Some(&action.token))
+    reading.state_action.as_ref().is_some_and(|token| done != Some(token))
 }
 
 /// Saved state may be there as soon as a revision was accepted once.
-fn check_state(current: &Revision, plan: &Plan) -> Result<(), Refusal> {
-    // A revision that this version can't read any more: the runtime itself compares with the checkpoint when it starts.
-    let Ok(before) = weir_crds::load_value(&current.inputs.document()) else { return Ok(()) };
-    let differences = compat::differences(&compat::fingerprint(&before), &compat::fingerprint(plan));
+fn check_state(readings: &Readings, reading: &Reading) -> Result<(), Refusal> {
+    // A document that this version can't read any more: the runtime itself compares with the checkpoint when it starts.
+    let Some(Ok(before)) = &readings.running else { return Ok(()) };
+    let differences = compat::differences(&before.fingerprint, &reading.fingerprint);
     if differences.is_empty() {
         return Ok(());
     }
@@ -151,8 +266,4 @@ fn check_state(current: &Revision, plan: &Plan) -> Result<(), Refusal> {
         differences.join("\n")
     );
     Err(Refusal { reason: Reason::StateIncompatible, message })
-}
-
-fn lines(findings: &[Finding]) -> String {
-    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }

@@ -3,11 +3,12 @@
 //! A column such as `round(sum(price) / count(*), 2)` is cut in two: the aggregate calls, which keep mergeable partial states per group, and
 //! a scalar expression over what the calls give when the window closes. Equal calls are kept once.
 //!
-//! The functions are DataFusion's. `sum` and `avg` skip nulls and are null where there was nothing but nulls; `count` is never null; `sum` of
-//! an int is a bigint, of a float a double, of a `decimal(p,s)` a decimal of ten digits more, at most 38. **`sum` of bigints wraps around
-//! silently** beyond ±2^63, and `avg` of bigints is computed in doubles: where that can happen, sum a `cast(x as decimal(38,0))`, which is
-//! wide enough for 10^19 greatest bigints. A sum of decimals beyond 38 digits is not noticed either.
+//! `sum` and `avg` skip nulls and are null where there was nothing but nulls; `count` is never null; `sum` of an int is a bigint, of a float a
+//! double, of a `decimal(p,s)` a decimal of ten digits more, at most 38; `avg` of bigints is computed in doubles. A value that its type can't
+//! hold is never given: [`Accumulator::beyond_type`] names its group. Nothing depends on the order in which partial states merge, but for
+//! the rounding of sums of doubles.
 
+mod accumulators;
 mod calls;
 mod compile;
 #[cfg(test)]
@@ -17,17 +18,18 @@ mod tests;
 
 use std::sync::Arc;
 
-use arrow::datatypes::{Field, FieldRef, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
 use datafusion_common::DataFusionError;
-use datafusion_expr::GroupsAccumulator;
-use datafusion_physical_expr::GroupsAccumulatorAdapter;
 use datafusion_physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion_physical_expr::utils::collect_columns;
 
+use self::accumulators::Kind;
 use crate::expr::ScalarExpr;
 use crate::plan::Input;
 use crate::types::{EVENT_TIME, timestamp_type};
 use crate::window::Tumbling;
 
+pub use accumulators::Accumulator;
 pub use compile::compile;
 
 /// The column of a window's output that holds its start.
@@ -65,6 +67,11 @@ pub struct Call {
     pub filter: Option<ScalarExpr>,
     /// The types of the partial state, in the order in which `GroupsAccumulator::state` gives them.
     pub state_fields: Vec<FieldRef>,
+    /// How many of the last of these older versions did not keep: in their files they are not there, which merges as nulls.
+    pub added_state: usize,
+    /// The columns of the input that the arguments and the filter read, by name.
+    pub reads: Vec<FieldRef>,
+    kind: Kind,
 }
 
 /// An output column, as the document has it.
@@ -96,6 +103,20 @@ pub enum AggregatePart {
 }
 
 impl Aggregate {
+    /// The first output column that this call's value goes into.
+    #[must_use]
+    pub fn column_of(&self, call: usize) -> Option<&str> {
+        let index = self.result_schema.fields().len() - self.calls.len() + call;
+        let reads = |output: &&ScalarExpr| collect_columns(&output.physical).iter().any(|column| column.index() == index);
+        self.outputs.iter().find(reads).map(|output| output.field.name().as_str())
+    }
+
+    /// The columns that name a group of a window: `window_start`, `window_end`, the group columns.
+    #[must_use]
+    pub fn group_schema(&self) -> SchemaRef {
+        Arc::new(Schema::new(window_fields().into_iter().chain(self.key_schema.fields().iter().cloned()).collect::<Vec<_>>()))
+    }
+
     /// What leaves the step: `window_start`, `window_end`, the group columns, the output columns, `_event_time`.
     #[must_use]
     pub fn output_schema(&self) -> SchemaRef {
@@ -111,12 +132,14 @@ impl Call {
     ///
     /// # Errors
     /// None for a call that was compiled; DataFusion's interface has one.
-    pub fn accumulator(&self) -> Result<Box<dyn GroupsAccumulator>, DataFusionError> {
-        if self.function.groups_accumulator_supported() {
-            return self.function.create_groups_accumulator();
-        }
-        let function = Arc::clone(&self.function);
-        Ok(Box::new(GroupsAccumulatorAdapter::new(move || function.create_accumulator())))
+    pub fn accumulator(&self) -> Result<Box<dyn Accumulator>, DataFusionError> {
+        let argument = self.args.first().map_or(&DataType::Null, |arg| arg.field.data_type());
+        self.kind.accumulator(&self.function, argument, &self.state_fields)
+    }
+
+    /// The parts of the state that every version keeps.
+    pub fn first_state(&self) -> &[FieldRef] {
+        &self.state_fields[..self.state_fields.len() - self.added_state]
     }
 }
 

@@ -79,8 +79,11 @@ pub struct StepFingerprint {
 pub struct CallFingerprint {
     /// [`Call::name`].
     pub name: String,
-    /// The types of its partial state.
+    /// The types of its partial state, without what older versions did not keep.
     pub state: Vec<String>,
+    /// `name type` of each column that it reads, by name. Older versions did not say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reads: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,7 +103,7 @@ pub fn fingerprint(plan: &Plan) -> Fingerprint {
     Fingerprint {
         sources: plan.sources.iter().map(|s| SourceFingerprint::of(&s.name, &s.kafka.topics)).collect(),
         steps: steps.collect(),
-        sinks: plan.sinks.iter().map(|s| SinkFingerprint { name: s.name.clone(), uri: s.delta.uri.clone() }).collect(),
+        sinks: plan.sinks.iter().map(|s| SinkFingerprint { name: s.name.clone(), uri: s.uri().to_owned() }).collect(),
     }
 }
 
@@ -114,7 +117,11 @@ fn step_fingerprint(name: &str, aggregate: &Aggregate) -> StepFingerprint {
 }
 
 fn call_fingerprint(call: &Call) -> CallFingerprint {
-    CallFingerprint { name: call.name.clone(), state: call.state_fields.iter().map(|f| stored_type(f.data_type())).collect() }
+    CallFingerprint {
+        name: call.name.clone(),
+        state: call.first_state().iter().map(|f| stored_type(f.data_type())).collect(),
+        reads: call.reads.iter().map(|f| format!("{} {}", f.name(), stored_type(f.data_type()))).collect(),
+    }
 }
 
 /// Why state saved under `saved` does not fit `now`: one sentence per difference, none if it fits.
@@ -158,11 +165,28 @@ pub fn differences(saved: &Fingerprint, now: &Fingerprint) -> Vec<String> {
                     let (name, kept, needed) = (&call.name, kept.state.join(", "), call.state.join(", "));
                     found.push(format!("step {} kept {name} as ({kept}) and now needs it as ({needed})", quoted(&old.name)));
                 }
+                Some(kept) if kept.reads != call.reads && !kept.reads.is_empty() => {
+                    let (name, then, now) = (&call.name, kept.reads.join(", "), call.reads.join(", "));
+                    found.push(format!("step {} kept {name} over {then} and now reads {now}", quoted(&old.name)));
+                }
                 Some(_) => {}
             }
         }
     }
     found
+}
+
+/// What a person should know of a change that fits: one sentence each.
+#[must_use]
+pub fn notices(saved: &Fingerprint, now: &Fingerprint) -> Vec<String> {
+    let new = now.steps.iter().filter(|step| !saved.steps.iter().any(|old| old.name == step.name));
+    let says = new.map(|step| {
+        format!(
+            "step {} is new: it gets the records that are read from now on, so its first windows lack what was read before",
+            quoted(&step.name)
+        )
+    });
+    says.collect()
 }
 
 /// `300 s`.
@@ -258,5 +282,27 @@ mod tests {
         ];
         assert_differences(&saved, &nothing, &gone);
         assert_differences(&nothing, &saved, &[]);
+    }
+
+    #[test]
+    fn a_step_that_comes_later_fits_and_is_told_of() {
+        let before = step(DataType::Int, 5, &[], &["count(*)"]);
+        let none = Fingerprint { steps: Vec::new(), ..before.clone() };
+        assert_differences(&none, &before, &[]);
+        let says = "step `revenue` is new: it gets the records that are read from now on, so its first windows lack what was read before";
+        assert_eq!(notices(&none, &before), [says]);
+        assert_eq!(notices(&before, &before), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_column_that_an_aggregate_reads_keeps_its_type_and_files_that_do_not_say_it_fit() {
+        let (narrow, wide) = (step(DataType::Int, 5, &[], &["sum(price)"]), step(DataType::Bigint, 5, &[], &["sum(price)"]));
+        let says = "step `revenue` kept sum(price) over price bigint and now reads price int";
+        assert_differences(&wide, &narrow, &[says]);
+        let mut old = wide;
+        old.steps[0].calls[0].reads.clear();
+        assert_differences(&old, &narrow, &[]);
+        let json = serde_json::to_value(&old.steps[0].calls[0]).unwrap();
+        assert_eq!(json, serde_json::json!({"name": "sum(price)", "state": ["bigint"]}), "as it was written before");
     }
 }

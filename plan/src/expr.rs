@@ -5,32 +5,45 @@
 //! integers gives an integer. The same rows give the same result for ever: what depends on the clock or on chance is refused.
 //!
 //! At run time nothing is silently wrong. A cast that fails is an error (`try_cast` gives null instead), and so are division of integers by
-//! zero and overflow of `+`, `-` and `*` over integers and decimals. DataFusion by itself wraps around; compiled expressions ask for its
-//! checked kernels. Constants are the exception: `9223372036854775807 + 1` is folded before that, and wraps; so does `-x` of the least bigint.
+//! zero, overflow of integers, and a decimal with more digits than its type holds, in constants too. DataFusion by itself wraps around;
+//! compiled expressions ask for its checked kernels, and look at the rest themselves (`checked`). A value that an expression computes has
+//! at most [`VALUE_BYTES_MAX`] bytes. A panic within a function is an error of the rows that it was called with.
 
 mod bind;
 mod canonical;
+mod checked;
 mod context;
+mod dialect;
+mod floats;
+mod habits;
 mod message;
 mod mistyped;
+mod nesting;
 mod parse;
 mod signature;
 mod stack;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod unite;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, RecordBatch, UInt32Array, new_empty_array};
+use arrow::compute::{filter_record_batch, take};
 use arrow::datatypes::{DataType, Field, SchemaRef};
-use arrow::error::ArrowError;
 use datafusion_physical_expr::PhysicalExpr;
 use datafusion_physical_expr::expressions::Column;
 
+use crate::functions::VALUE_BYTES_MAX;
+use crate::panics;
+use crate::quote::quoted;
+
 pub(crate) use bind::{Binder, refuse_aggregates};
 pub(crate) use canonical::{canonical, stored_type};
-pub(crate) use message::{no_such_column, type_name};
+pub(crate) use message::no_such_column;
+pub use message::type_name;
 pub(crate) use stack::with_room;
 
 /// A compiled expression over the rows of one schema.
@@ -43,10 +56,16 @@ pub struct ScalarExpr {
     pub physical: Arc<dyn PhysicalExpr>,
 }
 
-/// Why an expression is refused: one sentence, without the place in the document.
+/// Why an expression is refused, or has no value for some row: one sentence, without the place in the document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ExprError(pub String);
+
+impl From<arrow::error::ArrowError> for ExprError {
+    fn from(error: arrow::error::ArrowError) -> Self {
+        Self(message::describe(&error.into()))
+    }
+}
 
 /// Compiles an expression over the columns of `schema`. The result has one of the types of [`crate::types::DataType`], and `name`.
 ///
@@ -86,16 +105,42 @@ impl ScalarExpr {
     ///
     /// # Errors
     /// If a row's value cannot be computed (a cast that fails, overflow, division by zero). Nothing says which row it was.
-    pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, ArrowError> {
-        self.try_evaluate(batch).map_err(|why| ArrowError::ComputeError(format!("`{}`: {why}", self.sql)))
+    pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, ExprError> {
+        self.try_evaluate(batch).map_err(|why| ExprError(format!("{}: {why}", quoted(&self.sql))))
+    }
+
+    /// The same, for the rows that `rows` is true for: no other is looked at, so that none of them can fail. Their values are null.
+    ///
+    /// # Errors
+    /// As [`Self::evaluate`].
+    pub fn evaluate_where(&self, batch: &RecordBatch, rows: &BooleanArray) -> Result<ArrayRef, ExprError> {
+        if self.column_index().is_some() || rows.null_count() == 0 && !rows.has_false() {
+            return self.evaluate(batch);
+        }
+        let kept = filter_record_batch(batch, rows)?;
+        let values = if kept.num_rows() == 0 { new_empty_array(self.field.data_type()) } else { self.evaluate(&kept)? };
+        let mut next = 0;
+        let places = rows.iter().map(|row| {
+            (row == Some(true)).then(|| {
+                next += 1;
+                next - 1
+            })
+        });
+        Ok(take(&values, &places.collect::<UInt32Array>(), None)?)
     }
 
     fn try_evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, String> {
         let rows = batch.num_rows();
-        let array = self.physical.evaluate(batch).and_then(|v| v.into_array(rows)).map_err(|e| message::describe(&e))?;
+        let evaluated = catch_unwind(AssertUnwindSafe(|| self.physical.evaluate(batch).and_then(|v| v.into_array(rows))));
+        let array = evaluated
+            .map_err(|panic| format!("a function in it failed without a reason that it knows of ({})", panics::said(&*panic)))?
+            .map_err(|e| message::describe(&e))?;
         if array.len() != rows || array.data_type() != self.field.data_type() {
             let (found, wanted) = (array.data_type(), self.field.data_type());
             return Err(format!("gave {} values of {found} instead of {rows} of {wanted}", array.len()));
+        }
+        if self.column_index().is_none() {
+            refuse_oversized(&array)?;
         }
         Ok(array)
     }
@@ -104,5 +149,22 @@ impl ScalarExpr {
     #[must_use]
     pub fn column_index(&self) -> Option<usize> {
         self.physical.downcast_ref::<Column>().map(Column::index)
+    }
+}
+
+/// Mostly all values together are shorter than one may be.
+fn refuse_oversized(array: &ArrayRef) -> Result<(), String> {
+    let offsets = match array.data_type() {
+        DataType::Utf8 => array.as_string::<i32>().offsets(),
+        DataType::Binary => array.as_binary::<i32>().offsets(),
+        _ => return Ok(()),
+    };
+    let (first, last) = (offsets.first().copied().unwrap_or_default(), offsets.last().copied().unwrap_or_default());
+    if usize::try_from(last - first).is_ok_and(|all| all <= VALUE_BYTES_MAX) {
+        return Ok(());
+    }
+    match offsets.lengths().find(|bytes| *bytes > VALUE_BYTES_MAX) {
+        None => Ok(()),
+        Some(bytes) => Err(format!("the result has {bytes} bytes, and a value that is computed has at most {VALUE_BYTES_MAX}")),
     }
 }

@@ -1,12 +1,21 @@
 //! Scalar functions: DataFusion's, and those of our own where Spark's users expect another behaviour under the same name.
 
+mod bounded;
 mod civil;
+mod date_bin;
 mod date_format;
+mod date_trunc;
 mod datetime_pattern;
+mod to_char;
+mod to_timestamp;
+mod to_unixtime;
 
 use std::sync::Arc;
 
 use datafusion_expr::ScalarUDF;
+
+/// The most bytes that one value may have which an expression computes. A column that is taken over as it is has no bound but the record's.
+pub const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// About files and about the build: the same rows would not give the same result.
 const WITHOUT_MEANING: [&str; 3] = ["version", "input_file_name", "file_row_index"];
@@ -15,6 +24,13 @@ const WITHOUT_MEANING: [&str; 3] = ["version", "input_file_name", "file_row_inde
 pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions = datafusion_functions::all_default_functions();
     functions.retain(|f| !WITHOUT_MEANING.contains(&f.name()));
-    functions.push(Arc::new(ScalarUDF::from(date_format::DateFormat::new())));
-    functions
+    let functions = functions.into_iter().map(bounded::bounded);
+    let own = [
+        ScalarUDF::from(date_format::DateFormat::new()),
+        ScalarUDF::from(date_trunc::DateTrunc::new()),
+        ScalarUDF::from(date_bin::DateBin::new()),
+        ScalarUDF::from(to_char::ToChar::new()),
+        ScalarUDF::from(to_unixtime::ToUnixtime::new()),
+    ];
+    functions.chain(own.into_iter().chain(to_timestamp::all()).map(Arc::new)).collect()
 }

@@ -1,8 +1,8 @@
 //! Key groups: the unit in which keyed state is cut for scale-out. Their number is pinned in the checkpoint's `identity`, and the hash is
 //! part of the saved format (docs/formats/state-v1.md), so neither may ever change for a lineage.
 
-use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, StringArray};
-use arrow::datatypes::DataType;
+use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array, Int32Array, Int64Array, StringArray};
+use arrow::datatypes::{DataType, Date32Type, Float32Type, Float64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use xxhash_rust::xxh3::xxh3_64;
@@ -19,6 +19,8 @@ const AS_DISPLAYED: FormatOptions<'static> = FormatOptions::new();
 ///
 /// The hash runs over each key's text form, as `arrow`'s display format gives it, in the order of the group columns: length as a
 /// little-endian u32, then the bytes; a null is the length `u32::MAX` and nothing else. Without key columns everything is in group 0.
+/// Floating-point numbers are their bits in hexadecimal, which are equal for equal keys since keys are [`crate::floats::normalized`]; dates and
+/// timestamps that no calendar of arrow's reaches are their days or microseconds since 1970-01-01, in decimal.
 ///
 /// # Errors
 /// If a column's type has no text form. Grouping by such a type was refused by validation.
@@ -44,6 +46,8 @@ enum KeyText<'a> {
     String(&'a StringArray),
     Int(&'a Int32Array),
     Bigint(&'a Int64Array),
+    Float(&'a Float32Array),
+    Double(&'a Float64Array),
     Other(&'a dyn Array, ArrayFormatter<'a>),
 }
 
@@ -53,6 +57,8 @@ impl<'a> KeyText<'a> {
             DataType::Utf8 => Self::String(key.as_string()),
             DataType::Int32 => Self::Int(key.as_primitive()),
             DataType::Int64 => Self::Bigint(key.as_primitive()),
+            DataType::Float32 => Self::Float(key.as_primitive::<Float32Type>()),
+            DataType::Float64 => Self::Double(key.as_primitive::<Float64Type>()),
             _ => Self::Other(key.as_ref(), ArrayFormatter::try_new(key.as_ref(), &AS_DISPLAYED)?),
         })
     }
@@ -62,6 +68,8 @@ impl<'a> KeyText<'a> {
             Self::String(key) => key.is_null(row),
             Self::Int(key) => key.is_null(row),
             Self::Bigint(key) => key.is_null(row),
+            Self::Float(key) => key.is_null(row),
+            Self::Double(key) => key.is_null(row),
             Self::Other(key, _) => key.is_null(row),
         };
         if is_null {
@@ -72,7 +80,14 @@ impl<'a> KeyText<'a> {
             Self::String(key) => append(out, key.value(row)),
             Self::Int(key) => append(out, itoa::Buffer::new().format(key.value(row))),
             Self::Bigint(key) => append(out, itoa::Buffer::new().format(key.value(row))),
-            Self::Other(_, formatter) => append(out, &formatter.value(row).try_to_string()?),
+            Self::Float(key) => append(out, &format!("{:08x}", key.value(row).to_bits())),
+            Self::Double(key) => append(out, &format!("{:016x}", key.value(row).to_bits())),
+            Self::Other(key, formatter) => match (formatter.value(row).try_to_string(), key.data_type()) {
+                (Ok(text), _) => append(out, &text),
+                (Err(_), DataType::Date32) => append(out, &key.as_primitive::<Date32Type>().value(row).to_string()),
+                (Err(_), DataType::Timestamp(..)) => append(out, &key.as_primitive::<TimestampMicrosecondType>().value(row).to_string()),
+                (Err(error), _) => return Err(error),
+            },
         }
         Ok(())
     }
@@ -88,7 +103,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::sync::Arc;
 
-    use arrow::array::{BooleanArray, Date32Array};
+    use arrow::array::{BooleanArray, Date32Array, TimestampMicrosecondArray};
 
     use super::*;
 
@@ -122,6 +137,25 @@ mod tests {
             let key = [key];
             let expected: Vec<_> = (0..5).map(|row| as_documented(&key, row)).collect();
             assert_eq!(key_groups(&key, 5).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn every_date_timestamp_and_number_has_a_group() {
+        let text_of = |text: &str| {
+            u16::try_from(xxh3_64(&[&u32::try_from(text.len()).unwrap().to_le_bytes(), text.as_bytes()].concat()) % 128).unwrap()
+        };
+        let cases: Vec<(ArrayRef, Vec<&str>)> = vec![
+            (Arc::new(Date32Array::from(vec![i32::MIN, -1, i32::MAX])), vec!["-2147483648", "1969-12-31", "2147483647"]),
+            (
+                Arc::new(TimestampMicrosecondArray::from(vec![i64::MIN, -1, i64::MAX]).with_timezone("UTC")),
+                vec!["-9223372036854775808", "1969-12-31T23:59:59.999999Z", "9223372036854775807"],
+            ),
+            (Arc::new(Float64Array::from(vec![0.0, 1.5, f64::INFINITY])), vec!["0000000000000000", "3ff8000000000000", "7ff0000000000000"]),
+            (Arc::new(Float32Array::from(vec![0.0, 1.5, f32::NAN])), vec!["00000000", "3fc00000", "7fc00000"]),
+        ];
+        for (key, texts) in cases {
+            assert_eq!(key_groups(&[key], 3).unwrap(), texts.into_iter().map(text_of).collect::<Vec<_>>());
         }
     }
 }

@@ -6,11 +6,13 @@
 pub mod aggregate;
 pub mod compat;
 pub mod expr;
+pub mod floats;
 pub mod functions;
 pub mod ids;
 pub mod key_group;
 pub mod metadata;
 pub mod outputs;
+pub mod panics;
 pub mod plan;
 pub mod quote;
 pub mod stages;

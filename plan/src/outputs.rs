@@ -1,5 +1,5 @@
-//! What a node gives beside its rows: records that could not be taken in (`Rejected`, of a source) and rows that missed their window
-//! (`Late`, of an aggregate). Their columns are fixed; `docs/reference/outputs.md` is for people.
+//! What a node gives beside its rows: records that could not be taken in (`Rejected`, of a source), rows that could not be computed
+//! (`Rejected`, of a window and the steps behind it) and rows that missed their window (`Late`, of an aggregate). Their columns are fixed; `docs/reference/outputs.md` is for people.
 
 use std::sync::Arc;
 
@@ -38,6 +38,31 @@ pub fn rejected_schema() -> SchemaRef {
         column("reason", DataType::String, false),
         column("path", DataType::String, true),
     ]))
+}
+
+/// How the reason begins of a row that stands for a range of offsets of which nothing could be read. It has coordinates and no record.
+pub const REJECTED_RANGE: &str = "unreadable offsets [";
+
+/// The step that a row failed in.
+pub const REJECTED_STEP: &str = "step";
+/// What was found, and what to write instead.
+pub const REJECTED_REASON: &str = "reason";
+
+/// Rows that a step could not compute: `rows` has the columns that tell what the row was.
+///
+/// # Errors
+/// One sentence, if these have a column of such a name already.
+pub fn rejected_rows_schema(rows: &Schema) -> Result<SchemaRef, String> {
+    let own: Vec<FieldRef> = rows.fields().iter().filter(|f| f.name() != EVENT_TIME).cloned().collect();
+    let added = [REJECTED_STEP, REJECTED_REASON];
+    if let Some(taken) = own.iter().find(|f| added.iter().any(|name| f.name().eq_ignore_ascii_case(name))) {
+        return Err(format!(
+            "the Rejected output adds a column {}, and the rows have one already; rename it in a map step before",
+            quoted(taken.name().to_lowercase())
+        ));
+    }
+    let added = added.into_iter().map(|name| Arc::new(Field::new(name, ArrowType::Utf8, false)));
+    Ok(Arc::new(Schema::new(own.into_iter().chain(added).collect::<Vec<_>>())))
 }
 
 /// The columns of an aggregate's input, then the window that the row missed and by how much.

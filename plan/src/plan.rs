@@ -2,19 +2,26 @@
 //!
 //! A `Plan` that exists is right: lowering (in `weir-crds`) refuses anything else, with the path to the field.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+mod sink;
+mod source;
+mod step;
+
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 
-use crate::aggregate::Aggregate;
-use crate::expr::ScalarExpr;
-use crate::ids::{Epoch, TopicPartition};
-use crate::metadata::MetadataColumn;
-use crate::outputs::Output;
-use crate::topics::Topics;
-use crate::types::{Column, EVENT_TIME};
+use crate::ids::Epoch;
+
+pub use sink::{DeltaSink, Maintenance, Sink, SinkKind};
+pub use source::{
+    BadRecords, BadRecordsPolicy, EventTime, Format, JsonFormat, KafkaSource, OnLostOffsets, Source, StartFrom, TimestampNumbers,
+    Tombstones,
+};
+pub use step::{Map, Step, StepOp, has_event_time};
+
+/// Bytes of memory without which no pipeline can be run: what the process takes before it has read a record, with some room to work.
+pub const MEMORY_BYTES_MIN: u64 = 64 << 20;
 
 /// A pipeline that can be run.
 #[derive(Debug, Clone)]
@@ -52,14 +59,12 @@ impl Plan {
         }
     }
 
-    /// The source that `input` leads back to.
+    /// The sources that `input` leads back to.
     #[must_use]
-    pub fn source_of(&self, mut input: Input) -> usize {
-        loop {
-            match input {
-                Input::Source(i) => return i,
-                Input::Step(i) => input = self.steps[i].input(),
-            }
+    pub fn sources_of(&self, input: Input) -> BTreeSet<usize> {
+        match input {
+            Input::Source(i) => BTreeSet::from([i]),
+            Input::Step(i) => self.steps[i].inputs().iter().flat_map(|input| self.sources_of(*input)).collect(),
         }
     }
 
@@ -157,163 +162,4 @@ pub enum Input {
     Source(usize),
     /// Index into [`Plan::steps`].
     Step(usize),
-}
-
-#[derive(Debug, Clone)]
-pub struct Source {
-    pub name: String,
-    pub kafka: KafkaSource,
-    pub format: JsonFormat,
-    pub metadata_columns: Vec<MetadataColumn>,
-    pub bad_records: BadRecords,
-    pub event_time: Option<EventTime>,
-    /// The format's columns in the document's order, the metadata columns, then `_event_time` if there is an event time.
-    pub schema: SchemaRef,
-}
-
-#[derive(Debug, Clone)]
-pub struct KafkaSource {
-    pub bootstrap_servers: String,
-    pub topics: Topics,
-    pub group_id: String,
-    pub start_from: StartFrom,
-    pub on_lost_offsets: OnLostOffsets,
-}
-
-/// Where a pipeline that has no checkpoint begins to read.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StartFrom {
-    Earliest,
-    Latest,
-    /// The first record at or after a time, in milliseconds since 1970-01-01T00:00:00Z, as Kafka counts them; the end where there is none.
-    Timestamp {
-        at_ms: i64,
-    },
-    /// The first offset to read of every partition.
-    Offsets(BTreeMap<TopicPartition, i64>),
-}
-
-/// What to do when the broker no longer has the offset that comes next.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum OnLostOffsets {
-    Fail,
-    Earliest,
-    Latest,
-}
-
-/// A JSON object per record.
-#[derive(Debug, Clone)]
-pub struct JsonFormat {
-    pub columns: Vec<Column>,
-    /// What a number in a `timestamp` column means.
-    pub timestamp_numbers: TimestampNumbers,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TimestampNumbers {
-    /// A number where a timestamp should be is a bad record.
-    Refuse,
-    /// Milliseconds since 1970-01-01T00:00:00Z.
-    EpochMillis,
-}
-
-/// What becomes of records that can't be taken in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BadRecords {
-    pub policy: BadRecordsPolicy,
-    /// The pipeline stops when more than so many of a million are bad.
-    pub max_per_million: Option<u64>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum BadRecordsPolicy {
-    /// The pipeline stops with the record's coordinates.
-    Fail,
-    /// The record is dropped and counted.
-    Drop,
-    /// The record leaves by the source's output `Rejected`.
-    Output,
-}
-
-#[derive(Debug, Clone)]
-pub struct EventTime {
-    pub expr: ScalarExpr,
-    /// Microseconds that the watermark stays behind the greatest event time.
-    pub watermark_delay_us: i64,
-    /// A partition whose end was reached this long ago, in microseconds, no longer holds the watermark.
-    pub idle_after_us: i64,
-    /// A row that is further ahead of the epoch's clock, in microseconds, is bad.
-    pub max_future_us: i64,
-    /// Partitions further ahead of the slowest one, in microseconds of event time, wait for it.
-    pub max_skew_us: Option<i64>,
-    /// Windows that ended so long ago by the clock, in microseconds, are closed once no record has come for as long.
-    pub close_idle_windows_after_us: Option<i64>,
-}
-
-#[derive(Debug, Clone)]
-pub struct Step {
-    pub name: String,
-    pub op: StepOp,
-    /// Columns in the document's order, then `_event_time` if rows have one.
-    pub schema: SchemaRef,
-}
-
-impl Step {
-    #[must_use]
-    pub fn input(&self) -> Input {
-        match &self.op {
-            StepOp::Map(m) => m.input,
-            StepOp::Aggregate(a) => a.input,
-        }
-    }
-}
-
-#[derive(Debug, Clone)]
-pub enum StepOp {
-    Map(Map),
-    Aggregate(Arc<Aggregate>),
-}
-
-/// Filters and computes columns, row by row.
-#[derive(Debug, Clone)]
-pub struct Map {
-    pub input: Input,
-    pub filter: Option<ScalarExpr>,
-    /// One expression per output column, in the step's schema order, `_event_time` not included: it is passed on.
-    pub columns: Vec<ScalarExpr>,
-}
-
-#[derive(Debug, Clone)]
-pub struct Sink {
-    pub name: String,
-    pub input: Input,
-    pub output: Output,
-    pub delta: DeltaSink,
-    /// What is written: of `Main`, the input's columns without `_event_time`; else as [`crate::outputs`] has it.
-    pub schema: SchemaRef,
-}
-
-#[derive(Debug, Clone)]
-pub struct DeltaSink {
-    pub uri: String,
-    pub partition_by: Vec<String>,
-    pub target_file_size_bytes: u64,
-    pub maintenance: Maintenance,
-}
-
-/// What is done for a table beside its commits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Maintenance {
-    /// Commits from one checkpoint of the table's log to the next, at least 1.
-    pub checkpoint_every: u32,
-    /// The time from one compaction of small files to the next; `None` for none.
-    pub compact_every: Option<Duration>,
-    /// The age at which files that the table no longer has are deleted; `None` for never.
-    pub vacuum_after: Option<Duration>,
-}
-
-/// Whether a schema's rows carry an event time.
-#[must_use]
-pub fn has_event_time(schema: &SchemaRef) -> bool {
-    schema.fields().last().is_some_and(|f| f.name() == EVENT_TIME)
 }

@@ -2,7 +2,7 @@
 //! over keyed state. Scale-out puts an exchange at the same cut.
 
 use crate::outputs::Output;
-use crate::plan::{Input, Plan, StepOp};
+use crate::plan::{Input, Plan};
 
 /// The plan, cut. Indices are into [`Plan::steps`] and [`Plan::sinks`]; each list is in topological order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -17,7 +17,7 @@ pub struct Stages {
     pub rejected_sinks: Vec<usize>,
     /// Steps after the first cut, maps and further aggregates alike.
     pub keyed_steps: Vec<usize>,
-    /// Sinks of closed windows, and of what comes after.
+    /// Sinks of closed windows, and of what comes after: rows, late ones, and those that could not be computed.
     pub keyed_sinks: Vec<usize>,
 }
 
@@ -28,28 +28,23 @@ pub fn cut(plan: &Plan) -> Stages {
     let mut after_cut = vec![false; plan.steps.len()];
     let is_after = |after_cut: &[bool], input: Input| matches!(input, Input::Step(i) if after_cut[i]);
     for (i, step) in plan.steps.iter().enumerate() {
-        let keyed_input = is_after(&after_cut, step.input());
-        match &step.op {
-            StepOp::Map(_) if !keyed_input => stages.lane_maps.push(i),
-            StepOp::Aggregate(_) if !keyed_input => {
-                stages.lane_aggregates.push(i);
-                after_cut[i] = true;
-            }
-            StepOp::Map(_) | StepOp::Aggregate(_) => {
-                stages.keyed_steps.push(i);
-                after_cut[i] = true;
-            }
+        let has_keyed_input = step.inputs().iter().any(|input| is_after(&after_cut, *input));
+        after_cut[i] = has_keyed_input || step.is_keyed();
+        match (has_keyed_input, step.is_keyed()) {
+            (true, _) => stages.keyed_steps.push(i),
+            (false, true) => stages.lane_aggregates.push(i),
+            (false, false) => stages.lane_maps.push(i),
         }
     }
     for (i, sink) in plan.sinks.iter().enumerate() {
         // What is late is so before the cut that the step makes.
         let in_keyed_stage = match (sink.output, sink.input) {
-            (Output::Late, Input::Step(step)) => is_after(&after_cut, plan.steps[step].input()),
+            (Output::Late, Input::Step(step)) => plan.steps[step].inputs().iter().any(|input| is_after(&after_cut, *input)),
             _ => is_after(&after_cut, sink.input),
         };
         match sink.output {
+            _ if in_keyed_stage => stages.keyed_sinks.push(i),
             Output::Rejected => stages.rejected_sinks.push(i),
-            Output::Main | Output::Late if in_keyed_stage => stages.keyed_sinks.push(i),
             Output::Main | Output::Late => stages.lane_sinks.push(i),
         }
     }

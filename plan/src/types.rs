@@ -11,6 +11,7 @@ mod tests;
 use std::fmt;
 
 pub use arrow_types::{normalized, timestamp_type};
+pub(crate) use ddl::DEPTH_MAX;
 
 /// The column that carries each row's event time. Always last in a schema, never written by a sink unless selected under another name.
 pub const EVENT_TIME: &str = "_event_time";

@@ -18,6 +18,8 @@ use std::time::Duration;
 pub const ALL: &[&str] = &[
     "probe.before",
     "probe.after",
+    "sinks.ask.before",
+    "sinks.ask.after",
     "identity.before",
     "identity.after",
     "claim.before",

@@ -13,6 +13,8 @@ pub enum Remedy {
     Data,
     /// Another writer has taken over. Stop at once and touch nothing.
     Fenced,
+    /// The memory limit does not hold what is open. A person gives more or lets less be open; a new start may get further by itself.
+    Memory,
     /// Weir is wrong. Crash with everything that is known.
     Bug,
 }
@@ -26,6 +28,7 @@ impl Remedy {
             Self::Retry => 3,
             Self::Data => 4,
             Self::Fenced => 5,
+            Self::Memory => 6,
             Self::Bug => 70,
         }
     }
@@ -53,6 +56,10 @@ impl Failure {
 
     pub fn fenced(message: impl Into<String>) -> Self {
         Self { remedy: Remedy::Fenced, message: message.into() }
+    }
+
+    pub fn memory(message: impl Into<String>) -> Self {
+        Self { remedy: Remedy::Memory, message: message.into() }
     }
 
     pub fn bug(message: impl Into<String>) -> Self {

@@ -1,4 +1,4 @@
-//! The data plane: records from Kafka to Delta, epoch by epoch. The folders are the way of the data: source → decode → transform → window →
+//! The data plane: records from Kafka to Delta, epoch by epoch. The folders are the way of the data: source → decode → transform → keyed →
 //! sink, and `checkpoint` decides.
 
 mod allocator;
@@ -7,13 +7,16 @@ pub mod decode;
 pub mod engine;
 pub mod failpoint;
 pub mod failure;
+#[cfg(test)]
+mod fixtures;
+pub mod keyed;
 pub mod memory;
 pub mod observe;
 pub mod retry;
 pub mod sink;
 pub mod source;
+pub mod state;
 pub mod storage;
 pub mod transform;
-pub mod window;
 
 pub use failure::{Failure, Remedy};

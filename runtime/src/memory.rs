@@ -1,23 +1,31 @@
 //! The memory that the process may use: how it is shared out, and what happens before the kernel would kill it.
 //!
-//! Queues and batches have their shares from the start. What grows with the data (open windows, partial aggregates) is watched: when memory is
-//! tight epochs are closed early, so that partial aggregates are merged and given back; when it is all but full the process ends with a
+//! Queues and batches have their shares from the start. What grows with the data (open windows, partial aggregates) is watched: the less is
+//! left, the fewer partial aggregates an epoch may have, since their merge must fit; when memory is all but full the process ends with a
 //! sentence that says what to change, and loses nothing: what was committed stays, and the rest is read again.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
+use weir_plan::plan::MEMORY_BYTES_MIN;
+
 use crate::allocator;
 use crate::failure::{Failure, Result};
 
-/// Less is not enough for the libraries alone.
-const LEAST_BYTES: u64 = 64 << 20;
-/// Of a hundred.
+/// Percent of the limit. Above it freed memory is given back to the system at once.
 const TIGHT: u64 = 70;
+/// Percent of the limit. Above it the run ends.
 const FULL: u64 = 90;
+/// Partial aggregates are there so many times while they are merged, sorted and written.
+const PARTIALS_COPIES: u64 = 8;
+/// However little memory is left, the partial aggregates of an epoch may have this part of the limit: state that rests high must not make an
+/// epoch of every batch.
+const PARTIALS_LEAST: u64 = 256;
+/// The least that the maintenance of tables can work with.
+const MAINTENANCE_BYTES_MIN: u64 = 1 << 20;
 /// A lane of a fast machine fills some ten MiB meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Giving freed memory back to the system takes a millisecond per hundred MiB.
@@ -40,7 +48,8 @@ pub struct Shares {
 #[derive(Debug)]
 pub struct Memory {
     limit_bytes: Option<u64>,
-    tight: AtomicBool,
+    /// In use at the last look.
+    used_bytes: AtomicU64,
     /// Of open windows, for the sentence.
     state_bytes: AtomicU64,
     /// The most that was seen.
@@ -53,14 +62,15 @@ impl Memory {
     /// # Errors
     /// `Config`, if it is too little for anything.
     pub fn new(limit_bytes: Option<u64>) -> Result<Self> {
-        if let Some(limit) = limit_bytes.filter(|limit| *limit < LEAST_BYTES) {
+        if let Some(limit) = limit_bytes.filter(|limit| *limit < MEMORY_BYTES_MIN) {
+            let found = if limit < 1 << 20 { format!("{limit} bytes") } else { mib(limit) };
+            let least = MEMORY_BYTES_MIN >> 20;
             return Err(Failure::config(format!(
-                "the memory limit is {}, and a pipeline needs at least {}: raise spec.resources.limits.memory (or --memory)",
-                mib(limit),
-                mib(LEAST_BYTES)
+                "the memory limit is {found}, and a pipeline needs at least {least} MiB to begin: write {least}Mi or more for \
+                 spec.resources.limits.memory (or --memory)"
             )));
         }
-        Ok(Self { limit_bytes, tight: AtomicBool::new(false), state_bytes: AtomicU64::new(0), used_bytes_max: AtomicU64::new(0) })
+        Ok(Self { limit_bytes, used_bytes: AtomicU64::new(0), state_bytes: AtomicU64::new(0), used_bytes_max: AtomicU64::new(0) })
     }
 
     #[must_use]
@@ -68,8 +78,8 @@ impl Memory {
         self.limit_bytes
     }
 
-    /// An eighth of the limit for each queue, and never more than serves. Partial aggregates are there eight times while they are merged, sorted
-    /// and written, and those of the next epoch beside them: a thirty-second.
+    /// An eighth of the limit for each queue, and never more than serves. Partial aggregates are there several times while they are merged, and
+    /// those of the next epoch beside them: a thirty-second.
     #[must_use]
     pub fn shares(&self, lanes: usize, sinks: usize) -> Shares {
         let eighth = self.limit_bytes.map_or(u64::MAX, |limit| limit / 8);
@@ -81,16 +91,23 @@ impl Memory {
         }
     }
 
-    /// What the maintenance of tables may hold of a file that it reads, and of one that it writes: one at a time in the whole process.
+    /// What the maintenance of tables may hold of a file that it reads, and of one that it writes, and so may a compaction of state: a
+    /// sixteenth, or less where less is left. `None`: too little for anything.
     #[must_use]
-    pub fn maintenance_bytes(&self) -> u64 {
-        self.limit_bytes.map_or(u64::MAX, |limit| limit / 16).min(64 << 20)
+    pub fn maintenance_bytes(&self) -> Option<u64> {
+        let sixteenth = self.limit_bytes.map_or(u64::MAX, |limit| limit / 16).min(64 << 20);
+        Some(sixteenth.min(self.room_bytes() / 4)).filter(|bytes| *bytes >= MAINTENANCE_BYTES_MIN)
     }
 
-    /// Epochs are to be closed early.
+    /// The partial aggregates that an epoch may have now, of all lanes, if less than its share: so many that their merge fits into what is left.
     #[must_use]
-    pub fn is_tight(&self) -> bool {
-        self.tight.load(Ordering::Relaxed)
+    pub fn partials_bytes(&self) -> u64 {
+        self.limit_bytes.map_or(u64::MAX, |limit| (self.room_bytes() / PARTIALS_COPIES).max(limit / PARTIALS_LEAST))
+    }
+
+    /// What may be used before the run ends.
+    fn room_bytes(&self) -> u64 {
+        self.limit_bytes.map_or(u64::MAX, |limit| (limit / 100 * FULL).saturating_sub(self.used_bytes.load(Ordering::Relaxed)))
     }
 
     /// The most that was in use, as far as it was looked at: only where there is a limit.
@@ -138,13 +155,13 @@ impl Memory {
             *trimmed_at = Some(Instant::now());
             used = used_bytes()?;
         }
-        self.tight.store(used > tight, Ordering::Relaxed);
+        self.used_bytes.store(used, Ordering::Relaxed);
         (used > full).then(|| self.too_much(used, limit))
     }
 
     fn too_much(&self, used: u64, limit: u64) -> Failure {
         let state = mib(self.state_bytes.load(Ordering::Relaxed));
-        Failure::config(format!(
+        Failure::memory(format!(
             "{} of the memory limit of {} are used, {state} of it by open windows, and more would be killed for it; nothing is lost; raise \
              spec.resources.limits.memory (or --memory), or let less be open at a time: a smaller window or watermarkDelay, fewer groups, \
              eventTime.maxSkew",
@@ -204,6 +221,7 @@ fn limit_of(text: &str) -> Option<u64> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::failure::Remedy;
 
     #[test]
     fn shares_follow_the_limit_and_end_where_more_does_not_serve() {
@@ -225,11 +243,32 @@ mod tests {
     }
 
     #[test]
+    fn partials_and_maintenance_get_less_the_less_is_left_and_partials_never_nothing() {
+        let limit = 1 << 30;
+        let memory = Memory::new(Some(limit)).unwrap();
+        let at = |percent: u64| {
+            memory.used_bytes.store(limit / 100 * percent, Ordering::Relaxed);
+            (memory.partials_bytes() >> 20, memory.maintenance_bytes().map(|bytes| bytes >> 20))
+        };
+        assert_eq!(at(10), (102, Some(64)), "an epoch's share of 32 MiB is less");
+        assert_eq!(at(75), (19, Some(38)), "state that rests high leaves room for an epoch");
+        assert_eq!(at(85), (6, Some(12)));
+        assert_eq!(at(89), (4, Some(2)), "a 256th");
+        assert_eq!(at(95), (4, None));
+        let free = Memory::new(None).unwrap();
+        assert_eq!((free.partials_bytes(), free.maintenance_bytes()), (u64::MAX, Some(64 << 20)));
+    }
+
+    #[test]
     fn too_little_for_anything_is_refused() {
+        let said = |limit| Memory::new(Some(limit)).unwrap_err().message;
         assert_eq!(
-            Memory::new(Some(16 << 20)).unwrap_err().message,
-            "the memory limit is 16 MiB, and a pipeline needs at least 64 MiB: raise spec.resources.limits.memory (or --memory)"
+            said(16 << 20),
+            "the memory limit is 16 MiB, and a pipeline needs at least 64 MiB to begin: write 64Mi or more for spec.resources.limits.memory \
+             (or --memory)"
         );
+        assert!(said(64).starts_with("the memory limit is 64 bytes, and a pipeline needs at least"));
+        assert!(Memory::new(Some(MEMORY_BYTES_MIN - 1)).is_err() && Memory::new(Some(MEMORY_BYTES_MIN)).is_ok());
     }
 
     #[test]
@@ -254,6 +293,6 @@ mod tests {
         let memory = Arc::new(Memory { limit_bytes: Some(used / 2), state_bytes: AtomicU64::new(7 << 20), ..Memory::new(None).unwrap() });
         let told = tokio::time::timeout(Duration::from_secs(10), memory.watch().unwrap()).await.expect("it is told").unwrap();
         assert!(told.message.contains("7 MiB of it by open windows") && told.message.contains("spec.resources.limits.memory"), "{told}");
-        assert!(memory.is_tight());
+        assert_eq!((told.remedy, memory.partials_bytes(), memory.maintenance_bytes()), (Remedy::Memory, used / 2 / 256, None));
     }
 }

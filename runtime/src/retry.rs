@@ -149,7 +149,8 @@ mod tests {
     async fn what_fails_for_a_while_is_done_in_the_end_and_what_fails_for_good_is_not_repeated() {
         for (failures, then, expected) in [(3, Ok("done"), Ok("done")), (1, Err(Failure::config("no")), Err(Failure::config("no")))] {
             let mut tries = 0;
-            let ended = QUICK.persist("this", || {
+            let patient = RetryPolicy { give_up_after: Duration::from_secs(60), ..QUICK };
+            let ended = patient.persist("this", || {
                 tries += 1;
                 let answer = if tries > failures { then.clone() } else { Err(Failure::retry("away")) };
                 async { answer }

@@ -9,8 +9,10 @@ mod part_file;
 mod profile;
 mod secrets;
 mod standing;
+mod upload;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use object_store::ObjectStore;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
@@ -27,14 +29,17 @@ pub(crate) use failures::{innermost, is_refusal};
 pub(crate) use part_file::PartFile;
 pub use secrets::Secrets;
 pub use standing::Standing;
+pub(crate) use upload::{PART_BYTES, Target, Upload};
 
 use crate::failure::{Failure, Result};
+use crate::retry::RetryPolicy;
 
-const REQUEST_TIMEOUT: &str = "30s";
+/// One request, its body included. No request carries more than [`PART_BYTES`], so this is a least bandwidth of 280 kB/s.
+pub(crate) const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: &str = "5s";
 /// Per request, inside the client: enough for a blip, short enough that our own policy is the one that rules.
 const RETRIES_MAX: usize = 3;
-const RETRY_FOR_MAX: std::time::Duration = std::time::Duration::from_secs(10);
+const RETRY_FOR_MAX: Duration = Duration::from_secs(10);
 const REGION_OF_OTHER_STORES: &str = "us-east-1";
 
 /// A folder in an object store.
@@ -73,6 +78,25 @@ impl Location {
         Self { standing: standing.clone(), ..self }
     }
 
+    /// Whether it is a folder of this machine, which anybody may move, and whose files have the times of the machine's clock.
+    #[must_use]
+    pub fn is_folder(&self) -> bool {
+        matches!(self.access, Access::Folder)
+    }
+
+    /// An object that is to come to be at `path`; `what` it is, as in "a data file".
+    pub(crate) fn upload(&self, path: Path, what: &str, retry: RetryPolicy) -> Upload {
+        let (of, writing) = (self.clone(), format!("write {path}"));
+        Upload::new(Target {
+            store: Arc::clone(&self.store),
+            parts: self.parts.clone(),
+            path,
+            retry,
+            doing: format!("writing {what} to {}", self.url),
+            sort: Box::new(move |error| of.describe(error, &writing)),
+        })
+    }
+
     /// Sorts an error of this store by its remedy; `what` is what was being done, as in "read the table's log".
     pub fn describe(&self, error: object_store::Error, what: impl std::fmt::Display) -> Failure {
         let sorted = failures::sort(&error, &self.access);
@@ -81,7 +105,7 @@ impl Location {
     }
 }
 
-/// Opens `file:///folder` (which is created) or `s3://bucket/prefix`. Nothing is asked of S3 yet.
+/// Opens `file:///folder` (made by what is first written there) or `s3://bucket/prefix`. Nothing is asked of S3 yet.
 pub fn open(uri: &str, storage: Option<&Storage>, secrets: &Secrets) -> Result<Location> {
     let url = Url::parse(uri.trim_end_matches('/')).map_err(|e| Failure::config(format!("{} is not a URI: {e}", quoted(uri))))?;
     match url.scheme() {
@@ -101,7 +125,10 @@ fn open_folder(url: Url) -> Result<Location> {
         _ => return Err(Failure::config(format!("{url} names no folder on this machine; write file:///folder with three slashes"))),
     };
     let access = Access::Folder;
-    std::fs::create_dir_all(&folder).map_err(|e| failures::sort_io(&e).context(format!("create the folder {}", folder.display())))?;
+    if let Some(file) = folder.ancestors().find(|path| path.exists()).filter(|path| !path.is_dir()) {
+        let file = file.display();
+        return Err(Failure::config(format!("{url}: {file} is a file where a folder should be; move it away, or correct the URI")));
+    }
     let path = Path::from_absolute_path(&folder).map_err(|e| Failure::config(format!("{url} can't be used as a folder: {e}")))?;
     Ok(Location { store: Arc::new(LocalFileSystem::new()), parts: None, path, url, access, standing: Standing::default() })
 }
@@ -114,7 +141,7 @@ fn open_s3(url: Url, settings: Option<&S3>, secrets: &Secrets) -> Result<Locatio
         .with_bucket_name(&bucket)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
         .with_retry(RetryConfig { backoff: BackoffConfig::default(), max_retries: RETRIES_MAX, retry_timeout: RETRY_FOR_MAX })
-        .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), REQUEST_TIMEOUT)
+        .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), format!("{}s", REQUEST_DEADLINE.as_secs()))
         .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::ConnectTimeout), CONNECT_TIMEOUT);
     if let Some(settings) = settings {
         builder = with_endpoint(builder, settings, &bucket)?;
@@ -189,15 +216,27 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_is_created_and_its_path_starts_at_the_root() {
+    fn the_path_of_a_folder_starts_at_the_root_and_nothing_is_made() {
         let dir = tempfile::tempdir().unwrap();
         let location = open(&format!("file://{}/a/b%20c/", dir.path().display()), None, &Secrets::default()).unwrap();
-        assert!(dir.path().join("a/b c").is_dir());
+        assert!(!dir.path().join("a").exists());
         assert_eq!(format!("/{}", location.path), dir.path().join("a/b c").display().to_string());
         assert_eq!(
             format!("/{}", location.at("_delta_log/x=1%2F2").unwrap()),
             format!("{}/a/b c/_delta_log/x=1%2F2", dir.path().display())
         );
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for uri in [format!("file://{}", file.display()), format!("file://{}/table", file.display())] {
+            let failure = open(&uri, None, &Secrets::default()).unwrap_err();
+            let says = format!("{uri}: {} is a file where a folder should be; move it away, or correct the URI", file.display());
+            assert_eq!(failure, Failure::config(says));
+        }
     }
 
     #[test]

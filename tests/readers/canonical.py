@@ -16,7 +16,8 @@ def value(v):
     if isinstance(v, datetime.datetime):
         if v.tzinfo is not None:
             v = v.astimezone(datetime.timezone.utc)
-        return v.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        # Not strftime, which leaves out the zeros of years before 1000.
+        return v.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
     if isinstance(v, datetime.date):
         return v.isoformat()
     if isinstance(v, decimal.Decimal):

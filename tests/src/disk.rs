@@ -8,7 +8,7 @@ use crate::deadline;
 use crate::skip::Missing;
 
 /// The kernel refuses to turn a disk read-only on which a file is just being written.
-const REMOUNT_LIMIT: Duration = Duration::from_secs(30);
+const REMOUNT_LIMIT: Duration = Duration::from_secs(120);
 
 /// Mounted until it is dropped.
 pub struct Disk {

@@ -12,12 +12,16 @@ use serde_json::Value as Json;
 use crate::deadline;
 use crate::services::process::Process;
 
+/// For a busy machine to take the memory of a killed process back.
+const KILLED_WITHIN: Duration = Duration::from_secs(60);
+
 /// Exit codes, by what they ask for.
 pub const OK: i32 = 0;
 pub const CONFIG: i32 = 2;
 pub const RETRY_EXHAUSTED: i32 = 3;
 pub const DATA: i32 = 4;
 pub const FENCED: i32 = 5;
+pub const MEMORY: i32 = 6;
 pub const BUG: i32 = 70;
 /// A second signal.
 pub const CUT_SHORT: i32 = 130;
@@ -143,7 +147,15 @@ impl Start {
         command.arg("run").arg("-f").arg(&document).arg("--secrets").arg(self.folder.join("secrets"));
         command.arg("--summary").arg(folder.join("summary.json")).arg("--progress").arg(folder.join("progress.jsonl")).args(&self.args);
         // The caller's own settings must not decide a test.
-        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_ENDPOINT_URL", "AWS_PROFILE", "WEIR_FAILPOINT"] {
+        for name in [
+            "AWS_ACCESS_KEY_ID",
+            "AWS_SECRET_ACCESS_KEY",
+            "AWS_ENDPOINT_URL",
+            "AWS_PROFILE",
+            "WEIR_FAILPOINT",
+            "WEIR_NAMESPACE",
+            "KUBERNETES_SERVICE_HOST",
+        ] {
             command.env_remove(name);
         }
         command.env("WEIR_PHASE_FILE", folder.join("phase"));
@@ -191,7 +203,7 @@ impl Engine {
     #[must_use]
     pub fn kill(self) -> Exit {
         self.process.signal(Signal::KILL);
-        self.wait(Duration::from_secs(10))
+        self.wait(KILLED_WITHIN)
     }
 
     /// The last fail point that it has passed so far.
@@ -271,8 +283,18 @@ impl Engine {
     /// What it holds of the machine's memory, in bytes: resident pages.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
+        self.memory("VmRSS:")
+    }
+
+    /// Of these, the ones that no file stands behind, in bytes: what its memory limit is about.
+    #[must_use]
+    pub fn anonymous_bytes(&self) -> u64 {
+        self.memory("RssAnon:")
+    }
+
+    fn memory(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let kib = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        let kib = status.lines().find_map(|line| line.strip_prefix(field)?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
         kib.unwrap() * 1024
     }
 

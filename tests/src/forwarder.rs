@@ -1,9 +1,9 @@
 //! A TCP forwarder: an address in front of a server's own, as a load balancer or a mapped port is one. It counts who comes.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// Forwards until it is dropped; then its connections end, and nobody listens any more.
 pub struct Forwarder {
@@ -15,6 +15,9 @@ pub struct Forwarder {
 #[derive(Default)]
 struct Shared {
     closed: AtomicBool,
+    /// What comes is kept back.
+    held: Mutex<bool>,
+    let_go: Condvar,
     /// Both ends of each connection that came.
     connections: Mutex<Vec<[TcpStream; 2]>>,
 }
@@ -43,6 +46,16 @@ impl Forwarder {
         format!("127.0.0.1:{}", self.port)
     }
 
+    /// From now on nothing gets through, in neither direction, and no connection ends: as where a firewall drops packets.
+    pub fn hold(&self) {
+        self.shared.set_held(true);
+    }
+
+    /// Lets through what was held, and what comes.
+    pub fn let_go(&self) {
+        self.shared.set_held(false);
+    }
+
     /// How many connections there have been.
     #[must_use]
     pub fn connections(&self) -> usize {
@@ -50,8 +63,21 @@ impl Forwarder {
     }
 }
 
+impl Shared {
+    fn set_held(&self, held: bool) {
+        *self.held.lock().unwrap_or_else(PoisonError::into_inner) = held;
+        self.let_go.notify_all();
+    }
+
+    fn wait_while_held(&self) {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(self.let_go.wait_while(held, |held| *held).unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
 impl Drop for Forwarder {
     fn drop(&mut self) {
+        self.let_go();
         self.shared.closed.store(true, Ordering::Release);
         let _ = TcpStream::connect(self.address()); // wakes the listener
         if let Some(listener) = self.listener.take() {
@@ -63,15 +89,28 @@ impl Drop for Forwarder {
     }
 }
 
-fn forward(client: TcpStream, to: u16, shared: &Shared) -> io::Result<()> {
+fn forward(client: TcpStream, to: u16, shared: &Arc<Shared>) -> io::Result<()> {
     let server = TcpStream::connect(("127.0.0.1", to))?;
     let kept = [client.try_clone()?, server.try_clone()?];
     shared.connections.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
     for (mut from, mut to) in [(client.try_clone()?, server.try_clone()?), (server, client)] {
+        let shared = Arc::clone(shared);
         std::thread::spawn(move || {
-            let _ = io::copy(&mut from, &mut to);
+            let _ = copy(&mut from, &mut to, &shared);
             let _ = to.shutdown(Shutdown::Write);
         });
     }
     Ok(())
+}
+
+fn copy(from: &mut TcpStream, to: &mut TcpStream, shared: &Shared) -> io::Result<()> {
+    let mut bytes = vec![0; 64 * 1024];
+    loop {
+        let read = from.read(&mut bytes)?;
+        shared.wait_while_held();
+        if read == 0 {
+            return Ok(());
+        }
+        to.write_all(&bytes[..read])?;
+    }
 }

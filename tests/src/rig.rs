@@ -1,8 +1,9 @@
 //! What one test across the system stands on: a topic of its own, a place for its table and checkpoint, and the oracle's verdict.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
@@ -10,22 +11,23 @@ use tempfile::TempDir;
 
 use crate::engine::{self, Exit, Start};
 use crate::oracle::pipeline::{S3_SECRET, Site};
-use crate::oracle::replay::{Outcome, Records, replay, replay_topics, replay_uncut};
+use crate::oracle::replay::{Destroyed, Outcome, Records, replay, replay_damaged, replay_uncut};
 use crate::oracle::{Pipeline, assert_same_rows, manifest};
+use crate::proxy::Proxy;
 use crate::rides::Rides;
 use crate::services::kafka::Kafka;
 use crate::services::s3::{self, S3};
 use crate::table;
 use crate::topic::{self, Contents, Record};
 
-/// For a run over a few thousand records, with room for a machine that is busy.
-pub const RUN_LIMIT: Duration = Duration::from_secs(90);
+/// For a run over a few thousand records, with room for a machine that is slow and busy: only a test that fails waits for so long.
+pub const RUN_LIMIT: Duration = Duration::from_secs(240);
 
 /// Tests that run at the same time: the machine has few cores, and each test keeps an engine and a broker busy.
 const AT_ONCE: u32 = 2;
 
 /// Sinks of side outputs.
-const SIDE_SINKS: [&str; 2] = ["rejected", "late"];
+const SIDE_SINKS: [&str; 4] = ["rejected", "late", "bad-windows", "bad-after"];
 
 /// Where tables and checkpoints lie.
 #[derive(Clone, Copy)]
@@ -38,18 +40,23 @@ pub enum Store<'a> {
 pub struct Rig {
     pub pipeline: Pipeline,
     pub site: Site,
+    /// What manifests declare as lost may still be there: `onLostOffsets: Latest` leaves out records that could be read.
+    pub lost_may_be_there: bool,
+    /// What the test has destroyed in Kafka's log.
+    pub destroyed: Destroyed,
     folder: TempDir,
     /// Where the table and the checkpoint lie as files.
     store: PathBuf,
+    keeper: Option<Arc<Proxy>>,
     _slot: Slot,
 }
 
 impl Rig {
-    /// A rig with a topic that holds these records.
+    /// A rig with a topic that holds these records, each with the broker's time.
     #[must_use]
     pub fn new(pipeline: Pipeline, kafka: &Kafka, store: Store<'_>, partitions: i32, records: &[Record]) -> Self {
         let bootstrap = kafka.bootstrap();
-        Self::with_topic(pipeline, bootstrap.clone(), store, |topic| topic::create(&bootstrap, topic, partitions), records)
+        Self::with_topic(pipeline, bootstrap.clone(), store, |topic| topic::create_timed(&bootstrap, topic, partitions), records)
     }
 
     /// The same with a topic that the test creates, on the brokers of its choice.
@@ -86,7 +93,7 @@ impl Rig {
             records_per_epoch: 1000,
             keep: 10_000,
         };
-        Self { pipeline, site, folder, store: files, _slot: slot }
+        Self { pipeline, site, lost_may_be_there: false, destroyed: Destroyed::new(), folder, store: files, keeper: None, _slot: slot }
     }
 
     /// A run of the pipeline as it stands.
@@ -159,9 +166,19 @@ impl Rig {
         }
     }
 
+    /// All that were decided: also those that were collected, if the proxy on the way keeps them ([`Self::keep_manifests`]).
     #[must_use]
     pub fn manifests(&self) -> Vec<manifest::Manifest> {
-        manifest::read_all(&self.checkpoint_folder())
+        let Some(proxy) = &self.keeper else { return manifest::read_all(&self.checkpoint_folder()) };
+        let name = |path: &str| path.rsplit('/').next().and_then(|file| file.strip_suffix(".json")).unwrap().to_owned();
+        // Names are numbers with leading zeros: they are in order.
+        proxy.kept().iter().map(|(path, bytes)| manifest::of_object(&name(path), bytes)).collect()
+    }
+
+    /// Keeps manifests as they go by, so that garbage collection may take them.
+    pub fn keep_manifests(&mut self, proxy: &Arc<Proxy>) {
+        proxy.keep("/checkpoint/epochs/");
+        self.keeper = Some(Arc::clone(proxy));
     }
 
     /// What the oracle derives.
@@ -175,7 +192,7 @@ impl Rig {
     pub fn assert_right(&self) -> Outcome {
         let contents = topic::read(&self.site.bootstrap, &self.site.topic);
         let outcome = self.assert_right_of(&contents);
-        let produced: usize = contents.values().map(std::collections::BTreeMap::len).sum();
+        let produced: usize = contents.values().map(BTreeMap::len).sum();
         assert_eq!(outcome.read, produced as u64, "all of the topic was read, and once");
         outcome
     }
@@ -188,13 +205,21 @@ impl Rig {
     /// The same for a pipeline that reads several topics.
     pub fn assert_right_of_topics(&self, records: Records<'_>) -> Outcome {
         let manifests = self.manifests();
-        let outcome = replay_topics(&self.pipeline, records, &manifests);
+        let outcome = replay_damaged(&self.pipeline, records, &self.destroyed, &manifests);
         assert_eq!(outcome.contradictions, Vec::<String>::new(), "the manifests and the oracle");
+        if !self.lost_may_be_there {
+            self.assert_lost_is_lost(&manifests);
+        }
         assert_same_rows(&outcome.rows, &rows_in(&self.table_folder()));
         self.assert_commits(&self.table_folder(), &manifests, |sink| !SIDE_SINKS.contains(&sink));
         if self.pipeline.bad_records.are_kept() {
             self.assert_dead_letters(&outcome);
             self.assert_commits(&self.side_folder("rejected"), &manifests, |sink| sink == "rejected");
+        }
+        for (step, expected) in &outcome.bad_rows {
+            let name = format!("bad-{step}");
+            assert_same_rows(expected, &without_reason(rows_in(&self.side_folder(&name))));
+            self.assert_commits(&self.side_folder(&name), &manifests, |sink| sink == name);
         }
         if self.pipeline.keeps_late {
             assert_same_rows(&outcome.late_rows, &rows_in(&self.side_folder("late")));
@@ -203,16 +228,26 @@ impl Rig {
         outcome
     }
 
+    /// Where manifests declare records as lost, Kafka has none.
+    fn assert_lost_is_lost(&self, manifests: &[manifest::Manifest]) {
+        let mut topics: BTreeMap<&str, Contents> = BTreeMap::new();
+        for p in manifests.iter().flat_map(|m| &m.partitions).filter(|p| !p.lost.is_empty()) {
+            let there = topics.entry(p.topic.as_str()).or_insert_with(|| topic::read(&self.site.bootstrap, &p.topic));
+            for &(from, to) in &p.lost {
+                let readable: Vec<i64> = there[&p.partition].range(from..to).map(|(offset, _)| *offset).collect();
+                assert_eq!(readable, Vec::<i64>::new(), "[{from}, {to}) of partition {} is declared as lost", p.partition);
+            }
+        }
+    }
+
     /// Each bad record is there once, byte for byte, with a reason.
     fn assert_dead_letters(&self, outcome: &Outcome) {
-        let mut found = rows_in(&self.side_folder("rejected"));
+        let mut found = without_reason(rows_in(&self.side_folder("rejected")));
         for row in found.iter_mut().filter_map(serde_json::Value::as_object_mut) {
             assert_eq!(row.remove("topic").as_ref().and_then(|t| t.as_str()), Some(self.site.topic.as_str()));
-            let reason = row.remove("reason");
-            assert!(reason.as_ref().and_then(|r| r.as_str()).is_some_and(|r| !r.is_empty()), "{reason:?} of {row:?}");
             row.remove("path");
         }
-        assert_same_rows(&outcome.rejected, &found);
+        assert_same_rows(&[outcome.rejected.as_slice(), &outcome.rejected_ranges].concat(), &found);
     }
 
     /// The verdict without manifests, for input of which nothing can be late: garbage collection may have taken old ones.
@@ -227,6 +262,21 @@ impl Rig {
         let has_rows = |m: &&manifest::Manifest| !m.is_claim && m.committed.keys().any(|sink| writes_there(sink));
         let due: Vec<u64> = manifests.iter().filter(has_rows).map(|m| m.epoch).collect();
         assert_eq!(table::epochs(folder), due, "epochs in the transactions of {}, and epochs with rows to commit", folder.display());
+        for version in table::history(folder).iter().filter(|v| v.commit_info["operation"] == "WRITE") {
+            Self::assert_names_its_manifest(version, manifests);
+        }
+    }
+
+    /// A commit says which manifest decided it: in its metadata, and in a transaction that outlives the clean-up of the log.
+    fn assert_names_its_manifest(version: &table::Version, manifests: &[manifest::Manifest]) {
+        let said: serde_json::Value = serde_json::from_str(version.commit_info["userMetadata"].as_str().unwrap()).unwrap();
+        let epoch = said["epoch"].as_u64().unwrap();
+        let decided = manifests.iter().find(|m| m.epoch == epoch).unwrap_or_else(|| panic!("no manifest of epoch {epoch}"));
+        assert_eq!(said["manifest"], json!({"generation": decided.generation, "nonce": decided.nonce}), "epoch {epoch}");
+        let marks: Vec<_> = version.txn.iter().filter(|(app_id, _)| app_id.starts_with("weir.manifest/")).collect();
+        let [(app_id, mark)] = marks.as_slice() else { panic!("epoch {epoch} has the marks {marks:?}") };
+        assert!(app_id.contains(&decided.lineage), "{app_id}");
+        assert_eq!((mark & 0xffff_ffff).cast_unsigned(), epoch);
     }
 
     /// Reads the table through delta-rs as well.
@@ -235,12 +285,31 @@ impl Rig {
         assert_same_rows(&outcome.rows, &table::read(&uri, s3.map(S3::endpoint).as_deref()));
     }
 
+    /// Produces each part, and reads it to its end before the next one is there: epochs end where the parts do, whatever partition is read
+    /// first and however fast the machine is. What a later part brings for windows that an earlier one has closed is late.
+    pub fn finish_in_parts(&self, parts: &[&[Record]]) -> Vec<Exit> {
+        let finish = |part: &&[Record]| {
+            self.produce(part);
+            self.finish()
+        };
+        parts.iter().map(finish).collect()
+    }
+
     /// Runs the pipeline to its end, without faults.
     pub fn finish(&self) -> Exit {
         let exit = self.start().run(RUN_LIMIT);
         exit.expect(engine::OK);
         exit
     }
+}
+
+/// Rejected rows, each of which must have had a reason.
+fn without_reason(mut rows: Vec<serde_json::Value>) -> Vec<serde_json::Value> {
+    for row in rows.iter_mut().filter_map(serde_json::Value::as_object_mut) {
+        let reason = row.remove("reason");
+        assert!(reason.as_ref().and_then(|r| r.as_str()).is_some_and(|r| !r.is_empty()), "{reason:?} of {row:?}");
+    }
+    rows
 }
 
 fn rows_in(folder: &Path) -> Vec<serde_json::Value> {

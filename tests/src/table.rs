@@ -61,7 +61,14 @@ pub fn history(folder: &Path) -> Vec<Version> {
 /// The epochs that a table's versions committed, in their order.
 #[must_use]
 pub fn epochs(folder: &Path) -> Vec<u64> {
-    history(folder).iter().flat_map(|v| &v.txn).map(|(_, epoch)| u64::try_from(*epoch).unwrap()).collect()
+    let history = history(folder);
+    let epochs = history.iter().flat_map(|v| &v.txn).filter(|(app_id, _)| app_id.starts_with("weir/"));
+    epochs.map(|(_, epoch)| u64::try_from(*epoch).unwrap()).collect()
+}
+
+/// Another engine (delta-rs) restores a table in a local folder to an older version, in a new one.
+pub fn restore(folder: &Path, version: u64) {
+    run("restore_table.py", &[&folder.to_string_lossy(), &version.to_string()]);
 }
 
 /// What DuckDB answers over JSON lines in a file, as the view `input`.

@@ -9,7 +9,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::util::Timeout;
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, Timestamp, TopicPartitionList};
 
 /// One record to produce.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +26,8 @@ pub struct Stored {
     /// `None`: a tombstone.
     pub value: Option<Vec<u8>>,
     pub timestamp_ms: Option<i64>,
+    /// When the broker had it, by the broker's clock: of a topic with `LogAppendTime` only.
+    pub appended_ms: Option<i64>,
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
@@ -38,12 +40,23 @@ impl From<Vec<u8>> for Stored {
 /// A topic by partition and offset, as a plain consumer reads it. A partition without records is there, and empty.
 pub type Contents = BTreeMap<i32, BTreeMap<i64, Stored>>;
 
-const ADMIN_LIMIT: Duration = Duration::from_secs(30);
-const READ_LIMIT: Duration = Duration::from_secs(120);
+const ADMIN_LIMIT: Duration = Duration::from_secs(120);
+const READ_LIMIT: Duration = Duration::from_secs(240);
 
 /// Creates a topic and waits until every partition has a leader.
 pub fn create(bootstrap: &str, topic: &str, partitions: i32) {
     create_as(bootstrap, &NewTopic::new(topic, partitions, TopicReplication::Fixed(1)));
+}
+
+/// The same for a topic whose records carry the time at which the broker had them, so that the oracle can say what was there when.
+pub fn create_timed(bootstrap: &str, topic: &str, partitions: i32) {
+    create_as(bootstrap, &timed(NewTopic::new(topic, partitions, TopicReplication::Fixed(1))));
+}
+
+/// With the broker's time for records.
+#[must_use]
+pub fn timed(topic: NewTopic<'_>) -> NewTopic<'_> {
+    topic.set("message.timestamp.type", "LogAppendTime")
 }
 
 /// The same for a topic with settings or replicas of its own.
@@ -135,6 +148,20 @@ pub fn group_offsets(bootstrap: &str, group: &str, topic: &str, partitions: i32)
 /// Produces all records, in order within each partition, and returns when the broker has them.
 pub fn produce(bootstrap: &str, topic: &str, records: &[Record]) {
     send(bootstrap, topic, records.iter().map(|record| (None, record)));
+}
+
+/// Produces each of these as one batch, with a codec of the test's choice.
+pub fn produce_batches(bootstrap: &str, topic: &str, codec: &str, batches: &[&[Record]]) {
+    // A batch goes out when it is asked for, and not before.
+    let producer: BaseProducer =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).set("linger.ms", "60000").set("compression.type", codec).create().unwrap();
+    for batch in batches {
+        for record in *batch {
+            let to_send = BaseRecord::<String, Vec<u8>>::to(topic).partition(record.partition).payload(&record.value);
+            producer.send(to_send).map_err(|(e, _)| e).unwrap();
+        }
+        producer.flush(Timeout::After(READ_LIMIT)).unwrap();
+    }
 }
 
 /// The same with timestamps, in milliseconds since 1970, of the producer's choice.
@@ -252,7 +279,11 @@ pub fn read(bootstrap: &str, topic: &str) -> Contents {
                 let (key, value) = (m.key().map(<[u8]>::to_vec), m.payload().map(<[u8]>::to_vec));
                 let headers = m.headers().into_iter().flat_map(Headers::iter);
                 let headers = headers.map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect();
-                let stored = Stored { key, value, timestamp_ms: m.timestamp().to_millis(), headers };
+                let appended_ms = match m.timestamp() {
+                    Timestamp::LogAppendTime(at_ms) => Some(at_ms),
+                    _ => None,
+                };
+                let stored = Stored { key, value, timestamp_ms: m.timestamp().to_millis(), appended_ms, headers };
                 contents.get_mut(&m.partition()).unwrap().insert(m.offset(), stored);
             }
             Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => unfinished -= 1,

@@ -7,6 +7,7 @@ use serde_json::json;
 use weir_tests::engine::{OK, RETRY_EXHAUSTED, Start};
 use weir_tests::forwarder::Forwarder;
 use weir_tests::oracle::Pipeline;
+use weir_tests::oracle::manifest::Manifest;
 use weir_tests::oracle::pipeline::Site;
 use weir_tests::proxy::{Fault, Proxy, Rule};
 use weir_tests::rides::Rides;
@@ -57,6 +58,7 @@ fn the_listener_that_was_asked_is_the_one_that_is_read_from() {
     let s3 = or_skip!(s3::shared());
     or_skip!(table::readers());
     inside_and_outside_are_kept_apart(&listeners);
+    what_can_not_be_fetched_is_neither_idle_nor_closed_by_the_clock(&listeners);
     a_commit_that_takes_longer_than_connections_may_be_idle_only_delays(&listeners, s3);
 }
 
@@ -82,6 +84,36 @@ fn inside_and_outside_are_kept_apart(listeners: &Listeners) {
     assert!(exit.stderr.contains(&says), "`{says}` should be in {}", exit.stderr);
     rig.finish();
     rig.assert_right();
+}
+
+/// The network drops what goes between Weir and the broker for longer than partitions may be quiet, while producers go on.
+fn what_can_not_be_fetched_is_neither_idle_nor_closed_by_the_clock(listeners: &Listeners) {
+    let (idle_after, close_after) = (Duration::from_secs(4), Duration::from_secs(5));
+    let us = |duration: Duration| Some(i64::try_from(duration.as_micros()).unwrap());
+    let pipeline = Pipeline { idle_after_us: us(idle_after), close_idle_windows_after_us: us(close_after), ..Pipeline::rides() };
+    let rides = Rides { partitions: 2, ..Rides::ordered(1_000) };
+    let rig = Rig::new(pipeline, &listeners.kafka, Store::Local, 2, &rides.records());
+    let forwarder = listeners.forwarder();
+    let site =
+        Site { bootstrap: format!("127.0.0.1:{}", listeners.outer), trigger: json!({"type": "AsSoonAsPossible"}), ..rig.site.clone() };
+    let mut run = Start { document: rig.pipeline.document(&site).into(), ..rig.start() }.spawn();
+    run.wait_for_records(1_000, RUN_LIMIT);
+    forwarder.hold();
+    rig.produce(&rides.clone().starting(1_000_000_000).records());
+    // On a machine so slow that they were quiet for long before that, some windows are closed rightly.
+    let is_closed = |manifests: Vec<Manifest>| manifests.iter().any(|m| m.moved_by.is_some());
+    let closed_before = is_closed(rig.manifests());
+    // How long it lasts is what this is about: windows would be closed meanwhile.
+    std::thread::sleep(2 * close_after);
+    assert!(closed_before || !is_closed(rig.manifests()), "the clock closed windows whose records could not be fetched");
+    forwarder.let_go();
+    run.wait_for_records(2_000, RUN_LIMIT);
+    run.terminate();
+    run.wait(RUN_LIMIT).expect(OK);
+    drop(forwarder);
+    rig.finish();
+    let outcome = rig.assert_right();
+    assert!(closed_before || outcome.late == 0, "{} rows came in time and are late", outcome.late);
 }
 
 /// While an epoch waits for its commit, the next one is read up to its limit and the queue behind it fills; then nothing is fetched, and

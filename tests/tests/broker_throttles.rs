@@ -1,7 +1,5 @@
 //! A broker that lets a client read only so fast.
 
-use std::time::{Duration, Instant};
-
 use serde_json::json;
 use weir_tests::engine::OK;
 use weir_tests::oracle::Pipeline;
@@ -10,9 +8,14 @@ use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::kafka;
 use weir_tests::{or_skip, table};
 
-/// The broker counts over ten seconds: so much of the quota comes at once, and the rest as time goes by.
-const QUOTA_BYTES_PER_SECOND: u32 = 25_000;
+const RIDES: usize = 6_000;
+/// Rides that come in one batch, of some 20 kB: a broker hands out whole batches.
+const BATCH: usize = 150;
+/// The broker counts over ten seconds, and hands out no more than that at once: two or three batches. For all rides it would take two minutes.
+const QUOTA_BYTES_PER_SECOND: u32 = 5_000;
 const WITHOUT_QUOTA: u32 = u32::MAX >> 1;
+/// Answers that are waited for. Without the quota, the first of them has everything.
+const ANSWERS: usize = 3;
 
 #[test]
 fn a_throttled_pipeline_reads_slower_and_nothing_else_changes() {
@@ -20,17 +23,18 @@ fn a_throttled_pipeline_reads_slower_and_nothing_else_changes() {
     or_skip!(table::readers());
     // A name of its own, which is in the id that the quota goes by.
     let pipeline = Pipeline { name: "throttled".into(), ..Pipeline::rides() };
-    let rides = Rides { partitions: 2, ..Rides::new(6_000) };
-    let rig = Rig::new(pipeline, kafka, Store::Local, 2, &rides.records());
+    let rides = Rides { partitions: 1, ..Rides::new(RIDES) };
+    let mut rig = Rig::new(pipeline, kafka, Store::Local, 1, &[]);
+    rig.site.records_per_epoch = 2 * RIDES as u64;
+    rides.records().chunks(BATCH).for_each(|batch| rig.produce(batch));
     kafka.throttle("weir/throttled", QUOTA_BYTES_PER_SECOND);
-    let began = Instant::now();
     let mut run = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
-    run.wait_for_records(6_000, RUN_LIMIT);
-    // Four hundred kB or so, of which the quota lets 250 through at once; without it this takes half a second.
-    assert!(began.elapsed() > Duration::from_secs(3), "the quota did not bite: {:?}", began.elapsed());
+    run.wait_for_epochs(ANSWERS, RUN_LIMIT);
+    let read: u64 = run.progress().iter().take(ANSWERS).map(|p| p["numInputRows"].as_u64().unwrap()).sum();
+    assert!((1..RIDES as u64).contains(&read), "the quota did not bite: {ANSWERS} epochs have {read} records");
     kafka.throttle("weir/throttled", WITHOUT_QUOTA);
     rig.produce(&rides.clone().starting(6_000_000_000).records());
-    run.wait_for_records(12_000, RUN_LIMIT);
+    run.wait_for_records(2 * RIDES as u64, RUN_LIMIT);
     run.terminate();
     let exit = run.wait(RUN_LIMIT);
     exit.expect(OK);

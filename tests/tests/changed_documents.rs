@@ -107,7 +107,21 @@ const FITS: &[(&str, Change)] = &[
             }
         }
     }),
+    (NEW_WINDOWS, |spec| {
+        push(
+            &mut spec["steps"],
+            json!({"name": "more", "aggregate": {
+                "from": "input", "window": {"tumbling": {"size": "10m"}}, "columns": [{"name": "n", "expr": "count(*)"}]}}),
+        );
+        let mut sink = spec["sinks"][0].clone();
+        sink["name"] = json!("more-windows");
+        sink["from"] = json!("more");
+        sink["delta"] = json!({"uri": format!("{}-more", sink["delta"]["uri"].as_str().unwrap())});
+        push(&mut spec["sinks"], sink);
+    }),
 ];
+
+const NEW_WINDOWS: &str = "add a step with windows";
 
 fn push(list: &mut Json, item: Json) {
     list.as_array_mut().unwrap().push(item);
@@ -158,6 +172,21 @@ fn what_the_state_does_not_fit_is_refused_and_discarding_it_lets_it_pass() {
 }
 
 #[test]
+fn what_neither_the_state_nor_the_table_fits_is_said_at_once() {
+    let kafka = or_skip!(kafka::shared());
+    let rig = rig(kafka);
+    rig.finish();
+    let mut document = rig.pipeline.document(&rig.site);
+    push(&mut document["spec"]["steps"][1]["aggregate"]["columns"], json!({"name": "most", "expr": "max(price)"}));
+    push(&mut document["spec"]["steps"][2]["map"]["columns"], json!({"name": "most", "expr": "most"}));
+    let refused = run(&rig, &document).run(RUN_LIMIT);
+    refused.expect(CONFIG);
+    for says in ["has no column `most` (double); add it to the table first", "step `windows` now needs max(price)"] {
+        assert!(refused.stderr.contains(says), "{}", refused.stderr);
+    }
+}
+
+#[test]
 fn what_the_state_fits_goes_on_with_it() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
@@ -170,6 +199,8 @@ fn what_the_state_fits_goes_on_with_it() {
         let exit = run(&rig, &document).run(RUN_LIMIT);
         assert_eq!(exit.code, Some(OK), "{row}: {}", exit.stderr);
         assert_eq!(exit.figure("records_read"), RIDES as u64, "{row}");
+        let says = "step `more` is new: it gets the records that are read from now on, so its first windows lack what was read before";
+        assert_eq!(exit.stderr.contains(says), *row == NEW_WINDOWS, "{row}: {}", exit.stderr);
     }
     // Windows that were open at a change have the rows from before and after it: none is lost.
     let counted: i64 = table::read_log(&rig.table_folder()).iter().map(|row| row["cnt"].as_i64().unwrap()).sum();

@@ -9,27 +9,32 @@ use weir_tests::services::kafka;
 use weir_tests::topic::{self, Contents, Record};
 use weir_tests::{deadline, or_skip, table};
 
+const RECORDS: usize = 1_000;
+const KEYS: usize = 250;
+
 #[test]
 fn compaction_under_a_pipeline_leaves_holes_that_are_no_gaps() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &of_few_keys(0));
+    let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &of_few_keys(0));
+    rig.site.records_per_epoch = RECORDS as u64;
     let (bootstrap, topic) = (rig.site.bootstrap.as_str(), rig.site.topic.as_str());
+    // One epoch takes all that there is.
+    let reached: BTreeMap<i32, i64> = (0..).zip(topic::ends(bootstrap, topic, 2)).collect();
     assert!(rig.start().fail_at("manifest.create.after", 1).run(RUN_LIMIT).aborted());
-    let reached: BTreeMap<i32, i64> = rig.manifests().last().unwrap().partitions.iter().map(|p| (p.partition, p.end)).collect();
-    // The epoch may have taken most of one partition. Then what is left of it are the last records of their keys, and stays.
-    let first_ends = topic::ends(bootstrap, topic, 2);
-    let unread: Vec<(i32, i64)> =
-        reached.clone().into_iter().zip(first_ends).filter(|((_, next), end)| next < end).map(|(at, _)| at).collect();
-    assert!(!unread.is_empty(), "{reached:?}");
+    let taken: BTreeMap<i32, i64> = rig.manifests().last().unwrap().partitions.iter().map(|p| (p.partition, p.end)).collect();
+    assert_eq!(taken, reached);
+    // None of these stays: each key comes again.
+    rig.produce(&of_few_keys(1));
+    rig.produce(&of_few_keys(2));
     let read = within(&topic::read(bootstrap, topic), |partition, offset| offset < reached[&partition]);
 
     // Only segments that are closed are compacted, and a record that comes late enough closes the one before.
     topic::configure(bootstrap, topic, &[("cleanup.policy", "compact"), ("segment.ms", "100"), ("min.cleanable.dirty.ratio", "0.01")]);
-    deadline::until("the next run begins at a hole", RUN_LIMIT, || {
-        rig.produce(&of_few_keys(2_000)[..10]);
+    deadline::until("the next run begins at a hole in every partition", RUN_LIMIT, || {
+        rig.produce(&of_few_keys(3)[..10]);
         let left = topic::read(bootstrap, topic);
-        unread.iter().any(|(partition, next)| !left[partition].contains_key(next)).then_some(())
+        reached.iter().all(|(partition, next)| !left[partition].contains_key(next)).then_some(())
     });
     topic::configure(bootstrap, topic, &[("cleanup.policy", "delete")]);
     let mut before = Contents::new();
@@ -51,9 +56,12 @@ fn compaction_under_a_pipeline_leaves_holes_that_are_no_gaps() {
     assert!(!outcome.rows.is_empty(), "{outcome:?}");
 }
 
-fn of_few_keys(from: i64) -> Vec<Record> {
-    let rides = Rides { partitions: 2, ..Rides::new(2_000) }.starting(from * 1_000_000);
-    rides.records().into_iter().enumerate().map(|(i, r)| Record { key: Some(format!("{}", i % 100)), ..r }).collect()
+/// The `n`th batch: every key twice in each partition.
+fn of_few_keys(n: i64) -> Vec<Record> {
+    let rides = Rides::new(RECORDS).starting(n * i64::try_from(RECORDS).unwrap() * 1_000_000).records();
+    let placed =
+        |(i, ride): (usize, Record)| Record { key: Some((i / 2 % KEYS).to_string()), partition: i32::try_from(i % 2).unwrap(), ..ride };
+    rides.into_iter().enumerate().map(placed).collect()
 }
 
 fn within(contents: &Contents, wanted: impl Fn(i32, i64) -> bool) -> Contents {

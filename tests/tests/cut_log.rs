@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use serde_json::{Value as Json, json};
 use weir_tests::engine::{CONFIG, OK, Start};
-use weir_tests::oracle::Pipeline;
+use weir_tests::oracle::{self, Pipeline};
 use weir_tests::rides::Rides;
 use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::kafka;
@@ -24,7 +24,7 @@ fn cut(kafka: &kafka::Kafka) -> Rig {
     assert_eq!(manifest["until"]["reached"], false, "the run was killed too late");
     let end = &mut manifest["until"]["ends"][0]["end"];
     *end = json!(end.as_i64().unwrap() + 500);
-    fs::write(newest, manifest.to_string()).unwrap();
+    fs::write(newest, oracle::manifest::sealed(manifest)).unwrap();
     rig
 }
 

@@ -1,6 +1,7 @@
 //! `weir demo` needs nothing at all.
 
 use std::collections::BTreeSet;
+use std::process::{Command, Stdio};
 
 use weir_tests::engine::{self, CONFIG, OK};
 
@@ -20,7 +21,21 @@ fn the_demo_prints_three_windows_and_refuses_to_run_over_them() {
 
     let again = engine::call(&args);
     assert_eq!(again.status.code(), Some(CONFIG));
-    assert!(String::from_utf8_lossy(&again.stderr).contains("has an earlier demo"));
+    assert!(String::from_utf8_lossy(&again.stderr).contains("has another demo"));
+}
+
+#[test]
+fn two_demos_at_once_both_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let demo = || {
+        let mut command = Command::new(engine::binary());
+        command.arg("demo").env("TMPDIR", folder.path()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let both = [demo(), demo()].map(|demo| demo.wait_with_output().unwrap());
+    for out in both {
+        let (said, errors) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
+        assert!(out.status.code() == Some(OK) && said.contains("120000 rides read"), "{said}\n{errors}");
+    }
 }
 
 #[test]

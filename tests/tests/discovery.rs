@@ -54,6 +54,26 @@ fn assert_right_of(rig: &Rig, topics: &[&str]) -> Outcome {
     outcome
 }
 
+/// Without any delay, and with looks half a minute apart, while the old partition goes on for hours of event time.
+#[test]
+fn the_first_records_of_a_new_partition_are_in_time() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let one = |count: usize, from_s: i64| Rides { partitions: 1, ..Rides::ordered(count) }.starting(from_s * SECOND_US).records();
+    let rig = Rig::new(Pipeline { delay_us: 0, ..Pipeline::rides() }, kafka, Store::Local, 1, &one(1_000, 0));
+    let mut run = rig.start_with(json!({"type": ENDLESS})).spawn();
+    run.wait_for_records(1_000, RUN_LIMIT);
+    topic::add_partitions(&rig.site.bootstrap, &rig.site.topic, 2);
+    let new: Vec<Record> = one(100, 1_000).into_iter().map(|record| Record { partition: 1, ..record }).collect();
+    rig.produce(&new);
+    rig.produce(&one(2_000, 1_100));
+    run.wait_for_records(3_100, RUN_LIMIT);
+    run.terminate();
+    run.wait(RUN_LIMIT).expect(OK);
+    rig.finish();
+    assert_eq!(rig.assert_right().late, 0);
+}
+
 #[test]
 fn partitions_that_a_topic_gets_while_it_is_read_are_read_from_their_earliest_record() {
     let kafka = or_skip!(kafka::shared());
@@ -100,18 +120,27 @@ fn new_assignments_while_records_flow_lose_and_double_nothing() {
 
 #[test]
 fn a_pipeline_that_always_has_something_to_read_looks_all_the_same() {
-    const BACKLOG: u64 = 40_000;
+    /// What is always there to be read, and more than is read between two looks at the progress.
+    const AHEAD: u64 = 10_000;
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    let mut rig = Rig::new(pipeline(), kafka, Store::Local, 1, &rides(&[0], usize::try_from(BACKLOG).unwrap(), 1));
+    let from =
+        |ride: u64| Rides { partitions: 1, ..Rides::ordered(usize::try_from(AHEAD).unwrap()) }.starting(ride.cast_signed() * SECOND_US);
+    let mut rig = Rig::new(pipeline(), kafka, Store::Local, 1, &from(0).records());
     // In epochs so small that they take longer than the looks.
     rig.site.records_per_epoch = 25;
     let mut run = looking(&rig, &json!({})).spawn();
     run.wait_for_epochs(1, RUN_LIMIT);
     topic::add_partitions(&rig.site.bootstrap, &rig.site.topic, 2);
-    run.wait_for_words("a partition was found", RUN_LIMIT);
-    let read: u64 = run.progress().iter().map(|p| p["numInputRows"].as_u64().unwrap()).sum();
-    assert!(read < BACKLOG, "the backlog was read before anybody looked");
+    let mut produced = AHEAD;
+    deadline::until("a partition is found", RUN_LIMIT, || {
+        let read: u64 = run.progress().iter().map(|p| p["numInputRows"].as_u64().unwrap()).sum();
+        if produced < read + AHEAD {
+            rig.produce(&from(produced).records());
+            produced += AHEAD;
+        }
+        run.stderr().contains("a partition was found").then_some(())
+    });
     let killed = run.kill();
     assert_eq!(killed.signal, Some(9));
     rig.site.records_per_epoch = 20_000;

@@ -162,7 +162,7 @@ fn assert_tables(rig: &Rig) {
     columns[2].1 = Expr::Upper(column("city"));
     let silver = Map { filter: rig.pipeline.before.as_ref().unwrap().filter.clone(), columns };
     let rows_of = |map: &Map| -> Vec<Json> {
-        let rows = contents.values().flat_map(BTreeMap::values).filter_map(|r| map.apply(&rig.pipeline.decode(r, i64::MAX)?.1));
+        let rows = contents.values().flat_map(BTreeMap::values).filter_map(|r| map.apply(&rig.pipeline.decode(r, i64::MAX)?.1).unwrap());
         rows.map(|row| row.iter().map(|(name, value)| (name.clone(), value.to_json())).collect::<serde_json::Map<_, _>>().into()).collect()
     };
     let expected = [rows_of(&bronze), rows_of(&silver), outcome.rows];

@@ -11,7 +11,7 @@ use weir_tests::oracle::{Pipeline, time};
 use weir_tests::rides::START_US;
 use weir_tests::rig::{Rig, Store};
 use weir_tests::services::kafka;
-use weir_tests::topic::Record;
+use weir_tests::topic::{self, Record};
 use weir_tests::{or_skip, table};
 
 const SEEDS: u64 = 12;
@@ -25,7 +25,7 @@ fn any_pipeline_writes_what_the_oracle_expects() {
         Ok(one) => vec![one.parse().unwrap()],
         Err(_) => (1..=std::env::var("WEIR_SEEDS").map_or(SEEDS, |n| n.parse().unwrap())).collect::<Vec<u64>>(),
     };
-    let mut rows_in_all = 0;
+    let (mut rows_in_all, mut bad_in_all) = (0, 0);
     for seed in seeds {
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let pipeline = pipeline(&mut rng);
@@ -34,9 +34,16 @@ fn any_pipeline_writes_what_the_oracle_expects() {
         let mut rig = Rig::new(pipeline, kafka, Store::Local, PARTITIONS, &records);
         rig.site.records_per_epoch = rng.random_range(100..600);
         println!("{}", rig.pipeline.document(&rig.site));
+        for n in 0..rng.random_range(0..5) {
+            topic::produce_tombstone(&rig.site.bootstrap, &rig.site.topic, rng.random_range(0..PARTITIONS), &n.to_string());
+        }
         rig.finish();
-        rows_in_all += rig.assert_right().rows.len();
+        let outcome = rig.assert_right();
+        rows_in_all += outcome.rows.len();
+        bad_in_all += outcome.bad_rows.values().map(Vec::len).sum::<usize>();
     }
+    // A single seed may have none.
+    assert!(bad_in_all > 0 || std::env::var("WEIR_SEED").is_ok(), "no seed had a row that could not be computed");
     assert!(rows_in_all > 0, "no seed wrote a row: the generator has become useless");
 }
 
@@ -50,6 +57,7 @@ fn pipeline(rng: &mut ChaCha8Rng) -> Pipeline {
         of("flag", Type::Boolean, false),
         of("day", Type::Date, false),
         of("amount", Type::Decimal { precision: 12, scale: 2 }, false),
+        of("seen", Type::Timestamp, false),
         of("at", Type::Timestamp, true),
     ];
     let names: Vec<String> = columns.iter().map(|c| c.name.clone()).collect();
@@ -57,8 +65,15 @@ fn pipeline(rng: &mut ChaCha8Rng) -> Pipeline {
         filter: rng.random_bool(0.7).then(|| condition(rng, 2)),
         columns: names.iter().map(|n| (n.clone(), before_column(rng, n))).collect(),
     });
-    let keys: Vec<String> = ["k", "g", "flag", "day"].into_iter().filter(|_| rng.random_bool(0.4)).map(str::to_owned).collect();
-    let aggregates: Vec<(String, Aggregate)> = (0..rng.random_range(1..=5)).map(|i| (format!("a{i}"), aggregate(rng))).collect();
+    let mut keys: Vec<String> = ["k", "g", "flag", "day"].into_iter().filter(|_| rng.random_bool(0.4)).map(str::to_owned).collect();
+    keys.extend(["x", "seen"].into_iter().filter(|_| rng.random_bool(0.2)).map(str::to_owned));
+    let mut aggregates: Vec<(String, Aggregate)> = (0..rng.random_range(1..=5)).map(|i| (format!("a{i}"), aggregate(rng))).collect();
+    // By zero where all of a group's values are null.
+    let divides = rng.random_bool(0.5);
+    if divides {
+        aggregates.push(("all_rows".into(), Aggregate::CountAll));
+        aggregates.push(("known".into(), Aggregate::Count(*column("amount"))));
+    }
     let after = rng.random_bool(0.6).then(|| {
         let start = || column("window_start");
         let mut columns = vec![
@@ -66,6 +81,9 @@ fn pipeline(rng: &mut ChaCha8Rng) -> Pipeline {
             ("win_start".to_owned(), Expr::Formatted(start())),
             ("win_end".to_owned(), *column("window_end")),
         ];
+        if divides {
+            columns.push(("share".to_owned(), Expr::Divide(column("all_rows"), column("known"))));
+        }
         columns.extend(keys.iter().chain(aggregates.iter().map(|(n, _)| n)).map(|n| (n.clone(), *column(n))));
         Map { filter: None, columns }
     });
@@ -76,7 +94,9 @@ fn pipeline(rng: &mut ChaCha8Rng) -> Pipeline {
         idle_after_us: None,
         delay_us: *[0, 1_000_000, 90_000_000].choose(rng).unwrap(),
         bad_records: if rng.random() { BadRecords::Drop } else { BadRecords::Output },
+        skips_tombstones: rng.random(),
         keeps_late: rng.random(),
+        keeps_bad_rows: rng.random_bool(0.7),
         max_future_us: None,
         max_skew_us: None,
         close_idle_windows_after_us: None,
@@ -95,6 +115,13 @@ fn before_column(rng: &mut ChaCha8Rng, name: &str) -> Expr {
         "k" if rng.random() => Expr::Upper(same),
         "k" if rng.random() => Expr::Coalesce(same, Box::new(Expr::Text("it's null".into()))),
         "n" if rng.random() => Expr::Add(same, column("g")),
+        // By zero where g is.
+        "n" if rng.random_bool(0.2) => Expr::Divide(same, column("g")),
+        // One row in a hundred has no value for it.
+        "n" if rng.random() => Expr::Divide(same.clone(), Box::new(Expr::Add(same, Box::new(Expr::Int(50))))),
+        "n" if rng.random() => Expr::Negate(Box::new(Expr::Modulo(column("g"), same))),
+        // NaN and infinities where n is 0.
+        "x" if rng.random() => Expr::Divide(same, column("n")),
         "x" if rng.random() => Expr::Multiply(same, Box::new(Expr::Double(0.5))),
         "x" if rng.random() => Expr::Add(same, column("n")),
         _ => *same,
@@ -104,27 +131,35 @@ fn before_column(rng: &mut ChaCha8Rng, name: &str) -> Expr {
 fn condition(rng: &mut ChaCha8Rng, depth: u32) -> Expr {
     let sub = |rng: &mut ChaCha8Rng| Box::new(condition(rng, depth - 1));
     let op = *[Op::Less, Op::LessOrEqual, Op::Equal, Op::NotEqual, Op::GreaterOrEqual, Op::Greater].choose(rng).unwrap();
-    match rng.random_range(0..if depth == 0 { 4 } else { 7 }) {
+    match rng.random_range(0..if depth == 0 { 5 } else { 8 }) {
         0 => Expr::Compare(column("n"), op, Box::new(Expr::Int(rng.random_range(-20..20)))),
+        1 if rng.random() => Expr::Compare(Box::new(Expr::Divide(column("x"), column("n"))), op, Box::new(Expr::Double(0.0))),
         1 => Expr::Compare(column("x"), op, Box::new(Expr::Double(f64::from(rng.random_range(-40..40)) / 4.0))),
         2 => Expr::Compare(column("k"), op, Box::new(Expr::Text("b".into()))),
         3 => Expr::IsNull(column(["k", "g", "x", "flag", "day", "amount"].choose(rng).unwrap())),
-        4 => Expr::And(sub(rng), sub(rng)),
-        5 => Expr::Or(sub(rng), sub(rng)),
+        // Beyond 46 it overflows.
+        4 => Expr::Compare(Box::new(Expr::Multiply(column("n"), Box::new(Expr::Int(200_000_000_000_000_000)))), op, column("g")),
+        5 => Expr::And(sub(rng), sub(rng)),
+        6 => Expr::Or(sub(rng), sub(rng)),
         _ => Expr::Not(sub(rng)),
     }
 }
 
 fn aggregate(rng: &mut ChaCha8Rng) -> Aggregate {
-    let any = *column(["k", "g", "n", "x", "day", "amount"].choose(rng).unwrap());
+    let any = *column(["k", "g", "n", "x", "day", "amount", "seen"].choose(rng).unwrap());
     let number = *column(["g", "n", "x"].choose(rng).unwrap());
-    match rng.random_range(0..7) {
+    let ratio = Expr::Divide(column("x"), column("n"));
+    match rng.random_range(0..10) {
         0 => Aggregate::CountAll,
         1 => Aggregate::Count(any),
         2 => Aggregate::Sum(number),
         3 => Aggregate::Avg(number),
         4 => Aggregate::Min(any),
         5 => Aggregate::Max(any),
+        6 => Aggregate::Min(ratio),
+        7 => Aggregate::Max(ratio),
+        // Two of these may be more than a bigint.
+        8 => Aggregate::Sum(Expr::Multiply(column("g"), Box::new(Expr::Int(3_000_000_000_000_000_000)))),
         _ => Aggregate::Sum(*column("amount")),
     }
 }
@@ -134,9 +169,16 @@ fn records(rng: &mut ChaCha8Rng, pipeline: &Pipeline) -> Vec<Record> {
     let count = rng.random_range(200..2_000);
     let step_us = rng.random_range(1..=pipeline.window_us / 20);
     let used = if rng.random_bool(0.15) { PARTITIONS - 1 } else { PARTITIONS };
+    // Sometimes in the 19th century, before the first nanosecond of 64 bits (1677), or in the first days that there are.
+    let begin_us = match rng.random_range(0..12) {
+        0..2 => -3_800_000_000_000_000,
+        2 => -11_676_096_000_000_000,
+        3 => -62_135_251_200_000_000,
+        _ => START_US,
+    };
     (0..count)
         .map(|i| {
-            let mut t = START_US + i * step_us;
+            let mut t = begin_us + i * step_us;
             t -= rng.random_range(0..=pipeline.delay_us.max(1));
             if rng.random_bool(0.05) {
                 t -= t.rem_euclid(pipeline.window_us);
@@ -144,7 +186,11 @@ fn records(rng: &mut ChaCha8Rng, pipeline: &Pipeline) -> Vec<Record> {
             if rng.random_bool(0.01) {
                 t -= rng.random_range(0..=20 * pipeline.window_us);
             }
-            let value = if rng.random_bool(0.005) { bad(rng) } else { good(rng, t).to_string().into_bytes() };
+            let value = match rng.random_range(0..400) {
+                0..2 => bad(rng),
+                2 => of_the_future(rng, t).to_string().into_bytes(),
+                _ => good(rng, t).to_string().into_bytes(),
+            };
             Record { partition: rng.random_range(0..used), key: None, value }
         })
         .collect()
@@ -156,21 +202,42 @@ fn good(rng: &mut ChaCha8Rng, time_us: i64) -> Json {
         1 => time::format_micros(time_us).replace('Z', "+00:00"),
         _ => time::format_micros(time_us + 7_200_000_000).replace('Z', "+02:00"),
     };
-    let day = time::format_date(rng.random_range(20_000..20_003));
+    let day = match rng.random_range(0..5) {
+        0 => (*["0001-01-01", "1600-02-29", "1969-12-31", "2262-04-12", "9999-12-31"].choose(rng).unwrap()).to_owned(),
+        _ => time::format_date(rng.random_range(20_000..20_003)),
+    };
+    let seen = *["1600-02-29T12:00:00Z", "1969-12-31T23:59:59.999999Z", "2263-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"]
+        .choose(rng)
+        .unwrap();
     // A quarter, so that sums have no rounding to hide behind.
     let quarter = f64::from(rng.random_range(-400..400)) / 4.0;
+    let x = if rng.random_bool(0.1) { *[0.0, -0.0].choose(rng).unwrap() } else { quarter };
     let text = *["a", "b", "B", "", "é", "a\"b\\c\n"].choose(rng).unwrap();
     let mut record = json!({
-        "k": text, "g": rng.random_range(0..4), "n": rng.random_range(-50..50), "x": quarter, "flag": rng.random::<bool>(), "day": day,
-        "amount": quarter, "at": at, "unknown": {"to": ["the", "document"]},
+        "k": text, "g": rng.random_range(0..4), "n": rng.random_range(-50..50), "x": x, "flag": rng.random::<bool>(), "day": day,
+        "amount": quarter, "seen": seen, "at": at, "unknown": {"to": ["the", "document"]},
     });
-    for name in ["k", "g", "x", "flag", "day", "amount"] {
+    for name in ["k", "g", "x", "flag", "day", "amount", "seen"] {
         match rng.random_range(0..10) {
             0 => record[name] = Json::Null,
             1 => drop(record.as_object_mut().unwrap().remove(name)),
             _ => {}
         }
     }
+    record
+}
+
+/// An event time that no clock of ours comes near to: around the last nanosecond of 64 bits (2262), in the last year that there is, and after it.
+fn of_the_future(rng: &mut ChaCha8Rng, time_us: i64) -> Json {
+    let mut record = good(rng, time_us);
+    let times = [
+        "2262-04-11T23:47:16.854775Z",
+        "2262-04-11T23:47:16.854776Z",
+        "2263-01-01T00:00:00Z",
+        "9999-12-31T23:59:59.999999Z",
+        "9999-12-31T23:59:59.999999-02:00",
+    ];
+    record["at"] = (*times.choose(rng).unwrap()).into();
     record
 }
 

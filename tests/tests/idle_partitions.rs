@@ -1,10 +1,14 @@
 //! Partitions that have nothing to say do not hold windows open for ever.
 
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
 use serde_json::json;
 use weir_tests::oracle::Pipeline;
+use weir_tests::oracle::manifest::Manifest;
 use weir_tests::rides::Rides;
 use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::kafka;
+use weir_tests::services::s3::S3;
 use weir_tests::topic::Record;
 use weir_tests::{deadline, engine, or_skip, table};
 
@@ -58,4 +62,67 @@ fn a_partition_that_goes_quiet_lets_windows_close_and_what_it_says_later_may_be_
     rig.finish();
     let outcome = rig.assert_right();
     assert_eq!(outcome.late, 100);
+}
+
+/// A process that was frozen for longer than its partitions may be quiet looks at its clock before it has fetched anything.
+#[test]
+fn a_process_that_wakes_does_not_take_what_came_meanwhile_for_late() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let pipeline = Pipeline { idle_after_us: Some(SECOND_US), close_idle_windows_after_us: Some(3 * SECOND_US), ..Pipeline::rides() };
+    let rides = Rides { partitions: 3, ..Rides::ordered(600) };
+    let rig = Rig::new(pipeline, kafka, Store::Local, 3, &rides.records());
+    let mut run = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
+    run.wait_for_records(600, RUN_LIMIT);
+    for nth in 1..4 {
+        run.stop();
+        rig.produce(&rides.clone().starting(nth * 600 * SECOND_US).records());
+        let produced_us = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap();
+        std::thread::sleep(Duration::from_secs(4));
+        run.cont();
+        run.wait_for_records(600 * (u64::try_from(nth).unwrap() + 1), RUN_LIMIT);
+        let all = rig.manifests();
+        let read = |m: &&Manifest| m.partitions.iter().map(|p| p.end).sum::<i64>() == 600 * (nth + 1);
+        let first = all.iter().find(read).unwrap();
+        let early = all.iter().find(|m| m.epoch < first.epoch && m.moved_by.is_some() && m.clock_us > produced_us);
+        assert_eq!(early, None, "windows were closed before what had come was read");
+    }
+    run.terminate();
+    run.wait(RUN_LIMIT).expect(engine::OK);
+    rig.finish();
+    rig.assert_right();
+}
+
+/// While a sink is away the epoch in hand is full and its lane takes nothing out of its queue. Full of one partition's records, that takes in none of
+/// the other's.
+#[test]
+fn a_partition_behind_a_full_queue_is_not_idle() {
+    let kafka = or_skip!(kafka::shared());
+    let s3 = or_skip!(S3::start());
+    or_skip!(table::readers());
+    let pipeline = Pipeline { idle_after_us: Some(SECOND_US), ..Pipeline::rides() };
+    let both = Rides { partitions: 2, ..Rides::ordered(2_000) };
+    let mut rig = Rig::new(pipeline, kafka, Store::S3(&s3, None), 2, &both.records());
+    rig.site.records_per_epoch = 2_000;
+    let mut run = rig.start_with(json!({"type": "AsSoonAsPossible"})).arg("--lanes").arg("1").spawn();
+    run.wait_for_records(2_000, RUN_LIMIT);
+
+    s3.kill();
+    // More than a queue holds, which is 50,000 records, of one moment: whatever is read of them closes no window.
+    let filling = Rides { partitions: 1, step_us: 1, ..Rides::ordered(60_000) }.starting(2_000 * SECOND_US).records();
+    rig.produce(&filling);
+    run.wait_for_words("Connection refused", RUN_LIMIT);
+    // Then what the other partition says of that time, and what would close its windows if it were idle.
+    let behind = Rides { partitions: 1, ..Rides::ordered(100) }.starting(2_000 * SECOND_US).records();
+    rig.produce(&behind.into_iter().map(|record| Record { partition: 1, ..record }).collect::<Vec<_>>());
+    rig.produce(&Rides { partitions: 1, ..Rides::ordered(1_000) }.starting(60_000 * SECOND_US).records());
+    // For longer than a partition may be quiet.
+    std::thread::sleep(Duration::from_secs(2));
+    s3.restart();
+
+    run.wait_for_records(63_100, RUN_LIMIT);
+    run.terminate();
+    run.wait(RUN_LIMIT).expect(engine::OK);
+    rig.finish();
+    assert_eq!(rig.assert_right().late, 0);
 }

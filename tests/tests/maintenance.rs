@@ -130,7 +130,7 @@ fn run_fast(clock: &Path, stop: &AtomicBool) {
 }
 
 /// The data files in a table's folder.
-fn stored(table: &Path) -> BTreeSet<PathBuf> {
+pub(crate) fn stored(table: &Path) -> BTreeSet<PathBuf> {
     let mut folders = vec![table.to_owned()];
     let mut found = BTreeSet::new();
     while let Some(folder) = folders.pop() {
@@ -146,7 +146,7 @@ fn stored(table: &Path) -> BTreeSet<PathBuf> {
 }
 
 /// The data files that a table's log names.
-fn live(table: &Path) -> BTreeSet<PathBuf> {
+pub(crate) fn live(table: &Path) -> BTreeSet<PathBuf> {
     let mut commits: Vec<_> = std::fs::read_dir(table.join("_delta_log")).unwrap().map(|entry| entry.unwrap().path()).collect();
     commits.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     commits.sort();

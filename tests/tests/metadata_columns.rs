@@ -55,7 +55,9 @@ fn sorted(mut rows: Vec<Json>) -> Vec<Json> {
 fn every_field_of_a_record_is_a_column_and_a_crash_changes_none() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    let rig = Rig::new(pipeline(), kafka, Store::Local, 2, &[]);
+    // With the producer's times.
+    let create = |topic: &str| topic::create(&kafka.bootstrap(), topic, 2);
+    let rig = Rig::with_topic(pipeline(), kafka.bootstrap(), Store::Local, create, &[]);
     let (bootstrap, topic) = (rig.site.bootstrap.as_str(), rig.site.topic.as_str());
     let headers = [("trace", Some("a1")), ("trace", None), ("", Some("")), ("größe", Some("\u{0}é"))];
     topic::produce_with_headers(bootstrap, topic, &numbered(0, 0, Some("k")), &headers);

@@ -62,6 +62,24 @@ fn wrong_flags_are_said_in_one_sentence_each() {
 }
 
 #[test]
+fn wrong_use_of_the_program_says_what_to_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rides.yaml");
+    std::fs::write(&file, "a: 1").unwrap();
+    let file = file.to_string_lossy();
+    for (args, says) in [
+        (vec!["validate", &file], format!("write `-f {file}`")),
+        (vec!["run", "-f", &file, "--http", "9464"], "write an IP address and a port, such as 127.0.0.1:9464".to_owned()),
+        (vec!["run", "-f", &file, "--give-up-after", "5s"], "write whole seconds without a unit, such as 300".to_owned()),
+        (vec!["run", "-f", &file, "--lanes", "0"], "0 is not in 1..=256".to_owned()),
+    ] {
+        let out = engine::call(&args);
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.code() == Some(CONFIG) && said.contains(&says), "{args:?}: {said}");
+    }
+}
+
+#[test]
 fn a_topic_that_is_not_there_is_said() {
     let kafka = or_skip!(kafka::shared());
     let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &[]);

@@ -1,8 +1,8 @@
-//! SIGKILL at random moments of a run that never pauses. `WEIR_KILLS` sets how many (`make soak`: 200).
+//! SIGKILL at random moments of a run that never pauses, and now and then SIGSTOP before. `WEIR_KILLS` sets how many (`make soak`: 200).
 
 use std::collections::BTreeMap;
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -20,6 +20,9 @@ const RECORDS_PER_KILL: usize = 1_200;
 const POISON_EVERY: usize = 101;
 /// Beyond a whole epoch with its commit, so that each phase can be hit.
 const PAUSE_MS_MAX: u64 = 400;
+/// Every so manieth kill comes after the process was frozen for longer than partitions may be quiet.
+const FREEZE_EVERY: u32 = 7;
+const FROZEN: Duration = Duration::from_millis(1_500);
 const SOAK_KILLS: u32 = 200;
 /// What takes time in an epoch, as the fail points name it. Some points are microseconds apart: `crash_at_each_step` goes through them all.
 const STEPS: [&str; 5] = ["epoch.", "data.", "state.", "manifest.", "commit."];
@@ -36,17 +39,26 @@ fn random_kills_lose_and_double_nothing() {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
 
     let backlog = Rides { step_us: STEP_US, ..Rides::new(usize::try_from(kills).unwrap() * RECORDS_PER_KILL) };
-    let mut rig = Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::Local, 6, &poisoned(backlog.records(), POISON_EVERY));
+    let pipeline = Pipeline { idle_after_us: Some(1_000_000), ..Pipeline::rides_with_side_outputs() };
+    let mut rig = Rig::new(pipeline, kafka, Store::Local, 6, &poisoned(backlog.records(), POISON_EVERY));
     rig.site.records_per_epoch = 25;
     let mut phases: BTreeMap<String, u32> = BTreeMap::new();
     for kill in 0..kills {
         let mut engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
         engine.wait_for_epochs(1, RUN_LIMIT);
         std::thread::sleep(Duration::from_millis(rng.random_range(0..PAUSE_MS_MAX)));
+        if kill % FREEZE_EVERY == 0 {
+            engine.stop();
+            std::thread::sleep(FROZEN);
+            engine.cont();
+        }
         if kill % 2 == 1 {
             // A commit takes a hundredth of an epoch: every other kill waits until a step is under way, each step in its turn.
             let step = STEPS[(kill / 2) as usize % STEPS.len()];
-            while !engine.phase().starts_with(step) && engine.ended().is_none() {}
+            let given_up = Instant::now() + RUN_LIMIT;
+            while !engine.phase().starts_with(step) && engine.ended().is_none() {
+                assert!(Instant::now() < given_up, "kill {kill}: no step `{step}` within {RUN_LIMIT:?}");
+            }
         }
         assert!(engine.ended().is_none(), "kill {kill}: the engine ended by itself:\n{}", engine.stderr());
         let exit = engine.kill();

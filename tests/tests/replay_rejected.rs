@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::process::Output;
-use std::time::Duration;
 
 use rustix::process::Signal;
 use serde_json::json;
@@ -138,7 +137,9 @@ fn dead_letters_on_s3_are_taken_in_by_a_corrected_document() {
 fn records_come_back_byte_for_byte_with_where_they_are_from() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    let rig = Rig::new(strict(), kafka, Store::Local, 2, &[]);
+    // With the producer's times.
+    let create = |topic: &str| topic::create(&kafka.bootstrap(), topic, 2);
+    let rig = Rig::with_topic(strict(), kafka.bootstrap(), Store::Local, create, &[]);
     let record = |partition, key: Option<&str>, value: &[u8]| Record { partition, key: key.map(str::to_owned), value: value.to_vec() };
     let large = [b"{".as_slice(), &[0xff; 3_000_000]].concat();
     rig.produce(&[
@@ -269,7 +270,7 @@ fn a_replay_that_was_killed_goes_on_as_its_progress_said() {
         (proxy.struck() > 0 && said().contains("next: ")).then_some(())
     });
     process.signal(Signal::KILL);
-    assert!(process.wait(Duration::from_secs(10)).is_some());
+    assert!(process.wait(RUN_LIMIT).is_some());
     let line = said().lines().find_map(|l| l.split_once("next: ").map(|(_, next)| next.to_owned())).unwrap();
     assert_eq!((line.as_str(), count(&rig)), ("--from-version 1 --skip 20", 60));
 

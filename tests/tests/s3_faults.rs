@@ -5,7 +5,7 @@ use std::time::Duration;
 use weir_tests::oracle::Pipeline;
 use weir_tests::proxy::{Fault, Proxy, Request, Rule};
 use weir_tests::rides::Rides;
-use weir_tests::rig::{Rig, Store};
+use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::{kafka, s3};
 use weir_tests::{engine, or_skip, table};
 
@@ -35,18 +35,16 @@ fn faulty_run(name: &str, limit: Duration, inject: impl FnOnce(&Proxy)) {
     rig.assert_right();
 }
 
-const LIMIT: Duration = Duration::from_secs(120);
-
 #[test]
 fn server_errors_before_a_write() {
     for status in [500, 503] {
-        faulty_run("an error", LIMIT, |proxy| on_every_kind_of_write(proxy, Fault::Answer(status)));
+        faulty_run("an error", RUN_LIMIT, |proxy| on_every_kind_of_write(proxy, Fault::Answer(status)));
     }
 }
 
 #[test]
 fn a_conflict_answer_to_a_conditional_put() {
-    faulty_run("409", LIMIT, |proxy| {
+    faulty_run("409", RUN_LIMIT, |proxy| {
         for part in ["/checkpoint/epochs/", "/table/_delta_log/"] {
             proxy.inject(Rule::when(Fault::Answer(409), move |r| is_put(r, part)).from(2).times(2));
         }
@@ -55,22 +53,22 @@ fn a_conflict_answer_to_a_conditional_put() {
 
 #[test]
 fn a_connection_cut_after_the_write_landed() {
-    faulty_run("cut after", LIMIT, |proxy| on_every_kind_of_write(proxy, Fault::CutAfter));
+    faulty_run("cut after", RUN_LIMIT, |proxy| on_every_kind_of_write(proxy, Fault::CutAfter));
 }
 
 #[test]
 fn a_connection_cut_before_the_write() {
-    faulty_run("cut before", LIMIT, |proxy| on_every_kind_of_write(proxy, Fault::CutBefore));
+    faulty_run("cut before", RUN_LIMIT, |proxy| on_every_kind_of_write(proxy, Fault::CutBefore));
 }
 
 #[test]
 fn the_clients_own_retry_meets_412() {
-    faulty_run("412 to our retry", LIMIT, |proxy| on_every_kind_of_write(proxy, Fault::AnswerAfter(503)));
+    faulty_run("412 to our retry", RUN_LIMIT, |proxy| on_every_kind_of_write(proxy, Fault::AnswerAfter(503)));
 }
 
 #[test]
 fn a_lost_answer_to_the_very_first_objects() {
-    faulty_run("first objects", LIMIT, |proxy| {
+    faulty_run("first objects", RUN_LIMIT, |proxy| {
         for part in ["/checkpoint/identity.json", "/checkpoint/epochs/", "/table/_delta_log/"] {
             proxy.inject(Rule::when(Fault::CutAfter, move |r| is_put(r, part)));
         }
@@ -80,7 +78,7 @@ fn a_lost_answer_to_the_very_first_objects() {
 #[test]
 fn errors_and_cuts_on_reads_and_lists() {
     for fault in [Fault::Answer(500), Fault::Answer(503), Fault::CutBefore, Fault::CutAfter] {
-        faulty_run("reads", LIMIT, |proxy| {
+        faulty_run("reads", RUN_LIMIT, |proxy| {
             proxy.inject(Rule::when(fault, |r| r.method == "GET" && r.target.contains("list-type")).from(2));
             proxy.inject(Rule::when(fault, |r| r.method == "GET" && !r.target.contains("list-type")).from(2));
         });
@@ -89,12 +87,12 @@ fn errors_and_cuts_on_reads_and_lists() {
 
 #[test]
 fn slow_answers() {
-    faulty_run("slow", LIMIT, |proxy| on_every_kind_of_write(proxy, Fault::Delay(Duration::from_secs(3))));
+    faulty_run("slow", RUN_LIMIT, |proxy| on_every_kind_of_write(proxy, Fault::Delay(Duration::from_secs(3))));
 }
 
 #[test]
 fn a_request_that_is_never_answered_is_given_up_and_tried_again() {
-    faulty_run("black hole", Duration::from_secs(240), |proxy| {
+    faulty_run("black hole", 2 * RUN_LIMIT, |proxy| {
         proxy.inject(Rule::when(Fault::BlackHole, |r| is_put(r, "/checkpoint/epochs/")).from(3));
     });
 }
@@ -107,11 +105,12 @@ fn a_store_that_is_away_for_longer_than_asked_ends_the_process_and_the_next_run_
     for part in [".parquet", "/table/_delta_log/", "/checkpoint/state", "/checkpoint/epochs/"] {
         let proxy = Proxy::start(&s3.address());
         let endpoint = proxy.endpoint();
-        let records = Rides { partitions: 3, ..Rides::new(3_000) }.records();
-        let mut rig = Rig::new(Pipeline::rides(), kafka, Store::S3(s3, Some(&endpoint)), 3, &records);
+        // Of one partition all epochs but the first close windows, so that there are three files to write.
+        let records = Rides { partitions: 1, ..Rides::new(3_000) }.records();
+        let mut rig = Rig::new(Pipeline::rides(), kafka, Store::S3(s3, Some(&endpoint)), 1, &records);
         rig.site.records_per_epoch = 500;
         proxy.inject(Rule::when(Fault::Answer(503), move |r| is_put(r, part)).from(3).times(u32::MAX));
-        let exit = rig.start().arg("--give-up-after").arg("5").run(LIMIT);
+        let exit = rig.start().arg("--give-up-after").arg("5").run(RUN_LIMIT);
         exit.expect(engine::RETRY_EXHAUSTED);
         assert!(exit.stderr.contains("503") && exit.stderr.contains("given up after 5s"), "{part}: {}", exit.stderr);
         proxy.heal();
@@ -135,7 +134,7 @@ fn a_process_that_dies_while_the_answer_is_lost_finds_its_epoch_again() {
         proxy.inject(Rule::when(Fault::CutAfter, move |r| is_put(r, part)).from(2).times(20));
         let struck = proxy.struck();
         let mut engine = rig.start().spawn();
-        weir_tests::deadline::until("a cut struck", LIMIT, || (proxy.struck() > struck || engine.ended().is_some()).then_some(()));
+        weir_tests::deadline::until("a cut struck", RUN_LIMIT, || (proxy.struck() > struck || engine.ended().is_some()).then_some(()));
         assert!(proxy.struck() > struck, "no fault struck {part}");
         let _ = engine.kill();
         proxy.heal();

@@ -12,7 +12,7 @@ use weir_tests::rides::Rides;
 use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::kafka;
 use weir_tests::services::kafka::Kafka;
-use weir_tests::{or_skip, table};
+use weir_tests::{deadline, or_skip, table};
 
 /// Two rides in three minutes: windows of four hours stay open over tens of epochs of 25 rides.
 const STEP_US: i64 = 90_000_000;
@@ -75,14 +75,21 @@ fn compacted_state_means_the_same_as_the_changes_it_replaces() {
     for epochs in [8, 9] {
         kill_after(epochs, &rig);
     }
-    compacting(&rig, "AvailableNow").run(RUN_LIMIT).expect(weir_tests::engine::OK);
-    let outcome = rig.assert_right();
-    assert!(outcome.data_epochs >= 20, "{outcome:?}");
+    // A list grows on while a compaction is under way, however many epochs that takes: there is more to read until it has ended, twice.
+    let mut run = 0;
+    deadline::until("lists have been shortened by compactions", RUN_LIMIT, || {
+        compacting(&rig, "AvailableNow").run(RUN_LIMIT).expect(weir_tests::engine::OK);
+        run += 1;
+        more(&rig, run);
+        (shortened(&state_lists(&rig)) >= 2).then_some(())
+    });
+    rig.finish();
+    rig.assert_right();
+}
 
-    let lists = state_lists(&rig);
-    // A list grows on while a compaction is under way: how long it gets is a matter of time.
-    let shortened = lists.windows(2).filter(|pair| pair[1].len() + 1 < pair[0].len() && pair[1].iter().any(|f| !pair[0].contains(f)));
-    assert!(shortened.count() >= 2, "lists should have been compacted: {lists:?}");
+/// How often a compaction's files took the place of others.
+fn shortened(lists: &[Vec<String>]) -> usize {
+    lists.windows(2).filter(|pair| pair[1].len() + 1 < pair[0].len() && pair[1].iter().any(|file| !pair[0].contains(file))).count()
 }
 
 #[test]
@@ -99,6 +106,9 @@ fn garbage_collection_takes_what_no_manifest_needs_and_nothing_else() {
         }
     }
     compacting(&rig, "AvailableNow").run(RUN_LIMIT).expect(weir_tests::engine::OK);
+    // A collection waits for a compaction that is under way, which a run may end with: in this one none is.
+    more(&rig, 4);
+    rig.finish();
     rig.assert_table_whole();
 
     let lists = state_lists(&rig);

@@ -46,7 +46,7 @@ fn curl(endpoint: &str, method: &str, path: &str, extra: &[&str]) -> (u16, Strin
     let signing = format!("aws:amz:{REGION}:s3");
     let user = format!("{ACCESS_KEY}:{SECRET_KEY}");
     let out = Command::new("curl")
-        .args(["-s", "--max-time", "5", "--aws-sigv4", &signing, "--user", &user, "-X", method, "-w", "\n%{http_code}"])
+        .args(["-s", "--max-time", "60", "--aws-sigv4", &signing, "--user", &user, "-X", method, "-w", "\n%{http_code}"])
         .args(["-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD"]) // older curls don't add it, and the server insists
         .args(extra)
         .arg(format!("{endpoint}{path}"))

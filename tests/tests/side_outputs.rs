@@ -3,13 +3,13 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value as Json, json};
-use weir_tests::engine::{DATA, OK};
+use weir_tests::engine::{DATA, OK, RETRY_EXHAUSTED};
 use weir_tests::oracle::pipeline::BadRecords;
 use weir_tests::oracle::{Pipeline, time};
 use weir_tests::rides::{POISON, Rides, poisoned};
 use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::{kafka, s3};
-use weir_tests::topic::Record;
+use weir_tests::topic::{self, Record};
 use weir_tests::{or_skip, table};
 
 const HOUR_US: i64 = 3_600_000_000;
@@ -20,11 +20,13 @@ fn a_bad_record_costs_only_itself_and_is_kept_with_the_place_at_fault() {
     let s3 = or_skip!(s3::shared());
     or_skip!(table::readers());
     let records = poisoned(Rides { partitions: 2, ..Rides::new(3_000) }.records(), 300);
-    let rig = Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::S3(s3, None), 2, &records);
-    let exit = rig.finish();
+    // Of the first minute, whose window the first part has closed.
+    let late = Rides { partitions: 2, seed: 2, ..Rides::new(50) }.records();
+    let rig = Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::S3(s3, None), 2, &[]);
+    let exits = rig.finish_in_parts(&[&records, &late]);
     let outcome = rig.assert_right();
-    assert_eq!((outcome.rejected.len(), exit.figure("records_dead_letter")), (10, 10));
-    assert!(outcome.late > 0, "the input should try something");
+    assert_eq!((outcome.rejected.len(), exits[0].figure("records_dead_letter")), (10, 10));
+    assert!(outcome.late >= 50, "the second part is late: {}", outcome.late);
 
     let found = table::read_log(&rig.side_folder("rejected"));
     let said = |poison: &[u8]| {
@@ -46,13 +48,35 @@ fn a_dead_letter_tells_no_value_from_an_empty_one() {
     or_skip!(table::readers());
     let rig = Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::Local, 1, &[]);
     rig.produce(&[Record { partition: 0, key: None, value: Vec::new() }]);
-    weir_tests::topic::produce_tombstone(&rig.site.bootstrap, &rig.site.topic, 0, "gone");
+    topic::produce_tombstone(&rig.site.bootstrap, &rig.site.topic, 0, "gone");
     rig.finish();
     let mut found: Vec<_> =
         table::read_log(&rig.side_folder("rejected")).into_iter().map(|r| (r["key"].clone(), r["value"].clone())).collect();
     found.sort_by_key(|(key, _)| key.to_string());
     assert_eq!(found, [(json!("676f6e65"), Json::Null), (Json::Null, json!(""))]);
     rig.assert_right();
+}
+
+/// They are no trouble of the policy, which still stops at what is broken.
+#[test]
+fn tombstones_are_passed_over_and_counted_apart_where_the_document_says_so() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let pipeline = Pipeline { skips_tombstones: true, ..Pipeline::rides() };
+    let rig = Rig::new(pipeline, kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(1_500) }.records());
+    for n in 0..7 {
+        topic::produce_tombstone(&rig.site.bootstrap, &rig.site.topic, n % 2, &n.to_string());
+    }
+    let exit = rig.finish();
+    let outcome = rig.assert_right();
+    assert_eq!((outcome.tombstones, exit.figure("tombstones_skipped"), exit.figure("records_decoded")), (7, 7, 1_500));
+    let source = |field: &str| exit.progress.iter().map(|p| p["sources"][0][field].as_u64().unwrap()).sum::<u64>();
+    assert_eq!((source("tombstonesSkipped"), source("recordsDropped")), (7, 0));
+    assert_eq!(exit.progress.last().unwrap()["totals"]["tombstonesSkipped"], 7);
+
+    rig.produce(&[Record { partition: 0, key: None, value: Vec::new() }]);
+    let stopped = rig.start().run(RUN_LIMIT);
+    assert!(stopped.expect(DATA).stderr.contains("can't be processed"), "an empty value is no tombstone: {}", stopped.stderr);
 }
 
 /// The watermark is what a record from the future would spoil: everything after it would be late.
@@ -80,6 +104,41 @@ fn a_record_from_the_future_moves_no_watermark_and_one_within_the_bound_does() {
         assert!(outcome.late > 150, "the one an hour ago is in time and moves the watermark: {} late", outcome.late);
         assert_eq!(outcome.watermark_us.map(|w| w > now_us), Some(true), "so does the one within the bound");
     }
+}
+
+/// Records that their producer has stamped half an hour ahead look just as all records do to a machine whose clock is half an hour behind.
+#[test]
+fn records_that_are_ahead_by_kafkas_own_timestamps_too_say_that_the_clock_is_behind_and_none_is_bad() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let now_us = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap();
+    let ride = |at_us: i64| {
+        let value = format!(r#"{{"rideId":1,"userId":2,"city":"fr","distanceKm":1,"price":1,"ts":"{}"}}"#, time::format_iso(at_us));
+        (at_us / 1000, Record { partition: 0, key: None, value: value.into_bytes() })
+    };
+    let bootstrap = kafka.bootstrap();
+    let create = |topic: &str| topic::create(&bootstrap, topic, 1);
+    let pipeline = Pipeline { bad_records: BadRecords::Drop, max_future_us: Some(HOUR_US / 6), ..Pipeline::rides() };
+    let mut rig = Rig::with_topic(pipeline, bootstrap.clone(), Store::Local, create, &[]);
+    let produce = |rig: &Rig, ahead_us: &[i64]| {
+        let records: Vec<_> = ahead_us.iter().map(|ahead_us| ride(now_us + ahead_us)).collect();
+        topic::produce_stamped(&rig.site.bootstrap, &rig.site.topic, &records);
+    };
+    produce(&rig, &[0, 0, HOUR_US / 2, HOUR_US / 2]);
+    // Without an end: an AvailableNow run would go on to the ends that it has taken, and see no other record.
+    let exit = rig.start_with(json!({"type": "AsSoonAsPossible"})).run(RUN_LIMIT);
+    exit.expect(RETRY_EXHAUSTED);
+    let says = "this machine's clock seems to be behind, and no record is taken for bad by it; set this machine's clock";
+    assert!(exit.stderr.contains(says), "`{says}` should be in {}", exit.stderr);
+
+    // Once a record with a right time has come, those that were ahead are to blame, and not the clock.
+    produce(&rig, &[0]);
+    rig.finish();
+    assert_eq!(rig.assert_right().dropped, 2);
+    // Nor is it a clock that says less than the document allows.
+    produce(&rig, &[HOUR_US / 2]);
+    rig.pipeline.max_future_us = Some(HOUR_US);
+    assert_eq!(rig.finish().figure("records_dropped"), 0);
 }
 
 #[test]
@@ -128,7 +187,7 @@ fn counters_go_on_over_restarts() {
     let outcome = rig.assert_right();
     let totals = &progress.last().unwrap()["totals"];
     let expected = json!({
-        "epochs": outcome.data_epochs, "numInputRows": outcome.read, "recordsDropped": 0, "recordsRejected": outcome.rejected.len(), "recordsLost": 0,
+        "epochs": outcome.data_epochs, "numInputRows": outcome.read, "tombstonesSkipped": 0, "recordsDropped": 0, "recordsRejected": outcome.rejected.len(), "recordsLost": 0, "recordsUnreadable": 0,
         "numRowsDroppedByWatermark": outcome.late,
     });
     assert_eq!(totals, &expected);

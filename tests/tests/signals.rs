@@ -33,7 +33,7 @@ fn a_second_ctrl_c_stops_at_once_and_loses_nothing() {
     engine.wait_for_words("finishing the epoch in hand", RUN_LIMIT);
     assert!(engine.ended().is_none(), "one Ctrl-C waits for the epoch in hand");
     engine.interrupt();
-    let exit = engine.wait(std::time::Duration::from_secs(5));
+    let exit = engine.wait(RUN_LIMIT);
     assert!(exit.expect(CUT_SHORT).stderr.contains("the next run goes on from the last committed epoch"), "{}", exit.stderr);
 
     proxy.heal();

@@ -1,9 +1,10 @@
 //! Everything that goes wrong, all at once, for as long as `WEIR_SOAK_SECONDS` says (`make soak`: half an hour; a short one without): a
 //! producer with disorder, poison, late rows and a quiet partition; SIGKILL, SIGSTOP, a second writer, a broker that is killed, a store that
-//! fails. At the end the oracle has the last word.
+//! fails or is slow, and garbage collection that leaves nothing lying about. At the end the oracle has the last word.
 
 use std::collections::BTreeMap;
 use std::io::Write;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -11,7 +12,7 @@ use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::json;
-use weir_tests::engine::{Engine, FENCED, OK};
+use weir_tests::engine::{Document, Engine, FENCED, OK, Start};
 use weir_tests::oracle::Pipeline;
 use weir_tests::proxy::{Fault, Proxy, Rule};
 use weir_tests::rides::{Rides, poisoned};
@@ -38,7 +39,7 @@ fn whatever_goes_wrong_together_nothing_is_lost_and_nothing_doubled() {
     let lasts = std::env::var("WEIR_SOAK_SECONDS").map_or(SHORT, |s| Duration::from_secs(s.parse().unwrap()));
     let seed = std::env::var("WEIR_SEED").map_or_else(|_| rand::random(), |s| s.parse().unwrap());
     println!("seed {seed}");
-    let proxy = Proxy::start(&s3.address());
+    let proxy = Arc::new(Proxy::start(&s3.address()));
     let pipeline = Pipeline {
         idle_after_us: Some(2 * SECOND_US),
         close_idle_windows_after_us: Some(5 * SECOND_US),
@@ -47,7 +48,9 @@ fn whatever_goes_wrong_together_nothing_is_lost_and_nothing_doubled() {
     };
     let mut rig = Rig::new(pipeline, &kafka, Store::S3(&s3, Some(&proxy.endpoint())), PARTITIONS, &[]);
     rig.site.records_per_epoch = 2_000;
-    rig.site.keep = 10_000;
+    // Garbage goes as soon as it is some: whatever is still needed would be missed. The oracle has the manifests that went by.
+    rig.site.keep = 2;
+    rig.keep_manifests(&proxy);
 
     let (stop, produced) = (AtomicBool::new(false), AtomicI64::new(0));
     let mut trouble =
@@ -61,7 +64,12 @@ fn whatever_goes_wrong_together_nothing_is_lost_and_nothing_doubled() {
     proxy.heal();
     // What is left may be much: at the end it is read in large epochs.
     rig.site.records_per_epoch = 100_000;
-    rig.start().run(10 * RUN_LIMIT).expect(OK);
+    collecting(rig.start()).run(10 * RUN_LIMIT).expect(OK);
+    assert!(files(&rig, "epochs") < 20, "garbage collection should have been at work");
+    // Of the first minutes: late, also where the machine was too slow for epochs in between.
+    let late = Rides { partitions: PARTITIONS, seed: u64::MAX, ..Rides::new(BATCH) }.records();
+    produced.fetch_add(i64::try_from(late.len()).unwrap(), Ordering::Relaxed);
+    rig.finish_in_parts(&[&late]);
     let outcome = rig.assert_right();
     let report = format!(
         "soak of {} s: {} records, {} rows, {} dead letters, {} late, {} epochs; {count:?}\n",
@@ -75,6 +83,17 @@ fn whatever_goes_wrong_together_nothing_is_lost_and_nothing_doubled() {
     std::io::stderr().write_all(report.as_bytes()).unwrap();
     assert_eq!(outcome.read, produced.load(Ordering::Relaxed).unsigned_abs());
     assert!(!outcome.rejected.is_empty() && outcome.late > 0 && !outcome.rows.is_empty(), "the input should try something");
+}
+
+/// State is compacted often, and what no manifest names goes at once.
+fn collecting(start: Start) -> Start {
+    let Document::Json(mut document) = start.document else { unreachable!("the rig's documents are JSON") };
+    document["spec"]["checkpoint"]["snapshotEvery"] = json!(4);
+    Start { document: document.into(), ..start }.arg("--garbage-grace").arg("0")
+}
+
+fn files(rig: &Rig, folder: &str) -> usize {
+    std::fs::read_dir(rig.checkpoint_folder().join(folder)).unwrap().count()
 }
 
 fn produce(rig: &Rig, stop: &AtomicBool, produced: &AtomicI64) {
@@ -114,8 +133,9 @@ impl Trouble<'_> {
                 engine = self.start();
                 continue;
             }
-            let kind =
-                *["kill", "stop", "second writer", "broker", "store away", "store faults", "store faults"].choose(&mut self.rng).unwrap();
+            let kind = *["kill", "stop", "second writer", "broker", "store away", "slow line", "store faults", "store faults"]
+                .choose(&mut self.rng)
+                .unwrap();
             *self.count.entry(kind).or_default() += 1;
             match kind {
                 "kill" => {
@@ -124,7 +144,8 @@ impl Trouble<'_> {
                 }
                 "stop" => {
                     engine.stop();
-                    self.wait(200..3_000);
+                    // Often for longer than partitions may be quiet, and at times for longer than windows may.
+                    self.wait(200..7_000);
                     engine.cont();
                 }
                 "second writer" => {
@@ -144,6 +165,11 @@ impl Trouble<'_> {
                     self.wait(200..3_000);
                     self.s3.cont();
                 }
+                "slow line" => {
+                    self.proxy.limit(Some(100_000));
+                    self.wait(500..4_000);
+                    self.proxy.limit(None);
+                }
                 _ => self.fault(),
             }
         }
@@ -152,7 +178,7 @@ impl Trouble<'_> {
     }
 
     fn start(&self) -> Engine {
-        self.rig.start_with(json!({"type": "Interval", "interval": "300ms"})).spawn()
+        collecting(self.rig.start_with(json!({"type": "Interval", "interval": "300ms"}))).spawn()
     }
 
     /// Something goes wrong with some of the next requests.

@@ -40,11 +40,17 @@ fn from_offsets(rig: &Rig, offsets: &[(i32, i64)]) -> Json {
     json!({"startFrom": {"offsets": offsets.iter().map(one).collect::<Vec<_>>()}})
 }
 
+/// A topic whose records carry the times that their producer chose.
+fn stamped_by_producers(kafka: &kafka::Kafka, partitions: i32) -> Rig {
+    let bootstrap = kafka.bootstrap();
+    Rig::with_topic(Pipeline::rides(), bootstrap.clone(), Store::Local, |topic| topic::create(&bootstrap, topic, partitions), &[])
+}
+
 #[test]
 fn a_time_begins_at_the_first_record_that_is_not_before_it_or_at_the_end_and_a_restart_goes_on_from_there() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 4, &[]);
+    let rig = stamped_by_producers(kafka, 4);
     let at_ms = an_hour_ago_ms();
     // The first one has records on both sides, the second all of them before, the third all of them after, the fourth none.
     let mut all = stamped(rides(0, 1_000, 1), at_ms - 400_000);
@@ -65,7 +71,7 @@ fn a_time_begins_at_the_first_record_that_is_not_before_it_or_at_the_end_and_a_r
 #[test]
 fn a_fraction_of_a_millisecond_is_not_rounded_to_a_record_before_it() {
     let kafka = or_skip!(kafka::shared());
-    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &[]);
+    let rig = stamped_by_producers(kafka, 1);
     let at_ms = an_hour_ago_ms();
     topic::produce_stamped(&rig.site.bootstrap, &rig.site.topic, &stamped(rides(0, 10, 1), at_ms));
     let _ = rig.start_reading("AvailableNow", &from_time(at_ms * 1000 + 1)).run(RUN_LIMIT).expect(OK);

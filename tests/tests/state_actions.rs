@@ -126,7 +126,7 @@ fn a_table_that_was_made_anew_is_written_to_after_an_action_and_rows_for_the_old
     std::fs::remove_dir_all(rig.table_folder()).unwrap();
     let refused = rig.start().run(RUN_LIMIT);
     refused.expect(CONFIG);
-    assert!(refused.stderr.contains("it was deleted and made anew"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("there is no table at"), "{}", refused.stderr);
     more(&rig);
     let goes_on = acting(&rig, json!({"token": "a", "discard": {}})).run(RUN_LIMIT);
     goes_on.expect(OK);

@@ -3,6 +3,7 @@
 
 mod table;
 
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use crate::produce::delivery::Target;
 use crate::produce::rides::{EventPace, Rides, RidesSpec};
 use crate::produce::send::{Pace, Sent, send};
 use crate::produce::{Rate, pace_at};
+use crate::say::{err, out};
 
 const PIPELINE: &str = include_str!("../../../examples/rides.yaml");
 const TOPIC: &str = "rides";
@@ -35,7 +37,7 @@ const RIDES_PER_SECOND: u64 = 20_000;
 /// The mock broker keeps at most 100,000 records or 5 MiB of a partition and drops the oldest without a word: stay far below.
 const UNREAD_MAX: u64 = 60_000;
 /// A demo that takes longer than this is stuck.
-const DEADLINE: Duration = Duration::from_secs(120);
+const DEADLINE: Duration = Duration::from_secs(600);
 const WINDOWS_SHOWN: usize = 3;
 
 #[derive(Debug, Args)]
@@ -50,7 +52,7 @@ pub fn run(args: &DemoArgs) -> ExitCode {
     match demo(args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            err!("error: {failure}");
             ExitCode::from(failure.remedy.exit_code())
         }
     }
@@ -58,16 +60,18 @@ pub fn run(args: &DemoArgs) -> ExitCode {
 
 fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let started_at = Utc::now();
-    let dir = fresh_dir(args.dir.as_deref(), started_at)?;
+    let dir = folder(args.dir.as_deref(), started_at)?;
     let cluster =
         MockCluster::<DefaultProducerContext>::new(1).map_err(|e| Failure::retry(format!("start a Kafka in the process: {e}")))?;
     cluster.create_topic(TOPIC, PARTITIONS, 1).map_err(|e| Failure::retry(format!("create the topic {TOPIC}: {e}")))?;
     let bootstrap = cluster.bootstrap_servers();
     let plan = weir_crds::load(PIPELINE, Some(&overrides(&bootstrap, &dir))).map_err(|findings| refused(&findings, &dir))?;
 
-    println!("Kafka   {bootstrap}, in this process: topic {TOPIC} with {PARTITIONS} partitions, {RIDES} rides of the last 24 hours");
-    println!("table   {}", dir.join("table").display());
-    println!("query   revenue per city and 5 minutes, watermark 10 minutes (examples/rides.yaml)\n");
+    occupy(&dir)?;
+
+    out!("Kafka   {bootstrap}, in this process: topic {TOPIC} with {PARTITIONS} partitions, {RIDES} rides of the last 24 hours");
+    out!("table   {}", dir.join("table").display());
+    out!("query   revenue per city and 5 minutes, watermark 10 minutes (examples/rides.yaml)\n");
 
     let read = Arc::new(AtomicU64::new(0));
     let over = Arc::new(AtomicBool::new(false));
@@ -92,7 +96,9 @@ fn demo(args: &DemoArgs) -> Result<(), Failure> {
             give_up_after: Duration::from_secs(30),
             run: None,
             discover_every: Duration::from_secs(30),
+            home: weir_runtime::checkpoint::home::Home::default(),
             maintenance_clock: engine::MaintenanceClock::default(),
+            garbage_grace: engine::GARBAGE_GRACE,
             on_epoch: Some(on_epoch),
         };
         tokio::time::timeout(DEADLINE, engine::run(Arc::new(plan), &options, told))
@@ -108,13 +114,26 @@ fn demo(args: &DemoArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-fn fresh_dir(given: Option<&Path>, now: DateTime<Utc>) -> Result<PathBuf, Failure> {
-    let dir = given.map_or_else(|| std::env::temp_dir().join(format!("weir-demo-{}", now.format("%Y%m%d-%H%M%S%.3f"))), Path::to_owned);
-    let dir = std::path::absolute(&dir).map_err(|e| Failure::config(format!("{}: {e}", dir.display())))?;
-    if dir.join("checkpoint").exists() {
-        return Err(Failure::config(format!("{} has an earlier demo, whose Kafka is gone; give another --dir, or none", dir.display())));
-    }
-    Ok(dir)
+fn folder(given: Option<&Path>, now: DateTime<Utc>) -> Result<PathBuf, Failure> {
+    // The process, since two may start in the same millisecond.
+    let own = || std::env::temp_dir().join(format!("weir-demo-{}-{}", now.format("%Y%m%d-%H%M%S%.3f"), std::process::id()));
+    let dir = given.map_or_else(own, Path::to_owned);
+    std::path::absolute(&dir).map_err(|e| failed(&dir, &e))
+}
+
+fn failed(dir: &Path, error: &io::Error) -> Failure {
+    Failure::config(format!("{}: {error}; give another --dir", dir.display()))
+}
+
+/// Of two demos in one folder, only one gets it.
+fn occupy(dir: &Path) -> Result<(), Failure> {
+    std::fs::create_dir_all(dir).map_err(|e| failed(dir, &e))?;
+    std::fs::create_dir(dir.join("checkpoint")).map_err(|e| match e.kind() {
+        ErrorKind::AlreadyExists => {
+            Failure::config(format!("{} has another demo, whose Kafka is its own; give another --dir, or none", dir.display()))
+        }
+        _ => failed(dir, &e),
+    })
 }
 
 /// The document is ours and the folder the person's, who has to change it if it cannot be written as a URI.
@@ -159,13 +178,13 @@ fn pace(sent: &Sent, read: u64) -> Pace {
 
 /// Prints a line per epoch, and ends the run when every ride has been read.
 async fn show(mut epochs: watch::Receiver<Option<Progress>>, read: Arc<AtomicU64>, tell: watch::Sender<Signal>) {
-    println!("{:>6} {:>9} {:>11} {:>7} {:>6}  watermark", "epoch", "rides", "rides/s", "rows", "late");
+    out!("{:>6} {:>9} {:>11} {:>7} {:>6}  watermark", "epoch", "rides", "rides/s", "rows", "late");
     while epochs.changed().await.is_ok() {
         let Some(p) = epochs.borrow_and_update().clone() else { continue };
         let rows: u64 = p.sinks.iter().map(|s| s.num_output_rows).sum();
         let late: u64 = p.state_operators.iter().map(|s| s.num_rows_dropped_by_watermark).sum();
         let watermark = p.event_time.watermark.as_deref().unwrap_or("none yet");
-        println!("{:>6} {:>9} {:>11.0} {rows:>7} {late:>6}  {watermark}", p.batch_id, p.num_input_rows, p.input_rows_per_second);
+        out!("{:>6} {:>9} {:>11.0} {rows:>7} {late:>6}  {watermark}", p.batch_id, p.num_input_rows, p.input_rows_per_second);
         if read.fetch_add(p.num_input_rows, Ordering::Relaxed) + p.num_input_rows >= RIDES {
             let _ = tell.send(Signal::Finish);
         }
@@ -174,10 +193,12 @@ async fn show(mut epochs: watch::Receiver<Option<Progress>>, read: Arc<AtomicU64
 
 fn finish(summary: &Summary, shown: &str, dir: &Path) {
     let rows: u64 = summary.rows_written.values().sum();
-    println!("\nThe last {WINDOWS_SHOWN} windows that closed:\n{shown}");
-    println!(
+    out!("\nThe last {WINDOWS_SHOWN} windows that closed:\n{shown}");
+    out!(
         "{} rides read, {} late, {rows} rows in {} epochs, each written exactly once.",
-        summary.records_read, summary.records_late, summary.epochs
+        summary.records_read,
+        summary.records_late,
+        summary.epochs
     );
-    println!("The Delta table is in {}", dir.join("table").display());
+    out!("The Delta table is in {}", dir.join("table").display());
 }

@@ -15,6 +15,8 @@ use delivery::Target;
 use rides::{EventPace, Rides, RidesSpec};
 use send::{Pace, Sent, send};
 
+use crate::say::err;
+
 /// Writes simulated rides to a Kafka topic. With the same seed, start and settings, the same records go to the same partitions in the same
 /// order, at whatever speed.
 #[derive(Debug, Clone, clap::Args)]
@@ -63,6 +65,9 @@ const EVENTS_PER_SECOND: u64 = 10;
 
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
+/// The shortest wait for rides that come by the clock: more of them are due at once, and the process sleeps in between.
+const BEAT: Duration = Duration::from_millis(10);
+
 impl RidesArgs {
     /// Which rides are meant, given the time.
     #[must_use]
@@ -102,7 +107,7 @@ pub fn run(args: &RidesArgs) -> Result<()> {
     Ok(())
 }
 
-/// What a rate asks for after some time. Falling behind is made up for.
+/// What a rate asks for after some time. Falling behind is made up for, and fast rates come in beats.
 #[must_use]
 pub fn pace_at(rate: Rate, sent: u64, elapsed: Duration) -> Pace {
     let Rate::PerSecond(rate) = rate else { return Pace::Send(u64::MAX) };
@@ -113,13 +118,13 @@ pub fn pace_at(rate: Rate, sent: u64, elapsed: Duration) -> Pace {
     }
     let next_at_us = u128::from(sent) * 1_000_000 / u128::from(rate.max(1));
     let wait_us = next_at_us.saturating_sub(elapsed.as_micros()) + 1;
-    Pace::Wait(Duration::from_micros(u64::try_from(wait_us).unwrap_or(u64::MAX)))
+    Pace::Wait(Duration::from_micros(u64::try_from(wait_us).unwrap_or(u64::MAX)).max(BEAT))
 }
 
 fn report(sent: &Sent, (before, records_before): (Duration, u64)) {
     let seconds = sent.elapsed.saturating_sub(before).as_secs_f64().max(1e-3);
     let rate = (sent.records - records_before) as f64 / seconds;
-    eprintln!("{} rides sent, {rate:.0}/s, {} not acknowledged yet", sent.records, sent.waiting);
+    err!("{} rides sent, {rate:.0}/s, {} not acknowledged yet", sent.records, sent.waiting);
 }
 
 fn micros(duration: Duration) -> u64 {
@@ -234,6 +239,8 @@ mod tests {
         assert_eq!(pace_at(rate, 0, Duration::ZERO), Pace::Send(1));
         assert_eq!(pace_at(rate, 1, Duration::from_millis(40)), Pace::Wait(Duration::from_micros(60_001)));
         assert_eq!(pace_at(rate, 1, Duration::from_secs(2)), Pace::Send(20));
+        assert_eq!(pace_at(Rate::PerSecond(8_000), 80, Duration::from_millis(9)), Pace::Wait(BEAT));
+        assert_eq!(pace_at(Rate::PerSecond(8_000), 80, Duration::from_millis(19)), Pace::Send(73));
         assert_eq!(pace_at(Rate::Max, 1, Duration::ZERO), Pace::Send(u64::MAX));
         assert_eq!(pace_at(Rate::PerSecond(u64::MAX), 1, Duration::from_secs(1)), Pace::Send(u64::MAX - 1));
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{Int32Type, Int64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
+use weir_plan::outputs::REJECTED_RANGE;
 use weir_runtime::failure::{Failure, Result};
 
 /// Where a record lay: `topic/partition/offset`.
@@ -35,6 +36,12 @@ impl fmt::Display for Origin<'_> {
 }
 
 impl<'a> Letter<'a> {
+    /// Whether there is a record to replay. A row for a range of offsets that could not be read has none.
+    #[must_use]
+    pub fn is_record(&self) -> bool {
+        self.key.is_some() || self.value.is_some() || self.timestamp_ms.is_some() || !self.reason.starts_with(REJECTED_RANGE)
+    }
+
     /// A row of a batch with the columns of `weir_plan::outputs::rejected_schema`.
     pub fn of(rows: &'a RecordBatch, row: usize) -> Result<Self> {
         let column = |name: &str| rows.column_by_name(name).ok_or_else(|| odd(name));

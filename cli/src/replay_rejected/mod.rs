@@ -13,7 +13,7 @@ use std::time::Duration;
 use clap::Args;
 use weir_plan::Plan;
 use weir_plan::outputs::{Output, rejected_schema};
-use weir_plan::plan::Sink;
+use weir_plan::plan::{Input, Sink};
 use weir_plan::quote::quoted;
 use weir_runtime::Failure;
 use weir_runtime::failure::Result;
@@ -26,6 +26,7 @@ use self::send::{Destination, Sender};
 use self::walk::{Selection, Walk};
 use crate::document::{self, DocumentArgs};
 use crate::run;
+use crate::say::{err, out};
 
 /// Produces the dead letters of a table to their topic again.
 #[derive(Debug, Args)]
@@ -76,7 +77,7 @@ pub fn run(args: &ReplayArgs) -> ExitCode {
     match replay(&plan, args) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("error: {failure}");
+            err!("error: {failure}");
             ExitCode::from(failure.remedy.exit_code())
         }
     }
@@ -87,7 +88,7 @@ fn replay(plan: &Plan, args: &ReplayArgs) -> Result<()> {
     let patience = Duration::from_secs(args.give_up_after);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::retry(format!("start threads: {e}")))?;
-    let uri = &sink.delta.uri;
+    let uri = sink.uri();
     let location = storage::open(uri, plan.storage_for(uri), &Secrets { dir: args.secrets.clone() })?;
     let expected = Expected { rows: "dead letters", schema: rejected_schema() };
     let retry = RetryPolicy::giving_up_after(patience);
@@ -98,27 +99,30 @@ fn replay(plan: &Plan, args: &ReplayArgs) -> Result<()> {
     if args.dry_run {
         let mut counts = Counts::default();
         walk.run(runtime.handle(), &mut counts)?;
-        print!("{counts}");
-        println!("{uri}: {} dead letters; nothing was produced", walk.taken());
+        crate::say::print(&counts.to_string());
+        out!("{uri}: {} dead letters; nothing was produced", walk.taken());
         return Ok(());
     }
-    let source = &plan.sources[plan.source_of(sink.input)].kafka;
+    let source = plan.sources_of(sink.input).into_iter().next().map(|source| &plan.sources[source].kafka);
+    let source = source.ok_or_else(|| Failure::bug(format!("sink {} has no source", quoted(&sink.name))))?;
     let destination = Destination { bootstrap_servers: source.bootstrap_servers.clone(), topic: args.topic.clone(), patience };
     let mut sender = Sender::connect(destination)?;
     let ended = walk.run(runtime.handle(), &mut sender);
     if ended.is_ok() {
-        println!("{uri}: {} dead letters replayed to {}", walk.taken(), sender.topics());
+        out!("{uri}: {} dead letters replayed to {}", walk.taken(), sender.topics());
     }
     // Also where it broke off: letters behind it may have arrived, none before it is missing.
     if ended.is_ok() || walk.taken() > 0 {
-        println!("next: {}", walk.next());
+        out!("next: {}", walk.next());
     }
     ended
 }
 
 /// The sink whose table is meant.
 fn sink_of<'a>(plan: &'a Plan, wanted: Option<&str>) -> Result<&'a Sink> {
-    let rejected: Vec<&Sink> = plan.sinks.iter().filter(|s| s.output == Output::Rejected).collect();
+    // Rows that steps could not compute are no records.
+    let is_of_source = |s: &&Sink| s.output == Output::Rejected && matches!(s.input, Input::Source(_));
+    let rejected: Vec<&Sink> = plan.sinks.iter().filter(is_of_source).collect();
     let names = || rejected.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ");
     match (wanted, rejected.as_slice()) {
         (_, []) => Err(Failure::config(

@@ -10,6 +10,8 @@ use weir_runtime::sink::delta::Appended;
 
 use super::letter::Letter;
 
+use crate::say::err;
+
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
 /// Where letters go.
@@ -80,7 +82,7 @@ impl Walk {
                 let more = progress.batch(&rows, outlet)?;
                 // At once for the first time: who is killed before the second has passed knows where to go on, too.
                 if reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
-                    eprintln!("{}", outlet.report(progress.taken, progress.settled));
+                    err!("{}", outlet.report(progress.taken, progress.settled));
                     reported = Some(Instant::now());
                 }
                 if !more {
@@ -128,7 +130,8 @@ impl Progress {
             }
             if !self.skips() {
                 let letter = Letter::of(rows, row)?;
-                if self.selection.reason.as_ref().is_none_or(|wanted| letter.reason.contains(wanted.as_str())) {
+                let is_wanted = self.selection.reason.as_ref().is_none_or(|wanted| letter.reason.contains(wanted.as_str()));
+                if is_wanted && letter.is_record() {
                     outlet.take(&letter)?;
                     self.taken += 1;
                 }
@@ -218,6 +221,16 @@ mod tests {
         assert_eq!((first, next.as_str()), (vec![0, 2], "--from-version 4 --skip 3"));
         assert_eq!(walk(4, Selection { skip: 3, ..strings }).0, [3, 5, 6, 8]);
         assert_eq!(walk(0, Selection { reason: Some("want a double".into()), ..all() }).0, [2, 5, 8]);
+    }
+
+    #[test]
+    fn a_row_for_a_range_of_offsets_is_no_record_and_no_tombstone() {
+        let range = Letter { key: None, value: None, timestamp_ms: None, ..letter(1, "unreadable offsets [1, 5): failed CRC32C check") };
+        let tombstone = Letter { timestamp_ms: Some(7), ..range };
+        let (mut progress, mut kept) = (Progress::new(4, all()), Kept::default());
+        progress.enter(4);
+        progress.batch(&rows(&[letter(0, "found null"), range, Letter { origin: letter(9, "").origin, ..tombstone }]), &mut kept).unwrap();
+        assert_eq!((kept.0, progress.taken, progress.settled.rows), (vec![0, 9], 2, 3));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! serde stops at the first error. So whatever is wrong is noted and its place is marked as broken, and decoding starts again: a broken
 //! place yields a stand-in of the type that is asked for. The stand-ins never leave this crate; `lower` is told where they are.
 
+mod depth;
 mod deserializer;
 mod versions;
 mod yaml;

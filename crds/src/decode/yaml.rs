@@ -10,6 +10,7 @@ use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{Mapping, Value};
 use weir_plan::quote::quoted;
 
+use super::depth;
 use super::versions::{NUMBER, other_reading};
 use crate::finding::{FINDINGS_MAX, Finding, Path};
 
@@ -17,12 +18,22 @@ use crate::finding::{FINDINGS_MAX, Finding, Path};
 const TEXT_BYTES_MAX: usize = 1 << 20;
 const VALUES_MAX: usize = 100_000;
 const DEPTH_MAX: usize = 32;
+/// Every path of a finding holds the keys down to its place.
+const KEY_BYTES_MAX: usize = 512;
+/// Some editors begin a file with it; it says nothing.
+const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Reads exactly one YAML document. Empty ones (a `---` at the end) do not count.
 pub(crate) fn parse_yaml(text: &str) -> Result<Value, Vec<Finding>> {
     let whole = |message: String| vec![Finding::new(&Path::root(), message)];
     if text.len() > TEXT_BYTES_MAX {
         return Err(whole(format!("the document has {} bytes; at most {TEXT_BYTES_MAX} are read", text.len())));
+    }
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    if let Some(line) = depth::line_of_more_than(DEPTH_MAX, text) {
+        return Err(whole(format!(
+            "lists and mappings are nested more than {DEPTH_MAX} deep at line {line}; no field of a document lies so deep"
+        )));
     }
     let guard = RefCell::new(Guard { values_left: VALUES_MAX, findings: Vec::new() });
     let mut documents = Vec::new();
@@ -31,7 +42,7 @@ pub(crate) fn parse_yaml(text: &str) -> Result<Value, Vec<Finding>> {
         match node.deserialize(document) {
             Ok(Value::Null) => {}
             Ok(value) => documents.push(value),
-            Err(error) => return Err(whole(format!("this is not YAML that can be read: {error}"))),
+            Err(error) => return Err(whole(format!("this is not YAML that can be read: {error}{}", hint(text)))),
         }
     }
     let findings = guard.into_inner().findings;
@@ -44,6 +55,19 @@ pub(crate) fn parse_yaml(text: &str) -> Result<Value, Vec<Finding>> {
         (Some(_), others) => {
             Err(whole(format!("found {} YAML documents; there should be exactly one, so split the file at `---`", others + 1)))
         }
+    }
+}
+
+/// What often is behind an error that the parser words by its own rules.
+fn hint(text: &str) -> String {
+    let indent = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
+    let line_where = |is_so: &dyn Fn(&str) -> bool| text.lines().position(is_so).map(|i| i + 1);
+    if let Some(line) = line_where(&|line| line[..indent(line)].contains('\t')) {
+        return format!("; line {line} is indented with a tab: write spaces");
+    }
+    match line_where(&|line| line.contains("${")) {
+        Some(line) => format!("; line {line} has `${{`, and documents know no variables: write the value, or lay it over with --override"),
+        None => String::new(),
     }
 }
 
@@ -100,7 +124,7 @@ impl Node<'_> {
         Value::Null
     }
 
-    /// Called for each list and mapping.
+    /// Called for each list and mapping: aliases may put what is deep into what is deep.
     fn enter<E: de::Error>(&self) -> Result<(), E> {
         if self.depth >= DEPTH_MAX {
             return Err(E::custom(format!("nested more than {DEPTH_MAX} deep")));
@@ -214,11 +238,16 @@ impl<'de> Visitor<'de> for Key<'_, '_> {
     }
 
     fn visit_borrowed_str<E: de::Error>(self, key: &'de str) -> Result<String, E> {
-        self.0.check_reading(&self.0.path.field(key), key, true);
-        Ok(key.to_owned())
+        if key.len() <= KEY_BYTES_MAX {
+            self.0.check_reading(&self.0.path.field(key), key, true);
+        }
+        self.visit_str(key)
     }
 
     fn visit_str<E: de::Error>(self, key: &str) -> Result<String, E> {
+        if key.len() > KEY_BYTES_MAX {
+            return Err(E::custom(format!("a key of {} bytes; keys have at most {KEY_BYTES_MAX}", key.len())));
+        }
         Ok(key.to_owned())
     }
 }
@@ -226,6 +255,8 @@ impl<'de> Visitor<'de> for Key<'_, '_> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::time::{Duration, Instant};
+
     use super::*;
 
     fn refusals(text: &str) -> Vec<String> {
@@ -236,6 +267,14 @@ mod tests {
     fn a_syntax_error_names_its_line() {
         let said = refusals("spec:\n  sinks: [a, b\n  steps: []\n");
         assert!(said[0].starts_with("this is not YAML that can be read: ") && said[0].contains("line 3"), "{said:?}");
+    }
+
+    #[test]
+    fn tabs_and_variables_are_named_where_the_text_can_not_be_read() {
+        let said = refusals("spec:\n\ttrigger: x\n\tsteps: []\n");
+        assert!(said[0].ends_with("; line 2 is indented with a tab: write spaces"), "{said:?}");
+        let said = refusals("a: 1\nb: {uri: s3://${BUCKET}/c}\n");
+        assert!(said[0].contains("; line 2 has `${`, and documents know no variables"), "{said:?}");
     }
 
     #[test]
@@ -258,11 +297,29 @@ mod tests {
 
     #[test]
     fn what_is_too_deep_too_long_or_tagged_is_refused() {
-        assert!(refusals(&"[".repeat(40))[0].contains("not YAML"));
-        assert!(refusals(&format!("{}{}", "[".repeat(40), "]".repeat(40)))[0].contains("nested more than 32 deep"));
+        assert!(refusals(&"[".repeat(20))[0].contains("not YAML"));
+        assert!(refusals(&format!("{}{}", "[".repeat(40), "]".repeat(40)))[0].contains("nested more than 32 deep at line 1;"));
+        assert!(refusals(&format!("? {}\n: x", "k".repeat(600)))[0].contains("a key of 600 bytes"));
         assert!(refusals(&" ".repeat(TEXT_BYTES_MAX + 1))[0].contains("at most 1048576 are read"));
         assert!(refusals("a: !thing x")[0].contains("without tags"));
         assert!(refusals("1: x")[0].contains("text as a mapping's key"));
+    }
+
+    #[test]
+    fn a_megabyte_takes_no_longer_than_a_second_whatever_is_in_it() {
+        let fill = |part: &str| part.repeat(TEXT_BYTES_MAX / part.len());
+        let long_key = format!("? {}\n: [{}]", "k".repeat(TEXT_BYTES_MAX / 2), "x, ".repeat(VALUES_MAX));
+        for text in [fill("{a: "), fill("["), fill("- "), fill("? "), fill("a: {b: [c]}\n---\n"), fill("{\"}\": "), fill("'"), long_key] {
+            let began = Instant::now();
+            let _ = parse_yaml(&text);
+            // Room for a machine that is busy; without the bound on depth this takes minutes.
+            assert!(began.elapsed() < Duration::from_secs(60), "{:?}: {:?}", &text[..8], began.elapsed());
+        }
+    }
+
+    #[test]
+    fn a_byte_order_mark_says_nothing() {
+        assert_eq!(parse_yaml("\u{feff}a: 1").unwrap(), parse_yaml("a: 1").unwrap());
     }
 
     #[test]

@@ -7,6 +7,7 @@
 #![allow(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags, rustdoc::bare_urls)]
 
 mod connection;
+mod duration;
 mod pod;
 mod quantity;
 mod rules;
@@ -24,16 +25,17 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub(crate) use rules::{EXACTLY_ONE, rule};
-use rules::{belongs_to, between, connections_are_there, different_names, exactly_one, reads_what_is_there};
-use schema::{Duration, Image, Name, ObjectName, Schedule, SecretKey, Tag, Text, Token, Uri};
+use rules::{belongs_to, between, connections_are_there, different_names, exactly_one, no_folder, reads_what_is_there};
+use schema::{Image, Name, ObjectName, Schedule, SecretKey, Tag, Text, Token, Uri};
 
 pub use connection::{Connection, KafkaConnection, Sasl, SaslMechanism, Tls, Username};
+pub use duration::Duration;
 pub use pod::{EnvVar, PodTemplate, Resources};
 pub use quantity::Quantity;
 pub use sink::{DeltaMaintenance, DeltaSink, Mode, Output, SchemaEvolution, Sink};
 pub use source::{
     Assignment, BadRecords, BadRecordsPolicy, EventTime, Format, JsonColumn, JsonFormat, KafkaOffset, KafkaSource, MetadataColumn,
-    MetadataField, OnLostOffsets, Position, Source, StartFrom, TimestampNumbers,
+    MetadataField, OnLostOffsets, Position, Source, StartFrom, TimestampNumbers, Tombstones,
 };
 pub use step::{Aggregate, AggregateColumn, Map, MapColumn, Session, Sliding, Step, Tumbling, Window};
 pub use storage::{S3Encryption, S3EncryptionType, S3Storage, Storage};
@@ -176,8 +178,8 @@ pub struct Trigger {
     #[serde(rename = "type")]
     pub kind: TriggerType,
     /// Of the type Interval, which requires it: the beat, as a duration from 1ms to 24h: 5s
-    #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("1ms", "24h")]))]
-    pub interval: Option<String>,
+    #[schemars(extend("x-kubernetes-validations" = [between("1ms", "24h")]))]
+    pub interval: Option<Duration>,
     /// Of the type AvailableNow: what becomes of open windows at the end of a run. KeepOpen (the default): the next run goes on with them.
     /// EmitAll: they are closed and written; rows that come for them later are late.
     pub on_end: Option<OnEnd>,
@@ -209,7 +211,7 @@ pub enum OnEnd {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Checkpoint {
     /// A place of the pipeline's own, which no table lies in: s3://lake/checkpoints/rides. It can't be changed later.
-    #[schemars(with = "Uri", extend("x-kubernetes-validations" = [rule("self == oldSelf", "", CHECKPOINT_STAYS)]))]
+    #[schemars(with = "Uri", extend("x-kubernetes-validations" = [no_folder(), rule("self == oldSelf", "", CHECKPOINT_STAYS)]))]
     pub uri: String,
     /// How many manifests garbage collection leaves, 2 to 10000. By default 10.
     #[schemars(range(min = 2, max = 10_000))]
@@ -218,11 +220,9 @@ pub struct Checkpoint {
     #[schemars(range(min = 1, max = 10_000))]
     pub snapshot_every: Option<i64>,
     /// Not supported yet. The least time between two checkpoints, as a duration.
-    #[schemars(with = "Option<Duration>")]
-    pub min_pause: Option<String>,
+    pub min_pause: Option<Duration>,
     /// Not supported yet. How long a checkpoint may take, as a duration.
-    #[schemars(with = "Option<Duration>")]
-    pub timeout: Option<String>,
+    pub timeout: Option<Duration>,
 }
 
 const CHECKPOINT_STAYS: &str =

@@ -46,6 +46,11 @@ impl<'de> Deserialize<'de> for Quantity {
                 Ok(Quantity(bytes.to_string()))
             }
 
+            /// An API server takes no such number.
+            fn visit_f64<E: de::Error>(self, number: f64) -> Result<Quantity, E> {
+                Err(E::custom(format!("found the number {number}; write a size such as 128Mi, or a fraction as text: \"{number}\"")))
+            }
+
             fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<Quantity, E> {
                 Ok(Quantity(bytes.to_string()))
             }

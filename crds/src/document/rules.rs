@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::finding::one_of;
+use crate::places::FOLDER_ON_A_CLUSTER;
 
 const DURATION: &str = "^([0-9]{1,5}(h|m|s|ms)){1,4}$";
 
@@ -101,6 +102,15 @@ pub(crate) fn connections_are_there() -> Value {
         "sources",
         &format!("one of them reads through a connection that is not there; a name in spec.connections would be right ({WHICH})"),
     )
+}
+
+/// A folder of the machine, which a laptop takes.
+pub(crate) fn no_folder() -> Value {
+    json!({
+        "rule": "!self.startsWith('file:')",
+        "message": FOLDER_ON_A_CLUSTER,
+        "messageExpression": format!("'found `' + self + '`: {FOLDER_ON_A_CLUSTER}'"),
+    })
 }
 
 const WHICH: &str = "`weir validate` says which";

@@ -60,8 +60,6 @@ shapes! {
     DataType => {"type": "string", "minLength": 1, "maxLength": 8192};
     /// A SQL expression.
     Expr => {"type": "string", "minLength": 1, "maxLength": 16384};
-    /// By the Gateway API.
-    Duration => {"type": "string", "minLength": 2, "maxLength": 28, "pattern": "^([0-9]{1,5}(h|m|s|ms)){1,4}$"};
     /// Of a table or a checkpoint.
     Uri => {
         "type": "string",

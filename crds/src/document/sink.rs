@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::rules::{belongs_to, between, exactly_one, rule};
-use super::schema::{Columns, Duration, Name, OpenBlock, Uri};
-use super::{Open, Quantity, unions};
+use super::rules::{belongs_to, between, exactly_one, no_folder, rule};
+use super::schema::{Columns, Name, OpenBlock, Uri};
+use super::{Duration, Open, Quantity, unions};
 
 /// A name and exactly one kind of sink.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -27,7 +27,7 @@ pub struct Sink {
     #[schemars(with = "Name")]
     pub from: String,
     /// Which of its outputs. Main (the default): its rows. Late, of a step with windows: rows whose window had closed. Rejected, of a source
-    /// with badRecords.policy Output: records that could not be taken in.
+    /// with badRecords.policy Output: records that could not be taken in; of a step with windows or behind one: rows that it could not compute.
     pub output: Option<Output>,
     /// Append (the default): rows are written once, windows when they close. Update (not supported yet): rows that changed, by key.
     /// Complete (not supported yet): the whole result anew.
@@ -67,7 +67,7 @@ pub enum Mode {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeltaSink {
     /// Where the table is: s3://lake/silver/rides. It is created if it is absent.
-    #[schemars(with = "Uri")]
+    #[schemars(with = "Uri", extend("x-kubernetes-validations" = [no_folder()]))]
     pub uri: String,
     /// Columns whose values become folders: [date]. At most 16, and not all of them. Left out, the table has no partitions.
     #[schemars(with = "Option<Columns>", length(max = 16))]
@@ -94,10 +94,10 @@ pub struct DeltaMaintenance {
     #[schemars(range(min = 1, max = 10_000))]
     pub checkpoint_every: Option<i64>,
     /// The time from one compaction of small files to the next, as a duration: 1m at least. Left out, none is compacted.
-    #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("1m", "99999h")]))]
-    pub compact_every: Option<String>,
+    #[schemars(extend("x-kubernetes-validations" = [between("1m", "99999h")]))]
+    pub compact_every: Option<Duration>,
     /// The age at which files that the table no longer has are deleted, as a duration: 1h at least, and more than the longest outage that
     /// readers and writers are to survive. Left out, none is deleted.
-    #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("1h", "99999h")]))]
-    pub vacuum_after: Option<String>,
+    #[schemars(extend("x-kubernetes-validations" = [between("1h", "99999h")]))]
+    pub vacuum_after: Option<Duration>,
 }

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rules::{between, exactly_one, rule};
-use super::schema::{Column, DataType, Duration, Expr, GroupId, Name, OpenBlock, Partition, Text, Timestamp, Topic};
-use super::{Empty, Open, unions};
+use super::schema::{Column, DataType, Expr, GroupId, Name, OpenBlock, Partition, Text, Timestamp, Topic};
+use super::{Duration, Empty, Open, unions};
 
 /// A name and exactly one kind of source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +30,15 @@ pub struct Source {
     pub max_records_per_epoch: Option<i64>,
     /// What becomes of a record that can't be taken in.
     pub bad_records: Option<BadRecords>,
+    /// What a record without a value is, by which a compacted topic says that its key is gone. Bad (the default): a record that can't be taken
+    /// in. Skip: it is passed over and counted.
+    pub tombstones: Option<Tombstones>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Tombstones {
+    Skip,
+    Bad,
 }
 
 /// Exactly one of `topics`, `topicPattern` and `assign`.
@@ -206,22 +215,22 @@ pub struct EventTime {
     /// Not supported yet. The clock when the record is read: {}
     pub processing_time: Option<Empty>,
     /// How long to wait for rows that come late, as a duration: 10m. Required with expr. Results are late by as much, so there is no default.
-    #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("0s", "99999h")]))]
-    pub watermark_delay: Option<String>,
+    #[schemars(extend("x-kubernetes-validations" = [between("0s", "99999h")]))]
+    pub watermark_delay: Option<Duration>,
     /// How far ahead of the clock a row may be before it counts as bad, as a duration. By default 1h.
-    #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("0s", "99999h")]))]
-    pub max_future: Option<String>,
+    #[schemars(extend("x-kubernetes-validations" = [between("0s", "99999h")]))]
+    pub max_future: Option<Duration>,
     /// How long after its end was reached a partition no longer holds the watermark back, as a duration from 1s. By default 1m.
-    #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("1s", "99999h")]))]
-    pub idle_after: Option<String>,
+    #[schemars(extend("x-kubernetes-validations" = [between("1s", "99999h")]))]
+    pub idle_after: Option<Duration>,
     /// How far partitions may run ahead of the slowest one in event time before they wait for it, as a duration from 1s: it bounds the windows
     /// that are open at a replay. By default any far.
-    #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("1s", "99999h")]))]
-    pub max_skew: Option<String>,
+    #[schemars(extend("x-kubernetes-validations" = [between("1s", "99999h")]))]
+    pub max_skew: Option<Duration>,
     /// Closes the last windows of a quiet topic by the clock: those that ended so long ago, once no record has come for as long, as a duration
     /// from 1s. Rows that come for them later are late. By default they stay open.
-    #[schemars(with = "Option<Duration>", extend("x-kubernetes-validations" = [between("1s", "99999h")]))]
-    pub close_idle_windows_after: Option<String>,
+    #[schemars(extend("x-kubernetes-validations" = [between("1s", "99999h")]))]
+    pub close_idle_windows_after: Option<Duration>,
 }
 
 /// What becomes of a record that can't be taken in: it can't be read, a step fails on it, or its event time is null or in the future.
@@ -229,7 +238,7 @@ pub struct EventTime {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BadRecords {
     /// Fail (the default): the pipeline stops and names the record. Drop: it is left out and counted. Output: it leaves by the source's
-    /// output Rejected, for which there must be a sink.
+    /// output Rejected, for which there must be a sink. Rows that can't be computed when a window closes go the same ways.
     pub policy: BadRecordsPolicy,
     /// How many of a million records may be bad: with more the pipeline stops. By default any number. Belongs to Drop and Output.
     #[schemars(range(min = 0, max = 1_000_000))]

@@ -4,8 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rules::{between, exactly_one};
-use super::schema::{Column, Columns, Duration, Expr, Name, OpenBlock};
-use super::{Open, unions};
+use super::schema::{Column, Columns, Expr, Name, OpenBlock};
+use super::{Duration, Open, unions};
 
 /// A name and exactly one operation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -105,8 +105,7 @@ pub struct Window {
     #[schemars(with = "Option<OpenBlock>")]
     pub calendar: Option<Open>,
     /// Not supported yet. How much later than multiples of the size windows begin, as a duration.
-    #[schemars(with = "Option<Duration>")]
-    pub offset: Option<String>,
+    pub offset: Option<Duration>,
 }
 
 /// Windows of one size, one after the other.
@@ -114,8 +113,8 @@ pub struct Window {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tumbling {
     /// How long a window is, as a duration: 5m. Windows begin at multiples of it since 1970-01-01T00:00:00Z.
-    #[schemars(with = "Duration", extend("x-kubernetes-validations" = [between("1ms", "99999h")]))]
-    pub size: String,
+    #[schemars(extend("x-kubernetes-validations" = [between("1ms", "99999h")]))]
+    pub size: Duration,
 }
 
 /// Windows of one size that overlap.
@@ -123,11 +122,11 @@ pub struct Tumbling {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Sliding {
     /// How long a window is, as a duration: 10m.
-    #[schemars(with = "Duration", extend("x-kubernetes-validations" = [between("1ms", "99999h")]))]
-    pub size: String,
+    #[schemars(extend("x-kubernetes-validations" = [between("1ms", "99999h")]))]
+    pub size: Duration,
     /// How much later than the one before it a window begins, as a duration: 1m.
-    #[schemars(with = "Duration", extend("x-kubernetes-validations" = [between("1ms", "99999h")]))]
-    pub slide: String,
+    #[schemars(extend("x-kubernetes-validations" = [between("1ms", "99999h")]))]
+    pub slide: Duration,
 }
 
 /// Windows that end when nothing has come for a while.
@@ -135,8 +134,8 @@ pub struct Sliding {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Session {
     /// How long nothing comes before a session ends, as a duration: 30m.
-    #[schemars(with = "Duration", extend("x-kubernetes-validations" = [between("1ms", "99999h")]))]
-    pub gap: String,
+    #[schemars(extend("x-kubernetes-validations" = [between("1ms", "99999h")]))]
+    pub gap: Duration,
 }
 
 /// A column of an aggregate step.

@@ -14,9 +14,9 @@ mod settings;
 mod sink;
 mod source;
 mod step;
-mod uri;
+pub(crate) mod uri;
 
-pub(crate) use quantity::parse_bytes;
+pub(crate) use quantity::{parse_bytes, parse_thousandths};
 use weir_plan::Plan;
 
 use crate::document::StreamPipeline;

@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 
 use weir_plan::ids::Epoch;
-use weir_plan::plan;
+use weir_plan::plan::{self, MEMORY_BYTES_MIN};
+use weir_plan::quote::quoted;
 
+use super::step::LOCAL_DAYS;
 use super::{name, quantity};
 use crate::defaults;
 use crate::document::{EnvVar, Offsets, PodTemplate, Quantity, Resources, Spec, StateAction, Trigger, TriggerType, unions};
@@ -23,13 +25,16 @@ const LABEL_CHARS_MAX: usize = 63;
 const TAG_CHARS_MAX: usize = 128;
 const IMAGE_CHARS_MAX: usize = 512;
 const ENV_VALUE_CHARS_MAX: usize = 4096;
+/// The resource, by its name.
+const MEMORY: &str = "memory";
 /// Labels and annotations that the operator and the runtime go by.
 const OWN_PREFIX: &str = "weir.dev/";
 
 /// Fields that say how and where the pipeline runs.
 pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
     if let Some(zone) = spec.time_zone.as_ref().filter(|z| *z != defaults::TIME_ZONE) {
-        out.not_yet_value(&at.field("timeZone"), zone, &[defaults::TIME_ZONE]);
+        let found = quoted(zone);
+        out.add(&at.field("timeZone"), format!("not supported yet: {found}; write {}; {LOCAL_DAYS}", defaults::TIME_ZONE));
     }
     if let Some(replicas) = spec.replicas.filter(|r| !(0..=REPLICAS_MAX).contains(r)) {
         out.not_yet_value(&at.field("replicas"), replicas, &["0", "1"]);
@@ -93,6 +98,12 @@ pub(super) fn runs(trigger: &Trigger, at: &Path, out: &mut Findings) {
 fn resources(resources: &Resources, at: &Path, out: &mut Findings) {
     let requests = amounts(resources.requests.as_ref(), &at.field("requests"), out);
     let limits = amounts(resources.limits.as_ref(), &at.field("limits"), out);
+    let memory = resources.limits.as_ref().and_then(|limits| limits.get(MEMORY));
+    if let Some(found) = memory.filter(|_| limits.get(MEMORY).is_some_and(|limit| *limit < u128::from(MEMORY_BYTES_MIN) * 1000)) {
+        let least = MEMORY_BYTES_MIN >> 20;
+        let message = format!("found {}; a pipeline needs at least {least}Mi to begin: write {least}Mi or more", quoted(&found.0));
+        out.add(&at.field("limits").field(MEMORY), message);
+    }
     for (resource, request) in requests {
         if limits.get(resource).is_some_and(|limit| request > *limit) {
             out.add(

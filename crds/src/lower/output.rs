@@ -32,19 +32,62 @@ impl Nodes<'_> {
                 (outputs::Output::Main, schema.map(|s| written(&s)))
             }
             Output::Rejected => {
-                match input {
-                    Some(Input::Step(_)) => {
-                        out.add(&at, format!("{from} is a step; the output `Rejected` is one of sources"));
-                    }
-                    Some(Input::Source(i)) if policy_of(&self.spec.sources[i]) != BadRecordsPolicy::Output => {
-                        out.add(&at, format!("nothing leaves {from} there; badRecords: {{policy: Output}} in the source would be right"));
-                    }
-                    _ => {}
+                let schema = match input {
+                    Some(Input::Step(step)) => self.rejected_rows(&from, step, &at, out),
+                    _ => Some(outputs::rejected_schema()),
+                };
+                let source = input.and_then(|input| self.source_of(input));
+                if source.is_some_and(|i| policy_of(&self.spec.sources[i]) != BadRecordsPolicy::Output) {
+                    out.add(&at, format!("nothing leaves {from} there; badRecords: {{policy: Output}} in the source would be right"));
                 }
-                (outputs::Output::Rejected, Some(outputs::rejected_schema()))
+                (outputs::Output::Rejected, schema)
             }
             Output::Late => (outputs::Output::Late, input.and_then(|input| self.late(&from, input, &at, out))),
         }
+    }
+
+    /// The columns of rows that a step could not compute: of a window its bounds and group columns, of a map what it read.
+    fn rejected_rows(&self, from: &impl std::fmt::Display, step: usize, at: &Path, out: &mut Findings) -> Option<SchemaRef> {
+        let input = self.graph.step_inputs[step]?;
+        let read = match &self.spec.steps[step].aggregate {
+            Some(aggregate) => {
+                let rows = self.steps.schema_of(Input::Step(step), self.sources)?;
+                let named = aggregate.group_by.iter().flatten().count() + 2;
+                Schema::new(rows.fields().iter().take(named).cloned().collect::<Vec<_>>())
+            }
+            None if self.is_behind_window(input) => self.steps.schema_of(input, self.sources)?.as_ref().clone(),
+            None => {
+                out.add(
+                    at,
+                    format!(
+                        "{from} has no window before it: records that it can't compute leave by the output `Rejected` of their source; write \
+                         its name in `from`"
+                    ),
+                );
+                return None;
+            }
+        };
+        out.checked(at, outputs::rejected_rows_schema(&read))
+    }
+
+    fn is_behind_window(&self, input: Input) -> bool {
+        self.back_from(input).any(|node| matches!(node, Input::Step(i) if self.spec.steps[i].aggregate.is_some()))
+    }
+
+    fn source_of(&self, input: Input) -> Option<usize> {
+        self.back_from(input).find_map(|node| match node {
+            Input::Source(i) => Some(i),
+            Input::Step(_) => None,
+        })
+    }
+
+    /// A node and those that it goes back to. In a circle, which is refused elsewhere, no more than there are steps.
+    fn back_from(&self, input: Input) -> impl Iterator<Item = Input> {
+        let before = |node: &Input| match node {
+            Input::Source(_) => None,
+            Input::Step(i) => self.graph.step_inputs[*i],
+        };
+        std::iter::successors(Some(input), before).take(self.spec.steps.len() + 1)
     }
 
     fn late(&self, from: &impl std::fmt::Display, input: Input, at: &Path, out: &mut Findings) -> Option<SchemaRef> {

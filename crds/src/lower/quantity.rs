@@ -13,7 +13,7 @@ pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
 }
 
 /// Reads an amount of CPU, memory or the like in thousandths, which `m` stands for, so that amounts can be compared.
-pub(super) fn parse_thousandths(text: &str) -> Result<u128, String> {
+pub(crate) fn parse_thousandths(text: &str) -> Result<u128, String> {
     let thousandths = match text.strip_suffix('m') {
         Some(number) => scaled(number, |suffix| suffix.is_empty().then_some(1)),
         None => scaled(text, |suffix| multiplier(suffix)?.checked_mul(1000)),

@@ -13,7 +13,7 @@ use super::source::type_name;
 use super::step::Steps;
 use super::{name, uri};
 use crate::defaults;
-use crate::document::{DeltaMaintenance, DeltaSink, Mode, SchemaEvolution, Sink, Spec, unions};
+use crate::document::{DeltaMaintenance, DeltaSink, Duration, Mode, SchemaEvolution, Sink, Spec, unions};
 use crate::finding::{Findings, Path};
 
 const PARTITION_COLUMNS_MAX: usize = 16;
@@ -41,7 +41,13 @@ pub(super) fn lower(
                 check_columns(schema.fields(), &at.field("from"), out);
             }
             let delta = delta(sink.delta.as_ref()?, schema.as_ref(), &at.field("delta"), out);
-            Some(plan::Sink { name: sink.name.clone(), input: steps.in_plan(input?)?, output, delta: delta?, schema: schema? })
+            Some(plan::Sink {
+                name: sink.name.clone(),
+                input: steps.in_plan(input?)?,
+                output,
+                kind: plan::SinkKind::Delta(delta?),
+                schema: schema?,
+            })
         })
         .collect();
     output::require_rejected_sinks(spec, spec_at, out);
@@ -102,7 +108,7 @@ fn delta(delta: &DeltaSink, schema: Option<&SchemaRef>, at: &Path, out: &mut Fin
 fn maintenance(wanted: Option<&DeltaMaintenance>, at: &Path, out: &mut Findings) -> Option<plan::Maintenance> {
     let every = wanted.and_then(|m| m.checkpoint_every).unwrap_or(defaults::LOG_CHECKPOINT_EVERY);
     let every = out.integer(&at.field("checkpointEvery"), every, 1..=10_000);
-    let mut duration = |field, found: Option<&String>, least| match found {
+    let mut duration = |field, found: Option<&Duration>, least| match found {
         None => Some(None),
         Some(found) => out.duration(&at.field(field), found, least, "99999h").map(Some),
     };

@@ -12,7 +12,7 @@ use weir_plan::types::{Column, DataType, EVENT_TIME, timestamp_type};
 
 use super::{duration, kafka, name};
 use crate::defaults;
-use crate::document::{self, BadRecords, BadRecordsPolicy, EventTime, Format, JsonColumn, JsonFormat, Source, StreamPipeline, unions};
+use crate::document::{self, BadRecords, BadRecordsPolicy, Duration, EventTime, Format, JsonColumn, Source, StreamPipeline, unions};
 use crate::finding::{Findings, Path};
 
 const GROUP_ID_CHARS_MAX: usize = 249;
@@ -53,22 +53,27 @@ fn one(document: &StreamPipeline, source: &Source, at: &Path, out: &mut Findings
     let group_id = group_id(document, source, at, out);
     let kafka = source.kafka.as_ref().and_then(|kafka| kafka::lower(document, kafka, group_id, &at.field("kafka"), out));
     let bad_records = bad_records(source.bad_records.as_ref(), &at.field("badRecords"), out);
-    let format = format(&source.format, &at.field("format"), out);
+    let (columns, format) = format(&source.format, &at.field("format"), out);
     let metadata_columns = metadata_columns(source, at, out);
-    let decoded = format.as_ref().zip(metadata_columns.as_ref()).map(|(format, metadata)| {
+    let decoded = columns.as_ref().zip(metadata_columns.as_ref()).map(|(columns, metadata)| {
         let metadata = metadata.iter().map(|m| m.column().to_field());
-        Arc::new(Schema::new(format.columns.iter().map(Column::to_field).chain(metadata).collect::<Vec<_>>()))
+        Arc::new(Schema::new(columns.iter().map(Column::to_field).chain(metadata).collect::<Vec<_>>()))
     });
     let event_time = source.event_time.as_ref().map(|block| event_time(block, decoded.as_ref(), &at.field("eventTime"), out));
     let schema = decoded.map(|decoded| {
         let event_time = event_time.is_some().then(event_time_field);
         Arc::new(Schema::new(decoded.fields().iter().cloned().chain(event_time).collect::<Vec<_>>()))
     });
-    let parts = (kafka, format, metadata_columns, bad_records, lift(event_time), schema.clone());
-    let (Some(kafka), Some(format), Some(metadata_columns), Some(bad_records), Some(event_time), Some(known)) = parts else {
+    let tombstones = match source.tombstones.unwrap_or(defaults::TOMBSTONES) {
+        document::Tombstones::Skip => plan::Tombstones::Skip,
+        document::Tombstones::Bad => plan::Tombstones::Bad,
+    };
+    let parts = (kafka, columns.zip(format), metadata_columns, bad_records, lift(event_time), schema.clone());
+    let (Some(kafka), Some((columns, format)), Some(metadata_columns), Some(bad_records), Some(event_time), Some(known)) = parts else {
         return (None, schema);
     };
-    (Some(plan::Source { name: source.name.clone(), kafka, format, metadata_columns, bad_records, event_time, schema: known }), schema)
+    let name = source.name.clone();
+    (Some(plan::Source { name, kafka, columns, format, metadata_columns, bad_records, tombstones, event_time, schema: known }), schema)
 }
 
 /// Left out is fine (`Some(None)`), wrong is not (`None`).
@@ -107,25 +112,26 @@ fn bad_records(bad_records: Option<&BadRecords>, at: &Path, out: &mut Findings) 
     Some(plan::BadRecords { policy, max_per_million: u64::try_from(max_per_million).ok() })
 }
 
-fn format(format: &Format, at: &Path, out: &mut Findings) -> Option<plan::JsonFormat> {
+/// The reader's schema, and how records are encoded.
+fn format(format: &Format, at: &Path, out: &mut Findings) -> (Option<Vec<Column>>, Option<plan::Format>) {
     out.exactly_one(at, unions::FORMATS, &[format.json.is_some(), format.raw.is_some(), format.avro.is_some()]);
     out.not_yet(at, "raw", format.raw.as_ref());
     out.not_yet(at, "avro", format.avro.as_ref());
-    json(format.json.as_ref()?, &at.field("json"), out)
-}
-
-fn json(json: &JsonFormat, at: &Path, out: &mut Findings) -> Option<plan::JsonFormat> {
-    let at = at.field("columns");
-    out.length(&at, json.columns.len(), 1..=COLUMNS_MAX);
-    out.distinct(json.columns.iter().enumerate().map(|(i, c)| (at.index(i).field("name"), &*c.name)), "columns");
-    let columns: Vec<_> = json.columns.iter().enumerate().map(|(i, c)| column(c, &at.index(i), out)).collect();
+    let Some(json) = &format.json else { return (None, None) };
     let timestamp_numbers = match json.timestamp_numbers.unwrap_or(defaults::TIMESTAMP_NUMBERS) {
         document::TimestampNumbers::Refuse => TimestampNumbers::Refuse,
         document::TimestampNumbers::EpochMillis => TimestampNumbers::EpochMillis,
     };
+    let columns = columns(&json.columns, &at.field("json").field("columns"), out);
+    (columns, Some(plan::Format::Json(plan::JsonFormat { timestamp_numbers })))
+}
+
+fn columns(columns: &[JsonColumn], at: &Path, out: &mut Findings) -> Option<Vec<Column>> {
+    out.length(at, columns.len(), 1..=COLUMNS_MAX);
+    out.distinct(columns.iter().enumerate().map(|(i, c)| (at.index(i).field("name"), &*c.name)), "columns");
+    let columns: Vec<_> = columns.iter().enumerate().map(|(i, c)| column(c, &at.index(i), out)).collect();
     // With a column that is not what it says, whatever is computed from it can't be judged.
-    let columns = columns.into_iter().collect::<Option<_>>().filter(|_| out.is_sound(&at))?;
-    Some(plan::JsonFormat { columns, timestamp_numbers })
+    columns.into_iter().collect::<Option<_>>().filter(|_| out.is_sound(at))
 }
 
 fn column(column: &JsonColumn, at: &Path, out: &mut Findings) -> Option<Column> {
@@ -183,7 +189,7 @@ fn event_time(event_time: &EventTime, decoded: Option<&SchemaRef>, at: &Path, ou
     let idle_after = out.duration(&at.field("idleAfter"), idle_after, "1s", "99999h");
     let max_future = event_time.max_future.as_deref().unwrap_or(defaults::MAX_FUTURE);
     let max_future = out.duration(&at.field("maxFuture"), max_future, "0s", "99999h");
-    let mut optional = |field: &str, found: Option<&String>| lift(found.map(|text| out.duration(&at.field(field), text, "1s", "99999h")));
+    let mut optional = |field: &str, found: Option<&Duration>| lift(found.map(|text| out.duration(&at.field(field), text, "1s", "99999h")));
     let max_skew = optional("maxSkew", event_time.max_skew.as_ref());
     let close_idle = optional("closeIdleWindowsAfter", event_time.close_idle_windows_after.as_ref());
     let sql = event_time.expr.as_ref()?;
@@ -191,10 +197,14 @@ fn event_time(event_time: &EventTime, decoded: Option<&SchemaRef>, at: &Path, ou
     let expr = out.checked(&at, expr::compile(sql, decoded?, EVENT_TIME).map_err(|e| e.to_string()))?;
     if *expr.field.data_type() != timestamp_type() {
         let found = type_name(&expr.field);
-        out.add(
-            &at,
-            format!("{} is a {found}; a timestamp would be right, as cast(… as timestamp) or to_timestamp(…) give it", quoted(sql)),
-        );
+        let instead = if expr.field.data_type().is_numeric() {
+            // Shorter ones are columns' names as a rule; the rest is clearer without being said again.
+            let of = if sql.chars().count() <= 40 { sql } else { "…" };
+            format!("to_timestamp_seconds({of}), to_timestamp_millis({of}) or to_timestamp_micros({of}), by the unit that it counts")
+        } else {
+            "cast(… as timestamp) or to_timestamp(…)".to_owned()
+        };
+        out.add(&at, format!("{} is a {found}, and an event time is a timestamp: write {instead}", quoted(sql)));
         return None;
     }
     Some(plan::EventTime {

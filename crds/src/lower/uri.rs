@@ -3,7 +3,7 @@
 use weir_plan::quote::quoted;
 
 /// Reads a URI and gives it back without the slash at its end.
-pub(super) fn parse(text: &str) -> Result<String, String> {
+pub(crate) fn parse(text: &str) -> Result<String, String> {
     if let Some(path) = text.strip_prefix("s3://") {
         let (bucket, path) = path.split_once('/').unwrap_or((path, ""));
         check_bucket(bucket)?;
@@ -35,7 +35,7 @@ pub(super) fn parse(text: &str) -> Result<String, String> {
 }
 
 /// A prefix of URIs by whole path segments, as `storage` has them; a bucket alone will do. Given back without a slash at its end.
-pub(super) fn parse_prefix(text: &str) -> Result<String, String> {
+pub(crate) fn parse_prefix(text: &str) -> Result<String, String> {
     let Some(rest) = text.strip_prefix("s3://") else {
         return Err(format!("found {}; a prefix such as s3://bucket/ would be right", quoted(text)));
     };
@@ -46,9 +46,13 @@ pub(super) fn parse_prefix(text: &str) -> Result<String, String> {
 }
 
 /// Whether one lies in the other, or they are the same.
-pub(super) fn overlap(a: &str, b: &str) -> bool {
-    let within = |inner: &str, outer: &str| inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
-    within(a, b) || within(b, a)
+pub(crate) fn overlap(a: &str, b: &str) -> bool {
+    is_within(a, b) || is_within(b, a)
+}
+
+/// Whether one lies in the other, or is the same, by whole path segments.
+pub(crate) fn is_within(inner: &str, outer: &str) -> bool {
+    inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// Amazon's rules for bucket names, as far as they guard against slips.

@@ -85,8 +85,18 @@ reasons! {
     InvalidDocument,
     /// A Secret or one of its keys is not there.
     SecretMissing,
-    /// Another pipeline was there first with this checkpoint.
+    /// Another pipeline was there first with this checkpoint, or with a place that overlaps it.
     CheckpointInUse,
+    /// Another pipeline writes a table there already, or in a place that overlaps it.
+    TableInUse,
+    /// The operator's own planner failed over the document, or took too long.
+    PlannerFailed,
+    /// The ControllerRevision of what runs is gone, or was written by a newer operator: nothing that runs is changed.
+    RevisionUnreadable,
+    /// An object of a name that the pipeline needs is somebody else's, and is left alone.
+    NameInUse,
+    /// The API server does not take an object of the pipeline.
+    ApplyFailed,
     /// The changed document can't go on with the saved state.
     StateIncompatible,
     /// The runtime refused the changed document before its first epoch: the last good revision runs again.
@@ -101,6 +111,8 @@ reasons! {
     OutOfMemory,
     /// No node takes the pod.
     Unschedulable,
+    /// The cluster does not let the pod be created: a quota, or a policy.
+    PodRefused,
     /// The runtime ended: a person must act.
     ConfigError,
     /// The runtime ended: something outside was away for too long. It starts again.

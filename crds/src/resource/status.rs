@@ -88,6 +88,9 @@ pub struct Progress {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["sink"]))]
     pub tables: Vec<TableVersion>,
+    /// Records without a value that were passed over, as the source's `tombstones` says, since the checkpoint began.
+    #[serde(default)]
+    pub tombstones: i64,
     /// Records that could not be read and went to the `Rejected` output or were dropped, since the checkpoint began.
     #[serde(default)]
     pub dead_letters: i64,
@@ -106,8 +109,8 @@ pub struct WatermarkHold {
     pub topic: String,
     /// The Kafka partition.
     pub partition: i32,
-    /// OpenTransaction: a transaction hangs open there. NotReadYet: nothing of it was read yet. Slowest: its records are the oldest.
-    /// Other words are those of a newer runtime.
+    /// OpenTransaction: a transaction hangs open there. LeaderSilent: it has been quiet for long, and its leader does not say that there is
+    /// nothing to read. NotReadYet: nothing of it was read yet. Slowest: its records are the oldest. Other words are those of a newer runtime.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
 }

@@ -43,6 +43,20 @@ fn an_expression_that_does_not_parse_or_type_is_refused_where_it_stands() {
 }
 
 #[test]
+fn expressions_that_are_too_long_together_are_refused_before_any_is_planned() {
+    // Nine of 15 KiB, none of which would parse.
+    let columns = |name: &str| (0..3).map(|i| format!("{{name: {name}{i}, expr: \"{}\"}}, ", "+".repeat(15 << 10))).collect::<String>();
+    let (map, aggregate) = (columns("m") + "{name: price}]", columns("a") + "{name: revenue, expr");
+    let grouped = format!("groupBy: [city, {}]", vec![format!("\"{}\"", "+".repeat(15 << 10)); 3].join(", "));
+    said(
+        &[("{name: price}]", &map), ("{name: revenue, expr", &aggregate), ("groupBy: [city]", &grouped)],
+        &[
+            "spec.steps: the expressions are 138275 bytes long together, and at most 131072 are allowed: split the steps over several pipelines",
+        ],
+    );
+}
+
+#[test]
 fn columns_have_different_names_and_none_is_the_event_time() {
     said(
         &[("{name: price}]", "{name: city, expr: city}, {name: _event_time}, {name: price}]")],
@@ -76,7 +90,7 @@ fn metadata_columns_have_names_of_their_own_and_can_be_the_event_time_if_they_ar
     said(
         &[("topics: [rides]}", &with("{name: at, field: Offset}")), ("expr: ts,", "expr: at,")],
         &[
-            "spec.sources[0].eventTime.expr: `at` is a bigint; a timestamp would be right, as cast(… as timestamp) or to_timestamp(…) give it",
+            "spec.sources[0].eventTime.expr: `at` is a bigint, and an event time is a timestamp: write to_timestamp_seconds(at), to_timestamp_millis(at) or to_timestamp_micros(at), by the unit that it counts",
         ],
     );
     said(&[("topics: [rides]}", &with("{name: at, field: Timestamp}")), ("expr: ts,", "expr: at,")], &[]);

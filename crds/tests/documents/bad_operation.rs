@@ -24,6 +24,17 @@ fn pods_ask_for_no_more_than_they_may_use() {
 }
 
 #[test]
+fn a_memory_limit_in_which_no_pipeline_begins_is_refused() {
+    let limit = |memory: &str| format!("  resources: {{limits: {{memory: {memory}}}}}");
+    for too_little in ["64", "63Mi", "60M"] {
+        let said =
+            format!("spec.resources.limits.memory: found `{too_little}`; a pipeline needs at least 64Mi to begin: write 64Mi or more");
+        said_of(&limit(too_little), &[&said]);
+    }
+    said_of(&limit("64Mi"), &[]);
+}
+
+#[test]
 fn the_operators_own_labels_are_not_the_persons_to_set() {
     said_of(
         "  podTemplate: {labels: {weir.dev/pipeline: a, team: 'a b', 'x y': z}, nodeSelector: {weir.dev/pool: a}}",

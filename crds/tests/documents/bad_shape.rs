@@ -25,10 +25,15 @@ fn a_value_of_another_type_says_what_was_found_and_what_would_be_right() {
 
 #[test]
 fn a_size_of_another_type_is_said_in_our_words() {
-    for (found, words) in [("1.5", "the number 1.5"), ("true", "the truth value true"), ("[1]", "a list"), ("{a: b}", "a mapping")] {
+    for (found, said_of_it) in [
+        ("1.5", "found the number 1.5; write a size such as 128Mi, or a fraction as text: \"1.5\""),
+        ("true", "found the truth value true; a size such as 128Mi would be right"),
+        ("[1]", "found a list; a size such as 128Mi would be right"),
+        ("{a: b}", "found a mapping; a size such as 128Mi would be right"),
+    ] {
         said(
             &[("  sources:", &format!("  limits: {{bytesPerEpoch: {found}}}\n  sources:"))],
-            &[&format!("spec.limits.bytesPerEpoch: found {words}; a size such as 128Mi would be right")],
+            &[&format!("spec.limits.bytesPerEpoch: {said_of_it}")],
         );
     }
 }

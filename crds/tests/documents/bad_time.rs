@@ -1,6 +1,6 @@
 //! Event time and windows.
 
-use crate::right::said;
+use crate::right::{findings, said, with};
 
 #[test]
 fn a_window_without_an_event_time_is_refused() {
@@ -17,7 +17,7 @@ fn an_event_time_that_is_no_timestamp_is_refused() {
     said(
         &[("eventTime: {expr: ts", "eventTime: {expr: city")],
         &[
-            "spec.sources[0].eventTime.expr: `city` is a string; a timestamp would be right, as cast(… as timestamp) or to_timestamp(…) give it",
+            "spec.sources[0].eventTime.expr: `city` is a string, and an event time is a timestamp: write cast(… as timestamp) or to_timestamp(…)",
         ],
     );
 }
@@ -33,6 +33,26 @@ fn the_watermark_delay_is_the_authors_to_choose() {
 }
 
 #[test]
+fn a_number_for_a_duration_or_a_size_is_told_what_to_write() {
+    let without_unit =
+        |number: u64| format!("found the number {number}, which has no unit: write {number}s for seconds, or {number} with h, m or ms");
+    said(
+        &[
+            ("size: 5m", "size: 300"),
+            ("interval: 5s", "interval: 5"),
+            ("watermarkDelay: 10m", "watermarkDelay: 0.5"),
+            ("  storage:", "  resources: {limits: {cpu: 0.5, memory: 1Gi}}\n  storage:"),
+        ],
+        &[
+            &format!("spec.trigger.interval: {}", without_unit(5)),
+            "spec.resources.limits.cpu: found the number 0.5; write a size such as 128Mi, or a fraction as text: \"0.5\"",
+            "spec.sources[0].eventTime.watermarkDelay: found the number 0.5; a duration such as 5s, 10m or 1h30m would be right",
+            &format!("spec.steps[1].aggregate.window.tumbling.size: {}", without_unit(300)),
+        ],
+    );
+}
+
+#[test]
 fn durations_have_bounds() {
     said(
         &[("size: 5m", "size: 0s"), ("interval: 5s", "interval: 48h"), ("watermarkDelay: 10m", "watermarkDelay: 1d")],
@@ -42,6 +62,22 @@ fn durations_have_bounds() {
             "spec.steps[1].aggregate.window.tumbling.size: found `0s`; 1ms to 99999h would be right",
         ],
     );
+}
+
+#[test]
+fn days_of_a_time_zone_are_told_how_to_be_had_today() {
+    let days = "for days of UTC+2 (without summer time) write `tumbling: {size: 24h}` and move the event time by as much, `eventTime: \
+                {expr: ts + interval '2 hours', maxFuture: 3h, …}`: window_start and window_end are local times then";
+    said(
+        &[("window: {tumbling: {size: 5m}}", "window: {calendar: {unit: Day, timeZone: Europe/Paris}}")],
+        &[&format!("spec.steps[1].aggregate.window.calendar: not supported yet; leave it out; {days}")],
+    );
+    said(
+        &[("  checkpoint: {", "  timeZone: Europe/Paris\n  checkpoint: {")],
+        &[&format!("spec.timeZone: not supported yet: `Europe/Paris`; write UTC; {days}")],
+    );
+    let as_told = [("{tumbling: {size: 5m}}", "{tumbling: {size: 24h}}"), ("{expr: ts,", "{expr: ts + interval '2 hours', maxFuture: 3h,")];
+    assert_eq!(findings(&with(&as_told)), Vec::<String>::new());
 }
 
 #[test]

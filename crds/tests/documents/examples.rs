@@ -1,7 +1,7 @@
 //! The examples are right, and mean what they say.
 
 use weir_crds::load;
-use weir_plan::plan::{OnLostOffsets, Plan, StartFrom, StepOp, Trigger};
+use weir_plan::plan::{OnLostOffsets, Plan, SinkKind, StartFrom, StepOp, Trigger};
 
 fn example(name: &str) -> String {
     std::fs::read_to_string(format!("{}/../examples/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -29,16 +29,17 @@ fn rides_lowers_to_the_plan_that_it_describes() {
     assert_eq!(steps, ["cleaned", "revenue", "formatted"]);
     assert!(matches!(&plan.steps[1].op, StepOp::Aggregate(a) if a.window.size_us() == 300_000_000));
     assert_eq!(columns(&plan.sinks[0]), ["date", "city", "win_start", "win_end", "revenue", "avg_distance", "cnt"]);
-    assert_eq!(plan.sinks[0].delta.partition_by, ["date"]);
-    assert_eq!(plan.sinks[0].delta.target_file_size_bytes, 128 << 20);
+    let SinkKind::Delta(delta) = &plan.sinks[0].kind;
+    assert_eq!((delta.partition_by.as_slice(), delta.target_file_size_bytes), (["date".to_owned()].as_slice(), 128 << 20));
 }
 
 #[test]
 fn rides_runs_on_a_laptop_with_its_override() {
     let plan = plan("rides.yaml", Some("rides-local.yaml"));
     assert_eq!(plan.checkpoint.uri, "file:///tmp/weir/checkpoints/rides-revenue");
-    assert_eq!(plan.sinks[0].delta.uri, "file:///tmp/weir/silver/rides_agg");
-    assert_eq!(plan.sinks[0].delta.partition_by, ["date"]);
+    assert_eq!(plan.sinks[0].uri(), "file:///tmp/weir/silver/rides_agg");
+    let SinkKind::Delta(delta) = &plan.sinks[0].kind;
+    assert_eq!(delta.partition_by, ["date"]);
     assert_eq!(plan.sources[0].kafka.bootstrap_servers, "127.0.0.1:9092");
     assert!(plan.storage.is_empty());
 }

@@ -1,7 +1,7 @@
 //! What right documents mean.
 
 use weir_crds::load;
-use weir_plan::plan::{Input, OnLostOffsets, Plan, StartFrom, StepOp, Trigger, has_event_time};
+use weir_plan::plan::{Input, OnLostOffsets, Plan, SinkKind, StartFrom, StepOp, Trigger, has_event_time};
 
 fn plan(steps_and_sinks: &str) -> Plan {
     let text = format!(
@@ -40,7 +40,8 @@ fn the_smallest_document_has_the_defaults() {
         ("weir-data-p", &StartFrom::Latest, OnLostOffsets::Fail)
     );
     assert_eq!(plan.sources[0].event_time.as_ref().unwrap().watermark_delay_us, 90_000_000);
-    assert_eq!((plan.sinks[0].input, plan.sinks[0].delta.target_file_size_bytes), (Input::Step(0), 128 << 20));
+    let SinkKind::Delta(delta) = &plan.sinks[0].kind;
+    assert_eq!((plan.sinks[0].input, delta.target_file_size_bytes), (Input::Step(0), 128 << 20));
 }
 
 #[test]
@@ -106,10 +107,25 @@ fn steps_come_after_what_they_read_whatever_the_documents_order() {
   sinks: [{name: out, from: daily, delta: {uri: file:///tmp/out}}]
 ",
     );
-    let steps: Vec<_> = plan.steps.iter().map(|s| (s.name.as_str(), s.input())).collect();
-    assert_eq!(steps, [("minutely", Input::Source(0)), ("shaped", Input::Step(0)), ("daily", Input::Step(1))]);
+    let steps: Vec<_> = plan.steps.iter().map(|s| (s.name.as_str(), s.inputs())).collect();
+    assert_eq!(steps, [("minutely", &[Input::Source(0)][..]), ("shaped", &[Input::Step(0)]), ("daily", &[Input::Step(1)])]);
     assert_eq!(plan.sinks[0].input, Input::Step(2));
     assert!(matches!(&plan.steps[2].op, StepOp::Aggregate(a) if a.input == Input::Step(1)));
     assert!((0..3).all(|i| has_event_time(plan.schema_of(Input::Step(i)))));
     assert_eq!(columns(&plan, Input::Step(0)), ["window_start", "window_end", "userId", "cnt", "_event_time"]);
+}
+
+#[test]
+fn rows_that_a_step_cannot_compute_leave_by_an_output_of_that_step() {
+    let base = include_str!("../../../examples/nothing-lost.yaml");
+    let with = |from: &str| format!("{base}\n  - {{name: bad, from: {from}, output: Rejected, delta: {{uri: file:///tmp/bad}}}}\n");
+    let plan = load(&with("revenue"), None).unwrap_or_else(|found| panic!("{found:#?}"));
+    let columns: Vec<_> = plan.sinks.last().unwrap().schema.fields().iter().map(|f| f.name().as_str()).collect();
+    assert_eq!(columns, ["window_start", "window_end", "city", "step", "reason"]);
+    let refused = |text: &str| load(text, None).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let dropping = with("revenue").replace("policy: Output, maxPerMillion: 10000", "policy: Drop");
+    assert!(refused(&dropping).contains("nothing leaves `revenue` there"), "{}", refused(&dropping));
+    let map = "\n  - {name: cheap, map: {from: rides, where: price < 5, columns: [{name: city}]}}\n  sinks:\n";
+    let before_the_window = with("cheap").replacen("\n  sinks:\n", map, 1);
+    assert!(refused(&before_the_window).contains("`cheap` has no window before it"), "{}", refused(&before_the_window));
 }

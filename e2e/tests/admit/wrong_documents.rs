@@ -47,6 +47,15 @@ const WRONG: &[(&str, &str)] = &[
         "spec.connections[0].kafka.sasl.username: Invalid value: found none of value or secretRef; exactly one should be there",
     ),
     ("{spec: {stateAction: {token: a}}}", "spec.stateAction: Invalid value: found none of discard or restore; exactly one should be there"),
+    // Folders.
+    (
+        "{spec: {checkpoint: {uri: file:///tmp/a}}}",
+        "spec.checkpoint.uri: Invalid value: \"file:///tmp/a\": found `file:///tmp/a`: a folder of a pod is lost with the pod",
+    ),
+    (
+        "{spec: {sinks: [{name: silver, delta: {uri: file:///tmp/a}}]}}",
+        "spec.sinks[0].delta.uri: Invalid value: \"file:///tmp/a\": found `file:///tmp/a`: a folder of a pod is lost with the pod",
+    ),
     // Fields that belong together.
     (
         "{spec: {trigger: {type: Interval}}}",

@@ -34,7 +34,7 @@ fn a_pod_that_has_too_little_memory_says_so_with_the_remedy_and_is_not_killed() 
     let mut document = rig.document();
     document["spec"]["resources"] = json!({"requests": {"memory": "192Mi"}, "limits": {"memory": "192Mi"}});
     rig.applied(&document);
-    let message = rig.wait_for("Ready", "False/ConfigError");
+    let message = rig.wait_for("Ready", "False/OutOfMemory");
     assert!(message.contains("of the memory limit of 192 MiB are used") && message.contains("spec.resources.limits.memory"), "{message}");
     rig.applied(&rig.document());
     rig.wait_for("Ready", "True/Running");
@@ -149,12 +149,13 @@ fn a_pipeline_of_no_replicas_is_suspended_and_resumed() {
     let mut document = rig.document();
     document["spec"]["replicas"] = json!(0);
     rig.applied(&document);
-    deadline::until("it is looked at", START_LIMIT, || rig.condition("Ready"));
+    rig.wait_for("Ready", "True/Suspended");
+    rig.wait_for("Reconciling", "False/UpToDate");
     assert!(rig.pods().is_empty());
     rig.suspend(true);
     rig.wait_for("Ready", "True/Suspended");
     rig.suspend(false);
-    rig.wait_for("Suspended", "False/NotSuspended");
+    rig.wait_for("Suspended", "True/Suspended");
     assert!(rig.pods().is_empty());
     // As an autoscaler does it.
     try_kubectl(&["--namespace", &rig.namespace, "scale", "streampipeline", &rig.pipeline.name, "--replicas=1"], None).unwrap();

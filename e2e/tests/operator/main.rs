@@ -1,8 +1,13 @@
 //! The operator against a real API server without controllers and nodes: the tests play those, and write what pods would say.
 #![allow(clippy::unwrap_used)]
 
+mod conditions;
 mod deletion;
 mod health;
+mod looks;
+mod ownership;
+mod races;
+mod rights;
 mod rollback;
 mod runs;
 mod stage;

@@ -10,10 +10,7 @@ use crate::stage::{Stage, runtime};
 async fn a_change_that_its_runtime_refuses_goes_back_says_so_and_is_tried_again_only_on_purpose() {
     let mut stage = or_skip!(Stage::new().await);
     let running = runtime().await;
-    stage.apply("/spec/limits", json!({"recordsPerEpoch": 1000})).await;
-    let first = stage.deployed_other_than("").await;
-    stage.replace_pod(json!({"running": {}}), running).await;
-    stage.wait_for("Ready", "True/Running").await;
+    let first = stage.run(1000, running).await;
 
     stage.apply("/spec/limits", json!({"recordsPerEpoch": 2000})).await;
     let second = stage.deployed_other_than(&first).await;

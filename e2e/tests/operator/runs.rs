@@ -25,7 +25,7 @@ async fn the_latest_run_that_was_missed_starts_once_and_the_next_due_time_is_sho
     assert!(run.ends_with("T0200Z"), "{run}");
     let container = &job.spec.unwrap().template.spec.unwrap().containers[0];
     let variables = container.env.iter().flatten().map(|v| (v.name.as_str(), v.value.as_deref().unwrap_or_default()));
-    assert_eq!(variables.collect::<Vec<_>>(), [("WEIR_RUN", run.as_str())]);
+    assert_eq!(variables.collect::<Vec<_>>(), [("WEIR_NAMESPACE", ""), ("WEIR_RUN", run.as_str())]);
 
     let name = job.metadata.name.unwrap();
     stage.complete_job(&name).await;

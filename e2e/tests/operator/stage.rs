@@ -5,11 +5,14 @@ use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
+use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment, ReplicaSet, ReplicaSetSpec};
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Event, Pod, Secret};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::core::NamespaceResourceScope;
 use kube::{Api, Resource};
@@ -24,6 +27,8 @@ use weir_e2e::{api_server, deadline};
 use weir_tests::services::ports;
 use weir_tests::services::process::Process;
 use weir_tests::skip::Missing;
+
+use crate::rights;
 
 /// For the operator to see something and to act on it. It looks every 10 s at the latest.
 pub const LIMIT: Duration = Duration::from_secs(60);
@@ -50,8 +55,9 @@ impl Stage {
     /// # Errors
     /// If the API server can't be had on this machine.
     pub async fn new() -> Result<Self, Missing> {
-        let kubeconfig = api_server::shared().await?.kubeconfig();
+        let admin = api_server::shared().await?.kubeconfig();
         let (namespace, logs) = (Namespace::new().await?, TempDir::new().unwrap());
+        let kubeconfig = rights::kubeconfig(&namespace, &admin, logs.path()).await;
         let operator = start(&kubeconfig, &namespace.name, "the-operator", logs.path());
         let stage = Self { namespace, operator, logs, kubeconfig };
         let keys = json!({"metadata": {"name": "lake"}, "stringData": {"accessKeyId": "a", "secretAccessKey": "b"}});
@@ -94,8 +100,7 @@ impl Stage {
 
     /// What `kubectl apply` does with the rides pipeline, with one place of its spec changed.
     pub async fn apply(&self, pointer: &str, value: Value) -> StreamPipeline {
-        let mut document: Value = serde_yaml::from_str(include_str!("../../../examples/rides.yaml")).unwrap();
-        document["metadata"] = json!({"name": NAME});
+        let mut document = document(NAME);
         let (parent, field) = pointer.rsplit_once('/').unwrap();
         document.pointer_mut(parent).unwrap()[field] = value;
         self.namespace.apply("a person", &document).await.unwrap()
@@ -105,10 +110,21 @@ impl Stage {
         self.namespace.pipelines().get(NAME).await.unwrap()
     }
 
+    /// Everything that the operator says in metrics.
+    #[must_use]
+    pub fn metrics(&self) -> String {
+        weir_tests::web::get(&self.operator.address, "/metrics").unwrap().body
+    }
+
     /// Waits for a condition such as `Ready`, `True/Running` about the spec as it stands; returns its message.
     pub async fn wait_for(&self, kind: &str, expected: &str) -> String {
-        deadline::until(&format!("{kind}={expected}"), LIMIT, async || {
-            let pipeline = self.pipeline().await;
+        self.wait_for_other(NAME, kind, expected).await
+    }
+
+    /// The same of another pipeline than the usual one.
+    pub async fn wait_for_other(&self, name: &str, kind: &str, expected: &str) -> String {
+        deadline::until(&format!("{kind}={expected} of {name}"), LIMIT, async || {
+            let pipeline = self.namespace.pipelines().get(name).await.unwrap();
             let condition = pipeline.status?.conditions.into_iter().find(|c| c.type_ == kind)?;
             let is_current = condition.observed_generation == pipeline.metadata.generation;
             let found = format!("{}/{}", condition.status, condition.reason);
@@ -125,7 +141,17 @@ impl Stage {
         .await
     }
 
-    async fn deployed(&self) -> Option<String> {
+    /// Applies the document with this limit, plays the pod of its revision, and waits until that runs; returns the revision's name.
+    pub async fn run(&self, records_per_epoch: u64, runtime: IpAddr) -> String {
+        let before = self.deployed().await.unwrap_or_default();
+        self.apply("/spec/limits", json!({"recordsPerEpoch": records_per_epoch})).await;
+        let revision = self.deployed_other_than(&before).await;
+        self.replace_pod(json!({"running": {}}), runtime).await;
+        self.wait_for("Ready", "True/Running").await;
+        revision
+    }
+
+    pub async fn deployed(&self) -> Option<String> {
         let deployment = self.api::<Deployment>().get_opt(NAME).await.unwrap()?;
         Some(deployment.spec?.template.metadata?.annotations?["weir.dev/revision"].clone())
     }
@@ -134,8 +160,21 @@ impl Stage {
     pub async fn replace_pod(&self, state: Value, ip: IpAddr) {
         self.delete_pods().await;
         let deployment = self.api::<Deployment>().get(NAME).await.unwrap();
+        let set = self.replica_set(&deployment).await;
         let template = deployment.spec.unwrap().template;
         let mut pod = Pod { metadata: template.metadata.unwrap(), spec: template.spec, status: None };
+        pod.metadata.owner_references = set.controller_owner_ref(&()).map(|reference| vec![reference]);
+        self.make_pod(pod, state, ip).await;
+    }
+
+    /// A pod of somebody who has seen how ours are labelled.
+    pub async fn make_stranger(&self, ip: IpAddr) {
+        let deployment = self.api::<Deployment>().get(NAME).await.unwrap();
+        let template = deployment.spec.unwrap().template;
+        self.make_pod(Pod { metadata: template.metadata.unwrap(), spec: template.spec, status: None }, json!({"running": {}}), ip).await;
+    }
+
+    async fn make_pod(&self, mut pod: Pod, state: Value, ip: IpAddr) {
         pod.metadata.generate_name = Some(format!("{NAME}-"));
         let name = self.api::<Pod>().create(&PostParams::default(), &pod).await.unwrap().metadata.name.unwrap();
         let is_ready = state.get("running").is_some();
@@ -143,6 +182,21 @@ impl Stage {
             "name": "weir", "image": "weir:1", "imageID": "", "ready": is_ready, "restartCount": 0, "state": state,
         }]}});
         self.api::<Pod>().patch_status(&name, &PatchParams::default(), &Patch::Strategic(status)).await.unwrap();
+    }
+
+    async fn replica_set(&self, deployment: &Deployment) -> ReplicaSet {
+        let spec = deployment.spec.clone().unwrap();
+        let set = ReplicaSet {
+            metadata: ObjectMeta {
+                generate_name: Some(format!("{NAME}-")),
+                labels: spec.template.metadata.as_ref().and_then(|m| m.labels.clone()),
+                owner_references: deployment.controller_owner_ref(&()).map(|reference| vec![reference]),
+                ..ObjectMeta::default()
+            },
+            spec: Some(ReplicaSetSpec { selector: spec.selector, template: Some(spec.template), ..ReplicaSetSpec::default() }),
+            status: None,
+        };
+        self.api::<ReplicaSet>().create(&PostParams::default(), &set).await.unwrap()
     }
 
     pub async fn delete_pods(&self) {
@@ -185,6 +239,21 @@ impl Drop for Stage {
     }
 }
 
+/// Those of the pipeline's objects.
+pub fn labels() -> Value {
+    json!({
+        "app.kubernetes.io/name": "weir", "app.kubernetes.io/component": "runtime", "app.kubernetes.io/managed-by": "weir-operator",
+        "weir.dev/pipeline": NAME,
+    })
+}
+
+/// The rides pipeline under another name.
+pub fn document(name: &str) -> Value {
+    let mut document: Value = serde_yaml::from_str(include_str!("../../../examples/rides.yaml")).unwrap();
+    document["metadata"] = json!({"name": name});
+    document
+}
+
 fn start(kubeconfig: &Path, namespace: &str, identity: &str, logs: &Path) -> Operator {
     let test = std::env::current_exe().unwrap();
     // The test lies in target/<profile>/deps.
@@ -199,6 +268,11 @@ fn start(kubeconfig: &Path, namespace: &str, identity: &str, logs: &Path) -> Ope
 
 /// A runtime that has committed an epoch, at an address of its own. It answers until the test ends.
 pub async fn runtime() -> IpAddr {
+    counted_runtime().await.0
+}
+
+/// The same, and how often it was asked.
+pub async fn counted_runtime() -> (IpAddr, Arc<AtomicU64>) {
     let report = json!({
         "timestamp": "2026-01-01T12:00:00Z", "batchId": 7, "kind": "Data", "inputRowsPerSecond": 0.0, "processedRowsPerSecond": 0.0, "eventTime": {},
         "stateOperators": [], "sinks": [], "sources": [], "stateStoredBytes": 0,
@@ -206,8 +280,11 @@ pub async fn runtime() -> IpAddr {
     })
     .to_string();
     let (listener, ip) = listen().await;
+    let asked = Arc::<AtomicU64>::default();
+    let count = Arc::clone(&asked);
     tokio::spawn(async move {
         while let Ok((mut connection, _)) = listener.accept().await {
+            count.fetch_add(1, Ordering::Relaxed);
             let answer = format!(
                 "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{report}",
                 report.len()
@@ -218,7 +295,7 @@ pub async fn runtime() -> IpAddr {
             let _ = connection.write_all(answer.as_bytes()).await;
         }
     });
-    ip
+    (ip, asked)
 }
 
 /// The port is the same for all: each takes a loopback address that is free.

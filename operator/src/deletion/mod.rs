@@ -12,16 +12,19 @@ use kube::runtime::events::EventType;
 use serde_json::{Value, json};
 use weir_crds::resource::StreamPipeline;
 
-use crate::apply::{delete, is_complete, one};
+use crate::apply::is_complete;
+use crate::claims::Conflict;
 use crate::context::{Context, FIELD_MANAGER};
 use crate::dereference::Observed;
 use crate::desired::cleanup;
-use crate::desired::labels::{OF, Owner};
+use crate::desired::labels::Owner;
 use crate::error::{Error, Result, asking};
+use crate::ownership::{is_a_cleanup, is_our_cleanup, refused};
 use crate::reconcile::tell;
 use crate::revision::{Inputs, Revision};
 use crate::status::{is_over, trouble};
 use crate::verdict::current;
+use crate::write::{Writer, delete};
 use step::{DEADLINE_SECONDS, Facts, Job, Step, step};
 
 const FINALIZER: &str = "weir.dev/checkpoint";
@@ -44,7 +47,6 @@ pub async fn reconcile(context: &Context, pipeline: &StreamPipeline, owner: &Own
     let jobs = Api::<v1::Job>::namespaced(context.client.clone(), &owner.namespace);
     let name = cleanup::name(owner);
     let is_deleted = pipeline.metadata.deletion_timestamp.is_some();
-    // Nobody else has such a Job.
     let job = if is_deleted { asking(format!("get Job {name}"), jobs.get_opt(&name)).await? } else { None };
     let facts = facts(context, pipeline, owner, observed, job.as_ref());
     match step(&facts) {
@@ -57,19 +59,19 @@ pub async fn reconcile(context: &Context, pipeline: &StreamPipeline, owner: &Own
                 tell(context, pipeline, EventType::Normal, "CheckpointDeleted", format!("the checkpoint {} is deleted", uri(pipeline)))
                     .await;
             }
-            return let_go(context, pipeline, owner, job.is_some()).await;
+            return let_go(context, pipeline, owner, job.as_ref()).await;
         }
         Step::GiveUp => {
             let why = format!("was not deleted within {DEADLINE_SECONDS} s{}", last_words(context, owner).await);
             tell_left(context, pipeline, &why).await;
-            return let_go(context, pipeline, owner, job.is_some()).await;
+            return let_go(context, pipeline, owner, job.as_ref()).await;
         }
         Step::MakeJob => {
             // Without one nothing ever ran.
-            let Some(revision) = revision(pipeline, owner, observed) else { return let_go(context, pipeline, owner, false).await };
+            let Some(revision) = revision(pipeline, owner, observed) else { return let_go(context, pipeline, owner, None).await };
             if !make_job(context, owner, &revision).await? {
                 tell_left(context, pipeline, "stays, since its namespace is being deleted and takes no Job").await;
-                return let_go(context, pipeline, owner, false).await;
+                return let_go(context, pipeline, owner, None).await;
             }
             tell(
                 context,
@@ -80,10 +82,20 @@ pub async fn reconcile(context: &Context, pipeline: &StreamPipeline, owner: &Own
             )
             .await;
         }
-        Step::DeleteJob => delete(&jobs, &name).await?,
+        Step::RefuseJob => {
+            if let Some(job) = &job {
+                return Err(refused("Job", &job.metadata, owner));
+            }
+        }
+        Step::DeleteJob => {
+            if let Some(job) = &job {
+                delete(&jobs, &job.metadata).await?;
+            }
+        }
         Step::Stop => stop(context, owner, observed).await?,
         Step::ResumeJob => {
-            let patch = Patch::Merge(json!({"spec": {"suspend": false}}));
+            let uid = job.as_ref().and_then(|job| job.metadata.uid.clone());
+            let patch = Patch::Merge(json!({"metadata": {"uid": uid}, "spec": {"suspend": false}}));
             asking(format!("resume Job {name}"), jobs.patch(&name, &PatchParams::default(), &patch)).await?;
         }
         Step::Wait => {}
@@ -92,19 +104,19 @@ pub async fn reconcile(context: &Context, pipeline: &StreamPipeline, owner: &Own
 }
 
 fn facts(context: &Context, pipeline: &StreamPipeline, owner: &Owner, observed: &Observed, job: Option<&v1::Job>) -> Facts {
-    let is_ours = |job: &v1::Job| job.annotations().get(OF) == Some(&owner.reference.uid);
     let is_suspended = |job: &v1::Job| job.spec.as_ref().and_then(|s| s.suspend).unwrap_or(false);
     Facts {
         is_asked_for: pipeline.spec.get("deletionPolicy").and_then(Value::as_str) == Some("DeleteCheckpoint"),
         has_finalizer: pipeline.finalizers().iter().any(|f| f == FINALIZER),
         deleting_since: pipeline.metadata.deletion_timestamp.as_ref().map(|t| t.0),
         // A folder is another one in every pod.
-        has_checkpoint: !uri(pipeline).starts_with("file:") && observed.checkpoint_owner.is_none(),
+        has_checkpoint: !uri(pipeline).starts_with("file:") && !observed.conflict.as_ref().is_some_and(Conflict::is_about_checkpoint),
         has_workload: observed.deployment.is_some() || !observed.jobs.is_empty(),
-        has_pods: !observed.pods.iter().all(is_over),
+        has_pods: !observed.pods.iter().chain(&observed.stray_pods).all(is_over),
         job: match job {
             None => Job::None,
-            Some(job) if !is_ours(job) => Job::Foreign,
+            Some(job) if !is_a_cleanup(&job.metadata, owner) => Job::Foreign,
+            Some(job) if !is_our_cleanup(&job.metadata, owner) => Job::Earlier,
             Some(job) if is_complete(job) => Job::Complete,
             Some(job) if is_suspended(job) => Job::Suspended,
             Some(_) => Job::Running,
@@ -115,7 +127,7 @@ fn facts(context: &Context, pipeline: &StreamPipeline, owner: &Owner, observed: 
 
 /// What ran. A deletion in the foreground takes the ControllerRevisions first: then the same again, from spec and status.
 fn revision(pipeline: &StreamPipeline, owner: &Owner, observed: &Observed) -> Option<Revision> {
-    if let Some(current) = current(observed) {
+    if let Some(current) = current(observed).known() {
         return Some(current.clone());
     }
     let image = pipeline.status.as_ref()?.runtime.as_ref()?.image.clone();
@@ -136,7 +148,8 @@ async fn make_job(context: &Context, owner: &Owner, revision: &Revision) -> Resu
         made => made?,
     };
     let config_map: ConfigMap = cleanup::config_map(owner, revision, &made);
-    one(&context.client, &owner.namespace, config_map).await?;
+    let writer = Writer { client: &context.client, owner };
+    writer.apply_by(&writer.api(), &(), &config_map, |meta| is_a_cleanup(meta, owner)).await?;
     Ok(true)
 }
 
@@ -146,19 +159,20 @@ fn is_namespace_ending(error: &Error) -> bool {
 }
 
 async fn stop(context: &Context, owner: &Owner, observed: &Observed) -> Result<()> {
-    if observed.deployment.is_some() {
-        delete(&Api::<Deployment>::namespaced(context.client.clone(), &owner.namespace), &owner.name).await?;
+    let writer = Writer { client: &context.client, owner };
+    if let Some(deployment) = &observed.deployment {
+        writer.delete::<Deployment>(&deployment.metadata).await?;
     }
     for job in &observed.jobs {
-        delete(&Api::<v1::Job>::namespaced(context.client.clone(), &owner.namespace), &job.name_any()).await?;
+        writer.delete::<v1::Job>(&job.metadata).await?;
     }
     Ok(())
 }
 
 /// The Job first: it must not be there when the next pipeline of this name is.
-async fn let_go(context: &Context, pipeline: &StreamPipeline, owner: &Owner, has_job: bool) -> Result<Outcome> {
-    if has_job {
-        delete(&Api::<v1::Job>::namespaced(context.client.clone(), &owner.namespace), &cleanup::name(owner)).await?;
+async fn let_go(context: &Context, pipeline: &StreamPipeline, owner: &Owner, job: Option<&v1::Job>) -> Result<Outcome> {
+    if let Some(job) = job.filter(|job| is_a_cleanup(&job.metadata, owner)) {
+        delete(&Api::<v1::Job>::namespaced(context.client.clone(), &owner.namespace), &job.metadata).await?;
     }
     let is_written = set_finalizer(context, pipeline, owner, false).await?;
     Ok(match pipeline.metadata.deletion_timestamp {

@@ -27,8 +27,10 @@ pub struct Facts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
     None,
-    /// Of a pipeline of the same name that was there before.
+    /// Somebody else's, of the same name.
     Foreign,
+    /// Of a pipeline of the same name that was there before.
+    Earlier,
     Suspended,
     Running,
     Complete,
@@ -46,6 +48,8 @@ pub enum Step {
     /// Makes the Job, suspended. A namespace that is being deleted refuses it here.
     MakeJob,
     DeleteJob,
+    /// Says that the Job's name is taken, and waits for a person to make room.
+    RefuseJob,
     Stop,
     ResumeJob,
     Wait,
@@ -70,7 +74,8 @@ pub fn step(facts: &Facts) -> Step {
         return Step::GiveUp;
     }
     match facts.job {
-        Job::Foreign => Step::DeleteJob,
+        Job::Foreign => Step::RefuseJob,
+        Job::Earlier => Step::DeleteJob,
         Job::None => Step::MakeJob,
         _ if facts.has_workload => Step::Stop,
         Job::Suspended if !facts.has_pods => Step::ResumeJob,
@@ -126,7 +131,7 @@ mod tests {
     #[test]
     fn it_ends_after_the_deadline_whatever_is_the_matter() {
         let late = |facts: Facts| step(&Facts { now: "2026-01-01T12:10:00Z".parse().unwrap(), ..facts });
-        for job in [Job::None, Job::Foreign, Job::Suspended, Job::Running] {
+        for job in [Job::None, Job::Foreign, Job::Earlier, Job::Suspended, Job::Running] {
             assert_eq!(late(Facts { job, ..deleted() }), Step::GiveUp);
         }
         assert_eq!(late(Facts { job: Job::Complete, ..deleted() }), Step::RemoveFinalizer);
@@ -140,6 +145,11 @@ mod tests {
 
     #[test]
     fn the_job_of_a_pipeline_of_the_same_name_is_not_taken_for_ours() {
-        assert_eq!(step(&Facts { job: Job::Foreign, ..deleted() }), Step::DeleteJob);
+        assert_eq!(step(&Facts { job: Job::Earlier, ..deleted() }), Step::DeleteJob);
+    }
+
+    #[test]
+    fn a_job_that_is_somebody_elses_is_not_touched() {
+        assert_eq!(step(&Facts { job: Job::Foreign, ..deleted() }), Step::RefuseJob);
     }
 }

@@ -10,7 +10,7 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use kube::Resource;
 
-use super::labels::{OF, Owner};
+use super::labels::{OF, Owner, REVISION};
 use super::pod::{CONTAINER, DOCUMENT, SECRETS_DIR, TERMINATION_MESSAGE};
 use super::{DOCUMENT_KEY, pod};
 use crate::revision::Revision;
@@ -29,7 +29,7 @@ pub fn name(owner: &Owner) -> String {
 #[must_use]
 pub fn job(owner: &Owner, revision: &Revision, deadline_seconds: i64) -> Job {
     let mut template = revision.template.clone();
-    template.metadata = Some(ObjectMeta { labels: Some(labels(owner)), ..ObjectMeta::default() });
+    template.metadata = Some(pod_metadata(owner, template.metadata.take().unwrap_or_default()));
     if let Some(spec) = &mut template.spec {
         spec.restart_policy = Some("OnFailure".to_owned());
         // The pipeline's own account goes with the pipeline.
@@ -64,6 +64,17 @@ pub fn job(owner: &Owner, revision: &Revision, deadline_seconds: i64) -> Job {
     }
 }
 
+/// The labels and annotations of the document's `podTemplate` stay: meshes, policies and workload identities go by them. Those of the operator
+/// are others.
+fn pod_metadata(owner: &Owner, of_runtime: ObjectMeta) -> ObjectMeta {
+    let mut given = of_runtime.labels.unwrap_or_default();
+    given.retain(|key, _| !owner.labels().contains_key(key));
+    given.extend(labels(owner));
+    let mut annotations = of_runtime.annotations.unwrap_or_default();
+    annotations.remove(REVISION);
+    ObjectMeta { labels: Some(given), annotations: Some(annotations), ..ObjectMeta::default() }
+}
+
 /// The document for it; it goes with the Job.
 #[must_use]
 pub fn config_map(owner: &Owner, revision: &Revision, job: &Job) -> ConfigMap {
@@ -84,4 +95,25 @@ pub fn config_map(owner: &Owner, revision: &Revision, job: &Job) -> ConfigMap {
 fn labels(owner: &Owner) -> BTreeMap<String, String> {
     let labels = [("app.kubernetes.io/name", "weir"), ("app.kubernetes.io/component", "cleanup"), (CLEANUP, &owner.name)];
     labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+    use crate::fixtures::{empty_cluster, owner, rides_with, verdict};
+
+    #[test]
+    fn its_pods_have_what_the_document_gives_to_pods_and_are_nobody_elses() {
+        let given = json!({"labels": {"example.com/team": "data"}, "annotations": {"sidecar.istio.io/inject": "false"}});
+        let revision = verdict(&rides_with("/podTemplate", given), &empty_cluster()).target.unwrap();
+        let metadata = job(&owner(), &revision, 600).spec.unwrap().template.metadata.unwrap();
+        let (labels, annotations) = (metadata.labels.unwrap(), metadata.annotations.unwrap());
+        assert_eq!(labels["example.com/team"], "data");
+        assert_eq!((labels[CLEANUP].as_str(), labels["app.kubernetes.io/component"].as_str()), ("rides-revenue", "cleanup"));
+        assert!(!labels.contains_key("weir.dev/pipeline"), "no Service selects it: {labels:?}");
+        assert_eq!(annotations, BTreeMap::from([("sidecar.istio.io/inject".to_owned(), "false".to_owned())]));
+    }
 }

@@ -28,8 +28,8 @@ pub struct Desired {
     pub config_map: ConfigMap,
     pub service: Service,
     pub network_policy: NetworkPolicy,
-    /// Where the cluster has such.
-    pub pod_monitor: Option<DynamicObject>,
+    /// For clusters that have this kind.
+    pub pod_monitor: DynamicObject,
     pub workload: Workload,
 }
 
@@ -60,7 +60,7 @@ pub fn build(owner: &Owner, revision: &Revision, running: &Running, settings: &S
         config_map: config_map(owner, revision),
         service: service(owner),
         network_policy: network_policy(owner),
-        pod_monitor: settings.pod_monitors.as_ref().map(|labels| pod_monitor::pod_monitor(owner, labels)),
+        pod_monitor: pod_monitor::pod_monitor(owner, &settings.pod_monitor_labels),
         workload: workload(owner, revision, running),
     }
 }
@@ -91,7 +91,7 @@ fn service(owner: &Owner) -> Service {
             publish_not_ready_addresses: Some(true),
             ports: Some(vec![ServicePort {
                 name: Some("http".to_owned()),
-                port: pod::HTTP_PORT,
+                port: i32::from(pod::HTTP_PORT),
                 target_port: Some(IntOrString::String("http".to_owned())),
                 protocol: Some("TCP".to_owned()),
                 ..ServicePort::default()
@@ -111,7 +111,7 @@ fn network_policy(owner: &Owner) -> NetworkPolicy {
             policy_types: Some(vec!["Ingress".to_owned()]),
             ingress: Some(vec![NetworkPolicyIngressRule {
                 ports: Some(vec![NetworkPolicyPort {
-                    port: Some(IntOrString::Int(pod::HTTP_PORT)),
+                    port: Some(IntOrString::Int(i32::from(pod::HTTP_PORT))),
                     protocol: Some("TCP".to_owned()),
                     ..NetworkPolicyPort::default()
                 }]),

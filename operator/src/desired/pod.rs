@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar as PodEnvVar, HTTPGetAction,
-    LocalObjectReference, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource,
-    SecurityContext, Toleration, Volume, VolumeMount,
+    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar as PodEnvVar, EnvVarSource, HTTPGetAction,
+    LocalObjectReference, ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile,
+    SecretVolumeSource, SecurityContext, Toleration, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -17,7 +17,7 @@ use super::labels::{Owner, REVISION};
 use crate::revision::Inputs;
 
 /// Where the runtime serves /metrics and /progress.
-pub const HTTP_PORT: i32 = 9464;
+pub const HTTP_PORT: u16 = 9464;
 /// The one container.
 pub const CONTAINER: &str = "weir";
 /// The user of the image.
@@ -104,8 +104,17 @@ fn container(inputs: &Inputs, env: Vec<EnvVar>) -> Container {
         name: CONTAINER.to_owned(),
         image: Some(inputs.image.clone()),
         args: Some(args.map(str::to_owned).to_vec()),
-        ports: Some(vec![ContainerPort { name: Some("http".to_owned()), container_port: HTTP_PORT, ..ContainerPort::default() }]),
-        env: Some(env.into_iter().map(|v| PodEnvVar { name: v.name, value: Some(v.value), value_from: None }).collect()),
+        ports: Some(vec![ContainerPort {
+            name: Some("http".to_owned()),
+            container_port: i32::from(HTTP_PORT),
+            ..ContainerPort::default()
+        }]),
+        env: Some(
+            [home()]
+                .into_iter()
+                .chain(env.into_iter().map(|v| PodEnvVar { name: v.name, value: Some(v.value), value_from: None }))
+                .collect(),
+        ),
         resources: Some(resources(inputs)),
         volume_mounts: Some(mounts(inputs)),
         readiness_probe: Some(probe("/readyz", 2, 3)),
@@ -122,6 +131,13 @@ fn container(inputs: &Inputs, env: Vec<EnvVar>) -> Container {
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     }
+}
+
+/// The checkpoint remembers the namespace: a run of the same document elsewhere does not take it over.
+fn home() -> PodEnvVar {
+    let field = ObjectFieldSelector { field_path: "metadata.namespace".to_owned(), api_version: None };
+    let source = EnvVarSource { field_ref: Some(field), ..EnvVarSource::default() };
+    PodEnvVar { name: "WEIR_NAMESPACE".to_owned(), value: None, value_from: Some(source) }
 }
 
 fn probe(path: &str, period_seconds: i32, failures: i32) -> Probe {

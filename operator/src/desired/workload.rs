@@ -42,7 +42,9 @@ pub fn job_of<'a>(owner: &Owner, run: &str, jobs: &'a [Job]) -> Option<&'a Job> 
     jobs.iter().find(|job| job.metadata.name.as_deref() == Some(&name))
 }
 
-pub(super) fn workload(owner: &Owner, revision: &Revision, running: &Running) -> Workload {
+/// What a revision's pods are made by.
+#[must_use]
+pub fn workload(owner: &Owner, revision: &Revision, running: &Running) -> Workload {
     let mut template = revision.template.clone();
     let annotations = template.metadata.get_or_insert_default().annotations.get_or_insert_default();
     annotations.insert(SECRETS.to_owned(), running.secrets_hash.clone());

@@ -104,11 +104,12 @@ fn a_container_that_waits_to_run_again_has_ended_too() {
 }
 
 #[test]
-fn an_outage_a_fence_a_kill_and_a_pod_that_cannot_start_are_waited_for() {
+fn an_outage_a_fence_tight_memory_a_kill_and_a_pod_that_cannot_start_are_waited_for() {
     let states = [
         ended(3, "S3 was away"),
         ended(4, "a record"),
         ended(5, "fenced"),
+        ended(6, "the memory limit"),
         ended(1, ""),
         json!({"terminated": {"exitCode": 137, "reason": "OOMKilled"}}),
         json!({"waiting": {"reason": "ImagePullBackOff"}}),

@@ -38,7 +38,7 @@ fn after(mut pipeline: StreamPipeline, runs: &Runs, completed: Option<&str>) -> 
         token: runs.token.clone(),
         ..resource::Run::default()
     };
-    pipeline.status = Some(Status { run: Some(run), ..Status::default() });
+    pipeline.status = Some(Status { observed_generation: Some(1), run: Some(run), ..Status::default() });
     pipeline
 }
 
@@ -127,7 +127,7 @@ fn another_schedule_makes_up_for_nothing() {
     let runs = found(&changed, &[], "2026-01-05T12:30:00Z");
     assert_eq!((runs.to_run(), runs.next_at), (Run::None, Some(time("2026-01-05T13:00:00Z"))));
     let mut first_one = nightly();
-    first_one.status = Some(Status::default());
+    first_one.status = Some(Status { observed_generation: Some(1), ..Status::default() });
     assert_eq!(found(&first_one, &[], "2026-01-05T12:30:00Z").to_run(), Run::None, "it had no schedule");
     let again = after(changed, &runs, Some("2026-01-01T02:10:00Z"));
     assert_runs(&found(&again, &[], "2026-01-05T13:00:00Z"), "20260105T1300Z", "2026-01-05T14:00:00Z");

@@ -5,11 +5,14 @@
 
 use std::time::Duration;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use k8s_openapi::jiff::SignedDuration;
-use weir_crds::resource::{ConditionType, Progress, Reason, Run, Severity, condition};
+use weir_crds::resource::{ConditionType, Progress, Reason, Run, Severity, StreamPipeline, condition};
 
+use super::pods::Trouble;
 use super::{Facts, pods};
+use crate::desired::workload::job_of;
+use crate::error::{Cause, Error};
 use crate::progress::Kind;
 
 /// A commit is overdue after this, or after three intervals if that is longer.
@@ -30,8 +33,8 @@ fn finding(status: Severity, reason: Reason, message: impl Into<String>) -> Find
 /// All of them, with the current time as time of transition.
 pub(super) fn conditions(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> Vec<Condition> {
     let ready = ready(facts, progress, run);
-    let reconciling = reconciling(facts, &ready);
     let stalled = stalled(facts);
+    let reconciling = reconciling(facts, &ready, &stalled);
     let of = |kind, f: Finding| condition(kind, f.status, f.reason, &f.message, facts.generation(), facts.now.clone());
     vec![
         of(ConditionType::Ready, ready),
@@ -56,11 +59,9 @@ pub(super) fn with_transitions(mut conditions: Vec<Condition>, before: &[Conditi
 
 fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> Finding {
     use Severity::{False, True, Unknown};
-    let Some(_) = &facts.verdict.target else {
-        let refusal = facts.verdict.refusal.as_ref();
-        let reason = refusal.map_or(Reason::InvalidDocument, |r| r.reason);
-        return finding(False, reason, refusal.map_or("", |r| r.message.as_str()));
-    };
+    if let Some(refusal) = facts.verdict.refusal.as_ref().filter(|_| facts.verdict.target.is_none() && !facts.has_workload()) {
+        return finding(False, refusal.reason, refusal.message.as_str());
+    }
     if let Some(run) = run.filter(|run| run.id.is_none() || run.completed_at.is_some())
         && !facts.verdict.suspend
     {
@@ -68,12 +69,20 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
     }
     if facts.verdict.suspend {
         return match facts.observed.pods.iter().all(pods::is_over) {
-            true => finding(True, Reason::Suspended, "suspended as asked: no pods; spec.suspend: false goes on where it stopped"),
+            true => {
+                finding(True, Reason::Suspended, format!("suspended as asked: no pods; {} goes on where it stopped", resumed_by(facts)))
+            }
             false => finding(False, Reason::Stopping, "the pods finish their epoch and stop"),
         };
     }
     if let Some(trouble) = pods::trouble(&facts.observed.pods) {
         return finding(False, trouble.reason, trouble.message);
+    }
+    if let Some(trouble) = unmade_pods(facts) {
+        return finding(False, trouble.reason, trouble.message);
+    }
+    if let Some(failure) = facts.failure.filter(|_| facts.observed.pods.is_empty()) {
+        return finding(False, failure.reason(), failure.to_string());
     }
     if let Some(why) = facts.unreachable {
         return finding(Unknown, Reason::Unreachable, format!("the runtime's progress can't be read: {why}"));
@@ -97,6 +106,18 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
             Reason::EpochOverdue,
             format!("{} records wait, and the last commit was {} s ago: see the pod's log", progress.lag, age.as_secs()),
         ),
+    }
+}
+
+/// Why there is no pod, where there is to be one.
+fn unmade_pods(facts: &Facts<'_>) -> Option<Trouble> {
+    if facts.verdict.suspend || !facts.observed.pods.is_empty() {
+        return None;
+    }
+    let run = facts.runs.and_then(|runs| runs.id.as_ref().filter(|_| !runs.is_done));
+    match run {
+        Some(id) => pods::unmade_by_job(job_of(facts.owner, id, &facts.observed.jobs)?, facts.now.0),
+        None => pods::unmade_by_deployment(facts.observed.deployment.as_ref()?),
     }
 }
 
@@ -124,14 +145,27 @@ pub(super) fn overdue_after(facts: &Facts<'_>) -> SignedDuration {
     SignedDuration::try_from(allowed).unwrap_or(SignedDuration::MAX)
 }
 
+/// Of the document that runs: a change that was refused says nothing about it.
 fn interval(facts: &Facts<'_>) -> Option<Duration> {
-    facts.pipeline.spec.pointer("/trigger/interval").and_then(|i| i.as_str()).and_then(weir_crds::duration)
+    let running = facts.verdict.target.as_ref().map(|target| target.inputs.document());
+    let spec = running.as_ref().map_or(&facts.pipeline.spec, |document| &document["spec"]);
+    spec.pointer("/trigger/interval").and_then(|i| i.as_str()).and_then(weir_crds::duration)
 }
 
-fn reconciling(facts: &Facts<'_>, ready: &Finding) -> Finding {
+fn reconciling(facts: &Facts<'_>, ready: &Finding, stalled: &Finding) -> Finding {
     use Severity::{False, True};
     if facts.pipeline.metadata.deletion_timestamp.is_some() {
         return finding(True, Reason::Deleting, "the pipeline's objects are being deleted");
+    }
+    if let Some(failure) = facts.failure {
+        return match Cause::of(failure).needs_person() {
+            // In progress and stalled at once would be in progress to kstatus.
+            true => finding(False, failure.reason(), "it is tried again from time to time"),
+            false => finding(True, failure.reason(), failure.to_string()),
+        };
+    }
+    if stalled.reason == Reason::PodRefused {
+        return finding(False, Reason::PodRefused, "it is tried again from time to time");
     }
     if facts.verdict.target.is_some() && matches!(ready.reason, Reason::Starting | Reason::Stopping) {
         return finding(True, ready.reason, ready.message.clone());
@@ -150,16 +184,21 @@ fn stalled(facts: &Facts<'_>) -> Finding {
     if let Some(refusal) = &facts.verdict.refusal {
         return finding(True, refusal.reason, refusal.message.clone());
     }
-    match pods::trouble(&facts.observed.pods).filter(|t| t.needs_person && !facts.verdict.suspend) {
+    if let Some(failure) = facts.failure.filter(|failure| Cause::of(failure).needs_person()) {
+        return finding(True, failure.reason(), failure.to_string());
+    }
+    let trouble = pods::trouble(&facts.observed.pods).or_else(|| unmade_pods(facts));
+    match trouble.filter(|t| t.needs_person && !facts.verdict.suspend) {
         Some(trouble) => finding(True, trouble.reason, trouble.message),
         None => finding(False, Reason::UpToDate, "nobody needs to act"),
     }
 }
 
 fn validated(facts: &Facts<'_>) -> Finding {
-    match facts.verdict.refusal.as_ref().filter(|r| r.is_invalid()) {
-        Some(refusal) => finding(Severity::False, refusal.reason, refusal.message.clone()),
-        None => finding(Severity::True, Reason::Valid, "the document, its Secrets and its checkpoint are right"),
+    match facts.verdict.refusal.as_ref() {
+        Some(refusal) if refusal.reason == Reason::PlannerFailed => finding(Severity::Unknown, refusal.reason, refusal.message.clone()),
+        Some(refusal) if refusal.is_invalid() => finding(Severity::False, refusal.reason, refusal.message.clone()),
+        _ => finding(Severity::True, Reason::Valid, "the document, its Secrets and its checkpoint are right"),
     }
 }
 
@@ -194,14 +233,52 @@ fn held_by(progress: &Progress) -> String {
     let partition = format!("partition {} of the topic {}", hold.partition, hold.topic);
     match hold.because.as_deref() {
         Some("OpenTransaction") => format!("a transaction that nobody has ended hangs open on {partition}"),
+        Some("LeaderSilent") => format!("{partition} has been quiet for long, and its leader does not say that there is nothing to read"),
         Some("NotReadYet") => format!("nothing of {partition} was read yet, and it is not idle yet"),
         _ => format!("{partition} holds it back"),
     }
 }
 
 fn suspended(facts: &Facts<'_>) -> Finding {
-    match facts.verdict.suspend {
-        true => finding(Severity::True, Reason::Suspended, "spec.suspend is true"),
-        false => finding(Severity::False, Reason::NotSuspended, "spec.suspend is not true"),
+    match (facts.verdict.suspend, is_scaled_to_none(facts)) {
+        (true, false) => finding(Severity::True, Reason::Suspended, "spec.suspend is true"),
+        (true, true) => finding(Severity::True, Reason::Suspended, "spec.replicas is 0"),
+        (false, _) => finding(Severity::False, Reason::NotSuspended, "spec.suspend is not true, and spec.replicas is not 0"),
     }
+}
+
+/// Suspended by its number of replicas alone.
+fn is_scaled_to_none(facts: &Facts<'_>) -> bool {
+    facts.pipeline.spec.get("suspend").and_then(serde_json::Value::as_bool) != Some(true)
+}
+
+fn resumed_by(facts: &Facts<'_>) -> &'static str {
+    if is_scaled_to_none(facts) { "spec.replicas: 1" } else { "spec.suspend: false" }
+}
+
+/// Those before, with what is in the way in place of Stalled and Reconciling; and of Ready, where nobody has said it yet.
+pub(super) fn interrupted(pipeline: &StreamPipeline, failure: &Error, now: &Time) -> Vec<Condition> {
+    let generation = pipeline.metadata.generation.unwrap_or(0);
+    let before = pipeline.status.as_ref().map_or(&[][..], |s| &s.conditions);
+    let is_deleted = pipeline.metadata.deletion_timestamp.is_some();
+    let said = |kind, is_so: bool| {
+        let (status, reason) = match is_so {
+            true => (Severity::True, failure.reason()),
+            false => (Severity::False, failure.reason()),
+        };
+        condition(kind, status, reason, &failure.to_string(), generation, now.clone())
+    };
+    let needs_person = Cause::of(failure).needs_person();
+    let of = |kind: ConditionType| match kind {
+        ConditionType::Reconciling if is_deleted => {
+            Some(condition(kind, Severity::True, Reason::Deleting, &failure.to_string(), generation, now.clone()))
+        }
+        ConditionType::Reconciling => Some(said(kind, !needs_person)),
+        ConditionType::Stalled => Some(said(kind, needs_person)),
+        kind => {
+            let stood = before.iter().find(|b| b.type_ == kind.as_str()).cloned();
+            stood.or_else(|| (kind == ConditionType::Ready).then(|| said(kind, false)))
+        }
+    };
+    ConditionType::ALL.into_iter().filter_map(of).collect()
 }

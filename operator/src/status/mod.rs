@@ -11,6 +11,7 @@ use weir_crds::resource::{Progress, Run, Runtime, Status, StreamPipeline, TableV
 use crate::dereference::Observed;
 use crate::desired::labels::Owner;
 use crate::desired::workload::job_of;
+use crate::error::Error;
 use crate::progress::Report;
 use crate::runs::Runs;
 use crate::verdict::Verdict;
@@ -27,6 +28,8 @@ pub struct Facts<'a> {
     pub report: Option<&'a Report>,
     /// Why the runtime could not be asked.
     pub unreachable: Option<&'a str>,
+    /// Why what is wanted could not be applied.
+    pub failure: Option<&'a Error>,
     /// None if it goes on for ever.
     pub runs: Option<&'a Runs>,
     pub now: Time,
@@ -40,6 +43,11 @@ impl Facts<'_> {
     fn generation(&self) -> i64 {
         self.pipeline.metadata.generation.unwrap_or(0)
     }
+
+    /// Whether there is anything that makes pods.
+    fn has_workload(&self) -> bool {
+        self.observed.deployment.is_some() || !self.observed.jobs.is_empty()
+    }
 }
 
 /// The whole status.
@@ -47,18 +55,24 @@ impl Facts<'_> {
 pub fn status(facts: &Facts<'_>) -> Status {
     let before = facts.before();
     let progress = progress(facts);
-    let run = run(facts);
+    let run = match &facts.verdict.target {
+        Some(_) => run(facts),
+        None => before.and_then(|b| b.run.clone()),
+    };
     let conditions = conditions::conditions(facts, progress.as_ref(), run.as_ref());
     Status {
         observed_generation: Some(facts.generation()),
         conditions: conditions::with_transitions(conditions, before.map_or(&[], |b| &b.conditions)),
         replicas: i32::try_from(facts.observed.pods.iter().filter(|p| pods::is_live(p)).count()).unwrap_or(i32::MAX),
         selector: Some(facts.owner.selector_text()),
-        runtime: facts.verdict.target.as_ref().map(|revision| Runtime {
-            image: revision.inputs.image.clone(),
-            revision: revision.name.clone(),
-            generation: revision.generation,
-        }),
+        runtime: match &facts.verdict.target {
+            // A revision that could not be applied runs nothing.
+            Some(revision) if facts.failure.is_none() => {
+                Some(Runtime { image: revision.inputs.image.clone(), revision: revision.name.clone(), generation: revision.generation })
+            }
+            // What runs and can't be read is what it was.
+            _ => before.and_then(|b| b.runtime.clone()),
+        },
         progress,
         run,
         restarts: restarts(&facts.observed.pods).or_else(|| before.and_then(|b| b.restarts.clone())),
@@ -66,6 +80,18 @@ pub fn status(facts: &Facts<'_>) -> Status {
             .report
             .and_then(|r| r.state_action_token.clone())
             .or_else(|| before.and_then(|b| b.state_action_token.clone())),
+    }
+}
+
+/// The status before, of a pipeline that could not be looked at to the end, with why.
+#[must_use]
+pub fn interrupted(pipeline: &StreamPipeline, failure: &Error, now: &Time) -> Status {
+    let before = pipeline.status.clone().unwrap_or_default();
+    let conditions = conditions::interrupted(pipeline, failure, now);
+    Status {
+        observed_generation: pipeline.metadata.generation,
+        conditions: conditions::with_transitions(conditions, &before.conditions),
+        ..before
     }
 }
 
@@ -119,6 +145,7 @@ fn progress(facts: &Facts<'_>) -> Option<Progress> {
         last_epoch: report.batch_id,
         last_commit,
         tables: report.sinks.iter().filter_map(|s| Some(TableVersion { sink: s.name.clone(), version: s.table_version? })).collect(),
+        tombstones: report.totals.tombstones_skipped,
         dead_letters: report.totals.records_dropped + report.totals.records_rejected,
         late_rows: report.totals.num_rows_dropped_by_watermark,
     })

@@ -1,9 +1,15 @@
 //! What pods say of themselves: whether one runs, why it doesn't, and how its runtime ended.
 
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStateTerminated, ContainerStatus, Pod};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use weir_crds::resource::{Reason, Restarts};
 
 use crate::desired::pod::CONTAINER;
+
+/// A Job's controller makes its pod at once; one that was deleted is made again within seconds.
+const POD_LIMIT: SignedDuration = SignedDuration::from_secs(60);
 
 /// Why a pod does not run.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +74,27 @@ pub fn trouble(pods: &[Pod]) -> Option<Trouble> {
     pods.iter().filter(|p| is_live(p)).find_map(trouble_of)
 }
 
+/// Why the Deployment's controller can't make a pod: a quota, an admission policy. None if it says so of an earlier template.
+#[must_use]
+pub fn unmade_by_deployment(deployment: &Deployment) -> Option<Trouble> {
+    let status = deployment.status.as_ref()?;
+    let is_current = status.observed_generation >= deployment.metadata.generation;
+    let failure = status.conditions.iter().flatten().find(|c| c.type_ == "ReplicaFailure" && c.status == "True").filter(|_| is_current)?;
+    let why = failure.message.as_deref().or(failure.reason.as_deref()).unwrap_or("it does not say why");
+    Some(Trouble { reason: Reason::PodRefused, message: format!("the cluster refuses to create the pod: {why}"), needs_person: true })
+}
+
+/// A Job does not say in its status why it has no pod, only that it has none: its events do.
+#[must_use]
+pub fn unmade_by_job(job: &Job, now: Timestamp) -> Option<Trouble> {
+    let started = job.status.as_ref()?.start_time.as_ref()?.0;
+    let name = job.metadata.name.as_deref().unwrap_or_default();
+    let waits = now.duration_since(started);
+    let message = format!("the Job `{name}` has no pod after {} s: kubectl describe job {name} says why", waits.as_secs());
+    // A pod that was deleted a moment ago is not there either.
+    (waits >= POD_LIMIT).then_some(Trouble { reason: Reason::PodRefused, message, needs_person: false })
+}
+
 fn trouble_of(pod: &Pod) -> Option<Trouble> {
     let status = pod.status.as_ref()?;
     let unscheduled = status.conditions.iter().flatten().find(|c| c.type_ == "PodScheduled" && c.status == "False");
@@ -118,6 +145,7 @@ fn ending(end: &ContainerStateTerminated) -> Trouble {
         (_, 3) => (Reason::DependencyUnavailable, false, "something outside was away for too long; the pod's log says what"),
         (_, 4) => (Reason::BadRecord, true, "a record can't be processed; the pod's log says which"),
         (_, 5) => (Reason::Fenced, false, "another writer has taken over the checkpoint"),
+        (_, 6) => (Reason::OutOfMemory, false, "its memory limit does not hold what is open; the pod's log says how much"),
         (_, 70) => (Reason::RuntimeBug, true, "a bug; the pod's log has the details"),
         _ => (Reason::CrashLoop, false, "it did not say why"),
     };

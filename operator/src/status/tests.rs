@@ -5,6 +5,7 @@ use weir_crds::resource::{Status, StreamPipeline};
 
 use super::{Facts, status};
 use crate::dereference::Observed;
+use crate::error::Error;
 use crate::fixtures::{at, cluster_running, empty_cluster, owner, pod, rides, rides_with, verdict};
 use crate::marks::{Failed, Good};
 use crate::progress::{Kind, Report};
@@ -17,7 +18,7 @@ fn report(committed: &str, rate: f64, lag: i64) -> Report {
         "timestamp": committed, "batchId": 7, "inputRowsPerSecond": rate, "processedRowsPerSecond": 2.0 * rate,
         "eventTime": {"watermark": "2026-01-01T11:50:00.000Z"},
         "stateOperators": [{"openWindows": 3}], "sinks": [{"name": "silver", "tableVersion": 4}],
-        "kind": "Data", "totals": {"recordsDropped": 2, "recordsRejected": 0, "numRowsDroppedByWatermark": 1},
+        "kind": "Data", "totals": {"tombstonesSkipped": 5, "recordsDropped": 2, "recordsRejected": 0, "numRowsDroppedByWatermark": 1},
         "sources": [{"name": "rides", "watermarkHeldBy": {"topic": "rides", "partition": 0}, "endOffset": {"rides": {"0": 100 - lag}}, "latestOffset": {"rides": {"0": 100}}}],
         "stateStoredBytes": 1000,
     }))
@@ -28,7 +29,17 @@ fn found(pipeline: &StreamPipeline, observed: &Observed, report: Option<&Report>
     let (owner, verdict) = (owner(), verdict(pipeline, observed));
     let target = verdict.target.as_ref();
     let runs = target.and_then(|target| decide(pipeline, &owner, target, &observed.jobs, verdict.suspend, at(NOW).0));
-    status(&Facts { pipeline, owner: &owner, verdict: &verdict, observed, report, unreachable, runs: runs.as_ref(), now: at(NOW) })
+    status(&Facts {
+        pipeline,
+        owner: &owner,
+        verdict: &verdict,
+        observed,
+        report,
+        unreachable,
+        failure: None,
+        runs: runs.as_ref(),
+        now: at(NOW),
+    })
 }
 
 /// `Type=Status/Reason`, for the conditions that are asked for.
@@ -135,6 +146,7 @@ fn how_the_runtime_ended_is_said_in_its_own_words_and_sorted_by_who_must_act() {
     assert_conditions(&end(3, "S3 was away"), &["Ready=False/DependencyUnavailable", "Stalled=False/UpToDate"]);
     assert_conditions(&end(4, "a record"), &["Ready=False/BadRecord", "Stalled=True/BadRecord"]);
     assert_conditions(&end(5, "fenced"), &["Ready=False/Fenced", "Stalled=False/UpToDate"]);
+    assert_conditions(&end(6, "the memory limit"), &["Ready=False/OutOfMemory", "Stalled=False/UpToDate"]);
     assert_conditions(&end(70, "a bug"), &["Ready=False/RuntimeBug", "Stalled=True/RuntimeBug"]);
     assert_eq!(end(2, "no bucket\n").restarts.unwrap().last_reason.as_deref(), Some("no bucket"));
     let killed = failing(json!({"exitCode": 137, "reason": "OOMKilled"}));
@@ -273,4 +285,124 @@ fn a_state_action_was_done_when_the_runtime_says_so() {
     assert_eq!(status.state_action_token.as_deref(), Some("a"));
     pipeline.status = Some(status);
     assert_eq!(found(&pipeline, &observed, None, None).state_action_token.as_deref(), Some("a"), "it stays known");
+}
+
+fn failing_to_apply(observed: &Observed, report: Option<&Report>, failure: &Error) -> Status {
+    let (pipeline, owner) = (rides(), owner());
+    let verdict = verdict(&pipeline, observed);
+    let failure = Some(failure);
+    status(&Facts {
+        pipeline: &pipeline,
+        owner: &owner,
+        verdict: &verdict,
+        observed,
+        report,
+        unreachable: None,
+        failure,
+        runs: None,
+        now: at(NOW),
+    })
+}
+
+fn answer(code: u16) -> Error {
+    let said = json!({"status": "Failure", "message": "spec.clusterIP: Invalid value", "reason": "", "code": code});
+    Error::Kube { doing: "apply Service rides".into(), source: Box::new(kube::Error::Api(Box::new(serde_json::from_value(said).unwrap()))) }
+}
+
+#[test]
+fn what_the_api_server_does_not_take_is_stalled_and_what_it_can_not_take_now_is_in_progress() {
+    let nothing = empty_cluster();
+    let not_ours = Error::NotOurs { message: "the Service `rides` is not the pipeline's".into() };
+    for (failure, reason) in [(answer(422), "ApplyFailed"), (answer(403), "ApplyFailed"), (not_ours, "NameInUse")] {
+        let status = failing_to_apply(&nothing, None, &failure);
+        let expected = [format!("Ready=False/{reason}"), format!("Reconciling=False/{reason}"), format!("Stalled=True/{reason}")];
+        assert_conditions(&status, &expected.each_ref().map(String::as_str));
+        assert_eq!(status.conditions[2].message, failure.to_string());
+        assert_eq!((status.observed_generation, status.runtime), (Some(1), None), "nothing runs yet");
+    }
+    let status = failing_to_apply(&nothing, None, &answer(503));
+    assert_conditions(&status, &["Ready=False/ApplyFailed", "Reconciling=True/ApplyFailed", "Stalled=False/UpToDate"]);
+    // What runs goes on.
+    let status = failing_to_apply(&cluster_running(&rides()), Some(&report("2026-01-01T11:59:58Z", 1.0, 0)), &answer(422));
+    assert_conditions(&status, &["Ready=True/Running", "Reconciling=False/ApplyFailed", "Stalled=True/ApplyFailed"]);
+}
+
+#[test]
+fn a_look_that_was_cut_short_says_why_and_leaves_the_rest_as_it_was() {
+    let mut pipeline = rides();
+    let status = super::interrupted(&pipeline, &answer(403), &at(NOW));
+    assert_conditions(&status, &["Ready=False/ApplyFailed", "Reconciling=False/ApplyFailed", "Stalled=True/ApplyFailed"]);
+    pipeline.status = Some(found(&pipeline, &cluster_running(&pipeline), Some(&report("2026-01-01T11:59:58Z", 1.0, 0)), None));
+    let status = super::interrupted(&pipeline, &answer(403), &at(NOW));
+    assert_conditions(
+        &status,
+        &["Ready=True/Running", "Reconciling=False/ApplyFailed", "Stalled=True/ApplyFailed", "Validated=True/Valid"],
+    );
+    assert_eq!(status.progress, pipeline.status.unwrap().progress);
+}
+
+#[test]
+fn pods_that_a_quota_or_a_policy_refuses_are_said() {
+    let mut observed = cluster_running(&rides());
+    observed.pods.clear();
+    let deployment = observed.deployment.as_mut().unwrap();
+    (deployment.metadata.generation, deployment.status) = (Some(3), None);
+    let status = |observed: u64| {
+        let failure = json!({"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "pods \"rides\" is forbidden: exceeded quota"});
+        serde_json::from_value(json!({"observedGeneration": observed, "conditions": [failure]})).unwrap()
+    };
+    deployment.status = Some(status(3));
+    let refused = found(&rides(), &observed, None, None);
+    assert_conditions(&refused, &["Ready=False/PodRefused", "Reconciling=False/PodRefused", "Stalled=True/PodRefused"]);
+    assert!(refused.conditions[0].message.ends_with("exceeded quota"), "{}", refused.conditions[0].message);
+    // The controller has not looked at this template yet.
+    observed.deployment.as_mut().unwrap().status = Some(status(2));
+    assert_conditions(&found(&rides(), &observed, None, None), &["Ready=False/Starting"]);
+}
+
+#[test]
+fn a_job_without_a_pod_is_said_after_a_minute() {
+    let pipeline = rides_with("/trigger", json!({"type": "AvailableNow"}));
+    let mut observed = empty_cluster();
+    for (started, ready) in [("2026-01-01T11:59:30Z", "Ready=False/Starting"), ("2026-01-01T11:50:00Z", "Ready=False/PodRefused")] {
+        let name = crate::desired::workload::job_name(&owner(), "first");
+        let metadata = json!({"name": name, "annotations": {"weir.dev/run": "first"}});
+        observed.jobs = vec![serde_json::from_value(json!({"metadata": metadata, "status": {"startTime": started}})).unwrap()];
+        assert_conditions(&found(&pipeline, &observed, None, None), &[ready]);
+    }
+}
+
+#[test]
+fn no_replicas_are_suspended_by_another_name() {
+    let pipeline = rides_with("/replicas", json!(0));
+    let mut observed = cluster_running(&rides());
+    let expected = ["Ready=False/Stopping", "Reconciling=True/Stopping", "Suspended=True/Suspended"];
+    assert_conditions(&found(&pipeline, &observed, None, None), &expected);
+    observed.pods.clear();
+    let status = found(&pipeline, &observed, None, None);
+    let expected = ["Ready=True/Suspended", "Reconciling=False/UpToDate", "Stalled=False/UpToDate", "Suspended=True/Suspended"];
+    assert_conditions(&status, &expected);
+    assert!(status.conditions[0].message.contains("spec.replicas: 1 goes on"), "{}", status.conditions[0].message);
+    assert_eq!(status.conditions[6].message, "spec.replicas is 0");
+}
+
+#[test]
+fn overdue_is_judged_by_the_document_that_runs() {
+    let slow = rides_with("/trigger", json!({"type": "Interval", "interval": "1h"}));
+    let mut refused = slow.clone();
+    refused.spec["trigger"]["interval"] = json!("5s");
+    refused.spec["steps"][1]["aggregate"]["window"]["tumbling"]["size"] = json!("7m");
+    let status = found(&refused, &cluster_running(&slow), Some(&report("2026-01-01T11:10:00Z", 50.0, 9)), None);
+    assert_conditions(&status, &["Ready=True/Running", "Stalled=True/StateIncompatible"]);
+}
+
+#[test]
+fn what_can_not_be_read_and_runs_is_ready_as_it_was_and_stalled() {
+    let mut observed = cluster_running(&rides());
+    let lost = observed.revisions.remove(0);
+    let mut pipeline = rides_with("/steps/0/map/where", json!("price > 1"));
+    pipeline.status = Some(serde_json::from_value(json!({"runtime": {"image": "i", "revision": lost.name, "generation": 1}})).unwrap());
+    let status = found(&pipeline, &observed, Some(&report("2026-01-01T11:59:58Z", 1.0, 0)), None);
+    assert_conditions(&status, &["Ready=True/Running", "Stalled=True/RevisionUnreadable", "Validated=True/Valid"]);
+    assert_eq!(status.runtime, pipeline.status.unwrap().runtime);
 }

@@ -1,14 +1,16 @@
 //! The distinct aggregate calls of a step.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::datatypes::{DataType, FieldRef, SchemaRef};
 use datafusion_common::ScalarValue;
 use datafusion_expr::expr::AggregateFunction;
 use datafusion_expr::{Expr, ident};
 use datafusion_physical_expr::aggregate::AggregateExprBuilder;
 
 use super::Call;
+use super::accumulators::Kind;
 use crate::expr::{Binder, ExprError, ScalarExpr, canonical, refuse_aggregates, refuse_other_than_boolean, type_name};
 use crate::types::EVENT_TIME;
 
@@ -56,6 +58,7 @@ impl Calls {
             }
         }
         let filter = self.whole_filter(aggregate, column_filter)?;
+        let reads = self.reads(aggregate.params.args.iter().chain(filter.as_ref().map(|f| &f.planned)));
         let name = text(aggregate, filter.as_ref());
         let coerced = self.coerced(aggregate)?;
         let filter = filter.map(|f| Ok::<_, ExprError>((self.binder.simplify(f.planned)?, f.sql))).transpose()?;
@@ -65,9 +68,16 @@ impl Calls {
         if let Some(index) = self.calls.iter().position(|(other, _)| *other == identity) {
             return Ok(index);
         }
-        let call = self.compile(&coerced, filter, name)?;
+        let texts: Vec<_> = aggregate.params.args.iter().map(canonical).collect();
+        let call = Call { reads, ..self.compile(&coerced, &texts, filter, name)? };
         self.calls.push((identity, call));
         Ok(self.calls.len() - 1)
+    }
+
+    /// The columns that these expressions name.
+    fn reads<'e>(&self, expressions: impl Iterator<Item = &'e Expr>) -> Vec<FieldRef> {
+        let names: BTreeSet<_> = expressions.flat_map(Expr::column_refs).map(|column| column.name.clone()).collect();
+        names.iter().filter_map(|name| self.schema.fields().find(name)).map(|(_, field)| Arc::clone(field)).collect()
     }
 
     /// The call's own `FILTER (WHERE …)` and the column's.
@@ -119,9 +129,16 @@ impl Calls {
         }
     }
 
-    fn compile(&self, coerced: &AggregateFunction, filter: Option<(Expr, String)>, name: String) -> Result<Call, ExprError> {
-        let compile = |arg: &Expr| self.binder.physical(arg, &arg.to_string(), &arg.to_string());
-        let args = coerced.params.args.iter().map(compile).collect::<Result<Vec<ScalarExpr>, _>>()?;
+    /// `texts` are the arguments as messages have them.
+    fn compile(
+        &self,
+        coerced: &AggregateFunction,
+        texts: &[String],
+        filter: Option<(Expr, String)>,
+        name: String,
+    ) -> Result<Call, ExprError> {
+        let args = coerced.params.args.iter().zip(texts).map(|(arg, text)| self.binder.physical(arg, text, text));
+        let args = args.collect::<Result<Vec<ScalarExpr>, _>>()?;
         let filter = filter.map(|(condition, sql)| self.binder.physical(&condition, &sql, "filter")).transpose()?;
         let physical = args.iter().map(|a| Arc::clone(&a.physical)).collect();
         let function = AggregateExprBuilder::new(Arc::clone(&coerced.func), physical)
@@ -129,11 +146,15 @@ impl Calls {
             .alias(&name)
             .build()
             .map_err(|e| self.binder.error(&e))?;
-        let state_fields = function.state_fields().map_err(|e| self.binder.error(&e))?;
+        let mut state_fields = function.state_fields().map_err(|e| self.binder.error(&e))?;
+        let kind = Kind::of(coerced.func.name(), args.first().map_or(&DataType::Null, |arg| arg.field.data_type()));
+        let added_state = kind.added_state();
+        let added = added_state.len();
+        state_fields.extend(added_state);
         if function.field().data_type() == &DataType::Null {
             return Err(ExprError(format!("`{}` is always null", function.name())));
         }
-        Ok(Call { name, function: Arc::new(function), args, filter, state_fields })
+        Ok(Call { name, function: Arc::new(function), args, filter, state_fields, added_state: added, reads: Vec::new(), kind })
     }
 }
 

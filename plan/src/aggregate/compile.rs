@@ -232,9 +232,6 @@ fn key_index(schema: &SchemaRef, name: &str) -> Result<usize, String> {
         no_such_column(name, schema) + hint
     })?;
     let why = match schema.field(index).data_type() {
-        DataType::Float32 | DataType::Float64 => {
-            "floating-point numbers that should be equal often are not: cast it to a decimal or a string"
-        }
         DataType::Struct(_) => "a struct has no text form of its own: group by its fields",
         DataType::List(_) => "an array has no text form of its own: make it a string",
         _ => return Ok(index),

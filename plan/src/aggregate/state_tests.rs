@@ -8,11 +8,11 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
     StringArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{Decimal128Type, Int64Type, SchemaRef};
+use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion_expr::{EmitTo, GroupsAccumulator};
 
 use super::tests::schema_of;
-use super::{AggregateColumn, Call, compile};
+use super::{Accumulator, AggregateColumn, Call, compile};
 use crate::plan::Input;
 use crate::window::Tumbling;
 
@@ -73,7 +73,7 @@ fn update(call: &Call, state: &mut dyn GroupsAccumulator, batch: &RecordBatch, f
     state.update_batch(&args, &groups(batch.num_rows(), first), filter, GROUPS).unwrap();
 }
 
-fn evaluated(mut state: Box<dyn GroupsAccumulator>) -> ArrayRef {
+fn evaluated(mut state: Box<dyn Accumulator>) -> ArrayRef {
     state.evaluate(EmitTo::All).unwrap()
 }
 
@@ -145,29 +145,6 @@ fn a_filter_that_is_null_does_not_count() {
     update(&count, state.as_mut(), &all, 0);
     let total: i64 = evaluated(state).as_primitive::<Int64Type>().values().iter().sum();
     assert_eq!(total, 3);
-}
-
-fn sum_of(call: &Call, values: &ArrayRef) -> ArrayRef {
-    let mut state = call.accumulator().unwrap();
-    state.update_batch(std::slice::from_ref(values), &vec![0; values.len()], None, 1).unwrap();
-    evaluated(state)
-}
-
-/// Documented in the module; if DataFusion changes it, the documentation has to follow.
-#[test]
-fn a_sum_of_bigints_wraps_around_and_one_of_wide_decimals_does_not() {
-    let values = [i64::MAX, 1];
-    let wrapped = sum_of(&call("sum(l)", None), &(Arc::new(Int64Array::from(values.to_vec())) as ArrayRef));
-    assert_eq!(wrapped.as_primitive::<Int64Type>().value(0), i64::MIN);
-
-    let wide = Decimal128Array::from(values.map(i128::from).to_vec()).with_precision_and_scale(38, 0).unwrap();
-    let exact = sum_of(&call("sum(cast(l as decimal(38,0)))", None), &(Arc::new(wide) as ArrayRef));
-    assert_eq!(exact.as_primitive::<Decimal128Type>().value(0), i128::from(i64::MAX) + 1);
-
-    let greatest = 10_i128.pow(38) - 1;
-    let full = Decimal128Array::from(vec![greatest, 1]).with_precision_and_scale(38, 0).unwrap();
-    let beyond = sum_of(&call("sum(cast(l as decimal(38,0)))", None), &(Arc::new(full) as ArrayRef));
-    assert_eq!(beyond.as_primitive::<Decimal128Type>().value(0), greatest + 1, "39 digits, which nothing noticed");
 }
 
 #[test]

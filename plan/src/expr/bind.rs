@@ -9,17 +9,18 @@ use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, DFSchemaRef, DataFusionError};
 use datafusion_expr::execution_props::ExecutionProps;
 use datafusion_expr::simplify::SimplifyContext;
-use datafusion_expr::{Cast, Expr, ExprSchemable, Operator, Volatility};
+use datafusion_expr::{Cast, ColumnarValue, Expr, ExprSchemable, Volatility};
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
-use datafusion_physical_expr::expressions::{BinaryExpr, CastExpr};
-use datafusion_physical_expr::{PhysicalExpr, create_physical_expr};
+use datafusion_physical_expr::create_physical_expr;
+use datafusion_physical_expr::expressions::CastExpr;
 use datafusion_sql::planner::{ParserOptions, PlannerContext, SqlToRel};
 use datafusion_sql::sqlparser::ast::{Expr as SqlExpr, visit_expressions};
 
+use super::checked::{checked, is_arithmetic};
 use super::context::CONTEXT;
 use super::message::{describe, no_such_column, no_such_column_in, type_name};
 use super::mistyped::{is_senseless, mistyped};
-use super::{ExprError, ScalarExpr, parse, unite};
+use super::{ExprError, ScalarExpr, floats, parse, unite};
 use crate::types::normalized;
 
 /// Compiles expressions over one schema.
@@ -60,9 +61,32 @@ impl Binder {
             return Err(ExprError(sentence));
         }
         unite::united(expr.clone(), &self.df_schema)
+            .and_then(|united| floats::normal(united, &self.df_schema))
             .and_then(|united| self.simplifier.coerce(united, &self.df_schema))
-            .and_then(|coerced| self.simplifier.simplify(coerced))
+            .and_then(|coerced| self.folded(coerced))
+            .and_then(|folded| self.simplifier.simplify(folded))
             .map_err(|e| self.error_in(&expr, &e))
+    }
+
+    /// Computes the arithmetic of constants. The simplifier would do it with kernels that wrap around.
+    fn folded(&self, coerced: Expr) -> Result<Expr, DataFusionError> {
+        let folded = coerced.transform_up(|e| {
+            let is_arithmetic = match &e {
+                Expr::BinaryExpr(binary) => is_arithmetic(binary.op),
+                Expr::Negative(_) => true,
+                _ => false,
+            };
+            if !is_arithmetic || !e.column_refs().is_empty() || refuse_aggregates(&e).is_err() {
+                return Ok(Transformed::no(e));
+            }
+            let simple = e.map_children(|operand| self.simplifier.simplify(operand).map(Transformed::yes))?.data;
+            let physical = create_physical_expr(&simple, &self.df_schema, &ExecutionProps::new(), &Default::default());
+            Ok(match physical.and_then(|p| checked(p, &self.schema))?.evaluate(&self.no_rows())? {
+                ColumnarValue::Scalar(value) => Transformed::yes(Expr::Literal(value, None)),
+                ColumnarValue::Array(_) => Transformed::yes(simple),
+            })
+        })?;
+        Ok(folded.data)
     }
 
     pub fn type_of(&self, expr: &Expr) -> Result<DataType, ExprError> {
@@ -114,7 +138,8 @@ impl Binder {
     pub fn physical(&self, simplified: &Expr, sql: &str, name: &str) -> Result<ScalarExpr, ExprError> {
         let wanted = self.type_of(simplified)?;
         let compiled = create_physical_expr(simplified, &self.df_schema, &ExecutionProps::new(), &Default::default())
-            .and_then(checked)
+            .and_then(|physical| checked(physical, &self.schema))
+            .and_then(|physical| floats::compared(physical, &self.schema))
             .map_err(|e| self.error_in(simplified, &e))?;
         let found = compiled.data_type(&self.schema).map_err(|e| self.error(&e))?;
         // Functions may describe themselves more precisely to the physical planner than to the logical one (names of list items).
@@ -184,17 +209,4 @@ fn not_storable(natural: &DataType) -> ExprError {
         DataType::Decimal256(precision, _) => format!("this has {precision} decimal digits, and at most 38 can be stored: cast it"),
         other => format!("its type is {}, which no column can hold: cast it, to a bigint or a string", type_name(other)),
     })
-}
-
-/// Arithmetic that fails on overflow where DataFusion's planner chooses the kernels that wrap around.
-fn checked(physical: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>, DataFusionError> {
-    let rewritten = physical.transform_up(|e| {
-        let Some(binary) = e.downcast_ref::<BinaryExpr>() else { return Ok(Transformed::no(e)) };
-        if !matches!(binary.op(), Operator::Plus | Operator::Minus | Operator::Multiply) {
-            return Ok(Transformed::no(e));
-        }
-        let same = BinaryExpr::new(Arc::clone(binary.left()), *binary.op(), Arc::clone(binary.right()));
-        Ok(Transformed::yes(Arc::new(same.with_fail_on_overflow(true)) as Arc<dyn PhysicalExpr>))
-    })?;
-    Ok(rewritten.data)
 }

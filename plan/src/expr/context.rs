@@ -60,6 +60,18 @@ impl Context {
             types: Arc::new(DdlTypes),
         }
     }
+
+    /// By its name in lower case, an aggregate too.
+    pub fn has_function(&self, name: &str) -> bool {
+        self.functions.contains_key(name) || self.aggregates.contains_key(name)
+    }
+}
+
+#[cfg(test)]
+impl Context {
+    pub fn scalar_names(&self) -> impl Iterator<Item = &str> {
+        self.functions.keys().map(String::as_str)
+    }
 }
 
 impl ContextProvider for Context {

@@ -13,11 +13,27 @@ use crate::types::{DataType, normalized};
 
 /// A sentence lists at most this many columns.
 const COLUMNS_SHOWN_MAX: usize = 30;
+/// Longer messages are cut.
+const MESSAGE_CHARS_MAX: usize = 800;
 
 /// The type as users write it, or Arrow's name if it has none.
-pub(crate) fn type_name(arrow: &ArrowType) -> String {
+#[must_use]
+pub fn type_name(arrow: &ArrowType) -> String {
     let ours = normalized(arrow).and_then(|stored| DataType::from_arrow(&stored));
     ours.map_or_else(|| arrow.to_string().to_lowercase(), |t| t.to_string())
+}
+
+/// The function that `name` is most likely a slip of. Short names are near to many others that mean something else.
+fn nearest_function<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let sorted = |text: &str| {
+        let mut chars: Vec<char> = text.chars().collect();
+        chars.sort_unstable();
+        chars
+    };
+    let found = nearest(name, candidates)?;
+    let distance = levenshtein(found, name);
+    let is_slip = distance <= 1 && name.chars().count() > 3 || sorted(found) == sorted(name) || distance <= name.chars().count() / 4;
+    is_slip.then_some(found)
 }
 
 /// The candidate that `name` is most likely a slip of, if any is near.
@@ -42,7 +58,7 @@ pub(crate) fn no_such_column(name: &str, schema: &SchemaRef) -> String {
         0 => String::new(),
         more => format!(" and {more} more"),
     };
-    format!("there is no column `{name}`{hint}: the columns are {}{more}", shown.join(", "))
+    format!("there is no column {}{hint}: the columns are {}{more}", quoted(name), shown.join(", "))
 }
 
 pub(super) fn no_such_column_in(error: &DataFusionError, schema: &SchemaRef) -> Option<String> {
@@ -63,11 +79,59 @@ pub(super) fn describe(error: &DataFusionError) -> String {
         return no_such_function(name);
     }
     if let Some(field) = text.strip_prefix("Field ").and_then(|rest| rest.strip_suffix(" not found in struct")) {
-        return format!("the struct has no field `{field}`");
+        return format!("the struct has no field {}", quoted(field));
     }
     let text = text.split_once("user-defined coercion failed with: ").map_or(text.as_str(), |(_, why)| why);
     let text = in_our_types(text);
-    of_one_operand(&text).unwrap_or(text)
+    shortened(of_one_operand(&text).or_else(|| of_a_value(&text)).unwrap_or(text))
+}
+
+/// A message may hold a value, and a value a megabyte.
+fn shortened(text: String) -> String {
+    match text.char_indices().nth(MESSAGE_CHARS_MAX) {
+        None => text,
+        Some((end, _)) => format!("{}…", &text[..end]),
+    }
+}
+
+/// What Arrow says of a value that it can't compute with.
+fn of_a_value(text: &str) -> Option<String> {
+    if text.contains("Divide by zero") {
+        return Some("a division by zero: write `nullif(…, 0)` around the divisor if the result is to be null".to_owned());
+    }
+    if let Some((_, operation)) = text.split_once("verflow happened on: ") {
+        return Some(format!("{} is beyond the range of its type: cast to a wider type first", quoted(operation)));
+    }
+    if let Some((_, rest)) = text.split_once("verflow on abs(") {
+        return Some(format!("{} is beyond the range of its type: cast to a wider type first", quoted(format_args!("abs({rest}"))));
+    }
+    if text.contains("non UTF-8") || text.contains("nvalid UTF-8") || text.contains("nvalid utf-8") {
+        return Some(
+            "the bytes are not UTF-8, so they are no string: write `encode(…, 'hex')`, or `try_cast(… as string)` for null".to_owned(),
+        );
+    }
+    let beyond = |value: &str, of: &str| Some(format!("{} does not fit {}", quoted(value), with_article(of)));
+    for side in [" is too large to store in a decimal(", " is too small to store in a decimal("] {
+        if let Some((value, _)) = text.split_once(side) {
+            return beyond(value, "decimal");
+        }
+    }
+    for word in ["large", "small"] {
+        if let Some((value, rest)) = text.split_once(&format!(" is too {word} to store in a Decimal128 of precision ")) {
+            let digits = rest.split('.').next().unwrap_or_default();
+            return Some(format!("{} has more than the {digits} digits that its decimal can hold", quoted(value)));
+        }
+    }
+    if let Some((wanted, value)) = text.strip_prefix("Cannot cast to ").and_then(|rest| rest.split_once(". Overflowing on ")) {
+        return beyond(value, &wanted.replace(", ", ","));
+    }
+    if let Some((value, wanted)) = text.strip_prefix("value of ").and_then(|rest| rest.split_once(" is out of range ")) {
+        return beyond(value, wanted);
+    }
+    if let Some((value, why)) = text.strip_prefix("Error parsing timestamp from '").and_then(|rest| rest.rsplit_once("': ")) {
+        return Some(format!("{} can't be cast to a timestamp ({why})", quoted(value)));
+    }
+    None
 }
 
 /// What is refused before there is an expression to look into, and values that can't be cast.
@@ -103,8 +167,8 @@ fn no_such_function(name: &str) -> String {
         return format!("the aggregate `{name}` is not supported yet: there are {}", AGGREGATES.join(", "));
     }
     let names = CONTEXT.udf_names();
-    let hint = nearest(name, names.iter().map(String::as_str).chain(AGGREGATES));
-    format!("there is no function `{name}`{}", hint.map(|n| format!(": did you mean `{n}`?")).unwrap_or_default())
+    let hint = nearest_function(name, names.iter().map(String::as_str).chain(AGGREGATES));
+    format!("there is no function {}{}", quoted(name), hint.map(|n| format!(": did you mean `{n}`?")).unwrap_or_default())
 }
 
 /// The innermost message, without what DataFusion wraps around it.

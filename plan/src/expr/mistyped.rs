@@ -6,9 +6,9 @@
 use std::ops::ControlFlow;
 
 use arrow::compute::can_cast_types;
-use arrow::datatypes::DataType as ArrowType;
-use datafusion_common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion_common::{DFSchema, ScalarValue};
+use arrow::datatypes::{DataType as ArrowType, Field, Schema};
+use datafusion_common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion_common::{Column, DFSchema, DataFusionError, ScalarValue};
 use datafusion_expr::expr::ScalarFunction;
 use datafusion_expr::{BinaryExpr, Case, Expr, ExprSchemable, Operator};
 use datafusion_optimizer::simplify_expressions::ExprSimplifier;
@@ -60,7 +60,28 @@ pub(super) fn is_senseless(expr: &Expr, simplifier: &ExprSimplifier, schema: &DF
         Expr::Case(case) => case_conditions(case).any(|when| !matches!(found(when), ArrowType::Boolean | ArrowType::Null)),
         _ => false,
     };
-    meaningless || casts_a_string(expr, simplifier, schema)
+    meaningless || unit_is_unknown(expr, schema) || casts_a_string(expr, simplifier, schema)
+}
+
+/// Whether a number is cast to a time or a time to a number: nothing says whether it counts seconds, milliseconds or microseconds. (Spark
+/// takes seconds, DataFusion microseconds.)
+fn unit_is_unknown(expr: &Expr, schema: &DFSchema) -> bool {
+    let Some((inner, to)) = cast_of(expr) else { return false };
+    let Ok(from) = inner.get_type(schema) else { return false };
+    match to {
+        ArrowType::Timestamp(..) | ArrowType::Date32 => from.is_numeric(),
+        _ => to.is_numeric() && matches!(from, ArrowType::Timestamp(..)),
+    }
+}
+
+fn unit_sentence(inner: &Expr, to: &ArrowType, schema: &DFSchema) -> String {
+    let refused = format!("{} can't be cast to {}, since nothing says which unit it counts", operand(inner, schema), a_type(to));
+    let instead = match to {
+        ArrowType::Timestamp(..) => "to_timestamp_seconds(…), to_timestamp_millis(…) or to_timestamp_micros(…)",
+        ArrowType::Date32 => "cast(to_timestamp_seconds(…) as date), with …_millis or …_micros for other units",
+        _ => "to_unixtime(…) for seconds, or arrow_cast(…, 'Int64') for microseconds",
+    };
+    format!("{refused}: write {instead}")
 }
 
 fn divides_by_zero(binary: &BinaryExpr) -> bool {
@@ -80,11 +101,27 @@ fn casts_a_string(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -
     if cast_of(expr).is_some() || !written.iter().any(|e| is_string(e) && !matches!(e, Expr::Literal(..))) {
         return false;
     }
-    let Ok(coerced) = simplifier.coerce(expr.clone(), schema) else { return false };
+    let Ok((alone, types)) = alone(expr, schema) else { return false };
+    let Ok(coerced) = simplifier.coerce(alone, &types) else { return false };
     // Every string is binary.
-    let is_text = |e: &Expr| e.get_type(schema).is_ok_and(|t| t.is_string() || t.is_binary());
+    let is_text = |e: &Expr| e.get_type(&types).is_ok_and(|t| t.is_string() || t.is_binary());
     let is_cast = |(before, after): (&&Expr, &&Expr)| is_string(before) && !matches!(before, Expr::Literal(..)) && !is_text(after);
     written.iter().zip(&operands(&coerced)).any(is_cast)
+}
+
+/// The expression over columns of its operands' types: what is in the operands was looked at by itself, and to coerce it for each expression
+/// around it takes a time that grows with the cube of the depth.
+fn alone(expr: &Expr, schema: &DFSchema) -> Result<(Expr, DFSchema), DataFusionError> {
+    let mut fields = Vec::new();
+    let alone = expr.clone().map_children(|operand| {
+        if matches!(operand, Expr::Literal(..)) {
+            return Ok(Transformed::no(operand));
+        }
+        let name = format!("operand {}", fields.len());
+        fields.push(Field::new(&name, operand.get_type(schema)?, true));
+        Ok(Transformed::yes(Expr::Column(Column::new_unqualified(name))))
+    })?;
+    Ok((alone.data, DFSchema::try_from(Schema::new(fields))?))
 }
 
 fn operands(expr: &Expr) -> Vec<&Expr> {
@@ -129,6 +166,9 @@ fn sentence(expr: &Expr, schema: &DFSchema) -> Option<String> {
         and_list(&parts)
     };
     if let Some((inner, to)) = cast_of(expr) {
+        if unit_is_unknown(expr, schema) {
+            return Some(unit_sentence(inner, to, schema));
+        }
         return Some(format!("{} can't be cast to {}", operand(inner, schema), a_type(to)));
     }
     Some(match expr {

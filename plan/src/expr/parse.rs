@@ -3,21 +3,28 @@
 use std::ops::ControlFlow;
 
 use datafusion_sql::sqlparser::ast::{
-    CastKind, DataType, DuplicateTreatment, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentList,
-    FunctionArguments, Ident, ObjectName, Query, Value, Visit, VisitMut, Visitor, VisitorMut,
+    AccessExpr, CastKind, DataType, DuplicateTreatment, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, Value, Visit, VisitMut, Visitor, VisitorMut,
 };
-use datafusion_sql::sqlparser::dialect::GenericDialect;
 use datafusion_sql::sqlparser::parser::{Parser, ParserError};
-use datafusion_sql::sqlparser::tokenizer::{Location, Token};
+use datafusion_sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
 
-use super::ExprError;
 use super::context::AGGREGATES;
+use super::dialect::Bounded;
+use super::nesting::has_too_deep_types;
+use super::{ExprError, habits, syntax};
+use crate::quote::quoted;
+use crate::types;
 
 /// Longer expressions are generated ones, and better split.
 pub(super) const SQL_BYTES_MAX: usize = 16 * 1024;
 /// The planner and the compiled expression recurse along an expression's depth, and `a + b + c …` is as deep as it is long. Evaluating this
 /// much takes half of a thread's usual 2 MiB in an unoptimised build.
 pub(super) const DEPTH_MAX: usize = 128;
+
+/// What chooses by a value has it twice once it is planned (`coalesce(a, b)` is a `case` that tests `a` and gives `a`), and a compiled `case` is
+/// made anew for each one around it: each level takes twice the time of the one in it.
+const CHOICES_DEPTH_MAX: usize = 10;
 
 /// Parses exactly one expression.
 pub(super) fn parse(sql: &str) -> Result<Expr, ExprError> {
@@ -30,14 +37,30 @@ pub(super) fn parse(sql: &str) -> Result<Expr, ExprError> {
             sql.len()
         )));
     }
-    let mut parser = Parser::new(&GenericDialect {}).try_with_sql(sql).map_err(|e| ExprError(parser_sentence(&e)))?;
-    let mut expr = parser.parse_expr().map_err(|e| ExprError(parser_sentence(&e)))?;
+    let dialect = Bounded::new();
+    let refused = |e: &ParserError| {
+        ExprError(if dialect.is_exhausted() {
+            "the expression does not parse, and it is nested too deep to find the place: check its parentheses, or split it over map steps"
+                .to_owned()
+        } else {
+            parser_sentence(e)
+        })
+    };
+    let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|e| refused(&e.into()))?;
+    if has_too_deep_types(&tokens) {
+        return Err(ExprError(format!(
+            "the expression has types more than {} deep in each other: write types of fewer levels",
+            types::DEPTH_MAX
+        )));
+    }
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
+    let mut expr = parser.parse_expr().map_err(|e| refused(&e))?;
     let next = parser.peek_token();
     if next.token != Token::EOF {
-        let text = format!("the expression ends at `{expr}`, but `{}` follows{}", next.token, place(next.span.start));
+        let text = format!("the expression ends at {}, but {} follows{}", quoted(&expr), quoted(&next.token), place(next.span.start));
         return Err(ExprError(text));
     }
-    if let ControlFlow::Break(why) = Visit::visit(&expr, &mut Refuser { depth: 0 }) {
+    if let ControlFlow::Break(why) = Visit::visit(&expr, &mut Refuser { depth: 0, choices: 0 }) {
         return Err(ExprError(why));
     }
     let _ = VisitMut::visit(&mut expr, &mut Rewriter);
@@ -51,6 +74,8 @@ pub(super) fn parser_sentence(error: &ParserError) -> String {
         ParserError::RecursionLimitExceeded => return "the expression is nested too deep".to_owned(),
     };
     let (what, line_and_column) = text.rsplit_once(" at Line: ").unwrap_or((text, ""));
+    let as_words = no_operator(what);
+    let what = as_words.as_deref().unwrap_or(what);
     let mut what = what.replace("found: EOF", "found the end").replace("Expected: ", "expected ").replace("found: ", "found ");
     if let Some(first) = what.get(..1) {
         what = first.to_lowercase() + &what[1..];
@@ -59,6 +84,16 @@ pub(super) fn parser_sentence(error: &ParserError) -> String {
         Some(place(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? })).filter(|p| !p.is_empty())
     });
     format!("the expression does not parse: {what}{}", place.unwrap_or_default())
+}
+
+/// The parser shows the word that stands where an operator should as Rust has it.
+fn no_operator(text: &str) -> Option<String> {
+    let token = text.strip_prefix("No infix parser for token ")?;
+    let word = token.split_once("value: \"").and_then(|(_, rest)| rest.split('"').next()).unwrap_or("this");
+    Some(match word.to_lowercase().as_str() {
+        "div" => "there is no operator `div`: write `/`, which gives an integer where both sides are integers".to_owned(),
+        _ => format!("there is no operator {}", quoted(word)),
+    })
 }
 
 fn place(at: Location) -> String {
@@ -72,6 +107,7 @@ fn place(at: Location) -> String {
 /// Refuses what has no meaning for one row, and what the planner would accept and ignore.
 struct Refuser {
     depth: usize,
+    choices: usize,
 }
 
 impl Visitor for Refuser {
@@ -81,32 +117,42 @@ impl Visitor for Refuser {
         ControlFlow::Break("a subquery cannot be used here: an expression sees one row".to_owned())
     }
 
-    fn post_visit_expr(&mut self, _: &Expr) -> ControlFlow<String> {
+    fn post_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
         self.depth -= 1;
+        self.choices -= usize::from(is_choice(expr));
         ControlFlow::Continue(())
     }
 
     fn pre_visit_expr(&mut self, expr: &Expr) -> ControlFlow<String> {
         self.depth += 1;
-        let why = match expr {
-            _ if self.depth > DEPTH_MAX => {
-                format!("the expression is more than {DEPTH_MAX} operators deep: use `in (…)` for a long list, or split it over map steps")
-            }
-            Expr::Array(_) | Expr::Map(_) | Expr::Dictionary(_) => format!("`{expr}`: arrays and maps cannot be written out yet"),
-            Expr::Wildcard(_) | Expr::QualifiedWildcard(_, _) => "`*` stands for no value: name a column".to_owned(),
-            Expr::Collate { .. } => "`COLLATE` is not supported: strings are compared by their characters' codes".to_owned(),
-            Expr::AtTimeZone { .. } => "`AT TIME ZONE` is not supported yet: times are in UTC".to_owned(),
-            Expr::Identifier(name) if name.quote_style.is_none() && name.value.starts_with('@') => {
-                format!("`{name}` is a variable, and there are none: name a column")
-            }
-            Expr::Value(value) => match &value.value {
-                Value::Placeholder(name) => format!("`{name}` is a parameter, and there are none: write the value"),
-                _ => return ControlFlow::Continue(()),
-            },
-            Expr::Function(function) => return refuse_function(function),
-            _ => return ControlFlow::Continue(()),
-        };
-        ControlFlow::Break(why)
+        if self.depth > DEPTH_MAX {
+            return ControlFlow::Break(format!(
+                "the expression is more than {DEPTH_MAX} operators deep: use `in (…)` for a long list, or split it over map steps"
+            ));
+        }
+        self.choices += usize::from(is_choice(expr));
+        if self.choices > CHOICES_DEPTH_MAX {
+            return ControlFlow::Break(format!(
+                "`case`, `coalesce`, `nullif` and the like are more than {CHOICES_DEPTH_MAX} deep in each other: write one `case` with several \
+                 `when`, one `coalesce` of all values, or split it over map steps"
+            ));
+        }
+        if let Expr::Function(function) = expr {
+            return refuse_function(function);
+        }
+        syntax::refused(expr).map_or(ControlFlow::Continue(()), ControlFlow::Break)
+    }
+}
+
+/// Whether this gives one of its operands by what another one is, or compares one of them twice.
+fn is_choice(expr: &Expr) -> bool {
+    match expr {
+        Expr::Case { .. } | Expr::Between { .. } => true,
+        Expr::Function(function) => {
+            let name = function.name.to_string();
+            ["coalesce", "nvl", "ifnull", "nvl2", "nullif"].iter().any(|choice| name.eq_ignore_ascii_case(choice))
+        }
+        _ => false,
     }
 }
 
@@ -115,6 +161,9 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
     let is_aggregate = AGGREGATES.iter().any(|a| name.eq_ignore_ascii_case(a));
     if function.over.is_some() {
         return ControlFlow::Break(format!("`{name}(…) OVER` is a window function, which cannot be used here"));
+    }
+    if let Some(why) = habits::no_such_function(&name, &arguments(function)) {
+        return ControlFlow::Break(why);
     }
     if name.eq_ignore_ascii_case("unnest") {
         return ControlFlow::Break("`unnest` gives several rows for one, which is a step's work and not an expression's".to_owned());
@@ -136,15 +185,23 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
     };
     if let Some(modifier) = modifier {
         let what = if is_aggregate { "not supported yet" } else { "only for aggregates" };
-        return ControlFlow::Break(format!("`{function}`: {modifier} in `{name}` is {what}"));
+        return ControlFlow::Break(format!("{}: {modifier} in `{name}` is {what}", quoted(function)));
     }
     if let FunctionArguments::List(list) = &function.args {
         let stars = list.args.iter().filter(|a| matches!(a, FunctionArg::Unnamed(FunctionArgExpr::Wildcard))).count();
         if stars > 0 && !name.eq_ignore_ascii_case("count") {
-            return ControlFlow::Break(format!("`{function}`: `*` is only for `count(*)`, `{name}` takes a column"));
+            return ControlFlow::Break(format!("{}: `*` is only for `count(*)`, `{name}` takes a column", quoted(function)));
         }
     }
     ControlFlow::Continue(())
+}
+
+/// As they are written.
+fn arguments(function: &Function) -> Vec<String> {
+    match &function.args {
+        FunctionArguments::List(list) => list.args.iter().map(ToString::to_string).collect(),
+        FunctionArguments::None | FunctionArguments::Subquery(_) => Vec::new(),
+    }
 }
 
 /// Says in other words what the planner would read otherwise, or not at all.
@@ -162,6 +219,15 @@ impl VisitorMut for Rewriter {
                 {
                     value.value = Value::SingleQuotedString(std::mem::take(digits));
                     *expr = cast_to_double(expr.clone());
+                }
+            }
+            // The planner takes a field's name behind brackets, `s['a'].b`, for text only.
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                let behind = access_chain.iter_mut().skip_while(|access| matches!(access, AccessExpr::Dot(_)));
+                for access in behind {
+                    if let AccessExpr::Dot(Expr::Identifier(name)) = access {
+                        *access = AccessExpr::Dot(Expr::value(Value::SingleQuotedString(std::mem::take(&mut name.value))));
+                    }
                 }
             }
             // `substring(a from 1 for 2)` has syntax of its own, whose planning is behind a feature of datafusion-sql that is off.

@@ -2,7 +2,8 @@
 //! timestamp over a date.
 //!
 //! DataFusion does so in arithmetic, but compares and unites doubles and decimals as `decimal(30,15)`: `coalesce(price, 0.0)` would not be a
-//! double any more, and a price of 1e20 would fail. Dates it compares with timestamps in nanoseconds, which end in 2262.
+//! double any more, and a price of 1e20 would fail. Dates and texts it compares with timestamps in nanoseconds, which end in 2262. (A text here
+//! is one that is written out; a column of texts is refused.)
 
 use arrow::datatypes::DataType;
 use datafusion_common::tree_node::{Transformed, TreeNode};
@@ -45,7 +46,7 @@ fn unite(operands: Vec<&mut Expr>, schema: &DFSchema) -> bool {
     let types: Vec<_> = operands.iter().map(|e| e.get_type(schema).unwrap_or(DataType::Null)).collect();
     let Some(winner) = Winner::among(&types) else { return false };
     let mut changed = false;
-    for (operand, _) in operands.into_iter().zip(&types).filter(|(_, t)| winner.beats(t)) {
+    for (operand, _) in operands.into_iter().zip(&types).filter(|(operand, t)| winner.beats(operand, t)) {
         *operand = winner.cast(std::mem::take(operand));
         changed = true;
     }
@@ -66,10 +67,10 @@ impl Winner {
         types.iter().any(|t| matches!(t, DataType::Timestamp(..))).then_some(Self::Timestamp)
     }
 
-    fn beats(self, other: &DataType) -> bool {
+    fn beats(self, operand: &Expr, found: &DataType) -> bool {
         match self {
-            Self::Double => other.is_decimal(),
-            Self::Timestamp => matches!(other, DataType::Date32),
+            Self::Double => found.is_decimal(),
+            Self::Timestamp => matches!(found, DataType::Date32) || found.is_string() && matches!(operand, Expr::Literal(..)),
         }
     }
 

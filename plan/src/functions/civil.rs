@@ -1,8 +1,8 @@
 //! Calendar fields of an instant, in the proleptic Gregorian calendar and UTC, for every instant that an i64 of microseconds can name
 //! (chrono stops at the year 262,000, Arrow's timestamps do not).
 
-const US_PER_SECOND: i64 = 1_000_000;
-const US_PER_DAY: i64 = 86_400 * US_PER_SECOND;
+pub(super) const US_PER_SECOND: i64 = 1_000_000;
+pub(super) const US_PER_DAY: i64 = 86_400 * US_PER_SECOND;
 
 /// An instant taken apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -54,6 +54,27 @@ impl Civil {
     }
 }
 
+/// Midnight of a day, in µs. The day may lie beyond the end of its month, which counts on into the next; `None` beyond the ends of time.
+/// Howard Hinnant's `days_from_civil`.
+pub(super) fn midnight_us(year: i64, month: u32, day: u32) -> Option<i64> {
+    let march_year = if month > 2 { year } else { year - 1 };
+    let era = march_year.div_euclid(400);
+    let year_of_era = march_year.rem_euclid(400);
+    let march_month = i64::from((month + 9) % 12);
+    let day_of_march_year = (153 * march_month + 2) / 5 + i64::from(day) - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_march_year;
+    (era * 146_097 + day_of_era - 719_468).checked_mul(US_PER_DAY)
+}
+
+pub(super) fn days_in_month(year: i64, month: u32) -> u32 {
+    match month {
+        2 if is_leap(year) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
 fn is_leap(year: i64) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }
@@ -86,6 +107,9 @@ mod tests {
                 microsecond: t.timestamp_subsec_micros(),
             });
             assert_eq!(Some(Civil::from_us(time_us)), expected, "{time_us}");
+            let civil = Civil::from_us(time_us);
+            let midnight_us = time_us.div_euclid(US_PER_DAY) * US_PER_DAY;
+            assert_eq!(midnight_us, super::midnight_us(civil.year, civil.month, civil.day).unwrap_or_default(), "{time_us}");
         }
     }
 

@@ -2,9 +2,10 @@
 //! have no column of ours.
 
 use super::{Column, DataType};
+use crate::quote::quoted;
 
 /// Deeper types are refused: readers and writers of them recurse.
-const DEPTH_MAX: usize = 16;
+pub(crate) const DEPTH_MAX: usize = 16;
 
 const KNOWN: &str =
     "boolean, int, bigint, float, double, decimal(p,s), string, binary, date, timestamp, array<…> and struct<name: type, …>";
@@ -31,7 +32,7 @@ struct Parser<'a> {
 impl Parser<'_> {
     fn data_type(&mut self, depth: usize) -> Result<DataType, String> {
         if depth > DEPTH_MAX {
-            return Err(format!("the type `{}` is nested more than {DEPTH_MAX} deep", self.text.trim()));
+            return Err(format!("the type {} is nested more than {DEPTH_MAX} deep", quoted(self.text.trim())));
         }
         let Some(word) = self.word() else {
             return Err(self.unexpected(&format!("a type: {KNOWN}")));

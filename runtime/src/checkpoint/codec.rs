@@ -4,18 +4,25 @@
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use weir_plan::ids::Epoch;
+use weir_plan::ids::{Epoch, Generation};
 
+use super::content::{place, places};
 use super::layout;
 use super::manifest::{MANIFEST_V1, Manifest};
-use super::protocol::Head;
+use super::protocol::{Acknowledged, Head, Mark};
 use crate::failure::{Failure, Result};
 
 impl Manifest {
     /// # Errors
     /// A bug, if it can't be written as JSON.
     pub fn encode(&self) -> Result<Bytes> {
-        encode(self)
+        let mut bytes = Vec::from(encode(self)?);
+        // In place of the brace that closes it, the checksum of all that stands before.
+        bytes.pop();
+        let crc32 = crc32fast::hash(&bytes);
+        bytes.extend_from_slice(CHECKSUM.as_bytes());
+        bytes.extend_from_slice(format!("{crc32}}}").as_bytes());
+        Ok(bytes.into())
     }
 
     /// The manifest of `epoch`, as it was stored under that number. `lineage` is that of the identity; the ones that state actions began are
@@ -26,6 +33,7 @@ impl Manifest {
     pub fn decode(epoch: Epoch, lineage: &str, bytes: &[u8]) -> Result<Self> {
         let path = layout::manifest(epoch);
         let manifest: Self = decode(&path, MANIFEST_V1, bytes)?;
+        check_sum(&path, bytes)?;
         if manifest.epoch != epoch || manifest.lineage.split('.').next() != Some(lineage) {
             return Err(Failure::config(format!(
                 "{path} holds epoch {} of lineage {}, and epoch {epoch} of lineage {lineage} should be there; it was copied from elsewhere",
@@ -44,8 +52,39 @@ impl Manifest {
             generation: self.writer.generation,
             nonce: self.writer.nonce.as_str().into(),
             in_doubt: self.in_doubt,
+            begun: Generation(self.lineage.split_once('.').and_then(|(_, begun)| begun.parse().ok()).unwrap_or(1)),
+            writes: places(&self.tables, &self.committables),
+            acknowledged: self
+                .acknowledged
+                .iter()
+                .map(|of| Acknowledged { place: place(&of.sink, &of.table_id), epoch: of.epoch, mark: Mark(of.mark) })
+                .collect(),
         }
     }
+}
+
+/// How a manifest ends: this, the CRC-32 of all bytes before it, and a brace.
+const CHECKSUM: &str = ",\"crc32\":";
+
+/// Those of older versions have none.
+fn check_sum(path: &str, bytes: &[u8]) -> Result<()> {
+    #[derive(serde::Deserialize)]
+    struct Sum {
+        crc32: Option<u32>,
+    }
+    let sum: Sum = serde_json::from_slice(bytes).map_err(|e| damaged(path, &e.to_string()))?;
+    let Some(written) = sum.crc32 else { return Ok(()) };
+    let end = bytes.windows(CHECKSUM.len()).rposition(|window| window == CHECKSUM.as_bytes()).unwrap_or(bytes.len());
+    match crc32fast::hash(&bytes[..end]) {
+        found if found == written => Ok(()),
+        found => Err(damaged(path, &format!("its checksum is {found}, and {written} was written"))),
+    }
+}
+
+fn damaged(path: &str, how: &str) -> Failure {
+    Failure::config(format!(
+        "{path} is damaged, or was changed by hand: {how}; put the object back as it was written, from a copy or an older version of it"
+    ))
 }
 
 pub(super) fn encode<T: Serialize>(value: &T) -> Result<Bytes> {
@@ -57,7 +96,7 @@ pub(super) fn decode<T: DeserializeOwned>(path: &str, expected: &str, bytes: &[u
     struct Format {
         format: String,
     }
-    let broken = |e: serde_json::Error| Failure::config(format!("{path} is damaged or not ours: {e}; {expected} should be there"));
+    let broken = |e: serde_json::Error| damaged(path, &format!("{e} ({expected} should be there)"));
     let found: Format = serde_json::from_slice(bytes).map_err(broken)?;
     if found.format != expected {
         return Err(Failure::config(format!(
@@ -76,9 +115,10 @@ mod tests {
     use crate::checkpoint::totals::{SourceTotals, StepTotals, Totals};
     use crate::failure::Remedy;
     use serde_json::json;
-    use weir_plan::ids::Generation;
+    use weir_plan::compat::Fingerprint;
 
     const FIXTURE: &[u8] = include_bytes!("../../fixtures/manifest-v1.json");
+    const DATA: &[u8] = include_bytes!("../../fixtures/manifest-v1-data.json");
     const LINEAGE: &str = "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491";
 
     /// A claim, so that every optional field is there; with a committable all the same, so that every payload is.
@@ -88,7 +128,7 @@ mod tests {
             lineage: LINEAGE.into(),
             epoch: Epoch(42),
             kind: Kind::Claim,
-            writer: Writer { generation: Generation(3), nonce: "b7c2".into() },
+            writer: Writer { generation: Generation(3), nonce: "b7c2".into(), namespace: Some("data".into()) },
             clock_us: 1_700_000_000_000_000,
             fingerprint: json!({"sinks": [], "sources": [{"name": "rides", "topics": ["rides"]}], "steps": []}),
             in_doubt: Some(Epoch(41)),
@@ -99,16 +139,19 @@ mod tests {
                 watermark_before_us: None,
                 watermark_after_us: Some(1_699_999_400_000_000),
                 moved_by: Some(MovedBy::Clock),
+                held_by: Some(HeldBy::Discovery),
                 partitions: vec![PartitionProgress {
                     topic: "rides".into(),
                     partition: 0,
                     start: 1000,
                     end: 2000,
                     lost: vec![OffsetRange { start: 1000, end: 1050 }],
+                    unreadable: vec![OffsetRange { start: 1200, end: 1300 }],
                     watermark_us: Some(1_699_999_400_000_000),
                     idle: false,
+                    leader_epoch: Some(7),
                 }],
-                counts: SourceCounts { read: 1000, decoded: 997, dropped: 1, rejected: 2, filtered: 4, bytes: 115_000 },
+                counts: SourceCounts { read: 1000, decoded: 994, tombstones: 3, dropped: 1, rejected: 2, filtered: 4, bytes: 115_000 },
                 bad_share: BadShare { read: 41_000, bad: 17 },
             }],
             tasks: vec![Task {
@@ -121,6 +164,7 @@ mod tests {
                     crc32: 3_735_928_559,
                     max_window_end_us: 1_700_000_100_000_000,
                 }],
+                compacting: Some(Epoch(40)),
                 steps: vec![StepProgress {
                     name: "revenue".into(),
                     watermark_after_us: Some(1_699_999_400_000_000),
@@ -130,16 +174,26 @@ mod tests {
                     open_windows: 3,
                     groups: 12,
                 }],
+                rows_bad: [("revenue".into(), 1)].into(),
             }],
             committables: vec![Committable {
                 sink: "silver".into(),
                 rows: 7,
-                payload: Payload::DeltaAppend { adds: vec![json!({"path": "date=2023-11-14/part-0.parquet", "size": 2048})] },
+                payload: Payload {
+                    kind: "DeltaAppend".into(),
+                    body: [("adds".into(), json!([{"path": "date=2023-11-14/part-0.parquet", "size": 2048}]))].into_iter().collect(),
+                },
             }],
             tables: vec![PinnedTable {
                 sink: "silver".into(),
                 uri: "s3://lake/silver/rides_agg".into(),
                 table_id: "0a5f0f0e-3a5c-4a53-9d1a-9a6f2b1c7d11".into(),
+            }],
+            acknowledged: vec![AcknowledgedEpoch {
+                sink: "silver".into(),
+                table_id: "0a5f0f0e-3a5c-4a53-9d1a-9a6f2b1c7d11".into(),
+                epoch: Epoch(39),
+                mark: 1_234_567_890,
             }],
             until: Some(Until {
                 ends: vec![UntilPartition { source: "rides".into(), topic: "rides".into(), partition: 0, end: 5000 }],
@@ -147,18 +201,29 @@ mod tests {
                 run: Some("run-7".into()),
             }),
             state_action: Some(ActedUpon { token: "back-1".into(), restored: Some(Epoch(30)) }),
+            tokens_done: vec![token_digest("back-0"), token_digest("back-1")],
             totals: Totals {
                 epochs: 37,
                 sources: [(
                     "rides".into(),
                     SourceTotals {
-                        counts: SourceCounts { read: 41_000, decoded: 40_983, dropped: 1, rejected: 16, filtered: 120, bytes: 4_715_000 },
+                        counts: SourceCounts {
+                            read: 41_000,
+                            decoded: 40_980,
+                            tombstones: 3,
+                            dropped: 1,
+                            rejected: 16,
+                            filtered: 120,
+                            bytes: 4_715_000,
+                        },
                         lost: 50,
+                        unreadable: 100,
                     },
                 )]
                 .into(),
                 steps: [("revenue".into(), StepTotals { rows_in: 40_863, rows_late: 30, rows_out: 280 })].into(),
                 sinks: [("silver".into(), 280)].into(),
+                rows_bad: [("revenue".into(), 1)].into(),
             },
         }
     }
@@ -168,6 +233,75 @@ mod tests {
         let written = everything().encode().unwrap();
         assert_eq!(String::from_utf8_lossy(&written), String::from_utf8_lossy(FIXTURE));
         assert_eq!(Manifest::decode(Epoch(42), LINEAGE, FIXTURE).unwrap(), everything());
+    }
+
+    /// What sinks are named by, and what they are to commit: the bytes say it, and not the structs that are written here.
+    #[test]
+    fn the_v1_fixture_of_a_data_epoch_with_two_sinks_is_read_and_written_byte_for_byte() {
+        let read = Manifest::decode(Epoch(43), LINEAGE, DATA).unwrap();
+        assert_eq!(String::from_utf8_lossy(&read.encode().unwrap()), String::from_utf8_lossy(DATA));
+
+        let fingerprint: Fingerprint = serde_json::from_value(read.fingerprint.clone()).unwrap();
+        let names = fingerprint.sinks.iter().map(|sink| (sink.name.as_str(), sink.uri.as_str()));
+        assert_eq!(names.collect::<Vec<_>>(), [("silver", "s3://lake/silver/rides_agg"), ("rejected", "s3://lake/rejected/rides")]);
+        assert_eq!(serde_json::to_value(fingerprint).unwrap().to_string(), read.fingerprint.to_string());
+        let given: Vec<_> = read.committables.iter().map(|of| (of.sink.as_str(), of.rows)).collect();
+        assert_eq!((read.kind, given), (Kind::Data, vec![("silver", 7), ("rejected", 2)]));
+        let files: Vec<_> = read.tasks[0].state.iter().map(|file| (file.rows, file.bytes)).collect();
+        assert_eq!(files, [(12, 4096), (5, 1536)]);
+    }
+
+    #[test]
+    fn the_first_v1_manifests_which_had_fewer_fields_are_read() {
+        let first = include_bytes!("../../fixtures/manifest-v1-first.json");
+        let mut expected = everything();
+        expected.writer.namespace = None;
+        expected.tokens_done.clear();
+        expected.acknowledged.clear();
+        expected.totals.rows_bad.clear();
+        for totals in expected.totals.sources.values_mut() {
+            totals.counts.tombstones = 0;
+            totals.unreadable = 0;
+        }
+        for source in &mut expected.sources {
+            source.held_by = None;
+            source.counts.tombstones = 0;
+            for partition in &mut source.partitions {
+                partition.leader_epoch = None;
+                partition.unreadable.clear();
+            }
+        }
+        for task in &mut expected.tasks {
+            task.compacting = None;
+            task.rows_bad.clear();
+        }
+        assert_eq!(Manifest::decode(Epoch(42), LINEAGE, first).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_manifest_with_a_flipped_bit_or_a_torn_end_is_never_taken_for_another_one() {
+        for at in 0..FIXTURE.len() {
+            let mut flipped = FIXTURE.to_vec();
+            flipped[at] ^= 1 << (at % 8);
+            // A flip in the name of the checksum leaves the rest as it was.
+            if let Ok(read) = Manifest::decode(Epoch(42), LINEAGE, &flipped) {
+                assert_eq!(read, everything(), "byte {at}");
+                assert!(at > FIXTURE.len() - 25, "byte {at}");
+            }
+            assert!(Manifest::decode(Epoch(42), LINEAGE, &FIXTURE[..at]).is_err(), "{at} bytes");
+        }
+        let mut flipped = FIXTURE.to_vec();
+        flipped[at_of("1000")] = b'2';
+        let refused = Manifest::decode(Epoch(42), LINEAGE, &flipped).unwrap_err();
+        assert_eq!(refused.remedy, Remedy::Config);
+        assert!(
+            refused.message.starts_with("epochs/00000000000000000042.json is damaged, or was changed by hand: its checksum is"),
+            "{refused}"
+        );
+    }
+
+    fn at_of(text: &str) -> usize {
+        FIXTURE.windows(text.len()).position(|window| window == text.as_bytes()).unwrap()
     }
 
     #[test]
@@ -213,6 +347,7 @@ mod tests {
     fn fields_of_the_same_format_that_we_dont_know_are_passed_over() {
         let mut value: serde_json::Value = serde_json::from_slice(FIXTURE).unwrap();
         value["note"] = json!("from a later build");
+        value.as_object_mut().unwrap().remove("crc32");
         let bytes = serde_json::to_vec(&value).unwrap();
         assert_eq!(Manifest::decode(Epoch(42), LINEAGE, &bytes).unwrap(), everything());
     }

@@ -92,8 +92,10 @@ mod tests {
             start,
             end,
             lost: Vec::new(),
+            unreadable: Vec::new(),
             watermark_us,
             idle: false,
+            leader_epoch: None,
         });
         SourceProgress {
             name: "s".into(),
@@ -102,6 +104,7 @@ mod tests {
             watermark_before_us: None,
             watermark_after_us: watermark_us,
             moved_by: None,
+            held_by: None,
             partitions: partitions.collect(),
             counts: crate::checkpoint::manifest::SourceCounts::default(),
             bad_share: crate::checkpoint::manifest::BadShare::default(),

@@ -4,13 +4,14 @@
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use weir_plan::ids::Epoch;
+use weir_plan::quote::quoted;
 
 use super::identity::Identity;
 use super::layout;
 use super::manifest::{Committable, Kind, Manifest};
-use super::protocol::{Answer, Machine, Next, Request, Rest, Stop};
+use super::protocol::{Answer, Doubt, Held, Machine, Next, Place, Request, Rest, Stop, Told, Whose, Why};
+use super::sinks::{Committer, SinkMemory, Sinks};
 use super::store::{Outcome, Store};
-use super::writer::Committer;
 use crate::failpoint;
 use crate::failure::{Failure, Remedy, Result};
 use crate::retry::{Jitter, Patience, RetryPolicy};
@@ -21,25 +22,37 @@ pub(super) struct Driver {
     pub nonce: String,
     /// What `identity` is to hold if it isn't there yet; then what it does hold.
     pub identity: Identity,
+    /// The newest manifest, as it was read before the claim.
+    pub newest: Option<Manifest>,
     /// The manifest that was read last.
     pub read: Option<Manifest>,
     /// The one that is being created.
     pub candidate: Option<Manifest>,
     pub retry: RetryPolicy,
     pub jitter: Jitter,
-    /// Why the last answer was unknown.
+    /// Why the last answer was unknown, or what a sink said that holds a later epoch.
     pub why: String,
+    /// What the sinks said last, before the claim.
+    pub memories: Vec<SinkMemory>,
+}
+
+/// Who answers what the store can't.
+#[derive(Clone, Copy)]
+pub(super) enum Outside<'a> {
+    Nobody,
+    Claiming(&'a dyn Sinks),
+    Committing(&'a dyn Committer),
 }
 
 impl Driver {
     /// Runs the machine until it rests. Creating a claim needs its content: `claim` in `writer` prepares it.
-    pub async fn run(&mut self, committer: Option<&dyn Committer>) -> Result<Rest> {
+    pub async fn run(&mut self, outside: Outside<'_>) -> Result<Rest> {
         let mut patience = self.patience();
         loop {
             match self.machine.next() {
                 Next::Rest(rest) => return Ok(rest),
-                Next::Stopped(stop) => return Err(self.sentence(stop)),
-                Next::Ask(request) => self.turn(request, committer, &mut patience).await?,
+                Next::Stopped(stop) => return Err(self.stopped(stop).await),
+                Next::Ask(request) => self.turn(request, outside, &mut patience).await?,
             }
         }
     }
@@ -51,10 +64,16 @@ impl Driver {
     }
 
     /// One request and its answer; if it led nowhere, a wait.
-    pub async fn turn(&mut self, request: Request, committer: Option<&dyn Committer>, patience: &mut Patience) -> Result<()> {
+    pub async fn turn(&mut self, request: Request, outside: Outside<'_>, patience: &mut Patience) -> Result<()> {
         let retries = self.machine.retries();
-        let answer = self.act(request, committer).await?;
+        let answer = self.act(request, outside).await?;
         self.machine.answer(answer);
+        if let (Some(read), Some(newest)) = (&self.read, self.machine.newest())
+            && read.head() == *newest
+            && self.newest.as_ref().is_none_or(|known| known.epoch < read.epoch)
+        {
+            self.newest = Some(read.clone());
+        }
         match self.machine.retries() {
             now if now > retries => patience.wait(now, &self.why).await,
             0 => {
@@ -67,7 +86,7 @@ impl Driver {
 
     /// The manifest of `epoch`, if it is one of the two at hand; the stored one counts, since it is what was decided.
     pub fn at_hand(&self, epoch: Epoch) -> Result<&Manifest> {
-        let known = [&self.read, &self.candidate].into_iter().flatten().find(|m| m.epoch == epoch && self.is_decided(m));
+        let known = [&self.read, &self.candidate, &self.newest].into_iter().flatten().find(|m| m.epoch == epoch && self.is_decided(m));
         known.ok_or_else(|| Failure::bug(format!("epoch {epoch} is to be committed, and its manifest was never read")))
     }
 
@@ -76,7 +95,7 @@ impl Driver {
         newest.is_none_or(|n| n.epoch != manifest.epoch || *n.nonce == *manifest.writer.nonce)
     }
 
-    async fn act(&mut self, request: Request, committer: Option<&dyn Committer>) -> Result<Answer> {
+    async fn act(&mut self, request: Request, outside: Outside<'_>) -> Result<Answer> {
         match request {
             Request::ProbeFirst(attempt) => {
                 failpoint::reach("probe.before");
@@ -95,7 +114,25 @@ impl Driver {
                 failpoint::reach("identity.after");
                 Ok(self.told(created, |()| Answer::Created))
             }
-            Request::List { above } => self.list(above).await,
+            Request::List { above } => {
+                let listed = self.list(above).await?;
+                Ok(self.told(listed, |epochs| Answer::Listed(epochs.into_iter().max())))
+            }
+            Request::Fence(epoch) => {
+                let before = Epoch(epoch.0 - 1);
+                let listed = self.list(Some(Epoch(epoch.0.saturating_sub(2)))).await?;
+                failpoint::reach("fence.after");
+                Ok(self.told(listed, |epochs| Answer::Fenced {
+                    above: epochs.iter().copied().max().filter(|e| *e > epoch),
+                    before: epoch == Epoch::FIRST || epochs.contains(&before),
+                }))
+            }
+            Request::AskSinks => self.ask_sinks(outside, false).await,
+            Request::AskSinksAnew => self.ask_sinks(outside, true).await,
+            Request::Excuse(_) => {
+                let Outside::Claiming(sinks) = outside else { return Err(unasked("sinks")) };
+                Ok(if sinks.excuses(self.newest.as_ref()) { Answer::Excused } else { Answer::NotExcused })
+            }
             Request::Read(epoch) => self.read_manifest(epoch).await,
             Request::Create(head) => {
                 let Some(candidate) = self.candidate.as_ref().filter(|c| c.head() == head) else {
@@ -109,7 +146,7 @@ impl Driver {
                 Ok(self.told(created, |()| Answer::Created))
             }
             Request::Commit(epoch) => {
-                let committer = committer.ok_or_else(|| Failure::bug(format!("epoch {epoch} is to be committed, and nobody can")))?;
+                let Outside::Committing(committer) = outside else { return Err(unasked("committer")) };
                 self.commit(epoch, committer).await
             }
         }
@@ -132,15 +169,49 @@ impl Driver {
         Ok(Answer::IdentityFound)
     }
 
-    async fn list(&mut self, above: Option<Epoch>) -> Result<Answer> {
-        let path = above.map(layout::manifest);
-        let listed = self.store.list(layout::EPOCHS, path.as_deref()).await?;
-        if above.is_some() {
-            failpoint::reach("fence.after");
+    /// The epochs above this one, or all.
+    async fn list(&self, above: Option<Epoch>) -> Result<Outcome<Vec<Epoch>>> {
+        let path = above.filter(|e| e.0 > 0).map(layout::manifest);
+        Ok(match self.store.list(layout::EPOCHS, path.as_deref()).await? {
+            Outcome::Done(objects) => Outcome::Done(
+                objects
+                    .iter()
+                    .filter_map(|o| layout::manifest_epoch(o.location.filename()?))
+                    .filter(|e| above.is_none_or(|above| *e > above))
+                    .collect(),
+            ),
+            Outcome::AlreadyExists => Outcome::AlreadyExists,
+            Outcome::NotFound => Outcome::NotFound,
+            Outcome::Unknown(why) => Outcome::Unknown(why),
+        })
+    }
+
+    /// Of this checkpoint, per sink the newest; of other checkpoints of this pipeline, any.
+    async fn ask_sinks(&mut self, outside: Outside<'_>, anew: bool) -> Result<Answer> {
+        let Outside::Claiming(sinks) = outside else { return Err(unasked("sinks")) };
+        failpoint::reach("sinks.ask.before");
+        match sinks.held(anew).await {
+            Ok(memories) => self.memories = memories,
+            Err(failure) if failure.remedy == Remedy::Retry => {
+                self.why = failure.message;
+                return Ok(Answer::Unknown);
+            }
+            Err(failure) => return Err(failure),
         }
-        Ok(self.told(listed, |objects| {
-            Answer::Listed(objects.iter().filter_map(|o| layout::manifest_epoch(o.location.filename()?)).max().filter(|e| Some(*e) > above))
-        }))
+        failpoint::reach("sinks.ask.after");
+        let mut told = Told::default();
+        for (sink, memory) in (0..).zip(&self.memories) {
+            told.asked.push(Place { sink: memory.sink.as_str().into(), table_id: memory.table_id.as_str().into() });
+            told.held.extend(memory.held.iter().filter_map(|held| {
+                let whose = match self.identity.begun(&held.lineage) {
+                    Some(begun) => Whose::Ours { begun },
+                    None if held.is_named => Whose::Others,
+                    None => return None,
+                };
+                Some(Held { sink, whose, epoch: held.epoch, mark: held.mark })
+            }));
+        }
+        Ok(Answer::SinksHold(told))
     }
 
     async fn read_manifest(&mut self, epoch: Epoch) -> Result<Answer> {
@@ -165,8 +236,17 @@ impl Driver {
         let mut sinks: FuturesUnordered<_> =
             manifest.committables.iter().zip(patience).map(|(committable, p)| commit_one(committer, manifest, committable, p)).collect();
         while let Some(done) = sinks.next().await {
-            done.map_err(|f| f.context(format_args!("commit epoch {epoch}")))?;
+            match done.map_err(|f| f.context(format_args!("commit epoch {epoch}"))) {
+                Ok(()) => {}
+                Err(failure) if failure.remedy == Remedy::Fenced => {
+                    drop(sinks);
+                    self.why = failure.message;
+                    return Ok(Answer::SinkFenced);
+                }
+                Err(failure) => return Err(failure),
+            }
         }
+        drop(sinks);
         failpoint::reach("commit.after");
         Ok(Answer::Acknowledged)
     }
@@ -186,6 +266,17 @@ impl Driver {
         }
     }
 
+    /// What the person is told. What was created in a checkpoint that is gone goes too: the next start would find a manifest of nobody's.
+    async fn stopped(&self, stop: Stop) -> Failure {
+        if let Stop::Vanished(epoch) = stop
+            && matches!(self.store.read(layout::IDENTITY).await, Ok(Outcome::NotFound))
+        {
+            let left = self.store.delete(&layout::manifest(epoch)).await;
+            tracing::debug!(?left, "the manifest of epoch {epoch} was created in a checkpoint that is gone");
+        }
+        self.sentence(stop)
+    }
+
     fn sentence(&self, stop: Stop) -> Failure {
         let uri = self.store.uri();
         match stop {
@@ -196,9 +287,25 @@ impl Driver {
             Stop::Fenced { ours, found } => {
                 Failure::fenced(format!("another writer has taken over {uri}: epoch {found} is there, and this one was at {ours}"))
             }
-            Stop::FencedBySink(epoch) => {
-                Failure::fenced(format!("a sink holds an epoch above {epoch}, so another writer has taken over {uri}"))
-            }
+            Stop::OvertakenInSink(epoch) => Failure::config(format!(
+                "no other writer has taken over {uri}, and yet a sink is ahead of epoch {epoch}: the checkpoint was put back from an old \
+                 copy, or lost its newest epochs ({}); {HOW_TO_GO_ON}",
+                self.why
+            )),
+            Stop::Vanished(epoch) => Failure::config(format!(
+                "{} is gone from {uri}, although no other writer has taken over: the checkpoint was deleted or replaced while this pipeline \
+                 ran; nothing of epoch {epoch} is committed; put the checkpoint back as it was, or delete what is left of it and say with \
+                 spec.stateAction that the pipeline may begin again",
+                layout::manifest(Epoch(epoch.0.saturating_sub(1)))
+            )),
+            Stop::NoIdentity(epoch) => Failure::config(format!(
+                "{uri} has {} and no {}, so it can't be told whose checkpoint it is; put {} back, or delete the folder `{}` to begin a new one",
+                layout::manifest(epoch),
+                layout::IDENTITY,
+                layout::IDENTITY,
+                layout::EPOCHS
+            )),
+            Stop::Disagrees(doubt) => self.disagrees(doubt),
             Stop::Lost(epoch) => Failure::config(format!(
                 "{uri} has lost {}, which is still to be committed; restore it, or start a new checkpoint",
                 layout::manifest(epoch)
@@ -211,6 +318,57 @@ impl Driver {
             Stop::Misused => Failure::bug(format!("the writer of {uri} was used after it had failed, or out of turn")),
         }
     }
+
+    fn disagrees(&self, doubt: Doubt) -> Failure {
+        let (uri, held) = (self.store.uri(), doubt.held);
+        let memory = self.memories.get(doubt.sink as usize);
+        let (sink, place) = memory.map_or((quoted("?"), ""), |memory| (quoted(&memory.sink), memory.place.as_str()));
+        let lineage = memory.and_then(|memory| memory.held.iter().find(|h| h.epoch == held)).map_or("", |held| held.lineage.as_str());
+        let ends = match self.machine.newest() {
+            Some(newest) => format!("ends at epoch {}", newest.epoch),
+            None => "has no epochs".to_owned(),
+        };
+        Failure::config(match doubt.why {
+            Why::Behind => format!(
+                "sink {sink}: {place} holds epoch {held} of this pipeline, and the checkpoint at {uri} {ends}: it was put back from an old \
+                 copy, or has lost its newest epochs; {HOW_TO_GO_ON}"
+            ),
+            Why::Another => format!(
+                "sink {sink}: {place} holds epoch {held} of this pipeline, and {} in {uri} is not the manifest that decided it: the \
+                 checkpoint was put back from an old copy and has gone on from there; {HOW_TO_GO_ON}",
+                layout::manifest(held)
+            ),
+            Why::WentBack { from } => {
+                let (holds, again) = match held {
+                    Epoch(0) => ("no epoch".to_owned(), "`discard: {offsets: StartFrom}` reads everything again".to_owned()),
+                    held => (
+                        format!("epoch {held} as its newest"),
+                        format!(
+                            "`restore: {{epoch: {held}}}`, if it is still in the checkpoint, brings them again, in the other sinks too"
+                        ),
+                    ),
+                };
+                format!(
+                    "sink {sink}: {place} has {holds} of this pipeline, and has had epoch {from}: it was put back from an old copy, and the \
+                     rows of the epochs since are missing; put the newest copy of it back, or say with a new spec.stateAction how to go on: \
+                     {again}; `discard` goes on without them"
+                )
+            }
+            Why::Forgotten => format!(
+                "sink {sink}: {place} holds epoch {held} of an earlier checkpoint of this pipeline (lineage {lineage}), and the checkpoint \
+                 at {uri} is a new one, which would write rows again; put the earlier checkpoint back, write to another place, or say with \
+                 spec.stateAction (`{{token: …, discard: {{}}}}`) that it may write there all the same"
+            ),
+        })
+    }
+}
+
+/// The two ways out where the sinks hold what the checkpoint does not know.
+const HOW_TO_GO_ON: &str = "put back the checkpoint that wrote it, or go on from what is here with spec.stateAction (`discard`, or `restore` \
+                            of an epoch that is here), after which rows that are there already may come again";
+
+fn unasked(whom: &str) -> Failure {
+    Failure::bug(format!("the {whom} should be asked, and there is none"))
 }
 
 async fn commit_one(committer: &dyn Committer, manifest: &Manifest, committable: &Committable, mut patience: Patience) -> Result<()> {

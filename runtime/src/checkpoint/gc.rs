@@ -6,8 +6,11 @@
 //! - A manifest below the newest `keep` and below the epoch that may be in doubt is never needed again: claims carry what they need, later
 //!   epochs are higher, and a number is never decided twice.
 //! - A state file of an older generation that no kept manifest refers to is never referred to again: nobody of that generation can decide
-//!   anything after our claim, and later manifests refer to what the newest refers to, and to files written since.
-//! - So is one of our own generation, for an epoch that is decided. Later ones are being written.
+//!   anything after our claim, and later manifests refer to what the newest refers to, and to files written since. A claim that goes back to
+//!   an older epoch refers to copies, under names of its own generation, which an older writer's collection never takes.
+//! - So is one of our own generation, for an epoch that is decided, unless the newest manifest says that a compaction begun for that epoch
+//!   is under way. Later ones are being written. Epochs that are decided while the collection runs refer to what the newest refers to or says
+//!   to be written, and to files of later epochs.
 //! - A file of a newer generation is none of our business: we are the zombie.
 //!
 //! Files are listed before manifests, so that a file listed is older than the manifests that it is compared with. The grace period (by the
@@ -37,10 +40,11 @@ pub struct GcReport {
 }
 
 /// The rules, as the newest writer sees them.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Collector<'a> {
     newest: &'a Head,
     keep: u64,
+    being_written: BTreeSet<(u32, Epoch)>,
     #[cfg(test)]
     broken: Option<Rule>,
 }
@@ -52,9 +56,16 @@ impl<'a> Collector<'a> {
         Self {
             newest,
             keep: u64::from(keep.max(1)),
+            being_written: BTreeSet::new(),
             #[cfg(test)]
             broken: None,
         }
+    }
+
+    /// Leaves alone what compactions write that are under way: their tasks, and the epochs that their files are named for.
+    #[must_use]
+    pub fn sparing(self, being_written: BTreeSet<(u32, Epoch)>) -> Self {
+        Self { being_written, ..self }
     }
 
     /// Manifests below this number may go.
@@ -75,7 +86,12 @@ impl<'a> Collector<'a> {
 
     /// Nobody will ever refer to it who doesn't now.
     fn is_settled(&self, file: &StateName) -> bool {
-        file.generation < self.newest.generation || (file.generation == self.newest.generation && file.epoch <= self.newest.epoch)
+        let is_decided = file.generation == self.newest.generation && file.epoch <= self.newest.epoch;
+        file.generation < self.newest.generation || (is_decided && !self.is_being_written(file))
+    }
+
+    fn is_being_written(&self, file: &StateName) -> bool {
+        file.is_compacted() && self.being_written.contains(&(file.task, file.epoch)) && self.spares_compactions()
     }
 
     #[cfg(test)]
@@ -89,6 +105,11 @@ impl<'a> Collector<'a> {
     }
 
     #[cfg(test)]
+    fn spares_compactions(&self) -> bool {
+        self.broken != Some(Rule::CollectNothingCompacted)
+    }
+
+    #[cfg(test)]
     fn keeps_in_doubt(&self) -> bool {
         self.broken != Some(Rule::CollectNothingInDoubt)
     }
@@ -96,6 +117,12 @@ impl<'a> Collector<'a> {
     #[cfg(not(test))]
     #[allow(clippy::unused_self)]
     fn spares_running(&self) -> bool {
+        true
+    }
+
+    #[cfg(not(test))]
+    #[allow(clippy::unused_self)]
+    fn spares_compactions(&self) -> bool {
         true
     }
 
@@ -115,11 +142,21 @@ pub fn is_old(modified_us: i64, now_us: i64, grace: Duration) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::checkpoint::layout::COMPACTED_FROM;
     use crate::checkpoint::manifest::Kind;
     use weir_plan::ids::Generation;
 
     fn newest(epoch: u64, generation: u64, kind: Kind, in_doubt: Option<u64>) -> Head {
-        Head { epoch: Epoch(epoch), kind, generation: Generation(generation), nonce: "n".into(), in_doubt: in_doubt.map(Epoch) }
+        Head {
+            epoch: Epoch(epoch),
+            kind,
+            generation: Generation(generation),
+            nonce: "n".into(),
+            in_doubt: in_doubt.map(Epoch),
+            begun: Generation(1),
+            writes: Vec::new(),
+            acknowledged: Vec::new(),
+        }
     }
 
     fn file(generation: u64, epoch: u64) -> StateName {
@@ -150,6 +187,17 @@ mod tests {
         assert!(!collector.takes(&file(3, 101), &kept), "being written");
         assert!(!collector.takes(&file(4, 50), &kept), "of a newer writer");
         assert!(!collector.takes(&file(3, 95), &kept) && !collector.takes(&file(1, 20), &kept), "referred to");
+    }
+
+    #[test]
+    fn what_a_compaction_writes_is_spared_until_the_manifest_says_no_more_of_it() {
+        let head = newest(100, 3, Kind::Data, None);
+        let compacted = |generation, epoch| StateName { n: COMPACTED_FROM, ..file(generation, epoch) };
+        let collector = Collector::new(&head, 10).sparing(BTreeSet::from([(0, Epoch(90))]));
+        assert!(!collector.takes(&compacted(3, 90), &BTreeSet::new()), "being written");
+        assert!(collector.takes(&file(3, 90), &BTreeSet::new()), "a change of that epoch");
+        assert!(collector.takes(&compacted(3, 91), &BTreeSet::new()) && collector.takes(&compacted(2, 90), &BTreeSet::new()), "of others");
+        assert!(Collector::new(&head, 10).takes(&compacted(3, 90), &BTreeSet::new()), "given up");
     }
 
     #[test]

@@ -50,6 +50,15 @@ impl Identity {
         format!("{}.{generation}", self.lineage)
     }
 
+    /// The generation whose claim began a lineage of this checkpoint; `None` for one of another checkpoint.
+    #[must_use]
+    pub fn begun(&self, lineage: &str) -> Option<Generation> {
+        match lineage.strip_prefix(&self.lineage)? {
+            "" => Some(Generation(1)),
+            rest => rest.strip_prefix('.')?.parse().ok().map(Generation),
+        }
+    }
+
     /// Whether `pipeline` may go on with this checkpoint; `place` is the checkpoint's URI, for the sentence.
     ///
     /// # Errors

@@ -36,17 +36,33 @@ pub fn probe(nonce: &str, attempt: u32) -> String {
 }
 
 /// Who wrote a state file and for which epoch. Garbage collection goes by it, so a file is named for the first epoch whose manifest is to
-/// refer to it, also when it is written ahead (compaction).
+/// refer to it; files of a compaction, for the first epoch whose manifest is to say that they are being written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StateName {
     pub generation: Generation,
     pub epoch: Epoch,
     pub task: u32,
-    /// Counts the files of one task in one epoch.
+    /// Counts the files of one task in one epoch: those of its change from 0, those of a compaction from [`COMPACTED_FROM`].
     pub n: u32,
 }
 
+/// The number of a compaction's first file.
+pub const COMPACTED_FROM: u32 = 1 << 16;
+
 impl StateName {
+    /// Whether a compaction writes it.
+    #[must_use]
+    pub fn is_compacted(&self) -> bool {
+        self.n >= COMPACTED_FROM
+    }
+
+    /// Whether both are of one change, or of one compaction, and this one comes later.
+    #[must_use]
+    pub fn goes_on_after(&self, before: &Self) -> bool {
+        let series = |name: &Self| (name.generation, name.epoch, name.task, name.is_compacted());
+        series(self) == series(before) && self.n > before.n
+    }
+
     /// Relative to the checkpoint's root, as manifests refer to it.
     #[must_use]
     pub fn path(&self, extension: &str) -> String {

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use weir_plan::ids::{Epoch, Generation};
+use xxhash_rust::xxh3::xxh3_64;
 
+use super::layout::StateName;
 use super::totals::Totals;
 
 /// The `format` of this version.
@@ -35,17 +37,38 @@ pub struct Manifest {
     pub committables: Vec<Committable>,
     /// Per sink, the identity of the table as it was pinned by the first manifest.
     pub tables: Vec<PinnedTable>,
+    /// Of each sink that ever got rows in this lineage, the newest epoch that it had when this manifest, or the epoch in doubt, was decided. A
+    /// sink that holds less at a start was put back from an old copy.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acknowledged: Vec<AcknowledgedEpoch>,
     /// Of an AvailableNow run: where it ends. Kept until it has got there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Until>,
     /// The last state action that was done: by this claim, if it begins a lineage, or by one before it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub state_action: Option<ActedUpon>,
+    /// What stands for the tokens of all state actions that were done ([`token_digest`]), oldest first: each acts once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tokens_done: Vec<String>,
     /// Over all epochs of the checkpoint, this one included.
     pub totals: Totals,
 }
 
-/// A `spec.stateAction` that was done. The same token is not done again.
+/// What a checkpoint remembers of a state action's token: sixteen hexadecimal digits, so that a thousand of them are no burden.
+#[must_use]
+pub fn token_digest(token: &str) -> String {
+    format!("{:016x}", xxh3_64(token.as_bytes()))
+}
+
+impl Manifest {
+    /// Whether the state action of this token was done, by this claim or by one before it.
+    #[must_use]
+    pub fn has_done(&self, token: &str) -> bool {
+        self.state_action.as_ref().is_some_and(|done| done.token == token) || self.tokens_done.contains(&token_digest(token))
+    }
+}
+
+/// A `spec.stateAction` that was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ActedUpon {
@@ -67,6 +90,9 @@ pub struct Writer {
     pub generation: Generation,
     /// Random, drawn once per process: tells a lost answer from a lost race.
     pub nonce: String,
+    /// The namespace of the pipeline on its cluster; none of one that never ran on a cluster, or only under an operator that did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -85,6 +111,9 @@ pub struct SourceProgress {
     /// Why the watermark went further than the records say, if it did.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub moved_by: Option<MovedBy>,
+    /// Why the watermark did not move although the records say so, if it did not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held_by: Option<HeldBy>,
     pub partitions: Vec<PartitionProgress>,
     pub counts: SourceCounts,
     /// After this epoch.
@@ -102,18 +131,35 @@ pub struct PartitionProgress {
     /// Of these, the ranges that Kafka no longer had when they came next, in order: nothing was read there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<OffsetRange>,
+    /// Of these, the ranges whose batches Kafka has and nobody can read, in order: nothing was read there, as the source's `badRecords` says.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unreadable: Vec<OffsetRange>,
     /// The greatest event time decoded minus the delay, after this epoch; `None` if nothing was ever decoded.
     pub watermark_us: Option<i64>,
     /// Does not hold the source's watermark at the end of this epoch.
     pub idle: bool,
+    /// The epoch of the leader that wrote what lies before `end`, where that is known (KIP-320): a later reader has its leader say whether
+    /// the log was cut since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leader_epoch: Option<i32>,
 }
 
 impl PartitionProgress {
     /// Offsets that were lost in this epoch. Not all of them need have been records: transactions and compaction leave holes.
     #[must_use]
     pub fn lost_count(&self) -> u64 {
-        self.lost.iter().map(|range| range.end.abs_diff(range.start)).sum()
+        count(&self.lost)
     }
+
+    /// Offsets of this epoch that could not be read, of which some need not have been records either.
+    #[must_use]
+    pub fn unreadable_count(&self) -> u64 {
+        count(&self.unreadable)
+    }
+}
+
+fn count(ranges: &[OffsetRange]) -> u64 {
+    ranges.iter().map(|range| range.end.abs_diff(range.start)).sum()
 }
 
 /// Not empty.
@@ -125,6 +171,13 @@ pub struct OffsetRange {
     pub end: i64,
 }
 
+/// What keeps a watermark where it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum HeldBy {
+    /// The brokers had not said recently enough that there is no new partition, or one was found: its records may be older.
+    Discovery,
+}
+
 /// What closes windows that no record would.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MovedBy {
@@ -134,13 +187,16 @@ pub enum MovedBy {
     EndOfRun,
 }
 
-/// read = decoded + dropped + rejected.
+/// read = decoded + tombstones + dropped + rejected.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceCounts {
     pub read: u64,
     /// Taken in: every step before the first window could be evaluated.
     pub decoded: u64,
+    /// Records without a value that were passed over, as the source's `tombstones` says.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tombstones: u64,
     /// Left out by policy.
     pub dropped: u64,
     /// Handed to the output `Rejected`.
@@ -150,7 +206,13 @@ pub struct SourceCounts {
     pub bytes: u64,
 }
 
-/// Where `badRecords.maxPerMillion` is in its count: records since it began anew, and how many of them were bad.
+#[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks
+pub(super) fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+/// Where `badRecords.maxPerMillion` is in its count: records since it began anew, and how many of them were bad. Offsets that can't be read count as bad
+/// records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadShare {
     pub read: u64,
@@ -166,8 +228,14 @@ pub struct Task {
     pub key_groups: (u16, u16),
     /// State files that together, merged, are the keyed state after this epoch. Oldest first.
     pub state: Vec<StateFile>,
+    /// Files of a compaction that this writer began for that epoch are being written: no manifest names them yet, and a later one may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub compacting: Option<Epoch>,
     /// Per step with a state, by name.
     pub steps: Vec<StepProgress>,
+    /// Rows behind a window that could not be computed, by step: dropped, or gone to its output `Rejected`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rows_bad: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -180,6 +248,14 @@ pub struct StateFile {
     pub crc32: u32,
     /// The greatest window end of any row: at or below the watermark, the file has nothing left to say.
     pub max_window_end_us: i64,
+}
+
+impl StateFile {
+    /// What its path says; `None` if we did not name it.
+    #[must_use]
+    pub fn name(&self) -> Option<StateName> {
+        StateName::parse(self.path.rsplit('/').next()?)
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -204,11 +280,13 @@ pub struct Committable {
     pub payload: Payload,
 }
 
+/// What is to be committed, in the words of the sink's kind, which alone reads them.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type")]
-pub enum Payload {
-    /// Delta, append: data files that are already uploaded, as the `add` actions of the Delta protocol.
-    DeltaAppend { adds: Vec<serde_json::Value> },
+pub struct Payload {
+    #[serde(rename = "type")]
+    pub kind: String,
+    #[serde(flatten)]
+    pub body: serde_json::Map<String, serde_json::Value>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -218,6 +296,17 @@ pub struct PinnedTable {
     pub uri: String,
     /// The Delta table's `metaData.id`.
     pub table_id: String,
+}
+
+/// An epoch that a sink's table has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AcknowledgedEpoch {
+    pub sink: String,
+    pub table_id: String,
+    pub epoch: Epoch,
+    /// Stands for the manifest that decided it; the table has the same.
+    pub mark: u32,
 }
 
 /// Where an AvailableNow run ends: the end offsets as they were found, once, at its start.

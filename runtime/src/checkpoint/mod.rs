@@ -1,17 +1,21 @@
 //! The checkpoint: who may write, what is decided, and where to go on.
 //!
-//! `protocol` decides (pure), `writer` acts, `store` is the edge to the object store, `gc` says what may go, `layout` names the objects,
-//! `manifest` and `identity` are what is in them, `removal` deletes it all. `simulation` tries the
+//! `protocol` decides (pure), `writer` acts, with `content` for what its owner puts in and `sinks` for what it asks of them; `store` is the edge to the object store, `gc` says what may go, `layout` names the objects,
+//! `manifest` and `identity` are what is in them, `home` says who may go on from them, `removal` deletes it all. `simulation` tries the
 //! protocol against every schedule that we could think of.
 
 pub mod codec;
+pub mod collection;
+pub mod content;
 pub mod continuity;
 pub mod gc;
+pub mod home;
 pub mod identity;
 pub mod layout;
 pub mod manifest;
 pub mod protocol;
 pub mod removal;
+pub mod sinks;
 pub mod state_files;
 pub mod store;
 pub mod totals;

@@ -24,15 +24,34 @@
 //! **A passed listing cannot go stale in a way that hurts.** A writer may sleep after its listing and commit epoch e when others have long
 //! claimed. It commits what was decided, and sinks know the epoch (`txn`): below it is committed, equal is done, above is fenced.
 //!
+//! **An equal number in a sink proves nothing.** A checkpoint can be put back from an old copy, emptied, or lose its newest manifest; its
+//! numbers are then given out a second time. A sink keeps the [`Mark`] of the manifest beside the number, and before
+//! it claims, a writer compares each sink's newest commit with the manifest of that number ([`Held`]). Sinks are asked before the newest
+//! manifest is looked for: what they hold was decided before, so a live writer can't make them look ahead of the checkpoint. Whatever
+//! disagrees stops the start with nothing written, unless a person's state action says to go on; that begins a lineage with a generation
+//! above all that the sinks know, and leaves what they hold of older ones alone.
+//!
+//! **What a sink has acknowledged it must still hold.** A manifest says of each sink the newest epoch that was in it before this manifest,
+//! and before the one in doubt, was decided ([`Acknowledged`]). A sink that holds less was put back from an old copy, and rows are missing
+//! that nobody will write again. A writer that is alive makes the first answer look too old, since sinks were asked before the newest
+//! manifest was read: so a sink is asked once more before it is accused. What it says then is younger than the manifest.
+//!
+//! **What vanishes under a writer stops it.** The listing that follows a create shows the manifest before it. Only who has taken over
+//! collects that one, and then there is a higher one. If neither is there, the checkpoint was deleted or put back meanwhile.
+//!
 //! **Only one epoch is ever in doubt.** Data epoch e+1 is created when every sink has acknowledged e. A claim carries the newest data
 //! epoch as `in_doubt`, through any number of claims, and a claimer commits it before anything else.
 
+mod comparing;
+mod deciding;
+mod probing;
+
 use std::sync::Arc;
 
-use weir_plan::ids::{Epoch, Generation};
+use weir_plan::ids::Epoch;
 
 use super::manifest::Kind;
-pub use super::messages::{Answer, Head, Next, Request, Rest, Rule, Stop};
+pub use super::messages::{Acknowledged, Answer, Doubt, Head, Held, Mark, Next, Place, Request, Rest, Rule, Stop, Told, Whose, Why};
 
 /// How often a store must fail to refuse a second create before it is accused, each time with another object: somebody may have deleted
 /// the first.
@@ -47,6 +66,15 @@ pub struct Machine {
     state: State,
     /// The newest manifest: before the claim, as it was found; after it, our own.
     newest: Option<Head>,
+    /// There is an identity, as far as we know.
+    identified: bool,
+    /// What the sinks said before the newest manifest was looked for.
+    told: Told,
+    /// The data epoch that was in doubt and is committed now; until the next one is decided.
+    recovered: Option<Head>,
+    /// A person goes on although the sinks hold something else. What was in doubt here is not committed then: whoever decided what the sinks
+    /// hold had it acknowledged before, and the sinks would refuse it now.
+    excused: bool,
     /// How often in a row something had to be asked again.
     retries: u32,
     lost_races: u32,
@@ -61,8 +89,19 @@ enum State {
         misses: u32,
         step: ProbeStep,
     },
-    ReadingIdentity,
+    ReadingIdentity {
+        claiming: bool,
+    },
+    /// There are manifests and was no identity: has somebody just begun?
+    ReadingIdentityOf(Epoch),
     CreatingIdentity,
+    /// Of a sink that holds another lineage than the one drawn here: has another new writer named this checkpoint meanwhile?
+    ReadingIdentityAgain {
+        n: usize,
+    },
+    AskingSinks,
+    /// A sink seems to lack what it has acknowledged: or did it come in since it was asked?
+    AskingSinksAnew,
     Seeking {
         claiming: bool,
     },
@@ -70,6 +109,15 @@ enum State {
         epoch: Epoch,
         claiming: bool,
     },
+    /// Reads the manifest that should have decided what the `n`th sink holds.
+    Comparing {
+        n: usize,
+    },
+    /// A claim is in its place: one before it tells whether it belongs to the history.
+    LookingBelow {
+        n: usize,
+    },
+    Excusing(Doubt),
     Resting(Rest),
     Deciding {
         head: Head,
@@ -78,6 +126,8 @@ enum State {
     ReadingInDoubt(Epoch),
     /// The manifest in doubt is gone: because somebody took over?
     Rechecking(Epoch),
+    /// A sink holds a later epoch: because somebody took over?
+    RecheckingSink(Epoch),
     Committing(Epoch),
     Stopped(Stop),
 }
@@ -106,6 +156,10 @@ impl Machine {
             nonce,
             state: State::Probing { attempt: 0, misses: 0, step: ProbeStep::First },
             newest: None,
+            identified: true,
+            told: Told::default(),
+            recovered: None,
+            excused: false,
             retries: 0,
             lost_races: 0,
             #[cfg(test)]
@@ -131,14 +185,19 @@ impl Machine {
             State::Probing { attempt, step: ProbeStep::First, .. } => Request::ProbeFirst(*attempt),
             State::Probing { attempt, step: ProbeStep::Second, .. } => Request::ProbeSecond(*attempt),
             State::Probing { attempt, step: ProbeStep::Delete { .. }, .. } => Request::ProbeDelete(*attempt),
-            State::ReadingIdentity => Request::ReadIdentity,
+            State::ReadingIdentity { .. } | State::ReadingIdentityOf(_) | State::ReadingIdentityAgain { .. } => Request::ReadIdentity,
             State::CreatingIdentity => Request::CreateIdentity,
+            State::AskingSinks => Request::AskSinks,
+            State::AskingSinksAnew => Request::AskSinksAnew,
+            State::Comparing { n } => Request::Read(self.told.held[*n].epoch),
+            State::LookingBelow { n } => Request::Read(Epoch(self.told.held[*n].epoch.0.saturating_sub(1))),
+            State::Excusing(doubt) => Request::Excuse(*doubt),
             State::Seeking { .. } => Request::List { above: None },
             State::ReadingNewest { epoch, .. } | State::ReadingInDoubt(epoch) => Request::Read(*epoch),
             State::Deciding { head, step: DecisionStep::Creating } => Request::Create(head.clone()),
             State::Deciding { head, step: DecisionStep::Learning } => Request::Read(head.epoch),
-            State::Deciding { head, step: DecisionStep::Fencing } => Request::List { above: Some(head.epoch) },
-            State::Rechecking(_) => Request::List { above: self.newest.as_ref().map(|h| h.epoch) },
+            State::Deciding { head, step: DecisionStep::Fencing } => Request::Fence(head.epoch),
+            State::Rechecking(_) | State::RecheckingSink(_) => Request::List { above: self.newest.as_ref().map(|h| h.epoch) },
             State::Committing(epoch) => Request::Commit(*epoch),
             State::Resting(rest) => return Next::Rest(*rest),
             State::Stopped(stop) => return Next::Stopped(*stop),
@@ -148,9 +207,37 @@ impl Machine {
     /// Starts to claim. Only when `Opened`.
     pub fn claim(&mut self) {
         self.state = match self.state {
-            State::Resting(Rest::Opened) => self.claim_upon_newest(),
+            State::Resting(Rest::Opened) => State::AskingSinks,
             _ => State::Stopped(Stop::Misused),
         };
+    }
+
+    /// The claim that is about to be created begins a lineage. Only while [`Self::next`] asks to create it.
+    pub fn begin_lineage(&mut self) {
+        match &mut self.state {
+            State::Deciding { head, step: DecisionStep::Creating } if head.kind == Kind::Claim => {
+                head.begun = head.generation;
+                head.acknowledged.clear();
+            }
+            state => *state = State::Stopped(Stop::Misused),
+        }
+    }
+
+    /// These are the sinks from the claim on that is about to be created: what others have acknowledged is forgotten, so that the list does
+    /// not grow. Only while [`Self::next`] asks to create it.
+    pub fn pin(&mut self, sinks: &[Place]) {
+        match &mut self.state {
+            State::Deciding { head, step: DecisionStep::Creating } if head.kind == Kind::Claim => {
+                head.acknowledged.retain(|acknowledged| sinks.contains(&acknowledged.place));
+            }
+            state => *state = State::Stopped(Stop::Misused),
+        }
+    }
+
+    /// The sinks hold epochs of this checkpoint, and nothing is decided in it.
+    #[must_use]
+    pub fn is_emptied(&self) -> bool {
+        self.newest.is_none() && self.told.held.iter().any(|held| matches!(held.whose, Whose::Ours { .. }))
     }
 
     /// Starts to commit what is in doubt. Only when `Claimed`.
@@ -164,8 +251,9 @@ impl Machine {
         };
     }
 
-    /// Starts to decide the next data epoch. Only when `Ready`.
-    pub fn decide(&mut self) {
+    /// Starts to decide the next data epoch, which has rows for these sinks. Only when `Ready`.
+    pub fn decide(&mut self, writes: Vec<Place>) {
+        let recovered = self.recovered.take();
         self.state = match (&self.state, &self.newest) {
             (State::Resting(Rest::Ready), Some(newest)) => State::Deciding {
                 head: Head {
@@ -174,6 +262,14 @@ impl Machine {
                     generation: newest.generation,
                     nonce: self.nonce.clone(),
                     in_doubt: None,
+                    begun: newest.begun,
+                    writes,
+                    // All that was decided is in the sinks by now.
+                    acknowledged: match (newest.kind, recovered) {
+                        (Kind::Data, _) => newest.acknowledged_with(newest),
+                        (Kind::Claim, Some(epoch)) if epoch.begun == newest.begun => newest.acknowledged_with(&epoch),
+                        (Kind::Claim, _) => newest.acknowledged.clone(),
+                    },
                 },
                 step: DecisionStep::Creating,
             },
@@ -186,19 +282,79 @@ impl Machine {
         let state = std::mem::replace(&mut self.state, State::Stopped(Stop::Misused));
         self.state = match state {
             State::Probing { attempt, misses, step } => self.probed(attempt, misses, step, &answer),
-            State::ReadingIdentity => match answer {
-                Answer::IdentityFound => State::Seeking { claiming: false },
+            State::ReadingIdentity { claiming } => match answer {
+                Answer::IdentityFound => {
+                    self.identified = true;
+                    State::Seeking { claiming }
+                }
+                // Nothing is made before all that may be refused has been looked at.
+                Answer::NotFound if !claiming => {
+                    self.identified = false;
+                    State::Seeking { claiming }
+                }
                 Answer::NotFound => State::CreatingIdentity,
-                Answer::Unknown => self.again(State::ReadingIdentity),
+                Answer::Unknown => self.again(State::ReadingIdentity { claiming }),
+                _ => State::Stopped(Stop::Misused),
+            },
+            State::ReadingIdentityOf(epoch) => match answer {
+                Answer::IdentityFound => {
+                    self.identified = true;
+                    State::Seeking { claiming: false }
+                }
+                Answer::NotFound => State::Stopped(Stop::NoIdentity(epoch)),
+                Answer::Unknown => self.again(State::ReadingIdentityOf(epoch)),
+                _ => State::Stopped(Stop::Misused),
+            },
+            State::ReadingIdentityAgain { n } => match answer {
+                Answer::IdentityFound => {
+                    self.identified = true;
+                    State::AskingSinks
+                }
+                Answer::NotFound => self.doubts(n, Why::Forgotten),
+                Answer::Unknown => self.again(State::ReadingIdentityAgain { n }),
                 _ => State::Stopped(Stop::Misused),
             },
             // Whatever became of it, what is there now counts: two new writers may have drawn two lineages.
             State::CreatingIdentity => match answer {
-                Answer::Created => State::ReadingIdentity,
-                Answer::AlreadyExists | Answer::Unknown => self.again(State::ReadingIdentity),
+                Answer::Created => State::ReadingIdentity { claiming: true },
+                Answer::AlreadyExists | Answer::Unknown => self.again(State::ReadingIdentity { claiming: true }),
+                _ => State::Stopped(Stop::Misused),
+            },
+            State::AskingSinks => match answer {
+                Answer::SinksHold(told) => self.heard(told),
+                Answer::Unknown => self.again(State::AskingSinks),
+                _ => State::Stopped(Stop::Misused),
+            },
+            State::AskingSinksAnew => match answer {
+                Answer::SinksHold(told) => self.went_back(&told).map_or_else(|| self.claim_upon_newest(), State::Excusing),
+                Answer::Unknown => self.again(State::AskingSinksAnew),
+                _ => State::Stopped(Stop::Misused),
+            },
+            State::Comparing { n } => match answer {
+                Answer::Found(head) => self.compared(n, &head),
+                // Collected long ago: what lies below the kept manifests is the history of the newest one.
+                Answer::NotFound => self.compare_from(n + 1),
+                Answer::Unknown => self.again(State::Comparing { n }),
+                _ => State::Stopped(Stop::Misused),
+            },
+            State::LookingBelow { n } => match answer {
+                Answer::Found(_) => self.doubts(n, Why::Another),
+                // A leftover: it lies at the lower end of what is kept.
+                Answer::NotFound => self.compare_from(n + 1),
+                Answer::Unknown => self.again(State::LookingBelow { n }),
+                _ => State::Stopped(Stop::Misused),
+            },
+            State::Excusing(doubt) => match answer {
+                Answer::Excused if self.identified => {
+                    self.excused = true;
+                    self.claim_upon_newest()
+                }
+                Answer::Excused => State::CreatingIdentity,
+                Answer::NotExcused => State::Stopped(Stop::Disagrees(doubt)),
                 _ => State::Stopped(Stop::Misused),
             },
             State::Seeking { claiming } => match answer {
+                Answer::Listed(Some(epoch)) if !self.identified => State::ReadingIdentityOf(epoch),
                 Answer::Listed(Some(epoch)) => State::ReadingNewest { epoch, claiming },
                 Answer::Listed(None) if self.newest.is_none() => self.found_newest(None, claiming),
                 Answer::Listed(None) => State::Stopped(self.newest.as_ref().map_or(Stop::Misused, |h| Stop::Lost(h.epoch))),
@@ -214,7 +370,10 @@ impl Machine {
             },
             State::Deciding { head, step } => self.deciding(head, step, answer),
             State::ReadingInDoubt(epoch) => match answer {
-                Answer::Found(head) if head.epoch == epoch && head.kind == Kind::Data => State::Committing(epoch),
+                Answer::Found(head) if head.epoch == epoch && head.kind == Kind::Data => {
+                    self.recovered = Some(head);
+                    State::Committing(epoch)
+                }
                 // Gone, or a claim's leftover in its place.
                 Answer::NotFound | Answer::Found(_) => State::Rechecking(epoch),
                 Answer::Unknown => self.again(State::ReadingInDoubt(epoch)),
@@ -228,8 +387,14 @@ impl Machine {
             },
             State::Committing(epoch) => match answer {
                 Answer::Acknowledged => self.rest(Rest::Ready),
-                Answer::SinkFenced => State::Stopped(Stop::FencedBySink(epoch)),
+                Answer::SinkFenced => State::RecheckingSink(epoch),
                 Answer::Unknown => self.again(State::Committing(epoch)),
+                _ => State::Stopped(Stop::Misused),
+            },
+            State::RecheckingSink(epoch) => match (answer, &self.newest) {
+                (Answer::Listed(Some(found)), Some(ours)) => State::Stopped(Stop::Fenced { ours: ours.epoch, found }),
+                (Answer::Listed(None), _) => State::Stopped(Stop::OvertakenInSink(epoch)),
+                (Answer::Unknown, _) => self.again(State::RecheckingSink(epoch)),
                 _ => State::Stopped(Stop::Misused),
             },
             State::Resting(_) => State::Stopped(Stop::Misused),
@@ -237,98 +402,13 @@ impl Machine {
         };
     }
 
-    fn probed(&mut self, attempt: u32, misses: u32, step: ProbeStep, answer: &Answer) -> State {
-        let with = |step| State::Probing { attempt, misses, step };
-        match (step, answer) {
-            (ProbeStep::First, Answer::Created) => with(ProbeStep::Second),
-            // Our own, landed and asked twice by the client, or not: another key tells.
-            (ProbeStep::First, Answer::AlreadyExists | Answer::Unknown) => {
-                self.again(State::Probing { attempt: attempt + 1, misses, step: ProbeStep::First })
-            }
-            (ProbeStep::Second, Answer::AlreadyExists) => with(ProbeStep::Delete { refused: true }),
-            (ProbeStep::Second, Answer::Created) => with(ProbeStep::Delete { refused: false }),
-            (ProbeStep::Second, Answer::Unknown) => self.again(with(ProbeStep::Second)),
-            // One that stays is collected when it has grown old.
-            (ProbeStep::Delete { refused: true }, Answer::Deleted | Answer::NotFound | Answer::Unknown) => {
-                self.retries = 0;
-                State::ReadingIdentity
-            }
-            (ProbeStep::Delete { refused: false }, Answer::Deleted | Answer::NotFound | Answer::Unknown) => {
-                if misses + 1 >= PROBES_TO_ACCUSE {
-                    State::Stopped(Stop::NoConditionalPut)
-                } else {
-                    State::Probing { attempt: attempt + 1, misses: misses + 1, step: ProbeStep::First }
-                }
-            }
-            _ => State::Stopped(Stop::Misused),
-        }
-    }
-
     fn found_newest(&mut self, newest: Option<Head>, claiming: bool) -> State {
         self.newest = newest;
-        if claiming { self.claim_upon_newest() } else { self.rest(Rest::Opened) }
-    }
-
-    fn claim_upon_newest(&mut self) -> State {
-        let head = match &self.newest {
-            None => Head { epoch: Epoch::FIRST, kind: Kind::Claim, generation: Generation(1), nonce: self.nonce.clone(), in_doubt: None },
-            Some(newest) => Head {
-                epoch: newest.epoch.next(),
-                kind: Kind::Claim,
-                generation: Generation(newest.generation.0 + 1),
-                nonce: self.nonce.clone(),
-                in_doubt: if self.keeps(Rule::CarryWhatIsInDoubt) || newest.kind == Kind::Data { newest.unacknowledged() } else { None },
-            },
-        };
-        State::Deciding { head, step: DecisionStep::Creating }
-    }
-
-    fn deciding(&mut self, head: Head, step: DecisionStep, answer: Answer) -> State {
-        match (step, answer) {
-            (DecisionStep::Creating, Answer::Created) => self.created(head),
-            (DecisionStep::Creating, Answer::AlreadyExists) if !self.keeps(Rule::ReadWhatExists) => self.created(head),
-            (DecisionStep::Creating, Answer::Unknown) if !self.keeps(Rule::UnknownIsNotSuccess) => self.created(head),
-            (DecisionStep::Creating, Answer::AlreadyExists) => State::Deciding { head, step: DecisionStep::Learning },
-            (DecisionStep::Creating, Answer::Unknown) => self.again(State::Deciding { head, step: DecisionStep::Learning }),
-            (DecisionStep::Learning, Answer::Unknown) => self.again(State::Deciding { head, step: DecisionStep::Learning }),
-            // It never landed, or it was collected since, or the store spoke of a conflict in passing. Creating it again is right in the
-            // first and the last case, and the listing that follows tells the second.
-            (DecisionStep::Learning, Answer::NotFound) => self.again(State::Deciding { head, step: DecisionStep::Creating }),
-            (DecisionStep::Learning, Answer::Found(found)) if found.epoch != head.epoch => State::Stopped(Stop::Misused),
-            (DecisionStep::Learning, Answer::Found(found)) if found.nonce == self.nonce => self.created(found),
-            (DecisionStep::Learning, Answer::Found(found)) => self.taken(&head, found),
-            (DecisionStep::Fencing, Answer::Listed(None)) => self.decided(head),
-            (DecisionStep::Fencing, Answer::Listed(Some(found))) => State::Stopped(Stop::Fenced { ours: head.epoch, found }),
-            (DecisionStep::Fencing, Answer::Unknown) => self.again(State::Deciding { head, step: DecisionStep::Fencing }),
-            _ => State::Stopped(Stop::Misused),
+        self.excused = false;
+        if !claiming {
+            return self.rest(Rest::Opened);
         }
-    }
-
-    fn created(&mut self, head: Head) -> State {
-        self.retries = 0;
-        if self.keeps(Rule::FenceAfterCreate) { State::Deciding { head, step: DecisionStep::Fencing } } else { self.decided(head) }
-    }
-
-    fn taken(&mut self, head: &Head, found: Head) -> State {
-        match head.kind {
-            Kind::Claim if self.lost_races < LOST_RACES_MAX => {
-                self.lost_races += 1;
-                State::Seeking { claiming: true }
-            }
-            Kind::Claim => State::Stopped(Stop::Crowded),
-            Kind::Data if found.generation > head.generation => State::Stopped(Stop::Fenced { ours: head.epoch, found: found.epoch }),
-            Kind::Data => State::Stopped(Stop::Unexplained { epoch: found.epoch, generation: found.generation, ours: head.generation }),
-        }
-    }
-
-    fn decided(&mut self, head: Head) -> State {
-        let (kind, epoch) = (head.kind, head.epoch);
-        self.newest = Some(head);
-        match kind {
-            Kind::Claim => self.rest(Rest::Claimed),
-            Kind::Data if self.keeps(Rule::AcknowledgeBeforeNext) => State::Committing(epoch),
-            Kind::Data => self.rest(Rest::Ready),
-        }
+        if self.keeps(Rule::CompareWithSinks) { self.compare_from(0) } else { self.claim_upon_newest() }
     }
 
     fn rest(&mut self, rest: Rest) -> State {

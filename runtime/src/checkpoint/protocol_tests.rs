@@ -1,9 +1,20 @@
 //! One writer's machine, answer by answer. What several do to each other is for `simulation`.
 
+use weir_plan::ids::Generation;
+
 use super::*;
 
 fn head(epoch: u64, kind: Kind, generation: u64, nonce: &str, in_doubt: Option<u64>) -> Head {
-    Head { epoch: Epoch(epoch), kind, generation: Generation(generation), nonce: nonce.into(), in_doubt: in_doubt.map(Epoch) }
+    Head {
+        epoch: Epoch(epoch),
+        kind,
+        generation: Generation(generation),
+        nonce: nonce.into(),
+        in_doubt: in_doubt.map(Epoch),
+        begun: Generation(1),
+        writes: Vec::new(),
+        acknowledged: Vec::new(),
+    }
 }
 
 /// Gives each answer in turn and returns what the machine asked, with what it says at the end.
@@ -30,16 +41,45 @@ fn opened(newest: Option<Head>) -> Machine {
     machine
 }
 
+fn place(sink: &str) -> Place {
+    Place { sink: sink.into(), table_id: "id".into() }
+}
+
+/// What two sinks say.
+fn holding(held: Vec<Held>) -> Answer {
+    Answer::SinksHold(Told { asked: vec![place("silver"), place("late")], held })
+}
+
+/// The sinks hold nothing.
 fn claiming(newest: Option<Head>) -> Machine {
-    let mut machine = opened(newest);
+    claiming_over(newest, vec![])
+}
+
+fn claiming_over(newest: Option<Head>, held: Vec<Held>) -> Machine {
+    let mut machine = opened(newest.clone());
     machine.claim();
+    let hold = holding(held);
+    let (asked, _) = match newest {
+        None => told(&mut machine, [hold, Answer::Listed(None)]),
+        Some(head) => told(&mut machine, [hold, Answer::Listed(Some(head.epoch)), Answer::Found(head)]),
+    };
+    assert_eq!(asked[..2], [Request::AskSinks, Request::List { above: None }], "what the sinks hold was decided before the listing");
     machine
+}
+
+/// Nobody is above, and the one before is there.
+fn free() -> Answer {
+    Answer::Fenced { above: None, before: true }
+}
+
+fn overtaken(above: u64) -> Answer {
+    Answer::Fenced { above: Some(Epoch(above)), before: false }
 }
 
 /// Generation 4, whose claim is epoch 8; nothing in doubt.
 fn ready() -> Machine {
     let mut machine = claiming(Some(head(7, Kind::Claim, 3, "other", None)));
-    told(&mut machine, [Answer::Created, Answer::Listed(None)]);
+    told(&mut machine, [Answer::Created, free()]);
     machine.recover();
     assert_eq!(machine.next(), Next::Rest(Rest::Ready));
     machine
@@ -47,7 +87,7 @@ fn ready() -> Machine {
 
 fn deciding() -> Machine {
     let mut machine = ready();
-    machine.decide();
+    machine.decide(vec![]);
     machine
 }
 
@@ -78,14 +118,184 @@ fn a_store_is_accused_only_after_two_objects() {
 }
 
 #[test]
-fn an_identity_is_created_once_and_always_read_back() {
+fn an_identity_is_created_by_the_claim_and_always_read_back() {
     for became in [Answer::Created, Answer::AlreadyExists, Answer::Unknown] {
         let mut machine = Machine::new("me".into());
         told(&mut machine, [Answer::Created, Answer::AlreadyExists, Answer::Deleted]);
-        let (asked, next) = told(&mut machine, [Answer::NotFound, became, Answer::IdentityFound]);
-        assert_eq!(asked, [Request::ReadIdentity, Request::CreateIdentity, Request::ReadIdentity]);
+        let (asked, next) = told(&mut machine, [Answer::NotFound, Answer::Listed(None)]);
+        assert_eq!((asked, next), (vec![Request::ReadIdentity, Request::List { above: None }], Next::Rest(Rest::Opened)));
+        machine.claim();
+        let (asked, next) = told(&mut machine, [holding(vec![]), became, Answer::IdentityFound]);
+        assert_eq!(asked, [Request::AskSinks, Request::CreateIdentity, Request::ReadIdentity]);
         assert_eq!(next, Next::Ask(Request::List { above: None }));
     }
+}
+
+#[test]
+fn manifests_without_an_identity_are_refused_unless_somebody_is_just_beginning() {
+    for (identity, expected) in
+        [(Answer::NotFound, Next::Stopped(Stop::NoIdentity(Epoch(7)))), (Answer::IdentityFound, Next::Ask(Request::List { above: None }))]
+    {
+        let mut machine = Machine::new("me".into());
+        told(&mut machine, [Answer::Created, Answer::AlreadyExists, Answer::Deleted]);
+        let (_, next) = told(&mut machine, [Answer::NotFound, Answer::Listed(Some(Epoch(7))), identity]);
+        assert_eq!(next, expected);
+    }
+}
+
+/// In sink 0, of the lineage that this generation began.
+fn held(begun: u64, epoch: u64, mark: Option<Mark>) -> Held {
+    Held { sink: 0, whose: Whose::Ours { begun: Generation(begun) }, epoch: Epoch(epoch), mark }
+}
+
+fn others(epoch: u64) -> Held {
+    Held { sink: 0, whose: Whose::Others, epoch: Epoch(epoch), mark: None }
+}
+
+fn doubts(held: u64, why: Why) -> Next {
+    Next::Ask(Request::Excuse(Doubt { sink: 0, held: Epoch(held), why }))
+}
+
+#[test]
+fn a_sink_ahead_of_the_checkpoint_stops_the_start_before_anything_is_claimed() {
+    let newest = || Some(head(9, Kind::Data, 3, "other", None));
+    for (newest, holds, expected) in [
+        (newest(), held(1, 10, None), doubts(10, Why::Behind)),
+        (None, held(1, 2, None), doubts(2, Why::Behind)),
+        (None, others(2), doubts(2, Why::Forgotten)),
+        // A lineage that began after the newest manifest, or that it does not know.
+        (newest(), held(4, 5, None), doubts(5, Why::Behind)),
+        (newest(), held(2, 5, None), doubts(5, Why::Another)),
+    ] {
+        let mut machine = claiming_over(newest, vec![holds]);
+        assert_eq!(machine.next(), expected);
+        machine.answer(Answer::NotExcused);
+        assert!(matches!(machine.next(), Next::Stopped(Stop::Disagrees(_))));
+    }
+}
+
+#[test]
+fn an_equal_number_is_compared_by_its_manifest() {
+    let newest = head(9, Kind::Claim, 3, "other", Some(8));
+    let wrote = head(8, Kind::Data, 2, "wrote", None);
+    let claim = Next::Ask(Request::Create(head(10, Kind::Claim, 4, "me", Some(8))));
+    for (mark, found, expected) in [
+        (Some(wrote.mark()), Answer::Found(wrote.clone()), claim.clone()),
+        (None, Answer::Found(wrote.clone()), claim.clone()),
+        (Some(wrote.mark()), Answer::NotFound, claim.clone()),
+        (Some(head(8, Kind::Data, 2, "lost", None).mark()), Answer::Found(wrote.clone()), doubts(8, Why::Another)),
+    ] {
+        let mut machine = claiming_over(Some(newest.clone()), vec![held(1, 8, mark)]);
+        let (asked, next) = told(&mut machine, [found]);
+        assert_eq!((asked, next), (vec![Request::Read(Epoch(8))], expected));
+    }
+}
+
+#[test]
+fn a_claim_in_the_place_of_what_a_sink_holds_is_another_history_unless_it_is_a_leftover() {
+    let newest = head(9, Kind::Claim, 4, "other", None);
+    for (below, expected) in [
+        (Answer::Found(head(6, Kind::Claim, 2, "other", None)), doubts(7, Why::Another)),
+        (Answer::NotFound, Next::Ask(Request::Create(head(10, Kind::Claim, 5, "me", None)))),
+    ] {
+        let mut machine = claiming_over(Some(newest.clone()), vec![held(1, 7, None)]);
+        let (asked, next) = told(&mut machine, [Answer::Found(head(7, Kind::Claim, 3, "other", None)), below]);
+        assert_eq!((asked, next), (vec![Request::Read(Epoch(7)), Request::Read(Epoch(6))], expected));
+    }
+}
+
+#[test]
+fn what_older_lineages_and_other_checkpoints_hold_stops_nobody_who_has_decided_something() {
+    let newest = Head { begun: Generation(3), ..head(9, Kind::Data, 3, "other", None) };
+    let machine = claiming_over(Some(newest), vec![held(1, 40, None), others(70)]);
+    let claim = Head { begun: Generation(3), ..head(10, Kind::Claim, 4, "me", Some(9)) };
+    assert_eq!(machine.next(), Next::Ask(Request::Create(claim)));
+}
+
+#[test]
+fn a_claim_that_is_excused_takes_a_generation_above_all_that_the_sinks_know() {
+    let mut machine = claiming_over(Some(head(9, Kind::Data, 3, "other", None)), vec![held(1, 50, None), held(7, 60, None)]);
+    machine.answer(Answer::Excused);
+    assert_eq!(machine.next(), Next::Ask(Request::Create(head(10, Kind::Claim, 8, "me", None))));
+    machine.begin_lineage();
+    let claim = Head { begun: Generation(8), ..head(10, Kind::Claim, 8, "me", None) };
+    assert_eq!(machine.next(), Next::Ask(Request::Create(claim)));
+    let mut emptied = claiming_over(None, vec![held(7, 60, None)]);
+    assert!(emptied.is_emptied());
+    emptied.answer(Answer::Excused);
+    assert_eq!(emptied.next(), Next::Ask(Request::Create(head(1, Kind::Claim, 8, "me", None))));
+}
+
+/// Epoch 9, before which `silver` had this one.
+fn after_acknowledging(epoch: &Head) -> Head {
+    let of = Acknowledged { place: place("silver"), epoch: epoch.epoch, mark: epoch.mark() };
+    Head { acknowledged: vec![of], ..head(9, Kind::Data, 3, "other", None) }
+}
+
+#[test]
+fn a_sink_that_lacks_what_it_acknowledged_is_asked_once_more_and_then_stops_the_start() {
+    let (had, newest) = (head(7, Kind::Data, 3, "other", None), after_acknowledging(&head(7, Kind::Data, 3, "other", None)));
+    let another = head(7, Kind::Data, 3, "another", None).mark();
+    let went_back = |held| Next::Ask(Request::Excuse(Doubt { sink: 0, held: Epoch(held), why: Why::WentBack { from: Epoch(7) } }));
+    let goes_on = Next::Ask(Request::Create(Head { acknowledged: newest.acknowledged.clone(), ..head(10, Kind::Claim, 4, "me", Some(9)) }));
+    for (says_then, expected) in [
+        (vec![held(1, 5, None)], went_back(5)),
+        (vec![], went_back(0)),
+        // Another lineage is no proof.
+        (vec![others(8)], went_back(0)),
+        (vec![held(1, 7, Some(another))], doubts(7, Why::Another)),
+        // A writer that is alive has committed since.
+        (vec![held(1, 7, Some(had.mark()))], goes_on.clone()),
+        (vec![held(1, 9, None)], goes_on.clone()),
+    ] {
+        let mut machine = claiming_over(Some(newest.clone()), vec![]);
+        assert_eq!(machine.next(), Next::Ask(Request::AskSinksAnew));
+        machine.answer(Answer::Unknown);
+        machine.answer(holding(says_then));
+        assert_eq!(machine.next(), expected);
+    }
+}
+
+#[test]
+fn a_sink_that_has_what_it_acknowledged_is_asked_once_and_one_that_is_no_sink_any_more_is_forgotten() {
+    let mut newest = after_acknowledging(&head(7, Kind::Data, 3, "other", None));
+    let kept = newest.acknowledged.clone();
+    newest.acknowledged.push(Acknowledged { place: place("dropped"), epoch: Epoch(8), mark: Mark(1) });
+    let mut machine = claiming_over(Some(newest), vec![held(1, 9, None)]);
+    // It holds the newest epoch: its manifest is read first.
+    assert_eq!(machine.next(), Next::Ask(Request::Read(Epoch(9))));
+    machine.answer(Answer::NotFound);
+    machine.pin(&[place("silver"), place("late")]);
+    assert_eq!(machine.next(), Next::Ask(Request::Create(Head { acknowledged: kept, ..head(10, Kind::Claim, 4, "me", Some(9)) })));
+}
+
+#[test]
+fn what_is_in_doubt_counts_as_acknowledged_when_it_is_committed_and_in_its_own_lineage_only() {
+    for (begun, counts) in [(1, true), (2, false)] {
+        let in_doubt =
+            Head { writes: vec![place("late")], begun: Generation(begun), ..after_acknowledging(&head(7, Kind::Data, 3, "o", None)) };
+        let mut machine = claiming_over(Some(in_doubt.clone()), vec![held(1, 7, None), held(begun, 8, None)]);
+        while !matches!(machine.next(), Next::Ask(Request::Create(_))) {
+            machine.answer(Answer::NotFound);
+        }
+        if begun == 2 {
+            machine.begin_lineage();
+        }
+        told(&mut machine, [Answer::Created, free()]);
+        machine.recover();
+        told(&mut machine, [Answer::Found(in_doubt.clone()), Answer::Acknowledged]);
+        machine.decide(vec![]);
+        let Next::Ask(Request::Create(next)) = machine.next() else { panic!("{:?}", machine.next()) };
+        assert_eq!(next.acknowledged.iter().any(|of| of.place == place("late") && of.epoch == Epoch(9)), counts);
+        assert_eq!(next.acknowledged.len(), if counts { 2 } else { 0 });
+    }
+}
+
+#[test]
+fn a_manifest_that_vanishes_under_its_writer_stops_it_before_a_sink_is_touched() {
+    let (asked, next) = told(&mut deciding(), [Answer::Created, Answer::Fenced { above: None, before: false }]);
+    assert!(!asked.iter().any(|r| matches!(r, Request::Commit(_))));
+    assert_eq!(next, Next::Stopped(Stop::Vanished(Epoch(9))));
 }
 
 #[test]
@@ -138,7 +348,7 @@ fn a_claimer_gives_up_among_too_many_others() {
 #[test]
 fn what_is_in_doubt_is_committed_before_anything_else() {
     let mut machine = claiming(Some(head(7, Kind::Data, 3, "other", None)));
-    let (_, next) = told(&mut machine, [Answer::Created, Answer::Listed(None)]);
+    let (_, next) = told(&mut machine, [Answer::Created, free()]);
     assert_eq!(next, Next::Rest(Rest::Claimed));
     machine.recover();
     let (asked, next) = told(&mut machine, [Answer::Found(head(7, Kind::Data, 3, "other", None)), Answer::Acknowledged]);
@@ -150,7 +360,7 @@ fn what_is_in_doubt_is_committed_before_anything_else() {
 fn an_epoch_in_doubt_that_is_gone_or_replaced_means_fenced_or_lost() {
     for (listed, stop) in [(Some(Epoch(12)), Stop::Fenced { ours: Epoch(8), found: Epoch(12) }), (None, Stop::Lost(Epoch(7)))] {
         let mut machine = claiming(Some(head(7, Kind::Data, 3, "other", None)));
-        told(&mut machine, [Answer::Created, Answer::Listed(None)]);
+        told(&mut machine, [Answer::Created, free()]);
         machine.recover();
         for there in [Answer::NotFound, Answer::Found(head(7, Kind::Claim, 3, "leftover", None))] {
             let mut machine = machine.clone();
@@ -165,8 +375,8 @@ fn an_epoch_in_doubt_that_is_gone_or_replaced_means_fenced_or_lost() {
 fn an_epoch_is_created_then_fenced_then_committed() {
     let mut machine = deciding();
     let ours = head(9, Kind::Data, 4, "me", None);
-    let (asked, next) = told(&mut machine, [Answer::Created, Answer::Listed(None), Answer::Acknowledged]);
-    assert_eq!(asked, [Request::Create(ours.clone()), Request::List { above: Some(Epoch(9)) }, Request::Commit(Epoch(9))]);
+    let (asked, next) = told(&mut machine, [Answer::Created, free(), Answer::Acknowledged]);
+    assert_eq!(asked, [Request::Create(ours.clone()), Request::Fence(Epoch(9)), Request::Commit(Epoch(9))]);
     assert_eq!(next, Next::Rest(Rest::Ready));
     assert_eq!(machine.newest(), Some(&ours));
 }
@@ -175,7 +385,7 @@ fn an_epoch_is_created_then_fenced_then_committed() {
 fn a_lost_answer_is_told_from_a_lost_race_by_the_nonce() {
     for unclear in [Answer::Unknown, Answer::AlreadyExists] {
         let (_, ours) = told(&mut deciding(), [unclear.clone(), Answer::Found(head(9, Kind::Data, 4, "me", None))]);
-        assert_eq!(ours, Next::Ask(Request::List { above: Some(Epoch(9)) }));
+        assert_eq!(ours, Next::Ask(Request::Fence(Epoch(9))));
         let (_, lost) = told(&mut deciding(), [unclear.clone(), Answer::Found(head(9, Kind::Claim, 5, "other", None))]);
         assert_eq!(lost, Next::Stopped(Stop::Fenced { ours: Epoch(9), found: Epoch(9) }));
         let (_, never_landed) = told(&mut deciding(), [unclear, Answer::NotFound]);
@@ -185,7 +395,7 @@ fn a_lost_answer_is_told_from_a_lost_race_by_the_nonce() {
 
 #[test]
 fn a_created_epoch_below_another_touches_no_sink() {
-    let (asked, next) = told(&mut deciding(), [Answer::Created, Answer::Unknown, Answer::Listed(Some(Epoch(60)))]);
+    let (asked, next) = told(&mut deciding(), [Answer::Created, Answer::Unknown, overtaken(60)]);
     assert!(!asked.iter().any(|r| matches!(r, Request::Commit(_))));
     assert_eq!(next, Next::Stopped(Stop::Fenced { ours: Epoch(9), found: Epoch(60) }));
 }
@@ -200,9 +410,12 @@ fn a_manifest_in_our_place_that_nobody_could_have_written_stops_us() {
 }
 
 #[test]
-fn a_sink_with_a_later_epoch_fences() {
-    let (_, next) = told(&mut deciding(), [Answer::Created, Answer::Listed(None), Answer::SinkFenced]);
-    assert_eq!(next, Next::Stopped(Stop::FencedBySink(Epoch(9))));
+fn a_sink_with_a_later_epoch_fences_only_if_somebody_has_taken_over() {
+    for (listed, stop) in [(Some(Epoch(12)), Stop::Fenced { ours: Epoch(9), found: Epoch(12) }), (None, Stop::OvertakenInSink(Epoch(9)))] {
+        let (asked, next) = told(&mut deciding(), [Answer::Created, free(), Answer::SinkFenced, Answer::Listed(listed)]);
+        assert_eq!(asked[3], Request::List { above: Some(Epoch(9)) });
+        assert_eq!(next, Next::Stopped(stop));
+    }
 }
 
 #[test]
@@ -220,8 +433,8 @@ fn commands_and_answers_out_of_turn_stop_the_machine() {
     early.claim();
     assert_eq!(early.next(), Next::Stopped(Stop::Misused));
     let mut unrecovered = claiming(None);
-    told(&mut unrecovered, [Answer::Created, Answer::Listed(None)]);
-    unrecovered.decide();
+    told(&mut unrecovered, [Answer::Created, free()]);
+    unrecovered.decide(vec![]);
     assert_eq!(unrecovered.next(), Next::Stopped(Stop::Misused));
     let (_, next) = told(&mut deciding(), [Answer::Listed(None)]);
     assert_eq!(next, Next::Stopped(Stop::Misused));

@@ -1,14 +1,24 @@
 //! Deletes a checkpoint, for a pipeline that is gone. Tables are never touched.
 //!
+//! It is claimed first, as a writer does it: whoever still runs finds itself fenced when it decides its next epoch, and one that sleeps for
+//! longer finds its own newest manifest gone, and stops (`Stop::Vanished`). So nobody goes on in a checkpoint that is half deleted.
+//!
 //! The identity is looked at first and deleted last, the newest manifest just before it: a removal that was cut short can be repeated, and
 //! a runtime that starts in between finds a manifest whose state is gone, and says so, rather than an older one that would write rows twice.
 
+use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
+use weir_plan::ids::Epoch;
 
+use super::content::Carried;
+use super::home::Home;
 use super::identity::Identity;
 use super::layout::{self, StateName};
+use super::manifest::Manifest;
+use super::sinks::{SinkMemory, Sinks};
 use super::store::{Outcome, Store};
-use crate::failure::{Failure, Result};
+use super::writer::{self, Options};
+use crate::failure::{Failure, Remedy, Result};
 use crate::retry::RetryPolicy;
 
 /// Requests under way at the same time.
@@ -24,14 +34,21 @@ pub struct Removed {
     pub identity: bool,
     /// Objects in its folders that are not Weir's: they stay.
     pub foreign: usize,
+    /// The claim that was made first; none if there was nothing to claim upon, or nothing that could be read.
+    pub claimed: Option<Epoch>,
 }
 
-/// Nobody may write this checkpoint any more.
+/// Nobody should write this checkpoint any more; who does all the same is stopped.
 ///
 /// # Errors
-/// `Config`: another pipeline's checkpoint, or none of Weir's at all. `Retry`: the store is away for too long; it may be repeated.
-pub async fn remove(store: &Store, pipeline: &str, retry: RetryPolicy) -> Result<Removed> {
+/// `Config`: another pipeline's checkpoint, one that is at home elsewhere, or none of Weir's at all. `Retry`: the store is away for too long;
+/// it may be repeated.
+pub async fn remove(store: &Store, pipeline: &str, home: &Home, retry: RetryPolicy) -> Result<Removed> {
     let identity = retry.persist("read the identity", async || settled(store.read(layout::IDENTITY).await?)).await?;
+    let claimed = match &identity {
+        Some(identity) if Identity::decode(identity)?.pipeline == pipeline => claim(store, pipeline, home, retry).await?,
+        _ => None,
+    };
     let (mut manifests, mut foreign) = names(store, retry, layout::EPOCHS, |name| layout::manifest_epoch(name).is_some()).await?;
     let (states, others) = names(store, retry, layout::STATE, |name| StateName::parse(name).is_some()).await?;
     foreign += others;
@@ -61,8 +78,44 @@ pub async fn remove(store: &Store, pipeline: &str, retry: RetryPolicy) -> Result
     }
     delete(store, retry, newest.as_slice()).await?;
     delete(store, retry, &[layout::IDENTITY.to_owned()]).await?;
+    // Of a writer that was about to find out.
+    let (late, _) = names(store, retry, layout::EPOCHS, |name| layout::manifest_epoch(name).is_some()).await?;
+    delete(store, retry, &late).await?;
     let manifests = manifests.len() + usize::from(newest.is_some());
-    Ok(Removed { manifests, state_files: states.len(), probes: probes.len(), identity: true, foreign })
+    Ok(Removed { manifests, state_files: states.len(), probes: probes.len(), identity: true, foreign, claimed })
+}
+
+/// Fences every writer. `None` if nothing was ever decided, or if the newest manifest can't be read: nobody goes on from that either.
+async fn claim(store: &Store, pipeline: &str, home: &Home, retry: RetryPolicy) -> Result<Option<Epoch>> {
+    let options = Options { retry, ..Options::new(store.uri(), rand::random()) };
+    let nonce = uuid::Uuid::new_v4().to_string();
+    let opened = match writer::open_in(store.clone(), pipeline, String::new(), nonce, options).await {
+        Ok(opened) => opened,
+        Err(failure) if failure.remedy == Remedy::Config => {
+            tracing::warn!("the checkpoint is deleted without being claimed first: {failure}");
+            return Ok(None);
+        }
+        Err(failure) => return Err(failure),
+    };
+    let Some(newest) = opened.newest() else { return Ok(None) };
+    home.check(newest).map_err(|f| f.context("nothing was deleted"))?;
+    let content = async |newest: Option<&Manifest>, _| {
+        newest.map(Carried::on_from).ok_or_else(|| Failure::retry("the checkpoint was emptied while it was being deleted"))
+    };
+    Ok(Some(opened.claim(&NoSinks, content).await?.newest().epoch))
+}
+
+/// Nothing more is written to them.
+struct NoSinks;
+
+impl Sinks for NoSinks {
+    fn held(&self, _: bool) -> BoxFuture<'_, Result<Vec<SinkMemory>>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn excuses(&self, _: Option<&Manifest>) -> bool {
+        true
+    }
 }
 
 /// The paths of a folder's objects that are ours, and how many are not.
@@ -97,10 +150,9 @@ mod tests {
     use bytes::Bytes;
     use object_store::memory::InMemory;
     use object_store::path::Path;
-    use weir_plan::ids::{Epoch, Generation};
+    use weir_plan::ids::Generation;
 
     use super::*;
-    use crate::failure::Remedy;
 
     const PIPELINE: &str = "rides";
 
@@ -137,13 +189,13 @@ mod tests {
     }
 
     async fn removed(store: &Store) -> Result<Removed> {
-        remove(store, PIPELINE, RetryPolicy::default()).await
+        remove(store, PIPELINE, &Home::default(), RetryPolicy::default()).await
     }
 
     #[tokio::test]
     async fn all_of_a_checkpoint_goes_and_again_is_nothing() {
         let store = with_identity(PIPELINE).await;
-        let expected = Removed { manifests: 2, state_files: 1, probes: 1, identity: true, foreign: 0 };
+        let expected = Removed { manifests: 2, state_files: 1, probes: 1, identity: true, foreign: 0, claimed: None };
         assert_eq!(removed(&store).await, Ok(expected));
         assert_eq!(left(&store).await, 0);
         assert_eq!(removed(&store).await, Ok(Removed::default()));

@@ -1,6 +1,9 @@
-//! State files in the checkpoint: written once under a name that nobody else uses, read back whole and checked.
+//! State files in the checkpoint: written once under a name that nobody else uses, in parts; read back by stretches.
 
-use bytes::Bytes;
+use std::fmt;
+use std::ops::Range;
+
+use bytes::{Bytes, BytesMut};
 use weir_plan::ids::{Epoch, Generation};
 
 use super::layout::StateName;
@@ -9,6 +12,7 @@ use super::store::{Outcome, Store};
 use crate::failpoint;
 use crate::failure::{Failure, Result};
 use crate::retry::{Jitter, Patience, RetryPolicy};
+use crate::storage::{PART_BYTES, Upload};
 
 /// Cheap to clone: the state of the next epoch is uploaded while the last one is being committed.
 #[derive(Debug, Clone)]
@@ -19,7 +23,31 @@ pub struct StateFiles {
     pub(super) jitter: Jitter,
 }
 
+/// A state file that is not whole yet.
+pub struct NewFile {
+    path: String,
+    upload: Upload,
+}
+
+/// Saved state that can't be used, and what can be done about it.
+pub fn damaged(what: impl fmt::Display) -> Failure {
+    Failure::config(format!("the file is damaged: {what}; {REMEDY}"))
+}
+
+const REMEDY: &str = "put a good copy in its place, or go back to an older epoch or discard the state with spec.stateAction";
+
 impl StateFiles {
+    /// The same files, for a writer of this generation.
+    #[must_use]
+    pub fn of_generation(&self, generation: Generation) -> Self {
+        Self { generation, ..self.clone() }
+    }
+
+    #[cfg(test)]
+    pub fn of_tests(store: Store, generation: Generation, retry: RetryPolicy, jitter: Jitter) -> Self {
+        Self { store, generation, retry, jitter }
+    }
+
     /// The name of the `n`th file that `task` writes for `epoch`: the first epoch whose manifest will refer to it, never one that is
     /// decided already.
     #[must_use]
@@ -27,65 +55,120 @@ impl StateFiles {
         StateName { generation: self.generation, epoch, task, n }
     }
 
-    /// Uploads a file; returns its path, as a manifest refers to it.
-    ///
-    /// # Errors
-    /// `Config` or `Retry`, after the policy's time.
-    pub async fn put(&self, name: &StateName, extension: &str, bytes: Bytes) -> Result<String> {
+    /// Begins a file. Overwriting is right: the only object under this name is our own first try.
+    #[must_use]
+    pub fn create(&self, name: &StateName, extension: &str) -> NewFile {
         failpoint::reach("state.upload.before");
         let path = name.path(extension);
+        NewFile { upload: self.store.upload(&path, self.retry), path }
+    }
+
+    /// A stretch of a file. However long it is, no request carries more than a part.
+    ///
+    /// # Errors
+    /// `Config`: the file is gone, or of another length than was written. `Retry`, after the policy's time without progress.
+    pub async fn read(&self, file: &StateFile, stretch: Range<u64>) -> Result<Bytes> {
+        let part = |from: u64| from..stretch.end.min(from + PART_BYTES as u64);
+        let mut bytes = self.read_part(file, part(stretch.start)).await?;
+        if bytes.len() as u64 == stretch.end - stretch.start {
+            return Ok(bytes);
+        }
+        let mut whole = BytesMut::from(bytes);
+        while stretch.start + (whole.len() as u64) < stretch.end {
+            bytes = self.read_part(file, part(stretch.start + whole.len() as u64)).await?;
+            whole.extend_from_slice(&bytes);
+        }
+        Ok(whole.freeze())
+    }
+
+    /// The same bytes under another name, a part at a time.
+    ///
+    /// # Errors
+    /// As [`Self::read`] and [`NewFile::push`].
+    pub async fn copy(&self, file: &StateFile, name: &StateName) -> Result<StateFile> {
+        let extension = file.path.rsplit_once('.').map_or("state", |(_, extension)| extension);
+        let mut copy = self.create(name, extension);
+        if let Err(failure) = self.copy_into(&mut copy, file).await {
+            copy.abort().await;
+            return Err(failure);
+        }
+        Ok(StateFile { path: copy.finish().await?, ..file.clone() })
+    }
+
+    async fn copy_into(&self, copy: &mut NewFile, file: &StateFile) -> Result<()> {
+        let mut at = 0;
+        while at < file.bytes {
+            let end = file.bytes.min(at + PART_BYTES as u64);
+            copy.push(self.read(file, at..end).await?.into()).await?;
+            at = end;
+        }
+        Ok(())
+    }
+
+    /// The file's name and where it lies, for sentences.
+    #[must_use]
+    pub fn named(&self, file: &StateFile) -> String {
+        format!("{} in {}", file.path, self.store.uri())
+    }
+
+    async fn read_part(&self, file: &StateFile, part: Range<u64>) -> Result<Bytes> {
         let mut patience = Patience::new(self.retry, self.jitter.clone());
         let mut retry = 0;
         loop {
-            // Overwriting is right: the only object under this name is our own first try.
-            match self.store.write(&path, bytes.clone()).await? {
-                Outcome::Done(()) => break,
+            let why = match self.store.read_range(&file.path, part.clone()).await? {
+                Outcome::Done(read) => {
+                    self.check_length(file, read.object_bytes)?;
+                    if read.bytes.len() as u64 == part.end - part.start {
+                        return Ok(read.bytes);
+                    }
+                    format!("read {}: {} bytes came, and {} were asked for", self.named(file), read.bytes.len(), part.end - part.start)
+                }
+                Outcome::NotFound | Outcome::AlreadyExists => {
+                    let says = format!("the state file is gone, and the manifest to go on from names it; {REMEDY}");
+                    return Err(Failure::config(says).context(self.named(file)));
+                }
                 Outcome::Unknown(why) => {
-                    retry += 1;
-                    patience.wait(retry, &why).await?;
+                    // A store has no word of its own for a range behind the end.
+                    if let Outcome::Done(bytes) = self.store.size(&file.path).await? {
+                        self.check_length(file, bytes)?;
+                    }
+                    why
                 }
-                Outcome::AlreadyExists | Outcome::NotFound => {
-                    retry += 1;
-                    patience.wait(retry, &format!("write {path} in {}: the store refuses", self.store.uri())).await?;
-                }
-            }
+            };
+            retry += 1;
+            patience.wait(retry, &why).await?;
         }
-        failpoint::reach("state.upload.after");
-        Ok(path)
     }
 
-    /// # Errors
-    /// `Config`: the file is gone or damaged. `Retry`, after the policy's time.
-    pub async fn read(&self, file: &StateFile) -> Result<Bytes> {
-        let mut patience = Patience::new(self.retry, self.jitter.clone());
-        let mut retry = 0;
-        let bytes = loop {
-            match self.store.read(&file.path).await? {
-                Outcome::Done(bytes) => break bytes,
-                Outcome::NotFound | Outcome::AlreadyExists => {
-                    return Err(Failure::config(format!(
-                        "the newest manifest in {} refers to {}, which is gone; restore the file",
-                        self.store.uri(),
-                        file.path
-                    )));
-                }
-                Outcome::Unknown(why) => {
-                    retry += 1;
-                    patience.wait(retry, &why).await?;
-                }
-            }
-        };
-        let crc32 = crc32fast::hash(&bytes);
-        if bytes.len() as u64 != file.bytes || crc32 != file.crc32 {
-            return Err(Failure::config(format!(
-                "{} in {} is damaged: {} bytes with checksum {crc32:08x}, and {} with {:08x} were written; restore the file",
-                file.path,
-                self.store.uri(),
-                bytes.len(),
-                file.bytes,
-                file.crc32
-            )));
+    fn check_length(&self, file: &StateFile, found: u64) -> Result<()> {
+        if found == file.bytes {
+            return Ok(());
         }
-        Ok(bytes)
+        Err(damaged(format!("{found} bytes are there, and {} were written", file.bytes)).context(self.named(file)))
+    }
+}
+
+impl NewFile {
+    /// The next bytes. They are sent as soon as there are enough for a part.
+    ///
+    /// # Errors
+    /// `Config` or `Retry`, after the policy's time without progress.
+    pub async fn push(&mut self, bytes: Vec<u8>) -> Result<()> {
+        if bytes.is_empty() { Ok(()) } else { self.upload.push(bytes).await }
+    }
+
+    /// Makes the file whole; returns its path, as a manifest refers to it.
+    ///
+    /// # Errors
+    /// As [`Self::push`].
+    pub async fn finish(self) -> Result<String> {
+        self.upload.finish().await?;
+        failpoint::reach("state.upload.after");
+        Ok(self.path)
+    }
+
+    /// Gives the file up: nothing of it stays, as far as the store answers.
+    pub async fn abort(self) {
+        self.upload.abort().await;
     }
 }

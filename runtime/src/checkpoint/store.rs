@@ -2,26 +2,45 @@
 //! `Unknown` unless it surely says something else: a create that failed may have landed.
 
 use std::error::Error as _;
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::TryStreamExt;
+use object_store::multipart::MultipartStore;
 use object_store::path::Path;
-use object_store::{Error, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
+use object_store::{Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
 
 use crate::failure::{Failure, Remedy, Result};
-use crate::storage::{Standing, innermost, is_refusal};
+use crate::retry::RetryPolicy;
+use crate::storage::{Standing, Target, Upload, innermost, is_refusal};
 
 /// A checkpoint's place in an object store.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Store {
     inner: Arc<dyn ObjectStore>,
+    /// The same store, where it takes large objects in parts that have numbers; none for a folder.
+    parts: Option<Arc<dyn MultipartStore>>,
     root: Path,
     /// For sentences: what the person wrote.
     uri: Arc<str>,
     deadline: Duration,
     standing: Standing,
+}
+
+// The client's own Debug shows its keys.
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Store").field("uri", &self.uri).finish_non_exhaustive()
+    }
+}
+
+/// A stretch of an object, and how long the whole is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stretch {
+    pub bytes: Bytes,
+    pub object_bytes: u64,
 }
 
 /// How a call ended. Anything that a person must mend is an error instead.
@@ -37,7 +56,13 @@ pub enum Outcome<T> {
 impl Store {
     #[must_use]
     pub fn new(inner: Arc<dyn ObjectStore>, root: Path, uri: &str, deadline: Duration) -> Self {
-        Self { inner, root, uri: uri.into(), deadline, standing: Standing::default() }
+        Self { inner, parts: None, root, uri: uri.into(), deadline, standing: Standing::default() }
+    }
+
+    /// Large objects go to the store in parts that have numbers.
+    #[must_use]
+    pub fn in_parts(self, parts: Option<Arc<dyn MultipartStore>>) -> Self {
+        Self { parts, ..self }
     }
 
     /// The same place in a run that shares this standing.
@@ -67,13 +92,17 @@ impl Store {
         }
     }
 
-    /// Writes an object that nobody else writes.
-    ///
-    /// # Errors
-    /// As [`Self::create`].
-    pub async fn write(&self, path: &str, bytes: Bytes) -> Result<Outcome<()>> {
-        let location = self.location(path);
-        self.call("write", path, async { self.inner.put(&location, PutPayload::from(bytes)).await.map(|_| ()) }).await
+    /// An object that nobody else writes, however large, on its way to the store.
+    pub(crate) fn upload(&self, path: &str, retry: RetryPolicy) -> Upload {
+        let (of, writing) = (self.clone(), path.to_owned());
+        Upload::new(Target {
+            store: Arc::clone(&self.inner),
+            parts: self.parts.clone(),
+            path: self.location(path),
+            retry,
+            doing: format!("writing {path} in {}", self.uri),
+            sort: Box::new(move |error| of.refused("write", &writing, &error)),
+        })
     }
 
     /// # Errors
@@ -81,6 +110,29 @@ impl Store {
     pub async fn read(&self, path: &str) -> Result<Outcome<Bytes>> {
         let location = self.location(path);
         self.call("read", path, async { self.inner.get(&location).await?.bytes().await }).await
+    }
+
+    /// A stretch of an object.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn read_range(&self, path: &str, range: Range<u64>) -> Result<Outcome<Stretch>> {
+        let location = self.location(path);
+        let call = async {
+            let found = self.inner.get_opts(&location, GetOptions::new().with_range(Some(range))).await?;
+            let object_bytes = found.meta.size;
+            Ok(Stretch { bytes: found.bytes().await?, object_bytes })
+        };
+        self.call("read", path, call).await
+    }
+
+    /// How long an object is.
+    ///
+    /// # Errors
+    /// As [`Self::create`].
+    pub async fn size(&self, path: &str) -> Result<Outcome<u64>> {
+        let location = self.location(path);
+        self.call("look at", path, async { self.inner.head(&location).await.map(|meta| meta.size) }).await
     }
 
     /// One that isn't there counts as deleted.
@@ -95,21 +147,24 @@ impl Store {
         }
     }
 
-    /// What lies in a folder; with `above`, only names that sort after it. The deadline is for the whole listing.
+    /// What lies in a folder; with `above`, only names that sort after it. The deadline is for each page of the listing.
     ///
     /// # Errors
     /// As [`Self::create`].
     pub async fn list(&self, folder: &str, above: Option<&str>) -> Result<Outcome<Vec<ObjectMeta>>> {
         let prefix = self.location(folder);
-        let call = async {
-            match above {
-                Some(path) => self.inner.list_with_offset(Some(&prefix), &self.location(path)).try_collect().await,
-                None => self.inner.list(Some(&prefix)).try_collect().await,
-            }
+        let mut pages = match above {
+            Some(path) => self.inner.list_with_offset(Some(&prefix), &self.location(path)),
+            None => self.inner.list(Some(&prefix)),
         };
-        match self.call("list", folder, call).await? {
-            Outcome::NotFound => Ok(Outcome::Done(vec![])),
-            outcome => Ok(outcome),
+        let mut objects = Vec::new();
+        loop {
+            match self.call("list", folder, pages.try_next()).await? {
+                Outcome::Done(Some(object)) => objects.push(object),
+                Outcome::Done(None) | Outcome::NotFound => return Ok(Outcome::Done(objects)),
+                Outcome::AlreadyExists => return Ok(Outcome::AlreadyExists),
+                Outcome::Unknown(why) => return Ok(Outcome::Unknown(why)),
+            }
         }
     }
 
@@ -122,6 +177,15 @@ impl Store {
             Ok(Ok(value)) => Ok(Outcome::Done(value)),
             Ok(Err(error)) => sort(&error, doing, path, &self.uri).or_else(|failure| self.judge(&error, failure)),
             Err(_) => Ok(Outcome::Unknown(format!("{doing} {path} in {}: no answer within {:?}", self.uri, self.deadline))),
+        }
+    }
+
+    /// An error of a call that may be repeated, by its remedy.
+    fn refused(&self, doing: &str, path: &str, error: &Error) -> Failure {
+        match sort::<()>(error, doing, path, &self.uri).or_else(|failure| self.judge(error, failure)) {
+            Err(failure) => failure,
+            Ok(Outcome::Unknown(why)) => Failure::retry(why),
+            Ok(_) => Failure::retry(format!("{doing} {path} in {}: the store refuses ({})", self.uri, innermost(error))),
         }
     }
 

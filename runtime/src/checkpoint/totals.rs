@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::manifest::{Committable, PartitionProgress, SourceCounts, SourceProgress, Task};
+use super::manifest::{Committable, PartitionProgress, SourceCounts, SourceProgress, Task, is_zero};
 
 /// By name, so that what the document no longer has keeps what it had.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -16,6 +16,9 @@ pub struct Totals {
     pub steps: BTreeMap<String, StepTotals>,
     /// Rows by sink.
     pub sinks: BTreeMap<String, u64>,
+    /// [`Task::rows_bad`]
+    #[serde(default, rename = "rowsBad", skip_serializing_if = "BTreeMap::is_empty")]
+    pub rows_bad: BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,6 +27,9 @@ pub struct SourceTotals {
     pub counts: SourceCounts,
     /// Offsets that Kafka no longer had when they came next.
     pub lost: u64,
+    /// Offsets whose batches could not be read.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unreadable: u64,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,12 +50,16 @@ impl Totals {
             let of_source = sum.sources.entry(source.name.clone()).or_default();
             of_source.counts.add(&source.counts);
             of_source.lost += source.partitions.iter().map(PartitionProgress::lost_count).sum::<u64>();
+            of_source.unreadable += source.partitions.iter().map(PartitionProgress::unreadable_count).sum::<u64>();
         }
         for step in tasks.iter().flat_map(|t| &t.steps) {
             let of_step = sum.steps.entry(step.name.clone()).or_default();
             of_step.rows_in += step.rows_in;
             of_step.rows_late += step.rows_late;
             of_step.rows_out += step.rows_out;
+        }
+        for (step, rows) in tasks.iter().flat_map(|t| &t.rows_bad) {
+            *sum.rows_bad.entry(step.clone()).or_default() += rows;
         }
         for committable in committables {
             *sum.sinks.entry(committable.sink.clone()).or_default() += committable.rows;
@@ -64,6 +74,7 @@ impl Totals {
         for of_source in self.sources.values() {
             sum.counts.add(&of_source.counts);
             sum.lost += of_source.lost;
+            sum.unreadable += of_source.unreadable;
         }
         sum
     }
@@ -78,9 +89,10 @@ impl Totals {
 impl SourceCounts {
     pub fn add(&mut self, other: &Self) {
         // By name, so that a new count can't be forgotten.
-        let Self { read, decoded, dropped, rejected, filtered, bytes } = other;
+        let Self { read, decoded, tombstones, dropped, rejected, filtered, bytes } = other;
         self.read += read;
         self.decoded += decoded;
+        self.tombstones += tombstones;
         self.dropped += dropped;
         self.rejected += rejected;
         self.filtered += filtered;

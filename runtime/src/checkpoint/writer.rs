@@ -4,25 +4,25 @@
 //! A future that is dropped midway, or a call that failed, leaves the writer unusable: what became of it is unknown, and only a new claim
 //! finds out.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::future::BoxFuture;
 use object_store::ObjectStore;
+use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use weir_plan::ids::{Epoch, Generation};
 
+use super::collection::{Collection, known};
+use super::content::{Carried, DataEpoch, claim_manifest, data_manifest, place, places};
 use super::continuity;
-use super::driver::{Driver, one_per_sink};
-use super::gc::{self, Collector, GcReport};
+use super::driver::{Driver, Outside, one_per_sink};
 use super::identity::Identity;
-use super::layout::{self, StateName};
-use super::manifest::{ActedUpon, Committable, Kind, MANIFEST_V1, Manifest, PinnedTable, SourceProgress, Task, Until, Writer};
-use super::protocol::{Head, Machine, Next, Request};
+use super::layout;
+use super::manifest::{Kind, Manifest};
+use super::protocol::{Machine, Next, Request};
+use super::sinks::{Committer, Sinks};
 use super::state_files::StateFiles;
 use super::store::{Outcome, Store};
-use super::totals::Totals;
 use crate::failpoint;
 use crate::failure::{Failure, Result};
 use crate::retry::{Jitter, RetryPolicy};
@@ -55,38 +55,6 @@ impl Options {
     }
 }
 
-/// What a claim carries on from its predecessor; of a new lineage, what it pins.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Carried {
-    pub clock_us: i64,
-    pub fingerprint: serde_json::Value,
-    pub sources: Vec<SourceProgress>,
-    pub tasks: Vec<Task>,
-    pub tables: Vec<PinnedTable>,
-    pub until: Option<Until>,
-    /// The last one that was done, now or before.
-    pub state_action: Option<ActedUpon>,
-    /// State was discarded or restored: what follows is another history, and its transactions in the tables have another name.
-    pub begins_lineage: bool,
-}
-
-/// One epoch, ready to be decided: its data and state are uploaded. Fingerprint and tables are those of the claim.
-#[derive(Debug, Clone, PartialEq)]
-pub struct DataEpoch {
-    pub clock_us: i64,
-    pub sources: Vec<SourceProgress>,
-    pub tasks: Vec<Task>,
-    pub committables: Vec<Committable>,
-    pub until: Option<Until>,
-}
-
-/// Commits one sink's part of an epoch. Called again for the same epoch after any doubt, so it must be idempotent.
-pub trait Committer: Send + Sync {
-    /// # Errors
-    /// `Retry` is tried again; `Fenced` if the table holds a later epoch; anything else ends the writer.
-    fn commit<'a>(&'a self, manifest: &'a Manifest, committable: &'a Committable) -> BoxFuture<'a, Result<()>>;
-}
-
 /// The checkpoint is ours to read: the store keeps its promise, and the identity fits.
 pub struct Opened {
     driver: Driver,
@@ -105,23 +73,37 @@ pub async fn open(
     nonce: String,
     options: Options,
 ) -> Result<Opened> {
+    let store = Store::new(store, root, &options.uri, options.call_deadline).in_run(&options.standing);
+    open_in(store, pipeline, new_lineage, nonce, options).await
+}
+
+pub(super) async fn open_in(store: Store, pipeline: &str, new_lineage: String, nonce: String, options: Options) -> Result<Opened> {
     let mut driver = Driver {
-        store: Store::new(store, root, &options.uri, options.call_deadline).in_run(&options.standing),
+        store,
         machine: Machine::new(nonce.as_str().into()),
         nonce,
         identity: Identity::new(new_lineage, pipeline.to_owned()),
+        newest: None,
         read: None,
         candidate: None,
         retry: options.retry,
         jitter: Jitter::new(options.jitter_seed),
         why: String::new(),
+        memories: Vec::new(),
     };
-    driver.run(None).await?;
-    let newest = driver.read.clone();
+    driver.run(Outside::Nobody).await?;
+    let newest = driver.newest.clone();
     Ok(Opened { driver, newest })
 }
 
 impl Opened {
+    /// Large objects go to the store in parts that have numbers.
+    #[must_use]
+    pub fn in_parts(mut self, parts: Option<Arc<dyn MultipartStore>>) -> Self {
+        self.driver.store = self.driver.store.in_parts(parts);
+        self
+    }
+
     /// `None`: nothing was ever decided here.
     #[must_use]
     pub fn newest(&self) -> Option<&Manifest> {
@@ -142,25 +124,40 @@ impl Opened {
         self.driver.retry.persist(&doing, read).await
     }
 
-    /// Takes over: every other writer is fenced from here on. `content` gets the newest manifest and returns what the claim carries; it is
-    /// called again if another writer gets in between.
+    /// Reads state files, and writes them under the generation that [`StateFiles::of_generation`] is told.
+    #[must_use]
+    pub fn states(&self) -> StateFiles {
+        StateFiles {
+            store: self.driver.store.clone(),
+            generation: self.newest.as_ref().map_or(Generation(0), |m| m.writer.generation),
+            retry: self.driver.retry,
+            jitter: self.driver.jitter.clone(),
+        }
+    }
+
+    /// Takes over: every other writer is fenced from here on. `content` gets the newest manifest and the generation of the claim, and returns
+    /// what the claim carries; it is called again if another writer gets in between. Before it is called the first time, what the sinks hold
+    /// has been compared with the checkpoint.
     ///
     /// # Errors
-    /// `Fenced` if another claims at the same time and wins; `Retry`, `Config`; whatever `content` fails with.
-    pub async fn claim<F>(mut self, mut content: F) -> Result<CheckpointWriter>
+    /// `Fenced` if another claims at the same time and wins; `Retry`; `Config`, also where a sink holds what this checkpoint did not decide;
+    /// whatever `content` fails with.
+    pub async fn claim<F>(mut self, sinks: &dyn Sinks, mut content: F) -> Result<CheckpointWriter>
     where
-        F: AsyncFnMut(Option<&Manifest>) -> Result<Carried>,
+        F: AsyncFnMut(Option<&Manifest>, Generation) -> Result<Carried>,
     {
         let driver = &mut self.driver;
         driver.machine.claim();
         let mut patience = driver.patience();
-        while let Next::Ask(request) = driver.machine.next() {
-            if let Request::Create(head) = &request
+        let mut given_up = None;
+        while let Next::Ask(mut request) = driver.machine.next() {
+            if let Request::Create(head) = &mut request
                 && driver.candidate.as_ref().is_none_or(|c| c.head() != *head)
             {
-                // The machine claims upon the manifest that it read last.
-                let before = driver.read.as_ref().filter(|m| m.epoch.next() == head.epoch);
-                let carried = content(before).await?;
+                // The machine claims upon the newest manifest that it has read.
+                let before = driver.newest.as_ref().filter(|m| m.epoch.next() == head.epoch);
+                let mut carried = content(before, head.generation).await?;
+                carried.begins_lineage |= driver.machine.is_emptied();
                 match before.filter(|_| !carried.begins_lineage) {
                     Some(before) => continuity::check(before, &carried.sources, true)?,
                     None => continuity::check_beginning(&carried.sources)?,
@@ -170,12 +167,26 @@ impl Opened {
                     Some(before) => before.lineage.clone(),
                     None => driver.identity.lineage.clone(),
                 };
+                if carried.begins_lineage {
+                    driver.machine.begin_lineage();
+                }
+                driver.machine.pin(&carried.tables.iter().map(|table| place(&table.sink, &table.table_id)).collect::<Vec<_>>());
+                if let Next::Ask(Request::Create(settled)) = driver.machine.next() {
+                    *head = settled;
+                }
+                let committed_nowhere = before.map(Manifest::head).filter(|before| before.kind == Kind::Claim || !before.writes.is_empty());
+                given_up = committed_nowhere.and_then(|before| before.unacknowledged()).filter(|_| head.in_doubt.is_none());
                 let totals = before.map(|m| m.totals.clone()).unwrap_or_default();
                 driver.candidate = Some(claim_manifest(lineage, head, carried, totals));
             }
-            driver.turn(request, None, &mut patience).await?;
+            driver.turn(request, Outside::Claiming(sinks), &mut patience).await?;
         }
-        driver.run(None).await?;
+        driver.run(Outside::Nobody).await?;
+        if let Some(epoch) = given_up {
+            tracing::warn!(
+                "epoch {epoch} is not committed to sinks that do not have it: they disagree with the checkpoint, and a state action goes on"
+            );
+        }
         let newest = claimed(driver)?;
         Ok(CheckpointWriter { driver: self.driver, newest, failed: None })
     }
@@ -224,7 +235,7 @@ impl CheckpointWriter {
         self.check_usable()?;
         failpoint::reach("recover.before");
         self.driver.machine.recover();
-        let ended = self.driver.run(Some(committer)).await;
+        let ended = self.driver.run(Outside::Committing(committer)).await;
         self.remember(ended)?;
         failpoint::reach("recover.after");
         Ok(self.newest.in_doubt)
@@ -243,62 +254,27 @@ impl CheckpointWriter {
         Ok(&self.newest)
     }
 
-    /// Deletes manifests and state files that nobody needs any more: the newest `keep` manifests stay, and whatever they refer to. Objects
-    /// younger than `grace` stay too.
-    ///
-    /// # Errors
-    /// `Fenced`: somebody else writes now. `Retry`: it may be called again.
-    pub async fn collect_garbage(&self, keep: u32, now_us: i64, grace: Duration) -> Result<GcReport> {
-        failpoint::reach("gc.before");
-        let head = self.newest.head();
-        let collector = Collector::new(&head, keep);
-        // Files before manifests: see `gc`.
-        let files = self.listed(layout::STATE).await?;
-        let probes = self.listed(layout::PROBES).await?;
-        let epochs: Vec<Epoch> =
-            self.listed(layout::EPOCHS).await?.iter().filter_map(|o| layout::manifest_epoch(o.location.filename()?)).collect();
-        if let Some(above) = epochs.iter().find(|e| **e > head.epoch) {
-            return Err(self.overtaken(*above));
-        }
-        let mut report = GcReport::default();
-        let mut kept = references(&self.newest);
-        let (mut old, recent): (Vec<Epoch>, Vec<Epoch>) = epochs.into_iter().partition(|e| *e < collector.keep_from());
-        for epoch in recent.into_iter().filter(|e| *e != head.epoch) {
-            kept.extend(references(&self.kept_manifest(epoch).await?));
-        }
-        // In order, and all of them before the first file: a manifest that is there can be restored from.
-        old.sort_unstable();
-        for epoch in old {
-            self.delete(&layout::manifest(epoch)).await?;
-            report.manifests_deleted += 1;
-        }
-        failpoint::reach("gc.manifests.after");
-        for file in files.iter().filter(|f| gc::is_old(f.last_modified.timestamp_micros(), now_us, grace)) {
-            let Some(file_name) = file.location.filename() else { continue };
-            if StateName::parse(file_name).is_some_and(|name| collector.takes(&name, &kept)) {
-                self.delete(&format!("{}/{file_name}", layout::STATE)).await?;
-                report.state_files_deleted += 1;
-                report.state_bytes_deleted += file.size;
-            }
-        }
-        let probe_grace = grace.max(gc::PROBE_GRACE);
-        for probe in probes.iter().filter(|p| gc::is_old(p.last_modified.timestamp_micros(), now_us, probe_grace)) {
-            let Some(file_name) = probe.location.filename() else { continue };
-            self.delete(&format!("{}/{file_name}", layout::PROBES)).await?;
-            report.probes_deleted += 1;
-        }
-        failpoint::reach("gc.after");
-        Ok(report)
+    /// What a collection of garbage goes by from here on: the newest `keep` manifests stay, and whatever they refer to.
+    #[must_use]
+    pub fn collection(&self, keep: u32) -> Collection {
+        let (store, lineage) = (self.driver.store.clone(), self.driver.identity.lineage.clone());
+        Collection { store, lineage, newest: self.newest.clone(), keep }
     }
 
     async fn decide(&mut self, epoch: DataEpoch, committer: &dyn Committer) -> Result<Manifest> {
         continuity::check(&self.newest, &epoch.sources, false)?;
         one_per_sink(&epoch.committables)?;
-        self.driver.machine.decide();
+        self.driver.machine.decide(places(&self.newest.tables, &epoch.committables));
         if let Next::Ask(Request::Create(head)) = self.driver.machine.next() {
-            self.driver.candidate = Some(data_manifest(&self.newest, &head, epoch));
+            let candidate = data_manifest(&self.newest, &head, epoch);
+            for committable in &candidate.committables {
+                let doing = format!("look whether sink {} can take epoch {}", committable.sink, head.epoch);
+                let ready = self.driver.retry.persist(&doing, async || committer.ready(&candidate, committable).await).await;
+                ready.map_err(|f| f.context(format_args!("sink {}", committable.sink)))?;
+            }
+            self.driver.candidate = Some(candidate);
         }
-        self.driver.run(Some(committer)).await?;
+        self.driver.run(Outside::Committing(committer)).await?;
         claimed(&self.driver)
     }
 
@@ -309,88 +285,10 @@ impl CheckpointWriter {
     fn remember<T>(&mut self, ended: Result<T>) -> Result<T> {
         ended.inspect_err(|failure| self.failed = Some(failure.clone()))
     }
-
-    async fn listed(&self, folder: &str) -> Result<Vec<object_store::ObjectMeta>> {
-        known(self.driver.store.list(folder, None).await?, || format!("list {folder} in {}", self.driver.store.uri()))
-    }
-
-    async fn delete(&self, path: &str) -> Result<()> {
-        known(self.driver.store.delete(path).await?, || format!("delete {path} in {}", self.driver.store.uri()))
-    }
-
-    /// One that we keep and that is gone was collected by a newer writer.
-    async fn kept_manifest(&self, epoch: Epoch) -> Result<Manifest> {
-        let path = layout::manifest(epoch);
-        match self.driver.store.read(&path).await? {
-            Outcome::NotFound => Err(self.overtaken(epoch)),
-            outcome => Manifest::decode(epoch, &self.driver.identity.lineage, &known(outcome, || format!("read {path}"))?),
-        }
-    }
-
-    fn overtaken(&self, epoch: Epoch) -> Failure {
-        Failure::fenced(format!(
-            "another writer has taken over {}: it changed epoch {epoch} while epoch {} was the newest here",
-            self.driver.store.uri(),
-            self.newest.epoch
-        ))
-    }
-}
-
-fn known<T>(outcome: Outcome<T>, doing: impl FnOnce() -> String) -> Result<T> {
-    match outcome {
-        Outcome::Done(value) => Ok(value),
-        Outcome::Unknown(why) => Err(Failure::retry(why)),
-        Outcome::AlreadyExists | Outcome::NotFound => Err(Failure::retry(format!("{}: the store's answer makes no sense", doing()))),
-    }
 }
 
 /// The manifest that the machine has just decided, as it is stored.
 fn claimed(driver: &Driver) -> Result<Manifest> {
     let epoch = driver.machine.newest().map(|h| h.epoch).ok_or_else(|| Failure::bug("the writer is ready and has claimed nothing"))?;
     driver.at_hand(epoch).cloned()
-}
-
-fn references(manifest: &Manifest) -> BTreeSet<StateName> {
-    let paths = manifest.tasks.iter().flat_map(|t| &t.state).map(|f| f.path.as_str());
-    paths.filter_map(|path| StateName::parse(path.rsplit('/').next()?)).collect()
-}
-
-fn claim_manifest(lineage: String, head: &Head, carried: Carried, totals: Totals) -> Manifest {
-    Manifest {
-        format: MANIFEST_V1.into(),
-        lineage,
-        epoch: head.epoch,
-        kind: Kind::Claim,
-        writer: Writer { generation: head.generation, nonce: head.nonce.to_string() },
-        clock_us: carried.clock_us,
-        fingerprint: carried.fingerprint,
-        in_doubt: head.in_doubt,
-        sources: carried.sources,
-        tasks: carried.tasks,
-        committables: vec![],
-        tables: carried.tables,
-        until: carried.until,
-        state_action: carried.state_action,
-        totals,
-    }
-}
-
-fn data_manifest(before: &Manifest, head: &Head, epoch: DataEpoch) -> Manifest {
-    Manifest {
-        format: MANIFEST_V1.into(),
-        lineage: before.lineage.clone(),
-        epoch: head.epoch,
-        kind: Kind::Data,
-        writer: Writer { generation: head.generation, nonce: head.nonce.to_string() },
-        clock_us: epoch.clock_us,
-        fingerprint: before.fingerprint.clone(),
-        in_doubt: None,
-        totals: before.totals.plus(&epoch.sources, &epoch.tasks, &epoch.committables),
-        sources: epoch.sources,
-        tasks: epoch.tasks,
-        committables: epoch.committables,
-        tables: before.tables.clone(),
-        until: epoch.until,
-        state_action: before.state_action.clone(),
-    }
 }

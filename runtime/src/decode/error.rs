@@ -30,7 +30,7 @@ pub(super) struct Fault {
 pub(super) type Parsed<T> = Result<T, Box<Fault>>;
 
 /// Longer names are cut in paths: an ignored field's name is the producer's, and may be megabytes.
-const NAME_CHARS_MAX: usize = 64;
+pub(super) const NAME_CHARS_MAX: usize = 64;
 
 impl Fault {
     #[cold]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::block_in_place;
 use weir_plan::Plan;
-use weir_plan::plan::{BadRecordsPolicy, StepOp};
+use weir_plan::plan::{BadRecordsPolicy, StepOp, Tombstones};
 use weir_plan::stages::Stages;
 
 use super::discovery::Changes;
@@ -17,13 +17,14 @@ use super::reading::{ONLY_SOURCE, Reading, only_source};
 use super::sink_task;
 use super::skew::Skew;
 use super::start::Running;
-use crate::decode::JsonDecoder;
+use crate::decode;
 use crate::failure::Result;
+use crate::keyed::tumbling::LanePartials;
 use crate::memory::Memory;
+use crate::sink;
 use crate::sink::delta::TableFiles;
 use crate::source::kafka::KafkaInput;
 use crate::transform::Stateless;
-use crate::window::LanePartials;
 
 /// What lanes are made of, whatever they read.
 pub struct Assembly {
@@ -56,17 +57,19 @@ impl Assembly {
         let epoch = Arc::new(epoch);
         let max_skew_us = source.event_time.as_ref().and_then(|e| e.max_skew_us);
         let skew = max_skew_us.map(|max_us| Arc::new(Skew::new(max_us, reading.times_us())));
+        let fitness: Vec<_> = self.stages.lane_sinks.iter().map(|i| sink::fitness(&self.plan.sinks[*i])).collect();
         let mut lanes = Vec::with_capacity(lane_count);
         for input in block_in_place(|| self.input.assign(&reading.positions(), lane_count))? {
             lanes.push(LaneParts {
                 assignments: input.partitions().iter().map(|&index| reading.assignment(index)).collect(),
                 input,
-                decoder: JsonDecoder::new(&source.format),
+                decoder: decode::of(source),
                 metadata: Metadata::new(&source.metadata_columns),
-                stateless: Stateless::new(Arc::clone(&self.plan), Arc::clone(&self.stages), ONLY_SOURCE),
+                stateless: Stateless::new(Arc::clone(&self.plan), Arc::clone(&self.stages), ONLY_SOURCE, fitness.clone()),
                 partials: lane_partials(&self.plan, &self.stages)?,
                 sinks: sink_inputs.clone(),
                 bad_records: BadRecords::new(source.bad_records.policy, rejected_inputs.clone()),
+                skips_tombstones: source.tombstones == Tombstones::Skip,
                 keeps_records: source.bad_records.policy == BadRecordsPolicy::Output,
                 max_future_us: source.event_time.as_ref().map(|e| e.max_future_us),
                 on_lost_offsets: source.kafka.on_lost_offsets,

@@ -5,12 +5,12 @@ use crate::checkpoint::manifest::{BadShare, SourceCounts};
 
 const MILLION: u64 = 1_000_000;
 
-/// Takes an epoch into the count, which begins anew after a million records: what was fine for years must not pay for what comes now.
+/// Takes an epoch into the count, with the offsets of which nothing could be read, which begins anew after a million records: what was fine for years must not pay for what comes now.
 ///
 /// # Errors
 /// The count, if there are too many.
-pub fn advance(before: BadShare, counts: &SourceCounts, max_per_million: u64) -> Result<BadShare, BadShare> {
-    let now = BadShare { read: before.read + counts.read, bad: before.bad + counts.bad() };
+pub fn advance(before: BadShare, counts: &SourceCounts, unreadable: u64, max_per_million: u64) -> Result<BadShare, BadShare> {
+    let now = BadShare { read: before.read + counts.read + unreadable, bad: before.bad + counts.bad() + unreadable };
     let allowed = u128::from(max_per_million) * u128::from(now.read.max(MILLION)) / u128::from(MILLION);
     match u128::from(now.bad) > allowed {
         true => Err(now),
@@ -27,7 +27,7 @@ mod tests {
         let mut share = BadShare::default();
         for (read, bad) in epochs {
             let counts = SourceCounts { read: *read, rejected: *bad, ..SourceCounts::default() };
-            share = advance(share, &counts, max_per_million).map_err(|s| (s.read, s.bad))?;
+            share = advance(share, &counts, 0, max_per_million).map_err(|s| (s.read, s.bad))?;
         }
         Ok((share.read, share.bad))
     }
@@ -37,6 +37,13 @@ mod tests {
         assert_eq!(after(&[(10, 10), (990, 0)], 10), Ok((1_000, 10)));
         assert_eq!(after(&[(10, 10), (990, 0), (1, 1)], 10), Err((1_001, 11)));
         assert_eq!(after(&[(5, 1)], 0), Err((5, 1)));
+    }
+
+    #[test]
+    fn offsets_that_cannot_be_read_count_as_bad_records() {
+        let counts = SourceCounts { read: 90, dropped: 4, ..SourceCounts::default() };
+        assert_eq!(advance(BadShare::default(), &counts, 6, 10), Ok(BadShare { read: 96, bad: 10 }));
+        assert_eq!(advance(BadShare::default(), &counts, 7, 10), Err(BadShare { read: 97, bad: 11 }));
     }
 
     #[test]

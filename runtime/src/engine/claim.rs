@@ -12,11 +12,13 @@ use weir_plan::plan::{Offsets, OnLostOffsets, StartFrom, StateAction, StateActio
 use weir_plan::quote::quoted;
 
 use super::{start_from, topic_watch};
+use crate::checkpoint::content::Carried;
+use crate::checkpoint::home::Home;
 use crate::checkpoint::manifest::{
-    ActedUpon, Manifest, PartitionProgress, PinnedTable, SourceCounts, SourceProgress, StateFile, Task, Until, UntilPartition,
+    ActedUpon, Manifest, PartitionProgress, PinnedTable, SourceCounts, SourceProgress, StateFile, Task, Until, UntilPartition, token_digest,
 };
-use crate::checkpoint::writer::Carried;
 use crate::failure::{Failure, Result};
+use crate::sink::delta::payload;
 use crate::source::kafka::OffsetBounds;
 
 /// What a claim goes on from.
@@ -25,6 +27,8 @@ pub struct Base<'a> {
     newest: Option<&'a Manifest>,
     /// The action that is done now. A token that was acted upon before is none.
     action: Option<&'a StateAction>,
+    /// The document's action was done, and then another one: it is not done again.
+    repeated: Option<&'a StateAction>,
     /// Whose offsets and watermarks count; none as for a new pipeline.
     progress: Option<&'a Manifest>,
     /// Whose state counts.
@@ -32,6 +36,7 @@ pub struct Base<'a> {
 }
 
 /// What the document asks for, where that is more than the newest manifest can say.
+#[derive(Clone)]
 pub struct Wanted<'a> {
     pub source: &'a str,
     pub start_from: &'a StartFrom,
@@ -42,7 +47,11 @@ pub struct Wanted<'a> {
     /// The name of this run, if it has one.
     pub run: Option<&'a str>,
     pub fingerprint: &'a Fingerprint,
+    /// The tables that are there.
     pub tables: &'a [PinnedTable],
+    /// Name and URI of each sink whose table is not.
+    pub missing: &'a [(String, String)],
+    pub home: &'a Home,
 }
 
 /// What the brokers say.
@@ -56,28 +65,43 @@ pub struct Topics {
     pub gone: Vec<String>,
 }
 
+/// More state actions than this are not done in one checkpoint: it could not remember their tokens, and a token that is forgotten would act
+/// again.
+pub const TOKENS_MAX: usize = 1_000;
+
+/// The action, if it is to be done now: each token acts once.
+#[must_use]
+pub fn due<'a>(action: Option<&'a StateAction>, newest: Option<&Manifest>) -> Option<&'a StateAction> {
+    action.filter(|action| !newest.is_some_and(|newest| newest.has_done(&action.token)))
+}
+
 /// The epoch to go back to, if that is what `action` asks for and it was not done yet.
 #[must_use]
 pub fn epoch_to_restore(action: Option<&StateAction>, newest: Option<&Manifest>) -> Option<Epoch> {
-    match action.filter(|action| !was_done(action, newest))?.kind {
+    match due(action, newest)?.kind {
         StateActionKind::Restore { epoch } => Some(epoch),
         StateActionKind::Discard { .. } => None,
     }
-}
-
-fn was_done(action: &StateAction, newest: Option<&Manifest>) -> bool {
-    newest.and_then(|m| m.state_action.as_ref()).is_some_and(|done| done.token == action.token)
 }
 
 impl<'a> Base<'a> {
     /// `restored` is the manifest of [`epoch_to_restore`], if it is still there.
     ///
     /// # Errors
-    /// `Config` for an epoch that can't be gone back to.
+    /// `Config` for an epoch that can't be gone back to, and for one action too many.
     pub fn of(action: Option<&'a StateAction>, newest: Option<&'a Manifest>, restored: Option<&'a Manifest>) -> Result<Self> {
-        let Some(action) = action.filter(|action| !was_done(action, newest)) else {
-            return Ok(Self { newest, action: None, progress: newest, state: newest });
+        let last = newest.and_then(|m| m.state_action.as_ref()).map(|done| done.token.as_str());
+        let Some(action) = due(action, newest) else {
+            let repeated = action.filter(|action| last != Some(action.token.as_str()));
+            return Ok(Self { newest, action: None, repeated, progress: newest, state: newest });
         };
+        if newest.is_some_and(|newest| newest.tokens_done.len() >= TOKENS_MAX) {
+            return Err(Failure::config(format!(
+                "spec.stateAction: found the token {}, and this checkpoint has done {TOKENS_MAX} state actions, as many as it remembers; \
+                 leave stateAction out, or begin a new checkpoint",
+                quoted(&action.token)
+            )));
+        }
         let (progress, state) = match action.kind {
             StateActionKind::Discard { offsets: Offsets::Keep } => (newest, None),
             StateActionKind::Discard { offsets: Offsets::StartFrom } => (None, None),
@@ -86,7 +110,7 @@ impl<'a> Base<'a> {
                 (Some(restored), Some(restored))
             }
         };
-        Ok(Self { newest, action: Some(action), progress, state })
+        Ok(Self { newest, action: Some(action), repeated: None, progress, state })
     }
 
     /// Of a new pipeline there is nothing to discard: the token is noted, and that is all.
@@ -94,29 +118,39 @@ impl<'a> Base<'a> {
         self.action.is_some() && self.newest.is_some()
     }
 
+    /// An epoch is gone back to now.
+    #[must_use]
+    pub fn restores(&self) -> bool {
+        self.action.is_some_and(|action| matches!(action.kind, StateActionKind::Restore { .. }))
+    }
+
     /// Refuses to go on with state that another document left, or into a table that took the place of the pinned one.
     ///
     /// # Errors
     /// `Config`, with everything that does not fit.
     pub fn check_fit(&self, wanted: &Wanted<'_>) -> Result<()> {
-        if let Some(state) = self.state {
-            let saved: Fingerprint = serde_json::from_value(state.fingerprint.clone()).map_err(|e| {
-                Failure::config(format!("the checkpoint's fingerprint can't be read ({e}); was it written by a newer version?"))
-            })?;
-            let differences = compat::differences(&saved, wanted.fingerprint);
-            if !differences.is_empty() {
-                return Err(Failure::config(format!(
-                    "the document has changed so that the state of epoch {} does not fit: {}; undo the change, or discard the state with \
-                     spec.stateAction",
-                    state.epoch,
-                    differences.join("; ")
-                )));
+        if let Some(newest) = self.newest {
+            wanted.home.check(newest)?;
+            // Before the claim: what can't be committed then would be in doubt for every version.
+            if let Some(decided) = newest.committables.iter().find(|decided| decided.payload.kind != payload::APPEND) {
+                let unknown = payload::unknown(&decided.payload.kind);
+                return Err(unknown.context(format_args!("sink {}, epoch {}", quoted(&decided.sink), newest.epoch)));
             }
         }
+        self.check_state_fits(wanted.fingerprint)?;
         if self.action.is_some() {
             return Ok(());
         }
         for was in self.newest.iter().flat_map(|m| &m.tables) {
+            if wanted.missing.iter().any(|(sink, uri)| *sink == was.sink && *uri == was.uri) {
+                return Err(Failure::config(format!(
+                    "sink {}: there is no table at {}, and this pipeline has written to one (its id is {}): put it back, or begin another \
+                     history for a new one with spec.stateAction",
+                    quoted(&was.sink),
+                    was.uri,
+                    was.table_id
+                )));
+            }
             if let Some(is) = wanted.tables.iter().find(|p| p.sink == was.sink && p.uri == was.uri && p.table_id != was.table_id) {
                 return Err(Failure::config(format!(
                     "sink {}: the table at {} has the id {} and had {} when this checkpoint began: it was deleted and made anew; \
@@ -129,6 +163,35 @@ impl<'a> Base<'a> {
             }
         }
         Ok(())
+    }
+
+    /// Refuses to go on with state that another document left.
+    ///
+    /// # Errors
+    /// `Config`, with everything that does not fit.
+    pub fn check_state_fits(&self, fingerprint: &Fingerprint) -> Result<()> {
+        if let Some(state) = self.state {
+            let saved: Fingerprint = serde_json::from_value(state.fingerprint.clone()).map_err(|e| {
+                Failure::config(format!("the checkpoint's fingerprint can't be read ({e}); was it written by a newer version?"))
+            })?;
+            let differences = compat::differences(&saved, fingerprint);
+            if !differences.is_empty() {
+                return Err(Failure::config(format!(
+                    "the document has changed so that the state of epoch {} does not fit: {}; undo the change, or discard the state with \
+                     spec.stateAction",
+                    state.epoch,
+                    differences.join("; ")
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a person should know of how the document has changed, for the log.
+    #[must_use]
+    pub fn notices(&self, wanted: &Wanted<'_>) -> Vec<String> {
+        let saved = self.state.and_then(|state| serde_json::from_value::<Fingerprint>(state.fingerprint.clone()).ok());
+        saved.map_or_else(Vec::new, |saved| compat::notices(&saved, wanted.fingerprint))
     }
 
     /// The time that the brokers have to be asked about, if that is where reading of something begins.
@@ -180,6 +243,7 @@ impl<'a> Base<'a> {
             watermark_before_us: watermark_us,
             watermark_after_us: watermark_us,
             moved_by: None,
+            held_by: None,
             partitions: partitions.collect(),
             counts: SourceCounts::default(),
             bad_share: saved.map(|s| s.bad_share).unwrap_or_default(),
@@ -191,14 +255,36 @@ impl<'a> Base<'a> {
             fingerprint,
             until: self.until(wanted, topics),
             sources: vec![source],
-            tasks: vec![Task { id: 0, key_groups: (0, weir_plan::key_group::KEY_GROUPS), state, steps: Vec::new() }],
+            tasks: vec![Task {
+                id: 0,
+                key_groups: (0, weir_plan::key_group::KEY_GROUPS),
+                state,
+                compacting: None,
+                steps: Vec::new(),
+                rows_bad: BTreeMap::new(),
+            }],
             tables: wanted.tables.to_vec(),
             state_action: match self.action {
                 Some(action) => Some(ActedUpon { token: action.token.clone(), restored: self.state.map(|m| m.epoch) }),
                 None => self.newest.and_then(|m| m.state_action.clone()),
             },
+            tokens_done: self.tokens_done(),
+            namespace: wanted.home.namespace().or_else(|| self.newest.and_then(|m| m.writer.namespace.clone())),
             begins_lineage: self.begins_lineage(),
         })
+    }
+
+    fn tokens_done(&self) -> Vec<String> {
+        let mut done = self.newest.map(|m| m.tokens_done.clone()).unwrap_or_default();
+        // A checkpoint of an older version remembers the last one only.
+        let last = self.newest.and_then(|m| m.state_action.as_ref()).map(|done| done.token.as_str());
+        for token in last.into_iter().chain(self.action.map(|action| action.token.as_str())) {
+            let digest = token_digest(token);
+            if !done.contains(&digest) {
+                done.push(digest);
+            }
+        }
+        done
     }
 
     /// Where an AvailableNow run ends. One that did not get there goes on to the same ends, and one that did and has a name is not done
@@ -226,6 +312,12 @@ impl<'a> Base<'a> {
     /// What the action did, for the log.
     #[must_use]
     pub fn says(&self) -> Option<String> {
+        if let Some(repeated) = self.repeated {
+            let token = quoted(&repeated.token);
+            return Some(format!(
+                "state action {token} was done before, and others since: it is not done again; to do it once more, write another token"
+            ));
+        }
         let (action, newest) = (self.action?, self.newest?);
         let token = quoted(&action.token);
         Some(match action.kind {
@@ -250,7 +342,8 @@ impl<'a> Base<'a> {
 /// Saved offsets where there are any; earliest for partitions, and topics of a pattern, that were found later.
 fn resumed(saved: Option<&SourceProgress>, id: &TopicPartition, bounds: OffsetBounds) -> PartitionProgress {
     let before = saved.into_iter().flat_map(|s| &s.partitions).find(|p| p.topic == id.topic && p.partition == id.partition);
-    at_rest(id, before.map_or(bounds.low, |b| b.end), before.and_then(|b| b.watermark_us))
+    let rest = at_rest(id, before.map_or(bounds.low, |b| b.end), before.and_then(|b| b.watermark_us));
+    PartitionProgress { leader_epoch: before.and_then(|b| b.leader_epoch), ..rest }
 }
 
 /// Takes nothing in.
@@ -261,8 +354,10 @@ fn at_rest(id: &TopicPartition, next: i64, watermark_us: Option<i64>) -> Partiti
         start: next,
         end: next,
         lost: Vec::new(),
+        unreadable: Vec::new(),
         watermark_us,
         idle: false,
+        leader_epoch: None,
     }
 }
 

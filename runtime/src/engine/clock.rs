@@ -1,9 +1,14 @@
 //! The engine's one clock. An epoch reads it once, and everything in that epoch goes by that reading.
 
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use chrono::{DateTime, SecondsFormat};
+use weir_plan::ids::TopicPartition;
+
+use crate::failure::Failure;
+use crate::source::kafka::{TimeSetBy, Timestamp};
 
 /// Microseconds since 1970-01-01T00:00:00Z.
 #[must_use]
@@ -12,10 +17,11 @@ pub fn now_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// The clock that the maintenance of tables goes by: the engine's, or one that is ahead of it, for tests, whose hours must pass in seconds.
+/// The clocks that the maintenance of tables goes by: the engine's, or ones that are ahead of it, for tests, whose hours must pass in
+/// seconds.
 #[derive(Debug, Clone, Default)]
 pub struct MaintenanceClock {
-    /// The file says by how many seconds, and is read at each look.
+    /// The file says by how many seconds, and is read at each look. A second number is for the one that may be set: it has stepped by so much.
     pub ahead: Option<PathBuf>,
 }
 
@@ -23,17 +29,92 @@ impl MaintenanceClock {
     /// Milliseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub fn now_ms(&self) -> i64 {
-        let said = self.ahead.as_ref().and_then(|file| std::fs::read_to_string(file).ok());
-        let ahead_s: i64 = said.and_then(|text| text.trim().parse().ok()).unwrap_or_default();
-        (now_us() / 1000).saturating_add(ahead_s.saturating_mul(1000))
+        let [ahead_s, stepped_s] = self.said();
+        (now_us() / 1000).saturating_add(ahead_s.saturating_add(stepped_s).saturating_mul(1000))
     }
+
+    /// Milliseconds since some moment of this process, by a clock that nobody sets.
+    #[must_use]
+    pub fn steady_ms(&self) -> i64 {
+        static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+        let [ahead_s, _] = self.said();
+        i64::try_from(BEGAN.elapsed().as_millis()).unwrap_or(i64::MAX).saturating_add(ahead_s.saturating_mul(1000))
+    }
+
+    fn said(&self) -> [i64; 2] {
+        let said = self.ahead.as_ref().and_then(|file| std::fs::read_to_string(file).ok()).unwrap_or_default();
+        let mut numbers = said.split_whitespace().map(|number| number.parse().unwrap_or_default());
+        std::array::from_fn(|_| numbers.next().unwrap_or_default())
+    }
+}
+
+/// A clock is doubted when Kafka's timestamps are ahead of it by more than this, however small `maxFuture` is: that much clocks of a cluster and
+/// of its producers may differ, and waiting would not help.
+const DOUBT_AFTER_US: i64 = 60_000_000;
+
+/// Whether a record's own timestamp says that a row is ahead because the clock is behind: it is ahead of the clock by too much itself.
+#[must_use]
+pub fn is_doubtful(stamp: Timestamp, clock_us: i64, max_future_us: i64) -> bool {
+    stamp.at_ms.saturating_mul(1000) > clock_us.saturating_add(max_future_us.max(DOUBT_AFTER_US))
+}
+
+/// Why nothing can be said of rows ahead of the clock. `newest` is the timestamp of the last record of the partition.
+#[must_use]
+pub fn doubtful(partition: &TopicPartition, time_us: i64, newest: Timestamp, clock_us: i64, max_future_us: i64) -> Failure {
+    let (whose, remedy) = match newest.set_by {
+        TimeSetBy::Broker => ("the broker's clock", "set this machine's clock, or the broker's"),
+        TimeSetBy::Producer => {
+            ("its producer's clock", "set this machine's clock; if it is right, set the producer's, or raise eventTime.maxFuture")
+        }
+    };
+    Failure::retry(format!(
+        "{partition}: the event time {} is ahead of this machine's clock, {}, by more than maxFuture ({:?}), but so is Kafka's timestamp of the \
+         newest record, {}, which is by {whose}: this machine's clock seems to be behind, and no record is taken for bad by it; {remedy}",
+        rfc3339(time_us),
+        rfc3339(clock_us),
+        Duration::from_micros(max_future_us.unsigned_abs()),
+        rfc3339(newest.at_ms.saturating_mul(1000)),
+    ))
 }
 
 /// Why a row is bad whose event time is in the future.
 #[must_use]
 pub fn too_far_ahead(time_us: i64, max_future_us: i64) -> String {
-    let time = DateTime::from_timestamp_micros(time_us);
-    let time = time.map_or_else(|| format!("{time_us} µs"), |t| t.to_rfc3339_opts(SecondsFormat::Millis, true));
     let allowed = Duration::from_micros(max_future_us.unsigned_abs());
-    format!("the event time {time} is ahead of the clock by more than maxFuture ({allowed:?})")
+    format!("the event time {} is ahead of the clock by more than maxFuture ({allowed:?})", rfc3339(time_us))
+}
+
+fn rfc3339(time_us: i64) -> String {
+    let time = DateTime::from_timestamp_micros(time_us);
+    time.map_or_else(|| format!("{time_us} µs"), |t| t.to_rfc3339_opts(SecondsFormat::Millis, true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::failure::Remedy;
+
+    #[test]
+    fn a_clock_is_doubted_if_kafkas_own_timestamps_are_too_far_ahead_of_it() {
+        const NOW_US: i64 = 1_700_000_000_000_000;
+        let after = |seconds: i64| Timestamp { at_ms: NOW_US / 1000 + seconds * 1000, set_by: TimeSetBy::Producer };
+        for (stamp_s, max_future_s, doubtful) in [(3601, 3600, true), (3600, 3600, false), (30, 0, false), (61, 0, true), (-5, 0, false)] {
+            assert_eq!(is_doubtful(after(stamp_s), NOW_US, max_future_s * 1_000_000), doubtful, "{stamp_s} {max_future_s}");
+        }
+    }
+
+    #[test]
+    fn what_is_said_of_a_clock_names_both_clocks_and_loses_nothing() {
+        let at = TopicPartition { topic: "rides".into(), partition: 3 };
+        for (set_by, says) in [
+            (TimeSetBy::Broker, "by the broker's clock: this machine's clock seems"),
+            (TimeSetBy::Producer, "by its producer's clock: this machine's clock seems"),
+        ] {
+            let failure = doubtful(&at, 7_200_000_000, Timestamp { at_ms: 7_100_000, set_by }, 0, 3_600_000_000);
+            assert_eq!(failure.remedy, Remedy::Retry);
+            let figures = "rides-3: the event time 1970-01-01T02:00:00.000Z is ahead of this machine's clock, 1970-01-01T00:00:00.000Z, by more \
+                           than maxFuture (3600s), but so is Kafka's timestamp of the newest record, 1970-01-01T01:58:20.000Z, which is ";
+            assert!(failure.message.starts_with(figures) && failure.message.contains(says), "{failure}");
+        }
+    }
 }

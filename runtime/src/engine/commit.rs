@@ -8,27 +8,36 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use weir_plan::Plan;
 use weir_plan::quote::quoted;
+use xxhash_rust::xxh3::xxh3_64;
 
-use crate::checkpoint::manifest::{Committable, Manifest, Payload, PinnedTable};
-use crate::checkpoint::writer::Committer;
+use crate::checkpoint::manifest::{Committable, Manifest, PinnedTable};
+use crate::checkpoint::sinks::Committer;
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
-use crate::sink::delta::{CommitOutcome, DeltaTable};
+use crate::sink::delta::{CommitOutcome, DeltaTable, Transaction, payload};
 use crate::storage::{self, Secrets};
+
+/// What stands for a state action's token in a table.
+#[must_use]
+pub fn token_version(token: &str) -> i64 {
+    (xxh3_64(token.as_bytes()) >> 1).cast_signed()
+}
 
 pub struct TableCommitter {
     plan: Arc<Plan>,
     secrets: Secrets,
     retry: RetryPolicy,
+    /// Of what is decided from here on. An epoch of another one was decided before a state action.
+    lineage: String,
     /// A table is used by one commit at a time.
     tables: BTreeMap<String, Mutex<DeltaTable>>,
 }
 
 impl TableCommitter {
     #[must_use]
-    pub fn new(plan: Arc<Plan>, secrets: Secrets, retry: RetryPolicy, tables: Vec<DeltaTable>) -> Self {
+    pub fn new(plan: Arc<Plan>, secrets: Secrets, retry: RetryPolicy, lineage: String, tables: Vec<DeltaTable>) -> Self {
         let tables = plan.sinks.iter().zip(tables).map(|(sink, table)| (sink.name.clone(), Mutex::new(table))).collect();
-        Self { plan, secrets, retry, tables }
+        Self { plan, secrets, retry, lineage, tables }
     }
 
     /// Shortens what has to be read of the tables' logs at the next start. Waits for nothing.
@@ -47,16 +56,46 @@ impl TableCommitter {
         versions
     }
 
-    async fn commit_one(&self, manifest: &Manifest, committable: &Committable) -> Result<()> {
+    /// Where a sink's rows of this epoch go, by the document of the time; none if the document has another place for it now.
+    fn current<'a>(
+        &'a self,
+        manifest: &'a Manifest,
+        committable: &Committable,
+    ) -> Result<(&'a PinnedTable, Option<&'a Mutex<DeltaTable>>)> {
         let pinned = manifest.tables.iter().find(|t| t.sink == committable.sink).ok_or_else(|| {
             Failure::bug(format!("epoch {} has rows for {} and does not name its table", manifest.epoch, quoted(&committable.sink)))
         })?;
-        let writes_there = self.plan.sinks.iter().any(|s| s.name == pinned.sink && s.delta.uri == pinned.uri);
-        match self.tables.get(&pinned.sink).filter(|_| writes_there) {
-            Some(table) => self.commit_to(&mut *table.lock().await, manifest, committable, pinned).await,
+        let writes_there = self.plan.sinks.iter().any(|s| s.name == pinned.sink && s.uri() == pinned.uri);
+        Ok((pinned, self.tables.get(&pinned.sink).filter(|_| writes_there)))
+    }
+
+    async fn commit_one(&self, manifest: &Manifest, committable: &Committable) -> Result<()> {
+        match self.current(manifest, committable)? {
+            (pinned, Some(table)) => self.commit_to(&mut *table.lock().await, manifest, committable, pinned).await,
             // The epoch was decided under a document that had this sink.
-            None => self.commit_to(&mut self.open_former(pinned).await?, manifest, committable, pinned).await,
+            (pinned, None) => match self.open_former(pinned).await? {
+                Some(mut table) => self.commit_to(&mut table, manifest, committable, pinned).await,
+                None if self.may_give_up(manifest) => {
+                    tracing::warn!("{}: there is no table at {} any more", given_up(manifest, committable), pinned.uri);
+                    Ok(())
+                }
+                None => Err(Failure::config(format!(
+                    "rows that were decided for {}, which the document no longer names, are to be committed before anything else, and there is \
+                     no table: put it back, or give these rows up with a new spec.stateAction (`discard` or `restore`)",
+                    pinned.uri
+                ))),
+            },
         }
+    }
+
+    /// What was decided before a state action must not stop the pipeline for good: a person has said how to go on.
+    fn may_give_up(&self, manifest: &Manifest) -> bool {
+        manifest.lineage != self.lineage
+    }
+
+    async fn look_ahead(&self, manifest: &Manifest, committable: &Committable) -> Result<()> {
+        let (_, Some(table)) = self.current(manifest, committable)? else { return Ok(()) };
+        table.lock().await.check_ready(&self.transaction(manifest, &committable.sink), adds_of(manifest, committable)?).await
     }
 
     async fn commit_to(&self, table: &mut DeltaTable, manifest: &Manifest, committable: &Committable, pinned: &PinnedTable) -> Result<()> {
@@ -66,19 +105,34 @@ impl TableCommitter {
             tracing::warn!(%sink, %epoch, rows, "the rows were for the table at {} that is gone", pinned.uri);
             return Ok(());
         }
-        let Payload::DeltaAppend { adds } = &committable.payload;
-        let app_id = format!("weir/{}/{sink}", manifest.lineage);
-        let outcome = table.commit(&app_id, epoch.0, adds, &self.provenance(manifest)).await?;
-        if let CommitOutcome::Committed { version } = outcome {
-            tracing::debug!(%sink, %epoch, version, rows, "committed");
+        let transaction = self.transaction(manifest, sink);
+        match table.commit(&transaction, adds_of(manifest, committable)?, &self.provenance(manifest)).await? {
+            CommitOutcome::Committed { version } => tracing::debug!(%sink, %epoch, version, rows, "committed"),
+            CommitOutcome::AlreadyCommitted => {}
+            CommitOutcome::FilesGone { files } if self.may_give_up(manifest) => {
+                tracing::warn!("{}: {} is gone from {}", given_up(manifest, committable), files.join(", "), pinned.uri);
+            }
+            CommitOutcome::FilesGone { files } => return Err(table.lacks(&transaction, &files)),
         }
         Ok(())
     }
 
-    async fn open_former(&self, pinned: &PinnedTable) -> Result<DeltaTable> {
+    /// What the table remembers of the epoch.
+    fn transaction(&self, manifest: &Manifest, sink: &str) -> Transaction {
+        Transaction {
+            pipeline: self.plan.pipeline.clone(),
+            lineage: manifest.lineage.clone(),
+            sink: sink.to_owned(),
+            epoch: manifest.epoch.0,
+            mark: manifest.head().mark().0,
+            token: manifest.state_action.as_ref().map(|done| token_version(&done.token)),
+        }
+    }
+
+    async fn open_former(&self, pinned: &PinnedTable) -> Result<Option<DeltaTable>> {
         let open = async {
             let location = storage::open(&pinned.uri, self.plan.storage_for(&pinned.uri), &self.secrets)?;
-            DeltaTable::open(location, self.retry).await
+            DeltaTable::open_as_it_is(location, self.retry).await
         };
         open.await.map_err(|e| {
             e.context(format_args!(
@@ -106,14 +160,37 @@ impl TableCommitter {
             ("pipeline", json!(self.plan.pipeline)),
             ("lineage", json!(manifest.lineage)),
             ("epoch", json!(manifest.epoch)),
+            ("manifest", json!({"generation": manifest.writer.generation, "nonce": manifest.writer.nonce})),
             ("sources", json!(sources)),
         ];
         fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect()
     }
 }
 
+fn adds_of<'a>(manifest: &Manifest, committable: &'a Committable) -> Result<&'a [serde_json::Value]> {
+    payload::adds(&committable.payload.kind, &committable.payload.body)
+        .map_err(|e| e.context(format_args!("sink {}, epoch {}", quoted(&committable.sink), manifest.epoch)))
+}
+
+/// What a table does not get, and where it came from, for the log.
+fn given_up(manifest: &Manifest, committable: &Committable) -> String {
+    let read = manifest.sources.iter().flat_map(|s| &s.partitions).filter(|p| p.end > p.start);
+    let read: Vec<_> = read.map(|p| format!("{}-{} [{}, {})", p.topic, p.partition, p.start, p.end)).collect();
+    format!(
+        "sink {}: {} rows of epoch {}, which was decided before the state action, are given up (the epoch read {})",
+        quoted(&committable.sink),
+        committable.rows,
+        manifest.epoch,
+        if read.is_empty() { "nothing".to_owned() } else { read.join(", ") }
+    )
+}
+
 impl Committer for TableCommitter {
     fn commit<'a>(&'a self, manifest: &'a Manifest, committable: &'a Committable) -> BoxFuture<'a, Result<()>> {
         Box::pin(self.commit_one(manifest, committable))
+    }
+
+    fn ready<'a>(&'a self, manifest: &'a Manifest, committable: &'a Committable) -> BoxFuture<'a, Result<()>> {
+        Box::pin(self.look_ahead(manifest, committable))
     }
 }

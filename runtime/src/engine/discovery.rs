@@ -1,5 +1,10 @@
 //! Looks for partitions and topics that came or went while a pipeline runs. Off the hot path: the brokers are asked beside the lanes, with a
 //! deadline, and only what has changed reaches the driver, which then closes the epoch in hand and reads on over another assignment.
+//!
+//! A watermark moves only if a look that was asked at most `watermarkDelay` before the epoch was closed has found nothing new. So the first records
+//! of a new partition are in time: they came after that look, so they are not older than it, while the watermark is that delay behind records
+//! that had been read by the close. (This needs producers whose event times are those of producing, and one cluster that tells all its clients
+//! of a partition at once.) Looks beside the lanes are as frequent as that takes; where the delay is too short for them, the close asks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -17,6 +22,12 @@ use crate::source::kafka::{KafkaInput, OffsetBounds};
 const DEADLINE: Duration = Duration::from_secs(5);
 /// Between looks while there is nothing to read, after one that was not answered, and when a lane has lost a topic.
 const SOON: Duration = Duration::from_secs(3);
+/// Looks beside the lanes are not more frequent than this.
+const EVERY_MIN: Duration = Duration::from_secs(1);
+/// For the question of a close, for which the lanes wait.
+const CLOSE_DEADLINE: Duration = Duration::from_millis(800);
+/// Between two questions of closes, after one that was not answered.
+const CLOSE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// What has come and gone.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,22 +44,66 @@ pub struct Discovery {
     input: Arc<KafkaInput>,
     /// `None`: nothing can be found, or it belongs to the next run.
     every: Option<Duration>,
+    /// How long before a close the last look may have been asked.
+    delay: Duration,
+    /// When the last look was asked that has found nothing new, or whose finds are read now.
+    complete_at: Instant,
+    /// Closes do not ask before this.
+    close_asks_at: Instant,
     looked_at: Instant,
     wait: Duration,
-    under_way: Option<JoinHandle<Result<Changes>>>,
-    found: Option<Changes>,
+    under_way: Option<(Instant, JoinHandle<Result<Changes>>)>,
+    /// With when it was asked for.
+    found: Option<(Instant, Changes)>,
     /// A lane has lost a topic: what the next look finds is assigned anew even if that is what was there before.
     in_doubt: bool,
 }
 
 impl Discovery {
-    /// Looks again and again, `every` so often.
+    /// Looks again and again, at least `every` so often, for a source whose watermark is `delay` behind its records. The start has looked at
+    /// `complete_at`.
     #[must_use]
-    pub fn new(input: Arc<KafkaInput>, every: Option<Duration>) -> Self {
-        let every = every.filter(|_| input.may_find_more());
-        // The start has just looked.
-        let wait = every.unwrap_or_default();
-        Self { input, every, looked_at: Instant::now(), wait, under_way: None, found: None, in_doubt: false }
+    pub fn new(input: Arc<KafkaInput>, every: Option<Duration>, delay: Duration, complete_at: Instant) -> Self {
+        let every = every.filter(|_| input.may_find_more()).map(|every| every.min((delay / 2).max(EVERY_MIN)));
+        let (now, wait) = (Instant::now(), every.unwrap_or_default());
+        Self { input, every, delay, complete_at, close_asks_at: now, looked_at: now, wait, under_way: None, found: None, in_doubt: false }
+    }
+
+    /// Whether the watermark of an epoch that was closed at `at` may move: by the brokers' word, nothing has come lately that is not among the
+    /// partitions that are `read`.
+    ///
+    /// # Errors
+    /// `Bug`.
+    pub async fn is_complete(&mut self, at: Instant, read: impl FnOnce() -> BTreeSet<TopicPartition>) -> Result<bool> {
+        if self.every.is_none() {
+            return Ok(true);
+        }
+        if self.found.is_some() {
+            return Ok(false);
+        }
+        let asked_at = Instant::now();
+        if self.complete_at + self.delay >= at {
+            return Ok(true);
+        }
+        if asked_at < self.close_asks_at {
+            return Ok(false);
+        }
+        let (input, known) = (Arc::clone(&self.input), read());
+        let looked = tokio::task::spawn_blocking(move || {
+            let topics = known.iter().map(|p| p.topic.clone()).collect();
+            let found = input.look(&topics, CLOSE_DEADLINE)?;
+            Ok::<_, Failure>(found.gone.is_empty() && found.partitions.iter().all(|p| known.contains(p)))
+        });
+        match looked.await.map_err(|e| Failure::bug(format!("look for partitions: {e}")))? {
+            Ok(true) => self.complete_at = asked_at,
+            // The look that says what they are is due.
+            Ok(false) => self.wait = Duration::ZERO,
+            Err(failure) => {
+                tracing::debug!("whether there are new partitions: {failure}");
+                self.close_asks_at = Instant::now() + CLOSE_AGAIN_AFTER;
+            }
+        }
+        Ok(self.complete_at == asked_at)
     }
 
     /// A lane has lost a topic.
@@ -64,21 +119,24 @@ impl Discovery {
     pub async fn changed(&mut self, reading: &Reading, ids: &BTreeMap<String, String>) -> Result<()> {
         let Some(every) = self.every else { return std::future::pending().await };
         while self.found.is_none() {
-            let look = match &mut self.under_way {
-                Some(look) => look,
+            let (asked_at, look) = match &mut self.under_way {
+                Some((asked_at, look)) => (*asked_at, look),
                 None => {
                     let wait = if reading.ids().len() == 0 { self.wait.min(SOON) } else { self.wait };
                     tokio::time::sleep_until((self.looked_at + wait).into()).await;
                     let known = Known { partitions: reading.ids().cloned().collect(), ids: ids.clone() };
                     let input = Arc::clone(&self.input);
-                    self.under_way.insert(tokio::task::spawn_blocking(move || look(&input, &known)))
+                    let asked_at = Instant::now();
+                    let under_way = (asked_at, tokio::task::spawn_blocking(move || look(&input, &known)));
+                    (asked_at, &mut self.under_way.insert(under_way).1)
                 }
             };
             let looked = look.await;
             self.under_way = None;
             (self.looked_at, self.wait) = (Instant::now(), every);
             match looked.map_err(|e| Failure::bug(format!("look for partitions: {e}")))? {
-                Ok(changes) => self.found = Some(changes).filter(|changes| self.in_doubt || *changes != Changes::default()),
+                Ok(changes) if self.in_doubt || changes != Changes::default() => self.found = Some((asked_at, changes)),
+                Ok(_) => self.complete_at = self.complete_at.max(asked_at),
                 // With the brokers away nothing is found, and what was found before stands.
                 Err(failure) if failure.remedy == Remedy::Retry => {
                     tracing::debug!("looking for new partitions: {failure}");
@@ -93,7 +151,9 @@ impl Discovery {
     /// What the last look found, once.
     pub fn take(&mut self) -> Option<Changes> {
         self.in_doubt = false;
-        self.found.take()
+        let (asked_at, changes) = self.found.take()?;
+        self.complete_at = self.complete_at.max(asked_at);
+        Some(changes)
     }
 }
 
@@ -134,7 +194,43 @@ fn ids(input: &KafkaInput, known: &Known, topics: &[String]) -> Result<BTreeMap<
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+    use rdkafka::mocking::MockCluster;
+    use rdkafka::producer::DefaultProducerContext;
+    use weir_plan::plan::{KafkaSource, OnLostOffsets, StartFrom};
+    use weir_plan::topics::{TopicPattern, Topics};
+
     use super::*;
+
+    #[tokio::test]
+    async fn a_watermark_waits_for_partitions_that_are_there_and_not_read_yet() {
+        let cluster: MockCluster<'static, DefaultProducerContext> = MockCluster::new(1).unwrap();
+        cluster.create_topic("rides-a", 1, 1).unwrap();
+        let source = KafkaSource {
+            bootstrap_servers: cluster.bootstrap_servers(),
+            topics: Topics::Matching(TopicPattern::parse("rides-.*").unwrap()),
+            group_id: "tests".to_owned(),
+            start_from: StartFrom::Earliest,
+            on_lost_offsets: OnLostOffsets::Fail,
+        };
+        let input = Arc::new(KafkaInput::connect(&source, "test").unwrap());
+        let mut discovery = Discovery::new(input, Some(Duration::from_secs(3600)), Duration::ZERO, Instant::now());
+        let read = |topics: &[&str]| topics.iter().map(|topic| TopicPartition { topic: (*topic).to_owned(), partition: 0 }).collect();
+        let mut answered = async |topics: &[&str], wanted: bool| {
+            // A close is not held up by a broker that is slow to answer; it is then held to be incomplete, and asked again.
+            let until = Instant::now() + Duration::from_secs(20);
+            loop {
+                let is_complete = discovery.is_complete(Instant::now(), || read(topics)).await.unwrap();
+                if is_complete == wanted || Instant::now() >= until {
+                    return is_complete;
+                }
+            }
+        };
+        assert!(answered(&["rides-a"], true).await);
+        cluster.create_topic("rides-b", 1, 1).unwrap();
+        assert!(!answered(&["rides-a"], false).await, "rides-b may have had records before what was read of rides-a");
+        assert!(answered(&["rides-a", "rides-b"], true).await);
+    }
 
     #[test]
     fn only_partitions_that_are_not_read_yet_are_news() {

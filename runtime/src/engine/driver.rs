@@ -1,59 +1,38 @@
 //! The driver: decides when an epoch is closed, and carries it from the lanes' reports to the commit while the lanes read the next one.
 
+mod closing;
+mod summary;
+
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use serde::Serialize;
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use weir_plan::Plan;
 use weir_plan::plan::Trigger;
 use weir_plan::quote::quoted;
 
-use super::keyed_stage::{LaneTotals, Watermarks};
+use self::closing::Closed;
+pub use self::summary::Summary;
+use super::keyed_stage::Watermarks;
 use super::lane_sinks::Files;
-use super::last_windows::{self, Closing};
 use super::start::{Running, start};
 use super::{Options, Signal, state_log};
-use crate::checkpoint::manifest::{BadShare, Committable, Manifest, PartitionProgress, Payload, SourceCounts, SourceProgress, Task};
-use crate::checkpoint::writer::DataEpoch;
+use crate::checkpoint::content::DataEpoch;
+use crate::checkpoint::layout::COMPACTED_FROM;
+use crate::checkpoint::manifest::{Committable, Payload, Task};
 use crate::failure::{Failure, Result};
 use crate::memory::Memory;
 use crate::observe::progress::{Durations, Progress};
+use crate::sink::delta::payload;
 
 /// How long a quiet pipeline waits before it looks whether a partition has become idle.
 const LOOK: Duration = Duration::from_secs(1);
 /// For the brokers to take the consumer group's offsets at the end of a run.
 const PUBLISH_DEADLINE: Duration = Duration::from_secs(5);
-/// Objects that no manifest names are left alone for this long: a slow writer may be about to name them.
-const GARBAGE_GRACE: Duration = Duration::from_secs(60 * 60);
-
-/// What a run came to, over all its epochs.
-#[derive(Debug, Clone, Default, Serialize)]
-pub struct Summary {
-    pub records_read: u64,
-    pub records_decoded: u64,
-    pub records_late: u64,
-    pub records_dead_letter: u64,
-    pub records_dropped: u64,
-    /// Offsets that Kafka no longer had when they came next.
-    pub records_lost: u64,
-    pub records_filtered: u64,
-    /// Epochs with data that this run decided.
-    pub epochs: u64,
-    pub last_epoch: u64,
-    /// By sink.
-    pub rows_written: BTreeMap<String, u64>,
-    /// From the start of the run to the first record; `None` if there was none.
-    pub first_record_seconds: Option<f64>,
-    /// The most memory that no file stands behind, where there is a limit on it.
-    pub memory_bytes_max: Option<u64>,
-    /// The run had an end that it did not reach: it was told to stop before.
-    pub cut_short: bool,
-}
 
 /// Why an epoch is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,20 +45,23 @@ enum Due {
     Shutdown,
 }
 
-/// What the lanes' reports come to: one epoch, not decided yet.
-struct Closed {
-    clock_us: i64,
-    at: Instant,
-    source: SourceProgress,
-    lanes: Vec<LaneTotals>,
-    read_took: Duration,
-    busy: Duration,
+/// Since when a run that has an end came no closer to it.
+struct Standstill {
+    since: Instant,
+    seen: (u64, u64),
 }
 
-impl Closed {
-    fn took_in_something(&self) -> bool {
-        let moved = self.source.partitions.iter().any(|p| p.end > p.start);
-        moved || !self.source.topics_gone.is_empty() || self.source.watermark_before_us != self.source.watermark_after_us
+impl Standstill {
+    fn new(now: Instant) -> Self {
+        Self { since: now, seen: (0, 0) }
+    }
+
+    /// For how long this has been so.
+    fn of(&mut self, seen: (u64, u64), now: Instant) -> Duration {
+        if self.seen != seen {
+            *self = Self { since: now, seen };
+        }
+        now.saturating_duration_since(self.since)
     }
 }
 
@@ -116,6 +98,7 @@ async fn run_within(plan: Arc<Plan>, options: Options, mut signal: watch::Receiv
     let result = running.work(&mut signal, &mut summary).await;
     if result.is_ok() {
         running.publish_finally().await;
+        running.garbage.finish(|keep| running.writer.collection(keep)).await;
     }
     running.observer.ended(&result);
     summary.cut_short = !running.until_reached();
@@ -174,6 +157,7 @@ impl Running {
 
     async fn wait_until_due(&mut self, opened: Instant, signal: &mut watch::Receiver<Signal>) -> Result<Due> {
         let epoch = Arc::clone(&self.lanes.epoch);
+        let mut standstill = Standstill::new(Instant::now());
         loop {
             if epoch.has_lost_topic() {
                 self.discovery.doubt();
@@ -190,6 +174,16 @@ impl Running {
             }
             if epoch.is_full() {
                 return Ok(Due::Trigger);
+            }
+            if self.until.is_some() {
+                let stands_for = standstill.of((epoch.records(), epoch.lanes_at_bound()), Instant::now());
+                if epoch.records() > 0 && stands_for >= self.give_up_after / 2 {
+                    return Ok(Due::Trigger);
+                }
+                if stands_for >= self.give_up_after {
+                    self.check_that_the_run_can_end().await?;
+                    standstill = Standstill::new(Instant::now());
+                }
             }
             let look_at = match self.plan.trigger {
                 Trigger::AsSoonAsPossible if epoch.records() > 0 => return Ok(Due::Trigger),
@@ -215,43 +209,23 @@ impl Running {
         }
     }
 
-    /// Gathers the lanes' reports and moves the watermarks. The lanes wait meanwhile: nothing here does I/O.
-    async fn close_epoch(&mut self, opened: Instant, ends_the_run: bool) -> Result<Closed> {
-        let (clock_us, at) = (self.lanes.epoch.clock_us(), Instant::now());
-        let reports = self.lanes.close(clock_us).await;
-        let reports = reports.map_err(|failure| self.lane_sinks.reason(failure))?;
-        let mut lanes: Vec<LaneTotals> = self.stages.lane_aggregates.iter().map(|_| LaneTotals::default()).collect();
-        let mut counts = SourceCounts::default();
-        let (mut first_bad, mut busy) = (None, Duration::ZERO);
-        let mut partitions = Vec::new();
-        for report in reports {
-            counts.read += report.read;
-            counts.decoded += report.decoded;
-            counts.dropped += report.bad.dropped;
-            counts.rejected += report.bad.rejected;
-            counts.filtered += report.filtered;
-            counts.bytes += report.bytes;
-            first_bad = first_bad.or(report.bad.first);
-            busy = busy.max(report.busy);
-            partitions.extend(report.partitions);
-            for (totals, report) in lanes.iter_mut().zip(report.aggregates) {
-                totals.partials.extend(report.partials);
-                totals.rows_in += report.rows_in;
-                totals.rows_late += report.rows_late;
-            }
+    /// A run that has an end and comes no closer to it waits for a store, or for leaders. Stores have their own deadlines.
+    ///
+    /// # Errors
+    /// `Retry`, with the partitions whose leaders do not answer.
+    async fn check_that_the_run_can_end(&mut self) -> Result<()> {
+        let without = self.evidence.without_leader(&self.reading.unread()).await?;
+        if without.is_empty() {
+            return Ok(());
         }
-        self.observer.partitions_waiting(&self.reading.name, partitions.iter().filter(|p| p.waits).count());
-        let input = &self.input;
-        let source = self.reading.close(partitions, counts, self.topics.pinned(), |p| input.cached_high_watermark(p));
-        let mut source = source.map_err(|share| too_many_bad(&self.reading.name, share, first_bad.as_deref()))?;
-        if let Some(first) = first_bad {
-            self.observer.bad_records(counts.bad(), &first);
-        }
-        let closing = Closing { clock_us, ends_the_run, quiet_for: self.reading.quiet_for(), lanes: &lanes };
-        if let Some((to_us, by)) = last_windows::close(&self.plan, &self.keyed, &closing) {
-            self.reading.raise(&mut source, to_us, by);
-        }
-        Ok(Closed { clock_us, at, source, lanes, read_took: at - opened, busy })
+        let partitions: Vec<_> = without.iter().map(ToString::to_string).collect();
+        Err(Failure::retry(format!(
+            "source {}: this run can't come to its end: nothing was read for {:?} (--give-up-after), and no leader answers for {}; what was read \
+             before is committed, and the next start goes on from there: see what became of the brokers that hold these partitions",
+            quoted(&self.reading.name),
+            self.give_up_after,
+            partitions.join(", ")
+        )))
     }
 
     async fn decide_and_commit(&mut self, closed: Closed, mut files: Files, until_reached: bool, summary: &mut Summary) -> Result<()> {
@@ -261,20 +235,33 @@ impl Running {
         let look = self.topics.look();
         let watermark_us = closed.source.watermark_after_us;
         let watermarks = [Watermarks { before_us: closed.source.watermark_before_us, after_us: watermark_us }];
-        let keyed = self.keyed.advance(closed.lanes, &watermarks)?;
-        let computed = began.elapsed();
-
         crate::failpoint::reach("data.upload.before");
-        for (sink, rows) in keyed.sink_rows {
-            let mut writer = self.assembly.files[sink].writer(&self.assembly.label)?;
+        let mut rows = self.keyed.advance(closed.lanes, &watermarks)?;
+        let mut computed = began.elapsed();
+        let mut writers = BTreeMap::new();
+        loop {
+            let computing = Instant::now();
+            let next = rows.next()?;
+            computed += computing.elapsed();
+            let Some((sink, rows)) = next else { break };
+            let writer = match writers.entry(sink) {
+                Entry::Occupied(open) => open.into_mut(),
+                Entry::Vacant(none) => none.insert(self.assembly.files[sink].writer(&self.assembly.label)?),
+            };
             writer.write(&rows).await?;
+        }
+        let keyed = rows.finish();
+        if let Some(first) = &keyed.bad.first {
+            self.observer.bad_rows(&keyed.bad.counts, first);
+        }
+        for (sink, writer) in writers {
             files.insert(sink, writer.finish().await?);
         }
         crate::failpoint::reach("data.upload.after");
         let epoch = self.writer.newest().epoch.next();
         let name = self.state_store.name(epoch, 0, 0);
-        let change = state_log::write(&self.plan, &self.state_store, &name, keyed.changes).await?;
-        let state = self.state_log.advance(change, watermark_us).await?;
+        let change = state_log::write(&self.plan, &self.state_store, name, keyed.changes).await?;
+        let saved = self.state_log.advance(change, watermark_us).await?;
         self.topics.check(look).await?;
         let uploaded = began.elapsed();
 
@@ -284,30 +271,29 @@ impl Running {
             .map(|(sink, (adds, rows))| Committable {
                 sink: self.plan.sinks[sink].name.clone(),
                 rows,
-                payload: Payload::DeltaAppend { adds },
+                payload: Payload { kind: payload::APPEND.to_owned(), body: payload::append(adds) },
             })
             .collect();
         if let Some(until) = &mut self.until {
             until.reached = until_reached;
         }
-        let task = Task { id: 0, key_groups: (0, weir_plan::key_group::KEY_GROUPS), state, steps: keyed.steps };
+        let key_groups = (0, weir_plan::key_group::KEY_GROUPS);
+        let task =
+            Task { id: 0, key_groups, state: saved.files, compacting: saved.compacting, steps: keyed.steps, rows_bad: keyed.bad.counts };
         let (clock_us, sources) = (closed.clock_us, vec![closed.source]);
         let decision = DataEpoch { clock_us, sources, tasks: vec![task], committables, until: self.until.clone() };
         let manifest = self.writer.commit(decision, &self.committer).await?.clone();
         let committed = began.elapsed();
-        // The files of the next epoch were begun when this one was closed. By the machine's clock, not the epochs': it is compared with files.
-        let since_close_us = i64::try_from(closed.at.elapsed().as_micros()).unwrap_or(i64::MAX);
-        self.settled_ms.store(super::now_us().saturating_sub(since_close_us) / 1000, Ordering::Relaxed);
         self.input.publish(&self.reading.next_offsets());
         crate::failpoint::reach("offsets.published");
 
-        self.collect_garbage_now_and_then(&manifest).await;
+        self.garbage.after(epoch, |keep| self.writer.collection(keep));
         self.state_log.compact_if_long(
             self.plan.checkpoint.snapshot_every as usize,
-            self.state_store.name(epoch.next(), 0, 1),
+            self.state_store.name(epoch.next(), 0, COMPACTED_FROM),
             watermark_us,
         );
-        add_up(summary, &manifest);
+        summary.add(&manifest);
         let durations = Durations {
             read: closed.read_took,
             busy: closed.busy,
@@ -321,18 +307,6 @@ impl Running {
         self.observer.epoch(Progress::of(&manifest, &self.plan, &durations, self.keyed.bytes(), &latest, &versions))
     }
 
-    async fn collect_garbage_now_and_then(&mut self, manifest: &Manifest) {
-        self.garbage_is_due |= manifest.epoch.0.is_multiple_of(u64::from(self.plan.checkpoint.keep.max(1)));
-        if !self.garbage_is_due || self.state_log.is_compacting() {
-            return;
-        }
-        self.garbage_is_due = false;
-        // Garbage costs money, not correctness: a failure is logged and the next round tries again.
-        if let Err(failure) = self.writer.collect_garbage(self.plan.checkpoint.keep, super::now_us(), GARBAGE_GRACE).await {
-            tracing::warn!("garbage collection: {failure}");
-        }
-    }
-
     /// The last publication of a run that ended well. A broker that is away must not hold the process up.
     async fn publish_finally(&self) {
         let (input, offsets) = (Arc::clone(&self.input), self.reading.next_offsets());
@@ -340,35 +314,5 @@ impl Running {
         if tokio::time::timeout(PUBLISH_DEADLINE, published).await.is_err() {
             tracing::warn!("the consumer group's offsets could not be published within {PUBLISH_DEADLINE:?}; the checkpoint has them");
         }
-    }
-}
-
-fn too_many_bad(source: &str, share: BadShare, first: Option<&str>) -> Failure {
-    Failure::data(format!(
-        "source {}: {} of the last {} records are bad, more than badRecords.maxPerMillion allows; nothing of this epoch is committed; the \
-         first bad record of it is {}; correct the schema or the producer, or raise maxPerMillion",
-        quoted(source),
-        share.bad,
-        share.read,
-        first.unwrap_or("unknown")
-    ))
-}
-
-fn add_up(summary: &mut Summary, manifest: &Manifest) {
-    summary.epochs += 1;
-    summary.last_epoch = manifest.epoch.0;
-    for source in &manifest.sources {
-        summary.records_read += source.counts.read;
-        summary.records_decoded += source.counts.decoded;
-        summary.records_dropped += source.counts.dropped;
-        summary.records_dead_letter += source.counts.rejected;
-        summary.records_filtered += source.counts.filtered;
-        summary.records_lost += source.partitions.iter().map(PartitionProgress::lost_count).sum::<u64>();
-    }
-    for step in manifest.tasks.iter().flat_map(|t| &t.steps) {
-        summary.records_late += step.rows_late;
-    }
-    for committable in &manifest.committables {
-        *summary.rows_written.entry(committable.sink.clone()).or_default() += committable.rows;
     }
 }

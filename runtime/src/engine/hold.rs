@@ -14,24 +14,26 @@ pub struct Hold {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 pub enum Because {
-    /// A transaction hangs open at the end of what can be read; without it the partition would be idle.
+    /// Only an open transaction at the end of what can be read keeps the partition from being idle.
     OpenTransaction,
+    /// The partition has been quiet for long, but its leader did not say in time that there is nothing more to read.
+    LeaderSilent,
     /// No record of it was taken in yet, and it is not idle yet.
     NotReadYet,
     /// Its records are the oldest.
     Slowest,
 }
 
-/// The least of the partitions that are not idle; `None` if all are. `hangs` says of each partition whether a transaction does.
+/// The least of the partitions that are not idle; `None` if all are. `not_idle` says why a partition is not idle although it has been quiet
+/// for long.
 #[must_use]
-pub fn hold(source: &SourceProgress, hangs: impl Fn(usize) -> bool) -> Option<Hold> {
+pub fn hold(source: &SourceProgress, not_idle: impl Fn(usize) -> Option<Because>) -> Option<Hold> {
     // One that was never read has no watermark, and comes before all others.
     let (index, held_by) = source.partitions.iter().enumerate().filter(|(_, p)| !p.idle).min_by_key(|(_, p)| p.watermark_us)?;
-    let because = match held_by.watermark_us {
-        _ if hangs(index) => Because::OpenTransaction,
+    let because = not_idle(index).unwrap_or(match held_by.watermark_us {
         None => Because::NotReadYet,
         Some(_) => Because::Slowest,
-    };
+    });
     Some(Hold { topic: held_by.topic.clone(), partition: held_by.partition, because })
 }
 
@@ -51,14 +53,17 @@ mod tests {
             start: 0,
             end: 1,
             lost: Vec::new(),
+            unreadable: Vec::new(),
             watermark_us: p.unwrap_or(Some(0)),
             idle: p.is_none(),
+            leader_epoch: None,
         });
         SourceProgress {
             name: "rides".into(),
             topic_ids: BTreeMap::new(),
             topics_gone: Vec::new(),
             moved_by: None,
+            held_by: None,
             watermark_before_us: None,
             watermark_after_us: None,
             partitions: partitions.collect(),
@@ -69,24 +74,25 @@ mod tests {
 
     #[test]
     fn the_slowest_partition_that_is_not_idle_holds() {
-        let held = hold(&source(&[Some(Some(9)), None, Some(Some(5))]), |_| false).unwrap();
+        let held = hold(&source(&[Some(Some(9)), None, Some(Some(5))]), |_| None).unwrap();
         assert_eq!((held.partition, held.because), (2, Because::Slowest));
-        assert_eq!(hold(&source(&[None, None]), |_| false), None);
+        assert_eq!(hold(&source(&[None, None]), |_| None), None);
     }
 
     #[test]
     fn one_that_was_never_read_holds_before_all_others() {
-        let held = hold(&source(&[Some(Some(5)), Some(None)]), |_| false).unwrap();
+        let held = hold(&source(&[Some(Some(5)), Some(None)]), |_| None).unwrap();
         assert_eq!((held.partition, held.because), (1, Because::NotReadYet));
     }
 
     #[test]
     fn an_open_transaction_is_the_reason_only_on_the_partition_that_holds() {
         for (partition, because) in [(0, Because::OpenTransaction), (1, Because::Slowest)] {
-            let held = hold(&source(&[Some(Some(5)), Some(Some(9))]), |index| index == partition).unwrap();
+            let held =
+                hold(&source(&[Some(Some(5)), Some(Some(9))]), |index| (index == partition).then_some(Because::OpenTransaction)).unwrap();
             assert_eq!((held.partition, held.because), (0, because));
         }
-        let never_read = hold(&source(&[Some(None)]), |_| true).unwrap();
-        assert_eq!(never_read.because, Because::OpenTransaction);
+        let never_read = hold(&source(&[Some(None)]), |_| Some(Because::LeaderSilent)).unwrap();
+        assert_eq!(never_read.because, Because::LeaderSilent);
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use weir_plan::quote::quoted;
 
-use super::sink_task::SinkOutput;
+use super::sink_task::{SinkOutput, is_gone};
 use crate::failure::{Failure, Result};
 
 /// Per sink, by index into the plan's: `add` actions of uploaded files, and their rows.
@@ -56,8 +56,11 @@ impl LaneSinks {
         futures::future::select_all(failures).await.0
     }
 
-    /// Why a lane has failed: one that could not write to its sink does not know, the sink does.
+    /// Why a lane has failed. A lane that could not write to its sink does not know, the sink does; a lane's own reason stands.
     pub fn reason(&mut self, of_lane: Failure) -> Failure {
+        if !is_gone(&of_lane) {
+            return of_lane;
+        }
         let of_sink = self.sinks.iter_mut().find_map(|sink| {
             let failure = sink.output.failure()?;
             Some(sink.named(failure))

@@ -1,12 +1,12 @@
 //! The lanes of a source as the driver sees them: threads that are told to begin and to close, and that answer within a deadline.
 
-use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
+use weir_plan::panics;
 
 use super::lane::{Command, Lane, LaneMessage, LaneParts, LaneReport, Reports};
 use super::open_epoch::OpenEpoch;
@@ -46,7 +46,9 @@ impl Lanes {
                 .spawn(move || {
                     // Without this the driver would wait for a lane that is no more, as long as there are others.
                     let ended = catch_unwind(AssertUnwindSafe(|| work(&commands_of_lane, &report)));
-                    if let Err(failure) = ended.unwrap_or_else(|panic| Err(Failure::bug(format!("lane {i} panicked: {}", said(&*panic))))) {
+                    if let Err(failure) =
+                        ended.unwrap_or_else(|panic| Err(Failure::bug(format!("lane {i} panicked: {}", panics::said(&*panic)))))
+                    {
                         // The driver may be gone already, and then nobody needs to know.
                         let _ = report.blocking_send(Err(failure));
                     }
@@ -79,7 +81,7 @@ impl Lanes {
         while reports.len() < self.commands.len() {
             let message = tokio::time::timeout(CLOSE_DEADLINE, self.reports.recv());
             let message = message.await.map_err(|_| Failure::bug(format!("a lane did not close its epoch within {CLOSE_DEADLINE:?}")))?;
-            reports.push(message.unwrap_or_else(|| Err(Failure::bug("a lane ended without a word")))?);
+            reports.push(message.unwrap_or_else(|| Err(Failure::bug("a lane ended without reporting a result")))?);
         }
         Ok(reports)
     }
@@ -97,7 +99,7 @@ impl Lanes {
         match self.reports.recv().await {
             Some(Err(failure)) => failure,
             Some(Ok(_)) => Failure::bug("a lane closed an epoch that was open"),
-            None => Failure::bug("all lanes ended without a word"),
+            None => Failure::bug("all lanes ended without reporting a result"),
         }
     }
 }
@@ -108,12 +110,6 @@ impl Drop for Lanes {
     fn drop(&mut self) {
         self.epoch.stop();
     }
-}
-
-/// What a panic said.
-fn said(panic: &(dyn Any + Send)) -> &str {
-    let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
 }
 
 #[cfg(test)]

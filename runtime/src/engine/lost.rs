@@ -7,8 +7,8 @@ use weir_plan::plan::OnLostOffsets;
 use crate::checkpoint::manifest::OffsetRange;
 use crate::failure::{Failure, Result};
 
-/// A log that ends before the end that an AvailableNow run took at its start was cut, if it still does after this long: a new leader may
-/// know a lower end for a moment (KIP-207).
+/// A log that ends before the end that an AvailableNow run took at its start may have been cut, if it still does after this long: a new leader may
+/// know a lower end for a moment (KIP-207). Then the leader is asked, each time this has passed.
 pub const CUT_AFTER: Duration = Duration::from_secs(10);
 
 /// The gap in front of `next`, if there is one, after all below `taken_in` was taken in and `wanted` came next for the client. (Between the two
@@ -27,6 +27,13 @@ pub fn gap(partition: &str, taken_in: i64, wanted: i64, next: i64) -> Result<Opt
     }
     let start = wanted.max(taken_in);
     Ok((start < next).then_some(OffsetRange { start, end: next }))
+}
+
+/// Whether the log was cut before the end of a run, by the word of its leader, asked just now. That nothing more came is no evidence: a leader that is out
+/// of reach sends nothing, nor does one that can't read what it has.
+#[must_use]
+pub fn is_cut(log_end: Option<i64>, bound: i64) -> bool {
+    log_end.is_some_and(|end| end < bound)
 }
 
 /// Where a run ends on a partition whose log ends before it.
@@ -65,6 +72,14 @@ mod tests {
         let refused = gap("rides-0", 10, 10, 4).unwrap_err();
         assert_eq!(refused.remedy, Remedy::Config);
         assert!(refused.message.starts_with("rides-0: offset 10 comes next, but Kafka's log goes back to 4"), "{refused}");
+    }
+
+    #[test]
+    fn a_log_is_cut_by_its_leaders_word_and_not_by_silence() {
+        assert!(is_cut(Some(7), 10));
+        for log_end in [None, Some(10), Some(11)] {
+            assert!(!is_cut(log_end, 10), "{log_end:?}");
+        }
     }
 
     #[test]

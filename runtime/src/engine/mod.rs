@@ -8,12 +8,16 @@
 //! ```
 
 mod assembly;
+mod bad_rows;
 mod bad_share;
 mod claim;
 mod clock;
 mod commit;
 mod discovery;
 mod driver;
+mod epoch_rows;
+mod evidence;
+mod garbage;
 pub(crate) mod hold;
 mod keyed_stage;
 mod lane;
@@ -23,12 +27,15 @@ mod last_windows;
 mod lost;
 mod open_epoch;
 mod reading;
+mod restored;
 mod restoring;
 mod sink_task;
 mod skew;
+mod source_watermark;
 mod start;
 mod start_from;
 mod state_log;
+mod tables;
 mod topic_watch;
 
 pub use clock::{MaintenanceClock, now_us};
@@ -40,8 +47,12 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use crate::checkpoint::home::Home;
 use crate::observe::progress::Progress;
 use crate::storage::Secrets;
+
+/// The usual [`Options::garbage_grace`].
+pub const GARBAGE_GRACE: Duration = Duration::from_secs(60 * 60);
 
 /// How a plan is run, apart from what it means.
 #[derive(Debug, Clone)]
@@ -60,7 +71,11 @@ pub struct Options {
     pub run: Option<String>,
     /// How often new partitions and topics are looked for.
     pub discover_every: Duration,
+    /// Where this process runs.
+    pub home: Home,
     pub maintenance_clock: MaintenanceClock,
+    /// Objects of the checkpoint that no manifest names are left alone for this long: people may be reading them.
+    pub garbage_grace: Duration,
     /// Gets the report of each epoch.
     pub on_epoch: Option<watch::Sender<Option<Progress>>>,
 }

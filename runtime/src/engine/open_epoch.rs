@@ -104,10 +104,11 @@ impl OpenEpoch {
         early || self.records() >= self.limits.records_per_epoch || bytes >= self.limits.bytes_per_epoch || self.holds_too_much()
     }
 
-    /// Partial aggregates take up too much: the epoch's end merges them. An epoch that has read nothing has nothing to give back.
+    /// Partial aggregates take up their share, or so much that their merge would not fit into the memory that is left: the epoch's end merges
+    /// them. What else the memory is full of is no reason to close it, since its end would give none of that back.
     fn holds_too_much(&self) -> bool {
         let held = self.partials_bytes.load(Ordering::Relaxed);
-        held >= self.partials_bytes_max || (self.memory.is_tight() && self.records() > 0)
+        held >= self.partials_bytes_max.min(self.memory.partials_bytes())
     }
 
     /// One lane's partial aggregates have grown, or were handed over.

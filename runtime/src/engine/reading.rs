@@ -4,6 +4,7 @@
 //! A plan has exactly one source (validation sees to it); what would change with a second one is here and in `start`.
 
 use std::collections::BTreeMap;
+use std::mem::take;
 use std::time::{Duration, Instant};
 
 use weir_plan::Plan;
@@ -12,12 +13,12 @@ use weir_plan::plan::Source;
 
 use super::bad_share;
 use super::discovery::Changes;
-use super::hold::{self, Hold};
+use super::hold::{self, Because, Hold};
 use super::lane::{Assignment, PartitionReport};
-use crate::checkpoint::manifest::{BadShare, MovedBy, PartitionProgress, SourceCounts, SourceProgress, Until};
+use super::source_watermark::SourceWatermark;
+use crate::checkpoint::manifest::{BadShare, HeldBy, MovedBy, OffsetRange, PartitionProgress, SourceCounts, SourceProgress, Until};
 use crate::failure::{Failure, Result};
-use crate::source::kafka::Position;
-use crate::window::watermark::SourceWatermark;
+use crate::source::kafka::{Ends, Position};
 
 /// The index of the one source, where the plan's own types ask for an index.
 pub const ONLY_SOURCE: usize = 0;
@@ -39,7 +40,7 @@ pub struct Reading {
     /// Where `maxPerMillion` is in its count, if there is such a limit.
     bad_share: BadShare,
     max_bad_per_million: Option<u64>,
-    /// A partition whose end was reached this long ago does not hold the watermark.
+    /// A partition whose end was reached this long ago, and still is its end, does not hold the watermark.
     idle_after: Duration,
     partitions: Vec<Partition>,
     watermark: SourceWatermark,
@@ -51,15 +52,51 @@ pub struct Reading {
 
 struct Partition {
     id: TopicPartition,
+    /// Where the epoch in hand began.
+    start: i64,
     next: i64,
+    /// Of the leader that wrote what lies before `next`.
+    leader_epoch: Option<i32>,
+    /// Gaps in the epoch in hand.
+    lost: Vec<OffsetRange>,
+    /// What could not be read in the epoch in hand.
+    unreadable: Vec<OffsetRange>,
     /// Exclusive end of an AvailableNow run.
     bound: Option<i64>,
     at_end_since: Option<Instant>,
-    /// Of the epoch that was closed last: it would be idle, did a transaction not hang open.
-    hangs: bool,
+    /// When reading came to `next`, as far as reports tell.
+    stands_since: Instant,
+    /// Paused, until the slowest partition has caught up.
+    waits: bool,
+    is_gone: bool,
+    idle: bool,
+    /// Why it is not idle although it has been quiet for long.
+    not_idle: Option<Because>,
 }
 
 impl Partition {
+    fn at(id: TopicPartition, next: i64, bound: Option<i64>, leader_epoch: Option<i32>) -> Self {
+        Self {
+            id,
+            start: next,
+            next,
+            leader_epoch,
+            lost: Vec::new(),
+            unreadable: Vec::new(),
+            bound,
+            at_end_since: None,
+            stands_since: Instant::now(),
+            waits: false,
+            is_gone: false,
+            idle: false,
+            not_idle: None,
+        }
+    }
+
+    fn at_end_for(&self, at: Instant) -> Option<Duration> {
+        self.at_end_since.map(|since| at.saturating_duration_since(since))
+    }
+
     fn is_at_bound(&self) -> bool {
         self.bound.is_some_and(|bound| self.next >= bound)
     }
@@ -74,7 +111,7 @@ impl Reading {
         let partitions = progress.partitions.iter().map(|p| {
             let id = TopicPartition { topic: p.topic.clone(), partition: p.partition };
             let bound = until.map(|until| bound_of(until, &source.name, &id));
-            Partition { id, next: p.end, bound, at_end_since: None, hangs: false }
+            Partition::at(id, p.end, bound, p.leader_epoch)
         });
         Self {
             name: source.name.clone(),
@@ -103,7 +140,7 @@ impl Reading {
         self.partitions.retain(|_| stays.next().unwrap_or(true));
         self.gone.extend(changes.gone.iter().cloned());
         for (id, bounds) in &changes.new {
-            self.partitions.push(Partition { id: id.clone(), next: bounds.low, bound: None, at_end_since: None, hangs: false });
+            self.partitions.push(Partition::at(id.clone(), bounds.low, None, None));
             self.watermark.add();
         }
     }
@@ -138,9 +175,16 @@ impl Reading {
         self.partitions.iter().map(|p| &p.id)
     }
 
+    /// Partitions that have not come to the end of the run, when the last epoch was closed.
+    #[must_use]
+    pub fn unread(&self) -> Vec<TopicPartition> {
+        self.partitions.iter().filter(|p| !p.is_at_bound()).map(|p| p.id.clone()).collect()
+    }
+
     #[must_use]
     pub fn positions(&self) -> Vec<Position> {
-        self.partitions.iter().map(|p| Position { partition: p.id.clone(), next: p.next, end: p.bound }).collect()
+        let position = |p: &Partition| Position { partition: p.id.clone(), next: p.next, end: p.bound, leader_epoch: p.leader_epoch };
+        self.partitions.iter().map(position).collect()
     }
 
     /// What a lane has to know of one of its partitions.
@@ -159,78 +203,133 @@ impl Reading {
     /// What holds the watermark of the epoch that was closed last.
     #[must_use]
     pub fn held_by(&self, closed: &SourceProgress) -> Option<Hold> {
-        hold::hold(closed, |index| self.partitions[index].hangs)
+        hold::hold(closed, |index| self.partitions[index].not_idle)
     }
 
-    /// Closes the epoch in hand and moves on to its end. `high_watermark` is what the client last heard of a partition's log.
+    /// Takes in what the lanes report of the epoch in hand.
+    pub fn take_in(&mut self, reports: Vec<PartitionReport>) {
+        for report in reports {
+            let partition = &mut self.partitions[report.partition];
+            if partition.next != report.next {
+                partition.stands_since = Instant::now();
+            }
+            partition.next = report.next;
+            partition.waits = report.waits;
+            partition.leader_epoch = report.leader_epoch;
+            partition.lost = report.lost;
+            partition.unreadable = report.unreadable;
+            partition.at_end_since = report.at_end_since;
+            partition.is_gone = report.is_gone;
+            if let Some(max) = report.max_event_time_us {
+                self.watermark.observe(report.partition, max);
+            }
+        }
+    }
+
+    /// Partitions whose leaders have to say where their logs end: of which nothing has come for so long that they are idle at `at`, if it is true
+    /// that there is nothing to come; and which stand still, for whatever reason, since that may be their leader's silence.
+    #[must_use]
+    pub fn quiet(&self, at: Instant) -> Vec<TopicPartition> {
+        let asked = |i: usize, p: &Partition| !p.is_gone && (self.is_quiet(i, at) || self.stands_still(p, at));
+        self.partitions.iter().enumerate().filter(|(i, p)| asked(*i, p)).map(|(_, p)| p.id.clone()).collect()
+    }
+
+    fn is_quiet(&self, index: usize, at: Instant) -> bool {
+        let partition = &self.partitions[index];
+        // A run ends at its bound, and a partition of which nothing was ever read has no time that it could hold back.
+        let has_nothing = self.watermark.of_partition(index).is_none() && partition.is_at_bound();
+        has_nothing || partition.at_end_for(at).is_some_and(|at_end_for| at_end_for >= self.idle_after)
+    }
+
+    /// Whether nothing has come of a partition for long that should be read on.
+    fn stands_still(&self, partition: &Partition, at: Instant) -> bool {
+        !partition.waits && !partition.is_at_bound() && at.saturating_duration_since(partition.stands_since) >= self.idle_after
+    }
+
+    /// Finds out which partitions are idle at `at`, when the epoch's clock was read. `ends` is what leaders say that were asked since.
+    pub fn judge(&mut self, at: Instant, ends: &Ends) {
+        for index in 0..self.partitions.len() {
+            let is_quiet = self.is_quiet(index, at);
+            let stands_still = self.stands_still(&self.partitions[index], at);
+            let partition = &mut self.partitions[index];
+            (partition.idle, partition.not_idle) = match ends.get(&partition.id) {
+                // Nothing comes of a topic that does not exist.
+                _ if is_quiet && partition.is_gone => (true, None),
+                None if is_quiet || stands_still => (false, Some(Because::LeaderSilent)),
+                Some(end) if is_quiet && end.offset == partition.next => {
+                    partition.leader_epoch = end.leader_epoch.or(partition.leader_epoch);
+                    (true, None)
+                }
+                // What lies behind is of an open transaction, and may be old when it comes. (Or it has just come in; then the partition is not quiet
+                // any more at the next look.) At the end of a run it is for the next run to read, and not to be late there.
+                Some(end) if is_quiet => {
+                    (false, (end.offset > partition.next && !partition.is_at_bound()).then_some(Because::OpenTransaction))
+                }
+                _ => (false, None),
+            };
+        }
+        let at_end_for = self.partitions.iter().map(|p| p.at_end_for(at).filter(|_| p.idle));
+        self.quiet_for = at_end_for.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().min());
+    }
+
+    /// Whether closing the epoch in hand would move the watermark.
+    #[must_use]
+    pub fn would_move(&self) -> bool {
+        self.watermark.peek(&self.idle()) != self.watermark.current()
+    }
+
+    /// Offsets of the epoch in hand that could not be read.
+    #[must_use]
+    pub fn unreadable(&self) -> u64 {
+        self.partitions.iter().flat_map(|p| &p.unreadable).map(|range| range.end.abs_diff(range.start)).sum()
+    }
+
+    fn idle(&self) -> Vec<bool> {
+        self.partitions.iter().map(|p| p.idle).collect()
+    }
+
+    /// Closes the epoch in hand and moves on to its end; the watermark stays where it is if something holds it.
     ///
     /// # Errors
     /// How many records of how many are bad, if that is too many.
     pub fn close(
         &mut self,
-        reports: Vec<PartitionReport>,
         counts: SourceCounts,
         topic_ids: &BTreeMap<String, String>,
-        high_watermark: impl Fn(&TopicPartition) -> Option<i64>,
+        held_by: Option<HeldBy>,
     ) -> Result<SourceProgress, BadShare> {
         self.bad_share = match self.max_bad_per_million {
-            Some(max) => bad_share::advance(self.bad_share, &counts, max)?,
+            Some(max) => bad_share::advance(self.bad_share, &counts, self.unreadable(), max)?,
             None => BadShare::default(),
         };
-        let starts: Vec<i64> = self.partitions.iter().map(|p| p.next).collect();
-        let mut idle = vec![false; self.partitions.len()];
-        let mut lost = vec![Vec::new(); self.partitions.len()];
-        for report in reports {
-            let partition = &mut self.partitions[report.partition];
-            partition.next = report.next;
-            partition.at_end_since = report.at_end_since;
-            lost[report.partition] = report.lost;
-            if let Some(max) = report.max_event_time_us {
-                self.watermark.observe(report.partition, max);
-            }
-            let at_end_for = report.at_end_since.map(|since| since.elapsed());
-            let never_read = self.watermark.of_partition(report.partition).is_none();
-            let is_quiet = is_over(at_end_for, self.idle_after);
-            partition.hangs = is_quiet && !partition.is_at_bound() && hangs(report.next, high_watermark(&partition.id));
-            // A run ends at its bound. A partition of which nothing was ever read has no time that it could hold back.
-            idle[report.partition] = (is_quiet && !partition.hangs) || (never_read && partition.is_at_bound());
-        }
-        let at_end_for = self.partitions.iter().map(|p| p.at_end_since.map(|since| since.elapsed()));
-        let least = |all: Vec<Duration>| all.into_iter().min().filter(|_| idle.iter().all(|idle| *idle));
-        self.quiet_for = at_end_for.collect::<Option<Vec<_>>>().and_then(least);
         let before_us = self.watermark.current();
-        let after_us = self.watermark.advance(&idle);
-        let partitions = self.partitions.iter().zip(lost).enumerate().map(|(i, (p, lost))| PartitionProgress {
+        let after_us = if held_by.is_none() { self.watermark.advance(&self.idle()) } else { before_us };
+        let watermark = &self.watermark;
+        let partitions = self.partitions.iter_mut().enumerate().map(|(i, p)| PartitionProgress {
             topic: p.id.topic.clone(),
             partition: p.id.partition,
-            start: starts[i],
+            start: std::mem::replace(&mut p.start, p.next),
             end: p.next,
-            lost,
-            watermark_us: self.watermark.of_partition(i),
-            idle: idle[i],
+            lost: take(&mut p.lost),
+            unreadable: take(&mut p.unreadable),
+            watermark_us: watermark.of_partition(i),
+            idle: p.idle,
+            leader_epoch: p.leader_epoch,
         });
+        let partitions = partitions.collect();
         Ok(SourceProgress {
             name: self.name.clone(),
             topic_ids: topic_ids.clone(),
-            topics_gone: std::mem::take(&mut self.gone),
+            topics_gone: take(&mut self.gone),
             watermark_before_us: before_us,
             watermark_after_us: after_us,
             moved_by: None,
-            partitions: partitions.collect(),
+            held_by,
+            partitions,
             counts,
             bad_share: self.bad_share,
         })
     }
-}
-
-fn is_over(at_end_for: Option<Duration>, idle_after: Duration) -> bool {
-    at_end_for.is_some_and(|at_end_for| at_end_for >= idle_after)
-}
-
-/// The log goes on behind what a reader of committed records gets: a transaction is open, and its records may be old when they come.
-/// (Or records have just come in; then the partition is not idle either.)
-fn hangs(next: i64, high_watermark: Option<i64>) -> bool {
-    high_watermark.is_some_and(|end| end > next)
 }
 
 fn bound_of(until: &Until, source: &str, partition: &TopicPartition) -> i64 {
@@ -240,120 +339,4 @@ fn bound_of(until: &Until, source: &str, partition: &TopicPartition) -> i64 {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::checkpoint::manifest::{OffsetRange, UntilPartition};
-    use crate::engine::hold::Because;
-    use crate::source::kafka::OffsetBounds;
-
-    const READ: i64 = 1_000;
-
-    fn id(partition: i32) -> TopicPartition {
-        TopicPartition { topic: "rides".into(), partition }
-    }
-
-    /// Two partitions at offset 10; idle at once.
-    fn reading(bounds: [Option<i64>; 2]) -> Reading {
-        let partitions = [0, 1].map(|i| {
-            let bound = bounds[usize::try_from(i).unwrap()];
-            Partition { id: id(i), next: 10, bound, at_end_since: None, hangs: false }
-        });
-        Reading {
-            name: "rides".into(),
-            bad_share: BadShare::default(),
-            max_bad_per_million: None,
-            idle_after: Duration::ZERO,
-            partitions: partitions.into(),
-            watermark: SourceWatermark::new(0, None, vec![None, None]),
-            quiet_for: None,
-            run_ends: bounds[0].is_some(),
-            gone: Vec::new(),
-        }
-    }
-
-    fn report(partition: usize, next: i64, max_event_time_us: Option<i64>, at_end: bool) -> PartitionReport {
-        PartitionReport { partition, next, lost: Vec::new(), max_event_time_us, at_end_since: at_end.then(Instant::now), waits: false }
-    }
-
-    fn close(reading: &mut Reading, reports: Vec<PartitionReport>, high_watermark: i64) -> SourceProgress {
-        reading.close(reports, SourceCounts::default(), &BTreeMap::new(), |_| Some(high_watermark)).unwrap()
-    }
-
-    #[test]
-    fn an_epoch_goes_from_where_the_last_one_ended_to_what_the_lanes_report() {
-        let mut reading = reading([None, None]);
-        let first = close(&mut reading, vec![report(0, 15, Some(READ), false)], 100);
-        assert_eq!(first.partitions.iter().map(|p| (p.start, p.end)).collect::<Vec<_>>(), [(10, 15), (10, 10)]);
-        let second = close(&mut reading, vec![report(1, 12, Some(READ), false), report(0, 15, None, false)], 100);
-        assert_eq!(second.partitions.iter().map(|p| (p.start, p.end)).collect::<Vec<_>>(), [(15, 15), (10, 12)]);
-        assert_eq!(reading.next_offsets(), [(id(0), 15), (id(1), 12)]);
-        assert_eq!((first.watermark_after_us, second.watermark_before_us, second.watermark_after_us), (None, None, Some(READ)));
-    }
-
-    #[test]
-    fn a_gap_is_told_with_its_epoch_and_once() {
-        let mut reading = reading([None, None]);
-        let gap = OffsetRange { start: 10, end: 14 };
-        let first = close(&mut reading, vec![PartitionReport { lost: vec![gap], ..report(1, 15, None, false) }], 100);
-        assert_eq!(first.partitions.iter().map(|p| (p.start, p.end, p.lost_count())).collect::<Vec<_>>(), [(10, 10, 0), (10, 15, 4)]);
-        let second = close(&mut reading, vec![report(1, 16, None, false)], 100);
-        assert_eq!(second.partitions[1].lost, []);
-    }
-
-    #[test]
-    fn a_partition_at_its_end_is_idle_unless_a_transaction_hangs_open_there() {
-        for (high_watermark, idle) in [(10, true), (11, false)] {
-            let mut reading = reading([None, None]);
-            let closed = close(&mut reading, vec![report(0, 10, Some(READ), false), report(1, 10, None, true)], high_watermark);
-            assert_eq!((closed.partitions[1].idle, closed.watermark_after_us), (idle, idle.then_some(READ)), "{high_watermark}");
-            let (partition, because) = if idle { (0, Because::Slowest) } else { (1, Because::OpenTransaction) };
-            assert_eq!(reading.held_by(&closed), Some(Hold { topic: "rides".into(), partition, because }));
-        }
-    }
-
-    #[test]
-    fn a_partition_that_was_found_begins_at_its_earliest_and_holds_the_watermark_until_it_is_read_or_idle() {
-        let mut reading = reading([None, None]);
-        close(&mut reading, vec![report(0, 15, Some(READ), false), report(1, 12, Some(READ), true)], 0);
-        let bounds = OffsetBounds { low: 7, end: 9 };
-        reading.change(&Changes { new: vec![(id(2), bounds)], ..Changes::default() });
-        assert_eq!(reading.next_offsets(), [(id(0), 15), (id(1), 12), (id(2), 7)]);
-        assert!(reading.assignment(1).at_end_since.is_some(), "who was at the end still is");
-        let further = Some(READ + 5);
-        let held = close(&mut reading, vec![report(0, 16, further, false), report(1, 13, further, false), report(2, 7, None, false)], 0);
-        assert_eq!((held.watermark_after_us, held.partitions[2].start), (Some(READ), 7));
-        let read = close(&mut reading, vec![report(2, 8, Some(READ + 3), false)], 0);
-        assert_eq!((read.watermark_after_us, read.topics_gone), (Some(READ + 3), vec![]));
-    }
-
-    #[test]
-    fn a_topic_that_is_gone_is_told_once_and_holds_nothing_back() {
-        let mut reading = reading([None, None]);
-        reading.partitions[0].id.topic = "old".into();
-        close(&mut reading, vec![report(0, 15, Some(READ), false), report(1, 12, Some(READ + 9), false)], 100);
-        reading.change(&Changes { gone: vec!["old".into()], ..Changes::default() });
-        let closed = close(&mut reading, vec![report(0, 13, None, false)], 100);
-        assert_eq!((closed.topics_gone, closed.watermark_after_us), (vec!["old".to_owned()], Some(READ + 9)));
-        assert_eq!(closed.partitions.iter().map(|p| (p.topic.as_str(), p.start, p.end)).collect::<Vec<_>>(), [("rides", 12, 13)]);
-        assert_eq!(close(&mut reading, vec![], 100).topics_gone, Vec::<String>::new());
-    }
-
-    #[test]
-    fn what_lies_behind_the_end_of_the_run_does_not_hold_the_watermark() {
-        let mut reading = reading([Some(20), Some(10)]);
-        let closed = close(&mut reading, vec![report(0, 20, Some(READ), true), report(1, 10, None, true)], 500);
-        assert_eq!((closed.partitions[0].idle, closed.partitions[1].idle, closed.watermark_after_us), (true, true, Some(READ)));
-    }
-
-    #[test]
-    fn a_run_ends_at_its_offsets_and_takes_nothing_of_partitions_found_later() {
-        let until = Until {
-            run: None,
-            ends: vec![UntilPartition { source: "rides".into(), topic: "rides".into(), partition: 0, end: 7 }],
-            reached: false,
-        };
-        assert_eq!(bound_of(&until, "rides", &id(0)), 7);
-        assert_eq!(bound_of(&until, "rides", &id(1)), i64::MIN);
-    }
-}
+mod tests;

@@ -12,7 +12,7 @@ use weir_plan::stages::Stages;
 use super::keyed_stage::KeyedStage;
 use super::state_log::StateLog;
 use crate::failure::{Failure, Result};
-use crate::window::Partials;
+use crate::state::Entries;
 
 /// Batches of a state file that wait for one thread: a few megabytes.
 const QUEUE_BATCHES: usize = 4;
@@ -63,7 +63,7 @@ impl Share {
 }
 
 struct Worker {
-    queue: SyncSender<(usize, Partials)>,
+    queue: SyncSender<(usize, Entries)>,
     thread: JoinHandle<Result<KeyedStage>>,
 }
 
@@ -80,7 +80,7 @@ impl Worker {
     }
 }
 
-fn take_in(share: &Share, mut state: KeyedStage, batches: &Receiver<(usize, Partials)>) -> Result<KeyedStage> {
+fn take_in(share: &Share, mut state: KeyedStage, batches: &Receiver<(usize, Entries)>) -> Result<KeyedStage> {
     for (step, partials) in batches {
         let mine = partials.retain(|start| share.has(step, start))?;
         if mine.rows() > 0 {

@@ -1,12 +1,17 @@
 //! A sink that lanes write to: a task that turns the batches of one epoch into uploaded data files. The queue before it is bounded in
 //! bytes; a full one stops the lanes, and with them the fetching.
+//!
+//! The task ends in one of two ways. Either it fails, and then it says why, before any lane can notice that it takes no more. Or all lanes have
+//! let go of their inputs, and then it ends without a reason, because the reason is theirs: nothing here may speak before them.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
+use futures::FutureExt;
 use tokio::runtime::Handle;
-use tokio::sync::mpsc::error::TryRecvError;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use weir_plan::panics;
 
 use crate::failure::{Failure, Result};
 use crate::sink::delta::{EpochWriter, TableFiles};
@@ -40,23 +45,20 @@ pub struct SinkOutput {
 impl SinkOutput {
     /// The files of the epoch that all lanes have ended.
     pub async fn next(&mut self) -> Result<SinkFiles> {
-        self.epochs.recv().await.unwrap_or_else(|| Err(silent()))
+        self.epochs.recv().await.unwrap_or_else(|| Err(Failure::bug("the sink task exited before it reported the files of an epoch")))
     }
 
-    /// Why the sink has stopped, if it has. Lanes only see that it takes no more.
+    /// Why the sink has stopped, if it failed. Lanes only see that it takes no more.
     pub fn failure(&mut self) -> Option<Failure> {
-        match self.epochs.try_recv() {
-            Ok(of_epoch) => of_epoch.err(),
-            Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => Some(silent()),
-        }
+        self.epochs.try_recv().ok().and_then(Result::err)
     }
 
-    /// Resolves when the sink stops while an epoch is open.
+    /// Resolves when the sink fails while an epoch is open, and never when it ended because its lanes did.
     pub async fn failed(&mut self) -> Failure {
-        match self.next().await {
-            Err(failure) => failure,
-            Ok(_) => Failure::bug("a sink ended an epoch that was open"),
+        match self.epochs.recv().await {
+            Some(Err(failure)) => failure,
+            Some(Ok(_)) => Failure::bug("a sink reported the files of an epoch that was still open"),
+            None => std::future::pending().await,
         }
     }
 }
@@ -78,13 +80,14 @@ impl SinkInput {
     }
 }
 
-fn silent() -> Failure {
-    Failure::bug("a sink's task ended without a word")
-}
-
 /// The reason is with the driver: [`SinkOutput::failure`].
 fn gone() -> Failure {
     Failure::retry("a sink has stopped taking rows")
+}
+
+/// Whether a lane failed for no reason of its own, but because a sink takes no more.
+pub fn is_gone(of_lane: &Failure) -> bool {
+    *of_lane == gone()
 }
 
 /// Starts the task of one sink. `label` goes into file names; `queue_bytes` of rows may wait.
@@ -95,7 +98,9 @@ pub fn spawn(files: TableFiles, lanes: usize, label: String, queue_bytes: u64) -
     let room = Arc::new(Semaphore::new(room_kib as usize));
     let input = SinkInput { queue, room: Arc::clone(&room), room_kib, handle: Handle::current() };
     tokio::spawn(async move {
-        if let Err(failure) = work(&files, lanes, &label, &mut messages, &results).await {
+        let worked = AssertUnwindSafe(work(&files, lanes, &label, &mut messages, &results)).catch_unwind().await;
+        let worked = worked.unwrap_or_else(|panic| Err(Failure::bug(format!("the sink task panicked: {}", panics::said(&*panic)))));
+        if let Err(failure) = worked {
             // The reason first: the driver looks for it when a lane says that the sink is gone.
             let _ = results.send(Err(failure)).await;
             room.close();
@@ -152,14 +157,15 @@ mod tests {
     use super::*;
     use crate::Remedy;
     use crate::engine::lane_sinks::LaneSinks;
+    use crate::retry::RetryPolicy;
     use crate::sink::delta::DeltaTable;
     use crate::sink::delta::tests::faulty::Faulty;
-    use crate::sink::delta::tests::{Lake, QUICK, rides};
+    use crate::sink::delta::tests::{Lake, QUICK, SOON_GIVEN_UP, rides};
 
     /// A sink's task whose store fails `away` times from now on.
-    async fn task(lake: &Lake, away: u32) -> (SinkInput, SinkOutput) {
+    async fn task(lake: &Lake, away: u32, retry: RetryPolicy) -> (SinkInput, SinkOutput) {
         let (store, location) = Faulty::before(&lake.location(), []);
-        let table = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
+        let table = DeltaTable::open_or_create(location, &lake.sink, "p", retry).await.unwrap();
         store.away.store(away, Ordering::Relaxed);
         spawn(table.files(), 1, "l".into(), 1 << 20)
     }
@@ -173,7 +179,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn an_epoch_is_written_once_the_store_is_back_and_the_next_one_after_it() {
         let lake = Lake::new(&[]);
-        let (input, mut output) = task(&lake, 4).await;
+        let (input, mut output) = task(&lake, 4, QUICK).await;
         for _ in 0..2 {
             write_epoch(&input).await.unwrap();
             let files = output.next().await.unwrap();
@@ -182,9 +188,30 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
+    async fn a_lane_that_could_not_write_is_explained_by_its_sink_and_one_with_a_reason_of_its_own_is_not() {
+        let lake = Lake::new(&[]);
+        let (input, output) = task(&lake, u32::MAX, SOON_GIVEN_UP).await;
+        let mut sinks = LaneSinks::default();
+        sinks.add(0, "silver".into(), output);
+        // What a lane finds once the store has been given up.
+        let gone = tokio::time::timeout(Duration::from_secs(10), async {
+            loop {
+                if let Err(gone) = write_epoch(&input).await {
+                    break gone;
+                }
+            }
+        });
+        let gone = gone.await.expect("the lane was told");
+        let bad = Failure::data("the record at rides-0 offset 7 can't be processed");
+        assert_eq!(sinks.reason(bad.clone()), bad);
+        let explained = sinks.reason(gone);
+        assert!(explained.message.starts_with("sink `silver`: ") && explained.message.contains("given up"), "{explained}");
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
     async fn a_sink_that_fails_is_reported_by_name_while_the_lanes_have_nothing_to_write() {
         let lake = Lake::new(&[]);
-        let (input, output) = task(&lake, 0).await;
+        let (input, output) = task(&lake, 0, QUICK).await;
         let mut sinks = LaneSinks::default();
         sinks.add(0, "silver".into(), output);
         // Without the required column `n`.
@@ -195,10 +222,28 @@ mod tests {
         assert!(failure.message.starts_with("sink `silver`: rows do not fit the table"), "{failure}");
     }
 
+    /// A lane that stops at a bad record lets go of its sinks before the driver hears of it.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_sink_whose_lanes_have_ended_is_not_why_they_did() {
+        let lake = Lake::new(&[]);
+        let (input, output) = task(&lake, 0, QUICK).await;
+        drop(input);
+        let ended = async {
+            while !output.epochs.is_closed() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(10), ended).await.expect("the task ended");
+        let mut sinks = LaneSinks::default();
+        sinks.add(0, "silver".into(), output);
+        assert_eq!(sinks.failed().now_or_never(), None);
+        assert_eq!(sinks.reason(Failure::config("the topic is gone")), Failure::config("the topic is gone"));
+    }
+
     #[tokio::test(flavor = "multi_thread")]
     async fn a_store_that_stays_away_ends_the_task_and_the_lanes_that_wait_for_room() {
         let lake = Lake::new(&[]);
-        let (input, mut output) = task(&lake, u32::MAX).await;
+        let (input, mut output) = task(&lake, u32::MAX, SOON_GIVEN_UP).await;
         // All room is taken, so that the lane has to wait for it.
         let one = Arc::clone(&input.room).acquire_owned().await.unwrap();
         let _all_others = Arc::clone(&input.room).acquire_many_owned(input.room_kib - 1).await.unwrap();

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rand::RngCore;
 use tokio::task::{block_in_place, spawn_blocking};
 use weir_plan::Plan;
-use weir_plan::compat;
+use weir_plan::compat::{self, Fingerprint};
+use weir_plan::ids::Epoch;
 use weir_plan::plan::Trigger;
 use weir_plan::quote::quoted;
 use weir_plan::stages::{self, Stages};
@@ -19,24 +19,27 @@ use super::assembly::Assembly;
 use super::claim::{self, Base, Topics, Wanted, state_of};
 use super::commit::TableCommitter;
 use super::discovery::Discovery;
+use super::evidence::Evidence;
+use super::garbage::Garbage;
 use super::keyed_stage::KeyedStage;
 use super::lane_sinks::LaneSinks;
 use super::lanes::Lanes;
 use super::open_epoch::OpenEpoch;
 use super::reading::{Reading, only_source};
+use super::restored::Restored;
 use super::restoring;
 use super::state_log::StateLog;
+use super::tables::Tables;
 use super::topic_watch::{self, TopicWatch};
-use crate::checkpoint::manifest::{Manifest, PinnedTable, Until};
+use crate::checkpoint::manifest::{Manifest, Until};
 use crate::checkpoint::state_files::StateFiles;
 use crate::checkpoint::writer::{self, CheckpointWriter};
-use crate::failure::{Failure, Result};
+use crate::failure::{Failure, Remedy, Result};
 use crate::memory::Memory;
 use crate::observe::Observer;
 use crate::observe::progress::{Durations, Progress};
 use crate::retry::RetryPolicy;
-use crate::sink::delta::DeltaTable;
-use crate::sink::delta::maintenance::{self, Maintenance, Surroundings};
+use crate::sink::upkeep::{self, Duties, Surroundings, Upkeep};
 use crate::source::kafka::{Fetching, KafkaInput};
 use crate::storage::Standing;
 
@@ -56,6 +59,9 @@ pub struct Running {
     pub(super) input: Arc<KafkaInput>,
     pub(super) topics: TopicWatch,
     pub(super) discovery: Discovery,
+    pub(super) evidence: Evidence,
+    /// How long a run that has an end may come no closer to it.
+    pub(super) give_up_after: Duration,
     pub(super) reading: Reading,
     pub(super) assembly: Assembly,
     pub(super) lanes: Lanes,
@@ -63,15 +69,12 @@ pub struct Running {
     pub(super) keyed: KeyedStage,
     pub(super) state_store: StateFiles,
     pub(super) state_log: StateLog,
-    /// A collection waits until no compaction is under way.
-    pub(super) garbage_is_due: bool,
+    pub(super) garbage: Garbage,
     pub(super) memory: Arc<Memory>,
     pub(super) observer: Observer,
     pub(super) standing: Standing,
-    /// When the last epoch that is committed was closed: files from before are in the tables' logs if they ever will be.
-    pub(super) settled_ms: Arc<AtomicI64>,
-    /// Of the tables. It ends with the run.
-    pub(super) _maintenance: Maintenance,
+    /// Of the sinks. It ends with the run.
+    pub(super) _upkeep: Upkeep,
 }
 
 pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> Result<Running> {
@@ -84,59 +87,98 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let settings =
         writer::Options { retry, standing: standing.clone(), ..writer::Options::new(plan.checkpoint.uri.as_str(), rand::rng().next_u64()) };
     let opened = writer::open(location.store, location.path, &plan.pipeline, random_id(), random_id(), settings).await?;
-    let restored = match claim::epoch_to_restore(plan.state_action.as_ref(), opened.newest()) {
-        Some(epoch) => opened.manifest(epoch).await?,
-        None => None,
-    };
-
-    let shares = memory.shares(options.lanes, plan.sinks.len());
-    let fetching = Fetching { queued_bytes_per_lane: shares.fetch_bytes_per_lane, patient: may_wait(plan.trigger) };
-    let input = Arc::new(block_in_place(|| KafkaInput::connect_with(&source.kafka, &format!("weir/{}", plan.pipeline), fetching))?);
-    let tables = open_tables(&plan, options, retry, &standing).await?;
-    let pinned: Vec<_> = plan.sinks.iter().zip(&tables).map(|(sink, table)| pin(sink, table)).collect();
+    let opened = opened.in_parts(location.parts);
     let fingerprint = compat::fingerprint(&plan);
-    let run = options.run.as_deref();
+    let tables = Tables::open(&plan, options, retry, &standing).await;
+    let tables = tables.map_err(|failure| with_state(failure, &plan, opened.newest(), &fingerprint))?;
+    let (there, missing, remembered) = (tables.pinned(), tables.missing(), tables.remembered());
     let wanted = Wanted {
         source: source.name.as_str(),
         start_from: &source.kafka.start_from,
         on_lost_offsets: source.kafka.on_lost_offsets,
         by_pattern: matches!(source.kafka.topics, weir_plan::topics::Topics::Matching(_)),
         trigger: plan.trigger,
-        run,
+        run: options.run.as_deref(),
         fingerprint: &fingerprint,
-        tables: &pinned,
+        tables: &there,
+        missing: &missing,
+        home: &options.home,
+    };
+    let states = opened.states();
+    let restored = match claim::epoch_to_restore(plan.state_action.as_ref(), opened.newest()) {
+        Some(epoch) => {
+            let manifest = opened.manifest(epoch).await?;
+            Base::of(plan.state_action.as_ref(), opened.newest(), manifest.as_ref())?.check_fit(&wanted)?;
+            match manifest {
+                Some(manifest) => Some(Restored::read(manifest, &plan, &stages, &states, wanted.source, options.lanes, &memory).await?),
+                None => None,
+            }
+        }
+        None => None,
     };
 
-    let (mut said, mut latest) = (None, Vec::new());
+    let shares = memory.shares(options.lanes, plan.sinks.len());
+    let fetching = Fetching { queued_bytes_per_lane: shares.fetch_bytes_per_lane, patient: may_wait(plan.trigger) };
+    let input = Arc::new(block_in_place(|| KafkaInput::connect_with(&source.kafka, &format!("weir/{}", plan.pipeline), fetching))?);
+
+    let (mut said, mut latest) = (Vec::new(), Vec::new());
+    let looked_at = Instant::now();
+    let mut tables = tables;
     let mut writer = opened
-        .claim(async |newest: Option<&Manifest>| {
-            let base = Base::of(plan.state_action.as_ref(), newest, restored.as_ref())?;
+        .claim(&remembered, async |newest: Option<&Manifest>, generation| {
+            let base = Base::of(plan.state_action.as_ref(), newest, restored.as_ref().map(|restored| &restored.manifest))?;
+            tables.look_again().await?;
+            let (there, missing) = (tables.pinned(), tables.missing());
+            let wanted = Wanted { tables: &there, missing: &missing, ..wanted.clone() };
             base.check_fit(&wanted)?;
             let (known, start_time_ms) = (base.topics(&wanted), base.start_time_ms(&wanted));
             let (asked, deadline) = (Arc::clone(&input), options.give_up_after.min(BROKER_DEADLINE));
             // On a thread of its own: a start that waits for its brokers can be told to end meanwhile.
             let topics = spawn_blocking(move || topics(&asked, &known, start_time_ms, deadline)).await;
             let topics = topics.map_err(|e| Failure::bug(format!("ask the brokers: {e}")))??;
-            said = base.says();
+            said = base.says().into_iter().chain(base.notices(&wanted)).collect();
             latest = topics.partitions.iter().map(|(_, bounds)| Some(bounds.end)).collect();
-            base.carried(&wanted, &topics, super::clock::now_us())
+            let mut carried = base.carried(&wanted, &topics, super::clock::now_us())?;
+            if let (Some(restored), Some(task)) = (restored.as_ref().filter(|_| base.restores()), carried.tasks.first_mut()) {
+                let claim = newest.map_or(Epoch::FIRST, |newest| newest.epoch.next());
+                task.state = restored.copy(&states.of_generation(generation), claim).await?;
+            }
+            // Last: nothing else can refuse this start any more.
+            tables.make_missing().await?;
+            carried.tables = tables.pinned();
+            Ok(carried)
         })
         .await?;
-    if let Some(said) = said {
+    let tables = tables.into_tables()?;
+    for said in said {
         tracing::warn!("{said}");
     }
     let files: Vec<_> = tables.iter().map(|table| table.files().within(shares.sink_buffer_bytes)).collect();
-    let looked_after = plan.sinks.iter().zip(&tables).map(|(sink, table)| (sink.name.clone(), table.maintained(), sink.delta.maintenance));
-    let looked_after = looked_after.collect();
-    let committer = TableCommitter::new(Arc::clone(&plan), options.secrets.clone(), retry, tables);
+    let (clock, steady) = (options.maintenance_clock.clone(), options.maintenance_clock.clone());
+    let surroundings = Surroundings {
+        now_ms: Arc::new(move || clock.now_ms()),
+        steady_ms: Arc::new(move || steady.steady_ms()),
+        retry,
+        memory: Arc::clone(&memory),
+        writer: upkeep::Writer { lineage: writer.lineage().to_owned(), generation: writer.generation().0 },
+        label: file_label(&writer),
+        tell: observer.of_maintenance(),
+    };
+    let duties = plan.sinks.iter().zip(&tables);
+    let duties = duties.map(|(sink, table)| Duties { sink: sink.name.clone(), duties: table.duties(&surroundings) }).collect();
+    let committer = TableCommitter::new(Arc::clone(&plan), options.secrets.clone(), retry, writer.lineage().to_owned(), tables);
     writer.recover(&committer).await?;
 
     let claim = writer.newest().clone();
     let progress = claim.sources.iter().find(|s| s.name == source.name);
     let progress = progress.ok_or_else(|| Failure::bug(format!("the claim does not name the source {:?}", source.name)))?;
     let state_store = writer.states();
-    let state_log = StateLog::new(Arc::clone(&plan), state_store.clone(), state_of(&claim));
-    let keyed = restoring::restore(&plan, &stages, &state_log, progress.watermark_after_us, options.lanes).await?;
+    let state_log = StateLog::new(Arc::clone(&plan), state_store.clone(), state_of(&claim), Arc::clone(&memory));
+    let keyed =
+        match restored.filter(|restored| claim.state_action.as_ref().is_some_and(|done| done.restored == Some(restored.manifest.epoch))) {
+            Some(restored) => restored.keyed,
+            None => restoring::restore(&plan, &stages, &state_log, progress.watermark_after_us, options.lanes).await?,
+        };
 
     memory.note_state(keyed.bytes());
     let shown = at_rest(claim.clone(), &keyed, progress.watermark_after_us);
@@ -149,7 +191,10 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         tracing::warn!("source {}: no topic matches `topicPattern`; {more}", quoted(&source.name));
     }
     // What is found later belongs to the next run.
-    let discovery = Discovery::new(Arc::clone(&input), claim.until.is_none().then_some(options.discover_every));
+    let every = claim.until.is_none().then_some(options.discover_every);
+    let delay_us = source.event_time.as_ref().map_or(0, |e| e.watermark_delay_us);
+    let discovery = Discovery::new(Arc::clone(&input), every, Duration::from_micros(delay_us.unsigned_abs()), looked_at);
+    let evidence = Evidence::new(Arc::clone(&input));
     let assembly = Assembly {
         plan: Arc::clone(&plan),
         stages: Arc::clone(&stages),
@@ -162,25 +207,16 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let epoch = OpenEpoch::new(plan.limits, shares.partials_bytes, Arc::clone(&memory));
     let (lanes, lane_sinks) = assembly.lanes(&reading, epoch)?;
     // Not before what was in doubt is committed: its files may be old, and nothing in the tables names them until then.
-    let (clock, settled_ms) = (options.maintenance_clock.clone(), Arc::new(AtomicI64::new(i64::MIN)));
-    let surroundings = Surroundings {
-        now_ms: Arc::new(move || clock.now_ms()),
-        retry,
-        memory: Arc::clone(&memory),
-        writer: maintenance::Writer { lineage: writer.lineage().to_owned(), generation: writer.generation().0 },
-        label: file_label(&writer),
-        settled_ms: Arc::clone(&settled_ms),
-        tell: observer.of_maintenance(),
-    };
-    let _maintenance = Maintenance::start(looked_after, &surroundings);
+    let _upkeep = Upkeep::start(duties, &surroundings);
     Ok(Running {
-        _maintenance,
-        settled_ms,
+        _upkeep,
         writer,
         committer,
         until: claim.until,
         topics,
         discovery,
+        evidence,
+        give_up_after: options.give_up_after,
         input,
         reading,
         assembly,
@@ -189,7 +225,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         keyed,
         state_store,
         state_log,
-        garbage_is_due: false,
+        garbage: Garbage::new(plan.checkpoint.keep, options.garbage_grace),
         memory,
         observer,
         standing,
@@ -209,19 +245,18 @@ impl Running {
     }
 }
 
+/// A person who changes a document is to hear at once of all that does not fit: a table, and the saved state too.
+fn with_state(failure: Failure, plan: &Plan, newest: Option<&Manifest>, fingerprint: &Fingerprint) -> Failure {
+    let goes_on = claim::due(plan.state_action.as_ref(), newest).is_none();
+    match Base::of(None, newest, None).and_then(|base| base.check_state_fits(fingerprint)) {
+        Err(of_state) if goes_on && failure.remedy == Remedy::Config => Failure::config(format!("{failure}; and {of_state}")),
+        _ => failure,
+    }
+}
+
 /// For the names of data files.
 fn file_label(writer: &CheckpointWriter) -> String {
     format!("{}-{:010}", writer.lineage(), writer.generation().0)
-}
-
-async fn open_tables(plan: &Plan, options: &Options, retry: RetryPolicy, standing: &Standing) -> Result<Vec<DeltaTable>> {
-    let tables = plan.sinks.iter().map(|sink| async move {
-        let location = crate::storage::open(&sink.delta.uri, plan.storage_for(&sink.delta.uri), &options.secrets)?.in_run(standing);
-        let doing = format!("opening {}", sink.delta.uri);
-        let table = retry.persist(&doing, async || DeltaTable::open_or_create(location.clone(), sink, &plan.pipeline, retry).await).await;
-        table.map_err(|e| e.context(format!("sink {}", quoted(&sink.name))))
-    });
-    futures::future::try_join_all(tables).await
 }
 
 /// Whether a twentieth of a second more or less makes no great difference to when a record is committed.
@@ -240,10 +275,6 @@ fn topics(input: &KafkaInput, known: &BTreeSet<String>, start_time_ms: Option<i6
     };
     let ids = topic_watch::ids_if_told(input, &found.topics())?;
     Ok(Topics { partitions: found.partitions.into_iter().zip(bounds).collect(), ids, at_time, gone: found.gone })
-}
-
-fn pin(sink: &weir_plan::plan::Sink, table: &DeltaTable) -> PinnedTable {
-    PinnedTable { sink: sink.name.clone(), uri: sink.delta.uri.clone(), table_id: table.table_id().to_owned() }
 }
 
 /// The claim, with its steps as they stand.

@@ -18,6 +18,8 @@ pub struct EpochLog {
     rows_out: u64,
     warned_at: Option<Instant>,
     bad: u64,
+    warned_of_rows_at: Option<Instant>,
+    bad_rows: u64,
 }
 
 impl EpochLog {
@@ -50,6 +52,16 @@ impl EpochLog {
             self.warned_at = Some(now);
             let records = std::mem::take(&mut self.bad);
             tracing::warn!(records, first, "bad records were left out, as badRecords.policy says");
+        }
+    }
+
+    /// Some rows of an epoch's windows could not be computed; `first` is one of them.
+    pub fn bad_rows(&mut self, count: u64, first: &str, now: Instant) {
+        self.bad_rows += count;
+        if is_due(self.warned_of_rows_at, WARNING_EVERY, now) {
+            self.warned_of_rows_at = Some(now);
+            let rows = std::mem::take(&mut self.bad_rows);
+            tracing::warn!(rows, first, "rows that could not be computed were left out, as badRecords.policy says");
         }
     }
 }

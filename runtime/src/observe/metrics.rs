@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
@@ -13,10 +13,18 @@ use prometheus_client::registry::Registry;
 
 use super::progress::{Progress, Source};
 use crate::checkpoint::totals::SourceTotals;
-use crate::sink::delta::maintenance::Done;
+use crate::sink::upkeep::Done;
 
 /// Epochs take from a millisecond (local disk) to minutes (an object store that is away).
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+
+/// Of the process: whoever writes its log counts.
+static LOG_LINES_DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
+
+/// A line of the log was dropped, since nobody took it.
+pub fn log_line_dropped() {
+    LOG_LINES_DROPPED.inc();
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Node {
@@ -34,12 +42,15 @@ pub struct Metrics {
     registry: Registry,
     records_read: Family<Node, Counter>,
     records_decoded: Family<Node, Counter>,
+    tombstones_skipped: Family<Node, Counter>,
     records_dropped: Family<Node, Counter>,
     records_rejected: Family<Node, Counter>,
     records_lost: Family<Node, Counter>,
+    records_unreadable: Family<Node, Counter>,
     bytes_read: Family<Node, Counter>,
     rows_filtered: Family<Node, Counter>,
     rows_late: Family<Node, Counter>,
+    rows_bad: Family<Node, Counter>,
     rows_written: Family<Node, Counter>,
     epochs: Counter,
     last_epoch: Gauge,
@@ -71,12 +82,15 @@ impl Metrics {
         let metrics = Self {
             records_read: Family::default(),
             records_decoded: Family::default(),
+            tombstones_skipped: Family::default(),
             records_dropped: Family::default(),
             records_rejected: Family::default(),
             records_lost: Family::default(),
+            records_unreadable: Family::default(),
             bytes_read: Family::default(),
             rows_filtered: Family::default(),
             rows_late: Family::default(),
+            rows_bad: Family::default(),
             rows_written: Family::default(),
             epochs: Counter::default(),
             last_epoch: Gauge::default(),
@@ -103,11 +117,14 @@ impl Metrics {
         let r = &mut registry;
         r.register("records_read", "Records read from a source", metrics.records_read.clone());
         r.register("records_decoded", "Records decoded", metrics.records_decoded.clone());
+        r.register("tombstones_skipped", "Records without a value that were passed over", metrics.tombstones_skipped.clone());
         r.register("records_dropped", "Bad records dropped by policy", metrics.records_dropped.clone());
         r.register("records_rejected", "Bad records that left by the output Rejected", metrics.records_rejected.clone());
         r.register("records_lost", "Offsets that Kafka no longer had when they came next", metrics.records_lost.clone());
+        r.register("records_unreadable", "Offsets whose batches could not be read", metrics.records_unreadable.clone());
         r.register("bytes_read", "Bytes of record values read", metrics.bytes_read.clone());
         r.register("rows_filtered", "Rows that a where left out", metrics.rows_filtered.clone());
+        r.register("rows_bad", "Rows behind a window that could not be computed", metrics.rows_bad.clone());
         r.register("rows_late", "Rows that missed every window of a step", metrics.rows_late.clone());
         r.register("rows_written", "Rows committed to a sink", metrics.rows_written.clone());
         r.register("epochs", "Epochs committed", metrics.epochs.clone());
@@ -129,6 +146,7 @@ impl Metrics {
         r.register("maintenance_failures", "Failed turns of a table's maintenance", metrics.maintenance_failures.clone());
         r.register("memory_bytes", "Memory of the process that no file stands behind", metrics.memory_bytes.clone());
         r.register("memory_limit_bytes", "What the process may use; 0 without a limit", metrics.memory_limit_bytes.clone());
+        r.register("log_lines_dropped", "Lines of the log that nobody took", LOG_LINES_DROPPED.clone());
         metrics.memory_limit_bytes.set(gauge(memory_limit_bytes.unwrap_or_default()));
         Self { registry, ..metrics }
     }
@@ -205,11 +223,13 @@ impl Metrics {
     pub fn show(&self, progress: &Progress) {
         let node = |name: &str| Node { name: name.to_owned() };
         let totals = &progress.counters;
-        for (name, SourceTotals { counts, lost }) in &totals.sources {
+        for (name, SourceTotals { counts, lost, unreadable }) in &totals.sources {
             let of_source = node(name);
             set(&self.records_lost.get_or_create(&of_source), *lost);
+            set(&self.records_unreadable.get_or_create(&of_source), *unreadable);
             set(&self.records_read.get_or_create(&of_source), counts.read);
             set(&self.records_decoded.get_or_create(&of_source), counts.decoded);
+            set(&self.tombstones_skipped.get_or_create(&of_source), counts.tombstones);
             set(&self.records_dropped.get_or_create(&of_source), counts.dropped);
             set(&self.records_rejected.get_or_create(&of_source), counts.rejected);
             set(&self.bytes_read.get_or_create(&of_source), counts.bytes);
@@ -217,6 +237,11 @@ impl Metrics {
         }
         for (name, counts) in &totals.steps {
             set(&self.rows_late.get_or_create(&node(name)), counts.rows_late);
+            // There from the start, as a counter should be: a rise from nothing to one is seen.
+            drop(self.rows_bad.get_or_create(&node(name)));
+        }
+        for (name, rows) in &totals.rows_bad {
+            set(&self.rows_bad.get_or_create(&node(name)), *rows);
         }
         for (name, rows) in &totals.sinks {
             set(&self.rows_written.get_or_create(&node(name)), *rows);
@@ -256,4 +281,36 @@ fn set(counter: &Counter, sum: u64) {
 
 fn gauge(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// Their names stand in dashboards and alerts.
+    #[test]
+    fn what_is_done_for_tables_is_counted_by_sink_from_0_on() {
+        let metrics = Metrics::new("rides", None);
+        metrics.of_tables(["silver", "late"].into_iter());
+        metrics.maintained("silver", Done::Compacted { commits: 2, files_before: 30, files_after: 4, conflicts: 1 });
+        metrics.maintained("silver", Done::Vacuumed { files: 30, bytes: 4_096 });
+        metrics.maintained("silver", Done::Failed);
+
+        let text = metrics.encode().unwrap();
+        let mut told: Vec<_> = text.lines().filter(|line| line.contains("name=\"")).collect();
+        told.sort_unstable();
+        let expected = [
+            ("bytes_vacuumed", 0, 4_096),
+            ("compactions_given_up", 0, 1),
+            ("compactions", 0, 2),
+            ("files_compacted", 0, 30),
+            ("files_vacuumed", 0, 30),
+            ("maintenance_failures", 0, 1),
+        ];
+        let line = |(metric, sink, count)| format!("weir_{metric}_total{{pipeline=\"rides\",name=\"{sink}\"}} {count}");
+        let expected = expected.map(|(metric, late, silver)| [line((metric, "late", late)), line((metric, "silver", silver))]);
+        assert_eq!(told, expected.concat());
+    }
 }

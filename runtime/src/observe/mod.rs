@@ -4,9 +4,9 @@ mod epoch_log;
 mod http;
 mod metrics;
 pub mod progress;
+pub mod progress_file;
 
-use std::fs::File;
-use std::io::Write;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
@@ -16,17 +16,19 @@ use weir_plan::Plan;
 
 use self::epoch_log::EpochLog;
 use self::metrics::Metrics;
+pub use self::metrics::log_line_dropped;
 use self::progress::{Pending, Progress, Source};
+use self::progress_file::ProgressFile;
 use crate::checkpoint::manifest::SourceProgress;
 use crate::engine::Options;
 use crate::engine::hold::Hold;
 use crate::failure::{Failure, Result};
-use crate::sink::delta::maintenance::Tell;
+use crate::sink::upkeep::Tell;
 
 /// Takes reports from the driver; the HTTP server reads them.
 pub struct Observer {
     shared: Arc<Shared>,
-    progress_file: Option<File>,
+    progress_file: Option<ProgressFile>,
     log: EpochLog,
     /// What holds the watermark of a source, as of the epoch that was closed last.
     held_by: Option<(String, Option<Hold>)>,
@@ -46,13 +48,7 @@ struct Shared {
 impl Observer {
     /// Opens the progress file and the HTTP port.
     pub async fn start(plan: &Plan, options: &Options, memory_limit_bytes: Option<u64>) -> Result<Self> {
-        let progress_file = match &options.progress {
-            None => None,
-            Some(path) => {
-                let file = File::options().create(true).append(true).open(path);
-                Some(file.map_err(|e| Failure::config(format!("the progress file {}: {e}", path.display())))?)
-            }
-        };
+        let progress_file = options.progress.as_deref().map(ProgressFile::open).transpose()?;
         let metrics = Metrics::new(&plan.pipeline, memory_limit_bytes);
         metrics.of_tables(plan.sinks.iter().map(|sink| sink.name.as_str()));
         let shared = Arc::new(Shared {
@@ -99,7 +95,12 @@ impl Observer {
         self.log.bad_records(count, first, Instant::now());
     }
 
-    /// Hears what is done for the tables.
+    /// Some rows behind a window could not be computed: how many by step, and the first of them.
+    pub fn bad_rows(&mut self, by_step: &BTreeMap<String, u64>, first: &str) {
+        self.log.bad_rows(by_step.values().sum(), first, Instant::now());
+    }
+
+    /// Hears what is done for the sinks.
     #[must_use]
     pub fn of_maintenance(&self) -> Tell {
         let shared = Arc::clone(&self.shared);
@@ -118,8 +119,8 @@ impl Observer {
         }
         if let Some(file) = &mut self.progress_file {
             let json = serde_json::to_string(&progress).map_err(|e| Failure::bug(format!("progress: {e}")))?;
-            // One write per line, so that a reader (and a crash) sees whole lines. A full disk there is no reason to stop.
-            if let Err(error) = file.write_all(format!("{json}\n").as_bytes()) {
+            // A full disk there is no reason to stop.
+            if let Err(error) = file.add(&json) {
                 tracing::warn!(epoch = progress.batch_id, "the progress file lacks this epoch: {error}");
             }
         }

@@ -89,21 +89,26 @@ pub struct Progress {
 pub struct Totals {
     pub epochs: u64,
     pub num_input_rows: u64,
+    /// Records without a value that were passed over.
+    pub tombstones_skipped: u64,
     pub records_dropped: u64,
     pub records_rejected: u64,
     pub records_lost: u64,
+    pub records_unreadable: u64,
     pub num_rows_dropped_by_watermark: u64,
 }
 
 impl Totals {
     fn of(totals: &totals::Totals) -> Self {
-        let SourceTotals { counts, lost } = totals.of_sources();
+        let SourceTotals { counts, lost, unreadable } = totals.of_sources();
         Self {
             epochs: totals.epochs,
             num_input_rows: counts.read,
+            tombstones_skipped: counts.tombstones,
             records_dropped: counts.dropped,
             records_rejected: counts.rejected,
             records_lost: lost,
+            records_unreadable: unreadable,
             num_rows_dropped_by_watermark: totals.rows_late(),
         }
     }
@@ -153,11 +158,14 @@ pub struct Source {
     pub latest_offset: Offsets,
     pub num_input_rows: u64,
     pub records_decoded: u64,
+    pub tombstones_skipped: u64,
     pub records_dropped: u64,
     /// Those that left by the output `Rejected`.
     pub records_rejected: u64,
     /// Offsets that Kafka no longer had when they came next.
     pub records_lost: u64,
+    /// Offsets whose batches could not be read.
+    pub records_unreadable: u64,
     pub bytes: u64,
     /// The partition whose watermark is the source's: the least that is not idle.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -198,7 +206,7 @@ impl Progress {
         });
         let sinks = plan.sinks.iter().map(|sink| Sink {
             name: sink.name.clone(),
-            description: format!("delta[{}]", sink.delta.uri),
+            description: sink.kind.to_string(),
             table_version: versions.get(&sink.name).copied(),
             num_output_rows: manifest.committables.iter().filter(|c| c.sink == sink.name).map(|c| c.rows).sum(),
         });
@@ -269,12 +277,14 @@ impl Source {
             latest_offset: offsets(&|i| latest.get(i).copied().flatten()),
             num_input_rows: s.counts.read,
             records_decoded: s.counts.decoded,
+            tombstones_skipped: s.counts.tombstones,
             records_dropped: s.counts.dropped,
             records_rejected: s.counts.rejected,
             records_lost: s.partitions.iter().map(PartitionProgress::lost_count).sum(),
+            records_unreadable: s.partitions.iter().map(PartitionProgress::unreadable_count).sum(),
             bytes: s.counts.bytes,
             // A manifest does not have what hangs: whoever reads the topic says so (`Observer::watermark_held_by`).
-            watermark_held_by: hold(s, |_| false),
+            watermark_held_by: hold(s, |_| None),
             watermark_us: s.watermark_after_us,
         }
     }
@@ -325,7 +335,39 @@ fn rfc3339(us: i64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use arrow::datatypes::Schema;
+    use serde_json::json;
+    use weir_plan::ids::Epoch;
+    use weir_plan::plan::{Input, SinkKind};
+
     use super::*;
+    use crate::fixtures;
+
+    #[test]
+    fn sinks_are_told_in_the_order_of_the_plan_with_their_rows_and_the_version_of_a_table_that_is_known() {
+        let data = include_bytes!("../../fixtures/manifest-v1-data.json");
+        let manifest = Manifest::decode(Epoch(43), "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491", data).unwrap();
+        let sinks = [("rejected", "s3://lake/rejected/rides"), ("silver", "s3://lake/silver/rides_agg"), ("late", "file:///lake/late")];
+        let sinks = sinks.map(|(name, uri)| {
+            let mut sink = fixtures::sink(name, Input::Source(0), Arc::new(Schema::empty()));
+            let SinkKind::Delta(delta) = &mut sink.kind;
+            delta.uri = uri.into();
+            sink
+        });
+        let plan = fixtures::plan(vec![], vec![], sinks.into());
+        let versions = [("silver".into(), 12), ("rejected".into(), 0), ("gone".into(), 5)].into();
+        let told = serde_json::to_value(Progress::of(&manifest, &plan, &Durations::default(), 0, &[], &versions)).unwrap();
+        let expected = json!([
+            {"name": "rejected", "description": "delta[s3://lake/rejected/rides]", "tableVersion": 0, "numOutputRows": 2},
+            {"name": "silver", "description": "delta[s3://lake/silver/rides_agg]", "tableVersion": 12, "numOutputRows": 7},
+            {"name": "late", "description": "delta[file:///lake/late]", "numOutputRows": 0},
+        ]);
+        assert_eq!(told["sinks"], expected);
+    }
 
     fn took(read_ms: u64, busy_ms: u64, decide_ms: u64) -> Durations {
         let [read, busy, commit] = [read_ms, busy_ms, decide_ms].map(Duration::from_millis);

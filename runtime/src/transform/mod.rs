@@ -1,9 +1,11 @@
-//! The stateless part of a pipeline: event time, maps, and the preparation of what goes into windows and sinks, batch by batch.
-//!
-//! Evaluation changes nothing. So when it fails on a batch, the rows at fault are found by halving it, and they alone are bad records.
+//! The stateless part of a pipeline: event time, maps, and the preparation of what goes into windows and sinks, batch by batch. Rows that
+//! can't be processed are told apart from the others by [`rows`].
 
+pub mod fitness;
+pub mod rows;
 #[cfg(test)]
 mod tests;
+pub mod years;
 
 use std::sync::Arc;
 
@@ -16,13 +18,17 @@ use weir_plan::plan::{EventTime, Input, Map, StepOp, has_event_time};
 use weir_plan::quote::quoted;
 use weir_plan::stages::Stages;
 
-use crate::window::{LanePartials, Prepared, late_rows};
+use self::fitness::Fitness;
+use self::rows::by_halves;
+use crate::keyed::tumbling::{LanePartials, Prepared, late_rows};
 
 /// Evaluates the stages before the first change of key for one source.
 pub struct Stateless {
     plan: Arc<Plan>,
     stages: Arc<Stages>,
     source: usize,
+    /// Per lane sink.
+    fitness: Vec<Arc<dyn Fitness>>,
 }
 
 /// What became of a batch.
@@ -62,31 +68,18 @@ impl From<String> for Why {
 }
 
 impl Stateless {
+    /// `fitness` per lane sink.
     #[must_use]
-    pub fn new(plan: Arc<Plan>, stages: Arc<Stages>, source: usize) -> Self {
-        Self { plan, stages, source }
+    pub fn new(plan: Arc<Plan>, stages: Arc<Stages>, source: usize, fitness: Vec<Arc<dyn Fitness>>) -> Self {
+        Self { plan, stages, source, fitness }
     }
 
     /// Evaluates a decoded batch. `watermarks_us` has the watermark of each lane aggregate at the start of the epoch; rows with an event time
     /// after `latest_us` are left out as bad. Mostly one result comes back and no bad row; around bad rows the batch comes back in parts.
     #[must_use]
     pub fn evaluate(&self, decoded: &RecordBatch, watermarks_us: &[Option<i64>], latest_us: Option<i64>) -> (Vec<Evaluated>, Vec<BadRow>) {
-        let (mut good, mut bad) = (Vec::with_capacity(1), Vec::new());
-        self.halve(decoded, 0, Times { watermarks_us, latest_us }, &mut good, &mut bad);
-        (good, bad)
-    }
-
-    fn halve(&self, batch: &RecordBatch, first: usize, times: Times<'_>, good: &mut Vec<Evaluated>, bad: &mut Vec<BadRow>) {
-        match (self.attempt(batch, times), batch.num_rows()) {
-            (Ok(evaluated), _) => good.push(evaluated),
-            (Err(_), 0) => {}
-            (Err(why), 1) => bad.push(BadRow { row: first, why }),
-            (Err(_), rows) => {
-                let middle = rows / 2;
-                self.halve(&batch.slice(0, middle), first, times, good, bad);
-                self.halve(&batch.slice(middle, rows - middle), first + middle, times, good, bad);
-            }
-        }
+        let (good, bad) = by_halves(decoded, &|batch| self.attempt(batch, Times { watermarks_us, latest_us }));
+        (good, bad.into_iter().map(|(row, why)| BadRow { row, why }).collect())
     }
 
     fn attempt(&self, decoded: &RecordBatch, times: Times<'_>) -> Result<Evaluated, Why> {
@@ -119,14 +112,17 @@ impl Stateless {
             prepared.push(LanePartials::prepare(aggregate, input, *watermark_us).map_err(|e| format!("step {}, {e}", quoted(&step.name)))?);
         }
         let mut sink_rows = Vec::with_capacity(self.stages.lane_sinks.len());
-        for &i in &self.stages.lane_sinks {
+        for (&i, fitness) in self.stages.lane_sinks.iter().zip(&self.fitness) {
             let sink = &self.plan.sinks[i];
-            if let (Output::Late, Input::Step(step)) = (sink.output, sink.input) {
-                sink_rows.push(self.late(step, &sink.schema, &rows, &of_steps, times.watermarks_us)?);
-                continue;
-            }
-            let Some(input) = self.batch_of(sink.input, &rows, &of_steps) else { continue };
-            sink_rows.push(for_sink(&sink.schema, input)?);
+            let of_sink = match (sink.output, sink.input) {
+                (Output::Late, Input::Step(step)) => self.late(step, &sink.schema, &rows, &of_steps, times.watermarks_us)?,
+                _ => {
+                    let Some(input) = self.batch_of(sink.input, &rows, &of_steps) else { continue };
+                    for_sink(&sink.schema, input)?
+                }
+            };
+            fitness.check(&of_sink)?;
+            sink_rows.push(of_sink);
         }
         Ok(Evaluated { rows: decoded.num_rows(), event_times, prepared, sink_rows, filtered })
     }

@@ -1,18 +1,19 @@
 //! A row that can't be processed costs only itself, wherever it is in a batch.
 #![allow(clippy::unwrap_used)]
 
-use arrow::array::{Int64Array, StringArray};
+use arrow::array::{BinaryArray, Int64Array, StringArray};
 use arrow::datatypes::{Int64Type, Schema};
 use weir_plan::expr;
 use weir_plan::plan::{
-    BadRecords, BadRecordsPolicy, Checkpoint, DeltaSink, JsonFormat, KafkaSource, Limits, Maintenance, OnEnd, OnLostOffsets, Sink, Source,
-    StartFrom, Step, TimestampNumbers, Trigger,
+    BadRecords, BadRecordsPolicy, Format, JsonFormat, KafkaSource, OnLostOffsets, Source, StartFrom, Step, TimestampNumbers, Tombstones,
 };
 use weir_plan::stages;
 use weir_plan::topics::Topics;
 use weir_plan::types::{Column, DataType, EVENT_TIME};
 
 use super::*;
+use crate::fixtures;
+use crate::sink;
 
 fn schema(columns: &[(&str, DataType, bool)]) -> SchemaRef {
     let fields = columns
@@ -23,10 +24,15 @@ fn schema(columns: &[(&str, DataType, bool)]) -> SchemaRef {
 
 /// A source with `text` and `at`, event time `at`; a map that keeps `number = cast(text as bigint)` where it is not negative; a sink.
 fn stateless() -> Stateless {
-    let decoded = schema(&[("text", DataType::String, true), ("at", DataType::Timestamp, true)]);
-    let rows = schema(&[("text", DataType::String, true), ("at", DataType::Timestamp, true), (EVENT_TIME, DataType::Timestamp, false)]);
-    let number = expr::compile("cast(text as bigint)", &rows, "number").unwrap();
-    let output = schema(&[("number", DataType::Bigint, true), (EVENT_TIME, DataType::Timestamp, false)]);
+    with_map(&DataType::String, "cast(text as bigint) >= 0", "cast(text as bigint)", &DataType::Bigint)
+}
+
+/// The same with a column `text` of a type, and a map's condition and its column `number`.
+fn with_map(text: &DataType, filter: &str, number: &str, of: &DataType) -> Stateless {
+    let decoded = schema(&[("text", text.clone(), true), ("at", DataType::Timestamp, true)]);
+    let rows = schema(&[("text", text.clone(), true), ("at", DataType::Timestamp, true), (EVENT_TIME, DataType::Timestamp, false)]);
+    let number = expr::compile(number, &rows, "number").unwrap();
+    let output = schema(&[("number", of.clone(), true), (EVENT_TIME, DataType::Timestamp, false)]);
     let source = Source {
         name: "in".into(),
         kafka: KafkaSource {
@@ -36,9 +42,11 @@ fn stateless() -> Stateless {
             start_from: StartFrom::Earliest,
             on_lost_offsets: OnLostOffsets::Fail,
         },
-        format: JsonFormat { columns: vec![], timestamp_numbers: TimestampNumbers::Refuse },
+        columns: vec![],
+        format: Format::Json(JsonFormat { timestamp_numbers: TimestampNumbers::Refuse }),
         metadata_columns: vec![],
         bad_records: BadRecords { policy: BadRecordsPolicy::Drop, max_per_million: None },
+        tombstones: Tombstones::Bad,
         event_time: Some(EventTime {
             expr: expr::compile("at", &decoded, EVENT_TIME).unwrap(),
             watermark_delay_us: 0,
@@ -49,33 +57,13 @@ fn stateless() -> Stateless {
         }),
         schema: Arc::clone(&rows),
     };
-    let map = Map {
-        input: Input::Source(0),
-        filter: Some(expr::compile_predicate("cast(text as bigint) >= 0", &rows).unwrap()),
-        columns: vec![number],
-    };
-    let maintenance = Maintenance { checkpoint_every: 1, compact_every: None, vacuum_after: None };
-    let delta = DeltaSink { uri: String::new(), partition_by: vec![], target_file_size_bytes: 1, maintenance };
-    let plan = Plan {
-        pipeline: "test".into(),
-        trigger: Trigger::AsSoonAsPossible,
-        on_end: OnEnd::KeepOpen,
-        checkpoint: Checkpoint { uri: String::new(), keep: 2, snapshot_every: 1 },
-        storage: vec![],
-        state_action: None,
-        limits: Limits { records_per_epoch: 1, bytes_per_epoch: 1 },
-        sources: vec![source],
-        steps: vec![Step { name: "numbers".into(), op: StepOp::Map(map), schema: output }],
-        sinks: vec![Sink {
-            name: "out".into(),
-            input: Input::Step(0),
-            output: Output::Main,
-            delta,
-            schema: schema(&[("number", DataType::Bigint, true)]),
-        }],
-    };
+    let map = Map { input: Input::Source(0), filter: Some(expr::compile_predicate(filter, &rows).unwrap()), columns: vec![number] };
+    let step = Step { name: "numbers".into(), op: StepOp::Map(map), schema: output };
+    let sink = fixtures::sink("out", Input::Step(0), schema(&[("number", of.clone(), true)]));
+    let plan = fixtures::plan(vec![source], vec![step], vec![sink]);
     let stages = stages::cut(&plan);
-    Stateless::new(Arc::new(plan), Arc::new(stages), 0)
+    let fitness = plan.sinks.iter().map(sink::fitness).collect();
+    Stateless::new(Arc::new(plan), Arc::new(stages), 0, fitness)
 }
 
 /// Texts that come out as numbers, the rows at fault, and how many rows were filtered. `at` is null for an empty text, and later than allowed
@@ -122,4 +110,60 @@ fn a_row_later_than_allowed_is_left_out_with_its_time() {
 #[test]
 fn a_row_without_event_time_is_bad() {
     check(&["1", "", "2"], &[1, 2], &[(1, "the event time (at) is null")], 0);
+}
+
+/// A bad row beside it in the same buffer does not count.
+#[test]
+fn a_slice_of_one_row_is_judged_by_that_row() {
+    let texts: ArrayRef = Arc::new(BinaryArray::from_vec(vec!["é".as_bytes(), b"\xff"]));
+    let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![1_000; 2]).with_timezone("UTC"));
+    let columns = [("text", DataType::Binary, true), ("at", DataType::Timestamp, true)];
+    let decoded = RecordBatch::try_new(schema(&columns), vec![texts, times]).unwrap();
+    let stateless = with_map(&DataType::Binary, "text is not null", "cast(text as string)", &DataType::String);
+    for (row, expected) in [(0, (1, 0)), (1, (0, 1))] {
+        let (good, bad) = stateless.evaluate(&decoded.slice(row, 1), &[], None);
+        assert_eq!((good.len(), bad.len()), expected, "{bad:?}");
+    }
+}
+
+/// Each a column of which one row can't be computed, by a kernel that looks at a whole array or gives up as a whole.
+#[test]
+fn a_row_at_fault_is_found_among_many_whatever_fails() {
+    const ROWS: usize = 1_000;
+    const BAD: usize = 437;
+    let binary = |bad: &[u8]| -> ArrayRef {
+        Arc::new((0..ROWS).map(|i| Some(if i == BAD { bad.to_vec() } else { format!("é{i}").into_bytes() })).collect::<BinaryArray>())
+    };
+    let text = |bad: &str| -> ArrayRef {
+        Arc::new((0..ROWS).map(|i| Some(if i == BAD { bad.to_owned() } else { i.to_string() })).collect::<StringArray>())
+    };
+    let cases: [(DataType, ArrayRef, &str, DataType); 9] = [
+        (DataType::Binary, binary(b"a\xffb"), "cast(text as string)", DataType::String),
+        (DataType::Binary, binary(b"\xc3"), "upper(cast(text as string))", DataType::String),
+        (DataType::Binary, binary(b"\xff"), "case when text is not null then cast(text as string) end", DataType::String),
+        (DataType::String, text("0"), "1 / cast(text as bigint)", DataType::Bigint),
+        (DataType::String, text("x"), "cast(text as decimal(10,2))", DataType::Decimal { precision: 10, scale: 2 }),
+        (DataType::String, text("9223372036854775807"), "cast(text as bigint) * 2", DataType::Bigint),
+        (DataType::String, text("9223372036854775807"), "repeat('x', cast(text as bigint))", DataType::String),
+        (DataType::String, text("9223372036854775807"), "lpad('x', cast(text as bigint), '0')", DataType::String),
+        (DataType::String, text("2147483648"), "chr(cast(text as bigint) + 1)", DataType::String),
+    ];
+    for (data_type, values, sql, of) in cases {
+        let values = if sql.starts_with("1 /") { shifted(&values, BAD) } else { values };
+        let times: TimestampMicrosecondArray = (0..ROWS).map(|_| Some(1_000)).collect();
+        let columns: Vec<ArrayRef> = vec![values, Arc::new(times.with_timezone("UTC"))];
+        let decoded =
+            RecordBatch::try_new(schema(&[("text", data_type.clone(), true), ("at", DataType::Timestamp, true)]), columns).unwrap();
+        let (good, bad) = with_map(&data_type, "text is not null", sql, &of).evaluate(&decoded, &[], None);
+        assert_eq!(bad.iter().map(|b| b.row).collect::<Vec<_>>(), [BAD], "{sql}: {:?}", bad.first());
+        assert_eq!(good.iter().map(|e| e.rows).sum::<usize>(), ROWS - 1, "{sql}");
+        let Why::Unfit(why) = &bad[0].why else { panic!("{sql}") };
+        assert!(why.starts_with(&format!("step `numbers`, column `number`: `{sql}`: ")), "{why}");
+    }
+}
+
+/// The text `0` at one place only: the numbers before it go up from 1.
+fn shifted(values: &ArrayRef, bad: usize) -> ArrayRef {
+    let texts = values.as_string::<i32>().iter().enumerate();
+    Arc::new(texts.map(|(i, text)| if i == bad { text.map(str::to_owned) } else { Some((i + 1).to_string()) }).collect::<StringArray>())
 }

@@ -9,6 +9,10 @@ use super::value::Value;
 /// A row: values by column.
 pub type Row = BTreeMap<String, Value>;
 
+/// An expression has no value for a row, or an aggregate none for a group: an overflow, or a division by zero.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoValue;
+
 #[derive(Debug, Clone, PartialEq)]
 pub enum Expr {
     Column(String),
@@ -16,8 +20,14 @@ pub enum Expr {
     Double(f64),
     Text(String),
     Upper(Box<Expr>),
+    Negate(Box<Expr>),
     Add(Box<Expr>, Box<Expr>),
+    Subtract(Box<Expr>, Box<Expr>),
     Multiply(Box<Expr>, Box<Expr>),
+    /// Of integers: cut towards zero.
+    Divide(Box<Expr>, Box<Expr>),
+    /// Of integers: with the sign of the first.
+    Modulo(Box<Expr>, Box<Expr>),
     Compare(Box<Expr>, Op, Box<Expr>),
     And(Box<Expr>, Box<Expr>),
     Or(Box<Expr>, Box<Expr>),
@@ -54,8 +64,12 @@ impl Expr {
             Self::Double(d) => format!("{d:?}"),
             Self::Text(s) => format!("'{}'", s.replace('\'', "''")),
             Self::Upper(e) => format!("upper({})", e.sql()),
+            Self::Negate(e) => format!("(- {})", e.sql()),
             Self::Add(a, b) => format!("({} + {})", a.sql(), b.sql()),
+            Self::Subtract(a, b) => format!("({} - {})", a.sql(), b.sql()),
             Self::Multiply(a, b) => format!("({} * {})", a.sql(), b.sql()),
+            Self::Divide(a, b) => format!("({} / {})", a.sql(), b.sql()),
+            Self::Modulo(a, b) => format!("({} % {})", a.sql(), b.sql()),
             Self::Compare(a, op, b) => format!("({} {} {})", a.sql(), op.sql(), b.sql()),
             Self::And(a, b) => format!("({} and {})", a.sql(), b.sql()),
             Self::Or(a, b) => format!("({} or {})", a.sql(), b.sql()),
@@ -67,56 +81,72 @@ impl Expr {
         }
     }
 
+    /// Left to right, and no further than the value needs: what decides already spares the rest its errors.
+    ///
+    /// # Errors
+    /// If the row has no value: an integer that overflows, a division by zero.
+    ///
     /// # Panics
     /// With types that don't fit: validation has refused such a pipeline.
-    #[must_use]
-    pub fn eval(&self, row: &Row) -> Value {
-        match self {
+    pub fn eval(&self, row: &Row) -> Result<Value, NoValue> {
+        Ok(match self {
             Self::Column(name) => row.get(name).unwrap_or_else(|| panic!("no column {name} in {row:?}")).clone(),
             Self::Int(i) => Value::Int(*i),
             Self::Double(d) => Value::Double(*d),
             Self::Text(s) => Value::Text(s.clone()),
-            Self::Upper(e) => match e.eval(row) {
+            Self::Upper(e) => match e.eval(row)? {
                 Value::Null => Value::Null,
                 Value::Text(s) => Value::Text(s.to_uppercase()),
                 other => panic!("upper({other:?})"),
             },
-            Self::Add(a, b) => arithmetic(a.eval(row), b.eval(row), i64::checked_add, |x, y| x + y),
-            Self::Multiply(a, b) => arithmetic(a.eval(row), b.eval(row), i64::checked_mul, |x, y| x * y),
-            Self::Compare(a, op, b) => a.eval(row).compare(&b.eval(row)).map_or(Value::Null, |o| Value::Bool(op.holds(o))),
-            Self::And(a, b) => match (truth(&a.eval(row)), truth(&b.eval(row))) {
-                (Some(false), _) | (_, Some(false)) => Value::Bool(false),
-                (Some(true), Some(true)) => Value::Bool(true),
-                _ => Value::Null,
+            Self::Negate(e) => arithmetic(&Value::Int(0), &e.eval(row)?, |x, y| x - y, |_, y| -y)?,
+            Self::Add(a, b) => arithmetic(&a.eval(row)?, &b.eval(row)?, |x, y| x + y, |x, y| x + y)?,
+            Self::Subtract(a, b) => arithmetic(&a.eval(row)?, &b.eval(row)?, |x, y| x - y, |x, y| x - y)?,
+            Self::Multiply(a, b) => arithmetic(&a.eval(row)?, &b.eval(row)?, |x, y| x * y, |x, y| x * y)?,
+            Self::Divide(a, b) => by_divisor(&a.eval(row)?, &b.eval(row)?, |x, y| x / y, |x, y| x / y)?,
+            Self::Modulo(a, b) => by_divisor(&a.eval(row)?, &b.eval(row)?, |x, y| x % y, |x, y| x % y)?,
+            Self::Compare(a, op, b) => a.eval(row)?.compare(&b.eval(row)?).map_or(Value::Null, |o| Value::Bool(op.holds(o))),
+            Self::And(a, b) => match truth(&a.eval(row)?) {
+                Some(false) => Value::Bool(false),
+                left => match (left, truth(&b.eval(row)?)) {
+                    (_, Some(false)) => Value::Bool(false),
+                    (Some(true), Some(true)) => Value::Bool(true),
+                    _ => Value::Null,
+                },
             },
-            Self::Or(a, b) => match (truth(&a.eval(row)), truth(&b.eval(row))) {
-                (Some(true), _) | (_, Some(true)) => Value::Bool(true),
-                (Some(false), Some(false)) => Value::Bool(false),
-                _ => Value::Null,
+            Self::Or(a, b) => match truth(&a.eval(row)?) {
+                Some(true) => Value::Bool(true),
+                left => match (left, truth(&b.eval(row)?)) {
+                    (_, Some(true)) => Value::Bool(true),
+                    (Some(false), Some(false)) => Value::Bool(false),
+                    _ => Value::Null,
+                },
             },
-            Self::Not(e) => truth(&e.eval(row)).map_or(Value::Null, |b| Value::Bool(!b)),
-            Self::IsNull(e) => Value::Bool(e.eval(row) == Value::Null),
-            Self::Coalesce(a, b) => match a.eval(row) {
-                Value::Null => b.eval(row),
+            Self::Not(e) => truth(&e.eval(row)?).map_or(Value::Null, |b| Value::Bool(!b)),
+            Self::IsNull(e) => Value::Bool(e.eval(row)? == Value::Null),
+            Self::Coalesce(a, b) => match a.eval(row)? {
+                Value::Null => b.eval(row)?,
                 value => value,
             },
-            Self::DateOf(e) => match e.eval(row) {
+            Self::DateOf(e) => match e.eval(row)? {
                 Value::Null => Value::Null,
                 Value::Time(t) => Value::Date(t.div_euclid(86_400_000_000)),
                 other => panic!("cast({other:?} as date)"),
             },
-            Self::Formatted(e) => match e.eval(row) {
+            Self::Formatted(e) => match e.eval(row)? {
                 Value::Null => Value::Null,
                 Value::Time(t) => Value::Text(time::format_spark(t)),
                 other => panic!("date_format({other:?})"),
             },
-        }
+        })
     }
 
     /// Whether a `where` lets the row through: null does not.
-    #[must_use]
-    pub fn lets_through(&self, row: &Row) -> bool {
-        truth(&self.eval(row)) == Some(true)
+    ///
+    /// # Errors
+    /// As [`Self::eval`].
+    pub fn lets_through(&self, row: &Row) -> Result<bool, NoValue> {
+        Ok(truth(&self.eval(row)?) == Some(true))
     }
 }
 
@@ -152,11 +182,20 @@ fn truth(value: &Value) -> Option<bool> {
     }
 }
 
-fn arithmetic(a: Value, b: Value, ints: fn(i64, i64) -> Option<i64>, doubles: fn(f64, f64) -> f64) -> Value {
-    match (&a, &b) {
+/// Integers in 128 bits, where nothing of 64 overflows; what does not come back to 64 is no value.
+fn arithmetic(a: &Value, b: &Value, ints: fn(i128, i128) -> i128, doubles: fn(f64, f64) -> f64) -> Result<Value, NoValue> {
+    Ok(match (a, b) {
         (Value::Null, _) | (_, Value::Null) => Value::Null,
-        (Value::Int(x), Value::Int(y)) => Value::Int(ints(*x, *y).expect("test data does not overflow")),
+        (Value::Int(x), Value::Int(y)) => Value::Int(ints((*x).into(), (*y).into()).try_into().map_err(|_| NoValue)?),
         _ => Value::Double(doubles(a.number().expect("a number"), b.number().expect("a number"))),
+    })
+}
+
+/// Of integers; by 0 there is none. Doubles have their infinities and NaN.
+fn by_divisor(a: &Value, b: &Value, ints: fn(i128, i128) -> i128, doubles: fn(f64, f64) -> f64) -> Result<Value, NoValue> {
+    match (a, b) {
+        (Value::Int(_), Value::Int(0)) => Err(NoValue),
+        _ => arithmetic(a, b, ints, doubles),
     }
 }
 
@@ -168,10 +207,42 @@ mod tests {
     fn null_is_neither_true_nor_false() {
         let row: Row = [("n".to_owned(), Value::Null), ("t".to_owned(), Value::Bool(true))].into();
         let positive = Expr::Compare(column("n"), Op::Greater, Box::new(Expr::Int(0)));
-        assert!(!positive.lets_through(&row));
-        assert!(!Expr::Not(Box::new(positive.clone())).lets_through(&row));
-        assert!(Expr::Or(Box::new(positive.clone()), column("t")).lets_through(&row));
-        assert!(!Expr::And(Box::new(positive), column("t")).lets_through(&row));
-        assert!(Expr::IsNull(column("n")).lets_through(&row));
+        assert_eq!(positive.lets_through(&row), Ok(false));
+        assert_eq!(Expr::Not(Box::new(positive.clone())).lets_through(&row), Ok(false));
+        assert_eq!(Expr::Or(Box::new(positive.clone()), column("t")).lets_through(&row), Ok(true));
+        assert_eq!(Expr::And(Box::new(positive), column("t")).lets_through(&row), Ok(false));
+        assert_eq!(Expr::IsNull(column("n")).lets_through(&row), Ok(true));
+    }
+
+    #[test]
+    fn what_an_integer_can_not_hold_has_no_value() {
+        let row: Row = [("least", i64::MIN), ("most", i64::MAX), ("zero", 0), ("m", -1)].map(|(n, i)| (n.to_owned(), Value::Int(i))).into();
+        let of = |e: Expr| e.eval(&row);
+        assert_eq!(of(Expr::Negate(column("least"))), Err(NoValue));
+        assert_eq!(of(Expr::Negate(column("most"))), Ok(Value::Int(-i64::MAX)));
+        assert_eq!(of(Expr::Add(column("most"), column("m"))), Ok(Value::Int(i64::MAX - 1)));
+        assert_eq!(of(Expr::Subtract(column("most"), column("m"))), Err(NoValue));
+        assert_eq!(of(Expr::Multiply(column("least"), column("m"))), Err(NoValue));
+        assert_eq!(of(Expr::Divide(column("least"), column("m"))), Err(NoValue));
+        assert_eq!(of(Expr::Modulo(column("least"), column("m"))), Ok(Value::Int(0)));
+        assert_eq!(of(Expr::Divide(column("m"), column("zero"))), Err(NoValue));
+        assert_eq!(of(Expr::Divide(Box::new(Expr::Int(-7)), Box::new(Expr::Int(2)))), Ok(Value::Int(-3)));
+        assert_eq!(of(Expr::Modulo(Box::new(Expr::Int(-7)), Box::new(Expr::Int(2)))), Ok(Value::Int(-1)));
+        assert_eq!(of(Expr::Divide(Box::new(Expr::Double(-1.0)), column("zero"))), Ok(Value::Double(f64::NEG_INFINITY)));
+    }
+
+    #[test]
+    fn what_decides_already_spares_the_rest_its_errors() {
+        let row = Row::new();
+        let compare = |op: Op| Box::new(Expr::Compare(Box::new(Expr::Int(1)), op, Box::new(Expr::Int(0))));
+        let broken = || {
+            let quotient = Expr::Divide(Box::new(Expr::Int(1)), Box::new(Expr::Int(0)));
+            Box::new(Expr::Compare(Box::new(quotient), Op::Equal, Box::new(Expr::Int(1))))
+        };
+        assert_eq!(Expr::And(compare(Op::Less), broken()).eval(&row), Ok(Value::Bool(false)));
+        assert_eq!(Expr::Or(compare(Op::Greater), broken()).eval(&row), Ok(Value::Bool(true)));
+        assert_eq!(Expr::And(compare(Op::Greater), broken()).eval(&row), Err(NoValue));
+        assert_eq!(Expr::And(broken(), compare(Op::Less)).eval(&row), Err(NoValue));
+        assert_eq!(Expr::Coalesce(compare(Op::Less), broken()).eval(&row), Ok(Value::Bool(false)));
     }
 }

@@ -14,16 +14,21 @@ pub struct Manifest {
     /// The last state action, if it went back to an epoch.
     pub restored: Option<u64>,
     pub generation: u64,
+    /// Tells the writer from any other of its generation.
+    pub nonce: String,
     pub clock_us: i64,
     pub watermark_before_us: Option<i64>,
     pub watermark_after_us: Option<i64>,
     /// `Clock` or `EndOfRun`, if the watermark went further than the records say.
     pub moved_by: Option<String>,
+    /// `Discovery`, if the watermark stays behind what the records say.
+    pub held_by: Option<String>,
     pub partitions: Vec<Partition>,
     /// Topics whose partitions are not carried on.
     pub topics_gone: Vec<String>,
     pub read: u64,
     pub decoded: u64,
+    pub tombstones: u64,
     pub dropped: u64,
     pub rejected: u64,
     pub filtered: u64,
@@ -33,10 +38,16 @@ pub struct Manifest {
     pub rows_late: u64,
     pub rows_out: u64,
     pub open_windows: u64,
+    /// Rows that steps behind a window could not compute, by step.
+    pub rows_bad: BTreeMap<String, u64>,
     /// Rows to be committed, over all sinks.
     pub committed_rows: u64,
     /// The same by sink.
     pub committed: BTreeMap<String, u64>,
+    /// The id of each sink's table.
+    pub tables: BTreeMap<String, String>,
+    /// By sink and table id, the newest epoch that is said to have been there before.
+    pub acknowledged: BTreeMap<(String, String), u64>,
 }
 
 /// Sums over all epochs so far, and over all sources and steps.
@@ -44,11 +55,13 @@ pub struct Manifest {
 pub struct Totals {
     pub epochs: u64,
     pub read: u64,
+    pub tombstones: u64,
     pub dropped: u64,
     pub rejected: u64,
     pub filtered: u64,
     pub late: u64,
     pub lost: u64,
+    pub unreadable: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +72,8 @@ pub struct Partition {
     pub end: i64,
     /// What Kafka no longer had, by the manifest: half-open ranges.
     pub lost: Vec<(i64, i64)>,
+    /// What nobody could read, by the manifest: half-open ranges.
+    pub unreadable: Vec<(i64, i64)>,
     pub watermark_us: Option<i64>,
     pub idle: bool,
 }
@@ -83,14 +98,17 @@ impl Manifest {
             is_claim: false,
             restored: None,
             generation: 1,
+            nonce: String::new(),
             clock_us: i64::MAX,
             watermark_before_us: None,
             watermark_after_us: None,
             moved_by: None,
+            held_by: None,
             partitions: Vec::new(),
             topics_gone: Vec::new(),
             read: 0,
             decoded: 0,
+            tombstones: 0,
             dropped: 0,
             rejected: 0,
             filtered: 0,
@@ -99,8 +117,11 @@ impl Manifest {
             rows_late: 0,
             rows_out: 0,
             open_windows: 0,
+            rows_bad: BTreeMap::new(),
             committed_rows: 0,
             committed: BTreeMap::new(),
+            tables: BTreeMap::new(),
+            acknowledged: BTreeMap::new(),
         }
     }
 }
@@ -116,15 +137,55 @@ pub fn read_all(checkpoint: &Path) -> Vec<Manifest> {
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|e| e == "json"))
         .map(|path| {
-            let text = std::fs::read_to_string(&path).unwrap();
-            let json = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{} is no JSON: {e}", path.display()));
-            let manifest = parse(&json);
-            assert_eq!(path.file_stem().unwrap().to_str(), Some(format!("{:020}", manifest.epoch).as_str()));
-            manifest
+            let name = path.file_stem().unwrap().to_str().unwrap();
+            of_object(name, &std::fs::read(&path).unwrap())
         })
         .collect();
     all.sort_by_key(|m| m.epoch);
     all
+}
+
+/// A manifest ends with the CRC-32 of all that stands before that field.
+fn assert_sum(text: &str, name: &str) {
+    let (summed, sum) = text.rsplit_once(",\"crc32\":").unwrap_or_else(|| panic!("{name} has no checksum"));
+    assert_eq!(sum, format!("{}}}", crc32(summed.as_bytes())), "the checksum of {name}");
+}
+
+/// A manifest that a test has changed, with the checksum that it ought to have.
+///
+/// # Panics
+/// If it is no object.
+#[must_use]
+pub fn sealed(mut manifest: serde_json::Value) -> String {
+    manifest.as_object_mut().unwrap().remove("crc32");
+    let text = manifest.to_string();
+    let summed = text.strip_suffix('}').unwrap();
+    format!("{summed},\"crc32\":{}}}", crc32(summed.as_bytes()))
+}
+
+/// As in zlib, bit by bit.
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 };
+        }
+    }
+    !crc
+}
+
+/// An object's content, by its name without the ending.
+///
+/// # Panics
+/// If it is no manifest of that name.
+#[must_use]
+pub fn of_object(name: &str, bytes: &[u8]) -> Manifest {
+    let text = std::str::from_utf8(bytes).unwrap_or_else(|e| panic!("{name} is no UTF-8: {e}"));
+    assert_sum(text, name);
+    let manifest = parse(&serde_json::from_str(text).unwrap_or_else(|e| panic!("{name} is no JSON: {e}")));
+    assert_eq!(name, format!("{:020}", manifest.epoch));
+    manifest
 }
 
 /// # Panics
@@ -144,16 +205,19 @@ pub fn parse(json: &Json) -> Manifest {
         is_claim: json["kind"] == "Claim",
         restored: json["stateAction"]["restored"].as_u64(),
         generation: number(&json["writer"], "generation"),
+        nonce: json["writer"]["nonce"].as_str().unwrap().to_owned(),
         clock_us: json["clockUs"].as_i64().unwrap(),
         watermark_before_us: source["watermarkBeforeUs"].as_i64(),
         watermark_after_us: source["watermarkAfterUs"].as_i64(),
         moved_by: source["movedBy"].as_str().map(str::to_owned),
+        held_by: source["heldBy"].as_str().map(str::to_owned),
         partitions: source["partitions"].as_array().map_or_else(Vec::new, |all| all.iter().map(partition).collect()),
         topics_gone: source["topicsGone"]
             .as_array()
             .map_or_else(Vec::new, |all| all.iter().map(|t| t.as_str().unwrap().to_owned()).collect()),
         read: source["counts"]["read"].as_u64().unwrap_or_default(),
         decoded: source["counts"]["decoded"].as_u64().unwrap_or_default(),
+        tombstones: source["counts"]["tombstones"].as_u64().unwrap_or_default(),
         dropped: source["counts"]["dropped"].as_u64().unwrap_or_default(),
         rejected: source["counts"]["rejected"].as_u64().unwrap_or_default(),
         filtered: source["counts"]["filtered"].as_u64().unwrap_or_default(),
@@ -162,15 +226,41 @@ pub fn parse(json: &Json) -> Manifest {
         rows_late: over_steps("rowsLate"),
         rows_out: over_steps("rowsOut"),
         open_windows: over_steps("openWindows"),
+        rows_bad: json["tasks"].as_array().unwrap().iter().flat_map(|task| counts(&task["rowsBad"])).collect(),
         committed_rows: committed.values().sum(),
         committed,
+        tables: json["tables"].as_array().unwrap().iter().map(table).collect(),
+        acknowledged: json["acknowledged"].as_array().into_iter().flatten().map(|of| (table(of), number(of, "epoch"))).collect(),
     }
+}
+
+/// A sink and its table.
+fn table(json: &Json) -> (String, String) {
+    (json["sink"].as_str().unwrap().to_owned(), json["tableId"].as_str().unwrap().to_owned())
+}
+
+/// Numbers by name; none if there is no such field.
+fn counts(json: &Json) -> BTreeMap<String, u64> {
+    json.as_object().into_iter().flatten().map(|(name, count)| (name.clone(), count.as_u64().unwrap())).collect()
 }
 
 fn totals(json: &Json) -> Totals {
     let over = |what: &str, field: &str| json[what].as_object().unwrap().values().map(|of_one| number(of_one, field)).sum();
+    // Left out where there are none.
+    let if_there = |field: &str| json["sources"].as_object().unwrap().values().filter_map(|s| s[field].as_u64()).sum();
+    let (tombstones, unreadable) = (if_there("tombstones"), if_there("unreadable"));
     let [read, dropped, rejected, filtered, lost] = ["read", "dropped", "rejected", "filtered", "lost"].map(|field| over("sources", field));
-    Totals { epochs: number(json, "epochs"), read, dropped, rejected, filtered, lost, late: over("steps", "rowsLate") }
+    Totals {
+        epochs: number(json, "epochs"),
+        read,
+        tombstones,
+        dropped,
+        rejected,
+        filtered,
+        lost,
+        unreadable,
+        late: over("steps", "rowsLate"),
+    }
 }
 
 fn partition(json: &Json) -> Partition {
@@ -180,6 +270,7 @@ fn partition(json: &Json) -> Partition {
         start: json["start"].as_i64().unwrap(),
         end: json["end"].as_i64().unwrap(),
         lost: json["lost"].as_array().map_or_else(Vec::new, |all| all.iter().map(range).collect()),
+        unreadable: json["unreadable"].as_array().map_or_else(Vec::new, |all| all.iter().map(range).collect()),
         watermark_us: json["watermarkUs"].as_i64(),
         idle: json["idle"].as_bool().unwrap(),
     }

@@ -4,7 +4,10 @@
 //!
 //! The definitions are DESIGN.md §2. Shares no code with the engine, on purpose: no clever structure here, ever.
 
+mod acknowledged;
+mod aggregate;
 pub mod compare;
+mod document;
 pub mod expr;
 pub mod manifest;
 pub mod pipeline;

@@ -4,11 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value as Json, json};
 
+use super::acknowledged;
 use super::expr::Row;
 use super::manifest::{Manifest, Partition, Place, Totals};
-use super::pipeline::Pipeline;
+use super::pipeline::{Ended, Pipeline};
 use super::value::Value;
 use crate::topic::{Contents, Stored};
+
+/// From a broker's reading of the clock for a record until consumers can have it, on a machine that is busy.
+const APPENDING_US: i64 = 1_000_000;
 
 /// What the manifests and the records add up to.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -19,14 +23,22 @@ pub struct Outcome {
     pub contradictions: Vec<String>,
     pub data_epochs: u64,
     pub read: u64,
+    /// Records without a value that were passed over.
+    pub tombstones: u64,
     pub dropped: u64,
     /// Dead letters: coordinates, time, key and value; the reason is the engine's to word.
     pub rejected: Vec<Json>,
     /// Rows of the table of late rows, if there is one.
     pub late_rows: Vec<Json>,
+    /// Rows that a step could not compute, by step, if they are kept; the reason is the engine's to word.
+    pub bad_rows: BTreeMap<String, Vec<Json>>,
     pub late: u64,
     /// Offsets that manifests declare as lost.
     pub lost: u64,
+    /// Offsets that were destroyed before they were read.
+    pub unreadable: u64,
+    /// Dead letters for ranges that were destroyed.
+    pub rejected_ranges: Vec<Json>,
     pub filtered: u64,
     /// Windows times groups that are still open after the last epoch.
     pub groups_open: u64,
@@ -41,6 +53,9 @@ type Open = BTreeMap<(i64, String), Vec<Row>>;
 pub fn replay(pipeline: &Pipeline, records: &Contents, manifests: &[Manifest]) -> Outcome {
     replay_topics(pipeline, Records::OfOne(records), manifests)
 }
+
+/// Ranges of offsets, half-open, that a test has made unreadable in Kafka's log, by partition of the one topic.
+pub type Destroyed = BTreeMap<i32, Vec<(i64, i64)>>;
 
 /// The records to replay.
 #[derive(Debug, Clone, Copy)]
@@ -58,12 +73,31 @@ impl Records<'_> {
         };
         contents.get(&partition)?.get(&offset)
     }
+
+    /// Of one partition, from an offset on.
+    fn onwards(&self, topic: &str, partition: i32, offset: i64) -> impl Iterator<Item = (i64, &Stored)> {
+        let contents = match self {
+            Self::OfOne(contents) => Some(*contents),
+            Self::ByTopic(topics) => topics.get(topic),
+        };
+        contents
+            .and_then(|contents| contents.get(&partition))
+            .into_iter()
+            .flat_map(move |all| all.range(offset..))
+            .map(|(at, stored)| (*at, stored))
+    }
 }
 
 /// The same of several topics.
 #[must_use]
 pub fn replay_topics(pipeline: &Pipeline, records: Records<'_>, manifests: &[Manifest]) -> Outcome {
-    let mut state = State { pipeline, records, held: Held::default(), out: Outcome::default() };
+    replay_damaged(pipeline, records, &Destroyed::new(), manifests)
+}
+
+/// The same of a log that was damaged. `records` has what was destroyed, too: which of it the pipeline cannot have read is derived from the ranges.
+#[must_use]
+pub fn replay_damaged(pipeline: &Pipeline, records: Records<'_>, destroyed: &Destroyed, manifests: &[Manifest]) -> Outcome {
+    let mut state = State { pipeline, records, destroyed, held: Held::default(), out: Outcome::default() };
     for pair in manifests.windows(2) {
         if !pair[1].is_claim {
             state.expect(pair[1].epoch, "lineage", &pair[0].lineage, &pair[1].lineage);
@@ -89,6 +123,7 @@ pub fn replay_topics(pipeline: &Pipeline, records: Records<'_>, manifests: &[Man
         }
     }
     let State { held, mut out, .. } = state;
+    out.contradictions.extend(acknowledged::contradictions(manifests));
     out.groups_open = held.open.len() as u64;
     out.watermark_us = held.watermark_us;
     out
@@ -100,10 +135,30 @@ pub fn replay_topics(pipeline: &Pipeline, records: Records<'_>, manifests: &[Man
 pub fn replay_uncut(pipeline: &Pipeline, records: &Contents) -> Outcome {
     let ranges = records.iter().map(|(&partition, all)| {
         let end = all.keys().next_back().map_or(0, |last| last + 1);
-        Partition { topic: String::new(), partition, start: 0, end, lost: Vec::new(), watermark_us: None, idle: false }
+        Partition {
+            topic: String::new(),
+            partition,
+            start: 0,
+            end,
+            lost: Vec::new(),
+            unreadable: Vec::new(),
+            watermark_us: None,
+            idle: false,
+        }
     });
     let manifest = Manifest { partitions: ranges.collect(), ..Manifest::empty(1) };
     Outcome { contradictions: Vec::new(), ..replay(pipeline, records, &[manifest]) }
+}
+
+/// What the windows that an epoch closes come to.
+#[derive(Default)]
+struct Emitted {
+    /// Groups whose row could be computed.
+    closed: u64,
+    /// Rows for the table.
+    written: u64,
+    /// Rows that could not be computed, by step.
+    bad: BTreeMap<String, u64>,
 }
 
 /// What one epoch hands on to the next.
@@ -120,6 +175,7 @@ struct Held {
 struct State<'a> {
     pipeline: &'a Pipeline,
     records: Records<'a>,
+    destroyed: &'a Destroyed,
     held: Held,
     out: Outcome,
 }
@@ -156,7 +212,25 @@ impl State<'_> {
             }
             self.held.positions.insert(p.place(), p.end);
             self.check_lost(manifest.epoch, p);
+            self.check_idle(manifest, p);
         }
+    }
+
+    /// A partition that is idle has nothing more to read: no record was there, by the broker's own time, when the epoch read its clock.
+    fn check_idle(&mut self, manifest: &Manifest, p: &Partition) {
+        if !p.idle {
+            return;
+        }
+        let unread = self
+            .records
+            .onwards(&p.topic, p.partition, p.end)
+            .find(|(_, record)| record.appended_ms.is_some_and(|at_ms| (at_ms + 1) * 1000 + APPENDING_US <= manifest.clock_us));
+        self.expect(
+            manifest.epoch,
+            &format!("unread record of the idle partition {}", p.partition),
+            &unread.map(|(offset, _)| offset),
+            &None,
+        );
     }
 
     /// What is declared as lost lies in the epoch's own range.
@@ -170,19 +244,45 @@ impl State<'_> {
         }
     }
 
+    /// What was destroyed and is touched by an epoch's range.
+    fn destroyed_of(&self, p: &Partition) -> Vec<(i64, i64)> {
+        let all = self.destroyed.get(&p.partition).into_iter().flatten();
+        all.filter(|(from, to)| *from < p.end && p.start < *to).copied().collect()
+    }
+
+    /// Exactly what was destroyed is declared as unreadable, each range in one epoch, and leaves as one dead letter where those are kept.
+    fn check_unreadable(&mut self, epoch: u64, p: &Partition, destroyed: &[(i64, i64)]) {
+        self.expect(epoch, &format!("unreadable ranges of partition {}", p.partition), &destroyed, &p.unreadable.as_slice());
+        for (from, to) in destroyed {
+            self.out.unreadable += from.abs_diff(*to);
+            if self.pipeline.bad_records.are_kept() {
+                self.out.rejected_ranges.push(dead_letter(p.partition, *from, &Stored::default()));
+            }
+        }
+    }
+
     fn epoch(&mut self, m: &Manifest) {
         self.out.data_epochs += 1;
         let before = self.held.watermark_us;
         self.expect(m.epoch, "watermark before", &before, &m.watermark_before_us);
 
-        let (mut read, mut bad, mut rows) = (0, Vec::new(), Vec::new());
+        let (mut read, mut tombstones, mut bad, mut rows) = (0, 0, Vec::new(), Vec::new());
+        let ranges_before = self.out.rejected_ranges.len();
         for p in &m.partitions {
+            let destroyed = self.destroyed_of(p);
+            self.check_unreadable(m.epoch, p, &destroyed);
             let mut watermark = self.held.partitions.get(&p.place()).copied().flatten();
-            for offset in (p.start..p.end).filter(|offset| !p.lost.iter().any(|(from, to)| (from..to).contains(&offset))) {
+            let is_gone = |offset: i64| p.lost.iter().chain(&destroyed).any(|(from, to)| (*from..*to).contains(&offset));
+            for offset in (p.start..p.end).filter(|offset| !is_gone(*offset)) {
                 // A hole: transactions and compaction leave them.
                 let Some(record) = self.records.get(&p.topic, p.partition, offset) else { continue };
                 read += 1;
-                match self.pipeline.decode(record, m.clock_us) {
+                if record.value.is_none() && self.pipeline.skips_tombstones {
+                    tombstones += 1;
+                    continue;
+                }
+                let decoded = self.pipeline.decode(record, m.clock_us);
+                match decoded.filter(|(time, row)| self.pipeline.takes(*time, row, before)) {
                     Some((time, row)) => {
                         watermark = watermark.max(Some(time - self.pipeline.delay_us));
                         rows.push((time, row));
@@ -195,6 +295,7 @@ impl State<'_> {
         }
         let (rejected, dropped) = if self.pipeline.bad_records.are_kept() { (bad, 0) } else { (Vec::new(), bad.len() as u64) };
         self.expect(m.epoch, "records read", &read, &m.read);
+        self.expect(m.epoch, "tombstones", &tombstones, &m.tombstones);
         self.expect(m.epoch, "records dropped", &dropped, &m.dropped);
         self.expect(m.epoch, "records rejected", &(rejected.len() as u64), &m.rejected);
         self.expect(m.epoch, "records decoded", &(rows.len() as u64), &m.decoded);
@@ -205,22 +306,31 @@ impl State<'_> {
         self.expect(m.epoch, "rows into the windows", &rows_in, &m.rows_in);
         self.expect(m.epoch, "late rows", &late, &m.rows_late);
 
-        let after = before.max(source_watermark(m, &self.held.partitions)).max(self.moved(m, read));
+        let after = match m.held_by.as_deref() {
+            None => before.max(source_watermark(m, &self.held.partitions)).max(self.moved(m, read)),
+            Some("Discovery") => before,
+            Some(other) => panic!("epoch {}: what is `{other}`?", m.epoch),
+        };
         self.held.watermark_us = after;
         self.expect(m.epoch, "watermark after", &after, &m.watermark_after_us);
 
-        let (closed, written) = self.emit(after);
+        let Emitted { closed, written, bad } = self.emit(after);
         self.expect(m.epoch, "rows out of the windows", &closed, &m.rows_out);
-        let beside = (rejected.len() + self.out.late_rows.len() - late_before) as u64;
+        self.expect(m.epoch, "rows that could not be computed", &bad, &m.rows_bad);
+        let bad_kept = if self.keeps_bad_rows() { bad.values().sum() } else { 0 };
+        let of_ranges = self.out.rejected_ranges.len() - ranges_before;
+        let beside = (rejected.len() + of_ranges + self.out.late_rows.len() - late_before) as u64 + bad_kept;
         self.expect(m.epoch, "rows to commit", &(written + beside), &m.committed_rows);
         let windows: BTreeSet<i64> = self.held.open.keys().map(|(start, _)| *start).collect();
         self.expect(m.epoch, "open windows", &(windows.len() as u64), &m.open_windows);
         self.out.read += read;
+        self.out.tombstones += tombstones;
         self.out.dropped += dropped;
         self.out.rejected.extend(rejected);
         self.out.late += late;
-        let Outcome { data_epochs: epochs, read, dropped, filtered, late, lost, .. } = self.out;
-        let totals = Totals { epochs, read, dropped, rejected: self.out.rejected.len() as u64, filtered, late, lost };
+        let Outcome { data_epochs: epochs, read, tombstones, dropped, filtered, late, lost, unreadable, .. } = self.out;
+        let totals =
+            Totals { epochs, read, tombstones, dropped, rejected: self.out.rejected.len() as u64, filtered, late, lost, unreadable };
         self.expect(m.epoch, "sums over all epochs", &totals, &m.totals);
     }
 
@@ -239,15 +349,11 @@ impl State<'_> {
         ends.filter(|end| *end <= limit).max()
     }
 
-    /// Puts rows into their windows; how many came to the windows, and how many of these were late.
+    /// Puts rows that are not filtered out into their windows; how many came to the windows, and how many of these were late.
     fn assign(&mut self, rows: Vec<(i64, Row)>, watermark_at_start: Option<i64>) -> (u64, u64) {
         let (mut rows_in, mut late) = (0, 0);
         for (time, row) in rows {
-            let mapped = match &self.pipeline.before {
-                Some(map) => map.apply(&row),
-                None => Some(row),
-            };
-            let Some(row) = mapped else {
+            let Some(row) = self.pipeline.before_windows(&row).expect("a row that was taken in") else {
                 self.out.filtered += 1;
                 continue;
             };
@@ -261,25 +367,47 @@ impl State<'_> {
                 }
                 continue;
             }
-            let key: Vec<&Value> = self.pipeline.group_by.iter().map(|k| &row[k]).collect();
+            let key: Vec<Value> = self.pipeline.group_by.iter().map(|k| row[k].clone().shown()).collect();
             self.held.open.entry((start, format!("{key:?}"))).or_default().push(row);
         }
         (rows_in, late)
     }
 
-    /// Closes the windows that the watermark has passed; how many groups that were, and how many rows they wrote.
-    fn emit(&mut self, watermark_us: Option<i64>) -> (u64, u64) {
-        let Some(watermark) = watermark_us else { return (0, 0) };
+    fn keeps_bad_rows(&self) -> bool {
+        self.pipeline.keeps_bad_rows && self.pipeline.bad_records.are_kept()
+    }
+
+    /// Closes the windows that the watermark has passed.
+    fn emit(&mut self, watermark_us: Option<i64>) -> Emitted {
+        let mut emitted = Emitted::default();
+        let Some(watermark) = watermark_us else { return emitted };
         let (closed, open): (Open, Open) =
             std::mem::take(&mut self.held.open).into_iter().partition(|((start, _), _)| start + self.pipeline.window_us <= watermark);
         self.held.open = open;
-        let before = self.out.rows.len();
+        let kept = self.keeps_bad_rows();
         for ((start, _), rows) in &closed {
-            if let Some(row) = self.pipeline.output(*start, rows) {
-                self.out.rows.push(to_json(&row));
+            emitted.closed += 1;
+            let (step, row) = match self.pipeline.output(*start, rows) {
+                Ended::Written(row) => {
+                    emitted.written += 1;
+                    self.out.rows.push(to_json(&row));
+                    continue;
+                }
+                Ended::Filtered => continue,
+                Ended::BadWindow(group) => {
+                    emitted.closed -= 1;
+                    ("windows", group)
+                }
+                Ended::BadAfter(row) => ("after", row),
+            };
+            *emitted.bad.entry(step.to_owned()).or_default() += 1;
+            if kept {
+                let mut row = to_json(&row);
+                row["step"] = step.into();
+                self.out.bad_rows.entry(step.to_owned()).or_default().push(row);
             }
         }
-        (closed.len() as u64, (self.out.rows.len() - before) as u64)
+        emitted
     }
 
     fn expect<T: PartialEq + std::fmt::Debug>(&mut self, epoch: u64, what: &str, derived: &T, manifest: &T) {

@@ -16,7 +16,9 @@ fn pipeline() -> Pipeline {
         delay_us: 5_000,
         idle_after_us: None,
         bad_records: BadRecords::Drop,
+        skips_tombstones: false,
         keeps_late: false,
+        keeps_bad_rows: false,
         max_future_us: None,
         max_skew_us: None,
         close_idle_windows_after_us: None,
@@ -46,11 +48,29 @@ fn epoch(number: u64, ranges: &[(i32, i64, i64, bool)]) -> Manifest {
             start,
             end,
             lost: vec![],
+            unreadable: vec![],
             watermark_us: None,
             idle,
         })
         .collect();
     Manifest { partitions, ..Manifest::empty(number) }
+}
+
+#[test]
+fn what_was_destroyed_must_be_declared_exactly_and_nothing_else_may_be() {
+    let all = Contents::from([(0, records(&[("a", 1, 1), ("a", 2, 2), ("a", 3, 3), ("a", 4, 4)]))]);
+    let destroyed = Destroyed::from([(0, vec![(1, 3)])]);
+    let contradicts = |declared: Vec<(i64, i64)>| {
+        let mut manifest = epoch(1, &[(0, 0, 4, false)]);
+        manifest.partitions[0].unreadable = declared;
+        let outcome = replay_damaged(&pipeline(), Records::OfOne(&all), &destroyed, &[manifest]);
+        assert_eq!((outcome.read, outcome.unreadable), (2, 2));
+        outcome.contradictions.iter().any(|c| c.contains("unreadable ranges"))
+    };
+    assert!(!contradicts(vec![(1, 3)]));
+    for wrong in [vec![], vec![(1, 4)], vec![(0, 3)], vec![(1, 2)], vec![(1, 2), (2, 3)]] {
+        assert!(contradicts(wrong.clone()), "{wrong:?}");
+    }
 }
 
 /// Rows as `k start cnt total`, in text order.
@@ -72,6 +92,31 @@ fn a_window_closes_when_the_watermark_is_its_end_and_not_before() {
     let two = replay(&pipeline(), &topic, &[epoch(1, &[(0, 0, 2, false)]), epoch(2, &[(0, 2, 3, false)])]);
     assert_eq!((two.watermark_us, summary(&two)), (Some(10_000), vec!["a 000 1 1".to_owned()]));
     assert_eq!(two.groups_open, 1);
+}
+
+#[test]
+fn a_partition_with_an_unread_record_that_was_there_before_the_clock_was_read_is_not_idle() {
+    const APPENDED_MS: i64 = 1_000_000;
+    let mut all = records(&[("a", 1, 3), ("a", 2, 14)]);
+    all.values_mut().for_each(|record| record.appended_ms = Some(APPENDED_MS));
+    let topic = Contents::from([(0, all)]);
+    for (read_to, clock_ms, contradicts) in [(1, APPENDED_MS + 1_001, true), (1, APPENDED_MS + 999, false), (2, APPENDED_MS + 9_999, false)]
+    {
+        let at = Manifest { clock_us: clock_ms * 1000, ..epoch(1, &[(0, 0, read_to, true)]) };
+        let found = replay(&pipeline(), &topic, &[at]).contradictions;
+        let says = "epoch 1: unread record of the idle partition 0: derived Some(1), the manifest says None".to_owned();
+        assert_eq!(found.contains(&says), contradicts, "{found:?}");
+    }
+}
+
+#[test]
+fn a_watermark_that_is_held_until_new_partitions_are_looked_for_stays_where_it_was() {
+    let topic = Contents::from([(0, records(&[("a", 1, 3), ("a", 2, 15)]))]);
+    let held = Manifest { held_by: Some("Discovery".into()), ..epoch(1, &[(0, 0, 2, false)]) };
+    let one = replay(&pipeline(), &topic, std::slice::from_ref(&held));
+    assert_eq!((one.watermark_us, summary(&one)), (None, vec![]));
+    let two = replay(&pipeline(), &topic, &[held, epoch(2, &[(0, 2, 2, false)])]);
+    assert_eq!((two.watermark_us, summary(&two)), (Some(10_000), vec!["a 000 1 1".to_owned()]));
 }
 
 #[test]

@@ -74,7 +74,9 @@ impl Value {
             Self::Null => Json::Null,
             Self::Bool(b) => Json::from(*b),
             Self::Int(i) => Json::from(*i),
-            Self::Double(d) => serde_json::Number::from_f64(*d).map_or_else(|| Json::from(d.to_string()), Json::Number),
+            Self::Double(d) if d.is_nan() => Json::from("NaN"),
+            Self::Double(d) if d.is_infinite() => Json::from(if *d > 0.0 { "Infinity" } else { "-Infinity" }),
+            Self::Double(d) => serde_json::Number::from_f64(*d).map_or(Json::Null, Json::Number),
             Self::Text(s) => Json::from(s.clone()),
             Self::Time(t) => Json::from(time::format_micros(*t)),
             Self::Date(d) => Json::from(time::format_date(*d)),
@@ -87,7 +89,8 @@ impl Value {
         }
     }
 
-    /// SQL's comparison; `None` with a null on either side. An integer and a double compare as doubles.
+    /// SQL's comparison; `None` with a null on either side. An integer and a double compare as doubles: a NaN is equal to itself and greater
+    /// than any other, and the zeros are equal.
     ///
     /// # Panics
     /// With types that can't be compared: validation has refused such a pipeline.
@@ -100,9 +103,20 @@ impl Value {
             (Self::Text(a), Self::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
             (Self::Decimal { units: a, scale: s }, Self::Decimal { units: b, scale: t }) if s == t => Some(a.cmp(b)),
             (a, b) => match (a.number(), b.number()) {
+                (Some(a), Some(b)) if a.is_nan() || b.is_nan() => Some(a.is_nan().cmp(&b.is_nan())),
                 (Some(a), Some(b)) => a.partial_cmp(&b),
                 _ => panic!("{a:?} and {b:?} don't compare"),
             },
+        }
+    }
+
+    /// The value that stands for all that are equal to it, as groups and extremes show it.
+    #[must_use]
+    pub fn shown(self) -> Self {
+        match self {
+            Self::Double(d) if d.is_nan() => Self::Double(f64::NAN),
+            Self::Double(0.0) => Self::Double(0.0),
+            other => other,
         }
     }
 
@@ -143,6 +157,16 @@ mod tests {
         assert_eq!(read("7"), Some("7.00".into()));
         assert_eq!(read("1000"), None);
         assert_eq!(read("0.125"), None);
+    }
+
+    #[test]
+    fn doubles_have_one_total_order() {
+        use std::cmp::Ordering::{Equal, Greater, Less};
+        let order = |a: f64, b: f64| Value::Double(a).compare(&Value::Double(b));
+        assert_eq!(order(f64::NAN, f64::INFINITY), Some(Greater));
+        assert_eq!((order(-f64::NAN, f64::NAN), order(-0.0, 0.0)), (Some(Equal), Some(Equal)));
+        assert_eq!(order(f64::NEG_INFINITY, f64::MIN), Some(Less));
+        assert_eq!(Value::Double(-f64::INFINITY).to_json(), "-Infinity");
     }
 
     #[test]

@@ -4,6 +4,8 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use super::line::Line;
+
 /// Longer than any client's own timeout: who waits longer here has hung.
 const IO_LIMIT: Duration = Duration::from_secs(120);
 const BODY_BYTES_MAX: usize = 256 << 20;
@@ -25,6 +27,16 @@ impl Request {
         self.target.split('?').next().unwrap_or_default()
     }
 
+    #[must_use]
+    pub fn body(&self) -> &[u8] {
+        &self.body
+    }
+
+    #[must_use]
+    pub fn body_bytes(&self) -> usize {
+        self.body.len()
+    }
+
     /// The value of a header, by its name in any case.
     #[must_use]
     pub fn header(&self, name: &str) -> Option<&str> {
@@ -33,21 +45,21 @@ impl Request {
 }
 
 /// `None`: the client went away without asking anything.
-pub fn read_request(client: &mut TcpStream) -> io::Result<Option<Request>> {
+pub fn read_request(client: &mut TcpStream, line: &Line) -> io::Result<Option<Request>> {
     client.set_read_timeout(Some(IO_LIMIT))?;
     let mut input = BufReader::new(client.try_clone()?);
-    let mut line = String::new();
-    if input.read_line(&mut line)? == 0 {
+    let mut first = String::new();
+    if input.read_line(&mut first)? == 0 {
         return Ok(None);
     }
-    let mut words = line.split_whitespace();
+    let mut words = first.split_whitespace();
     let (method, target) = (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned());
     let (mut headers, mut length, mut chunked) = (Vec::new(), 0, false);
     loop {
-        let mut line = String::new();
-        input.read_line(&mut line)?;
-        let line = line.trim_end_matches(['\r', '\n']);
-        let Some((name, value)) = line.split_once(':') else { break };
+        let mut header = String::new();
+        input.read_line(&mut header)?;
+        let header = header.trim_end_matches(['\r', '\n']);
+        let Some((name, value)) = header.split_once(':') else { break };
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
             "connection" | "keep-alive" => continue,
@@ -69,7 +81,7 @@ pub fn read_request(client: &mut TcpStream) -> io::Result<Option<Request>> {
         return Err(invalid("a request body above the proxy's bound"));
     }
     let mut body = vec![0; length];
-    input.read_exact(&mut body)?;
+    line.read(&mut input, &mut body)?;
     Ok(Some(Request { method, target, headers, body }))
 }
 

@@ -4,7 +4,9 @@
 //! One request per connection on both sides (`Connection: close`), a thread for each: slow, simple, and nothing to get wrong.
 
 mod http;
+mod line;
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,6 +14,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 pub use http::Request;
+use line::Line;
 
 /// What goes wrong with a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +45,8 @@ pub struct Logged {
     pub fault: Option<Fault>,
     /// What the client got; `None`: nothing.
     pub status: Option<u16>,
+    /// Of the request's body, and of the whole answer.
+    pub bytes: (usize, usize),
 }
 
 /// Breaks the requests that `matches` says yes to, from the `from`th (1 is the first) on, `times` of them.
@@ -92,6 +97,11 @@ struct Shared {
     /// Connections that wait for ever; held so that they stay open.
     held: Mutex<Vec<TcpStream>>,
     closed: AtomicBool,
+    line: Line,
+    /// What of the objects that are created is kept: those whose path has this in it.
+    keeps: Mutex<Option<String>>,
+    /// By path: the first object that the server took under it.
+    kept: Mutex<BTreeMap<String, Vec<u8>>>,
 }
 
 /// A proxy that runs until it is dropped.
@@ -141,6 +151,22 @@ impl Proxy {
         lock(&self.shared.log).clone()
     }
 
+    /// Lets so many bytes pass in a second, both ways and all requests together; `None`: as many as come.
+    pub fn limit(&self, bytes_per_second: Option<u32>) {
+        self.shared.line.limit(bytes_per_second);
+    }
+
+    /// From here on keeps what is put to paths that have `part` in them, for whoever looks when it may be deleted.
+    pub fn keep(&self, part: &str) {
+        *lock(&self.shared.keeps) = Some(part.to_owned());
+    }
+
+    /// What the server took first under each path that is [kept](Self::keep).
+    #[must_use]
+    pub fn kept(&self) -> BTreeMap<String, Vec<u8>> {
+        lock(&self.shared.kept).clone()
+    }
+
     /// How many requests met a fault. A test whose fault never struck has tested nothing.
     #[must_use]
     pub fn struck(&self) -> usize {
@@ -163,56 +189,71 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 fn serve(mut client: TcpStream, upstream: &str, shared: &Shared) -> std::io::Result<()> {
-    let Some(request) = http::read_request(&mut client)? else { return Ok(()) };
+    let Some(request) = http::read_request(&mut client, &shared.line)? else { return Ok(()) };
     let mut fault = None;
     for rule in lock(&shared.rules).iter_mut() {
         if rule.strikes(&request) && fault.is_none() {
             fault = Some(rule.fault);
         }
     }
-    let note = |status| {
-        let logged = Logged { method: request.method.clone(), target: request.target.clone(), fault, status };
+    let note = |status, answer: &[u8]| {
+        let bytes = (request.body_bytes(), answer.len());
+        let logged = Logged { method: request.method.clone(), target: request.target.clone(), fault, status, bytes };
         lock(&shared.log).push(logged);
+    };
+    let forward = || {
+        let answer = http::forward(&request, upstream)?;
+        shared.note_object(&request, &answer);
+        Ok::<_, std::io::Error>(answer)
     };
     match fault {
         Some(Fault::Answer(status)) => {
-            note(Some(status));
+            note(Some(status), &[]);
             client.write_all(&http::error_answer(status))
         }
         Some(Fault::CutBefore) => {
-            note(None);
+            note(None, &[]);
             client.shutdown(Shutdown::Both)
         }
         Some(Fault::BlackHole) => {
-            note(None);
+            note(None, &[]);
             lock(&shared.held).push(client);
             Ok(())
         }
         Some(Fault::CutAfter) => {
-            http::forward(&request, upstream)?;
-            note(None);
+            forward()?;
+            note(None, &[]);
             client.shutdown(Shutdown::Both)
         }
         Some(Fault::AnswerAfter(status)) => {
-            http::forward(&request, upstream)?;
-            note(Some(status));
+            forward()?;
+            note(Some(status), &[]);
             client.write_all(&http::error_answer(status))
         }
         Some(Fault::Unconditional) => {
-            let mut answer = http::forward(&request, upstream)?;
+            let mut answer = forward()?;
             if http::status(&answer) == Some(412) {
                 answer = http::stored_answer();
             }
-            note(http::status(&answer));
-            client.write_all(&answer)
+            note(http::status(&answer), &answer);
+            shared.line.write(&mut client, &answer)
         }
         Some(Fault::Delay(_)) | None => {
             if let Some(Fault::Delay(time)) = fault {
                 std::thread::sleep(time);
             }
-            let answer = http::forward(&request, upstream)?;
-            note(http::status(&answer));
-            client.write_all(&answer)
+            let answer = forward()?;
+            note(http::status(&answer), &answer);
+            shared.line.write(&mut client, &answer)
+        }
+    }
+}
+
+impl Shared {
+    fn note_object(&self, request: &Request, answer: &[u8]) {
+        let is_kept = lock(&self.keeps).as_ref().is_some_and(|part| request.path().contains(part.as_str()));
+        if is_kept && request.method == "PUT" && http::status(answer) == Some(200) {
+            lock(&self.kept).entry(request.path().to_owned()).or_insert_with(|| request.body().to_vec());
         }
     }
 }

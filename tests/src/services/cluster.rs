@@ -2,6 +2,7 @@
 
 use super::kafka::Kafka;
 use super::{ports, script};
+use crate::forwarder::Forwarder;
 use crate::skip::Missing;
 
 /// Dies with the handle, and with the test process in any case.
@@ -9,6 +10,8 @@ use crate::skip::Missing;
 pub struct Cluster {
     _controller: Kafka,
     brokers: [Kafka; 2],
+    /// Of each broker, where its outer listener is and what that advertises.
+    outer: [(u16, u16); 2],
 }
 
 /// The brokers' ids, as a topic's replicas are given. The controller is 1.
@@ -23,21 +26,39 @@ impl Cluster {
             "process.roles=controller\nlisteners=CONTROLLER://127.0.0.1:{controller_port}\nadvertised.listeners=CONTROLLER://127.0.0.1:{controller_port}\n"
         );
         let controller = Kafka::new(ports::free(), controller_port, &of_controller);
-        let brokers = BROKERS.map(|id| {
-            let port = ports::free();
-            let settings = format!("process.roles=broker\nnode.id={id}\nlisteners=PLAINTEXT://127.0.0.1:{port}\n");
+        let outer = BROKERS.map(|_| (ports::free(), ports::free()));
+        let brokers = [0, 1].map(|at| {
+            let (port, id, (outer, advertised)) = (ports::free(), BROKERS[at], outer[at]);
+            let settings = format!(
+                "process.roles=broker\nnode.id={id}\nlisteners=PLAINTEXT://127.0.0.1:{port},OUTER://127.0.0.1:{outer}\n\
+                 advertised.listeners=PLAINTEXT://127.0.0.1:{port},OUTER://127.0.0.1:{advertised}\n\
+                 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,OUTER:PLAINTEXT,CONTROLLER:PLAINTEXT\n"
+            );
             Kafka::new(port, controller_port, &settings)
         });
         controller.spawn();
         brokers.iter().for_each(Kafka::spawn);
         brokers.iter().for_each(|broker| broker.wait_until_it_answers(BROKERS.len()));
-        Ok(Self { _controller: controller, brokers })
+        Ok(Self { _controller: controller, brokers, outer })
     }
 
     /// Both brokers.
     #[must_use]
     pub fn bootstrap(&self) -> String {
         self.brokers.iter().map(Kafka::bootstrap).collect::<Vec<_>>().join(",")
+    }
+
+    /// The outer listeners of both brokers. They advertise ports at which nobody listens but [`Self::forwarder`].
+    #[must_use]
+    pub fn outer_bootstrap(&self) -> String {
+        self.outer.map(|(outer, _)| format!("127.0.0.1:{outer}")).join(",")
+    }
+
+    /// What stands before the outer listener of a broker.
+    #[must_use]
+    pub fn forwarder(&self, id: i32) -> Forwarder {
+        let (outer, advertised) = self.outer[place(id)];
+        Forwarder::start(advertised, outer)
     }
 
     /// SIGKILL.
@@ -51,7 +72,10 @@ impl Cluster {
     }
 
     fn broker(&self, id: i32) -> &Kafka {
-        let at = BROKERS.iter().position(|known| *known == id).expect("an id of BROKERS");
-        &self.brokers[at]
+        &self.brokers[place(id)]
     }
+}
+
+fn place(id: i32) -> usize {
+    BROKERS.iter().position(|known| *known == id).expect("an id of BROKERS")
 }

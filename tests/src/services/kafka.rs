@@ -1,5 +1,6 @@
 //! A real Kafka broker for tests.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use crate::deadline;
 use crate::skip::Missing;
 
 /// A JVM on two busy cores; the second start replays the log of a broker that was killed.
-const READY_LIMIT: Duration = Duration::from_secs(120);
+const READY_LIMIT: Duration = Duration::from_secs(300);
 
 /// One broker. It dies with the handle, and with the test process in any case.
 #[derive(Debug)]
@@ -59,6 +60,13 @@ impl Kafka {
     #[must_use]
     pub fn bootstrap(&self) -> String {
         format!("127.0.0.1:{}", self.port)
+    }
+
+    /// The file that holds the beginning of a partition's log. What is written to it is what the broker sends from then on: both go through the
+    /// system's page cache.
+    #[must_use]
+    pub fn segment(&self, topic: &str, partition: i32) -> PathBuf {
+        self.dir.path().join("log").join(format!("{topic}-{partition}")).join("00000000000000000000.log")
     }
 
     /// SIGKILL, as a lost machine does it.
@@ -112,7 +120,7 @@ impl Kafka {
             // A fresh client for each try: one that failed waits longer and longer before it connects again.
             let client: BaseConsumer =
                 ClientConfig::new().set("bootstrap.servers", self.bootstrap()).set("log_level", "0").create().unwrap();
-            client.fetch_metadata(None, Duration::from_millis(500)).is_ok_and(|m| m.brokers().len() >= brokers).then_some(())
+            client.fetch_metadata(None, Duration::from_secs(5)).is_ok_and(|m| m.brokers().len() >= brokers).then_some(())
         });
     }
 

@@ -20,7 +20,7 @@ pub const ACCESS_KEY: &str = "weir";
 pub const SECRET_KEY: &str = "weir-secret-key";
 pub const REGION: &str = "us-east-1";
 
-const READY_LIMIT: Duration = Duration::from_secs(30);
+const READY_LIMIT: Duration = Duration::from_secs(120);
 
 /// One server. It dies with the handle, and with the test process in any case.
 #[derive(Debug)]

@@ -4,6 +4,7 @@ use serde_json::{Value as Json, json};
 use weir_tests::engine::{self, CONFIG};
 use weir_tests::oracle::Pipeline;
 use weir_tests::oracle::pipeline::Site;
+use weir_tests::rig::RUN_LIMIT;
 
 /// The rides document: `steps` are before, windows, after.
 fn rides() -> Json {
@@ -167,8 +168,8 @@ fn a_run_of_a_wrong_document_touches_nothing() {
     document["spec"]["sinks"][0]["delta"]["uri"] = json!(format!("file://{}/lake/table", folder.path().display()));
     document["spec"]["sinks"][0]["from"] = json!("nowhere");
     let start = engine::Start { folder: folder.path().to_owned(), document: document.into(), env: vec![], args: vec![] };
-    // The broker is not there either: who looks for it before the document is right takes longer than this.
-    let exit = start.run(std::time::Duration::from_secs(10));
+    // The broker is not there either: who looks for it before the document is right waits for it.
+    let exit = start.run(RUN_LIMIT);
     super::assert_says(&exit, CONFIG, &["spec.sinks[0].from"]);
     assert!(exit.summary.is_none() && exit.phase.is_empty(), "{exit:?}");
     assert!(!folder.path().join("lake").exists());

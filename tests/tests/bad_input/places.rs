@@ -1,11 +1,12 @@
 //! Brokers, buckets, tables and checkpoints that are not there, or not ours.
 
+use std::process::Command;
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
-use weir_tests::engine::{CONFIG, RETRY_EXHAUSTED, write_secret};
+use weir_tests::engine::{self, CONFIG, RETRY_EXHAUSTED, write_secret};
 use weir_tests::oracle::Pipeline;
-use weir_tests::oracle::pipeline::S3_SECRET;
+use weir_tests::oracle::pipeline::{S3_SECRET, Site};
 use weir_tests::proxy::{Fault, Proxy, Rule};
 use weir_tests::rides::Rides;
 use weir_tests::rig::{RUN_LIMIT, Rig, Store};
@@ -32,7 +33,7 @@ fn a_broker_that_cannot_be_reached() {
     let kafka = or_skip!(kafka::shared());
     let mut rig = rig(kafka, Store::Local);
     rig.site.bootstrap = "127.0.0.1:1".into();
-    let exit = rig.start().give_up_after(Duration::from_secs(5)).run(Duration::from_secs(30));
+    let exit = rig.start().give_up_after(Duration::from_secs(5)).run(RUN_LIMIT);
     assert_says(&exit, RETRY_EXHAUSTED, &["127.0.0.1:1"]);
 }
 
@@ -43,6 +44,47 @@ fn a_bucket_that_is_not_there() {
     let mut rig = rig(kafka, Store::S3(s3, None));
     rig.site.checkpoint_uri = "s3://no-such-bucket/checkpoint".into();
     assert_says(&rig.start().run(RUN_LIMIT), CONFIG, &["no-such-bucket"]);
+}
+
+#[test]
+fn a_file_where_a_folder_should_be() {
+    let kafka = or_skip!(kafka::shared());
+    let mut rig = rig(kafka, Store::Local);
+    let file = rig.folder().join("file");
+    std::fs::write(&file, "").unwrap();
+    let (uri, good) = (format!("file://{}", file.display()), rig.site.clone());
+    for site in [
+        Site { checkpoint_uri: uri.clone(), ..good.clone() },
+        Site { checkpoint_uri: format!("{uri}/checkpoint"), ..good.clone() },
+        Site { table_uri: uri.clone(), ..good.clone() },
+    ] {
+        rig.site = site;
+        assert_says(&rig.start().run(RUN_LIMIT), CONFIG, &[&uri, "is a file where a folder should be"]);
+    }
+}
+
+/// Found out at the start, and not when everything is done.
+#[test]
+fn a_summary_or_a_progress_file_that_can_not_be_written() {
+    let kafka = or_skip!(kafka::shared());
+    let rig = rig(kafka, Store::Local);
+    let pipe = rig.folder().join("pipe");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let document = rig.folder().join("pipeline.yaml");
+    std::fs::write(&document, rig.pipeline.document(&rig.site).to_string()).unwrap();
+    for (flag, path, says) in [
+        ("--summary", rig.folder().to_owned(), "name a file that can be written"),
+        ("--summary", rig.folder().join("nowhere/summary.json"), "name a file that can be written"),
+        ("--summary", pipe.clone(), "it is a pipe that nobody reads"),
+        ("--progress", rig.folder().to_owned(), "the progress file"),
+        ("--progress", pipe, "it is a pipe that nobody reads"),
+    ] {
+        let path = path.to_string_lossy();
+        let out = engine::call(&["run", "-f", &document.to_string_lossy(), flag, &path]);
+        let said = String::from_utf8_lossy(&out.stderr);
+        assert!(out.status.code() == Some(CONFIG) && said.contains(says) && said.contains(&*path), "{flag} {path}: {said}");
+        assert!(rig.manifests().is_empty(), "{flag} {path}: nothing was begun");
+    }
 }
 
 #[test]
@@ -123,6 +165,8 @@ fn a_new_column_is_refused_and_a_missing_nullable_one_is_null() {
 
     rig.pipeline = full;
     rig.pipeline.after.as_mut().unwrap().columns.retain(|(name, _)| name != "avg_distance");
+    // One of another name: a new checkpoint of the same pipeline over its table would be refused.
+    rig.pipeline.name = "another".into();
     rig.site.checkpoint_uri.push_str("-3");
     rig.finish();
     let rows = table::read_log(&rig.table_folder());

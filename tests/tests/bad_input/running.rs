@@ -23,6 +23,51 @@ fn a_bad_record_stops_the_pipeline_with_its_coordinates() {
     assert_says(&rig.start().run(RUN_LIMIT), DATA, &[&rig.site.topic, "123", "rideId"]);
 }
 
+/// The lane lets go of its sinks before the driver hears why: whoever speaks first, the reason is the record's.
+#[test]
+fn a_record_without_a_value_for_a_map_stops_the_pipeline_with_its_coordinates_every_time() {
+    let kafka = or_skip!(kafka::shared());
+    let mut records = Rides { partitions: 1, ..Rides::new(1_000) }.records();
+    let text = String::from_utf8(records[437].value.clone()).unwrap();
+    let at = text.find(r#""userId":"#).unwrap() + r#""userId":"#.len();
+    let end = at + text[at..].find([',', '}']).unwrap();
+    let without = format!("{}0{}", &text[..at], &text[end..]);
+    for (value, says) in [(without.into_bytes(), "division by zero"), (b"{".to_vec(), "want")] {
+        records[437].value = value;
+        let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &records);
+        let mut document = without_windows(&rig);
+        document["spec"]["steps"][0]["map"]["columns"].as_array_mut().unwrap().push(json!({"name": "q", "expr": "1 / userId"}));
+        for _ in 0..5 {
+            let exit = Start { document: document.clone().into(), ..rig.start() }.run(RUN_LIMIT);
+            assert_says(&exit, DATA, &[&rig.site.topic, "offset 437", says]);
+        }
+    }
+}
+
+/// One record of a thousand costs itself, and the dead letter is that record.
+#[test]
+fn bytes_that_are_not_text_cost_one_record_of_a_thousand() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let mut records = Rides { partitions: 1, ..Rides::new(1_000) }.records();
+    for (i, record) in records.iter_mut().enumerate() {
+        let base64 = if i == 437 { "/w==" } else { "w6k=" };
+        record.value = String::from_utf8(record.value.clone()).unwrap().replacen('{', &format!(r#"{{"code":"{base64}","#), 1).into_bytes();
+    }
+    let rig = Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::Local, 1, &records);
+    let mut document = rig.pipeline.document(&rig.site);
+    let columns = &mut document["spec"]["sources"][0]["format"]["json"]["columns"];
+    columns.as_array_mut().unwrap().push(json!({"name": "code", "type": "binary"}));
+    document["spec"]["steps"][0]["map"]["columns"].as_array_mut().unwrap().push(json!({"name": "code", "expr": "cast(code as string)"}));
+    let exit = Start { document: document.into(), ..rig.start() }.run(RUN_LIMIT);
+    exit.expect(OK);
+    assert_eq!((exit.figure("records_dead_letter"), exit.figure("records_decoded")), (1, 999));
+    let found = table::read_log(&rig.side_folder("rejected"));
+    assert_eq!(found.iter().map(|row| row["offset"].clone()).collect::<Vec<_>>(), [json!(437)]);
+    let reason = found[0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("step `before`, column `code`: `cast(code as string)`: the bytes are not UTF-8"), "{reason}");
+}
+
 #[test]
 fn a_record_of_10_mb_is_read_like_any_other() {
     let kafka = or_skip!(kafka::shared());
@@ -39,10 +84,11 @@ fn a_record_of_10_mb_is_read_like_any_other() {
     rig.assert_right();
 }
 
-/// A pipeline that waits for records of a topic that goes away.
+/// A pipeline that waits for records of a topic that goes away. Its lanes have sinks, which end with them and must not be taken for the reason.
 fn with_topic_gone(back: bool) {
     let kafka = or_skip!(kafka::shared());
-    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &Rides { partitions: 1, ..Rides::new(1_500) }.records());
+    let rig =
+        Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::Local, 1, &Rides { partitions: 1, ..Rides::new(1_500) }.records());
     let mut engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
     engine.wait_for_epochs(1, RUN_LIMIT);
     topic::delete(&rig.site.bootstrap, &rig.site.topic);
@@ -61,7 +107,8 @@ fn with_topic_gone(back: bool) {
 
 #[test]
 fn a_topic_deleted_while_running() {
-    with_topic_gone(false);
+    // Who of a lane and its sinks is heard first was a matter of chance.
+    (0..3).for_each(|_| with_topic_gone(false));
 }
 
 #[test]
@@ -82,22 +129,28 @@ fn a_full_disk_under_rows_that_lanes_write_is_said_and_loses_nothing() {
     with_full_disk(3_000, 224 << 10, start, &says, |rig| assert_eq!(table::read_log(&rig.table_folder()).len(), 3_000));
 }
 
-/// Lanes only see that their sink is gone; what is said must be the sink's own reason.
+/// It costs only itself: a table reads an empty string back as null where it is a partition.
 #[test]
-fn a_row_that_the_table_of_a_lane_cannot_take_is_said_with_its_column() {
+fn a_record_whose_row_the_table_cannot_take_is_a_bad_record() {
     let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
     let mut records = Rides { partitions: 1, ..Rides::new(300) }.records();
     records[123].value =
         String::from_utf8(records[123].value.clone()).unwrap().replacen(r#""city":"#, r#""city":"","was":"#, 1).into_bytes();
-    let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &records);
-    // The sink has failed long before the epoch is closed.
-    rig.site.trigger = json!({"type": "Interval", "interval": "2s"});
+    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &records);
     let mut document = without_windows(&rig);
     // Taken over as it is, the column is as required as in the source.
     document["spec"]["steps"][0]["map"]["columns"][0]["expr"] = json!("city");
     document["spec"]["sinks"][0]["delta"]["partitionBy"] = json!(["city"]);
+    let exit = Start { document: document.clone().into(), ..rig.start() }.run(RUN_LIMIT);
+    let offset = format!("{}-0 offset 123", rig.site.topic);
+    assert_says(&exit, DATA, &[&offset, "column `city` of sink `table`", "an empty string"]);
+    document["spec"]["sources"][0]["badRecords"] = json!({"policy": "Drop"});
     let exit = Start { document: document.into(), ..rig.start() }.run(RUN_LIMIT);
-    assert_says(&exit, DATA, &["sink `table`", "partition column `city`", "null or empty"]);
+    exit.expect(OK);
+    assert_eq!(exit.figure("records_dropped"), 1);
+    let good = table::read_log(&rig.table_folder());
+    assert!(good.iter().all(|row| row["city"] != "") && good.len() > 250, "{}", good.len());
 }
 
 /// The rides document with its sink at the first step, which lanes evaluate.
@@ -118,7 +171,7 @@ fn with_full_disk(records_per_epoch: u64, taken_bytes: usize, start: impl Fn(&Ri
     let disk = or_skip!(Disk::mount(&lake, 256));
     rig.site.records_per_epoch = records_per_epoch;
     std::fs::write(lake.join("ballast"), vec![0; taken_bytes]).unwrap();
-    let exit = start(&rig).give_up_after(Duration::from_secs(5)).run(Duration::from_secs(30));
+    let exit = start(&rig).give_up_after(Duration::from_secs(5)).run(RUN_LIMIT);
     assert_says(&exit, RETRY_EXHAUSTED, says);
     std::fs::remove_file(lake.join("ballast")).unwrap();
     disk.resize(64 << 10);

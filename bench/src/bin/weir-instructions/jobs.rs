@@ -11,8 +11,10 @@ use weir_plan::aggregate::Aggregate;
 use weir_plan::plan::{Map, Sink, StepOp};
 use weir_plan::stages::{self, Stages};
 use weir_runtime::retry::RetryPolicy;
+use weir_runtime::sink;
 use weir_runtime::sink::delta::{DeltaTable, TableFiles};
 use weir_runtime::storage::{Access, Location, Standing};
+use weir_runtime::transform::Stateless;
 
 pub const BY_CITY: &str = include_str!("../../../../examples/rides.yaml");
 pub const BY_USER: &str = include_str!("by_user.yaml");
@@ -35,6 +37,12 @@ impl Job {
         let plan = plan.map_err(|findings| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
         let stages = Arc::new(stages::cut(&plan));
         Ok(Self { plan: Arc::new(plan), stages })
+    }
+
+    /// What a lane runs.
+    pub fn stateless(&self) -> Stateless {
+        let fitness = self.stages.lane_sinks.iter().map(|i| sink::fitness(&self.plan.sinks[*i])).collect();
+        Stateless::new(Arc::clone(&self.plan), Arc::clone(&self.stages), 0, fitness)
     }
 
     /// The aggregate of the lanes, and the schema of its rows.

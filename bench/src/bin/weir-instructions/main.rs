@@ -8,9 +8,8 @@ mod stages;
 
 use std::process::ExitCode;
 
-use weir_runtime::decode::JsonDecoder;
-use weir_runtime::transform::Stateless;
-use weir_runtime::window::{KeyedState, LanePartials};
+use weir_runtime::decode;
+use weir_runtime::keyed::tumbling::{KeyedState, LanePartials};
 
 use jobs::{BY_CITY, BY_USER, Job};
 
@@ -36,20 +35,20 @@ fn run() -> Result<[(&'static str, u64); 7], String> {
     let records = rides::records(RIDES);
 
     let by_city = Job::load(BY_CITY)?;
-    let mut decoder = JsonDecoder::new(&by_city.plan.sources[0].format);
-    let batches = stages::decode(&mut decoder, &records)?;
-    let stateless = Stateless::new(by_city.plan.clone(), by_city.stages.clone(), 0);
+    let mut decoder = decode::of(&by_city.plan.sources[0]);
+    let batches = stages::decode(decoder.as_mut(), &records)?;
+    let stateless = by_city.stateless();
     let evaluated = stages::evaluate(&stateless, &batches)?;
     let mut partials = LanePartials::new(by_city.aggregate()?.0).map_err(|e| e.to_string())?;
     stages::update(&mut partials, &evaluated)?;
 
     let by_user = Job::load(BY_USER)?;
-    let evaluated = stages::evaluate_unmeasured(&Stateless::new(by_user.plan.clone(), by_user.stages.clone(), 0), &batches)?;
+    let evaluated = stages::evaluate_unmeasured(&by_user.stateless(), &batches)?;
     let (aggregate, schema) = by_user.aggregate()?;
     let lanes = stages::update_many_keys(&aggregate, &evaluated)?;
     let groups = lanes.iter().map(|lane| lane.rows() as u64).sum();
     let mut state = KeyedState::new(aggregate.clone(), schema);
-    stages::merge(&aggregate, &lanes, &mut state)?;
+    stages::merge(&lanes, &mut state)?;
     let emitted = stages::emit(&mut state, by_user.map_of_results()?)?;
 
     let files = runtime.block_on(by_user.table_of_rides())?;

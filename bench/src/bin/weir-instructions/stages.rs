@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use weir_plan::aggregate::Aggregate;
-use weir_runtime::decode::JsonDecoder;
+use weir_runtime::decode::Decoder;
+use weir_runtime::keyed::tumbling::{KeyedState, LanePartials};
 use weir_runtime::sink::delta::TableFiles;
+use weir_runtime::state::{Change, Entries};
 use weir_runtime::transform::{Evaluated, Stateless, for_sink, map_rows};
-use weir_runtime::window::{Change, KeyedState, LanePartials, Partials};
 
 use super::jobs::MapOfResults;
 use super::rides::Records;
@@ -22,11 +23,11 @@ const CLOCK_US: i64 = i64::MAX;
 type Result<T> = std::result::Result<T, String>;
 
 #[inline(never)]
-pub fn decode(decoder: &mut JsonDecoder, records: &Records) -> Result<Vec<RecordBatch>> {
+pub fn decode(decoder: &mut dyn Decoder, records: &Records) -> Result<Vec<RecordBatch>> {
     let mut batches = Vec::new();
-    for record in records.iter() {
+    for (i, record) in records.iter().enumerate() {
         decoder.decode(Some(record)).map_err(said)?;
-        if decoder.rows() == BATCH_ROWS {
+        if (i + 1) % BATCH_ROWS == 0 {
             batches.push(decoder.finish().map_err(said)?);
         }
     }
@@ -61,7 +62,7 @@ pub fn update(partials: &mut LanePartials, evaluated: &[Evaluated]) -> Result<()
 
 /// Into the groups of thousands of users, in two lanes, and out of their tables at the end of the epoch.
 #[inline(never)]
-pub fn update_many_keys(aggregate: &Arc<Aggregate>, evaluated: &[Evaluated]) -> Result<Vec<Partials>> {
+pub fn update_many_keys(aggregate: &Arc<Aggregate>, evaluated: &[Evaluated]) -> Result<Vec<Entries>> {
     let mut drained = Vec::new();
     for of_lane in evaluated.chunks(evaluated.len().div_ceil(2)) {
         let mut lane = LanePartials::new(Arc::clone(aggregate)).map_err(said)?;
@@ -73,17 +74,24 @@ pub fn update_many_keys(aggregate: &Arc<Aggregate>, evaluated: &[Evaluated]) -> 
 
 /// The lanes' groups into one, sorted as in a state file, and into the open windows.
 #[inline(never)]
-pub fn merge(aggregate: &Aggregate, lanes: &[Partials], state: &mut KeyedState) -> Result<()> {
-    let change = Change::of(aggregate, lanes).map_err(said)?.ok_or("there is nothing to merge")?;
-    state.apply(&change.partials).map_err(said)
+pub fn merge(lanes: &[Entries], state: &mut KeyedState) -> Result<()> {
+    let change = Change::of(state.table(), lanes).map_err(said)?.ok_or("there is nothing to merge")?;
+    state.apply(&change.entries).map_err(said)
 }
 
 /// Closes all windows and computes the rows for the sink; how many.
 #[inline(never)]
 pub fn emit(state: &mut KeyedState, then: MapOfResults<'_>) -> Result<u64> {
-    let rows = state.close_up_to(i64::MAX).map_err(said)?.ok_or("no window is open")?;
-    let rows = map_rows(then.map, then.schema, &rows)?;
-    Ok(std::hint::black_box(for_sink(then.sink_schema, &rows)?).num_rows() as u64)
+    let mut written = 0;
+    while let Some(mut window) = state.close_next(i64::MAX) {
+        while let Some(rows) = window.next(&|_| Ok(())).map_err(said)? {
+            for rows in &rows.good {
+                let rows = map_rows(then.map, then.schema, rows)?;
+                written += std::hint::black_box(for_sink(then.sink_schema, &rows)?).num_rows() as u64;
+            }
+        }
+    }
+    if written == 0 { Err("no window is open".into()) } else { Ok(written) }
 }
 
 /// The rides themselves, as Parquet; how many.

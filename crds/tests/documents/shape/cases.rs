@@ -82,6 +82,8 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
          sinks: [{name: bad, from: rides, output: Rejected, delta: {uri: 's3://lake/bad'}}]}",
         Changes,
     ),
+    ("spec.sources[].tombstones=Skip", "spec: {sources: [{name: rides, tombstones: Skip}]}", Changes),
+    ("spec.sources[].tombstones=Bad", "spec: {sources: [{name: rides, tombstones: Bad}]}", SaysTheDefault),
     ("spec.sources[].badRecords.maxPerMillion", "spec: {sources: [{name: rides, badRecords: {policy: Drop, maxPerMillion: 5}}]}", Changes),
     ("spec.sources[].kafka.connection", "spec: {sources: [{name: rides, kafka: {connection: spare}}]}", Changes),
     ("spec.sources[].kafka.topics[]", "spec: {sources: [{name: rides, kafka: {topics: [a, b]}}]}", Changes),

@@ -152,7 +152,7 @@ fn a_constant_that_would_fail_at_every_row_is_refused() {
         ("seats / 0", "`/` by zero has no result"),
         ("amount % 0.0", "`%` by zero has no result"),
         ("encode(city, 'hexx')", "'hexx'"),
-        ("to_timestamp(paid)", "Unsupported data type boolean"),
+        ("to_timestamp(paid)", "`to_timestamp` does not take a boolean (`paid`)"),
         // Those that only some rows would come to.
         ("coalesce(day, to_date('x'))", "Unable to cast to date"),
         ("case when paid then decode('zz', 'hex') end", "Invalid character 'z'"),

@@ -1,6 +1,6 @@
 //! Every schedule of a small world, each state once: two writers, a few epochs, a crash, a fault (an answer lost, a request lost or
-//! delayed), collections that keep one manifest. A state that two schedules reach is explored once; so is what follows when all crash
-//! there.
+//! delayed), collections that keep one manifest, a compaction, a loss of the newest manifests, a sink that is put back, a state action that goes back. A state that two
+//! schedules reach is explored once; so is what follows when all crash there.
 
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
@@ -8,7 +8,7 @@ use std::hash::{Hash, Hasher};
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
 
-use super::model::{Action, Fate, Violation, World};
+use super::model::{Action, Fate, SINKS, Violation, World};
 use super::seeded::come_to_an_end;
 use crate::checkpoint::protocol::Rule;
 
@@ -22,13 +22,33 @@ struct Budget {
     faults: u8,
     decisions: u8,
     collections: u8,
+    compactions: u8,
+    losses: u8,
+    put_backs: u8,
+    restores: u8,
 }
 
-const FAULT_AND_CRASH: Budget = Budget { starts: 3, crashes: 1, faults: 1, decisions: 2, collections: 0 };
-const FAULT_AND_COLLECTION: Budget = Budget { starts: 2, crashes: 0, faults: 1, decisions: 2, collections: 1 };
-const CRASH_AND_COLLECTION: Budget = Budget { starts: 3, crashes: 1, faults: 0, decisions: 2, collections: 1 };
+const NOTHING: Budget =
+    Budget { starts: 2, crashes: 0, faults: 0, decisions: 2, collections: 0, compactions: 0, losses: 0, put_backs: 0, restores: 0 };
+const FAULT_AND_CRASH: Budget = Budget { starts: 3, crashes: 1, faults: 1, ..NOTHING };
+const FAULT_AND_COLLECTION: Budget = Budget { faults: 1, collections: 1, ..NOTHING };
+const CRASH_AND_COLLECTION: Budget = Budget { starts: 3, crashes: 1, collections: 1, ..NOTHING };
+/// One writer: the second epoch after the compaction began refers to what it wrote.
+const COLLECTION_AND_COMPACTION: Budget = Budget { starts: 1, decisions: 3, collections: 1, compactions: 1, ..NOTHING };
+const FAULT_AND_LOSS: Budget = Budget { starts: 3, faults: 1, losses: 1, ..NOTHING };
+const FAULT_AND_PUT_BACK: Budget = Budget { starts: 3, faults: 1, put_backs: 1, ..NOTHING };
+const COLLECTION_AND_RESTORE: Budget = Budget { starts: 3, collections: 1, restores: 1, ..NOTHING };
+const SMALL_WORLDS: [Budget; 7] = [
+    COLLECTION_AND_COMPACTION,
+    FAULT_AND_LOSS,
+    FAULT_AND_PUT_BACK,
+    FAULT_AND_CRASH,
+    COLLECTION_AND_RESTORE,
+    FAULT_AND_COLLECTION,
+    CRASH_AND_COLLECTION,
+];
 /// Too much for every run; `cargo test -- --ignored` explores it.
-const ALL_OF_THEM: Budget = Budget { starts: 3, crashes: 1, faults: 1, decisions: 2, collections: 1 };
+const ALL_OF_THEM: Budget = Budget { starts: 3, crashes: 1, faults: 1, collections: 1, ..NOTHING };
 
 fn actions(world: &World, budget: &Budget) -> Vec<(Action, Budget)> {
     let mut possible = vec![];
@@ -39,18 +59,27 @@ fn actions(world: &World, budget: &Budget) -> Vec<(Action, Budget)> {
             let is_first = world.writers.iter().position(Option::is_none) == Some(i);
             if b.starts > 0 && is_first {
                 possible.push((Action::Start(i), Budget { starts: b.starts - 1, ..b }));
+                if b.restores > 0 && !world.manifests.is_empty() {
+                    possible.push((Action::StartRestoring(i, 1), Budget { starts: b.starts - 1, restores: b.restores - 1, ..b }));
+                }
             }
             continue;
         };
         if b.crashes > 0 {
             possible.push((Action::Crash(i), Budget { crashes: b.crashes - 1, ..b }));
         }
-        if process.is_idle() {
-            if b.collections > 0 {
+        if process.is_collecting() {
+            possible.push((Action::Sweep(i), b));
+        }
+        if process.is_at_rest() {
+            if b.collections > 0 && !process.is_collecting() {
                 possible.push((Action::Collect(i), Budget { collections: b.collections - 1, ..b }));
-                if b.decisions > 0 && !process.has_uploaded() {
-                    possible.push((Action::Upload(i), b));
-                }
+            }
+            if (b.collections > 0 || process.is_collecting()) && b.decisions > 0 && !process.has_uploaded() {
+                possible.push((Action::Upload(i), b));
+            }
+            if b.compactions > 0 && b.decisions > 0 && !process.has_compacted() {
+                possible.push((Action::Compact(i), Budget { compactions: b.compactions - 1, ..b }));
             }
             if b.decisions > 0 {
                 let output = [!b.decisions.is_multiple_of(2), true];
@@ -63,6 +92,15 @@ fn actions(world: &World, budget: &Budget) -> Vec<(Action, Budget)> {
         if b.faults > 0 {
             possible.extend(process.faults().iter().map(|f| (Action::Step(i, *f), Budget { faults: b.faults - 1, ..b })));
         }
+    }
+    if b.losses > 0 {
+        let left = Budget { losses: b.losses - 1, ..b };
+        possible.extend((1..=2).filter(|count| world.manifests.len() >= *count).map(|count| (Action::LoseNewest(count as u64), left)));
+    }
+    if b.put_backs > 0 {
+        let (left, sink) = (Budget { put_backs: b.put_backs - 1, ..b }, SINKS - 1);
+        let some = (1..=2).filter(|epochs| world.sinks[sink].rows.len() >= *epochs);
+        possible.extend(some.map(|epochs| (Action::PutBack { sink, epochs }, left)));
     }
     // What never lands just stays under way.
     if !world.under_way.is_empty() {
@@ -171,6 +209,26 @@ fn a_crash_during_a_collection_loses_and_doubles_nothing() {
 }
 
 #[test]
+fn a_collection_beside_a_compaction_takes_nothing_that_is_still_to_be_referred_to() {
+    check(COLLECTION_AND_COMPACTION, 100);
+}
+
+#[test]
+fn a_fault_before_or_after_a_loss_of_the_newest_manifests_loses_and_doubles_nothing() {
+    check(FAULT_AND_LOSS, 20_000);
+}
+
+#[test]
+fn a_sink_that_is_put_back_beside_a_fault_is_noticed_and_nobody_else_is_accused() {
+    check(FAULT_AND_PUT_BACK, 20_000);
+}
+
+#[test]
+fn a_collection_beside_a_restore_takes_nothing_that_is_gone_back_to() {
+    check(COLLECTION_AND_RESTORE, 20_000);
+}
+
+#[test]
 #[ignore = "explores 3.7 million states: half a minute on an idle core"]
 fn crash_fault_and_collection_together_lose_and_double_nothing() {
     check(ALL_OF_THEM, 1_000_000);
@@ -178,8 +236,9 @@ fn crash_fault_and_collection_together_lose_and_double_nothing() {
 
 #[test]
 fn every_broken_rule_is_noticed_in_a_small_world() {
-    for rule in Rule::ALL {
-        let found = [FAULT_AND_CRASH, FAULT_AND_COLLECTION, CRASH_AND_COLLECTION].into_iter().find_map(|b| explore(b, Some(rule)).err());
+    // A copy is missed only where an epoch that was gone back to is collected two claims later: the seeded schedules come to that.
+    for rule in Rule::ALL.into_iter().filter(|rule| *rule != Rule::CopyWhatIsRestored) {
+        let found = SMALL_WORLDS.into_iter().find_map(|b| explore(b, Some(rule)).err());
         println!("{rule:?}: {found:?}");
         assert!(found.is_some(), "{rule:?} was broken and nothing was noticed");
     }

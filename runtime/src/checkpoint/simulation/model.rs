@@ -1,17 +1,22 @@
-//! The world: an object store that is linearizable and creates conditionally, two sinks that know the last epoch they took (as a Delta
-//! table knows its `txn`), requests that are still under way, and the writers. [`World::apply`] does one thing and checks every invariant.
+//! The world: an object store that is linearizable and creates conditionally, two sinks that know the last epoch they took of each lineage
+//! and the mark of its manifest (as a Delta table knows its `txn`), requests that are still under way, people who put back an old checkpoint
+//! or an old copy of a sink, or delete the newest manifests, and the writers. [`World::apply`] does one thing and checks every invariant.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use weir_plan::ids::Epoch;
+use weir_plan::ids::{Epoch, Generation};
 
 use super::process::Process;
 use crate::checkpoint::layout::StateName;
 use crate::checkpoint::manifest::Kind;
-use crate::checkpoint::protocol::{Head, Rule};
+use crate::checkpoint::protocol::{Head, Mark, Place, Rule};
 
 pub const SINKS: usize = 2;
+
+pub fn place(sink: usize) -> Place {
+    Place { sink: sink.to_string().into(), table_id: "".into() }
+}
 
 /// A manifest, as far as the model goes.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -21,6 +26,8 @@ pub struct Decision {
     pub start: u64,
     pub end: u64,
     pub state: BTreeSet<StateName>,
+    /// The epoch that a compaction's files are named for while it is under way.
+    pub compacting: Option<Epoch>,
     /// Which sinks get rows. No rows, no commit.
     pub output: [bool; SINKS],
 }
@@ -34,7 +41,8 @@ pub enum UnderWay {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Sink {
-    pub txn: u64,
+    /// By the generation that began the lineage.
+    pub txns: BTreeMap<Generation, (Epoch, Mark)>,
     /// The epochs whose rows it holds, in order.
     pub rows: Vec<u64>,
 }
@@ -55,20 +63,42 @@ pub enum Fate {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     Start(usize),
+    /// With a state action that goes back so many epochs.
+    StartRestoring(usize, u64),
     Crash(usize),
     Step(usize, Fate),
     /// Of a writer at rest: upload state for the next epoch.
     Upload(usize),
-    /// Decide an epoch whose rows go to these sinks; `merge`: its state replaces the older files.
+    /// Of a writer at rest: write a file that is to replace the older ones.
+    Compact(usize),
+    /// Decide an epoch whose rows go to these sinks; `merge`: its state replaces the older files, that of a compaction too.
     Decide {
         writer: usize,
         output: [bool; SINKS],
         merge: bool,
     },
+    /// Begin a collection; its steps come in between the writer's.
     Collect(usize),
+    Sweep(usize),
     /// The oldest request under way happens, or never will.
     Land,
     Drop,
+    /// All writers end, nothing is under way any more, and the newest manifests go with what only they refer to: somebody deletes them, or
+    /// puts back an old copy of the checkpoint.
+    LoseNewest(u64),
+    /// All writers end, nothing is under way any more, and a sink is put back to what it was so many epochs ago.
+    PutBack {
+        sink: usize,
+        epochs: usize,
+    },
+}
+
+/// What a sink makes of a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Told {
+    Taken,
+    Done,
+    Refused,
 }
 
 /// A sentence about what must never be true.
@@ -88,6 +118,12 @@ pub struct World {
     pub started: u32,
     pub keep: u32,
     pub broken: Option<Rule>,
+    /// The sinks hold epochs that the checkpoint has lost, or lack some that they had acknowledged: nobody may go on.
+    pub ruined: bool,
+    /// The manifest in doubt is gone with newer ones: a collection had taken it, and then people took those. Whoever claims finds out.
+    pub torn: bool,
+    /// Some lineage began by going back: records may have been taken in more than once.
+    pub restored: bool,
 }
 
 impl World {
@@ -103,6 +139,9 @@ impl World {
             started: 0,
             keep,
             broken,
+            ruined: false,
+            torn: false,
+            restored: false,
         }
     }
 
@@ -110,7 +149,20 @@ impl World {
         match action {
             Action::Start(i) => {
                 self.started += 1;
-                self.writers[i] = Some(Process::start(self.started, self.broken));
+                self.writers[i] = Some(Process::start(self, None));
+                Ok(())
+            }
+            Action::StartRestoring(i, back) => {
+                self.started += 1;
+                self.writers[i] = Some(Process::start(self, Some(back)));
+                Ok(())
+            }
+            Action::LoseNewest(count) => {
+                self.lose_newest(count);
+                Ok(())
+            }
+            Action::PutBack { sink, epochs } => {
+                self.put_back(sink, epochs);
                 Ok(())
             }
             Action::Crash(i) => {
@@ -131,7 +183,9 @@ impl World {
             Action::Step(i, fate) => self.with(i, |process, world| process.step(world, fate)),
             Action::Upload(i) => self.with(i, Process::upload),
             Action::Decide { writer, output, merge } => self.with(writer, |process, world| process.decide(world, output, merge)),
+            Action::Compact(i) => self.with(i, Process::compact),
             Action::Collect(i) => self.with(i, Process::collect),
+            Action::Sweep(i) => self.with(i, Process::sweep),
         }
     }
 
@@ -144,7 +198,7 @@ impl World {
     pub fn bury(&mut self) -> u64 {
         let mut buried = 0;
         for writer in &mut self.writers {
-            if writer.take_if(|p| p.stopped().is_some()).is_some() {
+            if writer.take_if(|p| p.is_over()).is_some() {
                 buried += 1;
             }
         }
@@ -158,6 +212,35 @@ impl World {
         Ok(())
     }
 
+    fn lose_newest(&mut self, count: u64) {
+        self.writers.fill(None);
+        self.under_way.clear();
+        for _ in 0..count {
+            self.manifests.pop_last();
+        }
+        let end = self.manifests.last_key_value().map_or(Epoch(0), |(epoch, _)| *epoch);
+        // What was decided since is forgotten, as if it had never been, if no sink has any of it.
+        self.decided.retain(|epoch, _| *epoch <= end);
+        let referred: BTreeSet<_> = self.manifests.values().flat_map(|m| m.state.iter().copied()).collect();
+        self.files.retain(|file| referred.contains(file));
+        self.ruined |= self.sinks.iter().any(|sink| sink.rows.last().is_some_and(|last| *last > end.0));
+        self.torn |= self.check_newest().is_err();
+    }
+
+    fn put_back(&mut self, sink: usize, epochs: usize) {
+        self.writers.fill(None);
+        self.under_way.clear();
+        let rows = &self.sinks[sink].rows;
+        let rows = rows[..rows.len().saturating_sub(epochs)].to_vec();
+        let held = rows.iter().filter_map(|epoch| self.decided.get(&Epoch(*epoch)));
+        let txns = held.map(|d| (d.head.begun, (d.head.epoch, d.head.mark()))).collect();
+        self.sinks[sink] = Sink { txns, rows };
+        let in_doubt = self.newest().and_then(|newest| newest.head.unacknowledged()).map(|epoch| epoch.0);
+        let lacks = |epoch: &u64| Some(*epoch) != in_doubt && !self.sinks[sink].rows.contains(epoch);
+        let went_back = self.due(sink).any(|epoch| lacks(&epoch));
+        self.ruined |= went_back;
+    }
+
     pub fn newest(&self) -> Option<&Rc<Decision>> {
         self.decided.last_key_value().map(|(_, d)| d)
     }
@@ -167,6 +250,9 @@ impl World {
         let epoch = decision.head.epoch;
         if self.manifests.contains_key(&epoch) {
             return Ok(false);
+        }
+        if self.ruined {
+            return Err(format!("epoch {epoch} was created in a checkpoint that disagrees with its sinks"));
         }
         self.manifests.insert(epoch, decision.clone());
         if self.decided.contains_key(&epoch) {
@@ -178,7 +264,9 @@ impl World {
         if epoch.0 != last + 1 {
             return Err(format!("epoch {epoch} was decided after {last}"));
         }
-        if decision.start != end {
+        let goes_back = decision.head.kind == Kind::Claim && decision.head.begun == decision.head.generation && epoch != Epoch::FIRST;
+        self.restored |= goes_back;
+        if decision.start != end && !goes_back {
             return Err(format!("epoch {epoch} starts at offset {}, and {end} is where the last one ended", decision.start));
         }
         if let Some(before) = before
@@ -191,23 +279,25 @@ impl World {
         Ok(true)
     }
 
-    /// As a table does it: `Some(true)` below the epoch, done; `Some(false)` equal; `None` above.
-    pub fn commit(&mut self, sink: usize, decision: &Rc<Decision>) -> Result<Option<bool>, Violation> {
-        let epoch = decision.head.epoch.0;
+    /// As a table does it.
+    pub fn commit(&mut self, sink: usize, decision: &Rc<Decision>) -> Result<Told, Violation> {
+        let (epoch, mark) = (decision.head.epoch, decision.head.mark());
         let table = &mut self.sinks[sink];
-        if table.txn >= epoch {
-            return Ok((table.txn == epoch).then_some(false));
+        match table.txns.get(&decision.head.begun) {
+            Some((held, of)) if *held == epoch => return Ok(if *of == mark { Told::Done } else { Told::Refused }),
+            Some((held, _)) if *held > epoch => return Ok(Told::Refused),
+            _ => {}
         }
-        table.txn = epoch;
-        table.rows.push(epoch);
+        table.txns.insert(decision.head.begun, (epoch, mark));
+        table.rows.push(epoch.0);
         if self.decided.get(&decision.head.epoch) != Some(decision) {
             return Err(format!("sink {sink} took epoch {epoch}, which was not decided so"));
         }
-        let due: Vec<u64> = self.due(sink).filter(|e| *e <= epoch).collect();
+        let due: Vec<u64> = self.due(sink).filter(|e| *e <= epoch.0).collect();
         if self.sinks[sink].rows != due {
             return Err(format!("sink {sink} holds the epochs {:?}, and {due:?} were decided", self.sinks[sink].rows));
         }
-        Ok(Some(true))
+        Ok(Told::Taken)
     }
 
     /// The epochs with rows for a sink.
@@ -257,7 +347,7 @@ impl World {
         let mut data = self.decided.values().filter(|d| d.head.kind == Kind::Data);
         let read = data.clone().map(|d| d.end - d.start).sum::<u64>();
         let end = data.next_back().map_or(0, |d| d.end);
-        if read != end {
+        if read != end && !self.restored {
             return Err(format!("{read} records were taken in, and {end} are there"));
         }
         self.check_references()

@@ -3,10 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod files;
+mod held;
 mod races;
 mod refusals;
 mod stubs;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,14 +16,22 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
-use serde_json::json;
+use serde_json::{Map, json};
 use weir_plan::ids::{Epoch, Generation};
 
+use super::content::{Carried, DataEpoch};
 use super::manifest::*;
+use super::sinks::*;
 use super::writer::*;
 use crate::failure::{Failure, Remedy, Result};
 use crate::retry::RetryPolicy;
-use stubs::{Tables, Unreliable};
+use stubs::{Nothing, Tables, Unreliable};
+
+const SINKS: [&str; 2] = ["silver", "late"];
+
+fn pinned(sink: &str) -> PinnedTable {
+    PinnedTable { sink: sink.into(), uri: format!("test://{sink}"), table_id: format!("id-of-{sink}") }
+}
 
 fn options(seed: u64) -> Options {
     let retry = RetryPolicy { first: Duration::from_micros(10), max: Duration::from_micros(100), give_up_after: Duration::from_secs(20) };
@@ -33,8 +43,17 @@ async fn opened(store: &Arc<dyn ObjectStore>, nonce: &str) -> Result<Opened> {
 }
 
 fn sources(start: i64, end: i64) -> Vec<SourceProgress> {
-    let partition =
-        PartitionProgress { topic: "rides".into(), partition: 0, start, end, lost: Vec::new(), watermark_us: None, idle: false };
+    let partition = PartitionProgress {
+        topic: "rides".into(),
+        partition: 0,
+        start,
+        end,
+        lost: Vec::new(),
+        unreadable: Vec::new(),
+        watermark_us: None,
+        idle: false,
+        leader_epoch: None,
+    };
     vec![SourceProgress {
         name: "rides".into(),
         topic_ids: std::collections::BTreeMap::new(),
@@ -42,6 +61,7 @@ fn sources(start: i64, end: i64) -> Vec<SourceProgress> {
         watermark_before_us: None,
         watermark_after_us: None,
         moved_by: None,
+        held_by: None,
         partitions: vec![partition],
         counts: SourceCounts::default(),
         bad_share: BadShare::default(),
@@ -49,20 +69,22 @@ fn sources(start: i64, end: i64) -> Vec<SourceProgress> {
 }
 
 fn task(state: Vec<StateFile>) -> Vec<Task> {
-    vec![Task { id: 0, key_groups: (0, 128), state, steps: vec![] }]
+    vec![Task { id: 0, key_groups: (0, 128), state, compacting: None, steps: vec![], rows_bad: BTreeMap::new() }]
 }
 
 #[allow(clippy::unused_async)]
-async fn carry(newest: Option<&Manifest>) -> Result<Carried> {
+async fn carry(newest: Option<&Manifest>, _: Generation) -> Result<Carried> {
     let end = newest.map_or(100, end);
     Ok(Carried {
         clock_us: 0,
         fingerprint: json!({}),
         sources: sources(end, end),
         tasks: newest.map_or_else(|| task(vec![]), |m| m.tasks.clone()),
-        tables: vec![],
+        tables: SINKS.map(pinned).to_vec(),
         until: None,
         state_action: None,
+        tokens_done: Vec::new(),
+        namespace: None,
         begins_lineage: false,
     })
 }
@@ -74,7 +96,7 @@ fn end(manifest: &Manifest) -> i64 {
 /// Ten offsets, into both sinks.
 fn epoch_after(newest: &Manifest, state: Vec<StateFile>) -> DataEpoch {
     let committables =
-        ["silver", "late"].map(|sink| Committable { sink: sink.into(), rows: 10, payload: Payload::DeltaAppend { adds: vec![] } });
+        SINKS.map(|sink| Committable { sink: sink.into(), rows: 10, payload: Payload { kind: "Some".into(), body: Map::new() } });
     DataEpoch {
         clock_us: 0,
         sources: sources(end(newest), end(newest) + 10),
@@ -85,7 +107,7 @@ fn epoch_after(newest: &Manifest, state: Vec<StateFile>) -> DataEpoch {
 }
 
 async fn claimed(store: &Arc<dyn ObjectStore>, nonce: &str) -> CheckpointWriter {
-    opened(store, nonce).await.unwrap().claim(carry).await.unwrap()
+    opened(store, nonce).await.unwrap().claim(&Nothing, carry).await.unwrap()
 }
 
 async fn commit_one(writer: &mut CheckpointWriter, tables: &Tables) -> Result<Epoch> {
@@ -104,7 +126,7 @@ async fn epochs_follow_the_claim_and_a_restart_goes_on_where_it_stopped() {
         let tables = Tables::default();
         let first = opened(&store, "a").await.unwrap();
         assert_eq!(first.newest(), None);
-        let mut writer = first.claim(carry).await.unwrap();
+        let mut writer = first.claim(&tables, carry).await.unwrap();
         assert_eq!(writer.lineage(), "lineage-of-a");
         assert_eq!((writer.newest().epoch, writer.newest().kind, writer.generation()), (Epoch(1), Kind::Claim, Generation(1)));
         assert_eq!(writer.recover(&tables).await, Ok(None));
@@ -113,7 +135,7 @@ async fn epochs_follow_the_claim_and_a_restart_goes_on_where_it_stopped() {
 
         let again = opened(&store, "b").await.unwrap();
         assert_eq!(again.newest(), Some(writer.newest()));
-        let mut writer = again.claim(carry).await.unwrap();
+        let mut writer = again.claim(&tables, carry).await.unwrap();
         assert_eq!((writer.newest().epoch, writer.generation(), writer.newest().in_doubt), (Epoch(4), Generation(2), Some(Epoch(3))));
         assert_eq!(writer.recover(&tables).await, Ok(Some(Epoch(3))));
         assert_eq!(commit_one(&mut writer, &tables).await, Ok(Epoch(5)));
@@ -128,10 +150,13 @@ async fn a_writer_may_live_in_a_task_of_its_own() {
     let ended = tokio::spawn(async {
         let store = in_memory();
         let tables = Tables::default();
-        let mut writer = opened(&store, "a").await?.claim(async |newest: Option<&Manifest>| carry(newest).await).await?;
+        let mut writer = opened(&store, "a")
+            .await?
+            .claim(&tables, async |newest: Option<&Manifest>, generation| carry(newest, generation).await)
+            .await?;
         writer.recover(&tables).await?;
         commit_one(&mut writer, &tables).await?;
-        writer.collect_garbage(1, 0, Duration::ZERO).await
+        writer.collection(1).run(0, Duration::ZERO).await
     });
     assert_eq!(ended.await.unwrap().unwrap().manifests_deleted, 1);
 }

@@ -31,7 +31,7 @@ async fn a_sleeper_that_creates_a_collected_number_again_touches_no_sink() {
     let mut next = claimed(&store, "next").await;
     next.recover(&tables).await.unwrap();
     commit_one(&mut next, &tables).await.unwrap();
-    let report = next.collect_garbage(1, i64::MAX, Duration::ZERO).await.unwrap();
+    let report = next.collection(1).run(i64::MAX, Duration::ZERO).await.unwrap();
     assert_eq!(report.manifests_deleted, 2);
     let fenced = commit_one(&mut sleeper, &tables).await.unwrap_err();
     assert_eq!(fenced.remedy, Remedy::Fenced, "{fenced}");
@@ -49,15 +49,15 @@ async fn a_claim_is_made_anew_upon_a_writer_that_got_in_between() {
     commit_one(&mut quick, &tables).await.unwrap();
     let mut seen = vec![];
     let writer = slow
-        .claim(async |newest: Option<&Manifest>| {
+        .claim(&tables, async |newest: Option<&Manifest>, generation| {
             seen.push(newest.map(|m| m.epoch.0));
-            carry(newest).await
+            carry(newest, generation).await
         })
         .await
         .unwrap();
     assert_eq!((writer.newest().epoch, writer.generation(), writer.newest().in_doubt), (Epoch(3), Generation(2), Some(Epoch(2))));
-    assert_eq!(writer.lineage(), "lineage-of-slow", "who opened first, named it");
-    assert_eq!(seen, [None, Some(2)]);
+    assert_eq!(writer.lineage(), "lineage-of-quick", "who claimed first, named it");
+    assert_eq!(seen, [Some(2)]);
 }
 
 #[tokio::test]
@@ -67,7 +67,8 @@ async fn lost_answers_and_failing_tables_lose_and_double_nothing() {
         let tables = Tables { fails_every: 3 + u32::try_from(seed % 5).unwrap(), ..Tables::default() };
         for run in 0..4_u64 {
             let store = Unreliable::on(inner.clone(), seed * 10 + run, 250);
-            let mut writer = claimed(&store, &format!("{seed}-{run}")).await;
+            let opened = opened(&store, &format!("{seed}-{run}")).await.unwrap();
+            let mut writer = opened.claim(&tables, carry).await.unwrap();
             writer.recover(&tables).await.unwrap();
             for _ in 0..5 {
                 commit_one(&mut writer, &tables).await.unwrap();
@@ -109,14 +110,14 @@ async fn writers_that_fight_for_a_checkpoint_lose_and_double_nothing() {
 }
 
 async fn fight(store: &Arc<dyn ObjectStore>, nonce: &str, tables: &Tables, done: &AtomicU64) -> Result<()> {
-    let mut writer = opened(store, nonce).await?.claim(carry).await?;
+    let mut writer = opened(store, nonce).await?.claim(tables, carry).await?;
     writer.recover(tables).await?;
     for _ in 0..8 {
         commit_one(&mut writer, tables).await?;
         done.fetch_add(1, Ordering::SeqCst);
         // By the store's own clock: every file is old enough, and the probes of the other fighters are not.
         let now_us = chrono::Utc::now().timestamp_micros();
-        match writer.collect_garbage(2, now_us, Duration::ZERO).await {
+        match writer.collection(2).run(now_us, Duration::ZERO).await {
             Err(failure) if failure.remedy == Remedy::Retry => {}
             other => other.map(|_| ())?,
         }

@@ -33,7 +33,7 @@ async fn a_store_that_lets_a_second_create_through_is_refused() {
 #[tokio::test]
 async fn another_pipelines_checkpoint_is_refused() {
     let store = in_memory();
-    opened(&store, "a").await.unwrap();
+    claimed(&store, "a").await;
     let refused = open(store, Path::from("c"), "orders", "l".into(), "b".into(), options(1)).await.err().unwrap();
     assert_eq!(refused.remedy, Remedy::Config);
     assert!(refused.message.contains("rides") && refused.message.contains("orders"), "{refused}");
@@ -65,7 +65,7 @@ async fn a_table_that_stays_away_ends_the_writer_and_the_next_one_commits_the_ep
     let mut impatient = options(1);
     impatient.retry.give_up_after = Duration::from_millis(10);
     let opened = open(store.clone(), Path::from("c"), "rides", "l".into(), "n".into(), impatient).await.unwrap();
-    let mut writer = opened.claim(carry).await.unwrap();
+    let mut writer = opened.claim(&Nothing, carry).await.unwrap();
     writer.recover(&Away).await.unwrap();
     let next = epoch_after(writer.newest(), vec![]);
     let gave_up = writer.commit(next, &Away).await.unwrap_err();

@@ -7,14 +7,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures::future::BoxFuture;
+use object_store::memory::InMemory;
+use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
-use object_store::{ObjectStore, PutMode, PutOptions, PutPayload, PutResult};
+use object_store::{MultipartId, ObjectStore, PutMode, PutOptions, PutPayload, PutResult};
+use weir_plan::ids::Epoch;
 
 use crate::checkpoint::manifest::{Committable, Manifest};
-use crate::checkpoint::writer::Committer;
+use crate::checkpoint::protocol::Mark;
+use crate::checkpoint::sinks::{Committer, SinkHolds, SinkMemory, Sinks};
 use crate::failure::{Failure, Result};
 use crate::retry::Jitter;
-use crate::storage::meddled::{Meddled, Meddler, lost, refused};
+use crate::storage::meddled::{Meddled, Meddler, Pending, lost, refused};
 
 /// A store whose calls fail now and then: before they are done, or after.
 #[derive(Debug)]
@@ -111,15 +115,72 @@ impl Meddler for Unreliable {
     }
 }
 
-/// The last epoch, and the offsets that came in.
-type Table = (u64, Vec<(i64, i64)>);
+/// A table as Delta keeps it: of each lineage its last epoch and the mark of its manifest; and the offsets that came in.
+#[derive(Clone, Default)]
+pub struct Table {
+    txns: BTreeMap<String, (Epoch, Mark)>,
+    rows: Vec<(i64, i64)>,
+}
 
-/// Tables as Delta keeps them: the last epoch, and the offsets that came in. Refuses some calls, before or after they are done.
+/// A store that takes large objects in parts, and notes how large these are.
+#[derive(Debug, Default)]
+pub struct Parted {
+    pub inner: Arc<InMemory>,
+    pub sizes: Mutex<Vec<usize>>,
+}
+
+impl MultipartStore for Parted {
+    fn create_multipart<'a, 'b, 'c>(&'a self, path: &'b Path) -> Pending<'c, MultipartId>
+    where
+        'a: 'c,
+        'b: 'c,
+        Self: 'c,
+    {
+        self.inner.create_multipart(path)
+    }
+
+    fn put_part<'a, 'b, 'c, 'd>(&'a self, path: &'b Path, id: &'c MultipartId, part: usize, data: PutPayload) -> Pending<'d, PartId>
+    where
+        'a: 'd,
+        'b: 'd,
+        'c: 'd,
+        Self: 'd,
+    {
+        self.sizes.lock().unwrap().push(data.content_length());
+        self.inner.put_part(path, id, part, data)
+    }
+
+    fn complete_multipart<'a, 'b, 'c, 'd>(&'a self, path: &'b Path, id: &'c MultipartId, parts: Vec<PartId>) -> Pending<'d, PutResult>
+    where
+        'a: 'd,
+        'b: 'd,
+        'c: 'd,
+        Self: 'd,
+    {
+        self.inner.complete_multipart(path, id, parts)
+    }
+
+    fn abort_multipart<'a, 'b, 'c, 'd>(&'a self, path: &'b Path, id: &'c MultipartId) -> Pending<'d, ()>
+    where
+        'a: 'd,
+        'b: 'd,
+        'c: 'd,
+        Self: 'd,
+    {
+        self.inner.abort_multipart(path, id)
+    }
+}
+
+/// Tables that refuse some calls, before or after they are done.
 #[derive(Default)]
 pub struct Tables {
-    pub rows: Mutex<BTreeMap<String, Table>>,
+    pub tables: Mutex<BTreeMap<String, Table>>,
     pub calls: AtomicU32,
     pub fails_every: u32,
+    /// Whether a person says to go on whatever they hold.
+    pub excuses: bool,
+    /// They were written by a version that knew of no marks.
+    pub without_marks: bool,
 }
 
 impl Committer for Tables {
@@ -130,15 +191,16 @@ impl Committer for Tables {
             if fails && call.is_multiple_of(2) {
                 return Err(Failure::retry("the table was away"));
             }
-            let mut tables = self.rows.lock().unwrap();
-            let (txn, rows) = tables.entry(committable.sink.clone()).or_default();
-            match manifest.epoch.0.cmp(txn) {
+            let mut tables = self.tables.lock().unwrap();
+            let table = tables.entry(committable.sink.clone()).or_default();
+            let (last, mark) = table.txns.get(&manifest.lineage).copied().unwrap_or((Epoch(0), Mark(0)));
+            match manifest.epoch.cmp(&last) {
                 std::cmp::Ordering::Less => return Err(Failure::fenced("the table holds a later epoch")),
-                std::cmp::Ordering::Equal => {}
+                std::cmp::Ordering::Equal => assert_eq!(mark, manifest.head().mark(), "another manifest of the same number"),
                 std::cmp::Ordering::Greater => {
-                    *txn = manifest.epoch.0;
+                    table.txns.insert(manifest.lineage.clone(), (manifest.epoch, manifest.head().mark()));
                     let p = &manifest.sources[0].partitions[0];
-                    rows.push((p.start, p.end));
+                    table.rows.push((p.start, p.end));
                 }
             }
             if fails { Err(Failure::retry("the table's answer was lost")) } else { Ok(()) }
@@ -146,8 +208,57 @@ impl Committer for Tables {
     }
 }
 
+impl Sinks for Tables {
+    fn held(&self, _: bool) -> BoxFuture<'_, Result<Vec<SinkMemory>>> {
+        let tables = self.tables.lock().unwrap();
+        let memory = |sink: &str| SinkMemory {
+            sink: sink.to_owned(),
+            table_id: format!("id-of-{sink}"),
+            place: format!("the table {sink}"),
+            held: tables.get(sink).map(|table| self.held_in(table)).unwrap_or_default(),
+        };
+        Box::pin(std::future::ready(Ok(super::SINKS.into_iter().map(memory).collect())))
+    }
+
+    fn excuses(&self, _: Option<&Manifest>) -> bool {
+        self.excuses
+    }
+}
+
 impl Tables {
+    fn held_in(&self, table: &Table) -> Vec<SinkHolds> {
+        let holds = |(lineage, (epoch, mark)): (&String, &(Epoch, Mark))| SinkHolds {
+            lineage: lineage.clone(),
+            epoch: *epoch,
+            mark: (!self.without_marks).then_some(*mark),
+            is_named: !self.without_marks,
+        };
+        table.txns.iter().map(holds).collect()
+    }
+
+    /// A copy of what a sink is, to be put back later.
+    pub fn copy(&self, sink: &str) -> Table {
+        self.tables.lock().unwrap().get(sink).cloned().unwrap_or_default()
+    }
+
+    pub fn put_back(&self, sink: &str, copy: Table) {
+        self.tables.lock().unwrap().insert(sink.to_owned(), copy);
+    }
+
     pub fn rows(&self, sink: &str) -> Vec<(i64, i64)> {
-        self.rows.lock().unwrap().get(sink).map(|(_, rows)| rows.clone()).unwrap_or_default()
+        self.tables.lock().unwrap().get(sink).map(|table| table.rows.clone()).unwrap_or_default()
+    }
+}
+
+/// A pipeline whose sinks hold nothing.
+pub struct Nothing;
+
+impl Sinks for Nothing {
+    fn held(&self, _: bool) -> BoxFuture<'_, Result<Vec<SinkMemory>>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn excuses(&self, _: Option<&Manifest>) -> bool {
+        false
     }
 }

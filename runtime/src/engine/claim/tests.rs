@@ -14,7 +14,9 @@ fn manifest(epoch: Epoch) -> Manifest {
     manifest.epoch = epoch;
     manifest.fingerprint = serde_json::to_value(fingerprint(60)).unwrap();
     manifest.state_action = None;
+    manifest.tokens_done = Vec::new();
     manifest.until = None;
+    manifest.writer.namespace = None;
     manifest
 }
 
@@ -50,11 +52,20 @@ struct Case {
     trigger: Trigger,
     run: Option<&'static str>,
     by_pattern: bool,
+    missing: Vec<(String, String)>,
+    home: Home,
 }
 
 impl Case {
     fn new() -> Self {
-        Self { fingerprint: fingerprint(60), trigger: Trigger::AsSoonAsPossible, run: None, by_pattern: false }
+        Self {
+            fingerprint: fingerprint(60),
+            trigger: Trigger::AsSoonAsPossible,
+            run: None,
+            by_pattern: false,
+            missing: Vec::new(),
+            home: Home::default(),
+        }
     }
 
     fn wanted(&self) -> Wanted<'_> {
@@ -67,6 +78,8 @@ impl Case {
             run: self.run,
             fingerprint: &self.fingerprint,
             tables: &[],
+            missing: &self.missing,
+            home: &self.home,
         }
     }
 
@@ -164,12 +177,83 @@ fn a_token_acts_once() {
 }
 
 #[test]
+fn a_token_that_comes_back_after_another_one_does_not_act_again_and_that_is_said() {
+    let mut newest = manifest(NEWEST);
+    for token in ["a", "b"] {
+        let carried = Case::new().carried(Some(&discard(token, Offsets::StartFrom)), Some(&newest), None).unwrap();
+        assert!(carried.begins_lineage, "{token}");
+        (newest.state_action, newest.tokens_done) = (carried.state_action, carried.tokens_done);
+    }
+    assert_eq!(newest.tokens_done, ["a", "b"].map(token_digest));
+    let back = discard("a", Offsets::StartFrom);
+    let carried = Case::new().carried(Some(&back), Some(&newest), None).unwrap();
+    assert_eq!((carried.begins_lineage, &carried.tokens_done), (false, &newest.tokens_done));
+    assert_eq!(carried.state_action, newest.state_action, "b is still the last one");
+    let said = Base::of(Some(&back), Some(&newest), None).unwrap().says().unwrap();
+    assert!(said.starts_with("state action `a` was done before, and others since"), "{said}");
+    assert_eq!(epoch_to_restore(Some(&restore("a", 7)), Some(&newest)), None);
+}
+
+#[test]
+fn the_last_token_of_an_older_version_is_remembered_too() {
+    let mut newest = manifest(NEWEST);
+    newest.state_action = Some(ActedUpon { token: "a".into(), restored: None });
+    let carried = Case::new().carried(Some(&discard("b", Offsets::Keep)), Some(&newest), None).unwrap();
+    assert_eq!(carried.tokens_done, ["a", "b"].map(token_digest));
+    assert_eq!(Case::new().carried(None, Some(&newest), None).unwrap().tokens_done, [token_digest("a")]);
+}
+
+#[test]
+fn an_action_that_could_not_be_remembered_is_refused() {
+    let mut newest = manifest(NEWEST);
+    newest.tokens_done = (0..TOKENS_MAX).map(|n| token_digest(&n.to_string())).collect();
+    let refused = Case::new().carried(Some(&discard("new", Offsets::Keep)), Some(&newest), None).unwrap_err();
+    assert_eq!(refused.remedy, Remedy::Config);
+    assert!(refused.message.contains("has done 1000 state actions, as many as it remembers"), "{refused}");
+    assert!(Case::new().carried(Some(&discard("7", Offsets::Keep)), Some(&newest), None).is_ok());
+}
+
+#[test]
+fn a_table_that_is_not_there_any_more_is_refused_and_a_new_one_is_not() {
+    let newest = manifest(NEWEST);
+    let missing = |sink: &str, uri: &str| Case { missing: vec![(sink.to_owned(), uri.to_owned())], ..Case::new() };
+    let gone = missing("silver", "s3://lake/silver/rides_agg");
+    let refused = gone.carried(None, Some(&newest), None).unwrap_err();
+    assert_eq!(refused.remedy, Remedy::Config);
+    assert!(
+        refused.message.starts_with("sink `silver`: there is no table at s3://lake/silver/rides_agg, and this pipeline has"),
+        "{refused}"
+    );
+    assert!(gone.carried(Some(&discard("a", Offsets::Keep)), Some(&newest), None).is_ok());
+    for elsewhere in [missing("silver", "s3://lake/moved"), missing("late", "s3://lake/silver/rides_agg")] {
+        assert!(elsewhere.carried(None, Some(&newest), None).is_ok());
+    }
+}
+
+#[test]
 fn a_new_pipeline_has_nothing_to_discard_and_notes_the_token() {
     let carried = Case::new().carried(Some(&discard("a", Offsets::Keep)), None, None).unwrap();
     assert_eq!((carried.begins_lineage, goes_on(&carried)), (false, (vec![9_000, 60], 0)));
     assert_eq!(carried.state_action.unwrap().token, "a");
     let refused = Case::new().carried(Some(&restore("a", 3)), None, None).unwrap_err();
     assert!(refused.message.ends_with("the checkpoint is empty"), "{refused}");
+}
+
+#[test]
+fn what_only_another_version_can_commit_is_refused_before_the_claim_whatever_a_person_wants() {
+    let mut newest = manifest(NEWEST);
+    newest.committables[0].payload.kind = "KafkaRecords".into();
+    for action in [None, Some(discard("a", Offsets::Keep))] {
+        let refused = Case::new().carried(action.as_ref(), Some(&newest), None).unwrap_err();
+        assert_eq!(
+            (refused.remedy, refused.message.as_str()),
+            (
+                Remedy::Config,
+                "sink `silver`, epoch 42: its payload has the type `KafkaRecords`, which this version of Weir does not know: run the version \
+                 that wrote it"
+            )
+        );
+    }
 }
 
 #[test]

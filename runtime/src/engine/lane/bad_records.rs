@@ -7,13 +7,15 @@ use arrow::array::{BinaryBuilder, Int32Builder, Int64Builder, StringBuilder, Tim
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use weir_plan::ids::TopicPartition;
-use weir_plan::outputs::rejected_schema;
+use weir_plan::outputs::{REJECTED_RANGE, rejected_schema};
 use weir_plan::plan::BadRecordsPolicy;
 
+use crate::checkpoint::manifest::OffsetRange;
 use crate::decode::RecordError;
 use crate::engine::sink_task::SinkInput;
 use crate::failure::{Failure, Result};
 use crate::source::kafka::Record;
+use crate::transform::years::is_in_years;
 
 /// Dead letters are handed on when they are this large, or with the batch that they were in.
 const LETTERS_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -67,6 +69,28 @@ impl BadRecords {
         self.of_epoch.rejected += 1;
         self.letters.push(from, record, reason);
         if self.letters.bytes >= LETTERS_BYTES_MAX { self.hand_on() } else { Ok(()) }
+    }
+
+    /// Takes offsets that nobody can read. How many records that are is not known, and no more than there are offsets: those count. By the output
+    /// `Rejected` one letter leaves for all of them.
+    ///
+    /// # Errors
+    /// As [`Self::take`].
+    pub fn take_range(&mut self, from: &TopicPartition, range: OffsetRange, reason: &str) -> Result<()> {
+        let OffsetRange { start, end } = range;
+        if self.policy == BadRecordsPolicy::Fail {
+            return Err(Failure::data(format!(
+                "{from}: offsets [{start}, {end}) can't be read from Kafka's log, again and again ({reason}); let another replica lead the \
+                 partition, restore its log, or go on without these records with badRecords: {{policy: Output}} or {{policy: Drop}}"
+            )));
+        }
+        let text = format!("{REJECTED_RANGE}{start}, {end}): {reason}");
+        tracing::warn!(partition = %from, start, end, reason, "offsets that can't be read are left out, as badRecords.policy says");
+        self.of_epoch.first.get_or_insert_with(|| format!("{from}: {text}"));
+        if self.policy == BadRecordsPolicy::Output {
+            self.letters.push(from, &Record { offset: start, ..Record::default() }, &Reason { path: None, text });
+        }
+        Ok(())
     }
 
     /// Gives the dead letters to their sinks.
@@ -135,7 +159,8 @@ impl DeadLetters {
         self.topic.append_value(&from.topic);
         self.partition.append_value(from.partition);
         self.offset.append_value(record.offset);
-        self.timestamp.append_option(record.timestamp.map(|t| t.at_ms.saturating_mul(1000)));
+        // Kafka takes any number from a producer.
+        self.timestamp.append_option(record.timestamp.map(|t| t.at_ms.saturating_mul(1000)).filter(|us| is_in_years(*us)));
         self.key.append_option(record.key);
         self.value.append_option(record.value);
         self.reason.append_value(&reason.text);
@@ -217,5 +242,27 @@ mod tests {
         assert_eq!((of_epoch.dropped, of_epoch.rejected), (2, 0));
         assert_eq!(of_epoch.first.as_deref(), Some("rides-3 offset 7: at $.price: found a string, want a double"));
         assert_eq!(dropping.end_epoch().unwrap().dropped, 0, "of the next epoch");
+    }
+
+    #[test]
+    fn a_range_that_cannot_be_read_stops_the_pipeline_or_leaves_as_one_letter_that_names_it() {
+        let range = OffsetRange { start: 10, end: 25 };
+        let taken = |policy| {
+            let mut bad = BadRecords::new(policy, Vec::new());
+            bad.take_range(&from(), range, "failed CRC32C check").map(|()| bad)
+        };
+        let failure = taken(BadRecordsPolicy::Fail).err().unwrap();
+        assert_eq!(failure.remedy, Remedy::Data);
+        assert!(failure.message.starts_with("rides-3: offsets [10, 25) can't be read from Kafka's log"), "{failure}");
+        let mut kept = taken(BadRecordsPolicy::Output).unwrap();
+        let rows = kept.letters.finish().unwrap();
+        assert_eq!((rows.num_rows(), rows.column(2).as_primitive::<Int64Type>().value(0)), (1, 10));
+        assert_eq!((rows.column(4).null_count(), rows.column(5).null_count()), (1, 1), "no key, no value");
+        assert_eq!(rows.column(6).as_string::<i32>().value(0), "unreadable offsets [10, 25): failed CRC32C check");
+        let mut dropped = taken(BadRecordsPolicy::Drop).unwrap();
+        assert_eq!(dropped.letters.bytes, 0);
+        let of_epoch = dropped.end_epoch().unwrap();
+        assert_eq!((of_epoch.dropped, of_epoch.rejected), (0, 0), "records are what was read");
+        assert!(of_epoch.first.is_some_and(|first| first.starts_with("rides-3: unreadable offsets [10, 25)")));
     }
 }

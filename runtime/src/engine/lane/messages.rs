@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use super::bad_records::BadOfEpoch;
 use crate::checkpoint::manifest::OffsetRange;
 use crate::failure::Result;
-use crate::window::Partials;
+use crate::state::Entries;
 
 /// What the driver tells a lane.
 #[derive(Debug)]
@@ -29,6 +29,8 @@ pub struct LaneReport {
     pub aggregates: Vec<AggregateReport>,
     pub read: u64,
     pub decoded: u64,
+    /// Records without a value that were passed over.
+    pub tombstones: u64,
     pub bad: BadOfEpoch,
     pub filtered: u64,
     pub bytes: u64,
@@ -38,7 +40,7 @@ pub struct LaneReport {
 
 #[derive(Debug, Default)]
 pub struct AggregateReport {
-    pub partials: Option<Partials>,
+    pub partials: Option<Entries>,
     pub rows_in: u64,
     pub rows_late: u64,
 }
@@ -51,9 +53,15 @@ pub struct PartitionReport {
     pub next: i64,
     /// Gaps below it.
     pub lost: Vec<OffsetRange>,
+    /// Ranges below it that could not be read.
+    pub unreadable: Vec<OffsetRange>,
     pub max_event_time_us: Option<i64>,
     /// Since when the partition's end has been reached without a record after it.
     pub at_end_since: Option<Instant>,
     /// Paused, until the slowest partition has caught up.
     pub waits: bool,
+    /// Its topic does not exist any more: nothing comes of it.
+    pub is_gone: bool,
+    /// Of the leader that wrote what lies before `next`, where that is known.
+    pub leader_epoch: Option<i32>,
 }

@@ -25,11 +25,12 @@ use super::open_epoch::OpenEpoch;
 use super::sink_task::SinkInput;
 use super::skew::Skew;
 use super::{clock, lost};
-use crate::decode::JsonDecoder;
+use crate::checkpoint::manifest::OffsetRange;
+use crate::decode::Decoder;
 use crate::failure::{Failure, Result};
+use crate::keyed::tumbling::LanePartials;
 use crate::source::kafka::{LaneEvent, LaneInput, Record};
 use crate::transform::{Stateless, Why};
-use crate::window::LanePartials;
 pub use bad_records::BadRecords;
 use bad_records::Reason;
 pub use messages::{AggregateReport, Command, LaneMessage, LaneReport, PartitionReport, Reports};
@@ -42,18 +43,22 @@ use partition::Partition;
 const BATCH_ROWS: usize = 8192;
 /// How long a lane waits for records before it looks at its commands again: a bound on the time it takes to close an epoch.
 const POLL: Duration = Duration::from_millis(20);
+/// How long a lane waits for a leader to say where its log ends.
+const ASK_WITHIN: Duration = Duration::from_millis(800);
 /// Between two looks of a lane that has nothing to read until the epoch is closed.
 const FULL_PAUSE: Duration = Duration::from_millis(1);
 
 /// Everything a lane is made of.
 pub struct LaneParts {
     pub input: LaneInput,
-    pub decoder: JsonDecoder,
+    pub decoder: Box<dyn Decoder>,
     pub metadata: Metadata,
     pub stateless: Stateless,
     pub partials: Vec<LanePartials>,
     pub sinks: Vec<SinkInput>,
     pub bad_records: BadRecords,
+    /// A record without a value is none that is bad.
+    pub skips_tombstones: bool,
     /// Copies records, so that a row which turns out to be bad later is a whole dead letter.
     pub keeps_records: bool,
     /// A row further ahead of the epoch's clock is bad.
@@ -183,7 +188,12 @@ impl Lane {
                 let partition = &mut partitions[place];
                 partition.next = record.offset + 1;
                 partition.at_end_since = None;
+                partition.newest = record.timestamp;
                 report.read += 1;
+                if record.value.is_none() && parts.skips_tombstones {
+                    report.tombstones += 1;
+                    return;
+                }
                 *batch_bytes += record.value.map_or(0, <[u8]>::len);
                 let record = Record { partition: place, ..record };
                 let checked = parts.metadata.check(&record);
@@ -202,33 +212,21 @@ impl Lane {
                 partition.at_end_since.get_or_insert_with(Instant::now);
             }
             LaneEvent::OffsetsLost { partition, wanted, next } => {
+                let lost = partitions[places[partition]].lose(wanted, next);
+                failed = failed.take().or(lost.err());
+                parts.epoch.close_early();
+            }
+            LaneEvent::Unreadable { partition, from, next, reason } => {
                 let partition = &mut partitions[places[partition]];
-                match lost::gap(&partition.id.to_string(), partition.next, wanted, next) {
-                    Ok(gap) => {
-                        let lost = gap.map_or(0, |gap| gap.end - gap.start);
-                        tracing::warn!(
-                            partition = %partition.id,
-                            wanted,
-                            next,
-                            lost,
-                            "offsets lost: Kafka no longer had what comes next"
-                        );
-                        partition.next = next;
-                        partition.lost.extend(gap);
-                        parts.epoch.close_early();
-                    }
-                    Err(failure) => failed = Some(failure),
-                }
+                // What lies below is known to hold no record.
+                let range = OffsetRange { start: from.max(partition.next), end: next };
+                let passed_over = parts.bad_records.take_range(&partition.id, range, reason);
+                failed = failed.take().or(passed_over.err());
+                partition.pass_over(range);
+                parts.epoch.close_early();
             }
             LaneEvent::TopicGone { partition } => {
-                let partition = &mut partitions[places[partition]];
-                tracing::warn!(
-                    partition = %partition.id,
-                    next = partition.next,
-                    "the topic does not exist any more: what was not read is lost"
-                );
-                partition.bound = partition.bound.map(|bound| bound.min(partition.next));
-                partition.at_end_since.get_or_insert_with(Instant::now);
+                partitions[places[partition]].give_up();
                 parts.epoch.lane_lost_topic();
             }
             LaneEvent::Problem(problem) => tracing::warn!("{problem}"),
@@ -317,10 +315,17 @@ impl Lane {
     }
 
     /// Judges the rows that were ahead of the clock by the epoch's own reading of it: that, and not when a lane came to a record, decides.
+    ///
+    /// # Errors
+    /// `Retry`, where the newest record of the partition was stamped as far ahead: then it is the clock that is wrong, and no row is.
     fn judge_ahead(&mut self, clock_us: i64) -> Result<()> {
         for Ahead { rows, origins } in std::mem::take(&mut self.ahead) {
             for (row, time_us) in self.evaluate(&rows, &origins, clock_us)? {
                 let max_future_us = self.parts.max_future_us.unwrap_or_default();
+                let Partition { id, newest, .. } = &self.partitions[origins.place(row)];
+                if let Some(newest) = newest.filter(|newest| clock::is_doubtful(*newest, clock_us, max_future_us)) {
+                    return Err(clock::doubtful(id, time_us, newest, clock_us, max_future_us));
+                }
                 self.refuse(&origins, row, &Reason { path: None, text: clock::too_far_ahead(time_us, max_future_us) })?;
             }
         }
@@ -351,12 +356,17 @@ impl Lane {
     }
 
     fn note_bound(&mut self) -> Result<()> {
+        if !self.parts.run_ends {
+            return Ok(());
+        }
         for partition in &mut self.partitions {
-            if let Some(bound) = partition.bound_cut_off() {
+            if let Some(bound) = partition.bound_in_doubt(Instant::now())
+                && lost::is_cut(self.parts.input.log_end(partition.index, ASK_WITHIN), bound)
+            {
                 partition.bound = Some(lost::end_of_run(&partition.id.to_string(), partition.next, bound, self.parts.on_lost_offsets)?);
             }
         }
-        if self.parts.run_ends && !self.at_bound && self.partitions.iter().all(Partition::is_at_bound) {
+        if !self.at_bound && self.partitions.iter().all(Partition::is_at_bound) {
             self.at_bound = true;
             self.parts.epoch.lane_is_at_bound();
         }
@@ -373,7 +383,8 @@ impl Lane {
         self.counted = 0;
         // What the last batch brought is told before the next epoch forgets it.
         self.tell_where_we_are();
-        report.partitions.extend(self.partitions.iter_mut().map(Partition::report));
+        let input = &self.parts.input;
+        report.partitions.extend(self.partitions.iter_mut().map(|p| p.report(input.leader_epoch(p.index, p.next))));
         for partials in &mut self.parts.partials {
             let (rows_in, rows_late) = (partials.rows_in, partials.rows_late);
             report.aggregates.push(AggregateReport { partials: partials.drain()?, rows_in, rows_late });

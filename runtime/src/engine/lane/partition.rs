@@ -8,6 +8,8 @@ use super::PartitionReport;
 use crate::checkpoint::manifest::OffsetRange;
 use crate::engine::lost;
 use crate::engine::skew::Skew;
+use crate::failure::Result;
+use crate::source::kafka::Timestamp;
 
 /// Where a lane starts on one of its partitions.
 pub struct Assignment {
@@ -28,18 +30,39 @@ pub struct Partition {
     pub next: i64,
     /// Gaps in the epoch in hand, of which there is at most one: it ends the reading.
     pub lost: Vec<OffsetRange>,
+    /// What could not be read in the epoch in hand.
+    pub unreadable: Vec<OffsetRange>,
     pub bound: Option<i64>,
     max_event_time_us: Option<i64>,
     pub at_end_since: Option<Instant>,
+    /// When its leader was last asked whether the log still has the end of the run.
+    asked_about_end: Option<Instant>,
     /// Paused, until the slowest partition has caught up.
     pub waits: bool,
+    /// Its topic does not exist any more.
+    pub is_gone: bool,
+    /// Of the last record, by Kafka.
+    pub newest: Option<Timestamp>,
 }
 
 impl Partition {
     #[must_use]
     pub fn new(assignment: Assignment) -> Self {
         let Assignment { index, id, start, bound, at_end_since } = assignment;
-        Self { index, id, next: start, lost: Vec::new(), bound, max_event_time_us: None, at_end_since, waits: false }
+        Self {
+            index,
+            id,
+            next: start,
+            lost: Vec::new(),
+            unreadable: Vec::new(),
+            bound,
+            max_event_time_us: None,
+            at_end_since,
+            asked_about_end: None,
+            waits: false,
+            is_gone: false,
+            newest: None,
+        }
     }
 
     #[must_use]
@@ -47,11 +70,44 @@ impl Partition {
         self.bound.is_some_and(|bound| self.next >= bound)
     }
 
-    /// The end of the run that the log does not have any more.
-    #[must_use]
-    pub fn bound_cut_off(&self) -> Option<i64> {
-        let at_end = self.at_end_since.is_some_and(|since| since.elapsed() >= lost::CUT_AFTER);
-        self.bound.filter(|bound| at_end && self.next < *bound)
+    /// The end of the run, if it is time to ask whether the log still has it: reading came to the log's end before, and nothing has come since.
+    pub fn bound_in_doubt(&mut self, now: Instant) -> Option<i64> {
+        let bound = self.bound.filter(|bound| self.next < *bound)?;
+        let since = self.at_end_since?.max(self.asked_about_end.unwrap_or(self.at_end_since?));
+        if now.saturating_duration_since(since) < lost::CUT_AFTER {
+            return None;
+        }
+        self.asked_about_end = Some(now);
+        Some(bound)
+    }
+
+    /// Goes on at `next`, since Kafka no longer had `wanted`.
+    ///
+    /// # Errors
+    /// `Config`: the log goes back.
+    pub fn lose(&mut self, wanted: i64, next: i64) -> Result<()> {
+        let gap = lost::gap(&self.id.to_string(), self.next, wanted, next)?;
+        let lost = gap.map_or(0, |gap| gap.end - gap.start);
+        tracing::warn!(partition = %self.id, wanted, next, lost, "offsets lost: Kafka no longer had what comes next");
+        self.next = next;
+        self.lost.extend(gap);
+        Ok(())
+    }
+
+    /// Goes on behind a range that can't be read.
+    pub fn pass_over(&mut self, range: OffsetRange) {
+        self.next = range.end;
+        // Whatever was known of its end is older than this.
+        self.at_end_since = None;
+        self.unreadable.push(range);
+    }
+
+    /// Nothing more comes: its topic does not exist any more.
+    pub fn give_up(&mut self) {
+        tracing::warn!(partition = %self.id, next = self.next, "the topic does not exist any more: what was not read is lost");
+        self.bound = self.bound.map(|bound| bound.min(self.next));
+        self.at_end_since.get_or_insert_with(Instant::now);
+        self.is_gone = true;
     }
 
     pub fn observe(&mut self, event_time_us: i64) {
@@ -69,14 +125,39 @@ impl Partition {
     }
 
     /// For the epoch that ends; the next one observes anew.
-    pub fn report(&mut self) -> PartitionReport {
+    pub fn report(&mut self, leader_epoch: Option<i32>) -> PartitionReport {
         PartitionReport {
             partition: self.index,
             next: self.next,
             lost: std::mem::take(&mut self.lost),
+            unreadable: std::mem::take(&mut self.unreadable),
             max_event_time_us: self.max_event_time_us.take(),
             at_end_since: self.at_end_since,
             waits: self.waits,
+            is_gone: self.is_gone,
+            leader_epoch,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_run_is_in_doubt_only_where_nothing_came_for_long_and_then_from_time_to_time() {
+        let start = Instant::now();
+        let id = TopicPartition { topic: "rides".into(), partition: 0 };
+        let mut partition = Partition::new(Assignment { index: 0, id, start: 5, bound: Some(10), at_end_since: None });
+        let later = start + lost::CUT_AFTER;
+        assert_eq!(partition.bound_in_doubt(later), None, "its end was not seen");
+        partition.at_end_since = Some(start);
+        assert_eq!(partition.bound_in_doubt(start), None);
+        assert_eq!(partition.bound_in_doubt(later), Some(10));
+        assert_eq!(partition.bound_in_doubt(later), None, "asked just now");
+        assert_eq!(partition.bound_in_doubt(later + lost::CUT_AFTER), Some(10));
+        partition.next = 10;
+        assert_eq!(partition.bound_in_doubt(later + lost::CUT_AFTER * 2), None);
     }
 }

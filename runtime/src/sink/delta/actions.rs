@@ -73,6 +73,12 @@ impl Commit {
     }
 }
 
+/// Whether a commit adds data files; one that can't be read may.
+pub(super) fn adds_files(commit: &[u8]) -> bool {
+    let mut lines = serde_json::Deserializer::from_slice(commit).into_iter::<Map<String, Value>>();
+    lines.any(|line| line.map_or(true, |action| action.contains_key("add")))
+}
+
 /// The first commit of a new table.
 pub(super) fn creation(metadata: &Metadata, pipeline: &str, now_ms: i64) -> Vec<u8> {
     let info = json!({
@@ -83,19 +89,35 @@ pub(super) fn creation(metadata: &Metadata, pipeline: &str, now_ms: i64) -> Vec<
         "engineInfo": engine_info(),
         "userMetadata": json!({"pipeline": pipeline}).to_string(),
     });
-    let table = json!({
+    lines([json!({"commitInfo": info}), json!({"protocol": Protocol::NEW}), metadata_action(metadata, now_ms)])
+}
+
+/// A change of columns that touches no row.
+pub(super) fn change_of_columns(metadata: &Metadata, pipeline: &str, now_ms: i64) -> Vec<u8> {
+    let info = json!({
+        "timestamp": now_ms,
+        "operation": "CHANGE COLUMN",
+        "operationParameters": {},
+        "isBlindAppend": true,
+        "engineInfo": engine_info(),
+        "userMetadata": json!({"pipeline": pipeline}).to_string(),
+    });
+    lines([json!({"commitInfo": info}), metadata_action(metadata, now_ms)])
+}
+
+fn metadata_action(metadata: &Metadata, now_ms: i64) -> Value {
+    json!({"metaData": {
         "id": metadata.id,
         "format": {"provider": "parquet", "options": {}},
         "schemaString": metadata.schema_string,
         "partitionColumns": metadata.partition_columns,
         "configuration": metadata.configuration,
         "createdTime": now_ms,
-    });
-    lines([json!({"commitInfo": info}), json!({"protocol": Protocol::NEW}), json!({"metaData": table})])
+    }})
 }
 
-/// One epoch: what it is, that it is done, and its files. `info` goes into `userMetadata`, which `DESCRIBE HISTORY` shows as it is.
-pub(super) fn append(txn: &Txn, adds: &[Value], partition_columns: &[String], info: &Map<String, Value>, now_ms: i64) -> Vec<u8> {
+/// One epoch: what it is, that it is done and by which manifest, and its files. `info` goes into `userMetadata`, which `DESCRIBE HISTORY` shows as it is.
+pub(super) fn append(txns: &[Txn], adds: &[Value], partition_columns: &[String], info: &Map<String, Value>, now_ms: i64) -> Vec<u8> {
     let size: u64 = adds.iter().filter_map(|add| add["size"].as_u64()).sum();
     let mut metrics = BTreeMap::from([("numFiles", adds.len().to_string()), ("numOutputBytes", size.to_string())]);
     if let Some(rows) = adds.iter().map(num_records).sum::<Option<u64>>() {
@@ -110,8 +132,8 @@ pub(super) fn append(txn: &Txn, adds: &[Value], partition_columns: &[String], in
         "engineInfo": engine_info(),
         "userMetadata": json!(info).to_string(),
     });
-    let txn = json!({"txn": {"appId": txn.app_id, "version": txn.version, "lastUpdated": now_ms}});
-    lines([json!({"commitInfo": info}), txn].into_iter().chain(adds.iter().map(|add| json!({"add": add}))))
+    let txns = txns.iter().map(|txn| json!({"txn": {"appId": txn.app_id, "version": txn.version, "lastUpdated": now_ms}}));
+    lines([json!({"commitInfo": info})].into_iter().chain(txns).chain(adds.iter().map(|add| json!({"add": add}))))
 }
 
 /// One set of data files in place of another one, with the same rows. `removes` and `adds` are the actions' inner objects; `txn_id` tells this

@@ -17,9 +17,8 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use tokio::runtime::Handle;
 
-use super::upload::Upload;
 use crate::retry::RetryPolicy;
-use crate::storage::Location;
+use crate::storage::{Location, Upload};
 
 /// Of a row group that is being encoded: some ten thousand files.
 const GROUP_BYTES_MAX: usize = 8 << 20;
@@ -79,7 +78,7 @@ impl ParquetHandler for BoundedParquet {
         let path = self.location.at(&format!("_delta_log/{name}")).map_err(of_store)?;
         // No retries of our own: the next turn tries again.
         let once = RetryPolicy::giving_up_after(Duration::ZERO);
-        let mut upload = Upload::new(self.location.clone(), path, once);
+        let mut upload = self.location.upload(path, "a log checkpoint", once);
         match self.write(&mut upload, data) {
             Ok(()) => self.handle.block_on(upload.finish()).map(|_| ()).map_err(of_store),
             Err(e) => {

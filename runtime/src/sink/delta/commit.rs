@@ -1,9 +1,7 @@
-//! Committing an epoch: once, whatever happens to the answer. The table's log holds the last epoch that was committed for an application id
-//! (`txn`), in the same commit as the epoch's files. So any doubt is settled by reading the log, and only then is anything written.
+//! Committing an epoch: once, whatever happens to the answer. The table's log holds the last epoch that was committed of a lineage, and the
+//! mark of the manifest that decided it (`transaction`), in the same commit as the epoch's files. So any doubt is settled by reading the log, and only then is anything written.
 //!
 //! One call makes one attempt, and another only if others' commits came first. Backing off is the caller's.
-
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -12,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::actions::{self, Txn};
 use super::log::Created;
+use super::transaction::{self, Transaction, Verdict};
 use super::{DeltaTable, partition};
 use crate::failure::{Failure, Result};
 
@@ -19,33 +18,21 @@ use crate::failure::{Failure, Result};
 const ROUNDS_MAX: usize = 20;
 /// More foreign commits than this in one go are read from a log checkpoint instead.
 const FOLLOW_MAX: usize = 100;
-/// Files that have waited longer for their commit (a crash lay between) may have been vacuumed: they are looked for first.
-const FRESH: Duration = Duration::from_secs(600);
+/// Files that have waited longer for their commit may have been vacuumed: they are looked for first.
+const FRESH_MS: u64 = 600_000;
 const LOOKS_AT_ONCE: usize = 16;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommitOutcome {
     Committed {
         version: i64,
     },
     /// By an earlier attempt, whose answer was lost perhaps.
     AlreadyCommitted,
-}
-
-/// What the last transaction in the log means for an epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Verdict {
-    Commit,
-    Done,
-    Fenced { by: i64 },
-}
-
-fn judge(last: Option<i64>, epoch: i64) -> Verdict {
-    match last {
-        Some(last) if last > epoch => Verdict::Fenced { by: last },
-        Some(last) if last == epoch => Verdict::Done,
-        _ => Verdict::Commit,
-    }
+    /// The epoch is not there, and some of its files are not either: nothing was committed.
+    FilesGone {
+        files: Vec<String>,
+    },
 }
 
 enum Step {
@@ -57,17 +44,23 @@ enum Step {
 }
 
 impl DeltaTable {
-    /// Commits an epoch's files with `txn(app_id, epoch)` in one commit. Calling it again with the same epoch changes nothing. Epochs of an
-    /// application id only go up: a lower one than the table has is [`Fenced`](crate::Remedy::Fenced). On [`Retry`](crate::Remedy::Retry) it is not known whether the
-    /// epoch was committed; the next call finds out. `info` becomes the commit's `userMetadata`.
-    pub async fn commit(&mut self, app_id: &str, epoch: u64, adds: &[Value], info: &Map<String, Value>) -> Result<CommitOutcome> {
-        let version = i64::try_from(epoch).map_err(|_| Failure::bug(format!("epoch {epoch} is too large for a Delta transaction")))?;
-        let txn = Txn { app_id: app_id.to_owned(), version };
+    /// Commits an epoch's files with its transactions in one commit. Calling it again with the same epoch changes nothing. Epochs of a
+    /// lineage only go up: a lower one than the table has is [`Fenced`](crate::Remedy::Fenced). On [`Retry`](crate::Remedy::Retry) it is not
+    /// known whether the epoch was committed; the next call finds out. `info` becomes the commit's `userMetadata`.
+    ///
+    /// # Errors
+    /// `Config` if the table has an epoch of that number which another manifest decided.
+    pub async fn commit(&mut self, of: &Transaction, adds: &[Value], info: &Map<String, Value>) -> Result<CommitOutcome> {
+        let txns = of.txns()?;
         let now_ms = chrono::Utc::now().timestamp_millis();
-        let commit: Bytes = actions::append(&txn, adds, &self.metadata.partition_columns, info, now_ms).into();
+        let commit: Bytes = actions::append(&txns, adds, &self.metadata.partition_columns, info, now_ms).into();
         for _ in 0..ROUNDS_MAX {
-            match self.attempt(&txn, &commit, adds).await? {
-                Step::Decided(outcome) => return Ok(outcome),
+            match self.attempt(of, &txns, &commit, adds).await? {
+                Step::Decided(outcome) => {
+                    // Also files that are gone: whoever goes on without them does not want them.
+                    adds.iter().filter_map(|add| add["path"].as_str()).for_each(|uri| self.pending.settle(&partition::from_uri(uri)));
+                    return Ok(outcome);
+                }
                 Step::Behind => {}
                 Step::Unsettled => return Err(self.refused("and no commit is there")),
             }
@@ -75,29 +68,60 @@ impl DeltaTable {
         Err(self.refused("as other writers' commits came first, again and again"))
     }
 
+    /// Looks whether an epoch's files could be committed now: in a local folder, where a table can be moved away under its writer, that the
+    /// table is where it was, with these files in it. Asks nothing of other stores: there a table does not move, and `commit` looks anyway.
+    ///
+    /// # Errors
+    /// `Config` if the table is gone or was made anew, or if a file is not there.
+    pub async fn check_ready(&mut self, of: &Transaction, adds: &[Value]) -> Result<()> {
+        if !self.location.is_folder() {
+            return Ok(());
+        }
+        self.be_current().await?;
+        let files = self.files_gone(adds).await?;
+        if files.is_empty() { Ok(()) } else { Err(self.lacks(of, &files)) }
+    }
+
+    /// What a person is told where an epoch can't be committed because its files are gone.
+    #[must_use]
+    pub fn lacks(&self, of: &Transaction, files: &[String]) -> Failure {
+        let (first, more) = (files.first().map_or("", String::as_str), files.len().saturating_sub(1));
+        let files = if more == 0 { format!("its file {first} is") } else { format!("its file {first} and {more} more are") };
+        Failure::config(format!(
+            "epoch {} of {} is not in {} yet, and {files} not there: deleted (a vacuum without a retention?), or written while the table was \
+             moved away; put what is missing back, or give this epoch's rows up with a new spec.stateAction (`discard` or `restore`)",
+            of.epoch,
+            of.app_id(),
+            self.location.url
+        ))
+    }
+
     /// One look and at most one write.
-    async fn attempt(&mut self, txn: &Txn, commit: &Bytes, adds: &[Value]) -> Result<Step> {
-        self.be_current(&txn.app_id).await?;
-        if let Some(outcome) = self.settled(txn)? {
+    async fn attempt(&mut self, of: &Transaction, txns: &[Txn], commit: &Bytes, adds: &[Value]) -> Result<Step> {
+        self.be_current().await?;
+        if let Some(outcome) = self.settled(of)? {
             return Ok(Step::Decided(outcome));
         }
         // Not before it is known that the epoch is not there: once committed, its files may be compacted and vacuumed.
-        self.check_files(txn, adds).await?;
+        let files = self.files_gone(adds).await?;
+        if !files.is_empty() {
+            return Ok(Step::Decided(CommitOutcome::FilesGone { files }));
+        }
         let version = self.version + 1;
         // Until the store has answered, the log may hold more than we know: also if this future is dropped here.
         self.stale = true;
         match self.log.create(version, commit.clone()).await {
             Ok(Created::Yes { etag }) => {
                 self.advance(version, etag);
-                self.txns.insert(txn.app_id.clone(), Some(txn.version));
+                self.txns.extend(txns.iter().map(|txn| (txn.app_id.clone(), txn.version)));
                 self.stale = false;
                 Ok(Step::Decided(CommitOutcome::Committed { version }))
             }
             Ok(Created::Refused) => self.follow().await,
             Err(failure) => {
                 // Unknown: the write may have landed. If it has, the error no longer matters.
-                self.refresh(Some(&txn.app_id)).await?;
-                self.settled(txn)?.map_or(Err(failure), |outcome| Ok(Step::Decided(outcome)))
+                self.refresh().await?;
+                self.settled(of)?.map_or(Err(failure), |outcome| Ok(Step::Decided(outcome)))
             }
         }
     }
@@ -106,26 +130,35 @@ impl DeltaTable {
         Failure::retry(format!("commit version {} of {}: the store refused it, {why}", self.version + 1, self.location.url))
     }
 
-    fn settled(&self, txn: &Txn) -> Result<Option<CommitOutcome>> {
-        match judge(self.txns.get(&txn.app_id).copied().flatten(), txn.version) {
+    fn settled(&self, of: &Transaction) -> Result<Option<CommitOutcome>> {
+        match of.judge(&self.txns) {
             Verdict::Commit => Ok(None),
             Verdict::Done => Ok(Some(CommitOutcome::AlreadyCommitted)),
+            Verdict::Another => Err(Failure::config(format!(
+                "the table {} holds epoch {} of {} already, and another manifest decided it: the checkpoint was put back from an old copy; \
+                 put back the one that wrote it, or begin another history with spec.stateAction",
+                self.location.url,
+                of.epoch,
+                of.app_id()
+            ))),
             Verdict::Fenced { by } => Err(Failure::fenced(format!(
-                "the table {} already holds epoch {by} of {}, and this is epoch {}: another writer has taken over",
-                self.location.url, txn.app_id, txn.version
+                "the table {} already holds epoch {by} of {}, and this is epoch {}",
+                self.location.url,
+                of.app_id(),
+                of.epoch
             ))),
         }
     }
 
-    /// Makes sure that we know this application's transaction and that the newest version we know is still the table's. The latter costs
-    /// one request and guards against a table that was dropped and made anew under us: its log would get a hole.
-    async fn be_current(&mut self, app_id: &str) -> Result<()> {
-        if self.stale || !self.txns.contains_key(app_id) {
-            return self.refresh(Some(app_id)).await;
+    /// Makes sure that the newest version we know is still the table's. That costs one request and guards against a table that was dropped
+    /// and made anew under us: its log would get a hole.
+    async fn be_current(&mut self) -> Result<()> {
+        if self.stale {
+            return self.refresh().await;
         }
         match self.log.etag(self.version).await? {
             Some(found) if found.may_equal(&self.tip) => Ok(()),
-            _ => self.refresh(Some(app_id)).await,
+            _ => self.refresh().await,
         }
     }
 
@@ -152,52 +185,29 @@ impl DeltaTable {
                 let metadata = commit.metadata.unwrap_or_else(|| self.metadata.clone());
                 self.adopt(protocol, metadata)?;
             }
-            for txn in commit.txns {
-                self.txns.entry(txn.app_id).and_modify(|known| *known = Some(txn.version));
-            }
+            self.txns.extend(commit.txns.into_iter().filter(|txn| transaction::is_ours(&txn.app_id)).map(|txn| (txn.app_id, txn.version)));
             self.version = version;
         }
         Ok(Step::Behind)
     }
 
-    /// Of files that wait since before a crash: each must still be there, for a commit that refers to a missing file breaks every reader.
-    async fn check_files(&self, txn: &Txn, adds: &[Value]) -> Result<()> {
+    /// Of files that another process wrote, or that have waited for long, or that lie in a folder, which may have been another one then: those
+    /// that are not there. A commit that refers to a missing file breaks every reader.
+    async fn files_gone(&self, adds: &[Value]) -> Result<Vec<String>> {
         let now_ms = chrono::Utc::now().timestamp_millis();
-        let old = adds.iter().filter(|add| {
+        let is_doubtful = |add: &Value, path: &str| {
             let age_ms = now_ms.saturating_sub(add["modificationTime"].as_i64().unwrap_or_default());
-            u128::try_from(age_ms).is_ok_and(|age| age > FRESH.as_millis())
-        });
-        let looks = old.filter_map(|add| add["path"].as_str()).map(|uri| async move {
-            let path = partition::from_uri(uri);
+            self.location.is_folder() || !self.pending.has(path) || age_ms.unsigned_abs() > FRESH_MS
+        };
+        let paths = adds.iter().filter_map(|add| Some((add, partition::from_uri(add["path"].as_str()?))));
+        let looks = paths.filter(|(add, path)| is_doubtful(add, path)).map(|(_, path)| async move {
             match self.location.store.head(&self.location.at(&path)?).await {
-                Ok(_) => Ok(()),
-                Err(object_store::Error::NotFound { .. }) => Err(Failure::config(format!(
-                    "epoch {} of {} is decided but not committed to {}, \
-                     and its file {path} is gone (vacuumed?); its rows can be had again by a replay only",
-                    txn.version, txn.app_id, self.location.url
-                ))),
+                Ok(_) => Ok(None),
+                Err(object_store::Error::NotFound { .. }) => Ok(Some(path)),
                 Err(e) => Err(self.location.describe(e, format!("look for {path}"))),
             }
         });
-        let looked: Vec<Result<()>> = futures::stream::iter(looks.collect::<Vec<_>>()).buffer_unordered(LOOKS_AT_ONCE).collect().await;
-        looked.into_iter().collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_last_transaction_decides() {
-        for (last, epoch, expected) in [
-            (None, 1, Verdict::Commit),
-            (Some(1), 2, Verdict::Commit),
-            (Some(1), 9, Verdict::Commit),
-            (Some(2), 2, Verdict::Done),
-            (Some(3), 2, Verdict::Fenced { by: 3 }),
-        ] {
-            assert_eq!(judge(last, epoch), expected, "{last:?} {epoch}");
-        }
+        let looked: Vec<Result<Option<String>>> = futures::stream::iter(looks.collect::<Vec<_>>()).buffered(LOOKS_AT_ONCE).collect().await;
+        Ok(looked.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 }

@@ -6,20 +6,35 @@ use delta_kernel::schema::{DataType, StructField, StructType};
 use super::actions::{Metadata, Protocol};
 
 /// An append leaves these as they are, or they are looked for where they take effect (`active`), since old protocol versions imply them.
-const KNOWN_WRITER_FEATURES: [&str; 12] = [
+const KNOWN_FEATURES: [&str; 26] = [
+    "allowColumnDefaults",
     "appendOnly",
     "changeDataFeed",
     "checkConstraints",
+    "checkpointProtection",
     "columnMapping",
     "deletionVectors",
+    "domainMetadata",
     "generatedColumns",
+    "icebergCompatV1",
+    "icebergCompatV2",
+    "icebergCompatV3",
     "identityColumns",
+    "inCommitTimestamp",
     "invariants",
     "timestampNtz",
+    "typeWidening",
     "v2Checkpoint",
     "vacuumProtocolCheck",
-    // Still written by tables that were made while it was a preview.
+    // Of columns that the sink has not; the schema shows them. delta-rs adds it to every table whose features it lists.
+    "variantType",
+    "variantShredding",
+    // Still written by tables that were made while they were previews.
     "deletionVectors-preview",
+    "inCommitTimestamp-preview",
+    "typeWidening-preview",
+    "variantType-preview",
+    "variantShredding-preview",
 ];
 const READER_VERSION_MAX: i32 = 3;
 const WRITER_VERSION_MAX: i32 = 7;
@@ -36,8 +51,12 @@ pub(super) fn refusals(protocol: &Protocol, metadata: &Metadata, schema: &Struct
     let mut features: Vec<&str> = protocol.reader_features.iter().chain(&protocol.writer_features).flatten().map(String::as_str).collect();
     features.sort_unstable();
     features.dedup();
-    features.retain(|f| !KNOWN_WRITER_FEATURES.contains(f));
-    found.extend(features.into_iter().map(|f| format!("has the feature `{f}`, which is not supported")));
+    features.retain(|f| !KNOWN_FEATURES.contains(f));
+    found.extend(features.into_iter().map(|f| {
+        format!(
+            "has the feature `{f}`, which is not supported: take it away (`ALTER TABLE … DROP FEATURE {f}` in Spark), or write to another table"
+        )
+    }));
     found.extend(active_properties(metadata));
     found.extend(schema.fields().filter_map(active_in_column));
     found

@@ -52,6 +52,19 @@ pub(super) fn new_table(wanted: &Wanted, id: String, table: &str) -> Result<Meta
     Ok(Metadata { id, schema_string, partition_columns: wanted.partition_by.clone(), configuration: std::collections::HashMap::default() })
 }
 
+/// The metadata with every column nullable that the sink may write a null into, if that is all that is wrong with it.
+pub(super) fn loosened(wanted: &Wanted, protocol: &Protocol, metadata: &Metadata, table: &str) -> Result<Option<Metadata>> {
+    let (theirs, ours) = (schema_of(metadata, table)?, to_delta(&wanted.schema)?);
+    let fields = theirs.fields().map(|field| match ours.field(field.name()) {
+        Some(our) if ddl(our.data_type()) == ddl(field.data_type()) && column_misfit(our, &theirs, table).is_some() => our.clone(),
+        _ => field.clone(),
+    });
+    let schema = StructType::try_new(fields).map_err(|e| Failure::bug(format!("the schema of {table}, loosened: {e}")))?;
+    let schema_string = serde_json::to_string(&schema).map_err(|e| Failure::bug(format!("the schema of {table} has no JSON: {e}")))?;
+    let loosened = Metadata { schema_string, ..metadata.clone() };
+    Ok((schema != theirs && fit(wanted, protocol, &loosened, table).is_ok()).then_some(loosened))
+}
+
 /// What a sink would have to write to fit a table that is there.
 pub(super) fn as_it_is(metadata: &Metadata, table: &str) -> Result<Wanted> {
     let theirs = schema_of(metadata, table)?;
@@ -111,7 +124,8 @@ fn column_misfit(ours: &StructField, table_schema: &StructType, table: &str) -> 
     }
     if ours.is_nullable() && !theirs.is_nullable() {
         return Some(format!(
-            "the column `{name}` may be null in the sink, but not in the table {table}; filter nulls out, or drop NOT NULL there"
+            "the column `{name}` may be null in the sink, but not in the table {table}, which has rows; filter nulls out (`coalesce` gives \
+             another value), or let it be null there: ALTER TABLE … ALTER COLUMN `{name}` DROP NOT NULL"
         ));
     }
     nested_null(ours.data_type(), theirs.data_type(), name)

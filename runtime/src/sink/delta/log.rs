@@ -1,9 +1,14 @@
 //! The table's log, `_delta_log`: reading what it says now, reading one commit, creating one. Every commit is an object that is created
 //! only if it is absent; that is all the agreement between writers there is.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::{Array as _, AsArray as _};
+use arrow::datatypes::Int64Type;
+use delta_kernel::actions::LOG_TXN_SCHEMA;
+use delta_kernel::engine::arrow_data::EngineDataArrowExt as _;
 use delta_kernel::{Engine, Snapshot, SnapshotRef};
 use deltalake::logstore::{StorageConfig, default_logstore};
 use futures::StreamExt as _;
@@ -11,8 +16,8 @@ use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions};
 
 use super::actions::{Commit, Metadata, Protocol};
-use super::bounded;
-use crate::failure::{Failure, Result};
+use super::{bounded, transaction};
+use crate::failure::{Failure, Remedy, Result};
 use crate::storage::Location;
 
 /// What the log says at its newest version.
@@ -21,8 +26,8 @@ pub(super) struct State {
     pub(super) version: i64,
     pub(super) protocol: Protocol,
     pub(super) metadata: Metadata,
-    /// Of the application id that was asked for: the version of its last transaction.
-    pub(super) txn: Option<i64>,
+    /// Of Weir's application ids: the version of their last transaction. Empty where nobody asked for them.
+    pub(super) txns: HashMap<String, i64>,
     /// The version of the log checkpoint that reading began with.
     pub(super) checkpoint: Option<i64>,
 }
@@ -40,6 +45,8 @@ pub(super) enum Created {
 
 /// Hidden from readers and from vacuum by the underscore.
 const PROBE: &str = "_weir_probe";
+/// Commits that are looked at for one that is torn: more than are read from a log that has checkpoints.
+const TORN_AMONG: usize = 200;
 /// For one request. Longer than the S3 client takes to give up: this is for stores that hang.
 const CALL_DEADLINE: Duration = Duration::from_secs(60);
 /// A log of many thousand versions without a log checkpoint takes a while to read, and a table of a million files to write one of.
@@ -89,14 +96,31 @@ impl Log {
         )))
     }
 
-    /// The newest state, with the transaction of `app_id`. Reads the last log checkpoint and the commits after it.
-    pub(super) async fn load(&self, app_id: Option<&str>) -> Result<State> {
-        let app_id = app_id.map(str::to_owned);
-        self.newest("read the Delta log of", move |snapshot, engine| {
-            let txn = app_id.map(|id| snapshot.get_app_id_version(&id, engine)).transpose()?.flatten();
-            Ok(State { txn, ..state_of(snapshot)? })
-        })
-        .await
+    /// The newest state, with the transactions of Weir's pipelines. Reads the last log checkpoint and the commits after it.
+    pub(super) async fn load(&self) -> Result<State> {
+        let look = |snapshot: &SnapshotRef, engine: &dyn Engine| Ok(State { txns: transactions(snapshot, engine)?, ..state_of(snapshot)? });
+        match self.newest("read the Delta log of", look).await {
+            Err(failure) if failure.remedy == Remedy::Config => Err(self.torn().await.unwrap_or(failure)),
+            loaded => loaded,
+        }
+    }
+
+    /// The newest commit that is no JSON, if there is one among the last: the kernel does not say which file it could not read.
+    async fn torn(&self) -> Option<Failure> {
+        let mut versions = self.versions().await.ok()?;
+        versions.sort_unstable_by(|a, b| b.cmp(a));
+        for version in versions.into_iter().take(TORN_AMONG) {
+            let commit = self.commit(version).await.ok()??;
+            if let Err(e) = Commit::parse(&commit) {
+                return Some(Failure::config(format!(
+                    "{} of {} is torn or damaged ({}): put the whole file back, from a copy or an older version of the object",
+                    commit_path(version),
+                    self.location.url,
+                    e.message
+                )));
+            }
+        }
+        None
     }
 
     /// Works with the newest snapshot, on a thread that may wait. `doing` is for messages, as in "read the Delta log of".
@@ -122,7 +146,7 @@ impl Log {
     /// What the commit of `version` says that an appending writer must know, or `None` if there is none (not yet, or no longer).
     pub(super) async fn read(&self, version: i64) -> Result<Option<Commit>> {
         let commit = self.commit(version).await?;
-        let doing = || format!("read version {version} of {}", self.location.url);
+        let doing = || format!("read {} of {}", commit_path(version), self.location.url);
         commit.map(|bytes| Commit::parse(&bytes)).transpose().map_err(|f| f.context(doing()))
     }
 
@@ -139,16 +163,20 @@ impl Log {
 
     /// The oldest version whose commit is there; `None` if there is none. Lists the whole log.
     pub(super) async fn first_version(&self) -> Result<Option<i64>> {
+        Ok(self.versions().await?.into_iter().min())
+    }
+
+    /// The versions whose commits are there.
+    async fn versions(&self) -> Result<Vec<i64>> {
         let folder = self.location.at("_delta_log")?;
         let doing = || format!("list the Delta log of {}", self.location.url);
         let mut listing = self.location.store.list(Some(&folder));
-        let mut first = None;
+        let mut versions = Vec::new();
         while let Some(found) = within(self.call_deadline, doing, listing.next()).await? {
             let found = found.map_err(|e| self.location.describe(e, doing()))?;
-            let version = found.location.filename().and_then(version_of);
-            first = first.into_iter().chain(version).min();
+            versions.extend(found.location.filename().and_then(version_of));
         }
-        Ok(first)
+        Ok(versions)
     }
 
     /// What tells the commit of `version` from another one of the same name: `None` if it isn't there.
@@ -260,9 +288,30 @@ pub(super) fn state_of(snapshot: &SnapshotRef) -> Result<State, Unreadable> {
         version: version_of_snapshot(snapshot)?,
         protocol: reread(config.protocol())?,
         metadata: reread(config.metadata())?,
-        txn: None,
+        txns: HashMap::new(),
         checkpoint: snapshot.log_segment().checkpoint_version.and_then(|v| i64::try_from(v).ok()),
     })
+}
+
+/// The last transaction of each application id that is Weir's, of whatever pipeline.
+fn transactions(snapshot: &SnapshotRef, engine: &dyn Engine) -> Result<HashMap<String, i64>, Unreadable> {
+    let mut last = HashMap::new();
+    for actions in snapshot.log_segment().read_actions(engine, LOG_TXN_SCHEMA.clone())? {
+        let actions = actions?.actions.try_into_record_batch()?;
+        let txn = actions.column_by_name("txn").and_then(|column| column.as_struct_opt());
+        let ids = txn.and_then(|txn| txn.column_by_name("appId")?.as_string_opt::<i32>());
+        let versions = txn.and_then(|txn| txn.column_by_name("version")?.as_primitive_opt::<Int64Type>());
+        let (Some(txn), Some(ids), Some(versions)) = (txn, ids, versions) else {
+            return Err(Unreadable::Odd("the log's `txn` actions are of another shape".to_owned()));
+        };
+        for row in (0..txn.len()).filter(|row| txn.is_valid(*row) && ids.is_valid(*row) && versions.is_valid(*row)) {
+            // The newest come first.
+            if transaction::is_ours(ids.value(row)) {
+                last.entry(ids.value(row).to_owned()).or_insert_with(|| versions.value(row));
+            }
+        }
+    }
+    Ok(last)
 }
 
 fn version_of_snapshot(snapshot: &SnapshotRef) -> Result<i64, Unreadable> {

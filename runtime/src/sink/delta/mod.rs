@@ -12,14 +12,17 @@ mod bounded;
 mod commit;
 mod features;
 mod fit;
+pub mod fitness;
 mod log;
 mod log_checkpoints;
-pub mod maintenance;
+mod maintenance;
 mod partition;
+pub mod payload;
+mod pending;
 mod schema;
 mod stats;
 mod stored;
-mod upload;
+mod transaction;
 mod writer;
 
 #[cfg(test)]
@@ -28,10 +31,11 @@ pub(crate) mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use weir_plan::plan::{DeltaSink, Sink};
+use weir_plan::plan::{DeltaSink, Maintenance, Sink, SinkKind};
 
 pub use appended::{Appended, AppendedFile, Expected};
 pub use commit::CommitOutcome;
+pub use transaction::{HeldEpoch, Transaction};
 pub use writer::EpochWriter;
 
 use self::actions::{Metadata, Protocol};
@@ -39,12 +43,17 @@ use self::fit::{Layout, Wanted};
 use self::log::{Created, Etag, Log};
 use self::log_checkpoints::LogCheckpoints;
 use self::maintenance::Maintained;
+use self::pending::Pending;
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
+use crate::sink::upkeep::{Duty, Surroundings};
 use crate::storage::Location;
 
 /// Someone else may create the table at the same time; then theirs is opened.
 const CREATE_ATTEMPTS_MAX: usize = 3;
+
+/// Of a table that is only committed to.
+const NOT_LOOKED_AFTER: Maintenance = Maintenance { checkpoint_every: u32::MAX, compact_every: None, vacuum_after: None };
 
 /// A table that fits the sink.
 pub struct DeltaTable {
@@ -52,6 +61,7 @@ pub struct DeltaTable {
     log: Log,
     wanted: Wanted,
     target_file_size_bytes: u64,
+    maintenance: Maintenance,
     retry: RetryPolicy,
     protocol: Protocol,
     metadata: Metadata,
@@ -59,8 +69,9 @@ pub struct DeltaTable {
     /// The newest version that we know, and what tells its commit from another one of that number.
     version: i64,
     tip: Etag,
-    /// Of the application ids that were asked for: their last transaction at `version`.
-    txns: HashMap<String, Option<i64>>,
+    /// Of Weir's application ids: their last transaction at `version`.
+    txns: HashMap<String, i64>,
+    pending: Pending,
     /// The log may hold more than we know, and not because of others: it must be read before it is written.
     stale: bool,
     checkpoints: LogCheckpoints,
@@ -74,6 +85,25 @@ pub struct TableFiles {
     target_file_size_bytes: u64,
     buffered_bytes_max: usize,
     retry: RetryPolicy,
+    pending: Pending,
+}
+
+/// What a table remembers, as its log says when it is asked.
+pub struct Memory {
+    log: Log,
+}
+
+impl Memory {
+    /// Of each lineage of a pipeline's sink its newest epoch. A table that is gone holds nothing.
+    ///
+    /// # Errors
+    /// `Retry` if the store is away, `Config` if the log can't be read.
+    pub async fn held(&self, pipeline: &str, sink: &str) -> Result<Vec<HeldEpoch>> {
+        if !self.log.exists().await? {
+            return Ok(Vec::new());
+        }
+        Ok(transaction::held(&self.log.load().await?.txns, pipeline, sink))
+    }
 }
 
 impl TableFiles {
@@ -91,13 +121,43 @@ impl TableFiles {
 }
 
 impl DeltaTable {
-    /// Opens the table at `location`, or creates it with the sink's columns (reader version 1, writer version 2: every engine reads it).
+    /// Opens the table at `location`, or creates it: [`Self::open_if_there`], else [`Self::create`].
+    ///
+    /// # Errors
+    /// As theirs.
+    pub async fn open_or_create(location: Location, sink: &Sink, pipeline: &str, retry: RetryPolicy) -> Result<Self> {
+        match Self::open_if_there(location.clone(), sink, pipeline, retry).await? {
+            Some(table) => Ok(table),
+            None => Self::create(location, sink, pipeline, retry).await,
+        }
+    }
+
+    /// Opens the table at `location`. `None` if there is none: then nothing is made, and [`Self::create`] can be expected to make one.
     /// `retry` is for data files; opening and committing are single attempts.
     ///
     /// # Errors
     /// [`crate::Remedy::Config`] if it doesn't fit, with the column's name.
-    pub async fn open_or_create(location: Location, sink: &Sink, pipeline: &str, retry: RetryPolicy) -> Result<Self> {
-        let wanted = Wanted { schema: sink.schema.clone(), partition_by: sink.delta.partition_by.clone() };
+    pub async fn open_if_there(location: Location, sink: &Sink, pipeline: &str, retry: RetryPolicy) -> Result<Option<Self>> {
+        let SinkKind::Delta(delta) = &sink.kind;
+        let wanted = Wanted { schema: sink.schema.clone(), partition_by: delta.partition_by.clone() };
+        let log = Log::new(location.clone());
+        if !log.exists().await? {
+            new_metadata(&wanted, location.url.as_str())?;
+            return Ok(None);
+        }
+        log.prove_create().await?;
+        loosen_if_empty(&log, &wanted, location.url.as_str(), pipeline).await?;
+        Self::load(location, log, Some((wanted, delta)), retry).await.map(Some)
+    }
+
+    /// Creates the table at `location` with the sink's columns (reader version 1, writer version 2: every engine reads it), unless somebody
+    /// else does at the same time; then theirs is opened.
+    ///
+    /// # Errors
+    /// [`crate::Remedy::Config`] if the sink's columns make no table.
+    pub async fn create(location: Location, sink: &Sink, pipeline: &str, retry: RetryPolicy) -> Result<Self> {
+        let SinkKind::Delta(delta) = &sink.kind;
+        let wanted = Wanted { schema: sink.schema.clone(), partition_by: delta.partition_by.clone() };
         let log = Log::new(location.clone());
         log.prove_create().await?;
         let mut attempts = 0;
@@ -111,27 +171,27 @@ impl DeltaTable {
             }
             create(&log, &wanted, location.url.as_str(), pipeline).await?;
         }
-        Self::load(location, log, Some((wanted, &sink.delta)), retry).await
+        Self::load(location, log, Some((wanted, delta)), retry).await
     }
 
-    /// Opens the table at `location` for the commit of files that are already there.
+    /// Opens the table at `location` for the commit of files that are already there. `None` if there is no table.
     ///
     /// # Errors
-    /// `Config` if there is none, or if it is one that is not written to.
-    pub async fn open(location: Location, retry: RetryPolicy) -> Result<Self> {
+    /// `Config` if it is one that is not written to.
+    pub async fn open_as_it_is(location: Location, retry: RetryPolicy) -> Result<Option<Self>> {
         let log = Log::new(location.clone());
         if !log.exists().await? {
-            return Err(Failure::config(format!("there is no table at {}: restore it", location.url)));
+            return Ok(None);
         }
-        Self::load(location, log, None, retry).await
+        Self::load(location, log, None, retry).await.map(Some)
     }
 
     /// Without `wanted`, what the table has is right, and it is not looked after.
     async fn load(location: Location, log: Log, wanted: Option<(Wanted, &DeltaSink)>, retry: RetryPolicy) -> Result<Self> {
-        let state = log.load(None).await?;
-        let (wanted, target_file_size_bytes, checkpoint_every) = match wanted {
-            Some((wanted, sink)) => (wanted, sink.target_file_size_bytes, sink.maintenance.checkpoint_every),
-            None => (fit::as_it_is(&state.metadata, location.url.as_str())?, 0, u32::MAX),
+        let state = log.load().await?;
+        let (wanted, target_file_size_bytes, maintenance) = match wanted {
+            Some((wanted, sink)) => (wanted, sink.target_file_size_bytes, sink.maintenance),
+            None => (fit::as_it_is(&state.metadata, location.url.as_str())?, 0, NOT_LOOKED_AFTER),
         };
         let layout = Arc::new(fit::fit(&wanted, &state.protocol, &state.metadata, location.url.as_str())?);
         let tip = log.etag(state.version).await?.unwrap_or(Etag(None));
@@ -140,15 +200,17 @@ impl DeltaTable {
             log,
             wanted,
             target_file_size_bytes,
+            maintenance,
             retry,
             protocol: state.protocol,
             metadata: state.metadata,
             layout,
             version: state.version,
             tip,
-            txns: HashMap::new(),
+            txns: state.txns,
+            pending: Pending::default(),
             stale: false,
-            checkpoints: LogCheckpoints::new(checkpoint_every, state.checkpoint),
+            checkpoints: LogCheckpoints::new(maintenance.checkpoint_every, state.checkpoint),
         })
     }
 
@@ -174,23 +236,41 @@ impl DeltaTable {
             target_file_size_bytes: self.target_file_size_bytes,
             buffered_bytes_max: writer::BUFFERED_BYTES_MAX,
             retry: self.retry,
+            pending: self.pending.clone(),
         }
     }
 
-    /// The table for whoever looks after it, with a look at the log of its own.
+    /// What is to be done for the table beside its commits, with a look at the log of its own.
     #[must_use]
-    pub fn maintained(&self) -> Maintained {
+    pub fn duties(&self, surroundings: &Surroundings) -> Vec<Box<dyn Duty>> {
+        maintenance::duties(self.maintained(), self.maintenance, surroundings)
+    }
+
+    fn maintained(&self) -> Maintained {
         Maintained {
             location: self.location.clone(),
             table_id: self.metadata.id.clone(),
             target_file_size_bytes: self.target_file_size_bytes,
+            pending: self.pending.clone(),
         }
     }
 
-    /// The last epoch that the table holds for an application id.
-    pub async fn transaction_version(&mut self, app_id: &str) -> Result<Option<i64>> {
-        self.refresh(Some(app_id)).await?;
-        Ok(self.txns.get(app_id).copied().flatten())
+    /// What the newest version that is known here holds of a pipeline's sink: of each lineage its newest epoch.
+    #[must_use]
+    pub fn held(&self, pipeline: &str, sink: &str) -> Vec<HeldEpoch> {
+        transaction::held(&self.txns, pipeline, sink)
+    }
+
+    /// The same for whoever asks again later.
+    #[must_use]
+    pub fn memory(&self) -> Memory {
+        Memory { log: self.log.clone() }
+    }
+
+    /// What stands for the token of the last state action of the pipeline that the table knows of.
+    #[must_use]
+    pub fn token(&self, pipeline: &str, sink: &str) -> Option<i64> {
+        transaction::token(&self.txns, pipeline, sink)
     }
 
     /// Starts writing a log checkpoint if the log has grown long since the last one, and none is being written. Waits for nothing: it is
@@ -200,7 +280,7 @@ impl DeltaTable {
     }
 
     /// Reads the log anew, from a log checkpoint if there is one, and checks that it is still the table that was opened and still fits.
-    async fn refresh(&mut self, app_id: Option<&str>) -> Result<()> {
+    async fn refresh(&mut self) -> Result<()> {
         self.stale = true;
         if !self.log.exists().await? {
             return Err(Failure::config(format!(
@@ -208,7 +288,7 @@ impl DeltaTable {
                 self.location.url
             )));
         }
-        let state = self.log.load(app_id).await?;
+        let state = self.log.load().await?;
         self.adopt(state.protocol, state.metadata)?;
         if state.version < self.version {
             let says =
@@ -217,8 +297,7 @@ impl DeltaTable {
         }
         self.advance(state.version, self.log.etag(state.version).await?.and_then(|tip| tip.0));
         self.checkpoints.found(state.checkpoint);
-        self.txns.clear();
-        self.txns.extend(app_id.map(|id| (id.to_owned(), state.txn)));
+        self.txns = state.txns;
         self.stale = false;
         Ok(())
     }
@@ -245,11 +324,34 @@ impl DeltaTable {
     }
 }
 
-/// Writes version 0, unless someone else does.
-async fn create(log: &Log, wanted: &Wanted, table: &str, pipeline: &str) -> Result<()> {
+/// Lets columns be null where the sink may write nulls now, if the table was created and nothing more: an expression that was mended after
+/// its first rows had failed must not need another table.
+async fn loosen_if_empty(log: &Log, wanted: &Wanted, table: &str, pipeline: &str) -> Result<()> {
+    let state = log.load().await?;
+    if state.version > 0 {
+        return Ok(());
+    }
+    let Some(loosened) = fit::loosened(wanted, &state.protocol, &state.metadata, table)? else { return Ok(()) };
+    let has_rows = log.commit(0).await?.is_none_or(|commit| actions::adds_files(&commit));
+    if has_rows {
+        return Ok(());
+    }
+    let commit = actions::change_of_columns(&loosened, pipeline, chrono::Utc::now().timestamp_millis());
+    // Where someone else was first, the table is judged by what they made of it.
+    log.create(1, commit.into()).await.map(|_| ())
+}
+
+/// The metadata of a new table that the sink could write to.
+fn new_metadata(wanted: &Wanted, table: &str) -> Result<Metadata> {
     let metadata = fit::new_table(wanted, uuid::Uuid::new_v4().to_string(), table)?;
     // A table that we could not write to must not come into being.
     fit::fit(wanted, &Protocol::NEW, &metadata, table)?;
+    Ok(metadata)
+}
+
+/// Writes version 0, unless someone else does.
+async fn create(log: &Log, wanted: &Wanted, table: &str, pipeline: &str) -> Result<()> {
+    let metadata = new_metadata(wanted, table)?;
     let commit = actions::creation(&metadata, pipeline, chrono::Utc::now().timestamp_millis());
     match log.create(0, commit.into()).await {
         Ok(Created::Yes { .. } | Created::Refused) => Ok(()),

@@ -176,7 +176,7 @@ impl Bound {
 }
 
 fn in_four_digits(time: DateTime<Utc>) -> Option<DateTime<Utc>> {
-    (0..=9999).contains(&time.year()).then_some(time)
+    (1..=9999).contains(&time.year()).then_some(time)
 }
 
 fn timestamp(ms: i64) -> Option<String> {

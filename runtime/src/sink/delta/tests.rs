@@ -22,16 +22,29 @@ use arrow::record_batch::RecordBatch;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 use weir_plan::outputs::Output;
-use weir_plan::plan::{self, DeltaSink, Input, Maintenance, Sink};
+use weir_plan::plan::{DeltaSink, Input, Maintenance, Sink, SinkKind};
 
-use super::{CommitOutcome, DeltaTable};
+use super::{CommitOutcome, DeltaTable, Transaction};
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
 use crate::storage::{self, Location, Secrets};
 
-const APP: &str = "weir/lineage/silver";
+/// A commit of the sink, in the lineage of the same name.
+pub(super) fn transaction(epoch: u64) -> Transaction {
+    let (pipeline, lineage, sink) = ("rides".into(), "lineage".into(), "silver".into());
+    Transaction { pipeline, lineage, sink, epoch, mark: u32::try_from(epoch).unwrap() + 100, token: None }
+}
+
+/// The last epoch that the table holds of that lineage.
+async fn held_epoch(lake: &Lake) -> Option<u64> {
+    lake.open().await.held("rides", "silver").iter().find(|held| held.lineage == "lineage").map(|held| held.epoch)
+}
+
+/// For what comes back: only a test that fails waits for so long.
 pub(crate) const QUICK: RetryPolicy =
-    RetryPolicy { first: Duration::from_millis(1), max: Duration::from_millis(2), give_up_after: Duration::from_millis(50) };
+    RetryPolicy { first: Duration::from_millis(1), max: Duration::from_millis(2), give_up_after: Duration::from_secs(60) };
+/// For what stays away.
+pub(crate) const SOON_GIVEN_UP: RetryPolicy = RetryPolicy { give_up_after: Duration::from_millis(50), ..QUICK };
 
 /// A folder for one table, and the sink that goes with it.
 pub(crate) struct Lake {
@@ -51,11 +64,17 @@ impl Lake {
         let uri = format!("file://{}/table", dir.path().display());
         let maintenance = Maintenance { checkpoint_every: 100, compact_every: None, vacuum_after: None };
         let delta = DeltaSink { uri, partition_by, target_file_size_bytes: 128 << 20, maintenance };
-        Self { dir, sink: Sink { name: "silver".into(), input: Input::Source(0), output: Output::Main, delta, schema } }
+        let kind = SinkKind::Delta(delta);
+        Self { dir, sink: Sink { name: "silver".into(), input: Input::Source(0), output: Output::Main, kind, schema } }
+    }
+
+    fn delta(&mut self) -> &mut DeltaSink {
+        let SinkKind::Delta(delta) = &mut self.sink.kind;
+        delta
     }
 
     pub(crate) fn location(&self) -> Location {
-        storage::open(&self.sink.delta.uri, None, &Secrets::default()).unwrap()
+        storage::open(self.sink.uri(), None, &Secrets::default()).unwrap()
     }
 
     pub(super) async fn open(&self) -> DeltaTable {
@@ -187,7 +206,7 @@ pub(super) async fn write(table: &DeltaTable, epoch: u64, numbers: &[i64]) -> Ve
 }
 
 pub(super) async fn commit(table: &mut DeltaTable, epoch: u64, adds: &[Value]) -> Result<CommitOutcome> {
-    table.commit(APP, epoch, adds, &Map::new()).await
+    table.commit(&transaction(epoch), adds, &Map::new()).await
 }
 
 async fn append(table: &mut DeltaTable, epoch: u64, numbers: &[i64]) -> Result<CommitOutcome> {

@@ -17,12 +17,12 @@ use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde_json::{Value, json};
 
 use super::fit::Layout;
+use super::pending::Pending;
 use super::stats::Stats;
-use super::upload::Upload;
 use super::{TableFiles, partition};
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
-use crate::storage::Location;
+use crate::storage::{Location, Upload};
 
 /// Level 1 compresses a result table nearly as well as level 3, for half the work.
 const ZSTD_LEVEL: i32 = 1;
@@ -40,6 +40,7 @@ pub struct EpochWriter {
     target_file_size_bytes: u64,
     buffered_bytes_max: usize,
     retry: RetryPolicy,
+    pending: Pending,
     /// Tells partitions apart; `None` when there is just one.
     converter: Option<RowConverter>,
     open: HashMap<Option<OwnedRow>, OpenFile>,
@@ -52,7 +53,7 @@ pub struct EpochWriter {
 impl EpochWriter {
     /// `label` goes into the files' names.
     pub(super) fn new(files: &TableFiles, label: &str) -> Result<Self> {
-        let TableFiles { location, layout, target_file_size_bytes, buffered_bytes_max, retry } = files.clone();
+        let TableFiles { location, layout, target_file_size_bytes, buffered_bytes_max, retry, pending } = files.clone();
         let fields = layout.partition_fields.iter().map(|f| SortField::new(f.data_type().clone())).collect::<Vec<_>>();
         let converter = if fields.is_empty() { None } else { Some(RowConverter::new(fields).map_err(bug)?) };
         let label = label.to_owned();
@@ -64,6 +65,7 @@ impl EpochWriter {
             target_file_size_bytes,
             buffered_bytes_max,
             retry,
+            pending,
             converter,
             open,
             adds,
@@ -118,6 +120,7 @@ impl EpochWriter {
 
     /// Gives the epoch up. Files that are complete stay behind, for vacuum.
     pub async fn abort(self) {
+        self.adds.iter().filter_map(|add| add["path"].as_str()).for_each(|uri| self.pending.settle(&partition::from_uri(uri)));
         for file in self.open.into_values() {
             file.abort().await;
         }
@@ -155,7 +158,8 @@ impl EpochWriter {
             }
             values.push((field.name().clone(), value));
         }
-        let file = OpenFile::new(&self.location, &self.layout, self.retry, &FileName { number: self.files, label: &self.label }, values)?;
+        let name = FileName { number: self.files, label: &self.label };
+        let file = OpenFile::new(&self.location, &self.layout, self.retry, &name, values, &self.pending)?;
         self.files += 1;
         Ok(file)
     }
@@ -207,10 +211,12 @@ impl OpenFile {
         retry: RetryPolicy,
         name: &FileName<'_>,
         values: Vec<(String, Option<String>)>,
+        pending: &Pending,
     ) -> Result<Self> {
         let folder = partition::folder(values.iter().map(|(n, v)| (n.as_str(), v.as_deref())));
         let path = if folder.is_empty() { name.draw() } else { format!("{folder}/{}", name.draw()) };
-        let upload = Upload::new(location.clone(), location.at(&path)?, retry);
+        let upload = location.upload(location.at(&path)?, "a data file", retry);
+        pending.begin(&path);
         let properties = WriterProperties::builder()
             .set_compression(Compression::ZSTD(ZstdLevel::try_new(ZSTD_LEVEL).map_err(bug)?))
             .set_statistics_enabled(EnabledStatistics::Chunk)

@@ -5,6 +5,7 @@ use weir_plan::ids::TopicPartition;
 use weir_plan::plan::OnLostOffsets;
 use weir_plan::quote::quoted;
 
+use super::lane::Answer;
 use crate::failure::{Failure, Result};
 
 /// What an error event on a partition asks for.
@@ -15,22 +16,24 @@ pub(super) enum PartitionFault {
     OffsetLost,
     TopicGone,
     Forbidden,
-    /// Bytes that can't be read. librdkafka goes on behind them, so going on would lose records.
-    Corrupt,
+    /// What comes next is in the log and can't be read.
+    Unreadable(Answer),
     /// librdkafka tries again by itself.
     Transient,
 }
 
 impl PartitionFault {
-    pub(super) fn of(code: Code) -> Self {
+    /// `offset` is the event's. An error that librdkafka found in a batch has the one at which the batch begins, one by the broker that of the fetch.
+    pub(super) fn of(code: Code, offset: i64) -> Self {
         match code {
             Code::PartitionEOF => Self::EndOfPartition,
             Code::AutoOffsetReset | Code::OffsetOutOfRange => Self::OffsetLost,
             Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId => Self::TopicGone,
             Code::TopicAuthorizationFailed => Self::Forbidden,
-            Code::BadMessage | Code::BadCompression | Code::InvalidMessage | Code::InvalidMessageSize | Code::MessageSizeTooLarge => {
-                Self::Corrupt
-            }
+            // Not implemented: a codec, or a version of the batch, that librdkafka does not know. Reading on at its own discretion would pass over it.
+            Code::BadMessage | Code::BadCompression | Code::NotImplemented => Self::Unreadable(Answer::Broken { base: offset }),
+            // Too large: not even the largest fetch brings a whole batch.
+            Code::InvalidMessage | Code::InvalidMessageSize | Code::MessageSizeTooLarge => Self::Unreadable(Answer::Refused),
             _ => Self::Transient,
         }
     }
@@ -188,10 +191,17 @@ mod tests {
     }
 
     #[test]
-    fn codes_behind_which_librdkafka_skips_bytes_are_corrupt_not_transient() {
-        for code in [Code::BadMessage, Code::BadCompression, Code::MessageSizeTooLarge] {
-            assert_eq!(PartitionFault::of(code), PartitionFault::Corrupt);
+    fn what_is_wrong_with_a_batch_is_told_from_what_passes() {
+        let unreadable = |code| PartitionFault::of(code, 7);
+        for code in [Code::BadMessage, Code::BadCompression, Code::NotImplemented] {
+            assert_eq!(unreadable(code), PartitionFault::Unreadable(Answer::Broken { base: 7 }), "{code:?}");
         }
-        assert_eq!(PartitionFault::of(Code::BrokerTransportFailure), PartitionFault::Transient);
+        for code in [Code::InvalidMessage, Code::InvalidMessageSize, Code::MessageSizeTooLarge] {
+            assert_eq!(unreadable(code), PartitionFault::Unreadable(Answer::Refused), "{code:?}");
+        }
+        // librdkafka stays where it is, and fetches again.
+        for code in [Code::BrokerTransportFailure, Code::CriticalSystemResource, Code::NotLeaderForPartition] {
+            assert_eq!(unreadable(code), PartitionFault::Transient, "{code:?}");
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! One lane's share of a source: the partitions whose records come to its queue. A lane belongs to one thread.
 
+mod slot;
 mod trouble;
+mod unreadable;
 
-use std::ffi::CString;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,8 +13,10 @@ use weir_plan::ids::TopicPartition;
 
 use super::fault::{self, OnLoss, PartitionFault};
 use super::native::{Headers, Message, Queue, Timestamp};
-use super::{Client, Position, absolute, events};
+use super::{Client, Position, absolute, events, leaders};
 use crate::failure::{Failure, Result};
+use slot::{Slot, State, find};
+pub(super) use unreadable::Answer;
 
 /// A record in librdkafka's fetch buffer.
 #[derive(Debug, Clone, Copy, Default)]
@@ -43,6 +46,15 @@ pub enum LaneEvent<'a> {
         wanted: i64,
         next: i64,
     },
+    /// No record at or above `from` and below `next` can be read, although Kafka has that part of the log; reading goes on at `next`. Some of these
+    /// offsets may be no records. Always before any record from `next` on.
+    Unreadable {
+        partition: usize,
+        from: i64,
+        next: i64,
+        /// In librdkafka's words.
+        reason: &'a str,
+    },
     /// Its topic does not exist any more, and the document says to go on without it. Nothing more comes of this partition.
     TopicGone {
         partition: usize,
@@ -64,31 +76,6 @@ pub struct LaneInput {
     resolved_last: usize,
     /// How often the client had lost sight of a topic when this lane last asked about its own.
     doubts: u64,
-}
-
-/// A partition of this lane.
-struct Slot {
-    index: usize,
-    partition: TopicPartition,
-    topic: CString,
-    end: Option<i64>,
-    state: State,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Reading,
-    /// At its end bound from the start; not told yet.
-    EmptyFromStart(i64),
-    Done,
-    /// Its offset is gone; where it goes on is being found out.
-    Lost {
-        wanted: i64,
-    },
-    /// A broker does not know its topic; whether that is so is being found out.
-    Doubtful,
-    /// Its topic does not exist any more.
-    Gone,
 }
 
 impl LaneInput {
@@ -123,8 +110,7 @@ impl LaneInput {
     /// bound are not handed out, nor counted.
     ///
     /// # Errors
-    /// What stops the pipeline: offsets lost under `Fail`, a deleted or forbidden topic (`Config`); a batch that can't be read (`Retry`:
-    /// read again from the checkpoint, since librdkafka has gone past it). The lane must not be read again.
+    /// What stops the pipeline (`Config`): offsets lost under `Fail`, a deleted or forbidden topic. The lane must not be read again.
     pub fn poll(&mut self, timeout: Duration, max: usize, mut f: impl FnMut(LaneEvent<'_>)) -> Result<usize> {
         events::serve(&self.client);
         let mut handed_out = 0;
@@ -136,7 +122,7 @@ impl LaneInput {
             hand_out(LaneEvent::Problem(problem));
         }
         for slot in &mut self.slots {
-            if let State::EmptyFromStart(offset) = slot.state {
+            if let State::AtBound(offset) = slot.state {
                 slot.state = State::Done;
                 hand_out(LaneEvent::EndOfPartition { partition: slot.index, offset });
             }
@@ -151,25 +137,49 @@ impl LaneInput {
             handed_out += 1;
             f(event);
         };
-        // Records come in runs of one partition: found once per run.
+        let servers = self.client.context().bootstrap_servers();
+        // Records come in runs of one partition: found once per run, whose last record says which leader wrote it.
         let mut run: Option<(usize, i32, usize)> = None;
-        for message in self.queue.read(timeout, max) {
-            let at = match run {
-                Some((topic, partition, at)) if topic == message.topic_handle() && partition == message.partition() => at,
-                _ => {
-                    let Some(at) = find(&self.slots, &message) else { continue };
-                    run = Some((message.topic_handle(), message.partition(), at));
-                    at
+        {
+            let mut last: Option<(usize, Message<'_>)> = None;
+            for message in self.queue.read(timeout, max) {
+                let at = match run {
+                    Some((topic, partition, at)) if topic == message.topic_handle() && partition == message.partition() => at,
+                    _ => {
+                        let Some(at) = find(&self.slots, &message) else { continue };
+                        run = Some((message.topic_handle(), message.partition(), at));
+                        at
+                    }
+                };
+                let slot = &mut self.slots[at];
+                if let Some(code) = message.error() {
+                    if let Some((_, message)) = last.take_if(|(before, _)| *before == at) {
+                        slot.note(&message);
+                    }
+                    if slot.fail(PartitionFault::of(code, message.offset()), &message, servers, &mut hand_out)? {
+                        self.resolve_at = Some(Instant::now());
+                    }
+                    continue;
                 }
-            };
-            let slot = &mut self.slots[at];
-            if let Some(code) = message.error() {
-                if slot.fail(PartitionFault::of(code), &message, self.client.context().bootstrap_servers(), &mut hand_out)? {
+                if !slot.record(&message, &mut hand_out) {
+                    // Whether it can be read was in question: this record is the answer.
+                    if !slot.is_unreadable() {
+                        continue;
+                    }
                     self.resolve_at = Some(Instant::now());
+                    if !slot.answer(Answer::Readable) || !slot.record(&message, &mut hand_out) {
+                        continue;
+                    }
                 }
-                continue;
+                if let Some((before, message)) = last.replace((at, message))
+                    && before != at
+                {
+                    self.slots[before].note(&message);
+                }
             }
-            slot.record(&message, &mut hand_out);
+            if let Some((at, message)) = last {
+                self.slots[at].note(&message);
+            }
         }
         if self.count_done() > done_before {
             self.stop_done();
@@ -185,6 +195,23 @@ impl LaneInput {
 
     pub fn resume(&self, partition: usize) -> Result<()> {
         self.only(partition, |list| self.client.resume(list))
+    }
+
+    /// The epoch of the leader that wrote what lies before `next`, if the last record that was handed out, or the assignment, ends there. Behind
+    /// a transaction's marker it is not known: another leader may have written that.
+    #[must_use]
+    pub fn leader_epoch(&self, partition: usize, next: i64) -> Option<i32> {
+        let slot = self.slots.iter().find(|slot| slot.index == partition)?;
+        let (read_to, epoch) = slot.read_to;
+        epoch.filter(|_| read_to == next)
+    }
+
+    /// Where the log of one of this lane's partitions ends, by its leader's word; `None` if that does not answer within `timeout`.
+    #[must_use]
+    pub fn log_end(&self, partition: usize, timeout: Duration) -> Option<i64> {
+        let slot = self.slots.iter().find(|s| s.index == partition)?;
+        let ends = leaders::ends(&self.client, std::slice::from_ref(&slot.partition), timeout);
+        ends.ok()?.get(&slot.partition).map(|end| end.offset)
     }
 
     fn only(&self, partition: usize, act: impl FnOnce(&TopicPartitionList) -> rdkafka::error::KafkaResult<()>) -> Result<()> {
@@ -221,101 +248,7 @@ impl LaneInput {
     }
 }
 
-impl Slot {
-    fn new(index: usize, position: &Position) -> Result<Self> {
-        let Position { partition, next, end } = position;
-        let topic = CString::new(partition.topic.as_str()).map_err(|_| fault::topic_name(&partition.topic))?;
-        let state = if end.is_some_and(|end| *next >= end) { State::EmptyFromStart(*next) } else { State::Reading };
-        Ok(Self { index, partition: partition.clone(), topic, end: *end, state })
-    }
-
-    #[inline]
-    fn record(&mut self, message: &Message<'_>, hand_out: &mut impl FnMut(LaneEvent<'_>)) {
-        let offset = message.offset();
-        if !self.is_read() {
-            return;
-        }
-        if let Some(end) = self.end
-            && offset >= end
-        {
-            self.state = State::Done;
-            hand_out(LaneEvent::EndOfPartition { partition: self.index, offset: end });
-            return;
-        }
-        hand_out(LaneEvent::Record(Record {
-            partition: self.index,
-            offset,
-            timestamp: message.timestamp(),
-            key: message.key(),
-            value: message.value(),
-            headers: Headers::of(message),
-        }));
-    }
-
-    fn is_in_trouble(&self) -> bool {
-        matches!(self.state, State::Lost { .. } | State::Doubtful)
-    }
-
-    /// Of a doubtful topic, what still comes is as good as ever.
-    fn is_read(&self) -> bool {
-        matches!(self.state, State::Reading | State::Doubtful)
-    }
-
-    fn doubt(&mut self) {
-        if self.state == State::Reading {
-            self.state = State::Doubtful;
-        }
-    }
-
-    /// True if the partition now waits for `resolve`.
-    fn fail(
-        &mut self,
-        fault: PartitionFault,
-        message: &Message<'_>,
-        servers: &str,
-        hand_out: &mut impl FnMut(LaneEvent<'_>),
-    ) -> Result<bool> {
-        let partition = &self.partition;
-        match fault {
-            PartitionFault::EndOfPartition if self.is_read() => {
-                let offset = message.offset();
-                if self.end.is_some_and(|end| offset >= end) {
-                    self.state = State::Done;
-                }
-                hand_out(LaneEvent::EndOfPartition { partition: self.index, offset });
-            }
-            PartitionFault::EndOfPartition => {}
-            // The only loss that comes without an offset: KIP-320 found that a new leader's log ends before what was read.
-            PartitionFault::OffsetLost if message.offset() < 0 => return Err(fault::log_cut(partition, &message.error_text())),
-            PartitionFault::OffsetLost if self.is_read() => {
-                self.state = State::Lost { wanted: message.offset() };
-                return Ok(true);
-            }
-            PartitionFault::OffsetLost => {}
-            PartitionFault::TopicGone => {
-                self.doubt();
-                return Ok(true);
-            }
-            PartitionFault::Forbidden => return Err(fault::topic_forbidden(&partition.topic, servers)),
-            PartitionFault::Corrupt => {
-                let reason = message.error_text();
-                return Err(Failure::retry(format!("{partition}: a batch at offset {} can't be read: {reason}", message.offset())));
-            }
-            PartitionFault::Transient => {
-                let reason = message.error_text();
-                hand_out(LaneEvent::Problem(Failure::retry(format!("{partition} can't be read for now: {reason}"))));
-            }
-        }
-        Ok(false)
-    }
-}
-
 pub(super) fn add(list: &mut TopicPartitionList, partition: &TopicPartition, offset: i64) -> Result<()> {
     list.add_partition_offset(&partition.topic, partition.partition, absolute(offset))
         .map_err(|e| Failure::bug(format!("{partition} at offset {offset}: {e}")))
-}
-
-fn find(slots: &[Slot], message: &Message<'_>) -> Option<usize> {
-    let topic = message.topic()?;
-    slots.iter().position(|s| s.partition.partition == message.partition() && s.topic.as_c_str() == topic)
 }

@@ -6,6 +6,7 @@ mod client;
 mod events;
 mod fault;
 mod lane;
+mod leaders;
 mod native;
 mod settings;
 mod topics;
@@ -26,6 +27,7 @@ use client::Client;
 use events::Events;
 use fault::OnLoss;
 pub use lane::{LaneEvent, LaneInput, Record};
+pub use leaders::{End, Ends};
 pub use native::{Headers, TimeSetBy, Timestamp};
 pub use settings::Fetching;
 pub use topics::Found;
@@ -38,6 +40,8 @@ pub struct Position {
     pub next: i64,
     /// Exclusive. Nothing at or above it is handed out.
     pub end: Option<i64>,
+    /// Of the leader that wrote what lies before `next`, where that is known: the log is compared with it before reading goes on.
+    pub leader_epoch: Option<i32>,
 }
 
 /// The offsets that a broker has of a partition: `[low, end)`, where `end` is the last stable offset.
@@ -46,6 +50,10 @@ pub struct OffsetBounds {
     pub low: i64,
     pub end: i64,
 }
+
+/// For librdkafka's own threads to begin with an assignment; no broker is waited for.
+const VALIDATE_DEADLINE: Duration = Duration::from_secs(30);
+const VALIDATE_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
 /// The client of one source: metadata, offsets, assignment, publishing.
 pub struct KafkaInput {
@@ -117,6 +125,19 @@ impl KafkaInput {
         Ok(at.collect())
     }
 
+    /// The ends of partitions by their leaders' word, all asked at once. One whose leader does not answer within `timeout` is left out.
+    #[must_use]
+    pub fn ends(&self, partitions: &[TopicPartition], timeout: Duration) -> Ends {
+        // librdkafka takes an empty list for a mistake.
+        if partitions.is_empty() {
+            return Ends::new();
+        }
+        leaders::ends(&self.client, partitions, timeout).unwrap_or_else(|error| {
+            tracing::debug!(%error, "no leader has said where its partitions end");
+            Ends::new()
+        })
+    }
+
     /// Starts reading, replacing what was read before, whose lanes must have been dropped. The lanes share the partitions out in turn, at
     /// least one each; `partition` in what a lane hands out is an index into `positions`.
     ///
@@ -141,7 +162,41 @@ impl KafkaInput {
         // A partition that was read before has lost its forwarding to the stop, which runs in librdkafka's main thread, before it answers
         // the assign. What was fetched in between waits in the partition's own queue, and is moved by this.
         inputs.iter().try_for_each(LaneInput::take_in_all)?;
+        self.validate(positions)?;
         Ok(inputs)
+    }
+
+    /// librdkafka compares positions with the leaders' logs when a leader changes and when it is told to go elsewhere, but not when partitions are
+    /// assigned. So it is told to go where it is.
+    fn validate(&self, positions: &[Position]) -> Result<()> {
+        let read_on = positions.iter().filter(|p| p.end.is_none_or(|end| p.next < end));
+        let mut open: Vec<_> = read_on.filter_map(|p| Some((&p.partition, p.next, p.leader_epoch?))).collect();
+        let until = Instant::now() + VALIDATE_DEADLINE;
+        loop {
+            let why = match leaders::validate(&self.client, &open, VALIDATE_DEADLINE) {
+                // A fetch that finds nothing at its offset may come first, and stops the partition: its lane will hear of it.
+                Ok(refused) => {
+                    open = refused.into_iter().filter(|(partition, next, _)| !self.lacks(partition, *next)).collect();
+                    "librdkafka has not begun to read".to_owned()
+                }
+                Err(error) => error.to_string(),
+            };
+            if open.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                let which = open.iter().map(|(partition, ..)| partition.to_string()).collect::<Vec<_>>().join(", ");
+                return Err(Failure::retry(format!("compare what was read with Kafka's log: {which}: {why}")));
+            }
+            // The assignment before this one is still being let go of.
+            std::thread::sleep(VALIDATE_AGAIN_AFTER);
+        }
+    }
+
+    /// Whether a partition's leader says that its log does not reach over this offset.
+    fn lacks(&self, partition: &TopicPartition, next: i64) -> bool {
+        let bounds = self.client.fetch_watermarks(&partition.topic, partition.partition, VALIDATE_AGAIN_AFTER * 100);
+        bounds.is_ok_and(|(low, end)| !(low..=end).contains(&next))
     }
 
     /// Publishes the consumer group's offsets (what comes next per partition), for people and Kafka's tools, after the commit. Returns at

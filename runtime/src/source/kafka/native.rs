@@ -1,4 +1,4 @@
-//! The only unsafe code of the source: what librdkafka has and rdkafka's safe API lacks. Queues read in batches, whose messages are
+//! Unsafe code, with [`super::leaders`] the only one of the source: what librdkafka has and rdkafka's safe API lacks. Queues read in batches, whose messages are
 //! borrowed from the fetch buffer (twice as fast per core as `BaseConsumer::poll`), and the topics' ids.
 //!
 //! Every type here holds the client that its pointers belong to, and lets go of the pointers first.
@@ -184,6 +184,13 @@ impl Message<'_> {
         (at_ms >= 0).then_some(Timestamp { at_ms, set_by })
     }
 
+    /// Of the leader that wrote the record; `None` where brokers are too old to tell.
+    pub(super) fn leader_epoch(&self) -> Option<i32> {
+        // SAFETY: the message is alive.
+        let epoch = unsafe { sys::rd_kafka_message_leader_epoch(self.raw.as_ptr()) };
+        (epoch >= 0).then_some(epoch)
+    }
+
     pub(super) fn key(&self) -> Option<&[u8]> {
         let m = self.get();
         // SAFETY: a key that is not null has `key_len` bytes, which live as long as the message.
@@ -313,13 +320,13 @@ pub(super) type Answer = Result<Option<String>, RDKafkaErrorCode>;
 /// The all-zero id in base64: a broker before Kafka 2.8, or the mock.
 const ZERO_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
-fn millis(timeout: Duration) -> c_int {
+pub(super) fn millis(timeout: Duration) -> c_int {
     c_int::try_from(timeout.as_millis()).unwrap_or(c_int::MAX)
 }
 
 /// # Safety
 /// `from` is null or a C string.
-unsafe fn text(from: *const std::ffi::c_char) -> String {
+pub(super) unsafe fn text(from: *const std::ffi::c_char) -> String {
     if from.is_null() {
         return String::new();
     }

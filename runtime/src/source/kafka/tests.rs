@@ -40,7 +40,7 @@ fn partitions_of(input: &KafkaInput, deadline: Duration) -> Result<Vec<TopicPart
 }
 
 fn at(topic: &str, partition: i32, next: i64) -> Position {
-    Position { partition: TopicPartition { topic: topic.to_owned(), partition }, next, end: None }
+    Position { partition: TopicPartition { topic: topic.to_owned(), partition }, next, end: None, leader_epoch: None }
 }
 
 /// Fills partitions with `p<partition>o<offset>`.
@@ -60,6 +60,7 @@ struct Seen {
     values: BTreeMap<usize, Vec<String>>,
     ends: BTreeMap<usize, Vec<i64>>,
     lost: Vec<(usize, i64, i64)>,
+    unreadable: Vec<(usize, i64, i64)>,
     gone: Vec<usize>,
     problems: Vec<Failure>,
 }
@@ -74,6 +75,7 @@ impl Seen {
             }
             LaneEvent::EndOfPartition { partition, offset } => self.ends.entry(partition).or_default().push(offset),
             LaneEvent::OffsetsLost { partition, wanted, next } => self.lost.push((partition, wanted, next)),
+            LaneEvent::Unreadable { partition, from, next, .. } => self.unreadable.push((partition, from, next)),
             LaneEvent::TopicGone { partition } => self.gone.push(partition),
             LaneEvent::Problem(problem) => self.problems.push(problem),
         }
@@ -322,6 +324,54 @@ fn broker_that_goes_away_is_a_problem_with_its_address_and_reading_goes_on_when_
         assert!(Instant::now() < until);
         lanes[0].poll(Duration::from_millis(50), 10, |e| after += usize::from(matches!(e, LaneEvent::Record(r) if r.offset == 5))).unwrap();
     }
+}
+
+/// What a lane sees of five records in one partition, while the broker refuses to send what comes until the lane has told of that in these words.
+fn read_refused_until(told: &str, end: Option<i64>) -> Seen {
+    let cluster = cluster(&[("a", 1)]);
+    let servers = cluster.bootstrap_servers();
+    fill(&servers, "a", &[(0, 5)]);
+    let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
+    cluster.request_errors(RDKafkaApiKey::Fetch, &[RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_MSG; 1000]);
+    let mut lanes = input.assign(&[Position { end, ..at("a", 0, 0) }], 1).unwrap();
+    let mut seen = Seen::default();
+    let until = Instant::now() + SOON;
+    while seen.ends.is_empty() {
+        assert!(Instant::now() < until, "nothing more came: {seen:?}");
+        lanes[0]
+            .poll(Duration::from_millis(50), 100, |event| {
+                if let LaneEvent::Problem(problem) = &event {
+                    assert_eq!(problem.remedy, Remedy::Retry);
+                    assert!(problem.message.starts_with("a-0: what comes at offset 0 can't be read: "), "{problem}");
+                    if problem.message.contains(told) {
+                        cluster.clear_request_errors(RDKafkaApiKey::Fetch);
+                    }
+                }
+                seen.add(event);
+            })
+            .unwrap();
+    }
+    seen
+}
+
+#[test]
+fn what_can_be_read_by_a_later_try_is_read_whole() {
+    for (told, tries) in [("for the 1. of 3 times", 1), ("for the 3. of 3 times", 3)] {
+        let seen = read_refused_until(told, None);
+        assert_eq!((&seen.values[&0], &seen.unreadable, seen.problems.len()), (&values(0, 0..5), &vec![], tries));
+    }
+}
+
+#[test]
+fn what_cannot_be_read_after_all_tries_is_passed_over_and_no_more_than_that() {
+    let seen = read_refused_until("it stays so", None);
+    assert_eq!((&seen.values[&0], &seen.unreadable, seen.problems.len()), (&values(0, 1..5), &vec![(0, 0, 1)], 4));
+}
+
+#[test]
+fn a_run_ends_although_nothing_before_its_end_can_be_read() {
+    let seen = read_refused_until("never", Some(5));
+    assert_eq!((seen.values.len(), &seen.unreadable, &seen.ends[&0]), (0, &vec![(0, 0, 5)], &vec![5]));
 }
 
 #[test]

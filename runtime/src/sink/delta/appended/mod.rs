@@ -55,7 +55,7 @@ impl Appended {
     pub async fn open(location: Location, expected: &Expected, from: Option<i64>, to: Option<i64>, retry: RetryPolicy) -> Result<Self> {
         let log = Log::new(location.clone());
         let doing = format!("opening {}", location.url);
-        let state = retry.persist(&doing, async || if log.exists().await? { log.load(None).await.map(Some) } else { Ok(None) }).await?;
+        let state = retry.persist(&doing, async || if log.exists().await? { log.load().await.map(Some) } else { Ok(None) }).await?;
         let Some(state) = state else { return Err(Failure::config(format!("there is no table at {}", location.url))) };
         let theirs = fit::schema_of(&state.metadata, location.url.as_str())?;
         if let Some(refusal) = features::refusals(&state.protocol, &state.metadata, &theirs).first() {

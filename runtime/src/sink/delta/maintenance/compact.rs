@@ -2,6 +2,12 @@
 //! (`dataChange: false`). It goes on beside the writer's commits and everyone else's, and whoever touched one of its files before it has
 //! won: what it wrote is deleted, and it looks again.
 
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+
 use super::choose::Round;
 use super::listing::list;
 use super::rewrite::{Rewritten, discard, rewrite};
@@ -12,6 +18,8 @@ use crate::retry::{Jitter, Patience};
 use crate::sink::delta::actions;
 use crate::sink::delta::fit::Layout;
 use crate::sink::delta::log::{Created, Etag};
+use crate::sink::delta::stored::path_of;
+use crate::sink::upkeep::{Done, Duty, millis};
 
 /// Looks at the table, one after the other, if there were conflicts.
 const LOOKS_MAX: usize = 3;
@@ -19,6 +27,31 @@ const LOOKS_MAX: usize = 3;
 const TRIES_MAX: usize = 20;
 /// Commits of others that are read in one go.
 const FOLLOW_MAX: usize = 10_000;
+
+/// Compacts the table now and then.
+pub(super) struct Compaction {
+    pub(super) table: Arc<Table>,
+    pub(super) every: Duration,
+}
+
+impl Duty for Compaction {
+    fn name(&self) -> &'static str {
+        "compaction"
+    }
+
+    fn every(&self) -> Duration {
+        self.every
+    }
+
+    fn turn(&mut self, bytes_max: u64) -> BoxFuture<'_, Result<Done>> {
+        self.table.set_bytes_max(bytes_max);
+        async {
+            let Compacted { commits, files_before, files_after, conflicts } = compact(&self.table, millis(self.every)).await?;
+            Ok(Done::Compacted { commits, files_before, files_after, conflicts })
+        }
+        .boxed()
+    }
+}
 
 /// What a compaction came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -105,6 +138,9 @@ impl Look<'_> {
         }
         match self.commit(&rewritten, now_ms).await {
             Landed::Yes => {
+                for path in rewritten.adds.iter().filter_map(|add| path_of(add["path"].as_str()?)) {
+                    self.table.pending.settle(path.as_ref());
+                }
                 done.commits += 1;
                 done.files_before += rewritten.removes.len() as u64;
                 done.files_after += rewritten.adds.len() as u64;

@@ -33,12 +33,14 @@ pub(super) struct References {
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     files: HashSet<u64>,
+    /// Files that the table had, and lost long ago by the log: nobody is about to commit them. As many as there is room for.
+    left: HashSet<u64>,
     files_max: usize,
 }
 
 impl Kept {
     fn within(bytes: u64) -> Self {
-        Self { files: HashSet::new(), files_max: usize::try_from(bytes / BYTES_PER_FILE).unwrap_or(usize::MAX) }
+        Self { files: HashSet::new(), left: HashSet::new(), files_max: usize::try_from(bytes / BYTES_PER_FILE).unwrap_or(usize::MAX) }
     }
 
     /// `path` is relative to the table, as the store has it.
@@ -46,9 +48,23 @@ impl Kept {
         self.files.contains(&xxh3_64(path.as_bytes()))
     }
 
+    /// Whether the log says that the table had the file, and lost it long ago. `false` may mean that it is not known.
+    pub(super) fn has_left(&self, path: &str) -> bool {
+        self.left.contains(&xxh3_64(path.as_bytes()))
+    }
+
+    fn leave(&mut self, uri: &str) {
+        if let Some(path) = path_of(uri).filter(|_| self.files.len() + self.left.len() < self.files_max) {
+            self.left.insert(xxh3_64(path.as_ref().as_bytes()));
+        }
+    }
+
     /// `uri` is a file's name in the log.
     fn keep(&mut self, uri: &str) -> Result<(), String> {
         let path = path_of(uri).ok_or_else(|| format!("the log names {uri}, which may lie anywhere: such tables are not vacuumed"))?;
+        if self.files.len() + self.left.len() >= self.files_max {
+            self.left = HashSet::new();
+        }
         if self.files.len() >= self.files_max {
             return Err(format!("the table has more than {} files, which do not fit the memory for its vacuum", self.files_max));
         }
@@ -108,6 +124,8 @@ fn take(actions: &RecordBatch, removed_since_ms: i64, kept: &mut Kept) -> Result
         let removed_ms = times.filter(|times| times.is_valid(row.index)).map(|times| times.value(row.index));
         if removed_ms.is_none_or(|at| at >= removed_since_ms) {
             kept.keep(row.path)?;
+        } else {
+            kept.leave(row.path);
         }
     }
     Ok(())

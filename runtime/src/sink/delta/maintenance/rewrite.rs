@@ -60,6 +60,7 @@ pub(super) async fn rewrite(table: &Table, layout: &Layout, round: &Round, now_m
 pub(super) async fn discard(table: &Table, adds: &[Value]) {
     for path in adds.iter().filter_map(|add| path_of(add["path"].as_str()?)) {
         let Ok(at) = table.location.at(path.as_ref()) else { continue };
+        table.pending.settle(path.as_ref());
         let deleted = tokio::time::timeout(table.log.call_deadline, table.location.store.delete(&at)).await;
         if !matches!(deleted, Ok(Ok(()) | Err(object_store::Error::NotFound { .. }))) {
             tracing::debug!(%path, "a file that was written in vain could not be deleted; a vacuum takes it");
@@ -96,10 +97,17 @@ impl Output<'_> {
             none => {
                 let number = u32::try_from(self.rewritten.adds.len()).unwrap_or(u32::MAX);
                 let name = FileName { number, label: &self.table.label };
-                none.insert(OpenFile::new(&self.table.location, self.layout, self.table.retry, &name, self.values.clone())?)
+                none.insert(OpenFile::new(
+                    &self.table.location,
+                    self.layout,
+                    self.table.retry,
+                    &name,
+                    self.values.clone(),
+                    &self.table.pending,
+                )?)
             }
         };
-        open.write(rows, usize::try_from(self.table.bytes_max / 2).unwrap_or(usize::MAX)).await?;
+        open.write(rows, usize::try_from(self.table.bytes_max() / 2).unwrap_or(usize::MAX)).await?;
         if open.encoded_bytes() >= self.table.target_file_size_bytes {
             self.close().await?;
         }
@@ -126,11 +134,11 @@ async fn open(table: &Table, layout: &Layout, file: &DataFile) -> Result<Option<
         path,
         named,
         gone: "though the log has it",
-        group_bytes_max: table.bytes_max,
+        group_bytes_max: table.bytes_max(),
         retry: table.retry,
     };
     let metadata = stored.metadata(file.size).await?;
-    if let Some(why) = misfit(&metadata, layout, table.bytes_max) {
+    if let Some(why) = misfit(&metadata, layout, table.bytes_max()) {
         tracing::debug!("{} is left as it is: {why}", stored.named);
         return Ok(None);
     }

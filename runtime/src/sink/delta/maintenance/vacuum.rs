@@ -1,22 +1,52 @@
 //! Vacuum: deletes data files that the table has not had for a while, and those that it never had. The log is read first and the folder
-//! listed after it, in batches; before each batch is deleted, the commits that came meanwhile are read: what they add stays.
+//! listed after it, twice: for other tables inside it, whose folders are left alone, and for what may go, in batches. Before each batch is
+//! deleted, the commits that came meanwhile are read: what they add stays.
 
-use std::sync::atomic::Ordering;
+use std::collections::HashSet;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::future::BoxFuture;
+use futures::{FutureExt as _, StreamExt as _};
 use object_store::path::Path;
 
-use super::garbage::{Rules, may_go};
+use super::garbage::{Fate, Rules, fate, folders, nested_table};
 use super::references::{References, references};
-use super::{Table, millis, standing};
+use super::{Table, standing};
 use crate::failure::{Failure, Result};
 use crate::sink::delta::log::{Etag, within};
+use crate::sink::upkeep::{Done, Duty, millis};
 
 /// Files that are deleted at once: as many as S3 takes in one request.
 const BATCH_FILES: usize = 1_000;
 /// Commits that may come between two batches.
 const FOLLOW_MAX: usize = 10_000;
+
+/// Deletes old files of the table now and then.
+pub(super) struct Vacuum {
+    pub(super) table: Arc<Table>,
+    pub(super) after: Duration,
+}
+
+impl Duty for Vacuum {
+    fn name(&self) -> &'static str {
+        "vacuum"
+    }
+
+    /// A turn lists the whole table: often enough that files go soon after their time, and not more often than every hour.
+    fn every(&self) -> Duration {
+        (self.after / 4).clamp(Duration::from_secs(3600), Duration::from_secs(24 * 3600))
+    }
+
+    fn turn(&mut self, bytes_max: u64) -> BoxFuture<'_, Result<Done>> {
+        self.table.set_bytes_max(bytes_max);
+        async {
+            let Vacuumed { files, bytes } = vacuum(&self.table, self.after).await?;
+            Ok(Done::Vacuumed { files, bytes })
+        }
+        .boxed()
+    }
+}
 
 /// What a vacuum came to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -29,6 +59,9 @@ struct Sweep<'a> {
     table: &'a Table,
     named: References,
     tip: Etag,
+    after_ms: i64,
+    /// Folders of other tables.
+    nested: HashSet<String>,
     /// Paths in the store and relative to the table, and sizes.
     batch: Vec<(Path, String, u64)>,
     done: Vacuumed,
@@ -37,20 +70,21 @@ struct Sweep<'a> {
 /// Deletes what is older than `after`.
 pub(in crate::sink::delta) async fn vacuum(table: &Table, after: Duration) -> Result<Vacuumed> {
     let older_than_ms = (table.now_ms)().saturating_sub(millis(after));
-    // Before anything is listed: what is settled later may be young.
-    let settled_ms = table.settled_ms.load(Ordering::Relaxed);
     let doing = format!("listing what keeps the files of {}", table.location.url);
-    let named = table.retry.persist(&doing, async || references(&table.log, older_than_ms, table.bytes_max).await).await?;
+    let named = table.retry.persist(&doing, async || references(&table.log, older_than_ms, table.bytes_max()).await).await?;
     standing(table, &named.state)?;
     if named.tombstones_kept < after {
         return Err(too_forgetful(table, named.tombstones_kept, after));
     }
     let Some(tip) = table.log.etag(named.state.version).await? else { return Err(changed(table)) };
     let columns = named.state.metadata.partition_columns.clone();
-    let rules = Rules { older_than_ms, settled_ms, writer: &table.writer, partition_columns: &columns };
-    let mut sweep = Sweep { table, named, tip, batch: Vec::new(), done: Vacuumed::default() };
+    let rules = Rules { older_than_ms, writer: &table.writer, pending: &table.pending, partition_columns: &columns };
+    let after_ms = millis(after);
+    let mut sweep = Sweep { table, named, tip, after_ms, nested: HashSet::new(), batch: Vec::new(), done: Vacuumed::default() };
+    sweep.find_nested().await?;
     sweep.folder(&rules).await?;
     sweep.delete().await?;
+    sweep.seen(super::seen::Seen::end_look);
     Ok(sweep.done)
 }
 
@@ -69,6 +103,43 @@ fn changed(table: &Table) -> Failure {
 }
 
 impl Sweep<'_> {
+    /// Finds the other tables in the folder. A log may be listed after the files that it names, so this is a listing of its own.
+    async fn find_nested(&mut self) -> Result<()> {
+        let location = &self.table.location;
+        let doing = || format!("list the files of {}", location.url);
+        let mut listing = location.store.list(Some(&location.path));
+        while let Some(found) = within(self.table.log.call_deadline, doing, listing.next()).await? {
+            let found = found.map_err(|e| location.describe(e, doing()))?;
+            let Some(path) = relative(&found.location, &location.path) else { continue };
+            if let Some(folder) = nested_table(&path)
+                && !self.nested.contains(folder)
+            {
+                tracing::debug!("the table {} has another one in its folder {folder}, which is left alone", location.url);
+                self.nested.insert(folder.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a file may go that the log does not keep.
+    fn may_go(&self, path: &str, modified_ms: i64, rules: &Rules<'_>) -> bool {
+        match fate(path, modified_ms, rules) {
+            Fate::Stays => false,
+            _ if folders(path).any(|folder| self.nested.contains(folder)) => false,
+            Fate::Goes => true,
+            // Other stores have a clock of their own, and refuse requests whose clock is far from it.
+            Fate::GoesByAge if !self.table.location.is_folder() || self.named.kept.has_left(path) => true,
+            Fate::GoesByAge => {
+                let now_ms = (self.table.steady_ms)();
+                self.seen(|seen| seen.since(path, now_ms)).is_some_and(|since_ms| now_ms - since_ms >= self.after_ms)
+            }
+        }
+    }
+
+    fn seen<T>(&self, work: impl FnOnce(&mut super::seen::Seen) -> T) -> T {
+        work(&mut self.table.seen.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     async fn folder(&mut self, rules: &Rules<'_>) -> Result<()> {
         let location = &self.table.location;
         let doing = || format!("list the files of {}", location.url);
@@ -76,7 +147,7 @@ impl Sweep<'_> {
         while let Some(found) = within(self.table.log.call_deadline, doing, listing.next()).await? {
             let found = found.map_err(|e| location.describe(e, doing()))?;
             let Some(path) = relative(&found.location, &location.path) else { continue };
-            if may_go(&path, found.last_modified.timestamp_millis(), rules) && !self.named.kept.has(&path) {
+            if !self.named.kept.has(&path) && self.may_go(&path, found.last_modified.timestamp_millis(), rules) {
                 self.batch.push((found.location, path, found.size));
             }
             if self.batch.len() >= BATCH_FILES {

@@ -1,5 +1,6 @@
 //! Exactly once: what becomes of an epoch when answers are lost, versions are taken and tables change.
 
+use super::super::HeldEpoch;
 use super::faulty::{Fault, Faulty, careless, through};
 use super::*;
 use crate::failure::Remedy;
@@ -13,7 +14,7 @@ async fn a_table_is_created_appended_to_and_opened_again() {
 
     let mut again = lake.open().await;
     assert_eq!((again.table_id(), again.version()), (table.table_id(), 1));
-    assert_eq!(again.transaction_version(APP).await.unwrap(), Some(1));
+    assert_eq!(held_epoch(&lake).await, Some(1));
     assert_eq!(append(&mut again, 2, &[3]).await.unwrap(), CommitOutcome::Committed { version: 2 });
     assert_eq!(lake.numbers(), [1, 2, 3]);
 }
@@ -24,7 +25,7 @@ async fn a_commit_says_what_it_is_and_where_it_came_from() {
     let mut table = lake.open().await;
     let adds = write(&table, 7, &[1, 2]).await;
     let info = json!({"pipeline": "default/rides", "epoch": 7, "offsets": {"rides-0": [0, 2]}});
-    table.commit(APP, 7, &adds, info.as_object().unwrap()).await.unwrap();
+    table.commit(&transaction(7), &adds, info.as_object().unwrap()).await.unwrap();
 
     let actions = lake.actions(1);
     let commit = &actions[0]["commitInfo"];
@@ -32,7 +33,9 @@ async fn a_commit_says_what_it_is_and_where_it_came_from() {
     assert_eq!((commit["operation"].as_str(), commit["isBlindAppend"].as_bool()), (Some("WRITE"), Some(true)));
     assert_eq!(commit["operationParameters"], json!({"mode": "Append", "partitionBy": "[\"date\"]"}));
     assert_eq!(commit["operationMetrics"]["numOutputRows"], "2");
-    assert_eq!((&actions[1]["txn"]["appId"], &actions[1]["txn"]["version"]), (&json!(APP), &json!(7)));
+    let txns = [&actions[1], &actions[2]].map(|action| (action["txn"]["appId"].clone(), action["txn"]["version"].clone()));
+    let mark_and_epoch = (107_i64 << 32) | 7;
+    assert_eq!(txns, [(json!("weir/lineage/silver"), json!(7)), (json!("weir.manifest/rides/lineage/silver"), json!(mark_and_epoch))]);
 }
 
 #[tokio::test]
@@ -47,14 +50,56 @@ async fn the_same_epoch_again_changes_nothing() {
 }
 
 #[tokio::test]
+async fn the_same_number_from_another_manifest_is_refused() {
+    let lake = Lake::new(&[]);
+    let mut table = lake.open().await;
+    append(&mut table, 1, &[1]).await.unwrap();
+    let adds = write(&table, 1, &[2]).await;
+    let another = table.commit(&Transaction { mark: 1, ..transaction(1) }, &adds, &Map::new()).await.unwrap_err();
+    assert_eq!(another.remedy, Remedy::Config);
+    assert!(another.message.contains("holds epoch 1 of weir/lineage/silver already, and another manifest decided it"), "{another}");
+    assert_eq!(lake.numbers(), [1]);
+}
+
+#[tokio::test]
+async fn a_torn_commit_is_named_with_what_to_do() {
+    let lake = Lake::new(&[]);
+    let mut table = lake.open().await;
+    append(&mut table, 1, &[1]).await.unwrap();
+    append(&mut table, 2, &[2]).await.unwrap();
+    let commit = std::fs::read(lake.commit_file(2)).unwrap();
+    std::fs::write(lake.commit_file(2), &commit[..commit.len() / 2]).unwrap();
+    let failure = lake.try_open().await.err().unwrap();
+    assert_eq!(failure.remedy, Remedy::Config);
+    let says = format!("_delta_log/00000000000000000002.json of {} is torn or damaged", lake.sink.uri());
+    assert!(failure.message.contains(&says) && failure.message.contains("put the whole file back"), "{failure}");
+}
+
+#[tokio::test]
+async fn files_that_are_gone_are_missed_before_they_are_committed() {
+    let lake = Lake::new(&["date"]);
+    let mut table = lake.open().await;
+    let adds = write(&table, 1, &[1]).await;
+    let gone = lake.stored()[0].clone();
+    std::fs::remove_file(lake.path(&gone)).unwrap();
+    let refused = table.check_ready(&transaction(1), &adds).await.unwrap_err();
+    assert_eq!(commit(&mut table, 1, &adds).await.unwrap(), CommitOutcome::FilesGone { files: vec![gone.clone()] });
+    assert_eq!(refused, table.lacks(&transaction(1), std::slice::from_ref(&gone)));
+    let says = format!("is not in {} yet, and its file {gone} is not there: deleted (a vacuum without a retention?)", lake.sink.uri());
+    assert!(refused.remedy == Remedy::Config && refused.message.contains(&says), "{refused}");
+    let both = table.lacks(&transaction(1), &[gone, "more.parquet".into()]);
+    assert!(both.message.contains("and 1 more are not there") && both.message.contains("with a new spec.stateAction"), "{both}");
+    assert_eq!(lake.versions(), 1);
+}
+
+#[tokio::test]
 async fn an_epoch_below_the_tables_is_fenced() {
     let lake = Lake::new(&[]);
     let mut zombie = lake.open().await;
     append(&mut zombie, 1, &[1]).await.unwrap();
     append(&mut lake.open().await, 3, &[3]).await.unwrap();
     let failure = append(&mut zombie, 2, &[2]).await.unwrap_err();
-    let says =
-        format!("the table {} already holds epoch 3 of {APP}, and this is epoch 2: another writer has taken over", lake.sink.delta.uri);
+    let says = format!("the table {} already holds epoch 3 of weir/lineage/silver, and this is epoch 2", lake.sink.uri());
     assert_eq!(failure, Failure::fenced(says));
     assert_eq!(lake.numbers(), [1, 3]);
 }
@@ -64,7 +109,7 @@ async fn applications_have_transactions_of_their_own() {
     let lake = Lake::new(&[]);
     let (mut a, mut b) = (lake.open().await, lake.open().await);
     let adds = write(&a, 5, &[5]).await;
-    a.commit("weir/other/silver", 5, &adds, &Map::new()).await.unwrap();
+    a.commit(&Transaction { lineage: "other".into(), ..transaction(5) }, &adds, &Map::new()).await.unwrap();
     assert_eq!(append(&mut b, 1, &[1]).await.unwrap(), CommitOutcome::Committed { version: 2 });
     assert_eq!(lake.numbers(), [1, 5]);
 }
@@ -105,7 +150,7 @@ async fn a_store_that_does_not_answer_ends_in_a_retry_and_the_next_call_finds_ou
     table.log.call_deadline = std::time::Duration::from_millis(300);
     let adds = write(&table, 1, &[1]).await;
     let failure = commit(&mut table, 1, &adds).await.unwrap_err();
-    let says = format!("commit version 1 of {}: no answer within 300ms", lake.sink.delta.uri);
+    let says = format!("commit version 1 of {}: no answer within 300ms", lake.sink.uri());
     assert_eq!(failure, Failure::retry(says));
     assert_eq!(commit(&mut table, 1, &adds).await.unwrap(), CommitOutcome::Committed { version: 1 });
 }
@@ -127,7 +172,7 @@ async fn a_commit_of_ours_that_wins_the_version_is_recognised() {
     let lake = Lake::new(&[]);
     lake.open().await;
     for (won, expected) in [(1, "AlreadyCommitted"), (2, "Fenced")] {
-        let txn = json!({"txn": {"appId": APP, "version": won}}).to_string();
+        let txn = json!({"txn": {"appId": "weir/lineage/silver", "version": won}}).to_string();
         let mut table = DeltaTable::open_or_create(through(&lake.location(), [Fault::Race(txn)]), &lake.sink, "p", QUICK).await.unwrap();
         let adds = write(&table, 1, &[1]).await;
         let outcome = commit(&mut table, 1, &adds).await.map_err(|f| f.remedy);
@@ -161,7 +206,9 @@ async fn the_last_epoch_is_found_in_a_log_checkpoint_when_its_commit_is_gone() {
     }
     let mut again = lake.open().await;
     assert_eq!((again.version(), again.table_id()), (3, table.table_id()));
-    assert_eq!(again.transaction_version(APP).await.unwrap(), Some(3));
+    let held = again.held("rides", "silver");
+    let of = |lineage: &str, epoch, mark| HeldEpoch { lineage: lineage.into(), epoch, mark: Some(mark), is_named: true };
+    assert_eq!(held, [of("lineage", 3, 103)]);
     assert_eq!(append(&mut again, 3, &[3]).await.unwrap(), CommitOutcome::AlreadyCommitted);
     assert_eq!(append(&mut again, 4, &[4]).await.unwrap(), CommitOutcome::Committed { version: 4 });
 }
@@ -199,10 +246,10 @@ async fn a_feature_that_appears_stops_the_commit() {
     let features = ["appendOnly", "rowTracking", "domainMetadata"];
     lake.foreign(&[json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": features}})]);
     let said = message(append(&mut table, 2, &[2]).await);
-    let uri = &lake.sink.delta.uri;
+    let uri = &lake.sink.uri();
     let expected = format!(
-        "the table {uri} has the feature `domainMetadata`, which is not supported; \
-         the table {uri} has the feature `rowTracking`, which is not supported"
+        "the table {uri} has the feature `rowTracking`, which is not supported: take it away (`ALTER TABLE … DROP FEATURE rowTracking` in \
+         Spark), or write to another table"
     );
     assert_eq!(said, expected);
 }
@@ -226,7 +273,7 @@ async fn a_table_that_is_dropped_and_made_anew_is_not_written_to() {
     assert_eq!(shorter, failure);
     let says = format!(
         "the table {} was dropped and made anew: its id is {}, and this pipeline writes to {}; begin another history with spec.stateAction to write to the new one",
-        lake.sink.delta.uri,
+        lake.sink.uri(),
         other.table_id(),
         table.table_id()
     );
@@ -241,9 +288,9 @@ async fn a_file_that_was_vacuumed_before_its_commit_stops_it() {
     let mut adds = write(&table, 1, &[1]).await;
     adds[0]["modificationTime"] = json!(1_000);
     std::fs::remove_dir_all(lake.path("city=Paris")).unwrap();
-    let failure = commit(&mut table, 1, &adds).await.unwrap_err();
-    assert_eq!(failure.remedy, Remedy::Config);
-    assert!(failure.message.contains("is gone (vacuumed?)"), "{failure}");
+    let outcome = commit(&mut table, 1, &adds).await.unwrap();
+    let CommitOutcome::FilesGone { files } = &outcome else { panic!("{outcome:?}") };
+    assert!(files.len() == 1 && files[0].starts_with("city=Paris/part-"), "{files:?}");
     assert_eq!(lake.versions(), 1);
 }
 
@@ -306,7 +353,7 @@ async fn writers_that_race_for_versions_all_get_one() {
             let mut table = DeltaTable::open_or_create(location, &sink, "p", QUICK).await.unwrap();
             for epoch in 1..=10 {
                 let adds = write(&table, epoch, &[i64::from(writer) * 100 + epoch.cast_signed()]).await;
-                table.commit(&format!("weir/{writer}"), epoch, &adds, &Map::new()).await.unwrap();
+                table.commit(&Transaction { lineage: writer.to_string(), ..transaction(epoch) }, &adds, &Map::new()).await.unwrap();
             }
         })
     });

@@ -77,7 +77,7 @@ async fn names_carry_the_epochs_label_and_stats_describe_the_rows() {
 #[tokio::test]
 async fn a_file_is_closed_at_its_target_size_and_a_new_one_begun() {
     let mut lake = Lake::new(&[]);
-    lake.sink.delta.target_file_size_bytes = 20_000;
+    lake.delta().target_file_size_bytes = 20_000;
     let batch = |k: i64| rides(&(0..2000).map(|i| ((k * 2000 + i).wrapping_mul(0x5851_F42D_4C95_7F2D), None, None)).collect::<Vec<_>>());
     let batches: Vec<_> = (0..10).map(batch).collect();
     let adds = write_all(&lake, &batches).await;

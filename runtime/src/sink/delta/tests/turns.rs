@@ -4,9 +4,9 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Instant;
 
-use super::super::maintenance::{self as beside, Done, Surroundings};
 use super::compaction::{surroundings, table_of};
 use super::*;
+use crate::sink::upkeep::{Done, Duties, Surroundings, Upkeep};
 
 const MINUTE_MS: i64 = 60_000;
 
@@ -14,24 +14,25 @@ const MINUTE_MS: i64 = 60_000;
 struct Watched {
     clock_ms: Arc<AtomicI64>,
     told: Arc<Mutex<Vec<Done>>>,
-    maintenance: beside::Maintenance,
+    upkeep: Upkeep,
 }
 
 impl Watched {
-    fn start(table: &DeltaTable, wanted: plan::Maintenance) -> Self {
+    fn start(table: &DeltaTable) -> Self {
         let clock_ms = Arc::new(AtomicI64::new(chrono::Utc::now().timestamp_millis()));
         let told = Arc::new(Mutex::new(Vec::new()));
-        let (clock, tells) = (Arc::clone(&clock_ms), Arc::clone(&told));
+        let (clock, steady, tells) = (Arc::clone(&clock_ms), Arc::clone(&clock_ms), Arc::clone(&told));
         let surroundings = Surroundings {
             now_ms: Arc::new(move || clock.load(Ordering::SeqCst)),
+            steady_ms: Arc::new(move || steady.load(Ordering::SeqCst)),
             tell: Arc::new(move |sink, done| {
                 assert_eq!(sink, "silver");
                 tells.lock().unwrap().push(done);
             }),
             ..surroundings(0)
         };
-        let maintenance = beside::Maintenance::start(vec![("silver".to_owned(), table.maintained(), wanted)], &surroundings);
-        Self { clock_ms, told, maintenance }
+        let duties = Duties { sink: "silver".to_owned(), duties: table.duties(&surroundings) };
+        Self { clock_ms, told, upkeep: Upkeep::start(vec![duties], &surroundings) }
     }
 
     async fn until_told(&self, turns: usize) -> Vec<Done> {
@@ -50,11 +51,10 @@ fn compacted(files_before: u64) -> Done {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_first_turn_comes_at_once_and_the_next_ones_in_their_time_until_it_is_dropped() {
-    let lake = Lake::new(&[]);
+    let mut lake = Lake::new(&[]);
+    lake.delta().maintenance.compact_every = Some(Duration::from_secs(60));
     let mut table = table_of(&lake, 1..=3).await;
-    let every = Duration::from_secs(60);
-    let wanted = plan::Maintenance { checkpoint_every: 100, compact_every: Some(every), vacuum_after: None };
-    let watched = Watched::start(&table, wanted);
+    let watched = Watched::start(&table);
     assert_eq!(watched.until_told(1).await, [compacted(3)]);
     for epoch in 4..=6 {
         append(&mut table, epoch, &[epoch.cast_signed()]).await.unwrap();
@@ -64,8 +64,8 @@ async fn the_first_turn_comes_at_once_and_the_next_ones_in_their_time_until_it_i
     assert!(matches!(told[..], [_, Done::Compacted { commits: 1, .. }]), "{told:?}");
     assert_eq!(lake.live_numbers(), (1..=6).collect::<Vec<_>>());
 
-    let Watched { clock_ms, told, maintenance } = watched;
-    drop(maintenance);
+    let Watched { clock_ms, told, upkeep } = watched;
+    drop(upkeep);
     clock_ms.fetch_add(MINUTE_MS, Ordering::SeqCst);
     // Its task holds the other end until it has ended.
     let since = Instant::now();
@@ -78,14 +78,11 @@ async fn the_first_turn_comes_at_once_and_the_next_ones_in_their_time_until_it_i
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_duty_that_fails_is_told_and_does_not_keep_the_other_from_its_turn() {
-    let lake = Lake::new(&[]);
-    let table = table_of(&lake, 1..=3).await;
+    let mut lake = Lake::new(&[]);
+    lake.delta().maintenance.compact_every = Some(Duration::from_secs(60));
     // More than the log remembers.
-    let wanted = plan::Maintenance {
-        checkpoint_every: 100,
-        compact_every: Some(Duration::from_secs(60)),
-        vacuum_after: Some(Duration::from_secs(1_000 * 3600)),
-    };
-    let watched = Watched::start(&table, wanted);
+    lake.delta().maintenance.vacuum_after = Some(Duration::from_secs(1_000 * 3600));
+    let table = table_of(&lake, 1..=3).await;
+    let watched = Watched::start(&table);
     assert_eq!(watched.until_told(2).await, [compacted(3), Done::Failed]);
 }

@@ -1,0 +1,251 @@
+//! Which pipeline has which place: checkpoints and tables of all pipelines that this operator sees, compared with each other.
+//!
+//! Whose accepted document names a place first keeps it. Who was first can only be asked of the operator's memory, which begins anew with
+//! each leader: what runs keeps what it has, and of those that nobody has looked at yet the older ones, and those that run, go first.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use kube::ResourceExt;
+use weir_crds::places::{Overlap, Place, PlaceKind, places};
+use weir_crds::resource::{Reason, StreamPipeline};
+
+use crate::verdict::Refusal;
+
+/// Claims of pipelines that are gone are forgotten when there are so many of them.
+const FORGOTTEN_WITH: usize = 64;
+
+/// What each pipeline's accepted document has, by the pipeline's uid.
+#[derive(Debug, Default)]
+pub struct Claims {
+    held: Mutex<HashMap<String, Vec<Place>>>,
+}
+
+/// A place that another pipeline has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conflict {
+    wanted: Place,
+    theirs: Place,
+    how: Overlap,
+    /// `namespace/name`, where whoever reads the pipeline may know of it.
+    other: Option<String>,
+}
+
+impl Claims {
+    /// Claims what the spec of `pipeline` names, which has `held` by the document that runs. Until [`Self::hold`] it has both. If another
+    /// pipeline had one of the places before, that is the answer, and nothing new is claimed.
+    pub fn claim<'a>(
+        &self,
+        pipeline: &StreamPipeline,
+        held: Vec<Place>,
+        all: impl Iterator<Item = &'a StreamPipeline> + Clone,
+    ) -> Option<Conflict> {
+        let wanted = places_of(pipeline);
+        let mut claims = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        let there = all.clone().count();
+        if claims.len() > 2 * there + FORGOTTEN_WITH {
+            let live: HashSet<_> = all.clone().filter_map(ResourceExt::uid).collect();
+            claims.retain(|uid, _| live.contains(uid));
+        }
+        let mut in_the_way = None;
+        for other in all.filter(|other| other.metadata.uid != pipeline.metadata.uid) {
+            let theirs = claims.get(other.uid().as_deref().unwrap_or_default());
+            let stranger = theirs.is_none();
+            let theirs = theirs.cloned().unwrap_or_else(|| places_of(other));
+            for (place, their_place, how) in conflicts(&wanted, &theirs) {
+                let has_it = held.iter().any(|ours| collide(ours, their_place).is_some());
+                let they_go_first = match (stranger, has_it) {
+                    (false, false) => true,
+                    (false, true) => age(other) < age(pipeline),
+                    (true, false) => age(other) < age(pipeline) || runs(other),
+                    // Seen soon, and then one of the two above.
+                    (true, true) => false,
+                };
+                if they_go_first && in_the_way.is_none() {
+                    let may_know = other.namespace() == pipeline.namespace();
+                    let other = may_know.then(|| format!("{}/{}", other.namespace().unwrap_or_default(), other.name_any()));
+                    in_the_way = Some(Conflict { wanted: place.clone(), theirs: their_place.clone(), how, other });
+                }
+            }
+        }
+        let is_free = in_the_way.is_none();
+        let mut now = held;
+        now.extend(is_free.then_some(wanted).into_iter().flatten());
+        claims.insert(pipeline.uid().unwrap_or_default(), now);
+        in_the_way
+    }
+
+    /// What a pipeline has from now on.
+    pub fn hold(&self, pipeline: &StreamPipeline, places: Vec<Place>) {
+        let mut claims = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        claims.insert(pipeline.uid().unwrap_or_default(), places);
+    }
+}
+
+impl Conflict {
+    /// Whether it is about the checkpoint of the pipeline that was refused.
+    #[must_use]
+    pub fn is_about_checkpoint(&self) -> bool {
+        self.wanted.kind == PlaceKind::Checkpoint
+    }
+
+    /// As a condition says it.
+    #[must_use]
+    pub fn refusal(&self) -> Refusal {
+        let reason = if self.is_about_checkpoint() { Reason::CheckpointInUse } else { Reason::TableInUse };
+        let how = match self.how {
+            Overlap::Same => "is",
+            Overlap::Inside => "lies in",
+            Overlap::Around => "holds",
+        };
+        let what = match self.theirs.kind {
+            PlaceKind::Checkpoint => "checkpoint",
+            PlaceKind::Table => "table",
+        };
+        let (whose, there) = match &self.other {
+            Some(other) => (format!("the pipeline {other}"), format!(", {}", self.theirs.uri)),
+            None => ("a pipeline of another namespace".to_owned(), String::new()),
+        };
+        let (path, uri) = (&self.wanted.path, &self.wanted.uri);
+        let message = format!("{path}: {uri} {how} the place of a {what} of {whose}{there}, which was there first; give this one its own");
+        Refusal { reason, message }
+    }
+}
+
+/// Those of a spec, right or wrong.
+#[must_use]
+pub fn places_of(pipeline: &StreamPipeline) -> Vec<Place> {
+    places(&pipeline.spec, &pipeline.namespace().unwrap_or_default())
+}
+
+fn conflicts<'a>(ours: &'a [Place], theirs: &'a [Place]) -> impl Iterator<Item = (&'a Place, &'a Place, Overlap)> {
+    ours.iter().flat_map(move |place| theirs.iter().filter_map(move |their_place| Some((place, their_place, collide(place, their_place)?))))
+}
+
+/// Several pipelines may append to one table. A table within another one, and whatever touches a checkpoint, is lost to a vacuum or worse.
+fn collide(a: &Place, b: &Place) -> Option<Overlap> {
+    a.overlap(b).filter(|how| *how != Overlap::Same || a.kind == PlaceKind::Checkpoint || b.kind == PlaceKind::Checkpoint)
+}
+
+/// Whether it was accepted once.
+fn runs(pipeline: &StreamPipeline) -> bool {
+    pipeline.status.as_ref().is_some_and(|status| status.runtime.is_some())
+}
+
+fn age(pipeline: &StreamPipeline) -> impl Ord {
+    let meta = &pipeline.metadata;
+    (meta.creation_timestamp.as_ref().map(|t| t.0), meta.namespace.clone(), meta.name.clone(), meta.uid.clone())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+    use crate::fixtures::{at, rides};
+
+    /// Created in the order of the minutes.
+    fn pipeline(uid: &str, minute: u32, checkpoint: &str, table: &str) -> StreamPipeline {
+        let mut pipeline = rides();
+        pipeline.metadata.uid = Some(uid.into());
+        pipeline.metadata.name = Some(uid.into());
+        pipeline.metadata.creation_timestamp = Some(at(&format!("2026-01-01T00:{minute:02}:00Z")));
+        pipeline.spec["checkpoint"]["uri"] = json!(checkpoint);
+        pipeline.spec["sinks"][0]["delta"]["uri"] = json!(table);
+        pipeline
+    }
+
+    fn first() -> StreamPipeline {
+        pipeline("first", 0, "s3://lake/checkpoints/first", "s3://lake/silver/rides")
+    }
+
+    /// Nobody has looked at anyone yet: what `pipeline` is told.
+    fn told(pipeline: &StreamPipeline, others: &[&StreamPipeline]) -> Option<String> {
+        Claims::default().claim(pipeline, Vec::new(), others.iter().copied()).map(|conflict| conflict.refusal().message)
+    }
+
+    #[test]
+    fn tables_within_one_another_and_whatever_touches_a_checkpoint_collide_and_one_table_for_two_does_not() {
+        for (checkpoint, table, says) in [
+            (
+                "s3://lake/checkpoints/b",
+                "s3://lake/silver",
+                Some("spec.sinks[0].delta.uri: s3://lake/silver holds the place of a table of"),
+            ),
+            (
+                "s3://lake/checkpoints/b",
+                "s3://lake/silver/rides/x",
+                Some("lies in the place of a table of the pipeline data/first, s3://lake/silver/rides"),
+            ),
+            ("s3://lake/checkpoints/b", "s3://lake/checkpoints/first", Some("is the place of a checkpoint of")),
+            ("s3://lake/silver/rides", "s3://lake/b", Some("spec.checkpoint.uri: s3://lake/silver/rides is the place of a table of")),
+            ("s3://lake/checkpoints", "s3://lake/b", Some("holds the place of a checkpoint of")),
+            ("s3://lake/checkpoints/b", "s3://lake/silver/rides", None),
+            ("s3://lake/checkpoints/b", "s3://lake/silver/rides_agg", None),
+        ] {
+            let second = pipeline("second", 1, checkpoint, table);
+            match (told(&second, &[&first(), &second]), says) {
+                (Some(said), Some(says)) => assert!(said.contains(says), "{said}"),
+                (told, says) => assert_eq!((told, says), (None, None), "{checkpoint} {table}"),
+            }
+            assert_eq!(told(&first(), &[&first(), &second]), None, "the older one keeps it");
+        }
+    }
+
+    #[test]
+    fn who_asks_first_keeps_a_place_whoever_was_created_first() {
+        let claims = Claims::default();
+        let (older, younger) = (first(), pipeline("younger", 1, "s3://lake/checkpoints/b", "s3://lake/gold"));
+        let changed = pipeline("first", 0, "s3://lake/checkpoints/first", "s3://lake/gold/rides");
+        let all = [&older, &younger];
+        assert_eq!(claims.claim(&older, Vec::new(), all.into_iter()), None);
+        assert_eq!(claims.claim(&younger, Vec::new(), all.into_iter()), None);
+        let conflict = claims.claim(&changed, places_of(&older), [&changed, &younger].into_iter()).unwrap();
+        assert_eq!(conflict.refusal().reason, Reason::TableInUse);
+        // What it had before it still has.
+        let third = pipeline("third", 2, "s3://lake/checkpoints/c", "s3://lake/silver");
+        assert!(claims.claim(&third, Vec::new(), [&changed, &younger, &third].into_iter()).is_some());
+        // And once the younger one has moved away, the place is free.
+        claims.hold(&younger, Vec::new());
+        assert_eq!(claims.claim(&changed, places_of(&older), [&changed, &younger].into_iter()), None);
+    }
+
+    #[test]
+    fn after_a_change_of_leaders_what_runs_keeps_its_places() {
+        let mut running = pipeline("running", 1, "s3://lake/checkpoints/b", "s3://lake/silver");
+        running.status = Some(serde_json::from_value(json!({"runtime": {"image": "i", "revision": "r", "generation": 1}})).unwrap());
+        let older = first();
+        let all = [&running, &older];
+        // The older one was refused before, and asks first now.
+        assert!(Claims::default().claim(&older, Vec::new(), all.into_iter()).is_some());
+        assert_eq!(Claims::default().claim(&running, places_of(&running), all.into_iter()), None);
+        // Where both run already, the older one has it.
+        let claims = Claims::default();
+        assert_eq!(claims.claim(&running, places_of(&running), all.into_iter()), None);
+        assert_eq!(claims.claim(&older, places_of(&older), all.into_iter()), None);
+        assert!(claims.claim(&running, places_of(&running), all.into_iter()).is_some());
+    }
+
+    #[test]
+    fn the_other_one_is_named_in_its_own_namespace_only() {
+        let mut elsewhere = first();
+        elsewhere.metadata.namespace = Some("secret".into());
+        let second = pipeline("second", 1, "s3://lake/checkpoints/b", "s3://lake/silver");
+        let said = told(&second, &[&elsewhere]).unwrap();
+        assert!(said.contains("of a pipeline of another namespace, which was there first"), "{said}");
+        assert!(!said.contains("secret") && !said.contains("rides"), "{said}");
+    }
+
+    #[test]
+    fn the_same_document_in_two_namespaces_with_a_store_each_does_not_collide() {
+        let minio = json!([{"uriPrefix": "s3://lake/", "s3": {"endpoint": "http://minio:9000"}}]);
+        let of = |namespace: &str, minute| {
+            let mut pipeline = pipeline(namespace, minute, "s3://lake/checkpoint", "s3://lake/silver");
+            pipeline.metadata.namespace = Some(namespace.into());
+            pipeline.spec["storage"] = minio.clone();
+            pipeline
+        };
+        assert_eq!(told(&of("staging", 1), &[&of("dev", 0)]), None);
+    }
+}

@@ -1,0 +1,306 @@
+//! What a document means, asked of the planner: code that compiles what authors write, and is not trusted to come back.
+//!
+//! It runs in a thread of its own. A panic ends that thread, and one that does not come back in time is left behind: either is the condition
+//! of the pipeline whose document it was. Answers are kept by generation, so that a document is read once and not at every look.
+
+use std::any::Any;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::Instant;
+use weir_crds::Finding;
+use weir_crds::document::Spec;
+use weir_crds::places::folders;
+use weir_crds::resource::Reason;
+use weir_plan::compat::{Fingerprint, fingerprint};
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::verdict::Refusal;
+
+/// A document of a mebibyte takes a few seconds, in a debug build.
+const LIMIT: Duration = Duration::from_secs(30);
+/// Documents that are read at the same time: others wait their turn.
+const READERS: usize = 4;
+/// Threads that were left behind. With so many no other document is read: each may hold a core.
+const LEFT_BEHIND_MAX: usize = 16;
+/// Expressions are trees, which the planner walks by recursion. Memory of a stack is taken as it is used.
+const STACK_BYTES: usize = 256 << 20;
+/// Answers that nobody has asked for in this time are those of pipelines that are gone.
+const KEPT_UNASKED: Duration = Duration::from_secs(600);
+
+/// What the operator needs to know of a document that is right.
+#[derive(Debug, Clone)]
+pub struct Reading {
+    pub spec: Spec,
+    pub fingerprint: Fingerprint,
+    /// The token of its state action.
+    pub state_action: Option<String>,
+}
+
+/// A document that is right, or why it is not.
+pub type Outcome = Result<Arc<Reading>, Refusal>;
+
+/// How a document is read: [`read`], but for tests.
+type Read = fn(&Value) -> Result<Reading, Vec<Finding>>;
+
+/// Reads documents, each once.
+pub struct Planner {
+    read: Read,
+    limit: Duration,
+    readers: Semaphore,
+    left_behind: Arc<AtomicUsize>,
+    /// By the document's origin: see [`Origin`].
+    kept: Mutex<HashMap<Origin, Kept>>,
+}
+
+/// Where a document comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Origin {
+    /// A pipeline's spec: the uid, and the generation.
+    Spec { uid: String, generation: i64 },
+    /// A revision's document: a hash of its text.
+    Revision { uid: String, hash: u64 },
+}
+
+struct Kept {
+    outcome: Outcome,
+    asked: Instant,
+}
+
+/// Reads a document as `weir validate` does, with what a cluster does not take besides.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn read(document: &Value) -> Result<Reading, Vec<Finding>> {
+    let plan = weir_crds::load_value(document)?;
+    let document = weir_crds::parse_value(document)?;
+    let folders = folders(&document);
+    if !folders.is_empty() {
+        return Err(folders);
+    }
+    Ok(Reading { fingerprint: fingerprint(&plan), state_action: plan.state_action.map(|action| action.token), spec: document.spec })
+}
+
+impl Default for Planner {
+    fn default() -> Self {
+        Self::new(read, LIMIT)
+    }
+}
+
+impl Planner {
+    fn new(read: Read, limit: Duration) -> Self {
+        let (left_behind, kept) = (Arc::default(), Mutex::default());
+        Self { read, limit, readers: Semaphore::new(READERS), left_behind, kept }
+    }
+
+    /// What a pipeline's spec means.
+    pub async fn spec(&self, uid: &str, generation: i64, document: impl FnOnce() -> Value) -> Outcome {
+        self.outcome(Origin::Spec { uid: uid.to_owned(), generation }, document).await
+    }
+
+    /// What the document of a revision means, as this version of the operator reads it.
+    pub async fn revision(&self, uid: &str, text: &str, document: impl FnOnce() -> Value) -> Outcome {
+        self.outcome(Origin::Revision { uid: uid.to_owned(), hash: xxh3_64(text.as_bytes()) }, document).await
+    }
+
+    async fn outcome(&self, origin: Origin, document: impl FnOnce() -> Value) -> Outcome {
+        if let Some(kept) = self.kept(&origin) {
+            return kept;
+        }
+        // One that waits for its turn may find that it was read meanwhile.
+        let Ok(_turn) = self.readers.acquire().await else { return Err(failed("the operator is ending")) };
+        if let Some(kept) = self.kept(&origin) {
+            return kept;
+        }
+        if self.left_behind.load(Ordering::Relaxed) >= LEFT_BEHIND_MAX {
+            let why =
+                format!("it still works on {LEFT_BEHIND_MAX} documents that took too long, and takes no other one; restart the operator");
+            return Err(failed(&why));
+        }
+        let outcome = self.in_a_thread(document()).await;
+        self.keep(origin, outcome.clone());
+        outcome
+    }
+
+    async fn in_a_thread(&self, document: Value) -> Outcome {
+        let (tell, told) = oneshot::channel();
+        let (read, left_behind) = (self.read, Arc::clone(&self.left_behind));
+        let work = move || {
+            let answer = catch_unwind(AssertUnwindSafe(|| read(&document)));
+            // Nobody listens any more to one that was left behind.
+            if tell.send(answer).is_err() {
+                left_behind.fetch_sub(1, Ordering::Relaxed);
+            }
+        };
+        // Not one of the async runtime's: that would wait for it when the process is to end.
+        if let Err(e) = std::thread::Builder::new().name("planner".to_owned()).stack_size(STACK_BYTES).spawn(work) {
+            return Err(failed(&format!("it can't be started: {e}")));
+        }
+        let mut told = told;
+        match tokio::time::timeout(self.limit, &mut told).await {
+            Ok(Ok(Ok(Ok(reading)))) => Ok(Arc::new(reading)),
+            Ok(Ok(Ok(Err(findings)))) => Err(Refusal { reason: Reason::InvalidDocument, message: lines(&findings) }),
+            Ok(Ok(Err(panic))) => Err(failed(&format!("it ended with: {}", words(panic.as_ref())))),
+            Ok(Err(_)) => Err(failed("it ended without an answer")),
+            Err(_) => {
+                self.left_behind.fetch_add(1, Ordering::Relaxed);
+                // It may have come back in this very moment.
+                told.close();
+                if told.try_recv().is_ok() {
+                    self.left_behind.fetch_sub(1, Ordering::Relaxed);
+                }
+                Err(failed(&format!("it took longer than {} s", self.limit.as_secs())))
+            }
+        }
+    }
+
+    fn kept(&self, origin: &Origin) -> Option<Outcome> {
+        let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = all.get_mut(origin)?;
+        kept.asked = Instant::now();
+        Some(kept.outcome.clone())
+    }
+
+    fn keep(&self, origin: Origin, outcome: Outcome) {
+        let mut all = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, kept| kept.asked.elapsed() < KEPT_UNASKED);
+        all.insert(origin, Kept { outcome, asked: Instant::now() });
+    }
+}
+
+fn failed(why: &str) -> Refusal {
+    let message = format!("the operator's planner failed over this document, which is a bug of Weir and changes nothing that runs: {why}");
+    Refusal { reason: Reason::PlannerFailed, message }
+}
+
+/// What a panic said.
+#[must_use]
+pub fn words(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without words")
+}
+
+fn lines(findings: &[Finding]) -> String {
+    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, clippy::panic)]
+    use serde_json::json;
+
+    use super::*;
+    use crate::fixtures::rides;
+
+    /// Counts in the document are of no use: the text says what it does.
+    fn meddled(document: &Value) -> Result<Reading, Vec<Finding>> {
+        match document["does"].as_str() {
+            Some("panic") => panic!("a slice index of {}", 7),
+            Some("hang") => loop {
+                std::thread::park();
+            },
+            _ => read(document),
+        }
+    }
+
+    fn planner(limit: Duration) -> Planner {
+        Planner::new(meddled, limit)
+    }
+
+    async fn spec(planner: &Planner, uid: &str, document: Value) -> Outcome {
+        planner.spec(uid, 1, || document).await
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_that_pipelines_refusal_and_the_next_one_is_read() {
+        let planner = planner(LIMIT);
+        for _ in 0..3 {
+            let refusal = spec(&planner, "a", json!({"does": "panic"})).await.unwrap_err();
+            assert_eq!(refusal.reason, Reason::PlannerFailed);
+            assert!(refusal.message.ends_with("it ended with: a slice index of 7"), "{}", refusal.message);
+        }
+        assert!(spec(&planner, "b", rides().document()).await.is_ok());
+    }
+
+    /// On the one thread that there is: whoever renews the Lease would be there too.
+    #[tokio::test(flavor = "current_thread")]
+    async fn one_that_does_not_come_back_holds_up_nobody_and_is_that_pipelines_refusal() {
+        let mut planner = planner(Duration::from_millis(500));
+        let ticks = async {
+            let mut ticks = 0_u32;
+            loop {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+                ticks += 1;
+                if ticks == 10 {
+                    return;
+                }
+            }
+        };
+        let hangs = async {
+            let asked = spec(&planner, "a", json!({"does": "hang"}));
+            tokio::pin!(asked);
+            tokio::select! {
+                biased;
+                outcome = &mut asked => panic!("no time for others: {outcome:?}"),
+                () = ticks => {}
+            }
+            asked.await.unwrap_err().message
+        };
+        let said = hangs.await;
+        assert!(said.contains("it took longer than"), "{said}");
+        planner.limit = LIMIT;
+        assert!(spec(&planner, "b", rides().document()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_document_is_read_once_per_generation_whatever_came_of_it() {
+        let planner = planner(LIMIT);
+        for (generation, does) in [(1, "panic"), (1, "nothing: this generation was read"), (2, "panic")] {
+            let outcome = planner.spec("a", generation, || {
+                assert_eq!(does, "panic");
+                json!({"does": does})
+            });
+            assert_eq!(outcome.await.unwrap_err().reason, Reason::PlannerFailed);
+        }
+    }
+
+    #[tokio::test]
+    async fn so_many_that_do_not_come_back_and_no_more_is_read() {
+        let planner = planner(Duration::from_millis(1));
+        for i in 0..LEFT_BEHIND_MAX {
+            assert!(spec(&planner, &i.to_string(), json!({"does": "hang"})).await.unwrap_err().message.contains("took longer"));
+        }
+        let refusal = spec(&planner, "right", rides().document()).await.unwrap_err();
+        assert!(refusal.message.contains("restart the operator"), "{}", refusal.message);
+    }
+
+    /// Too deep a recursion is no panic: it would be the end of the process.
+    #[tokio::test]
+    async fn an_expression_as_deep_as_a_document_may_have_it_comes_back() {
+        let planner = planner(LIMIT);
+        let (sum, nots) = (format!("price{} > 0", " + 1".repeat(4_000)), format!("{}true", "NOT ".repeat(4_000)));
+        let brackets = format!("{}price{} > 0", "(".repeat(8_000), ")".repeat(8_000));
+        for (generation, filter) in [(1, sum), (2, nots), (3, brackets)] {
+            let document = crate::fixtures::rides_with("/steps/0/map/where", json!(filter)).document();
+            let outcome = planner.spec("deep", generation, || document).await;
+            assert_ne!(outcome.err().map(|refusal| refusal.reason), Some(Reason::PlannerFailed), "{generation}");
+        }
+    }
+
+    #[test]
+    fn a_folder_is_refused_where_it_stands() {
+        let mut pipeline = rides();
+        pipeline.spec["checkpoint"]["uri"] = json!("file:///tmp/checkpoint");
+        pipeline.spec["sinks"][0]["delta"]["uri"] = json!("file:///tmp/table");
+        let findings = read(&pipeline.document()).unwrap_err();
+        let said: Vec<_> = findings.iter().map(ToString::to_string).collect();
+        assert_eq!(said.len(), 2, "{said:?}");
+        assert!(said[0].starts_with("spec.checkpoint.uri: found `file:///tmp/checkpoint`"), "{said:?}");
+        assert!(said[1].starts_with("spec.sinks[0].delta.uri: found `file:///tmp/table`"), "{said:?}");
+    }
+}

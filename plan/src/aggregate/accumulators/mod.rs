@@ -1,0 +1,140 @@
+//! The partial states of aggregate calls, a column of groups each.
+//!
+//! DataFusion's, where they are right. Ours where its result depends on the order in which partials merge (`min` and `max` of floating-point
+//! numbers), where it wraps around (`sum`) or gives up on the whole window for one group (`avg` of decimals).
+
+mod average;
+mod extreme;
+mod sum;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, BooleanArray, PrimitiveArray};
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float32Type, Float64Type, Int64Type, i256};
+use datafusion_common::Result;
+use datafusion_expr::{EmitTo, GroupsAccumulator};
+use datafusion_physical_expr::GroupsAccumulatorAdapter;
+use datafusion_physical_expr::aggregate::AggregateFunctionExpr;
+
+use self::average::Average;
+use self::extreme::{Extreme, Greatest, Least};
+use self::sum::Sum;
+
+/// Partial states that merge in any order.
+pub trait Accumulator: GroupsAccumulator {
+    /// The groups, by number and ascending, whose value the call's type can't hold. `evaluate` gives null for them.
+    fn beyond_type(&self) -> Vec<usize> {
+        Vec::new()
+    }
+}
+
+/// Who keeps a call's states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    DataFusion,
+    Sum,
+    Average,
+    Least,
+    Greatest,
+}
+
+impl Kind {
+    pub fn of(function: &str, argument: &DataType) -> Self {
+        match (function, argument) {
+            ("sum", DataType::Int64 | DataType::Decimal128(..)) => Self::Sum,
+            ("avg", DataType::Decimal128(..)) => Self::Average,
+            ("min", DataType::Float32 | DataType::Float64) => Self::Least,
+            ("max", DataType::Float32 | DataType::Float64) => Self::Greatest,
+            _ => Self::DataFusion,
+        }
+    }
+
+    /// Columns of the state that DataFusion's has not, and that files of older versions lack: at the end of it, null where they are not there.
+    pub fn added_state(self) -> Vec<FieldRef> {
+        match self {
+            Self::Sum => vec![Arc::new(Field::new("high", DataType::Int64, true))],
+            _ => Vec::new(),
+        }
+    }
+
+    /// `argument` and `state` are the types of the call's argument and of its state's columns.
+    pub fn accumulator(
+        self,
+        function: &Arc<AggregateFunctionExpr>,
+        argument: &DataType,
+        state: &[FieldRef],
+    ) -> Result<Box<dyn Accumulator>> {
+        let result = function.field().data_type().clone();
+        Ok(match (self, argument) {
+            (Self::Sum, DataType::Int64) => Box::new(Sum::<Int64Type, i128>::new(result)),
+            (Self::Sum, DataType::Decimal128(..)) => Box::new(Sum::<Decimal128Type, i256>::new(result)),
+            (Self::Average, DataType::Decimal128(_, scale)) => {
+                Box::new(Average::new(*scale, state.last().map_or(DataType::Null, |f| f.data_type().clone()), result))
+            }
+            (Self::Least, DataType::Float32) => Box::new(Extreme::<Float32Type, Least>::default()),
+            (Self::Least, DataType::Float64) => Box::new(Extreme::<Float64Type, Least>::default()),
+            (Self::Greatest, DataType::Float32) => Box::new(Extreme::<Float32Type, Greatest>::default()),
+            (Self::Greatest, DataType::Float64) => Box::new(Extreme::<Float64Type, Greatest>::default()),
+            _ if function.groups_accumulator_supported() => Box::new(DataFusions(function.create_groups_accumulator()?)),
+            _ => {
+                let function = Arc::clone(function);
+                Box::new(DataFusions(Box::new(GroupsAccumulatorAdapter::new(move || function.create_accumulator()))))
+            }
+        })
+    }
+}
+
+struct DataFusions(Box<dyn GroupsAccumulator>);
+
+impl Accumulator for DataFusions {}
+
+impl GroupsAccumulator for DataFusions {
+    fn update_batch(&mut self, values: &[ArrayRef], groups: &[usize], filter: Option<&BooleanArray>, total: usize) -> Result<()> {
+        self.0.update_batch(values, groups, filter, total)
+    }
+
+    fn merge_batch(&mut self, values: &[ArrayRef], groups: &[usize], total: usize) -> Result<()> {
+        self.0.merge_batch(values, groups, total)
+    }
+
+    fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
+        self.0.evaluate(emit_to)
+    }
+
+    fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
+        self.0.state(emit_to)
+    }
+
+    fn convert_to_state(&self, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+        self.0.convert_to_state(values, filter)
+    }
+
+    fn size(&self) -> usize {
+        self.0.size()
+    }
+}
+
+/// Calls `take` with the group and the value of each row that counts.
+fn for_each<T: ArrowPrimitiveType>(
+    values: &PrimitiveArray<T>,
+    groups: &[usize],
+    filter: Option<&BooleanArray>,
+    mut take: impl FnMut(usize, T::Native),
+) {
+    let pairs = groups.iter().zip(values.values());
+    if values.null_count() == 0 && filter.is_none() {
+        pairs.for_each(|(group, value)| take(*group, *value));
+        return;
+    }
+    let counts = |row: usize| values.is_valid(row) && filter.is_none_or(|f| f.is_valid(row) && f.value(row));
+    pairs.enumerate().filter(|(row, _)| counts(*row)).for_each(|(_, (group, value))| take(*group, *value));
+}
+
+/// The state of each row as a group of its own.
+fn state_of_rows(mut empty: impl GroupsAccumulator, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+    let rows = values.first().map_or(0, |v| v.len());
+    empty.update_batch(values, &(0..rows).collect::<Vec<_>>(), filter, rows)?;
+    empty.state(EmitTo::All)
+}

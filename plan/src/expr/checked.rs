@@ -1,0 +1,191 @@
+//! Arithmetic that fails where DataFusion's own would wrap around, or give a value that its type can't hold.
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::kernels::numeric::neg;
+use arrow::datatypes::{DataType, Decimal128Type, Schema};
+use datafusion_common::tree_node::{Transformed, TreeNode};
+use datafusion_common::{Result, ScalarValue, exec_err};
+use datafusion_expr::{ColumnarValue, Operator};
+use datafusion_physical_expr::expressions::{BinaryExpr, NegativeExpr};
+use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+
+/// Ten to the power of a decimal's digits is the least that it can't hold.
+const TEN: u128 = 10;
+
+pub(super) fn is_arithmetic(op: Operator) -> bool {
+    matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo)
+}
+
+/// The same expression, in which `+`, `-`, `*`, `/`, `%` and functions fail on what their type can't hold.
+pub(super) fn checked(physical: Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
+    let rewritten = physical.transform_up(|e| {
+        let strict: Arc<dyn PhysicalExpr> = if let Some(binary) = e.downcast_ref::<BinaryExpr>() {
+            let op = *binary.op();
+            if !is_arithmetic(op) {
+                return Ok(Transformed::no(e));
+            }
+            let same = BinaryExpr::new(Arc::clone(binary.left()), op, Arc::clone(binary.right()));
+            Arc::new(same.with_fail_on_overflow(matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply)))
+        } else if let Some(negative) = e.downcast_ref::<NegativeExpr>() {
+            Arc::new(Negation { of: Arc::clone(negative.arg()) })
+        } else if e.downcast_ref::<ScalarFunctionExpr>().is_some() {
+            Arc::clone(&e)
+        } else {
+            return Ok(Transformed::no(e));
+        };
+        Ok(Transformed::yes(match strict.data_type(schema)? {
+            // A sum or a product of decimals has digits of its own: the kernels look at 128 bits and not at them.
+            DataType::Decimal128(precision, scale) => Arc::new(InDigits { of: strict, precision, scale }),
+            _ => strict,
+        }))
+    })?;
+    Ok(rewritten.data)
+}
+
+/// Minus, which has no result for the least integer of a type.
+#[derive(Debug, Eq)]
+struct Negation {
+    of: Arc<dyn PhysicalExpr>,
+}
+
+impl PartialEq for Negation {
+    fn eq(&self, other: &Self) -> bool {
+        self.of.eq(&other.of)
+    }
+}
+
+impl Hash for Negation {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.of.hash(state);
+    }
+}
+
+impl fmt::Display for Negation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(- {})", self.of)
+    }
+}
+
+impl PhysicalExpr for Negation {
+    fn data_type(&self, schema: &Schema) -> Result<DataType> {
+        self.of.data_type(schema)
+    }
+
+    fn nullable(&self, schema: &Schema) -> Result<bool> {
+        self.of.nullable(schema)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        Ok(match self.of.evaluate(batch)? {
+            ColumnarValue::Array(array) => ColumnarValue::Array(neg(&array)?),
+            ColumnarValue::Scalar(scalar) => ColumnarValue::Scalar(ScalarValue::try_from_array(&neg(&scalar.to_array()?)?, 0)?),
+        })
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.of]
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
+        Ok(Arc::new(Self { of: Arc::clone(&children[0]) }))
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(- ")?;
+        self.of.fmt_sql(f)?;
+        f.write_str(")")
+    }
+}
+
+/// A decimal that is looked at before it goes on.
+#[derive(Debug, Eq)]
+struct InDigits {
+    of: Arc<dyn PhysicalExpr>,
+    precision: u8,
+    scale: i8,
+}
+
+impl PartialEq for InDigits {
+    fn eq(&self, other: &Self) -> bool {
+        self.of.eq(&other.of) && (self.precision, self.scale) == (other.precision, other.scale)
+    }
+}
+
+impl Hash for InDigits {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.of.hash(state);
+        (self.precision, self.scale).hash(state);
+    }
+}
+
+impl fmt::Display for InDigits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.of.fmt(f)
+    }
+}
+
+impl InDigits {
+    fn refuse_beyond(&self, found: &dyn Array) -> Result<()> {
+        let found = found.as_primitive::<Decimal128Type>();
+        let least_beyond = TEN.pow(u32::from(self.precision));
+        // What stands under a null may be anything.
+        let fits = found.values().iter().all(|value| value.unsigned_abs() < least_beyond);
+        if fits {
+            return Ok(());
+        }
+        match found.iter().flatten().find(|value| value.unsigned_abs() >= least_beyond) {
+            None => Ok(()),
+            Some(value) => exec_err!(
+                "`{}` has more digits than its type, decimal({},{}), can hold: cast the operands to decimals of fewer digits",
+                decimal_text(value, self.scale),
+                self.precision,
+                self.scale
+            ),
+        }
+    }
+}
+
+impl PhysicalExpr for InDigits {
+    fn data_type(&self, schema: &Schema) -> Result<DataType> {
+        self.of.data_type(schema)
+    }
+
+    fn nullable(&self, schema: &Schema) -> Result<bool> {
+        self.of.nullable(schema)
+    }
+
+    fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
+        let found = self.of.evaluate(batch)?;
+        match &found {
+            ColumnarValue::Array(array) => self.refuse_beyond(array)?,
+            ColumnarValue::Scalar(scalar) => self.refuse_beyond(&scalar.to_array()?)?,
+        }
+        Ok(found)
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {
+        vec![&self.of]
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn PhysicalExpr>>) -> Result<Arc<dyn PhysicalExpr>> {
+        Ok(Arc::new(Self { of: Arc::clone(&children[0]), precision: self.precision, scale: self.scale }))
+    }
+
+    fn fmt_sql(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.of.fmt_sql(f)
+    }
+}
+
+/// `123` with a scale of 2 is `1.23`.
+pub(super) fn decimal_text(unscaled: i128, scale: i8) -> String {
+    let sign = if unscaled < 0 { "-" } else { "" };
+    let digits = unscaled.unsigned_abs().to_string();
+    let Ok(scale @ 1..) = usize::try_from(scale) else { return format!("{sign}{digits}") };
+    let digits = format!("{digits:0>width$}", width = scale + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - scale);
+    format!("{sign}{whole}.{fraction}")
+}

@@ -1,0 +1,288 @@
+//! What to write instead of functions and operators that other SQL has and this one lacks. A name that is near by its letters (`md5`, `min`)
+//! helps nobody who knows what he means.
+
+use super::context::CONTEXT;
+use crate::quote::quoted;
+
+/// A function of Spark's, Flink's or another engine's that there is not.
+pub(super) struct Habit {
+    pub name: &'static str,
+    /// Its arguments, for an example.
+    pub args: &'static [&'static str],
+    pub advice: Advice,
+}
+
+#[derive(Clone, Copy)]
+pub(super) enum Advice {
+    /// The same in our words, `$1` being the first argument.
+    Write(&'static str),
+    /// There is none. A sentence that says what to do.
+    Lacking(&'static str),
+}
+
+use Advice::{Lacking, Write};
+
+const ARRAYS: &str = "arrays and maps can't be looked into by an expression yet: flatten them where the records are produced";
+const JSON: &str = "declare what is inside as a column of the source, such as `s` of the type `struct<a: int>`, and write `s.a`";
+const HASHES: &str = "there are no hash functions yet: compute it where the records are produced";
+const ZONES: &str = "there are no time zones in expressions yet: times are in UTC";
+const PLAIN: &str = "it is not supported yet: compute it where the records are produced";
+const OVER: &str = "it needs other rows, and an expression sees one: use an aggregate step";
+const WINDOWS: &str = "windows are a part of a step: write `aggregate: {window: {tumbling: {size: 5m}}}`";
+const ROWS: &str = "it gives several rows for one, which is a step's work and is not supported yet";
+const CLOCK: &str = "its result would differ when an epoch is run again: write `_event_time` or a column";
+const OFFSETS: &str = "write the record's own coordinates as columns, which `metadataColumns` of the source gives";
+
+const fn habit(name: &'static str, args: &'static [&'static str], advice: Advice) -> Habit {
+    Habit { name, args, advice }
+}
+
+#[rustfmt::skip]
+pub(super) const HABITS: &[Habit] = &[
+    // Conditions and nulls.
+    habit("if", &["paid", "1", "2"], Write("case when $1 then $2 else $3 end")),
+    habit("iff", &["paid", "1", "2"], Write("case when $1 then $2 else $3 end")),
+    habit("isnull", &["city"], Write("$1 is null")),
+    habit("isnotnull", &["city"], Write("$1 is not null")),
+    habit("equal_null", &["city", "'Paris'"], Write("$1 is not distinct from $2")),
+    habit("nullifzero", &["seats"], Write("nullif($1, 0)")),
+    habit("zeroifnull", &["seats"], Write("coalesce($1, 0)")),
+    habit("xor", &["paid", "true"], Write("$1 <> $2")),
+    // Casts.
+    habit("bigint", &["city"], Write("cast($1 as bigint)")),
+    habit("binary", &["city"], Write("cast($1 as binary)")),
+    habit("boolean", &["city"], Write("cast($1 as boolean)")),
+    habit("convert", &["city", "int"], Write("cast($1 as $2)")),
+    habit("date", &["ts"], Write("cast($1 as date)")),
+    habit("decimal", &["price"], Write("cast($1 as decimal(38,2))")),
+    habit("double", &["city"], Write("cast($1 as double)")),
+    habit("float", &["city"], Write("cast($1 as float)")),
+    habit("int", &["city"], Write("cast($1 as int)")),
+    habit("string", &["seats"], Write("cast($1 as string)")),
+    habit("timestamp", &["city"], Write("cast($1 as timestamp)")),
+    habit("to_number", &["city"], Write("cast($1 as decimal(38,2))")),
+    habit("try_to_number", &["city"], Write("try_cast($1 as decimal(38,2))")),
+    habit("try_to_timestamp", &["city"], Write("try_cast($1 as timestamp)")),
+    habit("to_varchar", &["seats"], Write("cast($1 as string)")),
+    habit("typeof", &["city"], Write("arrow_typeof($1)")),
+    // Text.
+    habit("base64", &["cast(city as binary)"], Write("encode($1, 'base64')")),
+    habit("char", &["seats"], Write("chr($1)")),
+    habit("charindex", &["'r'", "city"], Write("strpos($2, $1)")),
+    habit("elt", &["1", "city"], Write("case $1 when 1 then $2 end")),
+    habit("endswith", &["city", "'s'"], Write("ends_with($1, $2)")),
+    habit("format_number", &["price", "2"], Write("cast(round($1, $2) as string)")),
+    habit("format_string", &["'%s!'", "city"], Write("concat($2, '!')")),
+    habit("hex", &["city"], Write("upper(encode($1, 'hex'))")),
+    habit("lcase", &["city"], Write("lower($1)")),
+    habit("len", &["city"], Write("length($1)")),
+    habit("locate", &["'r'", "city"], Write("strpos($2, $1)")),
+    habit("mid", &["city", "2", "3"], Write("substr($1, $2, $3)")),
+    habit("printf", &["'%s!'", "city"], Write("concat($2, '!')")),
+    habit("regexp", &["city", "'^P'"], Write("regexp_like($1, $2)")),
+    habit("regexp_extract", &["city", "'(P)'", "1"], Write("regexp_replace($1, '.*(P).*', '\\1')")),
+    habit("regexp_extract_all", &["city", "'P'"], Lacking(ARRAYS)),
+    habit("regexp_substr", &["city", "'P'"], Write("regexp_replace($1, '.*(P).*', '\\1')")),
+    habit("rlike", &["city", "'^P'"], Write("regexp_like($1, $2)")),
+    habit("sentences", &["city"], Lacking(ARRAYS)),
+    habit("soundex", &["city"], Lacking(PLAIN)),
+    habit("space", &["seats"], Write("repeat(' ', $1)")),
+    habit("split", &["city", "'-'"], Write("split_part($1, $2, 1)")),
+    habit("split_index", &["city", "'-'", "0"], Write("split_part($1, $2, $3 + 1)")),
+    habit("startswith", &["city", "'P'"], Write("starts_with($1, $2)")),
+    habit("ucase", &["city"], Write("upper($1)")),
+    habit("unbase64", &["city"], Write("decode($1, 'base64')")),
+    habit("unhex", &["city"], Write("decode($1, 'hex')")),
+    habit("url_decode", &["city"], Lacking(PLAIN)),
+    habit("url_encode", &["city"], Lacking(PLAIN)),
+    habit("parse_url", &["city", "'HOST'"], Write("regexp_replace($1, '^[a-z]+://([^/]+).*$', '\\1')")),
+    // Hashes.
+    habit("crc32", &["city"], Lacking(HASHES)),
+    habit("hash", &["city"], Lacking(HASHES)),
+    habit("md5", &["city"], Lacking(HASHES)),
+    habit("sha", &["city"], Lacking(HASHES)),
+    habit("sha1", &["city"], Lacking(HASHES)),
+    habit("sha2", &["city", "256"], Lacking(HASHES)),
+    habit("sha224", &["city"], Lacking(HASHES)),
+    habit("sha256", &["city"], Lacking(HASHES)),
+    habit("sha384", &["city"], Lacking(HASHES)),
+    habit("sha512", &["city"], Lacking(HASHES)),
+    habit("xxhash64", &["city"], Lacking(HASHES)),
+    // Numbers.
+    habit("bin", &["seats"], Lacking(PLAIN)),
+    habit("bit_count", &["seats"], Lacking(PLAIN)),
+    habit("bround", &["price"], Lacking("there is no rounding half to even: write `round(…)`, which rounds half away from zero")),
+    habit("ceiling", &["price"], Write("ceil($1)")),
+    habit("conv", &["city", "16", "10"], Lacking(PLAIN)),
+    habit("div", &["seats", "2"], Write("$1 / $2")),
+    habit("e", &[], Write("exp(1)")),
+    habit("expm1", &["price"], Write("exp($1) - 1")),
+    habit("hypot", &["price", "weight"], Write("sqrt($1 * $1 + $2 * $2)")),
+    habit("log1p", &["price"], Write("ln(1 + $1)")),
+    habit("mod", &["seats", "2"], Write("$1 % $2")),
+    habit("negative", &["seats"], Write("-$1")),
+    habit("pmod", &["seats", "2"], Write("(($1 % $2) + $2) % $2")),
+    habit("positive", &["seats"], Write("$1")),
+    habit("rint", &["price"], Write("round($1)")),
+    habit("shiftleft", &["seats", "2"], Write("$1 << $2")),
+    habit("shiftright", &["seats", "2"], Write("$1 >> $2")),
+    habit("sign", &["price"], Write("signum($1)")),
+    habit("truncate", &["price", "2"], Write("trunc($1, $2)")),
+    habit("try_add", &["seats", "1"], Write("try_cast(cast($1 as decimal(38,0)) + $2 as bigint)")),
+    habit("try_divide", &["price", "seats"], Write("$1 / nullif($2, 0)")),
+    habit("try_multiply", &["seats", "2"], Write("try_cast(cast($1 as decimal(19,0)) * $2 as bigint)")),
+    habit("try_subtract", &["seats", "1"], Write("try_cast(cast($1 as decimal(38,0)) - $2 as bigint)")),
+    habit("width_bucket", &["price", "0", "10", "5"], Lacking("write a `case`, with a `when` for each bucket")),
+    habit("randn", &[], Lacking("its result would differ when an epoch is run again: compute it where the records are produced")),
+    // Dates and times.
+    habit("add_months", &["day", "1"], Write("$1 + interval '1 month'")),
+    habit("convert_timezone", &["'UTC'", "ts"], Lacking(ZONES)),
+    habit("convert_tz", &["ts"], Lacking(ZONES)),
+    habit("curdate", &[], Lacking(CLOCK)),
+    habit("current_watermark", &["ts"], Lacking(OVER)),
+    habit("date_add", &["day", "7"], Write("$1 + interval '7 days'")),
+    habit("date_diff", &["day", "day"], Write("(to_unixtime(cast($1 as timestamp)) - to_unixtime(cast($2 as timestamp))) / 86400")),
+    habit("date_sub", &["day", "7"], Write("$1 - interval '7 days'")),
+    habit("dateadd", &["day", "7"], Write("$1 + interval '7 days'")),
+    habit("datediff", &["day", "day"], Write("(to_unixtime(cast($1 as timestamp)) - to_unixtime(cast($2 as timestamp))) / 86400")),
+    habit("date_from_unix_date", &["seats"], Write("cast(to_timestamp_seconds($1 * 86400) as date)")),
+    habit("day", &["ts"], Write("date_part('day', $1)")),
+    habit("dayname", &["ts"], Write("date_format($1, 'EEEE')")),
+    habit("dayofmonth", &["ts"], Write("date_part('day', $1)")),
+    habit("dayofweek", &["ts"], Write("date_part('dow', $1) + 1")),
+    habit("dayofyear", &["ts"], Write("date_part('doy', $1)")),
+    habit("from_utc_timestamp", &["ts"], Lacking(ZONES)),
+    habit("getdate", &[], Lacking(CLOCK)),
+    habit("hour", &["ts"], Write("date_part('hour', $1)")),
+    habit("last_day", &["day"], Write("cast(date_trunc('month', $1) + interval '1 month' - interval '1 day' as date)")),
+    habit("localtimestamp", &[], Lacking(CLOCK)),
+    habit("make_timestamp", &["2024", "1", "31", "12", "0", "0"], Write("cast(make_date($1, $2, $3) as timestamp) + interval '12 hours'")),
+    habit("minute", &["ts"], Write("date_part('minute', $1)")),
+    habit("month", &["ts"], Write("date_part('month', $1)")),
+    habit("monthname", &["ts"], Write("date_format($1, 'MMMM')")),
+    habit("months_between", &["ts", "ts"], Write("(date_part('year', $1) - date_part('year', $2)) * 12 + date_part('month', $1) - date_part('month', $2)")),
+    habit("next_day", &["day", "'Monday'"], Write("cast(date_trunc('week', $1) + interval '7 days' as date)")),
+    habit("proctime", &[], Lacking(CLOCK)),
+    habit("quarter", &["ts"], Write("date_part('quarter', $1)")),
+    habit("second", &["ts"], Write("date_part('second', $1)")),
+    habit("timestamp_micros", &["userId"], Write("to_timestamp_micros($1)")),
+    habit("timestamp_millis", &["userId"], Write("to_timestamp_millis($1)")),
+    habit("timestamp_seconds", &["userId"], Write("to_timestamp_seconds($1)")),
+    habit("timestampadd", &["ts"], Write("$1 + interval '1 hour'")),
+    habit("timestampdiff", &["ts", "ts"], Write("to_unixtime($1) - to_unixtime($2)")),
+    habit("to_timestamp_ltz", &["userId", "3"], Write("to_timestamp_millis($1)")),
+    habit("to_unix_timestamp", &["ts"], Write("to_unixtime($1)")),
+    habit("to_utc_timestamp", &["ts"], Lacking(ZONES)),
+    habit("unix_date", &["day"], Write("to_unixtime(cast($1 as timestamp)) / 86400")),
+    habit("unix_micros", &["ts"], Write("arrow_cast($1, 'Int64')")),
+    habit("unix_millis", &["ts"], Write("arrow_cast($1, 'Int64') / 1000")),
+    habit("unix_seconds", &["ts"], Write("to_unixtime($1)")),
+    habit("unix_timestamp", &["ts"], Write("to_unixtime($1)")),
+    habit("week", &["ts"], Write("date_part('week', $1)")),
+    habit("weekday", &["ts"], Write("(date_part('dow', $1) + 6) % 7")),
+    habit("weekofyear", &["ts"], Write("date_part('week', $1)")),
+    habit("year", &["ts"], Write("date_part('year', $1)")),
+    // JSON, arrays and maps.
+    habit("array_contains", &["tags", "1"], Lacking(ARRAYS)),
+    habit("array_distinct", &["tags"], Lacking(ARRAYS)),
+    habit("array_join", &["tags", "','"], Lacking(ARRAYS)),
+    habit("array_length", &["tags"], Lacking(ARRAYS)),
+    habit("array_size", &["tags"], Lacking(ARRAYS)),
+    habit("array_to_string", &["tags", "','"], Lacking(ARRAYS)),
+    habit("arrays_overlap", &["tags", "tags"], Lacking(ARRAYS)),
+    habit("aggregate", &["tags"], Lacking(ARRAYS)),
+    habit("cardinality", &["tags"], Lacking(ARRAYS)),
+    habit("element_at", &["tags", "1"], Lacking(ARRAYS)),
+    habit("filter", &["tags"], Lacking(ARRAYS)),
+    habit("explode", &["tags"], Lacking(ROWS)),
+    habit("explode_outer", &["tags"], Lacking(ROWS)),
+    habit("flatten", &["tags"], Lacking(ARRAYS)),
+    habit("forall", &["tags"], Lacking(ARRAYS)),
+    habit("from_json", &["city"], Lacking(JSON)),
+    habit("get", &["tags", "0"], Lacking(ARRAYS)),
+    habit("get_json_object", &["city", "'$.a'"], Lacking(JSON)),
+    habit("inline", &["tags"], Lacking(ROWS)),
+    habit("json_array_length", &["city"], Lacking(JSON)),
+    habit("json_extract", &["city", "'$.a'"], Lacking(JSON)),
+    habit("json_extract_scalar", &["city", "'$.a'"], Lacking(JSON)),
+    habit("json_exists", &["city", "'$.a'"], Lacking(JSON)),
+    habit("json_object", &["city"], Lacking(JSON)),
+    habit("json_query", &["city", "'$.a'"], Lacking(JSON)),
+    habit("json_tuple", &["city", "'a'"], Lacking(JSON)),
+    habit("json_value", &["city", "'$.a'"], Lacking(JSON)),
+    habit("map", &["1", "2"], Lacking(ARRAYS)),
+    habit("map_contains_key", &["tags"], Lacking(ARRAYS)),
+    habit("map_keys", &["tags"], Lacking(ARRAYS)),
+    habit("map_values", &["tags"], Lacking(ARRAYS)),
+    habit("parse_json", &["city"], Lacking(JSON)),
+    habit("posexplode", &["tags"], Lacking(ROWS)),
+    habit("sequence", &["1", "2"], Lacking(ARRAYS)),
+    habit("size", &["tags"], Lacking(ARRAYS)),
+    habit("slice", &["tags", "1", "2"], Lacking(ARRAYS)),
+    habit("sort_array", &["tags"], Lacking(ARRAYS)),
+    habit("stack", &["1", "2"], Lacking(ROWS)),
+    habit("to_json", &["s"], Lacking(JSON)),
+    habit("transform", &["tags"], Lacking(ARRAYS)),
+    // Other rows.
+    habit("dense_rank", &[], Lacking(OVER)),
+    habit("first_value", &["city"], Lacking(OVER)),
+    habit("lag", &["city"], Lacking(OVER)),
+    habit("last_value", &["city"], Lacking(OVER)),
+    habit("lead", &["city"], Lacking(OVER)),
+    habit("ntile", &["4"], Lacking(OVER)),
+    habit("rank", &[], Lacking(OVER)),
+    habit("row_number", &[], Lacking(OVER)),
+    habit("hop", &["ts"], Lacking(WINDOWS)),
+    habit("hop_start", &["ts"], Lacking(WINDOWS)),
+    habit("session", &["ts"], Lacking(WINDOWS)),
+    habit("session_window", &["ts"], Lacking(WINDOWS)),
+    habit("tumble", &["ts"], Lacking(WINDOWS)),
+    habit("tumble_end", &["ts"], Lacking("write `window_end`, which the results of a window carry")),
+    habit("tumble_start", &["ts"], Lacking("write `window_start`, which the results of a window carry")),
+    habit("window", &["ts", "'5 minutes'"], Lacking(WINDOWS)),
+    habit("window_time", &["ts"], Lacking("write `_event_time`, which the results of a window carry")),
+    habit("input_file_name", &[], Lacking(OFFSETS)),
+    habit("monotonically_increasing_id", &[], Lacking(OFFSETS)),
+    habit("spark_partition_id", &[], Lacking(OFFSETS)),
+];
+
+/// Longer suggestions are made of the example's arguments.
+const SUGGESTION_CHARS_MAX: usize = 150;
+
+/// That there is no such function, and what to write, if it is one that people know from elsewhere.
+pub(super) fn no_such_function(name: &str, args: &[String]) -> Option<String> {
+    let name = name.to_lowercase();
+    if CONTEXT.has_function(&name) {
+        return None;
+    }
+    let habit = HABITS.iter().find(|h| h.name == name)?;
+    Some(match habit.advice {
+        Lacking(what) => format!("there is no function {}: {what}", quoted(name)),
+        Write(template) => format!("there is no function {}: write {}", quoted(name), quoted(suggestion(habit, template, args))),
+    })
+}
+
+fn suggestion(habit: &Habit, template: &str, args: &[String]) -> String {
+    if args.len() == habit.args.len() {
+        let own = filled(template, args.iter().map(String::as_str));
+        if own.chars().count() <= SUGGESTION_CHARS_MAX {
+            return own;
+        }
+    }
+    filled(template, habit.args.iter().copied())
+}
+
+pub(super) fn filled<'a>(template: &str, args: impl Iterator<Item = &'a str>) -> String {
+    args.enumerate().fold(template.to_owned(), |text, (i, arg)| {
+        let arg = if is_simple(arg) { arg.to_owned() } else { format!("({arg})") };
+        text.replace(&format!("${}", i + 1), &arg)
+    })
+}
+
+/// A name, a number or a text: nothing beside it can take it apart.
+fn is_simple(arg: &str) -> bool {
+    match arg.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+        Some(text) => !text.contains('\''),
+        None => arg.chars().all(|c| c.is_alphanumeric() || "_.\"".contains(c)),
+    }
+}

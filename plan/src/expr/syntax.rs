@@ -1,0 +1,181 @@
+//! Which syntax an expression may have. The parser reads that of many dialects; the planner takes some of it, ignores some, and shows the
+//! rest as Rust has it. So what may pass is listed here, and all else is refused with what to write.
+
+use datafusion_sql::sqlparser::ast::{
+    AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, Interval, Subscript, UnaryOperator, Value,
+};
+
+use crate::quote::quoted;
+
+const ITEMS: &str = "items of an array cannot be picked yet";
+const PARTS_OF_JSON: &str = "declare what is inside as a column of the source, such as `s` of the type `struct<a: int>`, and write `s.a`";
+
+/// Why this node is refused, whatever is in it. Functions have rules of their own.
+pub(super) fn refused(expr: &Expr) -> Option<String> {
+    Some(match expr {
+        Expr::Identifier(name) if name.quote_style.is_none() && name.value.starts_with('@') => {
+            format!("`{name}` is a variable, and there are none: name a column")
+        }
+        Expr::Value(value) => return refused_value(&value.value),
+        Expr::BinaryOp { left, op, right } => return refused_operator(left, op, right),
+        Expr::UnaryOp { op, expr } => return refused_sign(*op, expr),
+        Expr::CompoundFieldAccess { access_chain, .. } => return access_chain.iter().find_map(refused_access),
+        Expr::Cast { array: true, .. } => format!("{}: an array is no type of a cast here", quoted(expr)),
+        Expr::Cast { format: Some(_), .. } => {
+            format!("{}: a cast has no format; write `to_timestamp(…, …)` or `date_format(…, …)`", quoted(expr))
+        }
+        Expr::Ceil { field, .. } | Expr::Floor { field, .. } if has_field(field) => {
+            format!("{}: `ceil` and `floor` take a number; write `date_trunc('hour', ts)` for a time", quoted(expr))
+        }
+        Expr::Interval(interval) if !is_written_out(interval) => {
+            format!("{}: an interval is a text or a number, as in `interval '3 days 2 hours'`", quoted(expr))
+        }
+        Expr::Like { any: true, .. } | Expr::ILike { any: true, .. } => {
+            format!("{}: `like any` is not supported; write one `like` for each pattern, joined by `or`", quoted(expr))
+        }
+        Expr::Identifier(_)
+        | Expr::CompoundIdentifier(_)
+        | Expr::IsFalse(_)
+        | Expr::IsNotFalse(_)
+        | Expr::IsTrue(_)
+        | Expr::IsNotTrue(_)
+        | Expr::IsNull(_)
+        | Expr::IsNotNull(_)
+        | Expr::IsUnknown(_)
+        | Expr::IsNotUnknown(_)
+        | Expr::IsDistinctFrom(_, _)
+        | Expr::IsNotDistinctFrom(_, _)
+        | Expr::InList { .. }
+        | Expr::Between { .. }
+        | Expr::Like { .. }
+        | Expr::ILike { .. }
+        | Expr::SimilarTo { .. }
+        | Expr::Cast { .. }
+        | Expr::Extract { .. }
+        | Expr::Ceil { .. }
+        | Expr::Floor { .. }
+        | Expr::Position { .. }
+        | Expr::Substring { .. }
+        | Expr::Trim { .. }
+        | Expr::Overlay { .. }
+        | Expr::Nested(_)
+        | Expr::TypedString(_)
+        | Expr::Function(_)
+        | Expr::Case { .. }
+        | Expr::Struct { .. }
+        | Expr::Named { .. }
+        | Expr::Interval(_)
+        // Queries have a sentence of their own.
+        | Expr::Exists { .. }
+        | Expr::Subquery(_)
+        | Expr::InSubquery { .. } => return None,
+        Expr::Array(_) | Expr::Map(_) | Expr::Dictionary(_) => format!("{}: arrays and maps cannot be written out yet", quoted(expr)),
+        Expr::Wildcard(_) | Expr::QualifiedWildcard(_, _) => "`*` stands for no value: name a column".to_owned(),
+        Expr::Collate { .. } => "`COLLATE` is not supported: strings are compared by their characters' codes".to_owned(),
+        Expr::AtTimeZone { .. } => "`AT TIME ZONE` is not supported yet: times are in UTC".to_owned(),
+        Expr::RLike { negated, expr, pattern, .. } => {
+            let not = if *negated { "not " } else { "" };
+            format!("`rlike` and `regexp` are no operators here: write {}", quoted(format_args!("{not}regexp_like({expr}, {pattern})")))
+        }
+        Expr::Convert { expr: value, data_type: Some(data_type), .. } => {
+            let data_type = data_type.to_string().to_lowercase();
+            format!("there is no `convert`: write {}", quoted(format_args!("cast({value} as {data_type})")))
+        }
+        Expr::Convert { .. } => "there is no `convert`: write `cast(… as …)`".to_owned(),
+        Expr::AnyOp { .. } | Expr::AllOp { .. } => {
+            format!("{}: `any` and `all` are not supported; write `in (…)`, or comparisons joined by `or` and `and`", quoted(expr))
+        }
+        Expr::JsonAccess { .. } => format!("{} looks into text as JSON, which is not supported: {PARTS_OF_JSON}", quoted(expr)),
+        Expr::Tuple(_) => format!("{} is a list, which stands only after `in`", quoted(expr)),
+        other => format!("{} is not supported in an expression", quoted(other)),
+    })
+}
+
+fn is_written_out(interval: &Interval) -> bool {
+    let Interval { value, leading_precision, last_field, fractional_seconds_precision, .. } = interval;
+    let value = match value.as_ref() {
+        Expr::UnaryOp { op: UnaryOperator::Minus, expr } => expr.as_ref(),
+        other => other,
+    };
+    matches!(value, Expr::Value(_)) && leading_precision.is_none() && last_field.is_none() && fractional_seconds_precision.is_none()
+}
+
+fn has_field(field: &CeilFloorKind) -> bool {
+    !matches!(field, CeilFloorKind::DateTimeField(DateTimeField::NoDateTime))
+}
+
+fn refused_value(value: &Value) -> Option<String> {
+    match value {
+        Value::Placeholder(name) => Some(format!("`{name}` is a parameter, and there are none: write the value")),
+        Value::Number(..)
+        | Value::SingleQuotedString(_)
+        | Value::DoubleQuotedString(_)
+        | Value::DollarQuotedString(_)
+        | Value::EscapedStringLiteral(_)
+        | Value::HexStringLiteral(_)
+        | Value::Boolean(_)
+        | Value::Null => None,
+        other => Some(format!("{} is a kind of text that is not supported: write it in single quotes", quoted(other))),
+    }
+}
+
+fn refused_sign(op: UnaryOperator, operand: &Expr) -> Option<String> {
+    match op {
+        UnaryOperator::Plus | UnaryOperator::Minus | UnaryOperator::Not => None,
+        UnaryOperator::BangNot => Some(format!("`!` is not supported: write {}", quoted(format_args!("not {operand}")))),
+        other => Some(format!("the operator {} is not supported", quoted(other))),
+    }
+}
+
+fn refused_operator(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<String> {
+    use BinaryOperator as Op;
+    let instead =
+        |with: &str| format!("the operator {} is not supported: write {}", quoted(op), quoted(format_args!("{left} {with} {right}")));
+    Some(match op {
+        Op::Plus
+        | Op::Minus
+        | Op::Multiply
+        | Op::Divide
+        | Op::Modulo
+        | Op::Gt
+        | Op::Lt
+        | Op::GtEq
+        | Op::LtEq
+        | Op::Spaceship
+        | Op::Eq
+        | Op::NotEq
+        | Op::And
+        | Op::Or
+        | Op::BitwiseOr
+        | Op::BitwiseAnd
+        | Op::BitwiseXor
+        | Op::StringConcat
+        | Op::PGBitwiseXor
+        | Op::PGBitwiseShiftLeft
+        | Op::PGBitwiseShiftRight
+        | Op::PGRegexMatch
+        | Op::PGRegexIMatch
+        | Op::PGRegexNotMatch
+        | Op::PGRegexNotIMatch
+        | Op::PGLikeMatch
+        | Op::PGILikeMatch
+        | Op::PGNotLikeMatch
+        | Op::PGNotILikeMatch => return None,
+        Op::Xor => instead("<>"),
+        Op::PGOverlap => instead("and"),
+        // Between whole numbers that is what `/` does.
+        Op::DuckIntegerDivide | Op::MyIntegerDivide => instead("/"),
+        Op::Arrow | Op::LongArrow | Op::HashArrow | Op::HashLongArrow => {
+            format!("the operator {} looks into JSON, which is not supported: {PARTS_OF_JSON}", quoted(op))
+        }
+        other => format!("the operator {} is not supported", quoted(other)),
+    })
+}
+
+fn refused_access(access: &AccessExpr) -> Option<String> {
+    match access {
+        AccessExpr::Dot(Expr::Identifier(_)) | AccessExpr::Subscript(Subscript::Index { .. }) => None,
+        AccessExpr::Dot(other) => Some(format!("{} is no field's name", quoted(other))),
+        AccessExpr::Subscript(Subscript::Slice { .. }) => Some(ITEMS.to_owned()),
+    }
+}

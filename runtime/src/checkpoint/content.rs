@@ -1,0 +1,152 @@
+//! What the owner of a writer puts into claims and data epochs, and the manifests that become of it.
+
+use super::manifest::{
+    AcknowledgedEpoch, ActedUpon, Committable, Kind, MANIFEST_V1, Manifest, PinnedTable, SourceCounts, SourceProgress, Task, Until, Writer,
+};
+use super::protocol::{Head, Place};
+use super::totals::Totals;
+
+/// What a claim carries on from its predecessor; of a new lineage, what it pins.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Carried {
+    pub clock_us: i64,
+    pub fingerprint: serde_json::Value,
+    pub sources: Vec<SourceProgress>,
+    pub tasks: Vec<Task>,
+    pub tables: Vec<PinnedTable>,
+    pub until: Option<Until>,
+    /// The last one that was done, now or before.
+    pub state_action: Option<ActedUpon>,
+    /// Of all that were done.
+    pub tokens_done: Vec<String>,
+    /// Where the pipeline runs on a cluster, if that is known.
+    pub namespace: Option<String>,
+    /// State was discarded or restored: what follows is another history, and its transactions in the tables have another name.
+    pub begins_lineage: bool,
+}
+
+impl Carried {
+    /// Everything as it is, for a claim that only takes over.
+    pub(super) fn on_from(newest: &Manifest) -> Self {
+        let mut sources = newest.sources.clone();
+        for source in &mut sources {
+            source.watermark_before_us = source.watermark_after_us;
+            (source.moved_by, source.held_by, source.counts) = (None, None, SourceCounts::default());
+            for partition in &mut source.partitions {
+                partition.start = partition.end;
+                partition.lost.clear();
+                partition.unreadable.clear();
+            }
+        }
+        Self {
+            clock_us: newest.clock_us,
+            fingerprint: newest.fingerprint.clone(),
+            sources,
+            tasks: newest.tasks.clone(),
+            tables: newest.tables.clone(),
+            until: newest.until.clone(),
+            state_action: newest.state_action.clone(),
+            tokens_done: newest.tokens_done.clone(),
+            namespace: newest.writer.namespace.clone(),
+            begins_lineage: false,
+        }
+    }
+}
+
+/// One epoch, ready to be decided: its data and state are uploaded. Fingerprint and tables are those of the claim.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DataEpoch {
+    pub clock_us: i64,
+    pub sources: Vec<SourceProgress>,
+    pub tasks: Vec<Task>,
+    pub committables: Vec<Committable>,
+    pub until: Option<Until>,
+}
+
+/// The claim with this head.
+pub(super) fn claim_manifest(lineage: String, head: &Head, carried: Carried, totals: Totals) -> Manifest {
+    Manifest {
+        format: MANIFEST_V1.into(),
+        lineage,
+        epoch: head.epoch,
+        kind: Kind::Claim,
+        writer: Writer { generation: head.generation, nonce: head.nonce.to_string(), namespace: carried.namespace },
+        clock_us: carried.clock_us,
+        fingerprint: carried.fingerprint,
+        in_doubt: head.in_doubt,
+        sources: carried.sources,
+        tasks: carried.tasks,
+        committables: vec![],
+        tables: carried.tables,
+        acknowledged: acknowledged(head),
+        until: carried.until,
+        state_action: carried.state_action,
+        tokens_done: carried.tokens_done,
+        totals,
+    }
+}
+
+/// The data epoch with this head, which follows `before`.
+pub(super) fn data_manifest(before: &Manifest, head: &Head, epoch: DataEpoch) -> Manifest {
+    Manifest {
+        format: MANIFEST_V1.into(),
+        lineage: before.lineage.clone(),
+        epoch: head.epoch,
+        kind: Kind::Data,
+        writer: Writer { generation: head.generation, nonce: head.nonce.to_string(), namespace: before.writer.namespace.clone() },
+        clock_us: epoch.clock_us,
+        fingerprint: before.fingerprint.clone(),
+        in_doubt: None,
+        totals: before.totals.plus(&epoch.sources, &epoch.tasks, &epoch.committables),
+        sources: epoch.sources,
+        tasks: epoch.tasks,
+        committables: epoch.committables,
+        tables: before.tables.clone(),
+        acknowledged: acknowledged(head),
+        until: epoch.until,
+        state_action: before.state_action.clone(),
+        tokens_done: before.tokens_done.clone(),
+    }
+}
+
+/// The sinks that get these rows.
+pub(super) fn places(tables: &[PinnedTable], committables: &[Committable]) -> Vec<Place> {
+    let pinned = |committable: &Committable| tables.iter().find(|table| table.sink == committable.sink);
+    committables.iter().filter_map(pinned).map(|table| place(&table.sink, &table.table_id)).collect()
+}
+
+pub(super) fn place(sink: &str, table_id: &str) -> Place {
+    Place { sink: sink.into(), table_id: table_id.into() }
+}
+
+fn acknowledged(head: &Head) -> Vec<AcknowledgedEpoch> {
+    let written = head.acknowledged.iter().map(|acknowledged| AcknowledgedEpoch {
+        sink: acknowledged.place.sink.to_string(),
+        table_id: acknowledged.place.table_id.to_string(),
+        epoch: acknowledged.epoch,
+        mark: acknowledged.mark.0,
+    });
+    written.collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use weir_plan::ids::Epoch;
+
+    use super::*;
+
+    #[test]
+    fn a_claim_that_only_takes_over_says_nothing_of_the_epoch_before_it() {
+        let fixture = include_bytes!("../../fixtures/manifest-v1.json");
+        let newest = Manifest::decode(Epoch(42), "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491", fixture).unwrap();
+        let [before] = &newest.sources[..] else { panic!("one source") };
+        assert!(before.held_by.is_some() && before.partitions.iter().any(|p| !p.lost.is_empty()), "the fixture has everything");
+        let [source] = &Carried::on_from(&newest).sources[..] else { panic!("one source") };
+        assert_eq!((source.moved_by, source.held_by, &source.counts), (None, None, &SourceCounts::default()));
+        for (partition, before) in source.partitions.iter().zip(&before.partitions) {
+            assert_eq!((partition.start, partition.end), (before.end, before.end));
+            assert!(partition.lost.is_empty() && partition.unreadable.is_empty());
+        }
+    }
+}

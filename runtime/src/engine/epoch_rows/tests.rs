@@ -1,0 +1,127 @@
+//! A window behind windows that close in batches.
+#![allow(clippy::unwrap_used)]
+
+use arrow::array::{ArrayRef, AsArray, Int64Array, TimestampMicrosecondArray};
+use arrow::datatypes::{Int64Type, Schema, SchemaRef};
+use weir_plan::aggregate::{self, AggregateColumn};
+use weir_plan::plan::Step;
+use weir_plan::stages;
+use weir_plan::types::{Column, DataType, EVENT_TIME};
+use weir_plan::window::Tumbling;
+
+use super::*;
+use crate::fixtures;
+
+/// More than are made at a time.
+const KEYS: i64 = 100_000;
+/// Rows of a closed window that are made at a time.
+const BATCH_ROWS_MAX: usize = 1 << 16;
+/// Windows of 10 µs that have rows, from 0 on.
+const WINDOWS: i64 = 3;
+const GROUPS: u64 = (KEYS * WINDOWS) as u64;
+
+fn schema(columns: &[(&str, DataType)]) -> SchemaRef {
+    let field =
+        |(name, data_type): &(&str, DataType)| Column { name: (*name).into(), data_type: data_type.clone(), nullable: true }.to_field();
+    Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
+}
+
+fn step(name: &str, input: (Input, &SchemaRef), size_us: i64, keys: &[String], columns: &[(&str, &str)]) -> Step {
+    let columns: Vec<_> =
+        columns.iter().map(|(name, expr)| AggregateColumn { name: (*name).into(), expr: (*expr).into(), filter: None }).collect();
+    let aggregate = aggregate::compile(input.0, input.1, Tumbling::new(size_us), keys, &columns).unwrap();
+    Step { name: name.into(), schema: aggregate.output_schema(), op: StepOp::Aggregate(Arc::new(aggregate)) }
+}
+
+/// Sums by key in windows of 10 µs; behind them, in windows of 100 µs, how many there were and what they come to. A sink for each.
+fn stage() -> KeyedStage {
+    let input = schema(&[("key", DataType::Bigint), ("value", DataType::Bigint), (EVENT_TIME, DataType::Timestamp)]);
+    let tens = step("tens", (Input::Source(0), &input), 10, &["key".into()], &[("total", "sum(value)")]);
+    let hundreds = step("hundreds", (Input::Step(0), &tens.schema), 100, &[], &[("groups", "count(*)"), ("total", "sum(total)")]);
+    let sink = |n: usize, step: &Step| fixtures::sink(&step.name, Input::Step(n), without_time(&step.schema));
+    let sinks = vec![sink(0, &tens), sink(1, &hundreds)];
+    let plan = fixtures::plan(vec![], vec![tens, hundreds], sinks);
+    let stages = stages::cut(&plan);
+    KeyedStage::new(Arc::new(plan), Arc::new(stages))
+}
+
+/// The columns that a sink gets: all but the event time, which is the last one.
+fn without_time(schema: &SchemaRef) -> SchemaRef {
+    Arc::new(Schema::new(schema.fields()[..schema.fields().len() - 1].to_vec()))
+}
+
+/// A row of each key in each window: its value is the key.
+fn rows_of_all_windows(stage: &KeyedStage) -> LaneTotals {
+    let StepOp::Aggregate(aggregate) = &stage.plan().steps[0].op else { panic!("an aggregate") };
+    let mut lane = LanePartials::new(Arc::clone(aggregate)).unwrap();
+    for window in 0..WINDOWS {
+        let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(0..KEYS));
+        let times = TimestampMicrosecondArray::from_iter_values((0..KEYS).map(|_| window * 10 + 5)).with_timezone("UTC");
+        let input = schema(&[("key", DataType::Bigint), ("value", DataType::Bigint), (EVENT_TIME, DataType::Timestamp)]);
+        let batch = RecordBatch::try_new(input, vec![Arc::clone(&keys), keys, Arc::new(times)]).unwrap();
+        lane.take_in(&LanePartials::prepare(aggregate, &batch, None).unwrap()).unwrap();
+    }
+    drained(lane).unwrap()
+}
+
+/// An epoch's rows per sink, batch by batch, each as its columns; and what else it comes to.
+fn epoch(stage: &mut KeyedStage, lane: LaneTotals, before_us: Option<i64>, after_us: i64) -> ([Vec<RecordBatch>; 2], KeyedEpoch) {
+    let mut rows = stage.advance(vec![lane], &[Watermarks { before_us, after_us: Some(after_us) }]).unwrap();
+    let mut of_sinks = [Vec::new(), Vec::new()];
+    while let Some((sink, batch)) = rows.next().unwrap() {
+        of_sinks[sink].push(batch);
+    }
+    (of_sinks, rows.finish())
+}
+
+/// The `n`th column behind the window's bounds.
+fn column(batch: &RecordBatch, n: usize) -> Vec<i64> {
+    batch.column(2 + n).as_primitive::<Int64Type>().values().to_vec()
+}
+
+/// Every group once, and none in a batch that is larger than it may be.
+fn assert_all_tens(batches: &[RecordBatch]) {
+    assert!(batches.len() as u64 > GROUPS / BATCH_ROWS_MAX as u64, "{} batches", batches.len());
+    assert!(batches.iter().all(|batch| batch.num_rows() <= BATCH_ROWS_MAX));
+    let mut rows: Vec<(i64, i64)> = batches.iter().flat_map(|batch| column(batch, 0).into_iter().zip(column(batch, 1))).collect();
+    rows.sort_unstable();
+    let expected = (0..KEYS).flat_map(|key| std::iter::repeat_n((key, key), usize::try_from(WINDOWS).unwrap()));
+    assert!(rows.into_iter().eq(expected), "each key once per window, with its sum");
+}
+
+fn assert_one_hundred(batches: &[RecordBatch]) {
+    let rows: Vec<_> = batches.iter().map(|batch| (column(batch, 0), column(batch, 1))).collect();
+    assert_eq!(rows, [(vec![KEYS * WINDOWS], vec![WINDOWS * KEYS * (KEYS - 1) / 2])]);
+}
+
+/// Rows in, late and out of each step, and the windows that stay open.
+fn figures(epoch: &KeyedEpoch) -> Vec<(&str, [u64; 4])> {
+    epoch.steps.iter().map(|step| (step.name.as_str(), [step.rows_in, step.rows_late, step.rows_out, step.open_windows])).collect()
+}
+
+#[test]
+fn a_window_behind_windows_that_close_in_batches_takes_in_every_row_before_it_closes() {
+    let mut stage = stage();
+    let lane = rows_of_all_windows(&stage);
+    let ([tens, hundreds], epoch) = epoch(&mut stage, lane, None, 100);
+    assert_all_tens(&tens);
+    assert_one_hundred(&hundreds);
+    assert_eq!(figures(&epoch), [("tens", [GROUPS, 0, GROUPS, 0]), ("hundreds", [GROUPS, 0, 1, 0])]);
+    assert!(epoch.changes.is_empty(), "nothing stays open");
+}
+
+#[test]
+fn a_window_behind_windows_that_stays_open_is_state_once_and_closes_in_a_later_epoch() {
+    let mut stage = stage();
+    let lane = rows_of_all_windows(&stage);
+    let ([tens, hundreds], first) = epoch(&mut stage, lane, None, 10 * WINDOWS);
+    assert_all_tens(&tens);
+    assert!(hundreds.is_empty());
+    assert_eq!(figures(&first), [("tens", [GROUPS, 0, GROUPS, 0]), ("hundreds", [GROUPS, 0, 0, 1])]);
+    let changed: Vec<_> = first.changes.iter().map(|(step, change)| (*step, change.entries.rows())).collect();
+    assert_eq!(changed, [(1, 1)], "one group of one window, merged over all batches");
+    let ([tens, hundreds], second) = epoch(&mut stage, LaneTotals::default(), Some(10 * WINDOWS), 100);
+    assert!(tens.is_empty() && second.changes.is_empty());
+    assert_one_hundred(&hundreds);
+    assert_eq!(figures(&second), [("tens", [0; 4]), ("hundreds", [0, 0, 1, 0])]);
+}

@@ -1,0 +1,65 @@
+//! The epoch that a state action goes back to. Its state is read and checked before the claim says that it is the pipeline's, and the claim
+//! names copies of its files: an older writer's collection, which may still be under way, takes files of older generations that its own
+//! manifests do not name, and never files of a later one.
+
+use std::sync::Arc;
+
+use weir_plan::Plan;
+use weir_plan::ids::Epoch;
+use weir_plan::stages::Stages;
+
+use super::claim::state_of;
+use super::keyed_stage::KeyedStage;
+use super::restoring;
+use super::state_log::StateLog;
+use crate::checkpoint::manifest::{Manifest, StateFile};
+use crate::checkpoint::state_files::StateFiles;
+use crate::failure::{Failure, Result};
+use crate::memory::Memory;
+
+pub struct Restored {
+    pub manifest: Manifest,
+    /// Its state, as it was read.
+    pub keyed: KeyedStage,
+    /// Where the numbers of the copies begin: another process that goes back too, for a claim of the same number, writes over none of them.
+    first_copy: u32,
+}
+
+impl Restored {
+    /// Reads the state of an epoch.
+    ///
+    /// # Errors
+    /// `Config`, if a file of it is gone or damaged; `Retry`.
+    pub async fn read(
+        manifest: Manifest,
+        plan: &Arc<Plan>,
+        stages: &Arc<Stages>,
+        states: &StateFiles,
+        source: &str,
+        threads: usize,
+        memory: &Arc<Memory>,
+    ) -> Result<Self> {
+        let watermark_us = manifest.sources.iter().find(|s| s.name == source).and_then(|s| s.watermark_after_us);
+        let log = StateLog::new(Arc::clone(plan), states.clone(), state_of(&manifest), Arc::clone(memory));
+        let keyed = restoring::restore(plan, stages, &log, watermark_us, threads).await;
+        let keyed = keyed.map_err(|failure| unfit(manifest.epoch, failure))?;
+        Ok(Self { manifest, keyed, first_copy: rand::random::<u32>() / 2 })
+    }
+
+    /// Copies its files for a claim of this number; `states` writes under the generation of the claim.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub async fn copy(&self, states: &StateFiles, claim: Epoch) -> Result<Vec<StateFile>> {
+        let mut copies = Vec::new();
+        for (n, file) in (self.first_copy..).zip(state_of(&self.manifest)) {
+            let copy = states.copy(&file, &states.name(claim, 0, n)).await;
+            copies.push(copy.map_err(|failure| unfit(self.manifest.epoch, failure))?);
+        }
+        Ok(copies)
+    }
+}
+
+fn unfit(epoch: Epoch, failure: Failure) -> Failure {
+    failure.context(format!("spec.stateAction.restore.epoch: epoch {epoch} can't be gone back to, and nothing was changed"))
+}

@@ -1,0 +1,156 @@
+//! Rows of state files, a few chunks at a time: what is fetched is checked, decoded and handed on before much more is asked for.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures::{StreamExt as _, TryStreamExt as _};
+
+use crate::checkpoint::manifest::StateFile;
+use crate::checkpoint::state_files::StateFiles;
+use crate::failure::{Failure, Result};
+use crate::state::file::{self as state_file, Block, BlockReader, Chunk, Footer, Tail};
+use crate::state::{Change, TableSchema};
+
+/// Asked for at a file's end at first: the footer of most files is in it.
+const TAIL_BYTES: u64 = 64 << 10;
+const FOOTERS_AT_ONCE: usize = 8;
+
+/// A file whose footer was read.
+pub struct OpenFile {
+    file: StateFile,
+    footer: Footer,
+}
+
+/// Reads the footers of files, in their order.
+pub async fn open(store: &StateFiles, files: &[StateFile]) -> Result<Vec<Arc<OpenFile>>> {
+    let opened: Vec<_> = files.iter().cloned().map(|file| open_one(store.clone(), file)).collect();
+    futures::stream::iter(opened).buffered(FOOTERS_AT_ONCE).try_collect().await
+}
+
+async fn open_one(store: StateFiles, file: StateFile) -> Result<Arc<OpenFile>> {
+    let footer = footer_of(&store, &file).await?;
+    Ok(Arc::new(OpenFile { file, footer }))
+}
+
+async fn footer_of(store: &StateFiles, file: &StateFile) -> Result<Footer> {
+    let mut bytes = TAIL_BYTES;
+    loop {
+        let tail = store.read(file, file.bytes.saturating_sub(bytes)..file.bytes).await?;
+        match state_file::read_tail(&tail, file.bytes, file.crc32).map_err(|e| e.context(store.named(file)))? {
+            Tail::Footer(footer) => return Ok(footer),
+            Tail::Longer(needed) => bytes = needed,
+        }
+    }
+}
+
+/// One step's rows in some files, in the files' order.
+pub struct Rows {
+    store: StateFiles,
+    table: Arc<TableSchema>,
+    requests: VecDeque<Request>,
+    /// Of the block that is being read.
+    reader: Option<BlockReader>,
+}
+
+/// Neighbouring chunks of a block, to be fetched in one go.
+#[derive(Clone)]
+struct Request {
+    file: Arc<OpenFile>,
+    block: usize,
+    chunks: Vec<Chunk>,
+    /// The block begins or ends with them.
+    is_first: bool,
+    is_last: bool,
+}
+
+impl Rows {
+    /// `bytes_at_once` are fetched together, unless a single chunk is larger.
+    pub fn new(store: StateFiles, files: &[Arc<OpenFile>], step: &str, table: Arc<TableSchema>, bytes_at_once: u64) -> Self {
+        let mut requests = VecDeque::new();
+        for file in files {
+            for (block, of_step) in file.footer.blocks.iter().enumerate().filter(|(_, block)| block.step == step) {
+                requests.extend(requests_of(file, block, of_step, bytes_at_once));
+            }
+        }
+        Self { store, table, requests, reader: None }
+    }
+
+    /// The next rows, in one batch or several; `None` at the end.
+    pub async fn next(&mut self) -> Result<Option<Vec<Change>>> {
+        let Some(request) = self.requests.pop_front() else { return Ok(None) };
+        let bytes = request.fetch(&self.store).await?;
+        self.decode(&request, &bytes).map(Some)
+    }
+
+    /// All of them, one fetch after the other, `ahead` of them under way at a time, as long as `each` wants more.
+    pub async fn for_each(mut self, ahead: usize, mut each: impl FnMut(Change) -> Result<bool>) -> Result<bool> {
+        let requests: Vec<_> = std::mem::take(&mut self.requests).into();
+        let store = self.store.clone();
+        let fetched = requests.into_iter().map(|request| async {
+            let bytes = request.fetch(&store).await?;
+            Ok::<_, Failure>((request, bytes))
+        });
+        let mut fetched = futures::stream::iter(fetched).buffered(ahead);
+        while let Some((request, bytes)) = fetched.try_next().await? {
+            for change in self.decode(&request, &bytes)? {
+                if !each(change)? {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    fn decode(&mut self, request: &Request, bytes: &Bytes) -> Result<Vec<Change>> {
+        let decoded = self.decode_chunks(request, bytes);
+        decoded.map_err(|e| e.context(self.store.named(&request.file.file)))
+    }
+
+    fn decode_chunks(&mut self, request: &Request, bytes: &Bytes) -> Result<Vec<Change>> {
+        let mut reader = match self.reader.take().filter(|_| !request.is_first) {
+            Some(reader) => reader,
+            None => BlockReader::new(&request.file.footer.blocks[request.block], Arc::clone(&self.table)),
+        };
+        let mut changes = Vec::new();
+        let mut rest = bytes.clone();
+        for chunk in &request.chunks {
+            let length = usize::try_from(chunk.bytes).unwrap_or(usize::MAX).min(rest.len());
+            changes.extend(reader.decode(chunk, rest.split_to(length))?);
+        }
+        if request.is_last {
+            reader.finish()?;
+        } else {
+            self.reader = Some(reader);
+        }
+        Ok(changes)
+    }
+}
+
+impl Request {
+    async fn fetch(&self, store: &StateFiles) -> Result<Bytes> {
+        let from = self.chunks.first().map_or(0, |chunk| chunk.offset);
+        let to = self.chunks.last().map_or(from, |chunk| chunk.offset.saturating_add(chunk.bytes));
+        store.read(&self.file.file, from..to).await
+    }
+}
+
+fn requests_of(file: &Arc<OpenFile>, block: usize, of_step: &Block, bytes_at_once: u64) -> Vec<Request> {
+    let mut groups: Vec<Vec<Chunk>> = Vec::new();
+    let mut bytes = 0;
+    for chunk in of_step.chunks() {
+        match groups.last_mut().filter(|_| bytes + chunk.bytes <= bytes_at_once) {
+            Some(group) => {
+                group.push(chunk);
+                bytes += chunk.bytes;
+            }
+            None => {
+                bytes = chunk.bytes;
+                groups.push(vec![chunk]);
+            }
+        }
+    }
+    let last = groups.len().saturating_sub(1);
+    let requests = groups.into_iter().enumerate();
+    requests.map(|(i, chunks)| Request { file: Arc::clone(file), block, chunks, is_first: i == 0, is_last: i == last }).collect()
+}

@@ -1,0 +1,217 @@
+//! State through files, compactions and a store: what comes back is what went in, or the file is refused by its name.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{Int64Type, Schema, SchemaRef};
+use object_store::ObjectStoreExt as _;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use weir_plan::aggregate::{self, AggregateColumn};
+use weir_plan::ids::Generation;
+use weir_plan::plan::{Input, Step};
+use weir_plan::types::{Column, DataType, EVENT_TIME};
+use weir_plan::window::Tumbling;
+
+use super::*;
+use crate::checkpoint::layout::COMPACTED_FROM;
+use crate::checkpoint::store::Store;
+use crate::failure::Remedy;
+use crate::fixtures;
+use crate::keyed::tumbling::LanePartials;
+use crate::retry::{Jitter, RetryPolicy};
+
+const SIZE_US: i64 = 10;
+
+fn input_schema() -> SchemaRef {
+    let column = |name: &str, data_type, nullable| Column { name: name.into(), data_type, nullable }.to_field();
+    Arc::new(Schema::new(vec![
+        column("key", DataType::String, true),
+        column("value", DataType::Bigint, true),
+        column(EVENT_TIME, DataType::Timestamp, false),
+    ]))
+}
+
+/// Two steps that keep state: sums by key, and a count without keys.
+fn plan() -> Arc<Plan> {
+    let step = |name: &str, expr: &str, keys: &[String]| {
+        let columns = [AggregateColumn { name: "x".into(), expr: expr.into(), filter: None }];
+        let aggregate = aggregate::compile(Input::Source(0), &input_schema(), Tumbling::new(SIZE_US), keys, &columns).unwrap();
+        let schema = aggregate.output_schema();
+        Step { name: name.into(), op: StepOp::Aggregate(Arc::new(aggregate)), schema }
+    };
+    let steps = vec![step("sums", "sum(value)", &["key".into()]), step("counts", "count(*)", &[])];
+    Arc::new(fixtures::plan(vec![], steps, vec![]))
+}
+
+struct Rig {
+    objects: Arc<InMemory>,
+    plan: Arc<Plan>,
+    files: StateFiles,
+}
+
+/// By step, window and key: the only column of its state.
+type State = BTreeMap<(usize, i64, Option<String>), i64>;
+
+impl Rig {
+    fn new() -> Self {
+        let objects = Arc::new(InMemory::new());
+        let store = Store::new(objects.clone(), Path::from("c"), "test://c", Duration::from_secs(5));
+        let retry = RetryPolicy::giving_up_after(Duration::from_millis(1));
+        let files = StateFiles::of_tests(store, Generation(1), retry, Jitter::new(1));
+        Self { objects, plan: plan(), files }
+    }
+
+    /// Changes of both steps from random rows.
+    fn changes(&self, rows: usize, rng: &mut SmallRng) -> Vec<(usize, Change)> {
+        let times: Vec<i64> = (0..rows).map(|_| rng.random_range(0..40)).collect();
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(
+                (0..rows).map(|_| rng.random_bool(0.9).then(|| format!("{:060}", rng.random_range(0..3000)))).collect::<StringArray>(),
+            ),
+            Arc::new((0..rows).map(|_| Some(rng.random_range(0..100))).collect::<Int64Array>()),
+            Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")),
+        ];
+        let batch = RecordBatch::try_new(input_schema(), columns).unwrap();
+        let changes = aggregates(&self.plan).map(|(i, _, aggregate)| {
+            let mut lane = LanePartials::new(Arc::clone(aggregate)).unwrap();
+            lane.take_in(&LanePartials::prepare(aggregate, &batch, None).unwrap()).unwrap();
+            (i, Change::of(&table(aggregate), &[lane.drain().unwrap().unwrap()]).unwrap().unwrap())
+        });
+        changes.collect()
+    }
+
+    /// One file per epoch or several.
+    async fn written(&self, epochs: u64, rng: &mut SmallRng) -> (Vec<StateFile>, State) {
+        let (mut files, mut state) = (Vec::new(), State::new());
+        for epoch in 2..2 + epochs {
+            let changes = self.changes(rng.random_range(1..4000), rng);
+            changes.iter().for_each(|(step, change)| add(&mut state, *step, &change.entries));
+            let file_bytes = if rng.random_bool(0.5) { 20_000 } else { u64::MAX };
+            let mut output = Output::new(Arc::clone(&self.plan), self.files.clone(), self.files.name(Epoch(epoch), 0, 0));
+            output = output.with_files_of(file_bytes);
+            for (step, change) in &changes {
+                output.write(*step, change).await.unwrap();
+            }
+            files.extend(output.finish().await.unwrap());
+        }
+        (files, state)
+    }
+
+    async fn read(&self, files: &[StateFile]) -> Result<State> {
+        let mut state = State::new();
+        let log = StateLog::new(Arc::clone(&self.plan), self.files.clone(), files.to_vec(), Arc::new(Memory::new(None).unwrap()));
+        log.load(|step, entries| {
+            add(&mut state, step, &entries);
+            Ok(true)
+        })
+        .await?;
+        Ok(state)
+    }
+
+    fn compaction(&self, files: &[StateFile], epoch: u64, bytes_max: u64) -> Compaction {
+        Compaction {
+            plan: Arc::clone(&self.plan),
+            store: self.files.clone(),
+            runs: runs(files).map(<[StateFile]>::to_vec).collect(),
+            first: self.files.name(Epoch(epoch), 0, COMPACTED_FROM),
+            watermark_us: None,
+            bytes_max,
+            file_bytes: Some(30_000),
+        }
+    }
+}
+
+fn add(state: &mut State, step: usize, entries: &Entries) {
+    let keys = entries.keys.first().map(|keys| keys.as_string::<i32>().clone());
+    for (row, window) in entries.times.values().iter().enumerate() {
+        let key = keys.as_ref().and_then(|keys| keys.iter().nth(row).flatten().map(str::to_owned));
+        *state.entry((step, *window, key)).or_default() += entries.values[0].as_primitive::<Int64Type>().value(row);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn compacted_in_any_number_of_passes_and_files_the_state_is_the_same() {
+    for (seed, bytes_max) in [(1, 0), (2, 8 << 20), (3, u64::MAX)] {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let rig = Rig::new();
+        let (files, state) = rig.written(7, &mut rng).await;
+        assert_eq!(rig.read(&files).await.unwrap(), state);
+        let done = rig.compaction(&files, 9, bytes_max).run().await.unwrap();
+        assert_eq!(done.inputs.len(), files.len());
+        let (_, full) = done.outputs.split_last().unwrap();
+        assert!(!full.is_empty() && full.iter().all(|file| file.bytes >= 30_000), "{:?}", done.outputs);
+        assert_eq!(runs(&done.outputs).count(), 1, "they are one run for the next compaction");
+        assert_eq!(rig.read(&done.outputs).await.unwrap(), state);
+        assert_eq!(done.outputs.iter().map(|file| file.rows).sum::<u64>(), state.len() as u64, "each group once");
+        // Compacted state and later changes are compacted again.
+        let (more, later) = rig.written(3, &mut rng).await;
+        let all: Vec<_> = done.outputs.into_iter().chain(more).collect();
+        let again = rig.compaction(&all, 20, bytes_max).run().await.unwrap();
+        let mut both = state;
+        later.into_iter().for_each(|(group, value)| *both.entry(group).or_default() += value);
+        assert_eq!(rig.read(&again.outputs).await.unwrap(), both);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closed_windows_are_left_out_and_the_list_is_taken_up_in_its_place() {
+    let mut rng = SmallRng::seed_from_u64(5);
+    let rig = Rig::new();
+    let (files, state) = rig.written(4, &mut rng).await;
+    let mut log = StateLog::new(Arc::clone(&rig.plan), rig.files.clone(), files, Arc::new(Memory::new(None).unwrap()));
+    log.compact_if_long(4, rig.files.name(Epoch(6), 0, COMPACTED_FROM), Some(20));
+    assert!(log.compaction.is_none(), "four changes are not more than four");
+    log.compact_if_long(3, rig.files.name(Epoch(6), 0, COMPACTED_FROM), Some(20));
+    let change = write(&rig.plan, &rig.files, rig.files.name(Epoch(6), 0, 0), rig.changes(10, &mut rng)).await.unwrap();
+    let before = log.advance(Vec::new(), None).await.unwrap();
+    while log.compaction.as_ref().is_some_and(|running| !running.task.is_finished()) {
+        tokio::task::yield_now().await;
+    }
+    let after = log.advance(change.clone(), None).await.unwrap();
+    assert_eq!(after.compacting, None);
+    if before.compacting.is_some() {
+        assert_eq!(before.compacting, Some(Epoch(6)), "the manifest says that files of epoch 6 are being written");
+    }
+    assert!(after.files.ends_with(&change) && after.files[0].name().unwrap().is_compacted());
+    let compacted = rig.read(&after.files[..after.files.len() - change.len()]).await.unwrap();
+    let open: State = state.into_iter().filter(|((_, window, _), _)| window + SIZE_US > 20).collect();
+    assert_eq!(compacted, open);
+    assert_eq!(changes(&after.files), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_torn_flipped_exchanged_or_gone_is_refused_by_its_name_by_starts_and_compactions() {
+    let mut rng = SmallRng::seed_from_u64(6);
+    let rig = Rig::new();
+    let (files, state) = rig.written(3, &mut rng).await;
+    let file = &files[1];
+    let path = Path::from(format!("c/{}", file.path));
+    let whole = rig.objects.get(&path).await.unwrap().bytes().await.unwrap();
+    let other = rig.objects.get(&Path::from(format!("c/{}", files[0].path))).await.unwrap().bytes().await.unwrap();
+    let mut bad: Vec<(&str, Option<Vec<u8>>)> = vec![("gone", None), ("exchanged", Some(other.to_vec()))];
+    for _ in 0..40 {
+        bad.push(("torn", Some(whole[..rng.random_range(0..whole.len())].to_vec())));
+        let mut flipped = whole.to_vec();
+        flipped[rng.random_range(8..whole.len())] ^= 1 << rng.random_range(0..8);
+        bad.push(("flipped", Some(flipped)));
+    }
+    for (what, bytes) in bad {
+        match bytes {
+            Some(bytes) => drop(rig.objects.put(&path, bytes.into()).await.unwrap()),
+            None => rig.objects.delete(&path).await.unwrap(),
+        }
+        for refused in [rig.read(&files).await.map(|_| ()), rig.compaction(&files, 9, 0).run().await.map(|_| ())] {
+            let failure = refused.expect_err(what);
+            assert_eq!(failure.remedy, Remedy::Config, "{what}: {failure}");
+            assert!(failure.message.starts_with(&format!("{} in test://c: ", file.path)), "{what}: {failure}");
+            assert!(failure.message.contains("spec.stateAction"), "{what}: {failure}");
+        }
+    }
+    rig.objects.put(&path, whole.into()).await.unwrap();
+    assert_eq!(rig.read(&files).await.unwrap(), state);
+}

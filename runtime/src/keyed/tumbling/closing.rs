@@ -1,0 +1,120 @@
+//! From a window that is over to its rows: the last values of its calls, and the columns computed from them.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray, TimestampMicrosecondArray};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use arrow::record_batch::RecordBatch;
+use weir_plan::aggregate::Aggregate;
+use weir_plan::expr::type_name;
+use weir_plan::quote::quoted;
+
+use super::group_table::{Evaluated, GroupTable, Groups};
+use super::partials::keys_of;
+use crate::failure::{Failure, Result};
+use crate::transform::rows::{Rows, by_halves, coalesced};
+
+/// Of a closed window's rows, what is made at a time: bytes of its keys, and rows.
+const ROWS_BYTES: usize = 4 << 20;
+const ROWS_AT_ONCE: usize = 1 << 16;
+
+/// Says why a row is not fit for what comes next.
+type Check<'a> = &'a dyn Fn(&RecordBatch) -> Result<(), String>;
+
+/// A window that is over. Its rows are made as they are asked for: there may be more than fit into memory a second time.
+pub struct ClosedWindow {
+    aggregate: Arc<Aggregate>,
+    schema: SchemaRef,
+    start_us: i64,
+    end_us: i64,
+    groups: Evaluated,
+}
+
+impl ClosedWindow {
+    pub(super) fn new(aggregate: Arc<Aggregate>, schema: SchemaRef, start_us: i64, pane: GroupTable) -> Self {
+        let (end_us, groups) = (aggregate.window.end_of(start_us), pane.evaluate(&aggregate.calls));
+        Self { aggregate, schema, start_us, end_us, groups }
+    }
+
+    /// The next rows; `None` at the end. A group whose row can't be computed, or does not pass `check`, is a bad row, with its bounds and
+    /// keys.
+    pub fn next(&mut self, check: Check<'_>) -> Result<Option<Rows>> {
+        let groups = self.groups.take(ROWS_BYTES, ROWS_AT_ONCE)?;
+        groups.map(|groups| self.rows_of(groups, check)).transpose()
+    }
+
+    fn rows_of(&self, groups: Groups, check: Check<'_>) -> Result<Rows> {
+        let aggregate = &self.aggregate;
+        let bounds = [self.start_us, self.end_us].map(|us| time(vec![us; groups.rows]));
+        let named: Vec<ArrayRef> = bounds.into_iter().chain(groups.keys).collect();
+        let keys = batch(&aggregate.group_schema(), named.clone())?;
+        let results = batch(&aggregate.result_schema, named.into_iter().chain(groups.values).collect())?;
+        let mut bad: Vec<(usize, String)> = Vec::new();
+        for (row, call) in groups.beyond_type {
+            if bad.last().is_none_or(|(last, _)| *last != row) {
+                bad.push((row, beyond_type(aggregate, call)));
+            }
+        }
+        let mut rows = Rows::default();
+        if bad.is_empty() {
+            (rows.good, bad) = self.outputs_of(&results, check);
+        } else {
+            let mut fits = vec![true; groups.rows];
+            bad.iter().for_each(|(row, _)| fits[*row] = false);
+            let places: Vec<usize> = (0..groups.rows).filter(|row| fits[*row]).collect();
+            let results = filter_record_batch(&results, &BooleanArray::from(fits));
+            let (good, more) = self.outputs_of(&results.map_err(|e| Failure::bug(format!("results of a window: {e}")))?, check);
+            rows.good = good;
+            bad.extend(more.into_iter().map(|(row, why)| (places[row], why)));
+            bad.sort_by_key(|(row, _)| *row);
+        }
+        rows.good = coalesced(&self.schema, rows.good)?;
+        rows.add_bad(&keys, bad)?;
+        Ok(rows)
+    }
+
+    /// The step's rows, and the places of the results that have none.
+    fn outputs_of(&self, results: &RecordBatch, check: Check<'_>) -> (Vec<RecordBatch>, Vec<(usize, String)>) {
+        by_halves(results, &|results| {
+            let rows = self.outputs(results)?;
+            check(&rows).map(|()| rows)
+        })
+    }
+
+    fn outputs(&self, results: &RecordBatch) -> Result<RecordBatch, String> {
+        let mut columns = results.columns()[..self.aggregate.group_by.len() + 2].to_vec();
+        for output in &self.aggregate.outputs {
+            columns.push(output.evaluate(results).map_err(|e| format!("column {}: {e}", quoted(output.field.name())))?);
+        }
+        columns.push(time(vec![self.end_us.saturating_sub(1); results.num_rows()]));
+        RecordBatch::try_new(Arc::clone(&self.schema), columns).map_err(|e| format!("rows of a window: {e}"))
+    }
+}
+
+fn beyond_type(aggregate: &Aggregate, call: usize) -> String {
+    let column = quoted(aggregate.column_of(call).unwrap_or_default());
+    let call = &aggregate.calls[call];
+    let data_type = type_name(call.function.field().data_type());
+    let instead = match data_type.as_str() {
+        "bigint" => "cast its argument to decimal(38,0)",
+        _ => "cast its argument to a decimal with fewer digits behind the point, or to a double",
+    };
+    format!("column {column}: `{}` is more than its type {data_type} holds; {instead}", call.name)
+}
+
+/// The bounds and keys of the groups that rows of the input belong to.
+pub fn groups_of(aggregate: &Aggregate, input: &RecordBatch) -> Result<RecordBatch> {
+    let times = input.column(aggregate.event_time_index).as_primitive::<TimestampMicrosecondType>().values();
+    let starts: Vec<i64> = times.iter().map(|time| aggregate.window.start_of(*time)).collect();
+    let ends = starts.iter().map(|start| aggregate.window.end_of(*start)).collect();
+    batch(&aggregate.group_schema(), [time(starts), time(ends)].into_iter().chain(keys_of(aggregate, input)).collect())
+}
+
+fn time(us: Vec<i64>) -> ArrayRef {
+    Arc::new(TimestampMicrosecondArray::from(us).with_timezone("UTC"))
+}
+
+fn batch(schema: &SchemaRef, columns: Vec<ArrayRef>) -> Result<RecordBatch> {
+    RecordBatch::try_new(Arc::clone(schema), columns).map_err(|e| Failure::bug(format!("groups of a window: {e}")))
+}

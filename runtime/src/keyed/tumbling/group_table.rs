@@ -1,0 +1,369 @@
+//! A table of groups: key → number of the group, and one accumulator per aggregate call that is indexed by that number.
+//!
+//! Keys are compared in arrow's row format, so that any number and mix of key columns costs one comparison of bytes. The accumulators are
+//! vectorised, and have partial states that merge.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, BooleanArray};
+use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch;
+use arrow_row::{RowConverter, Rows, SortField};
+use datafusion_expr::EmitTo;
+use hashbrown::HashTable;
+use weir_plan::aggregate::{Accumulator, Aggregate, Call};
+use weir_plan::expr::ExprError;
+use weir_plan::quote::quoted;
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::failure::{Failure, Result};
+
+/// Bytes of one accumulator's strings that are made at a time, on the average of the groups: Arrow's arrays of strings end at 2 GiB.
+const VALUES_BYTES: usize = 128 << 20;
+
+/// Groups and their accumulators.
+pub struct GroupTable {
+    keys: Keys,
+    accumulators: Vec<Box<dyn Accumulator>>,
+    /// Per accumulator, the columns of its partial state.
+    state_columns: Vec<usize>,
+    /// The group of each row of the batch in hand.
+    group_of_row: Vec<usize>,
+}
+
+impl GroupTable {
+    /// # Errors
+    /// `Bug` if an accumulator can't be made: validation has made one of each before.
+    pub fn new(key_types: &[DataType], calls: &[Call]) -> Result<Self> {
+        let accumulators = calls
+            .iter()
+            .map(|call| call.accumulator().map_err(|e| Failure::bug(format!("an accumulator for {}: {e}", call.function.name()))))
+            .collect::<Result<_>>()?;
+        let state_columns = calls.iter().map(|call| call.state_fields.len()).collect();
+        Ok(Self { keys: Keys::new(key_types)?, accumulators, state_columns, group_of_row: Vec::new() })
+    }
+
+    /// Takes in rows.
+    pub fn update(&mut self, keys: &[ArrayRef], rows: usize, arguments: &Arguments) -> Result<()> {
+        self.keys.intern(keys, rows, &mut self.group_of_row)?;
+        let total = self.keys.len();
+        for ((accumulator, values), filter) in self.accumulators.iter_mut().zip(&arguments.values).zip(&arguments.filters) {
+            accumulator.update_batch(values, &self.group_of_row, filter.as_ref(), total).map_err(accumulate)?;
+        }
+        Ok(())
+    }
+
+    /// Takes in partial states, as [`Self::drain`] gave them.
+    pub fn merge(&mut self, keys: &[ArrayRef], rows: usize, states: &[ArrayRef]) -> Result<()> {
+        self.keys.intern(keys, rows, &mut self.group_of_row)?;
+        let total = self.keys.len();
+        let mut rest = states;
+        for (accumulator, columns) in self.accumulators.iter_mut().zip(&self.state_columns) {
+            let (state, behind) = rest.split_at(*columns);
+            rest = behind;
+            accumulator.merge_batch(state, &self.group_of_row, total).map_err(accumulate)?;
+        }
+        Ok(())
+    }
+
+    /// How many groups there are.
+    pub fn groups(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Heap bytes held.
+    pub fn bytes(&self) -> usize {
+        self.keys.bytes() + self.accumulators.iter().map(|a| a.size()).sum::<usize>() + self.group_of_row.capacity() * size_of::<usize>()
+    }
+
+    /// The keys and the partial states, in the same order. The table is spent.
+    pub fn drain(mut self) -> Result<(Vec<ArrayRef>, Vec<ArrayRef>)> {
+        let keys = self.keys.arrays(0..self.keys.len())?;
+        let states = self.accumulators.iter_mut().map(|a| a.state(EmitTo::All).map_err(accumulate));
+        Ok((keys, states.collect::<Result<Vec<_>>>()?.concat()))
+    }
+
+    /// The groups with the final value of each call, to be taken a stretch at a time. The table is spent. `calls` are those that it was made
+    /// for.
+    pub fn evaluate(self, calls: &[Call]) -> Evaluated {
+        self.evaluate_in(calls, VALUES_BYTES)
+    }
+
+    fn evaluate_in(self, calls: &[Call], values_bytes: usize) -> Evaluated {
+        let numbered = self.accumulators.iter().enumerate();
+        let beyond = numbered.flat_map(|(call, accumulator)| accumulator.beyond_type().into_iter().map(move |group| (group, call)));
+        let mut beyond: Vec<(usize, usize)> = beyond.collect();
+        beyond.sort_unstable();
+        // Values of one length are not copied when they are made all at once.
+        let of_any_length = |call: &Call| call.function.field().data_type().primitive_width().is_none();
+        let bytes = self.accumulators.iter().zip(calls).filter(|(_, call)| of_any_length(call)).map(|(a, _)| a.size()).max();
+        let parts = bytes.unwrap_or_default().div_ceil(values_bytes).max(1);
+        let groups_at_once = self.groups().div_ceil(parts).max(1);
+        let Self { keys, accumulators, .. } = self;
+        Evaluated { keys, accumulators, beyond: beyond.into(), groups_at_once, made: 0..0, values: Vec::new(), taken: 0 }
+    }
+}
+
+/// The groups of a table that is spent. Keys stay as the table had them until their turn comes, and so do values where there are many long
+/// ones.
+pub struct Evaluated {
+    keys: Keys,
+    accumulators: Vec<Box<dyn Accumulator>>,
+    /// Groups and calls whose value their type can't hold, in that order: those that are not taken yet.
+    beyond: VecDeque<(usize, usize)>,
+    /// How many groups' values are made at a time.
+    groups_at_once: usize,
+    /// The groups that `values` are of.
+    made: Range<usize>,
+    /// Per call.
+    values: Vec<ArrayRef>,
+    taken: usize,
+}
+
+/// A stretch of the groups.
+pub struct Groups {
+    pub rows: usize,
+    pub keys: Vec<ArrayRef>,
+    /// Per call.
+    pub values: Vec<ArrayRef>,
+    /// Groups (by their place here) and calls whose value their type can't hold, in that order. It is null in `values`.
+    pub beyond_type: Vec<(usize, usize)>,
+}
+
+impl Evaluated {
+    /// The next groups: as many as there are in so many bytes of keys and rows, and one at least. `None` at the end.
+    pub fn take(&mut self, bytes_max: usize, rows_max: usize) -> Result<Option<Groups>> {
+        let from = self.taken;
+        if from == self.keys.len() {
+            return Ok(None);
+        }
+        if from == self.made.end {
+            self.make_values()?;
+        }
+        let mut bytes = self.keys.bytes_of(from);
+        let mut to = from + 1;
+        while to < self.made.end && to - from < rows_max {
+            bytes += self.keys.bytes_of(to);
+            if bytes > bytes_max {
+                break;
+            }
+            to += 1;
+        }
+        self.taken = to;
+        let values = self.values.iter().map(|values| values.slice(from - self.made.start, to - from)).collect();
+        let beyond = self.beyond.partition_point(|(group, _)| *group < to);
+        let beyond_type = self.beyond.drain(..beyond).map(|(group, call)| (group - from, call)).collect();
+        Ok(Some(Groups { rows: to - from, keys: self.keys.arrays(from..to)?, values, beyond_type }))
+    }
+
+    /// The values of the groups from `made` on.
+    fn make_values(&mut self) -> Result<()> {
+        // Before the next ones are there.
+        self.values.clear();
+        let from = self.made.end;
+        let to = self.keys.len().min(from + self.groups_at_once);
+        let emit = if to == self.keys.len() { EmitTo::All } else { EmitTo::First(to - from) };
+        for accumulator in &mut self.accumulators {
+            self.values.push(accumulator.evaluate(emit).map_err(accumulate)?);
+        }
+        self.made = from..to;
+        Ok(())
+    }
+}
+
+fn accumulate(error: impl std::fmt::Display) -> Failure {
+    Failure::bug(format!("an accumulator refused what validation had allowed: {error}"))
+}
+
+/// Distinct keys, numbered in the order of their first occurrence.
+enum Keys {
+    /// No key columns: one group, from the first row on.
+    Global {
+        seen: bool,
+    },
+    Rows(Box<RowKeys>),
+}
+
+struct RowKeys {
+    converter: RowConverter,
+    index: HashTable<(u64, u32)>,
+    distinct: Rows,
+    batch: Rows,
+}
+
+impl Keys {
+    fn new(types: &[DataType]) -> Result<Self> {
+        if types.is_empty() {
+            return Ok(Self::Global { seen: false });
+        }
+        let fields = types.iter().cloned().map(SortField::new).collect();
+        let converter = RowConverter::new(fields).map_err(|e| Failure::bug(format!("keys of types {types:?}: {e}")))?;
+        let (distinct, batch) = (converter.empty_rows(0, 0), converter.empty_rows(0, 0));
+        Ok(Self::Rows(Box::new(RowKeys { converter, index: HashTable::new(), distinct, batch })))
+    }
+
+    fn len(&self) -> usize {
+        match self {
+            Self::Global { seen } => usize::from(*seen),
+            Self::Rows(k) => k.distinct.num_rows(),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Global { .. } => 0,
+            Self::Rows(k) => k.index.allocation_size() + k.distinct.size() + k.batch.size(),
+        }
+    }
+
+    /// Writes the number of each row's group into `groups`.
+    fn intern(&mut self, columns: &[ArrayRef], rows: usize, groups: &mut Vec<usize>) -> Result<()> {
+        groups.clear();
+        match self {
+            Self::Global { seen } => {
+                *seen |= rows > 0;
+                groups.resize(rows, 0);
+                Ok(())
+            }
+            Self::Rows(keys) => keys.intern(columns, groups),
+        }
+    }
+
+    /// Bytes of one key.
+    fn bytes_of(&self, group: usize) -> usize {
+        match self {
+            Self::Global { .. } => 0,
+            Self::Rows(k) => k.distinct.row(group).as_ref().len(),
+        }
+    }
+
+    fn arrays(&self, groups: Range<usize>) -> Result<Vec<ArrayRef>> {
+        match self {
+            Self::Global { .. } => Ok(Vec::new()),
+            Self::Rows(k) => {
+                let rows = groups.map(|group| k.distinct.row(group));
+                k.converter.convert_rows(rows).map_err(|e| Failure::bug(format!("keys back from rows: {e}")))
+            }
+        }
+    }
+}
+
+impl RowKeys {
+    fn intern(&mut self, columns: &[ArrayRef], groups: &mut Vec<usize>) -> Result<()> {
+        self.batch.clear();
+        self.converter.append(&mut self.batch, columns).map_err(|e| Failure::bug(format!("keys into rows: {e}")))?;
+        for row in self.batch.iter() {
+            let hash = xxh3_64(row.as_ref());
+            let distinct = &self.distinct;
+            let found = self.index.find(hash, |(h, i)| *h == hash && distinct.row(*i as usize) == row);
+            let group = match found {
+                Some((_, group)) => *group,
+                None => {
+                    let group = u32::try_from(self.distinct.num_rows())
+                        .map_err(|_| Failure::config("a window has more than 4,294,967,295 groups; group by something coarser"))?;
+                    self.distinct.push(row);
+                    self.index.insert_unique(hash, (hash, group), |(h, _)| *h);
+                    group
+                }
+            };
+            groups.push(group as usize);
+        }
+        Ok(())
+    }
+}
+
+/// What an aggregate's calls take from a batch of its input: per call its arguments, and which rows it counts.
+pub struct Arguments {
+    values: Vec<Vec<ArrayRef>>,
+    filters: Vec<Option<BooleanArray>>,
+}
+
+impl Arguments {
+    /// # Errors
+    /// A sentence, if an expression fails on some row.
+    pub fn of(aggregate: &Aggregate, batch: &RecordBatch) -> Result<Self, String> {
+        let calls = &aggregate.calls;
+        let mut arguments = Self { values: Vec::with_capacity(calls.len()), filters: Vec::with_capacity(calls.len()) };
+        for (i, call) in calls.iter().enumerate() {
+            let failed = |e: ExprError| format!("column {}: {e}", quoted(aggregate.column_of(i).unwrap_or(&call.name)));
+            // First, since an argument need not be fit for the rows that do not count.
+            let filter = call.filter.as_ref().map(|f| f.evaluate(batch)).transpose().map_err(failed)?;
+            let filter = filter.map(|mask| mask.as_boolean().clone());
+            let values = call.args.iter().map(|e| match &filter {
+                Some(counts) => e.evaluate_where(batch, counts),
+                None => e.evaluate(batch),
+            });
+            arguments.values.push(values.collect::<Result<_, _>>().map_err(failed)?);
+            arguments.filters.push(filter);
+        }
+        Ok(arguments)
+    }
+}
+
+/// One key column after another, with `first` in front.
+pub(super) fn with_first(first: ArrayRef, rest: &[ArrayRef]) -> Vec<ArrayRef> {
+    std::iter::once(first).chain(rest.iter().map(Arc::clone)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use arrow::array::{Int64Array, StringArray};
+    use arrow::datatypes::Int64Type;
+    use weir_plan::aggregate::{AggregateColumn, compile};
+    use weir_plan::plan::Input;
+    use weir_plan::types::{Column, DataType as Type, EVENT_TIME};
+    use weir_plan::window::Tumbling;
+
+    use super::*;
+
+    /// `sum(n)` and `max(s)` over a bigint and a string.
+    fn calls() -> Vec<Call> {
+        let field = |name: &str, data_type| Column { name: name.into(), data_type, nullable: name != EVENT_TIME }.to_field();
+        let fields = vec![field("n", Type::Bigint), field("s", Type::String), field(EVENT_TIME, Type::Timestamp)];
+        let column = |name: &str, expr: &str| AggregateColumn { name: name.into(), expr: expr.into(), filter: None };
+        let schema = Arc::new(arrow::datatypes::Schema::new(fields));
+        compile(Input::Source(0), &schema, Tumbling::new(5), &[], &[column("a", "sum(n)"), column("b", "max(s)")]).unwrap().calls
+    }
+
+    /// Group `g` has the values `numbers[g]`, each twice.
+    fn table(numbers: &[i64]) -> GroupTable {
+        let mut table = GroupTable::new(&[DataType::Utf8], &calls()).unwrap();
+        let keys: ArrayRef = Arc::new(StringArray::from_iter_values((0..numbers.len()).map(|i| format!("{i:0>100}"))));
+        let texts: ArrayRef = Arc::clone(&keys);
+        let numbers: ArrayRef = Arc::new(Int64Array::from(numbers.to_vec()));
+        let arguments = Arguments { values: vec![vec![numbers], vec![texts]], filters: vec![None, None] };
+        for _ in 0..2 {
+            table.update(&[Arc::clone(&keys)], keys.len(), &arguments).unwrap();
+        }
+        table
+    }
+
+    #[test]
+    fn groups_come_in_batches_of_bounded_size_and_each_once() {
+        let numbers: Vec<i64> = (0..1_000).map(|i| if i % 100 == 7 { i64::MAX } else { i }).collect();
+        for bytes_max in [1, 5_000, 40_000, usize::MAX / 2] {
+            let mut evaluated = table(&numbers).evaluate_in(&calls(), bytes_max);
+            let batches: Vec<_> = std::iter::from_fn(|| evaluated.take(bytes_max, usize::MAX).unwrap()).collect();
+            let mut at = 0;
+            for batch in &batches {
+                let keys = batch.keys[0].as_string::<i32>();
+                assert!(keys.values().len() <= bytes_max || batch.rows == 1, "{bytes_max}: {}", keys.values().len());
+                for row in 0..batch.rows {
+                    assert_eq!(keys.value(row), format!("{at:0>100}"));
+                    assert_eq!(batch.values[1].as_string::<i32>().value(row), keys.value(row));
+                    let beyond = numbers[at] == i64::MAX;
+                    assert_eq!(batch.beyond_type.contains(&(row, 0)), beyond);
+                    if !beyond {
+                        assert_eq!(batch.values[0].as_primitive::<Int64Type>().value(row), 2 * numbers[at]);
+                    }
+                    at += 1;
+                }
+            }
+            assert_eq!(at, numbers.len());
+            assert_eq!(batches.len() == 1, bytes_max > 1 << 20, "{bytes_max}");
+        }
+    }
+}

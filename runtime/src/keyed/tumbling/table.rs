@@ -1,0 +1,53 @@
+//! The partial states of an aggregate's calls, as a table that the state room keeps.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use datafusion_expr::EmitTo;
+use weir_plan::aggregate::{Aggregate, Call};
+
+use crate::failure::{Failure, Result};
+use crate::state::{Combine, StateField, TableSchema};
+
+/// By window start and group.
+#[must_use]
+pub fn table(aggregate: &Arc<Aggregate>) -> Arc<TableSchema> {
+    let values = aggregate.calls.iter().flat_map(|call| {
+        let kept_first = call.state_fields.len() - call.added_state;
+        let name = |n: usize| format!("{}:{n}", call.name);
+        call.state_fields.iter().enumerate().map(move |(n, field)| StateField::new(&name(n), field, n >= kept_first))
+    });
+    Arc::new(TableSchema {
+        keys: Arc::clone(&aggregate.key_schema),
+        values: values.collect(),
+        combine: Arc::new(Partials { aggregate: Arc::clone(aggregate) }),
+    })
+}
+
+/// The columns of each call's state, in order.
+pub(super) fn by_call<'a>(calls: &'a [Call], values: &'a [ArrayRef]) -> impl Iterator<Item = (&'a Call, &'a [ArrayRef])> {
+    let mut rest = values;
+    calls.iter().map(move |call| {
+        let (state, behind) = rest.split_at(call.state_fields.len().min(rest.len()));
+        rest = behind;
+        (call, state)
+    })
+}
+
+/// Partial states merge.
+struct Partials {
+    aggregate: Arc<Aggregate>,
+}
+
+impl Combine for Partials {
+    fn combine(&self, values: &[ArrayRef], numbers: &[usize], distinct: usize) -> Result<Vec<ArrayRef>> {
+        let refused = |e: datafusion_common::DataFusionError| Failure::bug(format!("an accumulator refused partial states: {e}"));
+        let mut merged = Vec::with_capacity(values.len());
+        for (call, state) in by_call(&self.aggregate.calls, values) {
+            let mut accumulator = call.accumulator().map_err(refused)?;
+            accumulator.merge_batch(state, numbers, distinct).map_err(refused)?;
+            merged.extend(accumulator.state(EmitTo::All).map_err(refused)?);
+        }
+        Ok(merged)
+    }
+}

@@ -1,0 +1,182 @@
+//! When windows close, what is late for them, and what a row that can't be computed costs.
+#![allow(clippy::unwrap_used)]
+
+mod closing;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{Array as _, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
+use rand::Rng;
+use rand::rngs::SmallRng;
+use weir_plan::aggregate::{self, Aggregate, AggregateColumn};
+use weir_plan::plan::Input;
+use weir_plan::types::{Column, DataType, EVENT_TIME};
+use weir_plan::window::Tumbling;
+
+use super::*;
+use crate::state::Entries;
+use crate::transform::rows::Rows;
+
+pub(crate) const SIZE_US: i64 = 10;
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Row {
+    pub(crate) time_us: i64,
+    pub(crate) key: Option<&'static str>,
+    pub(crate) value: Option<i64>,
+}
+
+pub(crate) fn input_schema() -> SchemaRef {
+    let column = |name: &str, data_type, nullable| Column { name: name.into(), data_type, nullable }.to_field();
+    Arc::new(arrow::datatypes::Schema::new(vec![
+        column("key", DataType::String, true),
+        column("value", DataType::Bigint, true),
+        column(EVENT_TIME, DataType::Timestamp, false),
+    ]))
+}
+
+pub(crate) fn aggregate() -> Arc<Aggregate> {
+    let column = |name: &str, expr: &str| AggregateColumn { name: name.into(), expr: expr.into(), filter: None };
+    let columns = [column("total", "sum(value)"), column("n", "count(*)"), column("least", "min(value)")];
+    Arc::new(aggregate::compile(Input::Source(0), &input_schema(), Tumbling::new(SIZE_US), &["key".into()], &columns).unwrap())
+}
+
+fn batch(rows: &[Row]) -> RecordBatch {
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(rows.iter().map(|r| r.key).collect::<StringArray>()),
+        Arc::new(rows.iter().map(|r| r.value).collect::<Int64Array>()),
+        Arc::new(
+            rows.iter()
+                .map(|r| r.time_us)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .map(Some)
+                .collect::<TimestampMicrosecondArray>()
+                .with_timezone("UTC"),
+        ),
+    ];
+    RecordBatch::try_new(input_schema(), columns).unwrap()
+}
+
+pub(crate) fn partials(aggregate: &Arc<Aggregate>, rows: &[Row]) -> Option<Entries> {
+    let mut lane = LanePartials::new(Arc::clone(aggregate)).unwrap();
+    for part in rows.chunks(7) {
+        lane.take_in(&LanePartials::prepare(aggregate, &batch(part), None).unwrap()).unwrap();
+    }
+    lane.drain().unwrap()
+}
+
+pub(crate) type Windows = BTreeMap<(i64, Option<String>), (Option<i64>, i64, Option<i64>)>;
+
+fn windows_of(rows: &RecordBatch) -> Windows {
+    let starts = rows.column(0).as_primitive::<TimestampMicrosecondType>();
+    let keys = rows.column(2).as_string::<i32>();
+    let number = |column: usize, row: usize| {
+        let a = rows.column(column).as_primitive::<Int64Type>();
+        (!a.is_null(row)).then(|| a.value(row))
+    };
+    let mut windows = Windows::new();
+    for row in 0..rows.num_rows() {
+        let key = (!keys.is_null(row)).then(|| keys.value(row).to_owned());
+        let value = (number(3, row), number(4, row).unwrap(), number(5, row));
+        assert!(windows.insert((starts.value(row), key), value).is_none(), "a group occurs twice");
+    }
+    windows
+}
+
+/// The definition, naively.
+pub(crate) fn expected(rows: &[Row]) -> Windows {
+    let mut windows = Windows::new();
+    for r in rows {
+        let start = r.time_us.div_euclid(SIZE_US) * SIZE_US;
+        let entry = windows.entry((start, r.key.map(str::to_owned))).or_insert((None, 0, None));
+        entry.1 += 1;
+        if let Some(v) = r.value {
+            entry.0 = Some(entry.0.unwrap_or(0) + v);
+            entry.2 = Some(entry.2.map_or(v, |least| least.min(v)));
+        }
+    }
+    windows
+}
+
+pub(crate) fn random_rows(rng: &mut SmallRng, count: usize) -> Vec<Row> {
+    const KEYS: [Option<&str>; 5] = [None, Some(""), Some("a"), Some("b"), Some("ü")];
+    (0..count)
+        .map(|_| Row {
+            time_us: rng.random_range(-50..50),
+            key: KEYS[rng.random_range(0..KEYS.len())],
+            value: rng.random_bool(0.9).then(|| rng.random_range(-5..5)),
+        })
+        .collect()
+}
+
+/// What becomes of the windows that are over.
+fn close_up_to(state: &mut KeyedState, watermark_us: i64, check: &dyn Fn(&RecordBatch) -> Result<(), String>) -> Rows {
+    let mut all = Rows::default();
+    while let Some(mut window) = state.close_next(watermark_us) {
+        while let Some(rows) = window.next(check).unwrap() {
+            all.good.extend(rows.good);
+            all.bad.extend(rows.bad);
+        }
+    }
+    all
+}
+
+/// The rows of the windows that are over, if there are any.
+pub(crate) fn closed(state: &mut KeyedState, watermark_us: i64) -> Option<RecordBatch> {
+    let rows = close_up_to(state, watermark_us, &|_| Ok(()));
+    assert!(rows.bad.is_empty());
+    let schema = rows.good.first()?.schema();
+    Some(arrow::compute::concat_batches(&schema, &rows.good).unwrap())
+}
+
+pub(crate) fn close_all(state: &mut KeyedState) -> Windows {
+    closed(state, i64::MAX).map_or_else(Windows::new, |rows| windows_of(&rows))
+}
+
+pub(crate) fn state(aggregate: &Arc<Aggregate>) -> KeyedState {
+    KeyedState::new(Arc::clone(aggregate), aggregate.output_schema())
+}
+
+#[test]
+fn a_window_closes_exactly_when_the_watermark_reaches_its_end() {
+    let aggregate = aggregate();
+    let mut state = state(&aggregate);
+    let rows = [Row { time_us: 9, key: None, value: Some(1) }, Row { time_us: 10, key: None, value: Some(2) }];
+    state.apply(&partials(&aggregate, &rows).unwrap()).unwrap();
+    assert!(closed(&mut state, 9).is_none());
+    assert_eq!(windows_of(&closed(&mut state, 10).unwrap()), expected(&rows[..1]));
+    assert_eq!(state.open_windows(), 1);
+}
+
+#[test]
+fn rows_behind_the_watermark_are_counted_and_left_out() {
+    let aggregate = aggregate();
+    let rows = [9, 10, 15, -1].map(|time_us| Row { time_us, key: Some("a"), value: Some(1) });
+    let mut lane = LanePartials::new(Arc::clone(&aggregate)).unwrap();
+    lane.take_in(&LanePartials::prepare(&aggregate, &batch(&rows), Some(10)).unwrap()).unwrap();
+    assert_eq!((lane.rows_in, lane.rows_late), (4, 2));
+    let mut state = state(&aggregate);
+    state.apply(&lane.drain().unwrap().unwrap()).unwrap();
+    assert_eq!(close_all(&mut state), expected(&rows[1..3]));
+}
+
+#[test]
+fn late_rows_are_those_that_the_windows_count_as_late_with_what_they_missed() {
+    let aggregate = aggregate();
+    let rows = [(3, "a"), (9, "b"), (10, "c"), (25, "d")];
+    let rows = rows.map(|(time_us, key)| Row { time_us, key: Some(key), value: Some(1) });
+    let schema = weir_plan::outputs::late_schema(&input_schema()).unwrap();
+    for (watermark_us, late) in [(9, 0), (10, 2), (29, 3), (2_030, 4)] {
+        let found = late_rows(&aggregate, &batch(&rows), watermark_us, &schema).unwrap();
+        let mut lane = LanePartials::new(Arc::clone(&aggregate)).unwrap();
+        lane.take_in(&LanePartials::prepare(&aggregate, &batch(&rows), Some(watermark_us)).unwrap()).unwrap();
+        assert_eq!((found.num_rows() as u64, lane.rows_late), (late, late), "{watermark_us}");
+    }
+    let found = late_rows(&aggregate, &batch(&rows), 2_030, &schema).unwrap();
+    let times = |column: usize| found.column(column).as_primitive::<TimestampMicrosecondType>().values().to_vec();
+    assert_eq!((times(2), times(3), times(4), times(5)), (vec![3, 9, 10, 25], vec![0, 0, 10, 20], vec![10, 10, 20, 30], vec![2_030; 4]));
+    assert_eq!(found.column(6).as_primitive::<Int64Type>().values(), &[2, 2, 2, 2]);
+}

@@ -1,0 +1,91 @@
+//! Entries of a keyed step's table: what lanes hand over, what a change is, and what a state file holds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, Int64Array, UInt32Array};
+use arrow::compute::{concat, take};
+use arrow::datatypes::Int64Type;
+
+use crate::failure::{Failure, Result};
+
+/// Values by time and key. All arrays have one length.
+#[derive(Debug, Clone)]
+pub struct Entries {
+    /// µs; of a window's entries, its start.
+    pub times: Int64Array,
+    pub keys: Vec<ArrayRef>,
+    pub values: Vec<ArrayRef>,
+}
+
+impl Entries {
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.times.len()
+    }
+
+    /// A stretch of the rows, not copied.
+    #[must_use]
+    pub fn slice(&self, from: usize, rows: usize) -> Self {
+        let cut = |columns: &[ArrayRef]| columns.iter().map(|column| column.slice(from, rows)).collect();
+        Self { times: self.times.slice(from, rows), keys: cut(&self.keys), values: cut(&self.values) }
+    }
+
+    /// The rows at `indices`, in that order.
+    pub fn select(&self, indices: &UInt32Array) -> Result<Self> {
+        let pick = |a: &ArrayRef| take(a, indices, None).map_err(|e| Failure::bug(format!("select entries: {e}")));
+        let times: ArrayRef = Arc::new(self.times.clone());
+        Ok(Self {
+            times: pick(&times)?.as_primitive::<Int64Type>().clone(),
+            keys: self.keys.iter().map(pick).collect::<Result<_>>()?,
+            values: self.values.iter().map(pick).collect::<Result<_>>()?,
+        })
+    }
+
+    /// Only those whose time `keep` holds for.
+    pub fn retain(self, keep: impl Fn(i64) -> bool) -> Result<Self> {
+        self.split(keep).map(|(kept, _)| kept)
+    }
+
+    /// Those whose time `first` holds for, and the others.
+    pub fn split(self, first: impl Fn(i64) -> bool) -> Result<(Self, Self)> {
+        let (mut these, mut those) = (Vec::new(), Vec::new());
+        for (row, time) in (0u32..).zip(self.times.values()) {
+            if first(*time) { &mut these } else { &mut those }.push(row);
+        }
+        let none = || self.select(&UInt32Array::from(Vec::<u32>::new()));
+        match (these.is_empty(), those.is_empty()) {
+            (_, true) => none().map(|none| (self.clone(), none)),
+            (true, _) => none().map(|none| (none, self.clone())),
+            _ => Ok((self.select(&UInt32Array::from(these))?, self.select(&UInt32Array::from(those))?)),
+        }
+    }
+
+    /// One part per time, in order.
+    pub fn by_time(&self) -> Result<Vec<(i64, Self)>> {
+        let mut rows: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+        for (row, time) in (0u32..).zip(self.times.values()) {
+            rows.entry(*time).or_default().push(row);
+        }
+        if let (1, Some((time, _))) = (rows.len(), rows.first_key_value()) {
+            return Ok(vec![(*time, self.clone())]);
+        }
+        rows.into_iter().map(|(time, rows)| Ok((time, self.select(&UInt32Array::from(rows))?))).collect()
+    }
+
+    /// One after the other; all have the same columns, and there is one at least.
+    pub(super) fn joined(parts: &[&Self]) -> Result<Self> {
+        if let [one] = parts {
+            return Ok((*one).clone());
+        }
+        let column = |pick: &dyn Fn(&Self) -> ArrayRef| {
+            let columns: Vec<_> = parts.iter().map(|part| pick(part)).collect();
+            concat(&columns.iter().map(AsRef::as_ref).collect::<Vec<_>>()).map_err(|e| Failure::bug(format!("join entries: {e}")))
+        };
+        let first = parts[0];
+        let times = column(&|part| Arc::new(part.times.clone()))?.as_primitive::<Int64Type>().clone();
+        let keys = (0..first.keys.len()).map(|k| column(&|part| Arc::clone(&part.keys[k]))).collect::<Result<_>>()?;
+        let values = (0..first.values.len()).map(|v| column(&|part| Arc::clone(&part.values[v]))).collect::<Result<_>>()?;
+        Ok(Self { times, keys, values })
+    }
+}

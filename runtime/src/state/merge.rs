@@ -1,0 +1,128 @@
+//! Many sorted runs of state into one. No more of a run is in memory than what was last read of it: rows up to the least of the last rows that
+//! were read are complete, and become the next stretch of the output.
+//!
+//! Files of older versions have some keys in other key groups. Such a run is not in order, and a key may then be in the output more than once,
+//! until it leaves: whoever reads it merges the two.
+
+use std::cmp::Ordering;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow_row::{OwnedRow, RowConverter, SortField};
+
+use super::change::Change;
+use super::schema::TableSchema;
+use crate::failure::{Failure, Result};
+
+/// A merge of runs, each of them sorted as state files are.
+pub struct Merge {
+    table: Arc<TableSchema>,
+    /// `None` without key columns.
+    keys: Option<RowConverter>,
+    runs: Vec<Run>,
+}
+
+struct Run {
+    /// What was read and is not merged yet.
+    read: VecDeque<Change>,
+    is_read: bool,
+}
+
+/// A place in the order of state files.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    key_group: u16,
+    time: i64,
+    key: Option<OwnedRow>,
+}
+
+impl Merge {
+    pub fn new(table: Arc<TableSchema>, runs: usize) -> Result<Self> {
+        let fields: Vec<_> = table.keys.fields().iter().map(|f| SortField::new(f.data_type().clone())).collect();
+        let keys = if fields.is_empty() { None } else { Some(RowConverter::new(fields).map_err(bug)?) };
+        let runs = (0..runs).map(|_| Run { read: VecDeque::new(), is_read: false }).collect();
+        Ok(Self { table, keys, runs })
+    }
+
+    /// The runs that must be read on, by number, before there is a next stretch.
+    pub fn hungry(&self) -> Vec<usize> {
+        let hungry = |(i, run): (usize, &Run)| (run.read.is_empty() && !run.is_read).then_some(i);
+        self.runs.iter().enumerate().filter_map(hungry).collect()
+    }
+
+    /// What comes next in a run; `None` at its end.
+    pub fn feed(&mut self, run: usize, read: Option<Vec<Change>>) {
+        match read {
+            Some(read) => self.runs[run].read.extend(read.into_iter().filter(|change| change.rows() > 0)),
+            None => self.runs[run].is_read = true,
+        }
+    }
+
+    /// Nothing is left.
+    pub fn is_done(&self) -> bool {
+        self.runs.iter().all(|run| run.is_read && run.read.is_empty())
+    }
+
+    /// The next stretch, once no run is [hungry](Self::hungry). Entries whose time `keep` does not hold for are left out; `None` if that is all.
+    pub fn next(&mut self, keep: impl Fn(i64) -> bool) -> Result<Option<Change>> {
+        let mut end: Option<(usize, Place)> = None;
+        for (i, run) in self.runs.iter().enumerate().filter(|(_, run)| !run.is_read) {
+            if let Some(last) = run.read.back() {
+                let last = self.place(last, last.rows() - 1)?;
+                if end.as_ref().is_none_or(|(_, end)| last < *end) {
+                    end = Some((i, last));
+                }
+            }
+        }
+        let mut parts = Vec::new();
+        for i in 0..self.runs.len() {
+            while let Some(change) = self.runs[i].read.pop_front() {
+                // All of the run that `end` is of, in whatever order it is: so each stretch has rows.
+                let rows = match &end {
+                    Some((run, end)) if *run != i => self.rows_up_to(&change, end)?,
+                    _ => change.rows(),
+                };
+                parts.push(change.slice(0, rows).entries.retain(&keep)?);
+                if rows < change.rows() {
+                    self.runs[i].read.push_front(change.slice(rows, change.rows() - rows));
+                    break;
+                }
+            }
+        }
+        Change::of(&self.table, &parts)
+    }
+
+    /// How many rows come at or before `end`.
+    fn rows_up_to(&self, change: &Change, end: &Place) -> Result<usize> {
+        let (mut least, mut most) = (0, change.rows());
+        while least < most {
+            let middle = usize::midpoint(least, most);
+            match self.compare(change, middle, end)? {
+                Ordering::Greater => most = middle,
+                Ordering::Less | Ordering::Equal => least = middle + 1,
+            }
+        }
+        Ok(least)
+    }
+
+    fn compare(&self, change: &Change, row: usize, place: &Place) -> Result<Ordering> {
+        let first = (change.key_groups.value(row), change.entries.times.value(row)).cmp(&(place.key_group, place.time));
+        if first.is_ne() { Ok(first) } else { Ok(self.key(change, row)?.cmp(&place.key)) }
+    }
+
+    fn place(&self, change: &Change, row: usize) -> Result<Place> {
+        let (key_group, time) = (change.key_groups.value(row), change.entries.times.value(row));
+        Ok(Place { key_group, time, key: self.key(change, row)? })
+    }
+
+    fn key(&self, change: &Change, row: usize) -> Result<Option<OwnedRow>> {
+        let Some(converter) = &self.keys else { return Ok(None) };
+        let columns: Vec<ArrayRef> = change.entries.keys.iter().map(|column| column.slice(row, 1)).collect();
+        Ok(Some(converter.convert_columns(&columns).map_err(bug)?.row(0).owned()))
+    }
+}
+
+fn bug(e: arrow::error::ArrowError) -> Failure {
+    Failure::bug(format!("keys into rows: {e}"))
+}

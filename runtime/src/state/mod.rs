@@ -1,0 +1,15 @@
+//! What keyed steps keep over a crash: the change of an epoch, in the order of state files, the files' format, and their merge.
+
+mod change;
+mod entries;
+pub mod file;
+mod merge;
+mod order;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+pub use change::Change;
+pub use entries::Entries;
+pub use merge::Merge;
+pub use schema::{Combine, StateField, TableSchema};

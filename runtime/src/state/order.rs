@@ -1,0 +1,171 @@
+//! The order of state files: key group, time, keys. Rows are dealt out to their key groups first, then each group is sorted by itself, which
+//! is in the cache by then; the first bytes of a key lie beside its row's number, so that most comparisons look nowhere else.
+
+use std::cmp::Ordering;
+
+use arrow::array::{ArrayRef, UInt32Array};
+use arrow_row::{RowConverter, Rows, SortField};
+
+use crate::failure::{Failure, Result};
+
+struct Place {
+    time: i64,
+    /// The first bytes of the key in arrow's row format, whose bytes compare as the keys do.
+    head: u64,
+    row: u32,
+}
+
+/// Rows as they stand in a state file.
+pub struct Order {
+    /// The number of each row.
+    pub rows: UInt32Array,
+    /// Of each row in this order: how many times and keys come before its own.
+    pub numbers: Vec<usize>,
+    /// How many times and keys there are.
+    pub distinct: usize,
+}
+
+impl Order {
+    /// `groups` are the key groups, all less than `group_count`.
+    pub fn of(groups: &[u16], group_count: u16, times: &[i64], keys: &[ArrayRef]) -> Result<Self> {
+        let keys = rows_of(keys)?;
+        let mut next = group_starts(groups, group_count);
+        let mut places: Vec<Place> = Vec::new();
+        places.resize_with(groups.len(), || Place { time: 0, head: 0, row: 0 });
+        for ((row, group), time) in (0u32..).zip(groups).zip(times) {
+            let place = &mut next[usize::from(*group)];
+            places[*place] = Place { time: *time, head: head(keys.as_ref(), row), row };
+            *place += 1;
+        }
+        let mut start = 0;
+        // By now the next place of a group is its end.
+        for end in next {
+            places[start..end].sort_unstable_by(|a, b| compare(keys.as_ref(), a, b));
+            start = end;
+        }
+        let mut distinct = usize::from(!places.is_empty());
+        let mut numbers = vec![0; places.len().min(1)];
+        numbers.extend(places.windows(2).map(|pair| {
+            distinct += usize::from(compare(keys.as_ref(), &pair[0], &pair[1]) != Ordering::Equal);
+            distinct - 1
+        }));
+        Ok(Self { rows: places.into_iter().map(|place| place.row).collect(), numbers, distinct })
+    }
+
+    /// Where the first row of each time and key stands in this order.
+    pub fn first_places(&self) -> UInt32Array {
+        let mut last = None;
+        let firsts = (0u32..).zip(&self.numbers).filter(|(_, number)| last.replace(**number) != Some(**number));
+        firsts.map(|(place, _)| place).collect()
+    }
+
+    /// The number of the first row of each time and key.
+    pub fn firsts(&self) -> UInt32Array {
+        self.first_places().values().iter().map(|place| self.rows.value(*place as usize)).collect()
+    }
+}
+
+/// Of two places in one key group. Equal keys are in one key group, so across groups nothing is equal.
+fn compare(keys: Option<&Rows>, a: &Place, b: &Place) -> Ordering {
+    (a.time, a.head).cmp(&(b.time, b.head)).then_with(|| match keys {
+        Some(keys) => keys.row(a.row as usize).cmp(&keys.row(b.row as usize)),
+        None => Ordering::Equal,
+    })
+}
+
+/// `None` without key columns.
+fn rows_of(keys: &[ArrayRef]) -> Result<Option<Rows>> {
+    if keys.is_empty() {
+        return Ok(None);
+    }
+    let fields = keys.iter().map(|key| SortField::new(key.data_type().clone())).collect();
+    let rows = RowConverter::new(fields).and_then(|converter| converter.convert_columns(keys));
+    rows.map(Some).map_err(|e| Failure::bug(format!("keys into rows: {e}")))
+}
+
+/// Where each group's rows begin when they lie group by group.
+fn group_starts(groups: &[u16], group_count: u16) -> Vec<usize> {
+    let mut counts = vec![0; usize::from(group_count)];
+    for group in groups {
+        counts[usize::from(*group)] += 1;
+    }
+    let mut end = 0;
+    let starts = counts.into_iter().map(|count| {
+        end += count;
+        end - count
+    });
+    starts.collect()
+}
+
+/// Shorter keys are filled up with zeros; what then is equal is compared as a whole.
+fn head(keys: Option<&Rows>, row: u32) -> u64 {
+    let Some(keys) = keys else { return 0 };
+    let row = keys.row(row as usize);
+    let bytes = row.as_ref();
+    let mut head = [0; 8];
+    let length = bytes.len().min(head.len());
+    head[..length].copy_from_slice(&bytes[..length]);
+    u64::from_be_bytes(head)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
+    use arrow::array::{Float64Array, Int64Array, StringArray, UInt16Array};
+    use arrow::compute::{SortColumn, lexsort_to_indices};
+    use rand::rngs::SmallRng;
+    use rand::{Rng as _, SeedableRng as _};
+
+    use super::*;
+
+    /// Rows that differ in group, window or keys, many of them in the last byte only.
+    fn check(rows: usize, keys: Vec<ArrayRef>, seed: u64) {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let groups: Vec<u16> = (0..rows).map(|_| rng.random_range(0..3)).collect();
+        let windows: Vec<i64> = (0..rows).map(|_| rng.random_range(-2..2) * 1_000).collect();
+        let columns: [ArrayRef; 2] = [Arc::new(UInt16Array::from(groups.clone())), Arc::new(Int64Array::from(windows.clone()))];
+        let by: Vec<_> = columns.iter().chain(&keys).map(|a| SortColumn { values: Arc::clone(a), options: None }).collect();
+        let expected = lexsort_to_indices(&by, None).unwrap();
+        let order = Order::of(&groups, 3, &windows, &keys).unwrap();
+        assert_eq!(order.rows, expected, "seed {seed}");
+        assert_eq!((order.distinct, order.numbers), (rows, (0..rows).collect()), "seed {seed}");
+    }
+
+    #[test]
+    fn rows_come_in_the_order_that_arrow_sorts_group_window_and_keys_in() {
+        let mut rng = SmallRng::seed_from_u64(5);
+        for seed in 0..20 {
+            // Distinct, so that there is one right order.
+            let numbers: Vec<_> = (0..500).map(|i| (i != 7).then_some((i64::from(i) - 250) * [1, 1 << 40][seed as usize % 2])).collect();
+            let texts: Vec<_> =
+                (0..500).map(|i| (rng.random_range(0..9) > 0).then(|| format!("{}{i}", "é".repeat(rng.random_range(0..9))))).collect();
+            let number: ArrayRef = Arc::new(Int64Array::from(numbers));
+            let text: ArrayRef = Arc::new(StringArray::from(texts));
+            let double: ArrayRef = Arc::new(Float64Array::from((0..500).map(|i| f64::from(i % 50) - 25.5).collect::<Vec<_>>()));
+            check(500, vec![Arc::clone(&number)], seed);
+            check(500, vec![text, Arc::clone(&number)], seed);
+            check(500, vec![double, number], seed);
+        }
+    }
+
+    #[test]
+    fn equal_windows_and_keys_have_one_number() {
+        let keys: ArrayRef =
+            Arc::new(StringArray::from(vec![Some("a long key, b"), None, Some("a long key, a"), None, Some("a long key, b"), None]));
+        let order = Order::of(&[1, 0, 1, 0, 1, 0], 2, &[5, 5, 5, 5, 5, 6], &[keys]).unwrap();
+        assert_eq!((order.numbers.as_slice(), order.distinct), ([0, 0, 1, 2, 3, 3].as_slice(), 4));
+        assert_eq!(order.first_places(), UInt32Array::from(vec![0, 2, 3, 4]));
+        assert!(matches!(order.firsts().values()[..], [1 | 3, 5, 2, 0 | 4]), "{:?}", order.firsts());
+    }
+
+    #[test]
+    fn without_keys_windows_are_the_order_and_without_rows_there_is_none() {
+        let order = Order::of(&[0, 0, 0, 0], 1, &[5, -1, 3, 5], &[]).unwrap();
+        assert_eq!(order.numbers, [0, 1, 2, 2]);
+        assert_eq!(order.rows.values()[..2], [1, 2]);
+        let none = Order::of(&[], 128, &[], &[]).unwrap();
+        assert_eq!((none.rows.len(), none.numbers.len(), none.distinct), (0, 0, 0));
+    }
+}

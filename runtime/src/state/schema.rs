@@ -1,0 +1,41 @@
+//! What a table of a keyed step holds, as far as the state room has to know it.
+
+use std::sync::Arc;
+
+use arrow::array::ArrayRef;
+use arrow::datatypes::{Field, FieldRef, SchemaRef};
+
+use crate::failure::Result;
+
+/// The columns of a table's entries, and how two entries of one time and key become one.
+#[derive(Clone)]
+pub struct TableSchema {
+    pub keys: SchemaRef,
+    pub values: Vec<StateField>,
+    pub combine: Arc<dyn Combine>,
+}
+
+/// A column of values.
+#[derive(Debug, Clone)]
+pub struct StateField {
+    /// Under the name that it is saved by.
+    pub field: FieldRef,
+    /// Older versions did not keep it: it is null where a file lacks it.
+    pub is_new: bool,
+}
+
+impl StateField {
+    #[must_use]
+    pub fn new(name: &str, field: &Field, is_new: bool) -> Self {
+        Self { field: Arc::new(Field::new(name, field.data_type().clone(), true)), is_new }
+    }
+}
+
+/// Merges entries of one time and key. In any order and grouping the result must be the same.
+pub trait Combine: Send + Sync {
+    /// `numbers` says of each row which entry it belongs to, in order, and `distinct` how many entries there are. Gives their values.
+    ///
+    /// # Errors
+    /// A bug: such values have been merged before.
+    fn combine(&self, values: &[ArrayRef], numbers: &[usize], distinct: usize) -> Result<Vec<ArrayRef>>;
+}

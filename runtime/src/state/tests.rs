@@ -1,0 +1,248 @@
+//! However rows are cut into lanes, epochs and state files, windows come out the same; what of a file is refused, how much of one is in memory,
+//! and what files are merged to.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use arrow::array::{Array as _, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{Float64Type, Int64Type};
+use bytes::Bytes;
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use weir_plan::aggregate::{self, Aggregate, AggregateColumn};
+use weir_plan::plan::Input;
+use weir_plan::types::{Column, DataType, EVENT_TIME};
+use weir_plan::window::Tumbling;
+
+use super::file::{BlockReader, Tail, read_tail};
+use super::*;
+use crate::keyed::tumbling::tests::*;
+use crate::keyed::tumbling::{LanePartials, table};
+
+fn change(aggregate: &Arc<Aggregate>, rows: &[Row]) -> Change {
+    Change::of(&table(aggregate), &[partials(aggregate, rows).unwrap()]).unwrap().unwrap()
+}
+
+fn file_of(aggregate: &Arc<Aggregate>, change: &Change) -> Vec<u8> {
+    let table = table(aggregate);
+    let mut writer = file::Writer::default();
+    for batch in file::batches(change) {
+        writer.write("step", &table, &batch).unwrap();
+    }
+    writer.finish().unwrap().rest
+}
+
+/// All rows of a file that had this checksum when it was written.
+fn read(aggregate: &Arc<Aggregate>, file: &[u8], crc32: u32) -> crate::failure::Result<Vec<Change>> {
+    let Tail::Footer(footer) = read_tail(file, file.len() as u64, crc32)? else { panic!("all of the file was there") };
+    let mut changes = Vec::new();
+    for block in &footer.blocks {
+        let mut reader = BlockReader::new(block, table(aggregate));
+        for chunk in block.chunks() {
+            let from = usize::try_from(chunk.offset).unwrap();
+            let bytes = file.get(from..from + usize::try_from(chunk.bytes).unwrap()).unwrap_or_default();
+            changes.extend(reader.decode(&chunk, Bytes::copy_from_slice(bytes))?);
+        }
+        reader.finish()?;
+    }
+    Ok(changes)
+}
+
+fn read_back(aggregate: &Arc<Aggregate>, file: &[u8]) -> Vec<Change> {
+    read(aggregate, file, crc32fast::hash(file)).unwrap()
+}
+
+/// One run of all; what is read of each comes in pieces.
+fn merged(aggregate: &Arc<Aggregate>, runs: Vec<Vec<Change>>, rng: &mut SmallRng) -> Vec<Change> {
+    let mut merge = Merge::new(table(aggregate), runs.len()).unwrap();
+    let mut pieces = |change: Change| {
+        let rows = rng.random_range(1..20);
+        (0..change.rows()).step_by(rows).map(move |from| change.slice(from, rows.min(change.rows() - from))).collect::<Vec<_>>()
+    };
+    let mut runs: Vec<_> = runs.into_iter().map(|run| run.into_iter().flat_map(&mut pieces).collect::<Vec<_>>().into_iter()).collect();
+    let mut all = Vec::new();
+    loop {
+        for run in merge.hungry() {
+            merge.feed(run, runs[run].next().map(|piece| vec![piece]));
+        }
+        if merge.is_done() {
+            return all;
+        }
+        if merge.hungry().is_empty() {
+            all.extend(merge.next(|_| true).unwrap());
+        }
+    }
+}
+
+/// Of one change after the other: each group once, in order.
+fn assert_sorted(changes: &[Change]) {
+    let places = changes.iter().flat_map(|change| {
+        let keys = change.entries.keys[0].as_string::<i32>().iter().map(|key| key.map(str::to_owned)).collect::<Vec<_>>();
+        let places = change.key_groups.values().iter().zip(change.entries.times.values());
+        places.zip(keys).map(|((group, window), key)| (*group, *window, key)).collect::<Vec<_>>()
+    });
+    let places: Vec<_> = places.collect();
+    assert!(places.windows(2).all(|pair| pair[0] < pair[1]), "{places:?}");
+}
+
+#[test]
+fn any_cut_into_lanes_epochs_and_files_gives_the_same_windows() {
+    let aggregate = aggregate();
+    for seed in 0..200 {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let count = rng.random_range(0..200);
+        let rows = random_rows(&mut rng, count);
+        let (mut live, mut restored) = (state(&aggregate), state(&aggregate));
+        let mut runs = Vec::new();
+        for epoch in rows.chunks(rng.random_range(1..60)) {
+            let lanes: Vec<_> = epoch.chunks(rng.random_range(1..40)).filter_map(|lane| partials(&aggregate, lane)).collect();
+            let Some(change) = Change::of(&table(&aggregate), &lanes).unwrap() else { continue };
+            live.apply(&change.entries).unwrap();
+            runs.push(read_back(&aggregate, &file_of(&aggregate, &change)));
+        }
+        // Compacted into one, or read one after the other.
+        if seed % 2 == 0 {
+            let one = merged(&aggregate, runs, &mut rng);
+            assert_sorted(&one);
+            runs = vec![one];
+        }
+        for change in runs.iter().flatten() {
+            restored.apply(&change.entries).unwrap();
+        }
+        assert_eq!(close_all(&mut live), expected(&rows), "seed {seed}");
+        assert_eq!(close_all(&mut restored), expected(&rows), "seed {seed}, restored");
+    }
+}
+
+#[test]
+fn a_state_file_that_was_cut_or_changed_anywhere_or_is_another_one_is_refused() {
+    let aggregate = aggregate();
+    let file_of = |seed| file_of(&aggregate, &change(&aggregate, &random_rows(&mut SmallRng::seed_from_u64(seed), 50)));
+    let (file, crc32) = (file_of(1), crc32fast::hash(&file_of(1)));
+    let refusal = |file: &[u8]| read(&aggregate, file, crc32).map(|_| ()).unwrap_err();
+    assert!(read(&aggregate, &file, crc32).is_ok());
+    for length in 0..file.len() {
+        assert!(refusal(&file[..length]).message.contains("spec.stateAction"), "cut to {length} bytes");
+    }
+    // The first eight bytes are not read: nothing hangs on them.
+    for at in 8..file.len() {
+        let mut changed = file.clone();
+        changed[at] ^= 0x10;
+        assert_eq!(refusal(&changed).remedy, crate::failure::Remedy::Config, "byte {at} changed");
+    }
+    assert!(refusal(&file_of(2)).message.contains("its checksum is not the one that its manifest has"), "whole, and another one");
+}
+
+#[test]
+fn rows_of_any_size_are_written_in_batches_that_fit_into_memory() {
+    let aggregate = aggregate();
+    // One key of 3 MiB among many short ones.
+    let keys: ArrayRef =
+        Arc::new((0..40_000).map(|i| Some(if i == 7 { "x".repeat(3 << 20) } else { format!("{i}") })).collect::<StringArray>());
+    let number = |i: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![i; 40_000])) };
+    let values = vec![number(1), number(0), number(2), number(3)];
+    let entries = Entries { times: Int64Array::from(vec![0; 40_000]), keys: vec![keys], values };
+    let change = Change::of(&table(&aggregate), &[entries]).unwrap().unwrap();
+    let batches = file::batches(&change);
+    assert_eq!(batches.iter().map(Change::rows).sum::<usize>(), 40_000);
+    let bytes = |batch: &Change| batch.entries.keys[0].to_data().get_slice_memory_size().unwrap();
+    assert!(batches.iter().all(|batch| batch.rows() == 1 || bytes(batch) <= file::BATCH_BYTES));
+    assert!(batches.len() < 40, "{} batches", batches.len());
+    let file = file_of(&aggregate, &change);
+    let back = read_back(&aggregate, &file);
+    assert_eq!(back.len(), batches.len());
+    assert_sorted(&back);
+    assert_eq!(Change::of(&table(&aggregate), &back.into_iter().map(|c| c.entries).collect::<Vec<_>>()).unwrap().unwrap().rows(), 40_000);
+    // The footer alone may be asked for too little of.
+    let (length, crc32) = (file.len() as u64, crc32fast::hash(&file));
+    let Tail::Longer(needed) = read_tail(&file[file.len() - 64..], length, crc32).unwrap() else { panic!("a footer in 64 bytes") };
+    let tail = &file[file.len() - usize::try_from(needed).unwrap()..];
+    assert!(matches!(read_tail(tail, length, crc32), Ok(Tail::Footer(_))));
+}
+
+#[test]
+fn version_1_of_the_state_file_is_written_byte_for_byte_and_read_as_older_versions_wrote_it() {
+    let aggregate = aggregate();
+    let rows = random_rows(&mut SmallRng::seed_from_u64(7), 40);
+    let path = |name| format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
+    let written = file_of(&aggregate, &change(&aggregate, &rows));
+    if std::env::var_os("WEIR_WRITE_FIXTURES").is_some() {
+        std::fs::write(path("state-v1-sums.bin"), &written).unwrap();
+    }
+    assert!(written == std::fs::read(path("state-v1-sums.bin")).unwrap(), "a file is written as it always was");
+    // The first has no chunks; before the last one, sums had one column.
+    for name in ["state-v1.bin", "state-v1-chunks.bin", "state-v1-sums.bin"] {
+        let file = std::fs::read(path(name)).unwrap();
+        let mut state = state(&aggregate);
+        for change in read_back(&aggregate, &file) {
+            state.apply(&change.entries).unwrap();
+        }
+        assert_eq!(close_all(&mut state), expected(&rows), "{name}");
+    }
+}
+
+#[test]
+fn state_files_are_sorted_by_key_group_window_and_key() {
+    let aggregate = aggregate();
+    let rows = random_rows(&mut SmallRng::seed_from_u64(3), 200);
+    let lanes: Vec<_> = rows.chunks(70).filter_map(|lane| partials(&aggregate, lane)).collect();
+    let Change { key_groups, entries } = Change::of(&table(&aggregate), &lanes).unwrap().unwrap();
+    let keys = entries.keys[0].as_string::<i32>();
+    let order: Vec<_> = (0..entries.rows()).map(|i| (key_groups.value(i), entries.times.value(i), keys.iter().nth(i).unwrap())).collect();
+    assert!(order.windows(2).all(|pair| pair[0] < pair[1]), "{order:?}");
+    assert_eq!(order.len(), expected(&rows).len());
+}
+
+/// As files of older versions may have them, whose key groups were others.
+#[test]
+fn a_merge_of_runs_that_are_not_in_order_ends_and_loses_nothing() {
+    let aggregate = aggregate();
+    for seed in 0..100 {
+        let mut rng = SmallRng::seed_from_u64(seed);
+        let rows = random_rows(&mut rng, 150);
+        let runs = rows.chunks(40).map(|epoch| {
+            let change = change(&aggregate, epoch);
+            let mut pieces: Vec<_> = (0..change.rows()).map(|row| change.slice(row, 1)).collect();
+            pieces.shuffle(&mut rng);
+            pieces
+        });
+        let runs: Vec<_> = runs.collect();
+        let mut restored = state(&aggregate);
+        for change in merged(&aggregate, runs, &mut rng) {
+            restored.apply(&change.entries).unwrap();
+        }
+        assert_eq!(close_all(&mut restored), expected(&rows), "seed {seed}");
+    }
+}
+
+/// NaN and the zeros as keys, in lanes, files and after a restore.
+#[test]
+fn equal_doubles_are_one_group_whatever_their_bits() {
+    let double = |name: &str| Column { name: name.into(), data_type: DataType::Double, nullable: true }.to_field();
+    let time = Column { name: EVENT_TIME.into(), data_type: DataType::Timestamp, nullable: false }.to_field();
+    let schema = Arc::new(arrow::datatypes::Schema::new(vec![double("x"), time]));
+    let columns = [AggregateColumn { name: "n".into(), expr: "count(*)".into(), filter: None }];
+    let aggregate = Arc::new(aggregate::compile(Input::Source(0), &schema, Tumbling::new(SIZE_US), &["x".into()], &columns).unwrap());
+    let of = |values: Vec<f64>| {
+        let times = TimestampMicrosecondArray::from(vec![3; values.len()]).with_timezone("UTC");
+        let columns: Vec<ArrayRef> = vec![Arc::new(arrow::array::Float64Array::from(values)), Arc::new(times)];
+        let mut lane = LanePartials::new(Arc::clone(&aggregate)).unwrap();
+        let rows = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
+        lane.take_in(&LanePartials::prepare(&aggregate, &rows, None).unwrap()).unwrap();
+        lane.drain().unwrap().unwrap()
+    };
+    let payload = f64::from_bits(f64::NAN.to_bits() | 1);
+    let lanes = [of(vec![f64::NAN, 0.0, f64::INFINITY]), of(vec![-f64::NAN, -0.0, payload, f64::NEG_INFINITY, 1.5])];
+    let change = Change::of(&table(&aggregate), &lanes).unwrap().unwrap();
+    let mut restored = state(&aggregate);
+    for change in read_back(&aggregate, &file_of(&aggregate, &change)) {
+        restored.apply(&change.entries).unwrap();
+    }
+    let rows = closed(&mut restored, i64::MAX).unwrap();
+    let (keys, counts) = (rows.column(2).as_primitive::<Float64Type>(), rows.column(3).as_primitive::<Int64Type>());
+    let mut found: Vec<_> = keys.values().iter().map(|x| format!("{x:?}")).zip(counts.values().iter().copied()).collect();
+    found.sort();
+    let expected = [("-inf", 1), ("0.0", 2), ("1.5", 1), ("NaN", 3), ("inf", 1)];
+    assert_eq!(found, expected.map(|(key, n)| (key.to_owned(), n)));
+}

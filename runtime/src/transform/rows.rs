@@ -1,0 +1,115 @@
+//! Rows that can be computed and rows that can't. Evaluation changes nothing: where it fails on a batch, the rows at fault are found by
+//! halving it, and they alone are bad. The halves are copies: a slice shares the buffers of the whole, and some kernels look at all of a
+//! buffer, a bad row's bytes included.
+
+use std::ops::Range;
+
+use arrow::array::{Array, ArrayRef, UInt32Array, UInt64Array};
+use arrow::compute::{concat_batches, take_record_batch};
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+
+use crate::failure::{Failure, Result};
+
+/// Rows and memory of a batch that smaller ones are put together to.
+const BATCH_ROWS_MAX: usize = 64 * 1024;
+const BATCH_BYTES_MAX: usize = 64 << 20;
+
+/// What became of rows.
+#[derive(Debug, Default)]
+pub struct Rows {
+    pub good: Vec<RecordBatch>,
+    pub bad: Vec<BadRows>,
+}
+
+/// Rows that can't be computed: the columns that tell which they are, and a sentence for each.
+#[derive(Debug)]
+pub struct BadRows {
+    pub rows: RecordBatch,
+    pub reasons: Vec<String>,
+}
+
+impl Rows {
+    /// `bad` are places in `all`.
+    pub fn add_bad(&mut self, all: &RecordBatch, bad: Vec<(usize, String)>) -> Result<()> {
+        if bad.is_empty() {
+            return Ok(());
+        }
+        let (places, reasons): (Vec<usize>, Vec<String>) = bad.into_iter().unzip();
+        let places: UInt32Array = places.into_iter().map(|place| u32::try_from(place).ok()).collect();
+        let rows = take_record_batch(all, &places).map_err(|e| Failure::bug(format!("rows that failed: {e}")))?;
+        self.bad.push(BadRows { rows, reasons });
+        Ok(())
+    }
+}
+
+/// Evaluates a batch. Mostly one result comes back; around rows at fault the batch comes back in parts, in the order of rows. These rows come by
+/// their place, each with what it fails by.
+pub fn by_halves<T, E: From<String>>(batch: &RecordBatch, attempt: &dyn Fn(&RecordBatch) -> Result<T, E>) -> (Vec<T>, Vec<(usize, E)>) {
+    let (mut good, mut bad) = (Vec::with_capacity(1), Vec::new());
+    match attempt(batch) {
+        Ok(evaluated) => good.push(evaluated),
+        // A single row too is looked at once more: the batch may be a slice itself.
+        Err(_) => halve(batch, 0, attempt, &mut good, &mut bad),
+    }
+    (good, bad)
+}
+
+/// Evaluates the two halves of a batch that fails as a whole. Its first row has the place `first`.
+fn halve<T, E: From<String>>(
+    batch: &RecordBatch,
+    first: usize,
+    attempt: &dyn Fn(&RecordBatch) -> Result<T, E>,
+    good: &mut Vec<T>,
+    bad: &mut Vec<(usize, E)>,
+) {
+    let (middle, rows) = (batch.num_rows() / 2, batch.num_rows());
+    for half in [0..middle, middle..rows].into_iter().filter(|half| !half.is_empty()) {
+        let place = first + half.start;
+        match copied(batch, half.clone()) {
+            Ok(copy) => match attempt(&copy) {
+                Ok(evaluated) => good.push(evaluated),
+                Err(why) if half.len() == 1 => bad.push((place, why)),
+                Err(_) => halve(&copy, place, attempt, good, bad),
+            },
+            Err(why) => bad.extend(half.map(|row| (first + row, E::from(why.clone())))),
+        }
+    }
+}
+
+/// Rows with buffers of their own.
+fn copied(batch: &RecordBatch, rows: Range<usize>) -> Result<RecordBatch, String> {
+    let rows: UInt64Array = (rows.start as u64..rows.end as u64).collect();
+    take_record_batch(batch, &rows).map_err(|e| e.to_string())
+}
+
+/// The same rows in fewer batches of bounded size.
+pub fn coalesced(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
+    let (mut out, mut together, mut rows, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
+    let mut put = |together: &mut Vec<RecordBatch>| -> Result<()> {
+        match together.len() {
+            0 => {}
+            1 => out.append(together),
+            _ => out.push(concat_batches(schema, &*together).map_err(|e| Failure::bug(format!("rows of closed windows: {e}")))?),
+        }
+        together.clear();
+        Ok(())
+    };
+    for batch in batches.into_iter().filter(|batch| batch.num_rows() > 0) {
+        let size = batch.columns().iter().map(bytes_of).sum::<usize>();
+        if rows + batch.num_rows() > BATCH_ROWS_MAX || bytes + size > BATCH_BYTES_MAX {
+            put(&mut together)?;
+            (rows, bytes) = (0, 0);
+        }
+        rows += batch.num_rows();
+        bytes += size;
+        together.push(batch);
+    }
+    put(&mut together)?;
+    Ok(out)
+}
+
+/// Of a column's own rows: it may be a slice of a longer one.
+fn bytes_of(column: &ArrayRef) -> usize {
+    column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
+}

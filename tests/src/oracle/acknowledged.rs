@@ -1,0 +1,88 @@
+//! What manifests say of the epochs that tables have, against the epochs that were decided before them.
+
+use std::collections::BTreeMap;
+
+use super::manifest::Manifest;
+
+/// By sink and table id.
+type Newest = BTreeMap<(String, String), u64>;
+
+/// Every sentence names a manifest that says something else than its predecessors did.
+#[must_use]
+pub fn contradictions(manifests: &[Manifest]) -> Vec<String> {
+    let mut found = Vec::new();
+    // What is in the tables for certain, and what may not be there yet.
+    let (mut there, mut in_doubt) = (Newest::new(), Newest::new());
+    let mut lineage = manifests.first().map(|m| m.lineage.as_str());
+    // Of what was collected, only what the first manifest that is left says is known; behind a claim, not which epoch was in doubt.
+    let collected = manifests.first().filter(|first| first.epoch > 1);
+    if let Some(first) = collected {
+        there.clone_from(&first.acknowledged);
+    }
+    let mut unknown = collected.is_some_and(|first| first.is_claim);
+    for manifest in manifests {
+        if lineage.replace(&manifest.lineage) != Some(manifest.lineage.as_str()) {
+            (there, in_doubt, unknown) = (Newest::new(), Newest::new(), false);
+        }
+        if manifest.is_claim {
+            there.retain(|(sink, id), _| manifest.tables.get(sink) == Some(id));
+        } else if std::mem::take(&mut unknown) {
+            there.clone_from(&manifest.acknowledged);
+        } else {
+            there.append(&mut in_doubt);
+        }
+        if there != manifest.acknowledged {
+            found.push(format!("epoch {}: {there:?} are in the tables, the manifest says {:?}", manifest.epoch, manifest.acknowledged));
+        }
+        if !manifest.is_claim {
+            let table = |sink: &String| Some((sink.clone(), manifest.tables.get(sink)?.clone()));
+            in_doubt = manifest.committed.keys().filter_map(table).map(|table| (table, manifest.epoch)).collect();
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn claim(epoch: u64, acknowledged: &[(&str, u64)]) -> Manifest {
+        let newest = acknowledged.iter().map(|(sink, epoch)| (((*sink).to_owned(), "id".to_owned()), *epoch)).collect();
+        let tables = ["a", "b"].map(|sink| (sink.to_owned(), "id".to_owned())).into();
+        Manifest { is_claim: true, tables, acknowledged: newest, ..Manifest::empty(epoch) }
+    }
+
+    fn data(epoch: u64, writes: &[&str], acknowledged: &[(&str, u64)]) -> Manifest {
+        let committed = writes.iter().map(|sink| ((*sink).to_owned(), 1)).collect();
+        Manifest { is_claim: false, committed, ..claim(epoch, acknowledged) }
+    }
+
+    #[test]
+    fn an_epoch_counts_when_the_next_one_is_decided_and_not_in_a_claim() {
+        let right = [
+            claim(1, &[]),
+            data(2, &["a", "b"], &[]),
+            data(3, &["a"], &[("a", 2), ("b", 2)]),
+            claim(4, &[("a", 2), ("b", 2)]),
+            data(5, &[], &[("a", 3), ("b", 2)]),
+        ];
+        assert_eq!(contradictions(&right), Vec::<String>::new());
+        assert_eq!(contradictions(&right[3..]), Vec::<String>::new());
+        for (at, says) in [(2, &[("a", 3), ("b", 2)]), (3, &[("a", 3), ("b", 2)]), (4, &[("a", 2), ("b", 2)])] {
+            let mut wrong = right.clone();
+            wrong[at].acknowledged = claim(0, says).acknowledged;
+            assert_eq!(contradictions(&wrong).len(), 1, "{at}");
+        }
+    }
+
+    #[test]
+    fn a_lineage_and_a_table_that_take_another_ones_place_begin_with_nothing() {
+        let of = |lineage: &str, manifest: Manifest| Manifest { lineage: lineage.into(), ..manifest };
+        let began = [of("l", claim(1, &[])), of("l", data(2, &["a"], &[])), of("l.2", claim(3, &[])), of("l.2", data(4, &[], &[]))];
+        assert_eq!(contradictions(&began), Vec::<String>::new());
+        let mut dropped = claim(4, &[("a", 2)]);
+        dropped.tables.remove("b");
+        let without = [claim(1, &[]), data(2, &["a", "b"], &[]), data(3, &[], &[("a", 2), ("b", 2)]), dropped];
+        assert_eq!(contradictions(&without), Vec::<String>::new());
+    }
+}
