@@ -26,6 +26,7 @@ mod syntax;
 #[cfg(test)]
 mod tests;
 mod unite;
+mod weight;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub(crate) use canonical::{canonical, stored_type};
 pub(crate) use message::no_such_column;
 pub use message::type_name;
 pub(crate) use stack::with_room;
+pub use weight::weight;
 
 /// A compiled expression over the rows of one schema.
 #[derive(Debug, Clone)]

@@ -46,9 +46,10 @@ impl Steps {
     }
 }
 
-/// Bytes of all steps' expressions together. The planner's time for one grows with the square of its depth: so many take 1.4 s in a
-/// release build in sums of sixty terms each, and 2.7 s in sums of 120.
+/// Bytes of all steps' expressions together.
 const EXPRESSIONS_BYTES_MAX: usize = 128 << 10;
+/// The [`expr::weight`] of all steps' expressions together: so much is planned in less than a second in a release build.
+const EXPRESSIONS_WEIGHT_MAX: u64 = 300_000;
 
 pub(super) fn lower(steps: &[Step], graph: &Graph, sources: &[Option<SchemaRef>], at: &Path, out: &mut Findings) -> Steps {
     let mut lowered = Steps { by_position: steps.iter().map(|_| None).collect(), order: graph.order.clone() };
@@ -57,6 +58,16 @@ pub(super) fn lower(steps: &[Step], graph: &Graph, sources: &[Option<SchemaRef>]
         let message = format!(
             "the expressions are {bytes} bytes long together, and at most {EXPRESSIONS_BYTES_MAX} are allowed: split the steps over several \
              pipelines"
+        );
+        out.add(at, message);
+        return lowered;
+    }
+    let weight = expr::weight(steps.iter().flat_map(expressions));
+    if weight > EXPRESSIONS_WEIGHT_MAX {
+        let message = format!(
+            "planning the expressions would take too long: their operators, each counted once per level that it lies deep and a function as \
+             eight, come to {weight}, and at most {EXPRESSIONS_WEIGHT_MAX} are allowed; compute what lies deep in a map step of its own, or \
+             split the steps over several pipelines"
         );
         out.add(at, message);
         return lowered;

@@ -145,7 +145,7 @@ impl Visitor for Refuser {
 }
 
 /// Whether this gives one of its operands by what another one is, or compares one of them twice.
-fn is_choice(expr: &Expr) -> bool {
+pub(super) fn is_choice(expr: &Expr) -> bool {
     match expr {
         Expr::Case { .. } | Expr::Between { .. } => true,
         Expr::Function(function) => {

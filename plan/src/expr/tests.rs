@@ -341,3 +341,19 @@ fn a_compiled_expression_may_be_shared_between_threads() {
     fn check<T: Send + Sync>() {}
     check::<super::ScalarExpr>();
 }
+
+#[test]
+fn what_lies_deep_weighs_more_than_what_stands_side_by_side_and_what_does_not_parse_weighs_nothing() {
+    let weigh = |sql: &str| super::weight(std::iter::once(sql));
+    let least = weigh("seats");
+    assert_eq!(weigh("seats +"), 0);
+    assert_eq!(super::weight(["seats", "city", "no +"].into_iter()), 2 * least);
+    // Each term is a level deeper for all before it: twice as many weigh four times as much.
+    let (of_30, of_60) = (weigh(&vec!["seats"; 30].join("+")), weigh(&vec!["seats"; 60].join("+")));
+    assert!((35..=45).contains(&(of_60 * 10 / of_30)), "{of_30}, {of_60}");
+    let list = format!("seats in ({})", vec!["1"; 60].join(","));
+    assert!(weigh(&list) < of_60 / 10, "{}", weigh(&list));
+    assert!(weigh(&format!("{}city{}", "upper(".repeat(40), ")".repeat(40))) > 6_000);
+    let choices = |deep: usize| weigh(&format!("{}seats{}", "coalesce(".repeat(deep), ", 1)".repeat(deep)));
+    assert!(choices(10) > 10 * choices(5), "{}, {}", choices(10), choices(5));
+}
