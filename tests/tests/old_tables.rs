@@ -64,6 +64,29 @@ fn a_restore_of_the_epoch_that_an_old_table_ends_with_brings_back_what_it_lacks_
     rig.assert_table_whole();
 }
 
+/// The lineage that the action begins has nothing in the table yet: what the former one had must be there all the same.
+#[test]
+fn a_table_that_is_put_back_between_a_state_action_and_its_first_rows_is_refused() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let rig = rig(kafka);
+    let newest = put_back(&rig);
+    let old = rig.folder().join("old-table");
+    shell("mv $0 $2; mv $1 $0", &[&rig.table_folder(), &newest, &old]);
+    let epoch = rig.manifests().last().unwrap().epoch;
+    let had = newest_epoch(&rig.table_folder());
+    let back = || acting(&rig, json!({"token": "back", "restore": {"epoch": epoch}}));
+    rig.produce(&batch(2));
+    assert!(back().fail_at("recover.after", 1).run(RUN_LIMIT).aborted());
+    shell("mv $0 $1; cp -a $2 $0", &[&rig.table_folder(), &newest, &old]);
+    let says = format!("has epoch {} as its newest of this pipeline, and has had epoch {had}", newest_epoch(&old));
+    assert_refused_and_nothing_written(&rig, &[&says, "it was put back from an old copy", "put the newest copy of it back"]);
+    assert_refused(&back().run(RUN_LIMIT), &[&says]);
+    shell("rm -r $0; mv $1 $0", &[&rig.table_folder(), &newest]);
+    back().run(RUN_LIMIT).expect(OK);
+    rig.assert_table_whole();
+}
+
 #[test]
 fn a_table_that_another_engine_has_restored_to_an_older_version_is_gone_on_from() {
     let kafka = or_skip!(kafka::shared());

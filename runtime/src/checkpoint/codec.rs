@@ -46,20 +46,31 @@ impl Manifest {
     /// What the protocol needs to know of it.
     #[must_use]
     pub fn head(&self) -> Head {
+        let begun = Generation(self.lineage.split_once('.').and_then(|(_, begun)| begun.parse().ok()).unwrap_or(1));
         Head {
             epoch: self.epoch,
             kind: self.kind,
             generation: self.writer.generation,
             nonce: self.writer.nonce.as_str().into(),
             in_doubt: self.in_doubt,
-            begun: Generation(self.lineage.split_once('.').and_then(|(_, begun)| begun.parse().ok()).unwrap_or(1)),
+            begun,
             writes: places(&self.tables, &self.committables),
-            acknowledged: self
-                .acknowledged
-                .iter()
-                .map(|of| Acknowledged { place: place(&of.sink, &of.table_id), epoch: of.epoch, mark: Mark(of.mark) })
-                .collect(),
+            acknowledged: self.acknowledged_by_lineage(begun),
         }
+    }
+}
+
+impl Manifest {
+    fn acknowledged_by_lineage(&self, begun: Generation) -> Vec<Acknowledged> {
+        let of_this = self.acknowledged.iter().map(|of| (begun, of));
+        let of_former = self.acknowledged_before.iter().map(|of| (of.begun, &of.acknowledged));
+        let all = of_this.chain(of_former).map(|(begun, of)| Acknowledged {
+            place: place(&of.sink, &of.table_id),
+            begun,
+            epoch: of.epoch,
+            mark: Mark(of.mark),
+        });
+        all.collect()
     }
 }
 
@@ -195,6 +206,15 @@ mod tests {
                 epoch: Epoch(39),
                 mark: 1_234_567_890,
             }],
+            acknowledged_before: vec![AcknowledgedBefore {
+                begun: Generation(2),
+                acknowledged: AcknowledgedEpoch {
+                    sink: "rejected".into(),
+                    table_id: "5d0c3f5e-8f0b-4c6e-9b43-1f3c7f0d2a64".into(),
+                    epoch: Epoch(17),
+                    mark: 987_654_321,
+                },
+            }],
             until: Some(Until {
                 ends: vec![UntilPartition { source: "rides".into(), topic: "rides".into(), partition: 0, end: 5000 }],
                 reached: false,
@@ -258,6 +278,7 @@ mod tests {
         expected.writer.namespace = None;
         expected.tokens_done.clear();
         expected.acknowledged.clear();
+        expected.acknowledged_before.clear();
         expected.totals.rows_bad.clear();
         for totals in expected.totals.sources.values_mut() {
             totals.counts.tombstones = 0;

@@ -1,9 +1,10 @@
 //! What the owner of a writer puts into claims and data epochs, and the manifests that become of it.
 
 use super::manifest::{
-    AcknowledgedEpoch, ActedUpon, Committable, Kind, MANIFEST_V1, Manifest, PinnedTable, SourceCounts, SourceProgress, Task, Until, Writer,
+    AcknowledgedBefore, AcknowledgedEpoch, ActedUpon, Committable, Kind, MANIFEST_V1, Manifest, PinnedTable, SourceCounts, SourceProgress,
+    Task, Until, Writer,
 };
-use super::protocol::{Head, Place};
+use super::protocol::{Acknowledged, Head, Place};
 use super::totals::Totals;
 
 /// What a claim carries on from its predecessor; of a new lineage, what it pins.
@@ -79,6 +80,7 @@ pub(super) fn claim_manifest(lineage: String, head: &Head, carried: Carried, tot
         committables: vec![],
         tables: carried.tables,
         acknowledged: acknowledged(head),
+        acknowledged_before: acknowledged_before(head),
         until: carried.until,
         state_action: carried.state_action,
         tokens_done: carried.tokens_done,
@@ -103,6 +105,7 @@ pub(super) fn data_manifest(before: &Manifest, head: &Head, epoch: DataEpoch) ->
         committables: epoch.committables,
         tables: before.tables.clone(),
         acknowledged: acknowledged(head),
+        acknowledged_before: acknowledged_before(head),
         until: epoch.until,
         state_action: before.state_action.clone(),
         tokens_done: before.tokens_done.clone(),
@@ -120,13 +123,16 @@ pub(super) fn place(sink: &str, table_id: &str) -> Place {
 }
 
 fn acknowledged(head: &Head) -> Vec<AcknowledgedEpoch> {
-    let written = head.acknowledged.iter().map(|acknowledged| AcknowledgedEpoch {
-        sink: acknowledged.place.sink.to_string(),
-        table_id: acknowledged.place.table_id.to_string(),
-        epoch: acknowledged.epoch,
-        mark: acknowledged.mark.0,
-    });
-    written.collect()
+    head.acknowledged.iter().filter(|of| of.begun == head.begun).map(written).collect()
+}
+
+fn acknowledged_before(head: &Head) -> Vec<AcknowledgedBefore> {
+    let former = head.acknowledged.iter().filter(|of| of.begun != head.begun);
+    former.map(|of| AcknowledgedBefore { begun: of.begun, acknowledged: written(of) }).collect()
+}
+
+fn written(of: &Acknowledged) -> AcknowledgedEpoch {
+    AcknowledgedEpoch { sink: of.place.sink.to_string(), table_id: of.place.table_id.to_string(), epoch: of.epoch, mark: of.mark.0 }
 }
 
 #[cfg(test)]

@@ -6,11 +6,12 @@ use futures::stream::FuturesUnordered;
 use weir_plan::ids::Epoch;
 use weir_plan::quote::quoted;
 
+use super::content::places;
 use super::identity::Identity;
 use super::layout;
 use super::manifest::{Committable, Kind, Manifest};
 use super::protocol::{Answer, Doubt, Held, Machine, Next, Place, Request, Rest, Stop, Told, Whose, Why};
-use super::sinks::{Committer, SinkMemory, Sinks};
+use super::sinks::{Committer, Landed, SinkMemory, Sinks};
 use super::store::{Outcome, Store};
 use crate::failpoint;
 use crate::failure::{Failure, Remedy, Result};
@@ -235,9 +236,11 @@ impl Driver {
         let manifest = self.at_hand(epoch)?;
         let mut sinks: FuturesUnordered<_> =
             manifest.committables.iter().zip(patience).map(|(committable, p)| commit_one(committer, manifest, committable, p)).collect();
+        let mut without = Vec::new();
         while let Some(done) = sinks.next().await {
             match done.map_err(|f| f.context(format_args!("commit epoch {epoch}"))) {
-                Ok(()) => {}
+                Ok((_, Landed::Committed)) => {}
+                Ok((committable, Landed::GivenUp)) => without.extend(places(&manifest.tables, std::slice::from_ref(committable))),
                 Err(failure) if failure.remedy == Remedy::Fenced => {
                     drop(sinks);
                     self.why = failure.message;
@@ -248,7 +251,7 @@ impl Driver {
         }
         drop(sinks);
         failpoint::reach("commit.after");
-        Ok(Answer::Acknowledged)
+        Ok(if without.is_empty() { Answer::Acknowledged } else { Answer::AcknowledgedBut(without) })
     }
 
     fn told<T>(&mut self, outcome: Outcome<T>, done: impl FnOnce(T) -> Answer) -> Answer {
@@ -371,12 +374,17 @@ fn unasked(whom: &str) -> Failure {
     Failure::bug(format!("the {whom} should be asked, and there is none"))
 }
 
-async fn commit_one(committer: &dyn Committer, manifest: &Manifest, committable: &Committable, mut patience: Patience) -> Result<()> {
+async fn commit_one<'a>(
+    committer: &dyn Committer,
+    manifest: &Manifest,
+    committable: &'a Committable,
+    mut patience: Patience,
+) -> Result<(&'a Committable, Landed)> {
     let mut retry = 0;
-    loop {
+    let landed = loop {
         failpoint::reach("commit.sink.before");
         match committer.commit(manifest, committable).await {
-            Ok(()) => break,
+            Ok(landed) => break landed,
             Err(failure) if failure.remedy == Remedy::Retry => {
                 retry += 1;
                 tracing::warn!(sink = %committable.sink, epoch = %manifest.epoch, retry, "a commit failed and is tried again: {failure}");
@@ -384,9 +392,9 @@ async fn commit_one(committer: &dyn Committer, manifest: &Manifest, committable:
             }
             Err(failure) => return Err(failure.context(format_args!("sink {}", committable.sink))),
         }
-    }
+    };
     failpoint::reach("commit.sink.after");
-    Ok(())
+    Ok((committable, landed))
 }
 
 /// Two committables for one sink would share one `txn`, and the second would be lost.

@@ -41,6 +41,9 @@ pub struct Manifest {
     /// sink that holds less at a start was put back from an old copy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acknowledged: Vec<AcknowledgedEpoch>,
+    /// The same of sinks that got none in this lineage so far, and did in a former one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub acknowledged_before: Vec<AcknowledgedBefore>,
     /// Of an AvailableNow run: where it ends. Kept until it has got there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Until>,
@@ -307,6 +310,16 @@ pub struct AcknowledgedEpoch {
     pub epoch: Epoch,
     /// Stands for the manifest that decided it; the table has the same.
     pub mark: u32,
+}
+
+/// An epoch of a former lineage that a sink's table has.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AcknowledgedBefore {
+    /// The generation whose claim began that lineage.
+    pub begun: Generation,
+    #[serde(flatten)]
+    pub acknowledged: AcknowledgedEpoch,
 }
 
 /// Where an AvailableNow run ends: the end offsets as they were found, once, at its start.

@@ -20,7 +20,7 @@ pub struct Head {
     pub begun: Generation,
     /// Of a data epoch: the sinks that get rows.
     pub writes: Vec<Place>,
-    /// Of each sink, the newest epoch of this lineage that it had acknowledged before this manifest, and before what is in doubt, was decided.
+    /// Of each sink, the newest epoch that it had acknowledged before this manifest, and before what is in doubt, was decided.
     pub acknowledged: Vec<Acknowledged>,
 }
 
@@ -35,6 +35,8 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Acknowledged {
     pub place: Place,
+    /// The generation whose claim began the lineage of that epoch. Of a former one, if the sink got nothing in the one that is.
+    pub begun: Generation,
     pub epoch: Epoch,
     /// Of the manifest that decided it.
     pub mark: Mark,
@@ -56,7 +58,7 @@ impl Head {
         let mut all = self.acknowledged.clone();
         for place in &epoch.writes {
             all.retain(|earlier| earlier.place != *place);
-            all.push(Acknowledged { place: place.clone(), epoch: epoch.epoch, mark: epoch.mark() });
+            all.push(Acknowledged { place: place.clone(), begun: epoch.begun, epoch: epoch.epoch, mark: epoch.mark() });
         }
         all
     }
@@ -79,6 +81,21 @@ pub struct Told {
     /// All that were asked, also those that hold nothing.
     pub asked: Vec<Place>,
     pub held: Vec<Held>,
+}
+
+impl Told {
+    /// Of each sink that knows it, the newest epoch of the newest lineage of this checkpoint, as what it has acknowledged.
+    #[must_use]
+    pub fn newest(&self) -> Vec<Acknowledged> {
+        let of = |(sink, place): (u32, &Place)| {
+            let known = self.held.iter().filter(|held| held.sink == sink).filter_map(|held| match held.whose {
+                Whose::Ours { begun } => Some(Acknowledged { place: place.clone(), begun, epoch: held.epoch, mark: held.mark? }),
+                Whose::Others => None,
+            });
+            known.max_by_key(|acknowledged| acknowledged.begun)
+        };
+        (0..).zip(&self.asked).filter_map(of).collect()
+    }
 }
 
 /// The newest commit of this pipeline in one sink, in one lineage.
@@ -174,6 +191,8 @@ pub enum Answer {
     NotExcused,
     /// By every sink.
     Acknowledged,
+    /// By every sink but these, whose rows are given up.
+    AcknowledgedBut(Vec<Place>),
     /// A sink holds a later epoch.
     SinkFenced,
 }
@@ -238,12 +257,13 @@ pub enum Rule {
     NoticeSinksThatWentBack,
     AskSinksAgainBeforeSayingSo,
     CountWhatIsAcknowledged,
+    RememberFormerLineages,
     CopyWhatIsRestored,
 }
 
 #[cfg(test)]
 impl Rule {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::FenceAfterCreate,
         Self::ReadWhatExists,
         Self::UnknownIsNotSuccess,
@@ -258,6 +278,7 @@ impl Rule {
         Self::NoticeSinksThatWentBack,
         Self::AskSinksAgainBeforeSayingSo,
         Self::CountWhatIsAcknowledged,
+        Self::RememberFormerLineages,
         Self::CopyWhatIsRestored,
     ];
 }

@@ -34,7 +34,9 @@
 //! **What a sink has acknowledged it must still hold.** A manifest says of each sink the newest epoch that was in it before this manifest,
 //! and before the one in doubt, was decided ([`Acknowledged`]). A sink that holds less was put back from an old copy, and rows are missing
 //! that nobody will write again. A writer that is alive makes the first answer look too old, since sinks were asked before the newest
-//! manifest was read: so a sink is asked once more before it is accused. What it says then is younger than the manifest.
+//! manifest was read: so a sink is asked once more before it is accused. What it says then is younger than the manifest. A lineage that
+//! a state action begins remembers what was acknowledged in the one before, until the sink gets rows of its own; where a person goes on
+//! from a sink that lacks something, what that sink holds is remembered instead.
 //!
 //! **What vanishes under a writer stops it.** The listing that follows a create shows the manifest before it. Only who has taken over
 //! collects that one, and then there is a higher one. If neither is there, the checkpoint was deleted or put back meanwhile.
@@ -217,7 +219,13 @@ impl Machine {
         match &mut self.state {
             State::Deciding { head, step: DecisionStep::Creating } if head.kind == Kind::Claim => {
                 head.begun = head.generation;
-                head.acknowledged.clear();
+                if self.excused {
+                    head.acknowledged = self.told.newest();
+                }
+                #[cfg(test)]
+                if self.broken == Some(Rule::RememberFormerLineages) {
+                    head.acknowledged.clear();
+                }
             }
             state => *state = State::Stopped(Stop::Misused),
         }
@@ -267,8 +275,8 @@ impl Machine {
                     // All that was decided is in the sinks by now.
                     acknowledged: match (newest.kind, recovered) {
                         (Kind::Data, _) => newest.acknowledged_with(newest),
-                        (Kind::Claim, Some(epoch)) if epoch.begun == newest.begun => newest.acknowledged_with(&epoch),
-                        (Kind::Claim, _) => newest.acknowledged.clone(),
+                        (Kind::Claim, Some(epoch)) => newest.acknowledged_with(&epoch),
+                        (Kind::Claim, None) => newest.acknowledged.clone(),
                     },
                 },
                 step: DecisionStep::Creating,
@@ -326,7 +334,10 @@ impl Machine {
                 _ => State::Stopped(Stop::Misused),
             },
             State::AskingSinksAnew => match answer {
-                Answer::SinksHold(told) => self.went_back(&told).map_or_else(|| self.claim_upon_newest(), State::Excusing),
+                Answer::SinksHold(told) => {
+                    self.told = told;
+                    self.went_back().map_or_else(|| self.claim_upon_newest(), State::Excusing)
+                }
                 Answer::Unknown => self.again(State::AskingSinksAnew),
                 _ => State::Stopped(Stop::Misused),
             },
@@ -387,6 +398,14 @@ impl Machine {
             },
             State::Committing(epoch) => match answer {
                 Answer::Acknowledged => self.rest(Rest::Ready),
+                Answer::AcknowledgedBut(without) => match &mut self.recovered {
+                    Some(recovered) => {
+                        recovered.writes.retain(|place| !without.contains(place));
+                        self.rest(Rest::Ready)
+                    }
+                    // What was decided by who commits it is never given up.
+                    None => State::Stopped(Stop::Misused),
+                },
                 Answer::SinkFenced => State::RecheckingSink(epoch),
                 Answer::Unknown => self.again(State::Committing(epoch)),
                 _ => State::Stopped(Stop::Misused),

@@ -228,7 +228,7 @@ fn a_claim_that_is_excused_takes_a_generation_above_all_that_the_sinks_know() {
 
 /// Epoch 9, before which `silver` had this one.
 fn after_acknowledging(epoch: &Head) -> Head {
-    let of = Acknowledged { place: place("silver"), epoch: epoch.epoch, mark: epoch.mark() };
+    let of = Acknowledged { place: place("silver"), begun: epoch.begun, epoch: epoch.epoch, mark: epoch.mark() };
     Head { acknowledged: vec![of], ..head(9, Kind::Data, 3, "other", None) }
 }
 
@@ -260,7 +260,7 @@ fn a_sink_that_lacks_what_it_acknowledged_is_asked_once_more_and_then_stops_the_
 fn a_sink_that_has_what_it_acknowledged_is_asked_once_and_one_that_is_no_sink_any_more_is_forgotten() {
     let mut newest = after_acknowledging(&head(7, Kind::Data, 3, "other", None));
     let kept = newest.acknowledged.clone();
-    newest.acknowledged.push(Acknowledged { place: place("dropped"), epoch: Epoch(8), mark: Mark(1) });
+    newest.acknowledged.push(Acknowledged { place: place("dropped"), begun: Generation(1), epoch: Epoch(8), mark: Mark(1) });
     let mut machine = claiming_over(Some(newest), vec![held(1, 9, None)]);
     // It holds the newest epoch: its manifest is read first.
     assert_eq!(machine.next(), Next::Ask(Request::Read(Epoch(9))));
@@ -270,25 +270,62 @@ fn a_sink_that_has_what_it_acknowledged_is_asked_once_and_one_that_is_no_sink_an
 }
 
 #[test]
-fn what_is_in_doubt_counts_as_acknowledged_when_it_is_committed_and_in_its_own_lineage_only() {
-    for (begun, counts) in [(1, true), (2, false)] {
-        let in_doubt =
-            Head { writes: vec![place("late")], begun: Generation(begun), ..after_acknowledging(&head(7, Kind::Data, 3, "o", None)) };
-        let mut machine = claiming_over(Some(in_doubt.clone()), vec![held(1, 7, None), held(begun, 8, None)]);
+fn what_is_in_doubt_counts_as_acknowledged_when_it_is_committed_and_a_lineage_that_begins_remembers_the_one_before() {
+    for begins in [false, true] {
+        let in_doubt = Head { writes: vec![place("late")], ..after_acknowledging(&head(7, Kind::Data, 3, "o", None)) };
+        let mut machine = claiming_over(Some(in_doubt.clone()), vec![held(1, 7, None)]);
         while !matches!(machine.next(), Next::Ask(Request::Create(_))) {
             machine.answer(Answer::NotFound);
         }
-        if begun == 2 {
+        if begins {
             machine.begin_lineage();
         }
         told(&mut machine, [Answer::Created, free()]);
         machine.recover();
         told(&mut machine, [Answer::Found(in_doubt.clone()), Answer::Acknowledged]);
-        machine.decide(vec![]);
+        machine.decide(vec![place("silver")]);
         let Next::Ask(Request::Create(next)) = machine.next() else { panic!("{:?}", machine.next()) };
-        assert_eq!(next.acknowledged.iter().any(|of| of.place == place("late") && of.epoch == Epoch(9)), counts);
-        assert_eq!(next.acknowledged.len(), if counts { 2 } else { 0 });
+        let late = Acknowledged { place: place("late"), begun: Generation(1), epoch: Epoch(9), mark: in_doubt.mark() };
+        assert_eq!(next.acknowledged, [in_doubt.acknowledged[0].clone(), late.clone()]);
+        assert_eq!(next.begun, Generation(if begins { 4 } else { 1 }));
+        // Its own commit takes the place of the former one's.
+        told(&mut machine, [Answer::Created, free(), Answer::Acknowledged]);
+        machine.decide(vec![]);
+        let Next::Ask(Request::Create(after)) = machine.next() else { panic!("{:?}", machine.next()) };
+        let silver = Acknowledged { place: place("silver"), begun: next.begun, epoch: next.epoch, mark: next.mark() };
+        assert_eq!(after.acknowledged, [late, silver]);
     }
+}
+
+#[test]
+fn a_lineage_that_has_given_a_sink_nothing_yet_accuses_one_that_lacks_what_it_had_of_the_former_one() {
+    let had = head(7, Kind::Data, 3, "other", None);
+    let newest = Head { kind: Kind::Claim, generation: Generation(4), begun: Generation(4), ..after_acknowledging(&had) };
+    let went_back = |held| Next::Ask(Request::Excuse(Doubt { sink: 0, held: Epoch(held), why: Why::WentBack { from: Epoch(7) } }));
+    for (says, expected) in [(vec![held(1, 5, None)], Some(went_back(5))), (vec![], Some(went_back(0))), (vec![held(1, 7, None)], None)] {
+        let mut machine = claiming_over(Some(newest.clone()), says.clone());
+        if let Some(expected) = expected {
+            assert_eq!(machine.next(), Next::Ask(Request::AskSinksAnew));
+            machine.answer(holding(says));
+            assert_eq!(machine.next(), expected);
+        } else {
+            assert!(matches!(machine.next(), Next::Ask(Request::Create(_))), "{:?}", machine.next());
+        }
+    }
+}
+
+#[test]
+fn who_goes_on_from_a_sink_that_went_back_remembers_what_it_holds() {
+    let had = head(7, Kind::Data, 3, "other", None);
+    let mark = head(5, Kind::Data, 2, "other", None).mark();
+    let mut machine = claiming_over(Some(after_acknowledging(&had)), vec![held(1, 5, Some(mark))]);
+    machine.answer(Answer::NotFound);
+    assert_eq!(machine.next(), Next::Ask(Request::AskSinksAnew));
+    machine.answer(holding(vec![held(1, 5, Some(mark))]));
+    machine.answer(Answer::Excused);
+    machine.begin_lineage();
+    let Next::Ask(Request::Create(claim)) = machine.next() else { panic!("{:?}", machine.next()) };
+    assert_eq!(claim.acknowledged, [Acknowledged { place: place("silver"), begun: Generation(1), epoch: Epoch(5), mark }]);
 }
 
 #[test]

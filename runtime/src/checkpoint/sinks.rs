@@ -7,11 +7,20 @@ use super::manifest::{Committable, Manifest};
 use super::protocol::Mark;
 use crate::failure::Result;
 
+/// What became of one sink's part of an epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Landed {
+    /// The sink has it: now, or since an earlier call.
+    Committed,
+    /// It was decided before a person's state action, can't be committed any more, and is left out.
+    GivenUp,
+}
+
 /// Commits one sink's part of an epoch. Called again for the same epoch after any doubt, so it must be idempotent.
 pub trait Committer: Send + Sync {
     /// # Errors
     /// `Retry` is tried again; `Fenced` if the table holds a later epoch; anything else ends the writer.
-    fn commit<'a>(&'a self, manifest: &'a Manifest, committable: &'a Committable) -> BoxFuture<'a, Result<()>>;
+    fn commit<'a>(&'a self, manifest: &'a Manifest, committable: &'a Committable) -> BoxFuture<'a, Result<Landed>>;
 
     /// Looks whether the commit could succeed, before the epoch is decided: what can fail for good must fail before.
     ///

@@ -11,7 +11,7 @@ use weir_plan::quote::quoted;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::checkpoint::manifest::{Committable, Manifest, PinnedTable};
-use crate::checkpoint::sinks::Committer;
+use crate::checkpoint::sinks::{Committer, Landed};
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
 use crate::sink::delta::{CommitOutcome, DeltaTable, Transaction, payload};
@@ -69,7 +69,7 @@ impl TableCommitter {
         Ok((pinned, self.tables.get(&pinned.sink).filter(|_| writes_there)))
     }
 
-    async fn commit_one(&self, manifest: &Manifest, committable: &Committable) -> Result<()> {
+    async fn commit_one(&self, manifest: &Manifest, committable: &Committable) -> Result<Landed> {
         match self.current(manifest, committable)? {
             (pinned, Some(table)) => self.commit_to(&mut *table.lock().await, manifest, committable, pinned).await,
             // The epoch was decided under a document that had this sink.
@@ -77,7 +77,7 @@ impl TableCommitter {
                 Some(mut table) => self.commit_to(&mut table, manifest, committable, pinned).await,
                 None if self.may_give_up(manifest) => {
                     tracing::warn!("{}: there is no table at {} any more", given_up(manifest, committable), pinned.uri);
-                    Ok(())
+                    Ok(Landed::GivenUp)
                 }
                 None => Err(Failure::config(format!(
                     "rows that were decided for {}, which the document no longer names, are to be committed before anything else, and there is \
@@ -98,23 +98,32 @@ impl TableCommitter {
         table.lock().await.check_ready(&self.transaction(manifest, &committable.sink), adds_of(manifest, committable)?).await
     }
 
-    async fn commit_to(&self, table: &mut DeltaTable, manifest: &Manifest, committable: &Committable, pinned: &PinnedTable) -> Result<()> {
+    async fn commit_to(
+        &self,
+        table: &mut DeltaTable,
+        manifest: &Manifest,
+        committable: &Committable,
+        pinned: &PinnedTable,
+    ) -> Result<Landed> {
         let (sink, epoch, rows) = (&committable.sink, manifest.epoch, committable.rows);
         if table.table_id() != pinned.table_id {
             // Only a state action lets a pipeline start on a table that was made anew.
             tracing::warn!(%sink, %epoch, rows, "the rows were for the table at {} that is gone", pinned.uri);
-            return Ok(());
+            return Ok(Landed::GivenUp);
         }
         let transaction = self.transaction(manifest, sink);
         match table.commit(&transaction, adds_of(manifest, committable)?, &self.provenance(manifest)).await? {
-            CommitOutcome::Committed { version } => tracing::debug!(%sink, %epoch, version, rows, "committed"),
-            CommitOutcome::AlreadyCommitted => {}
+            CommitOutcome::Committed { version } => {
+                tracing::debug!(%sink, %epoch, version, rows, "committed");
+                Ok(Landed::Committed)
+            }
+            CommitOutcome::AlreadyCommitted => Ok(Landed::Committed),
             CommitOutcome::FilesGone { files } if self.may_give_up(manifest) => {
                 tracing::warn!("{}: {} is gone from {}", given_up(manifest, committable), files.join(", "), pinned.uri);
+                Ok(Landed::GivenUp)
             }
-            CommitOutcome::FilesGone { files } => return Err(table.lacks(&transaction, &files)),
+            CommitOutcome::FilesGone { files } => Err(table.lacks(&transaction, &files)),
         }
-        Ok(())
     }
 
     /// What the table remembers of the epoch.
@@ -186,7 +195,7 @@ fn given_up(manifest: &Manifest, committable: &Committable) -> String {
 }
 
 impl Committer for TableCommitter {
-    fn commit<'a>(&'a self, manifest: &'a Manifest, committable: &'a Committable) -> BoxFuture<'a, Result<()>> {
+    fn commit<'a>(&'a self, manifest: &'a Manifest, committable: &'a Committable) -> BoxFuture<'a, Result<Landed>> {
         Box::pin(self.commit_one(manifest, committable))
     }
 

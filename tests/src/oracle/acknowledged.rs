@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use super::manifest::Manifest;
 
-/// By sink and table id.
-type Newest = BTreeMap<(String, String), u64>;
+/// By sink and table id: the generation that began the lineage, and the epoch.
+type Newest = BTreeMap<(String, String), (u64, u64)>;
 
 /// Every sentence names a manifest that says something else than its predecessors did.
 #[must_use]
@@ -20,15 +20,23 @@ pub fn contradictions(manifests: &[Manifest]) -> Vec<String> {
         there.clone_from(&first.acknowledged);
     }
     let mut unknown = collected.is_some_and(|first| first.is_claim);
+    let mut given_up = false;
     for manifest in manifests {
-        if lineage.replace(&manifest.lineage) != Some(manifest.lineage.as_str()) {
-            (there, in_doubt, unknown) = (Newest::new(), Newest::new(), false);
-        }
+        let begins = lineage.replace(&manifest.lineage) != Some(manifest.lineage.as_str());
         if manifest.is_claim {
             there.retain(|(sink, id), _| manifest.tables.get(sink) == Some(id));
+            // Where a person goes on from tables that hold something else, only the tables know what that is.
+            given_up |= begins;
+            if begins && manifest.in_doubt.is_none() {
+                in_doubt.clear();
+                there.clone_from(&manifest.acknowledged);
+            }
         } else if std::mem::take(&mut unknown) {
             there.clone_from(&manifest.acknowledged);
         } else {
+            // What was decided before a state action may have been given up: its files were gone, or its table.
+            let given_up = std::mem::take(&mut given_up);
+            in_doubt.retain(|table, here| !given_up || manifest.acknowledged.get(table) == Some(here));
             there.append(&mut in_doubt);
         }
         if there != manifest.acknowledged {
@@ -36,10 +44,16 @@ pub fn contradictions(manifests: &[Manifest]) -> Vec<String> {
         }
         if !manifest.is_claim {
             let table = |sink: &String| Some((sink.clone(), manifest.tables.get(sink)?.clone()));
-            in_doubt = manifest.committed.keys().filter_map(table).map(|table| (table, manifest.epoch)).collect();
+            let here = (begun_by(&manifest.lineage), manifest.epoch);
+            in_doubt = manifest.committed.keys().filter_map(table).map(|table| (table, here)).collect();
         }
     }
     found
+}
+
+/// The generation whose claim began the lineage.
+fn begun_by(lineage: &str) -> u64 {
+    lineage.split_once('.').map_or(1, |(_, begun)| begun.parse().unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -47,7 +61,7 @@ mod tests {
     use super::*;
 
     fn claim(epoch: u64, acknowledged: &[(&str, u64)]) -> Manifest {
-        let newest = acknowledged.iter().map(|(sink, epoch)| (((*sink).to_owned(), "id".to_owned()), *epoch)).collect();
+        let newest = acknowledged.iter().map(|(sink, epoch)| (((*sink).to_owned(), "id".to_owned()), (1, *epoch))).collect();
         let tables = ["a", "b"].map(|sink| (sink.to_owned(), "id".to_owned())).into();
         Manifest { is_claim: true, tables, acknowledged: newest, ..Manifest::empty(epoch) }
     }
@@ -76,10 +90,30 @@ mod tests {
     }
 
     #[test]
-    fn a_lineage_and_a_table_that_take_another_ones_place_begin_with_nothing() {
-        let of = |lineage: &str, manifest: Manifest| Manifest { lineage: lineage.into(), ..manifest };
-        let began = [of("l", claim(1, &[])), of("l", data(2, &["a"], &[])), of("l.2", claim(3, &[])), of("l.2", data(4, &[], &[]))];
-        assert_eq!(contradictions(&began), Vec::<String>::new());
+    fn a_lineage_begins_with_what_the_tables_have_of_the_one_before_it() {
+        let of = |manifest: Manifest| Manifest { lineage: "l.2".into(), ..manifest };
+        let begins = |in_doubt: Option<u64>, manifest: Manifest| Manifest { in_doubt, ..of(manifest) };
+        let right = [
+            claim(1, &[]),
+            data(2, &["a", "b"], &[]),
+            data(3, &["a"], &[("a", 2), ("b", 2)]),
+            begins(Some(3), claim(4, &[("a", 2), ("b", 2)])),
+            of(data(5, &[], &[("a", 3), ("b", 2)])),
+        ];
+        assert_eq!(contradictions(&right), Vec::<String>::new());
+        for at in [3, 4] {
+            let mut forgets = right.clone();
+            forgets[at].acknowledged.clear();
+            assert_eq!(contradictions(&forgets).len(), 1, "{at}");
+        }
+        let mut excused = right;
+        excused[3] = begins(None, claim(4, &[("b", 2)]));
+        excused[4].acknowledged = excused[3].acknowledged.clone();
+        assert_eq!(contradictions(&excused), Vec::<String>::new());
+    }
+
+    #[test]
+    fn a_table_that_takes_another_ones_place_begins_with_nothing() {
         let mut dropped = claim(4, &[("a", 2)]);
         dropped.tables.remove("b");
         let without = [claim(1, &[]), data(2, &["a", "b"], &[]), data(3, &[], &[("a", 2), ("b", 2)]), dropped];

@@ -13,6 +13,8 @@ pub struct Manifest {
     pub is_claim: bool,
     /// The last state action, if it went back to an epoch.
     pub restored: Option<u64>,
+    /// Of a claim: the data epoch that may not be in every table.
+    pub in_doubt: Option<u64>,
     pub generation: u64,
     /// Tells the writer from any other of its generation.
     pub nonce: String,
@@ -46,8 +48,8 @@ pub struct Manifest {
     pub committed: BTreeMap<String, u64>,
     /// The id of each sink's table.
     pub tables: BTreeMap<String, String>,
-    /// By sink and table id, the newest epoch that is said to have been there before.
-    pub acknowledged: BTreeMap<(String, String), u64>,
+    /// By sink and table id, the newest epoch that is said to have been there before, behind the generation that began its lineage.
+    pub acknowledged: BTreeMap<(String, String), (u64, u64)>,
 }
 
 /// Sums over all epochs so far, and over all sources and steps.
@@ -97,6 +99,7 @@ impl Manifest {
             lineage: String::new(),
             is_claim: false,
             restored: None,
+            in_doubt: None,
             generation: 1,
             nonce: String::new(),
             clock_us: i64::MAX,
@@ -199,11 +202,16 @@ pub fn parse(json: &Json) -> Manifest {
     let over_steps = |field: &str| steps.iter().map(|s| number(s, field)).sum();
     let committed: BTreeMap<_, _> =
         json["committables"].as_array().unwrap().iter().map(|c| (c["sink"].as_str().unwrap().to_owned(), number(c, "rows"))).collect();
+    let lineage = json["lineage"].as_str().unwrap();
+    let begun = lineage.split_once('.').map_or(1, |(_, begun)| begun.parse().unwrap());
+    let of_this = list(&json["acknowledged"]).map(|of| (table(of), (begun, number(of, "epoch"))));
+    let of_former = list(&json["acknowledgedBefore"]).map(|of| (table(of), (number(of, "begun"), number(of, "epoch"))));
     Manifest {
         epoch: number(json, "epoch"),
-        lineage: json["lineage"].as_str().unwrap().to_owned(),
+        lineage: lineage.to_owned(),
         is_claim: json["kind"] == "Claim",
         restored: json["stateAction"]["restored"].as_u64(),
+        in_doubt: json["inDoubt"].as_u64(),
         generation: number(&json["writer"], "generation"),
         nonce: json["writer"]["nonce"].as_str().unwrap().to_owned(),
         clock_us: json["clockUs"].as_i64().unwrap(),
@@ -230,8 +238,13 @@ pub fn parse(json: &Json) -> Manifest {
         committed_rows: committed.values().sum(),
         committed,
         tables: json["tables"].as_array().unwrap().iter().map(table).collect(),
-        acknowledged: json["acknowledged"].as_array().into_iter().flatten().map(|of| (table(of), number(of, "epoch"))).collect(),
+        acknowledged: of_this.chain(of_former).collect(),
     }
+}
+
+/// Nothing, if there is no such field.
+fn list(json: &Json) -> impl Iterator<Item = &Json> {
+    json.as_array().into_iter().flatten()
 }
 
 /// A sink and its table.

@@ -39,7 +39,7 @@ impl Machine {
 
     /// What the sinks hold speaks for this checkpoint. Does one lack what it has acknowledged?
     fn look_back(&self) -> State {
-        match self.went_back(&self.told).filter(|_| self.keeps(Rule::NoticeSinksThatWentBack)) {
+        match self.went_back().filter(|_| self.keeps(Rule::NoticeSinksThatWentBack)) {
             None => self.claim_upon_newest(),
             Some(_) if self.keeps(Rule::AskSinksAgainBeforeSayingSo) => State::AskingSinksAnew,
             Some(doubt) => State::Excusing(doubt),
@@ -47,11 +47,11 @@ impl Machine {
     }
 
     /// The first sink that holds another epoch than the one that it has acknowledged, or an older one.
-    pub(super) fn went_back(&self, told: &Told) -> Option<Doubt> {
+    pub(super) fn went_back(&self) -> Option<Doubt> {
         let newest = self.newest.as_ref()?;
-        (0..).zip(&told.asked).find_map(|(sink, place)| {
+        (0..).zip(&self.told.asked).find_map(|(sink, place)| {
             let due = newest.acknowledged.iter().find(|acknowledged| acknowledged.place == *place)?;
-            let held = told.held.iter().find(|held| held.sink == sink && held.whose == Whose::Ours { begun: newest.begun });
+            let held = self.told.held.iter().find(|held| held.sink == sink && held.whose == Whose::Ours { begun: due.begun });
             let holds = held.map_or(Epoch(0), |held| held.epoch);
             let is_another = held.and_then(|held| held.mark).is_some_and(|mark| mark != due.mark);
             let why = match holds.cmp(&due.epoch) {

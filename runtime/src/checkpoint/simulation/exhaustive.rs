@@ -1,6 +1,6 @@
 //! Every schedule of a small world, each state once: two writers, a few epochs, a crash, a fault (an answer lost, a request lost or
-//! delayed), collections that keep one manifest, a compaction, a loss of the newest manifests, a sink that is put back, a state action that goes back. A state that two
-//! schedules reach is explored once; so is what follows when all crash there.
+//! delayed), collections that keep one manifest, a compaction, a loss of the newest manifests, a sink that is put back, a state
+//! action that goes back. A state that two schedules reach is explored once; so is what follows when all crash there.
 
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
@@ -38,8 +38,10 @@ const COLLECTION_AND_COMPACTION: Budget = Budget { starts: 1, decisions: 3, coll
 const FAULT_AND_LOSS: Budget = Budget { starts: 3, faults: 1, losses: 1, ..NOTHING };
 const FAULT_AND_PUT_BACK: Budget = Budget { starts: 3, faults: 1, put_backs: 1, ..NOTHING };
 const COLLECTION_AND_RESTORE: Budget = Budget { starts: 3, collections: 1, restores: 1, ..NOTHING };
-const SMALL_WORLDS: [Budget; 7] = [
+const RESTORE_AND_PUT_BACK: Budget = Budget { starts: 3, restores: 1, put_backs: 1, ..NOTHING };
+const SMALL_WORLDS: [Budget; 8] = [
     COLLECTION_AND_COMPACTION,
+    RESTORE_AND_PUT_BACK,
     FAULT_AND_LOSS,
     FAULT_AND_PUT_BACK,
     FAULT_AND_CRASH,
@@ -221,6 +223,11 @@ fn a_fault_before_or_after_a_loss_of_the_newest_manifests_loses_and_doubles_noth
 #[test]
 fn a_sink_that_is_put_back_beside_a_fault_is_noticed_and_nobody_else_is_accused() {
     check(FAULT_AND_PUT_BACK, 20_000);
+}
+
+#[test]
+fn a_sink_that_is_put_back_beside_a_restore_is_noticed() {
+    check(RESTORE_AND_PUT_BACK, 1_000);
 }
 
 #[test]

@@ -362,7 +362,9 @@ impl Process {
             }
         }
         self.machine.begin_lineage();
-        (head.begun, head.acknowledged) = (head.generation, Vec::new());
+        if let Next::Ask(Request::Create(settled)) = self.machine.next() {
+            head = settled;
+        }
         self.candidate = Some(Rc::new(Decision { head, start: goal.end, end: goal.end, state, compacting: None, output: [false; SINKS] }));
         Ok(())
     }

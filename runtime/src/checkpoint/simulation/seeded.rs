@@ -33,15 +33,17 @@ enum People {
     LoseManifests,
     PutBackSinks,
     Restore,
+    RestoreAndPutBackSinks,
 }
 
 fn schedule(seed: u64, broken: Option<Rule>, tally: &mut Tally) -> Result<(), Violation> {
+    use People::{LoseManifests, Nothing, PutBackSinks, Restore, RestoreAndPutBackSinks};
     let mut random = SmallRng::seed_from_u64(seed);
     let mut world = World::new(WRITERS, random.random_range(1..4), broken);
     let fault = random.random_range(0.0..0.25);
     let crash = random.random_range(0.0..0.03);
     let people =
-        [People::Nothing, People::Nothing, People::LoseManifests, People::PutBackSinks, People::Restore][random.random_range(0..5)];
+        [Nothing, Nothing, Nothing, Nothing, LoseManifests, PutBackSinks, Restore, RestoreAndPutBackSinks][random.random_range(0..8)];
     let mut asleep = [0_u32; WRITERS];
     for step in 0..random.random_range(40..STEPS_MAX) {
         let i = random.random_range(0..WRITERS);
@@ -57,17 +59,22 @@ fn schedule(seed: u64, broken: Option<Rule>, tally: &mut Tally) -> Result<(), Vi
             continue;
         }
         // A leftover that becomes the newest manifest is nobody's history.
-        if people == People::LoseManifests && world.leftovers.is_empty() && random.random_bool(0.02) {
+        if people == LoseManifests && world.leftovers.is_empty() && random.random_bool(0.02) {
             world.apply(Action::LoseNewest(random.random_range(1..5)))?;
             tally.losses += 1;
             continue;
         }
-        if people == People::PutBackSinks && random.random_bool(0.02) {
+        if matches!(people, PutBackSinks | RestoreAndPutBackSinks) && random.random_bool(0.02) {
             world.apply(Action::PutBack { sink: random.random_range(0..SINKS), epochs: random.random_range(1..5) })?;
             tally.put_back += 1;
             continue;
         }
-        let action = choose(&world, i, &mut random, Chances { fault, crash, restore: if people == People::Restore { 0.3 } else { 0.0 } });
+        let action = choose(
+            &world,
+            i,
+            &mut random,
+            Chances { fault, crash, restore: if matches!(people, Restore | RestoreAndPutBackSinks) { 0.3 } else { 0.0 } },
+        );
         tally.crashes += u64::from(matches!(action, Action::Crash(_)));
         tally.steps += 1;
         world.apply(action)?;

@@ -184,12 +184,48 @@ async fn a_person_may_go_on_from_a_sink_that_went_back_and_what_is_in_doubt_is_l
     let begins = async |newest: Option<&Manifest>, generation| Ok(Carried { begins_lineage: true, ..carry(newest, generation).await? });
     let mut writer = opened(&store, "d").await.unwrap().claim(&told, begins).await.unwrap();
     assert_eq!((writer.newest().in_doubt, &writer.newest().acknowledged[..]), (None, [].as_slice()));
+    let held = |manifest: &Manifest| manifest.acknowledged_before.iter().map(|of| of.acknowledged.epoch.0).collect::<Vec<_>>();
+    assert_eq!(held(writer.newest()), [9, 3], "what the sinks hold now");
     writer.recover(&told).await.unwrap();
     commit_one(&mut writer, &told).await.unwrap();
     assert_eq!(told.rows("late"), [(100, 110), (110, 120), (160, 170)]);
     // The lineage has an epoch of its own in the sink from here on.
     let goes_on = Tables { excuses: false, ..told };
     run(&store, "e", &goes_on, 1).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_sink_that_is_put_back_between_a_state_action_and_its_first_rows_is_refused() {
+    let store = in_memory();
+    let tables = Tables::default();
+    run(&store, "a", &tables, 1).await.unwrap();
+    let old = tables.copy("late");
+    run(&store, "b", &tables, 2).await.unwrap();
+    let begins = async |newest: Option<&Manifest>, generation| Ok(Carried { begins_lineage: true, ..carry(newest, generation).await? });
+    let mut writer = opened(&store, "c").await.unwrap().claim(&tables, begins).await.unwrap();
+    writer.recover(&tables).await.unwrap();
+    let had = writer.newest().acknowledged_before.clone();
+    assert!(writer.newest().acknowledged.is_empty() && had.len() == 2, "{had:?}");
+    let new = tables.copy("late");
+    tables.put_back("late", old);
+    assert_refused(
+        &store,
+        &tables,
+        &["the table late has epoch 2 as its newest of this pipeline, and has had epoch 4", "put the newest copy"],
+    )
+    .await;
+    // An epoch of the new lineage without rows changes nothing.
+    let nothing = |mut epoch: DataEpoch| {
+        epoch.committables.clear();
+        epoch
+    };
+    writer.commit(nothing(epoch_after(writer.newest(), vec![])), &tables).await.unwrap();
+    let had: Vec<_> = writer.newest().acknowledged_before.iter().map(|of| of.acknowledged.epoch).collect();
+    assert_eq!(had, [Epoch(5), Epoch(5)], "what was in doubt is in the sinks");
+    assert_refused(&store, &tables, &["and has had epoch 5"]).await;
+    tables.put_back("late", new);
+    run(&store, "d", &tables, 1).await.unwrap();
+    assert_eq!(tables.rows("late"), tables.rows("silver"));
 }
 
 #[tokio::test]

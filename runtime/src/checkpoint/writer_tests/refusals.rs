@@ -57,7 +57,7 @@ async fn a_store_that_stays_away_or_never_answers_is_given_up() {
 async fn a_table_that_stays_away_ends_the_writer_and_the_next_one_commits_the_epoch() {
     struct Away;
     impl Committer for Away {
-        fn commit<'a>(&'a self, _: &'a Manifest, _: &'a Committable) -> BoxFuture<'a, Result<()>> {
+        fn commit<'a>(&'a self, _: &'a Manifest, _: &'a Committable) -> BoxFuture<'a, Result<Landed>> {
             Box::pin(async { Err(Failure::retry("503 from the table")) })
         }
     }

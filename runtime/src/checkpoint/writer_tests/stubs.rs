@@ -15,7 +15,7 @@ use weir_plan::ids::Epoch;
 
 use crate::checkpoint::manifest::{Committable, Manifest};
 use crate::checkpoint::protocol::Mark;
-use crate::checkpoint::sinks::{Committer, SinkHolds, SinkMemory, Sinks};
+use crate::checkpoint::sinks::{Committer, Landed, SinkHolds, SinkMemory, Sinks};
 use crate::failure::{Failure, Result};
 use crate::retry::Jitter;
 use crate::storage::meddled::{Meddled, Meddler, Pending, lost, refused};
@@ -184,7 +184,7 @@ pub struct Tables {
 }
 
 impl Committer for Tables {
-    fn commit<'a>(&'a self, manifest: &'a Manifest, committable: &'a Committable) -> BoxFuture<'a, Result<()>> {
+    fn commit<'a>(&'a self, manifest: &'a Manifest, committable: &'a Committable) -> BoxFuture<'a, Result<Landed>> {
         Box::pin(async move {
             let call = self.calls.fetch_add(1, Ordering::SeqCst) + 1;
             let fails = self.fails_every > 0 && call.is_multiple_of(self.fails_every);
@@ -203,7 +203,7 @@ impl Committer for Tables {
                     table.rows.push((p.start, p.end));
                 }
             }
-            if fails { Err(Failure::retry("the table's answer was lost")) } else { Ok(()) }
+            if fails { Err(Failure::retry("the table's answer was lost")) } else { Ok(Landed::Committed) }
         })
     }
 }
