@@ -80,12 +80,15 @@ fn a_transaction_left_open_holds_the_watermark_and_is_said_to_until_it_is_ended(
         (held_by() == json!({"topic": rig.site.topic, "partition": 1, "because": "OpenTransaction"})).then_some(())
     });
 
-    // The first one goes on, far past the other's windows.
+    // The first one goes on, far past the other's windows. On a slow machine the second was idle before its transaction was open, and the watermark
+    // is where the greater of both was; it may go no further.
+    let before = rig.manifests().pop().unwrap();
+    let bound_us = before.partitions.iter().map(|p| p.watermark_us).max().unwrap();
     rig.produce(&Rides { partitions: 1, ..Rides::ordered(1_000) }.starting(3_000_000_000).records());
     run.wait_for_records(4_000, RUN_LIMIT);
     let held = rig.manifests().pop().unwrap();
-    assert!(!held.partitions[1].idle && held.watermark_after_us == held.partitions[1].watermark_us, "{held:?}");
-    assert_eq!(run.progress().last().unwrap()["sources"][0]["watermarkHeldBy"]["because"], "OpenTransaction");
+    assert!(!held.partitions[1].idle && held.watermark_after_us <= bound_us && bound_us < held.partitions[0].watermark_us, "{held:?}");
+    deadline::until("the reason is the same as before", RUN_LIMIT, || (held_by()["because"] == "OpenTransaction").then_some(()));
 
     open.abort();
     deadline::until("the partition is idle", RUN_LIMIT, || rig.manifests().pop().filter(|m| m.partitions[1].idle));
