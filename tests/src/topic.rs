@@ -1,6 +1,6 @@
 //! Topics as a plain client sees them: create, delete, produce, and read all that is there.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
@@ -42,6 +42,8 @@ pub type Contents = BTreeMap<i32, BTreeMap<i64, Stored>>;
 
 const ADMIN_LIMIT: Duration = Duration::from_secs(120);
 const READ_LIMIT: Duration = Duration::from_secs(240);
+/// The most that a broker takes by default: a transaction is ended by its test and by nobody else.
+const TRANSACTION_LIMIT: Duration = Duration::from_secs(900);
 
 /// Creates a topic and waits until every partition has a leader.
 pub fn create(bootstrap: &str, topic: &str, partitions: i32) {
@@ -216,13 +218,23 @@ pub fn produce_in_transaction(bootstrap: &str, topic: &str, records: &[Record], 
 }
 
 /// A transaction whose records are in the log and that nobody has ended yet.
-pub struct OpenTransaction(BaseProducer);
+pub struct OpenTransaction {
+    producer: BaseProducer,
+    bootstrap: String,
+    topic: String,
+    /// Where it has records.
+    partitions: BTreeSet<i32>,
+}
 
 impl OpenTransaction {
     #[must_use]
     pub fn with(bootstrap: &str, topic: &str, records: &[Record]) -> Self {
-        let producer: BaseProducer =
-            ClientConfig::new().set("bootstrap.servers", bootstrap).set("transactional.id", format!("{topic}-producer")).create().unwrap();
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", bootstrap)
+            .set("transactional.id", format!("{topic}-producer"))
+            .set("transaction.timeout.ms", TRANSACTION_LIMIT.as_millis().to_string())
+            .create()
+            .unwrap();
         producer.init_transactions(ADMIN_LIMIT).unwrap();
         producer.begin_transaction().unwrap();
         for record in records {
@@ -230,15 +242,31 @@ impl OpenTransaction {
             producer.send(to_send).map_err(|(e, _)| e).unwrap();
         }
         producer.flush(ADMIN_LIMIT).unwrap();
-        Self(producer)
+        let partitions = records.iter().map(|record| record.partition).collect();
+        Self { producer, bootstrap: bootstrap.to_owned(), topic: topic.to_owned(), partitions }
     }
 
     pub fn commit(self) {
-        self.0.commit_transaction(ADMIN_LIMIT).unwrap();
+        self.producer.commit_transaction(ADMIN_LIMIT).unwrap();
+        self.wait_for_markers();
     }
 
     pub fn abort(self) {
-        self.0.abort_transaction(ADMIN_LIMIT).unwrap();
+        self.producer.abort_transaction(ADMIN_LIMIT).unwrap();
+        self.wait_for_markers();
+    }
+
+    /// The coordinator answers when the end is decided, and writes the markers into the partitions after that: until then the records are neither
+    /// readable nor passed over.
+    fn wait_for_markers(&self) {
+        let client = |isolation: &str| -> BaseConsumer {
+            ClientConfig::new().set("bootstrap.servers", &self.bootstrap).set("isolation.level", isolation).create().unwrap()
+        };
+        let (stable, all) = (client("read_committed"), client("read_uncommitted"));
+        let end = |client: &BaseConsumer, partition| client.fetch_watermarks(&self.topic, partition, ADMIN_LIMIT).unwrap().1;
+        crate::deadline::until(&format!("{} has its markers", self.topic), ADMIN_LIMIT, || {
+            self.partitions.iter().all(|&partition| end(&stable, partition) == end(&all, partition)).then_some(())
+        });
     }
 }
 
