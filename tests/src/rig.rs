@@ -52,11 +52,11 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// A rig with a topic that holds these records, each with the broker's time.
+    /// A rig with a topic that holds these records.
     #[must_use]
     pub fn new(pipeline: Pipeline, kafka: &Kafka, store: Store<'_>, partitions: i32, records: &[Record]) -> Self {
         let bootstrap = kafka.bootstrap();
-        Self::with_topic(pipeline, bootstrap.clone(), store, |topic| topic::create_timed(&bootstrap, topic, partitions), records)
+        Self::with_topic(pipeline, bootstrap.clone(), store, |topic| topic::create(&bootstrap, topic, partitions), records)
     }
 
     /// The same with a topic that the test creates, on the brokers of its choice.

@@ -1,15 +1,16 @@
 //! Topics as a plain client sees them: create, delete, produce, and read all that is there.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::util::Timeout;
-use rdkafka::{ClientConfig, Offset, Timestamp, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 /// One record to produce.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub struct Stored {
     /// `None`: a tombstone.
     pub value: Option<Vec<u8>>,
     pub timestamp_ms: Option<i64>,
-    /// When the broker had it, by the broker's clock: of a topic with `LogAppendTime` only.
-    pub appended_ms: Option<i64>,
+    /// When its producer was told that the broker has it, by this machine's clock: of what [`produce`] has sent.
+    pub acknowledged_us: Option<i64>,
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
@@ -48,17 +49,6 @@ const TRANSACTION_LIMIT: Duration = Duration::from_secs(900);
 /// Creates a topic and waits until every partition has a leader.
 pub fn create(bootstrap: &str, topic: &str, partitions: i32) {
     create_as(bootstrap, &NewTopic::new(topic, partitions, TopicReplication::Fixed(1)));
-}
-
-/// The same for a topic whose records carry the time at which the broker had them, so that the oracle can say what was there when.
-pub fn create_timed(bootstrap: &str, topic: &str, partitions: i32) {
-    create_as(bootstrap, &timed(NewTopic::new(topic, partitions, TopicReplication::Fixed(1))));
-}
-
-/// With the broker's time for records.
-#[must_use]
-pub fn timed(topic: NewTopic<'_>) -> NewTopic<'_> {
-    topic.set("message.timestamp.type", "LogAppendTime")
 }
 
 /// The same for a topic with settings or replicas of its own.
@@ -172,13 +162,13 @@ pub fn produce_stamped(bootstrap: &str, topic: &str, records: &[(i64, Record)]) 
 }
 
 fn send<'r>(bootstrap: &str, topic: &str, records: impl Iterator<Item = (Option<i64>, &'r Record)>) {
-    let producer: BaseProducer = ClientConfig::new()
+    let producer: BaseProducer<Acknowledgements> = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("enable.idempotence", "true")
         .set("linger.ms", "5")
         .set("message.max.bytes", "16000000")
         .set("compression.type", "lz4")
-        .create()
+        .create_with_context(Acknowledgements)
         .unwrap();
     for (at_ms, record) in records {
         let mut to_send = BaseRecord::<String, Vec<u8>>::to(topic).partition(record.partition).payload(&record.value);
@@ -192,6 +182,30 @@ fn send<'r>(bootstrap: &str, topic: &str, records: impl Iterator<Item = (Option<
         producer.poll(Duration::ZERO);
     }
     producer.flush(Timeout::After(READ_LIMIT)).unwrap();
+}
+
+/// When records were acknowledged, in microseconds since 1970, by topic, partition and offset.
+static ACKNOWLEDGED: Mutex<BTreeMap<(String, i32), BTreeMap<i64, i64>>> = Mutex::new(BTreeMap::new());
+
+/// Notes when a producer is told that the broker has its records: from then on whoever asks the broker is told of them.
+struct Acknowledgements;
+
+impl ClientContext for Acknowledgements {}
+
+impl ProducerContext for Acknowledgements {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): Self::DeliveryOpaque) {
+        let Ok(record) = result else { return };
+        let at_us = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap();
+        let mut all = ACKNOWLEDGED.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry((record.topic().to_owned(), record.partition())).or_default().insert(record.offset(), at_us);
+    }
+}
+
+fn acknowledged_us(topic: &str, partition: i32, offset: i64) -> Option<i64> {
+    let all = ACKNOWLEDGED.lock().unwrap_or_else(PoisonError::into_inner);
+    all.get(&(topic.to_owned(), partition))?.get(&offset).copied()
 }
 
 /// Produces a record that has headers too. A value may be null, and a name may come twice.
@@ -307,11 +321,8 @@ pub fn read(bootstrap: &str, topic: &str) -> Contents {
                 let (key, value) = (m.key().map(<[u8]>::to_vec), m.payload().map(<[u8]>::to_vec));
                 let headers = m.headers().into_iter().flat_map(Headers::iter);
                 let headers = headers.map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect();
-                let appended_ms = match m.timestamp() {
-                    Timestamp::LogAppendTime(at_ms) => Some(at_ms),
-                    _ => None,
-                };
-                let stored = Stored { key, value, timestamp_ms: m.timestamp().to_millis(), appended_ms, headers };
+                let acknowledged_us = acknowledged_us(topic, m.partition(), m.offset());
+                let stored = Stored { key, value, timestamp_ms: m.timestamp().to_millis(), acknowledged_us, headers };
                 contents.get_mut(&m.partition()).unwrap().insert(m.offset(), stored);
             }
             Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => unfinished -= 1,
