@@ -23,6 +23,9 @@ use crate::topic::{self, Contents, Record};
 /// For a run over a few thousand records, with room for a machine that is slow and busy: only a test that fails waits for so long.
 pub const RUN_LIMIT: Duration = Duration::from_secs(240);
 
+/// For a run that is to give up on a part of the world. Its patience is for the others too: longer than a busy machine keeps them from answering.
+pub const GIVES_UP_AFTER: Duration = Duration::from_secs(10);
+
 /// Tests that run at the same time: the machine has few cores, and each test keeps an engine and a broker busy.
 const AT_ONCE: u32 = 2;
 
