@@ -1,6 +1,7 @@
 //! Topics as a plain client sees them: create, delete, produce, and read all that is there.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -88,13 +89,25 @@ pub fn wait_for_replicas(bootstrap: &str, topic: &str, replicas: usize) {
     });
 }
 
-/// Gives a topic these settings, and takes all others that it had of its own.
+/// Gives a topic these settings, takes all others that it had of its own, and returns when the broker goes by them: a compaction that is no longer
+/// wanted is aborted by then.
 pub fn configure(bootstrap: &str, topic: &str, settings: &[(&str, &str)]) {
     let none = AlterConfig::new(ResourceSpecifier::Topic(topic));
     let config = settings.iter().fold(none, |config, (name, value)| config.set(name, value));
     let results = wait_for(async { admin(bootstrap).alter_configs([&config], &AdminOptions::new()).await });
     for result in results.unwrap() {
         result.unwrap_or_else(|(topic, code)| panic!("{topic:?} can't be given {settings:?}: {code}"));
+    }
+    wait_until_applied(bootstrap);
+}
+
+/// Returns when the only broker goes by everything that its controller has decided before this. A broker takes decisions in one batch after the
+/// other, and knows a batch's topics before it does the rest: when it knows the first of two topics, made one after the other, the second comes
+/// in a batch of its own, and is known when all before it is done.
+pub(crate) fn wait_until_applied(bootstrap: &str) {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    for _ in 0..2 {
+        create(bootstrap, &format!("applied-{}", NEXT.fetch_add(1, Ordering::Relaxed)), 1);
     }
 }
 
