@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::deadline;
 use crate::engine::{self, Exit, Start};
 use crate::oracle::pipeline::{S3_SECRET, Site};
 use crate::oracle::replay::{Destroyed, Outcome, Records, replay, replay_damaged, replay_uncut};
@@ -302,6 +303,20 @@ impl Rig {
     pub fn finish(&self) -> Exit {
         let exit = self.start().run(RUN_LIMIT);
         exit.expect(engine::OK);
+        exit
+    }
+
+    /// The same where a partition without records must not hold the watermark: its leader has to say within a second that there are none, and one that is
+    /// slower leaves the windows to the next run.
+    pub fn finish_with_leaders_heard(&self) -> Exit {
+        let exit = self.finish();
+        let is_heard = |exit: &Exit| {
+            let held_by = exit.progress.last().map(|progress| &progress["sources"][0]["watermarkHeldBy"]["because"]);
+            held_by.is_none_or(|because| because != "LeaderSilent")
+        };
+        if !is_heard(&exit) {
+            deadline::until("every leader is heard in time", RUN_LIMIT, || is_heard(&self.finish()).then_some(()));
+        }
         exit
     }
 }
