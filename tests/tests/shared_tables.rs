@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rand::{Rng, SeedableRng};
@@ -23,6 +23,8 @@ use crate::maintenance::{live, stored};
 
 /// Rides that come in each tick, and an epoch's at most: there is always something to commit, and a table's log grows no faster than that.
 const BATCH: usize = 25;
+/// More than there ever are.
+const ALL: u64 = 1_000_000;
 /// Event time from one ride to the next: each epoch closes windows, and a table has many partitions.
 const STEP_US: i64 = 60_000_000;
 const TICK: Duration = Duration::from_millis(100);
@@ -49,9 +51,9 @@ impl Tenant {
         Self { pipeline: Pipeline { name: name.into(), window_us, ..rig.pipeline.clone() }, site, checkpoint }
     }
 
-    /// To the end of what there is, without maintenance.
-    fn finish(&self, rig: &Rig) {
-        let site = Site { records_per_epoch: 20_000, ..self.site.clone() };
+    /// To the end of what there is, without maintenance, in epochs of so many records.
+    fn finish(&self, rig: &Rig, records_per_epoch: u64) {
+        let site = Site { records_per_epoch, ..self.site.clone() };
         Start { document: self.pipeline.document(&site).into(), ..rig.start() }.run(RUN_LIMIT).expect(OK);
     }
 
@@ -137,11 +139,12 @@ fn two_pipelines_on_one_table_lose_and_double_nothing_while_both_look_after_it_a
     let (clock, table) = (rig.folder().join("ahead"), rig.table_folder());
     let tenants = [("five", 300_000_000), ("seven", 420_000_000)].map(|(name, us)| Tenant::new(&rig, name, us, &rig.site.table_uri));
 
-    let stop = AtomicBool::new(false);
+    let (stop, ticks) = (AtomicBool::new(false), AtomicI64::new(0));
     std::thread::scope(|scope| {
         scope.spawn(|| {
             run_fast(&clock, &stop, |tick| {
                 rig.produce(&rides(tick));
+                ticks.store(tick, Ordering::Release);
                 litter(&table, tick);
             });
         });
@@ -165,7 +168,10 @@ fn two_pipelines_on_one_table_lose_and_double_nothing_while_both_look_after_it_a
             }
         }
     });
-    tenants.iter().for_each(|tenant| tenant.finish(&rig));
+    tenants.iter().for_each(|tenant| tenant.finish(&rig, ALL));
+    // Garbage is collected after every other epoch, and what is due at the end of a run is done there: two more epochs, or more.
+    rig.produce(&rides(ticks.into_inner() + 1));
+    tenants.iter().for_each(|tenant| tenant.finish(&rig, BATCH as u64 / 2));
 
     assert_same_rows(&[tenants[0].rows(&rig), tenants[1].rows(&rig)].concat(), &table::read_log(&table));
     let gone: Vec<_> = live(&table).difference(&stored(&table)).cloned().collect();
@@ -192,7 +198,7 @@ fn a_table_in_a_folder_of_another_pipelines_table_is_left_alone_by_its_vacuum() 
     let outer_tenant = Tenant::new(&rig, "outer", 300_000_000, &rig.site.table_uri);
     let inner_tenant = Tenant::new(&rig, "inner", 420_000_000, &format!("file://{}", inner.display()));
     for tenant in [&outer_tenant, &inner_tenant] {
-        tenant.finish(&rig);
+        tenant.finish(&rig, ALL);
     }
     // What is in the inner table, what it once had and what it never had: all of it is old.
     make_old(&inner.join("left-over.parquet"));
@@ -219,7 +225,7 @@ fn a_table_in_a_folder_of_another_pipelines_table_is_left_alone_by_its_vacuum() 
     });
     assert_eq!(stored(&inner), there);
     assert_same_rows(&inner_tenant.rows(&rig), &table::read_log(&inner));
-    inner_tenant.finish(&rig);
+    inner_tenant.finish(&rig, ALL);
     inner_tenant.assert_transactions(&inner);
 }
 
