@@ -15,7 +15,7 @@ use weir_tests::services::kafka::Kafka;
 use weir_tests::services::{ports, s3};
 use weir_tests::skip::Missing;
 use weir_tests::topic::Record;
-use weir_tests::{or_skip, table};
+use weir_tests::{deadline, or_skip, table};
 
 struct Listeners {
     kafka: Kafka,
@@ -128,10 +128,14 @@ fn a_commit_that_takes_longer_than_connections_may_be_idle_only_delays(listeners
     let forwarder = listeners.forwarder();
     // The first one is the claim.
     let is_manifest = |r: &weir_tests::proxy::Request| r.method == "PUT" && r.path().contains("/checkpoint/epochs/");
-    proxy.inject(Rule::when(Fault::Delay(Duration::from_secs(4)), is_manifest).from(2));
+    proxy.inject(Rule::when(Fault::Hold, is_manifest).from(2));
     let mut run = listeners.start_outside(&rig).spawn();
-    weir_tests::deadline::until("the commit is held up", RUN_LIMIT, || (run.phase() == "manifest.create.before").then_some(()));
+    deadline::until("the commit is held up", RUN_LIMIT, || (proxy.waiting() > 0).then_some(()));
     let before = forwarder.connections();
+    deadline::until("the broker has closed what was idle", RUN_LIMIT, || {
+        (forwarder.is_idle() || forwarder.connections() > before).then_some(())
+    });
+    proxy.heal();
     run.wait_for_epochs(1, RUN_LIMIT);
     assert_eq!(proxy.struck(), 1);
     run.wait_for_records(800, RUN_LIMIT);
