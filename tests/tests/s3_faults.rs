@@ -112,7 +112,11 @@ fn a_store_that_is_away_for_longer_than_asked_ends_the_process_and_the_next_run_
         proxy.inject(Rule::when(Fault::Answer(503), move |r| is_put(r, part)).from(3).times(u32::MAX));
         let exit = rig.start().give_up_after(GIVES_UP_AFTER).run(RUN_LIMIT);
         exit.expect(engine::RETRY_EXHAUSTED);
-        assert!(exit.stderr.contains("503") && exit.stderr.contains(&format!("given up after {GIVES_UP_AFTER:?}")), "{part}: {}", exit.stderr);
+        assert!(
+            exit.stderr.contains("503") && exit.stderr.contains(&format!("given up after {GIVES_UP_AFTER:?}")),
+            "{part}: {}",
+            exit.stderr
+        );
         proxy.heal();
         rig.finish();
         rig.assert_right();
