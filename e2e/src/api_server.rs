@@ -20,7 +20,7 @@ use crate::deadline;
 
 /// It takes two seconds where nothing else runs.
 const READY_LIMIT: Duration = Duration::from_secs(120);
-const ESTABLISHED_LIMIT: Duration = Duration::from_secs(30);
+const ESTABLISHED_LIMIT: Duration = Duration::from_secs(120);
 
 /// A server of its own for the tests of this process.
 #[derive(Debug)]

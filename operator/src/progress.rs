@@ -129,7 +129,11 @@ impl ProgressReader {
     /// # Errors
     /// If no HTTP client can be made.
     pub fn new() -> reqwest::Result<Self> {
-        let client = reqwest::Client::builder().timeout(DEADLINE).no_proxy().redirect(Policy::none()).build()?;
+        Self::within(DEADLINE)
+    }
+
+    fn within(deadline: Duration) -> reqwest::Result<Self> {
+        let client = reqwest::Client::builder().timeout(deadline).no_proxy().redirect(Policy::none()).build()?;
         Ok(Self { client, port: HTTP_PORT })
     }
 
@@ -183,7 +187,9 @@ mod tests {
     /// A pod that sends these parts to whoever asks, the last one again and again if `endless`; counts the requests and the bytes.
     async fn pod(head: String, part: Vec<u8>, endless: bool) -> (ProgressReader, Arc<AtomicUsize>, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let reader = ProgressReader { port: listener.local_addr().unwrap().port(), ..ProgressReader::new().unwrap() };
+        // What it asks here answers, however busy the machine is.
+        let reader = ProgressReader::within(Duration::from_secs(60)).unwrap();
+        let reader = ProgressReader { port: listener.local_addr().unwrap().port(), ..reader };
         let (asked, sent) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
         let counts = (Arc::clone(&asked), Arc::clone(&sent));
         tokio::spawn(async move {

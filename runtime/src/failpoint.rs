@@ -10,8 +10,8 @@
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// Every point. `*.before` and `*.after` stand right at the step; a point inside a loop is reached several times.
@@ -63,6 +63,8 @@ struct Armed {
     trap: Option<Trap>,
     phase: Option<File>,
     reached: AtomicU64,
+    /// Held by whoever is at a point: another thread that got to its own meanwhile would be taken for the one that sprang the trap.
+    at_a_point: Mutex<()>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -93,6 +95,7 @@ fn note(name: &'static str) {
         OFF.store(true, Ordering::Relaxed);
         return;
     }
+    let _at_this_point = armed.at_a_point.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(file) = &armed.phase {
         let line = format!("{name:<width$}\n", width = PHASE_BYTES - 1);
         if let Err(e) = file.write_all_at(line.as_bytes(), 0) {
@@ -122,7 +125,7 @@ fn arm() -> Armed {
         let opened = File::options().create(true).write(true).truncate(true).open(&path);
         opened.unwrap_or_else(|e| refuse(&format!("WEIR_PHASE_FILE={}: {e}", path.to_string_lossy())))
     });
-    Armed { trap, phase, reached: AtomicU64::new(0) }
+    Armed { trap, phase, reached: AtomicU64::new(0), at_a_point: Mutex::new(()) }
 }
 
 fn refuse(why: &str) -> ! {
@@ -193,7 +196,7 @@ mod tests {
         let mut child = rerun("epoch.read:2=stop", &phase).spawn().unwrap();
         let pid = rustix::process::Pid::from_child(&child);
         let stat = format!("/proc/{}/stat", child.id());
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + Duration::from_secs(60);
         while !std::fs::read_to_string(&stat).unwrap_or_default().contains(") T ") {
             assert!(Instant::now() < deadline, "it never stopped");
             std::thread::yield_now();

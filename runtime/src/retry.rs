@@ -168,8 +168,9 @@ mod tests {
 
     #[tokio::test]
     async fn patience_ends_with_the_last_reason() {
+        // The first wait fits even if this thread is held up before it.
         let policy =
-            RetryPolicy { first: Duration::from_millis(1), max: Duration::from_millis(1), give_up_after: Duration::from_millis(5) };
+            RetryPolicy { first: Duration::from_millis(100), max: Duration::from_millis(100), give_up_after: Duration::from_secs(1) };
         let mut patience = Patience::new(policy, Jitter::new(7));
         let mut tries = 0;
         let failure = loop {

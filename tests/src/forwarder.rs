@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
 /// Forwards until it is dropped; then its connections end, and nobody listens any more.
@@ -20,6 +20,8 @@ struct Shared {
     let_go: Condvar,
     /// Both ends of each connection that came.
     connections: Mutex<Vec<[TcpStream; 2]>>,
+    /// Connections that the server has ended.
+    ended: AtomicUsize,
 }
 
 impl Forwarder {
@@ -54,6 +56,12 @@ impl Forwarder {
     /// Lets through what was held, and what comes.
     pub fn let_go(&self) {
         self.shared.set_held(false);
+    }
+
+    /// Whether none of its connections is left.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.shared.ended.load(Ordering::Acquire) == self.connections()
     }
 
     /// How many connections there have been.
@@ -93,11 +101,12 @@ fn forward(client: TcpStream, to: u16, shared: &Arc<Shared>) -> io::Result<()> {
     let server = TcpStream::connect(("127.0.0.1", to))?;
     let kept = [client.try_clone()?, server.try_clone()?];
     shared.connections.lock().unwrap_or_else(PoisonError::into_inner).push(kept);
-    for (mut from, mut to) in [(client.try_clone()?, server.try_clone()?), (server, client)] {
+    for (is_server, mut from, mut to) in [(false, client.try_clone()?, server.try_clone()?), (true, server, client)] {
         let shared = Arc::clone(shared);
         std::thread::spawn(move || {
             let _ = copy(&mut from, &mut to, &shared);
             let _ = to.shutdown(Shutdown::Write);
+            shared.ended.fetch_add(usize::from(is_server), Ordering::Release);
         });
     }
     Ok(())

@@ -9,6 +9,7 @@ use std::time::Duration;
 use serde_json::json;
 use tempfile::TempDir;
 
+use crate::deadline;
 use crate::engine::{self, Exit, Start};
 use crate::oracle::pipeline::{S3_SECRET, Site};
 use crate::oracle::replay::{Destroyed, Outcome, Records, replay, replay_damaged, replay_uncut};
@@ -22,6 +23,9 @@ use crate::topic::{self, Contents, Record};
 
 /// For a run over a few thousand records, with room for a machine that is slow and busy: only a test that fails waits for so long.
 pub const RUN_LIMIT: Duration = Duration::from_secs(240);
+
+/// For a run that is to give up on a part of the world. Its patience is for the others too: longer than a busy machine keeps them from answering.
+pub const GIVES_UP_AFTER: Duration = Duration::from_secs(10);
 
 /// Tests that run at the same time: the machine has few cores, and each test keeps an engine and a broker busy.
 const AT_ONCE: u32 = 2;
@@ -52,11 +56,11 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// A rig with a topic that holds these records, each with the broker's time.
+    /// A rig with a topic that holds these records.
     #[must_use]
     pub fn new(pipeline: Pipeline, kafka: &Kafka, store: Store<'_>, partitions: i32, records: &[Record]) -> Self {
         let bootstrap = kafka.bootstrap();
-        Self::with_topic(pipeline, bootstrap.clone(), store, |topic| topic::create_timed(&bootstrap, topic, partitions), records)
+        Self::with_topic(pipeline, bootstrap.clone(), store, |topic| topic::create(&bootstrap, topic, partitions), records)
     }
 
     /// The same with a topic that the test creates, on the brokers of its choice.
@@ -301,6 +305,20 @@ impl Rig {
         exit.expect(engine::OK);
         exit
     }
+
+    /// The same where a partition without records must not hold the watermark: its leader has to say within a second that there are none, and one that is
+    /// slower leaves the windows to the next run.
+    pub fn finish_with_leaders_heard(&self) -> Exit {
+        let exit = self.finish();
+        let is_heard = |exit: &Exit| {
+            let held_by = exit.progress.last().map(|progress| &progress["sources"][0]["watermarkHeldBy"]["because"]);
+            held_by.is_none_or(|because| because != "LeaderSilent")
+        };
+        if !is_heard(&exit) {
+            deadline::until("every leader is heard in time", RUN_LIMIT, || is_heard(&self.finish()).then_some(()));
+        }
+        exit
+    }
 }
 
 /// Rejected rows, each of which must have had a reason.
@@ -314,6 +332,36 @@ fn without_reason(mut rows: Vec<serde_json::Value>) -> Vec<serde_json::Value> {
 
 fn rows_in(folder: &Path) -> Vec<serde_json::Value> {
     if folder.is_dir() { table::read_log(folder) } else { Vec::new() }
+}
+
+/// Records that are always there to be read, however many runs that are killed read of them: as they are read, more are produced.
+pub struct Backlog<F> {
+    ahead: usize,
+    from: F,
+    produced: usize,
+    read: usize,
+}
+
+impl<F: Fn(usize) -> Vec<Record>> Backlog<F> {
+    /// So many are ahead of each run. `from` makes as many from the nth on.
+    #[must_use]
+    pub fn new(ahead: usize, from: F) -> Self {
+        Self { ahead, from, produced: 0, read: 0 }
+    }
+
+    /// Before each run.
+    pub fn fill(&mut self, rig: &Rig) {
+        while self.produced < self.read + self.ahead {
+            rig.produce(&(self.from)(self.produced));
+            self.produced += self.ahead;
+        }
+    }
+
+    /// After each run. Its last epoch may not have been told.
+    pub fn was_read(&mut self, exit: &Exit, rig: &Rig) {
+        let told = exit.progress.iter().map(|progress| progress["numInputRows"].as_u64().unwrap()).sum::<u64>();
+        self.read += usize::try_from(told + rig.site.records_per_epoch).unwrap();
+    }
 }
 
 /// Says that it is done also when an assertion fails: a producer beside the test must end.

@@ -1,15 +1,17 @@
 //! Topics as a plain client sees them: create, delete, produce, and read all that is there.
 
-use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::DefaultClientContext;
+use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
-use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::producer::{BaseProducer, BaseRecord, DeliveryResult, Producer, ProducerContext};
 use rdkafka::util::Timeout;
-use rdkafka::{ClientConfig, Offset, Timestamp, TopicPartitionList};
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 /// One record to produce.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +28,8 @@ pub struct Stored {
     /// `None`: a tombstone.
     pub value: Option<Vec<u8>>,
     pub timestamp_ms: Option<i64>,
-    /// When the broker had it, by the broker's clock: of a topic with `LogAppendTime` only.
-    pub appended_ms: Option<i64>,
+    /// When its producer was told that the broker has it, by this machine's clock: of what [`produce`] has sent.
+    pub acknowledged_us: Option<i64>,
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
 
@@ -42,21 +44,12 @@ pub type Contents = BTreeMap<i32, BTreeMap<i64, Stored>>;
 
 const ADMIN_LIMIT: Duration = Duration::from_secs(120);
 const READ_LIMIT: Duration = Duration::from_secs(240);
+/// The most that a broker takes by default: a transaction is ended by its test and by nobody else.
+const TRANSACTION_LIMIT: Duration = Duration::from_secs(900);
 
 /// Creates a topic and waits until every partition has a leader.
 pub fn create(bootstrap: &str, topic: &str, partitions: i32) {
     create_as(bootstrap, &NewTopic::new(topic, partitions, TopicReplication::Fixed(1)));
-}
-
-/// The same for a topic whose records carry the time at which the broker had them, so that the oracle can say what was there when.
-pub fn create_timed(bootstrap: &str, topic: &str, partitions: i32) {
-    create_as(bootstrap, &timed(NewTopic::new(topic, partitions, TopicReplication::Fixed(1))));
-}
-
-/// With the broker's time for records.
-#[must_use]
-pub fn timed(topic: NewTopic<'_>) -> NewTopic<'_> {
-    topic.set("message.timestamp.type", "LogAppendTime")
 }
 
 /// The same for a topic with settings or replicas of its own.
@@ -96,13 +89,25 @@ pub fn wait_for_replicas(bootstrap: &str, topic: &str, replicas: usize) {
     });
 }
 
-/// Gives a topic these settings, and takes all others that it had of its own.
+/// Gives a topic these settings, takes all others that it had of its own, and returns when the broker goes by them: a compaction that is no longer
+/// wanted is aborted by then.
 pub fn configure(bootstrap: &str, topic: &str, settings: &[(&str, &str)]) {
     let none = AlterConfig::new(ResourceSpecifier::Topic(topic));
     let config = settings.iter().fold(none, |config, (name, value)| config.set(name, value));
     let results = wait_for(async { admin(bootstrap).alter_configs([&config], &AdminOptions::new()).await });
     for result in results.unwrap() {
         result.unwrap_or_else(|(topic, code)| panic!("{topic:?} can't be given {settings:?}: {code}"));
+    }
+    wait_until_applied(bootstrap);
+}
+
+/// Returns when the only broker goes by everything that its controller has decided before this. A broker takes decisions in one batch after the
+/// other, and knows a batch's topics before it does the rest: when it knows the first of two topics, made one after the other, the second comes
+/// in a batch of its own, and is known when all before it is done.
+pub(crate) fn wait_until_applied(bootstrap: &str) {
+    static NEXT: AtomicU32 = AtomicU32::new(1);
+    for _ in 0..2 {
+        create(bootstrap, &format!("applied-{}", NEXT.fetch_add(1, Ordering::Relaxed)), 1);
     }
 }
 
@@ -170,13 +175,13 @@ pub fn produce_stamped(bootstrap: &str, topic: &str, records: &[(i64, Record)]) 
 }
 
 fn send<'r>(bootstrap: &str, topic: &str, records: impl Iterator<Item = (Option<i64>, &'r Record)>) {
-    let producer: BaseProducer = ClientConfig::new()
+    let producer: BaseProducer<Acknowledgements> = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("enable.idempotence", "true")
         .set("linger.ms", "5")
         .set("message.max.bytes", "16000000")
         .set("compression.type", "lz4")
-        .create()
+        .create_with_context(Acknowledgements)
         .unwrap();
     for (at_ms, record) in records {
         let mut to_send = BaseRecord::<String, Vec<u8>>::to(topic).partition(record.partition).payload(&record.value);
@@ -190,6 +195,30 @@ fn send<'r>(bootstrap: &str, topic: &str, records: impl Iterator<Item = (Option<
         producer.poll(Duration::ZERO);
     }
     producer.flush(Timeout::After(READ_LIMIT)).unwrap();
+}
+
+/// When records were acknowledged, in microseconds since 1970, by topic, partition and offset.
+static ACKNOWLEDGED: Mutex<BTreeMap<(String, i32), BTreeMap<i64, i64>>> = Mutex::new(BTreeMap::new());
+
+/// Notes when a producer is told that the broker has its records: from then on whoever asks the broker is told of them.
+struct Acknowledgements;
+
+impl ClientContext for Acknowledgements {}
+
+impl ProducerContext for Acknowledgements {
+    type DeliveryOpaque = ();
+
+    fn delivery(&self, result: &DeliveryResult<'_>, (): Self::DeliveryOpaque) {
+        let Ok(record) = result else { return };
+        let at_us = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap();
+        let mut all = ACKNOWLEDGED.lock().unwrap_or_else(PoisonError::into_inner);
+        all.entry((record.topic().to_owned(), record.partition())).or_default().insert(record.offset(), at_us);
+    }
+}
+
+fn acknowledged_us(topic: &str, partition: i32, offset: i64) -> Option<i64> {
+    let all = ACKNOWLEDGED.lock().unwrap_or_else(PoisonError::into_inner);
+    all.get(&(topic.to_owned(), partition))?.get(&offset).copied()
 }
 
 /// Produces a record that has headers too. A value may be null, and a name may come twice.
@@ -216,13 +245,23 @@ pub fn produce_in_transaction(bootstrap: &str, topic: &str, records: &[Record], 
 }
 
 /// A transaction whose records are in the log and that nobody has ended yet.
-pub struct OpenTransaction(BaseProducer);
+pub struct OpenTransaction {
+    producer: BaseProducer,
+    bootstrap: String,
+    topic: String,
+    /// Where it has records.
+    partitions: BTreeSet<i32>,
+}
 
 impl OpenTransaction {
     #[must_use]
     pub fn with(bootstrap: &str, topic: &str, records: &[Record]) -> Self {
-        let producer: BaseProducer =
-            ClientConfig::new().set("bootstrap.servers", bootstrap).set("transactional.id", format!("{topic}-producer")).create().unwrap();
+        let producer: BaseProducer = ClientConfig::new()
+            .set("bootstrap.servers", bootstrap)
+            .set("transactional.id", format!("{topic}-producer"))
+            .set("transaction.timeout.ms", TRANSACTION_LIMIT.as_millis().to_string())
+            .create()
+            .unwrap();
         producer.init_transactions(ADMIN_LIMIT).unwrap();
         producer.begin_transaction().unwrap();
         for record in records {
@@ -230,15 +269,31 @@ impl OpenTransaction {
             producer.send(to_send).map_err(|(e, _)| e).unwrap();
         }
         producer.flush(ADMIN_LIMIT).unwrap();
-        Self(producer)
+        let partitions = records.iter().map(|record| record.partition).collect();
+        Self { producer, bootstrap: bootstrap.to_owned(), topic: topic.to_owned(), partitions }
     }
 
     pub fn commit(self) {
-        self.0.commit_transaction(ADMIN_LIMIT).unwrap();
+        self.producer.commit_transaction(ADMIN_LIMIT).unwrap();
+        self.wait_for_markers();
     }
 
     pub fn abort(self) {
-        self.0.abort_transaction(ADMIN_LIMIT).unwrap();
+        self.producer.abort_transaction(ADMIN_LIMIT).unwrap();
+        self.wait_for_markers();
+    }
+
+    /// The coordinator answers when the end is decided, and writes the markers into the partitions after that: until then the records are neither
+    /// readable nor passed over.
+    fn wait_for_markers(&self) {
+        let client = |isolation: &str| -> BaseConsumer {
+            ClientConfig::new().set("bootstrap.servers", &self.bootstrap).set("isolation.level", isolation).create().unwrap()
+        };
+        let (stable, all) = (client("read_committed"), client("read_uncommitted"));
+        let end = |client: &BaseConsumer, partition| client.fetch_watermarks(&self.topic, partition, ADMIN_LIMIT).unwrap().1;
+        crate::deadline::until(&format!("{} has its markers", self.topic), ADMIN_LIMIT, || {
+            self.partitions.iter().all(|&partition| end(&stable, partition) == end(&all, partition)).then_some(())
+        });
     }
 }
 
@@ -279,17 +334,22 @@ pub fn read(bootstrap: &str, topic: &str) -> Contents {
                 let (key, value) = (m.key().map(<[u8]>::to_vec), m.payload().map(<[u8]>::to_vec));
                 let headers = m.headers().into_iter().flat_map(Headers::iter);
                 let headers = headers.map(|h| (h.key.to_owned(), h.value.map(<[u8]>::to_vec))).collect();
-                let appended_ms = match m.timestamp() {
-                    Timestamp::LogAppendTime(at_ms) => Some(at_ms),
-                    _ => None,
-                };
-                let stored = Stored { key, value, timestamp_ms: m.timestamp().to_millis(), appended_ms, headers };
+                let acknowledged_us = acknowledged_us(topic, m.partition(), m.offset());
+                let stored = Stored { key, value, timestamp_ms: m.timestamp().to_millis(), acknowledged_us, headers };
                 contents.get_mut(&m.partition()).unwrap().insert(m.offset(), stored);
             }
             Some(Err(rdkafka::error::KafkaError::PartitionEOF(_))) => unfinished -= 1,
             Some(Err(e)) => panic!("{topic} can't be read: {e}"),
         }
     }
+    contents
+}
+
+/// The same for an engine that goes by another clock than this machine's, with which acknowledgements can't be compared.
+#[must_use]
+pub fn read_for_another_clock(bootstrap: &str, topic: &str) -> Contents {
+    let mut contents = read(bootstrap, topic);
+    contents.values_mut().flat_map(BTreeMap::values_mut).for_each(|record| record.acknowledged_us = None);
     contents
 }
 

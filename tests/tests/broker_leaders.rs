@@ -17,7 +17,7 @@ fn rig(cluster: &Cluster, replicas: &[&[i32]], unclean: &str, rides: &Rides) -> 
     let bootstrap = cluster.bootstrap();
     let create = |name: &str| {
         let topic = NewTopic::new(name, rides.partitions, TopicReplication::Variable(replicas));
-        topic::create_as(&bootstrap, &topic::timed(topic).set("unclean.leader.election.enable", unclean));
+        topic::create_as(&bootstrap, &topic.set("unclean.leader.election.enable", unclean));
     };
     Rig::with_topic(Pipeline::rides(), bootstrap.clone(), Store::Local, create, &rides.records())
 }

@@ -37,11 +37,7 @@ fn compaction_under_a_pipeline_leaves_holes_that_are_no_gaps() {
         reached.iter().all(|(partition, next)| !left[partition].contains_key(next)).then_some(())
     });
     topic::configure(bootstrap, topic, &[("cleanup.policy", "delete")]);
-    let mut before = Contents::new();
-    let left = deadline::until("compaction has ended", RUN_LIMIT, || {
-        let left = topic::read(bootstrap, topic);
-        (std::mem::replace(&mut before, left.clone()) == left).then_some(left)
-    });
+    let left = topic::read(bootstrap, topic);
 
     rig.finish(); // to the end that the killed run had taken
     rig.finish();

@@ -21,7 +21,7 @@ fn a_partition_that_never_had_a_record_does_not_hold_an_available_now_run() {
     // Two of three partitions get rides; an hour is far from over when this test is.
     let pipeline = Pipeline { idle_after_us: Some(3_600 * SECOND_US), ..Pipeline::rides() };
     let rig = Rig::new(pipeline, kafka, Store::Local, 3, &Rides { partitions: 2, ..Rides::new(3_000) }.records());
-    rig.finish();
+    rig.finish_with_leaders_heard();
     let outcome = rig.assert_right();
     assert!(outcome.rows.len() > 20, "{} rows: the empty partition has held the windows", outcome.rows.len());
     let last = rig.manifests().pop().unwrap();

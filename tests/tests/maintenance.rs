@@ -12,13 +12,13 @@ use serde_json::{Value as Json, json};
 use weir_tests::engine::Start;
 use weir_tests::oracle::Pipeline;
 use weir_tests::rides::{Rides, poisoned};
-use weir_tests::rig::{RUN_LIMIT, Rig, SetOnDrop, Store};
+use weir_tests::rig::{Backlog, RUN_LIMIT, Rig, SetOnDrop, Store};
 use weir_tests::services::kafka::{self, Kafka};
 use weir_tests::services::s3::{self, S3};
 use weir_tests::{deadline, or_skip, table};
 
-/// More than is read before the last kill, in epochs of 25.
-const RECORDS: usize = 60_000;
+/// More than is read before a kill, in epochs of 25.
+const AHEAD: usize = 20_000;
 const POISON_EVERY: usize = 101;
 /// Event time from one ride to the next: each epoch closes windows, and a table has many partitions.
 const STEP_US: i64 = 60_000_000;
@@ -48,15 +48,13 @@ fn look_after_and_kill(kafka: &Kafka, s3: Option<&S3>) {
     println!("seed {seed}");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     // One partition: a backlog of several is read one after the other, and no window closes until the last is begun.
-    let rides = Rides { partitions: 1, step_us: STEP_US, ..Rides::new(RECORDS) };
-    let mut rig = Rig::new(
-        Pipeline::rides_with_side_outputs(),
-        kafka,
-        s3.map_or(Store::Local, |s3| Store::S3(s3, None)),
-        1,
-        &poisoned(rides.records(), POISON_EVERY),
-    );
+    let from = |ride: usize| {
+        let rides = Rides { partitions: 1, step_us: STEP_US, seed: ride as u64, ..Rides::new(AHEAD) };
+        poisoned(rides.starting(i64::try_from(ride).unwrap() * STEP_US).records(), POISON_EVERY)
+    };
+    let mut rig = Rig::new(Pipeline::rides_with_side_outputs(), kafka, s3.map_or(Store::Local, |s3| Store::S3(s3, None)), 1, &[]);
     rig.site.records_per_epoch = 25;
+    let mut backlog = Backlog::new(AHEAD, from);
     let clock = rig.folder().join("ahead");
     std::fs::write(&clock, "0").unwrap();
 
@@ -72,15 +70,18 @@ fn look_after_and_kill(kafka: &Kafka, s3: Option<&S3>) {
             ("maintenance.compaction.written", 5),
             ("commit.sink.before", 3),
         ] {
+            backlog.fill(&rig);
             let exit = looked_after(&rig, &clock).fail_at(point, nth).run(RUN_LIMIT);
             assert!(exit.aborted(), "{point} was not reached: {exit:?}");
+            backlog.was_read(&exit, &rig);
         }
         for kill in 0..KILLS {
+            backlog.fill(&rig);
             let mut engine = looked_after(&rig, &clock).spawn();
             engine.wait_for_epochs(12, RUN_LIMIT);
             std::thread::sleep(Duration::from_millis(rng.random_range(0..PAUSE_MS_MAX)));
             assert!(engine.ended().is_none(), "kill {kill}: the engine ended by itself:\n{}", engine.stderr());
-            let _ = engine.kill();
+            backlog.was_read(&engine.kill(), &rig);
         }
         rig.site.records_per_epoch = 20_000;
         rig.finish();

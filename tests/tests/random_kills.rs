@@ -9,13 +9,13 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use weir_tests::oracle::Pipeline;
 use weir_tests::rides::{Rides, poisoned};
-use weir_tests::rig::{RUN_LIMIT, Rig, Store};
+use weir_tests::rig::{Backlog, RUN_LIMIT, Rig, Store};
 use weir_tests::services::kafka;
 use weir_tests::{or_skip, table};
 
 const KILLS: u32 = 20;
 /// More than an engine reads before it is killed, in epochs of 25: it never waits for records, which no kill should hit.
-const RECORDS_PER_KILL: usize = 1_200;
+const AHEAD: usize = 12_000;
 /// About every fourth epoch has dead letters.
 const POISON_EVERY: usize = 101;
 /// Beyond a whole epoch with its commit, so that each phase can be hit.
@@ -38,12 +38,17 @@ fn random_kills_lose_and_double_nothing() {
     println!("seed {seed} (WEIR_SEED repeats the moments, not the machine)");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
 
-    let backlog = Rides { step_us: STEP_US, ..Rides::new(usize::try_from(kills).unwrap() * RECORDS_PER_KILL) };
+    let from = |ride: usize| {
+        let rides = Rides { step_us: STEP_US, seed: ride as u64, ..Rides::new(AHEAD) }.starting(i64::try_from(ride).unwrap() * STEP_US);
+        poisoned(rides.records(), POISON_EVERY)
+    };
     let pipeline = Pipeline { idle_after_us: Some(1_000_000), ..Pipeline::rides_with_side_outputs() };
-    let mut rig = Rig::new(pipeline, kafka, Store::Local, 6, &poisoned(backlog.records(), POISON_EVERY));
+    let mut rig = Rig::new(pipeline, kafka, Store::Local, 6, &[]);
     rig.site.records_per_epoch = 25;
+    let mut backlog = Backlog::new(AHEAD, from);
     let mut phases: BTreeMap<String, u32> = BTreeMap::new();
     for kill in 0..kills {
+        backlog.fill(&rig);
         let mut engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
         engine.wait_for_epochs(1, RUN_LIMIT);
         std::thread::sleep(Duration::from_millis(rng.random_range(0..PAUSE_MS_MAX)));
@@ -62,6 +67,7 @@ fn random_kills_lose_and_double_nothing() {
         }
         assert!(engine.ended().is_none(), "kill {kill}: the engine ended by itself:\n{}", engine.stderr());
         let exit = engine.kill();
+        backlog.was_read(&exit, &rig);
         *phases.entry(exit.phase).or_default() += 1;
     }
     // What is left of the backlog, in a few epochs.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use weir_tests::oracle::Pipeline;
 use weir_tests::proxy::{Fault, Proxy, Request, Rule};
 use weir_tests::rides::Rides;
-use weir_tests::rig::{RUN_LIMIT, Rig, Store};
+use weir_tests::rig::{GIVES_UP_AFTER, RUN_LIMIT, Rig, Store};
 use weir_tests::services::{kafka, s3};
 use weir_tests::{engine, or_skip, table};
 
@@ -110,9 +110,13 @@ fn a_store_that_is_away_for_longer_than_asked_ends_the_process_and_the_next_run_
         let mut rig = Rig::new(Pipeline::rides(), kafka, Store::S3(s3, Some(&endpoint)), 1, &records);
         rig.site.records_per_epoch = 500;
         proxy.inject(Rule::when(Fault::Answer(503), move |r| is_put(r, part)).from(3).times(u32::MAX));
-        let exit = rig.start().arg("--give-up-after").arg("5").run(RUN_LIMIT);
+        let exit = rig.start().give_up_after(GIVES_UP_AFTER).run(RUN_LIMIT);
         exit.expect(engine::RETRY_EXHAUSTED);
-        assert!(exit.stderr.contains("503") && exit.stderr.contains("given up after 5s"), "{part}: {}", exit.stderr);
+        assert!(
+            exit.stderr.contains("503") && exit.stderr.contains(&format!("given up after {GIVES_UP_AFTER:?}")),
+            "{part}: {}",
+            exit.stderr
+        );
         proxy.heal();
         rig.finish();
         rig.assert_right();

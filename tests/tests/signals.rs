@@ -59,14 +59,23 @@ fn one_ctrl_c_finishes_the_epoch_in_hand() {
 #[test]
 fn a_named_run_that_is_told_to_stop_before_its_end_does_not_pass_for_a_finished_one() {
     let kafka = or_skip!(kafka::shared());
+    let s3 = or_skip!(s3::shared());
     or_skip!(table::readers());
-    let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 3, &Rides { partitions: 3, ..Rides::new(3_000) }.records());
+    let proxy = Proxy::start(&s3.address());
+    let rides = Rides { partitions: 3, ..Rides::new(3_000) };
+    let mut rig = Rig::new(Pipeline::rides(), kafka, Store::S3(s3, Some(&proxy.endpoint())), 3, &rides.records());
     rig.site.records_per_epoch = 50;
+    // The third epoch can't be decided until the run has heard that it is to end.
     let stopped_early = |start: Start| {
-        let mut engine = start.stop_at("epoch.done", 3).spawn();
-        engine.wait_until_stopped(RUN_LIMIT);
+        let struck = proxy.struck();
+        proxy.inject(
+            Rule::when(Fault::Answer(503), |r| r.method == "PUT" && r.path().contains("/checkpoint/epochs/")).from(4).times(u32::MAX),
+        );
+        let mut engine = start.spawn();
+        deadline::until("an epoch can't be decided", RUN_LIMIT, || (proxy.struck() > struck).then_some(()));
         engine.interrupt();
-        engine.cont();
+        engine.wait_for_words("finishing the epoch in hand", RUN_LIMIT);
+        proxy.heal();
         engine.wait(RUN_LIMIT)
     };
     stopped_early(rig.start()).expect(OK);

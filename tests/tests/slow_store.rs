@@ -47,7 +47,8 @@ fn state_that_takes_longer_than_a_request_may_is_written_and_read_back_after_a_k
     rig.site.records_per_epoch = 1_000_000;
     proxy.limit(Some(rate));
     let mut engine = rig.start_with(serde_json::json!({"type": "Interval", "interval": "2s"})).spawn();
-    engine.wait_for_epochs(1, limit);
+    // All of it, in however many epochs: that is the state to be read back.
+    engine.wait_for_records(records.len() as u64, limit);
     let _ = engine.kill();
     rig.start().run(limit).expect(OK);
 

@@ -22,7 +22,7 @@ fn aborted_records_are_not_read_and_a_hole_at_the_end_does_not_hold_the_run() {
     send(&committed[1_500..], true);
     send(&aborted[150..], false);
 
-    assert_eq!(rig.finish().figure("records_read"), 3_000);
+    assert_eq!(rig.finish_with_leaders_heard().figure("records_read"), 3_000);
     let outcome = rig.assert_right();
     assert!(outcome.rows.len() > 20, "the input should try something: {outcome:?}");
     assert_eq!(ends_of_the_last_manifest(&rig), topic::ends(&rig.site.bootstrap, &rig.site.topic, 3), "the holes at the end are passed");
@@ -31,7 +31,7 @@ fn aborted_records_are_not_read_and_a_hole_at_the_end_does_not_hold_the_run() {
     send(&aborted[..150], false);
     assert_eq!(rig.finish().figure("records_read"), 0, "nor is another one");
     send(&Rides { partitions: 2, ..Rides::new(1_000) }.starting(3_000_000_000).records(), true);
-    assert_eq!(rig.finish().figure("records_read"), 1_000);
+    assert_eq!(rig.finish_with_leaders_heard().figure("records_read"), 1_000);
     assert!(rig.assert_right().rows.len() > outcome.rows.len());
 }
 
@@ -80,12 +80,15 @@ fn a_transaction_left_open_holds_the_watermark_and_is_said_to_until_it_is_ended(
         (held_by() == json!({"topic": rig.site.topic, "partition": 1, "because": "OpenTransaction"})).then_some(())
     });
 
-    // The first one goes on, far past the other's windows.
+    // The first one goes on, far past the other's windows. On a slow machine the second was idle before its transaction was open, and the watermark
+    // is where the greater of both was; it may go no further.
+    let before = rig.manifests().pop().unwrap();
+    let bound_us = before.partitions.iter().map(|p| p.watermark_us).max().unwrap();
     rig.produce(&Rides { partitions: 1, ..Rides::ordered(1_000) }.starting(3_000_000_000).records());
     run.wait_for_records(4_000, RUN_LIMIT);
     let held = rig.manifests().pop().unwrap();
-    assert!(!held.partitions[1].idle && held.watermark_after_us == held.partitions[1].watermark_us, "{held:?}");
-    assert_eq!(run.progress().last().unwrap()["sources"][0]["watermarkHeldBy"]["because"], "OpenTransaction");
+    assert!(!held.partitions[1].idle && held.watermark_after_us <= bound_us && bound_us < held.partitions[0].watermark_us, "{held:?}");
+    deadline::until("the reason is the same as before", RUN_LIMIT, || (held_by()["because"] == "OpenTransaction").then_some(()));
 
     open.abort();
     deadline::until("the partition is idle", RUN_LIMIT, || rig.manifests().pop().filter(|m| m.partitions[1].idle));

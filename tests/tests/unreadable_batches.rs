@@ -27,7 +27,7 @@ impl Damaged {
         let bootstrap = kafka.bootstrap();
         let create = |topic: &str| {
             let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(1)).set("index.interval.bytes", "0");
-            topic::create_as(&bootstrap, &topic::timed(new));
+            topic::create_as(&bootstrap, &new);
         };
         let pipeline = Pipeline { bad_records, ..Pipeline::rides() };
         let rig = Rig::with_topic(pipeline, bootstrap.clone(), Store::Local, create, &[]);

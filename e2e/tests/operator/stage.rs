@@ -30,8 +30,8 @@ use weir_tests::skip::Missing;
 
 use crate::rights;
 
-/// For the operator to see something and to act on it. It looks every 10 s at the latest.
-pub const LIMIT: Duration = Duration::from_secs(60);
+/// For the operator to see something and to act on it, which only a test that fails waits for. It looks every 10 s at the latest.
+pub const LIMIT: Duration = Duration::from_secs(180);
 /// The port of every runtime.
 const RUNTIME_PORT: u16 = 9464;
 const LOG: &str = "operator.log";

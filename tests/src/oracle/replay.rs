@@ -11,9 +11,6 @@ use super::pipeline::{Ended, Pipeline};
 use super::value::Value;
 use crate::topic::{Contents, Stored};
 
-/// From a broker's reading of the clock for a record until consumers can have it, on a machine that is busy.
-const APPENDING_US: i64 = 1_000_000;
-
 /// What the manifests and the records add up to.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outcome {
@@ -216,7 +213,7 @@ impl State<'_> {
         }
     }
 
-    /// A partition that is idle has nothing more to read: no record was there, by the broker's own time, when the epoch read its clock.
+    /// A partition that is idle has nothing more to read: no record had been acknowledged when the epoch read its clock.
     fn check_idle(&mut self, manifest: &Manifest, p: &Partition) {
         if !p.idle {
             return;
@@ -224,7 +221,7 @@ impl State<'_> {
         let unread = self
             .records
             .onwards(&p.topic, p.partition, p.end)
-            .find(|(_, record)| record.appended_ms.is_some_and(|at_ms| (at_ms + 1) * 1000 + APPENDING_US <= manifest.clock_us));
+            .find(|(_, record)| record.acknowledged_us.is_some_and(|at_us| at_us <= manifest.clock_us));
         self.expect(
             manifest.epoch,
             &format!("unread record of the idle partition {}", p.partition),

@@ -96,13 +96,12 @@ fn a_window_closes_when_the_watermark_is_its_end_and_not_before() {
 
 #[test]
 fn a_partition_with_an_unread_record_that_was_there_before_the_clock_was_read_is_not_idle() {
-    const APPENDED_MS: i64 = 1_000_000;
+    const THERE_US: i64 = 1_000_000;
     let mut all = records(&[("a", 1, 3), ("a", 2, 14)]);
-    all.values_mut().for_each(|record| record.appended_ms = Some(APPENDED_MS));
+    all.values_mut().for_each(|record| record.acknowledged_us = Some(THERE_US));
     let topic = Contents::from([(0, all)]);
-    for (read_to, clock_ms, contradicts) in [(1, APPENDED_MS + 1_001, true), (1, APPENDED_MS + 999, false), (2, APPENDED_MS + 9_999, false)]
-    {
-        let at = Manifest { clock_us: clock_ms * 1000, ..epoch(1, &[(0, 0, read_to, true)]) };
+    for (read_to, clock_us, contradicts) in [(1, THERE_US, true), (1, THERE_US - 1, false), (2, THERE_US + 1, false)] {
+        let at = Manifest { clock_us, ..epoch(1, &[(0, 0, read_to, true)]) };
         let found = replay(&pipeline(), &topic, &[at]).contradictions;
         let says = "epoch 1: unread record of the idle partition 0: derived Some(1), the manifest says None".to_owned();
         assert_eq!(found.contains(&says), contradicts, "{found:?}");

@@ -9,8 +9,8 @@ mod line;
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
 pub use http::Request;
@@ -29,6 +29,8 @@ pub enum Fault {
     AnswerAfter(u16),
     /// The server is asked only after this time.
     Delay(Duration),
+    /// The server is asked only when the proxy is healed.
+    Hold,
     /// A refusal by `If-None-Match` or `If-Match` comes back as success: a store that does not know conditional puts, as its client sees it.
     /// (Taking the headers out would break the client's signature.)
     Unconditional,
@@ -96,6 +98,9 @@ struct Shared {
     log: Mutex<Vec<Logged>>,
     /// Connections that wait for ever; held so that they stay open.
     held: Mutex<Vec<TcpStream>>,
+    /// Requests that wait until all is healed, and how often it was.
+    waiting: AtomicUsize,
+    healed: (Mutex<u32>, Condvar),
     closed: AtomicBool,
     line: Line,
     /// What of the objects that are created is kept: those whose path has this in it.
@@ -141,9 +146,17 @@ impl Proxy {
         lock(&self.shared.rules).push(rule);
     }
 
-    /// Takes all rules away.
+    /// Takes all rules away, and lets through what waits for that.
     pub fn heal(&self) {
         lock(&self.shared.rules).clear();
+        *lock(&self.shared.healed.0) += 1;
+        self.shared.healed.1.notify_all();
+    }
+
+    /// Requests that wait until it is healed.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.shared.waiting.load(Ordering::Acquire)
     }
 
     #[must_use]
@@ -238,9 +251,11 @@ fn serve(mut client: TcpStream, upstream: &str, shared: &Shared) -> std::io::Res
             note(http::status(&answer), &answer);
             shared.line.write(&mut client, &answer)
         }
-        Some(Fault::Delay(_)) | None => {
-            if let Some(Fault::Delay(time)) = fault {
-                std::thread::sleep(time);
+        Some(Fault::Delay(_) | Fault::Hold) | None => {
+            match fault {
+                Some(Fault::Delay(time)) => std::thread::sleep(time),
+                Some(Fault::Hold) => shared.wait_until_healed(),
+                _ => {}
             }
             let answer = forward()?;
             note(http::status(&answer), &answer);
@@ -250,6 +265,14 @@ fn serve(mut client: TcpStream, upstream: &str, shared: &Shared) -> std::io::Res
 }
 
 impl Shared {
+    fn wait_until_healed(&self) {
+        let healed = lock(&self.healed.0);
+        let before = *healed;
+        self.waiting.fetch_add(1, Ordering::Release);
+        drop(self.healed.1.wait_while(healed, |times| *times == before).unwrap_or_else(std::sync::PoisonError::into_inner));
+        self.waiting.fetch_sub(1, Ordering::Release);
+    }
+
     fn note_object(&self, request: &Request, answer: &[u8]) {
         let is_kept = lock(&self.keeps).as_ref().is_some_and(|part| request.path().contains(part.as_str()));
         if is_kept && request.method == "PUT" && http::status(answer) == Some(200) {

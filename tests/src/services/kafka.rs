@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 use super::process::{Process, remove_at_exit};
 use super::{ports, script};
-use crate::deadline;
 use crate::skip::Missing;
+use crate::{deadline, topic};
 
 /// A JVM on two busy cores; the second start replays the log of a broker that was killed.
 const READY_LIMIT: Duration = Duration::from_secs(300);
@@ -80,7 +80,7 @@ impl Kafka {
         self.wait_until_it_answers(1);
     }
 
-    /// Lets clients of this id read so many bytes a second.
+    /// Lets clients of this id read so many bytes a second from now on.
     ///
     /// # Panics
     /// If Kafka's own tool can't set it.
@@ -89,6 +89,7 @@ impl Kafka {
         quota.arg("quota").arg(self.dir.path()).arg(client_id).arg(bytes_per_second.to_string());
         let out = quota.output().unwrap();
         assert!(out.status.success(), "{quota:?}: {}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
+        topic::wait_until_applied(&self.bootstrap());
     }
 
     /// SIGSTOP: it holds its connections and answers nobody.

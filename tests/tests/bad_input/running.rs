@@ -1,13 +1,11 @@
 //! What goes wrong while a pipeline runs: records, topics and disks.
 
-use std::time::Duration;
-
 use serde_json::{Value as Json, json};
 use weir_tests::disk::Disk;
 use weir_tests::engine::{CONFIG, DATA, OK, RETRY_EXHAUSTED, Start};
 use weir_tests::oracle::Pipeline;
 use weir_tests::rides::Rides;
-use weir_tests::rig::{RUN_LIMIT, Rig, Store};
+use weir_tests::rig::{GIVES_UP_AFTER, RUN_LIMIT, Rig, Store};
 use weir_tests::services::kafka;
 use weir_tests::topic::{self, Record};
 use weir_tests::{deadline, or_skip, table};
@@ -171,7 +169,7 @@ fn with_full_disk(records_per_epoch: u64, taken_bytes: usize, start: impl Fn(&Ri
     let disk = or_skip!(Disk::mount(&lake, 256));
     rig.site.records_per_epoch = records_per_epoch;
     std::fs::write(lake.join("ballast"), vec![0; taken_bytes]).unwrap();
-    let exit = start(&rig).give_up_after(Duration::from_secs(5)).run(RUN_LIMIT);
+    let exit = start(&rig).give_up_after(GIVES_UP_AFTER).run(RUN_LIMIT);
     assert_says(&exit, RETRY_EXHAUSTED, says);
     std::fs::remove_file(lake.join("ballast")).unwrap();
     disk.resize(64 << 10);

@@ -147,11 +147,12 @@ async fn a_store_that_does_not_answer_ends_in_a_retry_and_the_next_call_finds_ou
     let lake = Lake::new(&[]);
     lake.open().await;
     let mut table = DeltaTable::open_or_create(through(&lake.location(), [Fault::Hang]), &lake.sink, "p", QUICK).await.unwrap();
-    table.log.call_deadline = std::time::Duration::from_millis(300);
     let adds = write(&table, 1, &[1]).await;
+    let usual = std::mem::replace(&mut table.log.call_deadline, std::time::Duration::from_secs(2));
     let failure = commit(&mut table, 1, &adds).await.unwrap_err();
-    let says = format!("commit version 1 of {}: no answer within 300ms", lake.sink.uri());
+    let says = format!("commit version 1 of {}: no answer within 2s", lake.sink.uri());
     assert_eq!(failure, Failure::retry(says));
+    table.log.call_deadline = usual;
     assert_eq!(commit(&mut table, 1, &adds).await.unwrap(), CommitOutcome::Committed { version: 1 });
 }
 
