@@ -82,15 +82,11 @@ impl KeyedStage {
 
     /// Merges one aggregate's input into its windows. Gives the change of those that stay open.
     pub(super) fn take_in(&mut self, step: usize, partials: Vec<Entries>, after_us: Option<i64>) -> Result<Option<Change>> {
-        let plan = Arc::clone(&self.plan);
-        let StepOp::Aggregate(aggregate) = &plan.steps[step].op else {
-            return Err(Failure::bug(format!("step {:?} keeps no state", plan.steps[step].name)));
-        };
         let state = self.state(step)?;
         // What a closed window was made of is in the rows that this epoch writes; only open ones are state.
         let mut stay_open = Vec::with_capacity(partials.len());
         for partials in partials {
-            let (open, closing) = partials.split(|start| after_us.is_none_or(|w| aggregate.window.end_of(start) > w))?;
+            let (open, closing) = partials.split(|time| after_us.is_none_or(|w| time >= w))?;
             state.apply(&closing)?;
             stay_open.push(open);
         }
@@ -160,7 +156,7 @@ impl KeyedStage {
                 (StepOp::Aggregate(aggregate), Some(state)) => {
                     let place = self.stages.lane_aggregates.iter().position(|lane| *lane == i);
                     let partials = place.and_then(|place| lanes.get(place)).into_iter().flat_map(|totals| &totals.partials);
-                    let opened = partials.filter_map(|p| p.times.values().iter().max()).map(|start| aggregate.window.end_of(*start));
+                    let opened = partials.filter_map(|p| p.times.values().iter().max()).map(|last_moment| last_moment.saturating_add(1));
                     // A row of a window has its last moment as event time.
                     let behind = before.map(|end| aggregate.window.end_of(aggregate.window.start_of(end.saturating_sub(1))));
                     opened.chain(behind).chain(state.ends().next_back()).max()

@@ -53,12 +53,10 @@ struct Share {
 }
 
 impl Share {
-    fn has(&self, step: usize, start_us: i64) -> bool {
+    fn has(&self, step: usize, time_us: i64) -> bool {
         let StepOp::Aggregate(aggregate) = &self.plan.steps[step].op else { return false };
-        let end_us = aggregate.window.end_of(start_us);
-        let size_us = end_us.saturating_sub(start_us).max(1);
-        let is_open = self.watermark_us.is_none_or(|watermark| end_us > watermark);
-        is_open && usize::try_from(start_us.div_euclid(size_us).rem_euclid(self.of as i64)) == Ok(self.n)
+        let is_open = self.watermark_us.is_none_or(|watermark| time_us >= watermark);
+        is_open && usize::try_from(time_us.div_euclid(aggregate.window.size_us()).rem_euclid(self.of as i64)) == Ok(self.n)
     }
 }
 
@@ -82,7 +80,7 @@ impl Worker {
 
 fn take_in(share: &Share, mut state: KeyedStage, batches: &Receiver<(usize, Entries)>) -> Result<KeyedStage> {
     for (step, partials) in batches {
-        let mine = partials.retain(|start| share.has(step, start))?;
+        let mine = partials.retain(|time| share.has(step, time))?;
         if mine.rows() > 0 {
             state.restore(step, &mine)?;
         }

@@ -26,7 +26,7 @@ impl Change {
             return Ok(None);
         }
         let all = Entries::joined(&parts)?;
-        let groups = key_groups(&all.keys, all.rows()).map_err(|e| Failure::bug(format!("key groups: {e}")))?;
+        let groups = key_groups(&all.keys[..table.hashed], all.rows()).map_err(|e| Failure::bug(format!("key groups: {e}")))?;
         let order = Order::of(&groups, KEY_GROUPS, all.times.values(), &all.keys)?;
         let sorted = all.select(&order.rows)?;
         let (first, entries) = if order.distinct == sorted.rows() {

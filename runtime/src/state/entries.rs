@@ -1,6 +1,5 @@
 //! Entries of a keyed step's table: what lanes hand over, what a change is, and what a state file holds.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, UInt32Array};
@@ -12,8 +11,9 @@ use crate::failure::{Failure, Result};
 /// Values by time and key. All arrays have one length.
 #[derive(Debug, Clone)]
 pub struct Entries {
-    /// µs; of a window's entries, its start.
+    /// µs: an entry has nothing left to do once the watermark is greater than its time, or as much more as its step keeps it.
     pub times: Int64Array,
+    /// As the table has them: those that decide the key group first.
     pub keys: Vec<ArrayRef>,
     pub values: Vec<ArrayRef>,
 }
@@ -59,18 +59,6 @@ impl Entries {
             (true, _) => none().map(|none| (none, self.clone())),
             _ => Ok((self.select(&UInt32Array::from(these))?, self.select(&UInt32Array::from(those))?)),
         }
-    }
-
-    /// One part per time, in order.
-    pub fn by_time(&self) -> Result<Vec<(i64, Self)>> {
-        let mut rows: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
-        for (row, time) in (0u32..).zip(self.times.values()) {
-            rows.entry(*time).or_default().push(row);
-        }
-        if let (1, Some((time, _))) = (rows.len(), rows.first_key_value()) {
-            return Ok(vec![(*time, self.clone())]);
-        }
-        rows.into_iter().map(|(time, rows)| Ok((time, self.select(&UInt32Array::from(rows))?))).collect()
     }
 
     /// One after the other; all have the same columns, and there is one at least.

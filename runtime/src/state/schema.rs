@@ -5,14 +5,19 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::datatypes::{Field, FieldRef, SchemaRef};
 
+use super::file::V1;
 use crate::failure::Result;
 
 /// The columns of a table's entries, and how two entries of one time and key become one.
 #[derive(Clone)]
 pub struct TableSchema {
     pub keys: SchemaRef,
+    /// How many of the first key columns decide the key group.
+    pub hashed: usize,
     pub values: Vec<StateField>,
     pub combine: Arc<dyn Combine>,
+    /// Its place in state files.
+    pub v1: Arc<dyn V1>,
 }
 
 /// A column of values.

@@ -38,7 +38,7 @@ fn read(aggregate: &Arc<Aggregate>, file: &[u8], crc32: u32) -> crate::failure::
     let Tail::Footer(footer) = read_tail(file, file.len() as u64, crc32)? else { panic!("all of the file was there") };
     let mut changes = Vec::new();
     for block in &footer.blocks {
-        let mut reader = BlockReader::new(block, table(aggregate));
+        let mut reader = BlockReader::new(block, &table(aggregate));
         for chunk in block.chunks() {
             let from = usize::try_from(chunk.offset).unwrap();
             let bytes = file.get(from..from + usize::try_from(chunk.bytes).unwrap()).unwrap_or_default();
@@ -80,7 +80,7 @@ fn assert_sorted(changes: &[Change]) {
     let places = changes.iter().flat_map(|change| {
         let keys = change.entries.keys[0].as_string::<i32>().iter().map(|key| key.map(str::to_owned)).collect::<Vec<_>>();
         let places = change.key_groups.values().iter().zip(change.entries.times.values());
-        places.zip(keys).map(|((group, window), key)| (*group, *window, key)).collect::<Vec<_>>()
+        places.zip(keys).map(|((group, time), key)| (*group, *time, key)).collect::<Vec<_>>()
     });
     let places: Vec<_> = places.collect();
     assert!(places.windows(2).all(|pair| pair[0] < pair[1]), "{places:?}");
@@ -142,7 +142,7 @@ fn rows_of_any_size_are_written_in_batches_that_fit_into_memory() {
         Arc::new((0..40_000).map(|i| Some(if i == 7 { "x".repeat(3 << 20) } else { format!("{i}") })).collect::<StringArray>());
     let number = |i: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![i; 40_000])) };
     let values = vec![number(1), number(0), number(2), number(3)];
-    let entries = Entries { times: Int64Array::from(vec![0; 40_000]), keys: vec![keys], values };
+    let entries = Entries { times: Int64Array::from(vec![SIZE_US - 1; 40_000]), keys: vec![keys, number(0)], values };
     let change = Change::of(&table(&aggregate), &[entries]).unwrap().unwrap();
     let batches = file::batches(&change);
     assert_eq!(batches.iter().map(Change::rows).sum::<usize>(), 40_000);

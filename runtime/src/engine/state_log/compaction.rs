@@ -103,10 +103,10 @@ impl Compaction {
                 if merge.is_done() {
                     break;
                 }
-                let (watermark_us, of_step) = (self.watermark_us, Arc::clone(aggregate));
+                let watermark_us = self.watermark_us;
                 // It computes for long, and the threads of tasks have others to serve.
                 let stretch = spawn_blocking(move || {
-                    let stretch = merge.next(|start| watermark_us.is_none_or(|w| of_step.window.end_of(start) > w));
+                    let stretch = merge.next(|time| watermark_us.is_none_or(|w| time >= w));
                     (merge, stretch)
                 });
                 let (back, stretch) = stretch.await.map_err(|e| Failure::bug(format!("merge state files: {e}")))?;

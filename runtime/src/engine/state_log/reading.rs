@@ -110,7 +110,7 @@ impl Rows {
     fn decode_chunks(&mut self, request: &Request, bytes: &Bytes) -> Result<Vec<Change>> {
         let mut reader = match self.reader.take().filter(|_| !request.is_first) {
             Some(reader) => reader,
-            None => BlockReader::new(&request.file.footer.blocks[request.block], Arc::clone(&self.table)),
+            None => BlockReader::new(&request.file.footer.blocks[request.block], &self.table),
         };
         let mut changes = Vec::new();
         let mut rest = bytes.clone();

@@ -54,7 +54,7 @@ struct Rig {
     files: StateFiles,
 }
 
-/// By step, window and key: the only column of its state.
+/// By step, last moment of the window, and key: the only column of its state.
 type State = BTreeMap<(usize, i64, Option<String>), i64>;
 
 impl Rig {
@@ -127,10 +127,11 @@ impl Rig {
 }
 
 fn add(state: &mut State, step: usize, entries: &Entries) {
-    let keys = entries.keys.first().map(|keys| keys.as_string::<i32>().clone());
-    for (row, window) in entries.times.values().iter().enumerate() {
+    let [groups @ .., _start] = &entries.keys[..] else { panic!("entries without windows") };
+    let keys = groups.first().map(|keys| keys.as_string::<i32>().clone());
+    for (row, time) in entries.times.values().iter().enumerate() {
         let key = keys.as_ref().and_then(|keys| keys.iter().nth(row).flatten().map(str::to_owned));
-        *state.entry((step, *window, key)).or_default() += entries.values[0].as_primitive::<Int64Type>().value(row);
+        *state.entry((step, *time, key)).or_default() += entries.values[0].as_primitive::<Int64Type>().value(row);
     }
 }
 
@@ -179,7 +180,7 @@ async fn closed_windows_are_left_out_and_the_list_is_taken_up_in_its_place() {
     }
     assert!(after.files.ends_with(&change) && after.files[0].name().unwrap().is_compacted());
     let compacted = rig.read(&after.files[..after.files.len() - change.len()]).await.unwrap();
-    let open: State = state.into_iter().filter(|((_, window, _), _)| window + SIZE_US > 20).collect();
+    let open: State = state.into_iter().filter(|((_, time, _), _)| *time >= 20).collect();
     assert_eq!(compacted, open);
     assert_eq!(changes(&after.files), 1);
 }

@@ -11,7 +11,7 @@ use crate::checkpoint::state_files::{NewFile, StateFiles};
 use crate::failure::Result;
 use crate::keyed::tumbling;
 use crate::state::Change;
-use crate::state::file::{self as state_file, Block};
+use crate::state::file as state_file;
 
 /// State files are `state/<name>.state`.
 const EXTENSION: &str = "state";
@@ -79,11 +79,7 @@ impl Output {
         let finished = writer.finish()?;
         file.push(finished.rest).await?;
         let path = file.finish().await?;
-        let last_end = |block: &Block| {
-            let (_, _, aggregate) = aggregates(&self.plan).find(|(_, step, _)| *step == block.step)?;
-            Some(aggregate.window.end_of(block.window_starts_us.1))
-        };
-        let max_window_end_us = finished.blocks.iter().filter_map(last_end).max().unwrap_or(i64::MIN);
+        let max_window_end_us = finished.max_time_us.map_or(i64::MIN, |last_moment| last_moment.saturating_add(1));
         let rows = finished.blocks.iter().map(|block| block.rows).sum();
         self.files.push(StateFile { path, bytes: finished.bytes, rows, crc32: finished.crc32, max_window_end_us });
         Ok(())

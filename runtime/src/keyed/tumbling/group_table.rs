@@ -5,7 +5,6 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, BooleanArray};
 use arrow::datatypes::DataType;
@@ -302,14 +301,11 @@ impl Arguments {
     }
 }
 
-/// One key column after another, with `first` in front.
-pub(super) fn with_first(first: ArrayRef, rest: &[ArrayRef]) -> Vec<ArrayRef> {
-    std::iter::once(first).chain(rest.iter().map(Arc::clone)).collect()
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::sync::Arc;
+
     use arrow::array::{Int64Array, StringArray};
     use arrow::datatypes::Int64Type;
     use weir_plan::aggregate::{AggregateColumn, compile};

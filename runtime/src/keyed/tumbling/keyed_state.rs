@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, SchemaRef};
+use arrow::array::{AsArray, UInt32Array};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use weir_plan::aggregate::Aggregate;
 
 use super::closing::ClosedWindow;
 use super::group_table::GroupTable;
 use super::table::table;
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 use crate::state::{Entries, TableSchema};
 
 /// Open windows by start.
@@ -38,7 +39,7 @@ impl KeyedState {
 
     /// Merges an epoch's change into the windows that it touches.
     pub fn apply(&mut self, change: &Entries) -> Result<()> {
-        for (window, part) in change.by_time()? {
+        for (window, part) in by_window(change)? {
             let pane = match self.panes.entry(window) {
                 std::collections::btree_map::Entry::Occupied(e) => e.into_mut(),
                 std::collections::btree_map::Entry::Vacant(e) => e.insert(GroupTable::new(&self.key_types, &self.aggregate.calls)?),
@@ -83,4 +84,18 @@ impl KeyedState {
     pub fn bytes(&self) -> usize {
         self.panes.values().map(GroupTable::bytes).sum()
     }
+}
+
+/// One part per window start, in order; its keys are the group columns.
+fn by_window(entries: &Entries) -> Result<Vec<(i64, Entries)>> {
+    let Some((starts, groups)) = entries.keys.split_last() else { return Err(Failure::bug("entries without windows")) };
+    let entries = Entries { keys: groups.to_vec(), ..entries.clone() };
+    let mut rows: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+    for (row, start) in (0u32..).zip(starts.as_primitive::<Int64Type>().values()) {
+        rows.entry(*start).or_default().push(row);
+    }
+    if let (1, Some((start, _))) = (rows.len(), rows.first_key_value()) {
+        return Ok(vec![(*start, entries)]);
+    }
+    rows.into_iter().map(|(start, rows)| Ok((start, entries.select(&UInt32Array::from(rows))?))).collect()
 }

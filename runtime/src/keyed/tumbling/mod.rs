@@ -13,6 +13,7 @@ mod partials;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
+mod v1;
 
 pub use closing::{ClosedWindow, groups_of};
 pub use group_table::GroupTable;

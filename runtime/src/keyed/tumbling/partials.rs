@@ -10,13 +10,15 @@ use arrow::record_batch::RecordBatch;
 use weir_plan::aggregate::Aggregate;
 use weir_plan::floats::normalized;
 
-use super::group_table::{Arguments, GroupTable, with_first};
-use crate::failure::Result;
+use super::group_table::{Arguments, GroupTable};
+use super::table::times_of;
+use crate::failure::{Failure, Result};
 use crate::state::Entries;
 
 /// Rows of one batch, ready to be taken in: windows assigned, late ones gone, arguments computed. Making one changes nothing, so that a row
 /// that fails can be found and left out.
 pub struct Prepared {
+    /// The group columns and the window's start.
     keys: Vec<ArrayRef>,
     rows: usize,
     arguments: Arguments,
@@ -61,9 +63,9 @@ impl LanePartials {
             (kept, windows.into_iter().zip(on_time).filter(|(_, keep)| *keep).map(|(w, _)| w).collect())
         };
         let arguments = Arguments::of(aggregate, &batch)?;
-        let keys = keys_of(aggregate, &batch);
-        let rows = batch.num_rows();
-        Ok(Prepared { keys: with_first(Arc::new(Int64Array::from(windows)), &keys), rows, arguments, late })
+        let mut keys = keys_of(aggregate, &batch);
+        keys.push(Arc::new(Int64Array::from(windows)));
+        Ok(Prepared { keys, rows: batch.num_rows(), arguments, late })
     }
 
     pub fn take_in(&mut self, prepared: &Prepared) -> Result<()> {
@@ -89,8 +91,9 @@ impl LanePartials {
         if full.groups() == 0 {
             return Ok(None);
         }
-        let (mut keys, values) = full.drain()?;
-        let times = keys.remove(0).as_primitive::<Int64Type>().clone();
+        let (keys, values) = full.drain()?;
+        let Some(starts) = keys.last() else { return Err(Failure::bug("partial aggregates without windows")) };
+        let times = times_of(self.aggregate.window, starts.as_primitive::<Int64Type>());
         Ok(Some(Entries { times, keys, values }))
     }
 }
@@ -102,7 +105,7 @@ pub(super) fn keys_of(aggregate: &Aggregate, batch: &RecordBatch) -> Vec<ArrayRe
 
 fn new_table(aggregate: &Aggregate) -> Result<GroupTable> {
     let keys = aggregate.key_schema.fields().iter().map(|f| f.data_type().clone());
-    GroupTable::new(&std::iter::once(DataType::Int64).chain(keys).collect::<Vec<_>>(), &aggregate.calls)
+    GroupTable::new(&keys.chain([DataType::Int64]).collect::<Vec<_>>(), &aggregate.calls)
 }
 
 /// The window of each row, and how many are late. Neighbours mostly share a window, so the division is done when it changes.

@@ -2,14 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
+use arrow::array::{ArrayRef, Int64Array};
+use arrow::datatypes::{DataType, Field, Schema};
 use datafusion_expr::EmitTo;
-use weir_plan::aggregate::{Aggregate, Call};
+use weir_plan::aggregate::{Aggregate, Call, WINDOW_START};
+use weir_plan::window::Tumbling;
 
+use super::v1::Windows;
 use crate::failure::{Failure, Result};
 use crate::state::{Combine, StateField, TableSchema};
 
-/// By window start and group.
+/// By the window's last moment (the time of its rows, too), group and window start.
 #[must_use]
 pub fn table(aggregate: &Arc<Aggregate>) -> Arc<TableSchema> {
     let values = aggregate.calls.iter().flat_map(|call| {
@@ -17,11 +20,21 @@ pub fn table(aggregate: &Arc<Aggregate>) -> Arc<TableSchema> {
         let name = |n: usize| format!("{}:{n}", call.name);
         call.state_fields.iter().enumerate().map(move |(n, field)| StateField::new(&name(n), field, n >= kept_first))
     });
+    let values: Vec<_> = values.collect();
+    let groups = aggregate.key_schema.fields();
+    let start = Arc::new(Field::new(WINDOW_START, DataType::Int64, false));
     Arc::new(TableSchema {
-        keys: Arc::clone(&aggregate.key_schema),
-        values: values.collect(),
+        keys: Arc::new(Schema::new(groups.iter().cloned().chain([start]).collect::<Vec<_>>())),
+        hashed: groups.len(),
+        v1: Arc::new(Windows::new(aggregate, &values)),
+        values,
         combine: Arc::new(Partials { aggregate: Arc::clone(aggregate) }),
     })
+}
+
+/// The last moment of each window: the watermark has passed it exactly when the window is over.
+pub(super) fn times_of(window: Tumbling, starts: &Int64Array) -> Int64Array {
+    starts.unary(|start| window.end_of(start).saturating_sub(1))
 }
 
 /// The columns of each call's state, in order.

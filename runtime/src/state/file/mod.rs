@@ -11,20 +11,38 @@
 mod read;
 mod write;
 
-use std::sync::Arc;
-
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::array::ArrayRef;
+use arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
 
 pub use read::{BlockReader, Tail, read_tail};
 pub use write::{BATCH_BYTES, Finished, Writer, batches};
 
-use super::schema::TableSchema;
+use super::change::Change;
+use crate::failure::Result;
 
 const MAGIC: &[u8; 8] = b"WEIRST1\n";
 const TRAILER_BYTES: usize = 4 + 4 + MAGIC.len();
 /// The `format` of this version.
 pub const STATE_V1: &str = "weir.state/v1";
+/// The first two columns of a block.
+pub const KEY_GROUP: &str = "key_group";
+pub const WINDOW_START: &str = "window_start";
+
+/// How a table's entries stand in a block. This version has rows of windows only, by their start; what steps keep in memory they translate.
+pub trait V1: Send + Sync {
+    /// A block's columns: [`KEY_GROUP`], [`WINDOW_START`], then keys and values under names that never change.
+    fn schema(&self) -> &SchemaRef;
+    /// Whether older files may lack a column, by its place: it is null then.
+    fn may_lack(&self, column: usize) -> bool;
+    /// The columns of some entries.
+    fn columns(&self, change: &Change) -> Vec<ArrayRef>;
+    /// The entries of such columns.
+    ///
+    /// # Errors
+    /// A bug: the columns are not those of the schema.
+    fn change(&self, columns: Vec<ArrayRef>) -> Result<Change>;
+}
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -72,12 +90,4 @@ impl Block {
         });
         chunks.collect()
     }
-}
-
-/// `key_group`, `window_start`, one column per key (`key:<name>`), one per value (`state:<name>`).
-fn block_schema(table: &TableSchema) -> SchemaRef {
-    let mut fields = vec![Field::new("key_group", DataType::UInt16, false), Field::new("window_start", DataType::Int64, false)];
-    fields.extend(table.keys.fields().iter().map(|f| Field::new(format!("key:{}", f.name()), f.data_type().clone(), true)));
-    fields.extend(table.values.iter().map(|v| Field::new(format!("state:{}", v.field.name()), v.field.data_type().clone(), true)));
-    Arc::new(Schema::new(fields))
 }

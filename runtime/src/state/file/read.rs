@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use arrow::array::{AsArray, new_null_array};
+use arrow::array::new_null_array;
 use arrow::buffer::Buffer;
-use arrow::datatypes::{Int64Type, Schema, SchemaRef, UInt16Type};
+use arrow::datatypes::Schema;
 use arrow::ipc::reader::StreamDecoder;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use crc32fast::Hasher;
 use weir_plan::quote::quoted;
 
-use super::{Block, Chunk, Footer, MAGIC, STATE_V1, TRAILER_BYTES, block_schema};
+use super::{Block, Chunk, Footer, MAGIC, STATE_V1, TRAILER_BYTES, V1};
 use crate::checkpoint::state_files::damaged;
 use crate::failure::{Failure, Result};
-use crate::state::{Change, Entries, TableSchema};
+use crate::state::{Change, TableSchema};
 
 /// What the end of a file comes to.
 #[derive(Debug, PartialEq, Eq)]
@@ -80,11 +80,9 @@ fn add(crc: &mut Hasher, block: &Block) -> Result<()> {
 
 /// Decodes a block, chunk by chunk.
 pub struct BlockReader {
-    table: Arc<TableSchema>,
+    v1: Arc<dyn V1>,
     step: String,
     decoder: StreamDecoder,
-    /// [`block_schema`].
-    needed: SchemaRef,
     /// Of the saved columns, those that are needed, in their order; none where an older version did not keep it.
     columns: Option<Vec<Option<usize>>>,
     rows_missing: u64,
@@ -92,9 +90,9 @@ pub struct BlockReader {
 
 impl BlockReader {
     #[must_use]
-    pub fn new(block: &Block, table: Arc<TableSchema>) -> Self {
-        let needed = block_schema(&table);
-        Self { table, step: block.step.clone(), decoder: StreamDecoder::new(), needed, columns: None, rows_missing: block.rows }
+    pub fn new(block: &Block, table: &TableSchema) -> Self {
+        let v1 = Arc::clone(&table.v1);
+        Self { v1, step: block.step.clone(), decoder: StreamDecoder::new(), columns: None, rows_missing: block.rows }
     }
 
     /// The rows of the next chunk.
@@ -136,33 +134,26 @@ impl BlockReader {
         if self.columns.is_none() {
             self.columns = Some(self.found(&batch.schema())?);
         }
-        let columns = self.columns.iter().flatten().zip(self.needed.fields()).map(|(column, field)| match column {
+        let columns = self.columns.iter().flatten().zip(self.v1.schema().fields()).map(|(column, field)| match column {
             Some(i) => Arc::clone(batch.column(*i)),
             None => new_null_array(field.data_type(), batch.num_rows()),
         });
-        let mut columns = columns.collect::<Vec<_>>().into_iter();
-        let (Some(key_groups), Some(times)) = (columns.next(), columns.next()) else {
-            return Err(self.unreadable("it has no windows"));
-        };
-        let keys = columns.by_ref().take(self.table.keys.fields().len()).collect();
-        let entries = Entries { times: times.as_primitive::<Int64Type>().clone(), keys, values: columns.collect() };
-        Ok(Change { key_groups: key_groups.as_primitive::<UInt16Type>().clone(), entries })
+        self.v1.change(columns.collect())
     }
 
     /// By name: aggregates may have been dropped since, or stand in another order.
     fn found(&self, saved: &Schema) -> Result<Vec<Option<usize>>> {
-        let found = self.needed.fields().iter().map(|f| saved.column_with_name(f.name()).filter(|(_, s)| s.data_type() == f.data_type()));
+        let needed = self.v1.schema();
+        let found = needed.fields().iter().map(|f| saved.column_with_name(f.name()).filter(|(_, s)| s.data_type() == f.data_type()));
         let columns: Vec<_> = found.map(|found| found.map(|(i, _)| i)).collect();
-        let first_value = 2 + self.table.keys.fields().len();
-        let may_lack = |i: usize| i.checked_sub(first_value).is_some_and(|value| self.table.values[value].is_new);
-        if columns.iter().enumerate().all(|(i, column)| column.is_some() || may_lack(i)) {
+        if columns.iter().enumerate().all(|(i, column)| column.is_some() || self.v1.may_lack(i)) {
             return Ok(columns);
         }
         Err(Failure::config(format!(
             "the saved state of step {} has the columns {}, this plan needs {}",
             quoted(&self.step),
             names(saved),
-            names(&self.needed)
+            names(needed)
         )))
     }
 

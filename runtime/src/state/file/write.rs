@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef};
-use arrow::datatypes::SchemaRef;
+use arrow::array::{Array as _, ArrayRef, AsArray};
+use arrow::datatypes::Int64Type;
 use arrow::error::ArrowError;
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow::record_batch::RecordBatch;
 use crc32fast::Hasher;
 
-use super::{Block, Footer, MAGIC, STATE_V1, block_schema};
+use super::{Block, Footer, MAGIC, STATE_V1, V1};
 use crate::failure::{Failure, Result};
 use crate::state::{Change, TableSchema};
 
@@ -28,11 +28,12 @@ pub struct Writer {
     crc: Hasher,
     blocks: Vec<Block>,
     open: Option<OpenBlock>,
+    max_time_us: Option<i64>,
 }
 
 struct OpenBlock {
     stream: StreamWriter<Vec<u8>>,
-    schema: SchemaRef,
+    v1: Arc<dyn V1>,
     block: Block,
     crc: Hasher,
 }
@@ -44,11 +45,13 @@ pub struct Finished {
     pub bytes: u64,
     pub crc32: u32,
     pub blocks: Vec<Block>,
+    /// The greatest time of an entry; `None` without entries.
+    pub max_time_us: Option<i64>,
 }
 
 impl Default for Writer {
     fn default() -> Self {
-        let mut writer = Self { encoded: Vec::new(), bytes: 0, crc: Hasher::new(), blocks: Vec::new(), open: None };
+        let mut writer = Self { encoded: Vec::new(), bytes: 0, crc: Hasher::new(), blocks: Vec::new(), open: None, max_time_us: None };
         writer.append(MAGIC);
         writer
     }
@@ -67,13 +70,14 @@ impl Writer {
             Some(open) => open,
             none => none.insert(OpenBlock::new(step, table, self.bytes)?),
         };
-        let record_batch = batch_of(&open.schema, batch).map_err(refused)?;
+        let record_batch = RecordBatch::try_new(Arc::clone(open.v1.schema()), open.v1.columns(batch)).map_err(refused)?;
         open.stream.write(&record_batch).map_err(refused)?;
         let block = &mut open.block;
         block.rows += batch.rows() as u64;
         block.key_groups = batch.key_groups.values().iter().fold(block.key_groups, |(least, most), g| (least.min(*g), most.max(*g)));
-        let starts = batch.entries.times.values().iter();
+        let starts = record_batch.column(1).as_primitive::<Int64Type>().values().iter();
         block.window_starts_us = starts.fold(block.window_starts_us, |(least, most), w| (least.min(*w), most.max(*w)));
+        self.max_time_us = self.max_time_us.max(batch.entries.times.values().iter().max().copied());
         let chunk = open.chunk();
         self.append(&chunk);
         Ok(())
@@ -100,7 +104,8 @@ impl Writer {
         self.append(&length.to_le_bytes());
         self.append(&crc32fast::hash(&encoded).to_le_bytes());
         self.append(MAGIC);
-        Ok(Finished { rest: self.encoded, bytes: self.bytes, crc32: self.crc.finalize(), blocks: footer.blocks })
+        let (bytes, crc32, max_time_us) = (self.bytes, self.crc.finalize(), self.max_time_us);
+        Ok(Finished { rest: self.encoded, bytes, crc32, blocks: footer.blocks, max_time_us })
     }
 
     fn close_block(&mut self) -> Result<()> {
@@ -121,9 +126,8 @@ impl Writer {
 
 impl OpenBlock {
     fn new(step: &str, table: &TableSchema, offset: u64) -> Result<Self> {
-        let schema = block_schema(table);
         let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).map_err(refused)?;
-        let stream = StreamWriter::try_new_with_options(Vec::new(), &schema, options).map_err(refused)?;
+        let stream = StreamWriter::try_new_with_options(Vec::new(), table.v1.schema(), options).map_err(refused)?;
         let block = Block {
             step: step.to_owned(),
             offset,
@@ -134,7 +138,7 @@ impl OpenBlock {
             window_starts_us: (i64::MAX, i64::MIN),
             chunks: Vec::new(),
         };
-        Ok(Self { stream, schema, block, crc: Hasher::new() })
+        Ok(Self { stream, v1: Arc::clone(&table.v1), block, crc: Hasher::new() })
     }
 
     /// What the stream has encoded since the last time: one chunk.
@@ -174,13 +178,6 @@ fn bytes_of(change: &Change) -> usize {
     let columns = change.entries.keys.iter().chain(&change.entries.values);
     let of = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size());
     columns.map(of).sum()
-}
-
-fn batch_of(schema: &SchemaRef, change: &Change) -> Result<RecordBatch, ArrowError> {
-    let sorted = &change.entries;
-    let first: [ArrayRef; 2] = [Arc::new(change.key_groups.clone()), Arc::new(sorted.times.clone())];
-    let columns = first.into_iter().chain(sorted.keys.iter().cloned()).chain(sorted.values.iter().cloned()).collect();
-    RecordBatch::try_new(Arc::clone(schema), columns)
 }
 
 fn refused(e: ArrowError) -> Failure {
