@@ -10,7 +10,7 @@ from collections import Counter
 RULES = [
     ("decode", r"weir_runtime::decode"),
     ("hash", r"group_table::.*intern|RowKeys|GroupTable::(update|merge)$|arrow_row"),
-    ("update", r"GroupsAccumulator|groups_accumulator|LanePartials|GroupTable"),
+    ("update", r"GroupsAccumulator|groups_accumulator|EdgeSender|GroupTable"),
     ("emit", r"KeyedState::close_next|epoch_rows|evaluate_keyed|GroupTable::evaluate"),
     ("state", r"window::(order|change|state_file|compaction|partials)|KeyedStage|KeyedState|key_group|state_log|restoring"),
     ("expressions", r"datafusion_(physical_)?(expr|functions)|weir_runtime::transform|weir_plan::expr|ScalarExpr"),

@@ -2,6 +2,7 @@
 //! sink, and `checkpoint` decides.
 
 mod allocator;
+pub mod build;
 pub mod checkpoint;
 pub mod decode;
 pub mod engine;

@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use tokio::task::block_in_place;
 use weir_plan::Plan;
-use weir_plan::plan::{BadRecordsPolicy, StepOp, Tombstones};
-use weir_plan::stages::Stages;
+use weir_plan::plan::{BadRecordsPolicy, Tombstones};
 
 use super::discovery::Changes;
 use super::lane::{BadRecords, LaneParts, Metadata};
@@ -17,9 +16,9 @@ use super::reading::{ONLY_SOURCE, Reading, only_source};
 use super::sink_task;
 use super::skew::Skew;
 use super::start::Running;
+use crate::build::Graph;
 use crate::decode;
 use crate::failure::Result;
-use crate::keyed::tumbling::LanePartials;
 use crate::memory::Memory;
 use crate::sink;
 use crate::sink::delta::TableFiles;
@@ -29,7 +28,7 @@ use crate::transform::Stateless;
 /// What lanes are made of, whatever they read.
 pub struct Assembly {
     pub plan: Arc<Plan>,
-    pub stages: Arc<Stages>,
+    pub graph: Arc<Graph>,
     pub input: Arc<KafkaInput>,
     /// Per sink of the plan: where its files go.
     pub files: Vec<TableFiles>,
@@ -44,6 +43,7 @@ impl Assembly {
     /// Lanes that wait for their first epoch, and the sinks that they write to. Those before them must have ended.
     pub fn lanes(&self, reading: &Reading, epoch: OpenEpoch) -> Result<(Lanes, LaneSinks)> {
         let source = only_source(&self.plan)?;
+        let stages = &self.graph.stages;
         let lane_count = self.lanes_max.clamp(1, reading.ids().len().max(1));
         let shares = self.memory.shares(lane_count, self.plan.sinks.len());
         let mut lane_sinks = LaneSinks::default();
@@ -52,12 +52,12 @@ impl Assembly {
             lane_sinks.add(*i, self.plan.sinks[*i].name.clone(), output);
             input
         };
-        let sink_inputs: Vec<_> = self.stages.lane_sinks.iter().map(&mut spawn).collect();
-        let rejected_inputs: Vec<_> = self.stages.rejected_sinks.iter().map(&mut spawn).collect();
+        let sink_inputs: Vec<_> = stages.lane_sinks.iter().map(&mut spawn).collect();
+        let rejected_inputs: Vec<_> = stages.rejected_sinks.iter().map(&mut spawn).collect();
         let epoch = Arc::new(epoch);
         let max_skew_us = source.event_time.as_ref().and_then(|e| e.max_skew_us);
         let skew = max_skew_us.map(|max_us| Arc::new(Skew::new(max_us, reading.times_us())));
-        let fitness: Vec<_> = self.stages.lane_sinks.iter().map(|i| sink::fitness(&self.plan.sinks[*i])).collect();
+        let fitness: Vec<_> = stages.lane_sinks.iter().map(|i| sink::fitness(&self.plan.sinks[*i])).collect();
         let mut lanes = Vec::with_capacity(lane_count);
         for input in block_in_place(|| self.input.assign(&reading.positions(), lane_count))? {
             lanes.push(LaneParts {
@@ -65,8 +65,8 @@ impl Assembly {
                 input,
                 decoder: decode::of(source),
                 metadata: Metadata::new(&source.metadata_columns),
-                stateless: Stateless::new(Arc::clone(&self.plan), Arc::clone(&self.stages), ONLY_SOURCE, fitness.clone()),
-                partials: lane_partials(&self.plan, &self.stages)?,
+                stateless: Stateless::new(Arc::clone(&self.graph), ONLY_SOURCE, fitness.clone()),
+                edges: stages.lane_edges.iter().map(|edge| self.graph.sender(*edge)).collect::<Result<_>>()?,
                 sinks: sink_inputs.clone(),
                 bad_records: BadRecords::new(source.bad_records.policy, rejected_inputs.clone()),
                 skips_tombstones: source.tombstones == Tombstones::Skip,
@@ -100,12 +100,4 @@ impl Running {
         crate::failpoint::reach("assignment.after");
         Ok(())
     }
-}
-
-fn lane_partials(plan: &Plan, stages: &Stages) -> Result<Vec<LanePartials>> {
-    let aggregates = stages.lane_aggregates.iter().filter_map(|&i| match &plan.steps[i].op {
-        StepOp::Aggregate(a) => Some(LanePartials::new(Arc::clone(a))),
-        StepOp::Map(_) => None,
-    });
-    aggregates.collect()
 }

@@ -14,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 use weir_plan::Plan;
 use weir_plan::plan::Trigger;
 use weir_plan::quote::quoted;
+use weir_plan::stages::Edge;
 
 use self::closing::Closed;
 pub use self::summary::Summary;
@@ -150,9 +151,10 @@ impl Running {
         }
     }
 
-    /// The watermarks of the lane aggregates at the start of the next epoch go out, and the lanes read.
+    /// The watermarks of the keyed steps at the start of the next epoch go out, and the lanes read.
     fn begin_epoch(&self) {
-        self.lanes.begin(&vec![self.reading.watermark_us(); self.stages.lane_aggregates.len()]);
+        let of_inputs = |edge: &Edge| vec![self.reading.watermark_us(); self.plan.steps[edge.step].inputs().len()];
+        self.lanes.begin(&self.graph.stages.lane_edges.iter().map(of_inputs).collect::<Vec<_>>());
     }
 
     async fn wait_until_due(&mut self, opened: Instant, signal: &mut watch::Receiver<Signal>) -> Result<Due> {
@@ -260,7 +262,7 @@ impl Running {
         crate::failpoint::reach("data.upload.after");
         let epoch = self.writer.newest().epoch.next();
         let name = self.state_store.name(epoch, 0, 0);
-        let change = state_log::write(&self.plan, &self.state_store, name, keyed.changes).await?;
+        let change = state_log::write(&self.graph, &self.state_store, name, keyed.changes).await?;
         let saved = self.state_log.advance(change, watermark_us).await?;
         self.topics.check(look).await?;
         let uploaded = began.elapsed();

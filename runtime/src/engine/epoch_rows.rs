@@ -6,20 +6,21 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use weir_plan::Plan;
-use weir_plan::aggregate::Aggregate;
 use weir_plan::outputs::Output;
-use weir_plan::plan::{Input, Map, StepOp};
-use weir_plan::stages::Stages;
+use weir_plan::plan::Input;
+use weir_plan::stages::Edge;
 
 use super::bad_rows::{self, BadOfEpoch};
-use super::keyed_stage::{KeyedStage, LaneTotals, Watermarks};
+use super::keyed_stage::{KeyedStage, Watermarks};
+use crate::build::Graph;
 use crate::checkpoint::manifest::StepProgress;
 use crate::failure::{Failure, Result};
-use crate::keyed::tumbling::{ClosedWindow, LanePartials, groups_of, late_rows};
+use crate::keyed::edge::{EdgeReport, EdgeSender};
+use crate::keyed::tumbling::ClosedWindow;
+use crate::keyed::{KeyedStep, Prepared};
 use crate::state::Change;
 use crate::transform::rows::{Rows, by_halves, coalesced};
-use crate::transform::{for_sink, map_rows};
+use crate::transform::{RowStep, for_sink};
 
 /// What an epoch comes to, beside the rows for the sinks.
 #[derive(Default)]
@@ -33,14 +34,15 @@ pub struct KeyedEpoch {
 /// An epoch that is being taken apart.
 pub struct EpochRows<'s> {
     stage: &'s mut KeyedStage,
-    plan: Arc<Plan>,
-    stages: Arc<Stages>,
+    graph: Arc<Graph>,
     /// Per source.
     watermarks: Vec<Watermarks>,
-    /// Aggregates whose turn has not come yet: those of the lanes with what these had, then those behind windows.
-    to_come: VecDeque<(usize, Option<LaneTotals>)>,
-    /// What aggregates behind windows have taken in so far.
-    behind: BTreeMap<usize, LanePartials>,
+    /// Keyed steps whose turn has not come yet, each after those that it reads.
+    to_come: VecDeque<usize>,
+    /// What lanes have for them.
+    of_lanes: BTreeMap<Edge, EdgeReport>,
+    /// What other keyed steps have for them so far.
+    behind: BTreeMap<Edge, EdgeSender>,
     closing: Option<Closing>,
     /// Rows that wait to be taken, per sink by index into the plan's sinks: of one batch.
     ready: VecDeque<(usize, RecordBatch)>,
@@ -57,18 +59,24 @@ struct Closing {
 }
 
 impl<'s> EpochRows<'s> {
-    pub(super) fn new(stage: &'s mut KeyedStage, lanes: Vec<LaneTotals>, watermarks: Vec<Watermarks>) -> Result<Self> {
-        let (plan, stages) = (Arc::clone(stage.plan()), Arc::clone(stage.stages()));
-        let mut to_come: VecDeque<_> = stages.lane_aggregates.iter().copied().zip(lanes.into_iter().map(Some)).collect();
+    pub(super) fn new(stage: &'s mut KeyedStage, lanes: Vec<EdgeReport>, watermarks: Vec<Watermarks>) -> Result<Self> {
+        let graph = Arc::clone(stage.graph());
+        let Graph { plan, stages, .. } = &*graph;
+        let is_behind = |edge: &Edge| stages.keyed_steps.contains(&edge.step);
+        let mut to_come: Vec<_> = stages.lane_edges.iter().filter(|edge| !is_behind(edge)).map(|edge| edge.step).collect();
+        to_come.dedup();
         let mut behind = BTreeMap::new();
-        for &step in &stages.keyed_steps {
-            if let StepOp::Aggregate(aggregate) = &plan.steps[step].op {
-                to_come.push_back((step, None));
-                behind.insert(step, LanePartials::new(Arc::clone(aggregate))?);
+        for &step in stages.keyed_steps.iter().filter(|step| plan.steps[**step].is_keyed()) {
+            to_come.push(step);
+            for edge in (0..plan.steps[step].inputs().len()).map(|input| Edge { step, input }) {
+                if !stages.lane_edges.contains(&edge) {
+                    behind.insert(edge, graph.sender(edge)?);
+                }
             }
         }
+        let of_lanes = stages.lane_edges.iter().copied().zip(lanes).collect();
         let (ready, epoch) = (VecDeque::new(), KeyedEpoch::default());
-        Ok(Self { stage, plan, stages, watermarks, to_come, behind, closing: None, ready, epoch })
+        Ok(Self { stage, graph, watermarks, to_come: to_come.into(), of_lanes, behind, closing: None, ready, epoch })
     }
 
     /// The next rows for a sink; `None` when the epoch is done.
@@ -113,16 +121,22 @@ impl<'s> EpochRows<'s> {
         self.epoch
     }
 
-    /// Merges the input of the next aggregate; whether there is one.
+    /// Merges the input of the next keyed step; whether there is one.
     fn begin_next(&mut self) -> Result<bool> {
-        let Some((step, of_lanes)) = self.to_come.pop_front() else { return Ok(false) };
-        let totals = match of_lanes {
-            Some(totals) => totals,
-            None => self.behind.remove(&step).map(drained).transpose()?.unwrap_or_default(),
-        };
-        let change = self.stage.take_in(step, totals.partials, self.after_us(step))?;
+        let Some(step) = self.to_come.pop_front() else { return Ok(false) };
+        let (mut entries, mut rows_in, mut rows_late) = (Vec::new(), 0, 0);
+        for edge in (0..self.graph.plan.steps[step].inputs().len()).map(|input| Edge { step, input }) {
+            let report = match self.behind.remove(&edge) {
+                Some(mut sender) => sender.end_epoch()?,
+                None => self.of_lanes.remove(&edge).unwrap_or_default(),
+            };
+            rows_in += report.rows_in;
+            rows_late += report.rows_late;
+            entries.extend(report.entries);
+        }
+        let change = self.stage.take_in(step, entries, self.after_us(step))?;
         self.epoch.changes.extend(change.map(|change| (step, change)));
-        self.closing = Some(Closing { step, window: None, rows_in: totals.rows_in, rows_late: totals.rows_late, rows_out: 0 });
+        self.closing = Some(Closing { step, window: None, rows_in, rows_late, rows_out: 0 });
         Ok(true)
     }
 
@@ -136,93 +150,92 @@ impl<'s> EpochRows<'s> {
     /// The good rows; the bad ones go where `badRecords` says.
     fn settle(&mut self, step: usize, rows: Rows) -> Result<Vec<RecordBatch>> {
         for bad in &rows.bad {
-            self.ready.extend(bad_rows::judge(&self.plan, step, bad, &mut self.epoch.bad)?);
+            self.ready.extend(bad_rows::judge(&self.graph.plan, step, bad, &mut self.epoch.bad)?);
         }
         Ok(rows.good)
     }
 
     /// Rows of a step go to its sinks and to the steps behind it.
     fn hand_on(&mut self, from: usize, rows: &RecordBatch) -> Result<()> {
-        let (plan, stages) = (Arc::clone(&self.plan), Arc::clone(&self.stages));
         if rows.num_rows() == 0 {
             return Ok(());
         }
+        let graph = Arc::clone(&self.graph);
         for i in self.stage.sinks_of(from, Output::Main) {
-            self.ready.push_back((i, for_sink(&plan.sinks[i].schema, rows).map_err(Failure::bug)?));
+            self.ready.push_back((i, for_sink(&graph.plan.sinks[i].schema, rows).map_err(Failure::bug)?));
         }
-        for &i in &stages.keyed_steps {
-            let step = &plan.steps[i];
-            if !step.inputs().contains(&Input::Step(from)) {
-                continue;
-            }
-            match &step.op {
-                StepOp::Map(map) => {
-                    let mapped = self.map(i, map, rows)?;
-                    for mapped in self.settle(i, mapped)? {
-                        self.hand_on(i, &mapped)?;
+        for &step in &graph.stages.keyed_steps {
+            let inputs = graph.plan.steps[step].inputs().iter().enumerate();
+            for (input, _) in inputs.filter(|(_, input)| **input == Input::Step(from)) {
+                if let Some(compiled) = graph.row_step(step) {
+                    let computed = self.compute(step, compiled, rows)?;
+                    for computed in self.settle(step, computed)? {
+                        self.hand_on(step, &computed)?;
                     }
                 }
-                StepOp::Aggregate(aggregate) => self.take_behind(i, aggregate, rows)?,
+                if let Some(compiled) = graph.keyed_step(step) {
+                    self.take_behind(Edge { step, input }, compiled, rows)?;
+                }
             }
         }
         Ok(())
     }
 
-    /// What a map makes of rows. A row that fails is bad with the columns that came in.
-    fn map(&self, step: usize, map: &Map, input: &RecordBatch) -> Result<Rows> {
-        let schema = &self.plan.steps[step].schema;
+    /// What a step without keys makes of rows. A row that fails is bad with the columns that came in.
+    fn compute(&self, step: usize, compiled: &dyn RowStep, input: &RecordBatch) -> Result<Rows> {
         let (good, bad) = by_halves(input, &|input| {
-            let mapped = map_rows(map, schema, input)?;
-            self.stage.check(step, &mapped).map(|()| mapped)
+            let computed = compiled.apply(input)?;
+            self.stage.check(step, &computed).map(|()| computed)
         });
-        let mut rows = Rows { good: coalesced(schema, good)?, bad: Vec::new() };
+        let mut rows = Rows { good: coalesced(&self.graph.plan.steps[step].schema, good)?, bad: Vec::new() };
         rows.add_bad(input, bad)?;
         Ok(rows)
     }
 
-    /// An aggregate behind a window takes rows in; those that missed their windows leave by its output `Late`. A row that fails is bad with the
-    /// bounds and keys of the group that it belongs to.
-    fn take_behind(&mut self, step: usize, aggregate: &Arc<Aggregate>, input: &RecordBatch) -> Result<()> {
-        let before_us = self.least(step, |source| source.before_us);
-        let late_sinks: Vec<usize> = self.stage.sinks_of(step, Output::Late).collect();
+    /// A keyed step behind others takes rows in; those that are late leave by its output `Late`. A row that fails is bad, and is named as the step
+    /// names its rows.
+    fn take_behind(&mut self, edge: Edge, compiled: &dyn KeyedStep, input: &RecordBatch) -> Result<()> {
+        let before_us = self.before_us(edge.step);
+        let late_sinks: Vec<usize> = self.stage.sinks_of(edge.step, Output::Late).collect();
         let (good, bad) = by_halves(input, &|input| {
-            let prepared = LanePartials::prepare(aggregate, input, before_us)?;
+            let prepared = compiled.prepare(edge.input, input, &before_us)?;
             let mut late = Vec::new();
-            if let Some(watermark_us) = before_us.filter(|_| prepared.late() > 0) {
+            if prepared.late > 0 {
                 for &i in &late_sinks {
-                    let rows = late_rows(aggregate, input, watermark_us, &self.plan.sinks[i].schema)?;
+                    let rows = compiled.late(edge.input, input, &before_us, &self.graph.plan.sinks[i].schema)?;
                     self.stage.check_for(i, &rows)?;
                     late.push((i, rows));
                 }
             }
-            Ok::<_, String>((prepared, late))
+            Ok::<(Prepared, _), String>((prepared, late))
         });
-        let Some(partials) = self.behind.get_mut(&step) else { return Err(Failure::bug("rows for a step that is done")) };
+        let Some(sender) = self.behind.get_mut(&edge) else { return Err(Failure::bug("rows for a step that is done")) };
         for (prepared, late) in good {
-            partials.take_in(&prepared)?;
+            sender.take_in(&prepared)?;
             self.ready.extend(late);
         }
         if !bad.is_empty() {
             let mut rows = Rows::default();
-            rows.add_bad(&groups_of(aggregate, input)?, bad)?;
-            self.settle(step, rows)?;
+            rows.add_bad(&compiled.rejected(edge.input, input)?, bad)?;
+            self.settle(edge.step, rows)?;
         }
         Ok(())
     }
 
+    /// Per input of a step.
+    fn before_us(&self, step: usize) -> Vec<Option<i64>> {
+        let inputs = self.graph.plan.steps[step].inputs().iter();
+        inputs.map(|input| self.least(*input, |source| source.before_us)).collect()
+    }
+
     fn after_us(&self, step: usize) -> Option<i64> {
-        self.least(step, |source| source.after_us)
+        self.least(Input::Step(step), |source| source.after_us)
     }
 
-    /// The least watermark of the sources that a step's rows come from; `None` while one of them has none.
-    fn least(&self, step: usize, watermark: impl Fn(&Watermarks) -> Option<i64>) -> Option<i64> {
-        self.plan.sources_of(Input::Step(step)).into_iter().map(|source| watermark(&self.watermarks[source])).min().flatten()
+    /// The least watermark of the sources that rows come from; `None` while one of them has none.
+    fn least(&self, of: Input, watermark: impl Fn(&Watermarks) -> Option<i64>) -> Option<i64> {
+        self.graph.plan.sources_of(of).into_iter().map(|source| watermark(&self.watermarks[source])).min().flatten()
     }
-}
-
-fn drained(mut partials: LanePartials) -> Result<LaneTotals> {
-    let (rows_in, rows_late) = (partials.rows_in, partials.rows_late);
-    Ok(LaneTotals { partials: partials.drain()?.into_iter().collect(), rows_in, rows_late })
 }
 
 #[cfg(test)]

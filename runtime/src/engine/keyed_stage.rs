@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use weir_plan::Plan;
 use weir_plan::outputs::Output;
 use weir_plan::plan::{Input, StepOp};
-use weir_plan::stages::Stages;
 
 use super::epoch_rows::EpochRows;
+use crate::build::Graph;
 use crate::checkpoint::manifest::StepProgress;
 use crate::failure::{Failure, Result};
+use crate::keyed::edge::EdgeReport;
 use crate::keyed::tumbling::{ClosedWindow, KeyedState};
 use crate::sink;
 use crate::state::{Change, Entries};
@@ -24,17 +24,8 @@ pub struct Watermarks {
     pub after_us: Option<i64>,
 }
 
-/// One aggregate's input of an epoch, from all lanes.
-#[derive(Default)]
-pub struct LaneTotals {
-    pub partials: Vec<Entries>,
-    pub rows_in: u64,
-    pub rows_late: u64,
-}
-
 pub struct KeyedStage {
-    plan: Arc<Plan>,
-    stages: Arc<Stages>,
+    graph: Arc<Graph>,
     /// Per step of the plan; `None` for maps.
     states: Vec<Option<KeyedState>>,
     /// Per sink of the plan.
@@ -43,13 +34,14 @@ pub struct KeyedStage {
 
 impl KeyedStage {
     #[must_use]
-    pub fn new(plan: Arc<Plan>, stages: Arc<Stages>) -> Self {
+    pub fn new(graph: Arc<Graph>) -> Self {
+        let plan = &graph.plan;
         let states = plan.steps.iter().map(|step| match &step.op {
             StepOp::Aggregate(a) => Some(KeyedState::new(Arc::clone(a), Arc::clone(&step.schema))),
             StepOp::Map(_) => None,
         });
         let fitness = plan.sinks.iter().map(sink::fitness).collect();
-        Self { states: states.collect(), plan, stages, fitness }
+        Self { states: states.collect(), fitness, graph }
     }
 
     /// Puts saved state back. `partials` belong to windows that are open.
@@ -66,18 +58,14 @@ impl KeyedStage {
         }
     }
 
-    /// Takes an epoch in: `lanes` in the order of [`Stages::lane_aggregates`], `watermarks` per source. What it comes to is to be taken to its
+    /// Takes an epoch in: `lanes` in the order of [`Stages::lane_edges`](weir_plan::stages::Stages), `watermarks` per source. What it comes to is to be taken to its
     /// end.
-    pub fn advance(&mut self, lanes: Vec<LaneTotals>, watermarks: &[Watermarks]) -> Result<EpochRows<'_>> {
+    pub fn advance(&mut self, lanes: Vec<EdgeReport>, watermarks: &[Watermarks]) -> Result<EpochRows<'_>> {
         EpochRows::new(self, lanes, watermarks.to_vec())
     }
 
-    pub(super) fn plan(&self) -> &Arc<Plan> {
-        &self.plan
-    }
-
-    pub(super) fn stages(&self) -> &Arc<Stages> {
-        &self.stages
+    pub(super) fn graph(&self) -> &Arc<Graph> {
+        &self.graph
     }
 
     /// Merges one aggregate's input into its windows. Gives the change of those that stay open.
@@ -105,8 +93,8 @@ impl KeyedStage {
 
     /// Where a step is now.
     pub(super) fn progress(&mut self, step: usize, watermark_us: Option<i64>) -> Result<StepProgress> {
-        let plan = Arc::clone(&self.plan);
-        Ok(at_rest(&plan.steps[step].name, self.state(step)?, watermark_us))
+        let graph = Arc::clone(&self.graph);
+        Ok(at_rest(&graph.plan.steps[step].name, self.state(step)?, watermark_us))
     }
 
     /// Why a row of a step is not fit for one of the tables that it goes to as it is.
@@ -121,8 +109,9 @@ impl KeyedStage {
 
     /// The sinks, by index into the plan's, that an output of a step goes to.
     pub(super) fn sinks_of(&self, step: usize, output: Output) -> impl Iterator<Item = usize> {
-        let of_step = move |i: &usize| self.plan.sinks[*i].output == output && self.plan.sinks[*i].input == Input::Step(step);
-        self.stages.keyed_sinks.iter().copied().filter(of_step)
+        let Graph { plan, stages, .. } = &*self.graph;
+        let of_step = move |i: &usize| plan.sinks[*i].output == output && plan.sinks[*i].input == Input::Step(step);
+        stages.keyed_sinks.iter().copied().filter(of_step)
     }
 
     fn state(&mut self, step: usize) -> Result<&mut KeyedState> {
@@ -132,7 +121,7 @@ impl KeyedStage {
     /// Where the steps are while nothing comes in.
     #[must_use]
     pub fn at_rest(&self, watermark_us: Option<i64>) -> Vec<StepProgress> {
-        let steps = self.plan.steps.iter().zip(&self.states);
+        let steps = self.graph.plan.steps.iter().zip(&self.states);
         steps.filter_map(|(step, state)| Some(at_rest(&step.name, state.as_ref()?, watermark_us))).collect()
     }
 
@@ -144,9 +133,9 @@ impl KeyedStage {
 
     /// The greatest end of a window that is open, that `lanes` are about to open, or that the rows of these will open in a step behind them.
     #[must_use]
-    pub fn greatest_end(&self, lanes: &[LaneTotals]) -> Option<i64> {
-        let mut of_steps: Vec<Option<i64>> = vec![None; self.plan.steps.len()];
-        for (i, step) in self.plan.steps.iter().enumerate() {
+    pub fn greatest_end(&self, lanes: &[EdgeReport]) -> Option<i64> {
+        let mut of_steps: Vec<Option<i64>> = vec![None; self.graph.plan.steps.len()];
+        for (i, step) in self.graph.plan.steps.iter().enumerate() {
             let of_input = |input: &Input| match input {
                 Input::Source(_) => None,
                 Input::Step(before) => of_steps[*before],
@@ -154,8 +143,8 @@ impl KeyedStage {
             let before = step.inputs().iter().filter_map(of_input).max();
             of_steps[i] = match (&step.op, &self.states[i]) {
                 (StepOp::Aggregate(aggregate), Some(state)) => {
-                    let place = self.stages.lane_aggregates.iter().position(|lane| *lane == i);
-                    let partials = place.and_then(|place| lanes.get(place)).into_iter().flat_map(|totals| &totals.partials);
+                    let of_lanes = self.graph.stages.lane_edges.iter().zip(lanes).filter(|(edge, _)| edge.step == i);
+                    let partials = of_lanes.flat_map(|(_, report)| &report.entries);
                     let opened = partials.filter_map(|p| p.times.values().iter().max()).map(|last_moment| last_moment.saturating_add(1));
                     // A row of a window has its last moment as event time.
                     let behind = before.map(|end| aggregate.window.end_of(aggregate.window.start_of(end.saturating_sub(1))));

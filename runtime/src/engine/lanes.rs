@@ -63,12 +63,12 @@ impl Lanes {
         self.commands.len() as u64
     }
 
-    /// Opens an epoch: `watermarks_us` per lane aggregate.
-    pub fn begin(&self, watermarks_us: &[Option<i64>]) {
+    /// Opens an epoch: `before_us` has, per edge to a keyed step, the watermarks of the step's inputs.
+    pub fn begin(&self, before_us: &[Vec<Option<i64>>]) {
         self.epoch.reset();
         for lane in &self.commands {
             // A lane that has gone has left its reason with the reports.
-            let _ = lane.try_send(Command::Begin { watermarks_us: watermarks_us.to_vec() });
+            let _ = lane.try_send(Command::Begin { before_us: before_us.to_vec() });
         }
     }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 use weir_plan::Plan;
 use weir_plan::plan::OnEnd;
 
-use super::keyed_stage::{KeyedStage, LaneTotals};
+use super::keyed_stage::KeyedStage;
 use crate::checkpoint::manifest::MovedBy;
+use crate::keyed::edge::EdgeReport;
 
 /// What an epoch is closed with.
 pub struct Closing<'a> {
@@ -16,7 +17,8 @@ pub struct Closing<'a> {
     pub ends_the_run: bool,
     /// For how long every partition has been at its end without a record, if all are.
     pub quiet_for: Option<Duration>,
-    pub lanes: &'a [LaneTotals],
+    /// Per edge from the lanes.
+    pub lanes: &'a [EdgeReport],
 }
 
 /// How far the watermark is to go beyond what the records say, and why.

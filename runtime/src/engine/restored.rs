@@ -4,14 +4,13 @@
 
 use std::sync::Arc;
 
-use weir_plan::Plan;
 use weir_plan::ids::Epoch;
-use weir_plan::stages::Stages;
 
 use super::claim::state_of;
 use super::keyed_stage::KeyedStage;
 use super::restoring;
 use super::state_log::StateLog;
+use crate::build::Graph;
 use crate::checkpoint::manifest::{Manifest, StateFile};
 use crate::checkpoint::state_files::StateFiles;
 use crate::failure::{Failure, Result};
@@ -32,16 +31,15 @@ impl Restored {
     /// `Config`, if a file of it is gone or damaged; `Retry`.
     pub async fn read(
         manifest: Manifest,
-        plan: &Arc<Plan>,
-        stages: &Arc<Stages>,
+        graph: &Arc<Graph>,
         states: &StateFiles,
         source: &str,
         threads: usize,
         memory: &Arc<Memory>,
     ) -> Result<Self> {
         let watermark_us = manifest.sources.iter().find(|s| s.name == source).and_then(|s| s.watermark_after_us);
-        let log = StateLog::new(Arc::clone(plan), states.clone(), state_of(&manifest), Arc::clone(memory));
-        let keyed = restoring::restore(plan, stages, &log, watermark_us, threads).await;
+        let log = StateLog::new(Arc::clone(graph), states.clone(), state_of(&manifest), Arc::clone(memory));
+        let keyed = restoring::restore(graph, &log, watermark_us, threads).await;
         let keyed = keyed.map_err(|failure| unfit(manifest.epoch, failure))?;
         Ok(Self { manifest, keyed, first_copy: rand::random::<u32>() / 2 })
     }

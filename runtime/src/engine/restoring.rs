@@ -7,10 +7,10 @@ use std::thread::JoinHandle;
 
 use weir_plan::Plan;
 use weir_plan::plan::StepOp;
-use weir_plan::stages::Stages;
 
 use super::keyed_stage::KeyedStage;
 use super::state_log::StateLog;
+use crate::build::Graph;
 use crate::failure::{Failure, Result};
 use crate::state::Entries;
 
@@ -18,21 +18,15 @@ use crate::state::Entries;
 const QUEUE_BATCHES: usize = 4;
 
 /// Reads the state that `log` lists. What belongs to windows that the watermark has closed is left out.
-pub async fn restore(
-    plan: &Arc<Plan>,
-    stages: &Arc<Stages>,
-    log: &StateLog,
-    watermark_us: Option<i64>,
-    threads: usize,
-) -> Result<KeyedStage> {
-    let mut state = KeyedStage::new(Arc::clone(plan), Arc::clone(stages));
+pub async fn restore(graph: &Arc<Graph>, log: &StateLog, watermark_us: Option<i64>, threads: usize) -> Result<KeyedStage> {
+    let mut state = KeyedStage::new(Arc::clone(graph));
     if log.is_empty() {
         return Ok(state);
     }
     let mut workers = Vec::with_capacity(threads);
     for n in 0..threads.max(1) {
-        let share = Share { plan: Arc::clone(plan), watermark_us, n, of: threads.max(1) };
-        workers.push(Worker::start(share, KeyedStage::new(Arc::clone(plan), Arc::clone(stages)))?);
+        let share = Share { plan: Arc::clone(&graph.plan), watermark_us, n, of: threads.max(1) };
+        workers.push(Worker::start(share, KeyedStage::new(Arc::clone(graph)))?);
     }
     // A thread that takes no more has failed, and says why when it is asked.
     let read = log.load(|step, partials| Ok(workers.iter().all(|worker| worker.queue.send((step, partials.clone())).is_ok()))).await;

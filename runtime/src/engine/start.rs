@@ -12,7 +12,6 @@ use weir_plan::compat::{self, Fingerprint};
 use weir_plan::ids::Epoch;
 use weir_plan::plan::Trigger;
 use weir_plan::quote::quoted;
-use weir_plan::stages::{self, Stages};
 
 use super::Options;
 use super::assembly::Assembly;
@@ -31,6 +30,7 @@ use super::restoring;
 use super::state_log::StateLog;
 use super::tables::Tables;
 use super::topic_watch::{self, TopicWatch};
+use crate::build::Graph;
 use crate::checkpoint::manifest::{Manifest, Until};
 use crate::checkpoint::state_files::StateFiles;
 use crate::checkpoint::writer::{self, CheckpointWriter};
@@ -52,7 +52,7 @@ const LONG_BEAT: Duration = Duration::from_secs(1);
 /// A pipeline that has claimed its checkpoint.
 pub struct Running {
     pub(super) plan: Arc<Plan>,
-    pub(super) stages: Arc<Stages>,
+    pub(super) graph: Arc<Graph>,
     pub(super) writer: CheckpointWriter,
     pub(super) committer: TableCommitter,
     pub(super) until: Option<Until>,
@@ -80,7 +80,7 @@ pub struct Running {
 pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> Result<Running> {
     let source = only_source(&plan)?;
     let observer = Observer::start(&plan, options, memory.limit_bytes()).await?;
-    let stages = Arc::new(stages::cut(&plan));
+    let graph = Graph::of(Arc::clone(&plan));
     let location = crate::storage::open(&plan.checkpoint.uri, plan.storage_for(&plan.checkpoint.uri), &options.secrets)?;
     let retry = RetryPolicy::giving_up_after(options.give_up_after);
     let standing = Standing::default();
@@ -110,7 +110,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
             let manifest = opened.manifest(epoch).await?;
             Base::of(plan.state_action.as_ref(), opened.newest(), manifest.as_ref())?.check_fit(&wanted)?;
             match manifest {
-                Some(manifest) => Some(Restored::read(manifest, &plan, &stages, &states, wanted.source, options.lanes, &memory).await?),
+                Some(manifest) => Some(Restored::read(manifest, &graph, &states, wanted.source, options.lanes, &memory).await?),
                 None => None,
             }
         }
@@ -173,11 +173,11 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let progress = claim.sources.iter().find(|s| s.name == source.name);
     let progress = progress.ok_or_else(|| Failure::bug(format!("the claim does not name the source {:?}", source.name)))?;
     let state_store = writer.states();
-    let state_log = StateLog::new(Arc::clone(&plan), state_store.clone(), state_of(&claim), Arc::clone(&memory));
+    let state_log = StateLog::new(Arc::clone(&graph), state_store.clone(), state_of(&claim), Arc::clone(&memory));
     let keyed =
         match restored.filter(|restored| claim.state_action.as_ref().is_some_and(|done| done.restored == Some(restored.manifest.epoch))) {
             Some(restored) => restored.keyed,
-            None => restoring::restore(&plan, &stages, &state_log, progress.watermark_after_us, options.lanes).await?,
+            None => restoring::restore(&graph, &state_log, progress.watermark_after_us, options.lanes).await?,
         };
 
     memory.note_state(keyed.bytes());
@@ -197,7 +197,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let evidence = Evidence::new(Arc::clone(&input));
     let assembly = Assembly {
         plan: Arc::clone(&plan),
-        stages: Arc::clone(&stages),
+        graph: Arc::clone(&graph),
         input: Arc::clone(&input),
         files,
         label: file_label(&writer),
@@ -229,7 +229,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         memory,
         observer,
         standing,
-        stages,
+        graph,
         plan,
     })
 }

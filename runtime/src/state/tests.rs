@@ -18,7 +18,6 @@ use weir_plan::window::Tumbling;
 use super::file::{BlockReader, Tail, read_tail};
 use super::*;
 use crate::keyed::tumbling::tests::*;
-use crate::keyed::tumbling::{LanePartials, table};
 
 fn change(aggregate: &Arc<Aggregate>, rows: &[Row]) -> Change {
     Change::of(&table(aggregate), &[partials(aggregate, rows).unwrap()]).unwrap().unwrap()
@@ -227,10 +226,7 @@ fn equal_doubles_are_one_group_whatever_their_bits() {
     let of = |values: Vec<f64>| {
         let times = TimestampMicrosecondArray::from(vec![3; values.len()]).with_timezone("UTC");
         let columns: Vec<ArrayRef> = vec![Arc::new(arrow::array::Float64Array::from(values)), Arc::new(times)];
-        let mut lane = LanePartials::new(Arc::clone(&aggregate)).unwrap();
-        let rows = RecordBatch::try_new(Arc::clone(&schema), columns).unwrap();
-        lane.take_in(&LanePartials::prepare(&aggregate, &rows, None).unwrap()).unwrap();
-        lane.drain().unwrap().unwrap()
+        sent(&aggregate, [RecordBatch::try_new(Arc::clone(&schema), columns).unwrap()], None).entries.remove(0)
     };
     let payload = f64::from_bits(f64::NAN.to_bits() | 1);
     let lanes = [of(vec![f64::NAN, 0.0, f64::INFINITY]), of(vec![-f64::NAN, -0.0, payload, f64::NEG_INFINITY, 1.5])];

@@ -2,6 +2,7 @@
 //! can't be processed are told apart from the others by [`rows`].
 
 pub mod fitness;
+pub mod map;
 pub mod rows;
 #[cfg(test)]
 mod tests;
@@ -10,22 +11,30 @@ pub mod years;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
-use arrow::compute::{filter_record_batch, max};
+use arrow::compute::max;
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
-use weir_plan::Plan;
 use weir_plan::outputs::Output;
-use weir_plan::plan::{EventTime, Input, Map, StepOp, has_event_time};
+use weir_plan::plan::{EventTime, Input};
 use weir_plan::quote::quoted;
-use weir_plan::stages::Stages;
 
 use self::fitness::Fitness;
 use self::rows::by_halves;
-use crate::keyed::tumbling::{LanePartials, Prepared, late_rows};
+use crate::build::Graph;
+use crate::keyed::Prepared;
+
+/// A step without keys, compiled: rows in, rows out.
+pub trait RowStep: Send + Sync {
+    /// What rows of the input become, under the step's schema. It changes nothing: where it fails, the rows at fault are found by halving the
+    /// batch.
+    ///
+    /// # Errors
+    /// A sentence that names the column, if an expression fails on some row.
+    fn apply(&self, rows: &RecordBatch) -> Result<RecordBatch, String>;
+}
 
 /// Evaluates the stages before the first change of key for one source.
 pub struct Stateless {
-    plan: Arc<Plan>,
-    stages: Arc<Stages>,
+    graph: Arc<Graph>,
     source: usize,
     /// Per lane sink.
     fitness: Vec<Arc<dyn Fitness>>,
@@ -37,9 +46,9 @@ pub struct Evaluated {
     pub rows: usize,
     /// The event time of every row that went in, if the source has one.
     pub event_times: Option<TimestampMicrosecondArray>,
-    /// Per lane aggregate (in the order of [`Stages::lane_aggregates`]).
+    /// Per edge from a lane (in the order of [`Stages::lane_edges`](weir_plan::stages::Stages)).
     pub prepared: Vec<Prepared>,
-    /// Per lane sink (in the order of [`Stages::lane_sinks`]), without event times.
+    /// Per lane sink (in the order of `lane_sinks`), without event times.
     pub sink_rows: Vec<RecordBatch>,
     /// Rows that a map's `where` left out, over all maps.
     pub filtered: u64,
@@ -70,20 +79,21 @@ impl From<String> for Why {
 impl Stateless {
     /// `fitness` per lane sink.
     #[must_use]
-    pub fn new(plan: Arc<Plan>, stages: Arc<Stages>, source: usize, fitness: Vec<Arc<dyn Fitness>>) -> Self {
-        Self { plan, stages, source, fitness }
+    pub fn new(graph: Arc<Graph>, source: usize, fitness: Vec<Arc<dyn Fitness>>) -> Self {
+        Self { graph, source, fitness }
     }
 
-    /// Evaluates a decoded batch. `watermarks_us` has the watermark of each lane aggregate at the start of the epoch; rows with an event time
-    /// after `latest_us` are left out as bad. Mostly one result comes back and no bad row; around bad rows the batch comes back in parts.
+    /// Evaluates a decoded batch. `before_us` has, per edge from a lane, the watermarks of its step's inputs at the start of the epoch;
+    /// rows with an event time after `latest_us` are left out as bad. Mostly one result comes back and no bad row; around bad rows the batch comes back in parts.
     #[must_use]
-    pub fn evaluate(&self, decoded: &RecordBatch, watermarks_us: &[Option<i64>], latest_us: Option<i64>) -> (Vec<Evaluated>, Vec<BadRow>) {
-        let (good, bad) = by_halves(decoded, &|batch| self.attempt(batch, Times { watermarks_us, latest_us }));
+    pub fn evaluate(&self, decoded: &RecordBatch, before_us: &[Vec<Option<i64>>], latest_us: Option<i64>) -> (Vec<Evaluated>, Vec<BadRow>) {
+        let (good, bad) = by_halves(decoded, &|batch| self.attempt(batch, Times { before_us, latest_us }));
         (good, bad.into_iter().map(|(row, why)| BadRow { row, why }).collect())
     }
 
     fn attempt(&self, decoded: &RecordBatch, times: Times<'_>) -> Result<Evaluated, Why> {
-        let source = &self.plan.sources[self.source];
+        let Graph { plan, stages, .. } = &*self.graph;
+        let source = &plan.sources[self.source];
         let event_times = source.event_time.as_ref().map(|e| event_times(e, decoded)).transpose()?;
         if let (Some(found), Some(latest_us)) = (&event_times, times.latest_us)
             && let Some(time_us) = max(found).filter(|time| *time > latest_us)
@@ -95,27 +105,27 @@ impl Stateless {
             Some(times) => with_last(&source.schema, decoded, Arc::new(times.clone()))?,
         };
         let mut filtered = 0;
-        let mut of_steps: Vec<Option<RecordBatch>> = vec![None; self.plan.steps.len()];
-        for &i in &self.stages.lane_maps {
-            let step = &self.plan.steps[i];
-            let StepOp::Map(map) = &step.op else { continue };
-            let Some(input) = self.batch_of(map.input, &rows, &of_steps) else { continue };
-            let output = map_rows(map, &step.schema, input).map_err(|e| format!("step {}, {e}", quoted(&step.name)))?;
+        let mut of_steps: Vec<Option<RecordBatch>> = vec![None; plan.steps.len()];
+        for &i in &stages.lane_steps {
+            let (Some(step), Some(input)) = (self.graph.row_step(i), self.rows_for(i, 0, &rows, &of_steps)) else { continue };
+            let output = step.apply(input).map_err(|e| format!("step {}, {e}", quoted(&plan.steps[i].name)))?;
             filtered += (input.num_rows() - output.num_rows()) as u64;
             of_steps[i] = Some(output);
         }
-        let mut prepared = Vec::with_capacity(self.stages.lane_aggregates.len());
-        for (&i, watermark_us) in self.stages.lane_aggregates.iter().zip(times.watermarks_us) {
-            let step = &self.plan.steps[i];
-            let StepOp::Aggregate(aggregate) = &step.op else { continue };
-            let Some(input) = self.batch_of(aggregate.input, &rows, &of_steps) else { continue };
-            prepared.push(LanePartials::prepare(aggregate, input, *watermark_us).map_err(|e| format!("step {}, {e}", quoted(&step.name)))?);
+        let mut prepared = Vec::with_capacity(stages.lane_edges.len());
+        for (edge, before_us) in stages.lane_edges.iter().zip(times.before_us) {
+            let (Some(step), Some(input)) = (self.graph.keyed_step(edge.step), self.rows_for(edge.step, edge.input, &rows, &of_steps))
+            else {
+                continue;
+            };
+            let ready = step.prepare(edge.input, input, before_us);
+            prepared.push(ready.map_err(|e| format!("step {}, {e}", quoted(&plan.steps[edge.step].name)))?);
         }
-        let mut sink_rows = Vec::with_capacity(self.stages.lane_sinks.len());
-        for (&i, fitness) in self.stages.lane_sinks.iter().zip(&self.fitness) {
-            let sink = &self.plan.sinks[i];
+        let mut sink_rows = Vec::with_capacity(stages.lane_sinks.len());
+        for (&i, fitness) in stages.lane_sinks.iter().zip(&self.fitness) {
+            let sink = &plan.sinks[i];
             let of_sink = match (sink.output, sink.input) {
-                (Output::Late, Input::Step(step)) => self.late(step, &sink.schema, &rows, &of_steps, times.watermarks_us)?,
+                (Output::Late, Input::Step(step)) => self.late(step, &sink.schema, &rows, &of_steps, times.before_us)?,
                 _ => {
                     let Some(input) = self.batch_of(sink.input, &rows, &of_steps) else { continue };
                     for_sink(&sink.schema, input)?
@@ -127,23 +137,34 @@ impl Stateless {
         Ok(Evaluated { rows: decoded.num_rows(), event_times, prepared, sink_rows, filtered })
     }
 
-    /// The rows that an aggregate in the lanes takes for late.
+    /// The rows that a keyed step takes for late, of those that lanes send it.
     fn late(
         &self,
         step: usize,
         schema: &SchemaRef,
         rows: &RecordBatch,
         of_steps: &[Option<RecordBatch>],
-        watermarks_us: &[Option<i64>],
+        before_us: &[Vec<Option<i64>>],
     ) -> Result<RecordBatch, String> {
-        let watermark_us = self.stages.lane_aggregates.iter().position(|i| *i == step).and_then(|place| watermarks_us[place]);
-        match (&self.plan.steps[step].op, watermark_us) {
-            (StepOp::Aggregate(aggregate), Some(watermark_us)) => match self.batch_of(aggregate.input, rows, of_steps) {
-                Some(input) => late_rows(aggregate, input, watermark_us, schema),
-                None => Ok(RecordBatch::new_empty(Arc::clone(schema))),
-            },
-            _ => Ok(RecordBatch::new_empty(Arc::clone(schema))),
+        let edge = self.graph.stages.lane_edges.iter().zip(before_us).find(|(edge, _)| edge.step == step);
+        let keyed = self.graph.keyed_step(step);
+        if let (Some((edge, before_us)), Some(keyed)) = (edge, keyed)
+            && let Some(input) = self.rows_for(step, edge.input, rows, of_steps)
+        {
+            return keyed.late(edge.input, input, before_us, schema);
         }
+        Ok(RecordBatch::new_empty(Arc::clone(schema)))
+    }
+
+    /// The rows that come to a step by one of its inputs.
+    fn rows_for<'a>(
+        &self,
+        step: usize,
+        input: usize,
+        rows: &'a RecordBatch,
+        of_steps: &'a [Option<RecordBatch>],
+    ) -> Option<&'a RecordBatch> {
+        self.batch_of(self.graph.plan.steps[step].inputs()[input], rows, of_steps)
     }
 
     fn batch_of<'a>(&self, input: Input, rows: &'a RecordBatch, of_steps: &'a [Option<RecordBatch>]) -> Option<&'a RecordBatch> {
@@ -157,7 +178,7 @@ impl Stateless {
 /// What rows are judged by.
 #[derive(Clone, Copy)]
 struct Times<'a> {
-    watermarks_us: &'a [Option<i64>],
+    before_us: &'a [Vec<Option<i64>>],
     latest_us: Option<i64>,
 }
 
@@ -167,30 +188,6 @@ fn event_times(event_time: &EventTime, decoded: &RecordBatch) -> Result<Timestam
         return Err(format!("the event time ({}) is null", event_time.expr.sql));
     }
     Ok(times.as_primitive::<TimestampMicrosecondType>().clone())
-}
-
-/// Filters and computes a map's columns. `schema` is that of its output.
-///
-/// # Errors
-/// A sentence that names the column, if an expression fails on some row.
-pub fn map_rows(map: &Map, schema: &SchemaRef, input: &RecordBatch) -> Result<RecordBatch, String> {
-    let filtered;
-    let input = match &map.filter {
-        None => input,
-        Some(filter) => {
-            let mask = filter.evaluate(input).map_err(|e| format!("where: {e}"))?;
-            filtered = filter_record_batch(input, mask.as_boolean()).map_err(|e| format!("where ({}): {e}", filter.sql))?;
-            &filtered
-        }
-    };
-    let mut columns = Vec::with_capacity(schema.fields().len());
-    for column in &map.columns {
-        columns.push(column.evaluate(input).map_err(|e| format!("column {}: {e}", quoted(column.field.name())))?);
-    }
-    if has_event_time(schema) {
-        columns.push(Arc::clone(input.column(input.num_columns() - 1)));
-    }
-    batch(schema, columns, input.num_rows())
 }
 
 /// A sink's rows: the input without its event time, under the sink's schema.

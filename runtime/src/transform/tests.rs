@@ -5,9 +5,9 @@ use arrow::array::{BinaryArray, Int64Array, StringArray};
 use arrow::datatypes::{Int64Type, Schema};
 use weir_plan::expr;
 use weir_plan::plan::{
-    BadRecords, BadRecordsPolicy, Format, JsonFormat, KafkaSource, OnLostOffsets, Source, StartFrom, Step, TimestampNumbers, Tombstones,
+    BadRecords, BadRecordsPolicy, Format, JsonFormat, KafkaSource, Map, OnLostOffsets, Source, StartFrom, Step, StepOp, TimestampNumbers,
+    Tombstones,
 };
-use weir_plan::stages;
 use weir_plan::topics::Topics;
 use weir_plan::types::{Column, DataType, EVENT_TIME};
 
@@ -61,9 +61,8 @@ fn with_map(text: &DataType, filter: &str, number: &str, of: &DataType) -> State
     let step = Step { name: "numbers".into(), op: StepOp::Map(map), schema: output };
     let sink = fixtures::sink("out", Input::Step(0), schema(&[("number", of.clone(), true)]));
     let plan = fixtures::plan(vec![source], vec![step], vec![sink]);
-    let stages = stages::cut(&plan);
     let fitness = plan.sinks.iter().map(sink::fitness).collect();
-    Stateless::new(Arc::new(plan), Arc::new(stages), 0, fitness)
+    Stateless::new(Graph::of(Arc::new(plan)), 0, fitness)
 }
 
 /// Texts that come out as numbers, the rows at fault, and how many rows were filtered. `at` is null for an empty text, and later than allowed

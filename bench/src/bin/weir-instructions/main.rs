@@ -9,7 +9,8 @@ mod stages;
 use std::process::ExitCode;
 
 use weir_runtime::decode;
-use weir_runtime::keyed::tumbling::{KeyedState, LanePartials};
+use weir_runtime::keyed::edge::EdgeSender;
+use weir_runtime::keyed::tumbling::KeyedState;
 
 use jobs::{BY_CITY, BY_USER, Job};
 
@@ -35,17 +36,18 @@ fn run() -> Result<[(&'static str, u64); 7], String> {
     let records = rides::records(RIDES);
 
     let by_city = Job::load(BY_CITY)?;
-    let mut decoder = decode::of(&by_city.plan.sources[0]);
+    let mut decoder = decode::of(&by_city.graph.plan.sources[0]);
     let batches = stages::decode(decoder.as_mut(), &records)?;
     let stateless = by_city.stateless();
     let evaluated = stages::evaluate(&stateless, &batches)?;
-    let mut partials = LanePartials::new(by_city.aggregate()?.0).map_err(|e| e.to_string())?;
-    stages::update(&mut partials, &evaluated)?;
+    let mut lane = EdgeSender::new(by_city.keyed_step()?.sender(0).map_err(|e| e.to_string())?);
+    stages::update(&mut lane, &evaluated)?;
+    let in_windows = lane.end_epoch().map_err(|e| e.to_string())?.rows_in;
 
     let by_user = Job::load(BY_USER)?;
     let evaluated = stages::evaluate_unmeasured(&by_user.stateless(), &batches)?;
     let (aggregate, schema) = by_user.aggregate()?;
-    let lanes = stages::update_many_keys(&aggregate, &evaluated)?;
+    let lanes = stages::update_many_keys(by_user.keyed_step()?, &evaluated)?;
     let groups = lanes.iter().map(|lane| lane.rows() as u64).sum();
     let mut state = KeyedState::new(aggregate.clone(), schema);
     stages::merge(&lanes, &mut state)?;
@@ -55,8 +57,8 @@ fn run() -> Result<[(&'static str, u64); 7], String> {
     let written = stages::encode(&runtime, &files, &evaluated)?;
 
     let rows = batches.iter().map(|batch| batch.num_rows() as u64).sum();
-    if [rows, partials.rows_in, written] != [RIDES; 3] {
-        return Err(format!("{RIDES} rides became {rows} rows, {} in windows and {written} in files", partials.rows_in));
+    if [rows, in_windows, written] != [RIDES; 3] {
+        return Err(format!("{RIDES} rides became {rows} rows, {} in windows and {written} in files", in_windows));
     }
     Ok([
         ("decode", rows),

@@ -1,15 +1,14 @@
 //! What is counted, each in a function that is not inlined: its name is that of the stage in `bench/instructions.json`, its instructions are its
 //! own and those of all that it calls. A lane does these things in the same order (`runtime/src/engine/lane`), the driver the last three.
 
-use std::sync::Arc;
-
 use arrow::array::RecordBatch;
-use weir_plan::aggregate::Aggregate;
 use weir_runtime::decode::Decoder;
-use weir_runtime::keyed::tumbling::{KeyedState, LanePartials};
+use weir_runtime::keyed::KeyedStep;
+use weir_runtime::keyed::edge::EdgeSender;
+use weir_runtime::keyed::tumbling::KeyedState;
 use weir_runtime::sink::delta::TableFiles;
 use weir_runtime::state::{Change, Entries};
-use weir_runtime::transform::{Evaluated, Stateless, for_sink, map_rows};
+use weir_runtime::transform::{Evaluated, Stateless, for_sink};
 
 use super::jobs::MapOfResults;
 use super::rides::Records;
@@ -45,7 +44,7 @@ pub fn evaluate(stateless: &Stateless, batches: &[RecordBatch]) -> Result<Vec<Ev
 pub fn evaluate_unmeasured(stateless: &Stateless, batches: &[RecordBatch]) -> Result<Vec<Evaluated>> {
     let mut all = Vec::with_capacity(batches.len());
     for batch in batches {
-        let (good, bad) = stateless.evaluate(batch, &[Some(WATERMARK_US)], Some(CLOCK_US));
+        let (good, bad) = stateless.evaluate(batch, &[vec![Some(WATERMARK_US)]], Some(CLOCK_US));
         if let Some(bad) = bad.first() {
             return Err(format!("ride {} can't be evaluated: {:?}", bad.row, bad.why));
         }
@@ -56,16 +55,16 @@ pub fn evaluate_unmeasured(stateless: &Stateless, batches: &[RecordBatch]) -> Re
 
 /// Into the groups of five cities.
 #[inline(never)]
-pub fn update(partials: &mut LanePartials, evaluated: &[Evaluated]) -> Result<()> {
-    evaluated.iter().flat_map(|e| &e.prepared).try_for_each(|prepared| partials.take_in(prepared).map_err(said))
+pub fn update(lane: &mut EdgeSender, evaluated: &[Evaluated]) -> Result<()> {
+    evaluated.iter().flat_map(|e| &e.prepared).try_for_each(|prepared| lane.take_in(prepared).map_err(said))
 }
 
 /// Into the groups of thousands of users, in two lanes, and out of their tables at the end of the epoch.
 #[inline(never)]
-pub fn update_many_keys(aggregate: &Arc<Aggregate>, evaluated: &[Evaluated]) -> Result<Vec<Entries>> {
+pub fn update_many_keys(step: &dyn KeyedStep, evaluated: &[Evaluated]) -> Result<Vec<Entries>> {
     let mut drained = Vec::new();
     for of_lane in evaluated.chunks(evaluated.len().div_ceil(2)) {
-        let mut lane = LanePartials::new(Arc::clone(aggregate)).map_err(said)?;
+        let mut lane = step.sender(0).map_err(said)?;
         of_lane.iter().flat_map(|e| &e.prepared).try_for_each(|prepared| lane.take_in(prepared).map_err(said))?;
         drained.extend(lane.drain().map_err(said)?);
     }
@@ -86,7 +85,7 @@ pub fn emit(state: &mut KeyedState, then: MapOfResults<'_>) -> Result<u64> {
     while let Some(mut window) = state.close_next(i64::MAX) {
         while let Some(rows) = window.next(&|_| Ok(())).map_err(said)? {
             for rows in &rows.good {
-                let rows = map_rows(then.map, then.schema, rows)?;
+                let rows = then.map.apply(rows)?;
                 written += std::hint::black_box(for_sink(then.sink_schema, &rows)?).num_rows() as u64;
             }
         }

@@ -5,17 +5,18 @@ use std::time::{Duration, Instant};
 use weir_plan::quote::quoted;
 
 use crate::checkpoint::manifest::{BadShare, HeldBy, SourceCounts, SourceProgress};
-use crate::engine::keyed_stage::LaneTotals;
 use crate::engine::last_windows::{self, Closing};
 use crate::engine::start::Running;
 use crate::failure::{Failure, Result};
+use crate::keyed::edge::EdgeReport;
 
 /// What the lanes' reports come to: one epoch, not decided yet.
 pub(super) struct Closed {
     pub clock_us: i64,
     pub at: Instant,
     pub source: SourceProgress,
-    pub lanes: Vec<LaneTotals>,
+    /// Per edge from the lanes.
+    pub lanes: Vec<EdgeReport>,
     pub read_took: Duration,
     pub busy: Duration,
 }
@@ -34,7 +35,7 @@ impl Running {
         let (clock_us, at) = (self.lanes.epoch.clock_us(), Instant::now());
         let reports = self.lanes.close(clock_us).await;
         let reports = reports.map_err(|failure| self.lane_sinks.reason(failure))?;
-        let mut lanes: Vec<LaneTotals> = self.stages.lane_aggregates.iter().map(|_| LaneTotals::default()).collect();
+        let mut lanes: Vec<EdgeReport> = self.graph.stages.lane_edges.iter().map(|_| EdgeReport::default()).collect();
         let mut counts = SourceCounts::default();
         let (mut first_bad, mut busy) = (None, Duration::ZERO);
         let mut partitions = Vec::new();
@@ -49,11 +50,7 @@ impl Running {
             first_bad = first_bad.or(report.bad.first);
             busy = busy.max(report.busy);
             partitions.extend(report.partitions);
-            for (totals, report) in lanes.iter_mut().zip(report.aggregates) {
-                totals.partials.extend(report.partials);
-                totals.rows_in += report.rows_in;
-                totals.rows_late += report.rows_late;
-            }
+            lanes.iter_mut().zip(report.edges).for_each(|(all, of_lane)| all.add(of_lane));
         }
         self.observer.partitions_waiting(&self.reading.name, partitions.iter().filter(|p| p.waits).count());
         self.reading.take_in(partitions);

@@ -4,8 +4,7 @@
 use arrow::array::{ArrayRef, AsArray, Int64Array, TimestampMicrosecondArray};
 use arrow::datatypes::{Int64Type, Schema, SchemaRef};
 use weir_plan::aggregate::{self, AggregateColumn};
-use weir_plan::plan::Step;
-use weir_plan::stages;
+use weir_plan::plan::{Step, StepOp};
 use weir_plan::types::{Column, DataType, EVENT_TIME};
 use weir_plan::window::Tumbling;
 
@@ -41,8 +40,7 @@ fn stage() -> KeyedStage {
     let sink = |n: usize, step: &Step| fixtures::sink(&step.name, Input::Step(n), without_time(&step.schema));
     let sinks = vec![sink(0, &tens), sink(1, &hundreds)];
     let plan = fixtures::plan(vec![], vec![tens, hundreds], sinks);
-    let stages = stages::cut(&plan);
-    KeyedStage::new(Arc::new(plan), Arc::new(stages))
+    KeyedStage::new(Graph::of(Arc::new(plan)))
 }
 
 /// The columns that a sink gets: all but the event time, which is the last one.
@@ -51,21 +49,21 @@ fn without_time(schema: &SchemaRef) -> SchemaRef {
 }
 
 /// A row of each key in each window: its value is the key.
-fn rows_of_all_windows(stage: &KeyedStage) -> LaneTotals {
-    let StepOp::Aggregate(aggregate) = &stage.plan().steps[0].op else { panic!("an aggregate") };
-    let mut lane = LanePartials::new(Arc::clone(aggregate)).unwrap();
+fn rows_of_all_windows(stage: &KeyedStage) -> EdgeReport {
+    let edge = Edge { step: 0, input: 0 };
+    let mut lane = stage.graph().sender(edge).unwrap();
     for window in 0..WINDOWS {
         let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(0..KEYS));
         let times = TimestampMicrosecondArray::from_iter_values((0..KEYS).map(|_| window * 10 + 5)).with_timezone("UTC");
         let input = schema(&[("key", DataType::Bigint), ("value", DataType::Bigint), (EVENT_TIME, DataType::Timestamp)]);
         let batch = RecordBatch::try_new(input, vec![Arc::clone(&keys), keys, Arc::new(times)]).unwrap();
-        lane.take_in(&LanePartials::prepare(aggregate, &batch, None).unwrap()).unwrap();
+        lane.take_in(&stage.graph().behind(edge).unwrap().prepare(0, &batch, &[None]).unwrap()).unwrap();
     }
-    drained(lane).unwrap()
+    lane.end_epoch().unwrap()
 }
 
 /// An epoch's rows per sink, batch by batch, each as its columns; and what else it comes to.
-fn epoch(stage: &mut KeyedStage, lane: LaneTotals, before_us: Option<i64>, after_us: i64) -> ([Vec<RecordBatch>; 2], KeyedEpoch) {
+fn epoch(stage: &mut KeyedStage, lane: EdgeReport, before_us: Option<i64>, after_us: i64) -> ([Vec<RecordBatch>; 2], KeyedEpoch) {
     let mut rows = stage.advance(vec![lane], &[Watermarks { before_us, after_us: Some(after_us) }]).unwrap();
     let mut of_sinks = [Vec::new(), Vec::new()];
     while let Some((sink, batch)) = rows.next().unwrap() {
@@ -120,7 +118,7 @@ fn a_window_behind_windows_that_stays_open_is_state_once_and_closes_in_a_later_e
     assert_eq!(figures(&first), [("tens", [GROUPS, 0, GROUPS, 0]), ("hundreds", [GROUPS, 0, 0, 1])]);
     let changed: Vec<_> = first.changes.iter().map(|(step, change)| (*step, change.entries.rows())).collect();
     assert_eq!(changed, [(1, 1)], "one group of one window, merged over all batches");
-    let ([tens, hundreds], second) = epoch(&mut stage, LaneTotals::default(), Some(10 * WINDOWS), 100);
+    let ([tens, hundreds], second) = epoch(&mut stage, EdgeReport::default(), Some(10 * WINDOWS), 100);
     assert!(tens.is_empty() && second.changes.is_empty());
     assert_one_hundred(&hundreds);
     assert_eq!(figures(&second), [("tens", [0; 4]), ("hundreds", [0, 0, 1, 0])]);

@@ -7,13 +7,13 @@ use tokio::sync::mpsc;
 use super::bad_records::BadOfEpoch;
 use crate::checkpoint::manifest::OffsetRange;
 use crate::failure::Result;
-use crate::state::Entries;
+use crate::keyed::edge::EdgeReport;
 
 /// What the driver tells a lane.
 #[derive(Debug)]
 pub enum Command {
-    /// Read on. Rows are late by these watermarks, one per lane aggregate.
-    Begin { watermarks_us: Vec<Option<i64>> },
+    /// Read on. Rows are late by these watermarks: per edge to a keyed step, those of the step's inputs.
+    Begin { before_us: Vec<Vec<Option<i64>>> },
     /// Hand over the epoch in hand. Rows that were ahead of the clock are judged by this reading, which is the epoch's.
     Close { clock_us: i64 },
 }
@@ -25,8 +25,8 @@ pub type Reports = mpsc::Sender<LaneMessage>;
 #[derive(Debug, Default)]
 pub struct LaneReport {
     pub partitions: Vec<PartitionReport>,
-    /// Per lane aggregate.
-    pub aggregates: Vec<AggregateReport>,
+    /// Per edge to a keyed step.
+    pub edges: Vec<EdgeReport>,
     pub read: u64,
     pub decoded: u64,
     /// Records without a value that were passed over.
@@ -36,13 +36,6 @@ pub struct LaneReport {
     pub bytes: u64,
     /// Spent on records, the wait for them not counted.
     pub busy: Duration,
-}
-
-#[derive(Debug, Default)]
-pub struct AggregateReport {
-    pub partials: Option<Entries>,
-    pub rows_in: u64,
-    pub rows_late: u64,
 }
 
 #[derive(Debug, Clone)]

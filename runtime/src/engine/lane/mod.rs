@@ -28,12 +28,12 @@ use super::{clock, lost};
 use crate::checkpoint::manifest::OffsetRange;
 use crate::decode::Decoder;
 use crate::failure::{Failure, Result};
-use crate::keyed::tumbling::LanePartials;
+use crate::keyed::edge::EdgeSender;
 use crate::source::kafka::{LaneEvent, LaneInput, Record};
 use crate::transform::{Stateless, Why};
 pub use bad_records::BadRecords;
 use bad_records::Reason;
-pub use messages::{AggregateReport, Command, LaneMessage, LaneReport, PartitionReport, Reports};
+pub use messages::{Command, LaneMessage, LaneReport, PartitionReport, Reports};
 pub use metadata::Metadata;
 use origins::Origins;
 pub use partition::Assignment;
@@ -54,7 +54,8 @@ pub struct LaneParts {
     pub decoder: Box<dyn Decoder>,
     pub metadata: Metadata,
     pub stateless: Stateless,
-    pub partials: Vec<LanePartials>,
+    /// Per edge to a keyed step.
+    pub edges: Vec<EdgeSender>,
     pub sinks: Vec<SinkInput>,
     pub bad_records: BadRecords,
     /// A record without a value is none that is bad.
@@ -77,7 +78,8 @@ pub struct Lane {
     partitions: Vec<Partition>,
     /// From the source's partition index to ours.
     places: Vec<usize>,
-    watermarks_us: Vec<Option<i64>>,
+    /// Per edge: the watermarks of its step's inputs at the start of the epoch.
+    before_us: Vec<Vec<Option<i64>>>,
     report: LaneReport,
     /// Of each row in the decoder.
     origins: Origins,
@@ -114,7 +116,7 @@ impl Lane {
             parts,
             partitions,
             places,
-            watermarks_us: Vec::new(),
+            before_us: Vec::new(),
             report: LaneReport::default(),
             ahead: Vec::new(),
             batch_bytes: 0,
@@ -129,8 +131,8 @@ impl Lane {
     /// # Errors
     /// What the lane can't go on from.
     pub fn run(mut self, commands: &Receiver<Command>, reports: &Reports) -> Result<()> {
-        while let Some(Command::Begin { watermarks_us }) = self.wait_for_command(commands) {
-            self.watermarks_us = watermarks_us;
+        while let Some(Command::Begin { before_us }) = self.wait_for_command(commands) {
+            self.before_us = before_us;
             let clock_us = loop {
                 match commands.try_recv() {
                     Ok(Command::Close { clock_us }) => break clock_us,
@@ -267,14 +269,14 @@ impl Lane {
     }
 
     fn tell_held(&mut self) {
-        let now = self.parts.partials.iter().map(|p| p.bytes() as u64).sum();
+        let now = self.parts.edges.iter().map(|edge| edge.bytes() as u64).sum();
         self.parts.epoch.hold(std::mem::replace(&mut self.held_bytes, now), now);
     }
 
-    /// Evaluates rows and adds them to partials and sinks. Gives those whose event time is too far ahead of the clock, and that time.
+    /// Evaluates rows and adds them to edges and sinks. Gives those whose event time is too far ahead of the clock, and that time.
     fn evaluate(&mut self, decoded: &RecordBatch, origins: &Origins, clock_us: i64) -> Result<Vec<(usize, i64)>> {
         let latest_us = self.parts.max_future_us.map(|future| clock_us.saturating_add(future));
-        let (good, bad) = self.parts.stateless.evaluate(decoded, &self.watermarks_us, latest_us);
+        let (good, bad) = self.parts.stateless.evaluate(decoded, &self.before_us, latest_us);
         let mut ahead = Vec::new();
         let mut bad_rows = Vec::with_capacity(bad.len());
         for bad in bad {
@@ -298,8 +300,8 @@ impl Lane {
                     self.partitions[place].observe(*time);
                 }
             }
-            for (partials, prepared) in self.parts.partials.iter_mut().zip(&evaluated.prepared) {
-                partials.take_in(prepared)?;
+            for (edge, prepared) in self.parts.edges.iter_mut().zip(&evaluated.prepared) {
+                edge.take_in(prepared)?;
             }
             for (sink, rows) in self.parts.sinks.iter().zip(evaluated.sink_rows) {
                 sink.send(rows)?;
@@ -385,9 +387,8 @@ impl Lane {
         self.tell_where_we_are();
         let input = &self.parts.input;
         report.partitions.extend(self.partitions.iter_mut().map(|p| p.report(input.leader_epoch(p.index, p.next))));
-        for partials in &mut self.parts.partials {
-            let (rows_in, rows_late) = (partials.rows_in, partials.rows_late);
-            report.aggregates.push(AggregateReport { partials: partials.drain()?, rows_in, rows_late });
+        for edge in &mut self.parts.edges {
+            report.edges.push(edge.end_epoch()?);
         }
         self.tell_held();
         Ok(report)

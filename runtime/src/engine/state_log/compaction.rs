@@ -5,16 +5,14 @@ use std::sync::Arc;
 
 use futures::future::try_join_all;
 use tokio::task::spawn_blocking;
-use weir_plan::Plan;
 
-use super::aggregates;
 use super::reading::{self, OpenFile, Rows};
 use super::writing::Output;
+use crate::build::Graph;
 use crate::checkpoint::layout::StateName;
 use crate::checkpoint::manifest::StateFile;
 use crate::checkpoint::state_files::StateFiles;
 use crate::failure::{Failure, Result};
-use crate::keyed::tumbling;
 use crate::state::Merge;
 use crate::state::file::BATCH_BYTES;
 
@@ -27,7 +25,7 @@ const RUNS_AT_ONCE_MAX: u64 = 64;
 
 /// What a compaction needs.
 pub struct Compaction {
-    pub plan: Arc<Plan>,
+    pub graph: Arc<Graph>,
     pub store: StateFiles,
     /// The files to be merged: each run is sorted, by the order of its files.
     pub runs: Vec<Vec<StateFile>>,
@@ -69,7 +67,7 @@ impl Compaction {
         for run in runs {
             opened.push(reading::open(&self.store, &run).await?);
         }
-        let mut output = Output::new(Arc::clone(&self.plan), self.store.clone(), self.first);
+        let mut output = Output::new(Arc::clone(&self.graph), self.store.clone(), self.first);
         #[cfg(test)]
         if let Some(bytes) = self.file_bytes {
             output = output.with_files_of(bytes);
@@ -84,12 +82,10 @@ impl Compaction {
     }
 
     async fn merge_steps(&self, runs: &[Vec<Arc<OpenFile>>], output: &mut Output) -> Result<()> {
-        let plan = Arc::clone(&self.plan);
-        for (step, name, aggregate) in aggregates(&plan) {
-            let table = tumbling::table(aggregate);
-            let rows = |files: &Vec<_>| Rows::new(self.store.clone(), files, name, Arc::clone(&table), FETCHED_BYTES);
+        for (step, name, table) in self.graph.tables() {
+            let rows = |files: &Vec<_>| Rows::new(self.store.clone(), files, name, Arc::clone(table), FETCHED_BYTES);
             let mut rows: Vec<Rows> = runs.iter().map(rows).collect();
-            let mut merge = Merge::new(Arc::clone(&table), rows.len())?;
+            let mut merge = Merge::new(Arc::clone(table), rows.len())?;
             loop {
                 loop {
                     let hungry = merge.hungry();

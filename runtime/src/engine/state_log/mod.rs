@@ -10,19 +10,16 @@ mod writing;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
-use weir_plan::Plan;
-use weir_plan::aggregate::Aggregate;
 use weir_plan::ids::Epoch;
-use weir_plan::plan::StepOp;
 
 use self::compaction::{Compacted, Compaction};
 use self::reading::Rows;
 use self::writing::Output;
+use crate::build::Graph;
 use crate::checkpoint::layout::StateName;
 use crate::checkpoint::manifest::StateFile;
 use crate::checkpoint::state_files::StateFiles;
 use crate::failure::{Failure, Result};
-use crate::keyed::tumbling::table;
 use crate::memory::Memory;
 use crate::state::{Change, Entries};
 
@@ -32,7 +29,7 @@ const RESTORED_AHEAD: usize = 3;
 
 /// The list, oldest first, and the compaction under way.
 pub struct StateLog {
-    plan: Arc<Plan>,
+    graph: Arc<Graph>,
     store: StateFiles,
     files: Vec<StateFile>,
     memory: Arc<Memory>,
@@ -49,8 +46,8 @@ struct Running {
 
 impl StateLog {
     #[must_use]
-    pub fn new(plan: Arc<Plan>, store: StateFiles, files: Vec<StateFile>, memory: Arc<Memory>) -> Self {
-        Self { plan, store, files, memory, compaction: None, patience: 0 }
+    pub fn new(graph: Arc<Graph>, store: StateFiles, files: Vec<StateFile>, memory: Arc<Memory>) -> Self {
+        Self { graph, store, files, memory, compaction: None, patience: 0 }
     }
 
     /// Whether nothing is saved.
@@ -62,8 +59,8 @@ impl StateLog {
     /// Reads the saved state: partials by step, batch by batch, as long as `each` wants more.
     pub async fn load(&self, mut each: impl FnMut(usize, Entries) -> Result<bool>) -> Result<()> {
         let files = reading::open(&self.store, &self.files).await?;
-        for (i, step, aggregate) in aggregates(&self.plan) {
-            let rows = Rows::new(self.store.clone(), &files, step, table(aggregate), RESTORED_BYTES);
+        for (i, step, table) in self.graph.tables() {
+            let rows = Rows::new(self.store.clone(), &files, step, Arc::clone(table), RESTORED_BYTES);
             if !rows.for_each(RESTORED_AHEAD, |change| each(i, change.entries)).await? {
                 return Ok(());
             }
@@ -100,7 +97,7 @@ impl StateLog {
         }
         self.patience = 0;
         let compaction = Compaction {
-            plan: Arc::clone(&self.plan),
+            graph: Arc::clone(&self.graph),
             store: self.store.clone(),
             runs: runs(&self.files).map(<[StateFile]>::to_vec).collect(),
             first,
@@ -130,8 +127,8 @@ pub struct Saved {
 }
 
 /// Writes changes into files of which the first has that name. No rows, no file.
-pub async fn write(plan: &Arc<Plan>, store: &StateFiles, first: StateName, changes: Vec<(usize, Change)>) -> Result<Vec<StateFile>> {
-    let mut output = Output::new(Arc::clone(plan), store.clone(), first);
+pub async fn write(graph: &Arc<Graph>, store: &StateFiles, first: StateName, changes: Vec<(usize, Change)>) -> Result<Vec<StateFile>> {
+    let mut output = Output::new(Arc::clone(graph), store.clone(), first);
     for (step, change) in changes {
         output.write(step, &change).await?;
     }
@@ -146,12 +143,4 @@ fn runs(files: &[StateFile]) -> impl Iterator<Item = &[StateFile]> {
 /// How many epochs' changes are in the list that no compaction has merged yet.
 fn changes(files: &[StateFile]) -> usize {
     runs(files).filter(|run| run[0].name().is_none_or(|name| !name.is_compacted())).count()
-}
-
-/// The steps that keep state: place in the plan, name.
-fn aggregates(plan: &Plan) -> impl Iterator<Item = (usize, &str, &Arc<Aggregate>)> {
-    plan.steps.iter().enumerate().filter_map(|(i, step)| match &step.op {
-        StepOp::Aggregate(aggregate) => Some((i, step.name.as_str(), aggregate)),
-        StepOp::Map(_) => None,
-    })
 }

@@ -13,7 +13,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use weir_plan::aggregate::{self, AggregateColumn};
 use weir_plan::ids::Generation;
-use weir_plan::plan::{Input, Step};
+use weir_plan::plan::{Input, Step, StepOp};
 use weir_plan::types::{Column, DataType, EVENT_TIME};
 use weir_plan::window::Tumbling;
 
@@ -22,7 +22,6 @@ use crate::checkpoint::layout::COMPACTED_FROM;
 use crate::checkpoint::store::Store;
 use crate::failure::Remedy;
 use crate::fixtures;
-use crate::keyed::tumbling::LanePartials;
 use crate::retry::{Jitter, RetryPolicy};
 
 const SIZE_US: i64 = 10;
@@ -37,7 +36,7 @@ fn input_schema() -> SchemaRef {
 }
 
 /// Two steps that keep state: sums by key, and a count without keys.
-fn plan() -> Arc<Plan> {
+fn graph() -> Arc<Graph> {
     let step = |name: &str, expr: &str, keys: &[String]| {
         let columns = [AggregateColumn { name: "x".into(), expr: expr.into(), filter: None }];
         let aggregate = aggregate::compile(Input::Source(0), &input_schema(), Tumbling::new(SIZE_US), keys, &columns).unwrap();
@@ -45,12 +44,12 @@ fn plan() -> Arc<Plan> {
         Step { name: name.into(), op: StepOp::Aggregate(Arc::new(aggregate)), schema }
     };
     let steps = vec![step("sums", "sum(value)", &["key".into()]), step("counts", "count(*)", &[])];
-    Arc::new(fixtures::plan(vec![], steps, vec![]))
+    Graph::of(Arc::new(fixtures::plan(vec![], steps, vec![])))
 }
 
 struct Rig {
     objects: Arc<InMemory>,
-    plan: Arc<Plan>,
+    graph: Arc<Graph>,
     files: StateFiles,
 }
 
@@ -63,7 +62,7 @@ impl Rig {
         let store = Store::new(objects.clone(), Path::from("c"), "test://c", Duration::from_secs(5));
         let retry = RetryPolicy::giving_up_after(Duration::from_millis(1));
         let files = StateFiles::of_tests(store, Generation(1), retry, Jitter::new(1));
-        Self { objects, plan: plan(), files }
+        Self { objects, graph: graph(), files }
     }
 
     /// Changes of both steps from random rows.
@@ -77,10 +76,11 @@ impl Rig {
             Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")),
         ];
         let batch = RecordBatch::try_new(input_schema(), columns).unwrap();
-        let changes = aggregates(&self.plan).map(|(i, _, aggregate)| {
-            let mut lane = LanePartials::new(Arc::clone(aggregate)).unwrap();
-            lane.take_in(&LanePartials::prepare(aggregate, &batch, None).unwrap()).unwrap();
-            (i, Change::of(&table(aggregate), &[lane.drain().unwrap().unwrap()]).unwrap().unwrap())
+        let changes = self.graph.tables().map(|(i, _, table)| {
+            let step = self.graph.keyed_step(i).unwrap();
+            let mut lane = step.sender(0).unwrap();
+            lane.take_in(&step.prepare(0, &batch, &[None]).unwrap()).unwrap();
+            (i, Change::of(table, &lane.drain().unwrap()).unwrap().unwrap())
         });
         changes.collect()
     }
@@ -92,7 +92,7 @@ impl Rig {
             let changes = self.changes(rng.random_range(1..4000), rng);
             changes.iter().for_each(|(step, change)| add(&mut state, *step, &change.entries));
             let file_bytes = if rng.random_bool(0.5) { 20_000 } else { u64::MAX };
-            let mut output = Output::new(Arc::clone(&self.plan), self.files.clone(), self.files.name(Epoch(epoch), 0, 0));
+            let mut output = Output::new(Arc::clone(&self.graph), self.files.clone(), self.files.name(Epoch(epoch), 0, 0));
             output = output.with_files_of(file_bytes);
             for (step, change) in &changes {
                 output.write(*step, change).await.unwrap();
@@ -104,7 +104,7 @@ impl Rig {
 
     async fn read(&self, files: &[StateFile]) -> Result<State> {
         let mut state = State::new();
-        let log = StateLog::new(Arc::clone(&self.plan), self.files.clone(), files.to_vec(), Arc::new(Memory::new(None).unwrap()));
+        let log = StateLog::new(Arc::clone(&self.graph), self.files.clone(), files.to_vec(), Arc::new(Memory::new(None).unwrap()));
         log.load(|step, entries| {
             add(&mut state, step, &entries);
             Ok(true)
@@ -115,7 +115,7 @@ impl Rig {
 
     fn compaction(&self, files: &[StateFile], epoch: u64, bytes_max: u64) -> Compaction {
         Compaction {
-            plan: Arc::clone(&self.plan),
+            graph: Arc::clone(&self.graph),
             store: self.files.clone(),
             runs: runs(files).map(<[StateFile]>::to_vec).collect(),
             first: self.files.name(Epoch(epoch), 0, COMPACTED_FROM),
@@ -164,11 +164,11 @@ async fn closed_windows_are_left_out_and_the_list_is_taken_up_in_its_place() {
     let mut rng = SmallRng::seed_from_u64(5);
     let rig = Rig::new();
     let (files, state) = rig.written(4, &mut rng).await;
-    let mut log = StateLog::new(Arc::clone(&rig.plan), rig.files.clone(), files, Arc::new(Memory::new(None).unwrap()));
+    let mut log = StateLog::new(Arc::clone(&rig.graph), rig.files.clone(), files, Arc::new(Memory::new(None).unwrap()));
     log.compact_if_long(4, rig.files.name(Epoch(6), 0, COMPACTED_FROM), Some(20));
     assert!(log.compaction.is_none(), "four changes are not more than four");
     log.compact_if_long(3, rig.files.name(Epoch(6), 0, COMPACTED_FROM), Some(20));
-    let change = write(&rig.plan, &rig.files, rig.files.name(Epoch(6), 0, 0), rig.changes(10, &mut rng)).await.unwrap();
+    let change = write(&rig.graph, &rig.files, rig.files.name(Epoch(6), 0, 0), rig.changes(10, &mut rng)).await.unwrap();
     let before = log.advance(Vec::new(), None).await.unwrap();
     while log.compaction.as_ref().is_some_and(|running| !running.task.is_finished()) {
         tokio::task::yield_now().await;

@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use weir_plan::Plan;
-
-use super::aggregates;
+use crate::build::Graph;
 use crate::checkpoint::layout::StateName;
 use crate::checkpoint::manifest::StateFile;
 use crate::checkpoint::state_files::{NewFile, StateFiles};
 use crate::failure::Result;
-use crate::keyed::tumbling;
 use crate::state::Change;
 use crate::state::file as state_file;
 
@@ -20,7 +17,7 @@ const FILE_BYTES: u64 = 64 << 20;
 
 /// Files in the making, one after the other, with names that count up.
 pub struct Output {
-    plan: Arc<Plan>,
+    graph: Arc<Graph>,
     store: StateFiles,
     next: StateName,
     file_bytes: u64,
@@ -29,8 +26,8 @@ pub struct Output {
 }
 
 impl Output {
-    pub fn new(plan: Arc<Plan>, store: StateFiles, first: StateName) -> Self {
-        Self { plan, store, next: first, file_bytes: FILE_BYTES, files: Vec::new(), open: None }
+    pub fn new(graph: Arc<Graph>, store: StateFiles, first: StateName) -> Self {
+        Self { graph, store, next: first, file_bytes: FILE_BYTES, files: Vec::new(), open: None }
     }
 
     #[cfg(test)]
@@ -40,9 +37,8 @@ impl Output {
 
     /// Adds rows of a step. Steps come in the order of the plan, the rows of one in the order of state files.
     pub async fn write(&mut self, step: usize, change: &Change) -> Result<()> {
-        let plan = Arc::clone(&self.plan);
-        let Some((_, name, aggregate)) = aggregates(&plan).find(|(i, ..)| *i == step) else { return Ok(()) };
-        let table = tumbling::table(aggregate);
+        let graph = Arc::clone(&self.graph);
+        let Some((_, name, table)) = graph.tables().find(|(i, ..)| *i == step) else { return Ok(()) };
         for batch in state_file::batches(change) {
             let (writer, file) = match &mut self.open {
                 Some(open) => open,
@@ -52,7 +48,7 @@ impl Output {
                     none.insert((state_file::Writer::default(), file))
                 }
             };
-            writer.write(name, &table, &batch)?;
+            writer.write(name, table, &batch)?;
             file.push(writer.take()).await?;
             if writer.bytes() >= self.file_bytes {
                 self.close().await?;

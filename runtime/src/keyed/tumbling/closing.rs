@@ -104,7 +104,7 @@ fn beyond_type(aggregate: &Aggregate, call: usize) -> String {
 }
 
 /// The bounds and keys of the groups that rows of the input belong to.
-pub fn groups_of(aggregate: &Aggregate, input: &RecordBatch) -> Result<RecordBatch> {
+pub(super) fn groups_of(aggregate: &Aggregate, input: &RecordBatch) -> Result<RecordBatch> {
     let times = input.column(aggregate.event_time_index).as_primitive::<TimestampMicrosecondType>().values();
     let starts: Vec<i64> = times.iter().map(|time| aggregate.window.start_of(*time)).collect();
     let ends = starts.iter().map(|start| aggregate.window.end_of(*start)).collect();

@@ -6,18 +6,16 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray};
+use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
-use arrow::record_batch::RecordBatch;
 use arrow_row::{RowConverter, Rows, SortField};
 use datafusion_expr::EmitTo;
 use hashbrown::HashTable;
-use weir_plan::aggregate::{Accumulator, Aggregate, Call};
-use weir_plan::expr::ExprError;
-use weir_plan::quote::quoted;
+use weir_plan::aggregate::{Accumulator, Call};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::failure::{Failure, Result};
+use crate::keyed::Argument;
 
 /// Bytes of one accumulator's strings that are made at a time, on the average of the groups: Arrow's arrays of strings end at 2 GiB.
 const VALUES_BYTES: usize = 128 << 20;
@@ -45,10 +43,10 @@ impl GroupTable {
     }
 
     /// Takes in rows.
-    pub fn update(&mut self, keys: &[ArrayRef], rows: usize, arguments: &Arguments) -> Result<()> {
+    pub fn update(&mut self, keys: &[ArrayRef], rows: usize, arguments: &[Argument]) -> Result<()> {
         self.keys.intern(keys, rows, &mut self.group_of_row)?;
         let total = self.keys.len();
-        for ((accumulator, values), filter) in self.accumulators.iter_mut().zip(&arguments.values).zip(&arguments.filters) {
+        for (accumulator, Argument { values, filter }) in self.accumulators.iter_mut().zip(arguments) {
             accumulator.update_batch(values, &self.group_of_row, filter.as_ref(), total).map_err(accumulate)?;
         }
         Ok(())
@@ -273,40 +271,12 @@ impl RowKeys {
     }
 }
 
-/// What an aggregate's calls take from a batch of its input: per call its arguments, and which rows it counts.
-pub struct Arguments {
-    values: Vec<Vec<ArrayRef>>,
-    filters: Vec<Option<BooleanArray>>,
-}
-
-impl Arguments {
-    /// # Errors
-    /// A sentence, if an expression fails on some row.
-    pub fn of(aggregate: &Aggregate, batch: &RecordBatch) -> Result<Self, String> {
-        let calls = &aggregate.calls;
-        let mut arguments = Self { values: Vec::with_capacity(calls.len()), filters: Vec::with_capacity(calls.len()) };
-        for (i, call) in calls.iter().enumerate() {
-            let failed = |e: ExprError| format!("column {}: {e}", quoted(aggregate.column_of(i).unwrap_or(&call.name)));
-            // First, since an argument need not be fit for the rows that do not count.
-            let filter = call.filter.as_ref().map(|f| f.evaluate(batch)).transpose().map_err(failed)?;
-            let filter = filter.map(|mask| mask.as_boolean().clone());
-            let values = call.args.iter().map(|e| match &filter {
-                Some(counts) => e.evaluate_where(batch, counts),
-                None => e.evaluate(batch),
-            });
-            arguments.values.push(values.collect::<Result<_, _>>().map_err(failed)?);
-            arguments.filters.push(filter);
-        }
-        Ok(arguments)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use std::sync::Arc;
 
-    use arrow::array::{Int64Array, StringArray};
+    use arrow::array::{AsArray, Int64Array, StringArray};
     use arrow::datatypes::Int64Type;
     use weir_plan::aggregate::{AggregateColumn, compile};
     use weir_plan::plan::Input;
@@ -330,7 +300,7 @@ mod tests {
         let keys: ArrayRef = Arc::new(StringArray::from_iter_values((0..numbers.len()).map(|i| format!("{i:0>100}"))));
         let texts: ArrayRef = Arc::clone(&keys);
         let numbers: ArrayRef = Arc::new(Int64Array::from(numbers.to_vec()));
-        let arguments = Arguments { values: vec![vec![numbers], vec![texts]], filters: vec![None, None] };
+        let arguments = [numbers, texts].map(|values| Argument { values: vec![values], filter: None });
         for _ in 0..2 {
             table.update(&[Arc::clone(&keys)], keys.len(), &arguments).unwrap();
         }

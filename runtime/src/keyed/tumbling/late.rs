@@ -12,7 +12,7 @@ use weir_plan::aggregate::Aggregate;
 ///
 /// # Errors
 /// A sentence, if the rows do not fit the schema.
-pub fn late_rows(aggregate: &Aggregate, batch: &RecordBatch, watermark_us: i64, schema: &SchemaRef) -> Result<RecordBatch, String> {
+pub(super) fn late_rows(aggregate: &Aggregate, batch: &RecordBatch, watermark_us: i64, schema: &SchemaRef) -> Result<RecordBatch, String> {
     let window = aggregate.window;
     let times = batch.column(aggregate.event_time_index).as_primitive::<TimestampMicrosecondType>().values();
     // A window that ends at or before the watermark has no time at or after it.

@@ -10,14 +10,12 @@ mod group_table;
 mod keyed_state;
 mod late;
 mod partials;
+mod step;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
 mod v1;
 
-pub use closing::{ClosedWindow, groups_of};
-pub use group_table::GroupTable;
+pub use closing::ClosedWindow;
 pub use keyed_state::KeyedState;
-pub use late::late_rows;
-pub use partials::{LanePartials, Prepared};
-pub use table::table;
+pub use step::TumblingAggregate;

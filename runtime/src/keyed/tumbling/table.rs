@@ -14,7 +14,7 @@ use crate::state::{Combine, StateField, TableSchema};
 
 /// By the window's last moment (the time of its rows, too), group and window start.
 #[must_use]
-pub fn table(aggregate: &Arc<Aggregate>) -> Arc<TableSchema> {
+pub(super) fn table(aggregate: &Arc<Aggregate>) -> Arc<TableSchema> {
     let values = aggregate.calls.iter().flat_map(|call| {
         let kept_first = call.state_fields.len() - call.added_state;
         let name = |n: usize| format!("{}:{n}", call.name);

@@ -16,7 +16,9 @@ use weir_plan::types::{Column, DataType, EVENT_TIME};
 use weir_plan::window::Tumbling;
 
 use super::*;
-use crate::state::Entries;
+use crate::keyed::KeyedStep as _;
+use crate::keyed::edge::{EdgeReport, EdgeSender};
+use crate::state::{Entries, TableSchema};
 use crate::transform::rows::Rows;
 
 pub(crate) const SIZE_US: i64 = 10;
@@ -61,11 +63,17 @@ fn batch(rows: &[Row]) -> RecordBatch {
 }
 
 pub(crate) fn partials(aggregate: &Arc<Aggregate>, rows: &[Row]) -> Option<Entries> {
-    let mut lane = LanePartials::new(Arc::clone(aggregate)).unwrap();
-    for part in rows.chunks(7) {
-        lane.take_in(&LanePartials::prepare(aggregate, &batch(part), None).unwrap()).unwrap();
+    sent(aggregate, rows.chunks(7).map(batch), None).entries.pop()
+}
+
+/// What a lane sends of these rows, in an epoch that begins at this watermark.
+pub(crate) fn sent(aggregate: &Arc<Aggregate>, batches: impl IntoIterator<Item = RecordBatch>, before_us: Option<i64>) -> EdgeReport {
+    let step = TumblingAggregate::new(Arc::clone(aggregate));
+    let mut lane = EdgeSender::new(step.sender(0).unwrap());
+    for batch in batches {
+        lane.take_in(&step.prepare(0, &batch, &[before_us]).unwrap()).unwrap();
     }
-    lane.drain().unwrap()
+    lane.end_epoch().unwrap()
 }
 
 pub(crate) type Windows = BTreeMap<(i64, Option<String>), (Option<i64>, i64, Option<i64>)>;
@@ -140,6 +148,11 @@ pub(crate) fn state(aggregate: &Arc<Aggregate>) -> KeyedState {
     KeyedState::new(Arc::clone(aggregate), aggregate.output_schema())
 }
 
+/// As the step keeps its windows.
+pub(crate) fn table(aggregate: &Arc<Aggregate>) -> Arc<TableSchema> {
+    Arc::clone(&TumblingAggregate::new(Arc::clone(aggregate)).tables()[0])
+}
+
 #[test]
 fn a_window_closes_exactly_when_the_watermark_reaches_its_end() {
     let aggregate = aggregate();
@@ -155,11 +168,10 @@ fn a_window_closes_exactly_when_the_watermark_reaches_its_end() {
 fn rows_behind_the_watermark_are_counted_and_left_out() {
     let aggregate = aggregate();
     let rows = [9, 10, 15, -1].map(|time_us| Row { time_us, key: Some("a"), value: Some(1) });
-    let mut lane = LanePartials::new(Arc::clone(&aggregate)).unwrap();
-    lane.take_in(&LanePartials::prepare(&aggregate, &batch(&rows), Some(10)).unwrap()).unwrap();
-    assert_eq!((lane.rows_in, lane.rows_late), (4, 2));
+    let sent = sent(&aggregate, [batch(&rows)], Some(10));
+    assert_eq!((sent.rows_in, sent.rows_late), (4, 2));
     let mut state = state(&aggregate);
-    state.apply(&lane.drain().unwrap().unwrap()).unwrap();
+    state.apply(&sent.entries[0]).unwrap();
     assert_eq!(close_all(&mut state), expected(&rows[1..3]));
 }
 
@@ -169,13 +181,14 @@ fn late_rows_are_those_that_the_windows_count_as_late_with_what_they_missed() {
     let rows = [(3, "a"), (9, "b"), (10, "c"), (25, "d")];
     let rows = rows.map(|(time_us, key)| Row { time_us, key: Some(key), value: Some(1) });
     let schema = weir_plan::outputs::late_schema(&input_schema()).unwrap();
+    let step = TumblingAggregate::new(Arc::clone(&aggregate));
     for (watermark_us, late) in [(9, 0), (10, 2), (29, 3), (2_030, 4)] {
-        let found = late_rows(&aggregate, &batch(&rows), watermark_us, &schema).unwrap();
-        let mut lane = LanePartials::new(Arc::clone(&aggregate)).unwrap();
-        lane.take_in(&LanePartials::prepare(&aggregate, &batch(&rows), Some(watermark_us)).unwrap()).unwrap();
-        assert_eq!((found.num_rows() as u64, lane.rows_late), (late, late), "{watermark_us}");
+        let found = step.late(0, &batch(&rows), &[Some(watermark_us)], &schema).unwrap();
+        let sent = sent(&aggregate, [batch(&rows)], Some(watermark_us));
+        assert_eq!((found.num_rows() as u64, sent.rows_late), (late, late), "{watermark_us}");
     }
-    let found = late_rows(&aggregate, &batch(&rows), 2_030, &schema).unwrap();
+    assert_eq!(step.late(0, &batch(&rows), &[None], &schema).unwrap().num_rows(), 0);
+    let found = step.late(0, &batch(&rows), &[Some(2_030)], &schema).unwrap();
     let times = |column: usize| found.column(column).as_primitive::<TimestampMicrosecondType>().values().to_vec();
     assert_eq!((times(2), times(3), times(4), times(5)), (vec![3, 9, 10, 25], vec![0, 0, 10, 20], vec![10, 10, 20, 30], vec![2_030; 4]));
     assert_eq!(found.column(6).as_primitive::<Int64Type>().values(), &[2, 2, 2, 2]);

@@ -65,8 +65,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use arrow::array::{Int64Array, StringArray, UInt16Array};
 
-    use super::super::table;
-    use super::super::tests::{SIZE_US, aggregate};
+    use super::super::tests::{SIZE_US, aggregate, table};
     use super::*;
 
     /// At the ends of time a window's start does not follow from its end, nor the end from the start alone.

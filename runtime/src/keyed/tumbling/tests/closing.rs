@@ -98,11 +98,9 @@ fn a_filter_guards_its_argument() {
     let columns = [AggregateColumn { name: "share".into(), expr: "sum(100 / value)".into(), filter: Some("value <> 0".into()) }];
     let aggregate = aggregate::compile(Input::Source(0), &input_schema(), Tumbling::new(SIZE_US), &["key".into()], &columns).unwrap();
     let rows = [Some(0), Some(5), None, Some(20)].map(|value| Row { time_us: 3, key: Some("a"), value });
-    let prepared = LanePartials::prepare(&aggregate, &batch(&rows), None).unwrap();
     let aggregate = Arc::new(aggregate);
-    let mut lane = LanePartials::new(Arc::clone(&aggregate)).unwrap();
-    lane.take_in(&prepared).unwrap();
+    let sent = sent(&aggregate, [batch(&rows)], None);
     let mut state = state(&aggregate);
-    state.apply(&lane.drain().unwrap().unwrap()).unwrap();
+    state.apply(&sent.entries[0]).unwrap();
     assert_eq!(windows_of_totals(&closed(&mut state, i64::MAX).unwrap()), [("a".to_owned(), 25)]);
 }
