@@ -1,6 +1,6 @@
-//! What one epoch gives to the sinks behind the first change of key, a batch at a time: windows that are over are taken apart one after the
-//! other, and each batch of their rows goes through the steps behind them before the next one is made. However much closes at once, no more
-//! than a batch of it is there a second time. Rows that can't be computed go where `badRecords` says, with the batch that they belong to.
+//! What one epoch gives to the sinks behind the first change of key, a batch at a time: keyed steps are closed one after the other, and each batch
+//! of a step's rows goes through the steps behind it before the next one is made. However much leaves at once, no more than a batch of it is
+//! there a second time. Rows that can't be computed go where `badRecords` says, with the batch that they belong to.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -16,8 +16,7 @@ use crate::build::Graph;
 use crate::checkpoint::manifest::StepProgress;
 use crate::failure::{Failure, Result};
 use crate::keyed::edge::{EdgeReport, EdgeSender};
-use crate::keyed::tumbling::ClosedWindow;
-use crate::keyed::{KeyedStep, Prepared};
+use crate::keyed::{KeyedStep, Marks, Prepared};
 use crate::state::Change;
 use crate::transform::rows::{Rows, by_halves, coalesced};
 use crate::transform::{RowStep, for_sink};
@@ -25,7 +24,7 @@ use crate::transform::{RowStep, for_sink};
 /// What an epoch comes to, beside the rows for the sinks.
 #[derive(Default)]
 pub struct KeyedEpoch {
-    /// Per step that changed: partials of windows that stay open.
+    /// Per step that changed.
     pub changes: Vec<(usize, Change)>,
     pub steps: Vec<StepProgress>,
     pub bad: BadOfEpoch,
@@ -49,10 +48,10 @@ pub struct EpochRows<'s> {
     epoch: KeyedEpoch,
 }
 
-/// The aggregate whose windows are being closed.
+/// The keyed step that gives its rows.
 struct Closing {
     step: usize,
-    window: Option<ClosedWindow>,
+    marks: Marks,
     rows_in: u64,
     rows_late: u64,
     rows_out: u64,
@@ -95,22 +94,13 @@ impl<'s> EpochRows<'s> {
                 continue;
             };
             let step = closing.step;
-            if closing.window.is_none() {
-                closing.window = self.stage.close_next(step, self.after_us(step))?;
-            }
-            let Some(window) = &mut closing.window else {
-                self.end(&closing)?;
+            let Some(rows) = self.stage.next(step)? else {
+                self.end(closing)?;
                 continue;
             };
-            let next = window.next(&|rows| self.stage.check(step, rows))?;
-            match next {
-                Some(rows) => {
-                    for rows in self.settle(step, rows)? {
-                        closing.rows_out += rows.num_rows() as u64;
-                        self.hand_on(step, &rows)?;
-                    }
-                }
-                None => closing.window = None,
+            for rows in self.settle(step, rows)? {
+                closing.rows_out += rows.num_rows() as u64;
+                self.hand_on(step, &rows)?;
             }
             self.closing = Some(closing);
         }
@@ -121,28 +111,31 @@ impl<'s> EpochRows<'s> {
         self.epoch
     }
 
-    /// Merges the input of the next keyed step; whether there is one.
+    /// Closes the next keyed step: all that comes to it is there by now. Gives whether there is one.
     fn begin_next(&mut self) -> Result<bool> {
         let Some(step) = self.to_come.pop_front() else { return Ok(false) };
-        let (mut entries, mut rows_in, mut rows_late) = (Vec::new(), 0, 0);
-        for edge in (0..self.graph.plan.steps[step].inputs().len()).map(|input| Edge { step, input }) {
+        let (mut rows_in, mut rows_late) = (0, 0);
+        for input in 0..self.graph.plan.steps[step].inputs().len() {
+            let edge = Edge { step, input };
             let report = match self.behind.remove(&edge) {
                 Some(mut sender) => sender.end_epoch()?,
                 None => self.of_lanes.remove(&edge).unwrap_or_default(),
             };
             rows_in += report.rows_in;
             rows_late += report.rows_late;
-            entries.extend(report.entries);
+            self.stage.take_in(step, input, report.entries)?;
         }
-        let change = self.stage.take_in(step, entries, self.after_us(step))?;
-        self.epoch.changes.extend(change.map(|change| (step, change)));
-        self.closing = Some(Closing { step, window: None, rows_in, rows_late, rows_out: 0 });
+        let marks = self.marks(step);
+        self.stage.close(step, &marks)?;
+        self.closing = Some(Closing { step, marks, rows_in, rows_late, rows_out: 0 });
         Ok(true)
     }
 
-    fn end(&mut self, closing: &Closing) -> Result<()> {
-        let Closing { step, rows_in, rows_late, rows_out, .. } = *closing;
-        let at_rest = self.stage.progress(step, self.after_us(step))?;
+    fn end(&mut self, closing: Closing) -> Result<()> {
+        let Closing { step, marks, rows_in, rows_late, rows_out } = closing;
+        let change = self.stage.take_change(step, &marks.after_us)?;
+        self.epoch.changes.extend(change.map(|change| (step, change)));
+        let at_rest = self.stage.progress(step, self.least(Input::Step(step), |source| source.after_us))?;
         self.epoch.steps.push(StepProgress { rows_in, rows_late, rows_out, ..at_rest });
         Ok(())
     }
@@ -195,7 +188,7 @@ impl<'s> EpochRows<'s> {
     /// A keyed step behind others takes rows in; those that are late leave by its output `Late`. A row that fails is bad, and is named as the step
     /// names its rows.
     fn take_behind(&mut self, edge: Edge, compiled: &dyn KeyedStep, input: &RecordBatch) -> Result<()> {
-        let before_us = self.before_us(edge.step);
+        let Marks { before_us, .. } = self.marks(edge.step);
         let late_sinks: Vec<usize> = self.stage.sinks_of(edge.step, Output::Late).collect();
         let (good, bad) = by_halves(input, &|input| {
             let prepared = compiled.prepare(edge.input, input, &before_us)?;
@@ -222,14 +215,10 @@ impl<'s> EpochRows<'s> {
         Ok(())
     }
 
-    /// Per input of a step.
-    fn before_us(&self, step: usize) -> Vec<Option<i64>> {
-        let inputs = self.graph.plan.steps[step].inputs().iter();
-        inputs.map(|input| self.least(*input, |source| source.before_us)).collect()
-    }
-
-    fn after_us(&self, step: usize) -> Option<i64> {
-        self.least(Input::Step(step), |source| source.after_us)
+    fn marks(&self, step: usize) -> Marks {
+        let inputs = self.graph.plan.steps[step].inputs();
+        let of_inputs = |of: &dyn Fn(&Watermarks) -> Option<i64>| inputs.iter().map(|input| self.least(*input, of)).collect();
+        Marks { before_us: of_inputs(&|source| source.before_us), after_us: of_inputs(&|source| source.after_us) }
     }
 
     /// The least watermark of the sources that rows come from; `None` while one of them has none.

@@ -1,12 +1,10 @@
-//! Saved state back into open windows, on as many threads as there are lanes: windows share nothing, so each thread takes its own, and a
-//! start after a crash waits for the slowest of them instead of for all.
+//! Saved state back into the operators, on as many threads as there are lanes: entries of one time go to one thread, and a start after a crash
+//! waits for the slowest of them instead of for all.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
-
-use weir_plan::Plan;
-use weir_plan::plan::StepOp;
 
 use super::keyed_stage::KeyedStage;
 use super::state_log::StateLog;
@@ -17,40 +15,54 @@ use crate::state::Entries;
 /// Batches of a state file that wait for one thread: a few megabytes.
 const QUEUE_BATCHES: usize = 4;
 
-/// Reads the state that `log` lists. What belongs to windows that the watermark has closed is left out.
+/// Reads the state that `log` lists. What the watermark has passed is left out.
 pub async fn restore(graph: &Arc<Graph>, log: &StateLog, watermark_us: Option<i64>, threads: usize) -> Result<KeyedStage> {
-    let mut state = KeyedStage::new(Arc::clone(graph));
+    let mut state = KeyedStage::new(Arc::clone(graph))?;
     if log.is_empty() {
         return Ok(state);
     }
     let mut workers = Vec::with_capacity(threads);
     for n in 0..threads.max(1) {
-        let share = Share { plan: Arc::clone(&graph.plan), watermark_us, n, of: threads.max(1) };
-        workers.push(Worker::start(share, KeyedStage::new(Arc::clone(graph)))?);
+        let share = Share::new(watermark_us, n, threads.max(1));
+        workers.push(Worker::start(share, KeyedStage::new(Arc::clone(graph))?)?);
     }
     // A thread that takes no more has failed, and says why when it is asked.
     let read = log.load(|step, partials| Ok(workers.iter().all(|worker| worker.queue.send((step, partials.clone())).is_ok()))).await;
     let restored: Vec<_> = workers.into_iter().map(Worker::finish).collect();
     read?;
     for part in restored {
-        state.take_over(part?);
+        state.take_over(part?)?;
     }
     Ok(state)
 }
 
-/// Which windows a thread takes.
+/// Which entries a thread takes: times are dealt out in turn, as they are first seen. All threads see all entries in one order, so they agree.
 struct Share {
-    plan: Arc<Plan>,
     watermark_us: Option<i64>,
     n: usize,
     of: usize,
+    /// The thread of each step's times.
+    dealt: HashMap<(usize, i64), usize>,
+    /// The last answer: neighbours mostly have one time.
+    last: Option<(usize, i64, bool)>,
 }
 
 impl Share {
-    fn has(&self, step: usize, time_us: i64) -> bool {
-        let StepOp::Aggregate(aggregate) = &self.plan.steps[step].op else { return false };
-        let is_open = self.watermark_us.is_none_or(|watermark| time_us >= watermark);
-        is_open && usize::try_from(time_us.div_euclid(aggregate.window.size_us()).rem_euclid(self.of as i64)) == Ok(self.n)
+    fn new(watermark_us: Option<i64>, n: usize, of: usize) -> Self {
+        Self { watermark_us, n, of, dealt: HashMap::new(), last: None }
+    }
+
+    fn has(&mut self, step: usize, time_us: i64) -> bool {
+        if self.watermark_us.is_some_and(|watermark| time_us < watermark) {
+            return false;
+        }
+        if let Some((_, _, is_mine)) = self.last.filter(|(last_step, last_time, _)| (*last_step, *last_time) == (step, time_us)) {
+            return is_mine;
+        }
+        let next = self.dealt.len() % self.of;
+        let is_mine = *self.dealt.entry((step, time_us)).or_insert(next) == self.n;
+        self.last = Some((step, time_us, is_mine));
+        is_mine
     }
 }
 
@@ -62,7 +74,7 @@ struct Worker {
 impl Worker {
     fn start(share: Share, state: KeyedStage) -> Result<Self> {
         let (queue, batches) = sync_channel(QUEUE_BATCHES);
-        let thread = std::thread::Builder::new().name(format!("restore-{}", share.n)).spawn(move || take_in(&share, state, &batches));
+        let thread = std::thread::Builder::new().name(format!("restore-{}", share.n)).spawn(move || take_in(share, state, &batches));
         Ok(Self { queue, thread: thread.map_err(|e| Failure::retry(format!("start a thread that reads state: {e}")))? })
     }
 
@@ -72,7 +84,7 @@ impl Worker {
     }
 }
 
-fn take_in(share: &Share, mut state: KeyedStage, batches: &Receiver<(usize, Entries)>) -> Result<KeyedStage> {
+fn take_in(mut share: Share, mut state: KeyedStage, batches: &Receiver<(usize, Entries)>) -> Result<KeyedStage> {
     for (step, partials) in batches {
         let mine = partials.retain(|time| share.has(step, time))?;
         if mine.rows() > 0 {
@@ -80,4 +92,27 @@ fn take_in(share: &Share, mut state: KeyedStage, batches: &Receiver<(usize, Entr
         }
     }
     Ok(state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_time_that_is_open_goes_to_one_thread_and_threads_get_as_many_as_they_can() {
+        let entries: Vec<(usize, i64)> = (0..40).map(|i| (i % 2, i64::try_from(i * 7 % 11).unwrap_or_default() * 300)).collect();
+        for threads in 1..6 {
+            let mut shares: Vec<_> = (0..threads).map(|n| Share::new(Some(600), n, threads)).collect();
+            let mut taken: HashMap<(usize, i64), Vec<usize>> = HashMap::new();
+            for (step, time) in &entries {
+                let takers: Vec<_> = shares.iter_mut().filter_map(|share| share.has(*step, *time).then_some(share.n)).collect();
+                assert_eq!(takers.len(), usize::from(*time >= 600), "{threads} threads, time {time}");
+                taken.entry((*step, *time)).or_default().extend(takers);
+            }
+            assert!(taken.values().all(|threads| threads.windows(2).all(|pair| pair[0] == pair[1])), "{threads} threads: {taken:?}");
+            let of_thread = |n: usize| taken.values().filter(|threads| threads.first() == Some(&n)).count();
+            let counts: Vec<_> = (0..threads).map(of_thread).collect();
+            assert!(counts.iter().max() <= counts.iter().min().map(|least| least + 1).as_ref(), "{counts:?}");
+        }
+    }
 }

@@ -174,7 +174,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let progress = progress.ok_or_else(|| Failure::bug(format!("the claim does not name the source {:?}", source.name)))?;
     let state_store = writer.states();
     let state_log = StateLog::new(Arc::clone(&graph), state_store.clone(), state_of(&claim), Arc::clone(&memory));
-    let keyed =
+    let mut keyed =
         match restored.filter(|restored| claim.state_action.as_ref().is_some_and(|done| done.restored == Some(restored.manifest.epoch))) {
             Some(restored) => restored.keyed,
             None => restoring::restore(&graph, &state_log, progress.watermark_after_us, options.lanes).await?,

@@ -1,10 +1,11 @@
 //! Steps that bring rows of one key together, a folder each. What they keep from one epoch to the next goes through `state`.
 //!
-//! A keyed step has two faces so far: what everybody may know of it ([`KeyedStep`]), and the ends of its edges that stand where rows come
-//! from ([`Sender`]).
+//! A keyed step has three faces: what everybody may know of it ([`KeyedStep`]), the ends of its edges that stand where rows come from
+//! ([`Sender`]), and its state ([`KeyedOperator`]).
 //!
 //! ```text
-//! rows ─▶ KeyedStep::prepare ─▶ Sender ══ edge: Entries ══▶ state by key ─▶ rows
+//! rows ─▶ KeyedStep::prepare ─▶ Sender ══ edge: Entries ══▶ KeyedOperator ─▶ rows
+//!                                                               └─▶ StateTable ─▶ state files
 //! ```
 
 pub mod edge;
@@ -16,7 +17,8 @@ use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
 use crate::failure::Result;
-use crate::state::{Entries, TableSchema};
+use crate::state::{Entries, StateTable, TableSchema};
+use crate::transform::rows::{Check, Rows};
 
 /// A keyed step, compiled. It has no state: every copy of it says the same, wherever it is. Inputs are counted in the order of the plan's
 /// [`Step::inputs`](weir_plan::plan::Step::inputs).
@@ -44,6 +46,9 @@ pub trait KeyedStep: Send + Sync {
 
     /// A new end of the edge to an input.
     fn sender(&self, input: usize) -> Result<Box<dyn Sender>>;
+
+    /// A new operator, without any state.
+    fn operator(&self) -> Result<Box<dyn KeyedOperator>>;
 }
 
 /// The end of an edge that stands where rows come from: a lane, or the steps before. It holds what the rows of the epoch in hand come to.
@@ -56,6 +61,58 @@ pub trait Sender: Send {
 
     /// Heap bytes held.
     fn bytes(&self) -> usize;
+}
+
+/// The state of a keyed step. All that it keeps from one epoch to the next is in its tables.
+///
+/// ```text
+/// an epoch: take_in* ─▶ close ─▶ next until None ─▶ tables: take_change
+/// ```
+pub trait KeyedOperator: Send {
+    /// Takes in what an edge brings, in any order and grouping, before the epoch is closed. Lanes may wait meanwhile: whatever takes long is for
+    /// [`Self::close`].
+    fn take_in(&mut self, input: usize, entries: Entries) -> Result<()>;
+
+    /// Everything of the epoch is in. Called once per epoch.
+    fn close(&mut self, marks: &Marks) -> Result<()>;
+
+    /// The next rows that are ready, a batch of bounded size; `None` if there are none now. A row that can't be computed, or does not pass `check`,
+    /// is a bad row. May be called at any time, and is called after `close` until it gives `None`.
+    fn next(&mut self, check: Check<'_>) -> Result<Option<Rows>>;
+
+    /// In the order of [`KeyedStep::tables`].
+    fn tables(&mut self) -> Vec<&mut dyn StateTable>;
+
+    /// When the last of what it holds leaves that leaves by `limit_us`. `before_us` has the inputs' watermarks of the open epoch: what lies below
+    /// has given what it had to give, although a table may still hold it.
+    fn leaves_by(&self, before_us: &[Option<i64>], limit_us: i64) -> Option<Leaving>;
+
+    /// What progress reports say of it.
+    fn figures(&self) -> Figures;
+
+    /// Heap bytes beside its tables: what waits for `close`, and rows that `next` has begun to give.
+    fn bytes(&self) -> usize;
+}
+
+/// The watermarks of a step around an epoch, per input, in µs. `None`: any row may still come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Marks {
+    pub before_us: Vec<Option<i64>>,
+    pub after_us: Vec<Option<i64>>,
+}
+
+/// When something leaves a step: once the watermark of every input is `at_us`. It gives no row whose time is greater than `newest_us`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Leaving {
+    pub at_us: i64,
+    pub newest_us: i64,
+}
+
+/// How much an operator holds.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Figures {
+    pub open_windows: u64,
+    pub groups: u64,
 }
 
 /// Rows of one batch, ready for a sender: late ones gone, keys and arguments computed.

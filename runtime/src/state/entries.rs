@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, UInt32Array};
+use arrow::array::{Array as _, ArrayRef, AsArray, Int64Array, UInt32Array};
 use arrow::compute::{concat, take};
 use arrow::datatypes::Int64Type;
 
@@ -24,6 +24,13 @@ impl Entries {
         self.times.len()
     }
 
+    /// Heap bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let columns = self.keys.iter().chain(&self.values);
+        self.times.get_array_memory_size() + columns.map(|column| column.get_array_memory_size()).sum::<usize>()
+    }
+
     /// A stretch of the rows, not copied.
     #[must_use]
     pub fn slice(&self, from: usize, rows: usize) -> Self {
@@ -43,12 +50,12 @@ impl Entries {
     }
 
     /// Only those whose time `keep` holds for.
-    pub fn retain(self, keep: impl Fn(i64) -> bool) -> Result<Self> {
+    pub fn retain(self, keep: impl FnMut(i64) -> bool) -> Result<Self> {
         self.split(keep).map(|(kept, _)| kept)
     }
 
     /// Those whose time `first` holds for, and the others.
-    pub fn split(self, first: impl Fn(i64) -> bool) -> Result<(Self, Self)> {
+    pub fn split(self, mut first: impl FnMut(i64) -> bool) -> Result<(Self, Self)> {
         let (mut these, mut those) = (Vec::new(), Vec::new());
         for (row, time) in (0u32..).zip(self.times.values()) {
             if first(*time) { &mut these } else { &mut those }.push(row);

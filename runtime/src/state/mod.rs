@@ -6,10 +6,12 @@ pub mod file;
 mod merge;
 mod order;
 mod schema;
+mod table;
 #[cfg(test)]
 mod tests;
 
 pub use change::Change;
 pub use entries::Entries;
 pub use merge::Merge;
-pub use schema::{Combine, StateField, TableSchema};
+pub use schema::{Combine, Keeps, StateField, TableSchema};
+pub use table::StateTable;

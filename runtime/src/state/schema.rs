@@ -16,8 +16,26 @@ pub struct TableSchema {
     pub hashed: usize,
     pub values: Vec<StateField>,
     pub combine: Arc<dyn Combine>,
+    /// How long entries have something left to do, per input that they wait for; the longest counts.
+    pub horizon: Vec<Keeps>,
     /// Its place in state files.
     pub v1: Arc<dyn V1>,
+}
+
+/// An entry has something left to do until the watermark of an input is more than its time plus `keeps_us`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keeps {
+    pub input: usize,
+    pub keeps_us: i64,
+}
+
+impl TableSchema {
+    /// Entries with a time below it are over, by the watermarks of the step's inputs; `None` while none is.
+    #[must_use]
+    pub fn horizon_us(&self, inputs_us: &[Option<i64>]) -> Option<i64> {
+        let horizons = self.horizon.iter().map(|keeps| inputs_us[keeps.input].map(|w| w.saturating_sub(keeps.keeps_us)));
+        horizons.min().flatten()
+    }
 }
 
 /// A column of values.

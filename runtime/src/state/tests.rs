@@ -97,7 +97,7 @@ fn any_cut_into_lanes_epochs_and_files_gives_the_same_windows() {
         for epoch in rows.chunks(rng.random_range(1..60)) {
             let lanes: Vec<_> = epoch.chunks(rng.random_range(1..40)).filter_map(|lane| partials(&aggregate, lane)).collect();
             let Some(change) = Change::of(&table(&aggregate), &lanes).unwrap() else { continue };
-            live.apply(&change.entries).unwrap();
+            apply(&mut live, &change.entries);
             runs.push(read_back(&aggregate, &file_of(&aggregate, &change)));
         }
         // Compacted into one, or read one after the other.
@@ -107,7 +107,7 @@ fn any_cut_into_lanes_epochs_and_files_gives_the_same_windows() {
             runs = vec![one];
         }
         for change in runs.iter().flatten() {
-            restored.apply(&change.entries).unwrap();
+            apply(&mut restored, &change.entries);
         }
         assert_eq!(close_all(&mut live), expected(&rows), "seed {seed}");
         assert_eq!(close_all(&mut restored), expected(&rows), "seed {seed}, restored");
@@ -175,7 +175,7 @@ fn version_1_of_the_state_file_is_written_byte_for_byte_and_read_as_older_versio
         let file = std::fs::read(path(name)).unwrap();
         let mut state = state(&aggregate);
         for change in read_back(&aggregate, &file) {
-            state.apply(&change.entries).unwrap();
+            apply(&mut state, &change.entries);
         }
         assert_eq!(close_all(&mut state), expected(&rows), "{name}");
     }
@@ -209,7 +209,7 @@ fn a_merge_of_runs_that_are_not_in_order_ends_and_loses_nothing() {
         let runs: Vec<_> = runs.collect();
         let mut restored = state(&aggregate);
         for change in merged(&aggregate, runs, &mut rng) {
-            restored.apply(&change.entries).unwrap();
+            apply(&mut restored, &change.entries);
         }
         assert_eq!(close_all(&mut restored), expected(&rows), "seed {seed}");
     }
@@ -233,7 +233,7 @@ fn equal_doubles_are_one_group_whatever_their_bits() {
     let change = Change::of(&table(&aggregate), &lanes).unwrap().unwrap();
     let mut restored = state(&aggregate);
     for change in read_back(&aggregate, &file_of(&aggregate, &change)) {
-        restored.apply(&change.entries).unwrap();
+        apply(&mut restored, &change.entries);
     }
     let rows = closed(&mut restored, i64::MAX).unwrap();
     let (keys, counts) = (rows.column(2).as_primitive::<Float64Type>(), rows.column(3).as_primitive::<Int64Type>());

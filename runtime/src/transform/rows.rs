@@ -15,6 +15,9 @@ use crate::failure::{Failure, Result};
 const BATCH_ROWS_MAX: usize = 64 * 1024;
 const BATCH_BYTES_MAX: usize = 64 << 20;
 
+/// Says why a row is not fit for what comes next.
+pub type Check<'a> = &'a dyn Fn(&RecordBatch) -> Result<(), String>;
+
 /// What became of rows.
 #[derive(Debug, Default)]
 pub struct Rows {

@@ -6,8 +6,7 @@ use arrow::datatypes::SchemaRef;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use url::Url;
-use weir_plan::aggregate::Aggregate;
-use weir_plan::plan::{Sink, StepOp};
+use weir_plan::plan::Sink;
 use weir_runtime::build::Graph;
 use weir_runtime::keyed::KeyedStep;
 use weir_runtime::retry::RetryPolicy;
@@ -47,15 +46,6 @@ impl Job {
         let edge =
             self.graph.stages.lane_edges.first().ok_or_else(|| format!("the pipeline {} has no keyed step", self.graph.plan.pipeline))?;
         self.graph.behind(*edge).map_err(|e| e.to_string())
-    }
-
-    /// The aggregate of the lanes, and the schema of its rows.
-    pub fn aggregate(&self) -> Result<(Arc<Aggregate>, SchemaRef), String> {
-        let step = self.graph.stages.lane_edges.first().map(|edge| &self.graph.plan.steps[edge.step]);
-        match step.map(|step| (&step.op, &step.schema)) {
-            Some((StepOp::Aggregate(aggregate), schema)) => Ok((Arc::clone(aggregate), schema.clone())),
-            _ => Err(format!("the pipeline {} has no aggregate", self.graph.plan.pipeline)),
-        }
     }
 
     pub fn map_of_results(&self) -> Result<MapOfResults<'_>, String> {

@@ -10,7 +10,6 @@ use std::process::ExitCode;
 
 use weir_runtime::decode;
 use weir_runtime::keyed::edge::EdgeSender;
-use weir_runtime::keyed::tumbling::KeyedState;
 
 use jobs::{BY_CITY, BY_USER, Job};
 
@@ -46,12 +45,11 @@ fn run() -> Result<[(&'static str, u64); 7], String> {
 
     let by_user = Job::load(BY_USER)?;
     let evaluated = stages::evaluate_unmeasured(&by_user.stateless(), &batches)?;
-    let (aggregate, schema) = by_user.aggregate()?;
     let lanes = stages::update_many_keys(by_user.keyed_step()?, &evaluated)?;
     let groups = lanes.iter().map(|lane| lane.rows() as u64).sum();
-    let mut state = KeyedState::new(aggregate.clone(), schema);
-    stages::merge(&lanes, &mut state)?;
-    let emitted = stages::emit(&mut state, by_user.map_of_results()?)?;
+    let mut operator = by_user.keyed_step()?.operator().map_err(|e| e.to_string())?;
+    stages::merge(lanes, operator.as_mut())?;
+    let emitted = stages::emit(operator.as_mut(), &by_user.map_of_results()?)?;
 
     let files = runtime.block_on(by_user.table_of_rides())?;
     let written = stages::encode(&runtime, &files, &evaluated)?;

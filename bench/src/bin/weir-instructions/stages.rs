@@ -3,11 +3,10 @@
 
 use arrow::array::RecordBatch;
 use weir_runtime::decode::Decoder;
-use weir_runtime::keyed::KeyedStep;
 use weir_runtime::keyed::edge::EdgeSender;
-use weir_runtime::keyed::tumbling::KeyedState;
+use weir_runtime::keyed::{KeyedOperator, KeyedStep, Marks};
 use weir_runtime::sink::delta::TableFiles;
-use weir_runtime::state::{Change, Entries};
+use weir_runtime::state::Entries;
 use weir_runtime::transform::{Evaluated, Stateless, for_sink};
 
 use super::jobs::MapOfResults;
@@ -73,21 +72,20 @@ pub fn update_many_keys(step: &dyn KeyedStep, evaluated: &[Evaluated]) -> Result
 
 /// The lanes' groups into one, sorted as in a state file, and into the open windows.
 #[inline(never)]
-pub fn merge(lanes: &[Entries], state: &mut KeyedState) -> Result<()> {
-    let change = Change::of(state.table(), lanes).map_err(said)?.ok_or("there is nothing to merge")?;
-    state.apply(&change.entries).map_err(said)
+pub fn merge(lanes: Vec<Entries>, operator: &mut dyn KeyedOperator) -> Result<()> {
+    lanes.into_iter().try_for_each(|entries| operator.take_in(0, entries)).map_err(said)?;
+    operator.close(&Marks { before_us: vec![None], after_us: vec![None] }).map_err(said)
 }
 
 /// Closes all windows and computes the rows for the sink; how many.
 #[inline(never)]
-pub fn emit(state: &mut KeyedState, then: MapOfResults<'_>) -> Result<u64> {
+pub fn emit(operator: &mut dyn KeyedOperator, then: &MapOfResults<'_>) -> Result<u64> {
     let mut written = 0;
-    while let Some(mut window) = state.close_next(i64::MAX) {
-        while let Some(rows) = window.next(&|_| Ok(())).map_err(said)? {
-            for rows in &rows.good {
-                let rows = then.map.apply(rows)?;
-                written += std::hint::black_box(for_sink(then.sink_schema, &rows)?).num_rows() as u64;
-            }
+    operator.close(&Marks { before_us: vec![None], after_us: vec![Some(i64::MAX)] }).map_err(said)?;
+    while let Some(rows) = operator.next(&|_| Ok(())).map_err(said)? {
+        for rows in &rows.good {
+            let rows = then.map.apply(rows)?;
+            written += std::hint::black_box(for_sink(then.sink_schema, &rows)?).num_rows() as u64;
         }
     }
     if written == 0 { Err("no window is open".into()) } else { Ok(written) }

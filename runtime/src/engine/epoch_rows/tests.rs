@@ -40,7 +40,7 @@ fn stage() -> KeyedStage {
     let sink = |n: usize, step: &Step| fixtures::sink(&step.name, Input::Step(n), without_time(&step.schema));
     let sinks = vec![sink(0, &tens), sink(1, &hundreds)];
     let plan = fixtures::plan(vec![], vec![tens, hundreds], sinks);
-    KeyedStage::new(Graph::of(Arc::new(plan)))
+    KeyedStage::new(Graph::of(Arc::new(plan))).unwrap()
 }
 
 /// The columns that a sink gets: all but the event time, which is the last one.

@@ -13,17 +13,14 @@ use weir_plan::quote::quoted;
 use super::group_table::{Evaluated, GroupTable, Groups};
 use super::partials::keys_of;
 use crate::failure::{Failure, Result};
-use crate::transform::rows::{Rows, by_halves, coalesced};
+use crate::transform::rows::{Check, Rows, by_halves, coalesced};
 
 /// Of a closed window's rows, what is made at a time: bytes of its keys, and rows.
 const ROWS_BYTES: usize = 4 << 20;
 const ROWS_AT_ONCE: usize = 1 << 16;
 
-/// Says why a row is not fit for what comes next.
-type Check<'a> = &'a dyn Fn(&RecordBatch) -> Result<(), String>;
-
 /// A window that is over. Its rows are made as they are asked for: there may be more than fit into memory a second time.
-pub struct ClosedWindow {
+pub(super) struct ClosedWindow {
     aggregate: Arc<Aggregate>,
     schema: SchemaRef,
     start_us: i64,
@@ -32,9 +29,14 @@ pub struct ClosedWindow {
 }
 
 impl ClosedWindow {
-    pub(super) fn new(aggregate: Arc<Aggregate>, schema: SchemaRef, start_us: i64, pane: GroupTable) -> Self {
+    pub fn new(aggregate: Arc<Aggregate>, schema: SchemaRef, start_us: i64, pane: GroupTable) -> Self {
         let (end_us, groups) = (aggregate.window.end_of(start_us), pane.evaluate(&aggregate.calls));
         Self { aggregate, schema, start_us, end_us, groups }
+    }
+
+    /// Heap bytes held.
+    pub fn bytes(&self) -> usize {
+        self.groups.bytes()
     }
 
     /// The next rows; `None` at the end. A group whose row can't be computed, or does not pass `check`, is a bad row, with its bounds and

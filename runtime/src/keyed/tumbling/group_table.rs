@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array as _, ArrayRef};
 use arrow::datatypes::DataType;
 use arrow_row::{RowConverter, Rows, SortField};
 use datafusion_expr::EmitTo;
@@ -130,6 +130,12 @@ pub struct Groups {
 }
 
 impl Evaluated {
+    /// Heap bytes held.
+    pub fn bytes(&self) -> usize {
+        let values = self.values.iter().map(|values| values.get_array_memory_size()).sum::<usize>();
+        self.keys.bytes() + self.accumulators.iter().map(|a| a.size()).sum::<usize>() + values
+    }
+
     /// The next groups: as many as there are in so many bytes of keys and rows, and one at least. `None` at the end.
     pub fn take(&mut self, bytes_max: usize, rows_max: usize) -> Result<Option<Groups>> {
         let from = self.taken;

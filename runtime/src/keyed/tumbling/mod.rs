@@ -7,15 +7,14 @@
 
 mod closing;
 mod group_table;
-mod keyed_state;
 mod late;
+mod operator;
 mod partials;
 mod step;
 mod table;
 #[cfg(test)]
 pub(crate) mod tests;
 mod v1;
+mod windows;
 
-pub use closing::ClosedWindow;
-pub use keyed_state::KeyedState;
 pub use step::TumblingAggregate;

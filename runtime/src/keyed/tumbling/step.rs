@@ -12,10 +12,11 @@ use weir_plan::quote::quoted;
 
 use super::closing::groups_of;
 use super::late::late_rows;
+use super::operator::Operator;
 use super::partials::{Partials, keys_of};
 use super::table::table;
 use crate::failure::Result;
-use crate::keyed::{Argument, KeyedStep, Prepared, Sender};
+use crate::keyed::{Argument, KeyedOperator, KeyedStep, Prepared, Sender};
 use crate::state::TableSchema;
 
 /// Groups rows by window and key; a window's rows leave when the watermark has reached its end.
@@ -69,6 +70,10 @@ impl KeyedStep for TumblingAggregate {
 
     fn sender(&self, _input: usize) -> Result<Box<dyn Sender>> {
         Ok(Box::new(Partials::new(Arc::clone(&self.aggregate))?))
+    }
+
+    fn operator(&self) -> Result<Box<dyn KeyedOperator>> {
+        Ok(Box::new(Operator::new(Arc::clone(&self.aggregate), Arc::clone(&self.table))))
     }
 }
 

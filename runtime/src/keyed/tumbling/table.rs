@@ -8,9 +8,9 @@ use datafusion_expr::EmitTo;
 use weir_plan::aggregate::{Aggregate, Call, WINDOW_START};
 use weir_plan::window::Tumbling;
 
-use super::v1::Windows;
+use super::v1::WindowsV1;
 use crate::failure::{Failure, Result};
-use crate::state::{Combine, StateField, TableSchema};
+use crate::state::{Combine, Keeps, StateField, TableSchema};
 
 /// By the window's last moment (the time of its rows, too), group and window start.
 #[must_use]
@@ -26,8 +26,9 @@ pub(super) fn table(aggregate: &Arc<Aggregate>) -> Arc<TableSchema> {
     Arc::new(TableSchema {
         keys: Arc::new(Schema::new(groups.iter().cloned().chain([start]).collect::<Vec<_>>())),
         hashed: groups.len(),
-        v1: Arc::new(Windows::new(aggregate, &values)),
+        v1: Arc::new(WindowsV1::new(aggregate, &values)),
         values,
+        horizon: vec![Keeps { input: 0, keeps_us: 0 }],
         combine: Arc::new(Partials { aggregate: Arc::clone(aggregate) }),
     })
 }

@@ -16,8 +16,8 @@ use weir_plan::types::{Column, DataType, EVENT_TIME};
 use weir_plan::window::Tumbling;
 
 use super::*;
-use crate::keyed::KeyedStep as _;
 use crate::keyed::edge::{EdgeReport, EdgeSender};
+use crate::keyed::{Figures, KeyedOperator, KeyedStep as _, Marks};
 use crate::state::{Entries, TableSchema};
 use crate::transform::rows::Rows;
 
@@ -76,6 +76,7 @@ pub(crate) fn sent(aggregate: &Arc<Aggregate>, batches: impl IntoIterator<Item =
     lane.end_epoch().unwrap()
 }
 
+pub(crate) type State = Box<dyn KeyedOperator>;
 pub(crate) type Windows = BTreeMap<(i64, Option<String>), (Option<i64>, i64, Option<i64>)>;
 
 fn windows_of(rows: &RecordBatch) -> Windows {
@@ -121,31 +122,39 @@ pub(crate) fn random_rows(rng: &mut SmallRng, count: usize) -> Vec<Row> {
 }
 
 /// What becomes of the windows that are over.
-fn close_up_to(state: &mut KeyedState, watermark_us: i64, check: &dyn Fn(&RecordBatch) -> Result<(), String>) -> Rows {
+fn close_up_to(state: &mut State, watermark_us: i64, check: &dyn Fn(&RecordBatch) -> Result<(), String>) -> Rows {
     let mut all = Rows::default();
-    while let Some(mut window) = state.close_next(watermark_us) {
-        while let Some(rows) = window.next(check).unwrap() {
-            all.good.extend(rows.good);
-            all.bad.extend(rows.bad);
-        }
+    close(state, Some(watermark_us));
+    while let Some(rows) = state.next(check).unwrap() {
+        all.good.extend(rows.good);
+        all.bad.extend(rows.bad);
     }
     all
 }
 
 /// The rows of the windows that are over, if there are any.
-pub(crate) fn closed(state: &mut KeyedState, watermark_us: i64) -> Option<RecordBatch> {
+pub(crate) fn closed(state: &mut State, watermark_us: i64) -> Option<RecordBatch> {
     let rows = close_up_to(state, watermark_us, &|_| Ok(()));
     assert!(rows.bad.is_empty());
     let schema = rows.good.first()?.schema();
     Some(arrow::compute::concat_batches(&schema, &rows.good).unwrap())
 }
 
-pub(crate) fn close_all(state: &mut KeyedState) -> Windows {
+pub(crate) fn close_all(state: &mut State) -> Windows {
     closed(state, i64::MAX).map_or_else(Windows::new, |rows| windows_of(&rows))
 }
 
-pub(crate) fn state(aggregate: &Arc<Aggregate>) -> KeyedState {
-    KeyedState::new(Arc::clone(aggregate), aggregate.output_schema())
+pub(crate) fn state(aggregate: &Arc<Aggregate>) -> State {
+    TumblingAggregate::new(Arc::clone(aggregate)).operator().unwrap()
+}
+
+/// Puts entries in, as from a state file.
+pub(crate) fn apply(state: &mut State, entries: &Entries) {
+    state.tables().remove(0).restore(entries).unwrap();
+}
+
+fn close(state: &mut State, after_us: Option<i64>) {
+    state.close(&Marks { before_us: vec![None], after_us: vec![after_us] }).unwrap();
 }
 
 /// As the step keeps its windows.
@@ -158,10 +167,10 @@ fn a_window_closes_exactly_when_the_watermark_reaches_its_end() {
     let aggregate = aggregate();
     let mut state = state(&aggregate);
     let rows = [Row { time_us: 9, key: None, value: Some(1) }, Row { time_us: 10, key: None, value: Some(2) }];
-    state.apply(&partials(&aggregate, &rows).unwrap()).unwrap();
+    apply(&mut state, &partials(&aggregate, &rows).unwrap());
     assert!(closed(&mut state, 9).is_none());
     assert_eq!(windows_of(&closed(&mut state, 10).unwrap()), expected(&rows[..1]));
-    assert_eq!(state.open_windows(), 1);
+    assert_eq!(state.figures().open_windows, 1);
 }
 
 #[test]
@@ -171,7 +180,7 @@ fn rows_behind_the_watermark_are_counted_and_left_out() {
     let sent = sent(&aggregate, [batch(&rows)], Some(10));
     assert_eq!((sent.rows_in, sent.rows_late), (4, 2));
     let mut state = state(&aggregate);
-    state.apply(&sent.entries[0]).unwrap();
+    apply(&mut state, &sent.entries[0]);
     assert_eq!(close_all(&mut state), expected(&rows[1..3]));
 }
 
@@ -192,4 +201,27 @@ fn late_rows_are_those_that_the_windows_count_as_late_with_what_they_missed() {
     let times = |column: usize| found.column(column).as_primitive::<TimestampMicrosecondType>().values().to_vec();
     assert_eq!((times(2), times(3), times(4), times(5)), (vec![3, 9, 10, 25], vec![0, 0, 10, 20], vec![10, 10, 20, 30], vec![2_030; 4]));
     assert_eq!(found.column(6).as_primitive::<Int64Type>().values(), &[2, 2, 2, 2]);
+}
+
+#[test]
+fn an_epoch_takes_effect_when_it_closes_and_its_change_is_given_once() {
+    let aggregate = aggregate();
+    let rows = [(3, "a"), (12, "a"), (12, "b")].map(|(time_us, key)| Row { time_us, key: Some(key), value: Some(1) });
+    let mut state = state(&aggregate);
+    close(&mut state, Some(5));
+    for row in &rows {
+        state.take_in(0, partials(&aggregate, std::slice::from_ref(row)).unwrap()).unwrap();
+    }
+    assert!(state.next(&|_| Ok(())).unwrap().is_none());
+    assert_eq!(state.figures(), Figures::default());
+    assert!(state.tables().remove(0).take_change(Some(5)).unwrap().is_none());
+    assert_eq!(windows_of(&closed(&mut state, 10).unwrap()), expected(&rows[..1]));
+    let change = state.tables().remove(0).take_change(Some(10)).unwrap().unwrap();
+    assert_eq!(change.rows(), 2, "the window that stays open");
+    assert!(state.tables().remove(0).take_change(Some(10)).unwrap().is_none());
+    assert_eq!(state.figures(), Figures { open_windows: 1, groups: 2 });
+    let mut restored = super::tests::state(&aggregate);
+    apply(&mut restored, &change.entries);
+    assert_eq!(close_all(&mut restored), expected(&rows[1..]));
+    assert_eq!(close_all(&mut state), expected(&rows[1..]));
 }

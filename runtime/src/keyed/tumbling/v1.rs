@@ -13,7 +13,7 @@ use crate::failure::{Failure, Result};
 use crate::state::file::{KEY_GROUP, V1, WINDOW_START};
 use crate::state::{Change, Entries, StateField};
 
-pub(super) struct Windows {
+pub(super) struct WindowsV1 {
     window: Tumbling,
     /// `key_group`, `window_start`, one column per group column (`key:<name>`), one per value (`state:<name>`).
     columns: SchemaRef,
@@ -22,7 +22,7 @@ pub(super) struct Windows {
     is_new: Vec<bool>,
 }
 
-impl Windows {
+impl WindowsV1 {
     pub fn new(aggregate: &Aggregate, values: &[StateField]) -> Self {
         let mut fields = vec![Field::new(KEY_GROUP, DataType::UInt16, false), Field::new(WINDOW_START, DataType::Int64, false)];
         let keys = aggregate.key_schema.fields();
@@ -33,7 +33,7 @@ impl Windows {
     }
 }
 
-impl V1 for Windows {
+impl V1 for WindowsV1 {
     fn schema(&self) -> &SchemaRef {
         &self.columns
     }

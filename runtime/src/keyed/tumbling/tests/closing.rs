@@ -10,10 +10,10 @@ fn a_window_that_closes_gives_its_rows_a_batch_at_a_time() {
     let keys: ArrayRef = Arc::new((0..ROWS).map(|i| Some(format!("{i:0100}"))).collect::<StringArray>());
     let number = |i: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![i; ROWS])) };
     let values = vec![number(1), number(0), number(2), number(3)];
-    state.apply(&Entries { times: Int64Array::from(vec![SIZE_US - 1; ROWS]), keys: vec![keys, number(0)], values }).unwrap();
-    let mut window = state.close_next(10).unwrap();
+    apply(&mut state, &Entries { times: Int64Array::from(vec![SIZE_US - 1; ROWS]), keys: vec![keys, number(0)], values });
+    close(&mut state, Some(10));
     let mut batches = Vec::new();
-    while let Some(rows) = window.next(&|_| Ok(())).unwrap() {
+    while let Some(rows) = state.next(&|_| Ok(())).unwrap() {
         let [rows] = &rows.good[..] else { panic!("{} batches at once", rows.good.len()) };
         assert_eq!(rows.column(3).as_primitive::<Int64Type>().value(0), 1);
         batches.push(rows.num_rows());
@@ -33,10 +33,10 @@ fn each_batch_of_a_window_has_its_own_bad_rows() {
     // A sum that is beyond its type in one group of each thousand.
     let high: ArrayRef = Arc::new((0..ROWS).map(|i| Some(i64::from(i % 1_000 == 7))).collect::<Int64Array>());
     let values = vec![number(1), high, number(2), number(3)];
-    state.apply(&Entries { times: Int64Array::from(vec![SIZE_US - 1; ROWS]), keys: vec![keys, number(0)], values }).unwrap();
-    let mut window = state.close_next(10).unwrap();
+    apply(&mut state, &Entries { times: Int64Array::from(vec![SIZE_US - 1; ROWS]), keys: vec![keys, number(0)], values });
+    close(&mut state, Some(10));
     let (mut first, mut bad_in_all) = (0, 0);
-    while let Some(rows) = window.next(&|_| Ok(())).unwrap() {
+    while let Some(rows) = state.next(&|_| Ok(())).unwrap() {
         let [bad] = &rows.bad[..] else { panic!("bad rows of one batch, in one: {:?}", rows.bad) };
         let good: usize = rows.good.iter().map(RecordBatch::num_rows).sum();
         let of_batch = first..first + good + bad.reasons.len();
@@ -50,7 +50,7 @@ fn each_batch_of_a_window_has_its_own_bad_rows() {
 }
 
 /// `total` is beyond its type for the key `b`, and `share` divides by zero for `a`.
-fn failing() -> KeyedState {
+fn failing() -> State {
     let column = |name: &str, expr: &str| AggregateColumn { name: name.into(), expr: expr.into(), filter: None };
     let columns = [column("total", "sum(value)"), column("share", "count(*) / count(nullif(value, 7))")];
     let aggregate = aggregate::compile(Input::Source(0), &input_schema(), Tumbling::new(SIZE_US), &["key".into()], &columns).unwrap();
@@ -58,7 +58,7 @@ fn failing() -> KeyedState {
     let rows = [("a", 7), ("b", i64::MAX), ("b", 1), ("c", 5), ("d", i64::MAX), ("d", 1), ("d", -1)];
     let rows = rows.map(|(key, value)| Row { time_us: 3, key: Some(key), value: Some(value) });
     let mut state = state(&aggregate);
-    state.apply(&partials(&aggregate, &rows).unwrap()).unwrap();
+    apply(&mut state, &partials(&aggregate, &rows).unwrap());
     state
 }
 
@@ -101,6 +101,6 @@ fn a_filter_guards_its_argument() {
     let aggregate = Arc::new(aggregate);
     let sent = sent(&aggregate, [batch(&rows)], None);
     let mut state = state(&aggregate);
-    state.apply(&sent.entries[0]).unwrap();
+    apply(&mut state, &sent.entries[0]);
     assert_eq!(windows_of_totals(&closed(&mut state, i64::MAX).unwrap()), [("a".to_owned(), 25)]);
 }

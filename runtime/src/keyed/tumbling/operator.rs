@@ -1,0 +1,71 @@
+//! The state of a tumbling aggregate: partial values wait until their epoch closes, and are merged then.
+
+use std::sync::Arc;
+
+use weir_plan::aggregate::Aggregate;
+
+use super::closing::ClosedWindow;
+use super::windows::Windows;
+use crate::failure::Result;
+use crate::keyed::{Figures, KeyedOperator, Leaving, Marks};
+use crate::state::{Entries, StateTable, TableSchema};
+use crate::transform::rows::{Check, Rows};
+
+pub(super) struct Operator {
+    /// Of the epoch in hand.
+    arrived: Vec<Entries>,
+    windows: Windows,
+    /// The watermark that the last epoch was closed with.
+    after_us: Option<i64>,
+    /// The window that is over and gives its rows.
+    closing: Option<ClosedWindow>,
+}
+
+impl Operator {
+    pub fn new(aggregate: Arc<Aggregate>, table: Arc<TableSchema>) -> Self {
+        Self { arrived: Vec::new(), windows: Windows::new(aggregate, table), after_us: None, closing: None }
+    }
+}
+
+impl KeyedOperator for Operator {
+    fn take_in(&mut self, _input: usize, entries: Entries) -> Result<()> {
+        self.arrived.push(entries);
+        Ok(())
+    }
+
+    fn close(&mut self, marks: &Marks) -> Result<()> {
+        self.after_us = marks.after_us[0];
+        self.windows.settle(std::mem::take(&mut self.arrived), self.after_us)
+    }
+
+    fn next(&mut self, check: Check<'_>) -> Result<Option<Rows>> {
+        loop {
+            if let Some(window) = &mut self.closing
+                && let Some(rows) = window.next(check)?
+            {
+                return Ok(Some(rows));
+            }
+            self.closing = self.after_us.and_then(|watermark_us| self.windows.close_next(watermark_us));
+            if self.closing.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    fn tables(&mut self) -> Vec<&mut dyn StateTable> {
+        vec![&mut self.windows]
+    }
+
+    fn leaves_by(&self, _before_us: &[Option<i64>], limit_us: i64) -> Option<Leaving> {
+        let at_us = self.windows.ends().take_while(|end| *end <= limit_us).last()?;
+        Some(Leaving { at_us, newest_us: at_us.saturating_sub(1) })
+    }
+
+    fn figures(&self) -> Figures {
+        Figures { open_windows: self.windows.open_windows() as u64, groups: self.windows.groups() as u64 }
+    }
+
+    fn bytes(&self) -> usize {
+        self.arrived.iter().map(Entries::bytes).sum::<usize>() + self.closing.as_ref().map_or(0, ClosedWindow::bytes)
+    }
+}

@@ -1,0 +1,126 @@
+//! The open windows of one aggregate: a table per window ("pane"), because a window closes as a whole.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{AsArray, UInt32Array};
+use arrow::datatypes::{DataType, Int64Type, SchemaRef};
+use weir_plan::aggregate::Aggregate;
+
+use super::closing::ClosedWindow;
+use super::group_table::GroupTable;
+use crate::failure::{Failure, Result};
+use crate::state::{Change, Entries, StateTable, TableSchema};
+
+/// Open windows by start.
+pub(super) struct Windows {
+    aggregate: Arc<Aggregate>,
+    table: Arc<TableSchema>,
+    /// Of the step's rows: window bounds, group columns, outputs, event time.
+    schema: SchemaRef,
+    key_types: Vec<DataType>,
+    panes: BTreeMap<i64, GroupTable>,
+    /// Of the epoch in hand.
+    change: Option<Change>,
+}
+
+impl Windows {
+    pub fn new(aggregate: Arc<Aggregate>, table: Arc<TableSchema>) -> Self {
+        let key_types = aggregate.key_schema.fields().iter().map(|f| f.data_type().clone()).collect();
+        let schema = aggregate.output_schema();
+        Self { aggregate, table, schema, key_types, panes: BTreeMap::new(), change: None }
+    }
+
+    /// Merges what an epoch has brought into the windows. Only those that stay open are state: what a closed one was made of is in the rows that
+    /// this epoch writes.
+    pub fn settle(&mut self, arrived: Vec<Entries>, after_us: Option<i64>) -> Result<()> {
+        let mut stay_open = Vec::with_capacity(arrived.len());
+        for entries in arrived {
+            let Some(watermark_us) = after_us else {
+                stay_open.push(entries);
+                continue;
+            };
+            let (open, closing) = entries.split(|time| time >= watermark_us)?;
+            self.apply(&closing)?;
+            stay_open.push(open);
+        }
+        let change = Change::of(&self.table, &stay_open)?;
+        if let Some(change) = &change {
+            self.apply(&change.entries)?;
+        }
+        self.change = change;
+        Ok(())
+    }
+
+    /// Closes the first window that is open, if the watermark has reached its end.
+    pub fn close_next(&mut self, watermark_us: i64) -> Option<ClosedWindow> {
+        let first = self.panes.first_entry()?;
+        if self.aggregate.window.end_of(*first.key()) > watermark_us {
+            return None;
+        }
+        let (start_us, pane) = first.remove_entry();
+        Some(ClosedWindow::new(Arc::clone(&self.aggregate), Arc::clone(&self.schema), start_us, pane))
+    }
+
+    /// Of each open window, in the order of time.
+    pub fn ends(&self) -> impl DoubleEndedIterator<Item = i64> {
+        self.panes.keys().map(|start| self.aggregate.window.end_of(*start))
+    }
+
+    pub fn open_windows(&self) -> usize {
+        self.panes.len()
+    }
+
+    pub fn groups(&self) -> usize {
+        self.panes.values().map(GroupTable::groups).sum()
+    }
+
+    fn apply(&mut self, entries: &Entries) -> Result<()> {
+        for (window, part) in by_window(entries)? {
+            let pane = match self.panes.entry(window) {
+                std::collections::btree_map::Entry::Occupied(e) => e.into_mut(),
+                std::collections::btree_map::Entry::Vacant(e) => e.insert(GroupTable::new(&self.key_types, &self.aggregate.calls)?),
+            };
+            pane.merge(&part.keys, part.rows(), &part.values)?;
+        }
+        Ok(())
+    }
+}
+
+impl StateTable for Windows {
+    fn restore(&mut self, entries: &Entries) -> Result<()> {
+        self.apply(entries)
+    }
+
+    fn take_over(&mut self, other: &mut dyn StateTable) -> Result<()> {
+        let other: &mut dyn Any = other;
+        let other = other.downcast_mut::<Self>().ok_or_else(|| Failure::bug("windows were to take over a table of another kind"))?;
+        self.panes.append(&mut other.panes);
+        Ok(())
+    }
+
+    fn take_change(&mut self, horizon_us: Option<i64>) -> Result<Option<Change>> {
+        let all_are_open = self.ends().next().is_none_or(|end| horizon_us.is_none_or(|horizon| end > horizon));
+        debug_assert!(all_are_open, "a window that is over has not given its rows");
+        Ok(self.change.take())
+    }
+
+    fn bytes(&self) -> usize {
+        self.panes.values().map(GroupTable::bytes).sum()
+    }
+}
+
+/// One part per window start, in order; its keys are the group columns.
+fn by_window(entries: &Entries) -> Result<Vec<(i64, Entries)>> {
+    let Some((starts, groups)) = entries.keys.split_last() else { return Err(Failure::bug("entries without windows")) };
+    let entries = Entries { keys: groups.to_vec(), ..entries.clone() };
+    let mut rows: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+    for (row, start) in (0u32..).zip(starts.as_primitive::<Int64Type>().values()) {
+        rows.entry(*start).or_default().push(row);
+    }
+    if let (1, Some((start, _))) = (rows.len(), rows.first_key_value()) {
+        return Ok(vec![(*start, entries)]);
+    }
+    rows.into_iter().map(|(start, rows)| Ok((start, entries.select(&UInt32Array::from(rows))?))).collect()
+}
