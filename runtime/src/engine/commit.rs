@@ -203,3 +203,6 @@ impl Committer for TableCommitter {
         Box::pin(self.look_ahead(manifest, committable))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,7 +85,7 @@ impl Lake {
         DeltaTable::open_or_create(self.location(), &self.sink, "default/rides", QUICK).await
     }
 
-    pub(super) fn path(&self, relative: &str) -> std::path::PathBuf {
+    pub(crate) fn path(&self, relative: &str) -> std::path::PathBuf {
         self.dir.path().join("table").join(relative)
     }
 
@@ -94,12 +94,12 @@ impl Lake {
     }
 
     /// The actions of one commit.
-    fn actions(&self, version: i64) -> Vec<Value> {
+    pub(crate) fn actions(&self, version: i64) -> Vec<Value> {
         let text = std::fs::read_to_string(self.commit_file(version)).unwrap();
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 
-    fn versions(&self) -> i64 {
+    pub(crate) fn versions(&self) -> i64 {
         (0..).take_while(|v| self.commit_file(*v).exists()).count().try_into().unwrap()
     }
 
@@ -110,7 +110,7 @@ impl Lake {
     }
 
     /// Changes the table's first commit: `change` gets every action of it.
-    fn edit_creation(&self, change: impl Fn(&mut Value)) {
+    pub(crate) fn edit_creation(&self, change: impl Fn(&mut Value)) {
         let mut actions = self.actions(0);
         actions.iter_mut().for_each(change);
         let text: Vec<_> = actions.iter().map(Value::to_string).collect();
@@ -160,7 +160,7 @@ impl Lake {
     }
 
     /// The values of `n` in all data files that the log refers to, sorted.
-    fn numbers(&self) -> Vec<i64> {
+    pub(crate) fn numbers(&self) -> Vec<i64> {
         let mut all: Vec<i64> = self.adds().iter().flat_map(|add| self.numbers_of(add)).collect();
         all.sort_unstable();
         all
@@ -196,7 +196,7 @@ pub(crate) fn rides(rows: &[(i64, Option<&str>, Option<i32>)]) -> RecordBatch {
 }
 
 /// Writes one row per number and gives the `add`s.
-pub(super) async fn write(table: &DeltaTable, epoch: u64, numbers: &[i64]) -> Vec<Value> {
+pub(crate) async fn write(table: &DeltaTable, epoch: u64, numbers: &[i64]) -> Vec<Value> {
     let rows: Vec<_> = numbers.iter().map(|n| (*n, Some("Paris"), Some(19_723))).collect();
     let mut writer = table.files().writer(&format!("lineage-1-{epoch}")).unwrap();
     writer.write(&rides(&rows)).await.unwrap();
