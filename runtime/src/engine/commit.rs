@@ -8,20 +8,14 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use weir_plan::Plan;
 use weir_plan::quote::quoted;
-use xxhash_rust::xxh3::xxh3_64;
 
 use crate::checkpoint::manifest::{Committable, Manifest, PinnedTable};
 use crate::checkpoint::sinks::{Committer, Landed};
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
-use crate::sink::delta::{CommitOutcome, DeltaTable, Transaction, payload};
+use crate::sink::decided::Decided;
+use crate::sink::delta::{CommitOutcome, DeltaTable, payload};
 use crate::storage::{self, Secrets};
-
-/// What stands for a state action's token in a table.
-#[must_use]
-pub fn token_version(token: &str) -> i64 {
-    (xxh3_64(token.as_bytes()) >> 1).cast_signed()
-}
 
 pub struct TableCommitter {
     plan: Arc<Plan>,
@@ -95,7 +89,7 @@ impl TableCommitter {
 
     async fn look_ahead(&self, manifest: &Manifest, committable: &Committable) -> Result<()> {
         let (_, Some(table)) = self.current(manifest, committable)? else { return Ok(()) };
-        table.lock().await.check_ready(&self.transaction(manifest, &committable.sink), adds_of(manifest, committable)?).await
+        table.lock().await.check_ready(&self.decided(manifest, &committable.sink), adds_of(manifest, committable)?).await
     }
 
     async fn commit_to(
@@ -111,8 +105,8 @@ impl TableCommitter {
             tracing::warn!(%sink, %epoch, rows, "the rows were for the table at {} that is gone", pinned.uri);
             return Ok(Landed::GivenUp);
         }
-        let transaction = self.transaction(manifest, sink);
-        match table.commit(&transaction, adds_of(manifest, committable)?, &self.provenance(manifest)).await? {
+        let decided = self.decided(manifest, sink);
+        match table.commit(&decided, adds_of(manifest, committable)?).await? {
             CommitOutcome::Committed { version } => {
                 tracing::debug!(%sink, %epoch, version, rows, "committed");
                 Ok(Landed::Committed)
@@ -122,19 +116,20 @@ impl TableCommitter {
                 tracing::warn!("{}: {} is gone from {}", given_up(manifest, committable), files.join(", "), pinned.uri);
                 Ok(Landed::GivenUp)
             }
-            CommitOutcome::FilesGone { files } => Err(table.lacks(&transaction, &files)),
+            CommitOutcome::FilesGone { files } => Err(table.lacks(&decided, &files)),
         }
     }
 
     /// What the table remembers of the epoch.
-    fn transaction(&self, manifest: &Manifest, sink: &str) -> Transaction {
-        Transaction {
+    fn decided(&self, manifest: &Manifest, sink: &str) -> Decided {
+        Decided {
             pipeline: self.plan.pipeline.clone(),
             lineage: manifest.lineage.clone(),
             sink: sink.to_owned(),
-            epoch: manifest.epoch.0,
+            epoch: manifest.epoch,
             mark: manifest.head().mark().0,
-            token: manifest.state_action.as_ref().map(|done| token_version(&done.token)),
+            token: manifest.state_action.as_ref().map(|done| done.token.clone()),
+            provenance: self.provenance(manifest),
         }
     }
 

@@ -6,19 +6,18 @@ use std::sync::Arc;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use weir_plan::Plan;
-use weir_plan::ids::Epoch;
 use weir_plan::plan::{Sink, StateAction};
 use weir_plan::quote::quoted;
 
 use super::Options;
 use super::claim;
-use super::commit::token_version;
 use crate::checkpoint::manifest::{Manifest, PinnedTable};
 use crate::checkpoint::protocol::Mark;
 use crate::checkpoint::sinks::{SinkHolds, SinkMemory, Sinks};
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
-use crate::sink::delta::{DeltaTable, HeldEpoch, Memory};
+use crate::sink::decided::HeldEpoch;
+use crate::sink::delta::{DeltaTable, Memory};
 use crate::storage::{Location, Standing};
 
 /// By sink, in the order of the plan.
@@ -37,12 +36,9 @@ struct Place {
 /// What the tables held when they were opened, for the claim; and how to ask them again.
 pub struct Remembered {
     memories: Vec<SinkMemory>,
-    /// By memory.
+    /// In the same order.
     tables: Vec<Memory>,
-    pipeline: String,
     retry: RetryPolicy,
-    /// Of the last state action that a table knows of.
-    tokens: Vec<i64>,
     action: Option<StateAction>,
 }
 
@@ -83,20 +79,19 @@ impl Tables {
     #[must_use]
     pub fn remembered(&self) -> Remembered {
         let there = || self.plan.sinks.iter().zip(&self.places).filter_map(|(sink, place)| Some((sink, place.table.as_ref()?)));
-        let memories = there().map(|(sink, table)| SinkMemory {
-            sink: sink.name.clone(),
-            table_id: table.table_id().to_owned(),
-            place: format!("the table at {}", sink.uri()),
-            held: holds(table.held(&self.plan.pipeline, &sink.name)),
-        });
-        Remembered {
-            memories: memories.collect(),
-            tables: there().map(|(_, table)| table.memory()).collect(),
-            pipeline: self.plan.pipeline.clone(),
-            retry: self.retry,
-            tokens: there().filter_map(|(sink, table)| table.token(&self.plan.pipeline, &sink.name)).collect(),
-            action: self.plan.state_action.clone(),
-        }
+        let (memories, tables) = there()
+            .map(|(sink, table)| {
+                let memory = table.memory(&self.plan.pipeline, &sink.name);
+                let told = SinkMemory {
+                    sink: sink.name.clone(),
+                    table_id: table.table_id().to_owned(),
+                    place: format!("the table at {}", sink.uri()),
+                    held: holds(memory.held()),
+                };
+                (told, memory)
+            })
+            .unzip();
+        Remembered { memories, tables, retry: self.retry, action: self.plan.state_action.clone() }
     }
 
     /// The identities of the tables that are there.
@@ -139,18 +134,20 @@ async fn open_if_there(plan: &Plan, sink: &Sink, location: &Location, retry: Ret
     table.map_err(|e| e.context(format!("sink {}", quoted(&sink.name))))
 }
 
-fn holds(held: Vec<HeldEpoch>) -> Vec<SinkHolds> {
-    let holds =
-        |held: HeldEpoch| SinkHolds { lineage: held.lineage, epoch: Epoch(held.epoch), mark: held.mark.map(Mark), is_named: held.is_named };
-    held.into_iter().map(holds).collect()
+fn holds(held: &[HeldEpoch]) -> Vec<SinkHolds> {
+    let holds = |held: &HeldEpoch| {
+        let HeldEpoch { lineage, epoch, mark, is_named } = held.clone();
+        SinkHolds { lineage, epoch, mark: mark.map(Mark), is_named }
+    };
+    held.iter().map(holds).collect()
 }
 
 impl Remembered {
     async fn ask_again(&self) -> Result<Vec<SinkMemory>> {
         let asked = self.memories.iter().zip(&self.tables).map(|(memory, table)| async {
             let doing = format!("reading what {} holds", memory.place);
-            let held = self.retry.persist(&doing, async || table.held(&self.pipeline, &memory.sink).await).await?;
-            Ok(SinkMemory { held: holds(held), ..memory.clone() })
+            let held = self.retry.persist(&doing, async || table.held_now().await).await?;
+            Ok(SinkMemory { held: holds(&held), ..memory.clone() })
         });
         futures::future::try_join_all(asked).await
     }
@@ -166,7 +163,7 @@ impl Sinks for Remembered {
 
     /// A token that a table knows was done before the rows that it holds: it says nothing about them.
     fn excuses(&self, newest: Option<&Manifest>) -> bool {
-        let is_new = |action: &StateAction| !self.tokens.contains(&token_version(&action.token));
+        let is_new = |action: &StateAction| !self.tables.iter().any(|table| table.has_seen(&action.token));
         claim::due(self.action.as_ref(), newest).is_some_and(is_new)
     }
 }

@@ -35,7 +35,6 @@ use weir_plan::plan::{DeltaSink, Maintenance, Sink, SinkKind};
 
 pub use appended::{Appended, AppendedFile, Expected};
 pub use commit::CommitOutcome;
-pub use transaction::{HeldEpoch, Transaction};
 pub use writer::EpochWriter;
 
 use self::actions::{Metadata, Protocol};
@@ -46,6 +45,7 @@ use self::maintenance::Maintained;
 use self::pending::Pending;
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
+use crate::sink::decided::HeldEpoch;
 use crate::sink::upkeep::{Duty, Surroundings};
 use crate::storage::Location;
 
@@ -88,21 +88,38 @@ pub struct TableFiles {
     pending: Pending,
 }
 
-/// What a table remembers, as its log says when it is asked.
+/// What a table remembers of a pipeline's sink.
 pub struct Memory {
+    pipeline: String,
+    sink: String,
     log: Log,
+    held: Vec<HeldEpoch>,
+    /// What stands for the token of the last state action that the table knows of.
+    token: Option<i64>,
 }
 
 impl Memory {
-    /// Of each lineage of a pipeline's sink its newest epoch. A table that is gone holds nothing.
+    /// Of each lineage the newest epoch that the table held when it was opened.
+    #[must_use]
+    pub fn held(&self) -> &[HeldEpoch] {
+        &self.held
+    }
+
+    /// The same as the log says now. A table that is gone holds nothing.
     ///
     /// # Errors
     /// `Retry` if the store is away, `Config` if the log can't be read.
-    pub async fn held(&self, pipeline: &str, sink: &str) -> Result<Vec<HeldEpoch>> {
+    pub async fn held_now(&self) -> Result<Vec<HeldEpoch>> {
         if !self.log.exists().await? {
             return Ok(Vec::new());
         }
-        Ok(transaction::held(&self.log.load().await?.txns, pipeline, sink))
+        Ok(transaction::held(&self.log.load().await?.txns, &self.pipeline, &self.sink))
+    }
+
+    /// Whether a state action with this token was the last one before a commit that the table held when it was opened.
+    #[must_use]
+    pub fn has_seen(&self, token: &str) -> bool {
+        self.token == Some(transaction::token_version(token))
     }
 }
 
@@ -255,22 +272,16 @@ impl DeltaTable {
         }
     }
 
-    /// What the newest version that is known here holds of a pipeline's sink: of each lineage its newest epoch.
+    /// What the newest version that is known here holds of a pipeline's sink, and how to ask again later.
     #[must_use]
-    pub fn held(&self, pipeline: &str, sink: &str) -> Vec<HeldEpoch> {
-        transaction::held(&self.txns, pipeline, sink)
-    }
-
-    /// The same for whoever asks again later.
-    #[must_use]
-    pub fn memory(&self) -> Memory {
-        Memory { log: self.log.clone() }
-    }
-
-    /// What stands for the token of the last state action of the pipeline that the table knows of.
-    #[must_use]
-    pub fn token(&self, pipeline: &str, sink: &str) -> Option<i64> {
-        transaction::token(&self.txns, pipeline, sink)
+    pub fn memory(&self, pipeline: &str, sink: &str) -> Memory {
+        Memory {
+            pipeline: pipeline.to_owned(),
+            sink: sink.to_owned(),
+            log: self.log.clone(),
+            held: transaction::held(&self.txns, pipeline, sink),
+            token: transaction::token(&self.txns, pipeline, sink),
+        }
     }
 
     /// Starts writing a log checkpoint if the log has grown long since the last one, and none is being written. Waits for nothing: it is

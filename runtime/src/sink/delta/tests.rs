@@ -21,23 +21,25 @@ use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
+use weir_plan::ids::Epoch;
 use weir_plan::outputs::Output;
 use weir_plan::plan::{DeltaSink, Input, Maintenance, Sink, SinkKind};
 
-use super::{CommitOutcome, DeltaTable, Transaction};
+use super::{CommitOutcome, DeltaTable};
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
+use crate::sink::decided::Decided;
 use crate::storage::{self, Location, Secrets};
 
 /// A commit of the sink, in the lineage of the same name.
-pub(super) fn transaction(epoch: u64) -> Transaction {
-    let (pipeline, lineage, sink) = ("rides".into(), "lineage".into(), "silver".into());
-    Transaction { pipeline, lineage, sink, epoch, mark: u32::try_from(epoch).unwrap() + 100, token: None }
+pub(super) fn decided(epoch: u64) -> Decided {
+    let (pipeline, lineage, sink, provenance) = ("rides".into(), "lineage".into(), "silver".into(), Map::new());
+    Decided { pipeline, lineage, sink, epoch: Epoch(epoch), mark: u32::try_from(epoch).unwrap() + 100, token: None, provenance }
 }
 
 /// The last epoch that the table holds of that lineage.
 async fn held_epoch(lake: &Lake) -> Option<u64> {
-    lake.open().await.held("rides", "silver").iter().find(|held| held.lineage == "lineage").map(|held| held.epoch)
+    lake.open().await.memory("rides", "silver").held().iter().find(|held| held.lineage == "lineage").map(|held| held.epoch.0)
 }
 
 /// For what comes back: only a test that fails waits for so long.
@@ -206,7 +208,7 @@ pub(crate) async fn write(table: &DeltaTable, epoch: u64, numbers: &[i64]) -> Ve
 }
 
 pub(super) async fn commit(table: &mut DeltaTable, epoch: u64, adds: &[Value]) -> Result<CommitOutcome> {
-    table.commit(&transaction(epoch), adds, &Map::new()).await
+    table.commit(&decided(epoch), adds).await
 }
 
 async fn append(table: &mut DeltaTable, epoch: u64, numbers: &[i64]) -> Result<CommitOutcome> {

@@ -54,7 +54,7 @@ async fn after_250_commits_others_and_the_next_start_read_only_the_tail() {
 
     let (store, location) = Faulty::before(&lake.location(), []);
     let again = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
-    assert_eq!(again.held("rides", "silver")[0].epoch, 260);
+    assert_eq!(again.memory("rides", "silver").held()[0].epoch, Epoch(260));
     let read = store.log_reads.lock().unwrap().clone();
     let tail: Vec<_> = (checkpoint + 1..=260).map(|v| format!("{v:020}.json")).collect();
     let commits: Vec<_> = read.into_iter().filter(|name| name.ends_with(".json")).collect();
