@@ -9,12 +9,14 @@ use tokio::sync::Mutex;
 use weir_plan::Plan;
 use weir_plan::quote::quoted;
 
-use crate::checkpoint::manifest::{Committable, Manifest, PinnedTable};
+use super::sinks::lanes::Parts;
+use crate::checkpoint::manifest::{Committable, Manifest, Payload, PinnedTable};
 use crate::checkpoint::sinks::{Committer, Landed};
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
 use crate::sink::decided::Decided;
 use crate::sink::delta::{CommitOutcome, DeltaTable, payload};
+use crate::sink::writing::{self, Sealed};
 use crate::storage::{self, Secrets};
 
 pub struct TableCommitter {
@@ -48,6 +50,24 @@ impl TableCommitter {
             versions.insert(sink.clone(), table.lock().await.version());
         }
         versions
+    }
+
+    /// What each sink is to commit of what its writers gave.
+    ///
+    /// # Errors
+    /// A bug, if there is no such sink, or if it did not make these writers.
+    pub async fn seal(&self, parts: Parts) -> Result<Vec<Committable>> {
+        let mut committables = Vec::new();
+        for (index, parts) in parts {
+            let sink = self.plan.sinks.get(index).map(|sink| &sink.name);
+            let (sink, table) = sink
+                .and_then(|sink| Some((sink, self.tables.get(sink)?)))
+                .ok_or_else(|| Failure::bug(format!("rows were written for the sink {index}, and there is none")))?;
+            if let Some(Sealed { rows, payload: writing::Payload { kind, body } }) = table.lock().await.seal(parts)? {
+                committables.push(Committable { sink: sink.clone(), rows, payload: Payload { kind, body } });
+            }
+        }
+        Ok(committables)
     }
 
     /// Where a sink's rows of this epoch go, by the document of the time; none if the document has another place for it now.

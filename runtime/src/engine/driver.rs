@@ -18,16 +18,15 @@ use weir_plan::quote::quoted;
 use self::closing::Closed;
 pub use self::summary::Summary;
 use super::keyed_stage::Watermarks;
-use super::lane_sinks::Files;
+use super::sinks::lanes::Parts;
 use super::start::{Running, start};
 use super::{Options, Signal, state_log};
 use crate::checkpoint::content::DataEpoch;
 use crate::checkpoint::layout::COMPACTED_FROM;
-use crate::checkpoint::manifest::{Committable, Payload, Task};
+use crate::checkpoint::manifest::Task;
 use crate::failure::{Failure, Result};
 use crate::memory::Memory;
 use crate::observe::progress::{Durations, Progress};
-use crate::sink::delta::payload;
 
 /// How long a quiet pipeline waits before it looks whether a partition has become idle.
 const LOOK: Duration = Duration::from_secs(1);
@@ -132,10 +131,10 @@ impl Running {
             if closed.took_in_something() {
                 self.observer.closed(&closed.source, closed.clock_us, &self.latest_offsets());
             }
-            let files = self.lane_sinks.files().await?;
+            let parts = self.lane_sinks.parts().await?;
             if closed.took_in_something() || (due == Due::AllRead && !self.until_reached()) {
                 let reached = due == Due::AllRead;
-                self.decide_and_commit(closed, files, reached, summary).await?;
+                self.decide_and_commit(closed, parts, reached, summary).await?;
             }
             match due {
                 Due::Trigger => {}
@@ -228,7 +227,7 @@ impl Running {
         )))
     }
 
-    async fn decide_and_commit(&mut self, closed: Closed, mut files: Files, until_reached: bool, summary: &mut Summary) -> Result<()> {
+    async fn decide_and_commit(&mut self, closed: Closed, mut parts: Parts, until_reached: bool, summary: &mut Summary) -> Result<()> {
         let began = Instant::now();
         let lanes_uploaded = began - closed.at;
         // After the epoch was read: what it took in came from the topic that this look sees.
@@ -246,7 +245,7 @@ impl Running {
             let Some((sink, rows)) = next else { break };
             let writer = match writers.entry(sink) {
                 Entry::Occupied(open) => open.into_mut(),
-                Entry::Vacant(none) => none.insert(self.assembly.files[sink].writer(&self.assembly.label)?),
+                Entry::Vacant(none) => none.insert(self.assembly.writers[sink].begin(&self.assembly.slot)?),
             };
             writer.write(&rows).await?;
         }
@@ -255,7 +254,7 @@ impl Running {
             self.observer.bad_rows(&keyed.bad.counts, first);
         }
         for (sink, writer) in writers {
-            files.insert(sink, writer.finish().await?);
+            parts.entry(sink).or_default().push(writer.finish().await?);
         }
         crate::failpoint::reach("data.upload.after");
         let epoch = self.writer.newest().epoch.next();
@@ -265,15 +264,7 @@ impl Running {
         self.topics.check(look).await?;
         let uploaded = began.elapsed();
 
-        let committables: Vec<_> = files
-            .into_iter()
-            .filter(|(_, (adds, _))| !adds.is_empty())
-            .map(|(sink, (adds, rows))| Committable {
-                sink: self.plan.sinks[sink].name.clone(),
-                rows,
-                payload: Payload { kind: payload::APPEND.to_owned(), body: payload::append(adds) },
-            })
-            .collect();
+        let committables = self.committer.seal(parts).await?;
         if let Some(until) = &mut self.until {
             until.reached = until_reached;
         }

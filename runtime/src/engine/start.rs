@@ -22,12 +22,12 @@ use super::discovery::Discovery;
 use super::evidence::Evidence;
 use super::garbage::Garbage;
 use super::keyed_stage::KeyedStage;
-use super::lane_sinks::LaneSinks;
 use super::lanes::Lanes;
 use super::open_epoch::OpenEpoch;
 use super::reading::{Reading, only_source};
 use super::restored::Restored;
 use super::restoring;
+use super::sinks::lanes::LaneSinks;
 use super::state_log::StateLog;
 use super::tables::Tables;
 use super::topic_watch::{self, TopicWatch};
@@ -40,6 +40,7 @@ use crate::observe::Observer;
 use crate::observe::progress::{Durations, Progress};
 use crate::retry::RetryPolicy;
 use crate::sink::upkeep::{self, Duties, Surroundings, Upkeep};
+use crate::sink::writing::{Slot, Writers};
 use crate::source::kafka::{Fetching, KafkaInput};
 use crate::storage::Standing;
 
@@ -153,7 +154,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     for said in said {
         tracing::warn!("{said}");
     }
-    let files: Vec<_> = tables.iter().map(|table| table.files().within(shares.sink_buffer_bytes)).collect();
+    let writers: Vec<_> = tables.iter().map(|table| Arc::new(table.files()) as Arc<dyn Writers>).collect();
     let (clock, steady) = (options.maintenance_clock.clone(), options.maintenance_clock.clone());
     let surroundings = Surroundings {
         now_ms: Arc::new(move || clock.now_ms()),
@@ -199,8 +200,8 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         plan: Arc::clone(&plan),
         stages: Arc::clone(&stages),
         input: Arc::clone(&input),
-        files,
-        label: file_label(&writer),
+        writers,
+        slot: Slot { label: file_label(&writer), buffer_bytes: shares.sink_buffer_bytes },
         lanes_max: options.lanes,
         memory: Arc::clone(&memory),
     };

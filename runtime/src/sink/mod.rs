@@ -3,6 +3,7 @@
 pub mod decided;
 pub mod delta;
 pub mod upkeep;
+pub mod writing;
 
 use std::sync::Arc;
 

@@ -8,9 +8,10 @@ use weir_plan::plan::Sink;
 
 use super::*;
 use crate::Remedy;
-use crate::checkpoint::manifest::{ActedUpon, Payload};
+use crate::checkpoint::manifest::ActedUpon;
 use crate::fixtures;
 use crate::sink::delta::tests::{Lake, QUICK, write};
+use crate::sink::writing::Part;
 
 /// Of the manifests here.
 const LINEAGE: &str = "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491";
@@ -24,8 +25,8 @@ async fn decided(lake: &Lake) -> Manifest {
     let fixture = include_bytes!("../../../fixtures/manifest-v1-data.json");
     let mut manifest = Manifest::decode(Epoch(43), LINEAGE, fixture).unwrap();
     manifest.tables = vec![PinnedTable { sink: "silver".into(), uri: lake.sink.uri().into(), table_id: table.table_id().into() }];
-    let payload = Payload { kind: payload::APPEND.into(), body: payload::append(adds) };
-    manifest.committables = vec![Committable { sink: "silver".into(), rows: 1, payload }];
+    let writing::Payload { kind, body } = payload::append(adds);
+    manifest.committables = vec![Committable { sink: "silver".into(), rows: 1, payload: Payload { kind, body } }];
     manifest
 }
 
@@ -178,6 +179,20 @@ async fn a_payload_of_another_version_and_a_sink_without_a_pin_are_named() {
     let says = "epoch 43 has rows for `silver` and does not name its table";
     assert_eq!(ready(&committer, &manifest).await, Err(Failure::bug(says)));
     assert_eq!(commit(&committer, &manifest).await, Err(Failure::bug(says)));
+}
+
+#[tokio::test]
+async fn what_writers_gave_becomes_a_committable_of_each_sink_that_has_something_to_commit() {
+    let (lake, late) = (Lake::new(&[]), Lake::new(&[]));
+    let late = Sink { name: "late".into(), ..late.sink.clone() };
+    let committer = committer(&[&lake.sink, &late], LINEAGE).await;
+    let part = |rows, body| Part { rows, body };
+    let parts = Parts::from([(0, vec![part(2, json!(["a"])), part(1, json!(["b"]))]), (1, vec![part(0, json!([]))])]);
+    let body = json!({"adds": ["a", "b"]}).as_object().unwrap().clone();
+    let payload = Payload { kind: "DeltaAppend".into(), body };
+    assert_eq!(committer.seal(parts).await, Ok(vec![Committable { sink: "silver".into(), rows: 3, payload }]));
+    let unknown = committer.seal(Parts::from([(2, vec![part(1, json!(["a"]))])])).await.unwrap_err();
+    assert_eq!(unknown.remedy, Remedy::Bug);
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Appends to a Delta table, exactly once. An epoch's rows become data files first (`EpochWriter`), which the manifest then refers to; the
+//! Appends to a Delta table, exactly once. An epoch's rows become data files first (`EpochFiles`), which the manifest then refers to; the
 //! commit (`DeltaTable::commit`) makes them visible, together with the epoch's number, and can be repeated at will. `Appended` reads what
 //! versions appended. `docs/reference/delta.md` says what tables look like and which are refused.
 //!
@@ -31,11 +31,12 @@ pub(crate) mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use serde_json::Value;
 use weir_plan::plan::{DeltaSink, Maintenance, Sink, SinkKind};
 
 pub use appended::{Appended, AppendedFile, Expected};
 pub use commit::CommitOutcome;
-pub use writer::EpochWriter;
+pub use writer::EpochFiles;
 
 use self::actions::{Metadata, Protocol};
 use self::fit::{Layout, Wanted};
@@ -47,6 +48,7 @@ use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
 use crate::sink::decided::HeldEpoch;
 use crate::sink::upkeep::{Duty, Surroundings};
+use crate::sink::writing::{EpochWriter, Part, Sealed, Slot, Writers};
 use crate::storage::Location;
 
 /// Someone else may create the table at the same time; then theirs is opened.
@@ -83,7 +85,6 @@ pub struct TableFiles {
     location: Location,
     layout: Arc<Layout>,
     target_file_size_bytes: u64,
-    buffered_bytes_max: usize,
     retry: RetryPolicy,
     pending: Pending,
 }
@@ -124,16 +125,19 @@ impl Memory {
 }
 
 impl TableFiles {
-    /// An epoch's open files may hold so much in memory; with more the largest is closed. Never more than serves.
-    #[must_use]
-    pub fn within(self, bytes: u64) -> Self {
-        let buffered_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX).min(writer::BUFFERED_BYTES_MAX);
-        Self { buffered_bytes_max, ..self }
+    /// Starts an epoch's files, where memory is no concern. `label` goes into their names: lineage and generation.
+    ///
+    /// # Errors
+    /// A bug.
+    pub fn writer(&self, label: &str) -> Result<EpochFiles> {
+        EpochFiles::new(self, label, writer::BUFFERED_BYTES_MAX)
     }
+}
 
-    /// Starts an epoch's files. `label` goes into their names: lineage and generation.
-    pub fn writer(&self, label: &str) -> Result<EpochWriter> {
-        EpochWriter::new(self, label)
+impl Writers for TableFiles {
+    fn begin(&self, slot: &Slot) -> Result<Box<dyn EpochWriter>> {
+        let buffered_bytes_max = usize::try_from(slot.buffer_bytes).unwrap_or(usize::MAX).min(writer::BUFFERED_BYTES_MAX);
+        Ok(Box::new(EpochFiles::new(self, &slot.label, buffered_bytes_max)?))
     }
 }
 
@@ -251,10 +255,25 @@ impl DeltaTable {
             location,
             layout,
             target_file_size_bytes: self.target_file_size_bytes,
-            buffered_bytes_max: writer::BUFFERED_BYTES_MAX,
             retry: self.retry,
             pending: self.pending.clone(),
         }
+    }
+
+    /// One payload of what all writers of an epoch gave; `None` if they have written no file.
+    ///
+    /// # Errors
+    /// A bug, if a part is not one of [`TableFiles`].
+    pub fn seal(&self, parts: Vec<Part>) -> Result<Option<Sealed>> {
+        let rows = parts.iter().map(|part| part.rows).sum();
+        let mut adds = Vec::new();
+        for part in parts {
+            match part.body {
+                Value::Array(of_part) => adds.extend(of_part),
+                other => return Err(Failure::bug(format!("a writer of {} gave {other} and no list of files", self.location.url))),
+            }
+        }
+        Ok((!adds.is_empty()).then(|| Sealed { rows, payload: payload::append(adds) }))
     }
 
     /// What is to be done for the table beside its commits, with a look at the log of its own.

@@ -5,16 +5,17 @@ use serde_json::{Map, Value};
 use weir_plan::quote::quoted;
 
 use crate::failure::{Failure, Result};
+use crate::sink::writing::Payload;
 
 /// The type of a payload of data files that are already uploaded, as `add` actions of the Delta protocol.
 pub const APPEND: &str = "DeltaAppend";
 
 const ADDS: &str = "adds";
 
-/// The body of a payload of that type.
+/// A payload of that type.
 #[must_use]
-pub fn append(adds: Vec<Value>) -> Map<String, Value> {
-    Map::from_iter([(ADDS.to_owned(), Value::Array(adds))])
+pub fn append(adds: Vec<Value>) -> Payload {
+    Payload { kind: APPEND.to_owned(), body: Map::from_iter([(ADDS.to_owned(), Value::Array(adds))]) }
 }
 
 /// The `add` actions of a payload.
