@@ -34,7 +34,6 @@ mod source_watermark;
 mod start;
 mod start_from;
 mod state_log;
-mod tables;
 mod topic_watch;
 
 pub use clock::{MaintenanceClock, now_us};

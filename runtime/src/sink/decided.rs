@@ -3,6 +3,8 @@
 use serde_json::{Map, Value};
 use weir_plan::ids::Epoch;
 
+use crate::failure::Failure;
+
 /// One epoch of one sink, as its manifest decided it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decided {
@@ -38,6 +40,20 @@ pub enum Verdict {
     Another,
     Fenced {
         by: Epoch,
+    },
+}
+
+/// How the commit of an epoch ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Committed,
+    /// By an earlier attempt, whose answer was lost perhaps.
+    AlreadyThere,
+    /// The epoch is not there, and neither is all that it is made of: nothing was committed.
+    Gone {
+        what: String,
+        /// What a person is told, unless the epoch may be given up.
+        says: Failure,
     },
 }
 

@@ -2,16 +2,21 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Arc;
+
 use serde_json::{Map, Value};
 use weir_plan::ids::Epoch;
-use weir_plan::plan::Sink;
+use weir_plan::plan;
 
 use super::*;
 use crate::Remedy;
 use crate::checkpoint::manifest::ActedUpon;
+use crate::engine::sinks::opening::Opening;
 use crate::fixtures;
 use crate::sink::delta::tests::{Lake, QUICK, write};
+use crate::sink::delta::{DeltaTable, payload};
 use crate::sink::writing::Part;
+use crate::storage::{Secrets, Standing};
 
 /// Of the manifests here.
 const LINEAGE: &str = "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491";
@@ -31,14 +36,12 @@ async fn decided(lake: &Lake) -> Manifest {
 }
 
 /// Of a process whose document has these sinks, and that decides epochs of this lineage.
-async fn committer(sinks: &[&Sink], lineage: &str) -> TableCommitter {
+async fn committer(sinks: &[&plan::Sink], lineage: &str) -> TableCommitter {
     let plan = fixtures::plan(vec![], vec![], sinks.iter().map(|sink| (*sink).clone()).collect());
-    let mut tables = Vec::new();
-    for sink in &plan.sinks {
-        let location = storage::open(sink.uri(), None, &Secrets::default()).unwrap();
-        tables.push(DeltaTable::open_or_create(location, sink, "test", QUICK).await.unwrap());
-    }
-    TableCommitter::new(Arc::new(plan), Secrets::default(), QUICK, lineage.into(), tables)
+    let of = Environment { plan: Arc::new(plan), secrets: Secrets::default(), retry: QUICK, standing: Standing::default() };
+    let mut opening = Opening::begin(of.clone()).await.unwrap();
+    opening.make_missing().await.unwrap();
+    TableCommitter::new(of, lineage.into(), opening.into_sinks().unwrap())
 }
 
 async fn commit(committer: &TableCommitter, manifest: &Manifest) -> Result<Landed> {
@@ -184,7 +187,7 @@ async fn a_payload_of_another_version_and_a_sink_without_a_pin_are_named() {
 #[tokio::test]
 async fn what_writers_gave_becomes_a_committable_of_each_sink_that_has_something_to_commit() {
     let (lake, late) = (Lake::new(&[]), Lake::new(&[]));
-    let late = Sink { name: "late".into(), ..late.sink.clone() };
+    let late = plan::Sink { name: "late".into(), ..late.sink.clone() };
     let committer = committer(&[&lake.sink, &late], LINEAGE).await;
     let part = |rows, body| Part { rows, body };
     let parts = Parts::from([(0, vec![part(2, json!(["a"])), part(1, json!(["b"]))]), (1, vec![part(0, json!([]))])]);

@@ -50,7 +50,7 @@ impl DeltaTable {
     ///
     /// # Errors
     /// `Config` if the table has an epoch of that number which another manifest decided.
-    pub async fn commit(&mut self, of: &Decided, adds: &[Value]) -> Result<CommitOutcome> {
+    pub async fn append(&mut self, of: &Decided, adds: &[Value]) -> Result<CommitOutcome> {
         let txns = transaction::txns(of)?;
         let now_ms = chrono::Utc::now().timestamp_millis();
         let commit: Bytes = actions::append(&txns, adds, &self.metadata.partition_columns, &of.provenance, now_ms).into();

@@ -22,11 +22,11 @@ pub fn append(adds: Vec<Value>) -> Payload {
 ///
 /// # Errors
 /// `Config`, if it is of a type that this version does not know, or has none.
-pub fn adds<'a>(kind: &str, body: &'a Map<String, Value>) -> Result<&'a [Value]> {
-    match (kind, body.get(ADDS)) {
+pub fn adds(payload: &Payload) -> Result<&[Value]> {
+    match (payload.kind.as_str(), payload.body.get(ADDS)) {
         (APPEND, Some(Value::Array(adds))) => Ok(adds),
         (APPEND, _) => Err(Failure::config(format!("its payload `{APPEND}` has no list `{ADDS}`: was the manifest changed by hand?"))),
-        _ => Err(unknown(kind)),
+        (kind, _) => Err(unknown(kind)),
     }
 }
 

@@ -28,7 +28,8 @@ use weir_plan::plan::{DeltaSink, Input, Maintenance, Sink, SinkKind};
 use super::{CommitOutcome, DeltaTable};
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
-use crate::sink::decided::Decided;
+use crate::sink::Sink as _;
+use crate::sink::decided::{Decided, HeldEpoch};
 use crate::storage::{self, Location, Secrets};
 
 /// A commit of the sink, in the lineage of the same name.
@@ -37,9 +38,15 @@ pub(super) fn decided(epoch: u64) -> Decided {
     Decided { pipeline, lineage, sink, epoch: Epoch(epoch), mark: u32::try_from(epoch).unwrap() + 100, token: None, provenance }
 }
 
+/// Of each lineage its newest epoch, as the table is known.
+fn held_by(table: &DeltaTable) -> Vec<HeldEpoch> {
+    table.memory().unwrap().held().to_vec()
+}
+
 /// The last epoch that the table holds of that lineage.
 async fn held_epoch(lake: &Lake) -> Option<u64> {
-    lake.open().await.memory("rides", "silver").held().iter().find(|held| held.lineage == "lineage").map(|held| held.epoch.0)
+    let held = held_by(&lake.open().await);
+    held.iter().find(|held| held.lineage == "lineage").map(|held| held.epoch.0)
 }
 
 /// For what comes back: only a test that fails waits for so long.
@@ -84,7 +91,7 @@ impl Lake {
     }
 
     async fn try_open(&self) -> Result<DeltaTable> {
-        DeltaTable::open_or_create(self.location(), &self.sink, "default/rides", QUICK).await
+        DeltaTable::open_or_create(self.location(), &self.sink, "rides", QUICK).await
     }
 
     pub(crate) fn path(&self, relative: &str) -> std::path::PathBuf {
@@ -208,7 +215,7 @@ pub(crate) async fn write(table: &DeltaTable, epoch: u64, numbers: &[i64]) -> Ve
 }
 
 pub(super) async fn commit(table: &mut DeltaTable, epoch: u64, adds: &[Value]) -> Result<CommitOutcome> {
-    table.commit(&decided(epoch), adds).await
+    table.append(&decided(epoch), adds).await
 }
 
 async fn append(table: &mut DeltaTable, epoch: u64, numbers: &[i64]) -> Result<CommitOutcome> {

@@ -3,7 +3,6 @@
 use super::faulty::{Fault, Faulty, careless, through};
 use super::*;
 use crate::failure::Remedy;
-use crate::sink::decided::HeldEpoch;
 
 #[tokio::test]
 async fn a_table_is_created_appended_to_and_opened_again() {
@@ -25,7 +24,7 @@ async fn a_commit_says_what_it_is_and_where_it_came_from() {
     let mut table = lake.open().await;
     let adds = write(&table, 7, &[1, 2]).await;
     let info = json!({"pipeline": "default/rides", "epoch": 7, "offsets": {"rides-0": [0, 2]}});
-    table.commit(&Decided { provenance: info.as_object().unwrap().clone(), ..decided(7) }, &adds).await.unwrap();
+    table.append(&Decided { provenance: info.as_object().unwrap().clone(), ..decided(7) }, &adds).await.unwrap();
 
     let actions = lake.actions(1);
     let commit = &actions[0]["commitInfo"];
@@ -55,7 +54,7 @@ async fn the_same_number_from_another_manifest_is_refused() {
     let mut table = lake.open().await;
     append(&mut table, 1, &[1]).await.unwrap();
     let adds = write(&table, 1, &[2]).await;
-    let another = table.commit(&Decided { mark: 1, ..decided(1) }, &adds).await.unwrap_err();
+    let another = table.append(&Decided { mark: 1, ..decided(1) }, &adds).await.unwrap_err();
     assert_eq!(another.remedy, Remedy::Config);
     assert!(another.message.contains("holds epoch 1 of weir/lineage/silver already, and another manifest decided it"), "{another}");
     assert_eq!(lake.numbers(), [1]);
@@ -109,7 +108,7 @@ async fn applications_have_transactions_of_their_own() {
     let lake = Lake::new(&[]);
     let (mut a, mut b) = (lake.open().await, lake.open().await);
     let adds = write(&a, 5, &[5]).await;
-    a.commit(&Decided { lineage: "other".into(), ..decided(5) }, &adds).await.unwrap();
+    a.append(&Decided { lineage: "other".into(), ..decided(5) }, &adds).await.unwrap();
     assert_eq!(append(&mut b, 1, &[1]).await.unwrap(), CommitOutcome::Committed { version: 2 });
     assert_eq!(lake.numbers(), [1, 5]);
 }
@@ -207,8 +206,7 @@ async fn the_last_epoch_is_found_in_a_log_checkpoint_when_its_commit_is_gone() {
     }
     let mut again = lake.open().await;
     assert_eq!((again.version(), again.table_id()), (3, table.table_id()));
-    let memory = again.memory("rides", "silver");
-    let held = memory.held();
+    let held = held_by(&again);
     let of = |lineage: &str, epoch, mark| HeldEpoch { lineage: lineage.into(), epoch: Epoch(epoch), mark: Some(mark), is_named: true };
     assert_eq!(held, [of("lineage", 3, 103)]);
     assert_eq!(append(&mut again, 3, &[3]).await.unwrap(), CommitOutcome::AlreadyCommitted);
@@ -355,7 +353,7 @@ async fn writers_that_race_for_versions_all_get_one() {
             let mut table = DeltaTable::open_or_create(location, &sink, "p", QUICK).await.unwrap();
             for epoch in 1..=10 {
                 let adds = write(&table, epoch, &[i64::from(writer) * 100 + epoch.cast_signed()]).await;
-                table.commit(&Decided { lineage: writer.to_string(), ..decided(epoch) }, &adds).await.unwrap();
+                table.append(&Decided { lineage: writer.to_string(), ..decided(epoch) }, &adds).await.unwrap();
             }
         })
     });

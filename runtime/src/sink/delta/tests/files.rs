@@ -136,14 +136,14 @@ async fn a_writer_with_less_memory_closes_its_files_sooner() {
 #[tokio::test]
 async fn what_several_writers_gave_is_one_payload_and_without_a_file_there_is_none() {
     let lake = Lake::new(&[]);
-    let table = lake.open().await;
+    let mut table = lake.open().await;
     let [first, second] = [&[1_i64, 2][..], &[3]].map(|numbers| write(&table, 1, numbers));
     let (first, second) = (first.await, second.await);
     let part = |rows, adds: &[Value]| Part { rows, body: json!(adds) };
-    let sealed = table.seal(vec![part(2, &first), part(0, &[]), part(1, &second)]).unwrap();
+    let sealed = table.seal(vec![part(2, &first), part(0, &[]), part(1, &second)]).await.unwrap();
     let adds = [first, second].concat();
     let body = json!({"adds": adds}).as_object().unwrap().clone();
     assert_eq!(sealed, Some(Sealed { rows: 3, payload: Payload { kind: "DeltaAppend".into(), body } }));
-    assert_eq!(table.seal(vec![part(0, &[])]).unwrap(), None);
-    assert_eq!(table.seal(vec![Part { rows: 1, body: json!({}) }]).unwrap_err().remedy, Remedy::Bug);
+    assert_eq!(table.seal(vec![part(0, &[])]).await.unwrap(), None);
+    assert_eq!(table.seal(vec![Part { rows: 1, body: json!({}) }]).await.unwrap_err().remedy, Remedy::Bug);
 }
