@@ -118,7 +118,7 @@ impl Running {
             let due = self.wait_until_due(opened, signal).await?;
             crate::failpoint::reach("epoch.read");
             if due != Due::Shutdown {
-                self.committer.checkpoint_long_logs().await;
+                self.sinks.between_epochs().await;
             }
             let closed = self.close_epoch(opened, due == Due::AllRead).await?;
             self.observer.watermark_held_by(&closed.source.name, self.reading.held_by(&closed.source));
@@ -264,7 +264,7 @@ impl Running {
         self.topics.check(look).await?;
         let uploaded = began.elapsed();
 
-        let committables = self.committer.seal(parts).await?;
+        let committables = self.sinks.seal(parts).await?;
         if let Some(until) = &mut self.until {
             until.reached = until_reached;
         }
@@ -273,7 +273,7 @@ impl Running {
             Task { id: 0, key_groups, state: saved.files, compacting: saved.compacting, steps: keyed.steps, rows_bad: keyed.bad.counts };
         let (clock_us, sources) = (closed.clock_us, vec![closed.source]);
         let decision = DataEpoch { clock_us, sources, tasks: vec![task], committables, until: self.until.clone() };
-        let manifest = self.writer.commit(decision, &self.committer).await?.clone();
+        let manifest = self.writer.commit(decision, &self.sinks).await?.clone();
         let committed = began.elapsed();
         self.input.publish(&self.reading.next_offsets());
         crate::failpoint::reach("offsets.published");
@@ -293,9 +293,9 @@ impl Running {
             commit: committed - uploaded,
         };
         let latest = self.latest_offsets();
-        let versions = self.committer.versions().await;
+        let sinks = self.sinks.status().await;
         self.memory.note_state(self.keyed.bytes());
-        self.observer.epoch(Progress::of(&manifest, &self.plan, &durations, self.keyed.bytes(), &latest, &versions))
+        self.observer.epoch(Progress::of(&manifest, &self.plan, &durations, self.keyed.bytes(), &latest, &sinks))
     }
 
     /// The last publication of a run that ended well. A broker that is away must not hold the process up.

@@ -12,7 +12,6 @@ mod bad_rows;
 mod bad_share;
 mod claim;
 mod clock;
-mod commit;
 mod discovery;
 mod driver;
 mod epoch_rows;

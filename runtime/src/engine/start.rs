@@ -17,7 +17,6 @@ use weir_plan::stages::{self, Stages};
 use super::Options;
 use super::assembly::Assembly;
 use super::claim::{self, Base, Topics, Wanted, state_of};
-use super::commit::TableCommitter;
 use super::discovery::Discovery;
 use super::evidence::Evidence;
 use super::garbage::Garbage;
@@ -27,6 +26,7 @@ use super::open_epoch::OpenEpoch;
 use super::reading::{Reading, only_source};
 use super::restored::Restored;
 use super::restoring;
+use super::sinks::committing::SinkSet;
 use super::sinks::lanes::LaneSinks;
 use super::sinks::opening::Opening;
 use super::state_log::StateLog;
@@ -56,7 +56,7 @@ pub struct Running {
     pub(super) plan: Arc<Plan>,
     pub(super) stages: Arc<Stages>,
     pub(super) writer: CheckpointWriter,
-    pub(super) committer: TableCommitter,
+    pub(super) sinks: SinkSet,
     pub(super) until: Option<Until>,
     pub(super) input: Arc<KafkaInput>,
     pub(super) topics: TopicWatch,
@@ -167,8 +167,8 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         tell: observer.of_maintenance(),
     };
     let duties = sinks.iter().map(|sink| Duties { sink: sink.pin().sink, duties: sink.duties(&surroundings) }).collect();
-    let committer = TableCommitter::new(environment, writer.lineage().to_owned(), sinks);
-    writer.recover(&committer).await?;
+    let sinks = SinkSet::new(environment, writer.lineage().to_owned(), sinks);
+    writer.recover(&sinks).await?;
 
     let claim = writer.newest().clone();
     let progress = claim.sources.iter().find(|s| s.name == source.name);
@@ -183,7 +183,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
 
     memory.note_state(keyed.bytes());
     let shown = at_rest(claim.clone(), &keyed, progress.watermark_after_us);
-    observer.claimed(Progress::of(&shown, &plan, &Durations::default(), keyed.bytes(), &latest, &committer.versions().await));
+    observer.claimed(Progress::of(&shown, &plan, &Durations::default(), keyed.bytes(), &latest, &sinks.status().await));
     let reading = Reading::resume(source, progress, claim.until.as_ref());
     let topics = TopicWatch::new(Arc::clone(&input), progress.topic_ids.clone());
 
@@ -212,7 +212,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     Ok(Running {
         _upkeep,
         writer,
-        committer,
+        sinks,
         until: claim.until,
         topics,
         discovery,

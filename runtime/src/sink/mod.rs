@@ -52,6 +52,17 @@ pub async fn former(pin: &Pin, of: &Environment) -> Result<Option<Box<dyn Sink>>
     delta::former(pin, of).await
 }
 
+/// Refuses a payload that only another version of Weir can commit; `kind` is its type.
+///
+/// # Errors
+/// `Config`.
+pub fn check_payload(kind: &str) -> Result<()> {
+    match kind {
+        delta::payload::APPEND => Ok(()),
+        _ => Err(writing::unknown(kind)),
+    }
+}
+
 /// What rows a sink of the document can't hold.
 #[must_use]
 pub fn fitness(sink: &plan::Sink) -> Arc<dyn Fitness> {

@@ -4,8 +4,9 @@
 use arrow::record_batch::RecordBatch;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
+use weir_plan::quote::quoted;
 
-use crate::failure::Result;
+use crate::failure::{Failure, Result};
 
 /// Begins the writers of a sink's epochs.
 pub trait Writers: Send + Sync {
@@ -60,4 +61,13 @@ pub struct Sealed {
 pub struct Payload {
     pub kind: String,
     pub body: Map<String, Value>,
+}
+
+/// What a person is told of a payload that only another version of Weir can commit.
+#[must_use]
+pub fn unknown(kind: &str) -> Failure {
+    Failure::config(format!(
+        "its payload has the type {}, which this version of Weir does not know: run the version that wrote it",
+        quoted(kind)
+    ))
 }

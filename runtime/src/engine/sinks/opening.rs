@@ -122,6 +122,11 @@ fn pinned(Pin { sink, place, id }: Pin) -> PinnedTable {
     PinnedTable { sink, uri: place, table_id: id }
 }
 
+/// The other way round.
+pub fn pin_of(pinned: &PinnedTable) -> Pin {
+    Pin { sink: pinned.sink.clone(), place: pinned.uri.clone(), id: pinned.table_id.clone() }
+}
+
 fn told(Pin { sink, place, id }: Pin, memory: &dyn Memory) -> SinkMemory {
     SinkMemory { sink, table_id: id, place: format!("the table at {place}"), held: holds(memory.held()) }
 }

@@ -2,10 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use weir_plan::quote::quoted;
-
 use crate::failure::{Failure, Result};
-use crate::sink::writing::Payload;
+use crate::sink::writing::{Payload, unknown};
 
 /// The type of a payload of data files that are already uploaded, as `add` actions of the Delta protocol.
 pub const APPEND: &str = "DeltaAppend";
@@ -28,13 +26,4 @@ pub fn adds(payload: &Payload) -> Result<&[Value]> {
         (APPEND, _) => Err(Failure::config(format!("its payload `{APPEND}` has no list `{ADDS}`: was the manifest changed by hand?"))),
         (kind, _) => Err(unknown(kind)),
     }
-}
-
-/// What a person is told of a payload that only another version of Weir can commit.
-#[must_use]
-pub fn unknown(kind: &str) -> Failure {
-    Failure::config(format!(
-        "its payload has the type {}, which this version of Weir does not know: run the version that wrote it",
-        quoted(kind)
-    ))
 }

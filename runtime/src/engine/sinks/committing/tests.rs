@@ -27,7 +27,7 @@ const NEXT_LINEAGE: &str = "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491.4";
 async fn decided(lake: &Lake) -> Manifest {
     let table = DeltaTable::open_or_create(lake.location(), &lake.sink, "test", QUICK).await.unwrap();
     let adds = write(&table, 43, &[1]).await;
-    let fixture = include_bytes!("../../../fixtures/manifest-v1-data.json");
+    let fixture = include_bytes!("../../../../fixtures/manifest-v1-data.json");
     let mut manifest = Manifest::decode(Epoch(43), LINEAGE, fixture).unwrap();
     manifest.tables = vec![PinnedTable { sink: "silver".into(), uri: lake.sink.uri().into(), table_id: table.table_id().into() }];
     let writing::Payload { kind, body } = payload::append(adds);
@@ -36,19 +36,19 @@ async fn decided(lake: &Lake) -> Manifest {
 }
 
 /// Of a process whose document has these sinks, and that decides epochs of this lineage.
-async fn committer(sinks: &[&plan::Sink], lineage: &str) -> TableCommitter {
+async fn committer(sinks: &[&plan::Sink], lineage: &str) -> SinkSet {
     let plan = fixtures::plan(vec![], vec![], sinks.iter().map(|sink| (*sink).clone()).collect());
     let of = Environment { plan: Arc::new(plan), secrets: Secrets::default(), retry: QUICK, standing: Standing::default() };
     let mut opening = Opening::begin(of.clone()).await.unwrap();
     opening.make_missing().await.unwrap();
-    TableCommitter::new(of, lineage.into(), opening.into_sinks().unwrap())
+    SinkSet::new(of, lineage.into(), opening.into_sinks().unwrap())
 }
 
-async fn commit(committer: &TableCommitter, manifest: &Manifest) -> Result<Landed> {
+async fn commit(committer: &SinkSet, manifest: &Manifest) -> Result<Landed> {
     committer.commit(manifest, &manifest.committables[0]).await
 }
 
-async fn ready(committer: &TableCommitter, manifest: &Manifest) -> Result<()> {
+async fn ready(committer: &SinkSet, manifest: &Manifest) -> Result<()> {
     committer.ready(manifest, &manifest.committables[0]).await
 }
 
@@ -200,7 +200,7 @@ async fn what_writers_gave_becomes_a_committable_of_each_sink_that_has_something
 
 #[test]
 fn what_is_given_up_is_told_with_where_it_came_from() {
-    let fixture = include_bytes!("../../../fixtures/manifest-v1-data.json");
+    let fixture = include_bytes!("../../../../fixtures/manifest-v1-data.json");
     let mut manifest = Manifest::decode(Epoch(43), LINEAGE, fixture).unwrap();
     let says = "sink `silver`: 7 rows of epoch 43, which was decided before the state action, are given up (the epoch read ";
     assert_eq!(given_up(&manifest, &manifest.committables[0]), format!("{says}rides-0 [2000, 3000), rides-1 [500, 640))"));

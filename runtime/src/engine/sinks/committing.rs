@@ -1,4 +1,5 @@
-//! Commits what a manifest says a sink is to commit. Idempotent: what the sink remembers of this lineage decides.
+//! The set of a pipeline's sinks, which commits what a manifest says that each is to commit. A manifest becomes a plain value for that: the room of the
+//! sinks does not know its format. Idempotent: what a sink remembers of the lineage decides.
 
 use std::collections::BTreeMap;
 
@@ -7,18 +8,20 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use weir_plan::quote::quoted;
 
-use super::sinks::lanes::Parts;
+use super::lanes::Parts;
+use super::opening::pin_of;
 use crate::checkpoint::manifest::{Committable, Manifest, Payload, PinnedTable};
 use crate::checkpoint::sinks::{Committer, Landed};
 use crate::failure::{Failure, Result};
 use crate::sink::decided::{Decided, Outcome};
 use crate::sink::writing::{self, Sealed};
-use crate::sink::{self, Environment, Pin, Sink};
+use crate::sink::{self, Environment, Sink, SinkStatus};
 
 /// One that is open. It is used by one commit at a time.
 type Open = Mutex<Box<dyn Sink>>;
 
-pub struct TableCommitter {
+/// The sinks of the document, open; those of former documents are opened when there is something to commit to them.
+pub struct SinkSet {
     of: Environment,
     /// Of what is decided from here on. An epoch of another one was decided before a state action.
     lineage: String,
@@ -26,29 +29,27 @@ pub struct TableCommitter {
     sinks: BTreeMap<String, Open>,
 }
 
-impl TableCommitter {
+impl SinkSet {
     #[must_use]
     pub fn new(of: Environment, lineage: String, sinks: Vec<Box<dyn Sink>>) -> Self {
         let sinks = sinks.into_iter().map(|sink| (sink.pin().sink, Mutex::new(sink))).collect();
         Self { of, lineage, sinks }
     }
 
-    /// Shortens what has to be read of the tables' logs at the next start. Waits for nothing.
-    pub async fn checkpoint_long_logs(&self) {
+    /// Gives each sink time for small work of its own. Waits for nothing.
+    pub async fn between_epochs(&self) {
         for sink in self.sinks.values() {
             sink.lock().await.between_epochs();
         }
     }
 
-    /// The newest version of each sink's table that is known here.
-    pub async fn versions(&self) -> BTreeMap<String, i64> {
-        let mut versions = BTreeMap::new();
+    /// What each sink tells of itself, by name.
+    pub async fn status(&self) -> BTreeMap<String, SinkStatus> {
+        let mut status = BTreeMap::new();
         for (name, sink) in &self.sinks {
-            if let Some(version) = sink.lock().await.status().table_version {
-                versions.insert(name.clone(), version);
-            }
+            status.insert(name.clone(), sink.lock().await.status());
         }
-        versions
+        status
     }
 
     /// What each sink is to commit of what its writers gave.
@@ -142,8 +143,7 @@ impl TableCommitter {
     }
 
     async fn open_former(&self, pinned: &PinnedTable) -> Result<Option<Box<dyn Sink>>> {
-        let pin = Pin { sink: pinned.sink.clone(), place: pinned.uri.clone(), id: pinned.table_id.clone() };
-        sink::former(&pin, &self.of).await.map_err(|e| {
+        sink::former(&pin_of(pinned), &self.of).await.map_err(|e| {
             e.context(format_args!(
                 "rows that were decided for {}, which the document no longer names, are to be committed before anything else",
                 pinned.uri
@@ -194,7 +194,7 @@ fn given_up(manifest: &Manifest, committable: &Committable) -> String {
     )
 }
 
-impl Committer for TableCommitter {
+impl Committer for SinkSet {
     fn commit<'a>(&'a self, manifest: &'a Manifest, committable: &'a Committable) -> BoxFuture<'a, Result<Landed>> {
         Box::pin(self.commit_one(manifest, committable))
     }
