@@ -9,11 +9,11 @@ use weir_plan::plan::{BadRecordsPolicy, Tombstones};
 
 use super::discovery::Changes;
 use super::lane::{BadRecords, LaneParts, Metadata};
-use super::lane_sinks::LaneSinks;
 use super::lanes::Lanes;
 use super::open_epoch::OpenEpoch;
 use super::reading::{ONLY_SOURCE, Reading, only_source};
-use super::sink_task;
+use super::sinks::lanes::LaneSinks;
+use super::sinks::task;
 use super::skew::Skew;
 use super::start::Running;
 use crate::build::Graph;
@@ -21,7 +21,7 @@ use crate::decode;
 use crate::failure::Result;
 use crate::memory::Memory;
 use crate::sink;
-use crate::sink::delta::TableFiles;
+use crate::sink::writing::{Slot, Writers};
 use crate::source::kafka::KafkaInput;
 use crate::transform::Stateless;
 
@@ -30,10 +30,10 @@ pub struct Assembly {
     pub plan: Arc<Plan>,
     pub graph: Arc<Graph>,
     pub input: Arc<KafkaInput>,
-    /// Per sink of the plan: where its files go.
-    pub files: Vec<TableFiles>,
-    /// For the names of data files.
-    pub label: String,
+    /// Per sink of the plan.
+    pub writers: Vec<Arc<dyn Writers>>,
+    /// For each of their writers.
+    pub slot: Slot,
     /// Threads that read; no more than there are partitions.
     pub lanes_max: usize,
     pub memory: Arc<Memory>,
@@ -48,7 +48,7 @@ impl Assembly {
         let shares = self.memory.shares(lane_count, self.plan.sinks.len());
         let mut lane_sinks = LaneSinks::default();
         let mut spawn = |i: &usize| {
-            let (input, output) = sink_task::spawn(self.files[*i].clone(), lane_count, self.label.clone(), shares.sink_queue_bytes);
+            let (input, output) = task::spawn(Arc::clone(&self.writers[*i]), self.slot.clone(), lane_count, shares.sink_queue_bytes);
             lane_sinks.add(*i, self.plan.sinks[*i].name.clone(), output);
             input
         };

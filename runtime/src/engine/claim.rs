@@ -18,7 +18,7 @@ use crate::checkpoint::manifest::{
     ActedUpon, Manifest, PartitionProgress, PinnedTable, SourceCounts, SourceProgress, StateFile, Task, Until, UntilPartition, token_digest,
 };
 use crate::failure::{Failure, Result};
-use crate::sink::delta::payload;
+use crate::sink;
 use crate::source::kafka::OffsetBounds;
 
 /// What a claim goes on from.
@@ -132,9 +132,9 @@ impl<'a> Base<'a> {
         if let Some(newest) = self.newest {
             wanted.home.check(newest)?;
             // Before the claim: what can't be committed then would be in doubt for every version.
-            if let Some(decided) = newest.committables.iter().find(|decided| decided.payload.kind != payload::APPEND) {
-                let unknown = payload::unknown(&decided.payload.kind);
-                return Err(unknown.context(format_args!("sink {}, epoch {}", quoted(&decided.sink), newest.epoch)));
+            for decided in &newest.committables {
+                sink::check_payload(&decided.payload.kind)
+                    .map_err(|e| e.context(format_args!("sink {}, epoch {}", quoted(&decided.sink), newest.epoch)))?;
             }
         }
         self.check_state_fits(wanted.fingerprint)?;

@@ -19,16 +19,15 @@ use weir_plan::stages::Edge;
 use self::closing::Closed;
 pub use self::summary::Summary;
 use super::keyed_stage::Watermarks;
-use super::lane_sinks::Files;
+use super::sinks::lanes::Parts;
 use super::start::{Running, start};
 use super::{Options, Signal, state_log};
 use crate::checkpoint::content::DataEpoch;
 use crate::checkpoint::layout::COMPACTED_FROM;
-use crate::checkpoint::manifest::{Committable, Payload, Task};
+use crate::checkpoint::manifest::Task;
 use crate::failure::{Failure, Result};
 use crate::memory::Memory;
 use crate::observe::progress::{Durations, Progress};
-use crate::sink::delta::payload;
 
 /// How long a quiet pipeline waits before it looks whether a partition has become idle.
 const LOOK: Duration = Duration::from_secs(1);
@@ -120,7 +119,7 @@ impl Running {
             let due = self.wait_until_due(opened, signal).await?;
             crate::failpoint::reach("epoch.read");
             if due != Due::Shutdown {
-                self.committer.checkpoint_long_logs().await;
+                self.sinks.between_epochs().await;
             }
             let closed = self.close_epoch(opened, due == Due::AllRead).await?;
             self.observer.watermark_held_by(&closed.source.name, self.reading.held_by(&closed.source));
@@ -133,10 +132,10 @@ impl Running {
             if closed.took_in_something() {
                 self.observer.closed(&closed.source, closed.clock_us, &self.latest_offsets());
             }
-            let files = self.lane_sinks.files().await?;
+            let parts = self.lane_sinks.parts().await?;
             if closed.took_in_something() || (due == Due::AllRead && !self.until_reached()) {
                 let reached = due == Due::AllRead;
-                self.decide_and_commit(closed, files, reached, summary).await?;
+                self.decide_and_commit(closed, parts, reached, summary).await?;
             }
             match due {
                 Due::Trigger => {}
@@ -230,7 +229,7 @@ impl Running {
         )))
     }
 
-    async fn decide_and_commit(&mut self, closed: Closed, mut files: Files, until_reached: bool, summary: &mut Summary) -> Result<()> {
+    async fn decide_and_commit(&mut self, closed: Closed, mut parts: Parts, until_reached: bool, summary: &mut Summary) -> Result<()> {
         let began = Instant::now();
         let lanes_uploaded = began - closed.at;
         // After the epoch was read: what it took in came from the topic that this look sees.
@@ -248,7 +247,7 @@ impl Running {
             let Some((sink, rows)) = next else { break };
             let writer = match writers.entry(sink) {
                 Entry::Occupied(open) => open.into_mut(),
-                Entry::Vacant(none) => none.insert(self.assembly.files[sink].writer(&self.assembly.label)?),
+                Entry::Vacant(none) => none.insert(self.assembly.writers[sink].begin(&self.assembly.slot)?),
             };
             writer.write(&rows).await?;
         }
@@ -257,7 +256,7 @@ impl Running {
             self.observer.bad_rows(&keyed.bad.counts, first);
         }
         for (sink, writer) in writers {
-            files.insert(sink, writer.finish().await?);
+            parts.entry(sink).or_default().push(writer.finish().await?);
         }
         crate::failpoint::reach("data.upload.after");
         let epoch = self.writer.newest().epoch.next();
@@ -267,15 +266,7 @@ impl Running {
         self.topics.check(look).await?;
         let uploaded = began.elapsed();
 
-        let committables: Vec<_> = files
-            .into_iter()
-            .filter(|(_, (adds, _))| !adds.is_empty())
-            .map(|(sink, (adds, rows))| Committable {
-                sink: self.plan.sinks[sink].name.clone(),
-                rows,
-                payload: Payload { kind: payload::APPEND.to_owned(), body: payload::append(adds) },
-            })
-            .collect();
+        let committables = self.sinks.seal(parts).await?;
         if let Some(until) = &mut self.until {
             until.reached = until_reached;
         }
@@ -284,7 +275,7 @@ impl Running {
             Task { id: 0, key_groups, state: saved.files, compacting: saved.compacting, steps: keyed.steps, rows_bad: keyed.bad.counts };
         let (clock_us, sources) = (closed.clock_us, vec![closed.source]);
         let decision = DataEpoch { clock_us, sources, tasks: vec![task], committables, until: self.until.clone() };
-        let manifest = self.writer.commit(decision, &self.committer).await?.clone();
+        let manifest = self.writer.commit(decision, &self.sinks).await?.clone();
         let committed = began.elapsed();
         self.input.publish(&self.reading.next_offsets());
         crate::failpoint::reach("offsets.published");
@@ -304,9 +295,9 @@ impl Running {
             commit: committed - uploaded,
         };
         let latest = self.latest_offsets();
-        let versions = self.committer.versions().await;
+        let sinks = self.sinks.status().await;
         self.memory.note_state(self.keyed.bytes());
-        self.observer.epoch(Progress::of(&manifest, &self.plan, &durations, self.keyed.bytes(), &latest, &versions))
+        self.observer.epoch(Progress::of(&manifest, &self.plan, &durations, self.keyed.bytes(), &latest, &sinks))
     }
 
     /// The last publication of a run that ended well. A broker that is away must not hold the process up.

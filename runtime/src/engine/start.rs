@@ -1,4 +1,4 @@
-//! From a plan to a running pipeline: checkpoint, broker and tables are opened and checked, the checkpoint is claimed, what is in doubt is
+//! From a plan to a running pipeline: checkpoint, broker and sinks are opened and checked, the checkpoint is claimed, what is in doubt is
 //! committed, state is loaded, and the lanes get their partitions.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,19 +16,19 @@ use weir_plan::quote::quoted;
 use super::Options;
 use super::assembly::Assembly;
 use super::claim::{self, Base, Topics, Wanted, state_of};
-use super::commit::TableCommitter;
 use super::discovery::Discovery;
 use super::evidence::Evidence;
 use super::garbage::Garbage;
 use super::keyed_stage::KeyedStage;
-use super::lane_sinks::LaneSinks;
 use super::lanes::Lanes;
 use super::open_epoch::OpenEpoch;
 use super::reading::{Reading, only_source};
 use super::restored::Restored;
 use super::restoring;
+use super::sinks::committing::SinkSet;
+use super::sinks::lanes::LaneSinks;
+use super::sinks::opening::Opening;
 use super::state_log::StateLog;
-use super::tables::Tables;
 use super::topic_watch::{self, TopicWatch};
 use crate::build::Graph;
 use crate::checkpoint::manifest::{Manifest, Until};
@@ -39,7 +39,9 @@ use crate::memory::Memory;
 use crate::observe::Observer;
 use crate::observe::progress::{Durations, Progress};
 use crate::retry::RetryPolicy;
+use crate::sink::Environment;
 use crate::sink::upkeep::{self, Duties, Surroundings, Upkeep};
+use crate::sink::writing::Slot;
 use crate::source::kafka::{Fetching, KafkaInput};
 use crate::storage::Standing;
 
@@ -54,7 +56,7 @@ pub struct Running {
     pub(super) plan: Arc<Plan>,
     pub(super) graph: Arc<Graph>,
     pub(super) writer: CheckpointWriter,
-    pub(super) committer: TableCommitter,
+    pub(super) sinks: SinkSet,
     pub(super) until: Option<Until>,
     pub(super) input: Arc<KafkaInput>,
     pub(super) topics: TopicWatch,
@@ -89,9 +91,10 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let opened = writer::open(location.store, location.path, &plan.pipeline, random_id(), random_id(), settings).await?;
     let opened = opened.in_parts(location.parts);
     let fingerprint = compat::fingerprint(&plan);
-    let tables = Tables::open(&plan, options, retry, &standing).await;
-    let tables = tables.map_err(|failure| with_state(failure, &plan, opened.newest(), &fingerprint))?;
-    let (there, missing, remembered) = (tables.pinned(), tables.missing(), tables.remembered());
+    let environment = Environment { plan: Arc::clone(&plan), secrets: options.secrets.clone(), retry, standing: standing.clone() };
+    let sinks = Opening::begin(environment.clone()).await;
+    let mut sinks = sinks.map_err(|failure| with_state(failure, &plan, opened.newest(), &fingerprint))?;
+    let (there, missing, remembered) = (sinks.pinned(), sinks.missing(), sinks.remembered());
     let wanted = Wanted {
         source: source.name.as_str(),
         start_from: &source.kafka.start_from,
@@ -123,12 +126,11 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
 
     let (mut said, mut latest) = (Vec::new(), Vec::new());
     let looked_at = Instant::now();
-    let mut tables = tables;
     let mut writer = opened
         .claim(&remembered, async |newest: Option<&Manifest>, generation| {
             let base = Base::of(plan.state_action.as_ref(), newest, restored.as_ref().map(|restored| &restored.manifest))?;
-            tables.look_again().await?;
-            let (there, missing) = (tables.pinned(), tables.missing());
+            sinks.look_again().await?;
+            let (there, missing) = (sinks.pinned(), sinks.missing());
             let wanted = Wanted { tables: &there, missing: &missing, ..wanted.clone() };
             base.check_fit(&wanted)?;
             let (known, start_time_ms) = (base.topics(&wanted), base.start_time_ms(&wanted));
@@ -144,16 +146,16 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
                 task.state = restored.copy(&states.of_generation(generation), claim).await?;
             }
             // Last: nothing else can refuse this start any more.
-            tables.make_missing().await?;
-            carried.tables = tables.pinned();
+            sinks.make_missing().await?;
+            carried.tables = sinks.pinned();
             Ok(carried)
         })
         .await?;
-    let tables = tables.into_tables()?;
+    let sinks = sinks.into_sinks()?;
     for said in said {
         tracing::warn!("{said}");
     }
-    let files: Vec<_> = tables.iter().map(|table| table.files().within(shares.sink_buffer_bytes)).collect();
+    let writers = sinks.iter().map(|sink| sink.writers()).collect();
     let (clock, steady) = (options.maintenance_clock.clone(), options.maintenance_clock.clone());
     let surroundings = Surroundings {
         now_ms: Arc::new(move || clock.now_ms()),
@@ -164,10 +166,9 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         label: file_label(&writer),
         tell: observer.of_maintenance(),
     };
-    let duties = plan.sinks.iter().zip(&tables);
-    let duties = duties.map(|(sink, table)| Duties { sink: sink.name.clone(), duties: table.duties(&surroundings) }).collect();
-    let committer = TableCommitter::new(Arc::clone(&plan), options.secrets.clone(), retry, writer.lineage().to_owned(), tables);
-    writer.recover(&committer).await?;
+    let duties = sinks.iter().map(|sink| Duties { sink: sink.pin().sink, duties: sink.duties(&surroundings) }).collect();
+    let sinks = SinkSet::new(environment, writer.lineage().to_owned(), sinks);
+    writer.recover(&sinks).await?;
 
     let claim = writer.newest().clone();
     let progress = claim.sources.iter().find(|s| s.name == source.name);
@@ -182,7 +183,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
 
     memory.note_state(keyed.bytes());
     let shown = at_rest(claim.clone(), &keyed, progress.watermark_after_us);
-    observer.claimed(Progress::of(&shown, &plan, &Durations::default(), keyed.bytes(), &latest, &committer.versions().await));
+    observer.claimed(Progress::of(&shown, &plan, &Durations::default(), keyed.bytes(), &latest, &sinks.status().await));
     let reading = Reading::resume(source, progress, claim.until.as_ref());
     let topics = TopicWatch::new(Arc::clone(&input), progress.topic_ids.clone());
 
@@ -199,8 +200,8 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         plan: Arc::clone(&plan),
         graph: Arc::clone(&graph),
         input: Arc::clone(&input),
-        files,
-        label: file_label(&writer),
+        writers,
+        slot: Slot { label: file_label(&writer), buffer_bytes: shares.sink_buffer_bytes },
         lanes_max: options.lanes,
         memory: Arc::clone(&memory),
     };
@@ -211,7 +212,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     Ok(Running {
         _upkeep,
         writer,
-        committer,
+        sinks,
         until: claim.until,
         topics,
         discovery,

@@ -10,6 +10,7 @@ use weir_plan::Plan;
 use crate::checkpoint::manifest::{Kind, Manifest, PartitionProgress, SourceProgress};
 use crate::checkpoint::totals::{self, SourceTotals};
 use crate::engine::hold::{Hold, hold};
+use crate::sink::SinkStatus;
 
 /// How long the parts of an epoch took. Nothing, for a claim.
 #[derive(Debug, Clone, Copy, Default)]
@@ -193,7 +194,7 @@ impl Progress {
         took: &Durations,
         state_bytes: usize,
         latest: &[Option<i64>],
-        versions: &BTreeMap<String, i64>,
+        status: &BTreeMap<String, SinkStatus>,
     ) -> Self {
         let rows: u64 = manifest.sources.iter().map(|s| s.counts.read).sum();
         let steps = manifest.tasks.iter().flat_map(|t| &t.steps).map(|s| StateOperator {
@@ -207,7 +208,7 @@ impl Progress {
         let sinks = plan.sinks.iter().map(|sink| Sink {
             name: sink.name.clone(),
             description: sink.kind.to_string(),
-            table_version: versions.get(&sink.name).copied(),
+            table_version: status.get(&sink.name).and_then(|status| status.table_version),
             num_output_rows: manifest.committables.iter().filter(|c| c.sink == sink.name).map(|c| c.rows).sum(),
         });
         Self {
@@ -359,8 +360,9 @@ mod tests {
             sink
         });
         let plan = fixtures::plan(vec![], vec![], sinks.into());
-        let versions = [("silver".into(), 12), ("rejected".into(), 0), ("gone".into(), 5)].into();
-        let told = serde_json::to_value(Progress::of(&manifest, &plan, &Durations::default(), 0, &[], &versions)).unwrap();
+        let status = [("silver", Some(12)), ("rejected", Some(0)), ("late", None), ("gone", Some(5))];
+        let status = status.map(|(sink, table_version)| (sink.to_owned(), SinkStatus { table_version })).into();
+        let told = serde_json::to_value(Progress::of(&manifest, &plan, &Durations::default(), 0, &[], &status)).unwrap();
         let expected = json!([
             {"name": "rejected", "description": "delta[s3://lake/rejected/rides]", "tableVersion": 0, "numOutputRows": 2},
             {"name": "silver", "description": "delta[s3://lake/silver/rides_agg]", "tableVersion": 12, "numOutputRows": 7},

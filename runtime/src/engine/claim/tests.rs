@@ -52,6 +52,7 @@ struct Case {
     trigger: Trigger,
     run: Option<&'static str>,
     by_pattern: bool,
+    tables: Vec<PinnedTable>,
     missing: Vec<(String, String)>,
     home: Home,
 }
@@ -63,6 +64,7 @@ impl Case {
             trigger: Trigger::AsSoonAsPossible,
             run: None,
             by_pattern: false,
+            tables: Vec::new(),
             missing: Vec::new(),
             home: Home::default(),
         }
@@ -77,7 +79,7 @@ impl Case {
             trigger: self.trigger,
             run: self.run,
             fingerprint: &self.fingerprint,
-            tables: &[],
+            tables: &self.tables,
             missing: &self.missing,
             home: &self.home,
         }
@@ -213,21 +215,60 @@ fn an_action_that_could_not_be_remembered_is_refused() {
     assert!(Case::new().carried(Some(&discard("7", Offsets::Keep)), Some(&newest), None).is_ok());
 }
 
+/// What a start is told that goes on from an epoch, and what one is that does a state action with it.
+fn refusal(case: &Case, newest: &Manifest) -> (Option<String>, Option<String>) {
+    let refused = |action: Option<&StateAction>| {
+        let failure = case.carried(action, Some(newest), None).err()?;
+        assert_eq!(failure.remedy, Remedy::Config);
+        Some(failure.message)
+    };
+    (refused(None), refused(Some(&discard("a", Offsets::Keep))))
+}
+
 #[test]
 fn a_table_that_is_not_there_any_more_is_refused_and_a_new_one_is_not() {
     let newest = manifest(NEWEST);
     let missing = |sink: &str, uri: &str| Case { missing: vec![(sink.to_owned(), uri.to_owned())], ..Case::new() };
-    let gone = missing("silver", "s3://lake/silver/rides_agg");
-    let refused = gone.carried(None, Some(&newest), None).unwrap_err();
-    assert_eq!(refused.remedy, Remedy::Config);
-    assert!(
-        refused.message.starts_with("sink `silver`: there is no table at s3://lake/silver/rides_agg, and this pipeline has"),
-        "{refused}"
-    );
-    assert!(gone.carried(Some(&discard("a", Offsets::Keep)), Some(&newest), None).is_ok());
+    let says = "sink `silver`: there is no table at s3://lake/silver/rides_agg, and this pipeline has written to one (its id is \
+                0a5f0f0e-3a5c-4a53-9d1a-9a6f2b1c7d11): put it back, or begin another history for a new one with spec.stateAction";
+    assert_eq!(refusal(&missing("silver", "s3://lake/silver/rides_agg"), &newest), (Some(says.to_owned()), None));
     for elsewhere in [missing("silver", "s3://lake/moved"), missing("late", "s3://lake/silver/rides_agg")] {
-        assert!(elsewhere.carried(None, Some(&newest), None).is_ok());
+        assert_eq!(refusal(&elsewhere, &newest), (None, None));
     }
+}
+
+#[test]
+fn a_table_that_was_made_anew_is_refused_and_one_at_another_place_is_not() {
+    let newest = manifest(NEWEST);
+    let there = |sink: &str, uri: &str, table_id: &str| {
+        let table = PinnedTable { sink: sink.into(), uri: uri.into(), table_id: table_id.into() };
+        Case { tables: vec![table], ..Case::new() }
+    };
+    let says = "sink `silver`: the table at s3://lake/silver/rides_agg has the id another and had 0a5f0f0e-3a5c-4a53-9d1a-9a6f2b1c7d11 when \
+                this checkpoint began: it was deleted and made anew; restore it, or begin another history for it with spec.stateAction";
+    assert_eq!(refusal(&there("silver", "s3://lake/silver/rides_agg", "another"), &newest), (Some(says.to_owned()), None));
+    for other in [
+        there("silver", "s3://lake/silver/rides_agg", "0a5f0f0e-3a5c-4a53-9d1a-9a6f2b1c7d11"),
+        there("silver", "s3://lake/moved", "another"),
+        there("late", "s3://lake/silver/rides_agg", "another"),
+    ] {
+        assert_eq!(refusal(&other, &newest), (None, None));
+    }
+}
+
+#[test]
+fn a_checkpoint_of_another_home_or_with_a_fingerprint_that_is_none_is_refused() {
+    let mut elsewhere = manifest(NEWEST);
+    elsewhere.writer.namespace = Some("data".into());
+    let says = Home::default().check(&elsewhere).unwrap_err().message;
+    assert_eq!(refusal(&Case::new(), &elsewhere), (Some(says.clone()), Some(says)));
+
+    let newer = Manifest { fingerprint: json!("of another kind"), ..manifest(NEWEST) };
+    let (goes_on, discards) = refusal(&Case::new(), &newer);
+    let goes_on = goes_on.unwrap();
+    assert!(goes_on.starts_with("the checkpoint's fingerprint can't be read (invalid type"), "{goes_on}");
+    assert!(goes_on.ends_with("); was it written by a newer version?"), "{goes_on}");
+    assert_eq!(discards, None);
 }
 
 #[test]

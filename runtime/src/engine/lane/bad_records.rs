@@ -12,7 +12,7 @@ use weir_plan::plan::BadRecordsPolicy;
 
 use crate::checkpoint::manifest::OffsetRange;
 use crate::decode::RecordError;
-use crate::engine::sink_task::SinkInput;
+use crate::engine::sinks::task::SinkInput;
 use crate::failure::{Failure, Result};
 use crate::source::kafka::Record;
 use crate::transform::years::is_in_years;

@@ -22,7 +22,7 @@ use arrow::record_batch::RecordBatch;
 use weir_plan::plan::OnLostOffsets;
 
 use super::open_epoch::OpenEpoch;
-use super::sink_task::SinkInput;
+use super::sinks::task::SinkInput;
 use super::skew::Skew;
 use super::{clock, lost};
 use crate::checkpoint::manifest::OffsetRange;

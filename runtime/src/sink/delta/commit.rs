@@ -6,13 +6,13 @@
 use bytes::Bytes;
 use futures::StreamExt as _;
 use object_store::ObjectStoreExt as _;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::actions::{self, Txn};
 use super::log::Created;
-use super::transaction::{self, Transaction, Verdict};
-use super::{DeltaTable, partition};
+use super::{DeltaTable, partition, transaction};
 use crate::failure::{Failure, Result};
+use crate::sink::decided::{Decided, Verdict, judge};
 
 /// How often a call goes on after commits of others that came first. Each time, somebody else got through.
 const ROUNDS_MAX: usize = 20;
@@ -46,14 +46,14 @@ enum Step {
 impl DeltaTable {
     /// Commits an epoch's files with its transactions in one commit. Calling it again with the same epoch changes nothing. Epochs of a
     /// lineage only go up: a lower one than the table has is [`Fenced`](crate::Remedy::Fenced). On [`Retry`](crate::Remedy::Retry) it is not
-    /// known whether the epoch was committed; the next call finds out. `info` becomes the commit's `userMetadata`.
+    /// known whether the epoch was committed; the next call finds out. The provenance becomes the commit's `userMetadata`.
     ///
     /// # Errors
     /// `Config` if the table has an epoch of that number which another manifest decided.
-    pub async fn commit(&mut self, of: &Transaction, adds: &[Value], info: &Map<String, Value>) -> Result<CommitOutcome> {
-        let txns = of.txns()?;
+    pub async fn append(&mut self, of: &Decided, adds: &[Value]) -> Result<CommitOutcome> {
+        let txns = transaction::txns(of)?;
         let now_ms = chrono::Utc::now().timestamp_millis();
-        let commit: Bytes = actions::append(&txns, adds, &self.metadata.partition_columns, info, now_ms).into();
+        let commit: Bytes = actions::append(&txns, adds, &self.metadata.partition_columns, &of.provenance, now_ms).into();
         for _ in 0..ROUNDS_MAX {
             match self.attempt(of, &txns, &commit, adds).await? {
                 Step::Decided(outcome) => {
@@ -73,7 +73,7 @@ impl DeltaTable {
     ///
     /// # Errors
     /// `Config` if the table is gone or was made anew, or if a file is not there.
-    pub async fn check_ready(&mut self, of: &Transaction, adds: &[Value]) -> Result<()> {
+    pub async fn check_ready(&mut self, of: &Decided, adds: &[Value]) -> Result<()> {
         if !self.location.is_folder() {
             return Ok(());
         }
@@ -84,20 +84,20 @@ impl DeltaTable {
 
     /// What a person is told where an epoch can't be committed because its files are gone.
     #[must_use]
-    pub fn lacks(&self, of: &Transaction, files: &[String]) -> Failure {
+    pub fn lacks(&self, of: &Decided, files: &[String]) -> Failure {
         let (first, more) = (files.first().map_or("", String::as_str), files.len().saturating_sub(1));
         let files = if more == 0 { format!("its file {first} is") } else { format!("its file {first} and {more} more are") };
         Failure::config(format!(
             "epoch {} of {} is not in {} yet, and {files} not there: deleted (a vacuum without a retention?), or written while the table was \
              moved away; put what is missing back, or give this epoch's rows up with a new spec.stateAction (`discard` or `restore`)",
             of.epoch,
-            of.app_id(),
+            transaction::app_id(of),
             self.location.url
         ))
     }
 
     /// One look and at most one write.
-    async fn attempt(&mut self, of: &Transaction, txns: &[Txn], commit: &Bytes, adds: &[Value]) -> Result<Step> {
+    async fn attempt(&mut self, of: &Decided, txns: &[Txn], commit: &Bytes, adds: &[Value]) -> Result<Step> {
         self.be_current().await?;
         if let Some(outcome) = self.settled(of)? {
             return Ok(Step::Decided(outcome));
@@ -130,8 +130,8 @@ impl DeltaTable {
         Failure::retry(format!("commit version {} of {}: the store refused it, {why}", self.version + 1, self.location.url))
     }
 
-    fn settled(&self, of: &Transaction) -> Result<Option<CommitOutcome>> {
-        match of.judge(&self.txns) {
+    fn settled(&self, of: &Decided) -> Result<Option<CommitOutcome>> {
+        match judge(transaction::newest(&self.txns, of), of) {
             Verdict::Commit => Ok(None),
             Verdict::Done => Ok(Some(CommitOutcome::AlreadyCommitted)),
             Verdict::Another => Err(Failure::config(format!(
@@ -139,12 +139,12 @@ impl DeltaTable {
                  put back the one that wrote it, or begin another history with spec.stateAction",
                 self.location.url,
                 of.epoch,
-                of.app_id()
+                transaction::app_id(of)
             ))),
             Verdict::Fenced { by } => Err(Failure::fenced(format!(
                 "the table {} already holds epoch {by} of {}, and this is epoch {}",
                 self.location.url,
-                of.app_id(),
+                transaction::app_id(of),
                 of.epoch
             ))),
         }

@@ -1,5 +1,5 @@
-//! Appends to a Delta table, exactly once. An epoch's rows become data files first (`EpochWriter`), which the manifest then refers to; the
-//! commit (`DeltaTable::commit`) makes them visible, together with the epoch's number, and can be repeated at will. `Appended` reads what
+//! Appends to a Delta table, exactly once. An epoch's rows become data files first (`EpochFiles`), which the manifest then refers to; the
+//! commit (`DeltaTable::append`) makes them visible, together with the epoch's number, and can be repeated at will. `Appended` reads what
 //! versions appended. `docs/reference/delta.md` says what tables look like and which are refused.
 //!
 //! The commit is written to the log directly, without delta-rs' transaction: that one keeps the table's whole state in memory and grows
@@ -16,6 +16,7 @@ pub mod fitness;
 mod log;
 mod log_checkpoints;
 mod maintenance;
+mod opener;
 mod partition;
 pub mod payload;
 mod pending;
@@ -31,32 +32,33 @@ pub(crate) mod tests;
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use weir_plan::plan::{DeltaSink, Maintenance, Sink, SinkKind};
+use futures::future::BoxFuture;
+use serde_json::Value;
+use weir_plan::plan::Maintenance;
+use weir_plan::quote::quoted;
 
 pub use appended::{Appended, AppendedFile, Expected};
 pub use commit::CommitOutcome;
-pub use transaction::{HeldEpoch, Transaction};
-pub use writer::EpochWriter;
+pub use opener::{TableOpener, former};
+pub use writer::EpochFiles;
 
 use self::actions::{Metadata, Protocol};
 use self::fit::{Layout, Wanted};
-use self::log::{Created, Etag, Log};
+use self::log::{Etag, Log};
 use self::log_checkpoints::LogCheckpoints;
 use self::maintenance::Maintained;
 use self::pending::Pending;
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
+use crate::sink::decided::{Decided, HeldEpoch, Outcome};
 use crate::sink::upkeep::{Duty, Surroundings};
+use crate::sink::writing::{EpochWriter, Part, Payload, Sealed, Slot, Writers};
+use crate::sink::{Memory, Pin, Sink, SinkStatus};
 use crate::storage::Location;
-
-/// Someone else may create the table at the same time; then theirs is opened.
-const CREATE_ATTEMPTS_MAX: usize = 3;
-
-/// Of a table that is only committed to.
-const NOT_LOOKED_AFTER: Maintenance = Maintenance { checkpoint_every: u32::MAX, compact_every: None, vacuum_after: None };
 
 /// A table that fits the sink.
 pub struct DeltaTable {
+    owner: Owner,
     location: Location,
     log: Log,
     wanted: Wanted,
@@ -77,143 +79,72 @@ pub struct DeltaTable {
     checkpoints: LogCheckpoints,
 }
 
+/// Whose table it is.
+#[derive(Debug, Clone)]
+struct Owner {
+    pipeline: String,
+    /// The sink's name in the document.
+    sink: String,
+    /// As the document writes it.
+    place: String,
+}
+
 /// Starts the data files of epochs.
 #[derive(Clone)]
 pub struct TableFiles {
     location: Location,
     layout: Arc<Layout>,
     target_file_size_bytes: u64,
-    buffered_bytes_max: usize,
     retry: RetryPolicy,
     pending: Pending,
 }
 
-/// What a table remembers, as its log says when it is asked.
-pub struct Memory {
+/// What a table remembers of a pipeline's sink.
+struct TableMemory {
+    owner: Owner,
     log: Log,
+    held: Vec<HeldEpoch>,
+    /// What stands for the token of the last state action that the table knows of.
+    token: Option<i64>,
 }
 
-impl Memory {
-    /// Of each lineage of a pipeline's sink its newest epoch. A table that is gone holds nothing.
-    ///
-    /// # Errors
-    /// `Retry` if the store is away, `Config` if the log can't be read.
-    pub async fn held(&self, pipeline: &str, sink: &str) -> Result<Vec<HeldEpoch>> {
-        if !self.log.exists().await? {
-            return Ok(Vec::new());
-        }
-        Ok(transaction::held(&self.log.load().await?.txns, pipeline, sink))
+impl Memory for TableMemory {
+    fn held(&self) -> &[HeldEpoch] {
+        &self.held
+    }
+
+    fn held_now(&self) -> BoxFuture<'_, Result<Vec<HeldEpoch>>> {
+        Box::pin(async {
+            if !self.log.exists().await? {
+                return Ok(Vec::new());
+            }
+            Ok(transaction::held(&self.log.load().await?.txns, &self.owner.pipeline, &self.owner.sink))
+        })
+    }
+
+    fn has_seen(&self, token: &str) -> bool {
+        self.token == Some(transaction::token_version(token))
     }
 }
 
 impl TableFiles {
-    /// An epoch's open files may hold so much in memory; with more the largest is closed. Never more than serves.
-    #[must_use]
-    pub fn within(self, bytes: u64) -> Self {
-        let buffered_bytes_max = usize::try_from(bytes).unwrap_or(usize::MAX).min(writer::BUFFERED_BYTES_MAX);
-        Self { buffered_bytes_max, ..self }
+    /// Starts an epoch's files, where memory is no concern. `label` goes into their names: lineage and generation.
+    ///
+    /// # Errors
+    /// A bug.
+    pub fn writer(&self, label: &str) -> Result<EpochFiles> {
+        EpochFiles::new(self, label, writer::BUFFERED_BYTES_MAX)
     }
+}
 
-    /// Starts an epoch's files. `label` goes into their names: lineage and generation.
-    pub fn writer(&self, label: &str) -> Result<EpochWriter> {
-        EpochWriter::new(self, label)
+impl Writers for TableFiles {
+    fn begin(&self, slot: &Slot) -> Result<Box<dyn EpochWriter>> {
+        let buffered_bytes_max = usize::try_from(slot.buffer_bytes).unwrap_or(usize::MAX).min(writer::BUFFERED_BYTES_MAX);
+        Ok(Box::new(EpochFiles::new(self, &slot.label, buffered_bytes_max)?))
     }
 }
 
 impl DeltaTable {
-    /// Opens the table at `location`, or creates it: [`Self::open_if_there`], else [`Self::create`].
-    ///
-    /// # Errors
-    /// As theirs.
-    pub async fn open_or_create(location: Location, sink: &Sink, pipeline: &str, retry: RetryPolicy) -> Result<Self> {
-        match Self::open_if_there(location.clone(), sink, pipeline, retry).await? {
-            Some(table) => Ok(table),
-            None => Self::create(location, sink, pipeline, retry).await,
-        }
-    }
-
-    /// Opens the table at `location`. `None` if there is none: then nothing is made, and [`Self::create`] can be expected to make one.
-    /// `retry` is for data files; opening and committing are single attempts.
-    ///
-    /// # Errors
-    /// [`crate::Remedy::Config`] if it doesn't fit, with the column's name.
-    pub async fn open_if_there(location: Location, sink: &Sink, pipeline: &str, retry: RetryPolicy) -> Result<Option<Self>> {
-        let SinkKind::Delta(delta) = &sink.kind;
-        let wanted = Wanted { schema: sink.schema.clone(), partition_by: delta.partition_by.clone() };
-        let log = Log::new(location.clone());
-        if !log.exists().await? {
-            new_metadata(&wanted, location.url.as_str())?;
-            return Ok(None);
-        }
-        log.prove_create().await?;
-        loosen_if_empty(&log, &wanted, location.url.as_str(), pipeline).await?;
-        Self::load(location, log, Some((wanted, delta)), retry).await.map(Some)
-    }
-
-    /// Creates the table at `location` with the sink's columns (reader version 1, writer version 2: every engine reads it), unless somebody
-    /// else does at the same time; then theirs is opened.
-    ///
-    /// # Errors
-    /// [`crate::Remedy::Config`] if the sink's columns make no table.
-    pub async fn create(location: Location, sink: &Sink, pipeline: &str, retry: RetryPolicy) -> Result<Self> {
-        let SinkKind::Delta(delta) = &sink.kind;
-        let wanted = Wanted { schema: sink.schema.clone(), partition_by: delta.partition_by.clone() };
-        let log = Log::new(location.clone());
-        log.prove_create().await?;
-        let mut attempts = 0;
-        while !log.exists().await? {
-            attempts += 1;
-            if attempts > CREATE_ATTEMPTS_MAX {
-                return Err(Failure::retry(format!(
-                    "the table {} can't be created: the store says it is there, but does not list it",
-                    location.url
-                )));
-            }
-            create(&log, &wanted, location.url.as_str(), pipeline).await?;
-        }
-        Self::load(location, log, Some((wanted, delta)), retry).await
-    }
-
-    /// Opens the table at `location` for the commit of files that are already there. `None` if there is no table.
-    ///
-    /// # Errors
-    /// `Config` if it is one that is not written to.
-    pub async fn open_as_it_is(location: Location, retry: RetryPolicy) -> Result<Option<Self>> {
-        let log = Log::new(location.clone());
-        if !log.exists().await? {
-            return Ok(None);
-        }
-        Self::load(location, log, None, retry).await.map(Some)
-    }
-
-    /// Without `wanted`, what the table has is right, and it is not looked after.
-    async fn load(location: Location, log: Log, wanted: Option<(Wanted, &DeltaSink)>, retry: RetryPolicy) -> Result<Self> {
-        let state = log.load().await?;
-        let (wanted, target_file_size_bytes, maintenance) = match wanted {
-            Some((wanted, sink)) => (wanted, sink.target_file_size_bytes, sink.maintenance),
-            None => (fit::as_it_is(&state.metadata, location.url.as_str())?, 0, NOT_LOOKED_AFTER),
-        };
-        let layout = Arc::new(fit::fit(&wanted, &state.protocol, &state.metadata, location.url.as_str())?);
-        let tip = log.etag(state.version).await?.unwrap_or(Etag(None));
-        Ok(Self {
-            location,
-            log,
-            wanted,
-            target_file_size_bytes,
-            maintenance,
-            retry,
-            protocol: state.protocol,
-            metadata: state.metadata,
-            layout,
-            version: state.version,
-            tip,
-            txns: state.txns,
-            pending: Pending::default(),
-            stale: false,
-            checkpoints: LogCheckpoints::new(maintenance.checkpoint_every, state.checkpoint),
-        })
-    }
-
     /// The `metaData.id`: another one at the same place is another table.
     #[must_use]
     pub fn table_id(&self) -> &str {
@@ -234,16 +165,22 @@ impl DeltaTable {
             location,
             layout,
             target_file_size_bytes: self.target_file_size_bytes,
-            buffered_bytes_max: writer::BUFFERED_BYTES_MAX,
             retry: self.retry,
             pending: self.pending.clone(),
         }
     }
 
-    /// What is to be done for the table beside its commits, with a look at the log of its own.
-    #[must_use]
-    pub fn duties(&self, surroundings: &Surroundings) -> Vec<Box<dyn Duty>> {
-        maintenance::duties(self.maintained(), self.maintenance, surroundings)
+    /// One payload of what all writers of an epoch gave; `None` if they have written no file.
+    fn joined(&self, parts: Vec<Part>) -> Result<Option<Sealed>> {
+        let rows = parts.iter().map(|part| part.rows).sum();
+        let mut adds = Vec::new();
+        for part in parts {
+            match part.body {
+                Value::Array(of_part) => adds.extend(of_part),
+                other => return Err(Failure::bug(format!("a writer of {} gave {other} and no list of files", self.location.url))),
+            }
+        }
+        Ok((!adds.is_empty()).then(|| Sealed { rows, payload: payload::append(adds) }))
     }
 
     fn maintained(&self) -> Maintained {
@@ -253,30 +190,6 @@ impl DeltaTable {
             target_file_size_bytes: self.target_file_size_bytes,
             pending: self.pending.clone(),
         }
-    }
-
-    /// What the newest version that is known here holds of a pipeline's sink: of each lineage its newest epoch.
-    #[must_use]
-    pub fn held(&self, pipeline: &str, sink: &str) -> Vec<HeldEpoch> {
-        transaction::held(&self.txns, pipeline, sink)
-    }
-
-    /// The same for whoever asks again later.
-    #[must_use]
-    pub fn memory(&self) -> Memory {
-        Memory { log: self.log.clone() }
-    }
-
-    /// What stands for the token of the last state action of the pipeline that the table knows of.
-    #[must_use]
-    pub fn token(&self, pipeline: &str, sink: &str) -> Option<i64> {
-        transaction::token(&self.txns, pipeline, sink)
-    }
-
-    /// Starts writing a log checkpoint if the log has grown long since the last one, and none is being written. Waits for nothing: it is
-    /// written beside the commits that follow, and a failure is logged. Needs a runtime with several threads.
-    pub fn checkpoint_log_if_long(&mut self) {
-        self.checkpoints.start_if_long(self.version, &self.log);
     }
 
     /// Reads the log anew, from a log checkpoint if there is one, and checks that it is still the table that was opened and still fits.
@@ -324,39 +237,56 @@ impl DeltaTable {
     }
 }
 
-/// Lets columns be null where the sink may write nulls now, if the table was created and nothing more: an expression that was mended after
-/// its first rows had failed must not need another table.
-async fn loosen_if_empty(log: &Log, wanted: &Wanted, table: &str, pipeline: &str) -> Result<()> {
-    let state = log.load().await?;
-    if state.version > 0 {
-        return Ok(());
+impl Sink for DeltaTable {
+    fn pin(&self) -> Pin {
+        let Owner { sink, place, .. } = self.owner.clone();
+        Pin { sink, place, id: self.metadata.id.clone() }
     }
-    let Some(loosened) = fit::loosened(wanted, &state.protocol, &state.metadata, table)? else { return Ok(()) };
-    let has_rows = log.commit(0).await?.is_none_or(|commit| actions::adds_files(&commit));
-    if has_rows {
-        return Ok(());
+
+    fn memory(&self) -> Option<Arc<dyn Memory>> {
+        let (owner, log) = (self.owner.clone(), self.log.clone());
+        let held = transaction::held(&self.txns, &owner.pipeline, &owner.sink);
+        let token = transaction::token(&self.txns, &owner.pipeline, &owner.sink);
+        Some(Arc::new(TableMemory { owner, log, held, token }))
     }
-    let commit = actions::change_of_columns(&loosened, pipeline, chrono::Utc::now().timestamp_millis());
-    // Where someone else was first, the table is judged by what they made of it.
-    log.create(1, commit.into()).await.map(|_| ())
+
+    fn writers(&self) -> Arc<dyn Writers> {
+        Arc::new(self.files())
+    }
+
+    fn seal(&mut self, parts: Vec<Part>) -> BoxFuture<'_, Result<Option<Sealed>>> {
+        Box::pin(std::future::ready(self.joined(parts)))
+    }
+
+    fn ready<'a>(&'a mut self, of: &'a Decided, payload: &'a Payload) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { self.check_ready(of, adds_of(of, payload)?).await })
+    }
+
+    fn commit<'a>(&'a mut self, of: &'a Decided, payload: &'a Payload) -> BoxFuture<'a, Result<Outcome>> {
+        Box::pin(async {
+            Ok(match self.append(of, adds_of(of, payload)?).await? {
+                CommitOutcome::Committed { .. } => Outcome::Committed,
+                CommitOutcome::AlreadyCommitted => Outcome::AlreadyThere,
+                CommitOutcome::FilesGone { files } => Outcome::Gone { what: files.join(", "), says: self.lacks(of, &files) },
+            })
+        })
+    }
+
+    /// Starts writing a log checkpoint if the log has grown long since the last one, and none is being written: beside the commits that follow,
+    /// and a failure is logged. Needs a runtime with several threads.
+    fn between_epochs(&mut self) {
+        self.checkpoints.start_if_long(self.version, &self.log);
+    }
+
+    fn status(&self) -> SinkStatus {
+        SinkStatus { table_version: Some(self.version) }
+    }
+
+    fn duties(&self, of: &Surroundings) -> Vec<Box<dyn Duty>> {
+        maintenance::duties(self.maintained(), self.maintenance, of)
+    }
 }
 
-/// The metadata of a new table that the sink could write to.
-fn new_metadata(wanted: &Wanted, table: &str) -> Result<Metadata> {
-    let metadata = fit::new_table(wanted, uuid::Uuid::new_v4().to_string(), table)?;
-    // A table that we could not write to must not come into being.
-    fit::fit(wanted, &Protocol::NEW, &metadata, table)?;
-    Ok(metadata)
-}
-
-/// Writes version 0, unless someone else does.
-async fn create(log: &Log, wanted: &Wanted, table: &str, pipeline: &str) -> Result<()> {
-    let metadata = new_metadata(wanted, table)?;
-    let commit = actions::creation(&metadata, pipeline, chrono::Utc::now().timestamp_millis());
-    match log.create(0, commit.into()).await {
-        Ok(Created::Yes { .. } | Created::Refused) => Ok(()),
-        // It may be there all the same: the caller looks, and comes back here if it isn't.
-        Err(failure) if failure.remedy == crate::Remedy::Retry && log.exists().await? => Ok(()),
-        Err(failure) => Err(failure),
-    }
+fn adds_of<'a>(of: &Decided, payload: &'a Payload) -> Result<&'a [Value]> {
+    payload::adds(payload).map_err(|e| e.context(format_args!("sink {}, epoch {}", quoted(&of.sink), of.epoch)))
 }

@@ -2,38 +2,28 @@
 
 use serde_json::{Map, Value};
 
-use weir_plan::quote::quoted;
-
 use crate::failure::{Failure, Result};
+use crate::sink::writing::{Payload, unknown};
 
 /// The type of a payload of data files that are already uploaded, as `add` actions of the Delta protocol.
 pub const APPEND: &str = "DeltaAppend";
 
 const ADDS: &str = "adds";
 
-/// The body of a payload of that type.
+/// A payload of that type.
 #[must_use]
-pub fn append(adds: Vec<Value>) -> Map<String, Value> {
-    Map::from_iter([(ADDS.to_owned(), Value::Array(adds))])
+pub fn append(adds: Vec<Value>) -> Payload {
+    Payload { kind: APPEND.to_owned(), body: Map::from_iter([(ADDS.to_owned(), Value::Array(adds))]) }
 }
 
 /// The `add` actions of a payload.
 ///
 /// # Errors
 /// `Config`, if it is of a type that this version does not know, or has none.
-pub fn adds<'a>(kind: &str, body: &'a Map<String, Value>) -> Result<&'a [Value]> {
-    match (kind, body.get(ADDS)) {
+pub fn adds(payload: &Payload) -> Result<&[Value]> {
+    match (payload.kind.as_str(), payload.body.get(ADDS)) {
         (APPEND, Some(Value::Array(adds))) => Ok(adds),
         (APPEND, _) => Err(Failure::config(format!("its payload `{APPEND}` has no list `{ADDS}`: was the manifest changed by hand?"))),
-        _ => Err(unknown(kind)),
+        (kind, _) => Err(unknown(kind)),
     }
-}
-
-/// What a person is told of a payload that only another version of Weir can commit.
-#[must_use]
-pub fn unknown(kind: &str) -> Failure {
-    Failure::config(format!(
-        "its payload has the type {}, which this version of Weir does not know: run the version that wrote it",
-        quoted(kind)
-    ))
 }

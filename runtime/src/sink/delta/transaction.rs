@@ -9,8 +9,12 @@
 
 use std::collections::HashMap;
 
+use weir_plan::ids::Epoch;
+use xxhash_rust::xxh3::xxh3_64;
+
 use super::actions::Txn;
 use crate::failure::{Failure, Result};
+use crate::sink::decided::{Decided, HeldEpoch};
 
 const EPOCHS: &str = "weir/";
 const MANIFESTS: &str = "weir.manifest/";
@@ -21,71 +25,25 @@ pub(super) fn is_ours(app_id: &str) -> bool {
     [EPOCHS, MANIFESTS, TOKENS].iter().any(|prefix| app_id.starts_with(prefix))
 }
 
-/// One epoch of one sink, and who decided it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Transaction {
-    pub pipeline: String,
-    pub lineage: String,
-    pub sink: String,
-    pub epoch: u64,
-    /// 31 bits that stand for the manifest.
-    pub mark: u32,
-    /// What stands for the token of the last state action that was done; not negative.
-    pub token: Option<i64>,
+/// The application id of an epoch.
+pub(super) fn app_id(of: &Decided) -> String {
+    format!("{EPOCHS}{}/{}", of.lineage, of.sink)
 }
 
-/// The newest commit of a sink in one lineage.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HeldEpoch {
-    pub lineage: String,
-    pub epoch: u64,
-    /// `None` if an older version of Weir committed it.
-    pub mark: Option<u32>,
-    /// The table says that the pipeline committed it, not only a sink of the same name.
-    pub is_named: bool,
+/// The transactions of an epoch's commit.
+pub(super) fn txns(of: &Decided) -> Result<Vec<Txn>> {
+    let version =
+        i64::try_from(of.epoch.0).map_err(|_| Failure::bug(format!("epoch {} is too large for a Delta transaction", of.epoch)))?;
+    let named = Txn { app_id: manifest_id(&of.pipeline, &of.lineage, &of.sink), version: named(of.epoch.0, of.mark) };
+    let token = of.token.as_deref().map(|token| Txn { app_id: token_id(&of.pipeline, &of.sink), version: token_version(token) });
+    Ok([Txn { app_id: app_id(of), version }, named].into_iter().chain(token).collect())
 }
 
-/// What the last transactions in the log mean for an epoch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    Commit,
-    Done,
-    /// The epoch is there, decided by another manifest.
-    Another,
-    Fenced {
-        by: i64,
-    },
-}
-
-impl Transaction {
-    pub(super) fn app_id(&self) -> String {
-        format!("{EPOCHS}{}/{}", self.lineage, self.sink)
-    }
-
-    fn manifest_id(&self) -> String {
-        manifest_id(&self.pipeline, &self.lineage, &self.sink)
-    }
-
-    /// The actions of its commit.
-    pub(super) fn txns(&self) -> Result<Vec<Txn>> {
-        let version =
-            i64::try_from(self.epoch).map_err(|_| Failure::bug(format!("epoch {} is too large for a Delta transaction", self.epoch)))?;
-        let named = Txn { app_id: self.manifest_id(), version: named(self.epoch, self.mark) };
-        let token = self.token.map(|token| Txn { app_id: token_id(&self.pipeline, &self.sink), version: token });
-        Ok([Txn { app_id: self.app_id(), version }, named].into_iter().chain(token).collect())
-    }
-
-    pub(super) fn judge(&self, txns: &HashMap<String, i64>) -> Verdict {
-        let epoch = i64::try_from(self.epoch).unwrap_or(i64::MAX);
-        match txns.get(&self.app_id()) {
-            Some(last) if *last > epoch => Verdict::Fenced { by: *last },
-            Some(last) if *last == epoch => match txns.get(&self.manifest_id()).and_then(|named| mark_of(self.epoch, *named)) {
-                Some(mark) if mark != self.mark => Verdict::Another,
-                _ => Verdict::Done,
-            },
-            _ => Verdict::Commit,
-        }
-    }
+/// The newest epoch of this lineage in the table, and the mark of its manifest.
+pub(super) fn newest(txns: &HashMap<String, i64>, of: &Decided) -> Option<(Epoch, Option<u32>)> {
+    let epoch = u64::try_from(*txns.get(&app_id(of))?).ok()?;
+    let named = txns.get(&manifest_id(&of.pipeline, &of.lineage, &of.sink));
+    Some((Epoch(epoch), named.and_then(|named| mark_of(epoch, *named))))
 }
 
 /// What the table holds of a pipeline's sink: of each lineage its newest epoch.
@@ -97,7 +55,7 @@ pub(super) fn held(txns: &HashMap<String, i64>, pipeline: &str, sink: &str) -> V
             let epoch = u64::try_from(*epoch).ok()?;
             let named = txns.get(&manifest_id(pipeline, lineage, sink));
             let mark = named.and_then(|named| mark_of(epoch, *named));
-            Some(HeldEpoch { lineage: lineage.to_owned(), epoch, mark, is_named: named.is_some() })
+            Some(HeldEpoch { lineage: lineage.to_owned(), epoch: Epoch(epoch), mark, is_named: named.is_some() })
         })
         .collect();
     held.sort_by(|a, b| a.lineage.cmp(&b.lineage));
@@ -107,6 +65,11 @@ pub(super) fn held(txns: &HashMap<String, i64>, pipeline: &str, sink: &str) -> V
 /// What stands for the token of the last state action that was done when the table was committed to.
 pub(super) fn token(txns: &HashMap<String, i64>, pipeline: &str, sink: &str) -> Option<i64> {
     txns.get(&token_id(pipeline, sink)).copied()
+}
+
+/// What stands for a state action's token; not negative.
+pub(super) fn token_version(token: &str) -> i64 {
+    (xxh3_64(token.as_bytes()) >> 1).cast_signed()
 }
 
 fn token_id(pipeline: &str, sink: &str) -> String {
@@ -130,28 +93,33 @@ fn mark_of(epoch: u64, named: i64) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
+    use serde_json::Map;
 
-    fn of(epoch: u64, mark: u32) -> Transaction {
-        Transaction { pipeline: "rides".into(), lineage: "l".into(), sink: "silver".into(), epoch, mark, token: Some(5) }
+    use super::*;
+    use crate::sink::decided::{Verdict, judge};
+
+    fn of(epoch: u64, mark: u32) -> Decided {
+        let (pipeline, lineage, sink) = ("rides".into(), "l".into(), "silver".into());
+        Decided { pipeline, lineage, sink, epoch: Epoch(epoch), mark, token: Some("back-1".into()), provenance: Map::new() }
     }
 
     /// A table after these commits.
-    fn after(commits: &[Transaction]) -> HashMap<String, i64> {
-        commits.iter().flat_map(|t| t.txns().unwrap()).map(|txn| (txn.app_id, txn.version)).collect()
+    fn after(commits: &[Decided]) -> HashMap<String, i64> {
+        commits.iter().flat_map(|of| txns(of).unwrap()).map(|txn| (txn.app_id, txn.version)).collect()
     }
 
     #[test]
     fn the_last_transaction_decides() {
-        assert_eq!(of(1, 7).judge(&after(&[])), Verdict::Commit);
+        assert_eq!(judge(newest(&after(&[]), &of(1, 7)), &of(1, 7)), Verdict::Commit);
         for (last, epoch, expected) in [
             ((1, 7), (2, 7), Verdict::Commit),
             ((1, 7), (9, 7), Verdict::Commit),
             ((2, 7), (2, 7), Verdict::Done),
             ((2, 7), (2, 8), Verdict::Another),
-            ((3, 7), (2, 7), Verdict::Fenced { by: 3 }),
+            ((3, 7), (2, 7), Verdict::Fenced { by: Epoch(3) }),
         ] {
-            assert_eq!(of(epoch.0, epoch.1).judge(&after(&[of(last.0, last.1)])), expected, "{last:?} {epoch:?}");
+            let (table, of) = (after(&[of(last.0, last.1)]), of(epoch.0, epoch.1));
+            assert_eq!(judge(newest(&table, &of), &of), expected, "{last:?} {epoch:?}");
         }
     }
 
@@ -159,9 +127,9 @@ mod tests {
     fn an_epoch_that_an_older_version_committed_has_no_mark() {
         let mut table = after(&[of(2, 7)]);
         table.insert("weir/l/silver".into(), 3);
-        assert_eq!(of(3, 9).judge(&table), Verdict::Done);
+        assert_eq!(newest(&table, &of(3, 9)), Some((Epoch(3), None)));
         let held = held(&table, "rides", "silver");
-        assert_eq!(held, [HeldEpoch { lineage: "l".into(), epoch: 3, mark: None, is_named: true }]);
+        assert_eq!(held, [HeldEpoch { lineage: "l".into(), epoch: Epoch(3), mark: None, is_named: true }]);
     }
 
     #[test]
@@ -175,12 +143,12 @@ mod tests {
 
     #[test]
     fn what_is_held_is_of_the_sink_and_of_every_lineage() {
-        let other = Transaction { lineage: "l.3".into(), ..of(9, 5) };
-        let late = Transaction { sink: "late".into(), ..of(8, 4) };
-        let strangers = [late, Transaction { pipeline: "orders".into(), lineage: "x".into(), ..of(4, 1) }];
+        let other = Decided { lineage: "l.3".into(), ..of(9, 5) };
+        let late = Decided { sink: "late".into(), ..of(8, 4) };
+        let strangers = [late, Decided { pipeline: "orders".into(), lineage: "x".into(), ..of(4, 1) }];
         let table = after(&[of(2, 7), other, strangers[0].clone(), strangers[1].clone()]);
-        assert_eq!((token(&table, "rides", "silver"), token(&table, "rides", "gold")), (Some(5), None));
-        let of = |lineage: &str, epoch, mark, is_named| HeldEpoch { lineage: lineage.into(), epoch, mark, is_named };
+        assert_eq!((token(&table, "rides", "silver"), token(&table, "rides", "gold")), (Some(token_version("back-1")), None));
+        let of = |lineage: &str, epoch, mark, is_named| HeldEpoch { lineage: lineage.into(), epoch: Epoch(epoch), mark, is_named };
         assert_eq!(held(&table, "rides", "silver"), [of("l", 2, Some(7), true), of("l.3", 9, Some(5), true), of("x", 4, None, false)]);
     }
 }

@@ -9,6 +9,7 @@ use arrow::compute::{cast, take_record_batch};
 use arrow::datatypes::Field;
 use arrow::record_batch::RecordBatch;
 use arrow_row::{OwnedRow, RowConverter, SortField};
+use futures::future::BoxFuture;
 use futures::{StreamExt as _, TryStreamExt as _};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -22,6 +23,7 @@ use super::stats::Stats;
 use super::{TableFiles, partition};
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
+use crate::sink::writing::{EpochWriter, Part};
 use crate::storage::{Location, Upload};
 
 /// Level 1 compresses a result table nearly as well as level 3, for half the work.
@@ -32,8 +34,8 @@ pub(super) const BUFFERED_BYTES_MAX: usize = 64 << 20;
 const OPEN_FILES_MAX: usize = 128;
 const UPLOADS_AT_ONCE: usize = 8;
 
-/// Writes one epoch. Dropped without `finish` or `abort`, what was uploaded stays behind as files that no commit refers to.
-pub struct EpochWriter {
+/// The data files of one epoch. Dropped without `finish`, what was uploaded stays behind as files that no commit refers to.
+pub struct EpochFiles {
     location: Location,
     layout: Arc<Layout>,
     label: String,
@@ -50,10 +52,10 @@ pub struct EpochWriter {
     buffered: usize,
 }
 
-impl EpochWriter {
-    /// `label` goes into the files' names.
-    pub(super) fn new(files: &TableFiles, label: &str) -> Result<Self> {
-        let TableFiles { location, layout, target_file_size_bytes, buffered_bytes_max, retry, pending } = files.clone();
+impl EpochFiles {
+    /// `label` goes into the files' names. `buffered_bytes_max` bounds what open files hold in memory: with more the largest is closed.
+    pub(super) fn new(files: &TableFiles, label: &str, buffered_bytes_max: usize) -> Result<Self> {
+        let TableFiles { location, layout, target_file_size_bytes, retry, pending } = files.clone();
         let fields = layout.partition_fields.iter().map(|f| SortField::new(f.data_type().clone())).collect::<Vec<_>>();
         let converter = if fields.is_empty() { None } else { Some(RowConverter::new(fields).map_err(bug)?) };
         let label = label.to_owned();
@@ -118,14 +120,6 @@ impl EpochWriter {
         Ok((self.adds, self.rows))
     }
 
-    /// Gives the epoch up. Files that are complete stay behind, for vacuum.
-    pub async fn abort(self) {
-        self.adds.iter().filter_map(|add| add["path"].as_str()).for_each(|uri| self.pending.settle(&partition::from_uri(uri)));
-        for file in self.open.into_values() {
-            file.abort().await;
-        }
-    }
-
     async fn write_partition(&mut self, key: Option<OwnedRow>, keys: &[ArrayRef], row: usize, batch: &RecordBatch) -> Result<()> {
         if !self.open.contains_key(&key) {
             while self.open.len() >= OPEN_FILES_MAX {
@@ -178,6 +172,19 @@ impl EpochWriter {
             self.adds.push(file.close().await?);
         }
         Ok(())
+    }
+}
+
+impl EpochWriter for EpochFiles {
+    fn write<'a>(&'a mut self, rows: &'a RecordBatch) -> BoxFuture<'a, Result<()>> {
+        Box::pin(Self::write(self, rows))
+    }
+
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Part>> {
+        Box::pin(async {
+            let (adds, rows) = Self::finish(*self).await?;
+            Ok(Part { rows, body: Value::Array(adds) })
+        })
     }
 }
 

@@ -1,6 +1,5 @@
 //! Exactly once: what becomes of an epoch when answers are lost, versions are taken and tables change.
 
-use super::super::HeldEpoch;
 use super::faulty::{Fault, Faulty, careless, through};
 use super::*;
 use crate::failure::Remedy;
@@ -25,7 +24,7 @@ async fn a_commit_says_what_it_is_and_where_it_came_from() {
     let mut table = lake.open().await;
     let adds = write(&table, 7, &[1, 2]).await;
     let info = json!({"pipeline": "default/rides", "epoch": 7, "offsets": {"rides-0": [0, 2]}});
-    table.commit(&transaction(7), &adds, info.as_object().unwrap()).await.unwrap();
+    table.append(&Decided { provenance: info.as_object().unwrap().clone(), ..decided(7) }, &adds).await.unwrap();
 
     let actions = lake.actions(1);
     let commit = &actions[0]["commitInfo"];
@@ -55,7 +54,7 @@ async fn the_same_number_from_another_manifest_is_refused() {
     let mut table = lake.open().await;
     append(&mut table, 1, &[1]).await.unwrap();
     let adds = write(&table, 1, &[2]).await;
-    let another = table.commit(&Transaction { mark: 1, ..transaction(1) }, &adds, &Map::new()).await.unwrap_err();
+    let another = table.append(&Decided { mark: 1, ..decided(1) }, &adds).await.unwrap_err();
     assert_eq!(another.remedy, Remedy::Config);
     assert!(another.message.contains("holds epoch 1 of weir/lineage/silver already, and another manifest decided it"), "{another}");
     assert_eq!(lake.numbers(), [1]);
@@ -82,12 +81,12 @@ async fn files_that_are_gone_are_missed_before_they_are_committed() {
     let adds = write(&table, 1, &[1]).await;
     let gone = lake.stored()[0].clone();
     std::fs::remove_file(lake.path(&gone)).unwrap();
-    let refused = table.check_ready(&transaction(1), &adds).await.unwrap_err();
+    let refused = table.check_ready(&decided(1), &adds).await.unwrap_err();
     assert_eq!(commit(&mut table, 1, &adds).await.unwrap(), CommitOutcome::FilesGone { files: vec![gone.clone()] });
-    assert_eq!(refused, table.lacks(&transaction(1), std::slice::from_ref(&gone)));
+    assert_eq!(refused, table.lacks(&decided(1), std::slice::from_ref(&gone)));
     let says = format!("is not in {} yet, and its file {gone} is not there: deleted (a vacuum without a retention?)", lake.sink.uri());
     assert!(refused.remedy == Remedy::Config && refused.message.contains(&says), "{refused}");
-    let both = table.lacks(&transaction(1), &[gone, "more.parquet".into()]);
+    let both = table.lacks(&decided(1), &[gone, "more.parquet".into()]);
     assert!(both.message.contains("and 1 more are not there") && both.message.contains("with a new spec.stateAction"), "{both}");
     assert_eq!(lake.versions(), 1);
 }
@@ -109,7 +108,7 @@ async fn applications_have_transactions_of_their_own() {
     let lake = Lake::new(&[]);
     let (mut a, mut b) = (lake.open().await, lake.open().await);
     let adds = write(&a, 5, &[5]).await;
-    a.commit(&Transaction { lineage: "other".into(), ..transaction(5) }, &adds, &Map::new()).await.unwrap();
+    a.append(&Decided { lineage: "other".into(), ..decided(5) }, &adds).await.unwrap();
     assert_eq!(append(&mut b, 1, &[1]).await.unwrap(), CommitOutcome::Committed { version: 2 });
     assert_eq!(lake.numbers(), [1, 5]);
 }
@@ -207,8 +206,8 @@ async fn the_last_epoch_is_found_in_a_log_checkpoint_when_its_commit_is_gone() {
     }
     let mut again = lake.open().await;
     assert_eq!((again.version(), again.table_id()), (3, table.table_id()));
-    let held = again.held("rides", "silver");
-    let of = |lineage: &str, epoch, mark| HeldEpoch { lineage: lineage.into(), epoch, mark: Some(mark), is_named: true };
+    let held = held_by(&again);
+    let of = |lineage: &str, epoch, mark| HeldEpoch { lineage: lineage.into(), epoch: Epoch(epoch), mark: Some(mark), is_named: true };
     assert_eq!(held, [of("lineage", 3, 103)]);
     assert_eq!(append(&mut again, 3, &[3]).await.unwrap(), CommitOutcome::AlreadyCommitted);
     assert_eq!(append(&mut again, 4, &[4]).await.unwrap(), CommitOutcome::Committed { version: 4 });
@@ -354,7 +353,7 @@ async fn writers_that_race_for_versions_all_get_one() {
             let mut table = DeltaTable::open_or_create(location, &sink, "p", QUICK).await.unwrap();
             for epoch in 1..=10 {
                 let adds = write(&table, epoch, &[i64::from(writer) * 100 + epoch.cast_signed()]).await;
-                table.commit(&Transaction { lineage: writer.to_string(), ..transaction(epoch) }, &adds, &Map::new()).await.unwrap();
+                table.append(&Decided { lineage: writer.to_string(), ..decided(epoch) }, &adds).await.unwrap();
             }
         })
     });

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::failure::Remedy;
+use crate::sink::writing::{Part, Payload, Sealed, Slot, Writers as _};
 
 /// Writes the batches as one epoch and commits it.
 async fn write_all(lake: &Lake, batches: &[RecordBatch]) -> Vec<Value> {
@@ -116,4 +117,33 @@ async fn buffered_bytes_are_counted_and_nothing_is_visible_before_the_commit() {
     assert!(writer.bytes_buffered() > 0);
     writer.finish().await.unwrap();
     assert_eq!((lake.versions(), lake.numbers()), (1, vec![]));
+}
+
+#[tokio::test]
+async fn a_writer_with_less_memory_closes_its_files_sooner() {
+    let lake = Lake::new(&[]);
+    let table = lake.open().await;
+    for (buffer_bytes, files) in [(0, 3), (u64::MAX, 1)] {
+        let mut writer = table.files().begin(&Slot { label: "l".into(), buffer_bytes }).unwrap();
+        for n in 0..3 {
+            writer.write(&rides(&[(n, None, None)])).await.unwrap();
+        }
+        let part = writer.finish().await.unwrap();
+        assert_eq!((part.rows, part.body.as_array().unwrap().len()), (3, files));
+    }
+}
+
+#[tokio::test]
+async fn what_several_writers_gave_is_one_payload_and_without_a_file_there_is_none() {
+    let lake = Lake::new(&[]);
+    let mut table = lake.open().await;
+    let [first, second] = [&[1_i64, 2][..], &[3]].map(|numbers| write(&table, 1, numbers));
+    let (first, second) = (first.await, second.await);
+    let part = |rows, adds: &[Value]| Part { rows, body: json!(adds) };
+    let sealed = table.seal(vec![part(2, &first), part(0, &[]), part(1, &second)]).await.unwrap();
+    let adds = [first, second].concat();
+    let body = json!({"adds": adds}).as_object().unwrap().clone();
+    assert_eq!(sealed, Some(Sealed { rows: 3, payload: Payload { kind: "DeltaAppend".into(), body } }));
+    assert_eq!(table.seal(vec![part(0, &[])]).await.unwrap(), None);
+    assert_eq!(table.seal(vec![Part { rows: 1, body: json!({}) }]).await.unwrap_err().remedy, Remedy::Bug);
 }

@@ -10,7 +10,7 @@ use super::*;
 async fn commit_all(table: &mut DeltaTable, epochs: std::ops::RangeInclusive<u64>) {
     for epoch in epochs {
         commit(table, epoch, &[]).await.unwrap();
-        table.checkpoint_log_if_long();
+        table.between_epochs();
     }
 }
 
@@ -33,10 +33,10 @@ async fn after_250_commits_others_and_the_next_start_read_only_the_tail() {
     let mut table = lake.open().await;
     for epoch in 1..=250 {
         append(&mut table, epoch, &[epoch.cast_signed()]).await.unwrap();
-        table.checkpoint_log_if_long();
+        table.between_epochs();
     }
     until("a log checkpoint with less than 100 commits after it", || {
-        table.checkpoint_log_if_long();
+        table.between_epochs();
         last_checkpoint(&lake).is_some_and(|v| v > 150)
     })
     .await;
@@ -54,7 +54,7 @@ async fn after_250_commits_others_and_the_next_start_read_only_the_tail() {
 
     let (store, location) = Faulty::before(&lake.location(), []);
     let again = DeltaTable::open_or_create(location, &lake.sink, "p", QUICK).await.unwrap();
-    assert_eq!(again.held("rides", "silver")[0].epoch, 260);
+    assert_eq!(held_by(&again)[0].epoch, Epoch(260));
     let read = store.log_reads.lock().unwrap().clone();
     let tail: Vec<_> = (checkpoint + 1..=260).map(|v| format!("{v:020}.json")).collect();
     let commits: Vec<_> = read.into_iter().filter(|name| name.ends_with(".json")).collect();
@@ -100,7 +100,7 @@ async fn a_long_log_of_others_is_found_when_the_table_is_opened() {
         lake.foreign(&[foreign_add()]);
     }
     let mut table = lake.open().await;
-    table.checkpoint_log_if_long();
+    table.between_epochs();
     until("a log checkpoint", || last_checkpoint(&lake) == Some(150)).await;
     // The next start knows of it.
     let mut again = lake.open().await;

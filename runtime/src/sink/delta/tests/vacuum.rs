@@ -145,7 +145,7 @@ async fn a_step_of_the_clock_takes_no_file_that_anybody_may_yet_commit() {
     clocks.pass(59 * MINUTE_MS);
     assert_eq!(files_vacuumed(&maintained).await, 0);
     commit(&mut table, 2, &ours).await.unwrap();
-    other.commit(&Transaction { lineage: "stranger".into(), ..transaction(1) }, &theirs, &Map::new()).await.unwrap();
+    other.append(&Decided { lineage: "stranger".into(), ..decided(1) }, &theirs).await.unwrap();
     assert_eq!(lake.live_numbers(), [1, 2, 3]);
     clocks.pass(MINUTE_MS);
     assert_eq!(files_vacuumed(&maintained).await, 1, "nothing has named the orphan for an hour");

@@ -1,13 +1,15 @@
-//! The sinks that lanes write to, as the driver sees them: the files of each epoch, and the reason when one can't go on.
+//! The sinks that lanes write to, as the driver sees them: what was written of each epoch, and the reason when one can't go on.
 
 use std::collections::BTreeMap;
+
 use weir_plan::quote::quoted;
 
-use super::sink_task::{SinkOutput, is_gone};
+use super::task::{SinkOutput, is_gone};
 use crate::failure::{Failure, Result};
+use crate::sink::writing::Part;
 
-/// Per sink, by index into the plan's: `add` actions of uploaded files, and their rows.
-pub type Files = BTreeMap<usize, (Vec<serde_json::Value>, u64)>;
+/// Per sink that has rows, by index into the plan's: what each of its writers gave.
+pub type Parts = BTreeMap<usize, Vec<Part>>;
 
 #[derive(Default)]
 pub struct LaneSinks {
@@ -32,14 +34,15 @@ impl LaneSinks {
         self.sinks.push(LaneSink { index, name, output });
     }
 
-    /// The data files that lanes have written for the epoch just closed.
-    pub async fn files(&mut self) -> Result<Files> {
-        let mut files = Files::new();
+    /// What lanes have written for the epoch just closed.
+    pub async fn parts(&mut self) -> Result<Parts> {
+        let mut parts = Parts::new();
         for sink in &mut self.sinks {
-            let of_epoch = sink.output.next().await.map_err(|f| sink.named(f))?;
-            files.insert(sink.index, (of_epoch.adds, of_epoch.rows));
+            if let Some(part) = sink.output.next().await.map_err(|f| sink.named(f))? {
+                parts.entry(sink.index).or_default().push(part);
+            }
         }
-        Ok(files)
+        Ok(parts)
     }
 
     /// Resolves when a sink stops while an epoch is open, whether lanes have rows for it or not.

@@ -1,80 +1,90 @@
-//! Commits what a manifest says a sink is to commit. Idempotent: the table's transaction for this lineage and sink decides.
+//! The set of a pipeline's sinks, which commits what a manifest says that each is to commit. A manifest becomes a plain value for that: the room of the
+//! sinks does not know its format. Idempotent: what a sink remembers of the lineage decides.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use futures::future::BoxFuture;
 use serde_json::json;
 use tokio::sync::Mutex;
-use weir_plan::Plan;
 use weir_plan::quote::quoted;
-use xxhash_rust::xxh3::xxh3_64;
 
-use crate::checkpoint::manifest::{Committable, Manifest, PinnedTable};
+use super::lanes::Parts;
+use super::opening::pin_of;
+use crate::checkpoint::manifest::{Committable, Manifest, Payload, PinnedTable};
 use crate::checkpoint::sinks::{Committer, Landed};
 use crate::failure::{Failure, Result};
-use crate::retry::RetryPolicy;
-use crate::sink::delta::{CommitOutcome, DeltaTable, Transaction, payload};
-use crate::storage::{self, Secrets};
+use crate::sink::decided::{Decided, Outcome};
+use crate::sink::writing::{self, Sealed};
+use crate::sink::{self, Environment, Sink, SinkStatus};
 
-/// What stands for a state action's token in a table.
-#[must_use]
-pub fn token_version(token: &str) -> i64 {
-    (xxh3_64(token.as_bytes()) >> 1).cast_signed()
-}
+/// One that is open. It is used by one commit at a time.
+type Open = Mutex<Box<dyn Sink>>;
 
-pub struct TableCommitter {
-    plan: Arc<Plan>,
-    secrets: Secrets,
-    retry: RetryPolicy,
+/// The sinks of the document, open; those of former documents are opened when there is something to commit to them.
+pub struct SinkSet {
+    of: Environment,
     /// Of what is decided from here on. An epoch of another one was decided before a state action.
     lineage: String,
-    /// A table is used by one commit at a time.
-    tables: BTreeMap<String, Mutex<DeltaTable>>,
+    /// By name.
+    sinks: BTreeMap<String, Open>,
 }
 
-impl TableCommitter {
+impl SinkSet {
     #[must_use]
-    pub fn new(plan: Arc<Plan>, secrets: Secrets, retry: RetryPolicy, lineage: String, tables: Vec<DeltaTable>) -> Self {
-        let tables = plan.sinks.iter().zip(tables).map(|(sink, table)| (sink.name.clone(), Mutex::new(table))).collect();
-        Self { plan, secrets, retry, lineage, tables }
+    pub fn new(of: Environment, lineage: String, sinks: Vec<Box<dyn Sink>>) -> Self {
+        let sinks = sinks.into_iter().map(|sink| (sink.pin().sink, Mutex::new(sink))).collect();
+        Self { of, lineage, sinks }
     }
 
-    /// Shortens what has to be read of the tables' logs at the next start. Waits for nothing.
-    pub async fn checkpoint_long_logs(&self) {
-        for table in self.tables.values() {
-            table.lock().await.checkpoint_log_if_long();
+    /// Gives each sink time for small work of its own. Waits for nothing.
+    pub async fn between_epochs(&self) {
+        for sink in self.sinks.values() {
+            sink.lock().await.between_epochs();
         }
     }
 
-    /// The newest version of each sink's table that is known here.
-    pub async fn versions(&self) -> BTreeMap<String, i64> {
-        let mut versions = BTreeMap::new();
-        for (sink, table) in &self.tables {
-            versions.insert(sink.clone(), table.lock().await.version());
+    /// What each sink tells of itself, by name.
+    pub async fn status(&self) -> BTreeMap<String, SinkStatus> {
+        let mut status = BTreeMap::new();
+        for (name, sink) in &self.sinks {
+            status.insert(name.clone(), sink.lock().await.status());
         }
-        versions
+        status
+    }
+
+    /// What each sink is to commit of what its writers gave.
+    ///
+    /// # Errors
+    /// A bug, if there is no such sink, or if it did not make these writers.
+    pub async fn seal(&self, parts: Parts) -> Result<Vec<Committable>> {
+        let mut committables = Vec::new();
+        for (index, parts) in parts {
+            let name = self.of.plan.sinks.get(index).map(|sink| &sink.name);
+            let (name, sink) = name
+                .and_then(|name| Some((name, self.sinks.get(name)?)))
+                .ok_or_else(|| Failure::bug(format!("rows were written for the sink {index}, and there is none")))?;
+            if let Some(Sealed { rows, payload: writing::Payload { kind, body } }) = sink.lock().await.seal(parts).await? {
+                committables.push(Committable { sink: name.clone(), rows, payload: Payload { kind, body } });
+            }
+        }
+        Ok(committables)
     }
 
     /// Where a sink's rows of this epoch go, by the document of the time; none if the document has another place for it now.
-    fn current<'a>(
-        &'a self,
-        manifest: &'a Manifest,
-        committable: &Committable,
-    ) -> Result<(&'a PinnedTable, Option<&'a Mutex<DeltaTable>>)> {
+    fn current<'a>(&'a self, manifest: &'a Manifest, committable: &Committable) -> Result<(&'a PinnedTable, Option<&'a Open>)> {
         let pinned = manifest.tables.iter().find(|t| t.sink == committable.sink).ok_or_else(|| {
             Failure::bug(format!("epoch {} has rows for {} and does not name its table", manifest.epoch, quoted(&committable.sink)))
         })?;
-        let writes_there = self.plan.sinks.iter().any(|s| s.name == pinned.sink && s.uri() == pinned.uri);
-        Ok((pinned, self.tables.get(&pinned.sink).filter(|_| writes_there)))
+        let writes_there = self.of.plan.sinks.iter().any(|s| s.name == pinned.sink && s.uri() == pinned.uri);
+        Ok((pinned, self.sinks.get(&pinned.sink).filter(|_| writes_there)))
     }
 
     async fn commit_one(&self, manifest: &Manifest, committable: &Committable) -> Result<Landed> {
         match self.current(manifest, committable)? {
-            (pinned, Some(table)) => self.commit_to(&mut *table.lock().await, manifest, committable, pinned).await,
+            (pinned, Some(sink)) => self.commit_to(&mut **sink.lock().await, manifest, committable, pinned).await,
             // The epoch was decided under a document that had this sink.
             (pinned, None) => match self.open_former(pinned).await? {
-                Some(mut table) => self.commit_to(&mut table, manifest, committable, pinned).await,
+                Some(mut sink) => self.commit_to(&mut *sink, manifest, committable, pinned).await,
                 None if self.may_give_up(manifest) => {
                     tracing::warn!("{}: there is no table at {} any more", given_up(manifest, committable), pinned.uri);
                     Ok(Landed::GivenUp)
@@ -94,56 +104,46 @@ impl TableCommitter {
     }
 
     async fn look_ahead(&self, manifest: &Manifest, committable: &Committable) -> Result<()> {
-        let (_, Some(table)) = self.current(manifest, committable)? else { return Ok(()) };
-        table.lock().await.check_ready(&self.transaction(manifest, &committable.sink), adds_of(manifest, committable)?).await
+        let (_, Some(sink)) = self.current(manifest, committable)? else { return Ok(()) };
+        sink.lock().await.ready(&self.decided(manifest, &committable.sink), &payload_of(committable)).await
     }
 
-    async fn commit_to(
-        &self,
-        table: &mut DeltaTable,
-        manifest: &Manifest,
-        committable: &Committable,
-        pinned: &PinnedTable,
-    ) -> Result<Landed> {
+    async fn commit_to(&self, to: &mut dyn Sink, manifest: &Manifest, committable: &Committable, pinned: &PinnedTable) -> Result<Landed> {
         let (sink, epoch, rows) = (&committable.sink, manifest.epoch, committable.rows);
-        if table.table_id() != pinned.table_id {
+        if to.pin().id != pinned.table_id {
             // Only a state action lets a pipeline start on a table that was made anew.
             tracing::warn!(%sink, %epoch, rows, "the rows were for the table at {} that is gone", pinned.uri);
             return Ok(Landed::GivenUp);
         }
-        let transaction = self.transaction(manifest, sink);
-        match table.commit(&transaction, adds_of(manifest, committable)?, &self.provenance(manifest)).await? {
-            CommitOutcome::Committed { version } => {
-                tracing::debug!(%sink, %epoch, version, rows, "committed");
+        match to.commit(&self.decided(manifest, sink), &payload_of(committable)).await? {
+            Outcome::Committed => {
+                tracing::debug!(%sink, %epoch, version = to.status().table_version, rows, "committed");
                 Ok(Landed::Committed)
             }
-            CommitOutcome::AlreadyCommitted => Ok(Landed::Committed),
-            CommitOutcome::FilesGone { files } if self.may_give_up(manifest) => {
-                tracing::warn!("{}: {} is gone from {}", given_up(manifest, committable), files.join(", "), pinned.uri);
+            Outcome::AlreadyThere => Ok(Landed::Committed),
+            Outcome::Gone { what, .. } if self.may_give_up(manifest) => {
+                tracing::warn!("{}: {what} is gone from {}", given_up(manifest, committable), pinned.uri);
                 Ok(Landed::GivenUp)
             }
-            CommitOutcome::FilesGone { files } => Err(table.lacks(&transaction, &files)),
+            Outcome::Gone { says, .. } => Err(says),
         }
     }
 
-    /// What the table remembers of the epoch.
-    fn transaction(&self, manifest: &Manifest, sink: &str) -> Transaction {
-        Transaction {
-            pipeline: self.plan.pipeline.clone(),
+    /// What the sink remembers of the epoch.
+    fn decided(&self, manifest: &Manifest, sink: &str) -> Decided {
+        Decided {
+            pipeline: self.of.plan.pipeline.clone(),
             lineage: manifest.lineage.clone(),
             sink: sink.to_owned(),
-            epoch: manifest.epoch.0,
+            epoch: manifest.epoch,
             mark: manifest.head().mark().0,
-            token: manifest.state_action.as_ref().map(|done| token_version(&done.token)),
+            token: manifest.state_action.as_ref().map(|done| done.token.clone()),
+            provenance: self.provenance(manifest),
         }
     }
 
-    async fn open_former(&self, pinned: &PinnedTable) -> Result<Option<DeltaTable>> {
-        let open = async {
-            let location = storage::open(&pinned.uri, self.plan.storage_for(&pinned.uri), &self.secrets)?;
-            DeltaTable::open_as_it_is(location, self.retry).await
-        };
-        open.await.map_err(|e| {
+    async fn open_former(&self, pinned: &PinnedTable) -> Result<Option<Box<dyn Sink>>> {
+        sink::former(&pin_of(pinned), &self.of).await.map_err(|e| {
             e.context(format_args!(
                 "rows that were decided for {}, which the document no longer names, are to be committed before anything else",
                 pinned.uri
@@ -166,7 +166,7 @@ impl TableCommitter {
             })
             .collect();
         let fields = [
-            ("pipeline", json!(self.plan.pipeline)),
+            ("pipeline", json!(self.of.plan.pipeline)),
             ("lineage", json!(manifest.lineage)),
             ("epoch", json!(manifest.epoch)),
             ("manifest", json!({"generation": manifest.writer.generation, "nonce": manifest.writer.nonce})),
@@ -176,12 +176,12 @@ impl TableCommitter {
     }
 }
 
-fn adds_of<'a>(manifest: &Manifest, committable: &'a Committable) -> Result<&'a [serde_json::Value]> {
-    payload::adds(&committable.payload.kind, &committable.payload.body)
-        .map_err(|e| e.context(format_args!("sink {}, epoch {}", quoted(&committable.sink), manifest.epoch)))
+fn payload_of(committable: &Committable) -> writing::Payload {
+    let Payload { kind, body } = committable.payload.clone();
+    writing::Payload { kind, body }
 }
 
-/// What a table does not get, and where it came from, for the log.
+/// What a sink does not get, and where it came from, for the log.
 fn given_up(manifest: &Manifest, committable: &Committable) -> String {
     let read = manifest.sources.iter().flat_map(|s| &s.partitions).filter(|p| p.end > p.start);
     let read: Vec<_> = read.map(|p| format!("{}-{} [{}, {})", p.topic, p.partition, p.start, p.end)).collect();
@@ -194,7 +194,7 @@ fn given_up(manifest: &Manifest, committable: &Committable) -> String {
     )
 }
 
-impl Committer for TableCommitter {
+impl Committer for SinkSet {
     fn commit<'a>(&'a self, manifest: &'a Manifest, committable: &'a Committable) -> BoxFuture<'a, Result<Landed>> {
         Box::pin(self.commit_one(manifest, committable))
     }
@@ -203,3 +203,6 @@ impl Committer for TableCommitter {
         Box::pin(self.look_ahead(manifest, committable))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,4 +1,4 @@
-//! A sink that lanes write to: a task that turns the batches of one epoch into uploaded data files. The queue before it is bounded in
+//! A sink that lanes write to: a task that hands the batches of one epoch to a writer of the sink's. The queue before it is bounded in
 //! bytes; a full one stops the lanes, and with them the fetching.
 //!
 //! The task ends in one of two ways. Either it fails, and then it says why, before any lane can notice that it takes no more. Or all lanes have
@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use weir_plan::panics;
 
 use crate::failure::{Failure, Result};
-use crate::sink::delta::{EpochWriter, TableFiles};
+use crate::sink::writing::{EpochWriter, Part, Slot, Writers};
 
 /// A lane's end of the queue.
 #[derive(Clone)]
@@ -31,21 +31,15 @@ enum Message {
     EndOfEpoch,
 }
 
-/// The files of one epoch: `add` actions and their rows.
-pub struct SinkFiles {
-    pub adds: Vec<serde_json::Value>,
-    pub rows: u64,
-}
-
 /// The driver's end.
 pub struct SinkOutput {
-    epochs: mpsc::Receiver<Result<SinkFiles>>,
+    epochs: mpsc::Receiver<Result<Option<Part>>>,
 }
 
 impl SinkOutput {
-    /// The files of the epoch that all lanes have ended.
-    pub async fn next(&mut self) -> Result<SinkFiles> {
-        self.epochs.recv().await.unwrap_or_else(|| Err(Failure::bug("the sink task exited before it reported the files of an epoch")))
+    /// What was written of the epoch that all lanes have ended; `None` if they had no rows.
+    pub async fn next(&mut self) -> Result<Option<Part>> {
+        self.epochs.recv().await.unwrap_or_else(|| Err(Failure::bug("the sink task exited before it reported what it wrote of an epoch")))
     }
 
     /// Why the sink has stopped, if it failed. Lanes only see that it takes no more.
@@ -57,7 +51,7 @@ impl SinkOutput {
     pub async fn failed(&mut self) -> Failure {
         match self.epochs.recv().await {
             Some(Err(failure)) => failure,
-            Some(Ok(_)) => Failure::bug("a sink reported the files of an epoch that was still open"),
+            Some(Ok(_)) => Failure::bug("a sink reported what it wrote of an epoch that was still open"),
             None => std::future::pending().await,
         }
     }
@@ -90,15 +84,15 @@ pub fn is_gone(of_lane: &Failure) -> bool {
     *of_lane == gone()
 }
 
-/// Starts the task of one sink. `label` goes into file names; `queue_bytes` of rows may wait.
-pub fn spawn(files: TableFiles, lanes: usize, label: String, queue_bytes: u64) -> (SinkInput, SinkOutput) {
+/// Starts the task of one sink, whose writers get `slot`; `queue_bytes` of rows may wait.
+pub fn spawn(writers: Arc<dyn Writers>, slot: Slot, lanes: usize, queue_bytes: u64) -> (SinkInput, SinkOutput) {
     let (queue, mut messages) = mpsc::unbounded_channel();
     let (results, epochs) = mpsc::channel(1);
     let room_kib = u32::try_from(queue_bytes / 1024).unwrap_or(u32::MAX).max(1);
     let room = Arc::new(Semaphore::new(room_kib as usize));
     let input = SinkInput { queue, room: Arc::clone(&room), room_kib, handle: Handle::current() };
     tokio::spawn(async move {
-        let worked = AssertUnwindSafe(work(&files, lanes, &label, &mut messages, &results)).catch_unwind().await;
+        let worked = AssertUnwindSafe(work(&*writers, &slot, lanes, &mut messages, &results)).catch_unwind().await;
         let worked = worked.unwrap_or_else(|panic| Err(Failure::bug(format!("the sink task panicked: {}", panics::said(&*panic)))));
         if let Err(failure) = worked {
             // The reason first: the driver looks for it when a lane says that the sink is gone.
@@ -110,20 +104,20 @@ pub fn spawn(files: TableFiles, lanes: usize, label: String, queue_bytes: u64) -
 }
 
 async fn work(
-    files: &TableFiles,
+    writers: &dyn Writers,
+    slot: &Slot,
     lanes: usize,
-    label: &str,
     messages: &mut mpsc::UnboundedReceiver<Message>,
-    results: &mpsc::Sender<Result<SinkFiles>>,
+    results: &mpsc::Sender<Result<Option<Part>>>,
 ) -> Result<()> {
-    let mut writer: Option<EpochWriter> = None;
+    let mut writer: Option<Box<dyn EpochWriter>> = None;
     let mut ended = 0;
     while let Some(message) = messages.recv().await {
         match message {
             Message::Rows { rows, _room } => {
                 let open = match &mut writer {
                     Some(open) => open,
-                    None => writer.insert(files.writer(label)?),
+                    None => writer.insert(writers.begin(slot)?),
                 };
                 open.write(&rows).await?;
             }
@@ -131,14 +125,11 @@ async fn work(
                 ended += 1;
                 if ended == lanes {
                     ended = 0;
-                    let of_epoch = match writer.take() {
-                        None => SinkFiles { adds: Vec::new(), rows: 0 },
-                        Some(writer) => {
-                            let (adds, rows) = writer.finish().await?;
-                            SinkFiles { adds, rows }
-                        }
+                    let part = match writer.take() {
+                        None => None,
+                        Some(writer) => Some(writer.finish().await?),
                     };
-                    if results.send(Ok(of_epoch)).await.is_err() {
+                    if results.send(Ok(part)).await.is_err() {
                         return Ok(());
                     }
                 }
@@ -156,7 +147,7 @@ mod tests {
 
     use super::*;
     use crate::Remedy;
-    use crate::engine::lane_sinks::LaneSinks;
+    use crate::engine::sinks::lanes::LaneSinks;
     use crate::retry::RetryPolicy;
     use crate::sink::delta::DeltaTable;
     use crate::sink::delta::tests::faulty::Faulty;
@@ -167,7 +158,7 @@ mod tests {
         let (store, location) = Faulty::before(&lake.location(), []);
         let table = DeltaTable::open_or_create(location, &lake.sink, "p", retry).await.unwrap();
         store.away.store(away, Ordering::Relaxed);
-        spawn(table.files(), 1, "l".into(), 1 << 20)
+        spawn(Arc::new(table.files()), Slot { label: "l".into(), buffer_bytes: 1 << 20 }, 1, 1 << 20)
     }
 
     /// As a lane's thread does it.
@@ -182,8 +173,8 @@ mod tests {
         let (input, mut output) = task(&lake, 4, QUICK).await;
         for _ in 0..2 {
             write_epoch(&input).await.unwrap();
-            let files = output.next().await.unwrap();
-            assert_eq!((files.adds.len(), files.rows), (1, 1));
+            let part = output.next().await.unwrap().unwrap();
+            assert_eq!((part.body.as_array().unwrap().len(), part.rows), (1, 1));
         }
     }
 

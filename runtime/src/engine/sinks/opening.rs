@@ -1,0 +1,169 @@
+//! The sinks of a starting process. Those that are there are opened and checked first; those that are not are made last, when nothing else can
+//! refuse the start: what is refused leaves nothing behind.
+
+use std::sync::Arc;
+
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use weir_plan::plan::{self, StateAction};
+use weir_plan::quote::quoted;
+
+use crate::checkpoint::manifest::{Manifest, PinnedTable};
+use crate::checkpoint::protocol::Mark;
+use crate::checkpoint::sinks::{SinkHolds, SinkMemory, Sinks};
+use crate::engine::claim;
+use crate::failure::{Failure, Result};
+use crate::retry::RetryPolicy;
+use crate::sink::decided::HeldEpoch;
+use crate::sink::{self, Environment, Memory, Opener, Pin, Sink};
+
+/// By sink, in the order of the plan.
+pub struct Opening {
+    of: Environment,
+    places: Vec<Place>,
+}
+
+struct Place {
+    opener: Box<dyn Opener>,
+    /// `None`: nothing is there yet.
+    open: Option<Box<dyn Sink>>,
+}
+
+/// What the sinks held when they were opened, for the claim; and how to ask them again.
+pub struct Remembered {
+    told: Vec<SinkMemory>,
+    /// In the same order.
+    memories: Vec<Arc<dyn Memory>>,
+    retry: RetryPolicy,
+    action: Option<StateAction>,
+}
+
+impl Opening {
+    /// Opens what is there and makes nothing.
+    ///
+    /// # Errors
+    /// `Config` for what does not fit its sink, also for a sink that could not be made.
+    pub async fn begin(of: Environment) -> Result<Self> {
+        let places = of.plan.sinks.iter().map(|sink| async {
+            let opener = sink::opener(sink, &of)?;
+            let open = open(&*opener, sink, of.retry).await?;
+            Ok(Place { opener, open })
+        });
+        let places = futures::future::try_join_all(places).await?;
+        Ok(Self { of, places })
+    }
+
+    /// Opens those that were not there and are now: another new writer may have made them meanwhile.
+    ///
+    /// # Errors
+    /// As [`Self::begin`].
+    pub async fn look_again(&mut self) -> Result<()> {
+        for (sink, place) in self.of.plan.sinks.iter().zip(&mut self.places).filter(|(_, place)| place.open.is_none()) {
+            place.open = open(&*place.opener, sink, self.of.retry).await?;
+        }
+        Ok(())
+    }
+
+    /// The sinks of which nothing is there, and where it would be.
+    #[must_use]
+    pub fn missing(&self) -> Vec<(String, String)> {
+        let missing = self.of.plan.sinks.iter().zip(&self.places).filter(|(_, place)| place.open.is_none());
+        missing.map(|(sink, _)| (sink.name.clone(), sink.uri().to_owned())).collect()
+    }
+
+    /// What the sinks that are there remember of this pipeline.
+    #[must_use]
+    pub fn remembered(&self) -> Remembered {
+        let (told, memories) = self.there().filter_map(|sink| Some((told(sink.pin(), &*sink.memory()?), sink.memory()?))).unzip();
+        Remembered { told, memories, retry: self.of.retry, action: self.of.plan.state_action.clone() }
+    }
+
+    /// The identities of the sinks that are there.
+    #[must_use]
+    pub fn pinned(&self) -> Vec<PinnedTable> {
+        self.there().map(|sink| pinned(sink.pin())).collect()
+    }
+
+    /// Makes those that are not there.
+    ///
+    /// # Errors
+    /// `Retry`, `Config`: the store.
+    pub async fn make_missing(&mut self) -> Result<()> {
+        for (sink, place) in self.of.plan.sinks.iter().zip(&mut self.places).filter(|(_, place)| place.open.is_none()) {
+            let doing = format!("creating {}", sink.uri());
+            let made = self.of.retry.persist(&doing, async || place.opener.create().await).await;
+            place.open = Some(made.map_err(|e| e.context(format!("sink {}", quoted(&sink.name))))?);
+        }
+        Ok(())
+    }
+
+    /// All of them, once they are there.
+    ///
+    /// # Errors
+    /// A bug, if one was not made.
+    pub fn into_sinks(self) -> Result<Vec<Box<dyn Sink>>> {
+        let plan = self.of.plan;
+        let never_made = |sink: &plan::Sink| Failure::bug(format!("the sink at {} was never made", sink.uri()));
+        plan.sinks.iter().zip(self.places).map(|(sink, place)| place.open.ok_or_else(|| never_made(sink))).collect()
+    }
+
+    fn there(&self) -> impl Iterator<Item = &dyn Sink> {
+        self.places.iter().filter_map(|place| place.open.as_deref())
+    }
+}
+
+async fn open(opener: &dyn Opener, sink: &plan::Sink, retry: RetryPolicy) -> Result<Option<Box<dyn Sink>>> {
+    let opened = retry.persist(&format!("opening {}", sink.uri()), async || opener.open().await).await;
+    opened.map_err(|e| e.context(format!("sink {}", quoted(&sink.name))))
+}
+
+/// How a manifest of the first format has a sink.
+fn pinned(Pin { sink, place, id }: Pin) -> PinnedTable {
+    PinnedTable { sink, uri: place, table_id: id }
+}
+
+/// The other way round.
+pub fn pin_of(pinned: &PinnedTable) -> Pin {
+    Pin { sink: pinned.sink.clone(), place: pinned.uri.clone(), id: pinned.table_id.clone() }
+}
+
+fn told(Pin { sink, place, id }: Pin, memory: &dyn Memory) -> SinkMemory {
+    SinkMemory { sink, table_id: id, place: format!("the table at {place}"), held: holds(memory.held()) }
+}
+
+fn holds(held: &[HeldEpoch]) -> Vec<SinkHolds> {
+    let holds = |held: &HeldEpoch| {
+        let HeldEpoch { lineage, epoch, mark, is_named } = held.clone();
+        SinkHolds { lineage, epoch, mark: mark.map(Mark), is_named }
+    };
+    held.iter().map(holds).collect()
+}
+
+impl Remembered {
+    async fn ask_again(&self) -> Result<Vec<SinkMemory>> {
+        let asked = self.told.iter().zip(&self.memories).map(|(told, memory)| async {
+            let doing = format!("reading what {} holds", told.place);
+            let held = self.retry.persist(&doing, async || memory.held_now().await).await?;
+            Ok(SinkMemory { held: holds(&held), ..told.clone() })
+        });
+        futures::future::try_join_all(asked).await
+    }
+}
+
+impl Sinks for Remembered {
+    fn held(&self, anew: bool) -> BoxFuture<'_, Result<Vec<SinkMemory>>> {
+        match anew {
+            true => self.ask_again().boxed(),
+            false => std::future::ready(Ok(self.told.clone())).boxed(),
+        }
+    }
+
+    /// A token that a sink has seen was done before the rows that it holds: it says nothing about them.
+    fn excuses(&self, newest: Option<&Manifest>) -> bool {
+        let is_new = |action: &StateAction| !self.memories.iter().any(|memory| memory.has_seen(&action.token));
+        claim::due(self.action.as_ref(), newest).is_some_and(is_new)
+    }
+}
+
+#[cfg(test)]
+mod tests;
