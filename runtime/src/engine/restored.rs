@@ -35,11 +35,10 @@ impl Restored {
         plan: &Arc<Plan>,
         stages: &Arc<Stages>,
         states: &StateFiles,
-        source: &str,
         threads: usize,
         memory: &Arc<Memory>,
     ) -> Result<Self> {
-        let watermark_us = manifest.sources.iter().find(|s| s.name == source).and_then(|s| s.watermark_after_us);
+        let watermark_us = manifest.watermark_us(plan);
         let log = StateLog::new(Arc::clone(plan), states.clone(), state_of(&manifest), Arc::clone(memory));
         let keyed = restoring::restore(plan, stages, &log, watermark_us, threads).await;
         let keyed = keyed.map_err(|failure| unfit(manifest.epoch, failure))?;

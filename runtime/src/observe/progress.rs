@@ -9,7 +9,8 @@ use weir_plan::Plan;
 
 use crate::checkpoint::manifest::{Kind, Manifest, PartitionProgress, SourceProgress};
 use crate::checkpoint::totals::{self, SourceTotals};
-use crate::engine::hold::{Hold, hold};
+use crate::engine::source_run::LatestOffsets;
+use crate::engine::source_run::hold::{Hold, hold};
 
 /// How long the parts of an epoch took. Nothing, for a claim.
 #[derive(Debug, Clone, Copy, Default)]
@@ -192,7 +193,7 @@ impl Progress {
         plan: &Plan,
         took: &Durations,
         state_bytes: usize,
-        latest: &[Option<i64>],
+        latest: &LatestOffsets,
         versions: &BTreeMap<String, i64>,
     ) -> Self {
         let rows: u64 = manifest.sources.iter().map(|s| s.counts.read).sum();
@@ -258,7 +259,8 @@ impl Progress {
 
 impl Source {
     #[must_use]
-    pub fn of(s: &SourceProgress, latest: &[Option<i64>]) -> Self {
+    pub fn of(s: &SourceProgress, latest: &LatestOffsets) -> Self {
+        let latest = latest.get(&s.name).map_or(&[][..], Vec::as_slice);
         let offsets = |of: &dyn Fn(usize) -> Option<i64>| {
             let mut all = Offsets::new();
             for (i, p) in s.partitions.iter().enumerate() {
@@ -360,7 +362,8 @@ mod tests {
         });
         let plan = fixtures::plan(vec![], vec![], sinks.into());
         let versions = [("silver".into(), 12), ("rejected".into(), 0), ("gone".into(), 5)].into();
-        let told = serde_json::to_value(Progress::of(&manifest, &plan, &Durations::default(), 0, &[], &versions)).unwrap();
+        let told =
+            serde_json::to_value(Progress::of(&manifest, &plan, &Durations::default(), 0, &LatestOffsets::new(), &versions)).unwrap();
         let expected = json!([
             {"name": "rejected", "description": "delta[s3://lake/rejected/rides]", "tableVersion": 0, "numOutputRows": 2},
             {"name": "silver", "description": "delta[s3://lake/silver/rides_agg]", "tableVersion": 12, "numOutputRows": 7},
