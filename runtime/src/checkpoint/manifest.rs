@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use weir_plan::Plan;
 use weir_plan::ids::{Epoch, Generation};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -64,6 +65,13 @@ pub fn token_digest(token: &str) -> String {
 }
 
 impl Manifest {
+    /// The least watermark of the plan's sources after this epoch; none as long as one of them has none.
+    #[must_use]
+    pub fn watermark_us(&self, plan: &Plan) -> Option<i64> {
+        let of = |name: &str| self.sources.iter().find(|s| s.name == name).and_then(|s| s.watermark_after_us);
+        plan.sources.iter().map(|source| of(&source.name)).min().flatten()
+    }
+
     /// Whether the state action of this token was done, by this claim or by one before it.
     #[must_use]
     pub fn has_done(&self, token: &str) -> bool {

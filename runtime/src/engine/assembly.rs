@@ -7,14 +7,12 @@ use tokio::task::block_in_place;
 use weir_plan::Plan;
 use weir_plan::plan::{BadRecordsPolicy, Tombstones};
 
-use super::discovery::Changes;
 use super::lane::{BadRecords, LaneParts, Metadata};
 use super::lanes::Lanes;
 use super::open_epoch::OpenEpoch;
-use super::reading::{ONLY_SOURCE, Reading, only_source};
 use super::sinks::lanes::LaneSinks;
 use super::sinks::task;
-use super::skew::Skew;
+use super::source_run::{Skew, SourceRun};
 use super::start::Running;
 use crate::build::Graph;
 use crate::decode;
@@ -22,14 +20,12 @@ use crate::failure::Result;
 use crate::memory::Memory;
 use crate::sink;
 use crate::sink::writing::{Slot, Writers};
-use crate::source::kafka::KafkaInput;
 use crate::transform::Stateless;
 
 /// What lanes are made of, whatever they read.
 pub struct Assembly {
     pub plan: Arc<Plan>,
     pub graph: Arc<Graph>,
-    pub input: Arc<KafkaInput>,
     /// Per sink of the plan.
     pub writers: Vec<Arc<dyn Writers>>,
     /// For each of their writers.
@@ -41,10 +37,11 @@ pub struct Assembly {
 
 impl Assembly {
     /// Lanes that wait for their first epoch, and the sinks that they write to. Those before them must have ended.
-    pub fn lanes(&self, reading: &Reading, epoch: OpenEpoch) -> Result<(Lanes, LaneSinks)> {
-        let source = only_source(&self.plan)?;
+    pub fn lanes(&self, sources: &[SourceRun], epoch: OpenEpoch) -> Result<(Lanes, LaneSinks)> {
         let stages = &self.graph.stages;
-        let lane_count = self.lanes_max.clamp(1, reading.ids().len().max(1));
+        let partitions: Vec<_> = sources.iter().map(|source| source.reading.ids().len()).collect();
+        let lane_counts = share_lanes(self.lanes_max, &partitions);
+        let lane_count = lane_counts.iter().sum();
         let shares = self.memory.shares(lane_count, self.plan.sinks.len());
         let mut lane_sinks = LaneSinks::default();
         let mut spawn = |i: &usize| {
@@ -55,28 +52,32 @@ impl Assembly {
         let sink_inputs: Vec<_> = stages.lane_sinks.iter().map(&mut spawn).collect();
         let rejected_inputs: Vec<_> = stages.rejected_sinks.iter().map(&mut spawn).collect();
         let epoch = Arc::new(epoch);
-        let max_skew_us = source.event_time.as_ref().and_then(|e| e.max_skew_us);
-        let skew = max_skew_us.map(|max_us| Arc::new(Skew::new(max_us, reading.times_us())));
         let fitness: Vec<_> = stages.lane_sinks.iter().map(|i| sink::fitness(&self.plan.sinks[*i])).collect();
         let mut lanes = Vec::with_capacity(lane_count);
-        for input in block_in_place(|| self.input.assign(&reading.positions(), lane_count))? {
-            lanes.push(LaneParts {
-                assignments: input.partitions().iter().map(|&index| reading.assignment(index)).collect(),
-                input,
-                decoder: decode::of(source),
-                metadata: Metadata::new(&source.metadata_columns),
-                stateless: Stateless::new(Arc::clone(&self.graph), ONLY_SOURCE, fitness.clone()),
-                edges: stages.lane_edges.iter().map(|edge| self.graph.sender(*edge)).collect::<Result<_>>()?,
-                sinks: sink_inputs.clone(),
-                bad_records: BadRecords::new(source.bad_records.policy, rejected_inputs.clone()),
-                skips_tombstones: source.tombstones == Tombstones::Skip,
-                keeps_records: source.bad_records.policy == BadRecordsPolicy::Output,
-                max_future_us: source.event_time.as_ref().map(|e| e.max_future_us),
-                on_lost_offsets: source.kafka.on_lost_offsets,
-                run_ends: reading.run_ends(),
-                skew: skew.clone(),
-                epoch: Arc::clone(&epoch),
-            });
+        for (index, ((source, run), lane_count)) in self.plan.sources.iter().zip(sources).zip(lane_counts).enumerate() {
+            let reading = &run.reading;
+            let max_skew_us = source.event_time.as_ref().and_then(|e| e.max_skew_us);
+            let skew = max_skew_us.map(|max_us| Arc::new(Skew::new(max_us, reading.times_us())));
+            for input in block_in_place(|| run.input().assign(&reading.positions(), lane_count))? {
+                lanes.push(LaneParts {
+                    source: index,
+                    assignments: input.partitions().iter().map(|&index| reading.assignment(index)).collect(),
+                    input,
+                    decoder: decode::of(source),
+                    metadata: Metadata::new(&source.metadata_columns),
+                    stateless: Stateless::new(Arc::clone(&self.graph), index, fitness.clone()),
+                    edges: stages.lane_edges.iter().map(|edge| self.graph.sender(*edge)).collect::<Result<_>>()?,
+                    sinks: sink_inputs.clone(),
+                    bad_records: BadRecords::new(source.bad_records.policy, rejected_inputs.clone()),
+                    skips_tombstones: source.tombstones == Tombstones::Skip,
+                    keeps_records: source.bad_records.policy == BadRecordsPolicy::Output,
+                    max_future_us: source.event_time.as_ref().map(|e| e.max_future_us),
+                    on_lost_offsets: source.kafka.on_lost_offsets,
+                    run_ends: reading.run_ends(),
+                    skew: skew.clone(),
+                    epoch: Arc::clone(&epoch),
+                });
+            }
         }
         Ok((Lanes::start(lanes, epoch)?, lane_sinks))
     }
@@ -84,20 +85,40 @@ impl Assembly {
 
 impl Running {
     /// Reads on over what there is now. The epoch before is decided and committed, and no lane has begun another.
-    pub(super) async fn assign_anew(&mut self, changes: Changes) -> Result<()> {
+    pub(super) async fn assign_anew(&mut self) -> Result<()> {
         crate::failpoint::reach("assignment.before");
-        for (partition, bounds) in &changes.new {
-            tracing::info!(%partition, from = bounds.low, "a partition was found and is read from its earliest offset");
-        }
-        for topic in &changes.gone {
-            tracing::warn!(topic, "the topic does not exist any more: the pipeline goes on without it");
-        }
         self.lanes.end().await?;
-        self.topics.change(&changes.ids, &changes.gone);
-        self.reading.change(&changes);
+        self.sources.iter_mut().for_each(SourceRun::change);
         let epoch = self.lanes.epoch.of_other_lanes();
-        (self.lanes, self.lane_sinks) = self.assembly.lanes(&self.reading, epoch)?;
+        (self.lanes, self.lane_sinks) = self.assembly.lanes(&self.sources, epoch)?;
         crate::failpoint::reach("assignment.after");
         Ok(())
+    }
+}
+
+/// How many of the threads read each source: one at least, and no more than it has partitions; what is left goes to where a thread has the most.
+fn share_lanes(lanes_max: usize, partitions: &[usize]) -> Vec<usize> {
+    let mut lanes = vec![1; partitions.len()];
+    for _ in partitions.len()..lanes_max {
+        let fuller = (0..lanes.len()).filter(|&i| lanes[i] < partitions[i]);
+        let Some(fullest) = fuller.max_by_key(|&i| (partitions[i].div_ceil(lanes[i]), std::cmp::Reverse(i))) else { break };
+        lanes[fullest] += 1;
+    }
+    lanes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::share_lanes;
+
+    #[test]
+    fn each_source_has_a_lane_and_the_largest_have_more() {
+        assert_eq!(share_lanes(4, &[12]), [4]);
+        assert_eq!(share_lanes(4, &[3]), [3]);
+        assert_eq!(share_lanes(4, &[0]), [1]);
+        assert_eq!(share_lanes(4, &[6, 2]), [3, 1]);
+        assert_eq!(share_lanes(4, &[6, 1, 5]), [2, 1, 1]);
+        assert_eq!(share_lanes(1, &[6, 6]), [1, 1], "as many as there are sources");
+        assert_eq!(share_lanes(9, &[2, 1]), [2, 1]);
     }
 }

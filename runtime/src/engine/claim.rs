@@ -11,7 +11,7 @@ use weir_plan::ids::{Epoch, TopicPartition};
 use weir_plan::plan::{Offsets, OnLostOffsets, StartFrom, StateAction, StateActionKind, Trigger};
 use weir_plan::quote::quoted;
 
-use super::{start_from, topic_watch};
+use super::source_run::{start_from, topic_watch};
 use crate::checkpoint::content::Carried;
 use crate::checkpoint::home::Home;
 use crate::checkpoint::manifest::{
@@ -38,11 +38,7 @@ pub struct Base<'a> {
 /// What the document asks for, where that is more than the newest manifest can say.
 #[derive(Clone)]
 pub struct Wanted<'a> {
-    pub source: &'a str,
-    pub start_from: &'a StartFrom,
-    pub on_lost_offsets: OnLostOffsets,
-    /// Topics are found by `topicPattern`.
-    pub by_pattern: bool,
+    pub sources: &'a [WantedSource<'a>],
     pub trigger: Trigger,
     /// The name of this run, if it has one.
     pub run: Option<&'a str>,
@@ -54,7 +50,17 @@ pub struct Wanted<'a> {
     pub home: &'a Home,
 }
 
-/// What the brokers say.
+/// What the document asks for of one source.
+#[derive(Clone)]
+pub struct WantedSource<'a> {
+    pub name: &'a str,
+    pub start_from: &'a StartFrom,
+    pub on_lost_offsets: OnLostOffsets,
+    /// Topics are found by `topicPattern`.
+    pub by_pattern: bool,
+}
+
+/// What the brokers of one source say.
 pub struct Topics {
     pub partitions: Vec<(TopicPartition, OffsetBounds)>,
     /// By topic, where the broker tells them.
@@ -196,7 +202,7 @@ impl<'a> Base<'a> {
 
     /// The time that the brokers have to be asked about, if that is where reading of something begins.
     #[must_use]
-    pub fn start_time_ms(&self, wanted: &Wanted<'_>) -> Option<i64> {
+    pub fn start_time_ms(&self, wanted: &WantedSource<'_>) -> Option<i64> {
         match wanted.start_from {
             StartFrom::Timestamp { at_ms } if self.saved(wanted).is_none() || !wanted.by_pattern => Some(*at_ms),
             _ => None,
@@ -205,26 +211,23 @@ impl<'a> Base<'a> {
 
     /// Whether a topic is read from where the document says: in a new pipeline, or since the document was changed to name it. One that came
     /// to match a pattern is read as a whole.
-    fn begins(&self, wanted: &Wanted<'_>, topic: &str) -> bool {
+    fn begins(&self, wanted: &WantedSource<'_>, topic: &str) -> bool {
         self.saved(wanted).is_none_or(|s| !wanted.by_pattern && !s.partitions.iter().any(|p| p.topic == topic))
     }
 
-    /// The topics that were read so far.
+    /// The topics of a source that were read so far.
     #[must_use]
-    pub fn topics(&self, wanted: &Wanted<'_>) -> BTreeSet<String> {
+    pub fn topics(&self, wanted: &WantedSource<'_>) -> BTreeSet<String> {
         self.saved(wanted).into_iter().flat_map(|s| &s.partitions).map(|p| p.topic.clone()).collect()
     }
 
-    /// How far the source has been read. None: the pipeline begins.
-    fn saved(&self, wanted: &Wanted<'_>) -> Option<&'a SourceProgress> {
-        self.progress.and_then(|m| m.sources.iter().find(|s| s.name == wanted.source))
+    /// How far a source has been read. None: it begins.
+    fn saved(&self, wanted: &WantedSource<'_>) -> Option<&'a SourceProgress> {
+        self.progress.and_then(|m| m.sources.iter().find(|s| s.name == wanted.name))
     }
 
-    /// What the claim carries.
-    ///
-    /// # Errors
-    /// `Config`: a topic is not the one that the offsets are of.
-    pub fn carried(&self, wanted: &Wanted<'_>, topics: &Topics, clock_us: i64) -> Result<Carried> {
+    /// Where a source goes on.
+    fn source(&self, wanted: &WantedSource<'_>, topics: &Topics) -> Result<SourceProgress> {
         let saved = self.saved(wanted);
         if let Some(saved) = saved {
             topic_watch::check_same(&saved.topic_ids, &topics.ids)?;
@@ -236,8 +239,8 @@ impl<'a> Base<'a> {
             None => resumed(saved, id, *bounds),
         });
         let watermark_us = saved.and_then(|s| s.watermark_after_us);
-        let source = SourceProgress {
-            name: wanted.source.to_owned(),
+        Ok(SourceProgress {
+            name: wanted.name.to_owned(),
             topic_ids: topics.ids.clone(),
             topics_gone: topics.gone.clone(),
             watermark_before_us: watermark_us,
@@ -247,14 +250,23 @@ impl<'a> Base<'a> {
             partitions: partitions.collect(),
             counts: SourceCounts::default(),
             bad_share: saved.map(|s| s.bad_share).unwrap_or_default(),
-        };
+        })
+    }
+
+    /// What the claim carries; `topics` are those of each source.
+    ///
+    /// # Errors
+    /// `Config`: a topic is not the one that the offsets are of.
+    pub fn carried(&self, wanted: &Wanted<'_>, topics: &[Topics], clock_us: i64) -> Result<Carried> {
+        let sources = wanted.sources.iter().zip(topics).map(|(source, topics)| self.source(source, topics));
+        let sources = sources.collect::<Result<_>>()?;
         let state = self.state.map_or_else(Vec::new, state_of);
         let fingerprint = serde_json::to_value(wanted.fingerprint).map_err(|e| Failure::bug(format!("fingerprint: {e}")))?;
         Ok(Carried {
             clock_us,
             fingerprint,
             until: self.until(wanted, topics),
-            sources: vec![source],
+            sources,
             tasks: vec![Task {
                 id: 0,
                 key_groups: (0, weir_plan::key_group::KEY_GROUPS),
@@ -289,7 +301,7 @@ impl<'a> Base<'a> {
 
     /// Where an AvailableNow run ends. One that did not get there goes on to the same ends, and one that did and has a name is not done
     /// again.
-    fn until(&self, wanted: &Wanted<'_>, topics: &Topics) -> Option<Until> {
+    fn until(&self, wanted: &Wanted<'_>, topics: &[Topics]) -> Option<Until> {
         if wanted.trigger != Trigger::AvailableNow {
             return None;
         }
@@ -299,8 +311,10 @@ impl<'a> Base<'a> {
         };
         let before = self.newest.filter(|_| !self.begins_lineage()).and_then(|m| m.until.as_ref());
         Some(before.filter(goes_on).cloned().unwrap_or_else(|| {
-            let ends = topics.partitions.iter().map(|(id, bounds)| UntilPartition {
-                source: wanted.source.to_owned(),
+            let partitions =
+                wanted.sources.iter().zip(topics).flat_map(|(source, topics)| topics.partitions.iter().map(|p| (source.name, p)));
+            let ends = partitions.map(|(source, (id, bounds))| UntilPartition {
+                source: source.to_owned(),
                 topic: id.topic.clone(),
                 partition: id.partition,
                 end: bounds.end,

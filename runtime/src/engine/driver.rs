@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
+use futures::future::{join_all, select_all};
 use tokio::runtime::Handle;
 use tokio::sync::{oneshot, watch};
 use weir_plan::Plan;
@@ -20,19 +21,18 @@ use self::closing::Closed;
 pub use self::summary::Summary;
 use super::keyed_stage::Watermarks;
 use super::sinks::lanes::Parts;
+use super::source_run::{LatestOffsets, SourceRun};
 use super::start::{Running, start};
 use super::{Options, Signal, state_log};
 use crate::checkpoint::content::DataEpoch;
 use crate::checkpoint::layout::COMPACTED_FROM;
-use crate::checkpoint::manifest::Task;
+use crate::checkpoint::manifest::{SourceProgress, Task};
 use crate::failure::{Failure, Result};
 use crate::memory::Memory;
 use crate::observe::progress::{Durations, Progress};
 
 /// How long a quiet pipeline waits before it looks whether a partition has become idle.
 const LOOK: Duration = Duration::from_secs(1);
-/// For the brokers to take the consumer group's offsets at the end of a run.
-const PUBLISH_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Why an epoch is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -97,7 +97,7 @@ async fn run_within(plan: Arc<Plan>, options: Options, mut signal: watch::Receiv
     let mut summary = Summary::default();
     let result = running.work(&mut signal, &mut summary).await;
     if result.is_ok() {
-        running.publish_finally().await;
+        join_all(running.sources.iter().map(SourceRun::publish_finally)).await;
         running.garbage.finish(|keep| running.writer.collection(keep)).await;
     }
     running.observer.ended(&result);
@@ -114,7 +114,7 @@ impl Running {
         self.observer.ready();
         self.standing.has_begun();
         // The process before may have ended between its last commit and telling Kafka's tools of it; a quiet topic brings no epoch that would.
-        self.input.publish(&self.reading.next_offsets());
+        self.sources.iter().for_each(SourceRun::publish);
         loop {
             let due = self.wait_until_due(opened, signal).await?;
             crate::failpoint::reach("epoch.read");
@@ -122,7 +122,9 @@ impl Running {
                 self.sinks.between_epochs().await;
             }
             let closed = self.close_epoch(opened, due == Due::AllRead).await?;
-            self.observer.watermark_held_by(&closed.source.name, self.reading.held_by(&closed.source));
+            for (source, progress) in self.sources.iter().zip(&closed.sources) {
+                self.observer.watermark_held_by(source.name(), source.held_by(progress));
+            }
             crate::failpoint::reach("epoch.closed");
             if due == Due::Trigger {
                 // From here on the lanes read the next epoch, while this one is decided and committed.
@@ -130,7 +132,7 @@ impl Running {
                 opened = Instant::now();
             }
             if closed.took_in_something() {
-                self.observer.closed(&closed.source, closed.clock_us, &self.latest_offsets());
+                self.observer.closed(&closed.sources, closed.clock_us, &latest_offsets(&self.sources));
             }
             let parts = self.lane_sinks.parts().await?;
             if closed.took_in_something() || (due == Due::AllRead && !self.until_reached()) {
@@ -140,8 +142,7 @@ impl Running {
             match due {
                 Due::Trigger => {}
                 Due::Assignment => {
-                    let changes = self.discovery.take().unwrap_or_default();
-                    self.assign_anew(changes).await?;
+                    self.assign_anew().await?;
                     self.begin_epoch();
                     opened = Instant::now();
                 }
@@ -152,7 +153,8 @@ impl Running {
 
     /// The watermarks of the keyed steps at the start of the next epoch go out, and the lanes read.
     fn begin_epoch(&self) {
-        let of_inputs = |edge: &Edge| vec![self.reading.watermark_us(); self.plan.steps[edge.step].inputs().len()];
+        let watermark_us = self.sources.iter().map(|source| source.reading.watermark_us()).min().flatten();
+        let of_inputs = |edge: &Edge| vec![watermark_us; self.plan.steps[edge.step].inputs().len()];
         self.lanes.begin(&self.graph.stages.lane_edges.iter().map(of_inputs).collect::<Vec<_>>());
     }
 
@@ -161,10 +163,10 @@ impl Running {
         let mut standstill = Standstill::new(Instant::now());
         loop {
             if epoch.has_lost_topic() {
-                self.discovery.doubt();
+                self.sources.iter_mut().for_each(SourceRun::doubt);
             }
             // A pipeline that always has something to read never waits below.
-            if let Some(found) = self.discovery.changed(&self.reading, self.topics.pinned()).now_or_never() {
+            if let Some(found) = changed(&mut self.sources).now_or_never() {
                 return found.map(|()| Due::Assignment);
             }
             if *signal.borrow() == Signal::Finish {
@@ -203,7 +205,7 @@ impl Running {
                         return Ok(Due::Shutdown);
                     }
                 }
-                found = self.discovery.changed(&self.reading, self.topics.pinned()) => return found.map(|()| Due::Assignment),
+                found = changed(&mut self.sources) => return found.map(|()| Due::Assignment),
                 failure = self.lanes.failed() => return Err(self.lane_sinks.reason(failure)),
                 failure = self.lane_sinks.failed() => return Err(failure),
             }
@@ -215,27 +217,31 @@ impl Running {
     /// # Errors
     /// `Retry`, with the partitions whose leaders do not answer.
     async fn check_that_the_run_can_end(&mut self) -> Result<()> {
-        let without = self.evidence.without_leader(&self.reading.unread()).await?;
-        if without.is_empty() {
-            return Ok(());
+        for source in &mut self.sources {
+            let without = source.without_leader().await?;
+            if !without.is_empty() {
+                let partitions: Vec<_> = without.iter().map(ToString::to_string).collect();
+                return Err(Failure::retry(format!(
+                    "source {}: this run can't come to its end: nothing was read for {:?} (--give-up-after), and no leader answers for {}; what \
+                     was read before is committed, and the next start goes on from there: see what became of the brokers that hold these \
+                     partitions",
+                    quoted(source.name()),
+                    self.give_up_after,
+                    partitions.join(", ")
+                )));
+            }
         }
-        let partitions: Vec<_> = without.iter().map(ToString::to_string).collect();
-        Err(Failure::retry(format!(
-            "source {}: this run can't come to its end: nothing was read for {:?} (--give-up-after), and no leader answers for {}; what was read \
-             before is committed, and the next start goes on from there: see what became of the brokers that hold these partitions",
-            quoted(&self.reading.name),
-            self.give_up_after,
-            partitions.join(", ")
-        )))
+        Ok(())
     }
 
     async fn decide_and_commit(&mut self, closed: Closed, mut parts: Parts, until_reached: bool, summary: &mut Summary) -> Result<()> {
         let began = Instant::now();
         let lanes_uploaded = began - closed.at;
         // After the epoch was read: what it took in came from the topic that this look sees.
-        let look = self.topics.look();
-        let watermark_us = closed.source.watermark_after_us;
-        let watermarks = [Watermarks { before_us: closed.source.watermark_before_us, after_us: watermark_us }];
+        let looks: Vec<_> = self.sources.iter_mut().map(SourceRun::look).collect();
+        let watermark_us = closed.sources.iter().map(|source| source.watermark_after_us).min().flatten();
+        let around = |source: &SourceProgress| Watermarks { before_us: source.watermark_before_us, after_us: source.watermark_after_us };
+        let watermarks: Vec<_> = closed.sources.iter().map(around).collect();
         crate::failpoint::reach("data.upload.before");
         let mut rows = self.keyed.advance(closed.lanes, &watermarks)?;
         let mut computed = began.elapsed();
@@ -263,7 +269,9 @@ impl Running {
         let name = self.state_store.name(epoch, 0, 0);
         let change = state_log::write(&self.graph, &self.state_store, name, keyed.changes).await?;
         let saved = self.state_log.advance(change, watermark_us).await?;
-        self.topics.check(look).await?;
+        for (source, look) in self.sources.iter().zip(looks) {
+            source.check(look).await?;
+        }
         let uploaded = began.elapsed();
 
         let committables = self.sinks.seal(parts).await?;
@@ -273,11 +281,11 @@ impl Running {
         let key_groups = (0, weir_plan::key_group::KEY_GROUPS);
         let task =
             Task { id: 0, key_groups, state: saved.files, compacting: saved.compacting, steps: keyed.steps, rows_bad: keyed.bad.counts };
-        let (clock_us, sources) = (closed.clock_us, vec![closed.source]);
+        let (clock_us, sources) = (closed.clock_us, closed.sources);
         let decision = DataEpoch { clock_us, sources, tasks: vec![task], committables, until: self.until.clone() };
         let manifest = self.writer.commit(decision, &self.sinks).await?.clone();
         let committed = began.elapsed();
-        self.input.publish(&self.reading.next_offsets());
+        self.sources.iter().for_each(SourceRun::publish);
         crate::failpoint::reach("offsets.published");
 
         self.garbage.after(epoch, |keep| self.writer.collection(keep));
@@ -294,18 +302,19 @@ impl Running {
             upload: lanes_uploaded + (uploaded - computed),
             commit: committed - uploaded,
         };
-        let latest = self.latest_offsets();
+        let latest = latest_offsets(&self.sources);
         let sinks = self.sinks.status().await;
         self.memory.note_state(self.keyed.bytes());
         self.observer.epoch(Progress::of(&manifest, &self.plan, &durations, self.keyed.bytes(), &latest, &sinks))
     }
+}
 
-    /// The last publication of a run that ended well. A broker that is away must not hold the process up.
-    async fn publish_finally(&self) {
-        let (input, offsets) = (Arc::clone(&self.input), self.reading.next_offsets());
-        let published = tokio::task::spawn_blocking(move || input.publish_and_wait(&offsets));
-        if tokio::time::timeout(PUBLISH_DEADLINE, published).await.is_err() {
-            tracing::warn!("the consumer group's offsets could not be published within {PUBLISH_DEADLINE:?}; the checkpoint has them");
-        }
-    }
+/// Resolves when partitions or topics of any source came or went. Nothing is lost if it is not waited for to the end.
+async fn changed(sources: &mut [SourceRun]) -> Result<()> {
+    select_all(sources.iter_mut().map(|source| Box::pin(source.changed()))).await.0
+}
+
+/// The ends of all partitions as the clients last heard of them.
+pub(super) fn latest_offsets(sources: &[SourceRun]) -> LatestOffsets {
+    sources.iter().map(|source| (source.name().to_owned(), source.latest_offsets())).collect()
 }

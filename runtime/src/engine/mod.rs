@@ -9,31 +9,23 @@
 
 mod assembly;
 mod bad_rows;
-mod bad_share;
 mod claim;
 mod clock;
-mod discovery;
 mod driver;
 mod epoch_rows;
-mod evidence;
 mod garbage;
-pub(crate) mod hold;
 mod keyed_stage;
 mod lane;
 mod lanes;
 mod last_windows;
 mod lost;
 mod open_epoch;
-mod reading;
 mod restored;
 mod restoring;
 mod sinks;
-mod skew;
-mod source_watermark;
+pub(crate) mod source_run;
 mod start;
-mod start_from;
 mod state_log;
-mod topic_watch;
 
 pub use clock::{MaintenanceClock, now_us};
 pub use driver::{Summary, run};

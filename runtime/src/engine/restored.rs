@@ -29,15 +29,8 @@ impl Restored {
     ///
     /// # Errors
     /// `Config`, if a file of it is gone or damaged; `Retry`.
-    pub async fn read(
-        manifest: Manifest,
-        graph: &Arc<Graph>,
-        states: &StateFiles,
-        source: &str,
-        threads: usize,
-        memory: &Arc<Memory>,
-    ) -> Result<Self> {
-        let watermark_us = manifest.sources.iter().find(|s| s.name == source).and_then(|s| s.watermark_after_us);
+    pub async fn read(manifest: Manifest, graph: &Arc<Graph>, states: &StateFiles, threads: usize, memory: &Arc<Memory>) -> Result<Self> {
+        let watermark_us = manifest.watermark_us(&graph.plan);
         let log = StateLog::new(Arc::clone(graph), states.clone(), state_of(&manifest), Arc::clone(memory));
         let keyed = restoring::restore(graph, &log, watermark_us, threads).await;
         let keyed = keyed.map_err(|failure| unfit(manifest.epoch, failure))?;

@@ -5,31 +5,28 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use futures::future::try_join_all;
 use rand::RngCore;
 use tokio::task::{block_in_place, spawn_blocking};
 use weir_plan::Plan;
 use weir_plan::compat::{self, Fingerprint};
 use weir_plan::ids::Epoch;
-use weir_plan::plan::Trigger;
-use weir_plan::quote::quoted;
+use weir_plan::plan::{Source, Trigger};
 
 use super::Options;
 use super::assembly::Assembly;
-use super::claim::{self, Base, Topics, Wanted, state_of};
-use super::discovery::Discovery;
-use super::evidence::Evidence;
+use super::claim::{self, Base, Topics, Wanted, WantedSource, state_of};
 use super::garbage::Garbage;
 use super::keyed_stage::KeyedStage;
 use super::lanes::Lanes;
 use super::open_epoch::OpenEpoch;
-use super::reading::{Reading, only_source};
 use super::restored::Restored;
 use super::restoring;
 use super::sinks::committing::SinkSet;
 use super::sinks::lanes::LaneSinks;
 use super::sinks::opening::Opening;
+use super::source_run::{LatestOffsets, SourceRun, topic_watch};
 use super::state_log::StateLog;
-use super::topic_watch::{self, TopicWatch};
 use crate::build::Graph;
 use crate::checkpoint::manifest::{Manifest, Until};
 use crate::checkpoint::state_files::StateFiles;
@@ -58,13 +55,10 @@ pub struct Running {
     pub(super) writer: CheckpointWriter,
     pub(super) sinks: SinkSet,
     pub(super) until: Option<Until>,
-    pub(super) input: Arc<KafkaInput>,
-    pub(super) topics: TopicWatch,
-    pub(super) discovery: Discovery,
-    pub(super) evidence: Evidence,
+    /// In the order of the plan's.
+    pub(super) sources: Vec<SourceRun>,
     /// How long a run that has an end may come no closer to it.
     pub(super) give_up_after: Duration,
-    pub(super) reading: Reading,
     pub(super) assembly: Assembly,
     pub(super) lanes: Lanes,
     pub(super) lane_sinks: LaneSinks,
@@ -80,7 +74,6 @@ pub struct Running {
 }
 
 pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> Result<Running> {
-    let source = only_source(&plan)?;
     let observer = Observer::start(&plan, options, memory.limit_bytes()).await?;
     let graph = Graph::of(Arc::clone(&plan));
     let location = crate::storage::open(&plan.checkpoint.uri, plan.storage_for(&plan.checkpoint.uri), &options.secrets)?;
@@ -95,11 +88,9 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let sinks = Opening::begin(environment.clone()).await;
     let mut sinks = sinks.map_err(|failure| with_state(failure, &plan, opened.newest(), &fingerprint))?;
     let (there, missing, remembered) = (sinks.pinned(), sinks.missing(), sinks.remembered());
+    let wanted_sources: Vec<_> = plan.sources.iter().map(wanted).collect();
     let wanted = Wanted {
-        source: source.name.as_str(),
-        start_from: &source.kafka.start_from,
-        on_lost_offsets: source.kafka.on_lost_offsets,
-        by_pattern: matches!(source.kafka.topics, weir_plan::topics::Topics::Matching(_)),
+        sources: &wanted_sources,
         trigger: plan.trigger,
         run: options.run.as_deref(),
         fingerprint: &fingerprint,
@@ -113,7 +104,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
             let manifest = opened.manifest(epoch).await?;
             Base::of(plan.state_action.as_ref(), opened.newest(), manifest.as_ref())?.check_fit(&wanted)?;
             match manifest {
-                Some(manifest) => Some(Restored::read(manifest, &graph, &states, wanted.source, options.lanes, &memory).await?),
+                Some(manifest) => Some(Restored::read(manifest, &graph, &states, options.lanes, &memory).await?),
                 None => None,
             }
         }
@@ -122,9 +113,11 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
 
     let shares = memory.shares(options.lanes, plan.sinks.len());
     let fetching = Fetching { queued_bytes_per_lane: shares.fetch_bytes_per_lane, patient: may_wait(plan.trigger) };
-    let input = Arc::new(block_in_place(|| KafkaInput::connect_with(&source.kafka, &format!("weir/{}", plan.pipeline), fetching))?);
+    let client_id = format!("weir/{}", plan.pipeline);
+    let connect = |source: &Source| block_in_place(|| KafkaInput::connect_with(&source.kafka, &client_id, fetching)).map(Arc::new);
+    let inputs = plan.sources.iter().map(connect).collect::<Result<Vec<_>>>()?;
 
-    let (mut said, mut latest) = (Vec::new(), Vec::new());
+    let (mut said, mut latest) = (Vec::new(), LatestOffsets::new());
     let looked_at = Instant::now();
     let mut writer = opened
         .claim(&remembered, async |newest: Option<&Manifest>, generation| {
@@ -133,13 +126,17 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
             let (there, missing) = (sinks.pinned(), sinks.missing());
             let wanted = Wanted { tables: &there, missing: &missing, ..wanted.clone() };
             base.check_fit(&wanted)?;
-            let (known, start_time_ms) = (base.topics(&wanted), base.start_time_ms(&wanted));
-            let (asked, deadline) = (Arc::clone(&input), options.give_up_after.min(BROKER_DEADLINE));
-            // On a thread of its own: a start that waits for its brokers can be told to end meanwhile.
-            let topics = spawn_blocking(move || topics(&asked, &known, start_time_ms, deadline)).await;
-            let topics = topics.map_err(|e| Failure::bug(format!("ask the brokers: {e}")))??;
+            let ask = async |(source, input): (&WantedSource<'_>, &Arc<KafkaInput>)| {
+                let (known, start_time_ms) = (base.topics(source), base.start_time_ms(source));
+                let (asked, deadline) = (Arc::clone(input), options.give_up_after.min(BROKER_DEADLINE));
+                // On a thread of its own: a start that waits for its brokers can be told to end meanwhile.
+                let topics = spawn_blocking(move || topics(&asked, &known, start_time_ms, deadline)).await;
+                topics.map_err(|e| Failure::bug(format!("ask the brokers: {e}")))?
+            };
+            let topics = try_join_all(wanted.sources.iter().zip(&inputs).map(ask)).await?;
             said = base.says().into_iter().chain(base.notices(&wanted)).collect();
-            latest = topics.partitions.iter().map(|(_, bounds)| Some(bounds.end)).collect();
+            let ends = |topics: &Topics| topics.partitions.iter().map(|(_, bounds)| Some(bounds.end)).collect();
+            latest = plan.sources.iter().zip(&topics).map(|(source, topics)| (source.name.clone(), ends(topics))).collect();
             let mut carried = base.carried(&wanted, &topics, super::clock::now_us())?;
             if let (Some(restored), Some(task)) = (restored.as_ref().filter(|_| base.restores()), carried.tasks.first_mut()) {
                 let claim = newest.map_or(Epoch::FIRST, |newest| newest.epoch.next());
@@ -171,42 +168,34 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     writer.recover(&sinks).await?;
 
     let claim = writer.newest().clone();
-    let progress = claim.sources.iter().find(|s| s.name == source.name);
-    let progress = progress.ok_or_else(|| Failure::bug(format!("the claim does not name the source {:?}", source.name)))?;
+    let watermark_us = claim.watermark_us(&plan);
     let state_store = writer.states();
     let state_log = StateLog::new(Arc::clone(&graph), state_store.clone(), state_of(&claim), Arc::clone(&memory));
     let mut keyed =
         match restored.filter(|restored| claim.state_action.as_ref().is_some_and(|done| done.restored == Some(restored.manifest.epoch))) {
             Some(restored) => restored.keyed,
-            None => restoring::restore(&graph, &state_log, progress.watermark_after_us, options.lanes).await?,
+            None => restoring::restore(&graph, &state_log, watermark_us, options.lanes).await?,
         };
 
     memory.note_state(keyed.bytes());
-    let shown = at_rest(claim.clone(), &keyed, progress.watermark_after_us);
+    let shown = at_rest(claim.clone(), &keyed, watermark_us);
     observer.claimed(Progress::of(&shown, &plan, &Durations::default(), keyed.bytes(), &latest, &sinks.status().await));
-    let reading = Reading::resume(source, progress, claim.until.as_ref());
-    let topics = TopicWatch::new(Arc::clone(&input), progress.topic_ids.clone());
-
-    if reading.ids().len() == 0 {
-        let more = if claim.until.is_some() { "this run has nothing to read" } else { "the pipeline waits for one to appear" };
-        tracing::warn!("source {}: no topic matches `topicPattern`; {more}", quoted(&source.name));
-    }
-    // What is found later belongs to the next run.
-    let every = claim.until.is_none().then_some(options.discover_every);
-    let delay_us = source.event_time.as_ref().map_or(0, |e| e.watermark_delay_us);
-    let discovery = Discovery::new(Arc::clone(&input), every, Duration::from_micros(delay_us.unsigned_abs()), looked_at);
-    let evidence = Evidence::new(Arc::clone(&input));
+    let resume = |(source, input): (&Source, Arc<KafkaInput>)| {
+        let progress = claim.sources.iter().find(|s| s.name == source.name);
+        let progress = progress.ok_or_else(|| Failure::bug(format!("the claim does not name the source {:?}", source.name)))?;
+        Ok(SourceRun::resume(source, input, progress, claim.until.as_ref(), options.discover_every, looked_at))
+    };
+    let sources = plan.sources.iter().zip(inputs).map(resume).collect::<Result<Vec<_>>>()?;
     let assembly = Assembly {
         plan: Arc::clone(&plan),
         graph: Arc::clone(&graph),
-        input: Arc::clone(&input),
         writers,
         slot: Slot { label: file_label(&writer), buffer_bytes: shares.sink_buffer_bytes },
         lanes_max: options.lanes,
         memory: Arc::clone(&memory),
     };
     let epoch = OpenEpoch::new(plan.limits, shares.partials_bytes, Arc::clone(&memory));
-    let (lanes, lane_sinks) = assembly.lanes(&reading, epoch)?;
+    let (lanes, lane_sinks) = assembly.lanes(&sources, epoch)?;
     // Not before what was in doubt is committed: its files may be old, and nothing in the tables names them until then.
     let _upkeep = Upkeep::start(duties, &surroundings);
     Ok(Running {
@@ -214,12 +203,8 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         writer,
         sinks,
         until: claim.until,
-        topics,
-        discovery,
-        evidence,
+        sources,
         give_up_after: options.give_up_after,
-        input,
-        reading,
         assembly,
         lanes,
         lane_sinks,
@@ -239,11 +224,6 @@ impl Running {
     pub(super) fn until_reached(&self) -> bool {
         self.until.as_ref().is_none_or(|u| u.reached)
     }
-
-    /// The end of each partition as the client last heard of it.
-    pub(super) fn latest_offsets(&self) -> Vec<Option<i64>> {
-        self.reading.ids().map(|p| self.input.cached_high_watermark(p)).collect()
-    }
 }
 
 /// A person who changes a document is to hear at once of all that does not fit: a table, and the saved state too.
@@ -252,6 +232,15 @@ fn with_state(failure: Failure, plan: &Plan, newest: Option<&Manifest>, fingerpr
     match Base::of(None, newest, None).and_then(|base| base.check_state_fits(fingerprint)) {
         Err(of_state) if goes_on && failure.remedy == Remedy::Config => Failure::config(format!("{failure}; and {of_state}")),
         _ => failure,
+    }
+}
+
+fn wanted(source: &Source) -> WantedSource<'_> {
+    WantedSource {
+        name: &source.name,
+        start_from: &source.kafka.start_from,
+        on_lost_offsets: source.kafka.on_lost_offsets,
+        by_pattern: matches!(source.kafka.topics, weir_plan::topics::Topics::Matching(_)),
     }
 }
 

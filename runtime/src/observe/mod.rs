@@ -21,7 +21,8 @@ use self::progress::{Pending, Progress, Source};
 use self::progress_file::ProgressFile;
 use crate::checkpoint::manifest::SourceProgress;
 use crate::engine::Options;
-use crate::engine::hold::Hold;
+use crate::engine::source_run::LatestOffsets;
+use crate::engine::source_run::hold::Hold;
 use crate::failure::{Failure, Result};
 use crate::sink::upkeep::Tell;
 
@@ -31,7 +32,8 @@ pub struct Observer {
     progress_file: Option<ProgressFile>,
     log: EpochLog,
     /// What holds the watermark of a source, as of the epoch that was closed last.
-    held_by: Option<(String, Option<Hold>)>,
+    /// By source.
+    held_by: BTreeMap<String, Option<Hold>>,
     on_epoch: Option<watch::Sender<Option<Progress>>>,
 }
 
@@ -61,7 +63,7 @@ impl Observer {
         if let Some(address) = options.http {
             http::serve(address, Arc::clone(&shared)).await?;
         }
-        Ok(Self { shared, progress_file, log: EpochLog::default(), held_by: None, on_epoch: options.on_epoch.clone() })
+        Ok(Self { shared, progress_file, log: EpochLog::default(), held_by: BTreeMap::new(), on_epoch: options.on_epoch.clone() })
     }
 
     /// The checkpoint is claimed: the report of the claim, until there is one of an epoch.
@@ -76,9 +78,11 @@ impl Observer {
     }
 
     /// An epoch is closed and about to be committed, however long that takes. `latest` are the partitions' ends.
-    pub fn closed(&self, source: &SourceProgress, clock_us: i64, latest: &[Option<i64>]) {
-        self.shared.metrics.closed(&Source::of(source, latest));
-        *lock(&self.shared.pending) = Some(Pending::new(clock_us, source.counts.read));
+    pub fn closed(&self, sources: &[SourceProgress], clock_us: i64, latest: &LatestOffsets) {
+        for source in sources {
+            self.shared.metrics.closed(&Source::of(source, latest));
+        }
+        *lock(&self.shared.pending) = Some(Pending::new(clock_us, sources.iter().map(|source| source.counts.read).sum()));
     }
 
     /// An epoch is closed. Also one that takes in nothing, and is not committed, may find another partition or reason: a transaction that
@@ -87,7 +91,7 @@ impl Observer {
         if let Some(latest) = lock(&self.shared.latest).as_mut() {
             latest.set_held_by(source, hold.as_ref());
         }
-        self.held_by = Some((source.to_owned(), hold));
+        self.held_by.insert(source.to_owned(), hold);
     }
 
     /// Some records of the epoch in hand were bad; `first` says which was the first, and why.
@@ -114,7 +118,7 @@ impl Observer {
 
     /// An epoch is committed.
     pub fn epoch(&mut self, mut progress: Progress) -> Result<()> {
-        if let Some((source, hold)) = &self.held_by {
+        for (source, hold) in &self.held_by {
             progress.set_held_by(source, hold.as_ref());
         }
         if let Some(file) = &mut self.progress_file {

@@ -9,7 +9,8 @@ use weir_plan::Plan;
 
 use crate::checkpoint::manifest::{Kind, Manifest, PartitionProgress, SourceProgress};
 use crate::checkpoint::totals::{self, SourceTotals};
-use crate::engine::hold::{Hold, hold};
+use crate::engine::source_run::LatestOffsets;
+use crate::engine::source_run::hold::{Hold, hold};
 use crate::sink::SinkStatus;
 
 /// How long the parts of an epoch took. Nothing, for a claim.
@@ -193,7 +194,7 @@ impl Progress {
         plan: &Plan,
         took: &Durations,
         state_bytes: usize,
-        latest: &[Option<i64>],
+        latest: &LatestOffsets,
         status: &BTreeMap<String, SinkStatus>,
     ) -> Self {
         let rows: u64 = manifest.sources.iter().map(|s| s.counts.read).sum();
@@ -259,7 +260,8 @@ impl Progress {
 
 impl Source {
     #[must_use]
-    pub fn of(s: &SourceProgress, latest: &[Option<i64>]) -> Self {
+    pub fn of(s: &SourceProgress, latest: &LatestOffsets) -> Self {
+        let latest = latest.get(&s.name).map_or(&[][..], Vec::as_slice);
         let offsets = |of: &dyn Fn(usize) -> Option<i64>| {
             let mut all = Offsets::new();
             for (i, p) in s.partitions.iter().enumerate() {
@@ -362,7 +364,7 @@ mod tests {
         let plan = fixtures::plan(vec![], vec![], sinks.into());
         let status = [("silver", Some(12)), ("rejected", Some(0)), ("late", None), ("gone", Some(5))];
         let status = status.map(|(sink, table_version)| (sink.to_owned(), SinkStatus { table_version })).into();
-        let told = serde_json::to_value(Progress::of(&manifest, &plan, &Durations::default(), 0, &[], &status)).unwrap();
+        let told = serde_json::to_value(Progress::of(&manifest, &plan, &Durations::default(), 0, &LatestOffsets::new(), &status)).unwrap();
         let expected = json!([
             {"name": "rejected", "description": "delta[s3://lake/rejected/rides]", "tableVersion": 0, "numOutputRows": 2},
             {"name": "silver", "description": "delta[s3://lake/silver/rides_agg]", "tableVersion": 12, "numOutputRows": 7},

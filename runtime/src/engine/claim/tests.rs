@@ -47,6 +47,11 @@ fn topics() -> Topics {
     }
 }
 
+const BY_NAME: [WantedSource<'static>; 1] =
+    [WantedSource { name: "rides", start_from: &StartFrom::Latest, on_lost_offsets: OnLostOffsets::Fail, by_pattern: false }];
+const BY_PATTERN: [WantedSource<'static>; 1] =
+    [WantedSource { name: "rides", start_from: &StartFrom::Latest, on_lost_offsets: OnLostOffsets::Fail, by_pattern: true }];
+
 struct Case {
     fingerprint: Fingerprint,
     trigger: Trigger,
@@ -72,10 +77,7 @@ impl Case {
 
     fn wanted(&self) -> Wanted<'_> {
         Wanted {
-            source: "rides",
-            start_from: &StartFrom::Latest,
-            on_lost_offsets: OnLostOffsets::Fail,
-            by_pattern: self.by_pattern,
+            sources: if self.by_pattern { &BY_PATTERN } else { &BY_NAME },
             trigger: self.trigger,
             run: self.run,
             fingerprint: &self.fingerprint,
@@ -88,7 +90,7 @@ impl Case {
     fn carried(&self, action: Option<&StateAction>, newest: Option<&Manifest>, restored: Option<&Manifest>) -> Result<Carried> {
         let base = Base::of(action, newest, restored)?;
         base.check_fit(&self.wanted())?;
-        base.carried(&self.wanted(), &topics(), 0)
+        base.carried(&self.wanted(), &[topics()], 0)
     }
 }
 
@@ -148,9 +150,9 @@ fn a_topic_is_read_from_its_earliest_if_it_came_to_match_and_from_the_documents_
     for (by_pattern, next) in [(true, vec![2000, 50, 3]), (false, vec![2000, 50, 30])] {
         let case = Case { by_pattern, ..Case::new() };
         let base = Base::of(None, Some(&newest), None).unwrap();
-        let carried = base.carried(&case.wanted(), &found, 0).unwrap();
+        let carried = base.carried(&case.wanted(), std::slice::from_ref(&found), 0).unwrap();
         assert_eq!(goes_on(&carried).0, next, "{by_pattern}");
-        let new = Base::of(None, None, None).unwrap().carried(&case.wanted(), &found, 0).unwrap();
+        let new = Base::of(None, None, None).unwrap().carried(&case.wanted(), std::slice::from_ref(&found), 0).unwrap();
         assert_eq!(goes_on(&new).0, [9_000, 60, 30], "a new pipeline begins at its start");
     }
 }
@@ -160,7 +162,7 @@ fn a_topic_that_is_gone_is_declared_and_its_partitions_are_not_carried_on() {
     let newest = manifest(NEWEST);
     let found = Topics { partitions: vec![], ids: BTreeMap::new(), at_time: BTreeMap::new(), gone: vec!["rides".into()] };
     let case = Case { by_pattern: true, ..Case::new() };
-    let carried = Base::of(None, Some(&newest), None).unwrap().carried(&case.wanted(), &found, 0).unwrap();
+    let carried = Base::of(None, Some(&newest), None).unwrap().carried(&case.wanted(), std::slice::from_ref(&found), 0).unwrap();
     assert_eq!((carried.sources[0].partitions.len(), &carried.sources[0].topics_gone), (0, &vec!["rides".to_owned()]));
     assert_eq!(carried.sources[0].watermark_after_us, newest.sources[0].watermark_after_us);
 }

@@ -24,6 +24,8 @@ pub type Reports = mpsc::Sender<LaneMessage>;
 
 #[derive(Debug, Default)]
 pub struct LaneReport {
+    /// Index into the plan's sources.
+    pub source: usize,
     pub partitions: Vec<PartitionReport>,
     /// Per edge to a keyed step.
     pub edges: Vec<EdgeReport>,

@@ -23,7 +23,7 @@ use weir_plan::plan::OnLostOffsets;
 
 use super::open_epoch::OpenEpoch;
 use super::sinks::task::SinkInput;
-use super::skew::Skew;
+use super::source_run::Skew;
 use super::{clock, lost};
 use crate::checkpoint::manifest::OffsetRange;
 use crate::decode::Decoder;
@@ -50,6 +50,8 @@ const FULL_PAUSE: Duration = Duration::from_millis(1);
 
 /// Everything a lane is made of.
 pub struct LaneParts {
+    /// Index into the plan's sources.
+    pub source: usize,
     pub input: LaneInput,
     pub decoder: Box<dyn Decoder>,
     pub metadata: Metadata,
@@ -380,7 +382,7 @@ impl Lane {
         for sink in &self.parts.sinks {
             sink.end_epoch()?;
         }
-        let mut report = std::mem::take(&mut self.report);
+        let mut report = LaneReport { source: self.parts.source, ..std::mem::take(&mut self.report) };
         report.bad = self.parts.bad_records.end_epoch()?;
         self.counted = 0;
         // What the last batch brought is told before the next epoch forgets it.

@@ -157,7 +157,7 @@ fn a_partition_that_was_found_begins_at_its_earliest_and_holds_the_watermark_unt
     let mut reading = reading([None, None]);
     close(&mut reading, vec![report(0, 15, Some(READ), false), report(1, 12, Some(READ), true)]);
     let bounds = OffsetBounds { low: 7, end: 9 };
-    reading.change(&Changes { new: vec![(id(2), bounds)], ..Changes::default() });
+    reading.change(&[(id(2), bounds)], &[]);
     assert_eq!(reading.next_offsets(), [(id(0), 15), (id(1), 12), (id(2), 7)]);
     assert!(reading.assignment(1).at_end_since.is_some(), "who was at the end still is");
     let further = Some(READ + 5);
@@ -172,7 +172,7 @@ fn a_topic_that_is_gone_is_told_once_and_holds_nothing_back() {
     let mut reading = reading([None, None]);
     reading.partitions[0].id.topic = "old".into();
     close(&mut reading, vec![report(0, 15, Some(READ), false), report(1, 12, Some(READ + 9), false)]);
-    reading.change(&Changes { gone: vec!["old".into()], ..Changes::default() });
+    reading.change(&[], &["old".into()]);
     let closed = close(&mut reading, vec![report(0, 13, None, false)]);
     assert_eq!((closed.topics_gone, closed.watermark_after_us), (vec!["old".to_owned()], Some(READ + 9)));
     assert_eq!(closed.partitions.iter().map(|p| (p.topic.as_str(), p.start, p.end)).collect::<Vec<_>>(), [("rides", 12, 13)]);

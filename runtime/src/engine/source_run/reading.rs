@@ -1,38 +1,19 @@
-//! How far the source has been read: the next offset of each partition, and the watermark. Pure; the lanes' reports move it on when an
-//! epoch is closed.
-//!
-//! A plan has exactly one source (validation sees to it); what would change with a second one is here and in `start`.
+//! How far a source has been read: the next offset of each partition, and the watermark. Pure; the lanes' reports move it on when an epoch
+//! is closed.
 
 use std::collections::BTreeMap;
 use std::mem::take;
 use std::time::{Duration, Instant};
 
-use weir_plan::Plan;
 use weir_plan::ids::TopicPartition;
 use weir_plan::plan::Source;
 
 use super::bad_share;
-use super::discovery::Changes;
 use super::hold::{self, Because, Hold};
-use super::lane::{Assignment, PartitionReport};
-use super::source_watermark::SourceWatermark;
+use super::watermark::SourceWatermark;
 use crate::checkpoint::manifest::{BadShare, HeldBy, MovedBy, OffsetRange, PartitionProgress, SourceCounts, SourceProgress, Until};
-use crate::failure::{Failure, Result};
-use crate::source::kafka::{Ends, Position};
-
-/// The index of the one source, where the plan's own types ask for an index.
-pub const ONLY_SOURCE: usize = 0;
-
-/// The one source of a plan.
-///
-/// # Errors
-/// `Bug`: validation lets no other number through.
-pub fn only_source(plan: &Plan) -> Result<&Source> {
-    match plan.sources.as_slice() {
-        [source] => Ok(source),
-        other => Err(Failure::bug(format!("the plan has {} sources, and this version runs plans with one", other.len()))),
-    }
-}
+use crate::engine::lane::{Assignment, PartitionReport};
+use crate::source::kafka::{Ends, OffsetBounds, Position};
 
 /// Where the epoch in hand began.
 pub struct Reading {
@@ -133,13 +114,13 @@ impl Reading {
     }
 
     /// Goes on with partitions that were found, each from its earliest offset, and without topics that are gone. Between two epochs.
-    pub fn change(&mut self, changes: &Changes) {
-        let stays: Vec<bool> = self.partitions.iter().map(|p| !changes.gone.contains(&p.id.topic)).collect();
+    pub fn change(&mut self, new: &[(TopicPartition, OffsetBounds)], gone: &[String]) {
+        let stays: Vec<bool> = self.partitions.iter().map(|p| !gone.contains(&p.id.topic)).collect();
         self.watermark.retain(&stays);
         let mut stays = stays.into_iter();
         self.partitions.retain(|_| stays.next().unwrap_or(true));
-        self.gone.extend(changes.gone.iter().cloned());
-        for (id, bounds) in &changes.new {
+        self.gone.extend(gone.iter().cloned());
+        for (id, bounds) in new {
             self.partitions.push(Partition::at(id.clone(), bounds.low, None, None));
             self.watermark.add();
         }

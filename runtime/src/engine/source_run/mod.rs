@@ -1,0 +1,238 @@
+//! One source while the pipeline runs: what it is read from, which topics and partitions there are, how far each was read, and where its
+//! watermark stands. The driver holds one per source of the plan, and asks all of them at each turn of an epoch.
+
+mod bad_share;
+mod discovery;
+mod evidence;
+pub mod hold;
+mod reading;
+mod skew;
+pub mod start_from;
+pub mod topic_watch;
+mod watermark;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use weir_plan::ids::TopicPartition;
+use weir_plan::plan::Source;
+use weir_plan::quote::quoted;
+
+use self::discovery::{Changes, Discovery};
+use self::evidence::Evidence;
+use self::hold::Hold;
+pub use self::reading::Reading;
+pub use self::skew::Skew;
+use self::topic_watch::{Look, TopicWatch};
+use crate::checkpoint::manifest::{BadShare, HeldBy, MovedBy, SourceCounts, SourceProgress, Until};
+use crate::engine::lane::LaneReport;
+use crate::failure::{Failure, Result};
+use crate::source::kafka::KafkaInput;
+
+/// For the brokers to take the consumer group's offsets at the end of a run.
+const PUBLISH_DEADLINE: Duration = Duration::from_secs(5);
+
+pub struct SourceRun {
+    input: Arc<KafkaInput>,
+    pub reading: Reading,
+    topics: TopicWatch,
+    discovery: Discovery,
+    evidence: Evidence,
+}
+
+/// What the lanes of one source say of an epoch.
+#[derive(Default)]
+pub struct Read {
+    counts: SourceCounts,
+    first_bad: Option<String>,
+    waiting: usize,
+}
+
+/// An epoch of one source, closed.
+pub struct ClosedSource {
+    pub progress: SourceProgress,
+    /// Records, and offsets that could not be read.
+    pub bad: u64,
+    /// The first of them, and why.
+    pub first_bad: Option<String>,
+}
+
+impl SourceRun {
+    /// Goes on where `progress` ended; a run with `until` ends there. New partitions are looked for `every` so often; `looked_at` is when they
+    /// were last.
+    #[must_use]
+    pub fn resume(
+        source: &Source,
+        input: Arc<KafkaInput>,
+        progress: &SourceProgress,
+        until: Option<&Until>,
+        every: Duration,
+        looked_at: Instant,
+    ) -> Self {
+        let reading = Reading::resume(source, progress, until);
+        if reading.ids().len() == 0 {
+            let more = if until.is_some() { "this run has nothing to read" } else { "the pipeline waits for one to appear" };
+            tracing::warn!("source {}: no topic matches `topicPattern`; {more}", quoted(&source.name));
+        }
+        let delay_us = source.event_time.as_ref().map_or(0, |e| e.watermark_delay_us);
+        // What is found later belongs to the next run.
+        let every = until.is_none().then_some(every);
+        Self {
+            topics: TopicWatch::new(Arc::clone(&input), progress.topic_ids.clone()),
+            discovery: Discovery::new(Arc::clone(&input), every, Duration::from_micros(delay_us.unsigned_abs()), looked_at),
+            evidence: Evidence::new(Arc::clone(&input)),
+            reading,
+            input,
+        }
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.reading.name
+    }
+
+    #[must_use]
+    pub fn input(&self) -> &KafkaInput {
+        &self.input
+    }
+
+    /// The end of each partition as the client last heard of it.
+    #[must_use]
+    pub fn latest_offsets(&self) -> Vec<Option<i64>> {
+        self.reading.ids().map(|p| self.input.cached_high_watermark(p)).collect()
+    }
+
+    /// Tells Kafka's tools how far the source was read.
+    pub fn publish(&self) {
+        self.input.publish(&self.reading.next_offsets());
+    }
+
+    /// The last publication of a run that ended well. A broker that is away must not hold the process up.
+    pub async fn publish_finally(&self) {
+        let (input, offsets) = (Arc::clone(&self.input), self.reading.next_offsets());
+        let published = tokio::task::spawn_blocking(move || input.publish_and_wait(&offsets));
+        if tokio::time::timeout(PUBLISH_DEADLINE, published).await.is_err() {
+            tracing::warn!(
+                "source {}: the consumer group's offsets could not be published within {PUBLISH_DEADLINE:?}; the checkpoint has them",
+                quoted(self.name())
+            );
+        }
+    }
+
+    /// Resolves when partitions or topics came or went. Nothing is lost if it is not waited for to the end.
+    ///
+    /// # Errors
+    /// `Config`: a topic is not the one that was read so far.
+    pub async fn changed(&mut self) -> Result<()> {
+        self.discovery.changed(&self.reading, self.topics.pinned()).await
+    }
+
+    /// A lane has lost a topic: looks soon what there is.
+    pub fn doubt(&mut self) {
+        self.discovery.doubt();
+    }
+
+    /// Goes on with what [`Self::changed`] found. Between two epochs, while no lane reads.
+    pub fn change(&mut self) {
+        let Some(Changes { new, ids, gone }) = &self.discovery.take() else { return };
+        for (partition, bounds) in new {
+            tracing::info!(%partition, from = bounds.low, "a partition was found and is read from its earliest offset");
+        }
+        for topic in gone {
+            tracing::warn!(topic, "the topic does not exist any more: the pipeline goes on without it");
+        }
+        self.topics.change(ids, gone);
+        self.reading.change(new, gone);
+    }
+
+    /// Partitions that a run with an end has not read to it, and whose leaders do not answer.
+    ///
+    /// # Errors
+    /// A bug, if asking panics.
+    pub async fn without_leader(&mut self) -> Result<Vec<TopicPartition>> {
+        self.evidence.without_leader(&self.reading.unread()).await
+    }
+
+    /// What holds the watermark of the epoch that was closed last.
+    #[must_use]
+    pub fn held_by(&self, closed: &SourceProgress) -> Option<Hold> {
+        self.reading.held_by(closed)
+    }
+
+    /// Begins to look whether the topics are those that were read; [`Self::check`] takes the answer.
+    pub fn look(&mut self) -> Look {
+        self.topics.look()
+    }
+
+    /// # Errors
+    /// `Config` for a topic that is gone or was made anew.
+    pub async fn check(&self, look: Look) -> Result<()> {
+        self.topics.check(look).await
+    }
+
+    /// Takes in what the lanes of this source report of the epoch in hand, and finds out which partitions are idle at `at`, when the epoch's
+    /// clock was read. The brokers are asked where one may be.
+    ///
+    /// # Errors
+    /// A bug, if asking panics.
+    pub async fn take_in(&mut self, reports: &mut [LaneReport], at: Instant, ends_the_run: bool) -> Result<Read> {
+        let mut read = Read::default();
+        for report in reports {
+            let counts = &mut read.counts;
+            counts.read += report.read;
+            counts.decoded += report.decoded;
+            counts.tombstones += report.tombstones;
+            counts.dropped += report.bad.dropped;
+            counts.rejected += report.bad.rejected;
+            counts.filtered += report.filtered;
+            counts.bytes += report.bytes;
+            read.first_bad = read.first_bad.or(report.bad.first.take());
+            read.waiting += report.partitions.iter().filter(|p| p.waits).count();
+            self.reading.take_in(std::mem::take(&mut report.partitions));
+        }
+        let ends = self.evidence.ends(self.reading.quiet(at), ends_the_run).await?;
+        self.reading.judge(at, &ends);
+        Ok(read)
+    }
+
+    /// Closes the epoch in hand: the watermark moves to where the records say, and to `further`, unless there may be partitions that are not
+    /// read yet. The brokers are asked where the last look for some is too old.
+    ///
+    /// # Errors
+    /// `Data` if more records are bad than may be.
+    pub async fn close(&mut self, read: Read, at: Instant, further: Option<(i64, MovedBy)>) -> Result<ClosedSource> {
+        let would_move = self.reading.would_move() || further.is_some();
+        let known = || self.reading.ids().cloned().collect();
+        let held_by = if would_move && !self.discovery.is_complete(at, known).await? { Some(HeldBy::Discovery) } else { None };
+        let bad = read.counts.bad() + self.reading.unreadable();
+        let closed = self.reading.close(read.counts, self.topics.pinned(), held_by);
+        let mut progress = closed.map_err(|share| too_many_bad(self.name(), share, read.first_bad.as_deref()))?;
+        if let Some((to_us, by)) = further.filter(|_| held_by.is_none()) {
+            self.reading.raise(&mut progress, to_us, by);
+        }
+        Ok(ClosedSource { progress, bad, first_bad: read.first_bad })
+    }
+}
+
+impl Read {
+    /// How many partitions wait for the slowest one.
+    #[must_use]
+    pub fn partitions_waiting(&self) -> usize {
+        self.waiting
+    }
+}
+
+fn too_many_bad(source: &str, share: BadShare, first: Option<&str>) -> Failure {
+    Failure::data(format!(
+        "source {}: {} of the last {} records are bad, more than badRecords.maxPerMillion allows; nothing of this epoch is committed; the \
+         first bad record of it is {}; correct the schema or the producer, or raise maxPerMillion",
+        quoted(source),
+        share.bad,
+        share.read,
+        first.unwrap_or("unknown")
+    ))
+}
+
+/// By source: the ends of its partitions as the client knows them.
+pub type LatestOffsets = BTreeMap<String, Vec<Option<i64>>>;
