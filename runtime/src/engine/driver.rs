@@ -238,7 +238,7 @@ impl Running {
         let watermark_us = closed.source.watermark_after_us;
         let watermarks = [Watermarks { before_us: closed.source.watermark_before_us, after_us: watermark_us }];
         crate::failpoint::reach("data.upload.before");
-        let mut rows = self.keyed.advance(closed.lanes, &watermarks)?;
+        let mut rows = self.keyed.advance(&watermarks)?;
         let mut computed = began.elapsed();
         let mut writers = BTreeMap::new();
         loop {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use weir_plan::quote::quoted;
 
 use crate::checkpoint::manifest::{BadShare, HeldBy, SourceCounts, SourceProgress};
-use crate::engine::last_windows::{self, Closing};
+use crate::engine::last_windows;
 use crate::engine::start::Running;
 use crate::failure::{Failure, Result};
 use crate::keyed::edge::EdgeReport;
@@ -15,8 +15,6 @@ pub(super) struct Closed {
     pub clock_us: i64,
     pub at: Instant,
     pub source: SourceProgress,
-    /// Per edge from the lanes.
-    pub lanes: Vec<EdgeReport>,
     pub read_took: Duration,
     pub busy: Duration,
 }
@@ -56,8 +54,11 @@ impl Running {
         self.reading.take_in(partitions);
         let ends = self.evidence.ends(self.reading.quiet(at), ends_the_run).await?;
         self.reading.judge(at, &ends);
-        let closing = Closing { clock_us, ends_the_run, quiet_for: self.reading.quiet_for(), lanes: &lanes };
-        let further = last_windows::close(&self.plan, &self.keyed, &closing);
+        let sources_us = [self.reading.watermark_us()];
+        let by_clock = last_windows::by_clock(&self.plan, &self.keyed, &sources_us, clock_us, self.reading.quiet_for());
+        self.keyed.take_in(lanes)?;
+        let at_end = if ends_the_run { last_windows::at_end(&self.plan, &self.keyed, &sources_us) } else { None };
+        let further = at_end.or(by_clock);
         let would_move = self.reading.would_move() || further.is_some();
         let held_by = if would_move && !self.discovery.is_complete(at, || self.reading.ids().cloned().collect()).await? {
             Some(HeldBy::Discovery)
@@ -73,7 +74,7 @@ impl Running {
         if let Some((to_us, by)) = further.filter(|_| held_by.is_none()) {
             self.reading.raise(&mut source, to_us, by);
         }
-        Ok(Closed { clock_us, at, source, lanes, read_took: at - opened, busy })
+        Ok(Closed { clock_us, at, source, read_took: at - opened, busy })
     }
 }
 
