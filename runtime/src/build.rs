@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use weir_plan::Plan;
-use weir_plan::plan::{Step, StepOp};
+use weir_plan::plan::{Input, Step, StepOp};
 use weir_plan::stages::{self, Edge, Stages};
 
 use crate::failure::{Failure, Result};
@@ -59,6 +59,14 @@ impl Graph {
     /// A bug: edges lead to keyed steps only.
     pub fn behind(&self, edge: Edge) -> Result<&dyn KeyedStep> {
         self.keyed_step(edge.step).ok_or_else(|| Failure::bug(format!("step {:?} has no keys", self.plan.steps[edge.step].name)))
+    }
+
+    /// The watermark of each input of a step, by those of the sources: the least of the sources that its rows come from; `None` while one of them has
+    /// none.
+    #[must_use]
+    pub fn inputs_us(&self, step: usize, sources_us: &[Option<i64>]) -> Vec<Option<i64>> {
+        let least = |input: &Input| self.plan.sources_of(*input).into_iter().map(|source| sources_us[source]).min().flatten();
+        self.plan.steps[step].inputs().iter().map(least).collect()
     }
 
     /// A new near end of an edge.

@@ -243,7 +243,7 @@ impl Running {
         let around = |source: &SourceProgress| Watermarks { before_us: source.watermark_before_us, after_us: source.watermark_after_us };
         let watermarks: Vec<_> = closed.sources.iter().map(around).collect();
         crate::failpoint::reach("data.upload.before");
-        let mut rows = self.keyed.advance(closed.lanes, &watermarks)?;
+        let mut rows = self.keyed.advance(&watermarks)?;
         let mut computed = began.elapsed();
         let mut writers = BTreeMap::new();
         loop {

@@ -34,11 +34,12 @@ pub struct KeyedEpoch {
 pub struct EpochRows<'s> {
     stage: &'s mut KeyedStage,
     graph: Arc<Graph>,
-    /// Per source.
-    watermarks: Vec<Watermarks>,
+    /// Per source: the watermarks before and after the epoch.
+    before_us: Vec<Option<i64>>,
+    after_us: Vec<Option<i64>>,
     /// Keyed steps whose turn has not come yet, each after those that it reads.
     to_come: VecDeque<usize>,
-    /// What lanes have for them.
+    /// What lanes have brought to them.
     of_lanes: BTreeMap<Edge, EdgeReport>,
     /// What other keyed steps have for them so far.
     behind: BTreeMap<Edge, EdgeSender>,
@@ -58,7 +59,7 @@ struct Closing {
 }
 
 impl<'s> EpochRows<'s> {
-    pub(super) fn new(stage: &'s mut KeyedStage, lanes: Vec<EdgeReport>, watermarks: Vec<Watermarks>) -> Result<Self> {
+    pub(super) fn new(stage: &'s mut KeyedStage, of_lanes: BTreeMap<Edge, EdgeReport>, watermarks: &[Watermarks]) -> Result<Self> {
         let graph = Arc::clone(stage.graph());
         let Graph { plan, stages, .. } = &*graph;
         let is_behind = |edge: &Edge| stages.keyed_steps.contains(&edge.step);
@@ -73,9 +74,9 @@ impl<'s> EpochRows<'s> {
                 }
             }
         }
-        let of_lanes = stages.lane_edges.iter().copied().zip(lanes).collect();
+        let (before_us, after_us) = watermarks.iter().map(|source| (source.before_us, source.after_us)).unzip();
         let (ready, epoch) = (VecDeque::new(), KeyedEpoch::default());
-        Ok(Self { stage, graph, watermarks, to_come: to_come.into(), of_lanes, behind, closing: None, ready, epoch })
+        Ok(Self { stage, graph, before_us, after_us, to_come: to_come.into(), of_lanes, behind, closing: None, ready, epoch })
     }
 
     /// The next rows for a sink; `None` when the epoch is done.
@@ -123,7 +124,7 @@ impl<'s> EpochRows<'s> {
             };
             rows_in += report.rows_in;
             rows_late += report.rows_late;
-            self.stage.take_in(step, input, report.entries)?;
+            self.stage.bring(edge, report.entries)?;
         }
         let marks = self.marks(step);
         self.stage.close(step, &marks)?;
@@ -135,7 +136,7 @@ impl<'s> EpochRows<'s> {
         let Closing { step, marks, rows_in, rows_late, rows_out } = closing;
         let change = self.stage.take_change(step, &marks.after_us)?;
         self.epoch.changes.extend(change.map(|change| (step, change)));
-        let at_rest = self.stage.progress(step, self.least(Input::Step(step), |source| source.after_us))?;
+        let at_rest = self.stage.progress(step, marks.after_us.iter().copied().min().flatten())?;
         self.epoch.steps.push(StepProgress { rows_in, rows_late, rows_out, ..at_rest });
         Ok(())
     }
@@ -216,14 +217,8 @@ impl<'s> EpochRows<'s> {
     }
 
     fn marks(&self, step: usize) -> Marks {
-        let inputs = self.graph.plan.steps[step].inputs();
-        let of_inputs = |of: &dyn Fn(&Watermarks) -> Option<i64>| inputs.iter().map(|input| self.least(*input, of)).collect();
-        Marks { before_us: of_inputs(&|source| source.before_us), after_us: of_inputs(&|source| source.after_us) }
-    }
-
-    /// The least watermark of the sources that rows come from; `None` while one of them has none.
-    fn least(&self, of: Input, watermark: impl Fn(&Watermarks) -> Option<i64>) -> Option<i64> {
-        self.graph.plan.sources_of(of).into_iter().map(|source| watermark(&self.watermarks[source])).min().flatten()
+        let (before_us, after_us) = (self.graph.inputs_us(step, &self.before_us), self.graph.inputs_us(step, &self.after_us));
+        Marks { before_us, after_us }
     }
 }
 

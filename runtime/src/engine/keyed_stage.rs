@@ -1,18 +1,20 @@
 //! What comes after the first change of key: the operators of keyed steps. Pure but for its memory; the driver gives it what the lanes have of an
 //! epoch and the watermarks, and gets the rows for the sinks, a batch at a time, and the change of state ([`EpochRows`]).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use weir_plan::outputs::Output;
-use weir_plan::plan::{Input, StepOp};
+use weir_plan::plan::Input;
+use weir_plan::stages::Edge;
 
 use super::epoch_rows::EpochRows;
 use crate::build::Graph;
 use crate::checkpoint::manifest::StepProgress;
 use crate::failure::{Failure, Result};
 use crate::keyed::edge::EdgeReport;
-use crate::keyed::{Figures, KeyedOperator, Marks};
+use crate::keyed::{Figures, KeyedOperator, Leaving, Marks};
 use crate::sink;
 use crate::state::{Change, Entries};
 use crate::transform::fitness::Fitness;
@@ -29,6 +31,8 @@ pub struct KeyedStage {
     sinks: Sinks,
     /// Per step of the plan; `None` for steps without keys.
     operators: Vec<Option<Box<dyn KeyedOperator>>>,
+    /// What the lanes have brought in the epoch in hand; the entries are with the operators.
+    of_lanes: BTreeMap<Edge, EdgeReport>,
 }
 
 /// Where rows of the stage go.
@@ -43,7 +47,7 @@ impl KeyedStage {
         let operators = (0..graph.plan.steps.len()).map(|step| graph.keyed_step(step).map(|step| step.operator()).transpose());
         let operators = operators.collect::<Result<_>>()?;
         let fitness = graph.plan.sinks.iter().map(sink::fitness).collect();
-        Ok(Self { sinks: Sinks { graph, fitness }, operators })
+        Ok(Self { sinks: Sinks { graph, fitness }, operators, of_lanes: BTreeMap::new() })
     }
 
     /// Puts saved entries of a step back.
@@ -64,20 +68,29 @@ impl KeyedStage {
         Ok(())
     }
 
-    /// Takes an epoch in: `lanes` in the order of [`Stages::lane_edges`](weir_plan::stages::Stages), `watermarks` per source. What it comes to is to
-    /// be taken to its end.
-    pub fn advance(&mut self, lanes: Vec<EdgeReport>, watermarks: &[Watermarks]) -> Result<EpochRows<'_>> {
-        EpochRows::new(self, lanes, watermarks.to_vec())
+    /// Takes in what the lanes have brought in an epoch, in the order of [`Stages::lane_edges`](weir_plan::stages::Stages). The lanes may wait for it.
+    pub fn take_in(&mut self, lanes: Vec<EdgeReport>) -> Result<()> {
+        for (edge, mut report) in self.graph().stages.lane_edges.clone().into_iter().zip(lanes) {
+            self.bring(edge, std::mem::take(&mut report.entries))?;
+            self.of_lanes.insert(edge, report);
+        }
+        Ok(())
+    }
+
+    /// Closes the epoch with these watermarks, per source. What it comes to is to be taken to its end.
+    pub fn advance(&mut self, watermarks: &[Watermarks]) -> Result<EpochRows<'_>> {
+        let of_lanes = std::mem::take(&mut self.of_lanes);
+        EpochRows::new(self, of_lanes, watermarks)
     }
 
     pub(super) fn graph(&self) -> &Arc<Graph> {
         &self.sinks.graph
     }
 
-    /// Takes in what an edge brings to a step.
-    pub(super) fn take_in(&mut self, step: usize, input: usize, entries: Vec<Entries>) -> Result<()> {
-        let operator = self.operator(step)?;
-        entries.into_iter().try_for_each(|entries| operator.take_in(input, entries))
+    /// What an edge brings goes to its step.
+    pub(super) fn bring(&mut self, edge: Edge, entries: Vec<Entries>) -> Result<()> {
+        let operator = self.operator(edge.step)?;
+        entries.into_iter().try_for_each(|entries| operator.take_in(edge.input, entries))
     }
 
     /// Everything of the epoch is in that comes to a step.
@@ -87,13 +100,13 @@ impl KeyedStage {
 
     /// The next rows of a step.
     pub(super) fn next(&mut self, step: usize) -> Result<Option<Rows>> {
-        let Self { sinks, operators } = self;
+        let Self { sinks, operators, .. } = self;
         operator(operators, step)?.next(&|rows| sinks.check(step, rows))
     }
 
     /// What the epoch has changed of a step's state.
     pub(super) fn take_change(&mut self, step: usize, after_us: &[Option<i64>]) -> Result<Option<Change>> {
-        let Self { sinks, operators } = self;
+        let Self { sinks, operators, .. } = self;
         let schema = sinks.graph.keyed_step(step).and_then(|step| step.tables().first());
         match (operator(operators, step)?.tables().into_iter().next(), schema) {
             (Some(table), Some(schema)) => table.take_change(schema.horizon_us(after_us)),
@@ -129,37 +142,45 @@ impl KeyedStage {
         steps.filter_map(|(step, operator)| Some(at_rest(&step.name, operator.as_ref()?.figures(), watermark_us))).collect()
     }
 
-    /// The greatest end of a window that is open and ends by `limit_us`.
+    /// When the last leaves of what the steps hold or have taken in, and that leaves by `limit_us`. `sources_us` has the sources' watermarks of the open
+    /// epoch.
     #[must_use]
-    pub fn greatest_end_up_to(&self, limit_us: i64) -> Option<i64> {
-        let leaving = self.operators.iter().flatten().filter_map(|operator| operator.leaves_by(&[None], limit_us));
-        leaving.map(|leaving| leaving.at_us).max()
+    pub fn leaves_by(&self, sources_us: &[Option<i64>], limit_us: i64) -> Option<i64> {
+        let graph = self.graph();
+        let of_step = |(step, operator): (usize, &Option<Box<dyn KeyedOperator>>)| {
+            operator.as_ref()?.leaves_by(&graph.inputs_us(step, sources_us), limit_us).map(|leaving| leaving.at_us)
+        };
+        self.operators.iter().enumerate().filter_map(of_step).max()
     }
 
-    /// The greatest end of a window that is open, that `lanes` are about to open, or that the rows of these will open in a step behind them.
+    /// When all has left: what the steps hold or have taken in, and what the rows of it come to in the steps behind them.
     #[must_use]
-    pub fn greatest_end(&self, lanes: &[EdgeReport]) -> Option<i64> {
-        let Graph { plan, stages, .. } = &*self.sinks.graph;
-        let mut of_steps: Vec<Option<i64>> = vec![None; plan.steps.len()];
-        for (i, step) in plan.steps.iter().enumerate() {
-            let of_input = |input: &Input| match input {
-                Input::Source(_) => None,
-                Input::Step(before) => of_steps[*before],
+    pub fn all_leave_by(&self, sources_us: &[Option<i64>]) -> Option<i64> {
+        let graph = self.graph();
+        // Of the rows that a step may still give.
+        let mut newest_us: Vec<Option<i64>> = Vec::with_capacity(self.operators.len());
+        let mut last_us = None;
+        for (step, operator) in self.operators.iter().enumerate() {
+            let mut newest = None;
+            let mut leaves = |leaving: Leaving| {
+                last_us = last_us.max(Some(leaving.at_us));
+                newest = newest.max(Some(leaving.newest_us));
             };
-            let before = step.inputs().iter().filter_map(of_input).max();
-            of_steps[i] = match (&step.op, &self.operators[i]) {
-                (StepOp::Aggregate(aggregate), Some(operator)) => {
-                    let of_lanes = stages.lane_edges.iter().zip(lanes).filter(|(edge, _)| edge.step == i);
-                    let entries = of_lanes.flat_map(|(_, report)| &report.entries);
-                    let opened = entries.filter_map(|p| p.times.values().iter().max()).map(|last_moment| last_moment.saturating_add(1));
-                    // A row of a window has its last moment as event time.
-                    let behind = before.map(|end| aggregate.window.end_of(aggregate.window.start_of(end.saturating_sub(1))));
-                    opened.chain(behind).chain(operator.leaves_by(&[None], i64::MAX).map(|leaving| leaving.at_us)).max()
+            if let Some(operator) = operator {
+                operator.leaves_by(&graph.inputs_us(step, sources_us), i64::MAX).into_iter().for_each(&mut leaves);
+            }
+            let mut at_once = None;
+            for (input, of) in graph.plan.steps[step].inputs().iter().enumerate() {
+                let Input::Step(before) = of else { continue };
+                let Some(time_us) = newest_us[*before] else { continue };
+                match graph.keyed_step(step).and_then(|keyed| keyed.leaving_of(input, time_us)) {
+                    Some(leaving) => leaves(leaving),
+                    None => at_once = at_once.max(Some(time_us)),
                 }
-                _ => before,
-            };
+            }
+            newest_us.push(newest.max(at_once));
         }
-        of_steps.into_iter().max().flatten()
+        last_us
     }
 
     /// Heap bytes of all state.
@@ -197,3 +218,6 @@ fn at_rest(name: &str, figures: Figures, watermark_after_us: Option<i64>) -> Ste
     let Figures { open_windows, groups } = figures;
     StepProgress { name: name.to_owned(), watermark_after_us, rows_in: 0, rows_late: 0, rows_out: 0, open_windows, groups }
 }
+
+#[cfg(test)]
+mod tests;

@@ -47,6 +47,9 @@ pub trait KeyedStep: Send + Sync {
     /// A new end of the edge to an input.
     fn sender(&self, input: usize) -> Result<Box<dyn Sender>>;
 
+    /// When the last of what a row of an input becomes would leave; `None` if it does not wait for a watermark, and leaves at once with its own time.
+    fn leaving_of(&self, input: usize, time_us: i64) -> Option<Leaving>;
+
     /// A new operator, without any state.
     fn operator(&self) -> Result<Box<dyn KeyedOperator>>;
 }
@@ -83,7 +86,7 @@ pub trait KeyedOperator: Send {
     /// In the order of [`KeyedStep::tables`].
     fn tables(&mut self) -> Vec<&mut dyn StateTable>;
 
-    /// When the last of what it holds leaves that leaves by `limit_us`. `before_us` has the inputs' watermarks of the open epoch: what lies below
+    /// When the last leaves of all that it holds or has taken in, and that leaves by `limit_us`. `before_us` has the inputs' watermarks of the open epoch: what lies below
     /// has given what it had to give, although a table may still hold it.
     fn leaves_by(&self, before_us: &[Option<i64>], limit_us: i64) -> Option<Leaving>;
 

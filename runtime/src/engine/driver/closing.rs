@@ -5,7 +5,8 @@ use std::time::{Duration, Instant};
 use futures::future::try_join_all;
 
 use crate::checkpoint::manifest::SourceProgress;
-use crate::engine::last_windows::{self, Closing};
+use crate::engine::last_windows;
+use crate::engine::source_run::SourceRun;
 use crate::engine::start::Running;
 use crate::failure::Result;
 use crate::keyed::edge::EdgeReport;
@@ -16,8 +17,6 @@ pub(super) struct Closed {
     pub at: Instant,
     /// In the order of the plan's.
     pub sources: Vec<SourceProgress>,
-    /// Per edge from the lanes.
-    pub lanes: Vec<EdgeReport>,
     pub read_took: Duration,
     pub busy: Duration,
 }
@@ -47,16 +46,22 @@ impl Running {
         let of_sources = reports.chunk_by_mut(|a, b| a.source == b.source);
         let taken_in = self.sources.iter_mut().zip(of_sources).map(|(source, reports)| source.take_in(reports, at, ends_the_run));
         let taken_in = try_join_all(taken_in).await?;
+        let sources_us: Vec<_> = self.sources.iter().map(|source| source.reading.watermark_us()).collect();
+        let by_clock = |source: &SourceRun| {
+            last_windows::by_clock(&self.plan, &self.keyed, &sources_us, clock_us, source.reading.quiet_for())
+        };
+        let by_clock: Vec<_> = self.sources.iter().map(by_clock).collect();
+        self.keyed.take_in(lanes)?;
+        let at_end = if ends_the_run { last_windows::at_end(&self.plan, &self.keyed, &sources_us) } else { None };
         let mut sources = Vec::with_capacity(taken_in.len());
-        for (source, read) in self.sources.iter_mut().zip(taken_in) {
+        for ((source, read), by_clock) in self.sources.iter_mut().zip(taken_in).zip(by_clock) {
             self.observer.partitions_waiting(source.name(), read.partitions_waiting());
-            let closing = Closing { clock_us, ends_the_run, quiet_for: source.reading.quiet_for(), lanes: &lanes };
-            let closed = source.close(read, at, last_windows::close(&self.plan, &self.keyed, &closing)).await?;
+            let closed = source.close(read, at, at_end.or(by_clock)).await?;
             if let Some(first) = closed.first_bad {
                 self.observer.bad_records(closed.bad, &first);
             }
             sources.push(closed.progress);
         }
-        Ok(Closed { clock_us, at, sources, lanes, read_took: at - opened, busy })
+        Ok(Closed { clock_us, at, sources, read_took: at - opened, busy })
     }
 }

@@ -64,7 +64,8 @@ fn rows_of_all_windows(stage: &KeyedStage) -> EdgeReport {
 
 /// An epoch's rows per sink, batch by batch, each as its columns; and what else it comes to.
 fn epoch(stage: &mut KeyedStage, lane: EdgeReport, before_us: Option<i64>, after_us: i64) -> ([Vec<RecordBatch>; 2], KeyedEpoch) {
-    let mut rows = stage.advance(vec![lane], &[Watermarks { before_us, after_us: Some(after_us) }]).unwrap();
+    stage.take_in(vec![lane]).unwrap();
+    let mut rows = stage.advance(&[Watermarks { before_us, after_us: Some(after_us) }]).unwrap();
     let mut of_sinks = [Vec::new(), Vec::new()];
     while let Some((sink, batch)) = rows.next().unwrap() {
         of_sinks[sink].push(batch);

@@ -1,5 +1,5 @@
-//! A lane: one thread that reads some of a source's partitions, decodes, evaluates the stateless steps and keeps partial aggregates of the
-//! epoch in hand. Lanes share nothing but the counters of the open epoch and, where skew is bounded, how far partitions have come; at the end of
+//! A lane: one thread that reads some of a source's partitions, decodes, evaluates the steps without keys and keeps what keyed steps are
+//! to get of the epoch in hand. Lanes share nothing but the counters of the open epoch and, where skew is bounded, how far partitions have come; at the end of
 //! an epoch each hands over what it has and waits for the next to begin.
 //!
 //! ```text
@@ -90,7 +90,7 @@ pub struct Lane {
     batch_bytes: usize,
     /// How much of `report.read` the open epoch knows of.
     counted: u64,
-    /// What the open epoch knows of our partial aggregates.
+    /// What the open epoch knows of the bytes that our edges hold.
     held_bytes: u64,
     at_bound: bool,
 }

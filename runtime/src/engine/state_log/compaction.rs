@@ -31,7 +31,7 @@ pub struct Compaction {
     pub runs: Vec<Vec<StateFile>>,
     /// Of its first file.
     pub first: StateName,
-    /// Windows that it has closed are left out.
+    /// Entries that it has passed are left out.
     pub watermark_us: Option<i64>,
     /// The memory that it may take.
     pub bytes_max: u64,

@@ -1,4 +1,4 @@
-//! Which state files make up the keyed state, and their compaction: what no open window needs is dropped from the list, and a long list is
+//! Which state files make up the keyed state, and their compaction: what the watermark has passed is dropped from the list, and a long list is
 //! merged into a short one beside the running epochs. Compaction reads only immutable files, so it can be lost at any point.
 
 mod compaction;

@@ -57,8 +57,9 @@ impl KeyedOperator for Operator {
     }
 
     fn leaves_by(&self, _before_us: &[Option<i64>], limit_us: i64) -> Option<Leaving> {
-        let at_us = self.windows.ends().take_while(|end| *end <= limit_us).last()?;
-        Some(Leaving { at_us, newest_us: at_us.saturating_sub(1) })
+        let of_arrived = self.arrived.iter().flat_map(|entries| entries.times.values()).map(|last_moment| last_moment.saturating_add(1));
+        let of_windows = self.windows.ends().take_while(|end| *end <= limit_us).last();
+        of_arrived.filter(|end| *end <= limit_us).max().max(of_windows).map(leaving)
     }
 
     fn figures(&self) -> Figures {
@@ -68,4 +69,9 @@ impl KeyedOperator for Operator {
     fn bytes(&self) -> usize {
         self.arrived.iter().map(Entries::bytes).sum::<usize>() + self.closing.as_ref().map_or(0, ClosedWindow::bytes)
     }
+}
+
+/// Of a window by its end: its rows have its last moment as time.
+pub(super) fn leaving(end_us: i64) -> Leaving {
+    Leaving { at_us: end_us, newest_us: end_us.saturating_sub(1) }
 }

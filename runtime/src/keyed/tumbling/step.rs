@@ -12,11 +12,11 @@ use weir_plan::quote::quoted;
 
 use super::closing::groups_of;
 use super::late::late_rows;
-use super::operator::Operator;
+use super::operator::{Operator, leaving};
 use super::partials::{Partials, keys_of};
 use super::table::table;
 use crate::failure::Result;
-use crate::keyed::{Argument, KeyedOperator, KeyedStep, Prepared, Sender};
+use crate::keyed::{Argument, KeyedOperator, KeyedStep, Leaving, Prepared, Sender};
 use crate::state::TableSchema;
 
 /// Groups rows by window and key; a window's rows leave when the watermark has reached its end.
@@ -70,6 +70,11 @@ impl KeyedStep for TumblingAggregate {
 
     fn sender(&self, _input: usize) -> Result<Box<dyn Sender>> {
         Ok(Box::new(Partials::new(Arc::clone(&self.aggregate))?))
+    }
+
+    fn leaving_of(&self, _input: usize, time_us: i64) -> Option<Leaving> {
+        let window = self.aggregate.window;
+        Some(leaving(window.end_of(window.start_of(time_us))))
     }
 
     fn operator(&self) -> Result<Box<dyn KeyedOperator>> {

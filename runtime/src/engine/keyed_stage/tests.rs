@@ -1,0 +1,144 @@
+//! When all that graphs of windows and maps hold has left.
+#![allow(clippy::unwrap_used)]
+
+use arrow::array::{ArrayRef, Int64Array, TimestampMicrosecondArray};
+use arrow::datatypes::{Schema, SchemaRef};
+use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
+use weir_plan::aggregate::{self, AggregateColumn};
+use weir_plan::expr;
+use weir_plan::plan::{Map, Step, StepOp};
+use weir_plan::types::{Column, DataType, EVENT_TIME};
+use weir_plan::window::Tumbling;
+
+use super::*;
+use crate::fixtures;
+
+/// `n`, and the event time.
+fn schema() -> SchemaRef {
+    let column = |name: &str, data_type| Column { name: name.into(), data_type, nullable: name != EVENT_TIME }.to_field();
+    Arc::new(Schema::new(vec![column("n", DataType::Bigint), column(EVENT_TIME, DataType::Timestamp)]))
+}
+
+/// Counts in windows of random sizes, some behind maps and other windows.
+fn graph(rng: &mut SmallRng) -> Arc<Graph> {
+    let mut steps: Vec<Step> = Vec::new();
+    for i in 0..rng.random_range(1..6) {
+        let (input, rows) = match rng.random_range(0..=i) {
+            0 => (Input::Source(0), schema()),
+            n => (Input::Step(n - 1), Arc::clone(&steps[n - 1].schema)),
+        };
+        let (op, schema) = if rng.random_bool(0.3) {
+            let columns = vec![expr::compile("n", &rows, "n").unwrap()];
+            (StepOp::Map(Map { input, filter: None, columns }), schema())
+        } else {
+            let columns = [AggregateColumn { name: "n".into(), expr: "count(*)".into(), filter: None }];
+            let window = Tumbling::new(rng.random_range(1..40));
+            let aggregate = aggregate::compile(input, &rows, window, &[], &columns).unwrap();
+            let schema = aggregate.output_schema();
+            (StepOp::Aggregate(Arc::new(aggregate)), schema)
+        };
+        steps.push(Step { name: format!("step{i}"), op, schema });
+    }
+    Graph::of(Arc::new(fixtures::plan(vec![], steps, vec![])))
+}
+
+/// What lanes have of rows with random times.
+fn lanes(graph: &Graph, before_us: Option<i64>, rng: &mut SmallRng) -> Vec<EdgeReport> {
+    let times: Vec<i64> = (0..rng.random_range(0..6)).map(|_| rng.random_range(-100..100)).collect();
+    let n: ArrayRef = Arc::new(Int64Array::from(vec![1; times.len()]));
+    let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"));
+    let rows = RecordBatch::try_new(schema(), vec![n, times]).unwrap();
+    let report = |edge: &Edge| {
+        let mut lane = graph.sender(*edge).unwrap();
+        lane.take_in(&graph.behind(*edge).unwrap().prepare(edge.input, &rows, &[before_us]).unwrap()).unwrap();
+        lane.end_epoch().unwrap()
+    };
+    graph.stages.lane_edges.iter().map(report).collect()
+}
+
+fn close(stage: &mut KeyedStage, before_us: Option<i64>, after_us: Option<i64>) {
+    let mut rows = stage.advance(&[Watermarks { before_us, after_us }]).unwrap();
+    while rows.next().unwrap().is_some() {}
+}
+
+/// A stage that has closed one epoch with the watermark that comes with it, and has taken in another one, which `lanes` brought.
+fn stage(seed: u64) -> (KeyedStage, Option<i64>, Vec<EdgeReport>) {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let graph = graph(&mut rng);
+    let mut stage = KeyedStage::new(Arc::clone(&graph)).unwrap();
+    stage.take_in(lanes(&graph, None, &mut rng)).unwrap();
+    let before_us = rng.random_bool(0.8).then(|| rng.random_range(-110..110));
+    close(&mut stage, None, before_us);
+    let mut again = rng.clone();
+    stage.take_in(lanes(&graph, before_us, &mut rng)).unwrap();
+    (stage, before_us, lanes(&graph, before_us, &mut again))
+}
+
+/// By window arithmetic alone: the greatest end of a window that is open, that `lanes` open, or that a row of these opens behind them.
+fn greatest_end(stage: &KeyedStage, lanes: &[EdgeReport]) -> Option<i64> {
+    let Graph { plan, stages, .. } = &**stage.graph();
+    let mut of_steps: Vec<Option<i64>> = vec![None; plan.steps.len()];
+    for (i, step) in plan.steps.iter().enumerate() {
+        let before = step.inputs().iter().filter_map(|input| if let Input::Step(before) = input { of_steps[*before] } else { None }).max();
+        of_steps[i] = match &step.op {
+            StepOp::Map(_) => before,
+            StepOp::Aggregate(aggregate) => {
+                let entries = stages.lane_edges.iter().zip(lanes).filter(|(edge, _)| edge.step == i).flat_map(|(_, lane)| &lane.entries);
+                let opened = entries.flat_map(|entries| entries.times.values()).map(|time| time + 1);
+                let behind = before.map(|end| aggregate.window.end_of(aggregate.window.start_of(end - 1)));
+                let open = stage.operators[i].as_ref().unwrap().leaves_by(&[None], i64::MAX).map(|leaving| leaving.at_us);
+                opened.chain(behind).chain(open).max()
+            }
+        };
+    }
+    of_steps.into_iter().max().flatten()
+}
+
+fn open_windows(stage: &KeyedStage) -> u64 {
+    stage.at_rest(None).iter().map(|step| step.open_windows).sum()
+}
+
+#[test]
+fn the_watermark_that_all_leave_by_closes_every_window_of_a_graph_at_once_and_none_before_it_does() {
+    let (mut found, mut with_nothing) = (0, 0);
+    for seed in 0..400 {
+        let (mut stage_at, before_us, lanes) = stage(seed);
+        let last_us = stage_at.all_leave_by(&[before_us]);
+        assert_eq!(last_us, greatest_end(&stage_at, &lanes), "seed {seed}");
+        let Some(last_us) = last_us else {
+            close(&mut stage_at, before_us, before_us);
+            assert_eq!(open_windows(&stage_at), 0, "seed {seed}");
+            with_nothing += 1;
+            continue;
+        };
+        close(&mut stage_at, before_us, Some(last_us));
+        assert_eq!((open_windows(&stage_at), stage_at.all_leave_by(&[Some(last_us)])), (0, None), "seed {seed}");
+        let (mut just_before, ..) = stage(seed);
+        close(&mut just_before, before_us, Some(last_us - 1));
+        assert!(open_windows(&just_before) > 0, "seed {seed}");
+        assert_eq!(just_before.all_leave_by(&[Some(last_us - 1)]), Some(last_us), "seed {seed}");
+        found += 1;
+    }
+    assert!(found > 300 && with_nothing > 0, "{found} with something, {with_nothing} with nothing");
+}
+
+#[test]
+fn what_leaves_by_a_limit_is_the_last_window_that_ends_by_it_of_what_is_held_or_was_taken_in() {
+    for seed in 0..400 {
+        let (stage, before_us, lanes) = stage(seed);
+        let operators = stage.operators.iter().enumerate();
+        for (i, operator) in operators.filter_map(|(i, operator)| Some((i, operator.as_ref()?))) {
+            let all: Vec<i64> =
+                (-200..300).filter(|limit| operator.leaves_by(&[before_us], *limit).is_some_and(|l| l.at_us == *limit)).collect();
+            let edges = stage.graph().stages.lane_edges.iter().zip(&lanes);
+            let arrived = edges.filter(|(edge, _)| edge.step == i).flat_map(|(_, lane)| &lane.entries).flat_map(|e| e.times.values());
+            assert!(arrived.clone().all(|time| all.contains(&(time + 1))), "seed {seed}: {all:?}");
+            assert!(all.len() as u64 >= operator.figures().open_windows, "seed {seed}: {all:?}");
+            for limit in (-200..300).step_by(7) {
+                let expected = all.iter().copied().filter(|at| *at <= limit).max();
+                assert_eq!(operator.leaves_by(&[before_us], limit).map(|leaving| leaving.at_us), expected, "seed {seed}, by {limit}");
+            }
+        }
+    }
+}
