@@ -3,7 +3,7 @@
 //! The planner goes over an expression many times and looks at all that lies below each operator, so an operator costs as much as it lies
 //! deep. A call of a function costs several operators, since its signature is tried with other types. What chooses by a value
 //! ([`super::parse::is_choice`]) is planned as something that has that value twice. Measured over sums, chains of calls, lists, and choices in
-//! each other: a unit takes at most 3.5 µs in a release build, and half of that in what people write.
+//! each other in the dev profile, a unit takes 14 µs at most; in a release build, a quarter of that or less (sums of 60 and 120 terms: 1 µs).
 
 use std::ops::ControlFlow;
 
