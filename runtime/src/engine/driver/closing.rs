@@ -47,9 +47,8 @@ impl Running {
         let taken_in = self.sources.iter_mut().zip(of_sources).map(|(source, reports)| source.take_in(reports, at, ends_the_run));
         let taken_in = try_join_all(taken_in).await?;
         let sources_us: Vec<_> = self.sources.iter().map(|source| source.reading.watermark_us()).collect();
-        let by_clock = |source: &SourceRun| {
-            last_windows::by_clock(&self.plan, &self.keyed, &sources_us, clock_us, source.reading.quiet_for())
-        };
+        let by_clock =
+            |source: &SourceRun| last_windows::by_clock(&self.plan, &self.keyed, &sources_us, clock_us, source.reading.quiet_for());
         let by_clock: Vec<_> = self.sources.iter().map(by_clock).collect();
         self.keyed.take_in(lanes)?;
         let at_end = if ends_the_run { last_windows::at_end(&self.plan, &self.keyed, &sources_us) } else { None };
