@@ -1,4 +1,4 @@
-//! The data plane: records from Kafka to Delta, epoch by epoch. The folders are the way of the data: source → decode → transform → keyed →
+//! The data plane: records from Kafka to sinks, epoch by epoch. The folders are the way of the data: source → decode → transform → keyed →
 //! sink, and `checkpoint` decides.
 
 mod allocator;

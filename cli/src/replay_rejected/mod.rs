@@ -8,6 +8,7 @@ mod send;
 mod walk;
 
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
@@ -18,8 +19,9 @@ use weir_plan::quote::quoted;
 use weir_runtime::Failure;
 use weir_runtime::failure::Result;
 use weir_runtime::retry::RetryPolicy;
-use weir_runtime::sink::delta::{Appended, Expected};
-use weir_runtime::storage::{self, Secrets};
+use weir_runtime::sink::reading_back::{Expected, Versions};
+use weir_runtime::sink::{self, Environment};
+use weir_runtime::storage::{Secrets, Standing};
 
 use self::count::Counts;
 use self::send::{Destination, Sender};
@@ -71,7 +73,7 @@ pub struct ReplayArgs {
 pub fn run(args: &ReplayArgs) -> ExitCode {
     run::init_logs(args.log_json);
     let plan = match document::load(&args.document) {
-        Ok(plan) => plan,
+        Ok(plan) => Arc::new(plan),
         Err(errors) => return document::refuse(&args.document, &errors),
     };
     match replay(&plan, args) {
@@ -83,16 +85,21 @@ pub fn run(args: &ReplayArgs) -> ExitCode {
     }
 }
 
-fn replay(plan: &Plan, args: &ReplayArgs) -> Result<()> {
+fn replay(plan: &Arc<Plan>, args: &ReplayArgs) -> Result<()> {
     let sink = sink_of(plan, args.sink.as_deref())?;
     let patience = Duration::from_secs(args.give_up_after);
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::retry(format!("start threads: {e}")))?;
     let uri = sink.uri();
-    let location = storage::open(uri, plan.storage_for(uri), &Secrets { dir: args.secrets.clone() })?;
     let expected = Expected { rows: "dead letters", schema: rejected_schema() };
-    let retry = RetryPolicy::giving_up_after(patience);
-    let table = runtime.block_on(Appended::open(location, &expected, args.from_version, args.to_version, retry))?;
+    let versions = Versions { from: args.from_version, to: args.to_version };
+    let environment = Environment {
+        plan: Arc::clone(plan),
+        secrets: Secrets { dir: args.secrets.clone() },
+        retry: RetryPolicy::giving_up_after(patience),
+        standing: Standing::default(),
+    };
+    let table = runtime.block_on(sink::read_back(sink, &expected, versions, &environment))?;
     let selection = Selection { reason: args.reason.clone(), skip: args.skip, limit: args.limit };
     let mut walk = Walk::new(table, args.from_version.unwrap_or(0), selection);
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use arrow::record_batch::RecordBatch;
 use tokio::runtime::Handle;
 use weir_runtime::failure::Result;
-use weir_runtime::sink::delta::Appended;
+use weir_runtime::sink::reading_back::ReadBack;
 
 use super::letter::Letter;
 
@@ -51,7 +51,7 @@ impl fmt::Display for Position {
 }
 
 pub struct Walk {
-    table: Appended,
+    table: Box<dyn ReadBack>,
     progress: Progress,
 }
 
@@ -68,7 +68,7 @@ struct Progress {
 
 impl Walk {
     /// Through the rows of `table`, which begins with `first_version`.
-    pub fn new(table: Appended, first_version: i64, selection: Selection) -> Self {
+    pub fn new(table: Box<dyn ReadBack>, first_version: i64, selection: Selection) -> Self {
         Self { table, progress: Progress::new(first_version, selection) }
     }
 
@@ -76,18 +76,16 @@ impl Walk {
     pub fn run(&mut self, runtime: &Handle, outlet: &mut impl Outlet) -> Result<()> {
         let Self { table, progress } = self;
         let mut reported: Option<Instant> = None;
-        while let Some(mut file) = runtime.block_on(table.next_file())? {
-            progress.enter(file.version());
-            while let Some(rows) = runtime.block_on(file.next_batch())? {
-                let more = progress.batch(&rows, outlet)?;
-                // At once for the first time: who is killed before the second has passed knows where to go on, too.
-                if reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
-                    err!("{}", outlet.report(progress.taken, progress.settled));
-                    reported = Some(Instant::now());
-                }
-                if !more {
-                    return Ok(());
-                }
+        while let Some((version, rows)) = runtime.block_on(table.next())? {
+            progress.enter(version);
+            let more = progress.batch(&rows, outlet)?;
+            // At once for the first time: who is killed before the second has passed knows where to go on, too.
+            if reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
+                err!("{}", outlet.report(progress.taken, progress.settled));
+                reported = Some(Instant::now());
+            }
+            if !more {
+                return Ok(());
             }
         }
         progress.enter(table.last_version() + 1);

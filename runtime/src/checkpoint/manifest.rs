@@ -305,7 +305,7 @@ pub struct Payload {
 pub struct PinnedTable {
     pub sink: String,
     pub uri: String,
-    /// The Delta table's `metaData.id`.
+    /// Tells it from any other table that was ever at this place.
     pub table_id: String,
 }
 

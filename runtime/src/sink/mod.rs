@@ -6,6 +6,7 @@
 
 pub mod decided;
 pub mod delta;
+pub mod reading_back;
 pub mod upkeep;
 pub mod writing;
 
@@ -16,6 +17,7 @@ use weir_plan::Plan;
 use weir_plan::plan::{self, SinkKind};
 
 use self::decided::{Decided, HeldEpoch, Outcome};
+use self::reading_back::{Expected, ReadBack, Versions};
 use self::upkeep::Duty;
 use self::writing::{Part, Payload, Sealed, Writers};
 use crate::failure::Result;
@@ -50,6 +52,17 @@ pub fn opener(sink: &plan::Sink, of: &Environment) -> Result<Box<dyn Opener>> {
 pub async fn former(pin: &Pin, of: &Environment) -> Result<Option<Box<dyn Sink>>> {
     // A manifest of the first format pins nothing else.
     delta::former(pin, of).await
+}
+
+/// What a sink of the document was given. The columns of `expected` must be there; what else it holds is left out.
+///
+/// # Errors
+/// `Config` if nothing is there, if it has other columns, or if there are no such versions. One more than the newest to begin with is no error:
+/// then there is nothing new. `Retry` if the store was away for too long.
+pub async fn read_back(sink: &plan::Sink, expected: &Expected, versions: Versions, of: &Environment) -> Result<Box<dyn ReadBack>> {
+    match &sink.kind {
+        SinkKind::Delta(_) => delta::read_back(sink, expected, versions, of).await,
+    }
 }
 
 /// Refuses a payload that only another version of Weir can commit; `kind` is its type.
@@ -158,3 +171,6 @@ pub trait Memory: Send + Sync {
     /// Whether the state action of this token was the last one before a commit that the sink held when it was opened.
     fn has_seen(&self, token: &str) -> bool;
 }
+
+#[cfg(test)]
+mod tests;

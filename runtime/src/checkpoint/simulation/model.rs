@@ -1,5 +1,5 @@
 //! The world: an object store that is linearizable and creates conditionally, two sinks that know the last epoch they took of each lineage
-//! and the mark of its manifest (as a Delta table knows its `txn`), requests that are still under way, people who put back an old checkpoint
+//! and the mark of its manifest (as a table's log keeps them), requests that are still under way, people who put back an old checkpoint
 //! or an old copy of a sink, or delete the newest manifests, and the writers. [`World::apply`] does one thing and checks every invariant.
 
 use std::collections::{BTreeMap, BTreeSet};

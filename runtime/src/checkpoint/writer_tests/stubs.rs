@@ -115,7 +115,7 @@ impl Meddler for Unreliable {
     }
 }
 
-/// A table as Delta keeps it: of each lineage its last epoch and the mark of its manifest; and the offsets that came in.
+/// A table as its log keeps it: of each lineage its last epoch and the mark of its manifest; and the offsets that came in.
 #[derive(Clone, Default)]
 pub struct Table {
     txns: BTreeMap<String, (Epoch, Mark)>,

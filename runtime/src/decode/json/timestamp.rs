@@ -6,7 +6,7 @@ use super::date::{days, two_digits};
 
 const US_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
-/// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z: what Delta's readers can show.
+/// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z: what readers of tables can show.
 const MIN_US: i64 = -62_135_596_800 * US_PER_SECOND;
 const MAX_US: i64 = 253_402_300_799 * US_PER_SECOND + 999_999;
 
@@ -22,7 +22,7 @@ pub(super) fn parse_timestamp(text: &[u8]) -> Option<i64> {
         [b':', s1, s2, rest @ ..] => (Some(two_digits(*s1, *s2)?), rest),
         _ => (None, rest),
     };
-    // No leap seconds: neither Spark nor Delta has a 60th.
+    // No leap seconds: Spark has no 60th.
     if hour > 23 || minute > 59 || second > Some(59) {
         return None;
     }

@@ -37,7 +37,7 @@ use serde_json::Value;
 use weir_plan::plan::Maintenance;
 use weir_plan::quote::quoted;
 
-pub use appended::{Appended, AppendedFile, Expected};
+pub use appended::read_back;
 pub use commit::CommitOutcome;
 pub use opener::{TableOpener, former};
 pub use writer::EpochFiles;

@@ -66,7 +66,8 @@ pub async fn former(pin: &Pin, of: &Environment) -> Result<Option<Box<dyn Sink>>
     Ok(table.map(|table| Box::new(table) as Box<dyn Sink>))
 }
 
-fn reach(uri: &str, of: &Environment) -> Result<Location> {
+/// The place of a table.
+pub(super) fn reach(uri: &str, of: &Environment) -> Result<Location> {
     Ok(storage::open(uri, of.plan.storage_for(uri), &of.secrets)?.in_run(&of.standing))
 }
 

@@ -11,30 +11,28 @@ use std::collections::VecDeque;
 use std::fmt::Write as _;
 
 use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use futures::future::BoxFuture;
+use weir_plan::plan;
 
 use self::changes::{AddedFile, Changes};
-pub use self::file::AppendedFile;
+use self::file::AppendedFile;
 use super::actions::Metadata;
 use super::log::Log;
+use super::opener::reach;
 use super::schema::{ddl, to_delta};
 use super::{features, fit};
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
+use crate::sink::Environment;
+use crate::sink::reading_back::{Expected, ReadBack, Versions};
 use crate::storage::Location;
 
 /// Commits that are asked for at once.
 const COMMITS_AT_ONCE: i64 = 16;
 
-/// What the table must be.
-#[derive(Debug, Clone)]
-pub struct Expected {
-    /// What its rows are, for messages: "dead letters".
-    pub rows: &'static str,
-    pub schema: SchemaRef,
-}
-
 /// A table, from which rows are taken version by version.
-pub struct Appended {
+struct Appended {
     location: Location,
     log: Log,
     columns: SchemaRef,
@@ -45,14 +43,52 @@ pub struct Appended {
     files: VecDeque<(i64, AddedFile)>,
 }
 
+/// Its rows, file by file.
+struct Reader {
+    table: Appended,
+    /// The file whose rows come next.
+    open: Option<AppendedFile>,
+}
+
+/// The rows of a sink's table.
+///
+/// # Errors
+/// As [`crate::sink::read_back`].
+pub async fn read_back(sink: &plan::Sink, expected: &Expected, versions: Versions, of: &Environment) -> Result<Box<dyn ReadBack>> {
+    let location = reach(sink.uri(), of)?;
+    Ok(Box::new(Reader::open(location, expected, versions, of.retry).await?))
+}
+
+impl Reader {
+    async fn open(location: Location, expected: &Expected, versions: Versions, retry: RetryPolicy) -> Result<Self> {
+        Ok(Self { table: Appended::open(location, expected, versions, retry).await?, open: None })
+    }
+}
+
+impl ReadBack for Reader {
+    fn last_version(&self) -> i64 {
+        self.table.last
+    }
+
+    fn next(&mut self) -> BoxFuture<'_, Result<Option<(i64, RecordBatch)>>> {
+        Box::pin(async {
+            loop {
+                if let Some(file) = &mut self.open
+                    && let Some(rows) = file.next_batch().await?
+                {
+                    return Ok(Some((file.version(), rows)));
+                }
+                self.open = self.table.next_file().await?;
+                if self.open.is_none() {
+                    return Ok(None);
+                }
+            }
+        })
+    }
+}
+
 impl Appended {
-    /// Opens the table at `location`, for the rows of the versions from `from` (0 if not given) to and with `to` (the newest one now, if
-    /// not given: what is appended meanwhile is not read). The columns of `expected` must be there; what else the table has is left out.
-    ///
-    /// # Errors
-    /// `Config` if there is no table, if it has other columns, or if there are no such versions. One more than the newest to begin with
-    /// is no error: then there is nothing new.
-    pub async fn open(location: Location, expected: &Expected, from: Option<i64>, to: Option<i64>, retry: RetryPolicy) -> Result<Self> {
+    async fn open(location: Location, expected: &Expected, versions: Versions, retry: RetryPolicy) -> Result<Self> {
         let log = Log::new(location.clone());
         let doing = format!("opening {}", location.url);
         let state = retry.persist(&doing, async || if log.exists().await? { log.load().await.map(Some) } else { Ok(None) }).await?;
@@ -62,21 +98,16 @@ impl Appended {
             return Err(Failure::config(format!("the table {} {refusal}", location.url)));
         }
         check_columns(expected, &state.metadata, location.url.as_str())?;
-        let (next, last) = bounds(from, to, state.version).map_err(|why| Failure::config(format!("the table {} {why}", location.url)))?;
+        let (next, last) = bounds(versions.from, versions.to, state.version)
+            .map_err(|why| Failure::config(format!("the table {} {why}", location.url)))?;
         Ok(Self { location, log, columns: expected.schema.clone(), retry, next, last, files: VecDeque::new() })
-    }
-
-    /// The last version that is read; before the first one if there is none to read.
-    #[must_use]
-    pub fn last_version(&self) -> i64 {
-        self.last
     }
 
     /// The next file, in the order of versions and, in one version, of its commit; `None` after the last.
     ///
     /// # Errors
     /// `Config` for a version that is not in the log any more, or that changed rows; `Retry` when the store was away for too long.
-    pub async fn next_file(&mut self) -> Result<Option<AppendedFile>> {
+    async fn next_file(&mut self) -> Result<Option<AppendedFile>> {
         while self.files.is_empty() && self.next <= self.last {
             self.read_commits().await?;
         }

@@ -27,21 +27,21 @@ async fn lake(versions: &[&[i64]]) -> Lake {
     lake
 }
 
-async fn open(lake: &Lake, from: Option<i64>, to: Option<i64>) -> Result<Appended> {
-    Appended::open(lake.location(), &expected(rides_schema()), from, to, QUICK).await
+async fn open(lake: &Lake, from: Option<i64>, to: Option<i64>) -> Result<Reader> {
+    Reader::open(lake.location(), &expected(rides_schema()), Versions { from, to }, QUICK).await
 }
 
 /// The numbers by the version that appended them.
 async fn read(lake: &Lake, from: Option<i64>, to: Option<i64>) -> Result<Vec<(i64, Vec<i64>)>> {
     let mut table = open(lake, from, to).await?;
-    let mut found = Vec::new();
-    while let Some(mut file) = table.next_file().await? {
-        let mut numbers = Vec::new();
-        while let Some(batch) = file.next_batch().await? {
-            assert_eq!(batch.schema(), rides_schema());
-            numbers.extend(batch.column(0).as_primitive::<Int64Type>().values().iter());
+    let mut found: Vec<(i64, Vec<i64>)> = Vec::new();
+    while let Some((version, batch)) = table.next().await? {
+        assert_eq!(batch.schema(), rides_schema());
+        let numbers = batch.column(0).as_primitive::<Int64Type>().values().iter();
+        match found.last_mut() {
+            Some((last, of_last)) if *last == version => of_last.extend(numbers),
+            _ => found.push((version, numbers.copied().collect())),
         }
-        found.push((file.version(), numbers));
     }
     Ok(found)
 }
@@ -61,8 +61,8 @@ async fn what_is_appended_while_it_is_read_waits_for_the_next_time() {
     let lake = lake(&[&[1]]).await;
     let mut table = open(&lake, None, None).await.unwrap();
     lake.foreign(&[foreign_add()]);
-    assert_eq!(table.next_file().await.unwrap().unwrap().version(), 1);
-    assert!(table.next_file().await.unwrap().is_none());
+    assert_eq!(table.next().await.unwrap().unwrap().0, 1);
+    assert_eq!(table.next().await.unwrap(), None);
 }
 
 #[tokio::test]
@@ -122,7 +122,7 @@ async fn a_table_of_other_rows_is_refused_with_the_columns_that_do_not_fit() {
     let lake = lake(&[]).await;
     let fields = [("n", DataType::Utf8), ("city", DataType::Utf8), ("reason", DataType::Utf8)];
     let schema = Arc::new(Schema::new(fields.map(|(name, t)| Field::new(name, t, true)).to_vec()));
-    let says = message(Appended::open(lake.location(), &expected(schema), None, None, QUICK).await);
+    let says = message(Reader::open(lake.location(), &expected(schema), Versions::default(), QUICK).await);
     let end = "/table is no table of rides: `n` is bigint and not string, there is no column `reason` (string)";
     assert!(says.starts_with("the table file://") && says.ends_with(end), "{says}");
 
@@ -155,10 +155,10 @@ async fn partition_columns_come_from_the_log_and_bytes_as_they_were() {
     let (adds, _) = writer.finish().await.unwrap();
     commit(&mut table, 1, &adds).await.unwrap();
 
-    let mut appended = Appended::open(lake.location(), &expected(schema), None, None, QUICK).await.unwrap();
+    let mut appended = Reader::open(lake.location(), &expected(schema), Versions::default(), QUICK).await.unwrap();
     let mut found = Vec::new();
-    while let Some(mut file) = appended.next_file().await.unwrap() {
-        found.extend(file.next_batch().await.unwrap());
+    while let Some((_, rows)) = appended.next().await.unwrap() {
+        found.push(rows);
     }
     found.sort_by_key(RecordBatch::num_rows);
     assert_eq!(found, [rows.slice(2, 1), rows.slice(0, 2)]);
