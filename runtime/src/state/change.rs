@@ -5,7 +5,7 @@
 use arrow::array::UInt16Array;
 use weir_plan::key_group::{KEY_GROUPS, key_groups};
 
-use super::entries::Entries;
+use super::entries::{Entries, selected};
 use super::order::Order;
 use super::schema::TableSchema;
 use crate::failure::{Failure, Result};
@@ -28,13 +28,14 @@ impl Change {
         let all = Entries::joined(&parts)?;
         let groups = key_groups(&all.keys[..table.hashed], all.rows()).map_err(|e| Failure::bug(format!("key groups: {e}")))?;
         let order = Order::of(&groups, KEY_GROUPS, all.times.values(), &all.keys)?;
-        let sorted = all.select(&order.rows)?;
-        let (first, entries) = if order.distinct == sorted.rows() {
+        let (first, entries) = if order.distinct == all.rows() {
+            let sorted = all.select(&order.rows)?;
             (order.rows, sorted)
         } else {
-            let values = table.combine.combine(&sorted.values, &order.numbers, order.distinct)?;
-            let places = Entries { values: Vec::new(), ..sorted }.select(&order.first_places())?;
-            (order.firsts(), Entries { values, ..places })
+            let values = table.combine.combine(&selected(&all.values, &order.rows)?, &order.numbers, order.distinct)?;
+            let firsts = order.firsts();
+            let places = Entries { values: Vec::new(), ..all }.select(&firsts)?;
+            (firsts, Entries { values, ..places })
         };
         let key_groups = first.values().iter().map(|row| groups[*row as usize]).collect::<Vec<_>>().into();
         Ok(Some(Self { key_groups, entries }))

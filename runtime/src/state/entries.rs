@@ -40,13 +40,9 @@ impl Entries {
 
     /// The rows at `indices`, in that order.
     pub fn select(&self, indices: &UInt32Array) -> Result<Self> {
-        let pick = |a: &ArrayRef| take(a, indices, None).map_err(|e| Failure::bug(format!("select entries: {e}")));
-        let times: ArrayRef = Arc::new(self.times.clone());
-        Ok(Self {
-            times: pick(&times)?.as_primitive::<Int64Type>().clone(),
-            keys: self.keys.iter().map(pick).collect::<Result<_>>()?,
-            values: self.values.iter().map(pick).collect::<Result<_>>()?,
-        })
+        let times = self.times.values();
+        let times = Int64Array::from_iter_values(indices.values().iter().map(|row| times[*row as usize]));
+        Ok(Self { times, keys: selected(&self.keys, indices)?, values: selected(&self.values, indices)? })
     }
 
     /// Only those whose time `keep` holds for.
@@ -83,4 +79,9 @@ impl Entries {
         let values = (0..first.values.len()).map(|v| column(&|part| Arc::clone(&part.values[v]))).collect::<Result<_>>()?;
         Ok(Self { times, keys, values })
     }
+}
+
+/// The rows of columns at `indices`, in that order.
+pub(super) fn selected(columns: &[ArrayRef], indices: &UInt32Array) -> Result<Vec<ArrayRef>> {
+    columns.iter().map(|column| take(column, indices, None).map_err(|e| Failure::bug(format!("select entries: {e}")))).collect()
 }

@@ -115,12 +115,20 @@ impl StateTable for Windows {
 fn by_window(entries: &Entries) -> Result<Vec<(i64, Entries)>> {
     let Some((starts, groups)) = entries.keys.split_last() else { return Err(Failure::bug("entries without windows")) };
     let entries = Entries { keys: groups.to_vec(), ..entries.clone() };
-    let mut rows: BTreeMap<i64, Vec<u32>> = BTreeMap::new();
+    let mut places: BTreeMap<i64, usize> = BTreeMap::new();
+    let mut rows: Vec<Vec<u32>> = Vec::new();
+    // Neighbours mostly share a window.
+    let (mut last, mut place) = (None, 0);
     for (row, start) in (0u32..).zip(starts.as_primitive::<Int64Type>().values()) {
-        rows.entry(*start).or_default().push(row);
+        if last.replace(*start) != Some(*start) {
+            place = *places.entry(*start).or_insert(rows.len());
+            rows.resize(rows.len().max(place + 1), Vec::new());
+        }
+        rows[place].push(row);
     }
-    if let (1, Some((start, _))) = (rows.len(), rows.first_key_value()) {
+    if let (1, Some((start, _))) = (places.len(), places.first_key_value()) {
         return Ok(vec![(*start, entries)]);
     }
-    rows.into_iter().map(|(start, rows)| Ok((start, entries.select(&UInt32Array::from(rows))?))).collect()
+    let parts = places.into_iter().map(|(start, place)| (start, std::mem::take(&mut rows[place])));
+    parts.map(|(start, rows)| Ok((start, entries.select(&UInt32Array::from(rows))?))).collect()
 }
