@@ -49,7 +49,7 @@ impl Steps {
 /// Bytes of all steps' expressions together.
 const EXPRESSIONS_BYTES_MAX: usize = 128 << 10;
 /// The [`expr::weight`] of all steps' expressions together: so much is planned in less than a second in a release build.
-const EXPRESSIONS_WEIGHT_MAX: u64 = 300_000;
+const EXPRESSIONS_WEIGHT_MAX: u64 = 400_000;
 
 pub(super) fn lower(steps: &[Step], graph: &Graph, sources: &[Option<SchemaRef>], at: &Path, out: &mut Findings) -> Steps {
     let mut lowered = Steps { by_position: steps.iter().map(|_| None).collect(), order: graph.order.clone() };
