@@ -74,12 +74,27 @@ impl From<arrow::error::ArrowError> for ExprError {
 /// # Errors
 /// If the text does not parse, names what is not there, does not type, or would not give the same result when run again.
 pub fn compile(sql: &str, schema: &SchemaRef, name: &str) -> Result<ScalarExpr, ExprError> {
-    stack::with_room(|| {
+    stack::with_room(|| compile_with(&Binder::new(schema)?, sql, name))?
+}
+
+/// The same for many expressions over one schema, each with its name: what the planner makes of a schema is made once.
+///
+/// # Errors
+/// Each as [`compile`].
+#[must_use]
+pub fn compile_all(expressions: &[(&str, &str)], schema: &SchemaRef) -> Vec<Result<ScalarExpr, ExprError>> {
+    let together = stack::with_room(|| {
         let binder = Binder::new(schema)?;
-        let expr = binder.plan(sql)?;
-        refuse_aggregates(&expr)?;
-        binder.scalar(expr, sql, name)
-    })?
+        Ok::<_, ExprError>(expressions.iter().map(|(sql, name)| compile_with(&binder, sql, name)).collect())
+    });
+    // Where one ends the planner, it alone is refused.
+    together.flatten().unwrap_or_else(|_| expressions.iter().map(|(sql, name)| compile(sql, schema, name)).collect())
+}
+
+fn compile_with(binder: &Binder, sql: &str, name: &str) -> Result<ScalarExpr, ExprError> {
+    let expr = binder.plan(sql)?;
+    refuse_aggregates(&expr)?;
+    binder.scalar(expr, sql, name)
 }
 
 /// Compiles a condition. A null counts as not fulfilled, as in SQL's WHERE.

@@ -119,9 +119,13 @@ fn lower_map(map: &Map, from: &Upstream, at: &Path, out: &mut Findings) -> Optio
     let schema = from.schema.as_ref()?;
     let filter =
         map.filter.as_ref().map(|sql| out.checked(&at.field("where"), expr::compile_predicate(sql, schema).map_err(|e| e.to_string())));
-    let columns: Vec<_> = match &map.columns {
-        Some(columns) => columns.iter().enumerate().map(|(i, c)| map_column(c, &map.from, schema, &columns_at.index(i), out)).collect(),
-        None => user_columns(schema).map(|f| out.checked(at, pass_on(f.name(), schema))).collect(),
+    let columns = match &map.columns {
+        Some(columns) => map_columns(columns, &map.from, schema, &columns_at, out),
+        None => {
+            let passed_on: Vec<_> = user_columns(schema).map(|f| (pass_on(f.name()), f.name().as_str())).collect();
+            let compiled = compile_all(passed_on.iter().map(|(sql, name)| (sql.as_str(), *name)), schema);
+            compiled.into_iter().map(|column| out.checked(at, column)).collect()
+        }
     };
     let columns = columns.into_iter().collect::<Option<Vec<_>>>()?;
     let filter = lift(filter)?;
@@ -130,32 +134,43 @@ fn lower_map(map: &Map, from: &Upstream, at: &Path, out: &mut Findings) -> Optio
     Some((StepOp::Map(plan::Map { input: from.input?, filter, columns }), schema))
 }
 
-fn map_column(column: &MapColumn, from: &str, schema: &SchemaRef, at: &Path, out: &mut Findings) -> Option<ScalarExpr> {
-    match &column.expr {
-        Some(sql) => out.checked(&at.field("expr"), expr::compile(sql, schema, &column.name).map_err(|e| e.to_string())),
-        None => {
-            if !out.is_sound(&at.field("name")) {
-                return None;
+/// The columns that a map computes or passes on; `None` for each that something is wrong with.
+fn map_columns(columns: &[MapColumn], from: &str, schema: &SchemaRef, at: &Path, out: &mut Findings) -> Vec<Option<ScalarExpr>> {
+    let names: Vec<_> = user_columns(schema).map(|f| f.name().as_str()).collect();
+    let passed_on = |column: &MapColumn| names.contains(&column.name.as_str()).then(|| pass_on(&column.name));
+    let written: Vec<_> = columns.iter().map(|column| column.expr.clone().or_else(|| passed_on(column))).collect();
+    let mut compiled =
+        compile_all(columns.iter().zip(&written).filter_map(|(c, sql)| Some((sql.as_deref()?, c.name.as_str()))), schema).into_iter();
+    let judged = columns.iter().zip(&written).enumerate().map(|(i, (column, written))| {
+        let at = at.index(i);
+        match (written.as_ref().and_then(|_| compiled.next()), &column.expr) {
+            (Some(computed), Some(_)) => out.checked(&at.field("expr"), computed),
+            // One finding is enough for a name.
+            _ if !out.is_sound(&at.field("name")) => None,
+            (Some(passed_on), None) => out.checked(&at.field("name"), passed_on),
+            (None, _) => {
+                let message = format!(
+                    "{} has no column {}, and there is no expr; {}",
+                    quoted(from),
+                    quoted(&column.name),
+                    suggestion(&column.name, &names)
+                );
+                out.add(&at.field("name"), message);
+                None
             }
-            let names: Vec<_> = user_columns(schema).map(|f| f.name().as_str()).collect();
-            if names.contains(&column.name.as_str()) {
-                return out.checked(&at.field("name"), pass_on(&column.name, schema));
-            }
-            let message = format!(
-                "{} has no column {}, and there is no expr; {}",
-                quoted(from),
-                quoted(&column.name),
-                suggestion(&column.name, &names)
-            );
-            out.add(&at.field("name"), message);
-            None
         }
-    }
+    });
+    judged.collect()
+}
+
+fn compile_all<'a>(expressions: impl Iterator<Item = (&'a str, &'a str)>, schema: &SchemaRef) -> Vec<Result<ScalarExpr, String>> {
+    let compiled = expr::compile_all(&expressions.collect::<Vec<_>>(), schema);
+    compiled.into_iter().map(|column| column.map_err(|e| e.to_string())).collect()
 }
 
 /// The expression for a column as it is.
-fn pass_on(name: &str, schema: &SchemaRef) -> Result<ScalarExpr, String> {
-    expr::compile(&format!("\"{}\"", name.replace('"', "\"\"")), schema, name).map_err(|e| e.to_string())
+fn pass_on(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
 }
 
 /// The columns that the document speaks of.
