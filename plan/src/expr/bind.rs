@@ -28,6 +28,8 @@ pub(crate) struct Binder {
     schema: SchemaRef,
     df_schema: DFSchemaRef,
     simplifier: ExprSimplifier,
+    /// What shows a failure that needs no row.
+    no_rows: RecordBatch,
 }
 
 impl Binder {
@@ -36,7 +38,8 @@ impl Binder {
         let df_schema = Arc::new(df_schema);
         let context =
             SimplifyContext::builder().with_schema(Arc::clone(&df_schema)).with_config_options(Arc::clone(&CONTEXT.options)).build();
-        Ok(Self { schema: Arc::clone(schema), df_schema, simplifier: ExprSimplifier::new(context) })
+        let no_rows = RecordBatch::new_empty(Arc::clone(schema));
+        Ok(Self { schema: Arc::clone(schema), df_schema, simplifier: ExprSimplifier::new(context), no_rows })
     }
 
     /// Parses and resolves names. Aggregates are left in: the caller says what they mean.
@@ -81,7 +84,7 @@ impl Binder {
             }
             let simple = e.map_children(|operand| self.simplifier.simplify(operand).map(Transformed::yes))?.data;
             let physical = create_physical_expr(&simple, &self.df_schema, &ExecutionProps::new(), &Default::default());
-            Ok(match physical.and_then(|p| checked(p, &self.schema))?.evaluate(&self.no_rows())? {
+            Ok(match physical.and_then(|p| checked(p, &self.schema))?.evaluate(&self.no_rows)? {
                 ColumnarValue::Scalar(value) => Transformed::yes(Expr::Literal(value, None)),
                 ColumnarValue::Array(_) => Transformed::yes(simple),
             })
@@ -108,7 +111,7 @@ impl Binder {
         let stored = self.stored(self.simplify(planned)?)?;
         let compiled = self.physical(&stored, sql, name)?;
         // What fails without a row would fail at every one: `date_trunc('hours', ts)`.
-        compiled.try_evaluate(&self.no_rows()).map_err(ExprError)?;
+        compiled.try_evaluate(&self.no_rows).map_err(ExprError)?;
         self.refuse_failing_constants(&stored)?;
         Ok(compiled)
     }
@@ -122,16 +125,11 @@ impl Binder {
                 return Ok(Continue);
             }
             if !matches!(e, Expr::Literal(..)) {
-                refused =
-                    self.physical(e, "", "").and_then(|constant| constant.try_evaluate(&self.no_rows()).map_err(ExprError)).map(|_| ());
+                refused = self.physical(e, "", "").and_then(|constant| constant.try_evaluate(&self.no_rows).map_err(ExprError)).map(|_| ());
             }
             Ok(if refused.is_err() { Stop } else { Jump })
         });
         refused
-    }
-
-    fn no_rows(&self) -> RecordBatch {
-        RecordBatch::new_empty(Arc::clone(&self.schema))
     }
 
     /// Compiles a simplified expression as it is.
