@@ -159,7 +159,7 @@ pub fn produce(bootstrap: &str, topic: &str, records: &[Record]) {
 pub fn produce_batches(bootstrap: &str, topic: &str, codec: &str, batches: &[&[Record]]) {
     // A batch goes out when it is asked for, and not before; or when it has lingered, if the client's thread missed the flush.
     let producer: BaseProducer =
-        ClientConfig::new().set("bootstrap.servers", bootstrap).set("linger.ms", "10000").set("compression.type", codec).create().unwrap();
+        ClientConfig::new().set("bootstrap.servers", bootstrap).set("linger.ms", "1000").set("compression.type", codec).create().unwrap();
     for batch in batches {
         for record in *batch {
             let to_send = BaseRecord::<String, Vec<u8>>::to(topic).partition(record.partition).payload(&record.value);
