@@ -155,12 +155,20 @@ pub fn produce(bootstrap: &str, topic: &str, records: &[Record]) {
     send(bootstrap, topic, records.iter().map(|record| (None, record)));
 }
 
-/// Produces each of these as one batch, with a codec of the test's choice.
+/// Produces each of these, all equally long, as one batch, with a codec of the test's choice.
 pub fn produce_batches(bootstrap: &str, topic: &str, codec: &str, batches: &[&[Record]]) {
-    // A batch goes out when it is asked for, and not before; or when it has lingered, if the client's thread missed the flush.
-    let producer: BaseProducer =
-        ClientConfig::new().set("bootstrap.servers", bootstrap).set("linger.ms", "1000").set("compression.type", codec).create().unwrap();
+    let length = batches.first().map_or(1, |batch| batch.len());
+    // A batch goes out when it is full, and not before. (A flush can't be relied on for that: its first look at the queue may come too early for
+    // the client's thread, and then the batch lingers.)
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", bootstrap)
+        .set("batch.num.messages", length.to_string())
+        .set("linger.ms", "60000")
+        .set("compression.type", codec)
+        .create()
+        .unwrap();
     for batch in batches {
+        assert_eq!(batch.len(), length);
         for record in *batch {
             let to_send = BaseRecord::<String, Vec<u8>>::to(topic).partition(record.partition).payload(&record.value);
             producer.send(to_send).map_err(|(e, _)| e).unwrap();
