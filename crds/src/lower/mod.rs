@@ -9,6 +9,7 @@ mod kafka;
 mod name;
 mod operation;
 mod output;
+mod planning;
 mod quantity;
 mod settings;
 mod sink;

@@ -10,7 +10,7 @@ use weir_plan::plan::{self, TimestampNumbers};
 use weir_plan::quote::quoted;
 use weir_plan::types::{Column, DataType, EVENT_TIME, timestamp_type};
 
-use super::{duration, kafka, name};
+use super::{duration, kafka, name, planning};
 use crate::defaults;
 use crate::document::{self, BadRecords, BadRecordsPolicy, Duration, EventTime, Format, JsonColumn, Source, StreamPipeline, unions};
 use crate::finding::{Findings, Path};
@@ -194,6 +194,9 @@ fn event_time(event_time: &EventTime, decoded: Option<&SchemaRef>, at: &Path, ou
     let close_idle = optional("closeIdleWindowsAfter", event_time.close_idle_windows_after.as_ref());
     let sql = event_time.expr.as_ref()?;
     let at = at.field("expr");
+    if !planning::is_within_bounds(std::iter::once(sql.as_str()), &at, "have the producer write the time as a column", out) {
+        return None;
+    }
     let expr = out.checked(&at, expr::compile(sql, decoded?, EVENT_TIME).map_err(|e| e.to_string()))?;
     if *expr.field.data_type() != timestamp_type() {
         let found = type_name(&expr.field);

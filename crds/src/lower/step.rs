@@ -13,7 +13,7 @@ use weir_plan::window::Tumbling;
 use super::check::suggestion;
 use super::graph::Graph;
 use super::source::{COLUMNS_MAX, event_time_field, lift};
-use super::{duration, name};
+use super::{duration, name, planning};
 use crate::document::{Aggregate, Map, MapColumn, Step, Window, unions};
 use crate::finding::{Findings, Path};
 
@@ -46,30 +46,12 @@ impl Steps {
     }
 }
 
-/// Bytes of all steps' expressions together.
-const EXPRESSIONS_BYTES_MAX: usize = 128 << 10;
-/// The [`expr::weight`] of all steps' expressions together: so much is planned in less than a second in a release build.
-const EXPRESSIONS_WEIGHT_MAX: u64 = 400_000;
+/// What to do about more expressions than may be planned.
+const INSTEAD: &str = "compute what lies deep in a map step of its own, or split the steps over several pipelines";
 
 pub(super) fn lower(steps: &[Step], graph: &Graph, sources: &[Option<SchemaRef>], at: &Path, out: &mut Findings) -> Steps {
     let mut lowered = Steps { by_position: steps.iter().map(|_| None).collect(), order: graph.order.clone() };
-    let bytes = steps.iter().flat_map(expressions).map(str::len).sum::<usize>();
-    if bytes > EXPRESSIONS_BYTES_MAX {
-        let message = format!(
-            "the expressions are {bytes} bytes long together, and at most {EXPRESSIONS_BYTES_MAX} are allowed: split the steps over several \
-             pipelines"
-        );
-        out.add(at, message);
-        return lowered;
-    }
-    let weight = expr::weight(steps.iter().flat_map(expressions));
-    if weight > EXPRESSIONS_WEIGHT_MAX {
-        let message = format!(
-            "planning the expressions would take too long: their operators, each counted once per level that it lies deep and a function as \
-             eight, come to {weight}, and at most {EXPRESSIONS_WEIGHT_MAX} are allowed; compute what lies deep in a map step of its own, or \
-             split the steps over several pipelines"
-        );
-        out.add(at, message);
+    if !planning::is_within_bounds(steps.iter().flat_map(expressions), at, INSTEAD, out) {
         return lowered;
     }
     for &i in &graph.order {
@@ -90,7 +72,7 @@ pub(super) fn lower(steps: &[Step], graph: &Graph, sources: &[Option<SchemaRef>]
 }
 
 /// As they are written.
-fn expressions(step: &Step) -> impl Iterator<Item = &str> {
+fn expressions(step: &Step) -> impl Iterator<Item = &str> + Clone + Send {
     let map = step.map.iter().flat_map(|map| {
         let columns = map.columns.iter().flatten().map(|c| &c.expr);
         columns.chain([&map.filter])

@@ -51,24 +51,31 @@ fn expressions_that_are_too_long_together_are_refused_before_any_is_planned() {
     said(
         &[("{name: price}]", &map), ("{name: revenue, expr", &aggregate), ("groupBy: [city]", &grouped)],
         &[
-            "spec.steps: the expressions are 138275 bytes long together, and at most 131072 are allowed: split the steps over several pipelines",
+            "spec.steps: the expressions are 138275 bytes long together, and at most 131072 are allowed: compute what lies deep in a map step of its own, or split the steps over several pipelines",
         ],
     );
 }
 
-/// Two hundred sums of 60 terms are 72 KiB, and took a second to plan; so did a few kilobytes of calls in each other.
+/// Two hundred sums of 60 terms are 72 KiB, and took a second to plan; so did a few kilobytes of calls in each other, or of choices in a sum.
 #[test]
 fn expressions_that_would_take_long_to_plan_are_refused_before_any_is_planned() {
+    let said_of = |place: &str, weight: u64, instead: &str| {
+        format!(
+            "{place}: planning would take too long: the operators of expressions here, each counted once per level that it lies deep and a \
+             function as eight, come to {weight}, and at most 400000 are allowed: {instead}"
+        )
+    };
     let columns = |count: usize, expr: &str| (0..count).map(|i| format!("{{name: c{i}, expr: \"{expr}\"}}, ")).collect::<String>();
     let (sum, calls) = (vec!["price"; 60].join("+"), format!("{}city{}", "upper(".repeat(40), ")".repeat(40)));
     for (count, expr, weight) in [(120, &sum, 445_306), (70, &calls, 465_796)] {
-        let said_of_it = format!(
-            "spec.steps: planning the expressions would take too long: their operators, each counted once per level that it lies deep and a \
-             function as eight, come to {weight}, and at most 400000 are allowed; compute what lies deep in a map step of its own, or split \
-             the steps over several pipelines"
+        said(
+            &[("{name: price}]", &(columns(count, expr) + "{name: price}]"))],
+            &[&said_of("spec.steps", weight, "compute what lies deep in a map step of its own, or split the steps over several pipelines")],
         );
-        said(&[("{name: price}]", &(columns(count, expr) + "{name: price}]"))], &[&said_of_it]);
     }
+    let choices = format!("{}price{}", "coalesce(".repeat(10), ", 1)".repeat(10));
+    let times = format!("expr: \"to_timestamp_seconds({})\"", vec![choices; 100].join("+"));
+    said(&[("expr: ts", &times)], &[&said_of("spec.sources[0].eventTime.expr", 9_510_350, "have the producer write the time as a column")]);
 }
 
 #[test]

@@ -74,7 +74,11 @@ impl Opening {
     /// What the sinks that are there remember of this pipeline.
     #[must_use]
     pub fn remembered(&self) -> Remembered {
-        let (told, memories) = self.there().filter_map(|sink| Some((told(sink.pin(), &*sink.memory()?), sink.memory()?))).unzip();
+        let there = self.there().filter_map(|sink| {
+            let memory = sink.memory()?;
+            Some((told(sink.pin(), &*memory), memory))
+        });
+        let (told, memories) = there.unzip();
         Remembered { told, memories, retry: self.of.retry, action: self.of.plan.state_action.clone() }
     }
 
