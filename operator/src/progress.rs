@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use k8s_openapi::jiff::Timestamp;
 use reqwest::StatusCode;
 use reqwest::redirect::Policy;
 use serde::Deserialize;
@@ -96,12 +97,22 @@ type Offsets = BTreeMap<String, BTreeMap<String, i64>>;
 #[serde(rename_all = "camelCase")]
 pub struct Source {
     pub name: String,
+    /// Older runtimes do not say it of each source.
+    pub input_rows_per_second: Option<f64>,
+    pub watermark: Option<String>,
     pub watermark_held_by: Option<Partition>,
     pub end_offset: Offsets,
     pub latest_offset: Offsets,
 }
 
 impl Report {
+    /// The source that holds the pipeline's watermark, and its partition: the one whose own is least.
+    #[must_use]
+    pub fn held_by(&self) -> Option<(&Source, &Partition)> {
+        let held = self.sources.iter().filter_map(|source| Some((source, source.watermark_held_by.as_ref()?)));
+        held.min_by_key(|(source, _)| source.watermark.as_ref().and_then(|text| text.parse::<Timestamp>().ok()))
+    }
+
     /// Records between what was read and the ends of the partitions.
     #[must_use]
     pub fn lag(&self) -> i64 {

@@ -1,5 +1,5 @@
-//! Where the plan is cut: at each change of key. Lanes run the stages before the first cut, over their partitions; what comes after runs
-//! over keyed state. Scale-out puts an exchange at the same cut.
+//! Where the plan is cut: at each change of key. Lanes run the stages before the first cut, each over partitions of one source; what comes after
+//! runs over keyed state. Scale-out puts an exchange at the same cut.
 
 use crate::outputs::Output;
 use crate::plan::{Input, Plan};
@@ -7,18 +7,40 @@ use crate::plan::{Input, Plan};
 /// The plan, cut. Indices are into [`Plan::steps`] and [`Plan::sinks`]; each list is in topological order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Stages {
-    /// Steps without keys that depend on no keyed step: run in lanes.
-    pub lane_steps: Vec<usize>,
-    /// Edges from lanes to keyed steps.
+    /// Per source of the plan: what its lanes run.
+    pub lanes: Vec<LaneStage>,
+    /// Edges from lanes to keyed steps, of all sources.
     pub lane_edges: Vec<Edge>,
-    /// Sinks of rows that lanes evaluate.
-    pub lane_sinks: Vec<usize>,
-    /// Sinks of records that lanes can't take in.
-    pub rejected_sinks: Vec<usize>,
     /// Steps after the first cut, keyed ones and others alike.
     pub keyed_steps: Vec<usize>,
     /// Sinks of closed windows, and of what comes after: rows, late ones, and those that could not be computed.
     pub keyed_sinks: Vec<usize>,
+    /// Per source and per step: the part of the graph that it is in. Rows of one part meet those of no other: two sources are of one part if there is a
+    /// step that rows of both lead to.
+    parts_of_sources: Vec<usize>,
+    parts_of_steps: Vec<usize>,
+}
+
+impl Stages {
+    /// Whether rows of a source come to a step, or meet such rows behind it or before it.
+    #[must_use]
+    pub fn are_of_one_part(&self, source: usize, step: usize) -> bool {
+        self.parts_of_sources[source] == self.parts_of_steps[step]
+    }
+}
+
+/// What the lanes of one source run: all that its rows come through before the first cut. Where rows of several sources meet before it, each has
+/// what lies behind.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LaneStage {
+    /// Steps without keys that depend on no keyed step.
+    pub steps: Vec<usize>,
+    /// Edges to keyed steps.
+    pub edges: Vec<Edge>,
+    /// Sinks of rows that lanes evaluate.
+    pub sinks: Vec<usize>,
+    /// Sinks of records that lanes can't take in.
+    pub rejected_sinks: Vec<usize>,
 }
 
 /// What a keyed step reads by one of its inputs, across a cut.
@@ -33,7 +55,9 @@ pub struct Edge {
 /// Cuts the plan.
 #[must_use]
 pub fn cut(plan: &Plan) -> Stages {
-    let mut stages = Stages::default();
+    let (parts_of_sources, parts_of_steps) = parts(plan);
+    let lanes = vec![LaneStage::default(); plan.sources.len()];
+    let mut stages = Stages { lanes, parts_of_sources, parts_of_steps, ..Stages::default() };
     let mut after_cut = vec![false; plan.steps.len()];
     let is_after = |after_cut: &[bool], input: Input| matches!(input, Input::Step(i) if after_cut[i]);
     for (i, step) in plan.steps.iter().enumerate() {
@@ -45,9 +69,12 @@ pub fn cut(plan: &Plan) -> Stages {
             stages.keyed_steps.push(i);
         }
         if step.is_keyed() {
-            stages.lane_edges.extend(from_lanes.into_iter().map(|input| Edge { step: i, input }));
+            for edge in from_lanes.into_iter().map(|input| Edge { step: i, input }) {
+                stages.lane_edges.push(edge);
+                plan.sources_of(step.inputs()[edge.input]).into_iter().for_each(|source| stages.lanes[source].edges.push(edge));
+            }
         } else if !has_keyed_input {
-            stages.lane_steps.push(i);
+            plan.sources_of(Input::Step(i)).into_iter().for_each(|source| stages.lanes[source].steps.push(i));
         }
     }
     for (i, sink) in plan.sinks.iter().enumerate() {
@@ -56,11 +83,29 @@ pub fn cut(plan: &Plan) -> Stages {
             (Output::Late, Input::Step(step)) => plan.steps[step].inputs().iter().any(|input| is_after(&after_cut, *input)),
             _ => is_after(&after_cut, sink.input),
         };
-        match sink.output {
-            _ if in_keyed_stage => stages.keyed_sinks.push(i),
-            Output::Rejected => stages.rejected_sinks.push(i),
-            Output::Main | Output::Late => stages.lane_sinks.push(i),
+        if in_keyed_stage {
+            stages.keyed_sinks.push(i);
+            continue;
+        }
+        for source in plan.sources_of(sink.input) {
+            let lane = &mut stages.lanes[source];
+            match sink.output {
+                Output::Rejected => lane.rejected_sinks.push(i),
+                Output::Main | Output::Late => lane.sinks.push(i),
+            }
         }
     }
     stages
+}
+
+fn parts(plan: &Plan) -> (Vec<usize>, Vec<usize>) {
+    let mut of_sources: Vec<usize> = (0..plan.sources.len()).collect();
+    let sources_of_steps: Vec<_> = (0..plan.steps.len()).map(|step| plan.sources_of(Input::Step(step))).collect();
+    for sources in &sources_of_steps {
+        let met: Vec<usize> = sources.iter().map(|source| of_sources[*source]).collect();
+        let Some(&part) = met.iter().min() else { continue };
+        of_sources.iter_mut().filter(|of| met.contains(of)).for_each(|of| *of = part);
+    }
+    let of_steps = sources_of_steps.iter().map(|sources| sources.first().map_or(0, |source| of_sources[*source])).collect();
+    (of_sources, of_steps)
 }

@@ -2,8 +2,13 @@
 
 use arrow::datatypes::SchemaRef;
 use weir_plan::Plan;
+use weir_plan::expr::ScalarExpr;
 use weir_plan::outputs::Output;
-use weir_plan::plan::{Checkpoint, DeltaSink, Input, Limits, Maintenance, OnEnd, Sink, SinkKind, Source, Step, Trigger};
+use weir_plan::plan::{
+    BadRecords, BadRecordsPolicy, Checkpoint, DeltaSink, EventTime, Format, Input, JsonFormat, KafkaSource, Limits, Maintenance, OnEnd,
+    OnLostOffsets, Sink, SinkKind, Source, StartFrom, Step, TimestampNumbers, Tombstones, Trigger,
+};
+use weir_plan::topics::Topics;
 
 pub fn plan(sources: Vec<Source>, steps: Vec<Step>, sinks: Vec<Sink>) -> Plan {
     Plan {
@@ -18,6 +23,32 @@ pub fn plan(sources: Vec<Source>, steps: Vec<Step>, sinks: Vec<Sink>) -> Plan {
         steps,
         sinks,
     }
+}
+
+/// A source of JSON with these columns, whose rows have an event time if there is one.
+pub fn source(name: &str, event_time: Option<EventTime>, schema: SchemaRef) -> Source {
+    Source {
+        name: name.into(),
+        kafka: KafkaSource {
+            bootstrap_servers: String::new(),
+            topics: Topics::Named(vec![]),
+            group_id: String::new(),
+            start_from: StartFrom::Earliest,
+            on_lost_offsets: OnLostOffsets::Fail,
+        },
+        columns: vec![],
+        format: Format::Json(JsonFormat { timestamp_numbers: TimestampNumbers::Refuse }),
+        metadata_columns: vec![],
+        bad_records: BadRecords { policy: BadRecordsPolicy::Drop, max_per_million: None },
+        tombstones: Tombstones::Bad,
+        event_time,
+        schema,
+    }
+}
+
+/// The event time of an expression, with no delay and nothing else.
+pub fn event_time(expr: ScalarExpr) -> EventTime {
+    EventTime { expr, watermark_delay_us: 0, idle_after_us: 0, max_future_us: 0, max_skew_us: None, close_idle_windows_after_us: None }
 }
 
 /// A sink of a node's rows.

@@ -214,7 +214,7 @@ fn data_flowing(facts: &Facts<'_>, progress: Option<&Progress>) -> Finding {
 
 fn watermark_advancing(facts: &Facts<'_>, progress: Option<&Progress>) -> Finding {
     let watermark = progress.and_then(|p| p.watermark.as_ref());
-    let (Some(progress), Some(watermark)) = (progress.filter(|_| facts.report.is_some()), watermark) else {
+    let (Some(progress), Some(report), Some(watermark)) = (progress, facts.report, watermark) else {
         return finding(Severity::Unknown, Reason::NoWatermark, "no source has an event time, or nothing was read yet");
     };
     let stands = progress.watermark_moved_at.as_ref().map_or(SignedDuration::ZERO, |at| facts.now.0.duration_since(at.0));
@@ -222,7 +222,10 @@ fn watermark_advancing(facts: &Facts<'_>, progress: Option<&Progress>) -> Findin
         return finding(Severity::True, Reason::Advancing, "windows are being closed");
     }
     let message = format!("it stands at {} since {} min", watermark.0, stands.as_mins());
-    match progress.input_rows_per_second > 0 {
+    // Of the source that holds it: another one may be busy.
+    let holding = report.held_by().and_then(|(source, _)| source.input_rows_per_second);
+    let records_arrive = progress.input_rows_per_second > 0 && holding.is_none_or(|per_second| per_second > 0.0);
+    match records_arrive {
         true => finding(Severity::False, Reason::HeldBack, format!("{message}, though records arrive: {}", held_by(progress))),
         false => finding(Severity::Unknown, Reason::NoRecords, format!("{message}: no records arrive")),
     }

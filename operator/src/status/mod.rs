@@ -135,10 +135,9 @@ fn progress(facts: &Facts<'_>) -> Option<Progress> {
             before.and_then(|b| b.watermark_moved_at.clone())
         },
         watermark,
-        watermark_held_by: report.sources.iter().find_map(|s| {
-            let held = s.watermark_held_by.as_ref()?;
+        watermark_held_by: report.held_by().map(|(source, held)| {
             let because = held.because.clone();
-            Some(WatermarkHold { source: s.name.clone(), topic: held.topic.clone(), partition: held.partition, because })
+            WatermarkHold { source: source.name.clone(), topic: held.topic.clone(), partition: held.partition, because }
         }),
         open_windows: report.state_operators.iter().map(|s| s.open_windows).sum(),
         state_bytes: report.state_stored_bytes,

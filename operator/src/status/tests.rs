@@ -275,6 +275,27 @@ fn what_holds_the_watermark_is_said_in_the_words_of_the_runtime() {
     }
 }
 
+/// A quiet source beside a busy one: its watermark is the pipeline's, and nothing is wrong with it.
+#[test]
+fn of_several_sources_the_one_with_the_least_watermark_holds_and_records_are_to_arrive_at_that_one() {
+    let source = |name: &str, rate: f64, watermark: &str| {
+        let source = json!({"name": name, "inputRowsPerSecond": rate, "watermark": watermark,
+            "watermarkHeldBy": {"topic": name, "partition": 0, "because": "Slowest"}, "endOffset": {}, "latestOffset": {}});
+        serde_json::from_value(source).unwrap()
+    };
+    for (rate_of_fares, expected) in [(50.0, "False/HeldBack"), (0.0, "Unknown/NoRecords")] {
+        let mut told = report("2026-01-01T11:59:58Z", 50.0, 0);
+        told.sources = vec![source("rides", 50.0, "2026-01-01T11:55:00Z"), source("fares", rate_of_fares, "2026-01-01T11:50:00.000Z")];
+        let mut pipeline = rides();
+        let mut before = found(&pipeline, &cluster_running(&pipeline), Some(&told), None);
+        before.progress.as_mut().unwrap().watermark_moved_at = Some(at("2026-01-01T11:50:00Z"));
+        pipeline.status = Some(before);
+        let status = found(&pipeline, &cluster_running(&pipeline), Some(&told), None);
+        assert_conditions(&status, &[&format!("WatermarkAdvancing={expected}")]);
+        assert_eq!(status.progress.and_then(|p| p.watermark_held_by).map(|hold| hold.source).as_deref(), Some("fares"));
+    }
+}
+
 #[test]
 fn a_state_action_was_done_when_the_runtime_says_so() {
     let mut pipeline = rides_with("/stateAction", json!({"token": "a", "discard": {}}));

@@ -65,11 +65,18 @@ pub fn token_digest(token: &str) -> String {
 }
 
 impl Manifest {
-    /// The least watermark of the plan's sources after this epoch; none as long as one of them has none.
+    /// The watermark of each of the plan's sources after this epoch.
+    #[must_use]
+    pub fn watermarks_us(&self, plan: &Plan) -> Vec<Option<i64>> {
+        let of = |name: &str| self.sources.iter().find(|s| s.name == name).and_then(|s| s.watermark_after_us);
+        plan.sources.iter().map(|source| of(&source.name)).collect()
+    }
+
+    /// The least of those of sources with an event time; none as long as one of them has none.
     #[must_use]
     pub fn watermark_us(&self, plan: &Plan) -> Option<i64> {
-        let of = |name: &str| self.sources.iter().find(|s| s.name == name).and_then(|s| s.watermark_after_us);
-        plan.sources.iter().map(|source| of(&source.name)).min().flatten()
+        let with_time = plan.sources.iter().zip(self.watermarks_us(plan)).filter(|(source, _)| source.event_time.is_some());
+        with_time.map(|(_, watermark_us)| watermark_us).min().flatten()
     }
 
     /// Whether the state action of this token was done, by this claim or by one before it.

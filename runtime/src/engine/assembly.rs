@@ -1,6 +1,7 @@
 //! Builds the lanes over an assignment: at the start, and anew when partitions came or went. Between two assignments nothing is read: the
 //! lanes have handed over all that they took in, and their successors go on at exactly those offsets.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::task::block_in_place;
@@ -11,7 +12,7 @@ use super::lane::{BadRecords, LaneParts, Metadata};
 use super::lanes::Lanes;
 use super::open_epoch::OpenEpoch;
 use super::sinks::lanes::LaneSinks;
-use super::sinks::task;
+use super::sinks::task::{self, SinkInput};
 use super::source_run::{Skew, SourceRun};
 use super::start::Running;
 use crate::build::Graph;
@@ -38,23 +39,17 @@ pub struct Assembly {
 impl Assembly {
     /// Lanes that wait for their first epoch, and the sinks that they write to. Those before them must have ended.
     pub fn lanes(&self, sources: &[SourceRun], epoch: OpenEpoch) -> Result<(Lanes, LaneSinks)> {
-        let stages = &self.graph.stages;
         let partitions: Vec<_> = sources.iter().map(|source| source.reading.ids().len()).collect();
         let lane_counts = share_lanes(self.lanes_max, &partitions);
         let lane_count = lane_counts.iter().sum();
         let shares = self.memory.shares(lane_count, self.plan.sinks.len());
-        let mut lane_sinks = LaneSinks::default();
-        let mut spawn = |i: &usize| {
-            let (input, output) = task::spawn(Arc::clone(&self.writers[*i]), self.slot.clone(), lane_count, shares.sink_queue_bytes);
-            lane_sinks.add(*i, self.plan.sinks[*i].name.clone(), output);
-            input
-        };
-        let sink_inputs: Vec<_> = stages.lane_sinks.iter().map(&mut spawn).collect();
-        let rejected_inputs: Vec<_> = stages.rejected_sinks.iter().map(&mut spawn).collect();
+        let (sink_inputs, lane_sinks) = self.sinks(&lane_counts, shares.sink_queue_bytes);
+        let inputs_of = |sinks: &[usize]| sinks.iter().filter_map(|sink| sink_inputs.get(sink).cloned()).collect::<Vec<_>>();
         let epoch = Arc::new(epoch);
-        let fitness: Vec<_> = stages.lane_sinks.iter().map(|i| sink::fitness(&self.plan.sinks[*i])).collect();
         let mut lanes = Vec::with_capacity(lane_count);
         for (index, ((source, run), lane_count)) in self.plan.sources.iter().zip(sources).zip(lane_counts).enumerate() {
+            let stage = &self.graph.stages.lanes[index];
+            let fitness: Vec<_> = stage.sinks.iter().map(|i| sink::fitness(&self.plan.sinks[*i])).collect();
             let reading = &run.reading;
             let max_skew_us = source.event_time.as_ref().and_then(|e| e.max_skew_us);
             let skew = max_skew_us.map(|max_us| Arc::new(Skew::new(max_us, reading.times_us())));
@@ -66,9 +61,9 @@ impl Assembly {
                     decoder: decode::of(source),
                     metadata: Metadata::new(&source.metadata_columns),
                     stateless: Stateless::new(Arc::clone(&self.graph), index, fitness.clone()),
-                    edges: stages.lane_edges.iter().map(|edge| self.graph.sender(*edge)).collect::<Result<_>>()?,
-                    sinks: sink_inputs.clone(),
-                    bad_records: BadRecords::new(source.bad_records.policy, rejected_inputs.clone()),
+                    edges: stage.edges.iter().map(|edge| self.graph.sender(*edge)).collect::<Result<_>>()?,
+                    sinks: inputs_of(&stage.sinks),
+                    bad_records: BadRecords::new(source.bad_records.policy, inputs_of(&stage.rejected_sinks)),
                     skips_tombstones: source.tombstones == Tombstones::Skip,
                     keeps_records: source.bad_records.policy == BadRecordsPolicy::Output,
                     max_future_us: source.event_time.as_ref().map(|e| e.max_future_us),
@@ -80,6 +75,21 @@ impl Assembly {
             }
         }
         Ok((Lanes::start(lanes, epoch)?, lane_sinks))
+    }
+
+    /// Starts the sinks that lanes write to. Each waits, at the end of an epoch, for the lanes of the sources that lead to it.
+    fn sinks(&self, lane_counts: &[usize], queue_bytes: u64) -> (BTreeMap<usize, SinkInput>, LaneSinks) {
+        let mut lanes_of_sinks: BTreeMap<usize, usize> = BTreeMap::new();
+        for (stage, lane_count) in self.graph.stages.lanes.iter().zip(lane_counts) {
+            stage.sinks.iter().chain(&stage.rejected_sinks).for_each(|sink| *lanes_of_sinks.entry(*sink).or_default() += lane_count);
+        }
+        let (mut inputs, mut outputs) = (BTreeMap::new(), LaneSinks::default());
+        for (sink, lane_count) in lanes_of_sinks {
+            let (input, output) = task::spawn(Arc::clone(&self.writers[sink]), self.slot.clone(), lane_count, queue_bytes);
+            outputs.add(sink, self.plan.sinks[sink].name.clone(), output);
+            inputs.insert(sink, input);
+        }
+        (inputs, outputs)
     }
 }
 

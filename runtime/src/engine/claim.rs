@@ -300,7 +300,7 @@ impl<'a> Base<'a> {
     }
 
     /// Where an AvailableNow run ends. One that did not get there goes on to the same ends, and one that did and has a name is not done
-    /// again.
+    /// again. A source that came into the document since then has ends of its own.
     fn until(&self, wanted: &Wanted<'_>, topics: &[Topics]) -> Option<Until> {
         if wanted.trigger != Trigger::AvailableNow {
             return None;
@@ -309,18 +309,22 @@ impl<'a> Base<'a> {
             (Some(was), Some(is)) => was == is,
             _ => !until.reached,
         };
-        let before = self.newest.filter(|_| !self.begins_lineage()).and_then(|m| m.until.as_ref());
-        Some(before.filter(goes_on).cloned().unwrap_or_else(|| {
-            let partitions =
-                wanted.sources.iter().zip(topics).flat_map(|(source, topics)| topics.partitions.iter().map(|p| (source.name, p)));
-            let ends = partitions.map(|(source, (id, bounds))| UntilPartition {
-                source: source.to_owned(),
+        let before = self.newest.filter(|_| !self.begins_lineage()).and_then(|m| m.until.as_ref()).filter(goes_on);
+        if let Some(done) = before.filter(|before| before.reached) {
+            return Some(done.clone());
+        }
+        let begins = |source: &WantedSource<'_>| before.is_none() || self.saved(source).is_none();
+        let ends_now = wanted.sources.iter().zip(topics).filter(|(source, _)| begins(source)).flat_map(|(source, topics)| {
+            topics.partitions.iter().map(|(id, bounds)| UntilPartition {
+                source: source.name.to_owned(),
                 topic: id.topic.clone(),
                 partition: id.partition,
                 end: bounds.end,
-            });
-            Until { run: wanted.run.map(str::to_owned), ends: ends.collect(), reached: false }
-        }))
+            })
+        });
+        let ends = before.into_iter().flat_map(|before| before.ends.iter().cloned()).chain(ends_now).collect();
+        let run = before.map_or_else(|| wanted.run.map(str::to_owned), |before| before.run.clone());
+        Some(Until { run, ends, reached: false })
     }
 
     /// What the action did, for the log.

@@ -15,7 +15,7 @@ use tokio::sync::{oneshot, watch};
 use weir_plan::Plan;
 use weir_plan::plan::Trigger;
 use weir_plan::quote::quoted;
-use weir_plan::stages::Edge;
+use weir_plan::stages::LaneStage;
 
 use self::closing::Closed;
 pub use self::summary::Summary;
@@ -153,9 +153,14 @@ impl Running {
 
     /// The watermarks of the keyed steps at the start of the next epoch go out, and the lanes read.
     fn begin_epoch(&self) {
-        let watermark_us = self.sources.iter().map(|source| source.reading.watermark_us()).min().flatten();
-        let of_inputs = |edge: &Edge| vec![watermark_us; self.plan.steps[edge.step].inputs().len()];
-        self.lanes.begin(&self.graph.stages.lane_edges.iter().map(of_inputs).collect::<Vec<_>>());
+        let sources_us = self.watermarks_us();
+        let of_edges = |lane: &LaneStage| lane.edges.iter().map(|edge| self.graph.inputs_us(edge.step, &sources_us)).collect();
+        self.lanes.begin(&self.graph.stages.lanes.iter().map(of_edges).collect::<Vec<_>>());
+    }
+
+    /// Per source.
+    fn watermarks_us(&self) -> Vec<Option<i64>> {
+        self.sources.iter().map(|source| source.reading.watermark_us()).collect()
     }
 
     async fn wait_until_due(&mut self, opened: Instant, signal: &mut watch::Receiver<Signal>) -> Result<Due> {

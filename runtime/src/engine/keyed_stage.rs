@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
+use weir_plan::Plan;
 use weir_plan::outputs::Output;
 use weir_plan::plan::Input;
 use weir_plan::stages::Edge;
@@ -68,9 +69,9 @@ impl KeyedStage {
         Ok(())
     }
 
-    /// Takes in what the lanes have brought in an epoch, in the order of [`Stages::lane_edges`](weir_plan::stages::Stages). The lanes may wait for it.
-    pub fn take_in(&mut self, lanes: Vec<EdgeReport>) -> Result<()> {
-        for (edge, mut report) in self.graph().stages.lane_edges.clone().into_iter().zip(lanes) {
+    /// Takes in what the lanes have brought in an epoch. The lanes may wait for it.
+    pub fn take_in(&mut self, of_lanes: BTreeMap<Edge, EdgeReport>) -> Result<()> {
+        for (edge, mut report) in of_lanes {
             self.bring(edge, std::mem::take(&mut report.entries))?;
             self.of_lanes.insert(edge, report);
         }
@@ -85,6 +86,10 @@ impl KeyedStage {
 
     pub(super) fn graph(&self) -> &Arc<Graph> {
         &self.sinks.graph
+    }
+
+    pub(super) fn plan(&self) -> &Plan {
+        &self.graph().plan
     }
 
     /// What an edge brings goes to its step.
@@ -137,25 +142,31 @@ impl KeyedStage {
 
     /// Where the steps are while nothing comes in.
     #[must_use]
-    pub fn at_rest(&self, watermark_us: Option<i64>) -> Vec<StepProgress> {
-        let steps = self.graph().plan.steps.iter().zip(&self.operators);
-        steps.filter_map(|(step, operator)| Some(at_rest(&step.name, operator.as_ref()?.figures(), watermark_us))).collect()
-    }
-
-    /// When the last leaves of what the steps hold or have taken in, and that leaves by `limit_us`. `sources_us` has the sources' watermarks of the open
-    /// epoch.
-    #[must_use]
-    pub fn leaves_by(&self, sources_us: &[Option<i64>], limit_us: i64) -> Option<i64> {
+    pub fn at_rest(&self, sources_us: &[Option<i64>]) -> Vec<StepProgress> {
         let graph = self.graph();
         let of_step = |(step, operator): (usize, &Option<Box<dyn KeyedOperator>>)| {
-            operator.as_ref()?.leaves_by(&graph.inputs_us(step, sources_us), limit_us).map(|leaving| leaving.at_us)
+            let watermark_us = graph.inputs_us(step, sources_us).into_iter().min().flatten();
+            Some(at_rest(&graph.plan.steps[step].name, operator.as_ref()?.figures(), watermark_us))
+        };
+        self.operators.iter().enumerate().filter_map(of_step).collect()
+    }
+
+    /// When the last leaves of what the steps hold or have taken in, and that leaves by `limit_us`: of the steps in the part of the graph that `source` is
+    /// in. `sources_us` has the sources' watermarks of the open epoch.
+    #[must_use]
+    pub fn leaves_by(&self, source: usize, sources_us: &[Option<i64>], limit_us: i64) -> Option<i64> {
+        let graph = self.graph();
+        let of_step = |(step, operator): (usize, &Option<Box<dyn KeyedOperator>>)| {
+            let operator = operator.as_ref().filter(|_| graph.stages.are_of_one_part(source, step))?;
+            operator.leaves_by(&graph.inputs_us(step, sources_us), limit_us).map(|leaving| leaving.at_us)
         };
         self.operators.iter().enumerate().filter_map(of_step).max()
     }
 
-    /// When all has left: what the steps hold or have taken in, and what the rows of it come to in the steps behind them.
+    /// When all has left: what the steps in the source's part of the graph hold or have taken in, and what the rows of it come to in the steps behind
+    /// them.
     #[must_use]
-    pub fn all_leave_by(&self, sources_us: &[Option<i64>]) -> Option<i64> {
+    pub fn all_leave_by(&self, source: usize, sources_us: &[Option<i64>]) -> Option<i64> {
         let graph = self.graph();
         // Of the rows that a step may still give.
         let mut newest_us: Vec<Option<i64>> = Vec::with_capacity(self.operators.len());
@@ -166,7 +177,7 @@ impl KeyedStage {
                 last_us = last_us.max(Some(leaving.at_us));
                 newest = newest.max(Some(leaving.newest_us));
             };
-            if let Some(operator) = operator {
+            if let Some(operator) = operator.as_ref().filter(|_| graph.stages.are_of_one_part(source, step)) {
                 operator.leaves_by(&graph.inputs_us(step, sources_us), i64::MAX).into_iter().for_each(&mut leaves);
             }
             let mut at_once = None;

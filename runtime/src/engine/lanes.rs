@@ -1,4 +1,4 @@
-//! The lanes of a source as the driver sees them: threads that are told to begin and to close, and that answer within a deadline.
+//! The lanes of all sources as the driver sees them: threads that are told to begin and to close, and that answer within a deadline.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -19,27 +19,37 @@ const CLOSE_DEADLINE: Duration = Duration::from_secs(15 * 60);
 const END_DEADLINE: Duration = Duration::from_secs(60);
 
 pub struct Lanes {
-    commands: Vec<SyncSender<Command>>,
+    lanes: Vec<LaneHandle>,
     reports: mpsc::Receiver<LaneMessage>,
     pub epoch: Arc<OpenEpoch>,
+}
+
+struct LaneHandle {
+    /// Into the plan's sources.
+    source: usize,
+    commands: SyncSender<Command>,
 }
 
 impl Lanes {
     /// Starts one thread per lane. They wait for the first [`Self::begin`].
     pub fn start(lanes: Vec<LaneParts>, epoch: Arc<OpenEpoch>) -> Result<Self> {
-        let work = |parts| move |commands: &Receiver<Command>, reports: &Reports| Lane::new(parts).run(commands, reports);
+        let work = |parts: LaneParts| {
+            let source = parts.source;
+            (source, move |commands: &Receiver<Command>, reports: &Reports| Lane::new(parts).run(commands, reports))
+        };
         Self::spawn(lanes.into_iter().map(work).collect(), epoch)
     }
 
-    fn spawn<W>(lanes: Vec<W>, epoch: Arc<OpenEpoch>) -> Result<Self>
+    /// Each with the source that it reads.
+    fn spawn<W>(works: Vec<(usize, W)>, epoch: Arc<OpenEpoch>) -> Result<Self>
     where
         W: FnOnce(&Receiver<Command>, &Reports) -> Result<()> + Send + 'static,
     {
-        let (report, reports) = mpsc::channel(lanes.len().max(1));
-        let mut commands = Vec::new();
-        for (i, work) in lanes.into_iter().enumerate() {
+        let (report, reports) = mpsc::channel(works.len().max(1));
+        let mut lanes = Vec::with_capacity(works.len());
+        for (i, (source, work)) in works.into_iter().enumerate() {
             // Close and the Begin after it: the driver never has more than these two under way.
-            let (command, commands_of_lane) = std::sync::mpsc::sync_channel(2);
+            let (commands, commands_of_lane) = std::sync::mpsc::sync_channel(2);
             let report = report.clone();
             std::thread::Builder::new()
                 .name(format!("lane-{i}"))
@@ -54,31 +64,31 @@ impl Lanes {
                     }
                 })
                 .map_err(|e| Failure::retry(format!("start lane {i}: {e}")))?;
-            commands.push(command);
+            lanes.push(LaneHandle { source, commands });
         }
-        Ok(Self { commands, reports, epoch })
+        Ok(Self { lanes, reports, epoch })
     }
 
     pub fn count(&self) -> u64 {
-        self.commands.len() as u64
+        self.lanes.len() as u64
     }
 
-    /// Opens an epoch: `before_us` has, per edge to a keyed step, the watermarks of the step's inputs.
-    pub fn begin(&self, before_us: &[Vec<Option<i64>>]) {
+    /// Opens an epoch: `before_us` has, per source and per edge from its lanes to a keyed step, the watermarks of the step's inputs.
+    pub fn begin(&self, before_us: &[Vec<Vec<Option<i64>>>]) {
         self.epoch.reset();
-        for lane in &self.commands {
+        for lane in &self.lanes {
             // A lane that has gone has left its reason with the reports.
-            let _ = lane.try_send(Command::Begin { before_us: before_us.to_vec() });
+            let _ = lane.commands.try_send(Command::Begin { before_us: before_us[lane.source].clone() });
         }
     }
 
     /// Closes the epoch in hand at this reading of the clock and gathers what every lane has of it.
     pub async fn close(&mut self, clock_us: i64) -> Result<Vec<LaneReport>> {
-        for lane in &self.commands {
-            let _ = lane.try_send(Command::Close { clock_us });
+        for lane in &self.lanes {
+            let _ = lane.commands.try_send(Command::Close { clock_us });
         }
-        let mut reports = Vec::with_capacity(self.commands.len());
-        while reports.len() < self.commands.len() {
+        let mut reports = Vec::with_capacity(self.lanes.len());
+        while reports.len() < self.lanes.len() {
             let message = tokio::time::timeout(CLOSE_DEADLINE, self.reports.recv());
             let message = message.await.map_err(|_| Failure::bug(format!("a lane did not close its epoch within {CLOSE_DEADLINE:?}")))?;
             reports.push(message.unwrap_or_else(|| Err(Failure::bug("a lane ended without reporting a result")))?);
@@ -145,8 +155,12 @@ mod tests {
 
     fn begun(work: [Work; 2]) -> Lanes {
         let limits = Limits { records_per_epoch: 1, bytes_per_epoch: 1 };
-        let lanes = Lanes::spawn(work.to_vec(), Arc::new(OpenEpoch::new(limits, u64::MAX, Arc::new(Memory::new(None).unwrap())))).unwrap();
-        lanes.begin(&[]);
+        let lanes = Lanes::spawn(
+            work.map(|work| (0, work)).to_vec(),
+            Arc::new(OpenEpoch::new(limits, u64::MAX, Arc::new(Memory::new(None).unwrap()))),
+        )
+        .unwrap();
+        lanes.begin(&[Vec::new()]);
         lanes
     }
 
@@ -174,7 +188,7 @@ mod tests {
                 Ok(())
             }
         };
-        let works = (0..3).map(|_| work(Arc::clone(&held), Arc::clone(&epoch))).collect();
+        let works = (0..3).map(|_| (0, work(Arc::clone(&held), Arc::clone(&epoch)))).collect();
         let mut lanes = Lanes::spawn(works, epoch).unwrap();
         soon(lanes.end()).await.unwrap();
         assert_eq!(Arc::strong_count(&held), 1);

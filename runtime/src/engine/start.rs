@@ -111,7 +111,8 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         None => None,
     };
 
-    let shares = memory.shares(options.lanes, plan.sinks.len());
+    // A source has one lane at least.
+    let shares = memory.shares(options.lanes.max(plan.sources.len()), plan.sinks.len());
     let fetching = Fetching { queued_bytes_per_lane: shares.fetch_bytes_per_lane, patient: may_wait(plan.trigger) };
     let client_id = format!("weir/{}", plan.pipeline);
     let connect = |source: &Source| block_in_place(|| KafkaInput::connect_with(&source.kafka, &client_id, fetching)).map(Arc::new);
@@ -168,7 +169,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     writer.recover(&sinks).await?;
 
     let claim = writer.newest().clone();
-    let watermark_us = claim.watermark_us(&plan);
+    let (watermark_us, sources_us) = (claim.watermark_us(&plan), claim.watermarks_us(&plan));
     let state_store = writer.states();
     let state_log = StateLog::new(Arc::clone(&graph), state_store.clone(), state_of(&claim), Arc::clone(&memory));
     let mut keyed =
@@ -178,7 +179,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         };
 
     memory.note_state(keyed.bytes());
-    let shown = at_rest(claim.clone(), &keyed, watermark_us);
+    let shown = at_rest(claim.clone(), &keyed, &sources_us);
     observer.claimed(Progress::of(&shown, &plan, &Durations::default(), keyed.bytes(), &latest, &sinks.status().await));
     let resume = |(source, input): (&Source, Arc<KafkaInput>)| {
         let progress = claim.sources.iter().find(|s| s.name == source.name);
@@ -268,9 +269,9 @@ fn topics(input: &KafkaInput, known: &BTreeSet<String>, start_time_ms: Option<i6
 }
 
 /// The claim, with its steps as they stand.
-fn at_rest(mut claim: Manifest, keyed: &KeyedStage, watermark_us: Option<i64>) -> Manifest {
+fn at_rest(mut claim: Manifest, keyed: &KeyedStage, sources_us: &[Option<i64>]) -> Manifest {
     for task in &mut claim.tasks {
-        task.steps = keyed.at_rest(watermark_us);
+        task.steps = keyed.at_rest(sources_us);
     }
     claim
 }

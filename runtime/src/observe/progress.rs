@@ -159,6 +159,7 @@ pub struct Source {
     /// Ends of the partitions as far as the client knows them.
     pub latest_offset: Offsets,
     pub num_input_rows: u64,
+    pub input_rows_per_second: f64,
     pub records_decoded: u64,
     pub tombstones_skipped: u64,
     pub records_dropped: u64,
@@ -169,6 +170,8 @@ pub struct Source {
     /// Offsets whose batches could not be read.
     pub records_unreadable: u64,
     pub bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub watermark: Option<String>,
     /// The partition whose watermark is the source's: the least that is not idle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watermark_held_by: Option<Hold>,
@@ -230,9 +233,9 @@ impl Progress {
                 commit: ms(took.commit),
                 trigger_execution: ms(took.decide()),
             },
-            event_time: EventTime { watermark: manifest.sources.iter().map(|s| s.watermark_after_us).min().flatten().and_then(rfc3339) },
+            event_time: EventTime { watermark: manifest.watermark_us(plan).and_then(rfc3339) },
             state_operators: steps.collect(),
-            sources: manifest.sources.iter().map(|s| Source::of(s, latest)).collect(),
+            sources: manifest.sources.iter().map(|s| Source { input_rows_per_second: took.input_rate(s.counts.read), ..Source::of(s, latest) }).collect(),
             sinks: sinks.collect(),
             rows_filtered: manifest.sources.iter().map(|s| s.counts.filtered).sum(),
             state_memory_bytes: state_bytes as u64,
@@ -279,6 +282,7 @@ impl Source {
             end_offset: offsets(&|i| Some(s.partitions[i].end)),
             latest_offset: offsets(&|i| latest.get(i).copied().flatten()),
             num_input_rows: s.counts.read,
+            input_rows_per_second: 0.0,
             records_decoded: s.counts.decoded,
             tombstones_skipped: s.counts.tombstones,
             records_dropped: s.counts.dropped,
@@ -287,6 +291,7 @@ impl Source {
             records_unreadable: s.partitions.iter().map(PartitionProgress::unreadable_count).sum(),
             bytes: s.counts.bytes,
             // A manifest does not have what hangs: whoever reads the topic says so (`Observer::watermark_held_by`).
+            watermark: s.watermark_after_us.and_then(rfc3339),
             watermark_held_by: hold(s, |_| None),
             watermark_us: s.watermark_after_us,
         }

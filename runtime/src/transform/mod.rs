@@ -13,14 +13,16 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
 use arrow::compute::max;
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
+use weir_plan::Plan;
 use weir_plan::outputs::Output;
 use weir_plan::plan::{EventTime, Input};
 use weir_plan::quote::quoted;
+use weir_plan::stages::{Edge, LaneStage};
 
 use self::fitness::Fitness;
 use self::rows::by_halves;
 use crate::build::Graph;
-use crate::keyed::Prepared;
+use crate::keyed::{KeyedStep, Prepared};
 
 /// A step without keys, compiled: rows in, rows out.
 pub trait RowStep: Send + Sync {
@@ -36,7 +38,7 @@ pub trait RowStep: Send + Sync {
 pub struct Stateless {
     graph: Arc<Graph>,
     source: usize,
-    /// Per lane sink.
+    /// Per sink of the source's lanes.
     fitness: Vec<Arc<dyn Fitness>>,
 }
 
@@ -46,9 +48,9 @@ pub struct Evaluated {
     pub rows: usize,
     /// The event time of every row that went in, if the source has one.
     pub event_times: Option<TimestampMicrosecondArray>,
-    /// Per edge from a lane (in the order of [`Stages::lane_edges`](weir_plan::stages::Stages)).
+    /// Per edge from the source's lanes, in the order of [`LaneStage::edges`].
     pub prepared: Vec<Prepared>,
-    /// Per lane sink (in the order of `lane_sinks`), without event times.
+    /// Per sink of the source's lanes, in the order of [`LaneStage::sinks`]; without event times.
     pub sink_rows: Vec<RecordBatch>,
     /// Rows that a map's `where` left out, over all maps.
     pub filtered: u64,
@@ -77,14 +79,14 @@ impl From<String> for Why {
 }
 
 impl Stateless {
-    /// `fitness` per lane sink.
+    /// `fitness` per sink of the source's lanes.
     #[must_use]
     pub fn new(graph: Arc<Graph>, source: usize, fitness: Vec<Arc<dyn Fitness>>) -> Self {
         Self { graph, source, fitness }
     }
 
-    /// Evaluates a decoded batch. `before_us` has, per edge from a lane, the watermarks of its step's inputs at the start of the epoch;
-    /// rows with an event time after `latest_us` are left out as bad. Mostly one result comes back and no bad row; around bad rows the batch comes back in parts.
+    /// Evaluates a decoded batch. `before_us` has, per edge from the source's lanes, the watermarks of its step's inputs at the start of
+    /// the epoch; rows with an event time after `latest_us` are left out as bad. Mostly one result comes back and no bad row; around bad rows the batch comes back in parts.
     #[must_use]
     pub fn evaluate(&self, decoded: &RecordBatch, before_us: &[Vec<Option<i64>>], latest_us: Option<i64>) -> (Vec<Evaluated>, Vec<BadRow>) {
         let (good, bad) = by_halves(decoded, &|batch| self.attempt(batch, Times { before_us, latest_us }));
@@ -92,7 +94,7 @@ impl Stateless {
     }
 
     fn attempt(&self, decoded: &RecordBatch, times: Times<'_>) -> Result<Evaluated, Why> {
-        let Graph { plan, stages, .. } = &*self.graph;
+        let (plan, stage) = (&self.graph.plan, self.stage());
         let source = &plan.sources[self.source];
         let event_times = source.event_time.as_ref().map(|e| event_times(e, decoded)).transpose()?;
         if let (Some(found), Some(latest_us)) = (&event_times, times.latest_us)
@@ -105,31 +107,26 @@ impl Stateless {
             Some(times) => with_last(&source.schema, decoded, Arc::new(times.clone()))?,
         };
         let mut filtered = 0;
-        let mut of_steps: Vec<Option<RecordBatch>> = vec![None; plan.steps.len()];
-        for &i in &stages.lane_steps {
-            let (Some(step), Some(input)) = (self.graph.row_step(i), self.rows_for(i, 0, &rows, &of_steps)) else { continue };
+        let mut batches = Batches { source: self.source, rows, of_steps: vec![None; plan.steps.len()] };
+        for &i in &stage.steps {
+            // A step without keys has one input.
+            let (Some(step), Some(input)) = (self.graph.row_step(i), batches.for_step(plan, i, 0)) else { continue };
             let output = step.apply(input).map_err(|e| format!("step {}, {e}", quoted(&plan.steps[i].name)))?;
             filtered += (input.num_rows() - output.num_rows()) as u64;
-            of_steps[i] = Some(output);
+            batches.of_steps[i] = Some(output);
         }
-        let mut prepared = Vec::with_capacity(stages.lane_edges.len());
-        for (edge, before_us) in stages.lane_edges.iter().zip(times.before_us) {
-            let (Some(step), Some(input)) = (self.graph.keyed_step(edge.step), self.rows_for(edge.step, edge.input, &rows, &of_steps))
-            else {
-                continue;
-            };
+        let mut prepared = Vec::with_capacity(stage.edges.len());
+        for (edge, before_us) in stage.edges.iter().zip(times.before_us) {
+            let (step, input) = self.edge(*edge, &batches)?;
             let ready = step.prepare(edge.input, input, before_us);
             prepared.push(ready.map_err(|e| format!("step {}, {e}", quoted(&plan.steps[edge.step].name)))?);
         }
-        let mut sink_rows = Vec::with_capacity(stages.lane_sinks.len());
-        for (&i, fitness) in stages.lane_sinks.iter().zip(&self.fitness) {
+        let mut sink_rows = Vec::with_capacity(stage.sinks.len());
+        for (&i, fitness) in stage.sinks.iter().zip(&self.fitness) {
             let sink = &plan.sinks[i];
             let of_sink = match (sink.output, sink.input) {
-                (Output::Late, Input::Step(step)) => self.late(step, &sink.schema, &rows, &of_steps, times.before_us)?,
-                _ => {
-                    let Some(input) = self.batch_of(sink.input, &rows, &of_steps) else { continue };
-                    for_sink(&sink.schema, input)?
-                }
+                (Output::Late, Input::Step(step)) => self.late(step, &sink.schema, &batches, times.before_us)?,
+                _ => for_sink(&sink.schema, batches.of(sink.input).ok_or_else(|| not_fed("sink", &sink.name))?)?,
             };
             fitness.check(&of_sink)?;
             sink_rows.push(of_sink);
@@ -137,42 +134,52 @@ impl Stateless {
         Ok(Evaluated { rows: decoded.num_rows(), event_times, prepared, sink_rows, filtered })
     }
 
-    /// The rows that a keyed step takes for late, of those that lanes send it.
-    fn late(
-        &self,
-        step: usize,
-        schema: &SchemaRef,
-        rows: &RecordBatch,
-        of_steps: &[Option<RecordBatch>],
-        before_us: &[Vec<Option<i64>>],
-    ) -> Result<RecordBatch, String> {
-        let edge = self.graph.stages.lane_edges.iter().zip(before_us).find(|(edge, _)| edge.step == step);
-        let keyed = self.graph.keyed_step(step);
-        if let (Some((edge, before_us)), Some(keyed)) = (edge, keyed)
-            && let Some(input) = self.rows_for(step, edge.input, rows, of_steps)
-        {
-            return keyed.late(edge.input, input, before_us, schema);
+    fn stage(&self) -> &LaneStage {
+        &self.graph.stages.lanes[self.source]
+    }
+
+    /// The keyed step that an edge leads to, and the rows that come to it by that edge.
+    fn edge<'b>(&self, edge: Edge, batches: &'b Batches) -> Result<(&dyn KeyedStep, &'b RecordBatch), String> {
+        let rows = batches.for_step(&self.graph.plan, edge.step, edge.input);
+        let step = self.graph.keyed_step(edge.step);
+        step.zip(rows).ok_or_else(|| not_fed("step", &self.graph.plan.steps[edge.step].name))
+    }
+
+    /// The rows that a keyed step takes for late, of those that this source's lanes send it.
+    fn late(&self, step: usize, schema: &SchemaRef, batches: &Batches, before_us: &[Vec<Option<i64>>]) -> Result<RecordBatch, String> {
+        let mut edges = self.stage().edges.iter().zip(before_us);
+        let Some((edge, before_us)) = edges.find(|(edge, _)| edge.step == step) else {
+            return Ok(RecordBatch::new_empty(Arc::clone(schema)));
+        };
+        let (keyed, input) = self.edge(*edge, batches)?;
+        keyed.late(edge.input, input, before_us, schema)
+    }
+}
+
+/// The rows of one batch, from the source and from each step of its lanes.
+struct Batches {
+    source: usize,
+    rows: RecordBatch,
+    of_steps: Vec<Option<RecordBatch>>,
+}
+
+impl Batches {
+    fn of(&self, input: Input) -> Option<&RecordBatch> {
+        match input {
+            Input::Source(i) => (i == self.source).then_some(&self.rows),
+            Input::Step(i) => self.of_steps[i].as_ref(),
         }
-        Ok(RecordBatch::new_empty(Arc::clone(schema)))
     }
 
     /// The rows that come to a step by one of its inputs.
-    fn rows_for<'a>(
-        &self,
-        step: usize,
-        input: usize,
-        rows: &'a RecordBatch,
-        of_steps: &'a [Option<RecordBatch>],
-    ) -> Option<&'a RecordBatch> {
-        self.batch_of(self.graph.plan.steps[step].inputs()[input], rows, of_steps)
+    fn for_step(&self, plan: &Plan, step: usize, input: usize) -> Option<&RecordBatch> {
+        self.of(plan.steps[step].inputs()[input])
     }
+}
 
-    fn batch_of<'a>(&self, input: Input, rows: &'a RecordBatch, of_steps: &'a [Option<RecordBatch>]) -> Option<&'a RecordBatch> {
-        match input {
-            Input::Source(i) => (i == self.source).then_some(rows),
-            Input::Step(i) => of_steps[i].as_ref(),
-        }
-    }
+/// The cut gives a source's lanes only what their rows come to.
+fn not_fed(kind: &str, name: &str) -> String {
+    format!("{kind} {}: a bug in Weir: no rows of this source come to it", quoted(name))
 }
 
 /// What rows are judged by.

@@ -4,11 +4,7 @@
 use arrow::array::{BinaryArray, Int64Array, StringArray};
 use arrow::datatypes::{Int64Type, Schema};
 use weir_plan::expr;
-use weir_plan::plan::{
-    BadRecords, BadRecordsPolicy, Format, JsonFormat, KafkaSource, Map, OnLostOffsets, Source, StartFrom, Step, StepOp, TimestampNumbers,
-    Tombstones,
-};
-use weir_plan::topics::Topics;
+use weir_plan::plan::{Map, Step, StepOp};
 use weir_plan::types::{Column, DataType, EVENT_TIME};
 
 use super::*;
@@ -33,30 +29,8 @@ fn with_map(text: &DataType, filter: &str, number: &str, of: &DataType) -> State
     let rows = schema(&[("text", text.clone(), true), ("at", DataType::Timestamp, true), (EVENT_TIME, DataType::Timestamp, false)]);
     let number = expr::compile(number, &rows, "number").unwrap();
     let output = schema(&[("number", of.clone(), true), (EVENT_TIME, DataType::Timestamp, false)]);
-    let source = Source {
-        name: "in".into(),
-        kafka: KafkaSource {
-            bootstrap_servers: String::new(),
-            topics: Topics::Named(vec![]),
-            group_id: String::new(),
-            start_from: StartFrom::Earliest,
-            on_lost_offsets: OnLostOffsets::Fail,
-        },
-        columns: vec![],
-        format: Format::Json(JsonFormat { timestamp_numbers: TimestampNumbers::Refuse }),
-        metadata_columns: vec![],
-        bad_records: BadRecords { policy: BadRecordsPolicy::Drop, max_per_million: None },
-        tombstones: Tombstones::Bad,
-        event_time: Some(EventTime {
-            expr: expr::compile("at", &decoded, EVENT_TIME).unwrap(),
-            watermark_delay_us: 0,
-            idle_after_us: 0,
-            max_future_us: 0,
-            max_skew_us: None,
-            close_idle_windows_after_us: None,
-        }),
-        schema: Arc::clone(&rows),
-    };
+    let event_time = fixtures::event_time(expr::compile("at", &decoded, EVENT_TIME).unwrap());
+    let source = fixtures::source("in", Some(event_time), Arc::clone(&rows));
     let map = Map { input: Input::Source(0), filter: Some(expr::compile_predicate(filter, &rows).unwrap()), columns: vec![number] };
     let step = Step { name: "numbers".into(), op: StepOp::Map(map), schema: output };
     let sink = fixtures::sink("out", Input::Step(0), schema(&[("number", of.clone(), true)]));
@@ -165,4 +139,31 @@ fn a_row_at_fault_is_found_among_many_whatever_fails() {
 fn shifted(values: &ArrayRef, bad: usize) -> ArrayRef {
     let texts = values.as_string::<i32>().iter().enumerate();
     Arc::new(texts.map(|(i, text)| if i == bad { text.map(str::to_owned) } else { Some((i + 1).to_string()) }).collect::<StringArray>())
+}
+
+/// Each source's lanes have what its rows come to, in the order of their sinks, and nothing of another one's.
+#[test]
+fn rows_of_a_source_go_to_its_own_steps_and_sinks() {
+    let rows = |name: &str| schema(&[(name, DataType::Bigint, true)]);
+    let sources = ["a", "b"].map(|name| fixtures::source(name, None, rows(name))).to_vec();
+    let map = |source: usize, name: &str| {
+        let columns = vec![expr::compile(&format!("{name} * 10"), &rows(name), name).unwrap()];
+        Step { name: format!("of-{name}"), op: StepOp::Map(Map { input: Input::Source(source), filter: None, columns }), schema: rows(name) }
+    };
+    let sinks = vec![
+        fixtures::sink("maps-of-a", Input::Step(0), rows("a")),
+        fixtures::sink("all-of-b", Input::Source(1), rows("b")),
+        fixtures::sink("all-of-a", Input::Source(0), rows("a")),
+        fixtures::sink("maps-of-b", Input::Step(1), rows("b")),
+    ];
+    let graph = Graph::of(Arc::new(fixtures::plan(sources, vec![map(0, "a"), map(1, "b")], sinks)));
+    for (source, name, expected) in [(0, "a", vec![(0, 70), (2, 7)]), (1, "b", vec![(1, 7), (3, 70)])] {
+        let sinks = &graph.stages.lanes[source].sinks;
+        let fitness = sinks.iter().map(|i| sink::fitness(&graph.plan.sinks[*i])).collect();
+        let decoded = RecordBatch::try_new(rows(name), vec![Arc::new(Int64Array::from(vec![7]))]).unwrap();
+        let (good, bad) = Stateless::new(Arc::clone(&graph), source, fitness).evaluate(&decoded, &[], None);
+        assert_eq!(bad, []);
+        let value = |rows: &RecordBatch| rows.column(0).as_primitive::<Int64Type>().value(0);
+        assert_eq!(sinks.iter().copied().zip(good[0].sink_rows.iter().map(value)).collect::<Vec<_>>(), expected);
+    }
 }

@@ -37,7 +37,7 @@ impl Job {
 
     /// What a lane runs.
     pub fn stateless(&self) -> Stateless {
-        let fitness = self.graph.stages.lane_sinks.iter().map(|i| sink::fitness(&self.graph.plan.sinks[*i])).collect();
+        let fitness = self.graph.stages.lanes[0].sinks.iter().map(|i| sink::fitness(&self.graph.plan.sinks[*i])).collect();
         Stateless::new(Arc::clone(&self.graph), 0, fitness)
     }
 
@@ -59,7 +59,7 @@ impl Job {
 
     /// The table of the sink that takes rides, in memory.
     pub async fn table_of_rides(&self) -> Result<TableFiles, String> {
-        let sink: &Sink = match self.graph.stages.lane_sinks.as_slice() {
+        let sink: &Sink = match self.graph.stages.lanes[0].sinks.as_slice() {
             [sink] => &self.graph.plan.sinks[*sink],
             _ => return Err(format!("the pipeline {} does not have one sink of rides", self.graph.plan.pipeline)),
         };

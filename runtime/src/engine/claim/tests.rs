@@ -310,6 +310,31 @@ fn state_that_does_not_fit_is_refused_unless_it_is_discarded() {
     assert!(changed.carried(Some(&discard("a", Offsets::Keep)), Some(&newest), None).is_ok());
 }
 
+/// One that comes into the document begins where that says, and the others go on; in a run that has ends, it has ends of its own.
+#[test]
+fn a_source_that_is_new_in_the_document_begins_and_the_others_go_on() {
+    let mut newest = manifest(NEWEST);
+    let ends = vec![UntilPartition { source: "rides".into(), topic: "rides".into(), partition: 0, end: 5000 }];
+    for (reached, expected) in
+        [(false, vec![("rides", 5000), ("fares", 700)]), (true, vec![("rides", 9_000), ("rides", 60), ("fares", 700)])]
+    {
+        newest.until = Some(Until { run: None, ends: ends.clone(), reached });
+        let [rides] = BY_NAME;
+        let fares = WantedSource { name: "fares", ..rides.clone() };
+        let case = Case { trigger: Trigger::AvailableNow, ..Case::new() };
+        let sources = [rides, fares];
+        let wanted = Wanted { sources: &sources, ..case.wanted() };
+        let of_fares = (TopicPartition { topic: "fares".into(), partition: 0 }, OffsetBounds { low: 5, end: 700 });
+        let of_fares = Topics { partitions: vec![of_fares], ..topics() };
+        let carried = Base::of(None, Some(&newest), None).unwrap().carried(&wanted, &[topics(), of_fares], 0).unwrap();
+        assert_eq!(goes_on(&carried), (vec![2000, 50], newest.tasks[0].state.len()));
+        let [_, fares] = &carried.sources[..] else { panic!("two sources") };
+        assert_eq!((fares.partitions[0].start, fares.watermark_after_us), (700, None), "Latest");
+        let ends: Vec<_> = carried.until.iter().flat_map(|until| &until.ends).map(|e| (e.source.as_str(), e.end)).collect();
+        assert_eq!(ends, expected, "reached: {reached}");
+    }
+}
+
 #[test]
 fn a_run_goes_on_to_its_ends_and_another_one_takes_its_own() {
     // Whether the run before got there, its name, this one's name; whether this one has the ends of the one before.

@@ -1,8 +1,10 @@
 //! How an epoch is closed: from the lanes' reports to where the watermarks stand.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use futures::future::try_join_all;
+use weir_plan::stages::Edge;
 
 use crate::checkpoint::manifest::SourceProgress;
 use crate::engine::last_windows;
@@ -37,25 +39,27 @@ impl Running {
         let (clock_us, at) = (self.lanes.epoch.clock_us(), Instant::now());
         let reports = self.lanes.close(clock_us).await;
         let mut reports = reports.map_err(|failure| self.lane_sinks.reason(failure))?;
-        let mut lanes: Vec<EdgeReport> = self.graph.stages.lane_edges.iter().map(|_| EdgeReport::default()).collect();
+        let mut edges: BTreeMap<Edge, EdgeReport> = BTreeMap::new();
         for report in &mut reports {
-            lanes.iter_mut().zip(std::mem::take(&mut report.edges)).for_each(|(all, of_lane)| all.add(of_lane));
+            let of_lane = self.graph.stages.lanes[report.source].edges.iter().zip(std::mem::take(&mut report.edges));
+            of_lane.for_each(|(edge, of_lane)| edges.entry(*edge).or_default().add(of_lane));
         }
         let busy = reports.iter().map(|report| report.busy).max().unwrap_or_default();
         reports.sort_by_key(|report| report.source);
         let of_sources = reports.chunk_by_mut(|a, b| a.source == b.source);
         let taken_in = self.sources.iter_mut().zip(of_sources).map(|(source, reports)| source.take_in(reports, at, ends_the_run));
         let taken_in = try_join_all(taken_in).await?;
-        let sources_us: Vec<_> = self.sources.iter().map(|source| source.reading.watermark_us()).collect();
+        let sources_us = self.watermarks_us();
         let by_clock =
-            |source: &SourceRun| last_windows::by_clock(&self.plan, &self.keyed, &sources_us, clock_us, source.reading.quiet_for());
-        let by_clock: Vec<_> = self.sources.iter().map(by_clock).collect();
-        self.keyed.take_in(lanes)?;
-        let at_end = if ends_the_run { last_windows::at_end(&self.plan, &self.keyed, &sources_us) } else { None };
+            |(i, source): (usize, &SourceRun)| last_windows::by_clock(&self.keyed, i, &sources_us, clock_us, source.reading.quiet_for());
+        let by_clock: Vec<_> = self.sources.iter().enumerate().map(by_clock).collect();
+        self.keyed.take_in(edges)?;
+        let at_end = |i| if ends_the_run { last_windows::at_end(&self.keyed, i, &sources_us) } else { None };
+        let further: Vec<_> = by_clock.into_iter().enumerate().map(|(i, by_clock)| at_end(i).or(by_clock)).collect();
         let mut sources = Vec::with_capacity(taken_in.len());
-        for ((source, read), by_clock) in self.sources.iter_mut().zip(taken_in).zip(by_clock) {
+        for ((source, read), further) in self.sources.iter_mut().zip(taken_in).zip(further) {
             self.observer.partitions_waiting(source.name(), read.partitions_waiting());
-            let closed = source.close(read, at, at_end.or(by_clock)).await?;
+            let closed = source.close(read, at, further).await?;
             if let Some(first) = closed.first_bad {
                 self.observer.bad_records(closed.bad, &first);
             }

@@ -39,7 +39,7 @@ fn stage() -> KeyedStage {
     let hundreds = step("hundreds", (Input::Step(0), &tens.schema), 100, &[], &[("groups", "count(*)"), ("total", "sum(total)")]);
     let sink = |n: usize, step: &Step| fixtures::sink(&step.name, Input::Step(n), without_time(&step.schema));
     let sinks = vec![sink(0, &tens), sink(1, &hundreds)];
-    let plan = fixtures::plan(vec![], vec![tens, hundreds], sinks);
+    let plan = fixtures::plan(vec![fixtures::source("in", None, input)], vec![tens, hundreds], sinks);
     KeyedStage::new(Graph::of(Arc::new(plan))).unwrap()
 }
 
@@ -64,7 +64,7 @@ fn rows_of_all_windows(stage: &KeyedStage) -> EdgeReport {
 
 /// An epoch's rows per sink, batch by batch, each as its columns; and what else it comes to.
 fn epoch(stage: &mut KeyedStage, lane: EdgeReport, before_us: Option<i64>, after_us: i64) -> ([Vec<RecordBatch>; 2], KeyedEpoch) {
-    stage.take_in(vec![lane]).unwrap();
+    stage.take_in([(Edge { step: 0, input: 0 }, lane)].into()).unwrap();
     let mut rows = stage.advance(&[Watermarks { before_us, after_us: Some(after_us) }]).unwrap();
     let mut of_sinks = [Vec::new(), Vec::new()];
     while let Some((sink, batch)) = rows.next().unwrap() {

@@ -40,11 +40,11 @@ fn graph(rng: &mut SmallRng) -> Arc<Graph> {
         };
         steps.push(Step { name: format!("step{i}"), op, schema });
     }
-    Graph::of(Arc::new(fixtures::plan(vec![], steps, vec![])))
+    Graph::of(Arc::new(fixtures::plan(vec![fixtures::source("in", None, schema())], steps, vec![])))
 }
 
 /// What lanes have of rows with random times.
-fn lanes(graph: &Graph, before_us: Option<i64>, rng: &mut SmallRng) -> Vec<EdgeReport> {
+fn lanes(graph: &Graph, before_us: Option<i64>, rng: &mut SmallRng) -> BTreeMap<Edge, EdgeReport> {
     let times: Vec<i64> = (0..rng.random_range(0..6)).map(|_| rng.random_range(-100..100)).collect();
     let n: ArrayRef = Arc::new(Int64Array::from(vec![1; times.len()]));
     let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"));
@@ -52,7 +52,7 @@ fn lanes(graph: &Graph, before_us: Option<i64>, rng: &mut SmallRng) -> Vec<EdgeR
     let report = |edge: &Edge| {
         let mut lane = graph.sender(*edge).unwrap();
         lane.take_in(&graph.behind(*edge).unwrap().prepare(edge.input, &rows, &[before_us]).unwrap()).unwrap();
-        lane.end_epoch().unwrap()
+        (*edge, lane.end_epoch().unwrap())
     };
     graph.stages.lane_edges.iter().map(report).collect()
 }
@@ -63,7 +63,7 @@ fn close(stage: &mut KeyedStage, before_us: Option<i64>, after_us: Option<i64>) 
 }
 
 /// A stage that has closed one epoch with the watermark that comes with it, and has taken in another one, which `lanes` brought.
-fn stage(seed: u64) -> (KeyedStage, Option<i64>, Vec<EdgeReport>) {
+fn stage(seed: u64) -> (KeyedStage, Option<i64>, BTreeMap<Edge, EdgeReport>) {
     let mut rng = SmallRng::seed_from_u64(seed);
     let graph = graph(&mut rng);
     let mut stage = KeyedStage::new(Arc::clone(&graph)).unwrap();
@@ -76,15 +76,15 @@ fn stage(seed: u64) -> (KeyedStage, Option<i64>, Vec<EdgeReport>) {
 }
 
 /// By window arithmetic alone: the greatest end of a window that is open, that `lanes` open, or that a row of these opens behind them.
-fn greatest_end(stage: &KeyedStage, lanes: &[EdgeReport]) -> Option<i64> {
-    let Graph { plan, stages, .. } = &**stage.graph();
+fn greatest_end(stage: &KeyedStage, lanes: &BTreeMap<Edge, EdgeReport>) -> Option<i64> {
+    let plan = stage.plan();
     let mut of_steps: Vec<Option<i64>> = vec![None; plan.steps.len()];
     for (i, step) in plan.steps.iter().enumerate() {
         let before = step.inputs().iter().filter_map(|input| if let Input::Step(before) = input { of_steps[*before] } else { None }).max();
         of_steps[i] = match &step.op {
             StepOp::Map(_) => before,
             StepOp::Aggregate(aggregate) => {
-                let entries = stages.lane_edges.iter().zip(lanes).filter(|(edge, _)| edge.step == i).flat_map(|(_, lane)| &lane.entries);
+                let entries = lanes.iter().filter(|(edge, _)| edge.step == i).flat_map(|(_, lane)| &lane.entries);
                 let opened = entries.flat_map(|entries| entries.times.values()).map(|time| time + 1);
                 let behind = before.map(|end| aggregate.window.end_of(aggregate.window.start_of(end - 1)));
                 let open = stage.operators[i].as_ref().unwrap().leaves_by(&[None], i64::MAX).map(|leaving| leaving.at_us);
@@ -96,7 +96,7 @@ fn greatest_end(stage: &KeyedStage, lanes: &[EdgeReport]) -> Option<i64> {
 }
 
 fn open_windows(stage: &KeyedStage) -> u64 {
-    stage.at_rest(None).iter().map(|step| step.open_windows).sum()
+    stage.at_rest(&[None]).iter().map(|step| step.open_windows).sum()
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn the_watermark_that_all_leave_by_closes_every_window_of_a_graph_at_once_and_no
     let (mut found, mut with_nothing) = (0, 0);
     for seed in 0..400 {
         let (mut stage_at, before_us, lanes) = stage(seed);
-        let last_us = stage_at.all_leave_by(&[before_us]);
+        let last_us = stage_at.all_leave_by(0, &[before_us]);
         assert_eq!(last_us, greatest_end(&stage_at, &lanes), "seed {seed}");
         let Some(last_us) = last_us else {
             close(&mut stage_at, before_us, before_us);
@@ -113,11 +113,11 @@ fn the_watermark_that_all_leave_by_closes_every_window_of_a_graph_at_once_and_no
             continue;
         };
         close(&mut stage_at, before_us, Some(last_us));
-        assert_eq!((open_windows(&stage_at), stage_at.all_leave_by(&[Some(last_us)])), (0, None), "seed {seed}");
+        assert_eq!((open_windows(&stage_at), stage_at.all_leave_by(0, &[Some(last_us)])), (0, None), "seed {seed}");
         let (mut just_before, ..) = stage(seed);
         close(&mut just_before, before_us, Some(last_us - 1));
         assert!(open_windows(&just_before) > 0, "seed {seed}");
-        assert_eq!(just_before.all_leave_by(&[Some(last_us - 1)]), Some(last_us), "seed {seed}");
+        assert_eq!(just_before.all_leave_by(0, &[Some(last_us - 1)]), Some(last_us), "seed {seed}");
         found += 1;
     }
     assert!(found > 300 && with_nothing > 0, "{found} with something, {with_nothing} with nothing");
@@ -131,8 +131,8 @@ fn what_leaves_by_a_limit_is_the_last_window_that_ends_by_it_of_what_is_held_or_
         for (i, operator) in operators.filter_map(|(i, operator)| Some((i, operator.as_ref()?))) {
             let all: Vec<i64> =
                 (-200..300).filter(|limit| operator.leaves_by(&[before_us], *limit).is_some_and(|l| l.at_us == *limit)).collect();
-            let edges = stage.graph().stages.lane_edges.iter().zip(&lanes);
-            let arrived = edges.filter(|(edge, _)| edge.step == i).flat_map(|(_, lane)| &lane.entries).flat_map(|e| e.times.values());
+            let arrived =
+                lanes.iter().filter(|(edge, _)| edge.step == i).flat_map(|(_, lane)| &lane.entries).flat_map(|e| e.times.values());
             assert!(arrived.clone().all(|time| all.contains(&(time + 1))), "seed {seed}: {all:?}");
             assert!(all.len() as u64 >= operator.figures().open_windows, "seed {seed}: {all:?}");
             for limit in (-200..300).step_by(7) {
@@ -141,4 +141,36 @@ fn what_leaves_by_a_limit_is_the_last_window_that_ends_by_it_of_what_is_held_or_
             }
         }
     }
+}
+
+/// Two sources whose rows meet nowhere: each one's windows close by what its own steps hold.
+#[test]
+fn what_is_held_behind_one_source_does_not_move_the_watermark_of_another() {
+    let step = |source: usize, size_us: i64| {
+        let columns = [AggregateColumn { name: "n".into(), expr: "count(*)".into(), filter: None }];
+        let aggregate = aggregate::compile(Input::Source(source), &schema(), Tumbling::new(size_us), &[], &columns).unwrap();
+        let schema = aggregate.output_schema();
+        Step { name: format!("of-{source}"), op: StepOp::Aggregate(Arc::new(aggregate)), schema }
+    };
+    let sources = ["a", "b"].map(|name| fixtures::source(name, None, schema())).to_vec();
+    let graph = Graph::of(Arc::new(fixtures::plan(sources, vec![step(0, 10), step(1, 1_000)], vec![])));
+    let mut stage = KeyedStage::new(Arc::clone(&graph)).unwrap();
+    let report = |edge: Edge, time_us: i64| {
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new(Int64Array::from(vec![1])), Arc::new(TimestampMicrosecondArray::from(vec![time_us]).with_timezone("UTC"))];
+        let rows = RecordBatch::try_new(schema(), columns).unwrap();
+        let mut lane = graph.sender(edge).unwrap();
+        lane.take_in(&graph.behind(edge).unwrap().prepare(0, &rows, &[None]).unwrap()).unwrap();
+        (edge, lane.end_epoch().unwrap())
+    };
+    stage.take_in([report(Edge { step: 0, input: 0 }, 5), report(Edge { step: 1, input: 0 }, 50_005)].into()).unwrap();
+    let sources_us = [None, None];
+    assert_eq!([0, 1].map(|source| stage.all_leave_by(source, &sources_us)), [Some(10), Some(51_000)]);
+    assert_eq!([0, 1].map(|source| stage.leaves_by(source, &sources_us, 50_999)), [Some(10), None]);
+
+    let watermarks = [Watermarks { before_us: None, after_us: Some(10) }, Watermarks { before_us: None, after_us: None }];
+    let mut rows = stage.advance(&watermarks).unwrap();
+    while rows.next().unwrap().is_some() {}
+    let after: Vec<_> = stage.at_rest(&[Some(10), None]).into_iter().map(|step| (step.open_windows, step.watermark_after_us)).collect();
+    assert_eq!(after, [(0, Some(10)), (1, None)]);
 }

@@ -44,7 +44,7 @@ fn graph() -> Arc<Graph> {
         Step { name: name.into(), op: StepOp::Aggregate(Arc::new(aggregate)), schema }
     };
     let steps = vec![step("sums", "sum(value)", &["key".into()]), step("counts", "count(*)", &[])];
-    Graph::of(Arc::new(fixtures::plan(vec![], steps, vec![])))
+    Graph::of(Arc::new(fixtures::plan(vec![fixtures::source("in", None, input_schema())], steps, vec![])))
 }
 
 struct Rig {
