@@ -11,7 +11,7 @@ use crate::failure::{Failure, Result};
 use crate::keyed::KeyedStep;
 use crate::keyed::edge::EdgeSender;
 use crate::keyed::tumbling::TumblingAggregate;
-use crate::state::TableSchema;
+use crate::state::log::StepTable;
 use crate::transform::RowStep;
 use crate::transform::map::MapStep;
 
@@ -21,6 +21,10 @@ pub struct Graph {
     pub stages: Stages,
     /// Per step of the plan.
     steps: Vec<Compiled>,
+    /// What keyed steps keep, by step and in the order of each.
+    tables: Arc<[StepTable]>,
+    /// Per table: its step, and its place among that step's.
+    owners: Vec<(usize, usize)>,
 }
 
 enum Compiled {
@@ -31,8 +35,16 @@ enum Compiled {
 impl Graph {
     #[must_use]
     pub fn of(plan: Arc<Plan>) -> Arc<Self> {
-        let (stages, steps) = (stages::cut(&plan), plan.steps.iter().map(compiled).collect());
-        Arc::new(Self { plan, stages, steps })
+        let (stages, steps): (_, Vec<_>) = (stages::cut(&plan), plan.steps.iter().map(compiled).collect());
+        let (mut tables, mut owners) = (Vec::new(), Vec::new());
+        for (step, compiled) in steps.iter().enumerate() {
+            let Compiled::Keyed(keyed) = compiled else { continue };
+            for (place, schema) in keyed.tables().iter().enumerate() {
+                tables.push(StepTable { step: plan.steps[step].name.clone(), schema: Arc::clone(schema) });
+                owners.push((step, place));
+            }
+        }
+        Arc::new(Self { plan, stages, steps, tables: tables.into(), owners })
     }
 
     /// The step, if it has no keys.
@@ -74,10 +86,29 @@ impl Graph {
         self.behind(edge)?.sender(edge.input).map(EdgeSender::new)
     }
 
-    /// What keyed steps keep: place and name of the step, and the table. Version 1 of state files has one table per step.
-    pub fn tables(&self) -> impl Iterator<Item = (usize, &str, &Arc<TableSchema>)> {
-        let steps = self.plan.steps.iter().enumerate();
-        steps.filter_map(|(i, step)| Some((i, step.name.as_str(), self.keyed_step(i)?.tables().first()?)))
+    /// What keyed steps keep. A table's number is its place in this list.
+    #[must_use]
+    pub fn tables(&self) -> &Arc<[StepTable]> {
+        &self.tables
+    }
+
+    /// The step that a table is of, and the table's place among [`KeyedStep::tables`].
+    #[must_use]
+    pub fn owner(&self, table: usize) -> (usize, usize) {
+        self.owners[table]
+    }
+
+    /// The numbers of a step's tables, in the order of [`KeyedStep::tables`].
+    pub fn tables_of(&self, step: usize) -> impl Iterator<Item = usize> {
+        self.owners.iter().enumerate().filter(move |(_, (owner, _))| *owner == step).map(|(table, _)| table)
+    }
+
+    /// The horizon of each table, by the watermarks of the sources: entries whose time is less have nothing left to do. A table waits for the sources
+    /// that its own step's rows come from, and for no others.
+    #[must_use]
+    pub fn horizons_us(&self, sources_us: &[Option<i64>]) -> Vec<Option<i64>> {
+        let horizon = |(table, (step, _)): (&StepTable, &(usize, usize))| table.schema.horizon_us(&self.inputs_us(*step, sources_us));
+        self.tables.iter().zip(&self.owners).map(horizon).collect()
     }
 }
 

@@ -23,7 +23,7 @@ use super::keyed_stage::Watermarks;
 use super::sinks::lanes::Parts;
 use super::source_run::{LatestOffsets, SourceRun};
 use super::start::{Running, start};
-use super::{Options, Signal, state_log};
+use super::{Options, Signal};
 use crate::checkpoint::content::DataEpoch;
 use crate::checkpoint::layout::COMPACTED_FROM;
 use crate::checkpoint::manifest::{SourceProgress, Task};
@@ -244,7 +244,6 @@ impl Running {
         let lanes_uploaded = began - closed.at;
         // After the epoch was read: what it took in came from the topic that this look sees.
         let looks: Vec<_> = self.sources.iter_mut().map(SourceRun::look).collect();
-        let watermark_us = closed.sources.iter().map(|source| source.watermark_after_us).min().flatten();
         let around = |source: &SourceProgress| Watermarks { before_us: source.watermark_before_us, after_us: source.watermark_after_us };
         let watermarks: Vec<_> = closed.sources.iter().map(around).collect();
         crate::failpoint::reach("data.upload.before");
@@ -272,8 +271,9 @@ impl Running {
         crate::failpoint::reach("data.upload.after");
         let epoch = self.writer.newest().epoch.next();
         let name = self.state_store.name(epoch, 0, 0);
-        let change = state_log::write(&self.graph, &self.state_store, name, keyed.changes).await?;
-        let saved = self.state_log.advance(change, watermark_us).await?;
+        let change = self.state_log.write(name, keyed.changes).await?;
+        let horizons_us = self.graph.horizons_us(&watermarks.iter().map(|source| source.after_us).collect::<Vec<_>>());
+        let saved = self.state_log.advance(change, &horizons_us).await?;
         for (source, look) in self.sources.iter().zip(looks) {
             source.check(look).await?;
         }
@@ -297,7 +297,7 @@ impl Running {
         self.state_log.compact_if_long(
             self.plan.checkpoint.snapshot_every as usize,
             self.state_store.name(epoch.next(), 0, COMPACTED_FROM),
-            watermark_us,
+            horizons_us,
         );
         summary.add(&manifest);
         let durations = Durations {

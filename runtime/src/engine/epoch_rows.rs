@@ -24,7 +24,7 @@ use crate::transform::{RowStep, for_sink};
 /// What an epoch comes to, beside the rows for the sinks.
 #[derive(Default)]
 pub struct KeyedEpoch {
-    /// Per step that changed.
+    /// Per table that changed, by its number in [`Graph::tables`].
     pub changes: Vec<(usize, Change)>,
     pub steps: Vec<StepProgress>,
     pub bad: BadOfEpoch,
@@ -134,8 +134,7 @@ impl<'s> EpochRows<'s> {
 
     fn end(&mut self, closing: Closing) -> Result<()> {
         let Closing { step, marks, rows_in, rows_late, rows_out } = closing;
-        let change = self.stage.take_change(step, &marks.after_us)?;
-        self.epoch.changes.extend(change.map(|change| (step, change)));
+        self.epoch.changes.extend(self.stage.take_changes(step, &marks.after_us)?);
         let at_rest = self.stage.progress(step, marks.after_us.iter().copied().min().flatten())?;
         self.epoch.steps.push(StepProgress { rows_in, rows_late, rows_out, ..at_rest });
         Ok(())

@@ -51,15 +51,16 @@ impl KeyedStage {
         Ok(Self { sinks: Sinks { graph, fitness }, operators, of_lanes: BTreeMap::new() })
     }
 
-    /// Puts saved entries of a step back.
-    pub fn restore(&mut self, step: usize, entries: &Entries) -> Result<()> {
-        match self.operator(step)?.tables().into_iter().next() {
+    /// Puts saved entries of a table back, by its number in [`Graph::tables`].
+    pub fn restore(&mut self, table: usize, entries: &Entries) -> Result<()> {
+        let (step, place) = self.graph().owner(table);
+        match self.operator(step)?.tables().into_iter().nth(place) {
             Some(table) => table.restore(entries),
-            None => Err(Failure::bug(format!("step {step} keeps no state"))),
+            None => Err(Failure::bug(format!("step {step} has no table {place}"))),
         }
     }
 
-    /// Takes the state of another part of the same stage, which has none of our entries' times.
+    /// Takes the state of another part of the same stage, which was restored beside this one.
     pub fn take_over(&mut self, other: Self) -> Result<()> {
         for (ours, mut other) in self.operators.iter_mut().flatten().zip(other.operators.into_iter().flatten()) {
             for (ours, other) in ours.tables().into_iter().zip(other.tables()) {
@@ -109,14 +110,16 @@ impl KeyedStage {
         operator(operators, step)?.next(&|rows| sinks.check(step, rows))
     }
 
-    /// What the epoch has changed of a step's state.
-    pub(super) fn take_change(&mut self, step: usize, after_us: &[Option<i64>]) -> Result<Option<Change>> {
+    /// What the epoch has changed of a step's tables, each with its number in [`Graph::tables`].
+    pub(super) fn take_changes(&mut self, step: usize, after_us: &[Option<i64>]) -> Result<Vec<(usize, Change)>> {
         let Self { sinks, operators, .. } = self;
-        let schema = sinks.graph.keyed_step(step).and_then(|step| step.tables().first());
-        match (operator(operators, step)?.tables().into_iter().next(), schema) {
-            (Some(table), Some(schema)) => table.take_change(schema.horizon_us(after_us)),
-            _ => Ok(None),
+        let graph = &sinks.graph;
+        let mut changes = Vec::new();
+        for (number, table) in graph.tables_of(step).zip(operator(operators, step)?.tables()) {
+            let change = table.take_change(graph.tables()[number].schema.horizon_us(after_us))?;
+            changes.extend(change.map(|change| (number, change)));
         }
+        Ok(changes)
     }
 
     /// Where a step is now.

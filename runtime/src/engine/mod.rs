@@ -25,7 +25,6 @@ mod restoring;
 mod sinks;
 pub(crate) mod source_run;
 mod start;
-mod state_log;
 
 pub use clock::{MaintenanceClock, now_us};
 pub use driver::{Summary, run};

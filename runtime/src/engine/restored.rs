@@ -9,12 +9,11 @@ use weir_plan::ids::Epoch;
 use super::claim::state_of;
 use super::keyed_stage::KeyedStage;
 use super::restoring;
-use super::state_log::StateLog;
 use crate::build::Graph;
 use crate::checkpoint::manifest::{Manifest, StateFile};
 use crate::checkpoint::state_files::StateFiles;
 use crate::failure::{Failure, Result};
-use crate::memory::Memory;
+use crate::state::log::Restorable;
 
 pub struct Restored {
     pub manifest: Manifest,
@@ -29,11 +28,13 @@ impl Restored {
     ///
     /// # Errors
     /// `Config`, if a file of it is gone or damaged; `Retry`.
-    pub async fn read(manifest: Manifest, graph: &Arc<Graph>, states: &StateFiles, threads: usize, memory: &Arc<Memory>) -> Result<Self> {
-        let watermark_us = manifest.watermark_us(&graph.plan);
-        let log = StateLog::new(Arc::clone(graph), states.clone(), state_of(&manifest), Arc::clone(memory));
-        let keyed = restoring::restore(graph, &log, watermark_us, threads).await;
-        let keyed = keyed.map_err(|failure| unfit(manifest.epoch, failure))?;
+    pub async fn read(manifest: Manifest, graph: &Arc<Graph>, states: &StateFiles, threads: usize) -> Result<Self> {
+        let horizons_us = graph.horizons_us(&manifest.watermarks_us(&graph.plan));
+        let keyed = async {
+            let saved = Restorable::open(Arc::clone(graph.tables()), states.clone(), &state_of(&manifest)).await?;
+            restoring::restore(graph, &saved, horizons_us, threads).await
+        };
+        let keyed = keyed.await.map_err(|failure| unfit(manifest.epoch, failure))?;
         Ok(Self { manifest, keyed, first_copy: rand::random::<u32>() / 2 })
     }
 

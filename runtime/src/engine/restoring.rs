@@ -7,27 +7,27 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use super::keyed_stage::KeyedStage;
-use super::state_log::StateLog;
 use crate::build::Graph;
 use crate::failure::{Failure, Result};
 use crate::state::Entries;
+use crate::state::log::Restorable;
 
 /// Batches of a state file that wait for one thread: a few megabytes.
 const QUEUE_BATCHES: usize = 4;
 
-/// Reads the state that `log` lists. What the watermark has passed is left out.
-pub async fn restore(graph: &Arc<Graph>, log: &StateLog, watermark_us: Option<i64>, threads: usize) -> Result<KeyedStage> {
+/// Reads what is saved. What lies below the horizons (per table, µs, exclusive) is left out.
+pub async fn restore(graph: &Arc<Graph>, saved: &Restorable, horizons_us: Vec<Option<i64>>, threads: usize) -> Result<KeyedStage> {
     let mut state = KeyedStage::new(Arc::clone(graph))?;
-    if log.is_empty() {
+    if saved.is_empty() {
         return Ok(state);
     }
     let mut workers = Vec::with_capacity(threads);
     for n in 0..threads.max(1) {
-        let share = Share::new(watermark_us, n, threads.max(1));
+        let share = Share::new(horizons_us.clone(), n, threads.max(1));
         workers.push(Worker::start(share, KeyedStage::new(Arc::clone(graph))?)?);
     }
     // A thread that takes no more has failed, and says why when it is asked.
-    let read = log.load(|step, partials| Ok(workers.iter().all(|worker| worker.queue.send((step, partials.clone())).is_ok()))).await;
+    let read = saved.load(|table, entries| Ok(workers.iter().all(|worker| worker.queue.send((table, entries.clone())).is_ok()))).await;
     let restored: Vec<_> = workers.into_iter().map(Worker::finish).collect();
     read?;
     for part in restored {
@@ -38,30 +38,30 @@ pub async fn restore(graph: &Arc<Graph>, log: &StateLog, watermark_us: Option<i6
 
 /// Which entries a thread takes: times are dealt out in turn, as they are first seen. All threads see all entries in one order, so they agree.
 struct Share {
-    watermark_us: Option<i64>,
+    horizons_us: Vec<Option<i64>>,
     n: usize,
     of: usize,
-    /// The thread of each step's times.
+    /// The thread of each table's times.
     dealt: HashMap<(usize, i64), usize>,
     /// The last answer: neighbours mostly have one time.
     last: Option<(usize, i64, bool)>,
 }
 
 impl Share {
-    fn new(watermark_us: Option<i64>, n: usize, of: usize) -> Self {
-        Self { watermark_us, n, of, dealt: HashMap::new(), last: None }
+    fn new(horizons_us: Vec<Option<i64>>, n: usize, of: usize) -> Self {
+        Self { horizons_us, n, of, dealt: HashMap::new(), last: None }
     }
 
-    fn has(&mut self, step: usize, time_us: i64) -> bool {
-        if self.watermark_us.is_some_and(|watermark| time_us < watermark) {
+    fn has(&mut self, table: usize, time_us: i64) -> bool {
+        if self.horizons_us[table].is_some_and(|horizon_us| time_us < horizon_us) {
             return false;
         }
-        if let Some((_, _, is_mine)) = self.last.filter(|(last_step, last_time, _)| (*last_step, *last_time) == (step, time_us)) {
+        if let Some((_, _, is_mine)) = self.last.filter(|(last_table, last_time, _)| (*last_table, *last_time) == (table, time_us)) {
             return is_mine;
         }
         let next = self.dealt.len() % self.of;
-        let is_mine = *self.dealt.entry((step, time_us)).or_insert(next) == self.n;
-        self.last = Some((step, time_us, is_mine));
+        let is_mine = *self.dealt.entry((table, time_us)).or_insert(next) == self.n;
+        self.last = Some((table, time_us, is_mine));
         is_mine
     }
 }
@@ -85,10 +85,10 @@ impl Worker {
 }
 
 fn take_in(mut share: Share, mut state: KeyedStage, batches: &Receiver<(usize, Entries)>) -> Result<KeyedStage> {
-    for (step, partials) in batches {
-        let mine = partials.retain(|time| share.has(step, time))?;
+    for (table, entries) in batches {
+        let mine = entries.retain(|time| share.has(table, time))?;
         if mine.rows() > 0 {
-            state.restore(step, &mine)?;
+            state.restore(table, &mine)?;
         }
     }
     Ok(state)
@@ -99,15 +99,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_time_that_is_open_goes_to_one_thread_and_threads_get_as_many_as_they_can() {
+    fn each_time_of_a_table_that_is_not_below_its_horizon_goes_to_one_thread_and_threads_get_as_many_as_they_can() {
         let entries: Vec<(usize, i64)> = (0..40).map(|i| (i % 2, i64::try_from(i * 7 % 11).unwrap_or_default() * 300)).collect();
         for threads in 1..6 {
-            let mut shares: Vec<_> = (0..threads).map(|n| Share::new(Some(600), n, threads)).collect();
+            let mut shares: Vec<_> = (0..threads).map(|n| Share::new(vec![Some(600), Some(900)], n, threads)).collect();
             let mut taken: HashMap<(usize, i64), Vec<usize>> = HashMap::new();
-            for (step, time) in &entries {
-                let takers: Vec<_> = shares.iter_mut().filter_map(|share| share.has(*step, *time).then_some(share.n)).collect();
-                assert_eq!(takers.len(), usize::from(*time >= 600), "{threads} threads, time {time}");
-                taken.entry((*step, *time)).or_default().extend(takers);
+            for (table, time) in &entries {
+                let takers: Vec<_> = shares.iter_mut().filter_map(|share| share.has(*table, *time).then_some(share.n)).collect();
+                assert_eq!(takers.len(), usize::from(*time >= [600, 900][*table]), "{threads} threads, time {time}");
+                taken.entry((*table, *time)).or_default().extend(takers);
             }
             assert!(taken.values().all(|threads| threads.windows(2).all(|pair| pair[0] == pair[1])), "{threads} threads: {taken:?}");
             let of_thread = |n: usize| taken.values().filter(|threads| threads.first() == Some(&n)).count();

@@ -26,7 +26,6 @@ use super::sinks::committing::SinkSet;
 use super::sinks::lanes::LaneSinks;
 use super::sinks::opening::Opening;
 use super::source_run::{LatestOffsets, SourceRun, topic_watch};
-use super::state_log::StateLog;
 use crate::build::Graph;
 use crate::checkpoint::manifest::{Manifest, Until};
 use crate::checkpoint::state_files::StateFiles;
@@ -40,6 +39,7 @@ use crate::sink::Environment;
 use crate::sink::upkeep::{self, Duties, Surroundings, Upkeep};
 use crate::sink::writing::Slot;
 use crate::source::kafka::{Fetching, KafkaInput};
+use crate::state::log::{Restorable, StateLog};
 use crate::storage::Standing;
 
 /// The longest that a start waits for brokers; less if the process is to give up sooner.
@@ -104,7 +104,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
             let manifest = opened.manifest(epoch).await?;
             Base::of(plan.state_action.as_ref(), opened.newest(), manifest.as_ref())?.check_fit(&wanted)?;
             match manifest {
-                Some(manifest) => Some(Restored::read(manifest, &graph, &states, options.lanes, &memory).await?),
+                Some(manifest) => Some(Restored::read(manifest, &graph, &states, options.lanes).await?),
                 None => None,
             }
         }
@@ -169,13 +169,14 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     writer.recover(&sinks).await?;
 
     let claim = writer.newest().clone();
-    let (watermark_us, sources_us) = (claim.watermark_us(&plan), claim.watermarks_us(&plan));
+    let sources_us = claim.watermarks_us(&plan);
     let state_store = writer.states();
-    let state_log = StateLog::new(Arc::clone(&graph), state_store.clone(), state_of(&claim), Arc::clone(&memory));
+    let saved = Restorable::open(Arc::clone(graph.tables()), state_store.clone(), &state_of(&claim)).await?;
+    let state_log = StateLog::new(&saved, state_store.clone(), Arc::clone(&memory));
     let mut keyed =
         match restored.filter(|restored| claim.state_action.as_ref().is_some_and(|done| done.restored == Some(restored.manifest.epoch))) {
             Some(restored) => restored.keyed,
-            None => restoring::restore(&graph, &state_log, watermark_us, options.lanes).await?,
+            None => restoring::restore(&graph, &saved, graph.horizons_us(&sources_us), options.lanes).await?,
         };
 
     memory.note_state(keyed.bytes());

@@ -1,8 +1,10 @@
-//! What keyed steps keep over a crash: the change of an epoch, in the order of state files, the files' format, and their merge.
+//! What keyed steps keep over a crash: the change of an epoch, in the order of state files, the files' format, their merge, and the log of files
+//! that together are the state.
 
 mod change;
 mod entries;
 pub mod file;
+pub mod log;
 mod merge;
 mod order;
 mod schema;

@@ -11,7 +11,7 @@ pub trait StateTable: Any + Send {
     /// Puts saved entries back, before the first epoch: those of the oldest file first, without those below the horizon.
     fn restore(&mut self, entries: &Entries) -> Result<()>;
 
-    /// Takes the entries of another table of the same step and schema, which was restored beside this one and has none of its times.
+    /// Takes the entries of another table of the same step and schema, which was restored beside this one.
     ///
     /// # Errors
     /// A bug, if it is a table of another kind.

@@ -174,3 +174,25 @@ fn what_is_held_behind_one_source_does_not_move_the_watermark_of_another() {
     let after: Vec<_> = stage.at_rest(&[Some(10), None]).into_iter().map(|step| (step.open_windows, step.watermark_after_us)).collect();
     assert_eq!(after, [(0, Some(10)), (1, None)]);
 }
+
+#[test]
+fn a_table_waits_for_the_sources_that_its_own_rows_come_from() {
+    let count = |name: &str, input, rows: &SchemaRef| {
+        let columns = [AggregateColumn { name: "n".into(), expr: "count(*)".into(), filter: None }];
+        let aggregate = aggregate::compile(input, rows, Tumbling::new(10), &[], &columns).unwrap();
+        Step { name: name.into(), schema: aggregate.output_schema(), op: StepOp::Aggregate(Arc::new(aggregate)) }
+    };
+    let first = count("first", Input::Source(0), &schema());
+    let columns = vec![expr::compile("n", &first.schema, "n").unwrap()];
+    let map = Step { name: "map".into(), op: StepOp::Map(Map { input: Input::Step(0), filter: None, columns }), schema: schema() };
+    let steps = vec![first, map, count("second", Input::Source(1), &schema()), count("behind the first", Input::Step(1), &schema())];
+    let sources = ["a", "b"].map(|name| fixtures::source(name, None, schema())).to_vec();
+    let graph = Graph::of(Arc::new(fixtures::plan(sources, steps, vec![])));
+    let names: Vec<_> = graph.tables().iter().map(|table| table.step.as_str()).collect();
+    assert_eq!(names, ["first", "second", "behind the first"]);
+    assert_eq!(graph.horizons_us(&[Some(70), Some(30)]), [Some(70), Some(30), Some(70)]);
+    assert_eq!(graph.horizons_us(&[None, Some(30)]), [None, Some(30), None]);
+    for (table, owner) in [(0, 0), (1, 2), (2, 3)] {
+        assert_eq!((graph.owner(table), graph.tables_of(owner).collect::<Vec<_>>()), ((owner, 0), vec![table]));
+    }
+}

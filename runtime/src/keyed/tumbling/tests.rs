@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
-use rand::Rng;
 use rand::rngs::SmallRng;
+use rand::{Rng, SeedableRng};
 use weir_plan::aggregate::{self, Aggregate, AggregateColumn};
 use weir_plan::plan::Input;
 use weir_plan::types::{Column, DataType, EVENT_TIME};
@@ -224,4 +224,22 @@ fn an_epoch_takes_effect_when_it_closes_and_its_change_is_given_once() {
     apply(&mut restored, &change.entries);
     assert_eq!(close_all(&mut restored), expected(&rows[1..]));
     assert_eq!(close_all(&mut state), expected(&rows[1..]));
+}
+
+/// However threads share what they restore: here two have rows of the same windows and keys.
+#[test]
+fn windows_that_take_over_others_have_what_both_had() {
+    let aggregate = aggregate();
+    let mut rng = SmallRng::seed_from_u64(11);
+    for _ in 0..50 {
+        let (ours, theirs) = (random_rows(&mut rng, 20), random_rows(&mut rng, 20));
+        let [mut state, mut other] = [&ours, &theirs].map(|rows| {
+            let mut state = state(&aggregate);
+            apply(&mut state, &partials(&aggregate, rows).unwrap());
+            state
+        });
+        state.tables().remove(0).take_over(other.tables().remove(0)).unwrap();
+        assert_eq!(other.figures(), Figures::default());
+        assert_eq!(close_all(&mut state), expected(&[ours, theirs].concat()));
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::any::Any;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, UInt32Array};
@@ -79,8 +80,8 @@ impl Windows {
     fn apply(&mut self, entries: &Entries) -> Result<()> {
         for (window, part) in by_window(entries)? {
             let pane = match self.panes.entry(window) {
-                std::collections::btree_map::Entry::Occupied(e) => e.into_mut(),
-                std::collections::btree_map::Entry::Vacant(e) => e.insert(GroupTable::new(&self.key_types, &self.aggregate.calls)?),
+                Entry::Occupied(e) => e.into_mut(),
+                Entry::Vacant(e) => e.insert(GroupTable::new(&self.key_types, &self.aggregate.calls)?),
             };
             pane.merge(&part.keys, part.rows(), &part.values)?;
         }
@@ -96,7 +97,16 @@ impl StateTable for Windows {
     fn take_over(&mut self, other: &mut dyn StateTable) -> Result<()> {
         let other: &mut dyn Any = other;
         let other = other.downcast_mut::<Self>().ok_or_else(|| Failure::bug("windows were to take over a table of another kind"))?;
-        self.panes.append(&mut other.panes);
+        for (start_us, pane) in std::mem::take(&mut other.panes) {
+            match self.panes.entry(start_us) {
+                Entry::Vacant(none) => drop(none.insert(pane)),
+                Entry::Occupied(mut ours) => {
+                    let rows = pane.groups();
+                    let (keys, states) = pane.drain()?;
+                    ours.get_mut().merge(&keys, rows, &states)?;
+                }
+            }
+        }
         Ok(())
     }
 

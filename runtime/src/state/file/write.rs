@@ -28,7 +28,7 @@ pub struct Writer {
     crc: Hasher,
     blocks: Vec<Block>,
     open: Option<OpenBlock>,
-    max_time_us: Option<i64>,
+    max_window_end_us: i64,
 }
 
 struct OpenBlock {
@@ -45,13 +45,14 @@ pub struct Finished {
     pub bytes: u64,
     pub crc32: u32,
     pub blocks: Vec<Block>,
-    /// The greatest time of an entry; `None` without entries.
-    pub max_time_us: Option<i64>,
+    /// The greatest end of a window that rows are of, as manifests of version 1 have it.
+    pub max_window_end_us: i64,
 }
 
 impl Default for Writer {
     fn default() -> Self {
-        let mut writer = Self { encoded: Vec::new(), bytes: 0, crc: Hasher::new(), blocks: Vec::new(), open: None, max_time_us: None };
+        let mut writer =
+            Self { encoded: Vec::new(), bytes: 0, crc: Hasher::new(), blocks: Vec::new(), open: None, max_window_end_us: i64::MIN };
         writer.append(MAGIC);
         writer
     }
@@ -77,7 +78,9 @@ impl Writer {
         block.key_groups = batch.key_groups.values().iter().fold(block.key_groups, |(least, most), g| (least.min(*g), most.max(*g)));
         let starts = record_batch.column(1).as_primitive::<Int64Type>().values().iter();
         block.window_starts_us = starts.fold(block.window_starts_us, |(least, most), w| (least.min(*w), most.max(*w)));
-        self.max_time_us = self.max_time_us.max(batch.entries.times.values().iter().max().copied());
+        // A window's time is its last moment.
+        let ends = batch.entries.times.values().iter().map(|last_moment| last_moment.saturating_add(1));
+        self.max_window_end_us = ends.fold(self.max_window_end_us, i64::max);
         let chunk = open.chunk();
         self.append(&chunk);
         Ok(())
@@ -104,8 +107,8 @@ impl Writer {
         self.append(&length.to_le_bytes());
         self.append(&crc32fast::hash(&encoded).to_le_bytes());
         self.append(MAGIC);
-        let (bytes, crc32, max_time_us) = (self.bytes, self.crc.finalize(), self.max_time_us);
-        Ok(Finished { rest: self.encoded, bytes, crc32, blocks: footer.blocks, max_time_us })
+        let (bytes, crc32, max_window_end_us) = (self.bytes, self.crc.finalize(), self.max_window_end_us);
+        Ok(Finished { rest: self.encoded, bytes, crc32, blocks: footer.blocks, max_window_end_us })
     }
 
     fn close_block(&mut self) -> Result<()> {

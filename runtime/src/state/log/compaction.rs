@@ -8,7 +8,7 @@ use tokio::task::spawn_blocking;
 
 use super::reading::{self, OpenFile, Rows};
 use super::writing::Output;
-use crate::build::Graph;
+use super::{LogFile, StepTable};
 use crate::checkpoint::layout::StateName;
 use crate::checkpoint::manifest::StateFile;
 use crate::checkpoint::state_files::StateFiles;
@@ -25,14 +25,14 @@ const RUNS_AT_ONCE_MAX: u64 = 64;
 
 /// What a compaction needs.
 pub struct Compaction {
-    pub graph: Arc<Graph>,
+    pub tables: Arc<[StepTable]>,
     pub store: StateFiles,
     /// The files to be merged: each run is sorted, by the order of its files.
     pub runs: Vec<Vec<StateFile>>,
     /// Of its first file.
     pub first: StateName,
-    /// Entries that it has passed are left out.
-    pub watermark_us: Option<i64>,
+    /// Per table: entries below it are left out.
+    pub horizons_us: Vec<Option<i64>>,
     /// The memory that it may take.
     pub bytes_max: u64,
     #[cfg(test)]
@@ -44,7 +44,7 @@ pub struct Compaction {
 pub struct Compacted {
     /// Paths.
     pub inputs: Vec<String>,
-    pub outputs: Vec<StateFile>,
+    pub outputs: Vec<LogFile>,
 }
 
 impl Compaction {
@@ -57,22 +57,22 @@ impl Compaction {
             let rest = runs.split_off(at_once);
             let merged = self.merge(runs).await?;
             runs = rest;
-            runs.push(merged);
+            runs.push(merged.into_iter().map(|file| file.file).collect());
         }
         Ok(Compacted { inputs, outputs: self.merge(runs).await? })
     }
 
-    async fn merge(&mut self, runs: Vec<Vec<StateFile>>) -> Result<Vec<StateFile>> {
+    async fn merge(&mut self, runs: Vec<Vec<StateFile>>) -> Result<Vec<LogFile>> {
         let mut opened = Vec::with_capacity(runs.len());
         for run in runs {
             opened.push(reading::open(&self.store, &run).await?);
         }
-        let mut output = Output::new(Arc::clone(&self.graph), self.store.clone(), self.first);
+        let mut output = Output::new(Arc::clone(&self.tables), self.store.clone(), self.first);
         #[cfg(test)]
         if let Some(bytes) = self.file_bytes {
             output = output.with_files_of(bytes);
         }
-        if let Err(failure) = self.merge_steps(&opened, &mut output).await {
+        if let Err(failure) = self.merge_tables(&opened, &mut output).await {
             output.abort().await;
             return Err(failure);
         }
@@ -81,11 +81,11 @@ impl Compaction {
         Ok(files)
     }
 
-    async fn merge_steps(&self, runs: &[Vec<Arc<OpenFile>>], output: &mut Output) -> Result<()> {
-        for (step, name, table) in self.graph.tables() {
-            let rows = |files: &Vec<_>| Rows::new(self.store.clone(), files, name, Arc::clone(table), FETCHED_BYTES);
+    async fn merge_tables(&self, runs: &[Vec<Arc<OpenFile>>], output: &mut Output) -> Result<()> {
+        for (i, table) in self.tables.iter().enumerate() {
+            let rows = |files: &Vec<_>| Rows::new(self.store.clone(), files, table, FETCHED_BYTES);
             let mut rows: Vec<Rows> = runs.iter().map(rows).collect();
-            let mut merge = Merge::new(Arc::clone(table), rows.len())?;
+            let mut merge = Merge::new(Arc::clone(&table.schema), rows.len())?;
             loop {
                 loop {
                     let hungry = merge.hungry();
@@ -99,16 +99,16 @@ impl Compaction {
                 if merge.is_done() {
                     break;
                 }
-                let watermark_us = self.watermark_us;
+                let horizon_us = self.horizons_us[i];
                 // It computes for long, and the threads of tasks have others to serve.
                 let stretch = spawn_blocking(move || {
-                    let stretch = merge.next(|time| watermark_us.is_none_or(|w| time >= w));
+                    let stretch = merge.next(|time| horizon_us.is_none_or(|horizon_us| time >= horizon_us));
                     (merge, stretch)
                 });
                 let (back, stretch) = stretch.await.map_err(|e| Failure::bug(format!("merge state files: {e}")))?;
                 merge = back;
                 if let Some(stretch) = stretch? {
-                    output.write(step, &stretch).await?;
+                    output.write(i, &stretch).await?;
                 }
             }
         }

@@ -18,11 +18,13 @@ use weir_plan::types::{Column, DataType, EVENT_TIME};
 use weir_plan::window::Tumbling;
 
 use super::*;
+use crate::build::Graph;
 use crate::checkpoint::layout::COMPACTED_FROM;
 use crate::checkpoint::store::Store;
 use crate::failure::Remedy;
 use crate::fixtures;
 use crate::retry::{Jitter, RetryPolicy};
+use crate::state::Entries;
 
 const SIZE_US: i64 = 10;
 
@@ -53,7 +55,7 @@ struct Rig {
     files: StateFiles,
 }
 
-/// By step, last moment of the window, and key: the only column of its state.
+/// By table, last moment of the window, and key: the only column of its state.
 type State = BTreeMap<(usize, i64, Option<String>), i64>;
 
 impl Rig {
@@ -76,62 +78,72 @@ impl Rig {
             Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")),
         ];
         let batch = RecordBatch::try_new(input_schema(), columns).unwrap();
-        let changes = self.graph.tables().map(|(i, _, table)| {
-            let step = self.graph.keyed_step(i).unwrap();
+        let changes = self.graph.tables().iter().enumerate().map(|(i, table)| {
+            let step = self.graph.keyed_step(self.graph.owner(i).0).unwrap();
             let mut lane = step.sender(0).unwrap();
             lane.take_in(&step.prepare(0, &batch, &[None]).unwrap()).unwrap();
-            (i, Change::of(table, &lane.drain().unwrap()).unwrap().unwrap())
+            (i, Change::of(&table.schema, &lane.drain().unwrap()).unwrap().unwrap())
         });
         changes.collect()
     }
 
     /// One file per epoch or several.
-    async fn written(&self, epochs: u64, rng: &mut SmallRng) -> (Vec<StateFile>, State) {
+    async fn written(&self, epochs: u64, rng: &mut SmallRng) -> (Vec<LogFile>, State) {
         let (mut files, mut state) = (Vec::new(), State::new());
         for epoch in 2..2 + epochs {
             let changes = self.changes(rng.random_range(1..4000), rng);
-            changes.iter().for_each(|(step, change)| add(&mut state, *step, &change.entries));
+            changes.iter().for_each(|(table, change)| add(&mut state, *table, &change.entries));
             let file_bytes = if rng.random_bool(0.5) { 20_000 } else { u64::MAX };
-            let mut output = Output::new(Arc::clone(&self.graph), self.files.clone(), self.files.name(Epoch(epoch), 0, 0));
+            let mut output = Output::new(Arc::clone(self.graph.tables()), self.files.clone(), self.files.name(Epoch(epoch), 0, 0));
             output = output.with_files_of(file_bytes);
-            for (step, change) in &changes {
-                output.write(*step, change).await.unwrap();
+            for (table, change) in &changes {
+                output.write(*table, change).await.unwrap();
             }
             files.extend(output.finish().await.unwrap());
         }
         (files, state)
     }
 
-    async fn read(&self, files: &[StateFile]) -> Result<State> {
+    async fn saved(&self, files: &[LogFile]) -> Result<Restorable> {
+        let files: Vec<_> = files.iter().map(|file| file.file.clone()).collect();
+        Restorable::open(Arc::clone(self.graph.tables()), self.files.clone(), &files).await
+    }
+
+    async fn log(&self, files: &[LogFile]) -> StateLog {
+        StateLog::new(&self.saved(files).await.unwrap(), self.files.clone(), Arc::new(Memory::new(None).unwrap()))
+    }
+
+    async fn read(&self, files: &[LogFile]) -> Result<State> {
         let mut state = State::new();
-        let log = StateLog::new(Arc::clone(&self.graph), self.files.clone(), files.to_vec(), Arc::new(Memory::new(None).unwrap()));
-        log.load(|step, entries| {
-            add(&mut state, step, &entries);
+        let saved = self.saved(files).await?;
+        assert_eq!(saved.files(), files, "the tables that have rows in a file are those that it was written with");
+        let each = |table, entries| {
+            add(&mut state, table, &entries);
             Ok(true)
-        })
-        .await?;
+        };
+        saved.load(each).await?;
         Ok(state)
     }
 
-    fn compaction(&self, files: &[StateFile], epoch: u64, bytes_max: u64) -> Compaction {
+    fn compaction(&self, files: &[LogFile], epoch: u64, bytes_max: u64) -> Compaction {
         Compaction {
-            graph: Arc::clone(&self.graph),
+            tables: Arc::clone(self.graph.tables()),
             store: self.files.clone(),
-            runs: runs(files).map(<[StateFile]>::to_vec).collect(),
+            runs: runs(files).map(|run| run.iter().map(|file| file.file.clone()).collect()).collect(),
             first: self.files.name(Epoch(epoch), 0, COMPACTED_FROM),
-            watermark_us: None,
+            horizons_us: vec![None; self.graph.tables().len()],
             bytes_max,
             file_bytes: Some(30_000),
         }
     }
 }
 
-fn add(state: &mut State, step: usize, entries: &Entries) {
+fn add(state: &mut State, table: usize, entries: &Entries) {
     let [groups @ .., _start] = &entries.keys[..] else { panic!("entries without windows") };
     let keys = groups.first().map(|keys| keys.as_string::<i32>().clone());
     for (row, time) in entries.times.values().iter().enumerate() {
         let key = keys.as_ref().and_then(|keys| keys.iter().nth(row).flatten().map(str::to_owned));
-        *state.entry((step, *time, key)).or_default() += entries.values[0].as_primitive::<Int64Type>().value(row);
+        *state.entry((table, *time, key)).or_default() += entries.values[0].as_primitive::<Int64Type>().value(row);
     }
 }
 
@@ -145,10 +157,10 @@ async fn compacted_in_any_number_of_passes_and_files_the_state_is_the_same() {
         let done = rig.compaction(&files, 9, bytes_max).run().await.unwrap();
         assert_eq!(done.inputs.len(), files.len());
         let (_, full) = done.outputs.split_last().unwrap();
-        assert!(!full.is_empty() && full.iter().all(|file| file.bytes >= 30_000), "{:?}", done.outputs);
+        assert!(!full.is_empty() && full.iter().all(|file| file.file.bytes >= 30_000), "{:?}", done.outputs);
         assert_eq!(runs(&done.outputs).count(), 1, "they are one run for the next compaction");
         assert_eq!(rig.read(&done.outputs).await.unwrap(), state);
-        assert_eq!(done.outputs.iter().map(|file| file.rows).sum::<u64>(), state.len() as u64, "each group once");
+        assert_eq!(done.outputs.iter().map(|file| file.file.rows).sum::<u64>(), state.len() as u64, "each group once");
         // Compacted state and later changes are compacted again.
         let (more, later) = rig.written(3, &mut rng).await;
         let all: Vec<_> = done.outputs.into_iter().chain(more).collect();
@@ -164,25 +176,59 @@ async fn closed_windows_are_left_out_and_the_list_is_taken_up_in_its_place() {
     let mut rng = SmallRng::seed_from_u64(5);
     let rig = Rig::new();
     let (files, state) = rig.written(4, &mut rng).await;
-    let mut log = StateLog::new(Arc::clone(&rig.graph), rig.files.clone(), files, Arc::new(Memory::new(None).unwrap()));
-    log.compact_if_long(4, rig.files.name(Epoch(6), 0, COMPACTED_FROM), Some(20));
+    let mut log = rig.log(&files).await;
+    let horizons_us = vec![Some(20), Some(10)];
+    log.compact_if_long(4, rig.files.name(Epoch(6), 0, COMPACTED_FROM), horizons_us.clone());
     assert!(log.compaction.is_none(), "four changes are not more than four");
-    log.compact_if_long(3, rig.files.name(Epoch(6), 0, COMPACTED_FROM), Some(20));
-    let change = write(&rig.graph, &rig.files, rig.files.name(Epoch(6), 0, 0), rig.changes(10, &mut rng)).await.unwrap();
-    let before = log.advance(Vec::new(), None).await.unwrap();
+    log.compact_if_long(3, rig.files.name(Epoch(6), 0, COMPACTED_FROM), horizons_us);
+    let change = log.write(rig.files.name(Epoch(6), 0, 0), rig.changes(10, &mut rng)).await.unwrap();
+    let before = log.advance(Vec::new(), &[None, None]).await.unwrap();
     while log.compaction.as_ref().is_some_and(|running| !running.task.is_finished()) {
         tokio::task::yield_now().await;
     }
-    let after = log.advance(change.clone(), None).await.unwrap();
+    let after = log.advance(change.clone(), &[None, None]).await.unwrap();
     assert_eq!(after.compacting, None);
     if before.compacting.is_some() {
         assert_eq!(before.compacting, Some(Epoch(6)), "the manifest says that files of epoch 6 are being written");
     }
-    assert!(after.files.ends_with(&change) && after.files[0].name().unwrap().is_compacted());
-    let compacted = rig.read(&after.files[..after.files.len() - change.len()]).await.unwrap();
-    let open: State = state.into_iter().filter(|((_, time, _), _)| *time >= 20).collect();
+    assert_eq!(after.files, log.files.iter().map(|file| file.file.clone()).collect::<Vec<_>>());
+    assert!(log.files.ends_with(&change) && after.files[0].name().unwrap().is_compacted());
+    let compacted = rig.read(&log.files[..log.files.len() - change.len()]).await.unwrap();
+    let open: State = state.into_iter().filter(|((table, time, _), _)| *time >= [20, 10][*table]).collect();
     assert_eq!(compacted, open);
-    assert_eq!(changes(&after.files), 1);
+    assert_eq!(changes(&log.files), 1);
+}
+
+/// Of two tables, each of a source of its own; the least horizon counts of those that have rows in a file.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_leaves_by_the_horizons_of_the_tables_that_have_rows_in_it_and_waits_for_no_others() {
+    let mut rng = SmallRng::seed_from_u64(7);
+    let rig = Rig::new();
+    let log = rig.log(&[]).await;
+    let mut changes = rig.changes(2000, &mut rng);
+    let both = log.write(rig.files.name(Epoch(2), 0, 0), changes.clone()).await.unwrap();
+    let counts = log.write(rig.files.name(Epoch(3), 0, 0), changes.drain(1..).collect()).await.unwrap();
+    let sums = log.write(rig.files.name(Epoch(4), 0, 0), changes).await.unwrap();
+    let all: Vec<LogFile> = [&both[..], &counts, &sums].concat();
+    assert_eq!(
+        all.iter().map(|file| (file.file.max_window_end_us, &file.tables[..])).collect::<Vec<_>>(),
+        [(40, &[0, 1][..]), (40, &[1]), (40, &[0])]
+    );
+    let stays = |names: &[&[LogFile]]| -> Vec<StateFile> { names.concat().into_iter().map(|file| file.file).collect() };
+    for (horizons_us, expected) in [
+        ([None, None], stays(&[&both, &counts, &sums])),
+        ([Some(39), Some(39)], stays(&[&both, &counts, &sums])),
+        ([Some(40), None], stays(&[&both, &counts])),
+        ([Some(39), Some(40)], stays(&[&both, &sums])),
+        ([Some(40), Some(40)], vec![]),
+    ] {
+        // As it was written, and as a start finds it.
+        for found in [rig.log(&[]).await, rig.log(&all).await] {
+            let (mut log, change) = (found, all.clone());
+            let change = if log.files.is_empty() { change } else { vec![] };
+            assert_eq!(log.advance(change, &horizons_us).await.unwrap().files, expected, "{horizons_us:?}");
+        }
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -190,10 +236,10 @@ async fn a_file_that_is_torn_flipped_exchanged_or_gone_is_refused_by_its_name_by
     let mut rng = SmallRng::seed_from_u64(6);
     let rig = Rig::new();
     let (files, state) = rig.written(3, &mut rng).await;
-    let file = &files[1];
+    let file = &files[1].file;
     let path = Path::from(format!("c/{}", file.path));
     let whole = rig.objects.get(&path).await.unwrap().bytes().await.unwrap();
-    let other = rig.objects.get(&Path::from(format!("c/{}", files[0].path))).await.unwrap().bytes().await.unwrap();
+    let other = rig.objects.get(&Path::from(format!("c/{}", files[0].file.path))).await.unwrap().bytes().await.unwrap();
     let mut bad: Vec<(&str, Option<Vec<u8>>)> = vec![("gone", None), ("exchanged", Some(other.to_vec()))];
     for _ in 0..40 {
         bad.push(("torn", Some(whole[..rng.random_range(0..whole.len())].to_vec())));

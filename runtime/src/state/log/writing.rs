@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::build::Graph;
+use super::reading::places;
+use super::{LogFile, StepTable};
 use crate::checkpoint::layout::StateName;
 use crate::checkpoint::manifest::StateFile;
 use crate::checkpoint::state_files::{NewFile, StateFiles};
@@ -17,17 +18,17 @@ const FILE_BYTES: u64 = 64 << 20;
 
 /// Files in the making, one after the other, with names that count up.
 pub struct Output {
-    graph: Arc<Graph>,
+    tables: Arc<[StepTable]>,
     store: StateFiles,
     next: StateName,
     file_bytes: u64,
-    files: Vec<StateFile>,
+    files: Vec<LogFile>,
     open: Option<(state_file::Writer, NewFile)>,
 }
 
 impl Output {
-    pub fn new(graph: Arc<Graph>, store: StateFiles, first: StateName) -> Self {
-        Self { graph, store, next: first, file_bytes: FILE_BYTES, files: Vec::new(), open: None }
+    pub fn new(tables: Arc<[StepTable]>, store: StateFiles, first: StateName) -> Self {
+        Self { tables, store, next: first, file_bytes: FILE_BYTES, files: Vec::new(), open: None }
     }
 
     #[cfg(test)]
@@ -35,10 +36,10 @@ impl Output {
         Self { file_bytes, ..self }
     }
 
-    /// Adds rows of a step. Steps come in the order of the plan, the rows of one in the order of state files.
-    pub async fn write(&mut self, step: usize, change: &Change) -> Result<()> {
-        let graph = Arc::clone(&self.graph);
-        let Some((_, name, table)) = graph.tables().find(|(i, ..)| *i == step) else { return Ok(()) };
+    /// Adds rows of a table. All of one table come one after the other, in the order of state files.
+    pub async fn write(&mut self, table: usize, change: &Change) -> Result<()> {
+        let tables = Arc::clone(&self.tables);
+        let table = &tables[table];
         for batch in state_file::batches(change) {
             let (writer, file) = match &mut self.open {
                 Some(open) => open,
@@ -48,7 +49,7 @@ impl Output {
                     none.insert((state_file::Writer::default(), file))
                 }
             };
-            writer.write(name, table, &batch)?;
+            writer.write(&table.step, &table.schema, &batch)?;
             file.push(writer.take()).await?;
             if writer.bytes() >= self.file_bytes {
                 self.close().await?;
@@ -58,7 +59,7 @@ impl Output {
     }
 
     /// The files, all of them whole. No rows, no file.
-    pub async fn finish(mut self) -> Result<Vec<StateFile>> {
+    pub async fn finish(mut self) -> Result<Vec<LogFile>> {
         self.close().await?;
         Ok(self.files)
     }
@@ -75,9 +76,10 @@ impl Output {
         let finished = writer.finish()?;
         file.push(finished.rest).await?;
         let path = file.finish().await?;
-        let max_window_end_us = finished.max_time_us.map_or(i64::MIN, |last_moment| last_moment.saturating_add(1));
         let rows = finished.blocks.iter().map(|block| block.rows).sum();
-        self.files.push(StateFile { path, bytes: finished.bytes, rows, crc32: finished.crc32, max_window_end_us });
+        let max_window_end_us = finished.max_window_end_us;
+        let file = StateFile { path, bytes: finished.bytes, rows, crc32: finished.crc32, max_window_end_us };
+        self.files.push(LogFile { file, tables: places(&self.tables, &finished.blocks) });
         Ok(())
     }
 }

@@ -6,15 +6,72 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 
+use super::{LogFile, StepTable};
 use crate::checkpoint::manifest::StateFile;
 use crate::checkpoint::state_files::StateFiles;
 use crate::failure::{Failure, Result};
 use crate::state::file::{self as state_file, Block, BlockReader, Chunk, Footer, Tail};
-use crate::state::{Change, TableSchema};
+use crate::state::{Change, Entries, TableSchema};
 
 /// Asked for at a file's end at first: the footer of most files is in it.
 const TAIL_BYTES: u64 = 64 << 10;
 const FOOTERS_AT_ONCE: usize = 8;
+/// Of a state file, at a start: fetched in one go, and so many of these at a time.
+const RESTORED_BYTES: u64 = 4 << 20;
+const RESTORED_AHEAD: usize = 3;
+
+/// State as a manifest lists it: its files, oldest first, with their footers.
+pub struct Restorable {
+    tables: Arc<[StepTable]>,
+    store: StateFiles,
+    files: Vec<Arc<OpenFile>>,
+}
+
+impl Restorable {
+    /// Reads the files' footers.
+    ///
+    /// # Errors
+    /// `Config`, if a file is gone or damaged; `Retry`.
+    pub async fn open(tables: Arc<[StepTable]>, store: StateFiles, files: &[StateFile]) -> Result<Self> {
+        let files = open(&store, files).await?;
+        Ok(Self { tables, store, files })
+    }
+
+    /// Whether nothing is saved.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// Reads all entries, table by table and batch by batch, as long as `each` wants more. Of one table the oldest file's come first. The key
+    /// groups that files have with them are not handed out: files of older versions have some keys in other ones.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and what `each` fails with.
+    pub async fn load(&self, mut each: impl FnMut(usize, Entries) -> Result<bool>) -> Result<()> {
+        for (i, table) in self.tables.iter().enumerate() {
+            let rows = Rows::new(self.store.clone(), &self.files, table, RESTORED_BYTES);
+            if !rows.for_each(RESTORED_AHEAD, |change| each(i, change.entries)).await? {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn tables(&self) -> &Arc<[StepTable]> {
+        &self.tables
+    }
+
+    pub(super) fn files(&self) -> Vec<LogFile> {
+        self.files.iter().map(|open| LogFile { file: open.file.clone(), tables: places(&self.tables, &open.footer.blocks) }).collect()
+    }
+}
+
+/// The tables that have rows in some blocks. What no table has any more is passed over.
+pub(super) fn places(tables: &[StepTable], blocks: &[Block]) -> Vec<usize> {
+    let has_block = |(_, table): &(usize, &StepTable)| blocks.iter().any(|block| block.step == table.step);
+    tables.iter().enumerate().filter(has_block).map(|(i, _)| i).collect()
+}
 
 /// A file whose footer was read.
 pub struct OpenFile {
@@ -44,7 +101,7 @@ async fn footer_of(store: &StateFiles, file: &StateFile) -> Result<Footer> {
     }
 }
 
-/// One step's rows in some files, in the files' order.
+/// One table's rows in some files, in the files' order.
 pub struct Rows {
     store: StateFiles,
     table: Arc<TableSchema>,
@@ -66,14 +123,14 @@ struct Request {
 
 impl Rows {
     /// `bytes_at_once` are fetched together, unless a single chunk is larger.
-    pub fn new(store: StateFiles, files: &[Arc<OpenFile>], step: &str, table: Arc<TableSchema>, bytes_at_once: u64) -> Self {
+    pub fn new(store: StateFiles, files: &[Arc<OpenFile>], table: &StepTable, bytes_at_once: u64) -> Self {
         let mut requests = VecDeque::new();
         for file in files {
-            for (block, of_step) in file.footer.blocks.iter().enumerate().filter(|(_, block)| block.step == step) {
+            for (block, of_step) in file.footer.blocks.iter().enumerate().filter(|(_, block)| block.step == table.step) {
                 requests.extend(requests_of(file, block, of_step, bytes_at_once));
             }
         }
-        Self { store, table, requests, reader: None }
+        Self { store, table: Arc::clone(&table.schema), requests, reader: None }
     }
 
     /// The next rows, in one batch or several; `None` at the end.

@@ -1,0 +1,150 @@
+//! Which state files make up the keyed state, and their compaction: a file that lies wholly below the horizons of its tables is dropped from the
+//! list, and a long list is merged into a short one beside the running epochs. Compaction reads only immutable files, so it can be lost at any
+//! point.
+
+mod compaction;
+mod reading;
+#[cfg(test)]
+mod tests;
+mod writing;
+
+use std::sync::Arc;
+
+use tokio::task::JoinHandle;
+use weir_plan::ids::Epoch;
+
+use self::compaction::{Compacted, Compaction};
+pub use self::reading::Restorable;
+use self::writing::Output;
+use super::change::Change;
+use super::schema::TableSchema;
+use crate::checkpoint::layout::StateName;
+use crate::checkpoint::manifest::StateFile;
+use crate::checkpoint::state_files::StateFiles;
+use crate::failure::{Failure, Result};
+use crate::memory::Memory;
+
+/// A table of a keyed step. The log numbers tables by their place in a list of these: of the changes that it writes, the entries that it reads
+/// back, and the horizons.
+#[derive(Clone)]
+pub struct StepTable {
+    /// The step's name, by which files name its rows.
+    pub step: String,
+    pub schema: Arc<TableSchema>,
+}
+
+/// A state file, and the tables that have rows in it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LogFile {
+    pub file: StateFile,
+    tables: Vec<usize>,
+}
+
+impl LogFile {
+    /// Whether nothing in it has anything left to do. A file of version 1 says one time for all of its tables, so the least horizon of these
+    /// counts, and no other.
+    fn is_over(&self, horizons_us: &[Option<i64>]) -> bool {
+        self.tables.iter().all(|table| horizons_us[*table].is_some_and(|horizon_us| self.file.max_window_end_us <= horizon_us))
+    }
+}
+
+/// The list, oldest first, and the compaction under way.
+pub struct StateLog {
+    tables: Arc<[StepTable]>,
+    store: StateFiles,
+    files: Vec<LogFile>,
+    memory: Arc<Memory>,
+    compaction: Option<Running>,
+    /// Changes that the list must have before a compaction is tried again, after one that failed.
+    patience: usize,
+}
+
+struct Running {
+    /// Its files are named for this epoch.
+    epoch: Epoch,
+    task: JoinHandle<Result<Compacted>>,
+}
+
+impl StateLog {
+    /// Goes on from what is saved. `store` names the files that it writes.
+    #[must_use]
+    pub fn new(saved: &Restorable, store: StateFiles, memory: Arc<Memory>) -> Self {
+        Self { tables: Arc::clone(saved.tables()), store, files: saved.files(), memory, compaction: None, patience: 0 }
+    }
+
+    /// Writes changes, each with its table, into files of which the first has that name. No rows, no file.
+    pub async fn write(&self, first: StateName, changes: Vec<(usize, Change)>) -> Result<Vec<LogFile>> {
+        let mut output = Output::new(Arc::clone(&self.tables), self.store.clone(), first);
+        for (table, change) in changes {
+            output.write(table, &change).await?;
+        }
+        output.finish().await
+    }
+
+    /// What the manifest of an epoch is to say of the state: `change` added, what lies wholly below the horizons (per table, µs, exclusive) gone,
+    /// a finished compaction taken up.
+    pub async fn advance(&mut self, change: Vec<LogFile>, horizons_us: &[Option<i64>]) -> Result<Saved> {
+        if let Some(ended) = self.compaction.take_if(|running| running.task.is_finished()) {
+            match ended.task.await {
+                Ok(Ok(done)) => self.take_up(done),
+                // The old files are all there. What has failed once fails again, most likely: not with each epoch.
+                Ok(Err(failure)) => {
+                    tracing::warn!("compaction of state: {failure}; the state is whole, and a later compaction tries again");
+                    self.patience = changes(&self.files);
+                }
+                Err(panic) => return Err(Failure::bug(format!("compaction of state: {panic}"))),
+            }
+        }
+        self.files.extend(change);
+        self.files.retain(|file| !file.is_over(horizons_us));
+        let files = self.files.iter().map(|file| file.file.clone()).collect();
+        Ok(Saved { files, compacting: self.compaction.as_ref().map(|running| running.epoch) })
+    }
+
+    /// Starts a compaction if there are more changes than that and none is under way. `first` is the name of its first file, for the epoch
+    /// that comes next: its manifest is the first one that says that such files are being written. What lies below the horizons is left out.
+    pub fn compact_if_long(&mut self, changes_max: usize, first: StateName, horizons_us: Vec<Option<i64>>) {
+        if self.compaction.is_some() || changes(&self.files) <= changes_max + self.patience {
+            return;
+        }
+        self.patience = 0;
+        let of_run = |run: &[LogFile]| run.iter().map(|file| file.file.clone()).collect();
+        let compaction = Compaction {
+            tables: Arc::clone(&self.tables),
+            store: self.store.clone(),
+            runs: runs(&self.files).map(of_run).collect(),
+            first,
+            horizons_us,
+            // However little it is: a list that is never compacted would grow on.
+            bytes_max: self.memory.maintenance_bytes().unwrap_or_default(),
+            #[cfg(test)]
+            file_bytes: None,
+        };
+        self.compaction = Some(Running { epoch: first.epoch, task: tokio::spawn(compaction.run()) });
+    }
+
+    /// Its inputs are the oldest of the list; some may be gone from it by now.
+    fn take_up(&mut self, done: Compacted) {
+        let first_new = self.files.iter().position(|f| !done.inputs.contains(&f.file.path)).unwrap_or(self.files.len());
+        let rest = self.files.split_off(first_new);
+        self.files = done.outputs.into_iter().chain(rest).collect();
+    }
+}
+
+/// What a manifest says of the state.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Saved {
+    pub files: Vec<StateFile>,
+    /// As a task of the manifest has it.
+    pub compacting: Option<Epoch>,
+}
+
+/// Files of one epoch's change, or of one compaction, which follow each other in the order of their rows.
+fn runs(files: &[LogFile]) -> impl Iterator<Item = &[LogFile]> {
+    files.chunk_by(|a, b| matches!((a.file.name(), b.file.name()), (Some(a), Some(b)) if b.goes_on_after(&a)))
+}
+
+/// How many epochs' changes are in the list that no compaction has merged yet.
+fn changes(files: &[LogFile]) -> usize {
+    runs(files).filter(|run| run[0].file.name().is_none_or(|name| !name.is_compacted())).count()
+}
