@@ -288,7 +288,7 @@ impl Rig {
         let checkpoint = TempDir::new().unwrap();
         let place = self.site.checkpoint_uri.strip_prefix("s3://").unwrap();
         reader(&["copy", &s3(), ACCESS_KEY, SECRET_KEY, place, &checkpoint.path().to_string_lossy()]);
-        manifest::read_all(checkpoint.path())
+        manifest::read_all(checkpoint.path(), &manifest::all_of_it)
     }
 
     #[must_use]

@@ -33,6 +33,21 @@ impl Topics {
         }
     }
 
+    /// A topic of which both read a partition, or the pattern that both have; as far as that is known before the brokers are asked: what two different
+    /// patterns match is not.
+    #[must_use]
+    pub fn in_common<'a>(&'a self, other: &'a Self) -> Option<&'a str> {
+        match (self, other) {
+            (Self::Matching(pattern), Self::Matching(of_other)) => (pattern.text == of_other.text).then_some(pattern.as_str()),
+            (Self::Assigned(topics), Self::Assigned(of_other)) => {
+                let meet = |topic: &String, partitions| of_other.get(topic).is_some_and(|others| !others.is_disjoint(partitions));
+                topics.iter().find(|(topic, partitions)| meet(topic, partitions)).map(|(topic, _)| topic.as_str())
+            }
+            (Self::Matching(_), _) => other.names().find(|topic| self.has(topic)),
+            _ => self.names().find(|topic| other.has(topic)),
+        }
+    }
+
     /// The names, as far as they are known before the brokers are asked.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let (named, assigned) = match self {
@@ -96,6 +111,28 @@ mod tests {
             let pattern = TopicPattern::parse(pattern).unwrap();
             assert!(matching.iter().all(|t| pattern.matches(t)), "{pattern:?}");
             assert!(!others.iter().any(|t| pattern.matches(t)), "{pattern:?}");
+        }
+    }
+
+    #[test]
+    fn what_two_sources_read_in_common_is_known_but_of_two_patterns() {
+        let named = |topics: &[&str]| Topics::Named(topics.iter().map(|t| (*t).to_owned()).collect());
+        let matching = |text| Topics::Matching(TopicPattern::parse(text).unwrap());
+        let assigned =
+            |topic: &str, partitions: &[i32]| Topics::Assigned([(topic.to_owned(), partitions.iter().copied().collect())].into());
+        for (a, b, common) in [
+            (named(&["a", "b"]), named(&["b"]), Some("b")),
+            (named(&["a"]), named(&["b"]), None),
+            (named(&["a", "b"]), matching("[bc]"), Some("b")),
+            (named(&["a"]), matching("[bc]"), None),
+            (named(&["a", "b"]), assigned("b", &[7]), Some("b")),
+            (assigned("b", &[1, 2]), assigned("b", &[2]), Some("b")),
+            (assigned("b", &[1, 2]), assigned("b", &[3]), None),
+            (assigned("b", &[1]), matching("b"), Some("b")),
+            (matching("x.*"), matching("x.*"), Some("x.*")),
+            (matching("x.*"), matching(".*x"), None),
+        ] {
+            assert_eq!((a.in_common(&b), b.in_common(&a)), (common, common), "{a:?} and {b:?}");
         }
     }
 

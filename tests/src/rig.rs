@@ -13,7 +13,7 @@ use crate::deadline;
 use crate::engine::{self, Exit, Start};
 use crate::oracle::pipeline::{S3_SECRET, Site};
 use crate::oracle::replay::{Destroyed, Outcome, Records, replay, replay_damaged, replay_uncut};
-use crate::oracle::{Pipeline, assert_same_rows, manifest};
+use crate::oracle::{Pipeline, assert_same_rows, manifest, part};
 use crate::proxy::Proxy;
 use crate::rides::Rides;
 use crate::services::kafka::Kafka;
@@ -48,11 +48,41 @@ pub struct Rig {
     pub lost_may_be_there: bool,
     /// What the test has destroyed in Kafka's log.
     pub destroyed: Destroyed,
+    /// Another pipeline in the same document, with a topic and tables of its own.
+    pub beside: Option<Beside>,
     folder: TempDir,
     /// Where the table and the checkpoint lie as files.
     store: PathBuf,
     keeper: Option<Arc<Proxy>>,
     _slot: Slot,
+}
+
+/// A pipeline beside the rig's own, whose rows meet none of that one's.
+pub struct Beside {
+    pub pipeline: Pipeline,
+    pub bootstrap: String,
+    pub topic: String,
+}
+
+impl Beside {
+    /// How the names of its sources, steps and sinks begin.
+    const PREFIX: &str = "second-";
+}
+
+/// One pipeline of the document, for a verdict.
+struct Part<'a> {
+    pipeline: &'a Pipeline,
+    bootstrap: &'a str,
+    topic: &'a str,
+    table: PathBuf,
+    destroyed: &'a Destroyed,
+    manifests: Vec<manifest::Manifest>,
+}
+
+impl Part<'_> {
+    fn side_folder(&self, output: &str) -> PathBuf {
+        side_folder(&self.table, output)
+    }
 }
 
 impl Rig {
@@ -97,32 +127,50 @@ impl Rig {
             records_per_epoch: 1000,
             keep: 10_000,
         };
-        Self { pipeline, site, lost_may_be_there: false, destroyed: Destroyed::new(), folder, store: files, keeper: None, _slot: slot }
+        Self {
+            pipeline,
+            site,
+            lost_may_be_there: false,
+            destroyed: Destroyed::new(),
+            beside: None,
+            folder,
+            store: files,
+            keeper: None,
+            _slot: slot,
+        }
     }
 
     /// A run of the pipeline as it stands.
     #[must_use]
     pub fn start(&self) -> Start {
-        Start {
-            folder: self.folder.path().to_owned(),
-            document: self.pipeline.document(&self.site).into(),
-            env: Vec::new(),
-            args: Vec::new(),
+        Start { folder: self.folder.path().to_owned(), document: self.document(&self.site).into(), env: Vec::new(), args: Vec::new() }
+    }
+
+    /// What the engine is told at a site.
+    #[must_use]
+    pub fn document(&self, site: &Site) -> serde_json::Value {
+        let mut document = self.pipeline.document(site);
+        if let Some(beside) = &self.beside {
+            let table_uri = site.table_uri.replace("/table", &format!("/{}table", Beside::PREFIX));
+            let (bootstrap, topic) = (beside.bootstrap.clone(), beside.topic.clone());
+            let site = Site { bootstrap, topic, table_uri, ..site.clone() };
+            part::add(&mut document, beside.pipeline.document(&site), Beside::PREFIX);
         }
+        document
     }
 
     /// A run with another trigger.
     #[must_use]
     pub fn start_with(&self, trigger: serde_json::Value) -> Start {
         let site = Site { trigger, ..self.site.clone() };
-        Start { document: self.pipeline.document(&site).into(), ..self.start() }
+        Start { document: self.document(&site).into(), ..self.start() }
     }
 
     /// A run with another trigger that reads Kafka in another way: fields of the source's `kafka`, where null takes one away.
     #[must_use]
     pub fn start_reading(&self, trigger: &str, kafka: &serde_json::Value) -> Start {
         let site = Site { trigger: json!({"type": trigger}), ..self.site.clone() };
-        let mut document = self.pipeline.document(&site);
+        let mut document = self.document(&site);
         let source = &mut document["spec"]["sources"][0]["kafka"];
         for (field, value) in kafka.as_object().unwrap() {
             source[field] = value.clone();
@@ -139,7 +187,7 @@ impl Rig {
     /// The table of a side output.
     #[must_use]
     pub fn side_folder(&self, output: &str) -> PathBuf {
-        self.store.join(format!("table-{output}"))
+        side_folder(&self.table_folder(), output)
     }
 
     #[must_use]
@@ -173,10 +221,14 @@ impl Rig {
     /// All that were decided: also those that were collected, if the proxy on the way keeps them ([`Self::keep_manifests`]).
     #[must_use]
     pub fn manifests(&self) -> Vec<manifest::Manifest> {
-        let Some(proxy) = &self.keeper else { return manifest::read_all(&self.checkpoint_folder()) };
+        self.manifests_of(&|name| (!name.starts_with(Beside::PREFIX)).then(|| name.to_owned()))
+    }
+
+    fn manifests_of(&self, name_of: manifest::NameOf<'_>) -> Vec<manifest::Manifest> {
+        let Some(proxy) = &self.keeper else { return manifest::read_all(&self.checkpoint_folder(), name_of) };
         let name = |path: &str| path.rsplit('/').next().and_then(|file| file.strip_suffix(".json")).unwrap().to_owned();
         // Names are numbers with leading zeros: they are in order.
-        proxy.kept().iter().map(|(path, bytes)| manifest::of_object(&name(path), bytes)).collect()
+        proxy.kept().iter().map(|(path, bytes)| manifest::of_object(&name(path), bytes, name_of)).collect()
     }
 
     /// Keeps manifests as they go by, so that garbage collection may take them.
@@ -208,50 +260,56 @@ impl Rig {
 
     /// The same for a pipeline that reads several topics.
     pub fn assert_right_of_topics(&self, records: Records<'_>) -> Outcome {
-        let manifests = self.manifests();
-        let outcome = replay_damaged(&self.pipeline, records, &self.destroyed, &manifests);
-        assert_eq!(outcome.contradictions, Vec::<String>::new(), "the manifests and the oracle");
-        if !self.lost_may_be_there {
-            self.assert_lost_is_lost(&manifests);
-        }
-        assert_same_rows(&outcome.rows, &rows_in(&self.table_folder()));
-        self.assert_commits(&self.table_folder(), &manifests, |sink| !SIDE_SINKS.contains(&sink));
-        if self.pipeline.bad_records.are_kept() {
-            self.assert_dead_letters(&outcome);
-            self.assert_commits(&self.side_folder("rejected"), &manifests, |sink| sink == "rejected");
-        }
-        for (step, expected) in &outcome.bad_rows {
-            let name = format!("bad-{step}");
-            assert_same_rows(expected, &without_reason(rows_in(&self.side_folder(&name))));
-            self.assert_commits(&self.side_folder(&name), &manifests, |sink| sink == name);
-        }
-        if self.pipeline.keeps_late {
-            assert_same_rows(&outcome.late_rows, &rows_in(&self.side_folder("late")));
-            self.assert_commits(&self.side_folder("late"), &manifests, |sink| sink == "late");
-        }
+        let part = Part {
+            pipeline: &self.pipeline,
+            bootstrap: &self.site.bootstrap,
+            topic: &self.site.topic,
+            table: self.table_folder(),
+            destroyed: &self.destroyed,
+            manifests: self.manifests(),
+        };
+        self.assert_part(&part, records)
+    }
+
+    /// The verdict over the pipeline beside the rig's own, all of whose topic was to be read.
+    ///
+    /// # Panics
+    /// If there is none, too.
+    pub fn assert_beside_right(&self) -> Outcome {
+        let Beside { pipeline, bootstrap, topic } = self.beside.as_ref().unwrap();
+        let contents = topic::read(bootstrap, topic);
+        let table = self.store.join(format!("{}table", Beside::PREFIX));
+        let manifests = self.manifests_of(&|name| name.strip_prefix(Beside::PREFIX).map(str::to_owned));
+        let part = Part { pipeline, bootstrap, topic, table, destroyed: &Destroyed::new(), manifests };
+        let outcome = self.assert_part(&part, Records::OfOne(&contents));
+        let produced: usize = contents.values().map(BTreeMap::len).sum();
+        assert_eq!(outcome.read, produced as u64, "all of the topic was read, and once");
         outcome
     }
 
-    /// Where manifests declare records as lost, Kafka has none.
-    fn assert_lost_is_lost(&self, manifests: &[manifest::Manifest]) {
-        let mut topics: BTreeMap<&str, Contents> = BTreeMap::new();
-        for p in manifests.iter().flat_map(|m| &m.partitions).filter(|p| !p.lost.is_empty()) {
-            let there = topics.entry(p.topic.as_str()).or_insert_with(|| topic::read(&self.site.bootstrap, &p.topic));
-            for &(from, to) in &p.lost {
-                let readable: Vec<i64> = there[&p.partition].range(from..to).map(|(offset, _)| *offset).collect();
-                assert_eq!(readable, Vec::<i64>::new(), "[{from}, {to}) of partition {} is declared as lost", p.partition);
-            }
+    fn assert_part(&self, part: &Part<'_>, records: Records<'_>) -> Outcome {
+        let manifests = &part.manifests;
+        let outcome = replay_damaged(part.pipeline, records, part.destroyed, manifests);
+        assert_eq!(outcome.contradictions, Vec::<String>::new(), "the manifests and the oracle");
+        if !self.lost_may_be_there {
+            assert_lost_is_lost(part);
         }
-    }
-
-    /// Each bad record is there once, byte for byte, with a reason.
-    fn assert_dead_letters(&self, outcome: &Outcome) {
-        let mut found = without_reason(rows_in(&self.side_folder("rejected")));
-        for row in found.iter_mut().filter_map(serde_json::Value::as_object_mut) {
-            assert_eq!(row.remove("topic").as_ref().and_then(|t| t.as_str()), Some(self.site.topic.as_str()));
-            row.remove("path");
+        assert_same_rows(&outcome.rows, &rows_in(&part.table));
+        self.assert_commits(&part.table, manifests, |sink| !SIDE_SINKS.contains(&sink));
+        if part.pipeline.bad_records.are_kept() {
+            assert_dead_letters(part, &outcome);
+            self.assert_commits(&part.side_folder("rejected"), manifests, |sink| sink == "rejected");
         }
-        assert_same_rows(&[outcome.rejected.as_slice(), &outcome.rejected_ranges].concat(), &found);
+        for (step, expected) in &outcome.bad_rows {
+            let name = format!("bad-{step}");
+            assert_same_rows(expected, &without_reason(rows_in(&part.side_folder(&name))));
+            self.assert_commits(&part.side_folder(&name), manifests, |sink| sink == name);
+        }
+        if part.pipeline.keeps_late {
+            assert_same_rows(&outcome.late_rows, &rows_in(&part.side_folder("late")));
+            self.assert_commits(&part.side_folder("late"), manifests, |sink| sink == "late");
+        }
+        outcome
     }
 
     /// The verdict without manifests, for input of which nothing can be late: garbage collection may have taken old ones.
@@ -319,6 +377,34 @@ impl Rig {
         }
         exit
     }
+}
+
+/// Where manifests declare records as lost, Kafka has none.
+fn assert_lost_is_lost(part: &Part<'_>) {
+    let mut topics: BTreeMap<&str, Contents> = BTreeMap::new();
+    for p in part.manifests.iter().flat_map(|m| &m.partitions).filter(|p| !p.lost.is_empty()) {
+        let there = topics.entry(p.topic.as_str()).or_insert_with(|| topic::read(part.bootstrap, &p.topic));
+        for &(from, to) in &p.lost {
+            let readable: Vec<i64> = there[&p.partition].range(from..to).map(|(offset, _)| *offset).collect();
+            assert_eq!(readable, Vec::<i64>::new(), "[{from}, {to}) of partition {} is declared as lost", p.partition);
+        }
+    }
+}
+
+/// Each bad record is there once, byte for byte, with a reason.
+fn assert_dead_letters(part: &Part<'_>, outcome: &Outcome) {
+    let mut found = without_reason(rows_in(&part.side_folder("rejected")));
+    for row in found.iter_mut().filter_map(serde_json::Value::as_object_mut) {
+        assert_eq!(row.remove("topic").as_ref().and_then(|t| t.as_str()), Some(part.topic));
+        row.remove("path");
+    }
+    assert_same_rows(&[outcome.rejected.as_slice(), &outcome.rejected_ranges].concat(), &found);
+}
+
+/// The table of a side output, beside the one of the main one.
+fn side_folder(table: &Path, output: &str) -> PathBuf {
+    let name = table.file_name().unwrap().to_string_lossy();
+    table.with_file_name(format!("{name}-{output}"))
 }
 
 /// Rejected rows, each of which must have had a reason.

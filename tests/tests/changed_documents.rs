@@ -119,6 +119,16 @@ const FITS: &[(&str, Change)] = &[
         sink["delta"] = json!({"uri": format!("{}-more", sink["delta"]["uri"].as_str().unwrap())});
         push(&mut spec["sinks"], sink);
     }),
+    ("add a source", |spec| {
+        let mut source = spec["sources"][0].clone();
+        source["name"] = json!("other");
+        source["groupId"] = json!("other");
+        // What there is by then it does not read: the number of records stays that of the others.
+        source["kafka"]["startFrom"] = json!({"position": "Latest"});
+        push(&mut spec["sources"], source);
+        let uri = format!("{}-other", spec["sinks"][0]["delta"]["uri"].as_str().unwrap());
+        push(&mut spec["sinks"], json!({"name": "of-other", "from": "other", "delta": {"uri": uri}}));
+    }),
 ];
 
 const NEW_WINDOWS: &str = "add a step with windows";

@@ -48,5 +48,6 @@ mod soak;
 mod start_positions;
 mod state_actions;
 mod transactions;
+mod two_sources;
 mod two_writers;
 mod unreadable_batches;

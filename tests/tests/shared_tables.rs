@@ -82,7 +82,7 @@ impl Tenant {
     }
 
     fn manifests(&self) -> Vec<Manifest> {
-        manifest::read_all(&self.checkpoint)
+        manifest::read_all(&self.checkpoint, &manifest::all_of_it)
     }
 
     /// The table's transactions of this pipeline: each commit has both kinds, epochs only go up, and they end with the last epoch that had rows.

@@ -49,6 +49,31 @@ pub(super) fn lower(
     })
 }
 
+/// Two sources that publish how far they read the same partitions for one group would overwrite each other's offsets.
+pub(super) fn refuse_shared_groups(sources: &[Option<plan::Source>], at: &Path, out: &mut Findings) {
+    let known = || sources.iter().enumerate().filter_map(|(i, source)| Some((i, source.as_ref()?)));
+    for (i, source) in known() {
+        let shares = |before: &plan::Source| {
+            let (ours, theirs) = (&source.kafka, &before.kafka);
+            let is_one_group = ours.bootstrap_servers == theirs.bootstrap_servers && ours.group_id == theirs.group_id;
+            theirs.topics.in_common(&ours.topics).filter(|_| is_one_group).map(str::to_owned)
+        };
+        let mut before = known().take_while(|(of, _)| *of < i);
+        if let Some((before, topic)) = before.find_map(|(_, before)| Some((before, shares(before)?))) {
+            let group_id = &source.kafka.group_id;
+            let message = format!(
+                "source {} reads {} too, and both would publish their offsets for the consumer group {}; a group of its own would be right, as \
+                 in {}",
+                quoted(&before.name),
+                quoted(&topic),
+                quoted(group_id),
+                quoted(format!("{group_id}-{}", source.name)),
+            );
+            out.add(&at.index(i).field("groupId"), message);
+        }
+    }
+}
+
 fn topics(kafka: &KafkaSource, at: &Path, out: &mut Findings) -> Option<Topics> {
     out.exactly_one(at, unions::TOPICS, &[kafka.topics.is_some(), kafka.topic_pattern.is_some(), kafka.assign.is_some()]);
     let named = kafka.topics.as_ref().map(|topics| named(topics, &at.field("topics"), out));

@@ -40,10 +40,9 @@ impl Sources {
 
 pub(super) fn lower(document: &StreamPipeline, spec_at: &Path, out: &mut Findings) -> Sources {
     let at = spec_at.field("sources");
-    if document.spec.sources.len() > 1 {
-        out.add(&at.index(1), "not supported yet: more than one source; leave it out");
-    }
-    let (plans, schemas) = document.spec.sources.iter().enumerate().map(|(i, source)| one(document, source, &at.index(i), out)).unzip();
+    let (plans, schemas): (Vec<_>, _) =
+        document.spec.sources.iter().enumerate().map(|(i, source)| one(document, source, &at.index(i), out)).unzip();
+    kafka::refuse_shared_groups(&plans, &at, out);
     Sources { plans, schemas }
 }
 

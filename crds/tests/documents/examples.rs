@@ -2,6 +2,7 @@
 
 use weir_crds::load;
 use weir_plan::plan::{OnLostOffsets, Plan, SinkKind, StartFrom, StepOp, Trigger};
+use weir_plan::stages::{self, Edge, LaneStage};
 
 fn example(name: &str) -> String {
     std::fs::read_to_string(format!("{}/../examples/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -50,4 +51,17 @@ fn the_medallion_writes_three_tables() {
     let sinks: Vec<_> = plan.sinks.iter().map(|s| (s.name.as_str(), plan.name_of(s.input))).collect();
     assert_eq!(sinks, [("bronze", "raw"), ("silver", "cleaned"), ("gold", "formatted")]);
     assert_eq!(columns(&plan.sinks[0]), ["date", "rideId", "userId", "city", "distanceKm", "price", "ts"]);
+}
+
+#[test]
+fn two_topics_are_two_jobs_whose_rows_meet_nowhere() {
+    let plan = plan("two-topics.yaml", None);
+    let stages = stages::cut(&plan);
+    let edges = vec![Edge { step: 0, input: 0 }];
+    let rides = LaneStage { edges: edges.clone(), ..LaneStage::default() };
+    let refunds = LaneStage { steps: vec![1], sinks: vec![1], rejected_sinks: vec![2], ..LaneStage::default() };
+    assert_eq!((&stages.lanes, &stages.lane_edges), (&vec![rides, refunds], &edges));
+    assert_eq!((&stages.keyed_steps, &stages.keyed_sinks), (&vec![], &vec![0]));
+    let parts: Vec<_> = (0..2).map(|source| [0, 1].map(|step| stages.are_of_one_part(source, step))).collect();
+    assert_eq!(parts, [[true, false], [false, true]]);
 }

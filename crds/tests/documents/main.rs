@@ -4,6 +4,7 @@
 
 mod bad_columns;
 mod bad_graph;
+mod bad_groups;
 mod bad_operation;
 mod bad_places;
 mod bad_shape;

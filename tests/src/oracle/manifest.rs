@@ -5,6 +5,8 @@ use std::path::Path;
 
 use serde_json::Value as Json;
 
+use super::part;
+
 #[derive(Debug, Clone, PartialEq)]
 pub struct Manifest {
     pub epoch: u64,
@@ -129,19 +131,29 @@ impl Manifest {
     }
 }
 
-/// All manifests of a checkpoint in a local folder (an S3 server's, too: its buckets are folders), by number.
+/// Of a node's name in a document: its name in the pipeline that is looked at, if it belongs to that.
+pub type NameOf<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// A document of one pipeline: each node has its own name.
+#[must_use]
+pub fn all_of_it(name: &str) -> Option<String> {
+    Some(name.to_owned())
+}
+
+/// All manifests of a checkpoint in a local folder (an S3 server's, too: its buckets are folders), by number; of them what belongs to one pipeline of
+/// the document.
 ///
 /// # Panics
 /// If one can't be read: manifests are created whole, so there are no half ones.
 #[must_use]
-pub fn read_all(checkpoint: &Path) -> Vec<Manifest> {
+pub fn read_all(checkpoint: &Path, name_of: NameOf<'_>) -> Vec<Manifest> {
     let Ok(folder) = std::fs::read_dir(checkpoint.join("epochs")) else { return Vec::new() };
     let mut all: Vec<Manifest> = folder
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.extension().is_some_and(|e| e == "json"))
         .map(|path| {
             let name = path.file_stem().unwrap().to_str().unwrap();
-            of_object(name, &std::fs::read(&path).unwrap())
+            of_object(name, &std::fs::read(&path).unwrap(), name_of)
         })
         .collect();
     all.sort_by_key(|m| m.epoch);
@@ -183,10 +195,12 @@ fn crc32(bytes: &[u8]) -> u32 {
 /// # Panics
 /// If it is no manifest of that name.
 #[must_use]
-pub fn of_object(name: &str, bytes: &[u8]) -> Manifest {
+pub fn of_object(name: &str, bytes: &[u8], name_of: NameOf<'_>) -> Manifest {
     let text = std::str::from_utf8(bytes).unwrap_or_else(|e| panic!("{name} is no UTF-8: {e}"));
     assert_sum(text, name);
-    let manifest = parse(&serde_json::from_str(text).unwrap_or_else(|e| panic!("{name} is no JSON: {e}")));
+    let mut manifest = serde_json::from_str(text).unwrap_or_else(|e| panic!("{name} is no JSON: {e}"));
+    part::only(&mut manifest, name_of);
+    let manifest = parse(&manifest);
     assert_eq!(name, format!("{:020}", manifest.epoch));
     manifest
 }

@@ -10,6 +10,7 @@ pub mod compare;
 mod document;
 pub mod expr;
 pub mod manifest;
+pub mod part;
 pub mod pipeline;
 pub mod replay;
 mod site;
