@@ -235,7 +235,11 @@ impl Progress {
             },
             event_time: EventTime { watermark: manifest.watermark_us(plan).and_then(rfc3339) },
             state_operators: steps.collect(),
-            sources: manifest.sources.iter().map(|s| Source { input_rows_per_second: took.input_rate(s.counts.read), ..Source::of(s, latest) }).collect(),
+            sources: manifest
+                .sources
+                .iter()
+                .map(|s| Source { input_rows_per_second: took.input_rate(s.counts.read), ..Source::of(s, latest) })
+                .collect(),
             sinks: sinks.collect(),
             rows_filtered: manifest.sources.iter().map(|s| s.counts.filtered).sum(),
             state_memory_bytes: state_bytes as u64,

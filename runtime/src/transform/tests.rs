@@ -148,7 +148,11 @@ fn rows_of_a_source_go_to_its_own_steps_and_sinks() {
     let sources = ["a", "b"].map(|name| fixtures::source(name, None, rows(name))).to_vec();
     let map = |source: usize, name: &str| {
         let columns = vec![expr::compile(&format!("{name} * 10"), &rows(name), name).unwrap()];
-        Step { name: format!("of-{name}"), op: StepOp::Map(Map { input: Input::Source(source), filter: None, columns }), schema: rows(name) }
+        Step {
+            name: format!("of-{name}"),
+            op: StepOp::Map(Map { input: Input::Source(source), filter: None, columns }),
+            schema: rows(name),
+        }
     };
     let sinks = vec![
         fixtures::sink("maps-of-a", Input::Step(0), rows("a")),
