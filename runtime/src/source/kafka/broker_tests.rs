@@ -116,13 +116,17 @@ fn read(lane: &mut LaneInput, done: impl Fn(&Seen) -> bool) -> Result<Seen> {
     let until = Instant::now() + SOON;
     while !done(&seen) {
         assert!(Instant::now() < until, "nothing more came: {seen:?}");
-        lane.poll(Duration::from_millis(50), 1000, |event| match event {
+        let mut take = |event: LaneEvent<'_>| match event {
             LaneEvent::Record(r) => seen.values.push(std::str::from_utf8(r.value.unwrap()).unwrap().parse().unwrap()),
             LaneEvent::EndOfPartition { offset, .. } => seen.ends.push(offset),
             LaneEvent::OffsetsLost { wanted, next, .. } => seen.lost.push((wanted, next)),
             LaneEvent::Unreadable { from, next, reason, .. } => panic!("[{from}, {next}) is sound: {reason}"),
             LaneEvent::TopicGone { .. } => panic!("the topic has a name"),
             LaneEvent::Problem(problem) => eprintln!("{problem}"),
+        };
+        lane.poll(Duration::from_millis(50), 1000, |event| {
+            take(event);
+            Taken::Yes
         })?;
     }
     Ok(seen)
@@ -288,6 +292,7 @@ fn record_of_ten_megabytes_gets_through() {
                 if let LaneEvent::Record(r) = event {
                     lengths.push(r.value.unwrap().len());
                 }
+                Taken::Yes
             })
             .unwrap();
     }
