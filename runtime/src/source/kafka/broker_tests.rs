@@ -162,6 +162,43 @@ fn aborted_records_are_not_seen_and_the_end_is_behind_the_hole() {
 
 #[test]
 #[ignore = "needs a broker at KAFKA_BOOTSTRAP"]
+fn a_record_behind_a_hole_that_is_not_taken_comes_again_first() {
+    let broker = Broker::with_topic(1);
+    let producer = broker.producer(Some("a"));
+    for (values, commit) in [(0..3, true), (3..6, false), (6..9, true)] {
+        producer.begin_transaction().unwrap();
+        broker.send(&producer, 0, values);
+        if commit { producer.commit_transaction(SOON) } else { producer.abort_transaction(SOON) }.unwrap();
+    }
+    let mut lanes = broker.input(OnLostOffsets::Fail).assign(&[broker.at(0, 0)], 1).unwrap();
+    let lane = &mut lanes[0];
+    let (mut values, mut refused) = (Vec::new(), Vec::new());
+    let until = Instant::now() + SOON;
+    while refused.is_empty() {
+        assert!(Instant::now() < until, "{values:?}");
+        let take = |event: LaneEvent<'_>| match event {
+            // The first one behind the hole of three records and a marker.
+            LaneEvent::Record(r) if r.offset == 8 => {
+                refused.push(r.offset);
+                Taken::NotYet
+            }
+            LaneEvent::Record(r) => {
+                values.push(r.offset);
+                Taken::Yes
+            }
+            _ => Taken::Yes,
+        };
+        lane.poll(Duration::from_millis(50), 100, take).unwrap();
+    }
+    assert_eq!(values, [0, 1, 2]);
+    assert!(lane.leader_epoch(0, 3).is_some(), "the epoch has the leader of what was taken");
+    lane.go_on(0).unwrap();
+    let seen = read(lane, |seen| !seen.ends.is_empty()).unwrap();
+    assert_eq!(seen, Seen { values: vec![6, 7, 8], ends: vec![12], lost: vec![] });
+}
+
+#[test]
+#[ignore = "needs a broker at KAFKA_BOOTSTRAP"]
 fn open_transaction_holds_the_end_below_the_high_watermark() {
     let broker = Broker::with_topic(1);
     let input = broker.input(OnLostOffsets::Fail);
