@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-use crate::document::StreamPipeline;
+use crate::document::{SINK_FOLDERS, StreamPipeline};
 use crate::finding::{Finding, Path};
 use crate::lower::uri;
 
@@ -17,6 +17,8 @@ pub struct Place {
     /// `host:port` of the S3 server as the whole cluster would write it; none for Amazon's own.
     pub store: Option<String>,
     pub kind: PlaceKind,
+    /// Whether several pipelines may have it.
+    pub is_shared: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,14 +58,19 @@ const ENDPOINT_VARIABLES: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"
 /// The places of a document in this namespace. Folders of the pod are nobody else's.
 #[must_use]
 pub fn places(spec: &Value, namespace: &str) -> Vec<Place> {
-    let place = |path: String, text: Option<&Value>, kind| {
-        let uri = uri::parse(text?.as_str()?).ok().filter(|uri| uri.starts_with("s3:"))?;
+    let place = |path: Path, text: Option<&str>, kind, is_shared| {
+        let uri = uri::parse(text?).ok().filter(|uri| uri.starts_with("s3:"))?;
         let store = endpoint(spec, &uri).and_then(|endpoint| store(&endpoint, namespace));
-        Some(Place { path, uri, store, kind })
+        Some(Place { path: path.to_string(), uri, store, kind, is_shared })
     };
+    let at = Path::root().field("spec");
+    let checkpoint =
+        place(at.field("checkpoint").field("uri"), spec.pointer("/checkpoint/uri").and_then(Value::as_str), PlaceKind::Checkpoint, false);
     let sinks = spec.get("sinks").and_then(Value::as_array).into_iter().flatten().enumerate();
-    let tables = sinks.map(|(i, sink)| place(format!("spec.sinks[{i}].delta.uri"), sink.pointer("/delta/uri"), PlaceKind::Table));
-    let checkpoint = place("spec.checkpoint.uri".to_owned(), spec.pointer("/checkpoint/uri"), PlaceKind::Checkpoint);
+    let tables = sinks.flat_map(|(i, sink)| {
+        let at = at.field("sinks").index(i);
+        SINK_FOLDERS.iter().map(move |folder| place(folder.path(&at), folder.in_raw(sink), PlaceKind::Table, folder.is_shared))
+    });
     std::iter::once(checkpoint).chain(tables).flatten().collect()
 }
 
@@ -104,12 +111,13 @@ fn store(endpoint: &str, namespace: &str) -> Option<String> {
 #[must_use]
 pub fn folders(document: &StreamPipeline) -> Vec<Finding> {
     let at = Path::root().field("spec");
-    let checkpoint = (at.field("checkpoint").field("uri"), &document.spec.checkpoint.uri);
-    let tables = document.spec.sinks.iter().enumerate().filter_map(|(i, sink)| {
-        let delta = sink.delta.as_ref()?;
-        Some((at.field("sinks").index(i).field("delta").field("uri"), &delta.uri))
+    let checkpoint = (at.field("checkpoint").field("uri"), document.spec.checkpoint.uri.as_str());
+    let sinks = document.spec.sinks.iter().enumerate();
+    let of_sinks = sinks.flat_map(|(i, sink)| {
+        let at = at.field("sinks").index(i);
+        sink.folders().map(move |(folder, uri)| (folder.path(&at), uri))
     });
-    let folders = std::iter::once(checkpoint).chain(tables).filter(|(_, uri)| uri.starts_with("file:"));
+    let folders = std::iter::once(checkpoint).chain(of_sinks).filter(|(_, uri)| uri.starts_with("file:"));
     folders.map(|(path, uri)| Finding::new(&path, format!("found `{uri}`: {FOLDER_ON_A_CLUSTER}"))).collect()
 }
 

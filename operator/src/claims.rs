@@ -124,7 +124,7 @@ fn conflicts<'a>(ours: &'a [Place], theirs: &'a [Place]) -> impl Iterator<Item =
 
 /// Several pipelines may append to one table. A table within another one, and whatever touches a checkpoint, is lost to a vacuum or worse.
 fn collide(a: &Place, b: &Place) -> Option<Overlap> {
-    a.overlap(b).filter(|how| *how != Overlap::Same || a.kind == PlaceKind::Checkpoint || b.kind == PlaceKind::Checkpoint)
+    a.overlap(b).filter(|how| *how != Overlap::Same || !(a.is_shared && b.is_shared))
 }
 
 /// Whether it was accepted once.

@@ -27,7 +27,7 @@ use self::accumulators::Kind;
 use crate::expr::ScalarExpr;
 use crate::plan::Input;
 use crate::types::{EVENT_TIME, timestamp_type};
-use crate::window::Tumbling;
+use crate::window::Window;
 
 pub use accumulators::Accumulator;
 pub use compile::compile;
@@ -41,7 +41,7 @@ pub const WINDOW_END: &str = "window_end";
 #[derive(Debug, Clone)]
 pub struct Aggregate {
     pub input: Input,
-    pub window: Tumbling,
+    pub window: Window,
     /// Where `_event_time` is in the input's schema.
     pub event_time_index: usize,
     /// The group columns, as indices into the input's schema.

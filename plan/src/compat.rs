@@ -110,7 +110,7 @@ pub fn fingerprint(plan: &Plan) -> Fingerprint {
 fn step_fingerprint(name: &str, aggregate: &Aggregate) -> StepFingerprint {
     StepFingerprint {
         name: name.to_owned(),
-        window_size_us: aggregate.window.size_us(),
+        window_size_us: aggregate.window.state_size_us(),
         keys: aggregate.key_schema.fields().iter().map(|f| format!("{} {}", f.name(), stored_type(f.data_type()))).collect(),
         calls: aggregate.calls.iter().map(call_fingerprint).collect(),
     }
@@ -204,7 +204,7 @@ mod tests {
     use crate::plan::Input;
     use crate::topics::TopicPattern;
     use crate::types::{Column, DataType, EVENT_TIME};
-    use crate::window::Tumbling;
+    use crate::window::Window;
 
     /// A step over `city string, price <price>`, with the columns' expressions.
     fn step(price: DataType, size_us: i64, keys: &[&str], columns: &[&str]) -> Fingerprint {
@@ -214,7 +214,7 @@ mod tests {
         let keys: Vec<String> = keys.iter().map(|k| (*k).to_owned()).collect();
         let column = |(i, expr): (usize, &&str)| AggregateColumn { name: format!("c{i}"), expr: (*expr).to_owned(), filter: None };
         let columns: Vec<_> = columns.iter().enumerate().map(column).collect();
-        let aggregate = compile(Input::Source(0), &schema, Tumbling::new(size_us), &keys, &columns).unwrap();
+        let aggregate = compile(Input::Source(0), &schema, Window::tumbling(size_us), &keys, &columns).unwrap();
         Fingerprint { sources: Vec::new(), steps: vec![step_fingerprint("revenue", &aggregate)], sinks: Vec::new() }
     }
 

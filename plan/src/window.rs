@@ -3,6 +3,29 @@
 //! The definition is Flink's `TimeWindow.getWindowStartWithOffset` and Spark's `window`: windows are aligned to 1970-01-01T00:00:00Z, and
 //! times before it belong to the window that they lie in (the division rounds towards minus infinity).
 
+/// How a step cuts time into windows. Whoever runs a step takes the kind that it is made for: what all kinds have in common is little (a session
+/// has no size, and a time lies in several hopping windows).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Window {
+    Tumbling(Tumbling),
+}
+
+impl Window {
+    /// # Panics
+    /// As [`Tumbling::new`].
+    #[must_use]
+    pub fn tumbling(size_us: i64) -> Self {
+        Self::Tumbling(Tumbling::new(size_us))
+    }
+
+    /// The length that saved state depends on, as fingerprints have it.
+    pub(crate) fn state_size_us(self) -> i64 {
+        match self {
+            Self::Tumbling(window) => window.size_us(),
+        }
+    }
+}
+
 /// Windows of one size that follow each other without gap or overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tumbling {

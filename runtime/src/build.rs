@@ -1,11 +1,12 @@
-//! The steps of a plan, compiled. This is the one place that knows which kinds of steps there are: everything else meets a step without keys as
-//! a [`RowStep`] and a keyed one as a [`KeyedStep`].
+//! The steps of a plan, compiled. This is the one place that knows which kinds of steps and windows there are: everything else meets a step
+//! without keys as a [`RowStep`] and a keyed one as a [`KeyedStep`].
 
 use std::sync::Arc;
 
 use weir_plan::Plan;
 use weir_plan::plan::{Input, Step, StepOp};
 use weir_plan::stages::{self, Edge, Stages};
+use weir_plan::window::Window;
 
 use crate::failure::{Failure, Result};
 use crate::keyed::KeyedStep;
@@ -115,6 +116,8 @@ impl Graph {
 fn compiled(step: &Step) -> Compiled {
     match &step.op {
         StepOp::Map(map) => Compiled::Rows(Box::new(MapStep::new(map.clone(), Arc::clone(&step.schema)))),
-        StepOp::Aggregate(aggregate) => Compiled::Keyed(Box::new(TumblingAggregate::new(Arc::clone(aggregate)))),
+        StepOp::Aggregate(aggregate) => match aggregate.window {
+            Window::Tumbling(window) => Compiled::Keyed(Box::new(TumblingAggregate::new(Arc::clone(aggregate), window))),
+        },
     }
 }

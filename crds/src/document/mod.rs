@@ -32,6 +32,7 @@ pub use connection::{Connection, KafkaConnection, Sasl, SaslMechanism, Tls, User
 pub use duration::Duration;
 pub use pod::{EnvVar, PodTemplate, Resources};
 pub use quantity::Quantity;
+pub(crate) use sink::SINK_FOLDERS;
 pub use sink::{DeltaMaintenance, DeltaSink, Mode, Output, SchemaEvolution, Sink};
 pub use source::{
     Assignment, BadRecords, BadRecordsPolicy, EventTime, Format, JsonColumn, JsonFormat, KafkaOffset, KafkaSource, MetadataColumn,

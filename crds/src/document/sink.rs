@@ -2,10 +2,12 @@
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::rules::{belongs_to, between, exactly_one, no_folder, rule};
 use super::schema::{Columns, Name, OpenBlock, Uri};
 use super::{Duration, Open, Quantity, unions};
+use crate::finding::Path;
 
 /// A name and exactly one kind of sink.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -46,6 +48,39 @@ pub struct Sink {
     /// Not supported yet. The log of the pod.
     #[schemars(with = "Option<OpenBlock>")]
     pub console: Option<Open>,
+}
+
+/// A folder that sinks of a kind write to.
+pub(crate) struct SinkFolder {
+    /// The member of the sink, and its field.
+    kind: &'static str,
+    field: &'static str,
+    of: fn(&Sink) -> Option<&str>,
+    /// Whether sinks of several pipelines may have the same one.
+    pub is_shared: bool,
+}
+
+/// Every kind that writes to a folder is here.
+pub(crate) const SINK_FOLDERS: &[SinkFolder] =
+    &[SinkFolder { kind: "delta", field: "uri", of: |sink| Some(&sink.delta.as_ref()?.uri), is_shared: true }];
+
+impl SinkFolder {
+    /// Of the sink that is at `sink`.
+    pub fn path(&self, sink: &Path) -> Path {
+        sink.field(self.kind).field(self.field)
+    }
+
+    /// Of a sink that may not be right elsewhere.
+    pub fn in_raw<'a>(&self, sink: &'a Value) -> Option<&'a str> {
+        sink.get(self.kind)?.get(self.field)?.as_str()
+    }
+}
+
+impl Sink {
+    /// The folders that it writes to, with their URIs.
+    pub(crate) fn folders(&self) -> impl Iterator<Item = (&'static SinkFolder, &str)> {
+        SINK_FOLDERS.iter().filter_map(|folder| Some((folder, (folder.of)(self)?)))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -100,4 +135,23 @@ pub struct DeltaMaintenance {
     /// readers and writers are to survive. Left out, none is deleted.
     #[schemars(extend("x-kubernetes-validations" = [between("1h", "99999h")]))]
     pub vacuum_after: Option<Duration>,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_folder_of_a_sink_is_the_one_that_its_path_names() {
+        for folder in SINK_FOLDERS {
+            let written = json!({"name": "a", "from": "b", folder.kind: {folder.field: "s3://lake/a"}});
+            assert_eq!(folder.in_raw(&written), Some("s3://lake/a"));
+            let sink: Sink = serde_json::from_value(written).unwrap();
+            let found: Vec<_> = sink.folders().map(|(folder, uri)| (folder.path(&Path::root()).to_string(), uri)).collect();
+            assert_eq!(found, [(format!("{}.{}", folder.kind, folder.field), "s3://lake/a")]);
+        }
+    }
 }

@@ -8,13 +8,13 @@ use weir_plan::aggregate::{self, AggregatePart};
 use weir_plan::expr::{self, ScalarExpr};
 use weir_plan::plan::{self, Input, StepOp, has_event_time};
 use weir_plan::types::EVENT_TIME;
-use weir_plan::window::Tumbling;
+use weir_plan::window::Window;
 
 use super::check::suggestion;
 use super::graph::Graph;
 use super::source::{COLUMNS_MAX, event_time_field, lift};
 use super::{duration, name, planning};
-use crate::document::{Aggregate, Map, MapColumn, Step, Window, unions};
+use crate::document::{self, Aggregate, Map, MapColumn, Step, unions};
 use crate::finding::{Findings, Path};
 
 /// The steps by their position in the document; those that something is wrong with have no schema.
@@ -179,7 +179,7 @@ fn lower_aggregate(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut 
         .map(|c| aggregate::AggregateColumn { name: c.name.clone(), expr: c.expr.clone(), filter: c.filter.clone() })
         .collect();
     // What is wrong with the columns does not depend on the window: any will do to find it.
-    let any = Tumbling::new(1);
+    let any = Window::tumbling(1);
     match aggregate::compile(from.input?, schema, window.unwrap_or(any), group_by, &columns) {
         Ok(compiled) => {
             for (i, column) in columns.iter().enumerate() {
@@ -212,7 +212,7 @@ fn place_of(part: AggregatePart, at: &Path) -> Path {
 pub(super) const LOCAL_DAYS: &str = "for days of UTC+2 (without summer time) write `tumbling: {size: 24h}` and move the event time by as much, \
                                      `eventTime: {expr: ts + interval '2 hours', maxFuture: 3h, …}`: window_start and window_end are local times then";
 
-fn window(window: Option<&Window>, at: &Path, out: &mut Findings) -> Option<Tumbling> {
+fn window(window: Option<&document::Window>, at: &Path, out: &mut Findings) -> Option<Window> {
     let Some(window) = window else {
         out.add(at, "not supported yet: an aggregate without a window; {tumbling: {size: 5m}} would be right");
         return None;
@@ -234,5 +234,5 @@ fn window(window: Option<&Window>, at: &Path, out: &mut Findings) -> Option<Tumb
         }
     }
     let size = out.duration(&at.field("tumbling").field("size"), &window.tumbling.as_ref()?.size, "1ms", "99999h")?;
-    Some(Tumbling::new(duration::as_us(size)))
+    Some(Window::tumbling(duration::as_us(size)))
 }

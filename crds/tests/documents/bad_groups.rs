@@ -7,7 +7,10 @@ fn beside(kafka: &str, more: &str, expected: &[&str]) {
     let source = format!(
         "  - name: fares\n    kafka: {{connection: events, {kafka}}}\n    format: {{json: {{columns: [{{name: fare, type: double}}]}}}}\n{more}  steps:\n"
     );
-    said(&[("  steps:\n", &source), ("  sinks:\n", "  sinks:\n  - {name: fares-table, from: fares, delta: {uri: s3://lake/fares}}\n")], expected);
+    said(
+        &[("  steps:\n", &source), ("  sinks:\n", "  sinks:\n  - {name: fares-table, from: fares, delta: {uri: s3://lake/fares}}\n")],
+        expected,
+    );
 }
 
 #[test]

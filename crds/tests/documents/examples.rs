@@ -3,6 +3,7 @@
 use weir_crds::load;
 use weir_plan::plan::{OnLostOffsets, Plan, SinkKind, StartFrom, StepOp, Trigger};
 use weir_plan::stages::{self, Edge, LaneStage};
+use weir_plan::window::Window;
 
 fn example(name: &str) -> String {
     std::fs::read_to_string(format!("{}/../examples/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap()
@@ -28,7 +29,7 @@ fn rides_lowers_to_the_plan_that_it_describes() {
     assert_eq!(source.event_time.as_ref().unwrap().watermark_delay_us, 600_000_000);
     let steps: Vec<_> = plan.steps.iter().map(|s| s.name.as_str()).collect();
     assert_eq!(steps, ["cleaned", "revenue", "formatted"]);
-    assert!(matches!(&plan.steps[1].op, StepOp::Aggregate(a) if a.window.size_us() == 300_000_000));
+    assert!(matches!(&plan.steps[1].op, StepOp::Aggregate(a) if a.window == Window::tumbling(300_000_000)));
     assert_eq!(columns(&plan.sinks[0]), ["date", "city", "win_start", "win_end", "revenue", "avg_distance", "cnt"]);
     let SinkKind::Delta(delta) = &plan.sinks[0].kind;
     assert_eq!((delta.partition_by.as_slice(), delta.target_file_size_bytes), (["date".to_owned()].as_slice(), 128 << 20));

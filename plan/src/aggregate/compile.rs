@@ -13,7 +13,7 @@ use super::{Aggregate, AggregateColumn, AggregateError, AggregatePart, WINDOW_EN
 use crate::expr::{Binder, ExprError, ScalarExpr, no_such_column, with_room};
 use crate::plan::{Input, has_event_time};
 use crate::types::EVENT_TIME;
-use crate::window::Tumbling;
+use crate::window::Window;
 
 /// Compiles the aggregation of `input`, whose rows are of `input_schema`, over `window` and the columns named by `group_by`.
 ///
@@ -22,7 +22,7 @@ use crate::window::Tumbling;
 pub fn compile(
     input: Input,
     input_schema: &SchemaRef,
-    window: Tumbling,
+    window: Window,
     group_by: &[String],
     columns: &[AggregateColumn],
 ) -> Result<Aggregate, Vec<AggregateError>> {
@@ -41,7 +41,7 @@ struct Step<'a> {
 
 impl Step<'_> {
     /// None only if there are errors.
-    fn compile(&mut self, input: Input, window: Tumbling, group_by: &[String], columns: &[AggregateColumn]) -> Option<Aggregate> {
+    fn compile(&mut self, input: Input, window: Window, group_by: &[String], columns: &[AggregateColumn]) -> Option<Aggregate> {
         if !has_event_time(self.input_schema) {
             self.refuse(AggregatePart::Step, "a window needs an event time: give the source `eventTime`".to_owned());
             return None;

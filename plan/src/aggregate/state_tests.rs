@@ -14,7 +14,7 @@ use datafusion_expr::{EmitTo, GroupsAccumulator};
 use super::tests::schema_of;
 use super::{Accumulator, AggregateColumn, Call, compile};
 use crate::plan::Input;
-use crate::window::Tumbling;
+use crate::window::Window;
 
 const GROUPS: usize = 3;
 
@@ -56,7 +56,7 @@ fn batch(rows: i64) -> RecordBatch {
 
 fn call(expr: &str, filter: Option<&str>) -> Call {
     let column = AggregateColumn { name: "x".into(), expr: expr.into(), filter: filter.map(Into::into) };
-    let mut step = compile(Input::Source(0), &schema(), Tumbling::new(5), &[], &[column]).unwrap_or_else(|e| panic!("{expr}: {e:?}"));
+    let mut step = compile(Input::Source(0), &schema(), Window::tumbling(5), &[], &[column]).unwrap_or_else(|e| panic!("{expr}: {e:?}"));
     assert_eq!(step.calls.len(), 1, "{expr}");
     step.calls.remove(0)
 }
@@ -152,7 +152,7 @@ fn outputs_are_computed_from_what_the_calls_give() {
     let column = |name: &str, expr: &str| AggregateColumn { name: name.into(), expr: expr.into(), filter: None };
     let columns = [column("mean", "round(sum(d) / count(d), 2)"), column("n", "count(*)"), column("at", "date_format(window_end, 'ss')")];
     let key = ["str".to_owned()];
-    let step = compile(Input::Source(0), &schema(), Tumbling::new(5), &key, &columns).unwrap();
+    let step = compile(Input::Source(0), &schema(), Window::tumbling(5), &key, &columns).unwrap();
     let timestamp = |us: i64| Arc::new(TimestampMicrosecondArray::from(vec![us]).with_timezone("UTC")) as ArrayRef;
     let result: Vec<ArrayRef> = vec![
         timestamp(0),

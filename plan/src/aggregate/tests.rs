@@ -7,7 +7,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use super::{Aggregate, AggregateColumn, AggregatePart, compile};
 use crate::plan::Input;
 use crate::types::{Column, DataType};
-use crate::window::Tumbling;
+use crate::window::Window;
 
 pub(in crate::aggregate) fn schema_of(fields: &[(&str, &str)]) -> SchemaRef {
     let field = |(name, data_type): &(&str, &str)| {
@@ -43,7 +43,7 @@ fn compiled(group_by: &[&str], columns: &[AggregateColumn]) -> Result<Aggregate,
 fn compiled_over(schema: &SchemaRef, group_by: &[&str], columns: &[AggregateColumn]) -> Result<Aggregate, Vec<(AggregatePart, String)>> {
     let group_by: Vec<String> = group_by.iter().map(|g| (*g).to_owned()).collect();
     let errors = |errors: Vec<super::AggregateError>| errors.into_iter().map(|e| (e.at, e.message)).collect();
-    compile(Input::Source(0), schema, Tumbling::new(5), &group_by, columns).map_err(errors)
+    compile(Input::Source(0), schema, Window::tumbling(5), &group_by, columns).map_err(errors)
 }
 
 fn refused(group_by: &[&str], columns: &[AggregateColumn]) -> Vec<(AggregatePart, String)> {

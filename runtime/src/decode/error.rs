@@ -3,6 +3,8 @@
 
 use std::fmt;
 
+use super::schemas::SchemaId;
+
 /// A record that can't be read: where, what was found there, and what would be right. One sentence, without the record's own text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("at {path}: {reason}")]
@@ -10,6 +12,17 @@ pub struct RecordError {
     /// `$` is the record, `$.city` a field, `$.a.b[3]` the fourth element of an array, `$["a b"]` a name that is not a plain word.
     pub path: String,
     pub reason: String,
+}
+
+/// Why a record is no row yet.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Undecoded {
+    /// It will never be one.
+    #[error(transparent)]
+    Bad(RecordError),
+    /// Its value was written by this schema, which the decoder does not have.
+    #[error("schema {0} is needed")]
+    Needs(SchemaId),
 }
 
 /// A step of a path, from a value to what it is in.
@@ -48,6 +61,12 @@ impl Fault {
     pub(super) fn in_element(mut self: Box<Self>, index: usize) -> Box<Self> {
         self.path.push(Segment::Element(index));
         self
+    }
+}
+
+impl From<Box<Fault>> for Undecoded {
+    fn from(fault: Box<Fault>) -> Self {
+        Self::Bad(fault.into())
     }
 }
 

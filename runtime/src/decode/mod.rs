@@ -3,13 +3,17 @@
 
 mod error;
 pub mod json;
+pub mod schemas;
+
+use std::sync::Arc;
 
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use weir_plan::plan::{Format, Source};
 
-pub use error::RecordError;
+pub use error::{RecordError, Undecoded};
 use json::JsonDecoder;
+use schemas::{Registry, SchemaId};
 
 /// Decodes the records that one lane reads of one source, batch by batch.
 ///
@@ -18,8 +22,14 @@ pub trait Decoder: Send {
     /// Appends one row of the source's columns, or leaves no trace and says why. `None` is a record without a value.
     ///
     /// # Errors
-    /// Where in the record something is wrong, what was found, and what is wanted there.
-    fn decode(&mut self, value: Option<&[u8]>) -> Result<(), RecordError>;
+    /// `Bad`: where in the record something is wrong, what was found, and what is wanted there. `Needs`: the record can be judged only when the
+    /// decoder has [learned](Self::learn) this schema.
+    fn decode(&mut self, value: Option<&[u8]>) -> Result<(), Undecoded>;
+
+    /// Takes in a schema that it has asked for, as the [registry](registry) gives it. The next record of this schema is decoded, or is bad: also where
+    /// the definition can't be used, which is then said of each of its records. How many schemas it keeps is its own matter; of one that it no
+    /// longer has it asks again. A format whose records need none is never given one.
+    fn learn(&mut self, _id: SchemaId, _definition: &str) {}
 
     /// Drains the rows into a batch.
     ///
@@ -33,5 +43,13 @@ pub trait Decoder: Send {
 pub fn of(source: &Source) -> Box<dyn Decoder> {
     match source.format {
         Format::Json(format) => Box::new(JsonDecoder::new(&source.columns, format)),
+    }
+}
+
+/// Where the decoder's schemas are asked for, if the source's format has records that name them.
+#[must_use]
+pub fn registry(source: &Source) -> Option<Arc<dyn Registry>> {
+    match source.format {
+        Format::Json(_) => None,
     }
 }

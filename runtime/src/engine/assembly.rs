@@ -17,6 +17,7 @@ use super::source_run::{Skew, SourceRun};
 use super::start::Running;
 use crate::build::Graph;
 use crate::decode;
+use crate::decode::schemas::Schemas;
 use crate::failure::Result;
 use crate::memory::Memory;
 use crate::sink;
@@ -27,6 +28,8 @@ use crate::transform::Stateless;
 pub struct Assembly {
     pub plan: Arc<Plan>,
     pub graph: Arc<Graph>,
+    /// Per source of the plan; lanes that come after others know what those have learned.
+    pub schemas: Vec<Option<Arc<Schemas>>>,
     /// Per sink of the plan.
     pub writers: Vec<Arc<dyn Writers>>,
     /// For each of their writers.
@@ -59,6 +62,7 @@ impl Assembly {
                     assignments: input.partitions().iter().map(|&index| reading.assignment(index)).collect(),
                     input,
                     decoder: decode::of(source),
+                    schemas: self.schemas[index].clone(),
                     metadata: Metadata::new(&source.metadata_columns),
                     stateless: Stateless::new(Arc::clone(&self.graph), index, fitness.clone()),
                     edges: stage.edges.iter().map(|edge| self.graph.sender(*edge)).collect::<Result<_>>()?,

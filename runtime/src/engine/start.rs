@@ -30,6 +30,8 @@ use crate::build::Graph;
 use crate::checkpoint::manifest::{Manifest, Until};
 use crate::checkpoint::state_files::StateFiles;
 use crate::checkpoint::writer::{self, CheckpointWriter};
+use crate::decode;
+use crate::decode::schemas::{Effort, Schemas};
 use crate::failure::{Failure, Remedy, Result};
 use crate::memory::Memory;
 use crate::observe::Observer;
@@ -188,8 +190,10 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         Ok(SourceRun::resume(source, input, progress, claim.until.as_ref(), options.discover_every, looked_at))
     };
     let sources = plan.sources.iter().zip(inputs).map(resume).collect::<Result<Vec<_>>>()?;
+    let schemas = |source| decode::registry(source).map(|registry| Arc::new(Schemas::new(registry, Effort::of(retry))));
     let assembly = Assembly {
         plan: Arc::clone(&plan),
+        schemas: plan.sources.iter().map(schemas).collect(),
         graph: Arc::clone(&graph),
         writers,
         slot: Slot { label: file_label(&writer), buffer_bytes: shares.sink_buffer_bytes },

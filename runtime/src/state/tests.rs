@@ -13,7 +13,7 @@ use rand::{Rng, SeedableRng};
 use weir_plan::aggregate::{self, Aggregate, AggregateColumn};
 use weir_plan::plan::Input;
 use weir_plan::types::{Column, DataType, EVENT_TIME};
-use weir_plan::window::Tumbling;
+use weir_plan::window::Window;
 
 use super::file::{BlockReader, Tail, read_tail};
 use super::*;
@@ -222,7 +222,7 @@ fn equal_doubles_are_one_group_whatever_their_bits() {
     let time = Column { name: EVENT_TIME.into(), data_type: DataType::Timestamp, nullable: false }.to_field();
     let schema = Arc::new(arrow::datatypes::Schema::new(vec![double("x"), time]));
     let columns = [AggregateColumn { name: "n".into(), expr: "count(*)".into(), filter: None }];
-    let aggregate = Arc::new(aggregate::compile(Input::Source(0), &schema, Tumbling::new(SIZE_US), &["x".into()], &columns).unwrap());
+    let aggregate = Arc::new(aggregate::compile(Input::Source(0), &schema, Window::tumbling(SIZE_US), &["x".into()], &columns).unwrap());
     let of = |values: Vec<f64>| {
         let times = TimestampMicrosecondArray::from(vec![3; values.len()]).with_timezone("UTC");
         let columns: Vec<ArrayRef> = vec![Arc::new(arrow::array::Float64Array::from(values)), Arc::new(times)];

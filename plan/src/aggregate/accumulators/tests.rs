@@ -10,7 +10,7 @@ use super::*;
 use crate::aggregate::tests::schema_of;
 use crate::aggregate::{AggregateColumn, Call, compile};
 use crate::plan::Input;
-use crate::window::Tumbling;
+use crate::window::Window;
 
 /// A generator that gives the same for the same seed.
 struct Random(u64);
@@ -36,7 +36,7 @@ fn call(expr: &str) -> Call {
         ("_event_time", "timestamp"),
     ]);
     let column = AggregateColumn { name: "x".into(), expr: expr.into(), filter: None };
-    compile(Input::Source(0), &schema, Tumbling::new(5), &[], &[column]).unwrap().calls.remove(0)
+    compile(Input::Source(0), &schema, Window::tumbling(5), &[], &[column]).unwrap().calls.remove(0)
 }
 
 fn batch(rng: &mut Random, rows: usize) -> RecordBatch {

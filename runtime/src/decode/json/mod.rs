@@ -23,7 +23,7 @@ use weir_plan::plan::JsonFormat;
 use weir_plan::types::Column;
 
 use super::Decoder;
-use super::error::{Fault, Parsed, RecordError};
+use super::error::{Fault, Parsed, Undecoded};
 use cursor::Cursor;
 use fields::Fields;
 use reader::Reader;
@@ -67,7 +67,7 @@ impl JsonDecoder {
 }
 
 impl Decoder for JsonDecoder {
-    fn decode(&mut self, value: Option<&[u8]>) -> Result<(), RecordError> {
+    fn decode(&mut self, value: Option<&[u8]>) -> Result<(), Undecoded> {
         match self.read(value) {
             Ok(()) => {
                 self.rows += 1;

@@ -6,7 +6,7 @@ use arrow::datatypes::{Int64Type, Schema, SchemaRef};
 use weir_plan::aggregate::{self, AggregateColumn};
 use weir_plan::plan::{Step, StepOp};
 use weir_plan::types::{Column, DataType, EVENT_TIME};
-use weir_plan::window::Tumbling;
+use weir_plan::window::Window;
 
 use super::*;
 use crate::fixtures;
@@ -28,7 +28,7 @@ fn schema(columns: &[(&str, DataType)]) -> SchemaRef {
 fn step(name: &str, input: (Input, &SchemaRef), size_us: i64, keys: &[String], columns: &[(&str, &str)]) -> Step {
     let columns: Vec<_> =
         columns.iter().map(|(name, expr)| AggregateColumn { name: (*name).into(), expr: (*expr).into(), filter: None }).collect();
-    let aggregate = aggregate::compile(input.0, input.1, Tumbling::new(size_us), keys, &columns).unwrap();
+    let aggregate = aggregate::compile(input.0, input.1, Window::tumbling(size_us), keys, &columns).unwrap();
     Step { name: name.into(), schema: aggregate.output_schema(), op: StepOp::Aggregate(Arc::new(aggregate)) }
 }
 

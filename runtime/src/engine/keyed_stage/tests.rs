@@ -9,7 +9,7 @@ use weir_plan::aggregate::{self, AggregateColumn};
 use weir_plan::expr;
 use weir_plan::plan::{Map, Step, StepOp};
 use weir_plan::types::{Column, DataType, EVENT_TIME};
-use weir_plan::window::Tumbling;
+use weir_plan::window::Window;
 
 use super::*;
 use crate::fixtures;
@@ -33,7 +33,7 @@ fn graph(rng: &mut SmallRng) -> Arc<Graph> {
             (StepOp::Map(Map { input, filter: None, columns }), schema())
         } else {
             let columns = [AggregateColumn { name: "n".into(), expr: "count(*)".into(), filter: None }];
-            let window = Tumbling::new(rng.random_range(1..40));
+            let window = Window::tumbling(rng.random_range(1..40));
             let aggregate = aggregate::compile(input, &rows, window, &[], &columns).unwrap();
             let schema = aggregate.output_schema();
             (StepOp::Aggregate(Arc::new(aggregate)), schema)
@@ -84,9 +84,10 @@ fn greatest_end(stage: &KeyedStage, lanes: &BTreeMap<Edge, EdgeReport>) -> Optio
         of_steps[i] = match &step.op {
             StepOp::Map(_) => before,
             StepOp::Aggregate(aggregate) => {
+                let Window::Tumbling(window) = aggregate.window;
                 let entries = lanes.iter().filter(|(edge, _)| edge.step == i).flat_map(|(_, lane)| &lane.entries);
                 let opened = entries.flat_map(|entries| entries.times.values()).map(|time| time + 1);
-                let behind = before.map(|end| aggregate.window.end_of(aggregate.window.start_of(end - 1)));
+                let behind = before.map(|end| window.end_of(window.start_of(end - 1)));
                 let open = stage.operators[i].as_ref().unwrap().leaves_by(&[None], i64::MAX).map(|leaving| leaving.at_us);
                 opened.chain(behind).chain(open).max()
             }
@@ -148,7 +149,7 @@ fn what_leaves_by_a_limit_is_the_last_window_that_ends_by_it_of_what_is_held_or_
 fn what_is_held_behind_one_source_does_not_move_the_watermark_of_another() {
     let step = |source: usize, size_us: i64| {
         let columns = [AggregateColumn { name: "n".into(), expr: "count(*)".into(), filter: None }];
-        let aggregate = aggregate::compile(Input::Source(source), &schema(), Tumbling::new(size_us), &[], &columns).unwrap();
+        let aggregate = aggregate::compile(Input::Source(source), &schema(), Window::tumbling(size_us), &[], &columns).unwrap();
         let schema = aggregate.output_schema();
         Step { name: format!("of-{source}"), op: StepOp::Aggregate(Arc::new(aggregate)), schema }
     };
@@ -179,7 +180,7 @@ fn what_is_held_behind_one_source_does_not_move_the_watermark_of_another() {
 fn a_table_waits_for_the_sources_that_its_own_rows_come_from() {
     let count = |name: &str, input, rows: &SchemaRef| {
         let columns = [AggregateColumn { name: "n".into(), expr: "count(*)".into(), filter: None }];
-        let aggregate = aggregate::compile(input, rows, Tumbling::new(10), &[], &columns).unwrap();
+        let aggregate = aggregate::compile(input, rows, Window::tumbling(10), &[], &columns).unwrap();
         Step { name: name.into(), schema: aggregate.output_schema(), op: StepOp::Aggregate(Arc::new(aggregate)) }
     };
     let first = count("first", Input::Source(0), &schema());

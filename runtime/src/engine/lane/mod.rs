@@ -11,6 +11,9 @@ mod messages;
 mod metadata;
 mod origins;
 mod partition;
+mod schemas;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
@@ -27,9 +30,10 @@ use super::source_run::Skew;
 use super::{clock, lost};
 use crate::checkpoint::manifest::OffsetRange;
 use crate::decode::Decoder;
+use crate::decode::schemas::Schemas;
 use crate::failure::{Failure, Result};
 use crate::keyed::edge::EdgeSender;
-use crate::source::kafka::{LaneEvent, LaneInput, Record};
+use crate::source::kafka::{LaneEvent, LaneInput, Record, Taken};
 use crate::transform::{Stateless, Why};
 pub use bad_records::BadRecords;
 use bad_records::Reason;
@@ -38,6 +42,7 @@ pub use metadata::Metadata;
 use origins::Origins;
 pub use partition::Assignment;
 use partition::Partition;
+use schemas::Read;
 
 /// Rows per batch: large enough that the cost per batch vanishes, small enough to stay in the second-level cache.
 const BATCH_ROWS: usize = 8192;
@@ -54,6 +59,8 @@ pub struct LaneParts {
     pub source: usize,
     pub input: LaneInput,
     pub decoder: Box<dyn Decoder>,
+    /// Those that the decoder may ask for.
+    pub schemas: Option<Arc<Schemas>>,
     pub metadata: Metadata,
     pub stateless: Stateless,
     /// Per edge to a keyed step.
@@ -147,6 +154,7 @@ impl Lane {
                 }
                 self.note_bound()?;
                 self.hold_back_those_ahead()?;
+                self.go_on_with_schemas()?;
                 if self.at_bound || self.parts.epoch.is_full() {
                     std::thread::sleep(FULL_PAUSE);
                     continue;
@@ -182,59 +190,69 @@ impl Lane {
         let Self { parts, partitions, places, report, origins, batch_bytes, .. } = self;
         let read_before = report.read;
         let (mut failed, mut began) = (None, None);
-        parts.input.poll(POLL, room, |event| match event {
-            LaneEvent::Record(record) => {
-                if failed.is_some() {
-                    return;
-                }
-                began.get_or_insert_with(Instant::now);
-                let place = places[record.partition];
-                let partition = &mut partitions[place];
-                partition.next = record.offset + 1;
-                partition.at_end_since = None;
-                partition.newest = record.timestamp;
-                report.read += 1;
-                if record.value.is_none() && parts.skips_tombstones {
-                    report.tombstones += 1;
-                    return;
-                }
-                *batch_bytes += record.value.map_or(0, <[u8]>::len);
-                let record = Record { partition: place, ..record };
-                let checked = parts.metadata.check(&record);
-                match checked.and_then(|()| parts.decoder.decode(record.value).map_err(Reason::from)) {
-                    Ok(()) => {
-                        origins.push(&record);
-                        parts.metadata.push(&partition.id, &record);
+        let take = |event: LaneEvent<'_>| {
+            match event {
+                LaneEvent::Record(record) => {
+                    if failed.is_some() {
+                        return Taken::Yes;
                     }
-                    Err(reason) => failed = parts.bad_records.take(&partition.id, &record, &reason).err(),
+                    began.get_or_insert_with(Instant::now);
+                    let place = places[record.partition];
+                    let partition = &mut partitions[place];
+                    // What comes next is there: this is not the partition's end, whether or not the record can be taken yet.
+                    partition.at_end_since = None;
+                    let record = Record { partition: place, ..record };
+                    if record.value.is_none() && parts.skips_tombstones {
+                        report.tombstones += 1;
+                    } else {
+                        let read = match parts.metadata.check(&record) {
+                            Err(reason) => Ok(Read::Bad(reason)),
+                            Ok(()) => schemas::decode(parts.decoder.as_mut(), parts.schemas.as_deref(), partition, &record),
+                        };
+                        match read {
+                            Ok(Read::Row) => {
+                                origins.push(&record);
+                                parts.metadata.push(&partition.id, &record);
+                            }
+                            Ok(Read::Bad(reason)) => failed = parts.bad_records.take(&partition.id, &record, &reason).err(),
+                            Ok(Read::NotYet) => return Taken::NotYet,
+                            Err(failure) => failed = Some(failure),
+                        }
+                        *batch_bytes += record.value.map_or(0, <[u8]>::len);
+                    }
+                    partition.next = record.offset + 1;
+                    partition.newest = record.timestamp;
+                    report.read += 1;
                 }
+                LaneEvent::EndOfPartition { partition, offset } => {
+                    let partition = &mut partitions[places[partition]];
+                    // Offsets that a transaction's markers take up are no records: the end may lie behind the last one.
+                    partition.next = partition.next.max(offset);
+                    partition.at_end_since.get_or_insert_with(Instant::now);
+                }
+                LaneEvent::OffsetsLost { partition, wanted, next } => {
+                    let lost = partitions[places[partition]].lose(wanted, next);
+                    failed = failed.take().or(lost.err());
+                    parts.epoch.close_early();
+                }
+                LaneEvent::Unreadable { partition, from, next, reason } => {
+                    let partition = &mut partitions[places[partition]];
+                    // What lies below is known to hold no record.
+                    let range = OffsetRange { start: from.max(partition.next), end: next };
+                    let passed_over = parts.bad_records.take_range(&partition.id, range, reason);
+                    failed = failed.take().or(passed_over.err());
+                    partition.pass_over(range);
+                    parts.epoch.close_early();
+                }
+                LaneEvent::TopicGone { partition } => {
+                    partitions[places[partition]].give_up();
+                    parts.epoch.lane_lost_topic();
+                }
+                LaneEvent::Problem(problem) => tracing::warn!("{problem}"),
             }
-            LaneEvent::EndOfPartition { partition, offset } => {
-                let partition = &mut partitions[places[partition]];
-                // Offsets that a transaction's markers take up are no records: the end may lie behind the last one.
-                partition.next = partition.next.max(offset);
-                partition.at_end_since.get_or_insert_with(Instant::now);
-            }
-            LaneEvent::OffsetsLost { partition, wanted, next } => {
-                let lost = partitions[places[partition]].lose(wanted, next);
-                failed = failed.take().or(lost.err());
-                parts.epoch.close_early();
-            }
-            LaneEvent::Unreadable { partition, from, next, reason } => {
-                let partition = &mut partitions[places[partition]];
-                // What lies below is known to hold no record.
-                let range = OffsetRange { start: from.max(partition.next), end: next };
-                let passed_over = parts.bad_records.take_range(&partition.id, range, reason);
-                failed = failed.take().or(passed_over.err());
-                partition.pass_over(range);
-                parts.epoch.close_early();
-            }
-            LaneEvent::TopicGone { partition } => {
-                partitions[places[partition]].give_up();
-                parts.epoch.lane_lost_topic();
-            }
-            LaneEvent::Problem(problem) => tracing::warn!("{problem}"),
-        })?;
+            Taken::Yes
+        };
+        parts.input.poll(POLL, room, take)?;
         parts.epoch.give_back(room as u64 - (report.read - read_before));
         if let Some(failure) = failed {
             return Err(failure);
@@ -342,8 +360,8 @@ impl Lane {
         let Some(skew) = &self.parts.skew else { return Ok(()) };
         for partition in &mut self.partitions {
             let must_wait = skew.must_wait(partition.index, partition.waits);
-            // At its bound it is stopped for good.
-            if must_wait != partition.waits && !partition.is_at_bound() {
+            // At its bound it is stopped for good, and while it waits for a schema it is not fetched.
+            if must_wait != partition.waits && !partition.is_at_bound() && !partition.is_held() {
                 let index = partition.index;
                 if must_wait { self.parts.input.pause(index) } else { self.parts.input.resume(index) }?;
                 tracing::debug!(partition = %partition.id, must_wait, "ahead of the slowest partition");

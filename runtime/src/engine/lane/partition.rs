@@ -5,6 +5,7 @@ use std::time::Instant;
 use weir_plan::ids::TopicPartition;
 
 use super::PartitionReport;
+use super::schemas::Awaited;
 use crate::checkpoint::manifest::OffsetRange;
 use crate::engine::lost;
 use crate::engine::source_run::Skew;
@@ -39,6 +40,8 @@ pub struct Partition {
     asked_about_end: Option<Instant>,
     /// Paused, until the slowest partition has caught up.
     pub waits: bool,
+    /// The schema that the record at `next` was last found to need.
+    pub(super) awaited: Option<Awaited>,
     /// Its topic does not exist any more.
     pub is_gone: bool,
     /// Of the last record, by Kafka.
@@ -60,6 +63,7 @@ impl Partition {
             at_end_since,
             asked_about_end: None,
             waits: false,
+            awaited: None,
             is_gone: false,
             newest: None,
         }
@@ -68,6 +72,12 @@ impl Partition {
     #[must_use]
     pub fn is_at_bound(&self) -> bool {
         self.bound.is_some_and(|bound| self.next >= bound)
+    }
+
+    /// Whether nothing of it is read until a schema is there.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        self.awaited.as_ref().is_some_and(|awaited| awaited.is_held)
     }
 
     /// The end of the run, if it is time to ask whether the log still has it: reading came to the log's end before, and nothing has come since.
@@ -107,6 +117,7 @@ impl Partition {
         tracing::warn!(partition = %self.id, next = self.next, "the topic does not exist any more: what was not read is lost");
         self.bound = self.bound.map(|bound| bound.min(self.next));
         self.at_end_since.get_or_insert_with(Instant::now);
+        self.awaited = None;
         self.is_gone = true;
     }
 

@@ -9,6 +9,7 @@ use arrow::record_batch::RecordBatch;
 use weir_plan::aggregate::Aggregate;
 use weir_plan::expr::type_name;
 use weir_plan::quote::quoted;
+use weir_plan::window::Tumbling;
 
 use super::group_table::{Evaluated, GroupTable, Groups};
 use super::partials::keys_of;
@@ -29,8 +30,8 @@ pub(super) struct ClosedWindow {
 }
 
 impl ClosedWindow {
-    pub fn new(aggregate: Arc<Aggregate>, schema: SchemaRef, start_us: i64, pane: GroupTable) -> Self {
-        let (end_us, groups) = (aggregate.window.end_of(start_us), pane.evaluate(&aggregate.calls));
+    pub fn new(aggregate: Arc<Aggregate>, schema: SchemaRef, [start_us, end_us]: [i64; 2], pane: GroupTable) -> Self {
+        let groups = pane.evaluate(&aggregate.calls);
         Self { aggregate, schema, start_us, end_us, groups }
     }
 
@@ -106,10 +107,10 @@ fn beyond_type(aggregate: &Aggregate, call: usize) -> String {
 }
 
 /// The bounds and keys of the groups that rows of the input belong to.
-pub(super) fn groups_of(aggregate: &Aggregate, input: &RecordBatch) -> Result<RecordBatch> {
+pub(super) fn groups_of(aggregate: &Aggregate, window: Tumbling, input: &RecordBatch) -> Result<RecordBatch> {
     let times = input.column(aggregate.event_time_index).as_primitive::<TimestampMicrosecondType>().values();
-    let starts: Vec<i64> = times.iter().map(|time| aggregate.window.start_of(*time)).collect();
-    let ends = starts.iter().map(|start| aggregate.window.end_of(*start)).collect();
+    let starts: Vec<i64> = times.iter().map(|time| window.start_of(*time)).collect();
+    let ends = starts.iter().map(|start| window.end_of(*start)).collect();
     batch(&aggregate.group_schema(), [time(starts), time(ends)].into_iter().chain(keys_of(aggregate, input)).collect())
 }
 

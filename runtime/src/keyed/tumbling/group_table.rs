@@ -287,7 +287,7 @@ mod tests {
     use weir_plan::aggregate::{AggregateColumn, compile};
     use weir_plan::plan::Input;
     use weir_plan::types::{Column, DataType as Type, EVENT_TIME};
-    use weir_plan::window::Tumbling;
+    use weir_plan::window::Window;
 
     use super::*;
 
@@ -297,7 +297,7 @@ mod tests {
         let fields = vec![field("n", Type::Bigint), field("s", Type::String), field(EVENT_TIME, Type::Timestamp)];
         let column = |name: &str, expr: &str| AggregateColumn { name: name.into(), expr: expr.into(), filter: None };
         let schema = Arc::new(arrow::datatypes::Schema::new(fields));
-        compile(Input::Source(0), &schema, Tumbling::new(5), &[], &[column("a", "sum(n)"), column("b", "max(s)")]).unwrap().calls
+        compile(Input::Source(0), &schema, Window::tumbling(5), &[], &[column("a", "sum(n)"), column("b", "max(s)")]).unwrap().calls
     }
 
     /// Group `g` has the values `numbers[g]`, each twice.

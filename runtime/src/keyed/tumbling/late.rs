@@ -7,13 +7,19 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use weir_plan::aggregate::Aggregate;
+use weir_plan::window::Tumbling;
 
 /// The rows of an aggregate's input that are late by this watermark. `schema` is that of [`weir_plan::outputs::late_schema`].
 ///
 /// # Errors
 /// A sentence, if the rows do not fit the schema.
-pub(super) fn late_rows(aggregate: &Aggregate, batch: &RecordBatch, watermark_us: i64, schema: &SchemaRef) -> Result<RecordBatch, String> {
-    let window = aggregate.window;
+pub(super) fn late_rows(
+    aggregate: &Aggregate,
+    window: Tumbling,
+    batch: &RecordBatch,
+    watermark_us: i64,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, String> {
     let times = batch.column(aggregate.event_time_index).as_primitive::<TimestampMicrosecondType>().values();
     // A window that ends at or before the watermark has no time at or after it.
     let rows = (0u32..).zip(times).filter(|(_, time)| **time < watermark_us && window.is_late(window.start_of(**time), watermark_us));

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use weir_plan::aggregate::Aggregate;
+use weir_plan::window::Tumbling;
 
 use super::closing::ClosedWindow;
 use super::windows::Windows;
@@ -22,8 +23,8 @@ pub(super) struct Operator {
 }
 
 impl Operator {
-    pub fn new(aggregate: Arc<Aggregate>, table: Arc<TableSchema>) -> Self {
-        Self { arrived: Vec::new(), windows: Windows::new(aggregate, table), after_us: None, closing: None }
+    pub fn new(aggregate: Arc<Aggregate>, window: Tumbling, table: Arc<TableSchema>) -> Self {
+        Self { arrived: Vec::new(), windows: Windows::new(aggregate, window, table), after_us: None, closing: None }
     }
 }
 

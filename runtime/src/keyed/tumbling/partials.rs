@@ -8,6 +8,7 @@ use arrow::datatypes::{DataType, Int64Type};
 use arrow::record_batch::RecordBatch;
 use weir_plan::aggregate::Aggregate;
 use weir_plan::floats::normalized;
+use weir_plan::window::Tumbling;
 
 use super::group_table::GroupTable;
 use super::table::times_of;
@@ -18,13 +19,14 @@ use crate::state::Entries;
 /// What one lane, or one step after another window, has seen of an aggregate's input in the epoch in hand.
 pub(super) struct Partials {
     aggregate: Arc<Aggregate>,
+    window: Tumbling,
     table: GroupTable,
 }
 
 impl Partials {
-    pub fn new(aggregate: Arc<Aggregate>) -> Result<Self> {
+    pub fn new(aggregate: Arc<Aggregate>, window: Tumbling) -> Result<Self> {
         let table = new_table(&aggregate)?;
-        Ok(Self { aggregate, table })
+        Ok(Self { aggregate, window, table })
     }
 }
 
@@ -41,7 +43,7 @@ impl Sender for Partials {
         }
         let (keys, values) = full.drain()?;
         let Some(starts) = keys.last() else { return Err(Failure::bug("partial aggregates without windows")) };
-        let times = times_of(self.aggregate.window, starts.as_primitive::<Int64Type>());
+        let times = times_of(self.window, starts.as_primitive::<Int64Type>());
         Ok(vec![Entries { times, keys, values }])
     }
 

@@ -9,6 +9,7 @@ use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use weir_plan::aggregate::Aggregate;
 use weir_plan::expr::ExprError;
 use weir_plan::quote::quoted;
+use weir_plan::window::Tumbling;
 
 use super::closing::groups_of;
 use super::late::late_rows;
@@ -22,14 +23,16 @@ use crate::state::TableSchema;
 /// Groups rows by window and key; a window's rows leave when the watermark has reached its end.
 pub struct TumblingAggregate {
     aggregate: Arc<Aggregate>,
+    /// The aggregate's.
+    window: Tumbling,
     table: Arc<TableSchema>,
 }
 
 impl TumblingAggregate {
     #[must_use]
-    pub fn new(aggregate: Arc<Aggregate>) -> Self {
-        let table = table(&aggregate);
-        Self { aggregate, table }
+    pub fn new(aggregate: Arc<Aggregate>, window: Tumbling) -> Self {
+        let table = table(&aggregate, window);
+        Self { aggregate, window, table }
     }
 }
 
@@ -42,12 +45,12 @@ impl KeyedStep for TumblingAggregate {
         let aggregate = &*self.aggregate;
         let times = rows.column(aggregate.event_time_index).as_primitive::<TimestampMicrosecondType>().values();
         let before_us = before_us[input];
-        let (windows, late) = assign(aggregate, times, before_us);
+        let (windows, late) = assign(self.window, times, before_us);
         let (on_time, windows) = if late == 0 {
             (rows.clone(), windows)
         } else {
             let watermark_us = before_us.unwrap_or(i64::MIN);
-            let on_time: Vec<bool> = windows.iter().map(|w| !aggregate.window.is_late(*w, watermark_us)).collect();
+            let on_time: Vec<bool> = windows.iter().map(|w| !self.window.is_late(*w, watermark_us)).collect();
             let kept = filter_record_batch(rows, &BooleanArray::from(on_time.clone())).map_err(|e| e.to_string())?;
             (kept, windows.into_iter().zip(on_time).filter(|(_, keep)| *keep).map(|(w, _)| w).collect())
         };
@@ -59,32 +62,30 @@ impl KeyedStep for TumblingAggregate {
 
     fn late(&self, input: usize, rows: &RecordBatch, before_us: &[Option<i64>], schema: &SchemaRef) -> Result<RecordBatch, String> {
         match before_us[input] {
-            Some(watermark_us) => late_rows(&self.aggregate, rows, watermark_us, schema),
+            Some(watermark_us) => late_rows(&self.aggregate, self.window, rows, watermark_us, schema),
             None => Ok(RecordBatch::new_empty(Arc::clone(schema))),
         }
     }
 
     fn rejected(&self, _input: usize, rows: &RecordBatch) -> Result<RecordBatch> {
-        groups_of(&self.aggregate, rows)
+        groups_of(&self.aggregate, self.window, rows)
     }
 
     fn sender(&self, _input: usize) -> Result<Box<dyn Sender>> {
-        Ok(Box::new(Partials::new(Arc::clone(&self.aggregate))?))
+        Ok(Box::new(Partials::new(Arc::clone(&self.aggregate), self.window)?))
     }
 
     fn leaving_of(&self, _input: usize, time_us: i64) -> Option<Leaving> {
-        let window = self.aggregate.window;
-        Some(leaving(window.end_of(window.start_of(time_us))))
+        Some(leaving(self.window.end_of(self.window.start_of(time_us))))
     }
 
     fn operator(&self) -> Result<Box<dyn KeyedOperator>> {
-        Ok(Box::new(Operator::new(Arc::clone(&self.aggregate), Arc::clone(&self.table))))
+        Ok(Box::new(Operator::new(Arc::clone(&self.aggregate), self.window, Arc::clone(&self.table))))
     }
 }
 
 /// The window of each row, and how many are late. Neighbours mostly share a window, so the division is done when it changes.
-fn assign(aggregate: &Aggregate, times: &[i64], watermark_us: Option<i64>) -> (Vec<i64>, u64) {
-    let window = aggregate.window;
+fn assign(window: Tumbling, times: &[i64], watermark_us: Option<i64>) -> (Vec<i64>, u64) {
     let mut windows = Vec::with_capacity(times.len());
     let (mut start, mut end, mut is_late, mut late) = (0, 0, false, 0u64);
     for time in times {

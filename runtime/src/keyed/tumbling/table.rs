@@ -14,7 +14,7 @@ use crate::state::{Combine, Keeps, StateField, TableSchema};
 
 /// By the window's last moment (the time of its rows, too), group and window start.
 #[must_use]
-pub(super) fn table(aggregate: &Arc<Aggregate>) -> Arc<TableSchema> {
+pub(super) fn table(aggregate: &Arc<Aggregate>, window: Tumbling) -> Arc<TableSchema> {
     let values = aggregate.calls.iter().flat_map(|call| {
         let kept_first = call.state_fields.len() - call.added_state;
         let name = |n: usize| format!("{}:{n}", call.name);
@@ -26,7 +26,7 @@ pub(super) fn table(aggregate: &Arc<Aggregate>) -> Arc<TableSchema> {
     Arc::new(TableSchema {
         keys: Arc::new(Schema::new(groups.iter().cloned().chain([start]).collect::<Vec<_>>())),
         hashed: groups.len(),
-        v1: Arc::new(WindowsV1::new(aggregate, &values)),
+        v1: Arc::new(WindowsV1::new(aggregate, window, &values)),
         values,
         horizon: vec![Keeps { input: 0, keeps_us: 0 }],
         combine: Arc::new(Partials { aggregate: Arc::clone(aggregate) }),

@@ -13,7 +13,7 @@ use rand::{Rng, SeedableRng};
 use weir_plan::aggregate::{self, Aggregate, AggregateColumn};
 use weir_plan::plan::Input;
 use weir_plan::types::{Column, DataType, EVENT_TIME};
-use weir_plan::window::Tumbling;
+use weir_plan::window::{Tumbling, Window};
 
 use super::*;
 use crate::keyed::edge::{EdgeReport, EdgeSender};
@@ -42,7 +42,11 @@ pub(crate) fn input_schema() -> SchemaRef {
 pub(crate) fn aggregate() -> Arc<Aggregate> {
     let column = |name: &str, expr: &str| AggregateColumn { name: name.into(), expr: expr.into(), filter: None };
     let columns = [column("total", "sum(value)"), column("n", "count(*)"), column("least", "min(value)")];
-    Arc::new(aggregate::compile(Input::Source(0), &input_schema(), Tumbling::new(SIZE_US), &["key".into()], &columns).unwrap())
+    Arc::new(aggregate::compile(Input::Source(0), &input_schema(), Window::tumbling(SIZE_US), &["key".into()], &columns).unwrap())
+}
+
+pub(crate) fn step_of(aggregate: &Arc<Aggregate>) -> TumblingAggregate {
+    TumblingAggregate::new(Arc::clone(aggregate), Tumbling::new(SIZE_US))
 }
 
 fn batch(rows: &[Row]) -> RecordBatch {
@@ -68,7 +72,7 @@ pub(crate) fn partials(aggregate: &Arc<Aggregate>, rows: &[Row]) -> Option<Entri
 
 /// What a lane sends of these rows, in an epoch that begins at this watermark.
 pub(crate) fn sent(aggregate: &Arc<Aggregate>, batches: impl IntoIterator<Item = RecordBatch>, before_us: Option<i64>) -> EdgeReport {
-    let step = TumblingAggregate::new(Arc::clone(aggregate));
+    let step = step_of(aggregate);
     let mut lane = EdgeSender::new(step.sender(0).unwrap());
     for batch in batches {
         lane.take_in(&step.prepare(0, &batch, &[before_us]).unwrap()).unwrap();
@@ -145,7 +149,7 @@ pub(crate) fn close_all(state: &mut State) -> Windows {
 }
 
 pub(crate) fn state(aggregate: &Arc<Aggregate>) -> State {
-    TumblingAggregate::new(Arc::clone(aggregate)).operator().unwrap()
+    step_of(aggregate).operator().unwrap()
 }
 
 /// Puts entries in, as from a state file.
@@ -159,7 +163,7 @@ fn close(state: &mut State, after_us: Option<i64>) {
 
 /// As the step keeps its windows.
 pub(crate) fn table(aggregate: &Arc<Aggregate>) -> Arc<TableSchema> {
-    Arc::clone(&TumblingAggregate::new(Arc::clone(aggregate)).tables()[0])
+    Arc::clone(&step_of(aggregate).tables()[0])
 }
 
 #[test]
@@ -190,7 +194,7 @@ fn late_rows_are_those_that_the_windows_count_as_late_with_what_they_missed() {
     let rows = [(3, "a"), (9, "b"), (10, "c"), (25, "d")];
     let rows = rows.map(|(time_us, key)| Row { time_us, key: Some(key), value: Some(1) });
     let schema = weir_plan::outputs::late_schema(&input_schema()).unwrap();
-    let step = TumblingAggregate::new(Arc::clone(&aggregate));
+    let step = step_of(&aggregate);
     for (watermark_us, late) in [(9, 0), (10, 2), (29, 3), (2_030, 4)] {
         let found = step.late(0, &batch(&rows), &[Some(watermark_us)], &schema).unwrap();
         let sent = sent(&aggregate, [batch(&rows)], Some(watermark_us));

@@ -23,13 +23,13 @@ pub(super) struct WindowsV1 {
 }
 
 impl WindowsV1 {
-    pub fn new(aggregate: &Aggregate, values: &[StateField]) -> Self {
+    pub fn new(aggregate: &Aggregate, window: Tumbling, values: &[StateField]) -> Self {
         let mut fields = vec![Field::new(KEY_GROUP, DataType::UInt16, false), Field::new(WINDOW_START, DataType::Int64, false)];
         let keys = aggregate.key_schema.fields();
         fields.extend(keys.iter().map(|f| Field::new(format!("key:{}", f.name()), f.data_type().clone(), true)));
         fields.extend(values.iter().map(|v| Field::new(format!("state:{}", v.field.name()), v.field.data_type().clone(), true)));
         let is_new = values.iter().map(|value| value.is_new).collect();
-        Self { window: aggregate.window, columns: Arc::new(Schema::new(fields)), group_columns: keys.len(), is_new }
+        Self { window, columns: Arc::new(Schema::new(fields)), group_columns: keys.len(), is_new }
     }
 }
 
@@ -71,11 +71,11 @@ mod tests {
     /// At the ends of time a window's start does not follow from its end, nor the end from the start alone.
     #[test]
     fn windows_anywhere_in_time_come_back_with_their_start_and_their_last_moment() {
-        let aggregate = aggregate();
+        let (aggregate, window) = (aggregate(), Tumbling::new(SIZE_US));
         let table = table(&aggregate);
         let times = [i64::MIN, i64::MIN + 1, i64::MIN + SIZE_US, -1, 0, 9, 10, i64::MAX - SIZE_US, i64::MAX];
-        let starts = Int64Array::from_iter_values(times.map(|time| aggregate.window.start_of(time)));
-        let last = times.map(|time| aggregate.window.end_of(aggregate.window.start_of(time)) - 1);
+        let starts = Int64Array::from_iter_values(times.map(|time| window.start_of(time)));
+        let last = times.map(|time| window.end_of(window.start_of(time)) - 1);
         let keys: Vec<ArrayRef> =
             vec![Arc::new(StringArray::from_iter_values(times.map(|time| time.to_string()))), Arc::new(starts.clone())];
         let values = table.values.iter().map(|_| Arc::new(Int64Array::from(times.to_vec())) as ArrayRef).collect();

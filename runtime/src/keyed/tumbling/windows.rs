@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::array::{AsArray, UInt32Array};
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};
 use weir_plan::aggregate::Aggregate;
+use weir_plan::window::Tumbling;
 
 use super::closing::ClosedWindow;
 use super::group_table::GroupTable;
@@ -17,6 +18,7 @@ use crate::state::{Change, Entries, StateTable, TableSchema};
 /// Open windows by start.
 pub(super) struct Windows {
     aggregate: Arc<Aggregate>,
+    window: Tumbling,
     table: Arc<TableSchema>,
     /// Of the step's rows: window bounds, group columns, outputs, event time.
     schema: SchemaRef,
@@ -27,10 +29,10 @@ pub(super) struct Windows {
 }
 
 impl Windows {
-    pub fn new(aggregate: Arc<Aggregate>, table: Arc<TableSchema>) -> Self {
+    pub fn new(aggregate: Arc<Aggregate>, window: Tumbling, table: Arc<TableSchema>) -> Self {
         let key_types = aggregate.key_schema.fields().iter().map(|f| f.data_type().clone()).collect();
         let schema = aggregate.output_schema();
-        Self { aggregate, table, schema, key_types, panes: BTreeMap::new(), change: None }
+        Self { aggregate, window, table, schema, key_types, panes: BTreeMap::new(), change: None }
     }
 
     /// Merges what an epoch has brought into the windows. Only those that stay open are state: what a closed one was made of is in the rows that
@@ -57,16 +59,17 @@ impl Windows {
     /// Closes the first window that is open, if the watermark has reached its end.
     pub fn close_next(&mut self, watermark_us: i64) -> Option<ClosedWindow> {
         let first = self.panes.first_entry()?;
-        if self.aggregate.window.end_of(*first.key()) > watermark_us {
+        let end_us = self.window.end_of(*first.key());
+        if end_us > watermark_us {
             return None;
         }
         let (start_us, pane) = first.remove_entry();
-        Some(ClosedWindow::new(Arc::clone(&self.aggregate), Arc::clone(&self.schema), start_us, pane))
+        Some(ClosedWindow::new(Arc::clone(&self.aggregate), Arc::clone(&self.schema), [start_us, end_us], pane))
     }
 
     /// Of each open window, in the order of time.
     pub fn ends(&self) -> impl DoubleEndedIterator<Item = i64> {
-        self.panes.keys().map(|start| self.aggregate.window.end_of(*start))
+        self.panes.keys().map(|start| self.window.end_of(*start))
     }
 
     pub fn open_windows(&self) -> usize {

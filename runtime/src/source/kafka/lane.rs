@@ -63,6 +63,14 @@ pub enum LaneEvent<'a> {
     Problem(Failure),
 }
 
+/// What became of an event that was handed out. Only a record can be left for later; of other events the answer is not looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Taken {
+    Yes,
+    /// Its partition is fetched no longer. [`LaneInput::go_on`] has it read on with this record.
+    NotYet,
+}
+
 /// The receiving end of one lane.
 pub struct LaneInput {
     queue: Queue,
@@ -107,16 +115,16 @@ impl LaneInput {
     }
 
     /// Hands at most `max` events to `f` and says how many; waits at most `timeout` for the first. Records at or above a partition's end
-    /// bound are not handed out, nor counted.
+    /// bound are not handed out, nor counted; nor is what comes behind a record that was not taken, until its partition goes on.
     ///
     /// # Errors
     /// What stops the pipeline (`Config`): offsets lost under `Fail`, a deleted or forbidden topic. The lane must not be read again.
-    pub fn poll(&mut self, timeout: Duration, max: usize, mut f: impl FnMut(LaneEvent<'_>)) -> Result<usize> {
+    pub fn poll(&mut self, timeout: Duration, max: usize, mut f: impl FnMut(LaneEvent<'_>) -> Taken) -> Result<usize> {
         events::serve(&self.client);
         let mut handed_out = 0;
         let mut hand_out = |event: LaneEvent<'_>| {
             handed_out += 1;
-            f(event);
+            f(event)
         };
         if let Some(problem) = self.client.context().take_problem(Instant::now()) {
             hand_out(LaneEvent::Problem(problem));
@@ -135,7 +143,7 @@ impl LaneInput {
         let (max, timeout) = (max.saturating_sub(handed_out), if handed_out > 0 { Duration::ZERO } else { timeout });
         let mut hand_out = |event: LaneEvent<'_>| {
             handed_out += 1;
-            f(event);
+            f(event)
         };
         let servers = self.client.context().bootstrap_servers();
         // Records come in runs of one partition: found once per run, whose last record says which leader wrote it.
@@ -184,7 +192,16 @@ impl LaneInput {
         if self.count_done() > done_before {
             self.stop_done();
         }
+        self.stop_held()?;
         Ok(handed_out)
+    }
+
+    /// Reads a partition on with the record that was not taken. It does nothing for one whose topic went meanwhile.
+    pub fn go_on(&mut self, partition: usize) -> Result<()> {
+        let Some(at) = self.slots.iter().position(|slot| slot.index == partition && slot.state == State::Held) else { return Ok(()) };
+        self.slots[at].state = State::Reading;
+        let next = self.slots[at].read_to.0;
+        self.restart(at, next)
     }
 
     /// Stops fetching a partition until it is resumed; what waits in the queue is dropped and fetched again. Another partition than this

@@ -26,7 +26,7 @@ use crate::failure::{Failure, Result};
 use client::Client;
 use events::Events;
 use fault::OnLoss;
-pub use lane::{LaneEvent, LaneInput, Record};
+pub use lane::{LaneEvent, LaneInput, Record, Taken};
 pub use leaders::{End, Ends};
 pub use native::{Headers, TimeSetBy, Timestamp};
 pub use settings::Fetching;
@@ -243,4 +243,4 @@ fn absolute(offset: i64) -> Offset {
 #[cfg(test)]
 mod broker_tests;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

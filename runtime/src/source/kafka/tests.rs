@@ -14,13 +14,13 @@ use super::*;
 use crate::failure::Remedy;
 
 /// Only a test that fails waits for so long.
-const SOON: Duration = Duration::from_secs(60);
+pub(crate) const SOON: Duration = Duration::from_secs(60);
 /// For questions that are not answered. Librdkafka needs some of it to begin with.
 const ASKED_FOR: Duration = Duration::from_secs(6);
 
-type Cluster = MockCluster<'static, DefaultProducerContext>;
+pub(crate) type Cluster = MockCluster<'static, DefaultProducerContext>;
 
-fn cluster(topics: &[(&str, i32)]) -> Cluster {
+pub(crate) fn cluster(topics: &[(&str, i32)]) -> Cluster {
     let cluster = MockCluster::new(1).unwrap();
     for (topic, partitions) in topics {
         cluster.create_topic(topic, *partitions, 1).unwrap();
@@ -28,7 +28,7 @@ fn cluster(topics: &[(&str, i32)]) -> Cluster {
     cluster
 }
 
-fn source(servers: &str, topics: &[&str]) -> KafkaSource {
+pub(crate) fn source(servers: &str, topics: &[&str]) -> KafkaSource {
     KafkaSource {
         bootstrap_servers: servers.to_owned(),
         topics: Topics::Named(topics.iter().map(|&t| t.to_owned()).collect()),
@@ -69,7 +69,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn add(&mut self, event: LaneEvent<'_>) {
+    fn add(&mut self, event: LaneEvent<'_>) -> Taken {
         match event {
             LaneEvent::Record(r) => {
                 let value = String::from_utf8(r.value.unwrap().to_vec()).unwrap();
@@ -82,6 +82,7 @@ impl Seen {
             LaneEvent::TopicGone { partition } => self.gone.push(partition),
             LaneEvent::Problem(problem) => self.problems.push(problem),
         }
+        Taken::Yes
     }
 }
 
@@ -179,7 +180,7 @@ fn poll_hands_out_at_most_what_was_asked_for_and_returns_before_the_timeout_once
     let started = Instant::now();
     let mut counts = Vec::new();
     while counts.iter().sum::<usize>() < 11 {
-        counts.push(lanes[0].poll(SOON, 4, |_| ()).unwrap());
+        counts.push(lanes[0].poll(SOON, 4, |_| Taken::Yes).unwrap());
     }
     assert!(counts.iter().all(|&n| (1..=4).contains(&n)), "{counts:?}");
     assert!(started.elapsed() < SOON / 2, "{:?}", started.elapsed());
@@ -212,6 +213,76 @@ fn paused_partition_is_silent_and_goes_on_where_it_was() {
         let all = [&seen, &silent, &rest].map(|s| s.values.get(&partition).cloned().unwrap_or_default()).concat();
         assert_eq!(all, values(i32::try_from(partition).unwrap(), 0..20));
     }
+}
+
+#[test]
+fn a_record_that_is_not_taken_comes_again_first_and_holds_up_its_own_partition_only() {
+    let cluster = cluster(&[("a", 2)]);
+    let servers = cluster.bootstrap_servers();
+    fill(&servers, "a", &[(0, 300), (1, 300)]);
+    let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
+    let mut lanes = input.assign(&[at("a", 0, 0), at("a", 1, 0)], 1).unwrap();
+    let lane = &mut lanes[0];
+    let mut seen = Seen::default();
+    let is_seventh = |event: &LaneEvent<'_>| matches!(event, LaneEvent::Record(r) if (r.partition, r.offset) == (0, 7));
+    let refuse_seventh = |lane: &mut LaneInput, seen: &mut Seen, rounds: usize| {
+        let mut refused = 0;
+        let mut take = |event: LaneEvent<'_>| {
+            if is_seventh(&event) {
+                refused += 1;
+                return Taken::NotYet;
+            }
+            seen.add(event)
+        };
+        for _ in 0..rounds {
+            lane.poll(Duration::from_millis(20), 100, &mut take).unwrap();
+        }
+        refused
+    };
+    let until = Instant::now() + SOON;
+    let mut refused = 0;
+    while refused == 0 || !seen.ends.contains_key(&1) {
+        assert!(Instant::now() < until, "{seen:?}");
+        refused += refuse_seventh(lane, &mut seen, 1);
+    }
+    refused += refuse_seventh(lane, &mut seen, 10);
+    assert_eq!(refused, 1, "nothing is fetched of a partition that is held");
+    assert_eq!(seen.values, BTreeMap::from([(0, values(0, 0..7)), (1, values(1, 0..300))]));
+    assert_eq!(seen.ends, BTreeMap::from([(1, vec![300])]));
+    assert!(lane.leader_epoch(0, 7).is_some(), "it was read up to there");
+    lane.go_on(0).unwrap();
+    lane.go_on(1).unwrap();
+    let rest = read(lane, |seen| seen.ends.contains_key(&0)).unwrap();
+    assert_eq!(rest.values, BTreeMap::from([(0, values(0, 7..300))]));
+    assert_eq!(rest.ends, BTreeMap::from([(0, vec![300])]));
+}
+
+/// What was fetched before is in the lane's queue each time.
+#[test]
+fn a_partition_that_is_held_again_and_again_loses_and_doubles_nothing() {
+    let cluster = cluster(&[("a", 2)]);
+    let servers = cluster.bootstrap_servers();
+    fill(&servers, "a", &[(0, 300), (1, 300)]);
+    let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
+    let mut lanes = input.assign(&[at("a", 0, 0), at("a", 1, 0)], 1).unwrap();
+    let lane = &mut lanes[0];
+    let (mut seen, mut refused) = (Seen::default(), BTreeSet::new());
+    let until = Instant::now() + SOON;
+    while seen.ends.len() < 2 {
+        assert!(Instant::now() < until, "{seen:?}");
+        let mut held = BTreeSet::new();
+        let take = |event: LaneEvent<'_>| match &event {
+            LaneEvent::Record(r) if r.offset % 7 == 3 && refused.insert((r.partition, r.offset)) => {
+                held.insert(r.partition);
+                Taken::NotYet
+            }
+            _ => seen.add(event),
+        };
+        lane.poll(Duration::from_millis(50), 100, take).unwrap();
+        held.into_iter().for_each(|partition| lane.go_on(partition).unwrap());
+    }
+    assert_eq!(seen.values, BTreeMap::from([(0, values(0, 0..300)), (1, values(1, 0..300))]));
+    assert_eq!(refused.len(), 2 * 43);
 }
 
 #[test]
@@ -325,7 +396,11 @@ fn broker_that_goes_away_is_a_problem_with_its_address_and_reading_goes_on_when_
     let until = Instant::now() + SOON;
     while after == 0 {
         assert!(Instant::now() < until);
-        lanes[0].poll(Duration::from_millis(50), 10, |e| after += usize::from(matches!(e, LaneEvent::Record(r) if r.offset == 5))).unwrap();
+        let count = |e: LaneEvent<'_>| {
+            after += usize::from(matches!(e, LaneEvent::Record(r) if r.offset == 5));
+            Taken::Yes
+        };
+        lanes[0].poll(Duration::from_millis(50), 10, count).unwrap();
     }
 }
 
@@ -350,7 +425,7 @@ fn read_refused_until(told: &str, end: Option<i64>) -> Seen {
                         cluster.clear_request_errors(RDKafkaApiKey::Fetch);
                     }
                 }
-                seen.add(event);
+                seen.add(event)
             })
             .unwrap();
     }

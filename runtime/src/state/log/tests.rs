@@ -15,7 +15,7 @@ use weir_plan::aggregate::{self, AggregateColumn};
 use weir_plan::ids::Generation;
 use weir_plan::plan::{Input, Step, StepOp};
 use weir_plan::types::{Column, DataType, EVENT_TIME};
-use weir_plan::window::Tumbling;
+use weir_plan::window::Window;
 
 use super::*;
 use crate::build::Graph;
@@ -41,7 +41,7 @@ fn input_schema() -> SchemaRef {
 fn graph() -> Arc<Graph> {
     let step = |name: &str, expr: &str, keys: &[String]| {
         let columns = [AggregateColumn { name: "x".into(), expr: expr.into(), filter: None }];
-        let aggregate = aggregate::compile(Input::Source(0), &input_schema(), Tumbling::new(SIZE_US), keys, &columns).unwrap();
+        let aggregate = aggregate::compile(Input::Source(0), &input_schema(), Window::tumbling(SIZE_US), keys, &columns).unwrap();
         let schema = aggregate.output_schema();
         Step { name: name.into(), op: StepOp::Aggregate(Arc::new(aggregate)), schema }
     };

@@ -140,7 +140,7 @@ fn a_full_column_refuses_the_row_and_keeps_the_others() {
     let full = "the batch is full: its column would pass 4 bytes or elements";
     for (record, path) in [(r#"{"s":"de"}"#, "$.s"), (r#"{"n":[true,true,true]}"#, "$.n"), (r#"{"b":"AAA="}"#, "$.b")] {
         let error = decoder.decode(Some(record.as_bytes())).unwrap_err();
-        assert_eq!((error.path.as_str(), error.reason.as_str()), (path, full));
+        assert_eq!(error.to_string(), format!("at {path}: {full}"));
     }
     decoder.decode(Some(br#"{"s":"d","n":[true,false],"b":"AA=="}"#)).unwrap();
     let batch = decoder.finish().unwrap();

@@ -321,6 +321,6 @@ fn errors_name_the_place() {
     assert_eq!(decode(&columns, r#"{"s":{"a b":[[],[1,2,{}]]}}"#).unwrap_err(), r#"at $.s["a b"][1][2]: found an object, want a bigint"#);
     assert_eq!(decode(&columns, r#"{"s":{"é_1":""}}"#).unwrap_err(), "at $.s.é_1: found a string, want a bigint");
     let mut decoder = decoder(&[]);
-    let error = decoder.decode(Some(format!("{{\"{}\":?}}", "n".repeat(1_000_000)).as_bytes())).unwrap_err();
-    assert_eq!(error.path, format!("$.{}", "n".repeat(64)));
+    let error = decoder.decode(Some(format!("{{\"{}\":?}}", "n".repeat(1_000_000)).as_bytes())).unwrap_err().to_string();
+    assert!(error.starts_with(&format!("at $.{}: ", "n".repeat(64))), "{error}");
 }

@@ -53,7 +53,7 @@ fn each_batch_of_a_window_has_its_own_bad_rows() {
 fn failing() -> State {
     let column = |name: &str, expr: &str| AggregateColumn { name: name.into(), expr: expr.into(), filter: None };
     let columns = [column("total", "sum(value)"), column("share", "count(*) / count(nullif(value, 7))")];
-    let aggregate = aggregate::compile(Input::Source(0), &input_schema(), Tumbling::new(SIZE_US), &["key".into()], &columns).unwrap();
+    let aggregate = aggregate::compile(Input::Source(0), &input_schema(), Window::tumbling(SIZE_US), &["key".into()], &columns).unwrap();
     let aggregate = Arc::new(aggregate);
     let rows = [("a", 7), ("b", i64::MAX), ("b", 1), ("c", 5), ("d", i64::MAX), ("d", 1), ("d", -1)];
     let rows = rows.map(|(key, value)| Row { time_us: 3, key: Some(key), value: Some(value) });
@@ -96,7 +96,7 @@ fn a_row_that_is_not_fit_for_what_comes_next_is_bad_too() {
 #[test]
 fn a_filter_guards_its_argument() {
     let columns = [AggregateColumn { name: "share".into(), expr: "sum(100 / value)".into(), filter: Some("value <> 0".into()) }];
-    let aggregate = aggregate::compile(Input::Source(0), &input_schema(), Tumbling::new(SIZE_US), &["key".into()], &columns).unwrap();
+    let aggregate = aggregate::compile(Input::Source(0), &input_schema(), Window::tumbling(SIZE_US), &["key".into()], &columns).unwrap();
     let rows = [Some(0), Some(5), None, Some(20)].map(|value| Row { time_us: 3, key: Some("a"), value });
     let aggregate = Arc::new(aggregate);
     let sent = sent(&aggregate, [batch(&rows)], None);

@@ -9,7 +9,7 @@ use super::super::Position;
 use super::super::fault::{self, PartitionFault};
 use super::super::native::{Headers, Message};
 use super::unreadable::{Answer, Unreadable};
-use super::{LaneEvent, Record};
+use super::{LaneEvent, Record, Taken};
 use crate::failure::{Failure, Result};
 
 pub(super) struct Slot {
@@ -36,6 +36,8 @@ pub(super) enum State {
     },
     /// What comes next can't be read; whether that is so, and where it goes on, is being found out. Nothing that comes of it meanwhile is handed out.
     Unreadable(Box<Unreadable>),
+    /// A record was not taken. Nothing that comes of it is handed out until it goes on, from `read_to`.
+    Held,
     /// A broker does not know its topic; whether that is so is being found out.
     Doubtful,
     /// Its topic does not exist any more.
@@ -55,9 +57,9 @@ impl Slot {
         self.read_to = (last.offset() + 1, last.leader_epoch());
     }
 
-    /// True if the record was handed out.
+    /// True if the record was handed out and taken.
     #[inline]
-    pub(super) fn record(&mut self, message: &Message<'_>, hand_out: &mut impl FnMut(LaneEvent<'_>)) -> bool {
+    pub(super) fn record(&mut self, message: &Message<'_>, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> bool {
         let offset = message.offset();
         if !self.is_read() {
             return false;
@@ -69,7 +71,7 @@ impl Slot {
             hand_out(LaneEvent::EndOfPartition { partition: self.index, offset: end });
             return false;
         }
-        hand_out(LaneEvent::Record(Record {
+        let taken = hand_out(LaneEvent::Record(Record {
             partition: self.index,
             offset,
             timestamp: message.timestamp(),
@@ -77,7 +79,10 @@ impl Slot {
             value: message.value(),
             headers: Headers::of(message),
         }));
-        true
+        if taken == Taken::NotYet {
+            self.state = State::Held;
+        }
+        taken == Taken::Yes
     }
 
     pub(super) fn is_in_trouble(&self) -> bool {
@@ -116,7 +121,7 @@ impl Slot {
         fault: PartitionFault,
         message: &Message<'_>,
         servers: &str,
-        hand_out: &mut impl FnMut(LaneEvent<'_>),
+        hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken,
     ) -> Result<bool> {
         match fault {
             PartitionFault::EndOfPartition => {
@@ -151,7 +156,7 @@ impl Slot {
         Ok(false)
     }
 
-    fn end_of_partition(&mut self, offset: i64, hand_out: &mut impl FnMut(LaneEvent<'_>)) {
+    fn end_of_partition(&mut self, offset: i64, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) {
         if !self.is_read() {
             return;
         }

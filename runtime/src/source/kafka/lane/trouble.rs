@@ -9,7 +9,7 @@ use weir_plan::plan::OnLostOffsets;
 
 use super::super::{ask, fault};
 use super::unreadable::{Next, TRIES, Unreadable};
-use super::{LaneEvent, LaneInput, State, add};
+use super::{LaneEvent, LaneInput, State, Taken, add};
 use crate::failure::{Failure, Remedy, Result};
 
 /// How long a lane waits for what brokers say about its partitions in trouble, over all of them. Those stand still anyway; the lane's others
@@ -20,7 +20,7 @@ const RESOLVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 impl LaneInput {
     /// Finds out about partitions in trouble, and tries again later where nobody answers. A round has one deadline for all; the next one
     /// begins with the partitions that this one did not get to.
-    pub(super) fn resolve(&mut self, hand_out: &mut impl FnMut(LaneEvent<'_>)) -> Result<()> {
+    pub(super) fn resolve(&mut self, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
         self.resolve_at = None;
         let until = Instant::now() + RESOLVE_WITHIN;
         self.slots.rotate_left(std::mem::take(&mut self.resolved_last));
@@ -54,7 +54,7 @@ impl LaneInput {
     }
 
     /// Moves a partition whose next offset is gone to where the document says.
-    fn resolve_lost(&mut self, at: usize, wanted: i64, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>)) -> Result<()> {
+    fn resolve_lost(&mut self, at: usize, wanted: i64, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
         let Some((low, end)) = self.bounds(at, until, hand_out)? else { return Ok(()) };
         let slot = &mut self.slots[at];
         let (partition, position) = (slot.index, slot.read_to.0);
@@ -75,7 +75,7 @@ impl LaneInput {
     }
 
     /// The offsets that the partition has. None if its topic does not exist any more, which has been told then.
-    fn bounds(&mut self, at: usize, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>)) -> Result<Option<(i64, i64)>> {
+    fn bounds(&mut self, at: usize, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<Option<(i64, i64)>> {
         let TopicPartition { topic, partition } = &self.slots[at].partition;
         let bounds = ask::until_answered(&self.client, until, |timeout| self.client.fetch_watermarks(topic, *partition, timeout));
         match bounds {
@@ -90,7 +90,7 @@ impl LaneInput {
     }
 
     /// Does what is next for a partition that can't be read where it stands: each time one fetch or one question, whose answer a later call acts on.
-    fn resolve_unreadable(&mut self, at: usize, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>)) -> Result<()> {
+    fn resolve_unreadable(&mut self, at: usize, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
         let now = Instant::now();
         let slot = &mut self.slots[at];
         let State::Unreadable(unreadable) = &mut slot.state else { return Ok(()) };
@@ -133,7 +133,7 @@ impl LaneInput {
     }
 
     /// Reads on behind what can't be read.
-    fn pass_over(&mut self, at: usize, from: i64, next: i64, hand_out: &mut impl FnMut(LaneEvent<'_>)) -> Result<()> {
+    fn pass_over(&mut self, at: usize, from: i64, next: i64, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
         let slot = &mut self.slots[at];
         let ends = slot.end.filter(|end| next >= *end);
         let before = std::mem::replace(&mut slot.state, ends.map_or(State::Reading, State::AtBound));
@@ -149,7 +149,7 @@ impl LaneInput {
     }
 
     /// A single broker may know less than the others; librdkafka reads on by itself when the topic turns up again.
-    fn resolve_doubtful(&mut self, at: usize, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>)) -> Result<()> {
+    fn resolve_doubtful(&mut self, at: usize, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
         let topic = self.slots[at].partition.topic.clone();
         if ask::partition_count_if_there(&self.client, &topic, until)?.is_none() {
             return self.give_up(&topic, hand_out);
@@ -161,7 +161,7 @@ impl LaneInput {
     }
 
     /// Nothing more comes of a topic that does not exist any more.
-    fn give_up(&mut self, topic: &str, hand_out: &mut impl FnMut(LaneEvent<'_>)) -> Result<()> {
+    fn give_up(&mut self, topic: &str, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
         self.on_loss.topic_gone(topic, self.client.context().bootstrap_servers())?;
         for slot in self.slots.iter_mut().filter(|s| s.partition.topic == topic && !matches!(s.state, State::Gone | State::Done)) {
             slot.state = State::Gone;
@@ -170,8 +170,18 @@ impl LaneInput {
         Ok(())
     }
 
+    /// What is fetched of partitions that are held would only fill the queue.
+    pub(super) fn stop_held(&mut self) -> Result<()> {
+        for at in 0..self.slots.len() {
+            if self.slots[at].state == State::Held {
+                self.take_out(at)?;
+            }
+        }
+        Ok(())
+    }
+
     /// Fetches a partition at another offset. What was fetched of it before does not come any more.
-    fn restart(&mut self, at: usize, next: i64) -> Result<()> {
+    pub(super) fn restart(&mut self, at: usize, next: i64) -> Result<()> {
         self.take_out(at)?;
         let slot = &mut self.slots[at];
         let mut list = TopicPartitionList::new();

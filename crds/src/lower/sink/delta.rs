@@ -1,0 +1,108 @@
+//! Delta tables: which columns they can have, and how they are laid out and looked after.
+
+use arrow::datatypes::{DataType as ArrowType, FieldRef, Fields, SchemaRef};
+use weir_plan::plan;
+use weir_plan::quote::quoted;
+
+use crate::defaults;
+use crate::document::{DeltaMaintenance, DeltaSink, Duration, SchemaEvolution};
+use crate::finding::{Findings, Path};
+use crate::lower::check::suggestion;
+use crate::lower::source::type_name;
+use crate::lower::{name, uri};
+
+const PARTITION_COLUMNS_MAX: usize = 16;
+
+/// `at` is the sink, `schema` that of its rows, if it is known.
+pub(super) fn lower(delta: &DeltaSink, schema: Option<&SchemaRef>, at: &Path, out: &mut Findings) -> Option<plan::DeltaSink> {
+    if let Some(schema) = schema {
+        check_columns(schema.fields(), &at.field("from"), out);
+    }
+    let at = &at.field("delta");
+    match delta.schema_evolution.unwrap_or(defaults::SCHEMA_EVOLUTION) {
+        SchemaEvolution::Refuse => {}
+        evolution @ SchemaEvolution::AddColumns => out.not_yet_value(&at.field("schemaEvolution"), evolution, &["Refuse"]),
+    }
+    let uri = out.checked(&at.field("uri"), uri::parse(&delta.uri));
+    let partition_by = delta.partition_by.clone().unwrap_or_default();
+    check_partitions(&partition_by, schema, &at.field("partitionBy"), out);
+    let size = out.bytes(&at.field("targetFileSize"), delta.target_file_size.as_ref(), defaults::TARGET_FILE_SIZE, "1Ki", "16Gi");
+    let maintenance = maintenance(delta.maintenance.as_ref(), &at.field("maintenance"), out);
+    Some(plan::DeltaSink { uri: uri?, partition_by, target_file_size_bytes: size?, maintenance: maintenance? })
+}
+
+/// Delta takes names that differ in case only for the same one.
+fn check_columns(fields: &Fields, at: &Path, out: &mut Findings) {
+    for (i, field) in fields.iter().enumerate() {
+        out.checked(at, name::check_delta_column(field.name()));
+        let lower = field.name().to_lowercase();
+        if let Some(same) = fields[..i].iter().find(|f| f.name().to_lowercase() == lower) {
+            let message = format!(
+                "Delta can't tell the columns {} and {} apart; rename one in a map step",
+                quoted(same.name()),
+                quoted(field.name())
+            );
+            out.add(at, message);
+        }
+        check_nested(field, at, out);
+    }
+}
+
+fn check_nested(field: &FieldRef, at: &Path, out: &mut Findings) {
+    match field.data_type() {
+        ArrowType::Struct(fields) => check_columns(fields, at, out),
+        ArrowType::List(item) => check_nested(item, at, out),
+        _ => {}
+    }
+}
+
+fn maintenance(wanted: Option<&DeltaMaintenance>, at: &Path, out: &mut Findings) -> Option<plan::Maintenance> {
+    let every = wanted.and_then(|m| m.checkpoint_every).unwrap_or(defaults::LOG_CHECKPOINT_EVERY);
+    let every = out.integer(&at.field("checkpointEvery"), every, 1..=10_000);
+    let mut duration = |field, found: Option<&Duration>, least| match found {
+        None => Some(None),
+        Some(found) => out.duration(&at.field(field), found, least, "99999h").map(Some),
+    };
+    let compact_every = duration("compactEvery", wanted.and_then(|m| m.compact_every.as_ref()), "1m");
+    let vacuum_after = duration("vacuumAfter", wanted.and_then(|m| m.vacuum_after.as_ref()), "1h");
+    Some(plan::Maintenance { checkpoint_every: u32::try_from(every?).ok()?, compact_every: compact_every?, vacuum_after: vacuum_after? })
+}
+
+fn check_partitions(partition_by: &[String], schema: Option<&SchemaRef>, at: &Path, out: &mut Findings) {
+    out.length(at, partition_by.len(), 0..=PARTITION_COLUMNS_MAX);
+    out.distinct(partition_by.iter().enumerate().map(|(i, c)| (at.index(i), &**c)), "partition columns");
+    let Some(schema) = schema else { return };
+    let names: Vec<_> = schema.fields().iter().map(|f| f.name().as_str()).collect();
+    for (i, column) in partition_by.iter().enumerate() {
+        let at = at.index(i);
+        match schema.fields().iter().find(|f| f.name() == column) {
+            None => out.add(&at, format!("the sink writes no column {}; {}", quoted(column), suggestion(column, &names))),
+            Some(field) if !is_partition_type(field.data_type()) => {
+                let message = format!(
+                    "the column {} is a {}; a table is partitioned by dates, timestamps, texts, whole numbers, decimals or booleans",
+                    quoted(column),
+                    type_name(field)
+                );
+                out.add(&at, message);
+            }
+            Some(_) => {}
+        }
+    }
+    if !names.is_empty() && names.iter().all(|n| partition_by.iter().any(|p| p == n)) {
+        out.add(at, "every column is a partition column, so that files would be empty; leave at least one out");
+    }
+}
+
+/// Partition values are written as text into paths and the log: floats have several texts, the others have none.
+fn is_partition_type(data_type: &ArrowType) -> bool {
+    matches!(
+        data_type,
+        ArrowType::Boolean
+            | ArrowType::Int32
+            | ArrowType::Int64
+            | ArrowType::Utf8
+            | ArrowType::Date32
+            | ArrowType::Timestamp(..)
+            | ArrowType::Decimal128(..)
+    )
+}

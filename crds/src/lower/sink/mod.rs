@@ -1,0 +1,83 @@
+//! Sinks: what they are given, and of which kind they are: a file per kind. And that no folder of a sink and no checkpoint lie in one another.
+
+mod delta;
+
+use std::cmp::Ordering;
+
+use arrow::datatypes::SchemaRef;
+use weir_plan::plan;
+use weir_plan::quote::quoted;
+
+use super::graph::Graph;
+use super::output::{self, Nodes};
+use super::step::Steps;
+use super::uri;
+use crate::defaults;
+use crate::document::{Mode, Sink, Spec, unions};
+use crate::finding::{Findings, Path};
+
+pub(super) fn lower(
+    spec: &Spec,
+    graph: &Graph,
+    sources: &[Option<SchemaRef>],
+    steps: &Steps,
+    spec_at: &Path,
+    out: &mut Findings,
+) -> Option<Vec<plan::Sink>> {
+    let at = spec_at.field("sinks");
+    let nodes = Nodes { spec, graph, sources, steps };
+    let lowered: Vec<_> = spec
+        .sinks
+        .iter()
+        .enumerate()
+        .map(|(i, sink)| {
+            let at = at.index(i);
+            refuse_unsupported(sink, &at, out);
+            let input = graph.sink_inputs[i];
+            let (output, schema) = nodes.output(sink, input, &at, out);
+            let delta = delta::lower(sink.delta.as_ref()?, schema.as_ref(), &at, out);
+            Some(plan::Sink {
+                name: sink.name.clone(),
+                input: steps.in_plan(input?)?,
+                output,
+                kind: plan::SinkKind::Delta(delta?),
+                schema: schema?,
+            })
+        })
+        .collect();
+    output::require_rejected_sinks(spec, spec_at, out);
+    lowered.into_iter().collect()
+}
+
+fn refuse_unsupported(sink: &Sink, at: &Path, out: &mut Findings) {
+    let kinds = [sink.delta.is_some(), sink.kafka.is_some(), sink.parquet.is_some(), sink.console.is_some()];
+    out.exactly_one(at, unions::SINK_KINDS, &kinds);
+    out.not_yet(at, "kafka", sink.kafka.as_ref());
+    out.not_yet(at, "parquet", sink.parquet.as_ref());
+    out.not_yet(at, "console", sink.console.as_ref());
+    out.not_yet(at, "key", sink.key.as_ref());
+    match sink.mode.unwrap_or(defaults::MODE) {
+        Mode::Append => {}
+        mode @ (Mode::Update | Mode::Complete) => out.not_yet_value(&at.field("mode"), mode, &["Append"]),
+    }
+}
+
+/// A vacuum of the outer one would delete the inner one's files, and two writers of one table would take each other's epochs for their own.
+pub(super) fn check_places(spec: &Spec, spec_at: &Path, out: &mut Findings) {
+    let checkpoint = (spec_at.field("checkpoint").field("uri"), spec.checkpoint.uri.as_str());
+    let sinks = spec.sinks.iter().enumerate();
+    let folders = sinks.flat_map(|(i, sink)| sink.folders().map(move |(folder, uri)| (folder.path(&spec_at.field("sinks").index(i)), uri)));
+    let mut seen: Vec<(Path, String)> = Vec::new();
+    for (path, text) in std::iter::once(checkpoint).chain(folders) {
+        let Ok(place) = uri::parse(text) else { continue };
+        if let Some((other, there)) = seen.iter().find(|(_, there)| uri::overlap(&place, there)) {
+            let how = match place.len().cmp(&there.len()) {
+                Ordering::Equal => "is the place of",
+                Ordering::Greater => "lies in the place of",
+                Ordering::Less => "holds the place of",
+            };
+            out.add(&path, format!("{} {how} {other}, {}; each needs a place of its own", quoted(&place), quoted(there)));
+        }
+        seen.push((path, place));
+    }
+}

@@ -1,0 +1,376 @@
+//! A lane over librdkafka's mock cluster, with a decoder whose records name schemas: what waits for one, and what does not.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Mutex;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use arrow::array::{AsArray, StringBuilder};
+use arrow::datatypes::{Int32Type, Int64Type, Schema, SchemaRef};
+use arrow::error::ArrowError;
+use futures::future::BoxFuture;
+use rdkafka::ClientConfig;
+use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use weir_plan::ids::TopicPartition;
+use weir_plan::metadata::{MetadataColumn, MetadataField};
+use weir_plan::outputs::rejected_schema;
+use weir_plan::plan::{
+    BadRecords as BadRecordsPlan, BadRecordsPolicy, Format, Input, JsonFormat, Limits, Source, TimestampNumbers, Tombstones,
+};
+use weir_plan::types::{Column, DataType};
+
+use super::*;
+use crate::Remedy;
+use crate::build::Graph;
+use crate::decode::schemas::tests::{EFFORT, Shelf, absent};
+use crate::decode::schemas::{Registry, SchemaId};
+use crate::decode::{RecordError, Undecoded};
+use crate::engine::sinks::task::{self, SinkOutput};
+use crate::memory::Memory;
+use crate::sink;
+use crate::sink::writing::{EpochWriter, Part, Slot, Writers};
+use crate::source::kafka::tests::{Cluster, SOON, cluster, source};
+use crate::source::kafka::{KafkaInput, Position};
+
+/// `<id>:<text>` becomes `<definition>:<text>`. It keeps the last schema that it has learned, and no more.
+struct Named {
+    schema: SchemaRef,
+    last: Option<(SchemaId, String)>,
+    values: StringBuilder,
+}
+
+impl Decoder for Named {
+    fn decode(&mut self, value: Option<&[u8]>) -> std::result::Result<(), Undecoded> {
+        let value = std::str::from_utf8(value.unwrap()).unwrap();
+        let bad = |reason: &str| Undecoded::Bad(RecordError { path: "$".into(), reason: reason.into() });
+        let (id, text) = value.split_once(':').ok_or_else(|| bad("no schema is named"))?;
+        let id = SchemaId(id.parse().unwrap());
+        let (_, definition) = self.last.as_ref().filter(|(last, _)| *last == id).ok_or(Undecoded::Needs(id))?;
+        if definition == "unfit" {
+            return Err(bad("its schema can't be used"));
+        }
+        self.values.append_value(format!("{definition}:{text}"));
+        Ok(())
+    }
+
+    fn learn(&mut self, id: SchemaId, definition: &str) {
+        self.last = Some((id, definition.into()));
+    }
+
+    fn finish(&mut self) -> std::result::Result<RecordBatch, ArrowError> {
+        RecordBatch::try_new(Arc::clone(&self.schema), vec![Arc::new(self.values.finish())])
+    }
+}
+
+/// A sink that keeps what it is given.
+#[derive(Clone, Default)]
+struct Shown(Arc<Mutex<Vec<RecordBatch>>>);
+
+impl Writers for Shown {
+    fn begin(&self, _: &Slot) -> Result<Box<dyn EpochWriter>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl EpochWriter for Shown {
+    fn write<'a>(&'a mut self, rows: &'a RecordBatch) -> BoxFuture<'a, Result<()>> {
+        self.0.lock().unwrap().push(rows.clone());
+        Box::pin(async { Ok(()) })
+    }
+
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Part>> {
+        Box::pin(async { Ok(Part { rows: 0, body: serde_json::Value::Null }) })
+    }
+}
+
+fn value() -> Column {
+    Column { name: "value".into(), data_type: DataType::String, nullable: false }
+}
+
+fn coordinates() -> Vec<MetadataColumn> {
+    let column = |name: &str, field| MetadataColumn { name: name.into(), field };
+    vec![column("p", MetadataField::Partition), column("o", MetadataField::Offset)]
+}
+
+/// Of decoded rows, which go into one sink as they are.
+fn graph(servers: &str) -> Arc<Graph> {
+    let columns = std::iter::once(value()).chain(coordinates().into_iter().map(|c| c.column()));
+    let schema: SchemaRef = Arc::new(Schema::new(columns.map(|c| c.to_field()).collect::<Vec<_>>()));
+    let source = Source {
+        name: "in".into(),
+        kafka: source(servers, &["a"]),
+        columns: vec![value()],
+        format: Format::Json(JsonFormat { timestamp_numbers: TimestampNumbers::Refuse }),
+        metadata_columns: coordinates(),
+        bad_records: BadRecordsPlan { policy: BadRecordsPolicy::Output, max_per_million: None },
+        tombstones: Tombstones::Bad,
+        event_time: None,
+        schema: Arc::clone(&schema),
+    };
+    let sink = crate::fixtures::sink("out", Input::Source(0), schema);
+    Graph::of(Arc::new(crate::fixtures::plan(vec![source], vec![], vec![sink])))
+}
+
+/// A topic of two partitions, and what there is to know of schemas.
+struct World {
+    runtime: Runtime,
+    cluster: Cluster,
+    shelf: Arc<Shelf>,
+    schemas: Arc<Schemas>,
+}
+
+impl World {
+    /// With these values in the partitions.
+    fn with(values: [&[&str]; 2]) -> Self {
+        let cluster = cluster(&[("a", 2)]);
+        let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", cluster.bootstrap_servers()).create().unwrap();
+        for (partition, values) in (0..).zip(values) {
+            for value in values {
+                producer.send(BaseRecord::<(), _>::to("a").partition(partition).payload(*value)).map_err(|(e, _)| e).unwrap();
+            }
+        }
+        producer.flush(SOON).unwrap();
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let shelf = Arc::new(Shelf::default());
+        let schemas = {
+            let _within = runtime.enter();
+            Arc::new(Schemas::new(Arc::clone(&shelf) as Arc<dyn Registry>, EFFORT))
+        };
+        Self { runtime, cluster, shelf, schemas }
+    }
+
+    /// A lane that begins at these offsets; a run ends at `bounds`.
+    fn lane(&self, starts: [i64; 2], bounds: Option<[i64; 2]>, policy: BadRecordsPolicy) -> Running<'_> {
+        let servers = self.cluster.bootstrap_servers();
+        let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
+        let id = |partition| TopicPartition { topic: "a".into(), partition };
+        let end = |at: usize| bounds.map(|bounds| bounds[at]);
+        let position = |at: usize| Position { partition: id(at.try_into().unwrap()), next: starts[at], end: end(at), leader_epoch: None };
+        let assignment =
+            |at: usize| Assignment { index: at, id: id(at.try_into().unwrap()), start: starts[at], bound: end(at), at_end_since: None };
+        let lane_input = input.assign(&[position(0), position(1)], 1).unwrap().remove(0);
+        let (rows, letters) = (Shown::default(), Shown::default());
+        let graph = graph(&servers);
+        let spawn = |shown: &Shown| {
+            let _within = self.runtime.enter();
+            task::spawn(Arc::new(shown.clone()), Slot { label: String::new(), buffer_bytes: 1 << 20 }, 1, 1 << 20)
+        };
+        let ((sink, written), (rejected, refused)) = (spawn(&rows), spawn(&letters));
+        let limits = Limits { records_per_epoch: 1_000_000, bytes_per_epoch: 1 << 30 };
+        let epoch = Arc::new(OpenEpoch::new(limits, u64::MAX, Arc::new(Memory::new(None).unwrap())));
+        let parts = LaneParts {
+            source: 0,
+            input: lane_input,
+            decoder: Box::new(Named { schema: Arc::new(Schema::new(vec![value().to_field()])), last: None, values: StringBuilder::new() }),
+            schemas: Some(Arc::clone(&self.schemas)),
+            metadata: Metadata::new(&coordinates()),
+            stateless: Stateless::new(Arc::clone(&graph), 0, graph.plan.sinks.iter().map(sink::fitness).collect()),
+            edges: vec![],
+            sinks: vec![sink],
+            bad_records: BadRecords::new(policy, vec![rejected]),
+            skips_tombstones: false,
+            keeps_records: true,
+            max_future_us: None,
+            on_lost_offsets: OnLostOffsets::Fail,
+            run_ends: bounds.is_some(),
+            assignments: vec![assignment(0), assignment(1)],
+            skew: None,
+            epoch: Arc::clone(&epoch),
+        };
+        let (commands, of_lane) = sync_channel(2);
+        let (to_us, reports) = mpsc::channel(1);
+        let thread = std::thread::spawn(move || Lane::new(parts).run(&of_lane, &to_us));
+        let seen = Seen { next: starts, rows: Vec::new(), letters: Vec::new() };
+        Running {
+            world: self,
+            _input: input,
+            commands,
+            reports,
+            thread: Some(thread),
+            epoch,
+            outputs: [written, refused],
+            rows,
+            letters,
+            seen,
+        }
+    }
+}
+
+/// What came of the epochs that were closed.
+#[derive(Debug, Clone, PartialEq)]
+struct Seen {
+    next: [i64; 2],
+    /// Partition, offset, value.
+    rows: Vec<(i32, i64, String)>,
+    /// Partition, offset, reason.
+    letters: Vec<(i32, i64, String)>,
+}
+
+impl Seen {
+    fn of(&self, partition: i32) -> Vec<(i64, &str)> {
+        self.rows.iter().filter(|row| row.0 == partition).map(|row| (row.1, row.2.as_str())).collect()
+    }
+}
+
+struct Running<'w> {
+    world: &'w World,
+    _input: KafkaInput,
+    commands: SyncSender<Command>,
+    reports: mpsc::Receiver<LaneMessage>,
+    thread: Option<JoinHandle<Result<()>>>,
+    epoch: Arc<OpenEpoch>,
+    outputs: [SinkOutput; 2],
+    rows: Shown,
+    letters: Shown,
+    seen: Seen,
+}
+
+impl Running<'_> {
+    /// An epoch, which is closed when something was read, or soon.
+    fn epoch(&mut self) -> Result<()> {
+        self.epoch.reset();
+        let told = self.commands.send(Command::Begin { before_us: vec![] });
+        let until = Instant::now() + Duration::from_millis(100);
+        while self.epoch.records() == 0 && Instant::now() < until {
+            std::thread::yield_now();
+        }
+        if told.and_then(|()| self.commands.send(Command::Close { clock_us: 0 })).is_err() {
+            self.thread.take().unwrap().join().unwrap()?;
+        }
+        let Some(report) = self.reports.blocking_recv() else {
+            return self.thread.take().unwrap().join().unwrap();
+        };
+        for partition in &report?.partitions {
+            self.seen.next[partition.partition] = partition.next;
+        }
+        for output in &mut self.outputs {
+            self.world.runtime.block_on(output.next())?;
+        }
+        for batch in self.rows.0.lock().unwrap().drain(..) {
+            let (p, o) = (batch.column(1).as_primitive::<Int32Type>(), batch.column(2).as_primitive::<Int64Type>());
+            let values = batch.column(0).as_string::<i32>();
+            self.seen.rows.extend((0..batch.num_rows()).map(|i| (p.value(i), o.value(i), values.value(i).to_owned())));
+        }
+        for batch in self.letters.0.lock().unwrap().drain(..) {
+            let column = |name: &str| batch.column(rejected_schema().index_of(name).unwrap());
+            let (p, o) = (column("partition").as_primitive::<Int32Type>(), column("offset").as_primitive::<Int64Type>());
+            let reasons = column("reason").as_string::<i32>();
+            self.seen.letters.extend((0..batch.num_rows()).map(|i| (p.value(i), o.value(i), reasons.value(i).to_owned())));
+        }
+        Ok(())
+    }
+
+    fn until(&mut self, next: [i64; 2]) -> Result<Seen> {
+        let until = Instant::now() + SOON;
+        while self.seen.next != next {
+            assert!(Instant::now() < until, "not {next:?}: {:?}", self.seen);
+            self.epoch()?;
+        }
+        Ok(self.seen.clone())
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.epoch.stop();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+const TWO: [&[&str]; 2] = [&["1:a", "1:b", "2:c", "1:d", "2:e"], &["1:v", "1:w", "1:x", "1:y", "1:z"]];
+
+#[test]
+fn other_partitions_are_read_on_while_one_waits_which_goes_on_at_that_record() {
+    let world = World::with(TWO);
+    world.shelf.define(1, "one");
+    let mut lane = world.lane([0, 0], None, BadRecordsPolicy::Fail);
+    let waiting = lane.until([2, 5]).unwrap();
+    assert_eq!(waiting.of(0), [(0, "one:a"), (1, "one:b")]);
+    assert_eq!(waiting.of(1), [(0, "one:v"), (1, "one:w"), (2, "one:x"), (3, "one:y"), (4, "one:z")]);
+    for _ in 0..3 {
+        lane.epoch().unwrap();
+        assert_eq!(lane.seen, waiting, "an epoch that is closed meanwhile has the offset of the record that waits");
+    }
+    world.shelf.define(2, "two");
+    let all = lane.until([5, 5]).unwrap();
+    assert_eq!(all.of(0), [(0, "one:a"), (1, "one:b"), (2, "two:c"), (3, "one:d"), (4, "two:e")]);
+    assert_eq!((all.of(1), all.letters.len()), (waiting.of(1), 0));
+    assert_eq!(world.shelf.asked(), [1, 2], "each schema once, however often the decoder forgets it");
+}
+
+#[test]
+fn lanes_that_come_after_go_on_at_the_record_that_waited_and_know_what_those_before_them_asked() {
+    let world = World::with(TWO);
+    world.shelf.define(1, "one");
+    let mut first = world.lane([0, 0], None, BadRecordsPolicy::Fail);
+    let Seen { next, .. } = first.until([2, 5]).unwrap();
+    drop(first);
+    world.shelf.define(2, "two");
+    let rest = world.lane(next, None, BadRecordsPolicy::Fail).until([5, 5]).unwrap();
+    assert_eq!(rest.of(0), [(2, "two:c"), (3, "one:d"), (4, "two:e")]);
+    assert_eq!((rest.of(1).len(), world.shelf.asked()), (0, vec![1, 2]));
+}
+
+#[test]
+fn a_record_of_a_schema_that_does_not_exist_is_a_bad_one_and_so_are_all_whose_schema_is_of_no_use() {
+    let world = World::with([&["1:a", "2:b", "1:c", "2:d", "3:e"], &["e"]]);
+    world.shelf.define(1, "one");
+    world.shelf.put(2, absent(2));
+    world.shelf.define(3, "unfit");
+    let seen = world.lane([0, 0], None, BadRecordsPolicy::Output).until([5, 1]).unwrap();
+    assert_eq!(seen.rows, [(0, 0, "one:a".to_owned()), (0, 2, "one:c".to_owned())]);
+    let mut letters = seen.letters;
+    letters.sort_unstable();
+    let expected = [
+        (0, 1, "the shelf has no schema 2"),
+        (0, 3, "the shelf has no schema 2"),
+        (0, 4, "its schema can't be used"),
+        (1, 0, "no schema is named"),
+    ];
+    assert_eq!(letters, expected.map(|(p, o, reason)| (p, o, reason.to_owned())));
+    assert_eq!(world.shelf.asked().iter().filter(|id| **id == 2).count(), 2, "asked again once, before it counts as absent");
+    let failure = world.lane([1, 1], None, BadRecordsPolicy::Fail).until([5, 1]).unwrap_err();
+    assert_eq!(failure.remedy, Remedy::Data);
+    assert!(failure.message.starts_with("the record at a-0 offset 1 can't be processed: the shelf has no schema 2; "), "{failure}");
+}
+
+#[test]
+fn a_registry_that_stays_away_ends_the_lane_with_the_record_that_waited() {
+    for (found, remedy, says) in [
+        (
+            Failure::retry("the shelf is away"),
+            Remedy::Retry,
+            "the shelf is away; given up after 50ms of trying; see what became of the registry; what was read before is committed",
+        ),
+        (Failure::config("the shelf is locked"), Remedy::Config, "the shelf is locked; what was read before is committed"),
+    ] {
+        let world = World::with(TWO);
+        world.shelf.define(1, "one");
+        world.shelf.put(2, Err(found));
+        let failure = world.lane([0, 0], None, BadRecordsPolicy::Drop).until([5, 5]).unwrap_err();
+        assert_eq!(failure.remedy, remedy);
+        let expected = format!("the record at a-0 offset 2 needs schema 2 to be decoded: {says}");
+        assert!(failure.message.starts_with(&expected), "{failure}");
+    }
+}
+
+#[test]
+fn a_run_that_ends_does_not_end_before_the_record_that_waits() {
+    let world = World::with(TWO);
+    world.shelf.define(1, "one");
+    let mut lane = world.lane([0, 0], Some([3, 5]), BadRecordsPolicy::Fail);
+    lane.until([2, 5]).unwrap();
+    lane.epoch().unwrap();
+    assert_eq!(lane.epoch.lanes_at_bound(), 0);
+    world.shelf.define(2, "two");
+    assert_eq!(lane.until([3, 5]).unwrap().of(0), [(0, "one:a"), (1, "one:b"), (2, "two:c")]);
+    let until = Instant::now() + SOON;
+    while lane.epoch.lanes_at_bound() == 0 {
+        assert!(Instant::now() < until);
+        lane.epoch().unwrap();
+    }
+}
