@@ -1,5 +1,5 @@
 //! Everything that goes wrong, all at once, for as long as `WEIR_SOAK_SECONDS` says (`make soak`: half an hour; a short one without): a
-//! producer with disorder, poison, late rows and a quiet partition; SIGKILL, SIGSTOP, a second writer, a broker that is killed, a store that
+//! producer with disorder, poison, late rows and a quiet partition, and a second topic beside the first; SIGKILL, SIGSTOP, a second writer, a broker that is killed, a store that
 //! fails or is slow, and garbage collection that leaves nothing lying about. At the end the oracle has the last word.
 
 use std::collections::BTreeMap;
@@ -14,12 +14,13 @@ use rand_chacha::ChaCha8Rng;
 use serde_json::json;
 use weir_tests::engine::{Document, Engine, FENCED, OK, Start};
 use weir_tests::oracle::Pipeline;
+use weir_tests::oracle::pipeline::BadRecords;
 use weir_tests::proxy::{Fault, Proxy, Rule};
 use weir_tests::rides::{Rides, poisoned};
-use weir_tests::rig::{RUN_LIMIT, Rig, SetOnDrop, Store};
+use weir_tests::rig::{Beside, RUN_LIMIT, Rig, SetOnDrop, Store};
 use weir_tests::services::kafka::Kafka;
 use weir_tests::services::s3::S3;
-use weir_tests::{or_skip, table};
+use weir_tests::{or_skip, table, topic};
 
 const SHORT: Duration = Duration::from_secs(20);
 const SECOND_US: i64 = 1_000_000;
@@ -47,6 +48,10 @@ fn whatever_goes_wrong_together_nothing_is_lost_and_nothing_doubled() {
         ..Pipeline::rides_with_side_outputs()
     };
     let mut rig = Rig::new(pipeline, &kafka, Store::S3(&s3, Some(&proxy.endpoint())), PARTITIONS, &[]);
+    let topic = format!("{}-second", rig.site.topic);
+    topic::create(&rig.site.bootstrap, &topic, 2);
+    let second = Pipeline { bad_records: BadRecords::Drop, window_us: 60 * SECOND_US, keeps_late: true, ..Pipeline::rides() };
+    rig.beside = Some(Beside { pipeline: second, bootstrap: rig.site.bootstrap.clone(), topic });
     rig.site.records_per_epoch = 2_000;
     // Garbage goes as soon as it is some: whatever is still needed would be missed. The oracle has the manifests that went by.
     rig.site.keep = 2;
@@ -72,15 +77,17 @@ fn whatever_goes_wrong_together_nothing_is_lost_and_nothing_doubled() {
     rig.site.records_per_epoch = BATCH as u64 / 2;
     rig.finish_in_parts(&[&late]);
     assert!(files(&rig, "epochs") < 20, "garbage collection should have been at work");
-    let outcome = rig.assert_right();
+    let (outcome, second) = (rig.assert_right(), rig.assert_beside_right());
     let report = format!(
-        "soak of {} s: {} records, {} rows, {} dead letters, {} late, {} epochs; {count:?}\n",
+        "soak of {} s: {} records, {} rows, {} dead letters, {} late, {} epochs; of the second topic {} records, {} rows; {count:?}\n",
         lasts.as_secs(),
         outcome.read,
         outcome.rows.len(),
         outcome.rejected.len(),
         outcome.late,
-        outcome.data_epochs
+        outcome.data_epochs,
+        second.read,
+        second.rows.len()
     );
     std::io::stderr().write_all(report.as_bytes()).unwrap();
     assert_eq!(outcome.read, produced.load(Ordering::Relaxed).unsigned_abs());
@@ -110,6 +117,9 @@ fn produce(rig: &Rig, stop: &AtomicBool, produced: &AtomicI64) {
             records.iter_mut().filter(|r| r.partition == PARTITIONS - 1).for_each(|r| r.partition = 0);
         }
         rig.produce(&records);
+        let beside = rig.beside.as_ref().unwrap();
+        let rides = Rides { seed: batch as u64 + 1_000_000, partitions: 2, ..Rides::new(BATCH / 4) }.starting(at_us);
+        topic::produce(&beside.bootstrap, &beside.topic, &poisoned(rides.records(), POISON_EVERY));
         produced.fetch_add(i64::try_from(records.len()).unwrap(), Ordering::Relaxed);
         std::thread::sleep(PAUSE);
     }
