@@ -7,27 +7,16 @@
 //!          └──────────────────────────── partitions came or went: other lanes ◀─────────────────────────────┘
 //! ```
 
-mod assembly;
-mod bad_rows;
-mod claim;
 mod clock;
-mod driver;
-mod epoch_rows;
-mod garbage;
-mod keyed_stage;
-mod lane;
+mod coordinator;
 mod lanes;
-mod last_windows;
-mod lost;
-mod open_epoch;
-mod restored;
-mod restoring;
 mod sinks;
 pub(crate) mod source_run;
 mod start;
+mod worker;
 
 pub use clock::{MaintenanceClock, now_us};
-pub use driver::{Summary, run};
+pub use coordinator::{Summary, run};
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

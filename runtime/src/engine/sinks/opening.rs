@@ -11,7 +11,7 @@ use weir_plan::quote::quoted;
 use crate::checkpoint::manifest::{Manifest, PinnedTable};
 use crate::checkpoint::protocol::Mark;
 use crate::checkpoint::sinks::{SinkHolds, SinkMemory, Sinks};
-use crate::engine::claim;
+use crate::engine::start::claim;
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
 use crate::sink::decided::HeldEpoch;

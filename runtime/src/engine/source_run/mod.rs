@@ -26,7 +26,7 @@ pub use self::reading::Reading;
 pub use self::skew::Skew;
 use self::topic_watch::{Look, TopicWatch};
 use crate::checkpoint::manifest::{BadShare, HeldBy, MovedBy, SourceCounts, SourceProgress, Until};
-use crate::engine::lane::LaneReport;
+use crate::engine::lanes::LaneReport;
 use crate::failure::{Failure, Result};
 use crate::source::kafka::KafkaInput;
 

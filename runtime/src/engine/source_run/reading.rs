@@ -12,7 +12,7 @@ use super::bad_share;
 use super::hold::{self, Because, Hold};
 use super::watermark::SourceWatermark;
 use crate::checkpoint::manifest::{BadShare, HeldBy, MovedBy, OffsetRange, PartitionProgress, SourceCounts, SourceProgress, Until};
-use crate::engine::lane::{Assignment, PartitionReport};
+use crate::engine::lanes::{Assignment, PartitionReport};
 use crate::source::kafka::{Ends, OffsetBounds, Position};
 
 /// Where the epoch in hand began.

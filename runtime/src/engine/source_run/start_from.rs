@@ -8,7 +8,7 @@ use weir_plan::ids::TopicPartition;
 use weir_plan::plan::{OnLostOffsets, StartFrom};
 use weir_plan::quote::quoted;
 
-use crate::engine::claim::Topics;
+use crate::engine::start::claim::Topics;
 use crate::failure::{Failure, Result};
 use crate::source::kafka::OffsetBounds;
 

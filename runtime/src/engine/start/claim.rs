@@ -11,12 +11,12 @@ use weir_plan::ids::{Epoch, TopicPartition};
 use weir_plan::plan::{Offsets, OnLostOffsets, StartFrom, StateAction, StateActionKind, Trigger};
 use weir_plan::quote::quoted;
 
-use super::source_run::{start_from, topic_watch};
 use crate::checkpoint::content::Carried;
 use crate::checkpoint::home::Home;
 use crate::checkpoint::manifest::{
     ActedUpon, Manifest, PartitionProgress, PinnedTable, SourceCounts, SourceProgress, StateFile, Task, Until, UntilPartition, token_digest,
 };
+use crate::engine::source_run::{start_from, topic_watch};
 use crate::failure::{Failure, Result};
 use crate::sink;
 use crate::source::kafka::OffsetBounds;

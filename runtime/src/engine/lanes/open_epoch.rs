@@ -81,7 +81,7 @@ impl OpenEpoch {
 
     /// Reads the clock. Never back: what a lane found to be in time must be so by the epoch's reading, too, which comes later.
     pub fn clock_us(&self) -> i64 {
-        let now = super::now_us();
+        let now = crate::engine::now_us();
         self.clock_us.fetch_max(now, Ordering::Relaxed).max(now)
     }
 

@@ -1,8 +1,5 @@
 //! The driver: decides when an epoch is closed, and carries it from the lanes' reports to the commit while the lanes read the next one.
 
-mod closing;
-mod summary;
-
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -17,16 +14,16 @@ use weir_plan::plan::Trigger;
 use weir_plan::quote::quoted;
 use weir_plan::stages::LaneStage;
 
-use self::closing::Closed;
-pub use self::summary::Summary;
-use super::keyed_stage::Watermarks;
-use super::sinks::lanes::Parts;
-use super::source_run::{LatestOffsets, SourceRun};
-use super::start::{Running, start};
-use super::{Options, Signal};
+use super::closing::Closed;
+use super::summary::Summary;
 use crate::checkpoint::content::DataEpoch;
 use crate::checkpoint::layout::COMPACTED_FROM;
 use crate::checkpoint::manifest::{SourceProgress, Task};
+use crate::engine::sinks::lanes::Parts;
+use crate::engine::source_run::{LatestOffsets, SourceRun};
+use crate::engine::start::{Running, start};
+use crate::engine::worker::Watermarks;
+use crate::engine::{Options, Signal};
 use crate::failure::{Failure, Result};
 use crate::memory::Memory;
 use crate::observe::progress::{Durations, Progress};
@@ -159,7 +156,7 @@ impl Running {
     }
 
     /// Per source.
-    fn watermarks_us(&self) -> Vec<Option<i64>> {
+    pub(super) fn watermarks_us(&self) -> Vec<Option<i64>> {
         self.sources.iter().map(|source| source.reading.watermark_us()).collect()
     }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
-use super::keyed_stage::KeyedStage;
 use crate::build::Graph;
+use crate::engine::worker::KeyedStage;
 use crate::failure::{Failure, Result};
 use crate::state::Entries;
 use crate::state::log::Restorable;

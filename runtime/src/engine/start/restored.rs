@@ -7,11 +7,11 @@ use std::sync::Arc;
 use weir_plan::ids::Epoch;
 
 use super::claim::state_of;
-use super::keyed_stage::KeyedStage;
 use super::restoring;
 use crate::build::Graph;
 use crate::checkpoint::manifest::{Manifest, StateFile};
 use crate::checkpoint::state_files::StateFiles;
+use crate::engine::worker::KeyedStage;
 use crate::failure::{Failure, Result};
 use crate::state::log::Restorable;
 

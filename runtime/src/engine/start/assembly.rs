@@ -8,16 +8,14 @@ use tokio::task::block_in_place;
 use weir_plan::Plan;
 use weir_plan::plan::{BadRecordsPolicy, Tombstones};
 
-use super::lane::{BadRecords, LaneParts, Metadata};
-use super::lanes::Lanes;
-use super::open_epoch::OpenEpoch;
-use super::sinks::lanes::LaneSinks;
-use super::sinks::task::{self, SinkInput};
-use super::source_run::{Skew, SourceRun};
-use super::start::Running;
+use super::Running;
 use crate::build::Graph;
 use crate::decode;
 use crate::decode::schemas::Schemas;
+use crate::engine::lanes::{BadRecords, LaneParts, Lanes, Metadata, OpenEpoch};
+use crate::engine::sinks::lanes::LaneSinks;
+use crate::engine::sinks::task::{self, SinkInput};
+use crate::engine::source_run::{Skew, SourceRun};
 use crate::failure::Result;
 use crate::memory::Memory;
 use crate::sink;
@@ -99,7 +97,7 @@ impl Assembly {
 
 impl Running {
     /// Reads on over what there is now. The epoch before is decided and committed, and no lane has begun another.
-    pub(super) async fn assign_anew(&mut self) -> Result<()> {
+    pub(in crate::engine) async fn assign_anew(&mut self) -> Result<()> {
         crate::failpoint::reach("assignment.before");
         self.lanes.end().await?;
         self.sources.iter_mut().for_each(SourceRun::change);

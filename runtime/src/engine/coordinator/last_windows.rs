@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use weir_plan::plan::OnEnd;
 
-use super::keyed_stage::KeyedStage;
 use crate::checkpoint::manifest::MovedBy;
+use crate::engine::worker::KeyedStage;
 
 /// What the clock closes of a source, once every one of its partitions has been at its end without a record for so long (`None`: not all are). `keyed`
 /// has not taken in the epoch's own rows yet: what they open waits for a later epoch. `sources_us` has the watermarks of the open epoch.

@@ -1,4 +1,8 @@
-//! The lanes of all sources as the driver sees them: threads that are told to begin and to close, and that answer within a deadline.
+//! The lanes of all sources as the coordinator sees them: threads that are told to begin and to close, and that answer within a deadline.
+
+mod lane;
+mod lost;
+mod open_epoch;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -8,8 +12,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use weir_plan::panics;
 
-use super::lane::{Command, Lane, LaneMessage, LaneParts, LaneReport, Reports};
-use super::open_epoch::OpenEpoch;
+pub use self::lane::{Assignment, BadRecords, LaneParts, LaneReport, Metadata, PartitionReport};
+use self::lane::{Command, Lane, LaneMessage, Reports};
+pub use self::open_epoch::OpenEpoch;
 use crate::failure::{Failure, Result};
 
 /// A lane answers within a poll and a batch; longer only while a sink that is away holds it up, and the sink gives up before this.

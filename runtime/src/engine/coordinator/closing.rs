@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use futures::future::try_join_all;
 use weir_plan::stages::Edge;
 
+use super::last_windows;
 use crate::checkpoint::manifest::SourceProgress;
-use crate::engine::last_windows;
 use crate::engine::source_run::SourceRun;
 use crate::engine::start::Running;
 use crate::failure::Result;

@@ -54,7 +54,7 @@ impl Garbage {
 
 /// Garbage costs money, not correctness: a failure is logged and the next round tries again.
 async fn collect(collection: Collection, grace: Duration) {
-    match tokio::time::timeout(DEADLINE, collection.run(super::now_us(), grace)).await {
+    match tokio::time::timeout(DEADLINE, collection.run(crate::engine::now_us(), grace)).await {
         Ok(Ok(report)) => tracing::debug!(?report, "garbage collection"),
         Ok(Err(failure)) => tracing::warn!("garbage collection: {failure}"),
         Err(_) => tracing::warn!("garbage collection: not done within {DEADLINE:?}; the next one goes on"),

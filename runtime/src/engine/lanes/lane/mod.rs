@@ -24,13 +24,14 @@ use arrow::compute::take_record_batch;
 use arrow::record_batch::RecordBatch;
 use weir_plan::plan::OnLostOffsets;
 
+use super::lost;
 use super::open_epoch::OpenEpoch;
-use super::sinks::task::SinkInput;
-use super::source_run::Skew;
-use super::{clock, lost};
 use crate::checkpoint::manifest::OffsetRange;
 use crate::decode::Decoder;
 use crate::decode::schemas::Schemas;
+use crate::engine::clock;
+use crate::engine::sinks::task::SinkInput;
+use crate::engine::source_run::Skew;
 use crate::failure::{Failure, Result};
 use crate::keyed::edge::EdgeSender;
 use crate::source::kafka::{LaneEvent, LaneInput, Record, Taken};

@@ -10,7 +10,7 @@ const NEWEST: Epoch = Epoch(42);
 /// One source `rides` of the topic `rides`, partition 0 at offset 2000, a state file, a run that has not reached its end.
 fn manifest(epoch: Epoch) -> Manifest {
     let mut manifest =
-        Manifest::decode(NEWEST, "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491", include_bytes!("../../../fixtures/manifest-v1.json")).unwrap();
+        Manifest::decode(NEWEST, "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491", include_bytes!("../../../../fixtures/manifest-v1.json")).unwrap();
     manifest.epoch = epoch;
     manifest.fingerprint = serde_json::to_value(fingerprint(60)).unwrap();
     manifest.state_action = None;

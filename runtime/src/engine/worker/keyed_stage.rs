@@ -89,7 +89,7 @@ impl KeyedStage {
         &self.sinks.graph
     }
 
-    pub(super) fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &Plan {
         &self.graph().plan
     }
 

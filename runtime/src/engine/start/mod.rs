@@ -1,6 +1,11 @@
 //! From a plan to a running pipeline: checkpoint, broker and sinks are opened and checked, the checkpoint is claimed, what is in doubt is
 //! committed, state is loaded, and the lanes get their partitions.
 
+mod assembly;
+pub mod claim;
+mod restored;
+mod restoring;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,19 +18,17 @@ use weir_plan::compat::{self, Fingerprint};
 use weir_plan::ids::Epoch;
 use weir_plan::plan::{Source, Trigger};
 
+use self::assembly::Assembly;
+use self::claim::{Base, Topics, Wanted, WantedSource, state_of};
+use self::restored::Restored;
 use super::Options;
-use super::assembly::Assembly;
-use super::claim::{self, Base, Topics, Wanted, WantedSource, state_of};
-use super::garbage::Garbage;
-use super::keyed_stage::KeyedStage;
-use super::lanes::Lanes;
-use super::open_epoch::OpenEpoch;
-use super::restored::Restored;
-use super::restoring;
+use super::coordinator::Garbage;
+use super::lanes::{Lanes, OpenEpoch};
 use super::sinks::committing::SinkSet;
 use super::sinks::lanes::LaneSinks;
 use super::sinks::opening::Opening;
 use super::source_run::{LatestOffsets, SourceRun, topic_watch};
+use super::worker::KeyedStage;
 use crate::build::Graph;
 use crate::checkpoint::manifest::{Manifest, Until};
 use crate::checkpoint::state_files::StateFiles;

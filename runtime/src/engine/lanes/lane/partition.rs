@@ -7,7 +7,7 @@ use weir_plan::ids::TopicPartition;
 use super::PartitionReport;
 use super::schemas::Awaited;
 use crate::checkpoint::manifest::OffsetRange;
-use crate::engine::lost;
+use crate::engine::lanes::lost;
 use crate::engine::source_run::Skew;
 use crate::failure::Result;
 use crate::source::kafka::Timestamp;

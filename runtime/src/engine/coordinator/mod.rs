@@ -1,0 +1,11 @@
+//! The coordinator: decides when an epoch is closed, where the watermarks stand then, and carries the epoch from the lanes' reports to the commit.
+
+mod closing;
+mod driver;
+mod garbage;
+mod last_windows;
+mod summary;
+
+pub use self::driver::run;
+pub use self::garbage::Garbage;
+pub use self::summary::Summary;
