@@ -22,13 +22,13 @@ pub trait Decoder: Send {
     /// Appends one row of the source's columns, or leaves no trace and says why. `None` is a record without a value.
     ///
     /// # Errors
-    /// `Bad`: where in the record something is wrong, what was found, and what is wanted there. `Needs`: the record can be judged only when the
-    /// decoder has [learned](Self::learn) this schema.
+    /// `Bad`: where in the record something is wrong, what was found, and what is wanted there. `Needs`: the record can be judged only when
+    /// the decoder has [learned](Self::learn) this schema.
     fn decode(&mut self, value: Option<&[u8]>) -> Result<(), Undecoded>;
 
-    /// Takes in a schema that it has asked for, as the [registry](registry) gives it. The next record of this schema is decoded, or is bad: also where
-    /// the definition can't be used, which is then said of each of its records. How many schemas it keeps is its own matter; of one that it no
-    /// longer has it asks again. A format whose records need none is never given one.
+    /// Takes in a schema that it has asked for, as the source's [`registry`] gives it. The next record of this schema is decoded or is bad;
+    /// a definition that can't be used makes every record of it bad. How many schemas a decoder keeps is its own matter: it asks again for
+    /// one that it no longer has. A format whose records name no schemas is never given one.
     fn learn(&mut self, _id: SchemaId, _definition: &str) {}
 
     /// Drains the rows into a batch.

@@ -1,7 +1,7 @@
 //! Schemas that records name by id. All lanes of a source ask here, each schema is fetched once, and what is known of it is kept.
 //!
-//! Nobody's thread waits for an answer. Who asks is given a [`Question`], and looks at it from time to time; meanwhile a task asks the registry, again
-//! and again while that is away.
+//! Nobody's thread waits for an answer. Who asks is given a [`Question`], and looks at it from time to time; meanwhile a task asks the
+//! registry, again and again while that is away.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -1,6 +1,6 @@
-//! Records that the decoder can't read without a schema. The partition waits at such a record: it is fetched no longer, so that nothing piles up, and its
-//! next offset stays the record's, whatever epochs are closed meanwhile. The lane's other partitions are read on. When it is known what there is
-//! to know of the schema, the record is fetched again.
+//! Records that the decoder can't read without a schema. The partition waits at such a record: it is fetched no longer, so that nothing
+//! piles up, and no epoch that is closed meanwhile has an offset behind the record. The lane's other partitions are read on. When it is
+//! known what there is to know of the schema, the record is fetched again.
 
 use std::sync::Arc;
 
@@ -88,8 +88,8 @@ fn not_known(partition: &TopicPartition, offset: i64, id: SchemaId, failure: &Fa
         _ => "",
     };
     let message = format!(
-        "the record at {partition} offset {offset} needs schema {id} to be decoded: {message}; {advice}what was read before is committed, and the next \
-         start goes on from there"
+        "the record at {partition} offset {offset} needs schema {id} to be decoded: {message}; {advice}what was read before is committed, and \
+         the next start goes on from there"
     );
     Failure { remedy: *remedy, message }
 }
