@@ -62,10 +62,17 @@ impl Plan {
     /// The sources that `input` leads back to.
     #[must_use]
     pub fn sources_of(&self, input: Input) -> BTreeSet<usize> {
-        match input {
-            Input::Source(i) => BTreeSet::from([i]),
-            Input::Step(i) => self.steps[i].inputs().iter().flat_map(|input| self.sources_of(*input)).collect(),
+        let (mut sources, mut seen, mut left) = (BTreeSet::new(), BTreeSet::new(), vec![input]);
+        while let Some(input) = left.pop() {
+            match input {
+                Input::Source(i) => {
+                    sources.insert(i);
+                }
+                Input::Step(i) if seen.insert(i) => left.extend(self.steps[i].inputs()),
+                Input::Step(_) => {}
+            }
         }
+        sources
     }
 
     /// The storage settings for a URI: the longest prefix wins. Prefixes count by whole path segments, so that `s3://lake` is no prefix

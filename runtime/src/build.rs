@@ -4,13 +4,14 @@
 use std::sync::Arc;
 
 use weir_plan::Plan;
-use weir_plan::plan::{Input, Step, StepOp};
+use weir_plan::plan::{Step, StepOp};
 use weir_plan::stages::{self, Edge, Stages};
 use weir_plan::window::Window;
 
 use crate::failure::{Failure, Result};
 use crate::keyed::KeyedStep;
 use crate::keyed::edge::EdgeSender;
+use crate::keyed::flow::{FlowStep, WatermarkFlow};
 use crate::keyed::tumbling::TumblingAggregate;
 use crate::state::log::StepTable;
 use crate::transform::RowStep;
@@ -22,6 +23,7 @@ pub struct Graph {
     pub stages: Stages,
     /// Per step of the plan.
     steps: Vec<Compiled>,
+    flow: WatermarkFlow,
     /// What keyed steps keep, by step and in the order of each.
     tables: Arc<[StepTable]>,
     /// Per table: its step, and its place among that step's.
@@ -45,7 +47,14 @@ impl Graph {
                 owners.push((step, place));
             }
         }
-        Arc::new(Self { plan, stages, steps, tables: tables.into(), owners })
+        let hold_backs_us = |step: &Compiled| match step {
+            Compiled::Rows(_) => Vec::new(),
+            Compiled::Keyed(keyed) => keyed.hold_backs_us().to_vec(),
+        };
+        let of_step =
+            |(step, compiled): (&Step, &Compiled)| FlowStep { inputs: step.inputs().to_vec(), hold_backs_us: hold_backs_us(compiled) };
+        let flow = WatermarkFlow::new(plan.steps.iter().zip(&steps).map(of_step).collect());
+        Arc::new(Self { plan, stages, steps, flow, tables: tables.into(), owners })
     }
 
     /// The step, if it has no keys.
@@ -74,12 +83,10 @@ impl Graph {
         self.keyed_step(edge.step).ok_or_else(|| Failure::bug(format!("step {:?} has no keys", self.plan.steps[edge.step].name)))
     }
 
-    /// The watermark of each input of a step, by those of the sources: the least of the sources that its rows come from; `None` while one of them has
-    /// none.
+    /// How watermarks come from the sources to the steps.
     #[must_use]
-    pub fn inputs_us(&self, step: usize, sources_us: &[Option<i64>]) -> Vec<Option<i64>> {
-        let least = |input: &Input| self.plan.sources_of(*input).into_iter().map(|source| sources_us[source]).min().flatten();
-        self.plan.steps[step].inputs().iter().map(least).collect()
+    pub fn flow(&self) -> &WatermarkFlow {
+        &self.flow
     }
 
     /// A new near end of an edge.
@@ -108,7 +115,7 @@ impl Graph {
     /// that its own step's rows come from, and for no others.
     #[must_use]
     pub fn horizons_us(&self, sources_us: &[Option<i64>]) -> Vec<Option<i64>> {
-        let horizon = |(table, (step, _)): (&StepTable, &(usize, usize))| table.schema.horizon_us(&self.inputs_us(*step, sources_us));
+        let horizon = |(table, (step, _)): (&StepTable, &(usize, usize))| table.schema.horizon_us(&self.flow.inputs_us(*step, sources_us));
         self.tables.iter().zip(&self.owners).map(horizon).collect()
     }
 }

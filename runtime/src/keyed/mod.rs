@@ -9,6 +9,7 @@
 //! ```
 
 pub mod edge;
+pub mod flow;
 pub mod tumbling;
 
 use std::sync::Arc;
@@ -25,6 +26,9 @@ use crate::transform::rows::{Check, Rows};
 pub trait KeyedStep: Send + Sync {
     /// What it keeps, in an order that never changes.
     fn tables(&self) -> &[Arc<TableSchema>];
+
+    /// Per input, how much older than its watermark a row of the step may be, in µs: the step's own watermark is the least of its inputs', less these.
+    fn hold_backs_us(&self) -> &[i64];
 
     /// Makes rows of an input ready for their [`Sender`]. Called for each batch, before any sender has taken in any of it. It must change nothing:
     /// where it fails, the rows at fault are found by halving the batch. Rows that are late are counted and left out before anything is computed

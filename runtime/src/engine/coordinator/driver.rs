@@ -151,7 +151,7 @@ impl Running {
     /// The watermarks of the keyed steps at the start of the next epoch go out, and the lanes read.
     fn begin_epoch(&self) {
         let sources_us = self.watermarks_us();
-        let of_edges = |lane: &LaneStage| lane.edges.iter().map(|edge| self.graph.inputs_us(edge.step, &sources_us)).collect();
+        let of_edges = |lane: &LaneStage| lane.edges.iter().map(|edge| self.graph.flow().inputs_us(edge.step, &sources_us)).collect();
         self.lanes.begin(&self.graph.stages.lanes.iter().map(of_edges).collect::<Vec<_>>());
     }
 

@@ -216,7 +216,7 @@ impl<'s> EpochRows<'s> {
     }
 
     fn marks(&self, step: usize) -> Marks {
-        let (before_us, after_us) = (self.graph.inputs_us(step, &self.before_us), self.graph.inputs_us(step, &self.after_us));
+        let (before_us, after_us) = (self.graph.flow().inputs_us(step, &self.before_us), self.graph.flow().inputs_us(step, &self.after_us));
         Marks { before_us, after_us }
     }
 }

@@ -148,7 +148,7 @@ impl KeyedStage {
     pub fn at_rest(&self, sources_us: &[Option<i64>]) -> Vec<StepProgress> {
         let graph = self.graph();
         let of_step = |(step, operator): (usize, &Option<Box<dyn KeyedOperator>>)| {
-            let watermark_us = graph.inputs_us(step, sources_us).into_iter().min().flatten();
+            let watermark_us = graph.flow().inputs_us(step, sources_us).into_iter().min().flatten();
             Some(at_rest(&graph.plan.steps[step].name, operator.as_ref()?.figures(), watermark_us))
         };
         self.operators.iter().enumerate().filter_map(of_step).collect()
@@ -161,7 +161,8 @@ impl KeyedStage {
         let graph = self.graph();
         let of_step = |(step, operator): (usize, &Option<Box<dyn KeyedOperator>>)| {
             let operator = operator.as_ref().filter(|_| graph.stages.are_of_one_part(source, step))?;
-            operator.leaves_by(&graph.inputs_us(step, sources_us), limit_us).map(|leaving| leaving.at_us)
+            let leaving = operator.leaves_by(&graph.flow().inputs_us(step, sources_us), limit_us)?;
+            Some(graph.flow().sources_for(step, leaving.at_us))
         };
         self.operators.iter().enumerate().filter_map(of_step).max()
     }
@@ -177,11 +178,11 @@ impl KeyedStage {
         for (step, operator) in self.operators.iter().enumerate() {
             let mut newest = None;
             let mut leaves = |leaving: Leaving| {
-                last_us = last_us.max(Some(leaving.at_us));
+                last_us = last_us.max(Some(graph.flow().sources_for(step, leaving.at_us)));
                 newest = newest.max(Some(leaving.newest_us));
             };
             if let Some(operator) = operator.as_ref().filter(|_| graph.stages.are_of_one_part(source, step)) {
-                operator.leaves_by(&graph.inputs_us(step, sources_us), i64::MAX).into_iter().for_each(&mut leaves);
+                operator.leaves_by(&graph.flow().inputs_us(step, sources_us), i64::MAX).into_iter().for_each(&mut leaves);
             }
             let mut at_once = None;
             for (input, of) in graph.plan.steps[step].inputs().iter().enumerate() {

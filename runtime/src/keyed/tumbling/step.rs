@@ -41,6 +41,11 @@ impl KeyedStep for TumblingAggregate {
         slice::from_ref(&self.table)
     }
 
+    /// A window's rows have its end for a time, less one: the watermark that closes it has passed that.
+    fn hold_backs_us(&self) -> &[i64] {
+        &[0]
+    }
+
     fn prepare(&self, input: usize, rows: &RecordBatch, before_us: &[Option<i64>]) -> Result<Prepared, String> {
         let aggregate = &*self.aggregate;
         let times = rows.column(aggregate.event_time_index).as_primitive::<TimestampMicrosecondType>().values();
