@@ -9,6 +9,8 @@
 //! ```
 
 pub mod edge;
+#[cfg(test)]
+pub(crate) mod proof;
 pub mod tumbling;
 
 use std::sync::Arc;
