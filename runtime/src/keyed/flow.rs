@@ -45,31 +45,44 @@ impl WatermarkFlow {
         Self { steps, above_us }
     }
 
-    /// The watermark of each input of a step, by those of the sources; `None` while a source that it waits for has none. What a step gives has the least
-    /// of its inputs' watermarks, less what holds each of them back.
+    /// The watermark of each input of a step, by those of the sources; `None` while a source that it waits for has none.
     #[must_use]
     pub fn inputs_us(&self, step: usize, sources_us: &[Option<i64>]) -> Vec<Option<i64>> {
-        let mut outputs_us: Vec<Option<i64>> = Vec::with_capacity(step);
-        let of = |input: &Input, outputs_us: &[Option<i64>]| match input {
-            Input::Source(source) => sources_us[*source],
-            Input::Step(before) => outputs_us[*before],
-        };
-        for before in &self.steps[..step] {
-            let held = before
-                .inputs
-                .iter()
-                .enumerate()
-                .map(|(i, input)| of(input, &outputs_us).map(|watermark_us| watermark_us.saturating_sub(before.hold_back_us(i))));
+        let outputs_us = self.outputs_us(step, sources_us);
+        self.steps[step].inputs.iter().map(|input| mark_of(input, sources_us, &outputs_us)).collect()
+    }
+
+    /// The watermark of what a step gives: none of its rows is older.
+    #[must_use]
+    pub fn output_us(&self, step: usize, sources_us: &[Option<i64>]) -> Option<i64> {
+        self.outputs_us(step + 1, sources_us).pop().flatten()
+    }
+
+    /// Of the first steps: the least of the inputs' watermarks, less what holds each of them back.
+    fn outputs_us(&self, steps: usize, sources_us: &[Option<i64>]) -> Vec<Option<i64>> {
+        let mut outputs_us: Vec<Option<i64>> = Vec::with_capacity(steps);
+        for step in &self.steps[..steps] {
+            let held = step.inputs.iter().enumerate().map(|(i, input)| {
+                let watermark_us = mark_of(input, sources_us, &outputs_us);
+                watermark_us.map(|watermark_us| watermark_us.saturating_sub(step.hold_back_us(i)))
+            });
             let least = held.min().flatten();
             outputs_us.push(least);
         }
-        self.steps[step].inputs.iter().map(|input| of(input, &outputs_us)).collect()
+        outputs_us
     }
 
     /// Where the watermarks of the sources have to be for those of all inputs of a step to be at `at_us`.
     #[must_use]
     pub fn sources_for(&self, step: usize, at_us: i64) -> i64 {
         at_us.saturating_add(self.above_us[step])
+    }
+}
+
+fn mark_of(input: &Input, sources_us: &[Option<i64>], outputs_us: &[Option<i64>]) -> Option<i64> {
+    match input {
+        Input::Source(source) => sources_us[*source],
+        Input::Step(step) => outputs_us[*step],
     }
 }
 

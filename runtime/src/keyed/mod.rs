@@ -10,6 +10,8 @@
 
 pub mod edge;
 pub mod flow;
+#[cfg(test)]
+pub(crate) mod proof;
 pub mod tumbling;
 
 use std::sync::Arc;

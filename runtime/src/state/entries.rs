@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, AsArray, Int64Array, UInt32Array};
+use arrow::array::{Array as _, ArrayRef, AsArray, BooleanArray, Int64Array, UInt32Array};
 use arrow::compute::{concat, take};
 use arrow::datatypes::Int64Type;
 
@@ -13,6 +13,8 @@ use crate::failure::{Failure, Result};
 pub struct Entries {
     /// µs: an entry has nothing left to do once the watermark is greater than its time, or as much more as its step keeps it.
     pub times: Int64Array,
+    /// In a table of rows: those that say that there is no such entry any more. Their values are null. `None`: none of them.
+    pub deleted: Option<BooleanArray>,
     /// As the table has them: those that decide the key group first.
     pub keys: Vec<ArrayRef>,
     pub values: Vec<ArrayRef>,
@@ -28,21 +30,34 @@ impl Entries {
     #[must_use]
     pub fn bytes(&self) -> usize {
         let columns = self.keys.iter().chain(&self.values);
-        self.times.get_array_memory_size() + columns.map(|column| column.get_array_memory_size()).sum::<usize>()
+        let of_deletes = self.deleted.as_ref().map_or(0, |deleted| deleted.get_array_memory_size());
+        self.times.get_array_memory_size() + of_deletes + columns.map(|column| column.get_array_memory_size()).sum::<usize>()
     }
 
     /// A stretch of the rows, not copied.
     #[must_use]
     pub fn slice(&self, from: usize, rows: usize) -> Self {
         let cut = |columns: &[ArrayRef]| columns.iter().map(|column| column.slice(from, rows)).collect();
-        Self { times: self.times.slice(from, rows), keys: cut(&self.keys), values: cut(&self.values) }
+        let deleted = self.deleted.as_ref().map(|deleted| deleted.slice(from, rows));
+        Self { times: self.times.slice(from, rows), deleted, keys: cut(&self.keys), values: cut(&self.values) }
     }
 
     /// The rows at `indices`, in that order.
     pub fn select(&self, indices: &UInt32Array) -> Result<Self> {
         let times = self.times.values();
         let times = Int64Array::from_iter_values(indices.values().iter().map(|row| times[*row as usize]));
-        Ok(Self { times, keys: selected(&self.keys, indices)?, values: selected(&self.values, indices)? })
+        let of = |deleted: &BooleanArray| indices.values().iter().map(|row| deleted.value(*row as usize)).collect::<Vec<_>>().into();
+        Ok(Self {
+            times,
+            deleted: self.deleted.as_ref().map(of),
+            keys: selected(&self.keys, indices)?,
+            values: selected(&self.values, indices)?,
+        })
+    }
+
+    #[must_use]
+    pub fn is_deleted(&self, row: usize) -> bool {
+        self.deleted.as_ref().is_some_and(|deleted| deleted.value(row))
     }
 
     /// Only those whose time `keep` holds for.
@@ -77,7 +92,9 @@ impl Entries {
         let times = column(&|part| Arc::new(part.times.clone()))?.as_primitive::<Int64Type>().clone();
         let keys = (0..first.keys.len()).map(|k| column(&|part| Arc::clone(&part.keys[k]))).collect::<Result<_>>()?;
         let values = (0..first.values.len()).map(|v| column(&|part| Arc::clone(&part.values[v]))).collect::<Result<_>>()?;
-        Ok(Self { times, keys, values })
+        let deletes = || parts.iter().flat_map(|part| (0..part.rows()).map(|row| part.is_deleted(row))).collect::<Vec<_>>().into();
+        let deleted = parts.iter().any(|part| part.deleted.is_some()).then(deletes);
+        Ok(Self { times, deleted, keys, values })
     }
 }
 

@@ -2,7 +2,8 @@
 //! were read are complete, and become the next stretch of the output.
 //!
 //! Files of older versions have some keys in other key groups. Such a run is not in order, and a key may then be in the output more than once,
-//! until it leaves: whoever reads it merges the two.
+//! until it leaves: whoever reads it merges the two. Of whole values only the newest counts, so a table of rows refuses such a run: no older version
+//! has written one.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -12,21 +13,25 @@ use arrow::array::ArrayRef;
 use arrow_row::{OwnedRow, RowConverter, SortField};
 
 use super::change::Change;
-use super::schema::TableSchema;
+use super::schema::{Kind, TableSchema};
 use crate::failure::{Failure, Result};
 
-/// A merge of runs, each of them sorted as state files are.
+/// A merge of runs, each of them sorted as state files are, the oldest first.
 pub struct Merge {
     table: Arc<TableSchema>,
     /// `None` without key columns.
     keys: Option<RowConverter>,
     runs: Vec<Run>,
+    /// No file is older than these runs: what they delete is nowhere.
+    are_oldest: bool,
 }
 
 struct Run {
     /// What was read and is not merged yet.
     read: VecDeque<Change>,
     is_read: bool,
+    /// The last that was merged.
+    merged_to: Option<Place>,
 }
 
 /// A place in the order of state files.
@@ -38,11 +43,11 @@ struct Place {
 }
 
 impl Merge {
-    pub fn new(table: Arc<TableSchema>, runs: usize) -> Result<Self> {
+    pub fn new(table: Arc<TableSchema>, runs: usize, are_oldest: bool) -> Result<Self> {
         let fields: Vec<_> = table.keys.fields().iter().map(|f| SortField::new(f.data_type().clone())).collect();
         let keys = if fields.is_empty() { None } else { Some(RowConverter::new(fields).map_err(bug)?) };
-        let runs = (0..runs).map(|_| Run { read: VecDeque::new(), is_read: false }).collect();
-        Ok(Self { table, keys, runs })
+        let runs = (0..runs).map(|_| Run { read: VecDeque::new(), is_read: false, merged_to: None }).collect();
+        Ok(Self { table, keys, runs, are_oldest })
     }
 
     /// The runs that must be read on, by number, before there is a next stretch.
@@ -65,6 +70,9 @@ impl Merge {
     }
 
     /// The next stretch, once no run is [hungry](Self::hungry). Entries whose time `keep` does not hold for are left out; `None` if that is all.
+    ///
+    /// # Errors
+    /// A bug, if a run of a table of rows is not in order.
     pub fn next(&mut self, keep: impl Fn(i64) -> bool) -> Result<Option<Change>> {
         let mut end: Option<(usize, Place)> = None;
         for (i, run) in self.runs.iter().enumerate().filter(|(_, run)| !run.is_read) {
@@ -83,14 +91,35 @@ impl Merge {
                     Some((run, end)) if *run != i => self.rows_up_to(&change, end)?,
                     _ => change.rows(),
                 };
-                parts.push(change.slice(0, rows).entries.retain(&keep)?);
+                let part = change.slice(0, rows);
+                if matches!(self.table.kind, Kind::Rows) {
+                    self.go_on(i, &part)?;
+                }
+                parts.push(part.entries.retain(&keep)?);
                 if rows < change.rows() {
                     self.runs[i].read.push_front(change.slice(rows, change.rows() - rows));
                     break;
                 }
             }
         }
-        Change::of(&self.table, &parts)
+        match Change::of(&self.table, &parts)? {
+            Some(stretch) if self.are_oldest => stretch.without_deletes(),
+            stretch => Ok(stretch),
+        }
+    }
+
+    /// Checks that a run is in order up to the end of this part of it.
+    fn go_on(&mut self, run: usize, part: &Change) -> Result<()> {
+        let Some(last) = part.rows().checked_sub(1) else { return Ok(()) };
+        let keys = self.keys.as_ref().map(|converter| converter.convert_columns(&part.entries.keys)).transpose().map_err(bug)?;
+        let place = |row| (part.key_groups.value(row), part.entries.times.value(row), keys.as_ref().map(|keys| keys.row(row)));
+        let first = self.place(part, 0)?;
+        let follows = self.runs[run].merged_to.as_ref().is_none_or(|before| *before < first);
+        if !follows || (0..last).any(|row| place(row) >= place(row + 1)) {
+            return Err(Failure::bug("state files have rows of a table out of order: which of two is newer can't be told"));
+        }
+        self.runs[run].merged_to = Some(self.place(part, last)?);
+        Ok(())
     }
 
     /// How many rows come at or before `end`.

@@ -7,6 +7,7 @@ pub mod file;
 pub mod log;
 mod merge;
 mod order;
+mod row_table;
 mod schema;
 mod table;
 #[cfg(test)]
@@ -15,5 +16,6 @@ mod tests;
 pub use change::Change;
 pub use entries::Entries;
 pub use merge::Merge;
-pub use schema::{Combine, Keeps, StateField, TableSchema};
+pub use row_table::{RowId, RowTable};
+pub use schema::{Combine, Keeps, Kind, StateField, TableSchema};
 pub use table::StateTable;

@@ -40,7 +40,8 @@ impl Order {
         let mut start = 0;
         // By now the next place of a group is its end.
         for end in next {
-            places[start..end].sort_unstable_by(|a, b| compare(keys.as_ref(), a, b));
+            // Rows of one time and key stay in the order that they came in: the last is the newest.
+            places[start..end].sort_unstable_by(|a, b| compare(keys.as_ref(), a, b).then(a.row.cmp(&b.row)));
             start = end;
         }
         let mut distinct = usize::from(!places.is_empty());
@@ -62,6 +63,12 @@ impl Order {
     /// The number of the first row of each time and key.
     pub fn firsts(&self) -> UInt32Array {
         self.first_places().values().iter().map(|place| self.rows.value(*place as usize)).collect()
+    }
+
+    /// The number of the last row of each time and key.
+    pub fn lasts(&self) -> UInt32Array {
+        let is_last = |place: &usize| self.numbers.get(place + 1) != Some(&self.numbers[*place]);
+        (0..self.numbers.len()).filter(is_last).map(|place| self.rows.value(place)).collect()
     }
 }
 
@@ -157,14 +164,25 @@ mod tests {
         let order = Order::of(&[1, 0, 1, 0, 1, 0], 2, &[5, 5, 5, 5, 5, 6], &[keys]).unwrap();
         assert_eq!((order.numbers.as_slice(), order.distinct), ([0, 0, 1, 2, 3, 3].as_slice(), 4));
         assert_eq!(order.first_places(), UInt32Array::from(vec![0, 2, 3, 4]));
-        assert!(matches!(order.firsts().values()[..], [1 | 3, 5, 2, 0 | 4]), "{:?}", order.firsts());
+        assert_eq!((&order.firsts().values()[..], &order.lasts().values()[..]), ([1, 5, 2, 0].as_slice(), [3, 5, 2, 4].as_slice()));
+    }
+
+    /// Enough of them that an unstable sort would move some.
+    #[test]
+    fn rows_of_one_time_and_key_stay_in_the_order_that_they_came_in() {
+        let mut rng = SmallRng::seed_from_u64(9);
+        let keys: Vec<i64> = (0..2_000).map(|_| rng.random_range(0..3)).collect();
+        let order = Order::of(&vec![0; keys.len()], 1, &vec![7; keys.len()], &[Arc::new(Int64Array::from(keys.clone()))]).unwrap();
+        let rows = order.rows.values();
+        assert!(rows.windows(2).all(|pair| (keys[pair[0] as usize], pair[0]) < (keys[pair[1] as usize], pair[1])));
+        let last = |key: i64| u32::try_from(keys.iter().rposition(|other| *other == key).unwrap()).unwrap();
+        assert_eq!(order.lasts().values()[..], [last(0), last(1), last(2)]);
     }
 
     #[test]
     fn without_keys_windows_are_the_order_and_without_rows_there_is_none() {
         let order = Order::of(&[0, 0, 0, 0], 1, &[5, -1, 3, 5], &[]).unwrap();
-        assert_eq!(order.numbers, [0, 1, 2, 2]);
-        assert_eq!(order.rows.values()[..2], [1, 2]);
+        assert_eq!((order.numbers.as_slice(), &order.rows.values()[..]), ([0, 1, 2, 2].as_slice(), [1, 2, 0, 3].as_slice()));
         let none = Order::of(&[], 128, &[], &[]).unwrap();
         assert_eq!((none.rows.len(), none.numbers.len(), none.distinct), (0, 0, 0));
     }

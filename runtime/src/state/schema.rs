@@ -11,15 +11,26 @@ use crate::failure::Result;
 /// The columns of a table's entries, and how two entries of one time and key become one.
 #[derive(Clone)]
 pub struct TableSchema {
+    /// Unique within the step, for good.
+    pub name: &'static str,
+    pub kind: Kind,
     pub keys: SchemaRef,
     /// How many of the first key columns decide the key group.
     pub hashed: usize,
     pub values: Vec<StateField>,
-    pub combine: Arc<dyn Combine>,
     /// How long entries have something left to do, per input that they wait for; the longest counts.
     pub horizon: Vec<Keeps>,
     /// Its place in state files.
     pub v1: Arc<dyn V1>,
+}
+
+/// What becomes of entries of one time and key.
+#[derive(Clone)]
+pub enum Kind {
+    /// Partial values: they merge, in any order and grouping. There are no deletes.
+    Merge(Arc<dyn Combine>),
+    /// Whole values: the newest one counts, and may say that there is none any more.
+    Rows,
 }
 
 /// An entry has something left to do until the watermark of an input is more than its time plus `keeps_us`.

@@ -54,7 +54,7 @@ fn read_back(aggregate: &Arc<Aggregate>, file: &[u8]) -> Vec<Change> {
 
 /// One run of all; what is read of each comes in pieces.
 fn merged(aggregate: &Arc<Aggregate>, runs: Vec<Vec<Change>>, rng: &mut SmallRng) -> Vec<Change> {
-    let mut merge = Merge::new(table(aggregate), runs.len()).unwrap();
+    let mut merge = Merge::new(table(aggregate), runs.len(), true).unwrap();
     let mut pieces = |change: Change| {
         let rows = rng.random_range(1..20);
         (0..change.rows()).step_by(rows).map(move |from| change.slice(from, rows.min(change.rows() - from))).collect::<Vec<_>>()
@@ -141,7 +141,7 @@ fn rows_of_any_size_are_written_in_batches_that_fit_into_memory() {
         Arc::new((0..40_000).map(|i| Some(if i == 7 { "x".repeat(3 << 20) } else { format!("{i}") })).collect::<StringArray>());
     let number = |i: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![i; 40_000])) };
     let values = vec![number(1), number(0), number(2), number(3)];
-    let entries = Entries { times: Int64Array::from(vec![SIZE_US - 1; 40_000]), keys: vec![keys, number(0)], values };
+    let entries = Entries { times: Int64Array::from(vec![SIZE_US - 1; 40_000]), deleted: None, keys: vec![keys, number(0)], values };
     let change = Change::of(&table(&aggregate), &[entries]).unwrap().unwrap();
     let batches = file::batches(&change);
     assert_eq!(batches.iter().map(Change::rows).sum::<usize>(), 40_000);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use weir_plan::Plan;
 use weir_plan::outputs::Output;
-use weir_plan::plan::Input;
+use weir_plan::plan::{Input, Step};
 use weir_plan::stages::Edge;
 
 use super::epoch_rows::EpochRows;
@@ -17,7 +17,7 @@ use crate::failure::{Failure, Result};
 use crate::keyed::edge::EdgeReport;
 use crate::keyed::{Figures, KeyedOperator, Leaving, Marks};
 use crate::sink;
-use crate::state::{Change, Entries};
+use crate::state::{self, Change, Entries};
 use crate::transform::fitness::Fitness;
 use crate::transform::rows::Rows;
 
@@ -45,8 +45,12 @@ struct Sinks {
 
 impl KeyedStage {
     pub fn new(graph: Arc<Graph>) -> Result<Self> {
-        let operators = (0..graph.plan.steps.len()).map(|step| graph.keyed_step(step).map(|step| step.operator()).transpose());
-        let operators = operators.collect::<Result<_>>()?;
+        let operator = |(i, step): (usize, &Step)| {
+            let Some(keyed) = graph.keyed_step(i) else { return Ok(None) };
+            state::file::check(&step.name, keyed.tables())?;
+            keyed.operator().map(Some)
+        };
+        let operators = graph.plan.steps.iter().enumerate().map(operator).collect::<Result<_>>()?;
         let fitness = graph.plan.sinks.iter().map(sink::fitness).collect();
         Ok(Self { sinks: Sinks { graph, fitness }, operators, of_lanes: BTreeMap::new() })
     }

@@ -44,7 +44,7 @@ impl Sender for Partials {
         let (keys, values) = full.drain()?;
         let Some(starts) = keys.last() else { return Err(Failure::bug("partial aggregates without windows")) };
         let times = times_of(self.window, starts.as_primitive::<Int64Type>());
-        Ok(vec![Entries { times, keys, values }])
+        Ok(vec![Entries { times, deleted: None, keys, values }])
     }
 
     fn bytes(&self) -> usize {

@@ -10,7 +10,7 @@ use weir_plan::window::Tumbling;
 
 use super::v1::WindowsV1;
 use crate::failure::{Failure, Result};
-use crate::state::{Combine, Keeps, StateField, TableSchema};
+use crate::state::{Combine, Keeps, Kind, StateField, TableSchema};
 
 /// By the window's last moment (the time of its rows, too), group and window start.
 #[must_use]
@@ -24,12 +24,13 @@ pub(super) fn table(aggregate: &Arc<Aggregate>, window: Tumbling) -> Arc<TableSc
     let groups = aggregate.key_schema.fields();
     let start = Arc::new(Field::new(WINDOW_START, DataType::Int64, false));
     Arc::new(TableSchema {
+        name: "windows",
+        kind: Kind::Merge(Arc::new(Partials { aggregate: Arc::clone(aggregate) })),
         keys: Arc::new(Schema::new(groups.iter().cloned().chain([start]).collect::<Vec<_>>())),
         hashed: groups.len(),
         v1: Arc::new(WindowsV1::new(aggregate, window, &values)),
         values,
         horizon: vec![Keeps { input: 0, keeps_us: 0 }],
-        combine: Arc::new(Partials { aggregate: Arc::clone(aggregate) }),
     })
 }
 

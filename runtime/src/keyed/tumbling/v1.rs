@@ -56,7 +56,7 @@ impl V1 for WindowsV1 {
         let key_groups = key_groups.as_primitive::<UInt16Type>().clone();
         let times = times_of(self.window, starts.as_primitive::<Int64Type>());
         let keys = columns.by_ref().take(self.group_columns).chain([starts]).collect();
-        Ok(Change { key_groups, entries: Entries { times, keys, values: columns.collect() } })
+        Ok(Change { key_groups, entries: Entries { times, deleted: None, keys, values: columns.collect() } })
     }
 }
 
@@ -79,7 +79,7 @@ mod tests {
         let keys: Vec<ArrayRef> =
             vec![Arc::new(StringArray::from_iter_values(times.map(|time| time.to_string()))), Arc::new(starts.clone())];
         let values = table.values.iter().map(|_| Arc::new(Int64Array::from(times.to_vec())) as ArrayRef).collect();
-        let entries = Entries { times: Int64Array::from(last.to_vec()), keys, values };
+        let entries = Entries { times: Int64Array::from(last.to_vec()), deleted: None, keys, values };
         let change = Change { key_groups: UInt16Array::from(vec![3; times.len()]), entries };
         let saved = table.v1.columns(&change);
         assert_eq!(saved[1].as_primitive::<Int64Type>(), &starts);

@@ -11,15 +11,19 @@
 mod read;
 mod write;
 
+use std::sync::Arc;
+
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
 use serde::{Deserialize, Serialize};
+use weir_plan::quote::quoted;
 
 pub use read::{BlockReader, Tail, read_tail};
 pub use write::{BATCH_BYTES, Finished, Writer, batches};
 
 use super::change::Change;
-use crate::failure::Result;
+use super::schema::{Kind, TableSchema};
+use crate::failure::{Failure, Result};
 
 const MAGIC: &[u8; 8] = b"WEIRST1\n";
 const TRAILER_BYTES: usize = 4 + 4 + MAGIC.len();
@@ -42,6 +46,22 @@ pub trait V1: Send + Sync {
     /// # Errors
     /// A bug: the columns are not those of the schema.
     fn change(&self, columns: Vec<ArrayRef>) -> Result<Change>;
+}
+
+/// Whether files of this version can keep the tables of a step.
+///
+/// # Errors
+/// A bug, with the step and its tables: these files name rows by their step alone, and have no deletes.
+pub fn check(step: &str, tables: &[Arc<TableSchema>]) -> Result<()> {
+    if tables.len() <= 1 && tables.iter().all(|table| matches!(table.kind, Kind::Merge(_))) {
+        return Ok(());
+    }
+    let names: Vec<_> = tables.iter().map(|table| quoted(table.name)).collect();
+    Err(Failure::bug(format!(
+        "step {} keeps {}; state files of version 1 have one table per step, whose entries merge",
+        quoted(step),
+        names.join(" and ")
+    )))
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -27,7 +27,7 @@ const RUNS_AT_ONCE_MAX: u64 = 64;
 pub struct Compaction {
     pub tables: Arc<[StepTable]>,
     pub store: StateFiles,
-    /// The files to be merged: each run is sorted, by the order of its files.
+    /// The files to be merged, the oldest first, and none older than these: each run is sorted, by the order of its files.
     pub runs: Vec<Vec<StateFile>>,
     /// Of its first file.
     pub first: StateName,
@@ -36,7 +36,7 @@ pub struct Compaction {
     /// The memory that it may take.
     pub bytes_max: u64,
     #[cfg(test)]
-    pub file_bytes: Option<u64>,
+    pub held: super::Held,
 }
 
 /// The files that replace `inputs`.
@@ -49,30 +49,37 @@ pub struct Compacted {
 
 impl Compaction {
     pub async fn run(mut self) -> Result<Compacted> {
+        #[cfg(test)]
+        if let Some(gate) = &self.held.gate {
+            gate.acquire().await.map_err(|e| Failure::bug(e.to_string()))?.forget();
+        }
         let inputs = self.runs.iter().flatten().map(|file| file.path.clone()).collect();
         let at_once = usize::try_from((self.bytes_max / BYTES_PER_RUN).clamp(2, RUNS_AT_ONCE_MAX)).unwrap_or(2);
         let mut runs = std::mem::take(&mut self.runs);
         while runs.len() > at_once {
-            // What is merged in between is garbage as soon as it is merged again.
-            let rest = runs.split_off(at_once);
-            let merged = self.merge(runs).await?;
-            runs = rest;
-            runs.push(merged.into_iter().map(|file| file.file).collect());
+            // What is merged stands where its parts stood, since of two rows the newer counts. It is garbage as soon as it is merged again.
+            let mut merged = Vec::with_capacity(runs.len().div_ceil(at_once));
+            for (n, part) in runs.chunks(at_once).enumerate() {
+                merged.push(match part {
+                    [one] => one.clone(),
+                    several => self.merge(several.to_vec(), n == 0).await?.into_iter().map(|file| file.file).collect(),
+                });
+            }
+            runs = merged;
         }
-        Ok(Compacted { inputs, outputs: self.merge(runs).await? })
+        Ok(Compacted { inputs, outputs: self.merge(runs, true).await? })
     }
 
-    async fn merge(&mut self, runs: Vec<Vec<StateFile>>) -> Result<Vec<LogFile>> {
+    async fn merge(&mut self, runs: Vec<Vec<StateFile>>, are_oldest: bool) -> Result<Vec<LogFile>> {
         let mut opened = Vec::with_capacity(runs.len());
         for run in runs {
             opened.push(reading::open(&self.store, &run).await?);
         }
-        let mut output = Output::new(Arc::clone(&self.tables), self.store.clone(), self.first);
+        let output = Output::new(Arc::clone(&self.tables), self.store.clone(), self.first);
         #[cfg(test)]
-        if let Some(bytes) = self.file_bytes {
-            output = output.with_files_of(bytes);
-        }
-        if let Err(failure) = self.merge_tables(&opened, &mut output).await {
+        let output = output.with_files_of(self.held.file_bytes);
+        let mut output = output;
+        if let Err(failure) = self.merge_tables(&opened, are_oldest, &mut output).await {
             output.abort().await;
             return Err(failure);
         }
@@ -81,11 +88,11 @@ impl Compaction {
         Ok(files)
     }
 
-    async fn merge_tables(&self, runs: &[Vec<Arc<OpenFile>>], output: &mut Output) -> Result<()> {
+    async fn merge_tables(&self, runs: &[Vec<Arc<OpenFile>>], are_oldest: bool, output: &mut Output) -> Result<()> {
         for (i, table) in self.tables.iter().enumerate() {
             let rows = |files: &Vec<_>| Rows::new(self.store.clone(), files, table, FETCHED_BYTES);
             let mut rows: Vec<Rows> = runs.iter().map(rows).collect();
-            let mut merge = Merge::new(Arc::clone(&table.schema), rows.len())?;
+            let mut merge = Merge::new(Arc::clone(&table.schema), rows.len(), are_oldest)?;
             loop {
                 loop {
                     let hungry = merge.hungry();

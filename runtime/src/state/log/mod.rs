@@ -57,6 +57,20 @@ pub struct StateLog {
     compaction: Option<Running>,
     /// Changes that the list must have before a compaction is tried again, after one that failed.
     patience: usize,
+    #[cfg(test)]
+    pub(crate) held: Held,
+}
+
+/// What tests make different.
+#[cfg(test)]
+#[derive(Clone, Default)]
+pub(crate) struct Held {
+    /// Files are closed at so many bytes.
+    pub file_bytes: Option<u64>,
+    /// What a compaction may take of the memory.
+    pub bytes_max: Option<u64>,
+    /// Compactions wait here before they begin.
+    pub gate: Option<Arc<tokio::sync::Semaphore>>,
 }
 
 struct Running {
@@ -69,12 +83,24 @@ impl StateLog {
     /// Goes on from what is saved. `store` names the files that it writes.
     #[must_use]
     pub fn new(saved: &Restorable, store: StateFiles, memory: Arc<Memory>) -> Self {
-        Self { tables: Arc::clone(saved.tables()), store, files: saved.files(), memory, compaction: None, patience: 0 }
+        Self {
+            tables: Arc::clone(saved.tables()),
+            store,
+            files: saved.files(),
+            memory,
+            compaction: None,
+            patience: 0,
+            #[cfg(test)]
+            held: Held::default(),
+        }
     }
 
     /// Writes changes, each with its table, into files of which the first has that name. No rows, no file.
     pub async fn write(&self, first: StateName, changes: Vec<(usize, Change)>) -> Result<Vec<LogFile>> {
-        let mut output = Output::new(Arc::clone(&self.tables), self.store.clone(), first);
+        let output = Output::new(Arc::clone(&self.tables), self.store.clone(), first);
+        #[cfg(test)]
+        let output = output.with_files_of(self.held.file_bytes);
+        let mut output = output;
         for (table, change) in changes {
             output.write(table, &change).await?;
         }
@@ -108,6 +134,10 @@ impl StateLog {
             return;
         }
         self.patience = 0;
+        // However little it is: a list that is never compacted would grow on.
+        let bytes_max = self.memory.maintenance_bytes().unwrap_or_default();
+        #[cfg(test)]
+        let bytes_max = self.held.bytes_max.unwrap_or(bytes_max);
         let of_run = |run: &[LogFile]| run.iter().map(|file| file.file.clone()).collect();
         let compaction = Compaction {
             tables: Arc::clone(&self.tables),
@@ -115,12 +145,33 @@ impl StateLog {
             runs: runs(&self.files).map(of_run).collect(),
             first,
             horizons_us,
-            // However little it is: a list that is never compacted would grow on.
-            bytes_max: self.memory.maintenance_bytes().unwrap_or_default(),
+            bytes_max,
             #[cfg(test)]
-            file_bytes: None,
+            held: self.held.clone(),
         };
         self.compaction = Some(Running { epoch: first.epoch, task: tokio::spawn(compaction.run()) });
+    }
+
+    #[cfg(test)]
+    pub(crate) fn compacts(&self) -> bool {
+        self.compaction.is_some()
+    }
+
+    /// Whether the last compaction has failed.
+    #[cfg(test)]
+    pub(crate) fn has_failed(&self) -> bool {
+        self.patience > 0
+    }
+
+    /// Lets the compaction begin, and waits until it is done; the next [`Self::advance`] takes it up.
+    #[cfg(test)]
+    pub(crate) async fn end_compaction(&self) {
+        if let Some(gate) = &self.held.gate {
+            gate.add_permits(1);
+        }
+        while self.compaction.as_ref().is_some_and(|running| !running.task.is_finished()) {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// Its inputs are the oldest of the list; some may be gone from it by now.

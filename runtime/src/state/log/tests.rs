@@ -93,7 +93,7 @@ impl Rig {
         for epoch in 2..2 + epochs {
             let changes = self.changes(rng.random_range(1..4000), rng);
             changes.iter().for_each(|(table, change)| add(&mut state, *table, &change.entries));
-            let file_bytes = if rng.random_bool(0.5) { 20_000 } else { u64::MAX };
+            let file_bytes = Some(if rng.random_bool(0.5) { 20_000 } else { u64::MAX });
             let mut output = Output::new(Arc::clone(self.graph.tables()), self.files.clone(), self.files.name(Epoch(epoch), 0, 0));
             output = output.with_files_of(file_bytes);
             for (table, change) in &changes {
@@ -133,7 +133,7 @@ impl Rig {
             first: self.files.name(Epoch(epoch), 0, COMPACTED_FROM),
             horizons_us: vec![None; self.graph.tables().len()],
             bytes_max,
-            file_bytes: Some(30_000),
+            held: Held { file_bytes: Some(30_000), ..Held::default() },
         }
     }
 }

@@ -32,8 +32,8 @@ impl Output {
     }
 
     #[cfg(test)]
-    pub fn with_files_of(self, file_bytes: u64) -> Self {
-        Self { file_bytes, ..self }
+    pub fn with_files_of(self, file_bytes: Option<u64>) -> Self {
+        Self { file_bytes: file_bytes.unwrap_or(self.file_bytes), ..self }
     }
 
     /// Adds rows of a table. All of one table come one after the other, in the order of state files.

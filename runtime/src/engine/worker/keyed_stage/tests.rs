@@ -13,6 +13,9 @@ use weir_plan::window::Window;
 
 use super::*;
 use crate::fixtures;
+use crate::keyed::KeyedStep;
+use crate::keyed::proof::join::{Bounds, Join};
+use crate::keyed::proof::session::Session;
 
 /// `n`, and the event time.
 fn schema() -> SchemaRef {
@@ -196,4 +199,26 @@ fn a_table_waits_for_the_sources_that_its_own_rows_come_from() {
     for (table, owner) in [(0, 0), (1, 2), (2, 3)] {
         assert_eq!((graph.owner(table), graph.tables_of(owner).collect::<Vec<_>>()), ((owner, 0), vec![table]));
     }
+}
+
+#[test]
+fn a_step_whose_tables_no_state_file_can_hold_is_refused() {
+    let steps = vec![Step {
+        name: "map".into(),
+        op: StepOp::Map(Map { input: Input::Source(0), filter: None, columns: vec![] }),
+        schema: schema(),
+    }];
+    let plan = Arc::new(fixtures::plan(vec![fixtures::source("in", None, schema())], steps, vec![]));
+    let refusal = |step: Box<dyn KeyedStep>| match KeyedStage::new(Graph::with(Arc::clone(&plan), 0, step)) {
+        Ok(_) => panic!("it was taken"),
+        Err(failure) => failure.message,
+    };
+    let bounds = Bounds { before_us: 1, after_us: 1, is_left: true, columns: [[0, 1]; 2] };
+    assert_eq!(
+        [refusal(Box::new(Session::new(1, 0, 1))), refusal(Box::new(Join::new(bounds)))],
+        [
+            "step `map` keeps `sessions`; state files of version 1 have one table per step, whose entries merge",
+            "step `map` keeps `left` and `right`; state files of version 1 have one table per step, whose entries merge"
+        ]
+    );
 }

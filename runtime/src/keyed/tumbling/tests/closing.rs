@@ -10,7 +10,7 @@ fn a_window_that_closes_gives_its_rows_a_batch_at_a_time() {
     let keys: ArrayRef = Arc::new((0..ROWS).map(|i| Some(format!("{i:0100}"))).collect::<StringArray>());
     let number = |i: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![i; ROWS])) };
     let values = vec![number(1), number(0), number(2), number(3)];
-    apply(&mut state, &Entries { times: Int64Array::from(vec![SIZE_US - 1; ROWS]), keys: vec![keys, number(0)], values });
+    apply(&mut state, &Entries { times: Int64Array::from(vec![SIZE_US - 1; ROWS]), deleted: None, keys: vec![keys, number(0)], values });
     close(&mut state, Some(10));
     let mut batches = Vec::new();
     while let Some(rows) = state.next(&|_| Ok(())).unwrap() {
@@ -33,7 +33,7 @@ fn each_batch_of_a_window_has_its_own_bad_rows() {
     // A sum that is beyond its type in one group of each thousand.
     let high: ArrayRef = Arc::new((0..ROWS).map(|i| Some(i64::from(i % 1_000 == 7))).collect::<Int64Array>());
     let values = vec![number(1), high, number(2), number(3)];
-    apply(&mut state, &Entries { times: Int64Array::from(vec![SIZE_US - 1; ROWS]), keys: vec![keys, number(0)], values });
+    apply(&mut state, &Entries { times: Int64Array::from(vec![SIZE_US - 1; ROWS]), deleted: None, keys: vec![keys, number(0)], values });
     close(&mut state, Some(10));
     let (mut first, mut bad_in_all) = (0, 0);
     while let Some(rows) = state.next(&|_| Ok(())).unwrap() {

@@ -1,0 +1,410 @@
+//! An engine that knows steps, tables and watermarks, and no operator: lanes read partitions and send entries to workers by key group, workers own
+//! ranges of key groups, and all watermarks follow from those of the sources. State goes through the real log, into files in memory.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::UInt32Array;
+use arrow::datatypes::SchemaRef;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use rand::Rng as _;
+use rand::rngs::SmallRng;
+use rand::seq::SliceRandom as _;
+use tokio::sync::Semaphore;
+use weir_plan::ids::{Epoch, Generation};
+use weir_plan::key_group::{KEY_GROUPS, key_groups};
+use weir_plan::plan::Input;
+
+use super::rows::{Row, batch, rows_of, time_of};
+use crate::checkpoint::layout::{COMPACTED_FROM, StateName};
+use crate::checkpoint::manifest::StateFile;
+use crate::checkpoint::state_files::StateFiles;
+use crate::checkpoint::store::Store;
+use crate::keyed::edge::EdgeSender;
+use crate::keyed::flow::{FlowStep, WatermarkFlow};
+use crate::keyed::{KeyedOperator, KeyedStep, Marks};
+use crate::memory::Memory;
+use crate::retry::{Jitter, RetryPolicy};
+use crate::state::Entries;
+use crate::state::log::{Held, Restorable, StateLog, StepTable};
+
+pub struct Node {
+    pub step: Box<dyn KeyedStep>,
+    pub inputs: Vec<Input>,
+}
+
+pub struct Graph {
+    pub nodes: Vec<Node>,
+    flow: WatermarkFlow,
+    tables: Arc<[StepTable]>,
+    /// Per table: its step, and its place there.
+    owners: Vec<(usize, usize)>,
+}
+
+impl Graph {
+    pub fn new(nodes: Vec<Node>) -> Self {
+        let owners = nodes.iter().enumerate().flat_map(|(k, node)| (0..node.step.tables().len()).map(move |t| (k, t)));
+        let owners: Vec<_> = owners.collect();
+        // Version 1 of the files has one table per step: each is a step of its own there.
+        let table = |(k, t): &(usize, usize)| {
+            let schema = Arc::clone(&nodes[*k].step.tables()[*t]);
+            StepTable { step: format!("{k}/{}", schema.name), schema }
+        };
+        let tables = owners.iter().map(table).collect();
+        let of_step = |node: &Node| FlowStep { inputs: node.inputs.clone(), hold_backs_us: node.step.hold_backs_us().to_vec() };
+        let flow = WatermarkFlow::new(nodes.iter().map(of_step).collect());
+        Self { nodes, flow, tables, owners }
+    }
+
+    /// The watermarks of all steps' inputs.
+    pub fn inputs_us(&self, sources_us: &[Option<i64>]) -> Vec<Vec<Option<i64>>> {
+        (0..self.nodes.len()).map(|step| self.flow.inputs_us(step, sources_us)).collect()
+    }
+
+    /// Per table.
+    fn horizons_us(&self, inputs_us: &[Vec<Option<i64>>]) -> Vec<Option<i64>> {
+        let horizon = |(table, (step, _)): (&StepTable, &(usize, usize))| table.schema.horizon_us(&inputs_us[*step]);
+        self.tables.iter().zip(&self.owners).map(horizon).collect()
+    }
+
+    fn senders(&self, of: impl Fn(&Input) -> bool) -> BTreeMap<(usize, usize), EdgeSender> {
+        let mut senders = BTreeMap::new();
+        for (k, node) in self.nodes.iter().enumerate() {
+            for (i, _) in node.inputs.iter().enumerate().filter(|(_, input)| of(input)) {
+                senders.insert((k, i), EdgeSender::new(node.step.sender(i).unwrap()));
+            }
+        }
+        senders
+    }
+
+    fn operators(&self) -> Vec<Box<dyn KeyedOperator>> {
+        self.nodes.iter().map(|node| node.step.operator().unwrap()).collect()
+    }
+}
+
+#[derive(Clone)]
+pub struct Manifest {
+    pub epoch: Epoch,
+    /// Rows that were read, per partition.
+    pub read: Vec<usize>,
+    /// Per source.
+    pub sources_us: Vec<Option<i64>>,
+    pub files: Vec<StateFile>,
+}
+
+/// Rows and late rows of each step.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Given {
+    pub rows: Vec<Vec<Row>>,
+    pub late: Vec<u64>,
+}
+
+impl Given {
+    pub fn new(steps: usize) -> Self {
+        Self { rows: vec![Vec::new(); steps], late: vec![0; steps] }
+    }
+
+    pub fn sorted(mut self) -> Self {
+        self.rows.iter_mut().for_each(|rows| rows.sort());
+        self
+    }
+}
+
+/// A source's rows.
+pub struct Partition {
+    pub source: usize,
+    pub schema: SchemaRef,
+    pub rows: Vec<Row>,
+}
+
+/// How far the watermarks go beyond what the records say.
+#[derive(Clone, Copy)]
+pub enum Raise {
+    No,
+    /// Until what leaves by the limit has left.
+    Until(i64),
+}
+
+/// What an epoch reads, and how far the watermarks go.
+pub struct Reads<'p> {
+    pub partitions: &'p [Partition],
+    pub to: Vec<usize>,
+    pub sources_us: Vec<Option<i64>>,
+    pub raise: Raise,
+}
+
+/// What is seen of the state while it runs: a proof of nothing else is none.
+#[derive(Debug, Default, Clone)]
+pub struct Seen {
+    pub epochs: u64,
+    pub kills: u64,
+    pub undone: u64,
+    pub compactions: u64,
+    /// Compactions of more runs than are merged at a time.
+    pub in_passes: u64,
+    pub behind_changes: u64,
+    pub files_gone: u64,
+    pub deletes: u64,
+    pub rows: u64,
+    pub late: u64,
+    pub restored: u64,
+}
+
+/// A store that all processes of a run share.
+pub struct Files {
+    store: Store,
+    generation: u64,
+}
+
+impl Files {
+    pub fn new() -> Self {
+        let objects = Arc::new(InMemory::new());
+        Self { store: Store::new(objects, Path::from("c"), "test://c", Duration::from_secs(5)), generation: 0 }
+    }
+
+    fn of_next_process(&mut self) -> StateFiles {
+        self.generation += 1;
+        let retry = RetryPolicy::giving_up_after(Duration::from_millis(1));
+        StateFiles::of_tests(self.store.clone(), Generation(self.generation), retry, Jitter::new(1))
+    }
+}
+
+struct Worker {
+    groups: Range<u16>,
+    operators: Vec<Box<dyn KeyedOperator>>,
+    /// Of steps that read a step.
+    senders: BTreeMap<(usize, usize), EdgeSender>,
+}
+
+pub struct Process<'g> {
+    graph: &'g Graph,
+    states: StateFiles,
+    log: StateLog,
+    workers: Vec<Worker>,
+}
+
+impl<'g> Process<'g> {
+    /// With a new number of workers, each restored in two parts.
+    pub async fn start(graph: &'g Graph, files: &mut Files, manifest: &Manifest, rng: &mut SmallRng, seen: &mut Seen) -> Self {
+        let states = files.of_next_process();
+        let saved = Restorable::open(Arc::clone(&graph.tables), states.clone(), &manifest.files).await.unwrap();
+        let mut log = StateLog::new(&saved, states.clone(), Arc::new(Memory::new(None).unwrap()));
+        let (file_bytes, bytes_max) = (rng.random_bool(0.5).then_some(1), rng.random_bool(0.7).then_some(0));
+        log.held = Held { file_bytes, bytes_max, gate: Some(Arc::new(Semaphore::new(0))) };
+        let count = rng.random_range(1..5u16);
+        let groups = |n: u16| KEY_GROUPS * n / count..KEY_GROUPS * (n + 1) / count;
+        let worker =
+            |n| Worker { groups: groups(n), operators: graph.operators(), senders: graph.senders(|i| matches!(i, Input::Step(_))) };
+        let mut workers: Vec<Worker> = (0..count).map(worker).collect();
+        let mut others: Vec<_> = (0..count).map(|_| graph.operators()).collect();
+        let horizons_us = graph.horizons_us(&graph.inputs_us(&manifest.sources_us));
+        let load = saved.load(|table, entries| {
+            let (step, place) = graph.owners[table];
+            let groups = groups_of(graph, step, &entries);
+            for (worker, others) in workers.iter_mut().zip(&mut others) {
+                for (n, operators) in [&mut worker.operators, others].into_iter().enumerate() {
+                    let is_mine = |row: usize| {
+                        let time_us = entries.times.value(row);
+                        let is_open = horizons_us[table].is_none_or(|horizon_us| time_us >= horizon_us);
+                        is_open && worker.groups.contains(&groups[row]) && time_us.rem_euclid(2) == i64::try_from(n).unwrap()
+                    };
+                    let mine = selected(&entries, (0..entries.rows()).filter(|row| is_mine(*row)));
+                    seen.restored += mine.rows() as u64;
+                    operators[step].tables()[place].restore(&mine)?;
+                }
+            }
+            Ok(true)
+        });
+        load.await.unwrap();
+        for (worker, others) in workers.iter_mut().zip(others) {
+            for (ours, mut others) in worker.operators.iter_mut().zip(others) {
+                ours.tables().into_iter().zip(others.tables()).for_each(|(ours, other)| ours.take_over(other).unwrap());
+            }
+        }
+        Self { graph, states, log, workers }
+    }
+
+    /// Runs an epoch up to the change of state. Gives that, the sources' watermarks, and what went to the sinks.
+    pub fn run(&mut self, from: &Manifest, reads: &Reads<'_>, rng: &mut SmallRng) -> (Given, Vec<Option<i64>>) {
+        let graph = self.graph;
+        let before_us = graph.inputs_us(&from.sources_us);
+        let mut given = Given::new(graph.nodes.len());
+        let mut lanes: Vec<_> = (0..rng.random_range(1..4)).map(|_| graph.senders(|input| matches!(input, Input::Source(_)))).collect();
+        let mut at = from.read.clone();
+        loop {
+            let open: Vec<_> = (0..at.len()).filter(|p| at[*p] < reads.to[*p]).collect();
+            if open.is_empty() {
+                break;
+            }
+            let p = open[rng.random_range(0..open.len())];
+            let n = rng.random_range(1..6).min(reads.to[p] - at[p]);
+            let Partition { source, schema, rows } = &reads.partitions[p];
+            let rows = batch(schema, &rows[at[p]..at[p] + n]);
+            at[p] += n;
+            let lane = p % lanes.len();
+            for (&(step, input), sender) in &mut lanes[lane] {
+                if graph.nodes[step].inputs[input] == Input::Source(*source) {
+                    sender.take_in(&graph.nodes[step].step.prepare(input, &rows, &before_us[step]).unwrap()).unwrap();
+                    if rng.random_bool(0.2) {
+                        self.bring((step, input), sender, &mut given, rng);
+                    }
+                }
+            }
+            if rng.random_bool(0.2) {
+                let (worker, step) = (rng.random_range(0..self.workers.len()), rng.random_range(0..graph.nodes.len()));
+                self.hand_on(worker, step, &before_us, &mut given);
+            }
+        }
+        lanes.shuffle(rng);
+        for (edge, mut sender) in lanes.into_iter().flatten() {
+            self.bring(edge, &mut sender, &mut given, rng);
+        }
+        let mut sources_us = reads.sources_us.clone();
+        if let Raise::Until(limit_us) = reads.raise
+            && let Some(raised_us) = self.raised_us(&before_us, &given, limit_us)
+        {
+            sources_us.iter_mut().for_each(|watermark_us| *watermark_us = (*watermark_us).max(Some(raised_us)));
+        }
+        let after_us = graph.inputs_us(&sources_us);
+        for step in 0..graph.nodes.len() {
+            let marks = Marks { before_us: before_us[step].clone(), after_us: after_us[step].clone() };
+            for worker in 0..self.workers.len() {
+                self.workers[worker].operators[step].close(&marks).unwrap();
+                while self.hand_on(worker, step, &before_us, &mut given) {}
+            }
+            for worker in 0..self.workers.len() {
+                let mut senders = std::mem::take(&mut self.workers[worker].senders);
+                senders.iter_mut().for_each(|(edge, sender)| self.bring(*edge, sender, &mut given, rng));
+                self.workers[worker].senders = senders;
+            }
+            let output_us = graph.flow.output_us(step, &from.sources_us);
+            let is_late = given.rows[step].iter().any(|row| output_us.is_some_and(|watermark_us| time_of(row) < watermark_us));
+            assert!(!is_late, "step {step} gives rows that are late for the next");
+        }
+        (given.sorted(), sources_us)
+    }
+
+    /// Writes the change of an epoch that has [run](Self::run), and gives its manifest.
+    pub async fn decide(
+        &mut self,
+        from: &Manifest,
+        read: Vec<usize>,
+        sources_us: Vec<Option<i64>>,
+        rng: &mut SmallRng,
+        seen: &mut Seen,
+    ) -> Manifest {
+        let graph = self.graph;
+        let epoch = from.epoch.next();
+        let horizons_us = graph.horizons_us(&graph.inputs_us(&sources_us));
+        let mut written = Vec::new();
+        for (n, worker) in (0..).zip(&mut self.workers) {
+            let mut changes = Vec::new();
+            for (table, (step, place)) in graph.owners.iter().enumerate() {
+                let horizon_us = horizons_us[table];
+                let Some(change) = worker.operators[*step].tables()[*place].take_change(horizon_us).unwrap() else { continue };
+                let is_right = |row| {
+                    let is_open = horizon_us.is_none_or(|horizon_us| change.entries.times.value(row) >= horizon_us);
+                    is_open && worker.groups.contains(&change.key_groups.value(row))
+                };
+                assert!((0..change.rows()).all(is_right), "a change of {} has what is not its worker's, or over", graph.tables[table].step);
+                seen.deletes += change.entries.deleted.as_ref().map_or(0, |deleted| deleted.true_count() as u64);
+                changes.push((table, change));
+            }
+            written.extend(self.log.write(self.states.name(epoch, n, 0), changes).await.unwrap());
+        }
+        let held = self.log.compacts();
+        if held && rng.random_bool(0.6) {
+            self.log.end_compaction().await;
+        }
+        let before: Vec<_> = from.files.iter().map(|file| file.path.clone()).chain(written.iter().map(|f| f.file.path.clone())).collect();
+        let files = self.log.advance(written, &horizons_us).await.unwrap().files;
+        assert!(!self.log.has_failed(), "a compaction failed: the log says why");
+        if held && !self.log.compacts() {
+            seen.compactions += 1;
+            seen.behind_changes += u64::from(files.last().is_some_and(|file| !file.name().unwrap().is_compacted()));
+        } else {
+            seen.files_gone += (before.len() - files.len()) as u64;
+        }
+        if !self.log.compacts() {
+            self.log.compact_if_long(rng.random_range(1..6), self.states.name(epoch.next(), 0, COMPACTED_FROM), horizons_us);
+            // Without memory, two runs are merged at a time.
+            let runs: BTreeSet<_> = files.iter().filter_map(StateFile::name).map(|name| StateName { n: 0, ..name }).collect();
+            seen.in_passes += u64::from(self.log.compacts() && self.log.held.bytes_max == Some(0) && runs.len() > 2);
+        }
+        Manifest { epoch, read, sources_us, files }
+    }
+
+    /// When the last leaves of a step that leaves by a limit.
+    pub fn leaves_by(&self, step: usize, before_us: &[Option<i64>], limit_us: i64) -> Option<i64> {
+        let leaving = self.workers.iter().filter_map(|worker| worker.operators[step].leaves_by(before_us, limit_us));
+        leaving.map(|leaving| leaving.at_us).max()
+    }
+
+    /// Takes what is ready of a step to its sink, and to the senders of the steps behind it.
+    fn hand_on(&mut self, worker: usize, step: usize, before_us: &[Vec<Option<i64>>], given: &mut Given) -> bool {
+        let Worker { operators, senders, .. } = &mut self.workers[worker];
+        let Some(rows) = operators[step].next(&|_| Ok(())).unwrap() else { return false };
+        assert!(rows.bad.is_empty());
+        for rows in rows.good {
+            for (&(behind, input), sender) in &mut *senders {
+                let node = &self.graph.nodes[behind];
+                if node.inputs[input] == Input::Step(step) {
+                    sender.take_in(&node.step.prepare(input, &rows, &before_us[behind]).unwrap()).unwrap();
+                }
+            }
+            given.rows[step].extend(rows_of(&rows));
+        }
+        true
+    }
+
+    /// What a sender has goes to the workers, in any order and grouping.
+    fn bring(&mut self, (step, input): (usize, usize), sender: &mut EdgeSender, given: &mut Given, rng: &mut SmallRng) {
+        let report = sender.end_epoch().unwrap();
+        given.late[step] += report.rows_late;
+        for entries in report.entries {
+            let groups = groups_of(self.graph, step, &entries);
+            for worker in &mut self.workers {
+                let mut mine: Vec<_> = (0..entries.rows()).filter(|row| worker.groups.contains(&groups[*row])).collect();
+                mine.shuffle(rng);
+                let cut = rng.random_range(0..=mine.len());
+                for part in [&mine[..cut], &mine[cut..]].into_iter().filter(|part| !part.is_empty()) {
+                    worker.operators[step].take_in(input, selected(&entries, part.iter().copied())).unwrap();
+                }
+            }
+        }
+    }
+
+    /// Where the sources' watermarks must be for all to have left that leaves by the limit.
+    fn raised_us(&self, before_us: &[Vec<Option<i64>>], given: &Given, limit_us: i64) -> Option<i64> {
+        let mut newest_us: Vec<Option<i64>> = Vec::new();
+        let mut raised_us = None;
+        for (step, node) in self.graph.nodes.iter().enumerate() {
+            let held = self.workers.iter().filter_map(|worker| worker.operators[step].leaves_by(&before_us[step], limit_us)).max();
+            let to_come = node.inputs.iter().enumerate().filter_map(|(input, of)| match of {
+                Input::Step(before) => Some((input, newest_us[*before]?)),
+                Input::Source(_) => None,
+            });
+            let to_come: Vec<_> = to_come.collect();
+            let of_those = to_come.iter().filter_map(|(input, time_us)| node.step.leaving_of(*input, *time_us));
+            let leaving = of_those.filter(|leaving| leaving.at_us <= limit_us).chain(held).max();
+            if let Some(leaving) = leaving {
+                raised_us = raised_us.max(Some(self.graph.flow.sources_for(step, leaving.at_us)));
+            }
+            let given = given.rows[step].iter().map(time_of).max();
+            newest_us.push(leaving.map(|leaving| leaving.newest_us).max(given).max(to_come.iter().map(|(_, time_us)| *time_us).max()));
+        }
+        raised_us
+    }
+}
+
+fn groups_of(graph: &Graph, step: usize, entries: &Entries) -> Vec<u16> {
+    let hashed = graph.nodes[step].step.tables()[0].hashed;
+    key_groups(&entries.keys[..hashed], entries.rows()).unwrap()
+}
+
+fn selected(entries: &Entries, rows: impl Iterator<Item = usize>) -> Entries {
+    entries.select(&UInt32Array::from_iter_values(rows.map(|row| u32::try_from(row).unwrap()))).unwrap()
+}

@@ -1,0 +1,113 @@
+//! Rows of numbers, as oracles see them, and the place of row tables in state files: version 1 has none, so this is a format of the proof's own.
+
+use std::sync::Arc;
+
+use arrow::array::{Array as _, ArrayRef, AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType, UInt16Type};
+use weir_plan::types::{Column, DataType as PlanType, EVENT_TIME};
+
+use crate::failure::Result;
+use crate::state::file::{KEY_GROUP, V1, WINDOW_START};
+use crate::state::{Change, Entries, Keeps, Kind, StateField, TableSchema};
+
+/// The last column is the time.
+pub type Row = Vec<Option<i64>>;
+
+pub fn time_of(row: &Row) -> i64 {
+    row.last().copied().flatten().unwrap()
+}
+
+/// Numbers of these names, then the event time.
+pub fn schema(names: &[&str]) -> SchemaRef {
+    let column = |name: &str, data_type, nullable| Column { name: name.into(), data_type, nullable }.to_field();
+    let numbers = names.iter().map(|name| column(name, PlanType::Bigint, true));
+    Arc::new(Schema::new(numbers.chain([column(EVENT_TIME, PlanType::Timestamp, false)]).collect::<Vec<_>>()))
+}
+
+pub fn numbers(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
+    Arc::new(values.into_iter().collect::<Int64Array>())
+}
+
+pub fn number(column: &ArrayRef, row: usize) -> Option<i64> {
+    let values = column.as_primitive::<Int64Type>();
+    (!values.is_null(row)).then(|| values.value(row))
+}
+
+/// Rows of a [`schema`].
+pub fn batch(schema: &SchemaRef, rows: &[Row]) -> RecordBatch {
+    let of = |i: usize| rows.iter().map(move |row| row[i]);
+    let last = schema.fields().len() - 1;
+    let times = TimestampMicrosecondArray::from_iter(of(last)).with_timezone("UTC");
+    let columns = (0..last).map(|i| numbers(of(i))).chain([Arc::new(times) as ArrayRef]);
+    RecordBatch::try_new(Arc::clone(schema), columns.collect()).unwrap()
+}
+
+/// Bigints and timestamps.
+pub fn rows_of(batch: &RecordBatch) -> Vec<Row> {
+    let columns = batch.columns().iter().map(|column| match column.data_type() {
+        DataType::Int64 => column.as_primitive::<Int64Type>().iter().collect::<Vec<_>>(),
+        _ => column.as_primitive::<TimestampMicrosecondType>().iter().collect(),
+    });
+    let columns: Vec<_> = columns.collect();
+    (0..batch.num_rows()).map(|row| columns.iter().map(|column| column[row]).collect()).collect()
+}
+
+/// A table of rows of numbers, whose first key column decides the key group.
+pub fn row_table(name: &'static str, keys: &[&str], values: &[&str], keeps: Keeps) -> Arc<TableSchema> {
+    let field = |name: &&str| Field::new(*name, DataType::Int64, true);
+    let keys: Vec<_> = keys.iter().map(field).collect();
+    let values: Vec<_> = values.iter().map(|name| StateField::new(name, &field(name), false)).collect();
+    Arc::new(TableSchema {
+        name,
+        kind: Kind::Rows,
+        v1: Arc::new(Rows::new(&keys, &values)),
+        keys: Arc::new(Schema::new(keys)),
+        hashed: 1,
+        values,
+        horizon: vec![keeps],
+    })
+}
+
+/// Key group, time, whether it is deleted, keys, values.
+struct Rows {
+    columns: SchemaRef,
+    keys: usize,
+}
+
+impl Rows {
+    fn new(keys: &[Field], values: &[StateField]) -> Self {
+        let first = [(KEY_GROUP, DataType::UInt16), (WINDOW_START, DataType::Int64), ("deleted", DataType::Boolean)];
+        let first = first.map(|(name, data_type)| Field::new(name, data_type, false)).into_iter();
+        let keys_and_values = keys.iter().cloned().chain(values.iter().map(|value| value.field.as_ref().clone()));
+        Self { columns: Arc::new(Schema::new(first.chain(keys_and_values).collect::<Vec<_>>())), keys: keys.len() }
+    }
+}
+
+impl V1 for Rows {
+    fn schema(&self) -> &SchemaRef {
+        &self.columns
+    }
+
+    fn may_lack(&self, _column: usize) -> bool {
+        false
+    }
+
+    fn columns(&self, change: &Change) -> Vec<ArrayRef> {
+        let Entries { times, deleted, keys, values } = &change.entries;
+        let deleted = deleted.clone().unwrap();
+        let first: [ArrayRef; 3] = [Arc::new(change.key_groups.clone()), Arc::new(times.clone()), Arc::new(deleted)];
+        first.iter().chain(keys).chain(values).map(Arc::clone).collect()
+    }
+
+    fn change(&self, columns: Vec<ArrayRef>) -> Result<Change> {
+        let (first, rest) = columns.split_at(3);
+        let (keys, values) = rest.split_at(self.keys);
+        let entries = Entries {
+            times: first[1].as_primitive::<Int64Type>().clone(),
+            deleted: Some(first[2].as_boolean().clone()),
+            keys: keys.to_vec(),
+            values: values.to_vec(),
+        };
+        Ok(Change { key_groups: first[0].as_primitive::<UInt16Type>().clone(), entries })
+    }
+}
