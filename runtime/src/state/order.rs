@@ -40,8 +40,7 @@ impl Order {
         let mut start = 0;
         // By now the next place of a group is its end.
         for end in next {
-            // Rows of one time and key stay in the order that they came in: the last is the newest.
-            places[start..end].sort_unstable_by(|a, b| compare(keys.as_ref(), a, b).then(a.row.cmp(&b.row)));
+            places[start..end].sort_unstable_by(|a, b| compare(keys.as_ref(), a, b));
             start = end;
         }
         let mut distinct = usize::from(!places.is_empty());
@@ -50,6 +49,13 @@ impl Order {
             distinct += usize::from(compare(keys.as_ref(), &pair[0], &pair[1]) != Ordering::Equal);
             distinct - 1
         }));
+        // Rows of one time and key stay in the order that they came in: the last is the newest. By now no more keys have to be compared for it.
+        let mut rest = places.as_mut_slice();
+        for equal in numbers.chunk_by(|a, b| a == b) {
+            let (these, behind) = rest.split_at_mut(equal.len());
+            these.sort_unstable_by_key(|place| place.row);
+            rest = behind;
+        }
         Ok(Self { rows: places.into_iter().map(|place| place.row).collect(), numbers, distinct })
     }
 
