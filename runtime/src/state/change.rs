@@ -40,7 +40,7 @@ impl Change {
                 (firsts, Entries { values, ..places })
             }
             Kind::Rows => {
-                let lasts = order.lasts();
+                let lasts = order.by_arrival().lasts();
                 let newest = all.select(&lasts)?;
                 (lasts, newest)
             }

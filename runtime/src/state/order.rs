@@ -15,7 +15,7 @@ struct Place {
     row: u32,
 }
 
-/// Rows as they stand in a state file.
+/// Rows as they stand in a state file; those of one time and key in any order.
 pub struct Order {
     /// The number of each row.
     pub rows: UInt32Array,
@@ -49,14 +49,20 @@ impl Order {
             distinct += usize::from(compare(keys.as_ref(), &pair[0], &pair[1]) != Ordering::Equal);
             distinct - 1
         }));
-        // Rows of one time and key stay in the order that they came in: the last is the newest. By now no more keys have to be compared for it.
-        let mut rest = places.as_mut_slice();
-        for equal in numbers.chunk_by(|a, b| a == b) {
+        Ok(Self { rows: places.into_iter().map(|place| place.row).collect(), numbers, distinct })
+    }
+
+    /// The same with rows of one time and key in the order that they came in: the last is the newest. No more keys have to be compared for it.
+    #[must_use]
+    pub fn by_arrival(self) -> Self {
+        let mut rows = self.rows.values().to_vec();
+        let mut rest = rows.as_mut_slice();
+        for equal in self.numbers.chunk_by(|a, b| a == b) {
             let (these, behind) = rest.split_at_mut(equal.len());
-            these.sort_unstable_by_key(|place| place.row);
+            these.sort_unstable();
             rest = behind;
         }
-        Ok(Self { rows: places.into_iter().map(|place| place.row).collect(), numbers, distinct })
+        Self { rows: rows.into(), ..self }
     }
 
     /// Where the first row of each time and key stands in this order.
@@ -167,7 +173,7 @@ mod tests {
     fn equal_windows_and_keys_have_one_number() {
         let keys: ArrayRef =
             Arc::new(StringArray::from(vec![Some("a long key, b"), None, Some("a long key, a"), None, Some("a long key, b"), None]));
-        let order = Order::of(&[1, 0, 1, 0, 1, 0], 2, &[5, 5, 5, 5, 5, 6], &[keys]).unwrap();
+        let order = Order::of(&[1, 0, 1, 0, 1, 0], 2, &[5, 5, 5, 5, 5, 6], &[keys]).unwrap().by_arrival();
         assert_eq!((order.numbers.as_slice(), order.distinct), ([0, 0, 1, 2, 3, 3].as_slice(), 4));
         assert_eq!(order.first_places(), UInt32Array::from(vec![0, 2, 3, 4]));
         assert_eq!((&order.firsts().values()[..], &order.lasts().values()[..]), ([1, 5, 2, 0].as_slice(), [3, 5, 2, 4].as_slice()));
@@ -178,7 +184,8 @@ mod tests {
     fn rows_of_one_time_and_key_stay_in_the_order_that_they_came_in() {
         let mut rng = SmallRng::seed_from_u64(9);
         let keys: Vec<i64> = (0..2_000).map(|_| rng.random_range(0..3)).collect();
-        let order = Order::of(&vec![0; keys.len()], 1, &vec![7; keys.len()], &[Arc::new(Int64Array::from(keys.clone()))]).unwrap();
+        let order =
+            Order::of(&vec![0; keys.len()], 1, &vec![7; keys.len()], &[Arc::new(Int64Array::from(keys.clone()))]).unwrap().by_arrival();
         let rows = order.rows.values();
         assert!(rows.windows(2).all(|pair| (keys[pair[0] as usize], pair[0]) < (keys[pair[1] as usize], pair[1])));
         let last = |key: i64| u32::try_from(keys.iter().rposition(|other| *other == key).unwrap()).unwrap();
