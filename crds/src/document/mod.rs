@@ -122,7 +122,7 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub connections: Vec<Connection>,
-    /// What is read. 1 to 64; for now one.
+    /// What is read. 1 to 64.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub sources: Vec<Source>,
     /// What is computed: a graph of steps that read sources and one another by name. At most 64, in any order.
