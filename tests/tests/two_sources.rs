@@ -198,7 +198,7 @@ fn one_topic_is_read_by_two_sources_whose_groups_differ() {
     let refused = rig.start().run(RUN_LIMIT);
     let said = format!(
         "spec.sources[1].groupId: source `input` reads `{}` too, and both would publish their offsets for the consumer group \
-         `weir-rides-revenue`; a group of its own would be right, as in `weir-rides-revenue-second-input`",
+         `weir-rides-revenue`: write a group of its own, as `weir-rides-revenue-second-input`",
         rig.site.topic
     );
     assert!(refused.expect(CONFIG).stderr.contains(&said), "`{said}` should be in {}", refused.stderr);

@@ -62,8 +62,8 @@ pub(super) fn refuse_shared_groups(sources: &[Option<plan::Source>], at: &Path, 
         if let Some((before, topic)) = before.find_map(|(_, before)| Some((before, shares(before)?))) {
             let group_id = &source.kafka.group_id;
             let message = format!(
-                "source {} reads {} too, and both would publish their offsets for the consumer group {}; a group of its own would be right, as \
-                 in {}",
+                "source {} reads {} too, and both would publish their offsets for the consumer group {}: write a group of its own, \
+                 as {}",
                 quoted(&before.name),
                 quoted(&topic),
                 quoted(group_id),

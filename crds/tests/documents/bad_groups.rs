@@ -16,7 +16,7 @@ fn beside(kafka: &str, more: &str, expected: &[&str]) {
 #[test]
 fn two_sources_of_one_topic_have_groups_of_their_own() {
     let shared = "spec.sources[1].groupId: source `rides` reads `rides` too, and both would publish their offsets for the consumer group \
-                  `weir-rides-revenue`; a group of its own would be right, as in `weir-rides-revenue-fares`";
+                  `weir-rides-revenue`: write a group of its own, as `weir-rides-revenue-fares`";
     for topics in ["topics: [fares, rides]", "topicPattern: r.*", "assign: [{topic: rides, partitions: [0]}]"] {
         beside(topics, "", &[shared]);
         beside(topics, "    groupId: fares\n", &[]);
