@@ -3,14 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 
 use super::BATCH_ROWS;
-use super::rows::{Row, batch, number, numbers, row_table, schema};
+use super::rows::{Row, batch, number, numbers, prepared, row_table, schema};
 use crate::failure::Result;
-use crate::keyed::{Argument, Figures, KeyedOperator, KeyedStep, Leaving, Marks, Prepared, Sender};
+use crate::keyed::{Figures, KeyedOperator, KeyedStep, Leaving, Marks, Prepared, Sender};
 use crate::state::{Entries, Keeps, RowId, RowTable, StateTable, TableSchema};
 use crate::transform::rows::{Check, Rows};
 
@@ -63,11 +62,7 @@ impl KeyedStep for Join {
         let drops_nulls = input == 1 || !self.bounds.is_left;
         let kept = times.values().iter().enumerate();
         let kept = kept.map(|(row, time)| !(is_late(*time) || drops_nulls && number(rows.column(key), row).is_none()));
-        let rows = filter_record_batch(rows, &BooleanArray::from(kept.collect::<Vec<_>>())).map_err(|e| e.to_string())?;
-        let times = rows.columns().last().unwrap().as_primitive::<TimestampMicrosecondType>();
-        let keys = vec![Arc::clone(rows.column(key)), numbers(times.iter())];
-        let argument = Argument { values: vec![Arc::clone(rows.column(value))], filter: None };
-        Ok(Prepared { rows: rows.num_rows(), late, keys, arguments: vec![argument] })
+        prepared(rows, kept.collect(), late, [key, value])
     }
 
     fn late(&self, _: usize, _: &RecordBatch, _: &[Option<i64>], _: &SchemaRef) -> Result<RecordBatch, String> {

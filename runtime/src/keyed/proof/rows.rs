@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{Array as _, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType, UInt16Type};
 use weir_plan::types::{Column, DataType as PlanType, EVENT_TIME};
 
 use crate::failure::Result;
+use crate::keyed::{Argument, Prepared};
 use crate::state::file::{KEY_GROUP, V1, WINDOW_START};
 use crate::state::{Change, Entries, Keeps, Kind, StateField, TableSchema};
 
@@ -31,6 +33,15 @@ pub fn numbers(values: impl IntoIterator<Item = Option<i64>>) -> ArrayRef {
 pub fn number(column: &ArrayRef, row: usize) -> Option<i64> {
     let values = column.as_primitive::<Int64Type>();
     (!values.is_null(row)).then(|| values.value(row))
+}
+
+/// The kept rows of a batch, for a sender that wants key and time of each, and its value.
+pub fn prepared(rows: &RecordBatch, kept: Vec<bool>, late: u64, [key, value]: [usize; 2]) -> Result<Prepared, String> {
+    let rows = filter_record_batch(rows, &BooleanArray::from(kept)).map_err(|e| e.to_string())?;
+    let times = rows.columns().last().unwrap().as_primitive::<TimestampMicrosecondType>();
+    let keys = vec![Arc::clone(rows.column(key)), numbers(times.iter())];
+    let argument = Argument { values: vec![Arc::clone(rows.column(value))], filter: None };
+    Ok(Prepared { rows: rows.num_rows(), late, keys, arguments: vec![argument] })
 }
 
 /// Rows of a [`schema`].

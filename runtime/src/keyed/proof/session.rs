@@ -4,14 +4,13 @@ use std::collections::BTreeMap;
 use std::slice;
 use std::sync::Arc;
 
-use arrow::array::{AsArray, BooleanArray, RecordBatch};
-use arrow::compute::filter_record_batch;
+use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 
 use super::BATCH_ROWS;
-use super::rows::{Row, batch, number, numbers, row_table, schema};
+use super::rows::{Row, batch, number, numbers, prepared, row_table, schema};
 use crate::failure::Result;
-use crate::keyed::{Argument, Figures, KeyedOperator, KeyedStep, Leaving, Marks, Prepared, Sender};
+use crate::keyed::{Figures, KeyedOperator, KeyedStep, Leaving, Marks, Prepared, Sender};
 use crate::state::{Entries, Keeps, RowId, RowTable, StateTable, TableSchema};
 use crate::transform::rows::{Check, Rows};
 
@@ -50,11 +49,7 @@ impl KeyedStep for Session {
         let on_time = times.values().iter().map(|time| before_us[0].is_none_or(|watermark| time + self.gap_us >= watermark));
         let on_time: Vec<bool> = on_time.collect();
         let late = on_time.iter().filter(|is_on_time| !**is_on_time).count() as u64;
-        let rows = filter_record_batch(rows, &BooleanArray::from(on_time)).map_err(|e| e.to_string())?;
-        let times = rows.columns().last().unwrap().as_primitive::<TimestampMicrosecondType>();
-        let keys = vec![Arc::clone(rows.column(self.key)), numbers(times.iter())];
-        let argument = Argument { values: vec![Arc::clone(rows.column(self.value))], filter: None };
-        Ok(Prepared { rows: rows.num_rows(), late, keys, arguments: vec![argument] })
+        prepared(rows, on_time, late, [self.key, self.value])
     }
 
     fn late(&self, _: usize, _: &RecordBatch, _: &[Option<i64>], _: &SchemaRef) -> Result<RecordBatch, String> {
