@@ -9,12 +9,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use crate::aggregate::{Aggregate, Call};
-use crate::expr::stored_type;
-use crate::plan::{Plan, StepOp};
+pub use self::aggregate::{AggregateFingerprint, CallFingerprint, WindowFingerprint};
+use crate::plan::{Plan, Step, StepOp};
 use crate::quote::quoted;
 use crate::topics::Topics;
+
+mod aggregate;
 
 /// What saved state depends on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -63,27 +65,59 @@ impl SourceFingerprint {
 
 /// A step with state. Steps without state may change freely.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct StepFingerprint {
     pub name: String,
-    pub window_size_us: i64,
-    /// `name type`, in order.
-    pub keys: Vec<String>,
-    /// In no order that matters.
-    pub calls: Vec<CallFingerprint>,
+    #[serde(flatten)]
+    pub operator: OperatorFingerprint,
 }
 
-/// An aggregate call that a step keeps partial states of.
+/// What a kind of step makes its state depend on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct CallFingerprint {
-    /// [`Call::name`].
-    pub name: String,
-    /// The types of its partial state, without what older versions did not keep.
-    pub state: Vec<String>,
-    /// `name type` of each column that it reads, by name. Older versions did not say.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub reads: Vec<String>,
+#[serde(tag = "operator")]
+pub enum OperatorFingerprint {
+    Aggregate(AggregateFingerprint),
+    /// One that another version of Weir has written.
+    #[serde(untagged)]
+    Other(OtherOperator),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OtherOperator {
+    pub operator: String,
+    #[serde(flatten)]
+    pub settings: Map<String, Value>,
+}
+
+impl StepFingerprint {
+    /// Of a step with state.
+    #[must_use]
+    pub fn of(step: &Step) -> Option<Self> {
+        let operator = match &step.op {
+            StepOp::Map(_) => return None,
+            StepOp::Aggregate(aggregate) => OperatorFingerprint::Aggregate(AggregateFingerprint::of(aggregate)),
+        };
+        Some(Self { name: step.name.clone(), operator })
+    }
+}
+
+impl OperatorFingerprint {
+    fn name(&self) -> &str {
+        match self {
+            Self::Aggregate(_) => "Aggregate",
+            Self::Other(other) => &other.operator,
+        }
+    }
+
+    /// Why state saved under this does not fit `now`, each beginning with what the step did.
+    fn differences(&self, now: &Self) -> Vec<String> {
+        match (self, now) {
+            (Self::Aggregate(saved), Self::Aggregate(now)) => saved.differences(now),
+            (saved, now) if saved.name() == now.name() => {
+                vec![format!("has saved state as {}, which this version of Weir can't read", saved.name())]
+            }
+            (saved, now) => vec![format!("was {} and is now {}", saved.name(), now.name())],
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,31 +130,10 @@ pub struct SinkFingerprint {
 /// The fingerprint of a plan.
 #[must_use]
 pub fn fingerprint(plan: &Plan) -> Fingerprint {
-    let steps = plan.steps.iter().filter_map(|step| match &step.op {
-        StepOp::Aggregate(aggregate) => Some(step_fingerprint(&step.name, aggregate)),
-        StepOp::Map(_) => None,
-    });
     Fingerprint {
         sources: plan.sources.iter().map(|s| SourceFingerprint::of(&s.name, &s.kafka.topics)).collect(),
-        steps: steps.collect(),
+        steps: plan.steps.iter().filter_map(StepFingerprint::of).collect(),
         sinks: plan.sinks.iter().map(|s| SinkFingerprint { name: s.name.clone(), uri: s.uri().to_owned() }).collect(),
-    }
-}
-
-fn step_fingerprint(name: &str, aggregate: &Aggregate) -> StepFingerprint {
-    StepFingerprint {
-        name: name.to_owned(),
-        window_size_us: aggregate.window.state_size_us(),
-        keys: aggregate.key_schema.fields().iter().map(|f| format!("{} {}", f.name(), stored_type(f.data_type()))).collect(),
-        calls: aggregate.calls.iter().map(call_fingerprint).collect(),
-    }
-}
-
-fn call_fingerprint(call: &Call) -> CallFingerprint {
-    CallFingerprint {
-        name: call.name.clone(),
-        state: call.first_state().iter().map(|f| stored_type(f.data_type())).collect(),
-        reads: call.reads.iter().map(|f| format!("{} {}", f.name(), stored_type(f.data_type()))).collect(),
     }
 }
 
@@ -142,36 +155,7 @@ pub fn differences(saved: &Fingerprint, now: &Fingerprint) -> Vec<String> {
             found.push(format!("step {} has saved windows and is no longer in the document", quoted(&old.name)));
             continue;
         };
-        if new.window_size_us != old.window_size_us {
-            found.push(format!(
-                "step {} had windows of {} and now has {}",
-                quoted(&old.name),
-                seconds(old.window_size_us),
-                seconds(new.window_size_us)
-            ));
-        }
-        if new.keys != old.keys {
-            found.push(format!(
-                "step {} was grouped by [{}] and is now by [{}]",
-                quoted(&old.name),
-                old.keys.join(", "),
-                new.keys.join(", ")
-            ));
-        }
-        for call in &new.calls {
-            match old.calls.iter().find(|c| c.name == call.name) {
-                None => found.push(format!("step {} now needs {}, which its open windows have not kept", quoted(&old.name), call.name)),
-                Some(kept) if kept.state != call.state => {
-                    let (name, kept, needed) = (&call.name, kept.state.join(", "), call.state.join(", "));
-                    found.push(format!("step {} kept {name} as ({kept}) and now needs it as ({needed})", quoted(&old.name)));
-                }
-                Some(kept) if kept.reads != call.reads && !kept.reads.is_empty() => {
-                    let (name, then, now) = (&call.name, kept.reads.join(", "), call.reads.join(", "));
-                    found.push(format!("step {} kept {name} over {then} and now reads {now}", quoted(&old.name)));
-                }
-                Some(_) => {}
-            }
-        }
+        found.extend(old.operator.differences(&new.operator).into_iter().map(|what| format!("step {} {what}", quoted(&old.name))));
     }
     found
 }
@@ -189,18 +173,14 @@ pub fn notices(saved: &Fingerprint, now: &Fingerprint) -> Vec<String> {
     says.collect()
 }
 
-/// `300 s`.
-fn seconds(us: i64) -> String {
-    let (whole, rest) = (us / 1_000_000, us % 1_000_000);
-    if rest == 0 { format!("{whole} s") } else { format!("{whole}.{rest:06} s") }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use serde_json::json;
+
     use super::*;
-    use crate::aggregate::{AggregateColumn, compile};
+    use crate::aggregate::{Aggregate, AggregateColumn, compile};
     use crate::plan::Input;
     use crate::topics::TopicPattern;
     use crate::types::{Column, DataType, EVENT_TIME};
@@ -215,7 +195,15 @@ mod tests {
         let column = |(i, expr): (usize, &&str)| AggregateColumn { name: format!("c{i}"), expr: (*expr).to_owned(), filter: None };
         let columns: Vec<_> = columns.iter().enumerate().map(column).collect();
         let aggregate = compile(Input::Source(0), &schema, Window::tumbling(size_us), &keys, &columns).unwrap();
-        Fingerprint { sources: Vec::new(), steps: vec![step_fingerprint("revenue", &aggregate)], sinks: Vec::new() }
+        Fingerprint {
+            sources: Vec::new(),
+            steps: vec![StepFingerprint { name: "revenue".into(), operator: of(&aggregate) }],
+            sinks: Vec::new(),
+        }
+    }
+
+    fn of(aggregate: &Aggregate) -> OperatorFingerprint {
+        OperatorFingerprint::Aggregate(AggregateFingerprint::of(aggregate))
     }
 
     fn assert_differences(saved: &Fingerprint, now: &Fingerprint, expected: &[&str]) {
@@ -300,9 +288,26 @@ mod tests {
         let says = "step `revenue` kept sum(price) over price bigint and now reads price int";
         assert_differences(&wide, &narrow, &[says]);
         let mut old = wide;
-        old.steps[0].calls[0].reads.clear();
+        let OperatorFingerprint::Aggregate(aggregate) = &mut old.steps[0].operator else { panic!("{old:?}") };
+        aggregate.calls[0].reads.clear();
         assert_differences(&old, &narrow, &[]);
-        let json = serde_json::to_value(&old.steps[0].calls[0]).unwrap();
-        assert_eq!(json, serde_json::json!({"name": "sum(price)", "state": ["bigint"]}), "as it was written before");
+        let json = json!({
+            "name": "revenue", "operator": "Aggregate", "window": {"type": "Tumbling", "sizeUs": 5}, "keys": [],
+            "calls": [{"name": "sum(price)", "state": ["bigint"]}],
+        });
+        assert_eq!(serde_json::to_value(&old.steps[0]).unwrap(), json, "as it was written before");
+        assert_eq!(serde_json::from_value::<StepFingerprint>(json).unwrap(), old.steps[0]);
+    }
+
+    #[test]
+    fn a_step_of_a_kind_or_with_settings_that_only_another_version_knows_is_read_and_does_not_fit() {
+        let now = step(DataType::Int, 5, &[], &["count(*)"]);
+        let saved = |json: Value| Fingerprint { steps: vec![serde_json::from_value(json).unwrap()], ..now.clone() };
+        let session = json!({"name": "revenue", "operator": "Session", "gapUs": 5});
+        assert_differences(&saved(session.clone()), &now, &["step `revenue` was Session and is now Aggregate"]);
+        assert_eq!(serde_json::to_value(&saved(session.clone()).steps[0]).unwrap(), session, "it is carried on as it is");
+        let sliding = json!({"name": "revenue", "operator": "Aggregate", "window": {"type": "Sliding"}, "keys": [], "calls": []});
+        let says = "step `revenue` has saved state as Aggregate, which this version of Weir can't read";
+        assert_differences(&saved(sliding), &now, &[says]);
     }
 }

@@ -1,5 +1,5 @@
 //! Key groups: the unit in which keyed state is cut for scale-out. Their number is pinned in the checkpoint's `identity`, and the hash is
-//! part of the saved format (docs/formats/state-v1.md), so neither may ever change for a lineage.
+//! part of the saved format (docs/formats/state-v2.md), so neither may ever change for a lineage.
 
 use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array, Int32Array, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Date32Type, Float32Type, Float64Type, TimestampMicrosecondType};
@@ -107,7 +107,7 @@ mod tests {
 
     use super::*;
 
-    /// What docs/formats/state-v1.md says, by the formatter alone.
+    /// What docs/formats/state-v2.md says, by the formatter alone.
     fn as_documented(keys: &[ArrayRef], row: usize) -> u16 {
         let mut bytes = Vec::new();
         for key in keys {

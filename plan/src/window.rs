@@ -17,13 +17,6 @@ impl Window {
     pub fn tumbling(size_us: i64) -> Self {
         Self::Tumbling(Tumbling::new(size_us))
     }
-
-    /// The length that saved state depends on, as fingerprints have it.
-    pub(crate) fn state_size_us(self) -> i64 {
-        match self {
-            Self::Tumbling(window) => window.size_us(),
-        }
-    }
 }
 
 /// Windows of one size that follow each other without gap or overlap.

@@ -38,19 +38,7 @@ enum Compiled {
 impl Graph {
     #[must_use]
     pub fn of(plan: Arc<Plan>) -> Arc<Self> {
-        let steps = plan.steps.iter().map(compiled).collect();
-        Self::of_compiled(plan, steps)
-    }
-
-    /// With another step in the place of a compiled one.
-    #[cfg(test)]
-    pub fn with(plan: Arc<Plan>, place: usize, step: Box<dyn KeyedStep>) -> Arc<Self> {
-        let mut steps: Vec<_> = plan.steps.iter().map(compiled).collect();
-        steps[place] = Compiled::Keyed(step);
-        Self::of_compiled(plan, steps)
-    }
-
-    fn of_compiled(plan: Arc<Plan>, steps: Vec<Compiled>) -> Arc<Self> {
+        let steps: Vec<_> = plan.steps.iter().map(compiled).collect();
         let stages = stages::cut(&plan);
         let (mut tables, mut owners) = (Vec::new(), Vec::new());
         for (step, compiled) in steps.iter().enumerate() {

@@ -21,3 +21,6 @@ pub mod storage;
 pub mod transform;
 
 pub use failure::{Failure, Remedy};
+
+/// Of Weir, as manifests and state files say who wrote them.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");

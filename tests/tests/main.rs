@@ -51,3 +51,4 @@ mod transactions;
 mod two_sources;
 mod two_writers;
 mod unreadable_batches;
+mod upgrade;

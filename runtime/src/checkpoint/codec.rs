@@ -5,11 +5,14 @@ use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use weir_plan::ids::{Epoch, Generation};
+use weir_plan::quote::quoted;
 
 use super::content::{place, places};
-use super::layout;
-use super::manifest::{MANIFEST_V1, Manifest};
+use super::manifest::{MANIFEST_V2, Manifest, Need};
 use super::protocol::{Acknowledged, Head, Mark};
+use super::v1::MANIFEST_V1;
+use super::{layout, v1};
+use crate::VERSION;
 use crate::failure::{Failure, Result};
 
 impl Manifest {
@@ -32,7 +35,11 @@ impl Manifest {
     /// `Config`: not a manifest, one of a later version, or one that was copied here from another place.
     pub fn decode(epoch: Epoch, lineage: &str, bytes: &[u8]) -> Result<Self> {
         let path = layout::manifest(epoch);
-        let manifest: Self = decode(&path, MANIFEST_V1, bytes)?;
+        let manifest: Self = match begin(&path, &[MANIFEST_V1, MANIFEST_V2], bytes)? {
+            MANIFEST_V1 => serde_json::from_slice(bytes).map(v1::in_todays_words).and_then(serde_json::from_value),
+            _ => serde_json::from_slice(bytes),
+        }
+        .map_err(|e| broken(&path, MANIFEST_V2, &e))?;
         check_sum(&path, bytes)?;
         if manifest.epoch != epoch || manifest.lineage.split('.').next() != Some(lineage) {
             return Err(Failure::config(format!(
@@ -54,7 +61,7 @@ impl Manifest {
             nonce: self.writer.nonce.as_str().into(),
             in_doubt: self.in_doubt,
             begun,
-            writes: places(&self.tables, &self.committables),
+            writes: places(&self.sinks, &self.committables),
             acknowledged: self.acknowledged_by_lineage(begun),
         }
     }
@@ -65,7 +72,7 @@ impl Manifest {
         let of_this = self.acknowledged.iter().map(|of| (begun, of));
         let of_former = self.acknowledged_before.iter().map(|of| (of.begun, &of.acknowledged));
         let all = of_this.chain(of_former).map(|(begun, of)| Acknowledged {
-            place: place(&of.sink, &of.table_id),
+            place: place(&of.sink, &of.id),
             begun,
             epoch: of.epoch,
             mark: Mark(of.mark),
@@ -102,20 +109,50 @@ pub(super) fn encode<T: Serialize>(value: &T) -> Result<Bytes> {
     serde_json::to_vec(value).map(Bytes::from).map_err(|e| Failure::bug(format!("a checkpoint object can't be written as JSON: {e}")))
 }
 
-pub(super) fn decode<T: DeserializeOwned>(path: &str, expected: &str, bytes: &[u8]) -> Result<T> {
+pub(super) fn decode<T: DeserializeOwned>(path: &str, expected: &'static str, bytes: &[u8]) -> Result<T> {
+    begin(path, &[expected], bytes)?;
+    serde_json::from_slice(bytes).map_err(|e| broken(path, expected, &e))
+}
+
+fn broken(path: &str, expected: &str, e: &serde_json::Error) -> Failure {
+    damaged(path, &format!("{e} ({expected} should be there)"))
+}
+
+/// Gives the format, if it is one of those that are known, the newest of them last, and if nothing in the object must be known beside it.
+///
+/// # Errors
+/// `Config`: it is not, and which version of Weir knows it, or it is damaged.
+fn begin(path: &str, known: &[&'static str], bytes: &[u8]) -> Result<&'static str> {
+    /// What every version has, in the same place.
     #[derive(serde::Deserialize)]
-    struct Format {
+    struct Any {
         format: String,
+        writer: Option<AnyWriter>,
+        #[serde(default)]
+        needs: Vec<Need>,
     }
-    let broken = |e: serde_json::Error| damaged(path, &format!("{e} ({expected} should be there)"));
-    let found: Format = serde_json::from_slice(bytes).map_err(broken)?;
-    if found.format != expected {
+    #[derive(serde::Deserialize)]
+    struct AnyWriter {
+        version: Option<String>,
+    }
+    let newest = known.last().copied().unwrap_or_default();
+    let any: Any = serde_json::from_slice(bytes).map_err(|e| broken(path, newest, &e))?;
+    let written_by = any.writer.and_then(|writer| writer.version).map_or(String::new(), |version| format!(", {version}, or a later one"));
+    let Some(format) = known.iter().find(|format| **format == any.format) else {
         return Err(Failure::config(format!(
-            "{path} has format {}, and this version of Weir reads {expected}; run the version that wrote it",
-            found.format
+            "{path} has format {}, and this is Weir {VERSION}, which reads {}; run the version that wrote it{written_by}",
+            any.format,
+            known.join(" and ")
+        )));
+    };
+    if !any.needs.is_empty() {
+        let needs: Vec<_> = any.needs.iter().map(|need| format!("{} (Weir {})", quoted(&need.name), need.since)).collect();
+        return Err(Failure::config(format!(
+            "{path} has what this version of Weir, {VERSION}, does not know: {}; run the version that wrote it{written_by}",
+            needs.join(", ")
         )));
     }
-    serde_json::from_slice(bytes).map_err(broken)
+    Ok(format)
 }
 
 #[cfg(test)]
@@ -128,20 +165,31 @@ mod tests {
     use serde_json::json;
     use weir_plan::compat::Fingerprint;
 
-    const FIXTURE: &[u8] = include_bytes!("../../fixtures/manifest-v1.json");
-    const DATA: &[u8] = include_bytes!("../../fixtures/manifest-v1-data.json");
+    const FIXTURE: &[u8] = include_bytes!("../../fixtures/manifest-v2.json");
+    const DATA: &[u8] = include_bytes!("../../fixtures/manifest-v2-data.json");
+    const V1: &[u8] = include_bytes!("../../fixtures/manifest-v1.json");
+    const V1_DATA: &[u8] = include_bytes!("../../fixtures/manifest-v1-data.json");
     const LINEAGE: &str = "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491";
 
     /// A claim, so that every optional field is there; with a committable all the same, so that every payload is.
     fn everything() -> Manifest {
         Manifest {
-            format: MANIFEST_V1.into(),
+            format: MANIFEST_V2.into(),
+            needs: vec![],
             lineage: LINEAGE.into(),
             epoch: Epoch(42),
             kind: Kind::Claim,
-            writer: Writer { generation: Generation(3), nonce: "b7c2".into(), namespace: Some("data".into()) },
+            writer: Writer {
+                generation: Generation(3),
+                nonce: "b7c2".into(),
+                namespace: Some("data".into()),
+                version: Some("0.1.0".into()),
+            },
             clock_us: 1_700_000_000_000_000,
-            fingerprint: json!({"sinks": [], "sources": [{"name": "rides", "topics": ["rides"]}], "steps": []}),
+            fingerprint: json!({"sinks": [], "sources": [{"name": "rides", "topics": ["rides"]}], "steps": [{
+                "calls": [], "keys": ["city string"], "name": "revenue", "operator": "Aggregate",
+                "window": {"sizeUs": 100_000_000, "type": "Tumbling"},
+            }]}),
             in_doubt: Some(Epoch(41)),
             sources: vec![SourceProgress {
                 name: "rides".into(),
@@ -173,17 +221,20 @@ mod tests {
                     bytes: 4096,
                     rows: 12,
                     crc32: 3_735_928_559,
-                    max_window_end_us: 1_700_000_100_000_000,
+                    tables: vec![TableInFile { step: "revenue".into(), table: "windows".into(), max_time_us: Some(1_700_000_099_999_999) }],
                 }],
                 compacting: Some(Epoch(40)),
                 steps: vec![StepProgress {
                     name: "revenue".into(),
-                    watermark_after_us: Some(1_699_999_400_000_000),
-                    rows_in: 999,
-                    rows_late: 2,
+                    inputs: vec![InputProgress {
+                        watermark_before_us: None,
+                        watermark_after_us: Some(1_699_999_400_000_000),
+                        rows_in: 999,
+                        rows_late: 2,
+                    }],
                     rows_out: 7,
-                    open_windows: 3,
-                    groups: 12,
+                    tables: vec![TableProgress { name: "windows".into(), entries: 12, horizon_us: Some(1_699_999_400_000_000) }],
+                    open_windows: Some(3),
                 }],
                 rows_bad: [("revenue".into(), 1)].into(),
             }],
@@ -195,14 +246,15 @@ mod tests {
                     body: [("adds".into(), json!([{"path": "date=2023-11-14/part-0.parquet", "size": 2048}]))].into_iter().collect(),
                 },
             }],
-            tables: vec![PinnedTable {
-                sink: "silver".into(),
-                uri: "s3://lake/silver/rides_agg".into(),
-                table_id: "0a5f0f0e-3a5c-4a53-9d1a-9a6f2b1c7d11".into(),
+            sinks: vec![PinnedSink {
+                name: "silver".into(),
+                kind: "Delta".into(),
+                place: "s3://lake/silver/rides_agg".into(),
+                id: "0a5f0f0e-3a5c-4a53-9d1a-9a6f2b1c7d11".into(),
             }],
             acknowledged: vec![AcknowledgedEpoch {
                 sink: "silver".into(),
-                table_id: "0a5f0f0e-3a5c-4a53-9d1a-9a6f2b1c7d11".into(),
+                id: "0a5f0f0e-3a5c-4a53-9d1a-9a6f2b1c7d11".into(),
                 epoch: Epoch(39),
                 mark: 1_234_567_890,
             }],
@@ -210,7 +262,7 @@ mod tests {
                 begun: Generation(2),
                 acknowledged: AcknowledgedEpoch {
                     sink: "rejected".into(),
-                    table_id: "5d0c3f5e-8f0b-4c6e-9b43-1f3c7f0d2a64".into(),
+                    id: "5d0c3f5e-8f0b-4c6e-9b43-1f3c7f0d2a64".into(),
                     epoch: Epoch(17),
                     mark: 987_654_321,
                 },
@@ -249,15 +301,18 @@ mod tests {
     }
 
     #[test]
-    fn the_v1_fixture_is_read_and_written_byte_for_byte() {
+    fn the_v2_fixture_is_read_and_written_byte_for_byte() {
         let written = everything().encode().unwrap();
+        if std::env::var_os("WEIR_WRITE_FIXTURES").is_some() {
+            std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/fixtures/manifest-v2.json"), &written).unwrap();
+        }
         assert_eq!(String::from_utf8_lossy(&written), String::from_utf8_lossy(FIXTURE));
         assert_eq!(Manifest::decode(Epoch(42), LINEAGE, FIXTURE).unwrap(), everything());
     }
 
     /// What sinks are named by, and what they are to commit: the bytes say it, and not the structs that are written here.
     #[test]
-    fn the_v1_fixture_of_a_data_epoch_with_two_sinks_is_read_and_written_byte_for_byte() {
+    fn the_v2_fixture_of_a_data_epoch_with_two_sinks_is_read_and_written_byte_for_byte() {
         let read = Manifest::decode(Epoch(43), LINEAGE, DATA).unwrap();
         assert_eq!(String::from_utf8_lossy(&read.encode().unwrap()), String::from_utf8_lossy(DATA));
 
@@ -271,10 +326,42 @@ mod tests {
         assert_eq!(files, [(12, 4096), (5, 1536)]);
     }
 
+    /// As it would be today: in the words of this version, and without what that one did not say.
+    fn everything_of_v1() -> Manifest {
+        let mut manifest = everything();
+        manifest.format = MANIFEST_V1.into();
+        manifest.writer.version = None;
+        for step in manifest.tasks.iter_mut().flat_map(|task| &mut task.steps) {
+            step.inputs[0].watermark_before_us = step.inputs[0].watermark_after_us;
+        }
+        manifest.fingerprint["steps"] = json!([]);
+        manifest.tasks[0].state[0].tables.clear();
+        manifest
+    }
+
+    #[test]
+    fn the_v1_fixture_is_read_in_the_words_of_this_version() {
+        assert_eq!(Manifest::decode(Epoch(42), LINEAGE, V1).unwrap(), everything_of_v1());
+    }
+
+    /// Of its two files, either may have rows of the one step that has state.
+    #[test]
+    fn the_v1_fixture_of_a_data_epoch_comes_to_the_one_of_v2() {
+        let mut v1 = Manifest::decode(Epoch(43), LINEAGE, V1_DATA).unwrap();
+        let v2 = Manifest::decode(Epoch(43), LINEAGE, DATA).unwrap();
+        assert_eq!((v1.format.as_str(), &v1.writer.version), (MANIFEST_V1, &None));
+        (v1.format, v1.writer.version) = (v2.format.clone(), v2.writer.version.clone());
+        for (read, written) in v1.tasks[0].steps.iter_mut().zip(&v2.tasks[0].steps) {
+            assert_eq!(read.inputs[0].watermark_before_us, read.inputs[0].watermark_after_us, "it is not known");
+            read.inputs[0].watermark_before_us = written.inputs[0].watermark_before_us;
+        }
+        assert_eq!(v1, v2);
+    }
+
     #[test]
     fn the_first_v1_manifests_which_had_fewer_fields_are_read() {
         let first = include_bytes!("../../fixtures/manifest-v1-first.json");
-        let mut expected = everything();
+        let mut expected = everything_of_v1();
         expected.writer.namespace = None;
         expected.tokens_done.clear();
         expected.acknowledged.clear();
@@ -328,7 +415,8 @@ mod tests {
     #[test]
     fn the_examples_of_the_format_pages_are_the_fixtures() {
         for (page, fixture) in [
-            (include_str!("../../../docs/formats/manifest-v1.md"), FIXTURE),
+            (include_str!("../../../docs/formats/manifest-v2.md"), FIXTURE),
+            (include_str!("../../../docs/formats/manifest-v1.md"), V1),
             (include_str!("../../../docs/formats/identity-v1.md"), include_bytes!("../../fixtures/identity-v1.json").as_slice()),
         ] {
             let example = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
@@ -338,14 +426,31 @@ mod tests {
     }
 
     #[test]
-    fn a_later_format_is_refused_before_its_other_fields_are_read() {
-        let later = br#"{"format": "weir.manifest/v2", "epoch": "forty-two"}"#;
+    fn a_later_format_is_refused_before_its_other_fields_are_read_and_its_writer_is_named() {
+        let later = br#"{"format": "weir.manifest/v3", "epoch": "forty-two", "writer": {"version": "9.3.0"}}"#;
         let refused = Manifest::decode(Epoch(42), LINEAGE, later).unwrap_err();
-        assert_eq!(refused.remedy, Remedy::Config);
-        assert_eq!(
-            refused.message,
-            "epochs/00000000000000000042.json has format weir.manifest/v2, and this version of Weir reads weir.manifest/v1; run the version that wrote it"
+        let says = format!(
+            "epochs/00000000000000000042.json has format weir.manifest/v3, and this is Weir {VERSION}, which reads weir.manifest/v1 and \
+             weir.manifest/v2; run the version that wrote it"
         );
+        assert_eq!((refused.remedy, refused.message), (Remedy::Config, format!("{says}, 9.3.0, or a later one")));
+        let nameless = br#"{"format": "weir.manifest/v3"}"#;
+        assert_eq!(Manifest::decode(Epoch(42), LINEAGE, nameless).unwrap_err().message, says);
+    }
+
+    #[test]
+    fn what_must_not_be_passed_over_is_refused_with_the_version_that_knows_it() {
+        let mut newer: serde_json::Value = serde_json::from_slice(FIXTURE).unwrap();
+        newer["needs"] = json!([{"name": "lookupTables", "since": "0.4.0"}, {"name": "parkedSinks", "since": "0.3.0"}]);
+        newer["kind"] = json!("Parking");
+        newer["writer"]["version"] = json!("0.5.0");
+        newer.as_object_mut().unwrap().remove("crc32");
+        let refused = Manifest::decode(Epoch(42), LINEAGE, newer.to_string().as_bytes()).unwrap_err();
+        let says = format!(
+            "epochs/00000000000000000042.json has what this version of Weir, {VERSION}, does not know: `lookupTables` (Weir 0.4.0), \
+             `parkedSinks` (Weir 0.3.0); run the version that wrote it, 0.5.0, or a later one"
+        );
+        assert_eq!((refused.remedy, refused.message), (Remedy::Config, says));
     }
 
     #[test]

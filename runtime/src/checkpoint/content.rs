@@ -1,11 +1,14 @@
 //! What the owner of a writer puts into claims and data epochs, and the manifests that become of it.
 
+use std::collections::BTreeMap;
+
 use super::manifest::{
-    AcknowledgedBefore, AcknowledgedEpoch, ActedUpon, Committable, Kind, MANIFEST_V1, Manifest, PinnedTable, SourceCounts, SourceProgress,
-    Task, Until, Writer,
+    AcknowledgedBefore, AcknowledgedEpoch, ActedUpon, Committable, Kind, MANIFEST_V2, Manifest, PinnedSink, SourceCounts, SourceProgress,
+    StepProgress, Task, Until, Writer,
 };
 use super::protocol::{Acknowledged, Head, Place};
 use super::totals::Totals;
+use crate::VERSION;
 
 /// What a claim carries on from its predecessor; of a new lineage, what it pins.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,7 +17,7 @@ pub struct Carried {
     pub fingerprint: serde_json::Value,
     pub sources: Vec<SourceProgress>,
     pub tasks: Vec<Task>,
-    pub tables: Vec<PinnedTable>,
+    pub sinks: Vec<PinnedSink>,
     pub until: Option<Until>,
     /// The last one that was done, now or before.
     pub state_action: Option<ActedUpon>,
@@ -39,12 +42,17 @@ impl Carried {
                 partition.unreadable.clear();
             }
         }
+        let mut tasks = newest.tasks.clone();
+        for task in &mut tasks {
+            task.steps = task.steps.iter().map(StepProgress::at_rest).collect();
+            (task.compacting, task.rows_bad) = (None, BTreeMap::new());
+        }
         Self {
             clock_us: newest.clock_us,
             fingerprint: newest.fingerprint.clone(),
             sources,
-            tasks: newest.tasks.clone(),
-            tables: newest.tables.clone(),
+            tasks,
+            sinks: newest.sinks.clone(),
             until: newest.until.clone(),
             state_action: newest.state_action.clone(),
             tokens_done: newest.tokens_done.clone(),
@@ -67,18 +75,19 @@ pub struct DataEpoch {
 /// The claim with this head.
 pub(super) fn claim_manifest(lineage: String, head: &Head, carried: Carried, totals: Totals) -> Manifest {
     Manifest {
-        format: MANIFEST_V1.into(),
+        format: MANIFEST_V2.into(),
+        needs: vec![],
         lineage,
         epoch: head.epoch,
         kind: Kind::Claim,
-        writer: Writer { generation: head.generation, nonce: head.nonce.to_string(), namespace: carried.namespace },
+        writer: writer(head, carried.namespace),
         clock_us: carried.clock_us,
         fingerprint: carried.fingerprint,
         in_doubt: head.in_doubt,
         sources: carried.sources,
         tasks: carried.tasks,
         committables: vec![],
-        tables: carried.tables,
+        sinks: carried.sinks,
         acknowledged: acknowledged(head),
         acknowledged_before: acknowledged_before(head),
         until: carried.until,
@@ -91,11 +100,12 @@ pub(super) fn claim_manifest(lineage: String, head: &Head, carried: Carried, tot
 /// The data epoch with this head, which follows `before`.
 pub(super) fn data_manifest(before: &Manifest, head: &Head, epoch: DataEpoch) -> Manifest {
     Manifest {
-        format: MANIFEST_V1.into(),
+        format: MANIFEST_V2.into(),
+        needs: vec![],
         lineage: before.lineage.clone(),
         epoch: head.epoch,
         kind: Kind::Data,
-        writer: Writer { generation: head.generation, nonce: head.nonce.to_string(), namespace: before.writer.namespace.clone() },
+        writer: writer(head, before.writer.namespace.clone()),
         clock_us: epoch.clock_us,
         fingerprint: before.fingerprint.clone(),
         in_doubt: None,
@@ -103,7 +113,7 @@ pub(super) fn data_manifest(before: &Manifest, head: &Head, epoch: DataEpoch) ->
         sources: epoch.sources,
         tasks: epoch.tasks,
         committables: epoch.committables,
-        tables: before.tables.clone(),
+        sinks: before.sinks.clone(),
         acknowledged: acknowledged(head),
         acknowledged_before: acknowledged_before(head),
         until: epoch.until,
@@ -112,14 +122,18 @@ pub(super) fn data_manifest(before: &Manifest, head: &Head, epoch: DataEpoch) ->
     }
 }
 
-/// The sinks that get these rows.
-pub(super) fn places(tables: &[PinnedTable], committables: &[Committable]) -> Vec<Place> {
-    let pinned = |committable: &Committable| tables.iter().find(|table| table.sink == committable.sink);
-    committables.iter().filter_map(pinned).map(|table| place(&table.sink, &table.table_id)).collect()
+fn writer(head: &Head, namespace: Option<String>) -> Writer {
+    Writer { generation: head.generation, nonce: head.nonce.to_string(), namespace, version: Some(VERSION.to_owned()) }
 }
 
-pub(super) fn place(sink: &str, table_id: &str) -> Place {
-    Place { sink: sink.into(), table_id: table_id.into() }
+/// The sinks that get these rows.
+pub(super) fn places(sinks: &[PinnedSink], committables: &[Committable]) -> Vec<Place> {
+    let pinned = |committable: &Committable| sinks.iter().find(|sink| sink.name == committable.sink);
+    committables.iter().filter_map(pinned).map(|sink| place(&sink.name, &sink.id)).collect()
+}
+
+pub(super) fn place(sink: &str, id: &str) -> Place {
+    Place { sink: sink.into(), id: id.into() }
 }
 
 fn acknowledged(head: &Head) -> Vec<AcknowledgedEpoch> {
@@ -132,7 +146,7 @@ fn acknowledged_before(head: &Head) -> Vec<AcknowledgedBefore> {
 }
 
 fn written(of: &Acknowledged) -> AcknowledgedEpoch {
-    AcknowledgedEpoch { sink: of.place.sink.to_string(), table_id: of.place.table_id.to_string(), epoch: of.epoch, mark: of.mark.0 }
+    AcknowledgedEpoch { sink: of.place.sink.to_string(), id: of.place.id.to_string(), epoch: of.epoch, mark: of.mark.0 }
 }
 
 #[cfg(test)]
@@ -144,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_claim_that_only_takes_over_says_nothing_of_the_epoch_before_it() {
-        let fixture = include_bytes!("../../fixtures/manifest-v1.json");
+        let fixture = include_bytes!("../../fixtures/manifest-v2.json");
         let newest = Manifest::decode(Epoch(42), "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491", fixture).unwrap();
         let [before] = &newest.sources[..] else { panic!("one source") };
         assert!(before.held_by.is_some() && before.partitions.iter().any(|p| !p.lost.is_empty()), "the fixture has everything");
@@ -153,6 +167,14 @@ mod tests {
         for (partition, before) in source.partitions.iter().zip(&before.partitions) {
             assert_eq!((partition.start, partition.end), (before.end, before.end));
             assert!(partition.lost.is_empty() && partition.unreadable.is_empty());
+        }
+        let ([before], [task]) = (&newest.tasks[..], &Carried::on_from(&newest).tasks[..]) else { panic!("one task") };
+        assert!(before.compacting.is_some() && !before.rows_bad.is_empty(), "the fixture has everything");
+        assert_eq!((task.compacting, task.rows_bad.len(), &task.state), (None, 0, &before.state));
+        for (step, before) in task.steps.iter().zip(&before.steps) {
+            assert_eq!((step.rows_in(), step.rows_late(), step.rows_out), (0, 0, 0));
+            assert_eq!((&step.tables, step.open_windows), (&before.tables, before.open_windows));
+            assert!(step.inputs.iter().all(|input| input.watermark_before_us == input.watermark_after_us));
         }
     }
 }

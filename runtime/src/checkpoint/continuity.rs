@@ -113,7 +113,7 @@ mod tests {
 
     fn before() -> Manifest {
         let mut manifest =
-            Manifest::decode(Epoch(42), "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491", include_bytes!("../../fixtures/manifest-v1.json")).unwrap();
+            Manifest::decode(Epoch(42), "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491", include_bytes!("../../fixtures/manifest-v2.json")).unwrap();
         manifest.sources = vec![source(Some(100), &[(0, 10, 20), (1, 5, 5)])];
         manifest
     }

@@ -202,7 +202,7 @@ impl Driver {
         failpoint::reach("sinks.ask.after");
         let mut told = Told::default();
         for (sink, memory) in (0..).zip(&self.memories) {
-            told.asked.push(Place { sink: memory.sink.as_str().into(), table_id: memory.table_id.as_str().into() });
+            told.asked.push(Place { sink: memory.sink.as_str().into(), id: memory.id.as_str().into() });
             told.held.extend(memory.held.iter().filter_map(|held| {
                 let whose = match self.identity.begun(&held.lineage) {
                     Some(begun) => Whose::Ours { begun },
@@ -240,7 +240,7 @@ impl Driver {
         while let Some(done) = sinks.next().await {
             match done.map_err(|f| f.context(format_args!("commit epoch {epoch}"))) {
                 Ok((_, Landed::Committed)) => {}
-                Ok((committable, Landed::GivenUp)) => without.extend(places(&manifest.tables, std::slice::from_ref(committable))),
+                Ok((committable, Landed::GivenUp)) => without.extend(places(&manifest.sinks, std::slice::from_ref(committable))),
                 Err(failure) if failure.remedy == Remedy::Fenced => {
                     drop(sinks);
                     self.why = failure.message;

@@ -62,7 +62,7 @@ mod tests {
     use weir_plan::ids::Epoch;
 
     fn written_in(namespace: Option<&str>) -> Manifest {
-        let fixture = include_bytes!("../../fixtures/manifest-v1.json");
+        let fixture = include_bytes!("../../fixtures/manifest-v2.json");
         let mut manifest = Manifest::decode(Epoch(42), "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491", fixture).unwrap();
         manifest.writer.namespace = namespace.map(str::to_owned);
         manifest

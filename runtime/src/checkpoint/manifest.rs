@@ -1,5 +1,5 @@
-//! The manifest: everything that is decided about one epoch, in one immutable object. `docs/formats/manifest-v1.md` describes it field by
-//! field; `runtime/fixtures/manifest-v1.json` is one that every later version must read.
+//! The manifest: everything that is decided about one epoch, in one immutable object. `docs/formats/manifest-v2.md` describes it field by
+//! field; `runtime/fixtures/manifest-v2.json` is one that every later version must read. Version 1 is read, too ([`v1`](super::v1)).
 //!
 //! Times are integers, microseconds since 1970-01-01T00:00:00Z. Offset ranges are half-open: `[start, end)`.
 
@@ -14,7 +14,7 @@ use super::layout::StateName;
 use super::totals::Totals;
 
 /// The `format` of this version.
-pub const MANIFEST_V1: &str = "weir.manifest/v1";
+pub const MANIFEST_V2: &str = "weir.manifest/v2";
 
 /// One epoch, decided. A claim (a manifest that a starting writer creates) has the same shape and takes in no data: it carries what its
 /// predecessor decided, so that the newest manifest alone says where to go on.
@@ -22,6 +22,9 @@ pub const MANIFEST_V1: &str = "weir.manifest/v1";
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
     pub format: String,
+    /// What a reader must know beside this format, or it takes something for less than it is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub needs: Vec<Need>,
     pub lineage: String,
     pub epoch: Epoch,
     pub kind: Kind,
@@ -36,8 +39,8 @@ pub struct Manifest {
     pub sources: Vec<SourceProgress>,
     pub tasks: Vec<Task>,
     pub committables: Vec<Committable>,
-    /// Per sink, the identity of the table as it was pinned by the first manifest.
-    pub tables: Vec<PinnedTable>,
+    /// The identity of each sink, as the first manifest pinned it.
+    pub sinks: Vec<PinnedSink>,
     /// Of each sink that ever got rows in this lineage, the newest epoch that it had when this manifest, or the epoch in doubt, was decided. A
     /// sink that holds less at a start was put back from an old copy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -79,11 +82,26 @@ impl Manifest {
         with_time.map(|(_, watermark_us)| watermark_us).min().flatten()
     }
 
+    /// `epoch 42, which Weir 0.3.0 wrote`.
+    #[must_use]
+    pub fn named(&self) -> String {
+        let by = self.writer.version.as_ref().map_or(String::new(), |version| format!(", which Weir {version} wrote"));
+        format!("epoch {}{by}", self.epoch)
+    }
+
     /// Whether the state action of this token was done, by this claim or by one before it.
     #[must_use]
     pub fn has_done(&self, token: &str) -> bool {
         self.state_action.as_ref().is_some_and(|done| done.token == token) || self.tokens_done.contains(&token_digest(token))
     }
+}
+
+/// Something that later versions of Weir write in this format, and that must not be passed over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Need {
+    pub name: String,
+    /// The first version of Weir that knows it.
+    pub since: String,
 }
 
 /// A `spec.stateAction` that was done.
@@ -111,6 +129,9 @@ pub struct Writer {
     /// The namespace of the pipeline on its cluster; none of one that never ran on a cluster, or only under an operator that did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
+    /// Of Weir; none of those that wrote version 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -264,8 +285,18 @@ pub struct StateFile {
     pub bytes: u64,
     pub rows: u64,
     pub crc32: u32,
-    /// The greatest window end of any row: at or below the watermark, the file has nothing left to say.
-    pub max_window_end_us: i64,
+    /// The tables of steps that have entries in it. Below the horizons of all of them, the file has nothing left to say.
+    pub tables: Vec<TableInFile>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TableInFile {
+    pub step: String,
+    pub table: String,
+    /// No entry has a greater time; none where entries have no time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_time_us: Option<i64>,
 }
 
 impl StateFile {
@@ -280,13 +311,65 @@ impl StateFile {
 #[serde(rename_all = "camelCase")]
 pub struct StepProgress {
     pub name: String,
-    pub watermark_after_us: Option<i64>,
-    pub rows_in: u64,
-    /// Rows that missed every window.
-    pub rows_late: u64,
+    /// In the document's order.
+    pub inputs: Vec<InputProgress>,
     pub rows_out: u64,
-    pub open_windows: u64,
-    pub groups: u64,
+    /// What it keeps after this epoch.
+    pub tables: Vec<TableProgress>,
+    /// Of a step with windows: those that are open after this epoch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_windows: Option<u64>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct InputProgress {
+    pub watermark_before_us: Option<i64>,
+    pub watermark_after_us: Option<i64>,
+    /// Rows of this epoch, late ones included.
+    pub rows_in: u64,
+    /// Of these, those that the step took no part of, since they came behind its watermark.
+    pub rows_late: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TableProgress {
+    pub name: String,
+    pub entries: u64,
+    /// Entries with a time below it are over, for good: it never falls, whatever becomes of the document.
+    pub horizon_us: Option<i64>,
+}
+
+impl StepProgress {
+    /// Where it is once the epoch is over, with nothing that came to it since.
+    #[must_use]
+    pub fn at_rest(&self) -> Self {
+        let at_rest = |input: &InputProgress| InputProgress {
+            watermark_before_us: input.watermark_after_us,
+            watermark_after_us: input.watermark_after_us,
+            ..InputProgress::default()
+        };
+        Self { inputs: self.inputs.iter().map(at_rest).collect(), rows_out: 0, ..self.clone() }
+    }
+
+    /// Over all inputs.
+    #[must_use]
+    pub fn rows_in(&self) -> u64 {
+        self.inputs.iter().map(|input| input.rows_in).sum()
+    }
+
+    /// Over all inputs.
+    #[must_use]
+    pub fn rows_late(&self) -> u64 {
+        self.inputs.iter().map(|input| input.rows_late).sum()
+    }
+
+    /// Over all tables.
+    #[must_use]
+    pub fn entries(&self) -> u64 {
+        self.tables.iter().map(|table| table.entries).sum()
+    }
 }
 
 /// What one sink is to commit for this epoch. No rows, no committable.
@@ -309,25 +392,29 @@ pub struct Payload {
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct PinnedTable {
-    pub sink: String,
-    pub uri: String,
-    /// Tells it from any other table that was ever at this place.
-    pub table_id: String,
+pub struct PinnedSink {
+    /// In the document.
+    pub name: String,
+    /// Its kind.
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub place: String,
+    /// Tells it from any other one that was ever at this place.
+    pub id: String,
 }
 
-/// An epoch that a sink's table has.
+/// An epoch that a sink has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AcknowledgedEpoch {
     pub sink: String,
-    pub table_id: String,
+    pub id: String,
     pub epoch: Epoch,
-    /// Stands for the manifest that decided it; the table has the same.
+    /// Stands for the manifest that decided it; the sink has the same.
     pub mark: u32,
 }
 
-/// An epoch of a former lineage that a sink's table has.
+/// An epoch of a former lineage that a sink has.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AcknowledgedBefore {

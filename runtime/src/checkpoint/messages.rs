@@ -28,7 +28,7 @@ pub struct Head {
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
     pub sink: Arc<str>,
-    pub table_id: Arc<str>,
+    pub id: Arc<str>,
 }
 
 /// An epoch that a sink has, for good.

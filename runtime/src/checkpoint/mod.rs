@@ -19,6 +19,7 @@ pub mod sinks;
 pub mod state_files;
 pub mod store;
 pub mod totals;
+mod v1;
 pub mod writer;
 
 mod driver;

@@ -42,7 +42,7 @@ fn opened(newest: Option<Head>) -> Machine {
 }
 
 fn place(sink: &str) -> Place {
-    Place { sink: sink.into(), table_id: "id".into() }
+    Place { sink: sink.into(), id: "id".into() }
 }
 
 /// What two sinks say.

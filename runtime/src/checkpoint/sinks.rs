@@ -35,8 +35,8 @@ pub trait Committer: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SinkMemory {
     pub sink: String,
-    /// Tells the table from any other one that was ever in its place.
-    pub table_id: String,
+    /// Tells it from any other one that was ever in its place.
+    pub id: String,
     /// For sentences: "the table at s3://lake/silver".
     pub place: String,
     /// By lineage.

@@ -54,8 +54,8 @@ impl Totals {
         }
         for step in tasks.iter().flat_map(|t| &t.steps) {
             let of_step = sum.steps.entry(step.name.clone()).or_default();
-            of_step.rows_in += step.rows_in;
-            of_step.rows_late += step.rows_late;
+            of_step.rows_in += step.rows_in();
+            of_step.rows_late += step.rows_late();
             of_step.rows_out += step.rows_out;
         }
         for (step, rows) in tasks.iter().flat_map(|t| &t.rows_bad) {

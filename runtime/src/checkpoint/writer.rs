@@ -170,7 +170,7 @@ impl Opened {
                 if carried.begins_lineage {
                     driver.machine.begin_lineage();
                 }
-                driver.machine.pin(&carried.tables.iter().map(|table| place(&table.sink, &table.table_id)).collect::<Vec<_>>());
+                driver.machine.pin(&carried.sinks.iter().map(|sink| place(&sink.name, &sink.id)).collect::<Vec<_>>());
                 if let Next::Ask(Request::Create(settled)) = driver.machine.next() {
                     *head = settled;
                 }
@@ -264,7 +264,7 @@ impl CheckpointWriter {
     async fn decide(&mut self, epoch: DataEpoch, committer: &dyn Committer) -> Result<Manifest> {
         continuity::check(&self.newest, &epoch.sources, false)?;
         one_per_sink(&epoch.committables)?;
-        self.driver.machine.decide(places(&self.newest.tables, &epoch.committables));
+        self.driver.machine.decide(places(&self.newest.sinks, &epoch.committables));
         if let Next::Ask(Request::Create(head)) = self.driver.machine.next() {
             let candidate = data_manifest(&self.newest, &head, epoch);
             for committable in &candidate.committables {

@@ -96,8 +96,8 @@ pub trait KeyedOperator: Send {
     /// has given what it had to give, although a table may still hold it.
     fn leaves_by(&self, before_us: &[Option<i64>], limit_us: i64) -> Option<Leaving>;
 
-    /// What progress reports say of it.
-    fn figures(&self) -> Figures;
+    /// Of an operator with windows: how many are open, for progress reports.
+    fn open_windows(&self) -> Option<u64>;
 
     /// Heap bytes beside its tables: what waits for `close`, and rows that `next` has begun to give.
     fn bytes(&self) -> usize;
@@ -115,13 +115,6 @@ pub struct Marks {
 pub struct Leaving {
     pub at_us: i64,
     pub newest_us: i64,
-}
-
-/// How much an operator holds.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Figures {
-    pub open_windows: u64,
-    pub groups: u64,
 }
 
 /// Rows of one batch, ready for a sender: late ones gone, keys and arguments computed.

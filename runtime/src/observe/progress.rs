@@ -203,11 +203,11 @@ impl Progress {
         let rows: u64 = manifest.sources.iter().map(|s| s.counts.read).sum();
         let steps = manifest.tasks.iter().flat_map(|t| &t.steps).map(|s| StateOperator {
             operator_name: s.name.clone(),
-            num_rows_total: s.groups,
-            num_rows_in: s.rows_in,
+            num_rows_total: s.entries(),
+            num_rows_in: s.rows_in(),
             num_rows_out: s.rows_out,
-            num_rows_dropped_by_watermark: s.rows_late,
-            open_windows: s.open_windows,
+            num_rows_dropped_by_watermark: s.rows_late(),
+            open_windows: s.open_windows.unwrap_or_default(),
         });
         let sinks = plan.sinks.iter().map(|sink| Sink {
             name: sink.name.clone(),

@@ -50,7 +50,7 @@ pub fn opener(sink: &plan::Sink, of: &Environment) -> Result<Box<dyn Opener>> {
 /// # Errors
 /// `Config` if what is there is not written to; `Retry` if the store is away.
 pub async fn former(pin: &Pin, of: &Environment) -> Result<Option<Box<dyn Sink>>> {
-    // A manifest of the first format pins nothing else.
+    check_kind(&pin.kind)?;
     delta::former(pin, of).await
 }
 
@@ -65,6 +65,17 @@ pub async fn read_back(sink: &plan::Sink, expected: &Expected, versions: Version
     }
 }
 
+/// Refuses a sink that only another version of Weir can open, by its pin.
+///
+/// # Errors
+/// `Config`.
+pub fn check_kind(kind: &str) -> Result<()> {
+    match kind {
+        delta::KIND => Ok(()),
+        _ => Err(writing::unknown("it is a sink of the kind", kind)),
+    }
+}
+
 /// Refuses a payload that only another version of Weir can commit; `kind` is its type.
 ///
 /// # Errors
@@ -72,7 +83,7 @@ pub async fn read_back(sink: &plan::Sink, expected: &Expected, versions: Version
 pub fn check_payload(kind: &str) -> Result<()> {
     match kind {
         delta::payload::APPEND => Ok(()),
-        _ => Err(writing::unknown(kind)),
+        _ => Err(writing::unknown("its payload has the type", kind)),
     }
 }
 
@@ -105,6 +116,8 @@ pub trait Opener: Send + Sync {
 pub struct Pin {
     /// Its name in the document.
     pub sink: String,
+    /// What it is, for whoever has nothing but this to open it by.
+    pub kind: String,
     /// As the document writes it.
     pub place: String,
     pub id: String,

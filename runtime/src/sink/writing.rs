@@ -6,6 +6,7 @@ use futures::future::BoxFuture;
 use serde_json::{Map, Value};
 use weir_plan::quote::quoted;
 
+use crate::VERSION;
 use crate::failure::{Failure, Result};
 
 /// Begins the writers of a sink's epochs.
@@ -63,11 +64,8 @@ pub struct Payload {
     pub body: Map<String, Value>,
 }
 
-/// What a person is told of a payload that only another version of Weir can commit.
+/// What a person is told of something in a manifest that only another version of Weir knows.
 #[must_use]
-pub fn unknown(kind: &str) -> Failure {
-    Failure::config(format!(
-        "its payload has the type {}, which this version of Weir does not know: run the version that wrote it",
-        quoted(kind)
-    ))
+pub fn unknown(what: &str, kind: &str) -> Failure {
+    Failure::config(format!("{what} {}, which this version of Weir, {VERSION}, does not know: run the version that wrote it", quoted(kind)))
 }

@@ -8,10 +8,14 @@ use arrow::datatypes::Int64Type;
 
 use crate::failure::{Failure, Result};
 
+/// The time of an entry that has none: it is below no horizon.
+pub const NEVER: i64 = i64::MAX;
+
 /// Values by time and key. All arrays have one length.
 #[derive(Debug, Clone)]
 pub struct Entries {
-    /// µs: an entry has nothing left to do once the watermark is greater than its time, or as much more as its step keeps it.
+    /// µs: an entry has nothing left to do once the watermark is greater than its time, or as much more as its step keeps it. [`NEVER`], where entries
+    /// have no time.
     pub times: Int64Array,
     /// In a table of rows: those that say that there is no such entry any more. Their values are null. `None`: none of them.
     pub deleted: Option<BooleanArray>,

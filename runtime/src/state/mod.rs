@@ -14,7 +14,8 @@ mod table;
 mod tests;
 
 pub use change::Change;
-pub use entries::Entries;
+pub use entries::{Entries, NEVER};
+pub use log::StepTable;
 pub use merge::Merge;
 pub use row_table::{RowId, RowTable};
 pub use schema::{Combine, Keeps, Kind, StateField, TableSchema};

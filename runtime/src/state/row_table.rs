@@ -156,7 +156,7 @@ impl RowTable {
         old
     }
 
-    fn entries(&self, ids: &[RowId], values: &[Option<Arc<[u8]>>]) -> Result<Entries> {
+    fn entries_of(&self, ids: &[RowId], values: &[Option<Arc<[u8]>>]) -> Result<Entries> {
         let mut keys = self.key.decode(ids.iter().map(|id| &*id.key))?;
         keys.extend(self.rest.decode(ids.iter().map(|id| &*id.rest))?);
         let nulls = self.value.nulls()?;
@@ -208,7 +208,11 @@ impl StateTable for RowTable {
         if ids.is_empty() {
             return Ok(None);
         }
-        Change::of(&self.schema, &[self.entries(&ids, &values)?])
+        Change::of(&self.schema, &[self.entries_of(&ids, &values)?])
+    }
+
+    fn entries(&self) -> u64 {
+        self.rows.len() as u64
     }
 
     fn bytes(&self) -> usize {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::ArrayRef;
 use arrow::datatypes::{Field, FieldRef, SchemaRef};
 
-use super::file::V1;
+use super::file::v1::V1;
 use crate::failure::Result;
 
 /// The columns of a table's entries, and how two entries of one time and key become one.
@@ -13,15 +13,17 @@ use crate::failure::Result;
 pub struct TableSchema {
     /// Unique within the step, for good.
     pub name: &'static str,
+    /// Of its columns, from 1: goes up where files that were written before it could not be read by what is here otherwise.
+    pub version: u32,
     pub kind: Kind,
     pub keys: SchemaRef,
     /// How many of the first key columns decide the key group.
     pub hashed: usize,
     pub values: Vec<StateField>,
-    /// How long entries have something left to do, per input that they wait for; the longest counts.
+    /// How long entries have something left to do, per input that they wait for; the longest counts. Without any, entries have no time.
     pub horizon: Vec<Keeps>,
-    /// Its place in state files.
-    pub v1: Arc<dyn V1>,
+    /// How state files of version 1 have it, if they do.
+    pub v1: Option<Arc<dyn V1>>,
 }
 
 /// What becomes of entries of one time and key.
@@ -41,6 +43,12 @@ pub struct Keeps {
 }
 
 impl TableSchema {
+    /// Whether entries leave by their time. Otherwise that is [`NEVER`](super::NEVER).
+    #[must_use]
+    pub fn has_time(&self) -> bool {
+        !self.horizon.is_empty()
+    }
+
     /// Entries with a time below it are over, by the watermarks of the step's inputs; `None` while none is.
     #[must_use]
     pub fn horizon_us(&self, inputs_us: &[Option<i64>]) -> Option<i64> {

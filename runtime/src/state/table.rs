@@ -21,6 +21,8 @@ pub trait StateTable: Any + Send {
     /// forgotten now, and is not in the change.
     fn take_change(&mut self, horizon_us: Option<i64>) -> Result<Option<Change>>;
 
+    fn entries(&self) -> u64;
+
     /// Heap bytes held.
     fn bytes(&self) -> usize;
 }

@@ -11,12 +11,15 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use weir_plan::aggregate::{self, Aggregate, AggregateColumn};
+use weir_plan::key_group::key_groups;
 use weir_plan::plan::Input;
 use weir_plan::types::{Column, DataType, EVENT_TIME};
 use weir_plan::window::Window;
 
 use super::file::{BlockReader, Tail, read_tail};
 use super::*;
+use crate::failure::Failure;
+use crate::keyed::proof::rows::{numbers, row_table};
 use crate::keyed::tumbling::tests::*;
 
 fn change(aggregate: &Arc<Aggregate>, rows: &[Row]) -> Change {
@@ -25,7 +28,7 @@ fn change(aggregate: &Arc<Aggregate>, rows: &[Row]) -> Change {
 
 fn file_of(aggregate: &Arc<Aggregate>, change: &Change) -> Vec<u8> {
     let table = table(aggregate);
-    let mut writer = file::Writer::default();
+    let mut writer = file::Writer::new("0.1.0");
     for batch in file::batches(change) {
         writer.write("step", &table, &batch).unwrap();
     }
@@ -37,14 +40,20 @@ fn read(aggregate: &Arc<Aggregate>, file: &[u8], crc32: u32) -> crate::failure::
     let Tail::Footer(footer) = read_tail(file, file.len() as u64, crc32)? else { panic!("all of the file was there") };
     let mut changes = Vec::new();
     for block in &footer.blocks {
-        let mut reader = BlockReader::new(block, &table(aggregate));
-        for chunk in block.chunks() {
-            let from = usize::try_from(chunk.offset).unwrap();
-            let bytes = file.get(from..from + usize::try_from(chunk.bytes).unwrap()).unwrap_or_default();
-            changes.extend(reader.decode(&chunk, Bytes::copy_from_slice(bytes))?);
-        }
-        reader.finish()?;
+        changes.extend(read_block(&footer, block, &table(aggregate), file)?);
     }
+    Ok(changes)
+}
+
+fn read_block(footer: &file::Footer, block: &file::Block, table: &TableSchema, file: &[u8]) -> crate::failure::Result<Vec<Change>> {
+    let mut changes = Vec::new();
+    let mut reader = BlockReader::new(footer, block, table)?;
+    for chunk in block.chunks() {
+        let from = usize::try_from(chunk.offset).unwrap();
+        let bytes = file.get(from..from + usize::try_from(chunk.bytes).unwrap()).unwrap_or_default();
+        changes.extend(reader.decode(&chunk, Bytes::copy_from_slice(bytes))?);
+    }
+    reader.finish()?;
     Ok(changes)
 }
 
@@ -160,25 +169,115 @@ fn rows_of_any_size_are_written_in_batches_that_fit_into_memory() {
     assert!(matches!(read_tail(tail, length, crc32), Ok(Tail::Footer(_))));
 }
 
+fn fixture(name: &str) -> String {
+    format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The state that rows of a fixture's seed come to.
+fn assert_is_state_of_the_fixture(aggregate: &Arc<Aggregate>, changes: Vec<Change>, name: &str) {
+    let mut state = state(aggregate);
+    changes.iter().for_each(|change| apply(&mut state, &change.entries));
+    assert_eq!(close_all(&mut state), expected(&random_rows(&mut SmallRng::seed_from_u64(7), 40)), "{name}");
+}
+
 #[test]
-fn version_1_of_the_state_file_is_written_byte_for_byte_and_read_as_older_versions_wrote_it() {
+fn state_files_of_version_1_are_read_as_all_that_wrote_it_did() {
     let aggregate = aggregate();
-    let rows = random_rows(&mut SmallRng::seed_from_u64(7), 40);
-    let path = |name| format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR"));
-    let written = file_of(&aggregate, &change(&aggregate, &rows));
-    if std::env::var_os("WEIR_WRITE_FIXTURES").is_some() {
-        std::fs::write(path("state-v1-sums.bin"), &written).unwrap();
-    }
-    assert!(written == std::fs::read(path("state-v1-sums.bin")).unwrap(), "a file is written as it always was");
     // The first has no chunks; before the last one, sums had one column.
     for name in ["state-v1.bin", "state-v1-chunks.bin", "state-v1-sums.bin"] {
-        let file = std::fs::read(path(name)).unwrap();
-        let mut state = state(&aggregate);
-        for change in read_back(&aggregate, &file) {
-            apply(&mut state, &change.entries);
+        let changes = read_back(&aggregate, &std::fs::read(fixture(name)).unwrap());
+        for Change { key_groups: groups, entries } in &changes {
+            assert_eq!(groups.values()[..], key_groups(&entries.keys[..1], entries.rows()).unwrap(), "{name}: as they are today");
         }
-        assert_eq!(close_all(&mut state), expected(&rows), "{name}");
+        assert_is_state_of_the_fixture(&aggregate, changes, name);
     }
+}
+
+/// A table of each kind: windows, and rows without a time, of which one is deleted.
+#[test]
+fn version_2_of_the_state_file_is_written_byte_for_byte_and_read() {
+    let aggregate = aggregate();
+    let windows = change(&aggregate, &random_rows(&mut SmallRng::seed_from_u64(7), 40));
+    let timers = row_table("timers", &["key", "timer"], &["at"], vec![]);
+    let table_of_windows = table;
+    let mut table = RowTable::new(Arc::clone(&timers)).unwrap();
+    let put = |table: &mut RowTable, key, at: Option<i64>| {
+        let key = table.key().encode(&[numbers([Some(key)])], 1).unwrap().remove(0);
+        let rest: Arc<[u8]> =
+            RowTable::new(row_table("rest", &["timer"], &[], vec![])).unwrap().key().encode(&[numbers([Some(1)])], 1).unwrap().remove(0);
+        let id = RowId { key, time_us: NEVER, rest };
+        match at {
+            Some(at) => table.put(id, table.value().encode(&[numbers([Some(at)])], 1).unwrap().remove(0)),
+            None => table.delete(id),
+        }
+    };
+    put(&mut table, 3, Some(30));
+    put(&mut table, 4, Some(40));
+    assert_eq!(table.take_change(None).unwrap().unwrap().rows(), 2);
+    put(&mut table, 3, None);
+    put(&mut table, 5, Some(50));
+    let rows = table.take_change(Some(i64::MAX)).unwrap().unwrap();
+    assert_eq!((rows.rows(), table.entries()), (2, 2), "what has no time is below no horizon");
+
+    let mut writer = file::Writer::new("0.1.0");
+    file::batches(&windows).iter().for_each(|batch| writer.write("step", &table_of_windows(&aggregate), batch).unwrap());
+    file::batches(&rows).iter().for_each(|batch| writer.write("process", &timers, batch).unwrap());
+    let written = writer.finish().unwrap().rest;
+    if std::env::var_os("WEIR_WRITE_FIXTURES").is_some() {
+        std::fs::write(fixture("state-v2.bin"), &written).unwrap();
+    }
+    let file = std::fs::read(fixture("state-v2.bin")).unwrap();
+    assert!(written == file, "a file is written as it always was");
+
+    let Tail::Footer(footer) = read_tail(&file, file.len() as u64, crc32fast::hash(&file)).unwrap() else {
+        panic!("all of the file was there")
+    };
+    let [of_windows, of_rows] = &footer.blocks[..] else { panic!("{:?}", footer.blocks) };
+    assert_eq!((of_windows.step.as_str(), of_windows.table.as_deref(), of_windows.kind.as_str()), ("step", Some("windows"), "Merge"));
+    assert_eq!((of_rows.step.as_str(), of_rows.table.as_deref(), of_rows.kind.as_str()), ("process", Some("timers"), "Rows"));
+    assert_eq!((of_windows.deletes, of_rows.rows, of_rows.deletes, of_rows.times), (0, 2, 1, None));
+    assert_is_state_of_the_fixture(
+        &aggregate,
+        read_block(&footer, of_windows, &table_of_windows(&aggregate), &file).unwrap(),
+        "state-v2.bin",
+    );
+    let back = read_block(&footer, of_rows, &timers, &file).unwrap();
+    assert_eq!(back.iter().map(Change::rows).sum::<usize>(), 2);
+    assert_eq!(
+        (&back[0].key_groups, &back[0].entries.times, &back[0].entries.deleted),
+        (&rows.key_groups, &rows.entries.times, &rows.entries.deleted)
+    );
+    assert_eq!((&back[0].entries.keys, &back[0].entries.values), (&rows.entries.keys, &rows.entries.values));
+}
+
+#[test]
+fn a_table_of_a_later_version_or_of_another_kind_and_a_later_file_are_refused_with_what_reads_them() {
+    let aggregate = aggregate();
+    let windows = change(&aggregate, &random_rows(&mut SmallRng::seed_from_u64(7), 40));
+    let ours = (*table(&aggregate)).clone();
+    let written_as = |table: &TableSchema| {
+        let mut writer = file::Writer::new("0.1.0");
+        writer.write("step", table, &windows).unwrap();
+        writer.finish().unwrap().rest
+    };
+    let version = crate::VERSION;
+    let later = written_as(&TableSchema { version: 2, ..ours.clone() });
+    let says = format!(
+        "it has table `windows` of step `step` as Merge in version 2, and this is Weir {version}, which reads Merge up to version 1; run the \
+         version that wrote it, 0.1.0, or a later one"
+    );
+    assert_eq!(read(&aggregate, &later, crc32fast::hash(&later)).unwrap_err(), Failure::config(says));
+    let rows = written_as(&TableSchema { kind: Kind::Rows, ..ours });
+    assert!(read(&aggregate, &rows, crc32fast::hash(&rows)).unwrap_err().message.contains("as Rows in version 1"));
+
+    let footer = r#"{"format":"weir.state/v3","writer":"9.3.0"}"#.as_bytes();
+    let length = u32::try_from(footer.len()).unwrap().to_le_bytes();
+    let file = [b"WEIRST3\n".as_slice(), footer, &length, &crc32fast::hash(footer).to_le_bytes(), b"WEIRST3\n"].concat();
+    let says = format!(
+        "its format is `weir.state/v3`, and this is Weir {version}, which reads `weir.state/v1` and `weir.state/v2`; run the version that wrote \
+         it, 9.3.0, or a later one"
+    );
+    assert_eq!(read(&aggregate, &file, crc32fast::hash(&file)).unwrap_err(), Failure::config(says));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! The manifests of a checkpoint, read with nothing but their documented JSON (docs/formats/manifest-v1.md).
+//! The manifests of a checkpoint, read with nothing but their documented JSON (docs/formats/manifest-v2.md).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -42,6 +42,10 @@ pub struct Manifest {
     pub rows_late: u64,
     pub rows_out: u64,
     pub open_windows: u64,
+    /// Of each of its inputs: the watermark before and after.
+    pub inputs_us: Vec<(Option<i64>, Option<i64>)>,
+    /// Of each of its tables: how many entries there are, and below which time they are over.
+    pub tables_of_steps: Vec<(u64, Option<i64>)>,
     /// Rows that steps behind a window could not compute, by step.
     pub rows_bad: BTreeMap<String, u64>,
     /// Rows to be committed, over all sinks.
@@ -122,6 +126,8 @@ impl Manifest {
             rows_late: 0,
             rows_out: 0,
             open_windows: 0,
+            inputs_us: Vec::new(),
+            tables_of_steps: Vec::new(),
             rows_bad: BTreeMap::new(),
             committed_rows: 0,
             committed: BTreeMap::new(),
@@ -209,17 +215,21 @@ pub fn of_object(name: &str, bytes: &[u8], name_of: NameOf<'_>) -> Manifest {
 /// If a field is not there or of another type.
 #[must_use]
 pub fn parse(json: &Json) -> Manifest {
-    assert_eq!(json["format"], "weir.manifest/v1");
+    // docs/formats/manifest-v1.md: tables and the figures of steps had other places.
+    let is_v1 = json["format"] == "weir.manifest/v1";
+    assert!(is_v1 || json["format"] == "weir.manifest/v2", "{}", json["format"]);
+    let (pinned, name, id) = if is_v1 { ("tables", "sink", "tableId") } else { ("sinks", "name", "id") };
     let source = &json["sources"][0];
     // The one step with a state, over all tasks; a first claim may have none yet.
     let steps: Vec<&Json> = json["tasks"].as_array().unwrap().iter().flat_map(|t| t["steps"].as_array().unwrap()).collect();
-    let over_steps = |field: &str| steps.iter().map(|s| number(s, field)).sum();
+    let over_steps = |field: &str| -> u64 { steps.iter().map(|s| number(s, field)).sum() };
+    let over_inputs = |field: &str| if is_v1 { over_steps(field) } else { over_inputs(&steps, field) };
     let committed: BTreeMap<_, _> =
         json["committables"].as_array().unwrap().iter().map(|c| (c["sink"].as_str().unwrap().to_owned(), number(c, "rows"))).collect();
     let lineage = json["lineage"].as_str().unwrap();
     let begun = lineage.split_once('.').map_or(1, |(_, begun)| begun.parse().unwrap());
-    let of_this = list(&json["acknowledged"]).map(|of| (table(of), (begun, number(of, "epoch"))));
-    let of_former = list(&json["acknowledgedBefore"]).map(|of| (table(of), (number(of, "begun"), number(of, "epoch"))));
+    let of_this = list(&json["acknowledged"]).map(|of| (place(of, "sink", id), (begun, number(of, "epoch"))));
+    let of_former = list(&json["acknowledgedBefore"]).map(|of| (place(of, "sink", id), (number(of, "begun"), number(of, "epoch"))));
     Manifest {
         epoch: number(json, "epoch"),
         lineage: lineage.to_owned(),
@@ -244,14 +254,20 @@ pub fn parse(json: &Json) -> Manifest {
         rejected: source["counts"]["rejected"].as_u64().unwrap_or_default(),
         filtered: source["counts"]["filtered"].as_u64().unwrap_or_default(),
         totals: totals(&json["totals"]),
-        rows_in: over_steps("rowsIn"),
-        rows_late: over_steps("rowsLate"),
+        rows_in: over_inputs("rowsIn"),
+        rows_late: over_inputs("rowsLate"),
         rows_out: over_steps("rowsOut"),
         open_windows: over_steps("openWindows"),
+        inputs_us: steps
+            .iter()
+            .flat_map(|s| list(&s["inputs"]))
+            .map(|i| (time(i, "watermarkBeforeUs"), time(i, "watermarkAfterUs")))
+            .collect(),
+        tables_of_steps: steps.iter().flat_map(|s| list(&s["tables"])).map(|t| (number(t, "entries"), time(t, "horizonUs"))).collect(),
         rows_bad: json["tasks"].as_array().unwrap().iter().flat_map(|task| counts(&task["rowsBad"])).collect(),
         committed_rows: committed.values().sum(),
         committed,
-        tables: json["tables"].as_array().unwrap().iter().map(table).collect(),
+        tables: json[pinned].as_array().unwrap().iter().map(|sink| place(sink, name, id)).collect(),
         acknowledged: of_this.chain(of_former).collect(),
     }
 }
@@ -261,9 +277,13 @@ fn list(json: &Json) -> impl Iterator<Item = &Json> {
     json.as_array().into_iter().flatten()
 }
 
-/// A sink and its table.
-fn table(json: &Json) -> (String, String) {
-    (json["sink"].as_str().unwrap().to_owned(), json["tableId"].as_str().unwrap().to_owned())
+/// A sink and its table, by the fields that have the name and the id.
+fn place(json: &Json, name: &str, id: &str) -> (String, String) {
+    (json[name].as_str().unwrap().to_owned(), json[id].as_str().unwrap().to_owned())
+}
+
+fn over_inputs(steps: &[&Json], field: &str) -> u64 {
+    steps.iter().flat_map(|step| list(&step["inputs"])).map(|input| number(input, field)).sum()
 }
 
 /// Numbers by name; none if there is no such field.
@@ -305,6 +325,15 @@ fn partition(json: &Json) -> Partition {
 
 fn range(json: &Json) -> (i64, i64) {
     (json["start"].as_i64().unwrap(), json["end"].as_i64().unwrap())
+}
+
+/// A time or null, which must be there.
+fn time(json: &Json, field: &str) -> Option<i64> {
+    match json.get(field) {
+        Some(Json::Null) => None,
+        Some(time) => Some(time.as_i64().unwrap_or_else(|| panic!("no time `{field}` in {json}"))),
+        None => panic!("no `{field}` in {json}"),
+    }
 }
 
 fn number(json: &Json, field: &str) -> u64 {

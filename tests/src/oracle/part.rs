@@ -31,6 +31,7 @@ pub fn only(manifest: &mut Json, name_of: &dyn Fn(&str) -> Option<String>) {
         keep(&mut task["steps"], "name", name_of);
         keep_keys(&mut task["rowsBad"], name_of);
     }
+    keep(&mut manifest["sinks"], "name", name_of);
     for list in ["committables", "tables", "acknowledged", "acknowledgedBefore"] {
         keep(&mut manifest[list], "sink", name_of);
     }

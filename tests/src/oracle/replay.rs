@@ -320,6 +320,10 @@ impl State<'_> {
         self.expect(m.epoch, "rows to commit", &(written + beside), &m.committed_rows);
         let windows: BTreeSet<i64> = self.held.open.keys().map(|(start, _)| *start).collect();
         self.expect(m.epoch, "open windows", &(windows.len() as u64), &m.open_windows);
+        let (inputs_us, tables) =
+            (vec![(before, after); m.inputs_us.len()], vec![(self.held.open.len() as u64, after); m.tables_of_steps.len()]);
+        self.expect(m.epoch, "the watermarks of the step", &inputs_us, &m.inputs_us);
+        self.expect(m.epoch, "what the step keeps, and below which time it is over", &tables, &m.tables_of_steps);
         self.out.read += read;
         self.out.tombstones += tombstones;
         self.out.dropped += dropped;

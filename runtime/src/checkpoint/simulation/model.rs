@@ -15,7 +15,7 @@ use crate::checkpoint::protocol::{Head, Mark, Place, Rule};
 pub const SINKS: usize = 2;
 
 pub fn place(sink: usize) -> Place {
-    Place { sink: sink.to_string().into(), table_id: "".into() }
+    Place { sink: sink.to_string().into(), id: "".into() }
 }
 
 /// A manifest, as far as the model goes.

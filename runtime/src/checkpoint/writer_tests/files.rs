@@ -14,7 +14,7 @@ async fn put(states: &StateFiles, name: &StateName, bytes: &[u8]) -> Result<Stat
     let mut file = states.create(name, "state");
     file.push(bytes.to_vec()).await?;
     let path = file.finish().await?;
-    Ok(StateFile { path, bytes: bytes.len() as u64, rows: 1, crc32: crc32fast::hash(bytes), max_window_end_us: 0 })
+    Ok(StateFile { path, bytes: bytes.len() as u64, rows: 1, crc32: crc32fast::hash(bytes), tables: vec![] })
 }
 
 #[tokio::test]

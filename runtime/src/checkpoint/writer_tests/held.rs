@@ -251,7 +251,7 @@ async fn a_manifest_says_what_every_sink_had_before_it_and_a_sink_that_is_gone_i
     writer.commit(silver_only(epoch_after(writer.newest(), vec![])), &tables).await.unwrap();
     assert_eq!(said(writer.newest()), [("late".to_owned(), 3), ("silver".to_owned(), 5)]);
     let without_late =
-        async |newest: Option<&Manifest>, generation| Ok(Carried { tables: vec![pinned("silver")], ..carry(newest, generation).await? });
+        async |newest: Option<&Manifest>, generation| Ok(Carried { sinks: vec![pinned("silver")], ..carry(newest, generation).await? });
     let writer = opened(&store, "c").await.unwrap().claim(&tables, without_late).await.unwrap();
     assert_eq!(said(writer.newest()), [("silver".to_owned(), 5)]);
 }

@@ -29,8 +29,8 @@ use stubs::{Nothing, Tables, Unreliable};
 
 const SINKS: [&str; 2] = ["silver", "late"];
 
-fn pinned(sink: &str) -> PinnedTable {
-    PinnedTable { sink: sink.into(), uri: format!("test://{sink}"), table_id: format!("id-of-{sink}") }
+fn pinned(sink: &str) -> PinnedSink {
+    PinnedSink { name: sink.into(), kind: "Test".into(), place: format!("test://{sink}"), id: format!("id-of-{sink}") }
 }
 
 fn options(seed: u64) -> Options {
@@ -80,7 +80,7 @@ async fn carry(newest: Option<&Manifest>, _: Generation) -> Result<Carried> {
         fingerprint: json!({}),
         sources: sources(end, end),
         tasks: newest.map_or_else(|| task(vec![]), |m| m.tasks.clone()),
-        tables: SINKS.map(pinned).to_vec(),
+        sinks: SINKS.map(pinned).to_vec(),
         until: None,
         state_action: None,
         tokens_done: Vec::new(),

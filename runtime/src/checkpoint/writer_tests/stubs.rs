@@ -213,7 +213,7 @@ impl Sinks for Tables {
         let tables = self.tables.lock().unwrap();
         let memory = |sink: &str| SinkMemory {
             sink: sink.to_owned(),
-            table_id: format!("id-of-{sink}"),
+            id: format!("id-of-{sink}"),
             place: format!("the table {sink}"),
             held: tables.get(sink).map(|table| self.held_in(table)).unwrap_or_default(),
         };

@@ -269,7 +269,7 @@ impl Running {
         let epoch = self.writer.newest().epoch.next();
         let name = self.state_store.name(epoch, 0, 0);
         let change = self.state_log.write(name, keyed.changes).await?;
-        let horizons_us = self.graph.horizons_us(&watermarks.iter().map(|source| source.after_us).collect::<Vec<_>>());
+        let horizons_us = self.keyed.horizons_us().to_vec();
         let saved = self.state_log.advance(change, &horizons_us).await?;
         for (source, look) in self.sources.iter().zip(looks) {
             source.check(look).await?;

@@ -50,7 +50,7 @@ impl Summary {
             self.records_unreadable += source.partitions.iter().map(PartitionProgress::unreadable_count).sum::<u64>();
         }
         for step in manifest.tasks.iter().flat_map(|t| &t.steps) {
-            self.records_late += step.rows_late;
+            self.records_late += step.rows_late();
         }
         for committable in &manifest.committables {
             *self.rows_written.entry(committable.sink.clone()).or_default() += committable.rows;

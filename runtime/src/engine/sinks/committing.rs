@@ -10,7 +10,7 @@ use weir_plan::quote::quoted;
 
 use super::lanes::Parts;
 use super::opening::pin_of;
-use crate::checkpoint::manifest::{Committable, Manifest, Payload, PinnedTable};
+use crate::checkpoint::manifest::{Committable, Manifest, Payload, PinnedSink};
 use crate::checkpoint::sinks::{Committer, Landed};
 use crate::failure::{Failure, Result};
 use crate::sink::decided::{Decided, Outcome};
@@ -71,12 +71,12 @@ impl SinkSet {
     }
 
     /// Where a sink's rows of this epoch go, by the document of the time; none if the document has another place for it now.
-    fn current<'a>(&'a self, manifest: &'a Manifest, committable: &Committable) -> Result<(&'a PinnedTable, Option<&'a Open>)> {
-        let pinned = manifest.tables.iter().find(|t| t.sink == committable.sink).ok_or_else(|| {
+    fn current<'a>(&'a self, manifest: &'a Manifest, committable: &Committable) -> Result<(&'a PinnedSink, Option<&'a Open>)> {
+        let pinned = manifest.sinks.iter().find(|pinned| pinned.name == committable.sink).ok_or_else(|| {
             Failure::bug(format!("epoch {} has rows for {} and does not name its table", manifest.epoch, quoted(&committable.sink)))
         })?;
-        let writes_there = self.of.plan.sinks.iter().any(|s| s.name == pinned.sink && s.uri() == pinned.uri);
-        Ok((pinned, self.sinks.get(&pinned.sink).filter(|_| writes_there)))
+        let writes_there = self.of.plan.sinks.iter().any(|s| s.name == pinned.name && s.uri() == pinned.place);
+        Ok((pinned, self.sinks.get(&pinned.name).filter(|_| writes_there)))
     }
 
     async fn commit_one(&self, manifest: &Manifest, committable: &Committable) -> Result<Landed> {
@@ -86,13 +86,13 @@ impl SinkSet {
             (pinned, None) => match self.open_former(pinned).await? {
                 Some(mut sink) => self.commit_to(&mut *sink, manifest, committable, pinned).await,
                 None if self.may_give_up(manifest) => {
-                    tracing::warn!("{}: there is no table at {} any more", given_up(manifest, committable), pinned.uri);
+                    tracing::warn!("{}: there is no table at {} any more", given_up(manifest, committable), pinned.place);
                     Ok(Landed::GivenUp)
                 }
                 None => Err(Failure::config(format!(
                     "rows that were decided for {}, which the document no longer names, are to be committed before anything else, and there is \
                      no table: put it back, or give these rows up with a new spec.stateAction (`discard` or `restore`)",
-                    pinned.uri
+                    pinned.place
                 ))),
             },
         }
@@ -108,11 +108,11 @@ impl SinkSet {
         sink.lock().await.ready(&self.decided(manifest, &committable.sink), &payload_of(committable)).await
     }
 
-    async fn commit_to(&self, to: &mut dyn Sink, manifest: &Manifest, committable: &Committable, pinned: &PinnedTable) -> Result<Landed> {
+    async fn commit_to(&self, to: &mut dyn Sink, manifest: &Manifest, committable: &Committable, pinned: &PinnedSink) -> Result<Landed> {
         let (sink, epoch, rows) = (&committable.sink, manifest.epoch, committable.rows);
-        if to.pin().id != pinned.table_id {
+        if to.pin().id != pinned.id {
             // Only a state action lets a pipeline start on a table that was made anew.
-            tracing::warn!(%sink, %epoch, rows, "the rows were for the table at {} that is gone", pinned.uri);
+            tracing::warn!(%sink, %epoch, rows, "the rows were for the table at {} that is gone", pinned.place);
             return Ok(Landed::GivenUp);
         }
         match to.commit(&self.decided(manifest, sink), &payload_of(committable)).await? {
@@ -122,7 +122,7 @@ impl SinkSet {
             }
             Outcome::AlreadyThere => Ok(Landed::Committed),
             Outcome::Gone { what, .. } if self.may_give_up(manifest) => {
-                tracing::warn!("{}: {what} is gone from {}", given_up(manifest, committable), pinned.uri);
+                tracing::warn!("{}: {what} is gone from {}", given_up(manifest, committable), pinned.place);
                 Ok(Landed::GivenUp)
             }
             Outcome::Gone { says, .. } => Err(says),
@@ -142,11 +142,11 @@ impl SinkSet {
         }
     }
 
-    async fn open_former(&self, pinned: &PinnedTable) -> Result<Option<Box<dyn Sink>>> {
+    async fn open_former(&self, pinned: &PinnedSink) -> Result<Option<Box<dyn Sink>>> {
         sink::former(&pin_of(pinned), &self.of).await.map_err(|e| {
             e.context(format_args!(
                 "rows that were decided for {}, which the document no longer names, are to be committed before anything else",
-                pinned.uri
+                pinned.place
             ))
         })
     }

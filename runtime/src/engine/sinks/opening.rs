@@ -8,7 +8,7 @@ use futures::future::BoxFuture;
 use weir_plan::plan::{self, StateAction};
 use weir_plan::quote::quoted;
 
-use crate::checkpoint::manifest::{Manifest, PinnedTable};
+use crate::checkpoint::manifest::{Manifest, PinnedSink};
 use crate::checkpoint::protocol::Mark;
 use crate::checkpoint::sinks::{SinkHolds, SinkMemory, Sinks};
 use crate::engine::start::claim;
@@ -84,7 +84,7 @@ impl Opening {
 
     /// The identities of the sinks that are there.
     #[must_use]
-    pub fn pinned(&self) -> Vec<PinnedTable> {
+    pub fn pinned(&self) -> Vec<PinnedSink> {
         self.there().map(|sink| pinned(sink.pin())).collect()
     }
 
@@ -121,18 +121,19 @@ async fn open(opener: &dyn Opener, sink: &plan::Sink, retry: RetryPolicy) -> Res
     opened.map_err(|e| e.context(format!("sink {}", quoted(&sink.name))))
 }
 
-/// How a manifest of the first format has a sink.
-fn pinned(Pin { sink, place, id }: Pin) -> PinnedTable {
-    PinnedTable { sink, uri: place, table_id: id }
+/// How a manifest has a sink.
+fn pinned(Pin { sink, kind, place, id }: Pin) -> PinnedSink {
+    PinnedSink { name: sink, kind, place, id }
 }
 
 /// The other way round.
-pub fn pin_of(pinned: &PinnedTable) -> Pin {
-    Pin { sink: pinned.sink.clone(), place: pinned.uri.clone(), id: pinned.table_id.clone() }
+pub fn pin_of(pinned: &PinnedSink) -> Pin {
+    let PinnedSink { name, kind, place, id } = pinned.clone();
+    Pin { sink: name, kind, place, id }
 }
 
-fn told(Pin { sink, place, id }: Pin, memory: &dyn Memory) -> SinkMemory {
-    SinkMemory { sink, table_id: id, place: format!("the table at {place}"), held: holds(memory.held()) }
+fn told(Pin { sink, place, id, .. }: Pin, memory: &dyn Memory) -> SinkMemory {
+    SinkMemory { sink, id, place: format!("the table at {place}"), held: holds(memory.held()) }
 }
 
 fn holds(held: &[HeldEpoch]) -> Vec<SinkHolds> {

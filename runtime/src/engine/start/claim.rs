@@ -14,7 +14,8 @@ use weir_plan::quote::quoted;
 use crate::checkpoint::content::Carried;
 use crate::checkpoint::home::Home;
 use crate::checkpoint::manifest::{
-    ActedUpon, Manifest, PartitionProgress, PinnedTable, SourceCounts, SourceProgress, StateFile, Task, Until, UntilPartition, token_digest,
+    ActedUpon, Manifest, PartitionProgress, PinnedSink, SourceCounts, SourceProgress, StateFile, StepProgress, Task, Until, UntilPartition,
+    token_digest,
 };
 use crate::engine::source_run::{start_from, topic_watch};
 use crate::failure::{Failure, Result};
@@ -43,9 +44,9 @@ pub struct Wanted<'a> {
     /// The name of this run, if it has one.
     pub run: Option<&'a str>,
     pub fingerprint: &'a Fingerprint,
-    /// The tables that are there.
-    pub tables: &'a [PinnedTable],
-    /// Name and URI of each sink whose table is not.
+    /// The sinks that are there.
+    pub sinks: &'a [PinnedSink],
+    /// Name and place of each sink that is not.
     pub missing: &'a [(String, String)],
     pub home: &'a Home,
 }
@@ -138,33 +139,36 @@ impl<'a> Base<'a> {
         if let Some(newest) = self.newest {
             wanted.home.check(newest)?;
             // Before the claim: what can't be committed then would be in doubt for every version.
+            let of_sink = |name: &str, failure: Failure| failure.context(format_args!("sink {}, {}", quoted(name), newest.named()));
+            for pinned in &newest.sinks {
+                sink::check_kind(&pinned.kind).map_err(|e| of_sink(&pinned.name, e))?;
+            }
             for decided in &newest.committables {
-                sink::check_payload(&decided.payload.kind)
-                    .map_err(|e| e.context(format_args!("sink {}, epoch {}", quoted(&decided.sink), newest.epoch)))?;
+                sink::check_payload(&decided.payload.kind).map_err(|e| of_sink(&decided.sink, e))?;
             }
         }
         self.check_state_fits(wanted.fingerprint)?;
         if self.action.is_some() {
             return Ok(());
         }
-        for was in self.newest.iter().flat_map(|m| &m.tables) {
-            if wanted.missing.iter().any(|(sink, uri)| *sink == was.sink && *uri == was.uri) {
+        for was in self.newest.iter().flat_map(|m| &m.sinks) {
+            if wanted.missing.iter().any(|(sink, place)| *sink == was.name && *place == was.place) {
                 return Err(Failure::config(format!(
                     "sink {}: there is no table at {}, and this pipeline has written to one (its id is {}): put it back, or begin another \
                      history for a new one with spec.stateAction",
-                    quoted(&was.sink),
-                    was.uri,
-                    was.table_id
+                    quoted(&was.name),
+                    was.place,
+                    was.id
                 )));
             }
-            if let Some(is) = wanted.tables.iter().find(|p| p.sink == was.sink && p.uri == was.uri && p.table_id != was.table_id) {
+            if let Some(is) = wanted.sinks.iter().find(|p| p.name == was.name && p.place == was.place && p.id != was.id) {
                 return Err(Failure::config(format!(
                     "sink {}: the table at {} has the id {} and had {} when this checkpoint began: it was deleted and made anew; \
                      restore it, or begin another history for it with spec.stateAction",
-                    quoted(&is.sink),
-                    is.uri,
-                    is.table_id,
-                    was.table_id
+                    quoted(&is.name),
+                    is.place,
+                    is.id,
+                    was.id
                 )));
             }
         }
@@ -272,10 +276,10 @@ impl<'a> Base<'a> {
                 key_groups: (0, weir_plan::key_group::KEY_GROUPS),
                 state,
                 compacting: None,
-                steps: Vec::new(),
+                steps: self.state.map_or_else(Vec::new, steps_of),
                 rows_bad: BTreeMap::new(),
             }],
-            tables: wanted.tables.to_vec(),
+            sinks: wanted.sinks.to_vec(),
             state_action: match self.action {
                 Some(action) => Some(ActedUpon { token: action.token.clone(), restored: self.state.map(|m| m.epoch) }),
                 None => self.newest.and_then(|m| m.state_action.clone()),
@@ -383,6 +387,11 @@ fn at_rest(id: &TopicPartition, next: i64, watermark_us: Option<i64>) -> Partiti
 #[must_use]
 pub fn state_of(manifest: &Manifest) -> Vec<StateFile> {
     manifest.tasks.iter().flat_map(|t| t.state.iter().cloned()).collect()
+}
+
+/// Where the steps with state are.
+fn steps_of(manifest: &Manifest) -> Vec<StepProgress> {
+    manifest.tasks.iter().flat_map(|task| &task.steps).map(StepProgress::at_rest).collect()
 }
 
 fn gone(epoch: Epoch, newest: Option<&Manifest>) -> Failure {

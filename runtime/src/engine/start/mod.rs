@@ -99,7 +99,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         trigger: plan.trigger,
         run: options.run.as_deref(),
         fingerprint: &fingerprint,
-        tables: &there,
+        sinks: &there,
         missing: &missing,
         home: &options.home,
     };
@@ -130,7 +130,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
             let base = Base::of(plan.state_action.as_ref(), newest, restored.as_ref().map(|restored| &restored.manifest))?;
             sinks.look_again().await?;
             let (there, missing) = (sinks.pinned(), sinks.missing());
-            let wanted = Wanted { tables: &there, missing: &missing, ..wanted.clone() };
+            let wanted = Wanted { sinks: &there, missing: &missing, ..wanted.clone() };
             base.check_fit(&wanted)?;
             let ask = async |(source, input): (&WantedSource<'_>, &Arc<KafkaInput>)| {
                 let (known, start_time_ms) = (base.topics(source), base.start_time_ms(source));
@@ -150,7 +150,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
             }
             // Last: nothing else can refuse this start any more.
             sinks.make_missing().await?;
-            carried.tables = sinks.pinned();
+            carried.sinks = sinks.pinned();
             Ok(carried)
         })
         .await?;
@@ -181,11 +181,11 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let mut keyed =
         match restored.filter(|restored| claim.state_action.as_ref().is_some_and(|done| done.restored == Some(restored.manifest.epoch))) {
             Some(restored) => restored.keyed,
-            None => restoring::restore(&graph, &saved, graph.horizons_us(&sources_us), options.lanes).await?,
+            None => restoring::restore(&graph, &saved, &claim, options.lanes).await?,
         };
 
     memory.note_state(keyed.bytes());
-    let shown = at_rest(claim.clone(), &keyed, &sources_us);
+    let shown = at_rest(claim.clone(), &mut keyed, &sources_us)?;
     observer.claimed(Progress::of(&shown, &plan, &Durations::default(), keyed.bytes(), &latest, &sinks.status().await));
     let resume = |(source, input): (&Source, Arc<KafkaInput>)| {
         let progress = claim.sources.iter().find(|s| s.name == source.name);
@@ -277,11 +277,11 @@ fn topics(input: &KafkaInput, known: &BTreeSet<String>, start_time_ms: Option<i6
 }
 
 /// The claim, with its steps as they stand.
-fn at_rest(mut claim: Manifest, keyed: &KeyedStage, sources_us: &[Option<i64>]) -> Manifest {
+fn at_rest(mut claim: Manifest, keyed: &mut KeyedStage, sources_us: &[Option<i64>]) -> Result<Manifest> {
     for task in &mut claim.tasks {
-        task.steps = keyed.at_rest(sources_us);
+        task.steps = keyed.at_rest(sources_us)?;
     }
-    claim
+    Ok(claim)
 }
 
 fn random_id() -> String {

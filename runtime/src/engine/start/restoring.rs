@@ -7,17 +7,21 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use crate::build::Graph;
+use crate::checkpoint::manifest::Manifest;
 use crate::engine::worker::KeyedStage;
 use crate::failure::{Failure, Result};
-use crate::state::Entries;
 use crate::state::log::Restorable;
+use crate::state::{Entries, StepTable};
 
 /// Batches of a state file that wait for one thread: a few megabytes.
 const QUEUE_BATCHES: usize = 4;
 
-/// Reads what is saved. What lies below the horizons (per table, µs, exclusive) is left out.
-pub async fn restore(graph: &Arc<Graph>, saved: &Restorable, horizons_us: Vec<Option<i64>>, threads: usize) -> Result<KeyedStage> {
+/// Reads what a manifest's files have, without what lies below the horizons.
+pub async fn restore(graph: &Arc<Graph>, saved: &Restorable, manifest: &Manifest, threads: usize) -> Result<KeyedStage> {
     let mut state = KeyedStage::new(Arc::clone(graph))?;
+    state.raise_horizons(&graph.horizons_us(&manifest.watermarks_us(&graph.plan)));
+    state.raise_horizons(&saved_horizons_us(graph, manifest));
+    let horizons_us = state.horizons_us().to_vec();
     if saved.is_empty() {
         return Ok(state);
     }
@@ -27,13 +31,23 @@ pub async fn restore(graph: &Arc<Graph>, saved: &Restorable, horizons_us: Vec<Op
         workers.push(Worker::start(share, KeyedStage::new(Arc::clone(graph))?)?);
     }
     // A thread that takes no more has failed, and says why when it is asked.
-    let read = saved.load(|table, entries| Ok(workers.iter().all(|worker| worker.queue.send((table, entries.clone())).is_ok()))).await;
+    let read =
+        saved.load(|table, change| Ok(workers.iter().all(|worker| worker.queue.send((table, change.entries.clone())).is_ok()))).await;
     let restored: Vec<_> = workers.into_iter().map(Worker::finish).collect();
     read?;
     for part in restored {
         state.take_over(part?)?;
     }
     Ok(state)
+}
+
+/// What a manifest says of each table: more than the watermarks do, if the document has changed since so that a step keeps entries for longer.
+fn saved_horizons_us(graph: &Graph, manifest: &Manifest) -> Vec<Option<i64>> {
+    let saved = |table: &StepTable| {
+        let step = manifest.tasks.iter().flat_map(|task| &task.steps).find(|step| step.name == table.step)?;
+        step.tables.iter().find(|saved| saved.name == table.schema.name)?.horizon_us
+    };
+    graph.tables().iter().map(saved).collect()
 }
 
 /// Which entries a thread takes: times are dealt out in turn, as they are first seen. All threads see all entries in one order, so they agree.

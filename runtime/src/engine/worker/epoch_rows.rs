@@ -13,7 +13,7 @@ use weir_plan::stages::Edge;
 use super::bad_rows::{self, BadOfEpoch};
 use super::keyed_stage::{KeyedStage, Watermarks};
 use crate::build::Graph;
-use crate::checkpoint::manifest::StepProgress;
+use crate::checkpoint::manifest::{InputProgress, StepProgress};
 use crate::failure::{Failure, Result};
 use crate::keyed::edge::{EdgeReport, EdgeSender};
 use crate::keyed::{KeyedStep, Marks, Prepared};
@@ -52,9 +52,7 @@ pub struct EpochRows<'s> {
 /// The keyed step that gives its rows.
 struct Closing {
     step: usize,
-    marks: Marks,
-    rows_in: u64,
-    rows_late: u64,
+    inputs: Vec<InputProgress>,
     rows_out: u64,
 }
 
@@ -115,28 +113,31 @@ impl<'s> EpochRows<'s> {
     /// Closes the next keyed step: all that comes to it is there by now. Gives whether there is one.
     fn begin_next(&mut self) -> Result<bool> {
         let Some(step) = self.to_come.pop_front() else { return Ok(false) };
-        let (mut rows_in, mut rows_late) = (0, 0);
+        let marks = self.marks(step);
+        let mut inputs = Vec::new();
         for input in 0..self.graph.plan.steps[step].inputs().len() {
             let edge = Edge { step, input };
             let report = match self.behind.remove(&edge) {
                 Some(mut sender) => sender.end_epoch()?,
                 None => self.of_lanes.remove(&edge).unwrap_or_default(),
             };
-            rows_in += report.rows_in;
-            rows_late += report.rows_late;
+            inputs.push(InputProgress {
+                watermark_before_us: marks.before_us[input],
+                watermark_after_us: marks.after_us[input],
+                rows_in: report.rows_in,
+                rows_late: report.rows_late,
+            });
             self.stage.bring(edge, report.entries)?;
         }
-        let marks = self.marks(step);
         self.stage.close(step, &marks)?;
-        self.closing = Some(Closing { step, marks, rows_in, rows_late, rows_out: 0 });
+        self.closing = Some(Closing { step, inputs, rows_out: 0 });
         Ok(true)
     }
 
     fn end(&mut self, closing: Closing) -> Result<()> {
-        let Closing { step, marks, rows_in, rows_late, rows_out } = closing;
-        self.epoch.changes.extend(self.stage.take_changes(step, &marks.after_us)?);
-        let at_rest = self.stage.progress(step, marks.after_us.iter().copied().min().flatten())?;
-        self.epoch.steps.push(StepProgress { rows_in, rows_late, rows_out, ..at_rest });
+        let Closing { step, inputs, rows_out } = closing;
+        self.epoch.changes.extend(self.stage.take_changes(step)?);
+        self.epoch.steps.push(self.stage.progress(step, inputs, rows_out)?);
         Ok(())
     }
 

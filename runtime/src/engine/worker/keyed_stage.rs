@@ -7,17 +7,17 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use weir_plan::Plan;
 use weir_plan::outputs::Output;
-use weir_plan::plan::{Input, Step};
+use weir_plan::plan::Input;
 use weir_plan::stages::Edge;
 
 use super::epoch_rows::EpochRows;
 use crate::build::Graph;
-use crate::checkpoint::manifest::StepProgress;
+use crate::checkpoint::manifest::{InputProgress, StepProgress, TableProgress};
 use crate::failure::{Failure, Result};
 use crate::keyed::edge::EdgeReport;
-use crate::keyed::{Figures, KeyedOperator, Leaving, Marks};
+use crate::keyed::{KeyedOperator, KeyedStep, Leaving, Marks};
 use crate::sink;
-use crate::state::{self, Change, Entries};
+use crate::state::{Change, Entries};
 use crate::transform::fitness::Fitness;
 use crate::transform::rows::Rows;
 
@@ -34,6 +34,8 @@ pub struct KeyedStage {
     operators: Vec<Option<Box<dyn KeyedOperator>>>,
     /// What the lanes have brought in the epoch in hand; the entries are with the operators.
     of_lanes: BTreeMap<Edge, EdgeReport>,
+    /// Per table, as [`Self::horizons_us`] says.
+    horizons_us: Vec<Option<i64>>,
 }
 
 /// Where rows of the stage go.
@@ -45,14 +47,11 @@ struct Sinks {
 
 impl KeyedStage {
     pub fn new(graph: Arc<Graph>) -> Result<Self> {
-        let operator = |(i, step): (usize, &Step)| {
-            let Some(keyed) = graph.keyed_step(i) else { return Ok(None) };
-            state::file::check(&step.name, keyed.tables())?;
-            keyed.operator().map(Some)
-        };
-        let operators = graph.plan.steps.iter().enumerate().map(operator).collect::<Result<_>>()?;
+        let operators = (0..graph.plan.steps.len()).map(|step| graph.keyed_step(step).map(KeyedStep::operator).transpose());
+        let operators = operators.collect::<Result<_>>()?;
+        let horizons_us = vec![None; graph.tables().len()];
         let fitness = graph.plan.sinks.iter().map(sink::fitness).collect();
-        Ok(Self { sinks: Sinks { graph, fitness }, operators, of_lanes: BTreeMap::new() })
+        Ok(Self { sinks: Sinks { graph, fitness }, operators, of_lanes: BTreeMap::new(), horizons_us })
     }
 
     /// Puts saved entries of a table back, by its number in [`Graph::tables`].
@@ -86,7 +85,21 @@ impl KeyedStage {
     /// Closes the epoch with these watermarks, per source. What it comes to is to be taken to its end.
     pub fn advance(&mut self, watermarks: &[Watermarks]) -> Result<EpochRows<'_>> {
         let of_lanes = std::mem::take(&mut self.of_lanes);
+        let after_us: Vec<_> = watermarks.iter().map(|source| source.after_us).collect();
+        self.raise_horizons(&self.graph().horizons_us(&after_us));
         EpochRows::new(self, of_lanes, watermarks)
+    }
+
+    /// Per table: entries with a time below it are over. It never falls, whatever watermarks and a changed document would make of it: what was
+    /// forgotten in memory must not come back from a file.
+    #[must_use]
+    pub fn horizons_us(&self) -> &[Option<i64>] {
+        &self.horizons_us
+    }
+
+    /// Those that are not there yet.
+    pub fn raise_horizons(&mut self, to_us: &[Option<i64>]) {
+        self.horizons_us.iter_mut().zip(to_us).for_each(|(horizon_us, to_us)| *horizon_us = (*horizon_us).max(*to_us));
     }
 
     pub(super) fn graph(&self) -> &Arc<Graph> {
@@ -115,21 +128,28 @@ impl KeyedStage {
     }
 
     /// What the epoch has changed of a step's tables, each with its number in [`Graph::tables`].
-    pub(super) fn take_changes(&mut self, step: usize, after_us: &[Option<i64>]) -> Result<Vec<(usize, Change)>> {
-        let Self { sinks, operators, .. } = self;
+    pub(super) fn take_changes(&mut self, step: usize) -> Result<Vec<(usize, Change)>> {
+        let Self { sinks, operators, horizons_us, .. } = self;
         let graph = &sinks.graph;
         let mut changes = Vec::new();
         for (number, table) in graph.tables_of(step).zip(operator(operators, step)?.tables()) {
-            let change = table.take_change(graph.tables()[number].schema.horizon_us(after_us))?;
+            let change = table.take_change(horizons_us[number])?;
             changes.extend(change.map(|change| (number, change)));
         }
         Ok(changes)
     }
 
-    /// Where a step is now.
-    pub(super) fn progress(&mut self, step: usize, watermark_us: Option<i64>) -> Result<StepProgress> {
-        let figures = self.operator(step)?.figures();
-        Ok(at_rest(&self.graph().plan.steps[step].name, figures, watermark_us))
+    /// Where a step is now; `inputs` say what came to it.
+    pub(super) fn progress(&mut self, step: usize, inputs: Vec<InputProgress>, rows_out: u64) -> Result<StepProgress> {
+        let Self { sinks, operators, horizons_us, .. } = self;
+        let (graph, operator) = (&sinks.graph, operator(operators, step)?);
+        let open_windows = operator.open_windows();
+        let tables = graph.tables_of(step).zip(operator.tables()).map(|(number, table)| TableProgress {
+            name: graph.tables()[number].schema.name.to_owned(),
+            entries: table.entries(),
+            horizon_us: horizons_us[number],
+        });
+        Ok(StepProgress { name: graph.plan.steps[step].name.clone(), inputs, rows_out, tables: tables.collect(), open_windows })
     }
 
     /// Why a row of a step is not fit for one of the tables that it goes to as it is.
@@ -148,14 +168,12 @@ impl KeyedStage {
     }
 
     /// Where the steps are while nothing comes in.
-    #[must_use]
-    pub fn at_rest(&self, sources_us: &[Option<i64>]) -> Vec<StepProgress> {
-        let graph = self.graph();
-        let of_step = |(step, operator): (usize, &Option<Box<dyn KeyedOperator>>)| {
-            let watermark_us = graph.flow().inputs_us(step, sources_us).into_iter().min().flatten();
-            Some(at_rest(&graph.plan.steps[step].name, operator.as_ref()?.figures(), watermark_us))
-        };
-        self.operators.iter().enumerate().filter_map(of_step).collect()
+    pub fn at_rest(&mut self, sources_us: &[Option<i64>]) -> Result<Vec<StepProgress>> {
+        let graph = Arc::clone(self.graph());
+        let at_rest =
+            |mark_us: Option<i64>| InputProgress { watermark_before_us: mark_us, watermark_after_us: mark_us, ..InputProgress::default() };
+        let keyed = (0..graph.plan.steps.len()).filter(|step| graph.keyed_step(*step).is_some());
+        keyed.map(|step| self.progress(step, graph.flow().inputs_us(step, sources_us).into_iter().map(at_rest).collect(), 0)).collect()
     }
 
     /// When the last leaves of what the steps hold or have taken in, and that leaves by `limit_us`: of the steps in the part of the graph that `source` is
@@ -231,11 +249,6 @@ fn operator(operators: &mut [Option<Box<dyn KeyedOperator>>], step: usize) -> Re
         Some(operator) => Ok(operator.as_mut()),
         None => Err(Failure::bug(format!("step {step} has no keys"))),
     }
-}
-
-fn at_rest(name: &str, figures: Figures, watermark_after_us: Option<i64>) -> StepProgress {
-    let Figures { open_windows, groups } = figures;
-    StepProgress { name: name.to_owned(), watermark_after_us, rows_in: 0, rows_late: 0, rows_out: 0, open_windows, groups }
 }
 
 #[cfg(test)]

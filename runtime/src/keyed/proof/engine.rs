@@ -28,8 +28,8 @@ use crate::keyed::flow::{FlowStep, WatermarkFlow};
 use crate::keyed::{KeyedOperator, KeyedStep, Marks};
 use crate::memory::Memory;
 use crate::retry::{Jitter, RetryPolicy};
-use crate::state::Entries;
 use crate::state::log::{Held, Restorable, StateLog, StepTable};
+use crate::state::{Change, Entries};
 
 pub struct Node {
     pub step: Box<dyn KeyedStep>,
@@ -201,9 +201,10 @@ impl<'g> Process<'g> {
         let mut workers: Vec<Worker> = (0..count).map(worker).collect();
         let mut others: Vec<_> = (0..count).map(|_| graph.operators()).collect();
         let horizons_us = graph.horizons_us(&graph.inputs_us(&manifest.sources_us));
-        let load = saved.load(|table, entries| {
+        let load = saved.load(|table, Change { key_groups, entries }| {
             let (step, place) = graph.owners[table];
             let groups = groups_of(graph, step, &entries);
+            assert_eq!(key_groups.values()[..], groups, "files of this version have today's key groups");
             for (worker, others) in workers.iter_mut().zip(&mut others) {
                 for (n, operators) in [&mut worker.operators, others].into_iter().enumerate() {
                     let is_mine = |row: usize| {
@@ -319,7 +320,7 @@ impl<'g> Process<'g> {
         if held && rng.random_bool(0.6) {
             self.log.end_compaction().await;
         }
-        let before: Vec<_> = from.files.iter().map(|file| file.path.clone()).chain(written.iter().map(|f| f.file.path.clone())).collect();
+        let before: Vec<_> = from.files.iter().map(|file| file.path.clone()).chain(written.iter().map(|file| file.path.clone())).collect();
         let files = self.log.advance(written, &horizons_us).await.unwrap().files;
         assert!(!self.log.has_failed(), "a compaction failed: the log says why");
         if held && !self.log.compacts() {

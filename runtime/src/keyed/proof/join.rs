@@ -9,7 +9,7 @@ use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use super::BATCH_ROWS;
 use super::rows::{Row, batch, number, numbers, prepared, row_table, schema};
 use crate::failure::Result;
-use crate::keyed::{Figures, KeyedOperator, KeyedStep, Leaving, Marks, Prepared, Sender};
+use crate::keyed::{KeyedOperator, KeyedStep, Leaving, Marks, Prepared, Sender};
 use crate::state::{Entries, Keeps, RowId, RowTable, StateTable, TableSchema};
 use crate::transform::rows::{Check, Rows};
 
@@ -33,8 +33,8 @@ pub struct Join {
 impl Join {
     pub fn new(bounds: Bounds) -> Self {
         let keys = ["key", "number"];
-        let left = row_table("left", &keys, &["matched", "value"], Keeps { input: 1, keeps_us: bounds.after_us });
-        let right = row_table("right", &keys, &["matched", "value"], Keeps { input: 0, keeps_us: bounds.before_us });
+        let left = row_table("left", &keys, &["matched", "value"], vec![Keeps { input: 1, keeps_us: bounds.after_us }]);
+        let right = row_table("right", &keys, &["matched", "value"], vec![Keeps { input: 0, keeps_us: bounds.before_us }]);
         let hold_backs_us = if bounds.is_left { [0, bounds.after_us] } else { [0, 0] };
         Self { bounds, tables: [left, right], hold_backs_us }
     }
@@ -205,8 +205,8 @@ impl KeyedOperator for Joined {
         unmatched.next().filter(|_| self.bounds.is_left).map(|(time_us, _)| leaving(&self.bounds, time_us))
     }
 
-    fn figures(&self) -> Figures {
-        Figures::default()
+    fn open_windows(&self) -> Option<u64> {
+        None
     }
 
     fn bytes(&self) -> usize {

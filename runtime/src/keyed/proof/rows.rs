@@ -1,16 +1,14 @@
-//! Rows of numbers, as oracles see them, and the place of row tables in state files: version 1 has none, so this is a format of the proof's own.
+//! Rows of numbers, as oracles see them, and tables of them.
 
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, AsArray, BooleanArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow::compute::filter_record_batch;
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType, UInt16Type};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimestampMicrosecondType};
 use weir_plan::types::{Column, DataType as PlanType, EVENT_TIME};
 
-use crate::failure::Result;
 use crate::keyed::{Argument, Prepared};
-use crate::state::file::{KEY_GROUP, V1, WINDOW_START};
-use crate::state::{Change, Entries, Keeps, Kind, StateField, TableSchema};
+use crate::state::{Keeps, Kind, StateField, TableSchema};
 
 /// The last column is the time.
 pub type Row = Vec<Option<i64>>;
@@ -64,61 +62,9 @@ pub fn rows_of(batch: &RecordBatch) -> Vec<Row> {
 }
 
 /// A table of rows of numbers, whose first key column decides the key group.
-pub fn row_table(name: &'static str, keys: &[&str], values: &[&str], keeps: Keeps) -> Arc<TableSchema> {
+pub fn row_table(name: &'static str, keys: &[&str], values: &[&str], horizon: Vec<Keeps>) -> Arc<TableSchema> {
     let field = |name: &&str| Field::new(*name, DataType::Int64, true);
     let keys: Vec<_> = keys.iter().map(field).collect();
     let values: Vec<_> = values.iter().map(|name| StateField::new(name, &field(name), false)).collect();
-    Arc::new(TableSchema {
-        name,
-        kind: Kind::Rows,
-        v1: Arc::new(Rows::new(&keys, &values)),
-        keys: Arc::new(Schema::new(keys)),
-        hashed: 1,
-        values,
-        horizon: vec![keeps],
-    })
-}
-
-/// Key group, time, whether it is deleted, keys, values.
-struct Rows {
-    columns: SchemaRef,
-    keys: usize,
-}
-
-impl Rows {
-    fn new(keys: &[Field], values: &[StateField]) -> Self {
-        let first = [(KEY_GROUP, DataType::UInt16), (WINDOW_START, DataType::Int64), ("deleted", DataType::Boolean)];
-        let first = first.map(|(name, data_type)| Field::new(name, data_type, false)).into_iter();
-        let keys_and_values = keys.iter().cloned().chain(values.iter().map(|value| value.field.as_ref().clone()));
-        Self { columns: Arc::new(Schema::new(first.chain(keys_and_values).collect::<Vec<_>>())), keys: keys.len() }
-    }
-}
-
-impl V1 for Rows {
-    fn schema(&self) -> &SchemaRef {
-        &self.columns
-    }
-
-    fn may_lack(&self, _column: usize) -> bool {
-        false
-    }
-
-    fn columns(&self, change: &Change) -> Vec<ArrayRef> {
-        let Entries { times, deleted, keys, values } = &change.entries;
-        let deleted = deleted.clone().unwrap();
-        let first: [ArrayRef; 3] = [Arc::new(change.key_groups.clone()), Arc::new(times.clone()), Arc::new(deleted)];
-        first.iter().chain(keys).chain(values).map(Arc::clone).collect()
-    }
-
-    fn change(&self, columns: Vec<ArrayRef>) -> Result<Change> {
-        let (first, rest) = columns.split_at(3);
-        let (keys, values) = rest.split_at(self.keys);
-        let entries = Entries {
-            times: first[1].as_primitive::<Int64Type>().clone(),
-            deleted: Some(first[2].as_boolean().clone()),
-            keys: keys.to_vec(),
-            values: values.to_vec(),
-        };
-        Ok(Change { key_groups: first[0].as_primitive::<UInt16Type>().clone(), entries })
-    }
+    Arc::new(TableSchema { name, version: 1, kind: Kind::Rows, v1: None, keys: Arc::new(Schema::new(keys)), hashed: 1, values, horizon })
 }

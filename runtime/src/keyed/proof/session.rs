@@ -10,7 +10,7 @@ use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use super::BATCH_ROWS;
 use super::rows::{Row, batch, number, numbers, prepared, row_table, schema};
 use crate::failure::Result;
-use crate::keyed::{Figures, KeyedOperator, KeyedStep, Leaving, Marks, Prepared, Sender};
+use crate::keyed::{KeyedOperator, KeyedStep, Leaving, Marks, Prepared, Sender};
 use crate::state::{Entries, Keeps, RowId, RowTable, StateTable, TableSchema};
 use crate::transform::rows::{Check, Rows};
 
@@ -25,7 +25,7 @@ pub struct Session {
 
 impl Session {
     pub fn new(gap_us: i64, key: usize, value: usize) -> Self {
-        let table = row_table("sessions", &["key"], &["start", "n", "total"], Keeps { input: 0, keeps_us: 0 });
+        let table = row_table("sessions", &["key"], &["start", "n", "total"], vec![Keeps { input: 0, keeps_us: 0 }]);
         Self { gap_us, key, value, table }
     }
 
@@ -191,8 +191,8 @@ impl KeyedOperator for Sessions {
         self.table.back_from(limit_us.saturating_sub(1)).next().map(|(end_us, _)| leaving(end_us))
     }
 
-    fn figures(&self) -> Figures {
-        Figures::default()
+    fn open_windows(&self) -> Option<u64> {
+        None
     }
 
     fn bytes(&self) -> usize {

@@ -8,7 +8,7 @@ use weir_plan::window::Tumbling;
 use super::closing::ClosedWindow;
 use super::windows::Windows;
 use crate::failure::Result;
-use crate::keyed::{Figures, KeyedOperator, Leaving, Marks};
+use crate::keyed::{KeyedOperator, Leaving, Marks};
 use crate::state::{Entries, StateTable, TableSchema};
 use crate::transform::rows::{Check, Rows};
 
@@ -63,8 +63,8 @@ impl KeyedOperator for Operator {
         of_arrived.filter(|end| *end <= limit_us).max().max(of_windows).map(leaving)
     }
 
-    fn figures(&self) -> Figures {
-        Figures { open_windows: self.windows.open_windows() as u64, groups: self.windows.groups() as u64 }
+    fn open_windows(&self) -> Option<u64> {
+        Some(self.windows.open_windows() as u64)
     }
 
     fn bytes(&self) -> usize {

@@ -25,10 +25,11 @@ pub(super) fn table(aggregate: &Arc<Aggregate>, window: Tumbling) -> Arc<TableSc
     let start = Arc::new(Field::new(WINDOW_START, DataType::Int64, false));
     Arc::new(TableSchema {
         name: "windows",
+        version: 1,
         kind: Kind::Merge(Arc::new(Partials { aggregate: Arc::clone(aggregate) })),
         keys: Arc::new(Schema::new(groups.iter().cloned().chain([start]).collect::<Vec<_>>())),
         hashed: groups.len(),
-        v1: Arc::new(WindowsV1::new(aggregate, window, &values)),
+        v1: Some(Arc::new(WindowsV1::new(aggregate, window, &values))),
         values,
         horizon: vec![Keeps { input: 0, keeps_us: 0 }],
     })

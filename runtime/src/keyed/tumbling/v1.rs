@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray};
-use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, UInt16Type};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
 use weir_plan::aggregate::Aggregate;
 use weir_plan::window::Tumbling;
 
 use super::table::times_of;
 use crate::failure::{Failure, Result};
-use crate::state::file::{KEY_GROUP, V1, WINDOW_START};
-use crate::state::{Change, Entries, StateField};
+use crate::state::file::v1::{KEY_GROUP, V1, WINDOW_START};
+use crate::state::{Entries, StateField};
 
 pub(super) struct WindowsV1 {
     window: Tumbling,
@@ -42,21 +42,12 @@ impl V1 for WindowsV1 {
         column.checked_sub(2 + self.group_columns).is_some_and(|value| self.is_new[value])
     }
 
-    fn columns(&self, change: &Change) -> Vec<ArrayRef> {
-        let (groups, starts) = change.entries.keys.split_at(self.group_columns);
-        let key_groups: ArrayRef = Arc::new(change.key_groups.clone());
-        std::iter::once(&key_groups).chain(starts).chain(groups).chain(&change.entries.values).map(Arc::clone).collect()
-    }
-
-    fn change(&self, columns: Vec<ArrayRef>) -> Result<Change> {
-        let mut columns = columns.into_iter();
-        let (Some(key_groups), Some(starts)) = (columns.next(), columns.next()) else {
-            return Err(Failure::bug("rows of a state file without key groups and windows"));
-        };
-        let key_groups = key_groups.as_primitive::<UInt16Type>().clone();
+    fn entries(&self, columns: Vec<ArrayRef>) -> Result<Entries> {
+        let mut columns = columns.into_iter().skip(1);
+        let Some(starts) = columns.next() else { return Err(Failure::bug("rows of a state file without windows")) };
         let times = times_of(self.window, starts.as_primitive::<Int64Type>());
         let keys = columns.by_ref().take(self.group_columns).chain([starts]).collect();
-        Ok(Change { key_groups, entries: Entries { times, deleted: None, keys, values: columns.collect() } })
+        Ok(Entries { times, deleted: None, keys, values: columns.collect() })
     }
 }
 
@@ -70,22 +61,19 @@ mod tests {
 
     /// At the ends of time a window's start does not follow from its end, nor the end from the start alone.
     #[test]
-    fn windows_anywhere_in_time_come_back_with_their_start_and_their_last_moment() {
+    fn windows_anywhere_in_time_come_with_their_start_and_their_last_moment() {
         let (aggregate, window) = (aggregate(), Tumbling::new(SIZE_US));
         let table = table(&aggregate);
         let times = [i64::MIN, i64::MIN + 1, i64::MIN + SIZE_US, -1, 0, 9, 10, i64::MAX - SIZE_US, i64::MAX];
-        let starts = Int64Array::from_iter_values(times.map(|time| window.start_of(time)));
+        let starts: ArrayRef = Arc::new(Int64Array::from_iter_values(times.map(|time| window.start_of(time))));
         let last = times.map(|time| window.end_of(window.start_of(time)) - 1);
-        let keys: Vec<ArrayRef> =
-            vec![Arc::new(StringArray::from_iter_values(times.map(|time| time.to_string()))), Arc::new(starts.clone())];
-        let values = table.values.iter().map(|_| Arc::new(Int64Array::from(times.to_vec())) as ArrayRef).collect();
-        let entries = Entries { times: Int64Array::from(last.to_vec()), deleted: None, keys, values };
-        let change = Change { key_groups: UInt16Array::from(vec![3; times.len()]), entries };
-        let saved = table.v1.columns(&change);
-        assert_eq!(saved[1].as_primitive::<Int64Type>(), &starts);
-        assert_eq!(saved.len(), table.v1.schema().fields().len());
-        let back = table.v1.change(saved).unwrap();
-        assert_eq!((back.key_groups, back.entries.times), (change.key_groups, change.entries.times));
-        assert_eq!((back.entries.keys, back.entries.values), (change.entries.keys, change.entries.values));
+        let key: ArrayRef = Arc::new(StringArray::from_iter_values(times.map(|time| time.to_string())));
+        let values: Vec<_> = table.values.iter().map(|_| Arc::new(Int64Array::from(times.to_vec())) as ArrayRef).collect();
+        let groups: ArrayRef = Arc::new(UInt16Array::from(vec![3; times.len()]));
+        let saved: Vec<_> = [&groups, &starts, &key].into_iter().chain(&values).map(Arc::clone).collect();
+        let v1 = table.v1.as_ref().unwrap();
+        assert_eq!(saved.len(), v1.schema().fields().len());
+        let entries = v1.entries(saved).unwrap();
+        assert_eq!((entries.times.values()[..].to_vec(), entries.keys, entries.values), (last.to_vec(), vec![key, starts], values));
     }
 }

@@ -76,10 +76,6 @@ impl Windows {
         self.panes.len()
     }
 
-    pub fn groups(&self) -> usize {
-        self.panes.values().map(GroupTable::groups).sum()
-    }
-
     fn apply(&mut self, entries: &Entries) -> Result<()> {
         for (window, part) in by_window(entries)? {
             let pane = match self.panes.entry(window) {
@@ -117,6 +113,10 @@ impl StateTable for Windows {
         let all_are_open = self.ends().next().is_none_or(|end| horizon_us.is_none_or(|horizon| end > horizon));
         debug_assert!(all_are_open, "a window that is over has not given its rows");
         Ok(self.change.take())
+    }
+
+    fn entries(&self) -> u64 {
+        self.panes.values().map(GroupTable::groups).sum::<usize>() as u64
     }
 
     fn bytes(&self) -> usize {

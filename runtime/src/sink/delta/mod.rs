@@ -56,6 +56,9 @@ use crate::sink::writing::{EpochWriter, Part, Payload, Sealed, Slot, Writers};
 use crate::sink::{Memory, Pin, Sink, SinkStatus};
 use crate::storage::Location;
 
+/// What manifests call such a sink.
+pub const KIND: &str = "Delta";
+
 /// A table that fits the sink.
 pub struct DeltaTable {
     owner: Owner,
@@ -240,7 +243,7 @@ impl DeltaTable {
 impl Sink for DeltaTable {
     fn pin(&self) -> Pin {
         let Owner { sink, place, .. } = self.owner.clone();
-        Pin { sink, place, id: self.metadata.id.clone() }
+        Pin { sink, kind: KIND.to_owned(), place, id: self.metadata.id.clone() }
     }
 
     fn memory(&self) -> Option<Arc<dyn Memory>> {

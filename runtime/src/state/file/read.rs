@@ -1,98 +1,50 @@
-//! Reads a state file from its end: the footer says where the chunks are, and each is checked before a byte of it is decoded.
+//! Decodes the blocks of a state file, chunk by chunk; each is checked before a byte of it is decoded.
 
 use std::sync::Arc;
 
-use arrow::array::new_null_array;
+use arrow::array::{ArrayRef, new_null_array};
 use arrow::buffer::Buffer;
-use arrow::datatypes::Schema;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::ipc::reader::StreamDecoder;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use crc32fast::Hasher;
+use weir_plan::key_group::key_groups;
 use weir_plan::quote::quoted;
 
-use super::{Block, Chunk, Footer, MAGIC, STATE_V1, TRAILER_BYTES, V1};
+use super::columns::Columns;
+use super::v1::V1;
+use super::{Block, Chunk, Footer};
 use crate::checkpoint::state_files::damaged;
 use crate::failure::{Failure, Result};
 use crate::state::{Change, TableSchema};
 
-/// What the end of a file comes to.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Tail {
-    Footer(Footer),
-    /// The footer is longer: the last so many bytes of the file are needed.
-    Longer(u64),
-}
-
-/// Reads the footer from the last bytes of a file that has so many and this checksum, by its manifest. What it says of all chunks must come to
-/// that checksum: then it is the footer of that very file.
-///
-/// # Errors
-/// `Config`: the file is damaged, or of another version.
-pub fn read_tail(tail: &[u8], file_bytes: u64, file_crc32: u32) -> Result<Tail> {
-    if tail.len() < TRAILER_BYTES || !tail.ends_with(MAGIC) {
-        return Err(damaged("its last 8 bytes are not \"WEIRST1\\n\""));
-    }
-    let (before, trailer) = tail.split_at(tail.len() - TRAILER_BYTES);
-    let word = |at: usize| u32::from_le_bytes([trailer[at], trailer[at + 1], trailer[at + 2], trailer[at + 3]]);
-    let (length, crc32) = (word(0) as usize, word(4));
-    let with_trailer = (length + TRAILER_BYTES) as u64;
-    if with_trailer + MAGIC.len() as u64 > file_bytes {
-        return Err(damaged("its footer is longer than the file"));
-    }
-    let Some(start) = before.len().checked_sub(length) else { return Ok(Tail::Longer(with_trailer)) };
-    let encoded = &before[start..];
-    if crc32fast::hash(encoded) != crc32 {
-        return Err(damaged("its footer's checksum is wrong"));
-    }
-    let footer: Footer = serde_json::from_slice(encoded).map_err(|e| damaged(format!("its footer can't be read ({e})")))?;
-    if footer.format != STATE_V1 {
-        return Err(Failure::config(format!("its format is {}; this version reads {}", quoted(&footer.format), quoted(STATE_V1))));
-    }
-    let mut crc = Hasher::new();
-    crc.update(MAGIC);
-    for block in &footer.blocks {
-        add(&mut crc, block)?;
-    }
-    crc.combine(&Hasher::new_with_initial_len(crc32, length as u64));
-    let mut of_trailer = Hasher::new();
-    of_trailer.update(trailer);
-    crc.combine(&of_trailer);
-    if crc.finalize() != file_crc32 {
-        return Err(damaged("its checksum is not the one that its manifest has"));
-    }
-    Ok(Tail::Footer(footer))
-}
-
-/// Adds a block to the file's checksum, by what the footer says of its chunks.
-fn add(crc: &mut Hasher, block: &Block) -> Result<()> {
-    let mut of_block = Hasher::new();
-    for chunk in block.chunks() {
-        of_block.combine(&Hasher::new_with_initial_len(chunk.crc32, chunk.bytes));
-    }
-    let bytes = block.chunks().iter().fold(0_u64, |bytes, chunk| bytes.saturating_add(chunk.bytes));
-    if bytes != block.bytes || of_block.clone().finalize() != block.crc32 {
-        return Err(damaged(format!("its footer contradicts itself about step {}", quoted(&block.step))));
-    }
-    crc.combine(&of_block);
-    Ok(())
-}
-
-/// Decodes a block, chunk by chunk.
+/// Decodes a block.
 pub struct BlockReader {
-    v1: Arc<dyn V1>,
     step: String,
     decoder: StreamDecoder,
+    saved: Saved,
     /// Of the saved columns, those that are needed, in their order; none where an older version did not keep it.
     columns: Option<Vec<Option<usize>>>,
     rows_missing: u64,
 }
 
+/// How entries stand in a block.
+enum Saved {
+    V2(Columns),
+    /// The key groups of its first files are others than today's: they are computed anew, of so many of the keys.
+    V1(Arc<dyn V1>, usize),
+}
+
 impl BlockReader {
-    #[must_use]
-    pub fn new(block: &Block, table: &TableSchema) -> Self {
-        let v1 = Arc::clone(&table.v1);
-        Self { v1, step: block.step.clone(), decoder: StreamDecoder::new(), columns: None, rows_missing: block.rows }
+    /// # Errors
+    /// `Config`: the block is of a later version.
+    pub fn new(footer: &Footer, block: &Block, table: &TableSchema) -> Result<Self> {
+        footer.check(block, table)?;
+        let saved = match &table.v1 {
+            Some(v1) if block.table.is_none() => Saved::V1(Arc::clone(v1), table.hashed),
+            _ => Saved::V2(Columns::of(table)),
+        };
+        Ok(Self { step: block.step.clone(), decoder: StreamDecoder::new(), saved, columns: None, rows_missing: block.rows })
     }
 
     /// The rows of the next chunk.
@@ -134,19 +86,19 @@ impl BlockReader {
         if self.columns.is_none() {
             self.columns = Some(self.found(&batch.schema())?);
         }
-        let columns = self.columns.iter().flatten().zip(self.v1.schema().fields()).map(|(column, field)| match column {
+        let columns = self.columns.iter().flatten().zip(self.saved.schema().fields()).map(|(column, field)| match column {
             Some(i) => Arc::clone(batch.column(*i)),
             None => new_null_array(field.data_type(), batch.num_rows()),
         });
-        self.v1.change(columns.collect())
+        self.saved.change(columns.collect())
     }
 
     /// By name: aggregates may have been dropped since, or stand in another order.
     fn found(&self, saved: &Schema) -> Result<Vec<Option<usize>>> {
-        let needed = self.v1.schema();
+        let needed = self.saved.schema();
         let found = needed.fields().iter().map(|f| saved.column_with_name(f.name()).filter(|(_, s)| s.data_type() == f.data_type()));
         let columns: Vec<_> = found.map(|found| found.map(|(i, _)| i)).collect();
-        if columns.iter().enumerate().all(|(i, column)| column.is_some() || self.v1.may_lack(i)) {
+        if columns.iter().enumerate().all(|(i, column)| column.is_some() || self.saved.may_lack(i)) {
             return Ok(columns);
         }
         Err(Failure::config(format!(
@@ -159,6 +111,33 @@ impl BlockReader {
 
     fn unreadable(&self, what: impl std::fmt::Display) -> Failure {
         damaged(format!("the rows of step {} can't be read ({what})", quoted(&self.step)))
+    }
+}
+
+impl Saved {
+    fn schema(&self) -> &SchemaRef {
+        match self {
+            Self::V2(columns) => columns.schema(),
+            Self::V1(v1, _) => v1.schema(),
+        }
+    }
+
+    fn may_lack(&self, column: usize) -> bool {
+        match self {
+            Self::V2(columns) => columns.may_lack(column),
+            Self::V1(v1, _) => v1.may_lack(column),
+        }
+    }
+
+    fn change(&self, columns: Vec<ArrayRef>) -> Result<Change> {
+        match self {
+            Self::V2(of_table) => of_table.change(columns),
+            Self::V1(v1, hashed) => {
+                let entries = v1.entries(columns)?;
+                let groups = key_groups(&entries.keys[..*hashed], entries.rows()).map_err(|e| Failure::bug(format!("key groups: {e}")))?;
+                Ok(Change { key_groups: groups.into(), entries })
+            }
+        }
     }
 }
 

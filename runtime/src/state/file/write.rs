@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array as _, ArrayRef, AsArray};
-use arrow::datatypes::Int64Type;
+use arrow::array::{Array as _, ArrayRef};
 use arrow::error::ArrowError;
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use arrow::record_batch::RecordBatch;
 use crc32fast::Hasher;
 
-use super::{Block, Footer, MAGIC, STATE_V1, V1};
+use super::columns::Columns;
+use super::{Block, Footer, MAGIC};
 use crate::failure::{Failure, Result};
 use crate::state::{Change, TableSchema};
 
@@ -21,6 +21,7 @@ pub const BATCH_BYTES: usize = 512 << 10;
 
 /// A file in the making.
 pub struct Writer {
+    version: &'static str,
     /// Encoded, and not taken yet.
     encoded: Vec<u8>,
     /// All that was encoded.
@@ -28,12 +29,11 @@ pub struct Writer {
     crc: Hasher,
     blocks: Vec<Block>,
     open: Option<OpenBlock>,
-    max_window_end_us: i64,
 }
 
 struct OpenBlock {
     stream: StreamWriter<Vec<u8>>,
-    v1: Arc<dyn V1>,
+    columns: Columns,
     block: Block,
     crc: Hasher,
 }
@@ -45,43 +45,30 @@ pub struct Finished {
     pub bytes: u64,
     pub crc32: u32,
     pub blocks: Vec<Block>,
-    /// The greatest end of a window that rows are of, as manifests of version 1 have it.
-    pub max_window_end_us: i64,
-}
-
-impl Default for Writer {
-    fn default() -> Self {
-        let mut writer =
-            Self { encoded: Vec::new(), bytes: 0, crc: Hasher::new(), blocks: Vec::new(), open: None, max_window_end_us: i64::MIN };
-        writer.append(MAGIC);
-        writer
-    }
 }
 
 impl Writer {
-    /// Adds rows of a step, one of [`batches`]. Rows of one step come one after the other, in the order of the file.
+    /// `version` of Weir writes it.
+    #[must_use]
+    pub fn new(version: &'static str) -> Self {
+        let mut writer = Self { version, encoded: Vec::new(), bytes: 0, crc: Hasher::new(), blocks: Vec::new(), open: None };
+        writer.append(MAGIC);
+        writer
+    }
+
+    /// Adds entries of a step's table, one of [`batches`]. Those of one table come one after the other, in the order of the file.
     pub fn write(&mut self, step: &str, table: &TableSchema, batch: &Change) -> Result<()> {
         if batch.rows() == 0 {
             return Ok(());
         }
-        if self.open.as_ref().is_some_and(|open| open.block.step != step) {
+        if self.open.as_ref().is_some_and(|open| open.block.step != step || open.block.table.as_deref() != Some(table.name)) {
             self.close_block()?;
         }
         let open = match &mut self.open {
             Some(open) => open,
             none => none.insert(OpenBlock::new(step, table, self.bytes)?),
         };
-        let record_batch = RecordBatch::try_new(Arc::clone(open.v1.schema()), open.v1.columns(batch)).map_err(refused)?;
-        open.stream.write(&record_batch).map_err(refused)?;
-        let block = &mut open.block;
-        block.rows += batch.rows() as u64;
-        block.key_groups = batch.key_groups.values().iter().fold(block.key_groups, |(least, most), g| (least.min(*g), most.max(*g)));
-        let starts = record_batch.column(1).as_primitive::<Int64Type>().values().iter();
-        block.window_starts_us = starts.fold(block.window_starts_us, |(least, most), w| (least.min(*w), most.max(*w)));
-        // A window's time is its last moment.
-        let ends = batch.entries.times.values().iter().map(|last_moment| last_moment.saturating_add(1));
-        self.max_window_end_us = ends.fold(self.max_window_end_us, i64::max);
-        let chunk = open.chunk();
+        let chunk = open.write(batch)?;
         self.append(&chunk);
         Ok(())
     }
@@ -99,22 +86,20 @@ impl Writer {
 
     pub fn finish(mut self) -> Result<Finished> {
         self.close_block()?;
-        let blocks = std::mem::take(&mut self.blocks);
-        let footer = Footer { format: STATE_V1.to_owned(), blocks };
+        let footer = Footer::new(self.version, std::mem::take(&mut self.blocks));
         let encoded = serde_json::to_vec(&footer).map_err(|e| Failure::bug(format!("state footer: {e}")))?;
         let length = u32::try_from(encoded.len()).map_err(|_| Failure::bug("a state footer over 4 GiB"))?;
         self.append(&encoded);
         self.append(&length.to_le_bytes());
         self.append(&crc32fast::hash(&encoded).to_le_bytes());
         self.append(MAGIC);
-        let (bytes, crc32, max_window_end_us) = (self.bytes, self.crc.finalize(), self.max_window_end_us);
-        Ok(Finished { rest: self.encoded, bytes, crc32, blocks: footer.blocks, max_window_end_us })
+        Ok(Finished { rest: self.encoded, bytes: self.bytes, crc32: self.crc.finalize(), blocks: footer.blocks })
     }
 
     fn close_block(&mut self) -> Result<()> {
         let Some(mut open) = self.open.take() else { return Ok(()) };
         open.stream.finish().map_err(refused)?;
-        let end = open.chunk();
+        let end = open.chunk(open.block.key_groups.1);
         self.append(&end);
         self.blocks.push(Block { crc32: open.crc.finalize(), ..open.block });
         Ok(())
@@ -130,28 +115,49 @@ impl Writer {
 impl OpenBlock {
     fn new(step: &str, table: &TableSchema, offset: u64) -> Result<Self> {
         let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).map_err(refused)?;
-        let stream = StreamWriter::try_new_with_options(Vec::new(), table.v1.schema(), options).map_err(refused)?;
+        let columns = Columns::of(table);
+        let stream = StreamWriter::try_new_with_options(Vec::new(), columns.schema(), options).map_err(refused)?;
         let block = Block {
             step: step.to_owned(),
+            table: Some(table.name.to_owned()),
+            kind: table.kind.name().to_owned(),
+            version: table.version,
             offset,
             bytes: 0,
             crc32: 0,
             rows: 0,
+            deletes: 0,
             key_groups: (u16::MAX, 0),
-            window_starts_us: (i64::MAX, i64::MIN),
+            times: table.has_time().then_some((i64::MAX, i64::MIN)),
             chunks: Vec::new(),
         };
-        Ok(Self { stream, v1: Arc::clone(&table.v1), block, crc: Hasher::new() })
+        Ok(Self { stream, columns, block, crc: Hasher::new() })
     }
 
-    /// What the stream has encoded since the last time: one chunk.
-    fn chunk(&mut self) -> Vec<u8> {
+    /// Gives what it comes to: one chunk.
+    fn write(&mut self, batch: &Change) -> Result<Vec<u8>> {
+        let schema = Arc::clone(self.columns.schema());
+        let record_batch = RecordBatch::try_new(schema, self.columns.of_change(batch)).map_err(refused)?;
+        self.stream.write(&record_batch).map_err(refused)?;
+        let (block, entries) = (&mut self.block, &batch.entries);
+        block.rows += batch.rows() as u64;
+        block.deletes += entries.deleted.as_ref().map_or(0, |deleted| deleted.true_count() as u64);
+        block.key_groups = batch.key_groups.values().iter().fold(block.key_groups, |(least, most), g| (least.min(*g), most.max(*g)));
+        if let Some(times) = &mut block.times {
+            *times = entries.times.values().iter().fold(*times, |(least, most), time| (least.min(*time), most.max(*time)));
+        }
+        let last = batch.key_groups.values().last().copied().unwrap_or_default();
+        Ok(self.chunk(last))
+    }
+
+    /// What the stream has encoded since the last time: one chunk, whose last row has that key group.
+    fn chunk(&mut self, key_group: u16) -> Vec<u8> {
         let bytes = std::mem::take(self.stream.get_mut());
         let mut crc = Hasher::new();
         crc.update(&bytes);
         self.crc.combine(&crc);
         self.block.bytes += bytes.len() as u64;
-        self.block.chunks.push((bytes.len() as u64, crc.finalize()));
+        self.block.chunks.push((bytes.len() as u64, crc.finalize(), key_group));
         bytes
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use futures::future::try_join_all;
 use tokio::task::spawn_blocking;
 
+use super::StepTable;
 use super::reading::{self, OpenFile, Rows};
 use super::writing::Output;
-use super::{LogFile, StepTable};
 use crate::checkpoint::layout::StateName;
 use crate::checkpoint::manifest::StateFile;
 use crate::checkpoint::state_files::StateFiles;
@@ -44,7 +44,7 @@ pub struct Compaction {
 pub struct Compacted {
     /// Paths.
     pub inputs: Vec<String>,
-    pub outputs: Vec<LogFile>,
+    pub outputs: Vec<StateFile>,
 }
 
 impl Compaction {
@@ -62,7 +62,7 @@ impl Compaction {
             for (n, part) in runs.chunks(at_once).enumerate() {
                 merged.push(match part {
                     [one] => one.clone(),
-                    several => self.merge(several.to_vec(), n == 0).await?.into_iter().map(|file| file.file).collect(),
+                    several => self.merge(several.to_vec(), n == 0).await?,
                 });
             }
             runs = merged;
@@ -70,7 +70,7 @@ impl Compaction {
         Ok(Compacted { inputs, outputs: self.merge(runs, true).await? })
     }
 
-    async fn merge(&mut self, runs: Vec<Vec<StateFile>>, are_oldest: bool) -> Result<Vec<LogFile>> {
+    async fn merge(&mut self, runs: Vec<Vec<StateFile>>, are_oldest: bool) -> Result<Vec<StateFile>> {
         let mut opened = Vec::with_capacity(runs.len());
         for run in runs {
             opened.push(reading::open(&self.store, &run).await?);

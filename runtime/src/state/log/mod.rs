@@ -19,7 +19,7 @@ use self::writing::Output;
 use super::change::Change;
 use super::schema::TableSchema;
 use crate::checkpoint::layout::StateName;
-use crate::checkpoint::manifest::StateFile;
+use crate::checkpoint::manifest::{StateFile, TableInFile};
 use crate::checkpoint::state_files::StateFiles;
 use crate::failure::{Failure, Result};
 use crate::memory::Memory;
@@ -33,26 +33,11 @@ pub struct StepTable {
     pub schema: Arc<TableSchema>,
 }
 
-/// A state file, and the tables that have rows in it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct LogFile {
-    pub file: StateFile,
-    tables: Vec<usize>,
-}
-
-impl LogFile {
-    /// Whether nothing in it has anything left to do. A file of version 1 says one time for all of its tables, so the least horizon of these
-    /// counts, and no other.
-    fn is_over(&self, horizons_us: &[Option<i64>]) -> bool {
-        self.tables.iter().all(|table| horizons_us[*table].is_some_and(|horizon_us| self.file.max_window_end_us <= horizon_us))
-    }
-}
-
 /// The list, oldest first, and the compaction under way.
 pub struct StateLog {
     tables: Arc<[StepTable]>,
     store: StateFiles,
-    files: Vec<LogFile>,
+    files: Vec<StateFile>,
     memory: Arc<Memory>,
     compaction: Option<Running>,
     /// Changes that the list must have before a compaction is tried again, after one that failed.
@@ -96,7 +81,7 @@ impl StateLog {
     }
 
     /// Writes changes, each with its table, into files of which the first has that name. No rows, no file.
-    pub async fn write(&self, first: StateName, changes: Vec<(usize, Change)>) -> Result<Vec<LogFile>> {
+    pub async fn write(&self, first: StateName, changes: Vec<(usize, Change)>) -> Result<Vec<StateFile>> {
         let output = Output::new(Arc::clone(&self.tables), self.store.clone(), first);
         #[cfg(test)]
         let output = output.with_files_of(self.held.file_bytes);
@@ -109,7 +94,7 @@ impl StateLog {
 
     /// What the manifest of an epoch is to say of the state: `change` added, what lies wholly below the horizons (per table, µs, exclusive) gone,
     /// a finished compaction taken up.
-    pub async fn advance(&mut self, change: Vec<LogFile>, horizons_us: &[Option<i64>]) -> Result<Saved> {
+    pub async fn advance(&mut self, change: Vec<StateFile>, horizons_us: &[Option<i64>]) -> Result<Saved> {
         if let Some(ended) = self.compaction.take_if(|running| running.task.is_finished()) {
             match ended.task.await {
                 Ok(Ok(done)) => self.take_up(done),
@@ -122,9 +107,9 @@ impl StateLog {
             }
         }
         self.files.extend(change);
-        self.files.retain(|file| !file.is_over(horizons_us));
-        let files = self.files.iter().map(|file| file.file.clone()).collect();
-        Ok(Saved { files, compacting: self.compaction.as_ref().map(|running| running.epoch) })
+        let tables = Arc::clone(&self.tables);
+        self.files.retain(|file| !is_over(file, &tables, horizons_us));
+        Ok(Saved { files: self.files.clone(), compacting: self.compaction.as_ref().map(|running| running.epoch) })
     }
 
     /// Starts a compaction if there are more changes than that and none is under way. `first` is the name of its first file, for the epoch
@@ -138,11 +123,10 @@ impl StateLog {
         let bytes_max = self.memory.maintenance_bytes().unwrap_or_default();
         #[cfg(test)]
         let bytes_max = self.held.bytes_max.unwrap_or(bytes_max);
-        let of_run = |run: &[LogFile]| run.iter().map(|file| file.file.clone()).collect();
         let compaction = Compaction {
             tables: Arc::clone(&self.tables),
             store: self.store.clone(),
-            runs: runs(&self.files).map(of_run).collect(),
+            runs: runs(&self.files).map(<[_]>::to_vec).collect(),
             first,
             horizons_us,
             bytes_max,
@@ -176,7 +160,7 @@ impl StateLog {
 
     /// Its inputs are the oldest of the list; some may be gone from it by now.
     fn take_up(&mut self, done: Compacted) {
-        let first_new = self.files.iter().position(|f| !done.inputs.contains(&f.file.path)).unwrap_or(self.files.len());
+        let first_new = self.files.iter().position(|f| !done.inputs.contains(&f.path)).unwrap_or(self.files.len());
         let rest = self.files.split_off(first_new);
         self.files = done.outputs.into_iter().chain(rest).collect();
     }
@@ -190,12 +174,21 @@ pub struct Saved {
     pub compacting: Option<Epoch>,
 }
 
+/// Whether nothing in a file has anything left to do. What no table has any more is passed over; a file that does not say what it has stays.
+fn is_over(file: &StateFile, tables: &[StepTable], horizons_us: &[Option<i64>]) -> bool {
+    let is_over = |of: &TableInFile| {
+        let place = tables.iter().position(|table| table.step == of.step && table.schema.name == of.table);
+        place.is_none_or(|table| matches!((of.max_time_us, horizons_us[table]), (Some(last_us), Some(horizon_us)) if last_us < horizon_us))
+    };
+    !file.tables.is_empty() && file.tables.iter().all(is_over)
+}
+
 /// Files of one epoch's change, or of one compaction, which follow each other in the order of their rows.
-fn runs(files: &[LogFile]) -> impl Iterator<Item = &[LogFile]> {
-    files.chunk_by(|a, b| matches!((a.file.name(), b.file.name()), (Some(a), Some(b)) if b.goes_on_after(&a)))
+fn runs(files: &[StateFile]) -> impl Iterator<Item = &[StateFile]> {
+    files.chunk_by(|a, b| matches!((a.name(), b.name()), (Some(a), Some(b)) if b.goes_on_after(&a)))
 }
 
 /// How many epochs' changes are in the list that no compaction has merged yet.
-fn changes(files: &[LogFile]) -> usize {
-    runs(files).filter(|run| run[0].file.name().is_none_or(|name| !name.is_compacted())).count()
+fn changes(files: &[StateFile]) -> usize {
+    runs(files).filter(|run| run[0].name().is_none_or(|name| !name.is_compacted())).count()
 }

@@ -6,12 +6,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use super::{LogFile, StepTable};
+use super::StepTable;
 use crate::checkpoint::manifest::StateFile;
 use crate::checkpoint::state_files::StateFiles;
 use crate::failure::{Failure, Result};
 use crate::state::file::{self as state_file, Block, BlockReader, Chunk, Footer, Tail};
-use crate::state::{Change, Entries, TableSchema};
+use crate::state::{Change, TableSchema};
 
 /// Asked for at a file's end at first: the footer of most files is in it.
 const TAIL_BYTES: u64 = 64 << 10;
@@ -43,15 +43,14 @@ impl Restorable {
         self.files.is_empty()
     }
 
-    /// Reads all entries, table by table and batch by batch, as long as `each` wants more. Of one table the oldest file's come first. The key
-    /// groups that files have with them are not handed out: files of older versions have some keys in other ones.
+    /// Reads all entries, table by table and batch by batch, as long as `each` wants more. Of one table the oldest file's come first.
     ///
     /// # Errors
     /// As [`Self::open`], and what `each` fails with.
-    pub async fn load(&self, mut each: impl FnMut(usize, Entries) -> Result<bool>) -> Result<()> {
+    pub async fn load(&self, mut each: impl FnMut(usize, Change) -> Result<bool>) -> Result<()> {
         for (i, table) in self.tables.iter().enumerate() {
             let rows = Rows::new(self.store.clone(), &self.files, table, RESTORED_BYTES);
-            if !rows.for_each(RESTORED_AHEAD, |change| each(i, change.entries)).await? {
+            if !rows.for_each(RESTORED_AHEAD, |change| each(i, change)).await? {
                 return Ok(());
             }
         }
@@ -62,15 +61,9 @@ impl Restorable {
         &self.tables
     }
 
-    pub(super) fn files(&self) -> Vec<LogFile> {
-        self.files.iter().map(|open| LogFile { file: open.file.clone(), tables: places(&self.tables, &open.footer.blocks) }).collect()
+    pub(super) fn files(&self) -> Vec<StateFile> {
+        self.files.iter().map(|open| open.file.clone()).collect()
     }
-}
-
-/// The tables that have rows in some blocks. What no table has any more is passed over.
-pub(super) fn places(tables: &[StepTable], blocks: &[Block]) -> Vec<usize> {
-    let has_block = |(_, table): &(usize, &StepTable)| blocks.iter().any(|block| block.step == table.step);
-    tables.iter().enumerate().filter(has_block).map(|(i, _)| i).collect()
 }
 
 /// A file whose footer was read.
@@ -126,7 +119,7 @@ impl Rows {
     pub fn new(store: StateFiles, files: &[Arc<OpenFile>], table: &StepTable, bytes_at_once: u64) -> Self {
         let mut requests = VecDeque::new();
         for file in files {
-            for (block, of_step) in file.footer.blocks.iter().enumerate().filter(|(_, block)| block.step == table.step) {
+            for (block, of_step) in file.footer.blocks.iter().enumerate().filter(|(_, block)| block.is_of(table)) {
                 requests.extend(requests_of(file, block, of_step, bytes_at_once));
             }
         }
@@ -167,7 +160,7 @@ impl Rows {
     fn decode_chunks(&mut self, request: &Request, bytes: &Bytes) -> Result<Vec<Change>> {
         let mut reader = match self.reader.take().filter(|_| !request.is_first) {
             Some(reader) => reader,
-            None => BlockReader::new(&request.file.footer.blocks[request.block], &self.table),
+            None => BlockReader::new(&request.file.footer, &request.file.footer.blocks[request.block], &self.table)?,
         };
         let mut changes = Vec::new();
         let mut rest = bytes.clone();

@@ -88,7 +88,7 @@ impl Rig {
     }
 
     /// One file per epoch or several.
-    async fn written(&self, epochs: u64, rng: &mut SmallRng) -> (Vec<LogFile>, State) {
+    async fn written(&self, epochs: u64, rng: &mut SmallRng) -> (Vec<StateFile>, State) {
         let (mut files, mut state) = (Vec::new(), State::new());
         for epoch in 2..2 + epochs {
             let changes = self.changes(rng.random_range(1..4000), rng);
@@ -104,32 +104,30 @@ impl Rig {
         (files, state)
     }
 
-    async fn saved(&self, files: &[LogFile]) -> Result<Restorable> {
-        let files: Vec<_> = files.iter().map(|file| file.file.clone()).collect();
-        Restorable::open(Arc::clone(self.graph.tables()), self.files.clone(), &files).await
+    async fn saved(&self, files: &[StateFile]) -> Result<Restorable> {
+        Restorable::open(Arc::clone(self.graph.tables()), self.files.clone(), files).await
     }
 
-    async fn log(&self, files: &[LogFile]) -> StateLog {
+    async fn log(&self, files: &[StateFile]) -> StateLog {
         StateLog::new(&self.saved(files).await.unwrap(), self.files.clone(), Arc::new(Memory::new(None).unwrap()))
     }
 
-    async fn read(&self, files: &[LogFile]) -> Result<State> {
+    async fn read(&self, files: &[StateFile]) -> Result<State> {
         let mut state = State::new();
         let saved = self.saved(files).await?;
-        assert_eq!(saved.files(), files, "the tables that have rows in a file are those that it was written with");
-        let each = |table, entries| {
-            add(&mut state, table, &entries);
+        let each = |table, change: Change| {
+            add(&mut state, table, &change.entries);
             Ok(true)
         };
         saved.load(each).await?;
         Ok(state)
     }
 
-    fn compaction(&self, files: &[LogFile], epoch: u64, bytes_max: u64) -> Compaction {
+    fn compaction(&self, files: &[StateFile], epoch: u64, bytes_max: u64) -> Compaction {
         Compaction {
             tables: Arc::clone(self.graph.tables()),
             store: self.files.clone(),
-            runs: runs(files).map(|run| run.iter().map(|file| file.file.clone()).collect()).collect(),
+            runs: runs(files).map(<[_]>::to_vec).collect(),
             first: self.files.name(Epoch(epoch), 0, COMPACTED_FROM),
             horizons_us: vec![None; self.graph.tables().len()],
             bytes_max,
@@ -157,10 +155,10 @@ async fn compacted_in_any_number_of_passes_and_files_the_state_is_the_same() {
         let done = rig.compaction(&files, 9, bytes_max).run().await.unwrap();
         assert_eq!(done.inputs.len(), files.len());
         let (_, full) = done.outputs.split_last().unwrap();
-        assert!(!full.is_empty() && full.iter().all(|file| file.file.bytes >= 30_000), "{:?}", done.outputs);
+        assert!(!full.is_empty() && full.iter().all(|file| file.bytes >= 30_000), "{:?}", done.outputs);
         assert_eq!(runs(&done.outputs).count(), 1, "they are one run for the next compaction");
         assert_eq!(rig.read(&done.outputs).await.unwrap(), state);
-        assert_eq!(done.outputs.iter().map(|file| file.file.rows).sum::<u64>(), state.len() as u64, "each group once");
+        assert_eq!(done.outputs.iter().map(|file| file.rows).sum::<u64>(), state.len() as u64, "each group once");
         // Compacted state and later changes are compacted again.
         let (more, later) = rig.written(3, &mut rng).await;
         let all: Vec<_> = done.outputs.into_iter().chain(more).collect();
@@ -191,7 +189,7 @@ async fn closed_windows_are_left_out_and_the_list_is_taken_up_in_its_place() {
     if before.compacting.is_some() {
         assert_eq!(before.compacting, Some(Epoch(6)), "the manifest says that files of epoch 6 are being written");
     }
-    assert_eq!(after.files, log.files.iter().map(|file| file.file.clone()).collect::<Vec<_>>());
+    assert_eq!(after.files, log.files);
     assert!(log.files.ends_with(&change) && after.files[0].name().unwrap().is_compacted());
     let compacted = rig.read(&log.files[..log.files.len() - change.len()]).await.unwrap();
     let open: State = state.into_iter().filter(|((table, time, _), _)| *time >= [20, 10][*table]).collect();
@@ -209,12 +207,11 @@ async fn a_file_leaves_by_the_horizons_of_the_tables_that_have_rows_in_it_and_wa
     let both = log.write(rig.files.name(Epoch(2), 0, 0), changes.clone()).await.unwrap();
     let counts = log.write(rig.files.name(Epoch(3), 0, 0), changes.drain(1..).collect()).await.unwrap();
     let sums = log.write(rig.files.name(Epoch(4), 0, 0), changes).await.unwrap();
-    let all: Vec<LogFile> = [&both[..], &counts, &sums].concat();
-    assert_eq!(
-        all.iter().map(|file| (file.file.max_window_end_us, &file.tables[..])).collect::<Vec<_>>(),
-        [(40, &[0, 1][..]), (40, &[1]), (40, &[0])]
-    );
-    let stays = |names: &[&[LogFile]]| -> Vec<StateFile> { names.concat().into_iter().map(|file| file.file).collect() };
+    let all: Vec<StateFile> = [&both[..], &counts, &sums].concat();
+    let said = |file: &StateFile| -> Vec<_> { file.tables.iter().map(|of| (of.step.clone(), of.table.clone(), of.max_time_us)).collect() };
+    let [of_sums, of_counts] = ["sums", "counts"].map(|step| (step.to_owned(), "windows".to_owned(), Some(39)));
+    assert_eq!(all.iter().map(said).collect::<Vec<_>>(), [vec![of_sums.clone(), of_counts.clone()], vec![of_counts], vec![of_sums]]);
+    let stays = |names: &[&[StateFile]]| names.concat();
     for (horizons_us, expected) in [
         ([None, None], stays(&[&both, &counts, &sums])),
         ([Some(39), Some(39)], stays(&[&both, &counts, &sums])),
@@ -236,10 +233,10 @@ async fn a_file_that_is_torn_flipped_exchanged_or_gone_is_refused_by_its_name_by
     let mut rng = SmallRng::seed_from_u64(6);
     let rig = Rig::new();
     let (files, state) = rig.written(3, &mut rng).await;
-    let file = &files[1].file;
+    let file = &files[1];
     let path = Path::from(format!("c/{}", file.path));
     let whole = rig.objects.get(&path).await.unwrap().bytes().await.unwrap();
-    let other = rig.objects.get(&Path::from(format!("c/{}", files[0].file.path))).await.unwrap().bytes().await.unwrap();
+    let other = rig.objects.get(&Path::from(format!("c/{}", files[0].path))).await.unwrap().bytes().await.unwrap();
     let mut bad: Vec<(&str, Option<Vec<u8>>)> = vec![("gone", None), ("exchanged", Some(other.to_vec()))];
     for _ in 0..40 {
         bad.push(("torn", Some(whole[..rng.random_range(0..whole.len())].to_vec())));

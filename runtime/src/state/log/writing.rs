@@ -2,14 +2,14 @@
 
 use std::sync::Arc;
 
-use super::reading::places;
-use super::{LogFile, StepTable};
+use super::StepTable;
+use crate::VERSION;
 use crate::checkpoint::layout::StateName;
-use crate::checkpoint::manifest::StateFile;
+use crate::checkpoint::manifest::{StateFile, TableInFile};
 use crate::checkpoint::state_files::{NewFile, StateFiles};
 use crate::failure::Result;
 use crate::state::Change;
-use crate::state::file as state_file;
+use crate::state::file::{self as state_file, Block};
 
 /// State files are `state/<name>.state`.
 const EXTENSION: &str = "state";
@@ -22,7 +22,7 @@ pub struct Output {
     store: StateFiles,
     next: StateName,
     file_bytes: u64,
-    files: Vec<LogFile>,
+    files: Vec<StateFile>,
     open: Option<(state_file::Writer, NewFile)>,
 }
 
@@ -46,7 +46,7 @@ impl Output {
                 none => {
                     let file = self.store.create(&self.next, EXTENSION);
                     self.next.n += 1;
-                    none.insert((state_file::Writer::default(), file))
+                    none.insert((state_file::Writer::new(VERSION), file))
                 }
             };
             writer.write(&table.step, &table.schema, &batch)?;
@@ -59,7 +59,7 @@ impl Output {
     }
 
     /// The files, all of them whole. No rows, no file.
-    pub async fn finish(mut self) -> Result<Vec<LogFile>> {
+    pub async fn finish(mut self) -> Result<Vec<StateFile>> {
         self.close().await?;
         Ok(self.files)
     }
@@ -77,9 +77,20 @@ impl Output {
         file.push(finished.rest).await?;
         let path = file.finish().await?;
         let rows = finished.blocks.iter().map(|block| block.rows).sum();
-        let max_window_end_us = finished.max_window_end_us;
-        let file = StateFile { path, bytes: finished.bytes, rows, crc32: finished.crc32, max_window_end_us };
-        self.files.push(LogFile { file, tables: places(&self.tables, &finished.blocks) });
+        self.files.push(StateFile { path, bytes: finished.bytes, rows, crc32: finished.crc32, tables: tables_in(finished.blocks) });
         Ok(())
     }
+}
+
+/// What a manifest says of blocks: a table may go on in several.
+fn tables_in(blocks: Vec<Block>) -> Vec<TableInFile> {
+    let mut tables: Vec<TableInFile> = Vec::new();
+    for block in blocks {
+        let (step, table, max_time_us) = (block.step, block.table.unwrap_or_default(), block.times.map(|(_, last)| last));
+        match tables.iter_mut().find(|of| of.step == step && of.table == table) {
+            Some(of) => of.max_time_us = of.max_time_us.max(max_time_us),
+            None => tables.push(TableInFile { step, table, max_time_us }),
+        }
+    }
+    tables
 }

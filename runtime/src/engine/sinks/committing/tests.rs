@@ -29,7 +29,8 @@ async fn decided(lake: &Lake) -> Manifest {
     let adds = write(&table, 43, &[1]).await;
     let fixture = include_bytes!("../../../../fixtures/manifest-v1-data.json");
     let mut manifest = Manifest::decode(Epoch(43), LINEAGE, fixture).unwrap();
-    manifest.tables = vec![PinnedTable { sink: "silver".into(), uri: lake.sink.uri().into(), table_id: table.table_id().into() }];
+    manifest.sinks =
+        vec![PinnedSink { name: "silver".into(), kind: "Delta".into(), place: lake.sink.uri().into(), id: table.table_id().into() }];
     let writing::Payload { kind, body } = payload::append(adds);
     manifest.committables = vec![Committable { sink: "silver".into(), rows: 1, payload: Payload { kind, body } }];
     manifest
@@ -173,12 +174,16 @@ async fn a_payload_of_another_version_and_a_sink_without_a_pin_are_named() {
     let mut manifest = decided(&lake).await;
     let committer = committer(&[&lake.sink], LINEAGE).await;
     manifest.committables[0].payload.kind = "KafkaRecords".into();
-    let says = "sink `silver`, epoch 43: its payload has the type `KafkaRecords`, which this version of Weir does not know: run the version \
-                that wrote it";
+    let says = format!(
+        "sink `silver`, epoch 43: its payload has the type `KafkaRecords`, which this version of Weir, {}, does not know: run the version that \
+         wrote it",
+        crate::VERSION
+    );
+    let says = says.as_str();
     assert_eq!(ready(&committer, &manifest).await, Err(Failure::config(says)));
     assert_eq!(commit(&committer, &manifest).await, Err(Failure::config(says)));
 
-    manifest.tables.clear();
+    manifest.sinks.clear();
     let says = "epoch 43 has rows for `silver` and does not name its table";
     assert_eq!(ready(&committer, &manifest).await, Err(Failure::bug(says)));
     assert_eq!(commit(&committer, &manifest).await, Err(Failure::bug(says)));

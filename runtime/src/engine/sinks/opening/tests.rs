@@ -38,8 +38,8 @@ async fn append(sink: &mut dyn Sink, epoch: u64, token: &str) {
 }
 
 /// Sink and place of each.
-fn named(pinned: &[PinnedTable]) -> Vec<(String, String)> {
-    pinned.iter().map(|p| (p.sink.clone(), p.uri.clone())).collect()
+fn named(pinned: &[PinnedSink]) -> Vec<(String, String)> {
+    pinned.iter().map(|p| (p.name.clone(), p.place.clone())).collect()
 }
 
 #[tokio::test]
@@ -79,8 +79,8 @@ async fn what_a_sink_held_when_it_was_opened_is_remembered_until_it_is_asked_ane
     append(&mut *sinks[0], 4, "a").await;
     let holds = |epoch| SinkHolds { lineage: LINEAGE.into(), epoch: Epoch(epoch), mark: Some(Mark(7)), is_named: true };
     let memory = |n: usize, held| {
-        let Pin { sink, place, id } = sinks[n].pin();
-        SinkMemory { sink, table_id: id, place: format!("the table at {place}"), held }
+        let Pin { sink, place, id, .. } = sinks[n].pin();
+        SinkMemory { sink, id, place: format!("the table at {place}"), held }
     };
     assert_eq!(remembered.held(false).await.unwrap(), [memory(0, vec![holds(3)]), memory(1, vec![])]);
     assert_eq!(remembered.held(true).await.unwrap(), [memory(0, vec![holds(4)]), memory(1, vec![])]);

@@ -4,13 +4,14 @@ use serde_json::json;
 
 use super::*;
 use crate::Remedy;
+use crate::checkpoint::manifest::Writer;
 
 const NEWEST: Epoch = Epoch(42);
 
 /// One source `rides` of the topic `rides`, partition 0 at offset 2000, a state file, a run that has not reached its end.
 fn manifest(epoch: Epoch) -> Manifest {
     let mut manifest =
-        Manifest::decode(NEWEST, "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491", include_bytes!("../../../../fixtures/manifest-v1.json")).unwrap();
+        Manifest::decode(NEWEST, "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491", include_bytes!("../../../../fixtures/manifest-v2.json")).unwrap();
     manifest.epoch = epoch;
     manifest.fingerprint = serde_json::to_value(fingerprint(60)).unwrap();
     manifest.state_action = None;
@@ -23,7 +24,9 @@ fn manifest(epoch: Epoch) -> Manifest {
 fn fingerprint(window_size_us: i64) -> Fingerprint {
     serde_json::from_value(json!({
         "sources": [{"name": "rides", "topics": ["rides"]}],
-        "steps": [{"name": "revenue", "windowSizeUs": window_size_us, "keys": [], "calls": []}],
+        "steps": [{
+            "name": "revenue", "operator": "Aggregate", "window": {"type": "Tumbling", "sizeUs": window_size_us}, "keys": [], "calls": [],
+        }],
         "sinks": [],
     }))
     .unwrap()
@@ -57,7 +60,7 @@ struct Case {
     trigger: Trigger,
     run: Option<&'static str>,
     by_pattern: bool,
-    tables: Vec<PinnedTable>,
+    sinks: Vec<PinnedSink>,
     missing: Vec<(String, String)>,
     home: Home,
 }
@@ -69,7 +72,7 @@ impl Case {
             trigger: Trigger::AsSoonAsPossible,
             run: None,
             by_pattern: false,
-            tables: Vec::new(),
+            sinks: Vec::new(),
             missing: Vec::new(),
             home: Home::default(),
         }
@@ -81,7 +84,7 @@ impl Case {
             trigger: self.trigger,
             run: self.run,
             fingerprint: &self.fingerprint,
-            tables: &self.tables,
+            sinks: &self.sinks,
             missing: &self.missing,
             home: &self.home,
         }
@@ -243,8 +246,8 @@ fn a_table_that_is_not_there_any_more_is_refused_and_a_new_one_is_not() {
 fn a_table_that_was_made_anew_is_refused_and_one_at_another_place_is_not() {
     let newest = manifest(NEWEST);
     let there = |sink: &str, uri: &str, table_id: &str| {
-        let table = PinnedTable { sink: sink.into(), uri: uri.into(), table_id: table_id.into() };
-        Case { tables: vec![table], ..Case::new() }
+        let pinned = PinnedSink { name: sink.into(), kind: "Delta".into(), place: uri.into(), id: table_id.into() };
+        Case { sinks: vec![pinned], ..Case::new() }
     };
     let says = "sink `silver`: the table at s3://lake/silver/rides_agg has the id another and had 0a5f0f0e-3a5c-4a53-9d1a-9a6f2b1c7d11 when \
                 this checkpoint began: it was deleted and made anew; restore it, or begin another history for it with spec.stateAction";
@@ -284,18 +287,20 @@ fn a_new_pipeline_has_nothing_to_discard_and_notes_the_token() {
 
 #[test]
 fn what_only_another_version_can_commit_is_refused_before_the_claim_whatever_a_person_wants() {
-    let mut newest = manifest(NEWEST);
-    newest.committables[0].payload.kind = "KafkaRecords".into();
-    for action in [None, Some(discard("a", Offsets::Keep))] {
-        let refused = Case::new().carried(action.as_ref(), Some(&newest), None).unwrap_err();
-        assert_eq!(
-            (refused.remedy, refused.message.as_str()),
-            (
-                Remedy::Config,
-                "sink `silver`, epoch 42: its payload has the type `KafkaRecords`, which this version of Weir does not know: run the version \
-                 that wrote it"
-            )
-        );
+    let (mut payload, mut pinned) = (manifest(NEWEST), manifest(NEWEST));
+    payload.committables[0].payload.kind = "KafkaRecords".into();
+    pinned.sinks[0].kind = "Kafka".into();
+    for (newest, what) in [(payload, "its payload has the type `KafkaRecords`"), (pinned, "it is a sink of the kind `Kafka`")] {
+        let newest = Manifest { writer: Writer { version: Some("9.3.0".into()), ..newest.writer }, ..newest };
+        for action in [None, Some(discard("a", Offsets::Keep))] {
+            let refused = Case::new().carried(action.as_ref(), Some(&newest), None).unwrap_err();
+            let ours = crate::VERSION;
+            let says = format!(
+                "sink `silver`, epoch 42, which Weir 9.3.0 wrote: {what}, which this version of Weir, {ours}, does not know: run the version that \
+                 wrote it"
+            );
+            assert_eq!((refused.remedy, refused.message), (Remedy::Config, says));
+        }
     }
 }
 

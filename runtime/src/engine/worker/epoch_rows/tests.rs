@@ -95,7 +95,11 @@ fn assert_one_hundred(batches: &[RecordBatch]) {
 
 /// Rows in, late and out of each step, and the windows that stay open.
 fn figures(epoch: &KeyedEpoch) -> Vec<(&str, [u64; 4])> {
-    epoch.steps.iter().map(|step| (step.name.as_str(), [step.rows_in, step.rows_late, step.rows_out, step.open_windows])).collect()
+    epoch
+        .steps
+        .iter()
+        .map(|step| (step.name.as_str(), [step.rows_in(), step.rows_late(), step.rows_out, step.open_windows.unwrap()]))
+        .collect()
 }
 
 #[test]
