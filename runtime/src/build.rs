@@ -4,7 +4,8 @@
 use std::sync::Arc;
 
 use weir_plan::Plan;
-use weir_plan::plan::{Step, StepOp};
+use weir_plan::outputs::Output;
+use weir_plan::plan::{Input, Step, StepOp};
 use weir_plan::stages::{self, Edge, Stages};
 use weir_plan::window::Window;
 
@@ -24,6 +25,8 @@ pub struct Graph {
     /// Per step of the plan.
     steps: Vec<Compiled>,
     flow: WatermarkFlow,
+    /// Steps that are keyed, each after those that it reads.
+    keyed_steps: Vec<usize>,
     /// What keyed steps keep, by step and in the order of each.
     tables: Arc<[StepTable]>,
     /// Per table: its step, and its place among that step's.
@@ -55,7 +58,11 @@ impl Graph {
         let of_step =
             |(step, compiled): (&Step, &Compiled)| FlowStep { inputs: step.inputs().to_vec(), hold_backs_us: hold_backs_us(compiled) };
         let flow = WatermarkFlow::new(plan.steps.iter().zip(&steps).map(of_step).collect());
-        Arc::new(Self { plan, stages, steps, flow, tables: tables.into(), owners })
+        let is_behind = |edge: &&Edge| stages.keyed_steps.contains(&edge.step);
+        let mut keyed_steps: Vec<_> = stages.lane_edges.iter().filter(|edge| !is_behind(edge)).map(|edge| edge.step).collect();
+        keyed_steps.dedup();
+        keyed_steps.extend(stages.keyed_steps.iter().filter(|step| matches!(steps[**step], Compiled::Keyed(_))));
+        Arc::new(Self { plan, stages, steps, flow, keyed_steps, tables: tables.into(), owners })
     }
 
     /// The step, if it has no keys.
@@ -82,6 +89,24 @@ impl Graph {
     /// A bug: edges lead to keyed steps only.
     pub fn behind(&self, edge: Edge) -> Result<&dyn KeyedStep> {
         self.keyed_step(edge.step).ok_or_else(|| Failure::bug(format!("step {:?} has no keys", self.plan.steps[edge.step].name)))
+    }
+
+    /// Steps that are keyed, each after those that it reads: in this order they are closed.
+    #[must_use]
+    pub fn keyed_steps(&self) -> &[usize] {
+        &self.keyed_steps
+    }
+
+    /// The edges to a keyed step that come from other keyed steps.
+    pub fn edges_from_keyed_steps(&self, step: usize) -> impl Iterator<Item = Edge> {
+        let edges = (0..self.plan.steps[step].inputs().len()).map(move |input| Edge { step, input });
+        edges.filter(|edge| !self.stages.lane_edges.contains(edge))
+    }
+
+    /// The sinks, by index into the plan's, that an output of a step goes to: of those that lie behind keyed steps.
+    pub fn keyed_sinks_of(&self, step: usize, output: Output) -> impl Iterator<Item = usize> {
+        let is_for = move |sink: &&usize| self.plan.sinks[**sink].output == output && self.plan.sinks[**sink].input == Input::Step(step);
+        self.stages.keyed_sinks.iter().filter(is_for).copied()
     }
 
     /// How watermarks come from the sources to the steps.

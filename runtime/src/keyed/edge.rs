@@ -7,15 +7,20 @@ use crate::state::Entries;
 /// A sender that counts.
 pub struct EdgeSender {
     sender: Box<dyn Sender>,
-    rows_in: u64,
-    rows_late: u64,
+    counts: EdgeCounts,
 }
 
 /// What an edge brings in an epoch.
 #[derive(Debug, Default)]
 pub struct EdgeReport {
     pub entries: Vec<Entries>,
-    /// Rows, late ones included.
+    pub counts: EdgeCounts,
+}
+
+/// The rows behind it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct EdgeCounts {
+    /// Late ones included.
     pub rows_in: u64,
     pub rows_late: u64,
 }
@@ -23,12 +28,11 @@ pub struct EdgeReport {
 impl EdgeSender {
     #[must_use]
     pub fn new(sender: Box<dyn Sender>) -> Self {
-        Self { sender, rows_in: 0, rows_late: 0 }
+        Self { sender, counts: EdgeCounts::default() }
     }
 
     pub fn take_in(&mut self, rows: &Prepared) -> Result<()> {
-        self.rows_in += rows.rows as u64 + rows.late;
-        self.rows_late += rows.late;
+        self.counts.add(EdgeCounts { rows_in: rows.rows as u64 + rows.late, rows_late: rows.late });
         if rows.rows == 0 {
             return Ok(());
         }
@@ -43,8 +47,8 @@ impl EdgeSender {
 
     /// Hands out what was taken in, and starts over.
     pub fn end_epoch(&mut self) -> Result<EdgeReport> {
-        let (rows_in, rows_late) = (std::mem::take(&mut self.rows_in), std::mem::take(&mut self.rows_late));
-        Ok(EdgeReport { entries: self.sender.drain()?, rows_in, rows_late })
+        let counts = std::mem::take(&mut self.counts);
+        Ok(EdgeReport { entries: self.sender.drain()?, counts })
     }
 }
 
@@ -52,6 +56,13 @@ impl EdgeReport {
     /// Adds what another sender of the same edge has.
     pub fn add(&mut self, other: Self) {
         self.entries.extend(other.entries);
+        self.counts.add(other.counts);
+    }
+}
+
+impl EdgeCounts {
+    /// Adds those of another end of the same edge.
+    pub fn add(&mut self, other: Self) {
         self.rows_in += other.rows_in;
         self.rows_late += other.rows_late;
     }

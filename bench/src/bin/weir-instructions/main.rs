@@ -41,7 +41,7 @@ fn run() -> Result<[(&'static str, u64); 7], String> {
     let evaluated = stages::evaluate(&stateless, &batches)?;
     let mut lane = EdgeSender::new(by_city.keyed_step()?.sender(0).map_err(|e| e.to_string())?);
     stages::update(&mut lane, &evaluated)?;
-    let in_windows = lane.end_epoch().map_err(|e| e.to_string())?.rows_in;
+    let in_windows = lane.end_epoch().map_err(|e| e.to_string())?.counts.rows_in;
 
     let by_user = Job::load(BY_USER)?;
     let evaluated = stages::evaluate_unmeasured(&by_user.stateless(), &batches)?;

@@ -1,5 +1,5 @@
 //! What is counted, each in a function that is not inlined: its name is that of the stage in `bench/instructions.json`, its instructions are its
-//! own and those of all that it calls. A lane does these things in the same order (`runtime/src/engine/lane`), the driver the last three.
+//! own and those of all that it calls. A lane does these things in the same order (`runtime/src/engine/lanes`), a worker the last three but the encoder.
 
 use arrow::array::RecordBatch;
 use weir_runtime::decode::Decoder;

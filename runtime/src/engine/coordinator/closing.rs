@@ -8,7 +8,6 @@ use weir_plan::stages::Edge;
 
 use super::last_windows;
 use crate::checkpoint::manifest::SourceProgress;
-use crate::engine::source_run::SourceRun;
 use crate::engine::start::Running;
 use crate::failure::Result;
 use crate::keyed::edge::EdgeReport;
@@ -49,13 +48,17 @@ impl Running {
         let of_sources = reports.chunk_by_mut(|a, b| a.source == b.source);
         let taken_in = self.sources.iter_mut().zip(of_sources).map(|(source, reports)| source.take_in(reports, at, ends_the_run));
         let taken_in = try_join_all(taken_in).await?;
-        let sources_us = self.watermarks_us();
-        let by_clock =
-            |(i, source): (usize, &SourceRun)| last_windows::by_clock(&self.keyed, i, &sources_us, clock_us, source.reading.quiet_for());
-        let by_clock: Vec<_> = self.sources.iter().enumerate().map(by_clock).collect();
-        self.keyed.take_in(edges)?;
-        let at_end = |i| if ends_the_run { last_windows::at_end(&self.keyed, i, &sources_us) } else { None };
-        let further: Vec<_> = by_clock.into_iter().enumerate().map(|(i, by_clock)| at_end(i).or(by_clock)).collect();
+        self.workers.open(self.writer.newest().epoch.next(), &self.watermarks_us());
+        let mut further = Vec::with_capacity(self.sources.len());
+        for (i, source) in self.sources.iter().enumerate() {
+            further.push(last_windows::by_clock(&mut self.workers, i, clock_us, source.reading.quiet_for()).await?);
+        }
+        self.workers.take_in(edges);
+        if ends_the_run {
+            for (i, further) in further.iter_mut().enumerate() {
+                *further = last_windows::at_end(&mut self.workers, i).await?.or(further.take());
+            }
+        }
         let mut sources = Vec::with_capacity(taken_in.len());
         for ((source, read), further) in self.sources.iter_mut().zip(taken_in).zip(further) {
             self.observer.partitions_waiting(source.name(), read.partitions_waiting());

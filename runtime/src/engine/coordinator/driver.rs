@@ -1,7 +1,5 @@
 //! The driver: decides when an epoch is closed, and carries it from the lanes' reports to the commit while the lanes read the next one.
 
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,11 +16,10 @@ use super::closing::Closed;
 use super::summary::Summary;
 use crate::checkpoint::content::DataEpoch;
 use crate::checkpoint::layout::COMPACTED_FROM;
-use crate::checkpoint::manifest::{SourceProgress, Task};
-use crate::engine::sinks::lanes::Parts;
+use crate::checkpoint::manifest::Task;
+use crate::engine::sinks::outputs::Parts;
 use crate::engine::source_run::{LatestOffsets, SourceRun};
 use crate::engine::start::{Running, start};
-use crate::engine::worker::Watermarks;
 use crate::engine::{Options, Signal};
 use crate::failure::{Failure, Result};
 use crate::memory::Memory;
@@ -241,35 +238,18 @@ impl Running {
         let lanes_uploaded = began - closed.at;
         // After the epoch was read: what it took in came from the topic that this look sees.
         let looks: Vec<_> = self.sources.iter_mut().map(SourceRun::look).collect();
-        let around = |source: &SourceProgress| Watermarks { before_us: source.watermark_before_us, after_us: source.watermark_after_us };
-        let watermarks: Vec<_> = closed.sources.iter().map(around).collect();
+        let after_us: Vec<_> = closed.sources.iter().map(|source| source.watermark_after_us).collect();
         crate::failpoint::reach("data.upload.before");
-        let mut rows = self.keyed.advance(&watermarks)?;
-        let mut computed = began.elapsed();
-        let mut writers = BTreeMap::new();
-        loop {
-            let computing = Instant::now();
-            let next = rows.next()?;
-            computed += computing.elapsed();
-            let Some((sink, rows)) = next else { break };
-            let writer = match writers.entry(sink) {
-                Entry::Occupied(open) => open.into_mut(),
-                Entry::Vacant(none) => none.insert(self.assembly.writers[sink].begin(&self.assembly.slot)?),
-            };
-            writer.write(&rows).await?;
-        }
-        let keyed = rows.finish();
+        let keyed = self.workers.close(&after_us).await.map_err(|failure| self.keyed_sinks.reason(failure))?;
         if let Some(first) = &keyed.bad.first {
             self.observer.bad_rows(&keyed.bad.counts, first);
         }
-        for (sink, writer) in writers {
-            parts.entry(sink).or_default().push(writer.finish().await?);
-        }
+        parts.append(&mut self.keyed_sinks.parts().await?);
         crate::failpoint::reach("data.upload.after");
         let epoch = self.writer.newest().epoch.next();
         let name = self.state_store.name(epoch, 0, 0);
         let change = self.state_log.write(name, keyed.changes).await?;
-        let horizons_us = self.keyed.horizons_us().to_vec();
+        let horizons_us = self.workers.horizons_us().to_vec();
         let saved = self.state_log.advance(change, &horizons_us).await?;
         for (source, look) in self.sources.iter().zip(looks) {
             source.check(look).await?;
@@ -300,14 +280,14 @@ impl Running {
         let durations = Durations {
             read: closed.read_took,
             busy: closed.busy,
-            compute: computed,
-            upload: lanes_uploaded + (uploaded - computed),
+            compute: keyed.computed,
+            upload: lanes_uploaded + uploaded.saturating_sub(keyed.computed),
             commit: committed - uploaded,
         };
         let latest = latest_offsets(&self.sources);
         let sinks = self.sinks.status().await;
-        self.memory.note_state(self.keyed.bytes());
-        self.observer.epoch(Progress::of(&manifest, &self.plan, &durations, self.keyed.bytes(), &latest, &sinks))
+        self.memory.note_state(keyed.bytes);
+        self.observer.epoch(Progress::of(&manifest, &self.plan, &durations, keyed.bytes, &latest, &sinks))
     }
 }
 

@@ -1,38 +1,34 @@
 //! Windows that no record would ever close: the last ones of a quiet topic (`eventTime.closeIdleWindowsAfter`), and those that are open when
-//! an AvailableNow run ends (`trigger.onEnd: EmitAll`). Pure: the driver says what the clock shows, the keyed steps say when what they hold
-//! leaves. Each gives how far the watermark is to go beyond what the records say, and why.
+//! an AvailableNow run ends (`trigger.onEnd: EmitAll`). The driver says what the clock shows, the workers say when what they hold leaves; they are asked only
+//! where it matters. Each gives how far the watermark is to go beyond what the records say, and why.
 
 use std::time::Duration;
 
+use weir_plan::Plan;
 use weir_plan::plan::OnEnd;
 
 use crate::checkpoint::manifest::MovedBy;
-use crate::engine::worker::KeyedStage;
+use crate::engine::worker::Workers;
+use crate::failure::Result;
 
-/// What the clock closes of a source, once every one of its partitions has been at its end without a record for so long (`None`: not all are). `keyed`
-/// has not taken in the epoch's own rows yet: what they open waits for a later epoch. `sources_us` has the watermarks of the open epoch.
-#[must_use]
-pub fn by_clock(
-    keyed: &KeyedStage,
-    source: usize,
-    sources_us: &[Option<i64>],
-    clock_us: i64,
-    quiet_for: Option<Duration>,
-) -> Option<(i64, MovedBy)> {
-    let after_us = keyed.plan().sources[source].event_time.as_ref()?.close_idle_windows_after_us?;
-    let quiet_us = i64::try_from(quiet_for?.as_micros()).unwrap_or(i64::MAX);
-    if quiet_us < after_us {
-        return None;
-    }
-    // Not to the clock itself: what comes late is late for windows that have been closed, and for no others.
-    Some((keyed.leaves_by(source, sources_us, clock_us.saturating_sub(after_us))?, MovedBy::Clock))
+/// What the clock closes of a source, once every one of its partitions has been at its end without a record for so long (`None`: not all are). `workers`
+/// have not taken in the epoch's own rows yet: what they open waits for a later epoch.
+pub async fn by_clock(workers: &mut Workers, source: usize, clock_us: i64, quiet_for: Option<Duration>) -> Result<Option<(i64, MovedBy)>> {
+    let Some(limit_us) = limit_by_clock_us(workers.plan(), source, clock_us, quiet_for) else { return Ok(None) };
+    Ok(workers.leaves_by(source, limit_us).await?.map(|at_us| (at_us, MovedBy::Clock)))
 }
 
-/// What the end of a run closes of a source, its last epoch included, which `keyed` has taken in.
-#[must_use]
-pub fn at_end(keyed: &KeyedStage, source: usize, sources_us: &[Option<i64>]) -> Option<(i64, MovedBy)> {
-    if keyed.plan().on_end != OnEnd::EmitAll {
-        return None;
+/// Not the clock itself: what comes late is late for windows that have been closed, and for no others.
+fn limit_by_clock_us(plan: &Plan, source: usize, clock_us: i64, quiet_for: Option<Duration>) -> Option<i64> {
+    let after_us = plan.sources[source].event_time.as_ref()?.close_idle_windows_after_us?;
+    let quiet_us = i64::try_from(quiet_for?.as_micros()).unwrap_or(i64::MAX);
+    (quiet_us >= after_us).then(|| clock_us.saturating_sub(after_us))
+}
+
+/// What the end of a run closes of a source, its last epoch included, which `workers` have taken in.
+pub async fn at_end(workers: &mut Workers, source: usize) -> Result<Option<(i64, MovedBy)>> {
+    if workers.plan().on_end != OnEnd::EmitAll {
+        return Ok(None);
     }
-    Some((keyed.all_leave_by(source, sources_us)?, MovedBy::EndOfRun))
+    Ok(workers.all_leave_by(source).await?.map(|at_us| (at_us, MovedBy::EndOfRun)))
 }

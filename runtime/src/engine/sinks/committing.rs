@@ -8,8 +8,8 @@ use serde_json::json;
 use tokio::sync::Mutex;
 use weir_plan::quote::quoted;
 
-use super::lanes::Parts;
 use super::opening::pin_of;
+use super::outputs::Parts;
 use crate::checkpoint::manifest::{Committable, Manifest, Payload, PinnedSink};
 use crate::checkpoint::sinks::{Committer, Landed};
 use crate::failure::{Failure, Result};

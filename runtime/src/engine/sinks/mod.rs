@@ -1,7 +1,7 @@
-//! The sinks of a pipeline, of whatever kind they are: how they are opened, the tasks through which lanes write to
+//! The sinks of a pipeline, of whatever kind they are: how they are opened, the tasks through which lanes and workers write to
 //! them, and how what a manifest has decided is committed.
 
 pub mod committing;
-pub mod lanes;
 pub mod opening;
+pub mod outputs;
 pub mod task;

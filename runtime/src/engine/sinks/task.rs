@@ -1,7 +1,7 @@
-//! A sink that lanes write to: a task that hands the batches of one epoch to a writer of the sink's. The queue before it is bounded in
-//! bytes; a full one stops the lanes, and with them the fetching.
+//! A sink that threads write to, all lanes that lead to it or all workers: a task that hands the batches of one epoch to a writer of the sink's. The
+//! queue before it is bounded in bytes; a full one stops the threads, and so the fetching of lanes.
 //!
-//! The task ends in one of two ways. Either it fails, and then it says why, before any lane can notice that it takes no more. Or all lanes have
+//! The task ends in one of two ways. Either it fails, and then it says why, before any thread can notice that it takes no more. Or all threads have
 //! let go of their inputs, and then it ends without a reason, because the reason is theirs: nothing here may speak before them.
 
 use std::panic::AssertUnwindSafe;
@@ -16,7 +16,7 @@ use weir_plan::panics;
 use crate::failure::{Failure, Result};
 use crate::sink::writing::{EpochWriter, Part, Slot, Writers};
 
-/// A lane's end of the queue.
+/// A thread's end of the queue.
 #[derive(Clone)]
 pub struct SinkInput {
     queue: mpsc::UnboundedSender<Message>,
@@ -37,17 +37,17 @@ pub struct SinkOutput {
 }
 
 impl SinkOutput {
-    /// What was written of the epoch that all lanes have ended; `None` if they had no rows.
+    /// What was written of the epoch that all threads have ended; `None` if they had no rows.
     pub async fn next(&mut self) -> Result<Option<Part>> {
         self.epochs.recv().await.unwrap_or_else(|| Err(Failure::bug("the sink task exited before it reported what it wrote of an epoch")))
     }
 
-    /// Why the sink has stopped, if it failed. Lanes only see that it takes no more.
+    /// Why the sink has stopped, if it failed. Threads only see that it takes no more.
     pub fn failure(&mut self) -> Option<Failure> {
         self.epochs.try_recv().ok().and_then(Result::err)
     }
 
-    /// Resolves when the sink fails while an epoch is open, and never when it ended because its lanes did.
+    /// Resolves when the sink fails while an epoch is open, and never when it ended because its threads did.
     pub async fn failed(&mut self) -> Failure {
         match self.epochs.recv().await {
             Some(Err(failure)) => failure,
@@ -58,7 +58,7 @@ impl SinkOutput {
 }
 
 impl SinkInput {
-    /// Queues rows; waits for room. Called from a lane's thread.
+    /// Queues rows; waits for room. Called from a thread that is none of the runtime's.
     pub fn send(&self, rows: RecordBatch) -> Result<()> {
         if rows.num_rows() == 0 {
             return Ok(());
@@ -68,7 +68,7 @@ impl SinkInput {
         self.queue.send(Message::Rows { rows, _room: room }).map_err(|_| gone())
     }
 
-    /// This lane has nothing more for the epoch in hand.
+    /// This thread has nothing more for the epoch in hand.
     pub fn end_epoch(&self) -> Result<()> {
         self.queue.send(Message::EndOfEpoch).map_err(|_| gone())
     }
@@ -79,23 +79,23 @@ fn gone() -> Failure {
     Failure::retry("a sink has stopped taking rows")
 }
 
-/// Whether a lane failed for no reason of its own, but because a sink takes no more.
-pub fn is_gone(of_lane: &Failure) -> bool {
-    *of_lane == gone()
+/// Whether a thread failed for no reason of its own, but because a sink takes no more.
+pub fn is_gone(of_thread: &Failure) -> bool {
+    *of_thread == gone()
 }
 
-/// Starts the task of one sink, whose writers get `slot`; `queue_bytes` of rows may wait.
-pub fn spawn(writers: Arc<dyn Writers>, slot: Slot, lanes: usize, queue_bytes: u64) -> (SinkInput, SinkOutput) {
+/// Starts the task of one sink, which so many threads write to and whose writers get `slot`; `queue_bytes` of rows may wait.
+pub fn spawn(writers: Arc<dyn Writers>, slot: Slot, threads: usize, queue_bytes: u64) -> (SinkInput, SinkOutput) {
     let (queue, mut messages) = mpsc::unbounded_channel();
     let (results, epochs) = mpsc::channel(1);
     let room_kib = u32::try_from(queue_bytes / 1024).unwrap_or(u32::MAX).max(1);
     let room = Arc::new(Semaphore::new(room_kib as usize));
     let input = SinkInput { queue, room: Arc::clone(&room), room_kib, handle: Handle::current() };
     tokio::spawn(async move {
-        let worked = AssertUnwindSafe(work(&*writers, &slot, lanes, &mut messages, &results)).catch_unwind().await;
+        let worked = AssertUnwindSafe(work(&*writers, &slot, threads, &mut messages, &results)).catch_unwind().await;
         let worked = worked.unwrap_or_else(|panic| Err(Failure::bug(format!("the sink task panicked: {}", panics::said(&*panic)))));
         if let Err(failure) = worked {
-            // The reason first: the driver looks for it when a lane says that the sink is gone.
+            // The reason first: the driver looks for it when a thread says that the sink is gone.
             let _ = results.send(Err(failure)).await;
             room.close();
         }
@@ -106,7 +106,7 @@ pub fn spawn(writers: Arc<dyn Writers>, slot: Slot, lanes: usize, queue_bytes: u
 async fn work(
     writers: &dyn Writers,
     slot: &Slot,
-    lanes: usize,
+    threads: usize,
     messages: &mut mpsc::UnboundedReceiver<Message>,
     results: &mpsc::Sender<Result<Option<Part>>>,
 ) -> Result<()> {
@@ -123,7 +123,7 @@ async fn work(
             }
             Message::EndOfEpoch => {
                 ended += 1;
-                if ended == lanes {
+                if ended == threads {
                     ended = 0;
                     let part = match writer.take() {
                         None => None,
@@ -147,7 +147,7 @@ mod tests {
 
     use super::*;
     use crate::Remedy;
-    use crate::engine::sinks::lanes::LaneSinks;
+    use crate::engine::sinks::outputs::SinkOutputs;
     use crate::retry::RetryPolicy;
     use crate::sink::delta::DeltaTable;
     use crate::sink::delta::tests::faulty::Faulty;
@@ -182,7 +182,7 @@ mod tests {
     async fn a_lane_that_could_not_write_is_explained_by_its_sink_and_one_with_a_reason_of_its_own_is_not() {
         let lake = Lake::new(&[]);
         let (input, output) = task(&lake, u32::MAX, SOON_GIVEN_UP).await;
-        let mut sinks = LaneSinks::default();
+        let mut sinks = SinkOutputs::default();
         sinks.add(0, "silver".into(), output);
         // What a lane finds once the store has been given up.
         let gone = tokio::time::timeout(Duration::from_secs(10), async {
@@ -203,7 +203,7 @@ mod tests {
     async fn a_sink_that_fails_is_reported_by_name_while_the_lanes_have_nothing_to_write() {
         let lake = Lake::new(&[]);
         let (input, output) = task(&lake, 0, QUICK).await;
-        let mut sinks = LaneSinks::default();
+        let mut sinks = SinkOutputs::default();
         sinks.add(0, "silver".into(), output);
         // Without the required column `n`.
         let unfit = rides(&[(1, None, None)]).project(&[1, 2]).unwrap();
@@ -225,7 +225,7 @@ mod tests {
             }
         };
         tokio::time::timeout(Duration::from_secs(10), ended).await.expect("the task ended");
-        let mut sinks = LaneSinks::default();
+        let mut sinks = SinkOutputs::default();
         sinks.add(0, "silver".into(), output);
         assert_eq!(sinks.failed().now_or_never(), None);
         assert_eq!(sinks.reason(Failure::config("the topic is gone")), Failure::config("the topic is gone"));

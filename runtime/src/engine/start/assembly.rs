@@ -1,5 +1,5 @@
 //! Builds the lanes over an assignment: at the start, and anew when partitions came or went. Between two assignments nothing is read: the
-//! lanes have handed over all that they took in, and their successors go on at exactly those offsets.
+//! lanes have handed over all that they took in, and their successors go on at exactly those offsets. Workers are built once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,9 +13,10 @@ use crate::build::Graph;
 use crate::decode;
 use crate::decode::schemas::Schemas;
 use crate::engine::lanes::{BadRecords, LaneParts, Lanes, Metadata, OpenEpoch};
-use crate::engine::sinks::lanes::LaneSinks;
+use crate::engine::sinks::outputs::SinkOutputs;
 use crate::engine::sinks::task::{self, SinkInput};
 use crate::engine::source_run::{Skew, SourceRun};
+use crate::engine::worker::{KeyedState, Workers};
 use crate::failure::Result;
 use crate::memory::Memory;
 use crate::sink;
@@ -39,12 +40,16 @@ pub struct Assembly {
 
 impl Assembly {
     /// Lanes that wait for their first epoch, and the sinks that they write to. Those before them must have ended.
-    pub fn lanes(&self, sources: &[SourceRun], epoch: OpenEpoch) -> Result<(Lanes, LaneSinks)> {
+    pub fn lanes(&self, sources: &[SourceRun], epoch: OpenEpoch) -> Result<(Lanes, SinkOutputs)> {
         let partitions: Vec<_> = sources.iter().map(|source| source.reading.ids().len()).collect();
         let lane_counts = share_lanes(self.lanes_max, &partitions);
         let lane_count = lane_counts.iter().sum();
         let shares = self.memory.shares(lane_count, self.plan.sinks.len());
-        let (sink_inputs, lane_sinks) = self.sinks(&lane_counts, shares.sink_queue_bytes);
+        let mut lanes_of_sinks: BTreeMap<usize, usize> = BTreeMap::new();
+        for (stage, lane_count) in self.graph.stages.lanes.iter().zip(&lane_counts) {
+            stage.sinks.iter().chain(&stage.rejected_sinks).for_each(|sink| *lanes_of_sinks.entry(*sink).or_default() += lane_count);
+        }
+        let (sink_inputs, lane_sinks) = self.sinks(lanes_of_sinks, shares.sink_queue_bytes);
         let inputs_of = |sinks: &[usize]| sinks.iter().filter_map(|sink| sink_inputs.get(sink).cloned()).collect::<Vec<_>>();
         let epoch = Arc::new(epoch);
         let mut lanes = Vec::with_capacity(lane_count);
@@ -79,15 +84,19 @@ impl Assembly {
         Ok((Lanes::start(lanes, epoch)?, lane_sinks))
     }
 
-    /// Starts the sinks that lanes write to. Each waits, at the end of an epoch, for the lanes of the sources that lead to it.
-    fn sinks(&self, lane_counts: &[usize], queue_bytes: u64) -> (BTreeMap<usize, SinkInput>, LaneSinks) {
-        let mut lanes_of_sinks: BTreeMap<usize, usize> = BTreeMap::new();
-        for (stage, lane_count) in self.graph.stages.lanes.iter().zip(lane_counts) {
-            stage.sinks.iter().chain(&stage.rejected_sinks).for_each(|sink| *lanes_of_sinks.entry(*sink).or_default() += lane_count);
-        }
-        let (mut inputs, mut outputs) = (BTreeMap::new(), LaneSinks::default());
-        for (sink, lane_count) in lanes_of_sinks {
-            let (input, output) = task::spawn(Arc::clone(&self.writers[sink]), self.slot.clone(), lane_count, queue_bytes);
+    /// Workers over state that was put back, and the sinks that they write to.
+    pub fn workers(&self, state: KeyedState) -> Result<(Workers, SinkOutputs)> {
+        let shares = self.memory.shares(self.lanes_max, self.plan.sinks.len());
+        let workers_of_sinks = self.graph.stages.keyed_sinks.iter().map(|sink| (*sink, 1)).collect();
+        let (inputs, outputs) = self.sinks(workers_of_sinks, shares.sink_queue_bytes);
+        Ok((Workers::start(state, &inputs)?, outputs))
+    }
+
+    /// Starts sinks, each with how many threads write to it: at the end of an epoch it waits for all of them.
+    fn sinks(&self, threads_of_sinks: BTreeMap<usize, usize>, queue_bytes: u64) -> (BTreeMap<usize, SinkInput>, SinkOutputs) {
+        let (mut inputs, mut outputs) = (BTreeMap::new(), SinkOutputs::default());
+        for (sink, threads) in threads_of_sinks {
+            let (input, output) = task::spawn(Arc::clone(&self.writers[sink]), self.slot.clone(), threads, queue_bytes);
             outputs.add(sink, self.plan.sinks[sink].name.clone(), output);
             inputs.insert(sink, input);
         }

@@ -25,10 +25,10 @@ use super::Options;
 use super::coordinator::Garbage;
 use super::lanes::{Lanes, OpenEpoch};
 use super::sinks::committing::SinkSet;
-use super::sinks::lanes::LaneSinks;
 use super::sinks::opening::Opening;
+use super::sinks::outputs::SinkOutputs;
 use super::source_run::{LatestOffsets, SourceRun, topic_watch};
-use super::worker::KeyedStage;
+use super::worker::{KeyedState, Workers};
 use crate::build::Graph;
 use crate::checkpoint::manifest::{Manifest, Until};
 use crate::checkpoint::state_files::StateFiles;
@@ -66,8 +66,10 @@ pub struct Running {
     pub(super) give_up_after: Duration,
     pub(super) assembly: Assembly,
     pub(super) lanes: Lanes,
-    pub(super) lane_sinks: LaneSinks,
-    pub(super) keyed: KeyedStage,
+    pub(super) lane_sinks: SinkOutputs,
+    pub(super) workers: Workers,
+    /// The sinks that workers write to.
+    pub(super) keyed_sinks: SinkOutputs,
     pub(super) state_store: StateFiles,
     pub(super) state_log: StateLog,
     pub(super) garbage: Garbage,
@@ -205,6 +207,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     };
     let epoch = OpenEpoch::new(plan.limits, shares.partials_bytes, Arc::clone(&memory));
     let (lanes, lane_sinks) = assembly.lanes(&sources, epoch)?;
+    let (workers, keyed_sinks) = assembly.workers(keyed)?;
     // Not before what was in doubt is committed: its files may be old, and nothing in the tables names them until then.
     let _upkeep = Upkeep::start(duties, &surroundings);
     Ok(Running {
@@ -217,7 +220,8 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         assembly,
         lanes,
         lane_sinks,
-        keyed,
+        workers,
+        keyed_sinks,
         state_store,
         state_log,
         garbage: Garbage::new(plan.checkpoint.keep, options.garbage_grace),
@@ -277,7 +281,7 @@ fn topics(input: &KafkaInput, known: &BTreeSet<String>, start_time_ms: Option<i6
 }
 
 /// The claim, with its steps as they stand.
-fn at_rest(mut claim: Manifest, keyed: &mut KeyedStage, sources_us: &[Option<i64>]) -> Result<Manifest> {
+fn at_rest(mut claim: Manifest, keyed: &mut KeyedState, sources_us: &[Option<i64>]) -> Result<Manifest> {
     for task in &mut claim.tasks {
         task.steps = keyed.at_rest(sources_us)?;
     }

@@ -11,14 +11,14 @@ use super::restoring;
 use crate::build::Graph;
 use crate::checkpoint::manifest::{Manifest, StateFile};
 use crate::checkpoint::state_files::StateFiles;
-use crate::engine::worker::KeyedStage;
+use crate::engine::worker::KeyedState;
 use crate::failure::{Failure, Result};
 use crate::state::log::Restorable;
 
 pub struct Restored {
     pub manifest: Manifest,
     /// Its state, as it was read.
-    pub keyed: KeyedStage,
+    pub keyed: KeyedState,
     /// Where the numbers of the copies begin: another process that goes back too, for a claim of the same number, writes over none of them.
     first_copy: u32,
 }

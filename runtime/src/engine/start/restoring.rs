@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use crate::build::Graph;
 use crate::checkpoint::manifest::Manifest;
-use crate::engine::worker::KeyedStage;
+use crate::engine::worker::{KeyedStage, KeyedState};
 use crate::failure::{Failure, Result};
 use crate::state::log::Restorable;
 use crate::state::{Entries, StepTable};
@@ -17,11 +17,11 @@ use crate::state::{Entries, StepTable};
 const QUEUE_BATCHES: usize = 4;
 
 /// Reads what a manifest's files have, without what lies below the horizons.
-pub async fn restore(graph: &Arc<Graph>, saved: &Restorable, manifest: &Manifest, threads: usize) -> Result<KeyedStage> {
-    let mut state = KeyedStage::new(Arc::clone(graph))?;
-    state.raise_horizons(&graph.horizons_us(&manifest.watermarks_us(&graph.plan)));
-    state.raise_horizons(&saved_horizons_us(graph, manifest));
-    let horizons_us = state.horizons_us().to_vec();
+pub async fn restore(graph: &Arc<Graph>, saved: &Restorable, manifest: &Manifest, threads: usize) -> Result<KeyedState> {
+    let mut state = KeyedState::new(graph)?;
+    state.horizons.raise(&graph.horizons_us(&manifest.watermarks_us(&graph.plan)));
+    state.horizons.raise(&saved_horizons_us(graph, manifest));
+    let horizons_us = state.horizons.us().to_vec();
     if saved.is_empty() {
         return Ok(state);
     }
@@ -36,7 +36,7 @@ pub async fn restore(graph: &Arc<Graph>, saved: &Restorable, manifest: &Manifest
     let restored: Vec<_> = workers.into_iter().map(Worker::finish).collect();
     read?;
     for part in restored {
-        state.take_over(part?)?;
+        state.stage.take_over(part?)?;
     }
     Ok(state)
 }

@@ -26,6 +26,14 @@ pub struct BadOfEpoch {
     pub first: Option<String>,
 }
 
+impl BadOfEpoch {
+    /// Adds what another worker has.
+    pub fn add(&mut self, other: Self) {
+        other.counts.into_iter().for_each(|(step, rows)| *self.counts.entry(step).or_default() += rows);
+        self.first = self.first.take().or(other.first);
+    }
+}
+
 /// Takes bad rows of a step into `epoch`, by the strictest policy of the sources that they may be from. What goes to the sinks of its output `Rejected` comes back, by index into the plan's sinks.
 ///
 /// # Errors

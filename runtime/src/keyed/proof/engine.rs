@@ -364,7 +364,7 @@ impl<'g> Process<'g> {
     /// What a sender has goes to the workers, in any order and grouping.
     fn bring(&mut self, (step, input): (usize, usize), sender: &mut EdgeSender, given: &mut Given, rng: &mut SmallRng) {
         let report = sender.end_epoch().unwrap();
-        given.late[step] += report.rows_late;
+        given.late[step] += report.counts.rows_late;
         for entries in report.entries {
             let groups = groups_of(self.graph, step, &entries);
             for worker in &mut self.workers {

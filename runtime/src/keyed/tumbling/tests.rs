@@ -182,7 +182,7 @@ fn rows_behind_the_watermark_are_counted_and_left_out() {
     let aggregate = aggregate();
     let rows = [9, 10, 15, -1].map(|time_us| Row { time_us, key: Some("a"), value: Some(1) });
     let sent = sent(&aggregate, [batch(&rows)], Some(10));
-    assert_eq!((sent.rows_in, sent.rows_late), (4, 2));
+    assert_eq!((sent.counts.rows_in, sent.counts.rows_late), (4, 2));
     let mut state = state(&aggregate);
     apply(&mut state, &sent.entries[0]);
     assert_eq!(close_all(&mut state), expected(&rows[1..3]));
@@ -198,7 +198,7 @@ fn late_rows_are_those_that_the_windows_count_as_late_with_what_they_missed() {
     for (watermark_us, late) in [(9, 0), (10, 2), (29, 3), (2_030, 4)] {
         let found = step.late(0, &batch(&rows), &[Some(watermark_us)], &schema).unwrap();
         let sent = sent(&aggregate, [batch(&rows)], Some(watermark_us));
-        assert_eq!((found.num_rows() as u64, sent.rows_late), (late, late), "{watermark_us}");
+        assert_eq!((found.num_rows() as u64, sent.counts.rows_late), (late, late), "{watermark_us}");
     }
     assert_eq!(step.late(0, &batch(&rows), &[None], &schema).unwrap().num_rows(), 0);
     let found = step.late(0, &batch(&rows), &[Some(2_030)], &schema).unwrap();

@@ -1,4 +1,5 @@
-//! The sinks that lanes write to, as the driver sees them: what was written of each epoch, and the reason when one can't go on.
+//! The sinks that some threads write to, lanes or workers, as the driver sees them: what was written of each epoch, and the reason when one can't go
+//! on.
 
 use std::collections::BTreeMap;
 
@@ -12,29 +13,29 @@ use crate::sink::writing::Part;
 pub type Parts = BTreeMap<usize, Vec<Part>>;
 
 #[derive(Default)]
-pub struct LaneSinks {
-    sinks: Vec<LaneSink>,
+pub struct SinkOutputs {
+    sinks: Vec<NamedOutput>,
 }
 
-struct LaneSink {
+struct NamedOutput {
     /// Into the plan's sinks.
     index: usize,
     name: String,
     output: SinkOutput,
 }
 
-impl LaneSink {
+impl NamedOutput {
     fn named(&self, failure: Failure) -> Failure {
         failure.context(format_args!("sink {}", quoted(&self.name)))
     }
 }
 
-impl LaneSinks {
+impl SinkOutputs {
     pub fn add(&mut self, index: usize, name: String, output: SinkOutput) {
-        self.sinks.push(LaneSink { index, name, output });
+        self.sinks.push(NamedOutput { index, name, output });
     }
 
-    /// What lanes have written for the epoch just closed.
+    /// What was written for the epoch just closed.
     pub async fn parts(&mut self) -> Result<Parts> {
         let mut parts = Parts::new();
         for sink in &mut self.sinks {
@@ -45,7 +46,7 @@ impl LaneSinks {
         Ok(parts)
     }
 
-    /// Resolves when a sink stops while an epoch is open, whether lanes have rows for it or not.
+    /// Resolves when a sink stops while an epoch is open, whether there are rows for it or not.
     pub async fn failed(&mut self) -> Failure {
         if self.sinks.is_empty() {
             return std::future::pending().await;
@@ -59,15 +60,15 @@ impl LaneSinks {
         futures::future::select_all(failures).await.0
     }
 
-    /// Why a lane has failed. A lane that could not write to its sink does not know, the sink does; a lane's own reason stands.
-    pub fn reason(&mut self, of_lane: Failure) -> Failure {
-        if !is_gone(&of_lane) {
-            return of_lane;
+    /// Why a lane or a worker has failed. One that could not write to its sink does not know, the sink does; a reason of its own stands.
+    pub fn reason(&mut self, of_thread: Failure) -> Failure {
+        if !is_gone(&of_thread) {
+            return of_thread;
         }
         let of_sink = self.sinks.iter_mut().find_map(|sink| {
             let failure = sink.output.failure()?;
             Some(sink.named(failure))
         });
-        of_sink.unwrap_or(of_lane)
+        of_sink.unwrap_or(of_thread)
     }
 }

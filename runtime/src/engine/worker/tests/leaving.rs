@@ -1,5 +1,4 @@
 //! When all that graphs of windows and maps hold has left.
-#![allow(clippy::unwrap_used)]
 
 use arrow::array::{ArrayRef, Int64Array, TimestampMicrosecondArray};
 use arrow::datatypes::{Schema, SchemaRef};
@@ -7,7 +6,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use weir_plan::aggregate::{self, AggregateColumn};
 use weir_plan::expr;
-use weir_plan::plan::{Map, Step, StepOp};
+use weir_plan::plan::{Input, Map, Step, StepOp};
 use weir_plan::types::{Column, DataType, EVENT_TIME};
 use weir_plan::window::Window;
 
@@ -57,27 +56,23 @@ fn lanes(graph: &Graph, before_us: Option<i64>, rng: &mut SmallRng) -> BTreeMap<
     graph.stages.lane_edges.iter().map(report).collect()
 }
 
-fn close(stage: &mut KeyedStage, before_us: Option<i64>, after_us: Option<i64>) {
-    let mut rows = stage.advance(&[Watermarks { before_us, after_us }]).unwrap();
-    while rows.next().unwrap().is_some() {}
-}
-
-/// A stage that has closed one epoch with the watermark that comes with it, and has taken in another one, which `lanes` brought.
-fn stage(seed: u64) -> (KeyedStage, Option<i64>, BTreeMap<Edge, EdgeReport>) {
+/// Workers that have closed one epoch with the watermark that comes with them, and have taken in another one, which `lanes` brought.
+async fn crew(seed: u64) -> (Crew, Option<i64>, BTreeMap<Edge, EdgeReport>) {
     let mut rng = SmallRng::seed_from_u64(seed);
     let graph = graph(&mut rng);
-    let mut stage = KeyedStage::new(Arc::clone(&graph)).unwrap();
-    stage.take_in(lanes(&graph, None, &mut rng)).unwrap();
+    let mut crew = Crew::new(&graph);
+    crew.workers.take_in(lanes(&graph, None, &mut rng));
     let before_us = rng.random_bool(0.8).then(|| rng.random_range(-110..110));
-    close(&mut stage, None, before_us);
+    crew.close(&[before_us]).await;
     let mut again = rng.clone();
-    stage.take_in(lanes(&graph, before_us, &mut rng)).unwrap();
-    (stage, before_us, lanes(&graph, before_us, &mut again))
+    crew.workers.take_in(lanes(&graph, before_us, &mut rng));
+    (crew, before_us, lanes(&graph, before_us, &mut again))
 }
 
 /// By window arithmetic alone: the greatest end of a window that is open, that `lanes` open, or that a row of these opens behind them.
-fn greatest_end(stage: &KeyedStage, lanes: &BTreeMap<Edge, EdgeReport>) -> Option<i64> {
-    let plan = stage.plan();
+async fn greatest_end(crew: &mut Crew, lanes: &BTreeMap<Edge, EdgeReport>) -> Option<i64> {
+    let held = crew.workers.leaving(i64::MAX).await.unwrap();
+    let plan = &crew.graph.plan;
     let mut of_steps: Vec<Option<i64>> = vec![None; plan.steps.len()];
     for (i, step) in plan.steps.iter().enumerate() {
         let before = step.inputs().iter().filter_map(|input| if let Input::Step(before) = input { of_steps[*before] } else { None }).max();
@@ -85,68 +80,76 @@ fn greatest_end(stage: &KeyedStage, lanes: &BTreeMap<Edge, EdgeReport>) -> Optio
             StepOp::Map(_) => before,
             StepOp::Aggregate(aggregate) => {
                 let Window::Tumbling(window) = aggregate.window;
-                let entries = lanes.iter().filter(|(edge, _)| edge.step == i).flat_map(|(_, lane)| &lane.entries);
-                let opened = entries.flat_map(|entries| entries.times.values()).map(|time| time + 1);
+                let opened = times(lanes, i).into_iter().map(|time| time + 1);
                 let behind = before.map(|end| window.end_of(window.start_of(end - 1)));
-                let open = stage.operators[i].as_ref().unwrap().leaves_by(&[None], i64::MAX).map(|leaving| leaving.at_us);
-                opened.chain(behind).chain(open).max()
+                opened.chain(behind).chain(held[i].map(|leaving| leaving.at_us)).max()
             }
         };
     }
     of_steps.into_iter().max().flatten()
 }
 
-fn open_windows(stage: &mut KeyedStage) -> u64 {
-    stage.at_rest(&[None]).unwrap().iter().filter_map(|step| step.open_windows).sum()
+/// Of what lanes bring to a step.
+fn times(lanes: &BTreeMap<Edge, EdgeReport>, step: usize) -> Vec<i64> {
+    let entries = lanes.iter().filter(|(edge, _)| edge.step == step).flat_map(|(_, lane)| &lane.entries);
+    entries.flat_map(|entries| entries.times.values()).copied().collect()
 }
 
-#[test]
-fn the_watermark_that_all_leave_by_closes_every_window_of_a_graph_at_once_and_none_before_it_does() {
+fn open_windows(epoch: &KeyedEpoch) -> u64 {
+    epoch.steps.iter().filter_map(|step| step.open_windows).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_watermark_that_all_leave_by_closes_every_window_of_a_graph_at_once_and_none_before_it_does() {
     let (mut found, mut with_nothing) = (0, 0);
     for seed in 0..400 {
-        let (mut stage_at, before_us, lanes) = stage(seed);
-        let last_us = stage_at.all_leave_by(0, &[before_us]);
-        assert_eq!(last_us, greatest_end(&stage_at, &lanes), "seed {seed}");
+        let (mut at, before_us, lanes) = crew(seed).await;
+        let last_us = at.workers.all_leave_by(0).await.unwrap();
+        assert_eq!(last_us, greatest_end(&mut at, &lanes).await, "seed {seed}");
         let Some(last_us) = last_us else {
-            close(&mut stage_at, before_us, before_us);
-            assert_eq!(open_windows(&mut stage_at), 0, "seed {seed}");
+            assert_eq!(open_windows(&at.close(&[before_us]).await.1), 0, "seed {seed}");
             with_nothing += 1;
             continue;
         };
-        close(&mut stage_at, before_us, Some(last_us));
-        assert_eq!((open_windows(&mut stage_at), stage_at.all_leave_by(0, &[Some(last_us)])), (0, None), "seed {seed}");
-        let (mut just_before, ..) = stage(seed);
-        close(&mut just_before, before_us, Some(last_us - 1));
-        assert!(open_windows(&mut just_before) > 0, "seed {seed}");
-        assert_eq!(just_before.all_leave_by(0, &[Some(last_us - 1)]), Some(last_us), "seed {seed}");
+        let (_, closed) = at.close(&[Some(last_us)]).await;
+        assert_eq!((open_windows(&closed), at.workers.all_leave_by(0).await.unwrap()), (0, None), "seed {seed}");
+        let (mut just_before, ..) = crew(seed).await;
+        let (_, closed) = just_before.close(&[Some(last_us - 1)]).await;
+        assert!(open_windows(&closed) > 0, "seed {seed}");
+        assert_eq!(just_before.workers.all_leave_by(0).await.unwrap(), Some(last_us), "seed {seed}");
         found += 1;
     }
     assert!(found > 300 && with_nothing > 0, "{found} with something, {with_nothing} with nothing");
 }
 
-#[test]
-fn what_leaves_by_a_limit_is_the_last_window_that_ends_by_it_of_what_is_held_or_was_taken_in() {
-    for seed in 0..400 {
-        let (stage, before_us, lanes) = stage(seed);
-        let operators = stage.operators.iter().enumerate();
-        for (i, operator) in operators.filter_map(|(i, operator)| Some((i, operator.as_ref()?))) {
-            let all: Vec<i64> =
-                (-200..300).filter(|limit| operator.leaves_by(&[before_us], *limit).is_some_and(|l| l.at_us == *limit)).collect();
-            let arrived =
-                lanes.iter().filter(|(edge, _)| edge.step == i).flat_map(|(_, lane)| &lane.entries).flat_map(|e| e.times.values());
-            assert!(arrived.clone().all(|time| all.contains(&(time + 1))), "seed {seed}: {all:?}");
-            assert!(all.len() as u64 >= operator.open_windows().unwrap(), "seed {seed}: {all:?}");
-            for limit in (-200..300).step_by(7) {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_leaves_by_a_limit_is_the_last_window_that_ends_by_it_of_what_is_held_or_was_taken_in() {
+    for seed in 0..100 {
+        let (mut crew, before_us, lanes) = crew(seed).await;
+        let mut by_limit = BTreeMap::new();
+        for limit in -200..300 {
+            by_limit.insert(limit, crew.workers.leaving(limit).await.unwrap());
+        }
+        let (_, open) = crew.close(&[before_us]).await;
+        for &step in crew.graph.keyed_steps() {
+            let at = |limit: i64| by_limit[&limit][step].map(|leaving| leaving.at_us);
+            let all: Vec<i64> = (-200..300).filter(|limit| at(*limit) == Some(*limit)).collect();
+            let arrived = times(&lanes, step);
+            assert!(arrived.iter().all(|time| all.contains(&(time + 1))), "seed {seed}: {all:?}");
+            let name = &crew.graph.plan.steps[step].name;
+            let stay_open = open.steps.iter().find(|of_step| of_step.name == *name).unwrap().open_windows.unwrap();
+            assert!(all.len() as u64 >= stay_open, "seed {seed}: {all:?}");
+            for limit in -200..300 {
                 let expected = all.iter().copied().filter(|at| *at <= limit).max();
-                assert_eq!(operator.leaves_by(&[before_us], limit).map(|leaving| leaving.at_us), expected, "seed {seed}, by {limit}");
+                assert_eq!(at(limit), expected, "seed {seed}, by {limit}");
             }
         }
     }
 }
 
 /// Two sources whose rows meet nowhere: each one's windows close by what its own steps hold.
-#[test]
-fn what_is_held_behind_one_source_does_not_move_the_watermark_of_another() {
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_held_behind_one_source_does_not_move_the_watermark_of_another() {
     let step = |source: usize, size_us: i64| {
         let columns = [AggregateColumn { name: "n".into(), expr: "count(*)".into(), filter: None }];
         let aggregate = aggregate::compile(Input::Source(source), &schema(), Window::tumbling(size_us), &[], &columns).unwrap();
@@ -155,7 +158,7 @@ fn what_is_held_behind_one_source_does_not_move_the_watermark_of_another() {
     };
     let sources = ["a", "b"].map(|name| fixtures::source(name, None, schema())).to_vec();
     let graph = Graph::of(Arc::new(fixtures::plan(sources, vec![step(0, 10), step(1, 1_000)], vec![])));
-    let mut stage = KeyedStage::new(Arc::clone(&graph)).unwrap();
+    let mut crew = Crew::new(&graph);
     let report = |edge: Edge, time_us: i64| {
         let columns: Vec<ArrayRef> =
             vec![Arc::new(Int64Array::from(vec![1])), Arc::new(TimestampMicrosecondArray::from(vec![time_us]).with_timezone("UTC"))];
@@ -164,17 +167,15 @@ fn what_is_held_behind_one_source_does_not_move_the_watermark_of_another() {
         lane.take_in(&graph.behind(edge).unwrap().prepare(0, &rows, &[None]).unwrap()).unwrap();
         (edge, lane.end_epoch().unwrap())
     };
-    stage.take_in([report(Edge { step: 0, input: 0 }, 5), report(Edge { step: 1, input: 0 }, 50_005)].into()).unwrap();
-    let sources_us = [None, None];
-    assert_eq!([0, 1].map(|source| stage.all_leave_by(source, &sources_us)), [Some(10), Some(51_000)]);
-    assert_eq!([0, 1].map(|source| stage.leaves_by(source, &sources_us, 50_999)), [Some(10), None]);
+    crew.workers.take_in([report(Edge { step: 0, input: 0 }, 5), report(Edge { step: 1, input: 0 }, 50_005)].into());
+    for (source, all, by_limit) in [(0, 10, Some(10)), (1, 51_000, None)] {
+        assert_eq!(crew.workers.all_leave_by(source).await.unwrap(), Some(all));
+        assert_eq!(crew.workers.leaves_by(source, 50_999).await.unwrap(), by_limit);
+    }
 
-    let watermarks = [Watermarks { before_us: None, after_us: Some(10) }, Watermarks { before_us: None, after_us: None }];
-    let mut rows = stage.advance(&watermarks).unwrap();
-    while rows.next().unwrap().is_some() {}
-    let after = stage.at_rest(&[Some(10), None]).unwrap();
+    let (_, closed) = crew.close(&[Some(10), None]).await;
     let after: Vec<_> =
-        after.iter().map(|step| (step.open_windows, step.inputs[0].watermark_after_us, step.tables[0].horizon_us)).collect();
+        closed.steps.iter().map(|step| (step.open_windows, step.inputs[0].watermark_after_us, step.tables[0].horizon_us)).collect();
     assert_eq!(after, [(Some(0), Some(10), Some(10)), (Some(1), None, None)]);
 }
 
@@ -201,27 +202,25 @@ fn a_table_waits_for_the_sources_that_its_own_rows_come_from() {
 }
 
 /// A document that was changed so that a step keeps entries for longer would have a lower one.
-#[test]
-fn a_horizon_that_was_saved_stays_until_watermarks_pass_it() {
+#[tokio::test]
+async fn a_horizon_that_was_saved_stays_until_watermarks_pass_it() {
     let mut rng = SmallRng::seed_from_u64(1);
-    let mut stage = KeyedStage::new(loop {
+    let graph = loop {
         let graph = graph(&mut rng);
         if graph.tables().len() == 1 {
             break graph;
         }
-    })
-    .unwrap();
-    let horizon_us = |stage: &mut KeyedStage| {
-        let told = stage.at_rest(&[None]).unwrap().iter().map(|step| step.tables[0].horizon_us).collect::<Vec<_>>();
-        assert_eq!(told, stage.horizons_us(), "what a manifest says");
-        told[0]
     };
-    assert_eq!(horizon_us(&mut stage), None);
-    stage.raise_horizons(&[Some(50)]);
+    let mut state = KeyedState::new(&graph).unwrap();
+    let mut horizon_us = || {
+        let told = state.at_rest(&[None]).unwrap()[0].tables[0].horizon_us;
+        state.horizons.raise(&[Some(50)]);
+        told
+    };
+    assert_eq!([horizon_us(), horizon_us()], [None, Some(50)], "what a manifest says");
+    let mut crew = Crew::of(state);
     for (after_us, expected) in [(None, 50), (Some(40), 50), (Some(60), 60)] {
-        close(&mut stage, None, after_us);
-        assert_eq!(horizon_us(&mut stage), Some(expected));
+        let (_, closed) = crew.close(&[after_us]).await;
+        assert_eq!((closed.steps[0].tables[0].horizon_us, crew.workers.horizons_us()), (Some(expected), &[Some(expected)][..]));
     }
-    stage.raise_horizons(&[None]);
-    assert_eq!(horizon_us(&mut stage), Some(60));
 }

@@ -1,10 +1,9 @@
 //! A window behind windows that close in batches.
-#![allow(clippy::unwrap_used)]
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, TimestampMicrosecondArray};
 use arrow::datatypes::{Int64Type, Schema, SchemaRef};
 use weir_plan::aggregate::{self, AggregateColumn};
-use weir_plan::plan::{Step, StepOp};
+use weir_plan::plan::{Input, Step, StepOp};
 use weir_plan::types::{Column, DataType, EVENT_TIME};
 use weir_plan::window::Window;
 
@@ -33,14 +32,14 @@ fn step(name: &str, input: (Input, &SchemaRef), size_us: i64, keys: &[String], c
 }
 
 /// Sums by key in windows of 10 µs; behind them, in windows of 100 µs, how many there were and what they come to. A sink for each.
-fn stage() -> KeyedStage {
+fn graph() -> Arc<Graph> {
     let input = schema(&[("key", DataType::Bigint), ("value", DataType::Bigint), (EVENT_TIME, DataType::Timestamp)]);
     let tens = step("tens", (Input::Source(0), &input), 10, &["key".into()], &[("total", "sum(value)")]);
     let hundreds = step("hundreds", (Input::Step(0), &tens.schema), 100, &[], &[("groups", "count(*)"), ("total", "sum(total)")]);
     let sink = |n: usize, step: &Step| fixtures::sink(&step.name, Input::Step(n), without_time(&step.schema));
     let sinks = vec![sink(0, &tens), sink(1, &hundreds)];
     let plan = fixtures::plan(vec![fixtures::source("in", None, input)], vec![tens, hundreds], sinks);
-    KeyedStage::new(Graph::of(Arc::new(plan))).unwrap()
+    Graph::of(Arc::new(plan))
 }
 
 /// The columns that a sink gets: all but the event time, which is the last one.
@@ -49,28 +48,24 @@ fn without_time(schema: &SchemaRef) -> SchemaRef {
 }
 
 /// A row of each key in each window: its value is the key.
-fn rows_of_all_windows(stage: &KeyedStage) -> EdgeReport {
+fn rows_of_all_windows(graph: &Graph) -> EdgeReport {
     let edge = Edge { step: 0, input: 0 };
-    let mut lane = stage.graph().sender(edge).unwrap();
+    let mut lane = graph.sender(edge).unwrap();
     for window in 0..WINDOWS {
         let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(0..KEYS));
         let times = TimestampMicrosecondArray::from_iter_values((0..KEYS).map(|_| window * 10 + 5)).with_timezone("UTC");
         let input = schema(&[("key", DataType::Bigint), ("value", DataType::Bigint), (EVENT_TIME, DataType::Timestamp)]);
         let batch = RecordBatch::try_new(input, vec![Arc::clone(&keys), keys, Arc::new(times)]).unwrap();
-        lane.take_in(&stage.graph().behind(edge).unwrap().prepare(0, &batch, &[None]).unwrap()).unwrap();
+        lane.take_in(&graph.behind(edge).unwrap().prepare(0, &batch, &[None]).unwrap()).unwrap();
     }
     lane.end_epoch().unwrap()
 }
 
-/// An epoch's rows per sink, batch by batch, each as its columns; and what else it comes to.
-fn epoch(stage: &mut KeyedStage, lane: EdgeReport, before_us: Option<i64>, after_us: i64) -> ([Vec<RecordBatch>; 2], KeyedEpoch) {
-    stage.take_in([(Edge { step: 0, input: 0 }, lane)].into()).unwrap();
-    let mut rows = stage.advance(&[Watermarks { before_us, after_us: Some(after_us) }]).unwrap();
-    let mut of_sinks = [Vec::new(), Vec::new()];
-    while let Some((sink, batch)) = rows.next().unwrap() {
-        of_sinks[sink].push(batch);
-    }
-    (of_sinks, rows.finish())
+/// An epoch's rows per sink, batch by batch, and what else it comes to.
+async fn epoch(crew: &mut Crew, lane: EdgeReport, after_us: i64) -> ([Vec<RecordBatch>; 2], KeyedEpoch) {
+    crew.workers.take_in([(Edge { step: 0, input: 0 }, lane)].into());
+    let (of_sinks, epoch) = crew.close(&[Some(after_us)]).await;
+    (of_sinks.try_into().unwrap(), epoch)
 }
 
 /// The `n`th column behind the window's bounds.
@@ -102,28 +97,28 @@ fn figures(epoch: &KeyedEpoch) -> Vec<(&str, [u64; 4])> {
         .collect()
 }
 
-#[test]
-fn a_window_behind_windows_that_close_in_batches_takes_in_every_row_before_it_closes() {
-    let mut stage = stage();
-    let lane = rows_of_all_windows(&stage);
-    let ([tens, hundreds], epoch) = epoch(&mut stage, lane, None, 100);
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_behind_windows_that_close_in_batches_takes_in_every_row_before_it_closes() {
+    let mut crew = Crew::new(&graph());
+    let lane = rows_of_all_windows(&crew.graph);
+    let ([tens, hundreds], epoch) = epoch(&mut crew, lane, 100).await;
     assert_all_tens(&tens);
     assert_one_hundred(&hundreds);
     assert_eq!(figures(&epoch), [("tens", [GROUPS, 0, GROUPS, 0]), ("hundreds", [GROUPS, 0, 1, 0])]);
     assert!(epoch.changes.is_empty(), "nothing stays open");
 }
 
-#[test]
-fn a_window_behind_windows_that_stays_open_is_state_once_and_closes_in_a_later_epoch() {
-    let mut stage = stage();
-    let lane = rows_of_all_windows(&stage);
-    let ([tens, hundreds], first) = epoch(&mut stage, lane, None, 10 * WINDOWS);
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_behind_windows_that_stays_open_is_state_once_and_closes_in_a_later_epoch() {
+    let mut crew = Crew::new(&graph());
+    let lane = rows_of_all_windows(&crew.graph);
+    let ([tens, hundreds], first) = epoch(&mut crew, lane, 10 * WINDOWS).await;
     assert_all_tens(&tens);
     assert!(hundreds.is_empty());
     assert_eq!(figures(&first), [("tens", [GROUPS, 0, GROUPS, 0]), ("hundreds", [GROUPS, 0, 0, 1])]);
     let changed: Vec<_> = first.changes.iter().map(|(step, change)| (*step, change.entries.rows())).collect();
     assert_eq!(changed, [(1, 1)], "one group of one window, merged over all batches");
-    let ([tens, hundreds], second) = epoch(&mut stage, EdgeReport::default(), Some(10 * WINDOWS), 100);
+    let ([tens, hundreds], second) = epoch(&mut crew, EdgeReport::default(), 100).await;
     assert!(tens.is_empty() && second.changes.is_empty());
     assert_one_hundred(&hundreds);
     assert_eq!(figures(&second), [("tens", [0; 4]), ("hundreds", [0, 0, 1, 0])]);

@@ -1,0 +1,63 @@
+//! How far a source's watermark has to go for what its rows have come to to leave: by what the workers say of their steps, down the graph and up again.
+
+use weir_plan::Plan;
+use weir_plan::plan::Input;
+
+use super::Workers;
+use crate::build::Graph;
+use crate::failure::Result;
+use crate::keyed::Leaving;
+
+impl Workers {
+    #[must_use]
+    pub fn plan(&self) -> &Plan {
+        &self.graph.plan
+    }
+
+    /// When the last leaves of what is held or was taken in, and that leaves by `limit_us`: in the part of the graph that `source` is in.
+    pub async fn leaves_by(&mut self, source: usize, limit_us: i64) -> Result<Option<i64>> {
+        let leaving = self.leaving(limit_us).await?;
+        Ok(leaves_by(&self.graph, source, &leaving))
+    }
+
+    /// When all has left: what is held or was taken in, in the source's part of the graph, and what the rows of it come to in the steps behind.
+    pub async fn all_leave_by(&mut self, source: usize) -> Result<Option<i64>> {
+        let leaving = self.leaving(i64::MAX).await?;
+        Ok(all_leave_by(&self.graph, source, &leaving))
+    }
+}
+
+/// `leaving` has what each step of the plan holds or has taken in, up to a limit.
+fn leaves_by(graph: &Graph, source: usize, leaving: &[Option<Leaving>]) -> Option<i64> {
+    let of_step = |(step, leaving): (usize, &Option<Leaving>)| {
+        let leaving = leaving.filter(|_| graph.stages.are_of_one_part(source, step))?;
+        Some(graph.flow().sources_for(step, leaving.at_us))
+    };
+    leaving.iter().enumerate().filter_map(of_step).max()
+}
+
+/// `leaving` has all that each step of the plan holds or has taken in.
+fn all_leave_by(graph: &Graph, source: usize, leaving: &[Option<Leaving>]) -> Option<i64> {
+    // Of the rows that a step may still give.
+    let mut newest_us: Vec<Option<i64>> = Vec::with_capacity(leaving.len());
+    let mut last_us = None;
+    for (step, held) in leaving.iter().enumerate() {
+        let mut newest = None;
+        let mut leaves = |leaving: Leaving| {
+            last_us = last_us.max(Some(graph.flow().sources_for(step, leaving.at_us)));
+            newest = newest.max(Some(leaving.newest_us));
+        };
+        held.filter(|_| graph.stages.are_of_one_part(source, step)).into_iter().for_each(&mut leaves);
+        let mut at_once = None;
+        for (input, of) in graph.plan.steps[step].inputs().iter().enumerate() {
+            let Input::Step(before) = of else { continue };
+            let Some(time_us) = newest_us[*before] else { continue };
+            match graph.keyed_step(step).and_then(|keyed| keyed.leaving_of(input, time_us)) {
+                Some(leaving) => leaves(leaving),
+                None => at_once = at_once.max(Some(time_us)),
+            }
+        }
+        newest_us.push(newest.max(at_once));
+    }
+    last_us
+}

@@ -1,0 +1,168 @@
+//! What a keyed step gives when it is closed, a batch at a time: each goes to the sinks, and through the steps behind, before the next one is made.
+//! However much leaves at once, no more than a batch of it is there a second time. Rows that can't be computed go where `badRecords` says, with the batch
+//! that they belong to.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use arrow::record_batch::RecordBatch;
+use weir_plan::outputs::Output;
+use weir_plan::plan::Input;
+use weir_plan::stages::Edge;
+
+use super::bad_rows::{self, BadOfEpoch};
+use super::keyed_stage::KeyedStage;
+use crate::build::Graph;
+use crate::engine::sinks::task::SinkInput;
+use crate::failure::{Failure, Result};
+use crate::keyed::edge::EdgeSender;
+use crate::keyed::{KeyedStep, Marks, Prepared};
+use crate::transform::rows::{Rows, by_halves, coalesced};
+use crate::transform::{RowStep, for_sink};
+
+pub struct StepRows<'w> {
+    stage: &'w mut KeyedStage,
+    graph: Arc<Graph>,
+    sinks: &'w BTreeMap<usize, SinkInput>,
+    /// The near ends of edges to the steps behind.
+    behind: &'w mut BTreeMap<Edge, EdgeSender>,
+    /// Per source: the watermarks before and after the epoch.
+    sources_us: [&'w [Option<i64>]; 2],
+    bad: &'w mut BadOfEpoch,
+    given: Given,
+}
+
+/// What a step gave.
+#[derive(Default)]
+pub struct Given {
+    pub rows: u64,
+    /// Spent on the wait for room before the sinks.
+    pub waited: Duration,
+}
+
+impl<'w> StepRows<'w> {
+    /// Of an epoch around which the sources' watermarks are `sources_us`.
+    pub fn new(
+        stage: &'w mut KeyedStage,
+        sinks: &'w BTreeMap<usize, SinkInput>,
+        behind: &'w mut BTreeMap<Edge, EdgeSender>,
+        sources_us: [&'w [Option<i64>]; 2],
+        bad: &'w mut BadOfEpoch,
+    ) -> Self {
+        let graph = Arc::clone(stage.graph());
+        Self { stage, graph, sinks, behind, sources_us, bad, given: Given::default() }
+    }
+
+    /// Closes a step, to which everything of the epoch has come, and takes its rows where they go.
+    ///
+    /// # Errors
+    /// `Data`, for a row that can't be computed where such rows are to stop the pipeline.
+    pub fn give(mut self, step: usize) -> Result<Given> {
+        let marks = self.marks(step);
+        self.stage.close(step, &marks)?;
+        while let Some(rows) = self.stage.next(step)? {
+            for rows in self.settle(step, rows)? {
+                self.given.rows += rows.num_rows() as u64;
+                self.hand_on(step, &rows)?;
+            }
+        }
+        Ok(self.given)
+    }
+
+    fn send(&mut self, sink: usize, rows: RecordBatch) -> Result<()> {
+        let Some(input) = self.sinks.get(&sink) else {
+            return Err(Failure::bug(format!("rows for the sink {sink}, which is none of keyed steps")));
+        };
+        let waits = Instant::now();
+        input.send(rows)?;
+        self.given.waited += waits.elapsed();
+        Ok(())
+    }
+
+    /// The good rows; the bad ones go where `badRecords` says.
+    fn settle(&mut self, step: usize, rows: Rows) -> Result<Vec<RecordBatch>> {
+        for bad in &rows.bad {
+            for (sink, rows) in bad_rows::judge(&self.graph.plan, step, bad, self.bad)? {
+                self.send(sink, rows)?;
+            }
+        }
+        Ok(rows.good)
+    }
+
+    /// Rows of a step go to its sinks and to the steps behind it.
+    fn hand_on(&mut self, from: usize, rows: &RecordBatch) -> Result<()> {
+        if rows.num_rows() == 0 {
+            return Ok(());
+        }
+        let graph = Arc::clone(&self.graph);
+        for sink in graph.keyed_sinks_of(from, Output::Main) {
+            self.send(sink, for_sink(&graph.plan.sinks[sink].schema, rows).map_err(Failure::bug)?)?;
+        }
+        for &step in &graph.stages.keyed_steps {
+            let inputs = graph.plan.steps[step].inputs().iter().enumerate();
+            for (input, _) in inputs.filter(|(_, input)| **input == Input::Step(from)) {
+                if let Some(compiled) = graph.row_step(step) {
+                    let computed = self.compute(step, compiled, rows)?;
+                    for computed in self.settle(step, computed)? {
+                        self.hand_on(step, &computed)?;
+                    }
+                }
+                if let Some(compiled) = graph.keyed_step(step) {
+                    self.take_behind(Edge { step, input }, compiled, rows)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a step without keys makes of rows. A row that fails is bad with the columns that came in.
+    fn compute(&self, step: usize, compiled: &dyn RowStep, input: &RecordBatch) -> Result<Rows> {
+        let (good, bad) = by_halves(input, &|input| {
+            let computed = compiled.apply(input)?;
+            self.stage.check(step, &computed).map(|()| computed)
+        });
+        let mut rows = Rows { good: coalesced(&self.graph.plan.steps[step].schema, good)?, bad: Vec::new() };
+        rows.add_bad(input, bad)?;
+        Ok(rows)
+    }
+
+    /// A keyed step behind others takes rows in; those that are late leave by its output `Late`. A row that fails is bad, and is named as the step
+    /// names its rows.
+    fn take_behind(&mut self, edge: Edge, compiled: &dyn KeyedStep, input: &RecordBatch) -> Result<()> {
+        let Marks { before_us, .. } = self.marks(edge.step);
+        let late_sinks: Vec<usize> = self.graph.keyed_sinks_of(edge.step, Output::Late).collect();
+        let (good, bad) = by_halves(input, &|input| {
+            let prepared = compiled.prepare(edge.input, input, &before_us)?;
+            let mut late = Vec::new();
+            if prepared.late > 0 {
+                for &i in &late_sinks {
+                    let rows = compiled.late(edge.input, input, &before_us, &self.graph.plan.sinks[i].schema)?;
+                    self.stage.check_for(i, &rows)?;
+                    late.push((i, rows));
+                }
+            }
+            Ok::<(Prepared, _), String>((prepared, late))
+        });
+        let Some(sender) = self.behind.get_mut(&edge) else { return Err(Failure::bug("rows for a step that is done")) };
+        let mut late_rows = Vec::new();
+        for (prepared, late) in good {
+            sender.take_in(&prepared)?;
+            late_rows.extend(late);
+        }
+        for (sink, rows) in late_rows {
+            self.send(sink, rows)?;
+        }
+        if !bad.is_empty() {
+            let mut rows = Rows::default();
+            rows.add_bad(&compiled.rejected(edge.input, input)?, bad)?;
+            self.settle(edge.step, rows)?;
+        }
+        Ok(())
+    }
+
+    fn marks(&self, step: usize) -> Marks {
+        let [before_us, after_us] = self.sources_us.map(|sources_us| self.graph.flow().inputs_us(step, sources_us));
+        Marks { before_us, after_us }
+    }
+}

@@ -1,0 +1,175 @@
+//! A worker: one thread with the operators of all keyed steps. It is told what comes to them, and closes an epoch step by step: a step is closed when
+//! no worker has anything more for it, and its rows go through the steps behind it before the next one is closed.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender};
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc::UnboundedSender;
+use weir_plan::ids::Epoch;
+use weir_plan::stages::Edge;
+
+use super::keyed_stage::KeyedStage;
+use super::messages::{Answer, Closed, Message};
+use super::step_rows::StepRows;
+use crate::build::Graph;
+use crate::engine::sinks::task::SinkInput;
+use crate::failure::{Failure, Result};
+use crate::keyed::edge::EdgeSender;
+
+/// Each answer with the worker's number.
+pub type Answers = UnboundedSender<(usize, Result<Answer>)>;
+
+pub struct Worker {
+    number: usize,
+    stage: KeyedStage,
+    /// By index into the plan's sinks: all that rows of keyed steps go to.
+    sinks: BTreeMap<usize, SinkInput>,
+    /// The near ends of edges that come from keyed steps.
+    behind: BTreeMap<Edge, EdgeSender>,
+    inbox: Receiver<Message>,
+    /// Of all workers, this one included. What is sent is in memory already, so no inbox is bounded: a worker that waits for a sink holds up nobody
+    /// who has something for it.
+    inboxes: Vec<Sender<Message>>,
+    open: OpenEpoch,
+}
+
+/// The epoch that is told of.
+struct OpenEpoch {
+    epoch: Epoch,
+    before_us: Vec<Option<i64>>,
+    /// How many workers have nothing more for an edge.
+    ended: BTreeMap<Edge, usize>,
+}
+
+impl Worker {
+    pub fn new(
+        number: usize,
+        stage: KeyedStage,
+        sinks: BTreeMap<usize, SinkInput>,
+        inbox: Receiver<Message>,
+        inboxes: Vec<Sender<Message>>,
+    ) -> Result<Self> {
+        let graph = Arc::clone(stage.graph());
+        let edges = graph.keyed_steps().iter().flat_map(|step| graph.edges_from_keyed_steps(*step));
+        let behind = edges.map(|edge| Ok((edge, graph.sender(edge)?))).collect::<Result<_>>()?;
+        let open = OpenEpoch { epoch: Epoch(0), before_us: Vec::new(), ended: BTreeMap::new() };
+        Ok(Self { number, stage, sinks, behind, inbox, inboxes, open })
+    }
+
+    /// Works until it is told to stop, or nobody is there any more who would tell it.
+    pub fn run(mut self, answers: &Answers) -> Result<()> {
+        while let Ok(message) = self.inbox.recv() {
+            let answer = match message {
+                Message::Open { epoch, before_us } => {
+                    self.open = OpenEpoch { epoch, before_us, ended: BTreeMap::new() };
+                    continue;
+                }
+                Message::Leaves { epoch, limit_us } => {
+                    self.check(epoch)?;
+                    Answer::Leaves(self.stage.leaves_by(&self.open.before_us, limit_us))
+                }
+                Message::Close { epoch, after_us, horizons_us } => {
+                    self.check(epoch)?;
+                    let Some(closed) = self.close(&after_us, &horizons_us)? else { return Ok(()) };
+                    Answer::Closed(Box::new(closed))
+                }
+                Message::Stop => return Ok(()),
+                of_edge @ (Message::Edge { .. } | Message::Ended { .. }) => {
+                    self.take_in(of_edge)?;
+                    continue;
+                }
+            };
+            if answers.send((self.number, Ok(answer))).is_err() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    /// A bug: it would be counted in the wrong epoch.
+    fn check(&self, epoch: Epoch) -> Result<()> {
+        if epoch == self.open.epoch {
+            return Ok(());
+        }
+        Err(Failure::bug(format!("worker {} was told of epoch {epoch} in epoch {}", self.number, self.open.epoch)))
+    }
+
+    fn take_in(&mut self, of_edge: Message) -> Result<()> {
+        match of_edge {
+            Message::Edge { epoch, edge, entries } => {
+                self.check(epoch)?;
+                self.stage.bring(edge, entries)
+            }
+            Message::Ended { epoch, edge, from } => {
+                self.check(epoch)?;
+                tracing::trace!(worker = self.number, from, ?edge, "an edge has ended");
+                *self.open.ended.entry(edge).or_default() += 1;
+                Ok(())
+            }
+            other => Err(Failure::bug(format!("worker {} was told {other:?} before it had closed epoch {}", self.number, self.open.epoch))),
+        }
+    }
+
+    /// Closes one keyed step after the other. `None`: it was told to stop.
+    fn close(&mut self, after_us: &[Option<i64>], horizons_us: &[Option<i64>]) -> Result<Option<Closed>> {
+        let (began, mut waited) = (Instant::now(), Duration::ZERO);
+        let graph = Arc::clone(self.stage.graph());
+        let mut closed = Closed::default();
+        for &step in graph.keyed_steps() {
+            self.end_edges_to(&graph, step, &mut closed)?;
+            let waits = Instant::now();
+            if !self.wait_for_edges_to(&graph, step)? {
+                return Ok(None);
+            }
+            waited += waits.elapsed();
+            let Self { stage, sinks, behind, open, .. } = self;
+            let rows = StepRows::new(stage, sinks, behind, [&open.before_us, after_us], &mut closed.bad);
+            let given = rows.give(step)?;
+            waited += given.waited;
+            closed.changes.extend(stage.take_changes(step, horizons_us)?);
+            closed.steps.insert(step, (given.rows, stage.held(step)?));
+        }
+        for sink in self.sinks.values() {
+            sink.end_epoch()?;
+        }
+        closed.bytes = self.stage.bytes();
+        closed.computed = began.elapsed().saturating_sub(waited);
+        Ok(Some(closed))
+    }
+
+    /// All that comes to the step from keyed steps of this worker is there: it goes to the workers.
+    fn end_edges_to(&mut self, graph: &Graph, step: usize, closed: &mut Closed) -> Result<()> {
+        for edge in graph.edges_from_keyed_steps(step) {
+            let Some(sender) = self.behind.get_mut(&edge) else { return Err(Failure::bug(format!("{edge:?} has no near end"))) };
+            let report = sender.end_epoch()?;
+            closed.edges.insert(edge, report.counts);
+            let epoch = self.open.epoch;
+            self.tell(0, Message::Edge { epoch, edge, entries: report.entries });
+            for worker in 0..self.inboxes.len() {
+                self.tell(worker, Message::Ended { epoch, edge, from: self.number });
+            }
+        }
+        Ok(())
+    }
+
+    /// A worker that has gone has left its reason with the coordinator, which then ends the others.
+    fn tell(&self, worker: usize, message: Message) {
+        let _ = self.inboxes[worker].send(message);
+    }
+
+    /// Takes in what comes, until no worker has anything more for the step. Gives whether that is so: otherwise it was told to stop.
+    fn wait_for_edges_to(&mut self, graph: &Graph, step: usize) -> Result<bool> {
+        for edge in graph.edges_from_keyed_steps(step) {
+            while self.open.ended.get(&edge).is_none_or(|ended| *ended < self.inboxes.len()) {
+                match self.inbox.recv() {
+                    Ok(Message::Stop) | Err(_) => return Ok(false),
+                    Ok(message) => self.take_in(message)?,
+                }
+            }
+        }
+        Ok(true)
+    }
+}
