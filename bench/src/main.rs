@@ -2,6 +2,7 @@
 //! decoder alone, and a producer of records of any shape. Each prints one JSON object. `bench/run` starts them.
 
 mod consume;
+mod keyed;
 mod produce;
 mod records;
 
@@ -34,6 +35,7 @@ enum Command {
     /// Reads records into memory first, then decodes them into Arrow batches; only the decoding is measured.
     Decode,
     Produce(produce::ProduceArgs),
+    Keyed(keyed::KeyedArgs),
 }
 
 fn main() -> ExitCode {
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         Command::Consume => consume(&cli),
         Command::Decode => decode(&cli),
         Command::Produce(ref args) => produce(&cli, args),
+        Command::Keyed(ref args) => keyed::keyed(cli.count, args),
     };
     match result {
         Ok(line) => {

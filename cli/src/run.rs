@@ -46,6 +46,9 @@ pub struct RunArgs {
     /// Threads that read and aggregate; the number of cores if not given.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     lanes: Option<u16>,
+    /// Threads that keep windows, each for some of the keys; the number of cores if not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=128))]
+    workers: Option<u16>,
     /// How long a sink or the checkpoint store may be away before the process ends with the reason, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = parse_seconds)]
     give_up_after: u64,
@@ -80,6 +83,10 @@ pub fn parse_seconds(text: &str) -> Result<u64, String> {
     text.parse().map_err(|_| "write whole seconds without a unit, such as 300".to_owned())
 }
 
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, Into::into)
+}
+
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:9464, or 0.0.0.0:9464 for all".to_owned())
 }
@@ -106,7 +113,8 @@ pub fn run(args: &RunArgs) -> ExitCode {
     };
     let options = Options {
         secrets: Secrets { dir: args.secrets.clone() },
-        lanes: args.lanes.map_or_else(|| std::thread::available_parallelism().map_or(1, Into::into), Into::into),
+        lanes: args.lanes.map_or_else(cores, Into::into),
+        workers: args.workers.map_or_else(cores, Into::into),
         progress: args.progress.clone(),
         http: args.http,
         memory_bytes: args.memory.or_else(weir_runtime::memory::cgroup_limit_bytes),

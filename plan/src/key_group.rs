@@ -1,6 +1,8 @@
 //! Key groups: the unit in which keyed state is cut for scale-out. Their number is pinned in the checkpoint's `identity`, and the hash is
 //! part of the saved format (docs/formats/state-v2.md), so neither may ever change for a lineage.
 
+use std::ops::Range;
+
 use arrow::array::{Array, ArrayRef, AsArray, Float32Array, Float64Array, Int32Array, Int64Array, StringArray};
 use arrow::datatypes::{DataType, Date32Type, Float32Type, Float64Type, TimestampMicrosecondType};
 use arrow::error::ArrowError;
@@ -12,6 +14,38 @@ pub const KEY_GROUPS: u16 = 128;
 
 /// The name of the hash, as `identity` pins it.
 pub const KEY_HASH: &str = "xxh3-64/v1";
+
+/// How the key groups are dealt out to workers: to each a range of them, in the workers' order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeyRanges {
+    workers: u16,
+}
+
+impl KeyRanges {
+    /// To so many workers: one at least, and no more than there are key groups.
+    #[must_use]
+    pub fn of(workers: usize) -> Self {
+        Self { workers: u16::try_from(workers).unwrap_or(KEY_GROUPS).clamp(1, KEY_GROUPS) }
+    }
+
+    #[must_use]
+    pub fn workers(self) -> usize {
+        usize::from(self.workers)
+    }
+
+    /// The key groups of a worker.
+    #[must_use]
+    pub fn range(self, worker: usize) -> Range<u16> {
+        let end_of = |workers: usize| u16::try_from(usize::from(KEY_GROUPS) * workers / self.workers()).unwrap_or(KEY_GROUPS);
+        end_of(worker)..end_of(worker + 1)
+    }
+
+    /// The worker that has a key group.
+    #[must_use]
+    pub fn worker(self, key_group: u16) -> usize {
+        ((usize::from(key_group) + 1) * self.workers() - 1) / usize::from(KEY_GROUPS)
+    }
+}
 
 const AS_DISPLAYED: FormatOptions<'static> = FormatOptions::new();
 
@@ -106,6 +140,19 @@ mod tests {
     use arrow::array::{BooleanArray, Date32Array, TimestampMicrosecondArray};
 
     use super::*;
+
+    #[test]
+    fn each_key_group_is_in_the_range_of_one_worker_and_ranges_are_as_equal_as_they_can_be() {
+        for workers in 1..=usize::from(KEY_GROUPS) {
+            let ranges = KeyRanges::of(workers);
+            let of_workers: Vec<_> = (0..workers).flat_map(|worker| ranges.range(worker).map(move |group| (group, worker))).collect();
+            assert!(of_workers.iter().map(|(group, _)| *group).eq(0..KEY_GROUPS), "{workers} workers");
+            assert!(of_workers.iter().all(|(group, worker)| ranges.worker(*group) == *worker), "{workers} workers");
+            let sizes: Vec<_> = (0..workers).map(|worker| ranges.range(worker).len()).collect();
+            assert!(sizes.iter().max().unwrap() - sizes.iter().min().unwrap() <= 1, "{sizes:?}");
+        }
+        assert_eq!([0, 1, 128, 129, usize::MAX].map(|workers| KeyRanges::of(workers).workers()), [1, 1, 128, 128, 128]);
+    }
 
     /// What docs/formats/state-v2.md says, by the formatter alone.
     fn as_documented(keys: &[ArrayRef], row: usize) -> u16 {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use weir_plan::Plan;
+use weir_plan::key_group::KeyRanges;
 use weir_plan::outputs::Output;
 use weir_plan::plan::{Input, Step, StepOp};
 use weir_plan::stages::{self, Edge, Stages};
@@ -115,9 +116,9 @@ impl Graph {
         &self.flow
     }
 
-    /// A new near end of an edge.
-    pub fn sender(&self, edge: Edge) -> Result<EdgeSender> {
-        self.behind(edge)?.sender(edge.input).map(EdgeSender::new)
+    /// A new near end of an edge to workers with these key groups.
+    pub fn sender(&self, edge: Edge, ranges: KeyRanges) -> Result<EdgeSender> {
+        EdgeSender::new(self.behind(edge)?, edge.input, ranges)
     }
 
     /// What keyed steps keep. A table's number is its place in this list.

@@ -50,6 +50,8 @@ pub struct Rig {
     pub destroyed: Destroyed,
     /// Another pipeline in the same document, with a topic and tables of its own.
     pub beside: Option<Beside>,
+    /// As many as there are cores if not given.
+    pub workers: Option<u16>,
     folder: TempDir,
     /// Where the table and the checkpoint lie as files.
     store: PathBuf,
@@ -133,6 +135,7 @@ impl Rig {
             lost_may_be_there: false,
             destroyed: Destroyed::new(),
             beside: None,
+            workers: None,
             folder,
             store: files,
             keeper: None,
@@ -143,7 +146,8 @@ impl Rig {
     /// A run of the pipeline as it stands.
     #[must_use]
     pub fn start(&self) -> Start {
-        Start { folder: self.folder.path().to_owned(), document: self.document(&self.site).into(), env: Vec::new(), args: Vec::new() }
+        let args = self.workers.map(|workers| vec!["--workers".to_owned(), workers.to_string()]).unwrap_or_default();
+        Start { folder: self.folder.path().to_owned(), document: self.document(&self.site).into(), env: Vec::new(), args }
     }
 
     /// What the engine is told at a site.

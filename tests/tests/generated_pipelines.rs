@@ -33,6 +33,7 @@ fn any_pipeline_writes_what_the_oracle_expects() {
         println!("seed {seed}: {} records", records.len());
         let mut rig = Rig::new(pipeline, kafka, Store::Local, PARTITIONS, &records);
         rig.site.records_per_epoch = rng.random_range(100..600);
+        rig.workers = Some(rng.random_range(1..5));
         println!("{}", rig.pipeline.document(&rig.site));
         for n in 0..rng.random_range(0..5) {
             topic::produce_tombstone(&rig.site.bootstrap, &rig.site.topic, rng.random_range(0..PARTITIONS), &n.to_string());

@@ -72,6 +72,7 @@ fn wrong_use_of_the_program_says_what_to_write() {
         (vec!["run", "-f", &file, "--http", "9464"], "write an IP address and a port, such as 127.0.0.1:9464".to_owned()),
         (vec!["run", "-f", &file, "--give-up-after", "5s"], "write whole seconds without a unit, such as 300".to_owned()),
         (vec!["run", "-f", &file, "--lanes", "0"], "0 is not in 1..=256".to_owned()),
+        (vec!["run", "-f", &file, "--workers", "129"], "129 is not in 1..=128".to_owned()),
     ] {
         let out = engine::call(&args);
         let said = String::from_utf8_lossy(&out.stderr);

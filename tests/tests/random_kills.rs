@@ -49,6 +49,7 @@ fn random_kills_lose_and_double_nothing() {
     let mut phases: BTreeMap<String, u32> = BTreeMap::new();
     for kill in 0..kills {
         backlog.fill(&rig);
+        rig.workers = Some(rng.random_range(1..5));
         let mut engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
         engine.wait_for_epochs(1, RUN_LIMIT);
         std::thread::sleep(Duration::from_millis(rng.random_range(0..PAUSE_MS_MAX)));

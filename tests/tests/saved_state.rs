@@ -87,6 +87,21 @@ fn compacted_state_means_the_same_as_the_changes_it_replaces() {
     rig.assert_right();
 }
 
+#[test]
+fn state_goes_on_with_any_number_of_workers() {
+    let kafka = or_skip!(kafka::shared());
+    or_skip!(table::readers());
+    let mut rig = rig(kafka);
+    for (n, workers) in (1..).zip([3, 1, 2, 128]) {
+        rig.workers = Some(workers);
+        kill_after(4, &rig);
+        compacting(&rig, "AvailableNow").run(RUN_LIMIT).expect(weir_tests::engine::OK);
+        more(&rig, n);
+    }
+    rig.finish();
+    rig.assert_right();
+}
+
 /// How often a compaction's files took the place of others.
 fn shortened(lists: &[Vec<String>]) -> usize {
     lists.windows(2).filter(|pair| pair[1].len() + 1 < pair[0].len() && pair[1].iter().any(|file| !pair[0].contains(file))).count()

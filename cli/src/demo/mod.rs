@@ -90,6 +90,7 @@ fn demo(args: &DemoArgs) -> Result<(), Failure> {
         let options = Options {
             secrets: Secrets { dir: None },
             lanes: std::thread::available_parallelism().map_or(1, Into::into),
+            workers: std::thread::available_parallelism().map_or(1, Into::into),
             progress: None,
             http: None,
             memory_bytes: None,

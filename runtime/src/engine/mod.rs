@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! start ─▶ lanes read ─▶ due ─▶ close ─┬▶ lanes read on …
-//!                                      └▶ keyed stage ─▶ files uploaded ─▶ manifest ─▶ sinks commit ─▶ offsets published
+//!                                      └▶ workers close ─▶ files uploaded ─▶ manifest ─▶ sinks commit ─▶ offsets published
 //!          ▲                                                                                                │
 //!          └──────────────────────────── partitions came or went: other lanes ◀─────────────────────────────┘
 //! ```
@@ -10,10 +10,10 @@
 mod clock;
 mod coordinator;
 mod lanes;
-mod sinks;
+pub mod sinks;
 pub(crate) mod source_run;
 mod start;
-mod worker;
+pub mod worker;
 
 pub use clock::{MaintenanceClock, now_us};
 pub use coordinator::{Summary, run};
@@ -37,6 +37,8 @@ pub struct Options {
     pub secrets: Secrets,
     /// Threads that read; partitions are dealt out to them.
     pub lanes: usize,
+    /// Threads that keep the state of keyed steps; key groups are dealt out to them.
+    pub workers: usize,
     /// One JSON object per epoch is appended here.
     pub progress: Option<PathBuf>,
     pub http: Option<SocketAddr>,

@@ -1,19 +1,25 @@
-//! What crosses the edge to a keyed step in an epoch, and the counts of the rows behind it.
+//! What crosses the edge to a keyed step in an epoch, cut by the key groups that each worker has, and the counts of the rows behind it.
 
-use super::{Prepared, Sender};
+use weir_plan::key_group::KeyRanges;
+
+use super::{KeyedStep, Prepared, Sender};
 use crate::failure::Result;
-use crate::state::Entries;
+use crate::state::Grouped;
 
-/// A sender that counts.
+/// A sender that counts, and deals out.
 pub struct EdgeSender {
     sender: Box<dyn Sender>,
+    /// Key columns that decide the key group.
+    hashed: usize,
+    ranges: KeyRanges,
     counts: EdgeCounts,
 }
 
 /// What an edge brings in an epoch.
 #[derive(Debug, Default)]
 pub struct EdgeReport {
-    pub entries: Vec<Entries>,
+    /// Per worker.
+    pub entries: Vec<Vec<Grouped>>,
     pub counts: EdgeCounts,
 }
 
@@ -26,9 +32,9 @@ pub struct EdgeCounts {
 }
 
 impl EdgeSender {
-    #[must_use]
-    pub fn new(sender: Box<dyn Sender>) -> Self {
-        Self { sender, counts: EdgeCounts::default() }
+    /// An end of the edge to an input of `step`, which the workers have in these ranges.
+    pub fn new(step: &dyn KeyedStep, input: usize, ranges: KeyRanges) -> Result<Self> {
+        Ok(Self { sender: step.sender(input)?, hashed: step.hashed(), ranges, counts: EdgeCounts::default() })
     }
 
     pub fn take_in(&mut self, rows: &Prepared) -> Result<()> {
@@ -48,14 +54,21 @@ impl EdgeSender {
     /// Hands out what was taken in, and starts over.
     pub fn end_epoch(&mut self) -> Result<EdgeReport> {
         let counts = std::mem::take(&mut self.counts);
-        Ok(EdgeReport { entries: self.sender.drain()?, counts })
+        let mut of_workers = vec![Vec::new(); self.ranges.workers()];
+        for entries in self.sender.drain()? {
+            let parts = Grouped::of(entries, self.hashed)?.cut(self.ranges)?;
+            let parts = of_workers.iter_mut().zip(parts);
+            parts.filter(|(_, part)| part.rows() > 0).for_each(|(of_worker, part)| of_worker.push(part));
+        }
+        Ok(EdgeReport { entries: of_workers, counts })
     }
 }
 
 impl EdgeReport {
     /// Adds what another sender of the same edge has.
     pub fn add(&mut self, other: Self) {
-        self.entries.extend(other.entries);
+        self.entries.resize_with(self.entries.len().max(other.entries.len()), Vec::new);
+        self.entries.iter_mut().zip(other.entries).for_each(|(ours, others)| ours.extend(others));
         self.counts.add(other.counts);
     }
 }

@@ -14,13 +14,14 @@ pub mod flow;
 pub(crate) mod proof;
 pub mod tumbling;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
 
 use crate::failure::Result;
-use crate::state::{Entries, StateTable, TableSchema};
+use crate::state::{Entries, Grouped, StateTable, TableSchema};
 use crate::transform::rows::{Check, Rows};
 
 /// A keyed step, compiled. It has no state: every copy of it says the same, wherever it is. Inputs are counted in the order of the plan's
@@ -28,6 +29,11 @@ use crate::transform::rows::{Check, Rows};
 pub trait KeyedStep: Send + Sync {
     /// What it keeps, in an order that never changes.
     fn tables(&self) -> &[Arc<TableSchema>];
+
+    /// How many of the first key columns decide the key group: of entries of its tables, and of what crosses its edges.
+    fn hashed(&self) -> usize {
+        self.tables().first().map_or(0, |table| table.hashed)
+    }
 
     /// Per input, how much older than its watermark a row of the step may be, in µs: the step's own watermark is the least of its inputs', less these.
     fn hold_backs_us(&self) -> &[i64];
@@ -80,7 +86,7 @@ pub trait Sender: Send {
 pub trait KeyedOperator: Send {
     /// Takes in what an edge brings, in any order and grouping, before the epoch is closed. Lanes may wait meanwhile: whatever takes long is for
     /// [`Self::close`].
-    fn take_in(&mut self, input: usize, entries: Entries) -> Result<()>;
+    fn take_in(&mut self, input: usize, entries: Grouped) -> Result<()>;
 
     /// Everything of the epoch is in. Called once per epoch.
     fn close(&mut self, marks: &Marks) -> Result<()>;
@@ -96,8 +102,8 @@ pub trait KeyedOperator: Send {
     /// has given what it had to give, although a table may still hold it.
     fn leaves_by(&self, before_us: &[Option<i64>], limit_us: i64) -> Option<Leaving>;
 
-    /// Of an operator with windows: how many are open, for progress reports.
-    fn open_windows(&self) -> Option<u64>;
+    /// Of an operator with windows: those that are open, by their start (µs), for progress reports. Operators with other keys have the same ones.
+    fn open_windows(&self) -> Option<BTreeSet<i64>>;
 
     /// Heap bytes beside its tables: what waits for `close`, and rows that `next` has begun to give.
     fn bytes(&self) -> usize;

@@ -2,13 +2,14 @@
 //!
 //! Equal keys are found by sorting, not by another hash table: the rows have to be sorted for the file anyway, and then they are neighbours.
 
-use arrow::array::{UInt16Array, UInt32Array};
-use weir_plan::key_group::{KEY_GROUPS, key_groups};
+use arrow::array::{Array as _, UInt16Array, UInt32Array};
+use weir_plan::key_group::KEY_GROUPS;
 
 use super::entries::{Entries, selected};
+use super::grouped::Grouped;
 use super::order::Order;
 use super::schema::{Kind, TableSchema};
-use crate::failure::{Failure, Result};
+use crate::failure::Result;
 
 #[derive(Debug, Clone)]
 pub struct Change {
@@ -19,15 +20,30 @@ pub struct Change {
 }
 
 impl Change {
-    /// Merges what lanes, or files, have; `None` if that is nothing. Of rows, the last one of a time and key counts: what is older comes first.
+    /// Merges entries whose key groups are to be computed; `None` if there are none. Of rows, the last one of a time and key counts: what is older
+    /// comes first.
     pub fn of(table: &TableSchema, parts: &[Entries]) -> Result<Option<Self>> {
         let parts: Vec<_> = parts.iter().filter(|part| part.rows() > 0).collect();
         if parts.is_empty() {
             return Ok(None);
         }
-        let all = Entries::joined(&parts)?;
-        let groups = key_groups(&all.keys[..table.hashed], all.rows()).map_err(|e| Failure::bug(format!("key groups: {e}")))?;
-        let order = Order::of(&groups, KEY_GROUPS, all.times.values(), &all.keys)?;
+        let all = Grouped::of(Entries::joined(&parts)?, table.hashed)?;
+        Self::sorted(table, all.key_groups.values(), all.entries).map(Some)
+    }
+
+    /// The same of entries whose key groups are known.
+    pub fn of_grouped(table: &TableSchema, parts: &[Grouped]) -> Result<Option<Self>> {
+        let parts: Vec<_> = parts.iter().filter(|part| part.rows() > 0).collect();
+        if parts.is_empty() {
+            return Ok(None);
+        }
+        let groups: Vec<u16> = parts.iter().flat_map(|part| part.key_groups.values()).copied().collect();
+        let all = Entries::joined(&parts.iter().map(|part| &part.entries).collect::<Vec<_>>())?;
+        Self::sorted(table, &groups, all).map(Some)
+    }
+
+    fn sorted(table: &TableSchema, groups: &[u16], all: Entries) -> Result<Self> {
+        let order = Order::of(groups, KEY_GROUPS, all.times.values(), &all.keys)?;
         let (of_each, entries) = match &table.kind {
             _ if order.distinct == all.rows() => {
                 let sorted = all.select(&order.rows)?;
@@ -46,7 +62,7 @@ impl Change {
             }
         };
         let key_groups = of_each.values().iter().map(|row| groups[*row as usize]).collect::<Vec<_>>().into();
-        Ok(Some(Self { key_groups, entries }))
+        Ok(Self { key_groups, entries })
     }
 
     /// What is left of the oldest change there is: nothing older is there for a delete to hide. `None` if that is nothing.
@@ -69,5 +85,11 @@ impl Change {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.entries.rows()
+    }
+
+    /// Heap bytes held.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.key_groups.get_array_memory_size() + self.entries.bytes()
     }
 }

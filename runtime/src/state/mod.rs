@@ -4,6 +4,7 @@
 mod change;
 mod entries;
 pub mod file;
+mod grouped;
 pub mod log;
 mod merge;
 mod order;
@@ -15,6 +16,7 @@ mod tests;
 
 pub use change::Change;
 pub use entries::{Entries, NEVER};
+pub use grouped::Grouped;
 pub use log::StepTable;
 pub use merge::Merge;
 pub use row_table::{RowId, RowTable};

@@ -1,7 +1,6 @@
 //! A table of rows: an epoch puts the whole new value under a key and time, or deletes it. Keys and values are bytes in arrow's row format, whose
 //! order is that of the columns.
 
-use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -179,17 +178,6 @@ impl StateTable for RowTable {
         for (row, (((key, rest), value), time_us)) in keys.into_iter().zip(rests).zip(values).zip(times).enumerate() {
             self.set(RowId { key, time_us: *time_us, rest }, (!entries.is_deleted(row)).then_some(value));
         }
-        Ok(())
-    }
-
-    fn take_over(&mut self, other: &mut dyn StateTable) -> Result<()> {
-        let other: &mut dyn Any = other;
-        let other = other.downcast_mut::<Self>().ok_or_else(|| Failure::bug("rows were to take over a table of another kind"))?;
-        for (id, value) in std::mem::take(&mut other.rows) {
-            self.set(id, Some(value));
-        }
-        other.by_time.clear();
-        other.bytes = 0;
         Ok(())
     }
 

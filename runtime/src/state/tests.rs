@@ -325,7 +325,7 @@ fn equal_doubles_are_one_group_whatever_their_bits() {
     let of = |values: Vec<f64>| {
         let times = TimestampMicrosecondArray::from(vec![3; values.len()]).with_timezone("UTC");
         let columns: Vec<ArrayRef> = vec![Arc::new(arrow::array::Float64Array::from(values)), Arc::new(times)];
-        sent(&aggregate, [RecordBatch::try_new(Arc::clone(&schema), columns).unwrap()], None).entries.remove(0)
+        sent(&aggregate, [RecordBatch::try_new(Arc::clone(&schema), columns).unwrap()], None).entries.remove(0).remove(0).entries
     };
     let payload = f64::from_bits(f64::NAN.to_bits() | 1);
     let lanes = [of(vec![f64::NAN, 0.0, f64::INFINITY]), of(vec![-f64::NAN, -0.0, payload, f64::NEG_INFINITY, 1.5])];

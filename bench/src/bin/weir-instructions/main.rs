@@ -8,6 +8,7 @@ mod stages;
 
 use std::process::ExitCode;
 
+use weir_plan::key_group::KeyRanges;
 use weir_runtime::decode;
 use weir_runtime::keyed::edge::EdgeSender;
 
@@ -39,7 +40,7 @@ fn run() -> Result<[(&'static str, u64); 7], String> {
     let batches = stages::decode(decoder.as_mut(), &records)?;
     let stateless = by_city.stateless();
     let evaluated = stages::evaluate(&stateless, &batches)?;
-    let mut lane = EdgeSender::new(by_city.keyed_step()?.sender(0).map_err(|e| e.to_string())?);
+    let mut lane = EdgeSender::new(by_city.keyed_step()?, 0, KeyRanges::of(1)).map_err(|e| e.to_string())?;
     stages::update(&mut lane, &evaluated)?;
     let in_windows = lane.end_epoch().map_err(|e| e.to_string())?.counts.rows_in;
 

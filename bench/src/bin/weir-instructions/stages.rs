@@ -2,11 +2,12 @@
 //! own and those of all that it calls. A lane does these things in the same order (`runtime/src/engine/lanes`), a worker the last three but the encoder.
 
 use arrow::array::RecordBatch;
+use weir_plan::key_group::KeyRanges;
 use weir_runtime::decode::Decoder;
-use weir_runtime::keyed::edge::EdgeSender;
+use weir_runtime::keyed::edge::{EdgeReport, EdgeSender};
 use weir_runtime::keyed::{KeyedOperator, KeyedStep, Marks};
 use weir_runtime::sink::delta::TableFiles;
-use weir_runtime::state::Entries;
+use weir_runtime::state::Grouped;
 use weir_runtime::transform::{Evaluated, Stateless, for_sink};
 
 use super::jobs::MapOfResults;
@@ -58,21 +59,21 @@ pub fn update(lane: &mut EdgeSender, evaluated: &[Evaluated]) -> Result<()> {
     evaluated.iter().flat_map(|e| &e.prepared).try_for_each(|prepared| lane.take_in(prepared).map_err(said))
 }
 
-/// Into the groups of thousands of users, in two lanes, and out of their tables at the end of the epoch.
+/// Into the groups of thousands of users, in two lanes, and out of their tables at the end of the epoch, with their key groups.
 #[inline(never)]
-pub fn update_many_keys(step: &dyn KeyedStep, evaluated: &[Evaluated]) -> Result<Vec<Entries>> {
-    let mut drained = Vec::new();
+pub fn update_many_keys(step: &dyn KeyedStep, evaluated: &[Evaluated]) -> Result<Vec<Grouped>> {
+    let mut drained = EdgeReport::default();
     for of_lane in evaluated.chunks(evaluated.len().div_ceil(2)) {
-        let mut lane = step.sender(0).map_err(said)?;
+        let mut lane = EdgeSender::new(step, 0, KeyRanges::of(1)).map_err(said)?;
         of_lane.iter().flat_map(|e| &e.prepared).try_for_each(|prepared| lane.take_in(prepared).map_err(said))?;
-        drained.extend(lane.drain().map_err(said)?);
+        drained.add(lane.end_epoch().map_err(said)?);
     }
-    Ok(drained)
+    Ok(drained.entries.into_iter().flatten().collect())
 }
 
 /// The lanes' groups into one, sorted as in a state file, and into the open windows.
 #[inline(never)]
-pub fn merge(lanes: Vec<Entries>, operator: &mut dyn KeyedOperator) -> Result<()> {
+pub fn merge(lanes: Vec<Grouped>, operator: &mut dyn KeyedOperator) -> Result<()> {
     lanes.into_iter().try_for_each(|entries| operator.take_in(0, entries)).map_err(said)?;
     operator.close(&Marks { before_us: vec![None], after_us: vec![None] }).map_err(said)
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::task::block_in_place;
 use weir_plan::Plan;
+use weir_plan::key_group::KeyRanges;
 use weir_plan::plan::{BadRecordsPolicy, Tombstones};
 
 use super::Running;
@@ -35,6 +36,8 @@ pub struct Assembly {
     pub slot: Slot,
     /// Threads that read; no more than there are partitions.
     pub lanes_max: usize,
+    /// Threads with keyed steps, if there are any.
+    pub workers: usize,
     pub memory: Arc<Memory>,
 }
 
@@ -51,7 +54,7 @@ impl Assembly {
         }
         let (sink_inputs, lane_sinks) = self.sinks(lanes_of_sinks, shares.sink_queue_bytes);
         let inputs_of = |sinks: &[usize]| sinks.iter().filter_map(|sink| sink_inputs.get(sink).cloned()).collect::<Vec<_>>();
-        let epoch = Arc::new(epoch);
+        let (epoch, ranges) = (Arc::new(epoch), KeyRanges::of(self.workers));
         let mut lanes = Vec::with_capacity(lane_count);
         for (index, ((source, run), lane_count)) in self.plan.sources.iter().zip(sources).zip(lane_counts).enumerate() {
             let stage = &self.graph.stages.lanes[index];
@@ -68,7 +71,7 @@ impl Assembly {
                     schemas: self.schemas[index].clone(),
                     metadata: Metadata::new(&source.metadata_columns),
                     stateless: Stateless::new(Arc::clone(&self.graph), index, fitness.clone()),
-                    edges: stage.edges.iter().map(|edge| self.graph.sender(*edge)).collect::<Result<_>>()?,
+                    edges: stage.edges.iter().map(|edge| self.graph.sender(*edge, ranges)).collect::<Result<_>>()?,
                     sinks: inputs_of(&stage.sinks),
                     bad_records: BadRecords::new(source.bad_records.policy, inputs_of(&stage.rejected_sinks)),
                     skips_tombstones: source.tombstones == Tombstones::Skip,
@@ -87,7 +90,7 @@ impl Assembly {
     /// Workers over state that was put back, and the sinks that they write to.
     pub fn workers(&self, state: KeyedState) -> Result<(Workers, SinkOutputs)> {
         let shares = self.memory.shares(self.lanes_max, self.plan.sinks.len());
-        let workers_of_sinks = self.graph.stages.keyed_sinks.iter().map(|sink| (*sink, 1)).collect();
+        let workers_of_sinks = self.graph.stages.keyed_sinks.iter().map(|sink| (*sink, state.stages.len())).collect();
         let (inputs, outputs) = self.sinks(workers_of_sinks, shares.sink_queue_bytes);
         Ok((Workers::start(state, &inputs)?, outputs))
     }

@@ -4,7 +4,7 @@
 mod assembly;
 pub mod claim;
 mod restored;
-mod restoring;
+pub(super) mod restoring;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -111,7 +111,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
             let manifest = opened.manifest(epoch).await?;
             Base::of(plan.state_action.as_ref(), opened.newest(), manifest.as_ref())?.check_fit(&wanted)?;
             match manifest {
-                Some(manifest) => Some(Restored::read(manifest, &graph, &states, options.lanes).await?),
+                Some(manifest) => Some(Restored::read(manifest, &graph, &states, options.workers).await?),
                 None => None,
             }
         }
@@ -183,7 +183,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let mut keyed =
         match restored.filter(|restored| claim.state_action.as_ref().is_some_and(|done| done.restored == Some(restored.manifest.epoch))) {
             Some(restored) => restored.keyed,
-            None => restoring::restore(&graph, &saved, &claim, options.lanes).await?,
+            None => restoring::restore(&graph, &saved, &claim, options.workers).await?,
         };
 
     memory.note_state(keyed.bytes());
@@ -203,6 +203,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         writers,
         slot: Slot { label: file_label(&writer), buffer_bytes: shares.sink_buffer_bytes },
         lanes_max: options.lanes,
+        workers: options.workers,
         memory: Arc::clone(&memory),
     };
     let epoch = OpenEpoch::new(plan.limits, shares.partials_bytes, Arc::clone(&memory));

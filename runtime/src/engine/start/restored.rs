@@ -28,10 +28,10 @@ impl Restored {
     ///
     /// # Errors
     /// `Config`, if a file of it is gone or damaged; `Retry`.
-    pub async fn read(manifest: Manifest, graph: &Arc<Graph>, states: &StateFiles, threads: usize) -> Result<Self> {
+    pub async fn read(manifest: Manifest, graph: &Arc<Graph>, states: &StateFiles, workers: usize) -> Result<Self> {
         let keyed = async {
             let saved = Restorable::open(Arc::clone(graph.tables()), states.clone(), &state_of(&manifest)).await?;
-            restoring::restore(graph, &saved, &manifest, threads).await
+            restoring::restore(graph, &saved, &manifest, workers).await
         };
         let keyed = keyed.await.map_err(|failure| unfit(manifest.epoch, failure))?;
         Ok(Self { manifest, keyed, first_copy: rand::random::<u32>() / 2 })

@@ -1,8 +1,11 @@
-//! The operators of keyed steps. Pure but for its memory: it is given what comes to steps and the watermarks, and gives rows, a batch at a time, and the
+//! The operators of keyed steps, for a range of key groups. Pure but for its memory: it is given what comes to steps and the watermarks, and gives rows, a batch at a time, and the
 //! change of state.
 
+use std::collections::BTreeSet;
+use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::array::UInt16Array;
 use arrow::record_batch::RecordBatch;
 use weir_plan::outputs::Output;
 use weir_plan::stages::Edge;
@@ -11,11 +14,12 @@ use crate::build::Graph;
 use crate::failure::{Failure, Result};
 use crate::keyed::{KeyedOperator, KeyedStep, Leaving, Marks};
 use crate::sink;
-use crate::state::{Change, Entries};
+use crate::state::{Change, Entries, Grouped};
 use crate::transform::fitness::Fitness;
 use crate::transform::rows::Rows;
 
 pub struct KeyedStage {
+    key_groups: Range<u16>,
     sinks: Sinks,
     /// Per step of the plan; `None` for steps without keys.
     operators: Vec<Option<Box<dyn KeyedOperator>>>,
@@ -24,10 +28,21 @@ pub struct KeyedStage {
 /// How much a step holds.
 #[derive(Debug, Default)]
 pub struct Held {
-    /// Of a step with windows.
-    pub open_windows: Option<u64>,
+    /// Of a step with windows: those that are open, by their start (µs).
+    pub open_windows: Option<BTreeSet<i64>>,
     /// Per table of the step.
     pub entries: Vec<u64>,
+}
+
+impl Held {
+    /// Adds what another worker holds of the step: other keys, of the same windows.
+    pub fn add(&mut self, other: Self) {
+        if let Some(others) = other.open_windows {
+            self.open_windows.get_or_insert_default().extend(others);
+        }
+        self.entries.resize(self.entries.len().max(other.entries.len()), 0);
+        self.entries.iter_mut().zip(other.entries).for_each(|(ours, others)| *ours += others);
+    }
 }
 
 /// Where rows of the stage go.
@@ -38,15 +53,17 @@ struct Sinks {
 }
 
 impl KeyedStage {
-    pub fn new(graph: Arc<Graph>) -> Result<Self> {
+    /// Without any state.
+    pub fn new(graph: Arc<Graph>, key_groups: Range<u16>) -> Result<Self> {
         let operators = (0..graph.plan.steps.len()).map(|step| graph.keyed_step(step).map(KeyedStep::operator).transpose());
         let operators = operators.collect::<Result<_>>()?;
         let fitness = graph.plan.sinks.iter().map(sink::fitness).collect();
-        Ok(Self { sinks: Sinks { graph, fitness }, operators })
+        Ok(Self { key_groups, sinks: Sinks { graph, fitness }, operators })
     }
 
-    /// Puts saved entries of a table back, by its number in [`Graph::tables`].
-    pub fn restore(&mut self, table: usize, entries: &Entries) -> Result<()> {
+    /// Puts saved entries of a table back, by its number in [`Graph::tables`]; `key_groups` are those of the batch that they are from.
+    pub fn restore(&mut self, table: usize, key_groups: &UInt16Array, entries: &Entries) -> Result<()> {
+        self.check_groups(key_groups)?;
         let (step, place) = self.graph().owner(table);
         match self.operator(step)?.tables().into_iter().nth(place) {
             Some(table) => table.restore(entries),
@@ -54,14 +71,13 @@ impl KeyedStage {
         }
     }
 
-    /// Takes the state of another part of the same stage, which was restored beside this one.
-    pub fn take_over(&mut self, other: Self) -> Result<()> {
-        for (ours, mut other) in self.operators.iter_mut().flatten().zip(other.operators.into_iter().flatten()) {
-            for (ours, other) in ours.tables().into_iter().zip(other.tables()) {
-                ours.take_over(other)?;
-            }
+    /// # Errors
+    /// A bug: another worker has other entries of these keys, and neither would have the whole value.
+    fn check_groups(&self, key_groups: &UInt16Array) -> Result<()> {
+        match key_groups.values().iter().find(|group| !self.key_groups.contains(group)) {
+            Some(group) => Err(Failure::bug(format!("the worker of the key groups {:?} got an entry of {group}", self.key_groups))),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     pub(super) fn graph(&self) -> &Arc<Graph> {
@@ -69,7 +85,8 @@ impl KeyedStage {
     }
 
     /// What an edge brings goes to its step.
-    pub(super) fn bring(&mut self, edge: Edge, entries: Vec<Entries>) -> Result<()> {
+    pub(super) fn bring(&mut self, edge: Edge, entries: Vec<Grouped>) -> Result<()> {
+        entries.iter().try_for_each(|entries| self.check_groups(&entries.key_groups))?;
         let operator = self.operator(edge.step)?;
         entries.into_iter().try_for_each(|entries| operator.take_in(edge.input, entries))
     }

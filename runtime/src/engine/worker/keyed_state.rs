@@ -1,6 +1,8 @@
-//! All keyed state, before workers have it: as a start puts it back.
+//! All keyed state, before workers have it: as a start puts it back, a part for each of them.
 
 use std::sync::Arc;
+
+use weir_plan::key_group::KeyRanges;
 
 use super::keyed_stage::{Held, KeyedStage};
 use crate::build::Graph;
@@ -10,7 +12,9 @@ use crate::keyed::Marks;
 
 pub struct KeyedState {
     pub graph: Arc<Graph>,
-    pub stage: KeyedStage,
+    pub ranges: KeyRanges,
+    /// Per worker; none if no step is keyed.
+    pub stages: Vec<KeyedStage>,
     pub horizons: Horizons,
 }
 
@@ -37,9 +41,12 @@ impl Horizons {
 }
 
 impl KeyedState {
-    /// Without anything in it.
-    pub fn new(graph: &Arc<Graph>) -> Result<Self> {
-        Ok(Self { graph: Arc::clone(graph), stage: KeyedStage::new(Arc::clone(graph))?, horizons: Horizons::of(graph) })
+    /// Without anything in it, for so many workers.
+    pub fn new(graph: &Arc<Graph>, workers: usize) -> Result<Self> {
+        let ranges = KeyRanges::of(workers);
+        let workers = if graph.keyed_steps().is_empty() { 0 } else { ranges.workers() };
+        let stages = (0..workers).map(|worker| KeyedStage::new(Arc::clone(graph), ranges.range(worker)));
+        Ok(Self { graph: Arc::clone(graph), ranges, stages: stages.collect::<Result<_>>()?, horizons: Horizons::of(graph) })
     }
 
     /// Where the steps are while nothing comes in, by the watermarks of the sources.
@@ -47,14 +54,18 @@ impl KeyedState {
         let at_rest = |step: usize| {
             let inputs_us = self.graph.flow().inputs_us(step, sources_us);
             let marks = Marks { before_us: inputs_us.clone(), after_us: inputs_us };
-            Ok(progress(&self.graph, &self.horizons, step, inputs(&marks, |_| InputProgress::default()), 0, self.stage.held(step)?))
+            let mut held = Held::default();
+            for stage in &mut self.stages {
+                held.add(stage.held(step)?);
+            }
+            Ok(progress(&self.graph, &self.horizons, step, inputs(&marks, |_| InputProgress::default()), 0, held))
         };
         (0..self.graph.plan.steps.len()).filter(|step| self.graph.keyed_step(*step).is_some()).map(at_rest).collect()
     }
 
     /// Heap bytes.
     pub fn bytes(&mut self) -> usize {
-        self.stage.bytes()
+        self.stages.iter_mut().map(KeyedStage::bytes).sum()
     }
 }
 
@@ -83,5 +94,11 @@ pub(super) fn progress(
         entries,
         horizon_us: horizons.us()[number],
     });
-    StepProgress { name: graph.plan.steps[step].name.clone(), inputs, rows_out, tables: tables.collect(), open_windows }
+    StepProgress {
+        name: graph.plan.steps[step].name.clone(),
+        inputs,
+        rows_out,
+        tables: tables.collect(),
+        open_windows: open_windows.map(|windows| windows.len() as u64),
+    }
 }

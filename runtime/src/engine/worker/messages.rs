@@ -11,7 +11,7 @@ use super::bad_rows::BadOfEpoch;
 use super::keyed_stage::Held;
 use crate::keyed::Leaving;
 use crate::keyed::edge::EdgeCounts;
-use crate::state::{Change, Entries};
+use crate::state::{Change, Grouped};
 
 /// What a worker is told.
 #[derive(Debug)]
@@ -19,7 +19,7 @@ pub enum Message {
     /// What comes next is of this epoch, up to its [`Self::Close`]. `before_us` has the watermark of each source at its start.
     Open { epoch: Epoch, before_us: Vec<Option<i64>> },
     /// What comes to a keyed step by an edge: from lanes, by way of the coordinator, or from a worker.
-    Edge { epoch: Epoch, edge: Edge, entries: Vec<Entries> },
+    Edge { epoch: Epoch, edge: Edge, entries: Vec<Grouped> },
     /// A worker has nothing more for an edge that comes from other keyed steps.
     Ended { epoch: Epoch, edge: Edge, from: usize },
     /// To be answered: when the last leaves of what is there, and that leaves by the limit.

@@ -1,8 +1,10 @@
-//! What comes after the first change of key, as the coordinator sees it: workers, each a thread with the operators of keyed steps, that are told what
-//! lanes have of an epoch and what the watermarks are, write its rows to the sinks, and answer with the change of state.
+//! What comes after the first change of key, as the coordinator sees it: workers, each a thread with the operators of all keyed steps for a range of key
+//! groups. They are told what lanes have of an epoch and what the watermarks are, bring each other what comes to steps behind others, write the rows of the
+//! epoch to the sinks, and answer with the change of state.
 //!
 //! ```text
-//! coordinator: Open ─▶ (Leaves ─▶ Leaves)* ─▶ Edge* ─▶ (Leaves ─▶ Leaves)* ─▶ Close ─▶ rows to the sinks ─▶ Closed
+//! Open ─▶ (Leaves ─▶ answer)* ─▶ Edge* ─▶ (Leaves ─▶ answer)* ─▶ Close ─▶ per step: close ─▶ rows ─▶ sinks          ─▶ Closed
+//!                                                                                             └─▶ Edge, Ended to all workers
 //! ```
 
 mod bad_rows;
@@ -56,8 +58,8 @@ pub struct Workers {
 /// What an epoch comes to, beside the rows for the sinks.
 #[derive(Default)]
 pub struct KeyedEpoch {
-    /// Per table that changed, by its number in [`Graph::tables`].
-    pub changes: Vec<(usize, Change)>,
+    /// Per worker, in the order of key groups: per table that changed, by its number in [`Graph::tables`].
+    pub changes: Vec<Vec<(usize, Change)>>,
     pub steps: Vec<StepProgress>,
     pub bad: BadOfEpoch,
     /// Heap bytes of all state.
@@ -67,9 +69,8 @@ pub struct KeyedEpoch {
 }
 
 impl Workers {
-    /// Starts one thread per part of the state. `sinks` has, by index into the plan's, all that rows of keyed steps go to.
-    pub fn start(KeyedState { graph, stage, horizons }: KeyedState, sinks: &BTreeMap<usize, SinkInput>) -> Result<Self> {
-        let stages = vec![stage];
+    /// Starts one thread per part of the state, in the order of key groups. `sinks` has, by index into the plan's, all that rows of keyed steps go to.
+    pub fn start(KeyedState { graph, stages, horizons, .. }: KeyedState, sinks: &BTreeMap<usize, SinkInput>) -> Result<Self> {
         let (answer, answers) = mpsc::unbounded_channel();
         let (inboxes, of_threads): (Vec<_>, Vec<_>) = stages.iter().map(|_| channel()).unzip();
         for (number, (stage, inbox)) in stages.into_iter().zip(of_threads).enumerate() {
@@ -100,7 +101,9 @@ impl Workers {
     pub fn take_in(&mut self, of_lanes: BTreeMap<Edge, EdgeReport>) {
         for (edge, report) in of_lanes {
             self.of_lanes.insert(edge, report.counts);
-            self.tell(0, Message::Edge { epoch: self.epoch, edge, entries: report.entries });
+            for (worker, entries) in report.entries.into_iter().enumerate().filter(|(_, entries)| !entries.is_empty()) {
+                self.tell(worker, Message::Edge { epoch: self.epoch, edge, entries });
+            }
         }
     }
 
@@ -122,9 +125,13 @@ impl Workers {
             };
             let Closed { edges: sent, steps: closed, bad, changes, bytes, computed } = *closed;
             sent.into_iter().for_each(|(edge, counts)| edges.entry(edge).or_default().add(counts));
-            steps.extend(closed);
+            for (step, (rows, held)) in closed {
+                let of_step = steps.entry(step).or_default();
+                of_step.0 += rows;
+                of_step.1.add(held);
+            }
             keyed.bad.add(bad);
-            keyed.changes.extend(changes);
+            keyed.changes.push(changes);
             keyed.bytes += bytes;
             keyed.computed = keyed.computed.max(computed);
         }

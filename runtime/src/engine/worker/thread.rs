@@ -1,4 +1,4 @@
-//! A worker: one thread with the operators of all keyed steps. It is told what comes to them, and closes an epoch step by step: a step is closed when
+//! A worker: one thread with the operators of all keyed steps, for a range of key groups. It is told what comes to them, and closes an epoch step by step: a step is closed when
 //! no worker has anything more for it, and its rows go through the steps behind it before the next one is closed.
 
 use std::collections::BTreeMap;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc::UnboundedSender;
 use weir_plan::ids::Epoch;
+use weir_plan::key_group::KeyRanges;
 use weir_plan::stages::Edge;
 
 use super::keyed_stage::KeyedStage;
@@ -52,8 +53,9 @@ impl Worker {
         inboxes: Vec<Sender<Message>>,
     ) -> Result<Self> {
         let graph = Arc::clone(stage.graph());
+        let ranges = KeyRanges::of(inboxes.len());
         let edges = graph.keyed_steps().iter().flat_map(|step| graph.edges_from_keyed_steps(*step));
-        let behind = edges.map(|edge| Ok((edge, graph.sender(edge)?))).collect::<Result<_>>()?;
+        let behind = edges.map(|edge| Ok((edge, graph.sender(edge, ranges)?))).collect::<Result<_>>()?;
         let open = OpenEpoch { epoch: Epoch(0), before_us: Vec::new(), ended: BTreeMap::new() };
         Ok(Self { number, stage, sinks, behind, inbox, inboxes, open })
     }
@@ -147,8 +149,10 @@ impl Worker {
             let report = sender.end_epoch()?;
             closed.edges.insert(edge, report.counts);
             let epoch = self.open.epoch;
-            self.tell(0, Message::Edge { epoch, edge, entries: report.entries });
-            for worker in 0..self.inboxes.len() {
+            for (worker, entries) in report.entries.into_iter().enumerate() {
+                if !entries.is_empty() {
+                    self.tell(worker, Message::Edge { epoch, edge, entries });
+                }
                 self.tell(worker, Message::Ended { epoch, edge, from: self.number });
             }
         }

@@ -15,7 +15,7 @@ use rand::rngs::SmallRng;
 use rand::seq::SliceRandom as _;
 use tokio::sync::Semaphore;
 use weir_plan::ids::{Epoch, Generation};
-use weir_plan::key_group::{KEY_GROUPS, key_groups};
+use weir_plan::key_group::{KeyRanges, key_groups};
 use weir_plan::plan::Input;
 
 use super::rows::{Row, batch, rows_of, time_of};
@@ -29,7 +29,7 @@ use crate::keyed::{KeyedOperator, KeyedStep, Marks};
 use crate::memory::Memory;
 use crate::retry::{Jitter, RetryPolicy};
 use crate::state::log::{Held, Restorable, StateLog, StepTable};
-use crate::state::{Change, Entries};
+use crate::state::{Change, Entries, Grouped};
 
 pub struct Node {
     pub step: Box<dyn KeyedStep>,
@@ -70,11 +70,11 @@ impl Graph {
         self.tables.iter().zip(&self.owners).map(horizon).collect()
     }
 
-    fn senders(&self, of: impl Fn(&Input) -> bool) -> BTreeMap<(usize, usize), EdgeSender> {
+    fn senders(&self, ranges: KeyRanges, of: impl Fn(&Input) -> bool) -> BTreeMap<(usize, usize), EdgeSender> {
         let mut senders = BTreeMap::new();
         for (k, node) in self.nodes.iter().enumerate() {
             for (i, _) in node.inputs.iter().enumerate().filter(|(_, input)| of(input)) {
-                senders.insert((k, i), EdgeSender::new(node.step.sender(i).unwrap()));
+                senders.insert((k, i), EdgeSender::new(&*node.step, i, ranges).unwrap());
             }
         }
         senders
@@ -183,49 +183,43 @@ pub struct Process<'g> {
     graph: &'g Graph,
     states: StateFiles,
     log: StateLog,
+    ranges: KeyRanges,
     workers: Vec<Worker>,
 }
 
 impl<'g> Process<'g> {
-    /// With a new number of workers, each restored in two parts.
+    /// With a new number of workers.
     pub async fn start(graph: &'g Graph, files: &mut Files, manifest: &Manifest, rng: &mut SmallRng, seen: &mut Seen) -> Self {
         let states = files.of_next_process();
         let saved = Restorable::open(Arc::clone(&graph.tables), states.clone(), &manifest.files).await.unwrap();
         let mut log = StateLog::new(&saved, states.clone(), Arc::new(Memory::new(None).unwrap()));
         let (file_bytes, bytes_max) = (rng.random_bool(0.5).then_some(1), rng.random_bool(0.7).then_some(0));
-        log.held = Held { file_bytes, bytes_max, gate: Some(Arc::new(Semaphore::new(0))) };
-        let count = rng.random_range(1..5u16);
-        let groups = |n: u16| KEY_GROUPS * n / count..KEY_GROUPS * (n + 1) / count;
-        let worker =
-            |n| Worker { groups: groups(n), operators: graph.operators(), senders: graph.senders(|i| matches!(i, Input::Step(_))) };
-        let mut workers: Vec<Worker> = (0..count).map(worker).collect();
-        let mut others: Vec<_> = (0..count).map(|_| graph.operators()).collect();
+        let stretch_bytes = rng.random_bool(0.5).then_some(1);
+        log.held = Held { file_bytes, stretch_bytes, bytes_max, gate: Some(Arc::new(Semaphore::new(0))) };
+        let ranges = KeyRanges::of(rng.random_range(1..5));
+        let worker = |n| {
+            let senders = graph.senders(ranges, |input| matches!(input, Input::Step(_)));
+            Worker { groups: ranges.range(n), operators: graph.operators(), senders }
+        };
+        let mut workers: Vec<Worker> = (0..ranges.workers()).map(worker).collect();
         let horizons_us = graph.horizons_us(&graph.inputs_us(&manifest.sources_us));
         let load = saved.load(|table, Change { key_groups, entries }| {
             let (step, place) = graph.owners[table];
             let groups = groups_of(graph, step, &entries);
             assert_eq!(key_groups.values()[..], groups, "files of this version have today's key groups");
-            for (worker, others) in workers.iter_mut().zip(&mut others) {
-                for (n, operators) in [&mut worker.operators, others].into_iter().enumerate() {
-                    let is_mine = |row: usize| {
-                        let time_us = entries.times.value(row);
-                        let is_open = horizons_us[table].is_none_or(|horizon_us| time_us >= horizon_us);
-                        is_open && worker.groups.contains(&groups[row]) && time_us.rem_euclid(2) == i64::try_from(n).unwrap()
-                    };
-                    let mine = selected(&entries, (0..entries.rows()).filter(|row| is_mine(*row)));
-                    seen.restored += mine.rows() as u64;
-                    operators[step].tables()[place].restore(&mine)?;
-                }
+            for worker in &mut workers {
+                let is_mine = |row: usize| {
+                    let time_us = entries.times.value(row);
+                    horizons_us[table].is_none_or(|horizon_us| time_us >= horizon_us) && worker.groups.contains(&groups[row])
+                };
+                let mine = selected(&entries, (0..entries.rows()).filter(|row| is_mine(*row)));
+                seen.restored += mine.rows() as u64;
+                worker.operators[step].tables()[place].restore(&mine)?;
             }
             Ok(true)
         });
         load.await.unwrap();
-        for (worker, others) in workers.iter_mut().zip(others) {
-            for (ours, mut others) in worker.operators.iter_mut().zip(others) {
-                ours.tables().into_iter().zip(others.tables()).for_each(|(ours, other)| ours.take_over(other).unwrap());
-            }
-        }
-        Self { graph, states, log, workers }
+        Self { graph, states, log, ranges, workers }
     }
 
     /// Runs an epoch up to the change of state. Gives that, the sources' watermarks, and what went to the sinks.
@@ -233,7 +227,8 @@ impl<'g> Process<'g> {
         let graph = self.graph;
         let before_us = graph.inputs_us(&from.sources_us);
         let mut given = Given::new(graph.nodes.len());
-        let mut lanes: Vec<_> = (0..rng.random_range(1..4)).map(|_| graph.senders(|input| matches!(input, Input::Source(_)))).collect();
+        let mut lanes: Vec<_> =
+            (0..rng.random_range(1..4)).map(|_| graph.senders(self.ranges, |input| matches!(input, Input::Source(_)))).collect();
         let mut at = from.read.clone();
         loop {
             let open: Vec<_> = (0..at.len()).filter(|p| at[*p] < reads.to[*p]).collect();
@@ -300,8 +295,8 @@ impl<'g> Process<'g> {
         let graph = self.graph;
         let epoch = from.epoch.next();
         let horizons_us = graph.horizons_us(&graph.inputs_us(&sources_us));
-        let mut written = Vec::new();
-        for (n, worker) in (0..).zip(&mut self.workers) {
+        let mut of_workers = Vec::new();
+        for worker in &mut self.workers {
             let mut changes = Vec::new();
             for (table, (step, place)) in graph.owners.iter().enumerate() {
                 let horizon_us = horizons_us[table];
@@ -314,8 +309,9 @@ impl<'g> Process<'g> {
                 seen.deletes += change.entries.deleted.as_ref().map_or(0, |deleted| deleted.true_count() as u64);
                 changes.push((table, change));
             }
-            written.extend(self.log.write(self.states.name(epoch, n, 0), changes).await.unwrap());
+            of_workers.push(changes);
         }
+        let written = self.log.write(self.states.name(epoch, 0, 0), of_workers).await.unwrap();
         let held = self.log.compacts();
         if held && rng.random_bool(0.6) {
             self.log.end_compaction().await;
@@ -365,14 +361,15 @@ impl<'g> Process<'g> {
     fn bring(&mut self, (step, input): (usize, usize), sender: &mut EdgeSender, given: &mut Given, rng: &mut SmallRng) {
         let report = sender.end_epoch().unwrap();
         given.late[step] += report.counts.rows_late;
-        for entries in report.entries {
-            let groups = groups_of(self.graph, step, &entries);
-            for worker in &mut self.workers {
-                let mut mine: Vec<_> = (0..entries.rows()).filter(|row| worker.groups.contains(&groups[*row])).collect();
-                mine.shuffle(rng);
-                let cut = rng.random_range(0..=mine.len());
-                for part in [&mine[..cut], &mine[cut..]].into_iter().filter(|part| !part.is_empty()) {
-                    worker.operators[step].take_in(input, selected(&entries, part.iter().copied())).unwrap();
+        for (worker, of_worker) in self.workers.iter_mut().zip(report.entries) {
+            for entries in of_worker {
+                assert_eq!(groups_of(self.graph, step, &entries.entries), *entries.key_groups.values(), "as the sender has computed them");
+                let mut rows: Vec<_> = (0..entries.rows()).collect();
+                rows.shuffle(rng);
+                let cut = rng.random_range(0..=rows.len());
+                for part in [&rows[..cut], &rows[cut..]].into_iter().filter(|part| !part.is_empty()) {
+                    let part = selected(&entries.entries, part.iter().copied());
+                    worker.operators[step].take_in(input, Grouped::of(part, self.graph.nodes[step].step.hashed()).unwrap()).unwrap();
                 }
             }
         }
@@ -402,8 +399,7 @@ impl<'g> Process<'g> {
 }
 
 fn groups_of(graph: &Graph, step: usize, entries: &Entries) -> Vec<u16> {
-    let hashed = graph.nodes[step].step.tables()[0].hashed;
-    key_groups(&entries.keys[..hashed], entries.rows()).unwrap()
+    key_groups(&entries.keys[..graph.nodes[step].step.hashed()], entries.rows()).unwrap()
 }
 
 fn selected(entries: &Entries, rows: impl Iterator<Item = usize>) -> Entries {

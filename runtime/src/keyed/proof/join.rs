@@ -1,6 +1,6 @@
 //! Interval joins: the rows of both inputs, by key and time. Pairs leave as rows come; unmatched left rows when the right watermark has passed them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -10,7 +10,7 @@ use super::BATCH_ROWS;
 use super::rows::{Row, batch, number, numbers, prepared, row_table, schema};
 use crate::failure::Result;
 use crate::keyed::{KeyedOperator, KeyedStep, Leaving, Marks, Prepared, Sender};
-use crate::state::{Entries, Keeps, RowId, RowTable, StateTable, TableSchema};
+use crate::state::{Entries, Grouped, Keeps, RowId, RowTable, StateTable, TableSchema};
 use crate::transform::rows::{Check, Rows};
 
 #[derive(Clone, Copy)]
@@ -166,7 +166,7 @@ impl Joined {
 }
 
 impl KeyedOperator for Joined {
-    fn take_in(&mut self, input: usize, entries: Entries) -> Result<()> {
+    fn take_in(&mut self, input: usize, Grouped { entries, .. }: Grouped) -> Result<()> {
         self.horizon_us = None;
         let keys = self.tables[input].key().encode(&entries.keys, entries.rows())?;
         for (row, key) in keys.into_iter().enumerate() {
@@ -205,7 +205,7 @@ impl KeyedOperator for Joined {
         unmatched.next().filter(|_| self.bounds.is_left).map(|(time_us, _)| leaving(&self.bounds, time_us))
     }
 
-    fn open_windows(&self) -> Option<u64> {
+    fn open_windows(&self) -> Option<BTreeSet<i64>> {
         None
     }
 

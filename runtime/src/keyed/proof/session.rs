@@ -1,6 +1,6 @@
 //! Session windows: rows under (key, window end), whose times move when sessions grow and merge. Rows become small sessions where they come from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::BATCH_ROWS;
 use super::rows::{Row, batch, number, numbers, prepared, row_table, schema};
 use crate::failure::Result;
 use crate::keyed::{KeyedOperator, KeyedStep, Leaving, Marks, Prepared, Sender};
-use crate::state::{Entries, Keeps, RowId, RowTable, StateTable, TableSchema};
+use crate::state::{Entries, Grouped, Keeps, RowId, RowTable, StateTable, TableSchema};
 use crate::transform::rows::{Check, Rows};
 
 /// Counts and sums by session: rows of a key at most `gap_us` apart.
@@ -156,7 +156,7 @@ impl Sessions {
 }
 
 impl KeyedOperator for Sessions {
-    fn take_in(&mut self, _: usize, entries: Entries) -> Result<()> {
+    fn take_in(&mut self, _: usize, Grouped { entries, .. }: Grouped) -> Result<()> {
         self.horizon_us = None;
         let keys = self.table.key().encode(&entries.keys, entries.rows())?;
         for (row, key) in keys.into_iter().enumerate() {
@@ -191,7 +191,7 @@ impl KeyedOperator for Sessions {
         self.table.back_from(limit_us.saturating_sub(1)).next().map(|(end_us, _)| leaving(end_us))
     }
 
-    fn open_windows(&self) -> Option<u64> {
+    fn open_windows(&self) -> Option<BTreeSet<i64>> {
         None
     }
 

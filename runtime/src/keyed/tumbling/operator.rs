@@ -1,5 +1,6 @@
 //! The state of a tumbling aggregate: partial values wait until their epoch closes, and are merged then.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use weir_plan::aggregate::Aggregate;
@@ -9,12 +10,12 @@ use super::closing::ClosedWindow;
 use super::windows::Windows;
 use crate::failure::Result;
 use crate::keyed::{KeyedOperator, Leaving, Marks};
-use crate::state::{Entries, StateTable, TableSchema};
+use crate::state::{Grouped, StateTable, TableSchema};
 use crate::transform::rows::{Check, Rows};
 
 pub(super) struct Operator {
     /// Of the epoch in hand.
-    arrived: Vec<Entries>,
+    arrived: Vec<Grouped>,
     windows: Windows,
     /// The watermark that the last epoch was closed with.
     after_us: Option<i64>,
@@ -29,7 +30,7 @@ impl Operator {
 }
 
 impl KeyedOperator for Operator {
-    fn take_in(&mut self, _input: usize, entries: Entries) -> Result<()> {
+    fn take_in(&mut self, _input: usize, entries: Grouped) -> Result<()> {
         self.arrived.push(entries);
         Ok(())
     }
@@ -58,17 +59,18 @@ impl KeyedOperator for Operator {
     }
 
     fn leaves_by(&self, _before_us: &[Option<i64>], limit_us: i64) -> Option<Leaving> {
-        let of_arrived = self.arrived.iter().flat_map(|entries| entries.times.values()).map(|last_moment| last_moment.saturating_add(1));
+        let of_arrived =
+            self.arrived.iter().flat_map(|arrived| arrived.entries.times.values()).map(|last_moment| last_moment.saturating_add(1));
         let of_windows = self.windows.ends().take_while(|end| *end <= limit_us).last();
         of_arrived.filter(|end| *end <= limit_us).max().max(of_windows).map(leaving)
     }
 
-    fn open_windows(&self) -> Option<u64> {
-        Some(self.windows.open_windows() as u64)
+    fn open_windows(&self) -> Option<BTreeSet<i64>> {
+        Some(self.windows.starts().collect())
     }
 
     fn bytes(&self) -> usize {
-        self.arrived.iter().map(Entries::bytes).sum::<usize>() + self.closing.as_ref().map_or(0, ClosedWindow::bytes)
+        self.arrived.iter().map(Grouped::bytes).sum::<usize>() + self.closing.as_ref().map_or(0, ClosedWindow::bytes)
     }
 }
 

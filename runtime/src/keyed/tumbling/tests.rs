@@ -3,14 +3,15 @@
 
 mod closing;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{Array as _, ArrayRef, AsArray, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
 use arrow::datatypes::{Int64Type, SchemaRef, TimestampMicrosecondType};
+use rand::Rng;
 use rand::rngs::SmallRng;
-use rand::{Rng, SeedableRng};
 use weir_plan::aggregate::{self, Aggregate, AggregateColumn};
+use weir_plan::key_group::KeyRanges;
 use weir_plan::plan::Input;
 use weir_plan::types::{Column, DataType, EVENT_TIME};
 use weir_plan::window::{Tumbling, Window};
@@ -18,7 +19,7 @@ use weir_plan::window::{Tumbling, Window};
 use super::*;
 use crate::keyed::edge::{EdgeReport, EdgeSender};
 use crate::keyed::{KeyedOperator, KeyedStep as _, Marks};
-use crate::state::{Entries, TableSchema};
+use crate::state::{Entries, Grouped, TableSchema};
 use crate::transform::rows::Rows;
 
 pub(crate) const SIZE_US: i64 = 10;
@@ -67,13 +68,17 @@ fn batch(rows: &[Row]) -> RecordBatch {
 }
 
 pub(crate) fn partials(aggregate: &Arc<Aggregate>, rows: &[Row]) -> Option<Entries> {
-    sent(aggregate, rows.chunks(7).map(batch), None).entries.pop()
+    grouped(aggregate, rows).map(|grouped| grouped.entries)
+}
+
+pub(crate) fn grouped(aggregate: &Arc<Aggregate>, rows: &[Row]) -> Option<Grouped> {
+    sent(aggregate, rows.chunks(7).map(batch), None).entries.remove(0).pop()
 }
 
 /// What a lane sends of these rows, in an epoch that begins at this watermark.
 pub(crate) fn sent(aggregate: &Arc<Aggregate>, batches: impl IntoIterator<Item = RecordBatch>, before_us: Option<i64>) -> EdgeReport {
     let step = step_of(aggregate);
-    let mut lane = EdgeSender::new(step.sender(0).unwrap());
+    let mut lane = EdgeSender::new(&step, 0, KeyRanges::of(1)).unwrap();
     for batch in batches {
         lane.take_in(&step.prepare(0, &batch, &[before_us]).unwrap()).unwrap();
     }
@@ -174,7 +179,7 @@ fn a_window_closes_exactly_when_the_watermark_reaches_its_end() {
     apply(&mut state, &partials(&aggregate, &rows).unwrap());
     assert!(closed(&mut state, 9).is_none());
     assert_eq!(windows_of(&closed(&mut state, 10).unwrap()), expected(&rows[..1]));
-    assert_eq!(state.open_windows(), Some(1));
+    assert_eq!(state.open_windows(), Some([10].into()));
 }
 
 #[test]
@@ -184,7 +189,7 @@ fn rows_behind_the_watermark_are_counted_and_left_out() {
     let sent = sent(&aggregate, [batch(&rows)], Some(10));
     assert_eq!((sent.counts.rows_in, sent.counts.rows_late), (4, 2));
     let mut state = state(&aggregate);
-    apply(&mut state, &sent.entries[0]);
+    apply(&mut state, &sent.entries[0][0].entries);
     assert_eq!(close_all(&mut state), expected(&rows[1..3]));
 }
 
@@ -214,36 +219,18 @@ fn an_epoch_takes_effect_when_it_closes_and_its_change_is_given_once() {
     let mut state = state(&aggregate);
     close(&mut state, Some(5));
     for row in &rows {
-        state.take_in(0, partials(&aggregate, std::slice::from_ref(row)).unwrap()).unwrap();
+        state.take_in(0, grouped(&aggregate, std::slice::from_ref(row)).unwrap()).unwrap();
     }
     assert!(state.next(&|_| Ok(())).unwrap().is_none());
-    assert_eq!((state.open_windows(), state.tables()[0].entries()), (Some(0), 0));
+    assert_eq!((state.open_windows(), state.tables()[0].entries()), (Some(BTreeSet::new()), 0));
     assert!(state.tables().remove(0).take_change(Some(5)).unwrap().is_none());
     assert_eq!(windows_of(&closed(&mut state, 10).unwrap()), expected(&rows[..1]));
     let change = state.tables().remove(0).take_change(Some(10)).unwrap().unwrap();
     assert_eq!(change.rows(), 2, "the window that stays open");
     assert!(state.tables().remove(0).take_change(Some(10)).unwrap().is_none());
-    assert_eq!((state.open_windows(), state.tables()[0].entries()), (Some(1), 2));
+    assert_eq!((state.open_windows(), state.tables()[0].entries()), (Some([10].into()), 2));
     let mut restored = super::tests::state(&aggregate);
     apply(&mut restored, &change.entries);
     assert_eq!(close_all(&mut restored), expected(&rows[1..]));
     assert_eq!(close_all(&mut state), expected(&rows[1..]));
-}
-
-/// However threads share what they restore: here two have rows of the same windows and keys.
-#[test]
-fn windows_that_take_over_others_have_what_both_had() {
-    let aggregate = aggregate();
-    let mut rng = SmallRng::seed_from_u64(11);
-    for _ in 0..50 {
-        let (ours, theirs) = (random_rows(&mut rng, 20), random_rows(&mut rng, 20));
-        let [mut state, mut other] = [&ours, &theirs].map(|rows| {
-            let mut state = state(&aggregate);
-            apply(&mut state, &partials(&aggregate, rows).unwrap());
-            state
-        });
-        state.tables().remove(0).take_over(other.tables().remove(0)).unwrap();
-        assert_eq!((other.open_windows(), other.tables()[0].entries()), (Some(0), 0));
-        assert_eq!(close_all(&mut state), expected(&[ours, theirs].concat()));
-    }
 }

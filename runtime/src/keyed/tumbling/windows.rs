@@ -1,6 +1,5 @@
 //! The open windows of one aggregate: a table per window ("pane"), because a window closes as a whole.
 
-use std::any::Any;
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::sync::Arc;
@@ -13,7 +12,7 @@ use weir_plan::window::Tumbling;
 use super::closing::ClosedWindow;
 use super::group_table::GroupTable;
 use crate::failure::{Failure, Result};
-use crate::state::{Change, Entries, StateTable, TableSchema};
+use crate::state::{Change, Entries, Grouped, StateTable, TableSchema};
 
 /// Open windows by start.
 pub(super) struct Windows {
@@ -37,7 +36,7 @@ impl Windows {
 
     /// Merges what an epoch has brought into the windows. Only those that stay open are state: what a closed one was made of is in the rows that
     /// this epoch writes.
-    pub fn settle(&mut self, arrived: Vec<Entries>, after_us: Option<i64>) -> Result<()> {
+    pub fn settle(&mut self, arrived: Vec<Grouped>, after_us: Option<i64>) -> Result<()> {
         let mut stay_open = Vec::with_capacity(arrived.len());
         for entries in arrived {
             let Some(watermark_us) = after_us else {
@@ -48,7 +47,7 @@ impl Windows {
             self.apply(&closing)?;
             stay_open.push(open);
         }
-        let change = Change::of(&self.table, &stay_open)?;
+        let change = Change::of_grouped(&self.table, &stay_open)?;
         if let Some(change) = &change {
             self.apply(&change.entries)?;
         }
@@ -72,8 +71,9 @@ impl Windows {
         self.panes.keys().map(|start| self.window.end_of(*start))
     }
 
-    pub fn open_windows(&self) -> usize {
-        self.panes.len()
+    /// Of each open window.
+    pub fn starts(&self) -> impl Iterator<Item = i64> {
+        self.panes.keys().copied()
     }
 
     fn apply(&mut self, entries: &Entries) -> Result<()> {
@@ -91,22 +91,6 @@ impl Windows {
 impl StateTable for Windows {
     fn restore(&mut self, entries: &Entries) -> Result<()> {
         self.apply(entries)
-    }
-
-    fn take_over(&mut self, other: &mut dyn StateTable) -> Result<()> {
-        let other: &mut dyn Any = other;
-        let other = other.downcast_mut::<Self>().ok_or_else(|| Failure::bug("windows were to take over a table of another kind"))?;
-        for (start_us, pane) in std::mem::take(&mut other.panes) {
-            match self.panes.entry(start_us) {
-                Entry::Vacant(none) => drop(none.insert(pane)),
-                Entry::Occupied(mut ours) => {
-                    let rows = pane.groups();
-                    let (keys, states) = pane.drain()?;
-                    ours.get_mut().merge(&keys, rows, &states)?;
-                }
-            }
-        }
-        Ok(())
     }
 
     fn take_change(&mut self, horizon_us: Option<i64>) -> Result<Option<Change>> {

@@ -8,6 +8,7 @@ mod reading;
 mod tests;
 mod writing;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use tokio::task::JoinHandle;
@@ -18,11 +19,14 @@ pub use self::reading::Restorable;
 use self::writing::Output;
 use super::change::Change;
 use super::schema::TableSchema;
-use crate::checkpoint::layout::StateName;
+use crate::checkpoint::layout::{COMPACTED_FROM, StateName};
 use crate::checkpoint::manifest::{StateFile, TableInFile};
 use crate::checkpoint::state_files::StateFiles;
 use crate::failure::{Failure, Result};
 use crate::memory::Memory;
+
+/// Of a change, unpacked: so much is worth a file of its own beside others. It takes some 20 ms to encode, and about as long as a request to send.
+const STRETCH_BYTES: usize = 8 << 20;
 
 /// A table of a keyed step. The log numbers tables by their place in a list of these: of the changes that it writes, the entries that it reads
 /// back, and the horizons.
@@ -52,6 +56,8 @@ pub struct StateLog {
 pub(crate) struct Held {
     /// Files are closed at so many bytes.
     pub file_bytes: Option<u64>,
+    /// Of a change, what is written by one task.
+    pub stretch_bytes: Option<usize>,
     /// What a compaction may take of the memory.
     pub bytes_max: Option<u64>,
     /// Compactions wait here before they begin.
@@ -80,16 +86,33 @@ impl StateLog {
         }
     }
 
-    /// Writes changes, each with its table, into files of which the first has that name. No rows, no file.
-    pub async fn write(&self, first: StateName, changes: Vec<(usize, Change)>) -> Result<Vec<StateFile>> {
-        let output = Output::new(Arc::clone(&self.tables), self.store.clone(), first);
-        #[cfg(test)]
-        let output = output.with_files_of(self.held.file_bytes);
-        let mut output = output;
-        for (table, change) in changes {
-            output.write(table, &change).await?;
+    /// Writes the change of an epoch into files of which the first has that name: per worker, in the order of key groups, what has changed of each table.
+    /// No rows, no file. What is large is encoded and sent by several tasks, each of them with a stretch of the workers.
+    pub async fn write(&self, first: StateName, changes: Vec<Vec<(usize, Change)>>) -> Result<Vec<StateFile>> {
+        let stretches = stretches(changes, self.stretch_bytes());
+        let names_each = COMPACTED_FROM / u32::try_from(stretches.len().max(1)).unwrap_or(COMPACTED_FROM);
+        let mut written = Vec::with_capacity(stretches.len());
+        for (first, stretch) in (0..).map(|i| StateName { n: first.n + i * names_each, ..first }).zip(stretches) {
+            let output = Output::new(Arc::clone(&self.tables), self.store.clone(), first);
+            #[cfg(test)]
+            let output = output.with_files_of(self.held.file_bytes);
+            written.push(tokio::spawn(output.write_all(stretch)));
         }
-        output.finish().await
+        let mut files = Vec::new();
+        for of_stretch in written {
+            files.extend(of_stretch.await.map_err(|e| Failure::bug(format!("write the change of state: {e}")))??);
+        }
+        Ok(files)
+    }
+
+    #[cfg(not(test))]
+    fn stretch_bytes(&self) -> usize {
+        STRETCH_BYTES
+    }
+
+    #[cfg(test)]
+    fn stretch_bytes(&self) -> usize {
+        self.held.stretch_bytes.unwrap_or(STRETCH_BYTES)
     }
 
     /// What the manifest of an epoch is to say of the state: `change` added, what lies wholly below the horizons (per table, µs, exclusive) gone,
@@ -181,6 +204,26 @@ fn is_over(file: &StateFile, tables: &[StepTable], horizons_us: &[Option<i64>]) 
         place.is_none_or(|table| matches!((of.max_time_us, horizons_us[table]), (Some(last_us), Some(horizon_us)) if last_us < horizon_us))
     };
     !file.tables.is_empty() && file.tables.iter().all(is_over)
+}
+
+/// Neighbouring workers' changes put together, until each stretch has so many bytes, or there is only one. Per table, by number, what has changed in the
+/// order of key groups.
+fn stretches(changes: Vec<Vec<(usize, Change)>>, bytes_least: usize) -> Vec<BTreeMap<usize, Vec<Change>>> {
+    let mut stretches: Vec<BTreeMap<usize, Vec<Change>>> = Vec::new();
+    let mut bytes = usize::MAX;
+    let mut left: usize = changes.iter().flatten().map(|(_, change)| change.bytes()).sum();
+    for of_worker in changes {
+        let of_worker_bytes: usize = of_worker.iter().map(|(_, change)| change.bytes()).sum();
+        if bytes >= bytes_least && (left >= bytes_least || stretches.is_empty()) {
+            stretches.push(BTreeMap::new());
+            bytes = 0;
+        }
+        (bytes, left) = (bytes + of_worker_bytes, left - of_worker_bytes);
+        if let Some(stretch) = stretches.last_mut() {
+            of_worker.into_iter().for_each(|(table, change)| stretch.entry(table).or_default().push(change));
+        }
+    }
+    stretches
 }
 
 /// Files of one epoch's change, or of one compaction, which follow each other in the order of their rows.

@@ -13,6 +13,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 use weir_plan::aggregate::{self, AggregateColumn};
 use weir_plan::ids::Generation;
+use weir_plan::key_group::KeyRanges;
 use weir_plan::plan::{Input, Step, StepOp};
 use weir_plan::types::{Column, DataType, EVENT_TIME};
 use weir_plan::window::Window;
@@ -179,7 +180,7 @@ async fn closed_windows_are_left_out_and_the_list_is_taken_up_in_its_place() {
     log.compact_if_long(4, rig.files.name(Epoch(6), 0, COMPACTED_FROM), horizons_us.clone());
     assert!(log.compaction.is_none(), "four changes are not more than four");
     log.compact_if_long(3, rig.files.name(Epoch(6), 0, COMPACTED_FROM), horizons_us);
-    let change = log.write(rig.files.name(Epoch(6), 0, 0), rig.changes(10, &mut rng)).await.unwrap();
+    let change = log.write(rig.files.name(Epoch(6), 0, 0), vec![rig.changes(10, &mut rng)]).await.unwrap();
     let before = log.advance(Vec::new(), &[None, None]).await.unwrap();
     while log.compaction.as_ref().is_some_and(|running| !running.task.is_finished()) {
         tokio::task::yield_now().await;
@@ -197,6 +198,50 @@ async fn closed_windows_are_left_out_and_the_list_is_taken_up_in_its_place() {
     assert_eq!(changes(&log.files), 1);
 }
 
+/// The parts of changes that workers have.
+fn of_workers(changes: &[(usize, Change)], workers: usize) -> Vec<Vec<(usize, Change)>> {
+    let ranges = KeyRanges::of(workers);
+    let part = |change: &Change, worker: usize| {
+        let place = |group: u16| change.key_groups.values().partition_point(|other| *other < group);
+        let (from, to) = (place(ranges.range(worker).start), place(ranges.range(worker).end));
+        change.slice(from, to - from)
+    };
+    let of_worker = |worker| {
+        let parts = changes.iter().map(|(table, change)| (*table, part(change, worker)));
+        parts.filter(|(_, part)| part.rows() > 0).collect()
+    };
+    (0..workers).map(of_worker).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_of_several_workers_is_one_run_in_the_order_of_key_groups_whatever_files_it_is_in() {
+    let mut rng = SmallRng::seed_from_u64(8);
+    let rig = Rig::new();
+    let changes = rig.changes(3000, &mut rng);
+    let bytes: usize = of_workers(&changes, 1).iter().flatten().map(|(_, change)| change.bytes()).sum();
+    let mut state = State::new();
+    changes.iter().for_each(|(table, change)| add(&mut state, *table, &change.entries));
+    let mut counts = Vec::new();
+    for workers in [1, 2, 3, 8] {
+        // The parts are slices, each of which says to have all of the bytes.
+        for stretch_bytes in [None, Some(bytes * 3), Some(1)] {
+            let mut log = rig.log(&[]).await;
+            log.held.stretch_bytes = stretch_bytes;
+            let files = log.write(rig.files.name(Epoch(7), 0, 0), of_workers(&changes, workers)).await.unwrap();
+            counts.push(files.len());
+            assert_eq!((runs(&files).count(), super::changes(&files)), (1, 1), "{workers} workers, stretches of {stretch_bytes:?}");
+            assert_eq!(rig.read(&files).await.unwrap(), state);
+            // A run that were out of order would give some keys twice.
+            let (older, _) = rig.written(1, &mut rng).await;
+            let compacted = rig.compaction(&[older, files].concat(), 9, 0).run().await.unwrap();
+            let rows = rig.read(&compacted.outputs).await.unwrap().len() as u64;
+            assert_eq!(compacted.outputs.iter().map(|file| file.rows).sum::<u64>(), rows);
+        }
+    }
+    assert_eq!(counts, [1, 1, 1, 1, 1, 2, 1, 1, 3, 1, 2, 8], "files");
+    assert!(rig.log(&[]).await.write(rig.files.name(Epoch(2), 0, 0), vec![Vec::new(); 3]).await.unwrap().is_empty(), "no rows, no file");
+}
+
 /// Of two tables, each of a source of its own; the least horizon counts of those that have rows in a file.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_leaves_by_the_horizons_of_the_tables_that_have_rows_in_it_and_waits_for_no_others() {
@@ -204,9 +249,9 @@ async fn a_file_leaves_by_the_horizons_of_the_tables_that_have_rows_in_it_and_wa
     let rig = Rig::new();
     let log = rig.log(&[]).await;
     let mut changes = rig.changes(2000, &mut rng);
-    let both = log.write(rig.files.name(Epoch(2), 0, 0), changes.clone()).await.unwrap();
-    let counts = log.write(rig.files.name(Epoch(3), 0, 0), changes.drain(1..).collect()).await.unwrap();
-    let sums = log.write(rig.files.name(Epoch(4), 0, 0), changes).await.unwrap();
+    let both = log.write(rig.files.name(Epoch(2), 0, 0), vec![changes.clone()]).await.unwrap();
+    let counts = log.write(rig.files.name(Epoch(3), 0, 0), vec![changes.drain(1..).collect()]).await.unwrap();
+    let sums = log.write(rig.files.name(Epoch(4), 0, 0), vec![changes]).await.unwrap();
     let all: Vec<StateFile> = [&both[..], &counts, &sums].concat();
     let said = |file: &StateFile| -> Vec<_> { file.tables.iter().map(|of| (of.step.clone(), of.table.clone(), of.max_time_us)).collect() };
     let [of_sums, of_counts] = ["sums", "counts"].map(|step| (step.to_owned(), "windows".to_owned(), Some(39)));

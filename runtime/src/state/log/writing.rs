@@ -1,5 +1,6 @@
 //! Rows into state files, each of a bounded size: what is encoded goes on its way before the next batch is.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::StepTable;
@@ -56,6 +57,16 @@ impl Output {
             }
         }
         Ok(())
+    }
+
+    /// Writes what has changed of some tables, by number, each in the order of key groups.
+    pub async fn write_all(mut self, changes: BTreeMap<usize, Vec<Change>>) -> Result<Vec<StateFile>> {
+        for (table, changes) in changes {
+            for change in changes {
+                self.write(table, &change).await?;
+            }
+        }
+        self.finish().await
     }
 
     /// The files, all of them whole. No rows, no file.

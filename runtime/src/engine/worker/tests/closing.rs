@@ -15,7 +15,7 @@ const KEYS: i64 = 100_000;
 /// Rows of a closed window that are made at a time.
 const BATCH_ROWS_MAX: usize = 1 << 16;
 /// Windows of 10 µs that have rows, from 0 on.
-const WINDOWS: i64 = 3;
+pub(super) const WINDOWS: i64 = 3;
 const GROUPS: u64 = (KEYS * WINDOWS) as u64;
 
 fn schema(columns: &[(&str, DataType)]) -> SchemaRef {
@@ -32,7 +32,7 @@ fn step(name: &str, input: (Input, &SchemaRef), size_us: i64, keys: &[String], c
 }
 
 /// Sums by key in windows of 10 µs; behind them, in windows of 100 µs, how many there were and what they come to. A sink for each.
-fn graph() -> Arc<Graph> {
+pub(super) fn graph() -> Arc<Graph> {
     let input = schema(&[("key", DataType::Bigint), ("value", DataType::Bigint), (EVENT_TIME, DataType::Timestamp)]);
     let tens = step("tens", (Input::Source(0), &input), 10, &["key".into()], &[("total", "sum(value)")]);
     let hundreds = step("hundreds", (Input::Step(0), &tens.schema), 100, &[], &[("groups", "count(*)"), ("total", "sum(total)")]);
@@ -48,28 +48,32 @@ fn without_time(schema: &SchemaRef) -> SchemaRef {
 }
 
 /// A row of each key in each window: its value is the key.
-fn rows_of_all_windows(graph: &Graph) -> EdgeReport {
+fn rows_of_all_windows(crew: &Crew) -> EdgeReport {
+    rows_of(crew, KEYS)
+}
+
+pub(super) fn rows_of(crew: &Crew, keys: i64) -> EdgeReport {
     let edge = Edge { step: 0, input: 0 };
-    let mut lane = graph.sender(edge).unwrap();
+    let mut lane = crew.graph.sender(edge, crew.ranges).unwrap();
     for window in 0..WINDOWS {
-        let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(0..KEYS));
-        let times = TimestampMicrosecondArray::from_iter_values((0..KEYS).map(|_| window * 10 + 5)).with_timezone("UTC");
+        let key: ArrayRef = Arc::new(Int64Array::from_iter_values(0..keys));
+        let times = TimestampMicrosecondArray::from_iter_values((0..keys).map(|_| window * 10 + 5)).with_timezone("UTC");
         let input = schema(&[("key", DataType::Bigint), ("value", DataType::Bigint), (EVENT_TIME, DataType::Timestamp)]);
-        let batch = RecordBatch::try_new(input, vec![Arc::clone(&keys), keys, Arc::new(times)]).unwrap();
-        lane.take_in(&graph.behind(edge).unwrap().prepare(0, &batch, &[None]).unwrap()).unwrap();
+        let batch = RecordBatch::try_new(input, vec![Arc::clone(&key), key, Arc::new(times)]).unwrap();
+        lane.take_in(&crew.graph.behind(edge).unwrap().prepare(0, &batch, &[None]).unwrap()).unwrap();
     }
     lane.end_epoch().unwrap()
 }
 
 /// An epoch's rows per sink, batch by batch, and what else it comes to.
-async fn epoch(crew: &mut Crew, lane: EdgeReport, after_us: i64) -> ([Vec<RecordBatch>; 2], KeyedEpoch) {
+pub(super) async fn epoch(crew: &mut Crew, lane: EdgeReport, after_us: i64) -> ([Vec<RecordBatch>; 2], KeyedEpoch) {
     crew.workers.take_in([(Edge { step: 0, input: 0 }, lane)].into());
     let (of_sinks, epoch) = crew.close(&[Some(after_us)]).await;
     (of_sinks.try_into().unwrap(), epoch)
 }
 
 /// The `n`th column behind the window's bounds.
-fn column(batch: &RecordBatch, n: usize) -> Vec<i64> {
+pub(super) fn column(batch: &RecordBatch, n: usize) -> Vec<i64> {
     batch.column(2 + n).as_primitive::<Int64Type>().values().to_vec()
 }
 
@@ -98,28 +102,49 @@ fn figures(epoch: &KeyedEpoch) -> Vec<(&str, [u64; 4])> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_window_behind_windows_that_close_in_batches_takes_in_every_row_before_it_closes() {
-    let mut crew = Crew::new(&graph());
-    let lane = rows_of_all_windows(&crew.graph);
-    let ([tens, hundreds], epoch) = epoch(&mut crew, lane, 100).await;
-    assert_all_tens(&tens);
-    assert_one_hundred(&hundreds);
-    assert_eq!(figures(&epoch), [("tens", [GROUPS, 0, GROUPS, 0]), ("hundreds", [GROUPS, 0, 1, 0])]);
-    assert!(epoch.changes.is_empty(), "nothing stays open");
+async fn a_window_behind_windows_that_close_in_batches_takes_in_every_row_of_all_workers_before_it_closes() {
+    for workers in 1..=3 {
+        let mut crew = Crew::new(&graph(), workers);
+        let lane = rows_of_all_windows(&crew);
+        let ([tens, hundreds], epoch) = epoch(&mut crew, lane, 100).await;
+        assert_all_tens(&tens);
+        assert_one_hundred(&hundreds);
+        assert_eq!(figures(&epoch), [("tens", [GROUPS, 0, GROUPS, 0]), ("hundreds", [GROUPS, 0, 1, 0])]);
+        assert!(epoch.changes.iter().all(Vec::is_empty), "nothing stays open");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_window_behind_windows_that_stays_open_is_state_once_and_closes_in_a_later_epoch() {
-    let mut crew = Crew::new(&graph());
-    let lane = rows_of_all_windows(&crew.graph);
-    let ([tens, hundreds], first) = epoch(&mut crew, lane, 10 * WINDOWS).await;
-    assert_all_tens(&tens);
-    assert!(hundreds.is_empty());
-    assert_eq!(figures(&first), [("tens", [GROUPS, 0, GROUPS, 0]), ("hundreds", [GROUPS, 0, 0, 1])]);
-    let changed: Vec<_> = first.changes.iter().map(|(step, change)| (*step, change.entries.rows())).collect();
-    assert_eq!(changed, [(1, 1)], "one group of one window, merged over all batches");
-    let ([tens, hundreds], second) = epoch(&mut crew, EdgeReport::default(), 100).await;
-    assert!(tens.is_empty() && second.changes.is_empty());
-    assert_one_hundred(&hundreds);
-    assert_eq!(figures(&second), [("tens", [0; 4]), ("hundreds", [0, 0, 1, 0])]);
+    for workers in 1..=3 {
+        let mut crew = Crew::new(&graph(), workers);
+        let lane = rows_of_all_windows(&crew);
+        let ([tens, hundreds], first) = epoch(&mut crew, lane, 10 * WINDOWS).await;
+        assert_all_tens(&tens);
+        assert!(hundreds.is_empty());
+        assert_eq!(figures(&first), [("tens", [GROUPS, 0, GROUPS, 0]), ("hundreds", [GROUPS, 0, 0, 1])]);
+        let changed: Vec<_> = first.changes.iter().flatten().map(|(table, change)| (*table, change.rows())).collect();
+        assert_eq!(changed, [(1, 1)], "one group of one window, merged over all batches");
+        let ([tens, hundreds], second) = epoch(&mut crew, EdgeReport::default(), 100).await;
+        assert!(tens.is_empty() && second.changes.iter().all(Vec::is_empty));
+        assert_one_hundred(&hundreds);
+        assert_eq!(figures(&second), [("tens", [0; 4]), ("hundreds", [0, 0, 1, 0])]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn windows_that_several_workers_have_keys_of_are_counted_once_and_each_change_is_of_its_workers_key_groups() {
+    for workers in 1..=3 {
+        let mut crew = Crew::new(&graph(), workers);
+        let lane = rows_of_all_windows(&crew);
+        let (_, epoch) = epoch(&mut crew, lane, 5).await;
+        assert_eq!(figures(&epoch), [("tens", [GROUPS, 0, 0, WINDOWS as u64]), ("hundreds", [0; 4])]);
+        assert_eq!(epoch.steps[0].tables[0].entries, GROUPS);
+        let groups = |worker: usize| epoch.changes[worker].iter().flat_map(|(_, change)| change.key_groups.values()).collect::<Vec<_>>();
+        for worker in 0..workers {
+            let groups = groups(worker);
+            assert!(groups.is_sorted() && groups.iter().all(|group| crew.ranges.range(worker).contains(*group)), "worker {worker}");
+        }
+        assert_eq!((0..workers).map(|worker| groups(worker).len() as u64).sum::<u64>(), GROUPS);
+    }
 }

@@ -19,7 +19,7 @@ fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![column("n", DataType::Bigint), column(EVENT_TIME, DataType::Timestamp)]))
 }
 
-/// Counts in windows of random sizes, some behind maps and other windows.
+/// Counts by `n` in windows of random sizes, some behind maps and other windows.
 fn graph(rng: &mut SmallRng) -> Arc<Graph> {
     let mut steps: Vec<Step> = Vec::new();
     for i in 0..rng.random_range(1..6) {
@@ -31,9 +31,9 @@ fn graph(rng: &mut SmallRng) -> Arc<Graph> {
             let columns = vec![expr::compile("n", &rows, "n").unwrap()];
             (StepOp::Map(Map { input, filter: None, columns }), schema())
         } else {
-            let columns = [AggregateColumn { name: "n".into(), expr: "count(*)".into(), filter: None }];
+            let columns = [AggregateColumn { name: "rows".into(), expr: "count(*)".into(), filter: None }];
             let window = Window::tumbling(rng.random_range(1..40));
-            let aggregate = aggregate::compile(input, &rows, window, &[], &columns).unwrap();
+            let aggregate = aggregate::compile(input, &rows, window, &["n".into()], &columns).unwrap();
             let schema = aggregate.output_schema();
             (StepOp::Aggregate(Arc::new(aggregate)), schema)
         };
@@ -43,30 +43,34 @@ fn graph(rng: &mut SmallRng) -> Arc<Graph> {
 }
 
 /// What lanes have of rows with random times.
-fn lanes(graph: &Graph, before_us: Option<i64>, rng: &mut SmallRng) -> BTreeMap<Edge, EdgeReport> {
+fn lanes(Crew { graph, ranges, .. }: &Crew, before_us: Option<i64>, rng: &mut SmallRng) -> BTreeMap<Edge, EdgeReport> {
     let times: Vec<i64> = (0..rng.random_range(0..6)).map(|_| rng.random_range(-100..100)).collect();
-    let n: ArrayRef = Arc::new(Int64Array::from(vec![1; times.len()]));
+    let n: ArrayRef = Arc::new(times.iter().map(|time| Some(time % 5)).collect::<Int64Array>());
     let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC"));
     let rows = RecordBatch::try_new(schema(), vec![n, times]).unwrap();
     let report = |edge: &Edge| {
-        let mut lane = graph.sender(*edge).unwrap();
+        let mut lane = graph.sender(*edge, *ranges).unwrap();
         lane.take_in(&graph.behind(*edge).unwrap().prepare(edge.input, &rows, &[before_us]).unwrap()).unwrap();
         (*edge, lane.end_epoch().unwrap())
     };
     graph.stages.lane_edges.iter().map(report).collect()
 }
 
+fn workers(seed: u64) -> usize {
+    [1, 2, 3][usize::try_from(seed % 3).unwrap()]
+}
+
 /// Workers that have closed one epoch with the watermark that comes with them, and have taken in another one, which `lanes` brought.
 async fn crew(seed: u64) -> (Crew, Option<i64>, BTreeMap<Edge, EdgeReport>) {
     let mut rng = SmallRng::seed_from_u64(seed);
-    let graph = graph(&mut rng);
-    let mut crew = Crew::new(&graph);
-    crew.workers.take_in(lanes(&graph, None, &mut rng));
+    let mut crew = Crew::new(&graph(&mut rng), workers(seed));
+    crew.workers.take_in(lanes(&crew, None, &mut rng));
     let before_us = rng.random_bool(0.8).then(|| rng.random_range(-110..110));
     crew.close(&[before_us]).await;
     let mut again = rng.clone();
-    crew.workers.take_in(lanes(&graph, before_us, &mut rng));
-    (crew, before_us, lanes(&graph, before_us, &mut again))
+    crew.workers.take_in(lanes(&crew, before_us, &mut rng));
+    let brought = lanes(&crew, before_us, &mut again);
+    (crew, before_us, brought)
 }
 
 /// By window arithmetic alone: the greatest end of a window that is open, that `lanes` open, or that a row of these opens behind them.
@@ -91,8 +95,8 @@ async fn greatest_end(crew: &mut Crew, lanes: &BTreeMap<Edge, EdgeReport>) -> Op
 
 /// Of what lanes bring to a step.
 fn times(lanes: &BTreeMap<Edge, EdgeReport>, step: usize) -> Vec<i64> {
-    let entries = lanes.iter().filter(|(edge, _)| edge.step == step).flat_map(|(_, lane)| &lane.entries);
-    entries.flat_map(|entries| entries.times.values()).copied().collect()
+    let entries = lanes.iter().filter(|(edge, _)| edge.step == step).flat_map(|(_, lane)| lane.entries.iter().flatten());
+    entries.flat_map(|entries| entries.entries.times.values()).copied().collect()
 }
 
 fn open_windows(epoch: &KeyedEpoch) -> u64 {
@@ -158,12 +162,12 @@ async fn what_is_held_behind_one_source_does_not_move_the_watermark_of_another()
     };
     let sources = ["a", "b"].map(|name| fixtures::source(name, None, schema())).to_vec();
     let graph = Graph::of(Arc::new(fixtures::plan(sources, vec![step(0, 10), step(1, 1_000)], vec![])));
-    let mut crew = Crew::new(&graph);
+    let mut crew = Crew::new(&graph, 2);
     let report = |edge: Edge, time_us: i64| {
         let columns: Vec<ArrayRef> =
             vec![Arc::new(Int64Array::from(vec![1])), Arc::new(TimestampMicrosecondArray::from(vec![time_us]).with_timezone("UTC"))];
         let rows = RecordBatch::try_new(schema(), columns).unwrap();
-        let mut lane = graph.sender(edge).unwrap();
+        let mut lane = graph.sender(edge, KeyRanges::of(2)).unwrap();
         lane.take_in(&graph.behind(edge).unwrap().prepare(0, &rows, &[None]).unwrap()).unwrap();
         (edge, lane.end_epoch().unwrap())
     };
@@ -211,7 +215,7 @@ async fn a_horizon_that_was_saved_stays_until_watermarks_pass_it() {
             break graph;
         }
     };
-    let mut state = KeyedState::new(&graph).unwrap();
+    let mut state = KeyedState::new(&graph, 2).unwrap();
     let mut horizon_us = || {
         let told = state.at_rest(&[None]).unwrap()[0].tables[0].horizon_us;
         state.horizons.raise(&[Some(50)]);

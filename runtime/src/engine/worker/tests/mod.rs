@@ -2,7 +2,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod closing;
+mod failing;
 mod leaving;
+mod restoring;
 
 use std::sync::{Mutex, PoisonError};
 
@@ -10,6 +12,7 @@ use arrow::record_batch::RecordBatch;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use serde_json::Value;
+use weir_plan::key_group::KeyRanges;
 
 use super::*;
 use crate::engine::sinks::outputs::SinkOutputs;
@@ -48,6 +51,7 @@ impl EpochWriter for Kept {
 /// Workers, with an epoch open.
 struct Crew {
     graph: Arc<Graph>,
+    ranges: KeyRanges,
     workers: Workers,
     outputs: SinkOutputs,
     /// Per sink of the plan.
@@ -56,23 +60,23 @@ struct Crew {
 }
 
 impl Crew {
-    fn new(graph: &Arc<Graph>) -> Self {
-        Self::of(KeyedState::new(graph).unwrap())
+    fn new(graph: &Arc<Graph>, workers: usize) -> Self {
+        Self::of(KeyedState::new(graph, workers).unwrap())
     }
 
     fn of(state: KeyedState) -> Self {
-        let graph = Arc::clone(&state.graph);
+        let (graph, ranges) = (Arc::clone(&state.graph), state.ranges);
         let kept: Vec<_> = graph.plan.sinks.iter().map(|_| Kept::default()).collect();
         let (mut inputs, mut outputs) = (BTreeMap::new(), SinkOutputs::default());
         for (i, kept) in kept.iter().enumerate() {
             let slot = Slot { label: String::new(), buffer_bytes: 0 };
-            let (input, output) = task::spawn(Arc::new(kept.clone()), slot, 1, QUEUE_BYTES);
+            let (input, output) = task::spawn(Arc::new(kept.clone()), slot, state.stages.len(), QUEUE_BYTES);
             inputs.insert(i, input);
             outputs.add(i, graph.plan.sinks[i].name.clone(), output);
         }
         let workers = Workers::start(state, &inputs).unwrap();
         let sources = graph.plan.sources.len();
-        let mut crew = Self { graph, workers, outputs, kept, epoch: Epoch(0) };
+        let mut crew = Self { graph, ranges, workers, outputs, kept, epoch: Epoch(0) };
         crew.open(&vec![None; sources]);
         crew
     }

@@ -101,6 +101,6 @@ fn a_filter_guards_its_argument() {
     let aggregate = Arc::new(aggregate);
     let sent = sent(&aggregate, [batch(&rows)], None);
     let mut state = state(&aggregate);
-    apply(&mut state, &sent.entries[0]);
+    apply(&mut state, &sent.entries[0][0].entries);
     assert_eq!(windows_of_totals(&closed(&mut state, i64::MAX).unwrap()), [("a".to_owned(), 25)]);
 }

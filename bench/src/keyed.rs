@@ -1,0 +1,256 @@
+//! Keyed work without a broker, which would take its part of the cores: records of a topic, replayed from memory through lanes and workers into sorted,
+//! encoded state and rows. Epochs are read and closed one after the other, where a pipeline reads one while it closes the one before: so each
+//! part's own time is told.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use serde_json::json;
+use url::Url;
+use weir_plan::ids::Epoch;
+use weir_plan::key_group::KeyRanges;
+use weir_plan::plan::Sink;
+use weir_plan::stages::Edge;
+use weir_runtime::build::Graph;
+use weir_runtime::checkpoint::writer;
+use weir_runtime::decode;
+use weir_runtime::engine::sinks::outputs::SinkOutputs;
+use weir_runtime::engine::sinks::task;
+use weir_runtime::engine::worker::{KeyedState, Workers};
+use weir_runtime::keyed::edge::{EdgeReport, EdgeSender};
+use weir_runtime::memory::Memory;
+use weir_runtime::retry::RetryPolicy;
+use weir_runtime::sink;
+use weir_runtime::sink::delta::DeltaTable;
+use weir_runtime::sink::writing::Slot;
+use weir_runtime::state::log::{Restorable, StateLog};
+use weir_runtime::storage::{Access, Location, Standing};
+use weir_runtime::transform::Stateless;
+
+use crate::cpu_seconds;
+use crate::records::{EventTime, Shape};
+
+/// Replays records through lanes and workers, into memory.
+#[derive(Debug, Clone, clap::Args)]
+pub struct KeyedArgs {
+    #[command(flatten)]
+    shape: Shape,
+    #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    records_per_epoch: u64,
+    /// The example of the README, whatever keys there are, instead of sums by `id`.
+    #[arg(long)]
+    by_city: bool,
+    /// Lanes, and workers; the number of cores if not given.
+    #[arg(long)]
+    threads: Option<usize>,
+}
+
+/// As many as a lane takes at once.
+const BATCH_ROWS: usize = 8192;
+const QUEUE_BYTES: u64 = 32 << 20;
+const BUFFER_BYTES: u64 = 64 << 20;
+
+/// Wall and CPU seconds of a part of the work.
+#[derive(Debug, Default, Clone, Copy)]
+struct Took {
+    wall: f64,
+    cpu: f64,
+}
+
+impl Took {
+    fn of<T>(&mut self, work: impl FnOnce() -> T) -> T {
+        let (began, cpu) = (Instant::now(), cpu_seconds());
+        let done = work();
+        self.wall += began.elapsed().as_secs_f64();
+        self.cpu += cpu_seconds() - cpu;
+        done
+    }
+
+    fn plus(self, other: Self) -> Self {
+        Self { wall: self.wall + other.wall, cpu: self.cpu + other.cpu }
+    }
+}
+
+/// Records of one lane, one after the other.
+#[derive(Default)]
+struct Records {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+/// A thread's part of reading.
+struct Lane {
+    stateless: Stateless,
+    edges: Vec<EdgeSender>,
+    records: Records,
+}
+
+/// # Errors
+/// What went wrong, in a sentence.
+pub fn keyed(count: u64, args: &KeyedArgs) -> Result<String, String> {
+    args.shape.check()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(said)?;
+    let _within = runtime.enter();
+    let threads = args.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));
+    let ranges = KeyRanges::of(threads);
+    let plan =
+        weir_crds::load(&document(args), None).map_err(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+    let graph = Graph::of(Arc::new(plan));
+    let mut lanes = (0..threads).map(|_| Lane::new(&graph, ranges)).collect::<Result<Vec<_>, _>>()?;
+
+    let state = KeyedState::new(&graph, threads).map_err(said)?;
+    let (mut inputs, mut outputs) = (BTreeMap::new(), SinkOutputs::default());
+    for &sink in &graph.stages.keyed_sinks {
+        let of_plan = &graph.plan.sinks[sink];
+        let table = runtime.block_on(table(of_plan))?;
+        let slot = Slot { label: "bench".into(), buffer_bytes: BUFFER_BYTES };
+        let (input, output) = task::spawn(Arc::new(table.files()), slot, state.stages.len(), QUEUE_BYTES);
+        outputs.add(sink, of_plan.name.clone(), output);
+        inputs.insert(sink, input);
+    }
+    let mut workers = Workers::start(state, &inputs).map_err(said)?;
+    let options = writer::Options::new("memory:///checkpoint", 1);
+    let opened = writer::open(Arc::new(InMemory::new()), Path::from("checkpoint"), "bench", "0".repeat(32), "0".repeat(32), options);
+    let states = runtime.block_on(opened).map_err(said)?.states();
+    let log = runtime.block_on(Restorable::open(Arc::clone(graph.tables()), states.clone(), &[])).map_err(said)?;
+    let log = StateLog::new(&log, states.clone(), Arc::new(Memory::new(None).map_err(said)?));
+
+    let (mut read, mut closed, mut saved) = (Took::default(), Took::default(), Took::default());
+    let (mut rows, mut state_bytes, mut files, mut epoch) = (0, 0, 0, Epoch(1));
+    let mut watermark_us = None;
+    for from in (0..count).step_by(usize::try_from(args.records_per_epoch).map_err(said)?) {
+        let to = count.min(from + args.records_per_epoch);
+        fill(&mut lanes, args, from..to);
+        let edges = read.of(|| reports(&mut lanes, &graph))?;
+        epoch = epoch.next();
+        // The last epoch closes all windows.
+        let after_us = if to == count { Some(i64::MAX) } else { watermark_us };
+        let keyed = closed.of(|| {
+            runtime.block_on(async {
+                workers.open(epoch, &[watermark_us]);
+                workers.take_in(edges);
+                let keyed = workers.close(&[after_us]).await.map_err(said)?;
+                for part in outputs.parts().await.map_err(said)?.into_values().flatten() {
+                    rows += part.rows;
+                }
+                Ok::<_, String>(keyed)
+            })
+        })?;
+        watermark_us = after_us;
+        let written = saved.of(|| runtime.block_on(log.write(states.name(epoch, 0, 0), keyed.changes))).map_err(said)?;
+        files += written.len();
+        state_bytes += written.iter().map(|file| file.bytes).sum::<u64>();
+    }
+    let all = read.plus(closed).plus(saved);
+    let figures = |took: Took| json!({"wall_seconds": took.wall, "cpu_seconds": took.cpu});
+    let figures = json!({
+        "what": "keyed", "records": count, "threads": threads, "rows": rows, "state_bytes": state_bytes, "state_files": files,
+        "lanes": figures(read), "workers": figures(closed), "state": figures(saved), "all": figures(all),
+    });
+    Ok(figures.to_string())
+}
+
+/// Records from..to, dealt out to the lanes as to partitions.
+fn fill(lanes: &mut [Lane], args: &KeyedArgs, numbers: std::ops::Range<u64>) {
+    let partitions = i32::try_from(lanes.len()).unwrap_or(1);
+    let mut value = Vec::new();
+    for n in numbers {
+        value.clear();
+        let partition = args.shape.write(n, EventTime::OfWindow, partitions, &mut value);
+        let records = &mut lanes[usize::try_from(partition).unwrap_or(0)].records;
+        records.bytes.extend_from_slice(&value);
+        records.ends.push(records.bytes.len());
+    }
+}
+
+/// What all lanes have of their records.
+fn reports(lanes: &mut [Lane], graph: &Graph) -> Result<BTreeMap<Edge, EdgeReport>, String> {
+    let of_lanes = thread::scope(|scope| {
+        let threads: Vec<_> = lanes.iter_mut().map(|lane| scope.spawn(|| lane.read(graph))).collect();
+        threads.into_iter().map(|thread| thread.join().map_err(|_| "a lane panicked".to_owned())?).collect::<Result<Vec<_>, _>>()
+    })?;
+    let mut edges: BTreeMap<Edge, EdgeReport> = BTreeMap::new();
+    for (edge, report) in of_lanes.into_iter().flatten() {
+        edges.entry(edge).or_default().add(report);
+    }
+    Ok(edges)
+}
+
+impl Lane {
+    fn new(graph: &Arc<Graph>, ranges: KeyRanges) -> Result<Self, String> {
+        let stage = &graph.stages.lanes[0];
+        let fitness = stage.sinks.iter().map(|sink| sink::fitness(&graph.plan.sinks[*sink])).collect();
+        let edges = stage.edges.iter().map(|edge| graph.sender(*edge, ranges)).collect::<Result<_, _>>().map_err(said)?;
+        Ok(Self { stateless: Stateless::new(Arc::clone(graph), 0, fitness), edges, records: Records::default() })
+    }
+
+    fn read(&mut self, graph: &Graph) -> Result<Vec<(Edge, EdgeReport)>, String> {
+        let mut decoder = decode::of(&graph.plan.sources[0]);
+        let Records { bytes, ends } = std::mem::take(&mut self.records);
+        let mut start = 0;
+        for batch in ends.chunks(BATCH_ROWS) {
+            for end in batch {
+                decoder.decode(Some(&bytes[start..*end])).map_err(said)?;
+                start = *end;
+            }
+            let decoded = decoder.finish().map_err(said)?;
+            let before_us = vec![vec![None]; self.edges.len()];
+            let (good, bad) = self.stateless.evaluate(&decoded, &before_us, None);
+            if let Some(bad) = bad.first() {
+                return Err(format!("record {} can't be evaluated: {:?}", bad.row, bad.why));
+            }
+            for evaluated in good {
+                let mut edges = self.edges.iter_mut().zip(&evaluated.prepared);
+                edges.try_for_each(|(edge, prepared)| edge.take_in(prepared)).map_err(said)?;
+            }
+        }
+        let edges = graph.stages.lanes[0].edges.iter().zip(&mut self.edges);
+        edges.map(|(edge, sender)| Ok((*edge, sender.end_epoch().map_err(said)?))).collect()
+    }
+}
+
+async fn table(sink: &Sink) -> Result<DeltaTable, String> {
+    let location = Location {
+        store: Arc::new(InMemory::new()),
+        parts: None,
+        path: Path::from("table"),
+        url: Url::parse("memory:///table").map_err(said)?,
+        access: Access::Folder,
+        standing: Standing::default(),
+    };
+    DeltaTable::open_or_create(location, sink, "bench", RetryPolicy::default()).await.map_err(said)
+}
+
+/// What `bench/run keys` and `bench/run windows` run, and the rides job over the same records.
+fn document(args: &KeyedArgs) -> String {
+    let columns = [("id", "bigint"), ("city", "string"), ("price", "double"), ("distanceKm", "double"), ("ts", "timestamp")];
+    let columns: Vec<_> = columns.map(|(name, r#type)| json!({"name": name, "type": r#type, "required": true})).into();
+    let delay = format!("{}ms", u64::from(args.shape.windows) * u64::from(args.shape.window_ms));
+    let aggregates = [("revenue", "sum(price)"), ("avg_distance", "avg(distanceKm)"), ("cnt", "count(*)")];
+    let spec = json!({
+        "checkpoint": {"uri": "file:///unused/checkpoint"},
+        "connections": [{"name": "events", "kafka": {"bootstrapServers": "unused:9092"}}],
+        "sources": [{
+            "name": "records",
+            "kafka": {"connection": "events", "topics": ["records"], "startFrom": {"position": "Earliest"}},
+            "format": {"json": {"columns": columns, "timestampNumbers": "EpochMillis"}},
+            "eventTime": {"expr": "ts", "watermarkDelay": delay},
+        }],
+        "steps": [{"name": "totals", "aggregate": {
+            "from": "records",
+            "window": {"tumbling": {"size": format!("{}ms", args.shape.window_ms)}},
+            "groupBy": [if args.by_city { "city" } else { "id" }],
+            "columns": aggregates.map(|(name, expr)| json!({"name": name, "expr": expr})),
+        }}],
+        "sinks": [{"name": "table", "from": "totals", "delta": {"uri": "file:///unused/table"}}],
+    });
+    json!({"apiVersion": "weir.dev/v1alpha1", "kind": "StreamPipeline", "metadata": {"name": "bench"}, "spec": spec}).to_string()
+}
+
+fn said(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
