@@ -1,12 +1,10 @@
 //! The stateless part of a pipeline: event time, maps, and the preparation of what goes into windows and sinks, batch by batch. Rows that
 //! can't be processed are told apart from the others by [`rows`].
 
-pub mod fitness;
 pub mod map;
 pub mod rows;
 #[cfg(test)]
 mod tests;
-pub mod years;
 
 use std::sync::Arc;
 
@@ -19,10 +17,10 @@ use weir_plan::plan::{EventTime, Input};
 use weir_plan::quote::quoted;
 use weir_plan::stages::{Edge, LaneStage};
 
-use self::fitness::Fitness;
 use self::rows::by_halves;
 use crate::build::Graph;
 use crate::keyed::{KeyedStep, Prepared};
+use crate::sink::fitness::Fitness;
 
 /// A step without keys, compiled: rows in, rows out.
 pub trait RowStep: Send + Sync {

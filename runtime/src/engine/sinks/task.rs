@@ -150,8 +150,8 @@ mod tests {
     use crate::engine::sinks::outputs::SinkOutputs;
     use crate::retry::RetryPolicy;
     use crate::sink::delta::DeltaTable;
-    use crate::sink::delta::tests::faulty::Faulty;
-    use crate::sink::delta::tests::{Lake, QUICK, SOON_GIVEN_UP, rides};
+    use weir_testing::faulty::Faulty;
+    use weir_testing::lake::{Lake, QUICK, SOON_GIVEN_UP, rides};
 
     /// A sink's task whose store fails `away` times from now on.
     async fn task(lake: &Lake, away: u32, retry: RetryPolicy) -> (SinkInput, SinkOutput) {

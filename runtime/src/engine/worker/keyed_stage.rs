@@ -14,8 +14,8 @@ use crate::build::Graph;
 use crate::failure::{Failure, Result};
 use crate::keyed::{KeyedOperator, KeyedStep, Leaving, Marks};
 use crate::sink;
+use crate::sink::fitness::Fitness;
 use crate::state::{Change, Entries, Grouped};
-use crate::transform::fitness::Fitness;
 use crate::transform::rows::Rows;
 
 pub struct KeyedStage {

@@ -168,7 +168,7 @@ impl Files {
     fn of_next_process(&mut self) -> StateFiles {
         self.generation += 1;
         let retry = RetryPolicy::giving_up_after(Duration::from_millis(1));
-        StateFiles::of_tests(self.store.clone(), Generation(self.generation), retry, Jitter::new(1))
+        StateFiles::new(self.store.clone(), Generation(self.generation), retry, Jitter::new(1))
     }
 }
 

@@ -64,7 +64,7 @@ impl Rig {
         let objects = Arc::new(InMemory::new());
         let store = Store::new(objects.clone(), Path::from("c"), "test://c", Duration::from_secs(5));
         let retry = RetryPolicy::giving_up_after(Duration::from_millis(1));
-        let files = StateFiles::of_tests(store, Generation(1), retry, Jitter::new(1));
+        let files = StateFiles::new(store, Generation(1), retry, Jitter::new(1));
         Self { objects, graph: graph(), files }
     }
 

@@ -14,8 +14,8 @@ use crate::checkpoint::manifest::OffsetRange;
 use crate::decode::RecordError;
 use crate::engine::sinks::task::SinkInput;
 use crate::failure::{Failure, Result};
+use crate::sink::years::is_in_years;
 use crate::source::kafka::Record;
-use crate::transform::years::is_in_years;
 
 /// Dead letters are handed on when they are this large, or with the batch that they were in.
 const LETTERS_BYTES_MAX: usize = 4 * 1024 * 1024;

@@ -20,18 +20,18 @@ use weir_plan::plan::{
     BadRecords as BadRecordsPlan, BadRecordsPolicy, Format, Input, JsonFormat, Limits, Source, TimestampNumbers, Tombstones,
 };
 use weir_plan::types::{Column, DataType};
+use weir_testing::kafka::{Cluster, SOON, cluster, source};
+use weir_testing::schemas::{EFFORT, Shelf, absent};
 
 use super::*;
 use crate::Remedy;
 use crate::build::Graph;
-use crate::decode::schemas::tests::{EFFORT, Shelf, absent};
 use crate::decode::schemas::{Registry, SchemaId};
 use crate::decode::{RecordError, Undecoded};
 use crate::engine::sinks::task::{self, SinkOutput};
 use crate::memory::Memory;
 use crate::sink;
 use crate::sink::writing::{EpochWriter, Part, Slot, Writers};
-use crate::source::kafka::tests::{Cluster, SOON, cluster, source};
 use crate::source::kafka::{KafkaInput, Position};
 
 /// `<id>:<text>` becomes `<definition>:<text>`. It keeps the last schema that it has learned, and no more.

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use serde_json::{Map, Value};
 use weir_plan::ids::Epoch;
 use weir_plan::plan;
+use weir_testing::lake::{Lake, QUICK, rides};
 
 use super::*;
 use crate::Remedy;
 use crate::checkpoint::manifest::ActedUpon;
 use crate::engine::sinks::opening::Opening;
 use crate::fixtures;
-use crate::sink::delta::tests::{Lake, QUICK, write};
 use crate::sink::delta::{DeltaTable, payload};
 use crate::sink::writing::Part;
 use crate::storage::{Secrets, Standing};
@@ -26,7 +26,9 @@ const NEXT_LINEAGE: &str = "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491.4";
 /// A table, and an epoch of one row that is decided for it.
 async fn decided(lake: &Lake) -> Manifest {
     let table = DeltaTable::open_or_create(lake.location(), &lake.sink, "test", QUICK).await.unwrap();
-    let adds = write(&table, 43, &[1]).await;
+    let mut writer = table.files().writer("lineage-1-43").unwrap();
+    writer.write(&rides(&[(1, Some("Paris"), Some(19_723))])).await.unwrap();
+    let (adds, _) = writer.finish().await.unwrap();
     let fixture = include_bytes!("../../../../fixtures/manifest-v1-data.json");
     let mut manifest = Manifest::decode(Epoch(43), LINEAGE, fixture).unwrap();
     manifest.sinks =

@@ -12,9 +12,9 @@ use crate::Remedy;
 use crate::checkpoint::manifest::ActedUpon;
 use crate::fixtures;
 use crate::sink::decided::Decided;
-use crate::sink::delta::tests::{Lake, QUICK, rides};
 use crate::sink::writing::Slot;
 use crate::storage::{Secrets, Standing};
+use weir_testing::lake::{Lake, QUICK, rides};
 
 const LINEAGE: &str = "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491";
 

@@ -39,7 +39,7 @@ async fn windows_go_on_with_any_number_of_workers_whatever_files_they_are_in() {
     let retry = RetryPolicy::giving_up_after(Duration::from_millis(1));
     for (before, after, stretch_bytes) in [(1, 2, 1), (2, 1, 1), (2, 2, usize::MAX), (2, 3, 1), (3, 2, usize::MAX)] {
         let store = Store::new(Arc::new(InMemory::new()), Path::from("c"), "test://c", Duration::from_secs(5));
-        let files = StateFiles::of_tests(store, Generation(1), retry, Jitter::new(1));
+        let files = StateFiles::new(store, Generation(1), retry, Jitter::new(1));
         let mut log = StateLog::new(&restorable(&graph, &files, &[]).await, files.clone(), Arc::new(Memory::new(None).unwrap()));
         log.held.stretch_bytes = Some(stretch_bytes);
         let mut crew = Crew::new(&graph, before);

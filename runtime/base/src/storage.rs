@@ -1,0 +1,285 @@
+//! Where tables and checkpoints lie: turns a URI of the document into an object store and a path in it. Local folders and S3 only; other
+//! stores would go here. Every request has a deadline and few retries: when to give up is decided by the callers, not by the client.
+
+mod access;
+mod failures;
+mod part_file;
+mod profile;
+mod secrets;
+mod standing;
+mod upload;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::ObjectStore;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, S3ConditionalPut};
+use object_store::local::LocalFileSystem;
+use object_store::multipart::MultipartStore;
+use object_store::path::Path;
+use object_store::{BackoffConfig, ClientConfigKey, RetryConfig};
+use url::Url;
+use weir_plan::plan::{S3, Storage};
+use weir_plan::quote::quoted;
+
+pub use access::{Access, Credentials};
+pub use failures::{innermost, is_refusal};
+pub use part_file::PartFile;
+pub use secrets::Secrets;
+pub use standing::Standing;
+pub use upload::{PART_BYTES, Target, Upload};
+
+use crate::failure::{Failure, Result};
+use crate::retry::RetryPolicy;
+
+/// One request, its body included. No request carries more than [`PART_BYTES`], so this is a least bandwidth of 280 kB/s.
+pub const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
+const CONNECT_TIMEOUT: &str = "5s";
+/// Per request, inside the client: enough for a blip, short enough that our own policy is the one that rules.
+const RETRIES_MAX: usize = 3;
+const RETRY_FOR_MAX: Duration = Duration::from_secs(10);
+const REGION_OF_OTHER_STORES: &str = "us-east-1";
+
+/// A folder in an object store.
+#[derive(Clone)]
+pub struct Location {
+    /// Rooted at the bucket, or at `/` for local files.
+    pub store: Arc<dyn ObjectStore>,
+    /// The same store, where it takes large objects in parts that have numbers. A folder does not: see `PartFile`.
+    pub parts: Option<Arc<dyn MultipartStore>>,
+    /// The folder, from the store's root.
+    pub path: Path,
+    /// The same folder as the document names it, without a slash at the end.
+    pub url: Url,
+    /// How it is reached, for messages.
+    pub access: Access,
+    pub standing: Standing,
+}
+
+// The client's own Debug shows its keys.
+impl std::fmt::Debug for Location {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Location").field("url", &self.url.as_str()).field("access", &self.access).finish_non_exhaustive()
+    }
+}
+
+impl Location {
+    /// A path below this folder. `relative` is a valid path already: it is not escaped again.
+    pub fn at(&self, relative: &str) -> Result<Path> {
+        let joined = if self.path.as_ref().is_empty() { relative.to_owned() } else { format!("{}/{relative}", self.path) };
+        Path::parse(&joined).map_err(|e| Failure::bug(format!("{relative:?} is no path below {}: {e}", self.url)))
+    }
+
+    /// The same place in a run that shares this standing.
+    #[must_use]
+    pub fn in_run(self, standing: &Standing) -> Self {
+        Self { standing: standing.clone(), ..self }
+    }
+
+    /// Whether it is a folder of this machine, which anybody may move, and whose files have the times of the machine's clock.
+    #[must_use]
+    pub fn is_folder(&self) -> bool {
+        matches!(self.access, Access::Folder)
+    }
+
+    /// An object that is to come to be at `path`; `what` it is, as in "a data file".
+    pub fn upload(&self, path: Path, what: &str, retry: RetryPolicy) -> Upload {
+        let (of, writing) = (self.clone(), format!("write {path}"));
+        Upload::new(Target {
+            store: Arc::clone(&self.store),
+            parts: self.parts.clone(),
+            path,
+            retry,
+            doing: format!("writing {what} to {}", self.url),
+            sort: Box::new(move |error| of.describe(error, &writing)),
+        })
+    }
+
+    /// Sorts an error of this store by its remedy; `what` is what was being done, as in "read the table's log".
+    pub fn describe(&self, error: object_store::Error, what: impl std::fmt::Display) -> Failure {
+        let sorted = failures::sort(&error, &self.access);
+        let judged = if failures::is_refusal(&error) { self.standing.judge(sorted) } else { sorted };
+        judged.context(what)
+    }
+}
+
+/// Opens `file:///folder` (made by what is first written there) or `s3://bucket/prefix`. Nothing is asked of S3 yet.
+pub fn open(uri: &str, storage: Option<&Storage>, secrets: &Secrets) -> Result<Location> {
+    let url = Url::parse(uri.trim_end_matches('/')).map_err(|e| Failure::config(format!("{} is not a URI: {e}", quoted(uri))))?;
+    match url.scheme() {
+        "file" => open_folder(url),
+        "s3" => open_s3(url, storage.map(|s| &s.s3), secrets),
+        other => Err(Failure::config(format!(
+            "{} has the scheme {}; file:///folder and s3://bucket/prefix are supported",
+            quoted(uri),
+            quoted(other)
+        ))),
+    }
+}
+
+fn open_folder(url: Url) -> Result<Location> {
+    let folder = match url.to_file_path() {
+        Ok(folder) if url.path() != "/" => folder,
+        _ => return Err(Failure::config(format!("{url} names no folder on this machine; write file:///folder with three slashes"))),
+    };
+    let access = Access::Folder;
+    if let Some(file) = folder.ancestors().find(|path| path.exists()).filter(|path| !path.is_dir()) {
+        let file = file.display();
+        return Err(Failure::config(format!("{url}: {file} is a file where a folder should be; move it away, or correct the URI")));
+    }
+    let path = Path::from_absolute_path(&folder).map_err(|e| Failure::config(format!("{url} can't be used as a folder: {e}")))?;
+    Ok(Location { store: Arc::new(LocalFileSystem::new()), parts: None, path, url, access, standing: Standing::default() })
+}
+
+fn open_s3(url: Url, settings: Option<&S3>, secrets: &Secrets) -> Result<Location> {
+    let bucket = url.host_str().filter(|b| !b.is_empty()).ok_or_else(|| Failure::config(format!("{url} names no bucket")))?.to_owned();
+    let path = Path::from_url_path(url.path()).map_err(|e| Failure::config(format!("{url} has an invalid prefix: {e}")))?;
+
+    let mut builder = AmazonS3Builder::from_env()
+        .with_bucket_name(&bucket)
+        .with_conditional_put(S3ConditionalPut::ETagMatch)
+        .with_retry(RetryConfig { backoff: BackoffConfig::default(), max_retries: RETRIES_MAX, retry_timeout: RETRY_FOR_MAX })
+        .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), format!("{}s", REQUEST_DEADLINE.as_secs()))
+        .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::ConnectTimeout), CONNECT_TIMEOUT);
+    if let Some(settings) = settings {
+        builder = with_endpoint(builder, settings, &bucket)?;
+    }
+    let endpoint = builder.get_config_value(&AmazonS3ConfigKey::Endpoint);
+    if endpoint.is_some() && builder.get_config_value(&AmazonS3ConfigKey::Region).is_none() {
+        builder = builder.with_region(REGION_OF_OTHER_STORES);
+    }
+    // Without TLS only where the endpoint says so in as many words.
+    builder = builder.with_allow_http(endpoint.as_deref().is_some_and(|e| e.starts_with("http://")));
+
+    let credentials = match settings.and_then(|s| s.credentials_secret.as_deref()) {
+        Some(secret) => access::from_secret(secret, secrets)?,
+        None => access::from_environment(&|name| std::env::var(name).ok())?,
+    };
+    if let Some(keys) = &credentials.keys {
+        builder = builder.with_access_key_id(&keys.access_key_id).with_secret_access_key(&keys.secret_access_key);
+        if let Some(token) = &keys.session_token {
+            builder = builder.with_token(token);
+        }
+    }
+    let shown = settings.and_then(|s| s.endpoint.clone()).or(endpoint).unwrap_or_else(|| "AWS".to_owned());
+    let store = Arc::new(builder.build().map_err(|e| Failure::config(format!("{url} can't be opened: {e}")))?);
+    let access = Access::S3 { bucket, endpoint: shown, credentials };
+    Ok(Location { parts: Some(store.clone()), store, path, url, access, standing: Standing::default() })
+}
+
+/// The document's endpoint, region and addressing. A bucket in the host name needs a host that has sub-domains, and under TLS a bucket name
+/// without dots; elsewhere the bucket goes into the path, as the AWS SDKs do it.
+fn with_endpoint(mut builder: AmazonS3Builder, settings: &S3, bucket: &str) -> Result<AmazonS3Builder> {
+    if let Some(region) = &settings.region {
+        builder = builder.with_region(region);
+    }
+    let Some(endpoint) = &settings.endpoint else {
+        return Ok(builder.with_virtual_hosted_style_request(!settings.force_path_style && !bucket.contains('.')));
+    };
+    let mut url = Url::parse(endpoint).map_err(|e| Failure::config(format!("the S3 endpoint {} is not a URL: {e}", quoted(endpoint))))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(Failure::config(format!("the S3 endpoint {} must begin with https:// or http://", quoted(endpoint))));
+    }
+    let domain = url.domain().filter(|d| *d != "localhost").map(str::to_owned);
+    let in_host = !settings.force_path_style && !bucket.contains('.');
+    match domain {
+        Some(domain) if in_host => {
+            let host = format!("{bucket}.{domain}");
+            url.set_host(Some(&host)).map_err(|e| Failure::config(format!("{} is no host name: {e}", quoted(&host))))?;
+            Ok(builder.with_endpoint(url.as_str().trim_end_matches('/')).with_virtual_hosted_style_request(true))
+        }
+        _ => Ok(builder.with_endpoint(endpoint.trim_end_matches('/')).with_virtual_hosted_style_request(false)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::failure::Remedy;
+
+    fn secrets(keys: &[(&str, &str)]) -> (tempfile::TempDir, Secrets) {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("lake")).unwrap();
+        for (key, value) in keys {
+            std::fs::write(dir.path().join("lake").join(key), value).unwrap();
+        }
+        let secrets = Secrets { dir: Some(dir.path().to_owned()) };
+        (dir, secrets)
+    }
+
+    fn storage(endpoint: &str, force_path_style: bool) -> Storage {
+        let s3 = S3 { endpoint: Some(endpoint.into()), region: None, force_path_style, credentials_secret: Some("lake".into()) };
+        Storage { uri_prefix: "s3://lake/".into(), s3 }
+    }
+
+    #[test]
+    fn the_path_of_a_folder_starts_at_the_root_and_nothing_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let location = open(&format!("file://{}/a/b%20c/", dir.path().display()), None, &Secrets::default()).unwrap();
+        assert!(!dir.path().join("a").exists());
+        assert_eq!(format!("/{}", location.path), dir.path().join("a/b c").display().to_string());
+        assert_eq!(
+            format!("/{}", location.at("_delta_log/x=1%2F2").unwrap()),
+            format!("{}/a/b c/_delta_log/x=1%2F2", dir.path().display())
+        );
+    }
+
+    #[test]
+    fn a_file_in_the_way_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        std::fs::write(&file, "").unwrap();
+        for uri in [format!("file://{}", file.display()), format!("file://{}/table", file.display())] {
+            let failure = open(&uri, None, &Secrets::default()).unwrap_err();
+            let says = format!("{uri}: {} is a file where a folder should be; move it away, or correct the URI", file.display());
+            assert_eq!(failure, Failure::config(says));
+        }
+    }
+
+    #[test]
+    fn uris_that_name_nothing_are_refused() {
+        for (uri, says) in [
+            ("gs://bucket/x", "gs://bucket/x` has the scheme `gs`; file:///folder and s3://bucket/prefix are supported"),
+            ("lake/table", "is not a URI"),
+            ("file:///", "names no folder"),
+            ("file://host/x", "names no folder"),
+        ] {
+            let failure = open(uri, None, &Secrets::default()).unwrap_err();
+            assert_eq!(failure.remedy, Remedy::Config, "{failure}");
+            assert!(failure.message.contains(says), "{failure}");
+        }
+    }
+
+    #[test]
+    fn s3_takes_keys_from_the_secret_and_never_shows_the_secret_one() {
+        let (_dir, secrets) = secrets(&[("accessKeyId", "AKIAX\n"), ("secretAccessKey", "hush\n")]);
+        let location = open("s3://lake/silver/rides/", Some(&storage("http://127.0.0.1:9000", true)), &secrets).unwrap();
+        assert_eq!((location.path.as_ref(), location.url.as_str()), ("silver/rides", "s3://lake/silver/rides"));
+        let shown = format!("{location:?} {}", location.access);
+        assert!(shown.contains("AKIAX") && shown.contains("Secret `lake`") && !shown.contains("hush"), "{shown}");
+    }
+
+    #[test]
+    fn a_missing_secret_key_names_secret_key_and_folder() {
+        let (dir, secrets) = secrets(&[("accessKeyId", "AKIAX")]);
+        let failure = open("s3://lake/x", Some(&storage("http://127.0.0.1:9000", true)), &secrets).unwrap_err();
+        let file = dir.path().join("lake").join("secretAccessKey");
+        let says = format!("the Secret `lake` has no key `secretAccessKey`: {} does not exist", file.display());
+        assert_eq!(failure, Failure::config(says));
+    }
+
+    #[test]
+    fn a_secret_without_a_folder_asks_for_one() {
+        let failure = open("s3://lake/x", Some(&storage("http://h:1", true)), &Secrets::default()).unwrap_err();
+        let says = "the Secret `lake` is needed (key `accessKeyId`), but no folder of Secrets was given; use --secrets DIR";
+        assert_eq!(failure, Failure::config(says));
+    }
+
+    #[test]
+    fn an_endpoint_without_a_scheme_is_refused() {
+        let (_dir, secrets) = secrets(&[("accessKeyId", "a"), ("secretAccessKey", "b")]);
+        let failure = open("s3://lake/x", Some(&storage("minio:9000", true)), &secrets).unwrap_err();
+        assert_eq!(failure, Failure::config("the S3 endpoint `minio:9000` must begin with https:// or http://"));
+    }
+}

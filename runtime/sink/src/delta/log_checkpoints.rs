@@ -1,0 +1,94 @@
+//! When to write log checkpoints, without which opening a table reads every commit there ever was. One at a time, in a task of its own: no
+//! commit waits for it, and nothing depends on it.
+
+use tokio::task::JoinHandle;
+
+use super::log::Log;
+use weir_base::failure::Result;
+
+/// What is known of a table's log checkpoints.
+#[derive(Debug)]
+pub(super) struct LogCheckpoints {
+    /// Versions from one to the next.
+    every: i64,
+    /// The newest that is known; -1 without any, as if the version before the first had one.
+    last: i64,
+    /// None is tried below this version: one that failed is not tried again with every commit.
+    not_before: i64,
+    pub(super) under_way: Option<JoinHandle<Result<i64>>>,
+}
+
+impl LogCheckpoints {
+    /// One every so many versions. `last` is the newest that is known.
+    pub(super) fn new(every: u32, last: Option<i64>) -> Self {
+        Self { every: every.into(), last: last.unwrap_or(-1), not_before: 0, under_way: None }
+    }
+
+    /// The log was read, and began with this one: another writer's, perhaps.
+    pub(super) fn found(&mut self, checkpoint: Option<i64>) {
+        self.last = self.last.max(checkpoint.unwrap_or(-1));
+    }
+
+    /// `version` is the table's newest. Must be called within a runtime.
+    pub(super) fn start_if_long(&mut self, version: i64, log: &Log) {
+        self.take_up_finished();
+        if self.under_way.is_some() || !is_due(self.every, version, self.last, self.not_before) {
+            return;
+        }
+        self.not_before = version + self.every;
+        let log = log.clone();
+        self.under_way = Some(tokio::spawn(async move {
+            let written = log.checkpoint().await;
+            match &written {
+                Ok(version) => tracing::debug!(version, "log checkpoint written"),
+                Err(failure) => tracing::warn!("{failure}; the table is whole, but opening it takes longer"),
+            }
+            written
+        }));
+    }
+
+    fn take_up_finished(&mut self) {
+        use futures::FutureExt as _;
+        let Some(task) = self.under_way.take_if(|task| task.is_finished()) else { return };
+        // Finished, so it answers at once. What went wrong was logged.
+        if let Some(Ok(Ok(version))) = task.now_or_never() {
+            self.found(Some(version));
+        }
+    }
+}
+
+/// A run that ends does not wait for one: readers ignore what is not complete.
+impl Drop for LogCheckpoints {
+    fn drop(&mut self) {
+        if let Some(task) = &self.under_way {
+            task.abort();
+        }
+    }
+}
+
+fn is_due(every: i64, version: i64, last: i64, not_before: i64) -> bool {
+    version - last >= every && version >= not_before
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_is_due_every_so_many_versions_and_a_failed_one_after_as_many_again() {
+        for (every, version, last, not_before, expected) in [
+            (100, 98, -1, 0, false),
+            (100, 99, -1, 0, true),
+            (100, 100, -1, 199, false),
+            (100, 199, -1, 199, true),
+            (100, 199, 100, 199, false),
+            (100, 200, 100, 199, true),
+            (100, 10_000, -1, 0, true),
+            (1, 7, 6, 0, true),
+            (1, 7, 7, 0, false),
+            (10_000, 9_998, -1, 0, false),
+        ] {
+            assert_eq!(is_due(every, version, last, not_before), expected, "{every} {version} {last} {not_before}");
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! The duties of a table: compaction and vacuum. They look at its log by themselves and know nothing of the commits beside them but the
+//! names of the files that may yet be committed. What they leave behind where the process ends is for the next vacuum.
+
+mod choose;
+pub(super) mod compact;
+mod garbage;
+mod listing;
+mod references;
+mod rewrite;
+mod seen;
+pub(super) mod vacuum;
+mod winners;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+
+use weir_plan::plan;
+
+use self::compact::Compaction;
+use self::seen::Seen;
+use self::vacuum::Vacuum;
+use super::fit::{self, Layout};
+use super::log::{Log, State};
+use super::pending::Pending;
+use crate::upkeep::{Clock, Duty, Surroundings, Writer};
+use weir_base::failure::{Failure, Result};
+use weir_base::retry::RetryPolicy;
+use weir_base::storage::Location;
+
+/// A table that is looked after.
+#[derive(Debug, Clone)]
+pub(super) struct Maintained {
+    pub(super) location: Location,
+    pub(super) table_id: String,
+    pub(super) target_file_size_bytes: u64,
+    pub(super) pending: Pending,
+}
+
+/// What the document wants to be done for the table.
+pub(super) fn duties(table: Maintained, wanted: plan::Maintenance, surroundings: &Surroundings) -> Vec<Box<dyn Duty>> {
+    let table = Arc::new(Table::new(table, surroundings));
+    let mut duties: Vec<Box<dyn Duty>> = Vec::new();
+    if let Some(every) = wanted.compact_every {
+        duties.push(Box::new(Compaction { table: Arc::clone(&table), every }));
+    }
+    if let Some(after) = wanted.vacuum_after {
+        duties.push(Box::new(Vacuum { table, after }));
+    }
+    duties
+}
+
+/// What a duty works on.
+pub(super) struct Table {
+    pub(super) location: Location,
+    pub(super) log: Log,
+    pub(super) table_id: String,
+    pub(super) target_file_size_bytes: u64,
+    pub(super) writer: Writer,
+    pub(super) label: String,
+    pub(super) pending: Pending,
+    pub(super) seen: Mutex<Seen>,
+    pub(super) retry: RetryPolicy,
+    pub(super) now_ms: Clock,
+    pub(super) steady_ms: Clock,
+    /// Of rows in memory: what is read and what is written, each. By turn.
+    pub(super) bytes_max: AtomicU64,
+}
+
+impl Table {
+    pub(super) fn new(maintained: Maintained, surroundings: &Surroundings) -> Self {
+        let Maintained { location, table_id, target_file_size_bytes, pending } = maintained;
+        let Surroundings { now_ms, steady_ms, retry, memory, writer, label, .. } = surroundings.clone();
+        Self {
+            log: Log::new(location.clone()),
+            location,
+            table_id,
+            target_file_size_bytes,
+            writer,
+            label,
+            pending,
+            seen: Mutex::default(),
+            retry,
+            now_ms,
+            steady_ms,
+            bytes_max: AtomicU64::new(memory.maintenance_bytes().unwrap_or_default()),
+        }
+    }
+
+    pub(super) fn bytes_max(&self) -> u64 {
+        self.bytes_max.load(Ordering::Relaxed)
+    }
+
+    /// Of the turn that begins.
+    fn set_bytes_max(&self, bytes_max: u64) {
+        self.bytes_max.store(bytes_max, Ordering::Relaxed);
+    }
+}
+
+/// How the table's files look, if it is the table that the sink writes to and one that may be rewritten.
+fn standing(table: &Table, state: &State) -> Result<Layout> {
+    let url = table.location.url.as_str();
+    if state.metadata.id != table.table_id {
+        return Err(Failure::config(format!("the table {url} was made anew: its id is {}, not {}", state.metadata.id, table.table_id)));
+    }
+    let wanted = fit::as_it_is(&state.metadata, url)?;
+    fit::fit(&wanted, &state.protocol, &state.metadata, url)
+}

@@ -1,0 +1,295 @@
+//! Appends to a Delta table, exactly once. An epoch's rows become data files first (`EpochFiles`), which the manifest then refers to; the
+//! commit (`DeltaTable::append`) makes them visible, together with the epoch's number, and can be repeated at will. `Appended` reads what
+//! versions appended. `docs/reference/delta.md` says what tables look like and which are refused.
+//!
+//! The commit is written to the log directly, without delta-rs' transaction: that one keeps the table's whole state in memory and grows
+//! with it. What it checks is checked here: the protocol, the schema, the transaction, on opening and on every foreign commit that changes
+//! them.
+
+mod actions;
+mod appended;
+mod bounded;
+mod commit;
+mod features;
+mod fit;
+pub mod fitness;
+mod log;
+mod log_checkpoints;
+mod maintenance;
+mod opener;
+mod partition;
+pub mod payload;
+mod pending;
+mod schema;
+mod stats;
+mod stored;
+mod transaction;
+mod writer;
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use serde_json::Value;
+use weir_plan::plan::Maintenance;
+use weir_plan::quote::quoted;
+
+pub use appended::read_back;
+pub use commit::CommitOutcome;
+pub use opener::{TableOpener, former};
+pub use writer::EpochFiles;
+
+use self::actions::{Metadata, Protocol};
+use self::fit::{Layout, Wanted};
+use self::log::{Etag, Log};
+use self::log_checkpoints::LogCheckpoints;
+use self::maintenance::Maintained;
+use self::pending::Pending;
+use crate::decided::{Decided, HeldEpoch, Outcome};
+use crate::upkeep::{Duty, Surroundings};
+use crate::writing::{EpochWriter, Part, Payload, Sealed, Slot, Writers};
+use crate::{Memory, Pin, Sink, SinkStatus};
+use weir_base::failure::{Failure, Result};
+use weir_base::retry::RetryPolicy;
+use weir_base::storage::Location;
+
+/// What manifests call such a sink.
+pub const KIND: &str = "Delta";
+
+/// A table that fits the sink.
+pub struct DeltaTable {
+    owner: Owner,
+    location: Location,
+    log: Log,
+    wanted: Wanted,
+    target_file_size_bytes: u64,
+    maintenance: Maintenance,
+    retry: RetryPolicy,
+    protocol: Protocol,
+    metadata: Metadata,
+    layout: Arc<Layout>,
+    /// The newest version that we know, and what tells its commit from another one of that number.
+    version: i64,
+    tip: Etag,
+    /// Of Weir's application ids: their last transaction at `version`.
+    txns: HashMap<String, i64>,
+    pending: Pending,
+    /// The log may hold more than we know, and not because of others: it must be read before it is written.
+    stale: bool,
+    checkpoints: LogCheckpoints,
+}
+
+/// Whose table it is.
+#[derive(Debug, Clone)]
+struct Owner {
+    pipeline: String,
+    /// The sink's name in the document.
+    sink: String,
+    /// As the document writes it.
+    place: String,
+}
+
+/// Starts the data files of epochs.
+#[derive(Clone)]
+pub struct TableFiles {
+    location: Location,
+    layout: Arc<Layout>,
+    target_file_size_bytes: u64,
+    retry: RetryPolicy,
+    pending: Pending,
+}
+
+/// What a table remembers of a pipeline's sink.
+struct TableMemory {
+    owner: Owner,
+    log: Log,
+    held: Vec<HeldEpoch>,
+    /// What stands for the token of the last state action that the table knows of.
+    token: Option<i64>,
+}
+
+impl Memory for TableMemory {
+    fn held(&self) -> &[HeldEpoch] {
+        &self.held
+    }
+
+    fn held_now(&self) -> BoxFuture<'_, Result<Vec<HeldEpoch>>> {
+        Box::pin(async {
+            if !self.log.exists().await? {
+                return Ok(Vec::new());
+            }
+            Ok(transaction::held(&self.log.load().await?.txns, &self.owner.pipeline, &self.owner.sink))
+        })
+    }
+
+    fn has_seen(&self, token: &str) -> bool {
+        self.token == Some(transaction::token_version(token))
+    }
+}
+
+impl TableFiles {
+    /// Starts an epoch's files, where memory is no concern. `label` goes into their names: lineage and generation.
+    ///
+    /// # Errors
+    /// A bug.
+    pub fn writer(&self, label: &str) -> Result<EpochFiles> {
+        EpochFiles::new(self, label, writer::BUFFERED_BYTES_MAX)
+    }
+}
+
+impl Writers for TableFiles {
+    fn begin(&self, slot: &Slot) -> Result<Box<dyn EpochWriter>> {
+        let buffered_bytes_max = usize::try_from(slot.buffer_bytes).unwrap_or(usize::MAX).min(writer::BUFFERED_BYTES_MAX);
+        Ok(Box::new(EpochFiles::new(self, &slot.label, buffered_bytes_max)?))
+    }
+}
+
+impl DeltaTable {
+    /// The `metaData.id`: another one at the same place is another table.
+    #[must_use]
+    pub fn table_id(&self) -> &str {
+        &self.metadata.id
+    }
+
+    /// The newest version that is known here.
+    #[must_use]
+    pub fn version(&self) -> i64 {
+        self.version
+    }
+
+    /// Where and how data files are written: apart from the table, so that writing one epoch does not wait for the commit of another.
+    #[must_use]
+    pub fn files(&self) -> TableFiles {
+        let (location, layout) = (self.location.clone(), self.layout.clone());
+        TableFiles {
+            location,
+            layout,
+            target_file_size_bytes: self.target_file_size_bytes,
+            retry: self.retry,
+            pending: self.pending.clone(),
+        }
+    }
+
+    /// One payload of what all writers of an epoch gave; `None` if they have written no file.
+    fn joined(&self, parts: Vec<Part>) -> Result<Option<Sealed>> {
+        let rows = parts.iter().map(|part| part.rows).sum();
+        let mut adds = Vec::new();
+        for part in parts {
+            match part.body {
+                Value::Array(of_part) => adds.extend(of_part),
+                other => return Err(Failure::bug(format!("a writer of {} gave {other} and no list of files", self.location.url))),
+            }
+        }
+        Ok((!adds.is_empty()).then(|| Sealed { rows, payload: payload::append(adds) }))
+    }
+
+    fn maintained(&self) -> Maintained {
+        Maintained {
+            location: self.location.clone(),
+            table_id: self.metadata.id.clone(),
+            target_file_size_bytes: self.target_file_size_bytes,
+            pending: self.pending.clone(),
+        }
+    }
+
+    /// Reads the log anew, from a log checkpoint if there is one, and checks that it is still the table that was opened and still fits.
+    async fn refresh(&mut self) -> Result<()> {
+        self.stale = true;
+        if !self.log.exists().await? {
+            return Err(Failure::config(format!(
+                "the table {} is gone: its log is empty; restore it, or begin another history with spec.stateAction",
+                self.location.url
+            )));
+        }
+        let state = self.log.load().await?;
+        self.adopt(state.protocol, state.metadata)?;
+        if state.version < self.version {
+            let says =
+                format!("the log of {} ends at version {} and has been at {} before", self.location.url, state.version, self.version);
+            return Err(Failure::retry(says));
+        }
+        self.advance(state.version, self.log.etag(state.version).await?.and_then(|tip| tip.0));
+        self.checkpoints.found(state.checkpoint);
+        self.txns = state.txns;
+        self.stale = false;
+        Ok(())
+    }
+
+    /// Takes over what the log says the table is, if it is still ours and still fits.
+    fn adopt(&mut self, protocol: Protocol, metadata: Metadata) -> Result<()> {
+        if metadata.id != self.metadata.id {
+            return Err(Failure::config(format!(
+                "the table {} was dropped and made anew: its id is {}, \
+                 and this pipeline writes to {}; begin another history with spec.stateAction to write to the new one",
+                self.location.url, metadata.id, self.metadata.id
+            )));
+        }
+        if protocol != self.protocol || metadata != self.metadata {
+            self.layout = Arc::new(fit::fit(&self.wanted, &protocol, &metadata, self.location.url.as_str())?);
+            (self.protocol, self.metadata) = (protocol, metadata);
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, version: i64, etag: Option<String>) {
+        self.version = version;
+        self.tip = Etag(etag);
+    }
+}
+
+impl Sink for DeltaTable {
+    fn pin(&self) -> Pin {
+        let Owner { sink, place, .. } = self.owner.clone();
+        Pin { sink, kind: KIND.to_owned(), place, id: self.metadata.id.clone() }
+    }
+
+    fn memory(&self) -> Option<Arc<dyn Memory>> {
+        let (owner, log) = (self.owner.clone(), self.log.clone());
+        let held = transaction::held(&self.txns, &owner.pipeline, &owner.sink);
+        let token = transaction::token(&self.txns, &owner.pipeline, &owner.sink);
+        Some(Arc::new(TableMemory { owner, log, held, token }))
+    }
+
+    fn writers(&self) -> Arc<dyn Writers> {
+        Arc::new(self.files())
+    }
+
+    fn seal(&mut self, parts: Vec<Part>) -> BoxFuture<'_, Result<Option<Sealed>>> {
+        Box::pin(std::future::ready(self.joined(parts)))
+    }
+
+    fn ready<'a>(&'a mut self, of: &'a Decided, payload: &'a Payload) -> BoxFuture<'a, Result<()>> {
+        Box::pin(async { self.check_ready(of, adds_of(of, payload)?).await })
+    }
+
+    fn commit<'a>(&'a mut self, of: &'a Decided, payload: &'a Payload) -> BoxFuture<'a, Result<Outcome>> {
+        Box::pin(async {
+            Ok(match self.append(of, adds_of(of, payload)?).await? {
+                CommitOutcome::Committed { .. } => Outcome::Committed,
+                CommitOutcome::AlreadyCommitted => Outcome::AlreadyThere,
+                CommitOutcome::FilesGone { files } => Outcome::Gone { what: files.join(", "), says: self.lacks(of, &files) },
+            })
+        })
+    }
+
+    /// Starts writing a log checkpoint if the log has grown long since the last one, and none is being written: beside the commits that follow,
+    /// and a failure is logged. Needs a runtime with several threads.
+    fn between_epochs(&mut self) {
+        self.checkpoints.start_if_long(self.version, &self.log);
+    }
+
+    fn status(&self) -> SinkStatus {
+        SinkStatus { table_version: Some(self.version) }
+    }
+
+    fn duties(&self, of: &Surroundings) -> Vec<Box<dyn Duty>> {
+        maintenance::duties(self.maintained(), self.maintenance, of)
+    }
+}
+
+fn adds_of<'a>(of: &Decided, payload: &'a Payload) -> Result<&'a [Value]> {
+    payload::adds(payload).map_err(|e| e.context(format_args!("sink {}, epoch {}", quoted(&of.sink), of.epoch)))
+}

@@ -1,0 +1,209 @@
+//! How a table is opened or made. What is there is opened and checked first; what is not is made when nothing else can refuse the start.
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use weir_plan::plan::{self, DeltaSink, Maintenance, SinkKind};
+
+use super::actions::{self, Metadata, Protocol};
+use super::fit::{self, Wanted};
+use super::log::{Created, Etag, Log};
+use super::log_checkpoints::LogCheckpoints;
+use super::pending::Pending;
+use super::{DeltaTable, Owner};
+use crate::{Environment, Opener, Pin, Sink};
+use weir_base::failure::{Failure, Result};
+use weir_base::retry::RetryPolicy;
+use weir_base::storage::{self, Location};
+
+/// Someone else may create the table at the same time; then theirs is opened.
+const CREATE_ATTEMPTS_MAX: usize = 3;
+
+/// Of a table that is only committed to.
+const NOT_LOOKED_AFTER: Maintenance = Maintenance { checkpoint_every: u32::MAX, compact_every: None, vacuum_after: None };
+
+/// The table of a document's sink, which may not be there yet.
+pub struct TableOpener {
+    location: Location,
+    sink: plan::Sink,
+    pipeline: String,
+    retry: RetryPolicy,
+}
+
+impl TableOpener {
+    /// # Errors
+    /// `Config`: no store can be reached by the sink's URI.
+    pub fn new(sink: &plan::Sink, of: &Environment) -> Result<Self> {
+        let location = reach(sink.uri(), of)?;
+        Ok(Self { location, sink: sink.clone(), pipeline: of.plan.pipeline.clone(), retry: of.retry })
+    }
+}
+
+impl Opener for TableOpener {
+    fn open(&self) -> BoxFuture<'_, Result<Option<Box<dyn Sink>>>> {
+        Box::pin(async {
+            let table = DeltaTable::open_if_there(self.location.clone(), &self.sink, &self.pipeline, self.retry).await?;
+            Ok(table.map(|table| Box::new(table) as Box<dyn Sink>))
+        })
+    }
+
+    fn create(&self) -> BoxFuture<'_, Result<Box<dyn Sink>>> {
+        Box::pin(async {
+            let table = DeltaTable::create(self.location.clone(), &self.sink, &self.pipeline, self.retry).await?;
+            Ok(Box::new(table) as Box<dyn Sink>)
+        })
+    }
+}
+
+/// The table that a sink of an earlier document wrote to, for what was decided then. `None` if there is none any more.
+///
+/// # Errors
+/// `Config` if it is one that is not written to; `Retry` if the store is away.
+pub async fn former(pin: &Pin, of: &Environment) -> Result<Option<Box<dyn Sink>>> {
+    let location = reach(&pin.place, of)?;
+    let owner = Owner { pipeline: of.plan.pipeline.clone(), sink: pin.sink.clone(), place: pin.place.clone() };
+    let table = DeltaTable::open_as_it_is(location, owner, of.retry).await?;
+    Ok(table.map(|table| Box::new(table) as Box<dyn Sink>))
+}
+
+/// The place of a table.
+pub(super) fn reach(uri: &str, of: &Environment) -> Result<Location> {
+    Ok(storage::open(uri, of.plan.storage_for(uri), &of.secrets)?.in_run(&of.standing))
+}
+
+impl DeltaTable {
+    /// Opens the table at `location`, or creates it: [`Self::open_if_there`], else [`Self::create`].
+    ///
+    /// # Errors
+    /// As theirs.
+    pub async fn open_or_create(location: Location, sink: &plan::Sink, pipeline: &str, retry: RetryPolicy) -> Result<Self> {
+        match Self::open_if_there(location.clone(), sink, pipeline, retry).await? {
+            Some(table) => Ok(table),
+            None => Self::create(location, sink, pipeline, retry).await,
+        }
+    }
+
+    /// Opens the table at `location`. `None` if there is none: then nothing is made, and [`Self::create`] can be expected to make one.
+    /// `retry` is for data files; opening and committing are single attempts.
+    ///
+    /// # Errors
+    /// [`weir_base::failure::Remedy::Config`] if it doesn't fit, with the column's name.
+    pub async fn open_if_there(location: Location, sink: &plan::Sink, pipeline: &str, retry: RetryPolicy) -> Result<Option<Self>> {
+        let SinkKind::Delta(delta) = &sink.kind;
+        let wanted = Wanted { schema: sink.schema.clone(), partition_by: delta.partition_by.clone() };
+        let log = Log::new(location.clone());
+        if !log.exists().await? {
+            new_metadata(&wanted, location.url.as_str())?;
+            return Ok(None);
+        }
+        log.prove_create().await?;
+        loosen_if_empty(&log, &wanted, location.url.as_str(), pipeline).await?;
+        Self::load(location, log, owner(sink, pipeline), Some((wanted, delta)), retry).await.map(Some)
+    }
+
+    /// Creates the table at `location` with the sink's columns (reader version 1, writer version 2: every engine reads it), unless somebody
+    /// else does at the same time; then theirs is opened.
+    ///
+    /// # Errors
+    /// [`weir_base::failure::Remedy::Config`] if the sink's columns make no table.
+    pub async fn create(location: Location, sink: &plan::Sink, pipeline: &str, retry: RetryPolicy) -> Result<Self> {
+        let SinkKind::Delta(delta) = &sink.kind;
+        let wanted = Wanted { schema: sink.schema.clone(), partition_by: delta.partition_by.clone() };
+        let log = Log::new(location.clone());
+        log.prove_create().await?;
+        let mut attempts = 0;
+        while !log.exists().await? {
+            attempts += 1;
+            if attempts > CREATE_ATTEMPTS_MAX {
+                return Err(Failure::retry(format!(
+                    "the table {} can't be created: the store says it is there, but does not list it",
+                    location.url
+                )));
+            }
+            create(&log, &wanted, location.url.as_str(), pipeline).await?;
+        }
+        Self::load(location, log, owner(sink, pipeline), Some((wanted, delta)), retry).await
+    }
+
+    /// Opens the table at `location` for the commit of files that are already there. `None` if there is no table.
+    ///
+    /// # Errors
+    /// `Config` if it is one that is not written to.
+    async fn open_as_it_is(location: Location, owner: Owner, retry: RetryPolicy) -> Result<Option<Self>> {
+        let log = Log::new(location.clone());
+        if !log.exists().await? {
+            return Ok(None);
+        }
+        Self::load(location, log, owner, None, retry).await.map(Some)
+    }
+
+    /// Without `wanted`, what the table has is right, and it is not looked after.
+    async fn load(location: Location, log: Log, owner: Owner, wanted: Option<(Wanted, &DeltaSink)>, retry: RetryPolicy) -> Result<Self> {
+        let state = log.load().await?;
+        let (wanted, target_file_size_bytes, maintenance) = match wanted {
+            Some((wanted, sink)) => (wanted, sink.target_file_size_bytes, sink.maintenance),
+            None => (fit::as_it_is(&state.metadata, location.url.as_str())?, 0, NOT_LOOKED_AFTER),
+        };
+        let layout = Arc::new(fit::fit(&wanted, &state.protocol, &state.metadata, location.url.as_str())?);
+        let tip = log.etag(state.version).await?.unwrap_or(Etag(None));
+        Ok(Self {
+            owner,
+            location,
+            log,
+            wanted,
+            target_file_size_bytes,
+            maintenance,
+            retry,
+            protocol: state.protocol,
+            metadata: state.metadata,
+            layout,
+            version: state.version,
+            tip,
+            txns: state.txns,
+            pending: Pending::default(),
+            stale: false,
+            checkpoints: LogCheckpoints::new(maintenance.checkpoint_every, state.checkpoint),
+        })
+    }
+}
+
+fn owner(sink: &plan::Sink, pipeline: &str) -> Owner {
+    Owner { pipeline: pipeline.to_owned(), sink: sink.name.clone(), place: sink.uri().to_owned() }
+}
+
+/// Lets columns be null where the sink may write nulls now, if the table was created and nothing more: an expression that was mended after
+/// its first rows had failed must not need another table.
+async fn loosen_if_empty(log: &Log, wanted: &Wanted, table: &str, pipeline: &str) -> Result<()> {
+    let state = log.load().await?;
+    if state.version > 0 {
+        return Ok(());
+    }
+    let Some(loosened) = fit::loosened(wanted, &state.protocol, &state.metadata, table)? else { return Ok(()) };
+    let has_rows = log.commit(0).await?.is_none_or(|commit| actions::adds_files(&commit));
+    if has_rows {
+        return Ok(());
+    }
+    let commit = actions::change_of_columns(&loosened, pipeline, chrono::Utc::now().timestamp_millis());
+    // Where someone else was first, the table is judged by what they made of it.
+    log.create(1, commit.into()).await.map(|_| ())
+}
+
+/// The metadata of a new table that the sink could write to.
+fn new_metadata(wanted: &Wanted, table: &str) -> Result<Metadata> {
+    let metadata = fit::new_table(wanted, uuid::Uuid::new_v4().to_string(), table)?;
+    // A table that we could not write to must not come into being.
+    fit::fit(wanted, &Protocol::NEW, &metadata, table)?;
+    Ok(metadata)
+}
+
+/// Writes version 0, unless someone else does.
+async fn create(log: &Log, wanted: &Wanted, table: &str, pipeline: &str) -> Result<()> {
+    let metadata = new_metadata(wanted, table)?;
+    let commit = actions::creation(&metadata, pipeline, chrono::Utc::now().timestamp_millis());
+    match log.create(0, commit.into()).await {
+        Ok(Created::Yes { .. } | Created::Refused) => Ok(()),
+        // It may be there all the same: the caller looks, and comes back here if it isn't.
+        Err(failure) if failure.remedy == weir_base::failure::Remedy::Retry && log.exists().await? => Ok(()),
+        Err(failure) => Err(failure),
+    }
+}

@@ -1,0 +1,29 @@
+//! What a manifest says that a table is to commit.
+
+use serde_json::{Map, Value};
+
+use crate::writing::{Payload, unknown};
+use weir_base::failure::{Failure, Result};
+
+/// The type of a payload of data files that are already uploaded, as `add` actions of the Delta protocol.
+pub const APPEND: &str = "DeltaAppend";
+
+const ADDS: &str = "adds";
+
+/// A payload of that type.
+#[must_use]
+pub fn append(adds: Vec<Value>) -> Payload {
+    Payload { kind: APPEND.to_owned(), body: Map::from_iter([(ADDS.to_owned(), Value::Array(adds))]) }
+}
+
+/// The `add` actions of a payload.
+///
+/// # Errors
+/// `Config`, if it is of a type that this version does not know, or has none.
+pub fn adds(payload: &Payload) -> Result<&[Value]> {
+    match (payload.kind.as_str(), payload.body.get(ADDS)) {
+        (APPEND, Some(Value::Array(adds))) => Ok(adds),
+        (APPEND, _) => Err(Failure::config(format!("its payload `{APPEND}` has no list `{ADDS}`: was the manifest changed by hand?"))),
+        (kind, _) => Err(unknown("its payload has the type", kind)),
+    }
+}

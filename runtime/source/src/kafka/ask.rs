@@ -1,0 +1,136 @@
+//! Questions to the brokers that are asked again until they are answered or a deadline has passed.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::Consumer;
+use rdkafka::error::KafkaError;
+use rdkafka::types::RDKafkaErrorCode as Code;
+
+use super::{Client, events, fault};
+use weir_base::failure::{Failure, Result};
+
+/// One request, within a deadline of several.
+const ATTEMPT: Duration = Duration::from_secs(2);
+
+/// Pause between two attempts that were answered at once.
+const RETRY_AFTER: Duration = Duration::from_millis(100);
+
+/// How long a topic may be unknown before it is said not to exist: brokers learn of a new topic one after the other.
+const UNKNOWN_TOPIC_GRACE: Duration = Duration::from_secs(2);
+
+/// How many partitions a topic has.
+///
+/// # Errors
+/// `Config` if it does not exist or may not be read, `Retry` when no broker answers in time.
+pub(super) fn partition_count(client: &Client, topic: &str, until: Instant) -> Result<i32> {
+    count_partitions(client, topic, until).map_err(|refusal| refusal.explain(client, topic))
+}
+
+/// The same; `None` if it does not exist.
+///
+/// # Errors
+/// `Config` if it may not be read, `Retry` when no broker answers in time.
+pub(super) fn partition_count_if_there(client: &Client, topic: &str, until: Instant) -> Result<Option<i32>> {
+    match count_partitions(client, topic, until) {
+        Ok(count) => Ok(Some(count)),
+        Err(refusal) if refusal.is_unknown_topic() => Ok(None),
+        Err(refusal) => Err(refusal.explain(client, topic)),
+    }
+}
+
+/// How many partitions each topic has that this user may see. One that has no leader anywhere yet is left out.
+///
+/// # Errors
+/// `Retry` when no broker answers in time.
+pub(super) fn all_partition_counts(client: &Client, until: Instant) -> Result<BTreeMap<String, i32>> {
+    let metadata = until_answered(client, until, |timeout| client.fetch_metadata(None, timeout));
+    let metadata = metadata.map_err(|refusal| refusal.explain(client, "(all)"))?;
+    let led = metadata.topics().iter().filter(|topic| topic.error().is_none());
+    Ok(led.map(|topic| (topic.name().to_owned(), i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX))).collect())
+}
+
+fn count_partitions(client: &Client, topic: &str, until: Instant) -> Result<i32, Refusal> {
+    let unknown_until = until.min(Instant::now() + UNKNOWN_TOPIC_GRACE);
+    let mut unknown: Option<Refusal> = None;
+    loop {
+        let answer = until_answered(client, until, |timeout| {
+            let metadata = client.fetch_metadata(Some(topic), timeout)?;
+            let topic = metadata.topics().first().ok_or(KafkaError::MetadataFetch(Code::UnknownTopicOrPartition))?;
+            match topic.error() {
+                Some(error) => Err(KafkaError::MetadataFetch(error.into())),
+                None => Ok(i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)),
+            }
+        });
+        match answer {
+            Err(refusal) if refusal.is_unknown_topic() && Instant::now() < unknown_until => {
+                unknown = Some(refusal);
+                std::thread::sleep(RETRY_AFTER);
+            }
+            // For the last question there may have been no time left: what the brokers said before stands.
+            other => return other.map_err(|refusal| unknown.unwrap_or(refusal)),
+        }
+    }
+}
+
+/// Asks until there is an answer that asking again would not change, or the time is up.
+pub(super) fn until_answered<T>(
+    client: &Client,
+    until: Instant,
+    mut ask: impl FnMut(Duration) -> Result<T, KafkaError>,
+) -> Result<T, Refusal> {
+    loop {
+        let started = Instant::now();
+        let timeout = until.saturating_duration_since(started).clamp(Duration::from_millis(1), ATTEMPT);
+        let refusal = match ask(timeout) {
+            Ok(answer) => return Ok(answer),
+            Err(e) => Refusal::from(e),
+        };
+        events::serve_now(client);
+        if refusal.is_final() || Instant::now() >= until {
+            return Err(refusal);
+        }
+        tracing::debug!(reason = %refusal.text, "asking Kafka again");
+        std::thread::sleep(RETRY_AFTER.saturating_sub(started.elapsed()));
+    }
+}
+
+/// A request that was not answered with what was asked for.
+pub(super) struct Refusal {
+    code: Option<Code>,
+    text: String,
+}
+
+impl Refusal {
+    pub(super) fn is_unsupported(&self) -> bool {
+        matches!(self.code, Some(Code::UnsupportedFeature | Code::UnsupportedVersion))
+    }
+
+    pub(super) fn explain(&self, client: &Client, topic: &str) -> Failure {
+        let servers = client.context().bootstrap_servers();
+        match self.code {
+            _ if self.is_unknown_topic() => fault::topic_gone(topic, servers),
+            Some(Code::TopicAuthorizationFailed) => fault::topic_forbidden(topic, servers),
+            Some(Code::InvalidTopic) => fault::topic_name(topic),
+            Some(Code::BrokerTransportFailure | Code::AllBrokersDown | Code::OperationTimedOut | Code::RequestTimedOut) => {
+                client.context().unreachable()
+            }
+            _ => Failure::retry(format!("Kafka at {servers}, topic {topic}: {}", self.text)),
+        }
+    }
+
+    pub(super) fn is_unknown_topic(&self) -> bool {
+        matches!(self.code, Some(Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition))
+    }
+
+    fn is_final(&self) -> bool {
+        let refused = matches!(self.code, Some(Code::TopicAuthorizationFailed | Code::InvalidTopic));
+        refused || self.is_unsupported() || self.is_unknown_topic()
+    }
+}
+
+impl From<KafkaError> for Refusal {
+    fn from(error: KafkaError) -> Self {
+        Self { code: error.rdkafka_error_code(), text: error.to_string() }
+    }
+}

@@ -1,0 +1,190 @@
+//! A partition as its lane reads it: what each event of it means for what it is in, and what is handed out.
+
+use std::ffi::CString;
+use std::time::Instant;
+
+use weir_plan::ids::TopicPartition;
+
+use super::super::Position;
+use super::super::fault::{self, PartitionFault};
+use super::super::native::{Headers, Message};
+use super::unreadable::{Answer, Unreadable};
+use super::{LaneEvent, Record, Taken};
+use weir_base::failure::{Failure, Result};
+
+pub(super) struct Slot {
+    pub(super) index: usize,
+    pub(super) partition: TopicPartition,
+    pub(super) topic: CString,
+    pub(super) end: Option<i64>,
+    pub(super) state: State,
+    /// librdkafka has it among the partitions that it fetches.
+    pub(super) is_assigned: bool,
+    /// Where what was handed out ends, and the epoch of the leader that wrote what lies before, where that is known.
+    pub(super) read_to: (i64, Option<i32>),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum State {
+    Reading,
+    /// At its end bound, and not told yet.
+    AtBound(i64),
+    Done,
+    /// Its offset is gone; where it goes on is being found out.
+    Lost {
+        wanted: i64,
+    },
+    /// What comes next can't be read; whether that is so, and where it goes on, is being found out. Nothing that comes of it meanwhile is handed out.
+    Unreadable(Box<Unreadable>),
+    /// A record was not taken. Nothing that comes of it is handed out until it goes on, from `read_to`.
+    Held,
+    /// A broker does not know its topic; whether that is so is being found out.
+    Doubtful,
+    /// Its topic does not exist any more.
+    Gone,
+}
+
+impl Slot {
+    pub(super) fn new(index: usize, position: &Position) -> Result<Self> {
+        let Position { partition, next, end, leader_epoch } = position;
+        let topic = CString::new(partition.topic.as_str()).map_err(|_| fault::topic_name(&partition.topic))?;
+        let is_assigned = end.is_none_or(|end| *next < end);
+        let state = if is_assigned { State::Reading } else { State::AtBound(*next) };
+        Ok(Self { index, partition: partition.clone(), topic, end: *end, state, is_assigned, read_to: (*next, *leader_epoch) })
+    }
+
+    pub(super) fn note(&mut self, last: &Message<'_>) {
+        self.read_to = (last.offset() + 1, last.leader_epoch());
+    }
+
+    /// True if the record was handed out and taken.
+    #[inline]
+    pub(super) fn record(&mut self, message: &Message<'_>, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> bool {
+        let offset = message.offset();
+        if !self.is_read() {
+            return false;
+        }
+        if let Some(end) = self.end
+            && offset >= end
+        {
+            self.state = State::Done;
+            hand_out(LaneEvent::EndOfPartition { partition: self.index, offset: end });
+            return false;
+        }
+        let taken = hand_out(LaneEvent::Record(Record {
+            partition: self.index,
+            offset,
+            timestamp: message.timestamp(),
+            key: message.key(),
+            value: message.value(),
+            headers: Headers::of(message),
+        }));
+        if taken == Taken::NotYet {
+            self.state = State::Held;
+        }
+        taken == Taken::Yes
+    }
+
+    pub(super) fn is_in_trouble(&self) -> bool {
+        matches!(self.state, State::Lost { .. } | State::Unreadable(_) | State::Doubtful)
+    }
+
+    pub(super) fn is_unreadable(&self) -> bool {
+        matches!(self.state, State::Unreadable(_))
+    }
+
+    /// Of a doubtful topic, what still comes is as good as ever.
+    fn is_read(&self) -> bool {
+        matches!(self.state, State::Reading | State::Doubtful)
+    }
+
+    pub(super) fn doubt(&mut self) {
+        if self.state == State::Reading {
+            self.state = State::Doubtful;
+        }
+    }
+
+    /// Takes the first event after a fetch at an offset that could not be read. True if the partition is read on from where it stands.
+    #[cold]
+    pub(super) fn answer(&mut self, answer: Answer) -> bool {
+        let State::Unreadable(unreadable) = &mut self.state else { return false };
+        let reads_on = unreadable.answer(answer, Instant::now());
+        if reads_on {
+            self.state = State::Reading;
+        }
+        reads_on
+    }
+
+    /// True if the partition now waits for `resolve`.
+    pub(super) fn fail(
+        &mut self,
+        fault: PartitionFault,
+        message: &Message<'_>,
+        servers: &str,
+        hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken,
+    ) -> Result<bool> {
+        match fault {
+            PartitionFault::EndOfPartition => {
+                if self.is_unreadable() && !self.answer(Answer::Readable) {
+                    return Ok(true);
+                }
+                self.end_of_partition(message.offset(), hand_out);
+            }
+            // The only loss that comes without an offset: KIP-320 found that a new leader's log ends before what was read.
+            PartitionFault::OffsetLost if message.offset() < 0 => return Err(fault::log_cut(&self.partition, &message.error_text())),
+            PartitionFault::OffsetLost => return Ok(self.lose(message.offset())),
+            PartitionFault::TopicGone => {
+                self.doubt();
+                return Ok(true);
+            }
+            PartitionFault::Forbidden => return Err(fault::topic_forbidden(&self.partition.topic, servers)),
+            PartitionFault::Unreadable(answer) => {
+                if self.is_read() {
+                    let unreadable = Unreadable::new(self.read_to.0, answer, message.error_text(), Instant::now());
+                    self.state = State::Unreadable(Box::new(unreadable));
+                } else {
+                    self.answer(answer);
+                }
+                return Ok(self.is_unreadable());
+            }
+            PartitionFault::Transient => {
+                let reason = message.error_text();
+                let problem = format!("{} can't be read for now: {reason}", self.partition);
+                hand_out(LaneEvent::Problem(Failure::retry(problem)));
+            }
+        }
+        Ok(false)
+    }
+
+    fn end_of_partition(&mut self, offset: i64, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) {
+        if !self.is_read() {
+            return;
+        }
+        if self.end.is_some_and(|end| offset >= end) {
+            self.state = State::Done;
+        }
+        // Behind markers and aborted transactions, of which it is not known who wrote them.
+        if offset > self.read_to.0 {
+            self.read_to = (offset, None);
+        }
+        hand_out(LaneEvent::EndOfPartition { partition: self.index, offset });
+    }
+
+    /// True if there is something to find out.
+    fn lose(&mut self, wanted: i64) -> bool {
+        let wanted = match &mut self.state {
+            State::Reading | State::Doubtful => Some(wanted),
+            State::Unreadable(unreadable) => unreadable.lose(wanted, Instant::now()),
+            _ => return false,
+        };
+        if let Some(wanted) = wanted {
+            self.state = State::Lost { wanted };
+        }
+        true
+    }
+}
+
+pub(super) fn find(slots: &[Slot], message: &Message<'_>) -> Option<usize> {
+    let topic = message.topic()?;
+    slots.iter().position(|s| s.partition.partition == message.partition() && s.topic.as_c_str() == topic)
+}

@@ -1,0 +1,213 @@
+//! Partitions that librdkafka has stopped reading: what became of them is asked of the brokers, and the document says what follows.
+
+use std::time::{Duration, Instant};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::consumer::Consumer;
+use weir_plan::ids::TopicPartition;
+use weir_plan::plan::OnLostOffsets;
+
+use super::super::{ask, fault};
+use super::unreadable::{Next, TRIES, Unreadable};
+use super::{LaneEvent, LaneInput, State, Taken, add};
+use weir_base::failure::{Failure, Remedy, Result};
+
+/// How long a lane waits for what brokers say about its partitions in trouble, over all of them. Those stand still anyway; the lane's others
+/// wait with them, and so does the close of an epoch.
+const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
+const RESOLVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+impl LaneInput {
+    /// Finds out about partitions in trouble, and tries again later where nobody answers. A round has one deadline for all; the next one
+    /// begins with the partitions that this one did not get to.
+    pub(super) fn resolve(&mut self, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
+        self.resolve_at = None;
+        let until = Instant::now() + RESOLVE_WITHIN;
+        self.slots.rotate_left(std::mem::take(&mut self.resolved_last));
+        for at in 0..self.slots.len() {
+            if !self.slots[at].is_in_trouble() {
+                continue;
+            }
+            if Instant::now() >= until {
+                self.resolved_last = at;
+                self.resolve_by(Instant::now() + RESOLVE_AGAIN_AFTER);
+                break;
+            }
+            let resolved = match self.slots[at].state {
+                State::Lost { wanted } => self.resolve_lost(at, wanted, until, hand_out),
+                State::Unreadable(_) => self.resolve_unreadable(at, until, hand_out),
+                _ => self.resolve_doubtful(at, until, hand_out),
+            };
+            match resolved {
+                Err(failure) if failure.remedy == Remedy::Retry => {
+                    hand_out(LaneEvent::Problem(failure));
+                    self.resolve_by(Instant::now() + RESOLVE_AGAIN_AFTER);
+                }
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    fn resolve_by(&mut self, at: Instant) {
+        self.resolve_at = Some(self.resolve_at.map_or(at, |earlier| earlier.min(at)));
+    }
+
+    /// Moves a partition whose next offset is gone to where the document says.
+    fn resolve_lost(&mut self, at: usize, wanted: i64, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
+        let Some((low, end)) = self.bounds(at, until, hand_out)? else { return Ok(()) };
+        let slot = &mut self.slots[at];
+        let (partition, position) = (slot.index, slot.read_to.0);
+        // It is there: what librdkafka missed is where it went by itself, behind a batch that could not be read.
+        if (low..=end).contains(&position) {
+            slot.state = State::Reading;
+            return self.restart(at, position);
+        }
+        let next = match self.on_loss.offsets {
+            OnLostOffsets::Fail => return Err(fault::offsets_lost(&slot.partition, wanted, low, end)),
+            OnLostOffsets::Earliest => low,
+            OnLostOffsets::Latest => end,
+        };
+        (slot.state, slot.read_to) = (State::Reading, (next, None));
+        self.restart(at, next)?;
+        hand_out(LaneEvent::OffsetsLost { partition, wanted, next });
+        Ok(())
+    }
+
+    /// The offsets that the partition has. None if its topic does not exist any more, which has been told then.
+    fn bounds(&mut self, at: usize, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<Option<(i64, i64)>> {
+        let TopicPartition { topic, partition } = &self.slots[at].partition;
+        let bounds = ask::until_answered(&self.client, until, |timeout| self.client.fetch_watermarks(topic, *partition, timeout));
+        match bounds {
+            Ok(bounds) => Ok(Some(bounds)),
+            Err(refusal) if refusal.is_unknown_topic() => {
+                let topic = topic.clone();
+                self.give_up(&topic, hand_out)?;
+                Ok(None)
+            }
+            Err(refusal) => Err(refusal.explain(&self.client, topic)),
+        }
+    }
+
+    /// Does what is next for a partition that can't be read where it stands: each time one fetch or one question, whose answer a later call acts on.
+    fn resolve_unreadable(&mut self, at: usize, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
+        let now = Instant::now();
+        let slot = &mut self.slots[at];
+        let State::Unreadable(unreadable) = &mut slot.state else { return Ok(()) };
+        match unreadable.next(now) {
+            Next::Rest(until) => {
+                self.resolve_by(until);
+                return self.take_out(at);
+            }
+            Next::Wait(until) => {
+                self.resolve_by(until);
+                return Ok(());
+            }
+            Next::Found { from, next } => return self.pass_over(at, from, next, hand_out),
+            Next::Try { offset, nth } => {
+                let found = told(&slot.partition, offset, unreadable);
+                let problem = format!("{found}; it is read again, for the {nth}. of {TRIES} times");
+                hand_out(LaneEvent::Problem(Failure::retry(problem)));
+                self.restart(at, offset)?;
+            }
+            Next::Probe(offset) => {
+                tracing::debug!(partition = %slot.partition, offset, "looking for the first offset that can be read");
+                self.restart(at, offset)?;
+            }
+            Next::AskForEnd => {
+                let Some((_, end)) = self.bounds(at, until, hand_out)? else { return Ok(()) };
+                let slot = &mut self.slots[at];
+                if let State::Unreadable(unreadable) = &mut slot.state {
+                    if unreadable.stays_so() {
+                        let found = told(&slot.partition, slot.read_to.0, unreadable);
+                        let problem = format!("{found}; it stays so, and where the log can be read again is looked for");
+                        hand_out(LaneEvent::Problem(Failure::retry(problem)));
+                    }
+                    unreadable.end_is(slot.end, end, now);
+                }
+            }
+        }
+        // What has been begun has a deadline.
+        self.resolve_by(now);
+        Ok(())
+    }
+
+    /// Reads on behind what can't be read.
+    fn pass_over(&mut self, at: usize, from: i64, next: i64, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
+        let slot = &mut self.slots[at];
+        let ends = slot.end.filter(|end| next >= *end);
+        let before = std::mem::replace(&mut slot.state, ends.map_or(State::Reading, State::AtBound));
+        slot.read_to = (next, None);
+        let partition = slot.index;
+        if ends.is_some() { self.take_out(at) } else { self.restart(at, next) }?;
+        if let State::Unreadable(unreadable) = &before
+            && from < next
+        {
+            hand_out(LaneEvent::Unreadable { partition, from, next, reason: &unreadable.reason });
+        }
+        Ok(())
+    }
+
+    /// A single broker may know less than the others; librdkafka reads on by itself when the topic turns up again.
+    fn resolve_doubtful(&mut self, at: usize, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
+        let topic = self.slots[at].partition.topic.clone();
+        if ask::partition_count_if_there(&self.client, &topic, until)?.is_none() {
+            return self.give_up(&topic, hand_out);
+        }
+        for slot in self.slots.iter_mut().filter(|s| s.state == State::Doubtful && s.partition.topic == topic) {
+            slot.state = State::Reading;
+        }
+        Ok(())
+    }
+
+    /// Nothing more comes of a topic that does not exist any more.
+    fn give_up(&mut self, topic: &str, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
+        self.on_loss.topic_gone(topic, self.client.context().bootstrap_servers())?;
+        for slot in self.slots.iter_mut().filter(|s| s.partition.topic == topic && !matches!(s.state, State::Gone | State::Done)) {
+            slot.state = State::Gone;
+            hand_out(LaneEvent::TopicGone { partition: slot.index });
+        }
+        Ok(())
+    }
+
+    /// What is fetched of partitions that are held would only fill the queue.
+    pub(super) fn stop_held(&mut self) -> Result<()> {
+        for at in 0..self.slots.len() {
+            if self.slots[at].state == State::Held {
+                self.take_out(at)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Fetches a partition at another offset. What was fetched of it before does not come any more.
+    pub(super) fn restart(&mut self, at: usize, next: i64) -> Result<()> {
+        self.take_out(at)?;
+        let slot = &mut self.slots[at];
+        let mut list = TopicPartitionList::new();
+        add(&mut list, &slot.partition, next)?;
+        let moved = self.client.incremental_assign(&list);
+        moved.map_err(|e| Failure::bug(format!("go on reading {} at {next}: {e}", slot.partition)))?;
+        slot.is_assigned = true;
+        // The stop took the forwarding away, as in `KafkaInput::assign`.
+        self.take_in(&self.slots[at])
+    }
+
+    /// Fetches a partition no longer.
+    fn take_out(&mut self, at: usize) -> Result<()> {
+        let slot = &mut self.slots[at];
+        if !slot.is_assigned {
+            return Ok(());
+        }
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&slot.partition.topic, slot.partition.partition);
+        let stopped = self.client.incremental_unassign(&list);
+        stopped.map_err(|e| Failure::bug(format!("stop reading {}: {e}", slot.partition)))?;
+        slot.is_assigned = false;
+        Ok(())
+    }
+}
+
+fn told(partition: &TopicPartition, offset: i64, unreadable: &Unreadable) -> String {
+    format!("{partition}: what comes at offset {offset} can't be read: {}", unreadable.reason)
+}

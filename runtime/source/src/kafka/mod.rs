@@ -1,0 +1,246 @@
+//! Records from Kafka. One librdkafka client per source; its partitions are shared out among lanes, which read in parallel. Partitions are
+//! assigned at the manifest's offsets, never subscribed to: who reads what is decided by the checkpoint, not by a group.
+
+mod ask;
+mod client;
+mod events;
+mod fault;
+mod lane;
+mod leaders;
+mod native;
+mod settings;
+mod topics;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CString;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rdkafka::consumer::{CommitMode, Consumer};
+use rdkafka::{Offset, TopicPartitionList};
+use weir_plan::ids::TopicPartition;
+use weir_plan::plan::KafkaSource;
+use weir_plan::topics::Topics;
+
+use client::Client;
+use events::Events;
+use fault::OnLoss;
+pub use lane::{LaneEvent, LaneInput, Record, Taken};
+pub use leaders::{End, Ends};
+pub use native::{Headers, TimeSetBy, Timestamp};
+pub use settings::Fetching;
+pub use topics::Found;
+use weir_base::failure::{Failure, Result};
+
+/// Where reading a partition starts and, for a run that ends, where it ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Position {
+    pub partition: TopicPartition,
+    /// The offset that comes next.
+    pub next: i64,
+    /// Exclusive. Nothing at or above it is handed out.
+    pub end: Option<i64>,
+    /// Of the leader that wrote what lies before `next`, where that is known: the log is compared with it before reading goes on.
+    pub leader_epoch: Option<i32>,
+}
+
+/// The offsets that a broker has of a partition: `[low, end)`, where `end` is the last stable offset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OffsetBounds {
+    pub low: i64,
+    pub end: i64,
+}
+
+/// For librdkafka's own threads to begin with an assignment; no broker is waited for.
+const VALIDATE_DEADLINE: Duration = Duration::from_secs(30);
+const VALIDATE_AGAIN_AFTER: Duration = Duration::from_millis(10);
+
+/// The client of one source: metadata, offsets, assignment, publishing.
+pub struct KafkaInput {
+    client: Arc<Client>,
+    topics: Topics,
+    on_loss: OnLoss,
+}
+
+impl KafkaInput {
+    /// Makes the client; nothing is asked of the brokers yet, so only settings that librdkafka refuses fail here.
+    pub fn connect(source: &KafkaSource, client_id: &str) -> Result<Self> {
+        Self::connect_with(source, client_id, Fetching::default())
+    }
+
+    /// The same, fetching in another way.
+    pub fn connect_with(source: &KafkaSource, client_id: &str, fetching: Fetching) -> Result<Self> {
+        let config = settings::client_config(source, client_id, fetching);
+        let client = Client::new(&config, Events::new(&source.bootstrap_servers))
+            .map_err(|e| Failure::config(format!("Kafka connection to {}: {e}", source.bootstrap_servers)))?;
+        let topics_come_and_go = matches!(source.topics, Topics::Matching(_));
+        let on_loss = OnLoss { offsets: source.on_lost_offsets, topics_come_and_go };
+        Ok(Self { client: Arc::new(client), topics: source.topics.clone(), on_loss })
+    }
+
+    /// What the brokers have, in the order of `partitions`.
+    ///
+    /// # Errors
+    /// `Config` for a partition that does not exist, `Retry` when its leader does not answer before the deadline.
+    pub fn offset_bounds(&self, partitions: &[TopicPartition], deadline: Duration) -> Result<Vec<OffsetBounds>> {
+        let until = Instant::now() + deadline;
+        partitions
+            .iter()
+            .map(|p| {
+                ask::until_answered(&self.client, until, |timeout| {
+                    let (low, end) = self.client.fetch_watermarks(&p.topic, p.partition, timeout)?;
+                    Ok(OffsetBounds { low, end })
+                })
+                .map_err(|refusal| refusal.explain(&self.client, &p.topic))
+            })
+            .collect()
+    }
+
+    /// The first offset of each partition whose record has this timestamp or a later one; a partition without such a record is left out.
+    ///
+    /// # Errors
+    /// As [`Self::offset_bounds`].
+    pub fn offsets_at(&self, partitions: &[TopicPartition], at_ms: i64, deadline: Duration) -> Result<BTreeMap<TopicPartition, i64>> {
+        // librdkafka takes an empty list for a mistake.
+        if partitions.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let until = Instant::now() + deadline;
+        let mut asked = TopicPartitionList::new();
+        for p in partitions {
+            lane::add(&mut asked, p, at_ms)?;
+        }
+        let names = || partitions.iter().map(|p| p.topic.as_str()).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ");
+        let answered = ask::until_answered(&self.client, until, |timeout| {
+            let answered = self.client.offsets_for_times(asked.clone(), timeout)?;
+            // The call as a whole succeeds where one partition of several has no leader.
+            answered.elements().iter().try_for_each(|e| e.error())?;
+            Ok(answered)
+        })
+        .map_err(|refusal| refusal.explain(&self.client, &names()))?;
+        let at = answered.elements().into_iter().filter_map(|e| {
+            let offset = e.offset().to_raw().filter(|offset| *offset >= 0)?;
+            Some((TopicPartition { topic: e.topic().to_owned(), partition: e.partition() }, offset))
+        });
+        Ok(at.collect())
+    }
+
+    /// The ends of partitions by their leaders' word, all asked at once. One whose leader does not answer within `timeout` is left out.
+    #[must_use]
+    pub fn ends(&self, partitions: &[TopicPartition], timeout: Duration) -> Ends {
+        // librdkafka takes an empty list for a mistake.
+        if partitions.is_empty() {
+            return Ends::new();
+        }
+        leaders::ends(&self.client, partitions, timeout).unwrap_or_else(|error| {
+            tracing::debug!(%error, "no leader has said where its partitions end");
+            Ends::new()
+        })
+    }
+
+    /// Starts reading, replacing what was read before, whose lanes must have been dropped. The lanes share the partitions out in turn, at
+    /// least one each; `partition` in what a lane hands out is an index into `positions`.
+    ///
+    /// # Errors
+    /// `Bug`, since everything about the positions is known by now.
+    pub fn assign(&self, positions: &[Position], lanes: usize) -> Result<Vec<LaneInput>> {
+        self.client.unassign().map_err(|e| Failure::bug(format!("stop reading Kafka: {e}")))?;
+        let lanes = lanes.min(positions.len()).max(1);
+        let inputs: Result<Vec<_>> = (0..lanes)
+            .map(|lane| {
+                let mine = positions.iter().enumerate().skip(lane).step_by(lanes);
+                LaneInput::new(Arc::clone(&self.client), self.on_loss, mine)
+            })
+            .collect();
+        // The lanes have their queues forwarded by now: a partition that was never read is safe from here on.
+        let inputs = inputs?;
+        let mut assignment = TopicPartitionList::new();
+        for p in positions.iter().filter(|p| p.end.is_none_or(|end| p.next < end)) {
+            lane::add(&mut assignment, &p.partition, p.next)?;
+        }
+        self.client.assign(&assignment).map_err(|e| Failure::bug(format!("start reading Kafka: {e}")))?;
+        // A partition that was read before has lost its forwarding to the stop, which runs in librdkafka's main thread, before it answers
+        // the assign. What was fetched in between waits in the partition's own queue, and is moved by this.
+        inputs.iter().try_for_each(LaneInput::take_in_all)?;
+        self.validate(positions)?;
+        Ok(inputs)
+    }
+
+    /// librdkafka compares positions with the leaders' logs when a leader changes and when it is told to go elsewhere, but not when partitions are
+    /// assigned. So it is told to go where it is.
+    fn validate(&self, positions: &[Position]) -> Result<()> {
+        let read_on = positions.iter().filter(|p| p.end.is_none_or(|end| p.next < end));
+        let mut open: Vec<_> = read_on.filter_map(|p| Some((&p.partition, p.next, p.leader_epoch?))).collect();
+        let until = Instant::now() + VALIDATE_DEADLINE;
+        loop {
+            let why = match leaders::validate(&self.client, &open, VALIDATE_DEADLINE) {
+                // A fetch that finds nothing at its offset may come first, and stops the partition: its lane will hear of it.
+                Ok(refused) => {
+                    open = refused.into_iter().filter(|(partition, next, _)| !self.lacks(partition, *next)).collect();
+                    "librdkafka has not begun to read".to_owned()
+                }
+                Err(error) => error.to_string(),
+            };
+            if open.is_empty() {
+                return Ok(());
+            }
+            if Instant::now() >= until {
+                let which = open.iter().map(|(partition, ..)| partition.to_string()).collect::<Vec<_>>().join(", ");
+                return Err(Failure::retry(format!("compare what was read with Kafka's log: {which}: {why}")));
+            }
+            // The assignment before this one is still being let go of.
+            std::thread::sleep(VALIDATE_AGAIN_AFTER);
+        }
+    }
+
+    /// Whether a partition's leader says that its log does not reach over this offset.
+    fn lacks(&self, partition: &TopicPartition, next: i64) -> bool {
+        let bounds = self.client.fetch_watermarks(&partition.topic, partition.partition, VALIDATE_AGAIN_AFTER * 100);
+        bounds.is_ok_and(|(low, end)| !(low..=end).contains(&next))
+    }
+
+    /// Publishes the consumer group's offsets (what comes next per partition), for people and Kafka's tools, after the commit. Returns at
+    /// once; what fails is logged now and then, and concerns nothing else.
+    pub fn publish(&self, offsets: &[(TopicPartition, i64)]) {
+        self.commit_group(offsets, CommitMode::Async);
+    }
+
+    /// The same, and waits for the broker's word: at the end of a run, which would be over before the request is sent.
+    pub fn publish_and_wait(&self, offsets: &[(TopicPartition, i64)]) {
+        self.commit_group(offsets, CommitMode::Sync);
+    }
+
+    fn commit_group(&self, offsets: &[(TopicPartition, i64)], mode: CommitMode) {
+        // librdkafka takes an empty list for a mistake.
+        if offsets.is_empty() {
+            return;
+        }
+        let mut list = TopicPartitionList::new();
+        for (p, next) in offsets {
+            if lane::add(&mut list, p, *next).is_err() {
+                return;
+            }
+        }
+        if let Err(error) = self.client.commit(&list, mode) {
+            self.client.context().publish_failed(&error);
+        }
+    }
+
+    /// The partition's high watermark as of the last fetch, without asking anyone; `None` until something was fetched. For lag. Greater
+    /// than the offset of the last `EndOfPartition`: a transaction hangs open there (or records just came in).
+    #[must_use]
+    pub fn cached_high_watermark(&self, partition: &TopicPartition) -> Option<i64> {
+        let topic = CString::new(partition.topic.as_str()).ok()?;
+        native::cached_high_watermark(&self.client, &topic, partition.partition)
+    }
+}
+
+/// Of an offset as librdkafka wants it.
+fn absolute(offset: i64) -> Offset {
+    Offset::Offset(offset)
+}
+
+#[cfg(test)]
+mod broker_tests;
+#[cfg(test)]
+pub(crate) mod tests;
