@@ -7,12 +7,12 @@ from ..harness import stacks
 SCRIPT = """\
 lane-0 
 \t    1 __memmove_avx512
-\t    2 weir_runtime::decode::reader::Reader::value
-\t    3 weir_runtime::engine::lane::Lane::run
+\t    2 weir_decode::json::reader::Reader::value
+\t    3 weir_runtime::engine::lanes::lane::Lane::run
 
 lane-0 
 \t    1 _int_free (inlined)
-\t    2 weir_runtime::source::kafka::lane::LaneInput::poll
+\t    2 weir_source::kafka::lane::LaneInput::poll
 
 rdk:broker1 
 \t    1 LZ4_decompress_safe
@@ -33,7 +33,7 @@ class Stacks(unittest.TestCase):
 
     def test_stacks_are_folded_from_the_outermost_frame_on_and_counted(self):
         samples = list(stacks.of_script(SCRIPT)) * 2
-        self.assertIn("lane-0;weir_runtime::source::kafka::lane::LaneInput::poll;_int_free 2\n", stacks.folded(samples))
+        self.assertIn("lane-0;weir_source::kafka::lane::LaneInput::poll;_int_free 2\n", stacks.folded(samples))
 
 
 if __name__ == "__main__":

@@ -8,16 +8,16 @@ from collections import Counter
 
 # In this order for one frame; the first that matches decides.
 RULES = [
-    ("decode", r"weir_runtime::decode"),
+    ("decode", r"weir_decode::"),
     ("hash", r"group_table::.*intern|RowKeys|GroupTable::(update|merge)$|arrow_row"),
     ("update", r"GroupsAccumulator|groups_accumulator|EdgeSender|GroupTable"),
-    ("emit", r"Windows::close_next|epoch_rows|evaluate_keyed|GroupTable::evaluate"),
-    ("state", r"window::(order|change|state_file|compaction|partials)|KeyedStage|tumbling::(operator|windows)|key_group|state_log|restoring"),
+    ("emit", r"Windows::close_next|step_rows|evaluate_keyed|GroupTable::evaluate"),
+    ("state", r"weir_runtime::state::|KeyedStage|tumbling::(operator|windows|partials)|key_group|start::restoring"),
     ("expressions", r"datafusion_(physical_)?(expr|functions)|weir_runtime::transform|weir_plan::expr|ScalarExpr"),
-    ("encode", r"parquet::|sink::delta::(writer|stats|partition)|sink_task"),
-    ("upload", r"sink::delta::upload|part_file|object_store|LocalFileSystem"),
-    ("commit", r"weir_runtime::checkpoint|sink::delta|engine::commit|delta_kernel|deltalake"),
-    ("take over", r"source::kafka|rd_kafka|engine::lane"),
+    ("encode", r"parquet::|weir_sink::delta::(writer|stats|partition)|sinks::task"),
+    ("upload", r"storage::upload|part_file|object_store|LocalFileSystem"),
+    ("commit", r"weir_checkpoint::|weir_sink::delta|sinks::committing|delta_kernel|deltalake"),
+    ("take over", r"weir_source::|rd_kafka|engine::lanes"),
 ]
 # librdkafka's own threads: the network, unpacking, and a message made of each record.
 CONSUME = "consume"
