@@ -4,6 +4,8 @@
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use weir_base::VERSION;
+use weir_base::failure::{Failure, Result};
 use weir_plan::ids::{Epoch, Generation};
 use weir_plan::quote::quoted;
 
@@ -12,8 +14,6 @@ use super::manifest::{MANIFEST_V2, Manifest, Need};
 use super::protocol::{Acknowledged, Head, Mark};
 use super::v1::MANIFEST_V1;
 use super::{layout, v1};
-use weir_base::VERSION;
-use weir_base::failure::{Failure, Result};
 
 impl Manifest {
     /// # Errors
@@ -158,11 +158,12 @@ fn begin(path: &str, known: &[&'static str], bytes: &[u8]) -> Result<&'static st
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use weir_base::failure::Remedy;
+
     use super::*;
     use crate::manifest::*;
     use crate::totals::{SourceTotals, StepTotals, Totals};
     use serde_json::json;
-    use weir_base::failure::Remedy;
     use weir_plan::compat::Fingerprint;
 
     const FIXTURE: &[u8] = include_bytes!("../../fixtures/manifest-v2.json");

@@ -4,14 +4,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use weir_base::failpoint;
+use weir_base::failure::{Failure, Result};
 use weir_plan::ids::{Epoch, Generation};
 
 use super::gc::{self, Collector, GcReport};
 use super::layout::{self, StateName};
 use super::manifest::{Manifest, StateFile};
 use super::store::{Outcome, Store};
-use weir_base::failpoint;
-use weir_base::failure::{Failure, Result};
 
 /// What is to be collected, and by whom.
 #[derive(Debug, Clone)]

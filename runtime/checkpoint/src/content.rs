@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use weir_base::VERSION;
+
 use super::manifest::{
     AcknowledgedBefore, AcknowledgedEpoch, ActedUpon, Committable, Kind, MANIFEST_V2, Manifest, PinnedSink, SourceCounts, SourceProgress,
     StepProgress, Task, Until, Writer,
 };
 use super::protocol::{Acknowledged, Head, Place};
 use super::totals::Totals;
-use weir_base::VERSION;
 
 /// What a claim carries on from its predecessor; of a new lineage, what it pins.
 #[derive(Debug, Clone, PartialEq)]

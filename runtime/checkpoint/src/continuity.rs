@@ -1,8 +1,9 @@
 //! A manifest must go on where its predecessor stopped. Checked before it is created, because afterwards it is decided: an overlap
 //! would count records twice, and a forgotten partition would be read again from its start, in tables that can't be mended.
 
-use super::manifest::{Manifest, PartitionProgress, SourceProgress};
 use weir_base::failure::{Failure, Result};
+
+use super::manifest::{Manifest, PartitionProgress, SourceProgress};
 
 /// Whether `sources` may follow `before`. Every partition of `before` is carried on where it was, unless its topic is gone; new ones may join. Offsets that were lost
 /// are within the range of the epoch that found it out, and declared there. A claim takes nothing in. Watermarks never go back.

@@ -3,6 +3,9 @@
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use weir_base::failpoint;
+use weir_base::failure::{Failure, Remedy, Result};
+use weir_base::retry::{Jitter, Patience, RetryPolicy};
 use weir_plan::ids::Epoch;
 use weir_plan::quote::quoted;
 
@@ -13,9 +16,6 @@ use super::manifest::{Committable, Kind, Manifest};
 use super::protocol::{Answer, Doubt, Held, Machine, Next, Place, Request, Rest, Stop, Told, Whose, Why};
 use super::sinks::{Committer, Landed, SinkMemory, Sinks};
 use super::store::{Outcome, Store};
-use weir_base::failpoint;
-use weir_base::failure::{Failure, Remedy, Result};
-use weir_base::retry::{Jitter, Patience, RetryPolicy};
 
 pub(super) struct Driver {
     pub store: Store,

@@ -1,10 +1,10 @@
 //! Where a pipeline is at home. The same document, tried on a laptop, would take the checkpoint away from the pipeline on the cluster; the
 //! manifests say in which namespace it runs there.
 
+use weir_base::failure::{Failure, Result};
 use weir_plan::quote::quoted;
 
 use super::manifest::Manifest;
-use weir_base::failure::{Failure, Result};
 
 /// Where this process runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -2,12 +2,12 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use weir_base::failure::{Failure, Result};
 use weir_plan::ids::Generation;
 use weir_plan::key_group::{KEY_GROUPS, KEY_HASH};
 
 use super::codec;
 use super::layout::IDENTITY;
-use weir_base::failure::{Failure, Result};
 
 /// The `format` of this version.
 pub const IDENTITY_V1: &str = "weir.identity/v1";
@@ -84,8 +84,9 @@ impl Identity {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-    use super::*;
     use weir_base::failure::Remedy;
+
+    use super::*;
 
     const FIXTURE: &[u8] = include_bytes!("../../fixtures/identity-v1.json");
 

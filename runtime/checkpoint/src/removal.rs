@@ -8,6 +8,8 @@
 
 use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
+use weir_base::failure::{Failure, Remedy, Result};
+use weir_base::retry::RetryPolicy;
 use weir_plan::ids::Epoch;
 
 use super::content::Carried;
@@ -18,8 +20,6 @@ use super::manifest::Manifest;
 use super::sinks::{SinkMemory, Sinks};
 use super::store::{Outcome, Store};
 use super::writer::{self, Options};
-use weir_base::failure::{Failure, Remedy, Result};
-use weir_base::retry::RetryPolicy;
 
 /// Requests under way at the same time.
 const AT_ONCE: usize = 16;

@@ -1,11 +1,11 @@
 //! What a writer asks of the sinks, of whatever kind they are: before it claims, before it decides, and when an epoch is decided.
 
 use futures::future::BoxFuture;
+use weir_base::failure::Result;
 use weir_plan::ids::Epoch;
 
 use super::manifest::{Committable, Manifest};
 use super::protocol::Mark;
-use weir_base::failure::Result;
 
 /// What became of one sink's part of an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -4,15 +4,15 @@ use std::fmt;
 use std::ops::Range;
 
 use bytes::{Bytes, BytesMut};
+use weir_base::failpoint;
+use weir_base::failure::{Failure, Result};
+use weir_base::retry::{Jitter, Patience, RetryPolicy};
+use weir_base::storage::{PART_BYTES, Upload};
 use weir_plan::ids::{Epoch, Generation};
 
 use super::layout::StateName;
 use super::manifest::StateFile;
 use super::store::{Outcome, Store};
-use weir_base::failpoint;
-use weir_base::failure::{Failure, Result};
-use weir_base::retry::{Jitter, Patience, RetryPolicy};
-use weir_base::storage::{PART_BYTES, Upload};
 
 /// Cheap to clone: the state of the next epoch is uploaded while the last one is being committed.
 #[derive(Debug, Clone)]

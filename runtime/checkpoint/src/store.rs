@@ -11,7 +11,6 @@ use futures::TryStreamExt;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
 use object_store::{Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, PutPayload};
-
 use weir_base::failure::{Failure, Remedy, Result};
 use weir_base::retry::RetryPolicy;
 use weir_base::storage::{Standing, Target, Upload, innermost, is_refusal};

@@ -10,6 +10,10 @@ use std::time::Duration;
 use object_store::ObjectStore;
 use object_store::multipart::MultipartStore;
 use object_store::path::Path;
+use weir_base::failpoint;
+use weir_base::failure::{Failure, Result};
+use weir_base::retry::{Jitter, RetryPolicy};
+use weir_base::storage::Standing;
 use weir_plan::ids::{Epoch, Generation};
 
 use super::collection::{Collection, known};
@@ -23,10 +27,6 @@ use super::protocol::{Machine, Next, Request};
 use super::sinks::{Committer, Sinks};
 use super::state_files::StateFiles;
 use super::store::{Outcome, Store};
-use weir_base::failpoint;
-use weir_base::failure::{Failure, Result};
-use weir_base::retry::{Jitter, RetryPolicy};
-use weir_base::storage::Standing;
 
 /// How to reach the store and how long to try.
 #[derive(Debug, Clone)]

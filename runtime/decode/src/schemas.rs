@@ -13,10 +13,9 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
-use weir_plan::panics;
-
 use weir_base::failure::{Failure, Result};
 use weir_base::retry::RetryPolicy;
+use weir_plan::panics;
 
 /// Fetches under way at a time: a start over many partitions may ask for many schemas at once.
 const FETCHES_MAX: usize = 8;

@@ -1,9 +1,8 @@
 //! What an epoch in a sink is, whatever the sink's kind: what was decided for it, what the sink holds, and what the one means for the other.
 
 use serde_json::{Map, Value};
-use weir_plan::ids::Epoch;
-
 use weir_base::failure::Failure;
+use weir_plan::ids::Epoch;
 
 /// One epoch of one sink, as its manifest decided it.
 #[derive(Debug, Clone, PartialEq)]

@@ -15,6 +15,9 @@ pub mod years;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use weir_base::failure::Result;
+use weir_base::retry::RetryPolicy;
+use weir_base::storage::{Secrets, Standing};
 use weir_plan::Plan;
 use weir_plan::plan::{self, SinkKind};
 
@@ -23,9 +26,6 @@ use self::reading_back::{Expected, ReadBack, Versions};
 use self::upkeep::Duty;
 use self::writing::{Part, Payload, Sealed, Writers};
 use crate::fitness::Fitness;
-use weir_base::failure::Result;
-use weir_base::retry::RetryPolicy;
-use weir_base::storage::{Secrets, Standing};
 
 /// What the sinks of a process are opened with.
 #[derive(Clone)]

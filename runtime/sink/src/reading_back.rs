@@ -3,7 +3,6 @@
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use futures::future::BoxFuture;
-
 use weir_base::failure::Result;
 
 /// What the sink must hold.

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
-
 use weir_base::failure::Result;
 use weir_base::memory::Memory;
 use weir_base::retry::RetryPolicy;
@@ -167,9 +166,9 @@ mod tests {
 
     use futures::FutureExt as _;
     use tokio::sync::mpsc;
+    use weir_base::failure::Failure;
 
     use super::*;
-    use weir_base::failure::Failure;
 
     const MINUTE: Duration = Duration::from_secs(60);
 

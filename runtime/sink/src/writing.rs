@@ -4,10 +4,9 @@
 use arrow::record_batch::RecordBatch;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
-use weir_plan::quote::quoted;
-
 use weir_base::VERSION;
 use weir_base::failure::{Failure, Result};
+use weir_plan::quote::quoted;
 
 /// Begins the writers of a sink's epochs.
 pub trait Writers: Send + Sync {

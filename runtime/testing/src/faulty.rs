@@ -12,9 +12,9 @@ use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{MultipartId, ObjectStore, ObjectStoreExt as _, PutMode, PutOptions, PutPayload, PutResult, Result};
 use tokio::sync::Semaphore;
+use weir_base::storage::Location;
 
 use crate::meddled::{Meddled, Meddler, Pending, lost, refused};
-use weir_base::storage::Location;
 
 /// What happens to the next attempts to create a commit, one each.
 #[derive(Debug, Clone)]

@@ -1,13 +1,13 @@
 //! State files and the collection of garbage.
 
 use object_store::{ObjectStoreExt as _, PutPayload};
+use weir_base::retry::Jitter;
 
 use super::stubs::Parted;
 use super::*;
 use crate::layout::{COMPACTED_FROM, StateName};
 use crate::state_files::StateFiles;
 use crate::store::Store;
-use weir_base::retry::Jitter;
 
 /// A file as the manifest names it.
 async fn put(states: &StateFiles, name: &StateName, bytes: &[u8]) -> Result<StateFile> {

@@ -17,6 +17,8 @@ use object_store::local::LocalFileSystem;
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use serde_json::{Map, json};
+use weir_base::failure::{Failure, Remedy, Result};
+use weir_base::retry::RetryPolicy;
 use weir_plan::ids::{Epoch, Generation};
 
 use super::content::{Carried, DataEpoch};
@@ -24,8 +26,6 @@ use super::manifest::*;
 use super::sinks::*;
 use super::writer::*;
 use stubs::{Nothing, Tables, Unreliable};
-use weir_base::failure::{Failure, Remedy, Result};
-use weir_base::retry::RetryPolicy;
 
 const SINKS: [&str; 2] = ["silver", "late"];
 

@@ -11,14 +11,14 @@ use object_store::memory::InMemory;
 use object_store::multipart::{MultipartStore, PartId};
 use object_store::path::Path;
 use object_store::{MultipartId, ObjectStore, PutMode, PutOptions, PutPayload, PutResult};
+use weir_base::failure::{Failure, Result};
+use weir_base::retry::Jitter;
 use weir_plan::ids::Epoch;
+use weir_testing::meddled::{Meddled, Meddler, Pending, lost, refused};
 
 use crate::manifest::{Committable, Manifest};
 use crate::protocol::Mark;
 use crate::sinks::{Committer, Landed, SinkHolds, SinkMemory, Sinks};
-use weir_base::failure::{Failure, Result};
-use weir_base::retry::Jitter;
-use weir_testing::meddled::{Meddled, Meddler, Pending, lost, refused};
 
 /// A store whose calls fail now and then: before they are done, or after.
 #[derive(Debug)]

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-
 use weir_base::failure::{Failure, Result};
 
 /// What must be understood to read and to write the table.

@@ -16,7 +16,6 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 use tokio::runtime::Handle;
-
 use weir_base::retry::RetryPolicy;
 use weir_base::storage::{Location, Upload};
 

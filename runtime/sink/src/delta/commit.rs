@@ -7,12 +7,12 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use object_store::ObjectStoreExt as _;
 use serde_json::Value;
+use weir_base::failure::{Failure, Result};
 
 use super::actions::{self, Txn};
 use super::log::Created;
 use super::{DeltaTable, partition, transaction};
 use crate::decided::{Decided, Verdict, judge};
-use weir_base::failure::{Failure, Result};
 
 /// How often a call goes on after commits of others that came first. Each time, somebody else got through.
 const ROUNDS_MAX: usize = 20;

@@ -3,11 +3,11 @@
 
 use arrow::datatypes::{Field, SchemaRef};
 use delta_kernel::schema::{DataType, PrimitiveType, StructField, StructType};
+use weir_base::failure::{Failure, Result};
 
 use super::actions::{Metadata, Protocol};
 use super::features;
 use super::schema::{ddl, to_arrow, to_delta};
-use weir_base::failure::{Failure, Result};
 
 /// As Delta: data files have statistics for the first columns only.
 const INDEXED_COLUMNS_DEFAULT: usize = 32;

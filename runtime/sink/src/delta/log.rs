@@ -14,11 +14,11 @@ use deltalake::logstore::{StorageConfig, default_logstore};
 use futures::StreamExt as _;
 use object_store::prefix::PrefixStore;
 use object_store::{ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions};
+use weir_base::failure::{Failure, Remedy, Result};
+use weir_base::storage::Location;
 
 use super::actions::{Commit, Metadata, Protocol};
 use super::{bounded, transaction};
-use weir_base::failure::{Failure, Remedy, Result};
-use weir_base::storage::Location;
 
 /// What the log says at its newest version.
 #[derive(Debug, Clone)]

@@ -2,9 +2,9 @@
 //! commit waits for it, and nothing depends on it.
 
 use tokio::task::JoinHandle;
+use weir_base::failure::Result;
 
 use super::log::Log;
-use weir_base::failure::Result;
 
 /// What is known of a table's log checkpoints.
 #[derive(Debug)]

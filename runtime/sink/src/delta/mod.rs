@@ -40,6 +40,9 @@ use weir_plan::quote::quoted;
 pub use appended::read_back;
 pub use commit::CommitOutcome;
 pub use opener::{TableOpener, former};
+use weir_base::failure::{Failure, Result};
+use weir_base::retry::RetryPolicy;
+use weir_base::storage::Location;
 pub use writer::EpochFiles;
 
 use self::actions::{Metadata, Protocol};
@@ -52,9 +55,6 @@ use crate::decided::{Decided, HeldEpoch, Outcome};
 use crate::upkeep::{Duty, Surroundings};
 use crate::writing::{EpochWriter, Part, Payload, Sealed, Slot, Writers};
 use crate::{Memory, Pin, Sink, SinkStatus};
-use weir_base::failure::{Failure, Result};
-use weir_base::retry::RetryPolicy;
-use weir_base::storage::Location;
 
 /// What manifests call such a sink.
 pub const KIND: &str = "Delta";

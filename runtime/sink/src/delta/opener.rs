@@ -3,6 +3,9 @@
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
+use weir_base::failure::{Failure, Result};
+use weir_base::retry::RetryPolicy;
+use weir_base::storage::{self, Location};
 use weir_plan::plan::{self, DeltaSink, Maintenance, SinkKind};
 
 use super::actions::{self, Metadata, Protocol};
@@ -12,9 +15,6 @@ use super::log_checkpoints::LogCheckpoints;
 use super::pending::Pending;
 use super::{DeltaTable, Owner};
 use crate::{Environment, Opener, Pin, Sink};
-use weir_base::failure::{Failure, Result};
-use weir_base::retry::RetryPolicy;
-use weir_base::storage::{self, Location};
 
 /// Someone else may create the table at the same time; then theirs is opened.
 const CREATE_ATTEMPTS_MAX: usize = 3;

@@ -7,7 +7,6 @@ use std::fmt::Write as _;
 use arrow::array::{Array, AsArray as _};
 use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType};
 use chrono::DateTime;
-
 use weir_base::failure::{Failure, Result};
 
 /// Hive's name for null, which every engine knows.

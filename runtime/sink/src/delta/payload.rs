@@ -1,9 +1,9 @@
 //! What a manifest says that a table is to commit.
 
 use serde_json::{Map, Value};
+use weir_base::failure::{Failure, Result};
 
 use crate::writing::{Payload, unknown};
-use weir_base::failure::{Failure, Result};
 
 /// The type of a payload of data files that are already uploaded, as `add` actions of the Delta protocol.
 pub const APPEND: &str = "DeltaAppend";

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType as Arrow, Schema, SchemaRef};
 use delta_kernel::engine::arrow_conversion::TryIntoArrow as _;
 use delta_kernel::schema::{ArrayType, DataType, PrimitiveType, StructField, StructType};
-
 use weir_base::failure::{Failure, Result};
 
 /// The table's schema for the columns that a sink writes. Timestamps of any unit become `timestamp`: a session's zone is UTC.

@@ -13,11 +13,11 @@ use parquet::DecodeResult;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::push_decoder::{ParquetPushDecoder, ParquetPushDecoderBuilder};
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData, ParquetMetaDataPushDecoder};
-
-use super::log::within;
 use weir_base::failure::{Failure, Result};
 use weir_base::retry::RetryPolicy;
 use weir_base::storage::Location;
+
+use super::log::within;
 
 /// What is asked of the store in one request.
 const PART_BYTES: u64 = 8 << 20;

@@ -19,15 +19,15 @@ use arrow::array::{Int64Array, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use serde_json::{Map, Value, json};
+use weir_base::failure::{Failure, Result};
+use weir_base::retry::RetryPolicy;
+use weir_base::storage::Location;
 use weir_plan::ids::Epoch;
+use weir_testing::lake::{Lake, QUICK, SOON_GIVEN_UP, rides};
 
 use super::{CommitOutcome, DeltaTable};
 use crate::Sink as _;
 use crate::decided::{Decided, HeldEpoch};
-use weir_base::failure::{Failure, Result};
-use weir_base::retry::RetryPolicy;
-use weir_base::storage::Location;
-use weir_testing::lake::{Lake, QUICK, SOON_GIVEN_UP, rides};
 
 /// A commit of the sink, in the lineage of the same name.
 pub(super) fn decided(epoch: u64) -> Decided {

@@ -9,12 +9,12 @@
 
 use std::collections::HashMap;
 
+use weir_base::failure::{Failure, Result};
 use weir_plan::ids::Epoch;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::actions::Txn;
 use crate::decided::{Decided, HeldEpoch};
-use weir_base::failure::{Failure, Result};
 
 const EPOCHS: &str = "weir/";
 const MANIFESTS: &str = "weir.manifest/";

@@ -16,15 +16,15 @@ use parquet::arrow::arrow_writer::ArrowWriterOptions;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties};
 use serde_json::{Value, json};
+use weir_base::failure::{Failure, Result};
+use weir_base::retry::RetryPolicy;
+use weir_base::storage::{Location, Upload};
 
 use super::fit::Layout;
 use super::pending::Pending;
 use super::stats::Stats;
 use super::{TableFiles, partition};
 use crate::writing::{EpochWriter, Part};
-use weir_base::failure::{Failure, Result};
-use weir_base::retry::RetryPolicy;
-use weir_base::storage::{Location, Upload};
 
 /// Level 1 compresses a result table nearly as well as level 3, for half the work.
 const ZSTD_LEVEL: i32 = 1;

@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaErrorCode as Code;
+use weir_base::failure::{Failure, Result};
 
 use super::{Client, events, fault};
-use weir_base::failure::{Failure, Result};
 
 /// One request, within a deadline of several.
 const ATTEMPT: Duration = Duration::from_secs(2);

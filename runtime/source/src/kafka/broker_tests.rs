@@ -10,10 +10,10 @@ use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::RDKafkaErrorCode as Code;
+use weir_base::failure::Remedy;
 use weir_plan::plan::{KafkaSource, OnLostOffsets, StartFrom};
 
 use super::*;
-use weir_base::failure::Remedy;
 
 const SOON: Duration = Duration::from_secs(60);
 

@@ -11,10 +11,10 @@ use rdkafka::consumer::{Consumer, ConsumerContext};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use rdkafka::{ClientContext, TopicPartitionList};
+use weir_base::failure::Failure;
 
 use super::Client;
 use super::fault::{self, BrokerFault, Origin};
-use weir_base::failure::Failure;
 
 /// librdkafka repeats a broker's error after 30 s if it stays the same.
 const FAULT_IS_NEWS: Duration = Duration::from_secs(60);

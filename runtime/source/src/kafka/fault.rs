@@ -1,12 +1,12 @@
 //! What librdkafka's errors mean for a pipeline, and the sentences they become. Pure.
 
 use rdkafka::types::RDKafkaErrorCode as Code;
+use weir_base::failure::{Failure, Result};
 use weir_plan::ids::TopicPartition;
 use weir_plan::plan::OnLostOffsets;
 use weir_plan::quote::quoted;
 
 use super::lane::Answer;
-use weir_base::failure::{Failure, Result};
 
 /// What an error event on a partition asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

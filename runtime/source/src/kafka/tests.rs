@@ -7,12 +7,11 @@ use std::time::{Duration, Instant};
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
+use weir_base::failure::Remedy;
 use weir_plan::plan::{KafkaSource, OnLostOffsets};
-
 use weir_testing::kafka::{SOON, cluster, source};
 
 use super::*;
-use weir_base::failure::Remedy;
 
 /// For questions that are not answered. Librdkafka needs some of it to begin with.
 const ASKED_FOR: Duration = Duration::from_secs(6);

@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use rdkafka::consumer::Consumer;
 use rdkafka::error::KafkaError;
+use weir_base::failure::Result;
 use weir_plan::ids::TopicPartition;
 use weir_plan::topics::{TopicPattern, Topics};
 
 use super::ask::{self, Refusal};
 use super::{KafkaInput, fault, native};
-use weir_base::failure::Result;
 
 /// What there is to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -145,13 +145,14 @@ mod tests {
     use std::sync::atomic::Ordering;
     use std::time::Duration;
 
+    use weir_testing::faulty::Faulty;
+    use weir_testing::lake::{Lake, QUICK, SOON_GIVEN_UP, rides};
+
     use super::*;
     use crate::Remedy;
     use crate::engine::sinks::outputs::SinkOutputs;
     use crate::retry::RetryPolicy;
     use crate::sink::delta::DeltaTable;
-    use weir_testing::faulty::Faulty;
-    use weir_testing::lake::{Lake, QUICK, SOON_GIVEN_UP, rides};
 
     /// A sink's task whose store fails `away` times from now on.
     async fn task(lake: &Lake, away: u32, retry: RetryPolicy) -> (SinkInput, SinkOutput) {

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
 use weir_plan::quote::quoted;
 
 use tokio::task::JoinHandle;

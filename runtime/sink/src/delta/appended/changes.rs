@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-
 use weir_base::failure::{Failure, Result};
 
 /// A data file whose rows are new.

@@ -8,12 +8,12 @@ use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{Field, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
-
-use super::changes::AddedFile;
-use crate::delta::stored::{Rows, Stored, path_of};
 use weir_base::failure::{Failure, Result};
 use weir_base::retry::RetryPolicy;
 use weir_base::storage::Location;
+
+use super::changes::AddedFile;
+use crate::delta::stored::{Rows, Stored, path_of};
 
 /// Records of a megabyte each are rare, and a batch of such still fits.
 const ROWS_PER_BATCH: usize = 128;

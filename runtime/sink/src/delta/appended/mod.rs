@@ -13,6 +13,9 @@ use std::fmt::Write as _;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use futures::future::BoxFuture;
+use weir_base::failure::{Failure, Result};
+use weir_base::retry::RetryPolicy;
+use weir_base::storage::Location;
 use weir_plan::plan;
 
 use self::changes::{AddedFile, Changes};
@@ -24,9 +27,6 @@ use super::schema::{ddl, to_delta};
 use super::{features, fit};
 use crate::Environment;
 use crate::reading_back::{Expected, ReadBack, Versions};
-use weir_base::failure::{Failure, Result};
-use weir_base::retry::RetryPolicy;
-use weir_base::storage::Location;
 
 /// Commits that are asked for at once.
 const COMMITS_AT_ONCE: i64 = 16;

@@ -8,10 +8,10 @@ use arrow::array::{ArrayRef, AsArray as _, BinaryArray, Int64Array, StringArray,
 use arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
 use serde_json::json;
+use weir_testing::lake::{Lake, QUICK, rides_schema};
 
 use super::*;
 use crate::delta::tests::{commit, foreign_add, message, opened, write};
-use weir_testing::lake::{Lake, QUICK, rides_schema};
 
 fn expected(schema: SchemaRef) -> Expected {
     Expected { rows: "rides", schema }

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use weir_base::failure::{Failure, Remedy, Result};
+use weir_base::retry::{Jitter, Patience};
 
 use super::choose::Round;
 use super::listing::list;
@@ -18,8 +20,6 @@ use crate::delta::fit::Layout;
 use crate::delta::log::{Created, Etag};
 use crate::delta::stored::path_of;
 use crate::upkeep::{Done, Duty, millis};
-use weir_base::failure::{Failure, Remedy, Result};
-use weir_base::retry::{Jitter, Patience};
 
 /// Looks at the table, one after the other, if there were conflicts.
 const LOOKS_MAX: usize = 3;

@@ -3,10 +3,10 @@
 
 use delta_kernel::scan::StatsOptions;
 use delta_kernel::scan::state::ScanFile;
+use weir_base::failure::Result;
 
 use super::choose::{Candidates, DataFile};
 use crate::delta::log::{Log, State, Unreadable, state_of};
-use weir_base::failure::Result;
 
 /// A table at one version.
 pub(super) struct Listed {

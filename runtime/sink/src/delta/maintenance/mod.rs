@@ -14,6 +14,9 @@ mod winners;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+use weir_base::failure::{Failure, Result};
+use weir_base::retry::RetryPolicy;
+use weir_base::storage::Location;
 use weir_plan::plan;
 
 use self::compact::Compaction;
@@ -23,9 +26,6 @@ use super::fit::{self, Layout};
 use super::log::{Log, State};
 use super::pending::Pending;
 use crate::upkeep::{Clock, Duty, Surroundings, Writer};
-use weir_base::failure::{Failure, Result};
-use weir_base::retry::RetryPolicy;
-use weir_base::storage::Location;
 
 /// A table that is looked after.
 #[derive(Debug, Clone)]

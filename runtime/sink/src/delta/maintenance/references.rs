@@ -10,11 +10,11 @@ use arrow::record_batch::RecordBatch;
 use delta_kernel::engine::arrow_data::EngineDataArrowExt as _;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use weir_base::failure::{Failure, Result};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::delta::log::{Log, State, Unreadable, state_of};
 use crate::delta::stored::path_of;
-use weir_base::failure::{Failure, Result};
 
 /// Of a set while it grows.
 const BYTES_PER_FILE: u64 = 32;

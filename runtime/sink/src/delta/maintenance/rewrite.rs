@@ -10,13 +10,13 @@ use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::ParquetMetaData;
 use serde_json::{Map, Value, json};
+use weir_base::failure::{Failure, Result};
 
 use super::Table;
 use super::choose::{DataFile, Round};
 use crate::delta::fit::Layout;
 use crate::delta::stored::{Rows, Stored, path_of};
 use crate::delta::writer::{FileName, OpenFile};
-use weir_base::failure::{Failure, Result};
 
 const BATCH_BYTES: u64 = 4 << 20;
 const BATCH_ROWS_MAX: u64 = 8192;

@@ -9,13 +9,13 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, StreamExt as _};
 use object_store::path::Path;
+use weir_base::failure::{Failure, Result};
 
 use super::garbage::{Fate, Rules, fate, folders, nested_table};
 use super::references::{References, references};
 use super::{Table, standing};
 use crate::delta::log::{Etag, within};
 use crate::upkeep::{Done, Duty, millis};
-use weir_base::failure::{Failure, Result};
 
 /// Files that are deleted at once: as many as S3 takes in one request.
 const BATCH_FILES: usize = 1_000;

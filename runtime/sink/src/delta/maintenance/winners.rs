@@ -5,9 +5,9 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use weir_base::failure::{Failure, Result};
 
 use crate::delta::stored::path_of;
-use weir_base::failure::{Failure, Result};
 
 /// What is known of the log since a look at it.
 #[derive(Debug)]

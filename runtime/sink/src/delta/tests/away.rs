@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use object_store::ObjectStoreExt as _;
 use object_store::path::Path;
+use weir_testing::faulty::{Faulty, LossyParts};
 
 use super::*;
-use weir_testing::faulty::{Faulty, LossyParts};
 
 const ALWAYS: u32 = u32::MAX;
 

@@ -1,8 +1,9 @@
 //! Exactly once: what becomes of an epoch when answers are lost, versions are taken and tables change.
 
-use super::*;
 use weir_base::failure::Remedy;
 use weir_testing::faulty::{Fault, Faulty, careless, through};
+
+use super::*;
 
 #[tokio::test]
 async fn a_table_is_created_appended_to_and_opened_again() {

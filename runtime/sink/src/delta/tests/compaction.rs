@@ -2,13 +2,14 @@
 
 use std::sync::Mutex;
 
+use weir_base::memory::Memory;
+use weir_testing::faulty::{Fault, Faulty, through};
+
 use super::super::maintenance::compact::{Compacted, compact};
 use super::super::maintenance::{Maintained, Table};
 use super::super::partition;
 use super::*;
 use crate::upkeep::{Surroundings, Writer};
-use weir_base::memory::Memory;
-use weir_testing::faulty::{Fault, Faulty, through};
 
 /// The writer's lineage and generation, in the names of files.
 pub(super) const LABEL: &str = "lineage-0000000001";
@@ -37,7 +38,7 @@ fn maintained(table: &DeltaTable, location: Location) -> Table {
 
 /// One row in each of so many commits.
 pub(super) async fn table_of(lake: &Lake, epochs: std::ops::RangeInclusive<u64>) -> DeltaTable {
-    let mut table = opened(&lake).await;
+    let mut table = opened(lake).await;
     for epoch in epochs {
         append(&mut table, epoch, &[epoch.cast_signed()]).await.unwrap();
     }

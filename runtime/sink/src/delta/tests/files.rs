@@ -1,12 +1,13 @@
 //! Data files: names, partitions, statistics, sizes.
 
+use weir_base::failure::Remedy;
+
 use super::*;
 use crate::writing::{Part, Payload, Sealed, Slot, Writers as _};
-use weir_base::failure::Remedy;
 
 /// Writes the batches as one epoch and commits it.
 async fn write_all(lake: &Lake, batches: &[RecordBatch]) -> Vec<Value> {
-    let mut table = opened(&lake).await;
+    let mut table = opened(lake).await;
     let mut writer = table.files().writer("lineage-1-1").unwrap();
     for batch in batches {
         writer.write(batch).await.unwrap();

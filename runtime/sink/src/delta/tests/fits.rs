@@ -1,7 +1,8 @@
 //! Which tables a sink's rows fit, misfit by misfit, in the words that a person reads.
 
-use super::*;
 use weir_base::failure::Remedy;
+
+use super::*;
 
 type Columns = [(&'static str, DataType, bool)];
 
@@ -41,7 +42,7 @@ async fn a_nullable_column_takes_the_place_of_a_required_one_in_a_table_that_is_
 }
 
 async fn said(lake: &Lake) -> String {
-    match try_opened(&lake).await {
+    match try_opened(lake).await {
         Ok(_) => "fits".to_owned(),
         Err(failure) => {
             assert_eq!(failure.remedy, Remedy::Config, "{failure}");

@@ -3,8 +3,9 @@
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
-use super::*;
 use weir_testing::faulty::Faulty;
+
+use super::*;
 
 /// Commits epochs without files, looking for a long log after each as the engine does.
 async fn commit_all(table: &mut DeltaTable, epochs: std::ops::RangeInclusive<u64>) {

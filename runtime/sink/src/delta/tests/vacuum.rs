@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use futures::future::BoxFuture;
 use object_store::path::Path;
 use object_store::{ObjectStore, PutOptions, PutPayload, PutResult};
+use weir_testing::meddled::{Meddled, Meddler};
 
 use super::super::maintenance::compact::compact;
 use super::super::maintenance::vacuum::{Vacuumed, vacuum};
@@ -13,7 +14,6 @@ use super::super::maintenance::{Maintained, Table};
 use super::compaction::{LABEL, surroundings, table_of};
 use super::*;
 use crate::upkeep::Surroundings;
-use weir_testing::meddled::{Meddled, Meddler};
 
 const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE_MS: i64 = 60_000;

@@ -3,6 +3,7 @@
 use std::ffi::CString;
 use std::time::Instant;
 
+use weir_base::failure::{Failure, Result};
 use weir_plan::ids::TopicPartition;
 
 use super::super::Position;
@@ -10,7 +11,6 @@ use super::super::fault::{self, PartitionFault};
 use super::super::native::{Headers, Message};
 use super::unreadable::{Answer, Unreadable};
 use super::{LaneEvent, Record, Taken};
-use weir_base::failure::{Failure, Result};
 
 pub(super) struct Slot {
     pub(super) index: usize,

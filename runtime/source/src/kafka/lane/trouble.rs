@@ -4,13 +4,13 @@ use std::time::{Duration, Instant};
 
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::Consumer;
+use weir_base::failure::{Failure, Remedy, Result};
 use weir_plan::ids::TopicPartition;
 use weir_plan::plan::OnLostOffsets;
 
 use super::super::{ask, fault};
 use super::unreadable::{Next, TRIES, Unreadable};
 use super::{LaneEvent, LaneInput, State, Taken, add};
-use weir_base::failure::{Failure, Remedy, Result};
 
 /// How long a lane waits for what brokers say about its partitions in trouble, over all of them. Those stand still anyway; the lane's others
 /// wait with them, and so does the close of an epoch.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use weir_plan::ids::Epoch;
 use weir_plan::plan::{Offsets, StateActionKind};
+use weir_testing::lake::{Lake, QUICK, rides};
 
 use super::*;
 use crate::Remedy;
@@ -14,7 +15,6 @@ use crate::fixtures;
 use crate::sink::decided::Decided;
 use crate::sink::writing::Slot;
 use crate::storage::{Secrets, Standing};
-use weir_testing::lake::{Lake, QUICK, rides};
 
 const LINEAGE: &str = "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491";
 
