@@ -229,7 +229,8 @@ async fn table(sink: &Sink) -> Result<DeltaTable, String> {
 fn document(args: &KeyedArgs) -> String {
     let columns = [("id", "bigint"), ("city", "string"), ("price", "double"), ("distanceKm", "double"), ("ts", "timestamp")];
     let columns: Vec<_> = columns.map(|(name, r#type)| json!({"name": name, "type": r#type, "required": true})).into();
-    let delay = format!("{}ms", u64::from(args.shape.windows) * u64::from(args.shape.window_ms));
+    let window_ms = u64::from(args.shape.window_ms);
+    let delay = duration(u64::from(args.shape.windows) * window_ms);
     let aggregates = [("revenue", "sum(price)"), ("avg_distance", "avg(distanceKm)"), ("cnt", "count(*)")];
     let spec = json!({
         "checkpoint": {"uri": "file:///unused/checkpoint"},
@@ -242,13 +243,19 @@ fn document(args: &KeyedArgs) -> String {
         }],
         "steps": [{"name": "totals", "aggregate": {
             "from": "records",
-            "window": {"tumbling": {"size": format!("{}ms", args.shape.window_ms)}},
+            "window": {"tumbling": {"size": duration(window_ms)}},
             "groupBy": [if args.by_city { "city" } else { "id" }],
             "columns": aggregates.map(|(name, expr)| json!({"name": name, "expr": expr})),
         }}],
         "sinks": [{"name": "table", "from": "totals", "delta": {"uri": "file:///unused/table"}}],
     });
     json!({"apiVersion": "weir.dev/v1alpha1", "kind": "StreamPipeline", "metadata": {"name": "bench"}, "spec": spec}).to_string()
+}
+
+/// As documents have it.
+fn duration(ms: u64) -> String {
+    let parts = [(ms / 3_600_000, "h"), (ms / 60_000 % 60, "m"), (ms / 1_000 % 60, "s"), (ms % 1_000, "ms")];
+    parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect()
 }
 
 fn said(error: impl std::fmt::Display) -> String {

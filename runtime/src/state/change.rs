@@ -37,7 +37,8 @@ impl Change {
         if parts.is_empty() {
             return Ok(None);
         }
-        let groups: Vec<u16> = parts.iter().flat_map(|part| part.key_groups.values()).copied().collect();
+        let mut groups: Vec<u16> = Vec::with_capacity(parts.iter().map(|part| part.rows()).sum());
+        parts.iter().for_each(|part| groups.extend_from_slice(part.key_groups.values()));
         let all = Entries::joined(&parts.iter().map(|part| &part.entries).collect::<Vec<_>>())?;
         Self::sorted(table, &groups, all).map(Some)
     }
