@@ -1,5 +1,5 @@
 //! The manifest: everything that is decided about one epoch, in one immutable object. `docs/formats/manifest-v2.md` describes it field by
-//! field; `runtime/fixtures/manifest-v2.json` is one that every later version must read. Version 1 is read, too ([`v1`](super::v1)).
+//! field; `runtime/fixtures/manifest-v2.json` is one that every later version must read. Version 1 is read, too (`v1.rs`).
 //!
 //! Times are integers, microseconds since 1970-01-01T00:00:00Z. Offset ranges are half-open: `[start, end)`.
 
