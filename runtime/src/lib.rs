@@ -1,6 +1,7 @@
 //! The data plane: records from Kafka to sinks, epoch by epoch. The folders are the way of the data: source → decode → transform → keyed →
 //! sink, and `checkpoint` decides. Parts that know nothing of each other are crates beside this one.
 
+mod allocator;
 pub mod build;
 pub mod engine;
 #[cfg(test)]

@@ -1,14 +1,7 @@
-//! The allocator of every program that has a runtime in it, its C code included. librdkafka allocates each message on its own thread and a lane
-//! frees it on another: in glibc's allocator these two wait for each other, and a pipeline on two free cores pays twice for it
-//! (docs/decisions/0011-allocator.md).
+//! Settings of the allocator, which `weir-runtime` makes the one of every program that has a runtime in it, and what is asked of it.
 #![allow(unsafe_code)]
 
 use std::ptr;
-
-// Under memcheck (tests/memcheck) the unit tests have valgrind's malloc in jemalloc's place, and their Rust code must call nothing else.
-#[cfg(not(test))]
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Read by jemalloc when the process starts. Freed pages go back to the system within a second: what an epoch took for a moment is not held
 /// against the memory limit for long.
