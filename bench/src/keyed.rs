@@ -1,6 +1,6 @@
-//! Keyed work without a broker, which would take its part of the cores: records of a topic, replayed from memory through lanes and workers into sorted,
-//! encoded state and rows. Epochs are read and closed one after the other, where a pipeline reads one while it closes the one before: so each
-//! part's own time is told.
+//! Keyed work without a broker, which would take its part of the cores: records of a topic, replayed from memory
+//! through lanes and workers into sorted, encoded state and rows. Epochs are read and closed one after the other, where
+//! a pipeline reads one while it closes the one before: so each part's own time is told.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -97,8 +97,8 @@ pub fn keyed(count: u64, args: &KeyedArgs) -> Result<String, String> {
     let _within = runtime.enter();
     let threads = args.threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, Into::into));
     let ranges = KeyRanges::of(threads);
-    let plan =
-        weir_crds::load(&document(args), None).map_err(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
+    let plan = weir_crds::load(&document(args), None)
+        .map_err(|found| found.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))?;
     let graph = Graph::of(Arc::new(plan));
     let mut lanes = (0..threads).map(|_| Lane::new(&graph, ranges)).collect::<Result<Vec<_>, _>>()?;
 
@@ -114,12 +114,20 @@ pub fn keyed(count: u64, args: &KeyedArgs) -> Result<String, String> {
     }
     let mut workers = Workers::start(state, &inputs).map_err(said)?;
     let options = writer::Options::new("memory:///checkpoint", 1);
-    let opened = writer::open(Arc::new(InMemory::new()), Path::from("checkpoint"), "bench", "0".repeat(32), "0".repeat(32), options);
+    let opened = writer::open(
+        Arc::new(InMemory::new()),
+        Path::from("checkpoint"),
+        "bench",
+        "0".repeat(32),
+        "0".repeat(32),
+        options,
+    );
     let states = runtime.block_on(opened).map_err(said)?.states();
     let log = runtime.block_on(Restorable::open(Arc::clone(graph.tables()), states.clone(), &[])).map_err(said)?;
     let log = StateLog::new(&log, states.clone(), Arc::new(Memory::new(None).map_err(said)?));
 
-    let (mut read, mut closed, mut emitted, mut saved) = (Took::default(), Took::default(), Took::default(), Took::default());
+    let (mut read, mut closed, mut emitted, mut saved) =
+        (Took::default(), Took::default(), Took::default(), Took::default());
     let (mut rows, mut state_bytes, mut files, mut epoch) = (0, 0, 0, Epoch(1));
     let mut close = |epoch: Epoch, edges: BTreeMap<Edge, EdgeReport>, after_us: Option<i64>| {
         runtime.block_on(async {
@@ -168,7 +176,10 @@ fn fill(lanes: &mut [Lane], args: &KeyedArgs, numbers: std::ops::Range<u64>) {
 fn reports(lanes: &mut [Lane], graph: &Graph) -> Result<BTreeMap<Edge, EdgeReport>, String> {
     let of_lanes = thread::scope(|scope| {
         let threads: Vec<_> = lanes.iter_mut().map(|lane| scope.spawn(|| lane.read(graph))).collect();
-        threads.into_iter().map(|thread| thread.join().map_err(|_| "a lane panicked".to_owned())?).collect::<Result<Vec<_>, _>>()
+        threads
+            .into_iter()
+            .map(|thread| thread.join().map_err(|_| "a lane panicked".to_owned())?)
+            .collect::<Result<Vec<_>, _>>()
     })?;
     let mut edges: BTreeMap<Edge, EdgeReport> = BTreeMap::new();
     for (edge, report) in of_lanes.into_iter().flatten() {
@@ -181,7 +192,8 @@ impl Lane {
     fn new(graph: &Arc<Graph>, ranges: KeyRanges) -> Result<Self, String> {
         let stage = &graph.stages.lanes[0];
         let fitness = stage.sinks.iter().map(|sink| sink::fitness(&graph.plan.sinks[*sink])).collect();
-        let edges = stage.edges.iter().map(|edge| graph.sender(*edge, ranges)).collect::<Result<_, _>>().map_err(said)?;
+        let edges =
+            stage.edges.iter().map(|edge| graph.sender(*edge, ranges)).collect::<Result<_, _>>().map_err(said)?;
         Ok(Self { stateless: Stateless::new(Arc::clone(graph), 0, fitness), edges, records: Records::default() })
     }
 
@@ -224,7 +236,8 @@ async fn table(sink: &Sink) -> Result<DeltaTable, String> {
 
 /// What `bench/run keys` and `bench/run windows` run, and the rides job over the same records.
 fn document(args: &KeyedArgs) -> String {
-    let columns = [("id", "bigint"), ("city", "string"), ("price", "double"), ("distanceKm", "double"), ("ts", "timestamp")];
+    let columns =
+        [("id", "bigint"), ("city", "string"), ("price", "double"), ("distanceKm", "double"), ("ts", "timestamp")];
     let columns: Vec<_> = columns.map(|(name, r#type)| json!({"name": name, "type": r#type, "required": true})).into();
     let window_ms = u64::from(args.shape.window_ms);
     let delay = duration(u64::from(args.shape.windows) * window_ms);
@@ -246,7 +259,8 @@ fn document(args: &KeyedArgs) -> String {
         }}],
         "sinks": [{"name": "table", "from": "totals", "delta": {"uri": "file:///unused/table"}}],
     });
-    json!({"apiVersion": "weir.dev/v1alpha1", "kind": "StreamPipeline", "metadata": {"name": "bench"}, "spec": spec}).to_string()
+    json!({"apiVersion": "weir.dev/v1alpha1", "kind": "StreamPipeline", "metadata": {"name": "bench"}, "spec": spec})
+        .to_string()
 }
 
 /// As documents have it.

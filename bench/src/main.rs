@@ -1,5 +1,6 @@
-//! What the benchmarks need beside `weir` itself: the two figures that a pipeline's cost is held against, a bare librdkafka consume and our
-//! decoder alone, and a producer of records of any shape. Each prints one JSON object. `bench/run` starts them.
+//! What the benchmarks need beside `weir` itself: the two figures that a pipeline's cost is held against, a bare
+//! librdkafka consume and our decoder alone, and a producer of records of any shape. Each prints one JSON object.
+//! `bench/run` starts them.
 
 mod consume;
 mod keyed;

@@ -37,9 +37,11 @@ pub struct Sent {
 const CHUNK: u64 = 200;
 /// For the first answer of a broker, and for one record to be acknowledged.
 const WITHIN: Duration = Duration::from_secs(60);
-/// Until there is room in the queue, or the next record is due. Asleep: the client's own `poll` spins through waits as short as this.
+/// Until there is room in the queue, or the next record is due. Asleep: the client's own `poll` spins through waits as
+/// short as this.
 const WAIT: Duration = Duration::from_millis(1);
-/// Few enough that the client finds them in the processor's caches when their turn comes: half a million cost nearly twice as much.
+/// Few enough that the client finds them in the processor's caches when their turn comes: half a million cost nearly
+/// twice as much.
 const QUEUED_RECORDS_MAX: u32 = 20_000;
 
 /// Returns when the broker has acknowledged all `count` records.

@@ -1,5 +1,6 @@
-//! Records for the growth and latency scenarios: how many keys and windows they fall into, how many columns and bytes they have. The n-th
-//! record is a function of the seed and n, so the same flags give the same topic at whatever speed. Pure.
+//! Records for the growth and latency scenarios: how many keys and windows they fall into, how many columns and bytes
+//! they have. The n-th record is a function of the seed and n, so the same flags give the same topic at whatever speed.
+//! Pure.
 
 /// What the records look like.
 #[derive(Debug, Clone, clap::Args)]
@@ -9,8 +10,8 @@ pub struct Shape {
     /// Distinct values of `id`.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub keys: u32,
-    /// Windows that event times are spread over, all of them from the first record on. Every pair of a key and a window comes once in each
-    /// keys × windows records.
+    /// Windows that event times are spread over, all of them from the first record on. Every pair of a key and a window
+    /// comes once in each keys × windows records.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub windows: u32,
     /// Length of a window.
@@ -19,7 +20,8 @@ pub struct Shape {
     /// Where the first window begins, milliseconds since 1970-01-01T00:00:00Z.
     #[arg(long, default_value_t = 1_767_225_600_000)]
     pub start_ms: u64,
-    /// Fields of the object: `id`, `city`, `price`, `distanceKm`, `ts`, then `c5`, `c6`, … : whole numbers and texts in turn.
+    /// Fields of the object: `id`, `city`, `price`, `distanceKm`, `ts`, then `c5`, `c6`, … : whole numbers and texts in
+    /// turn.
     #[arg(long, default_value_t = FIELDS, value_parser = clap::value_parser!(u32).range(i64::from(FIELDS)..=256))]
     pub columns: u32,
     /// Bytes of a record's value: a last field `note` fills it up. Without it, what the fields take.
@@ -48,7 +50,13 @@ impl Shape {
         if self.pairs() < STRIDE {
             return Ok(());
         }
-        Err(format!("--keys {} × --windows {} is {}: at most {} pairs are possible", self.keys, self.windows, self.pairs(), STRIDE - 1))
+        Err(format!(
+            "--keys {} × --windows {} is {}: at most {} pairs are possible",
+            self.keys,
+            self.windows,
+            self.pairs(),
+            STRIDE - 1
+        ))
     }
 
     fn pairs(&self) -> u64 {

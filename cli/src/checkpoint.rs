@@ -60,12 +60,18 @@ pub fn run(command: &Checkpoint) -> ExitCode {
         }
         Ok(removed) => {
             let Removed { manifests, state_files, foreign, claimed, .. } = removed;
-            let rest = if foreign == 0 { String::new() } else { format!("; {foreign} objects that are not Weir's stay") };
+            let rest =
+                if foreign == 0 { String::new() } else { format!("; {foreign} objects that are not Weir's stay") };
             let claimed = match claimed {
-                Some(epoch) => format!("; it was claimed first, as epoch {epoch}: a run that has not ended stops at its next epoch"),
+                Some(epoch) => format!(
+                    "; it was claimed first, as epoch {epoch}: a run that has not ended stops at its next epoch"
+                ),
                 None => String::new(),
             };
-            out!("{}: deleted, with {manifests} manifests and {state_files} state files{rest}{claimed}", plan.checkpoint.uri);
+            out!(
+                "{}: deleted, with {manifests} manifests and {state_files} state files{rest}{claimed}",
+                plan.checkpoint.uri
+            );
             ExitCode::SUCCESS
         }
         Err(failure) => {

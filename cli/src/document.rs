@@ -30,7 +30,8 @@ pub struct DocumentArgs {
 pub fn load(args: &DocumentArgs) -> Result<Plan, String> {
     let text = read(&args.file)?;
     let overrides = args.overrides.as_deref().map(read).transpose()?;
-    weir_crds::load(&text, overrides.as_deref()).map_err(|findings| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    weir_crds::load(&text, overrides.as_deref())
+        .map_err(|findings| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 
 /// Says what [`load`] found.

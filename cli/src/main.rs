@@ -77,7 +77,8 @@ fn refuse(error: &clap::Error) -> ! {
 }
 
 fn command(command: Command) -> ExitCode {
-    let speaks_to_kafka = matches!(command, Command::Run(_) | Command::Produce(_) | Command::ReplayRejected(_) | Command::Demo(_));
+    let speaks_to_kafka =
+        matches!(command, Command::Run(_) | Command::Produce(_) | Command::ReplayRejected(_) | Command::Demo(_));
     if let Some(failure) = speaks_to_kafka.then(threads::check).and_then(Result::err) {
         err!("error: {failure}");
         return ExitCode::from(failure.remedy.exit_code());

@@ -1,5 +1,5 @@
-//! Files that a person names for what is written at the end. Whether that will be possible is found out at the start; and a pipe that nobody
-//! reads holds nothing up.
+//! Files that a person names for what is written at the end. Whether that will be possible is found out at the start;
+//! and a pipe that nobody reads holds nothing up.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -25,7 +25,8 @@ pub fn check(flag: &str, path: &Path) -> Result<(), Failure> {
 /// # Errors
 /// `Config`, with the flag and the file.
 pub fn write(flag: &str, path: &Path, text: &str) -> Result<(), Failure> {
-    let written = open(path, OpenOptions::new().write(true).truncate(true)).and_then(|mut file| file.write_all(text.as_bytes()));
+    let written =
+        open(path, OpenOptions::new().write(true).truncate(true)).and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|e| refused(flag, path, &e))
 }
 

@@ -22,7 +22,8 @@ use crate::outfile;
 use crate::say::{self, Log, err};
 use crate::usage;
 
-/// The exit code of a run that a signal cut short, the second one, or the first one of a run that has a name: 128 + SIGINT, as shells have it.
+/// The exit code of a run that a signal cut short, the second one, or the first one of a run that has a name: 128 +
+/// SIGINT, as shells have it.
 const CUT_SHORT: u8 = 130;
 
 const SUMMARY: &str = "--summary";
@@ -55,10 +56,12 @@ pub struct RunArgs {
     /// How often new partitions, and new topics of a pattern, are looked for, in seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     discover_every: u64,
-    /// What the process may use of memory, as 512Mi; it ends with the reason before it uses more. By default the limit of its container.
+    /// What the process may use of memory, as 512Mi; it ends with the reason before it uses more. By default the limit
+    /// of its container.
     #[arg(long, value_name = "SIZE", value_parser = weir_crds::bytes)]
     memory: Option<u64>,
-    /// The name of this run of an AvailableNow pipeline: one of this name that is done is not done again. Or the variable `WEIR_RUN`.
+    /// The name of this run of an AvailableNow pipeline: one of this name that is done is not done again. Or the
+    /// variable `WEIR_RUN`.
     #[arg(long, value_name = "NAME")]
     run: Option<String>,
     /// Writes the reason there if the run fails: what Kubernetes shows of a container that has ended.
@@ -88,7 +91,8 @@ fn cores() -> usize {
 }
 
 fn parse_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "write an IP address and a port, such as 127.0.0.1:9464, or 0.0.0.0:9464 for all".to_owned())
+    text.parse()
+        .map_err(|_| "write an IP address and a port, such as 127.0.0.1:9464, or 0.0.0.0:9464 for all".to_owned())
 }
 
 /// What `--summary` writes.
@@ -133,7 +137,12 @@ pub fn run(args: &RunArgs) -> ExitCode {
     });
     match result {
         Ok(summary) => {
-            tracing::info!(epochs = summary.epochs, last_epoch = summary.last_epoch, records = summary.records_read, "ended");
+            tracing::info!(
+                epochs = summary.epochs,
+                last_epoch = summary.last_epoch,
+                records = summary.records_read,
+                "ended"
+            );
             if !summary.cut_short || options.run.is_none() {
                 return ExitCode::SUCCESS;
             }
@@ -151,12 +160,14 @@ pub fn run(args: &RunArgs) -> ExitCode {
     }
 }
 
-/// Where this process runs: the operator tells its pods their namespace, and Kubernetes every pod where its API server is.
+/// Where this process runs: the operator tells its pods their namespace, and Kubernetes every pod where its API server
+/// is.
 pub fn home() -> Home {
     Home::of(std::env::var("WEIR_NAMESPACE").ok(), std::env::var_os("KUBERNETES_SERVICE_HOST").is_some())
 }
 
-/// Runs a plan with the signals of a well-behaved process: the first one finishes the epoch in hand, the second stops at once.
+/// Runs a plan with the signals of a well-behaved process: the first one finishes the epoch in hand, the second stops
+/// at once.
 fn run_plan(plan: Arc<Plan>, options: &Options) -> Result<Summary, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::retry(format!("start threads: {e}")))?;

@@ -1,6 +1,6 @@
-//! What the process says: results on stdout, the log and its last words on stderr. Nobody has to take them. A reader that has gone or sleeps,
-//! or a disk that is full, costs lines and never decides over the work: lines for stderr wait in a queue of bounded size, which a thread of its
-//! own empties, and are dropped and counted beyond that.
+//! What the process says: results on stdout, the log and its last words on stderr. Nobody has to take them. A reader
+//! that has gone or sleeps, or a disk that is full, costs lines and never decides over the work: lines for stderr wait
+//! in a queue of bounded size, which a thread of its own empties, and are dropped and counted beyond that.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -64,7 +64,11 @@ pub fn tell_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         let trace = std::backtrace::Backtrace::capture();
-        let trace = if trace.status() == std::backtrace::BacktraceStatus::Captured { format!("\n{trace}") } else { String::new() };
+        let trace = if trace.status() == std::backtrace::BacktraceStatus::Captured {
+            format!("\n{trace}")
+        } else {
+            String::new()
+        };
         err!("thread {} {panic}{trace}", thread.name().unwrap_or("without a name"));
     }));
 }
@@ -173,7 +177,8 @@ impl Lines {
         loop {
             let line = {
                 let state = self.state();
-                let mut state = self.changed.wait_while(state, |s| s.waiting.is_empty()).unwrap_or_else(PoisonError::into_inner);
+                let mut state =
+                    self.changed.wait_while(state, |s| s.waiting.is_empty()).unwrap_or_else(PoisonError::into_inner);
                 let line = state.waiting.pop_front().unwrap_or_default();
                 state.bytes -= line.len();
                 state.is_busy = true;
@@ -270,6 +275,9 @@ mod tests {
         lines.add(b"lost\n".to_vec());
         lines.add(b"here\n".to_vec());
         lines.drain(SOON);
-        assert_eq!(taken.lock().unwrap().as_slice(), b"here\n1 lines of the log were dropped, since nobody took them\n");
+        assert_eq!(
+            taken.lock().unwrap().as_slice(),
+            b"here\n1 lines of the log were dropped, since nobody took them\n"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Whether the machine lets the process have the threads that it needs. Found out at the start, by having them for a moment: a library that
-//! gets none stops the process, waits without an end, or says that a topic does not exist.
+//! Whether the machine lets the process have the threads that it needs. Found out at the start, by having them for a
+//! moment: a library that gets none stops the process, waits without an end, or says that a topic does not exist.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,8 @@ use std::thread::{Builder, JoinHandle, available_parallelism};
 
 use weir_runtime::Failure;
 
-/// Beside those that there is one of per core: the Kafka client's, which has one per broker, and those that wait for disks.
+/// Beside those that there is one of per core: the Kafka client's, which has one per broker, and those that wait for
+/// disks.
 const BESIDE: usize = 12;
 
 /// # Errors
@@ -18,7 +19,10 @@ pub fn check() -> Result<(), Failure> {
     check_with(needed, |thread| Builder::new().spawn(thread))
 }
 
-fn check_with(needed: usize, mut spawn: impl FnMut(Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>) -> Result<(), Failure> {
+fn check_with(
+    needed: usize,
+    mut spawn: impl FnMut(Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>>,
+) -> Result<(), Failure> {
     let gate = Arc::new(Mutex::new(()));
     let closed = gate.lock().unwrap_or_else(PoisonError::into_inner);
     let mut threads = Vec::with_capacity(needed);
@@ -38,7 +42,8 @@ fn check_with(needed: usize, mut spawn: impl FnMut(Box<dyn FnOnce() + Send>) -> 
     }
     refused.map_or(Ok(()), |error| {
         Err(Failure::config(format!(
-            "this user may start only {had} more threads, and {needed} are needed: raise the limit on processes (`ulimit -u`, or the `pids` \
+            "this user may start only {had} more threads, and {needed} are needed: raise the limit on processes \
+             (`ulimit -u`, or the `pids` \
              limit of the container), or end other processes ({error})"
         )))
     })
@@ -58,6 +63,9 @@ mod tests {
             if left < 0 { Err(io::Error::from(io::ErrorKind::WouldBlock)) } else { Builder::new().spawn(thread) }
         });
         let refused = refused.unwrap_err();
-        assert!(refused.message.starts_with("this user may start only 3 more threads, and 5 are needed: raise the limit"), "{refused}");
+        assert!(
+            refused.message.starts_with("this user may start only 3 more threads, and 5 are needed: raise the limit"),
+            "{refused}"
+        );
     }
 }

@@ -1,10 +1,11 @@
-//! What holds where the document says nothing: the one place that lowering takes it from, and the table in the reference is compared with.
+//! What holds where the document says nothing: the one place that lowering takes it from, and the table in the
+//! reference is compared with.
 //!
 //! Defaults are not written into the document (GitOps would see drift).
 
 use crate::document::{
-    BadRecordsPolicy, DeletionPolicy, Mode, Offsets, OnEnd, OnLostOffsets, Output, Position, SchemaEvolution, TimestampNumbers, Tombstones,
-    TriggerType,
+    BadRecordsPolicy, DeletionPolicy, Mode, Offsets, OnEnd, OnLostOffsets, Output, Position, SchemaEvolution,
+    TimestampNumbers, Tombstones, TriggerType,
 };
 
 pub(crate) const TRIGGER: TriggerType = TriggerType::AsSoonAsPossible;

@@ -1,6 +1,7 @@
 //! The document's JSON Schema for editors: completion, hover texts and red lines while a StreamPipeline is written.
 //!
-//! Editors do not read CEL, so what CEL says of unions is said here by `oneOf`. What the schema can't say, `weir validate` does.
+//! Editors do not read CEL, so what CEL says of unions is said here by `oneOf`. What the schema can't say, `weir
+//! validate` does.
 
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};

@@ -1,4 +1,5 @@
-//! What is wrong with a document, said to its author: the path to the field and one sentence with what was found and what would be right.
+//! What is wrong with a document, said to its author: the path to the field and one sentence with what was found and
+//! what would be right.
 
 use std::fmt;
 
@@ -90,7 +91,9 @@ impl Findings {
 
     pub(crate) fn add(&mut self, path: &Path, message: impl Into<String>) {
         let follows = |b: &Broken| {
-            path.is_within(&b.path) || b.block.is_within(path) || b.meant.as_ref().is_some_and(|m| path.is_within(m) || m.is_within(path))
+            path.is_within(&b.path)
+                || b.block.is_within(path)
+                || b.meant.as_ref().is_some_and(|m| path.is_within(m) || m.is_within(path))
         };
         let finding = Finding::new(path, message);
         if !self.broken.iter().any(follows) && !self.found.contains(&finding) {

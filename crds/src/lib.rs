@@ -1,6 +1,7 @@
 //! The document that users write, and how it becomes a [`Plan`].
 //!
-//! Text → [`document`] (every field, nothing of its meaning) → [`lower`] → [`Plan`]. Each stage says everything that is wrong at once.
+//! Text → [`document`] (every field, nothing of its meaning) → [`lower`] → [`Plan`]. Each stage says everything that is
+//! wrong at once.
 
 mod decode;
 pub mod defaults;
@@ -76,7 +77,8 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     lower::parse_bytes(text)
 }
 
-/// An amount as Kubernetes writes quantities, `500m` or `1Gi`, in thousandths, so that spellings can be compared; none if it is not one.
+/// An amount as Kubernetes writes quantities, `500m` or `1Gi`, in thousandths, so that spellings can be compared; none
+/// if it is not one.
 #[must_use]
 pub fn amount(text: &str) -> Option<u128> {
     lower::parse_thousandths(text).ok()

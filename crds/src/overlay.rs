@@ -1,10 +1,11 @@
 //! `--override FILE`: lays one document over another, so that one pipeline fits a laptop and a cluster.
 //!
 //! - Mappings merge, key by key, to any depth; `null` removes a key.
-//! - Lists whose elements have a `name` (for `storage`: a `uriPrefix`) merge by it: the same name merges, a new one is appended. An empty
-//!   list and all other lists replace what was there, as plain values do.
-//! - Where exactly one of several members may stand (a sink's `delta`, `kafka`, …), the override's member takes the place of the other one.
-//!   A block whose `type` becomes another is replaced as a whole, because the other fields belong to the old type.
+//! - Lists whose elements have a `name` (for `storage`: a `uriPrefix`) merge by it: the same name merges, a new one is
+//!   appended. An empty list and all other lists replace what was there, as plain values do.
+//! - Where exactly one of several members may stand (a sink's `delta`, `kafka`, …), the override's member takes the
+//!   place of the other one. A block whose `type` becomes another is replaced as a whole, because the other fields
+//!   belong to the old type.
 
 use serde_yaml::{Mapping, Value};
 use weir_plan::quote::quoted;
@@ -26,7 +27,8 @@ pub fn merge(base: Value, over: Value) -> Value {
 }
 
 fn merge_mappings(base: Mapping, over: Mapping) -> Mapping {
-    let mut merged = if is_of_another_type(&base, &over) { Mapping::new() } else { without_replaced_members(base, &over) };
+    let mut merged =
+        if is_of_another_type(&base, &over) { Mapping::new() } else { without_replaced_members(base, &over) };
     for (key, value) in over {
         if value.is_null() {
             merged.shift_remove(&key);
@@ -46,12 +48,16 @@ fn is_of_another_type(base: &Mapping, over: &Mapping) -> bool {
 
 fn without_replaced_members(base: Mapping, over: &Mapping) -> Mapping {
     let given = |member: &str| over.get(member).is_some_and(|v| !v.is_null());
-    let replaced = |key: &str| unions::ALL.iter().any(|union| union.contains(&key) && !given(key) && union.iter().any(|m| given(m)));
+    let replaced = |key: &str| {
+        unions::ALL.iter().any(|union| union.contains(&key) && !given(key) && union.iter().any(|m| given(m)))
+    };
     base.into_iter().filter(|(key, _)| !key.as_str().is_some_and(replaced)).collect()
 }
 
 fn merge_lists(mut base: Vec<Value>, over: Vec<Value>) -> Vec<Value> {
-    let key = LIST_KEYS.iter().find(|key| !over.is_empty() && base.iter().chain(&over).all(|e| e.get(**key).is_some_and(Value::is_string)));
+    let key = LIST_KEYS
+        .iter()
+        .find(|key| !over.is_empty() && base.iter().chain(&over).all(|e| e.get(**key).is_some_and(Value::is_string)));
     let Some(key) = key else { return over };
     for element in over {
         match base.iter_mut().find(|e| e.get(*key) == element.get(*key)) {
@@ -80,7 +86,11 @@ pub(crate) fn check_header(base: &Value, over: &Value) -> Vec<Finding> {
             (found != right).then(|| {
                 Finding::new(
                     &path,
-                    format!("found {}, and the document has {}; leave it out or make it the same", said(&found), said(&right)),
+                    format!(
+                        "found {}, and the document has {}; leave it out or make it the same",
+                        said(&found),
+                        said(&right)
+                    ),
                 )
             })
         })
@@ -114,7 +124,8 @@ mod tests {
 
     #[test]
     fn storage_merges_by_prefix() {
-        let got = merged("[{uriPrefix: s3://a/, s3: {region: eu}}]", "[{uriPrefix: s3://a/, s3: {endpoint: http://x}}]");
+        let got =
+            merged("[{uriPrefix: s3://a/, s3: {region: eu}}]", "[{uriPrefix: s3://a/, s3: {endpoint: http://x}}]");
         assert_eq!(got, yaml("[{uriPrefix: s3://a/, s3: {region: eu, endpoint: http://x}}]"));
     }
 
@@ -122,14 +133,20 @@ mod tests {
     fn other_lists_and_empty_ones_replace() {
         assert_eq!(merged("{topics: [a, b]}", "{topics: [c]}"), yaml("{topics: [c]}"));
         assert_eq!(merged("{steps: [{name: a}]}", "{steps: []}"), yaml("{steps: []}"));
-        assert_eq!(merged("[{topic: a, partition: 0}]", "[{topic: b, partition: 1}]"), yaml("[{topic: b, partition: 1}]"));
+        assert_eq!(
+            merged("[{topic: a, partition: 0}]", "[{topic: b, partition: 1}]"),
+            yaml("[{topic: b, partition: 1}]")
+        );
     }
 
     #[test]
     fn another_member_of_a_union_takes_the_place_of_the_first() {
         assert_eq!(merged("{name: s, delta: {uri: u}}", "{name: s, console: {}}"), yaml("{name: s, console: {}}"));
         assert_eq!(merged("{position: Latest}", "{timestamp: t}"), yaml("{timestamp: t}"));
-        assert_eq!(merged("{delta: {uri: u, partitionBy: [d]}}", "{delta: {uri: v}}"), yaml("{delta: {uri: v, partitionBy: [d]}}"));
+        assert_eq!(
+            merged("{delta: {uri: u, partitionBy: [d]}}", "{delta: {uri: v}}"),
+            yaml("{delta: {uri: v, partitionBy: [d]}}")
+        );
     }
 
     #[test]
@@ -147,7 +164,11 @@ mod tests {
         let base = yaml("{apiVersion: v, kind: k, metadata: {name: rides}}");
         assert_eq!(check_header(&base, &yaml("{spec: {}}")), []);
         assert_eq!(check_header(&base, &yaml("{kind: k, metadata: {name: rides}}")), []);
-        let said: Vec<_> = check_header(&base, &yaml("{metadata: {name: orders}}")).iter().map(ToString::to_string).collect();
-        assert_eq!(said, ["metadata.name: found `orders`, and the document has `rides`; leave it out or make it the same"]);
+        let said: Vec<_> =
+            check_header(&base, &yaml("{metadata: {name: orders}}")).iter().map(ToString::to_string).collect();
+        assert_eq!(
+            said,
+            ["metadata.name: found `orders`, and the document has `rides`; leave it out or make it the same"]
+        );
     }
 }

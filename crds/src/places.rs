@@ -1,5 +1,6 @@
-//! Where a document on a cluster writes: its checkpoint and its tables, with the store that each is in, so that the places of different
-//! pipelines can be compared. What can't be read is passed over: whoever validates the document says so.
+//! Where a document on a cluster writes: its checkpoint and its tables, with the store that each is in, so that the
+//! places of different pipelines can be compared. What can't be read is passed over: whoever validates the document
+//! says so.
 
 use serde_json::Value;
 
@@ -52,7 +53,8 @@ impl Place {
     }
 }
 
-/// The environment variables from which a runtime takes the endpoint that no entry of `storage` names, the strongest first.
+/// The environment variables from which a runtime takes the endpoint that no entry of `storage` names, the strongest
+/// first.
 const ENDPOINT_VARIABLES: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
 
 /// The places of a document in this namespace. Folders of the pod are nobody else's.
@@ -64,19 +66,26 @@ pub fn places(spec: &Value, namespace: &str) -> Vec<Place> {
         Some(Place { path: path.to_string(), uri, store, kind, is_shared })
     };
     let at = Path::root().field("spec");
-    let checkpoint =
-        place(at.field("checkpoint").field("uri"), spec.pointer("/checkpoint/uri").and_then(Value::as_str), PlaceKind::Checkpoint, false);
+    let checkpoint = place(
+        at.field("checkpoint").field("uri"),
+        spec.pointer("/checkpoint/uri").and_then(Value::as_str),
+        PlaceKind::Checkpoint,
+        false,
+    );
     let sinks = spec.get("sinks").and_then(Value::as_array).into_iter().flatten().enumerate();
     let tables = sinks.flat_map(|(i, sink)| {
         let at = at.field("sinks").index(i);
-        SINK_FOLDERS.iter().map(move |folder| place(folder.path(&at), folder.in_raw(sink), PlaceKind::Table, folder.is_shared))
+        SINK_FOLDERS
+            .iter()
+            .map(move |folder| place(folder.path(&at), folder.in_raw(sink), PlaceKind::Table, folder.is_shared))
     });
     std::iter::once(checkpoint).chain(tables).flatten().collect()
 }
 
 fn endpoint(spec: &Value, uri: &str) -> Option<String> {
     let entries = spec.get("storage").and_then(Value::as_array).into_iter().flatten();
-    let prefixes = entries.filter_map(|entry| Some((uri::parse_prefix(entry.get("uriPrefix")?.as_str()?).ok()?, entry)));
+    let prefixes =
+        entries.filter_map(|entry| Some((uri::parse_prefix(entry.get("uriPrefix")?.as_str()?).ok()?, entry)));
     let entry = prefixes.filter(|(prefix, _)| uri::is_within(uri, prefix)).max_by_key(|(prefix, _)| prefix.len());
     let named = entry.and_then(|(_, entry)| entry.pointer("/s3/endpoint")?.as_str().map(str::to_owned));
     named.or_else(|| {
@@ -86,7 +95,8 @@ fn endpoint(spec: &Value, uri: &str) -> Option<String> {
     })
 }
 
-/// A name without dots is a Service of the pipeline's namespace, and one that ends with `.svc` or the cluster's domain may leave that out.
+/// A name without dots is a Service of the pipeline's namespace, and one that ends with `.svc` or the cluster's domain
+/// may leave that out.
 fn store(endpoint: &str, namespace: &str) -> Option<String> {
     let lower = endpoint.trim_end_matches('/').to_lowercase();
     let (authority, default_port) = match (lower.strip_prefix("https://"), lower.strip_prefix("http://")) {
@@ -155,7 +165,10 @@ mod tests {
         for same in ["http://minio.dev:9000/", "http://minio.dev.svc:9000", "http://MINIO.dev.svc.cluster.local:9000"] {
             assert_eq!(at("http://minio:9000", "dev").overlap(&at(same, "staging")), Some(Overlap::Same), "{same}");
         }
-        assert_eq!(at("https://s3.example.com", "a").overlap(&at("https://s3.example.com:443", "b")), Some(Overlap::Same));
+        assert_eq!(
+            at("https://s3.example.com", "a").overlap(&at("https://s3.example.com:443", "b")),
+            Some(Overlap::Same)
+        );
     }
 
     #[test]

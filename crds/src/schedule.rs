@@ -17,12 +17,15 @@ impl Schedule {
     pub fn parse(text: &str) -> Result<Self, String> {
         check(text)?;
         // `5/10`, from five on, as Kubernetes has it.
-        let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).sloppy_ranges(true).build();
+        let parser =
+            CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).sloppy_ranges(true).build();
         let cron = parser.parse(text).map_err(|e| format!("found `{text}`; {e}"))?;
         let schedule = Self(cron);
         match schedule.next_after(Timestamp::UNIX_EPOCH) {
             Some(_) => Ok(schedule),
-            None => Err(format!("found `{text}`, which no day in any year is; a day that the month has would be right")),
+            None => {
+                Err(format!("found `{text}`, which no day in any year is; a day that the month has would be right"))
+            }
         }
     }
 
@@ -52,14 +55,16 @@ fn check(text: &str) -> Result<(), String> {
     let fields: Vec<_> = text.split(' ').collect();
     if fields.len() != FIELDS.len() {
         return Err(format!(
-            "found `{text}`; five fields with a space between them would be right: minute, hour, day, month and weekday, \
+            "found `{text}`; five fields with a space between them would be right: minute, hour, day, month and \
+             weekday, \
              as in 0 2 * * * for every night at two"
         ));
     }
     for (field, (what, least, most, names)) in fields.into_iter().zip(FIELDS) {
         if !field.split(',').all(|part| is_part(part, least, most, names)) {
             return Err(format!(
-                "found `{field}` as the {what}; *, {least} to {most}, ranges as in {least}-{most} and steps as in */2 would be right"
+                "found `{field}` as the {what}; *, {least} to {most}, ranges as in {least}-{most} and steps as in */2 \
+                 would be right"
             ));
         }
     }
@@ -152,7 +157,11 @@ mod tests {
         ];
         for (text, last, next) in cases {
             let schedule = Schedule::parse(text).unwrap();
-            assert_eq!((schedule.last_until(now), schedule.next_after(now)), (Some(at(last)), Some(at(next))), "{text}");
+            assert_eq!(
+                (schedule.last_until(now), schedule.next_after(now)),
+                (Some(at(last)), Some(at(next))),
+                "{text}"
+            );
         }
     }
 

@@ -1,4 +1,5 @@
-//! One API server per test process: kube-apiserver with an etcd of its own, by `tests/services/apiserver`. It dies with the process.
+//! One API server per test process: kube-apiserver with an etcd of its own, by `tests/services/apiserver`. It dies with
+//! the process.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -1,7 +1,7 @@
 //! A whole cluster with the operator, a Kafka and an S3 server in it: `e2e/run` makes it and says where things are.
 //!
-//! Tests do what a user does, with `kubectl`. Each has a namespace, a topic and a bucket of its own; one that fails shows what the
-//! namespace held.
+//! Tests do what a user does, with `kubectl`. Each has a namespace, a topic and a bucket of its own; one that fails
+//! shows what the namespace held.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -64,7 +64,11 @@ pub fn try_kubectl(args: &[&str], stdin: Option<&str>) -> Result<String, String>
     let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(stdin.unwrap_or_default().as_bytes()).unwrap();
     let out = child.wait_with_output().unwrap();
-    if out.status.success() { Ok(String::from_utf8(out.stdout).unwrap()) } else { Err(String::from_utf8_lossy(&out.stderr).into_owned()) }
+    if out.status.success() {
+        Ok(String::from_utf8(out.stdout).unwrap())
+    } else {
+        Err(String::from_utf8_lossy(&out.stderr).into_owned())
+    }
 }
 
 /// So many rides, for topics with [`PARTITIONS`].
@@ -81,7 +85,8 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// A namespace under the restricted Pod Security Standard with the Secret for S3, a bucket, and a topic with these records.
+    /// A namespace under the restricted Pod Security Standard with the Secret for S3, a bucket, and a topic with these
+    /// records.
     #[must_use]
     pub fn new(name: &str, records: &[Record]) -> Self {
         let namespace = format!("{name}-{:x}", std::process::id());
@@ -116,7 +121,10 @@ impl Rig {
     }
 
     pub fn make_secret(&self, secret_key: &str) {
-        let (key, secret) = (format!("--from-literal=accessKeyId={ACCESS_KEY}"), format!("--from-literal=secretAccessKey={secret_key}"));
+        let (key, secret) = (
+            format!("--from-literal=accessKeyId={ACCESS_KEY}"),
+            format!("--from-literal=secretAccessKey={secret_key}"),
+        );
         self.kubectl(&["create", "secret", "generic", S3_SECRET, &key, &secret]);
     }
 
@@ -180,7 +188,8 @@ impl Rig {
     #[must_use]
     pub fn pods(&self) -> Vec<(String, String)> {
         let selector = format!("weir.dev/pipeline={}", self.pipeline.name);
-        let list: Value = serde_json::from_str(&self.kubectl(&["get", "pods", "--selector", &selector, "--output=json"])).unwrap();
+        let list: Value =
+            serde_json::from_str(&self.kubectl(&["get", "pods", "--selector", &selector, "--output=json"])).unwrap();
         let text = |pod: &Value, field: &str| pod["metadata"][field].as_str().unwrap().to_owned();
         list["items"].as_array().unwrap().iter().map(|pod| (text(pod, "name"), text(pod, "uid"))).collect()
     }
@@ -209,7 +218,8 @@ impl Rig {
     #[must_use]
     pub fn ready_pods(&self) -> Vec<String> {
         let selector = format!("weir.dev/pipeline={}", self.pipeline.name);
-        let list: Value = serde_json::from_str(&self.kubectl(&["get", "pods", "--selector", &selector, "--output=json"])).unwrap();
+        let list: Value =
+            serde_json::from_str(&self.kubectl(&["get", "pods", "--selector", &selector, "--output=json"])).unwrap();
         let is_ready = |pod: &&Value| {
             let conditions = pod["status"]["conditions"].as_array();
             let ready = conditions.is_some_and(|all| all.iter().any(|c| c["type"] == "Ready" && c["status"] == "True"));
@@ -222,7 +232,8 @@ impl Rig {
     /// The revision and the generation of the Deployment: another one is another rollout.
     #[must_use]
     pub fn deployment(&self) -> (String, i64) {
-        let deployment: Value = serde_json::from_str(&self.kubectl(&["get", "deployment", &self.pipeline.name, "--output=json"])).unwrap();
+        let deployment: Value =
+            serde_json::from_str(&self.kubectl(&["get", "deployment", &self.pipeline.name, "--output=json"])).unwrap();
         let revision = &deployment["spec"]["template"]["metadata"]["annotations"]["weir.dev/revision"];
         (revision.as_str().unwrap().to_owned(), deployment["metadata"]["generation"].as_i64().unwrap())
     }
@@ -237,8 +248,12 @@ impl Rig {
     /// The sum of the samples of a runtime's metric whose lines begin so.
     #[must_use]
     pub fn metric(&self, pod: &str, prefix: &str) -> f64 {
-        let text = kubectl(&["get", "--raw", &format!("/api/v1/namespaces/{}/pods/{pod}:9464/proxy/metrics", self.namespace)]);
-        let samples = text.lines().filter(|line| line.starts_with(prefix)).filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
+        let text =
+            kubectl(&["get", "--raw", &format!("/api/v1/namespaces/{}/pods/{pod}:9464/proxy/metrics", self.namespace)]);
+        let samples = text
+            .lines()
+            .filter(|line| line.starts_with(prefix))
+            .filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok());
         samples.sum()
     }
 
@@ -246,7 +261,13 @@ impl Rig {
     #[must_use]
     pub fn objects(&self) -> String {
         let kinds = "deployments,jobs,pods,services,serviceaccounts,configmaps,controllerrevisions,networkpolicies,streampipelines";
-        self.kubectl(&["get", kinds, "--selector", &format!("weir.dev/pipeline={}", self.pipeline.name), "--output=name"])
+        self.kubectl(&[
+            "get",
+            kinds,
+            "--selector",
+            &format!("weir.dev/pipeline={}", self.pipeline.name),
+            "--output=name",
+        ])
     }
 
     /// `kubectl delete`, and waits until all of it is gone.
@@ -310,8 +331,10 @@ impl Rig {
         show(&["logs", "--selector", "app.kubernetes.io/name=weir", "--tail=40", "--prefix", "--previous"]);
         let nodes = try_kubectl(&["get", "nodes", "--output=wide"], None);
         eprintln!("--- the nodes\n{}", nodes.unwrap_or_else(|said| said));
-        let said =
-            try_kubectl(&["--namespace=weir", "logs", "--selector=app.kubernetes.io/component=operator", "--tail=60", "--prefix"], None);
+        let said = try_kubectl(
+            &["--namespace=weir", "logs", "--selector=app.kubernetes.io/component=operator", "--tail=60", "--prefix"],
+            None,
+        );
         eprintln!("--- the operator\n{}", said.unwrap_or_else(|said| said));
     }
 }

@@ -21,7 +21,12 @@ pub fn fetch() -> Result<(), Missing> {
 /// If the program was not fetched, or takes the object for none.
 #[must_use]
 pub fn verdict(object: &Value) -> String {
-    let mut child = Command::new(script::path("kstatus/kstatus")).arg("of").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(script::path("kstatus/kstatus"))
+        .arg("of")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
     child.stdin.take().unwrap().write_all(object.to_string().as_bytes()).unwrap();
     let out = child.wait_with_output().unwrap();
     assert!(out.status.success(), "kstatus: {}", out.status);

@@ -25,7 +25,8 @@ impl Namespace {
         let client = api_server::shared().await?.client().await;
         let generated = json!({"metadata": {"generateName": "admit-"}});
         let namespaces: Api<Kind> = Api::all(client.clone());
-        let created = namespaces.create(&PostParams::default(), &serde_json::from_value(generated).unwrap()).await.unwrap();
+        let created =
+            namespaces.create(&PostParams::default(), &serde_json::from_value(generated).unwrap()).await.unwrap();
         Ok(Self { name: created.metadata.name.unwrap(), client })
     }
 
@@ -45,7 +46,8 @@ impl Namespace {
         self.pipelines().patch(name, &PatchParams::apply(manager).validation_strict(), &Patch::Apply(document)).await
     }
 
-    /// What `kubectl create --validate=…` does with `Strict`, `Warn` or `Ignore`: the answer, be it a refusal, and the warnings beside it.
+    /// What `kubectl create --validate=…` does with `Strict`, `Warn` or `Ignore`: the answer, be it a refusal, and the
+    /// warnings beside it.
     pub async fn create(&self, document: &Value, field_validation: &str) -> (Value, Vec<String>) {
         let body = serde_json::to_vec(document).unwrap();
         let mut request = kube::core::Request::new(self.url()).create(&PostParams::default(), body).unwrap();

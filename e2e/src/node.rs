@@ -1,5 +1,5 @@
-//! What is done to nodes, and on them as root: kind's nodes are containers of a docker engine. A node that was taken away comes back when
-//! the guard of it is dropped, so that a test that fails leaves the next one a whole cluster.
+//! What is done to nodes, and on them as root: kind's nodes are containers of a docker engine. A node that was taken
+//! away comes back when the guard of it is dropped, so that a test that fails leaves the next one a whole cluster.
 
 use std::process::Command;
 use std::time::Duration;
@@ -25,7 +25,8 @@ impl Node {
         Self(kubectl(&["--namespace", namespace, "get", "pod", pod, "--output=jsonpath={.spec.nodeName}"]))
     }
 
-    /// A signal to the processes whose command line matches: images have no shell. What a container held in its pod's volume stays.
+    /// A signal to the processes whose command line matches: images have no shell. What a container held in its pod's
+    /// volume stays.
     pub fn signal(&self, signal: &str, command_line: &str) {
         self.run(&["pkill", &format!("-{signal}"), "-f", command_line]);
     }
@@ -63,15 +64,21 @@ impl Node {
     /// Whether the cluster has given it up: the taint by which its pods are evicted.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
-        let taints = kubectl(&["get", "node", &self.0, "--output=jsonpath={.spec.taints[?(@.effect==\"NoExecute\")].key}"]);
+        let taints =
+            kubectl(&["get", "node", &self.0, "--output=jsonpath={.spec.taints[?(@.effect==\"NoExecute\")].key}"]);
         taints.contains("node.kubernetes.io/unreachable")
     }
 
     fn is_ready(&self) -> bool {
         let Ok(node) = try_kubectl(&["get", "node", &self.0, "--output=json"], None) else { return false };
         let node: Value = serde_json::from_str(&node).unwrap();
-        let is_ready = node["status"]["conditions"].as_array().unwrap().iter().any(|c| c["type"] == "Ready" && c["status"] == "True");
-        is_ready && node["spec"]["taints"].as_array().is_none_or(|taints| taints.iter().all(|t| t["effect"] != "NoExecute"))
+        let is_ready = node["status"]["conditions"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|c| c["type"] == "Ready" && c["status"] == "True");
+        is_ready
+            && node["spec"]["taints"].as_array().is_none_or(|taints| taints.iter().all(|t| t["effect"] != "NoExecute"))
     }
 }
 
@@ -106,6 +113,10 @@ fn docker(args: &[&str]) -> Result<String, String> {
     let out = Command::new("docker").args(args).output().map_err(|e| format!("docker {args:?}: {e}"))?;
     match out.status.success() {
         true => Ok(String::from_utf8_lossy(&out.stdout).into_owned()),
-        false => Err(format!("docker {args:?}: {}{}", String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr))),
+        false => Err(format!(
+            "docker {args:?}: {}{}",
+            String::from_utf8_lossy(&out.stdout),
+            String::from_utf8_lossy(&out.stderr)
+        )),
     }
 }

@@ -30,19 +30,23 @@ pub fn leader() -> String {
 #[must_use]
 pub fn lease() -> Value {
     let lease: Value =
-        serde_json::from_str(&kubectl(&["--namespace", NAMESPACE, "get", "lease", "weir-operator", "--output=json"])).unwrap();
+        serde_json::from_str(&kubectl(&["--namespace", NAMESPACE, "get", "lease", "weir-operator", "--output=json"]))
+            .unwrap();
     lease["spec"].clone()
 }
 
 /// Waits for a leader that is not this one; returns its name.
 pub fn wait_for_leader_other_than(pod: &str) -> String {
-    deadline::until("another leader", ELECTION_LIMIT, || Some(leader()).filter(|leader| !leader.is_empty() && leader != pod))
+    deadline::until("another leader", ELECTION_LIMIT, || {
+        Some(leader()).filter(|leader| !leader.is_empty() && leader != pod)
+    })
 }
 
 /// The one container of an operator's pod.
 #[must_use]
 pub fn container(pod: &str) -> Value {
-    let pod: Value = serde_json::from_str(&kubectl(&["--namespace", NAMESPACE, "get", "pod", pod, "--output=json"])).unwrap();
+    let pod: Value =
+        serde_json::from_str(&kubectl(&["--namespace", NAMESPACE, "get", "pod", pod, "--output=json"])).unwrap();
     pod["status"]["containerStatuses"][0].clone()
 }
 
@@ -55,7 +59,9 @@ pub fn signal(pod: &str, signal: &str) {
 fn scale(replicas: u32) {
     kubectl(&["--namespace", NAMESPACE, "scale", "deployment", SELECTOR, &format!("--replicas={replicas}")]);
     wait_until_rolled_out();
-    deadline::until("the other pods are gone", Duration::from_secs(90), || (pods().len() == replicas as usize).then_some(()));
+    deadline::until("the other pods are gone", Duration::from_secs(90), || {
+        (pods().len() == replicas as usize).then_some(())
+    });
 }
 
 /// No operator until this is dropped; then it is waited for.
@@ -81,7 +87,8 @@ impl Drop for Gone {
 /// The names of its pods.
 #[must_use]
 pub fn pods() -> Vec<String> {
-    let names = kubectl(&["--namespace", NAMESPACE, "get", "pods", SELECTOR, "--output=jsonpath={.items[*].metadata.name}"]);
+    let names =
+        kubectl(&["--namespace", NAMESPACE, "get", "pods", SELECTOR, "--output=jsonpath={.items[*].metadata.name}"]);
     names.split_whitespace().map(str::to_owned).collect()
 }
 
@@ -103,7 +110,13 @@ pub fn chart() -> std::path::PathBuf {
 /// If it fails.
 pub fn helm_upgrade(chart: &Path, settings: &[&str]) {
     let mut command = Command::new(std::env::var("HELM").unwrap_or_else(|_| "helm".into()));
-    command.args(["upgrade", "weir"]).arg(chart).args(["--namespace", NAMESPACE, "--reuse-values", "--wait", "--timeout=150s"]);
+    command.args(["upgrade", "weir"]).arg(chart).args([
+        "--namespace",
+        NAMESPACE,
+        "--reuse-values",
+        "--wait",
+        "--timeout=150s",
+    ]);
     let out = command.args(settings.iter().flat_map(|s| ["--set", s])).output().unwrap();
     assert!(out.status.success(), "helm upgrade: {}", String::from_utf8_lossy(&out.stderr));
 }

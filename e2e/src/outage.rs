@@ -1,4 +1,5 @@
-//! A pod that nobody can talk to: a rule in the firewall of its node, so that its processes and what they hold are left alone.
+//! A pod that nobody can talk to: a rule in the firewall of its node, so that its processes and what they hold are left
+//! alone.
 
 use crate::cluster::kubectl;
 use crate::node::Node;

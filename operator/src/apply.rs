@@ -26,7 +26,13 @@ const JOBS_KEPT: usize = 3;
 ///
 /// # Errors
 /// If an object of one of its names is not the pipeline's, or the API server refuses or does not answer.
-pub async fn apply(client: &Client, owner: &Owner, revision: &Revision, desired: &Desired, observed: &Observed) -> Result<()> {
+pub async fn apply(
+    client: &Client,
+    owner: &Owner,
+    revision: &Revision,
+    desired: &Desired,
+    observed: &Observed,
+) -> Result<()> {
     let writer = Writer { client, owner };
     writer.apply(&revision.to_object(owner)).await?;
     writer.apply(&desired.service_account).await?;
@@ -52,13 +58,14 @@ pub async fn apply(client: &Client, owner: &Owner, revision: &Revision, desired:
     apply_monitor(writer, &desired.pod_monitor).await
 }
 
-/// The last of all, since no pipeline is to wait for it: the kind comes and goes with the Prometheus operator, and the right to it may be
-/// missing where the kind is.
+/// The last of all, since no pipeline is to wait for it: the kind comes and goes with the Prometheus operator, and the
+/// right to it may be missing where the kind is.
 async fn apply_monitor(writer: Writer<'_>, monitor: &DynamicObject) -> Result<()> {
     let resource = pod_monitor::resource();
     let api = Api::namespaced_with(writer.client.clone(), &writer.owner.namespace, &resource);
     match writer.apply_by(&api, &resource, monitor, |meta| is_ours(meta, writer.owner)).await {
-        Err(Error::Kube { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.code == 404 || status.code == 403) => {
+        Err(Error::Kube { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.code == 404 || status.code == 403) =>
+        {
             tracing::debug!(namespace = %writer.owner.namespace, "no PodMonitor: {source}");
             Ok(())
         }
@@ -73,8 +80,8 @@ async fn delete_deployment(writer: Writer<'_>, observed: &Observed) -> Result<()
     }
 }
 
-/// A Job's template can't be changed: one of another revision that still runs is deleted, and made anew when it is gone. One that is done
-/// stays, whatever the document says by now.
+/// A Job's template can't be changed: one of another revision that still runs is deleted, and made anew when it is
+/// gone. One that is done stays, whatever the document says by now.
 async fn apply_job(writer: Writer<'_>, wanted: &Job, there: &[Job]) -> Result<()> {
     prune_jobs(writer, wanted.metadata.name.as_deref(), there).await?;
     let same_run = there.iter().find(|job| job.metadata.name == wanted.metadata.name);
@@ -91,10 +98,13 @@ async fn apply_job(writer: Writer<'_>, wanted: &Job, there: &[Job]) -> Result<()
             if suspend(job) == suspend(wanted) {
                 return Ok(());
             }
-            let patch = Patch::Merge(json!({"metadata": {"uid": job.metadata.uid}, "spec": {"suspend": suspend(wanted)}}));
+            let patch =
+                Patch::Merge(json!({"metadata": {"uid": job.metadata.uid}, "spec": {"suspend": suspend(wanted)}}));
             let name = job.metadata.name.as_deref().unwrap_or_default();
             let jobs = writer.api::<Job>();
-            asking(format!("suspend or resume Job {name}"), jobs.patch(name, &PatchParams::default(), &patch)).await.map(|_| ())
+            asking(format!("suspend or resume Job {name}"), jobs.patch(name, &PatchParams::default(), &patch))
+                .await
+                .map(|_| ())
         }
         None => writer.apply(wanted).await,
     }
@@ -135,7 +145,8 @@ pub async fn prune(client: &Client, owner: &Owner, target: &Revision, there: &[R
     let writer = Writer { client, owner };
     let labelled = ListParams::default().labels(&format!("{PIPELINE}={}", owner.name));
     let documents = asking("list ConfigMaps", writer.api::<ConfigMap>().list_metadata(&labelled)).await?;
-    let revisions = asking("list ControllerRevisions", writer.api::<ControllerRevision>().list_metadata(&labelled)).await?;
+    let revisions =
+        asking("list ControllerRevisions", writer.api::<ControllerRevision>().list_metadata(&labelled)).await?;
     let is_doomed = |name: &Option<String>| name.as_deref().is_some_and(|name| doomed.contains(&name));
     // The documents first: a revision without one is found again, a document without a revision is not.
     for found in documents.items.iter().map(|d| &d.metadata).filter(|m| is_doomed(&m.name) && is_ours(m, owner)) {
@@ -147,7 +158,8 @@ pub async fn prune(client: &Client, owner: &Owner, target: &Revision, there: &[R
     Ok(())
 }
 
-/// All but the target, the newest (with them one that has failed and is still asked for), and the one that did well last.
+/// All but the target, the newest (with them one that has failed and is still asked for), and the one that did well
+/// last.
 fn outdated<'a>(target: &Revision, there: &'a [Revision]) -> Vec<&'a str> {
     let last_good = rollback::last_good(&Revision { number: i64::MAX, ..target.clone() }, there).map(|r| &r.name);
     let mut old: Vec<_> = there.iter().filter(|r| r.name != target.name).collect();
@@ -180,8 +192,15 @@ mod tests {
             });
             serde_json::from_value(json!({"metadata": {"name": name}, "status": status})).expect("a Job")
         };
-        let there =
-            [job("a", Some(1)), job("b", Some(5)), job("c", Some(3)), job("d", Some(4)), job("e", Some(2)), job("f", None), job("g", None)];
+        let there = [
+            job("a", Some(1)),
+            job("b", Some(5)),
+            job("c", Some(3)),
+            job("d", Some(4)),
+            job("e", Some(2)),
+            job("f", None),
+            job("g", None),
+        ];
         assert_eq!(outdated_jobs(Some("g"), &there), ["f", "e", "a"]);
         assert_eq!(outdated_jobs(Some("b"), &there), ["f", "g", "a"]);
         assert_eq!(outdated_jobs(None, &there[..3]), Vec::<&str>::new());

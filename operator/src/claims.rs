@@ -1,7 +1,9 @@
-//! Which pipeline has which place: checkpoints and tables of all pipelines that this operator sees, compared with each other.
+//! Which pipeline has which place: checkpoints and tables of all pipelines that this operator sees, compared with each
+//! other.
 //!
-//! Whose accepted document names a place first keeps it. Who was first can only be asked of the operator's memory, which begins anew with
-//! each leader: what runs keeps what it has, and of those that nobody has looked at yet the older ones, and those that run, go first.
+//! Whose accepted document names a place first keeps it. Who was first can only be asked of the operator's memory,
+//! which begins anew with each leader: what runs keeps what it has, and of those that nobody has looked at yet the
+//! older ones, and those that run, go first.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -32,8 +34,8 @@ pub struct Conflict {
 }
 
 impl Claims {
-    /// Claims what the spec of `pipeline` names, which has `held` by the document that runs. Until [`Self::hold`] it has both. If another
-    /// pipeline had one of the places before, that is the answer, and nothing new is claimed.
+    /// Claims what the spec of `pipeline` names, which has `held` by the document that runs. Until [`Self::hold`] it
+    /// has both. If another pipeline had one of the places before, that is the answer, and nothing new is claimed.
     pub fn claim<'a>(
         &self,
         pipeline: &StreamPipeline,
@@ -63,7 +65,8 @@ impl Claims {
                 };
                 if they_go_first && in_the_way.is_none() {
                     let may_know = other.namespace() == pipeline.namespace();
-                    let other = may_know.then(|| format!("{}/{}", other.namespace().unwrap_or_default(), other.name_any()));
+                    let other =
+                        may_know.then(|| format!("{}/{}", other.namespace().unwrap_or_default(), other.name_any()));
                     in_the_way = Some(Conflict { wanted: place.clone(), theirs: their_place.clone(), how, other });
                 }
             }
@@ -107,7 +110,9 @@ impl Conflict {
             None => ("a pipeline of another namespace".to_owned(), String::new()),
         };
         let (path, uri) = (&self.wanted.path, &self.wanted.uri);
-        let message = format!("{path}: {uri} {how} the place of a {what} of {whose}{there}, which was there first; give this one its own");
+        let message = format!(
+            "{path}: {uri} {how} the place of a {what} of {whose}{there}, which was there first; give this one its own"
+        );
         Refusal { reason, message }
     }
 }
@@ -119,10 +124,13 @@ pub fn places_of(pipeline: &StreamPipeline) -> Vec<Place> {
 }
 
 fn conflicts<'a>(ours: &'a [Place], theirs: &'a [Place]) -> impl Iterator<Item = (&'a Place, &'a Place, Overlap)> {
-    ours.iter().flat_map(move |place| theirs.iter().filter_map(move |their_place| Some((place, their_place, collide(place, their_place)?))))
+    ours.iter().flat_map(move |place| {
+        theirs.iter().filter_map(move |their_place| Some((place, their_place, collide(place, their_place)?)))
+    })
 }
 
-/// Several pipelines may append to one table. A table within another one, and whatever touches a checkpoint, is lost to a vacuum or worse.
+/// Several pipelines may append to one table. A table within another one, and whatever touches a checkpoint, is lost to
+/// a vacuum or worse.
 fn collide(a: &Place, b: &Place) -> Option<Overlap> {
     a.overlap(b).filter(|how| *how != Overlap::Same || !(a.is_shared && b.is_shared))
 }
@@ -179,7 +187,11 @@ mod tests {
                 Some("lies in the place of a table of the pipeline data/first, s3://lake/silver/rides"),
             ),
             ("s3://lake/checkpoints/b", "s3://lake/checkpoints/first", Some("is the place of a checkpoint of")),
-            ("s3://lake/silver/rides", "s3://lake/b", Some("spec.checkpoint.uri: s3://lake/silver/rides is the place of a table of")),
+            (
+                "s3://lake/silver/rides",
+                "s3://lake/b",
+                Some("spec.checkpoint.uri: s3://lake/silver/rides is the place of a table of"),
+            ),
             ("s3://lake/checkpoints", "s3://lake/b", Some("holds the place of a checkpoint of")),
             ("s3://lake/checkpoints/b", "s3://lake/silver/rides", None),
             ("s3://lake/checkpoints/b", "s3://lake/silver/rides_agg", None),
@@ -214,7 +226,8 @@ mod tests {
     #[test]
     fn after_a_change_of_leaders_what_runs_keeps_its_places() {
         let mut running = pipeline("running", 1, "s3://lake/checkpoints/b", "s3://lake/silver");
-        running.status = Some(serde_json::from_value(json!({"runtime": {"image": "i", "revision": "r", "generation": 1}})).unwrap());
+        running.status =
+            Some(serde_json::from_value(json!({"runtime": {"image": "i", "revision": "r", "generation": 1}})).unwrap());
         let older = first();
         let all = [&running, &older];
         // The older one was refused before, and asks first now.

@@ -55,7 +55,8 @@ impl Scope {
 /// Pipelines of a scope as they are watched.
 pub type Pipelines = (Store<StreamPipeline>, Writer<StreamPipeline>);
 
-/// Runs until `stop`; tells `health` when all pipelines were seen. `pipelines` is one of the stores that the context has.
+/// Runs until `stop`; tells `health` when all pipelines were seen. `pipelines` is one of the stores that the context
+/// has.
 pub async fn run(
     scope: &Scope,
     (store, writer): Pipelines,
@@ -114,13 +115,20 @@ pub async fn run(
 
 type Changes<K> = BoxStream<'static, Result<PartialObjectMeta<K>, watcher::Error>>;
 
-/// Objects of one kind that bear the label of a pipeline: whatever happens to one makes the last look at the pipeline outdated. What they hold
-/// is read when it is looked at.
+/// Objects of one kind that bear the label of a pipeline: whatever happens to one makes the last look at the pipeline
+/// outdated. What they hold is read when it is looked at.
 fn ours<K>(scope: &Scope, context: &Context) -> Changes<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug
+        + Send
+        + 'static,
 {
-    changes(scope, context, watcher::Config::default().labels(PIPELINE), |object| pipeline_of(object.clone()).into_iter().collect())
+    changes(scope, context, watcher::Config::default().labels(PIPELINE), |object| {
+        pipeline_of(object.clone()).into_iter().collect()
+    })
 }
 
 fn secrets(scope: &Scope, context: &Context, pipelines: Store<StreamPipeline>) -> Changes<Secret> {
@@ -134,7 +142,12 @@ fn changes<K>(
     pipelines: impl Fn(&PartialObjectMeta<K>) -> Vec<ObjectRef<StreamPipeline>> + Send + 'static,
 ) -> Changes<K>
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Clone
+        + DeserializeOwned
+        + std::fmt::Debug
+        + Send
+        + 'static,
 {
     let looks = Arc::clone(&context.looks);
     let note = move |event: &watcher::Event<PartialObjectMeta<K>>| match event {
@@ -167,7 +180,8 @@ fn pipelines_gone(context: Arc<Context>) -> impl Fn(&watcher::Event<StreamPipeli
 fn on_error(pipeline: Arc<StreamPipeline>, error: &Error, context: Arc<Context>) -> Action {
     context.metrics.reconcile_failed(Cause::of(error));
     let wait = context.looks.failed(&pipeline);
-    tracing::warn!(pipeline = %pipeline.name_any(), namespace = ?pipeline.namespace(), "reconcile: {error}; again in {} s", wait.as_secs());
+    tracing::warn!(pipeline = %pipeline.name_any(), namespace = ?pipeline.namespace(), "reconcile: {error}; again in \
+        {} s", wait.as_secs());
     Action::requeue(wait)
 }
 
@@ -179,6 +193,8 @@ fn pipeline_of<K: Resource>(object: PartialObjectMeta<K>) -> Option<ObjectRef<St
 /// The pipelines that mount a Secret.
 fn users_of(pipelines: &Store<StreamPipeline>, secret: &PartialObjectMeta<Secret>) -> Vec<ObjectRef<StreamPipeline>> {
     let (name, namespace) = (secret.name_any(), secret.namespace());
-    let uses = |p: &&Arc<StreamPipeline>| p.namespace() == namespace && secret_keys(&p.spec).iter().any(|(secret, _)| *secret == name);
+    let uses = |p: &&Arc<StreamPipeline>| {
+        p.namespace() == namespace && secret_keys(&p.spec).iter().any(|(secret, _)| *secret == name)
+    };
     pipelines.state().iter().filter(uses).map(|p| ObjectRef::from_obj(p.as_ref())).collect()
 }

@@ -67,14 +67,19 @@ pub async fn observe(context: &Context, pipeline: &StreamPipeline, owner: &Owner
         }
     }
     let makers = makers(context, owner, deployment.as_ref(), &jobs, &pods.items).await?;
-    let (pods, stray_pods) = pods.items.into_iter().partition(|pod| controller_uid(&pod.metadata).is_some_and(|uid| makers.contains(uid)));
+    let (pods, stray_pods) =
+        pods.items.into_iter().partition(|pod| controller_uid(&pod.metadata).is_some_and(|uid| makers.contains(uid)));
     let (secrets, secrets_hash) = secrets(context, pipeline, owner).await?;
     Ok(Observed {
         secrets,
         secrets_hash,
         revisions: readable,
         unreadable,
-        last_revision: pipeline.status.as_ref().and_then(|s| s.runtime.as_ref()).map(|runtime| runtime.revision.clone()),
+        last_revision: pipeline
+            .status
+            .as_ref()
+            .and_then(|s| s.runtime.as_ref())
+            .map(|runtime| runtime.revision.clone()),
         deployment,
         jobs,
         pods,
@@ -84,9 +89,17 @@ pub async fn observe(context: &Context, pipeline: &StreamPipeline, owner: &Owner
 }
 
 /// The uids of what makes the pipeline's pods: its Jobs, and the ReplicaSets of its Deployment.
-async fn makers(context: &Context, owner: &Owner, deployment: Option<&Deployment>, jobs: &[Job], pods: &[Pod]) -> Result<BTreeSet<String>> {
+async fn makers(
+    context: &Context,
+    owner: &Owner,
+    deployment: Option<&Deployment>,
+    jobs: &[Job],
+    pods: &[Pod],
+) -> Result<BTreeSet<String>> {
     let mut makers: BTreeSet<String> = jobs.iter().filter_map(|job| job.metadata.uid.clone()).collect();
-    let Some(deployment) = deployment.and_then(|d| d.meta().uid.as_deref()).filter(|_| !pods.is_empty()) else { return Ok(makers) };
+    let Some(deployment) = deployment.and_then(|d| d.meta().uid.as_deref()).filter(|_| !pods.is_empty()) else {
+        return Ok(makers);
+    };
     let labelled = ListParams::default().labels(&format!("{PIPELINE}={}", owner.name));
     let sets = Api::<ReplicaSet>::namespaced(context.client.clone(), &owner.namespace);
     let sets = asking("list ReplicaSets", sets.list_metadata(&labelled)).await?;

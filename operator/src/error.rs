@@ -109,9 +109,9 @@ impl Cause {
     #[must_use]
     pub fn of_watch(error: &watcher::Error) -> Self {
         match error {
-            watcher::Error::InitialListFailed(e) | watcher::Error::WatchStartFailed(e) | watcher::Error::WatchFailed(e) => {
-                Self::of_answer(e)
-            }
+            watcher::Error::InitialListFailed(e)
+            | watcher::Error::WatchStartFailed(e)
+            | watcher::Error::WatchFailed(e) => Self::of_answer(e),
             watcher::Error::WatchError(status) => Self::of_code(status.code),
             watcher::Error::NoResourceVersion => Self::Unexpected,
         }

@@ -51,7 +51,11 @@ pub fn rides_with(pointer: &str, value: Value) -> StreamPipeline {
 }
 
 pub fn owner() -> Owner {
-    Owner { name: "rides-revenue".into(), namespace: "data".into(), reference: rides().controller_owner_ref(&()).unwrap() }
+    Owner {
+        name: "rides-revenue".into(),
+        namespace: "data".into(),
+        reference: rides().controller_owner_ref(&()).unwrap(),
+    }
 }
 
 /// A cluster with the Secret that the rides pipeline needs, and nothing else.
@@ -66,10 +70,16 @@ pub fn verdict(pipeline: &StreamPipeline, observed: &Observed) -> Verdict {
 
 pub fn readings(pipeline: &StreamPipeline, observed: &Observed) -> Readings {
     let outcome = |document: &Value| {
-        let lines = |findings: Vec<weir_crds::Finding>| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-        read(document).map(Arc::new).map_err(|findings| Refusal { reason: Reason::InvalidDocument, message: lines(findings) })
+        let lines =
+            |findings: Vec<weir_crds::Finding>| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+        read(document)
+            .map(Arc::new)
+            .map_err(|findings| Refusal { reason: Reason::InvalidDocument, message: lines(findings) })
     };
-    Readings { spec: outcome(&pipeline.document()), running: current(observed).known().map(|r| outcome(&r.inputs.document())) }
+    Readings {
+        spec: outcome(&pipeline.document()),
+        running: current(observed).known().map(|r| outcome(&r.inputs.document())),
+    }
 }
 
 /// The cluster after a pipeline was accepted and applied there.
@@ -84,7 +94,9 @@ pub fn cluster_running(pipeline: &StreamPipeline) -> Observed {
 
 fn deployment(revision: &Revision) -> Deployment {
     let running = Running { replicas: 1, secrets_hash: "s1".into(), run: Run::Endless };
-    let Workload::Deployment(mut deployment) = build(&owner(), revision, &running, &settings()).workload else { panic!("a Job") };
+    let Workload::Deployment(mut deployment) = build(&owner(), revision, &running, &settings()).workload else {
+        panic!("a Job")
+    };
     deployment.status = Some(serde_json::from_value(json!({"updatedReplicas": 1})).unwrap());
     *deployment
 }

@@ -1,4 +1,5 @@
-//! Whether this process is ready: a candidate, when the API server answers it; the leader, when it has seen all pipelines once.
+//! Whether this process is ready: a candidate, when the API server answers it; the leader, when it has seen all
+//! pipelines once.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 

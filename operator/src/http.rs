@@ -41,7 +41,8 @@ async fn ready(State(health): State<Arc<Health>>) -> Response {
 
 async fn text(State(metrics): State<Arc<Metrics>>) -> Response {
     match metrics.text() {
-        Ok(text) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response(),
+        Ok(text) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+            .into_response(),
         Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("encode metrics: {e}")).into_response(),
     }
 }

@@ -1,7 +1,8 @@
 //! Which of the operator's replicas acts: a Lease, by the algorithm of client-go's leader election.
 //!
-//! Clocks of different machines are never compared: a candidate takes a lease over when it has seen it unchanged for the lease's duration by
-//! its own clock. The leader gives up when it could not renew for `RENEW_DEADLINE`, which is sooner, so there are never two that act.
+//! Clocks of different machines are never compared: a candidate takes a lease over when it has seen it unchanged for
+//! the lease's duration by its own clock. The leader gives up when it could not renew for `RENEW_DEADLINE`, which is
+//! sooner, so there are never two that act.
 
 use std::time::Duration;
 
@@ -41,7 +42,8 @@ impl Candidate {
         Self { api: Api::namespaced(client, lease.namespace), name: lease.name.to_owned(), identity, seen: None }
     }
 
-    /// Waits until this process is the leader; `answered` is called each time that the API server has said who is. There is no deadline: a second replica waits for as long as the first one is well.
+    /// Waits until this process is the leader; `answered` is called each time that the API server has said who is.
+    /// There is no deadline: a second replica waits for as long as the first one is well.
     pub async fn elected(&mut self, answered: impl Fn()) {
         loop {
             match self.try_hold().await {
@@ -53,8 +55,8 @@ impl Candidate {
         }
     }
 
-    /// Returns when the lease could not be renewed in time or is another's. The process must then end: whatever it still does might be
-    /// done by two.
+    /// Returns when the lease could not be renewed in time or is another's. The process must then end: whatever it
+    /// still does might be done by two.
     pub async fn lost(&mut self) {
         let mut renewed = Instant::now();
         while renewed.elapsed() < RENEW_DEADLINE {
@@ -128,7 +130,9 @@ impl Candidate {
 fn taken(answer: Result<coordination::Lease>) -> Result<bool> {
     match answer {
         Ok(_) => Ok(true),
-        Err(Error::Kube { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.code == 409) => Ok(false),
+        Err(Error::Kube { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.code == 409) => {
+            Ok(false)
+        }
         Err(e) => Err(e),
     }
 }

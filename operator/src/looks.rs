@@ -1,7 +1,7 @@
 //! What was seen of each pipeline when it was looked at last, and whether anything has changed since.
 //!
-//! Between changes a pipeline is asked for its progress and nothing else: the API server has said that nothing is different. A look from the
-//! beginning is due after a while all the same, for what nobody watches.
+//! Between changes a pipeline is asked for its progress and nothing else: the API server has said that nothing is
+//! different. A look from the beginning is due after a while all the same, for what nobody watches.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -82,7 +82,8 @@ impl Looks {
     pub fn last(&self, pipeline: &StreamPipeline) -> (Begun, Option<Look>) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.entry(ObjectRef::from_obj(pipeline)).or_default();
-        let look = entry.look.as_ref().filter(|(of, at, _)| *of == Identity::of(pipeline) && is_recent(*at, Instant::now()));
+        let look =
+            entry.look.as_ref().filter(|(of, at, _)| *of == Identity::of(pipeline) && is_recent(*at, Instant::now()));
         (Begun(entry.changes), look.map(|(_, _, look)| look.clone()))
     }
 

@@ -48,7 +48,8 @@ struct RunArgs {
     /// The image of pipelines that name none.
     #[arg(long, value_name = "IMAGE")]
     runtime_image: String,
-    /// A label of the PodMonitors that pipelines get where the cluster has such, by which a Prometheus finds them; may be given several times.
+    /// A label of the PodMonitors that pipelines get where the cluster has such, by which a Prometheus finds them; may
+    /// be given several times.
     #[arg(long = "pod-monitor-label", value_name = "KEY=VALUE", value_parser = label)]
     pod_monitor_labels: Vec<(String, String)>,
     /// Where the Lease lies that elects the leader.
@@ -116,10 +117,9 @@ async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
         pipelines: stores.clone(),
         clock: Timestamp::now,
     });
-    let controllers = scopes
-        .iter()
-        .zip(stores.into_iter().zip(writers))
-        .map(|(scope, pipelines)| controller::run(scope, pipelines, Arc::clone(&health), Arc::clone(&context), until(stopped.clone())));
+    let controllers = scopes.iter().zip(stores.into_iter().zip(writers)).map(|(scope, pipelines)| {
+        controller::run(scope, pipelines, Arc::clone(&health), Arc::clone(&context), until(stopped.clone()))
+    });
     // A controller whose first list never came does not hear that it should stop.
     let stopped_late = async {
         until(stopped.clone()).await;
@@ -127,7 +127,8 @@ async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
     };
     tokio::select! {
         _ = join_all(controllers) => {}
-        () = stopped_late => tracing::warn!("stopping took longer than {} s: what is under way is left to the next leader", STOP_DEADLINE.as_secs()),
+        () = stopped_late => tracing::warn!("stopping took longer than {} s: what is under way is left to the next \
+                                             leader", STOP_DEADLINE.as_secs()),
         () = candidate.lost() => {
             // Whatever is under way might be done by the next leader as well: end at once.
             tracing::error!("the lease is lost: ending, to be started again as a candidate");

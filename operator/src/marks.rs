@@ -1,4 +1,5 @@
-//! What was seen of a revision's pods, kept as annotations of its ControllerRevision: it outlives the pods, and the operator.
+//! What was seen of a revision's pods, kept as annotations of its ControllerRevision: it outlives the pods, and the
+//! operator.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +61,8 @@ impl Marks {
     #[must_use]
     pub fn to_annotations(&self) -> Option<BTreeMap<String, String>> {
         let good = self.good.map(|good| (GOOD.to_owned(), good.as_str().to_owned()));
-        let failed = self.failed.as_ref().and_then(|failed| Some((FAILED.to_owned(), serde_json::to_string(failed).ok()?)));
+        let failed =
+            self.failed.as_ref().and_then(|failed| Some((FAILED.to_owned(), serde_json::to_string(failed).ok()?)));
         Some(good.into_iter().chain(failed).collect()).filter(|annotations: &BTreeMap<_, _>| !annotations.is_empty())
     }
 
@@ -77,10 +79,16 @@ mod tests {
 
     #[test]
     fn marks_are_read_back_as_they_were_written() {
-        let failed = Failed { reason: "ConfigError".into(), message: "the bucket `a` \"is\" not there".into(), secrets: "s1".into() };
-        for marks in
-            [Marks::default(), Marks { good: Some(Good::Ready), failed: Some(failed) }, Marks { good: Some(Good::Committed), failed: None }]
-        {
+        let failed = Failed {
+            reason: "ConfigError".into(),
+            message: "the bucket `a` \"is\" not there".into(),
+            secrets: "s1".into(),
+        };
+        for marks in [
+            Marks::default(),
+            Marks { good: Some(Good::Ready), failed: Some(failed) },
+            Marks { good: Some(Good::Committed), failed: None },
+        ] {
             assert_eq!(Marks::from_annotations(marks.to_annotations().as_ref()), marks);
         }
     }

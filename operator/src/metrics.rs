@@ -53,13 +53,34 @@ impl Default for Metrics {
             failures.get_or_create(&Reason { reason: cause.as_str() }).inc_by(0);
             watch_failures.get_or_create(&Reason { reason: cause.as_str() }).inc_by(0);
         }
-        registry.register("reconcile_failures", "Reconciles that ended with an error, by what the API server did", failures.clone());
-        registry.register("watch_failures", "Watches that broke and are begun again, by what the API server did", watch_failures.clone());
+        registry.register(
+            "reconcile_failures",
+            "Reconciles that ended with an error, by what the API server did",
+            failures.clone(),
+        );
+        registry.register(
+            "watch_failures",
+            "Watches that broke and are begun again, by what the API server did",
+            watch_failures.clone(),
+        );
         registry.register("status_writes", "Statuses written", status_writes.clone());
         registry.register("looks", "Times that everything of a pipeline was read from the API server", looks.clone());
         registry.register("leader", "1 if this process is the leader", leader.clone());
-        registry.register("pipeline_condition", "1 for each condition of each pipeline, as it is now", conditions.clone());
-        Self { registry, failures, watch_failures, status_writes, looks, leader, conditions, standing: Mutex::default() }
+        registry.register(
+            "pipeline_condition",
+            "1 for each condition of each pipeline, as it is now",
+            conditions.clone(),
+        );
+        Self {
+            registry,
+            failures,
+            watch_failures,
+            status_writes,
+            looks,
+            leader,
+            conditions,
+            standing: Mutex::default(),
+        }
     }
 }
 
@@ -115,7 +136,10 @@ impl Metrics {
     /// There are these pipelines and no others.
     pub fn pipelines_are(&self, live: &HashSet<(String, String)>) {
         let known: Vec<_> = self.standing.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
-        known.iter().filter(|known| !live.contains(known)).for_each(|(namespace, name)| self.pipeline_gone(namespace, name));
+        known
+            .iter()
+            .filter(|known| !live.contains(known))
+            .for_each(|(namespace, name)| self.pipeline_gone(namespace, name));
     }
 
     /// # Errors

@@ -1,5 +1,5 @@
-//! Whose an object is. Names are made from the pipeline's, so that an object of such a name may be anybody's: what is not this pipeline's is
-//! never changed and never deleted. Pure.
+//! Whose an object is. Names are made from the pipeline's, so that an object of such a name may be anybody's: what is
+//! not this pipeline's is never changed and never deleted. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
@@ -7,8 +7,8 @@ use crate::desired::cleanup::CLEANUP;
 use crate::desired::labels::{OF, Owner};
 use crate::error::Error;
 
-/// Whether an object belongs to the pipeline: the pipeline controls it, or nobody does and it bears all of the pipeline's labels, as what is
-/// left by `kubectl delete --cascade=orphan` does.
+/// Whether an object belongs to the pipeline: the pipeline controls it, or nobody does and it bears all of the
+/// pipeline's labels, as what is left by `kubectl delete --cascade=orphan` does.
 #[must_use]
 pub fn is_ours(meta: &ObjectMeta, owner: &Owner) -> bool {
     match controller(meta) {
@@ -26,7 +26,8 @@ pub fn is_our_cleanup(meta: &ObjectMeta, owner: &Owner) -> bool {
     is_a_cleanup(meta, owner) && meta.annotations.as_ref().and_then(|a| a.get(OF)) == Some(&owner.reference.uid)
 }
 
-/// Whether it is, or goes with, the Job that deletes the checkpoint of a pipeline of this name: of this one, or one that was there before.
+/// Whether it is, or goes with, the Job that deletes the checkpoint of a pipeline of this name: of this one, or one
+/// that was there before.
 #[must_use]
 pub fn is_a_cleanup(meta: &ObjectMeta, owner: &Owner) -> bool {
     meta.labels.as_ref().and_then(|labels| labels.get(CLEANUP)) == Some(&owner.name) && controller(meta).is_none()
@@ -44,7 +45,8 @@ pub fn refused(kind: &str, meta: &ObjectMeta, owner: &Owner) -> Error {
         None => "is not the pipeline's".to_owned(),
     };
     let message = format!(
-        "the {kind} `{name}` {whose}, and is left as it is: create the pipeline under another name, or delete what is in its way: \
+        "the {kind} `{name}` {whose}, and is left as it is: create the pipeline under another name, or delete what is \
+         in its way: \
          kubectl --namespace {} delete {} {name}",
         owner.namespace,
         kind.to_lowercase()
@@ -106,14 +108,19 @@ mod tests {
             let said = refused("Service", &found, &owner).to_string();
             assert!(said.contains(whose), "{said}");
             assert!(said.contains("create the pipeline under another name"), "{said}");
-            assert!(said.ends_with(&format!("kubectl --namespace data delete service {}", found.name.unwrap())), "{said}");
+            assert!(
+                said.ends_with(&format!("kubectl --namespace data delete service {}", found.name.unwrap())),
+                "{said}"
+            );
         }
     }
 
     #[test]
     fn a_job_of_the_cleanups_name_is_ours_by_its_label_and_the_pipelines_uid() {
         let owner = owner();
-        let job = |uid: &str| meta(json!({"labels": {"weir.dev/cleanup": "rides-revenue"}, "annotations": {"weir.dev/of": uid}}));
+        let job = |uid: &str| {
+            meta(json!({"labels": {"weir.dev/cleanup": "rides-revenue"}, "annotations": {"weir.dev/of": uid}}))
+        };
         assert!(is_our_cleanup(&job(&owner.reference.uid), &owner));
         assert!(!is_our_cleanup(&job("before"), &owner) && is_a_cleanup(&job("before"), &owner));
         assert!(!is_a_cleanup(&meta(json!({"annotations": {"weir.dev/of": owner.reference.uid}})), &owner));

@@ -1,7 +1,8 @@
 //! What a document means, asked of the planner: code that compiles what authors write, and is not trusted to come back.
 //!
-//! It runs in a thread of its own. A panic ends that thread, and one that does not come back in time is left behind: either is the condition
-//! of the pipeline whose document it was. Answers are kept by generation, so that a document is read once and not at every look.
+//! It runs in a thread of its own. A panic ends that thread, and one that does not come back in time is left behind:
+//! either is the condition of the pipeline whose document it was. Answers are kept by generation, so that a document is
+//! read once and not at every look.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -83,7 +84,11 @@ pub fn read(document: &Value) -> Result<Reading, Vec<Finding>> {
     if !folders.is_empty() {
         return Err(folders);
     }
-    Ok(Reading { fingerprint: fingerprint(&plan), state_action: plan.state_action.map(|action| action.token), spec: document.spec })
+    Ok(Reading {
+        fingerprint: fingerprint(&plan),
+        state_action: plan.state_action.map(|action| action.token),
+        spec: document.spec,
+    })
 }
 
 impl Default for Planner {
@@ -118,8 +123,10 @@ impl Planner {
             return kept;
         }
         if self.left_behind.load(Ordering::Relaxed) >= LEFT_BEHIND_MAX {
-            let why =
-                format!("it still works on {LEFT_BEHIND_MAX} documents that took too long, and takes no other one; restart the operator");
+            let why = format!(
+                "it still works on {LEFT_BEHIND_MAX} documents that took too long, and takes no other one; restart \
+                 the operator"
+            );
             return Err(failed(&why));
         }
         let outcome = self.in_a_thread(document()).await;
@@ -174,7 +181,9 @@ impl Planner {
 }
 
 fn failed(why: &str) -> Refusal {
-    let message = format!("the operator's planner failed over this document, which is a bug of Weir and changes nothing that runs: {why}");
+    let message = format!(
+        "the operator's planner failed over this document, which is a bug of Weir and changes nothing that runs: {why}"
+    );
     Refusal { reason: Reason::PlannerFailed, message }
 }
 
@@ -269,7 +278,13 @@ mod tests {
     async fn so_many_that_do_not_come_back_and_no_more_is_read() {
         let planner = planner(Duration::from_millis(1));
         for i in 0..LEFT_BEHIND_MAX {
-            assert!(spec(&planner, &i.to_string(), json!({"does": "hang"})).await.unwrap_err().message.contains("took longer"));
+            assert!(
+                spec(&planner, &i.to_string(), json!({"does": "hang"}))
+                    .await
+                    .unwrap_err()
+                    .message
+                    .contains("took longer")
+            );
         }
         let refusal = spec(&planner, "right", rides().document()).await.unwrap_err();
         assert!(refusal.message.contains("restart the operator"), "{}", refusal.message);

@@ -1,4 +1,5 @@
-//! Asks a runtime pod for its progress. What it answers is `runtime/src/observe/progress.rs`; here is what the status needs of it.
+//! Asks a runtime pod for its progress. What it answers is `runtime/src/observe/progress.rs`; here is what the status
+//! needs of it.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -13,7 +14,8 @@ use crate::desired::pod::HTTP_PORT;
 
 /// Of the whole answer: a pod that takes longer is not to hold up the others.
 const DEADLINE: Duration = Duration::from_secs(3);
-/// A report of 64 sources with thousands of partitions has a tenth of it. The image is the author's to choose, and may send anything.
+/// A report of 64 sources with thousands of partitions has a tenth of it. The image is the author's to choose, and may
+/// send anything.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// The report of the last epoch, or of the claim with which the process began.
@@ -117,7 +119,10 @@ impl Report {
     #[must_use]
     pub fn lag(&self) -> i64 {
         let of = |source: &Source| -> i64 {
-            let latest = source.latest_offset.iter().flat_map(|(topic, partitions)| partitions.iter().map(move |(p, end)| (topic, p, end)));
+            let latest = source
+                .latest_offset
+                .iter()
+                .flat_map(|(topic, partitions)| partitions.iter().map(move |(p, end)| (topic, p, end)));
             latest
                 .map(|(topic, partition, latest)| {
                     let read = source.end_offset.get(topic).and_then(|t| t.get(partition)).unwrap_or(latest);
@@ -172,7 +177,9 @@ impl ProgressReader {
             }
             body.extend_from_slice(&part);
         }
-        serde_json::from_slice(&body).map(Some).map_err(|e| format!("{url} answers with something that is no report: {e}"))
+        serde_json::from_slice(&body)
+            .map(Some)
+            .map_err(|e| format!("{url} answers with something that is no report: {e}"))
     }
 }
 
@@ -195,7 +202,8 @@ mod tests {
 
     use super::*;
 
-    /// A pod that sends these parts to whoever asks, the last one again and again if `endless`; counts the requests and the bytes.
+    /// A pod that sends these parts to whoever asks, the last one again and again if `endless`; counts the requests and
+    /// the bytes.
     async fn pod(head: String, part: Vec<u8>, endless: bool) -> (ProgressReader, Arc<AtomicUsize>, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         // What it asks here answers, however busy the machine is.
@@ -219,8 +227,10 @@ mod tests {
     #[tokio::test]
     async fn a_redirect_is_not_followed() {
         let (elsewhere, asked, _) = pod("HTTP/1.1 204 No Content\r\n\r\n".into(), Vec::new(), false).await;
-        let head =
-            format!("HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{}/latest/meta-data\r\ncontent-length: 0\r\n\r\n", elsewhere.port);
+        let head = format!(
+            "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:{}/latest/meta-data\r\ncontent-length: 0\r\n\r\n",
+            elsewhere.port
+        );
         let (reader, _, _) = pod(head, Vec::new(), false).await;
         let said = reader.read("127.0.0.1").await.unwrap_err();
         assert!(said.contains("answers 302 Found"), "{said}");
@@ -239,7 +249,9 @@ mod tests {
     #[tokio::test]
     async fn addresses_of_the_nodes_own_network_are_not_asked() {
         let reader = ProgressReader::new().unwrap();
-        for ip in ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "metadata.google.internal", "10.0.0.1/admin?"] {
+        for ip in
+            ["169.254.169.254", "::ffff:169.254.169.254", "fe80::1", "metadata.google.internal", "10.0.0.1/admin?"]
+        {
             let said = reader.read(ip).await.unwrap_err();
             assert!(said.starts_with("the pod's address"), "{said}");
         }

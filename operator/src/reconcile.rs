@@ -45,7 +45,10 @@ const NOTE_CHARS_MAX: usize = 1000;
 pub async fn reconcile(pipeline: Arc<StreamPipeline>, context: Arc<Context>) -> Result<Action> {
     // A panic would be the end of the controller, and of all pipelines with it.
     let looked = AssertUnwindSafe(look(&pipeline, &context)).catch_unwind().await.unwrap_or_else(|panic| {
-        Err(Error::Unexpected { doing: "look at the pipeline (a bug of Weir)".to_owned(), why: words(panic.as_ref()).to_owned() })
+        Err(Error::Unexpected {
+            doing: "look at the pipeline (a bug of Weir)".to_owned(),
+            why: words(panic.as_ref()).to_owned(),
+        })
     });
     let failure = match looked {
         Ok(Looked::Done(action)) => return Ok(action),
@@ -86,7 +89,8 @@ async fn look(pipeline: &StreamPipeline, context: &Context) -> Result<Looked> {
                 deletion::Outcome::Gone => return Ok(Looked::Done(Action::await_change())),
             }
             if let Some(failed) = rollback::failed(&observed) {
-                tracing::warn!(namespace = %owner.namespace, revision = %failed.name, "going back: the runtime refuses to go on");
+                tracing::warn!(namespace = %owner.namespace, revision = %failed.name, "going back: the runtime \
+                    refuses to go on");
                 mark(context, &owner, &mut observed, failed).await?;
             }
             (Arc::new(observed), None)
@@ -99,13 +103,18 @@ async fn look(pipeline: &StreamPipeline, context: &Context) -> Result<Looked> {
     let verdict = judge(pipeline, &owner, &observed, &context.settings, &readings);
     context.claims.hold(pipeline, held(pipeline, verdict.target.as_ref(), &observed));
     let now = context.now();
-    let runs = verdict.target.as_ref().and_then(|target| runs::decide(pipeline, &owner, target, &observed.jobs, verdict.suspend, now.0));
+    let runs = verdict
+        .target
+        .as_ref()
+        .and_then(|target| runs::decide(pipeline, &owner, target, &observed.jobs, verdict.suspend, now.0));
     let wanted = verdict
         .target
         .as_ref()
         .map(|target| Applied { revision: target.name.clone(), running: running(&verdict, &observed, runs.as_ref()) });
     let failure = match (&verdict.target, &wanted) {
-        (Some(target), Some(wanted)) if applied.as_ref() != Some(wanted) => bring(context, &owner, target, wanted, &observed).await.err(),
+        (Some(target), Some(wanted)) if applied.as_ref() != Some(wanted) => {
+            bring(context, &owner, target, wanted, &observed).await.err()
+        }
         _ => None,
     };
     let (report, unreachable) = match reachable_ip(&observed.pods) {
@@ -139,11 +148,20 @@ async fn look(pipeline: &StreamPipeline, context: &Context) -> Result<Looked> {
     let settled = found.conditions.iter().all(|c| c.type_ != "Reconciling" || c.status == Severity::False.as_str());
     let poll = if settled { POLL } else { POLL_CHANGING };
     // A run that waits for another one to end is woken by that.
-    let due = runs.and_then(|r| r.next_at).and_then(|at| Duration::try_from(at.duration_since(now.0)).ok()).filter(|due| !due.is_zero());
+    let due = runs
+        .and_then(|r| r.next_at)
+        .and_then(|at| Duration::try_from(at.duration_since(now.0)).ok())
+        .filter(|due| !due.is_zero());
     Ok(Looked::Done(Action::requeue(due.map_or(poll, |due| due.min(poll)))))
 }
 
-async fn bring(context: &Context, owner: &Owner, target: &Revision, wanted: &Applied, observed: &Observed) -> Result<()> {
+async fn bring(
+    context: &Context,
+    owner: &Owner,
+    target: &Revision,
+    wanted: &Applied,
+    observed: &Observed,
+) -> Result<()> {
     let desired = build(owner, target, &wanted.running, &context.settings);
     apply::apply(&context.client, owner, target, &desired, observed).await?;
     apply::prune(&context.client, owner, target, &observed.revisions).await
@@ -187,7 +205,9 @@ async fn mark(context: &Context, owner: &Owner, observed: &mut Observed, marked:
 fn owner(pipeline: &StreamPipeline) -> Result<Owner> {
     let reference = pipeline.controller_owner_ref(&());
     match (reference, &pipeline.metadata.namespace) {
-        (Some(reference), Some(namespace)) => Ok(Owner { name: pipeline.name_any(), namespace: namespace.clone(), reference }),
+        (Some(reference), Some(namespace)) => {
+            Ok(Owner { name: pipeline.name_any(), namespace: namespace.clone(), reference })
+        }
         _ => Err(Error::Unexpected {
             doing: "reconcile".to_owned(),
             why: "the API server gave an object without uid or namespace".to_owned(),
@@ -216,7 +236,8 @@ async fn write_status(context: &Context, pipeline: &StreamPipeline, owner: &Owne
         return Ok(());
     }
     let api = Api::<StreamPipeline>::namespaced(context.client.clone(), &owner.namespace);
-    let patch = json!({"apiVersion": StreamPipeline::api_version(&()), "kind": StreamPipeline::kind(&()), "status": now});
+    let patch =
+        json!({"apiVersion": StreamPipeline::api_version(&()), "kind": StreamPipeline::kind(&()), "status": now});
     let params = PatchParams::apply(FIELD_MANAGER).force();
     asking("write the status", api.patch_status(&owner.name, &params, &Patch::Apply(&patch))).await?;
     context.metrics.status_written();
@@ -227,7 +248,9 @@ async fn write_status(context: &Context, pipeline: &StreamPipeline, owner: &Owne
 async fn tell_changes(context: &Context, pipeline: &StreamPipeline, now: &Status) {
     let before = pipeline.status.as_ref().map_or(&[][..], |s| &s.conditions);
     for condition in now.conditions.iter().filter(|c| ["Ready", "Stalled"].contains(&c.type_.as_str())) {
-        let same = before.iter().any(|b| b.type_ == condition.type_ && b.status == condition.status && b.reason == condition.reason);
+        let same = before
+            .iter()
+            .any(|b| b.type_ == condition.type_ && b.status == condition.status && b.reason == condition.reason);
         let quiet = condition.type_ == "Stalled" && condition.status == "False";
         if same || quiet {
             continue;

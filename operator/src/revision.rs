@@ -1,8 +1,9 @@
 //! Revisions: what a pipeline's pods are made from, frozen when it was accepted.
 //!
-//! A revision holds the document, the image and the pod template as the operator of that day built it. As long as the document asks for the
-//! same, the stored template is used as it is, so that an upgrade of the operator rolls nothing. It is kept as a ControllerRevision, which is
-//! written before anything is rolled: a crash in between leaves the intent.
+//! A revision holds the document, the image and the pod template as the operator of that day built it. As long as the
+//! document asks for the same, the stored template is used as it is, so that an upgrade of the operator rolls nothing.
+//! It is kept as a ControllerRevision, which is written before anything is rolled: a crash in between leaves the
+//! intent.
 
 use std::collections::BTreeSet;
 
@@ -21,7 +22,8 @@ use crate::desired::pod;
 use crate::marks::Marks;
 
 /// What the runtime does not read. What pods are made from is in the other inputs.
-const NOT_FOR_PODS: [&str; 7] = ["suspend", "replicas", "deletionPolicy", "image", "runtimeVersion", "resources", "podTemplate"];
+const NOT_FOR_PODS: [&str; 7] =
+    ["suspend", "replicas", "deletionPolicy", "image", "runtimeVersion", "resources", "podTemplate"];
 
 /// Longer documents are for programs: their text has no spaces.
 const PRETTY_BYTES_MAX: usize = 256 << 10;
@@ -128,17 +130,26 @@ impl Revision {
         let value = object.data.as_ref().map_or(Value::Null, |d| d.0.clone());
         let data: Data = serde_json::from_value(value).map_err(|e| e.to_string())?;
         let marks = Marks::from_annotations(object.metadata.annotations.as_ref());
-        Ok(Self { name, number: object.revision, generation: data.generation, inputs: data.inputs, template: data.template, marks })
+        Ok(Self {
+            name,
+            number: object.revision,
+            generation: data.generation,
+            inputs: data.inputs,
+            template: data.template,
+            marks,
+        })
     }
 }
 
-/// A JSON value has no anchors and no odd keys: it is always YAML. For people, with spaces, unless they would be most of it.
+/// A JSON value has no anchors and no odd keys: it is always YAML. For people, with spaces, unless they would be most
+/// of it.
 fn text_of(document: &Value) -> String {
     let pretty = serde_json::to_string_pretty(document).unwrap_or_default();
     if pretty.len() <= PRETTY_BYTES_MAX { pretty } else { document.to_string() }
 }
 
-/// Every Secret that a spec refers to, with the keys that must be there. By the names of the fields: `…SecretRef` is a Secret, `…secretRef` too.
+/// Every Secret that a spec refers to, with the keys that must be there. By the names of the fields: `…SecretRef` is a
+/// Secret, `…secretRef` too.
 #[must_use]
 pub fn secret_keys(spec: &Value) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();

@@ -1,8 +1,8 @@
 //! Going back: a revision whose runtime refuses to go on before its first epoch gives way to the last good one. Pure.
 //!
-//! Only what a person has to mend counts, by the exit code: `Config` (2) and `Bug` (70). An outage, a fence, memory, a kill, an image or a
-//! node that can't be had are waited for. The mark on the ControllerRevision is written before anything is rolled, and stays: a revision that has
-//! failed is not tried again, so there is no going back and forth.
+//! Only what a person has to mend counts, by the exit code: `Config` (2) and `Bug` (70). An outage, a fence, memory, a
+//! kill, an image or a node that can't be had are waited for. The mark on the ControllerRevision is written before
+//! anything is rolled, and stays: a revision that has failed is not tried again, so there is no going back and forth.
 
 #[cfg(test)]
 mod tests;
@@ -18,8 +18,8 @@ use crate::revision::Revision;
 use crate::status::{is_ready, reachable_ip, refused_to_go_on};
 use crate::verdict::{Refusal, current};
 
-/// What runs, marked as failed: to be written before anything is rolled. None if it has not failed, if it was good before (then what is
-/// wrong is outside), or if there is nothing to go back to.
+/// What runs, marked as failed: to be written before anything is rolled. None if it has not failed, if it was good
+/// before (then what is wrong is outside), or if there is nothing to go back to.
 #[must_use]
 pub fn failed(observed: &Observed) -> Option<Revision> {
     let current = current(observed).known().filter(|r| r.marks.good != Some(Good::Committed))?;
@@ -44,7 +44,8 @@ pub fn failed(observed: &Observed) -> Option<Revision> {
 #[must_use]
 pub fn good(observed: &Observed, has_committed: bool) -> Option<Revision> {
     let current = current(observed).known()?;
-    let pods: Vec<_> = observed.pods.iter().filter(|pod| annotation(pod, REVISION) == Some(current.name.as_str())).cloned().collect();
+    let pods: Vec<_> =
+        observed.pods.iter().filter(|pod| annotation(pod, REVISION) == Some(current.name.as_str())).cloned().collect();
     // A pod of the revision before may be the one that was asked.
     let is_theirs = reachable_ip(&pods).is_some() && reachable_ip(&pods) == reachable_ip(&observed.pods);
     let seen = match is_ready(&pods) {
@@ -63,8 +64,8 @@ pub fn good(observed: &Observed, has_committed: bool) -> Option<Revision> {
     Some(marked)
 }
 
-/// The newest revision before this one that did well and has not failed since. A run of an AvailableNow pipeline is over: there is nothing
-/// of it to go back to.
+/// The newest revision before this one that did well and has not failed since. A run of an AvailableNow pipeline is
+/// over: there is nothing of it to go back to.
 #[must_use]
 pub fn last_good<'a>(revision: &Revision, there: &'a [Revision]) -> Option<&'a Revision> {
     let earlier = there.iter().filter(|r| r.name != revision.name && r.number < revision.number);
@@ -76,7 +77,8 @@ pub fn last_good<'a>(revision: &Revision, there: &'a [Revision]) -> Option<&'a R
 #[must_use]
 pub fn standing(observed: &Observed) -> Option<&Revision> {
     let current = current(observed).known()?;
-    let deployed = observed.deployment.as_ref().and_then(|d| d.spec.as_ref()).and_then(|s| s.template.metadata.as_ref());
+    let deployed =
+        observed.deployment.as_ref().and_then(|d| d.spec.as_ref()).and_then(|s| s.template.metadata.as_ref());
     let secrets = deployed.and_then(|m| m.annotations.as_ref()).and_then(|a| a.get(SECRETS));
     let has_failed = secrets.is_some_and(|secrets| current.marks.failed_with(secrets).is_some());
     Some(current).filter(|_| !has_failed).or_else(|| last_good(current, &observed.revisions)).or(Some(current))
@@ -86,7 +88,8 @@ pub fn standing(observed: &Observed) -> Option<&Revision> {
 #[must_use]
 pub fn refusal(revision: &Revision, failed: &Failed, standing: &Revision) -> Refusal {
     let message = format!(
-        "the runtime ended before its first epoch ({}): {}; revision {} of generation {} runs instead. Change the spec, or try the same \
+        "the runtime ended before its first epoch ({}): {}; revision {} of generation {} runs instead. Change the \
+         spec, or try the same \
          again: kubectl delete controllerrevision {}",
         failed.reason, failed.message, standing.name, standing.generation, revision.name
     );

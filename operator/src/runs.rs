@@ -1,7 +1,8 @@
 //! Which run of an AvailableNow pipeline there is to be, and when the next one is due. Pure: the clock is an argument.
 //!
-//! One run at a time: what falls due meanwhile starts when it has ended, and of several the latest only, as a CronJob with
-//! `concurrencyPolicy: Forbid` has it. What has been started is remembered in the status, so it is not started again.
+//! One run at a time: what falls due meanwhile starts when it has ended, and of several the latest only, as a CronJob
+//! with `concurrencyPolicy: Forbid` has it. What has been started is remembered in the status, so it is not started
+//! again.
 
 #[cfg(test)]
 mod tests;
@@ -48,7 +49,14 @@ impl Runs {
 
 /// None if the accepted document goes on for ever.
 #[must_use]
-pub fn decide(pipeline: &StreamPipeline, owner: &Owner, target: &Revision, jobs: &[Job], suspend: bool, now: Timestamp) -> Option<Runs> {
+pub fn decide(
+    pipeline: &StreamPipeline,
+    owner: &Owner,
+    target: &Revision,
+    jobs: &[Job],
+    suspend: bool,
+    now: Timestamp,
+) -> Option<Runs> {
     let spec = &target.inputs.document()["spec"];
     if !is_in_runs(spec) {
         return None;
@@ -69,8 +77,14 @@ pub fn decide(pipeline: &StreamPipeline, owner: &Owner, target: &Revision, jobs:
     let known = known.unwrap_or_default();
     let due = schedule.as_ref().and_then(|s| s.last_until(now)).filter(|due| Some(*due) > scheduled_until);
 
-    let mut runs =
-        Runs { id: None, is_done: false, next_at: None, schedule: text("schedule"), scheduled_until, token: known.token.clone() };
+    let mut runs = Runs {
+        id: None,
+        is_done: false,
+        next_at: None,
+        schedule: text("schedule"),
+        scheduled_until,
+        token: known.token.clone(),
+    };
     let was_running = known.id.clone().filter(|_| known.completed_at.is_none());
     if let Some(id) = running_job(jobs).or(was_running) {
         runs.is_done = is_done(&id);

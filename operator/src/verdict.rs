@@ -44,10 +44,14 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Whether the document itself, its Secrets or its checkpoint are wrong, and not only its relation to the saved state.
+    /// Whether the document itself, its Secrets or its checkpoint are wrong, and not only its relation to the saved
+    /// state.
     #[must_use]
     pub fn is_invalid(&self) -> bool {
-        matches!(self.reason, Reason::InvalidDocument | Reason::SecretMissing | Reason::CheckpointInUse | Reason::TableInUse)
+        matches!(
+            self.reason,
+            Reason::InvalidDocument | Reason::SecretMissing | Reason::CheckpointInUse | Reason::TableInUse
+        )
     }
 }
 
@@ -60,7 +64,13 @@ pub struct Readings {
 }
 
 #[must_use]
-pub fn judge(pipeline: &StreamPipeline, owner: &Owner, observed: &Observed, settings: &Settings, readings: &Readings) -> Verdict {
+pub fn judge(
+    pipeline: &StreamPipeline,
+    owner: &Owner,
+    observed: &Observed,
+    settings: &Settings,
+    readings: &Readings,
+) -> Verdict {
     let suspend = is_suspended(&pipeline.spec);
     let current = current(observed);
     let accepted = accept(pipeline, owner, observed, settings, &current, readings);
@@ -79,7 +89,8 @@ pub fn judge(pipeline: &StreamPipeline, owner: &Owner, observed: &Observed, sett
 /// Both ways to have no pods.
 #[must_use]
 pub fn is_suspended(spec: &Value) -> bool {
-    spec.get("suspend").and_then(Value::as_bool).unwrap_or(false) || spec.get("replicas").and_then(Value::as_i64) == Some(0)
+    spec.get("suspend").and_then(Value::as_bool).unwrap_or(false)
+        || spec.get("replicas").and_then(Value::as_i64) == Some(0)
 }
 
 /// What runs, as far as it can be told.
@@ -102,11 +113,13 @@ impl<'a> Current<'a> {
     }
 }
 
-/// The revision that the Deployment asks for, or the newest Job; where there is none of them, the one that the status names; before that, the
-/// newest. Never another one in its place: that would be an older document.
+/// The revision that the Deployment asks for, or the newest Job; where there is none of them, the one that the status
+/// names; before that, the newest. Never another one in its place: that would be an older document.
 #[must_use]
 pub fn current(observed: &Observed) -> Current<'_> {
-    let named = deployed_template(observed).and_then(|t| t.metadata.as_ref()).and_then(|m| m.annotations.as_ref()?.get(REVISION));
+    let named = deployed_template(observed)
+        .and_then(|t| t.metadata.as_ref())
+        .and_then(|m| m.annotations.as_ref()?.get(REVISION));
     if let Some(name) = named.or(observed.last_revision.as_ref()) {
         let found = observed.revisions.iter().find(|r| r.name == *name);
         return found.map_or(Current::Unreadable(name), Current::Known);
@@ -124,8 +137,14 @@ fn deployed_template(observed: &Observed) -> Option<&PodTemplateSpec> {
     deployed.or_else(|| job().and_then(|j| j.spec.as_ref()).map(|s| &s.template))
 }
 
-/// A right spec beside something that runs and can't be read: only if it is the very same, or nothing runs, may it be applied.
-fn untouched(owner: &Owner, mut target: Revision, name: &str, observed: &Observed) -> (Option<Revision>, Option<Refusal>) {
+/// A right spec beside something that runs and can't be read: only if it is the very same, or nothing runs, may it be
+/// applied.
+fn untouched(
+    owner: &Owner,
+    mut target: Revision,
+    name: &str,
+    observed: &Observed,
+) -> (Option<Revision>, Option<Refusal>) {
     let is_lost = !observed.unreadable.contains_key(name);
     match deployed_template(observed) {
         None if is_lost => (Some(target), None),
@@ -137,9 +156,9 @@ fn untouched(owner: &Owner, mut target: Revision, name: &str, observed: &Observe
     }
 }
 
-/// The template of a revision that is written anew, around the pods as they are: as it is built today if that is what the Deployment was made
-/// from; else, since another operator built it, as it is deployed. There the API server's defaults are part of it, and applying them too is a
-/// change of the Deployment, although not of its pods.
+/// The template of a revision that is written anew, around the pods as they are: as it is built today if that is what
+/// the Deployment was made from; else, since another operator built it, as it is deployed. There the API server's
+/// defaults are part of it, and applying them too is a change of the Deployment, although not of its pods.
 fn lost_template(owner: &Owner, target: &Revision, deployed: &PodTemplateSpec, observed: &Observed) -> PodTemplateSpec {
     let annotation = |key: &str| deployed.metadata.as_ref()?.annotations.as_ref()?.get(key).cloned();
     let is_what_was_applied = |there: &Deployment| {
@@ -159,11 +178,13 @@ fn lost_template(owner: &Owner, target: &Revision, deployed: &PodTemplateSpec, o
 fn unreadable(name: &str, observed: &Observed) -> String {
     match observed.unreadable.get(name) {
         Some(why) => format!(
-            "nothing that runs is changed, since its ControllerRevision {name} can't be read ({why}): it is a newer operator's; upgrade this \
+            "nothing that runs is changed, since its ControllerRevision {name} can't be read ({why}): it is a newer \
+             operator's; upgrade this \
              one, or delete the Deployment to start the document anew"
         ),
         None => format!(
-            "nothing that runs is changed, since its ControllerRevision {name} is gone: apply the document that runs, or delete the \
+            "nothing that runs is changed, since its ControllerRevision {name} is gone: apply the document that runs, \
+             or delete the \
              Deployment to start this one"
         ),
     }
@@ -185,7 +206,8 @@ fn accept(
     let inputs = Inputs::of(pipeline, &reading.spec, image(pipeline, settings, observed, current));
     if inputs.document_text.len() > DOCUMENT_BYTES_MAX {
         let message = format!(
-            "the document has {} bytes without spaces and comments: write at most {DOCUMENT_BYTES_MAX}, since pods get it by a ConfigMap",
+            "the document has {} bytes without spaces and comments: write at most {DOCUMENT_BYTES_MAX}, since pods \
+             get it by a ConfigMap",
             inputs.document_text.len()
         );
         return Err(Refusal { reason: Reason::InvalidDocument, message });
@@ -198,14 +220,17 @@ fn accept(
         return Err(rollback::refusal(&revision, failed, standing));
     }
     match current.known() {
-        Some(current) if current.name != revision.name && !action_is_due(reading, pipeline) => check_state(readings, reading)?,
+        Some(current) if current.name != revision.name && !action_is_due(reading, pipeline) => {
+            check_state(readings, reading)?
+        }
         _ => {}
     }
     Ok(revision)
 }
 
-/// The spec's own; else the operator's default of the day when it was first needed, so that an upgrade of the operator changes nothing. What
-/// an earlier spec named does not live on in what runs: else taking a wrong image out of the spec would not mend anything.
+/// The spec's own; else the operator's default of the day when it was first needed, so that an upgrade of the operator
+/// changes nothing. What an earlier spec named does not live on in what runs: else taking a wrong image out of the spec
+/// would not mend anything.
 fn image(pipeline: &StreamPipeline, settings: &Settings, observed: &Observed, current: &Current<'_>) -> String {
     let text = |field: &str| pipeline.spec.get(field).and_then(Value::as_str);
     if let Some(image) = text("image") {
@@ -239,12 +264,19 @@ fn check_secrets(pipeline: &StreamPipeline, observed: &Observed) -> Result<(), R
         Some(Some(keys)) if keys.contains(&key) => None,
         Some(Some(keys)) => {
             let keys = keys.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
-            Some(format!("the Secret `{name}` has no key `{key}`: it has {}", if keys.is_empty() { "none" } else { &keys }))
+            Some(format!(
+                "the Secret `{name}` has no key `{key}`: it has {}",
+                if keys.is_empty() { "none" } else { &keys }
+            ))
         }
         _ => Some(format!("there is no Secret `{name}` in this namespace: create it with the key `{key}`")),
     });
     let missing: Vec<_> = missing.collect();
-    if missing.is_empty() { Ok(()) } else { Err(Refusal { reason: Reason::SecretMissing, message: missing.join("\n") }) }
+    if missing.is_empty() {
+        Ok(())
+    } else {
+        Err(Refusal { reason: Reason::SecretMissing, message: missing.join("\n") })
+    }
 }
 
 /// A state action makes another state than the running one: the runtime decides whether that fits.

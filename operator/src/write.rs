@@ -1,7 +1,8 @@
-//! Writes and deletes of single objects. Only of objects that belong to the pipeline, and not of those that are as they should be.
+//! Writes and deletes of single objects. Only of objects that belong to the pipeline, and not of those that are as they
+//! should be.
 //!
-//! Whose an object is was seen a moment before it is written. So every write carries what was seen: it creates where nothing was, and changes or
-//! deletes exactly the object that was the pipeline's.
+//! Whose an object is was seen a moment before it is written. So every write carries what was seen: it creates where
+//! nothing was, and changes or deletes exactly the object that was the pipeline's.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
@@ -20,8 +21,8 @@ use crate::ownership::{is_ours, refused};
 /// The annotation with a hash of what was applied: fields that we no longer set show in it and nowhere else.
 const APPLIED: &str = "weir.dev/applied";
 
-/// So often an object is looked at while others write it at the same time. A Deployment's controller writes its status a few times in a
-/// rollout; after that the pipeline as a whole is looked at again, later.
+/// So often an object is looked at while others write it at the same time. A Deployment's controller writes its status
+/// a few times in a rollout; after that the pipeline as a whole is looked at again, later.
 const LOOKS_MAX: usize = 4;
 
 /// Writes in the name of one pipeline.
@@ -46,7 +47,11 @@ impl Writer<'_> {
     /// If an object of that name belongs to somebody else, or the API server refuses or does not answer.
     pub async fn apply<K>(&self, object: &K) -> Result<()>
     where
-        K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
+        K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+            + Serialize
+            + DeserializeOwned
+            + Clone
+            + std::fmt::Debug,
     {
         self.apply_by(&self.api::<K>(), &(), object, |meta| is_ours(meta, self.owner)).await
     }
@@ -55,7 +60,13 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// As [`Self::apply`].
-    pub async fn apply_by<K>(&self, api: &Api<K>, kind: &K::DynamicType, object: &K, is_ours: impl Fn(&ObjectMeta) -> bool) -> Result<()>
+    pub async fn apply_by<K>(
+        &self,
+        api: &Api<K>,
+        kind: &K::DynamicType,
+        object: &K,
+        is_ours: impl Fn(&ObjectMeta) -> bool,
+    ) -> Result<()>
     where
         K: Resource + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
     {
@@ -69,7 +80,8 @@ impl Writer<'_> {
         self.bring(&target, &is_ours).await
     }
 
-    /// One look and, if need be, one write, which the API server refuses with a conflict if the object is not as it was seen.
+    /// One look and, if need be, one write, which the API server refuses with a conflict if the object is not as it was
+    /// seen.
     async fn bring<K>(&self, target: &Target<'_, K>, is_ours: &impl Fn(&ObjectMeta) -> bool) -> Result<()>
     where
         K: Resource + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
@@ -116,8 +128,13 @@ where
 {
     fn new(api: &'a Api<K>, kind: &K::DynamicType, object: &K) -> Result<Self> {
         let name = object.meta().name.clone().unwrap_or_default();
-        let mut target =
-            Self { api, api_version: K::api_version(kind).into_owned(), kind: K::kind(kind).into_owned(), name, wanted: Value::Null };
+        let mut target = Self {
+            api,
+            api_version: K::api_version(kind).into_owned(),
+            kind: K::kind(kind).into_owned(),
+            name,
+            wanted: Value::Null,
+        };
         target.wanted = target.value(object)?;
         target.wanted["metadata"]["annotations"][APPLIED] = json!(hash(&target.wanted));
         Ok(target)
@@ -136,14 +153,15 @@ where
 
     /// An object of this name that was made since is a conflict: an apply would take it over.
     ///
-    /// The text is as the API server would write it: it keeps the data of a ControllerRevision byte for byte, and would take the same data in
-    /// its own spelling, at the next apply, for a change of what can't be changed.
+    /// The text is as the API server would write it: it keeps the data of a ControllerRevision byte for byte, and would
+    /// take the same data in its own spelling, at the next apply, for a change of what can't be changed.
     async fn create(&self, client: &Client) -> Result<()> {
         let mut wanted = self.wanted.clone();
         wanted.sort_all_objects();
-        let text = [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")]
-            .into_iter()
-            .fold(wanted.to_string(), |text, (sign, escaped)| text.replace(sign, escaped));
+        let text =
+            [('<', "\\u003c"), ('>', "\\u003e"), ('&', "\\u0026"), ('\u{2028}', "\\u2028"), ('\u{2029}', "\\u2029")]
+                .into_iter()
+                .fold(wanted.to_string(), |text, (sign, escaped)| text.replace(sign, escaped));
         let doing = format!("create {} {}", self.kind, self.name);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let request = Request::new(self.api.resource_url()).create(&params, text.into_bytes());
@@ -163,7 +181,9 @@ where
             let moved = asking(&*doing, self.api.patch(&self.name, &PatchParams::default(), &patch)).await?;
             wanted["metadata"]["resourceVersion"] = json!(moved.meta().resource_version);
         }
-        asking(doing, self.api.patch(&self.name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&wanted))).await.map(drop)
+        asking(doing, self.api.patch(&self.name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&wanted)))
+            .await
+            .map(drop)
     }
 
     fn unexpected(&self, error: &serde_json::Error) -> Error {
@@ -171,11 +191,13 @@ where
     }
 }
 
-/// The managed fields of an object that was created and never applied, as if its creation had been an apply: the API server only takes
-/// away a field that we no longer set if an apply of ours has set it. None if there is nothing to change.
+/// The managed fields of an object that was created and never applied, as if its creation had been an apply: the API
+/// server only takes away a field that we no longer set if an apply of ours has set it. None if there is nothing to
+/// change.
 fn applied_fields(seen: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> {
     let mut fields = seen.managed_fields.clone()?;
-    let is_ours = |entry: &ManagedFieldsEntry| entry.manager.as_deref() == Some(FIELD_MANAGER) && entry.subresource.is_none();
+    let is_ours =
+        |entry: &ManagedFieldsEntry| entry.manager.as_deref() == Some(FIELD_MANAGER) && entry.subresource.is_none();
     let mut ours = fields.iter_mut().filter(|entry| is_ours(entry));
     match (ours.next(), ours.next()) {
         (Some(only), None) if only.operation.as_deref() == Some("Update") => only.operation = Some("Apply".to_owned()),
@@ -215,13 +237,15 @@ where
     asking(format!("delete {name}"), request).await
 }
 
-/// Whether `there` has all that `wanted` asks for; what the API server or others added does not matter. An empty list or map is stored as
-/// none, and an amount in another spelling.
+/// Whether `there` has all that `wanted` asks for; what the API server or others added does not matter. An empty list
+/// or map is stored as none, and an amount in another spelling.
 fn is_within(wanted: &Value, there: &Value) -> bool {
     match (wanted, there) {
         (Value::Object(wanted), Value::Object(there)) => wanted.iter().all(|(field, value)| match there.get(field) {
             None => is_empty(value),
-            Some(found) if field == "requests" || field == "limits" => is_within(value, found) || are_same_amounts(value, found),
+            Some(found) if field == "requests" || field == "limits" => {
+                is_within(value, found) || are_same_amounts(value, found)
+            }
             Some(found) => is_within(value, found),
         }),
         (Value::Array(wanted), Value::Array(there)) => {
@@ -240,9 +264,9 @@ fn is_empty(value: &Value) -> bool {
 fn are_same_amounts(wanted: &Value, there: &Value) -> bool {
     let (Some(wanted), Some(there)) = (wanted.as_object(), there.as_object()) else { return false };
     let amount = |value: &Value| value.as_str().and_then(weir_crds::amount);
-    wanted
-        .iter()
-        .all(|(resource, value)| there.get(resource).is_some_and(|found| amount(value).is_some() && amount(value) == amount(found)))
+    wanted.iter().all(|(resource, value)| {
+        there.get(resource).is_some_and(|found| amount(value).is_some() && amount(value) == amount(found))
+    })
 }
 
 #[cfg(test)]

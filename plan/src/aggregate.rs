@@ -1,12 +1,13 @@
 //! Windowed aggregation, compiled.
 //!
-//! A column such as `round(sum(price) / count(*), 2)` is cut in two: the aggregate calls, which keep mergeable partial states per group, and
-//! a scalar expression over what the calls give when the window closes. Equal calls are kept once.
+//! A column such as `round(sum(price) / count(*), 2)` is cut in two: the aggregate calls, which keep mergeable partial
+//! states per group, and a scalar expression over what the calls give when the window closes. Equal calls are kept
+//! once.
 //!
-//! `sum` and `avg` skip nulls and are null where there was nothing but nulls; `count` is never null; `sum` of an int is a bigint, of a float a
-//! double, of a `decimal(p,s)` a decimal of ten digits more, at most 38; `avg` of bigints is computed in doubles. A value that its type can't
-//! hold is never given: [`Accumulator::beyond_type`] names its group. Nothing depends on the order in which partial states merge, but for
-//! the rounding of sums of doubles.
+//! `sum` and `avg` skip nulls and are null where there was nothing but nulls; `count` is never null; `sum` of an int is
+//! a bigint, of a float a double, of a `decimal(p,s)` a decimal of ten digits more, at most 38; `avg` of bigints is
+//! computed in doubles. A value that its type can't hold is never given: [`Accumulator::beyond_type`] names its group.
+//! Nothing depends on the order in which partial states merge, but for the rounding of sums of doubles.
 
 mod accumulators;
 mod calls;
@@ -59,7 +60,8 @@ pub struct Aggregate {
 /// One aggregate call, `sum(price)` or `count(*) FILTER (WHERE …)`.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// What saved state knows it by: the same for the same call, whatever the spelling, the other columns and their order.
+    /// What saved state knows it by: the same for the same call, whatever the spelling, the other columns and their
+    /// order.
     pub name: String,
     pub function: Arc<AggregateFunctionExpr>,
     /// Arguments over the input's schema.
@@ -67,7 +69,8 @@ pub struct Call {
     pub filter: Option<ScalarExpr>,
     /// The types of the partial state, in the order in which `GroupsAccumulator::state` gives them.
     pub state_fields: Vec<FieldRef>,
-    /// How many of the last of these older versions did not keep: in their files they are not there, which merges as nulls.
+    /// How many of the last of these older versions did not keep: in their files they are not there, which merges as
+    /// nulls.
     pub added_state: usize,
     /// The columns of the input that the arguments and the filter read, by name.
     pub reads: Vec<FieldRef>,
@@ -107,14 +110,17 @@ impl Aggregate {
     #[must_use]
     pub fn column_of(&self, call: usize) -> Option<&str> {
         let index = self.result_schema.fields().len() - self.calls.len() + call;
-        let reads = |output: &&ScalarExpr| collect_columns(&output.physical).iter().any(|column| column.index() == index);
+        let reads =
+            |output: &&ScalarExpr| collect_columns(&output.physical).iter().any(|column| column.index() == index);
         self.outputs.iter().find(reads).map(|output| output.field.name().as_str())
     }
 
     /// The columns that name a group of a window: `window_start`, `window_end`, the group columns.
     #[must_use]
     pub fn group_schema(&self) -> SchemaRef {
-        Arc::new(Schema::new(window_fields().into_iter().chain(self.key_schema.fields().iter().cloned()).collect::<Vec<_>>()))
+        Arc::new(Schema::new(
+            window_fields().into_iter().chain(self.key_schema.fields().iter().cloned()).collect::<Vec<_>>(),
+        ))
     }
 
     /// What leaves the step: `window_start`, `window_end`, the group columns, the output columns, `_event_time`.

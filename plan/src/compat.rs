@@ -1,10 +1,12 @@
 //! Whether a document may go on with the state that another version of it left.
 //!
-//! A fingerprint is what saved state and pinned offsets depend on, by name: never by position, so that adding a step moves nothing.
-//! It is stored in every manifest (`fingerprint`), and [`differences`] compares a stored one with the plan that is about to start.
+//! A fingerprint is what saved state and pinned offsets depend on, by name: never by position, so that adding a step
+//! moves nothing. It is stored in every manifest (`fingerprint`), and [`differences`] compares a stored one with the
+//! plan that is about to start.
 //!
-//! What fits: steps without state, columns computed from aggregates and their order, conditions, delays and sinks may change freely, and an
-//! aggregate may be dropped. What does not: another window, other keys, an aggregate that open windows have not kept, a step that is gone.
+//! What fits: steps without state, columns computed from aggregates and their order, conditions, delays and sinks may
+//! change freely, and an aggregate may be dropped. What does not: another window, other keys, an aggregate that open
+//! windows have not kept, a step that is gone.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -145,7 +147,12 @@ pub fn differences(saved: &Fingerprint, now: &Fingerprint) -> Vec<String> {
         match now.sources.iter().find(|s| s.name == old.name) {
             None => found.push(format!("source {} is gone, and with it the offsets that were read", quoted(&old.name))),
             Some(new) if new != old => {
-                found.push(format!("source {} read {} and now reads {}", quoted(&old.name), old.what_is_read(), new.what_is_read()));
+                found.push(format!(
+                    "source {} read {} and now reads {}",
+                    quoted(&old.name),
+                    old.what_is_read(),
+                    new.what_is_read()
+                ));
             }
             Some(_) => {}
         }
@@ -155,7 +162,12 @@ pub fn differences(saved: &Fingerprint, now: &Fingerprint) -> Vec<String> {
             found.push(format!("step {} has saved windows and is no longer in the document", quoted(&old.name)));
             continue;
         };
-        found.extend(old.operator.differences(&new.operator).into_iter().map(|what| format!("step {} {what}", quoted(&old.name))));
+        found.extend(
+            old.operator
+                .differences(&new.operator)
+                .into_iter()
+                .map(|what| format!("step {} {what}", quoted(&old.name))),
+        );
     }
     found
 }
@@ -166,7 +178,8 @@ pub fn notices(saved: &Fingerprint, now: &Fingerprint) -> Vec<String> {
     let new = now.steps.iter().filter(|step| !saved.steps.iter().any(|old| old.name == step.name));
     let says = new.map(|step| {
         format!(
-            "step {} is new: it gets the records that are read from now on, so its first windows lack what was read before",
+            "step {} is new: it gets the records that are read from now on, so its first windows lack what was read \
+             before",
             quoted(&step.name)
         )
     });
@@ -188,11 +201,16 @@ mod tests {
 
     /// A step over `city string, price <price>`, with the columns' expressions.
     fn step(price: DataType, size_us: i64, keys: &[&str], columns: &[&str]) -> Fingerprint {
-        let field = |name: &str, data_type| Column { name: name.into(), data_type, nullable: name != EVENT_TIME }.to_field();
+        let field =
+            |name: &str, data_type| Column { name: name.into(), data_type, nullable: name != EVENT_TIME }.to_field();
         let fields = [field("city", DataType::String), field("price", price), field(EVENT_TIME, DataType::Timestamp)];
         let schema = std::sync::Arc::new(arrow::datatypes::Schema::new(fields.to_vec()));
         let keys: Vec<String> = keys.iter().map(|k| (*k).to_owned()).collect();
-        let column = |(i, expr): (usize, &&str)| AggregateColumn { name: format!("c{i}"), expr: (*expr).to_owned(), filter: None };
+        let column = |(i, expr): (usize, &&str)| AggregateColumn {
+            name: format!("c{i}"),
+            expr: (*expr).to_owned(),
+            filter: None,
+        };
         let columns: Vec<_> = columns.iter().enumerate().map(column).collect();
         let aggregate = compile(Input::Source(0), &schema, Window::tumbling(size_us), &keys, &columns).unwrap();
         Fingerprint {
@@ -229,7 +247,10 @@ mod tests {
     fn a_window_a_key_or_a_type_may_not_change() {
         let saved = step(DataType::Int, 5, &["city"], &["sum(price)"]);
         let differs = |now: &Fingerprint, expected| assert_differences(&saved, now, &[expected]);
-        differs(&step(DataType::Int, 6, &["city"], &["sum(price)"]), "step `revenue` had windows of 0.000005 s and now has 0.000006 s");
+        differs(
+            &step(DataType::Int, 6, &["city"], &["sum(price)"]),
+            "step `revenue` had windows of 0.000005 s and now has 0.000006 s",
+        );
         differs(
             &step(DataType::Int, 5, &["city", "price"], &["sum(price)"]),
             "step `revenue` was grouped by [city string] and is now by [city string, price int]",
@@ -244,17 +265,32 @@ mod tests {
     fn a_source_reads_the_same_topics_partitions_or_pattern_for_ever() {
         let named = |names: &[&str]| Topics::Named(names.iter().map(|n| (*n).to_owned()).collect());
         let matching = |pattern: &str| Topics::Matching(TopicPattern::parse(pattern).unwrap());
-        let assigned = |partitions: &[i32]| Topics::Assigned(BTreeMap::from([("a".to_owned(), partitions.iter().copied().collect())]));
-        let of = |topics: &Topics| Fingerprint { sources: vec![SourceFingerprint::of("s", topics)], steps: Vec::new(), sinks: Vec::new() };
-        let all = [named(&["a", "b"]), named(&["a"]), matching("a.*"), matching("b.*"), assigned(&[0, 1]), assigned(&[1])];
+        let assigned = |partitions: &[i32]| {
+            Topics::Assigned(BTreeMap::from([("a".to_owned(), partitions.iter().copied().collect())]))
+        };
+        let of = |topics: &Topics| Fingerprint {
+            sources: vec![SourceFingerprint::of("s", topics)],
+            steps: Vec::new(),
+            sinks: Vec::new(),
+        };
+        let all =
+            [named(&["a", "b"]), named(&["a"]), matching("a.*"), matching("b.*"), assigned(&[0, 1]), assigned(&[1])];
         for (i, saved) in all.iter().enumerate() {
             for (j, now) in all.iter().enumerate() {
                 let said = differences(&of(saved), &of(now));
                 assert_eq!(said.is_empty(), i == j, "{saved:?} {now:?}");
             }
         }
-        assert_differences(&of(&all[0]), &of(&all[2]), &["source `s` read the topics a, b and now reads the topics that match `a.*`"]);
-        assert_differences(&of(&all[4]), &of(&all[1]), &["source `s` read the partitions a-0, a-1 and now reads the topics a"]);
+        assert_differences(
+            &of(&all[0]),
+            &of(&all[2]),
+            &["source `s` read the topics a, b and now reads the topics that match `a.*`"],
+        );
+        assert_differences(
+            &of(&all[4]),
+            &of(&all[1]),
+            &["source `s` read the partitions a-0, a-1 and now reads the topics a"],
+        );
         let old: SourceFingerprint = serde_json::from_str(r#"{"name": "s", "topics": ["a"]}"#).unwrap();
         assert_eq!(old, SourceFingerprint::of("s", &named(&["a"])), "as it was written before there were patterns");
     }
@@ -277,14 +313,16 @@ mod tests {
         let before = step(DataType::Int, 5, &[], &["count(*)"]);
         let none = Fingerprint { steps: Vec::new(), ..before.clone() };
         assert_differences(&none, &before, &[]);
-        let says = "step `revenue` is new: it gets the records that are read from now on, so its first windows lack what was read before";
+        let says = "step `revenue` is new: it gets the records that are read from now on, so its first windows lack \
+                    what was read before";
         assert_eq!(notices(&none, &before), [says]);
         assert_eq!(notices(&before, &before), Vec::<String>::new());
     }
 
     #[test]
     fn a_column_that_an_aggregate_reads_keeps_its_type_and_files_that_do_not_say_it_fit() {
-        let (narrow, wide) = (step(DataType::Int, 5, &[], &["sum(price)"]), step(DataType::Bigint, 5, &[], &["sum(price)"]));
+        let (narrow, wide) =
+            (step(DataType::Int, 5, &[], &["sum(price)"]), step(DataType::Bigint, 5, &[], &["sum(price)"]));
         let says = "step `revenue` kept sum(price) over price bigint and now reads price int";
         assert_differences(&wide, &narrow, &[says]);
         let mut old = wide;
@@ -305,8 +343,13 @@ mod tests {
         let saved = |json: Value| Fingerprint { steps: vec![serde_json::from_value(json).unwrap()], ..now.clone() };
         let session = json!({"name": "revenue", "operator": "Session", "gapUs": 5});
         assert_differences(&saved(session.clone()), &now, &["step `revenue` was Session and is now Aggregate"]);
-        assert_eq!(serde_json::to_value(&saved(session.clone()).steps[0]).unwrap(), session, "it is carried on as it is");
-        let sliding = json!({"name": "revenue", "operator": "Aggregate", "window": {"type": "Sliding"}, "keys": [], "calls": []});
+        assert_eq!(
+            serde_json::to_value(&saved(session.clone()).steps[0]).unwrap(),
+            session,
+            "it is carried on as it is"
+        );
+        let sliding =
+            json!({"name": "revenue", "operator": "Aggregate", "window": {"type": "Sliding"}, "keys": [], "calls": []});
         let says = "step `revenue` has saved state as Aggregate, which this version of Weir can't read";
         assert_differences(&saved(sliding), &now, &[says]);
     }

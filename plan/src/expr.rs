@@ -1,13 +1,15 @@
 //! SQL scalar expressions: parsed, typed, simplified and compiled when the pipeline is validated.
 //!
-//! The dialect is DataFusion's, with these choices: names mean what they say (`userId` is not folded to lower case); the types in casts are
-//! those of [`crate::types`]; a whole literal is a bigint, one with a point, `0.1`, a decimal, one with an exponent, `1e-1`, a double; dividing
-//! integers gives an integer. The same rows give the same result for ever: what depends on the clock or on chance is refused.
+//! The dialect is DataFusion's, with these choices: names mean what they say (`userId` is not folded to lower case);
+//! the types in casts are those of [`crate::types`]; a whole literal is a bigint, one with a point, `0.1`, a decimal,
+//! one with an exponent, `1e-1`, a double; dividing integers gives an integer. The same rows give the same result for
+//! ever: what depends on the clock or on chance is refused.
 //!
-//! At run time nothing is silently wrong. A cast that fails is an error (`try_cast` gives null instead), and so are division of integers by
-//! zero, overflow of integers, and a decimal with more digits than its type holds, in constants too. DataFusion by itself wraps around;
-//! compiled expressions ask for its checked kernels, and look at the rest themselves (`checked`). A value that an expression computes has
-//! at most [`VALUE_BYTES_MAX`] bytes. A panic within a function is an error of the rows that it was called with.
+//! At run time nothing is silently wrong. A cast that fails is an error (`try_cast` gives null instead), and so are
+//! division of integers by zero, overflow of integers, and a decimal with more digits than its type holds, in constants
+//! too. DataFusion by itself wraps around; compiled expressions ask for its checked kernels, and look at the rest
+//! themselves (`checked`). A value that an expression computes has at most [`VALUE_BYTES_MAX`] bytes. A panic within a
+//! function is an error of the rows that it was called with.
 
 mod bind;
 mod canonical;
@@ -69,10 +71,12 @@ impl From<arrow::error::ArrowError> for ExprError {
     }
 }
 
-/// Compiles an expression over the columns of `schema`. The result has one of the types of [`crate::types::DataType`], and `name`.
+/// Compiles an expression over the columns of `schema`. The result has one of the types of [`crate::types::DataType`],
+/// and `name`.
 ///
 /// # Errors
-/// If the text does not parse, names what is not there, does not type, or would not give the same result when run again.
+/// If the text does not parse, names what is not there, does not type, or would not give the same result when run
+/// again.
 pub fn compile(sql: &str, schema: &SchemaRef, name: &str) -> Result<ScalarExpr, ExprError> {
     stack::with_room(|| compile_with(&Binder::new(schema)?, sql, name))?
 }
@@ -121,12 +125,14 @@ impl ScalarExpr {
     /// The value for each row: as many as the batch has, of exactly the field's type.
     ///
     /// # Errors
-    /// If a row's value cannot be computed (a cast that fails, overflow, division by zero). Nothing says which row it was.
+    /// If a row's value cannot be computed (a cast that fails, overflow, division by zero). Nothing says which row it
+    /// was.
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, ExprError> {
         self.try_evaluate(batch).map_err(|why| ExprError(format!("{}: {why}", quoted(&self.sql))))
     }
 
-    /// The same, for the rows that `rows` is true for: no other is looked at, so that none of them can fail. Their values are null.
+    /// The same, for the rows that `rows` is true for: no other is looked at, so that none of them can fail. Their
+    /// values are null.
     ///
     /// # Errors
     /// As [`Self::evaluate`].
@@ -148,9 +154,12 @@ impl ScalarExpr {
 
     fn try_evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, String> {
         let rows = batch.num_rows();
-        let evaluated = catch_unwind(AssertUnwindSafe(|| self.physical.evaluate(batch).and_then(|v| v.into_array(rows))));
+        let evaluated =
+            catch_unwind(AssertUnwindSafe(|| self.physical.evaluate(batch).and_then(|v| v.into_array(rows))));
         let array = evaluated
-            .map_err(|panic| format!("a function in it failed without a reason that it knows of ({})", panics::said(&*panic)))?
+            .map_err(|panic| {
+                format!("a function in it failed without a reason that it knows of ({})", panics::said(&*panic))
+            })?
             .map_err(|e| message::describe(&e))?;
         if array.len() != rows || array.data_type() != self.field.data_type() {
             let (found, wanted) = (array.data_type(), self.field.data_type());
@@ -182,6 +191,8 @@ fn refuse_oversized(array: &ArrayRef) -> Result<(), String> {
     }
     match offsets.lengths().find(|bytes| *bytes > VALUE_BYTES_MAX) {
         None => Ok(()),
-        Some(bytes) => Err(format!("the result has {bytes} bytes, and a value that is computed has at most {VALUE_BYTES_MAX}")),
+        Some(bytes) => {
+            Err(format!("the result has {bytes} bytes, and a value that is computed has at most {VALUE_BYTES_MAX}"))
+        }
     }
 }

@@ -1,5 +1,6 @@
-//! One total order for floating-point numbers, as Spark's: NaN is equal to itself and greater than any other value, -0.0 equals 0.0, and
-//! infinities are values. Arrow's kernels order by bits instead: there -NaN is the least number (`0.0/0.0` gives one), and -0.0 is below 0.0.
+//! One total order for floating-point numbers, as Spark's: NaN is equal to itself and greater than any other value,
+//! -0.0 equals 0.0, and infinities are values. Arrow's kernels order by bits instead: there -NaN is the least number
+//! (`0.0/0.0` gives one), and -0.0 is below 0.0.
 
 use std::sync::Arc;
 
@@ -40,12 +41,17 @@ pub(crate) fn are_equal<T: Float>(a: T::Native, b: T::Native) -> bool {
     a == b || (T::is_nan(a) && T::is_nan(b))
 }
 
-/// The column with each floating-point number in its normal form, so that equal ones have equal bits; any other column as it is.
+/// The column with each floating-point number in its normal form, so that equal ones have equal bits; any other column
+/// as it is.
 #[must_use]
 pub fn normalized(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {
-        DataType::Float32 => Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(Float32Type::normal)),
-        DataType::Float64 => Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(Float64Type::normal)),
+        DataType::Float32 => {
+            Arc::new(column.as_primitive::<Float32Type>().unary::<_, Float32Type>(Float32Type::normal))
+        }
+        DataType::Float64 => {
+            Arc::new(column.as_primitive::<Float64Type>().unary::<_, Float64Type>(Float64Type::normal))
+        }
         _ => Arc::clone(column),
     }
 }
@@ -56,7 +62,8 @@ mod tests {
 
     #[test]
     fn nan_is_greatest_and_equal_to_itself_and_the_zeros_are_one() {
-        let ascending = [f64::NEG_INFINITY, f64::MIN, -1.0, -f64::MIN_POSITIVE, 0.0, 1.0, f64::MAX, f64::INFINITY, f64::NAN];
+        let ascending =
+            [f64::NEG_INFINITY, f64::MIN, -1.0, -f64::MIN_POSITIVE, 0.0, 1.0, f64::MAX, f64::INFINITY, f64::NAN];
         for (i, a) in ascending.into_iter().enumerate() {
             for (j, b) in ascending.into_iter().enumerate() {
                 assert_eq!((is_below::<Float64Type>(a, b), are_equal::<Float64Type>(a, b)), (i < j, i == j), "{a} {b}");

@@ -1,4 +1,5 @@
-//! Scalar functions: DataFusion's, and those of our own where Spark's users expect another behaviour under the same name.
+//! Scalar functions: DataFusion's, and those of our own where Spark's users expect another behaviour under the same
+//! name.
 
 mod bounded;
 mod civil;
@@ -14,7 +15,8 @@ use std::sync::Arc;
 
 use datafusion_expr::ScalarUDF;
 
-/// The most bytes that one value may have which an expression computes. A column that is taken over as it is has no bound but the record's.
+/// The most bytes that one value may have which an expression computes. A column that is taken over as it is has no
+/// bound but the record's.
 pub const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 /// About files and about the build: the same rows would not give the same result.

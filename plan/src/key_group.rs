@@ -1,5 +1,6 @@
-//! Key groups: the unit in which keyed state is cut for scale-out. Their number is pinned in the checkpoint's `identity`, and the hash is
-//! part of the saved format (docs/formats/state-v2.md), so neither may ever change for a lineage.
+//! Key groups: the unit in which keyed state is cut for scale-out. Their number is pinned in the checkpoint's
+//! `identity`, and the hash is part of the saved format (docs/formats/state-v2.md), so neither may ever change for a
+//! lineage.
 
 use std::ops::Range;
 
@@ -36,7 +37,8 @@ impl KeyRanges {
     /// The key groups of a worker.
     #[must_use]
     pub fn range(self, worker: usize) -> Range<u16> {
-        let end_of = |workers: usize| u16::try_from(usize::from(KEY_GROUPS) * workers / self.workers()).unwrap_or(KEY_GROUPS);
+        let end_of =
+            |workers: usize| u16::try_from(usize::from(KEY_GROUPS) * workers / self.workers()).unwrap_or(KEY_GROUPS);
         end_of(worker)..end_of(worker + 1)
     }
 
@@ -51,10 +53,11 @@ const AS_DISPLAYED: FormatOptions<'static> = FormatOptions::new();
 
 /// The key group of each row of `keys`, in `0..KEY_GROUPS`.
 ///
-/// The hash runs over each key's text form, as `arrow`'s display format gives it, in the order of the group columns: length as a
-/// little-endian u32, then the bytes; a null is the length `u32::MAX` and nothing else. Without key columns everything is in group 0.
-/// Floating-point numbers are their bits in hexadecimal, which are equal for equal keys since keys are [`crate::floats::normalized`]; dates and
-/// timestamps that no calendar of arrow's reaches are their days or microseconds since 1970-01-01, in decimal.
+/// The hash runs over each key's text form, as `arrow`'s display format gives it, in the order of the group columns:
+/// length as a little-endian u32, then the bytes; a null is the length `u32::MAX` and nothing else. Without key columns
+/// everything is in group 0. Floating-point numbers are their bits in hexadecimal, which are equal for equal keys since
+/// keys are [`crate::floats::normalized`]; dates and timestamps that no calendar of arrow's reaches are their days or
+/// microseconds since 1970-01-01, in decimal.
 ///
 /// # Errors
 /// If a column's type has no text form. Grouping by such a type was refused by validation.
@@ -119,7 +122,9 @@ impl<'a> KeyText<'a> {
             Self::Other(key, formatter) => match (formatter.value(row).try_to_string(), key.data_type()) {
                 (Ok(text), _) => append(out, &text),
                 (Err(_), DataType::Date32) => append(out, &key.as_primitive::<Date32Type>().value(row).to_string()),
-                (Err(_), DataType::Timestamp(..)) => append(out, &key.as_primitive::<TimestampMicrosecondType>().value(row).to_string()),
+                (Err(_), DataType::Timestamp(..)) => {
+                    append(out, &key.as_primitive::<TimestampMicrosecondType>().value(row).to_string())
+                }
                 (Err(error), _) => return Err(error),
             },
         }
@@ -145,7 +150,8 @@ mod tests {
     fn each_key_group_is_in_the_range_of_one_worker_and_ranges_are_as_equal_as_they_can_be() {
         for workers in 1..=usize::from(KEY_GROUPS) {
             let ranges = KeyRanges::of(workers);
-            let of_workers: Vec<_> = (0..workers).flat_map(|worker| ranges.range(worker).map(move |group| (group, worker))).collect();
+            let of_workers: Vec<_> =
+                (0..workers).flat_map(|worker| ranges.range(worker).map(move |group| (group, worker))).collect();
             assert!(of_workers.iter().map(|(group, _)| *group).eq(0..KEY_GROUPS), "{workers} workers");
             assert!(of_workers.iter().all(|(group, worker)| ranges.worker(*group) == *worker), "{workers} workers");
             let sizes: Vec<_> = (0..workers).map(|worker| ranges.range(worker).len()).collect();
@@ -190,15 +196,22 @@ mod tests {
     #[test]
     fn every_date_timestamp_and_number_has_a_group() {
         let text_of = |text: &str| {
-            u16::try_from(xxh3_64(&[&u32::try_from(text.len()).unwrap().to_le_bytes(), text.as_bytes()].concat()) % 128).unwrap()
+            u16::try_from(xxh3_64(&[&u32::try_from(text.len()).unwrap().to_le_bytes(), text.as_bytes()].concat()) % 128)
+                .unwrap()
         };
         let cases: Vec<(ArrayRef, Vec<&str>)> = vec![
-            (Arc::new(Date32Array::from(vec![i32::MIN, -1, i32::MAX])), vec!["-2147483648", "1969-12-31", "2147483647"]),
+            (
+                Arc::new(Date32Array::from(vec![i32::MIN, -1, i32::MAX])),
+                vec!["-2147483648", "1969-12-31", "2147483647"],
+            ),
             (
                 Arc::new(TimestampMicrosecondArray::from(vec![i64::MIN, -1, i64::MAX]).with_timezone("UTC")),
                 vec!["-9223372036854775808", "1969-12-31T23:59:59.999999Z", "9223372036854775807"],
             ),
-            (Arc::new(Float64Array::from(vec![0.0, 1.5, f64::INFINITY])), vec!["0000000000000000", "3ff8000000000000", "7ff0000000000000"]),
+            (
+                Arc::new(Float64Array::from(vec![0.0, 1.5, f64::INFINITY])),
+                vec!["0000000000000000", "3ff8000000000000", "7ff0000000000000"],
+            ),
             (Arc::new(Float32Array::from(vec![0.0, 1.5, f32::NAN])), vec!["00000000", "3fc00000", "7fc00000"]),
         ];
         for (key, texts) in cases {

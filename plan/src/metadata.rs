@@ -1,5 +1,5 @@
-//! What Kafka knows of a record beside its value, as columns: coordinates, times, key and headers. Types are those of Spark's Kafka source, so
-//! that a query carries over.
+//! What Kafka knows of a record beside its value, as columns: coordinates, times, key and headers. Types are those of
+//! Spark's Kafka source, so that a query carries over.
 
 use crate::types::{Column, DataType};
 

@@ -1,5 +1,6 @@
-//! What a node gives beside its rows: records that could not be taken in (`Rejected`, of a source), rows that could not be computed
-//! (`Rejected`, of a window and the steps behind it) and rows that missed their window (`Late`, of an aggregate). Their columns are fixed; `docs/reference/outputs.md` is for people.
+//! What a node gives beside its rows: records that could not be taken in (`Rejected`, of a source), rows that could not
+//! be computed (`Rejected`, of a window and the steps behind it) and rows that missed their window (`Late`, of an
+//! aggregate). Their columns are fixed; `docs/reference/outputs.md` is for people.
 
 use std::sync::Arc;
 
@@ -40,7 +41,8 @@ pub fn rejected_schema() -> SchemaRef {
     ]))
 }
 
-/// How the reason begins of a row that stands for a range of offsets of which nothing could be read. It has coordinates and no record.
+/// How the reason begins of a row that stands for a range of offsets of which nothing could be read. It has coordinates
+/// and no record.
 pub const REJECTED_RANGE: &str = "unreadable offsets [";
 
 /// The step that a row failed in.
@@ -107,6 +109,9 @@ mod tests {
     #[test]
     fn a_column_that_the_late_output_adds_may_not_be_there_already() {
         let refused = late_schema(&input(&["city", "Window_End"])).unwrap_err();
-        assert_eq!(refused, "the Late output adds a column `window_end`, and the rows have one already; rename it in a map step before");
+        assert_eq!(
+            refused,
+            "the Late output adds a column `window_end`, and the rows have one already; rename it in a map step before"
+        );
     }
 }

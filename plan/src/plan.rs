@@ -1,4 +1,5 @@
-//! The validated plan: the document with every default filled in, every reference resolved and every expression compiled.
+//! The validated plan: the document with every default filled in, every reference resolved and every expression
+//! compiled.
 //!
 //! A `Plan` that exists is right: lowering (in `weir-crds`) refuses anything else, with the path to the field.
 
@@ -15,12 +16,13 @@ use crate::ids::Epoch;
 
 pub use sink::{DeltaSink, Maintenance, Sink, SinkKind};
 pub use source::{
-    BadRecords, BadRecordsPolicy, EventTime, Format, JsonFormat, KafkaSource, OnLostOffsets, Source, StartFrom, TimestampNumbers,
-    Tombstones,
+    BadRecords, BadRecordsPolicy, EventTime, Format, JsonFormat, KafkaSource, OnLostOffsets, Source, StartFrom,
+    TimestampNumbers, Tombstones,
 };
 pub use step::{Map, Step, StepOp, has_event_time};
 
-/// Bytes of memory without which no pipeline can be run: what the process takes before it has read a record, with some room to work.
+/// Bytes of memory without which no pipeline can be run: what the process takes before it has read a record, with some
+/// room to work.
 pub const MEMORY_BYTES_MIN: u64 = 64 << 20;
 
 /// A pipeline that can be run.
@@ -75,12 +77,13 @@ impl Plan {
         sources
     }
 
-    /// The storage settings for a URI: the longest prefix wins. Prefixes count by whole path segments, so that `s3://lake` is no prefix
-    /// of `s3://lake2/x`.
+    /// The storage settings for a URI: the longest prefix wins. Prefixes count by whole path segments, so that
+    /// `s3://lake` is no prefix of `s3://lake2/x`.
     #[must_use]
     pub fn storage_for(&self, uri: &str) -> Option<&Storage> {
-        let reaches =
-            |prefix: &str| uri.strip_prefix(prefix.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+        let reaches = |prefix: &str| {
+            uri.strip_prefix(prefix.trim_end_matches('/')).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        };
         self.storage.iter().filter(|s| reaches(&s.uri_prefix)).max_by_key(|s| s.uri_prefix.len())
     }
 }
@@ -151,7 +154,8 @@ pub struct S3 {
     pub endpoint: Option<String>,
     pub region: Option<String>,
     pub force_path_style: bool,
-    /// A Secret with the keys `accessKeyId` and `secretAccessKey` (and `sessionToken`, if temporary); none: the environment's usual chain.
+    /// A Secret with the keys `accessKeyId` and `secretAccessKey` (and `sessionToken`, if temporary); none: the
+    /// environment's usual chain.
     pub credentials_secret: Option<String>,
 }
 

@@ -1,5 +1,5 @@
-//! How messages show a name, or a value that was found: in backticks, which neither YAML nor JSON nor Markdown escapes, so that a message
-//! reads alike in a terminal, in a condition of `kubectl get -o json` and in a log of JSON lines.
+//! How messages show a name, or a value that was found: in backticks, which neither YAML nor JSON nor Markdown escapes,
+//! so that a message reads alike in a terminal, in a condition of `kubectl get -o json` and in a log of JSON lines.
 
 use std::fmt;
 

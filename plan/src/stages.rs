@@ -1,5 +1,5 @@
-//! Where the plan is cut: at each change of key. Lanes run the stages before the first cut, each over partitions of one source; what comes after
-//! runs over keyed state. Scale-out puts an exchange at the same cut.
+//! Where the plan is cut: at each change of key. Lanes run the stages before the first cut, each over partitions of one
+//! source; what comes after runs over keyed state. Scale-out puts an exchange at the same cut.
 
 use crate::outputs::Output;
 use crate::plan::{Input, Plan};
@@ -15,8 +15,8 @@ pub struct Stages {
     pub keyed_steps: Vec<usize>,
     /// Sinks of closed windows, and of what comes after: rows, late ones, and those that could not be computed.
     pub keyed_sinks: Vec<usize>,
-    /// Per source and per step: the part of the graph that it is in. Rows of one part meet those of no other: two sources are of one part if there is a
-    /// step that rows of both lead to.
+    /// Per source and per step: the part of the graph that it is in. Rows of one part meet those of no other: two
+    /// sources are of one part if there is a step that rows of both lead to.
     parts_of_sources: Vec<usize>,
     parts_of_steps: Vec<usize>,
 }
@@ -29,8 +29,8 @@ impl Stages {
     }
 }
 
-/// What the lanes of one source run: all that its rows come through before the first cut. Where rows of several sources meet before it, each has
-/// what lies behind.
+/// What the lanes of one source run: all that its rows come through before the first cut. Where rows of several sources
+/// meet before it, each has what lies behind.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LaneStage {
     /// Steps without keys that depend on no keyed step.
@@ -62,7 +62,8 @@ pub fn cut(plan: &Plan) -> Stages {
     let is_after = |after_cut: &[bool], input: Input| matches!(input, Input::Step(i) if after_cut[i]);
     for (i, step) in plan.steps.iter().enumerate() {
         let of_lanes = |(_, input): &(usize, &Input)| !is_after(&after_cut, **input);
-        let from_lanes: Vec<usize> = step.inputs().iter().enumerate().filter(of_lanes).map(|(input, _)| input).collect();
+        let from_lanes: Vec<usize> =
+            step.inputs().iter().enumerate().filter(of_lanes).map(|(input, _)| input).collect();
         let has_keyed_input = from_lanes.len() < step.inputs().len();
         after_cut[i] = has_keyed_input || step.is_keyed();
         if has_keyed_input {
@@ -71,7 +72,9 @@ pub fn cut(plan: &Plan) -> Stages {
         if step.is_keyed() {
             for edge in from_lanes.into_iter().map(|input| Edge { step: i, input }) {
                 stages.lane_edges.push(edge);
-                plan.sources_of(step.inputs()[edge.input]).into_iter().for_each(|source| stages.lanes[source].edges.push(edge));
+                plan.sources_of(step.inputs()[edge.input])
+                    .into_iter()
+                    .for_each(|source| stages.lanes[source].edges.push(edge));
             }
         } else if !has_keyed_input {
             plan.sources_of(Input::Step(i)).into_iter().for_each(|source| stages.lanes[source].steps.push(i));
@@ -80,7 +83,9 @@ pub fn cut(plan: &Plan) -> Stages {
     for (i, sink) in plan.sinks.iter().enumerate() {
         // What is late is so before the cut that the step makes.
         let in_keyed_stage = match (sink.output, sink.input) {
-            (Output::Late, Input::Step(step)) => plan.steps[step].inputs().iter().any(|input| is_after(&after_cut, *input)),
+            (Output::Late, Input::Step(step)) => {
+                plan.steps[step].inputs().iter().any(|input| is_after(&after_cut, *input))
+            }
             _ => is_after(&after_cut, sink.input),
         };
         if in_keyed_stage {
@@ -106,6 +111,7 @@ fn parts(plan: &Plan) -> (Vec<usize>, Vec<usize>) {
         let Some(&part) = met.iter().min() else { continue };
         of_sources.iter_mut().filter(|of| met.contains(of)).for_each(|of| *of = part);
     }
-    let of_steps = sources_of_steps.iter().map(|sources| sources.first().map_or(0, |source| of_sources[*source])).collect();
+    let of_steps =
+        sources_of_steps.iter().map(|sources| sources.first().map_or(0, |source| of_sources[*source])).collect();
     (of_sources, of_steps)
 }

@@ -33,14 +33,18 @@ impl Topics {
         }
     }
 
-    /// A topic of which both read a partition, or the pattern that both have; as far as that is known before the brokers are asked: what two different
-    /// patterns match is not.
+    /// A topic of which both read a partition, or the pattern that both have; as far as that is known before the
+    /// brokers are asked: what two different patterns match is not.
     #[must_use]
     pub fn in_common<'a>(&'a self, other: &'a Self) -> Option<&'a str> {
         match (self, other) {
-            (Self::Matching(pattern), Self::Matching(of_other)) => (pattern.text == of_other.text).then_some(pattern.as_str()),
+            (Self::Matching(pattern), Self::Matching(of_other)) => {
+                (pattern.text == of_other.text).then_some(pattern.as_str())
+            }
             (Self::Assigned(topics), Self::Assigned(of_other)) => {
-                let meet = |topic: &String, partitions| of_other.get(topic).is_some_and(|others| !others.is_disjoint(partitions));
+                let meet = |topic: &String, partitions| {
+                    of_other.get(topic).is_some_and(|others| !others.is_disjoint(partitions))
+                };
                 topics.iter().find(|(topic, partitions)| meet(topic, partitions)).map(|(topic, _)| topic.as_str())
             }
             (Self::Matching(_), _) => other.names().find(|topic| self.has(topic)),
@@ -118,8 +122,9 @@ mod tests {
     fn what_two_sources_read_in_common_is_known_but_of_two_patterns() {
         let named = |topics: &[&str]| Topics::Named(topics.iter().map(|t| (*t).to_owned()).collect());
         let matching = |text| Topics::Matching(TopicPattern::parse(text).unwrap());
-        let assigned =
-            |topic: &str, partitions: &[i32]| Topics::Assigned([(topic.to_owned(), partitions.iter().copied().collect())].into());
+        let assigned = |topic: &str, partitions: &[i32]| {
+            Topics::Assigned([(topic.to_owned(), partitions.iter().copied().collect())].into())
+        };
         for (a, b, common) in [
             (named(&["a", "b"]), named(&["b"]), Some("b")),
             (named(&["a"]), named(&["b"]), None),
@@ -140,7 +145,11 @@ mod tests {
     fn what_is_wrong_with_a_pattern_is_said_in_one_line() {
         for (pattern, said) in [
             ("rides-(", "found `rides-(`: unclosed group; a regular expression would be right, as in rides-.*"),
-            ("*", "found `*`: repetition operator missing expression; a regular expression would be right, as in rides-.*"),
+            (
+                "*",
+                "found `*`: repetition operator missing expression; a regular expression would be right, as in \
+                 rides-.*",
+            ),
             ("a)|(b", "found `a)|(b`: unopened group; a regular expression would be right, as in rides-.*"),
         ] {
             assert_eq!(TopicPattern::parse(pattern).unwrap_err(), said);

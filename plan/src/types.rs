@@ -1,7 +1,7 @@
 //! Column types as users write them: Spark's DDL names, and how Arrow holds them.
 //!
-//! [`DataType::to_arrow`] is one to one: each type has exactly one Arrow type, which decoders produce and sinks write. What DataFusion's
-//! expressions give naturally is wider, and [`normalized`] says which of ours it is cast to.
+//! [`DataType::to_arrow`] is one to one: each type has exactly one Arrow type, which decoders produce and sinks write.
+//! What DataFusion's expressions give naturally is wider, and [`normalized`] says which of ours it is cast to.
 
 mod arrow_types;
 mod ddl;
@@ -13,7 +13,8 @@ use std::fmt;
 pub use arrow_types::{normalized, timestamp_type};
 pub(crate) use ddl::DEPTH_MAX;
 
-/// The column that carries each row's event time. Always last in a schema, never written by a sink unless selected under another name.
+/// The column that carries each row's event time. Always last in a schema, never written by a sink unless selected
+/// under another name.
 pub const EVENT_TIME: &str = "_event_time";
 
 /// A column's type.
@@ -46,7 +47,8 @@ pub struct Column {
 }
 
 impl DataType {
-    /// Reads a DDL type name such as `bigint` or `array<struct<a: int, b: string not null>>`; case and spaces do not matter.
+    /// Reads a DDL type name such as `bigint` or `array<struct<a: int, b: string not null>>`; case and spaces do not
+    /// matter.
     ///
     /// # Errors
     /// One sentence that says what was found and what would be right.
@@ -89,5 +91,9 @@ impl fmt::Display for DataType {
 }
 
 fn write_field_name(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
-    if !name.is_empty() && name.chars().all(ddl::is_name_char) { f.write_str(name) } else { write!(f, "`{}`", name.replace('`', "``")) }
+    if !name.is_empty() && name.chars().all(ddl::is_name_char) {
+        f.write_str(name)
+    } else {
+        write!(f, "`{}`", name.replace('`', "``"))
+    }
 }

@@ -1,10 +1,11 @@
 //! Window arithmetic, in microseconds since the epoch. Windows are half-open: `[start, end)`.
 //!
-//! The definition is Flink's `TimeWindow.getWindowStartWithOffset` and Spark's `window`: windows are aligned to 1970-01-01T00:00:00Z, and
-//! times before it belong to the window that they lie in (the division rounds towards minus infinity).
+//! The definition is Flink's `TimeWindow.getWindowStartWithOffset` and Spark's `window`: windows are aligned to
+//! 1970-01-01T00:00:00Z, and times before it belong to the window that they lie in (the division rounds towards minus
+//! infinity).
 
-/// How a step cuts time into windows. Whoever runs a step takes the kind that it is made for: what all kinds have in common is little (a session
-/// has no size, and a time lies in several hopping windows).
+/// How a step cuts time into windows. Whoever runs a step takes the kind that it is made for: what all kinds have in
+/// common is little (a session has no size, and a time lies in several hopping windows).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window {
     Tumbling(Tumbling),

@@ -1,5 +1,5 @@
-//! The steps of a plan, compiled. This is the one place that knows which kinds of steps and windows there are: everything else meets a step
-//! without keys as a [`RowStep`] and a keyed one as a [`KeyedStep`].
+//! The steps of a plan, compiled. This is the one place that knows which kinds of steps and windows there are:
+//! everything else meets a step without keys as a [`RowStep`] and a keyed one as a [`KeyedStep`].
 
 use std::sync::Arc;
 
@@ -56,11 +56,14 @@ impl Graph {
             Compiled::Rows(_) => Vec::new(),
             Compiled::Keyed(keyed) => keyed.hold_backs_us().to_vec(),
         };
-        let of_step =
-            |(step, compiled): (&Step, &Compiled)| FlowStep { inputs: step.inputs().to_vec(), hold_backs_us: hold_backs_us(compiled) };
+        let of_step = |(step, compiled): (&Step, &Compiled)| FlowStep {
+            inputs: step.inputs().to_vec(),
+            hold_backs_us: hold_backs_us(compiled),
+        };
         let flow = WatermarkFlow::new(plan.steps.iter().zip(&steps).map(of_step).collect());
         let is_behind = |edge: &&Edge| stages.keyed_steps.contains(&edge.step);
-        let mut keyed_steps: Vec<_> = stages.lane_edges.iter().filter(|edge| !is_behind(edge)).map(|edge| edge.step).collect();
+        let mut keyed_steps: Vec<_> =
+            stages.lane_edges.iter().filter(|edge| !is_behind(edge)).map(|edge| edge.step).collect();
         keyed_steps.dedup();
         keyed_steps.extend(stages.keyed_steps.iter().filter(|step| matches!(steps[**step], Compiled::Keyed(_))));
         Arc::new(Self { plan, stages, steps, flow, keyed_steps, tables: tables.into(), owners })
@@ -89,7 +92,8 @@ impl Graph {
     /// # Errors
     /// A bug: edges lead to keyed steps only.
     pub fn behind(&self, edge: Edge) -> Result<&dyn KeyedStep> {
-        self.keyed_step(edge.step).ok_or_else(|| Failure::bug(format!("step {:?} has no keys", self.plan.steps[edge.step].name)))
+        self.keyed_step(edge.step)
+            .ok_or_else(|| Failure::bug(format!("step {:?} has no keys", self.plan.steps[edge.step].name)))
     }
 
     /// Steps that are keyed, each after those that it reads: in this order they are closed.
@@ -106,7 +110,9 @@ impl Graph {
 
     /// The sinks, by index into the plan's, that an output of a step goes to: of those that lie behind keyed steps.
     pub fn keyed_sinks_of(&self, step: usize, output: Output) -> impl Iterator<Item = usize> {
-        let is_for = move |sink: &&usize| self.plan.sinks[**sink].output == output && self.plan.sinks[**sink].input == Input::Step(step);
+        let is_for = move |sink: &&usize| {
+            self.plan.sinks[**sink].output == output && self.plan.sinks[**sink].input == Input::Step(step)
+        };
         self.stages.keyed_sinks.iter().filter(is_for).copied()
     }
 
@@ -138,11 +144,13 @@ impl Graph {
         self.owners.iter().enumerate().filter(move |(_, (owner, _))| *owner == step).map(|(table, _)| table)
     }
 
-    /// The horizon of each table, by the watermarks of the sources: entries whose time is less have nothing left to do. A table waits for the sources
-    /// that its own step's rows come from, and for no others.
+    /// The horizon of each table, by the watermarks of the sources: entries whose time is less have nothing left to do.
+    /// A table waits for the sources that its own step's rows come from, and for no others.
     #[must_use]
     pub fn horizons_us(&self, sources_us: &[Option<i64>]) -> Vec<Option<i64>> {
-        let horizon = |(table, (step, _)): (&StepTable, &(usize, usize))| table.schema.horizon_us(&self.flow.inputs_us(*step, sources_us));
+        let horizon = |(table, (step, _)): (&StepTable, &(usize, usize))| {
+            table.schema.horizon_us(&self.flow.inputs_us(*step, sources_us))
+        };
         self.tables.iter().zip(&self.owners).map(horizon).collect()
     }
 }
@@ -151,7 +159,9 @@ fn compiled(step: &Step) -> Compiled {
     match &step.op {
         StepOp::Map(map) => Compiled::Rows(Box::new(MapStep::new(map.clone(), Arc::clone(&step.schema)))),
         StepOp::Aggregate(aggregate) => match aggregate.window {
-            Window::Tumbling(window) => Compiled::Keyed(Box::new(TumblingAggregate::new(Arc::clone(aggregate), window))),
+            Window::Tumbling(window) => {
+                Compiled::Keyed(Box::new(TumblingAggregate::new(Arc::clone(aggregate), window)))
+            }
         },
     }
 }

@@ -5,8 +5,8 @@ use weir_plan::Plan;
 use weir_plan::expr::ScalarExpr;
 use weir_plan::outputs::Output;
 use weir_plan::plan::{
-    BadRecords, BadRecordsPolicy, Checkpoint, DeltaSink, EventTime, Format, Input, JsonFormat, KafkaSource, Limits, Maintenance, OnEnd,
-    OnLostOffsets, Sink, SinkKind, Source, StartFrom, Step, TimestampNumbers, Tombstones, Trigger,
+    BadRecords, BadRecordsPolicy, Checkpoint, DeltaSink, EventTime, Format, Input, JsonFormat, KafkaSource, Limits,
+    Maintenance, OnEnd, OnLostOffsets, Sink, SinkKind, Source, StartFrom, Step, TimestampNumbers, Tombstones, Trigger,
 };
 use weir_plan::topics::Topics;
 
@@ -48,7 +48,14 @@ pub fn source(name: &str, event_time: Option<EventTime>, schema: SchemaRef) -> S
 
 /// The event time of an expression, with no delay and nothing else.
 pub fn event_time(expr: ScalarExpr) -> EventTime {
-    EventTime { expr, watermark_delay_us: 0, idle_after_us: 0, max_future_us: 0, max_skew_us: None, close_idle_windows_after_us: None }
+    EventTime {
+        expr,
+        watermark_delay_us: 0,
+        idle_after_us: 0,
+        max_future_us: 0,
+        max_skew_us: None,
+        close_idle_windows_after_us: None,
+    }
 }
 
 /// A sink of a node's rows.

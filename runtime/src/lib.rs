@@ -1,5 +1,6 @@
-//! The data plane: records from Kafka to sinks, epoch by epoch. The folders are the way of the data: source → decode → transform → keyed →
-//! sink, and `checkpoint` decides. Parts that know nothing of each other are crates beside this one.
+//! The data plane: records from Kafka to sinks, epoch by epoch. The folders are the way of the data: source → decode →
+//! transform → keyed → sink, and `checkpoint` decides. Parts that know nothing of each other are crates beside this
+//! one.
 
 mod allocator;
 pub mod build;

@@ -19,7 +19,8 @@ impl Disk {
     /// Over a folder, which is created.
     pub fn mount(folder: &Path, kib: u32) -> Result<Self, Missing> {
         std::fs::create_dir_all(folder).unwrap();
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"]).arg(folder).output();
+        let mounted =
+            Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={kib}k"), "tmpfs"]).arg(folder).output();
         if !mounted.is_ok_and(|o| o.status.success()) {
             return Err(Missing { part: "a small disk", why: "mounting one takes root".to_owned() });
         }
@@ -42,7 +43,8 @@ impl Disk {
 
     fn remount(&self, option: &str) {
         deadline::until(&format!("{} is mounted with {option}", self.folder.display()), REMOUNT_LIMIT, || {
-            let remount = Command::new("mount").args(["-o", &format!("remount,{option}")]).arg(&self.folder).output().unwrap();
+            let remount =
+                Command::new("mount").args(["-o", &format!("remount,{option}")]).arg(&self.folder).output().unwrap();
             remount.status.success().then_some(())
         });
     }

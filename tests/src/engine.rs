@@ -145,7 +145,12 @@ impl Start {
         };
         let mut command = Command::new(binary());
         command.arg("run").arg("-f").arg(&document).arg("--secrets").arg(self.folder.join("secrets"));
-        command.arg("--summary").arg(folder.join("summary.json")).arg("--progress").arg(folder.join("progress.jsonl")).args(&self.args);
+        command
+            .arg("--summary")
+            .arg(folder.join("summary.json"))
+            .arg("--progress")
+            .arg(folder.join("progress.jsonl"))
+            .args(&self.args);
         // The caller's own settings must not decide a test.
         for name in [
             "AWS_ACCESS_KEY_ID",
@@ -160,7 +165,9 @@ impl Start {
         }
         command.env("WEIR_PHASE_FILE", folder.join("phase"));
         command.envs(self.env.iter().map(|(k, v)| (k, v)));
-        command.stdout(std::fs::File::create(folder.join("stdout")).unwrap()).stderr(std::fs::File::create(folder.join("stderr")).unwrap());
+        command
+            .stdout(std::fs::File::create(folder.join("stdout")).unwrap())
+            .stderr(std::fs::File::create(folder.join("stderr")).unwrap());
         let process = Process::spawn(&mut command).unwrap();
         Engine { process, folder }
     }
@@ -275,7 +282,8 @@ impl Engine {
             if let Some(status) = self.process.ended() {
                 panic!("the engine ended ({status}) before it was stopped:\n{}", tail(&self.stderr()));
             }
-            let state = Command::new("ps").args(["-o", "stat=", "-p", &self.process.id().to_string()]).output().unwrap();
+            let state =
+                Command::new("ps").args(["-o", "stat=", "-p", &self.process.id().to_string()]).output().unwrap();
             state.stdout.starts_with(b"T").then_some(())
         });
     }
@@ -294,7 +302,8 @@ impl Engine {
 
     fn memory(&self, field: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
-        let kib = status.lines().find_map(|line| line.strip_prefix(field)?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
+        let kib =
+            status.lines().find_map(|line| line.strip_prefix(field)?.trim().strip_suffix(" kB")?.parse::<u64>().ok());
         kib.unwrap() * 1024
     }
 
@@ -354,7 +363,8 @@ impl Exit {
     /// If it is not there.
     #[must_use]
     pub fn figure(&self, name: &str) -> u64 {
-        let summary = self.summary.as_ref().unwrap_or_else(|| panic!("no summary was written; it said:\n{}", tail(&self.stderr)));
+        let summary =
+            self.summary.as_ref().unwrap_or_else(|| panic!("no summary was written; it said:\n{}", tail(&self.stderr)));
         summary[name].as_u64().unwrap_or_else(|| panic!("no number `{name}` in {summary}"))
     }
 }

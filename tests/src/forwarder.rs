@@ -1,4 +1,5 @@
-//! A TCP forwarder: an address in front of a server's own, as a load balancer or a mapped port is one. It counts who comes.
+//! A TCP forwarder: an address in front of a server's own, as a load balancer or a mapped port is one. It counts who
+//! comes.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -48,7 +49,8 @@ impl Forwarder {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// From now on nothing gets through, in neither direction, and no connection ends: as where a firewall drops packets.
+    /// From now on nothing gets through, in neither direction, and no connection ends: as where a firewall drops
+    /// packets.
     pub fn hold(&self) {
         self.shared.set_held(true);
     }

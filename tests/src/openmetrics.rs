@@ -1,5 +1,5 @@
-//! A strict reader of OpenMetrics text (<https://prometheus.io/docs/specs/om/open_metrics_spec/>), as far as gauges, counters and histograms
-//! go: what a scraper would refuse is refused.
+//! A strict reader of OpenMetrics text (<https://prometheus.io/docs/specs/om/open_metrics_spec/>), as far as gauges,
+//! counters and histograms go: what a scraper would refuse is refused.
 
 use std::collections::BTreeMap;
 
@@ -34,7 +34,8 @@ impl Family {
     /// The names of the labels that its samples carry, without a histogram's `le`.
     #[must_use]
     pub fn labels(&self) -> Vec<String> {
-        let mut names: Vec<String> = self.samples.iter().flat_map(|s| s.labels.keys().cloned()).filter(|l| l != "le").collect();
+        let mut names: Vec<String> =
+            self.samples.iter().flat_map(|s| s.labels.keys().cloned()).filter(|l| l != "le").collect();
         names.sort();
         names.dedup();
         names
@@ -72,7 +73,8 @@ pub fn parse(text: &str) -> Result<Vec<Family>, String> {
         }
         let sample = sample(line).ok_or_else(|| wrong("no sample"))?;
         let family = families.last_mut().ok_or_else(|| wrong("a sample without a family"))?;
-        let suffix = sample.name.strip_prefix(family.name.as_str()).ok_or_else(|| wrong("a sample of another family"))?;
+        let suffix =
+            sample.name.strip_prefix(family.name.as_str()).ok_or_else(|| wrong("a sample of another family"))?;
         let suffixes: &[&str] = match family.kind {
             Kind::Counter => &["_total"],
             Kind::Gauge => &[""],
@@ -101,7 +103,11 @@ fn sample(line: &str) -> Option<Sample> {
         Some((name.to_owned(), quoted.strip_prefix('"')?.strip_suffix('"')?.to_owned()))
     });
     let is_name = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
-    Some(Sample { name: is_name.then(|| name.to_owned())?, labels: pairs.collect::<Option<_>>()?, value: value.parse().ok()? })
+    Some(Sample {
+        name: is_name.then(|| name.to_owned())?,
+        labels: pairs.collect::<Option<_>>()?,
+        value: value.parse().ok()?,
+    })
 }
 
 #[cfg(test)]
@@ -110,7 +116,8 @@ mod tests {
 
     #[test]
     fn families_have_their_samples() {
-        let text = "# HELP a Help it.\n# TYPE a counter\na_total{p=\"x\",q=\"y\"} 3\n# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\n# EOF\n";
+        let text = "# HELP a Help it.\n# TYPE a counter\na_total{p=\"x\",q=\"y\"} 3\n# TYPE h \
+                    histogram\nh_bucket{le=\"+Inf\"} 1\n# EOF\n";
         let families = parse(text).unwrap();
         assert_eq!(families.iter().map(Family::asked_for).collect::<Vec<_>>(), ["a_total", "h"]);
         assert_eq!((families[0].labels(), families[0].samples[0].value), (vec!["p".to_owned(), "q".to_owned()], 3.0));

@@ -1,5 +1,5 @@
-//! Rides for tests: deterministic by seed, spread over partitions, with disorder, ties and late records. Not the engine's own producer:
-//! these have the corners that tests want.
+//! Rides for tests: deterministic by seed, spread over partitions, with disorder, ties and late records. Not the
+//! engine's own producer: these have the corners that tests want.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -53,7 +53,15 @@ const CITIES: [&str; 5] = ["fr", "us", "de", "mg", "uk"];
 impl Rides {
     #[must_use]
     pub fn new(count: usize) -> Self {
-        Self { count, partitions: 6, seed: 1, start_us: START_US, step_us: 1_000_000, disorder_us: 120_000_000, late_per_million: 1_000 }
+        Self {
+            count,
+            partitions: 6,
+            seed: 1,
+            start_us: START_US,
+            step_us: 1_000_000,
+            disorder_us: 120_000_000,
+            late_per_million: 1_000,
+        }
     }
 
     /// Ordered by event time, nothing late, no ties.
@@ -100,7 +108,11 @@ impl Rides {
             distance,
             time::format_iso(time_us),
         );
-        Record { partition: rng.random_range(0..self.partitions), key: Some(ride.to_string()), value: value.into_bytes() }
+        Record {
+            partition: rng.random_range(0..self.partitions),
+            key: Some(ride.to_string()),
+            value: value.into_bytes(),
+        }
     }
 }
 

@@ -1,4 +1,5 @@
-//! What one test across the system stands on: a topic of its own, a place for its table and checkpoint, and the oracle's verdict.
+//! What one test across the system stands on: a topic of its own, a place for its table and checkpoint, and the
+//! oracle's verdict.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -21,10 +22,12 @@ use crate::services::s3::{self, S3};
 use crate::table;
 use crate::topic::{self, Contents, Record};
 
-/// For a run over a few thousand records, with room for a machine that is slow and busy: only a test that fails waits for so long.
+/// For a run over a few thousand records, with room for a machine that is slow and busy: only a test that fails waits
+/// for so long.
 pub const RUN_LIMIT: Duration = Duration::from_secs(240);
 
-/// For a run that is to give up on a part of the world. Its patience is for the others too: longer than a busy machine keeps them from answering.
+/// For a run that is to give up on a part of the world. Its patience is for the others too: longer than a busy machine
+/// keeps them from answering.
 pub const GIVES_UP_AFTER: Duration = Duration::from_secs(10);
 
 /// Tests that run at the same time: the machine has few cores, and each test keeps an engine and a broker busy.
@@ -44,7 +47,8 @@ pub enum Store<'a> {
 pub struct Rig {
     pub pipeline: Pipeline,
     pub site: Site,
-    /// What manifests declare as lost may still be there: `onLostOffsets: Latest` leaves out records that could be read.
+    /// What manifests declare as lost may still be there: `onLostOffsets: Latest` leaves out records that could be
+    /// read.
     pub lost_may_be_there: bool,
     /// What the test has destroyed in Kafka's log.
     pub destroyed: Destroyed,
@@ -92,7 +96,13 @@ impl Rig {
     #[must_use]
     pub fn new(pipeline: Pipeline, kafka: &Kafka, store: Store<'_>, partitions: i32, records: &[Record]) -> Self {
         let bootstrap = kafka.bootstrap();
-        Self::with_topic(pipeline, bootstrap.clone(), store, |topic| topic::create(&bootstrap, topic, partitions), records)
+        Self::with_topic(
+            pipeline,
+            bootstrap.clone(),
+            store,
+            |topic| topic::create(&bootstrap, topic, partitions),
+            records,
+        )
     }
 
     /// The same with a topic that the test creates, on the brokers of its choice.
@@ -115,8 +125,16 @@ impl Rig {
             Store::Local => (format!("file://{}/lake", folder.path().display()), folder.path().join("lake"), None),
             Store::S3(server, endpoint) => {
                 server.create_bucket(&name);
-                engine::write_secret(folder.path(), S3_SECRET, &[("accessKeyId", s3::ACCESS_KEY), ("secretAccessKey", s3::SECRET_KEY)]);
-                (format!("s3://{name}"), server.bucket_folder(&name), Some(endpoint.map_or_else(|| server.endpoint(), str::to_owned)))
+                engine::write_secret(
+                    folder.path(),
+                    S3_SECRET,
+                    &[("accessKeyId", s3::ACCESS_KEY), ("secretAccessKey", s3::SECRET_KEY)],
+                );
+                (
+                    format!("s3://{name}"),
+                    server.bucket_folder(&name),
+                    Some(endpoint.map_or_else(|| server.endpoint(), str::to_owned)),
+                )
             }
         };
         let site = Site {
@@ -147,7 +165,12 @@ impl Rig {
     #[must_use]
     pub fn start(&self) -> Start {
         let args = self.workers.map(|workers| vec!["--workers".to_owned(), workers.to_string()]).unwrap_or_default();
-        Start { folder: self.folder.path().to_owned(), document: self.document(&self.site).into(), env: Vec::new(), args }
+        Start {
+            folder: self.folder.path().to_owned(),
+            document: self.document(&self.site).into(),
+            env: Vec::new(),
+            args,
+        }
     }
 
     /// What the engine is told at a site.
@@ -170,7 +193,8 @@ impl Rig {
         Start { document: self.document(&site).into(), ..self.start() }
     }
 
-    /// A run with another trigger that reads Kafka in another way: fields of the source's `kafka`, where null takes one away.
+    /// A run with another trigger that reads Kafka in another way: fields of the source's `kafka`, where null takes one
+    /// away.
     #[must_use]
     pub fn start_reading(&self, trigger: &str, kafka: &serde_json::Value) -> Start {
         let site = Site { trigger: json!({"type": trigger}), ..self.site.clone() };
@@ -222,7 +246,8 @@ impl Rig {
         }
     }
 
-    /// All that were decided: also those that were collected, if the proxy on the way keeps them ([`Self::keep_manifests`]).
+    /// All that were decided: also those that were collected, if the proxy on the way keeps them
+    /// ([`Self::keep_manifests`]).
     #[must_use]
     pub fn manifests(&self) -> Vec<manifest::Manifest> {
         self.manifests_of(&|name| (!name.starts_with(Beside::PREFIX)).then(|| name.to_owned()))
@@ -247,8 +272,9 @@ impl Rig {
         replay(&self.pipeline, &topic::read(&self.site.bootstrap, &self.site.topic), &self.manifests())
     }
 
-    /// The whole verdict after a finished run: the manifests agree with the oracle, every record was read, the table holds what the oracle
-    /// expects, and each epoch was committed at most once. Read by a replay of the log and DuckDB.
+    /// The whole verdict after a finished run: the manifests agree with the oracle, every record was read, the table
+    /// holds what the oracle expects, and each epoch was committed at most once. Read by a replay of the log and
+    /// DuckDB.
     pub fn assert_right(&self) -> Outcome {
         let contents = topic::read(&self.site.bootstrap, &self.site.topic);
         let outcome = self.assert_right_of(&contents);
@@ -316,7 +342,8 @@ impl Rig {
         outcome
     }
 
-    /// The verdict without manifests, for input of which nothing can be late: garbage collection may have taken old ones.
+    /// The verdict without manifests, for input of which nothing can be late: garbage collection may have taken old
+    /// ones.
     pub fn assert_table_whole(&self) {
         let outcome = replay_uncut(&self.pipeline, &topic::read(&self.site.bootstrap, &self.site.topic));
         assert_same_rows(&outcome.rows, &table::read_log(&self.table_folder()));
@@ -327,18 +354,30 @@ impl Rig {
     fn assert_commits(&self, folder: &Path, manifests: &[manifest::Manifest], writes_there: impl Fn(&str) -> bool) {
         let has_rows = |m: &&manifest::Manifest| !m.is_claim && m.committed.keys().any(|sink| writes_there(sink));
         let due: Vec<u64> = manifests.iter().filter(has_rows).map(|m| m.epoch).collect();
-        assert_eq!(table::epochs(folder), due, "epochs in the transactions of {}, and epochs with rows to commit", folder.display());
+        assert_eq!(
+            table::epochs(folder),
+            due,
+            "epochs in the transactions of {}, and epochs with rows to commit",
+            folder.display()
+        );
         for version in table::history(folder).iter().filter(|v| v.commit_info["operation"] == "WRITE") {
             Self::assert_names_its_manifest(version, manifests);
         }
     }
 
-    /// A commit says which manifest decided it: in its metadata, and in a transaction that outlives the clean-up of the log.
+    /// A commit says which manifest decided it: in its metadata, and in a transaction that outlives the clean-up of the
+    /// log.
     fn assert_names_its_manifest(version: &table::Version, manifests: &[manifest::Manifest]) {
-        let said: serde_json::Value = serde_json::from_str(version.commit_info["userMetadata"].as_str().unwrap()).unwrap();
+        let said: serde_json::Value =
+            serde_json::from_str(version.commit_info["userMetadata"].as_str().unwrap()).unwrap();
         let epoch = said["epoch"].as_u64().unwrap();
-        let decided = manifests.iter().find(|m| m.epoch == epoch).unwrap_or_else(|| panic!("no manifest of epoch {epoch}"));
-        assert_eq!(said["manifest"], json!({"generation": decided.generation, "nonce": decided.nonce}), "epoch {epoch}");
+        let decided =
+            manifests.iter().find(|m| m.epoch == epoch).unwrap_or_else(|| panic!("no manifest of epoch {epoch}"));
+        assert_eq!(
+            said["manifest"],
+            json!({"generation": decided.generation, "nonce": decided.nonce}),
+            "epoch {epoch}"
+        );
         let marks: Vec<_> = version.txn.iter().filter(|(app_id, _)| app_id.starts_with("weir.manifest/")).collect();
         let [(app_id, mark)] = marks.as_slice() else { panic!("epoch {epoch} has the marks {marks:?}") };
         assert!(app_id.contains(&decided.lineage), "{app_id}");
@@ -347,12 +386,14 @@ impl Rig {
 
     /// Reads the table through delta-rs as well.
     pub fn assert_delta_rs_agrees(&self, outcome: &Outcome, s3: Option<&S3>) {
-        let uri = if s3.is_some() { self.site.table_uri.clone() } else { self.table_folder().to_string_lossy().into_owned() };
+        let uri =
+            if s3.is_some() { self.site.table_uri.clone() } else { self.table_folder().to_string_lossy().into_owned() };
         assert_same_rows(&outcome.rows, &table::read(&uri, s3.map(S3::endpoint).as_deref()));
     }
 
-    /// Produces each part, and reads it to its end before the next one is there: epochs end where the parts do, whatever partition is read
-    /// first and however fast the machine is. What a later part brings for windows that an earlier one has closed is late.
+    /// Produces each part, and reads it to its end before the next one is there: epochs end where the parts do,
+    /// whatever partition is read first and however fast the machine is. What a later part brings for windows that an
+    /// earlier one has closed is late.
     pub fn finish_in_parts(&self, parts: &[&[Record]]) -> Vec<Exit> {
         let finish = |part: &&[Record]| {
             self.produce(part);
@@ -368,8 +409,8 @@ impl Rig {
         exit
     }
 
-    /// The same where a partition without records must not hold the watermark: its leader has to say within a second that there are none, and one that is
-    /// slower leaves the windows to the next run.
+    /// The same where a partition without records must not hold the watermark: its leader has to say within a second
+    /// that there are none, and one that is slower leaves the windows to the next run.
     pub fn finish_with_leaders_heard(&self) -> Exit {
         let exit = self.finish();
         let is_heard = |exit: &Exit| {
@@ -424,7 +465,8 @@ fn rows_in(folder: &Path) -> Vec<serde_json::Value> {
     if folder.is_dir() { table::read_log(folder) } else { Vec::new() }
 }
 
-/// Records that are always there to be read, however many runs that are killed read of them: as they are read, more are produced.
+/// Records that are always there to be read, however many runs that are killed read of them: as they are read, more are
+/// produced.
 pub struct Backlog<F> {
     ahead: usize,
     from: F,

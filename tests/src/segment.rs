@@ -1,4 +1,5 @@
-//! A partition's log as the broker has it on disk: where its batches lie, and ways to damage one. Layout: Kafka's record batch, version 2.
+//! A partition's log as the broker has it on disk: where its batches lie, and ways to damage one. Layout: Kafka's
+//! record batch, version 2.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;

@@ -27,8 +27,8 @@ macro_rules! or_skip {
     };
 }
 
-/// Says that the calling test is skipped, past the test runner's capture, and notes it in `$WEIR_SKIPPED` (a file) for the summary that
-/// `make test` prints.
+/// Says that the calling test is skipped, past the test runner's capture, and notes it in `$WEIR_SKIPPED` (a file) for
+/// the summary that `make test` prints.
 ///
 /// # Panics
 /// With `CI` set and `WEIR_SKIP_OK` not 1: a missing part is a failure there.

@@ -1,4 +1,5 @@
-//! Tables read back by engines that are not ours: delta-rs' Python package, DuckDB over a log that a script replays by hand.
+//! Tables read back by engines that are not ours: delta-rs' Python package, DuckDB over a log that a script replays by
+//! hand.
 
 use std::path::Path;
 use std::process::Command;
@@ -50,7 +51,12 @@ pub fn history(folder: &Path) -> Vec<Version> {
         .into_iter()
         .map(|line| Version {
             version: line["version"].as_u64().unwrap(),
-            txn: line["txn"].as_array().unwrap().iter().map(|t| (t[0].as_str().unwrap().to_owned(), t[1].as_i64().unwrap())).collect(),
+            txn: line["txn"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|t| (t[0].as_str().unwrap().to_owned(), t[1].as_i64().unwrap()))
+                .collect(),
             commit_info: line["commitInfo"].clone(),
             adds: line["adds"].as_u64().unwrap(),
             rows: line["rows"].as_u64().unwrap(),
@@ -81,5 +87,7 @@ fn run(reader: &str, args: &[&str]) -> Vec<Json> {
     let out = Command::new(script::path("readers")).arg("run").arg(reader).args(args).output().unwrap();
     assert!(out.status.success(), "{reader} {args:?}: {}\n{}", out.status, String::from_utf8_lossy(&out.stderr));
     let text = String::from_utf8(out.stdout).unwrap();
-    text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{reader} printed `{line}`: {e}"))).collect()
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{reader} printed `{line}`: {e}")))
+        .collect()
 }

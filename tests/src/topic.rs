@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rdkafka::admin::{AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{
+    AdminClient, AdminOptions, AlterConfig, NewPartitions, NewTopic, ResourceSpecifier, TopicReplication,
+};
 use rdkafka::client::{ClientContext, DefaultClientContext};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Header, Headers, Message, OwnedHeaders};
@@ -89,8 +91,8 @@ pub fn wait_for_replicas(bootstrap: &str, topic: &str, replicas: usize) {
     });
 }
 
-/// Gives a topic these settings, takes all others that it had of its own, and returns when the broker goes by them: a compaction that is no longer
-/// wanted is aborted by then.
+/// Gives a topic these settings, takes all others that it had of its own, and returns when the broker goes by them: a
+/// compaction that is no longer wanted is aborted by then.
 pub fn configure(bootstrap: &str, topic: &str, settings: &[(&str, &str)]) {
     let none = AlterConfig::new(ResourceSpecifier::Topic(topic));
     let config = settings.iter().fold(none, |config, (name, value)| config.set(name, value));
@@ -101,9 +103,10 @@ pub fn configure(bootstrap: &str, topic: &str, settings: &[(&str, &str)]) {
     wait_until_applied(bootstrap);
 }
 
-/// Returns when the only broker goes by everything that its controller has decided before this. A broker takes decisions in one batch after the
-/// other, and knows a batch's topics before it does the rest: when it knows the first of two topics, made one after the other, the second comes
-/// in a batch of its own, and is known when all before it is done.
+/// Returns when the only broker goes by everything that its controller has decided before this. A broker takes
+/// decisions in one batch after the other, and knows a batch's topics before it does the rest: when it knows the first
+/// of two topics, made one after the other, the second comes in a batch of its own, and is known when all before it is
+/// done.
 pub(crate) fn wait_until_applied(bootstrap: &str) {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     for _ in 0..2 {
@@ -132,22 +135,30 @@ pub fn delete_records_before(bootstrap: &str, topic: &str, offsets: &[(i32, i64)
     }
     let deleted = wait_for(async { admin(bootstrap).delete_records(&list, &AdminOptions::new()).await }).unwrap();
     for partition in deleted.elements() {
-        partition.error().unwrap_or_else(|e| panic!("records of {topic}-{} can't be deleted: {e}", partition.partition()));
+        partition
+            .error()
+            .unwrap_or_else(|e| panic!("records of {topic}-{} can't be deleted: {e}", partition.partition()));
     }
 }
 
 /// What a consumer group has committed, by partition; a partition without an offset is left out.
 pub fn group_offsets(bootstrap: &str, group: &str, topic: &str, partitions: i32) -> BTreeMap<i32, i64> {
-    let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).set("group.id", group).create().unwrap();
+    let client: BaseConsumer =
+        ClientConfig::new().set("bootstrap.servers", bootstrap).set("group.id", group).create().unwrap();
     let mut asked = TopicPartitionList::new();
     for partition in 0..partitions {
         asked.add_partition(topic, partition);
     }
-    // The first question about a group, of a broker that has just started, may come before it knows who answers for groups.
+    // The first question about a group, of a broker that has just started, may come before it knows who answers for
+    // groups.
     let committed = crate::deadline::until(&format!("Kafka tells the offsets of {group}"), ADMIN_LIMIT, || {
         client.committed_offsets(asked.clone(), ADMIN_LIMIT).ok()
     });
-    committed.elements().iter().filter_map(|e| Some((e.partition(), e.offset().to_raw().filter(|o| *o >= 0)?))).collect()
+    committed
+        .elements()
+        .iter()
+        .filter_map(|e| Some((e.partition(), e.offset().to_raw().filter(|o| *o >= 0)?)))
+        .collect()
 }
 
 /// Produces all records, in order within each partition, and returns when the broker has them.
@@ -158,8 +169,8 @@ pub fn produce(bootstrap: &str, topic: &str, records: &[Record]) {
 /// Produces each of these, all equally long, as one batch, with a codec of the test's choice.
 pub fn produce_batches(bootstrap: &str, topic: &str, codec: &str, batches: &[&[Record]]) {
     let length = batches.first().map_or(1, |batch| batch.len());
-    // A batch goes out when it is full, and not before. (A flush can't be relied on for that: its first look at the queue may come too early for
-    // the client's thread, and then the batch lingers.)
+    // A batch goes out when it is full, and not before. (A flush can't be relied on for that: its first look at the
+    // queue may come too early for the client's thread, and then the batch lingers.)
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("batch.num.messages", length.to_string())
@@ -233,7 +244,8 @@ fn acknowledged_us(topic: &str, partition: i32, offset: i64) -> Option<i64> {
 pub fn produce_with_headers(bootstrap: &str, topic: &str, record: &Record, headers: &[(&str, Option<&str>)]) {
     let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
     let headers = headers.iter().fold(OwnedHeaders::new(), |all, &(key, value)| all.insert(Header { key, value }));
-    let mut to_send = BaseRecord::<String, Vec<u8>>::to(topic).partition(record.partition).payload(&record.value).headers(headers);
+    let mut to_send =
+        BaseRecord::<String, Vec<u8>>::to(topic).partition(record.partition).payload(&record.value).headers(headers);
     to_send.key = record.key.as_ref();
     producer.send(to_send).map_err(|(e, _)| e).unwrap();
     producer.flush(ADMIN_LIMIT).unwrap();
@@ -291,14 +303,19 @@ impl OpenTransaction {
         self.wait_for_markers();
     }
 
-    /// The coordinator answers when the end is decided, and writes the markers into the partitions after that: until then the records are neither
-    /// readable nor passed over.
+    /// The coordinator answers when the end is decided, and writes the markers into the partitions after that: until
+    /// then the records are neither readable nor passed over.
     fn wait_for_markers(&self) {
         let client = |isolation: &str| -> BaseConsumer {
-            ClientConfig::new().set("bootstrap.servers", &self.bootstrap).set("isolation.level", isolation).create().unwrap()
+            ClientConfig::new()
+                .set("bootstrap.servers", &self.bootstrap)
+                .set("isolation.level", isolation)
+                .create()
+                .unwrap()
         };
         let (stable, all) = (client("read_committed"), client("read_uncommitted"));
-        let end = |client: &BaseConsumer, partition| client.fetch_watermarks(&self.topic, partition, ADMIN_LIMIT).unwrap().1;
+        let end =
+            |client: &BaseConsumer, partition| client.fetch_watermarks(&self.topic, partition, ADMIN_LIMIT).unwrap().1;
         crate::deadline::until(&format!("{} has its markers", self.topic), ADMIN_LIMIT, || {
             self.partitions.iter().all(|&partition| end(&stable, partition) == end(&all, partition)).then_some(())
         });
@@ -324,7 +341,8 @@ pub fn read(bootstrap: &str, topic: &str) -> Contents {
         .create()
         .unwrap();
     let metadata = consumer.fetch_metadata(Some(topic), ADMIN_LIMIT).unwrap();
-    let partitions: Vec<i32> = metadata.topics()[0].partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect();
+    let partitions: Vec<i32> =
+        metadata.topics()[0].partitions().iter().map(rdkafka::metadata::MetadataPartition::id).collect();
     let mut assignment = TopicPartitionList::new();
     for p in &partitions {
         assignment.add_partition_offset(topic, *p, Offset::Beginning).unwrap();
@@ -353,7 +371,8 @@ pub fn read(bootstrap: &str, topic: &str) -> Contents {
     contents
 }
 
-/// The same for an engine that goes by another clock than this machine's, with which acknowledgements can't be compared.
+/// The same for an engine that goes by another clock than this machine's, with which acknowledgements can't be
+/// compared.
 #[must_use]
 pub fn read_for_another_clock(bootstrap: &str, topic: &str) -> Contents {
     let mut contents = read(bootstrap, topic);
@@ -367,5 +386,7 @@ fn admin(bootstrap: &str) -> AdminClient<DefaultClientContext> {
 
 fn wait_for<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(ADMIN_LIMIT, future).await }).expect("Kafka answers an admin request in time")
+    runtime
+        .block_on(async { tokio::time::timeout(ADMIN_LIMIT, future).await })
+        .expect("Kafka answers an admin request in time")
 }

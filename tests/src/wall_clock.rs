@@ -1,4 +1,5 @@
-//! A wall clock for one whole process that a test steps while it runs: `tests/services/clock.c`, in front of the C library.
+//! A wall clock for one whole process that a test steps while it runs: `tests/services/clock.c`, in front of the C
+//! library.
 
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,11 @@ impl WallClock {
     pub fn new(folder: &Path) -> Result<Self, Missing> {
         let clock = Self { library: folder.join("clock.so"), file: folder.join("clock") };
         std::fs::write(&clock.file, 0_i64.to_ne_bytes()).unwrap();
-        let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).arg(&clock.library).arg(script::path("clock.c")).output();
+        let built = Command::new("cc")
+            .args(["-shared", "-fPIC", "-O1", "-o"])
+            .arg(&clock.library)
+            .arg(script::path("clock.c"))
+            .output();
         match built {
             Ok(out) if out.status.success() => Ok(clock),
             Ok(out) => Err(Missing { part: "another clock", why: String::from_utf8_lossy(&out.stderr).into_owned() }),

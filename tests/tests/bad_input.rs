@@ -1,4 +1,5 @@
-//! Each thing that a person can get wrong, and what the program says: one clear sentence with the place, and the exit code for its remedy.
+//! Each thing that a person can get wrong, and what the program says: one clear sentence with the place, and the exit
+//! code for its remedy.
 
 mod documents;
 mod places;

@@ -61,7 +61,8 @@ fn a_partition_whose_leader_is_out_of_reach_is_not_idle(cluster: &Cluster) {
         let held_by = &progress.last()?["sources"][0]["watermarkHeldBy"];
         (*held_by == json!({"topic": rig.site.topic, "partition": 1, "because": "LeaderSilent"})).then_some(())
     });
-    // Before, it may have been quiet for long on a slow machine. The epochs after that have asked a leader that could not answer.
+    // Before, it may have been quiet for long on a slow machine. The epochs after that have asked a leader that could
+    // not answer.
     let since = rig.manifests().into_iter().filter(|m| m.clock_us > held_us);
     assert!(since.map(|m| m.partitions).all(|of| !of.iter().any(|p| p.partition == 1 && p.idle)), "it was not idle");
     far.let_go();
@@ -79,14 +80,16 @@ fn an_available_now_run_does_not_wait_for_a_leader_for_ever(cluster: &Cluster) {
     let rig = rig(cluster, &[&[2, 3], &[3, 2]], "false", &rides);
     let (_near, far) = (cluster.forwarder(2), cluster.forwarder(3));
     // It knows its ends; then the leader of one partition is gone before anything was read.
-    let run = start_outside(cluster, &rig, "AvailableNow").give_up_after(Duration::from_secs(10)).stop_at("claim.after", 1);
+    let run =
+        start_outside(cluster, &rig, "AvailableNow").give_up_after(Duration::from_secs(10)).stop_at("claim.after", 1);
     let mut run = run.spawn();
     run.wait_until_stopped(RUN_LIMIT);
     far.hold();
     run.cont();
     let exit = run.wait(RUN_LIMIT);
     exit.expect(engine::RETRY_EXHAUSTED);
-    let says = format!("(--give-up-after), and no leader answers for {}-1; what was read before is committed", rig.site.topic);
+    let says =
+        format!("(--give-up-after), and no leader answers for {}-1; what was read before is committed", rig.site.topic);
     assert!(exit.stderr.contains(&says), "`{says}` should be in {}", exit.stderr);
     far.let_go();
     rig.finish();
@@ -116,7 +119,8 @@ fn refuses_a_leader_that_lacks_what_was_read(cluster: &Cluster) {
     let rides = Rides { partitions: 1, ..Rides::new(1_500) };
     let rig = rig(cluster, &[&[2, 3]], "true", &rides);
     // The policy that would skip most, were these offsets that retention took.
-    let mut document = rig.pipeline.document(&Site { trigger: json!({"type": "AsSoonAsPossible"}), ..rig.site.clone() });
+    let mut document =
+        rig.pipeline.document(&Site { trigger: json!({"type": "AsSoonAsPossible"}), ..rig.site.clone() });
     document["spec"]["sources"][0]["kafka"]["onLostOffsets"] = json!("Latest");
     let mut run = Start { document: document.into(), ..rig.start() }.spawn();
     cluster.kill(3);

@@ -1,5 +1,5 @@
-//! A broker with an inner and an outer listener, of which the outer one is reached by way of a forwarder, as through a load balancer. It
-//! closes connections that are idle for a second.
+//! A broker with an inner and an outer listener, of which the outer one is reached by way of a forwarder, as through a
+//! load balancer. It closes connections that are idle for a second.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -79,22 +79,29 @@ fn inside_and_outside_are_kept_apart(listeners: &Listeners) {
     let exit = through.give_up_after(GIVES_UP_AFTER).run(RUN_LIMIT);
     exit.expect(RETRY_EXHAUSTED);
     let outer = listeners.outer;
-    let says = format!("{advertised} (advertised by broker 1 on the listener of bootstrapServers 127.0.0.1:{outer}): Connect to");
+    let says = format!(
+        "{advertised} (advertised by broker 1 on the listener of bootstrapServers 127.0.0.1:{outer}): Connect to"
+    );
     assert!(exit.stderr.contains(&says), "`{says}` should be in {}", exit.stderr);
     rig.finish();
     rig.assert_right();
 }
 
-/// The network drops what goes between Weir and the broker for longer than partitions may be quiet, while producers go on.
+/// The network drops what goes between Weir and the broker for longer than partitions may be quiet, while producers go
+/// on.
 fn what_can_not_be_fetched_is_neither_idle_nor_closed_by_the_clock(listeners: &Listeners) {
     let (idle_after, close_after) = (Duration::from_secs(4), Duration::from_secs(5));
     let us = |duration: Duration| Some(i64::try_from(duration.as_micros()).unwrap());
-    let pipeline = Pipeline { idle_after_us: us(idle_after), close_idle_windows_after_us: us(close_after), ..Pipeline::rides() };
+    let pipeline =
+        Pipeline { idle_after_us: us(idle_after), close_idle_windows_after_us: us(close_after), ..Pipeline::rides() };
     let rides = Rides { partitions: 2, ..Rides::ordered(1_000) };
     let rig = Rig::new(pipeline, &listeners.kafka, Store::Local, 2, &rides.records());
     let forwarder = listeners.forwarder();
-    let site =
-        Site { bootstrap: format!("127.0.0.1:{}", listeners.outer), trigger: json!({"type": "AsSoonAsPossible"}), ..rig.site.clone() };
+    let site = Site {
+        bootstrap: format!("127.0.0.1:{}", listeners.outer),
+        trigger: json!({"type": "AsSoonAsPossible"}),
+        ..rig.site.clone()
+    };
     let mut run = Start { document: rig.pipeline.document(&site).into(), ..rig.start() }.spawn();
     run.wait_for_records(1_000, RUN_LIMIT);
     forwarder.hold();
@@ -102,7 +109,8 @@ fn what_can_not_be_fetched_is_neither_idle_nor_closed_by_the_clock(listeners: &L
     rig.produce(&rides.clone().starting(1_000_000_000).records());
     // How long it lasts is what this is about: windows would be closed meanwhile.
     std::thread::sleep(2 * close_after);
-    // On a machine so slow that they were quiet for long before that, some windows were closed rightly, whenever that was committed.
+    // On a machine so slow that they were quiet for long before that, some windows were closed rightly, whenever that
+    // was committed.
     let (after, before): (Vec<_>, Vec<_>) =
         rig.manifests().into_iter().filter(|m| m.moved_by.is_some()).partition(|m| m.clock_us > held_us);
     assert_eq!(after, [], "the clock closed windows whose records could not be fetched");
@@ -116,8 +124,8 @@ fn what_can_not_be_fetched_is_neither_idle_nor_closed_by_the_clock(listeners: &L
     assert!(!before.is_empty() || outcome.late == 0, "{} rows came in time and are late", outcome.late);
 }
 
-/// While an epoch waits for its commit, the next one is read up to its limit and the queue behind it fills; then nothing is fetched, and
-/// the broker closes the connection.
+/// While an epoch waits for its commit, the next one is read up to its limit and the queue behind it fills; then
+/// nothing is fetched, and the broker closes the connection.
 fn a_commit_that_takes_longer_than_connections_may_be_idle_only_delays(listeners: &Listeners, s3: &s3::S3) {
     let proxy = Proxy::start(&s3.address());
     let endpoint = proxy.endpoint();

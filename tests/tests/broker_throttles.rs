@@ -11,7 +11,8 @@ use weir_tests::{or_skip, table};
 const RIDES: usize = 6_000;
 /// Rides that come in one batch, of some 20 kB: a broker hands out whole batches.
 const BATCH: usize = 150;
-/// The broker counts over ten seconds, and hands out no more than that at once: two or three batches. For all rides it would take two minutes.
+/// The broker counts over ten seconds, and hands out no more than that at once: two or three batches. For all rides it
+/// would take two minutes.
 const QUOTA_BYTES_PER_SECOND: u32 = 5_000;
 const WITHOUT_QUOTA: u32 = u32::MAX >> 1;
 /// Answers that are waited for. Without the quota, the first of them has everything.

@@ -77,7 +77,9 @@ const FITS: &[(&str, Change)] = &[
     ("add a column to a source", |spec| {
         push(&mut spec["sources"][0]["format"]["json"]["columns"], json!({"name": "note", "type": "string"}));
     }),
-    ("change the type of another column", |spec| spec["sources"][0]["format"]["json"]["columns"][1]["type"] = json!("double")),
+    ("change the type of another column", |spec| {
+        spec["sources"][0]["format"]["json"]["columns"][1]["type"] = json!("double")
+    }),
     ("add, change, rename or drop a step without windows", |spec| {
         spec["steps"][0]["name"] = json!("renamed");
         spec["steps"][1]["aggregate"]["from"] = json!("renamed");
@@ -209,7 +211,8 @@ fn what_the_state_fits_goes_on_with_it() {
         let exit = run(&rig, &document).run(RUN_LIMIT);
         assert_eq!(exit.code, Some(OK), "{row}: {}", exit.stderr);
         assert_eq!(exit.figure("records_read"), RIDES as u64, "{row}");
-        let says = "step `more` is new: it gets the records that are read from now on, so its first windows lack what was read before";
+        let says = "step `more` is new: it gets the records that are read from now on, so its first windows lack what \
+                    was read before";
         assert_eq!(exit.stderr.contains(says), *row == NEW_WINDOWS, "{row}: {}", exit.stderr);
     }
     // Windows that were open at a change have the rows from before and after it: none is lost.

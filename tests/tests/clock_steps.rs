@@ -21,7 +21,9 @@ fn part(nth: usize) -> Vec<Record> {
     let now_us = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap();
     let began_us = now_us - 2 * HOUR_S * SECOND_US - START_US;
     let after_us = i64::try_from(nth * PART).unwrap() * SECOND_US;
-    Rides { partitions: 2, seed: nth as u64, late_per_million: 0, ..Rides::new(PART) }.starting(began_us + after_us).records()
+    Rides { partitions: 2, seed: nth as u64, late_per_million: 0, ..Rides::new(PART) }
+        .starting(began_us + after_us)
+        .records()
 }
 
 #[test]

@@ -22,7 +22,8 @@ fn compaction_under_a_pipeline_leaves_holes_that_are_no_gaps() {
     // One epoch takes all that there is.
     let reached: BTreeMap<i32, i64> = (0..).zip(topic::ends(bootstrap, topic, 2)).collect();
     assert!(rig.start().fail_at("manifest.create.after", 1).run(RUN_LIMIT).aborted());
-    let taken: BTreeMap<i32, i64> = rig.manifests().last().unwrap().partitions.iter().map(|p| (p.partition, p.end)).collect();
+    let taken: BTreeMap<i32, i64> =
+        rig.manifests().last().unwrap().partitions.iter().map(|p| (p.partition, p.end)).collect();
     assert_eq!(taken, reached);
     // None of these stays: each key comes again.
     rig.produce(&of_few_keys(1));
@@ -30,7 +31,11 @@ fn compaction_under_a_pipeline_leaves_holes_that_are_no_gaps() {
     let read = within(&topic::read(bootstrap, topic), |partition, offset| offset < reached[&partition]);
 
     // Only segments that are closed are compacted, and a record that comes late enough closes the one before.
-    topic::configure(bootstrap, topic, &[("cleanup.policy", "compact"), ("segment.ms", "100"), ("min.cleanable.dirty.ratio", "0.01")]);
+    topic::configure(
+        bootstrap,
+        topic,
+        &[("cleanup.policy", "compact"), ("segment.ms", "100"), ("min.cleanable.dirty.ratio", "0.01")],
+    );
     deadline::until("the next run begins at a hole in every partition", RUN_LIMIT, || {
         rig.produce(&of_few_keys(3)[..10]);
         let left = topic::read(bootstrap, topic);
@@ -55,8 +60,11 @@ fn compaction_under_a_pipeline_leaves_holes_that_are_no_gaps() {
 /// The `n`th batch: every key twice in each partition.
 fn of_few_keys(n: i64) -> Vec<Record> {
     let rides = Rides::new(RECORDS).starting(n * i64::try_from(RECORDS).unwrap() * 1_000_000).records();
-    let placed =
-        |(i, ride): (usize, Record)| Record { key: Some((i / 2 % KEYS).to_string()), partition: i32::try_from(i % 2).unwrap(), ..ride };
+    let placed = |(i, ride): (usize, Record)| Record {
+        key: Some((i / 2 % KEYS).to_string()),
+        partition: i32::try_from(i % 2).unwrap(),
+        ..ride
+    };
     rides.into_iter().enumerate().map(placed).collect()
 }
 

@@ -41,10 +41,13 @@ fn every_step_with_a_table_on_s3() {
     }
 }
 
-/// Those of every run: an assignment changes only where partitions come (`discovery.rs`), and tables are looked after only where a document
-/// says so (`maintenance.rs`).
+/// Those of every run: an assignment changes only where partitions come (`discovery.rs`), and tables are looked after
+/// only where a document says so (`maintenance.rs`).
 fn points() -> Vec<String> {
-    engine::fail_points().into_iter().filter(|point| !point.starts_with("assignment.") && !point.starts_with("maintenance.")).collect()
+    engine::fail_points()
+        .into_iter()
+        .filter(|point| !point.starts_with("assignment.") && !point.starts_with("maintenance."))
+        .collect()
 }
 
 fn crash_and_verify(kafka: &Kafka, store: Store<'_>, point: &str, nth: u32) {

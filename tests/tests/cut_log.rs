@@ -1,5 +1,5 @@
-//! A log that ends before the end that an AvailableNow run took: an unclean election cut it. One broker can't be made to do that, so the
-//! tests raise the end that the checkpoint has.
+//! A log that ends before the end that an AvailableNow run took: an unclean election cut it. One broker can't be made
+//! to do that, so the tests raise the end that the checkpoint has.
 
 use std::fs;
 use std::path::PathBuf;
@@ -14,7 +14,8 @@ use weir_tests::{or_skip, table};
 
 /// A run that was killed before its end, on two partitions, of which the first had 500 records more when it began.
 fn cut(kafka: &kafka::Kafka) -> Rig {
-    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(3_000) }.records());
+    let rig =
+        Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(3_000) }.records());
     assert!(rig.start().fail_at("manifest.create.after", 2).run(RUN_LIMIT).aborted());
     let mut manifests: Vec<PathBuf> =
         fs::read_dir(rig.checkpoint_folder().join("epochs")).unwrap().map(|entry| entry.unwrap().path()).collect();
@@ -44,7 +45,11 @@ fn a_run_whose_end_was_cut_off_the_log_ends_where_the_log_does_or_says_why_not()
     assert!(refused.stderr.contains("-0: this run was to end at offset"), "{}", refused.stderr);
     let ended = with_lost_offsets(&rig, "Earliest").run(RUN_LIMIT);
     ended.expect(OK);
-    assert!(ended.stderr.contains("Kafka's log ends before the end that this run took at its start"), "{}", ended.stderr);
+    assert!(
+        ended.stderr.contains("Kafka's log ends before the end that this run took at its start"),
+        "{}",
+        ended.stderr
+    );
     let outcome = rig.assert_right();
     assert_eq!(outcome.read, 3_000, "{outcome:?}");
 }

@@ -15,7 +15,8 @@ fn the_demo_prints_three_windows_and_refuses_to_run_over_them() {
     assert_eq!(out.status.code(), Some(OK), "{said}\n{errors}");
     let (_, rows) = said.split_once("windows that closed:\n").unwrap_or_else(|| panic!("no windows: {said}"));
     // city, the window's start as day and time, …
-    let starts: BTreeSet<&str> = rows.lines().skip(1).take_while(|l| !l.is_empty()).filter_map(|l| l.split_whitespace().nth(2)).collect();
+    let starts: BTreeSet<&str> =
+        rows.lines().skip(1).take_while(|l| !l.is_empty()).filter_map(|l| l.split_whitespace().nth(2)).collect();
     assert!(starts.len() >= 3, "{said}");
     assert!(said.contains("120000 rides read"), "{said}");
 

@@ -1,5 +1,5 @@
-//! Partitions and topics that come and go, on a real broker: found while a pipeline runs and after a restart, read from their earliest record,
-//! and neither lost nor doubled when the process is killed around it.
+//! Partitions and topics that come and go, on a real broker: found while a pipeline runs and after a restart, read from
+//! their earliest record, and neither lost nor doubled when the process is killed around it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -21,7 +21,8 @@ const SECOND_US: i64 = 1_000_000;
 /// So many rides for each of these partitions, over the same time.
 fn rides(partitions: &[i32], count: usize, seed: u64) -> Vec<Record> {
     let of = |&partition: &i32| {
-        let rides = Rides { partitions: 1, seed: seed * 100 + u64::try_from(partition).unwrap(), ..Rides::ordered(count) };
+        let rides =
+            Rides { partitions: 1, seed: seed * 100 + u64::try_from(partition).unwrap(), ..Rides::ordered(count) };
         rides.records().into_iter().map(move |record| Record { partition, ..record })
     };
     partitions.iter().flat_map(of).collect()
@@ -47,7 +48,8 @@ fn with(mut kafka: Json, field: &str, value: Json) -> Json {
 
 /// The oracle's verdict over these topics, all of which were read.
 fn assert_right_of(rig: &Rig, topics: &[&str]) -> Outcome {
-    let contents: BTreeMap<_, _> = topics.iter().map(|t| ((*t).to_owned(), topic::read(&rig.site.bootstrap, t))).collect();
+    let contents: BTreeMap<_, _> =
+        topics.iter().map(|t| ((*t).to_owned(), topic::read(&rig.site.bootstrap, t))).collect();
     let outcome = rig.assert_right_of_topics(Records::ByTopic(&contents));
     let produced: usize = contents.values().flat_map(BTreeMap::values).map(BTreeMap::len).sum();
     assert_eq!(outcome.read, produced as u64, "all of the topics was read, and once");
@@ -59,7 +61,9 @@ fn assert_right_of(rig: &Rig, topics: &[&str]) -> Outcome {
 fn the_first_records_of_a_new_partition_are_in_time() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    let one = |count: usize, from_s: i64| Rides { partitions: 1, ..Rides::ordered(count) }.starting(from_s * SECOND_US).records();
+    let one = |count: usize, from_s: i64| {
+        Rides { partitions: 1, ..Rides::ordered(count) }.starting(from_s * SECOND_US).records()
+    };
     let rig = Rig::new(Pipeline { delay_us: 0, ..Pipeline::rides() }, kafka, Store::Local, 1, &one(1_000, 0));
     let mut run = rig.start_with(json!({"type": ENDLESS})).spawn();
     run.wait_for_records(1_000, RUN_LIMIT);
@@ -124,8 +128,10 @@ fn a_pipeline_that_always_has_something_to_read_looks_all_the_same() {
     const AHEAD: u64 = 10_000;
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    let from =
-        |ride: u64| Rides { partitions: 1, ..Rides::ordered(usize::try_from(AHEAD).unwrap()) }.starting(ride.cast_signed() * SECOND_US);
+    let from = |ride: u64| {
+        Rides { partitions: 1, ..Rides::ordered(usize::try_from(AHEAD).unwrap()) }
+            .starting(ride.cast_signed() * SECOND_US)
+    };
     let mut rig = Rig::new(pipeline(), kafka, Store::Local, 1, &from(0).records());
     // In epochs so small that they take longer than the looks.
     rig.site.records_per_epoch = 25;
@@ -228,7 +234,8 @@ fn topics_that_come_to_match_a_pattern_are_read_whole_and_others_never() {
         topic::create(&bootstrap, &other, 1);
         topic::produce(&bootstrap, &other, &poison);
     }
-    // Nothing matches yet, and what appears later is read from its beginning, although the start is at a time that no record has.
+    // Nothing matches yet, and what appears later is read from its beginning, although the start is at a time that no
+    // record has.
     let reads = json!({"topics": null, "topicPattern": format!("{name}-[a-z]"), "startFrom": {"timestamp": "2100-01-01T00:00:00Z"}});
     let mut run = looking(&rig, &reads).spawn();
     run.wait_for_words("no topic matches `topicPattern`; the pipeline waits for one to appear", RUN_LIMIT);
@@ -270,8 +277,10 @@ fn a_topic_of_a_pattern_that_is_deleted_stops_the_pipeline_or_is_left_out_as_the
         topic::create(&bootstrap, &other, 1);
         topic::produce(&bootstrap, &other, &rides(&[0], 300, 7));
         let gone_contents = topic::read(&bootstrap, &other);
-        let (may_go, may_not) =
-            (with(pattern(&rig), "onLostOffsets", json!("Earliest")), with(pattern(&rig), "onLostOffsets", json!("Fail")));
+        let (may_go, may_not) = (
+            with(pattern(&rig), "onLostOffsets", json!("Earliest")),
+            with(pattern(&rig), "onLostOffsets", json!("Fail")),
+        );
 
         let mut run = looking(&rig, &may_not).spawn();
         run.wait_for_records(1_500, RUN_LIMIT);
@@ -288,7 +297,8 @@ fn a_topic_of_a_pattern_that_is_deleted_stops_the_pipeline_or_is_left_out_as_the
         assert!(refused.expect(CONFIG).stderr.contains(&said), "{}", refused.stderr);
 
         if running {
-            // Back as another topic for the run that goes on without it: what was read of the old one is in the checkpoint.
+            // Back as another topic for the run that goes on without it: what was read of the old one is in the
+            // checkpoint.
             topic::create(&bootstrap, &other, 1);
             let refused = looking(&rig, &may_go).run(RUN_LIMIT);
             assert!(refused.expect(CONFIG).stderr.contains("was deleted and made anew"), "{}", refused.stderr);
@@ -378,7 +388,8 @@ fn assigned_partitions_are_read_and_no_others_and_one_that_does_not_exist_is_nam
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
     let rig = Rig::new(pipeline(), kafka, Store::Local, 3, &rides(&[0, 1, 2], 400, 1));
-    let assign = |partitions: &[i32]| json!({"topics": null, "assign": [{"topic": rig.site.topic, "partitions": partitions}]});
+    let assign =
+        |partitions: &[i32]| json!({"topics": null, "assign": [{"topic": rig.site.topic, "partitions": partitions}]});
     let refused = rig.start_reading("AvailableNow", &assign(&[0, 3])).run(RUN_LIMIT);
     let said = format!("topic {} has no partition 3, which `assign` names; 0 to 2 would be right", rig.site.topic);
     assert!(refused.expect(CONFIG).stderr.contains(&said), "{}", refused.stderr);

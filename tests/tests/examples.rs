@@ -1,4 +1,5 @@
-//! The documents in `examples/`, run as the README says: with an override for this machine, and for rides with the program's own producer.
+//! The documents in `examples/`, run as the README says: with an override for this machine, and for rides with the
+//! program's own producer.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -59,7 +60,11 @@ fn rides_that_weir_produces_become_the_table_that_the_readme_promises() {
     let contents = without(topic::read(&rig.site.bootstrap, &rig.site.topic), &before);
     let outcome = rig.assert_right_of(&contents);
     assert_eq!(outcome.read, 20_000);
-    assert!(outcome.rows.len() > 5 * 20, "{} rows of three hours in windows of five minutes, by five cities", outcome.rows.len());
+    assert!(
+        outcome.rows.len() > 5 * 20,
+        "{} rows of three hours in windows of five minutes, by five cities",
+        outcome.rows.len()
+    );
 }
 
 fn without(mut contents: Contents, before: &Contents) -> Contents {
@@ -72,7 +77,8 @@ fn without(mut contents: Contents, before: &Contents) -> Contents {
 const KILLS: u32 = 6;
 const PAUSE_MS_MAX: u64 = 400;
 
-/// Bronze and silver are written by the lanes as they read, before the epoch is decided: the path on which a crash leaves most behind.
+/// Bronze and silver are written by the lanes as they read, before the epoch is decided: the path on which a crash
+/// leaves most behind.
 #[test]
 fn the_three_medallion_tables_have_each_ride_once_whatever_was_killed() {
     let kafka = or_skip!(kafka::shared());
@@ -101,7 +107,8 @@ fn the_three_medallion_tables_have_each_ride_once_whatever_was_killed() {
         }
         drop(finally);
     });
-    // Once at the very moment when lanes have written files that no manifest names yet, and once with a decided epoch that no table has.
+    // Once at the very moment when lanes have written files that no manifest names yet, and once with a decided epoch
+    // that no table has.
     for (hours, point) in [(10, "data.upload.before"), (20, "manifest.create.after")] {
         // So much later that all windows before it close.
         rig.produce(&Rides::new(1_500).starting(hours * 3_600_000_000).records());
@@ -146,7 +153,8 @@ fn assert_tables(rig: &Rig) {
     let contents = topic::read(&rig.site.bootstrap, &rig.site.topic);
     let manifests = rig.manifests();
     let committed = |m: &Manifest, sink| m.committed.get(sink).copied().unwrap_or_default();
-    let of_gold: Vec<_> = manifests.iter().map(|m| Manifest { committed_rows: committed(m, "gold"), ..m.clone() }).collect();
+    let of_gold: Vec<_> =
+        manifests.iter().map(|m| Manifest { committed_rows: committed(m, "gold"), ..m.clone() }).collect();
     let outcome = replay(&rig.pipeline, &contents, &of_gold);
     assert_eq!(outcome.contradictions, Vec::<String>::new(), "the manifests and the oracle");
     let produced: usize = contents.values().map(BTreeMap::len).sum();
@@ -162,8 +170,14 @@ fn assert_tables(rig: &Rig) {
     columns[2].1 = Expr::Upper(column("city"));
     let silver = Map { filter: rig.pipeline.before.as_ref().unwrap().filter.clone(), columns };
     let rows_of = |map: &Map| -> Vec<Json> {
-        let rows = contents.values().flat_map(BTreeMap::values).filter_map(|r| map.apply(&rig.pipeline.decode(r, i64::MAX)?.1).unwrap());
-        rows.map(|row| row.iter().map(|(name, value)| (name.clone(), value.to_json())).collect::<serde_json::Map<_, _>>().into()).collect()
+        let rows = contents
+            .values()
+            .flat_map(BTreeMap::values)
+            .filter_map(|r| map.apply(&rig.pipeline.decode(r, i64::MAX)?.1).unwrap());
+        rows.map(|row| {
+            row.iter().map(|(name, value)| (name.clone(), value.to_json())).collect::<serde_json::Map<_, _>>().into()
+        })
+        .collect()
     };
     let expected = [rows_of(&bronze), rows_of(&silver), outcome.rows];
     assert_eq!(expected[0].len(), produced);

@@ -47,7 +47,8 @@ fn named_aggregate(name: &str, aggregate: Aggregate) -> (String, Aggregate) {
     (name.to_owned(), aggregate)
 }
 
-/// Three windows of good rows, in the first of which `Lyon` has no value and the sum of `Nice` is more than a bigint. The last one stays open.
+/// Three windows of good rows, in the first of which `Lyon` has no value and the sum of `Nice` is more than a bigint.
+/// The last one stays open.
 fn records() -> Vec<Record> {
     let rows = [
         (0, "Paris", json!(3)),
@@ -61,7 +62,9 @@ fn records() -> Vec<Record> {
     let record = |(second, city, n): (i64, &str, Json)| Record {
         partition: 0,
         key: None,
-        value: json!({"city": city, "n": n, "at": time::format_micros(START_US + second * 1_000_000)}).to_string().into_bytes(),
+        value: json!({"city": city, "n": n, "at": time::format_micros(START_US + second * 1_000_000)})
+            .to_string()
+            .into_bytes(),
     };
     rows.into_iter().map(record).collect()
 }
@@ -77,7 +80,8 @@ fn a_division_by_zero_stops_with_what_to_write_and_writing_it_goes_on() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
     let rig = Rig::new(shares(), kafka, Store::Local, 1, &records());
-    let wide = |spec: &mut Json| spec["steps"][0]["aggregate"]["columns"][2]["expr"] = json!("sum(cast(n as decimal(38,0)))");
+    let wide =
+        |spec: &mut Json| spec["steps"][0]["aggregate"]["columns"][2]["expr"] = json!("sum(cast(n as decimal(38,0)))");
     let exit = run(&rig, wide);
     exit.expect(DATA);
     let says = [
@@ -109,9 +113,12 @@ fn a_sum_beyond_its_type_stops_with_what_to_write() {
     let rig = Rig::new(shares(), kafka, Store::Local, 1, &records());
     let exit = run(&rig, |spec| spec["steps"][1]["map"]["columns"][1]["expr"] = json!("all_rows"));
     exit.expect(DATA);
-    for says in
-        ["step `windows`, window [", "city = `Nice`", "column `total`: `sum(n)` is more than its type bigint holds", "decimal(38,0)"]
-    {
+    for says in [
+        "step `windows`, window [",
+        "city = `Nice`",
+        "column `total`: `sum(n)` is more than its type bigint holds",
+        "decimal(38,0)",
+    ] {
         assert!(exit.stderr.contains(says), "{says}: {}", exit.stderr);
     }
 }
@@ -143,9 +150,15 @@ fn a_group_that_the_table_cannot_take_is_a_row_of_its_step() {
     let by_city = |spec: &mut Json| spec["sinks"][0]["delta"]["partitionBy"] = json!(["city"]);
     run(&rig, by_city).expect(OK);
     let rejected = table::read_log(&rig.table_folder().with_file_name("table-bad-after"));
-    let mut found: Vec<_> = rejected.iter().map(|row| (row["city"].as_str().unwrap(), row["step"].as_str().unwrap())).collect();
+    let mut found: Vec<_> =
+        rejected.iter().map(|row| (row["city"].as_str().unwrap(), row["step"].as_str().unwrap())).collect();
     found.sort_unstable();
     assert_eq!(found, [("", "after"), ("Lyon", "after")]);
-    assert!(rejected.iter().any(|row| row["reason"].as_str().unwrap().contains("column `city` of sink `table`: found an empty string")));
+    assert!(
+        rejected.iter().any(|row| row["reason"]
+            .as_str()
+            .unwrap()
+            .contains("column `city` of sink `table`: found an empty string"))
+    );
     assert_eq!(table::read_log(&rig.table_folder()).len(), 3);
 }

@@ -27,7 +27,8 @@ fn delta_rs_and_duckdb_read_the_first_and_the_last_day_as_columns_and_as_partiti
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
     let rows: Vec<_> = TIMES.iter().enumerate().map(|(n, (day, ts))| json!({"n": n, "day": day, "ts": ts})).collect();
-    let records: Vec<_> = rows.iter().map(|row| Record { partition: 0, key: None, value: row.to_string().into_bytes() }).collect();
+    let records: Vec<_> =
+        rows.iter().map(|row| Record { partition: 0, key: None, value: row.to_string().into_bytes() }).collect();
     let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &records);
     let mut document = rig.pipeline.document(&rig.site);
     let source = &mut document["spec"]["sources"][0];

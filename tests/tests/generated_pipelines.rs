@@ -36,7 +36,12 @@ fn any_pipeline_writes_what_the_oracle_expects() {
         rig.workers = Some(rng.random_range(1..5));
         println!("{}", rig.pipeline.document(&rig.site));
         for n in 0..rng.random_range(0..5) {
-            topic::produce_tombstone(&rig.site.bootstrap, &rig.site.topic, rng.random_range(0..PARTITIONS), &n.to_string());
+            topic::produce_tombstone(
+                &rig.site.bootstrap,
+                &rig.site.topic,
+                rng.random_range(0..PARTITIONS),
+                &n.to_string(),
+            );
         }
         rig.finish();
         let outcome = rig.assert_right();
@@ -66,9 +71,11 @@ fn pipeline(rng: &mut ChaCha8Rng) -> Pipeline {
         filter: rng.random_bool(0.7).then(|| condition(rng, 2)),
         columns: names.iter().map(|n| (n.clone(), before_column(rng, n))).collect(),
     });
-    let mut keys: Vec<String> = ["k", "g", "flag", "day"].into_iter().filter(|_| rng.random_bool(0.4)).map(str::to_owned).collect();
+    let mut keys: Vec<String> =
+        ["k", "g", "flag", "day"].into_iter().filter(|_| rng.random_bool(0.4)).map(str::to_owned).collect();
     keys.extend(["x", "seen"].into_iter().filter(|_| rng.random_bool(0.2)).map(str::to_owned));
-    let mut aggregates: Vec<(String, Aggregate)> = (0..rng.random_range(1..=5)).map(|i| (format!("a{i}"), aggregate(rng))).collect();
+    let mut aggregates: Vec<(String, Aggregate)> =
+        (0..rng.random_range(1..=5)).map(|i| (format!("a{i}"), aggregate(rng))).collect();
     // By zero where all of a group's values are null.
     let divides = rng.random_bool(0.5);
     if divides {
@@ -131,15 +138,22 @@ fn before_column(rng: &mut ChaCha8Rng, name: &str) -> Expr {
 
 fn condition(rng: &mut ChaCha8Rng, depth: u32) -> Expr {
     let sub = |rng: &mut ChaCha8Rng| Box::new(condition(rng, depth - 1));
-    let op = *[Op::Less, Op::LessOrEqual, Op::Equal, Op::NotEqual, Op::GreaterOrEqual, Op::Greater].choose(rng).unwrap();
+    let op =
+        *[Op::Less, Op::LessOrEqual, Op::Equal, Op::NotEqual, Op::GreaterOrEqual, Op::Greater].choose(rng).unwrap();
     match rng.random_range(0..if depth == 0 { 5 } else { 8 }) {
         0 => Expr::Compare(column("n"), op, Box::new(Expr::Int(rng.random_range(-20..20)))),
-        1 if rng.random() => Expr::Compare(Box::new(Expr::Divide(column("x"), column("n"))), op, Box::new(Expr::Double(0.0))),
+        1 if rng.random() => {
+            Expr::Compare(Box::new(Expr::Divide(column("x"), column("n"))), op, Box::new(Expr::Double(0.0)))
+        }
         1 => Expr::Compare(column("x"), op, Box::new(Expr::Double(f64::from(rng.random_range(-40..40)) / 4.0))),
         2 => Expr::Compare(column("k"), op, Box::new(Expr::Text("b".into()))),
         3 => Expr::IsNull(column(["k", "g", "x", "flag", "day", "amount"].choose(rng).unwrap())),
         // Beyond 46 it overflows.
-        4 => Expr::Compare(Box::new(Expr::Multiply(column("n"), Box::new(Expr::Int(200_000_000_000_000_000)))), op, column("g")),
+        4 => Expr::Compare(
+            Box::new(Expr::Multiply(column("n"), Box::new(Expr::Int(200_000_000_000_000_000)))),
+            op,
+            column("g"),
+        ),
         5 => Expr::And(sub(rng), sub(rng)),
         6 => Expr::Or(sub(rng), sub(rng)),
         _ => Expr::Not(sub(rng)),
@@ -170,7 +184,8 @@ fn records(rng: &mut ChaCha8Rng, pipeline: &Pipeline) -> Vec<Record> {
     let count = rng.random_range(200..2_000);
     let step_us = rng.random_range(1..=pipeline.window_us / 20);
     let used = if rng.random_bool(0.15) { PARTITIONS - 1 } else { PARTITIONS };
-    // Sometimes in the 19th century, before the first nanosecond of 64 bits (1677), or in the first days that there are.
+    // Sometimes in the 19th century, before the first nanosecond of 64 bits (1677), or in the first days that there
+    // are.
     let begin_us = match rng.random_range(0..12) {
         0..2 => -3_800_000_000_000_000,
         2 => -11_676_096_000_000_000,
@@ -207,9 +222,10 @@ fn good(rng: &mut ChaCha8Rng, time_us: i64) -> Json {
         0 => (*["0001-01-01", "1600-02-29", "1969-12-31", "2262-04-12", "9999-12-31"].choose(rng).unwrap()).to_owned(),
         _ => time::format_date(rng.random_range(20_000..20_003)),
     };
-    let seen = *["1600-02-29T12:00:00Z", "1969-12-31T23:59:59.999999Z", "2263-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"]
-        .choose(rng)
-        .unwrap();
+    let seen =
+        *["1600-02-29T12:00:00Z", "1969-12-31T23:59:59.999999Z", "2263-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"]
+            .choose(rng)
+            .unwrap();
     // A quarter, so that sums have no rounding to hide behind.
     let quarter = f64::from(rng.random_range(-400..400)) / 4.0;
     let x = if rng.random_bool(0.1) { *[0.0, -0.0].choose(rng).unwrap() } else { quarter };
@@ -228,7 +244,8 @@ fn good(rng: &mut ChaCha8Rng, time_us: i64) -> Json {
     record
 }
 
-/// An event time that no clock of ours comes near to: around the last nanosecond of 64 bits (2262), in the last year that there is, and after it.
+/// An event time that no clock of ours comes near to: around the last nanosecond of 64 bits (2262), in the last year
+/// that there is, and after it.
 fn of_the_future(rng: &mut ChaCha8Rng, time_us: i64) -> Json {
     let mut record = good(rng, time_us);
     let times = [
@@ -243,8 +260,17 @@ fn of_the_future(rng: &mut ChaCha8Rng, time_us: i64) -> Json {
 }
 
 fn bad(rng: &mut ChaCha8Rng) -> Vec<u8> {
-    [&b""[..], b"{", b"null", b"[1]", br#"{"n":1}"#, br#"{"n":1,"at":null}"#, br#"{"n":"1","at":"2026-01-01T00:00:00Z"}"#, b"\xc3\x28"]
-        .choose(rng)
-        .unwrap()
-        .to_vec()
+    [
+        &b""[..],
+        b"{",
+        b"null",
+        b"[1]",
+        br#"{"n":1}"#,
+        br#"{"n":1,"at":null}"#,
+        br#"{"n":"1","at":"2026-01-01T00:00:00Z"}"#,
+        b"\xc3\x28",
+    ]
+    .choose(rng)
+    .unwrap()
+    .to_vec()
 }

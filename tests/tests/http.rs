@@ -29,7 +29,8 @@ fn at_rest(rig: &Rig, records: u64) -> (Engine, String) {
 #[test]
 fn every_metric_is_in_the_docs_and_every_documented_one_is_there() {
     let kafka = or_skip!(kafka::shared());
-    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 3, &Rides { partitions: 3, ..Rides::new(3_000) }.records());
+    let rig =
+        Rig::new(Pipeline::rides(), kafka, Store::Local, 3, &Rides { partitions: 3, ..Rides::new(3_000) }.records());
     let (engine, address) = at_rest(&rig, 3_000);
     let answer = web::get(&address, "/metrics").unwrap();
     assert_eq!(answer.status, 200);
@@ -75,7 +76,8 @@ fn documented() -> BTreeMap<String, Vec<String>> {
 #[test]
 fn progress_is_the_last_line_of_the_progress_file_and_a_run_that_reads_is_ready() {
     let kafka = or_skip!(kafka::shared());
-    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &Rides { partitions: 1, ..Rides::new(2_000) }.records());
+    let rig =
+        Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &Rides { partitions: 1, ..Rides::new(2_000) }.records());
     let (engine, address) = at_rest(&rig, 2_000);
     assert_eq!(web::get(&address, "/healthz").unwrap().status, 200);
     assert_eq!(web::get(&address, "/readyz").unwrap().status, 200);
@@ -87,7 +89,8 @@ fn progress_is_the_last_line_of_the_progress_file_and_a_run_that_reads_is_ready(
 #[test]
 fn a_run_that_goes_on_where_nothing_is_new_tells_what_it_has_claimed() {
     let kafka = or_skip!(kafka::shared());
-    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &Rides { partitions: 1, ..Rides::new(2_000) }.records());
+    let rig =
+        Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &Rides { partitions: 1, ..Rides::new(2_000) }.records());
     let (engine, _) = at_rest(&rig, 2_000);
     let last = engine.progress().pop().unwrap();
     engine.terminate();
@@ -107,7 +110,10 @@ fn a_run_that_goes_on_where_nothing_is_new_tells_what_it_has_claimed() {
     }
     assert_eq!((&claimed["eventTime"], &claimed["stateStoredBytes"]), (&last["eventTime"], &last["stateStoredBytes"]));
     let source = &claimed["sources"][0];
-    assert_eq!((&source["endOffset"], &source["latestOffset"]), (&last["sources"][0]["endOffset"], &json!({rig.site.topic: {"0": 2_000}})));
+    assert_eq!(
+        (&source["endOffset"], &source["latestOffset"]),
+        (&last["sources"][0]["endOffset"], &json!({rig.site.topic: {"0": 2_000}}))
+    );
     engine.terminate();
     engine.wait(RUN_LIMIT).expect(OK);
 }

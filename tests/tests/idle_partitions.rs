@@ -42,34 +42,47 @@ fn a_partition_that_goes_quiet_lets_windows_close_and_what_it_says_later_may_be_
     // The second one falls silent at 3000 s, the third has never said anything; the first goes on to 4000 s.
     rig.produce(&later);
     let quiet = deadline::until("the watermark has left the quiet partition behind", RUN_LIMIT, || {
-        rig.manifests().into_iter().find(|m| m.partitions.get(1).is_some_and(|p| p.idle && p.watermark_us < m.watermark_after_us))
+        rig.manifests()
+            .into_iter()
+            .find(|m| m.partitions.get(1).is_some_and(|p| p.idle && p.watermark_us < m.watermark_after_us))
     });
     assert!(quiet.partitions[2].idle, "{quiet:?}");
-    let all = later.last().map(|last| Pipeline::rides().decode(&last.value.clone().into(), i64::MAX).unwrap().0 - 600 * SECOND_US);
+    let all = later
+        .last()
+        .map(|last| Pipeline::rides().decode(&last.value.clone().into(), i64::MAX).unwrap().0 - 600 * SECOND_US);
     deadline::until("the watermark is that of the first partition", RUN_LIMIT, || {
         rig.manifests().last().filter(|m| m.watermark_after_us == all).map(drop)
     });
 
-    // What the second one has to say of 3000 s to 3100 s is late by now: its window ended at 3300 s, the watermark stands at 3399 s.
+    // What the second one has to say of 3000 s to 3100 s is late by now: its window ended at 3300 s, the watermark
+    // stands at 3399 s.
     let behind: Vec<Record> = later[..100].iter().map(|r| Record { partition: 1, ..r.clone() }).collect();
     rig.produce(&behind);
     run.wait_for_records(4_100, RUN_LIMIT);
     run.terminate();
     run.wait(RUN_LIMIT).expect(engine::OK);
-    let woke =
-        rig.manifests().into_iter().filter(|m| !m.is_claim && m.epoch > quiet.epoch).any(|m| m.partitions[1].end > m.partitions[1].start);
+    let woke = rig
+        .manifests()
+        .into_iter()
+        .filter(|m| !m.is_claim && m.epoch > quiet.epoch)
+        .any(|m| m.partitions[1].end > m.partitions[1].start);
     assert!(woke, "the quiet partition was read again");
     rig.finish();
     let outcome = rig.assert_right();
     assert_eq!(outcome.late, 100);
 }
 
-/// A process that was frozen for longer than its partitions may be quiet looks at its clock before it has fetched anything.
+/// A process that was frozen for longer than its partitions may be quiet looks at its clock before it has fetched
+/// anything.
 #[test]
 fn a_process_that_wakes_does_not_take_what_came_meanwhile_for_late() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    let pipeline = Pipeline { idle_after_us: Some(SECOND_US), close_idle_windows_after_us: Some(3 * SECOND_US), ..Pipeline::rides() };
+    let pipeline = Pipeline {
+        idle_after_us: Some(SECOND_US),
+        close_idle_windows_after_us: Some(3 * SECOND_US),
+        ..Pipeline::rides()
+    };
     let rides = Rides { partitions: 3, ..Rides::ordered(600) };
     let rig = Rig::new(pipeline, kafka, Store::Local, 3, &rides.records());
     let mut run = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
@@ -93,8 +106,8 @@ fn a_process_that_wakes_does_not_take_what_came_meanwhile_for_late() {
     rig.assert_right();
 }
 
-/// While a sink is away the epoch in hand is full and its lane takes nothing out of its queue. Full of one partition's records, that takes in none of
-/// the other's.
+/// While a sink is away the epoch in hand is full and its lane takes nothing out of its queue. Full of one partition's
+/// records, that takes in none of the other's.
 #[test]
 fn a_partition_behind_a_full_queue_is_not_idle() {
     let kafka = or_skip!(kafka::shared());

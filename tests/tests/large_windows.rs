@@ -1,4 +1,5 @@
-//! A window whose keys are more than one array of texts can hold: it is merged, saved, read back after a kill and written in pieces.
+//! A window whose keys are more than one array of texts can hold: it is merged, saved, read back after a kill and
+//! written in pieces.
 
 use std::io::Write;
 
@@ -21,7 +22,8 @@ const PRODUCED_AT_ONCE: usize = 100;
 fn a_window_of_more_key_text_than_an_array_holds_is_saved_and_written_whole() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    // Beyond 2 GiB, where Arrow's offsets end: 2400, which take 4 GiB of memory and four minutes, and which `make soak` has.
+    // Beyond 2 GiB, where Arrow's offsets end: 2400, which take 4 GiB of memory and four minutes, and which `make soak`
+    // has.
     let megabytes = std::env::var("WEIR_WINDOW_MB").map_or(30, |text| text.parse().unwrap());
     let groups = megabytes * 1_000_000 / KEY_BYTES;
     let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &[]);
@@ -51,14 +53,15 @@ fn a_window_of_more_key_text_than_an_array_holds_is_saved_and_written_whole() {
     let no_input = rig.folder().join("empty.json");
     std::fs::File::create(&no_input).unwrap().write_all(b"{}\n").unwrap();
     let sql = format!(
-        "SELECT count(*) AS groups, count(DISTINCT city) AS cities, min(length(city)) AS shortest, max(length(city)) AS longest, \
-         sum(cnt)::bigint AS rides, sum(right(city, {DIGITS})::bigint)::bigint AS numbers FROM read_parquet('{}/**/*.parquet')",
+        "SELECT count(*) AS groups, count(DISTINCT city) AS cities, min(length(city)) AS shortest, max(length(city)) \
+         AS longest, \
+         sum(cnt)::bigint AS rides, sum(right(city, {DIGITS})::bigint)::bigint AS numbers FROM \
+         read_parquet('{}/**/*.parquet')",
         rig.table_folder().display()
     );
     let found = table::duckdb(&no_input, &sql);
     let numbers: usize = (0..groups).sum();
-    let expected =
-        json!({"groups": groups, "cities": groups, "shortest": KEY_BYTES, "longest": KEY_BYTES, "rides": groups, "numbers": numbers});
+    let expected = json!({"groups": groups, "cities": groups, "shortest": KEY_BYTES, "longest": KEY_BYTES, "rides": groups, "numbers": numbers});
     assert_eq!(found, [expected]);
     println!("{groups} groups, {} MiB of memory", exit.figure("memory_bytes_max") >> 20);
 }

@@ -28,7 +28,9 @@ fn a_quiet_topics_last_windows_are_closed_by_the_clock_and_what_comes_for_them_l
     let rig = Rig::new(pipeline, kafka, Store::Local, 3, &rides.records());
     let mut run = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
     run.wait_for_records(2_000, RUN_LIMIT);
-    let closed = deadline::until("no window is open", RUN_LIMIT, || rig.manifests().pop().filter(|m| m.read == 0 && m.open_windows == 0));
+    let closed = deadline::until("no window is open", RUN_LIMIT, || {
+        rig.manifests().pop().filter(|m| m.read == 0 && m.open_windows == 0)
+    });
     assert_eq!(closed.moved_by.as_deref(), Some("Clock"));
     // The last ride is of 1999 s: of its window, which ended at 2100 s, and of the one after it.
     // A run of its own reads them in one epoch: the clock closes no window between two of them.
@@ -44,8 +46,13 @@ fn a_quiet_topics_last_windows_are_closed_by_the_clock_and_what_comes_for_them_l
 fn a_run_that_emits_all_leaves_no_window_open_whatever_was_killed_and_the_next_one_goes_on() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    let mut rig =
-        Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::ordered(1_000) }.records());
+    let mut rig = Rig::new(
+        Pipeline::rides_with_side_outputs(),
+        kafka,
+        Store::Local,
+        2,
+        &Rides { partitions: 2, ..Rides::ordered(1_000) }.records(),
+    );
     rig.site.trigger = emit_all();
     rig.site.records_per_epoch = 400;
     for (point, nth) in [("manifest.create.before", 3), ("manifest.create.after", 1)] {
@@ -66,7 +73,13 @@ fn a_run_that_emits_all_leaves_no_window_open_whatever_was_killed_and_the_next_o
 fn a_window_behind_a_window_is_emitted_too() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::ordered(5_000) }.records());
+    let rig = Rig::new(
+        Pipeline::rides(),
+        kafka,
+        Store::Local,
+        2,
+        &Rides { partitions: 2, ..Rides::ordered(5_000) }.records(),
+    );
     let mut document = rig.pipeline.document(&Site { trigger: emit_all(), ..rig.site.clone() });
     let spec = &mut document["spec"];
     spec["steps"].as_array_mut().unwrap().push(json!({"name": "hours", "aggregate": {
@@ -75,7 +88,8 @@ fn a_window_behind_a_window_is_emitted_too() {
     spec["sinks"][0]["from"] = json!("hours");
     spec["sinks"][0]["delta"].as_object_mut().unwrap().remove("partitionBy");
     Start { document: document.into(), ..rig.start() }.run(RUN_LIMIT).expect(OK);
-    let mut hours: Vec<_> = table::read_log(&rig.table_folder()).iter().map(|row| row["rides"].as_i64().unwrap()).collect();
+    let mut hours: Vec<_> =
+        table::read_log(&rig.table_folder()).iter().map(|row| row["rides"].as_i64().unwrap()).collect();
     hours.sort_unstable();
     assert_eq!(hours, [1_400, 3_600]);
 }

@@ -1,5 +1,5 @@
-//! Records that Kafka deletes before they are read, under each policy: the gap is told, declared in the manifest to the offset, and nothing
-//! beside it is missing or doubled, whatever is killed.
+//! Records that Kafka deletes before they are read, under each policy: the gap is told, declared in the manifest to the
+//! offset, and nothing beside it is missing or doubled, whatever is killed.
 
 use serde_json::{Value as Json, json};
 use weir_tests::engine::{CONFIG, OK, Start};
@@ -12,7 +12,8 @@ use weir_tests::services::ports;
 use weir_tests::topic::{self, Contents, Record};
 use weir_tests::{deadline, openmetrics, or_skip, table, web};
 
-/// A topic of two partitions with records that Kafka deletes now and then; what there ever was is remembered for the oracle.
+/// A topic of two partitions with records that Kafka deletes now and then; what there ever was is remembered for the
+/// oracle.
 struct Cut {
     rig: Rig,
     seen: Contents,
@@ -48,7 +49,10 @@ impl Cut {
     /// Every range that the manifests declare as lost, as (partition, start, end).
     fn lost(&self) -> Vec<(i32, i64, i64)> {
         let manifests = self.rig.manifests();
-        let all = manifests.iter().flat_map(|m| &m.partitions).flat_map(|p| p.lost.iter().map(|(from, to)| (p.partition, *from, *to)));
+        let all = manifests
+            .iter()
+            .flat_map(|m| &m.partitions)
+            .flat_map(|p| p.lost.iter().map(|(from, to)| (p.partition, *from, *to)));
         all.collect()
     }
 
@@ -132,7 +136,8 @@ fn retention_that_overtakes_a_pipeline_while_it_runs_is_told_at_once_whenever_th
     document["spec"]["trigger"] = json!({"type": "Interval", "interval": "1h"});
     let mut run = start.spawn();
     deadline::until("it reads", RUN_LIMIT, || web::get(&address, "/readyz").ok().filter(|a| a.status == 200));
-    // It holds still while the log goes on and is cut. One fetch may be under way, and get some of the first batch; none of the second.
+    // It holds still while the log goes on and is cut. One fetch may be under way, and get some of the first batch;
+    // none of the second.
     run.stop();
     run.wait_until_stopped(RUN_LIMIT);
     cut.produce(&both(600, 1));
@@ -170,7 +175,12 @@ fn a_listed_offset_that_is_gone_goes_by_the_policy() {
         cut.rig.start_reading("AvailableNow", &kafka)
     };
     let refused = start(&cut, "Fail").run(RUN_LIMIT);
-    assert!(refused.expect(CONFIG).stderr.contains("-0` begins at 100, but Kafka has [300, 500) and `onLostOffsets` is Fail"));
+    assert!(
+        refused
+            .expect(CONFIG)
+            .stderr
+            .contains("-0` begins at 100, but Kafka has [300, 500) and `onLostOffsets` is Fail")
+    );
     assert!(cut.rig.manifests().is_empty());
     assert_eq!(start(&cut, "Earliest").run(RUN_LIMIT).expect(OK).figure("records_lost"), 200);
     assert_eq!(cut.lost(), [(0, 100, 300)]);

@@ -1,5 +1,6 @@
-//! Compaction, vacuum and log checkpoints beside a pipeline that commits all the time and is killed again and again. The clock that they go
-//! by runs some thousand times as fast as the machine's, so that every file is old at once: whatever they may take, they take.
+//! Compaction, vacuum and log checkpoints beside a pipeline that commits all the time and is killed again and again.
+//! The clock that they go by runs some thousand times as fast as the machine's, so that every file is old at once:
+//! whatever they may take, they take.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -52,7 +53,8 @@ fn look_after_and_kill(kafka: &Kafka, s3: Option<&S3>) {
         let rides = Rides { partitions: 1, step_us: STEP_US, seed: ride as u64, ..Rides::new(AHEAD) };
         poisoned(rides.starting(i64::try_from(ride).unwrap() * STEP_US).records(), POISON_EVERY)
     };
-    let mut rig = Rig::new(Pipeline::rides_with_side_outputs(), kafka, s3.map_or(Store::Local, |s3| Store::S3(s3, None)), 1, &[]);
+    let mut rig =
+        Rig::new(Pipeline::rides_with_side_outputs(), kafka, s3.map_or(Store::Local, |s3| Store::S3(s3, None)), 1, &[]);
     rig.site.records_per_epoch = 25;
     let mut backlog = Backlog::new(AHEAD, from);
     let clock = rig.folder().join("ahead");
@@ -148,7 +150,8 @@ pub(crate) fn stored(table: &Path) -> BTreeSet<PathBuf> {
 
 /// The data files that a table's log names.
 pub(crate) fn live(table: &Path) -> BTreeSet<PathBuf> {
-    let mut commits: Vec<_> = std::fs::read_dir(table.join("_delta_log")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut commits: Vec<_> =
+        std::fs::read_dir(table.join("_delta_log")).unwrap().map(|entry| entry.unwrap().path()).collect();
     commits.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
     commits.sort();
     let mut live = BTreeSet::new();

@@ -1,4 +1,5 @@
-//! The process keeps within its memory: a sink that is slow holds up the reading, and windows that do not fit end the run with a sentence.
+//! The process keeps within its memory: a sink that is slow holds up the reading, and windows that do not fit end the
+//! run with a sentence.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -39,11 +40,13 @@ fn a_slow_sink_holds_up_the_reading_and_fills_no_memory() {
     let proxy = Proxy::start(&s3.address());
     // Every part and file of the tables takes its time.
     proxy.inject(
-        Rule::when(Fault::Delay(Duration::from_millis(400)), |r| r.method == "PUT" && r.target.contains(".parquet")).times(u32::MAX),
+        Rule::when(Fault::Delay(Duration::from_millis(400)), |r| r.method == "PUT" && r.target.contains(".parquet"))
+            .times(u32::MAX),
     );
     // A price that is no number: the whole record leaves by the sink of dead letters, 300 MB in all.
     let records = large(50_000, "price", 6_000);
-    let mut rig = Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::S3(s3, Some(&proxy.endpoint())), 2, &records);
+    let mut rig =
+        Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::S3(s3, Some(&proxy.endpoint())), 2, &records);
     rig.site.records_per_epoch = 1_000_000;
     let exit = rig.start().arg("--memory").arg("256Mi").run(RUN_LIMIT);
     exit.expect(OK);
@@ -62,7 +65,10 @@ fn windows_that_do_not_fit_end_the_run_before_the_kernel_does_and_nothing_is_los
     rig.site.records_per_epoch = 20_000;
     let exit = rig.start().arg("--memory").arg("192Mi").run(RUN_LIMIT);
     let said = &exit.expect(MEMORY).stderr;
-    assert!(said.contains("of the memory limit of 192 MiB are used") && said.contains("spec.resources.limits.memory"), "{said}");
+    assert!(
+        said.contains("of the memory limit of 192 MiB are used") && said.contains("spec.resources.limits.memory"),
+        "{said}"
+    );
     let before = rig.manifests().iter().filter(|m| !m.is_claim).count();
     assert!(before > 0, "some of it was committed");
     rig.finish();
@@ -74,7 +80,8 @@ fn windows_that_do_not_fit_end_the_run_before_the_kernel_does_and_nothing_is_los
 const CUT: usize = 2_000;
 /// Groups of 1,000 bytes each, in windows that stay open.
 const GROUPS: usize = 60_000;
-/// Percent of the limit at which state rests: above the mark from which freed memory is given back at once, and room to work in.
+/// Percent of the limit at which state rests: above the mark from which freed memory is given back at once, and room to
+/// work in.
 const RESTS: Range<u64> = 71..86;
 /// Where it begins.
 const AIM: Range<u64> = 75..80;
@@ -107,7 +114,8 @@ fn state_that_rests_at_three_quarters_of_the_memory_changes_no_beat_and_stops_no
     rig.site.records_per_epoch = 300;
     rig.finish();
     rig.site.records_per_epoch = 20_000;
-    let large: Vec<_> = large(GROUPS, "city", 1_000).into_iter().map(|record| Record { partition: 0, ..record }).collect();
+    let large: Vec<_> =
+        large(GROUPS, "city", 1_000).into_iter().map(|record| Record { partition: 0, ..record }).collect();
     rig.finish_in_parts(&[&large]);
     let (before, files) = (rig.manifests().last().unwrap().epoch, table::history(&rig.table_folder()).len());
     assert!(files > 5, "there should be something to compact: {files} versions");
@@ -155,7 +163,8 @@ fn state_that_rests_at_three_quarters_of_the_memory_changes_no_beat_and_stops_no
 fn the_least_memory_that_is_taken_holds_a_small_pipeline() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &Rides { partitions: 1, ..Rides::new(1_000) }.records());
+    let rig =
+        Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &Rides { partitions: 1, ..Rides::new(1_000) }.records());
     let exit = rig.start().arg("--memory").arg("64Mi").run(RUN_LIMIT);
     exit.expect(OK);
     println!("{} KiB at most", exit.figure("memory_bytes_max") >> 10);
@@ -168,5 +177,8 @@ fn too_little_memory_for_anything_is_said_at_once() {
     let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &[]);
     let exit = rig.start().arg("--memory").arg("16Mi").run(RUN_LIMIT);
     let said = &exit.expect(CONFIG).stderr;
-    assert!(said.contains("the memory limit is 16 MiB, and a pipeline needs at least 64 MiB to begin: write 64Mi or more"), "{said}");
+    assert!(
+        said.contains("the memory limit is 16 MiB, and a pipeline needs at least 64 MiB to begin: write 64Mi or more"),
+        "{said}"
+    );
 }

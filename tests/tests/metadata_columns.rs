@@ -23,7 +23,8 @@ fn start(rig: &Rig, trigger: &Json, steps: Json, from: &str) -> Start {
     source["eventTime"] = json!({"expr": "Timestamp", "watermarkDelay": "0s", "maxFuture": "99999h"});
     document["spec"]["trigger"] = trigger.clone();
     document["spec"]["steps"] = steps;
-    document["spec"]["sinks"] = json!([{"name": "table", "from": from, "mode": "Append", "delta": {"uri": rig.site.table_uri}}]);
+    document["spec"]["sinks"] =
+        json!([{"name": "table", "from": from, "mode": "Append", "delta": {"uri": rig.site.table_uri}}]);
     Start { document: document.into(), ..rig.start() }
 }
 

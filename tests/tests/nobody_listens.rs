@@ -37,10 +37,13 @@ fn a_log_that_nobody_takes_holds_no_pipeline_up() {
     full.write_all(&[b'x'; PIPE_BYTES]).unwrap();
     let (gone, closed) = std::io::pipe().unwrap();
     drop(gone);
-    for (n, (who, stderr)) in (0..).zip([("sleeps", full.into()), ("has gone", closed.into()), ("is a full disk", no_disk())]) {
+    for (n, (who, stderr)) in
+        (0..).zip([("sleeps", full.into()), ("has gone", closed.into()), ("is a full disk", no_disk())])
+    {
         rig.produce(&Rides { partitions: 2, ..Rides::new(1_500) }.starting(n * 1_500_000_000).records());
         let run = Process::spawn(command(&rig, "run").env("WEIR_LOG", "debug").stdout(Stdio::null()).stderr(stderr));
-        let ended = run.unwrap().wait(RUN_LIMIT).unwrap_or_else(|| panic!("the reader {who}, and the pipeline stands still"));
+        let ended =
+            run.unwrap().wait(RUN_LIMIT).unwrap_or_else(|| panic!("the reader {who}, and the pipeline stands still"));
         assert_eq!(ended.code(), Some(OK), "the reader {who}");
     }
     drop(asleep);
@@ -52,7 +55,8 @@ fn a_result_that_nobody_reads_is_no_failure_and_one_that_can_not_be_written_is()
     let kafka = or_skip!(kafka::shared());
     let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &[]);
     let said = |subcommand: &str, stdout: Stdio| {
-        let mut command = if subcommand == "validate" { command(&rig, subcommand) } else { Command::new(engine::binary()) };
+        let mut command =
+            if subcommand == "validate" { command(&rig, subcommand) } else { Command::new(engine::binary()) };
         if subcommand != "validate" {
             command.arg(subcommand);
         }
@@ -64,6 +68,9 @@ fn a_result_that_nobody_reads_is_no_failure_and_one_that_can_not_be_written_is()
         drop(gone);
         assert_eq!(said(subcommand, closed.into()), (Some(OK), String::new()), "{subcommand}");
         let (code, stderr) = said(subcommand, no_disk());
-        assert!(code == Some(CONFIG) && stderr.starts_with("error: standard output can't be written"), "{subcommand}: {code:?} {stderr}");
+        assert!(
+            code == Some(CONFIG) && stderr.starts_with("error: standard output can't be written"),
+            "{subcommand}: {code:?} {stderr}"
+        );
     }
 }

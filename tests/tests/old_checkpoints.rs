@@ -1,5 +1,5 @@
-//! Checkpoints and tables that people move, copy and delete: what is not the checkpoint that wrote the table is refused before anything is
-//! written, with what to do, and a start that is refused leaves nothing behind.
+//! Checkpoints and tables that people move, copy and delete: what is not the checkpoint that wrote the table is refused
+//! before anything is written, with what to do, and a start that is refused leaves nothing behind.
 
 use std::path::Path;
 use std::process::Command;
@@ -88,7 +88,10 @@ fn an_old_copy_of_the_checkpoint_is_refused_and_the_newest_one_goes_on() {
     shell("mv $0 $1; cp -a $2 $0", &[&rig.checkpoint_folder(), &newest, &copy]);
     rig.produce(&batch(2));
     for _ in 0..2 {
-        assert_refused_and_nothing_written(&rig, &["it was put back from an old copy, or has lost its newest epochs", "spec.stateAction"]);
+        assert_refused_and_nothing_written(
+            &rig,
+            &["it was put back from an old copy, or has lost its newest epochs", "spec.stateAction"],
+        );
     }
     shell("rm -r $0; mv $1 $0", &[&rig.checkpoint_folder(), &newest]);
     rig.finish();
@@ -122,7 +125,10 @@ fn a_checkpoint_that_lost_its_newest_manifest_or_all_of_them_is_refused() {
     for lost in rig.manifests().iter().map(|m| m.epoch).filter(|epoch| *epoch >= newest) {
         std::fs::remove_file(rig.checkpoint_folder().join("epochs").join(format!("{lost:020}.json"))).unwrap();
     }
-    assert_refused_and_nothing_written(&rig, &[&format!("holds epoch {newest} of this pipeline"), "has lost its newest epochs"]);
+    assert_refused_and_nothing_written(
+        &rig,
+        &[&format!("holds epoch {newest} of this pipeline"), "has lost its newest epochs"],
+    );
     shell("rm -r $0/epochs", &[&rig.checkpoint_folder()]);
     assert_refused_and_nothing_written(&rig, &[&format!("holds epoch {newest} of this pipeline"), "has no epochs"]);
 }
@@ -135,7 +141,10 @@ fn a_new_checkpoint_over_a_table_of_an_earlier_one_waits_for_a_person_and_leaves
     rig.finish();
     let once = table::read_log(&rig.table_folder()).len();
     shell("rm -r $0", &[&rig.checkpoint_folder()]);
-    assert_refused_and_nothing_written(&rig, &["of an earlier checkpoint of this pipeline", "say with spec.stateAction"]);
+    assert_refused_and_nothing_written(
+        &rig,
+        &["of an earlier checkpoint of this pipeline", "say with spec.stateAction"],
+    );
     assert_eq!(files(&rig.checkpoint_folder()), Vec::<String>::new());
     let told = || acting(&rig, json!({"token": "again", "discard": {}}));
     told().run(RUN_LIMIT).expect(OK);
@@ -203,7 +212,8 @@ fn files_that_were_written_while_the_table_was_away_are_never_committed() {
     assert!(rig.start().fail_at("commit.before", 2).run(RUN_LIMIT).aborted());
     let named: Vec<_> = table::history(&rig.table_folder()).iter().map(|v| v.version).collect();
     shell(
-        "cp -a $0 $1; find $1 -name '*.parquet' -newer $(ls -t $1/_delta_log/*.json | head -n 1) -delete; mv $0 $0-broken; mv $1 $0",
+        "cp -a $0 $1; find $1 -name '*.parquet' -newer $(ls -t $1/_delta_log/*.json | head -n 1) -delete; mv $0 \
+         $0-broken; mv $1 $0",
         &[&rig.table_folder(), &away],
     );
     let missing = rig.start().run(RUN_LIMIT);
@@ -224,9 +234,15 @@ fn a_checkpoint_that_is_deleted_while_the_pipeline_runs_stops_it_with_a_sentence
     let before = table::read_log(&rig.table_folder());
     shell("rm -r $0", &[&rig.checkpoint_folder()]);
     run.cont();
-    assert_refused(&run.wait(RUN_LIMIT), &["although no other writer has taken over", "was deleted or replaced while this pipeline ran"]);
+    assert_refused(
+        &run.wait(RUN_LIMIT),
+        &["although no other writer has taken over", "was deleted or replaced while this pipeline ran"],
+    );
     assert_same_rows(&before, &table::read_log(&rig.table_folder()));
-    assert!(!rig.checkpoint_folder().join("epochs").exists() || rig.manifests().is_empty(), "it leaves no manifest of nobody's");
+    assert!(
+        !rig.checkpoint_folder().join("epochs").exists() || rig.manifests().is_empty(),
+        "it leaves no manifest of nobody's"
+    );
 }
 
 #[test]
@@ -248,13 +264,17 @@ fn a_checkpoint_that_is_deleted_by_weir_fences_what_still_runs() {
         let out = engine::call(&["checkpoint", "delete", "-f", &file.to_string_lossy()]);
         let said = String::from_utf8_lossy(&out.stdout).into_owned();
         let failed = String::from_utf8_lossy(&out.stderr).into_owned();
-        assert!(said.contains("it was claimed first, as epoch") && said.contains("stops at its next epoch"), "{said}{failed}");
+        assert!(
+            said.contains("it was claimed first, as epoch") && said.contains("stops at its next epoch"),
+            "{said}{failed}"
+        );
         run.cont();
         let exit = run.wait(RUN_LIMIT);
         assert!([Some(CONFIG), Some(FENCED)].contains(&exit.code), "{exit:?}");
         assert_same_rows(&before, &table::read_log(&rig.table_folder()));
         // A state file may have been under way: nothing names it.
-        let stay: Vec<_> = files(&rig.checkpoint_folder()).into_iter().filter(|path| !path.contains("/state/")).collect();
+        let stay: Vec<_> =
+            files(&rig.checkpoint_folder()).into_iter().filter(|path| !path.contains("/state/")).collect();
         assert_eq!(stay, Vec::<String>::new());
     }
 }
@@ -295,8 +315,14 @@ fn a_checkpoint_of_a_cluster_is_not_taken_over_by_a_laptop() {
     let rig = rig(kafka);
     rig.finish();
     rig.start().env("WEIR_NAMESPACE", "data").run(RUN_LIMIT).expect(OK);
-    assert_refused(&rig.start().run(RUN_LIMIT), &["belongs to the pipeline in the namespace `data`, and this run is on no cluster"]);
-    assert_refused(&rig.start().env("WEIR_NAMESPACE", "staging").run(RUN_LIMIT), &["this run is in the namespace `staging`"]);
+    assert_refused(
+        &rig.start().run(RUN_LIMIT),
+        &["belongs to the pipeline in the namespace `data`, and this run is on no cluster"],
+    );
+    assert_refused(
+        &rig.start().env("WEIR_NAMESPACE", "staging").run(RUN_LIMIT),
+        &["this run is in the namespace `staging`"],
+    );
     rig.produce(&batch(1));
     rig.start().env("WEIR_NAMESPACE", "data").run(RUN_LIMIT).expect(OK);
     rig.assert_right();

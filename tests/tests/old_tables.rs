@@ -1,5 +1,5 @@
-//! Tables that are older than their checkpoint, and epochs in doubt whose files are gone: refused with what to do, and what a person chooses
-//! then is done exactly.
+//! Tables that are older than their checkpoint, and epochs in doubt whose files are gone: refused with what to do, and
+//! what a person chooses then is done exactly.
 
 use std::path::{Path, PathBuf};
 
@@ -10,7 +10,9 @@ use weir_tests::services::kafka::{self, Kafka};
 use weir_tests::services::s3;
 use weir_tests::{or_skip, table};
 
-use crate::old_checkpoints::{RIDES, acting, assert_refused, assert_refused_and_nothing_written, batch, rig, rig_on, shell};
+use crate::old_checkpoints::{
+    RIDES, acting, assert_refused, assert_refused_and_nothing_written, batch, rig, rig_on, shell,
+};
 
 /// Two runs, and the table put back to what it was after the first; the newest one lies beside it.
 fn put_back(rig: &Rig) -> PathBuf {
@@ -33,15 +35,20 @@ fn a_table_that_is_put_back_from_an_old_copy_is_refused_and_the_newest_one_goes_
     or_skip!(table::readers());
     let rig = rig(kafka);
     let newest = put_back(&rig);
-    // The newest epoch has no rows, so nothing is in doubt that the table would have to take: one more ride of a window that stays open.
+    // The newest epoch has no rows, so nothing is in doubt that the table would have to take: one more ride of a window
+    // that stays open.
     shell("mv $0 $0-old; mv $1 $0", &[&rig.table_folder(), &newest]);
     rig.finish_in_parts(&[&batch(1)[RIDES - 1..]]);
     assert_eq!(rig.manifests().last().unwrap().committed_rows, 0);
     shell("mv $0 $1; mv $0-old $0", &[&rig.table_folder(), &newest]);
     rig.produce(&batch(2));
-    let has = format!("has epoch {} as its newest of this pipeline, and has had epoch", newest_epoch(&rig.table_folder()));
+    let has =
+        format!("has epoch {} as its newest of this pipeline, and has had epoch", newest_epoch(&rig.table_folder()));
     for _ in 0..2 {
-        assert_refused_and_nothing_written(&rig, &[&has, "it was put back from an old copy", "put the newest copy of it back"]);
+        assert_refused_and_nothing_written(
+            &rig,
+            &[&has, "it was put back from an old copy", "put the newest copy of it back"],
+        );
     }
     shell("rm -r $0; mv $1 $0", &[&rig.table_folder(), &newest]);
     rig.finish();
@@ -57,7 +64,11 @@ fn a_restore_of_the_epoch_that_an_old_table_ends_with_brings_back_what_it_lacks_
     let epoch = newest_epoch(&rig.table_folder());
     assert_refused(&rig.start().run(RUN_LIMIT), &[&format!("`restore: {{epoch: {epoch}}}`")]);
     let restored = acting(&rig, json!({"token": "back", "restore": {"epoch": epoch}})).run(RUN_LIMIT);
-    assert!(restored.expect(OK).stderr.contains("is not committed to sinks that do not have it"), "{}", restored.stderr);
+    assert!(
+        restored.expect(OK).stderr.contains("is not committed to sinks that do not have it"),
+        "{}",
+        restored.stderr
+    );
     rig.assert_table_whole();
     rig.produce(&batch(2));
     rig.finish();
@@ -79,7 +90,10 @@ fn a_table_that_is_put_back_between_a_state_action_and_its_first_rows_is_refused
     assert!(back().fail_at("recover.after", 1).run(RUN_LIMIT).aborted());
     shell("mv $0 $1; cp -a $2 $0", &[&rig.table_folder(), &newest, &old]);
     let says = format!("has epoch {} as its newest of this pipeline, and has had epoch", newest_epoch(&old));
-    assert_refused_and_nothing_written(&rig, &[&says, "it was put back from an old copy", "put the newest copy of it back"]);
+    assert_refused_and_nothing_written(
+        &rig,
+        &[&says, "it was put back from an old copy", "put the newest copy of it back"],
+    );
     assert_refused(&back().run(RUN_LIMIT), &[&says]);
     shell("rm -r $0; mv $1 $0", &[&rig.table_folder(), &newest]);
     back().run(RUN_LIMIT).expect(OK);
@@ -92,7 +106,8 @@ fn a_table_that_another_engine_has_restored_to_an_older_version_is_gone_on_from(
     or_skip!(table::readers());
     let rig = rig(kafka);
     rig.finish();
-    let (version, rows) = (table::history(&rig.table_folder()).last().unwrap().version, table::read_log(&rig.table_folder()).len());
+    let (version, rows) =
+        (table::history(&rig.table_folder()).last().unwrap().version, table::read_log(&rig.table_folder()).len());
     rig.produce(&batch(1));
     rig.finish();
     let more = table::read_log(&rig.table_folder()).len() - rows;
@@ -111,7 +126,8 @@ fn lose_what_is_in_doubt(rig: &Rig) -> (u64, Vec<String>) {
     rig.produce(&batch(1));
     assert!(rig.start().fail_at("commit.before", 3).run(RUN_LIMIT).aborted());
     let epoch = rig.manifests().last().unwrap().epoch;
-    let manifest = std::fs::read_to_string(rig.checkpoint_folder().join("epochs").join(format!("{epoch:020}.json"))).unwrap();
+    let manifest =
+        std::fs::read_to_string(rig.checkpoint_folder().join("epochs").join(format!("{epoch:020}.json"))).unwrap();
     let manifest: Json = serde_json::from_str(&manifest).unwrap();
     let adds = manifest["committables"][0]["payload"]["adds"].as_array().unwrap();
     let files: Vec<_> = adds.iter().map(|add| add["path"].as_str().unwrap().to_owned()).collect();
@@ -126,15 +142,20 @@ fn assert_given_up(kafka: &Kafka, store: Store<'_>) {
     let (epoch, files) = lose_what_is_in_doubt(&rig);
     let in_table = table::history(&rig.table_folder()).len();
     for _ in 0..2 {
-        assert_refused(&rig.start().run(RUN_LIMIT), &[&format!("epoch {epoch} of "), &files[0], "give this epoch's rows up"]);
+        assert_refused(
+            &rig.start().run(RUN_LIMIT),
+            &[&format!("epoch {epoch} of "), &files[0], "give this epoch's rows up"],
+        );
         assert_eq!(table::history(&rig.table_folder()).len(), in_table, "no commit names a file that is not there");
     }
     // Killed in between, it is given up all the same.
     let back = || acting(&rig, json!({"token": "back", "restore": {"epoch": epoch - 1}}));
     assert!(back().fail_at("recover.before", 1).run(RUN_LIMIT).aborted());
     let went_on = back().run(RUN_LIMIT);
-    let says =
-        format!("rows of epoch {epoch}, which was decided before the state action, are given up (the epoch read {}-0 [", rig.site.topic);
+    let says = format!(
+        "rows of epoch {epoch}, which was decided before the state action, are given up (the epoch read {}-0 [",
+        rig.site.topic
+    );
     assert!(went_on.expect(OK).stderr.contains(&says) && went_on.stderr.contains(&files[0]), "{}", went_on.stderr);
     rig.assert_table_whole();
     rig.produce(&batch(2));
@@ -165,7 +186,10 @@ fn an_epoch_in_doubt_for_a_table_that_is_gone_and_no_longer_named_is_given_up_by
     lose_what_is_in_doubt(&rig);
     shell("rm -r $0", &[&rig.table_folder()]);
     rig.site.table_uri += "-elsewhere";
-    assert_refused(&rig.start().run(RUN_LIMIT), &["which the document no longer names", "there is no table", "give these rows up"]);
+    assert_refused(
+        &rig.start().run(RUN_LIMIT),
+        &["which the document no longer names", "there is no table", "give these rows up"],
+    );
     let went_on = acting(&rig, json!({"token": "on", "discard": {}})).run(RUN_LIMIT);
     assert!(went_on.expect(OK).stderr.contains("are given up (the epoch read"), "{}", went_on.stderr);
     rig.finish();

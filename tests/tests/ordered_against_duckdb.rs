@@ -1,5 +1,5 @@
-//! Without manifests and without the oracle: of ordered input, every closed window is what DuckDB's GROUP BY says, and every window that
-//! should have closed did.
+//! Without manifests and without the oracle: of ordered input, every closed window is what DuckDB's GROUP BY says, and
+//! every window that should have closed did.
 
 use std::io::Write;
 use std::path::Path;
@@ -16,13 +16,15 @@ use weir_tests::{or_skip, table};
 /// Watermark: the least over the partitions of their greatest time, less ten minutes.
 const SQL: &str = "
 with rides as (select *, ts::timestamptz as t from input),
-closing as (select min(last) - interval 10 minutes as watermark from (select max(t) as last from rides group by partition)),
+closing as (select min(last) - interval 10 minutes as watermark from (select max(t) as last from rides group by \
+                   partition)),
 windows as (
   select time_bucket(interval 5 minutes, t, timestamptz '1970-01-01 00:00:00+00') as start, upper(city) as city,
          sum(price) as revenue, avg(distanceKm) as avg_distance, count(*) as cnt
   from rides where price >= 0 group by all)
 select start::date as date, city, strftime(start at time zone 'UTC', '%Y-%m-%d %H:%M:%S') as win_start,
-       strftime((start + interval 5 minutes) at time zone 'UTC', '%Y-%m-%d %H:%M:%S') as win_end, revenue, avg_distance, cnt
+       strftime((start + interval 5 minutes) at time zone 'UTC', '%Y-%m-%d %H:%M:%S') as win_end, revenue, \
+                   avg_distance, cnt
 from windows, closing where start + interval 5 minutes <= watermark";
 
 #[test]

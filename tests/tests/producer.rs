@@ -1,4 +1,5 @@
-//! `weir produce rides`: the same flags, the same records in the same partitions; wrong flags are said and nothing is sent.
+//! `weir produce rides`: the same flags, the same records in the same partitions; wrong flags are said and nothing is
+//! sent.
 
 use weir_tests::engine::{self, CONFIG};
 use weir_tests::or_skip;
@@ -30,13 +31,18 @@ fn produced(rig: &Rig, topic: &str, flags: &str) -> Contents {
 fn the_same_seed_makes_the_same_topic_at_any_speed_and_another_seed_another() {
     let kafka = or_skip!(kafka::shared());
     let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &[]);
-    let [fast, slow, other] = [("fast", "--rate max --seed 5"), ("slow", "--rate 2500 --seed 5"), ("other", "--rate max --seed 6")]
-        .map(|(t, f)| produced(&rig, t, f));
+    let [fast, slow, other] =
+        [("fast", "--rate max --seed 5"), ("slow", "--rate 2500 --seed 5"), ("other", "--rate max --seed 6")]
+            .map(|(t, f)| produced(&rig, t, f));
     assert_eq!(fast.values().map(std::collections::BTreeMap::len).sum::<usize>(), 3_000);
     assert!(fast.values().all(|p| p.len() > 500), "the keys should spread over the partitions");
     assert!(fast == slow, "the same seed made other records, or put them elsewhere");
     assert!(fast != other, "another seed made the same records");
-    let decoded = fast.values().flat_map(|p| p.values()).filter(|record| Pipeline::rides().decode(record, i64::MAX).is_some()).count();
+    let decoded = fast
+        .values()
+        .flat_map(|p| p.values())
+        .filter(|record| Pipeline::rides().decode(record, i64::MAX).is_some())
+        .count();
     assert_eq!(decoded, 3_000, "every record fits the rides pipeline");
 }
 
@@ -69,8 +75,14 @@ fn wrong_use_of_the_program_says_what_to_write() {
     let file = file.to_string_lossy();
     for (args, says) in [
         (vec!["validate", &file], format!("write `-f {file}`")),
-        (vec!["run", "-f", &file, "--http", "9464"], "write an IP address and a port, such as 127.0.0.1:9464".to_owned()),
-        (vec!["run", "-f", &file, "--give-up-after", "5s"], "write whole seconds without a unit, such as 300".to_owned()),
+        (
+            vec!["run", "-f", &file, "--http", "9464"],
+            "write an IP address and a port, such as 127.0.0.1:9464".to_owned(),
+        ),
+        (
+            vec!["run", "-f", &file, "--give-up-after", "5s"],
+            "write whole seconds without a unit, such as 300".to_owned(),
+        ),
         (vec!["run", "-f", &file, "--lanes", "0"], "0 is not in 1..=256".to_owned()),
         (vec!["run", "-f", &file, "--workers", "129"], "129 is not in 1..=128".to_owned()),
     ] {
@@ -84,7 +96,16 @@ fn wrong_use_of_the_program_says_what_to_write() {
 fn a_topic_that_is_not_there_is_said() {
     let kafka = or_skip!(kafka::shared());
     let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &[]);
-    let out = engine::call(&["produce", "rides", "--bootstrap", &rig.site.bootstrap, "--topic", "no-such-topic", "--count", "1"]);
+    let out = engine::call(&[
+        "produce",
+        "rides",
+        "--bootstrap",
+        &rig.site.bootstrap,
+        "--topic",
+        "no-such-topic",
+        "--count",
+        "1",
+    ]);
     let said = String::from_utf8_lossy(&out.stderr);
     assert_eq!(out.status.code(), Some(CONFIG), "{said}");
     assert!(said.contains("no-such-topic") && said.lines().count() == 1, "{said}");

@@ -1,4 +1,5 @@
-//! SIGKILL at random moments of a run that never pauses, and now and then SIGSTOP before. `WEIR_KILLS` sets how many (`make soak`: 200).
+//! SIGKILL at random moments of a run that never pauses, and now and then SIGSTOP before. `WEIR_KILLS` sets how many
+//! (`make soak`: 200).
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -14,7 +15,8 @@ use weir_tests::services::kafka;
 use weir_tests::{or_skip, table};
 
 const KILLS: u32 = 20;
-/// More than an engine reads before it is killed, in epochs of 25: it never waits for records, which no kill should hit.
+/// More than an engine reads before it is killed, in epochs of 25: it never waits for records, which no kill should
+/// hit.
 const AHEAD: usize = 12_000;
 /// About every fourth epoch has dead letters.
 const POISON_EVERY: usize = 101;
@@ -24,9 +26,11 @@ const PAUSE_MS_MAX: u64 = 400;
 const FREEZE_EVERY: u32 = 7;
 const FROZEN: Duration = Duration::from_millis(1_500);
 const SOAK_KILLS: u32 = 200;
-/// What takes time in an epoch, as the fail points name it. Some points are microseconds apart: `crash_at_each_step` goes through them all.
+/// What takes time in an epoch, as the fail points name it. Some points are microseconds apart: `crash_at_each_step`
+/// goes through them all.
 const STEPS: [&str; 5] = ["epoch.", "data.", "state.", "manifest.", "commit."];
-/// Event time from one ride to the next: each epoch closes windows, so that each has files to upload and a table to commit to.
+/// Event time from one ride to the next: each epoch closes windows, so that each has files to upload and a table to
+/// commit to.
 const STEP_US: i64 = 60_000_000;
 
 #[test]
@@ -39,7 +43,8 @@ fn random_kills_lose_and_double_nothing() {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
 
     let from = |ride: usize| {
-        let rides = Rides { step_us: STEP_US, seed: ride as u64, ..Rides::new(AHEAD) }.starting(i64::try_from(ride).unwrap() * STEP_US);
+        let rides = Rides { step_us: STEP_US, seed: ride as u64, ..Rides::new(AHEAD) }
+            .starting(i64::try_from(ride).unwrap() * STEP_US);
         poisoned(rides.records(), POISON_EVERY)
     };
     let pipeline = Pipeline { idle_after_us: Some(1_000_000), ..Pipeline::rides_with_side_outputs() };
@@ -59,7 +64,8 @@ fn random_kills_lose_and_double_nothing() {
             engine.cont();
         }
         if kill % 2 == 1 {
-            // A commit takes a hundredth of an epoch: every other kill waits until a step is under way, each step in its turn.
+            // A commit takes a hundredth of an epoch: every other kill waits until a step is under way, each step in
+            // its turn.
             let step = STEPS[(kill / 2) as usize % STEPS.len()];
             let given_up = Instant::now() + RUN_LIMIT;
             while !engine.phase().starts_with(step) && engine.ended().is_none() {
@@ -78,7 +84,10 @@ fn random_kills_lose_and_double_nothing() {
     let phase_list: Vec<_> = phases.iter().map(|(phase, hits)| format!("{hits} {phase}")).collect();
     let (epochs, rows) = (outcome.data_epochs, outcome.rows.len());
     // Past the capture of a test that passes: what the kills hit belongs in every log of CI.
-    let report = format!("{kills} kills, {epochs} epochs, {rows} rows; last point passed before a kill: {}\n", phase_list.join(", "));
+    let report = format!(
+        "{kills} kills, {epochs} epochs, {rows} rows; last point passed before a kill: {}\n",
+        phase_list.join(", ")
+    );
     std::io::stderr().write_all(report.as_bytes()).unwrap();
     assert!(outcome.data_epochs >= u64::from(kills), "an epoch between any two kills");
     if kills >= SOAK_KILLS {

@@ -75,7 +75,10 @@ fn refused(rig: &Rig, args: &[&str]) -> String {
 
 /// Everything in the topic, by partition and in its order.
 fn contents(rig: &Rig) -> Vec<Vec<Stored>> {
-    topic::read(&rig.site.bootstrap, &rig.site.topic).into_values().map(|partition| partition.into_values().collect()).collect()
+    topic::read(&rig.site.bootstrap, &rig.site.topic)
+        .into_values()
+        .map(|partition| partition.into_values().collect())
+        .collect()
 }
 
 fn count(rig: &Rig) -> usize {
@@ -86,7 +89,8 @@ fn strs(words: &[String]) -> Vec<&str> {
     words.iter().map(String::as_str).collect()
 }
 
-/// The whole way: what it would have been if the document had been right from the first record on is what it is in the end.
+/// The whole way: what it would have been if the document had been right from the first record on is what it is in the
+/// end.
 fn dead_letters_are_taken_in_by_a_corrected_document(kafka: &Kafka, store: Store<'_>) {
     let rides = Rides { partitions: 3, late_per_million: 0, ..Rides::new(3_000) };
     let mut rig = Rig::new(strict(), kafka, store, 3, &with_guests(rides.records(), 100));
@@ -140,7 +144,11 @@ fn records_come_back_byte_for_byte_with_where_they_are_from() {
     // With the producer's times.
     let create = |topic: &str| topic::create(&kafka.bootstrap(), topic, 2);
     let rig = Rig::with_topic(strict(), kafka.bootstrap(), Store::Local, create, &[]);
-    let record = |partition, key: Option<&str>, value: &[u8]| Record { partition, key: key.map(str::to_owned), value: value.to_vec() };
+    let record = |partition, key: Option<&str>, value: &[u8]| Record {
+        partition,
+        key: key.map(str::to_owned),
+        value: value.to_vec(),
+    };
     let large = [b"{".as_slice(), &[0xff; 3_000_000]].concat();
     rig.produce(&[
         record(0, None, b"\x00\xff\xfe{"),
@@ -175,7 +183,8 @@ fn records_come_back_byte_for_byte_with_where_they_are_from() {
 fn another_topic_gets_them_by_their_keys() {
     let kafka = or_skip!(kafka::shared());
     let record = |key: &str| Record { partition: 0, key: Some(key.to_owned()), value: b"{".to_vec() };
-    let rig = Rig::new(strict(), kafka, Store::Local, 1, &(0..50).map(|i| record(&(i % 10).to_string())).collect::<Vec<_>>());
+    let rig =
+        Rig::new(strict(), kafka, Store::Local, 1, &(0..50).map(|i| record(&(i % 10).to_string())).collect::<Vec<_>>());
     rig.finish();
     let other = format!("{}-repair", rig.site.topic);
     assert!(refused(&rig, &["--topic", &other]).contains(&format!("topic {other} does not exist")));
@@ -218,7 +227,8 @@ fn a_dry_run_counts_by_reason_and_a_replay_may_be_of_one_reason_and_of_so_many()
 fn wrong_use_is_said_in_one_sentence() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    let mut rig = Rig::new(strict(), kafka, Store::Local, 1, &[Record { partition: 0, key: None, value: b"{".to_vec() }]);
+    let mut rig =
+        Rig::new(strict(), kafka, Store::Local, 1, &[Record { partition: 0, key: None, value: b"{".to_vec() }]);
     assert!(refused(&rig, &[]).contains("there is no table at file://"));
     rig.finish();
     let newest = table::history(&rig.side_folder("rejected")).len() - 1;
@@ -232,8 +242,11 @@ fn wrong_use_is_said_in_one_sentence() {
     rig.site.table_uri = format!("file://{}/elsewhere", rig.folder().display());
     let elsewhere = rig.folder().join("elsewhere-rejected");
     fs::create_dir_all(elsewhere.join("_delta_log")).unwrap();
-    fs::copy(rig.table_folder().join("_delta_log").join(format!("{:020}.json", 0)), elsewhere.join("_delta_log/00000000000000000000.json"))
-        .unwrap();
+    fs::copy(
+        rig.table_folder().join("_delta_log").join(format!("{:020}.json", 0)),
+        elsewhere.join("_delta_log/00000000000000000000.json"),
+    )
+    .unwrap();
     let says = refused(&rig, &[]);
     assert!(says.contains("is no table of dead letters: there is no column `topic` (string), "), "{says}");
 
@@ -247,7 +260,9 @@ fn a_replay_that_was_killed_goes_on_as_its_progress_said() {
     let kafka = or_skip!(kafka::shared());
     let s3 = or_skip!(s3::shared());
     or_skip!(table::readers());
-    let bad = |from: usize| (from..from + 20).map(|i| Record { partition: 0, key: None, value: format!("[{i}").into_bytes() });
+    let bad = |from: usize| {
+        (from..from + 20).map(|i| Record { partition: 0, key: None, value: format!("[{i}").into_bytes() })
+    };
     let mut rig = Rig::new(strict(), kafka, Store::S3(s3, None), 1, &bad(0).collect::<Vec<_>>());
     rig.finish();
     rig.produce(&bad(20).collect::<Vec<_>>());
@@ -259,10 +274,16 @@ fn a_replay_that_was_killed_goes_on_as_its_progress_said() {
     let proxy = Proxy::start(&s3.address());
     rig.site.s3_endpoint = Some(proxy.endpoint());
     let second = fs::read_to_string(rig.side_folder("rejected").join(format!("_delta_log/{:020}.json", 2))).unwrap();
-    let add = second.lines().map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap()).find(|a| a["add"].is_object()).unwrap();
+    let add = second
+        .lines()
+        .map(|l| serde_json::from_str::<serde_json::Value>(l).unwrap())
+        .find(|a| a["add"].is_object())
+        .unwrap();
     let file = add["add"]["path"].as_str().unwrap().to_owned();
     let hidden = file.clone();
-    proxy.inject(Rule::when(Fault::BlackHole, move |r| r.method == "GET" && r.path().ends_with(&hidden)).times(u32::MAX));
+    proxy.inject(
+        Rule::when(Fault::BlackHole, move |r| r.method == "GET" && r.path().ends_with(&hidden)).times(u32::MAX),
+    );
     let stderr = rig.folder().join("replay.stderr");
     let args = command(&rig, &[]);
     let mut process = engine::start(&strs(&args), &stderr);
@@ -276,10 +297,14 @@ fn a_replay_that_was_killed_goes_on_as_its_progress_said() {
     let line = said().lines().find_map(|l| l.split_once("next: ").map(|(_, next)| next.to_owned())).unwrap();
     assert_eq!((line.as_str(), count(&rig)), ("--from-version 1 --skip 20", 60));
 
-    // A replay that can't go on says the same. Its patience is for the store and for Kafka, which is there, though it may be slow.
+    // A replay that can't go on says the same. Its patience is for the store and for Kafka, which is there, though it
+    // may be slow.
     proxy.heal();
-    proxy.inject(Rule::when(Fault::Answer(503), move |r| r.method == "GET" && r.path().ends_with(&file)).times(u32::MAX));
-    let out = call(&rig, &["--from-version", "1", "--skip", "19", "--give-up-after", &GIVES_UP_AFTER.as_secs().to_string()]);
+    proxy.inject(
+        Rule::when(Fault::Answer(503), move |r| r.method == "GET" && r.path().ends_with(&file)).times(u32::MAX),
+    );
+    let out =
+        call(&rig, &["--from-version", "1", "--skip", "19", "--give-up-after", &GIVES_UP_AFTER.as_secs().to_string()]);
     assert_eq!(out.status.code(), Some(RETRY_EXHAUSTED), "{}", String::from_utf8_lossy(&out.stderr));
     assert_eq!(String::from_utf8(out.stdout).unwrap(), "next: --from-version 1 --skip 20\n");
 

@@ -18,7 +18,10 @@ fn rides_become_a_local_table_as_the_oracle_has_it() {
     // The second part is of the first ten minutes, whose windows the first one has closed.
     let runs = rig.finish_in_parts(&[&Rides::new(5_400).records(), &Rides { seed: 2, ..Rides::new(600) }.records()]);
     let outcome = rig.assert_right();
-    assert!(outcome.data_epochs >= 5 && outcome.late >= 600 && outcome.rows.len() > 50, "the input should try something: {outcome:?}");
+    assert!(
+        outcome.data_epochs >= 5 && outcome.late >= 600 && outcome.rows.len() > 50,
+        "the input should try something: {outcome:?}"
+    );
     rig.assert_delta_rs_agrees(&outcome, None);
 
     let over_both = |figure| -> u64 { runs.iter().map(|run| run.figure(figure)).sum() };
@@ -45,7 +48,8 @@ fn rides_become_a_table_on_s3_as_the_oracle_has_it() {
 fn each_commit_says_what_it_came_from() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(4_000) }.records());
+    let rig =
+        Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(4_000) }.records());
     rig.finish();
     rig.assert_right();
     let commits: Vec<_> = table::history(&rig.table_folder()).into_iter().filter(|v| v.adds > 0).collect();
@@ -62,13 +66,15 @@ fn each_commit_says_what_it_came_from() {
 #[test]
 fn what_kafkas_tools_were_not_told_before_a_crash_they_are_told_at_the_next_start() {
     let kafka = or_skip!(kafka::shared());
-    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(900) }.records());
+    let rig =
+        Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(900) }.records());
     // To the end: an epoch that is cut by the clock may have a part of it.
     let exit = rig.start().fail_at("commit.after", 1).run(RUN_LIMIT);
     assert!(exit.aborted(), "{exit:?}");
     // Nothing more is read: no epoch follows that could tell.
     let engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
-    let published = || topic::group_offsets(&kafka.bootstrap(), "weir-rides-revenue", &rig.site.topic, 2).values().sum::<i64>();
+    let published =
+        || topic::group_offsets(&kafka.bootstrap(), "weir-rides-revenue", &rig.site.topic, 2).values().sum::<i64>();
     deadline::until("the consumer group has come to the end", RUN_LIMIT, || (published() == 900).then_some(()));
     drop(engine);
 }
@@ -79,15 +85,19 @@ fn kafkas_tools_see_how_far_the_pipeline_has_come() {
     or_skip!(table::readers());
     let all = Rides { partitions: 2, ..Rides::new(2_000) }.records();
     let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &all[..1_000]);
-    let ends = || rig.manifests().last().unwrap().partitions.iter().map(|p| (p.partition, p.end)).collect::<BTreeMap<_, _>>();
+    let ends =
+        || rig.manifests().last().unwrap().partitions.iter().map(|p| (p.partition, p.end)).collect::<BTreeMap<_, _>>();
     let published = || topic::group_offsets(&kafka.bootstrap(), "weir-rides-revenue", &rig.site.topic, 2);
-    // At its end a run waits no longer than some seconds for the group's coordinator, which a broker that has just started has yet to find.
+    // At its end a run waits no longer than some seconds for the group's coordinator, which a broker that has just
+    // started has yet to find.
     let _ = published();
     rig.finish();
     assert_eq!(published(), ends(), "a run that has ended has told");
     rig.produce(&all[1_000..]);
     let engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
-    deadline::until("a run that goes on tells after each commit", RUN_LIMIT, || (published().values().sum::<i64>() == 2_000).then_some(()));
+    deadline::until("a run that goes on tells after each commit", RUN_LIMIT, || {
+        (published().values().sum::<i64>() == 2_000).then_some(())
+    });
     assert_eq!(published(), ends());
     drop(engine);
 }
@@ -124,7 +134,8 @@ fn sigterm_finishes_the_epoch_in_hand_and_exits_with_0() {
 fn an_interval_trigger_keeps_its_beat() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(3_500) }.records());
+    let rig =
+        Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(3_500) }.records());
     let mut engine = rig.start_with(json!({"type": "Interval", "interval": "1s"})).spawn();
     // In four epochs or more: one that the interval closes is not full.
     engine.wait_for_records(3_500, RUN_LIMIT);

@@ -138,7 +138,9 @@ fn a_process_that_dies_while_the_answer_is_lost_finds_its_epoch_again() {
         proxy.inject(Rule::when(Fault::CutAfter, move |r| is_put(r, part)).from(2).times(20));
         let struck = proxy.struck();
         let mut engine = rig.start().spawn();
-        weir_tests::deadline::until("a cut struck", RUN_LIMIT, || (proxy.struck() > struck || engine.ended().is_some()).then_some(()));
+        weir_tests::deadline::until("a cut struck", RUN_LIMIT, || {
+            (proxy.struck() > struck || engine.ended().is_some()).then_some(())
+        });
         assert!(proxy.struck() > struck, "no fault struck {part}");
         let _ = engine.kill();
         proxy.heal();

@@ -23,7 +23,13 @@ const OLD: Duration = Duration::from_secs(2 * 3600);
 
 fn rig(kafka: &Kafka) -> Rig {
     let rides = Rides { step_us: STEP_US, late_per_million: 0, disorder_us: 0, ..Rides::new(RIDES) };
-    let mut rig = Rig::new(Pipeline { window_us: 4 * 3_600_000_000, ..Pipeline::rides() }, kafka, Store::Local, 6, &rides.records());
+    let mut rig = Rig::new(
+        Pipeline { window_us: 4 * 3_600_000_000, ..Pipeline::rides() },
+        kafka,
+        Store::Local,
+        6,
+        &rides.records(),
+    );
     rig.site.records_per_epoch = 25;
     rig
 }
@@ -75,7 +81,8 @@ fn compacted_state_means_the_same_as_the_changes_it_replaces() {
     for epochs in [8, 9] {
         kill_after(epochs, &rig);
     }
-    // A list grows on while a compaction is under way, however many epochs that takes: there is more to read until it has ended, twice.
+    // A list grows on while a compaction is under way, however many epochs that takes: there is more to read until it
+    // has ended, twice.
     let mut run = 0;
     deadline::until("lists have been shortened by compactions", RUN_LIMIT, || {
         compacting(&rig, "AvailableNow").run(RUN_LIMIT).expect(weir_tests::engine::OK);
@@ -104,7 +111,10 @@ fn state_goes_on_with_any_number_of_workers() {
 
 /// How often a compaction's files took the place of others.
 fn shortened(lists: &[Vec<String>]) -> usize {
-    lists.windows(2).filter(|pair| pair[1].len() + 1 < pair[0].len() && pair[1].iter().any(|file| !pair[0].contains(file))).count()
+    lists
+        .windows(2)
+        .filter(|pair| pair[1].len() + 1 < pair[0].len() && pair[1].iter().any(|file| !pair[0].contains(file)))
+        .count()
 }
 
 #[test]
@@ -151,14 +161,23 @@ fn reordered_and_dropped_aggregates_go_on_with_the_saved_state() {
         Start { document: document.into(), ..rig.start() }
     };
     let named = |name: &str, expr: &str| json!({"name": name, "expr": expr});
-    let [revenue, distance, count] = [named("revenue", "sum(price)"), named("avg_distance", "avg(distanceKm)"), named("cnt", "count(*)")];
+    let [revenue, distance, count] =
+        [named("revenue", "sum(price)"), named("avg_distance", "avg(distanceKm)"), named("cnt", "count(*)")];
     // Nobody reads `most`.
-    with_aggregates(json!([revenue, named("most", "max(price)"), distance, count])).run(RUN_LIMIT).expect(weir_tests::engine::OK);
+    with_aggregates(json!([revenue, named("most", "max(price)"), distance, count]))
+        .run(RUN_LIMIT)
+        .expect(weir_tests::engine::OK);
     more(&rig, 1);
-    with_aggregates(json!([count, named("avg_distance", "AVG( distanceKm )"), revenue])).run(RUN_LIMIT).expect(weir_tests::engine::OK);
+    with_aggregates(json!([count, named("avg_distance", "AVG( distanceKm )"), revenue]))
+        .run(RUN_LIMIT)
+        .expect(weir_tests::engine::OK);
     rig.assert_right();
     more(&rig, 2);
     let refused = with_aggregates(json!([count, distance, revenue, named("most", "max(price)")])).run(RUN_LIMIT);
     refused.expect(CONFIG);
-    assert!(refused.stderr.contains("now needs max(price), which its open windows have not kept"), "{}", refused.stderr);
+    assert!(
+        refused.stderr.contains("now needs max(price), which its open windows have not kept"),
+        "{}",
+        refused.stderr
+    );
 }

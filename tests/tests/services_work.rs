@@ -46,7 +46,19 @@ fn curl(endpoint: &str, method: &str, path: &str, extra: &[&str]) -> (u16, Strin
     let signing = format!("aws:amz:{REGION}:s3");
     let user = format!("{ACCESS_KEY}:{SECRET_KEY}");
     let out = Command::new("curl")
-        .args(["-s", "--max-time", "60", "--aws-sigv4", &signing, "--user", &user, "-X", method, "-w", "\n%{http_code}"])
+        .args([
+            "-s",
+            "--max-time",
+            "60",
+            "--aws-sigv4",
+            &signing,
+            "--user",
+            &user,
+            "-X",
+            method,
+            "-w",
+            "\n%{http_code}",
+        ])
         .args(["-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD"]) // older curls don't add it, and the server insists
         .args(extra)
         .arg(format!("{endpoint}{path}"))
@@ -121,7 +133,9 @@ fn the_proxy_passes_signed_requests_on_unharmed() {
 
 #[test]
 fn a_fault_before_the_server_leaves_no_write_and_strikes_as_often_as_told() {
-    for (i, fault) in [Fault::Answer(500), Fault::Answer(503), Fault::Answer(409), Fault::CutBefore].into_iter().enumerate() {
+    for (i, fault) in
+        [Fault::Answer(500), Fault::Answer(503), Fault::Answer(409), Fault::CutBefore].into_iter().enumerate()
+    {
         let bucket = format!("no-write-{i}");
         let (s3, proxy) = or_skip!(proxied(&bucket, Rule::first("PUT", "/a", fault).times(2)));
         let path = format!("/{bucket}/a");
@@ -162,8 +176,11 @@ fn a_black_hole_never_answers_and_a_delayed_request_does() {
 fn both_readers_see_the_same_rows_of_a_table_that_neither_wrote_by_our_code() {
     or_skip!(table::readers());
     let folder = tempfile::tempdir().unwrap();
-    let made =
-        Command::new(weir_tests::services::script::path("readers")).args(["run", "make_table.py"]).arg(folder.path()).status().unwrap();
+    let made = Command::new(weir_tests::services::script::path("readers"))
+        .args(["run", "make_table.py"])
+        .arg(folder.path())
+        .status()
+        .unwrap();
     assert!(made.success());
     let expected = [
         json!({"city": "A", "date": "2026-01-01", "n": 1, "x": 1.5, "d": "1.20", "t": "2026-01-01T10:00:00.000001Z"}),
@@ -181,5 +198,8 @@ fn duckdb_answers_over_json_lines() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("lines");
     std::fs::write(&file, "{\"k\":\"a\",\"n\":1}\n{\"k\":\"a\",\"n\":2}\n").unwrap();
-    assert_eq!(table::duckdb(Path::new(&file), "select k, sum(n)::bigint as s from input group by k"), [json!({"k": "a", "s": 3})]);
+    assert_eq!(
+        table::duckdb(Path::new(&file), "select k, sum(n)::bigint as s from input group by k"),
+        [json!({"k": "a", "s": 3})]
+    );
 }

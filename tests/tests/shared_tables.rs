@@ -1,5 +1,5 @@
-//! Two pipelines that write to one table, or to one in a folder of the other's: both look after it all the time, and both are killed again and
-//! again.
+//! Two pipelines that write to one table, or to one in a folder of the other's: both look after it all the time, and
+//! both are killed again and again.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,8 @@ use weir_tests::{deadline, or_skip, table, topic};
 
 use crate::maintenance::{live, stored};
 
-/// Rides that come in each tick, and an epoch's at most: there is always something to commit, and a table's log grows no faster than that.
+/// Rides that come in each tick, and an epoch's at most: there is always something to commit, and a table's log grows
+/// no faster than that.
 const BATCH: usize = 25;
 /// More than there ever are.
 const ALL: u64 = 1_000_000;
@@ -30,8 +31,8 @@ const STEP_US: i64 = 60_000_000;
 const TICK: Duration = Duration::from_millis(100);
 /// In each tick, the clock that nobody sets goes on by so many seconds: turns of maintenance are always due.
 const TICK_S: i64 = 1_200;
-/// Files and tombstones of this age are old. A vacuum goes by the age of what the other pipeline is about to commit, so nothing may wait for its
-/// commit for longer, a kill and a start included.
+/// Files and tombstones of this age are old. A vacuum goes by the age of what the other pipeline is about to commit, so
+/// nothing may wait for its commit for longer, a kill and a start included.
 const OLD: Duration = Duration::from_secs(60);
 const VACUUM_AFTER: Duration = Duration::from_secs(3_600);
 
@@ -58,7 +59,13 @@ impl Tenant {
     fn new(rig: &Rig, name: &str, window_us: i64, table_uri: &str) -> Self {
         let checkpoint = rig.folder().join(format!("checkpoint-of-{name}"));
         let checkpoint_uri = format!("file://{}", checkpoint.display());
-        let site = Site { checkpoint_uri, table_uri: table_uri.to_owned(), keep: 2, records_per_epoch: BATCH as u64, ..rig.site.clone() };
+        let site = Site {
+            checkpoint_uri,
+            table_uri: table_uri.to_owned(),
+            keep: 2,
+            records_per_epoch: BATCH as u64,
+            ..rig.site.clone()
+        };
         Self { pipeline: Pipeline { name: name.into(), window_us, ..rig.pipeline.clone() }, site, checkpoint }
     }
 
@@ -70,9 +77,11 @@ impl Tenant {
 
     /// Without an end; its table is looked after all the time, and its checkpoint collected without any grace.
     fn looked_after(&self, rig: &Rig, clock: &Path) -> Start {
-        let mut document = self.pipeline.document(&Site { trigger: json!({"type": "AsSoonAsPossible"}), ..self.site.clone() });
+        let mut document =
+            self.pipeline.document(&Site { trigger: json!({"type": "AsSoonAsPossible"}), ..self.site.clone() });
         document["spec"]["checkpoint"]["snapshotEvery"] = json!(4);
-        document["spec"]["sinks"][0]["delta"]["maintenance"] = json!({"checkpointEvery": 5, "compactEvery": "1m", "vacuumAfter": "1h"});
+        document["spec"]["sinks"][0]["delta"]["maintenance"] =
+            json!({"checkpointEvery": 5, "compactEvery": "1m", "vacuumAfter": "1h"});
         let start = Start { document: document.into(), ..rig.start() };
         start.arg("--maintenance-clock").arg(&clock.to_string_lossy()).arg("--garbage-grace").arg("0")
     }
@@ -85,14 +94,18 @@ impl Tenant {
         manifest::read_all(&self.checkpoint, &manifest::all_of_it)
     }
 
-    /// The table's transactions of this pipeline: each commit has both kinds, epochs only go up, and they end with the last epoch that had rows.
+    /// The table's transactions of this pipeline: each commit has both kinds, epochs only go up, and they end with the
+    /// last epoch that had rows.
     fn assert_transactions(&self, table: &Path) {
         let manifests = self.manifests();
         let lineage = &manifests.last().unwrap().lineage;
-        let (epochs, marks) = (format!("weir/{lineage}/table"), format!("weir.manifest/{}/{lineage}/table", self.pipeline.name));
+        let (epochs, marks) =
+            (format!("weir/{lineage}/table"), format!("weir.manifest/{}/{lineage}/table", self.pipeline.name));
         let mut committed = Vec::new();
         for version in table::history(table) {
-            let of = |app_id: &String| version.txn.iter().filter(|(id, _)| id == app_id).map(|(_, version)| *version).collect::<Vec<_>>();
+            let of = |app_id: &String| {
+                version.txn.iter().filter(|(id, _)| id == app_id).map(|(_, version)| *version).collect::<Vec<_>>()
+            };
             let (epoch, mark) = (of(&epochs), of(&marks));
             assert_eq!(epoch.len(), mark.len(), "both kinds, or none: {:?}", version.txn);
             let Some(epoch) = epoch.first() else { continue };
@@ -143,12 +156,14 @@ fn two_pipelines_on_one_table_lose_and_double_nothing_while_both_look_after_it_a
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     // One partition, in order within the delay: nothing is late, whatever the epochs.
     let rides = |n: i64| {
-        let rides = Rides { partitions: 1, step_us: STEP_US, late_per_million: 0, seed: n.unsigned_abs(), ..Rides::new(BATCH) };
+        let rides =
+            Rides { partitions: 1, step_us: STEP_US, late_per_million: 0, seed: n.unsigned_abs(), ..Rides::new(BATCH) };
         rides.starting(n * i64::try_from(BATCH).unwrap() * STEP_US).records()
     };
     let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &rides(0));
     let (clock, table) = (rig.folder().join("ahead"), rig.table_folder());
-    let tenants = [("five", 300_000_000), ("seven", 420_000_000)].map(|(name, us)| Tenant::new(&rig, name, us, &rig.site.table_uri));
+    let tenants = [("five", 300_000_000), ("seven", 420_000_000)]
+        .map(|(name, us)| Tenant::new(&rig, name, us, &rig.site.table_uri));
 
     let (stop, ticks) = (AtomicBool::new(false), AtomicI64::new(0));
     std::thread::scope(|scope| {
@@ -166,7 +181,13 @@ fn two_pipelines_on_one_table_lose_and_double_nothing_while_both_look_after_it_a
                 let mut other = tenants[at_random].looked_after(&rig, &clock).spawn();
                 let exit = aborting.wait(RUN_LIMIT);
                 assert!(exit.aborted(), "{point} was not reached: {exit:?}");
-                let writes = || other.progress().iter().filter(|epoch| epoch["sinks"][0]["numOutputRows"].as_u64() > Some(0)).count();
+                let writes = || {
+                    other
+                        .progress()
+                        .iter()
+                        .filter(|epoch| epoch["sinks"][0]["numOutputRows"].as_u64() > Some(0))
+                        .count()
+                };
                 deadline::until("the other one has written", RUN_LIMIT, || (writes() >= WRITES).then_some(()));
                 std::thread::sleep(Duration::from_millis(rng.random_range(0..300)));
                 assert!(other.ended().is_none(), "the engine ended by itself:\n{}", other.stderr());
@@ -175,7 +196,8 @@ fn two_pipelines_on_one_table_lose_and_double_nothing_while_both_look_after_it_a
         }
     });
     tenants.iter().for_each(|tenant| tenant.finish(&rig, ALL));
-    // Garbage is collected after every other epoch, and what is due at the end of a run is done there: two more epochs, or more.
+    // Garbage is collected after every other epoch, and what is due at the end of a run is done there: two more epochs,
+    // or more.
     rig.produce(&rides(ticks.into_inner() + 1));
     tenants.iter().for_each(|tenant| tenant.finish(&rig, BATCH as u64 / 2));
 
@@ -211,7 +233,12 @@ fn a_table_in_a_folder_of_another_pipelines_table_is_left_alone_by_its_vacuum() 
     make_old(&inner.join("left-over.parquet"));
     let there = stored(&inner);
     for file in &there {
-        File::options().append(true).open(inner.join(file)).unwrap().set_modified(SystemTime::now() - 2 * VACUUM_AFTER).unwrap();
+        File::options()
+            .append(true)
+            .open(inner.join(file))
+            .unwrap()
+            .set_modified(SystemTime::now() - 2 * VACUUM_AFTER)
+            .unwrap();
     }
     let (litters, stop) = (AtomicBool::new(true), AtomicBool::new(false));
     std::thread::scope(|scope| {
@@ -224,7 +251,8 @@ fn a_table_in_a_folder_of_another_pipelines_table_is_left_alone_by_its_vacuum() 
         });
         let _stop = SetOnDrop(&stop);
         let engine = outer_tenant.looked_after(&rig, &clock).spawn();
-        let littered = |folder: &Path| std::fs::read_dir(folder).unwrap().any(|entry| is_litter(&entry.unwrap().path()));
+        let littered =
+            |folder: &Path| std::fs::read_dir(folder).unwrap().any(|entry| is_litter(&entry.unwrap().path()));
         deadline::until("the outer folder has been littered", RUN_LIMIT, || littered(&outer).then_some(()));
         litters.store(false, Ordering::Release);
         deadline::until("the outer table's vacuum has been at work", RUN_LIMIT, || (!littered(&outer)).then_some(()));

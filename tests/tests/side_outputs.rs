@@ -31,7 +31,10 @@ fn a_bad_record_costs_only_itself_and_is_kept_with_the_place_at_fault() {
     let found = table::read_log(&rig.side_folder("rejected"));
     let said = |poison: &[u8]| {
         let hex = poison.iter().map(|b| format!("{b:02x}")).collect::<String>();
-        let row = found.iter().find(|row| row["value"] == json!(hex)).unwrap_or_else(|| panic!("no dead letter for {poison:?}"));
+        let row = found
+            .iter()
+            .find(|row| row["value"] == json!(hex))
+            .unwrap_or_else(|| panic!("no dead letter for {poison:?}"));
         (row["path"].clone(), row["reason"].as_str().unwrap().to_owned())
     };
     assert_eq!(said(POISON[4]), (json!("$.rideId"), "found a string, want a bigint".to_owned()));
@@ -50,8 +53,10 @@ fn a_dead_letter_tells_no_value_from_an_empty_one() {
     rig.produce(&[Record { partition: 0, key: None, value: Vec::new() }]);
     topic::produce_tombstone(&rig.site.bootstrap, &rig.site.topic, 0, "gone");
     rig.finish();
-    let mut found: Vec<_> =
-        table::read_log(&rig.side_folder("rejected")).into_iter().map(|r| (r["key"].clone(), r["value"].clone())).collect();
+    let mut found: Vec<_> = table::read_log(&rig.side_folder("rejected"))
+        .into_iter()
+        .map(|r| (r["key"].clone(), r["value"].clone()))
+        .collect();
     found.sort_by_key(|(key, _)| key.to_string());
     assert_eq!(found, [(json!("676f6e65"), Json::Null), (Json::Null, json!(""))]);
     rig.assert_right();
@@ -76,7 +81,11 @@ fn tombstones_are_passed_over_and_counted_apart_where_the_document_says_so() {
 
     rig.produce(&[Record { partition: 0, key: None, value: Vec::new() }]);
     let stopped = rig.start().run(RUN_LIMIT);
-    assert!(stopped.expect(DATA).stderr.contains("can't be processed"), "an empty value is no tombstone: {}", stopped.stderr);
+    assert!(
+        stopped.expect(DATA).stderr.contains("can't be processed"),
+        "an empty value is no tombstone: {}",
+        stopped.stderr
+    );
 }
 
 /// The watermark is what a record from the future would spoil: everything after it would be late.
@@ -106,14 +115,18 @@ fn a_record_from_the_future_moves_no_watermark_and_one_within_the_bound_does() {
     }
 }
 
-/// Records that their producer has stamped half an hour ahead look just as all records do to a machine whose clock is half an hour behind.
+/// Records that their producer has stamped half an hour ahead look just as all records do to a machine whose clock is
+/// half an hour behind.
 #[test]
 fn records_that_are_ahead_by_kafkas_own_timestamps_too_say_that_the_clock_is_behind_and_none_is_bad() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
     let now_us = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap();
     let ride = |at_us: i64| {
-        let value = format!(r#"{{"rideId":1,"userId":2,"city":"fr","distanceKm":1,"price":1,"ts":"{}"}}"#, time::format_iso(at_us));
+        let value = format!(
+            r#"{{"rideId":1,"userId":2,"city":"fr","distanceKm":1,"price":1,"ts":"{}"}}"#,
+            time::format_iso(at_us)
+        );
         (at_us / 1000, Record { partition: 0, key: None, value: value.into_bytes() })
     };
     let bootstrap = kafka.bootstrap();
@@ -128,7 +141,8 @@ fn records_that_are_ahead_by_kafkas_own_timestamps_too_say_that_the_clock_is_beh
     // Without an end: an AvailableNow run would go on to the ends that it has taken, and see no other record.
     let exit = rig.start_with(json!({"type": "AsSoonAsPossible"})).run(RUN_LIMIT);
     exit.expect(RETRY_EXHAUSTED);
-    let says = "this machine's clock seems to be behind, and no record is taken for bad by it; set this machine's clock";
+    let says =
+        "this machine's clock seems to be behind, and no record is taken for bad by it; set this machine's clock";
     assert!(exit.stderr.contains(says), "`{says}` should be in {}", exit.stderr);
 
     // Once a record with a right time has come, those that were ahead are to blame, and not the clock.
@@ -158,8 +172,10 @@ fn too_many_bad_records_stop_the_pipeline_and_commit_nothing_of_their_epoch() {
     rig.produce(&[Record { partition: 0, key: None, value: POISON[4].to_vec() }]);
     let exit = rig.start().run(RUN_LIMIT);
     let said = format!(
-        "source `input`: 13 of the last 1003 records are bad, more than badRecords.maxPerMillion allows; nothing of this epoch is committed; \
-         the first bad record of it is {}-0 offset 1002: at $.rideId: found a string, want a bigint; correct the schema or the producer, or \
+        "source `input`: 13 of the last 1003 records are bad, more than badRecords.maxPerMillion allows; nothing of \
+         this epoch is committed; \
+         the first bad record of it is {}-0 offset 1002: at $.rideId: found a string, want a bigint; correct the \
+         schema or the producer, or \
          raise maxPerMillion",
         rig.site.topic
     );
@@ -171,7 +187,8 @@ fn too_many_bad_records_stop_the_pipeline_and_commit_nothing_of_their_epoch() {
     assert_eq!(rig.assert_right().rejected.len(), 13);
 }
 
-/// Sums in the manifests, in `/progress` and in the summary are of one mind, whatever was killed in between: the oracle checks the manifests.
+/// Sums in the manifests, in `/progress` and in the summary are of one mind, whatever was killed in between: the oracle
+/// checks the manifests.
 #[test]
 fn counters_go_on_over_restarts() {
     let kafka = or_skip!(kafka::shared());

@@ -21,10 +21,19 @@ fn a_second_ctrl_c_stops_at_once_and_loses_nothing() {
     or_skip!(table::readers());
     let proxy = Proxy::start(&s3.address());
     // A manifest that is never answered keeps the epoch in hand from being finished.
-    proxy.inject(Rule::when(Fault::BlackHole, |r| r.method == "PUT" && r.path().contains("/checkpoint/epochs/")).from(4).times(u32::MAX));
+    proxy.inject(
+        Rule::when(Fault::BlackHole, |r| r.method == "PUT" && r.path().contains("/checkpoint/epochs/"))
+            .from(4)
+            .times(u32::MAX),
+    );
     let endpoint = proxy.endpoint();
-    let mut rig =
-        Rig::new(Pipeline::rides(), kafka, Store::S3(s3, Some(&endpoint)), 3, &Rides { partitions: 3, ..Rides::new(3_000) }.records());
+    let mut rig = Rig::new(
+        Pipeline::rides(),
+        kafka,
+        Store::S3(s3, Some(&endpoint)),
+        3,
+        &Rides { partitions: 3, ..Rides::new(3_000) }.records(),
+    );
     rig.site.records_per_epoch = 500;
     let mut engine = rig.start().spawn();
     deadline::until("an epoch can't be decided", RUN_LIMIT, || (proxy.struck() > 0).then_some(()));
@@ -34,7 +43,11 @@ fn a_second_ctrl_c_stops_at_once_and_loses_nothing() {
     assert!(engine.ended().is_none(), "one Ctrl-C waits for the epoch in hand");
     engine.interrupt();
     let exit = engine.wait(RUN_LIMIT);
-    assert!(exit.expect(CUT_SHORT).stderr.contains("the next run goes on from the last committed epoch"), "{}", exit.stderr);
+    assert!(
+        exit.expect(CUT_SHORT).stderr.contains("the next run goes on from the last committed epoch"),
+        "{}",
+        exit.stderr
+    );
 
     proxy.heal();
     rig.start().run(RUN_LIMIT).expect(OK);
@@ -45,7 +58,8 @@ fn a_second_ctrl_c_stops_at_once_and_loses_nothing() {
 fn one_ctrl_c_finishes_the_epoch_in_hand() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 3, &Rides { partitions: 3, ..Rides::new(3_000) }.records());
+    let rig =
+        Rig::new(Pipeline::rides(), kafka, Store::Local, 3, &Rides { partitions: 3, ..Rides::new(3_000) }.records());
     let mut engine = rig.start_with(serde_json::json!({"type": "AsSoonAsPossible"})).spawn();
     engine.wait_for_epochs(1, RUN_LIMIT);
     engine.interrupt();
@@ -69,7 +83,9 @@ fn a_named_run_that_is_told_to_stop_before_its_end_does_not_pass_for_a_finished_
     let stopped_early = |start: Start| {
         let struck = proxy.struck();
         proxy.inject(
-            Rule::when(Fault::Answer(503), |r| r.method == "PUT" && r.path().contains("/checkpoint/epochs/")).from(4).times(u32::MAX),
+            Rule::when(Fault::Answer(503), |r| r.method == "PUT" && r.path().contains("/checkpoint/epochs/"))
+                .from(4)
+                .times(u32::MAX),
         );
         let mut engine = start.spawn();
         deadline::until("an epoch can't be decided", RUN_LIMIT, || (proxy.struck() > struck).then_some(()));

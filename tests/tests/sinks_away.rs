@@ -1,5 +1,5 @@
-//! Tables and checkpoints that go away under a running pipeline and come back: it waits, says what for, holds no more memory than it may,
-//! and goes on by itself.
+//! Tables and checkpoints that go away under a running pipeline and come back: it waits, says what for, holds no more
+//! memory than it may, and goes on by itself.
 
 use std::io::Write;
 
@@ -28,7 +28,8 @@ fn rides_from(second: i64) -> Vec<Record> {
 /// A run that has committed the first two thousand, and where it answers.
 fn running(rig: &Rig) -> (Engine, String) {
     let address = format!("127.0.0.1:{}", ports::free());
-    let mut run = rig.start_with(json!({"type": "AsSoonAsPossible"})).arg("--lanes").arg("1").arg("--http").arg(&address).spawn();
+    let mut run =
+        rig.start_with(json!({"type": "AsSoonAsPossible"})).arg("--lanes").arg("1").arg("--http").arg(&address).spawn();
     run.wait_for_records(2_000, RUN_LIMIT);
     (run, address)
 }
@@ -97,9 +98,13 @@ fn rights_that_are_taken_away_are_waited_for_wherever_they_are_missed() {
         ("HEAD", "/table/_delta_log/", "denied access to the bucket"),
     ]) {
         let said = run.stderr().matches(says).count();
-        proxy.inject(Rule::when(Fault::Answer(403), move |r| r.method == method && r.path().contains(part)).times(u32::MAX));
+        proxy.inject(
+            Rule::when(Fault::Answer(403), move |r| r.method == method && r.path().contains(part)).times(u32::MAX),
+        );
         rig.produce(&rides_from(2_000 * i));
-        deadline::until(&format!("{part} is missed"), RUN_LIMIT, || (run.stderr().matches(says).count() > said).then_some(()));
+        deadline::until(&format!("{part} is missed"), RUN_LIMIT, || {
+            (run.stderr().matches(says).count() > said).then_some(())
+        });
         wait_for_trouble(&mut run, &address, &[GIVEN_BACK]);
         proxy.heal();
         run.wait_for_records(2_000 * (1 + i.unsigned_abs()), RUN_LIMIT);
@@ -152,7 +157,8 @@ fn a_large_file_for_whose_second_part_the_disk_had_no_room_is_whole_in_the_end()
     assert!(written.max() >= Some(8 << 20), "the first part should be there");
     disk.resize(ENOUGH_KIB);
     run.wait(RUN_LIMIT).expect(OK);
-    let cities: Vec<u64> = table::read_log(&rig.table_folder()).iter().map(|row| row["city"].as_str().unwrap().len() as u64).collect();
+    let cities: Vec<u64> =
+        table::read_log(&rig.table_folder()).iter().map(|row| row["city"].as_str().unwrap().len() as u64).collect();
     assert_eq!(cities, vec![10_000; 2_000]);
 }
 

@@ -1,4 +1,5 @@
-//! A narrow link to the store: what is large goes in parts and comes in parts, so that a deadline measures progress and not size.
+//! A narrow link to the store: what is large goes in parts and comes in parts, so that a deadline measures progress and
+//! not size.
 
 use std::time::Duration;
 
@@ -53,12 +54,16 @@ fn state_that_takes_longer_than_a_request_may_is_written_and_read_back_after_a_k
     rig.start().run(limit).expect(OK);
 
     let of_state: Vec<_> = proxy.log().into_iter().filter(|l| l.target.contains("/checkpoint/state")).collect();
-    let most = |pick: &dyn Fn((usize, usize)) -> usize| of_state.iter().map(|l| pick(l.bytes)).max().unwrap_or_default();
+    let most =
+        |pick: &dyn Fn((usize, usize)) -> usize| of_state.iter().map(|l| pick(l.bytes)).max().unwrap_or_default();
     let (sent, got) = (most(&|(sent, _)| sent), most(&|(_, got)| got));
     assert!(sent <= PART_BYTES && got <= PART_BYTES + 4_096, "a request of state sent {sent} bytes, or got {got}");
     let all = |pick: &dyn Fn((usize, usize)) -> usize| of_state.iter().map(|l| pick(l.bytes)).sum::<usize>();
     let least = mb as usize * 1_000_000 / 2;
-    assert!(all(&|(sent, _)| sent) > least && all(&|(_, got)| got) > least, "the state should have gone out and come back");
+    assert!(
+        all(&|(sent, _)| sent) > least && all(&|(_, got)| got) > least,
+        "the state should have gone out and come back"
+    );
     proxy.limit(None);
     rig.assert_right();
 }

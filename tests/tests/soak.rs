@@ -1,6 +1,7 @@
-//! Everything that goes wrong, all at once, for as long as `WEIR_SOAK_SECONDS` says (`make soak`: half an hour; a short one without): a
-//! producer with disorder, poison, late rows and a quiet partition, and a second topic beside the first; SIGKILL, SIGSTOP, a second writer, a broker that is killed, a store that
-//! fails or is slow, and garbage collection that leaves nothing lying about. At the end the oracle has the last word.
+//! Everything that goes wrong, all at once, for as long as `WEIR_SOAK_SECONDS` says (`make soak`: half an hour; a short
+//! one without): a producer with disorder, poison, late rows and a quiet partition, and a second topic beside the
+//! first; SIGKILL, SIGSTOP, a second writer, a broker that is killed, a store that fails or is slow, and garbage
+//! collection that leaves nothing lying about. At the end the oracle has the last word.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -50,16 +51,24 @@ fn whatever_goes_wrong_together_nothing_is_lost_and_nothing_doubled() {
     let mut rig = Rig::new(pipeline, &kafka, Store::S3(&s3, Some(&proxy.endpoint())), PARTITIONS, &[]);
     let topic = format!("{}-second", rig.site.topic);
     topic::create(&rig.site.bootstrap, &topic, 2);
-    let second = Pipeline { bad_records: BadRecords::Drop, window_us: 60 * SECOND_US, keeps_late: true, ..Pipeline::rides() };
+    let second =
+        Pipeline { bad_records: BadRecords::Drop, window_us: 60 * SECOND_US, keeps_late: true, ..Pipeline::rides() };
     rig.beside = Some(Beside { pipeline: second, bootstrap: rig.site.bootstrap.clone(), topic });
     rig.site.records_per_epoch = 2_000;
-    // Garbage goes as soon as it is some: whatever is still needed would be missed. The oracle has the manifests that went by.
+    // Garbage goes as soon as it is some: whatever is still needed would be missed. The oracle has the manifests that
+    // went by.
     rig.site.keep = 2;
     rig.keep_manifests(&proxy);
 
     let (stop, produced) = (AtomicBool::new(false), AtomicI64::new(0));
-    let mut trouble =
-        Trouble { kafka: &kafka, s3: &s3, proxy: &proxy, rig: &rig, rng: ChaCha8Rng::seed_from_u64(seed), count: BTreeMap::new() };
+    let mut trouble = Trouble {
+        kafka: &kafka,
+        s3: &s3,
+        proxy: &proxy,
+        rig: &rig,
+        rng: ChaCha8Rng::seed_from_u64(seed),
+        count: BTreeMap::new(),
+    };
     std::thread::scope(|scope| {
         scope.spawn(|| produce(&rig, &stop, &produced));
         let _stop = SetOnDrop(&stop);
@@ -79,7 +88,8 @@ fn whatever_goes_wrong_together_nothing_is_lost_and_nothing_doubled() {
     assert!(files(&rig, "epochs") < 20, "garbage collection should have been at work");
     let (outcome, second) = (rig.assert_right(), rig.assert_beside_right());
     let report = format!(
-        "soak of {} s: {} records, {} rows, {} dead letters, {} late, {} epochs; of the second topic {} records, {} rows; {count:?}\n",
+        "soak of {} s: {} records, {} rows, {} dead letters, {} late, {} epochs; of the second topic {} records, {} \
+         rows; {count:?}\n",
         lasts.as_secs(),
         outcome.read,
         outcome.rows.len(),
@@ -91,7 +101,10 @@ fn whatever_goes_wrong_together_nothing_is_lost_and_nothing_doubled() {
     );
     std::io::stderr().write_all(report.as_bytes()).unwrap();
     assert_eq!(outcome.read, produced.load(Ordering::Relaxed).unsigned_abs());
-    assert!(!outcome.rejected.is_empty() && outcome.late > 0 && !outcome.rows.is_empty(), "the input should try something");
+    assert!(
+        !outcome.rejected.is_empty() && outcome.late > 0 && !outcome.rows.is_empty(),
+        "the input should try something"
+    );
 }
 
 /// State is compacted often, and what no manifest names goes at once.
@@ -111,7 +124,8 @@ fn produce(rig: &Rig, stop: &AtomicBool, produced: &AtomicI64) {
             return;
         }
         let at_us = i64::try_from(batch * BATCH).unwrap() * SECOND_US;
-        let rides = Rides { seed: batch as u64, partitions: PARTITIONS, late_per_million: 5_000, ..Rides::new(BATCH) }.starting(at_us);
+        let rides = Rides { seed: batch as u64, partitions: PARTITIONS, late_per_million: 5_000, ..Rides::new(BATCH) }
+            .starting(at_us);
         let mut records = poisoned(rides.records(), POISON_EVERY);
         if (batch / QUIET_BATCHES) % 2 == 1 {
             records.iter_mut().filter(|r| r.partition == PARTITIONS - 1).for_each(|r| r.partition = 0);
@@ -145,9 +159,10 @@ impl Trouble<'_> {
                 engine = self.start();
                 continue;
             }
-            let kind = *["kill", "stop", "second writer", "broker", "store away", "slow line", "store faults", "store faults"]
-                .choose(&mut self.rng)
-                .unwrap();
+            let kind =
+                *["kill", "stop", "second writer", "broker", "store away", "slow line", "store faults", "store faults"]
+                    .choose(&mut self.rng)
+                    .unwrap();
             *self.count.entry(kind).or_default() += 1;
             match kind {
                 "kill" => {
@@ -195,10 +210,15 @@ impl Trouble<'_> {
 
     /// Something goes wrong with some of the next requests.
     fn fault(&mut self) {
-        let fault =
-            *[Fault::Answer(503), Fault::CutAfter, Fault::CutBefore, Fault::AnswerAfter(503), Fault::Delay(Duration::from_millis(700))]
-                .choose(&mut self.rng)
-                .unwrap();
+        let fault = *[
+            Fault::Answer(503),
+            Fault::CutAfter,
+            Fault::CutBefore,
+            Fault::AnswerAfter(503),
+            Fault::Delay(Duration::from_millis(700)),
+        ]
+        .choose(&mut self.rng)
+        .unwrap();
         let method = *["PUT", "GET"].choose(&mut self.rng).unwrap();
         let times = self.rng.random_range(1..6);
         self.proxy.inject(Rule::when(fault, move |r| r.method == method).times(times));

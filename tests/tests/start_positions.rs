@@ -36,14 +36,21 @@ fn from_time(at_us: i64) -> Json {
 }
 
 fn from_offsets(rig: &Rig, offsets: &[(i32, i64)]) -> Json {
-    let one = |&(partition, offset): &(i32, i64)| json!({"topic": rig.site.topic, "partition": partition, "offset": offset});
+    let one =
+        |&(partition, offset): &(i32, i64)| json!({"topic": rig.site.topic, "partition": partition, "offset": offset});
     json!({"startFrom": {"offsets": offsets.iter().map(one).collect::<Vec<_>>()}})
 }
 
 /// A topic whose records carry the times that their producer chose.
 fn stamped_by_producers(kafka: &kafka::Kafka, partitions: i32) -> Rig {
     let bootstrap = kafka.bootstrap();
-    Rig::with_topic(Pipeline::rides(), bootstrap.clone(), Store::Local, |topic| topic::create(&bootstrap, topic, partitions), &[])
+    Rig::with_topic(
+        Pipeline::rides(),
+        bootstrap.clone(),
+        Store::Local,
+        |topic| topic::create(&bootstrap, topic, partitions),
+        &[],
+    )
 }
 
 #[test]
@@ -52,7 +59,8 @@ fn a_time_begins_at_the_first_record_that_is_not_before_it_or_at_the_end_and_a_r
     or_skip!(table::readers());
     let rig = stamped_by_producers(kafka, 4);
     let at_ms = an_hour_ago_ms();
-    // The first one has records on both sides, the second all of them before, the third all of them after, the fourth none.
+    // The first one has records on both sides, the second all of them before, the third all of them after, the fourth
+    // none.
     let mut all = stamped(rides(0, 1_000, 1), at_ms - 400_000);
     all.extend(stamped(rides(1, 300, 2), at_ms - 300_000));
     all.extend(stamped(rides(2, 200, 3), at_ms));
@@ -114,9 +122,15 @@ fn listed_offsets_that_are_not_those_of_the_topic_are_refused_before_anything_is
     let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &rides(0, 100, 1));
     let name = &rig.site.topic;
     for (offsets, said) in [
-        (&[(0, 5)][..], format!("startFrom.offsets: `{name}-1` is not there; each partition that is read needs an offset")),
+        (
+            &[(0, 5)][..],
+            format!("startFrom.offsets: `{name}-1` is not there; each partition that is read needs an offset"),
+        ),
         (&[(0, 5), (1, 0), (7, 0)], format!("startFrom.offsets: `{name}-7` does not exist; leave it out")),
-        (&[(0, 101), (1, 0)], format!("startFrom.offsets: `{name}-0` begins at 101, but Kafka has [0, 100); 100 at most would be right")),
+        (
+            &[(0, 101), (1, 0)],
+            format!("startFrom.offsets: `{name}-0` begins at 101, but Kafka has [0, 100); 100 at most would be right"),
+        ),
     ] {
         let refused = rig.start_reading("AvailableNow", &from_offsets(&rig, offsets)).run(RUN_LIMIT);
         assert!(refused.expect(CONFIG).stderr.contains(&said), "{}", refused.stderr);

@@ -30,7 +30,9 @@ fn rig_of(kafka: &kafka::Kafka, rides: Rides) -> Rig {
 
 /// As many rides again, later in event time.
 fn more(rig: &Rig) {
-    rig.produce(&Rides { partitions: 3, ..Rides::new(RIDES) }.starting(i64::try_from(RIDES).unwrap() * SECOND_US).records());
+    rig.produce(
+        &Rides { partitions: 3, ..Rides::new(RIDES) }.starting(i64::try_from(RIDES).unwrap() * SECOND_US).records(),
+    );
 }
 
 fn acting(rig: &Rig, action: Json) -> Start {

@@ -1,4 +1,5 @@
-//! Topics that are written in transactions, on a real broker: aborted records are there, take up offsets, and must not be seen.
+//! Topics that are written in transactions, on a real broker: aborted records are there, take up offsets, and must not
+//! be seen.
 
 use serde_json::{Value as Json, json};
 use weir_tests::oracle::Pipeline;
@@ -16,7 +17,9 @@ fn aborted_records_are_not_read_and_a_hole_at_the_end_does_not_hold_the_run() {
     let committed = Rides { partitions: 2, ..Rides::new(3_000) }.records();
     // Far in the future, so that a single one that was read would close every window; one partition has nothing else.
     let aborted = Rides { partitions: 3, ..Rides::new(300) }.starting(1_000_000_000_000_000).records();
-    let send = |records: &[Record], commit| topic::produce_in_transaction(&rig.site.bootstrap, &rig.site.topic, records, commit);
+    let send = |records: &[Record], commit| {
+        topic::produce_in_transaction(&rig.site.bootstrap, &rig.site.topic, records, commit)
+    };
     send(&committed[..1_500], true);
     send(&aborted[..150], false);
     send(&committed[1_500..], true);
@@ -25,7 +28,11 @@ fn aborted_records_are_not_read_and_a_hole_at_the_end_does_not_hold_the_run() {
     assert_eq!(rig.finish_with_leaders_heard().figure("records_read"), 3_000);
     let outcome = rig.assert_right();
     assert!(outcome.rows.len() > 20, "the input should try something: {outcome:?}");
-    assert_eq!(ends_of_the_last_manifest(&rig), topic::ends(&rig.site.bootstrap, &rig.site.topic, 3), "the holes at the end are passed");
+    assert_eq!(
+        ends_of_the_last_manifest(&rig),
+        topic::ends(&rig.site.bootstrap, &rig.site.topic, 3),
+        "the holes at the end are passed"
+    );
 
     assert_eq!(rig.finish().figure("records_read"), 0, "a hole is nothing new");
     send(&aborted[..150], false);
@@ -42,13 +49,21 @@ fn a_partition_of_nothing_but_aborted_records_becomes_idle_and_holds_no_window()
     or_skip!(table::readers());
     let pipeline = Pipeline { idle_after_us: Some(1_000_000), ..Pipeline::rides() };
     let rig = Rig::new(pipeline, kafka, Store::Local, 3, &Rides { partitions: 2, ..Rides::ordered(3_000) }.records());
-    let aborted: Vec<_> =
-        Rides { partitions: 1, ..Rides::ordered(200) }.records().into_iter().map(|r| Record { partition: 2, ..r }).collect();
+    let aborted: Vec<_> = Rides { partitions: 1, ..Rides::ordered(200) }
+        .records()
+        .into_iter()
+        .map(|r| Record { partition: 2, ..r })
+        .collect();
     topic::produce_in_transaction(&rig.site.bootstrap, &rig.site.topic, &aborted, false);
     let mut run = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
     run.wait_for_records(3_000, RUN_LIMIT);
-    let idle = deadline::until("its partition is idle", RUN_LIMIT, || rig.manifests().pop().filter(|m| m.partitions[2].idle));
-    assert_eq!((idle.partitions[2].end, idle.partitions[2].watermark_us), (201, None), "behind the marker, and never read");
+    let idle =
+        deadline::until("its partition is idle", RUN_LIMIT, || rig.manifests().pop().filter(|m| m.partitions[2].idle));
+    assert_eq!(
+        (idle.partitions[2].end, idle.partitions[2].watermark_us),
+        (201, None),
+        "behind the marker, and never read"
+    );
     assert!(idle.watermark_after_us.is_some(), "{idle:?}");
     run.terminate();
     run.wait(RUN_LIMIT).expect(engine::OK);
@@ -70,7 +85,9 @@ fn a_transaction_left_open_holds_the_watermark_and_is_said_to_until_it_is_ended(
     let address = format!("127.0.0.1:{}", ports::free());
     let mut run = rig.start_with(json!({"type": "AsSoonAsPossible"})).arg("--http").arg(&address).spawn();
     run.wait_for_records(3_000, RUN_LIMIT);
-    let of_second = |count| Rides { partitions: 1, ..Rides::ordered(count) }.records().into_iter().map(|r| Record { partition: 1, ..r });
+    let of_second = |count| {
+        Rides { partitions: 1, ..Rides::ordered(count) }.records().into_iter().map(|r| Record { partition: 1, ..r })
+    };
     let open = OpenTransaction::with(&rig.site.bootstrap, &rig.site.topic, &of_second(10).collect::<Vec<_>>());
     let held_by = || {
         let progress: Json = serde_json::from_str(&web::get(&address, "/progress").unwrap().body).unwrap();
@@ -80,19 +97,26 @@ fn a_transaction_left_open_holds_the_watermark_and_is_said_to_until_it_is_ended(
         (held_by() == json!({"topic": rig.site.topic, "partition": 1, "because": "OpenTransaction"})).then_some(())
     });
 
-    // The first one goes on, far past the other's windows. On a slow machine the second was idle before its transaction was open, and the watermark
-    // is where the greater of both was; it may go no further.
+    // The first one goes on, far past the other's windows. On a slow machine the second was idle before its transaction
+    // was open, and the watermark is where the greater of both was; it may go no further.
     let before = rig.manifests().pop().unwrap();
     let bound_us = before.partitions.iter().map(|p| p.watermark_us).max().unwrap();
     rig.produce(&Rides { partitions: 1, ..Rides::ordered(1_000) }.starting(3_000_000_000).records());
     run.wait_for_records(4_000, RUN_LIMIT);
     let held = rig.manifests().pop().unwrap();
-    assert!(!held.partitions[1].idle && held.watermark_after_us <= bound_us && bound_us < held.partitions[0].watermark_us, "{held:?}");
-    deadline::until("the reason is the same as before", RUN_LIMIT, || (held_by()["because"] == "OpenTransaction").then_some(()));
+    assert!(
+        !held.partitions[1].idle && held.watermark_after_us <= bound_us && bound_us < held.partitions[0].watermark_us,
+        "{held:?}"
+    );
+    deadline::until("the reason is the same as before", RUN_LIMIT, || {
+        (held_by()["because"] == "OpenTransaction").then_some(())
+    });
 
     open.abort();
     deadline::until("the partition is idle", RUN_LIMIT, || rig.manifests().pop().filter(|m| m.partitions[1].idle));
-    deadline::until("nothing holds any more but the first partition", RUN_LIMIT, || (held_by()["partition"] != 1).then_some(()));
+    deadline::until("nothing holds any more but the first partition", RUN_LIMIT, || {
+        (held_by()["partition"] != 1).then_some(())
+    });
     run.terminate();
     run.wait(RUN_LIMIT).expect(engine::OK);
     rig.finish();

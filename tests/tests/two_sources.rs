@@ -22,10 +22,17 @@ const PAUSE_MS_MAX: u64 = 400;
 /// Another job than the rig's own: windows of a minute, and no record is kept that can't be used.
 fn second() -> Pipeline {
     let rides = Pipeline::rides();
-    Pipeline { bad_records: BadRecords::Drop, window_us: 60 * SECOND_US, delay_us: 200 * SECOND_US, keeps_late: true, ..rides }
+    Pipeline {
+        bad_records: BadRecords::Drop,
+        window_us: 60 * SECOND_US,
+        delay_us: 200 * SECOND_US,
+        keeps_late: true,
+        ..rides
+    }
 }
 
-/// A rig with two pipelines; the second one's topic is on the broker of its own that it is given, or on the first one's.
+/// A rig with two pipelines; the second one's topic is on the broker of its own that it is given, or on the first
+/// one's.
 fn rig(pipeline: Pipeline, second: Pipeline, kafka: &Kafka, of_second: Option<&Kafka>) -> Rig {
     let mut rig = Rig::new(pipeline, kafka, Store::Local, 3, &[]);
     let bootstrap = of_second.unwrap_or(kafka).bootstrap();
@@ -84,7 +91,8 @@ fn two_topics_reach_two_tables_in_the_same_epochs_whatever_is_killed() {
 fn what_the_clock_closes_for_one_source_leaves_the_other_alone() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    let quiet = Pipeline { idle_after_us: Some(SECOND_US), close_idle_windows_after_us: Some(2 * SECOND_US), ..second() };
+    let quiet =
+        Pipeline { idle_after_us: Some(SECOND_US), close_idle_windows_after_us: Some(2 * SECOND_US), ..second() };
     let rig = rig(Pipeline::rides(), quiet, kafka, None);
     rig.produce(&Rides { partitions: 3, ..Rides::ordered(1_000) }.records());
     produce_beside(&rig, &Rides { partitions: 2, ..Rides::ordered(500) }.records());
@@ -174,7 +182,10 @@ fn a_second_source_begins_when_the_document_has_it_and_the_first_goes_on() {
     rig.beside = beside;
     produce_beside(&rig, &rides(1_000, 2, 2));
     rig.finish();
-    assert_eq!(rig.assert_right(), weir_tests::oracle::replay::Outcome { data_epochs: rig.outcome().data_epochs, ..first_alone });
+    assert_eq!(
+        rig.assert_right(),
+        weir_tests::oracle::replay::Outcome { data_epochs: rig.outcome().data_epochs, ..first_alone }
+    );
     assert_eq!(rig.assert_beside_right().read, 1_000);
 
     let beside = rig.beside.take();
@@ -197,7 +208,8 @@ fn one_topic_is_read_by_two_sources_whose_groups_differ() {
     let mut document = rig.document(&rig.site);
     let refused = rig.start().run(RUN_LIMIT);
     let said = format!(
-        "spec.sources[1].groupId: source `input` reads `{}` too, and both would publish their offsets for the consumer group \
+        "spec.sources[1].groupId: source `input` reads `{}` too, and both would publish their offsets for the \
+         consumer group \
          `weir-rides-revenue`: write a group of its own, as `weir-rides-revenue-second-input`",
         rig.site.topic
     );

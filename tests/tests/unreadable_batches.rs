@@ -1,5 +1,6 @@
-//! Batches that a broker has on its disk and nobody can read: bytes are flipped in the segment's file while the broker runs. By `badRecords` the
-//! pipeline stops with the range of offsets, or goes on behind it with everything else, exactly once.
+//! Batches that a broker has on its disk and nobody can read: bytes are flipped in the segment's file while the broker
+//! runs. By `badRecords` the pipeline stops with the range of offsets, or goes on behind it with everything else,
+//! exactly once.
 
 use rdkafka::admin::{NewTopic, TopicReplication};
 use weir_tests::engine::{DATA, Exit, OK};
@@ -36,7 +37,8 @@ impl Damaged {
         let step_us = HOUR_US / i64::try_from(count).unwrap();
         let rides = Rides { partitions, step_us, ..Rides::ordered(count) }.records();
         for partition in 0..partitions {
-            let mine = rides.iter().skip(usize::try_from(partition).unwrap()).step_by(usize::try_from(partitions).unwrap());
+            let mine =
+                rides.iter().skip(usize::try_from(partition).unwrap()).step_by(usize::try_from(partitions).unwrap());
             let mine: Vec<Record> = mine.map(|ride| Record { partition, ..ride.clone() }).collect();
             topic::produce_batches(&bootstrap, &rig.site.topic, codec, &mine.chunks(each).collect::<Vec<_>>());
         }
@@ -48,7 +50,13 @@ impl Damaged {
     }
 
     /// Damages batches that lie beside each other.
-    fn damage(&mut self, kafka: &Kafka, partition: i32, batches: std::ops::Range<usize>, how: fn(&std::path::Path, Batch)) {
+    fn damage(
+        &mut self,
+        kafka: &Kafka,
+        partition: i32,
+        batches: std::ops::Range<usize>,
+        how: fn(&std::path::Path, Batch),
+    ) {
         let of_partition = &self.batches[usize::try_from(partition).unwrap()][batches];
         for batch in of_partition {
             how(&kafka.segment(&self.rig.site.topic, partition), *batch);
@@ -64,13 +72,18 @@ impl Damaged {
     /// It stops at one of the ranges, in one sentence.
     fn assert_stops(&self, exit: &Exit, reason: &str) {
         exit.expect(DATA);
-        let ranges = self.rig.destroyed.iter().flat_map(|(partition, all)| all.iter().map(move |range| (partition, range)));
+        let ranges =
+            self.rig.destroyed.iter().flat_map(|(partition, all)| all.iter().map(move |range| (partition, range)));
         let sentences: Vec<String> = ranges
             .map(|(partition, (from, to))| {
                 format!("{}-{partition}: offsets [{from}, {to}) can't be read from Kafka's log", self.rig.site.topic)
             })
             .collect();
-        assert!(sentences.iter().any(|sentence| exit.stderr.contains(sentence)), "one of {sentences:?} in {}", exit.stderr);
+        assert!(
+            sentences.iter().any(|sentence| exit.stderr.contains(sentence)),
+            "one of {sentences:?} in {}",
+            exit.stderr
+        );
         for said in [reason, "badRecords: {policy: Output} or {policy: Drop}"] {
             assert!(exit.stderr.contains(said), "`{said}` should be in {}", exit.stderr);
         }
@@ -80,7 +93,11 @@ impl Damaged {
     fn assert_right(&self) {
         let outcome = self.rig.assert_right_of(&self.contents);
         let produced: usize = self.contents.values().map(|records| records.len()).sum();
-        assert_eq!((outcome.unreadable, outcome.read + outcome.unreadable), (self.offsets(), produced as u64), "{outcome:?}");
+        assert_eq!(
+            (outcome.unreadable, outcome.read + outcome.unreadable),
+            (self.offsets(), produced as u64),
+            "{outcome:?}"
+        );
         assert!(!outcome.rows.is_empty());
     }
 }

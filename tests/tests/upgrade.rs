@@ -29,10 +29,11 @@ fn put(rig: &Rig, fixture: &str) {
 }
 
 fn json_files(folder: &Path) -> Vec<PathBuf> {
-    let below = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).flat_map(|path| match path.is_dir() {
-        true => json_files(&path),
-        false => vec![path],
-    });
+    let below =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).flat_map(|path| match path.is_dir() {
+            true => json_files(&path),
+            false => vec![path],
+        });
     below.filter(|path| path.extension().is_some_and(|e| e == "json")).collect()
 }
 
@@ -40,13 +41,17 @@ fn json_files(folder: &Path) -> Vec<PathBuf> {
 fn formats(rig: &Rig) -> (Vec<String>, Vec<String>) {
     let mut manifests: Vec<PathBuf> = json_files(&rig.checkpoint_folder().join("epochs"));
     manifests.sort();
-    let manifests: Vec<Json> = manifests.iter().map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()).collect();
+    let manifests: Vec<Json> =
+        manifests.iter().map(|path| serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()).collect();
     let files = manifests.last().unwrap()["tasks"][0]["state"].as_array().unwrap().clone();
     let magic = |file: &Json| {
         let bytes = std::fs::read(rig.checkpoint_folder().join(file["path"].as_str().unwrap())).unwrap();
         String::from_utf8_lossy(&bytes[..7]).into_owned()
     };
-    (manifests.iter().map(|manifest| manifest["format"].as_str().unwrap().to_owned()).collect(), files.iter().map(magic).collect())
+    (
+        manifests.iter().map(|manifest| manifest["format"].as_str().unwrap().to_owned()).collect(),
+        files.iter().map(magic).collect(),
+    )
 }
 
 /// Four windows are open in it, and each of its epochs has left a state file.
@@ -58,7 +63,10 @@ fn a_checkpoint_of_version_1_goes_on_and_its_state_files_are_compacted_away() {
     put(&rig, "checkpoint-v1");
     let (manifests, files) = formats(&rig);
     let of_v1 = manifests.len();
-    assert!(manifests.iter().all(|format| format == "weir.manifest/v1") && files.iter().all(|magic| magic == "WEIRST1"), "{files:?}");
+    assert!(
+        manifests.iter().all(|format| format == "weir.manifest/v1") && files.iter().all(|magic| magic == "WEIRST1"),
+        "{files:?}"
+    );
     assert!(rig.manifests().last().unwrap().open_windows > 0 && files.len() > 1, "the fixture has state to go on from");
 
     let start = || {

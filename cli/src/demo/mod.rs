@@ -1,5 +1,6 @@
-//! `weir demo`: a whole pipeline at work in this process. A Kafka of its own (librdkafka's mock cluster), rides produced to it, the rides
-//! pipeline of `examples/rides.yaml` into a local Delta table, and the rows of the last windows.
+//! `weir demo`: a whole pipeline at work in this process. A Kafka of its own (librdkafka's mock cluster), rides
+//! produced to it, the rides pipeline of `examples/rides.yaml` into a local Delta table, and the rows of the last
+//! windows.
 
 mod table;
 
@@ -34,7 +35,8 @@ const PARTITIONS: i32 = 6;
 const RIDES: u64 = 120_000;
 const SPAN: Duration = Duration::from_secs(24 * 60 * 60);
 const RIDES_PER_SECOND: u64 = 20_000;
-/// The mock broker keeps at most 100,000 records or 5 MiB of a partition and drops the oldest without a word: stay far below.
+/// The mock broker keeps at most 100,000 records or 5 MiB of a partition and drops the oldest without a word: stay far
+/// below.
 const UNREAD_MAX: u64 = 60_000;
 /// A demo that takes longer than this is stuck.
 const DEADLINE: Duration = Duration::from_secs(600);
@@ -61,15 +63,19 @@ pub fn run(args: &DemoArgs) -> ExitCode {
 fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let started_at = Utc::now();
     let dir = folder(args.dir.as_deref(), started_at)?;
-    let cluster =
-        MockCluster::<DefaultProducerContext>::new(1).map_err(|e| Failure::retry(format!("start a Kafka in the process: {e}")))?;
+    let cluster = MockCluster::<DefaultProducerContext>::new(1)
+        .map_err(|e| Failure::retry(format!("start a Kafka in the process: {e}")))?;
     cluster.create_topic(TOPIC, PARTITIONS, 1).map_err(|e| Failure::retry(format!("create the topic {TOPIC}: {e}")))?;
     let bootstrap = cluster.bootstrap_servers();
-    let plan = weir_crds::load(PIPELINE, Some(&overrides(&bootstrap, &dir))).map_err(|findings| refused(&findings, &dir))?;
+    let plan =
+        weir_crds::load(PIPELINE, Some(&overrides(&bootstrap, &dir))).map_err(|findings| refused(&findings, &dir))?;
 
     occupy(&dir)?;
 
-    out!("Kafka   {bootstrap}, in this process: topic {TOPIC} with {PARTITIONS} partitions, {RIDES} rides of the last 24 hours");
+    out!(
+        "Kafka   {bootstrap}, in this process: topic {TOPIC} with {PARTITIONS} partitions, {RIDES} rides of the last \
+         24 hours"
+    );
     out!("table   {}", dir.join("table").display());
     out!("query   revenue per city and 5 minutes, watermark 10 minutes (examples/rides.yaml)\n");
 
@@ -78,7 +84,9 @@ fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let producer = {
         let (read, over) = (Arc::clone(&read), Arc::clone(&over));
         let target = Target { bootstrap_servers: bootstrap, topic: TOPIC.into() };
-        let pace = move |sent: &Sent| if over.load(Ordering::Relaxed) { Pace::Stop } else { pace(sent, read.load(Ordering::Relaxed)) };
+        let pace = move |sent: &Sent| {
+            if over.load(Ordering::Relaxed) { Pace::Stop } else { pace(sent, read.load(Ordering::Relaxed)) }
+        };
         std::thread::spawn(move || send(&target, Rides::new(spec(started_at)), pace))
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -117,7 +125,8 @@ fn demo(args: &DemoArgs) -> Result<(), Failure> {
 
 fn folder(given: Option<&Path>, now: DateTime<Utc>) -> Result<PathBuf, Failure> {
     // The process, since two may start in the same millisecond.
-    let own = || std::env::temp_dir().join(format!("weir-demo-{}-{}", now.format("%Y%m%d-%H%M%S%.3f"), std::process::id()));
+    let own =
+        || std::env::temp_dir().join(format!("weir-demo-{}-{}", now.format("%Y%m%d-%H%M%S%.3f"), std::process::id()));
     let dir = given.map_or_else(own, Path::to_owned);
     std::path::absolute(&dir).map_err(|e| failed(&dir, &e))
 }
@@ -130,9 +139,10 @@ fn failed(dir: &Path, error: &io::Error) -> Failure {
 fn occupy(dir: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(dir).map_err(|e| failed(dir, &e))?;
     std::fs::create_dir(dir.join("checkpoint")).map_err(|e| match e.kind() {
-        ErrorKind::AlreadyExists => {
-            Failure::config(format!("{} has another demo, whose Kafka is its own; give another --dir, or none", dir.display()))
-        }
+        ErrorKind::AlreadyExists => Failure::config(format!(
+            "{} has another demo, whose Kafka is its own; give another --dir, or none",
+            dir.display()
+        )),
         _ => failed(dir, &e),
     })
 }
@@ -185,7 +195,12 @@ async fn show(mut epochs: watch::Receiver<Option<Progress>>, read: Arc<AtomicU64
         let rows: u64 = p.sinks.iter().map(|s| s.num_output_rows).sum();
         let late: u64 = p.state_operators.iter().map(|s| s.num_rows_dropped_by_watermark).sum();
         let watermark = p.event_time.watermark.as_deref().unwrap_or("none yet");
-        out!("{:>6} {:>9} {:>11.0} {rows:>7} {late:>6}  {watermark}", p.batch_id, p.num_input_rows, p.input_rows_per_second);
+        out!(
+            "{:>6} {:>9} {:>11.0} {rows:>7} {late:>6}  {watermark}",
+            p.batch_id,
+            p.num_input_rows,
+            p.input_rows_per_second
+        );
         if read.fetch_add(p.num_input_rows, Ordering::Relaxed) + p.num_input_rows >= RIDES {
             let _ = tell.send(Signal::Finish);
         }

@@ -27,7 +27,8 @@ const EVENTS_AT_ONCE: usize = 32;
 /// `Config` for a topic that does not exist, `Retry` when no broker answers in time.
 pub fn partition_count(producer: &BaseProducer<Delivery>, target: &Target, within: Duration) -> Result<i32> {
     let Target { bootstrap_servers, topic } = target;
-    let unknown = || Failure::config(format!("topic {topic} does not exist on Kafka at {bootstrap_servers}; create it first"));
+    let unknown =
+        || Failure::config(format!("topic {topic} does not exist on Kafka at {bootstrap_servers}; create it first"));
     let metadata = producer.client().fetch_metadata(Some(topic), within);
     let metadata = metadata.map_err(|_| {
         // Takes in what the client has to say about its brokers.
@@ -89,7 +90,10 @@ impl ProducerContext for Delivery {
         if let Err((error, record)) = result {
             let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
             failed.get_or_insert_with(|| {
-                (error.rdkafka_error_code().map_or(Remedy::Retry, remedy_of), format!("{} was not delivered: {error}", name(record)))
+                (
+                    error.rdkafka_error_code().map_or(Remedy::Retry, remedy_of),
+                    format!("{} was not delivered: {error}", name(record)),
+                )
             });
         }
     }
@@ -100,7 +104,10 @@ fn name(record: &BorrowedMessage<'_>) -> String {
     let partition = record.partition();
     match record.headers().and_then(|headers| headers.iter().next()) {
         Some(Header { key, value }) => {
-            format!("a record for partition {partition} ({key}: {})", String::from_utf8_lossy(value.unwrap_or_default()))
+            format!(
+                "a record for partition {partition} ({key}: {})",
+                String::from_utf8_lossy(value.unwrap_or_default())
+            )
         }
         None => format!("a record for partition {partition}"),
     }

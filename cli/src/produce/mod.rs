@@ -1,5 +1,5 @@
-//! `weir produce rides`: a simulator of ride events, for trying things out and for measuring. The flags here; which rides in `rides`, how
-//! they get to Kafka in `send`, and whether they did in `delivery`.
+//! `weir produce rides`: a simulator of ride events, for trying things out and for measuring. The flags here; which
+//! rides in `rides`, how they get to Kafka in `send`, and whether they did in `delivery`.
 
 pub mod delivery;
 pub mod partition;
@@ -17,8 +17,8 @@ use send::{Pace, Sent, send};
 
 use crate::say::err;
 
-/// Writes simulated rides to a Kafka topic. With the same seed, start and settings, the same records go to the same partitions in the same
-/// order, at whatever speed.
+/// Writes simulated rides to a Kafka topic. With the same seed, start and settings, the same records go to the same
+/// partitions in the same order, at whatever speed.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RidesArgs {
     /// Kafka's bootstrap servers, as host:port, separated by commas.
@@ -44,8 +44,8 @@ pub struct RidesArgs {
     /// Event time of the first ride, such as 2024-01-01T00:00:00Z; without it, now.
     #[arg(long, value_parser = parse_time, value_name = "TIME")]
     pub start: Option<DateTime<Utc>>,
-    /// How much event time all rides together cover, such as 24h. Without it, event time goes with the rate (with `--rate max`: as if ten
-    /// came a second).
+    /// How much event time all rides together cover, such as 24h. Without it, event time goes with the rate (with
+    /// `--rate max`: as if ten came a second).
     #[arg(long, value_parser = parse_duration, value_name = "DURATION", requires = "count")]
     pub span: Option<Duration>,
 }
@@ -202,9 +202,21 @@ mod tests {
         let default = spec("");
         let pace = EventPace::PerSecond(10);
         assert_eq!(default, RidesSpec { seed: 1, count: None, start_us: 9, pace, disorder_us: 0, late_per_million: 0 });
-        let bench = spec("--rate max --count 100 --span 24h --seed 5 --disorder 2m --late 0.001 --start 1970-01-01T01:00:00+01:00");
+        let bench = spec(
+            "--rate max --count 100 --span 24h --seed 5 --disorder 2m --late 0.001 --start 1970-01-01T01:00:00+01:00",
+        );
         let pace = EventPace::Span { span_us: 86_400_000_000, rides: 100 };
-        assert_eq!(bench, RidesSpec { seed: 5, count: Some(100), start_us: 0, pace, disorder_us: 120_000_000, late_per_million: 1_000 });
+        assert_eq!(
+            bench,
+            RidesSpec {
+                seed: 5,
+                count: Some(100),
+                start_us: 0,
+                pace,
+                disorder_us: 120_000_000,
+                late_per_million: 1_000
+            }
+        );
         assert_eq!(spec("--rate max").pace, EventPace::PerSecond(10));
         assert_eq!(spec("--rate 500").pace, EventPace::PerSecond(500));
     }

@@ -1,6 +1,8 @@
-//! Which partition a key goes to: as Kafka's own Java producer decides, so that the same records always lie in the same partitions.
+//! Which partition a key goes to: as Kafka's own Java producer decides, so that the same records always lie in the same
+//! partitions.
 
-/// `(murmur2(key) & 0x7fffffff) % partitions`, as in `org.apache.kafka.clients.producer.internals.BuiltInPartitioner.partitionForKey`.
+/// `(murmur2(key) & 0x7fffffff) % partitions`, as in
+/// `org.apache.kafka.clients.producer.internals.BuiltInPartitioner.partitionForKey`.
 #[must_use]
 pub fn partition_of(key: &[u8], partitions: i32) -> i32 {
     let positive = i32::try_from(murmur2(key) & 0x7fff_ffff).unwrap_or(0);

@@ -1,5 +1,5 @@
-//! Rides, as many as asked for, always the same for the same seed: whatever the speed, the machine or the version of a random number
-//! library (numbers are taken from ChaCha8 by arithmetic that is written down here). Pure.
+//! Rides, as many as asked for, always the same for the same seed: whatever the speed, the machine or the version of a
+//! random number library (numbers are taken from ChaCha8 by arithmetic that is written down here). Pure.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -62,8 +62,8 @@ impl Rides {
         Self { spec, random: ChaCha8Rng::seed_from_u64(spec.seed), next: 0 }
     }
 
-    /// Evenly spread over `0..bound` (Lemire, "Fast Random Integer Generation in an Interval", 2019, without its rejection step: the bias is
-    /// below 2⁻³⁰ here).
+    /// Evenly spread over `0..bound` (Lemire, "Fast Random Integer Generation in an Interval", 2019, without its
+    /// rejection step: the bias is below 2⁻³⁰ here).
     fn below(&mut self, bound: u64) -> u64 {
         u64::try_from((u128::from(self.random.next_u64()) * u128::from(bound)) >> 64).unwrap_or(0)
     }
@@ -159,7 +159,8 @@ fn write_number(out: &mut Vec<u8>, mut n: u64, width: usize) {
 }
 
 /// As `2024-01-01T00:00:00.123Z`. The civil date is Howard Hinnant's `civil_from_days`
-/// (<https://howardhinnant.github.io/date_algorithms.html>); a formatting library would take longer than everything else here.
+/// (<https://howardhinnant.github.io/date_algorithms.html>); a formatting library would take longer than everything
+/// else here.
 fn write_timestamp(out: &mut Vec<u8>, ts_ms: i64) {
     let days = ts_ms.div_euclid(86_400_000);
     let ms = ts_ms.rem_euclid(86_400_000).unsigned_abs();
@@ -232,8 +233,9 @@ mod tests {
 
     #[test]
     fn more_late_rides_change_nothing_but_event_times() {
-        let untimed =
-            |late_per_million| Rides::new(RidesSpec { late_per_million, ..spec() }).map(|r| Ride { ts_ms: 0, ..r }).collect::<Vec<_>>();
+        let untimed = |late_per_million| {
+            Rides::new(RidesSpec { late_per_million, ..spec() }).map(|r| Ride { ts_ms: 0, ..r }).collect::<Vec<_>>()
+        };
         assert_eq!(untimed(0), untimed(500_000));
     }
 
@@ -258,7 +260,8 @@ mod tests {
             let ts_ms = day * 86_400_000 + 12_345_678;
             let mut out = Vec::new();
             write_timestamp(&mut out, ts_ms);
-            let expected = chrono::DateTime::from_timestamp_millis(ts_ms).unwrap().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
+            let expected =
+                chrono::DateTime::from_timestamp_millis(ts_ms).unwrap().format("%Y-%m-%dT%H:%M:%S%.3fZ").to_string();
             assert_eq!(String::from_utf8(out).unwrap(), expected);
         }
     }
@@ -268,7 +271,9 @@ mod tests {
         let spec = spec();
         let mut late = 0;
         for (n, ride) in (0..).zip(Rides::new(spec)) {
-            assert!(ride.ride_id < 1_000_000 && ride.user_id < 100_000 && (500..2_500).contains(&ride.distance_hundredths));
+            assert!(
+                ride.ride_id < 1_000_000 && ride.user_id < 100_000 && (500..2_500).contains(&ride.distance_hundredths)
+            );
             let factor = f64::from(ride.price_hundredths) / f64::from(ride.distance_hundredths);
             assert!((0.799..1.801).contains(&factor), "{ride:?}");
             let turn_us = spec.start_us + i64::try_from(spec.pace.turn_us(n)).unwrap();
@@ -276,7 +281,10 @@ mod tests {
             let disorder_ms = 120_000;
             if behind_ms > disorder_ms + 1 {
                 late += 1;
-                assert!((disorder_ms + 15 * 60_000..=disorder_ms + 60 * 60_000 + 1).contains(&behind_ms), "{behind_ms}");
+                assert!(
+                    (disorder_ms + 15 * 60_000..=disorder_ms + 60 * 60_000 + 1).contains(&behind_ms),
+                    "{behind_ms}"
+                );
             } else {
                 assert!((0..=disorder_ms + 1).contains(&behind_ms), "{behind_ms}");
             }

@@ -51,12 +51,17 @@ const DELIVER_WITHIN: Duration = Duration::from_secs(60);
 const QUEUED_RECORDS_MAX: u32 = 500_000;
 const QUEUED_KIB_MAX: u32 = 128 * 1024;
 
-/// Sends all rides, or until `pace` says `Stop`, and returns when the broker has acknowledged each of them. `pace` is asked before each
-/// chunk.
+/// Sends all rides, or until `pace` says `Stop`, and returns when the broker has acknowledged each of them. `pace` is
+/// asked before each chunk.
 ///
 /// # Errors
-/// `Config` for a topic that does not exist, `Retry` when the broker can't be reached or does not take a record in time.
-pub fn send(target: &Target, mut rides: impl Iterator<Item = Ride>, mut pace: impl FnMut(&Sent) -> Pace) -> Result<Sent> {
+/// `Config` for a topic that does not exist, `Retry` when the broker can't be reached or does not take a record in
+/// time.
+pub fn send(
+    target: &Target,
+    mut rides: impl Iterator<Item = Ride>,
+    mut pace: impl FnMut(&Sent) -> Pace,
+) -> Result<Sent> {
     let started = Instant::now();
     let producer = connect(target)?;
     let partitions = partition_count(&producer, target, CONNECT_WITHIN)?;
@@ -81,7 +86,10 @@ pub fn send(target: &Target, mut rides: impl Iterator<Item = Ride>, mut pace: im
             value.clear();
             ride.write_key(&mut key);
             ride.write_json(&mut value);
-            let record = BaseRecord::<[u8], [u8]>::to(&target.topic).partition(partition_of(&key, partitions)).key(&key).payload(&value);
+            let record = BaseRecord::<[u8], [u8]>::to(&target.topic)
+                .partition(partition_of(&key, partitions))
+                .key(&key)
+                .payload(&value);
             match producer.send(record) {
                 Ok(()) => {
                     sent.records += 1;
@@ -92,7 +100,9 @@ pub fn send(target: &Target, mut rides: impl Iterator<Item = Ride>, mut pace: im
                     producer.poll(WAIT_MAX);
                     break;
                 }
-                Err((error, _)) => return Err(Failure::config(format!("topic {}: the record was refused: {error}", target.topic))),
+                Err((error, _)) => {
+                    return Err(Failure::config(format!("topic {}: the record was refused: {error}", target.topic)));
+                }
             }
         }
         producer.poll(Duration::ZERO);
@@ -148,7 +158,8 @@ mod tests {
     /// Every record as (partition, key, value), by partition and offset.
     fn read(target: &Target, partitions: i32, count: usize) -> Vec<(i32, Vec<u8>, Vec<u8>)> {
         let mut config = ClientConfig::new();
-        let consumer: BaseConsumer = config.set("bootstrap.servers", &target.bootstrap_servers).set("group.id", "t").create().unwrap();
+        let consumer: BaseConsumer =
+            config.set("bootstrap.servers", &target.bootstrap_servers).set("group.id", "t").create().unwrap();
         let mut list = TopicPartitionList::new();
         for p in 0..partitions {
             list.add_partition_offset(&target.topic, p, Offset::Beginning).unwrap();

@@ -60,7 +60,8 @@ impl fmt::Display for Counts {
             return Ok(());
         }
         let path = |kind: &Kind| plain(kind.path.as_deref().unwrap_or("-"));
-        let width = shown.iter().map(|(kind, _)| path(kind).chars().count()).max().unwrap_or(0).clamp(4, PATH_WIDTH_MAX);
+        let width =
+            shown.iter().map(|(kind, _)| path(kind).chars().count()).max().unwrap_or(0).clamp(4, PATH_WIDTH_MAX);
         writeln!(f, "{:>10}  {:width$}  reason", "letters", "path")?;
         for (kind, count) in shown {
             writeln!(f, "{count:>10}  {:width$}  {}", path(kind), plain(&kind.reason))?;

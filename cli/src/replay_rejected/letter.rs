@@ -39,7 +39,10 @@ impl<'a> Letter<'a> {
     /// Whether there is a record to replay. A row for a range of offsets that could not be read has none.
     #[must_use]
     pub fn is_record(&self) -> bool {
-        self.key.is_some() || self.value.is_some() || self.timestamp_ms.is_some() || !self.reason.starts_with(REJECTED_RANGE)
+        self.key.is_some()
+            || self.value.is_some()
+            || self.timestamp_ms.is_some()
+            || !self.reason.starts_with(REJECTED_RANGE)
     }
 
     /// A row of a batch with the columns of `weir_plan::outputs::rejected_schema`.
@@ -53,9 +56,11 @@ impl<'a> Letter<'a> {
             let column = column(name)?.as_binary_opt::<i32>().ok_or_else(|| odd(name))?;
             Ok::<_, Failure>(column.is_valid(row).then(|| column.value(row)))
         };
-        let partition = column("partition")?.as_primitive_opt::<Int32Type>().ok_or_else(|| odd("partition"))?.value(row);
+        let partition =
+            column("partition")?.as_primitive_opt::<Int32Type>().ok_or_else(|| odd("partition"))?.value(row);
         let offset = column("offset")?.as_primitive_opt::<Int64Type>().ok_or_else(|| odd("offset"))?.value(row);
-        let timestamp = column("timestamp")?.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(|| odd("timestamp"))?;
+        let timestamp =
+            column("timestamp")?.as_primitive_opt::<TimestampMicrosecondType>().ok_or_else(|| odd("timestamp"))?;
         Ok(Self {
             origin: Origin { topic: text("topic")?.ok_or_else(|| odd("topic"))?, partition, offset },
             timestamp_ms: timestamp.is_valid(row).then(|| timestamp.value(row).div_euclid(1000)),
@@ -88,7 +93,10 @@ pub mod tests {
             Arc::new(StringArray::from_iter_values(letters.iter().map(|l| l.origin.topic))),
             Arc::new(Int32Array::from_iter_values(letters.iter().map(|l| l.origin.partition))),
             Arc::new(Int64Array::from_iter_values(letters.iter().map(|l| l.origin.offset))),
-            Arc::new(TimestampMicrosecondArray::from_iter(letters.iter().map(|l| l.timestamp_ms.map(|t| t * 1000))).with_timezone("UTC")),
+            Arc::new(
+                TimestampMicrosecondArray::from_iter(letters.iter().map(|l| l.timestamp_ms.map(|t| t * 1000)))
+                    .with_timezone("UTC"),
+            ),
             Arc::new(BinaryArray::from_iter(letters.iter().map(|l| l.key))),
             Arc::new(BinaryArray::from_iter(letters.iter().map(|l| l.value))),
             Arc::new(StringArray::from_iter_values(letters.iter().map(|l| l.reason))),
@@ -106,7 +114,13 @@ pub mod tests {
     fn a_letter_is_the_row_that_was_written() {
         let letters = [
             letter(7, "no JSON"),
-            Letter { key: None, value: Some(b""), timestamp_ms: None, path: Some("$.price"), ..letter(8, "found a string") },
+            Letter {
+                key: None,
+                value: Some(b""),
+                timestamp_ms: None,
+                path: Some("$.price"),
+                ..letter(8, "found a string")
+            },
             Letter { key: Some(b""), value: None, timestamp_ms: Some(-1), ..letter(9, "\u{e9}") },
             Letter { value: Some(b"\x00\xff\xfe"), ..letter(10, "no UTF-8") },
         ];

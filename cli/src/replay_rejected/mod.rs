@@ -1,6 +1,6 @@
-//! `weir replay-rejected`: the rows of a table of dead letters go back to their topic, so that the pipeline takes them in. The flags here;
-//! which rows in `walk`, a row as a letter in `letter`, how it gets to Kafka in `send`, what `--dry-run` says in `count`.
-//! `docs/reference/outputs.md` is for people.
+//! `weir replay-rejected`: the rows of a table of dead letters go back to their topic, so that the pipeline takes them
+//! in. The flags here; which rows in `walk`, a row as a letter in `letter`, how it gets to Kafka in `send`, what
+//! `--dry-run` says in `count`. `docs/reference/outputs.md` is for people.
 
 mod count;
 mod letter;
@@ -112,7 +112,8 @@ fn replay(plan: &Arc<Plan>, args: &ReplayArgs) -> Result<()> {
     }
     let source = plan.sources_of(sink.input).into_iter().next().map(|source| &plan.sources[source].kafka);
     let source = source.ok_or_else(|| Failure::bug(format!("sink {} has no source", quoted(&sink.name))))?;
-    let destination = Destination { bootstrap_servers: source.bootstrap_servers.clone(), topic: args.topic.clone(), patience };
+    let destination =
+        Destination { bootstrap_servers: source.bootstrap_servers.clone(), topic: args.topic.clone(), patience };
     let mut sender = Sender::connect(destination)?;
     let ended = walk.run(runtime.handle(), &mut sender);
     if ended.is_ok() {
@@ -133,11 +134,15 @@ fn sink_of<'a>(plan: &'a Plan, wanted: Option<&str>) -> Result<&'a Sink> {
     let names = || rejected.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ");
     match (wanted, rejected.as_slice()) {
         (_, []) => Err(Failure::config(
-            "spec.sinks: none has `output: Rejected`, so there is no table of dead letters; the source's `badRecords: {policy: Output}` \
+            "spec.sinks: none has `output: Rejected`, so there is no table of dead letters; the source's `badRecords: \
+             {policy: Output}` \
              and such a sink would make one",
         )),
         (None, [sink]) => Ok(sink),
-        (None, _) => Err(Failure::config(format!("spec.sinks: several have `output: Rejected`; choose one with --sink: {}", names()))),
+        (None, _) => Err(Failure::config(format!(
+            "spec.sinks: several have `output: Rejected`; choose one with --sink: {}",
+            names()
+        ))),
         (Some(wanted), sinks) => sinks.iter().find(|s| s.name == wanted).copied().ok_or_else(|| {
             let says = match plan.sinks.iter().any(|s| s.name == wanted) {
                 true => "the sink does not have `output: Rejected`",
@@ -156,9 +161,9 @@ mod tests {
     /// A pipeline with a sink `rows` and these of the output `Rejected`.
     fn plan(rejected: &[&str]) -> Plan {
         let policy = if rejected.is_empty() { "Drop" } else { "Output" };
-        let sinks = rejected
-            .iter()
-            .map(|name| format!("  - {{name: {name}, from: rides, output: Rejected, delta: {{uri: \"file:///lake/{name}\"}}}}\n"));
+        let sinks = rejected.iter().map(|name| {
+            format!("  - {{name: {name}, from: rides, output: Rejected, delta: {{uri: \"file:///lake/{name}\"}}}}\n")
+        });
         let text = format!(
             "apiVersion: weir.dev/v1alpha1
 kind: StreamPipeline
@@ -194,7 +199,11 @@ spec:
         for (rejected, wanted, says) in [
             (&[][..], None, "spec.sinks: none has `output: Rejected`"),
             (&["bad", "worse"], None, "choose one with --sink: bad, worse"),
-            (&["bad"], Some("rows"), "--sink `rows`: the sink does not have `output: Rejected`; of the output Rejected there is bad"),
+            (
+                &["bad"],
+                Some("rows"),
+                "--sink `rows`: the sink does not have `output: Rejected`; of the output Rejected there is bad",
+            ),
             (&["bad"], Some("bda"), "--sink `bda`: there is no such sink; of the output Rejected there is bad"),
         ] {
             let said = chosen(rejected, wanted).unwrap_err();

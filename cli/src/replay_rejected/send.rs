@@ -1,5 +1,5 @@
-//! Gets letters to Kafka: as the records that they were, with headers that say where they are from. What was taken is acknowledged when
-//! `settle` returns.
+//! Gets letters to Kafka: as the records that they were, with headers that say where they are from. What was taken is
+//! acknowledged when `settle` returns.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -86,11 +86,14 @@ impl Sender {
     fn place(&mut self, letter: &Letter<'_>) -> Result<(Target, i32)> {
         let topic = self.destination.topic.as_deref().unwrap_or(letter.origin.topic);
         if !self.topics.contains_key(topic) {
-            let target = Target { bootstrap_servers: self.destination.bootstrap_servers.clone(), topic: topic.to_owned() };
+            let target =
+                Target { bootstrap_servers: self.destination.bootstrap_servers.clone(), topic: topic.to_owned() };
             let count = partition_count(&self.producer, &target, self.destination.patience)?;
             self.topics.insert(topic.to_owned(), (target, count));
         }
-        let Some((target, count)) = self.topics.get(topic) else { return Err(Failure::bug("a topic that was just found is gone")) };
+        let Some((target, count)) = self.topics.get(topic) else {
+            return Err(Failure::bug("a topic that was just found is gone"));
+        };
         let partition = partition_for(letter, topic, *count).map_err(Failure::config)?;
         Ok((target.clone(), partition))
     }
@@ -134,7 +137,8 @@ impl Outlet for Sender {
     }
 }
 
-/// In its own topic a record goes where it was, as whoever chose that partition wanted it; in another one, to that of its key.
+/// In its own topic a record goes where it was, as whoever chose that partition wanted it; in another one, to that of
+/// its key.
 fn partition_for(letter: &Letter<'_>, topic: &str, count: i32) -> Result<i32, String> {
     let Letter { origin, key, .. } = letter;
     let Origin { partition, .. } = *origin;
@@ -143,7 +147,8 @@ fn partition_for(letter: &Letter<'_>, topic: &str, count: i32) -> Result<i32, St
             Ok(partition)
         } else {
             Err(format!(
-                "topic {topic} has {count} partitions, and the record {origin} is from another; with --topic it would go elsewhere"
+                "topic {topic} has {count} partitions, and the record {origin} is from another; with --topic it would \
+                 go elsewhere"
             ))
         };
     }
@@ -172,14 +177,16 @@ mod tests {
         assert_eq!(partition_for(&letter(7, ""), "rides", 4), Ok(3));
         assert_eq!(partition_for(&letter(7, ""), "other", 4), Ok(partition_of(b"k", 4)));
         assert_eq!(partition_for(&keyless, "other", 2), Ok(1));
-        let says = "topic rides has 3 partitions, and the record rides/3/7 is from another; with --topic it would go elsewhere";
+        let says = "topic rides has 3 partitions, and the record rides/3/7 is from another; with --topic it would go \
+                    elsewhere";
         assert_eq!(partition_for(&letter(7, ""), "rides", 3), Err(says.to_owned()));
     }
 
     type Found = (Option<Vec<u8>>, Option<Vec<u8>>, Option<i64>, Vec<(String, Vec<u8>)>);
 
     fn read(bootstrap: &str, count: usize) -> Vec<Found> {
-        let consumer: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).set("group.id", "t").create().unwrap();
+        let consumer: BaseConsumer =
+            ClientConfig::new().set("bootstrap.servers", bootstrap).set("group.id", "t").create().unwrap();
         let mut list = TopicPartitionList::new();
         list.add_partition_offset("rides", 3, Offset::Beginning).unwrap();
         consumer.assign(&list).unwrap();
@@ -189,8 +196,14 @@ mod tests {
             assert!(Instant::now() < until, "{} of {count}", found.len());
             if let Some(message) = consumer.poll(POLL) {
                 let m = message.unwrap();
-                let headers = m.headers().unwrap().iter().map(|h| (h.key.to_owned(), h.value.unwrap().to_vec())).collect();
-                found.push((m.key().map(<[u8]>::to_vec), m.payload().map(<[u8]>::to_vec), m.timestamp().to_millis(), headers));
+                let headers =
+                    m.headers().unwrap().iter().map(|h| (h.key.to_owned(), h.value.unwrap().to_vec())).collect();
+                found.push((
+                    m.key().map(<[u8]>::to_vec),
+                    m.payload().map(<[u8]>::to_vec),
+                    m.timestamp().to_millis(),
+                    headers,
+                ));
             }
         }
         found
@@ -233,6 +246,9 @@ mod tests {
         sender.take(&letter(7, "no JSON")).unwrap();
         let failure = sender.settle().unwrap_err();
         assert_eq!(failure.remedy, Remedy::Config);
-        assert!(failure.message.contains("a record for partition 3 (weir-replayed-from: rides/3/7) was not delivered"), "{failure}");
+        assert!(
+            failure.message.contains("a record for partition 3 (weir-replayed-from: rides/3/7) was not delivered"),
+            "{failure}"
+        );
     }
 }

@@ -1,4 +1,5 @@
-//! Goes through the dead letters of a table, version by version and batch by batch, and knows from where another replay would go on.
+//! Goes through the dead letters of a table, version by version and batch by batch, and knows from where another replay
+//! would go on.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -35,8 +36,8 @@ pub struct Selection {
     pub limit: Option<u64>,
 }
 
-/// What comes next: so many rows of the version are done, whether they were selected or not. Files and the commits that name them never
-/// change, so the rows of a version always come in the same order.
+/// What comes next: so many rows of the version are done, whether they were selected or not. Files and the commits that
+/// name them never change, so the rows of a version always come in the same order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
     pub version: i64,
@@ -99,8 +100,8 @@ impl Walk {
         self.progress.taken
     }
 
-    /// From where to go on so that no letter that has arrived goes out again. Others after it may have arrived too, if it ended with a
-    /// failure.
+    /// From where to go on so that no letter that has arrived goes out again. Others after it may have arrived too, if
+    /// it ended with a failure.
     #[must_use]
     pub fn next(&self) -> Position {
         self.progress.settled
@@ -128,7 +129,8 @@ impl Progress {
             }
             if !self.skips() {
                 let letter = Letter::of(rows, row)?;
-                let is_wanted = self.selection.reason.as_ref().is_none_or(|wanted| letter.reason.contains(wanted.as_str()));
+                let is_wanted =
+                    self.selection.reason.as_ref().is_none_or(|wanted| letter.reason.contains(wanted.as_str()));
                 if is_wanted && letter.is_record() {
                     outlet.take(&letter)?;
                     self.taken += 1;
@@ -223,11 +225,21 @@ mod tests {
 
     #[test]
     fn a_row_for_a_range_of_offsets_is_no_record_and_no_tombstone() {
-        let range = Letter { key: None, value: None, timestamp_ms: None, ..letter(1, "unreadable offsets [1, 5): failed CRC32C check") };
+        let range = Letter {
+            key: None,
+            value: None,
+            timestamp_ms: None,
+            ..letter(1, "unreadable offsets [1, 5): failed CRC32C check")
+        };
         let tombstone = Letter { timestamp_ms: Some(7), ..range };
         let (mut progress, mut kept) = (Progress::new(4, all()), Kept::default());
         progress.enter(4);
-        progress.batch(&rows(&[letter(0, "found null"), range, Letter { origin: letter(9, "").origin, ..tombstone }]), &mut kept).unwrap();
+        progress
+            .batch(
+                &rows(&[letter(0, "found null"), range, Letter { origin: letter(9, "").origin, ..tombstone }]),
+                &mut kept,
+            )
+            .unwrap();
         assert_eq!((kept.0, progress.taken, progress.settled.rows), (vec![0, 9], 2, 3));
     }
 

@@ -1,6 +1,6 @@
-//! How deep a text nests, found out before it is read. The reader takes a time that grows with the square of the depth (a megabyte of `{a: `
-//! takes minutes), and has read everything before it is asked for the first value. So its own parser is asked here for one event after the
-//! other, up to the first that is too deep.
+//! How deep a text nests, found out before it is read. The reader takes a time that grows with the square of the depth
+//! (a megabyte of `{a: ` takes minutes), and has read everything before it is asked for the first value. So its own
+//! parser is asked here for one event after the other, up to the first that is too deep.
 //!
 //! The only unsafe code of this crate: the parser's C-like interface.
 #![allow(unsafe_code)]
@@ -8,8 +8,8 @@
 use std::marker::PhantomData;
 use std::mem::MaybeUninit;
 
-/// The line, from 1, where more than `max` lists and mappings lie in each other; none if there is no such line up to the end of the text or
-/// the first thing in it that is not YAML.
+/// The line, from 1, where more than `max` lists and mappings lie in each other; none if there is no such line up to
+/// the end of the text or the first thing in it that is not YAML.
 pub(super) fn line_of_more_than(max: usize, text: &str) -> Option<u64> {
     let mut parser = Parser::new(text)?;
     let mut depth = 0_usize;
@@ -17,7 +17,9 @@ pub(super) fn line_of_more_than(max: usize, text: &str) -> Option<u64> {
         let (kind, line) = parser.next()?;
         match kind {
             unsafe_libyaml::YAML_SEQUENCE_START_EVENT | unsafe_libyaml::YAML_MAPPING_START_EVENT => depth += 1,
-            unsafe_libyaml::YAML_SEQUENCE_END_EVENT | unsafe_libyaml::YAML_MAPPING_END_EVENT => depth = depth.saturating_sub(1),
+            unsafe_libyaml::YAML_SEQUENCE_END_EVENT | unsafe_libyaml::YAML_MAPPING_END_EVENT => {
+                depth = depth.saturating_sub(1)
+            }
             unsafe_libyaml::YAML_STREAM_END_EVENT => return None,
             _ => {}
         }
@@ -36,7 +38,8 @@ struct Parser<'a> {
 impl<'a> Parser<'a> {
     fn new(text: &'a str) -> Option<Self> {
         let mut raw = Box::new(MaybeUninit::uninit());
-        // SAFETY: the parser is initialized before anything else is asked of it, and stays where it is. The text outlives it.
+        // SAFETY: the parser is initialized before anything else is asked of it, and stays where it is. The text
+        // outlives it.
         unsafe {
             if unsafe_libyaml::yaml_parser_initialize(raw.as_mut_ptr()).fail {
                 return None;

@@ -1,4 +1,5 @@
-//! A serde deserializer over a tree of values that knows where it is, says what would be right, and stands in for broken places.
+//! A serde deserializer over a tree of values that knows where it is, says what would be right, and stands in for
+//! broken places.
 
 use std::fmt;
 use weir_plan::quote::quoted;
@@ -50,7 +51,10 @@ impl<'a> Place<'a> {
             ),
             Error::Missing(field) => {
                 let path = self.path.field(field);
-                Error::Located(Finding::new(&path, "is required"), Broken { path, block: self.path.clone(), meant: None })
+                Error::Located(
+                    Finding::new(&path, "is required"),
+                    Broken { path, block: self.path.clone(), meant: None },
+                )
             }
             located @ Error::Located(..) => located,
         })
@@ -211,22 +215,41 @@ impl<'de> Deserializer<'de> for At<'de> {
         self.0.locate(result)
     }
 
-    fn deserialize_struct<V: Visitor<'de>>(self, _: &'static str, fields: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_struct<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        fields: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
         let result = match self.0.value {
             None => visitor.visit_map(Entries::stand_in(&self.0, fields)),
-            Some(Value::Mapping(mapping)) => Entries::known(&self.0, mapping, fields).and_then(|entries| visitor.visit_map(entries)),
+            Some(Value::Mapping(mapping)) => {
+                Entries::known(&self.0, mapping, fields).and_then(|entries| visitor.visit_map(entries))
+            }
             Some(_) => Err(self.0.wrong(&format!("a mapping with the fields {}", fields.join(", ")))),
         };
         self.0.locate(result)
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, names: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        names: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
         let name = match self.0.value {
             None => names.first().copied().ok_or_else(|| self.0.wrong("a name")),
-            Some(Value::String(s)) => names.iter().find(|n| *n == s).copied().ok_or_else(|| match nearest(s, names.iter().copied()) {
-                Some(near) => Error::Here(format!("found {}; did you mean {}? {} would be right", quoted(s), quoted(near), one_of(names))),
-                None => self.0.wrong(&one_of(names)),
-            }),
+            Some(Value::String(s)) => {
+                names.iter().find(|n| *n == s).copied().ok_or_else(|| match nearest(s, names.iter().copied()) {
+                    Some(near) => Error::Here(format!(
+                        "found {}; did you mean {}? {} would be right",
+                        quoted(s),
+                        quoted(near),
+                        one_of(names)
+                    )),
+                    None => self.0.wrong(&one_of(names)),
+                })
+            }
             Some(_) => Err(self.0.wrong(&one_of(names))),
         };
         let result = name.and_then(|name| {
@@ -279,8 +302,8 @@ impl<'p, 'de> Entries<'p, 'de> {
         Self { place, left: left.into_iter(), value: None }
     }
 
-    /// The entries that are fields; a key that is none of them is an error. A field without a value counts as left out, as it does for
-    /// the API server.
+    /// The entries that are fields; a key that is none of them is an error. A field without a value counts as left out,
+    /// as it does for the API server.
     fn known(place: &'p Place<'de>, mapping: &'de Mapping, fields: &'static [&'static str]) -> Result<Self, Error> {
         let mut left = Vec::new();
         for (key, value) in mapping.iter().filter_map(|(k, v)| Some((k.as_str()?, v))) {
@@ -293,7 +316,10 @@ impl<'p, 'de> Entries<'p, 'de> {
                 return Err(unknown_field(place, key, path, mapping, fields));
             }
         }
-        let missing = fields.iter().filter(|f| !left.iter().any(|(key, _)| key == *f)).filter(|f| place.is_broken(&place.path.field(f)));
+        let missing = fields
+            .iter()
+            .filter(|f| !left.iter().any(|(key, _)| key == *f))
+            .filter(|f| place.is_broken(&place.path.field(f)));
         let missing: Vec<_> = missing.map(|f| (*f, None)).collect();
         left.extend(missing);
         Ok(Self { place, left: left.into_iter(), value: None })

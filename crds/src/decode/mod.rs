@@ -1,7 +1,8 @@
 //! From YAML text to a document, with everything that is wrong with it at once.
 //!
-//! serde stops at the first error. So whatever is wrong is noted and its place is marked as broken, and decoding starts again: a broken
-//! place yields a stand-in of the type that is asked for. The stand-ins never leave this crate; `lower` is told where they are.
+//! serde stops at the first error. So whatever is wrong is noted and its place is marked as broken, and decoding starts
+//! again: a broken place yields a stand-in of the type that is asked for. The stand-ins never leave this crate; `lower`
+//! is told where they are.
 
 mod depth;
 mod deserializer;
@@ -53,6 +54,8 @@ fn check_header(document: &StreamPipeline, broken: &[Broken]) -> Vec<Finding> {
         .into_iter()
         .map(|(field, found, right)| (Path::root().field(field), found, right))
         .filter(|(path, found, right)| found != right && !broken.iter().any(|b| b.path == *path))
-        .map(|(path, found, right)| Finding::new(&path, format!("found {}; this version reads {}", quoted(found), quoted(right))))
+        .map(|(path, found, right)| {
+            Finding::new(&path, format!("found {}; this version reads {}", quoted(found), quoted(right)))
+        })
         .collect()
 }

@@ -1,7 +1,9 @@
-//! Plain scalars that YAML 1.1 and YAML 1.2 read differently. kubectl and Helm read documents with sigs.k8s.io/yaml, which reads much as
-//! YAML 1.1 does; `weir` reads YAML 1.2. One file must not mean two things, so these are refused until they are in quotes.
+//! Plain scalars that YAML 1.1 and YAML 1.2 read differently. kubectl and Helm read documents with sigs.k8s.io/yaml,
+//! which reads much as YAML 1.1 does; `weir` reads YAML 1.2. One file must not mean two things, so these are refused
+//! until they are in quotes.
 //!
-//! The list is that of `resolve` in `resolve.go` of go.yaml.in/yaml/v2 (v2.4.4), which sigs.k8s.io/yaml (v1.6.0) reads with:
+//! The list is that of `resolve` in `resolve.go` of go.yaml.in/yaml/v2 (v2.4.4), which sigs.k8s.io/yaml (v1.6.0) reads
+//! with:
 //! - twenty-two words for true and false, of which YAML 1.2 has the six that are spelt `true` and `false`;
 //! - whole numbers with zeros in front, which are octal there (`0777`; `0899` is a decimal one);
 //! - numbers with underscores in them (`1_000`), and the prefixes `0X`, `0O`, `0B`.
@@ -27,14 +29,16 @@ fn is_number(plain: &str) -> bool {
     let digits = plain.replace('_', "");
     let digits = digits.strip_prefix(['+', '-']).unwrap_or(&digits);
     let is_all = |text: &str, radix| !text.is_empty() && text.chars().all(|c| c.is_digit(radix));
-    let radix = |prefix: [&str; 2], radix| prefix.iter().filter_map(|p| digits.strip_prefix(p)).any(|rest| is_all(rest, radix));
+    let radix =
+        |prefix: [&str; 2], radix| prefix.iter().filter_map(|p| digits.strip_prefix(p)).any(|rest| is_all(rest, radix));
     radix(["0x", "0X"], 16) || radix(["0o", "0O"], 8) || radix(["0b", "0B"], 2) || is_decimal(digits)
 }
 
 /// `[0-9]+(\.[0-9]*)?` or `\.[0-9]+`, with `[eE][-+]?[0-9]+` behind it or not.
 fn is_decimal(text: &str) -> bool {
     let is_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-    let (number, exponent) = text.split_once(['e', 'E']).map_or((text, None), |(number, exponent)| (number, Some(exponent)));
+    let (number, exponent) =
+        text.split_once(['e', 'E']).map_or((text, None), |(number, exponent)| (number, Some(exponent)));
     let exponent_fits = exponent.is_none_or(|e| {
         let e = e.strip_prefix(['+', '-']).unwrap_or(e);
         !e.is_empty() && is_digits(e)

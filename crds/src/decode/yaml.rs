@@ -1,7 +1,8 @@
 //! YAML text to a tree of values, guarded: text from anywhere may come here, the API server's webhook included.
 //!
-//! Aliases are expanded, so the number of values is bounded, not only the text; depth is bounded. A key that stands twice in one mapping is
-//! an error, because whoever reads the document sees one of them and the program may take the other; so is what kubectl reads otherwise.
+//! Aliases are expanded, so the number of values is bounded, not only the text; depth is bounded. A key that stands
+//! twice in one mapping is an error, because whoever reads the document sees one of them and the program may take the
+//! other; so is what kubectl reads otherwise.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -32,7 +33,8 @@ pub(crate) fn parse_yaml(text: &str) -> Result<Value, Vec<Finding>> {
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     if let Some(line) = depth::line_of_more_than(DEPTH_MAX, text) {
         return Err(whole(format!(
-            "lists and mappings are nested more than {DEPTH_MAX} deep at line {line}; no field of a document lies so deep"
+            "lists and mappings are nested more than {DEPTH_MAX} deep at line {line}; no field of a document lies so \
+             deep"
         )));
     }
     let guard = RefCell::new(Guard { values_left: VALUES_MAX, findings: Vec::new() });
@@ -52,9 +54,10 @@ pub(crate) fn parse_yaml(text: &str) -> Result<Value, Vec<Finding>> {
     match (documents.pop(), documents.len()) {
         (None, _) => Err(whole("the document is empty; a StreamPipeline should be here".to_owned())),
         (Some(only), 0) => Ok(only),
-        (Some(_), others) => {
-            Err(whole(format!("found {} YAML documents; there should be exactly one, so split the file at `---`", others + 1)))
-        }
+        (Some(_), others) => Err(whole(format!(
+            "found {} YAML documents; there should be exactly one, so split the file at `---`",
+            others + 1
+        ))),
     }
 }
 
@@ -66,7 +69,9 @@ fn hint(text: &str) -> String {
         return format!("; line {line} is indented with a tab: write spaces");
     }
     match line_where(&|line| line.contains("${")) {
-        Some(line) => format!("; line {line} has `${{`, and documents know no variables: write the value, or lay it over with --override"),
+        Some(line) => format!(
+            "; line {line} has `${{`, and documents know no variables: write the value, or lay it over with --override"
+        ),
         None => String::new(),
     }
 }
@@ -105,12 +110,14 @@ impl Node<'_> {
         Self { text: self.text, path, depth: self.depth + 1, guard: self.guard }
     }
 
-    /// `found` is a part of the text: serde_yaml says so of plain and quoted scalars, unless there is an escape in them.
+    /// `found` is a part of the text: serde_yaml says so of plain and quoted scalars, unless there is an escape in
+    /// them.
     fn check_reading(&self, path: &Path, found: &str, is_key: bool) {
         let Some(other) = other_reading(found).filter(|_| is_plain(self.text, found)) else { return };
         let or = if is_key || other == NUMBER { String::new() } else { format!(" or {other}") };
         let message = format!(
-            "found {0}, which without quotes is text in YAML 1.2 and {other} to kubectl and Helm; {1}{or} would be right",
+            "found {0}, which without quotes is text in YAML 1.2 and {other} to kubectl and Helm; {1}{or} would be \
+             right",
             quoted(found),
             quoted(format_args!("\"{found}\""))
         );
@@ -118,9 +125,10 @@ impl Node<'_> {
     }
 
     fn too_big(&self, number: &dyn fmt::Display) -> Value {
-        self.guard
-            .borrow_mut()
-            .add(&self.path, format!("found the number {number}, which has more than 64 bits; put it in quotes if it is text"));
+        self.guard.borrow_mut().add(
+            &self.path,
+            format!("found the number {number}, which has more than 64 bits; put it in quotes if it is text"),
+        );
         Value::Null
     }
 
@@ -140,7 +148,9 @@ impl<'de> DeserializeSeed<'de> for Node<'_> {
         {
             let mut guard = self.guard.borrow_mut();
             let Some(left) = guard.values_left.checked_sub(1) else {
-                return Err(de::Error::custom(format!("more than {VALUES_MAX} values, those that aliases repeat included")));
+                return Err(de::Error::custom(format!(
+                    "more than {VALUES_MAX} values, those that aliases repeat included"
+                )));
             };
             guard.values_left = left;
         }
@@ -280,7 +290,13 @@ mod tests {
     #[test]
     fn every_key_that_stands_twice_is_named() {
         let said = refusals("a: 1\nb: [{c: 1, c: 2}]\na: 2\n");
-        assert_eq!(said, ["b[0].c: this key stands twice in its mapping; keep one", "a: this key stands twice in its mapping; keep one"]);
+        assert_eq!(
+            said,
+            [
+                "b[0].c: this key stands twice in its mapping; keep one",
+                "a: this key stands twice in its mapping; keep one"
+            ]
+        );
     }
 
     #[test]
@@ -298,7 +314,10 @@ mod tests {
     #[test]
     fn what_is_too_deep_too_long_or_tagged_is_refused() {
         assert!(refusals(&"[".repeat(20))[0].contains("not YAML"));
-        assert!(refusals(&format!("{}{}", "[".repeat(40), "]".repeat(40)))[0].contains("nested more than 32 deep at line 1;"));
+        assert!(
+            refusals(&format!("{}{}", "[".repeat(40), "]".repeat(40)))[0]
+                .contains("nested more than 32 deep at line 1;")
+        );
         assert!(refusals(&format!("? {}\n: x", "k".repeat(600)))[0].contains("a key of 600 bytes"));
         assert!(refusals(&" ".repeat(TEXT_BYTES_MAX + 1))[0].contains("at most 1048576 are read"));
         assert!(refusals("a: !thing x")[0].contains("without tags"));
@@ -309,7 +328,16 @@ mod tests {
     fn a_megabyte_takes_no_longer_than_a_second_whatever_is_in_it() {
         let fill = |part: &str| part.repeat(TEXT_BYTES_MAX / part.len());
         let long_key = format!("? {}\n: [{}]", "k".repeat(TEXT_BYTES_MAX / 2), "x, ".repeat(VALUES_MAX));
-        for text in [fill("{a: "), fill("["), fill("- "), fill("? "), fill("a: {b: [c]}\n---\n"), fill("{\"}\": "), fill("'"), long_key] {
+        for text in [
+            fill("{a: "),
+            fill("["),
+            fill("- "),
+            fill("? "),
+            fill("a: {b: [c]}\n---\n"),
+            fill("{\"}\": "),
+            fill("'"),
+            long_key,
+        ] {
             let began = Instant::now();
             let _ = parse_yaml(&text);
             // Room for a machine that is busy; without the bound on depth this takes minutes.
@@ -326,6 +354,9 @@ mod tests {
     fn exactly_one_document_is_read_and_empty_ones_do_not_count() {
         assert_eq!(parse_yaml("---\na: 1\n---\n").unwrap(), parse_yaml("a: 1").unwrap());
         assert_eq!(refusals("# nothing\n"), ["the document is empty; a StreamPipeline should be here"]);
-        assert_eq!(refusals("a: 1\n---\nb: 1\n"), ["found 2 YAML documents; there should be exactly one, so split the file at `---`"]);
+        assert_eq!(
+            refusals("a: 1\n---\nb: 1\n"),
+            ["found 2 YAML documents; there should be exactly one, so split the file at `---`"]
+        );
     }
 }

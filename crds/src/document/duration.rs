@@ -51,7 +51,8 @@ impl<'de> Deserialize<'de> for Duration {
 
             fn visit_u64<E: de::Error>(self, number: u64) -> Result<Duration, E> {
                 Err(E::custom(format!(
-                    "found the number {number}, which has no unit: write {number}s for seconds, or {number} with h, m or ms"
+                    "found the number {number}, which has no unit: write {number}s for seconds, or {number} with h, m \
+                     or ms"
                 )))
             }
         }

@@ -1,8 +1,8 @@
 //! `StreamPipeline` as its author writes it: names and types of every field, and nothing about what they mean.
 //!
-//! The shape is final: fields whose feature is still to be built are here too, and lowering refuses them with their path. Blocks whose inner
-//! shape is still open are an [`Open`] mapping. The comments on fields are what `kubectl explain` and editors show; the table is in
-//! `docs/reference/document.md`.
+//! The shape is final: fields whose feature is still to be built are here too, and lowering refuses them with their
+//! path. Blocks whose inner shape is still open are an [`Open`] mapping. The comments on fields are what `kubectl
+//! explain` and editors show; the table is in `docs/reference/document.md`.
 // Those comments are plain text: brackets and angles mean themselves.
 #![allow(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags, rustdoc::bare_urls)]
 
@@ -35,8 +35,8 @@ pub use quantity::Quantity;
 pub(crate) use sink::SINK_FOLDERS;
 pub use sink::{DeltaMaintenance, DeltaSink, Mode, Output, SchemaEvolution, Sink};
 pub use source::{
-    Assignment, BadRecords, BadRecordsPolicy, EventTime, Format, JsonColumn, JsonFormat, KafkaOffset, KafkaSource, MetadataColumn,
-    MetadataField, OnLostOffsets, Position, Source, StartFrom, TimestampNumbers, Tombstones,
+    Assignment, BadRecords, BadRecordsPolicy, EventTime, Format, JsonColumn, JsonFormat, KafkaOffset, KafkaSource,
+    MetadataColumn, MetadataField, OnLostOffsets, Position, Source, StartFrom, TimestampNumbers, Tombstones,
 };
 pub use step::{Aggregate, AggregateColumn, Map, MapColumn, Session, Sliding, Step, Tumbling, Window};
 pub use storage::{S3Encryption, S3EncryptionType, S3Storage, Storage};
@@ -110,11 +110,13 @@ pub struct Metadata {
     reads_what_is_there("sinks", ""),
 ]))]
 pub struct Spec {
-    /// When an epoch is closed and its results are committed. By default as soon as the last one is committed and there is something new.
+    /// When an epoch is closed and its results are committed. By default as soon as the last one is committed and there
+    /// is something new.
     pub trigger: Option<Trigger>,
     /// Where the pipeline keeps its progress and state. Every pipeline has its own place.
     pub checkpoint: Checkpoint,
-    /// How object stores are reached, by prefixes of URIs; the longest one wins. Without an entry, by the pod's environment. At most 64.
+    /// How object stores are reached, by prefixes of URIs; the longest one wins. Without an entry, by the pod's
+    /// environment. At most 64.
     #[serde(default)]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["uriPrefix"]))]
     pub storage: Vec<Storage>,
@@ -139,7 +141,8 @@ pub struct Spec {
     pub time_zone: Option<String>,
     /// Whether the pipeline is to have no pods. Its state stays, and it goes on from there. By default false.
     pub suspend: Option<bool>,
-    /// How many pods share the work: 0 or 1, until pipelines can be spread over several. By default 1; 0 is another way to suspend.
+    /// How many pods share the work: 0 or 1, until pipelines can be spread over several. By default 1; 0 is another way
+    /// to suspend.
     #[schemars(range(min = 0, max = 1))]
     pub replicas: Option<i64>,
     /// CPU and memory of the runtime's container. By default the operator's.
@@ -147,15 +150,17 @@ pub struct Spec {
     /// The container image of the runtime, in place of the operator's default: registry.example.com/weir:0.1.0
     #[schemars(with = "Option<Image>")]
     pub image: Option<String>,
-    /// The version of the runtime: 0.1.0. By default the version that the pipeline was first started with; an upgrade of the operator does not
-    /// change it.
+    /// The version of the runtime: 0.1.0. By default the version that the pipeline was first started with; an upgrade
+    /// of the operator does not change it.
     #[schemars(with = "Option<Tag>")]
     pub runtime_version: Option<String>,
     /// What pods get beyond what the operator gives them: labels, placement, environment.
     pub pod_template: Option<PodTemplate>,
-    /// What deleting the pipeline does to its checkpoint. Retain (the default): nothing. DeleteCheckpoint: deletes it. Tables stay always.
+    /// What deleting the pipeline does to its checkpoint. Retain (the default): nothing. DeleteCheckpoint: deletes it.
+    /// Tables stay always.
     pub deletion_policy: Option<DeletionPolicy>,
-    /// Discards the saved state or goes back to an earlier one, once per token: for changes that the state does not fit, or to repeat a part.
+    /// Discards the saved state or goes back to an earlier one, once per token: for changes that the state does not
+    /// fit, or to repeat a part.
     pub state_action: Option<StateAction>,
 }
 
@@ -174,17 +179,18 @@ pub struct Spec {
     belongs_to("runToken", "type", "AvailableNow", None),
 ]))]
 pub struct Trigger {
-    /// AsSoonAsPossible: when the last one is committed and there is something new. Interval: at a fixed beat. AvailableNow: reads what is
-    /// there when it starts, then ends. Continuous: not supported yet.
+    /// AsSoonAsPossible: when the last one is committed and there is something new. Interval: at a fixed beat.
+    /// AvailableNow: reads what is there when it starts, then ends. Continuous: not supported yet.
     #[serde(rename = "type")]
     pub kind: TriggerType,
     /// Of the type Interval, which requires it: the beat, as a duration from 1ms to 24h: 5s
     #[schemars(extend("x-kubernetes-validations" = [between("1ms", "24h")]))]
     pub interval: Option<Duration>,
-    /// Of the type AvailableNow: what becomes of open windows at the end of a run. KeepOpen (the default): the next run goes on with them.
-    /// EmitAll: they are closed and written; rows that come for them later are late.
+    /// Of the type AvailableNow: what becomes of open windows at the end of a run. KeepOpen (the default): the next run
+    /// goes on with them. EmitAll: they are closed and written; rows that come for them later are late.
     pub on_end: Option<OnEnd>,
-    /// Of the type AvailableNow: when a run starts, as cron has it, in UTC: minute, hour, day, month, weekday. Every night at two: 0 2 * * *
+    /// Of the type AvailableNow: when a run starts, as cron has it, in UTC: minute, hour, day, month, weekday. Every
+    /// night at two: 0 2 * * *
     #[schemars(with = "Option<Schedule>")]
     pub schedule: Option<String>,
     /// Of the type AvailableNow: each new token starts a run, once the last one is done: run-7
@@ -212,7 +218,8 @@ pub enum OnEnd {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Checkpoint {
     /// A place of the pipeline's own, which no table lies in: s3://lake/checkpoints/rides. It can't be changed later.
-    #[schemars(with = "Uri", extend("x-kubernetes-validations" = [no_folder(), rule("self == oldSelf", "", CHECKPOINT_STAYS)]))]
+    #[schemars(with = "Uri", extend("x-kubernetes-validations" = [no_folder(), rule("self == \
+        oldSelf", "", CHECKPOINT_STAYS)]))]
     pub uri: String,
     /// How many manifests garbage collection leaves, 2 to 10000. By default 10.
     #[schemars(range(min = 2, max = 10_000))]
@@ -226,8 +233,8 @@ pub struct Checkpoint {
     pub timeout: Option<Duration>,
 }
 
-const CHECKPOINT_STAYS: &str =
-    "can't be changed, since the pipeline's progress and state lie there; to begin anew, create a pipeline under another name";
+const CHECKPOINT_STAYS: &str = "can't be changed, since the pipeline's progress and state lie there; to begin anew, \
+                                create a pipeline under another name";
 
 /// A Secret, with keys that are fixed by what it is for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -278,15 +285,16 @@ pub struct StateAction {
     pub token: String,
     /// Begins without state: windows that are open are lost, the rows of tables stay.
     pub discard: Option<Discard>,
-    /// Goes back to the state and offsets of an earlier epoch. The rows that later epochs have written stay in the tables and come again.
+    /// Goes back to the state and offsets of an earlier epoch. The rows that later epochs have written stay in the
+    /// tables and come again.
     pub restore: Option<Restore>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Discard {
-    /// Keep (the default): reading goes on where it was. StartFrom: where `startFrom` says, as if the pipeline were new; what was read
-    /// before and is read again comes into the tables again.
+    /// Keep (the default): reading goes on where it was. StartFrom: where `startFrom` says, as if the pipeline were
+    /// new; what was read before and is read again comes into the tables again.
     pub offsets: Option<Offsets>,
 }
 

@@ -50,8 +50,8 @@ pub struct PodTemplate {
     /// The name of a PriorityClass.
     #[schemars(with = "Option<ObjectName>")]
     pub priority_class_name: Option<String>,
-    /// A ServiceAccount of the pipeline's namespace, for clouds that give rights by it. Left out: one that the operator makes. Its token is
-    /// not mounted either way.
+    /// A ServiceAccount of the pipeline's namespace, for clouds that give rights by it. Left out: one that the operator
+    /// makes. Its token is not mounted either way.
     #[schemars(with = "Option<ObjectName>")]
     pub service_account_name: Option<String>,
     /// Secrets of the pipeline's namespace with which the image is pulled. At most 16.

@@ -48,7 +48,9 @@ impl<'de> Deserialize<'de> for Quantity {
 
             /// An API server takes no such number.
             fn visit_f64<E: de::Error>(self, number: f64) -> Result<Quantity, E> {
-                Err(E::custom(format!("found the number {number}; write a size such as 128Mi, or a fraction as text: \"{number}\"")))
+                Err(E::custom(format!(
+                    "found the number {number}; write a size such as 128Mi, or a fraction as text: \"{number}\""
+                )))
             }
 
             fn visit_i64<E: de::Error>(self, bytes: i64) -> Result<Quantity, E> {

@@ -1,4 +1,5 @@
-//! Rules between fields, in CEL, for `x-kubernetes-validations`: what a schema can't say. In the words of lowering where it says the same.
+//! Rules between fields, in CEL, for `x-kubernetes-validations`: what a schema can't say. In the words of lowering
+//! where it says the same.
 //!
 //! `tests/admit_*` in `e2e` try each on a real API server, which also says whether they are within its budget.
 
@@ -29,21 +30,24 @@ pub(crate) fn exactly_one(members: &[&str]) -> Value {
         "rule": format!("[{}].exists_one(is, is)", there.join(", ")),
         "message": format!("exactly one of {choice} should be there"),
         "messageExpression": format!(
-            "({any}) ? 'found ' + {} + '; exactly one of {choice} should be there' : 'found none of {choice}; exactly one should be there'",
+            "({any}) ? 'found ' + {} + '; exactly one of {choice} should be there' : 'found none of {choice}; exactly \
+             one should be there'",
             found.join(" + ")
         ),
         EXACTLY_ONE: members,
     })
 }
 
-/// The key under which a rule carries its members to the schema for editors, which do not read CEL. The API server never sees it.
+/// The key under which a rule carries its members to the schema for editors, which do not read CEL. The API server
+/// never sees it.
 pub(crate) const EXACTLY_ONE: &str = "exactlyOneOf";
 
 /// A duration between two others, both included.
 pub(crate) fn between(least: &str, most: &str) -> Value {
     json!({
         // What is no duration at all is the pattern's to refuse.
-        "rule": format!("!self.matches('{DURATION}') || (duration(self) >= duration('{least}') && duration(self) <= duration('{most}'))"),
+        "rule": format!("!self.matches('{DURATION}') || (duration(self) >= duration('{least}') && duration(self) <= \
+                         duration('{most}'))"),
         "message": format!("{least} to {most} would be right"),
         "messageExpression": format!("'found `' + self + '`; {least} to {most} would be right'"),
     })
@@ -58,7 +62,8 @@ pub(crate) fn belongs_to(field: &str, key: &str, value: &str, default: Option<&s
     json!({
         "rule": format!("!has(self.{field}) || {found} == '{value}'"),
         "message": format!("belongs to the {key} `{value}`; leave it out"),
-        "messageExpression": format!("'belongs to the {key} `{value}`, and the {key} is `' + {found} + '`; leave it out'"),
+        "messageExpression": format!("'belongs to the {key} `{value}`, and the {key} is `' + {found} + '`; leave it \
+                                      out'"),
         "fieldPath": format!(".{field}"),
     })
 }
@@ -72,10 +77,13 @@ pub(crate) fn rule(rule: &str, field: &str, message: &str) -> Value {
     said
 }
 
-/// No name stands in both lists of the spec. Which name it is can't be said: the cost of such a message is not known beforehand.
+/// No name stands in both lists of the spec. Which name it is can't be said: the cost of such a message is not known
+/// beforehand.
 pub(crate) fn different_names(one: &str, other: &str) -> Value {
     rule(
-        &format!("!has(self.{one}) || !has(self.{other}) || !self.{one}.exists(a, self.{other}.exists(b, b.name == a.name))"),
+        &format!(
+            "!has(self.{one}) || !has(self.{other}) || !self.{one}.exists(a, self.{other}.exists(b, b.name == a.name))"
+        ),
         other,
         &format!("a name stands in {one} and in {other}; sources, steps and sinks have different names ({WHICH})"),
     )
@@ -87,7 +95,9 @@ pub(crate) fn reads_what_is_there(list: &str, kind: &str) -> Value {
         "" => ("true".to_owned(), "a.from".to_owned()),
         kind => (format!("has(a.{kind})"), format!("a.{kind}.from")),
     };
-    let found = format!("self.sources.exists(b, b.name == {from}) || (has(self.steps) && self.steps.exists(b, b.name == {from}))");
+    let found = format!(
+        "self.sources.exists(b, b.name == {from}) || (has(self.steps) && self.steps.exists(b, b.name == {from}))"
+    );
     rule(
         &format!("!has(self.{list}) || self.{list}.all(a, !{is_there} || {found})"),
         list,
@@ -98,9 +108,13 @@ pub(crate) fn reads_what_is_there(list: &str, kind: &str) -> Value {
 /// Every source reads through a connection that is there.
 pub(crate) fn connections_are_there() -> Value {
     rule(
-        "self.sources.all(a, !has(a.kafka) || (has(self.connections) && self.connections.exists(b, b.name == a.kafka.connection)))",
+        "self.sources.all(a, !has(a.kafka) || (has(self.connections) && self.connections.exists(b, b.name == \
+         a.kafka.connection)))",
         "sources",
-        &format!("one of them reads through a connection that is not there; a name in spec.connections would be right ({WHICH})"),
+        &format!(
+            "one of them reads through a connection that is not there; a name in spec.connections would be right \
+             ({WHICH})"
+        ),
     )
 }
 

@@ -1,4 +1,5 @@
-//! The forms of the document's texts, which Rust types can't say to a schema: bounds and patterns, named in `#[schemars(with = …)]`.
+//! The forms of the document's texts, which Rust types can't say to a schema: bounds and patterns, named in
+//! `#[schemars(with = …)]`.
 //!
 //! Lowering has the same rules in code, with better words; what it takes, these take.
 

@@ -18,7 +18,8 @@ use crate::finding::Path;
     rule(
         "!has(self.mode) || self.mode != 'Update' || has(self.key)",
         "",
-        "key is required for the mode `Update`; the columns whose values tell one row of the result from another would be right",
+        "key is required for the mode `Update`; the columns whose values tell one row of the result from another \
+         would be right",
     ),
 ]))]
 pub struct Sink {
@@ -28,11 +29,12 @@ pub struct Sink {
     /// The source or step whose rows are written.
     #[schemars(with = "Name")]
     pub from: String,
-    /// Which of its outputs. Main (the default): its rows. Late, of a step with windows: rows whose window had closed. Rejected, of a source
-    /// with badRecords.policy Output: records that could not be taken in; of a step with windows or behind one: rows that it could not compute.
+    /// Which of its outputs. Main (the default): its rows. Late, of a step with windows: rows whose window had closed.
+    /// Rejected, of a source with badRecords.policy Output: records that could not be taken in; of a step with windows
+    /// or behind one: rows that it could not compute.
     pub output: Option<Output>,
-    /// Append (the default): rows are written once, windows when they close. Update (not supported yet): rows that changed, by key.
-    /// Complete (not supported yet): the whole result anew.
+    /// Append (the default): rows are written once, windows when they close. Update (not supported yet): rows that
+    /// changed, by key. Complete (not supported yet): the whole result anew.
     pub mode: Option<Mode>,
     /// Not supported yet. Of the mode Update: the columns that tell one row from another. At most 256.
     #[schemars(with = "Option<Columns>")]
@@ -104,14 +106,16 @@ pub struct DeltaSink {
     /// Where the table is: s3://lake/silver/rides. It is created if it is absent.
     #[schemars(with = "Uri", extend("x-kubernetes-validations" = [no_folder()]))]
     pub uri: String,
-    /// Columns whose values become folders: [date]. At most 16, and not all of them. Left out, the table has no partitions.
+    /// Columns whose values become folders: [date]. At most 16, and not all of them. Left out, the table has no
+    /// partitions.
     #[schemars(with = "Option<Columns>", length(max = 16))]
     pub partition_by: Option<Vec<String>>,
     /// The size at which a data file is complete, 1Ki to 16Gi. By default 128Mi.
     pub target_file_size: Option<Quantity>,
     /// What to do when the table lacks a column. Refuse (the default): stop. AddColumns (not supported yet): add it.
     pub schema_evolution: Option<SchemaEvolution>,
-    /// What is done for the table beside its commits: checkpoints of its log, compaction of small files, deletion of old ones.
+    /// What is done for the table beside its commits: checkpoints of its log, compaction of small files, deletion of
+    /// old ones.
     pub maintenance: Option<DeltaMaintenance>,
 }
 
@@ -128,11 +132,12 @@ pub struct DeltaMaintenance {
     /// Commits from one checkpoint of the table's log to the next, 1 to 10000. By default 100.
     #[schemars(range(min = 1, max = 10_000))]
     pub checkpoint_every: Option<i64>,
-    /// The time from one compaction of small files to the next, as a duration: 1m at least. Left out, none is compacted.
+    /// The time from one compaction of small files to the next, as a duration: 1m at least. Left out, none is
+    /// compacted.
     #[schemars(extend("x-kubernetes-validations" = [between("1m", "99999h")]))]
     pub compact_every: Option<Duration>,
-    /// The age at which files that the table no longer has are deleted, as a duration: 1h at least, and more than the longest outage that
-    /// readers and writers are to survive. Left out, none is deleted.
+    /// The age at which files that the table no longer has are deleted, as a duration: 1h at least, and more than the
+    /// longest outage that readers and writers are to survive. Left out, none is deleted.
     #[schemars(extend("x-kubernetes-validations" = [between("1h", "99999h")]))]
     pub vacuum_after: Option<Duration>,
 }
@@ -150,7 +155,8 @@ mod tests {
             let written = json!({"name": "a", "from": "b", folder.kind: {folder.field: "s3://lake/a"}});
             assert_eq!(folder.in_raw(&written), Some("s3://lake/a"));
             let sink: Sink = serde_json::from_value(written).unwrap();
-            let found: Vec<_> = sink.folders().map(|(folder, uri)| (folder.path(&Path::root()).to_string(), uri)).collect();
+            let found: Vec<_> =
+                sink.folders().map(|(folder, uri)| (folder.path(&Path::root()).to_string(), uri)).collect();
             assert_eq!(found, [(format!("{}.{}", folder.kind, folder.field), "s3://lake/a")]);
         }
     }

@@ -19,10 +19,11 @@ pub struct Source {
     pub kafka: Option<KafkaSource>,
     /// How a record's value becomes columns. Exactly one of json, raw and avro.
     pub format: Format,
-    /// Where the event time of a row comes from, which windows go by, and how long to wait for late rows. Without it there are no windows.
+    /// Where the event time of a row comes from, which windows go by, and how long to wait for late rows. Without it
+    /// there are no windows.
     pub event_time: Option<EventTime>,
-    /// The Kafka consumer group whose offsets show the lag in Kafka's tools; progress itself is in the checkpoint. By default
-    /// weir-<namespace>-<name> of the pipeline.
+    /// The Kafka consumer group whose offsets show the lag in Kafka's tools; progress itself is in the checkpoint. By
+    /// default weir-<namespace>-<name> of the pipeline.
     #[schemars(with = "Option<GroupId>")]
     pub group_id: Option<String>,
     /// Not supported yet. Records after which an epoch is closed early, of this source.
@@ -30,8 +31,8 @@ pub struct Source {
     pub max_records_per_epoch: Option<i64>,
     /// What becomes of a record that can't be taken in.
     pub bad_records: Option<BadRecords>,
-    /// What a record without a value is, by which a compacted topic says that its key is gone. Bad (the default): a record that can't be taken
-    /// in. Skip: it is passed over and counted.
+    /// What a record without a value is, by which a compacted topic says that its key is gone. Bad (the default): a
+    /// record that can't be taken in. Skip: it is passed over and counted.
     pub tombstones: Option<Tombstones>,
 }
 
@@ -52,18 +53,21 @@ pub struct KafkaSource {
     /// Topics, by name: [rides, rides-v2]. 1 to 64.
     #[schemars(with = "Option<Vec<Topic>>", length(min = 1, max = 64), extend("x-kubernetes-list-type" = "set"))]
     pub topics: Option<Vec<String>>,
-    /// A regular expression for whole names of topics, those that appear later included; internal ones (__…) never match: rides-.*
+    /// A regular expression for whole names of topics, those that appear later included; internal ones (__…) never
+    /// match: rides-.*
     #[schemars(with = "Option<Text>")]
     pub topic_pattern: Option<String>,
     /// Certain partitions of certain topics. 1 to 64 topics.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["topic"]))]
     pub assign: Option<Vec<Assignment>>,
-    /// Where the first start of the pipeline begins to read; later ones go on where the checkpoint says. By default at Latest.
+    /// Where the first start of the pipeline begins to read; later ones go on where the checkpoint says. By default at
+    /// Latest.
     pub start_from: Option<StartFrom>,
-    /// What to do when the broker no longer has the offset that comes next. Fail (the default) stops; Earliest and Latest go on at the
-    /// oldest or newest record there is. Every gap is counted.
+    /// What to do when the broker no longer has the offset that comes next. Fail (the default) stops; Earliest and
+    /// Latest go on at the oldest or newest record there is. Every gap is counted.
     pub on_lost_offsets: Option<OnLostOffsets>,
-    /// Columns that say something about the record, after those of its format: [{name: kafka_offset, field: Offset}]. 1 to 8.
+    /// Columns that say something about the record, after those of its format: [{name: kafka_offset, field: Offset}]. 1
+    /// to 8.
     #[schemars(length(min = 1, max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub metadata_columns: Option<Vec<MetadataColumn>>,
 }
@@ -75,8 +79,8 @@ pub struct MetadataColumn {
     /// The column's name.
     #[schemars(with = "Column")]
     pub name: String,
-    /// Key and Value: binary. Topic: string. Partition: int. Offset: bigint. Timestamp: timestamp. TimestampType: int, 0 for the producer's
-    /// time, 1 for the broker's, -1 for none. Headers: array<struct<key: string, value: binary>>.
+    /// Key and Value: binary. Topic: string. Partition: int. Offset: bigint. Timestamp: timestamp. TimestampType: int,
+    /// 0 for the producer's time, 1 for the broker's, -1 for none. Headers: array<struct<key: string, value: binary>>.
     pub field: MetadataField,
 }
 
@@ -111,7 +115,8 @@ pub struct Assignment {
 pub struct StartFrom {
     /// Earliest: all records that are still there. Latest: those that come from now on.
     pub position: Option<Position>,
-    /// The first record of each partition at or after a time, in RFC 3339; its end where there is none: 2026-01-01T00:00:00Z
+    /// The first record of each partition at or after a time, in RFC 3339; its end where there is none:
+    /// 2026-01-01T00:00:00Z
     #[schemars(with = "Option<Timestamp>")]
     pub timestamp: Option<String>,
     /// The first offset to read, of every partition there is at the first start. 1 to 256.
@@ -169,7 +174,8 @@ pub struct JsonFormat {
     /// The fields of the object that become columns; others are passed over. 1 to 256.
     #[schemars(length(min = 1, max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub columns: Vec<JsonColumn>,
-    /// What a number in a timestamp column is. Refuse (the default): a bad record. EpochMillis: milliseconds since 1970.
+    /// What a number in a timestamp column is. Refuse (the default): a bad record. EpochMillis: milliseconds since
+    /// 1970.
     pub timestamp_numbers: Option<TimestampNumbers>,
 }
 
@@ -180,8 +186,8 @@ pub struct JsonColumn {
     /// The field's name, which is the column's.
     #[schemars(with = "Column")]
     pub name: String,
-    /// The type by Spark's name: boolean, int, bigint, float, double, decimal(p,s), string, binary, date, timestamp, array<type>,
-    /// struct<name: type, ...>.
+    /// The type by Spark's name: boolean, int, bigint, float, double, decimal(p,s), string, binary, date, timestamp,
+    /// array<type>, struct<name: type, ...>.
     #[serde(rename = "type")]
     #[schemars(with = "DataType")]
     pub data_type: String,
@@ -203,7 +209,8 @@ pub enum TimestampNumbers {
     rule(
         "!has(self.expr) || has(self.watermarkDelay)",
         "",
-        "watermarkDelay is required: how long to wait for rows that come late; 10m would be right where rows are up to ten minutes late",
+        "watermarkDelay is required: how long to wait for rows that come late; 10m would be right where rows are up \
+         to ten minutes late",
     ),
 ]))]
 pub struct EventTime {
@@ -214,33 +221,38 @@ pub struct EventTime {
     pub kafka_timestamp: Option<Empty>,
     /// Not supported yet. The clock when the record is read: {}
     pub processing_time: Option<Empty>,
-    /// How long to wait for rows that come late, as a duration: 10m. Required with expr. Results are late by as much, so there is no default.
+    /// How long to wait for rows that come late, as a duration: 10m. Required with expr. Results are late by as much,
+    /// so there is no default.
     #[schemars(extend("x-kubernetes-validations" = [between("0s", "99999h")]))]
     pub watermark_delay: Option<Duration>,
     /// How far ahead of the clock a row may be before it counts as bad, as a duration. By default 1h.
     #[schemars(extend("x-kubernetes-validations" = [between("0s", "99999h")]))]
     pub max_future: Option<Duration>,
-    /// How long after its end was reached a partition no longer holds the watermark back, as a duration from 1s. By default 1m.
+    /// How long after its end was reached a partition no longer holds the watermark back, as a duration from 1s. By
+    /// default 1m.
     #[schemars(extend("x-kubernetes-validations" = [between("1s", "99999h")]))]
     pub idle_after: Option<Duration>,
-    /// How far partitions may run ahead of the slowest one in event time before they wait for it, as a duration from 1s: it bounds the windows
-    /// that are open at a replay. By default any far.
+    /// How far partitions may run ahead of the slowest one in event time before they wait for it, as a duration from
+    /// 1s: it bounds the windows that are open at a replay. By default any far.
     #[schemars(extend("x-kubernetes-validations" = [between("1s", "99999h")]))]
     pub max_skew: Option<Duration>,
-    /// Closes the last windows of a quiet topic by the clock: those that ended so long ago, once no record has come for as long, as a duration
-    /// from 1s. Rows that come for them later are late. By default they stay open.
+    /// Closes the last windows of a quiet topic by the clock: those that ended so long ago, once no record has come for
+    /// as long, as a duration from 1s. Rows that come for them later are late. By default they stay open.
     #[schemars(extend("x-kubernetes-validations" = [between("1s", "99999h")]))]
     pub close_idle_windows_after: Option<Duration>,
 }
 
-/// What becomes of a record that can't be taken in: it can't be read, a step fails on it, or its event time is null or in the future.
+/// What becomes of a record that can't be taken in: it can't be read, a step fails on it, or its event time is null or
+/// in the future.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BadRecords {
-    /// Fail (the default): the pipeline stops and names the record. Drop: it is left out and counted. Output: it leaves by the source's
-    /// output Rejected, for which there must be a sink. Rows that can't be computed when a window closes go the same ways.
+    /// Fail (the default): the pipeline stops and names the record. Drop: it is left out and counted. Output: it leaves
+    /// by the source's output Rejected, for which there must be a sink. Rows that can't be computed when a window
+    /// closes go the same ways.
     pub policy: BadRecordsPolicy,
-    /// How many of a million records may be bad: with more the pipeline stops. By default any number. Belongs to Drop and Output.
+    /// How many of a million records may be bad: with more the pipeline stops. By default any number. Belongs to Drop
+    /// and Output.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub max_per_million: Option<i64>,
 }

@@ -12,7 +12,8 @@ use super::{Duration, Open, unions};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [exactly_one(unions::STEP_KINDS)]))]
 pub struct Step {
-    /// The name that steps and sinks read it by, and that its state belongs to: at most 50 lower-case letters, digits and hyphens.
+    /// The name that steps and sinks read it by, and that its state belongs to: at most 50 lower-case letters, digits
+    /// and hyphens.
     #[schemars(with = "Name")]
     pub name: String,
     /// Filters rows and computes columns, row by row.
@@ -79,7 +80,8 @@ pub struct Aggregate {
     pub from: String,
     /// Which rows are taken together by their event time. Exactly one kind of window.
     pub window: Option<Window>,
-    /// Columns of the input whose equal values make a group: [city]. Left out, all rows of a window are one group. At most 256.
+    /// Columns of the input whose equal values make a group: [city]. Left out, all rows of a window are one group. At
+    /// most 256.
     #[schemars(with = "Option<Columns>")]
     pub group_by: Option<Vec<String>>,
     /// What is computed. The output has window_start, window_end, the columns of groupBy, then these. 1 to 256.

@@ -23,16 +23,18 @@ pub struct Storage {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct S3Storage {
-    /// The server, as http:// or https://, a host and maybe a port: https://s3.data:9000. By default Amazon's, by the region.
+    /// The server, as http:// or https://, a host and maybe a port: https://s3.data:9000. By default Amazon's, by the
+    /// region.
     #[schemars(with = "Option<Endpoint>")]
     pub endpoint: Option<String>,
     /// The region: eu-west-3
     #[schemars(with = "Option<Region>")]
     pub region: Option<String>,
-    /// Whether the bucket stands in the path and not in the host, as most servers but Amazon's want it. By default false.
+    /// Whether the bucket stands in the path and not in the host, as most servers but Amazon's want it. By default
+    /// false.
     pub force_path_style: Option<bool>,
-    /// A Secret with the keys accessKeyId and secretAccessKey, and sessionToken if they are temporary. By default the pod's environment: a
-    /// ServiceAccount with rights of its own, for instance.
+    /// A Secret with the keys accessKeyId and secretAccessKey, and sessionToken if they are temporary. By default the
+    /// pod's environment: a ServiceAccount with rights of its own, for instance.
     pub credentials_secret_ref: Option<SecretRef>,
     /// Not supported yet. The key of a Secret that holds the certificate of the server's CA.
     pub ca_secret_ref: Option<SecretKeyRef>,

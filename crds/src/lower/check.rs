@@ -23,7 +23,10 @@ impl Findings {
 
     /// A value of a field that is supported otherwise.
     pub(super) fn not_yet_value(&mut self, path: &Path, found: impl std::fmt::Debug, right: &[&str]) {
-        self.add(path, format!("not supported yet: {}; {} would be right", quoted(format_args!("{found:?}")), one_of(right)));
+        self.add(
+            path,
+            format!("not supported yet: {}; {} would be right", quoted(format_args!("{found:?}")), one_of(right)),
+        );
     }
 
     /// The only member that is there.
@@ -33,7 +36,10 @@ impl Findings {
             [only] => return Some(only),
             [] if members.len() == 1 => self.add(block, format!("{} is missing", members[0])),
             [] => self.add(block, format!("found none of {}; exactly one should be there", one_of(members))),
-            _ => self.add(block, format!("found {}; exactly one of {} should be there", there.join(" and "), one_of(members))),
+            _ => self.add(
+                block,
+                format!("found {}; exactly one of {} should be there", there.join(" and "), one_of(members)),
+            ),
         }
         None
     }
@@ -66,10 +72,19 @@ impl Findings {
         None
     }
 
-    pub(super) fn bytes(&mut self, path: &Path, found: Option<&Quantity>, default: &str, least: &str, most: &str) -> Option<u64> {
+    pub(super) fn bytes(
+        &mut self,
+        path: &Path,
+        found: Option<&Quantity>,
+        default: &str,
+        least: &str,
+        most: &str,
+    ) -> Option<u64> {
         let found = found.map_or(default, |q| &q.0);
         let bytes = self.checked(path, quantity::parse_bytes(found))?;
-        let (Ok(min), Ok(max)) = (quantity::parse_bytes(least), quantity::parse_bytes(most)) else { return Some(bytes) };
+        let (Ok(min), Ok(max)) = (quantity::parse_bytes(least), quantity::parse_bytes(most)) else {
+            return Some(bytes);
+        };
         if (min..=max).contains(&bytes) {
             return Some(bytes);
         }
@@ -82,7 +97,9 @@ impl Findings {
         let mut seen: Vec<(Path, &str)> = Vec::new();
         for (path, name) in names {
             match seen.iter().find(|(_, n)| *n == name) {
-                Some((first, _)) => self.add(&path, format!("{} is the name of {first} too; {what} have different names", quoted(name))),
+                Some((first, _)) => {
+                    self.add(&path, format!("{} is the name of {first} too; {what} have different names", quoted(name)))
+                }
                 None => seen.push((path, name)),
             }
         }

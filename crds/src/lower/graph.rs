@@ -1,4 +1,5 @@
-//! Who reads whom: names resolved to positions, circles named, steps put into an order in which each comes after what it reads.
+//! Who reads whom: names resolved to positions, circles named, steps put into an order in which each comes after what
+//! it reads.
 
 use weir_plan::plan::Input;
 use weir_plan::quote::quoted;
@@ -51,8 +52,12 @@ pub(super) fn resolve(spec: &Spec, at: &Path, out: &mut Findings) -> Graph {
             find(spec, from, &steps.index(i).field(kind).field("from"), out)
         })
         .collect();
-    let sink_inputs: Vec<_> =
-        spec.sinks.iter().enumerate().map(|(i, sink)| find(spec, &sink.from, &sinks.index(i).field("from"), out)).collect();
+    let sink_inputs: Vec<_> = spec
+        .sinks
+        .iter()
+        .enumerate()
+        .map(|(i, sink)| find(spec, &sink.from, &sinks.index(i).field("from"), out))
+        .collect();
 
     let known = [&sources, &steps, &sinks].iter().all(|p| out.is_sound(p));
     let order = order(spec, &step_inputs, &steps, out);
@@ -65,8 +70,10 @@ pub(super) fn resolve(spec: &Spec, at: &Path, out: &mut Findings) -> Graph {
 
 fn check_kind(step: &Step, at: &Path, out: &mut Findings) {
     let later = [&step.union, &step.join, &step.deduplicate, &step.unnest, &step.over, &step.process, &step.sql];
-    let is_there: Vec<_> =
-        [step.map.is_some(), step.aggregate.is_some()].into_iter().chain(later.iter().map(|kind| kind.is_some())).collect();
+    let is_there: Vec<_> = [step.map.is_some(), step.aggregate.is_some()]
+        .into_iter()
+        .chain(later.iter().map(|kind| kind.is_some()))
+        .collect();
     out.exactly_one(at, unions::STEP_KINDS, &is_there);
     for (kind, block) in unions::STEP_KINDS[2..].iter().zip(later) {
         out.not_yet(at, kind, block.as_ref());
@@ -86,14 +93,21 @@ fn find(spec: &Spec, name: &str, path: &Path, out: &mut Findings) -> Option<Inpu
         return None;
     }
     if spec.sinks.iter().any(|s| s.name == name) {
-        out.add(path, format!("{} is a sink, which nothing can read; the name of a source or a step would be right", quoted(name)));
+        out.add(
+            path,
+            format!(
+                "{} is a sink, which nothing can read; the name of a source or a step would be right",
+                quoted(name)
+            ),
+        );
     } else {
         out.add(path, format!("there is no source or step {}; {}", quoted(name), suggestion(name, &names)));
     }
     None
 }
 
-/// The steps in an order in which each comes after its input; those in a circle, or behind one, are left out and the circle is a finding.
+/// The steps in an order in which each comes after its input; those in a circle, or behind one, are left out and the
+/// circle is a finding.
 fn order(spec: &Spec, inputs: &[Option<Input>], steps: &Path, out: &mut Findings) -> Vec<usize> {
     let mut order: Vec<usize> = Vec::new();
     let mut placed = vec![false; inputs.len()];
@@ -111,7 +125,10 @@ fn order(spec: &Spec, inputs: &[Option<Input>], steps: &Path, out: &mut Findings
             let mut names: Vec<_> = circle.iter().rev().map(|i| &*spec.steps[*i].name).collect();
             names.insert(0, &spec.steps[start].name);
             if let Some((kind, _)) = from_of(&spec.steps[start]) {
-                out.add(&steps.index(start).field(kind).field("from"), format!("the steps go round in a circle: {}", names.join(" → ")));
+                out.add(
+                    &steps.index(start).field(kind).field("from"),
+                    format!("the steps go round in a circle: {}", names.join(" → ")),
+                );
             }
         }
     }
@@ -136,15 +153,25 @@ fn circle_through(start: usize, inputs: &[Option<Input>]) -> Option<Vec<usize>> 
 }
 
 /// What nothing reads would be computed for nobody. Only the end of each such chain is named.
-fn refuse_unread(spec: &Spec, step_inputs: &[Option<Input>], sink_inputs: &[Option<Input>], at: &Path, out: &mut Findings) {
+fn refuse_unread(
+    spec: &Spec,
+    step_inputs: &[Option<Input>],
+    sink_inputs: &[Option<Input>],
+    at: &Path,
+    out: &mut Findings,
+) {
     let is_read = |node: Input| step_inputs.iter().chain(sink_inputs).any(|input| *input == Some(node));
-    let sources = spec.sources.iter().enumerate().map(|(i, s)| (at.field("sources").index(i), &s.name, Input::Source(i)));
+    let sources =
+        spec.sources.iter().enumerate().map(|(i, s)| (at.field("sources").index(i), &s.name, Input::Source(i)));
     let steps = spec.steps.iter().enumerate().map(|(i, s)| (at.field("steps").index(i), &s.name, Input::Step(i)));
     for (path, name, node) in sources.chain(steps) {
         if !is_read(node) {
             out.add(
                 &path,
-                format!("nothing reads {}, so it leads to no sink; let a sink or a step read it, or leave it out", quoted(name)),
+                format!(
+                    "nothing reads {}, so it leads to no sink; let a sink or a step read it, or leave it out",
+                    quoted(name)
+                ),
             );
         }
     }

@@ -30,7 +30,8 @@ pub(super) fn lower(
     let connection = connections.iter().find(|c| c.name == kafka.connection);
     if connection.is_none() {
         let names: Vec<_> = connections.iter().map(|c| &*c.name).collect();
-        let message = format!("there is no connection {}; {}", quoted(&kafka.connection), suggestion(&kafka.connection, &names));
+        let message =
+            format!("there is no connection {}; {}", quoted(&kafka.connection), suggestion(&kafka.connection, &names));
         out.add(&at.field("connection"), message);
     }
     let topics = topics(kafka, at, out);
@@ -62,7 +63,8 @@ pub(super) fn refuse_shared_groups(sources: &[Option<plan::Source>], at: &Path, 
         if let Some((before, topic)) = before.find_map(|(_, before)| Some((before, shares(before)?))) {
             let group_id = &source.kafka.group_id;
             let message = format!(
-                "source {} reads {} too, and both would publish their offsets for the consumer group {}: write a group of its own, \
+                "source {} reads {} too, and both would publish their offsets for the consumer group {}: write a \
+                 group of its own, \
                  as {}",
                 quoted(&before.name),
                 quoted(&topic),
@@ -75,7 +77,11 @@ pub(super) fn refuse_shared_groups(sources: &[Option<plan::Source>], at: &Path, 
 }
 
 fn topics(kafka: &KafkaSource, at: &Path, out: &mut Findings) -> Option<Topics> {
-    out.exactly_one(at, unions::TOPICS, &[kafka.topics.is_some(), kafka.topic_pattern.is_some(), kafka.assign.is_some()]);
+    out.exactly_one(
+        at,
+        unions::TOPICS,
+        &[kafka.topics.is_some(), kafka.topic_pattern.is_some(), kafka.assign.is_some()],
+    );
     let named = kafka.topics.as_ref().map(|topics| named(topics, &at.field("topics"), out));
     let matching = kafka.topic_pattern.as_ref().map(|pattern| matching(pattern, &at.field("topicPattern"), out));
     let assigned = kafka.assign.as_ref().map(|topics| assigned(topics, &at.field("assign"), out));
@@ -159,7 +165,12 @@ fn timestamp_ms(text: &str) -> Result<i64, String> {
     Ok(ms + i64::from(rest > 0))
 }
 
-fn offsets(listed: &[KafkaOffset], topics: Option<&Topics>, at: &Path, out: &mut Findings) -> BTreeMap<TopicPartition, i64> {
+fn offsets(
+    listed: &[KafkaOffset],
+    topics: Option<&Topics>,
+    at: &Path,
+    out: &mut Findings,
+) -> BTreeMap<TopicPartition, i64> {
     out.length(at, listed.len(), 1..=OFFSETS_MAX);
     let mut first: BTreeMap<TopicPartition, usize> = BTreeMap::new();
     let mut offsets = BTreeMap::new();
@@ -174,7 +185,9 @@ fn offsets(listed: &[KafkaOffset], topics: Option<&Topics>, at: &Path, out: &mut
             check_is_read(&id, topics, &at, out);
         }
         match first.get(&id) {
-            Some(before) => out.add(&at, format!("{} is at [{before}] too; one offset per partition would be right", quoted(&id))),
+            Some(before) => {
+                out.add(&at, format!("{} is at [{before}] too; one offset per partition would be right", quoted(&id)))
+            }
             None => {
                 first.insert(id.clone(), i);
                 offsets.insert(id, one.offset);
@@ -205,9 +218,9 @@ fn check_is_read(id: &TopicPartition, topics: &Topics, at: &Path, out: &mut Find
 /// How many partitions a topic has, only the brokers know; that one without any offset is forgotten is plain.
 fn check_none_is_missing(offsets: &BTreeMap<TopicPartition, i64>, topics: &Topics, at: &Path, out: &mut Findings) {
     if let Topics::Assigned(assigned) = topics {
-        let all = assigned
-            .iter()
-            .flat_map(|(topic, of_topic)| of_topic.iter().map(|&partition| TopicPartition { topic: topic.clone(), partition }));
+        let all = assigned.iter().flat_map(|(topic, of_topic)| {
+            of_topic.iter().map(|&partition| TopicPartition { topic: topic.clone(), partition })
+        });
         for id in all.filter(|id| !offsets.contains_key(id)) {
             out.add(at, format!("{} is not there; each partition that is read needs an offset", quoted(id)));
         }

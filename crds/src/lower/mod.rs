@@ -1,6 +1,8 @@
-//! From a document to a plan: defaults filled in, references resolved, expressions compiled; or everything that is wrong, at once.
+//! From a document to a plan: defaults filled in, references resolved, expressions compiled; or everything that is
+//! wrong, at once.
 //!
-//! Each field of the document is lowered or refused here, none is passed over (`tests/documents/final_shape.rs` walks them all).
+//! Each field of the document is lowered or refused here, none is passed over (`tests/documents/final_shape.rs` walks
+//! them all).
 
 mod check;
 pub(crate) mod duration;
@@ -54,7 +56,8 @@ fn lower_into(document: &StreamPipeline, out: &mut Findings) -> Option<Plan> {
     let storage = settings::storage(&spec.storage, &at.field("storage"), out);
     let limits = settings::limits(spec.limits.as_ref(), &at.field("limits"), out);
     operation::operation(spec, &at, out);
-    let state_action = spec.state_action.as_ref().map(|action| operation::state_action(action, &at.field("stateAction"), out));
+    let state_action =
+        spec.state_action.as_ref().map(|action| operation::state_action(action, &at.field("stateAction"), out));
     settings::connections(spec, &at, out);
 
     let graph = graph::resolve(spec, &at, out);

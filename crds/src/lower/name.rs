@@ -12,7 +12,11 @@ const COLUMN_CHARS_MAX: usize = 255;
 /// A DNS-1035 label: `[a-z]([-a-z0-9]*[a-z0-9])?`.
 pub(super) fn check_node(name: &str) -> Result<(), String> {
     let inner = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    if inner && name.starts_with(|c: char| c.is_ascii_lowercase()) && !name.ends_with('-') && name.len() <= NODE_NAME_CHARS_MAX {
+    if inner
+        && name.starts_with(|c: char| c.is_ascii_lowercase())
+        && !name.ends_with('-')
+        && name.len() <= NODE_NAME_CHARS_MAX
+    {
         return Ok(());
     }
     Err(format!(
@@ -27,12 +31,17 @@ pub(super) fn check_namespace(name: &str) -> Result<(), String> {
     if is_dns_1123_label(name) && name.len() <= 63 {
         return Ok(());
     }
-    Err(format!("found {}; a namespace would be right: at most 63 lower-case letters, digits and hyphens", quoted(name)))
+    Err(format!(
+        "found {}; a namespace would be right: at most 63 lower-case letters, digits and hyphens",
+        quoted(name)
+    ))
 }
 
 fn is_dns_1123_label(label: &str) -> bool {
     let alphanumeric = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
-    label.starts_with(alphanumeric) && label.ends_with(alphanumeric) && label.chars().all(|c| alphanumeric(c) || c == '-')
+    label.starts_with(alphanumeric)
+        && label.ends_with(alphanumeric)
+        && label.chars().all(|c| alphanumeric(c) || c == '-')
 }
 
 /// A DNS-1123 subdomain, as Secrets have it.
@@ -40,7 +49,10 @@ pub(super) fn check_object(name: &str) -> Result<(), String> {
     if name.split('.').all(is_dns_1123_label) && name.len() <= OBJECT_NAME_CHARS_MAX {
         return Ok(());
     }
-    Err(format!("found {}; the name of a Secret would be right: lower-case letters, digits, hyphens and dots", quoted(name)))
+    Err(format!(
+        "found {}; the name of a Secret would be right: lower-case letters, digits, hyphens and dots",
+        quoted(name)
+    ))
 }
 
 /// Kafka's rule for topics.
@@ -49,16 +61,25 @@ pub(super) fn check_topic(name: &str) -> Result<(), String> {
     if plain && (1..=TOPIC_CHARS_MAX).contains(&name.len()) && name != "." && name != ".." {
         return Ok(());
     }
-    Err(format!("found {}; a topic's name has 1 to {TOPIC_CHARS_MAX} ASCII letters, digits, dots, underscores and hyphens", quoted(name)))
+    Err(format!(
+        "found {}; a topic's name has 1 to {TOPIC_CHARS_MAX} ASCII letters, digits, dots, underscores and hyphens",
+        quoted(name)
+    ))
 }
 
 /// A column of rows in flight.
 pub(super) fn check_column(name: &str) -> Result<(), String> {
     if name == weir_plan::types::EVENT_TIME {
-        return Err(format!("{} is the name of the event time, which every row carries anyway; take another name", quoted(name)));
+        return Err(format!(
+            "{} is the name of the event time, which every row carries anyway; take another name",
+            quoted(name)
+        ));
     }
     if name.is_empty() || name.chars().count() > COLUMN_CHARS_MAX || name.chars().any(char::is_control) {
-        return Err(format!("found {}; 1 to {COLUMN_CHARS_MAX} characters without line breaks would be right", quoted(name)));
+        return Err(format!(
+            "found {}; 1 to {COLUMN_CHARS_MAX} characters without line breaks would be right",
+            quoted(name)
+        ));
     }
     Ok(())
 }
@@ -66,9 +87,11 @@ pub(super) fn check_column(name: &str) -> Result<(), String> {
 /// What Delta (and Parquet below it) refuses in column names when columns are not mapped.
 pub(super) fn check_delta_column(name: &str) -> Result<(), String> {
     match name.chars().find(|c| " ,;{}()\n\t=".contains(*c)) {
-        Some(bad) => {
-            Err(format!("the column {} has {} in its name, which Delta refuses; rename it in a map step", quoted(name), quoted(bad)))
-        }
+        Some(bad) => Err(format!(
+            "the column {} has {} in its name, which Delta refuses; rename it in a map step",
+            quoted(name),
+            quoted(bad)
+        )),
         None => Ok(()),
     }
 }
@@ -97,6 +120,10 @@ mod tests {
     #[test]
     fn the_event_time_is_no_column_of_a_document() {
         assert!(check_column("_event_time").is_err() && check_column("").is_err() && check_column("a\nb").is_err());
-        assert!(check_column("win start").is_ok() && check_delta_column("win start").is_err() && check_delta_column("win_start").is_ok());
+        assert!(
+            check_column("win start").is_ok()
+                && check_delta_column("win start").is_err()
+                && check_delta_column("win_start").is_ok()
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! What the operator acts on and `weir run` does not: pods, image, runs by schedule. Checked alike in both places, so that a document that is
-//! right on a laptop is right on a cluster.
+//! What the operator acts on and `weir run` does not: pods, image, runs by schedule. Checked alike in both places, so
+//! that a document that is right on a laptop is right on a cluster.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,9 @@ use weir_plan::quote::quoted;
 use super::step::LOCAL_DAYS;
 use super::{name, quantity};
 use crate::defaults;
-use crate::document::{EnvVar, Offsets, PodTemplate, Quantity, Resources, Spec, StateAction, Trigger, TriggerType, unions};
+use crate::document::{
+    EnvVar, Offsets, PodTemplate, Quantity, Resources, Spec, StateAction, Trigger, TriggerType, unions,
+};
 use crate::finding::{Findings, Path};
 use crate::schedule::Schedule;
 
@@ -34,12 +36,17 @@ const OWN_PREFIX: &str = "weir.dev/";
 pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
     if let Some(zone) = spec.time_zone.as_ref().filter(|z| *z != defaults::TIME_ZONE) {
         let found = quoted(zone);
-        out.add(&at.field("timeZone"), format!("not supported yet: {found}; write {}; {LOCAL_DAYS}", defaults::TIME_ZONE));
+        out.add(
+            &at.field("timeZone"),
+            format!("not supported yet: {found}; write {}; {LOCAL_DAYS}", defaults::TIME_ZONE),
+        );
     }
     if let Some(replicas) = spec.replicas.filter(|r| !(0..=REPLICAS_MAX).contains(r)) {
         out.not_yet_value(&at.field("replicas"), replicas, &["0", "1"]);
     }
-    if let Some(image) = spec.image.as_ref().filter(|i| i.is_empty() || i.len() > IMAGE_CHARS_MAX || i.contains(char::is_whitespace)) {
+    if let Some(image) =
+        spec.image.as_ref().filter(|i| i.is_empty() || i.len() > IMAGE_CHARS_MAX || i.contains(char::is_whitespace))
+    {
         let message = format!("found `{image}`; an image would be right, as in registry.example.com/weir:0.1.0");
         out.add(&at.field("image"), message);
     }
@@ -83,7 +90,8 @@ pub(super) fn state_action(action: &StateAction, at: &Path, out: &mut Findings) 
 pub(super) fn runs(trigger: &Trigger, at: &Path, out: &mut Findings) {
     for (field, is_there) in [("schedule", trigger.schedule.is_some()), ("runToken", trigger.run_token.is_some())] {
         if is_there && trigger.kind != TriggerType::AvailableNow {
-            let message = format!("belongs to the type `AvailableNow`, and the type is `{:?}`; leave it out", trigger.kind);
+            let message =
+                format!("belongs to the type `AvailableNow`, and the type is `{:?}`; leave it out", trigger.kind);
             out.add(&at.field(field), message);
         }
     }
@@ -99,9 +107,14 @@ fn resources(resources: &Resources, at: &Path, out: &mut Findings) {
     let requests = amounts(resources.requests.as_ref(), &at.field("requests"), out);
     let limits = amounts(resources.limits.as_ref(), &at.field("limits"), out);
     let memory = resources.limits.as_ref().and_then(|limits| limits.get(MEMORY));
-    if let Some(found) = memory.filter(|_| limits.get(MEMORY).is_some_and(|limit| *limit < u128::from(MEMORY_BYTES_MIN) * 1000)) {
+    if let Some(found) =
+        memory.filter(|_| limits.get(MEMORY).is_some_and(|limit| *limit < u128::from(MEMORY_BYTES_MIN) * 1000))
+    {
         let least = MEMORY_BYTES_MIN >> 20;
-        let message = format!("found {}; a pipeline needs at least {least}Mi to begin: write {least}Mi or more", quoted(&found.0));
+        let message = format!(
+            "found {}; a pipeline needs at least {least}Mi to begin: write {least}Mi or more",
+            quoted(&found.0)
+        );
         out.add(&at.field("limits").field(MEMORY), message);
     }
     for (resource, request) in requests {
@@ -115,7 +128,11 @@ fn resources(resources: &Resources, at: &Path, out: &mut Findings) {
 }
 
 /// Amounts in thousandths, those that are right.
-fn amounts<'a>(amounts: Option<&'a BTreeMap<String, Quantity>>, at: &Path, out: &mut Findings) -> BTreeMap<&'a str, u128> {
+fn amounts<'a>(
+    amounts: Option<&'a BTreeMap<String, Quantity>>,
+    at: &Path,
+    out: &mut Findings,
+) -> BTreeMap<&'a str, u128> {
     let Some(amounts) = amounts else { return BTreeMap::new() };
     out.length(at, amounts.len(), 0..=RESOURCES_MAX);
     let read = |(resource, amount): (&'a String, &'a Quantity)| {
@@ -127,20 +144,26 @@ fn amounts<'a>(amounts: Option<&'a BTreeMap<String, Quantity>>, at: &Path, out: 
 }
 
 fn pod_template(template: &PodTemplate, at: &Path, out: &mut Findings) {
-    for (field, entries) in
-        [("labels", &template.labels), ("annotations", &template.annotations), ("nodeSelector", &template.node_selector)]
-    {
+    for (field, entries) in [
+        ("labels", &template.labels),
+        ("annotations", &template.annotations),
+        ("nodeSelector", &template.node_selector),
+    ] {
         let (at, Some(entries)) = (at.field(field), entries) else { continue };
         out.length(&at, entries.len(), 0..=ENTRIES_MAX);
         for (key, value) in entries {
             let at = at.field(key);
             out.checked(&at, check_key(key));
             if field != "nodeSelector" && key.starts_with(OWN_PREFIX) {
-                out.add(&at, format!("begins with {OWN_PREFIX}, which the operator keeps for itself; take another key"));
+                out.add(
+                    &at,
+                    format!("begins with {OWN_PREFIX}, which the operator keeps for itself; take another key"),
+                );
             }
             if field != "annotations" && !is_label(value) {
                 let message = format!(
-                    "found `{value}`; at most {LABEL_CHARS_MAX} ASCII letters, digits, dots, hyphens and underscores would be right"
+                    "found `{value}`; at most {LABEL_CHARS_MAX} ASCII letters, digits, dots, hyphens and underscores \
+                     would be right"
                 );
                 out.add(&at, message);
             }
@@ -155,13 +178,19 @@ fn pod_template(template: &PodTemplate, at: &Path, out: &mut Findings) {
     ];
     for (field, kind, found) in objects {
         if let Some(found) = found.as_ref().filter(|name| name::check_object(name).is_err()) {
-            let message = format!("found `{found}`; the name of a {kind} would be right: lower-case letters, digits, hyphens and dots");
+            let message = format!(
+                "found `{found}`; the name of a {kind} would be right: lower-case letters, digits, hyphens and dots"
+            );
             out.add(&at.field(field), message);
         }
     }
-    let (secrets, at_secrets) = (template.image_pull_secrets.as_deref().unwrap_or_default(), at.field("imagePullSecrets"));
+    let (secrets, at_secrets) =
+        (template.image_pull_secrets.as_deref().unwrap_or_default(), at.field("imagePullSecrets"));
     out.length(&at_secrets, secrets.len(), 0..=PULL_SECRETS_MAX);
-    out.distinct(secrets.iter().enumerate().map(|(i, s)| (at_secrets.index(i).field("name"), &*s.name)), "pull Secrets");
+    out.distinct(
+        secrets.iter().enumerate().map(|(i, s)| (at_secrets.index(i).field("name"), &*s.name)),
+        "pull Secrets",
+    );
     for (i, secret) in secrets.iter().enumerate() {
         out.checked(&at_secrets.index(i).field("name"), name::check_object(&secret.name));
     }
@@ -175,13 +204,18 @@ fn environment(env: &[EnvVar], at: &Path, out: &mut Findings) {
         let at = at.index(i);
         let plain = variable.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !plain || variable.name.is_empty() || variable.name.starts_with(|c: char| c.is_ascii_digit()) {
-            let message =
-                format!("found `{}`; ASCII letters, digits and underscores would be right, not beginning with a digit", variable.name);
+            let message = format!(
+                "found `{}`; ASCII letters, digits and underscores would be right, not beginning with a digit",
+                variable.name
+            );
             out.add(&at.field("name"), message);
         }
         let chars = variable.value.chars().count();
         if chars > ENV_VALUE_CHARS_MAX {
-            out.add(&at.field("value"), format!("found {chars} characters; at most {ENV_VALUE_CHARS_MAX} would be right"));
+            out.add(
+                &at.field("value"),
+                format!("found {chars} characters; at most {ENV_VALUE_CHARS_MAX} would be right"),
+            );
         }
     }
 }
@@ -196,7 +230,8 @@ fn check_key(key: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "`{key}` is no key that Kubernetes takes; ASCII letters, digits, dots, hyphens and underscores would be right, as in example.com/team"
+        "`{key}` is no key that Kubernetes takes; ASCII letters, digits, dots, hyphens and underscores would be \
+         right, as in example.com/team"
     ))
 }
 
@@ -204,7 +239,10 @@ fn check_token(token: &str) -> Result<(), String> {
     if !token.is_empty() && is_label(token) {
         return Ok(());
     }
-    Err(format!("found `{token}`; 1 to {LABEL_CHARS_MAX} ASCII letters, digits, dots, hyphens and underscores would be right, as in run-7"))
+    Err(format!(
+        "found `{token}`; 1 to {LABEL_CHARS_MAX} ASCII letters, digits, dots, hyphens and underscores would be right, \
+         as in run-7"
+    ))
 }
 
 fn is_label(text: &str) -> bool {

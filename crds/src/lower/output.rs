@@ -1,4 +1,5 @@
-//! The outputs of nodes that sinks write: the rows themselves, rows that missed their window, records that could not be taken in.
+//! The outputs of nodes that sinks write: the rows themselves, rows that missed their window, records that could not be
+//! taken in.
 
 use std::sync::Arc;
 
@@ -23,7 +24,13 @@ pub(super) struct Nodes<'a> {
 
 impl Nodes<'_> {
     /// Which output a sink writes, and its columns as far as they are known.
-    pub(super) fn output(&self, sink: &Sink, input: Option<Input>, at: &Path, out: &mut Findings) -> (outputs::Output, Option<SchemaRef>) {
+    pub(super) fn output(
+        &self,
+        sink: &Sink,
+        input: Option<Input>,
+        at: &Path,
+        out: &mut Findings,
+    ) -> (outputs::Output, Option<SchemaRef>) {
         let at = at.field("output");
         let from = quoted(&sink.from);
         match sink.output.unwrap_or(defaults::OUTPUT) {
@@ -38,7 +45,12 @@ impl Nodes<'_> {
                 };
                 let source = input.and_then(|input| self.source_of(input));
                 if source.is_some_and(|i| policy_of(&self.spec.sources[i]) != BadRecordsPolicy::Output) {
-                    out.add(&at, format!("nothing leaves {from} there; badRecords: {{policy: Output}} in the source would be right"));
+                    out.add(
+                        &at,
+                        format!(
+                            "nothing leaves {from} there; badRecords: {{policy: Output}} in the source would be right"
+                        ),
+                    );
                 }
                 (outputs::Output::Rejected, schema)
             }
@@ -46,8 +58,15 @@ impl Nodes<'_> {
         }
     }
 
-    /// The columns of rows that a step could not compute: of a window its bounds and group columns, of a map what it read.
-    fn rejected_rows(&self, from: &impl std::fmt::Display, step: usize, at: &Path, out: &mut Findings) -> Option<SchemaRef> {
+    /// The columns of rows that a step could not compute: of a window its bounds and group columns, of a map what it
+    /// read.
+    fn rejected_rows(
+        &self,
+        from: &impl std::fmt::Display,
+        step: usize,
+        at: &Path,
+        out: &mut Findings,
+    ) -> Option<SchemaRef> {
         let input = self.graph.step_inputs[step]?;
         let read = match &self.spec.steps[step].aggregate {
             Some(aggregate) => {
@@ -60,7 +79,8 @@ impl Nodes<'_> {
                 out.add(
                     at,
                     format!(
-                        "{from} has no window before it: records that it can't compute leave by the output `Rejected` of their source; write \
+                        "{from} has no window before it: records that it can't compute leave by the output `Rejected` \
+                         of their source; write \
                          its name in `from`"
                     ),
                 );
@@ -99,7 +119,10 @@ impl Nodes<'_> {
             }
         };
         if self.spec.steps[step].aggregate.is_none() {
-            out.add(at, format!("{from} has no windows that a row could miss; the output `Late` is one of aggregate steps"));
+            out.add(
+                at,
+                format!("{from} has no windows that a row could miss; the output `Late` is one of aggregate steps"),
+            );
             return None;
         }
         let read = self.steps.schema_of(self.graph.step_inputs[step]?, self.sources)?;
@@ -119,7 +142,10 @@ pub(super) fn require_rejected_sinks(spec: &Spec, spec_at: &Path, out: &mut Find
             let name = quoted(&source.name);
             out.add(
                 &at,
-                format!("nothing reads the output `Rejected` of {name}; a sink with from: {name} and output: Rejected would be right"),
+                format!(
+                    "nothing reads the output `Rejected` of {name}; a sink with from: {name} and output: Rejected \
+                         would be right"
+                ),
             );
         }
     }

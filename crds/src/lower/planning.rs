@@ -18,14 +18,16 @@ pub(super) fn is_within_bounds<'a>(
 ) -> bool {
     let bytes = expressions.clone().map(str::len).sum::<usize>();
     if bytes > BYTES_MAX {
-        let message = format!("the expressions are {bytes} bytes long together, and at most {BYTES_MAX} are allowed: {instead}");
+        let message =
+            format!("the expressions are {bytes} bytes long together, and at most {BYTES_MAX} are allowed: {instead}");
         out.add(at, message);
         return false;
     }
     let weight = expr::weight(expressions);
     if weight > WEIGHT_MAX {
         let message = format!(
-            "planning would take too long: the operators of expressions here, each counted once per level that it lies deep and a function as \
+            "planning would take too long: the operators of expressions here, each counted once per level that it \
+             lies deep and a function as \
              eight, come to {weight}, and at most {WEIGHT_MAX} are allowed: {instead}"
         );
         out.add(at, message);

@@ -6,7 +6,8 @@ use weir_plan::quote::quoted;
 pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     bytes(text).ok_or_else(|| {
         format!(
-            "found {}; a whole number of bytes would be right, written as a Kubernetes quantity such as 128Mi, 1G or 134217728",
+            "found {}; a whole number of bytes would be right, written as a Kubernetes quantity such as 128Mi, 1G or \
+             134217728",
             quoted(text)
         )
     })
@@ -18,7 +19,9 @@ pub(crate) fn parse_thousandths(text: &str) -> Result<u128, String> {
         Some(number) => scaled(number, |suffix| suffix.is_empty().then_some(1)),
         None => scaled(text, |suffix| multiplier(suffix)?.checked_mul(1000)),
     };
-    thousandths.ok_or_else(|| format!("found `{text}`; an amount as a Kubernetes quantity would be right, such as 500m, 2 or 1Gi"))
+    thousandths.ok_or_else(|| {
+        format!("found `{text}`; an amount as a Kubernetes quantity would be right, such as 500m, 2 or 1Gi")
+    })
 }
 
 fn bytes(text: &str) -> Option<u64> {
@@ -85,7 +88,9 @@ mod tests {
 
     #[test]
     fn amounts_are_read_in_thousandths() {
-        for (text, right) in [("2", 2_000), ("500m", 500), ("0.5", 500), ("1Ki", 1_024_000), ("1.5G", 1_500_000_000_000)] {
+        for (text, right) in
+            [("2", 2_000), ("500m", 500), ("0.5", 500), ("1Ki", 1_024_000), ("1.5G", 1_500_000_000_000)]
+        {
             assert_eq!(parse_thousandths(text), Ok(right), "{text}");
         }
         for text in ["", "m", "0.0001", "1Mim", "-1", "2 cores", "0.5m"] {
@@ -95,7 +100,20 @@ mod tests {
 
     #[test]
     fn what_is_no_whole_number_of_bytes_is_refused() {
-        for text in ["", ".", "Mi", "128MB", "128 Mi", "-1", "0.5", "100m", "1.5.5", "16Ei", "1e99", "99999999999999999999999999999999"] {
+        for text in [
+            "",
+            ".",
+            "Mi",
+            "128MB",
+            "128 Mi",
+            "-1",
+            "0.5",
+            "100m",
+            "1.5.5",
+            "16Ei",
+            "1e99",
+            "99999999999999999999999999999999",
+        ] {
             assert!(parse_bytes(text).is_err(), "{text}");
         }
     }

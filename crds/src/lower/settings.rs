@@ -6,7 +6,9 @@ use weir_plan::quote::quoted;
 use super::check::NAMED_MAX;
 use super::{name, operation, uri};
 use crate::defaults;
-use crate::document::{Checkpoint, KafkaConnection, Limits, Metadata, OnEnd, S3Storage, Spec, Storage, Trigger, TriggerType, unions};
+use crate::document::{
+    Checkpoint, KafkaConnection, Limits, Metadata, OnEnd, S3Storage, Spec, Storage, Trigger, TriggerType, unions,
+};
 use crate::finding::{Findings, Path};
 
 pub(super) fn pipeline(metadata: &Metadata, out: &mut Findings) -> String {
@@ -37,14 +39,20 @@ pub(super) fn trigger(trigger: Option<&Trigger>, at: &Path, out: &mut Findings) 
         if t.interval.is_some() && kind != TriggerType::Interval {
             out.add(
                 &at.field("interval"),
-                format!("belongs to the type `Interval`, and the type is {}; leave one of them out", quoted(format_args!("{kind:?}"))),
+                format!(
+                    "belongs to the type `Interval`, and the type is {}; leave one of them out",
+                    quoted(format_args!("{kind:?}"))
+                ),
             );
         }
         match t.on_end {
             Some(_) if kind != TriggerType::AvailableNow => {
                 out.add(
                     &at.field("onEnd"),
-                    format!("belongs to the type `AvailableNow`, and the type is {}; leave it out", quoted(format_args!("{kind:?}"))),
+                    format!(
+                        "belongs to the type `AvailableNow`, and the type is {}; leave it out",
+                        quoted(format_args!("{kind:?}"))
+                    ),
                 );
             }
             None | Some(OnEnd::KeepOpen | OnEnd::EmitAll) => {}
@@ -57,7 +65,10 @@ pub(super) fn trigger(trigger: Option<&Trigger>, at: &Path, out: &mut Findings) 
         TriggerType::Interval => match trigger.and_then(|t| t.interval.as_ref()) {
             Some(interval) => out.duration(&at.field("interval"), interval, "1ms", "24h").map(plan::Trigger::Interval),
             None => {
-                out.add(&at.field("interval"), "is required for the type `Interval`; a duration such as 5s would be right");
+                out.add(
+                    &at.field("interval"),
+                    "is required for the type `Interval`; a duration such as 5s would be right",
+                );
                 None
             }
         },
@@ -74,13 +85,20 @@ pub(super) fn checkpoint(checkpoint: &Checkpoint, at: &Path, out: &mut Findings)
     let uri = out.checked(&at.field("uri"), uri::parse(&checkpoint.uri));
     // The newest manifest and the one before it are what recovery reads.
     let keep = out.integer(&at.field("keep"), checkpoint.keep.unwrap_or(defaults::KEEP), 2..=10_000);
-    let every = out.integer(&at.field("snapshotEvery"), checkpoint.snapshot_every.unwrap_or(defaults::SNAPSHOT_EVERY), 1..=10_000);
+    let every = out.integer(
+        &at.field("snapshotEvery"),
+        checkpoint.snapshot_every.unwrap_or(defaults::SNAPSHOT_EVERY),
+        1..=10_000,
+    );
     Some(plan::Checkpoint { uri: uri?, keep: u32::try_from(keep?).ok()?, snapshot_every: u32::try_from(every?).ok()? })
 }
 
 pub(super) fn storage(storage: &[Storage], at: &Path, out: &mut Findings) -> Option<Vec<plan::Storage>> {
     out.length(at, storage.len(), 0..=NAMED_MAX);
-    out.distinct(storage.iter().enumerate().map(|(i, s)| (at.index(i).field("uriPrefix"), &*s.uri_prefix)), "entries of storage");
+    out.distinct(
+        storage.iter().enumerate().map(|(i, s)| (at.index(i).field("uriPrefix"), &*s.uri_prefix)),
+        "entries of storage",
+    );
     let lowered: Vec<_> = storage
         .iter()
         .enumerate()
@@ -101,7 +119,9 @@ fn s3(s3: &S3Storage, at: &Path, out: &mut Findings) -> plan::S3 {
     if let Some(endpoint) = &s3.endpoint {
         out.checked(&at.field("endpoint"), check_endpoint(endpoint));
     }
-    if let Some(region) = s3.region.as_ref().filter(|r| r.is_empty() || r.contains(|c: char| !c.is_ascii_alphanumeric() && c != '-')) {
+    if let Some(region) =
+        s3.region.as_ref().filter(|r| r.is_empty() || r.contains(|c: char| !c.is_ascii_alphanumeric() && c != '-'))
+    {
         out.add(&at.field("region"), format!("found {}; a region such as eu-west-3 would be right", quoted(region)));
     }
     if let Some(secret) = &s3.credentials_secret_ref {
@@ -127,7 +147,10 @@ fn check_endpoint(endpoint: &str) -> Result<(), String> {
     if plain && port.is_none_or(is_port) {
         Ok(())
     } else {
-        Err(format!("found {}; http:// or https://, a host and maybe a port would be right, as in https://s3.data:9000", quoted(endpoint)))
+        Err(format!(
+            "found {}; http:// or https://, a host and maybe a port would be right, as in https://s3.data:9000",
+            quoted(endpoint)
+        ))
     }
 }
 
@@ -140,7 +163,10 @@ fn is_port(text: &str) -> bool {
 pub(super) fn connections(spec: &Spec, spec_at: &Path, out: &mut Findings) {
     let at = spec_at.field("connections");
     out.length(&at, spec.connections.len(), 0..=NAMED_MAX);
-    out.distinct(spec.connections.iter().enumerate().map(|(i, c)| (at.index(i).field("name"), &*c.name)), "connections");
+    out.distinct(
+        spec.connections.iter().enumerate().map(|(i, c)| (at.index(i).field("name"), &*c.name)),
+        "connections",
+    );
     for (i, connection) in spec.connections.iter().enumerate() {
         let at = at.index(i);
         out.checked(&at.field("name"), name::check_node(&connection.name));
@@ -155,9 +181,13 @@ fn kafka_connection(kafka: &KafkaConnection, at: &Path, out: &mut Findings) {
     out.not_yet(at, "sasl", kafka.sasl.as_ref());
     out.not_yet(at, "tls", kafka.tls.as_ref());
     for server in kafka.bootstrap_servers.split(',').map(str::trim) {
-        let port = server.rsplit_once(':').filter(|(host, _)| !host.is_empty() && !host.contains(['/', ' '])).map(|(_, port)| port);
+        let port = server
+            .rsplit_once(':')
+            .filter(|(host, _)| !host.is_empty() && !host.contains(['/', ' ']))
+            .map(|(_, port)| port);
         if !port.is_some_and(is_port) {
-            let message = format!("found {}; host:port would be right, several with commas between them", quoted(server));
+            let message =
+                format!("found {}; host:port would be right, several with commas between them", quoted(server));
             out.add(&at.field("bootstrapServers"), message);
         }
     }

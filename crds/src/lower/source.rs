@@ -12,7 +12,9 @@ use weir_plan::types::{Column, DataType, EVENT_TIME, timestamp_type};
 
 use super::{duration, kafka, name, planning};
 use crate::defaults;
-use crate::document::{self, BadRecords, BadRecordsPolicy, Duration, EventTime, Format, JsonColumn, Source, StreamPipeline, unions};
+use crate::document::{
+    self, BadRecords, BadRecordsPolicy, Duration, EventTime, Format, JsonColumn, Source, StreamPipeline, unions,
+};
 use crate::finding::{Findings, Path};
 
 const GROUP_ID_CHARS_MAX: usize = 249;
@@ -46,11 +48,17 @@ pub(super) fn lower(document: &StreamPipeline, spec_at: &Path, out: &mut Finding
     Sources { plans, schemas }
 }
 
-fn one(document: &StreamPipeline, source: &Source, at: &Path, out: &mut Findings) -> (Option<plan::Source>, Option<SchemaRef>) {
+fn one(
+    document: &StreamPipeline,
+    source: &Source,
+    at: &Path,
+    out: &mut Findings,
+) -> (Option<plan::Source>, Option<SchemaRef>) {
     out.not_yet(at, "maxRecordsPerEpoch", source.max_records_per_epoch.as_ref());
     out.exactly_one(at, unions::SOURCE_KINDS, &[source.kafka.is_some()]);
     let group_id = group_id(document, source, at, out);
-    let kafka = source.kafka.as_ref().and_then(|kafka| kafka::lower(document, kafka, group_id, &at.field("kafka"), out));
+    let kafka =
+        source.kafka.as_ref().and_then(|kafka| kafka::lower(document, kafka, group_id, &at.field("kafka"), out));
     let bad_records = bad_records(source.bad_records.as_ref(), &at.field("badRecords"), out);
     let (columns, format) = format(&source.format, &at.field("format"), out);
     let metadata_columns = metadata_columns(source, at, out);
@@ -58,7 +66,8 @@ fn one(document: &StreamPipeline, source: &Source, at: &Path, out: &mut Findings
         let metadata = metadata.iter().map(|m| m.column().to_field());
         Arc::new(Schema::new(columns.iter().map(Column::to_field).chain(metadata).collect::<Vec<_>>()))
     });
-    let event_time = source.event_time.as_ref().map(|block| event_time(block, decoded.as_ref(), &at.field("eventTime"), out));
+    let event_time =
+        source.event_time.as_ref().map(|block| event_time(block, decoded.as_ref(), &at.field("eventTime"), out));
     let schema = decoded.map(|decoded| {
         let event_time = event_time.is_some().then(event_time_field);
         Arc::new(Schema::new(decoded.fields().iter().cloned().chain(event_time).collect::<Vec<_>>()))
@@ -68,11 +77,32 @@ fn one(document: &StreamPipeline, source: &Source, at: &Path, out: &mut Findings
         document::Tombstones::Bad => plan::Tombstones::Bad,
     };
     let parts = (kafka, columns.zip(format), metadata_columns, bad_records, lift(event_time), schema.clone());
-    let (Some(kafka), Some((columns, format)), Some(metadata_columns), Some(bad_records), Some(event_time), Some(known)) = parts else {
+    let (
+        Some(kafka),
+        Some((columns, format)),
+        Some(metadata_columns),
+        Some(bad_records),
+        Some(event_time),
+        Some(known),
+    ) = parts
+    else {
         return (None, schema);
     };
     let name = source.name.clone();
-    (Some(plan::Source { name, kafka, columns, format, metadata_columns, bad_records, tombstones, event_time, schema: known }), schema)
+    (
+        Some(plan::Source {
+            name,
+            kafka,
+            columns,
+            format,
+            metadata_columns,
+            bad_records,
+            tombstones,
+            event_time,
+            schema: known,
+        }),
+        schema,
+    )
 }
 
 /// Left out is fine (`Some(None)`), wrong is not (`None`).
@@ -88,7 +118,10 @@ fn group_id(document: &StreamPipeline, source: &Source, at: &Path, out: &mut Fin
         return defaults::group_id(document.metadata.namespace.as_deref(), &document.metadata.name);
     };
     if group_id.is_empty() || group_id.len() > GROUP_ID_CHARS_MAX || !group_id.chars().all(|c| c.is_ascii_graphic()) {
-        let message = format!("found {}; 1 to {GROUP_ID_CHARS_MAX} ASCII characters without spaces would be right", quoted(group_id));
+        let message = format!(
+            "found {}; 1 to {GROUP_ID_CHARS_MAX} ASCII characters without spaces would be right",
+            quoted(group_id)
+        );
         out.add(&at.field("groupId"), message);
     }
     group_id.clone()
@@ -105,7 +138,10 @@ fn bad_records(bad_records: Option<&BadRecords>, at: &Path, out: &mut Findings) 
     };
     let at = at.field("maxPerMillion");
     if policy == plan::BadRecordsPolicy::Fail {
-        out.add(&at, "the policy `Fail` stops at the first bad record; leave it out, or take the policy `Output` or `Drop`");
+        out.add(
+            &at,
+            "the policy `Fail` stops at the first bad record; leave it out, or take the policy `Output` or `Drop`",
+        );
     }
     let max_per_million = out.integer(&at, found, 0..=1_000_000)?;
     Some(plan::BadRecords { policy, max_per_million: u64::try_from(max_per_million).ok() })
@@ -140,7 +176,9 @@ fn column(column: &JsonColumn, at: &Path, out: &mut Findings) -> Option<Column> 
 }
 
 fn metadata_columns(source: &Source, at: &Path, out: &mut Findings) -> Option<Vec<MetadataColumn>> {
-    let Some(columns) = source.kafka.as_ref().and_then(|kafka| kafka.metadata_columns.as_ref()) else { return Some(Vec::new()) };
+    let Some(columns) = source.kafka.as_ref().and_then(|kafka| kafka.metadata_columns.as_ref()) else {
+        return Some(Vec::new());
+    };
     let json_at = at.field("format").field("json").field("columns");
     let at = at.field("kafka").field("metadataColumns");
     out.length(&at, columns.len(), 1..=METADATA_COLUMNS_MAX);
@@ -153,7 +191,8 @@ fn metadata_columns(source: &Source, at: &Path, out: &mut Findings) -> Option<Ve
     }
     let own = columns.iter().enumerate().map(|(i, c)| (at.index(i).field("name"), &*c.name));
     out.distinct(json.into_iter().map(|(name, path)| (path, name)).chain(own), "columns");
-    let columns = columns.iter().map(|c| MetadataColumn { name: c.name.clone(), field: metadata_field(c.field) }).collect();
+    let columns =
+        columns.iter().map(|c| MetadataColumn { name: c.name.clone(), field: metadata_field(c.field) }).collect();
     Some(columns).filter(|_| out.is_sound(&at))
 }
 
@@ -170,15 +209,22 @@ fn metadata_field(field: document::MetadataField) -> MetadataField {
     }
 }
 
-fn event_time(event_time: &EventTime, decoded: Option<&SchemaRef>, at: &Path, out: &mut Findings) -> Option<plan::EventTime> {
-    let clocks = [event_time.expr.is_some(), event_time.kafka_timestamp.is_some(), event_time.processing_time.is_some()];
+fn event_time(
+    event_time: &EventTime,
+    decoded: Option<&SchemaRef>,
+    at: &Path,
+    out: &mut Findings,
+) -> Option<plan::EventTime> {
+    let clocks =
+        [event_time.expr.is_some(), event_time.kafka_timestamp.is_some(), event_time.processing_time.is_some()];
     out.exactly_one(at, unions::CLOCKS, &clocks);
     out.not_yet(at, "kafkaTimestamp", event_time.kafka_timestamp.as_ref());
     out.not_yet(at, "processingTime", event_time.processing_time.as_ref());
     let delay = match &event_time.watermark_delay {
         Some(delay) => out.duration(&at.field("watermarkDelay"), delay, "0s", "99999h"),
         None if event_time.expr.is_some() => {
-            let message = "is required: how long to wait for rows that come late; 10m would be right where rows are up to ten minutes late";
+            let message = "is required: how long to wait for rows that come late; 10m would be right where rows are \
+                           up to ten minutes late";
             out.add(&at.field("watermarkDelay"), message);
             None
         }
@@ -188,12 +234,19 @@ fn event_time(event_time: &EventTime, decoded: Option<&SchemaRef>, at: &Path, ou
     let idle_after = out.duration(&at.field("idleAfter"), idle_after, "1s", "99999h");
     let max_future = event_time.max_future.as_deref().unwrap_or(defaults::MAX_FUTURE);
     let max_future = out.duration(&at.field("maxFuture"), max_future, "0s", "99999h");
-    let mut optional = |field: &str, found: Option<&Duration>| lift(found.map(|text| out.duration(&at.field(field), text, "1s", "99999h")));
+    let mut optional = |field: &str, found: Option<&Duration>| {
+        lift(found.map(|text| out.duration(&at.field(field), text, "1s", "99999h")))
+    };
     let max_skew = optional("maxSkew", event_time.max_skew.as_ref());
     let close_idle = optional("closeIdleWindowsAfter", event_time.close_idle_windows_after.as_ref());
     let sql = event_time.expr.as_ref()?;
     let at = at.field("expr");
-    if !planning::is_within_bounds(std::iter::once(sql.as_str()), &at, "have the producer write the time as a column", out) {
+    if !planning::is_within_bounds(
+        std::iter::once(sql.as_str()),
+        &at,
+        "have the producer write the time as a column",
+        out,
+    ) {
         return None;
     }
     let expr = out.checked(&at, expr::compile(sql, decoded?, EVENT_TIME).map_err(|e| e.to_string()))?;
@@ -202,7 +255,10 @@ fn event_time(event_time: &EventTime, decoded: Option<&SchemaRef>, at: &Path, ou
         let instead = if expr.field.data_type().is_numeric() {
             // Shorter ones are columns' names as a rule; the rest is clearer without being said again.
             let of = if sql.chars().count() <= 40 { sql } else { "…" };
-            format!("to_timestamp_seconds({of}), to_timestamp_millis({of}) or to_timestamp_micros({of}), by the unit that it counts")
+            format!(
+                "to_timestamp_seconds({of}), to_timestamp_millis({of}) or to_timestamp_micros({of}), by the unit that \
+                 it counts"
+            )
         } else {
             "cast(… as timestamp) or to_timestamp(…)".to_owned()
         };

@@ -49,7 +49,13 @@ impl Steps {
 /// What to do about more expressions than may be planned.
 const INSTEAD: &str = "compute what lies deep in a map step of its own, or split the steps over several pipelines";
 
-pub(super) fn lower(steps: &[Step], graph: &Graph, sources: &[Option<SchemaRef>], at: &Path, out: &mut Findings) -> Steps {
+pub(super) fn lower(
+    steps: &[Step],
+    graph: &Graph,
+    sources: &[Option<SchemaRef>],
+    at: &Path,
+    out: &mut Findings,
+) -> Steps {
     let mut lowered = Steps { by_position: steps.iter().map(|_| None).collect(), order: graph.order.clone() };
     if !planning::is_within_bounds(steps.iter().flat_map(expressions), at, INSTEAD, out) {
         return lowered;
@@ -66,7 +72,8 @@ pub(super) fn lower(steps: &[Step], graph: &Graph, sources: &[Option<SchemaRef>]
             (None, Some(aggregate)) => lower_aggregate(aggregate, &from, &at.field("aggregate"), out),
             _ => None,
         };
-        lowered.by_position[i] = op.filter(|_| out.is_sound(&at)).map(|(op, schema)| plan::Step { name: step.name.clone(), op, schema });
+        lowered.by_position[i] =
+            op.filter(|_| out.is_sound(&at)).map(|(op, schema)| plan::Step { name: step.name.clone(), op, schema });
     }
     lowered
 }
@@ -78,8 +85,10 @@ fn expressions(step: &Step) -> impl Iterator<Item = &str> + Clone + Send {
         columns.chain([&map.filter])
     });
     let aggregate = step.aggregate.iter().flat_map(|aggregate| aggregate.columns.iter().map(|c| &c.filter));
-    let written =
-        step.aggregate.iter().flat_map(|aggregate| aggregate.columns.iter().map(|c| &c.expr).chain(aggregate.group_by.iter().flatten()));
+    let written = step
+        .aggregate
+        .iter()
+        .flat_map(|aggregate| aggregate.columns.iter().map(|c| &c.expr).chain(aggregate.group_by.iter().flatten()));
     map.chain(aggregate).flatten().chain(written).map(String::as_str)
 }
 
@@ -99,8 +108,10 @@ fn lower_map(map: &Map, from: &Upstream, at: &Path, out: &mut Findings) -> Optio
         out.distinct(columns.iter().enumerate().map(|(i, c)| (columns_at.index(i).field("name"), &*c.name)), "columns");
     }
     let schema = from.schema.as_ref()?;
-    let filter =
-        map.filter.as_ref().map(|sql| out.checked(&at.field("where"), expr::compile_predicate(sql, schema).map_err(|e| e.to_string())));
+    let filter = map
+        .filter
+        .as_ref()
+        .map(|sql| out.checked(&at.field("where"), expr::compile_predicate(sql, schema).map_err(|e| e.to_string())));
     let columns = match &map.columns {
         Some(columns) => map_columns(columns, &map.from, schema, &columns_at, out),
         None => {
@@ -112,17 +123,27 @@ fn lower_map(map: &Map, from: &Upstream, at: &Path, out: &mut Findings) -> Optio
     let columns = columns.into_iter().collect::<Option<Vec<_>>>()?;
     let filter = lift(filter)?;
     let event_time = has_event_time(schema).then(event_time_field);
-    let schema = Arc::new(Schema::new(columns.iter().map(|c| Arc::clone(&c.field)).chain(event_time).collect::<Vec<_>>()));
+    let schema =
+        Arc::new(Schema::new(columns.iter().map(|c| Arc::clone(&c.field)).chain(event_time).collect::<Vec<_>>()));
     Some((StepOp::Map(plan::Map { input: from.input?, filter, columns }), schema))
 }
 
 /// The columns that a map computes or passes on; `None` for each that something is wrong with.
-fn map_columns(columns: &[MapColumn], from: &str, schema: &SchemaRef, at: &Path, out: &mut Findings) -> Vec<Option<ScalarExpr>> {
+fn map_columns(
+    columns: &[MapColumn],
+    from: &str,
+    schema: &SchemaRef,
+    at: &Path,
+    out: &mut Findings,
+) -> Vec<Option<ScalarExpr>> {
     let names: Vec<_> = user_columns(schema).map(|f| f.name().as_str()).collect();
     let passed_on = |column: &MapColumn| names.contains(&column.name.as_str()).then(|| pass_on(&column.name));
     let written: Vec<_> = columns.iter().map(|column| column.expr.clone().or_else(|| passed_on(column))).collect();
-    let mut compiled =
-        compile_all(columns.iter().zip(&written).filter_map(|(c, sql)| Some((sql.as_deref()?, c.name.as_str()))), schema).into_iter();
+    let mut compiled = compile_all(
+        columns.iter().zip(&written).filter_map(|(c, sql)| Some((sql.as_deref()?, c.name.as_str()))),
+        schema,
+    )
+    .into_iter();
     let judged = columns.iter().zip(&written).enumerate().map(|(i, (column, written))| {
         let at = at.index(i);
         match (written.as_ref().and_then(|_| compiled.next()), &column.expr) {
@@ -145,7 +166,10 @@ fn map_columns(columns: &[MapColumn], from: &str, schema: &SchemaRef, at: &Path,
     judged.collect()
 }
 
-fn compile_all<'a>(expressions: impl Iterator<Item = (&'a str, &'a str)>, schema: &SchemaRef) -> Vec<Result<ScalarExpr, String>> {
+fn compile_all<'a>(
+    expressions: impl Iterator<Item = (&'a str, &'a str)>,
+    schema: &SchemaRef,
+) -> Vec<Result<ScalarExpr, String>> {
     let compiled = expr::compile_all(&expressions.collect::<Vec<_>>(), schema);
     compiled.into_iter().map(|column| column.map_err(|e| e.to_string())).collect()
 }
@@ -160,7 +184,12 @@ pub(super) fn user_columns(schema: &Schema) -> impl Iterator<Item = &FieldRef> {
     schema.fields().iter().filter(|f| f.name() != EVENT_TIME)
 }
 
-fn lower_aggregate(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)> {
+fn lower_aggregate(
+    aggregate: &Aggregate,
+    from: &Upstream,
+    at: &Path,
+    out: &mut Findings,
+) -> Option<(StepOp, SchemaRef)> {
     let window = window(aggregate.window.as_ref(), &at.field("window"), out);
     let group_by = aggregate.group_by.as_deref().unwrap_or_default();
     let columns_at = at.field("columns");
@@ -168,8 +197,10 @@ fn lower_aggregate(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut 
     out.length(&columns_at, aggregate.columns.len(), 1..=COLUMNS_MAX);
     let schema = from.schema.as_ref()?;
     if !has_event_time(schema) {
-        let message =
-            format!("a window goes by the event time, and the rows of {} have none; give its source an eventTime", quoted(&aggregate.from));
+        let message = format!(
+            "a window goes by the event time, and the rows of {} have none; give its source an eventTime",
+            quoted(&aggregate.from)
+        );
         out.add(&at.field("window"), message);
         return None;
     }
@@ -209,8 +240,10 @@ fn place_of(part: AggregatePart, at: &Path) -> Path {
 }
 
 /// Until windows know time zones. What the clock allows must move too: such a row seems to come from the future.
-pub(super) const LOCAL_DAYS: &str = "for days of UTC+2 (without summer time) write `tumbling: {size: 24h}` and move the event time by as much, \
-                                     `eventTime: {expr: ts + interval '2 hours', maxFuture: 3h, …}`: window_start and window_end are local times then";
+pub(super) const LOCAL_DAYS: &str = "for days of UTC+2 (without summer time) write `tumbling: {size: 24h}` and move \
+                                     the event time by as much, \
+                                     `eventTime: {expr: ts + interval '2 hours', maxFuture: 3h, …}`: window_start and \
+                                     window_end are local times then";
 
 fn window(window: Option<&document::Window>, at: &Path, out: &mut Findings) -> Option<Window> {
     let Some(window) = window else {

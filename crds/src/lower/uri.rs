@@ -1,4 +1,5 @@
-//! Where tables and checkpoints lie: `s3://bucket/path` or `file:///absolute/path`, in one spelling each, so that two URIs can be compared.
+//! Where tables and checkpoints lie: `s3://bucket/path` or `file:///absolute/path`, in one spelling each, so that two
+//! URIs can be compared.
 
 use weir_plan::quote::quoted;
 
@@ -9,17 +10,26 @@ pub(crate) fn parse(text: &str) -> Result<String, String> {
         check_bucket(bucket)?;
         let path = check_path(text, path)?;
         if path.is_empty() {
-            return Err(format!("found {}, a whole bucket; a path in it would be right: s3://{bucket}/some/path", quoted(text)));
+            return Err(format!(
+                "found {}, a whole bucket; a path in it would be right: s3://{bucket}/some/path",
+                quoted(text)
+            ));
         }
         return Ok(format!("s3://{bucket}/{path}"));
     }
     if let Some(rest) = text.strip_prefix("file://") {
         let Some(path) = rest.strip_prefix('/') else {
-            return Err(format!("found {}; a local path has three slashes and is absolute: file:///{rest}", quoted(text)));
+            return Err(format!(
+                "found {}; a local path has three slashes and is absolute: file:///{rest}",
+                quoted(text)
+            ));
         };
         let path = check_path(text, path)?;
         if path.is_empty() {
-            return Err(format!("found {}, the root of the file system; a path in it would be right: file:///some/path", quoted(text)));
+            return Err(format!(
+                "found {}, the root of the file system; a path in it would be right: file:///some/path",
+                quoted(text)
+            ));
         }
         return Ok(format!("file:///{path}"));
     }
@@ -27,14 +37,17 @@ pub(crate) fn parse(text: &str) -> Result<String, String> {
         Some(("s3a" | "s3n", rest)) => format!("; here it is s3://{rest}"),
         None if text.starts_with('/') => format!("; did you mean {}?", quoted(format_args!("file://{text}"))),
         None if text.starts_with("./") || text.starts_with("../") => {
-            "; a relative path is refused, since it would name another place in each folder that the program is started from".to_owned()
+            "; a relative path is refused, since it would name another place in each folder that the program is \
+             started from"
+                .to_owned()
         }
         _ => String::new(),
     };
     Err(format!("found {}; s3://bucket/path or file:///absolute/path would be right{hint}", quoted(text)))
 }
 
-/// A prefix of URIs by whole path segments, as `storage` has them; a bucket alone will do. Given back without a slash at its end.
+/// A prefix of URIs by whole path segments, as `storage` has them; a bucket alone will do. Given back without a slash
+/// at its end.
 pub(crate) fn parse_prefix(text: &str) -> Result<String, String> {
     let Some(rest) = text.strip_prefix("s3://") else {
         return Err(format!("found {}; a prefix such as s3://bucket/ would be right", quoted(text)));
@@ -61,7 +74,10 @@ fn check_bucket(bucket: &str) -> Result<(), String> {
     if plain && (3..=63).contains(&bucket.len()) {
         return Ok(());
     }
-    Err(format!("found {} as the bucket; 3 to 63 lower-case letters, digits, hyphens and dots would be right", quoted(bucket)))
+    Err(format!(
+        "found {} as the bucket; 3 to 63 lower-case letters, digits, hyphens and dots would be right",
+        quoted(bucket)
+    ))
 }
 
 /// Characters that every engine spells alike in paths and URIs.

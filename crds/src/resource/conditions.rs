@@ -1,6 +1,7 @@
 //! The conditions of a pipeline and every reason that one can have. `docs/reference/status.md` has them by state.
 //!
-//! kstatus (Flux) reads Reconciling and Stalled, `kubectl wait` reads Ready: those two are true only while something is the matter.
+//! kstatus (Flux) reads Reconciling and Stalled, `kubectl wait` reads Ready: those two are true only while something is
+//! the matter.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
@@ -24,8 +25,15 @@ pub enum ConditionType {
 }
 
 impl ConditionType {
-    pub const ALL: [Self; 7] =
-        [Self::Ready, Self::Reconciling, Self::Stalled, Self::Validated, Self::DataFlowing, Self::WatermarkAdvancing, Self::Suspended];
+    pub const ALL: [Self; 7] = [
+        Self::Ready,
+        Self::Reconciling,
+        Self::Stalled,
+        Self::Validated,
+        Self::DataFlowing,
+        Self::WatermarkAdvancing,
+        Self::Suspended,
+    ];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -163,7 +171,14 @@ const MESSAGE_BYTES_MAX: usize = 4096;
 
 /// A condition that has just been found to be so.
 #[must_use]
-pub fn condition(kind: ConditionType, status: Severity, reason: Reason, message: &str, generation: i64, now: Time) -> Condition {
+pub fn condition(
+    kind: ConditionType,
+    status: Severity,
+    reason: Reason,
+    message: &str,
+    generation: i64,
+    now: Time,
+) -> Condition {
     let end = (0..=message.len().min(MESSAGE_BYTES_MAX)).rev().find(|end| message.is_char_boundary(*end)).unwrap_or(0);
     Condition {
         type_: kind.as_str().to_owned(),

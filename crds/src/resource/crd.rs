@@ -1,8 +1,9 @@
-//! The CustomResourceDefinition, from the types that the program itself reads documents with. `make generate` writes it down.
+//! The CustomResourceDefinition, from the types that the program itself reads documents with. `make generate` writes it
+//! down.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceSubresourceScale, CustomResourceSubresourceStatus,
-    CustomResourceSubresources, CustomResourceValidation, JSONSchemaProps,
+    CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceSubresourceScale,
+    CustomResourceSubresourceStatus, CustomResourceSubresources, CustomResourceValidation, JSONSchemaProps,
 };
 use kube::CustomResourceExt;
 use schemars::JsonSchema;
@@ -65,7 +66,8 @@ pub fn crd_yaml() -> Result<String, Box<dyn std::error::Error>> {
 fn write_integers(value: &mut Value) {
     match value {
         Value::Number(number) => {
-            let integer = number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < (1_u64 << 53) as f64).map(|n| n as i64);
+            let integer =
+                number.as_f64().filter(|n| n.fract() == 0.0 && n.abs() < (1_u64 << 53) as f64).map(|n| n as i64);
             if let Some(integer) = integer {
                 *number = integer.into();
             }
@@ -104,15 +106,18 @@ fn derived<T: JsonSchema>() -> Value {
     structural(settings.into_generator().into_root_schema_for::<T>().to_value())
 }
 
-/// Names of pods and labels are made from it, so that it has to be shorter than an object's name may be. The schema of `metadata` can't say so.
+/// Names of pods and labels are made from it, so that it has to be shorter than an object's name may be. The schema of
+/// `metadata` can't say so.
 fn name_rule() -> Value {
     let mut name = rule(
         "size(self.metadata.name) <= 50 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
         "",
-        "at most 50 lower-case letters, digits and hyphens would be right as metadata.name, beginning with a letter and not ending with a hyphen",
+        "at most 50 lower-case letters, digits and hyphens would be right as metadata.name, beginning with a letter \
+         and not ending with a hyphen",
     );
-    name["messageExpression"] = "'metadata.name: found `' + self.metadata.name + '`; at most 50 lower-case letters, digits and hyphens \
+    name["messageExpression"] =
+        "'metadata.name: found `' + self.metadata.name + '`; at most 50 lower-case letters, digits and hyphens \
                                  would be right, beginning with a letter and not ending with a hyphen'"
-        .into();
+            .into();
     name
 }

@@ -1,7 +1,9 @@
-//! The StreamPipeline resource as the API server keeps it: the spec as it came, and the status that the operator writes.
+//! The StreamPipeline resource as the API server keeps it: the spec as it came, and the status that the operator
+//! writes.
 //!
-//! The operator must be able to look at any document that the API server let in, also one with fields that a newer version brought. So the
-//! spec stays a JSON value here, and is read by the same code as a file ([`crate::load_value`]).
+//! The operator must be able to look at any document that the API server let in, also one with fields that a newer
+//! version brought. So the spec stays a JSON value here, and is read by the same code as a file
+//! ([`crate::load_value`]).
 
 mod conditions;
 mod crd;

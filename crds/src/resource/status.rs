@@ -1,4 +1,5 @@
-//! What the operator reports of a pipeline. Figures are integers and times are texts, so that equal states are equal JSON.
+//! What the operator reports of a pipeline. Figures are integers and times are texts, so that equal states are equal
+//! JSON.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
@@ -109,8 +110,9 @@ pub struct WatermarkHold {
     pub topic: String,
     /// The Kafka partition.
     pub partition: i32,
-    /// OpenTransaction: a transaction hangs open there. LeaderSilent: it has been quiet for long, and its leader does not say that there is
-    /// nothing to read. NotReadYet: nothing of it was read yet. Slowest: its records are the oldest. Other words are those of a newer runtime.
+    /// OpenTransaction: a transaction hangs open there. LeaderSilent: it has been quiet for long, and its leader does
+    /// not say that there is nothing to read. NotReadYet: nothing of it was read yet. Slowest: its records are the
+    /// oldest. Other words are those of a newer runtime.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
 }
@@ -129,7 +131,8 @@ pub struct TableVersion {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
-    /// Which run this is: the spec's `runToken`, or when it was due by its `schedule`, as in 20261121T0200Z. None before the first.
+    /// Which run this is: the spec's `runToken`, or when it was due by its `schedule`, as in 20261121T0200Z. None
+    /// before the first.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
     /// When it was started.

@@ -1,6 +1,7 @@
 //! From the schema that the types derive to a structural one, which is what an API server takes.
 //!
-//! Absent fields are absent: `null` is no value of any, which makes the API server drop it. No defaults: a GitOps tool would see drift.
+//! Absent fields are absent: `null` is no value of any, which makes the API server drop it. No defaults: a GitOps tool
+//! would see drift.
 
 use serde_json::{Map, Value};
 
@@ -80,16 +81,17 @@ mod tests {
 
     #[test]
     fn an_optional_value_is_the_value_under_its_own_description() {
-        let optional =
-            json!({"description": "here", "anyOf": [{"description": "there", "type": "object", "properties": {}}, {"type": "null"}]});
+        let optional = json!({"description": "here", "anyOf": [{"description": "there", "type": "object", "properties": {}}, {"type": "null"}]});
         assert_eq!(structural(optional), json!({"description": "here", "type": "object", "properties": {}}));
-        assert_eq!(structural(json!({"type": ["string", "null"], "enum": ["A", null]})), json!({"type": "string", "enum": ["A"]}));
+        assert_eq!(
+            structural(json!({"type": ["string", "null"], "enum": ["A", null]})),
+            json!({"type": "string", "enum": ["A"]})
+        );
     }
 
     #[test]
     fn nothing_has_a_default_and_unknown_fields_are_the_servers_to_judge() {
-        let closed =
-            json!({"type": "object", "additionalProperties": false, "properties": {"a": {"type": "array", "default": [], "items": {}}}});
+        let closed = json!({"type": "object", "additionalProperties": false, "properties": {"a": {"type": "array", "default": [], "items": {}}}});
         assert_eq!(structural(closed), json!({"type": "object", "properties": {"a": {"type": "array", "items": {}}}}));
     }
 

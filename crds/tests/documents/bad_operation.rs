@@ -17,8 +17,10 @@ fn pods_ask_for_no_more_than_they_may_use() {
     said_of(
         "  resources: {requests: {cpu: 2500m, memory: 1Gi}, limits: {cpu: 2, memory: lots}}",
         &[
-            "spec.resources.limits.memory: found `lots`; an amount as a Kubernetes quantity would be right, such as 500m, 2 or 1Gi",
-            "spec.resources.requests.cpu: is more than the limit of cpu, which Kubernetes refuses; at most that would be right",
+            "spec.resources.limits.memory: found `lots`; an amount as a Kubernetes quantity would be right, such as \
+             500m, 2 or 1Gi",
+            "spec.resources.requests.cpu: is more than the limit of cpu, which Kubernetes refuses; at most that would \
+             be right",
         ],
     );
 }
@@ -27,8 +29,10 @@ fn pods_ask_for_no_more_than_they_may_use() {
 fn a_memory_limit_in_which_no_pipeline_begins_is_refused() {
     let limit = |memory: &str| format!("  resources: {{limits: {{memory: {memory}}}}}");
     for too_little in ["64", "63Mi", "60M"] {
-        let said =
-            format!("spec.resources.limits.memory: found `{too_little}`; a pipeline needs at least 64Mi to begin: write 64Mi or more");
+        let said = format!(
+            "spec.resources.limits.memory: found `{too_little}`; a pipeline needs at least 64Mi to begin: write 64Mi \
+             or more"
+        );
         said_of(&limit(too_little), &[&said]);
     }
     said_of(&limit("64Mi"), &[]);
@@ -39,9 +43,12 @@ fn the_operators_own_labels_are_not_the_persons_to_set() {
     said_of(
         "  podTemplate: {labels: {weir.dev/pipeline: a, team: 'a b', 'x y': z}, nodeSelector: {weir.dev/pool: a}}",
         &[
-            "spec.podTemplate.labels.team: found `a b`; at most 63 ASCII letters, digits, dots, hyphens and underscores would be right",
-            "spec.podTemplate.labels[\"weir.dev/pipeline\"]: begins with weir.dev/, which the operator keeps for itself; take another key",
-            "spec.podTemplate.labels[\"x y\"]: `x y` is no key that Kubernetes takes; ASCII letters, digits, dots, hyphens and underscores \
+            "spec.podTemplate.labels.team: found `a b`; at most 63 ASCII letters, digits, dots, hyphens and \
+             underscores would be right",
+            "spec.podTemplate.labels[\"weir.dev/pipeline\"]: begins with weir.dev/, which the operator keeps for \
+             itself; take another key",
+            "spec.podTemplate.labels[\"x y\"]: `x y` is no key that Kubernetes takes; ASCII letters, digits, dots, \
+             hyphens and underscores \
              would be right, as in example.com/team",
         ],
     );
@@ -52,11 +59,14 @@ fn names_in_the_pod_template_are_those_of_objects() {
     said_of(
         "  podTemplate: {priorityClassName: High, serviceAccountName: '', env: [{name: A-B, value: a}]}",
         &[
-            "spec.podTemplate.priorityClassName: found `High`; the name of a PriorityClass would be right: lower-case letters, digits, \
+            "spec.podTemplate.priorityClassName: found `High`; the name of a PriorityClass would be right: lower-case \
+             letters, digits, \
              hyphens and dots",
-            "spec.podTemplate.serviceAccountName: found ``; the name of a ServiceAccount would be right: lower-case letters, digits, \
+            "spec.podTemplate.serviceAccountName: found ``; the name of a ServiceAccount would be right: lower-case \
+             letters, digits, \
              hyphens and dots",
-            "spec.podTemplate.env[0].name: found `A-B`; ASCII letters, digits and underscores would be right, not beginning with a digit",
+            "spec.podTemplate.env[0].name: found `A-B`; ASCII letters, digits and underscores would be right, not \
+             beginning with a digit",
         ],
     );
 }
@@ -64,7 +74,10 @@ fn names_in_the_pod_template_are_those_of_objects() {
 #[test]
 fn kubernetes_own_blocks_have_no_other_fields_than_kubernetes_knows() {
     let said = findings(&with_spec("  podTemplate: {tolerations: [{key: spot, opperator: Exists}]}"));
-    assert!(said.len() == 1 && said[0].starts_with("spec.podTemplate.tolerations[0].opperator: there is no field"), "{said:?}");
+    assert!(
+        said.len() == 1 && said[0].starts_with("spec.podTemplate.tolerations[0].opperator: there is no field"),
+        "{said:?}"
+    );
 }
 
 #[test]
@@ -90,33 +103,41 @@ fn runs_by_schedule_or_token_belong_to_available_now() {
     assert_eq!(
         with_trigger("{type: AsSoonAsPossible, schedule: 0 2 * * *, runToken: a}"),
         [
-            "spec.trigger.schedule: belongs to the type `AvailableNow`, and the type is `AsSoonAsPossible`; leave it out",
-            "spec.trigger.runToken: belongs to the type `AvailableNow`, and the type is `AsSoonAsPossible`; leave it out",
+            "spec.trigger.schedule: belongs to the type `AvailableNow`, and the type is `AsSoonAsPossible`; leave it \
+             out",
+            "spec.trigger.runToken: belongs to the type `AvailableNow`, and the type is `AsSoonAsPossible`; leave it \
+             out",
         ]
     );
     assert_eq!(
         with_trigger("{type: AvailableNow, schedule: 0 25 * * *, runToken: a b}"),
         [
-            "spec.trigger.schedule: found `25` as the hour; *, 0 to 23, ranges as in 0-23 and steps as in */2 would be right",
-            "spec.trigger.runToken: found `a b`; 1 to 63 ASCII letters, digits, dots, hyphens and underscores would be right, as in run-7",
+            "spec.trigger.schedule: found `25` as the hour; *, 0 to 23, ranges as in 0-23 and steps as in */2 would \
+             be right",
+            "spec.trigger.runToken: found `a b`; 1 to 63 ASCII letters, digits, dots, hyphens and underscores would \
+             be right, as in run-7",
         ]
     );
     assert_eq!(with_trigger("{type: AvailableNow, runToken: run-7}"), Vec::<String>::new());
     assert_eq!(with_trigger("{type: AvailableNow, schedule: '0 2 * * mon-fri'}"), Vec::<String>::new());
     assert_eq!(
         with_trigger("{type: AvailableNow, schedule: 0 2 31 2 *}"),
-        ["spec.trigger.schedule: found `0 2 31 2 *`, which no day in any year is; a day that the month has would be right"]
+        ["spec.trigger.schedule: found `0 2 31 2 *`, which no day in any year is; a day that the month has would \
+             be right"]
     );
 }
 
 #[test]
 fn a_state_action_is_named_and_is_one_of_two() {
-    let token =
-        "spec.stateAction.token: found `a b`; 1 to 63 ASCII letters, digits, dots, hyphens and underscores would be right, as in run-7";
+    let token = "spec.stateAction.token: found `a b`; 1 to 63 ASCII letters, digits, dots, hyphens and underscores \
+                 would be right, as in run-7";
     let epoch = "spec.stateAction.restore.epoch: found 0; the number of an epoch would be right, from 1";
     // Both at once.
     said_of("  stateAction: {token: a b, restore: {epoch: 0}}", &[token, epoch]);
-    said_of("  stateAction: {token: a}", &["spec.stateAction: found none of discard or restore; exactly one should be there"]);
+    said_of(
+        "  stateAction: {token: a}",
+        &["spec.stateAction: found none of discard or restore; exactly one should be there"],
+    );
     said_of(
         "  stateAction: {token: a, discard: {}, restore: {epoch: 7}}",
         &["spec.stateAction: found discard and restore; exactly one of discard or restore should be there"],

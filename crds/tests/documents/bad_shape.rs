@@ -7,7 +7,8 @@ fn an_unknown_field_names_the_one_that_was_meant() {
     said(&[("where:", "wher:")], &["spec.steps[0].map.wher: there is no field `wher`; did you mean `where`?"]);
     said(
         &[("checkpoint: {", "checkpoint: {interval: 5s, ")],
-        &["spec.checkpoint.interval: there is no field `interval`; uri, keep, snapshotEvery, minPause or timeout would be right"],
+        &["spec.checkpoint.interval: there is no field `interval`; uri, keep, snapshotEvery, minPause or timeout \
+             would be right"],
     );
 }
 
@@ -41,8 +42,16 @@ fn a_size_of_another_type_is_said_in_our_words() {
 #[test]
 fn a_required_field_that_is_missing_is_named() {
     said(
-        &[("metadata: {name: rides-revenue}", "metadata: {}"), ("- name: cleaned", "-"), ("expr: sum(price)", "filter: price > 1")],
-        &["metadata.name: is required", "spec.steps[0].name: is required", "spec.steps[1].aggregate.columns[0].expr: is required"],
+        &[
+            ("metadata: {name: rides-revenue}", "metadata: {}"),
+            ("- name: cleaned", "-"),
+            ("expr: sum(price)", "filter: price > 1"),
+        ],
+        &[
+            "metadata.name: is required",
+            "spec.steps[0].name: is required",
+            "spec.steps[1].aggregate.columns[0].expr: is required",
+        ],
     );
 }
 
@@ -51,7 +60,8 @@ fn an_enum_value_names_the_ones_there_are() {
     said(
         &[("type: Interval,", "type: interval,"), ("topics: [rides]", "topics: [rides], onLostOffsets: Ignore")],
         &[
-            "spec.trigger.type: found `interval`; did you mean `Interval`? AsSoonAsPossible, Interval, AvailableNow or Continuous would be right",
+            "spec.trigger.type: found `interval`; did you mean `Interval`? AsSoonAsPossible, Interval, AvailableNow \
+             or Continuous would be right",
             "spec.sources[0].kafka.onLostOffsets: found the text `Ignore`; Fail, Earliest or Latest would be right",
         ],
     );
@@ -66,18 +76,27 @@ fn another_kind_of_document_is_refused() {
             "kind: found `Deployment`; this version reads `StreamPipeline`",
         ],
     );
-    assert_eq!(findings("[1, 2]"), ["found a list; a mapping with the fields apiVersion, kind, metadata, spec would be right"]);
+    assert_eq!(
+        findings("[1, 2]"),
+        ["found a list; a mapping with the fields apiVersion, kind, metadata, spec would be right"]
+    );
     assert_eq!(findings(""), ["the document is empty; a StreamPipeline should be here"]);
 }
 
 #[test]
 fn what_is_wrong_with_shape_and_meaning_is_said_at_once() {
     said(
-        &[("where: price >= 0", "wher: price >= 0"), ("size: 5m", "size: 5 minutes"), ("s3://lake/checkpoints/rides", "/tmp/x")],
+        &[
+            ("where: price >= 0", "wher: price >= 0"),
+            ("size: 5m", "size: 5 minutes"),
+            ("s3://lake/checkpoints/rides", "/tmp/x"),
+        ],
         &[
             "spec.steps[0].map.wher: there is no field `wher`; did you mean `where`?",
-            "spec.checkpoint.uri: found `/tmp/x`; s3://bucket/path or file:///absolute/path would be right; did you mean `file:///tmp/x`?",
-            "spec.steps[1].aggregate.window.tumbling.size: found `5 minutes`; a duration such as 5s, 10m or 1h30m would be right (one to four whole numbers, each with h, m, s or ms)",
+            "spec.checkpoint.uri: found `/tmp/x`; s3://bucket/path or file:///absolute/path would be right; did you \
+             mean `file:///tmp/x`?",
+            "spec.steps[1].aggregate.window.tumbling.size: found `5 minutes`; a duration such as 5s, 10m or 1h30m \
+             would be right (one to four whole numbers, each with h, m, s or ms)",
         ],
     );
 }

@@ -7,8 +7,10 @@ fn a_word_that_yaml_1_1_takes_for_a_truth_value_is_refused_where_it_stands() {
     said(
         &[("  checkpoint: {", "  suspend: no\n  checkpoint: {"), ("topics: [rides]", "topics: [on, rides]")],
         &[
-            "spec.suspend: found `no`, which without quotes is text in YAML 1.2 and false to kubectl and Helm; `\"no\"` or false would be right",
-            "spec.sources[0].kafka.topics[0]: found `on`, which without quotes is text in YAML 1.2 and true to kubectl and Helm; `\"on\"` or true would be right",
+            "spec.suspend: found `no`, which without quotes is text in YAML 1.2 and false to kubectl and Helm; \
+             `\"no\"` or false would be right",
+            "spec.sources[0].kafka.topics[0]: found `on`, which without quotes is text in YAML 1.2 and true to \
+             kubectl and Helm; `\"on\"` or true would be right",
         ],
     );
 }
@@ -17,9 +19,8 @@ fn a_word_that_yaml_1_1_takes_for_a_truth_value_is_refused_where_it_stands() {
 fn text_that_yaml_1_1_takes_for_a_number_is_refused_where_it_stands() {
     said(
         &[("topics: [rides]", "topics: [0777]")],
-        &[
-            "spec.sources[0].kafka.topics[0]: found `0777`, which without quotes is text in YAML 1.2 and a number to kubectl and Helm; `\"0777\"` would be right",
-        ],
+        &["spec.sources[0].kafka.topics[0]: found `0777`, which without quotes is text in YAML 1.2 and a number to \
+             kubectl and Helm; `\"0777\"` would be right"],
     );
 }
 
@@ -27,7 +28,8 @@ fn text_that_yaml_1_1_takes_for_a_number_is_refused_where_it_stands() {
 fn a_key_is_read_alike_everywhere_too() {
     said(
         &[("metadata: {name: rides-revenue}", "metadata: {name: rides-revenue, labels: {y: a, \"n\": b}}")],
-        &["metadata.labels.y: found `y`, which without quotes is text in YAML 1.2 and true to kubectl and Helm; `\"y\"` would be right"],
+        &["metadata.labels.y: found `y`, which without quotes is text in YAML 1.2 and true to kubectl and Helm; \
+             `\"y\"` would be right"],
     );
 }
 
@@ -38,7 +40,9 @@ fn group_id(yaml: &str) -> Vec<String> {
 
 #[test]
 fn what_is_in_quotes_is_text_to_all() {
-    for quoted in ["\"on\"", "'on'", "'0777'", "\"1_000\"", "# é\n      'on'", "|-\n      on", "\"\\x6fn\"", "!!str 'on'"] {
+    for quoted in
+        ["\"on\"", "'on'", "'0777'", "\"1_000\"", "# é\n      'on'", "|-\n      on", "\"\\x6fn\"", "!!str 'on'"]
+    {
         assert_eq!(group_id(quoted), Vec::<String>::new(), "{quoted}");
     }
 }
@@ -111,7 +115,10 @@ fn every_spelling_that_is_read_in_two_ways_is_refused_and_no_other() {
         assert_eq!(group_id(text), Vec::<String>::new(), "{text}");
     }
     for (number, found) in [("0o17", "15"), ("0x1F", "31"), ("1e3", "1000.0"), ("1.10", "1.1")] {
-        assert_eq!(group_id(number), [format!("spec.sources[0].groupId: found the number {found}; text in quotes would be right")]);
+        assert_eq!(
+            group_id(number),
+            [format!("spec.sources[0].groupId: found the number {found}; text in quotes would be right")]
+        );
     }
 }
 
@@ -119,8 +126,7 @@ fn every_spelling_that_is_read_in_two_ways_is_refused_and_no_other() {
 fn a_number_of_more_than_64_bits_is_refused_where_it_stands() {
     said(
         &[("topics: [rides]", "topics: [18446744073709551616]")],
-        &[
-            "spec.sources[0].kafka.topics[0]: found the number 18446744073709551616, which has more than 64 bits; put it in quotes if it is text",
-        ],
+        &["spec.sources[0].kafka.topics[0]: found the number 18446744073709551616, which has more than 64 bits; put \
+             it in quotes if it is text"],
     );
 }

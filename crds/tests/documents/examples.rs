@@ -32,7 +32,10 @@ fn rides_lowers_to_the_plan_that_it_describes() {
     assert!(matches!(&plan.steps[1].op, StepOp::Aggregate(a) if a.window == Window::tumbling(300_000_000)));
     assert_eq!(columns(&plan.sinks[0]), ["date", "city", "win_start", "win_end", "revenue", "avg_distance", "cnt"]);
     let SinkKind::Delta(delta) = &plan.sinks[0].kind;
-    assert_eq!((delta.partition_by.as_slice(), delta.target_file_size_bytes), (["date".to_owned()].as_slice(), 128 << 20));
+    assert_eq!(
+        (delta.partition_by.as_slice(), delta.target_file_size_bytes),
+        (["date".to_owned()].as_slice(), 128 << 20)
+    );
 }
 
 #[test]

@@ -1,5 +1,6 @@
-//! Nothing is accepted and ignored: each field of the final shape, and each value of each enum, changes the plan, is refused with its path,
-//! is there for the operator to act on, or says what holds anyway. A field without a case here fails the test.
+//! Nothing is accepted and ignored: each field of the final shape, and each value of each enum, changes the plan, is
+//! refused with its path, is there for the operator to act on, or says what holds anyway. A field without a case here
+//! fails the test.
 
 use crate::shape::cases::Outcome::{self, Changes, ForTheOperator, Refused, SaysTheDefault};
 use crate::shape::cases::{BASE, CASES, OUTSIDE, is_refused};
@@ -39,7 +40,9 @@ fn each_field_changes_the_plan_or_is_refused_or_says_the_default() {
 #[test]
 fn each_field_of_the_final_shape_has_a_case() {
     let mut missing = Vec::new();
-    for leaf in crate::shape::leaves().iter().filter(|leaf| !OUTSIDE.contains(&leaf.path.as_str()) && !is_refused(&leaf.path)) {
+    for leaf in
+        crate::shape::leaves().iter().filter(|leaf| !OUTSIDE.contains(&leaf.path.as_str()) && !is_refused(&leaf.path))
+    {
         let labels: Vec<_> = match leaf.variants {
             [] => vec![leaf.path.clone()],
             variants => variants.iter().map(|v| format!("{}={v}", leaf.path)).collect(),
@@ -66,8 +69,9 @@ fn what_the_operator_acts_on_reaches_it_as_it_was_written() {
         let written = merged.pointer(&format!("/{field}")).unwrap();
         // Numbers stand as text in quantities.
         let as_text = |value: &serde_json::Value| value.to_string().replace('"', "").replace("null", "");
-        let has_all =
-            |given: &serde_json::Value| as_text(written).split([',', '{', '}', '[', ']']).all(|part| as_text(given).contains(part));
+        let has_all = |given: &serde_json::Value| {
+            as_text(written).split([',', '{', '}', '[', ']']).all(|part| as_text(given).contains(part))
+        };
         assert!(given.pointer(&format!("/{field}")).is_some_and(has_all), "{field}: {written} is given as {given}");
     }
 }

@@ -15,7 +15,8 @@ spec:
   sources:
   - name: s
     kafka: {{connection: k, topics: [t]}}
-    format: {{json: {{columns: [{{name: userId, type: bigint}}, {{name: 'a b', type: string, required: true}}, {{name: ts, type: timestamp}}]}}}}
+    format: {{json: {{columns: [{{name: userId, type: bigint}}, {{name: 'a b', type: string, required: true}}, \
+         {{name: ts, type: timestamp}}]}}}}
     eventTime: {{expr: ts, watermarkDelay: 1m30s}}
 {steps_and_sinks}"
     );
@@ -29,10 +30,14 @@ fn columns(plan: &Plan, input: Input) -> Vec<&str> {
 #[test]
 fn the_smallest_document_has_the_defaults() {
     let plan = plan(
-        "  steps: [{name: m, map: {from: s, columns: [{name: userId}]}}]\n  sinks: [{name: raw, from: m, delta: {uri: file:///tmp/raw}}]",
+        "  steps: [{name: m, map: {from: s, columns: [{name: userId}]}}]\n  sinks: [{name: raw, from: m, delta: {uri: \
+         file:///tmp/raw}}]",
     );
     assert_eq!((plan.pipeline.as_str(), plan.trigger), ("data/p", Trigger::AsSoonAsPossible));
-    assert_eq!((plan.checkpoint.uri.as_str(), plan.checkpoint.keep, plan.checkpoint.snapshot_every), ("file:///tmp/c", 10, 32));
+    assert_eq!(
+        (plan.checkpoint.uri.as_str(), plan.checkpoint.keep, plan.checkpoint.snapshot_every),
+        ("file:///tmp/c", 10, 32)
+    );
     assert_eq!((plan.limits.records_per_epoch, plan.limits.bytes_per_epoch), (2_000_000, 512 << 20));
     let kafka = &plan.sources[0].kafka;
     assert_eq!(
@@ -47,7 +52,8 @@ fn the_smallest_document_has_the_defaults() {
 #[test]
 fn a_time_becomes_the_first_millisecond_that_is_not_before_it() {
     let start = |time: &str| {
-        let text = include_str!("../../../examples/rides.yaml").replace("{position: Latest}", &format!("{{timestamp: {time:?}}}"));
+        let text = include_str!("../../../examples/rides.yaml")
+            .replace("{position: Latest}", &format!("{{timestamp: {time:?}}}"));
         load(&text, None).unwrap_or_else(|found| panic!("{found:#?}")).sources[0].kafka.start_from.clone()
     };
     for (time, at_ms) in [
@@ -73,14 +79,18 @@ fn the_longest_prefix_of_whole_segments_says_how_a_uri_is_reached() {
 ",
     );
     let region = |uri| plan.storage_for(uri).and_then(|s| s.s3.region.as_deref());
-    assert_eq!([region("s3://lake/gold"), region("s3://lake/silver"), region("s3://lake/silver/x")], [Some("a"), Some("b"), Some("b")]);
+    assert_eq!(
+        [region("s3://lake/gold"), region("s3://lake/silver"), region("s3://lake/silver/x")],
+        [Some("a"), Some("b"), Some("b")]
+    );
     assert_eq!([region("s3://lake/silverware"), region("s3://lake2/x")], [Some("a"), None]);
 }
 
 #[test]
 fn a_sink_writes_what_it_reads_without_the_event_time() {
     let plan = plan(
-        "  steps: [{name: m, map: {from: s, columns: [{name: userId}, {name: t, expr: _event_time}]}}]\n  sinks: [{name: raw, from: m, delta: {uri: file:///tmp/raw}}]",
+        "  steps: [{name: m, map: {from: s, columns: [{name: userId}, {name: t, expr: _event_time}]}}]\n  sinks: \
+         [{name: raw, from: m, delta: {uri: file:///tmp/raw}}]",
     );
     assert_eq!(columns(&plan, Input::Step(0)), ["userId", "t", "_event_time"]);
     let written: Vec<_> = plan.sinks[0].schema.fields().iter().map(|f| f.name().as_str()).collect();
@@ -103,12 +113,16 @@ fn steps_come_after_what_they_read_whatever_the_documents_order() {
   steps:
   - {name: daily, aggregate: {from: shaped, window: {tumbling: {size: 24h}}, columns: [{name: users, expr: sum(cnt)}]}}
   - {name: shaped, map: {from: minutely, where: cnt > 1, columns: [{name: cnt}]}}
-  - {name: minutely, aggregate: {from: s, window: {tumbling: {size: 1m}}, groupBy: [userId], columns: [{name: cnt, expr: count(*)}]}}
+  - {name: minutely, aggregate: {from: s, window: {tumbling: {size: 1m}}, groupBy: [userId], columns: [{name: cnt, \
+         expr: count(*)}]}}
   sinks: [{name: out, from: daily, delta: {uri: file:///tmp/out}}]
 ",
     );
     let steps: Vec<_> = plan.steps.iter().map(|s| (s.name.as_str(), s.inputs())).collect();
-    assert_eq!(steps, [("minutely", &[Input::Source(0)][..]), ("shaped", &[Input::Step(0)]), ("daily", &[Input::Step(1)])]);
+    assert_eq!(
+        steps,
+        [("minutely", &[Input::Source(0)][..]), ("shaped", &[Input::Step(0)]), ("daily", &[Input::Step(1)])]
+    );
     assert_eq!(plan.sinks[0].input, Input::Step(2));
     assert!(matches!(&plan.steps[2].op, StepOp::Aggregate(a) if a.input == Input::Step(1)));
     assert!((0..3).all(|i| has_event_time(plan.schema_of(Input::Step(i)))));
@@ -118,11 +132,14 @@ fn steps_come_after_what_they_read_whatever_the_documents_order() {
 #[test]
 fn rows_that_a_step_cannot_compute_leave_by_an_output_of_that_step() {
     let base = include_str!("../../../examples/nothing-lost.yaml");
-    let with = |from: &str| format!("{base}\n  - {{name: bad, from: {from}, output: Rejected, delta: {{uri: file:///tmp/bad}}}}\n");
+    let with = |from: &str| {
+        format!("{base}\n  - {{name: bad, from: {from}, output: Rejected, delta: {{uri: file:///tmp/bad}}}}\n")
+    };
     let plan = load(&with("revenue"), None).unwrap_or_else(|found| panic!("{found:#?}"));
     let columns: Vec<_> = plan.sinks.last().unwrap().schema.fields().iter().map(|f| f.name().as_str()).collect();
     assert_eq!(columns, ["window_start", "window_end", "city", "step", "reason"]);
-    let refused = |text: &str| load(text, None).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    let refused =
+        |text: &str| load(text, None).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     let dropping = with("revenue").replace("policy: Output, maxPerMillion: 10000", "policy: Drop");
     assert!(refused(&dropping).contains("nothing leaves `revenue` there"), "{}", refused(&dropping));
     let map = "\n  - {name: cheap, map: {from: rides, where: price < 5, columns: [{name: city}]}}\n  sinks:\n";

@@ -1,5 +1,5 @@
-//! Each value of a right document, replaced by one of another kind or left out: the program never falls over, and if the document is
-//! refused, something is said about that place or about what holds or reads it.
+//! Each value of a right document, replaced by one of another kind or left out: the program never falls over, and if
+//! the document is refused, something is said about that place or about what holds or reads it.
 
 use serde_yaml::Value;
 use weir_crds::load;
@@ -46,7 +46,10 @@ fn a_document_with_any_value_replaced_is_refused_with_words_or_lowered() {
             let text = serde_yaml::to_string(&replaced(&right, place, &serde_yaml::from_str(with).unwrap())).unwrap();
             if let Err(found) = load(&text, None) {
                 assert!(!found.is_empty(), "{place:?} replaced by {with} is refused without a word");
-                assert!(found.iter().all(|f| !f.path.is_empty() && !f.message.is_empty()), "{place:?} replaced by {with}: {found:?}");
+                assert!(
+                    found.iter().all(|f| !f.path.is_empty() && !f.message.is_empty()),
+                    "{place:?} replaced by {with}: {found:?}"
+                );
                 refused += 1;
             }
         }

@@ -12,9 +12,8 @@ fn what_is_wrong_in_it_is_said_of_the_merged_document() {
     said("spec: {trigger: {type: AvailableNow}}", &[]);
     said(
         "spec: {sinks: [{name: silver, delta: {uri: /tmp/x}}]}",
-        &[
-            "spec.sinks[0].delta.uri: found `/tmp/x`; s3://bucket/path or file:///absolute/path would be right; did you mean `file:///tmp/x`?",
-        ],
+        &["spec.sinks[0].delta.uri: found `/tmp/x`; s3://bucket/path or file:///absolute/path would be right; did \
+             you mean `file:///tmp/x`?"],
     );
 }
 
@@ -22,7 +21,8 @@ fn what_is_wrong_in_it_is_said_of_the_merged_document() {
 fn it_is_refused_if_it_is_for_another_pipeline_or_can_not_be_read() {
     said(
         "metadata: {name: orders}",
-        &["metadata.name: in the override: found `orders`, and the document has `rides-revenue`; leave it out or make it the same"],
+        &["metadata.name: in the override: found `orders`, and the document has `rides-revenue`; leave it out or \
+             make it the same"],
     );
     said("a: {a: 1, a: 2}", &["a.a: in the override: this key stands twice in its mapping; keep one"]);
 }

@@ -1,4 +1,5 @@
-//! `docs/reference/document.md` has each field, with the default and the enum's values that the program has, and says which are not built.
+//! `docs/reference/document.md` has each field, with the default and the enum's values that the program has, and says
+//! which are not built.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +21,8 @@ fn rows() -> Vec<Row> {
         .filter(|line| line.starts_with("| `"))
         .map(|line| {
             let cells: Vec<_> = line.trim_matches('|').split(" | ").map(|c| c.trim().to_owned()).collect();
-            let [field, kind, default, since, _] = <[String; 5]>::try_from(cells).unwrap_or_else(|c| panic!("{c:?} should be five cells"));
+            let [field, kind, default, since, _] =
+                <[String; 5]>::try_from(cells).unwrap_or_else(|c| panic!("{c:?} should be five cells"));
             Row { field: field.trim_matches('`').to_owned(), kind, default, since }
         })
         .collect()
@@ -43,7 +45,11 @@ fn the_reference_has_the_defaults_that_lowering_takes() {
         let default = row.default.trim_matches('`');
         match right.get(row.field.as_str()) {
             Some(right) => assert_eq!(default, right, "{}", row.field),
-            None => assert!(["required", "none"].contains(&default), "{} has no default, but the reference says {default}", row.field),
+            None => assert!(
+                ["required", "none"].contains(&default),
+                "{} has no default, but the reference says {default}",
+                row.field
+            ),
         }
     }
     let fields: Vec<_> = rows().into_iter().map(|r| r.field).collect();
@@ -78,7 +84,8 @@ fn the_reference_has_the_values_of_each_enum_and_marks_those_that_are_not_built_
             let label = format!("{}={v}", leaf.path);
             CASES.iter().any(|(case, _, outcome)| *case == label && *outcome == Outcome::Refused)
         };
-        let right: Vec<_> = leaf.variants.iter().map(|v| if refused(v) { format!("{v}*") } else { (*v).to_owned() }).collect();
+        let right: Vec<_> =
+            leaf.variants.iter().map(|v| if refused(v) { format!("{v}*") } else { (*v).to_owned() }).collect();
         assert_eq!(row.kind, right.join(", "), "{}", leaf.path);
     }
 }

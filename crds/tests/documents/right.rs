@@ -1,5 +1,5 @@
-//! A right document, to be made wrong by replacing some of its text; and everything that is then said: path and sentence, the whole list,
-//! in order.
+//! A right document, to be made wrong by replacing some of its text; and everything that is then said: path and
+//! sentence, the whole list, in order.
 
 use weir_crds::load;
 

@@ -59,21 +59,26 @@ fn every_list_text_and_mapping_of_the_spec_has_a_bound() {
 
 #[test]
 fn every_integer_of_a_persons_own_has_bounds() {
-    let of_kubernetes = |path: &str| ["affinity", "tolerations", "topologySpreadConstraints"].iter().any(|own| path.contains(own));
-    let unbound = wrong("spec", |path, schema| of_kubernetes(path) || schema["type"] != "integer" || schema["minimum"].is_number());
+    let of_kubernetes =
+        |path: &str| ["affinity", "tolerations", "topologySpreadConstraints"].iter().any(|own| path.contains(own));
+    let unbound = wrong("spec", |path, schema| {
+        of_kubernetes(path) || schema["type"] != "integer" || schema["minimum"].is_number()
+    });
     assert_eq!(unbound, Vec::<String>::new());
 }
 
 #[test]
 fn every_field_is_explained() {
     for part in ["spec", "status"] {
-        let bare = wrong(part, |path, schema| path.ends_with(['*', ']']) || schema["description"].as_str().is_some_and(|d| d.len() > 3));
+        let bare = wrong(part, |path, schema| {
+            path.ends_with(['*', ']']) || schema["description"].as_str().is_some_and(|d| d.len() > 3)
+        });
         assert_eq!(bare, Vec::<String>::new());
     }
 }
 
-/// A GitOps tool would see drift, and nulls would be kept as if they were values. A status is nobody's but the operator's: its default says
-/// that it has not been written yet.
+/// A GitOps tool would see drift, and nulls would be kept as if they were values. A status is nobody's but the
+/// operator's: its default says that it has not been written yet.
 #[test]
 fn nothing_but_a_whole_status_has_a_default_and_nothing_is_nullable() {
     for part in ["spec", "status"] {
@@ -87,7 +92,9 @@ fn nothing_but_a_whole_status_has_a_default_and_nothing_is_nullable() {
 fn every_list_of_named_things_is_merged_by_names() {
     let wrong = wrong("spec", |path, schema| {
         let named = schema["items"]["properties"]["name"].is_object() && !path.contains("ffinity");
-        !named || schema["x-kubernetes-list-type"] == "map" && schema["x-kubernetes-list-map-keys"] == serde_json::json!(["name"])
+        !named
+            || schema["x-kubernetes-list-type"] == "map"
+                && schema["x-kubernetes-list-map-keys"] == serde_json::json!(["name"])
     });
     assert_eq!(wrong, Vec::<String>::new());
 }

@@ -32,5 +32,8 @@ fn it_has_what_hovering_shows_and_nothing_that_only_an_api_server_reads() {
     let text = json_schema().to_string();
     assert!(!text.contains("x-kubernetes"), "{text}");
     let described = at("/properties/spec/properties/trigger/properties/schedule/description");
-    assert!(described.as_str().unwrap().contains("0 2 * * *") && !described.as_str().unwrap().contains('\n'), "{described}");
+    assert!(
+        described.as_str().unwrap().contains("0 2 * * *") && !described.as_str().unwrap().contains('\n'),
+        "{described}"
+    );
 }

@@ -13,7 +13,8 @@ async fn a_checkpoint_stays_where_it_is() {
     let moved = with(&least("rides"), "{spec: {checkpoint: {uri: s3://lake/checkpoints/elsewhere}}}");
     let said = refusal(namespace.apply("a person", &moved).await);
     assert!(
-        said.contains("spec.checkpoint.uri: Invalid value") && said.contains("can't be changed, since the pipeline's progress"),
+        said.contains("spec.checkpoint.uri: Invalid value")
+            && said.contains("can't be changed, since the pipeline's progress"),
         "{said}"
     );
 
@@ -24,7 +25,8 @@ async fn a_checkpoint_stays_where_it_is() {
 #[tokio::test]
 async fn a_changed_spec_is_a_new_generation_and_changed_metadata_is_none() {
     let namespace = or_skip!(Namespace::new().await);
-    let generation = async |over: &str| namespace.apply("a person", &with(&least("rides"), over)).await.unwrap().metadata.generation;
+    let generation =
+        async |over: &str| namespace.apply("a person", &with(&least("rides"), over)).await.unwrap().metadata.generation;
     assert_eq!(generation("{}").await, Some(1));
     assert_eq!(generation("{metadata: {labels: {team: rides}}}").await, Some(1));
     assert_eq!(generation("{spec: {suspend: true}}").await, Some(2));
@@ -44,14 +46,18 @@ async fn two_owners_write_their_own_elements_of_a_named_list() {
     let namespace = or_skip!(Namespace::new().await);
     namespace.apply("platform", &least("rides")).await.unwrap();
     let more = part(
-        "{sinks: [{name: bronze, from: rides, delta: {uri: s3://lake/bronze}}], connections: [{name: spare, kafka: {bootstrapServers: 'spare:9092'}}]}",
+        "{sinks: [{name: bronze, from: rides, delta: {uri: s3://lake/bronze}}], connections: [{name: spare, kafka: \
+         {bootstrapServers: 'spare:9092'}}]}",
     );
     let both = namespace.apply("team", &more).await.unwrap();
     assert_eq!(names(&both.spec, "sinks"), ["silver", "bronze"]);
     assert_eq!(names(&both.spec, "connections"), ["events", "spare"]);
 
     // What one of them no longer writes goes away, and nothing else does.
-    let back = namespace.apply("team", &part("{connections: [{name: spare, kafka: {bootstrapServers: 'spare:9092'}}]}")).await.unwrap();
+    let back = namespace
+        .apply("team", &part("{connections: [{name: spare, kafka: {bootstrapServers: 'spare:9092'}}]}"))
+        .await
+        .unwrap();
     assert_eq!(names(&back.spec, "sinks"), ["silver"]);
     assert_eq!(names(&back.spec, "connections"), ["events", "spare"]);
 }
@@ -80,7 +86,12 @@ async fn the_order_of_group_columns_belongs_to_one_owner() {
     let namespace = or_skip!(Namespace::new().await);
     let grouped = with(&least("rides"), "{spec: {steps: [{name: counted, aggregate: {groupBy: [city]}}]}}");
     namespace.apply("platform", &grouped).await.unwrap();
-    let said = refusal(namespace.apply("team", &part("{steps: [{name: counted, aggregate: {from: rides, groupBy: [ts]}}]}")).await);
+    let said = refusal(
+        namespace.apply("team", &part("{steps: [{name: counted, aggregate: {from: rides, groupBy: [ts]}}]}")).await,
+    );
     assert!(said.contains("conflict with \"platform\": .spec.steps[name=\"counted\"].aggregate.groupBy"), "{said}");
-    assert_eq!(namespace.pipelines().get("rides").await.unwrap().spec["steps"][0]["aggregate"]["groupBy"], json!(["city"]));
+    assert_eq!(
+        namespace.pipelines().get("rides").await.unwrap().spec["steps"][0]["aggregate"]["groupBy"],
+        json!(["city"])
+    );
 }

@@ -17,7 +17,8 @@ fn of_size(bytes: usize) -> Value {
     let steps = document["spec"]["steps"].as_array_mut().unwrap();
     let expr = format!("'{}'", "x".repeat(bytes / (STEPS_MAX - steps.len()) / COLUMNS));
     let columns: Vec<_> = (0..COLUMNS).map(|i| json!({"name": format!("c{i}"), "expr": expr})).collect();
-    let more = (steps.len()..STEPS_MAX).map(|i| json!({"name": format!("s{i}"), "map": {"from": "rides", "columns": columns}}));
+    let more = (steps.len()..STEPS_MAX)
+        .map(|i| json!({"name": format!("s{i}"), "map": {"from": "rides", "columns": columns}}));
     steps.extend(more.collect::<Vec<_>>());
     document
 }

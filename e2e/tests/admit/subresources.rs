@@ -90,14 +90,23 @@ async fn the_list_shows_how_each_pipeline_fares() {
     report(&namespace, &status()).await.unwrap();
     let table = namespace.table().await;
     let columns = table["columnDefinitions"].as_array().unwrap();
-    let shown =
-        |wide: bool| columns.iter().filter(|c| (c["priority"] != 0) == wide).map(|c| c["name"].as_str().unwrap()).collect::<Vec<_>>();
+    let shown = |wide: bool| {
+        columns.iter().filter(|c| (c["priority"] != 0) == wide).map(|c| c["name"].as_str().unwrap()).collect::<Vec<_>>()
+    };
     assert_eq!(shown(false), ["Name", "Ready", "Reason", "Replicas", "Rate", "Lag", "Watermark", "Age"]);
     assert_eq!(shown(true), ["Message", "Image"]);
     let cells = table["rows"][0]["cells"].as_array().unwrap();
     assert_eq!(
         cells[..7],
-        [json!("rides"), json!("True"), json!("Running"), json!(1), json!(120_000), json!(42), json!("2026-01-30T23:50:00Z")]
+        [
+            json!("rides"),
+            json!("True"),
+            json!("Running"),
+            json!(1),
+            json!(120_000),
+            json!(42),
+            json!("2026-01-30T23:50:00Z")
+        ]
     );
     assert_eq!(cells[8..], [json!("epoch 7 is committed"), json!("registry.example.com/weir:0.1.0")]);
 }

@@ -12,11 +12,13 @@ const WRONG: &[(&str, &str)] = &[
     ("{spec: {sources: [{name: rides, kafka: null}]}}", "spec.sources[0]: Invalid value: kafka is missing"),
     (
         "{spec: {sources: [{name: rides, kafka: {topics: null}}]}}",
-        "spec.sources[0].kafka: Invalid value: found none of topics, topicPattern or assign; exactly one should be there",
+        "spec.sources[0].kafka: Invalid value: found none of topics, topicPattern or assign; exactly one should be \
+         there",
     ),
     (
         "{spec: {sources: [{name: rides, kafka: {startFrom: {}}}]}}",
-        "spec.sources[0].kafka.startFrom: Invalid value: found none of position, timestamp or offsets; exactly one should be there",
+        "spec.sources[0].kafka.startFrom: Invalid value: found none of position, timestamp or offsets; exactly one \
+         should be there",
     ),
     (
         "{spec: {sources: [{name: rides, format: {json: null}}]}}",
@@ -24,16 +26,19 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "{spec: {sources: [{name: rides, eventTime: {expr: null}}]}}",
-        "spec.sources[0].eventTime: Invalid value: found none of expr, kafkaTimestamp or processingTime; exactly one should be there",
+        "spec.sources[0].eventTime: Invalid value: found none of expr, kafkaTimestamp or processingTime; exactly one \
+         should be there",
     ),
     (
         "{spec: {steps: [{name: empty}]}}",
-        "spec.steps[1]: Invalid value: found none of map, aggregate, union, join, deduplicate, unnest, over, process or sql; \
+        "spec.steps[1]: Invalid value: found none of map, aggregate, union, join, deduplicate, unnest, over, process \
+         or sql; \
          exactly one should be there",
     ),
     (
         "{spec: {steps: [{name: counted, aggregate: {window: {tumbling: null}}}]}}",
-        "spec.steps[0].aggregate.window: Invalid value: found none of tumbling, sliding, session, cumulate or calendar; \
+        "spec.steps[0].aggregate.window: Invalid value: found none of tumbling, sliding, session, cumulate or \
+         calendar; \
          exactly one should be there",
     ),
     (
@@ -43,75 +48,115 @@ const WRONG: &[(&str, &str)] = &[
     ("{spec: {connections: [{name: events, kafka: null}]}}", "spec.connections[0]: Invalid value: kafka is missing"),
     ("{spec: {storage: [{uriPrefix: s3://lake}]}}", "spec.storage[0]: Invalid value: s3 is missing"),
     (
-        "{spec: {connections: [{name: events, kafka: {sasl: {mechanism: PLAIN, username: {}, passwordSecretRef: {name: a, key: b}}}}]}}",
-        "spec.connections[0].kafka.sasl.username: Invalid value: found none of value or secretRef; exactly one should be there",
+        "{spec: {connections: [{name: events, kafka: {sasl: {mechanism: PLAIN, username: {}, passwordSecretRef: \
+         {name: a, key: b}}}}]}}",
+        "spec.connections[0].kafka.sasl.username: Invalid value: found none of value or secretRef; exactly one should \
+         be there",
     ),
-    ("{spec: {stateAction: {token: a}}}", "spec.stateAction: Invalid value: found none of discard or restore; exactly one should be there"),
+    (
+        "{spec: {stateAction: {token: a}}}",
+        "spec.stateAction: Invalid value: found none of discard or restore; exactly one should be there",
+    ),
     // Folders.
     (
         "{spec: {checkpoint: {uri: file:///tmp/a}}}",
-        "spec.checkpoint.uri: Invalid value: \"file:///tmp/a\": found `file:///tmp/a`: a folder of a pod is lost with the pod",
+        "spec.checkpoint.uri: Invalid value: \"file:///tmp/a\": found `file:///tmp/a`: a folder of a pod is lost with \
+         the pod",
     ),
     (
         "{spec: {sinks: [{name: silver, delta: {uri: file:///tmp/a}}]}}",
-        "spec.sinks[0].delta.uri: Invalid value: \"file:///tmp/a\": found `file:///tmp/a`: a folder of a pod is lost with the pod",
+        "spec.sinks[0].delta.uri: Invalid value: \"file:///tmp/a\": found `file:///tmp/a`: a folder of a pod is lost \
+         with the pod",
     ),
     // Fields that belong together.
     (
         "{spec: {trigger: {type: Interval}}}",
-        "spec.trigger: Invalid value: interval is required for the type `Interval`; a duration such as 5s would be right",
+        "spec.trigger: Invalid value: interval is required for the type `Interval`; a duration such as 5s would be \
+         right",
     ),
     (
         "{spec: {trigger: {type: AvailableNow, interval: 5s}}}",
-        "spec.trigger.interval: Invalid value: belongs to the type `Interval`, and the type is `AvailableNow`; leave it out",
+        "spec.trigger.interval: Invalid value: belongs to the type `Interval`, and the type is `AvailableNow`; leave \
+         it out",
     ),
     (
         "{spec: {trigger: {type: AsSoonAsPossible, schedule: 0 2 * * *}}}",
-        "spec.trigger.schedule: Invalid value: belongs to the type `AvailableNow`, and the type is `AsSoonAsPossible`; leave it out",
+        "spec.trigger.schedule: Invalid value: belongs to the type `AvailableNow`, and the type is \
+         `AsSoonAsPossible`; leave it out",
     ),
     (
         "{spec: {trigger: {type: AsSoonAsPossible, runToken: a}}}",
-        "spec.trigger.runToken: Invalid value: belongs to the type `AvailableNow`, and the type is `AsSoonAsPossible`; leave it out",
+        "spec.trigger.runToken: Invalid value: belongs to the type `AvailableNow`, and the type is \
+         `AsSoonAsPossible`; leave it out",
     ),
     (
         "{spec: {trigger: {type: AsSoonAsPossible, onEnd: KeepOpen}}}",
-        "spec.trigger.onEnd: Invalid value: belongs to the type `AvailableNow`, and the type is `AsSoonAsPossible`; leave it out",
+        "spec.trigger.onEnd: Invalid value: belongs to the type `AvailableNow`, and the type is `AsSoonAsPossible`; \
+         leave it out",
     ),
     (
         "{spec: {sinks: [{name: silver, key: [cnt]}]}}",
         "spec.sinks[0].key: Invalid value: belongs to the mode `Update`, and the mode is `Append`; leave it out",
     ),
-    ("{spec: {sinks: [{name: silver, mode: Update}]}}", "spec.sinks[0]: Invalid value: key is required for the mode `Update`"),
+    (
+        "{spec: {sinks: [{name: silver, mode: Update}]}}",
+        "spec.sinks[0]: Invalid value: key is required for the mode `Update`",
+    ),
     (
         "{spec: {sources: [{name: rides, eventTime: {watermarkDelay: null}}]}}",
-        "spec.sources[0].eventTime: Invalid value: watermarkDelay is required: how long to wait for rows that come late",
+        "spec.sources[0].eventTime: Invalid value: watermarkDelay is required: how long to wait for rows that come \
+         late",
     ),
     (
         "{spec: {storage: [{uriPrefix: s3://lake/, s3: {encryption: {type: SseS3, keyId: a}}}]}}",
-        "spec.storage[0].s3.encryption.keyId: Invalid value: belongs to the type `SseKms`, and the type is `SseS3`; leave it out",
+        "spec.storage[0].s3.encryption.keyId: Invalid value: belongs to the type `SseKms`, and the type is `SseS3`; \
+         leave it out",
     ),
     // Names, and who reads whom.
-    ("{metadata: {name: rides.2}}", "metadata.name: found `rides.2`; at most 50 lower-case letters, digits and hyphens would be right"),
+    (
+        "{metadata: {name: rides.2}}",
+        "metadata.name: found `rides.2`; at most 50 lower-case letters, digits and hyphens would be right",
+    ),
     ("{metadata: {name: 2-rides}}", "metadata.name: found `2-rides`; at most 50 lower-case letters"),
-    ("{spec: {steps: [{name: By_city, map: {from: rides}}]}}", "spec.steps[1].name in body should match '^[a-z]([-a-z0-9]*[a-z0-9])?$'"),
+    (
+        "{spec: {steps: [{name: By_city, map: {from: rides}}]}}",
+        "spec.steps[1].name in body should match '^[a-z]([-a-z0-9]*[a-z0-9])?$'",
+    ),
     (
         "{spec: {steps: [{name: rides, map: {from: rides}}]}}",
-        "spec.steps: Invalid value: a name stands in sources and in steps; sources, steps and sinks have different names",
+        "spec.steps: Invalid value: a name stands in sources and in steps; sources, steps and sinks have different \
+         names",
     ),
-    ("{spec: {sinks: [{name: rides, from: rides, console: {}}]}}", "spec.sinks: Invalid value: a name stands in sources and in sinks"),
-    ("{spec: {sinks: [{name: counted, from: rides, console: {}}]}}", "spec.sinks: Invalid value: a name stands in steps and in sinks"),
+    (
+        "{spec: {sinks: [{name: rides, from: rides, console: {}}]}}",
+        "spec.sinks: Invalid value: a name stands in sources and in sinks",
+    ),
+    (
+        "{spec: {sinks: [{name: counted, from: rides, console: {}}]}}",
+        "spec.sinks: Invalid value: a name stands in steps and in sinks",
+    ),
     (
         "{spec: {sources: [{name: rides, kafka: {connection: event}}]}}",
-        "spec.sources: Invalid value: one of them reads through a connection that is not there; a name in spec.connections would be right",
+        "spec.sources: Invalid value: one of them reads through a connection that is not there; a name in \
+         spec.connections would be right",
     ),
     (
         "{spec: {sinks: [{name: silver, from: count}]}}",
         "spec.sinks: Invalid value: one of them reads what is not there; the name of a source or a step would be right",
     ),
-    ("{spec: {steps: [{name: counted, aggregate: {from: ride}}]}}", "spec.steps: Invalid value: one of them reads what is not there"),
-    ("{spec: {steps: [{name: more, map: {from: ride}}]}}", "spec.steps: Invalid value: one of them reads what is not there"),
+    (
+        "{spec: {steps: [{name: counted, aggregate: {from: ride}}]}}",
+        "spec.steps: Invalid value: one of them reads what is not there",
+    ),
+    (
+        "{spec: {steps: [{name: more, map: {from: ride}}]}}",
+        "spec.steps: Invalid value: one of them reads what is not there",
+    ),
     // Texts and numbers.
-    ("{spec: {trigger: {type: Sometimes}}}", "supported values: \"AsSoonAsPossible\", \"Interval\", \"AvailableNow\", \"Continuous\""),
+    (
+        "{spec: {trigger: {type: Sometimes}}}",
+        "supported values: \"AsSoonAsPossible\", \"Interval\", \"AvailableNow\", \"Continuous\"",
+    ),
     (
         "{spec: {trigger: {type: Interval, interval: 5 minutes}}}",
         "spec.trigger.interval in body should match '^([0-9]{1,5}(h|m|s|ms)){1,4}$'",

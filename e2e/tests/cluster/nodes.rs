@@ -47,11 +47,14 @@ fn lose_the_node(name: &str, take_away: impl FnOnce(&Node) -> Away) {
     rig.produce(&Rides { seed: 2, ..rides(1_000) }.starting(5_000_000_000).records());
     deadline::until("the cluster gives the node up", LOST_LIMIT, || node.is_unreachable().then_some(()));
     let unreachable = lost.elapsed();
-    deadline::until("another pod is ready", LOST_LIMIT, || rig.ready_pods().iter().any(|ready| *ready != pod).then_some(()));
+    deadline::until("another pod is ready", LOST_LIMIT, || {
+        rig.ready_pods().iter().any(|ready| *ready != pod).then_some(())
+    });
     let replaced = lost.elapsed();
     rig.wait_until_read();
     println!(
-        "MEASURED node {name}: given up after {:.0} s, its pod replaced {:.0} s after that, everything read {:.0} s after the loss",
+        "MEASURED node {name}: given up after {:.0} s, its pod replaced {:.0} s after that, everything read {:.0} s \
+         after the loss",
         unreachable.as_secs_f64(),
         (replaced - unreachable).as_secs_f64(),
         lost.elapsed().as_secs_f64()
@@ -60,6 +63,8 @@ fn lose_the_node(name: &str, take_away: impl FnOnce(&Node) -> Away) {
     rig.produce(&Rides { seed: 3, ..rides(500) }.starting(6_000_000_000).records());
     rig.wait_until_read();
     // Its kubelet is back and has heard that the pod was deleted.
-    deadline::until("the old pod is gone", LOST_LIMIT, || rig.pods().iter().all(|(name, _)| *name != pod).then_some(()));
+    deadline::until("the old pod is gone", LOST_LIMIT, || {
+        rig.pods().iter().all(|(name, _)| *name != pod).then_some(())
+    });
     rig.assert_right();
 }

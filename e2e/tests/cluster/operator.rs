@@ -1,4 +1,5 @@
-//! The operator away, its leader gone, frozen, or cut off: pipelines do not need it to run, and never does more than one act.
+//! The operator away, its leader gone, frozen, or cut off: pipelines do not need it to run, and never does more than
+//! one act.
 
 use std::time::{Duration, Instant};
 
@@ -68,7 +69,9 @@ fn a_leader_that_wakes_after_another_was_elected_ends_and_writes_nothing() {
     rig.wait_for("Ready", "True/Running");
     let (pods, deployment) = (rig.pods(), rig.deployment());
     operator::signal(&old, "CONT");
-    deadline::until("the old leader has ended", RESTART_LIMIT, || (operator::container(&old)["restartCount"] != starts).then_some(()));
+    deadline::until("the old leader has ended", RESTART_LIMIT, || {
+        (operator::container(&old)["restartCount"] != starts).then_some(())
+    });
     let log = kubectl(&["--namespace=weir", "logs", "--previous", &old]);
     assert!(log.contains("the lease is lost"), "{log}");
     assert_ne!(operator::leader(), old);

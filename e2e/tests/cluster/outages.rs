@@ -29,7 +29,9 @@ fn s3_away(name: &str, outage: impl FnOnce(&str, &str) -> Outage) {
     rig.produce(&Rides { seed: 2, ..rides(1_000) }.starting(1_000_000_000).records());
     let reason = deadline::until("the pipeline says that nothing is committed", START_LIMIT, || {
         let (condition, message) = rig.condition("Ready")?;
-        ["False/EpochOverdue", "False/DependencyUnavailable"].contains(&condition.as_str()).then_some(format!("{condition}: {message}"))
+        ["False/EpochOverdue", "False/DependencyUnavailable"]
+            .contains(&condition.as_str())
+            .then_some(format!("{condition}: {message}"))
     });
     let said = began.elapsed();
     // What the alert on failing commits goes by.

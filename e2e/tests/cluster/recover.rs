@@ -34,7 +34,9 @@ fn a_pod_killed_twenty_times_under_load_loses_and_doubles_nothing() {
         for _ in 0..KILLS {
             let pod = rig.running_pod();
             rig.delete_at_once(&pod);
-            deadline::until("another pod", START_LIMIT, || rig.pods().iter().all(|(name, _)| *name != pod).then_some(()));
+            deadline::until("another pod", START_LIMIT, || {
+                rig.pods().iter().all(|(name, _)| *name != pod).then_some(())
+            });
         }
         drop(stop);
         producer.join().unwrap()

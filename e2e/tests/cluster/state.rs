@@ -7,7 +7,8 @@ use weir_tests::rides::Rides;
 
 fn wait_for_token(rig: &Rig, token: &str) {
     deadline::until("the status has the token", START_LIMIT, || {
-        let found = rig.kubectl(&["get", "streampipeline", &rig.pipeline.name, "--output=jsonpath={.status.stateActionToken}"]);
+        let found =
+            rig.kubectl(&["get", "streampipeline", &rig.pipeline.name, "--output=jsonpath={.status.stateActionToken}"]);
         (found == token).then_some(())
     });
 }

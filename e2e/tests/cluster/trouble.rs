@@ -35,7 +35,10 @@ fn a_pod_that_has_too_little_memory_says_so_with_the_remedy_and_is_not_killed() 
     document["spec"]["resources"] = json!({"requests": {"memory": "192Mi"}, "limits": {"memory": "192Mi"}});
     rig.applied(&document);
     let message = rig.wait_for("Ready", "False/OutOfMemory");
-    assert!(message.contains("of the memory limit of 192 MiB are used") && message.contains("spec.resources.limits.memory"), "{message}");
+    assert!(
+        message.contains("of the memory limit of 192 MiB are used") && message.contains("spec.resources.limits.memory"),
+        "{message}"
+    );
     rig.applied(&rig.document());
     rig.wait_for("Ready", "True/Running");
     rig.wait_until_read();
@@ -89,8 +92,15 @@ fn apply_second(rig: &mut Rig) -> String {
     let first = std::mem::replace(&mut rig.pipeline.name, "second".into());
     // Not in the same second: who was there first goes by the time of creation.
     deadline::until("a second has passed", START_LIMIT, || {
-        let created = rig.kubectl(&["get", "streampipeline", &first, "--output=jsonpath={.metadata.creationTimestamp}"]);
-        let now = rig.kubectl(&["create", "configmap", "now", "--dry-run=server", "--output=jsonpath={.metadata.creationTimestamp}"]);
+        let created =
+            rig.kubectl(&["get", "streampipeline", &first, "--output=jsonpath={.metadata.creationTimestamp}"]);
+        let now = rig.kubectl(&[
+            "create",
+            "configmap",
+            "now",
+            "--dry-run=server",
+            "--output=jsonpath={.metadata.creationTimestamp}",
+        ]);
         (created != now).then_some(())
     });
     rig.applied(&rig.document());
@@ -158,7 +168,8 @@ fn a_pipeline_of_no_replicas_is_suspended_and_resumed() {
     rig.wait_for("Suspended", "True/Suspended");
     assert!(rig.pods().is_empty());
     // As an autoscaler does it.
-    try_kubectl(&["--namespace", &rig.namespace, "scale", "streampipeline", &rig.pipeline.name, "--replicas=1"], None).unwrap();
+    try_kubectl(&["--namespace", &rig.namespace, "scale", "streampipeline", &rig.pipeline.name, "--replicas=1"], None)
+        .unwrap();
     rig.wait_for("Ready", "True/Running");
     rig.wait_until_read();
     rig.assert_right();

@@ -70,8 +70,10 @@ fn an_upgrade_of_the_chart_rolls_no_pipeline_and_upgrades_the_resource() {
     assert!(copied.success());
     let definition = chart.path().join("weir/files/streampipelines.weir.dev.yaml");
     let text = std::fs::read_to_string(&definition).unwrap();
-    let newer = text
-        .replace("additionalPrinterColumns:\n", "additionalPrinterColumns:\n    - {jsonPath: .spec.timeZone, name: Newer, type: string}\n");
+    let newer = text.replace(
+        "additionalPrinterColumns:\n",
+        "additionalPrinterColumns:\n    - {jsonPath: .spec.timeZone, name: Newer, type: string}\n",
+    );
     assert_ne!(newer, text);
     std::fs::write(&definition, newer).unwrap();
     let settings = ["replicaCount=3", "env[0].name=WEIR_LOG", "env[0].value=debug", "runtime.image.tag=newer"];
@@ -114,7 +116,10 @@ impl Restored {
 
 impl Drop for Restored {
     fn drop(&mut self) {
-        operator::helm_upgrade(&operator::chart(), &["replicaCount=2", "env=null", &format!("runtime.image.tag={}", self.tag)]);
+        operator::helm_upgrade(
+            &operator::chart(),
+            &["replicaCount=2", "env=null", &format!("runtime.image.tag={}", self.tag)],
+        );
     }
 }
 

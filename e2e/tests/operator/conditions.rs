@@ -72,8 +72,10 @@ async fn a_running_revision_that_is_lost_changes_nothing_that_runs_and_no_older_
     stage.wait_for("Stalled", "True/InvalidDocument").await;
     stage.api::<ControllerRevision>().delete(&second, &DeleteParams::default()).await.unwrap();
     let gone = format!("its ControllerRevision {second} is gone");
-    deadline::until("it is said", LIMIT, async || stage.wait_for("Stalled", "True/InvalidDocument").await.contains(&gone).then_some(()))
-        .await;
+    deadline::until("it is said", LIMIT, async || {
+        stage.wait_for("Stalled", "True/InvalidDocument").await.contains(&gone).then_some(())
+    })
+    .await;
     assert_eq!(stage.deployed().await.as_ref(), Some(&second));
     stage.wait_for("Ready", "True/Running").await;
     assert_eq!(stage.pipeline().await.status.unwrap().runtime.unwrap().revision, second);

@@ -6,7 +6,9 @@ use weir_tests::{deadline, or_skip};
 use crate::stage::{LIMIT, Operator, Stage};
 
 fn wait_until_ready(operator: &Operator) {
-    deadline::until("the operator is ready", LIMIT, || get(&operator.address, "/readyz").ok().filter(|answer| answer.status == 200));
+    deadline::until("the operator is ready", LIMIT, || {
+        get(&operator.address, "/readyz").ok().filter(|answer| answer.status == 200)
+    });
 }
 
 fn metrics(operator: &Operator) -> String {

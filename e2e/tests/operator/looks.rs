@@ -17,7 +17,10 @@ fn looks(stage: &Stage) -> u64 {
 
 async fn asked_again(asked: &AtomicU64, times: u64) {
     let before = asked.load(Ordering::Relaxed);
-    deadline::until("the runtime is asked again", LIMIT, async || (asked.load(Ordering::Relaxed) >= before + times).then_some(())).await;
+    deadline::until("the runtime is asked again", LIMIT, async || {
+        (asked.load(Ordering::Relaxed) >= before + times).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -18,7 +18,11 @@ use crate::stage::{LIMIT, NAME, Stage, labels};
 /// Makes an object that is nobody's we know of.
 async fn make<K>(stage: &Stage, mut object: Value) -> K
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Serialize
+        + DeserializeOwned
+        + Clone
+        + std::fmt::Debug,
 {
     object["apiVersion"] = json!(K::api_version(&()));
     object["kind"] = json!(K::kind(&()));
@@ -28,7 +32,11 @@ where
 /// Waits for the refusal of this object, sees that nothing of it was changed, and takes it away.
 async fn is_left_alone<K>(stage: &Stage, before: &K)
 where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + std::fmt::Debug + PartialEq,
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + DeserializeOwned
+        + Clone
+        + std::fmt::Debug
+        + PartialEq,
 {
     let said = deadline::until(&format!("{} is refused", K::kind(&())), LIMIT, async || {
         let said = stage.wait_for("Stalled", "True/NameInUse").await;
@@ -59,7 +67,11 @@ async fn objects_of_the_pipelines_name_that_are_others_are_left_alone_and_named_
     let (labels, container) = (json!({"app": "other"}), json!({"name": "a", "image": "registry.example/other:1"}));
     let template = json!({"metadata": {"labels": labels}, "spec": {"containers": [container]}});
     let account = make::<ServiceAccount>(&stage, json!({"metadata": {"name": NAME}})).await;
-    let service = make::<Service>(&stage, json!({"metadata": {"name": NAME}, "spec": {"ports": [{"port": 80}], "selector": labels}})).await;
+    let service = make::<Service>(
+        &stage,
+        json!({"metadata": {"name": NAME}, "spec": {"ports": [{"port": 80}], "selector": labels}}),
+    )
+    .await;
     let policy = make::<NetworkPolicy>(&stage, json!({"metadata": {"name": NAME}, "spec": {"podSelector": {}}})).await;
     let deployment = make::<Deployment>(
         &stage,
@@ -79,12 +91,16 @@ async fn objects_of_the_pipelines_name_that_are_others_are_left_alone_and_named_
 #[tokio::test]
 async fn a_job_of_the_cleanups_name_that_is_somebody_elses_is_left_alone_and_holds_the_pipeline_with_a_reason() {
     let stage = or_skip!(Stage::new().await);
-    let template = json!({"spec": {"containers": [{"name": "a", "image": "registry.example/other:1"}], "restartPolicy": "Never"}});
+    let template =
+        json!({"spec": {"containers": [{"name": "a", "image": "registry.example/other:1"}], "restartPolicy": "Never"}});
     let name = format!("{NAME}-cleanup");
     let other = make::<Job>(&stage, json!({"metadata": {"name": name}, "spec": {"template": template}})).await;
     stage.apply("/spec/deletionPolicy", json!("DeleteCheckpoint")).await;
     stage.deployed_other_than("").await;
-    deadline::until("the finalizer is there", LIMIT, async || (!stage.pipeline().await.finalizers().is_empty()).then_some(())).await;
+    deadline::until("the finalizer is there", LIMIT, async || {
+        (!stage.pipeline().await.finalizers().is_empty()).then_some(())
+    })
+    .await;
     stage.namespace.pipelines().delete(NAME, &DeleteParams::default()).await.unwrap();
 
     let said = stage.wait_for("Stalled", "True/NameInUse").await;

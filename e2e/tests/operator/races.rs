@@ -1,5 +1,5 @@
-//! Objects that somebody else makes, replaces or takes over between the operator's look at them and its write: for each kind that the operator
-//! writes, one client of its own to which that happens at its first write.
+//! Objects that somebody else makes, replaces or takes over between the operator's look at them and its write: for each
+//! kind that the operator writes, one client of its own to which that happens at its first write.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -35,11 +35,23 @@ struct Kind<K> {
 }
 
 trait Object:
-    Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + Debug + PartialEq + Send
+    Resource<DynamicType = (), Scope = NamespaceResourceScope>
+    + Serialize
+    + DeserializeOwned
+    + Clone
+    + Debug
+    + PartialEq
+    + Send
 {
 }
 impl<K> Object for K where
-    K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + Serialize + DeserializeOwned + Clone + Debug + PartialEq + Send
+    K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
+        + Serialize
+        + DeserializeOwned
+        + Clone
+        + Debug
+        + PartialEq
+        + Send
 {
 }
 
@@ -48,7 +60,12 @@ impl<K: Object + Sync + 'static> Kind<K> {
         let namespace = Namespace::new().await?;
         let reference = reference("StreamPipeline", NAME);
         let owner = Owner { name: NAME.to_owned(), namespace: namespace.name.clone(), reference };
-        Ok(Self { api: Api::namespaced(namespace.client(), &namespace.name), client: namespace.client(), owner, content })
+        Ok(Self {
+            api: Api::namespaced(namespace.client(), &namespace.name),
+            client: namespace.client(),
+            owner,
+            content,
+        })
     }
 
     fn object(&self, metadata: Value) -> K {
@@ -76,8 +93,13 @@ impl<K: Object + Sync + 'static> Kind<K> {
         Writer { client, owner: &self.owner }.apply(object).await
     }
 
-    /// Applies with this happening between the look and the write. What is there then must stay as it is, and be refused.
-    async fn is_refused<F: Future<Output = ()> + Send + 'static>(&self, wanted: &K, meanwhile: impl FnOnce(Api<K>) -> F + Send + 'static) {
+    /// Applies with this happening between the look and the write. What is there then must stay as it is, and be
+    /// refused.
+    async fn is_refused<F: Future<Output = ()> + Send + 'static>(
+        &self,
+        wanted: &K,
+        meanwhile: impl FnOnce(Api<K>) -> F + Send + 'static,
+    ) {
         let kind = K::kind(&());
         let (there, api) = (Arc::new(Mutex::new(None)), self.api.clone());
         let seen = Arc::clone(&there);
@@ -124,7 +146,10 @@ async fn nothing_of_others_is_written<K: Object + Sync + 'static>(content: Value
     // Made where the operator saw nothing.
     let made = Kind::<K>::new(content.clone()).await?;
     let others = made.others();
-    made.is_refused(&made.ours(None), async move |api| drop(api.create(&PostParams::default(), &others).await.unwrap())).await;
+    made.is_refused(&made.ours(None), async move |api| {
+        drop(api.create(&PostParams::default(), &others).await.unwrap())
+    })
+    .await;
 
     // Made in place of the one that the operator saw.
     let replaced = Kind::<K>::new(content.clone()).await?;
@@ -149,7 +174,8 @@ async fn nothing_of_others_is_written<K: Object + Sync + 'static>(content: Value
     Ok(())
 }
 
-/// An object that was created, and not applied, keeps nothing that is not wanted any more; what others have added stays.
+/// An object that was created, and not applied, keeps nothing that is not wanted any more; what others have added
+/// stays.
 async fn what_is_no_longer_wanted_goes<K: Object + Sync + 'static>(content: Value) -> Result<(), Missing> {
     let kind = Kind::<K>::new(content).await?;
     kind.apply(&kind.client, &kind.ours(Some("old"))).await.unwrap();

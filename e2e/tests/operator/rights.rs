@@ -27,7 +27,8 @@ pub async fn kubeconfig(namespace: &Namespace, admin: &Path, folder: &Path) -> P
         let subject = json!({"kind": "ServiceAccount", "name": ACCOUNT, "namespace": name});
         let reference = json!({"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": role});
         let binding: RoleBinding =
-            serde_json::from_value(json!({"metadata": {"name": role}, "roleRef": reference, "subjects": [subject]})).unwrap();
+            serde_json::from_value(json!({"metadata": {"name": role}, "roleRef": reference, "subjects": [subject]}))
+                .unwrap();
         Api::namespaced(client.clone(), name).create(&posted, &binding).await.unwrap();
     }
     let request = TokenRequest {

@@ -14,10 +14,12 @@ async fn a_change_that_its_runtime_refuses_goes_back_says_so_and_is_tried_again_
 
     stage.apply("/spec/limits", json!({"recordsPerEpoch": 2000})).await;
     let second = stage.deployed_other_than(&first).await;
-    let refused = json!({"terminated": {"exitCode": 2, "reason": "Error", "message": "spec.limits: there is no such field"}});
+    let refused =
+        json!({"terminated": {"exitCode": 2, "reason": "Error", "message": "spec.limits: there is no such field"}});
     stage.replace_pod(refused, running).await;
     let said = stage.wait_for("Stalled", "True/RolledBack").await;
-    for part in ["spec.limits: there is no such field", &first, &format!("kubectl delete controllerrevision {second}")] {
+    for part in ["spec.limits: there is no such field", &first, &format!("kubectl delete controllerrevision {second}")]
+    {
         assert!(said.contains(part), "{said}");
     }
     assert_eq!(stage.deployed_other_than(&second).await, first);
@@ -34,7 +36,11 @@ async fn a_change_that_its_runtime_refuses_goes_back_says_so_and_is_tried_again_
     assert_eq!(stage.deployed_other_than(&second).await, first);
     assert_eq!(stage.pipeline().await.status.unwrap().runtime.unwrap().revision, first);
 
-    stage.api::<k8s_openapi::api::apps::v1::ControllerRevision>().delete(&second, &DeleteParams::default()).await.unwrap();
+    stage
+        .api::<k8s_openapi::api::apps::v1::ControllerRevision>()
+        .delete(&second, &DeleteParams::default())
+        .await
+        .unwrap();
     assert_eq!(stage.deployed_other_than(&first).await, second);
     stage.wait_for("Stalled", "False/UpToDate").await;
 }

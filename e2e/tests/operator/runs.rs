@@ -37,9 +37,10 @@ async fn the_latest_run_that_was_missed_starts_once_and_the_next_due_time_is_sho
     api.delete(&name, &kube::api::DeleteParams::background()).await.unwrap();
     stage.apply("/spec/trigger", json!({"type": "AvailableNow", "schedule": "0 2 * * *", "runToken": "again"})).await;
     stage.start_operator();
-    let next =
-        deadline::until("the Job of the token", LIMIT, async || jobs().await.into_iter().find(|j| j.metadata.name.as_ref() != Some(&name)))
-            .await;
+    let next = deadline::until("the Job of the token", LIMIT, async || {
+        jobs().await.into_iter().find(|j| j.metadata.name.as_ref() != Some(&name))
+    })
+    .await;
     assert_eq!(next.metadata.annotations.unwrap()["weir.dev/run"], "again");
     assert_eq!(jobs().await.len(), 1);
 }

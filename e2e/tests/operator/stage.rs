@@ -1,5 +1,5 @@
-//! A namespace with an operator of its own, and the rest of the cluster played by hand: pods are written as a kubelet would, and their
-//! runtime is a port that answers with one report.
+//! A namespace with an operator of its own, and the rest of the cluster played by hand: pods are written as a kubelet
+//! would, and their runtime is a port that answers with one report.
 
 use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr};
@@ -30,7 +30,8 @@ use weir_tests::skip::Missing;
 
 use crate::rights;
 
-/// For the operator to see something and to act on it, which only a test that fails waits for. It looks every 10 s at the latest.
+/// For the operator to see something and to act on it, which only a test that fails waits for. It looks every 10 s at
+/// the latest.
 pub const LIMIT: Duration = Duration::from_secs(180);
 /// The port of every runtime.
 const RUNTIME_PORT: u16 = 9464;
@@ -141,7 +142,8 @@ impl Stage {
         .await
     }
 
-    /// Applies the document with this limit, plays the pod of its revision, and waits until that runs; returns the revision's name.
+    /// Applies the document with this limit, plays the pod of its revision, and waits until that runs; returns the
+    /// revision's name.
     pub async fn run(&self, records_per_epoch: u64, runtime: IpAddr) -> String {
         let before = self.deployed().await.unwrap_or_default();
         self.apply("/spec/limits", json!({"recordsPerEpoch": records_per_epoch})).await;
@@ -156,7 +158,8 @@ impl Stage {
         Some(deployment.spec?.template.metadata?.annotations?["weir.dev/revision"].clone())
     }
 
-    /// What the Deployment's controller and a kubelet do: the old pod goes, one of the template comes, whose container is in this state.
+    /// What the Deployment's controller and a kubelet do: the old pod goes, one of the template comes, whose container
+    /// is in this state.
     pub async fn replace_pod(&self, state: Value, ip: IpAddr) {
         self.delete_pods().await;
         let deployment = self.api::<Deployment>().get(NAME).await.unwrap();
@@ -171,7 +174,12 @@ impl Stage {
     pub async fn make_stranger(&self, ip: IpAddr) {
         let deployment = self.api::<Deployment>().get(NAME).await.unwrap();
         let template = deployment.spec.unwrap().template;
-        self.make_pod(Pod { metadata: template.metadata.unwrap(), spec: template.spec, status: None }, json!({"running": {}}), ip).await;
+        self.make_pod(
+            Pod { metadata: template.metadata.unwrap(), spec: template.spec, status: None },
+            json!({"running": {}}),
+            ip,
+        )
+        .await;
     }
 
     async fn make_pod(&self, mut pod: Pod, state: Value, ip: IpAddr) {
@@ -193,7 +201,11 @@ impl Stage {
                 owner_references: deployment.controller_owner_ref(&()).map(|reference| vec![reference]),
                 ..ObjectMeta::default()
             },
-            spec: Some(ReplicaSetSpec { selector: spec.selector, template: Some(spec.template), ..ReplicaSetSpec::default() }),
+            spec: Some(ReplicaSetSpec {
+                selector: spec.selector,
+                template: Some(spec.template),
+                ..ReplicaSetSpec::default()
+            }),
             status: None,
         };
         self.api::<ReplicaSet>().create(&PostParams::default(), &set).await.unwrap()
@@ -211,7 +223,8 @@ impl Stage {
     /// What the Job's controller writes when its pod has succeeded.
     pub async fn complete_job(&self, name: &str) {
         let (start, end) = ("2026-01-01T02:00:00Z", "2026-01-01T02:10:00Z");
-        let condition = |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": end, "lastProbeTime": end});
+        let condition =
+            |kind: &str| json!({"type": kind, "status": "True", "lastTransitionTime": end, "lastProbeTime": end});
         let done = json!({"status": {"startTime": start, "completionTime": end, "succeeded": 1, "uncountedTerminatedPods": {}, "ready": 0,
             "terminating": 0, "conditions": [condition("SuccessCriteriaMet"), condition("Complete")]}});
         self.api::<Job>().patch_status(name, &PatchParams::default(), &Patch::Strategic(done)).await.unwrap();
@@ -225,7 +238,10 @@ impl Stage {
     pub async fn event(&self, reason: &str) -> Event {
         deadline::until(&format!("an event `{reason}`"), LIMIT, async || {
             let events = self.api::<Event>().list(&ListParams::default()).await.unwrap();
-            events.items.into_iter().find(|e| e.reason.as_deref() == Some(reason) && e.involved_object.name.as_deref() == Some(NAME))
+            events
+                .items
+                .into_iter()
+                .find(|e| e.reason.as_deref() == Some(reason) && e.involved_object.name.as_deref() == Some(NAME))
         })
         .await
     }
@@ -259,7 +275,15 @@ fn start(kubeconfig: &Path, namespace: &str, identity: &str, logs: &Path) -> Ope
     // The test lies in target/<profile>/deps.
     let mut command = Command::new(test.parent().and_then(Path::parent).unwrap().join("weir-operator"));
     let address = format!("127.0.0.1:{}", ports::free());
-    command.args(["run", "--http", &address, "--runtime-image", "registry.example/weir:0.1.0", "--namespace", namespace]);
+    command.args([
+        "run",
+        "--http",
+        &address,
+        "--runtime-image",
+        "registry.example/weir:0.1.0",
+        "--namespace",
+        namespace,
+    ]);
     command.args(["--leader-election-namespace", namespace, "--identity", identity]);
     let log = File::options().create(true).append(true).open(logs.join(LOG)).unwrap();
     command.env("KUBECONFIG", kubeconfig).env("NO_COLOR", "1").stderr(log);
@@ -286,7 +310,8 @@ pub async fn counted_runtime() -> (IpAddr, Arc<AtomicU64>) {
         while let Ok((mut connection, _)) = listener.accept().await {
             count.fetch_add(1, Ordering::Relaxed);
             let answer = format!(
-                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{report}",
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: \
+                 close\r\n\r\n{report}",
                 report.len()
             );
             let mut request = [0; 4096];

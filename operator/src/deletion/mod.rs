@@ -1,5 +1,5 @@
-//! `spec.deletionPolicy: DeleteCheckpoint`: a finalizer holds the pipeline until its checkpoint is gone, for a limited time. The operator has
-//! no access to stores: a Job of the pipeline's own image, with its Secrets, deletes it.
+//! `spec.deletionPolicy: DeleteCheckpoint`: a finalizer holds the pipeline until its checkpoint is gone, for a limited
+//! time. The operator has no access to stores: a Job of the pipeline's own image, with its Secrets, deletes it.
 
 mod step;
 
@@ -43,7 +43,12 @@ pub enum Outcome {
 ///
 /// # Errors
 /// If the API server refuses or does not answer.
-pub async fn reconcile(context: &Context, pipeline: &StreamPipeline, owner: &Owner, observed: &Observed) -> Result<Outcome> {
+pub async fn reconcile(
+    context: &Context,
+    pipeline: &StreamPipeline,
+    owner: &Owner,
+    observed: &Observed,
+) -> Result<Outcome> {
     let jobs = Api::<v1::Job>::namespaced(context.client.clone(), &owner.namespace);
     let name = cleanup::name(owner);
     let is_deleted = pipeline.metadata.deletion_timestamp.is_some();
@@ -56,8 +61,14 @@ pub async fn reconcile(context: &Context, pipeline: &StreamPipeline, owner: &Own
         Step::RemoveFinalizer => {
             let is_done = facts.job == Job::Complete;
             if is_done {
-                tell(context, pipeline, EventType::Normal, "CheckpointDeleted", format!("the checkpoint {} is deleted", uri(pipeline)))
-                    .await;
+                tell(
+                    context,
+                    pipeline,
+                    EventType::Normal,
+                    "CheckpointDeleted",
+                    format!("the checkpoint {} is deleted", uri(pipeline)),
+                )
+                .await;
             }
             return let_go(context, pipeline, owner, job.as_ref()).await;
         }
@@ -68,7 +79,9 @@ pub async fn reconcile(context: &Context, pipeline: &StreamPipeline, owner: &Own
         }
         Step::MakeJob => {
             // Without one nothing ever ran.
-            let Some(revision) = revision(pipeline, owner, observed) else { return let_go(context, pipeline, owner, None).await };
+            let Some(revision) = revision(pipeline, owner, observed) else {
+                return let_go(context, pipeline, owner, None).await;
+            };
             if !make_job(context, owner, &revision).await? {
                 tell_left(context, pipeline, "stays, since its namespace is being deleted and takes no Job").await;
                 return let_go(context, pipeline, owner, None).await;
@@ -103,14 +116,21 @@ pub async fn reconcile(context: &Context, pipeline: &StreamPipeline, owner: &Own
     Ok(if is_deleted { Outcome::Waits } else { Outcome::Lives })
 }
 
-fn facts(context: &Context, pipeline: &StreamPipeline, owner: &Owner, observed: &Observed, job: Option<&v1::Job>) -> Facts {
+fn facts(
+    context: &Context,
+    pipeline: &StreamPipeline,
+    owner: &Owner,
+    observed: &Observed,
+    job: Option<&v1::Job>,
+) -> Facts {
     let is_suspended = |job: &v1::Job| job.spec.as_ref().and_then(|s| s.suspend).unwrap_or(false);
     Facts {
         is_asked_for: pipeline.spec.get("deletionPolicy").and_then(Value::as_str) == Some("DeleteCheckpoint"),
         has_finalizer: pipeline.finalizers().iter().any(|f| f == FINALIZER),
         deleting_since: pipeline.metadata.deletion_timestamp.as_ref().map(|t| t.0),
         // A folder is another one in every pod.
-        has_checkpoint: !uri(pipeline).starts_with("file:") && !observed.conflict.as_ref().is_some_and(Conflict::is_about_checkpoint),
+        has_checkpoint: !uri(pipeline).starts_with("file:")
+            && !observed.conflict.as_ref().is_some_and(Conflict::is_about_checkpoint),
         has_workload: observed.deployment.is_some() || !observed.jobs.is_empty(),
         has_pods: !observed.pods.iter().chain(&observed.stray_pods).all(is_over),
         job: match job {
@@ -125,7 +145,8 @@ fn facts(context: &Context, pipeline: &StreamPipeline, owner: &Owner, observed: 
     }
 }
 
-/// What ran. A deletion in the foreground takes the ControllerRevisions first: then the same again, from spec and status.
+/// What ran. A deletion in the foreground takes the ControllerRevisions first: then the same again, from spec and
+/// status.
 fn revision(pipeline: &StreamPipeline, owner: &Owner, observed: &Observed) -> Option<Revision> {
     if let Some(current) = current(observed).known() {
         return Some(current.clone());
@@ -143,10 +164,11 @@ fn uri(pipeline: &StreamPipeline) -> &str {
 async fn make_job(context: &Context, owner: &Owner, revision: &Revision) -> Result<bool> {
     let jobs = Api::<v1::Job>::namespaced(context.client.clone(), &owner.namespace);
     let job = cleanup::job(owner, revision, DEADLINE_SECONDS);
-    let made = match asking("create the Job that deletes the checkpoint", jobs.create(&PostParams::default(), &job)).await {
-        Err(e) if is_namespace_ending(&e) => return Ok(false),
-        made => made?,
-    };
+    let made =
+        match asking("create the Job that deletes the checkpoint", jobs.create(&PostParams::default(), &job)).await {
+            Err(e) if is_namespace_ending(&e) => return Ok(false),
+            made => made?,
+        };
     let config_map: ConfigMap = cleanup::config_map(owner, revision, &made);
     let writer = Writer { client: &context.client, owner };
     writer.apply_by(&writer.api(), &(), &config_map, |meta| is_a_cleanup(meta, owner)).await?;
@@ -155,7 +177,8 @@ async fn make_job(context: &Context, owner: &Owner, revision: &Revision) -> Resu
 
 fn is_namespace_ending(error: &Error) -> bool {
     let Error::Kube { source, .. } = error else { return false };
-    matches!(&**source, kube::Error::Api(status) if status.code == 403 && status.message.contains("is being terminated"))
+    matches!(&**source, kube::Error::Api(status) if status.code == 403 && status.message.contains("is being \
+        terminated"))
 }
 
 async fn stop(context: &Context, owner: &Owner, observed: &Observed) -> Result<()> {
@@ -182,7 +205,8 @@ async fn let_go(context: &Context, pipeline: &StreamPipeline, owner: &Owner, job
     })
 }
 
-/// With the version of the object that was looked at: whoever else writes finalizers is not overwritten. False if it has changed since.
+/// With the version of the object that was looked at: whoever else writes finalizers is not overwritten. False if it
+/// has changed since.
 async fn set_finalizer(context: &Context, pipeline: &StreamPipeline, owner: &Owner, is_there: bool) -> Result<bool> {
     let others = pipeline.finalizers().iter().filter(|f| *f != FINALIZER).cloned();
     let finalizers: Vec<_> = others.chain(is_there.then(|| FINALIZER.to_owned())).collect();
@@ -190,8 +214,12 @@ async fn set_finalizer(context: &Context, pipeline: &StreamPipeline, owner: &Own
     let api = Api::<StreamPipeline>::namespaced(context.client.clone(), &owner.namespace);
     let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     match asking("write the finalizer", api.patch_metadata(&owner.name, &params, &Patch::Merge(patch))).await {
-        Err(Error::Kube { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.code == 404) => Ok(true),
-        Err(Error::Kube { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.code == 409) => Ok(false),
+        Err(Error::Kube { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.code == 404) => {
+            Ok(true)
+        }
+        Err(Error::Kube { source, .. }) if matches!(&*source, kube::Error::Api(status) if status.code == 409) => {
+            Ok(false)
+        }
         answer => answer.map(|_| true),
     }
 }

@@ -1,6 +1,7 @@
 //! What is next for a pipeline that asks that its checkpoint goes with it. Pure: the clock is an argument.
 //!
-//! Deleting is bounded in time, whatever happens: a pipeline, and a namespace with it, must not hang for a store that is away.
+//! Deleting is bounded in time, whatever happens: a pipeline, and a namespace with it, must not hang for a store that
+//! is away.
 
 use k8s_openapi::jiff::Timestamp;
 

@@ -1,7 +1,7 @@
 //! The Job that deletes the checkpoint of a pipeline that is being deleted, with the image and the Secrets of what ran.
 //!
-//! Nothing of it belongs to the pipeline: a deletion in the foreground takes everything that does before anything else happens. The Job ends
-//! by itself, and goes some time after that, if nobody is there to delete it.
+//! Nothing of it belongs to the pipeline: a deletion in the foreground takes everything that does before anything else
+//! happens. The Job ends by itself, and goes some time after that, if nobody is there to delete it.
 
 use std::collections::BTreeMap;
 
@@ -64,8 +64,8 @@ pub fn job(owner: &Owner, revision: &Revision, deadline_seconds: i64) -> Job {
     }
 }
 
-/// The labels and annotations of the document's `podTemplate` stay: meshes, policies and workload identities go by them. Those of the operator
-/// are others.
+/// The labels and annotations of the document's `podTemplate` stay: meshes, policies and workload identities go by
+/// them. Those of the operator are others.
 fn pod_metadata(owner: &Owner, of_runtime: ObjectMeta) -> ObjectMeta {
     let mut given = of_runtime.labels.unwrap_or_default();
     given.retain(|key, _| !owner.labels().contains_key(key));
@@ -78,7 +78,11 @@ fn pod_metadata(owner: &Owner, of_runtime: ObjectMeta) -> ObjectMeta {
 /// The document for it; it goes with the Job.
 #[must_use]
 pub fn config_map(owner: &Owner, revision: &Revision, job: &Job) -> ConfigMap {
-    let reference = OwnerReference { controller: None, block_owner_deletion: None, ..job.controller_owner_ref(&()).unwrap_or_default() };
+    let reference = OwnerReference {
+        controller: None,
+        block_owner_deletion: None,
+        ..job.controller_owner_ref(&()).unwrap_or_default()
+    };
     ConfigMap {
         metadata: ObjectMeta {
             name: Some(name(owner)),
@@ -93,7 +97,8 @@ pub fn config_map(owner: &Owner, revision: &Revision, job: &Job) -> ConfigMap {
 }
 
 fn labels(owner: &Owner) -> BTreeMap<String, String> {
-    let labels = [("app.kubernetes.io/name", "weir"), ("app.kubernetes.io/component", "cleanup"), (CLEANUP, &owner.name)];
+    let labels =
+        [("app.kubernetes.io/name", "weir"), ("app.kubernetes.io/component", "cleanup"), (CLEANUP, &owner.name)];
     labels.map(|(key, value)| (key.to_owned(), value.to_owned())).into()
 }
 
@@ -107,12 +112,16 @@ mod tests {
 
     #[test]
     fn its_pods_have_what_the_document_gives_to_pods_and_are_nobody_elses() {
-        let given = json!({"labels": {"example.com/team": "data"}, "annotations": {"sidecar.istio.io/inject": "false"}});
+        let given =
+            json!({"labels": {"example.com/team": "data"}, "annotations": {"sidecar.istio.io/inject": "false"}});
         let revision = verdict(&rides_with("/podTemplate", given), &empty_cluster()).target.unwrap();
         let metadata = job(&owner(), &revision, 600).spec.unwrap().template.metadata.unwrap();
         let (labels, annotations) = (metadata.labels.unwrap(), metadata.annotations.unwrap());
         assert_eq!(labels["example.com/team"], "data");
-        assert_eq!((labels[CLEANUP].as_str(), labels["app.kubernetes.io/component"].as_str()), ("rides-revenue", "cleanup"));
+        assert_eq!(
+            (labels[CLEANUP].as_str(), labels["app.kubernetes.io/component"].as_str()),
+            ("rides-revenue", "cleanup")
+        );
         assert!(!labels.contains_key("weir.dev/pipeline"), "no Service selects it: {labels:?}");
         assert_eq!(annotations, BTreeMap::from([("sidecar.istio.io/inject".to_owned(), "false".to_owned())]));
     }

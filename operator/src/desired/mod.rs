@@ -67,10 +67,15 @@ pub fn build(owner: &Owner, revision: &Revision, running: &Running, settings: &S
 
 /// An identity of its own for image pulls and policies, with no right in the cluster and no token.
 fn service_account(owner: &Owner) -> ServiceAccount {
-    ServiceAccount { metadata: owner.meta(&owner.name), automount_service_account_token: Some(false), ..ServiceAccount::default() }
+    ServiceAccount {
+        metadata: owner.meta(&owner.name),
+        automount_service_account_token: Some(false),
+        ..ServiceAccount::default()
+    }
 }
 
-/// The document as the revision has it. One per revision and immutable: a pod never sees another document than it was made for.
+/// The document as the revision has it. One per revision and immutable: a pod never sees another document than it was
+/// made for.
 fn config_map(owner: &Owner, revision: &Revision) -> ConfigMap {
     ConfigMap {
         metadata: owner.meta(&revision.name),

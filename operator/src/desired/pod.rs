@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{
-    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar as PodEnvVar, EnvVarSource, HTTPGetAction,
-    LocalObjectReference, ObjectFieldSelector, PodSecurityContext, PodSpec, PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile,
-    SecretVolumeSource, SecurityContext, Toleration, Volume, VolumeMount,
+    Capabilities, ConfigMapVolumeSource, Container, ContainerPort, EmptyDirVolumeSource, EnvVar as PodEnvVar,
+    EnvVarSource, HTTPGetAction, LocalObjectReference, ObjectFieldSelector, PodSecurityContext, PodSpec,
+    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecretVolumeSource, SecurityContext, Toleration,
+    Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -33,8 +34,8 @@ pub const DOCUMENT_PATH: &str = "/etc/weir/pipeline.yaml";
 pub const TERMINATION_MESSAGE: &str = "/dev/termination-log";
 pub const SECRETS_DIR: &str = "/var/run/secrets/weir";
 
-/// The template of a revision's pods. What it is made from is in the revision, so an upgrade of the operator that would build another one
-/// changes nothing that runs: see [`crate::revision`].
+/// The template of a revision's pods. What it is made from is in the revision, so an upgrade of the operator that would
+/// build another one changes nothing that runs: see [`crate::revision`].
 #[must_use]
 pub fn template(owner: &Owner, inputs: &Inputs, revision: &str, config_map: &str) -> PodTemplateSpec {
     let given = inputs.pod_template.clone().unwrap_or_default();
@@ -50,7 +51,8 @@ pub fn template(owner: &Owner, inputs: &Inputs, revision: &str, config_map: &str
 }
 
 fn spec(owner: &Owner, inputs: &Inputs, given: PodTemplate, config_map: &str) -> PodSpec {
-    let tolerations = ["not-ready", "unreachable"].map(short_toleration).into_iter().chain(given.tolerations.unwrap_or_default());
+    let tolerations =
+        ["not-ready", "unreachable"].map(short_toleration).into_iter().chain(given.tolerations.unwrap_or_default());
     let pull_secret = |secret: SecretRef| LocalObjectReference { name: secret.name };
     PodSpec {
         containers: vec![container(inputs, given.env.unwrap_or_default())],
@@ -179,7 +181,9 @@ fn mounts(inputs: &Inputs) -> Vec<VolumeMount> {
         ..VolumeMount::default()
     };
     let mut mounts = vec![mount(DOCUMENT, "/etc/weir".to_owned(), true), mount("tmp", "/tmp".to_owned(), false)];
-    mounts.extend(inputs.secrets.iter().enumerate().map(|(i, s)| mount(&secret_volume(i), format!("{SECRETS_DIR}/{s}"), true)));
+    mounts.extend(
+        inputs.secrets.iter().enumerate().map(|(i, s)| mount(&secret_volume(i), format!("{SECRETS_DIR}/{s}"), true)),
+    );
     mounts
 }
 

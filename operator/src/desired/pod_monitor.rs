@@ -1,4 +1,5 @@
-//! A PodMonitor, where the cluster has the Prometheus operator: its type is not part of Kubernetes, so it is an object without one.
+//! A PodMonitor, where the cluster has the Prometheus operator: its type is not part of Kubernetes, so it is an object
+//! without one.
 
 use std::collections::BTreeMap;
 

@@ -55,8 +55,8 @@ pub fn workload(owner: &Owner, revision: &Revision, running: &Running) -> Worklo
     }
 }
 
-/// A Deployment: a StatefulSet waits for ever for the pod of a lost node, and writers are fenced anyway. `Recreate`, since two of one
-/// pipeline would only fence each other.
+/// A Deployment: a StatefulSet waits for ever for the pod of a lost node, and writers are fenced anyway. `Recreate`,
+/// since two of one pipeline would only fence each other.
 fn deployment(owner: &Owner, template: PodTemplateSpec, running: &Running) -> Deployment {
     Deployment {
         metadata: owner.meta(&owner.name),
@@ -91,7 +91,12 @@ fn job(owner: &Owner, mut template: PodTemplateSpec, run: &str, running: &Runnin
     metadata.annotations = Some([(RUN.to_owned(), run.to_owned())].into());
     Job {
         metadata,
-        spec: Some(JobSpec { suspend: Some(running.replicas == 0), backoff_limit: Some(i32::MAX), template, ..JobSpec::default() }),
+        spec: Some(JobSpec {
+            suspend: Some(running.replicas == 0),
+            backoff_limit: Some(i32::MAX),
+            template,
+            ..JobSpec::default()
+        }),
         ..Job::default()
     }
 }

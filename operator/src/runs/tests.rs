@@ -95,12 +95,20 @@ fn no_run_starts_while_one_runs_and_the_latest_missed_one_starts_after_it() {
     let runs = found(&running, &[job("20260101T0200Z", true)], "2026-01-03T03:00:00Z");
     assert_eq!((runs.to_run(), runs.id.as_deref()), (Run::None, Some("20260101T0200Z")));
     let done = after(nightly(), &runs, Some("2026-01-03T02:59:00Z"));
-    assert_runs(&found(&done, &[job("20260101T0200Z", true)], "2026-01-03T03:00:00Z"), "20260103T0200Z", "2026-01-04T02:00:00Z");
+    assert_runs(
+        &found(&done, &[job("20260101T0200Z", true)], "2026-01-03T03:00:00Z"),
+        "20260103T0200Z",
+        "2026-01-04T02:00:00Z",
+    );
 }
 
 #[test]
 fn a_job_that_the_status_does_not_know_of_is_the_run() {
-    assert_runs(&found(&nightly(), &[job("20260101T0200Z", false)], "2026-01-02T02:00:00Z"), "20260101T0200Z", "2026-01-02T02:00:00Z");
+    assert_runs(
+        &found(&nightly(), &[job("20260101T0200Z", false)], "2026-01-02T02:00:00Z"),
+        "20260101T0200Z",
+        "2026-01-02T02:00:00Z",
+    );
     let again = found(&nightly(), &[job("20260102T0200Z", true)], "2026-01-02T02:00:00Z");
     assert_eq!(again.to_run(), Run::None, "the status was lost, and the Job is done");
 }

@@ -1,7 +1,8 @@
 //! The seven conditions of a pipeline. `docs/reference/status.md` has the same as a table, state by state.
 //!
-//! `Ready` is about the accepted document: a refused change is `Stalled` while the old document stays `Ready`. A suspended pipeline is
-//! `Ready` too, since having no pods is what it asks for: kstatus would take anything else for being in progress.
+//! `Ready` is about the accepted document: a refused change is `Stalled` while the old document stays `Ready`. A
+//! suspended pipeline is `Ready` too, since having no pods is what it asks for: kstatus would take anything else for
+//! being in progress.
 
 use std::time::Duration;
 
@@ -59,7 +60,9 @@ pub(super) fn with_transitions(mut conditions: Vec<Condition>, before: &[Conditi
 
 fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> Finding {
     use Severity::{False, True, Unknown};
-    if let Some(refusal) = facts.verdict.refusal.as_ref().filter(|_| facts.verdict.target.is_none() && !facts.has_workload()) {
+    if let Some(refusal) =
+        facts.verdict.refusal.as_ref().filter(|_| facts.verdict.target.is_none() && !facts.has_workload())
+    {
         return finding(False, refusal.reason, refusal.message.as_str());
     }
     if let Some(run) = run.filter(|run| run.id.is_none() || run.completed_at.is_some())
@@ -69,9 +72,11 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
     }
     if facts.verdict.suspend {
         return match facts.observed.pods.iter().all(pods::is_over) {
-            true => {
-                finding(True, Reason::Suspended, format!("suspended as asked: no pods; {} goes on where it stopped", resumed_by(facts)))
-            }
+            true => finding(
+                True,
+                Reason::Suspended,
+                format!("suspended as asked: no pods; {} goes on where it stopped", resumed_by(facts)),
+            ),
             false => finding(False, Reason::Stopping, "the pods finish their epoch and stop"),
         };
     }
@@ -91,20 +96,28 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
         return finding(False, Reason::Starting, "the runtime is being started and claims its checkpoint");
     };
     if let Some((age, records)) = overdue_epoch(facts) {
-        let message = format!("an epoch of {records} records can't be committed since {} s: see the pod's log", age.as_secs());
+        let message =
+            format!("an epoch of {records} records can't be committed since {} s: see the pod's log", age.as_secs());
         return finding(False, Reason::EpochOverdue, message);
     }
     let age = progress.last_commit.as_ref().map(|at| facts.now.0.duration_since(at.0));
     match age.filter(|age| *age > overdue_after(facts) && progress.lag > 0) {
         None if report.kind == Kind::Claim => {
-            let message = format!("the checkpoint is claimed as epoch {}, and {} records wait", progress.last_epoch, progress.lag);
+            let message = format!(
+                "the checkpoint is claimed as epoch {}, and {} records wait",
+                progress.last_epoch, progress.lag
+            );
             finding(True, Reason::Running, message)
         }
         None => finding(True, Reason::Running, format!("epoch {} is committed", progress.last_epoch)),
         Some(age) => finding(
             False,
             Reason::EpochOverdue,
-            format!("{} records wait, and the last commit was {} s ago: see the pod's log", progress.lag, age.as_secs()),
+            format!(
+                "{} records wait, and the last commit was {} s ago: see the pod's log",
+                progress.lag,
+                age.as_secs()
+            ),
         ),
     }
 }
@@ -196,7 +209,9 @@ fn stalled(facts: &Facts<'_>) -> Finding {
 
 fn validated(facts: &Facts<'_>) -> Finding {
     match facts.verdict.refusal.as_ref() {
-        Some(refusal) if refusal.reason == Reason::PlannerFailed => finding(Severity::Unknown, refusal.reason, refusal.message.clone()),
+        Some(refusal) if refusal.reason == Reason::PlannerFailed => {
+            finding(Severity::Unknown, refusal.reason, refusal.message.clone())
+        }
         Some(refusal) if refusal.is_invalid() => finding(Severity::False, refusal.reason, refusal.message.clone()),
         _ => finding(Severity::True, Reason::Valid, "the document, its Secrets and its checkpoint are right"),
     }
@@ -208,7 +223,9 @@ fn data_flowing(facts: &Facts<'_>, progress: Option<&Progress>) -> Finding {
     };
     match progress.input_rows_per_second > 0 {
         true => finding(Severity::True, Reason::RecordsArriving, "records arrive"),
-        false => finding(Severity::Unknown, Reason::NoRecords, "no record has arrived lately; a quiet topic is no failure"),
+        false => {
+            finding(Severity::Unknown, Reason::NoRecords, "no record has arrived lately; a quiet topic is no failure")
+        }
     }
 }
 
@@ -217,7 +234,8 @@ fn watermark_advancing(facts: &Facts<'_>, progress: Option<&Progress>) -> Findin
     let (Some(progress), Some(report), Some(watermark)) = (progress, facts.report, watermark) else {
         return finding(Severity::Unknown, Reason::NoWatermark, "no source has an event time, or nothing was read yet");
     };
-    let stands = progress.watermark_moved_at.as_ref().map_or(SignedDuration::ZERO, |at| facts.now.0.duration_since(at.0));
+    let stands =
+        progress.watermark_moved_at.as_ref().map_or(SignedDuration::ZERO, |at| facts.now.0.duration_since(at.0));
     if stands <= HELD_BACK_AFTER {
         return finding(Severity::True, Reason::Advancing, "windows are being closed");
     }
@@ -226,7 +244,11 @@ fn watermark_advancing(facts: &Facts<'_>, progress: Option<&Progress>) -> Findin
     let holding = report.held_by().and_then(|(source, _)| source.input_rows_per_second);
     let records_arrive = progress.input_rows_per_second > 0 && holding.is_none_or(|per_second| per_second > 0.0);
     match records_arrive {
-        true => finding(Severity::False, Reason::HeldBack, format!("{message}, though records arrive: {}", held_by(progress))),
+        true => finding(
+            Severity::False,
+            Reason::HeldBack,
+            format!("{message}, though records arrive: {}", held_by(progress)),
+        ),
         false => finding(Severity::Unknown, Reason::NoRecords, format!("{message}: no records arrive")),
     }
 }
@@ -236,7 +258,9 @@ fn held_by(progress: &Progress) -> String {
     let partition = format!("partition {} of the topic {}", hold.partition, hold.topic);
     match hold.because.as_deref() {
         Some("OpenTransaction") => format!("a transaction that nobody has ended hangs open on {partition}"),
-        Some("LeaderSilent") => format!("{partition} has been quiet for long, and its leader does not say that there is nothing to read"),
+        Some("LeaderSilent") => {
+            format!("{partition} has been quiet for long, and its leader does not say that there is nothing to read")
+        }
         Some("NotReadYet") => format!("nothing of {partition} was read yet, and it is not idle yet"),
         _ => format!("{partition} holds it back"),
     }
@@ -246,7 +270,9 @@ fn suspended(facts: &Facts<'_>) -> Finding {
     match (facts.verdict.suspend, is_scaled_to_none(facts)) {
         (true, false) => finding(Severity::True, Reason::Suspended, "spec.suspend is true"),
         (true, true) => finding(Severity::True, Reason::Suspended, "spec.replicas is 0"),
-        (false, _) => finding(Severity::False, Reason::NotSuspended, "spec.suspend is not true, and spec.replicas is not 0"),
+        (false, _) => {
+            finding(Severity::False, Reason::NotSuspended, "spec.suspend is not true, and spec.replicas is not 0")
+        }
     }
 }
 
@@ -259,7 +285,8 @@ fn resumed_by(facts: &Facts<'_>) -> &'static str {
     if is_scaled_to_none(facts) { "spec.replicas: 1" } else { "spec.suspend: false" }
 }
 
-/// Those before, with what is in the way in place of Stalled and Reconciling; and of Ready, where nobody has said it yet.
+/// Those before, with what is in the way in place of Stalled and Reconciling; and of Ready, where nobody has said it
+/// yet.
 pub(super) fn interrupted(pipeline: &StreamPipeline, failure: &Error, now: &Time) -> Vec<Condition> {
     let generation = pipeline.metadata.generation.unwrap_or(0);
     let before = pipeline.status.as_ref().map_or(&[][..], |s| &s.conditions);

@@ -67,9 +67,11 @@ pub fn status(facts: &Facts<'_>) -> Status {
         selector: Some(facts.owner.selector_text()),
         runtime: match &facts.verdict.target {
             // A revision that could not be applied runs nothing.
-            Some(revision) if facts.failure.is_none() => {
-                Some(Runtime { image: revision.inputs.image.clone(), revision: revision.name.clone(), generation: revision.generation })
-            }
+            Some(revision) if facts.failure.is_none() => Some(Runtime {
+                image: revision.inputs.image.clone(),
+                revision: revision.name.clone(),
+                generation: revision.generation,
+            }),
             // What runs and can't be read is what it was.
             _ => before.and_then(|b| b.runtime.clone()),
         },
@@ -99,7 +101,8 @@ pub fn interrupted(pipeline: &StreamPipeline, failure: &Error, now: &Time) -> St
 fn run(facts: &Facts<'_>) -> Option<Run> {
     let runs = facts.runs?;
     let before = facts.before().and_then(|b| b.run.clone()).filter(|run| run.id == runs.id).unwrap_or_default();
-    let job = runs.id.as_ref().and_then(|id| job_of(facts.owner, id, &facts.observed.jobs)).and_then(|j| j.status.as_ref());
+    let job =
+        runs.id.as_ref().and_then(|id| job_of(facts.owner, id, &facts.observed.jobs)).and_then(|j| j.status.as_ref());
     Some(Run {
         id: runs.id.clone(),
         started_at: job.and_then(|j| j.start_time.clone()).or(before.started_at),
@@ -123,7 +126,8 @@ fn progress(facts: &Facts<'_>) -> Option<Progress> {
     let moved = before.is_none_or(|b| b.watermark != watermark);
     let last_commit = time(&report.timestamp);
     // Without epochs nobody says that nothing arrives any more.
-    let is_recent = last_commit.as_ref().is_some_and(|at| facts.now.0.duration_since(at.0) <= conditions::overdue_after(facts));
+    let is_recent =
+        last_commit.as_ref().is_some_and(|at| facts.now.0.duration_since(at.0) <= conditions::overdue_after(facts));
     let rate = |per_second: f64| if is_recent { rounded(per_second) } else { 0 };
     Some(Progress {
         input_rows_per_second: rate(report.input_rows_per_second),
@@ -143,7 +147,11 @@ fn progress(facts: &Facts<'_>) -> Option<Progress> {
         state_bytes: report.state_stored_bytes,
         last_epoch: report.batch_id,
         last_commit,
-        tables: report.sinks.iter().filter_map(|s| Some(TableVersion { sink: s.name.clone(), version: s.table_version? })).collect(),
+        tables: report
+            .sinks
+            .iter()
+            .filter_map(|s| Some(TableVersion { sink: s.name.clone(), version: s.table_version? }))
+            .collect(),
         tombstones: report.totals.tombstones_skipped,
         dead_letters: report.totals.records_dropped + report.totals.records_rejected,
         late_rows: report.totals.num_rows_dropped_by_watermark,

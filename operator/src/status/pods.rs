@@ -74,14 +74,24 @@ pub fn trouble(pods: &[Pod]) -> Option<Trouble> {
     pods.iter().filter(|p| is_live(p)).find_map(trouble_of)
 }
 
-/// Why the Deployment's controller can't make a pod: a quota, an admission policy. None if it says so of an earlier template.
+/// Why the Deployment's controller can't make a pod: a quota, an admission policy. None if it says so of an earlier
+/// template.
 #[must_use]
 pub fn unmade_by_deployment(deployment: &Deployment) -> Option<Trouble> {
     let status = deployment.status.as_ref()?;
     let is_current = status.observed_generation >= deployment.metadata.generation;
-    let failure = status.conditions.iter().flatten().find(|c| c.type_ == "ReplicaFailure" && c.status == "True").filter(|_| is_current)?;
+    let failure = status
+        .conditions
+        .iter()
+        .flatten()
+        .find(|c| c.type_ == "ReplicaFailure" && c.status == "True")
+        .filter(|_| is_current)?;
     let why = failure.message.as_deref().or(failure.reason.as_deref()).unwrap_or("it does not say why");
-    Some(Trouble { reason: Reason::PodRefused, message: format!("the cluster refuses to create the pod: {why}"), needs_person: true })
+    Some(Trouble {
+        reason: Reason::PodRefused,
+        message: format!("the cluster refuses to create the pod: {why}"),
+        needs_person: true,
+    })
 }
 
 /// A Job does not say in its status why it has no pod, only that it has none: its events do.
@@ -90,7 +100,8 @@ pub fn unmade_by_job(job: &Job, now: Timestamp) -> Option<Trouble> {
     let started = job.status.as_ref()?.start_time.as_ref()?.0;
     let name = job.metadata.name.as_deref().unwrap_or_default();
     let waits = now.duration_since(started);
-    let message = format!("the Job `{name}` has no pod after {} s: kubectl describe job {name} says why", waits.as_secs());
+    let message =
+        format!("the Job `{name}` has no pod after {} s: kubectl describe job {name} says why", waits.as_secs());
     // A pod that was deleted a moment ago is not there either.
     (waits >= POD_LIMIT).then_some(Trouble { reason: Reason::PodRefused, message, needs_person: false })
 }
@@ -100,7 +111,11 @@ fn trouble_of(pod: &Pod) -> Option<Trouble> {
     let unscheduled = status.conditions.iter().flatten().find(|c| c.type_ == "PodScheduled" && c.status == "False");
     if let Some(condition) = unscheduled {
         let why = condition.message.as_deref().unwrap_or("no node takes it");
-        return Some(Trouble { reason: Reason::Unschedulable, message: format!("the pod can't be placed: {why}"), needs_person: false });
+        return Some(Trouble {
+            reason: Reason::Unschedulable,
+            message: format!("the pod can't be placed: {why}"),
+            needs_person: false,
+        });
     }
     let container = container(pod)?;
     if container.state.as_ref().is_some_and(|s| s.running.is_some()) {
@@ -115,9 +130,11 @@ fn trouble_of(pod: &Pod) -> Option<Trouble> {
             message: format!("the image {} can't be pulled: {said}", container.image),
             needs_person: true,
         }),
-        "CreateContainerConfigError" | "CreateContainerError" => {
-            Some(Trouble { reason: Reason::ConfigError, message: format!("the container can't be created: {said}"), needs_person: true })
-        }
+        "CreateContainerConfigError" | "CreateContainerError" => Some(Trouble {
+            reason: Reason::ConfigError,
+            message: format!("the container can't be created: {said}"),
+            needs_person: true,
+        }),
         // Running, or waiting to run again after an end.
         _ => last_end(container).map(ending),
     }
@@ -138,14 +155,19 @@ fn ending(end: &ContainerStateTerminated) -> Trouble {
     let said = end.message.as_deref().map(str::trim).filter(|m| !m.is_empty());
     let (reason, needs_person, else_said) = match (end.reason.as_deref(), end.exit_code) {
         (Some("OOMKilled"), _) => {
-            let message = "the container was killed for its memory: give it more (spec.resources.limits.memory)".to_owned();
+            let message =
+                "the container was killed for its memory: give it more (spec.resources.limits.memory)".to_owned();
             return Trouble { reason: Reason::OutOfMemory, message, needs_person: false };
         }
         (_, 2) => (Reason::ConfigError, true, "something must be changed by a person; the pod's log says what"),
-        (_, 3) => (Reason::DependencyUnavailable, false, "something outside was away for too long; the pod's log says what"),
+        (_, 3) => {
+            (Reason::DependencyUnavailable, false, "something outside was away for too long; the pod's log says what")
+        }
         (_, 4) => (Reason::BadRecord, true, "a record can't be processed; the pod's log says which"),
         (_, 5) => (Reason::Fenced, false, "another writer has taken over the checkpoint"),
-        (_, 6) => (Reason::OutOfMemory, false, "its memory limit does not hold what is open; the pod's log says how much"),
+        (_, 6) => {
+            (Reason::OutOfMemory, false, "its memory limit does not hold what is open; the pod's log says how much")
+        }
         (_, 70) => (Reason::RuntimeBug, true, "a bug; the pod's log has the details"),
         _ => (Reason::CrashLoop, false, "it did not say why"),
     };

@@ -73,7 +73,10 @@ fn running() {
         ],
     );
     let progress = status.progress.unwrap();
-    assert_eq!((progress.input_rows_per_second, progress.lag, progress.last_epoch, progress.open_windows), (50, 0, 7, 3));
+    assert_eq!(
+        (progress.input_rows_per_second, progress.lag, progress.last_epoch, progress.open_windows),
+        (50, 0, 7, 3)
+    );
 }
 
 #[test]
@@ -103,7 +106,9 @@ fn records_that_wait_while_nothing_is_committed_are_a_failure() {
 
 #[test]
 fn an_epoch_that_can_t_be_committed_is_a_failure_though_no_lag_is_known() {
-    for (since, expected) in [("2026-01-01T11:58:50Z", "Ready=False/EpochOverdue"), ("2026-01-01T11:59:30Z", "Ready=True/Running")] {
+    for (since, expected) in
+        [("2026-01-01T11:58:50Z", "Ready=False/EpochOverdue"), ("2026-01-01T11:59:30Z", "Ready=True/Running")]
+    {
         let pending = serde_json::from_value(json!({"since": since, "records": 3})).unwrap();
         let report = Report { pending: Some(pending), ..report("2026-01-01T03:00:00Z", 50.0, 0) };
         let status = found(&rides(), &cluster_running(&rides()), Some(&report), None);
@@ -123,8 +128,12 @@ fn a_refused_change_is_stalled_while_the_old_document_is_ready() {
 #[test]
 fn a_wrong_first_document_is_not_ready_and_stalled() {
     let status = found(&rides_with("/sinks/0/from", json!("nowhere")), &empty_cluster(), None, None);
-    let expected =
-        ["Ready=False/InvalidDocument", "Reconciling=False/UpToDate", "Stalled=True/InvalidDocument", "Validated=False/InvalidDocument"];
+    let expected = [
+        "Ready=False/InvalidDocument",
+        "Reconciling=False/UpToDate",
+        "Stalled=True/InvalidDocument",
+        "Validated=False/InvalidDocument",
+    ];
     assert_conditions(&status, &expected);
 }
 
@@ -136,7 +145,10 @@ fn progress_that_cannot_be_read_is_unknown_and_the_last_one_stays() {
     let status = found(&pipeline, &observed, None, Some("no answer"));
     assert_conditions(&status, &["Ready=Unknown/Unreachable", "DataFlowing=Unknown/NoPods"]);
     let before = pipeline.status.unwrap().progress.unwrap();
-    assert_eq!(status.progress, Some(weir_crds::resource::Progress { input_rows_per_second: 0, processed_rows_per_second: 0, ..before }));
+    assert_eq!(
+        status.progress,
+        Some(weir_crds::resource::Progress { input_rows_per_second: 0, processed_rows_per_second: 0, ..before })
+    );
 }
 
 #[test]
@@ -158,14 +170,21 @@ fn a_change_that_was_rolled_back_is_stalled_in_the_runtimes_words_while_what_ran
     let changed = rides_with("/steps/0/map/where", json!("price > 1"));
     let mut observed = cluster_running(&rides());
     let mut refused = verdict(&changed, &observed).target.unwrap();
-    let failed = Failed { reason: "ConfigError".into(), message: "there is no bucket `lake`".into(), secrets: "s1".into() };
+    let failed =
+        Failed { reason: "ConfigError".into(), message: "there is no bucket `lake`".into(), secrets: "s1".into() };
     refused.marks.failed = Some(failed);
     observed.revisions[0].marks.good = Some(Good::Committed);
     observed.revisions.push(refused);
     let status = found(&changed, &observed, Some(&report("2026-01-01T11:59:58Z", 1.0, 0)), None);
-    assert_conditions(&status, &["Ready=True/Running", "Reconciling=False/UpToDate", "Stalled=True/RolledBack", "Validated=True/Valid"]);
+    assert_conditions(
+        &status,
+        &["Ready=True/Running", "Reconciling=False/UpToDate", "Stalled=True/RolledBack", "Validated=True/Valid"],
+    );
     let stalled = &status.conditions[2].message;
-    assert!(stalled.contains("there is no bucket `lake`") && stalled.contains(&observed.revisions[0].name), "{stalled}");
+    assert!(
+        stalled.contains("there is no bucket `lake`") && stalled.contains(&observed.revisions[0].name),
+        "{stalled}"
+    );
     assert_eq!(status.runtime.unwrap().revision, observed.revisions[0].name);
 }
 
@@ -192,7 +211,8 @@ fn suspended_is_ready_and_not_in_progress() {
     let expected = ["Ready=False/Stopping", "Reconciling=True/Stopping", "Suspended=True/Suspended"];
     assert_conditions(&found(&pipeline, &observed, None, None), &expected);
     observed.pods.clear();
-    let expected = ["Ready=True/Suspended", "Reconciling=False/UpToDate", "Stalled=False/UpToDate", "Suspended=True/Suspended"];
+    let expected =
+        ["Ready=True/Suspended", "Reconciling=False/UpToDate", "Stalled=False/UpToDate", "Suspended=True/Suspended"];
     assert_conditions(&found(&pipeline, &observed, None, None), &expected);
 }
 
@@ -285,7 +305,10 @@ fn of_several_sources_the_one_with_the_least_watermark_holds_and_records_are_to_
     };
     for (rate_of_fares, expected) in [(50.0, "False/HeldBack"), (0.0, "Unknown/NoRecords")] {
         let mut told = report("2026-01-01T11:59:58Z", 50.0, 0);
-        told.sources = vec![source("rides", 50.0, "2026-01-01T11:55:00Z"), source("fares", rate_of_fares, "2026-01-01T11:50:00.000Z")];
+        told.sources = vec![
+            source("rides", 50.0, "2026-01-01T11:55:00Z"),
+            source("fares", rate_of_fares, "2026-01-01T11:50:00.000Z"),
+        ];
         let mut pipeline = rides();
         let mut before = found(&pipeline, &cluster_running(&pipeline), Some(&told), None);
         before.progress.as_mut().unwrap().watermark_moved_at = Some(at("2026-01-01T11:50:00Z"));
@@ -327,7 +350,10 @@ fn failing_to_apply(observed: &Observed, report: Option<&Report>, failure: &Erro
 
 fn answer(code: u16) -> Error {
     let said = json!({"status": "Failure", "message": "spec.clusterIP: Invalid value", "reason": "", "code": code});
-    Error::Kube { doing: "apply Service rides".into(), source: Box::new(kube::Error::Api(Box::new(serde_json::from_value(said).unwrap()))) }
+    Error::Kube {
+        doing: "apply Service rides".into(),
+        source: Box::new(kube::Error::Api(Box::new(serde_json::from_value(said).unwrap()))),
+    }
 }
 
 #[test]
@@ -336,7 +362,8 @@ fn what_the_api_server_does_not_take_is_stalled_and_what_it_can_not_take_now_is_
     let not_ours = Error::NotOurs { message: "the Service `rides` is not the pipeline's".into() };
     for (failure, reason) in [(answer(422), "ApplyFailed"), (answer(403), "ApplyFailed"), (not_ours, "NameInUse")] {
         let status = failing_to_apply(&nothing, None, &failure);
-        let expected = [format!("Ready=False/{reason}"), format!("Reconciling=False/{reason}"), format!("Stalled=True/{reason}")];
+        let expected =
+            [format!("Ready=False/{reason}"), format!("Reconciling=False/{reason}"), format!("Stalled=True/{reason}")];
         assert_conditions(&status, &expected.each_ref().map(String::as_str));
         assert_eq!(status.conditions[2].message, failure.to_string());
         assert_eq!((status.observed_generation, status.runtime), (Some(1), None), "nothing runs yet");
@@ -344,7 +371,8 @@ fn what_the_api_server_does_not_take_is_stalled_and_what_it_can_not_take_now_is_
     let status = failing_to_apply(&nothing, None, &answer(503));
     assert_conditions(&status, &["Ready=False/ApplyFailed", "Reconciling=True/ApplyFailed", "Stalled=False/UpToDate"]);
     // What runs goes on.
-    let status = failing_to_apply(&cluster_running(&rides()), Some(&report("2026-01-01T11:59:58Z", 1.0, 0)), &answer(422));
+    let status =
+        failing_to_apply(&cluster_running(&rides()), Some(&report("2026-01-01T11:59:58Z", 1.0, 0)), &answer(422));
     assert_conditions(&status, &["Ready=True/Running", "Reconciling=False/ApplyFailed", "Stalled=True/ApplyFailed"]);
 }
 
@@ -352,8 +380,12 @@ fn what_the_api_server_does_not_take_is_stalled_and_what_it_can_not_take_now_is_
 fn a_look_that_was_cut_short_says_why_and_leaves_the_rest_as_it_was() {
     let mut pipeline = rides();
     let status = super::interrupted(&pipeline, &answer(403), &at(NOW));
-    assert_conditions(&status, &["Ready=False/ApplyFailed", "Reconciling=False/ApplyFailed", "Stalled=True/ApplyFailed"]);
-    pipeline.status = Some(found(&pipeline, &cluster_running(&pipeline), Some(&report("2026-01-01T11:59:58Z", 1.0, 0)), None));
+    assert_conditions(
+        &status,
+        &["Ready=False/ApplyFailed", "Reconciling=False/ApplyFailed", "Stalled=True/ApplyFailed"],
+    );
+    pipeline.status =
+        Some(found(&pipeline, &cluster_running(&pipeline), Some(&report("2026-01-01T11:59:58Z", 1.0, 0)), None));
     let status = super::interrupted(&pipeline, &answer(403), &at(NOW));
     assert_conditions(
         &status,
@@ -369,7 +401,8 @@ fn pods_that_a_quota_or_a_policy_refuses_are_said() {
     let deployment = observed.deployment.as_mut().unwrap();
     (deployment.metadata.generation, deployment.status) = (Some(3), None);
     let status = |observed: u64| {
-        let failure = json!({"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "pods \"rides\" is forbidden: exceeded quota"});
+        let failure = json!({"type": "ReplicaFailure", "status": "True", "reason": "FailedCreate", "message": "pods \
+            \"rides\" is forbidden: exceeded quota"});
         serde_json::from_value(json!({"observedGeneration": observed, "conditions": [failure]})).unwrap()
     };
     deployment.status = Some(status(3));
@@ -385,10 +418,13 @@ fn pods_that_a_quota_or_a_policy_refuses_are_said() {
 fn a_job_without_a_pod_is_said_after_a_minute() {
     let pipeline = rides_with("/trigger", json!({"type": "AvailableNow"}));
     let mut observed = empty_cluster();
-    for (started, ready) in [("2026-01-01T11:59:30Z", "Ready=False/Starting"), ("2026-01-01T11:50:00Z", "Ready=False/PodRefused")] {
+    for (started, ready) in
+        [("2026-01-01T11:59:30Z", "Ready=False/Starting"), ("2026-01-01T11:50:00Z", "Ready=False/PodRefused")]
+    {
         let name = crate::desired::workload::job_name(&owner(), "first");
         let metadata = json!({"name": name, "annotations": {"weir.dev/run": "first"}});
-        observed.jobs = vec![serde_json::from_value(json!({"metadata": metadata, "status": {"startTime": started}})).unwrap()];
+        observed.jobs =
+            vec![serde_json::from_value(json!({"metadata": metadata, "status": {"startTime": started}})).unwrap()];
         assert_conditions(&found(&pipeline, &observed, None, None), &[ready]);
     }
 }
@@ -401,7 +437,8 @@ fn no_replicas_are_suspended_by_another_name() {
     assert_conditions(&found(&pipeline, &observed, None, None), &expected);
     observed.pods.clear();
     let status = found(&pipeline, &observed, None, None);
-    let expected = ["Ready=True/Suspended", "Reconciling=False/UpToDate", "Stalled=False/UpToDate", "Suspended=True/Suspended"];
+    let expected =
+        ["Ready=True/Suspended", "Reconciling=False/UpToDate", "Stalled=False/UpToDate", "Suspended=True/Suspended"];
     assert_conditions(&status, &expected);
     assert!(status.conditions[0].message.contains("spec.replicas: 1 goes on"), "{}", status.conditions[0].message);
     assert_eq!(status.conditions[6].message, "spec.replicas is 0");
@@ -422,7 +459,9 @@ fn what_can_not_be_read_and_runs_is_ready_as_it_was_and_stalled() {
     let mut observed = cluster_running(&rides());
     let lost = observed.revisions.remove(0);
     let mut pipeline = rides_with("/steps/0/map/where", json!("price > 1"));
-    pipeline.status = Some(serde_json::from_value(json!({"runtime": {"image": "i", "revision": lost.name, "generation": 1}})).unwrap());
+    pipeline.status = Some(
+        serde_json::from_value(json!({"runtime": {"image": "i", "revision": lost.name, "generation": 1}})).unwrap(),
+    );
     let status = found(&pipeline, &observed, Some(&report("2026-01-01T11:59:58Z", 1.0, 0)), None);
     assert_conditions(&status, &["Ready=True/Running", "Stalled=True/RevisionUnreadable", "Validated=True/Valid"]);
     assert_eq!(status.runtime, pipeline.status.unwrap().runtime);

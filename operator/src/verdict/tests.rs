@@ -28,7 +28,12 @@ fn a_right_document_is_accepted_with_the_operators_image() {
 
 #[test]
 fn a_wrong_document_is_refused_with_its_path_and_leaves_alone_what_runs() {
-    assert_refused("/steps/0/map/where", json!("prise >= 0"), Reason::InvalidDocument, "spec.steps[0].map.where: there is no column");
+    assert_refused(
+        "/steps/0/map/where",
+        json!("prise >= 0"),
+        Reason::InvalidDocument,
+        "spec.steps[0].map.where: there is no column",
+    );
 }
 
 #[test]
@@ -46,7 +51,11 @@ fn a_missing_secret_or_key_is_named() {
     observed.secrets.insert("lake".into(), None);
     let refusal = verdict(&rides(), &observed).refusal.unwrap();
     assert_eq!(refusal.reason, Reason::SecretMissing);
-    assert!(refusal.message.starts_with("there is no Secret `lake` in this namespace: create it with the key `accessKeyId`"));
+    assert!(
+        refusal
+            .message
+            .starts_with("there is no Secret `lake` in this namespace: create it with the key `accessKeyId`")
+    );
 }
 
 #[test]
@@ -68,7 +77,12 @@ fn changes_that_saved_state_fits_roll_out() {
 #[test]
 fn changes_that_saved_state_does_not_fit_are_refused_and_name_step_and_difference() {
     let state = Reason::StateIncompatible;
-    assert_refused("/steps/1/aggregate/window/tumbling/size", json!("7m"), state, "step `revenue` had windows of 300 s and now has 420 s");
+    assert_refused(
+        "/steps/1/aggregate/window/tumbling/size",
+        json!("7m"),
+        state,
+        "step `revenue` had windows of 300 s and now has 420 s",
+    );
     assert_refused("/steps/1/aggregate/columns/2/expr", json!("max(price)"), state, "now needs max(price)");
     assert_refused("/sources/0/kafka/topics", json!(["other"]), state, "source `rides` read the topics");
 }
@@ -126,7 +140,11 @@ fn a_state_action_lets_a_change_pass_until_it_was_done() {
     changed.status = serde_json::from_value(json!({"conditions": [], "replicas": 1, "stateActionToken": "a"})).unwrap();
     let refusal = verdict(&changed, &observed).refusal.unwrap();
     assert_eq!(refusal.reason, Reason::StateIncompatible);
-    assert!(refusal.message.ends_with("undo the change, or give a spec.stateAction with a new token"), "{}", refusal.message);
+    assert!(
+        refusal.message.ends_with("undo the change, or give a spec.stateAction with a new token"),
+        "{}",
+        refusal.message
+    );
 }
 
 /// A, then B was accepted; B runs, and its revision is gone.
@@ -152,7 +170,11 @@ fn what_runs_and_cannot_be_read_is_left_as_it_is_and_no_older_document_takes_its
         let refusal = found.refusal.unwrap();
         assert_eq!((found.target, refusal.reason), (None, reason));
         assert!(refusal.message.contains(observed.last_revision.as_ref().unwrap()), "{}", refusal.message);
-        assert!(refusal.message.contains("is gone: apply the document that runs, or delete the Deployment"), "{}", refusal.message);
+        assert!(
+            refusal.message.contains("is gone: apply the document that runs, or delete the Deployment"),
+            "{}",
+            refusal.message
+        );
     }
 }
 
@@ -197,7 +219,9 @@ fn a_newer_operators_revision_is_left_alone_whatever_the_document_says() {
     for spec in [b, rides(), rides_with("/sinks/0/from", json!("nowhere"))] {
         let found = verdict(&spec, &observed);
         assert_eq!(found.target, None);
-        assert!(found.refusal.unwrap().message.contains("can't be read (unknown field `cohort`): it is a newer operator's"));
+        assert!(
+            found.refusal.unwrap().message.contains("can't be read (unknown field `cohort`): it is a newer operator's")
+        );
     }
 }
 

@@ -54,7 +54,10 @@ impl Calls {
         };
         for inner in aggregate.params.args.iter().chain(aggregate.params.filter.as_deref()) {
             if refuse_aggregates(inner).is_err() {
-                return Err(ExprError(format!("`{}` has an aggregate inside an aggregate, which needs two steps", text(aggregate, None))));
+                return Err(ExprError(format!(
+                    "`{}` has an aggregate inside an aggregate, which needs two steps",
+                    text(aggregate, None)
+                )));
             }
         }
         let filter = self.whole_filter(aggregate, column_filter)?;
@@ -81,18 +84,26 @@ impl Calls {
     }
 
     /// The call's own `FILTER (WHERE …)` and the column's.
-    fn whole_filter(&self, aggregate: &AggregateFunction, column: Option<&Filter>) -> Result<Option<Filter>, ExprError> {
+    fn whole_filter(
+        &self,
+        aggregate: &AggregateFunction,
+        column: Option<&Filter>,
+    ) -> Result<Option<Filter>, ExprError> {
         let Some(own) = aggregate.params.filter.as_deref() else { return Ok(column.cloned()) };
         self.check_condition(own)?;
         Ok(Some(match column {
             None => Filter { planned: own.clone(), sql: own.to_string() },
-            Some(column) => Filter { planned: own.clone().and(column.planned.clone()), sql: format!("({own}) AND ({})", column.sql) },
+            Some(column) => Filter {
+                planned: own.clone().and(column.planned.clone()),
+                sql: format!("({own}) AND ({})", column.sql),
+            },
         }))
     }
 
     fn check_condition(&self, planned: &Expr) -> Result<(), ExprError> {
-        refuse_aggregates(planned)
-            .map_err(|_| ExprError("a filter sees the rows that are aggregated: it cannot have an aggregate".to_owned()))?;
+        refuse_aggregates(planned).map_err(|_| {
+            ExprError("a filter sees the rows that are aggregated: it cannot have an aggregate".to_owned())
+        })?;
         refuse_other_than_boolean(&self.binder.type_of(&self.binder.simplify(planned.clone())?)?)
     }
 
@@ -154,7 +165,16 @@ impl Calls {
         if function.field().data_type() == &DataType::Null {
             return Err(ExprError(format!("`{}` is always null", function.name())));
         }
-        Ok(Call { name, function: Arc::new(function), args, filter, state_fields, added_state: added, reads: Vec::new(), kind })
+        Ok(Call {
+            name,
+            function: Arc::new(function),
+            args,
+            filter,
+            state_fields,
+            added_state: added,
+            reads: Vec::new(),
+            kind,
+        })
     }
 }
 
@@ -164,14 +184,19 @@ fn check_type(function: &str, arg: &Expr, found: &DataType) -> Result<(), ExprEr
         "min" | "max" => ("numbers, strings, dates, timestamps and booleans", !found.is_nested()),
         _ => return Ok(()),
     };
-    if fits { Ok(()) } else { Err(ExprError(format!("`{function}` takes {wanted}, and `{arg}` is a {}", type_name(found)))) }
+    if fits {
+        Ok(())
+    } else {
+        Err(ExprError(format!("`{function}` takes {wanted}, and `{arg}` is a {}", type_name(found))))
+    }
 }
 
 /// The call as saved state names it: see [`canonical`].
 fn text(aggregate: &AggregateFunction, filter: Option<&Filter>) -> String {
     let args: Vec<_> = aggregate.params.args.iter().map(canonical).collect();
     let args = args.join(", ");
-    let is_star = aggregate.func.name() == "count" && matches!(&aggregate.params.args[..], [Expr::Literal(value, _)] if !value.is_null());
+    let is_star = aggregate.func.name() == "count"
+        && matches!(&aggregate.params.args[..], [Expr::Literal(value, _)] if !value.is_null());
     let call = format!("{}({})", aggregate.func.name(), if is_star { "*" } else { &args });
     filter.map_or_else(|| call.clone(), |f| format!("{call} FILTER (WHERE {})", canonical(&f.planned)))
 }

@@ -15,7 +15,8 @@ use crate::plan::{Input, has_event_time};
 use crate::types::EVENT_TIME;
 use crate::window::Window;
 
-/// Compiles the aggregation of `input`, whose rows are of `input_schema`, over `window` and the columns named by `group_by`.
+/// Compiles the aggregation of `input`, whose rows are of `input_schema`, over `window` and the columns named by
+/// `group_by`.
 ///
 /// # Errors
 /// Everything that is wrong, each with its place.
@@ -41,7 +42,13 @@ struct Step<'a> {
 
 impl Step<'_> {
     /// None only if there are errors.
-    fn compile(&mut self, input: Input, window: Window, group_by: &[String], columns: &[AggregateColumn]) -> Option<Aggregate> {
+    fn compile(
+        &mut self,
+        input: Input,
+        window: Window,
+        group_by: &[String],
+        columns: &[AggregateColumn],
+    ) -> Option<Aggregate> {
         if !has_event_time(self.input_schema) {
             self.refuse(AggregatePart::Step, "a window needs an event time: give the source `eventTime`".to_owned());
             return None;
@@ -57,10 +64,12 @@ impl Step<'_> {
                 return None;
             }
         };
-        let planned: Vec<_> = columns.iter().enumerate().map(|(i, column)| self.plan(i, column, &planner, &mut calls)).collect();
+        let planned: Vec<_> =
+            columns.iter().enumerate().map(|(i, column)| self.plan(i, column, &planner, &mut calls)).collect();
         // Without its keys, nothing sensible can be said about what the columns may use.
         let keys = keys?;
-        let key_schema: SchemaRef = Arc::new(Schema::new(keys.iter().map(|i| key_field(self.input_schema, *i)).collect::<Vec<_>>()));
+        let key_schema: SchemaRef =
+            Arc::new(Schema::new(keys.iter().map(|i| key_field(self.input_schema, *i)).collect::<Vec<_>>()));
         let (result_schema, call_names) = result_schema(&key_schema, &calls);
         let finisher = Binder::new(&result_schema).map_err(|e| self.refuse(AggregatePart::Step, e.0)).ok()?;
         let mut outputs = Vec::with_capacity(columns.len());
@@ -92,7 +101,9 @@ impl Step<'_> {
         let mut keys = Vec::with_capacity(group_by.len());
         for (i, name) in group_by.iter().enumerate() {
             match key_index(self.input_schema, name) {
-                Ok(index) if keys.contains(&index) => self.refuse(AggregatePart::GroupBy(i), format!("`{name}` is grouped by twice")),
+                Ok(index) if keys.contains(&index) => {
+                    self.refuse(AggregatePart::GroupBy(i), format!("`{name}` is grouped by twice"))
+                }
                 Ok(index) => keys.push(index),
                 Err(why) => self.refuse(AggregatePart::GroupBy(i), why),
             }
@@ -108,7 +119,10 @@ impl Step<'_> {
             } else if is_reserved(name) {
                 format!("`{name}` is a column that the window adds: choose another name")
             } else if group_by.contains(name) {
-                format!("`{name}` is a group column already, and group columns are in the output: choose another name, or leave it out")
+                format!(
+                    "`{name}` is a group column already, and group columns are in the output: choose another name, or \
+                     leave it out"
+                )
             } else if columns[..i].iter().any(|other| other.name == *name) {
                 format!("two columns are named `{name}`: choose another name")
             } else {
@@ -132,8 +146,10 @@ impl Step<'_> {
             self.refuse(AggregatePart::ColumnFilter(i), why);
         }
         let filter = filter.ok()?;
-        let places = found.into_iter().map(|aggregate| calls.add(&aggregate, filter.as_ref()).map(|index| (aggregate, index)));
-        let places = places.collect::<Result<_, _>>().map_err(|e| self.refuse(AggregatePart::ColumnExpr(i), e.0)).ok()?;
+        let places =
+            found.into_iter().map(|aggregate| calls.add(&aggregate, filter.as_ref()).map(|index| (aggregate, index)));
+        let places =
+            places.collect::<Result<_, _>>().map_err(|e| self.refuse(AggregatePart::ColumnExpr(i), e.0)).ok()?;
         Some(Planned { expr: planned, places })
     }
 }
@@ -155,16 +171,20 @@ fn finish(
     let replaced = planned.expr.transform_down(|e| {
         let index = planned.places.iter().find(|(aggregate, _)| *aggregate == e).map(|(_, index)| *index);
         Ok::<_, DataFusionError>(match index {
-            Some(index) => Transformed::new(Expr::Column(Column::new_unqualified(&calls[index])), true, TreeNodeRecursion::Jump),
+            Some(index) => {
+                Transformed::new(Expr::Column(Column::new_unqualified(&calls[index])), true, TreeNodeRecursion::Jump)
+            }
             None => Transformed::no(e),
         })
     });
     let replaced = replaced.map_err(|e| ExprError(e.strip_backtrace()))?.data;
-    let allowed =
-        |name: &String| name == WINDOW_START || name == WINDOW_END || keys.column_with_name(name).is_some() || calls.contains(name);
+    let allowed = |name: &String| {
+        name == WINDOW_START || name == WINDOW_END || keys.column_with_name(name).is_some() || calls.contains(name)
+    };
     if let Some(stray) = replaced.column_refs().into_iter().map(|c| &c.name).filter(|name| !allowed(name)).min() {
         return Err(ExprError(format!(
-            "`{stray}` is neither grouped by nor inside an aggregate, so a group has no single value of it: add it to groupBy, or take `max({stray})`"
+            "`{stray}` is neither grouped by nor inside an aggregate, so a group has no single value of it: add it to \
+             groupBy, or take `max({stray})`"
         )));
     }
     finisher.scalar(replaced, &column.expr, &column.name)

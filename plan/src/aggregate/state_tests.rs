@@ -1,12 +1,13 @@
-//! Partial states: merging those of two halves must equal updating one with everything, for every function over every type.
+//! Partial states: merging those of two halves must equal updating one with everything, for every function over every
+//! type.
 
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array, Int64Array, RecordBatch,
-    StringArray, TimestampMicrosecondArray,
+    Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array,
+    Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Int64Type, SchemaRef};
 use datafusion_expr::{EmitTo, GroupsAccumulator};
@@ -36,19 +37,26 @@ fn schema() -> SchemaRef {
 
 /// Rows whose every value is exact in a double, a quarter of them null; `keep` is true, false and null in turn.
 fn batch(rows: i64) -> RecordBatch {
-    let values = |salt: i64| (0..rows).map(move |i| ((i + salt) % 4 != 0).then_some((i * 7919 + salt * 31) % 1000 - 500));
+    let values =
+        |salt: i64| (0..rows).map(move |i| ((i + salt) % 4 != 0).then_some((i * 7919 + salt * 31) % 1000 - 500));
     let small = |v: i64| i32::try_from(v).unwrap();
     let columns: Vec<ArrayRef> = vec![
         Arc::new(values(0).map(|v| v.map(small)).collect::<Int32Array>()),
         Arc::new(values(1).collect::<Int64Array>()),
         Arc::new(values(2).map(|v| v.map(|v| small(v) as f32 / 4.0)).collect::<Float32Array>()),
         Arc::new(values(3).map(|v| v.map(|v| f64::from(small(v)) / 8.0)).collect::<Float64Array>()),
-        Arc::new(values(4).map(|v| v.map(i128::from)).collect::<Decimal128Array>().with_precision_and_scale(10, 2).unwrap()),
+        Arc::new(
+            values(4).map(|v| v.map(i128::from)).collect::<Decimal128Array>().with_precision_and_scale(10, 2).unwrap(),
+        ),
         Arc::new(values(5).map(|v| v.map(|v| format!("s{v}"))).collect::<StringArray>()),
         Arc::new(values(6).map(|v| v.map(small)).collect::<Date32Array>()),
         Arc::new(values(7).collect::<TimestampMicrosecondArray>().with_timezone("UTC")),
         Arc::new(values(8).map(|v| v.map(|v| v % 2 == 0)).collect::<BooleanArray>()),
-        Arc::new((0..rows).map(|i| [Some(true), Some(false), None][usize::try_from(i % 3).unwrap()]).collect::<BooleanArray>()),
+        Arc::new(
+            (0..rows)
+                .map(|i| [Some(true), Some(false), None][usize::try_from(i % 3).unwrap()])
+                .collect::<BooleanArray>(),
+        ),
         Arc::new((0..rows).map(Some).collect::<TimestampMicrosecondArray>().with_timezone("UTC")),
     ];
     RecordBatch::try_new(schema(), columns).unwrap()
@@ -56,7 +64,8 @@ fn batch(rows: i64) -> RecordBatch {
 
 fn call(expr: &str, filter: Option<&str>) -> Call {
     let column = AggregateColumn { name: "x".into(), expr: expr.into(), filter: filter.map(Into::into) };
-    let mut step = compile(Input::Source(0), &schema(), Window::tumbling(5), &[], &[column]).unwrap_or_else(|e| panic!("{expr}: {e:?}"));
+    let mut step = compile(Input::Source(0), &schema(), Window::tumbling(5), &[], &[column])
+        .unwrap_or_else(|e| panic!("{expr}: {e:?}"));
     assert_eq!(step.calls.len(), 1, "{expr}");
     step.calls.remove(0)
 }
@@ -150,7 +159,11 @@ fn a_filter_that_is_null_does_not_count() {
 #[test]
 fn outputs_are_computed_from_what_the_calls_give() {
     let column = |name: &str, expr: &str| AggregateColumn { name: name.into(), expr: expr.into(), filter: None };
-    let columns = [column("mean", "round(sum(d) / count(d), 2)"), column("n", "count(*)"), column("at", "date_format(window_end, 'ss')")];
+    let columns = [
+        column("mean", "round(sum(d) / count(d), 2)"),
+        column("n", "count(*)"),
+        column("at", "date_format(window_end, 'ss')"),
+    ];
     let key = ["str".to_owned()];
     let step = compile(Input::Source(0), &schema(), Window::tumbling(5), &key, &columns).unwrap();
     let timestamp = |us: i64| Arc::new(TimestampMicrosecondArray::from(vec![us]).with_timezone("UTC")) as ArrayRef;
@@ -164,7 +177,10 @@ fn outputs_are_computed_from_what_the_calls_give() {
     ];
     let result = RecordBatch::try_new(Arc::clone(&step.result_schema), result).unwrap();
     let outputs: Vec<_> = step.outputs.iter().map(|o| o.evaluate(&result).unwrap()).collect();
-    let expected: Vec<ArrayRef> =
-        vec![Arc::new(Float64Array::from(vec![3.33])), Arc::new(Int64Array::from(vec![4])), Arc::new(StringArray::from(vec!["05"]))];
+    let expected: Vec<ArrayRef> = vec![
+        Arc::new(Float64Array::from(vec![3.33])),
+        Arc::new(Int64Array::from(vec![4])),
+        Arc::new(StringArray::from(vec!["05"])),
+    ];
     assert_eq!(outputs, expected);
 }

@@ -11,7 +11,12 @@ use crate::window::Window;
 
 pub(in crate::aggregate) fn schema_of(fields: &[(&str, &str)]) -> SchemaRef {
     let field = |(name, data_type): &(&str, &str)| {
-        Column { name: (*name).into(), data_type: DataType::parse(data_type).unwrap(), nullable: *name != "_event_time" }.to_field()
+        Column {
+            name: (*name).into(),
+            data_type: DataType::parse(data_type).unwrap(),
+            nullable: *name != "_event_time",
+        }
+        .to_field()
     };
     Arc::new(Schema::new(fields.iter().map(field).collect::<Vec<_>>()))
 }
@@ -40,7 +45,11 @@ fn compiled(group_by: &[&str], columns: &[AggregateColumn]) -> Result<Aggregate,
     compiled_over(&rides(), group_by, columns)
 }
 
-fn compiled_over(schema: &SchemaRef, group_by: &[&str], columns: &[AggregateColumn]) -> Result<Aggregate, Vec<(AggregatePart, String)>> {
+fn compiled_over(
+    schema: &SchemaRef,
+    group_by: &[&str],
+    columns: &[AggregateColumn],
+) -> Result<Aggregate, Vec<(AggregatePart, String)>> {
     let group_by: Vec<String> = group_by.iter().map(|g| (*g).to_owned()).collect();
     let errors = |errors: Vec<super::AggregateError>| errors.into_iter().map(|e| (e.at, e.message)).collect();
     compile(Input::Source(0), schema, Window::tumbling(5), &group_by, columns).map_err(errors)
@@ -71,7 +80,11 @@ fn calls(a: &Aggregate) -> Vec<&str> {
 
 #[test]
 fn the_rides_step_compiles_to_its_parts() {
-    let columns = [column("revenue", "sum(price)", None), column("avg_weight", "avg(weight)", None), column("cnt", "count(*)", None)];
+    let columns = [
+        column("revenue", "sum(price)", None),
+        column("avg_weight", "avg(weight)", None),
+        column("cnt", "count(*)", None),
+    ];
     let a = compiled(&["city"], &columns).unwrap();
     assert_eq!(a.event_time_index, 10);
     assert_eq!(a.group_by, [0]);
@@ -99,7 +112,12 @@ fn equal_calls_are_kept_once_however_they_are_written() {
     let a = compiled(&["city"], &columns).unwrap();
     assert_eq!(
         calls(&a),
-        ["sum(price)", "count(*)", "sum(price) FILTER (WHERE (price > 10))", "sum(price) FILTER (WHERE ((price > 10) AND paid))"]
+        [
+            "sum(price)",
+            "count(*)",
+            "sum(price) FILTER (WHERE (price > 10))",
+            "sum(price) FILTER (WHERE ((price > 10) AND paid))"
+        ]
     );
     let filtered: Vec<_> = a.calls.iter().map(|c| c.filter.is_some()).collect();
     assert_eq!(filtered, [false, false, true, true]);
@@ -158,7 +176,8 @@ fn counting_rows_costs_no_array() {
 
 #[test]
 fn a_column_must_be_grouped_or_aggregated() {
-    let why = "is neither grouped by nor inside an aggregate, so a group has no single value of it: add it to groupBy, or take";
+    let why = "is neither grouped by nor inside an aggregate, so a group has no single value of it: add it to \
+               groupBy, or take";
     assert_eq!(refused_expr("price"), format!("`price` {why} `max(price)`"));
     assert_eq!(refused_expr("sum(price) + seats"), format!("`seats` {why} `max(seats)`"));
     assert_eq!(refused_expr("s.a"), format!("`s` {why} `max(s)`"));
@@ -166,14 +185,29 @@ fn a_column_must_be_grouped_or_aggregated() {
 
 #[test]
 fn what_aggregates_cannot_do_is_refused() {
-    assert_eq!(refused_expr("count(distinct city)"), "`count(DISTINCT city)`: DISTINCT in `count` is not supported yet");
-    assert!(refused_expr("sum(price order by price)").ends_with("a clause such as ORDER BY in `sum` is not supported yet"));
-    assert_eq!(refused_expr("sum(sum(price))"), "`sum(sum(price))` has an aggregate inside an aggregate, which needs two steps");
-    assert_eq!(refused_expr("sum(*)"), "`sum(*)`: `*` is only for `count(*)`, `sum` takes a column");
-    assert_eq!(refused_expr("median(price)"), "the aggregate `median` is not supported yet: there are sum, avg, count, min, max");
-    assert_eq!(refused_expr("sum(pricee)").split(':').next(), Some("there is no column `pricee` (did you mean `price`?)"));
+    assert_eq!(
+        refused_expr("count(distinct city)"),
+        "`count(DISTINCT city)`: DISTINCT in `count` is not supported yet"
+    );
     assert!(
-        refused_expr("min(s)").starts_with("`min` takes numbers, strings, dates, timestamps and booleans, and `s` is a struct<a: int>")
+        refused_expr("sum(price order by price)").ends_with("a clause such as ORDER BY in `sum` is not supported yet")
+    );
+    assert_eq!(
+        refused_expr("sum(sum(price))"),
+        "`sum(sum(price))` has an aggregate inside an aggregate, which needs two steps"
+    );
+    assert_eq!(refused_expr("sum(*)"), "`sum(*)`: `*` is only for `count(*)`, `sum` takes a column");
+    assert_eq!(
+        refused_expr("median(price)"),
+        "the aggregate `median` is not supported yet: there are sum, avg, count, min, max"
+    );
+    assert_eq!(
+        refused_expr("sum(pricee)").split(':').next(),
+        Some("there is no column `pricee` (did you mean `price`?)")
+    );
+    assert!(
+        refused_expr("min(s)")
+            .starts_with("`min` takes numbers, strings, dates, timestamps and booleans, and `s` is a struct<a: int>")
     );
     assert!(refused_expr("max(tags)").starts_with("`max` takes numbers"));
     assert!(refused_expr("sum(window_start)").starts_with("there is no column `window_start`"));
@@ -209,7 +243,10 @@ fn group_columns_must_be_there_and_comparable() {
         assert_eq!((errors.len(), errors[0].0), (1, AggregatePart::GroupBy(0)), "{errors:?}");
         errors.remove(0).1
     };
-    assert!(refused_key("ctiy").starts_with("there is no column `ctiy` (did you mean `city`?): the columns are city, price"));
+    assert!(
+        refused_key("ctiy")
+            .starts_with("there is no column `ctiy` (did you mean `city`?): the columns are city, price")
+    );
     assert!(refused_key("upper(city)").ends_with("; an expression has to be a column of a map step first"));
     assert!(refused_key("s").contains("group by its fields"));
     assert!(refused_key("tags").contains("make it a string"));
@@ -239,7 +276,8 @@ fn output_names_must_differ_from_all_others() {
         (AggregatePart::ColumnName(1), "two columns are named `n`: choose another name"),
         (
             AggregatePart::ColumnName(2),
-            "`city` is a group column already, and group columns are in the output: choose another name, or leave it out",
+            "`city` is a group column already, and group columns are in the output: choose another name, or leave it \
+             out",
         ),
         (AggregatePart::ColumnName(3), "`window_start` is a column that the window adds: choose another name"),
         (AggregatePart::ColumnName(4), "`_event_time` is a column that the window adds: choose another name"),
@@ -250,11 +288,17 @@ fn output_names_must_differ_from_all_others() {
 
 #[test]
 fn every_error_is_reported_at_once() {
-    let columns = [column("a", "sum(nope)", Some("nope > 1")), column("b", "price >", None), column("c", "count(*)", None)];
+    let columns =
+        [column("a", "sum(nope)", Some("nope > 1")), column("b", "price >", None), column("c", "count(*)", None)];
     let places: Vec<_> = refused(&["city", "nope"], &columns).into_iter().map(|(at, _)| at).collect();
     assert_eq!(
         places,
-        [AggregatePart::GroupBy(1), AggregatePart::ColumnFilter(0), AggregatePart::ColumnExpr(0), AggregatePart::ColumnExpr(1)]
+        [
+            AggregatePart::GroupBy(1),
+            AggregatePart::ColumnFilter(0),
+            AggregatePart::ColumnExpr(0),
+            AggregatePart::ColumnExpr(1)
+        ]
     );
 }
 
@@ -267,8 +311,14 @@ fn a_window_needs_an_event_time() {
 
 #[test]
 fn windows_over_windows_have_start_and_end_of_the_outer_one() {
-    let inner = schema_of(&[("window_start", "timestamp"), ("window_end", "timestamp"), ("n", "bigint"), ("_event_time", "timestamp")]);
-    let columns = [column("first", "min(window_start)", None), column("here", "window_start", None), column("n", "sum(n)", None)];
+    let inner = schema_of(&[
+        ("window_start", "timestamp"),
+        ("window_end", "timestamp"),
+        ("n", "bigint"),
+        ("_event_time", "timestamp"),
+    ]);
+    let columns =
+        [column("first", "min(window_start)", None), column("here", "window_start", None), column("n", "sum(n)", None)];
     let a = compiled_over(&inner, &[], &columns).unwrap();
     assert_eq!(calls(&a), ["min(window_start)", "sum(n)"]);
     assert_eq!(a.outputs[1].column_index(), Some(0));
@@ -280,7 +330,8 @@ fn windows_over_windows_have_start_and_end_of_the_outer_one() {
 #[test]
 fn a_group_column_may_have_the_name_of_a_call() {
     let schema = schema_of(&[("count(*)", "string"), ("_event_time", "timestamp")]);
-    let a = compiled_over(&schema, &["count(*)"], &[column("n", "count(*)", None), column("same", "`count(*)`", None)]).unwrap();
+    let a = compiled_over(&schema, &["count(*)"], &[column("n", "count(*)", None), column("same", "`count(*)`", None)])
+        .unwrap();
     let indices: Vec<_> = a.outputs.iter().map(crate::expr::ScalarExpr::column_index).collect();
     assert_eq!(indices, [Some(3), Some(2)]);
 }

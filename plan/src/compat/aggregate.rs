@@ -39,7 +39,12 @@ impl AggregateFingerprint {
     pub(super) fn of(aggregate: &Aggregate) -> Self {
         Self {
             window: WindowFingerprint::of(aggregate.window),
-            keys: aggregate.key_schema.fields().iter().map(|f| format!("{} {}", f.name(), stored_type(f.data_type()))).collect(),
+            keys: aggregate
+                .key_schema
+                .fields()
+                .iter()
+                .map(|f| format!("{} {}", f.name(), stored_type(f.data_type())))
+                .collect(),
             calls: aggregate.calls.iter().map(CallFingerprint::of).collect(),
         }
     }
@@ -47,7 +52,8 @@ impl AggregateFingerprint {
     /// Why state saved under this does not fit `now`, each beginning with what the step did.
     pub(super) fn differences(&self, now: &Self) -> Vec<String> {
         let mut found = Vec::new();
-        let (WindowFingerprint::Tumbling { size_us: then_us }, WindowFingerprint::Tumbling { size_us: now_us }) = (self.window, now.window);
+        let (WindowFingerprint::Tumbling { size_us: then_us }, WindowFingerprint::Tumbling { size_us: now_us }) =
+            (self.window, now.window);
         if then_us != now_us {
             found.push(format!("had windows of {} and now has {}", seconds(then_us), seconds(now_us)));
         }

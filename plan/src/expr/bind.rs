@@ -1,4 +1,5 @@
-//! From a syntax tree to a physical expression: names resolved, types coerced, constants folded, the result cast to a type of ours.
+//! From a syntax tree to a physical expression: names resolved, types coerced, constants folded, the result cast to a
+//! type of ours.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -36,8 +37,10 @@ impl Binder {
     pub fn new(schema: &SchemaRef) -> Result<Self, ExprError> {
         let df_schema = DFSchema::try_from(Arc::clone(schema)).map_err(|e| ExprError(describe(&e)))?;
         let df_schema = Arc::new(df_schema);
-        let context =
-            SimplifyContext::builder().with_schema(Arc::clone(&df_schema)).with_config_options(Arc::clone(&CONTEXT.options)).build();
+        let context = SimplifyContext::builder()
+            .with_schema(Arc::clone(&df_schema))
+            .with_config_options(Arc::clone(&CONTEXT.options))
+            .build();
         let no_rows = RecordBatch::new_empty(Arc::clone(schema));
         Ok(Self { schema: Arc::clone(schema), df_schema, simplifier: ExprSimplifier::new(context), no_rows })
     }
@@ -51,12 +54,14 @@ impl Binder {
         let parsed = parse::parse(sql)?;
         self.refuse_unknown_tables(&parsed)?;
         let planner = SqlToRel::new_with_options(&*CONTEXT, options);
-        let expr = planner.sql_to_expr(parsed, &self.df_schema, &mut PlannerContext::new()).map_err(|e| self.error(&e))?;
+        let expr =
+            planner.sql_to_expr(parsed, &self.df_schema, &mut PlannerContext::new()).map_err(|e| self.error(&e))?;
         refuse_nondeterministic(&expr)?;
         Ok(expr)
     }
 
-    /// Coerces types and folds constants. Not optional: functions such as `coalesce` can be evaluated in their simplified form only.
+    /// Coerces types and folds constants. Not optional: functions such as `coalesce` can be evaluated in their
+    /// simplified form only.
     pub fn simplify(&self, expr: Expr) -> Result<Expr, ExprError> {
         if let Some(sentence) = find(&expr, |e| is_senseless(e, &self.simplifier, &self.df_schema))
             .and_then(|e| mistyped(&e, &self.simplifier, &self.df_schema))
@@ -116,7 +121,8 @@ impl Binder {
         Ok(compiled)
     }
 
-    /// Simplifying folds constants, and leaves those that fail. Behind a `coalesce` or in a `case` they would wait for their row.
+    /// Simplifying folds constants, and leaves those that fail. Behind a `coalesce` or in a `case` they would wait for
+    /// their row.
     fn refuse_failing_constants(&self, simplified: &Expr) -> Result<(), ExprError> {
         let mut refused = Ok(());
         let _ = simplified.apply(|e| {
@@ -125,7 +131,10 @@ impl Binder {
                 return Ok(Continue);
             }
             if !matches!(e, Expr::Literal(..)) {
-                refused = self.physical(e, "", "").and_then(|constant| constant.try_evaluate(&self.no_rows).map_err(ExprError)).map(|_| ());
+                refused = self
+                    .physical(e, "", "")
+                    .and_then(|constant| constant.try_evaluate(&self.no_rows).map_err(ExprError))
+                    .map(|_| ());
             }
             Ok(if refused.is_err() { Stop } else { Jump })
         });
@@ -140,7 +149,8 @@ impl Binder {
             .and_then(|physical| floats::compared(physical, &self.schema))
             .map_err(|e| self.error_in(simplified, &e))?;
         let found = compiled.data_type(&self.schema).map_err(|e| self.error(&e))?;
-        // Functions may describe themselves more precisely to the physical planner than to the logical one (names of list items).
+        // Functions may describe themselves more precisely to the physical planner than to the logical one (names of
+        // list items).
         let physical = if found == wanted { compiled } else { Arc::new(CastExpr::new(compiled, wanted.clone(), None)) };
         let nullable = physical.nullable(&self.schema).map_err(|e| self.error(&e))?;
         Ok(ScalarExpr { sql: sql.to_owned(), field: Arc::new(Field::new(name, wanted, nullable)), physical })
@@ -171,15 +181,17 @@ impl Binder {
 
 pub(crate) fn refuse_aggregates(expr: &Expr) -> Result<(), ExprError> {
     match find(expr, |e| matches!(e, Expr::AggregateFunction(_))) {
-        Some(Expr::AggregateFunction(call)) => {
-            Err(ExprError(format!("`{}(…)` is an aggregate, and an aggregate belongs in an aggregate step", call.func.name())))
-        }
+        Some(Expr::AggregateFunction(call)) => Err(ExprError(format!(
+            "`{}(…)` is an aggregate, and an aggregate belongs in an aggregate step",
+            call.func.name()
+        ))),
         _ => Ok(()),
     }
 }
 
 fn refuse_nondeterministic(expr: &Expr) -> Result<(), ExprError> {
-    let unstable = |e: &Expr| matches!(e, Expr::ScalarFunction(f) if f.func.signature().volatility != Volatility::Immutable);
+    let unstable =
+        |e: &Expr| matches!(e, Expr::ScalarFunction(f) if f.func.signature().volatility != Volatility::Immutable);
     let Some(Expr::ScalarFunction(found)) = find(expr, unstable) else { return Ok(()) };
     let name = found.func.name();
     let instead = match found.func.signature().volatility {
@@ -203,8 +215,14 @@ fn find(expr: &Expr, wanted: impl Fn(&Expr) -> bool) -> Option<Expr> {
 
 fn not_storable(natural: &DataType) -> ExprError {
     ExprError(match natural {
-        DataType::Null => "this is always null, and a null has no type: cast it, as in `cast(null as string)`".to_owned(),
-        DataType::Decimal256(precision, _) => format!("this has {precision} decimal digits, and at most 38 can be stored: cast it"),
-        other => format!("its type is {}, which no column can hold: cast it, to a bigint or a string", type_name(other)),
+        DataType::Null => {
+            "this is always null, and a null has no type: cast it, as in `cast(null as string)`".to_owned()
+        }
+        DataType::Decimal256(precision, _) => {
+            format!("this has {precision} decimal digits, and at most 38 can be stored: cast it")
+        }
+        other => {
+            format!("its type is {}, which no column can hold: cast it, to a bigint or a string", type_name(other))
+        }
     })
 }

@@ -1,7 +1,8 @@
 //! An expression's text as saved state names it.
 //!
-//! It is stored in checkpoints, so it is ours: an upgrade of the planner must not change it. It does not depend on spaces, capitals of
-//! keywords or superfluous parentheses in what the user wrote. Every operation is in parentheses of its own, so no two meanings share a text.
+//! It is stored in checkpoints, so it is ours: an upgrade of the planner must not change it. It does not depend on
+//! spaces, capitals of keywords or superfluous parentheses in what the user wrote. Every operation is in parentheses of
+//! its own, so no two meanings share a text.
 
 use arrow::datatypes::DataType as ArrowType;
 use datafusion_common::ScalarValue;
@@ -28,7 +29,8 @@ pub(crate) fn canonical(planned: &Expr) -> String {
         Expr::IsNotUnknown(inner) => format!("({} IS NOT UNKNOWN)", canonical(inner)),
         Expr::Like(like) => {
             let operator = if like.case_insensitive { "ILIKE" } else { "LIKE" };
-            let escape = like.escape_char.map(|c| format!(" ESCAPE {}", quoted(&c.to_string(), '\''))).unwrap_or_default();
+            let escape =
+                like.escape_char.map(|c| format!(" ESCAPE {}", quoted(&c.to_string(), '\''))).unwrap_or_default();
             format!("({} {}{operator} {}{escape})", canonical(&like.expr), not(like.negated), canonical(&like.pattern))
         }
         Expr::Between(between) => {
@@ -38,7 +40,9 @@ pub(crate) fn canonical(planned: &Expr) -> String {
         Expr::InList(list) => format!("({} {}IN ({}))", canonical(&list.expr), not(list.negated), listed(&list.list)),
         Expr::Case(case) => case_text(case),
         Expr::Cast(cast) => format!("cast({} as {})", canonical(&cast.expr), stored_type(cast.field.data_type())),
-        Expr::TryCast(cast) => format!("try_cast({} as {})", canonical(&cast.expr), stored_type(cast.field.data_type())),
+        Expr::TryCast(cast) => {
+            format!("try_cast({} as {})", canonical(&cast.expr), stored_type(cast.field.data_type()))
+        }
         Expr::ScalarFunction(call) => format!("{}({})", call.func.name(), listed(&call.args)),
         Expr::AggregateFunction(call) => format!("{}({})", call.func.name(), listed(&call.params.args)),
         // Nothing else passes the parser's and the binder's refusals in a scalar expression.
@@ -57,7 +61,9 @@ pub(crate) fn stored_type(arrow: &ArrowType) -> String {
 
 fn literal(value: &ScalarValue) -> String {
     match value {
-        ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text)) => quoted(text, '\''),
+        ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text)) => {
+            quoted(text, '\'')
+        }
         ScalarValue::Boolean(Some(flag)) => flag.to_string(),
         ScalarValue::Int64(Some(number)) => number.to_string(),
         ScalarValue::UInt64(Some(number)) => number.to_string(),
@@ -88,7 +94,11 @@ fn listed(expressions: &[Expr]) -> String {
 /// Bare if it is a plain name in quotes that are for names; else quoted, quotes inside doubled.
 fn quoted(text: &str, quote: char) -> String {
     let plain = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_');
-    if plain && quote == '"' { text.to_owned() } else { format!("{quote}{}{quote}", text.replace(quote, &format!("{quote}{quote}"))) }
+    if plain && quote == '"' {
+        text.to_owned()
+    } else {
+        format!("{quote}{}{quote}", text.replace(quote, &format!("{quote}{quote}")))
+    }
 }
 
 fn not(negated: bool) -> &'static str {
@@ -108,7 +118,8 @@ mod tests {
 
     fn text(sql: &str) -> String {
         let column = |name: &str, data_type: DataType| Field::new(name, data_type.to_arrow(), true);
-        let columns = vec![column("price", DataType::Double), column("city", DataType::String), column("n", DataType::Bigint)];
+        let columns =
+            vec![column("price", DataType::Double), column("city", DataType::String), column("n", DataType::Bigint)];
         canonical(&Binder::new(&Arc::new(Schema::new(columns))).unwrap().plan(sql).unwrap())
     }
 

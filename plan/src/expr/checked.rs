@@ -82,7 +82,9 @@ impl PhysicalExpr for Negation {
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
         Ok(match self.of.evaluate(batch)? {
             ColumnarValue::Array(array) => ColumnarValue::Array(neg(&array)?),
-            ColumnarValue::Scalar(scalar) => ColumnarValue::Scalar(ScalarValue::try_from_array(&neg(&scalar.to_array()?)?, 0)?),
+            ColumnarValue::Scalar(scalar) => {
+                ColumnarValue::Scalar(ScalarValue::try_from_array(&neg(&scalar.to_array()?)?, 0)?)
+            }
         })
     }
 
@@ -140,7 +142,8 @@ impl InDigits {
         match found.iter().flatten().find(|value| value.unsigned_abs() >= least_beyond) {
             None => Ok(()),
             Some(value) => exec_err!(
-                "`{}` has more digits than its type, decimal({},{}), can hold: cast the operands to decimals of fewer digits",
+                "`{}` has more digits than its type, decimal({},{}), can hold: cast the operands to decimals of fewer \
+                 digits",
                 decimal_text(value, self.scale),
                 self.precision,
                 self.scale

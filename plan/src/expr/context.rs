@@ -42,7 +42,8 @@ impl Context {
             }
             functions.insert(function.name().to_owned(), function);
         }
-        let aggregates = [sum::sum_udaf(), average::avg_udaf(), count::count_udaf(), min_max::min_udaf(), min_max::max_udaf()];
+        let aggregates =
+            [sum::sum_udaf(), average::avg_udaf(), count::count_udaf(), min_max::min_udaf(), min_max::max_udaf()];
         let mut options = ConfigOptions::default();
         options.execution.time_zone = Some("UTC".to_owned());
         options.sql_parser.enable_ident_normalization = false;
@@ -128,7 +129,8 @@ impl ContextProvider for Context {
     }
 }
 
-/// The types in casts are the types of columns: a `timestamp` is in microseconds and UTC, a plain `decimal` is `decimal(10,0)`.
+/// The types in casts are the types of columns: a `timestamp` is in microseconds and UTC, a plain `decimal` is
+/// `decimal(10,0)`.
 #[derive(Debug)]
 struct DdlTypes;
 
@@ -136,7 +138,9 @@ impl TypePlanner for DdlTypes {
     fn plan_type_field(&self, sql_type: &SqlType) -> Result<Option<FieldRef>> {
         match (DataType::parse(&sql_type.to_string()), sql_type) {
             (Ok(ours), _) => Ok(Some(Arc::new(Field::new("", ours.to_arrow(), true)))),
-            (Err(why), SqlType::Custom(..) | SqlType::Decimal(_) | SqlType::Dec(_) | SqlType::Numeric(_)) => plan_err!("{why}"),
+            (Err(why), SqlType::Custom(..) | SqlType::Decimal(_) | SqlType::Dec(_) | SqlType::Numeric(_)) => {
+                plan_err!("{why}")
+            }
             // The planner would accept the length and ignore it.
             (
                 Err(_),
@@ -150,7 +154,8 @@ impl TypePlanner for DdlTypes {
                 "`{}` is not a type here: strings have no length; use string, and left(…) to cut one",
                 sql_type.to_string().to_lowercase()
             ),
-            // Other types of SQL (varchar, interval, smallint) are left to the planner: the result is normalised, or refused.
+            // Other types of SQL (varchar, interval, smallint) are left to the planner: the result is normalised, or
+            // refused.
             (Err(_), _) => Ok(None),
         }
     }
@@ -161,13 +166,19 @@ impl TypePlanner for DdlTypes {
 struct FieldPlanner;
 
 impl ExprPlanner for FieldPlanner {
-    fn plan_field_access(&self, access: RawFieldAccessExpr, _schema: &DFSchema) -> Result<PlannerResult<RawFieldAccessExpr>> {
+    fn plan_field_access(
+        &self,
+        access: RawFieldAccessExpr,
+        _schema: &DFSchema,
+    ) -> Result<PlannerResult<RawFieldAccessExpr>> {
         match access.field_access {
             GetFieldAccess::NamedStructField { name } => {
                 let args = vec![access.expr, Expr::Literal(name, None)];
                 Ok(PlannerResult::Planned(datafusion_functions::core::get_field().call(args)))
             }
-            GetFieldAccess::ListIndex { .. } | GetFieldAccess::ListRange { .. } => plan_err!("items of an array cannot be picked yet"),
+            GetFieldAccess::ListIndex { .. } | GetFieldAccess::ListRange { .. } => {
+                plan_err!("items of an array cannot be picked yet")
+            }
         }
     }
 }

@@ -1,8 +1,9 @@
 //! The parser's generic dialect, with bounds on its work and on its stack.
 //!
-//! The parser counts how deep it is, but not everywhere: two thousand times `interval` take more stack than there is, which ends the process.
-//! Where a text does not parse, the parser goes back and reads words such as `cast` and `case` as names, at each level anew: twenty nested casts
-//! with a slip in the innermost are a million attempts. So attempts are counted, and a text has no more than any that is right can need.
+//! The parser counts how deep it is, but not everywhere: two thousand times `interval` take more stack than there is,
+//! which ends the process. Where a text does not parse, the parser goes back and reads words such as `cast` and `case`
+//! as names, at each level anew: twenty nested casts with a slip in the innermost are a million attempts. So attempts
+//! are counted, and a text has no more than any that is right can need.
 
 use std::any::TypeId;
 use std::cell::Cell;

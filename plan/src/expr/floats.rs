@@ -1,8 +1,8 @@
 //! Comparisons of floating-point numbers by the one order of [`crate::floats`].
 //!
-//! DataFusion compares them by Arrow's order of bits. So what is compared is put into its normal form first, whose bits have the right order:
-//! by a function around each operand, which the simplifier folds for constants. Where a comparison by `<` and the like remains, [`compared`]
-//! replaces both by a kernel that needs no copy.
+//! DataFusion compares them by Arrow's order of bits. So what is compared is put into its normal form first, whose bits
+//! have the right order: by a function around each operand, which the simplifier folds for constants. Where a
+//! comparison by `<` and the like remains, [`compared`] replaces both by a kernel that needs no copy.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -13,8 +13,8 @@ use arrow::datatypes::{DataType, Field, FieldRef, Float32Type, Float64Type, Sche
 use datafusion_common::tree_node::{Transformed, TreeNode};
 use datafusion_common::{DFSchema, Result, ScalarValue, internal_err, plan_err};
 use datafusion_expr::{
-    Case, ColumnarValue, Expr, ExprSchemable, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Volatility,
+    Case, ColumnarValue, Expr, ExprSchemable, Operator, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl,
+    Signature, Volatility,
 };
 use datafusion_physical_expr::expressions::BinaryExpr;
 use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr};
@@ -30,8 +30,12 @@ static NORMAL: LazyLock<Arc<ScalarUDF>> =
 pub(super) fn normal(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let rewritten = expr.transform_up(|mut e| {
         let changed = match &mut e {
-            Expr::BinaryExpr(binary) if is_comparison(binary.op) => wrap([binary.left.as_mut(), binary.right.as_mut()], schema),
-            Expr::Between(between) => wrap([between.expr.as_mut(), between.low.as_mut(), between.high.as_mut()], schema),
+            Expr::BinaryExpr(binary) if is_comparison(binary.op) => {
+                wrap([binary.left.as_mut(), binary.right.as_mut()], schema)
+            }
+            Expr::Between(between) => {
+                wrap([between.expr.as_mut(), between.low.as_mut(), between.high.as_mut()], schema)
+            }
             Expr::InList(list) => wrap(std::iter::once(list.expr.as_mut()).chain(&mut list.list), schema),
             Expr::Case(case) => match &mut case.expr {
                 Some(subject) => {
@@ -41,13 +45,19 @@ pub(super) fn normal(expr: Expr, schema: &DFSchema) -> Result<Expr> {
                 None => false,
             },
             Expr::ScalarFunction(f) if ["greatest", "least"].contains(&f.func.name()) => wrap(&mut f.args, schema),
-            Expr::ScalarFunction(f) if f.func.name() == "nullif" && f.args.len() == 2 && f.args.iter().any(|arg| is_float(arg, schema)) => {
+            Expr::ScalarFunction(f)
+                if f.func.name() == "nullif" && f.args.len() == 2 && f.args.iter().any(|arg| is_float(arg, schema)) =>
+            {
                 // It gives its first argument as it is.
                 let value = f.args[0].clone();
                 wrap(&mut f.args, schema);
                 let equal = f.args[0].clone().eq(f.args[1].clone());
                 let null = Expr::Literal(ScalarValue::try_from(&value.get_type(schema)?)?, None);
-                return Ok(Transformed::yes(Expr::Case(Case::new(None, vec![(Box::new(equal), Box::new(null))], Some(Box::new(value))))));
+                return Ok(Transformed::yes(Expr::Case(Case::new(
+                    None,
+                    vec![(Box::new(equal), Box::new(null))],
+                    Some(Box::new(value)),
+                ))));
             }
             _ => false,
         };
@@ -137,7 +147,8 @@ fn by_value(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Option<Arc<
 
 /// Without [`Normal`] around it.
 fn bare(operand: &Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
-    let inner = operand.downcast_ref::<ScalarFunctionExpr>().filter(|f| f.name() == NAME).and_then(|f| f.args().first());
+    let inner =
+        operand.downcast_ref::<ScalarFunctionExpr>().filter(|f| f.name() == NAME).and_then(|f| f.args().first());
     Arc::clone(inner.unwrap_or(operand))
 }
 
@@ -263,7 +274,9 @@ impl PhysicalExpr for Compared {
         let (values, scalar, operator) = match (left, right) {
             (ColumnarValue::Array(left), ColumnarValue::Array(right)) => {
                 return Ok(ColumnarValue::Array(match left.data_type() {
-                    DataType::Float32 => Arc::new(self.operator.of_each::<Float32Type>(left.as_primitive(), right.as_primitive())),
+                    DataType::Float32 => {
+                        Arc::new(self.operator.of_each::<Float32Type>(left.as_primitive(), right.as_primitive()))
+                    }
                     _ => Arc::new(self.operator.of_each::<Float64Type>(left.as_primitive(), right.as_primitive())),
                 }));
             }
@@ -328,21 +341,33 @@ mod tests {
 
     /// All pairs of values, in the double columns `a` and `b` and in the float columns `f` and `g`.
     fn pairs() -> (Vec<(f64, f64)>, RecordBatch) {
-        let pairs: Vec<_> =
-            VALUES.iter().flat_map(|a| VALUES.iter().map(|b| (*a, *b))).filter(|(a, b)| *a != f64::MAX && *b != f64::MAX).collect();
+        let pairs: Vec<_> = VALUES
+            .iter()
+            .flat_map(|a| VALUES.iter().map(|b| (*a, *b)))
+            .filter(|(a, b)| *a != f64::MAX && *b != f64::MAX)
+            .collect();
         let column = |pick: fn(&(f64, f64)) -> f64| -> Vec<f64> { pairs.iter().map(pick).collect() };
         #[allow(clippy::cast_possible_truncation)]
-        let narrow =
-            |values: Vec<f64>| -> ArrayRef { Arc::new(Float32Array::from(values.into_iter().map(|v| v as f32).collect::<Vec<_>>())) };
+        let narrow = |values: Vec<f64>| -> ArrayRef {
+            Arc::new(Float32Array::from(values.into_iter().map(|v| v as f32).collect::<Vec<_>>()))
+        };
         let wide = |values: Vec<f64>| -> ArrayRef { Arc::new(Float64Array::from(values)) };
-        let columns =
-            [("a", wide(column(|p| p.0))), ("b", wide(column(|p| p.1))), ("f", narrow(column(|p| p.0))), ("g", narrow(column(|p| p.1)))];
-        let batch = RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap();
+        let columns = [
+            ("a", wide(column(|p| p.0))),
+            ("b", wide(column(|p| p.1))),
+            ("f", narrow(column(|p| p.0))),
+            ("g", narrow(column(|p| p.1))),
+        ];
+        let batch =
+            RecordBatch::try_from_iter_with_nullable(columns.map(|(name, column)| (name, column, true))).unwrap();
         (pairs, batch)
     }
 
     fn evaluated(sql: &str, batch: &RecordBatch) -> ArrayRef {
-        compile(sql, &batch.schema(), "x").unwrap_or_else(|e| panic!("{sql}: {e}")).evaluate(batch).unwrap_or_else(|e| panic!("{sql}: {e}"))
+        compile(sql, &batch.schema(), "x")
+            .unwrap_or_else(|e| panic!("{sql}: {e}"))
+            .evaluate(batch)
+            .unwrap_or_else(|e| panic!("{sql}: {e}"))
     }
 
     #[test]
@@ -375,7 +400,9 @@ mod tests {
     #[test]
     fn a_literal_on_either_side_and_constants_compare_alike() {
         let (pairs, batch) = pairs();
-        for (text, literal) in [("0e0", 0.0), ("-1.5", -1.5), ("0e0/0e0", f64::NAN), ("1e0/0e0", f64::INFINITY), ("-0e0", -0.0)] {
+        for (text, literal) in
+            [("0e0", 0.0), ("-1.5", -1.5), ("0e0/0e0", f64::NAN), ("1e0/0e0", f64::INFINITY), ("-0e0", -0.0)]
+        {
             for (operator, holds) in [
                 ("<", Ordering::is_lt as fn(Ordering) -> bool),
                 ("<=", Ordering::is_le),
@@ -398,9 +425,12 @@ mod tests {
 
     #[test]
     fn nulls_stay_nulls_and_values_stay_what_they_were() {
-        let batch =
-            RecordBatch::try_from_iter_with_nullable([("a", Arc::new(Float64Array::from(vec![None, Some(-0.0)])) as ArrayRef, true)])
-                .unwrap();
+        let batch = RecordBatch::try_from_iter_with_nullable([(
+            "a",
+            Arc::new(Float64Array::from(vec![None, Some(-0.0)])) as ArrayRef,
+            true,
+        )])
+        .unwrap();
         assert_eq!(evaluated("a < 1e0", &batch).as_boolean(), &BooleanArray::from(vec![None, Some(true)]));
         assert_eq!(evaluated("a < cast(null as double)", &batch).null_count(), 2);
         let kept = evaluated("nullif(a, 7e0)", &batch);

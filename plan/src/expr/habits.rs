@@ -1,5 +1,5 @@
-//! What to write instead of functions and operators that other SQL has and this one lacks. A name that is near by its letters (`md5`, `min`)
-//! helps nobody who knows what he means.
+//! What to write instead of functions and operators that other SQL has and this one lacks. A name that is near by its
+//! letters (`md5`, `min`) helps nobody who knows what he means.
 
 use super::context::CONTEXT;
 use crate::quote::quoted;
@@ -22,8 +22,10 @@ pub(super) enum Advice {
 
 use Advice::{Lacking, Write};
 
-const ARRAYS: &str = "arrays and maps can't be looked into by an expression yet: flatten them where the records are produced";
-const JSON: &str = "declare what is inside as a column of the source, such as `s` of the type `struct<a: int>`, and write `s.a`";
+const ARRAYS: &str =
+    "arrays and maps can't be looked into by an expression yet: flatten them where the records are produced";
+const JSON: &str =
+    "declare what is inside as a column of the source, such as `s` of the type `struct<a: int>`, and write `s.a`";
 const HASHES: &str = "there are no hash functions yet: compute it where the records are produced";
 const ZONES: &str = "there are no time zones in expressions yet: times are in UTC";
 const PLAIN: &str = "it is not supported yet: compute it where the records are produced";
@@ -111,7 +113,8 @@ pub(super) const HABITS: &[Habit] = &[
     // Numbers.
     habit("bin", &["seats"], Lacking(PLAIN)),
     habit("bit_count", &["seats"], Lacking(PLAIN)),
-    habit("bround", &["price"], Lacking("there is no rounding half to even: write `round(…)`, which rounds half away from zero")),
+    habit("bround", &["price"], Lacking("there is no rounding half to even: write `round(…)`, which rounds half away \
+                                         from zero")),
     habit("ceiling", &["price"], Write("ceil($1)")),
     habit("conv", &["city", "16", "10"], Lacking(PLAIN)),
     habit("div", &["seats", "2"], Write("$1 / $2")),
@@ -133,7 +136,8 @@ pub(super) const HABITS: &[Habit] = &[
     habit("try_multiply", &["seats", "2"], Write("try_cast(cast($1 as decimal(19,0)) * $2 as bigint)")),
     habit("try_subtract", &["seats", "1"], Write("try_cast(cast($1 as decimal(38,0)) - $2 as bigint)")),
     habit("width_bucket", &["price", "0", "10", "5"], Lacking("write a `case`, with a `when` for each bucket")),
-    habit("randn", &[], Lacking("its result would differ when an epoch is run again: compute it where the records are produced")),
+    habit("randn", &[], Lacking("its result would differ when an epoch is run again: compute it where the records are \
+                                 produced")),
     // Dates and times.
     habit("add_months", &["day", "1"], Write("$1 + interval '1 month'")),
     habit("convert_timezone", &["'UTC'", "ts"], Lacking(ZONES)),
@@ -141,10 +145,12 @@ pub(super) const HABITS: &[Habit] = &[
     habit("curdate", &[], Lacking(CLOCK)),
     habit("current_watermark", &["ts"], Lacking(OVER)),
     habit("date_add", &["day", "7"], Write("$1 + interval '7 days'")),
-    habit("date_diff", &["day", "day"], Write("(to_unixtime(cast($1 as timestamp)) - to_unixtime(cast($2 as timestamp))) / 86400")),
+    habit("date_diff", &["day", "day"], Write("(to_unixtime(cast($1 as timestamp)) - to_unixtime(cast($2 as \
+                                               timestamp))) / 86400")),
     habit("date_sub", &["day", "7"], Write("$1 - interval '7 days'")),
     habit("dateadd", &["day", "7"], Write("$1 + interval '7 days'")),
-    habit("datediff", &["day", "day"], Write("(to_unixtime(cast($1 as timestamp)) - to_unixtime(cast($2 as timestamp))) / 86400")),
+    habit("datediff", &["day", "day"], Write("(to_unixtime(cast($1 as timestamp)) - to_unixtime(cast($2 as \
+                                              timestamp))) / 86400")),
     habit("date_from_unix_date", &["seats"], Write("cast(to_timestamp_seconds($1 * 86400) as date)")),
     habit("day", &["ts"], Write("date_part('day', $1)")),
     habit("dayname", &["ts"], Write("date_format($1, 'EEEE')")),
@@ -156,11 +162,13 @@ pub(super) const HABITS: &[Habit] = &[
     habit("hour", &["ts"], Write("date_part('hour', $1)")),
     habit("last_day", &["day"], Write("cast(date_trunc('month', $1) + interval '1 month' - interval '1 day' as date)")),
     habit("localtimestamp", &[], Lacking(CLOCK)),
-    habit("make_timestamp", &["2024", "1", "31", "12", "0", "0"], Write("cast(make_date($1, $2, $3) as timestamp) + interval '12 hours'")),
+    habit("make_timestamp", &["2024", "1", "31", "12", "0", "0"], Write("cast(make_date($1, $2, $3) as timestamp) + \
+        interval '12 hours'")),
     habit("minute", &["ts"], Write("date_part('minute', $1)")),
     habit("month", &["ts"], Write("date_part('month', $1)")),
     habit("monthname", &["ts"], Write("date_format($1, 'MMMM')")),
-    habit("months_between", &["ts", "ts"], Write("(date_part('year', $1) - date_part('year', $2)) * 12 + date_part('month', $1) - date_part('month', $2)")),
+    habit("months_between", &["ts", "ts"], Write("(date_part('year', $1) - date_part('year', $2)) * 12 + \
+                                                  date_part('month', $1) - date_part('month', $2)")),
     habit("next_day", &["day", "'Monday'"], Write("cast(date_trunc('week', $1) + interval '7 days' as date)")),
     habit("proctime", &[], Lacking(CLOCK)),
     habit("quarter", &["ts"], Write("date_part('quarter', $1)")),
@@ -258,7 +266,9 @@ pub(super) fn no_such_function(name: &str, args: &[String]) -> Option<String> {
     let habit = HABITS.iter().find(|h| h.name == name)?;
     Some(match habit.advice {
         Lacking(what) => format!("there is no function {}: {what}", quoted(name)),
-        Write(template) => format!("there is no function {}: write {}", quoted(name), quoted(suggestion(habit, template, args))),
+        Write(template) => {
+            format!("there is no function {}: write {}", quoted(name), quoted(suggestion(habit, template, args)))
+        }
     })
 }
 

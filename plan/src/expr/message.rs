@@ -32,7 +32,9 @@ fn nearest_function<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -
     };
     let found = nearest(name, candidates)?;
     let distance = levenshtein(found, name);
-    let is_slip = distance <= 1 && name.chars().count() > 3 || sorted(found) == sorted(name) || distance <= name.chars().count() / 4;
+    let is_slip = distance <= 1 && name.chars().count() > 3
+        || sorted(found) == sorted(name)
+        || distance <= name.chars().count() / 4;
     is_slip.then_some(found)
 }
 
@@ -97,17 +99,24 @@ fn shortened(text: String) -> String {
 /// What Arrow says of a value that it can't compute with.
 fn of_a_value(text: &str) -> Option<String> {
     if text.contains("Divide by zero") {
-        return Some("a division by zero: write `nullif(…, 0)` around the divisor if the result is to be null".to_owned());
+        return Some(
+            "a division by zero: write `nullif(…, 0)` around the divisor if the result is to be null".to_owned(),
+        );
     }
     if let Some((_, operation)) = text.split_once("verflow happened on: ") {
         return Some(format!("{} is beyond the range of its type: cast to a wider type first", quoted(operation)));
     }
     if let Some((_, rest)) = text.split_once("verflow on abs(") {
-        return Some(format!("{} is beyond the range of its type: cast to a wider type first", quoted(format_args!("abs({rest}"))));
+        return Some(format!(
+            "{} is beyond the range of its type: cast to a wider type first",
+            quoted(format_args!("abs({rest}"))
+        ));
     }
     if text.contains("non UTF-8") || text.contains("nvalid UTF-8") || text.contains("nvalid utf-8") {
         return Some(
-            "the bytes are not UTF-8, so they are no string: write `encode(…, 'hex')`, or `try_cast(… as string)` for null".to_owned(),
+            "the bytes are not UTF-8, so they are no string: write `encode(…, 'hex')`, or `try_cast(… as string)` for \
+             null"
+                .to_owned(),
         );
     }
     let beyond = |value: &str, of: &str| Some(format!("{} does not fit {}", quoted(value), with_article(of)));
@@ -117,18 +126,24 @@ fn of_a_value(text: &str) -> Option<String> {
         }
     }
     for word in ["large", "small"] {
-        if let Some((value, rest)) = text.split_once(&format!(" is too {word} to store in a Decimal128 of precision ")) {
+        if let Some((value, rest)) = text.split_once(&format!(" is too {word} to store in a Decimal128 of precision "))
+        {
             let digits = rest.split('.').next().unwrap_or_default();
             return Some(format!("{} has more than the {digits} digits that its decimal can hold", quoted(value)));
         }
     }
-    if let Some((wanted, value)) = text.strip_prefix("Cannot cast to ").and_then(|rest| rest.split_once(". Overflowing on ")) {
+    if let Some((wanted, value)) =
+        text.strip_prefix("Cannot cast to ").and_then(|rest| rest.split_once(". Overflowing on "))
+    {
         return beyond(value, &wanted.replace(", ", ","));
     }
-    if let Some((value, wanted)) = text.strip_prefix("value of ").and_then(|rest| rest.split_once(" is out of range ")) {
+    if let Some((value, wanted)) = text.strip_prefix("value of ").and_then(|rest| rest.split_once(" is out of range "))
+    {
         return beyond(value, wanted);
     }
-    if let Some((value, why)) = text.strip_prefix("Error parsing timestamp from '").and_then(|rest| rest.rsplit_once("': ")) {
+    if let Some((value, why)) =
+        text.strip_prefix("Error parsing timestamp from '").and_then(|rest| rest.rsplit_once("': "))
+    {
         return Some(format!("{} can't be cast to a timestamp ({why})", quoted(value)));
     }
     None
@@ -162,13 +177,18 @@ pub(super) fn with_article(type_name: &str) -> String {
 }
 
 fn no_such_function(name: &str) -> String {
-    let is_aggregate = all_default_aggregate_functions().iter().any(|f| f.name() == name || f.aliases().iter().any(|a| a == name));
+    let is_aggregate =
+        all_default_aggregate_functions().iter().any(|f| f.name() == name || f.aliases().iter().any(|a| a == name));
     if is_aggregate {
         return format!("the aggregate `{name}` is not supported yet: there are {}", AGGREGATES.join(", "));
     }
     let names = CONTEXT.udf_names();
     let hint = nearest_function(name, names.iter().map(String::as_str).chain(AGGREGATES));
-    format!("there is no function {}{}", quoted(name), hint.map(|n| format!(": did you mean `{n}`?")).unwrap_or_default())
+    format!(
+        "there is no function {}{}",
+        quoted(name),
+        hint.map(|n| format!(": did you mean `{n}`?")).unwrap_or_default()
+    )
 }
 
 /// The innermost message, without what DataFusion wraps around it.

@@ -1,7 +1,7 @@
 //! Says in one sentence where the types of an expression do not go together: what was found, and what would be right.
 //!
-//! DataFusion refuses such an expression as a whole and in its own words. So once it has, the innermost part that it refuses is looked for:
-//! one whose operands are right by themselves.
+//! DataFusion refuses such an expression as a whole and in its own words. So once it has, the innermost part that it
+//! refuses is looked for: one whose operands are right by themselves.
 
 use std::ops::ControlFlow;
 
@@ -39,7 +39,8 @@ fn innermost(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> Con
     if is_right { ControlFlow::Continue(()) } else { ControlFlow::Break(sentence(expr, schema)) }
 }
 
-/// Whether this is no cast, or one between types that can be cast. The planner asks later, with the types that it has made of them.
+/// Whether this is no cast, or one between types that can be cast. The planner asks later, with the types that it has
+/// made of them.
 fn castable(expr: &Expr, schema: &DFSchema) -> bool {
     match cast_of(expr) {
         Some((inner, to)) => inner.get_type(schema).is_ok_and(|from| can_cast_types(&from, to)),
@@ -47,8 +48,9 @@ fn castable(expr: &Expr, schema: &DFSchema) -> bool {
     }
 }
 
-/// What the planner lets pass: minus before a time fails at every row, bit operations cut doubles off to whole numbers without a word
-/// (`price ^ 2` is no power), a number is taken for a condition, and strings are cast until a row comes that can't be.
+/// What the planner lets pass: minus before a time fails at every row, bit operations cut doubles off to whole numbers
+/// without a word (`price ^ 2` is no power), a number is taken for a condition, and strings are cast until a row comes
+/// that can't be.
 pub(super) fn is_senseless(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> bool {
     let found = |e: &Expr| e.get_type(schema).unwrap_or(ArrowType::Null);
     let meaningless = match expr {
@@ -57,14 +59,16 @@ pub(super) fn is_senseless(expr: &Expr, simplifier: &ExprSimplifier, schema: &DF
             [&binary.left, &binary.right].into_iter().map(|e| found(e)).any(|t| t.is_floating() || t.is_decimal())
         }
         Expr::BinaryExpr(binary) if divides_by_zero(binary) => !found(&binary.left).is_floating(),
-        Expr::Case(case) => case_conditions(case).any(|when| !matches!(found(when), ArrowType::Boolean | ArrowType::Null)),
+        Expr::Case(case) => {
+            case_conditions(case).any(|when| !matches!(found(when), ArrowType::Boolean | ArrowType::Null))
+        }
         _ => false,
     };
     meaningless || unit_is_unknown(expr, schema) || casts_a_string(expr, simplifier, schema)
 }
 
-/// Whether a number is cast to a time or a time to a number: nothing says whether it counts seconds, milliseconds or microseconds. (Spark
-/// takes seconds, DataFusion microseconds.)
+/// Whether a number is cast to a time or a time to a number: nothing says whether it counts seconds, milliseconds or
+/// microseconds. (Spark takes seconds, DataFusion microseconds.)
 fn unit_is_unknown(expr: &Expr, schema: &DFSchema) -> bool {
     let Some((inner, to)) = cast_of(expr) else { return false };
     let Ok(from) = inner.get_type(schema) else { return false };
@@ -75,7 +79,8 @@ fn unit_is_unknown(expr: &Expr, schema: &DFSchema) -> bool {
 }
 
 fn unit_sentence(inner: &Expr, to: &ArrowType, schema: &DFSchema) -> String {
-    let refused = format!("{} can't be cast to {}, since nothing says which unit it counts", operand(inner, schema), a_type(to));
+    let refused =
+        format!("{} can't be cast to {}, since nothing says which unit it counts", operand(inner, schema), a_type(to));
     let instead = match to {
         ArrowType::Timestamp(..) => "to_timestamp_seconds(…), to_timestamp_millis(…) or to_timestamp_micros(…)",
         ArrowType::Date32 => "cast(to_timestamp_seconds(…) as date), with …_millis or …_micros for other units",
@@ -86,15 +91,17 @@ fn unit_sentence(inner: &Expr, to: &ArrowType, schema: &DFSchema) -> String {
 
 fn divides_by_zero(binary: &BinaryExpr) -> bool {
     let is_zero = |value: &ScalarValue| ScalarValue::new_zero(&value.data_type()).is_ok_and(|zero| zero == *value);
-    matches!(binary.op, Operator::Divide | Operator::Modulo) && matches!(&*binary.right, Expr::Literal(value, _) if is_zero(value))
+    matches!(binary.op, Operator::Divide | Operator::Modulo)
+        && matches!(&*binary.right, Expr::Literal(value, _) if is_zero(value))
 }
 
 fn case_conditions(case: &Case) -> impl Iterator<Item = &Expr> {
     case.when_then_expr.iter().filter(|_| case.expr.is_none()).map(|(when, _)| when.as_ref())
 }
 
-/// Whether the planner would cast an operand that is a string to something else. A literal is cast here and now, and refused if it can't be;
-/// a column would be cast row by row, and end the pipeline at the first that can't be. Who means that writes the cast.
+/// Whether the planner would cast an operand that is a string to something else. A literal is cast here and now, and
+/// refused if it can't be; a column would be cast row by row, and end the pipeline at the first that can't be. Who
+/// means that writes the cast.
 fn casts_a_string(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> bool {
     let is_string = |e: &Expr| e.get_type(schema).is_ok_and(|t| t.is_string());
     let written = operands(expr);
@@ -105,12 +112,14 @@ fn casts_a_string(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -
     let Ok(coerced) = simplifier.coerce(alone, &types) else { return false };
     // Every string is binary.
     let is_text = |e: &Expr| e.get_type(&types).is_ok_and(|t| t.is_string() || t.is_binary());
-    let is_cast = |(before, after): (&&Expr, &&Expr)| is_string(before) && !matches!(before, Expr::Literal(..)) && !is_text(after);
+    let is_cast = |(before, after): (&&Expr, &&Expr)| {
+        is_string(before) && !matches!(before, Expr::Literal(..)) && !is_text(after)
+    };
     written.iter().zip(&operands(&coerced)).any(is_cast)
 }
 
-/// The expression over columns of its operands' types: what is in the operands was looked at by itself, and to coerce it for each expression
-/// around it takes a time that grows with the cube of the depth.
+/// The expression over columns of its operands' types: what is in the operands was looked at by itself, and to coerce
+/// it for each expression around it takes a time that grows with the cube of the depth.
 fn alone(expr: &Expr, schema: &DFSchema) -> Result<(Expr, DFSchema), DataFusionError> {
     let mut fields = Vec::new();
     let alone = expr.clone().map_children(|operand| {
@@ -177,22 +186,29 @@ fn sentence(expr: &Expr, schema: &DFSchema) -> Option<String> {
         Expr::IsTrue(inner) | Expr::IsFalse(inner) | Expr::IsNotTrue(inner) | Expr::IsNotFalse(inner) => {
             format!("`is true` and `is false` take a boolean, and found {}", all(&[inner]))
         }
-        Expr::Like(like) | Expr::SimilarTo(like) => format!("`like` takes two strings, and found {}", all(&[&like.expr, &like.pattern])),
-        Expr::Between(b) => format!("`between` can't compare {}; cast them to one type", all(&[&b.expr, &b.low, &b.high])),
+        Expr::Like(like) | Expr::SimilarTo(like) => {
+            format!("`like` takes two strings, and found {}", all(&[&like.expr, &like.pattern]))
+        }
+        Expr::Between(b) => {
+            format!("`between` can't compare {}; cast them to one type", all(&[&b.expr, &b.low, &b.high]))
+        }
         Expr::InList(list) => {
-            format!("`in` can't compare {}; cast them to one type", different(&mut std::iter::once(list.expr.as_ref()).chain(&list.list)))
+            format!(
+                "`in` can't compare {}; cast them to one type",
+                different(&mut std::iter::once(list.expr.as_ref()).chain(&list.list))
+            )
         }
         Expr::Case(case)
-            if case_conditions(case).any(|when| !matches!(when.get_type(schema), Ok(ArrowType::Boolean | ArrowType::Null))) =>
+            if case_conditions(case)
+                .any(|when| !matches!(when.get_type(schema), Ok(ArrowType::Boolean | ArrowType::Null))) =>
         {
             format!("`when` takes a boolean, and found {}", different(&mut case_conditions(case)))
         }
         Expr::Case(case) => {
             let thens = case.when_then_expr.iter().map(|(_, then)| then.as_ref()).chain(case.else_expr.as_deref());
-            let compared = case
-                .expr
-                .iter()
-                .flat_map(|operand| std::iter::once(operand.as_ref()).chain(case.when_then_expr.iter().map(|(when, _)| when.as_ref())));
+            let compared = case.expr.iter().flat_map(|operand| {
+                std::iter::once(operand.as_ref()).chain(case.when_then_expr.iter().map(|(when, _)| when.as_ref()))
+            });
             let found = different(&mut thens.chain(compared));
             format!("`case` has {found}; cast them, so that what is compared has one type and what it gives has one")
         }
@@ -212,8 +228,12 @@ fn binary_sentence(binary: &BinaryExpr, found: &str) -> String {
         StringConcat | RegexMatch | RegexIMatch | RegexNotMatch | RegexNotIMatch => {
             format!("`{}` takes two strings, and found {found}", binary.op)
         }
-        op if op.is_numerical_operators() => format!("`{op}` takes two numbers, or a time and an interval, and found {found}"),
-        op if op.supports_propagation() || op.negate().is_some() => format!("`{op}` can't compare {found}; cast them to one type"),
+        op if op.is_numerical_operators() => {
+            format!("`{op}` takes two numbers, or a time and an interval, and found {found}")
+        }
+        op if op.supports_propagation() || op.negate().is_some() => {
+            format!("`{op}` can't compare {found}; cast them to one type")
+        }
         op => format!("`{op}` does not take {found}"),
     }
 }

@@ -1,7 +1,8 @@
 //! How deep types lie in types, found out before the parser reads them.
 //!
-//! The parser counts the depth of expressions and not that of types: it calls itself once per level of `array<array<…`, and whatever shows,
-//! compares or frees such a type does so again. `int[][]…` it reads in a loop, and the result is as deep.
+//! The parser counts the depth of expressions and not that of types: it calls itself once per level of `array<array<…`,
+//! and whatever shows, compares or frees such a type does so again. `int[][]…` it reads in a loop, and the result is as
+//! deep.
 
 use datafusion_sql::sqlparser::keywords::Keyword;
 use datafusion_sql::sqlparser::tokenizer::{Token, TokenWithSpan};
@@ -18,8 +19,8 @@ enum Open {
     Parentheses,
 }
 
-/// Whether types lie in each other deeper than any type of ours. A function that is called as a type is, such as `struct(…)`, counts as one: the
-/// types of its values are as deep.
+/// Whether types lie in each other deeper than any type of ours. A function that is called as a type is, such as
+/// `struct(…)`, counts as one: the types of its values are as deep.
 pub(super) fn has_too_deep_types(tokens: &[TokenWithSpan]) -> bool {
     let mut open = Vec::new();
     let (mut types, mut dimensions) = (0_usize, 0_usize);
@@ -81,9 +82,14 @@ mod tests {
 
     #[test]
     fn types_in_types_count_and_types_beside_types_do_not() {
-        for (open, close) in
-            [("array<", ">"), ("ARRAY < ", ">"), ("struct<a: ", ">"), ("nullable(", ")"), ("map(int, ", ")"), ("(array<", ">)")]
-        {
+        for (open, close) in [
+            ("array<", ">"),
+            ("ARRAY < ", ">"),
+            ("struct<a: ", ">"),
+            ("nullable(", ")"),
+            ("map(int, ", ")"),
+            ("(array<", ">)"),
+        ] {
             let text = |depth: usize| format!("cast(a as {}int{})", open.repeat(depth), close.repeat(depth));
             assert!(!is_too_deep(&text(DEPTH_MAX)), "{open}");
             assert!(is_too_deep(&text(DEPTH_MAX + 1)), "{open}");

@@ -18,12 +18,12 @@ use crate::types;
 
 /// Longer expressions are generated ones, and better split.
 pub(super) const SQL_BYTES_MAX: usize = 16 * 1024;
-/// The planner and the compiled expression recurse along an expression's depth, and `a + b + c …` is as deep as it is long. Evaluating this
-/// much takes half of a thread's usual 2 MiB in an unoptimised build.
+/// The planner and the compiled expression recurse along an expression's depth, and `a + b + c …` is as deep as it is
+/// long. Evaluating this much takes half of a thread's usual 2 MiB in an unoptimised build.
 pub(super) const DEPTH_MAX: usize = 128;
 
-/// What chooses by a value has it twice once it is planned (`coalesce(a, b)` is a `case` that tests `a` and gives `a`), and a compiled `case` is
-/// made anew for each one around it: each level takes twice the time of the one in it.
+/// What chooses by a value has it twice once it is planned (`coalesce(a, b)` is a `case` that tests `a` and gives `a`),
+/// and a compiled `case` is made anew for each one around it: each level takes twice the time of the one in it.
 const CHOICES_DEPTH_MAX: usize = 10;
 
 /// Parses exactly one expression.
@@ -40,7 +40,8 @@ pub(super) fn parse(sql: &str) -> Result<Expr, ExprError> {
     let dialect = Bounded::new();
     let refused = |e: &ParserError| {
         ExprError(if dialect.is_exhausted() {
-            "the expression does not parse, and it is nested too deep to find the place: check its parentheses, or split it over map steps"
+            "the expression does not parse, and it is nested too deep to find the place: check its parentheses, or \
+             split it over map steps"
                 .to_owned()
         } else {
             parser_sentence(e)
@@ -57,7 +58,12 @@ pub(super) fn parse(sql: &str) -> Result<Expr, ExprError> {
     let mut expr = parser.parse_expr().map_err(|e| refused(&e))?;
     let next = parser.peek_token();
     if next.token != Token::EOF {
-        let text = format!("the expression ends at {}, but {} follows{}", quoted(&expr), quoted(&next.token), place(next.span.start));
+        let text = format!(
+            "the expression ends at {}, but {} follows{}",
+            quoted(&expr),
+            quoted(&next.token),
+            place(next.span.start)
+        );
         return Err(ExprError(text));
     }
     if let ControlFlow::Break(why) = Visit::visit(&expr, &mut Refuser { depth: 0, choices: 0 }) {
@@ -76,12 +82,14 @@ pub(super) fn parser_sentence(error: &ParserError) -> String {
     let (what, line_and_column) = text.rsplit_once(" at Line: ").unwrap_or((text, ""));
     let as_words = no_operator(what);
     let what = as_words.as_deref().unwrap_or(what);
-    let mut what = what.replace("found: EOF", "found the end").replace("Expected: ", "expected ").replace("found: ", "found ");
+    let mut what =
+        what.replace("found: EOF", "found the end").replace("Expected: ", "expected ").replace("found: ", "found ");
     if let Some(first) = what.get(..1) {
         what = first.to_lowercase() + &what[1..];
     }
     let place = line_and_column.split_once(", Column: ").and_then(|(line, column)| {
-        Some(place(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? })).filter(|p| !p.is_empty())
+        Some(place(Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? }))
+            .filter(|p| !p.is_empty())
     });
     format!("the expression does not parse: {what}{}", place.unwrap_or_default())
 }
@@ -91,7 +99,9 @@ fn no_operator(text: &str) -> Option<String> {
     let token = text.strip_prefix("No infix parser for token ")?;
     let word = token.split_once("value: \"").and_then(|(_, rest)| rest.split('"').next()).unwrap_or("this");
     Some(match word.to_lowercase().as_str() {
-        "div" => "there is no operator `div`: write `/`, which gives an integer where both sides are integers".to_owned(),
+        "div" => {
+            "there is no operator `div`: write `/`, which gives an integer where both sides are integers".to_owned()
+        }
         _ => format!("there is no operator {}", quoted(word)),
     })
 }
@@ -127,13 +137,15 @@ impl Visitor for Refuser {
         self.depth += 1;
         if self.depth > DEPTH_MAX {
             return ControlFlow::Break(format!(
-                "the expression is more than {DEPTH_MAX} operators deep: use `in (…)` for a long list, or split it over map steps"
+                "the expression is more than {DEPTH_MAX} operators deep: use `in (…)` for a long list, or split it \
+                 over map steps"
             ));
         }
         self.choices += usize::from(is_choice(expr));
         if self.choices > CHOICES_DEPTH_MAX {
             return ControlFlow::Break(format!(
-                "`case`, `coalesce`, `nullif` and the like are more than {CHOICES_DEPTH_MAX} deep in each other: write one `case` with several \
+                "`case`, `coalesce`, `nullif` and the like are more than {CHOICES_DEPTH_MAX} deep in each other: \
+                 write one `case` with several \
                  `when`, one `coalesce` of all values, or split it over map steps"
             ));
         }
@@ -166,7 +178,9 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
         return ControlFlow::Break(why);
     }
     if name.eq_ignore_ascii_case("unnest") {
-        return ControlFlow::Break("`unnest` gives several rows for one, which is a step's work and not an expression's".to_owned());
+        return ControlFlow::Break(
+            "`unnest` gives several rows for one, which is a step's work and not an expression's".to_owned(),
+        );
     }
     let modifier = if function.filter.is_some() && !is_aggregate {
         Some("FILTER")
@@ -178,7 +192,9 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
         Some("a second pair of parentheses")
     } else {
         match &function.args {
-            FunctionArguments::List(list) if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) => Some("DISTINCT"),
+            FunctionArguments::List(list) if list.duplicate_treatment == Some(DuplicateTreatment::Distinct) => {
+                Some("DISTINCT")
+            }
             FunctionArguments::List(list) if !list.clauses.is_empty() => Some("a clause such as ORDER BY"),
             _ => None,
         }
@@ -190,7 +206,10 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
     if let FunctionArguments::List(list) = &function.args {
         let stars = list.args.iter().filter(|a| matches!(a, FunctionArg::Unnamed(FunctionArgExpr::Wildcard))).count();
         if stars > 0 && !name.eq_ignore_ascii_case("count") {
-            return ControlFlow::Break(format!("{}: `*` is only for `count(*)`, `{name}` takes a column", quoted(function)));
+            return ControlFlow::Break(format!(
+                "{}: `*` is only for `count(*)`, `{name}` takes a column",
+                quoted(function)
+            ));
         }
     }
     ControlFlow::Continue(())
@@ -213,7 +232,8 @@ impl VisitorMut for Rewriter {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
             Expr::Value(value) => {
-                // `1e3` is a double, as in Spark; the planner would make every number with a point or an exponent a decimal.
+                // `1e3` is a double, as in Spark; the planner would make every number with a point or an exponent a
+                // decimal.
                 if let Value::Number(digits, _) = &mut value.value
                     && digits.contains(['e', 'E'])
                 {
@@ -226,11 +246,13 @@ impl VisitorMut for Rewriter {
                 let behind = access_chain.iter_mut().skip_while(|access| matches!(access, AccessExpr::Dot(_)));
                 for access in behind {
                     if let AccessExpr::Dot(Expr::Identifier(name)) = access {
-                        *access = AccessExpr::Dot(Expr::value(Value::SingleQuotedString(std::mem::take(&mut name.value))));
+                        *access =
+                            AccessExpr::Dot(Expr::value(Value::SingleQuotedString(std::mem::take(&mut name.value))));
                     }
                 }
             }
-            // `substring(a from 1 for 2)` has syntax of its own, whose planning is behind a feature of datafusion-sql that is off.
+            // `substring(a from 1 for 2)` has syntax of its own, whose planning is behind a feature of datafusion-sql
+            // that is off.
             Expr::Substring { expr: text, substring_from, substring_for, .. } => {
                 let one = || Box::new(Expr::value(Value::Number("1".to_owned(), false)));
                 let from = substring_from.take().unwrap_or_else(one);

@@ -74,7 +74,9 @@ fn class(class: &TypeSignatureClass) -> Option<String> {
         TypeSignatureClass::Decimal => "decimal",
         TypeSignatureClass::Numeric => "number",
         TypeSignatureClass::Binary => "binary",
-        TypeSignatureClass::Native(native) => return native.default_cast_for(&ArrowType::Null).ok().as_ref().and_then(word),
+        TypeSignatureClass::Native(native) => {
+            return native.default_cast_for(&ArrowType::Null).ok().as_ref().and_then(word);
+        }
         TypeSignatureClass::Time | TypeSignatureClass::Duration => return None,
     };
     Some(name.to_owned())

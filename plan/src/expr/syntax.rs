@@ -1,5 +1,6 @@
-//! Which syntax an expression may have. The parser reads that of many dialects; the planner takes some of it, ignores some, and shows the
-//! rest as Rust has it. So what may pass is listed here, and all else is refused with what to write.
+//! Which syntax an expression may have. The parser reads that of many dialects; the planner takes some of it, ignores
+//! some, and shows the rest as Rust has it. So what may pass is listed here, and all else is refused with what to
+//! write.
 
 use datafusion_sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, Interval, Subscript, UnaryOperator, Value,
@@ -8,7 +9,8 @@ use datafusion_sql::sqlparser::ast::{
 use crate::quote::quoted;
 
 const ITEMS: &str = "items of an array cannot be picked yet";
-const PARTS_OF_JSON: &str = "declare what is inside as a column of the source, such as `s` of the type `struct<a: int>`, and write `s.a`";
+const PARTS_OF_JSON: &str =
+    "declare what is inside as a column of the source, such as `s` of the type `struct<a: int>`, and write `s.a`";
 
 /// Why this node is refused, whatever is in it. Functions have rules of their own.
 pub(super) fn refused(expr: &Expr) -> Option<String> {
@@ -69,13 +71,16 @@ pub(super) fn refused(expr: &Expr) -> Option<String> {
         | Expr::Exists { .. }
         | Expr::Subquery(_)
         | Expr::InSubquery { .. } => return None,
-        Expr::Array(_) | Expr::Map(_) | Expr::Dictionary(_) => format!("{}: arrays and maps cannot be written out yet", quoted(expr)),
+        Expr::Array(_) | Expr::Map(_) | Expr::Dictionary(_) => format!("{}: arrays and maps cannot be written out \
+            yet", quoted(expr)),
         Expr::Wildcard(_) | Expr::QualifiedWildcard(_, _) => "`*` stands for no value: name a column".to_owned(),
-        Expr::Collate { .. } => "`COLLATE` is not supported: strings are compared by their characters' codes".to_owned(),
+        Expr::Collate { .. } => "`COLLATE` is not supported: strings are compared by their characters' \
+                                 codes".to_owned(),
         Expr::AtTimeZone { .. } => "`AT TIME ZONE` is not supported yet: times are in UTC".to_owned(),
         Expr::RLike { negated, expr, pattern, .. } => {
             let not = if *negated { "not " } else { "" };
-            format!("`rlike` and `regexp` are no operators here: write {}", quoted(format_args!("{not}regexp_like({expr}, {pattern})")))
+            format!("`rlike` and `regexp` are no operators here: write \
+                     {}", quoted(format_args!("{not}regexp_like({expr}, {pattern})")))
         }
         Expr::Convert { expr: value, data_type: Some(data_type), .. } => {
             let data_type = data_type.to_string().to_lowercase();
@@ -83,9 +88,11 @@ pub(super) fn refused(expr: &Expr) -> Option<String> {
         }
         Expr::Convert { .. } => "there is no `convert`: write `cast(… as …)`".to_owned(),
         Expr::AnyOp { .. } | Expr::AllOp { .. } => {
-            format!("{}: `any` and `all` are not supported; write `in (…)`, or comparisons joined by `or` and `and`", quoted(expr))
+            format!("{}: `any` and `all` are not supported; write `in (…)`, or comparisons joined by `or` and \
+                     `and`", quoted(expr))
         }
-        Expr::JsonAccess { .. } => format!("{} looks into text as JSON, which is not supported: {PARTS_OF_JSON}", quoted(expr)),
+        Expr::JsonAccess { .. } => format!("{} looks into text as JSON, which is not supported: \
+                                            {PARTS_OF_JSON}", quoted(expr)),
         Expr::Tuple(_) => format!("{} is a list, which stands only after `in`", quoted(expr)),
         other => format!("{} is not supported in an expression", quoted(other)),
     })
@@ -97,7 +104,10 @@ fn is_written_out(interval: &Interval) -> bool {
         Expr::UnaryOp { op: UnaryOperator::Minus, expr } => expr.as_ref(),
         other => other,
     };
-    matches!(value, Expr::Value(_)) && leading_precision.is_none() && last_field.is_none() && fractional_seconds_precision.is_none()
+    matches!(value, Expr::Value(_))
+        && leading_precision.is_none()
+        && last_field.is_none()
+        && fractional_seconds_precision.is_none()
 }
 
 fn has_field(field: &CeilFloorKind) -> bool {
@@ -122,15 +132,18 @@ fn refused_value(value: &Value) -> Option<String> {
 fn refused_sign(op: UnaryOperator, operand: &Expr) -> Option<String> {
     match op {
         UnaryOperator::Plus | UnaryOperator::Minus | UnaryOperator::Not => None,
-        UnaryOperator::BangNot => Some(format!("`!` is not supported: write {}", quoted(format_args!("not {operand}")))),
+        UnaryOperator::BangNot => {
+            Some(format!("`!` is not supported: write {}", quoted(format_args!("not {operand}"))))
+        }
         other => Some(format!("the operator {} is not supported", quoted(other))),
     }
 }
 
 fn refused_operator(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<String> {
     use BinaryOperator as Op;
-    let instead =
-        |with: &str| format!("the operator {} is not supported: write {}", quoted(op), quoted(format_args!("{left} {with} {right}")));
+    let instead = |with: &str| {
+        format!("the operator {} is not supported: write {}", quoted(op), quoted(format_args!("{left} {with} {right}")))
+    };
     Some(match op {
         Op::Plus
         | Op::Minus

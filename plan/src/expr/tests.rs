@@ -9,8 +9,8 @@ mod refused;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array, Int64Array, ListArray,
-    RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
+    Array, ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array, Int32Array, Int64Array,
+    ListArray, RecordBatch, StringArray, StructArray, TimestampMicrosecondArray,
 };
 use arrow::datatypes::{Int64Type, Schema, SchemaRef};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
@@ -25,7 +25,9 @@ fn rows_that_are_left_out_are_not_evaluated() {
     let (schema, batch) = (schema(), batch());
     let tenth = compile("100 / (userId - 1)", &schema, "x").unwrap();
     assert!(tenth.evaluate(&batch).is_err());
-    for (rows, expected) in [(vec![Some(false), Some(true), None], vec![None, Some(100), None]), (vec![Some(false); 3], vec![None; 3])] {
+    for (rows, expected) in
+        [(vec![Some(false), Some(true), None], vec![None, Some(100), None]), (vec![Some(false); 3], vec![None; 3])]
+    {
         let found = tenth.evaluate_where(&batch, &BooleanArray::from(rows)).unwrap();
         assert_eq!(found.as_ref(), &Int64Array::from(expected) as &dyn Array);
     }
@@ -81,7 +83,10 @@ fn batch() -> RecordBatch {
         Arc::new(Decimal128Array::from(vec![Some(1999), Some(-5), None]).with_precision_and_scale(10, 2).unwrap()),
         Arc::new(BooleanArray::from(vec![Some(true), Some(false), None])),
         Arc::new(Date32Array::from(vec![Some(19_723), Some(0), None])),
-        Arc::new(TimestampMicrosecondArray::from(vec![Some(19_723 * DAY_US + 3_661_000_001), Some(-1), None]).with_timezone("UTC")),
+        Arc::new(
+            TimestampMicrosecondArray::from(vec![Some(19_723 * DAY_US + 3_661_000_001), Some(-1), None])
+                .with_timezone("UTC"),
+        ),
         Arc::new(StructArray::new(inner_fields, vec![a, inner], None)),
         Arc::new(ListArray::new(list, tags.offsets().clone(), tags.values().clone(), tags.nulls().cloned())),
     ];
@@ -247,7 +252,10 @@ fn timestamps_are_microseconds_in_utc() {
         ("date_trunc('hour', ts)", "timestamp: 2024-01-01T01:00:00Z | 1969-12-31T23:00:00Z | null"),
         ("date_bin(interval '5 minutes', ts)", "timestamp: 2024-01-01T01:00:00Z | 1969-12-31T23:55:00Z | null"),
         ("extract(year from ts)", "int: 2024 | 1969 | null"),
-        ("to_timestamp('2024-01-01T00:00:00')", "timestamp: 2024-01-01T00:00:00Z | 2024-01-01T00:00:00Z | 2024-01-01T00:00:00Z"),
+        (
+            "to_timestamp('2024-01-01T00:00:00')",
+            "timestamp: 2024-01-01T00:00:00Z | 2024-01-01T00:00:00Z | 2024-01-01T00:00:00Z",
+        ),
         ("to_timestamp_millis(seats)", "timestamp: 1970-01-01T00:00:00.003Z | 1970-01-01T00:00:00Z | null"),
         ("to_char(ts, '%Y')", "string: 2024 | 1969 | null"),
     ]);
@@ -262,8 +270,14 @@ fn date_format_takes_sparks_patterns() {
         ("date_format(ts, case when paid then 'yyyy' else 'MM' end)", "string: 2024 | 12 | null"),
         ("date_format(ts, cast(null as string))", "string: null | null | null"),
     ]);
-    assert!(refused("date_format(ts, 'YYYY')").starts_with("date_format: `YYYY` at character 1 of the pattern `YYYY` is not supported"));
-    assert!(refused("date_format(ts, 'yyyy' || '-nn')").contains("`nn` at character 6 of the pattern `yyyy-nn` is not a pattern letter"));
+    assert!(
+        refused("date_format(ts, 'YYYY')")
+            .starts_with("date_format: `YYYY` at character 1 of the pattern `YYYY` is not supported")
+    );
+    assert!(
+        refused("date_format(ts, 'yyyy' || '-nn')")
+            .contains("`nn` at character 6 of the pattern `yyyy-nn` is not a pattern letter")
+    );
     assert_eq!(refused("date_format(price, 'yyyy')"), "date_format takes a timestamp or a date, not a double: cast it");
     assert_eq!(refused("date_format(city, 'yyyy')"), "date_format takes a timestamp or a date, not a string: cast it");
     assert_eq!(refused("date_format(ts)"), "date_format takes a timestamp and a pattern, not 1 arguments");
@@ -283,10 +297,15 @@ fn a_cast_that_fails_is_an_error_and_a_try_cast_is_null() {
         failed("cast(amount as decimal(3,2))"),
         "`cast(amount as decimal(3,2))`: `19.99` has more than the 3 digits that its decimal can hold"
     );
-    assert!(failed("cast(userId as decimal(20,2))").contains("922337203685477580"), "{}", failed("cast(userId as decimal(20,2))"));
+    assert!(
+        failed("cast(userId as decimal(20,2))").contains("922337203685477580"),
+        "{}",
+        failed("cast(userId as decimal(20,2))")
+    );
     assert_eq!(
         failed("date_format(cast(city as timestamp), 'yyyy')"),
-        "`date_format(cast(city as timestamp), 'yyyy')`: `Paris` can't be cast to a timestamp (timestamp must contain at least 10 characters)"
+        "`date_format(cast(city as timestamp), 'yyyy')`: `Paris` can't be cast to a timestamp (timestamp must contain \
+         at least 10 characters)"
     );
     assert_eq!(eval("try_cast(city as bigint)"), "bigint: null | null | null");
     assert_eq!(refused("cast('abc' as bigint)"), "`abc` can't be cast to a bigint");
@@ -309,13 +328,22 @@ fn overflow_and_division_by_zero_of_whole_numbers_are_errors() {
 fn nullability_is_that_of_the_columns() {
     let nullable = |sql: &str| compile(sql, &schema(), "out").unwrap().field.is_nullable();
     assert!(!nullable("userId") && !nullable("1") && !nullable("city is null") && !nullable("coalesce(price, 0)"));
-    assert!(nullable("city") && nullable("upper(city)") && nullable("case when paid then 1 end") && nullable("try_cast(userId as int)"));
+    assert!(
+        nullable("city")
+            && nullable("upper(city)")
+            && nullable("case when paid then 1 end")
+            && nullable("try_cast(userId as int)")
+    );
 }
 
 #[test]
 fn deep_expressions_compile_and_deeper_ones_are_refused() {
     let repeated = |what: &str, times: usize, with: &str| vec![what; times].join(with);
-    for deep in [repeated("seats", DEPTH_MAX, "+"), repeated("city", DEPTH_MAX, "||"), "(".repeat(40) + "paid" + &")".repeat(40)] {
+    for deep in [
+        repeated("seats", DEPTH_MAX, "+"),
+        repeated("city", DEPTH_MAX, "||"),
+        "(".repeat(40) + "paid" + &")".repeat(40),
+    ] {
         assert!(compile(&deep, &schema(), "out").unwrap().evaluate(&batch()).is_ok());
     }
     let nested = format!("{}city{}", "upper(".repeat(40), ")".repeat(40));

@@ -1,9 +1,9 @@
-//! What becomes of two types that meet: a double wins over a decimal, as in Spark and in standard SQL ("approximate" beats "exact"), and a
-//! timestamp over a date.
+//! What becomes of two types that meet: a double wins over a decimal, as in Spark and in standard SQL ("approximate"
+//! beats "exact"), and a timestamp over a date.
 //!
-//! DataFusion does so in arithmetic, but compares and unites doubles and decimals as `decimal(30,15)`: `coalesce(price, 0.0)` would not be a
-//! double any more, and a price of 1e20 would fail. Dates and texts it compares with timestamps in nanoseconds, which end in 2262. (A text here
-//! is one that is written out; a column of texts is refused.)
+//! DataFusion does so in arithmetic, but compares and unites doubles and decimals as `decimal(30,15)`: `coalesce(price,
+//! 0.0)` would not be a double any more, and a price of 1e20 would fail. Dates and texts it compares with timestamps in
+//! nanoseconds, which end in 2262. (A text here is one that is written out; a column of texts is refused.)
 
 use arrow::datatypes::DataType;
 use datafusion_common::tree_node::{Transformed, TreeNode};
@@ -19,7 +19,9 @@ pub(super) fn united(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let rewritten = expr.transform_up(|mut e| {
         let changed = match &mut e {
             Expr::BinaryExpr(binary) => unite(vec![binary.left.as_mut(), binary.right.as_mut()], schema),
-            Expr::Between(between) => unite(vec![between.expr.as_mut(), between.low.as_mut(), between.high.as_mut()], schema),
+            Expr::Between(between) => {
+                unite(vec![between.expr.as_mut(), between.low.as_mut(), between.high.as_mut()], schema)
+            }
             Expr::InList(list) => unite(std::iter::once(list.expr.as_mut()).chain(&mut list.list).collect(), schema),
             Expr::ScalarFunction(f) if UNITING.contains(&f.func.name()) => unite(f.args.iter_mut().collect(), schema),
             Expr::Case(case) => {
@@ -31,7 +33,8 @@ pub(super) fn united(expr: Expr, schema: &DFSchema) -> Result<Expr> {
                 results.extend(case.else_expr.as_deref_mut());
                 let operand = case.expr.as_deref_mut();
                 let results_changed = unite(results, schema);
-                operand.is_some_and(|operand| unite(std::iter::once(operand).chain(compared).collect(), schema)) || results_changed
+                operand.is_some_and(|operand| unite(std::iter::once(operand).chain(compared).collect(), schema))
+                    || results_changed
             }
             _ => false,
         };
@@ -70,7 +73,9 @@ impl Winner {
     fn beats(self, operand: &Expr, found: &DataType) -> bool {
         match self {
             Self::Double => found.is_decimal(),
-            Self::Timestamp => matches!(found, DataType::Date32) || found.is_string() && matches!(operand, Expr::Literal(..)),
+            Self::Timestamp => {
+                matches!(found, DataType::Date32) || found.is_string() && matches!(operand, Expr::Literal(..))
+            }
         }
     }
 

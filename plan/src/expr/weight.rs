@@ -1,9 +1,10 @@
 //! How long the planner would take over an expression, found out before it is planned.
 //!
-//! The planner goes over an expression many times and looks at all that lies below each operator, so an operator costs as much as it lies
-//! deep. A call of a function costs several operators, since its signature is tried with other types. What chooses by a value
-//! ([`super::parse::is_choice`]) is planned as something that has that value twice. Measured over sums, chains of calls, lists, and choices in
-//! each other in the dev profile, a unit takes 14 µs at most; in a release build, a quarter of that or less (sums of 60 and 120 terms: 1 µs).
+//! The planner goes over an expression many times and looks at all that lies below each operator, so an operator costs
+//! as much as it lies deep. A call of a function costs several operators, since its signature is tried with other
+//! types. What chooses by a value ([`super::parse::is_choice`]) is planned as something that has that value twice.
+//! Measured over sums, chains of calls, lists, and choices in each other in the dev profile, a unit takes 14 µs at
+//! most; in a release build, a quarter of that or less (sums of 60 and 120 terms: 1 µs).
 
 use std::ops::ControlFlow;
 
@@ -19,7 +20,8 @@ const CALL: u64 = 8;
 /// The weight of all these expressions together. What does not parse weighs nothing: nobody will plan it.
 #[must_use]
 pub fn weight<'a>(expressions: impl Iterator<Item = &'a str> + Send) -> u64 {
-    with_room(|| expressions.map(|sql| parse(sql).map_or(0, |expr| EXPRESSION + weight_of(&expr))).sum()).unwrap_or(u64::MAX)
+    with_room(|| expressions.map(|sql| parse(sql).map_or(0, |expr| EXPRESSION + weight_of(&expr))).sum())
+        .unwrap_or(u64::MAX)
 }
 
 fn weight_of(expr: &Expr) -> u64 {

@@ -1,5 +1,5 @@
-//! Functions whose result may be far larger than their arguments: they are asked what they would make before they make it, since memory
-//! that is not there ends the process. `repeat('x', n)` with a record's n must cost that record only.
+//! Functions whose result may be far larger than their arguments: they are asked what they would make before they make
+//! it, since memory that is not there ends the process. `repeat('x', n)` with a record's n must cost that record only.
 
 use std::sync::Arc;
 
@@ -108,13 +108,15 @@ impl Bounded {
             _ => return Ok(()),
         };
         // Constants are computed without any row.
-        let rows = if args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_))) { 1 } else { args.number_rows };
+        let rows =
+            if args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_))) { 1 } else { args.number_rows };
         let mut all = 0_u64;
         for row in 0..rows {
             let Some(bytes) = bytes_of_row(row) else { continue };
             if bytes > VALUE_BYTES_MAX as u64 {
                 return exec_err!(
-                    "`{}` would make a value of {bytes} {}, and a value that is computed has at most {VALUE_BYTES_MAX} bytes",
+                    "`{}` would make a value of {bytes} {}, and a value that is computed has at most \
+                     {VALUE_BYTES_MAX} bytes",
                     self.name(),
                     if self.growth == Growth::Pad { "characters" } else { "bytes" }
                 );

@@ -1,5 +1,5 @@
-//! Calendar fields of an instant, in the proleptic Gregorian calendar and UTC, for every instant that an i64 of microseconds can name
-//! (chrono stops at the year 262,000, Arrow's timestamps do not).
+//! Calendar fields of an instant, in the proleptic Gregorian calendar and UTC, for every instant that an i64 of
+//! microseconds can name (chrono stops at the year 262,000, Arrow's timestamps do not).
 
 pub(super) const US_PER_SECOND: i64 = 1_000_000;
 pub(super) const US_PER_DAY: i64 = 86_400 * US_PER_SECOND;
@@ -38,7 +38,8 @@ impl Civil {
         let day = day_of_march_year - (153 * march_month + 2) / 5 + 1;
         let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
         let year = year_of_era + era * 400 + i64::from(month <= 2);
-        let day_of_year = if month > 2 { day_of_march_year + 60 + i64::from(is_leap(year)) } else { day_of_march_year - 305 };
+        let day_of_year =
+            if month > 2 { day_of_march_year + 60 + i64::from(is_leap(year)) } else { day_of_march_year - 305 };
         let seconds = of_day_us / US_PER_SECOND;
         Self {
             year,
@@ -54,8 +55,8 @@ impl Civil {
     }
 }
 
-/// Midnight of a day, in µs. The day may lie beyond the end of its month, which counts on into the next; `None` beyond the ends of time.
-/// Howard Hinnant's `days_from_civil`.
+/// Midnight of a day, in µs. The day may lie beyond the end of its month, which counts on into the next; `None` beyond
+/// the ends of time. Howard Hinnant's `days_from_civil`.
 pub(super) fn midnight_us(year: i64, month: u32, day: u32) -> Option<i64> {
     let march_year = if month > 2 { year } else { year - 1 };
     let era = march_year.div_euclid(400);
@@ -109,7 +110,11 @@ mod tests {
             assert_eq!(Some(Civil::from_us(time_us)), expected, "{time_us}");
             let civil = Civil::from_us(time_us);
             let midnight_us = time_us.div_euclid(US_PER_DAY) * US_PER_DAY;
-            assert_eq!(midnight_us, super::midnight_us(civil.year, civil.month, civil.day).unwrap_or_default(), "{time_us}");
+            assert_eq!(
+                midnight_us,
+                super::midnight_us(civil.year, civil.month, civil.day).unwrap_or_default(),
+                "{time_us}"
+            );
         }
     }
 

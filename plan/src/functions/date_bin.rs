@@ -1,5 +1,5 @@
-//! `date_bin(interval, timestamp | date[, origin])`, in microseconds and UTC. DataFusion's function of that name computes in nanoseconds,
-//! which end in 2262, and gives null beyond.
+//! `date_bin(interval, timestamp | date[, origin])`, in microseconds and UTC. DataFusion's function of that name
+//! computes in nanoseconds, which end in 2262, and gives null beyond.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Field, FieldRef, IntervalMonthDayNanoType, IntervalUnit, TimestampMicrosecondType};
 use datafusion_common::{Result, exec_datafusion_err, exec_err};
 use datafusion_expr::{
-    Coercion, ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, TypeSignature, TypeSignatureClass, Volatility,
+    Coercion, ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, TypeSignature,
+    TypeSignatureClass, Volatility,
 };
 
 use super::civil::{Civil, US_PER_DAY, days_in_month, midnight_us};
@@ -24,8 +25,10 @@ pub(super) struct DateBin {
 impl DateBin {
     pub fn new() -> Self {
         let interval = || Coercion::new_exact(TypeSignatureClass::Interval);
-        let forms =
-            vec![TypeSignature::Coercible(vec![interval(), a_time()]), TypeSignature::Coercible(vec![interval(), a_time(), a_time()])];
+        let forms = vec![
+            TypeSignature::Coercible(vec![interval(), a_time()]),
+            TypeSignature::Coercible(vec![interval(), a_time(), a_time()]),
+        ];
         Self { signature: Signature::one_of(forms, Volatility::Immutable) }
     }
 }
@@ -68,7 +71,9 @@ impl ScalarUDFImpl for DateBin {
         let times = in_us(time, rows_of(time, args.number_rows))?;
         let binned = times.try_unary::<_, TimestampMicrosecondType, _>(|time_us| {
             width.floor(time_us, origin_us).ok_or_else(|| {
-                exec_datafusion_err!("{NAME}: the interval that the time is in begins before the first timestamp that there is")
+                exec_datafusion_err!(
+                    "{NAME}: the interval that the time is in begins before the first timestamp that there is"
+                )
             })
         })?;
         like(time, binned)
@@ -83,7 +88,9 @@ enum Width {
 
 impl Width {
     fn of(interval: &ColumnarValue) -> Result<Self> {
-        let ColumnarValue::Scalar(scalar) = interval else { return exec_err!("{NAME} takes an interval that is written out") };
+        let ColumnarValue::Scalar(scalar) = interval else {
+            return exec_err!("{NAME} takes an interval that is written out");
+        };
         let interval = arrow::compute::cast(&scalar.to_array()?, &DataType::Interval(IntervalUnit::MonthDayNano))?;
         let interval = interval.as_primitive::<IntervalMonthDayNanoType>();
         if interval.is_null(0) {
@@ -98,7 +105,9 @@ impl Width {
         };
         match width {
             Some(width) => Ok(width),
-            None => exec_err!("{NAME} takes an interval of whole microseconds, or one of months, that is greater than 0"),
+            None => {
+                exec_err!("{NAME} takes an interval of whole microseconds, or one of months, that is greater than 0")
+            }
         }
     }
 

@@ -1,6 +1,8 @@
-//! `date_format(timestamp | date | string, pattern)` with Spark's patterns. DataFusion's function of that name takes chrono's.
+//! `date_format(timestamp | date | string, pattern)` with Spark's patterns. DataFusion's function of that name takes
+//! chrono's.
 //!
-//! A pattern that is a literal is checked when the expression is compiled; one that comes from a column is checked row by row.
+//! A pattern that is a literal is checked when the expression is compiled; one that comes from a column is checked row
+//! by row.
 
 use std::sync::Arc;
 
@@ -38,7 +40,8 @@ impl ScalarUDFImpl for DateFormat {
         let [time, pattern] = arg_types else {
             return plan_err!("{NAME} takes a timestamp and a pattern, not {} arguments", arg_types.len());
         };
-        let is_text = |t: &DataType| matches!(t, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 | DataType::Null);
+        let is_text =
+            |t: &DataType| matches!(t, DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 | DataType::Null);
         if !matches!(time, DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64 | DataType::Null) {
             return plan_err!("{NAME} takes a timestamp or a date, not a {time}: cast it");
         }
@@ -65,7 +68,9 @@ impl ScalarUDFImpl for DateFormat {
         let [time, pattern] = <[ColumnarValue; 2]>::try_from(args.args)
             .map_err(|args| exec_datafusion_err!("{NAME} takes two arguments, not {}", args.len()))?;
         match (time, pattern) {
-            (_, ColumnarValue::Scalar(ScalarValue::Utf8(None) | ScalarValue::Null)) => Ok(ColumnarValue::Scalar(ScalarValue::Utf8(None))),
+            (_, ColumnarValue::Scalar(ScalarValue::Utf8(None) | ScalarValue::Null)) => {
+                Ok(ColumnarValue::Scalar(ScalarValue::Utf8(None)))
+            }
             (ColumnarValue::Scalar(time), ColumnarValue::Scalar(ScalarValue::Utf8(Some(pattern)))) => {
                 let formatted = format_all(times(&time.to_array()?)?, &compile(&pattern)?)?;
                 Ok(ColumnarValue::Scalar(ScalarValue::try_from_array(&formatted, 0)?))
@@ -73,7 +78,9 @@ impl ScalarUDFImpl for DateFormat {
             (ColumnarValue::Array(time), ColumnarValue::Scalar(ScalarValue::Utf8(Some(pattern)))) => {
                 Ok(ColumnarValue::Array(format_all(times(&time)?, &compile(&pattern)?)?))
             }
-            (time, pattern) => Ok(ColumnarValue::Array(format_each(times(&time.into_array(rows)?)?, &pattern.into_array(rows)?)?)),
+            (time, pattern) => {
+                Ok(ColumnarValue::Array(format_each(times(&time.into_array(rows)?)?, &pattern.into_array(rows)?)?))
+            }
         }
     }
 }
@@ -109,9 +116,9 @@ fn format_all(times: &TimestampMicrosecondArray, pattern: &Pattern) -> Result<Ar
 }
 
 fn format_each(times: &TimestampMicrosecondArray, patterns: &ArrayRef) -> Result<ArrayRef> {
-    let patterns = patterns
-        .as_string_opt::<i32>()
-        .ok_or_else(|| exec_datafusion_err!("{NAME} takes a pattern that is a string, not a {}", patterns.data_type()))?;
+    let patterns = patterns.as_string_opt::<i32>().ok_or_else(|| {
+        exec_datafusion_err!("{NAME} takes a pattern that is a string, not a {}", patterns.data_type())
+    })?;
     let mut out = StringBuilder::with_capacity(times.len(), times.len() * 20);
     let mut last: Option<(&str, Pattern)> = None;
     for (time_us, text) in times.iter().zip(patterns) {

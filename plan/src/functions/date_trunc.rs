@@ -1,4 +1,5 @@
-//! `date_trunc(unit, timestamp | date)`, in microseconds and UTC. DataFusion's function of that name computes in nanoseconds, which end in 2262.
+//! `date_trunc(unit, timestamp | date)`, in microseconds and UTC. DataFusion's function of that name computes in
+//! nanoseconds, which end in 2262.
 
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit, TimestampMicrosecond
 use datafusion_common::types::{NativeType, logical_date, logical_string};
 use datafusion_common::{Result, ScalarValue, exec_datafusion_err, exec_err};
 use datafusion_expr::{
-    Coercion, ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, TypeSignatureClass, Volatility,
+    Coercion, ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, TypeSignatureClass,
+    Volatility,
 };
 
 use super::civil::{Civil, US_PER_DAY, US_PER_SECOND, midnight_us};
@@ -53,7 +55,10 @@ pub(super) struct DateTrunc {
 impl DateTrunc {
     pub fn new() -> Self {
         let unit = Coercion::new_exact(TypeSignatureClass::Native(logical_string()));
-        Self { signature: Signature::coercible(vec![unit, a_time()], Volatility::Immutable), aliases: vec!["datetrunc".to_owned()] }
+        Self {
+            signature: Signature::coercible(vec![unit, a_time()], Volatility::Immutable),
+            aliases: vec!["datetrunc".to_owned()],
+        }
     }
 }
 
@@ -84,12 +89,15 @@ impl ScalarUDFImpl for DateTrunc {
             ColumnarValue::Scalar(scalar) => scalar.try_as_str().flatten(),
             ColumnarValue::Array(_) => None,
         };
-        let Some(unit) = unit else { return exec_err!("{NAME} takes a unit that is written out, as in date_trunc('hour', ts)") };
+        let Some(unit) = unit else {
+            return exec_err!("{NAME} takes a unit that is written out, as in date_trunc('hour', ts)");
+        };
         let unit = Unit::named(unit)?;
         let times = in_us(time, rows_of(time, args.number_rows))?;
         let floored = times.try_unary::<_, TimestampMicrosecondType, _>(|time_us| {
-            unit.floor(time_us)
-                .ok_or_else(|| exec_datafusion_err!("{NAME}: what the time is cut to lies before the first timestamp that there is"))
+            unit.floor(time_us).ok_or_else(|| {
+                exec_datafusion_err!("{NAME}: what the time is cut to lies before the first timestamp that there is")
+            })
         })?;
         like(time, floored)
     }
@@ -121,7 +129,8 @@ impl Unit {
             "year" | "yyyy" | "yy" => Self::Year,
             _ => {
                 return exec_err!(
-                    "{NAME}: `{name}` is no granularity: write microsecond, millisecond, second, minute, hour, day, week, month, quarter or year"
+                    "{NAME}: `{name}` is no granularity: write microsecond, millisecond, second, minute, hour, day, \
+                     week, month, quarter or year"
                 );
             }
         })

@@ -1,7 +1,9 @@
-//! Spark's datetime patterns (<https://spark.apache.org/docs/latest/sql-ref-datetime-pattern.html>), for formatting and in UTC.
+//! Spark's datetime patterns (<https://spark.apache.org/docs/latest/sql-ref-datetime-pattern.html>), for formatting and
+//! in UTC.
 //!
-//! A pattern is compiled once into items; writing a row walks them. The zone is always UTC, so everything about it is text by then.
-//! As in Spark, `y` is the proleptic year unless the pattern has an era. `F` is refused: what it means depends on the JVM (JDK-8282081).
+//! A pattern is compiled once into items; writing a row walks them. The zone is always UTC, so everything about it is
+//! text by then. As in Spark, `y` is the proleptic year unless the pattern has an era. `F` is refused: what it means
+//! depends on the JVM (JDK-8282081).
 
 #[cfg(test)]
 mod tests;
@@ -11,8 +13,20 @@ use std::fmt::{self, Write};
 use super::civil::Civil;
 
 const LETTERS: &str = "G y M L d D E a H h k K m s S Q q V z O X x Z";
-const MONTHS: [&str; 12] =
-    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
+const MONTHS: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
 const WEEKDAYS: [&str; 7] = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"];
 const QUARTERS: [&str; 4] = ["1st quarter", "2nd quarter", "3rd quarter", "4th quarter"];
 
@@ -87,15 +101,21 @@ impl Pattern {
             let place = || format!("character {} of the pattern `{text}`", at + 1);
             match c {
                 '\'' => {
-                    at = quoted(&chars, at, &mut items).ok_or_else(|| format!("the quote at {} is not closed", place()))?;
+                    at = quoted(&chars, at, &mut items)
+                        .ok_or_else(|| format!("the quote at {} is not closed", place()))?;
                     continue;
                 }
                 // When formatting, what is in an optional section is written like the rest.
                 '[' => open_sections += 1,
-                ']' => open_sections = open_sections.checked_sub(1).ok_or_else(|| format!("the `]` at {} closes nothing", place()))?,
+                ']' => {
+                    open_sections =
+                        open_sections.checked_sub(1).ok_or_else(|| format!("the `]` at {} closes nothing", place()))?
+                }
                 '#' | '{' | '}' => return Err(format!("`{c}` at {} is reserved; put it in quotes", place())),
                 _ if c.is_ascii_alphabetic() => {
-                    items.push(field(c, run).map_err(|why| format!("`{}` at {} {why}", c.to_string().repeat(run), place()))?);
+                    items.push(
+                        field(c, run).map_err(|why| format!("`{}` at {} {why}", c.to_string().repeat(run), place()))?,
+                    );
                     at += run;
                     continue;
                 }
@@ -237,7 +257,8 @@ fn field(letter: char, count: usize) -> Result<Item, String> {
         'x' => zone(&["+00", "+0000", "+00:00", "+0000", "+00:00"]),
         'Z' => zone(&["+0000", "+0000", "+0000", "GMT", "Z"]),
         'Y' | 'w' | 'W' | 'u' | 'e' | 'c' => Err(format!(
-            "is not supported: Spark 3 has no week-based patterns either; the letters are {LETTERS}, and other text goes in quotes"
+            "is not supported: Spark 3 has no week-based patterns either; the letters are {LETTERS}, and other text \
+             goes in quotes"
         )),
         _ => Err(format!("is not a pattern letter; the letters are {LETTERS}, and other text goes in quotes")),
     }

@@ -1,5 +1,5 @@
-//! `to_char(timestamp | date, chrono's format)`. DataFusion's own function, which casts times in microseconds to nanoseconds first, and these end
-//! in 2262.
+//! `to_char(timestamp | date, chrono's format)`. DataFusion's own function, which casts times in microseconds to
+//! nanoseconds first, and these end in 2262.
 
 use std::sync::Arc;
 
@@ -7,7 +7,8 @@ use arrow::datatypes::DataType;
 use datafusion_common::Result;
 use datafusion_common::types::{logical_date, logical_string};
 use datafusion_expr::{
-    Coercion, ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature, TypeSignatureClass, Volatility,
+    Coercion, ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, TypeSignature,
+    TypeSignatureClass, Volatility,
 };
 
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -23,7 +24,10 @@ impl ToChar {
             TypeSignature::Coercible(vec![Coercion::new_exact(time), Coercion::new_exact(format)])
         };
         let forms = vec![of(TypeSignatureClass::Timestamp), of(TypeSignatureClass::Native(logical_date()))];
-        Self { function: datafusion_functions::datetime::to_char(), signature: Signature::one_of(forms, Volatility::Immutable) }
+        Self {
+            function: datafusion_functions::datetime::to_char(),
+            signature: Signature::one_of(forms, Volatility::Immutable),
+        }
     }
 }
 

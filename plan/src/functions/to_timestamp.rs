@@ -1,6 +1,6 @@
-//! `to_timestamp`, `to_timestamp_seconds`, `…_millis`, `…_micros` and `…_nanos`: from numbers of a unit, from text, and from text by chrono's
-//! formats, to microseconds. DataFusion's functions of these names read text into nanoseconds, which end in 2262, and cut doubles that are out
-//! of range to the ends of time.
+//! `to_timestamp`, `to_timestamp_seconds`, `…_millis`, `…_micros` and `…_nanos`: from numbers of a unit, from text, and
+//! from text by chrono's formats, to microseconds. DataFusion's functions of these names read text into nanoseconds,
+//! which end in 2262, and cut doubles that are out of range to the ends of time.
 
 use std::sync::Arc;
 
@@ -53,7 +53,9 @@ impl ScalarUDFImpl for ToTimestamp {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        let Some((first, formats)) = arg_types.split_first() else { return plan_err!("{} takes a number or a text", self.name) };
+        let Some((first, formats)) = arg_types.split_first() else {
+            return plan_err!("{} takes a number or a text", self.name);
+        };
         if !formats.iter().all(DataType::is_string) || !(formats.is_empty() || first.is_string() || first.is_null()) {
             return plan_err!("{} takes a text and its formats, or one number", self.name);
         }
@@ -76,9 +78,15 @@ impl ScalarUDFImpl for ToTimestamp {
         let is_constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if is_constant { 1 } else { args.number_rows };
         let arrays = args.args.into_iter().map(|arg| arg.into_array(rows)).collect::<Result<Vec<_>>>()?;
-        let Some((first, formats)) = arrays.split_first() else { return exec_err!("{} takes a number or a text", self.name) };
+        let Some((first, formats)) = arrays.split_first() else {
+            return exec_err!("{} takes a number or a text", self.name);
+        };
         let times = self.times(first, formats)?;
-        Ok(if is_constant { ColumnarValue::Scalar(ScalarValue::try_from_array(&times, 0)?) } else { ColumnarValue::Array(times) })
+        Ok(if is_constant {
+            ColumnarValue::Scalar(ScalarValue::try_from_array(&times, 0)?)
+        } else {
+            ColumnarValue::Array(times)
+        })
     }
 }
 
@@ -109,18 +117,23 @@ impl ToTimestamp {
                 let units = 10_i128.checked_pow(u32::from(scale.unsigned_abs()));
                 let (scale, times_units) = (*scale, *scale < 0);
                 first.as_primitive::<Decimal128Type>().try_unary(|value| {
-                    let us = value
-                        .checked_mul(i128::from(us))
-                        .zip(units)
-                        .and_then(|(us, units)| if times_units { us.checked_mul(units) } else { Some(us.div_euclid(units)) });
+                    let us = value.checked_mul(i128::from(us)).zip(units).and_then(|(us, units)| {
+                        if times_units { us.checked_mul(units) } else { Some(us.div_euclid(units)) }
+                    });
                     let us = us.and_then(|us| i64::try_from(us.div_euclid(i128::from(of))).ok());
-                    us.ok_or_else(|| exec_datafusion_err!("`{value}` of a decimal with {scale} digits after the point {OUT_OF_RANGE}"))
+                    us.ok_or_else(|| {
+                        exec_datafusion_err!(
+                            "`{value}` of a decimal with {scale} digits after the point {OUT_OF_RANGE}"
+                        )
+                    })
                 })?
             }
             DataType::Utf8 if !formats.is_empty() => {
                 let formats: Vec<_> = formats.iter().map(|f| f.as_string::<i32>()).collect();
                 let texts = first.as_string::<i32>().iter().enumerate();
-                texts.map(|(row, text)| text.map(|text| by_formats(text, row, &formats)).transpose()).collect::<Result<_>>()?
+                texts
+                    .map(|(row, text)| text.map(|text| by_formats(text, row, &formats)).transpose())
+                    .collect::<Result<_>>()?
             }
             _ => {
                 let options = CastOptions { safe: false, format_options: FormatOptions::default() };
@@ -138,7 +151,9 @@ fn by_formats(text: &str, row: usize, formats: &[&arrow::array::StringArray]) ->
         let mut parsed = Parsed::new();
         let time = parse(&mut parsed, text, StrftimeItems::new(format)).and_then(|()| {
             let zoned = parsed.to_datetime().map(|t| t.naive_utc());
-            zoned.or_else(|_| parsed.to_naive_datetime_with_offset(0)).or_else(|_| parsed.to_naive_date().map(Into::into))
+            zoned
+                .or_else(|_| parsed.to_naive_datetime_with_offset(0))
+                .or_else(|_| parsed.to_naive_date().map(Into::into))
         });
         match time {
             Ok(time) => return Ok(time.and_utc().timestamp_micros()),

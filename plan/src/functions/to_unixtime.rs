@@ -1,5 +1,5 @@
-//! `to_unixtime(timestamp | date | text[, formats…] | number)`: whole seconds since 1970, down to the last second that had begun, as Spark counts
-//! them. DataFusion's function of that name cuts toward zero, which is up before 1970.
+//! `to_unixtime(timestamp | date | text[, formats…] | number)`: whole seconds since 1970, down to the last second that
+//! had begun, as Spark counts them. DataFusion's function of that name cuts toward zero, which is up before 1970.
 
 use std::sync::Arc;
 
@@ -64,7 +64,9 @@ impl ScalarUDFImpl for ToUnixtime {
 }
 
 fn seconds(times: &ArrayRef) -> Result<ArrayRef> {
-    let Some(times) = times.as_primitive_opt::<TimestampMicrosecondType>() else { return exec_err!("{NAME} takes a time") };
+    let Some(times) = times.as_primitive_opt::<TimestampMicrosecondType>() else {
+        return exec_err!("{NAME} takes a time");
+    };
     let seconds: Int64Array = times.unary(|time_us| time_us.div_euclid(US_PER_SECOND));
     Ok(Arc::new(seconds))
 }

@@ -39,7 +39,8 @@ pub struct KafkaSource {
 pub enum StartFrom {
     Earliest,
     Latest,
-    /// The first record at or after a time, in milliseconds since 1970-01-01T00:00:00Z, as Kafka counts them; the end where there is none.
+    /// The first record at or after a time, in milliseconds since 1970-01-01T00:00:00Z, as Kafka counts them; the end
+    /// where there is none.
     Timestamp {
         at_ms: i64,
     },

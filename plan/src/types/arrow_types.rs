@@ -54,7 +54,9 @@ impl DataType {
             ArrowType::List(item) if item.name() == ELEMENT && item.is_nullable() => {
                 Self::Array(Box::new(Self::from_arrow(item.data_type())?))
             }
-            ArrowType::Struct(fields) => Self::Struct(fields.iter().map(|f| Column::from_field(f)).collect::<Option<_>>()?),
+            ArrowType::Struct(fields) => {
+                Self::Struct(fields.iter().map(|f| Column::from_field(f)).collect::<Option<_>>()?)
+            }
             _ => return None,
         };
         Some(found)
@@ -68,14 +70,19 @@ impl Column {
     }
 
     fn from_field(field: &Field) -> Option<Self> {
-        Some(Self { name: field.name().clone(), data_type: DataType::from_arrow(field.data_type())?, nullable: field.is_nullable() })
+        Some(Self {
+            name: field.name().clone(),
+            data_type: DataType::from_arrow(field.data_type())?,
+            nullable: field.is_nullable(),
+        })
     }
 }
 
-/// The type that an expression's natural result is cast to, so that it can be stored; itself if it already is one of ours. None for what
-/// no column holds: intervals, times, durations, nulls, maps, unions.
+/// The type that an expression's natural result is cast to, so that it can be stored; itself if it already is one of
+/// ours. None for what no column holds: intervals, times, durations, nulls, maps, unions.
 ///
-/// No value changes its meaning: an unsigned integer that does not fit, or an instant outside the range of microseconds, fails the cast.
+/// No value changes its meaning: an unsigned integer that does not fit, or an instant outside the range of
+/// microseconds, fails the cast.
 #[must_use]
 pub fn normalized(natural: &ArrowType) -> Option<ArrowType> {
     let stored = match natural {

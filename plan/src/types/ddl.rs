@@ -1,5 +1,5 @@
-//! Reads DDL type names. The grammar is Spark's (<https://spark.apache.org/docs/latest/sql-ref-datatypes.html>), without the types that
-//! have no column of ours.
+//! Reads DDL type names. The grammar is Spark's (<https://spark.apache.org/docs/latest/sql-ref-datatypes.html>),
+//! without the types that have no column of ours.
 
 use super::{Column, DataType};
 use crate::quote::quoted;
@@ -7,8 +7,8 @@ use crate::quote::quoted;
 /// Deeper types are refused: readers and writers of them recurse.
 pub(crate) const DEPTH_MAX: usize = 16;
 
-const KNOWN: &str =
-    "boolean, int, bigint, float, double, decimal(p,s), string, binary, date, timestamp, array<…> and struct<name: type, …>";
+const KNOWN: &str = "boolean, int, bigint, float, double, decimal(p,s), string, binary, date, timestamp, array<…> and \
+                     struct<name: type, …>";
 
 pub(super) fn is_name_char(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
@@ -63,10 +63,14 @@ impl Parser<'_> {
         let scale = if self.eat(',') { self.number("a scale, as in `decimal(10,2)`")? } else { 0 };
         self.expect(')')?;
         if !(1..=38).contains(&precision) {
-            return Err(format!("`decimal({precision},{scale})` has a precision of {precision}; it must be from 1 to 38"));
+            return Err(format!(
+                "`decimal({precision},{scale})` has a precision of {precision}; it must be from 1 to 38"
+            ));
         }
         if scale > precision {
-            return Err(format!("`decimal({precision},{scale})` has a scale of {scale}; it must be from 0 to the precision, {precision}"));
+            return Err(format!(
+                "`decimal({precision},{scale})` has a scale of {scale}; it must be from 0 to the precision, {precision}"
+            ));
         }
         match (u8::try_from(precision), i8::try_from(scale)) {
             (Ok(precision), Ok(scale)) => Ok(DataType::Decimal { precision, scale }),
@@ -89,7 +93,10 @@ impl Parser<'_> {
                 return Err(self.unexpected("the name of a field, as in `struct<a: int, b: string not null>`"));
             };
             if fields.iter().any(|f| f.name == name) {
-                return Err(format!("`{}` has two fields named `{name}`; names within a struct must differ", self.text.trim()));
+                return Err(format!(
+                    "`{}` has two fields named `{name}`; names within a struct must differ",
+                    self.text.trim()
+                ));
             }
             self.eat(':');
             let data_type = self.data_type(depth + 1)?;

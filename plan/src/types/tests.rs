@@ -38,7 +38,10 @@ fn every_name_is_read_in_any_case_and_spacing() {
         ("ARRAY < array<string> >", Array(Box::new(Array(Box::new(String))))),
         ("struct<a: int, b:string NOT NULL>", Struct(vec![column("a", Int, true), column("b", String, false)])),
         ("struct<a int,`b c` decimal(4,2)>", Struct(vec![column("a", Int, true), column("b c", decimal(4, 2), true)])),
-        ("struct<not: int, userId bigint not null>", Struct(vec![column("not", Int, true), column("userId", Bigint, false)])),
+        (
+            "struct<not: int, userId bigint not null>",
+            Struct(vec![column("not", Int, true), column("userId", Bigint, false)]),
+        ),
     ];
     for (text, expected) in cases {
         assert_eq!(DataType::parse(text), Ok(expected), "{text}");
@@ -79,11 +82,17 @@ fn errors_say_what_was_found_and_what_would_be_right() {
     assert_eq!(refused("decimal(39,2)"), "`decimal(39,2)` has a precision of 39; it must be from 1 to 38");
     assert_eq!(refused("decimal(0)"), "`decimal(0,0)` has a precision of 0; it must be from 1 to 38");
     assert_eq!(refused("decimal(4,5)"), "`decimal(4,5)` has a scale of 5; it must be from 0 to the precision, 4");
-    assert_eq!(refused("decimal(a)"), "`decimal(a)` has `a)` where a precision from 1 to 38, as in `decimal(10,2)` should be");
+    assert_eq!(
+        refused("decimal(a)"),
+        "`decimal(a)` has `a)` where a precision from 1 to 38, as in `decimal(10,2)` should be"
+    );
     assert_eq!(refused("array<int"), "`array<int` ends too soon, expected `>`");
     assert_eq!(refused("array"), "`array` ends too soon, expected `<`");
     assert_eq!(refused("int int"), "`int int` has `int` where the end after `int` should be");
-    assert_eq!(refused("struct<a: int, a: int>"), "`struct<a: int, a: int>` has two fields named `a`; names within a struct must differ");
+    assert_eq!(
+        refused("struct<a: int, a: int>"),
+        "`struct<a: int, a: int>` has two fields named `a`; names within a struct must differ"
+    );
     assert!(refused("struct<>").contains("the name of a field"));
     assert!(refused("struct<a: int not>").contains("`null` after `not`"));
     assert!(refused("struct<a: int b>").contains("`,` or `>`"));
@@ -130,7 +139,10 @@ fn natural_results_are_stored_as_the_nearest_type_that_loses_nothing() {
         (ArrowType::Decimal256(38, 2), Some(ArrowType::Decimal128(38, 2))),
         (ArrowType::Decimal256(39, 2), None),
         (ArrowType::Dictionary(Box::new(ArrowType::Int32), Box::new(ArrowType::Utf8View)), Some(ArrowType::Utf8)),
-        (ArrowType::LargeList(list("item", ArrowType::Utf8View)), Some(ArrowType::List(list("element", ArrowType::Utf8)))),
+        (
+            ArrowType::LargeList(list("item", ArrowType::Utf8View)),
+            Some(ArrowType::List(list("element", ArrowType::Utf8))),
+        ),
         (ArrowType::List(list("item", ArrowType::Null)), None),
         (ArrowType::Interval(IntervalUnit::MonthDayNano), None),
         (ArrowType::Time64(TimeUnit::Nanosecond), None),

@@ -1,11 +1,13 @@
-//! Settings of the allocator, which `weir-runtime` makes the one of every program that has a runtime in it, and what is asked of it.
+//! Settings of the allocator, which `weir-runtime` makes the one of every program that has a runtime in it, and what is
+//! asked of it.
 #![allow(unsafe_code)]
 
 use std::ptr;
 
-/// Read by jemalloc when the process starts. Freed pages go back to the system within a second: what an epoch took for a moment is not held
-/// against the memory limit for long.
-// SAFETY: jemalloc declares this symbol as a pointer to a C string, which a slice of static bytes begins with; nobody else defines it.
+/// Read by jemalloc when the process starts. Freed pages go back to the system within a second: what an epoch took for
+/// a moment is not held against the memory limit for long.
+// SAFETY: jemalloc declares this symbol as a pointer to a C string, which a slice of static bytes begins with; nobody
+// else defines it.
 #[unsafe(export_name = "malloc_conf")]
 #[used]
 static MALLOC_CONF: &[u8] = b"narenas:4,dirty_decay_ms:1000,muzzy_decay_ms:0,tcache_max:4096\0";
@@ -13,9 +15,11 @@ static MALLOC_CONF: &[u8] = b"narenas:4,dirty_decay_ms:1000,muzzy_decay_ms:0,tca
 /// All arenas, as `MALLCTL_ARENAS_ALL` of jemalloc.h numbers them.
 const PURGE_ALL: &std::ffi::CStr = c"arena.4096.purge";
 
-/// Gives freed memory back to the system at once: the allocator keeps it for a while otherwise, and the kernel counts it.
+/// Gives freed memory back to the system at once: the allocator keeps it for a while otherwise, and the kernel counts
+/// it.
 pub fn give_back() {
-    // SAFETY: the name is a C string, and this control reads and writes nothing of ours. It may be called at any time from any thread.
+    // SAFETY: the name is a C string, and this control reads and writes nothing of ours. It may be called at any time
+    // from any thread.
     unsafe {
         tikv_jemalloc_sys::mallctl(PURGE_ALL.as_ptr(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut(), 0);
     }

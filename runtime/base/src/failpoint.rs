@@ -1,10 +1,10 @@
-//! Named points before and after each step of an epoch, where a test can end the process or halt it, and where a process notes how far it
-//! has got.
+//! Named points before and after each step of an epoch, where a test can end the process or halt it, and where a
+//! process notes how far it has got.
 //!
 //! - `WEIR_FAILPOINT=name[:nth]` aborts the process when it reaches `name` for the `nth` time (from 1).
 //! - `WEIR_FAILPOINT=name[:nth]=stop` sends it SIGSTOP there; SIGCONT lets it go on.
-//! - `WEIR_PHASE_FILE=path` keeps the name of the last point that was reached in that file, so that whoever kills the process can tell
-//!   where.
+//! - `WEIR_PHASE_FILE=path` keeps the name of the last point that was reached in that file, so that whoever kills the
+//!   process can tell where.
 //!
 //! Without these variables a point costs one relaxed load.
 
@@ -51,7 +51,8 @@ pub const ALL: &[&str] = &[
     "maintenance.vacuum.batch",
 ];
 
-/// The phase file holds the name, padded with spaces to this length and a line feed, so that a reader never sees parts of two.
+/// The phase file holds the name, padded with spaces to this length and a line feed, so that a reader never sees parts
+/// of two.
 const PHASE_BYTES: usize = 40;
 
 const STOP_SPREADS_WITHIN: Duration = Duration::from_millis(500);
@@ -63,7 +64,8 @@ struct Armed {
     trap: Option<Trap>,
     phase: Option<File>,
     reached: AtomicU64,
-    /// Held by whoever is at a point: another thread that got to its own meanwhile would be taken for the one that sprang the trap.
+    /// Held by whoever is at a point: another thread that got to its own meanwhile would be taken for the one that
+    /// sprang the trap.
     at_a_point: Mutex<()>,
 }
 
@@ -137,16 +139,21 @@ fn parse(text: &str) -> Result<Trap, String> {
     let (point, action) = match text.split_once('=') {
         None => (text, Action::Abort),
         Some((point, "stop")) => (point, Action::Stop),
-        Some((_, other)) => return Err(format!("WEIR_FAILPOINT={text}: {other:?} is no action; `stop` is, or none to abort")),
+        Some((_, other)) => {
+            return Err(format!("WEIR_FAILPOINT={text}: {other:?} is no action; `stop` is, or none to abort"));
+        }
     };
     let (name, nth) = match point.split_once(':') {
         None => (point, 1),
-        Some((name, nth)) => {
-            (name, nth.parse().ok().filter(|n| *n > 0).ok_or(format!("WEIR_FAILPOINT={text}: {nth:?} is no count from 1"))?)
-        }
+        Some((name, nth)) => (
+            name,
+            nth.parse().ok().filter(|n| *n > 0).ok_or(format!("WEIR_FAILPOINT={text}: {nth:?} is no count from 1"))?,
+        ),
     };
-    let name =
-        ALL.iter().find(|n| **n == name).ok_or_else(|| format!("WEIR_FAILPOINT={text}: no such point; there are {}", ALL.join(", ")))?;
+    let name = ALL
+        .iter()
+        .find(|n| **n == name)
+        .ok_or_else(|| format!("WEIR_FAILPOINT={text}: no such point; there are {}", ALL.join(", ")))?;
     Ok(Trap { name, nth, action })
 }
 
@@ -161,7 +168,9 @@ mod tests {
     /// Does nothing by itself; the tests below run this binary again, with the variables set, for this test alone.
     #[test]
     fn a_process_that_passes_some_points() {
-        for name in ["epoch.read", "manifest.create.before", "epoch.done", "epoch.read", "manifest.create.before", "epoch.done"] {
+        for name in
+            ["epoch.read", "manifest.create.before", "epoch.done", "epoch.read", "manifest.create.before", "epoch.done"]
+        {
             reach(name);
         }
     }
@@ -185,7 +194,10 @@ mod tests {
         let status = rerun("manifest.create.before:2", &phase).status().unwrap();
         assert_eq!(status.signal(), Some(SIGABRT));
         assert_eq!(phase_in(&phase), "manifest.create.before");
-        assert!(rerun("epoch.done:3", &phase).status().unwrap().success(), "a point that isn't reached so often changes nothing");
+        assert!(
+            rerun("epoch.done:3", &phase).status().unwrap().success(),
+            "a point that isn't reached so often changes nothing"
+        );
         assert_eq!(phase_in(&phase), "epoch.done");
     }
 

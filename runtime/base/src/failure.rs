@@ -1,4 +1,5 @@
-//! Failures, sorted by what they ask for. A message is one sentence for the person on call: what was found, where, and what would be right.
+//! Failures, sorted by what they ask for. A message is one sentence for the person on call: what was found, where, and
+//! what would be right.
 
 use std::fmt;
 
@@ -13,7 +14,8 @@ pub enum Remedy {
     Data,
     /// Another writer has taken over. Stop at once and touch nothing.
     Fenced,
-    /// The memory limit does not hold what is open. A person gives more or lets less be open; a new start may get further by itself.
+    /// The memory limit does not hold what is open. A person gives more or lets less be open; a new start may get
+    /// further by itself.
     Memory,
     /// Weir is wrong. Crash with everything that is known.
     Bug,

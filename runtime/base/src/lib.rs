@@ -1,5 +1,5 @@
-//! What every part of the data plane stands on: failures sorted by remedy, retries, the memory that there is, object stores, and places at which tests stop
-//! or kill the process.
+//! What every part of the data plane stands on: failures sorted by remedy, retries, the memory that there is, object
+//! stores, and places at which tests stop or kill the process.
 
 mod allocator;
 pub mod failpoint;

@@ -1,8 +1,9 @@
 //! The memory that the process may use: how it is shared out, and what happens before the kernel would kill it.
 //!
-//! Queues and batches have their shares from the start. What grows with the data (open windows, partial aggregates) is watched: the less is
-//! left, the fewer partial aggregates an epoch may have, since their merge must fit; when memory is all but full the process ends with a
-//! sentence that says what to change, and loses nothing: what was committed stays, and the rest is read again.
+//! Queues and batches have their shares from the start. What grows with the data (open windows, partial aggregates) is
+//! watched: the less is left, the fewer partial aggregates an epoch may have, since their merge must fit; when memory
+//! is all but full the process ends with a sentence that says what to change, and loses nothing: what was committed
+//! stays, and the rest is read again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,8 +22,8 @@ const TIGHT: u64 = 70;
 const FULL: u64 = 90;
 /// Partial aggregates are there so many times while they are merged, sorted and written.
 const PARTIALS_COPIES: u64 = 8;
-/// However little memory is left, the partial aggregates of an epoch may have this part of the limit: state that rests high must not make an
-/// epoch of every batch.
+/// However little memory is left, the partial aggregates of an epoch may have this part of the limit: state that rests
+/// high must not make an epoch of every batch.
 const PARTIALS_LEAST: u64 = 256;
 /// The least that the maintenance of tables can work with.
 const MAINTENANCE_BYTES_MIN: u64 = 1 << 20;
@@ -66,11 +67,17 @@ impl Memory {
             let found = if limit < 1 << 20 { format!("{limit} bytes") } else { mib(limit) };
             let least = MEMORY_BYTES_MIN >> 20;
             return Err(Failure::config(format!(
-                "the memory limit is {found}, and a pipeline needs at least {least} MiB to begin: write {least}Mi or more for \
+                "the memory limit is {found}, and a pipeline needs at least {least} MiB to begin: write {least}Mi or \
+                 more for \
                  spec.resources.limits.memory (or --memory)"
             )));
         }
-        Ok(Self { limit_bytes, used_bytes: AtomicU64::new(0), state_bytes: AtomicU64::new(0), used_bytes_max: AtomicU64::new(0) })
+        Ok(Self {
+            limit_bytes,
+            used_bytes: AtomicU64::new(0),
+            state_bytes: AtomicU64::new(0),
+            used_bytes_max: AtomicU64::new(0),
+        })
     }
 
     #[must_use]
@@ -78,8 +85,8 @@ impl Memory {
         self.limit_bytes
     }
 
-    /// An eighth of the limit for each queue, and never more than serves. Partial aggregates are there several times while they are merged, and
-    /// those of the next epoch beside them: a thirty-second.
+    /// An eighth of the limit for each queue, and never more than serves. Partial aggregates are there several times
+    /// while they are merged, and those of the next epoch beside them: a thirty-second.
     #[must_use]
     pub fn shares(&self, lanes: usize, sinks: usize) -> Shares {
         let eighth = self.limit_bytes.map_or(u64::MAX, |limit| limit / 8);
@@ -91,15 +98,16 @@ impl Memory {
         }
     }
 
-    /// What the maintenance of tables may hold of a file that it reads, and of one that it writes, and so may a compaction of state: a
-    /// sixteenth, or less where less is left. `None`: too little for anything.
+    /// What the maintenance of tables may hold of a file that it reads, and of one that it writes, and so may a
+    /// compaction of state: a sixteenth, or less where less is left. `None`: too little for anything.
     #[must_use]
     pub fn maintenance_bytes(&self) -> Option<u64> {
         let sixteenth = self.limit_bytes.map_or(u64::MAX, |limit| limit / 16).min(64 << 20);
         Some(sixteenth.min(self.room_bytes() / 4)).filter(|bytes| *bytes >= MAINTENANCE_BYTES_MIN)
     }
 
-    /// The partial aggregates that an epoch may have now, of all lanes, if less than its share: so many that their merge fits into what is left.
+    /// The partial aggregates that an epoch may have now, of all lanes, if less than its share: so many that their
+    /// merge fits into what is left.
     #[must_use]
     pub fn partials_bytes(&self) -> u64 {
         self.limit_bytes.map_or(u64::MAX, |limit| (self.room_bytes() / PARTIALS_COPIES).max(limit / PARTIALS_LEAST))
@@ -107,7 +115,8 @@ impl Memory {
 
     /// What may be used before the run ends.
     fn room_bytes(&self) -> u64 {
-        self.limit_bytes.map_or(u64::MAX, |limit| (limit / 100 * FULL).saturating_sub(self.used_bytes.load(Ordering::Relaxed)))
+        self.limit_bytes
+            .map_or(u64::MAX, |limit| (limit / 100 * FULL).saturating_sub(self.used_bytes.load(Ordering::Relaxed)))
     }
 
     /// The most that was in use, as far as it was looked at: only where there is a limit.
@@ -121,8 +130,8 @@ impl Memory {
         self.state_bytes.store(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Tells when almost all is used; without a limit nobody ever does. A thread of its own looks: what computes may allocate much without a
-    /// look up, and may keep every other thread busy.
+    /// Tells when almost all is used; without a limit nobody ever does. A thread of its own looks: what computes may
+    /// allocate much without a look up, and may keep every other thread busy.
     ///
     /// # Errors
     /// None but that of a system that makes no thread.
@@ -162,8 +171,10 @@ impl Memory {
     fn too_much(&self, used: u64, limit: u64) -> Failure {
         let state = mib(self.state_bytes.load(Ordering::Relaxed));
         Failure::memory(format!(
-            "{} of the memory limit of {} are used, {state} of it by open windows, and more would be killed for it; nothing is lost; raise \
-             spec.resources.limits.memory (or --memory), or let less be open at a time: a smaller window or watermarkDelay, fewer groups, \
+            "{} of the memory limit of {} are used, {state} of it by open windows, and more would be killed for it; \
+             nothing is lost; raise \
+             spec.resources.limits.memory (or --memory), or let less be open at a time: a smaller window or \
+             watermarkDelay, fewer groups, \
              eventTime.maxSkew",
             mib(used),
             mib(limit)
@@ -191,8 +202,8 @@ pub fn cgroup_limit_bytes() -> Option<u64> {
     groups.lines().filter_map(|line| Some(files_of(line)?.into_iter().filter_map(&read).min())).flatten().min()
 }
 
-/// The files that may limit a group: its own and those of the groups around it. In a container the group's path may be the host's, and only the
-/// top one is to be seen.
+/// The files that may limit a group: its own and those of the groups around it. In a container the group's path may be
+/// the host's, and only the top one is to be seen.
 fn files_of(line: &str) -> Option<Vec<String>> {
     let mut parts = line.splitn(3, ':');
     let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
@@ -228,17 +239,32 @@ mod tests {
         let small = Memory::new(Some(256 << 20)).unwrap().shares(2, 1);
         assert_eq!(
             small,
-            Shares { sink_buffer_bytes: 32 << 20, fetch_bytes_per_lane: 16 << 20, sink_queue_bytes: 32 << 20, partials_bytes: 8 << 20 }
+            Shares {
+                sink_buffer_bytes: 32 << 20,
+                fetch_bytes_per_lane: 16 << 20,
+                sink_queue_bytes: 32 << 20,
+                partials_bytes: 8 << 20
+            }
         );
         let many = Memory::new(Some(256 << 20)).unwrap().shares(8, 4);
         assert_eq!(
             many,
-            Shares { sink_buffer_bytes: 8 << 20, fetch_bytes_per_lane: 4 << 20, sink_queue_bytes: 8 << 20, partials_bytes: 8 << 20 }
+            Shares {
+                sink_buffer_bytes: 8 << 20,
+                fetch_bytes_per_lane: 4 << 20,
+                sink_queue_bytes: 8 << 20,
+                partials_bytes: 8 << 20
+            }
         );
         let free = Memory::new(None).unwrap().shares(8, 4);
         assert_eq!(
             free,
-            Shares { sink_buffer_bytes: 64 << 20, fetch_bytes_per_lane: 16 << 20, sink_queue_bytes: 32 << 20, partials_bytes: 256 << 20 }
+            Shares {
+                sink_buffer_bytes: 64 << 20,
+                fetch_bytes_per_lane: 16 << 20,
+                sink_queue_bytes: 32 << 20,
+                partials_bytes: 256 << 20
+            }
         );
     }
 
@@ -264,7 +290,8 @@ mod tests {
         let said = |limit| Memory::new(Some(limit)).unwrap_err().message;
         assert_eq!(
             said(16 << 20),
-            "the memory limit is 16 MiB, and a pipeline needs at least 64 MiB to begin: write 64Mi or more for spec.resources.limits.memory \
+            "the memory limit is 16 MiB, and a pipeline needs at least 64 MiB to begin: write 64Mi or more for \
+             spec.resources.limits.memory \
              (or --memory)"
         );
         assert!(said(64).starts_with("the memory limit is 64 bytes, and a pipeline needs at least"));
@@ -275,24 +302,46 @@ mod tests {
     fn the_groups_around_a_group_limit_it_too() {
         assert_eq!(
             files_of("0::/kubepods/pod1").unwrap(),
-            ["/sys/fs/cgroup/kubepods/pod1/memory.max", "/sys/fs/cgroup/kubepods/memory.max", "/sys/fs/cgroup/memory.max"]
+            [
+                "/sys/fs/cgroup/kubepods/pod1/memory.max",
+                "/sys/fs/cgroup/kubepods/memory.max",
+                "/sys/fs/cgroup/memory.max"
+            ]
         );
         assert_eq!(files_of("0::/").unwrap(), ["/sys/fs/cgroup/memory.max"]);
         assert_eq!(
             files_of("9:memory:/docker/1").unwrap()[..2],
-            ["/sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes", "/sys/fs/cgroup/memory/docker/memory.limit_in_bytes"]
+            [
+                "/sys/fs/cgroup/memory/docker/1/memory.limit_in_bytes",
+                "/sys/fs/cgroup/memory/docker/memory.limit_in_bytes"
+            ]
         );
         assert_eq!(files_of("3:cpu,cpuacct:/docker/1"), None);
-        assert_eq!((limit_of("max\n"), limit_of("9223372036854771712\n"), limit_of("268435456\n")), (None, None, Some(256 << 20)));
+        assert_eq!(
+            (limit_of("max\n"), limit_of("9223372036854771712\n"), limit_of("268435456\n")),
+            (None, None, Some(256 << 20))
+        );
     }
 
     #[tokio::test]
     async fn what_is_almost_used_up_is_told_with_the_remedy() {
         let used = used_bytes().unwrap();
         // Less than what this process has already.
-        let memory = Arc::new(Memory { limit_bytes: Some(used / 2), state_bytes: AtomicU64::new(7 << 20), ..Memory::new(None).unwrap() });
-        let told = tokio::time::timeout(Duration::from_secs(10), memory.watch().unwrap()).await.expect("it is told").unwrap();
-        assert!(told.message.contains("7 MiB of it by open windows") && told.message.contains("spec.resources.limits.memory"), "{told}");
-        assert_eq!((told.remedy, memory.partials_bytes(), memory.maintenance_bytes()), (Remedy::Memory, used / 2 / 256, None));
+        let memory = Arc::new(Memory {
+            limit_bytes: Some(used / 2),
+            state_bytes: AtomicU64::new(7 << 20),
+            ..Memory::new(None).unwrap()
+        });
+        let told =
+            tokio::time::timeout(Duration::from_secs(10), memory.watch().unwrap()).await.expect("it is told").unwrap();
+        assert!(
+            told.message.contains("7 MiB of it by open windows")
+                && told.message.contains("spec.resources.limits.memory"),
+            "{told}"
+        );
+        assert_eq!(
+            (told.remedy, memory.partials_bytes(), memory.maintenance_bytes()),
+            (Remedy::Memory, used / 2 / 256, None)
+        );
     }
 }

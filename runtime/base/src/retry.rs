@@ -1,5 +1,5 @@
-//! How long to wait before asking again, and when to stop: the one policy for everything outside that may be away, be it the checkpoint, a
-//! table or a data file. Clients have a few retries of their own, for blips; this is what rules.
+//! How long to wait before asking again, and when to stop: the one policy for everything outside that may be away, be
+//! it the checkpoint, a table or a data file. Clients have a few retries of their own, for blips; this is what rules.
 
 use std::time::Duration;
 
@@ -18,7 +18,11 @@ pub struct RetryPolicy {
 
 impl Default for RetryPolicy {
     fn default() -> Self {
-        Self { first: Duration::from_millis(100), max: Duration::from_secs(10), give_up_after: Duration::from_secs(300) }
+        Self {
+            first: Duration::from_millis(100),
+            max: Duration::from_secs(10),
+            give_up_after: Duration::from_secs(300),
+        }
     }
 }
 
@@ -29,12 +33,16 @@ impl RetryPolicy {
         Self { give_up_after: limit, ..Self::default() }
     }
 
-    /// Attempts something until it works, fails for good, or the time is over. An attempt must have a deadline of its own, and doing it
-    /// twice must be the same as once. `doing` is for the log.
+    /// Attempts something until it works, fails for good, or the time is over. An attempt must have a deadline of its
+    /// own, and doing it twice must be the same as once. `doing` is for the log.
     ///
     /// # Errors
     /// The first failure that is not `Retry`; or `Retry` with the last reason.
-    pub async fn persist<T, F: Future<Output = Result<T>>>(&self, doing: &str, mut attempt: impl FnMut() -> F) -> Result<T> {
+    pub async fn persist<T, F: Future<Output = Result<T>>>(
+        &self,
+        doing: &str,
+        mut attempt: impl FnMut() -> F,
+    ) -> Result<T> {
         let mut patience = Patience::new(*self, Jitter::new(rand::random()));
         let mut retry = 0;
         loop {
@@ -49,16 +57,18 @@ impl RetryPolicy {
         }
     }
 
-    /// The wait before attempt `retry + 1`, for `retry` from 1: between half and all of `first × 2^(retry - 1)`, at most `max`. `jitter`
-    /// in `0.0..1.0`.
+    /// The wait before attempt `retry + 1`, for `retry` from 1: between half and all of `first × 2^(retry - 1)`, at
+    /// most `max`. `jitter` in `0.0..1.0`.
     #[must_use]
     pub fn delay(&self, retry: u32, jitter: f64) -> Duration {
-        let whole = self.first.saturating_mul(1_u32.checked_shl(retry.saturating_sub(1)).unwrap_or(u32::MAX)).min(self.max);
+        let whole =
+            self.first.saturating_mul(1_u32.checked_shl(retry.saturating_sub(1)).unwrap_or(u32::MAX)).min(self.max);
         whole.mul_f64(0.5 + 0.5 * jitter.clamp(0.0, 1.0))
     }
 }
 
-/// Random enough to keep two writers out of step; seeded by the caller. SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+/// Random enough to keep two writers out of step; seeded by the caller. SplitMix64 (Steele, Lea and Flood, OOPSLA
+/// 2014).
 #[derive(Debug, Clone)]
 pub struct Jitter(u64);
 
@@ -125,7 +135,11 @@ mod tests {
 
     #[test]
     fn waits_double_up_to_the_greatest_and_jitter_takes_at_most_half() {
-        let policy = RetryPolicy { first: Duration::from_millis(100), max: Duration::from_secs(1), give_up_after: Duration::from_secs(9) };
+        let policy = RetryPolicy {
+            first: Duration::from_millis(100),
+            max: Duration::from_secs(1),
+            give_up_after: Duration::from_secs(9),
+        };
         let longest: Vec<_> = [1, 2, 3, 4, 5, 40, u32::MAX].map(|n| policy.delay(n, 1.0).as_millis()).to_vec();
         assert_eq!(longest, [100, 200, 400, 800, 1000, 1000, 1000]);
         assert_eq!(policy.delay(2, 0.0), Duration::from_millis(100));
@@ -142,12 +156,17 @@ mod tests {
         assert!(draws(1).iter().all(|d| (0.0..1.0).contains(d)));
     }
 
-    const QUICK: RetryPolicy =
-        RetryPolicy { first: Duration::from_millis(1), max: Duration::from_millis(1), give_up_after: Duration::from_millis(20) };
+    const QUICK: RetryPolicy = RetryPolicy {
+        first: Duration::from_millis(1),
+        max: Duration::from_millis(1),
+        give_up_after: Duration::from_millis(20),
+    };
 
     #[tokio::test]
     async fn what_fails_for_a_while_is_done_in_the_end_and_what_fails_for_good_is_not_repeated() {
-        for (failures, then, expected) in [(3, Ok("done"), Ok("done")), (1, Err(Failure::config("no")), Err(Failure::config("no")))] {
+        for (failures, then, expected) in
+            [(3, Ok("done"), Ok("done")), (1, Err(Failure::config("no")), Err(Failure::config("no")))]
+        {
             let mut tries = 0;
             let patient = RetryPolicy { give_up_after: Duration::from_secs(60), ..QUICK };
             let ended = patient.persist("this", || {
@@ -169,8 +188,11 @@ mod tests {
     #[tokio::test]
     async fn patience_ends_with_the_last_reason() {
         // The first wait fits even if this thread is held up before it.
-        let policy =
-            RetryPolicy { first: Duration::from_millis(100), max: Duration::from_millis(100), give_up_after: Duration::from_secs(1) };
+        let policy = RetryPolicy {
+            first: Duration::from_millis(100),
+            max: Duration::from_millis(100),
+            give_up_after: Duration::from_secs(1),
+        };
         let mut patience = Patience::new(policy, Jitter::new(7));
         let mut tries = 0;
         let failure = loop {

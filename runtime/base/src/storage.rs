@@ -1,5 +1,6 @@
-//! Where tables and checkpoints lie: turns a URI of the document into an object store and a path in it. Local folders and S3 only; other
-//! stores would go here. Every request has a deadline and few retries: when to give up is decided by the callers, not by the client.
+//! Where tables and checkpoints lie: turns a URI of the document into an object store and a path in it. Local folders
+//! and S3 only; other stores would go here. Every request has a deadline and few retries: when to give up is decided by
+//! the callers, not by the client.
 
 mod access;
 mod failures;
@@ -32,7 +33,8 @@ pub use upload::{PART_BYTES, Target, Upload};
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
 
-/// One request, its body included. No request carries more than [`PART_BYTES`], so this is a least bandwidth of 280 kB/s.
+/// One request, its body included. No request carries more than [`PART_BYTES`], so this is a least bandwidth of 280
+/// kB/s.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: &str = "5s";
 /// Per request, inside the client: enough for a blip, short enough that our own policy is the one that rules.
@@ -59,14 +61,18 @@ pub struct Location {
 // The client's own Debug shows its keys.
 impl std::fmt::Debug for Location {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Location").field("url", &self.url.as_str()).field("access", &self.access).finish_non_exhaustive()
+        f.debug_struct("Location")
+            .field("url", &self.url.as_str())
+            .field("access", &self.access)
+            .finish_non_exhaustive()
     }
 }
 
 impl Location {
     /// A path below this folder. `relative` is a valid path already: it is not escaped again.
     pub fn at(&self, relative: &str) -> Result<Path> {
-        let joined = if self.path.as_ref().is_empty() { relative.to_owned() } else { format!("{}/{relative}", self.path) };
+        let joined =
+            if self.path.as_ref().is_empty() { relative.to_owned() } else { format!("{}/{relative}", self.path) };
         Path::parse(&joined).map_err(|e| Failure::bug(format!("{relative:?} is no path below {}: {e}", self.url)))
     }
 
@@ -76,7 +82,8 @@ impl Location {
         Self { standing: standing.clone(), ..self }
     }
 
-    /// Whether it is a folder of this machine, which anybody may move, and whose files have the times of the machine's clock.
+    /// Whether it is a folder of this machine, which anybody may move, and whose files have the times of the machine's
+    /// clock.
     #[must_use]
     pub fn is_folder(&self) -> bool {
         matches!(self.access, Access::Folder)
@@ -105,7 +112,8 @@ impl Location {
 
 /// Opens `file:///folder` (made by what is first written there) or `s3://bucket/prefix`. Nothing is asked of S3 yet.
 pub fn open(uri: &str, storage: Option<&Storage>, secrets: &Secrets) -> Result<Location> {
-    let url = Url::parse(uri.trim_end_matches('/')).map_err(|e| Failure::config(format!("{} is not a URI: {e}", quoted(uri))))?;
+    let url = Url::parse(uri.trim_end_matches('/'))
+        .map_err(|e| Failure::config(format!("{} is not a URI: {e}", quoted(uri))))?;
     match url.scheme() {
         "file" => open_folder(url),
         "s3" => open_s3(url, storage.map(|s| &s.s3), secrets),
@@ -120,25 +128,48 @@ pub fn open(uri: &str, storage: Option<&Storage>, secrets: &Secrets) -> Result<L
 fn open_folder(url: Url) -> Result<Location> {
     let folder = match url.to_file_path() {
         Ok(folder) if url.path() != "/" => folder,
-        _ => return Err(Failure::config(format!("{url} names no folder on this machine; write file:///folder with three slashes"))),
+        _ => {
+            return Err(Failure::config(format!(
+                "{url} names no folder on this machine; write file:///folder with three slashes"
+            )));
+        }
     };
     let access = Access::Folder;
     if let Some(file) = folder.ancestors().find(|path| path.exists()).filter(|path| !path.is_dir()) {
         let file = file.display();
-        return Err(Failure::config(format!("{url}: {file} is a file where a folder should be; move it away, or correct the URI")));
+        return Err(Failure::config(format!(
+            "{url}: {file} is a file where a folder should be; move it away, or correct the URI"
+        )));
     }
-    let path = Path::from_absolute_path(&folder).map_err(|e| Failure::config(format!("{url} can't be used as a folder: {e}")))?;
-    Ok(Location { store: Arc::new(LocalFileSystem::new()), parts: None, path, url, access, standing: Standing::default() })
+    let path = Path::from_absolute_path(&folder)
+        .map_err(|e| Failure::config(format!("{url} can't be used as a folder: {e}")))?;
+    Ok(Location {
+        store: Arc::new(LocalFileSystem::new()),
+        parts: None,
+        path,
+        url,
+        access,
+        standing: Standing::default(),
+    })
 }
 
 fn open_s3(url: Url, settings: Option<&S3>, secrets: &Secrets) -> Result<Location> {
-    let bucket = url.host_str().filter(|b| !b.is_empty()).ok_or_else(|| Failure::config(format!("{url} names no bucket")))?.to_owned();
-    let path = Path::from_url_path(url.path()).map_err(|e| Failure::config(format!("{url} has an invalid prefix: {e}")))?;
+    let bucket = url
+        .host_str()
+        .filter(|b| !b.is_empty())
+        .ok_or_else(|| Failure::config(format!("{url} names no bucket")))?
+        .to_owned();
+    let path =
+        Path::from_url_path(url.path()).map_err(|e| Failure::config(format!("{url} has an invalid prefix: {e}")))?;
 
     let mut builder = AmazonS3Builder::from_env()
         .with_bucket_name(&bucket)
         .with_conditional_put(S3ConditionalPut::ETagMatch)
-        .with_retry(RetryConfig { backoff: BackoffConfig::default(), max_retries: RETRIES_MAX, retry_timeout: RETRY_FOR_MAX })
+        .with_retry(RetryConfig {
+            backoff: BackoffConfig::default(),
+            max_retries: RETRIES_MAX,
+            retry_timeout: RETRY_FOR_MAX,
+        })
         .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), format!("{}s", REQUEST_DEADLINE.as_secs()))
         .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::ConnectTimeout), CONNECT_TIMEOUT);
     if let Some(settings) = settings {
@@ -167,8 +198,8 @@ fn open_s3(url: Url, settings: Option<&S3>, secrets: &Secrets) -> Result<Locatio
     Ok(Location { parts: Some(store.clone()), store, path, url, access, standing: Standing::default() })
 }
 
-/// The document's endpoint, region and addressing. A bucket in the host name needs a host that has sub-domains, and under TLS a bucket name
-/// without dots; elsewhere the bucket goes into the path, as the AWS SDKs do it.
+/// The document's endpoint, region and addressing. A bucket in the host name needs a host that has sub-domains, and
+/// under TLS a bucket name without dots; elsewhere the bucket goes into the path, as the AWS SDKs do it.
 fn with_endpoint(mut builder: AmazonS3Builder, settings: &S3, bucket: &str) -> Result<AmazonS3Builder> {
     if let Some(region) = &settings.region {
         builder = builder.with_region(region);
@@ -176,16 +207,21 @@ fn with_endpoint(mut builder: AmazonS3Builder, settings: &S3, bucket: &str) -> R
     let Some(endpoint) = &settings.endpoint else {
         return Ok(builder.with_virtual_hosted_style_request(!settings.force_path_style && !bucket.contains('.')));
     };
-    let mut url = Url::parse(endpoint).map_err(|e| Failure::config(format!("the S3 endpoint {} is not a URL: {e}", quoted(endpoint))))?;
+    let mut url = Url::parse(endpoint)
+        .map_err(|e| Failure::config(format!("the S3 endpoint {} is not a URL: {e}", quoted(endpoint))))?;
     if !matches!(url.scheme(), "http" | "https") {
-        return Err(Failure::config(format!("the S3 endpoint {} must begin with https:// or http://", quoted(endpoint))));
+        return Err(Failure::config(format!(
+            "the S3 endpoint {} must begin with https:// or http://",
+            quoted(endpoint)
+        )));
     }
     let domain = url.domain().filter(|d| *d != "localhost").map(str::to_owned);
     let in_host = !settings.force_path_style && !bucket.contains('.');
     match domain {
         Some(domain) if in_host => {
             let host = format!("{bucket}.{domain}");
-            url.set_host(Some(&host)).map_err(|e| Failure::config(format!("{} is no host name: {e}", quoted(&host))))?;
+            url.set_host(Some(&host))
+                .map_err(|e| Failure::config(format!("{} is no host name: {e}", quoted(&host))))?;
             Ok(builder.with_endpoint(url.as_str().trim_end_matches('/')).with_virtual_hosted_style_request(true))
         }
         _ => Ok(builder.with_endpoint(endpoint.trim_end_matches('/')).with_virtual_hosted_style_request(false)),
@@ -209,7 +245,12 @@ mod tests {
     }
 
     fn storage(endpoint: &str, force_path_style: bool) -> Storage {
-        let s3 = S3 { endpoint: Some(endpoint.into()), region: None, force_path_style, credentials_secret: Some("lake".into()) };
+        let s3 = S3 {
+            endpoint: Some(endpoint.into()),
+            region: None,
+            force_path_style,
+            credentials_secret: Some("lake".into()),
+        };
         Storage { uri_prefix: "s3://lake/".into(), s3 }
     }
 
@@ -232,7 +273,10 @@ mod tests {
         std::fs::write(&file, "").unwrap();
         for uri in [format!("file://{}", file.display()), format!("file://{}/table", file.display())] {
             let failure = open(&uri, None, &Secrets::default()).unwrap_err();
-            let says = format!("{uri}: {} is a file where a folder should be; move it away, or correct the URI", file.display());
+            let says = format!(
+                "{uri}: {} is a file where a folder should be; move it away, or correct the URI",
+                file.display()
+            );
             assert_eq!(failure, Failure::config(says));
         }
     }
@@ -240,7 +284,10 @@ mod tests {
     #[test]
     fn uris_that_name_nothing_are_refused() {
         for (uri, says) in [
-            ("gs://bucket/x", "gs://bucket/x` has the scheme `gs`; file:///folder and s3://bucket/prefix are supported"),
+            (
+                "gs://bucket/x",
+                "gs://bucket/x` has the scheme `gs`; file:///folder and s3://bucket/prefix are supported",
+            ),
             ("lake/table", "is not a URI"),
             ("file:///", "names no folder"),
             ("file://host/x", "names no folder"),
@@ -254,7 +301,8 @@ mod tests {
     #[test]
     fn s3_takes_keys_from_the_secret_and_never_shows_the_secret_one() {
         let (_dir, secrets) = secrets(&[("accessKeyId", "AKIAX\n"), ("secretAccessKey", "hush\n")]);
-        let location = open("s3://lake/silver/rides/", Some(&storage("http://127.0.0.1:9000", true)), &secrets).unwrap();
+        let location =
+            open("s3://lake/silver/rides/", Some(&storage("http://127.0.0.1:9000", true)), &secrets).unwrap();
         assert_eq!((location.path.as_ref(), location.url.as_str()), ("silver/rides", "s3://lake/silver/rides"));
         let shown = format!("{location:?} {}", location.access);
         assert!(shown.contains("AKIAX") && shown.contains("Secret `lake`") && !shown.contains("hush"), "{shown}");
@@ -272,7 +320,8 @@ mod tests {
     #[test]
     fn a_secret_without_a_folder_asks_for_one() {
         let failure = open("s3://lake/x", Some(&storage("http://h:1", true)), &Secrets::default()).unwrap_err();
-        let says = "the Secret `lake` is needed (key `accessKeyId`), but no folder of Secrets was given; use --secrets DIR";
+        let says =
+            "the Secret `lake` is needed (key `accessKeyId`), but no folder of Secrets was given; use --secrets DIR";
         assert_eq!(failure, Failure::config(says));
     }
 

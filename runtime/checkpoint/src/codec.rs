@@ -1,5 +1,6 @@
-//! Between bytes and values: compact JSON, fields in the order of the structs. A `format` that this version doesn't know is refused before
-//! anything else is looked at, because a later version may have given the other fields another meaning.
+//! Between bytes and values: compact JSON, fields in the order of the structs. A `format` that this version doesn't
+//! know is refused before anything else is looked at, because a later version may have given the other fields another
+//! meaning.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -28,8 +29,8 @@ impl Manifest {
         Ok(bytes.into())
     }
 
-    /// The manifest of `epoch`, as it was stored under that number. `lineage` is that of the identity; the ones that state actions began are
-    /// named after it.
+    /// The manifest of `epoch`, as it was stored under that number. `lineage` is that of the identity; the ones that
+    /// state actions began are named after it.
     ///
     /// # Errors
     /// `Config`: not a manifest, one of a later version, or one that was copied here from another place.
@@ -43,7 +44,8 @@ impl Manifest {
         check_sum(&path, bytes)?;
         if manifest.epoch != epoch || manifest.lineage.split('.').next() != Some(lineage) {
             return Err(Failure::config(format!(
-                "{path} holds epoch {} of lineage {}, and epoch {epoch} of lineage {lineage} should be there; it was copied from elsewhere",
+                "{path} holds epoch {} of lineage {}, and epoch {epoch} of lineage {lineage} should be there; it was \
+                 copied from elsewhere",
                 manifest.epoch, manifest.lineage
             )));
         }
@@ -101,12 +103,15 @@ fn check_sum(path: &str, bytes: &[u8]) -> Result<()> {
 
 fn damaged(path: &str, how: &str) -> Failure {
     Failure::config(format!(
-        "{path} is damaged, or was changed by hand: {how}; put the object back as it was written, from a copy or an older version of it"
+        "{path} is damaged, or was changed by hand: {how}; put the object back as it was written, from a copy or an \
+         older version of it"
     ))
 }
 
 pub(super) fn encode<T: Serialize>(value: &T) -> Result<Bytes> {
-    serde_json::to_vec(value).map(Bytes::from).map_err(|e| Failure::bug(format!("a checkpoint object can't be written as JSON: {e}")))
+    serde_json::to_vec(value)
+        .map(Bytes::from)
+        .map_err(|e| Failure::bug(format!("a checkpoint object can't be written as JSON: {e}")))
 }
 
 pub(super) fn decode<T: DeserializeOwned>(path: &str, expected: &'static str, bytes: &[u8]) -> Result<T> {
@@ -118,7 +123,8 @@ fn broken(path: &str, expected: &str, e: &serde_json::Error) -> Failure {
     damaged(path, &format!("{e} ({expected} should be there)"))
 }
 
-/// Gives the format, if it is one of those that are known, the newest of them last, and if nothing in the object must be known beside it.
+/// Gives the format, if it is one of those that are known, the newest of them last, and if nothing in the object must
+/// be known beside it.
 ///
 /// # Errors
 /// `Config`: it is not, and which version of Weir knows it, or it is damaged.
@@ -137,18 +143,24 @@ fn begin(path: &str, known: &[&'static str], bytes: &[u8]) -> Result<&'static st
     }
     let newest = known.last().copied().unwrap_or_default();
     let any: Any = serde_json::from_slice(bytes).map_err(|e| broken(path, newest, &e))?;
-    let written_by = any.writer.and_then(|writer| writer.version).map_or(String::new(), |version| format!(", {version}, or a later one"));
+    let written_by = any
+        .writer
+        .and_then(|writer| writer.version)
+        .map_or(String::new(), |version| format!(", {version}, or a later one"));
     let Some(format) = known.iter().find(|format| **format == any.format) else {
         return Err(Failure::config(format!(
-            "{path} has format {}, and this is Weir {VERSION}, which reads {}; run the version that wrote it{written_by}",
+            "{path} has format {}, and this is Weir {VERSION}, which reads {}; run the version that wrote \
+             it{written_by}",
             any.format,
             known.join(" and ")
         )));
     };
     if !any.needs.is_empty() {
-        let needs: Vec<_> = any.needs.iter().map(|need| format!("{} (Weir {})", quoted(&need.name), need.since)).collect();
+        let needs: Vec<_> =
+            any.needs.iter().map(|need| format!("{} (Weir {})", quoted(&need.name), need.since)).collect();
         return Err(Failure::config(format!(
-            "{path} has what this version of Weir, {VERSION}, does not know: {}; run the version that wrote it{written_by}",
+            "{path} has what this version of Weir, {VERSION}, does not know: {}; run the version that wrote \
+             it{written_by}",
             needs.join(", ")
         )));
     }
@@ -211,7 +223,15 @@ mod tests {
                     idle: false,
                     leader_epoch: Some(7),
                 }],
-                counts: SourceCounts { read: 1000, decoded: 994, tombstones: 3, dropped: 1, rejected: 2, filtered: 4, bytes: 115_000 },
+                counts: SourceCounts {
+                    read: 1000,
+                    decoded: 994,
+                    tombstones: 3,
+                    dropped: 1,
+                    rejected: 2,
+                    filtered: 4,
+                    bytes: 115_000,
+                },
                 bad_share: BadShare { read: 41_000, bad: 17 },
             }],
             tasks: vec![Task {
@@ -222,7 +242,11 @@ mod tests {
                     bytes: 4096,
                     rows: 12,
                     crc32: 3_735_928_559,
-                    tables: vec![TableInFile { step: "revenue".into(), table: "windows".into(), max_time_us: Some(1_700_000_099_999_999) }],
+                    tables: vec![TableInFile {
+                        step: "revenue".into(),
+                        table: "windows".into(),
+                        max_time_us: Some(1_700_000_099_999_999),
+                    }],
                 }],
                 compacting: Some(Epoch(40)),
                 steps: vec![StepProgress {
@@ -234,7 +258,11 @@ mod tests {
                         rows_late: 2,
                     }],
                     rows_out: 7,
-                    tables: vec![TableProgress { name: "windows".into(), entries: 12, horizon_us: Some(1_699_999_400_000_000) }],
+                    tables: vec![TableProgress {
+                        name: "windows".into(),
+                        entries: 12,
+                        horizon_us: Some(1_699_999_400_000_000),
+                    }],
                     open_windows: Some(3),
                 }],
                 rows_bad: [("revenue".into(), 1)].into(),
@@ -244,7 +272,9 @@ mod tests {
                 rows: 7,
                 payload: Payload {
                     kind: "DeltaAppend".into(),
-                    body: [("adds".into(), json!([{"path": "date=2023-11-14/part-0.parquet", "size": 2048}]))].into_iter().collect(),
+                    body: [("adds".into(), json!([{"path": "date=2023-11-14/part-0.parquet", "size": 2048}]))]
+                        .into_iter()
+                        .collect(),
                 },
             }],
             sinks: vec![PinnedSink {
@@ -311,7 +341,8 @@ mod tests {
         assert_eq!(Manifest::decode(Epoch(42), LINEAGE, FIXTURE).unwrap(), everything());
     }
 
-    /// What sinks are named by, and what they are to commit: the bytes say it, and not the structs that are written here.
+    /// What sinks are named by, and what they are to commit: the bytes say it, and not the structs that are written
+    /// here.
     #[test]
     fn the_v2_fixture_of_a_data_epoch_with_two_sinks_is_read_and_written_byte_for_byte() {
         let read = Manifest::decode(Epoch(43), LINEAGE, DATA).unwrap();
@@ -319,7 +350,10 @@ mod tests {
 
         let fingerprint: Fingerprint = serde_json::from_value(read.fingerprint.clone()).unwrap();
         let names = fingerprint.sinks.iter().map(|sink| (sink.name.as_str(), sink.uri.as_str()));
-        assert_eq!(names.collect::<Vec<_>>(), [("silver", "s3://lake/silver/rides_agg"), ("rejected", "s3://lake/rejected/rides")]);
+        assert_eq!(
+            names.collect::<Vec<_>>(),
+            [("silver", "s3://lake/silver/rides_agg"), ("rejected", "s3://lake/rejected/rides")]
+        );
         assert_eq!(serde_json::to_value(fingerprint).unwrap().to_string(), read.fingerprint.to_string());
         let given: Vec<_> = read.committables.iter().map(|of| (of.sink.as_str(), of.rows)).collect();
         assert_eq!((read.kind, given), (Kind::Data, vec![("silver", 7), ("rejected", 2)]));
@@ -404,7 +438,9 @@ mod tests {
         let refused = Manifest::decode(Epoch(42), LINEAGE, &flipped).unwrap_err();
         assert_eq!(refused.remedy, Remedy::Config);
         assert!(
-            refused.message.starts_with("epochs/00000000000000000042.json is damaged, or was changed by hand: its checksum is"),
+            refused
+                .message
+                .starts_with("epochs/00000000000000000042.json is damaged, or was changed by hand: its checksum is"),
             "{refused}"
         );
     }
@@ -418,7 +454,10 @@ mod tests {
         for (page, fixture) in [
             (include_str!("../../../docs/formats/manifest-v2.md"), FIXTURE),
             (include_str!("../../../docs/formats/manifest-v1.md"), V1),
-            (include_str!("../../../docs/formats/identity-v1.md"), include_bytes!("../../fixtures/identity-v1.json").as_slice()),
+            (
+                include_str!("../../../docs/formats/identity-v1.md"),
+                include_bytes!("../../fixtures/identity-v1.json").as_slice(),
+            ),
         ] {
             let example = page.split("```json\n").nth(1).unwrap().split("```").next().unwrap();
             let shown: serde_json::Value = serde_json::from_str(example).unwrap();
@@ -431,7 +470,8 @@ mod tests {
         let later = br#"{"format": "weir.manifest/v3", "epoch": "forty-two", "writer": {"version": "9.3.0"}}"#;
         let refused = Manifest::decode(Epoch(42), LINEAGE, later).unwrap_err();
         let says = format!(
-            "epochs/00000000000000000042.json has format weir.manifest/v3, and this is Weir {VERSION}, which reads weir.manifest/v1 and \
+            "epochs/00000000000000000042.json has format weir.manifest/v3, and this is Weir {VERSION}, which reads \
+             weir.manifest/v1 and \
              weir.manifest/v2; run the version that wrote it"
         );
         assert_eq!((refused.remedy, refused.message), (Remedy::Config, format!("{says}, 9.3.0, or a later one")));
@@ -448,7 +488,8 @@ mod tests {
         newer.as_object_mut().unwrap().remove("crc32");
         let refused = Manifest::decode(Epoch(42), LINEAGE, newer.to_string().as_bytes()).unwrap_err();
         let says = format!(
-            "epochs/00000000000000000042.json has what this version of Weir, {VERSION}, does not know: `lookupTables` (Weir 0.4.0), \
+            "epochs/00000000000000000042.json has what this version of Weir, {VERSION}, does not know: `lookupTables` \
+             (Weir 0.4.0), \
              `parkedSinks` (Weir 0.3.0); run the version that wrote it, 0.5.0, or a later one"
         );
         assert_eq!((refused.remedy, refused.message), (Remedy::Config, says));
@@ -456,9 +497,12 @@ mod tests {
 
     #[test]
     fn a_damaged_manifest_or_one_from_elsewhere_is_refused() {
-        for (epoch, lineage, bytes) in
-            [(42, LINEAGE, &FIXTURE[..100]), (42, LINEAGE, b"".as_slice()), (41, LINEAGE, FIXTURE), (42, "other", FIXTURE)]
-        {
+        for (epoch, lineage, bytes) in [
+            (42, LINEAGE, &FIXTURE[..100]),
+            (42, LINEAGE, b"".as_slice()),
+            (41, LINEAGE, FIXTURE),
+            (42, "other", FIXTURE),
+        ] {
             assert_eq!(Manifest::decode(Epoch(epoch), lineage, bytes).unwrap_err().remedy, Remedy::Config);
         }
     }

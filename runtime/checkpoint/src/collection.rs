@@ -1,5 +1,5 @@
-//! One collection of garbage, by what its writer knew when it was begun. It may run beside the epochs that its writer decides meanwhile, and
-//! go on when others have taken over: `gc` says why that is safe.
+//! One collection of garbage, by what its writer knew when it was begun. It may run beside the epochs that its writer
+//! decides meanwhile, and go on when others have taken over: `gc` says why that is safe.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -25,8 +25,8 @@ pub struct Collection {
 }
 
 impl Collection {
-    /// Deletes manifests and state files that nobody needs any more: the newest `keep` manifests stay, and whatever they refer to. Objects
-    /// younger than `grace` stay too.
+    /// Deletes manifests and state files that nobody needs any more: the newest `keep` manifests stay, and whatever
+    /// they refer to. Objects younger than `grace` stay too.
     ///
     /// # Errors
     /// `Fenced`: somebody else writes now. `Retry`: the next collection takes what this one left.
@@ -37,8 +37,12 @@ impl Collection {
         // Files before manifests: see `gc`.
         let files = self.listed(layout::STATE).await?;
         let probes = self.listed(layout::PROBES).await?;
-        let epochs: Vec<Epoch> =
-            self.listed(layout::EPOCHS).await?.iter().filter_map(|o| layout::manifest_epoch(o.location.filename()?)).collect();
+        let epochs: Vec<Epoch> = self
+            .listed(layout::EPOCHS)
+            .await?
+            .iter()
+            .filter_map(|o| layout::manifest_epoch(o.location.filename()?))
+            .collect();
         let mut kept = references(&self.newest);
         if let Some(above) = epochs.iter().max().filter(|e| **e > head.epoch) {
             kept.extend(references(&self.own_manifest(*above, head.generation).await?));
@@ -109,7 +113,9 @@ pub(super) fn known<T>(outcome: Outcome<T>, doing: impl FnOnce() -> String) -> R
     match outcome {
         Outcome::Done(value) => Ok(value),
         Outcome::Unknown(why) => Err(Failure::retry(why)),
-        Outcome::AlreadyExists | Outcome::NotFound => Err(Failure::retry(format!("{}: the store's answer makes no sense", doing()))),
+        Outcome::AlreadyExists | Outcome::NotFound => {
+            Err(Failure::retry(format!("{}: the store's answer makes no sense", doing())))
+        }
     }
 }
 

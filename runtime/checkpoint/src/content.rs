@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use weir_base::VERSION;
 
 use super::manifest::{
-    AcknowledgedBefore, AcknowledgedEpoch, ActedUpon, Committable, Kind, MANIFEST_V2, Manifest, PinnedSink, SourceCounts, SourceProgress,
-    StepProgress, Task, Until, Writer,
+    AcknowledgedBefore, AcknowledgedEpoch, ActedUpon, Committable, Kind, MANIFEST_V2, Manifest, PinnedSink,
+    SourceCounts, SourceProgress, StepProgress, Task, Until, Writer,
 };
 use super::protocol::{Acknowledged, Head, Place};
 use super::totals::Totals;
@@ -26,7 +26,8 @@ pub struct Carried {
     pub tokens_done: Vec<String>,
     /// Where the pipeline runs on a cluster, if that is known.
     pub namespace: Option<String>,
-    /// State was discarded or restored: what follows is another history, and its transactions in the tables have another name.
+    /// State was discarded or restored: what follows is another history, and its transactions in the tables have
+    /// another name.
     pub begins_lineage: bool,
 }
 
@@ -162,7 +163,10 @@ mod tests {
         let fixture = include_bytes!("../../fixtures/manifest-v2.json");
         let newest = Manifest::decode(Epoch(42), "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491", fixture).unwrap();
         let [before] = &newest.sources[..] else { panic!("one source") };
-        assert!(before.held_by.is_some() && before.partitions.iter().any(|p| !p.lost.is_empty()), "the fixture has everything");
+        assert!(
+            before.held_by.is_some() && before.partitions.iter().any(|p| !p.lost.is_empty()),
+            "the fixture has everything"
+        );
         let [source] = &Carried::on_from(&newest).sources[..] else { panic!("one source") };
         assert_eq!((source.moved_by, source.held_by, &source.counts), (None, None, &SourceCounts::default()));
         for (partition, before) in source.partitions.iter().zip(&before.partitions) {

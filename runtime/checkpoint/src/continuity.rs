@@ -1,12 +1,14 @@
-//! A manifest must go on where its predecessor stopped. Checked before it is created, because afterwards it is decided: an overlap
-//! would count records twice, and a forgotten partition would be read again from its start, in tables that can't be mended.
+//! A manifest must go on where its predecessor stopped. Checked before it is created, because afterwards it is decided:
+//! an overlap would count records twice, and a forgotten partition would be read again from its start, in tables that
+//! can't be mended.
 
 use weir_base::failure::{Failure, Result};
 
 use super::manifest::{Manifest, PartitionProgress, SourceProgress};
 
-/// Whether `sources` may follow `before`. Every partition of `before` is carried on where it was, unless its topic is gone; new ones may join. Offsets that were lost
-/// are within the range of the epoch that found it out, and declared there. A claim takes nothing in. Watermarks never go back.
+/// Whether `sources` may follow `before`. Every partition of `before` is carried on where it was, unless its topic is
+/// gone; new ones may join. Offsets that were lost are within the range of the epoch that found it out, and declared
+/// there. A claim takes nothing in. Watermarks never go back.
 ///
 /// # Errors
 /// A bug, naming the source or the partition.
@@ -14,7 +16,10 @@ pub fn check(before: &Manifest, sources: &[SourceProgress], is_claim: bool) -> R
     own_ranges(sources, is_claim)?;
     for last in &before.sources {
         let Some(source) = sources.iter().find(|s| s.name == last.name) else {
-            return Err(Failure::bug(format!("the manifest after epoch {} would forget source {}", before.epoch, last.name)));
+            return Err(Failure::bug(format!(
+                "the manifest after epoch {} would forget source {}",
+                before.epoch, last.name
+            )));
         };
         if source.watermark_after_us < last.watermark_after_us {
             return Err(Failure::bug(format!(
@@ -75,7 +80,10 @@ fn same_partition(a: &PartitionProgress, b: &PartitionProgress) -> bool {
 
 fn misplaced(source: &SourceProgress, p: &PartitionProgress, expected: Option<i64>) -> Failure {
     let expected = expected.map_or(String::new(), |end| format!(", and {end} is where it has to go on"));
-    Failure::bug(format!("{}-{} of source {} would take in offsets [{}, {}){expected}", p.topic, p.partition, source.name, p.start, p.end))
+    Failure::bug(format!(
+        "{}-{} of source {} would take in offsets [{}, {}){expected}",
+        p.topic, p.partition, source.name, p.start, p.end
+    ))
 }
 
 #[cfg(test)]
@@ -113,8 +121,12 @@ mod tests {
     }
 
     fn before() -> Manifest {
-        let mut manifest =
-            Manifest::decode(Epoch(42), "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491", include_bytes!("../../fixtures/manifest-v2.json")).unwrap();
+        let mut manifest = Manifest::decode(
+            Epoch(42),
+            "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491",
+            include_bytes!("../../fixtures/manifest-v2.json"),
+        )
+        .unwrap();
         manifest.sources = vec![source(Some(100), &[(0, 10, 20), (1, 5, 5)])];
         manifest
     }
@@ -155,10 +167,14 @@ mod tests {
 
     #[test]
     fn overlaps_gaps_forgotten_partitions_and_watermarks_that_go_back_are_refused() {
-        let refused =
-            |watermark, ranges: &[(i32, i64, i64)], is_claim| check(&before(), &[source(watermark, ranges)], is_claim).unwrap_err().message;
+        let refused = |watermark, ranges: &[(i32, i64, i64)], is_claim| {
+            check(&before(), &[source(watermark, ranges)], is_claim).unwrap_err().message
+        };
         assert!(refused(Some(100), &[(0, 19, 30), (1, 5, 5)], false).contains("[19, 30), and 20 is where"));
-        assert!(refused(Some(100), &[(0, 21, 30), (1, 5, 5)], false).contains("[21, 30), and 20 is where"), "what is lost is declared");
+        assert!(
+            refused(Some(100), &[(0, 21, 30), (1, 5, 5)], false).contains("[21, 30), and 20 is where"),
+            "what is lost is declared"
+        );
         assert!(refused(Some(100), &[(0, 20, 15), (1, 5, 5)], false).contains("[20, 15)"));
         assert!(refused(Some(100), &[(0, 20, 30)], false).contains("forget t-1"));
         assert!(refused(Some(99), &[(0, 20, 30), (1, 5, 5)], false).contains("go back"));

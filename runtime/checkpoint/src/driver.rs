@@ -1,5 +1,5 @@
-//! Does what the machine asks, and tells it what became of it. Every request of the protocol passes through [`Driver::act`], between two
-//! fail points.
+//! Does what the machine asks, and tells it what became of it. Every request of the protocol passes through
+//! [`Driver::act`], between two fail points.
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -87,7 +87,10 @@ impl Driver {
 
     /// The manifest of `epoch`, if it is one of the two at hand; the stored one counts, since it is what was decided.
     pub fn at_hand(&self, epoch: Epoch) -> Result<&Manifest> {
-        let known = [&self.read, &self.candidate, &self.newest].into_iter().flatten().find(|m| m.epoch == epoch && self.is_decided(m));
+        let known = [&self.read, &self.candidate, &self.newest]
+            .into_iter()
+            .flatten()
+            .find(|m| m.epoch == epoch && self.is_decided(m));
         known.ok_or_else(|| Failure::bug(format!("epoch {epoch} is to be committed, and its manifest was never read")))
     }
 
@@ -137,7 +140,10 @@ impl Driver {
             Request::Read(epoch) => self.read_manifest(epoch).await,
             Request::Create(head) => {
                 let Some(candidate) = self.candidate.as_ref().filter(|c| c.head() == head) else {
-                    return Err(Failure::bug(format!("the manifest of epoch {} is to be created, and has no content", head.epoch)));
+                    return Err(Failure::bug(format!(
+                        "the manifest of epoch {} is to be created, and has no content",
+                        head.epoch
+                    )));
                 };
                 let bytes = candidate.encode()?;
                 let is_claim = head.kind == Kind::Claim;
@@ -218,7 +224,8 @@ impl Driver {
     async fn read_manifest(&mut self, epoch: Epoch) -> Result<Answer> {
         match self.store.read(&layout::manifest(epoch)).await? {
             Outcome::Done(bytes) => {
-                let manifest = Manifest::decode(epoch, &self.identity.lineage, &bytes).map_err(|f| f.context(self.store.uri()))?;
+                let manifest =
+                    Manifest::decode(epoch, &self.identity.lineage, &bytes).map_err(|f| f.context(self.store.uri()))?;
                 let head = manifest.head();
                 self.read = Some(manifest);
                 Ok(Answer::Found(head))
@@ -227,20 +234,26 @@ impl Driver {
         }
     }
 
-    /// All sinks at once, each retried by itself. The first one that can't go on ends it: the others lose nothing, since the epoch stays
-    /// decided.
+    /// All sinks at once, each retried by itself. The first one that can't go on ends it: the others lose nothing,
+    /// since the epoch stays decided.
     async fn commit(&mut self, epoch: Epoch, committer: &dyn Committer) -> Result<Answer> {
         failpoint::reach("commit.before");
         let sinks = self.at_hand(epoch)?.committables.len();
         let patience: Vec<_> = (0..sinks).map(|_| self.patience()).collect();
         let manifest = self.at_hand(epoch)?;
-        let mut sinks: FuturesUnordered<_> =
-            manifest.committables.iter().zip(patience).map(|(committable, p)| commit_one(committer, manifest, committable, p)).collect();
+        let mut sinks: FuturesUnordered<_> = manifest
+            .committables
+            .iter()
+            .zip(patience)
+            .map(|(committable, p)| commit_one(committer, manifest, committable, p))
+            .collect();
         let mut without = Vec::new();
         while let Some(done) = sinks.next().await {
             match done.map_err(|f| f.context(format_args!("commit epoch {epoch}"))) {
                 Ok((_, Landed::Committed)) => {}
-                Ok((committable, Landed::GivenUp)) => without.extend(places(&manifest.sinks, std::slice::from_ref(committable))),
+                Ok((committable, Landed::GivenUp)) => {
+                    without.extend(places(&manifest.sinks, std::slice::from_ref(committable)))
+                }
                 Err(failure) if failure.remedy == Remedy::Fenced => {
                     drop(sinks);
                     self.why = failure.message;
@@ -269,7 +282,8 @@ impl Driver {
         }
     }
 
-    /// What the person is told. What was created in a checkpoint that is gone goes too: the next start would find a manifest of nobody's.
+    /// What the person is told. What was created in a checkpoint that is gone goes too: the next start would find a
+    /// manifest of nobody's.
     async fn stopped(&self, stop: Stop) -> Failure {
         if let Stop::Vanished(epoch) = stop
             && matches!(self.store.read(layout::IDENTITY).await, Ok(Outcome::NotFound))
@@ -287,22 +301,26 @@ impl Driver {
                 "the store at {uri} does not refuse a second create (conditional put), \
                  so two writers could overwrite each other; use a store that honours If-None-Match"
             )),
-            Stop::Fenced { ours, found } => {
-                Failure::fenced(format!("another writer has taken over {uri}: epoch {found} is there, and this one was at {ours}"))
-            }
+            Stop::Fenced { ours, found } => Failure::fenced(format!(
+                "another writer has taken over {uri}: epoch {found} is there, and this one was at {ours}"
+            )),
             Stop::OvertakenInSink(epoch) => Failure::config(format!(
-                "no other writer has taken over {uri}, and yet a sink is ahead of epoch {epoch}: the checkpoint was put back from an old \
+                "no other writer has taken over {uri}, and yet a sink is ahead of epoch {epoch}: the checkpoint was \
+                 put back from an old \
                  copy, or lost its newest epochs ({}); {HOW_TO_GO_ON}",
                 self.why
             )),
             Stop::Vanished(epoch) => Failure::config(format!(
-                "{} is gone from {uri}, although no other writer has taken over: the checkpoint was deleted or replaced while this pipeline \
-                 ran; nothing of epoch {epoch} is committed; put the checkpoint back as it was, or delete what is left of it and say with \
+                "{} is gone from {uri}, although no other writer has taken over: the checkpoint was deleted or \
+                 replaced while this pipeline \
+                 ran; nothing of epoch {epoch} is committed; put the checkpoint back as it was, or delete what is \
+                 left of it and say with \
                  spec.stateAction that the pipeline may begin again",
                 layout::manifest(Epoch(epoch.0.saturating_sub(1)))
             )),
             Stop::NoIdentity(epoch) => Failure::config(format!(
-                "{uri} has {} and no {}, so it can't be told whose checkpoint it is; put {} back, or delete the folder `{}` to begin a new one",
+                "{uri} has {} and no {}, so it can't be told whose checkpoint it is; put {} back, or delete the \
+                 folder `{}` to begin a new one",
                 layout::manifest(epoch),
                 layout::IDENTITY,
                 layout::IDENTITY,
@@ -326,40 +344,51 @@ impl Driver {
         let (uri, held) = (self.store.uri(), doubt.held);
         let memory = self.memories.get(doubt.sink as usize);
         let (sink, place) = memory.map_or((quoted("?"), ""), |memory| (quoted(&memory.sink), memory.place.as_str()));
-        let lineage = memory.and_then(|memory| memory.held.iter().find(|h| h.epoch == held)).map_or("", |held| held.lineage.as_str());
+        let lineage = memory
+            .and_then(|memory| memory.held.iter().find(|h| h.epoch == held))
+            .map_or("", |held| held.lineage.as_str());
         let ends = match self.machine.newest() {
             Some(newest) => format!("ends at epoch {}", newest.epoch),
             None => "has no epochs".to_owned(),
         };
         Failure::config(match doubt.why {
             Why::Behind => format!(
-                "sink {sink}: {place} holds epoch {held} of this pipeline, and the checkpoint at {uri} {ends}: it was put back from an old \
+                "sink {sink}: {place} holds epoch {held} of this pipeline, and the checkpoint at {uri} {ends}: it was \
+                 put back from an old \
                  copy, or has lost its newest epochs; {HOW_TO_GO_ON}"
             ),
             Why::Another => format!(
-                "sink {sink}: {place} holds epoch {held} of this pipeline, and {} in {uri} is not the manifest that decided it: the \
+                "sink {sink}: {place} holds epoch {held} of this pipeline, and {} in {uri} is not the manifest that \
+                 decided it: the \
                  checkpoint was put back from an old copy and has gone on from there; {HOW_TO_GO_ON}",
                 layout::manifest(held)
             ),
             Why::WentBack { from } => {
                 let (holds, again) = match held {
-                    Epoch(0) => ("no epoch".to_owned(), "`discard: {offsets: StartFrom}` reads everything again".to_owned()),
+                    Epoch(0) => {
+                        ("no epoch".to_owned(), "`discard: {offsets: StartFrom}` reads everything again".to_owned())
+                    }
                     held => (
                         format!("epoch {held} as its newest"),
                         format!(
-                            "`restore: {{epoch: {held}}}`, if it is still in the checkpoint, brings them again, in the other sinks too"
+                            "`restore: {{epoch: {held}}}`, if it is still in the checkpoint, brings them again, in \
+                             the other sinks too"
                         ),
                     ),
                 };
                 format!(
-                    "sink {sink}: {place} has {holds} of this pipeline, and has had epoch {from}: it was put back from an old copy, and the \
-                     rows of the epochs since are missing; put the newest copy of it back, or say with a new spec.stateAction how to go on: \
+                    "sink {sink}: {place} has {holds} of this pipeline, and has had epoch {from}: it was put back \
+                     from an old copy, and the \
+                     rows of the epochs since are missing; put the newest copy of it back, or say with a new \
+                     spec.stateAction how to go on: \
                      {again}; `discard` goes on without them"
                 )
             }
             Why::Forgotten => format!(
-                "sink {sink}: {place} holds epoch {held} of an earlier checkpoint of this pipeline (lineage {lineage}), and the checkpoint \
-                 at {uri} is a new one, which would write rows again; put the earlier checkpoint back, write to another place, or say with \
+                "sink {sink}: {place} holds epoch {held} of an earlier checkpoint of this pipeline (lineage \
+                 {lineage}), and the checkpoint \
+                 at {uri} is a new one, which would write rows again; put the earlier checkpoint back, write to \
+                 another place, or say with \
                  spec.stateAction (`{{token: …, discard: {{}}}}`) that it may write there all the same"
             ),
         })
@@ -367,7 +396,8 @@ impl Driver {
 }
 
 /// The two ways out where the sinks hold what the checkpoint does not know.
-const HOW_TO_GO_ON: &str = "put back the checkpoint that wrote it, or go on from what is here with spec.stateAction (`discard`, or `restore` \
+const HOW_TO_GO_ON: &str = "put back the checkpoint that wrote it, or go on from what is here with spec.stateAction \
+                            (`discard`, or `restore` \
                             of an epoch that is here), after which rows that are there already may come again";
 
 fn unasked(whom: &str) -> Failure {
@@ -387,8 +417,12 @@ async fn commit_one<'a>(
             Ok(landed) => break landed,
             Err(failure) if failure.remedy == Remedy::Retry => {
                 retry += 1;
-                tracing::warn!(sink = %committable.sink, epoch = %manifest.epoch, retry, "a commit failed and is tried again: {failure}");
-                patience.wait(retry, &failure.message).await.map_err(|f| f.context(format_args!("sink {}", committable.sink)))?;
+                tracing::warn!(sink = %committable.sink, epoch = %manifest.epoch, retry, "a commit failed and is \
+                    tried again: {failure}");
+                patience
+                    .wait(retry, &failure.message)
+                    .await
+                    .map_err(|f| f.context(format_args!("sink {}", committable.sink)))?;
             }
             Err(failure) => return Err(failure.context(format_args!("sink {}", committable.sink))),
         }

@@ -1,20 +1,21 @@
 //! What may be deleted. Pure: the writer lists and deletes.
 //!
-//! Only a writer whose manifest is the newest collects. It may fall asleep over it and delete when others have long taken over, so
-//! everything here must stay right for ever once it is right:
+//! Only a writer whose manifest is the newest collects. It may fall asleep over it and delete when others have long
+//! taken over, so everything here must stay right for ever once it is right:
 //!
-//! - A manifest below the newest `keep` and below the epoch that may be in doubt is never needed again: claims carry what they need, later
-//!   epochs are higher, and a number is never decided twice.
-//! - A state file of an older generation that no kept manifest refers to is never referred to again: nobody of that generation can decide
-//!   anything after our claim, and later manifests refer to what the newest refers to, and to files written since. A claim that goes back to
-//!   an older epoch refers to copies, under names of its own generation, which an older writer's collection never takes.
-//! - So is one of our own generation, for an epoch that is decided, unless the newest manifest says that a compaction begun for that epoch
-//!   is under way. Later ones are being written. Epochs that are decided while the collection runs refer to what the newest refers to or says
-//!   to be written, and to files of later epochs.
+//! - A manifest below the newest `keep` and below the epoch that may be in doubt is never needed again: claims carry
+//!   what they need, later epochs are higher, and a number is never decided twice.
+//! - A state file of an older generation that no kept manifest refers to is never referred to again: nobody of that
+//!   generation can decide anything after our claim, and later manifests refer to what the newest refers to, and to
+//!   files written since. A claim that goes back to an older epoch refers to copies, under names of its own generation,
+//!   which an older writer's collection never takes.
+//! - So is one of our own generation, for an epoch that is decided, unless the newest manifest says that a compaction
+//!   begun for that epoch is under way. Later ones are being written. Epochs that are decided while the collection runs
+//!   refer to what the newest refers to or says to be written, and to files of later epochs.
 //! - A file of a newer generation is none of our business: we are the zombie.
 //!
-//! Files are listed before manifests, so that a file listed is older than the manifests that it is compared with. The grace period (by the
-//! object's age) comes on top, for people who are reading, not for safety.
+//! Files are listed before manifests, so that a file listed is older than the manifests that it is compared with. The
+//! grace period (by the object's age) comes on top, for people who are reading, not for safety.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -26,8 +27,8 @@ use super::protocol::Head;
 #[cfg(test)]
 use super::protocol::Rule;
 
-/// A probe is created twice in a row by a writer that starts. Whoever deleted it in between would make the store look unfit, so younger ones
-/// stay whatever the grace period.
+/// A probe is created twice in a row by a writer that starts. Whoever deleted it in between would make the store look
+/// unfit, so younger ones stay whatever the grace period.
 pub const PROBE_GRACE: Duration = Duration::from_secs(10 * 60);
 
 /// What a collection did.
@@ -62,7 +63,8 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Leaves alone what compactions write that are under way: their tasks, and the epochs that their files are named for.
+    /// Leaves alone what compactions write that are under way: their tasks, and the epochs that their files are named
+    /// for.
     #[must_use]
     pub fn sparing(self, being_written: BTreeSet<(u32, Epoch)>) -> Self {
         Self { being_written, ..self }
@@ -196,7 +198,11 @@ mod tests {
         let collector = Collector::new(&head, 10).sparing(BTreeSet::from([(0, Epoch(90))]));
         assert!(!collector.takes(&compacted(3, 90), &BTreeSet::new()), "being written");
         assert!(collector.takes(&file(3, 90), &BTreeSet::new()), "a change of that epoch");
-        assert!(collector.takes(&compacted(3, 91), &BTreeSet::new()) && collector.takes(&compacted(2, 90), &BTreeSet::new()), "of others");
+        assert!(
+            collector.takes(&compacted(3, 91), &BTreeSet::new())
+                && collector.takes(&compacted(2, 90), &BTreeSet::new()),
+            "of others"
+        );
         assert!(Collector::new(&head, 10).takes(&compacted(3, 90), &BTreeSet::new()), "given up");
     }
 

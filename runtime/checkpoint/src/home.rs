@@ -1,5 +1,5 @@
-//! Where a pipeline is at home. The same document, tried on a laptop, would take the checkpoint away from the pipeline on the cluster; the
-//! manifests say in which namespace it runs there.
+//! Where a pipeline is at home. The same document, tried on a laptop, would take the checkpoint away from the pipeline
+//! on the cluster; the manifests say in which namespace it runs there.
 
 use weir_base::failure::{Failure, Result};
 use weir_plan::quote::quoted;
@@ -17,7 +17,8 @@ pub enum Home {
 }
 
 impl Home {
-    /// From what `WEIR_NAMESPACE` says, and whether Kubernetes is around. Whoever sets the variable says that this is the pipeline there.
+    /// From what `WEIR_NAMESPACE` says, and whether Kubernetes is around. Whoever sets the variable says that this is
+    /// the pipeline there.
     #[must_use]
     pub fn of(namespace: Option<String>, in_a_pod: bool) -> Self {
         match namespace.filter(|n| !n.is_empty()) {
@@ -48,7 +49,8 @@ impl Home {
             Self::Elsewhere => "this run is on no cluster".to_owned(),
         };
         Err(Failure::config(format!(
-            "the checkpoint belongs to the pipeline in the namespace {}, and {here}: write another spec.checkpoint.uri and other tables (`weir \
+            "the checkpoint belongs to the pipeline in the namespace {}, and {here}: write another \
+             spec.checkpoint.uri and other tables (`weir \
              run --override`), or set WEIR_NAMESPACE={theirs} if it is to take over from that one",
             quoted(theirs)
         )))

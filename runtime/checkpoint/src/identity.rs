@@ -1,4 +1,5 @@
-//! `identity.json`: whose checkpoint this is. Created once, never changed; `docs/formats/identity-v1.md` describes it field by field.
+//! `identity.json`: whose checkpoint this is. Created once, never changed; `docs/formats/identity-v1.md` describes it
+//! field by field.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -66,7 +67,8 @@ impl Identity {
     pub fn check(&self, pipeline: &str, place: &str) -> Result<()> {
         if self.pipeline != pipeline {
             return Err(Failure::config(format!(
-                "the checkpoint at {place} belongs to pipeline {}, and this is {pipeline}; every pipeline needs a checkpoint of its own",
+                "the checkpoint at {place} belongs to pipeline {}, and this is {pipeline}; every pipeline needs a \
+                 checkpoint of its own",
                 self.pipeline
             )));
         }

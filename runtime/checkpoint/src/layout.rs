@@ -1,5 +1,5 @@
-//! The names of a checkpoint's objects, below its root. Numbers are padded so that the order of names is the order of numbers: a listing
-//! "above e" is one request.
+//! The names of a checkpoint's objects, below its root. Numbers are padded so that the order of names is the order of
+//! numbers: a listing "above e" is one request.
 //!
 //! ```text
 //! identity.json
@@ -35,14 +35,16 @@ pub fn probe(nonce: &str, attempt: u32) -> String {
     format!("{PROBES}/{nonce}-{attempt}")
 }
 
-/// Who wrote a state file and for which epoch. Garbage collection goes by it, so a file is named for the first epoch whose manifest is to
-/// refer to it; files of a compaction, for the first epoch whose manifest is to say that they are being written.
+/// Who wrote a state file and for which epoch. Garbage collection goes by it, so a file is named for the first epoch
+/// whose manifest is to refer to it; files of a compaction, for the first epoch whose manifest is to say that they are
+/// being written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StateName {
     pub generation: Generation,
     pub epoch: Epoch,
     pub task: u32,
-    /// Counts the files of one task in one epoch: those of its change from 0, those of a compaction from [`COMPACTED_FROM`].
+    /// Counts the files of one task in one epoch: those of its change from 0, those of a compaction from
+    /// [`COMPACTED_FROM`].
     pub n: u32,
 }
 
@@ -110,13 +112,24 @@ mod tests {
     #[test]
     fn names_are_read_back_and_foreign_ones_are_not() {
         assert_eq!(manifest_epoch("00000000000000000042.json"), Some(Epoch(42)));
-        for foreign in ["42.json", "00000000000000000042.json.bak", "+0000000000000000042.json", "README", "99999999999999999999.json"] {
+        for foreign in [
+            "42.json",
+            "00000000000000000042.json.bak",
+            "+0000000000000000042.json",
+            "README",
+            "99999999999999999999.json",
+        ] {
             assert_eq!(manifest_epoch(foreign), None, "{foreign}");
         }
         let name = StateName { generation: Generation(3), epoch: Epoch(17), task: 0, n: 2 };
         assert_eq!(name.path("arrow"), "state/0000000003-00000000000000000017-0-2.arrow");
         assert_eq!(StateName::parse("0000000003-00000000000000000017-0-2.arrow"), Some(name));
-        for foreign in ["3-17-0-2.arrow", "0000000003-00000000000000000017-0-2", "0000000003-00000000000000000017-0.arrow", "x.arrow"] {
+        for foreign in [
+            "3-17-0-2.arrow",
+            "0000000003-00000000000000000017-0-2",
+            "0000000003-00000000000000000017-0.arrow",
+            "x.arrow",
+        ] {
             assert_eq!(StateName::parse(foreign), None, "{foreign}");
         }
     }

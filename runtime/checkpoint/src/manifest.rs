@@ -1,5 +1,6 @@
-//! The manifest: everything that is decided about one epoch, in one immutable object. `docs/formats/manifest-v2.md` describes it field by
-//! field; `runtime/fixtures/manifest-v2.json` is one that every later version must read. Version 1 is read, too (`v1.rs`).
+//! The manifest: everything that is decided about one epoch, in one immutable object. `docs/formats/manifest-v2.md`
+//! describes it field by field; `runtime/fixtures/manifest-v2.json` is one that every later version must read. Version
+//! 1 is read, too (`v1.rs`).
 //!
 //! Times are integers, microseconds since 1970-01-01T00:00:00Z. Offset ranges are half-open: `[start, end)`.
 
@@ -16,8 +17,8 @@ use super::totals::Totals;
 /// The `format` of this version.
 pub const MANIFEST_V2: &str = "weir.manifest/v2";
 
-/// One epoch, decided. A claim (a manifest that a starting writer creates) has the same shape and takes in no data: it carries what its
-/// predecessor decided, so that the newest manifest alone says where to go on.
+/// One epoch, decided. A claim (a manifest that a starting writer creates) has the same shape and takes in no data: it
+/// carries what its predecessor decided, so that the newest manifest alone says where to go on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Manifest {
@@ -33,7 +34,8 @@ pub struct Manifest {
     pub clock_us: i64,
     /// What the plan means for saved state; `weir_plan::compat`.
     pub fingerprint: serde_json::Value,
-    /// In a claim: the last data epoch, whose sinks may not have acknowledged it yet. The claiming writer commits it before anything else.
+    /// In a claim: the last data epoch, whose sinks may not have acknowledged it yet. The claiming writer commits it
+    /// before anything else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub in_doubt: Option<Epoch>,
     pub sources: Vec<SourceProgress>,
@@ -41,8 +43,8 @@ pub struct Manifest {
     pub committables: Vec<Committable>,
     /// The identity of each sink, as the first manifest pinned it.
     pub sinks: Vec<PinnedSink>,
-    /// Of each sink that ever got rows in this lineage, the newest epoch that it had when this manifest, or the epoch in doubt, was decided. A
-    /// sink that holds less at a start was put back from an old copy.
+    /// Of each sink that ever got rows in this lineage, the newest epoch that it had when this manifest, or the epoch
+    /// in doubt, was decided. A sink that holds less at a start was put back from an old copy.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub acknowledged: Vec<AcknowledgedEpoch>,
     /// The same of sinks that got none in this lineage so far, and did in a former one.
@@ -61,7 +63,8 @@ pub struct Manifest {
     pub totals: Totals,
 }
 
-/// What a checkpoint remembers of a state action's token: sixteen hexadecimal digits, so that a thousand of them are no burden.
+/// What a checkpoint remembers of a state action's token: sixteen hexadecimal digits, so that a thousand of them are no
+/// burden.
 #[must_use]
 pub fn token_digest(token: &str) -> String {
     format!("{:016x}", xxh3_64(token.as_bytes()))
@@ -78,7 +81,8 @@ impl Manifest {
     /// The least of those of sources with an event time; none as long as one of them has none.
     #[must_use]
     pub fn watermark_us(&self, plan: &Plan) -> Option<i64> {
-        let with_time = plan.sources.iter().zip(self.watermarks_us(plan)).filter(|(source, _)| source.event_time.is_some());
+        let with_time =
+            plan.sources.iter().zip(self.watermarks_us(plan)).filter(|(source, _)| source.event_time.is_some());
         with_time.map(|(_, watermark_us)| watermark_us).min().flatten()
     }
 
@@ -92,7 +96,8 @@ impl Manifest {
     /// Whether the state action of this token was done, by this claim or by one before it.
     #[must_use]
     pub fn has_done(&self, token: &str) -> bool {
-        self.state_action.as_ref().is_some_and(|done| done.token == token) || self.tokens_done.contains(&token_digest(token))
+        self.state_action.as_ref().is_some_and(|done| done.token == token)
+            || self.tokens_done.contains(&token_digest(token))
     }
 }
 
@@ -126,7 +131,8 @@ pub struct Writer {
     pub generation: Generation,
     /// Random, drawn once per process: tells a lost answer from a lost race.
     pub nonce: String,
-    /// The namespace of the pipeline on its cluster; none of one that never ran on a cluster, or only under an operator that did not say.
+    /// The namespace of the pipeline on its cluster; none of one that never ran on a cluster, or only under an operator
+    /// that did not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<String>,
     /// Of Weir; none of those that wrote version 1.
@@ -170,21 +176,23 @@ pub struct PartitionProgress {
     /// Of these, the ranges that Kafka no longer had when they came next, in order: nothing was read there.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lost: Vec<OffsetRange>,
-    /// Of these, the ranges whose batches Kafka has and nobody can read, in order: nothing was read there, as the source's `badRecords` says.
+    /// Of these, the ranges whose batches Kafka has and nobody can read, in order: nothing was read there, as the
+    /// source's `badRecords` says.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unreadable: Vec<OffsetRange>,
     /// The greatest event time decoded minus the delay, after this epoch; `None` if nothing was ever decoded.
     pub watermark_us: Option<i64>,
     /// Does not hold the source's watermark at the end of this epoch.
     pub idle: bool,
-    /// The epoch of the leader that wrote what lies before `end`, where that is known (KIP-320): a later reader has its leader say whether
-    /// the log was cut since.
+    /// The epoch of the leader that wrote what lies before `end`, where that is known (KIP-320): a later reader has its
+    /// leader say whether the log was cut since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub leader_epoch: Option<i32>,
 }
 
 impl PartitionProgress {
-    /// Offsets that were lost in this epoch. Not all of them need have been records: transactions and compaction leave holes.
+    /// Offsets that were lost in this epoch. Not all of them need have been records: transactions and compaction leave
+    /// holes.
     #[must_use]
     pub fn lost_count(&self) -> u64 {
         count(&self.lost)
@@ -213,7 +221,8 @@ pub struct OffsetRange {
 /// What keeps a watermark where it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HeldBy {
-    /// The brokers had not said recently enough that there is no new partition, or one was found: its records may be older.
+    /// The brokers had not said recently enough that there is no new partition, or one was found: its records may be
+    /// older.
     Discovery,
 }
 
@@ -250,8 +259,8 @@ pub(super) fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// Where `badRecords.maxPerMillion` is in its count: records since it began anew, and how many of them were bad. Offsets that can't be read count as bad
-/// records.
+/// Where `badRecords.maxPerMillion` is in its count: records since it began anew, and how many of them were bad.
+/// Offsets that can't be read count as bad records.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BadShare {
     pub read: u64,
@@ -267,7 +276,8 @@ pub struct Task {
     pub key_groups: (u16, u16),
     /// State files that together, merged, are the keyed state after this epoch. Oldest first.
     pub state: Vec<StateFile>,
-    /// Files of a compaction that this writer began for that epoch are being written: no manifest names them yet, and a later one may.
+    /// Files of a compaction that this writer began for that epoch are being written: no manifest names them yet, and a
+    /// later one may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub compacting: Option<Epoch>,
     /// Per step with a state, by name.
@@ -285,7 +295,8 @@ pub struct StateFile {
     pub bytes: u64,
     pub rows: u64,
     pub crc32: u32,
-    /// The tables of steps that have entries in it. Below the horizons of all of them, the file has nothing left to say.
+    /// The tables of steps that have entries in it. Below the horizons of all of them, the file has nothing left to
+    /// say.
     pub tables: Vec<TableInFile>,
 }
 
@@ -428,7 +439,8 @@ pub struct AcknowledgedBefore {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Until {
-    /// Names the run: another run takes other ends, and the same one is not done again. None for a run that nobody named.
+    /// Names the run: another run takes other ends, and the same one is not done again. None for a run that nobody
+    /// named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<String>,
     pub ends: Vec<UntilPartition>,

@@ -20,7 +20,8 @@ pub struct Head {
     pub begun: Generation,
     /// Of a data epoch: the sinks that get rows.
     pub writes: Vec<Place>,
-    /// Of each sink, the newest epoch that it had acknowledged before this manifest, and before what is in doubt, was decided.
+    /// Of each sink, the newest epoch that it had acknowledged before this manifest, and before what is in doubt, was
+    /// decided.
     pub acknowledged: Vec<Acknowledged>,
 }
 
@@ -35,7 +36,8 @@ pub struct Place {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Acknowledged {
     pub place: Place,
-    /// The generation whose claim began the lineage of that epoch. Of a former one, if the sink got nothing in the one that is.
+    /// The generation whose claim began the lineage of that epoch. Of a former one, if the sink got nothing in the one
+    /// that is.
     pub begun: Generation,
     pub epoch: Epoch,
     /// Of the manifest that decided it.
@@ -84,12 +86,15 @@ pub struct Told {
 }
 
 impl Told {
-    /// Of each sink that knows it, the newest epoch of the newest lineage of this checkpoint, as what it has acknowledged.
+    /// Of each sink that knows it, the newest epoch of the newest lineage of this checkpoint, as what it has
+    /// acknowledged.
     #[must_use]
     pub fn newest(&self) -> Vec<Acknowledged> {
         let of = |(sink, place): (u32, &Place)| {
             let known = self.held.iter().filter(|held| held.sink == sink).filter_map(|held| match held.whose {
-                Whose::Ours { begun } => Some(Acknowledged { place: place.clone(), begun, epoch: held.epoch, mark: held.mark? }),
+                Whose::Ours { begun } => {
+                    Some(Acknowledged { place: place.clone(), begun, epoch: held.epoch, mark: held.mark? })
+                }
                 Whose::Others => None,
             });
             known.max_by_key(|acknowledged| acknowledged.begun)
@@ -105,7 +110,8 @@ pub struct Held {
     pub sink: u32,
     pub whose: Whose,
     pub epoch: Epoch,
-    /// Of the manifest that decided it; `None` where the sink does not know, because an older version of Weir committed it.
+    /// Of the manifest that decided it; `None` where the sink does not know, because an older version of Weir committed
+    /// it.
     pub mark: Option<Mark>,
 }
 

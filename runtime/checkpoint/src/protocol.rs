@@ -1,48 +1,57 @@
-//! Who may write, and what is decided: the protocol of exactly once, as a pure state machine. It asks ([`Request`]), is told ([`Answer`]),
-//! and never waits, reads a clock or draws a number. `driver` does what it asks; `simulation` tries it against every order of events.
+//! Who may write, and what is decided: the protocol of exactly once, as a pure state machine. It asks ([`Request`]), is
+//! told ([`Answer`]), and never waits, reads a clock or draws a number. `driver` does what it asks; `simulation` tries
+//! it against every order of events.
 //!
-//! The store is linearizable and refuses a second create of a name. An answer may be lost, and what was asked may still happen then, at
-//! any later time. A process may stop for any length of time between any two steps. What holds nevertheless, and why:
+//! The store is linearizable and refuses a second create of a name. An answer may be lost, and what was asked may still
+//! happen then, at any later time. A process may stop for any length of time between any two steps. What holds
+//! nevertheless, and why:
 //!
-//! **A number is decided once.** A writer only ever creates the number after the newest one that it knows as its own, or as the one it
-//! claims upon. Numbers are therefore taken without holes, and whoever creates a free number above all others decides it.
+//! **A number is decided once.** A writer only ever creates the number after the newest one that it knows as its own,
+//! or as the one it claims upon. Numbers are therefore taken without holes, and whoever creates a free number above all
+//! others decides it.
 //!
-//! **A freed number decides nothing.** Garbage collection frees old numbers, so a writer that slept through two claims may create one of
-//! them. The newest manifest is never collected, so the listing above the created number, which follows every create, shows something
-//! higher: the writer is fenced before it has touched a sink. The same listing saves one whose answer was lost and who reads its own
-//! nonce. Such a leftover lies below everything that counts; it is never the newest and never in doubt, and the next collection takes it.
+//! **A freed number decides nothing.** Garbage collection frees old numbers, so a writer that slept through two claims
+//! may create one of them. The newest manifest is never collected, so the listing above the created number, which
+//! follows every create, shows something higher: the writer is fenced before it has touched a sink. The same listing
+//! saves one whose answer was lost and who reads its own nonce. Such a leftover lies below everything that counts; it
+//! is never the newest and never in doubt, and the next collection takes it.
 //!
-//! **A leftover is never taken for a data epoch in doubt.** A data epoch is created by the writer that owns the number before it. If
-//! somebody else decided that number, it was by a claim, the first thing that every writer does. So where a data epoch was decided, a
-//! leftover is a claim, or a second copy of the same manifest that arrived late. A writer that finds a claim in the place of the epoch in
-//! doubt was overtaken.
+//! **A leftover is never taken for a data epoch in doubt.** A data epoch is created by the writer that owns the number
+//! before it. If somebody else decided that number, it was by a claim, the first thing that every writer does. So where
+//! a data epoch was decided, a leftover is a claim, or a second copy of the same manifest that arrived late. A writer
+//! that finds a claim in the place of the epoch in doubt was overtaken.
 //!
-//! **Above the newest number there is no leftover.** A sleeper creates at most the number after the last one it knew, and that number was
-//! decided by whoever fenced it. So a manifest that a running writer finds in its place, with another nonce, has a higher generation: a
-//! claim, or what followed one. A lower or equal one means that somebody changed the checkpoint by hand, and that is where we stop.
+//! **Above the newest number there is no leftover.** A sleeper creates at most the number after the last one it knew,
+//! and that number was decided by whoever fenced it. So a manifest that a running writer finds in its place, with
+//! another nonce, has a higher generation: a claim, or what followed one. A lower or equal one means that somebody
+//! changed the checkpoint by hand, and that is where we stop.
 //!
-//! **A passed listing cannot go stale in a way that hurts.** A writer may sleep after its listing and commit epoch e when others have long
-//! claimed. It commits what was decided, and sinks know the epoch (`txn`): below it is committed, equal is done, above is fenced.
+//! **A passed listing cannot go stale in a way that hurts.** A writer may sleep after its listing and commit epoch e
+//! when others have long claimed. It commits what was decided, and sinks know the epoch (`txn`): below it is committed,
+//! equal is done, above is fenced.
 //!
-//! **An equal number in a sink proves nothing.** A checkpoint can be put back from an old copy, emptied, or lose its newest manifest; its
-//! numbers are then given out a second time. A sink keeps the [`Mark`] of the manifest beside the number, and before
-//! it claims, a writer compares each sink's newest commit with the manifest of that number ([`Held`]). Sinks are asked before the newest
-//! manifest is looked for: what they hold was decided before, so a live writer can't make them look ahead of the checkpoint. Whatever
-//! disagrees stops the start with nothing written, unless a person's state action says to go on; that begins a lineage with a generation
-//! above all that the sinks know, and leaves what they hold of older ones alone.
+//! **An equal number in a sink proves nothing.** A checkpoint can be put back from an old copy, emptied, or lose its
+//! newest manifest; its numbers are then given out a second time. A sink keeps the [`Mark`] of the manifest beside the
+//! number, and before it claims, a writer compares each sink's newest commit with the manifest of that number
+//! ([`Held`]). Sinks are asked before the newest manifest is looked for: what they hold was decided before, so a live
+//! writer can't make them look ahead of the checkpoint. Whatever disagrees stops the start with nothing written, unless
+//! a person's state action says to go on; that begins a lineage with a generation above all that the sinks know, and
+//! leaves what they hold of older ones alone.
 //!
-//! **What a sink has acknowledged it must still hold.** A manifest says of each sink the newest epoch that was in it before this manifest,
-//! and before the one in doubt, was decided ([`Acknowledged`]). A sink that holds less was put back from an old copy, and rows are missing
-//! that nobody will write again. A writer that is alive makes the first answer look too old, since sinks were asked before the newest
-//! manifest was read: so a sink is asked once more before it is accused. What it says then is younger than the manifest. A lineage that
-//! a state action begins remembers what was acknowledged in the one before, until the sink gets rows of its own; where a person goes on
-//! from a sink that lacks something, what that sink holds is remembered instead.
+//! **What a sink has acknowledged it must still hold.** A manifest says of each sink the newest epoch that was in it
+//! before this manifest, and before the one in doubt, was decided ([`Acknowledged`]). A sink that holds less was put
+//! back from an old copy, and rows are missing that nobody will write again. A writer that is alive makes the first
+//! answer look too old, since sinks were asked before the newest manifest was read: so a sink is asked once more before
+//! it is accused. What it says then is younger than the manifest. A lineage that a state action begins remembers what
+//! was acknowledged in the one before, until the sink gets rows of its own; where a person goes on from a sink that
+//! lacks something, what that sink holds is remembered instead.
 //!
-//! **What vanishes under a writer stops it.** The listing that follows a create shows the manifest before it. Only who has taken over
-//! collects that one, and then there is a higher one. If neither is there, the checkpoint was deleted or put back meanwhile.
+//! **What vanishes under a writer stops it.** The listing that follows a create shows the manifest before it. Only who
+//! has taken over collects that one, and then there is a higher one. If neither is there, the checkpoint was deleted or
+//! put back meanwhile.
 //!
-//! **Only one epoch is ever in doubt.** Data epoch e+1 is created when every sink has acknowledged e. A claim carries the newest data
-//! epoch as `in_doubt`, through any number of claims, and a claimer commits it before anything else.
+//! **Only one epoch is ever in doubt.** Data epoch e+1 is created when every sink has acknowledged e. A claim carries
+//! the newest data epoch as `in_doubt`, through any number of claims, and a claimer commits it before anything else.
 
 mod comparing;
 mod deciding;
@@ -53,12 +62,15 @@ use std::sync::Arc;
 use weir_plan::ids::Epoch;
 
 use super::manifest::Kind;
-pub use super::messages::{Acknowledged, Answer, Doubt, Head, Held, Mark, Next, Place, Request, Rest, Rule, Stop, Told, Whose, Why};
+pub use super::messages::{
+    Acknowledged, Answer, Doubt, Head, Held, Mark, Next, Place, Request, Rest, Rule, Stop, Told, Whose, Why,
+};
 
-/// How often a store must fail to refuse a second create before it is accused, each time with another object: somebody may have deleted
-/// the first.
+/// How often a store must fail to refuse a second create before it is accused, each time with another object: somebody
+/// may have deleted the first.
 pub const PROBES_TO_ACCUSE: u32 = 2;
-/// How many other claims may get in before ours until we give up: more starting writers than that at once is a mistake, not a race.
+/// How many other claims may get in before ours until we give up: more starting writers than that at once is a mistake,
+/// not a race.
 pub const LOST_RACES_MAX: u32 = 16;
 
 /// One writer, from its start to its end.
@@ -74,8 +86,8 @@ pub struct Machine {
     told: Told,
     /// The data epoch that was in doubt and is committed now; until the next one is decided.
     recovered: Option<Head>,
-    /// A person goes on although the sinks hold something else. What was in doubt here is not committed then: whoever decided what the sinks
-    /// hold had it acknowledged before, and the sinks would refuse it now.
+    /// A person goes on although the sinks hold something else. What was in doubt here is not committed then: whoever
+    /// decided what the sinks hold had it acknowledged before, and the sinks would refuse it now.
     excused: bool,
     /// How often in a row something had to be asked again.
     retries: u32,
@@ -97,7 +109,8 @@ enum State {
     /// There are manifests and was no identity: has somebody just begun?
     ReadingIdentityOf(Epoch),
     CreatingIdentity,
-    /// Of a sink that holds another lineage than the one drawn here: has another new writer named this checkpoint meanwhile?
+    /// Of a sink that holds another lineage than the one drawn here: has another new writer named this checkpoint
+    /// meanwhile?
     ReadingIdentityAgain {
         n: usize,
     },
@@ -187,7 +200,9 @@ impl Machine {
             State::Probing { attempt, step: ProbeStep::First, .. } => Request::ProbeFirst(*attempt),
             State::Probing { attempt, step: ProbeStep::Second, .. } => Request::ProbeSecond(*attempt),
             State::Probing { attempt, step: ProbeStep::Delete { .. }, .. } => Request::ProbeDelete(*attempt),
-            State::ReadingIdentity { .. } | State::ReadingIdentityOf(_) | State::ReadingIdentityAgain { .. } => Request::ReadIdentity,
+            State::ReadingIdentity { .. } | State::ReadingIdentityOf(_) | State::ReadingIdentityAgain { .. } => {
+                Request::ReadIdentity
+            }
             State::CreatingIdentity => Request::CreateIdentity,
             State::AskingSinks => Request::AskSinks,
             State::AskingSinksAnew => Request::AskSinksAnew,
@@ -199,7 +214,9 @@ impl Machine {
             State::Deciding { head, step: DecisionStep::Creating } => Request::Create(head.clone()),
             State::Deciding { head, step: DecisionStep::Learning } => Request::Read(head.epoch),
             State::Deciding { head, step: DecisionStep::Fencing } => Request::Fence(head.epoch),
-            State::Rechecking(_) | State::RecheckingSink(_) => Request::List { above: self.newest.as_ref().map(|h| h.epoch) },
+            State::Rechecking(_) | State::RecheckingSink(_) => {
+                Request::List { above: self.newest.as_ref().map(|h| h.epoch) }
+            }
             State::Committing(epoch) => Request::Commit(*epoch),
             State::Resting(rest) => return Next::Rest(*rest),
             State::Stopped(stop) => return Next::Stopped(*stop),
@@ -231,8 +248,8 @@ impl Machine {
         }
     }
 
-    /// These are the sinks from the claim on that is about to be created: what others have acknowledged is forgotten, so that the list does
-    /// not grow. Only while [`Self::next`] asks to create it.
+    /// These are the sinks from the claim on that is about to be created: what others have acknowledged is forgotten,
+    /// so that the list does not grow. Only while [`Self::next`] asks to create it.
     pub fn pin(&mut self, sinks: &[Place]) {
         match &mut self.state {
             State::Deciding { head, step: DecisionStep::Creating } if head.kind == Kind::Claim => {
@@ -368,7 +385,9 @@ impl Machine {
                 Answer::Listed(Some(epoch)) if !self.identified => State::ReadingIdentityOf(epoch),
                 Answer::Listed(Some(epoch)) => State::ReadingNewest { epoch, claiming },
                 Answer::Listed(None) if self.newest.is_none() => self.found_newest(None, claiming),
-                Answer::Listed(None) => State::Stopped(self.newest.as_ref().map_or(Stop::Misused, |h| Stop::Lost(h.epoch))),
+                Answer::Listed(None) => {
+                    State::Stopped(self.newest.as_ref().map_or(Stop::Misused, |h| Stop::Lost(h.epoch)))
+                }
                 Answer::Unknown => self.again(State::Seeking { claiming }),
                 _ => State::Stopped(Stop::Misused),
             },

@@ -63,7 +63,11 @@ fn claiming_over(newest: Option<Head>, held: Vec<Held>) -> Machine {
         None => told(&mut machine, [hold, Answer::Listed(None)]),
         Some(head) => told(&mut machine, [hold, Answer::Listed(Some(head.epoch)), Answer::Found(head)]),
     };
-    assert_eq!(asked[..2], [Request::AskSinks, Request::List { above: None }], "what the sinks hold was decided before the listing");
+    assert_eq!(
+        asked[..2],
+        [Request::AskSinks, Request::List { above: None }],
+        "what the sinks hold was decided before the listing"
+    );
     machine
 }
 
@@ -123,7 +127,10 @@ fn an_identity_is_created_by_the_claim_and_always_read_back() {
         let mut machine = Machine::new("me".into());
         told(&mut machine, [Answer::Created, Answer::AlreadyExists, Answer::Deleted]);
         let (asked, next) = told(&mut machine, [Answer::NotFound, Answer::Listed(None)]);
-        assert_eq!((asked, next), (vec![Request::ReadIdentity, Request::List { above: None }], Next::Rest(Rest::Opened)));
+        assert_eq!(
+            (asked, next),
+            (vec![Request::ReadIdentity, Request::List { above: None }], Next::Rest(Rest::Opened))
+        );
         machine.claim();
         let (asked, next) = told(&mut machine, [holding(vec![]), became, Answer::IdentityFound]);
         assert_eq!(asked, [Request::AskSinks, Request::CreateIdentity, Request::ReadIdentity]);
@@ -133,9 +140,10 @@ fn an_identity_is_created_by_the_claim_and_always_read_back() {
 
 #[test]
 fn manifests_without_an_identity_are_refused_unless_somebody_is_just_beginning() {
-    for (identity, expected) in
-        [(Answer::NotFound, Next::Stopped(Stop::NoIdentity(Epoch(7)))), (Answer::IdentityFound, Next::Ask(Request::List { above: None }))]
-    {
+    for (identity, expected) in [
+        (Answer::NotFound, Next::Stopped(Stop::NoIdentity(Epoch(7)))),
+        (Answer::IdentityFound, Next::Ask(Request::List { above: None })),
+    ] {
         let mut machine = Machine::new("me".into());
         told(&mut machine, [Answer::Created, Answer::AlreadyExists, Answer::Deleted]);
         let (_, next) = told(&mut machine, [Answer::NotFound, Answer::Listed(Some(Epoch(7))), identity]);
@@ -214,7 +222,8 @@ fn what_older_lineages_and_other_checkpoints_hold_stops_nobody_who_has_decided_s
 
 #[test]
 fn a_claim_that_is_excused_takes_a_generation_above_all_that_the_sinks_know() {
-    let mut machine = claiming_over(Some(head(9, Kind::Data, 3, "other", None)), vec![held(1, 50, None), held(7, 60, None)]);
+    let mut machine =
+        claiming_over(Some(head(9, Kind::Data, 3, "other", None)), vec![held(1, 50, None), held(7, 60, None)]);
     machine.answer(Answer::Excused);
     assert_eq!(machine.next(), Next::Ask(Request::Create(head(10, Kind::Claim, 8, "me", None))));
     machine.begin_lineage();
@@ -234,10 +243,15 @@ fn after_acknowledging(epoch: &Head) -> Head {
 
 #[test]
 fn a_sink_that_lacks_what_it_acknowledged_is_asked_once_more_and_then_stops_the_start() {
-    let (had, newest) = (head(7, Kind::Data, 3, "other", None), after_acknowledging(&head(7, Kind::Data, 3, "other", None)));
+    let (had, newest) =
+        (head(7, Kind::Data, 3, "other", None), after_acknowledging(&head(7, Kind::Data, 3, "other", None)));
     let another = head(7, Kind::Data, 3, "another", None).mark();
-    let went_back = |held| Next::Ask(Request::Excuse(Doubt { sink: 0, held: Epoch(held), why: Why::WentBack { from: Epoch(7) } }));
-    let goes_on = Next::Ask(Request::Create(Head { acknowledged: newest.acknowledged.clone(), ..head(10, Kind::Claim, 4, "me", Some(9)) }));
+    let went_back =
+        |held| Next::Ask(Request::Excuse(Doubt { sink: 0, held: Epoch(held), why: Why::WentBack { from: Epoch(7) } }));
+    let goes_on = Next::Ask(Request::Create(Head {
+        acknowledged: newest.acknowledged.clone(),
+        ..head(10, Kind::Claim, 4, "me", Some(9))
+    }));
     for (says_then, expected) in [
         (vec![held(1, 5, None)], went_back(5)),
         (vec![], went_back(0)),
@@ -260,13 +274,21 @@ fn a_sink_that_lacks_what_it_acknowledged_is_asked_once_more_and_then_stops_the_
 fn a_sink_that_has_what_it_acknowledged_is_asked_once_and_one_that_is_no_sink_any_more_is_forgotten() {
     let mut newest = after_acknowledging(&head(7, Kind::Data, 3, "other", None));
     let kept = newest.acknowledged.clone();
-    newest.acknowledged.push(Acknowledged { place: place("dropped"), begun: Generation(1), epoch: Epoch(8), mark: Mark(1) });
+    newest.acknowledged.push(Acknowledged {
+        place: place("dropped"),
+        begun: Generation(1),
+        epoch: Epoch(8),
+        mark: Mark(1),
+    });
     let mut machine = claiming_over(Some(newest), vec![held(1, 9, None)]);
     // It holds the newest epoch: its manifest is read first.
     assert_eq!(machine.next(), Next::Ask(Request::Read(Epoch(9))));
     machine.answer(Answer::NotFound);
     machine.pin(&[place("silver"), place("late")]);
-    assert_eq!(machine.next(), Next::Ask(Request::Create(Head { acknowledged: kept, ..head(10, Kind::Claim, 4, "me", Some(9)) })));
+    assert_eq!(
+        machine.next(),
+        Next::Ask(Request::Create(Head { acknowledged: kept, ..head(10, Kind::Claim, 4, "me", Some(9)) }))
+    );
 }
 
 #[test]
@@ -300,9 +322,13 @@ fn what_is_in_doubt_counts_as_acknowledged_when_it_is_committed_and_a_lineage_th
 #[test]
 fn a_lineage_that_has_given_a_sink_nothing_yet_accuses_one_that_lacks_what_it_had_of_the_former_one() {
     let had = head(7, Kind::Data, 3, "other", None);
-    let newest = Head { kind: Kind::Claim, generation: Generation(4), begun: Generation(4), ..after_acknowledging(&had) };
-    let went_back = |held| Next::Ask(Request::Excuse(Doubt { sink: 0, held: Epoch(held), why: Why::WentBack { from: Epoch(7) } }));
-    for (says, expected) in [(vec![held(1, 5, None)], Some(went_back(5))), (vec![], Some(went_back(0))), (vec![held(1, 7, None)], None)] {
+    let newest =
+        Head { kind: Kind::Claim, generation: Generation(4), begun: Generation(4), ..after_acknowledging(&had) };
+    let went_back =
+        |held| Next::Ask(Request::Excuse(Doubt { sink: 0, held: Epoch(held), why: Why::WentBack { from: Epoch(7) } }));
+    for (says, expected) in
+        [(vec![held(1, 5, None)], Some(went_back(5))), (vec![], Some(went_back(0))), (vec![held(1, 7, None)], None)]
+    {
         let mut machine = claiming_over(Some(newest.clone()), says.clone());
         if let Some(expected) = expected {
             assert_eq!(machine.next(), Next::Ask(Request::AskSinksAnew));
@@ -325,7 +351,10 @@ fn who_goes_on_from_a_sink_that_went_back_remembers_what_it_holds() {
     machine.answer(Answer::Excused);
     machine.begin_lineage();
     let Next::Ask(Request::Create(claim)) = machine.next() else { panic!("{:?}", machine.next()) };
-    assert_eq!(claim.acknowledged, [Acknowledged { place: place("silver"), begun: Generation(1), epoch: Epoch(5), mark }]);
+    assert_eq!(
+        claim.acknowledged,
+        [Acknowledged { place: place("silver"), begun: Generation(1), epoch: Epoch(5), mark }]
+    );
 }
 
 #[test]
@@ -352,7 +381,8 @@ fn a_claim_carries_the_newest_data_epoch_through_other_claims() {
 fn a_newest_manifest_collected_under_our_eyes_is_looked_for_again() {
     let mut machine = Machine::new("me".into());
     told(&mut machine, [Answer::Created, Answer::AlreadyExists, Answer::Deleted, Answer::IdentityFound]);
-    let (asked, _) = told(&mut machine, [Answer::Listed(Some(Epoch(7))), Answer::NotFound, Answer::Listed(Some(Epoch(9)))]);
+    let (asked, _) =
+        told(&mut machine, [Answer::Listed(Some(Epoch(7))), Answer::NotFound, Answer::Listed(Some(Epoch(9)))]);
     assert_eq!(asked[2], Request::List { above: None });
     assert_eq!(machine.next(), Next::Ask(Request::Read(Epoch(9))));
 }
@@ -361,8 +391,10 @@ fn a_newest_manifest_collected_under_our_eyes_is_looked_for_again() {
 fn a_claim_that_lost_the_race_claims_upon_the_winner() {
     let mut machine = claiming(Some(head(7, Kind::Data, 3, "other", None)));
     let winner = head(8, Kind::Claim, 4, "winner", Some(7));
-    let (asked, next) =
-        told(&mut machine, [Answer::AlreadyExists, Answer::Found(winner.clone()), Answer::Listed(Some(Epoch(8))), Answer::Found(winner)]);
+    let (asked, next) = told(
+        &mut machine,
+        [Answer::AlreadyExists, Answer::Found(winner.clone()), Answer::Listed(Some(Epoch(8))), Answer::Found(winner)],
+    );
     assert_eq!(asked[1..], [Request::Read(Epoch(8)), Request::List { above: None }, Request::Read(Epoch(8))]);
     assert_eq!(next, Next::Ask(Request::Create(head(9, Kind::Claim, 5, "me", Some(7)))));
 }
@@ -388,14 +420,17 @@ fn what_is_in_doubt_is_committed_before_anything_else() {
     let (_, next) = told(&mut machine, [Answer::Created, free()]);
     assert_eq!(next, Next::Rest(Rest::Claimed));
     machine.recover();
-    let (asked, next) = told(&mut machine, [Answer::Found(head(7, Kind::Data, 3, "other", None)), Answer::Acknowledged]);
+    let (asked, next) =
+        told(&mut machine, [Answer::Found(head(7, Kind::Data, 3, "other", None)), Answer::Acknowledged]);
     assert_eq!(asked, [Request::Read(Epoch(7)), Request::Commit(Epoch(7))]);
     assert_eq!(next, Next::Rest(Rest::Ready));
 }
 
 #[test]
 fn an_epoch_in_doubt_that_is_gone_or_replaced_means_fenced_or_lost() {
-    for (listed, stop) in [(Some(Epoch(12)), Stop::Fenced { ours: Epoch(8), found: Epoch(12) }), (None, Stop::Lost(Epoch(7)))] {
+    for (listed, stop) in
+        [(Some(Epoch(12)), Stop::Fenced { ours: Epoch(8), found: Epoch(12) }), (None, Stop::Lost(Epoch(7)))]
+    {
         let mut machine = claiming(Some(head(7, Kind::Data, 3, "other", None)));
         told(&mut machine, [Answer::Created, free()]);
         machine.recover();
@@ -440,7 +475,10 @@ fn a_created_epoch_below_another_touches_no_sink() {
 #[test]
 fn a_manifest_in_our_place_that_nobody_could_have_written_stops_us() {
     for generation in [3, 4] {
-        let (_, next) = told(&mut deciding(), [Answer::AlreadyExists, Answer::Found(head(9, Kind::Data, generation, "other", None))]);
+        let (_, next) = told(
+            &mut deciding(),
+            [Answer::AlreadyExists, Answer::Found(head(9, Kind::Data, generation, "other", None))],
+        );
         let stop = Stop::Unexplained { epoch: Epoch(9), generation: Generation(generation), ours: Generation(4) };
         assert_eq!(next, Next::Stopped(stop));
     }
@@ -448,8 +486,11 @@ fn a_manifest_in_our_place_that_nobody_could_have_written_stops_us() {
 
 #[test]
 fn a_sink_with_a_later_epoch_fences_only_if_somebody_has_taken_over() {
-    for (listed, stop) in [(Some(Epoch(12)), Stop::Fenced { ours: Epoch(9), found: Epoch(12) }), (None, Stop::OvertakenInSink(Epoch(9)))] {
-        let (asked, next) = told(&mut deciding(), [Answer::Created, free(), Answer::SinkFenced, Answer::Listed(listed)]);
+    for (listed, stop) in
+        [(Some(Epoch(12)), Stop::Fenced { ours: Epoch(9), found: Epoch(12) }), (None, Stop::OvertakenInSink(Epoch(9)))]
+    {
+        let (asked, next) =
+            told(&mut deciding(), [Answer::Created, free(), Answer::SinkFenced, Answer::Listed(listed)]);
         assert_eq!(asked[3], Request::List { above: Some(Epoch(9)) });
         assert_eq!(next, Next::Stopped(stop));
     }

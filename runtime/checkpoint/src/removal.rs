@@ -1,10 +1,12 @@
 //! Deletes a checkpoint, for a pipeline that is gone. Tables are never touched.
 //!
-//! It is claimed first, as a writer does it: whoever still runs finds itself fenced when it decides its next epoch, and one that sleeps for
-//! longer finds its own newest manifest gone, and stops (`Stop::Vanished`). So nobody goes on in a checkpoint that is half deleted.
+//! It is claimed first, as a writer does it: whoever still runs finds itself fenced when it decides its next epoch, and
+//! one that sleeps for longer finds its own newest manifest gone, and stops (`Stop::Vanished`). So nobody goes on in a
+//! checkpoint that is half deleted.
 //!
-//! The identity is looked at first and deleted last, the newest manifest just before it: a removal that was cut short can be repeated, and
-//! a runtime that starts in between finds a manifest whose state is gone, and says so, rather than an older one that would write rows twice.
+//! The identity is looked at first and deleted last, the newest manifest just before it: a removal that was cut short
+//! can be repeated, and a runtime that starts in between finds a manifest whose state is gone, and says so, rather than
+//! an older one that would write rows twice.
 
 use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -41,15 +43,18 @@ pub struct Removed {
 /// Nobody should write this checkpoint any more; who does all the same is stopped.
 ///
 /// # Errors
-/// `Config`: another pipeline's checkpoint, one that is at home elsewhere, or none of Weir's at all. `Retry`: the store is away for too long;
-/// it may be repeated.
+/// `Config`: another pipeline's checkpoint, one that is at home elsewhere, or none of Weir's at all. `Retry`: the store
+/// is away for too long; it may be repeated.
 pub async fn remove(store: &Store, pipeline: &str, home: &Home, retry: RetryPolicy) -> Result<Removed> {
     let identity = retry.persist("read the identity", async || settled(store.read(layout::IDENTITY).await?)).await?;
     let claimed = match &identity {
-        Some(identity) if Identity::decode(identity)?.pipeline == pipeline => claim(store, pipeline, home, retry).await?,
+        Some(identity) if Identity::decode(identity)?.pipeline == pipeline => {
+            claim(store, pipeline, home, retry).await?
+        }
         _ => None,
     };
-    let (mut manifests, mut foreign) = names(store, retry, layout::EPOCHS, |name| layout::manifest_epoch(name).is_some()).await?;
+    let (mut manifests, mut foreign) =
+        names(store, retry, layout::EPOCHS, |name| layout::manifest_epoch(name).is_some()).await?;
     let (states, others) = names(store, retry, layout::STATE, |name| StateName::parse(name).is_some()).await?;
     foreign += others;
     let (probes, _) = names(store, retry, layout::PROBES, |_| true).await?;
@@ -85,7 +90,8 @@ pub async fn remove(store: &Store, pipeline: &str, home: &Home, retry: RetryPoli
     Ok(Removed { manifests, state_files: states.len(), probes: probes.len(), identity: true, foreign, claimed })
 }
 
-/// Fences every writer. `None` if nothing was ever decided, or if the newest manifest can't be read: nobody goes on from that either.
+/// Fences every writer. `None` if nothing was ever decided, or if the newest manifest can't be read: nobody goes on
+/// from that either.
 async fn claim(store: &Store, pipeline: &str, home: &Home, retry: RetryPolicy) -> Result<Option<Epoch>> {
     let options = Options { retry, ..Options::new(store.uri(), rand::random()) };
     let nonce = uuid::Uuid::new_v4().to_string();
@@ -100,7 +106,9 @@ async fn claim(store: &Store, pipeline: &str, home: &Home, retry: RetryPolicy) -
     let Some(newest) = opened.newest() else { return Ok(None) };
     home.check(newest).map_err(|f| f.context("nothing was deleted"))?;
     let content = async |newest: Option<&Manifest>, _| {
-        newest.map(Carried::on_from).ok_or_else(|| Failure::retry("the checkpoint was emptied while it was being deleted"))
+        newest
+            .map(Carried::on_from)
+            .ok_or_else(|| Failure::retry("the checkpoint was emptied while it was being deleted"))
     };
     Ok(Some(opened.claim(&NoSinks, content).await?.newest().epoch))
 }
@@ -119,7 +127,12 @@ impl Sinks for NoSinks {
 }
 
 /// The paths of a folder's objects that are ours, and how many are not.
-async fn names(store: &Store, retry: RetryPolicy, folder: &str, is_ours: impl Fn(&str) -> bool) -> Result<(Vec<String>, usize)> {
+async fn names(
+    store: &Store,
+    retry: RetryPolicy,
+    folder: &str,
+    is_ours: impl Fn(&str) -> bool,
+) -> Result<(Vec<String>, usize)> {
     let listed = retry.persist("list the checkpoint", async || settled(store.list(folder, None).await?)).await?;
     let all: Vec<_> = listed.iter().flatten().filter_map(|object| object.location.filename()).collect();
     let ours: Vec<_> = all.iter().filter(|name| is_ours(name)).map(|name| format!("{folder}/{name}")).collect();
@@ -128,7 +141,9 @@ async fn names(store: &Store, retry: RetryPolicy, folder: &str, is_ours: impl Fn
 }
 
 async fn delete(store: &Store, retry: RetryPolicy, paths: &[String]) -> Result<()> {
-    let deletions = paths.iter().map(|path| retry.persist("delete the checkpoint", async move || settled(store.delete(path).await?)));
+    let deletions = paths
+        .iter()
+        .map(|path| retry.persist("delete the checkpoint", async move || settled(store.delete(path).await?)));
     stream::iter(deletions).buffer_unordered(AT_ONCE).try_for_each(async |_| Ok(())).await
 }
 

@@ -1,4 +1,5 @@
-//! What a writer asks of the sinks, of whatever kind they are: before it claims, before it decides, and when an epoch is decided.
+//! What a writer asks of the sinks, of whatever kind they are: before it claims, before it decides, and when an epoch
+//! is decided.
 
 use futures::future::BoxFuture;
 use weir_base::failure::Result;
@@ -56,13 +57,15 @@ pub struct SinkHolds {
 
 /// What a starting writer asks of the sinks, before it claims.
 pub trait Sinks: Send + Sync {
-    /// Of each sink, and of each lineage of this pipeline that it knows, its newest commit. Also of lineages of other checkpoints, where the
-    /// sink can tell that they were this pipeline's. What the sinks held when they were opened will do, unless they are to be asked `anew`.
+    /// Of each sink, and of each lineage of this pipeline that it knows, its newest commit. Also of lineages of other
+    /// checkpoints, where the sink can tell that they were this pipeline's. What the sinks held when they were opened
+    /// will do, unless they are to be asked `anew`.
     ///
     /// # Errors
     /// `Retry` is tried again; anything else ends the writer.
     fn held(&self, anew: bool) -> BoxFuture<'_, Result<Vec<SinkMemory>>>;
 
-    /// Whether a person's state action, which is not done yet, says to go on although the sinks hold something else than the checkpoint.
+    /// Whether a person's state action, which is not done yet, says to go on although the sinks hold something else
+    /// than the checkpoint.
     fn excuses(&self, newest: Option<&Manifest>) -> bool;
 }

@@ -34,7 +34,8 @@ pub fn damaged(what: impl fmt::Display) -> Failure {
     Failure::config(format!("the file is damaged: {what}; {REMEDY}"))
 }
 
-const REMEDY: &str = "put a good copy in its place, or go back to an older epoch or discard the state with spec.stateAction";
+const REMEDY: &str =
+    "put a good copy in its place, or go back to an older epoch or discard the state with spec.stateAction";
 
 impl StateFiles {
     /// The same files, for a writer of this generation.
@@ -49,8 +50,8 @@ impl StateFiles {
         Self { store, generation, retry, jitter }
     }
 
-    /// The name of the `n`th file that `task` writes for `epoch`: the first epoch whose manifest will refer to it, never one that is
-    /// decided already.
+    /// The name of the `n`th file that `task` writes for `epoch`: the first epoch whose manifest will refer to it,
+    /// never one that is decided already.
     #[must_use]
     pub fn name(&self, epoch: Epoch, task: u32, n: u32) -> StateName {
         StateName { generation: self.generation, epoch, task, n }
@@ -67,7 +68,8 @@ impl StateFiles {
     /// A stretch of a file. However long it is, no request carries more than a part.
     ///
     /// # Errors
-    /// `Config`: the file is gone, or of another length than was written. `Retry`, after the policy's time without progress.
+    /// `Config`: the file is gone, or of another length than was written. `Retry`, after the policy's time without
+    /// progress.
     pub async fn read(&self, file: &StateFile, stretch: Range<u64>) -> Result<Bytes> {
         let part = |from: u64| from..stretch.end.min(from + PART_BYTES as u64);
         let mut bytes = self.read_part(file, part(stretch.start)).await?;
@@ -122,7 +124,12 @@ impl StateFiles {
                     if read.bytes.len() as u64 == part.end - part.start {
                         return Ok(read.bytes);
                     }
-                    format!("read {}: {} bytes came, and {} were asked for", self.named(file), read.bytes.len(), part.end - part.start)
+                    format!(
+                        "read {}: {} bytes came, and {} were asked for",
+                        self.named(file),
+                        read.bytes.len(),
+                        part.end - part.start
+                    )
                 }
                 Outcome::NotFound | Outcome::AlreadyExists => {
                     let says = format!("the state file is gone, and the manifest to go on from names it; {REMEDY}");

@@ -1,5 +1,5 @@
-//! The edge to the object store: one call each, with a deadline, and every outcome sorted into what the protocol understands. An error is
-//! `Unknown` unless it surely says something else: a create that failed may have landed.
+//! The edge to the object store: one call each, with a deadline, and every outcome sorted into what the protocol
+//! understands. An error is `Unknown` unless it surely says something else: a create that failed may have landed.
 
 use std::error::Error as _;
 use std::ops::Range;
@@ -146,7 +146,8 @@ impl Store {
         }
     }
 
-    /// What lies in a folder; with `above`, only names that sort after it. The deadline is for each page of the listing.
+    /// What lies in a folder; with `above`, only names that sort after it. The deadline is for each page of the
+    /// listing.
     ///
     /// # Errors
     /// As [`Self::create`].
@@ -171,11 +172,18 @@ impl Store {
         path.split('/').fold(self.root.clone(), |at, part| at.join(part))
     }
 
-    async fn call<T>(&self, doing: &str, path: &str, call: impl Future<Output = object_store::Result<T>>) -> Result<Outcome<T>> {
+    async fn call<T>(
+        &self,
+        doing: &str,
+        path: &str,
+        call: impl Future<Output = object_store::Result<T>>,
+    ) -> Result<Outcome<T>> {
         match tokio::time::timeout(self.deadline, call).await {
             Ok(Ok(value)) => Ok(Outcome::Done(value)),
             Ok(Err(error)) => sort(&error, doing, path, &self.uri).or_else(|failure| self.judge(&error, failure)),
-            Err(_) => Ok(Outcome::Unknown(format!("{doing} {path} in {}: no answer within {:?}", self.uri, self.deadline))),
+            Err(_) => {
+                Ok(Outcome::Unknown(format!("{doing} {path} in {}: no answer within {:?}", self.uri, self.deadline)))
+            }
         }
     }
 
@@ -184,7 +192,9 @@ impl Store {
         match sort::<()>(error, doing, path, &self.uri).or_else(|failure| self.judge(error, failure)) {
             Err(failure) => failure,
             Ok(Outcome::Unknown(why)) => Failure::retry(why),
-            Ok(_) => Failure::retry(format!("{doing} {path} in {}: the store refuses ({})", self.uri, innermost(error))),
+            Ok(_) => {
+                Failure::retry(format!("{doing} {path} in {}: the store refuses ({})", self.uri, innermost(error)))
+            }
         }
     }
 
@@ -195,21 +205,26 @@ impl Store {
     }
 }
 
-/// `object_store`'s S3 client gives 412 as `AlreadyExists` to a create, also when the object is our own that landed on its first try; and
-/// 409 (`ConditionalRequestConflict`: somebody is just writing) as `AlreadyExists` as well, although nothing may be there. Whoever asks
-/// reads.
+/// `object_store`'s S3 client gives 412 as `AlreadyExists` to a create, also when the object is our own that landed on
+/// its first try; and 409 (`ConditionalRequestConflict`: somebody is just writing) as `AlreadyExists` as well, although
+/// nothing may be there. Whoever asks reads.
 fn sort<T>(error: &Error, doing: &str, path: &str, uri: &str) -> Result<Outcome<T>> {
     let text = error.to_string();
     let says = |words: &[&str]| words.iter().any(|w| text.contains(w));
     if says(&["NoSuchBucket"]) {
         return Err(Failure::config(format!("the bucket of {uri} does not exist; create it, or correct the URI")));
     }
-    // As `storage::failures` has it for tables: the one is renewed, the other set right, without anybody touching the document.
+    // As `storage::failures` has it for tables: the one is renewed, the other set right, without anybody touching the
+    // document.
     if says(&["ExpiredToken", "RequestTimeTooSkewed"]) {
         let code = code(&text).unwrap_or("expired");
-        return Ok(Outcome::Unknown(format!("{doing} {path} in {uri}: the store refused an expired token or a wrong clock ({code})")));
+        return Ok(Outcome::Unknown(format!(
+            "{doing} {path} in {uri}: the store refused an expired token or a wrong clock ({code})"
+        )));
     }
-    if says(&["InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken"]) || matches!(error, Error::Unauthenticated { .. }) {
+    if says(&["InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken"])
+        || matches!(error, Error::Unauthenticated { .. })
+    {
         return Err(Failure::config(format!(
             "the store refuses the access keys for {uri} ({doing} {path}); correct the Secret or the environment"
         )));
@@ -226,9 +241,12 @@ fn sort<T>(error: &Error, doing: &str, path: &str, uri: &str) -> Result<Outcome<
     if says(&["without LOCATION", "AuthorizationHeaderMalformed", "PermanentRedirect"]) {
         return Err(Failure::config(format!("the bucket of {uri} is in another region; correct the region")));
     }
-    if matches!(error, Error::NotImplemented { .. } | Error::NotSupported { .. }) || says(&["<Code>NotImplemented</Code>"]) {
+    if matches!(error, Error::NotImplemented { .. } | Error::NotSupported { .. })
+        || says(&["<Code>NotImplemented</Code>"])
+    {
         return Err(Failure::config(format!(
-            "the store at {uri} does not support to {doing} objects as a checkpoint needs it (conditional put): {text}; use a store that does"
+            "the store at {uri} does not support to {doing} objects as a checkpoint needs it (conditional put): \
+             {text}; use a store that does"
         )));
     }
     Ok(match error {
@@ -289,7 +307,9 @@ mod tests {
             assert_eq!(store.create("epochs/1", Bytes::from_static(b"two")).await.unwrap(), Outcome::AlreadyExists);
             assert_eq!(store.read("epochs/1").await.unwrap(), Outcome::Done(Bytes::from_static(b"one")));
             store.create("epochs/2", Bytes::new()).await.unwrap();
-            let Outcome::Done(above) = store.list("epochs", Some("epochs/1")).await.unwrap() else { panic!("no listing") };
+            let Outcome::Done(above) = store.list("epochs", Some("epochs/1")).await.unwrap() else {
+                panic!("no listing")
+            };
             assert_eq!(above.iter().map(|o| o.location.filename().unwrap()).collect::<Vec<_>>(), ["2"]);
             assert_eq!(store.delete("epochs/1").await.unwrap(), Outcome::Done(()));
             assert_eq!(store.delete("epochs/1").await.unwrap(), Outcome::Done(()));
@@ -299,9 +319,13 @@ mod tests {
 
     #[test]
     fn errors_that_a_person_must_mend_are_sentences_about_the_uri() {
-        for text in
-            ["404: NoSuchBucket", "403: InvalidAccessKeyId", "403: AccessDenied", "PermanentRedirect", "<Code>NotImplemented</Code>"]
-        {
+        for text in [
+            "404: NoSuchBucket",
+            "403: InvalidAccessKeyId",
+            "403: AccessDenied",
+            "PermanentRedirect",
+            "<Code>NotImplemented</Code>",
+        ] {
             let failure = sorted(generic(text)).unwrap_err();
             assert_eq!(failure.remedy, Remedy::Config, "{text}");
             assert!(failure.message.contains("s3://lake/c"), "{failure}");
@@ -312,16 +336,22 @@ mod tests {
 
     #[test]
     fn a_refusal_tells_the_stores_reason() {
-        let disabled = Error::PermissionDenied { path: "x".into(), source: "403: <Code>AllAccessDisabled</Code>".into() };
+        let disabled =
+            Error::PermissionDenied { path: "x".into(), source: "403: <Code>AllAccessDisabled</Code>".into() };
         let failure = sorted(disabled).unwrap_err();
-        assert!(failure.message.starts_with("not allowed to create epochs/1 in s3://lake/c (AllAccessDisabled);"), "{failure}");
+        assert!(
+            failure.message.starts_with("not allowed to create epochs/1 in s3://lake/c (AllAccessDisabled);"),
+            "{failure}"
+        );
     }
 
     #[test]
     fn a_token_that_has_expired_and_a_clock_that_is_wrong_are_tried_again() {
         for code in ["ExpiredToken", "RequestTimeTooSkewed"] {
-            let error = Error::PermissionDenied { path: "x".into(), source: format!("403: <Code>{code}</Code>").into() };
-            let says = format!("create epochs/1 in s3://lake/c: the store refused an expired token or a wrong clock ({code})");
+            let error =
+                Error::PermissionDenied { path: "x".into(), source: format!("403: <Code>{code}</Code>").into() };
+            let says =
+                format!("create epochs/1 in s3://lake/c: the store refused an expired token or a wrong clock ({code})");
             assert_eq!(sorted(error), Ok(Outcome::Unknown(says)));
         }
     }
@@ -330,7 +360,13 @@ mod tests {
     fn any_other_error_leaves_open_whether_it_was_done() {
         assert!(matches!(sorted(generic("503: SlowDown")), Ok(Outcome::Unknown(_))));
         assert_eq!(sorted(Error::AlreadyExists { path: "x".into(), source: "409".into() }), Ok(Outcome::AlreadyExists));
-        let full = Error::Generic { store: "LocalFileSystem", source: Box::new(std::io::Error::from(std::io::ErrorKind::StorageFull)) };
-        assert_eq!(sorted(full), Ok(Outcome::Unknown("create epochs/1 in s3://lake/c: the disk is full; free some space".into())));
+        let full = Error::Generic {
+            store: "LocalFileSystem",
+            source: Box::new(std::io::Error::from(std::io::ErrorKind::StorageFull)),
+        };
+        assert_eq!(
+            sorted(full),
+            Ok(Outcome::Unknown("create epochs/1 in s3://lake/c: the disk is full; free some space".into()))
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Sums over all epochs of a checkpoint, carried from manifest to manifest: counters that neither a restart nor garbage collection breaks.
-//! What a state action has read again counts again.
+//! Sums over all epochs of a checkpoint, carried from manifest to manifest: counters that neither a restart nor garbage
+//! collection breaks. What a state action has read again counts again.
 
 use std::collections::BTreeMap;
 

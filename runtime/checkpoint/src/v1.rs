@@ -1,6 +1,8 @@
-//! Manifests of version 1 (`docs/formats/manifest-v1.md`) in the words of today's. They are read, and not written any more.
+//! Manifests of version 1 (`docs/formats/manifest-v1.md`) in the words of today's. They are read, and not written any
+//! more.
 //!
-//! That version knew one kind of sink, a Delta table, and one kind of keyed step: an aggregate over tumbling windows, with one input and one table.
+//! That version knew one kind of sink, a Delta table, and one kind of keyed step: an aggregate over tumbling windows,
+//! with one input and one table.
 
 use serde_json::{Map, Value, json};
 
@@ -51,7 +53,8 @@ fn of_step(step: &mut Object) {
     let [after_us, rows_in, rows_late, groups] =
         ["watermarkAfterUs", "rowsIn", "rowsLate", "groups"].map(|field| step.remove(field).unwrap_or_default());
     // What the watermark was before is not needed any more.
-    let input = json!({"watermarkBeforeUs": after_us, "watermarkAfterUs": after_us, "rowsIn": rows_in, "rowsLate": rows_late});
+    let input =
+        json!({"watermarkBeforeUs": after_us, "watermarkAfterUs": after_us, "rowsIn": rows_in, "rowsLate": rows_late});
     step.insert("inputs".into(), json!([input]));
     step.insert("tables".into(), json!([{"name": WINDOWS, "entries": groups, "horizonUs": after_us}]));
 }

@@ -1,8 +1,8 @@
-//! The writer of a checkpoint: open, claim, recover, then one epoch after the other. The order is in the types; the decisions are
-//! `protocol`'s.
+//! The writer of a checkpoint: open, claim, recover, then one epoch after the other. The order is in the types; the
+//! decisions are `protocol`'s.
 //!
-//! A future that is dropped midway, or a call that failed, leaves the writer unusable: what became of it is unknown, and only a new claim
-//! finds out.
+//! A future that is dropped midway, or a call that failed, leaves the writer unusable: what became of it is unknown,
+//! and only a new claim finds out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,10 +61,12 @@ pub struct Opened {
     newest: Option<Manifest>,
 }
 
-/// Opens or begins the checkpoint under `root`. `new_lineage` counts only if it is new; `nonce` is random and drawn for this call.
+/// Opens or begins the checkpoint under `root`. `new_lineage` counts only if it is new; `nonce` is random and drawn for
+/// this call.
 ///
 /// # Errors
-/// `Config`: bucket, keys, a store without conditional puts, another pipeline's checkpoint, a later format. `Retry` if the store is away.
+/// `Config`: bucket, keys, a store without conditional puts, another pipeline's checkpoint, a later format. `Retry` if
+/// the store is away.
 pub async fn open(
     store: Arc<dyn ObjectStore>,
     root: Path,
@@ -77,7 +79,13 @@ pub async fn open(
     open_in(store, pipeline, new_lineage, nonce, options).await
 }
 
-pub(super) async fn open_in(store: Store, pipeline: &str, new_lineage: String, nonce: String, options: Options) -> Result<Opened> {
+pub(super) async fn open_in(
+    store: Store,
+    pipeline: &str,
+    new_lineage: String,
+    nonce: String,
+    options: Options,
+) -> Result<Opened> {
     let mut driver = Driver {
         store,
         machine: Machine::new(nonce.as_str().into()),
@@ -119,7 +127,9 @@ impl Opened {
         let doing = format!("read {path} in {}", self.driver.store.uri());
         let read = async || match self.driver.store.read(&path).await? {
             Outcome::NotFound => Ok(None),
-            outcome => Manifest::decode(epoch, &self.driver.identity.lineage, &known(outcome, || doing.clone())?).map(Some),
+            outcome => {
+                Manifest::decode(epoch, &self.driver.identity.lineage, &known(outcome, || doing.clone())?).map(Some)
+            }
         };
         self.driver.retry.persist(&doing, read).await
     }
@@ -135,13 +145,13 @@ impl Opened {
         }
     }
 
-    /// Takes over: every other writer is fenced from here on. `content` gets the newest manifest and the generation of the claim, and returns
-    /// what the claim carries; it is called again if another writer gets in between. Before it is called the first time, what the sinks hold
-    /// has been compared with the checkpoint.
+    /// Takes over: every other writer is fenced from here on. `content` gets the newest manifest and the generation of
+    /// the claim, and returns what the claim carries; it is called again if another writer gets in between. Before it
+    /// is called the first time, what the sinks hold has been compared with the checkpoint.
     ///
     /// # Errors
-    /// `Fenced` if another claims at the same time and wins; `Retry`; `Config`, also where a sink holds what this checkpoint did not decide;
-    /// whatever `content` fails with.
+    /// `Fenced` if another claims at the same time and wins; `Retry`; `Config`, also where a sink holds what this
+    /// checkpoint did not decide; whatever `content` fails with.
     pub async fn claim<F>(mut self, sinks: &dyn Sinks, mut content: F) -> Result<CheckpointWriter>
     where
         F: AsyncFnMut(Option<&Manifest>, Generation) -> Result<Carried>,
@@ -174,8 +184,10 @@ impl Opened {
                 if let Next::Ask(Request::Create(settled)) = driver.machine.next() {
                     *head = settled;
                 }
-                let committed_nowhere = before.map(Manifest::head).filter(|before| before.kind == Kind::Claim || !before.writes.is_empty());
-                given_up = committed_nowhere.and_then(|before| before.unacknowledged()).filter(|_| head.in_doubt.is_none());
+                let committed_nowhere =
+                    before.map(Manifest::head).filter(|before| before.kind == Kind::Claim || !before.writes.is_empty());
+                given_up =
+                    committed_nowhere.and_then(|before| before.unacknowledged()).filter(|_| head.in_doubt.is_none());
                 let totals = before.map(|m| m.totals.clone()).unwrap_or_default();
                 driver.candidate = Some(claim_manifest(lineage, head, carried, totals));
             }
@@ -184,7 +196,8 @@ impl Opened {
         driver.run(Outside::Nobody).await?;
         if let Some(epoch) = given_up {
             tracing::warn!(
-                "epoch {epoch} is not committed to sinks that do not have it: they disagree with the checkpoint, and a state action goes on"
+                "epoch {epoch} is not committed to sinks that do not have it: they disagree with the checkpoint, and \
+                 a state action goes on"
             );
         }
         let newest = claimed(driver)?;
@@ -227,7 +240,8 @@ impl CheckpointWriter {
         }
     }
 
-    /// Commits the data epoch that may be missing in some sink; returns its number. To be called once, before the first [`Self::commit`].
+    /// Commits the data epoch that may be missing in some sink; returns its number. To be called once, before the first
+    /// [`Self::commit`].
     ///
     /// # Errors
     /// As the committer's; `Fenced`, `Config` or `Retry` from the store.
@@ -244,8 +258,8 @@ impl CheckpointWriter {
     /// Decides one epoch and has every sink commit it. On `Ok` all have.
     ///
     /// # Errors
-    /// `Fenced`: somebody else writes now. `Retry`: the store or a sink was away for longer than the policy allows; the epoch may be
-    /// decided. A bug, if the epoch doesn't follow the last one; then nothing was done.
+    /// `Fenced`: somebody else writes now. `Retry`: the store or a sink was away for longer than the policy allows; the
+    /// epoch may be decided. A bug, if the epoch doesn't follow the last one; then nothing was done.
     pub async fn commit(&mut self, epoch: DataEpoch, committer: &dyn Committer) -> Result<&Manifest> {
         self.check_usable()?;
         let ended = self.decide(epoch, committer).await;
@@ -269,7 +283,8 @@ impl CheckpointWriter {
             let candidate = data_manifest(&self.newest, &head, epoch);
             for committable in &candidate.committables {
                 let doing = format!("look whether sink {} can take epoch {}", committable.sink, head.epoch);
-                let ready = self.driver.retry.persist(&doing, async || committer.ready(&candidate, committable).await).await;
+                let ready =
+                    self.driver.retry.persist(&doing, async || committer.ready(&candidate, committable).await).await;
                 ready.map_err(|f| f.context(format_args!("sink {}", committable.sink)))?;
             }
             self.driver.candidate = Some(candidate);
@@ -289,6 +304,10 @@ impl CheckpointWriter {
 
 /// The manifest that the machine has just decided, as it is stored.
 fn claimed(driver: &Driver) -> Result<Manifest> {
-    let epoch = driver.machine.newest().map(|h| h.epoch).ok_or_else(|| Failure::bug("the writer is ready and has claimed nothing"))?;
+    let epoch = driver
+        .machine
+        .newest()
+        .map(|h| h.epoch)
+        .ok_or_else(|| Failure::bug("the writer is ready and has claimed nothing"))?;
     driver.at_hand(epoch).cloned()
 }

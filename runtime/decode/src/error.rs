@@ -1,15 +1,17 @@
-//! Why a record was refused, and where in it. A fault is made deep inside a value and learns its path on the way out, so that a good record
-//! pays nothing for paths.
+//! Why a record was refused, and where in it. A fault is made deep inside a value and learns its path on the way out,
+//! so that a good record pays nothing for paths.
 
 use std::fmt;
 
 use super::schemas::SchemaId;
 
-/// A record that can't be read: where, what was found there, and what would be right. One sentence, without the record's own text.
+/// A record that can't be read: where, what was found there, and what would be right. One sentence, without the
+/// record's own text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("at {path}: {reason}")]
 pub struct RecordError {
-    /// `$` is the record, `$.city` a field, `$.a.b[3]` the fourth element of an array, `$["a b"]` a name that is not a plain word.
+    /// `$` is the record, `$.city` a field, `$.a.b[3]` the fourth element of an array, `$["a b"]` a name that is not a
+    /// plain word.
     pub path: String,
     pub reason: String,
 }

@@ -1,7 +1,8 @@
-//! Schemas that records name by id. All lanes of a source ask here, each schema is fetched once, and what is known of it is kept.
+//! Schemas that records name by id. All lanes of a source ask here, each schema is fetched once, and what is known of
+//! it is kept.
 //!
-//! Nobody's thread waits for an answer. Who asks is given a [`Question`], and looks at it from time to time; meanwhile a task asks the
-//! registry, again and again while that is away.
+//! Nobody's thread waits for an answer. Who asks is given a [`Question`], and looks at it from time to time; meanwhile
+//! a task asks the registry, again and again while that is away.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -50,7 +51,8 @@ pub enum Known {
 pub struct Question(OnceLock<Result<Known>>);
 
 impl Question {
-    /// `None` until it is found out. A failure is final: the registry was away for too long, or a person has to do something.
+    /// `None` until it is found out. A failure is final: the registry was away for too long, or a person has to do
+    /// something.
     #[must_use]
     pub fn answer(&self) -> Option<&Result<Known>> {
         self.0.get()
@@ -63,7 +65,8 @@ pub struct Effort {
     pub retry: RetryPolicy,
     /// The deadline of one fetch.
     pub fetch_within: Duration,
-    /// A schema is absent if the registry does not have it twice, so long after each other: a follower may lag behind its leader.
+    /// A schema is absent if the registry does not have it twice, so long after each other: a follower may lag behind
+    /// its leader.
     pub ask_again_after: Duration,
     /// An absent schema may be registered later. Until it is asked for anew, its records cost no fetch.
     pub absent_for: Duration,
@@ -110,8 +113,9 @@ impl Schemas {
             let (kept, asked) = (Arc::clone(&self.kept), Arc::clone(&question));
             self.handle.spawn(async move {
                 let found = AssertUnwindSafe(find_out(&*registry, &effort, &turns, id)).catch_unwind().await;
-                let answer = found
-                    .unwrap_or_else(|panic| Err(Failure::bug(format!("the fetch of schema {id} panicked: {}", panics::said(&*panic)))));
+                let answer = found.unwrap_or_else(|panic| {
+                    Err(Failure::bug(format!("the fetch of schema {id} panicked: {}", panics::said(&*panic))))
+                });
                 // Once: nobody else has this question to answer.
                 let _ = asked.0.set(answer);
                 lock(&kept).answered(id, Instant::now());
@@ -130,7 +134,9 @@ async fn find_out(registry: &dyn Registry, effort: &Effort, turns: &Semaphore, i
     let fetch = async || {
         let _turn = turns.acquire().await.map_err(|_| Failure::bug("fetches of schemas take no more turns"))?;
         let fetched = tokio::time::timeout(effort.fetch_within, registry.fetch(id)).await;
-        fetched.unwrap_or_else(|_| Err(Failure::retry(format!("{} did not answer within {:?}", registry.name(), effort.fetch_within))))
+        fetched.unwrap_or_else(|_| {
+            Err(Failure::retry(format!("{} did not answer within {:?}", registry.name(), effort.fetch_within)))
+        })
     };
     match effort.retry.persist(&doing, fetch).await? {
         Known::Absent(_) => {

@@ -46,7 +46,8 @@ async fn what_the_registry_does_not_have_it_is_asked_for_twice_and_then_not_unti
     assert_eq!(answer(&schemas.ask(SchemaId(7))).await, absent(7));
     assert_eq!(schemas.ask(SchemaId(7)).answer(), Some(&absent(7)), "at once");
     assert_eq!(shelf.asked(), [7, 7]);
-    let forgetful = Schemas::new(Arc::clone(&shelf) as Arc<dyn Registry>, Effort { absent_for: Duration::ZERO, ..EFFORT });
+    let forgetful =
+        Schemas::new(Arc::clone(&shelf) as Arc<dyn Registry>, Effort { absent_for: Duration::ZERO, ..EFFORT });
     assert_eq!(answer(&forgetful.ask(SchemaId(7))).await, absent(7));
     shelf.define(7, "seven");
     let later = async { while answer(&forgetful.ask(SchemaId(7))).await != known("seven") {} };
@@ -66,7 +67,9 @@ async fn a_registry_that_stays_away_is_a_retry_and_one_that_refuses_is_asked_onc
     assert_eq!(shelf.asked().iter().filter(|id| **id == 2).count(), 1);
     shelf.define(1, "one");
     let back = async { while answer(&schemas.ask(SchemaId(1))).await != known("one") {} };
-    tokio::time::timeout(Duration::from_secs(60), back).await.expect("who asks after a failure is not told of that one");
+    tokio::time::timeout(Duration::from_secs(60), back)
+        .await
+        .expect("who asks after a failure is not told of that one");
 }
 
 #[tokio::test]
@@ -87,5 +90,8 @@ async fn a_fetch_that_hangs_has_a_deadline_and_one_that_panics_says_so() {
         }
     }
     let schemas = Schemas::new(Arc::new(Broken), EFFORT);
-    assert_eq!(answer(&schemas.ask(SchemaId(1))).await, Err(Failure::bug("the fetch of schema 1 panicked: no such shelf")));
+    assert_eq!(
+        answer(&schemas.ask(SchemaId(1))).await,
+        Err(Failure::bug("the fetch of schema 1 panicked: no such shelf"))
+    );
 }

@@ -1,4 +1,5 @@
-//! What an epoch in a sink is, whatever the sink's kind: what was decided for it, what the sink holds, and what the one means for the other.
+//! What an epoch in a sink is, whatever the sink's kind: what was decided for it, what the sink holds, and what the one
+//! means for the other.
 
 use serde_json::{Map, Value};
 use weir_base::failure::Failure;

@@ -1,8 +1,10 @@
-//! Where results go. A sink writes an epoch's rows before the manifest decides it, and makes them visible afterwards, exactly once.
+//! Where results go. A sink writes an epoch's rows before the manifest decides it, and makes them visible afterwards,
+//! exactly once.
 //!
-//! To all other rooms a sink is an object. Its kind is named here, where sinks are opened, and in the folder of that kind
-//! (`docs/decisions/0016-sinks.md`). A sink has three lives: before the claim of the checkpoint an [`Opener`] looks and makes nothing; from the claim on
-//! a [`Sink`] commits; [`writing::Writers`] are apart from it, because one epoch is written while the one before it is committed.
+//! To all other rooms a sink is an object. Its kind is named here, where sinks are opened, and in the folder of that
+//! kind (`docs/decisions/0016-sinks.md`). A sink has three lives: before the claim of the checkpoint an [`Opener`]
+//! looks and makes nothing; from the claim on a [`Sink`] commits; [`writing::Writers`] are apart from it, because one
+//! epoch is written while the one before it is committed.
 
 pub mod decided;
 pub mod delta;
@@ -47,7 +49,8 @@ pub fn opener(sink: &plan::Sink, of: &Environment) -> Result<Box<dyn Opener>> {
     }
 }
 
-/// A sink that the document has no more, or has elsewhere: opened as it is, for what was decided for it. `None`: nothing is there any more.
+/// A sink that the document has no more, or has elsewhere: opened as it is, for what was decided for it. `None`:
+/// nothing is there any more.
 ///
 /// # Errors
 /// `Config` if what is there is not written to; `Retry` if the store is away.
@@ -59,9 +62,14 @@ pub async fn former(pin: &Pin, of: &Environment) -> Result<Option<Box<dyn Sink>>
 /// What a sink of the document was given. The columns of `expected` must be there; what else it holds is left out.
 ///
 /// # Errors
-/// `Config` if nothing is there, if it has other columns, or if there are no such versions. One more than the newest to begin with is no error:
-/// then there is nothing new. `Retry` if the store was away for too long.
-pub async fn read_back(sink: &plan::Sink, expected: &Expected, versions: Versions, of: &Environment) -> Result<Box<dyn ReadBack>> {
+/// `Config` if nothing is there, if it has other columns, or if there are no such versions. One more than the newest to
+/// begin with is no error: then there is nothing new. `Retry` if the store was away for too long.
+pub async fn read_back(
+    sink: &plan::Sink,
+    expected: &Expected,
+    versions: Versions,
+    of: &Environment,
+) -> Result<Box<dyn ReadBack>> {
     match &sink.kind {
         SinkKind::Delta(_) => delta::read_back(sink, expected, versions, of).await,
     }
@@ -99,14 +107,15 @@ pub fn fitness(sink: &plan::Sink) -> Arc<dyn Fitness> {
 
 /// One sink before the claim. Every call is one attempt: the caller retries.
 pub trait Opener: Send + Sync {
-    /// Opens what is there. It writes nothing but probes, and fences nobody. `None`: nothing is there, and [`Self::create`] can be expected to
-    /// make it.
+    /// Opens what is there. It writes nothing but probes, and fences nobody. `None`: nothing is there, and
+    /// [`Self::create`] can be expected to make it.
     ///
     /// # Errors
     /// `Config` if what is there does not fit the document's sink; `Retry` if the store is away.
     fn open(&self) -> BoxFuture<'_, Result<Option<Box<dyn Sink>>>>;
 
-    /// Makes it, unless somebody else does meanwhile: then theirs is opened. Called last, when nothing else can refuse the start.
+    /// Makes it, unless somebody else does meanwhile: then theirs is opened. Called last, when nothing else can refuse
+    /// the start.
     ///
     /// # Errors
     /// As [`Self::open`].
@@ -129,7 +138,8 @@ pub struct Pin {
 pub trait Sink: Send {
     fn pin(&self) -> Pin;
 
-    /// What it remembers of this pipeline; `None` for a sink that remembers nothing, which is never compared with the checkpoint.
+    /// What it remembers of this pipeline; `None` for a sink that remembers nothing, which is never compared with the
+    /// checkpoint.
     fn memory(&self) -> Option<Arc<dyn Memory>>;
 
     /// Where its epochs are written.
@@ -141,7 +151,8 @@ pub trait Sink: Send {
     /// A bug, if its own writers did not give these parts.
     fn seal(&mut self, parts: Vec<Part>) -> BoxFuture<'_, Result<Option<Sealed>>>;
 
-    /// Looks whether the commit could succeed now, before the epoch is decided: what can fail for good must fail here or earlier.
+    /// Looks whether the commit could succeed now, before the epoch is decided: what can fail for good must fail here
+    /// or earlier.
     ///
     /// # Errors
     /// `Config` if the commit could not succeed, or if the payload is not of its kind; `Retry` if it can't be told now.
@@ -150,8 +161,9 @@ pub trait Sink: Send {
     /// Makes the rows of an epoch visible. The same epoch again changes nothing. Epochs of a lineage only go up.
     ///
     /// # Errors
-    /// `Retry`: nobody knows whether it was committed, and the next call finds out. `Fenced`: the sink holds a later epoch. `Config`: it holds an
-    /// epoch of this number that another manifest decided, or the payload is not of its kind.
+    /// `Retry`: nobody knows whether it was committed, and the next call finds out. `Fenced`: the sink holds a later
+    /// epoch. `Config`: it holds an epoch of this number that another manifest decided, or the payload is not of its
+    /// kind.
     fn commit<'a>(&'a mut self, of: &'a Decided, payload: &'a Payload) -> BoxFuture<'a, Result<Outcome>>;
 
     /// Time for small work of its own; it must not wait for anything.

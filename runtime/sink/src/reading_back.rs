@@ -13,7 +13,8 @@ pub struct Expected {
     pub schema: SchemaRef,
 }
 
-/// From the first version (0 if not given) to and with the last (the newest one now, if not given: what comes meanwhile is not read).
+/// From the first version (0 if not given) to and with the last (the newest one now, if not given: what comes meanwhile
+/// is not read).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Versions {
     pub from: Option<i64>,
@@ -25,8 +26,8 @@ pub trait ReadBack: Send {
     /// The last version that is read; before the first one if there is none to read.
     fn last_version(&self) -> i64;
 
-    /// The next rows, with the version that brought them: in the order of versions, and of one version always in the same order. `None` after
-    /// the last.
+    /// The next rows, with the version that brought them: in the order of versions, and of one version always in the
+    /// same order. `None` after the last.
     ///
     /// # Errors
     /// `Config` for a version that can't be read any more; `Retry` when the store was away for too long.

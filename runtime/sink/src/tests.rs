@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 /// Names of kinds, in lower case.
 const KINDS: &[&str] = &["delta"];
 
-/// Where they may stand, from the root of the workspace: in the room of the kind, where sinks are opened, where manifests of version 1 are read, which
-/// knew one kind only, in plans for tests, and where people are told what Weir is or shown a table.
+/// Where they may stand, from the root of the workspace: in the room of the kind, where sinks are opened, where
+/// manifests of version 1 are read, which knew one kind only, in plans for tests, and where people are told what Weir
+/// is or shown a table.
 const MAY: &[&str] = &[
     "runtime/sink/src/delta",
     "runtime/sink/src/lib.rs",
@@ -55,7 +56,8 @@ fn namings() -> Vec<(String, usize)> {
 
 #[test]
 fn a_kind_is_named_where_sinks_are_opened_and_in_its_own_room() {
-    let (may, elsewhere): (Vec<_>, Vec<_>) = namings().into_iter().partition(|(path, _)| MAY.iter().any(|may| path.starts_with(may)));
+    let (may, elsewhere): (Vec<_>, Vec<_>) =
+        namings().into_iter().partition(|(path, _)| MAY.iter().any(|may| path.starts_with(may)));
     assert_eq!(elsewhere, []);
     for place in MAY {
         assert!(may.iter().any(|(path, _)| path.starts_with(place)), "{place} names no kind any more");

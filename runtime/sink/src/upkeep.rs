@@ -1,7 +1,9 @@
-//! What is done for the sinks beside the commits: their [`Duty`]s. One task per process, one duty at a time, so that its memory is bounded
-//! and the commits keep the machine. It ends with the process wherever it is; what it leaves is for a later turn.
+//! What is done for the sinks beside the commits: their [`Duty`]s. One task per process, one duty at a time, so that
+//! its memory is bounded and the commits keep the machine. It ends with the process wherever it is; what it leaves is
+//! for a later turn.
 //!
-//! None of it is needed for a commit, and nothing of it is certain to come first: a failure is a warning, and the next turn tries again.
+//! None of it is needed for a commit, and nothing of it is certain to come first: a failure is a warning, and the next
+//! turn tries again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -150,7 +152,11 @@ impl Turns {
             Err(failure) => {
                 tell(&self.sink, Done::Failed);
                 if self.told.as_ref() != Some(&failure.message) {
-                    tracing::warn!(sink = self.sink, "{}: {failure}; the table is whole, and the next turn tries again", self.duty.name());
+                    tracing::warn!(
+                        sink = self.sink,
+                        "{}: {failure}; the table is whole, and the next turn tries again",
+                        self.duty.name()
+                    );
                     self.told = Some(failure.message);
                 }
             }
@@ -229,7 +235,9 @@ mod tests {
         let upkeep = Upkeep::start(of_sinks, &surroundings);
         let mut first = Vec::new();
         while first.len() < 8 {
-            first.push(tokio::time::timeout(Duration::from_secs(20), told.recv()).await.expect("a turn within 20 s").unwrap());
+            first.push(
+                tokio::time::timeout(Duration::from_secs(20), told.recv()).await.expect("a turn within 20 s").unwrap(),
+            );
         }
         drop(upkeep);
         let done = Done::Vacuumed { files: 0, bytes: 64 << 20 };

@@ -1,5 +1,5 @@
-//! How the rows of an epoch get to a sink before it is decided. Apart from the sink itself, because one epoch is written while the one
-//! before it is committed.
+//! How the rows of an epoch get to a sink before it is decided. Apart from the sink itself, because one epoch is
+//! written while the one before it is committed.
 
 use arrow::record_batch::RecordBatch;
 use futures::future::BoxFuture;
@@ -26,8 +26,8 @@ pub struct Slot {
     pub buffer_bytes: u64,
 }
 
-/// Takes one epoch's rows. It retries by itself, and waits while its store is away. What was sent by one that is dropped without `finish`
-/// is never committed.
+/// Takes one epoch's rows. It retries by itself, and waits while its store is away. What was sent by one that is
+/// dropped without `finish` is never committed.
 pub trait EpochWriter: Send {
     /// Takes in rows of the sink's schema.
     ///
@@ -66,5 +66,8 @@ pub struct Payload {
 /// What a person is told of something in a manifest that only another version of Weir knows.
 #[must_use]
 pub fn unknown(what: &str, kind: &str) -> Failure {
-    Failure::config(format!("{what} {}, which this version of Weir, {VERSION}, does not know: run the version that wrote it", quoted(kind)))
+    Failure::config(format!(
+        "{what} {}, which this version of Weir, {VERSION}, does not know: run the version that wrote it",
+        quoted(kind)
+    ))
 }

@@ -1,4 +1,5 @@
-//! The years 1 to 9999, which tables and the readers of JSON take. Python's, for one, refuse a whole file with a time outside of them.
+//! The years 1 to 9999, which tables and the readers of JSON take. Python's, for one, refuse a whole file with a time
+//! outside of them.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::{max, min};
@@ -54,14 +55,20 @@ mod tests {
         assert_eq!(outside_of_years(&dates(vec![Some(-719_162), None, Some(2_932_896)])), None);
         assert_eq!(outside_of_years(&dates(vec![None])), None);
         for days in [-719_163, 2_932_897] {
-            assert_eq!(outside_of_years(&dates(vec![Some(0), Some(days)])), Some(format!("the date {days} days from 1970-01-01")));
+            assert_eq!(
+                outside_of_years(&dates(vec![Some(0), Some(days)])),
+                Some(format!("the date {days} days from 1970-01-01"))
+            );
         }
-        let (first, last) =
-            (chrono::DateTime::from_timestamp_micros(*MICROS.start()), chrono::DateTime::from_timestamp_micros(*MICROS.end()));
+        let (first, last) = (
+            chrono::DateTime::from_timestamp_micros(*MICROS.start()),
+            chrono::DateTime::from_timestamp_micros(*MICROS.end()),
+        );
         assert_eq!(format!("{first:?} {last:?}"), "Some(0001-01-01T00:00:00Z) Some(9999-12-31T23:59:59.999999Z)");
         let times: ArrayRef = Arc::new(TimestampMicrosecondArray::from(vec![0, i64::MAX]));
         assert!(outside_of_years(&times).is_some());
-        let list = ListArray::from_iter_primitive::<Date32Type, _, _>([Some(vec![Some(0)]), Some(vec![Some(i32::MAX)]), None]);
+        let list =
+            ListArray::from_iter_primitive::<Date32Type, _, _>([Some(vec![Some(0)]), Some(vec![Some(i32::MAX)]), None]);
         let list: ArrayRef = Arc::new(list);
         assert!(outside_of_years(&list).is_some() && outside_of_years(&list.slice(0, 1)).is_none());
     }

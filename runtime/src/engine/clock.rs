@@ -17,11 +17,12 @@ pub fn now_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// The clocks that the maintenance of tables goes by: the engine's, or ones that are ahead of it, for tests, whose hours must pass in
-/// seconds.
+/// The clocks that the maintenance of tables goes by: the engine's, or ones that are ahead of it, for tests, whose
+/// hours must pass in seconds.
 #[derive(Debug, Clone, Default)]
 pub struct MaintenanceClock {
-    /// The file says by how many seconds, and is read at each look. A second number is for the one that may be set: it has stepped by so much.
+    /// The file says by how many seconds, and is read at each look. A second number is for the one that may be set: it
+    /// has stepped by so much.
     pub ahead: Option<PathBuf>,
 }
 
@@ -48,11 +49,12 @@ impl MaintenanceClock {
     }
 }
 
-/// A clock is doubted when Kafka's timestamps are ahead of it by more than this, however small `maxFuture` is: that much clocks of a cluster and
-/// of its producers may differ, and waiting would not help.
+/// A clock is doubted when Kafka's timestamps are ahead of it by more than this, however small `maxFuture` is: that
+/// much clocks of a cluster and of its producers may differ, and waiting would not help.
 const DOUBT_AFTER_US: i64 = 60_000_000;
 
-/// Whether a record's own timestamp says that a row is ahead because the clock is behind: it is ahead of the clock by too much itself.
+/// Whether a record's own timestamp says that a row is ahead because the clock is behind: it is ahead of the clock by
+/// too much itself.
 #[must_use]
 pub fn is_doubtful(stamp: Timestamp, clock_us: i64, max_future_us: i64) -> bool {
     stamp.at_ms.saturating_mul(1000) > clock_us.saturating_add(max_future_us.max(DOUBT_AFTER_US))
@@ -60,16 +62,25 @@ pub fn is_doubtful(stamp: Timestamp, clock_us: i64, max_future_us: i64) -> bool 
 
 /// Why nothing can be said of rows ahead of the clock. `newest` is the timestamp of the last record of the partition.
 #[must_use]
-pub fn doubtful(partition: &TopicPartition, time_us: i64, newest: Timestamp, clock_us: i64, max_future_us: i64) -> Failure {
+pub fn doubtful(
+    partition: &TopicPartition,
+    time_us: i64,
+    newest: Timestamp,
+    clock_us: i64,
+    max_future_us: i64,
+) -> Failure {
     let (whose, remedy) = match newest.set_by {
         TimeSetBy::Broker => ("the broker's clock", "set this machine's clock, or the broker's"),
-        TimeSetBy::Producer => {
-            ("its producer's clock", "set this machine's clock; if it is right, set the producer's, or raise eventTime.maxFuture")
-        }
+        TimeSetBy::Producer => (
+            "its producer's clock",
+            "set this machine's clock; if it is right, set the producer's, or raise eventTime.maxFuture",
+        ),
     };
     Failure::retry(format!(
-        "{partition}: the event time {} is ahead of this machine's clock, {}, by more than maxFuture ({:?}), but so is Kafka's timestamp of the \
-         newest record, {}, which is by {whose}: this machine's clock seems to be behind, and no record is taken for bad by it; {remedy}",
+        "{partition}: the event time {} is ahead of this machine's clock, {}, by more than maxFuture ({:?}), but so \
+         is Kafka's timestamp of the \
+         newest record, {}, which is by {whose}: this machine's clock seems to be behind, and no record is taken for \
+         bad by it; {remedy}",
         rfc3339(time_us),
         rfc3339(clock_us),
         Duration::from_micros(max_future_us.unsigned_abs()),
@@ -98,8 +109,14 @@ mod tests {
     fn a_clock_is_doubted_if_kafkas_own_timestamps_are_too_far_ahead_of_it() {
         const NOW_US: i64 = 1_700_000_000_000_000;
         let after = |seconds: i64| Timestamp { at_ms: NOW_US / 1000 + seconds * 1000, set_by: TimeSetBy::Producer };
-        for (stamp_s, max_future_s, doubtful) in [(3601, 3600, true), (3600, 3600, false), (30, 0, false), (61, 0, true), (-5, 0, false)] {
-            assert_eq!(is_doubtful(after(stamp_s), NOW_US, max_future_s * 1_000_000), doubtful, "{stamp_s} {max_future_s}");
+        for (stamp_s, max_future_s, doubtful) in
+            [(3601, 3600, true), (3600, 3600, false), (30, 0, false), (61, 0, true), (-5, 0, false)]
+        {
+            assert_eq!(
+                is_doubtful(after(stamp_s), NOW_US, max_future_s * 1_000_000),
+                doubtful,
+                "{stamp_s} {max_future_s}"
+            );
         }
     }
 
@@ -112,8 +129,10 @@ mod tests {
         ] {
             let failure = doubtful(&at, 7_200_000_000, Timestamp { at_ms: 7_100_000, set_by }, 0, 3_600_000_000);
             assert_eq!(failure.remedy, Remedy::Retry);
-            let figures = "rides-3: the event time 1970-01-01T02:00:00.000Z is ahead of this machine's clock, 1970-01-01T00:00:00.000Z, by more \
-                           than maxFuture (3600s), but so is Kafka's timestamp of the newest record, 1970-01-01T01:58:20.000Z, which is ";
+            let figures = "rides-3: the event time 1970-01-01T02:00:00.000Z is ahead of this machine's clock, \
+                           1970-01-01T00:00:00.000Z, by more \
+                           than maxFuture (3600s), but so is Kafka's timestamp of the newest record, \
+                           1970-01-01T01:58:20.000Z, which is ";
             assert!(failure.message.starts_with(figures) && failure.message.contains(says), "{failure}");
         }
     }

@@ -1,4 +1,5 @@
-//! What crosses the edge to a keyed step in an epoch, cut by the key groups that each worker has, and the counts of the rows behind it.
+//! What crosses the edge to a keyed step in an epoch, cut by the key groups that each worker has, and the counts of the
+//! rows behind it.
 
 use weir_plan::key_group::KeyRanges;
 

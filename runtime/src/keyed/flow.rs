@@ -1,5 +1,6 @@
-//! How watermarks flow: from the sources down to the inputs of steps, and, where something is to leave a step, from there up to what the sources need. All
-//! of it follows from the graph and from one number per input of a step, so that no operator has to be asked.
+//! How watermarks flow: from the sources down to the inputs of steps, and, where something is to leave a step, from
+//! there up to what the sources need. All of it follows from the graph and from one number per input of a step, so that
+//! no operator has to be asked.
 
 use weir_plan::plan::Input;
 
@@ -11,7 +12,8 @@ pub struct WatermarkFlow {
     above_us: Vec<i64>,
 }
 
-/// What a step reads, and how much older than the watermark of each input a row of the step may be. Nothing holds back a step without keys.
+/// What a step reads, and how much older than the watermark of each input a row of the step may be. Nothing holds back
+/// a step without keys.
 pub struct FlowStep {
     pub inputs: Vec<Input>,
     pub hold_backs_us: Vec<i64>,
@@ -38,14 +40,16 @@ impl WatermarkFlow {
                     Input::Step(before) => behind_us[*before],
                 })
                 .collect();
-            let behind = of_inputs.iter().enumerate().map(|(i, input_us)| input_us.saturating_add(step.hold_back_us(i)));
+            let behind =
+                of_inputs.iter().enumerate().map(|(i, input_us)| input_us.saturating_add(step.hold_back_us(i)));
             behind_us.push(behind.max().unwrap_or_default());
             above_us.push(of_inputs.into_iter().max().unwrap_or_default());
         }
         Self { steps, above_us }
     }
 
-    /// The watermark of each input of a step, by those of the sources; `None` while a source that it waits for has none.
+    /// The watermark of each input of a step, by those of the sources; `None` while a source that it waits for has
+    /// none.
     #[must_use]
     pub fn inputs_us(&self, step: usize, sources_us: &[Option<i64>]) -> Vec<Option<i64>> {
         let outputs_us = self.outputs_us(step, sources_us);
@@ -97,7 +101,8 @@ mod tests {
         FlowStep { inputs: inputs.to_vec(), hold_backs_us: hold_backs_us.to_vec() }
     }
 
-    /// A left join of two sources whose right rows may come 30 later, a map, and a session window; behind it, rows of the second source again.
+    /// A left join of two sources whose right rows may come 30 later, a map, and a session window; behind it, rows of
+    /// the second source again.
     #[test]
     fn each_input_waits_for_what_its_rows_come_from_less_what_holds_them_back() {
         let (left, right) = (Input::Source(0), Input::Source(1));
@@ -129,7 +134,10 @@ mod tests {
                     })
                     .collect();
                 let hold_backs_us = inputs.iter().map(|_| rng.random_range(0..100)).collect();
-                steps.push(FlowStep { inputs, hold_backs_us: if rng.random_bool(0.3) { Vec::new() } else { hold_backs_us } });
+                steps.push(FlowStep {
+                    inputs,
+                    hold_backs_us: if rng.random_bool(0.3) { Vec::new() } else { hold_backs_us },
+                });
             }
             let last = steps.len() - 1;
             let flow = WatermarkFlow::new(steps);

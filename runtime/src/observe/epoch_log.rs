@@ -1,4 +1,5 @@
-//! The log of epochs: a line for each, or one for many where they follow each other fast. Every single one is in the progress file.
+//! The log of epochs: a line for each, or one for many where they follow each other fast. Every single one is in the
+//! progress file.
 
 use std::time::{Duration, Instant};
 

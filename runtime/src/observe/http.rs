@@ -18,7 +18,8 @@ use crate::failure::{Failure, Result};
 /// Listens, and answers for as long as the process lives.
 pub async fn serve(address: SocketAddr, shared: Arc<Shared>) -> Result<()> {
     let listener = tokio::net::TcpListener::bind(address).await;
-    let listener = listener.map_err(|e| Failure::config(format!("listen on {address} for HTTP: {e}; give another --http address")))?;
+    let listener = listener
+        .map_err(|e| Failure::config(format!("listen on {address} for HTTP: {e}; give another --http address")))?;
     if let Ok(address) = listener.local_addr() {
         tracing::info!(%address, "serving /metrics, /progress, /healthz, /readyz");
     }
@@ -38,7 +39,8 @@ pub async fn serve(address: SocketAddr, shared: Arc<Shared>) -> Result<()> {
 
 async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
     match shared.metrics.encode() {
-        Ok(text) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response(),
+        Ok(text) => ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text)
+            .into_response(),
         Err(e) => (StatusCode::INTERNAL_SERVER_ERROR, format!("encode metrics: {e}")).into_response(),
     }
 }
@@ -63,7 +65,11 @@ async fn progress(State(shared): State<Arc<Shared>>) -> Response {
 
 /// Up unless the run has ended with a failure.
 async fn health(State(shared): State<Arc<Shared>>) -> Response {
-    if shared.ended.load(Ordering::Relaxed) { (StatusCode::SERVICE_UNAVAILABLE, "ended").into_response() } else { "ok".into_response() }
+    if shared.ended.load(Ordering::Relaxed) {
+        (StatusCode::SERVICE_UNAVAILABLE, "ended").into_response()
+    } else {
+        "ok".into_response()
+    }
 }
 
 /// Up while the checkpoint is ours and records are read.

@@ -117,10 +117,22 @@ impl Metrics {
         let r = &mut registry;
         r.register("records_read", "Records read from a source", metrics.records_read.clone());
         r.register("records_decoded", "Records decoded", metrics.records_decoded.clone());
-        r.register("tombstones_skipped", "Records without a value that were passed over", metrics.tombstones_skipped.clone());
+        r.register(
+            "tombstones_skipped",
+            "Records without a value that were passed over",
+            metrics.tombstones_skipped.clone(),
+        );
         r.register("records_dropped", "Bad records dropped by policy", metrics.records_dropped.clone());
-        r.register("records_rejected", "Bad records that left by the output Rejected", metrics.records_rejected.clone());
-        r.register("records_lost", "Offsets that Kafka no longer had when they came next", metrics.records_lost.clone());
+        r.register(
+            "records_rejected",
+            "Bad records that left by the output Rejected",
+            metrics.records_rejected.clone(),
+        );
+        r.register(
+            "records_lost",
+            "Offsets that Kafka no longer had when they came next",
+            metrics.records_lost.clone(),
+        );
         r.register("records_unreadable", "Offsets whose batches could not be read", metrics.records_unreadable.clone());
         r.register("bytes_read", "Bytes of record values read", metrics.bytes_read.clone());
         r.register("rows_filtered", "Rows that a where left out", metrics.rows_filtered.clone());
@@ -129,23 +141,55 @@ impl Metrics {
         r.register("rows_written", "Rows committed to a sink", metrics.rows_written.clone());
         r.register("epochs", "Epochs committed", metrics.epochs.clone());
         r.register("last_epoch", "The last epoch committed", metrics.last_epoch.clone());
-        r.register("last_commit_timestamp_seconds", "Clock of the last epoch committed", metrics.last_commit_seconds.clone());
+        r.register(
+            "last_commit_timestamp_seconds",
+            "Clock of the last epoch committed",
+            metrics.last_commit_seconds.clone(),
+        );
         r.register("epoch_seconds", "From the close of an epoch to its commit", metrics.epoch_seconds.clone());
         r.register("watermark_timestamp_seconds", "A source's watermark", metrics.watermark_seconds.clone());
-        r.register("lag_records", "Records between what was committed and the end of a partition", metrics.lag_records.clone());
+        r.register(
+            "lag_records",
+            "Records between what was committed and the end of a partition",
+            metrics.lag_records.clone(),
+        );
         r.register("open_windows", "Open windows of a step", metrics.open_windows.clone());
         r.register("groups", "Groups in the open windows of a step", metrics.groups.clone());
         r.register("state_bytes", "Heap bytes of open windows", metrics.state_bytes.clone());
-        r.register("state_stored_bytes", "Bytes of state files that the checkpoint refers to", metrics.state_stored_bytes.clone());
-        r.register("partitions_waiting", "Partitions that wait for the slowest one, as maxSkew says", metrics.partitions_waiting.clone());
-        r.register("files_compacted", "Small files of a table that this process wrote anew as fewer", metrics.files_compacted.clone());
+        r.register(
+            "state_stored_bytes",
+            "Bytes of state files that the checkpoint refers to",
+            metrics.state_stored_bytes.clone(),
+        );
+        r.register(
+            "partitions_waiting",
+            "Partitions that wait for the slowest one, as maxSkew says",
+            metrics.partitions_waiting.clone(),
+        );
+        r.register(
+            "files_compacted",
+            "Small files of a table that this process wrote anew as fewer",
+            metrics.files_compacted.clone(),
+        );
         r.register("compactions", "Commits of compaction by this process", metrics.compactions.clone());
-        r.register("compactions_given_up", "Compactions that gave way to others' commits", metrics.compactions_given_up.clone());
+        r.register(
+            "compactions_given_up",
+            "Compactions that gave way to others' commits",
+            metrics.compactions_given_up.clone(),
+        );
         r.register("files_vacuumed", "Data files of a table that this process deleted", metrics.files_vacuumed.clone());
         r.register("bytes_vacuumed", "Bytes of data files that this process deleted", metrics.bytes_vacuumed.clone());
-        r.register("maintenance_failures", "Failed turns of a table's maintenance", metrics.maintenance_failures.clone());
+        r.register(
+            "maintenance_failures",
+            "Failed turns of a table's maintenance",
+            metrics.maintenance_failures.clone(),
+        );
         r.register("memory_bytes", "Memory of the process that no file stands behind", metrics.memory_bytes.clone());
-        r.register("memory_limit_bytes", "What the process may use; 0 without a limit", metrics.memory_limit_bytes.clone());
+        r.register(
+            "memory_limit_bytes",
+            "What the process may use; 0 without a limit",
+            metrics.memory_limit_bytes.clone(),
+        );
         r.register("log_lines_dropped", "Lines of the log that nobody took", LOG_LINES_DROPPED.clone());
         metrics.memory_limit_bytes.set(gauge(memory_limit_bytes.unwrap_or_default()));
         Self { registry, ..metrics }
@@ -160,7 +204,8 @@ impl Metrics {
         self.partitions_waiting.get_or_create(&Node { name: source.to_owned() }).set(gauge(count as u64));
     }
 
-    /// What is done for tables is counted from 0 in each process, for no manifest sums it up; and it is there before anything is done.
+    /// What is done for tables is counted from 0 in each process, for no manifest sums it up; and it is there before
+    /// anything is done.
     pub fn of_tables<'a>(&self, sinks: impl Iterator<Item = &'a str>) {
         for sink in sinks {
             self.maintained(sink, Done::Compacted { commits: 0, files_before: 0, files_after: 0, conflicts: 0 });
@@ -190,7 +235,8 @@ impl Metrics {
 
     fn set_lag<'a>(&self, source: &Source, lag: impl Iterator<Item = (&'a str, &'a str, i64)>) {
         for (topic, partition, lag) in lag {
-            let partition = Partition { source: source.name.clone(), topic: topic.to_owned(), partition: partition.to_owned() };
+            let partition =
+                Partition { source: source.name.clone(), topic: topic.to_owned(), partition: partition.to_owned() };
             self.lag_records.get_or_create(&partition).set(lag);
         }
     }
@@ -198,7 +244,10 @@ impl Metrics {
     /// What a partition of a topic that is gone lagged behind with means nothing any more.
     fn forget_others(&self, progress: &Progress) {
         let of = |source: &Source| {
-            let all = source.end_offset.iter().flat_map(|(topic, partitions)| partitions.keys().map(move |partition| (topic, partition)));
+            let all = source
+                .end_offset
+                .iter()
+                .flat_map(|(topic, partitions)| partitions.keys().map(move |partition| (topic, partition)));
             let label = |(topic, partition): (&String, &String)| Partition {
                 source: source.name.clone(),
                 topic: topic.clone(),
@@ -310,7 +359,8 @@ mod tests {
             ("maintenance_failures", 0, 1),
         ];
         let line = |(metric, sink, count)| format!("weir_{metric}_total{{pipeline=\"rides\",name=\"{sink}\"}} {count}");
-        let expected = expected.map(|(metric, late, silver)| [line((metric, "late", late)), line((metric, "silver", silver))]);
+        let expected =
+            expected.map(|(metric, late, silver)| [line((metric, "late", late)), line((metric, "silver", silver))]);
         assert_eq!(told, expected.concat());
     }
 }

@@ -63,7 +63,13 @@ impl Observer {
         if let Some(address) = options.http {
             http::serve(address, Arc::clone(&shared)).await?;
         }
-        Ok(Self { shared, progress_file, log: EpochLog::default(), held_by: BTreeMap::new(), on_epoch: options.on_epoch.clone() })
+        Ok(Self {
+            shared,
+            progress_file,
+            log: EpochLog::default(),
+            held_by: BTreeMap::new(),
+            on_epoch: options.on_epoch.clone(),
+        })
     }
 
     /// The checkpoint is claimed: the report of the claim, until there is one of an epoch.
@@ -82,11 +88,12 @@ impl Observer {
         for source in sources {
             self.shared.metrics.closed(&Source::of(source, latest));
         }
-        *lock(&self.shared.pending) = Some(Pending::new(clock_us, sources.iter().map(|source| source.counts.read).sum()));
+        *lock(&self.shared.pending) =
+            Some(Pending::new(clock_us, sources.iter().map(|source| source.counts.read).sum()));
     }
 
-    /// An epoch is closed. Also one that takes in nothing, and is not committed, may find another partition or reason: a transaction that
-    /// hangs open is noticed only when nothing comes any more.
+    /// An epoch is closed. Also one that takes in nothing, and is not committed, may find another partition or reason:
+    /// a transaction that hangs open is noticed only when nothing comes any more.
     pub fn watermark_held_by(&mut self, source: &str, hold: Option<Hold>) {
         if let Some(latest) = lock(&self.shared.latest).as_mut() {
             latest.set_held_by(source, hold.as_ref());

@@ -16,7 +16,8 @@ use crate::sink::SinkStatus;
 /// How long the parts of an epoch took. Nothing, for a claim.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Durations {
-    /// From the opening of the epoch, which is when the one before was closed, to its close; overlaps with the commit of the one before.
+    /// From the opening of the epoch, which is when the one before was closed, to its close; overlaps with the commit
+    /// of the one before.
     pub read: Duration,
     /// Of `read`, what the busiest lane spent on records: the rest is the wait for records and for the trigger.
     pub busy: Duration,
@@ -34,13 +35,14 @@ impl Durations {
         self.compute + self.upload + self.commit
     }
 
-    /// Rows that came in per second since the last trigger, as Spark's `inputRowsPerSecond`: our trigger is the close of an epoch.
+    /// Rows that came in per second since the last trigger, as Spark's `inputRowsPerSecond`: our trigger is the close
+    /// of an epoch.
     fn input_rate(&self, rows: u64) -> f64 {
         if self.read.is_zero() { 0.0 } else { rows as f64 / self.read.as_secs_f64() }
     }
 
-    /// Rows per second of work on them, from the first record to the commit, as Spark's `processedRowsPerSecond`: waiting is not work.
-    /// Epochs overlap, so what can be kept up for long is more than this, up to twice as much.
+    /// Rows per second of work on them, from the first record to the commit, as Spark's `processedRowsPerSecond`:
+    /// waiting is not work. Epochs overlap, so what can be kept up for long is more than this, up to twice as much.
     fn processing_rate(&self, rows: u64) -> f64 {
         rows as f64 / (self.busy + self.decide()).max(PROCESSING_MIN).as_secs_f64()
     }
@@ -363,7 +365,11 @@ mod tests {
     fn sinks_are_told_in_the_order_of_the_plan_with_their_rows_and_the_version_of_a_table_that_is_known() {
         let data = include_bytes!("../../fixtures/manifest-v1-data.json");
         let manifest = Manifest::decode(Epoch(43), "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491", data).unwrap();
-        let sinks = [("rejected", "s3://lake/rejected/rides"), ("silver", "s3://lake/silver/rides_agg"), ("late", "file:///lake/late")];
+        let sinks = [
+            ("rejected", "s3://lake/rejected/rides"),
+            ("silver", "s3://lake/silver/rides_agg"),
+            ("late", "file:///lake/late"),
+        ];
         let sinks = sinks.map(|(name, uri)| {
             let mut sink = fixtures::sink(name, Input::Source(0), Arc::new(Schema::empty()));
             let SinkKind::Delta(delta) = &mut sink.kind;
@@ -373,7 +379,15 @@ mod tests {
         let plan = fixtures::plan(vec![], vec![], sinks.into());
         let status = [("silver", Some(12)), ("rejected", Some(0)), ("late", None), ("gone", Some(5))];
         let status = status.map(|(sink, table_version)| (sink.to_owned(), SinkStatus { table_version })).into();
-        let told = serde_json::to_value(Progress::of(&manifest, &plan, &Durations::default(), 0, &LatestOffsets::new(), &status)).unwrap();
+        let told = serde_json::to_value(Progress::of(
+            &manifest,
+            &plan,
+            &Durations::default(),
+            0,
+            &LatestOffsets::new(),
+            &status,
+        ))
+        .unwrap();
         let expected = json!([
             {"name": "rejected", "description": "delta[s3://lake/rejected/rides]", "tableVersion": 0, "numOutputRows": 2},
             {"name": "silver", "description": "delta[s3://lake/silver/rides_agg]", "tableVersion": 12, "numOutputRows": 7},

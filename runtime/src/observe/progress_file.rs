@@ -1,5 +1,5 @@
-//! The file that gets one line per epoch. It may be a pipe, and neither a reader that sleeps nor a disk that is full decides over the pipeline:
-//! the epochs that it does not take are missing from it.
+//! The file that gets one line per epoch. It may be a pipe, and neither a reader that sleeps nor a disk that is full
+//! decides over the pipeline: the epochs that it does not take are missing from it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -10,7 +10,8 @@ use rustix::fs::OFlags;
 
 use crate::failure::{Failure, Result};
 
-/// "No such device or address": the answer to who opens a pipe for writing that nobody reads, and does not want to wait.
+/// "No such device or address": the answer to who opens a pipe for writing that nobody reads, and does not want to
+/// wait.
 const ENXIO: i32 = rustix::io::Errno::NXIO.raw_os_error();
 
 /// Opens no pipe that nobody reads, and waits for no reader.

@@ -1,6 +1,7 @@
 //! What an epoch changes of a table: each time and key once, in the order of state files.
 //!
-//! Equal keys are found by sorting, not by another hash table: the rows have to be sorted for the file anyway, and then they are neighbours.
+//! Equal keys are found by sorting, not by another hash table: the rows have to be sorted for the file anyway, and then
+//! they are neighbours.
 
 use arrow::array::{Array as _, UInt16Array, UInt32Array};
 use weir_plan::key_group::KEY_GROUPS;
@@ -20,8 +21,8 @@ pub struct Change {
 }
 
 impl Change {
-    /// Merges entries whose key groups are to be computed; `None` if there are none. Of rows, the last one of a time and key counts: what is older
-    /// comes first.
+    /// Merges entries whose key groups are to be computed; `None` if there are none. Of rows, the last one of a time
+    /// and key counts: what is older comes first.
     pub fn of(table: &TableSchema, parts: &[Entries]) -> Result<Option<Self>> {
         let parts: Vec<_> = parts.iter().filter(|part| part.rows() > 0).collect();
         if parts.is_empty() {
@@ -66,9 +67,11 @@ impl Change {
         Ok(Self { key_groups, entries })
     }
 
-    /// What is left of the oldest change there is: nothing older is there for a delete to hide. `None` if that is nothing.
+    /// What is left of the oldest change there is: nothing older is there for a delete to hide. `None` if that is
+    /// nothing.
     pub(super) fn without_deletes(self) -> Result<Option<Self>> {
-        let kept: UInt32Array = (0u32..).take(self.rows()).filter(|row| !self.entries.is_deleted(*row as usize)).collect();
+        let kept: UInt32Array =
+            (0u32..).take(self.rows()).filter(|row| !self.entries.is_deleted(*row as usize)).collect();
         if kept.len() == self.rows() {
             return Ok(Some(self));
         }

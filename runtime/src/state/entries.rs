@@ -14,10 +14,11 @@ pub const NEVER: i64 = i64::MAX;
 /// Values by time and key. All arrays have one length.
 #[derive(Debug, Clone)]
 pub struct Entries {
-    /// µs: an entry has nothing left to do once the watermark is greater than its time, or as much more as its step keeps it. [`NEVER`], where entries
-    /// have no time.
+    /// µs: an entry has nothing left to do once the watermark is greater than its time, or as much more as its step
+    /// keeps it. [`NEVER`], where entries have no time.
     pub times: Int64Array,
-    /// In a table of rows: those that say that there is no such entry any more. Their values are null. `None`: none of them.
+    /// In a table of rows: those that say that there is no such entry any more. Their values are null. `None`: none of
+    /// them.
     pub deleted: Option<BooleanArray>,
     /// As the table has them: those that decide the key group first.
     pub keys: Vec<ArrayRef>,
@@ -35,7 +36,9 @@ impl Entries {
     pub fn bytes(&self) -> usize {
         let columns = self.keys.iter().chain(&self.values);
         let of_deletes = self.deleted.as_ref().map_or(0, |deleted| deleted.get_array_memory_size());
-        self.times.get_array_memory_size() + of_deletes + columns.map(|column| column.get_array_memory_size()).sum::<usize>()
+        self.times.get_array_memory_size()
+            + of_deletes
+            + columns.map(|column| column.get_array_memory_size()).sum::<usize>()
     }
 
     /// A stretch of the rows, not copied.
@@ -50,7 +53,9 @@ impl Entries {
     pub fn select(&self, indices: &UInt32Array) -> Result<Self> {
         let times = self.times.values();
         let times = Int64Array::from_iter_values(indices.values().iter().map(|row| times[*row as usize]));
-        let of = |deleted: &BooleanArray| indices.values().iter().map(|row| deleted.value(*row as usize)).collect::<Vec<_>>().into();
+        let of = |deleted: &BooleanArray| {
+            indices.values().iter().map(|row| deleted.value(*row as usize)).collect::<Vec<_>>().into()
+        };
         Ok(Self {
             times,
             deleted: self.deleted.as_ref().map(of),
@@ -90,13 +95,17 @@ impl Entries {
         }
         let column = |pick: &dyn Fn(&Self) -> ArrayRef| {
             let columns: Vec<_> = parts.iter().map(|part| pick(part)).collect();
-            concat(&columns.iter().map(AsRef::as_ref).collect::<Vec<_>>()).map_err(|e| Failure::bug(format!("join entries: {e}")))
+            concat(&columns.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+                .map_err(|e| Failure::bug(format!("join entries: {e}")))
         };
         let first = parts[0];
         let times = column(&|part| Arc::new(part.times.clone()))?.as_primitive::<Int64Type>().clone();
         let keys = (0..first.keys.len()).map(|k| column(&|part| Arc::clone(&part.keys[k]))).collect::<Result<_>>()?;
-        let values = (0..first.values.len()).map(|v| column(&|part| Arc::clone(&part.values[v]))).collect::<Result<_>>()?;
-        let deletes = || parts.iter().flat_map(|part| (0..part.rows()).map(|row| part.is_deleted(row))).collect::<Vec<_>>().into();
+        let values =
+            (0..first.values.len()).map(|v| column(&|part| Arc::clone(&part.values[v]))).collect::<Result<_>>()?;
+        let deletes = || {
+            parts.iter().flat_map(|part| (0..part.rows()).map(|row| part.is_deleted(row))).collect::<Vec<_>>().into()
+        };
         let deleted = parts.iter().any(|part| part.deleted.is_some()).then(deletes);
         Ok(Self { times, deleted, keys, values })
     }
@@ -104,5 +113,8 @@ impl Entries {
 
 /// The rows of columns at `indices`, in that order.
 pub(super) fn selected(columns: &[ArrayRef], indices: &UInt32Array) -> Result<Vec<ArrayRef>> {
-    columns.iter().map(|column| take(column, indices, None).map_err(|e| Failure::bug(format!("select entries: {e}")))).collect()
+    columns
+        .iter()
+        .map(|column| take(column, indices, None).map_err(|e| Failure::bug(format!("select entries: {e}"))))
+        .collect()
 }

@@ -1,5 +1,5 @@
-//! Entries with the key group of each. Who has computed the groups passes them on: they decide which worker gets an entry, and where it stands in a
-//! state file.
+//! Entries with the key group of each. Who has computed the groups passes them on: they decide which worker gets an
+//! entry, and where it stands in a state file.
 
 use std::ops::Range;
 
@@ -19,7 +19,8 @@ pub struct Grouped {
 impl Grouped {
     /// Computes the groups by the first `hashed` key columns.
     pub fn of(entries: Entries, hashed: usize) -> Result<Self> {
-        let groups = key_groups(&entries.keys[..hashed], entries.rows()).map_err(|e| Failure::bug(format!("key groups: {e}")))?;
+        let groups = key_groups(&entries.keys[..hashed], entries.rows())
+            .map_err(|e| Failure::bug(format!("key groups: {e}")))?;
         Ok(Self { key_groups: groups.into(), entries })
     }
 
@@ -100,7 +101,8 @@ mod tests {
     #[test]
     fn each_worker_gets_its_key_groups_in_the_order_that_they_come_in_whether_they_are_sorted_or_not() {
         let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(0..1_000));
-        let entries = Entries { times: Int64Array::from(vec![7; 1_000]), deleted: None, keys: vec![keys], values: vec![] };
+        let entries =
+            Entries { times: Int64Array::from(vec![7; 1_000]), deleted: None, keys: vec![keys], values: vec![] };
         let unsorted = Grouped::of(entries, 1).unwrap();
         let mut order: Vec<u32> = (0..1_000).collect();
         order.sort_by_key(|row| unsorted.key_groups.value(*row as usize));
@@ -111,8 +113,12 @@ mod tests {
                 assert_eq!(parts.len(), workers);
                 for (worker, part) in parts.iter().enumerate() {
                     let is_its = |(group, _): &(&u16, i64)| ranges.range(worker).contains(*group);
-                    let expected: Vec<_> = grouped.key_groups.values().iter().zip(numbers(&grouped.entries)).filter(is_its).collect();
-                    assert!(part.key_groups.values().iter().zip(numbers(&part.entries)).eq(expected), "worker {worker} of {workers}");
+                    let expected: Vec<_> =
+                        grouped.key_groups.values().iter().zip(numbers(&grouped.entries)).filter(is_its).collect();
+                    assert!(
+                        part.key_groups.values().iter().zip(numbers(&part.entries)).eq(expected),
+                        "worker {worker} of {workers}"
+                    );
                 }
                 assert_eq!(parts.iter().map(Grouped::rows).sum::<usize>(), 1_000);
             }
@@ -123,11 +129,16 @@ mod tests {
     #[test]
     fn entries_are_split_by_time_with_the_groups_of_those_that_stay() {
         let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100));
-        let entries = Entries { times: Int64Array::from_iter_values(0..100), deleted: None, keys: vec![keys], values: vec![] };
+        let entries =
+            Entries { times: Int64Array::from_iter_values(0..100), deleted: None, keys: vec![keys], values: vec![] };
         let grouped = Grouped::of(entries, 1).unwrap();
         for limit in [-1, 0, 37, 99, 100] {
             let (stay, go) = grouped.clone().split(|time| time >= limit).unwrap();
-            assert_eq!((numbers(&stay.entries), numbers(&go)), ((limit.max(0)..100).collect(), (0..limit).collect()), "{limit}");
+            assert_eq!(
+                (numbers(&stay.entries), numbers(&go)),
+                ((limit.max(0)..100).collect(), (0..limit).collect()),
+                "{limit}"
+            );
             assert_eq!(stay.key_groups, Grouped::of(stay.entries.clone(), 1).unwrap().key_groups);
         }
     }

@@ -1,9 +1,9 @@
-//! Many sorted runs of state into one. No more of a run is in memory than what was last read of it: rows up to the least of the last rows that
-//! were read are complete, and become the next stretch of the output.
+//! Many sorted runs of state into one. No more of a run is in memory than what was last read of it: rows up to the
+//! least of the last rows that were read are complete, and become the next stretch of the output.
 //!
-//! Files of older versions have some keys in other key groups. Such a run is not in order, and a key may then be in the output more than once,
-//! until it leaves: whoever reads it merges the two. Of whole values only the newest counts, so a table of rows refuses such a run: no older version
-//! has written one.
+//! Files of older versions have some keys in other key groups. Such a run is not in order, and a key may then be in the
+//! output more than once, until it leaves: whoever reads it merges the two. Of whole values only the newest counts, so
+//! a table of rows refuses such a run: no older version has written one.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -69,7 +69,8 @@ impl Merge {
         self.runs.iter().all(|run| run.is_read && run.read.is_empty())
     }
 
-    /// The next stretch, once no run is [hungry](Self::hungry). Entries whose time `keep` does not hold for are left out; `None` if that is all.
+    /// The next stretch, once no run is [hungry](Self::hungry). Entries whose time `keep` does not hold for are left
+    /// out; `None` if that is all.
     ///
     /// # Errors
     /// A bug, if a run of a table of rows is not in order.
@@ -111,12 +112,20 @@ impl Merge {
     /// Checks that a run is in order up to the end of this part of it.
     fn go_on(&mut self, run: usize, part: &Change) -> Result<()> {
         let Some(last) = part.rows().checked_sub(1) else { return Ok(()) };
-        let keys = self.keys.as_ref().map(|converter| converter.convert_columns(&part.entries.keys)).transpose().map_err(bug)?;
-        let place = |row| (part.key_groups.value(row), part.entries.times.value(row), keys.as_ref().map(|keys| keys.row(row)));
+        let keys = self
+            .keys
+            .as_ref()
+            .map(|converter| converter.convert_columns(&part.entries.keys))
+            .transpose()
+            .map_err(bug)?;
+        let place =
+            |row| (part.key_groups.value(row), part.entries.times.value(row), keys.as_ref().map(|keys| keys.row(row)));
         let first = self.place(part, 0)?;
         let follows = self.runs[run].merged_to.as_ref().is_none_or(|before| *before < first);
         if !follows || (0..last).any(|row| place(row) >= place(row + 1)) {
-            return Err(Failure::bug("state files have rows of a table out of order: which of two is newer can't be told"));
+            return Err(Failure::bug(
+                "state files have rows of a table out of order: which of two is newer can't be told",
+            ));
         }
         self.runs[run].merged_to = Some(self.place(part, last)?);
         Ok(())

@@ -1,5 +1,6 @@
-//! The order of state files: key group, time, keys. Rows are dealt out to their key groups first, then each group is sorted by itself, which
-//! is in the cache by then; the first bytes of a key lie beside its row's number, so that most comparisons look nowhere else.
+//! The order of state files: key group, time, keys. Rows are dealt out to their key groups first, then each group is
+//! sorted by itself, which is in the cache by then; the first bytes of a key lie beside its row's number, so that most
+//! comparisons look nowhere else.
 
 use std::cmp::Ordering;
 
@@ -52,7 +53,8 @@ impl Order {
         Ok(Self { rows: places.into_iter().map(|place| place.row).collect(), numbers, distinct })
     }
 
-    /// The same with rows of one time and key in the order that they came in: the last is the newest. No more keys have to be compared for it.
+    /// The same with rows of one time and key in the order that they came in: the last is the newest. No more keys have
+    /// to be compared for it.
     #[must_use]
     pub fn by_arrival(self) -> Self {
         let mut rows = self.rows.values().to_vec();
@@ -144,8 +146,10 @@ mod tests {
         let mut rng = SmallRng::seed_from_u64(seed);
         let groups: Vec<u16> = (0..rows).map(|_| rng.random_range(0..3)).collect();
         let windows: Vec<i64> = (0..rows).map(|_| rng.random_range(-2..2) * 1_000).collect();
-        let columns: [ArrayRef; 2] = [Arc::new(UInt16Array::from(groups.clone())), Arc::new(Int64Array::from(windows.clone()))];
-        let by: Vec<_> = columns.iter().chain(&keys).map(|a| SortColumn { values: Arc::clone(a), options: None }).collect();
+        let columns: [ArrayRef; 2] =
+            [Arc::new(UInt16Array::from(groups.clone())), Arc::new(Int64Array::from(windows.clone()))];
+        let by: Vec<_> =
+            columns.iter().chain(&keys).map(|a| SortColumn { values: Arc::clone(a), options: None }).collect();
         let expected = lexsort_to_indices(&by, None).unwrap();
         let order = Order::of(&groups, 3, &windows, &keys).unwrap();
         assert_eq!(order.rows, expected, "seed {seed}");
@@ -157,12 +161,15 @@ mod tests {
         let mut rng = SmallRng::seed_from_u64(5);
         for seed in 0..20 {
             // Distinct, so that there is one right order.
-            let numbers: Vec<_> = (0..500).map(|i| (i != 7).then_some((i64::from(i) - 250) * [1, 1 << 40][seed as usize % 2])).collect();
-            let texts: Vec<_> =
-                (0..500).map(|i| (rng.random_range(0..9) > 0).then(|| format!("{}{i}", "é".repeat(rng.random_range(0..9))))).collect();
+            let numbers: Vec<_> =
+                (0..500).map(|i| (i != 7).then_some((i64::from(i) - 250) * [1, 1 << 40][seed as usize % 2])).collect();
+            let texts: Vec<_> = (0..500)
+                .map(|i| (rng.random_range(0..9) > 0).then(|| format!("{}{i}", "é".repeat(rng.random_range(0..9)))))
+                .collect();
             let number: ArrayRef = Arc::new(Int64Array::from(numbers));
             let text: ArrayRef = Arc::new(StringArray::from(texts));
-            let double: ArrayRef = Arc::new(Float64Array::from((0..500).map(|i| f64::from(i % 50) - 25.5).collect::<Vec<_>>()));
+            let double: ArrayRef =
+                Arc::new(Float64Array::from((0..500).map(|i| f64::from(i % 50) - 25.5).collect::<Vec<_>>()));
             check(500, vec![Arc::clone(&number)], seed);
             check(500, vec![text, Arc::clone(&number)], seed);
             check(500, vec![double, number], seed);
@@ -171,12 +178,21 @@ mod tests {
 
     #[test]
     fn equal_windows_and_keys_have_one_number() {
-        let keys: ArrayRef =
-            Arc::new(StringArray::from(vec![Some("a long key, b"), None, Some("a long key, a"), None, Some("a long key, b"), None]));
+        let keys: ArrayRef = Arc::new(StringArray::from(vec![
+            Some("a long key, b"),
+            None,
+            Some("a long key, a"),
+            None,
+            Some("a long key, b"),
+            None,
+        ]));
         let order = Order::of(&[1, 0, 1, 0, 1, 0], 2, &[5, 5, 5, 5, 5, 6], &[keys]).unwrap().by_arrival();
         assert_eq!((order.numbers.as_slice(), order.distinct), ([0, 0, 1, 2, 3, 3].as_slice(), 4));
         assert_eq!(order.first_places(), UInt32Array::from(vec![0, 2, 3, 4]));
-        assert_eq!((&order.firsts().values()[..], &order.lasts().values()[..]), ([1, 5, 2, 0].as_slice(), [3, 5, 2, 4].as_slice()));
+        assert_eq!(
+            (&order.firsts().values()[..], &order.lasts().values()[..]),
+            ([1, 5, 2, 0].as_slice(), [3, 5, 2, 4].as_slice())
+        );
     }
 
     /// Enough of them that an unstable sort would move some.
@@ -185,7 +201,9 @@ mod tests {
         let mut rng = SmallRng::seed_from_u64(9);
         let keys: Vec<i64> = (0..2_000).map(|_| rng.random_range(0..3)).collect();
         let order =
-            Order::of(&vec![0; keys.len()], 1, &vec![7; keys.len()], &[Arc::new(Int64Array::from(keys.clone()))]).unwrap().by_arrival();
+            Order::of(&vec![0; keys.len()], 1, &vec![7; keys.len()], &[Arc::new(Int64Array::from(keys.clone()))])
+                .unwrap()
+                .by_arrival();
         let rows = order.rows.values();
         assert!(rows.windows(2).all(|pair| (keys[pair[0] as usize], pair[0]) < (keys[pair[1] as usize], pair[1])));
         let last = |key: i64| u32::try_from(keys.iter().rposition(|other| *other == key).unwrap()).unwrap();
@@ -195,7 +213,10 @@ mod tests {
     #[test]
     fn without_keys_windows_are_the_order_and_without_rows_there_is_none() {
         let order = Order::of(&[0, 0, 0, 0], 1, &[5, -1, 3, 5], &[]).unwrap();
-        assert_eq!((order.numbers.as_slice(), &order.rows.values()[..]), ([0, 1, 2, 2].as_slice(), [1, 2, 0, 3].as_slice()));
+        assert_eq!(
+            (order.numbers.as_slice(), &order.rows.values()[..]),
+            ([0, 1, 2, 2].as_slice(), [1, 2, 0, 3].as_slice())
+        );
         let none = Order::of(&[], 128, &[], &[]).unwrap();
         assert_eq!((none.rows.len(), none.numbers.len(), none.distinct), (0, 0, 0));
     }

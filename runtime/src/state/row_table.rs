@@ -1,5 +1,5 @@
-//! A table of rows: an epoch puts the whole new value under a key and time, or deletes it. Keys and values are bytes in arrow's row format, whose
-//! order is that of the columns.
+//! A table of rows: an epoch puts the whole new value under a key and time, or deletes it. Keys and values are bytes in
+//! arrow's row format, whose order is that of the columns.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -16,7 +16,8 @@ use super::schema::TableSchema;
 use super::table::StateTable;
 use crate::failure::{Failure, Result};
 
-/// What an entry is: one row of its key at its time, beside others only if more than the hashed columns are key columns.
+/// What an entry is: one row of its key at its time, beside others only if more than the hashed columns are key
+/// columns.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowId {
     /// The columns that decide the key group.
@@ -73,8 +74,18 @@ impl RowTable {
         let keys: Vec<_> = schema.keys.fields().iter().map(|field| field.data_type().clone()).collect();
         let (key, rest) = keys.split_at(schema.hashed.min(keys.len()));
         let (key, rest) = (Columns::new(key)?, Columns::new(rest)?);
-        let value = Columns::new(&schema.values.iter().map(|value| value.field.data_type().clone()).collect::<Vec<_>>())?;
-        Ok(Self { schema, key, rest, value, rows: BTreeMap::new(), by_time: BTreeSet::new(), touched: BTreeMap::new(), bytes: 0 })
+        let value =
+            Columns::new(&schema.values.iter().map(|value| value.field.data_type().clone()).collect::<Vec<_>>())?;
+        Ok(Self {
+            schema,
+            key,
+            rest,
+            value,
+            rows: BTreeMap::new(),
+            by_time: BTreeSet::new(),
+            touched: BTreeMap::new(),
+            bytes: 0,
+        })
     }
 
     /// Of the columns that decide the key group.
@@ -101,7 +112,8 @@ impl RowTable {
 
     /// Puts a value beside those of the same key and time. The key ends with a number: one more than the last there.
     pub fn add(&mut self, key: Arc<[u8]>, time_us: i64, value: Arc<[u8]>) -> Result<()> {
-        let last = self.of_key(&key, time_us..=time_us).last().map(|(id, _)| self.rest.decode([&*id.rest])).transpose()?;
+        let last =
+            self.of_key(&key, time_us..=time_us).last().map(|(id, _)| self.rest.decode([&*id.rest])).transpose()?;
         let number = last.map_or(0, |last| last[0].as_primitive::<Int64Type>().value(0) + 1);
         let rest = self.rest.encode(&[Arc::new(Int64Array::from(vec![number]))], 1)?.remove(0);
         self.put(RowId { key, time_us, rest }, value);
@@ -109,7 +121,11 @@ impl RowTable {
     }
 
     /// The entries of a key, in the order of time.
-    pub fn of_key<'t>(&'t self, key: &Arc<[u8]>, times_us: RangeInclusive<i64>) -> impl Iterator<Item = (&'t RowId, &'t [u8])> + use<'t> {
+    pub fn of_key<'t>(
+        &'t self,
+        key: &Arc<[u8]>,
+        times_us: RangeInclusive<i64>,
+    ) -> impl Iterator<Item = (&'t RowId, &'t [u8])> + use<'t> {
         let (key, last_us) = (Arc::clone(key), *times_us.end());
         let first = RowId { key: Arc::clone(&key), time_us: *times_us.start(), rest: Arc::new([]) };
         let of_key = self.rows.range(first..).take_while(move |(id, _)| id.key == key && id.time_us <= last_us);
@@ -118,7 +134,8 @@ impl RowTable {
 
     /// Takes the first in the order of time, if it is below a horizon of this table. Files need not hear of it.
     pub fn pop_below(&mut self, horizon_us: Option<i64>) -> Option<(RowId, Arc<[u8]>)> {
-        let first = self.by_time.first().filter(|place| horizon_us.is_some_and(|horizon_us| place.time_us < horizon_us));
+        let first =
+            self.by_time.first().filter(|place| horizon_us.is_some_and(|horizon_us| place.time_us < horizon_us));
         let id = RowId::from(first?);
         let value = self.set(id.clone(), None)?;
         Some((id, value))

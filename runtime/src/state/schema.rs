@@ -13,14 +13,16 @@ use crate::failure::Result;
 pub struct TableSchema {
     /// Unique within the step, for good.
     pub name: &'static str,
-    /// Of its columns, from 1: goes up where files that were written before it could not be read by what is here otherwise.
+    /// Of its columns, from 1: goes up where files that were written before it could not be read by what is here
+    /// otherwise.
     pub version: u32,
     pub kind: Kind,
     pub keys: SchemaRef,
     /// How many of the first key columns decide the key group.
     pub hashed: usize,
     pub values: Vec<StateField>,
-    /// How long entries have something left to do, per input that they wait for; the longest counts. Without any, entries have no time.
+    /// How long entries have something left to do, per input that they wait for; the longest counts. Without any,
+    /// entries have no time.
     pub horizon: Vec<Keeps>,
     /// How state files of version 1 have it, if they do.
     pub v1: Option<Arc<dyn V1>>,
@@ -52,7 +54,8 @@ impl TableSchema {
     /// Entries with a time below it are over, by the watermarks of the step's inputs; `None` while none is.
     #[must_use]
     pub fn horizon_us(&self, inputs_us: &[Option<i64>]) -> Option<i64> {
-        let horizons = self.horizon.iter().map(|keeps| inputs_us[keeps.input].map(|w| w.saturating_sub(keeps.keeps_us)));
+        let horizons =
+            self.horizon.iter().map(|keeps| inputs_us[keeps.input].map(|w| w.saturating_sub(keeps.keeps_us)));
         horizons.min().flatten()
     }
 }
@@ -75,7 +78,8 @@ impl StateField {
 
 /// Merges entries of one time and key. In any order and grouping the result must be the same.
 pub trait Combine: Send + Sync {
-    /// `numbers` says of each row which entry it belongs to, in order, and `distinct` how many entries there are. Gives their values.
+    /// `numbers` says of each row which entry it belongs to, in order, and `distinct` how many entries there are. Gives
+    /// their values.
     ///
     /// # Errors
     /// A bug: such values have been merged before.

@@ -1,5 +1,5 @@
-//! However rows are cut into lanes, epochs and state files, windows come out the same; what of a file is refused, how much of one is in memory,
-//! and what files are merged to.
+//! However rows are cut into lanes, epochs and state files, windows come out the same; what of a file is refused, how
+//! much of one is in memory, and what files are merged to.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -45,7 +45,12 @@ fn read(aggregate: &Arc<Aggregate>, file: &[u8], crc32: u32) -> crate::failure::
     Ok(changes)
 }
 
-fn read_block(footer: &file::Footer, block: &file::Block, table: &TableSchema, file: &[u8]) -> crate::failure::Result<Vec<Change>> {
+fn read_block(
+    footer: &file::Footer,
+    block: &file::Block,
+    table: &TableSchema,
+    file: &[u8],
+) -> crate::failure::Result<Vec<Change>> {
     let mut changes = Vec::new();
     let mut reader = BlockReader::new(footer, block, table)?;
     for chunk in block.chunks() {
@@ -66,9 +71,13 @@ fn merged(aggregate: &Arc<Aggregate>, runs: Vec<Vec<Change>>, rng: &mut SmallRng
     let mut merge = Merge::new(table(aggregate), runs.len(), true).unwrap();
     let mut pieces = |change: Change| {
         let rows = rng.random_range(1..20);
-        (0..change.rows()).step_by(rows).map(move |from| change.slice(from, rows.min(change.rows() - from))).collect::<Vec<_>>()
+        (0..change.rows())
+            .step_by(rows)
+            .map(move |from| change.slice(from, rows.min(change.rows() - from)))
+            .collect::<Vec<_>>()
     };
-    let mut runs: Vec<_> = runs.into_iter().map(|run| run.into_iter().flat_map(&mut pieces).collect::<Vec<_>>().into_iter()).collect();
+    let mut runs: Vec<_> =
+        runs.into_iter().map(|run| run.into_iter().flat_map(&mut pieces).collect::<Vec<_>>().into_iter()).collect();
     let mut all = Vec::new();
     loop {
         for run in merge.hungry() {
@@ -86,7 +95,8 @@ fn merged(aggregate: &Arc<Aggregate>, runs: Vec<Vec<Change>>, rng: &mut SmallRng
 /// Of one change after the other: each group once, in order.
 fn assert_sorted(changes: &[Change]) {
     let places = changes.iter().flat_map(|change| {
-        let keys = change.entries.keys[0].as_string::<i32>().iter().map(|key| key.map(str::to_owned)).collect::<Vec<_>>();
+        let keys =
+            change.entries.keys[0].as_string::<i32>().iter().map(|key| key.map(str::to_owned)).collect::<Vec<_>>();
         let places = change.key_groups.values().iter().zip(change.entries.times.values());
         places.zip(keys).map(|((group, time), key)| (*group, *time, key)).collect::<Vec<_>>()
     });
@@ -104,7 +114,8 @@ fn any_cut_into_lanes_epochs_and_files_gives_the_same_windows() {
         let (mut live, mut restored) = (state(&aggregate), state(&aggregate));
         let mut runs = Vec::new();
         for epoch in rows.chunks(rng.random_range(1..60)) {
-            let lanes: Vec<_> = epoch.chunks(rng.random_range(1..40)).filter_map(|lane| partials(&aggregate, lane)).collect();
+            let lanes: Vec<_> =
+                epoch.chunks(rng.random_range(1..40)).filter_map(|lane| partials(&aggregate, lane)).collect();
             let Some(change) = Change::of(&table(&aggregate), &lanes).unwrap() else { continue };
             apply(&mut live, &change.entries);
             runs.push(read_back(&aggregate, &file_of(&aggregate, &change)));
@@ -139,18 +150,27 @@ fn a_state_file_that_was_cut_or_changed_anywhere_or_is_another_one_is_refused() 
         changed[at] ^= 0x10;
         assert_eq!(refusal(&changed).remedy, crate::failure::Remedy::Config, "byte {at} changed");
     }
-    assert!(refusal(&file_of(2)).message.contains("its checksum is not the one that its manifest has"), "whole, and another one");
+    assert!(
+        refusal(&file_of(2)).message.contains("its checksum is not the one that its manifest has"),
+        "whole, and another one"
+    );
 }
 
 #[test]
 fn rows_of_any_size_are_written_in_batches_that_fit_into_memory() {
     let aggregate = aggregate();
     // One key of 3 MiB among many short ones.
-    let keys: ArrayRef =
-        Arc::new((0..40_000).map(|i| Some(if i == 7 { "x".repeat(3 << 20) } else { format!("{i}") })).collect::<StringArray>());
+    let keys: ArrayRef = Arc::new(
+        (0..40_000).map(|i| Some(if i == 7 { "x".repeat(3 << 20) } else { format!("{i}") })).collect::<StringArray>(),
+    );
     let number = |i: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![i; 40_000])) };
     let values = vec![number(1), number(0), number(2), number(3)];
-    let entries = Entries { times: Int64Array::from(vec![SIZE_US - 1; 40_000]), deleted: None, keys: vec![keys, number(0)], values };
+    let entries = Entries {
+        times: Int64Array::from(vec![SIZE_US - 1; 40_000]),
+        deleted: None,
+        keys: vec![keys, number(0)],
+        values,
+    };
     let change = Change::of(&table(&aggregate), &[entries]).unwrap().unwrap();
     let batches = file::batches(&change);
     assert_eq!(batches.iter().map(Change::rows).sum::<usize>(), 40_000);
@@ -161,10 +181,18 @@ fn rows_of_any_size_are_written_in_batches_that_fit_into_memory() {
     let back = read_back(&aggregate, &file);
     assert_eq!(back.len(), batches.len());
     assert_sorted(&back);
-    assert_eq!(Change::of(&table(&aggregate), &back.into_iter().map(|c| c.entries).collect::<Vec<_>>()).unwrap().unwrap().rows(), 40_000);
+    assert_eq!(
+        Change::of(&table(&aggregate), &back.into_iter().map(|c| c.entries).collect::<Vec<_>>())
+            .unwrap()
+            .unwrap()
+            .rows(),
+        40_000
+    );
     // The footer alone may be asked for too little of.
     let (length, crc32) = (file.len() as u64, crc32fast::hash(&file));
-    let Tail::Longer(needed) = read_tail(&file[file.len() - 64..], length, crc32).unwrap() else { panic!("a footer in 64 bytes") };
+    let Tail::Longer(needed) = read_tail(&file[file.len() - 64..], length, crc32).unwrap() else {
+        panic!("a footer in 64 bytes")
+    };
     let tail = &file[file.len() - usize::try_from(needed).unwrap()..];
     assert!(matches!(read_tail(tail, length, crc32), Ok(Tail::Footer(_))));
 }
@@ -187,7 +215,11 @@ fn state_files_of_version_1_are_read_as_all_that_wrote_it_did() {
     for name in ["state-v1.bin", "state-v1-chunks.bin", "state-v1-sums.bin"] {
         let changes = read_back(&aggregate, &std::fs::read(fixture(name)).unwrap());
         for Change { key_groups: groups, entries } in &changes {
-            assert_eq!(groups.values()[..], key_groups(&entries.keys[..1], entries.rows()).unwrap(), "{name}: as they are today");
+            assert_eq!(
+                groups.values()[..],
+                key_groups(&entries.keys[..1], entries.rows()).unwrap(),
+                "{name}: as they are today"
+            );
         }
         assert_is_state_of_the_fixture(&aggregate, changes, name);
     }
@@ -203,8 +235,12 @@ fn version_2_of_the_state_file_is_written_byte_for_byte_and_read() {
     let mut table = RowTable::new(Arc::clone(&timers)).unwrap();
     let put = |table: &mut RowTable, key, at: Option<i64>| {
         let key = table.key().encode(&[numbers([Some(key)])], 1).unwrap().remove(0);
-        let rest: Arc<[u8]> =
-            RowTable::new(row_table("rest", &["timer"], &[], vec![])).unwrap().key().encode(&[numbers([Some(1)])], 1).unwrap().remove(0);
+        let rest: Arc<[u8]> = RowTable::new(row_table("rest", &["timer"], &[], vec![]))
+            .unwrap()
+            .key()
+            .encode(&[numbers([Some(1)])], 1)
+            .unwrap()
+            .remove(0);
         let id = RowId { key, time_us: NEVER, rest };
         match at {
             Some(at) => table.put(id, table.value().encode(&[numbers([Some(at)])], 1).unwrap().remove(0)),
@@ -220,7 +256,9 @@ fn version_2_of_the_state_file_is_written_byte_for_byte_and_read() {
     assert_eq!((rows.rows(), table.entries()), (2, 2), "what has no time is below no horizon");
 
     let mut writer = file::Writer::new("0.1.0");
-    file::batches(&windows).iter().for_each(|batch| writer.write("step", &table_of_windows(&aggregate), batch).unwrap());
+    file::batches(&windows)
+        .iter()
+        .for_each(|batch| writer.write("step", &table_of_windows(&aggregate), batch).unwrap());
     file::batches(&rows).iter().for_each(|batch| writer.write("process", &timers, batch).unwrap());
     let written = writer.finish().unwrap().rest;
     if std::env::var_os("WEIR_WRITE_FIXTURES").is_some() {
@@ -233,8 +271,14 @@ fn version_2_of_the_state_file_is_written_byte_for_byte_and_read() {
         panic!("all of the file was there")
     };
     let [of_windows, of_rows] = &footer.blocks[..] else { panic!("{:?}", footer.blocks) };
-    assert_eq!((of_windows.step.as_str(), of_windows.table.as_deref(), of_windows.kind.as_str()), ("step", Some("windows"), "Merge"));
-    assert_eq!((of_rows.step.as_str(), of_rows.table.as_deref(), of_rows.kind.as_str()), ("process", Some("timers"), "Rows"));
+    assert_eq!(
+        (of_windows.step.as_str(), of_windows.table.as_deref(), of_windows.kind.as_str()),
+        ("step", Some("windows"), "Merge")
+    );
+    assert_eq!(
+        (of_rows.step.as_str(), of_rows.table.as_deref(), of_rows.kind.as_str()),
+        ("process", Some("timers"), "Rows")
+    );
     assert_eq!((of_windows.deletes, of_rows.rows, of_rows.deletes, of_rows.times), (0, 2, 1, None));
     assert_is_state_of_the_fixture(
         &aggregate,
@@ -263,7 +307,8 @@ fn a_table_of_a_later_version_or_of_another_kind_and_a_later_file_are_refused_wi
     let version = crate::VERSION;
     let later = written_as(&TableSchema { version: 2, ..ours.clone() });
     let says = format!(
-        "it has table `windows` of step `step` as Merge in version 2, and this is Weir {version}, which reads Merge up to version 1; run the \
+        "it has table `windows` of step `step` as Merge in version 2, and this is Weir {version}, which reads Merge \
+         up to version 1; run the \
          version that wrote it, 0.1.0, or a later one"
     );
     assert_eq!(read(&aggregate, &later, crc32fast::hash(&later)).unwrap_err(), Failure::config(says));
@@ -272,9 +317,11 @@ fn a_table_of_a_later_version_or_of_another_kind_and_a_later_file_are_refused_wi
 
     let footer = r#"{"format":"weir.state/v3","writer":"9.3.0"}"#.as_bytes();
     let length = u32::try_from(footer.len()).unwrap().to_le_bytes();
-    let file = [b"WEIRST3\n".as_slice(), footer, &length, &crc32fast::hash(footer).to_le_bytes(), b"WEIRST3\n"].concat();
+    let file =
+        [b"WEIRST3\n".as_slice(), footer, &length, &crc32fast::hash(footer).to_le_bytes(), b"WEIRST3\n"].concat();
     let says = format!(
-        "its format is `weir.state/v3`, and this is Weir {version}, which reads `weir.state/v1` and `weir.state/v2`; run the version that wrote \
+        "its format is `weir.state/v3`, and this is Weir {version}, which reads `weir.state/v1` and `weir.state/v2`; \
+         run the version that wrote \
          it, 9.3.0, or a later one"
     );
     assert_eq!(read(&aggregate, &file, crc32fast::hash(&file)).unwrap_err(), Failure::config(says));
@@ -287,7 +334,9 @@ fn state_files_are_sorted_by_key_group_window_and_key() {
     let lanes: Vec<_> = rows.chunks(70).filter_map(|lane| partials(&aggregate, lane)).collect();
     let Change { key_groups, entries } = Change::of(&table(&aggregate), &lanes).unwrap().unwrap();
     let keys = entries.keys[0].as_string::<i32>();
-    let order: Vec<_> = (0..entries.rows()).map(|i| (key_groups.value(i), entries.times.value(i), keys.iter().nth(i).unwrap())).collect();
+    let order: Vec<_> = (0..entries.rows())
+        .map(|i| (key_groups.value(i), entries.times.value(i), keys.iter().nth(i).unwrap()))
+        .collect();
     assert!(order.windows(2).all(|pair| pair[0] < pair[1]), "{order:?}");
     assert_eq!(order.len(), expected(&rows).len());
 }
@@ -321,11 +370,17 @@ fn equal_doubles_are_one_group_whatever_their_bits() {
     let time = Column { name: EVENT_TIME.into(), data_type: DataType::Timestamp, nullable: false }.to_field();
     let schema = Arc::new(arrow::datatypes::Schema::new(vec![double("x"), time]));
     let columns = [AggregateColumn { name: "n".into(), expr: "count(*)".into(), filter: None }];
-    let aggregate = Arc::new(aggregate::compile(Input::Source(0), &schema, Window::tumbling(SIZE_US), &["x".into()], &columns).unwrap());
+    let aggregate = Arc::new(
+        aggregate::compile(Input::Source(0), &schema, Window::tumbling(SIZE_US), &["x".into()], &columns).unwrap(),
+    );
     let of = |values: Vec<f64>| {
         let times = TimestampMicrosecondArray::from(vec![3; values.len()]).with_timezone("UTC");
         let columns: Vec<ArrayRef> = vec![Arc::new(arrow::array::Float64Array::from(values)), Arc::new(times)];
-        sent(&aggregate, [RecordBatch::try_new(Arc::clone(&schema), columns).unwrap()], None).entries.remove(0).remove(0).entries
+        sent(&aggregate, [RecordBatch::try_new(Arc::clone(&schema), columns).unwrap()], None)
+            .entries
+            .remove(0)
+            .remove(0)
+            .entries
     };
     let payload = f64::from_bits(f64::NAN.to_bits() | 1);
     let lanes = [of(vec![f64::NAN, 0.0, f64::INFINITY]), of(vec![-f64::NAN, -0.0, payload, f64::NEG_INFINITY, 1.5])];
@@ -336,7 +391,8 @@ fn equal_doubles_are_one_group_whatever_their_bits() {
     }
     let rows = closed(&mut restored, i64::MAX).unwrap();
     let (keys, counts) = (rows.column(2).as_primitive::<Float64Type>(), rows.column(3).as_primitive::<Int64Type>());
-    let mut found: Vec<_> = keys.values().iter().map(|x| format!("{x:?}")).zip(counts.values().iter().copied()).collect();
+    let mut found: Vec<_> =
+        keys.values().iter().map(|x| format!("{x:?}")).zip(counts.values().iter().copied()).collect();
     found.sort();
     let expected = [("-inf", 1), ("0.0", 2), ("1.5", 1), ("NaN", 3), ("inf", 1)];
     assert_eq!(found, expected.map(|(key, n)| (key.to_owned(), n)));

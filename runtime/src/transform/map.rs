@@ -31,7 +31,8 @@ impl RowStep for MapStep {
             None => rows,
             Some(filter) => {
                 let mask = filter.evaluate(rows).map_err(|e| format!("where: {e}"))?;
-                filtered = filter_record_batch(rows, mask.as_boolean()).map_err(|e| format!("where ({}): {e}", filter.sql))?;
+                filtered =
+                    filter_record_batch(rows, mask.as_boolean()).map_err(|e| format!("where ({}): {e}", filter.sql))?;
                 &filtered
             }
         };

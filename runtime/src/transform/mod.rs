@@ -1,5 +1,5 @@
-//! The stateless part of a pipeline: event time, maps, and the preparation of what goes into windows and sinks, batch by batch. Rows that
-//! can't be processed are told apart from the others by [`rows`].
+//! The stateless part of a pipeline: event time, maps, and the preparation of what goes into windows and sinks, batch
+//! by batch. Rows that can't be processed are told apart from the others by [`rows`].
 
 pub mod map;
 pub mod rows;
@@ -24,8 +24,8 @@ use crate::sink::fitness::Fitness;
 
 /// A step without keys, compiled: rows in, rows out.
 pub trait RowStep: Send + Sync {
-    /// What rows of the input become, under the step's schema. It changes nothing: where it fails, the rows at fault are found by halving the
-    /// batch.
+    /// What rows of the input become, under the step's schema. It changes nothing: where it fails, the rows at fault
+    /// are found by halving the batch.
     ///
     /// # Errors
     /// A sentence that names the column, if an expression fails on some row.
@@ -83,10 +83,16 @@ impl Stateless {
         Self { graph, source, fitness }
     }
 
-    /// Evaluates a decoded batch. `before_us` has, per edge from the source's lanes, the watermarks of its step's inputs at the start of
-    /// the epoch; rows with an event time after `latest_us` are left out as bad. Mostly one result comes back and no bad row; around bad rows the batch comes back in parts.
+    /// Evaluates a decoded batch. `before_us` has, per edge from the source's lanes, the watermarks of its step's
+    /// inputs at the start of the epoch; rows with an event time after `latest_us` are left out as bad. Mostly one
+    /// result comes back and no bad row; around bad rows the batch comes back in parts.
     #[must_use]
-    pub fn evaluate(&self, decoded: &RecordBatch, before_us: &[Vec<Option<i64>>], latest_us: Option<i64>) -> (Vec<Evaluated>, Vec<BadRow>) {
+    pub fn evaluate(
+        &self,
+        decoded: &RecordBatch,
+        before_us: &[Vec<Option<i64>>],
+        latest_us: Option<i64>,
+    ) -> (Vec<Evaluated>, Vec<BadRow>) {
         let (good, bad) = by_halves(decoded, &|batch| self.attempt(batch, Times { before_us, latest_us }));
         (good, bad.into_iter().map(|(row, why)| BadRow { row, why }).collect())
     }
@@ -144,7 +150,13 @@ impl Stateless {
     }
 
     /// The rows that a keyed step takes for late, of those that this source's lanes send it.
-    fn late(&self, step: usize, schema: &SchemaRef, batches: &Batches, before_us: &[Vec<Option<i64>>]) -> Result<RecordBatch, String> {
+    fn late(
+        &self,
+        step: usize,
+        schema: &SchemaRef,
+        batches: &Batches,
+        before_us: &[Vec<Option<i64>>],
+    ) -> Result<RecordBatch, String> {
         let mut edges = self.stage().edges.iter().zip(before_us);
         let Some((edge, before_us)) = edges.find(|(edge, _)| edge.step == step) else {
             return Ok(RecordBatch::new_empty(Arc::clone(schema)));

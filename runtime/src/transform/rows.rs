@@ -1,6 +1,6 @@
-//! Rows that can be computed and rows that can't. Evaluation changes nothing: where it fails on a batch, the rows at fault are found by
-//! halving it, and they alone are bad. The halves are copies: a slice shares the buffers of the whole, and some kernels look at all of a
-//! buffer, a bad row's bytes included.
+//! Rows that can be computed and rows that can't. Evaluation changes nothing: where it fails on a batch, the rows at
+//! fault are found by halving it, and they alone are bad. The halves are copies: a slice shares the buffers of the
+//! whole, and some kernels look at all of a buffer, a bad row's bytes included.
 
 use std::ops::Range;
 
@@ -46,9 +46,12 @@ impl Rows {
     }
 }
 
-/// Evaluates a batch. Mostly one result comes back; around rows at fault the batch comes back in parts, in the order of rows. These rows come by
-/// their place, each with what it fails by.
-pub fn by_halves<T, E: From<String>>(batch: &RecordBatch, attempt: &dyn Fn(&RecordBatch) -> Result<T, E>) -> (Vec<T>, Vec<(usize, E)>) {
+/// Evaluates a batch. Mostly one result comes back; around rows at fault the batch comes back in parts, in the order of
+/// rows. These rows come by their place, each with what it fails by.
+pub fn by_halves<T, E: From<String>>(
+    batch: &RecordBatch,
+    attempt: &dyn Fn(&RecordBatch) -> Result<T, E>,
+) -> (Vec<T>, Vec<(usize, E)>) {
     let (mut good, mut bad) = (Vec::with_capacity(1), Vec::new());
     match attempt(batch) {
         Ok(evaluated) => good.push(evaluated),
@@ -93,7 +96,9 @@ pub fn coalesced(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Vec<Re
         match together.len() {
             0 => {}
             1 => out.append(together),
-            _ => out.push(concat_batches(schema, &*together).map_err(|e| Failure::bug(format!("rows of closed windows: {e}")))?),
+            _ => out.push(
+                concat_batches(schema, &*together).map_err(|e| Failure::bug(format!("rows of closed windows: {e}")))?,
+            ),
         }
         together.clear();
         Ok(())

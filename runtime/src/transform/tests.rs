@@ -12,13 +12,14 @@ use crate::fixtures;
 use crate::sink;
 
 fn schema(columns: &[(&str, DataType, bool)]) -> SchemaRef {
-    let fields = columns
-        .iter()
-        .map(|(name, data_type, nullable)| Column { name: (*name).into(), data_type: data_type.clone(), nullable: *nullable }.to_field());
+    let fields = columns.iter().map(|(name, data_type, nullable)| {
+        Column { name: (*name).into(), data_type: data_type.clone(), nullable: *nullable }.to_field()
+    });
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// A source with `text` and `at`, event time `at`; a map that keeps `number = cast(text as bigint)` where it is not negative; a sink.
+/// A source with `text` and `at`, event time `at`; a map that keeps `number = cast(text as bigint)` where it is not
+/// negative; a sink.
 fn stateless() -> Stateless {
     with_map(&DataType::String, "cast(text as bigint) >= 0", "cast(text as bigint)", &DataType::Bigint)
 }
@@ -26,12 +27,20 @@ fn stateless() -> Stateless {
 /// The same with a column `text` of a type, and a map's condition and its column `number`.
 fn with_map(text: &DataType, filter: &str, number: &str, of: &DataType) -> Stateless {
     let decoded = schema(&[("text", text.clone(), true), ("at", DataType::Timestamp, true)]);
-    let rows = schema(&[("text", text.clone(), true), ("at", DataType::Timestamp, true), (EVENT_TIME, DataType::Timestamp, false)]);
+    let rows = schema(&[
+        ("text", text.clone(), true),
+        ("at", DataType::Timestamp, true),
+        (EVENT_TIME, DataType::Timestamp, false),
+    ]);
     let number = expr::compile(number, &rows, "number").unwrap();
     let output = schema(&[("number", of.clone(), true), (EVENT_TIME, DataType::Timestamp, false)]);
     let event_time = fixtures::event_time(expr::compile("at", &decoded, EVENT_TIME).unwrap());
     let source = fixtures::source("in", Some(event_time), Arc::clone(&rows));
-    let map = Map { input: Input::Source(0), filter: Some(expr::compile_predicate(filter, &rows).unwrap()), columns: vec![number] };
+    let map = Map {
+        input: Input::Source(0),
+        filter: Some(expr::compile_predicate(filter, &rows).unwrap()),
+        columns: vec![number],
+    };
     let step = Step { name: "numbers".into(), op: StepOp::Map(map), schema: output };
     let sink = fixtures::sink("out", Input::Step(0), schema(&[("number", of.clone(), true)]));
     let plan = fixtures::plan(vec![source], vec![step], vec![sink]);
@@ -39,20 +48,34 @@ fn with_map(text: &DataType, filter: &str, number: &str, of: &DataType) -> State
     Stateless::new(Graph::of(Arc::new(plan)), 0, fitness)
 }
 
-/// Texts that come out as numbers, the rows at fault, and how many rows were filtered. `at` is null for an empty text, and later than allowed
-/// for 99.
+/// Texts that come out as numbers, the rows at fault, and how many rows were filtered. `at` is null for an empty text,
+/// and later than allowed for 99.
 fn check(texts: &[&str], numbers: &[i64], bad: &[(usize, &str)], filtered: u64) {
     let times: TimestampMicrosecondArray =
         texts.iter().map(|t| (!t.is_empty()).then_some(if *t == "99" { 1_001 } else { 1_000 })).collect();
-    let columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(texts.to_vec())), Arc::new(times.with_timezone("UTC"))];
-    let decoded = RecordBatch::try_new(schema(&[("text", DataType::String, true), ("at", DataType::Timestamp, true)]), columns).unwrap();
+    let columns: Vec<ArrayRef> =
+        vec![Arc::new(StringArray::from(texts.to_vec())), Arc::new(times.with_timezone("UTC"))];
+    let decoded =
+        RecordBatch::try_new(schema(&[("text", DataType::String, true), ("at", DataType::Timestamp, true)]), columns)
+            .unwrap();
     let (good, found) = stateless().evaluate(&decoded, &[], Some(1_000));
-    let written: Vec<i64> =
-        good.iter().flat_map(|e| &e.sink_rows).flat_map(|b| b.column(0).as_primitive::<Int64Type>().values().to_vec()).collect();
+    let written: Vec<i64> = good
+        .iter()
+        .flat_map(|e| &e.sink_rows)
+        .flat_map(|b| b.column(0).as_primitive::<Int64Type>().values().to_vec())
+        .collect();
     assert_eq!(written, Int64Array::from(numbers.to_vec()).values().to_vec(), "{texts:?}");
     assert_eq!(good.iter().map(|e| e.filtered).sum::<u64>(), filtered, "{texts:?}");
-    assert_eq!(good.iter().map(|e| e.rows).sum::<usize>() + found.len(), texts.len(), "every row is good or bad: {texts:?}");
-    assert_eq!(found.iter().map(|b| b.row).collect::<Vec<_>>(), bad.iter().map(|(row, _)| *row).collect::<Vec<_>>(), "{texts:?}");
+    assert_eq!(
+        good.iter().map(|e| e.rows).sum::<usize>() + found.len(),
+        texts.len(),
+        "every row is good or bad: {texts:?}"
+    );
+    assert_eq!(
+        found.iter().map(|b| b.row).collect::<Vec<_>>(),
+        bad.iter().map(|(row, _)| *row).collect::<Vec<_>>(),
+        "{texts:?}"
+    );
     for (found, (_, reason)) in found.iter().zip(bad) {
         match &found.why {
             Why::Unfit(why) => assert!(why.contains(reason), "{reason:?} should be in {why:?}"),
@@ -105,15 +128,26 @@ fn a_row_at_fault_is_found_among_many_whatever_fails() {
     const ROWS: usize = 1_000;
     const BAD: usize = 437;
     let binary = |bad: &[u8]| -> ArrayRef {
-        Arc::new((0..ROWS).map(|i| Some(if i == BAD { bad.to_vec() } else { format!("é{i}").into_bytes() })).collect::<BinaryArray>())
+        Arc::new(
+            (0..ROWS)
+                .map(|i| Some(if i == BAD { bad.to_vec() } else { format!("é{i}").into_bytes() }))
+                .collect::<BinaryArray>(),
+        )
     };
     let text = |bad: &str| -> ArrayRef {
-        Arc::new((0..ROWS).map(|i| Some(if i == BAD { bad.to_owned() } else { i.to_string() })).collect::<StringArray>())
+        Arc::new(
+            (0..ROWS).map(|i| Some(if i == BAD { bad.to_owned() } else { i.to_string() })).collect::<StringArray>(),
+        )
     };
     let cases: [(DataType, ArrayRef, &str, DataType); 9] = [
         (DataType::Binary, binary(b"a\xffb"), "cast(text as string)", DataType::String),
         (DataType::Binary, binary(b"\xc3"), "upper(cast(text as string))", DataType::String),
-        (DataType::Binary, binary(b"\xff"), "case when text is not null then cast(text as string) end", DataType::String),
+        (
+            DataType::Binary,
+            binary(b"\xff"),
+            "case when text is not null then cast(text as string) end",
+            DataType::String,
+        ),
         (DataType::String, text("0"), "1 / cast(text as bigint)", DataType::Bigint),
         (DataType::String, text("x"), "cast(text as decimal(10,2))", DataType::Decimal { precision: 10, scale: 2 }),
         (DataType::String, text("9223372036854775807"), "cast(text as bigint) * 2", DataType::Bigint),
@@ -125,8 +159,11 @@ fn a_row_at_fault_is_found_among_many_whatever_fails() {
         let values = if sql.starts_with("1 /") { shifted(&values, BAD) } else { values };
         let times: TimestampMicrosecondArray = (0..ROWS).map(|_| Some(1_000)).collect();
         let columns: Vec<ArrayRef> = vec![values, Arc::new(times.with_timezone("UTC"))];
-        let decoded =
-            RecordBatch::try_new(schema(&[("text", data_type.clone(), true), ("at", DataType::Timestamp, true)]), columns).unwrap();
+        let decoded = RecordBatch::try_new(
+            schema(&[("text", data_type.clone(), true), ("at", DataType::Timestamp, true)]),
+            columns,
+        )
+        .unwrap();
         let (good, bad) = with_map(&data_type, "text is not null", sql, &of).evaluate(&decoded, &[], None);
         assert_eq!(bad.iter().map(|b| b.row).collect::<Vec<_>>(), [BAD], "{sql}: {:?}", bad.first());
         assert_eq!(good.iter().map(|e| e.rows).sum::<usize>(), ROWS - 1, "{sql}");
@@ -138,7 +175,11 @@ fn a_row_at_fault_is_found_among_many_whatever_fails() {
 /// The text `0` at one place only: the numbers before it go up from 1.
 fn shifted(values: &ArrayRef, bad: usize) -> ArrayRef {
     let texts = values.as_string::<i32>().iter().enumerate();
-    Arc::new(texts.map(|(i, text)| if i == bad { text.map(str::to_owned) } else { Some((i + 1).to_string()) }).collect::<StringArray>())
+    Arc::new(
+        texts
+            .map(|(i, text)| if i == bad { text.map(str::to_owned) } else { Some((i + 1).to_string()) })
+            .collect::<StringArray>(),
+    )
 }
 
 /// Each source's lanes have what its rows come to, in the order of their sinks, and nothing of another one's.

@@ -1,5 +1,5 @@
-//! A store whose next commit goes wrong in a chosen way, whose data files fail for a while, and that holds log checkpoints back; and one
-//! that loses parts of uploads.
+//! A store whose next commit goes wrong in a chosen way, whose data files fail for a while, and that holds log
+//! checkpoints back; and one that loses parts of uploads.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -115,7 +115,9 @@ impl Faulty {
             Some(Fault::Anew(commits)) => {
                 let folder = path.as_ref().rsplit_once('/').unwrap().0.to_owned();
                 for (version, commit) in commits {
-                    self.inner.put(&Path::from(format!("{folder}/{version:020}.json")), Bytes::from(commit).into()).await?;
+                    self.inner
+                        .put(&Path::from(format!("{folder}/{version:020}.json")), Bytes::from(commit).into())
+                        .await?;
                 }
                 self.inner.put_opts(path, payload, options).await
             }
@@ -173,7 +175,13 @@ impl MultipartStore for LossyParts {
         })
     }
 
-    fn put_part<'a, 'b, 'c, 'd>(&'a self, path: &'b Path, id: &'c MultipartId, number: usize, data: PutPayload) -> Pending<'d, PartId>
+    fn put_part<'a, 'b, 'c, 'd>(
+        &'a self,
+        path: &'b Path,
+        id: &'c MultipartId,
+        number: usize,
+        data: PutPayload,
+    ) -> Pending<'d, PartId>
     where
         'a: 'd,
         'b: 'd,
@@ -186,7 +194,12 @@ impl MultipartStore for LossyParts {
         })
     }
 
-    fn complete_multipart<'a, 'b, 'c, 'd>(&'a self, path: &'b Path, id: &'c MultipartId, parts: Vec<PartId>) -> Pending<'d, PutResult>
+    fn complete_multipart<'a, 'b, 'c, 'd>(
+        &'a self,
+        path: &'b Path,
+        id: &'c MultipartId,
+        parts: Vec<PartId>,
+    ) -> Pending<'d, PutResult>
     where
         'a: 'd,
         'b: 'd,

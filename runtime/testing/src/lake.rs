@@ -1,4 +1,5 @@
-//! A folder for one Delta table, and what a reader finds in it: the log's JSON and the Parquet files, not read by the code under test.
+//! A folder for one Delta table, and what a reader finds in it: the log's JSON and the Parquet files, not read by the
+//! code under test.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,8 +15,11 @@ use weir_plan::outputs::Output;
 use weir_plan::plan::{DeltaSink, Input, Maintenance, Sink, SinkKind};
 
 /// For what comes back: only a test that fails waits for so long.
-pub const QUICK: RetryPolicy =
-    RetryPolicy { first: Duration::from_millis(1), max: Duration::from_millis(2), give_up_after: Duration::from_secs(60) };
+pub const QUICK: RetryPolicy = RetryPolicy {
+    first: Duration::from_millis(1),
+    max: Duration::from_millis(2),
+    give_up_after: Duration::from_secs(60),
+};
 /// For what stays away.
 pub const SOON_GIVEN_UP: RetryPolicy = RetryPolicy { give_up_after: Duration::from_millis(50), ..QUICK };
 
@@ -140,10 +144,13 @@ impl Lake {
     }
 
     pub fn read(&self, add: &Value) -> Vec<RecordBatch> {
-        let url = url::Url::parse(&format!("file://{}/table/{}", self.dir.path().display(), add["path"].as_str().unwrap())).unwrap();
+        let url =
+            url::Url::parse(&format!("file://{}/table/{}", self.dir.path().display(), add["path"].as_str().unwrap()))
+                .unwrap();
         let file = std::fs::File::open(url.to_file_path().unwrap()).unwrap();
         assert_eq!(file.metadata().unwrap().len(), add["size"].as_u64().unwrap());
-        let reader = parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
+        let reader =
+            parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap();
         reader.map(|batch| batch.unwrap()).collect()
     }
 }

@@ -1,4 +1,5 @@
-//! For tests: an object store with a hand between it and its user. What goes wrong is the [`Meddler`]'s; everything else passes through.
+//! For tests: an object store with a hand between it and its user. What goes wrong is the [`Meddler`]'s; everything
+//! else passes through.
 
 use std::fmt::{Debug, Display, Formatter};
 use std::ops::Range;
@@ -10,8 +11,8 @@ use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions,
-    PutPayload, PutResult, Result,
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
 /// What becomes of some calls.
@@ -63,7 +64,11 @@ impl<M: Meddler> ObjectStore for Meddled<M> {
         self.0.put(at, payload, options)
     }
 
-    fn put_multipart_opts<'a, 'b, 'c>(&'a self, at: &'b Path, options: PutMultipartOptions) -> Pending<'c, Box<dyn MultipartUpload>>
+    fn put_multipart_opts<'a, 'b, 'c>(
+        &'a self,
+        at: &'b Path,
+        options: PutMultipartOptions,
+    ) -> Pending<'c, Box<dyn MultipartUpload>>
     where
         'a: 'c,
         'b: 'c,

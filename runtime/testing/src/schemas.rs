@@ -10,8 +10,11 @@ use weir_base::failure::Result;
 use weir_base::retry::RetryPolicy;
 use weir_decode::schemas::{Effort, Known, Registry, SchemaId};
 
-const QUICK: RetryPolicy =
-    RetryPolicy { first: Duration::from_millis(1), max: Duration::from_millis(2), give_up_after: Duration::from_millis(50) };
+const QUICK: RetryPolicy = RetryPolicy {
+    first: Duration::from_millis(1),
+    max: Duration::from_millis(2),
+    give_up_after: Duration::from_millis(50),
+};
 
 /// Patient with what is away for a moment only, and never with what is absent.
 pub const EFFORT: Effort = Effort {

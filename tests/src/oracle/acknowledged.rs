@@ -14,7 +14,8 @@ pub fn contradictions(manifests: &[Manifest]) -> Vec<String> {
     // What is in the tables for certain, and what may not be there yet.
     let (mut there, mut in_doubt) = (Newest::new(), Newest::new());
     let mut lineage = manifests.first().map(|m| m.lineage.as_str());
-    // Of what was collected, only what the first manifest that is left says is known; behind a claim, not which epoch was in doubt.
+    // Of what was collected, only what the first manifest that is left says is known; behind a claim, not which epoch
+    // was in doubt.
     let collected = manifests.first().filter(|first| first.epoch > 1);
     if let Some(first) = collected {
         there.clone_from(&first.acknowledged);
@@ -40,7 +41,10 @@ pub fn contradictions(manifests: &[Manifest]) -> Vec<String> {
             there.append(&mut in_doubt);
         }
         if there != manifest.acknowledged {
-            found.push(format!("epoch {}: {there:?} are in the tables, the manifest says {:?}", manifest.epoch, manifest.acknowledged));
+            found.push(format!(
+                "epoch {}: {there:?} are in the tables, the manifest says {:?}",
+                manifest.epoch, manifest.acknowledged
+            ));
         }
         if !manifest.is_claim {
             let table = |sink: &String| Some((sink.clone(), manifest.tables.get(sink)?.clone()));
@@ -61,7 +65,8 @@ mod tests {
     use super::*;
 
     fn claim(epoch: u64, acknowledged: &[(&str, u64)]) -> Manifest {
-        let newest = acknowledged.iter().map(|(sink, epoch)| (((*sink).to_owned(), "id".to_owned()), (1, *epoch))).collect();
+        let newest =
+            acknowledged.iter().map(|(sink, epoch)| (((*sink).to_owned(), "id".to_owned()), (1, *epoch))).collect();
         let tables = ["a", "b"].map(|sink| (sink.to_owned(), "id".to_owned())).into();
         Manifest { is_claim: true, tables, acknowledged: newest, ..Manifest::empty(epoch) }
     }

@@ -51,7 +51,9 @@ impl Aggregate {
             _ if count == 0 => Value::Null,
             Self::Sum(_) => return sum(&values),
             Self::Avg(_) => Value::Double(values.iter().map(|v| v.number().unwrap()).sum::<f64>() / count as f64),
-            Self::Min(_) => values.into_iter().reduce(|a, b| if b.compare(&a).unwrap().is_lt() { b } else { a }).unwrap().shown(),
+            Self::Min(_) => {
+                values.into_iter().reduce(|a, b| if b.compare(&a).unwrap().is_lt() { b } else { a }).unwrap().shown()
+            }
             _ => values.into_iter().reduce(|a, b| if b.compare(&a).unwrap().is_gt() { b } else { a }).unwrap().shown(),
         })
     }
@@ -59,7 +61,8 @@ impl Aggregate {
 
 /// The exact sum has to fit; what comes on the way does not.
 fn sum(values: &[Value]) -> Result<Value, NoValue> {
-    let ints: Option<i128> = values.iter().map(|v| if let Value::Int(i) = v { Some(i128::from(*i)) } else { None }).sum();
+    let ints: Option<i128> =
+        values.iter().map(|v| if let Value::Int(i) = v { Some(i128::from(*i)) } else { None }).sum();
     match ints {
         Some(sum) => i64::try_from(sum).map(Value::Int).map_err(|_| NoValue),
         None => Ok(values.iter().cloned().reduce(add).unwrap()),

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-/// Doubles may differ by this much of the greater one: partial sums merge in another order. Everything else must be the same.
+/// Doubles may differ by this much of the greater one: partial sums merge in another order. Everything else must be the
+/// same.
 pub const RELATIVE_BOUND: f64 = 1e-9;
 
 /// What differs, a sentence per row; empty if nothing.
@@ -35,10 +36,18 @@ pub fn differences(expected: &[Json], found: &[Json]) -> Vec<String> {
 pub fn assert_same_rows(expected: &[Json], found: &[Json]) {
     let all = differences(expected, found);
     let shown: Vec<_> = all.iter().take(10).cloned().collect();
-    assert!(all.is_empty(), "{} rows expected, {} found, {} differences:\n{}", expected.len(), found.len(), all.len(), shown.join("\n"));
+    assert!(
+        all.is_empty(),
+        "{} rows expected, {} found, {} differences:\n{}",
+        expected.len(),
+        found.len(),
+        all.len(),
+        shown.join("\n")
+    );
 }
 
-/// Rows by everything in them but their doubles; the doubles of each such row, sorted, in the order of the columns' names.
+/// Rows by everything in them but their doubles; the doubles of each such row, sorted, in the order of the columns'
+/// names.
 fn by_exact_part(rows: &[Json]) -> BTreeMap<String, Vec<Vec<f64>>> {
     let mut out: BTreeMap<String, Vec<Vec<f64>>> = BTreeMap::new();
     for row in rows {

@@ -25,8 +25,11 @@ impl Pipeline {
     }
 
     fn source(&self, site: &Site) -> Json {
-        let columns: Vec<Json> =
-            self.columns.iter().map(|c| json!({"name": c.name, "type": c.r#type.ddl(), "required": c.required})).collect();
+        let columns: Vec<Json> = self
+            .columns
+            .iter()
+            .map(|c| json!({"name": c.name, "type": c.r#type.ddl(), "required": c.required}))
+            .collect();
         let mut event_time = json!({"expr": self.event_time, "watermarkDelay": duration(self.delay_us)});
         for (field, us) in [
             ("idleAfter", self.idle_after_us),
@@ -82,11 +85,15 @@ impl Pipeline {
         if self.bad_records.are_kept() && self.keeps_bad_rows {
             for step in ["windows", "after"].into_iter().filter(|step| *step == "windows" || self.after.is_some()) {
                 let name = format!("bad-{step}");
-                sinks.push(json!({"name": name, "from": step, "output": "Rejected", "delta": {"uri": site.side_uri(&name)}}));
+                sinks.push(
+                    json!({"name": name, "from": step, "output": "Rejected", "delta": {"uri": site.side_uri(&name)}}),
+                );
             }
         }
         if self.keeps_late {
-            sinks.push(json!({"name": "late", "from": "windows", "output": "Late", "delta": {"uri": site.side_uri("late")}}));
+            sinks.push(
+                json!({"name": "late", "from": "windows", "output": "Late", "delta": {"uri": site.side_uri("late")}}),
+            );
         }
         sinks
     }

@@ -1,4 +1,5 @@
-//! The scalar expressions that test pipelines use, as SQL text for the engine and as an evaluation for the oracle. Nulls as SQL has them.
+//! The scalar expressions that test pipelines use, as SQL text for the engine and as an evaluation for the oracle.
+//! Nulls as SQL has them.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -105,7 +106,9 @@ impl Expr {
             Self::Multiply(a, b) => arithmetic(&a.eval(row)?, &b.eval(row)?, |x, y| x * y, |x, y| x * y)?,
             Self::Divide(a, b) => by_divisor(&a.eval(row)?, &b.eval(row)?, |x, y| x / y, |x, y| x / y)?,
             Self::Modulo(a, b) => by_divisor(&a.eval(row)?, &b.eval(row)?, |x, y| x % y, |x, y| x % y)?,
-            Self::Compare(a, op, b) => a.eval(row)?.compare(&b.eval(row)?).map_or(Value::Null, |o| Value::Bool(op.holds(o))),
+            Self::Compare(a, op, b) => {
+                a.eval(row)?.compare(&b.eval(row)?).map_or(Value::Null, |o| Value::Bool(op.holds(o)))
+            }
             Self::And(a, b) => match truth(&a.eval(row)?) {
                 Some(false) => Value::Bool(false),
                 left => match (left, truth(&b.eval(row)?)) {
@@ -183,7 +186,12 @@ fn truth(value: &Value) -> Option<bool> {
 }
 
 /// Integers in 128 bits, where nothing of 64 overflows; what does not come back to 64 is no value.
-fn arithmetic(a: &Value, b: &Value, ints: fn(i128, i128) -> i128, doubles: fn(f64, f64) -> f64) -> Result<Value, NoValue> {
+fn arithmetic(
+    a: &Value,
+    b: &Value,
+    ints: fn(i128, i128) -> i128,
+    doubles: fn(f64, f64) -> f64,
+) -> Result<Value, NoValue> {
     Ok(match (a, b) {
         (Value::Null, _) | (_, Value::Null) => Value::Null,
         (Value::Int(x), Value::Int(y)) => Value::Int(ints((*x).into(), (*y).into()).try_into().map_err(|_| NoValue)?),
@@ -192,7 +200,12 @@ fn arithmetic(a: &Value, b: &Value, ints: fn(i128, i128) -> i128, doubles: fn(f6
 }
 
 /// Of integers; by 0 there is none. Doubles have their infinities and NaN.
-fn by_divisor(a: &Value, b: &Value, ints: fn(i128, i128) -> i128, doubles: fn(f64, f64) -> f64) -> Result<Value, NoValue> {
+fn by_divisor(
+    a: &Value,
+    b: &Value,
+    ints: fn(i128, i128) -> i128,
+    doubles: fn(f64, f64) -> f64,
+) -> Result<Value, NoValue> {
     match (a, b) {
         (Value::Int(_), Value::Int(0)) => Err(NoValue),
         _ => arithmetic(a, b, ints, doubles),
@@ -216,7 +229,9 @@ mod tests {
 
     #[test]
     fn what_an_integer_can_not_hold_has_no_value() {
-        let row: Row = [("least", i64::MIN), ("most", i64::MAX), ("zero", 0), ("m", -1)].map(|(n, i)| (n.to_owned(), Value::Int(i))).into();
+        let row: Row = [("least", i64::MIN), ("most", i64::MAX), ("zero", 0), ("m", -1)]
+            .map(|(n, i)| (n.to_owned(), Value::Int(i)))
+            .into();
         let of = |e: Expr| e.eval(&row);
         assert_eq!(of(Expr::Negate(column("least"))), Err(NoValue));
         assert_eq!(of(Expr::Negate(column("most"))), Ok(Value::Int(-i64::MAX)));
@@ -228,7 +243,10 @@ mod tests {
         assert_eq!(of(Expr::Divide(column("m"), column("zero"))), Err(NoValue));
         assert_eq!(of(Expr::Divide(Box::new(Expr::Int(-7)), Box::new(Expr::Int(2)))), Ok(Value::Int(-3)));
         assert_eq!(of(Expr::Modulo(Box::new(Expr::Int(-7)), Box::new(Expr::Int(2)))), Ok(Value::Int(-1)));
-        assert_eq!(of(Expr::Divide(Box::new(Expr::Double(-1.0)), column("zero"))), Ok(Value::Double(f64::NEG_INFINITY)));
+        assert_eq!(
+            of(Expr::Divide(Box::new(Expr::Double(-1.0)), column("zero"))),
+            Ok(Value::Double(f64::NEG_INFINITY))
+        );
     }
 
     #[test]

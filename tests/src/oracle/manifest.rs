@@ -54,7 +54,8 @@ pub struct Manifest {
     pub committed: BTreeMap<String, u64>,
     /// The id of each sink's table.
     pub tables: BTreeMap<String, String>,
-    /// By sink and table id, the newest epoch that is said to have been there before, behind the generation that began its lineage.
+    /// By sink and table id, the newest epoch that is said to have been there before, behind the generation that began
+    /// its lineage.
     pub acknowledged: BTreeMap<(String, String), (u64, u64)>,
 }
 
@@ -146,8 +147,8 @@ pub fn all_of_it(name: &str) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// All manifests of a checkpoint in a local folder (an S3 server's, too: its buckets are folders), by number; of them what belongs to one pipeline of
-/// the document.
+/// All manifests of a checkpoint in a local folder (an S3 server's, too: its buckets are folders), by number; of them
+/// what belongs to one pipeline of the document.
 ///
 /// # Panics
 /// If one can't be read: manifests are created whole, so there are no half ones.
@@ -221,15 +222,21 @@ pub fn parse(json: &Json) -> Manifest {
     let (pinned, name, id) = if is_v1 { ("tables", "sink", "tableId") } else { ("sinks", "name", "id") };
     let source = &json["sources"][0];
     // The one step with a state, over all tasks; a first claim may have none yet.
-    let steps: Vec<&Json> = json["tasks"].as_array().unwrap().iter().flat_map(|t| t["steps"].as_array().unwrap()).collect();
+    let steps: Vec<&Json> =
+        json["tasks"].as_array().unwrap().iter().flat_map(|t| t["steps"].as_array().unwrap()).collect();
     let over_steps = |field: &str| -> u64 { steps.iter().map(|s| number(s, field)).sum() };
     let over_inputs = |field: &str| if is_v1 { over_steps(field) } else { over_inputs(&steps, field) };
-    let committed: BTreeMap<_, _> =
-        json["committables"].as_array().unwrap().iter().map(|c| (c["sink"].as_str().unwrap().to_owned(), number(c, "rows"))).collect();
+    let committed: BTreeMap<_, _> = json["committables"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|c| (c["sink"].as_str().unwrap().to_owned(), number(c, "rows")))
+        .collect();
     let lineage = json["lineage"].as_str().unwrap();
     let begun = lineage.split_once('.').map_or(1, |(_, begun)| begun.parse().unwrap());
     let of_this = list(&json["acknowledged"]).map(|of| (place(of, "sink", id), (begun, number(of, "epoch"))));
-    let of_former = list(&json["acknowledgedBefore"]).map(|of| (place(of, "sink", id), (number(of, "begun"), number(of, "epoch"))));
+    let of_former =
+        list(&json["acknowledgedBefore"]).map(|of| (place(of, "sink", id), (number(of, "begun"), number(of, "epoch"))));
     Manifest {
         epoch: number(json, "epoch"),
         lineage: lineage.to_owned(),
@@ -263,7 +270,11 @@ pub fn parse(json: &Json) -> Manifest {
             .flat_map(|s| list(&s["inputs"]))
             .map(|i| (time(i, "watermarkBeforeUs"), time(i, "watermarkAfterUs")))
             .collect(),
-        tables_of_steps: steps.iter().flat_map(|s| list(&s["tables"])).map(|t| (number(t, "entries"), time(t, "horizonUs"))).collect(),
+        tables_of_steps: steps
+            .iter()
+            .flat_map(|s| list(&s["tables"]))
+            .map(|t| (number(t, "entries"), time(t, "horizonUs")))
+            .collect(),
         rows_bad: json["tasks"].as_array().unwrap().iter().flat_map(|task| counts(&task["rowsBad"])).collect(),
         committed_rows: committed.values().sum(),
         committed,
@@ -292,11 +303,13 @@ fn counts(json: &Json) -> BTreeMap<String, u64> {
 }
 
 fn totals(json: &Json) -> Totals {
-    let over = |what: &str, field: &str| json[what].as_object().unwrap().values().map(|of_one| number(of_one, field)).sum();
+    let over =
+        |what: &str, field: &str| json[what].as_object().unwrap().values().map(|of_one| number(of_one, field)).sum();
     // Left out where there are none.
     let if_there = |field: &str| json["sources"].as_object().unwrap().values().filter_map(|s| s[field].as_u64()).sum();
     let (tombstones, unreadable) = (if_there("tombstones"), if_there("unreadable"));
-    let [read, dropped, rejected, filtered, lost] = ["read", "dropped", "rejected", "filtered", "lost"].map(|field| over("sources", field));
+    let [read, dropped, rejected, filtered, lost] =
+        ["read", "dropped", "rejected", "filtered", "lost"].map(|field| over("sources", field));
     Totals {
         epochs: number(json, "epochs"),
         read,

@@ -1,5 +1,5 @@
-//! Several pipelines in one document, whose rows meet nowhere: what belongs to one of them is told from the others by how the names of its sources,
-//! steps and sinks begin. Everything else of the oracle looks at one pipeline at a time.
+//! Several pipelines in one document, whose rows meet nowhere: what belongs to one of them is told from the others by
+//! how the names of its sources, steps and sinks begin. Everything else of the oracle looks at one pipeline at a time.
 
 use serde_json::Value as Json;
 
@@ -21,7 +21,8 @@ pub fn add(document: &mut Json, other: Json, prefix: &str) {
     }
 }
 
-/// What a manifest says of one of them, under the names that it has alone. `name_of` gives that name, for a node that belongs to it.
+/// What a manifest says of one of them, under the names that it has alone. `name_of` gives that name, for a node that
+/// belongs to it.
 ///
 /// # Panics
 /// If it is no manifest.

@@ -1,5 +1,5 @@
-//! A pipeline as the tests describe it: one source, a map, a tumbling window, a map, one sink; and what it makes of records and groups.
-//! [`Pipeline::document`] writes it for the engine.
+//! A pipeline as the tests describe it: one source, a map, a tumbling window, a map, one sink; and what it makes of
+//! records and groups. [`Pipeline::document`] writes it for the engine.
 
 use serde_json::Value as Json;
 
@@ -149,7 +149,8 @@ impl Pipeline {
         Self { bad_records: BadRecords::Output, keeps_late: true, ..Self::rides() }
     }
 
-    /// A record as a row of the source; `None` if it can't be taken in by the document's columns, or comes from the future of `clock_us`.
+    /// A record as a row of the source; `None` if it can't be taken in by the document's columns, or comes from the
+    /// future of `clock_us`.
     #[must_use]
     pub fn decode(&self, record: &Stored, clock_us: i64) -> Option<(i64, Row)> {
         let json: Json = serde_json::from_slice(record.value.as_deref()?).ok()?;
@@ -163,19 +164,24 @@ impl Pipeline {
             row.insert(column.name.clone(), value);
         }
         match row[&self.event_time] {
-            Value::Time(t) if t <= clock_us.saturating_add(self.max_future_us.unwrap_or(MAX_FUTURE_US)) => Some((t, row)),
+            Value::Time(t) if t <= clock_us.saturating_add(self.max_future_us.unwrap_or(MAX_FUTURE_US)) => {
+                Some((t, row))
+            }
             _ => None,
         }
     }
 
-    /// Whether a decoded row can be taken in: no expression up to the window fails on it. A late row is not looked at any further.
+    /// Whether a decoded row can be taken in: no expression up to the window fails on it. A late row is not looked at
+    /// any further.
     #[must_use]
     pub fn takes(&self, time_us: i64, row: &Row, watermark_us: Option<i64>) -> bool {
         let is_late = watermark_us.is_some_and(|w| self.window_of(time_us) + self.window_us <= w);
         match self.before_windows(row) {
             Err(NoValue) => false,
             Ok(None) => true,
-            Ok(Some(row)) => is_late || self.aggregates.iter().filter_map(|(_, a)| a.argument()).all(|e| e.eval(&row).is_ok()),
+            Ok(Some(row)) => {
+                is_late || self.aggregates.iter().filter_map(|(_, a)| a.argument()).all(|e| e.eval(&row).is_ok())
+            }
         }
     }
 
@@ -229,7 +235,12 @@ impl Map {
     pub fn apply(&self, row: &Row) -> Result<Option<Row>, NoValue> {
         match &self.filter {
             Some(filter) if !filter.lets_through(row)? => Ok(None),
-            _ => self.columns.iter().map(|(name, e)| Ok((name.clone(), e.eval(row)?))).collect::<Result<_, _>>().map(Some),
+            _ => self
+                .columns
+                .iter()
+                .map(|(name, e)| Ok((name.clone(), e.eval(row)?)))
+                .collect::<Result<_, _>>()
+                .map(Some),
         }
     }
 }

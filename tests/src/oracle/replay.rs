@@ -91,9 +91,15 @@ pub fn replay_topics(pipeline: &Pipeline, records: Records<'_>, manifests: &[Man
     replay_damaged(pipeline, records, &Destroyed::new(), manifests)
 }
 
-/// The same of a log that was damaged. `records` has what was destroyed, too: which of it the pipeline cannot have read is derived from the ranges.
+/// The same of a log that was damaged. `records` has what was destroyed, too: which of it the pipeline cannot have read
+/// is derived from the ranges.
 #[must_use]
-pub fn replay_damaged(pipeline: &Pipeline, records: Records<'_>, destroyed: &Destroyed, manifests: &[Manifest]) -> Outcome {
+pub fn replay_damaged(
+    pipeline: &Pipeline,
+    records: Records<'_>,
+    destroyed: &Destroyed,
+    manifests: &[Manifest],
+) -> Outcome {
     let mut state = State { pipeline, records, destroyed, held: Held::default(), out: Outcome::default() };
     for pair in manifests.windows(2) {
         if !pair[1].is_claim {
@@ -126,8 +132,8 @@ pub fn replay_damaged(pipeline: &Pipeline, records: Records<'_>, destroyed: &Des
     out
 }
 
-/// The outcome if one epoch had read the whole topic. The table's rows do not depend on the cut as long as nothing can be late: where a test
-/// has that (order within the delay), this needs no manifests. Its contradictions mean nothing.
+/// The outcome if one epoch had read the whole topic. The table's rows do not depend on the cut as long as nothing can
+/// be late: where a test has that (order within the delay), this needs no manifests. Its contradictions mean nothing.
 #[must_use]
 pub fn replay_uncut(pipeline: &Pipeline, records: &Contents) -> Outcome {
     let ranges = records.iter().map(|(&partition, all)| {
@@ -197,7 +203,8 @@ impl State<'_> {
     /// Nothing is read twice and nothing left out: each range begins where the last one ended, whoever wrote it.
     fn check_positions(&mut self, manifest: &Manifest) {
         let is_there = |place: &Place| manifest.partitions.iter().any(|p| p.place() == *place);
-        let left_out: BTreeSet<_> = self.held.positions.keys().filter(|place| !is_there(place)).map(|(topic, _)| topic.clone()).collect();
+        let left_out: BTreeSet<_> =
+            self.held.positions.keys().filter(|place| !is_there(place)).map(|(topic, _)| topic.clone()).collect();
         self.expect(manifest.epoch, "topics that are gone", &left_out.iter().cloned().collect(), &manifest.topics_gone);
         self.held.positions.retain(|(topic, _), _| !left_out.contains(topic));
         self.held.partitions.retain(|(topic, _), _| !left_out.contains(topic));
@@ -213,7 +220,8 @@ impl State<'_> {
         }
     }
 
-    /// A partition that is idle has nothing more to read: no record had been acknowledged when the epoch read its clock.
+    /// A partition that is idle has nothing more to read: no record had been acknowledged when the epoch read its
+    /// clock.
     fn check_idle(&mut self, manifest: &Manifest, p: &Partition) {
         if !p.idle {
             return;
@@ -235,7 +243,12 @@ impl State<'_> {
         let mut at = p.start;
         for &(from, to) in &p.lost {
             let within = at <= from && from < to && to <= p.end;
-            self.expect(epoch, &format!("lost range [{from}, {to}) is within partition {}", p.partition), &true, &within);
+            self.expect(
+                epoch,
+                &format!("lost range [{from}, {to}) is within partition {}", p.partition),
+                &true,
+                &within,
+            );
             at = to;
             self.out.lost += u64::try_from(to - from).unwrap_or_default();
         }
@@ -247,9 +260,15 @@ impl State<'_> {
         all.filter(|(from, to)| *from < p.end && p.start < *to).copied().collect()
     }
 
-    /// Exactly what was destroyed is declared as unreadable, each range in one epoch, and leaves as one dead letter where those are kept.
+    /// Exactly what was destroyed is declared as unreadable, each range in one epoch, and leaves as one dead letter
+    /// where those are kept.
     fn check_unreadable(&mut self, epoch: u64, p: &Partition, destroyed: &[(i64, i64)]) {
-        self.expect(epoch, &format!("unreadable ranges of partition {}", p.partition), &destroyed, &p.unreadable.as_slice());
+        self.expect(
+            epoch,
+            &format!("unreadable ranges of partition {}", p.partition),
+            &destroyed,
+            &p.unreadable.as_slice(),
+        );
         for (from, to) in destroyed {
             self.out.unreadable += from.abs_diff(*to);
             if self.pipeline.bad_records.are_kept() {
@@ -269,7 +288,8 @@ impl State<'_> {
             let destroyed = self.destroyed_of(p);
             self.check_unreadable(m.epoch, p, &destroyed);
             let mut watermark = self.held.partitions.get(&p.place()).copied().flatten();
-            let is_gone = |offset: i64| p.lost.iter().chain(&destroyed).any(|(from, to)| (*from..*to).contains(&offset));
+            let is_gone =
+                |offset: i64| p.lost.iter().chain(&destroyed).any(|(from, to)| (*from..*to).contains(&offset));
             for offset in (p.start..p.end).filter(|offset| !is_gone(*offset)) {
                 // A hole: transactions and compaction leave them.
                 let Some(record) = self.records.get(&p.topic, p.partition, offset) else { continue };
@@ -290,7 +310,8 @@ impl State<'_> {
             self.held.partitions.insert(p.place(), watermark);
             self.expect(m.epoch, &format!("watermark of partition {}", p.partition), &watermark, &p.watermark_us);
         }
-        let (rejected, dropped) = if self.pipeline.bad_records.are_kept() { (bad, 0) } else { (Vec::new(), bad.len() as u64) };
+        let (rejected, dropped) =
+            if self.pipeline.bad_records.are_kept() { (bad, 0) } else { (Vec::new(), bad.len() as u64) };
         self.expect(m.epoch, "records read", &read, &m.read);
         self.expect(m.epoch, "tombstones", &tombstones, &m.tombstones);
         self.expect(m.epoch, "records dropped", &dropped, &m.dropped);
@@ -320,8 +341,10 @@ impl State<'_> {
         self.expect(m.epoch, "rows to commit", &(written + beside), &m.committed_rows);
         let windows: BTreeSet<i64> = self.held.open.keys().map(|(start, _)| *start).collect();
         self.expect(m.epoch, "open windows", &(windows.len() as u64), &m.open_windows);
-        let (inputs_us, tables) =
-            (vec![(before, after); m.inputs_us.len()], vec![(self.held.open.len() as u64, after); m.tables_of_steps.len()]);
+        let (inputs_us, tables) = (
+            vec![(before, after); m.inputs_us.len()],
+            vec![(self.held.open.len() as u64, after); m.tables_of_steps.len()],
+        );
         self.expect(m.epoch, "the watermarks of the step", &inputs_us, &m.inputs_us);
         self.expect(m.epoch, "what the step keeps, and below which time it is over", &tables, &m.tables_of_steps);
         self.out.read += read;
@@ -330,8 +353,17 @@ impl State<'_> {
         self.out.rejected.extend(rejected);
         self.out.late += late;
         let Outcome { data_epochs: epochs, read, tombstones, dropped, filtered, late, lost, unreadable, .. } = self.out;
-        let totals =
-            Totals { epochs, read, tombstones, dropped, rejected: self.out.rejected.len() as u64, filtered, late, lost, unreadable };
+        let totals = Totals {
+            epochs,
+            read,
+            tombstones,
+            dropped,
+            rejected: self.out.rejected.len() as u64,
+            filtered,
+            late,
+            lost,
+            unreadable,
+        };
         self.expect(m.epoch, "sums over all epochs", &totals, &m.totals);
     }
 
@@ -350,7 +382,8 @@ impl State<'_> {
         ends.filter(|end| *end <= limit).max()
     }
 
-    /// Puts rows that are not filtered out into their windows; how many came to the windows, and how many of these were late.
+    /// Puts rows that are not filtered out into their windows; how many came to the windows, and how many of these were
+    /// late.
     fn assign(&mut self, rows: Vec<(i64, Row)>, watermark_at_start: Option<i64>) -> (u64, u64) {
         let (mut rows_in, mut late) = (0, 0);
         for (time, row) in rows {
@@ -382,8 +415,9 @@ impl State<'_> {
     fn emit(&mut self, watermark_us: Option<i64>) -> Emitted {
         let mut emitted = Emitted::default();
         let Some(watermark) = watermark_us else { return emitted };
-        let (closed, open): (Open, Open) =
-            std::mem::take(&mut self.held.open).into_iter().partition(|((start, _), _)| start + self.pipeline.window_us <= watermark);
+        let (closed, open): (Open, Open) = std::mem::take(&mut self.held.open)
+            .into_iter()
+            .partition(|((start, _), _)| start + self.pipeline.window_us <= watermark);
         self.held.open = open;
         let kept = self.keeps_bad_rows();
         for ((start, _), rows) in &closed {
@@ -413,7 +447,9 @@ impl State<'_> {
 
     fn expect<T: PartialEq + std::fmt::Debug>(&mut self, epoch: u64, what: &str, derived: &T, manifest: &T) {
         if derived != manifest {
-            self.out.contradictions.push(format!("epoch {epoch}: {what}: derived {derived:?}, the manifest says {manifest:?}"));
+            self.out
+                .contradictions
+                .push(format!("epoch {epoch}: {what}: derived {derived:?}, the manifest says {manifest:?}"));
         }
     }
 }

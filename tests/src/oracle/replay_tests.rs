@@ -33,12 +33,14 @@ fn pipeline() -> Pipeline {
 
 /// One partition's records, each `(k, n, time in ms)`; offsets from 0.
 fn records(all: &[(&str, i64, i64)]) -> BTreeMap<i64, Stored> {
-    let text =
-        |(k, n, ms): &(&str, i64, i64)| json!({"k": k, "n": n, "ts": super::super::time::format_iso(ms * 1000)}).to_string().into_bytes();
+    let text = |(k, n, ms): &(&str, i64, i64)| {
+        json!({"k": k, "n": n, "ts": super::super::time::format_iso(ms * 1000)}).to_string().into_bytes()
+    };
     (0..).zip(all.iter().map(text).map(Stored::from)).collect()
 }
 
-/// An epoch that reads these ranges: `(partition, start, end, idle)`. Its own figures are left empty: only the outcome is looked at.
+/// An epoch that reads these ranges: `(partition, start, end, idle)`. Its own figures are left empty: only the outcome
+/// is looked at.
 fn epoch(number: u64, ranges: &[(i32, i64, i64, bool)]) -> Manifest {
     let partitions = ranges
         .iter()
@@ -78,7 +80,10 @@ fn summary(outcome: &Outcome) -> Vec<String> {
     let mut all: Vec<String> = outcome
         .rows
         .iter()
-        .map(|r| format!("{} {} {} {}", r["k"], &r["window_start"].as_str().unwrap()[20..23], r["cnt"], r["total"]).replace('"', ""))
+        .map(|r| {
+            format!("{} {} {} {}", r["k"], &r["window_start"].as_str().unwrap()[20..23], r["cnt"], r["total"])
+                .replace('"', "")
+        })
         .collect();
     all.sort();
     all
@@ -192,7 +197,11 @@ fn a_range_that_overlaps_or_skips_is_a_contradiction() {
     let topic = Contents::from([(0, records(&[("a", 1, 3), ("a", 2, 4), ("a", 3, 5)]))]);
     for second in [(0, 0, 3, false), (0, 2, 3, false)] {
         let out = replay(&pipeline(), &topic, &[epoch(1, &[(0, 0, 1, false)]), epoch(2, &[second])]);
-        assert!(out.contradictions.iter().any(|c| c.contains("epoch 2: start of partition 0")), "{:?}", out.contradictions);
+        assert!(
+            out.contradictions.iter().any(|c| c.contains("epoch 2: start of partition 0")),
+            "{:?}",
+            out.contradictions
+        );
     }
 }
 
@@ -206,7 +215,11 @@ fn what_is_declared_as_lost_is_not_read_and_must_lie_in_the_range() {
     for wrong in [(3, 5), (-1, 1), (2, 2)] {
         m.partitions[0].lost = vec![wrong];
         let out = replay(&pipeline(), &topic, std::slice::from_ref(&m));
-        assert!(out.contradictions.iter().any(|c| c.contains("epoch 1: lost range")), "{wrong:?}: {:?}", out.contradictions);
+        assert!(
+            out.contradictions.iter().any(|c| c.contains("epoch 1: lost range")),
+            "{wrong:?}: {:?}",
+            out.contradictions
+        );
     }
 }
 

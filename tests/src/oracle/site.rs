@@ -33,7 +33,8 @@ impl Site {
 
     /// `s3://bucket/` of every bucket.
     pub(super) fn s3_prefixes(&self) -> BTreeSet<String> {
-        let bucket = |uri: &String| uri.strip_prefix("s3://")?.split('/').next().map(|bucket| format!("s3://{bucket}/"));
+        let bucket =
+            |uri: &String| uri.strip_prefix("s3://")?.split('/').next().map(|bucket| format!("s3://{bucket}/"));
         [&self.checkpoint_uri, &self.table_uri].into_iter().filter_map(bucket).collect()
     }
 }

@@ -7,7 +7,13 @@ const DAY_US: i64 = 86_400_000_000;
 pub fn format_micros(time_us: i64) -> String {
     let in_day = time_us.rem_euclid(DAY_US);
     let (seconds, micros) = (in_day / 1_000_000, in_day % 1_000_000);
-    format!("{}T{:02}:{:02}:{:02}.{micros:06}Z", format_date(time_us.div_euclid(DAY_US)), seconds / 3600, seconds / 60 % 60, seconds % 60)
+    format!(
+        "{}T{:02}:{:02}:{:02}.{micros:06}Z",
+        format_date(time_us.div_euclid(DAY_US)),
+        seconds / 3600,
+        seconds / 60 % 60,
+        seconds % 60
+    )
 }
 
 /// `2026-01-31T10:20:30Z`, with six digits of a fraction only if there is one.
@@ -57,7 +63,8 @@ pub fn parse_date(text: &str) -> Option<i64> {
     Some(days)
 }
 
-/// ISO-8601: a date, `T`, a time with up to six digits of a fraction, and `Z`, an offset such as `+02:00`, or nothing (UTC).
+/// ISO-8601: a date, `T`, a time with up to six digits of a fraction, and `Z`, an offset such as `+02:00`, or nothing
+/// (UTC).
 #[must_use]
 pub fn parse_timestamp(text: &str) -> Option<i64> {
     let (date, rest) = text.split_once('T')?;
@@ -66,7 +73,8 @@ pub fn parse_timestamp(text: &str) -> Option<i64> {
     let (whole, fraction) = clock.split_once('.').unwrap_or((clock, "0"));
     let mut parts = whole.split(':');
     let (hours, minutes, seconds) = (number(parts.next()?, 2)?, number(parts.next()?, 2)?, number(parts.next()?, 2)?);
-    if parts.next().is_some() || hours > 23 || minutes > 59 || seconds > 59 || fraction.is_empty() || fraction.len() > 6 {
+    if parts.next().is_some() || hours > 23 || minutes > 59 || seconds > 59 || fraction.is_empty() || fraction.len() > 6
+    {
         return None;
     }
     let micros = number(&format!("{fraction:0<6}"), 6)?;
@@ -112,9 +120,11 @@ mod tests {
     #[test]
     fn times_that_date_1_knows() {
         // `date -u -d @1767225600`, `date -u -d @951782400`, `date -u -d @-1`
-        for (text, seconds) in
-            [("2026-01-01T00:00:00Z", 1_767_225_600), ("2000-02-29T00:00:00Z", 951_782_400), ("1969-12-31T23:59:59Z", -1)]
-        {
+        for (text, seconds) in [
+            ("2026-01-01T00:00:00Z", 1_767_225_600),
+            ("2000-02-29T00:00:00Z", 951_782_400),
+            ("1969-12-31T23:59:59Z", -1),
+        ] {
             assert_eq!(parse_timestamp(text), Some(seconds * 1_000_000), "{text}");
             assert_eq!(format_iso(seconds * 1_000_000), text);
         }
@@ -132,7 +142,14 @@ mod tests {
 
     #[test]
     fn days_that_do_not_exist_are_refused() {
-        for text in ["2026-02-29T00:00:00Z", "2026-13-01T00:00:00Z", "2026-01-01T24:00:00Z", "2026-01-01", "20260101T000000Z", ""] {
+        for text in [
+            "2026-02-29T00:00:00Z",
+            "2026-13-01T00:00:00Z",
+            "2026-01-01T24:00:00Z",
+            "2026-01-01",
+            "20260101T000000Z",
+            "",
+        ] {
             assert_eq!(parse_timestamp(text), None, "{text}");
         }
     }

@@ -89,8 +89,8 @@ impl Value {
         }
     }
 
-    /// SQL's comparison; `None` with a null on either side. An integer and a double compare as doubles: a NaN is equal to itself and greater
-    /// than any other, and the zeros are equal.
+    /// SQL's comparison; `None` with a null on either side. An integer and a double compare as doubles: a NaN is equal
+    /// to itself and greater than any other, and the zeros are equal.
     ///
     /// # Panics
     /// With types that can't be compared: validation has refused such a pipeline.
@@ -99,7 +99,9 @@ impl Value {
         match (self, other) {
             (Self::Null, _) | (_, Self::Null) => None,
             (Self::Bool(a), Self::Bool(b)) => Some(a.cmp(b)),
-            (Self::Int(a), Self::Int(b)) | (Self::Time(a), Self::Time(b)) | (Self::Date(a), Self::Date(b)) => Some(a.cmp(b)),
+            (Self::Int(a), Self::Int(b)) | (Self::Time(a), Self::Time(b)) | (Self::Date(a), Self::Date(b)) => {
+                Some(a.cmp(b))
+            }
             (Self::Text(a), Self::Text(b)) => Some(a.as_bytes().cmp(b.as_bytes())),
             (Self::Decimal { units: a, scale: s }, Self::Decimal { units: b, scale: t }) if s == t => Some(a.cmp(b)),
             (a, b) => match (a.number(), b.number()) {

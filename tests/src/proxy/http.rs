@@ -110,7 +110,8 @@ pub fn status(answer: &[u8]) -> Option<u16> {
 /// What S3 says of an object that it has stored.
 #[must_use]
 pub fn stored_answer() -> Vec<u8> {
-    b"HTTP/1.1 200 OK\r\nETag: \"d41d8cd98f00b204e9800998ecf8427e\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".to_vec()
+    b"HTTP/1.1 200 OK\r\nETag: \"d41d8cd98f00b204e9800998ecf8427e\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        .to_vec()
 }
 
 /// An error as S3 words it.
@@ -123,9 +124,13 @@ pub fn error_answer(status: u16) -> Vec<u8> {
         503 => ("Service Unavailable", "SlowDown"),
         _ => ("Internal Server Error", "InternalError"),
     };
-    let body = format!("<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>injected by a test</Message></Error>");
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><Error><Code>{code}</Code><Message>injected by a \
+         test</Message></Error>"
+    );
     let head = format!(
-        "HTTP/1.1 {status} {reason}\r\nContent-Type: application/xml\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 {status} {reason}\r\nContent-Type: application/xml\r\nContent-Length: {}\r\nConnection: \
+         close\r\n\r\n",
         body.len()
     );
     [head, body].concat().into_bytes()
@@ -135,7 +140,8 @@ pub fn error_answer(status: u16) -> Vec<u8> {
 fn closing(answer: Vec<u8>) -> Vec<u8> {
     let Some(end) = answer.windows(4).position(|w| w == b"\r\n\r\n") else { return answer };
     let head = String::from_utf8_lossy(&answer[..end]);
-    let mut kept: Vec<&str> = head.split("\r\n").filter(|l| !l.to_ascii_lowercase().starts_with("connection:")).collect();
+    let mut kept: Vec<&str> =
+        head.split("\r\n").filter(|l| !l.to_ascii_lowercase().starts_with("connection:")).collect();
     kept.push("Connection: close");
     let mut out = kept.join("\r\n").into_bytes();
     out.extend_from_slice(&answer[end..]);

@@ -48,7 +48,8 @@ impl Line {
             let mut state = self.lock();
             let Some(rate) = state.bytes_per_second else { return };
             let now = Instant::now();
-            let free_at = state.free_at.unwrap_or(now).max(now) + Duration::from_secs_f64(bytes as f64 / f64::from(rate));
+            let free_at =
+                state.free_at.unwrap_or(now).max(now) + Duration::from_secs_f64(bytes as f64 / f64::from(rate));
             state.free_at = Some(free_at);
             free_at - now
         };

@@ -1,7 +1,9 @@
-//! An HTTP/1.1 proxy that breaks things, between the engine and an S3 server. It forwards requests byte for byte, the Host header
-//! included, because the client's signature covers that: the server checks what the client signed for the proxy's own address.
+//! An HTTP/1.1 proxy that breaks things, between the engine and an S3 server. It forwards requests byte for byte, the
+//! Host header included, because the client's signature covers that: the server checks what the client signed for the
+//! proxy's own address.
 //!
-//! One request per connection on both sides (`Connection: close`), a thread for each: slow, simple, and nothing to get wrong.
+//! One request per connection on both sides (`Connection: close`), a thread for each: slow, simple, and nothing to get
+//! wrong.
 
 mod http;
 mod line;
@@ -25,14 +27,15 @@ pub enum Fault {
     CutAfter,
     /// The connection breaks before the server hears of it.
     CutBefore,
-    /// The server does it, and this status comes back. With 503 the client's own retry of a conditional put meets its first try's work.
+    /// The server does it, and this status comes back. With 503 the client's own retry of a conditional put meets its
+    /// first try's work.
     AnswerAfter(u16),
     /// The server is asked only after this time.
     Delay(Duration),
     /// The server is asked only when the proxy is healed.
     Hold,
-    /// A refusal by `If-None-Match` or `If-Match` comes back as success: a store that does not know conditional puts, as its client sees it.
-    /// (Taking the headers out would break the client's signature.)
+    /// A refusal by `If-None-Match` or `If-Match` comes back as success: a store that does not know conditional puts,
+    /// as its client sees it. (Taking the headers out would break the client's signature.)
     Unconditional,
     /// No answer ever; the server never hears of it.
     BlackHole,
@@ -269,7 +272,12 @@ impl Shared {
         let healed = lock(&self.healed.0);
         let before = *healed;
         self.waiting.fetch_add(1, Ordering::Release);
-        drop(self.healed.1.wait_while(healed, |times| *times == before).unwrap_or_else(std::sync::PoisonError::into_inner));
+        drop(
+            self.healed
+                .1
+                .wait_while(healed, |times| *times == before)
+                .unwrap_or_else(std::sync::PoisonError::into_inner),
+        );
         self.waiting.fetch_sub(1, Ordering::Release);
     }
 

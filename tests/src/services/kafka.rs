@@ -39,8 +39,8 @@ impl Kafka {
         Self::start_with(|_, _| String::new())
     }
 
-    /// The same with settings of its own, as lines of `server.properties`, which count more than the usual ones. They are made from the
-    /// broker's port and its controller's.
+    /// The same with settings of its own, as lines of `server.properties`, which count more than the usual ones. They
+    /// are made from the broker's port and its controller's.
     pub fn start_with(settings: impl FnOnce(u16, u16) -> String) -> Result<Self, Missing> {
         script::fetch("Kafka", "kafka")?;
         let (port, controller_port) = (ports::free(), ports::free());
@@ -62,8 +62,8 @@ impl Kafka {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// The file that holds the beginning of a partition's log. What is written to it is what the broker sends from then on: both go through the
-    /// system's page cache.
+    /// The file that holds the beginning of a partition's log. What is written to it is what the broker sends from then
+    /// on: both go through the system's page cache.
     #[must_use]
     pub fn segment(&self, topic: &str, partition: i32) -> PathBuf {
         self.dir.path().join("log").join(format!("{topic}-{partition}")).join("00000000000000000000.log")
@@ -121,7 +121,10 @@ impl Kafka {
             // A fresh client for each try: one that failed waits longer and longer before it connects again.
             let client: BaseConsumer =
                 ClientConfig::new().set("bootstrap.servers", self.bootstrap()).set("log_level", "0").create().unwrap();
-            client.fetch_metadata(None, Duration::from_secs(5)).is_ok_and(|m| m.brokers().len() >= brokers).then_some(())
+            client
+                .fetch_metadata(None, Duration::from_secs(5))
+                .is_ok_and(|m| m.brokers().len() >= brokers)
+                .then_some(())
         });
     }
 

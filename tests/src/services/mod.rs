@@ -1,4 +1,5 @@
-//! Servers that tests start by themselves: a real Kafka, a real S3. The scripts in `tests/services/` know how; these handles know when.
+//! Servers that tests start by themselves: a real Kafka, a real S3. The scripts in `tests/services/` know how; these
+//! handles know when.
 
 pub mod cluster;
 pub mod kafka;

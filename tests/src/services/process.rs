@@ -90,10 +90,13 @@ mod tests {
     fn a_dropped_process_is_gone_with_its_children() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("pid");
-        let p = Process::spawn(Command::new("sh").arg("-c").arg(format!("sleep 60 & echo $! > {}; wait", file.display()))).unwrap();
-        let grandchild: i32 = crate::deadline::until("the shell writes its child's pid", Duration::from_secs(60), || {
-            std::fs::read_to_string(&file).ok()?.trim().parse().ok()
-        });
+        let p =
+            Process::spawn(Command::new("sh").arg("-c").arg(format!("sleep 60 & echo $! > {}; wait", file.display())))
+                .unwrap();
+        let grandchild: i32 =
+            crate::deadline::until("the shell writes its child's pid", Duration::from_secs(60), || {
+                std::fs::read_to_string(&file).ok()?.trim().parse().ok()
+            });
         drop(p);
         crate::deadline::until("the grandchild is gone", Duration::from_secs(60), || {
             let stat = std::fs::read_to_string(format!("/proc/{grandchild}/stat")).unwrap_or_default();

@@ -1,5 +1,5 @@
-//! A real S3 server for tests: versitygw over a folder. It is not our client's code, checks signatures, and its conditional puts have one
-//! winner.
+//! A real S3 server for tests: versitygw over a folder. It is not our client's code, checks signatures, and its
+//! conditional puts have one winner.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -115,7 +115,9 @@ impl S3 {
         let ask = || -> std::io::Result<bool> {
             let mut tcp = TcpStream::connect(self.address())?;
             tcp.set_read_timeout(Some(Duration::from_secs(2)))?;
-            tcp.write_all(format!("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address()).as_bytes())?;
+            tcp.write_all(
+                format!("GET / HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address()).as_bytes(),
+            )?;
             let mut answer = [0; 12];
             tcp.read_exact(&mut answer)?;
             Ok(&answer == b"HTTP/1.1 403")

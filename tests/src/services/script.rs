@@ -19,11 +19,16 @@ pub fn path(name: &str) -> PathBuf {
 /// # Panics
 /// If the script fails for another reason than a missing part.
 pub fn fetch(part: &'static str, script: &str) -> Result<(), Missing> {
-    let out = Command::new(path(script)).arg("fetch").output().unwrap_or_else(|e| panic!("tests/services/{script} can't be started: {e}"));
+    let out = Command::new(path(script))
+        .arg("fetch")
+        .output()
+        .unwrap_or_else(|e| panic!("tests/services/{script} can't be started: {e}"));
     let stderr = String::from_utf8_lossy(&out.stderr);
     match out.status.code() {
         Some(0) => Ok(()),
-        Some(EXIT_MISSING) => Err(Missing { part, why: stderr.lines().last().unwrap_or("of an unknown reason").to_owned() }),
+        Some(EXIT_MISSING) => {
+            Err(Missing { part, why: stderr.lines().last().unwrap_or("of an unknown reason").to_owned() })
+        }
         _ => panic!("tests/services/{script} fetch: {}\n{stderr}", out.status),
     }
 }

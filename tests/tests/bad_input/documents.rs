@@ -46,7 +46,8 @@ fn a_runtime_names_the_field_that_it_does_not_know_in_its_termination_message() 
     let mut document = rides();
     document["spec"]["limits"] = json!({"recordsPerCentury": 7});
     std::fs::write(&file, document.to_string()).unwrap();
-    let out = engine::call(&["run", "-f", &file.to_string_lossy(), "--termination-message", &message.to_string_lossy()]);
+    let out =
+        engine::call(&["run", "-f", &file.to_string_lossy(), "--termination-message", &message.to_string_lossy()]);
     assert_eq!(out.status.code(), Some(CONFIG), "{out:?}");
     let said = std::fs::read_to_string(&message).unwrap();
     assert!(said.starts_with("spec.limits.recordsPerCentury: "), "{said}");
@@ -73,19 +74,28 @@ fn an_unknown_column() {
 
 #[test]
 fn an_expression_that_does_not_parse() {
-    refused(|s| s["steps"][0]["map"]["where"] = json!("price >= "), &["spec.steps[0].map.where: the expression does not parse"]);
+    refused(
+        |s| s["steps"][0]["map"]["where"] = json!("price >= "),
+        &["spec.steps[0].map.where: the expression does not parse"],
+    );
 }
 
 #[test]
 fn an_expression_that_does_not_type() {
     let sum_of_city = "spec.steps[1].aggregate.columns[0].expr: `sum` takes numbers, and `city` is a string";
     refused(|s| s["steps"][1]["aggregate"]["columns"][0]["expr"] = json!("sum(city)"), &[sum_of_city]);
-    refused(|s| s["steps"][0]["map"]["where"] = json!("price + 1"), &["spec.steps[0].map.where: a condition must be a boolean"]);
+    refused(
+        |s| s["steps"][0]["map"]["where"] = json!("price + 1"),
+        &["spec.steps[0].map.where: a condition must be a boolean"],
+    );
 }
 
 #[test]
 fn a_window_without_event_time() {
-    refused(|s| drop(s["sources"][0].as_object_mut().unwrap().remove("eventTime")), &["spec.steps[1].aggregate", "eventTime"]);
+    refused(
+        |s| drop(s["sources"][0].as_object_mut().unwrap().remove("eventTime")),
+        &["spec.steps[1].aggregate", "eventTime"],
+    );
 }
 
 #[test]
@@ -95,7 +105,10 @@ fn two_steps_with_one_name() {
 
 #[test]
 fn a_cycle() {
-    refused(|s| s["steps"][0]["map"]["from"] = json!("after"), &["spec.steps[0].map.from: the steps go round in a circle"]);
+    refused(
+        |s| s["steps"][0]["map"]["from"] = json!("after"),
+        &["spec.steps[0].map.from: the steps go round in a circle"],
+    );
 }
 
 #[test]
@@ -105,7 +118,10 @@ fn a_sink_from_nowhere() {
 
 #[test]
 fn a_feature_that_is_not_built_yet() {
-    refused(|s| s["steps"][1]["aggregate"]["window"] = json!({"session": {"gap": "5m"}}), &["window.session", "not supported yet"]);
+    refused(
+        |s| s["steps"][1]["aggregate"]["window"] = json!({"session": {"gap": "5m"}}),
+        &["window.session", "not supported yet"],
+    );
 }
 
 #[test]
@@ -129,13 +145,17 @@ fn the_answer_to_a_document_is_one_line_if_it_is_valid_and_counts_its_errors_if_
     let (_, said) = validate(&wrong);
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), 3, "{said}");
-    assert!(lines[..2].iter().all(|l| l.starts_with("error: spec.")) && lines[2].ends_with("pipeline.yaml: 2 errors"), "{said}");
+    assert!(
+        lines[..2].iter().all(|l| l.starts_with("error: spec.")) && lines[2].ends_with("pipeline.yaml: 2 errors"),
+        "{said}"
+    );
 }
 
 #[test]
 fn the_examples_are_accepted() {
     for args in [&["rides.yaml"][..], &["medallion.yaml"], &["rides.yaml", "rides-local.yaml"]] {
-        let files: Vec<String> = args.iter().map(|a| engine::repository_file("examples").join(a).to_string_lossy().into_owned()).collect();
+        let files: Vec<String> =
+            args.iter().map(|a| engine::repository_file("examples").join(a).to_string_lossy().into_owned()).collect();
         let mut call = vec!["validate", "-f", &files[0]];
         call.extend(files[1..].iter().flat_map(|file| ["--override", file]));
         let out = engine::call(&call);
@@ -167,7 +187,8 @@ fn a_run_of_a_wrong_document_touches_nothing() {
     document["spec"]["checkpoint"]["uri"] = json!(format!("file://{}/lake/checkpoint", folder.path().display()));
     document["spec"]["sinks"][0]["delta"]["uri"] = json!(format!("file://{}/lake/table", folder.path().display()));
     document["spec"]["sinks"][0]["from"] = json!("nowhere");
-    let start = engine::Start { folder: folder.path().to_owned(), document: document.into(), env: vec![], args: vec![] };
+    let start =
+        engine::Start { folder: folder.path().to_owned(), document: document.into(), env: vec![], args: vec![] };
     // The broker is not there either: who looks for it before the document is right waits for it.
     let exit = start.run(RUN_LIMIT);
     super::assert_says(&exit, CONFIG, &["spec.sinks[0].from"]);

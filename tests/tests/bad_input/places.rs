@@ -82,7 +82,10 @@ fn a_summary_or_a_progress_file_that_can_not_be_written() {
         let path = path.to_string_lossy();
         let out = engine::call(&["run", "-f", &document.to_string_lossy(), flag, &path]);
         let said = String::from_utf8_lossy(&out.stderr);
-        assert!(out.status.code() == Some(CONFIG) && said.contains(says) && said.contains(&*path), "{flag} {path}: {said}");
+        assert!(
+            out.status.code() == Some(CONFIG) && said.contains(says) && said.contains(&*path),
+            "{flag} {path}: {said}"
+        );
         assert!(rig.manifests().is_empty(), "{flag} {path}: nothing was begun");
     }
 }
@@ -117,7 +120,10 @@ fn a_store_without_conditional_puts() {
     // The table's store is tried too, when the checkpoint lies elsewhere.
     rig.site.checkpoint_uri = format!("file://{}/checkpoint", rig.folder().display());
     assert_says(&rig.start().run(RUN_LIMIT), CONFIG, &[&rig.site.table_uri, "If-None-Match"]);
-    assert!(!rig.table_folder().join("_delta_log").exists(), "such a store is refused before anything is written to the table");
+    assert!(
+        !rig.table_folder().join("_delta_log").exists(),
+        "such a store is refused before anything is written to the table"
+    );
 }
 
 #[test]

@@ -34,7 +34,10 @@ fn a_record_without_a_value_for_a_map_stops_the_pipeline_with_its_coordinates_ev
         records[437].value = value;
         let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &records);
         let mut document = without_windows(&rig);
-        document["spec"]["steps"][0]["map"]["columns"].as_array_mut().unwrap().push(json!({"name": "q", "expr": "1 / userId"}));
+        document["spec"]["steps"][0]["map"]["columns"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"name": "q", "expr": "1 / userId"}));
         for _ in 0..5 {
             let exit = Start { document: document.clone().into(), ..rig.start() }.run(RUN_LIMIT);
             assert_says(&exit, DATA, &[&rig.site.topic, "offset 437", says]);
@@ -50,20 +53,29 @@ fn bytes_that_are_not_text_cost_one_record_of_a_thousand() {
     let mut records = Rides { partitions: 1, ..Rides::new(1_000) }.records();
     for (i, record) in records.iter_mut().enumerate() {
         let base64 = if i == 437 { "/w==" } else { "w6k=" };
-        record.value = String::from_utf8(record.value.clone()).unwrap().replacen('{', &format!(r#"{{"code":"{base64}","#), 1).into_bytes();
+        record.value = String::from_utf8(record.value.clone())
+            .unwrap()
+            .replacen('{', &format!(r#"{{"code":"{base64}","#), 1)
+            .into_bytes();
     }
     let rig = Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::Local, 1, &records);
     let mut document = rig.pipeline.document(&rig.site);
     let columns = &mut document["spec"]["sources"][0]["format"]["json"]["columns"];
     columns.as_array_mut().unwrap().push(json!({"name": "code", "type": "binary"}));
-    document["spec"]["steps"][0]["map"]["columns"].as_array_mut().unwrap().push(json!({"name": "code", "expr": "cast(code as string)"}));
+    document["spec"]["steps"][0]["map"]["columns"]
+        .as_array_mut()
+        .unwrap()
+        .push(json!({"name": "code", "expr": "cast(code as string)"}));
     let exit = Start { document: document.into(), ..rig.start() }.run(RUN_LIMIT);
     exit.expect(OK);
     assert_eq!((exit.figure("records_dead_letter"), exit.figure("records_decoded")), (1, 999));
     let found = table::read_log(&rig.side_folder("rejected"));
     assert_eq!(found.iter().map(|row| row["offset"].clone()).collect::<Vec<_>>(), [json!(437)]);
     let reason = found[0]["reason"].as_str().unwrap();
-    assert!(reason.starts_with("step `before`, column `code`: `cast(code as string)`: the bytes are not UTF-8"), "{reason}");
+    assert!(
+        reason.starts_with("step `before`, column `code`: `cast(code as string)`: the bytes are not UTF-8"),
+        "{reason}"
+    );
 }
 
 #[test]
@@ -72,9 +84,10 @@ fn a_record_of_10_mb_is_read_like_any_other() {
     or_skip!(table::readers());
     let mut records = Rides { partitions: 2, ..Rides::new(1_500) }.records();
     let long = "x".repeat(10_000_000);
-    records[10].value = json!({"rideId": 1, "userId": 2, "city": long, "distanceKm": 1.0, "price": 2.0, "ts": "2026-01-01T00:00:10Z"})
-        .to_string()
-        .into_bytes();
+    records[10].value =
+        json!({"rideId": 1, "userId": 2, "city": long, "distanceKm": 1.0, "price": 2.0, "ts": "2026-01-01T00:00:10Z"})
+            .to_string()
+            .into_bytes();
     let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &[]);
     // Such a topic has been told to take such records; the broker of the tests takes 16 MiB.
     topic::produce(&rig.site.bootstrap, &rig.site.topic, &records);
@@ -82,11 +95,17 @@ fn a_record_of_10_mb_is_read_like_any_other() {
     rig.assert_right();
 }
 
-/// A pipeline that waits for records of a topic that goes away. Its lanes have sinks, which end with them and must not be taken for the reason.
+/// A pipeline that waits for records of a topic that goes away. Its lanes have sinks, which end with them and must not
+/// be taken for the reason.
 fn with_topic_gone(back: bool) {
     let kafka = or_skip!(kafka::shared());
-    let rig =
-        Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::Local, 1, &Rides { partitions: 1, ..Rides::new(1_500) }.records());
+    let rig = Rig::new(
+        Pipeline::rides_with_side_outputs(),
+        kafka,
+        Store::Local,
+        1,
+        &Rides { partitions: 1, ..Rides::new(1_500) }.records(),
+    );
     let mut engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
     engine.wait_for_epochs(1, RUN_LIMIT);
     topic::delete(&rig.site.bootstrap, &rig.site.topic);
@@ -133,8 +152,10 @@ fn a_record_whose_row_the_table_cannot_take_is_a_bad_record() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
     let mut records = Rides { partitions: 1, ..Rides::new(300) }.records();
-    records[123].value =
-        String::from_utf8(records[123].value.clone()).unwrap().replacen(r#""city":"#, r#""city":"","was":"#, 1).into_bytes();
+    records[123].value = String::from_utf8(records[123].value.clone())
+        .unwrap()
+        .replacen(r#""city":"#, r#""city":"","was":"#, 1)
+        .into_bytes();
     let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &records);
     let mut document = without_windows(&rig);
     // Taken over as it is, the column is as required as in the source.
@@ -161,10 +182,17 @@ fn without_windows(rig: &Rig) -> Json {
 }
 
 /// Runs into a full disk (256 KiB, of which much is taken), makes room, and runs to the end.
-fn with_full_disk(records_per_epoch: u64, taken_bytes: usize, start: impl Fn(&Rig) -> Start, says: &[&str], assert_right: impl Fn(&Rig)) {
+fn with_full_disk(
+    records_per_epoch: u64,
+    taken_bytes: usize,
+    start: impl Fn(&Rig) -> Start,
+    says: &[&str],
+    assert_right: impl Fn(&Rig),
+) {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(3_000) }.records());
+    let mut rig =
+        Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(3_000) }.records());
     let lake = rig.folder().join("lake");
     let disk = or_skip!(Disk::mount(&lake, 256));
     rig.site.records_per_epoch = records_per_epoch;

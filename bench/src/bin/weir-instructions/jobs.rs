@@ -1,4 +1,5 @@
-//! The two pipelines whose parts are counted: the rides job as in the examples, and one with many keys that also keeps the rides themselves.
+//! The two pipelines whose parts are counted: the rides job as in the examples, and one with many keys that also keeps
+//! the rides themselves.
 
 use std::sync::Arc;
 
@@ -37,14 +38,19 @@ impl Job {
 
     /// What a lane runs.
     pub fn stateless(&self) -> Stateless {
-        let fitness = self.graph.stages.lanes[0].sinks.iter().map(|i| sink::fitness(&self.graph.plan.sinks[*i])).collect();
+        let fitness =
+            self.graph.stages.lanes[0].sinks.iter().map(|i| sink::fitness(&self.graph.plan.sinks[*i])).collect();
         Stateless::new(Arc::clone(&self.graph), 0, fitness)
     }
 
     /// The keyed step that the lanes send to.
     pub fn keyed_step(&self) -> Result<&dyn KeyedStep, String> {
-        let edge =
-            self.graph.stages.lane_edges.first().ok_or_else(|| format!("the pipeline {} has no keyed step", self.graph.plan.pipeline))?;
+        let edge = self
+            .graph
+            .stages
+            .lane_edges
+            .first()
+            .ok_or_else(|| format!("the pipeline {} has no keyed step", self.graph.plan.pipeline))?;
         self.graph.behind(*edge).map_err(|e| e.to_string())
     }
 
@@ -63,7 +69,8 @@ impl Job {
             [sink] => &self.graph.plan.sinks[*sink],
             _ => return Err(format!("the pipeline {} does not have one sink of rides", self.graph.plan.pipeline)),
         };
-        let table = DeltaTable::open_or_create(in_memory()?, sink, &self.graph.plan.pipeline, RetryPolicy::default()).await;
+        let table =
+            DeltaTable::open_or_create(in_memory()?, sink, &self.graph.plan.pipeline, RetryPolicy::default()).await;
         Ok(table.map_err(|e| e.to_string())?.files())
     }
 }

@@ -1,6 +1,6 @@
-//! The hot path without Kafka, in one thread and always the same: rides as bytes, through decoder, expressions, windows and encoder. It measures
-//! nothing itself: `bench/instructions` runs it under callgrind, which counts the instructions of each function of `stages`, and divides
-//! by the units that are printed here, a stage to a line.
+//! The hot path without Kafka, in one thread and always the same: rides as bytes, through decoder, expressions, windows
+//! and encoder. It measures nothing itself: `bench/instructions` runs it under callgrind, which counts the instructions
+//! of each function of `stages`, and divides by the units that are printed here, a stage to a line.
 
 mod jobs;
 mod rides;
@@ -14,7 +14,8 @@ use weir_runtime::keyed::edge::EdgeSender;
 
 use jobs::{BY_CITY, BY_USER, Job};
 
-/// Enough that what happens once (tables that grow, a file's footer) is a small part, few enough for callgrind, which is fifty times slower.
+/// Enough that what happens once (tables that grow, a file's footer) is a small part, few enough for callgrind, which
+/// is fifty times slower.
 const RIDES: u64 = 50_000;
 
 fn main() -> ExitCode {
@@ -32,7 +33,10 @@ fn main() -> ExitCode {
 
 /// Each stage with how many records, groups or rows went through it.
 fn run() -> Result<[(&'static str, u64); 7], String> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| format!("start a runtime: {e}"))?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| format!("start a runtime: {e}"))?;
     let records = rides::records(RIDES);
 
     let by_city = Job::load(BY_CITY)?;

@@ -1,5 +1,5 @@
-//! Rides as records, always the same ones: the shape of `weir produce rides`, by a generator of a few lines that nobody has a reason to
-//! change. Other records would make other figures.
+//! Rides as records, always the same ones: the shape of `weir produce rides`, by a generator of a few lines that nobody
+//! has a reason to change. Other records would make other figures.
 
 use std::io::Write as _;
 

@@ -1,5 +1,6 @@
-//! What is counted, each in a function that is not inlined: its name is that of the stage in `bench/instructions.json`, its instructions are its
-//! own and those of all that it calls. A lane does these things in the same order (`runtime/src/engine/lanes`), a worker the last three but the encoder.
+//! What is counted, each in a function that is not inlined: its name is that of the stage in `bench/instructions.json`,
+//! its instructions are its own and those of all that it calls. A lane does these things in the same order
+//! (`runtime/src/engine/lanes`), a worker the last three but the encoder.
 
 use arrow::array::RecordBatch;
 use weir_plan::key_group::KeyRanges;
@@ -59,7 +60,8 @@ pub fn update(lane: &mut EdgeSender, evaluated: &[Evaluated]) -> Result<()> {
     evaluated.iter().flat_map(|e| &e.prepared).try_for_each(|prepared| lane.take_in(prepared).map_err(said))
 }
 
-/// Into the groups of thousands of users, in two lanes, and out of their tables at the end of the epoch, with their key groups.
+/// Into the groups of thousands of users, in two lanes, and out of their tables at the end of the epoch, with their key
+/// groups.
 #[inline(never)]
 pub fn update_many_keys(step: &dyn KeyedStep, evaluated: &[Evaluated]) -> Result<Vec<Grouped>> {
     let mut drained = EdgeReport::default();

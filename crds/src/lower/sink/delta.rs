@@ -14,19 +14,32 @@ use crate::lower::{name, uri};
 const PARTITION_COLUMNS_MAX: usize = 16;
 
 /// `at` is the sink, `schema` that of its rows, if it is known.
-pub(super) fn lower(delta: &DeltaSink, schema: Option<&SchemaRef>, at: &Path, out: &mut Findings) -> Option<plan::DeltaSink> {
+pub(super) fn lower(
+    delta: &DeltaSink,
+    schema: Option<&SchemaRef>,
+    at: &Path,
+    out: &mut Findings,
+) -> Option<plan::DeltaSink> {
     if let Some(schema) = schema {
         check_columns(schema.fields(), &at.field("from"), out);
     }
     let at = &at.field("delta");
     match delta.schema_evolution.unwrap_or(defaults::SCHEMA_EVOLUTION) {
         SchemaEvolution::Refuse => {}
-        evolution @ SchemaEvolution::AddColumns => out.not_yet_value(&at.field("schemaEvolution"), evolution, &["Refuse"]),
+        evolution @ SchemaEvolution::AddColumns => {
+            out.not_yet_value(&at.field("schemaEvolution"), evolution, &["Refuse"])
+        }
     }
     let uri = out.checked(&at.field("uri"), uri::parse(&delta.uri));
     let partition_by = delta.partition_by.clone().unwrap_or_default();
     check_partitions(&partition_by, schema, &at.field("partitionBy"), out);
-    let size = out.bytes(&at.field("targetFileSize"), delta.target_file_size.as_ref(), defaults::TARGET_FILE_SIZE, "1Ki", "16Gi");
+    let size = out.bytes(
+        &at.field("targetFileSize"),
+        delta.target_file_size.as_ref(),
+        defaults::TARGET_FILE_SIZE,
+        "1Ki",
+        "16Gi",
+    );
     let maintenance = maintenance(delta.maintenance.as_ref(), &at.field("maintenance"), out);
     Some(plan::DeltaSink { uri: uri?, partition_by, target_file_size_bytes: size?, maintenance: maintenance? })
 }
@@ -65,7 +78,11 @@ fn maintenance(wanted: Option<&DeltaMaintenance>, at: &Path, out: &mut Findings)
     };
     let compact_every = duration("compactEvery", wanted.and_then(|m| m.compact_every.as_ref()), "1m");
     let vacuum_after = duration("vacuumAfter", wanted.and_then(|m| m.vacuum_after.as_ref()), "1h");
-    Some(plan::Maintenance { checkpoint_every: u32::try_from(every?).ok()?, compact_every: compact_every?, vacuum_after: vacuum_after? })
+    Some(plan::Maintenance {
+        checkpoint_every: u32::try_from(every?).ok()?,
+        compact_every: compact_every?,
+        vacuum_after: vacuum_after?,
+    })
 }
 
 fn check_partitions(partition_by: &[String], schema: Option<&SchemaRef>, at: &Path, out: &mut Findings) {
@@ -76,10 +93,13 @@ fn check_partitions(partition_by: &[String], schema: Option<&SchemaRef>, at: &Pa
     for (i, column) in partition_by.iter().enumerate() {
         let at = at.index(i);
         match schema.fields().iter().find(|f| f.name() == column) {
-            None => out.add(&at, format!("the sink writes no column {}; {}", quoted(column), suggestion(column, &names))),
+            None => {
+                out.add(&at, format!("the sink writes no column {}; {}", quoted(column), suggestion(column, &names)))
+            }
             Some(field) if !is_partition_type(field.data_type()) => {
                 let message = format!(
-                    "the column {} is a {}; a table is partitioned by dates, timestamps, texts, whole numbers, decimals or booleans",
+                    "the column {} is a {}; a table is partitioned by dates, timestamps, texts, whole numbers, \
+                     decimals or booleans",
                     quoted(column),
                     type_name(field)
                 );

@@ -1,4 +1,5 @@
-//! Sinks: what they are given, and of which kind they are: a file per kind. And that no folder of a sink and no checkpoint lie in one another.
+//! Sinks: what they are given, and of which kind they are: a file per kind. And that no folder of a sink and no
+//! checkpoint lie in one another.
 
 mod delta;
 
@@ -62,11 +63,14 @@ fn refuse_unsupported(sink: &Sink, at: &Path, out: &mut Findings) {
     }
 }
 
-/// A vacuum of the outer one would delete the inner one's files, and two writers of one table would take each other's epochs for their own.
+/// A vacuum of the outer one would delete the inner one's files, and two writers of one table would take each other's
+/// epochs for their own.
 pub(super) fn check_places(spec: &Spec, spec_at: &Path, out: &mut Findings) {
     let checkpoint = (spec_at.field("checkpoint").field("uri"), spec.checkpoint.uri.as_str());
     let sinks = spec.sinks.iter().enumerate();
-    let folders = sinks.flat_map(|(i, sink)| sink.folders().map(move |(folder, uri)| (folder.path(&spec_at.field("sinks").index(i)), uri)));
+    let folders = sinks.flat_map(|(i, sink)| {
+        sink.folders().map(move |(folder, uri)| (folder.path(&spec_at.field("sinks").index(i)), uri))
+    });
     let mut seen: Vec<(Path, String)> = Vec::new();
     for (path, text) in std::iter::once(checkpoint).chain(folders) {
         let Ok(place) = uri::parse(text) else { continue };
@@ -76,7 +80,10 @@ pub(super) fn check_places(spec: &Spec, spec_at: &Path, out: &mut Findings) {
                 Ordering::Greater => "lies in the place of",
                 Ordering::Less => "holds the place of",
             };
-            out.add(&path, format!("{} {how} {other}, {}; each needs a place of its own", quoted(&place), quoted(there)));
+            out.add(
+                &path,
+                format!("{} {how} {other}, {}; each needs a place of its own", quoted(&place), quoted(there)),
+            );
         }
         seen.push((path, place));
     }

@@ -56,25 +56,46 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ("spec.storage[].uriPrefix", "spec: {storage: [{uriPrefix: s3://sea/, s3: {}}]}", Changes),
     ("spec.storage[].s3.endpoint", "spec: {storage: [{uriPrefix: s3://lake/, s3: {endpoint: http://s3}}]}", Changes),
     ("spec.storage[].s3.region", "spec: {storage: [{uriPrefix: s3://lake/, s3: {region: eu-west-3}}]}", Changes),
-    ("spec.storage[].s3.forcePathStyle", "spec: {storage: [{uriPrefix: s3://lake/, s3: {forcePathStyle: true}}]}", Changes),
+    (
+        "spec.storage[].s3.forcePathStyle",
+        "spec: {storage: [{uriPrefix: s3://lake/, s3: {forcePathStyle: true}}]}",
+        Changes,
+    ),
     (
         "spec.storage[].s3.credentialsSecretRef.name",
         "spec: {storage: [{uriPrefix: s3://lake/, s3: {credentialsSecretRef: {name: a}}}]}",
         Changes,
     ),
-    ("spec.storage[].s3.caSecretRef", "spec: {storage: [{uriPrefix: s3://lake/, s3: {caSecretRef: {name: a, key: b}}}]}", Refused),
-    ("spec.storage[].s3.encryption", "spec: {storage: [{uriPrefix: s3://lake/, s3: {encryption: {type: SseKms, keyId: a}}}]}", Refused),
+    (
+        "spec.storage[].s3.caSecretRef",
+        "spec: {storage: [{uriPrefix: s3://lake/, s3: {caSecretRef: {name: a, key: b}}}]}",
+        Refused,
+    ),
+    (
+        "spec.storage[].s3.encryption",
+        "spec: {storage: [{uriPrefix: s3://lake/, s3: {encryption: {type: SseKms, keyId: a}}}]}",
+        Refused,
+    ),
     ("spec.connections[].name", "spec: {sources: [{name: rides, kafka: {connection: spare}}]}", Changes),
-    ("spec.connections[].kafka.bootstrapServers", "spec: {connections: [{name: events, kafka: {bootstrapServers: 'b:1,c:2'}}]}", Changes),
+    (
+        "spec.connections[].kafka.bootstrapServers",
+        "spec: {connections: [{name: events, kafka: {bootstrapServers: 'b:1,c:2'}}]}",
+        Changes,
+    ),
     (
         "spec.connections[].kafka.sasl",
-        "spec: {connections: [{name: events, kafka: {sasl: {mechanism: PLAIN, username: {value: a}, passwordSecretRef: {name: a, key: b}}}}]}",
+        "spec: {connections: [{name: events, kafka: {sasl: {mechanism: PLAIN, username: {value: a}, \
+         passwordSecretRef: {name: a, key: b}}}}]}",
         Refused,
     ),
     ("spec.connections[].kafka.tls", "spec: {connections: [{name: events, kafka: {tls: {}}}]}", Refused),
     ("spec.sources[].groupId", "spec: {sources: [{name: rides, groupId: mine}]}", Changes),
     ("spec.sources[].maxRecordsPerEpoch", "spec: {sources: [{name: rides, maxRecordsPerEpoch: 5}]}", Refused),
-    ("spec.sources[].badRecords.policy=Fail", "spec: {sources: [{name: rides, badRecords: {policy: Fail}}]}", SaysTheDefault),
+    (
+        "spec.sources[].badRecords.policy=Fail",
+        "spec: {sources: [{name: rides, badRecords: {policy: Fail}}]}",
+        SaysTheDefault,
+    ),
     ("spec.sources[].badRecords.policy=Drop", "spec: {sources: [{name: rides, badRecords: {policy: Drop}}]}", Changes),
     (
         "spec.sources[].badRecords.policy=Output",
@@ -84,11 +105,19 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     ("spec.sources[].tombstones=Skip", "spec: {sources: [{name: rides, tombstones: Skip}]}", Changes),
     ("spec.sources[].tombstones=Bad", "spec: {sources: [{name: rides, tombstones: Bad}]}", SaysTheDefault),
-    ("spec.sources[].badRecords.maxPerMillion", "spec: {sources: [{name: rides, badRecords: {policy: Drop, maxPerMillion: 5}}]}", Changes),
+    (
+        "spec.sources[].badRecords.maxPerMillion",
+        "spec: {sources: [{name: rides, badRecords: {policy: Drop, maxPerMillion: 5}}]}",
+        Changes,
+    ),
     ("spec.sources[].kafka.connection", "spec: {sources: [{name: rides, kafka: {connection: spare}}]}", Changes),
     ("spec.sources[].kafka.topics[]", "spec: {sources: [{name: rides, kafka: {topics: [a, b]}}]}", Changes),
     ("spec.sources[].kafka.topicPattern", "spec: {sources: [{name: rides, kafka: {topicPattern: a.*}}]}", Changes),
-    ("spec.sources[].kafka.assign[].topic", "spec: {sources: [{name: rides, kafka: {assign: [{topic: a, partitions: [0]}]}}]}", Changes),
+    (
+        "spec.sources[].kafka.assign[].topic",
+        "spec: {sources: [{name: rides, kafka: {assign: [{topic: a, partitions: [0]}]}}]}",
+        Changes,
+    ),
     (
         "spec.sources[].kafka.assign[].partitions[]",
         "spec: {sources: [{name: rides, kafka: {assign: [{topic: a, partitions: [0]}]}}]}",
@@ -124,9 +153,21 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
         "spec: {sources: [{name: rides, kafka: {startFrom: {offsets: [{topic: rides, partition: 0, offset: 7}]}}}]}",
         Changes,
     ),
-    ("spec.sources[].kafka.onLostOffsets=Fail", "spec: {sources: [{name: rides, kafka: {onLostOffsets: Fail}}]}", SaysTheDefault),
-    ("spec.sources[].kafka.onLostOffsets=Earliest", "spec: {sources: [{name: rides, kafka: {onLostOffsets: Earliest}}]}", Changes),
-    ("spec.sources[].kafka.onLostOffsets=Latest", "spec: {sources: [{name: rides, kafka: {onLostOffsets: Latest}}]}", Changes),
+    (
+        "spec.sources[].kafka.onLostOffsets=Fail",
+        "spec: {sources: [{name: rides, kafka: {onLostOffsets: Fail}}]}",
+        SaysTheDefault,
+    ),
+    (
+        "spec.sources[].kafka.onLostOffsets=Earliest",
+        "spec: {sources: [{name: rides, kafka: {onLostOffsets: Earliest}}]}",
+        Changes,
+    ),
+    (
+        "spec.sources[].kafka.onLostOffsets=Latest",
+        "spec: {sources: [{name: rides, kafka: {onLostOffsets: Latest}}]}",
+        Changes,
+    ),
     (
         "spec.sources[].kafka.metadataColumns[].name",
         "spec: {sources: [{name: rides, kafka: {metadataColumns: [{name: at, field: Offset}]}}]}",
@@ -199,22 +240,55 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     ("spec.sources[].format.raw", "spec: {sources: [{name: rides, format: {raw: {}}}]}", Refused),
     ("spec.sources[].format.avro", "spec: {sources: [{name: rides, format: {avro: {registry: x}}}]}", Refused),
-    ("spec.sources[].eventTime.expr", "spec: {sources: [{name: rides, eventTime: {expr: to_timestamp(city)}}]}", Changes),
-    ("spec.sources[].eventTime.watermarkDelay", "spec: {sources: [{name: rides, eventTime: {watermarkDelay: 0s}}]}", Changes),
-    ("spec.sources[].eventTime.kafkaTimestamp", "spec: {sources: [{name: rides, eventTime: {kafkaTimestamp: {}}}]}", Refused),
-    ("spec.sources[].eventTime.processingTime", "spec: {sources: [{name: rides, eventTime: {processingTime: {}}}]}", Refused),
+    (
+        "spec.sources[].eventTime.expr",
+        "spec: {sources: [{name: rides, eventTime: {expr: to_timestamp(city)}}]}",
+        Changes,
+    ),
+    (
+        "spec.sources[].eventTime.watermarkDelay",
+        "spec: {sources: [{name: rides, eventTime: {watermarkDelay: 0s}}]}",
+        Changes,
+    ),
+    (
+        "spec.sources[].eventTime.kafkaTimestamp",
+        "spec: {sources: [{name: rides, eventTime: {kafkaTimestamp: {}}}]}",
+        Refused,
+    ),
+    (
+        "spec.sources[].eventTime.processingTime",
+        "spec: {sources: [{name: rides, eventTime: {processingTime: {}}}]}",
+        Refused,
+    ),
     ("spec.sources[].eventTime.maxFuture", "spec: {sources: [{name: rides, eventTime: {maxFuture: 2h}}]}", Changes),
     ("spec.sources[].eventTime.idleAfter", "spec: {sources: [{name: rides, eventTime: {idleAfter: 1h}}]}", Changes),
     ("spec.sources[].eventTime.maxSkew", "spec: {sources: [{name: rides, eventTime: {maxSkew: 1h}}]}", Changes),
-    ("spec.sources[].eventTime.closeIdleWindowsAfter", "spec: {sources: [{name: rides, eventTime: {closeIdleWindowsAfter: 1h}}]}", Changes),
-    ("spec.steps[].name", "spec: {steps: [{name: extra, map: {from: revenue}}], sinks: [{name: silver, from: extra}]}", Changes),
-    ("spec.steps[].map.from", "spec: {steps: [{name: extra, map: {from: revenue}}], sinks: [{name: silver, from: extra}]}", Changes),
+    (
+        "spec.sources[].eventTime.closeIdleWindowsAfter",
+        "spec: {sources: [{name: rides, eventTime: {closeIdleWindowsAfter: 1h}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].name",
+        "spec: {steps: [{name: extra, map: {from: revenue}}], sinks: [{name: silver, from: extra}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].map.from",
+        "spec: {steps: [{name: extra, map: {from: revenue}}], sinks: [{name: silver, from: extra}]}",
+        Changes,
+    ),
     ("spec.steps[].map.where", "spec: {steps: [{name: cleaned, map: {where: price > 1}}]}", Changes),
     ("spec.steps[].map.columns[].name", "spec: {steps: [{name: cleaned, map: {columns: [{name: price}]}}]}", Changes),
-    ("spec.steps[].map.columns[].expr", "spec: {steps: [{name: cleaned, map: {columns: [{name: price, expr: price + 1}]}}]}", Changes),
+    (
+        "spec.steps[].map.columns[].expr",
+        "spec: {steps: [{name: cleaned, map: {columns: [{name: price, expr: price + 1}]}}]}",
+        Changes,
+    ),
     (
         "spec.steps[].aggregate.from",
-        "spec: {steps: [{name: revenue, aggregate: {from: rides}}], sinks: [{name: b, from: cleaned, delta: {uri: file:///tmp/b}}]}",
+        "spec: {steps: [{name: revenue, aggregate: {from: rides}}], sinks: [{name: b, from: cleaned, delta: {uri: \
+         file:///tmp/b}}]}",
         Changes,
     ),
     (
@@ -227,10 +301,26 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
         "spec: {steps: [{name: revenue, aggregate: {window: {sliding: {size: 2m, slide: 1m}}}}]}",
         Refused,
     ),
-    ("spec.steps[].aggregate.window.session", "spec: {steps: [{name: revenue, aggregate: {window: {session: {gap: 1m}}}}]}", Refused),
-    ("spec.steps[].aggregate.window.cumulate", "spec: {steps: [{name: revenue, aggregate: {window: {cumulate: {}}}}]}", Refused),
-    ("spec.steps[].aggregate.window.calendar", "spec: {steps: [{name: revenue, aggregate: {window: {calendar: {unit: Day}}}}]}", Refused),
-    ("spec.steps[].aggregate.window.offset", "spec: {steps: [{name: revenue, aggregate: {window: {offset: 1m}}}]}", Refused),
+    (
+        "spec.steps[].aggregate.window.session",
+        "spec: {steps: [{name: revenue, aggregate: {window: {session: {gap: 1m}}}}]}",
+        Refused,
+    ),
+    (
+        "spec.steps[].aggregate.window.cumulate",
+        "spec: {steps: [{name: revenue, aggregate: {window: {cumulate: {}}}}]}",
+        Refused,
+    ),
+    (
+        "spec.steps[].aggregate.window.calendar",
+        "spec: {steps: [{name: revenue, aggregate: {window: {calendar: {unit: Day}}}}]}",
+        Refused,
+    ),
+    (
+        "spec.steps[].aggregate.window.offset",
+        "spec: {steps: [{name: revenue, aggregate: {window: {offset: 1m}}}]}",
+        Refused,
+    ),
     ("spec.steps[].aggregate.window", "spec: {steps: [{name: revenue, aggregate: {window: null}}]}", Refused),
     ("spec.steps[].aggregate.groupBy[]", "spec: {steps: [{name: revenue, aggregate: {groupBy: [city]}}]}", Changes),
     (
@@ -258,7 +348,11 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ("spec.sinks[].name", "spec: {sinks: [{name: b, from: cleaned, delta: {uri: file:///tmp/b}}]}", Changes),
     ("spec.sinks[].from", "spec: {sinks: [{name: b, from: cleaned, delta: {uri: file:///tmp/b}}]}", Changes),
     ("spec.sinks[].output=Main", "spec: {sinks: [{name: silver, output: Main}]}", SaysTheDefault),
-    ("spec.sinks[].output=Late", "spec: {sinks: [{name: late, from: revenue, output: Late, delta: {uri: 's3://lake/late'}}]}", Changes),
+    (
+        "spec.sinks[].output=Late",
+        "spec: {sinks: [{name: late, from: revenue, output: Late, delta: {uri: 's3://lake/late'}}]}",
+        Changes,
+    ),
     (
         "spec.sinks[].output=Rejected",
         "spec: {sources: [{name: rides, badRecords: {policy: Output}}], \
@@ -270,18 +364,38 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ("spec.sinks[].mode=Complete", "spec: {sinks: [{name: silver, mode: Complete}]}", Refused),
     ("spec.sinks[].key", "spec: {sinks: [{name: silver, key: [city]}]}", Refused),
     ("spec.sinks[].delta.uri", "spec: {sinks: [{name: silver, delta: {uri: file:///tmp/b}}]}", Changes),
-    ("spec.sinks[].delta.partitionBy[]", "spec: {sinks: [{name: silver, delta: {partitionBy: [window_start]}}]}", Changes),
+    (
+        "spec.sinks[].delta.partitionBy[]",
+        "spec: {sinks: [{name: silver, delta: {partitionBy: [window_start]}}]}",
+        Changes,
+    ),
     ("spec.sinks[].delta.targetFileSize", "spec: {sinks: [{name: silver, delta: {targetFileSize: 1Mi}}]}", Changes),
-    ("spec.sinks[].delta.schemaEvolution=Refuse", "spec: {sinks: [{name: silver, delta: {schemaEvolution: Refuse}}]}", SaysTheDefault),
-    ("spec.sinks[].delta.schemaEvolution=AddColumns", "spec: {sinks: [{name: silver, delta: {schemaEvolution: AddColumns}}]}", Refused),
+    (
+        "spec.sinks[].delta.schemaEvolution=Refuse",
+        "spec: {sinks: [{name: silver, delta: {schemaEvolution: Refuse}}]}",
+        SaysTheDefault,
+    ),
+    (
+        "spec.sinks[].delta.schemaEvolution=AddColumns",
+        "spec: {sinks: [{name: silver, delta: {schemaEvolution: AddColumns}}]}",
+        Refused,
+    ),
     ("spec.sinks[].delta.maintenance", "spec: {sinks: [{name: silver, delta: {maintenance: {}}}]}", SaysTheDefault),
     (
         "spec.sinks[].delta.maintenance.checkpointEvery",
         "spec: {sinks: [{name: silver, delta: {maintenance: {checkpointEvery: 7}}}]}",
         Changes,
     ),
-    ("spec.sinks[].delta.maintenance.compactEvery", "spec: {sinks: [{name: silver, delta: {maintenance: {compactEvery: 1h}}}]}", Changes),
-    ("spec.sinks[].delta.maintenance.vacuumAfter", "spec: {sinks: [{name: silver, delta: {maintenance: {vacuumAfter: 168h}}}]}", Changes),
+    (
+        "spec.sinks[].delta.maintenance.compactEvery",
+        "spec: {sinks: [{name: silver, delta: {maintenance: {compactEvery: 1h}}}]}",
+        Changes,
+    ),
+    (
+        "spec.sinks[].delta.maintenance.vacuumAfter",
+        "spec: {sinks: [{name: silver, delta: {maintenance: {vacuumAfter: 168h}}}]}",
+        Changes,
+    ),
     ("spec.sinks[].kafka", "spec: {sinks: [{name: silver, kafka: {topic: a}}]}", Refused),
     ("spec.sinks[].parquet", "spec: {sinks: [{name: silver, parquet: {}}]}", Refused),
     ("spec.sinks[].console", "spec: {sinks: [{name: silver, console: {}}]}", Refused),
@@ -300,7 +414,11 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ("spec.runtimeVersion", "spec: {runtimeVersion: v1}", ForTheOperator),
     ("spec.podTemplate.labels", "spec: {podTemplate: {labels: {team: rides}}}", ForTheOperator),
     ("spec.podTemplate.annotations", "spec: {podTemplate: {annotations: {example.com/note: 'a b'}}}", ForTheOperator),
-    ("spec.podTemplate.nodeSelector", "spec: {podTemplate: {nodeSelector: {kubernetes.io/arch: arm64}}}", ForTheOperator),
+    (
+        "spec.podTemplate.nodeSelector",
+        "spec: {podTemplate: {nodeSelector: {kubernetes.io/arch: arm64}}}",
+        ForTheOperator,
+    ),
     (
         "spec.podTemplate.tolerations[]",
         "spec: {podTemplate: {tolerations: [{key: spot, operator: Exists, tolerationSeconds: 30}]}}",
@@ -314,30 +432,41 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     (
         "spec.podTemplate.topologySpreadConstraints[]",
-        "spec: {podTemplate: {topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: DoNotSchedule}]}}",
+        "spec: {podTemplate: {topologySpreadConstraints: [{maxSkew: 1, topologyKey: zone, whenUnsatisfiable: \
+         DoNotSchedule}]}}",
         ForTheOperator,
     ),
     ("spec.podTemplate.priorityClassName", "spec: {podTemplate: {priorityClassName: high}}", ForTheOperator),
     ("spec.podTemplate.serviceAccountName", "spec: {podTemplate: {serviceAccountName: rides}}", ForTheOperator),
-    ("spec.podTemplate.imagePullSecrets[].name", "spec: {podTemplate: {imagePullSecrets: [{name: registry}]}}", ForTheOperator),
+    (
+        "spec.podTemplate.imagePullSecrets[].name",
+        "spec: {podTemplate: {imagePullSecrets: [{name: registry}]}}",
+        ForTheOperator,
+    ),
     ("spec.podTemplate.env[].name", "spec: {podTemplate: {env: [{name: RUST_LOG, value: info}]}}", ForTheOperator),
     ("spec.podTemplate.env[].value", "spec: {podTemplate: {env: [{name: RUST_LOG, value: debug}]}}", ForTheOperator),
     ("spec.deletionPolicy=Retain", "spec: {deletionPolicy: Retain}", SaysTheDefault),
     ("spec.deletionPolicy=DeleteCheckpoint", "spec: {deletionPolicy: DeleteCheckpoint}", ForTheOperator),
     ("spec.stateAction.token", "spec: {stateAction: {token: a, discard: {}}}", Changes),
     ("spec.stateAction.discard.offsets=Keep", "spec: {stateAction: {token: a, discard: {offsets: Keep}}}", Changes),
-    ("spec.stateAction.discard.offsets=StartFrom", "spec: {stateAction: {token: a, discard: {offsets: StartFrom}}}", Changes),
+    (
+        "spec.stateAction.discard.offsets=StartFrom",
+        "spec: {stateAction: {token: a, discard: {offsets: StartFrom}}}",
+        Changes,
+    ),
     ("spec.stateAction.restore.epoch", "spec: {stateAction: {token: a, restore: {epoch: 7}}}", Changes),
 ];
 
 /// What every Kubernetes object has, what the document is known by, and names that an override cannot change.
-pub const OUTSIDE: &[&str] = &["apiVersion", "kind", "metadata.name", "metadata.labels", "metadata.annotations", "spec.sources[].name"];
+pub const OUTSIDE: &[&str] =
+    &["apiVersion", "kind", "metadata.name", "metadata.labels", "metadata.annotations", "spec.sources[].name"];
 
 /// Whether a field, or a block that it lies in, is refused whatever stands there.
 pub fn is_refused(path: &str) -> bool {
     let lies_within = |block: &str| path.strip_prefix(block).is_some_and(|rest| rest.starts_with(['.', '[']));
     let own: Vec<_> = CASES.iter().filter(|(case, ..)| case.split('=').next() == Some(path)).collect();
-    let by_block = CASES.iter().any(|(block, _, outcome)| *outcome == Outcome::Refused && lies_within(block) && *block != WINDOW);
+    let by_block =
+        CASES.iter().any(|(block, _, outcome)| *outcome == Outcome::Refused && lies_within(block) && *block != WINDOW);
     by_block || !own.is_empty() && own.iter().all(|(.., outcome)| *outcome == Outcome::Refused)
 }
 

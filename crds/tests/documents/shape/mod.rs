@@ -1,5 +1,5 @@
-//! Asks serde what the document's shape is: a deserializer that answers every request with a stand-in and writes down what was asked for.
-//! So a field that is added to the types cannot be forgotten in a test or in the reference.
+//! Asks serde what the document's shape is: a deserializer that answers every request with a stand-in and writes down
+//! what was asked for. So a field that is added to the types cannot be forgotten in a test or in the reference.
 
 pub mod cases;
 
@@ -90,7 +90,12 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         visitor.visit_map(Fields { probe: self, left: fields.iter(), field: "" })
     }
 
-    fn deserialize_enum<V: Visitor<'de>>(self, _: &'static str, variants: &'static [&'static str], visitor: V) -> Result<V::Value, Error> {
+    fn deserialize_enum<V: Visitor<'de>>(
+        self,
+        _: &'static str,
+        variants: &'static [&'static str],
+        visitor: V,
+    ) -> Result<V::Value, Error> {
         self.leaf(variants);
         let first: StrDeserializer<'_, Error> = variants[0].into_deserializer();
         visitor.visit_enum(first)

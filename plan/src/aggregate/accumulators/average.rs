@@ -45,12 +45,21 @@ impl Average {
 impl Accumulator for Average {
     fn beyond_type(&self) -> Vec<usize> {
         let groups = self.sums.iter().zip(&self.counts).enumerate();
-        groups.filter(|(_, (sum, count))| **count > 0 && self.of(**sum, **count).is_none()).map(|(group, _)| group).collect()
+        groups
+            .filter(|(_, (sum, count))| **count > 0 && self.of(**sum, **count).is_none())
+            .map(|(group, _)| group)
+            .collect()
     }
 }
 
 impl GroupsAccumulator for Average {
-    fn update_batch(&mut self, values: &[ArrayRef], groups: &[usize], filter: Option<&BooleanArray>, total: usize) -> Result<()> {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+        total: usize,
+    ) -> Result<()> {
         self.make_room(total);
         for_each(values[0].as_primitive::<Decimal128Type>(), groups, filter, |group, value| {
             self.sums[group] = self.sums[group].wrapping_add(i256::from_i128(value));
@@ -64,12 +73,16 @@ impl GroupsAccumulator for Average {
         for_each(values[0].as_primitive::<UInt64Type>(), groups, None, |group, count| self.counts[group] += count);
         let sums = &mut self.sums;
         match values[1].data_type() {
-            DataType::Decimal128(..) => for_each(values[1].as_primitive::<Decimal128Type>(), groups, None, |group, sum| {
-                sums[group] = sums[group].wrapping_add(i256::from_i128(sum));
-            }),
-            DataType::Decimal256(..) => for_each(values[1].as_primitive::<Decimal256Type>(), groups, None, |group, sum| {
-                sums[group] = sums[group].wrapping_add(sum);
-            }),
+            DataType::Decimal128(..) => {
+                for_each(values[1].as_primitive::<Decimal128Type>(), groups, None, |group, sum| {
+                    sums[group] = sums[group].wrapping_add(i256::from_i128(sum));
+                })
+            }
+            DataType::Decimal256(..) => {
+                for_each(values[1].as_primitive::<Decimal256Type>(), groups, None, |group, sum| {
+                    sums[group] = sums[group].wrapping_add(sum);
+                })
+            }
             other => return internal_err!("the sum of an average is no {other}"),
         }
         Ok(())

@@ -1,4 +1,5 @@
-//! `min` and `max` of floating-point numbers by the one order of [`crate::floats`]: NaN is greatest, and 0.0 stands for both zeros.
+//! `min` and `max` of floating-point numbers by the one order of [`crate::floats`]: NaN is greatest, and 0.0 stands for
+//! both zeros.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -48,7 +49,13 @@ impl<T: Float, E> Default for Extreme<T, E> {
 impl<T: Float, E: End> Accumulator for Extreme<T, E> {}
 
 impl<T: Float, E: End> GroupsAccumulator for Extreme<T, E> {
-    fn update_batch(&mut self, values: &[ArrayRef], groups: &[usize], filter: Option<&BooleanArray>, total: usize) -> Result<()> {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+        total: usize,
+    ) -> Result<()> {
         self.values.resize(total, T::Native::default());
         self.seen.resize(total, false);
         for_each(values[0].as_primitive::<T>(), groups, filter, |group, value| {

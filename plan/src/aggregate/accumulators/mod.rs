@@ -1,7 +1,8 @@
 //! The partial states of aggregate calls, a column of groups each.
 //!
-//! DataFusion's, where they are right. Ours where its result depends on the order in which partials merge (`min` and `max` of floating-point
-//! numbers), where it wraps around (`sum`) or gives up on the whole window for one group (`avg` of decimals).
+//! DataFusion's, where they are right. Ours where its result depends on the order in which partials merge (`min` and
+//! `max` of floating-point numbers), where it wraps around (`sum`) or gives up on the whole window for one group (`avg`
+//! of decimals).
 
 mod average;
 mod extreme;
@@ -51,7 +52,8 @@ impl Kind {
         }
     }
 
-    /// Columns of the state that DataFusion's has not, and that files of older versions lack: at the end of it, null where they are not there.
+    /// Columns of the state that DataFusion's has not, and that files of older versions lack: at the end of it, null
+    /// where they are not there.
     pub fn added_state(self) -> Vec<FieldRef> {
         match self {
             Self::Sum => vec![Arc::new(Field::new("high", DataType::Int64, true))],
@@ -77,7 +79,9 @@ impl Kind {
             (Self::Least, DataType::Float64) => Box::new(Extreme::<Float64Type, Least>::default()),
             (Self::Greatest, DataType::Float32) => Box::new(Extreme::<Float32Type, Greatest>::default()),
             (Self::Greatest, DataType::Float64) => Box::new(Extreme::<Float64Type, Greatest>::default()),
-            _ if function.groups_accumulator_supported() => Box::new(DataFusions(function.create_groups_accumulator()?)),
+            _ if function.groups_accumulator_supported() => {
+                Box::new(DataFusions(function.create_groups_accumulator()?))
+            }
             _ => {
                 let function = Arc::clone(function);
                 Box::new(DataFusions(Box::new(GroupsAccumulatorAdapter::new(move || function.create_accumulator()))))
@@ -91,7 +95,13 @@ struct DataFusions(Box<dyn GroupsAccumulator>);
 impl Accumulator for DataFusions {}
 
 impl GroupsAccumulator for DataFusions {
-    fn update_batch(&mut self, values: &[ArrayRef], groups: &[usize], filter: Option<&BooleanArray>, total: usize) -> Result<()> {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+        total: usize,
+    ) -> Result<()> {
         self.0.update_batch(values, groups, filter, total)
     }
 
@@ -133,7 +143,11 @@ fn for_each<T: ArrowPrimitiveType>(
 }
 
 /// The state of each row as a group of its own.
-fn state_of_rows(mut empty: impl GroupsAccumulator, values: &[ArrayRef], filter: Option<&BooleanArray>) -> Result<Vec<ArrayRef>> {
+fn state_of_rows(
+    mut empty: impl GroupsAccumulator,
+    values: &[ArrayRef],
+    filter: Option<&BooleanArray>,
+) -> Result<Vec<ArrayRef>> {
     let rows = values.first().map_or(0, |v| v.len());
     empty.update_batch(values, &(0..rows).collect::<Vec<_>>(), filter, rows)?;
     empty.state(EmitTo::All)

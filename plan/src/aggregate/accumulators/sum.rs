@@ -1,5 +1,5 @@
-//! `sum` of bigints and decimals, exact: the sum is kept wider than its type, so that it does not depend on the order of adding whether
-//! something overflows on the way. Only the whole sum has to fit.
+//! `sum` of bigints and decimals, exact: the sum is kept wider than its type, so that it does not depend on the order
+//! of adding whether something overflows on the way. Only the whole sum has to fit.
 
 use std::sync::Arc;
 
@@ -85,19 +85,31 @@ impl<T: ArrowPrimitiveType, W: Wide<T>> Sum<T, W> {
     }
 
     fn array(&self, values: Vec<T::Native>, valid: Vec<bool>) -> ArrayRef {
-        Arc::new(PrimitiveArray::<T>::new(values.into(), Some(NullBuffer::from(valid))).with_data_type(self.data_type.clone()))
+        Arc::new(
+            PrimitiveArray::<T>::new(values.into(), Some(NullBuffer::from(valid)))
+                .with_data_type(self.data_type.clone()),
+        )
     }
 }
 
 impl<T: ArrowPrimitiveType, W: Wide<T>> Accumulator for Sum<T, W> {
     fn beyond_type(&self) -> Vec<usize> {
         let groups = self.seen.iter().zip(&self.sums).enumerate();
-        groups.filter(|(_, (seen, sum))| **seen && sum.fitting(&self.data_type).is_none()).map(|(group, _)| group).collect()
+        groups
+            .filter(|(_, (seen, sum))| **seen && sum.fitting(&self.data_type).is_none())
+            .map(|(group, _)| group)
+            .collect()
     }
 }
 
 impl<T: ArrowPrimitiveType, W: Wide<T>> GroupsAccumulator for Sum<T, W> {
-    fn update_batch(&mut self, values: &[ArrayRef], groups: &[usize], filter: Option<&BooleanArray>, total: usize) -> Result<()> {
+    fn update_batch(
+        &mut self,
+        values: &[ArrayRef],
+        groups: &[usize],
+        filter: Option<&BooleanArray>,
+        total: usize,
+    ) -> Result<()> {
         self.make_room(total);
         for_each(values[0].as_primitive::<T>(), groups, filter, |group, value| {
             self.sums[group] = self.sums[group].plus(W::of(value, None));

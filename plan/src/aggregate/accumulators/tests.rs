@@ -1,9 +1,12 @@
-//! However rows are cut and in whatever order the parts merge, a group comes to the same, bit by bit, and to what a naive reader computes.
+//! However rows are cut and in whatever order the parts merge, a group comes to the same, bit by bit, and to what a
+//! naive reader computes.
 #![allow(clippy::unwrap_used)]
 
 use std::cmp::Ordering;
 
-use arrow::array::{AsArray, Decimal128Array, Float32Array, Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
+use arrow::array::{
+    AsArray, Decimal128Array, Float32Array, Float64Array, Int64Array, RecordBatch, TimestampMicrosecondArray,
+};
 use arrow::datatypes::Decimal128Type;
 
 use super::*;
@@ -40,7 +43,8 @@ fn call(expr: &str) -> Call {
 }
 
 fn batch(rng: &mut Random, rows: usize) -> RecordBatch {
-    let doubles = [f64::NAN, -f64::NAN, 0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN, 5e-324, 1.0, -3.0, 7.0];
+    let doubles =
+        [f64::NAN, -f64::NAN, 0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, f64::MIN, 5e-324, 1.0, -3.0, 7.0];
     let bigints = [i64::MAX, i64::MIN, i64::MAX - 1, 0, 1, -1];
     let decimals = [10_i128.pow(38) - 1, 1 - 10_i128.pow(38), 0, 1, -1, 5 * 10_i128.pow(37)];
     let small = [1_i128, 2, -2, 9_999_999_999, -9_999_999_999];
@@ -108,8 +112,10 @@ fn in_pieces(call: &Call, rows: &RecordBatch, rng: &mut Random) -> (ArrayRef, Ve
 #[test]
 fn nothing_depends_on_the_order_in_which_partials_merge() {
     // Sums of doubles are rounded, and are not here.
-    let expressions =
-        ["min(d)", "max(d)", "min(f)", "max(f)", "sum(l)", "min(l)", "max(l)", "count(d)", "sum(m)", "avg(m)", "sum(s)", "avg(s)"];
+    let expressions = [
+        "min(d)", "max(d)", "min(f)", "max(f)", "sum(l)", "min(l)", "max(l)", "count(d)", "sum(m)", "avg(m)", "sum(s)",
+        "avg(s)",
+    ];
     let calls: Vec<_> = expressions.into_iter().map(call).collect();
     for seed in 0..400 {
         let mut rng = Random(seed);
@@ -160,7 +166,8 @@ fn extremes_and_sums_are_what_a_naive_reader_computes() {
 fn decimals(expr: &str, unscaled: &[i128]) -> (Option<i128>, usize) {
     let call = call(expr);
     let mut accumulator = call.accumulator().unwrap();
-    let values: ArrayRef = Arc::new(Decimal128Array::from(unscaled.to_vec()).with_data_type(call.args[0].field.data_type().clone()));
+    let values: ArrayRef =
+        Arc::new(Decimal128Array::from(unscaled.to_vec()).with_data_type(call.args[0].field.data_type().clone()));
     accumulator.update_batch(&[values], &vec![0; unscaled.len()], None, 1).unwrap();
     let (value, beyond) = ended(accumulator);
     (value.as_primitive::<Decimal128Type>().iter().next().unwrap(), beyond.len())

@@ -1,4 +1,5 @@
-//! Values at the ends of their types, and calls that would make too much: a value, or an error of that row; never a wrong value, never a panic.
+//! Values at the ends of their types, and calls that would make too much: a value, or an error of that row; never a
+//! wrong value, never a panic.
 
 #![allow(clippy::unwrap_used)]
 
@@ -64,7 +65,11 @@ const BEYOND: &str = "is beyond the range of its type";
 
 #[test]
 fn integers_do_not_wrap_at_their_ends() {
-    let bigint = Row::of(&[("least", "bigint", "-9223372036854775808"), ("most", "bigint", "9223372036854775807"), ("m", "bigint", "-1")]);
+    let bigint = Row::of(&[
+        ("least", "bigint", "-9223372036854775808"),
+        ("most", "bigint", "9223372036854775807"),
+        ("m", "bigint", "-1"),
+    ]);
     bigint.check(
         &[
             ("most + m", "bigint: 9223372036854775806"),
@@ -75,7 +80,18 @@ fn integers_do_not_wrap_at_their_ends() {
             ("cast(least as decimal(38,0)) - 1", "decimal(38,0): -9223372036854775809"),
             ("try_cast(cast(least as decimal(38,0)) - 1 as bigint)", "bigint: null"),
         ],
-        &["-least", "- (least)", "abs(least)", "most + 1", "most - m", "least - 1", "least + m", "most * 2", "least * m", "least / m"],
+        &[
+            "-least",
+            "- (least)",
+            "abs(least)",
+            "most + 1",
+            "most - m",
+            "least - 1",
+            "least + m",
+            "most * 2",
+            "least * m",
+            "least / m",
+        ],
         BEYOND,
     );
     let int = Row::of(&[("least", "int", "-2147483648"), ("most", "int", "2147483647"), ("m", "int", "-1")]);
@@ -148,7 +164,8 @@ fn a_decimal_never_has_more_digits_than_its_type() {
     assert!(row.eval("fine + fine").unwrap_err().contains(BEYOND));
     assert_eq!(
         row.eval("p * p").unwrap_err(),
-        "`p * p`: `1524157875049535257.50053345778750190521` has more digits than its type, decimal(38,20), can hold: cast the operands to \
+        "`p * p`: `1524157875049535257.50053345778750190521` has more digits than its type, decimal(38,20), can hold: \
+         cast the operands to \
          decimals of fewer digits"
     );
     for sql in [
@@ -208,11 +225,15 @@ fn a_value_that_is_computed_is_bounded() {
 
 #[test]
 fn bytes_that_are_not_text_are_said_to_be_so() {
-    let schema: SchemaRef =
-        Arc::new(Schema::new(vec![Column { name: "key".into(), data_type: DataType::Binary, nullable: true }.to_field()]));
-    let batch = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(arrow::array::BinaryArray::from(vec![&b"\xff"[..]]))]).unwrap();
+    let schema: SchemaRef = Arc::new(Schema::new(vec![
+        Column { name: "key".into(), data_type: DataType::Binary, nullable: true }.to_field(),
+    ]));
+    let batch =
+        RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(arrow::array::BinaryArray::from(vec![&b"\xff"[..]]))])
+            .unwrap();
     let eval = |sql: &str| compile(sql, &schema, "out").unwrap().evaluate(&batch);
-    let said = "`cast(key as string)`: the bytes are not UTF-8, so they are no string: write `encode(…, 'hex')`, or `try_cast(… as string)` for null";
+    let said = "`cast(key as string)`: the bytes are not UTF-8, so they are no string: write `encode(…, 'hex')`, or \
+                `try_cast(… as string)` for null";
     assert_eq!(eval("cast(key as string)").unwrap_err().to_string(), said);
     assert_eq!(eval("try_cast(key as string)").unwrap().null_count(), 1);
     assert_eq!(eval("encode(key, 'hex')").unwrap().len(), 1);

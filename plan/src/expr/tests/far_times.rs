@@ -1,23 +1,32 @@
-//! Times from the year 1 to the year 9999, which JSON takes, go through everything; nothing is computed in nanoseconds, which end in 2262.
+//! Times from the year 1 to the year 9999, which JSON takes, go through everything; nothing is computed in nanoseconds,
+//! which end in 2262.
 
 #![allow(clippy::unwrap_used)]
 
 use super::extremes::Row;
 use crate::expr::compile;
 
-const FAR: [&str; 4] = ["0001-01-01T00:00:00Z", "1600-02-29T23:59:59.999999Z", "1677-09-21T00:12:43Z", "9999-12-31T23:59:59.999999Z"];
+const FAR: [&str; 4] =
+    ["0001-01-01T00:00:00Z", "1600-02-29T23:59:59.999999Z", "1677-09-21T00:12:43Z", "9999-12-31T23:59:59.999999Z"];
 
 /// What each far time comes out as.
 fn check(sql: &str, expected: [&str; 4]) {
     for (ts, expected) in FAR.into_iter().zip(expected) {
-        let row = Row::of(&[("ts", "timestamp", ts), ("day", "date", &ts[..10]), ("text", "string", ts), ("n", "bigint", "1")]);
+        let row = Row::of(&[
+            ("ts", "timestamp", ts),
+            ("day", "date", &ts[..10]),
+            ("text", "string", ts),
+            ("n", "bigint", "1"),
+        ]);
         assert_eq!(row.eval(sql).as_deref(), Ok(expected), "{sql} of {ts}");
     }
 }
 
 #[test]
 fn far_times_are_truncated_and_binned() {
-    let of = |rest: &str| ["0001-01-01", "1600-02-29", "1677-09-21", "9999-12-31"].map(|day| format!("timestamp: {day}{rest}"));
+    let of = |rest: &str| {
+        ["0001-01-01", "1600-02-29", "1677-09-21", "9999-12-31"].map(|day| format!("timestamp: {day}{rest}"))
+    };
     check("date_trunc('day', ts)", of("T00:00:00Z").each_ref().map(String::as_str));
     check("date_trunc('DD', day)", of("T00:00:00Z").each_ref().map(String::as_str));
     check("date_bin(interval '1 day', ts)", of("T00:00:00Z").each_ref().map(String::as_str));
@@ -56,17 +65,30 @@ fn far_times_are_truncated_and_binned() {
 #[test]
 fn far_times_are_read_and_written() {
     let same = FAR.map(|ts| format!("timestamp: {ts}"));
-    for sql in
-        ["to_timestamp(text)", "cast(text as timestamp)", "to_timestamp(ts)", "to_timestamp_micros(text)", "to_timestamp_seconds(text)"]
-    {
+    for sql in [
+        "to_timestamp(text)",
+        "cast(text as timestamp)",
+        "to_timestamp(ts)",
+        "to_timestamp_micros(text)",
+        "to_timestamp_seconds(text)",
+    ] {
         check(sql, same.each_ref().map(String::as_str));
     }
     check("to_timestamp(text, '%Y-%m-%dT%H:%M:%S%.fZ')", same.each_ref().map(String::as_str));
-    check("to_char(ts, '%Y/%m/%d')", ["string: 0001/01/01", "string: 1600/02/29", "string: 1677/09/21", "string: 9999/12/31"]);
-    check("date_format(ts, 'yyyy/MM/dd')", ["string: 0001/01/01", "string: 1600/02/29", "string: 1677/09/21", "string: 9999/12/31"]);
+    check(
+        "to_char(ts, '%Y/%m/%d')",
+        ["string: 0001/01/01", "string: 1600/02/29", "string: 1677/09/21", "string: 9999/12/31"],
+    );
+    check(
+        "date_format(ts, 'yyyy/MM/dd')",
+        ["string: 0001/01/01", "string: 1600/02/29", "string: 1677/09/21", "string: 9999/12/31"],
+    );
     check("cast(ts as string)", FAR.map(|ts| format!("string: {ts}")).each_ref().map(String::as_str));
     check("cast(ts as date)", ["date: 0001-01-01", "date: 1600-02-29", "date: 1677-09-21", "date: 9999-12-31"]);
-    check("to_date(substr(text, 1, 10))", ["date: 0001-01-01", "date: 1600-02-29", "date: 1677-09-21", "date: 9999-12-31"]);
+    check(
+        "to_date(substr(text, 1, 10))",
+        ["date: 0001-01-01", "date: 1600-02-29", "date: 1677-09-21", "date: 9999-12-31"],
+    );
     check("date_part('year', ts)", ["int: 1", "int: 1600", "int: 1677", "int: 9999"]);
     check("extract(day from ts)", ["int: 1", "int: 29", "int: 21", "int: 31"]);
     check(
@@ -105,7 +127,9 @@ fn whole_seconds_are_those_that_had_begun_before_1970_too() {
         }
     }
     let row = Row::of(&[("n", "bigint", "-7"), ("x", "double", "-7.9"), ("ts", "timestamp", "null")]);
-    for (sql, expected) in [("to_unixtime(n)", "bigint: -7"), ("to_unixtime(x)", "bigint: -7"), ("to_unixtime(ts)", "bigint: null")] {
+    for (sql, expected) in
+        [("to_unixtime(n)", "bigint: -7"), ("to_unixtime(x)", "bigint: -7"), ("to_unixtime(ts)", "bigint: null")]
+    {
         assert_eq!(row.eval(sql).as_deref(), Ok(expected), "{sql}");
     }
 }
@@ -157,27 +181,43 @@ fn numbers_of_a_unit_become_times_or_errors() {
         let error = row.eval(sql).unwrap_err();
         assert!(error.contains("beyond the range of a timestamp"), "{sql}: {error}");
     }
-    assert_eq!(compile("date_bin(interval '0 days', ts)", &super::schema(), "out").unwrap_err().to_string().split(':').count(), 1);
+    assert_eq!(
+        compile("date_bin(interval '0 days', ts)", &super::schema(), "out").unwrap_err().to_string().split(':').count(),
+        1
+    );
 }
 
 #[test]
 fn a_number_is_not_cast_to_a_time_since_its_unit_is_unknown() {
     let refused = |sql: &str| super::refused(sql);
-    let to_time =
-        "since nothing says which unit it counts: write to_timestamp_seconds(…), to_timestamp_millis(…) or to_timestamp_micros(…)";
+    let to_time = "since nothing says which unit it counts: write to_timestamp_seconds(…), to_timestamp_millis(…) or \
+                   to_timestamp_micros(…)";
     assert_eq!(refused("cast(1588252618 as timestamp)"), format!("a bigint can't be cast to a timestamp, {to_time}"));
-    assert_eq!(refused("cast(userId as timestamp)"), format!("a bigint (`userId`) can't be cast to a timestamp, {to_time}"));
-    assert_eq!(refused("try_cast(price as timestamp)"), format!("a double (`price`) can't be cast to a timestamp, {to_time}"));
+    assert_eq!(
+        refused("cast(userId as timestamp)"),
+        format!("a bigint (`userId`) can't be cast to a timestamp, {to_time}")
+    );
+    assert_eq!(
+        refused("try_cast(price as timestamp)"),
+        format!("a double (`price`) can't be cast to a timestamp, {to_time}")
+    );
     assert_eq!(refused("userId::timestamp"), format!("a bigint (`userId`) can't be cast to a timestamp, {to_time}"));
     assert_eq!(
         refused("cast(ts as bigint)"),
-        "a timestamp (`ts`) can't be cast to a bigint, since nothing says which unit it counts: write to_unixtime(…) for seconds, or \
+        "a timestamp (`ts`) can't be cast to a bigint, since nothing says which unit it counts: write to_unixtime(…) \
+         for seconds, or \
          arrow_cast(…, 'Int64') for microseconds"
     );
     assert!(
-        refused("cast(seats as date)").ends_with("write cast(to_timestamp_seconds(…) as date), with …_millis or …_micros for other units")
+        refused("cast(seats as date)")
+            .ends_with("write cast(to_timestamp_seconds(…) as date), with …_millis or …_micros for other units")
     );
-    for sql in ["to_unixtime(ts)", "arrow_cast(ts, 'Int64')", "cast(to_timestamp_seconds(seats) as date)", "cast(null as timestamp)"] {
+    for sql in [
+        "to_unixtime(ts)",
+        "arrow_cast(ts, 'Int64')",
+        "cast(to_timestamp_seconds(seats) as date)",
+        "cast(null as timestamp)",
+    ] {
         compile(sql, &super::schema(), "out").unwrap();
     }
 }

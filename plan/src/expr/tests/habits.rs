@@ -17,7 +17,8 @@ fn every_habit_is_refused_with_what_to_write_and_that_is_right() {
                 let written = filled(template, habit.args.iter().copied());
                 compile(&written, &schema(), "out").unwrap_or_else(|e| panic!("{call}: {written}: {e}"));
                 // What takes the place of an argument may be an operation itself.
-                let of_operations = habit.args.iter().map(|arg| if *arg == "int" { (*arg).to_owned() } else { format!("({arg})") });
+                let of_operations =
+                    habit.args.iter().map(|arg| if *arg == "int" { (*arg).to_owned() } else { format!("({arg})") });
                 let of_operations: Vec<_> = of_operations.collect();
                 if !template.contains("'$") && !habit.args.contains(&"int") {
                     let nested = filled(template, of_operations.iter().map(String::as_str));
@@ -47,7 +48,8 @@ fn operators_of_other_engines_are_refused_with_what_to_write() {
         ("convert(city, int)", "there is no `convert`: write `cast(city as int)`"),
         (
             "seats div 2",
-            "the expression does not parse: there is no operator `div`: write `/`, which gives an integer where both sides are integers at \
+            "the expression does not parse: there is no operator `div`: write `/`, which gives an integer where both \
+             sides are integers at \
              character 7",
         ),
         ("paid xor true", "the operator `XOR` is not supported: write `paid <> true`"),
@@ -57,7 +59,10 @@ fn operators_of_other_engines_are_refused_with_what_to_write() {
         ("split(city, ',')[0]", "there is no function `split`: write `split_part(city, ',', 1)`"),
         ("YEAR(ts)", "there is no function `year`: write `date_part('year', ts)`"),
         ("pmod(seats + 1, 3)", "there is no function `pmod`: write `(((seats + 1) % 3) + 3) % 3`"),
-        ("ceil(ts to hour)", "`CEIL(ts TO HOUR)`: `ceil` and `floor` take a number; write `date_trunc('hour', ts)` for a time"),
+        (
+            "ceil(ts to hour)",
+            "`CEIL(ts TO HOUR)`: `ceil` and `floor` take a number; write `date_trunc('hour', ts)` for a time",
+        ),
     ] {
         assert_eq!(refused(sql), said, "{sql}");
     }

@@ -1,4 +1,5 @@
-//! Texts that an author should not have written: every one is compiled or refused with a sentence, and none ends the process.
+//! Texts that an author should not have written: every one is compiled or refused with a sentence, and none ends the
+//! process.
 
 #![allow(clippy::unwrap_used)]
 
@@ -84,14 +85,18 @@ fn choices_in_choices_are_judged_at_once() {
         let text = |depth: usize| open.repeat(depth) + inner + &close.repeat(depth);
         compile(&text(6), &schema(), "out").unwrap_or_else(|e| panic!("{open}: {e}"));
         let refused = compile(&text(20), &schema(), "out").unwrap_err().to_string();
-        assert!(refused.contains("more than 10 deep in each other: write one `case` with several `when`"), "{open}: {refused}");
+        assert!(
+            refused.contains("more than 10 deep in each other: write one `case` with several `when`"),
+            "{open}: {refused}"
+        );
     }
     // Beside each other they are any number.
     let beside = vec!["coalesce(seats, case when paid then 1 else userId end)"; 100].join(", ");
     compile(&format!("greatest({beside})"), &schema(), "out").unwrap();
 }
 
-/// On a stack as threads have it. Each of these takes the parser, or what shows and frees its result, once through the same function per level.
+/// On a stack as threads have it. Each of these takes the parser, or what shows and frees its result, once through the
+/// same function per level.
 #[test]
 fn types_in_types_of_any_depth_are_judged() {
     let judge = || {
@@ -400,7 +405,8 @@ fn texts_of_random_words_are_judged() {
     }
 }
 
-/// Arguments at the ends of their types, row by row: an error of a row is an error, and never a panic within the function.
+/// Arguments at the ends of their types, row by row: an error of a row is an error, and never a panic within the
+/// function.
 #[test]
 fn no_function_panics_over_values_at_the_ends_of_their_types() {
     use super::extremes::Row;
@@ -409,9 +415,16 @@ fn no_function_panics_over_values_at_the_ends_of_their_types() {
             let bigint = ["-9223372036854775808", "-1", "0", "9223372036854775807", "100000000"][i];
             let text = ["", "é🚲", "(", "2024-01-01", "%Y%"][i];
             let double = ["NaN", "inf", "-inf", "1.7976931348623157e308", "-0.0"][i];
-            let time =
-                ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z", "1969-12-31T23:59:59.999999Z", "1600-02-29T00:00:00Z", "null"][i];
-            let decimal = ["99999999999999999999999999999999999999", "-99999999999999999999999999999999999999", "0", "1", "null"][i];
+            let time = [
+                "0001-01-01T00:00:00Z",
+                "9999-12-31T23:59:59.999999Z",
+                "1969-12-31T23:59:59.999999Z",
+                "1600-02-29T00:00:00Z",
+                "null",
+            ][i];
+            let decimal =
+                ["99999999999999999999999999999999999999", "-99999999999999999999999999999999999999", "0", "1", "null"]
+                    [i];
             Row::of(&[
                 ("n", "bigint", bigint),
                 ("t", "string", text),

@@ -48,8 +48,14 @@ fn an_unknown_name_is_refused_with_the_nearest_one() {
 
 #[test]
 fn what_would_differ_when_run_again_is_refused() {
-    for sql in ["now()", "current_timestamp", "current_date", "coalesce(ts, now())", "case when paid then current_time() end"] {
-        assert!(refused(sql).ends_with("would give another result when an epoch is run again: use `_event_time` or a column"), "{sql}");
+    for sql in
+        ["now()", "current_timestamp", "current_date", "coalesce(ts, now())", "case when paid then current_time() end"]
+    {
+        assert!(
+            refused(sql)
+                .ends_with("would give another result when an epoch is run again: use `_event_time` or a column"),
+            "{sql}"
+        );
     }
     for sql in ["random()", "uuid()", "price * random()"] {
         assert!(refused(sql).contains("would give another result when an epoch is run again"), "{sql}");
@@ -69,7 +75,10 @@ fn what_has_no_meaning_for_one_row_is_refused() {
         ("price in (select 1)", subquery),
         ("sum(price) over ()", "`sum(…) OVER` is a window function, which cannot be used here"),
         ("upper(distinct city)", "`upper(DISTINCT city)`: DISTINCT in `upper` is only for aggregates"),
-        ("upper(city) filter (where true)", "`upper(city) FILTER (WHERE true)`: FILTER in `upper` is only for aggregates"),
+        (
+            "upper(city) filter (where true)",
+            "`upper(city) FILTER (WHERE true)`: FILTER in `upper` is only for aggregates",
+        ),
         ("upper(*)", "`upper(*)`: `*` is only for `count(*)`, `upper` takes a column"),
         ("unnest(tags)", "`unnest` gives several rows for one, which is a step's work and not an expression's"),
         ("ts at time zone 'Europe/Paris'", "`AT TIME ZONE` is not supported yet: times are in UTC"),
@@ -96,24 +105,40 @@ fn what_no_column_can_hold_is_refused() {
 fn types_that_do_not_go_together_are_refused_in_their_own_names() {
     check_refused(&[
         ("city + 1", "`+` takes two numbers, or a time and an interval, and found a string (`city`) and a bigint"),
-        ("1 + (2 * (ts * 2))", "`*` takes two numbers, or a time and an interval, and found a timestamp (`ts`) and a bigint"),
+        (
+            "1 + (2 * (ts * 2))",
+            "`*` takes two numbers, or a time and an interval, and found a timestamp (`ts`) and a bigint",
+        ),
         ("price and true", "`and` takes two booleans, and found a double (`price`) and a boolean"),
         ("not price", "`not` takes a boolean, and found a double"),
         ("-city", "`-` takes a number or an interval, and found neither"),
         ("-ts", "`-` takes a number or an interval, and found a timestamp (`ts`)"),
         ("price ^ 2", "`^` takes two whole numbers, and found a double (`price`) and a bigint"),
         ("seats << amount", "`<<` takes two whole numbers, and found an int (`seats`) and a decimal(10,2) (`amount`)"),
-        ("cast(city as varchar(3))", "`varchar(3)` is not a type here: strings have no length; use string, and left(…) to cut one"),
+        (
+            "cast(city as varchar(3))",
+            "`varchar(3)` is not a type here: strings have no length; use string, and left(…) to cut one",
+        ),
         ("paid & 1", "`&` takes two whole numbers, and found a boolean (`paid`) and a bigint"),
         ("city ~ 1", "`~` takes two strings, and found a string (`city`) and a bigint"),
         ("price like 'a'", "`like` takes two strings, and found a double (`price`) and a string"),
         ("ts = 1", "`=` can't compare a timestamp (`ts`) and a bigint; cast them to one type"),
-        ("s = 1", "`=` can't compare a struct<a: int, inner: struct<b: string>> (`s`) and a bigint; cast them to one type"),
-        ("price in (1, paid)", "`in` can't compare a double (`price`), a bigint and a boolean (`paid`); cast them to one type"),
-        ("ts between 1 and 2", "`between` can't compare a timestamp (`ts`), a bigint and a bigint; cast them to one type"),
+        (
+            "s = 1",
+            "`=` can't compare a struct<a: int, inner: struct<b: string>> (`s`) and a bigint; cast them to one type",
+        ),
+        (
+            "price in (1, paid)",
+            "`in` can't compare a double (`price`), a bigint and a boolean (`paid`); cast them to one type",
+        ),
+        (
+            "ts between 1 and 2",
+            "`between` can't compare a timestamp (`ts`), a bigint and a bigint; cast them to one type",
+        ),
         (
             "case when paid then ts else 1 end",
-            "`case` has a timestamp (`ts`) and a bigint; cast them, so that what is compared has one type and what it gives has one",
+            "`case` has a timestamp (`ts`) and a bigint; cast them, so that what is compared has one type and what it \
+             gives has one",
         ),
         ("price is true", "`is true` and `is false` take a boolean, and found a double (`price`)"),
         ("cast(paid as date)", "a boolean (`paid`) can't be cast to a date"),
@@ -133,10 +158,22 @@ fn a_call_that_does_not_fit_names_what_the_function_takes() {
         ("upper(city, city)", "`upper` takes (string), and found a string (`city`) and a string (`city`)"),
         ("abs(city)", "`abs` takes (number), and found a string (`city`)"),
         ("ln(abs(price) + power(city, 2))", "`power` takes (double, double), and found a string (`city`) and a bigint"),
-        ("split_part(city, '-', 'x')", "`split_part` takes (string, string, bigint), and found a string (`city`), a string and a string"),
-        ("date_trunc('hour', price)", "`date_trunc` takes (string, timestamp), and found a string and a double (`price`)"),
-        ("substr(price, 1)", "`substr` takes (string, bigint) or (string, bigint, bigint), and found a double (`price`) and a bigint"),
-        ("nullif(price, paid)", "`nullif` takes (any, any) of one type, and found a double (`price`) and a boolean (`paid`)"),
+        (
+            "split_part(city, '-', 'x')",
+            "`split_part` takes (string, string, bigint), and found a string (`city`), a string and a string",
+        ),
+        (
+            "date_trunc('hour', price)",
+            "`date_trunc` takes (string, timestamp), and found a string and a double (`price`)",
+        ),
+        (
+            "substr(price, 1)",
+            "`substr` takes (string, bigint) or (string, bigint, bigint), and found a double (`price`) and a bigint",
+        ),
+        (
+            "nullif(price, paid)",
+            "`nullif` takes (any, any) of one type, and found a double (`price`) and a boolean (`paid`)",
+        ),
         ("coalesce()", "`coalesce` takes something, and found nothing"),
         ("coalesce(paid, ts)", "`coalesce` does not take a boolean (`paid`) and a timestamp (`ts`)"),
     ]);
@@ -169,18 +206,29 @@ fn a_string_is_not_cast_unless_asked() {
     check_refused(&[
         ("city = price", "`=` can't compare a string (`city`) and a double (`price`); cast them to one type"),
         ("upper(city) > 1", "`>` can't compare a string and a bigint; cast them to one type"),
-        ("city between 1 and 2", "`between` can't compare a string (`city`), a bigint and a bigint; cast them to one type"),
+        (
+            "city between 1 and 2",
+            "`between` can't compare a string (`city`), a bigint and a bigint; cast them to one type",
+        ),
         ("city in (1, 2)", "`in` can't compare a string (`city`) and a bigint; cast them to one type"),
         ("coalesce(seats, city)", "`coalesce` does not take an int (`seats`) and a string (`city`)"),
-        ("1 + nullif(seats, city)", "`nullif` takes (any, any) of one type, and found an int (`seats`) and a string (`city`)"),
+        (
+            "1 + nullif(seats, city)",
+            "`nullif` takes (any, any) of one type, and found an int (`seats`) and a string (`city`)",
+        ),
         (
             "date_part('year', city)",
-            "`date_part` takes (string, timestamp) or (string, date) or (string, interval), and found a string and a string (`city`)",
+            "`date_part` takes (string, timestamp) or (string, date) or (string, interval), and found a string and a \
+             string (`city`)",
         ),
-        ("make_date(city, 1, 1)", "`make_date` takes (int, int, int), and found a string (`city`), a bigint and a bigint"),
+        (
+            "make_date(city, 1, 1)",
+            "`make_date` takes (int, int, int), and found a string (`city`), a bigint and a bigint",
+        ),
         (
             "case city when 1 then 2 end",
-            "`case` has a bigint and a string (`city`); cast them, so that what is compared has one type and what it gives has one",
+            "`case` has a bigint and a string (`city`); cast them, so that what is compared has one type and what it \
+             gives has one",
         ),
     ]);
     assert_eq!(eval("try_cast(city as int) = seats"), "boolean: null | null | null");
@@ -193,7 +241,10 @@ fn a_string_is_not_cast_unless_asked() {
 fn a_condition_of_a_case_is_a_boolean() {
     check_refused(&[
         ("case when price then 1 end", "`when` takes a boolean, and found a double (`price`)"),
-        ("case when paid then 1 when city then 2 end", "`when` takes a boolean, and found a boolean (`paid`) and a string (`city`)"),
+        (
+            "case when paid then 1 when city then 2 end",
+            "`when` takes a boolean, and found a boolean (`paid`) and a string (`city`)",
+        ),
     ]);
     assert_eq!(eval("case when null then 1 else 2 end"), "bigint: 2 | 2 | 2");
 }
@@ -265,8 +316,14 @@ fn no_word_of_the_planner_reaches_the_user() {
 
 #[test]
 fn a_predicate_must_be_a_boolean() {
-    assert_eq!(compile_predicate("price > 0", &schema()).unwrap().field.data_type(), &arrow::datatypes::DataType::Boolean);
+    assert_eq!(
+        compile_predicate("price > 0", &schema()).unwrap().field.data_type(),
+        &arrow::datatypes::DataType::Boolean
+    );
     let refused = |sql: &str| compile_predicate(sql, &schema()).unwrap_err().to_string();
     assert_eq!(refused("price"), "a condition must be a boolean, and this is a double: compare it, as in `price > 0`");
-    assert_eq!(refused("upper(city)"), "a condition must be a boolean, and this is a string: compare it, as in `price > 0`");
+    assert_eq!(
+        refused("upper(city)"),
+        "a condition must be a boolean, and this is a string: compare it, as in `price > 0`"
+    );
 }

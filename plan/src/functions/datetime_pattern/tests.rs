@@ -125,7 +125,10 @@ fn years_outside_four_digits_have_a_sign() {
 
 #[test]
 fn times_before_1970_round_towards_the_past() {
-    assert_eq!(formatted("yyyy-MM-dd HH:mm:ss.SSSSSS E", "1969-12-31T23:59:59.999999Z"), "1969-12-31 23:59:59.999999 Wed");
+    assert_eq!(
+        formatted("yyyy-MM-dd HH:mm:ss.SSSSSS E", "1969-12-31T23:59:59.999999Z"),
+        "1969-12-31 23:59:59.999999 Wed"
+    );
 }
 
 #[test]
@@ -135,13 +138,34 @@ fn a_pattern_that_spark_refuses_is_refused_with_its_place() {
         "`nn` at character 6 of the pattern `yyyy-nn` is not a pattern letter; \
          the letters are G y M L d D E a H h k K m s S Q q V z O X x Z, and other text goes in quotes"
     );
-    assert_eq!(refused("MMMMM"), "`MMMMM` at character 1 of the pattern `MMMMM` has too many letters: `M` takes at most 4");
-    assert!(refused("YYYY-MM").contains("`YYYY` at character 1 of the pattern `YYYY-MM` is not supported: Spark 3 has no week-based"));
+    assert_eq!(
+        refused("MMMMM"),
+        "`MMMMM` at character 1 of the pattern `MMMMM` has too many letters: `M` takes at most 4"
+    );
+    assert!(
+        refused("YYYY-MM")
+            .contains("`YYYY` at character 1 of the pattern `YYYY-MM` is not supported: Spark 3 has no week-based")
+    );
     assert_eq!(refused("HH 'h"), "the quote at character 4 of the pattern `HH 'h` is not closed");
     assert_eq!(refused("yyyy]"), "the `]` at character 5 of the pattern `yyyy]` closes nothing");
     assert_eq!(refused("yyyy{"), "`{` at character 5 of the pattern `yyyy{` is reserved; put it in quotes");
-    for wrong in ["yyyyyyy", "ddd", "DDDD", "EEEEE", "aa", "HHH", "SSSSSSSSSS", "V", "VVV", "zzzzz", "OO", "XXXXXX", "ZZZZZZ", "GGGGG", "F"]
-    {
+    for wrong in [
+        "yyyyyyy",
+        "ddd",
+        "DDDD",
+        "EEEEE",
+        "aa",
+        "HHH",
+        "SSSSSSSSSS",
+        "V",
+        "VVV",
+        "zzzzz",
+        "OO",
+        "XXXXXX",
+        "ZZZZZZ",
+        "GGGGG",
+        "F",
+    ] {
         assert!(Pattern::compile(wrong).is_err(), "{wrong}");
     }
 }

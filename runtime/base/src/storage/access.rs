@@ -23,7 +23,9 @@ impl fmt::Display for Access {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Folder => f.write_str("this machine"),
-            Self::S3 { bucket, endpoint, credentials } => write!(f, "the bucket `{bucket}` at {endpoint} with {credentials}"),
+            Self::S3 { bucket, endpoint, credentials } => {
+                write!(f, "the bucket `{bucket}` at {endpoint} with {credentials}")
+            }
         }
     }
 }
@@ -67,8 +69,9 @@ pub(super) fn from_secret(name: &str, secrets: &Secrets) -> Result<Credentials> 
     Ok(Credentials { origin: format!("the Secret `{name}`"), keys: Some(keys) })
 }
 
-/// The usual chain. The client knows environment variables, web identities, containers and instances; profiles it does not know, so they
-/// are read here. The order is the AWS SDKs': variables, then web identity, then the profile, then containers and instances.
+/// The usual chain. The client knows environment variables, web identities, containers and instances; profiles it does
+/// not know, so they are read here. The order is the AWS SDKs': variables, then web identity, then the profile, then
+/// containers and instances.
 pub(super) fn from_environment(var: &dyn Fn(&str) -> Option<String>) -> Result<Credentials> {
     let found = |origin: &str| Credentials { origin: origin.to_owned(), keys: None };
     if var("AWS_ACCESS_KEY_ID").is_some() {
@@ -86,7 +89,9 @@ pub(super) fn from_environment(var: &dyn Fn(&str) -> Option<String>) -> Result<C
         let text = match std::fs::read_to_string(&file) {
             Ok(text) => text,
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => String::new(),
-            Err(e) => return Err(Failure::config(format!("the AWS credentials file {} can't be read: {e}", file.display()))),
+            Err(e) => {
+                return Err(Failure::config(format!("the AWS credentials file {} can't be read: {e}", file.display())));
+            }
         };
         if let Some(keys) = profile::keys(&text, &name) {
             return Ok(Credentials { origin: format!("the profile `{name}` of {}", file.display()), keys: Some(keys) });
@@ -120,15 +125,25 @@ mod tests {
         let file = home.path().join(".aws/credentials");
         std::fs::write(
             &file,
-            "[default]\naws_access_key_id = A\naws_secret_access_key = s\n[dev]\naws_access_key_id=D\naws_secret_access_key=t\n",
+            "[default]\naws_access_key_id = A\naws_secret_access_key = \
+             s\n[dev]\naws_access_key_id=D\naws_secret_access_key=t\n",
         )
         .unwrap();
         let shown = file.display();
-        assert_eq!(found(&[("HOME", &path), ("AWS_ACCESS_KEY_ID", "x")]).unwrap(), "the environment's AWS_ACCESS_KEY_ID");
+        assert_eq!(
+            found(&[("HOME", &path), ("AWS_ACCESS_KEY_ID", "x")]).unwrap(),
+            "the environment's AWS_ACCESS_KEY_ID"
+        );
         assert_eq!(found(&[("HOME", &path)]).unwrap(), format!("the profile `default` of {shown} (access key id A)"));
-        assert_eq!(found(&[("HOME", &path), ("AWS_PROFILE", "dev")]).unwrap(), format!("the profile `dev` of {shown} (access key id D)"));
+        assert_eq!(
+            found(&[("HOME", &path), ("AWS_PROFILE", "dev")]).unwrap(),
+            format!("the profile `dev` of {shown} (access key id D)")
+        );
         let refused = found(&[("HOME", &path), ("AWS_PROFILE", "prod")]).unwrap_err().message;
         assert_eq!(refused, format!("AWS_PROFILE names `prod`, but {shown} has no static keys for it"));
-        assert_eq!(found(&[("HOME", "/nowhere"), ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "x")]).unwrap(), "the container's role");
+        assert_eq!(
+            found(&[("HOME", "/nowhere"), ("AWS_CONTAINER_CREDENTIALS_FULL_URI", "x")]).unwrap(),
+            "the container's role"
+        );
     }
 }

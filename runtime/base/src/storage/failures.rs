@@ -1,5 +1,5 @@
-//! Sorts what an object store answers by what has to happen next. S3's codes are read from the error's text: the client has no type for
-//! them.
+//! Sorts what an object store answers by what has to happen next. S3's codes are read from the error's text: the client
+//! has no type for them.
 
 use std::error::Error as _;
 use std::io::ErrorKind;
@@ -31,23 +31,30 @@ pub(super) fn sort(error: &Error, access: &Access) -> Failure {
         (Some("InvalidAccessKeyId" | "XAdminUserNotFound"), _) => {
             Failure::config(format!("{endpoint} does not know the access key: {credentials} was used"))
         }
-        (Some("SignatureDoesNotMatch"), _) => Failure::config(format!("{endpoint} refused the secret key: {credentials} was used")),
+        (Some("SignatureDoesNotMatch"), _) => {
+            Failure::config(format!("{endpoint} refused the secret key: {credentials} was used"))
+        }
         (Some("ExpiredToken" | "RequestTimeTooSkewed"), _) => Failure::retry(format!(
             "{endpoint} refused an expired token or a wrong clock ({}): {credentials} was used",
             code.unwrap_or_default()
         )),
         (_, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) => {
             let code = code.unwrap_or("403");
-            Failure::config(format!("{endpoint} denied access to the bucket `{bucket}` ({code}): {credentials} was used"))
+            Failure::config(format!(
+                "{endpoint} denied access to the bucket `{bucket}` ({code}): {credentials} was used"
+            ))
         }
-        (_, Error::NotImplemented { operation, .. }) => Failure::config(format!("{endpoint} can't do what is needed: {operation}")),
+        (_, Error::NotImplemented { operation, .. }) => {
+            Failure::config(format!("{endpoint} can't do what is needed: {operation}"))
+        }
         (Some("NotImplemented"), _) => Failure::config(format!("{endpoint} can't do what is needed: {}", brief(&text))),
         (Some("NoSuchKey"), Error::NotFound { path, .. }) => {
             Failure::config(format!("the object {path} is missing from the bucket `{bucket}` at {endpoint}"))
         }
         // The client never got as far as S3: it asked the machine for a role, and this is no machine that has one.
         _ if METADATA_SERVICES.iter().any(|host| text.contains(host)) => Failure::config(format!(
-            "no credentials for the bucket `{bucket}` at {endpoint}: {credentials} was tried; name a Secret or set AWS_ACCESS_KEY_ID"
+            "no credentials for the bucket `{bucket}` at {endpoint}: {credentials} was tried; name a Secret or set \
+             AWS_ACCESS_KEY_ID"
         )),
         _ => Failure::retry(format!("the bucket `{bucket}` at {endpoint} can't be used now: {}", innermost(error))),
     }
@@ -55,9 +62,17 @@ pub(super) fn sort(error: &Error, access: &Access) -> Failure {
 
 /// Whether the store knows what is asked and does not let this user do it.
 pub fn is_refusal(error: &Error) -> bool {
-    let by_disk = || io_cause(error).is_some_and(|io| matches!(io.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem));
+    let by_disk = || {
+        io_cause(error)
+            .is_some_and(|io| matches!(io.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem))
+    };
     let text = error.to_string();
-    let by_key = || matches!(s3_code(&text), Some("InvalidAccessKeyId" | "XAdminUserNotFound" | "SignatureDoesNotMatch" | "InvalidToken"));
+    let by_key = || {
+        matches!(
+            s3_code(&text),
+            Some("InvalidAccessKeyId" | "XAdminUserNotFound" | "SignatureDoesNotMatch" | "InvalidToken")
+        )
+    };
     matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) || by_key() || by_disk()
 }
 
@@ -67,11 +82,15 @@ pub(super) fn sort_io(error: &std::io::Error) -> Failure {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
             Failure::retry(format!("the disk is full: make room and it goes on ({error})"))
         }
-        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => Failure::config(format!("this user may not do that: {error}")),
+        ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem => {
+            Failure::config(format!("this user may not do that: {error}"))
+        }
         ErrorKind::NotADirectory | ErrorKind::IsADirectory => {
             Failure::config(format!("a file is where a folder should be, or the reverse: {error}"))
         }
-        ErrorKind::Unsupported => Failure::config(format!("the file system can't do what is needed (hard links, for one): {error}")),
+        ErrorKind::Unsupported => {
+            Failure::config(format!("the file system can't do what is needed (hard links, for one): {error}"))
+        }
         _ => Failure::retry(error.to_string()),
     }
 }
@@ -82,14 +101,19 @@ fn sort_unknown_store(error: &Error, code: Option<&str>, text: &str) -> Failure 
         (_, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) => {
             Failure::config(format!("access was denied: {}", brief(text)))
         }
-        (_, Error::NotImplemented { .. } | Error::NotSupported { .. } | Error::InvalidPath { .. }) => Failure::config(brief(text)),
+        (_, Error::NotImplemented { .. } | Error::NotSupported { .. } | Error::InvalidPath { .. }) => {
+            Failure::config(brief(text))
+        }
         _ => Failure::retry(innermost(error)),
     }
 }
 
 fn io_cause(error: &Error) -> Option<&std::io::Error> {
     // HTTP errors also end in an io::Error ("connection refused"), which says nothing about this machine's disk.
-    let local = matches!(error, Error::Generic { store: "LocalFileSystem", .. } | Error::NotFound { .. } | Error::AlreadyExists { .. });
+    let local = matches!(
+        error,
+        Error::Generic { store: "LocalFileSystem", .. } | Error::NotFound { .. } | Error::AlreadyExists { .. }
+    );
     let mut cause = error.source();
     while let Some(e) = cause.filter(|_| local) {
         if let Some(io) = e.downcast_ref::<std::io::Error>() {
@@ -138,7 +162,9 @@ mod tests {
     }
 
     fn answer(status: u16, code: &str) -> Error {
-        let text = format!("Server returned non-2xx status code: {status} X: <?xml version=\"1.0\"?><Error><Code>{code}</Code></Error>");
+        let text = format!(
+            "Server returned non-2xx status code: {status} X: <?xml version=\"1.0\"?><Error><Code>{code}</Code></Error>"
+        );
         match status {
             403 => Error::PermissionDenied { path: "p".into(), source: text.into() },
             404 => Error::NotFound { path: "p".into(), source: text.into() },
@@ -149,9 +175,24 @@ mod tests {
     #[test]
     fn answers_of_s3_are_sorted_by_remedy() {
         for (status, code, remedy, says) in [
-            (404, "NoSuchBucket", Remedy::Config, "the bucket `lake` does not exist at http://s3:9000; create it or correct the URI"),
-            (403, "InvalidAccessKeyId", Remedy::Config, "http://s3:9000 does not know the access key: the Secret `lake` was used"),
-            (403, "SignatureDoesNotMatch", Remedy::Config, "http://s3:9000 refused the secret key: the Secret `lake` was used"),
+            (
+                404,
+                "NoSuchBucket",
+                Remedy::Config,
+                "the bucket `lake` does not exist at http://s3:9000; create it or correct the URI",
+            ),
+            (
+                403,
+                "InvalidAccessKeyId",
+                Remedy::Config,
+                "http://s3:9000 does not know the access key: the Secret `lake` was used",
+            ),
+            (
+                403,
+                "SignatureDoesNotMatch",
+                Remedy::Config,
+                "http://s3:9000 refused the secret key: the Secret `lake` was used",
+            ),
             (
                 403,
                 "AccessDenied",
@@ -162,7 +203,8 @@ mod tests {
                 503,
                 "SlowDown",
                 Remedy::Retry,
-                "the bucket `lake` at http://s3:9000 can't be used now: Server returned non-2xx status code: 503 X (SlowDown)",
+                "the bucket `lake` at http://s3:9000 can't be used now: Server returned non-2xx status code: 503 X \
+                 (SlowDown)",
             ),
         ] {
             assert_eq!(sort(&answer(status, code), &s3()), Failure { remedy, message: says.into() });
@@ -171,17 +213,22 @@ mod tests {
 
     #[test]
     fn refusals_are_told_from_what_is_missing_or_away() {
-        let denied = [answer(403, "AccessDenied"), answer(403, "SignatureDoesNotMatch"), answer(404, "XAdminUserNotFound")];
+        let denied =
+            [answer(403, "AccessDenied"), answer(403, "SignatureDoesNotMatch"), answer(404, "XAdminUserNotFound")];
         assert!(denied.iter().all(is_refusal));
-        assert!(![answer(404, "NoSuchBucket"), answer(404, "NoSuchKey"), answer(503, "SlowDown")].iter().any(is_refusal));
-        let local = |kind: ErrorKind| Error::Generic { store: "LocalFileSystem", source: Box::new(std::io::Error::from(kind)) };
+        assert!(
+            ![answer(404, "NoSuchBucket"), answer(404, "NoSuchKey"), answer(503, "SlowDown")].iter().any(is_refusal)
+        );
+        let local =
+            |kind: ErrorKind| Error::Generic { store: "LocalFileSystem", source: Box::new(std::io::Error::from(kind)) };
         assert!(is_refusal(&local(ErrorKind::ReadOnlyFilesystem)) && is_refusal(&local(ErrorKind::PermissionDenied)));
         assert!(!is_refusal(&local(ErrorKind::StorageFull)));
     }
 
     #[test]
     fn an_answer_that_is_not_s3s_is_one_line() {
-        let html = Error::Generic { store: "S3", source: "status code: 404 Not Found: <!DOCTYPE HTML>\n<html>…".into() };
+        let html =
+            Error::Generic { store: "S3", source: "status code: 404 Not Found: <!DOCTYPE HTML>\n<html>…".into() };
         let says = "the bucket `lake` at http://s3:9000 can't be used now: status code: 404 Not Found";
         assert_eq!(sort(&html, &s3()), Failure::retry(says));
     }
@@ -197,9 +244,15 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_retried_and_a_forbidden_one_is_not() {
-        let local = |kind: ErrorKind| Error::Generic { store: "LocalFileSystem", source: Box::new(std::io::Error::new(kind, "os error")) };
+        let local = |kind: ErrorKind| Error::Generic {
+            store: "LocalFileSystem",
+            source: Box::new(std::io::Error::new(kind, "os error")),
+        };
         let full = sort(&local(ErrorKind::StorageFull), &Access::Folder);
         assert_eq!(full, Failure::retry("the disk is full: make room and it goes on (os error)"));
-        assert_eq!(sort(&local(ErrorKind::PermissionDenied), &Access::Folder), Failure::config("this user may not do that: os error"));
+        assert_eq!(
+            sort(&local(ErrorKind::PermissionDenied), &Access::Folder),
+            Failure::config("this user may not do that: os error")
+        );
     }
 }

@@ -1,5 +1,6 @@
-//! A large file of a local folder, written in parts, each at its own place: a part for which there was no room is written again. (The store
-//! client's own upload counts for itself: there a part that failed leaves a hole, and the file is lost.)
+//! A large file of a local folder, written in parts, each at its own place: a part for which there was no room is
+//! written again. (The store client's own upload counts for itself: there a part that failed leaves a hole, and the
+//! file is lost.)
 
 use std::fs::File;
 use std::io;
@@ -76,7 +77,8 @@ mod tests {
     #[tokio::test]
     async fn what_is_given_up_leaves_nothing() {
         let folder = tempfile::tempdir().unwrap();
-        let file = PartFile::begin(&Path::from_absolute_path(folder.path()).unwrap().join("part.parquet")).await.unwrap();
+        let file =
+            PartFile::begin(&Path::from_absolute_path(folder.path()).unwrap().join("part.parquet")).await.unwrap();
         file.put(0, "torn".into()).await.unwrap();
         file.abort().await.unwrap();
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);

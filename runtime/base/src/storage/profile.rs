@@ -1,5 +1,5 @@
-//! Static keys from an AWS credentials file: an INI file with a section per profile. Only what Weir needs of it; roles, SSO and processes
-//! are left to `aws configure export-credentials`.
+//! Static keys from an AWS credentials file: an INI file with a section per profile. Only what Weir needs of it; roles,
+//! SSO and processes are left to `aws configure export-credentials`.
 
 use super::access::Keys;
 

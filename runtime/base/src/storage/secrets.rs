@@ -23,7 +23,9 @@ impl Secrets {
     /// The same for a key that may be missing.
     pub fn read_optional(&self, name: &str, key: &str) -> Result<Option<String>> {
         let Some(dir) = &self.dir else {
-            let says = format!("the Secret `{name}` is needed (key `{key}`), but no folder of Secrets was given; use --secrets DIR");
+            let says = format!(
+                "the Secret `{name}` is needed (key `{key}`), but no folder of Secrets was given; use --secrets DIR"
+            );
             return Err(Failure::config(says));
         };
         let file = dir.join(name).join(key);
@@ -38,7 +40,10 @@ impl Secrets {
                 Ok(Some(value))
             }
             Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(Failure::config(format!("the key `{key}` of the Secret `{name}` can't be read from {}: {e}", file.display()))),
+            Err(e) => Err(Failure::config(format!(
+                "the key `{key}` of the Secret `{name}` can't be read from {}: {e}",
+                file.display()
+            ))),
         }
     }
 }

@@ -1,6 +1,7 @@
-//! Whether a run has begun. A start that is refused has to be put right by a person, and says so at once. A run that has begun was allowed
-//! everything that it needs: a key that is exchanged, a policy that is edited, a disk that turns read-only is mostly given back, often by
-//! whoever is just at it, and until then the run waits as for a store that is away.
+//! Whether a run has begun. A start that is refused has to be put right by a person, and says so at once. A run that
+//! has begun was allowed everything that it needs: a key that is exchanged, a policy that is edited, a disk that turns
+//! read-only is mostly given back, often by whoever is just at it, and until then the run waits as for a store that is
+//! away.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -23,7 +24,10 @@ impl Standing {
         if refusal.remedy != Remedy::Config || !self.0.load(Ordering::Relaxed) {
             return refusal;
         }
-        Failure::retry(format!("{}; it was allowed when this run began, and is tried again in case it is given back", refusal.message))
+        Failure::retry(format!(
+            "{}; it was allowed when this run began, and is tried again in case it is given back",
+            refusal.message
+        ))
     }
 }
 

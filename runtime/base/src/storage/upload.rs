@@ -1,5 +1,6 @@
-//! One object on its way to the store, be it a data file or a file of state: small ones go in a single request at the end, larger ones in
-//! parts as they grow, so that neither memory nor a request grows with the file. Each request is repeated by the pipeline's policy, from what is in memory: the object or the part in hand.
+//! One object on its way to the store, be it a data file or a file of state: small ones go in a single request at the
+//! end, larger ones in parts as they grow, so that neither memory nor a request grows with the file. Each request is
+//! repeated by the pipeline's policy, from what is in memory: the object or the part in hand.
 
 use std::sync::Arc;
 
@@ -12,8 +13,9 @@ use super::{PartFile, REQUEST_DEADLINE};
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
 
-/// Above S3's minimum for a part (5 MiB). All parts but the last have this size, which some stores insist on. It is also the most that one
-/// request carries, so that [`REQUEST_DEADLINE`] asks for a least bandwidth and not for a small object.
+/// Above S3's minimum for a part (5 MiB). All parts but the last have this size, which some stores insist on. It is
+/// also the most that one request carries, so that [`REQUEST_DEADLINE`] asks for a least bandwidth and not for a small
+/// object.
 pub const PART_BYTES: usize = 8 << 20;
 
 /// An object that is written in the order of its bytes.
@@ -106,7 +108,8 @@ impl Upload {
             None => Ok(()),
         };
         if let Err(e) = aborted {
-            tracing::debug!(path = %self.to.path, error = %e, "an upload could not be aborted; the store's own clean-up removes it");
+            tracing::debug!(path = %self.to.path, error = %e, "an upload could not be aborted; the store's own \
+                clean-up removes it");
         }
     }
 
@@ -120,7 +123,8 @@ impl Upload {
         let (parts, sent) = match parts {
             Parts::Numbered { store, id, mut sent } => {
                 let number = sent.len();
-                let put = to.persist(async || to.asked(store.put_part(&to.path, &id, number, part.clone().into())).await);
+                let put =
+                    to.persist(async || to.asked(store.put_part(&to.path, &id, number, part.clone().into())).await);
                 let put = put.await.map(|part| sent.push(part));
                 (Parts::Numbered { store, id, sent }, put)
             }
@@ -154,11 +158,13 @@ impl Target {
         .await
     }
 
-    /// Once completed, an upload is unknown to the store: an error after a lost answer (the client's own retry meets it) may mean success.
-    /// Nobody else writes an object of this name.
+    /// Once completed, an upload is unknown to the store: an error after a lost answer (the client's own retry meets
+    /// it) may mean success. Nobody else writes an object of this name.
     async fn complete(&self, store: &dyn MultipartStore, id: &MultipartId, sent: &[PartId], bytes: u64) -> Result<()> {
         let complete = async || {
-            let Err(failure) = self.asked(store.complete_multipart(&self.path, id, sent.to_vec())).await else { return Ok(()) };
+            let Err(failure) = self.asked(store.complete_multipart(&self.path, id, sent.to_vec())).await else {
+                return Ok(());
+            };
             match self.asked(self.store.head(&self.path)).await {
                 Ok(found) if found.size == bytes => Ok(()),
                 _ => Err(failure),

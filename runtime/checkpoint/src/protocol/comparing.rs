@@ -26,7 +26,9 @@ impl Machine {
                 (None, Whose::Others) => return self.doubts(n, Why::Forgotten),
                 // A person said that it may write there.
                 (Some(_), Whose::Others) => {}
-                (Some(newest), Whose::Ours { begun }) if begun > newest.generation => return self.doubts(n, Why::Behind),
+                (Some(newest), Whose::Ours { begun }) if begun > newest.generation => {
+                    return self.doubts(n, Why::Behind);
+                }
                 // A state action has left that history behind.
                 (Some(newest), Whose::Ours { begun }) if begun < newest.begun => {}
                 (Some(newest), Whose::Ours { begun }) if begun > newest.begun => return self.doubts(n, Why::Another),
@@ -51,7 +53,8 @@ impl Machine {
         let newest = self.newest.as_ref()?;
         (0..).zip(&self.told.asked).find_map(|(sink, place)| {
             let due = newest.acknowledged.iter().find(|acknowledged| acknowledged.place == *place)?;
-            let held = self.told.held.iter().find(|held| held.sink == sink && held.whose == Whose::Ours { begun: due.begun });
+            let held =
+                self.told.held.iter().find(|held| held.sink == sink && held.whose == Whose::Ours { begun: due.begun });
             let holds = held.map_or(Epoch(0), |held| held.epoch);
             let is_another = held.and_then(|held| held.mark).is_some_and(|mark| mark != due.mark);
             let why = match holds.cmp(&due.epoch) {

@@ -48,25 +48,43 @@ impl Machine {
             (DecisionStep::Creating, Answer::AlreadyExists) if !self.keeps(Rule::ReadWhatExists) => self.created(head),
             (DecisionStep::Creating, Answer::Unknown) if !self.keeps(Rule::UnknownIsNotSuccess) => self.created(head),
             (DecisionStep::Creating, Answer::AlreadyExists) => State::Deciding { head, step: DecisionStep::Learning },
-            (DecisionStep::Creating, Answer::Unknown) => self.again(State::Deciding { head, step: DecisionStep::Learning }),
-            (DecisionStep::Learning, Answer::Unknown) => self.again(State::Deciding { head, step: DecisionStep::Learning }),
-            // It never landed, or it was collected since, or the store spoke of a conflict in passing. Creating it again is right in the
-            // first and the last case, and the listing that follows tells the second.
-            (DecisionStep::Learning, Answer::NotFound) => self.again(State::Deciding { head, step: DecisionStep::Creating }),
-            (DecisionStep::Learning, Answer::Found(found)) if found.epoch != head.epoch => State::Stopped(Stop::Misused),
+            (DecisionStep::Creating, Answer::Unknown) => {
+                self.again(State::Deciding { head, step: DecisionStep::Learning })
+            }
+            (DecisionStep::Learning, Answer::Unknown) => {
+                self.again(State::Deciding { head, step: DecisionStep::Learning })
+            }
+            // It never landed, or it was collected since, or the store spoke of a conflict in passing. Creating it
+            // again is right in the first and the last case, and the listing that follows tells the second.
+            (DecisionStep::Learning, Answer::NotFound) => {
+                self.again(State::Deciding { head, step: DecisionStep::Creating })
+            }
+            (DecisionStep::Learning, Answer::Found(found)) if found.epoch != head.epoch => {
+                State::Stopped(Stop::Misused)
+            }
             (DecisionStep::Learning, Answer::Found(found)) if found.nonce == self.nonce => self.created(found),
             (DecisionStep::Learning, Answer::Found(found)) => self.taken(&head, found),
-            (DecisionStep::Fencing, Answer::Fenced { above: Some(found), .. }) => State::Stopped(Stop::Fenced { ours: head.epoch, found }),
+            (DecisionStep::Fencing, Answer::Fenced { above: Some(found), .. }) => {
+                State::Stopped(Stop::Fenced { ours: head.epoch, found })
+            }
             (DecisionStep::Fencing, Answer::Fenced { above: None, before: true }) => self.decided(head),
-            (DecisionStep::Fencing, Answer::Fenced { above: None, before: false }) => State::Stopped(Stop::Vanished(head.epoch)),
-            (DecisionStep::Fencing, Answer::Unknown) => self.again(State::Deciding { head, step: DecisionStep::Fencing }),
+            (DecisionStep::Fencing, Answer::Fenced { above: None, before: false }) => {
+                State::Stopped(Stop::Vanished(head.epoch))
+            }
+            (DecisionStep::Fencing, Answer::Unknown) => {
+                self.again(State::Deciding { head, step: DecisionStep::Fencing })
+            }
             _ => State::Stopped(Stop::Misused),
         }
     }
 
     fn created(&mut self, head: Head) -> State {
         self.retries = 0;
-        if self.keeps(Rule::FenceAfterCreate) { State::Deciding { head, step: DecisionStep::Fencing } } else { self.decided(head) }
+        if self.keeps(Rule::FenceAfterCreate) {
+            State::Deciding { head, step: DecisionStep::Fencing }
+        } else {
+            self.decided(head)
+        }
     }
 
     fn taken(&mut self, head: &Head, found: Head) -> State {
@@ -76,8 +94,14 @@ impl Machine {
                 State::Seeking { claiming: true }
             }
             Kind::Claim => State::Stopped(Stop::Crowded),
-            Kind::Data if found.generation > head.generation => State::Stopped(Stop::Fenced { ours: head.epoch, found: found.epoch }),
-            Kind::Data => State::Stopped(Stop::Unexplained { epoch: found.epoch, generation: found.generation, ours: head.generation }),
+            Kind::Data if found.generation > head.generation => {
+                State::Stopped(Stop::Fenced { ours: head.epoch, found: found.epoch })
+            }
+            Kind::Data => State::Stopped(Stop::Unexplained {
+                epoch: found.epoch,
+                generation: found.generation,
+                ours: head.generation,
+            }),
         }
     }
 

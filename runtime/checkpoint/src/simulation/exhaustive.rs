@@ -1,6 +1,7 @@
-//! Every schedule of a small world, each state once: two writers, a few epochs, a crash, a fault (an answer lost, a request lost or
-//! delayed), collections that keep one manifest, a compaction, a loss of the newest manifests, a sink that is put back, a state
-//! action that goes back. A state that two schedules reach is explored once; so is what follows when all crash there.
+//! Every schedule of a small world, each state once: two writers, a few epochs, a crash, a fault (an answer lost, a
+//! request lost or delayed), collections that keep one manifest, a compaction, a loss of the newest manifests, a sink
+//! that is put back, a state action that goes back. A state that two schedules reach is explored once; so is what
+//! follows when all crash there.
 
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
@@ -28,8 +29,17 @@ struct Budget {
     restores: u8,
 }
 
-const NOTHING: Budget =
-    Budget { starts: 2, crashes: 0, faults: 0, decisions: 2, collections: 0, compactions: 0, losses: 0, put_backs: 0, restores: 0 };
+const NOTHING: Budget = Budget {
+    starts: 2,
+    crashes: 0,
+    faults: 0,
+    decisions: 2,
+    collections: 0,
+    compactions: 0,
+    losses: 0,
+    put_backs: 0,
+    restores: 0,
+};
 const FAULT_AND_CRASH: Budget = Budget { starts: 3, crashes: 1, faults: 1, ..NOTHING };
 const FAULT_AND_COLLECTION: Budget = Budget { faults: 1, collections: 1, ..NOTHING };
 const CRASH_AND_COLLECTION: Budget = Budget { starts: 3, crashes: 1, collections: 1, ..NOTHING };
@@ -62,7 +72,10 @@ fn actions(world: &World, budget: &Budget) -> Vec<(Action, Budget)> {
             if b.starts > 0 && is_first {
                 possible.push((Action::Start(i), Budget { starts: b.starts - 1, ..b }));
                 if b.restores > 0 && !world.manifests.is_empty() {
-                    possible.push((Action::StartRestoring(i, 1), Budget { starts: b.starts - 1, restores: b.restores - 1, ..b }));
+                    possible.push((
+                        Action::StartRestoring(i, 1),
+                        Budget { starts: b.starts - 1, restores: b.restores - 1, ..b },
+                    ));
                 }
             }
             continue;
@@ -92,12 +105,17 @@ fn actions(world: &World, budget: &Budget) -> Vec<(Action, Budget)> {
         }
         possible.push((Action::Step(i, Fate::Answered), b));
         if b.faults > 0 {
-            possible.extend(process.faults().iter().map(|f| (Action::Step(i, *f), Budget { faults: b.faults - 1, ..b })));
+            possible
+                .extend(process.faults().iter().map(|f| (Action::Step(i, *f), Budget { faults: b.faults - 1, ..b })));
         }
     }
     if b.losses > 0 {
         let left = Budget { losses: b.losses - 1, ..b };
-        possible.extend((1..=2).filter(|count| world.manifests.len() >= *count).map(|count| (Action::LoseNewest(count as u64), left)));
+        possible.extend(
+            (1..=2)
+                .filter(|count| world.manifests.len() >= *count)
+                .map(|count| (Action::LoseNewest(count as u64), left)),
+        );
     }
     if b.put_backs > 0 {
         let (left, sink) = (Budget { put_backs: b.put_backs - 1, ..b }, SINKS - 1);
@@ -146,8 +164,8 @@ fn schedule(ways: &[(Option<usize>, Action)], end: Option<usize>) -> Vec<Action>
     actions
 }
 
-/// A hash of 64 bits stands for a state: among a million, two are taken for one with a probability below 1 in 10 million. FxHash's
-/// mixing, as in Firefox and rustc, with a finish that spreads it (SplitMix64's).
+/// A hash of 64 bits stands for a state: among a million, two are taken for one with a probability below 1 in 10
+/// million. FxHash's mixing, as in Firefox and rustc, with a finish that spreads it (SplitMix64's).
 #[derive(Default)]
 struct Fingerprint(u64);
 
@@ -243,7 +261,8 @@ fn crash_fault_and_collection_together_lose_and_double_nothing() {
 
 #[test]
 fn every_broken_rule_is_noticed_in_a_small_world() {
-    // A copy is missed only where an epoch that was gone back to is collected two claims later: the seeded schedules come to that.
+    // A copy is missed only where an epoch that was gone back to is collected two claims later: the seeded schedules
+    // come to that.
     for rule in Rule::ALL.into_iter().filter(|rule| *rule != Rule::CopyWhatIsRestored) {
         let found = SMALL_WORLDS.into_iter().find_map(|b| explore(b, Some(rule)).err());
         println!("{rule:?}: {found:?}");

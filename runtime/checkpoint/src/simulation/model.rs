@@ -1,6 +1,7 @@
-//! The world: an object store that is linearizable and creates conditionally, two sinks that know the last epoch they took of each lineage
-//! and the mark of its manifest (as a table's log keeps them), requests that are still under way, people who put back an old checkpoint
-//! or an old copy of a sink, or delete the newest manifests, and the writers. [`World::apply`] does one thing and checks every invariant.
+//! The world: an object store that is linearizable and creates conditionally, two sinks that know the last epoch they
+//! took of each lineage and the mark of its manifest (as a table's log keeps them), requests that are still under way,
+//! people who put back an old checkpoint or an old copy of a sink, or delete the newest manifests, and the writers.
+//! [`World::apply`] does one thing and checks every invariant.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -71,7 +72,8 @@ pub enum Action {
     Upload(usize),
     /// Of a writer at rest: write a file that is to replace the older ones.
     Compact(usize),
-    /// Decide an epoch whose rows go to these sinks; `merge`: its state replaces the older files, that of a compaction too.
+    /// Decide an epoch whose rows go to these sinks; `merge`: its state replaces the older files, that of a compaction
+    /// too.
     Decide {
         writer: usize,
         output: [bool; SINKS],
@@ -83,8 +85,8 @@ pub enum Action {
     /// The oldest request under way happens, or never will.
     Land,
     Drop,
-    /// All writers end, nothing is under way any more, and the newest manifests go with what only they refer to: somebody deletes them, or
-    /// puts back an old copy of the checkpoint.
+    /// All writers end, nothing is under way any more, and the newest manifests go with what only they refer to:
+    /// somebody deletes them, or puts back an old copy of the checkpoint.
     LoseNewest(u64),
     /// All writers end, nothing is under way any more, and a sink is put back to what it was so many epochs ago.
     PutBack {
@@ -120,7 +122,8 @@ pub struct World {
     pub broken: Option<Rule>,
     /// The sinks hold epochs that the checkpoint has lost, or lack some that they had acknowledged: nobody may go on.
     pub ruined: bool,
-    /// The manifest in doubt is gone with newer ones: a collection had taken it, and then people took those. Whoever claims finds out.
+    /// The manifest in doubt is gone with newer ones: a collection had taken it, and then people took those. Whoever
+    /// claims finds out.
     pub torn: bool,
     /// Some lineage began by going back: records may have been taken in more than once.
     pub restored: bool,
@@ -182,7 +185,9 @@ impl World {
             }
             Action::Step(i, fate) => self.with(i, |process, world| process.step(world, fate)),
             Action::Upload(i) => self.with(i, Process::upload),
-            Action::Decide { writer, output, merge } => self.with(writer, |process, world| process.decide(world, output, merge)),
+            Action::Decide { writer, output, merge } => {
+                self.with(writer, |process, world| process.decide(world, output, merge))
+            }
             Action::Compact(i) => self.with(i, Process::compact),
             Action::Collect(i) => self.with(i, Process::collect),
             Action::Sweep(i) => self.with(i, Process::sweep),
@@ -205,7 +210,11 @@ impl World {
         buried
     }
 
-    fn with(&mut self, i: usize, act: impl FnOnce(&mut Process, &mut Self) -> Result<(), Violation>) -> Result<(), Violation> {
+    fn with(
+        &mut self,
+        i: usize,
+        act: impl FnOnce(&mut Process, &mut Self) -> Result<(), Violation>,
+    ) -> Result<(), Violation> {
         let mut process = self.writers[i].take().ok_or("no such writer")?;
         act(&mut process, self)?;
         self.writers[i] = Some(process);
@@ -245,7 +254,8 @@ impl World {
         self.decided.last_key_value().map(|(_, d)| d)
     }
 
-    /// Whether the number was free. A number that was freed by a collection can be created again; then it is a leftover.
+    /// Whether the number was free. A number that was freed by a collection can be created again; then it is a
+    /// leftover.
     pub fn create(&mut self, decision: &Rc<Decision>) -> Result<bool, Violation> {
         let epoch = decision.head.epoch;
         if self.manifests.contains_key(&epoch) {
@@ -264,10 +274,15 @@ impl World {
         if epoch.0 != last + 1 {
             return Err(format!("epoch {epoch} was decided after {last}"));
         }
-        let goes_back = decision.head.kind == Kind::Claim && decision.head.begun == decision.head.generation && epoch != Epoch::FIRST;
+        let goes_back = decision.head.kind == Kind::Claim
+            && decision.head.begun == decision.head.generation
+            && epoch != Epoch::FIRST;
         self.restored |= goes_back;
         if decision.start != end && !goes_back {
-            return Err(format!("epoch {epoch} starts at offset {}, and {end} is where the last one ended", decision.start));
+            return Err(format!(
+                "epoch {epoch} starts at offset {}, and {end} is where the last one ended",
+                decision.start
+            ));
         }
         if let Some(before) = before
             && decision.head.generation < before.head.generation
@@ -341,7 +356,10 @@ impl World {
         for sink in 0..SINKS {
             let due: Vec<u64> = self.due(sink).collect();
             if self.sinks[sink].rows != due {
-                return Err(format!("at the end sink {sink} holds {:?}, and {due:?} were decided", self.sinks[sink].rows));
+                return Err(format!(
+                    "at the end sink {sink} holds {:?}, and {due:?} were decided",
+                    self.sinks[sink].rows
+                ));
             }
         }
         let mut data = self.decided.values().filter(|d| d.head.kind == Kind::Data);

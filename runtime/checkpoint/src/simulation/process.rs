@@ -1,4 +1,5 @@
-//! One writer in the model: its machine, and what a driver does for it. Each step is one request, or one deletion of a collection.
+//! One writer in the model: its machine, and what a driver does for it. Each step is one request, or one deletion of a
+//! collection.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -57,8 +58,8 @@ enum Stage {
 }
 
 impl Process {
-    /// Up to the point where it asks the sinks: what it has read by then only says what a state action goes back to. `restores`: how many
-    /// epochs.
+    /// Up to the point where it asks the sinks: what it has read by then only says what a state action goes back to.
+    /// `restores`: how many epochs.
     pub fn start(world: &World, restores: Option<u64>) -> Self {
         let newest = world.manifests.last_key_value().map(|(_, d)| d.clone());
         let mut machine = Machine::breaking(world.started.to_string().into(), world.broken);
@@ -66,7 +67,9 @@ impl Process {
             None => vec![Answer::Listed(None)],
             Some(newest) => vec![Answer::Listed(Some(newest.head.epoch)), Answer::Found(newest.head.clone())],
         };
-        for answer in [Answer::Created, Answer::AlreadyExists, Answer::Deleted, Answer::IdentityFound].into_iter().chain(looked) {
+        for answer in
+            [Answer::Created, Answer::AlreadyExists, Answer::Deleted, Answer::IdentityFound].into_iter().chain(looked)
+        {
             machine.answer(answer);
         }
         machine.claim();
@@ -120,7 +123,8 @@ impl Process {
         self.compacted.is_some()
     }
 
-    /// What may become of its next step, except to be answered. A listing or a read that gets lost is the same as a slow one.
+    /// What may become of its next step, except to be answered. A listing or a read that gets lost is the same as a
+    /// slow one.
     pub fn faults(&self) -> &'static [Fate] {
         match self.machine.next() {
             Next::Ask(Request::Create(_) | Request::Commit(_)) => &[Fate::AnswerLost, Fate::Lost, Fate::Delayed],
@@ -131,7 +135,9 @@ impl Process {
     pub fn step(&mut self, world: &mut World, fate: Fate) -> Result<(), Violation> {
         match self.machine.next() {
             _ if self.refused => return Ok(()),
-            Next::Ask(Request::Create(head)) if head.kind == Kind::Claim && self.restores.is_some() && !self.is_prepared(&head) => {
+            Next::Ask(Request::Create(head))
+                if head.kind == Kind::Claim && self.restores.is_some() && !self.is_prepared(&head) =>
+            {
                 return self.prepare_restoring(world, head);
             }
             Next::Rest(_) | Next::Stopped(_) => {}
@@ -158,7 +164,9 @@ impl Process {
         loop {
             match self.machine.next() {
                 Next::Rest(Rest::Claimed) => self.machine.recover(),
-                Next::Ask(Request::Commit(epoch)) if self.owes(epoch).is_none() => self.machine.answer(Answer::Acknowledged),
+                Next::Ask(Request::Commit(epoch)) if self.owes(epoch).is_none() => {
+                    self.machine.answer(Answer::Acknowledged)
+                }
                 Next::Rest(Rest::Ready) => return self.forget(),
                 _ => return,
             }
@@ -191,7 +199,8 @@ impl Process {
 
     fn write(&mut self, world: &mut World, from: u32) -> Result<StateName, Violation> {
         let newest = &self.newest().head;
-        let name = StateName { generation: newest.generation, epoch: newest.epoch.next(), task: 0, n: from + self.files };
+        let name =
+            StateName { generation: newest.generation, epoch: newest.epoch.next(), task: 0, n: from + self.files };
         self.files += 1;
         if !world.files.insert(name) {
             return Err(format!("state file {name} was written twice"));
@@ -205,11 +214,14 @@ impl Process {
         }
         let before = self.newest().clone();
         self.machine.decide((0..SINKS).filter(|sink| output[*sink]).map(place).collect());
-        let Next::Ask(Request::Create(head)) = self.machine.next() else { return Err("a writer at rest could not decide".into()) };
+        let Next::Ask(Request::Create(head)) = self.machine.next() else {
+            return Err("a writer at rest could not decide".into());
+        };
         let mut state = if merge { BTreeSet::from_iter(self.compacted.take()) } else { before.state.clone() };
         state.extend(self.uploaded.take());
         let compacting = self.compacted.map(|name| name.epoch);
-        self.candidate = Some(Rc::new(Decision { head, start: before.end, end: before.end + 1, state, compacting, output }));
+        self.candidate =
+            Some(Rc::new(Decision { head, start: before.end, end: before.end + 1, state, compacting, output }));
         self.acknowledged = [false; SINKS];
         Ok(())
     }
@@ -240,7 +252,12 @@ impl Process {
             }
             Request::AskSinks | Request::AskSinksAnew => {
                 let held = (0..).zip(&world.sinks).flat_map(|(sink, table)| {
-                    let held = move |(begun, (epoch, mark))| Held { sink, whose: Whose::Ours { begun }, epoch, mark: Some(mark) };
+                    let held = move |(begun, (epoch, mark))| Held {
+                        sink,
+                        whose: Whose::Ours { begun },
+                        epoch,
+                        mark: Some(mark),
+                    };
                     table.txns.clone().into_iter().map(held)
                 });
                 Some(Answer::SinksHold(protocol::Told { asked: (0..SINKS).map(place).collect(), held: held.collect() }))
@@ -341,7 +358,14 @@ impl Process {
         debug_assert_eq!(head.kind, Kind::Claim);
         let before = self.base.as_ref().filter(|d| d.head.epoch.next() == head.epoch);
         let (end, state) = before.map_or((0, BTreeSet::new()), |d| (d.end, d.state.clone()));
-        self.candidate = Some(Rc::new(Decision { head: head.clone(), start: end, end, state, compacting: None, output: [false; SINKS] }));
+        self.candidate = Some(Rc::new(Decision {
+            head: head.clone(),
+            start: end,
+            end,
+            state,
+            compacting: None,
+            output: [false; SINKS],
+        }));
     }
 
     /// Of a claim that goes back: a copy of every file, under names of its own, or a refusal.
@@ -355,7 +379,12 @@ impl Process {
                     self.refused = true;
                     return Ok(());
                 }
-                let name = StateName { generation: head.generation, epoch: head.epoch, task: 0, n: 1000 * self.number + self.files };
+                let name = StateName {
+                    generation: head.generation,
+                    epoch: head.epoch,
+                    task: 0,
+                    n: 1000 * self.number + self.files,
+                };
                 self.files += 1;
                 world.files.insert(name);
                 state.insert(name);
@@ -365,7 +394,14 @@ impl Process {
         if let Next::Ask(Request::Create(settled)) = self.machine.next() {
             head = settled;
         }
-        self.candidate = Some(Rc::new(Decision { head, start: goal.end, end: goal.end, state, compacting: None, output: [false; SINKS] }));
+        self.candidate = Some(Rc::new(Decision {
+            head,
+            start: goal.end,
+            end: goal.end,
+            state,
+            compacting: None,
+            output: [false; SINKS],
+        }));
         Ok(())
     }
 

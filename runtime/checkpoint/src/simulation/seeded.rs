@@ -1,5 +1,6 @@
-//! Random schedules: three writers, many epochs, crashes, lost and delayed answers, stalls of any length, collections; in some of them
-//! manifests are lost, in others sinks are put back, or state actions go back. A failing one is told by its seed.
+//! Random schedules: three writers, many epochs, crashes, lost and delayed answers, stalls of any length, collections;
+//! in some of them manifests are lost, in others sinks are put back, or state actions go back. A failing one is told by
+//! its seed.
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -42,8 +43,8 @@ fn schedule(seed: u64, broken: Option<Rule>, tally: &mut Tally) -> Result<(), Vi
     let mut world = World::new(WRITERS, random.random_range(1..4), broken);
     let fault = random.random_range(0.0..0.25);
     let crash = random.random_range(0.0..0.03);
-    let people =
-        [Nothing, Nothing, Nothing, Nothing, LoseManifests, PutBackSinks, Restore, RestoreAndPutBackSinks][random.random_range(0..8)];
+    let people = [Nothing, Nothing, Nothing, Nothing, LoseManifests, PutBackSinks, Restore, RestoreAndPutBackSinks]
+        [random.random_range(0..8)];
     let mut asleep = [0_u32; WRITERS];
     for step in 0..random.random_range(40..STEPS_MAX) {
         let i = random.random_range(0..WRITERS);
@@ -73,7 +74,11 @@ fn schedule(seed: u64, broken: Option<Rule>, tally: &mut Tally) -> Result<(), Vi
             &world,
             i,
             &mut random,
-            Chances { fault, crash, restore: if matches!(people, Restore | RestoreAndPutBackSinks) { 0.3 } else { 0.0 } },
+            Chances {
+                fault,
+                crash,
+                restore: if matches!(people, Restore | RestoreAndPutBackSinks) { 0.3 } else { 0.0 },
+            },
         );
         tally.crashes += u64::from(matches!(action, Action::Crash(_)));
         tally.steps += 1;
@@ -109,7 +114,11 @@ fn choose(world: &World, i: usize, random: &mut SmallRng, chances: Chances) -> A
             0..2 if !process.is_collecting() => Action::Collect(i),
             2..4 if !process.has_uploaded() => Action::Upload(i),
             4 if !process.has_compacted() => Action::Compact(i),
-            _ => Action::Decide { writer: i, output: [random.random_bool(0.6), random.random_bool(0.6)], merge: random.random_bool(0.3) },
+            _ => Action::Decide {
+                writer: i,
+                output: [random.random_bool(0.6), random.random_bool(0.6)],
+                merge: random.random_bool(0.3),
+            },
         };
     }
     let faults = process.faults();
@@ -119,7 +128,8 @@ fn choose(world: &World, i: usize, random: &mut SmallRng, chances: Chances) -> A
     Action::Step(i, Fate::Answered)
 }
 
-/// All others die; what is under way lands or doesn't, also in between; one writer recovers, decides once more and collects.
+/// All others die; what is under way lands or doesn't, also in between; one writer recovers, decides once more and
+/// collects.
 pub fn come_to_an_end(mut world: World, random: &mut SmallRng) -> Result<(), Violation> {
     for i in 0..world.writers.len() {
         world.apply(Action::Crash(i))?;
@@ -162,7 +172,16 @@ fn no_schedule_loses_or_doubles_an_epoch() {
     assert_eq!(found, None);
     // The schedules must have been hard: every danger was met often.
     assert!(tally.epochs > 6 * SCHEDULES, "{tally:?}");
-    for met in [tally.fenced, tally.leftovers, tally.landed, tally.crashes, tally.losses, tally.put_back, tally.ruined, tally.restored] {
+    for met in [
+        tally.fenced,
+        tally.leftovers,
+        tally.landed,
+        tally.crashes,
+        tally.losses,
+        tally.put_back,
+        tally.ruined,
+        tally.restored,
+    ] {
         assert!(met > SCHEDULES / 50, "{tally:?}");
     }
 }

@@ -28,12 +28,23 @@ async fn state_is_read_back_by_stretches_and_a_gone_torn_or_longer_file_is_named
         assert_eq!(file.path, "state/0000000001-00000000000000000002-0-0.state");
         assert_eq!(states.read(&file, 0..8).await.unwrap(), "partials");
         assert_eq!(states.read(&file, 2..5).await.unwrap(), "rti");
-        for (now, says) in [(&b"part"[..], "4 bytes are there, and 8 were written"), (b"partials and more", "17 bytes are there")] {
-            store.put(&Path::from("c").join("state").join("0000000001-00000000000000000002-0-0.state"), now.to_vec().into()).await.unwrap();
+        for (now, says) in
+            [(&b"part"[..], "4 bytes are there, and 8 were written"), (b"partials and more", "17 bytes are there")]
+        {
+            store
+                .put(
+                    &Path::from("c").join("state").join("0000000001-00000000000000000002-0-0.state"),
+                    now.to_vec().into(),
+                )
+                .await
+                .unwrap();
             for stretch in [0..8, 0..4, 6..8] {
                 let damaged = states.read(&file, stretch).await.unwrap_err();
                 assert_eq!(damaged.remedy, Remedy::Config, "{damaged}");
-                assert!(damaged.message.starts_with(&format!("{} in test://checkpoint: the file is damaged", file.path)), "{damaged}");
+                assert!(
+                    damaged.message.starts_with(&format!("{} in test://checkpoint: the file is damaged", file.path)),
+                    "{damaged}"
+                );
                 assert!(damaged.message.contains(says) && damaged.message.contains("spec.stateAction"), "{damaged}");
             }
         }
@@ -48,7 +59,8 @@ async fn a_large_file_goes_in_parts_and_comes_in_parts() {
     let parts = Arc::new(Parted::default());
     let store: Arc<dyn ObjectStore> = parts.inner.clone();
     let states = StateFiles {
-        store: Store::new(store, Path::from("c"), "test://checkpoint", Duration::from_secs(5)).in_parts(Some(parts.clone())),
+        store: Store::new(store, Path::from("c"), "test://checkpoint", Duration::from_secs(5))
+            .in_parts(Some(parts.clone())),
         generation: Generation(1),
         retry: options(1).retry,
         jitter: Jitter::new(1),
@@ -98,7 +110,10 @@ async fn a_collection_leaves_what_is_referred_to_being_written_or_young() {
     let young = writer.collection(2).run(0, Duration::from_secs(3600)).await.unwrap();
     assert_eq!((young.manifests_deleted, young.state_files_deleted, young.probes_deleted), (5, 0, 0));
     let report = writer.collection(2).run(i64::MAX, Duration::from_secs(3600)).await.unwrap();
-    assert_eq!((report.manifests_deleted, report.state_files_deleted, report.state_bytes_deleted, report.probes_deleted), (0, 4, 4, 1));
+    assert_eq!(
+        (report.manifests_deleted, report.state_files_deleted, report.state_bytes_deleted, report.probes_deleted),
+        (0, 4, 4, 1)
+    );
     let left: Vec<String> = futures::TryStreamExt::try_collect::<Vec<_>>(store.list(Some(&Path::from("c/state"))))
         .await
         .unwrap()
@@ -118,7 +133,11 @@ async fn an_overtaken_writer_collects_nothing() {
     commit_one(&mut old, &tables).await.unwrap();
     let new = claimed(&store, "new").await;
     assert_eq!(old.collection(1).run(i64::MAX, Duration::ZERO).await.unwrap_err().remedy, Remedy::Fenced);
-    assert_eq!(new.collection(1).run(i64::MAX, Duration::ZERO).await.unwrap().manifests_deleted, 1, "all but the epoch in doubt");
+    assert_eq!(
+        new.collection(1).run(i64::MAX, Duration::ZERO).await.unwrap().manifests_deleted,
+        1,
+        "all but the epoch in doubt"
+    );
 }
 
 #[tokio::test]

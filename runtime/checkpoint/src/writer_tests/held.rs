@@ -1,4 +1,5 @@
-//! Checkpoints that are not the ones that wrote the sinks, or not any more: old copies, lost manifests, deleted and new ones.
+//! Checkpoints that are not the ones that wrote the sinks, or not any more: old copies, lost manifests, deleted and new
+//! ones.
 
 use futures::TryStreamExt as _;
 use object_store::ObjectStoreExt as _;
@@ -63,7 +64,11 @@ async fn an_old_copy_of_the_checkpoint_is_refused_and_the_newest_one_goes_on() {
         run(&store, "b", &tables, 3).await.unwrap();
         let new = objects(&store, "c").await;
         put_back(&store, &old).await;
-        let says = ["sink `silver`: the table silver holds epoch 7 of this pipeline", "ends at epoch 3: it was put back", WAYS_OUT];
+        let says = [
+            "sink `silver`: the table silver holds epoch 7 of this pipeline",
+            "ends at epoch 3: it was put back",
+            WAYS_OUT,
+        ];
         assert_refused(&store, &tables, &says).await;
         put_back(&store, &new).await;
         run(&store, "c", &tables, 1).await.unwrap();
@@ -85,8 +90,12 @@ async fn an_old_copy_whose_numbers_an_older_version_has_used_again_is_refused() 
     unaware.recover(&elsewhere).await.unwrap();
     let next = epoch_after(unaware.newest(), vec![]);
     unaware.commit(next, &elsewhere).await.unwrap();
-    assert_refused(&store, &tables, &["holds epoch 4", "00000000000000000004.json in test://checkpoint is not the manifest", WAYS_OUT])
-        .await;
+    assert_refused(
+        &store,
+        &tables,
+        &["holds epoch 4", "00000000000000000004.json in test://checkpoint is not the manifest", WAYS_OUT],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -100,7 +109,12 @@ async fn a_checkpoint_without_its_newest_manifest_or_without_any_is_refused() {
     assert_refused(&store, &tables, &["holds epoch 3 of this pipeline", "has no epochs", WAYS_OUT]).await;
     store.put(&Path::from("c/epochs/00000000000000000003.json"), "{}".into()).await.unwrap();
     store.delete(&Path::from("c/identity.json")).await.unwrap();
-    assert_refused(&store, &tables, &["epochs/00000000000000000003.json and no identity.json", "put identity.json back"]).await;
+    assert_refused(
+        &store,
+        &tables,
+        &["epochs/00000000000000000003.json and no identity.json", "put identity.json back"],
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -109,7 +123,12 @@ async fn a_new_checkpoint_over_the_epochs_of_an_earlier_one_waits_for_a_person()
     let tables = Tables::default();
     run(&store, "a", &tables, 2).await.unwrap();
     delete(&store, "c").await;
-    assert_refused(&store, &tables, &["holds epoch 3 of an earlier checkpoint of this pipeline (lineage lineage-of-a)"]).await;
+    assert_refused(
+        &store,
+        &tables,
+        &["holds epoch 3 of an earlier checkpoint of this pipeline (lineage lineage-of-a)"],
+    )
+    .await;
     let told = Tables { excuses: true, ..tables };
     let writer = run(&store, "b", &told, 1).await.unwrap();
     assert_eq!((writer.lineage(), writer.newest().epoch), ("lineage-of-b", Epoch(2)));
@@ -161,14 +180,20 @@ async fn a_sink_that_is_put_back_from_an_old_copy_is_refused_and_the_newest_copy
         run_and_put_back(&store, &tables, "late").await;
         let new = tables.copy("silver");
         let says = [
-            "sink `late`: the table late has epoch 3 as its newest of this pipeline, and has had epoch 8: it was put back from an old copy",
+            "sink `late`: the table late has epoch 3 as its newest of this pipeline, and has had epoch 8: it was put \
+             back from an old copy",
             "put the newest copy of it back",
             "`restore: {epoch: 3}`",
         ];
         assert_refused(&store, &tables, &says).await;
         // As if it had never been written to.
         tables.put_back("late", stubs::Table::default());
-        assert_refused(&store, &tables, &["has no epoch of this pipeline, and has had epoch 8", "`discard: {offsets: StartFrom}`"]).await;
+        assert_refused(
+            &store,
+            &tables,
+            &["has no epoch of this pipeline, and has had epoch 8", "`discard: {offsets: StartFrom}`"],
+        )
+        .await;
         tables.put_back("late", new);
         run(&store, "d", &tables, 1).await.unwrap();
         assert_eq!(tables.rows("late"), tables.rows("silver"));
@@ -181,10 +206,13 @@ async fn a_person_may_go_on_from_a_sink_that_went_back_and_what_is_in_doubt_is_l
     let tables = Tables::default();
     run_and_put_back(&store, &tables, "late").await;
     let told = Tables { excuses: true, ..tables };
-    let begins = async |newest: Option<&Manifest>, generation| Ok(Carried { begins_lineage: true, ..carry(newest, generation).await? });
+    let begins = async |newest: Option<&Manifest>, generation| {
+        Ok(Carried { begins_lineage: true, ..carry(newest, generation).await? })
+    };
     let mut writer = opened(&store, "d").await.unwrap().claim(&told, begins).await.unwrap();
     assert_eq!((writer.newest().in_doubt, &writer.newest().acknowledged[..]), (None, [].as_slice()));
-    let held = |manifest: &Manifest| manifest.acknowledged_before.iter().map(|of| of.acknowledged.epoch.0).collect::<Vec<_>>();
+    let held =
+        |manifest: &Manifest| manifest.acknowledged_before.iter().map(|of| of.acknowledged.epoch.0).collect::<Vec<_>>();
     assert_eq!(held(writer.newest()), [9, 3], "what the sinks hold now");
     writer.recover(&told).await.unwrap();
     commit_one(&mut writer, &told).await.unwrap();
@@ -201,7 +229,9 @@ async fn a_sink_that_is_put_back_between_a_state_action_and_its_first_rows_is_re
     run(&store, "a", &tables, 1).await.unwrap();
     let old = tables.copy("late");
     run(&store, "b", &tables, 2).await.unwrap();
-    let begins = async |newest: Option<&Manifest>, generation| Ok(Carried { begins_lineage: true, ..carry(newest, generation).await? });
+    let begins = async |newest: Option<&Manifest>, generation| {
+        Ok(Carried { begins_lineage: true, ..carry(newest, generation).await? })
+    };
     let mut writer = opened(&store, "c").await.unwrap().claim(&tables, begins).await.unwrap();
     writer.recover(&tables).await.unwrap();
     let had = writer.newest().acknowledged_before.clone();
@@ -232,7 +262,8 @@ async fn a_sink_that_is_put_back_between_a_state_action_and_its_first_rows_is_re
 async fn a_manifest_says_what_every_sink_had_before_it_and_a_sink_that_is_gone_is_left_out() {
     let store = in_memory();
     let tables = Tables::default();
-    let said = |manifest: &Manifest| manifest.acknowledged.iter().map(|of| (of.sink.clone(), of.epoch.0)).collect::<Vec<_>>();
+    let said =
+        |manifest: &Manifest| manifest.acknowledged.iter().map(|of| (of.sink.clone(), of.epoch.0)).collect::<Vec<_>>();
     let both = |epoch| vec![("silver".to_owned(), epoch), ("late".to_owned(), epoch)];
     let mut writer = run(&store, "a", &tables, 1).await.unwrap();
     assert_eq!(said(writer.newest()), []);
@@ -250,8 +281,9 @@ async fn a_manifest_says_what_every_sink_had_before_it_and_a_sink_that_is_gone_i
     assert_eq!(said(writer.newest()), both(3));
     writer.commit(silver_only(epoch_after(writer.newest(), vec![])), &tables).await.unwrap();
     assert_eq!(said(writer.newest()), [("late".to_owned(), 3), ("silver".to_owned(), 5)]);
-    let without_late =
-        async |newest: Option<&Manifest>, generation| Ok(Carried { sinks: vec![pinned("silver")], ..carry(newest, generation).await? });
+    let without_late = async |newest: Option<&Manifest>, generation| {
+        Ok(Carried { sinks: vec![pinned("silver")], ..carry(newest, generation).await? })
+    };
     let writer = opened(&store, "c").await.unwrap().claim(&tables, without_late).await.unwrap();
     assert_eq!(said(writer.newest()), [("silver".to_owned(), 5)]);
 }
@@ -298,14 +330,17 @@ async fn a_removal_fences_the_writer_that_still_runs_and_one_that_sleeps_finds_n
 #[tokio::test]
 async fn a_checkpoint_that_is_at_home_on_a_cluster_is_not_removed_from_elsewhere() {
     let store = in_memory();
-    let at_home =
-        async |newest: Option<&Manifest>, generation| Ok(Carried { namespace: Some("data".into()), ..carry(newest, generation).await? });
+    let at_home = async |newest: Option<&Manifest>, generation| {
+        Ok(Carried { namespace: Some("data".into()), ..carry(newest, generation).await? })
+    };
     opened(&store, "a").await.unwrap().claim(&Nothing, at_home).await.unwrap();
     let before = objects(&store, "c").await;
     let place = Store::new(store.clone(), Path::from("c"), "test://checkpoint", Duration::from_secs(5));
     let refused = remove(&place, "rides", &Home::default(), RetryPolicy::default()).await.unwrap_err();
     assert!(
-        refused.message.starts_with("nothing was deleted: the checkpoint belongs to the pipeline in the namespace `data`"),
+        refused
+            .message
+            .starts_with("nothing was deleted: the checkpoint belongs to the pipeline in the namespace `data`"),
         "{refused}"
     );
     assert_eq!(objects(&store, "c").await, before);

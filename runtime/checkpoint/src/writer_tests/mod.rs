@@ -34,7 +34,11 @@ fn pinned(sink: &str) -> PinnedSink {
 }
 
 fn options(seed: u64) -> Options {
-    let retry = RetryPolicy { first: Duration::from_micros(10), max: Duration::from_micros(100), give_up_after: Duration::from_secs(20) };
+    let retry = RetryPolicy {
+        first: Duration::from_micros(10),
+        max: Duration::from_micros(100),
+        give_up_after: Duration::from_secs(20),
+    };
     Options { retry, call_deadline: Duration::from_secs(10), ..Options::new("test://checkpoint", seed) }
 }
 
@@ -95,8 +99,11 @@ fn end(manifest: &Manifest) -> i64 {
 
 /// Ten offsets, into both sinks.
 fn epoch_after(newest: &Manifest, state: Vec<StateFile>) -> DataEpoch {
-    let committables =
-        SINKS.map(|sink| Committable { sink: sink.into(), rows: 10, payload: Payload { kind: "Some".into(), body: Map::new() } });
+    let committables = SINKS.map(|sink| Committable {
+        sink: sink.into(),
+        rows: 10,
+        payload: Payload { kind: "Some".into(), body: Map::new() },
+    });
     DataEpoch {
         clock_us: 0,
         sources: sources(end(newest), end(newest) + 10),
@@ -128,7 +135,10 @@ async fn epochs_follow_the_claim_and_a_restart_goes_on_where_it_stopped() {
         assert_eq!(first.newest(), None);
         let mut writer = first.claim(&tables, carry).await.unwrap();
         assert_eq!(writer.lineage(), "lineage-of-a");
-        assert_eq!((writer.newest().epoch, writer.newest().kind, writer.generation()), (Epoch(1), Kind::Claim, Generation(1)));
+        assert_eq!(
+            (writer.newest().epoch, writer.newest().kind, writer.generation()),
+            (Epoch(1), Kind::Claim, Generation(1))
+        );
         assert_eq!(writer.recover(&tables).await, Ok(None));
         assert_eq!(commit_one(&mut writer, &tables).await, Ok(Epoch(2)));
         assert_eq!(commit_one(&mut writer, &tables).await, Ok(Epoch(3)));
@@ -136,7 +146,10 @@ async fn epochs_follow_the_claim_and_a_restart_goes_on_where_it_stopped() {
         let again = opened(&store, "b").await.unwrap();
         assert_eq!(again.newest(), Some(writer.newest()));
         let mut writer = again.claim(&tables, carry).await.unwrap();
-        assert_eq!((writer.newest().epoch, writer.generation(), writer.newest().in_doubt), (Epoch(4), Generation(2), Some(Epoch(3))));
+        assert_eq!(
+            (writer.newest().epoch, writer.generation(), writer.newest().in_doubt),
+            (Epoch(4), Generation(2), Some(Epoch(3)))
+        );
         assert_eq!(writer.recover(&tables).await, Ok(Some(Epoch(3))));
         assert_eq!(commit_one(&mut writer, &tables).await, Ok(Epoch(5)));
         for sink in ["silver", "late"] {

@@ -55,7 +55,10 @@ async fn a_claim_is_made_anew_upon_a_writer_that_got_in_between() {
         })
         .await
         .unwrap();
-    assert_eq!((writer.newest().epoch, writer.generation(), writer.newest().in_doubt), (Epoch(3), Generation(2), Some(Epoch(2))));
+    assert_eq!(
+        (writer.newest().epoch, writer.generation(), writer.newest().in_doubt),
+        (Epoch(3), Generation(2), Some(Epoch(2)))
+    );
     assert_eq!(writer.lineage(), "lineage-of-quick", "who claimed first, named it");
     assert_eq!(seen, [Some(2)]);
 }

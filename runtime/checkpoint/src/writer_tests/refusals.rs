@@ -41,8 +41,10 @@ async fn another_pipelines_checkpoint_is_refused() {
 
 #[tokio::test]
 async fn a_store_that_stays_away_or_never_answers_is_given_up() {
-    for (store, why) in [(Unreliable::on(in_memory(), 1, 1000), "connection reset"), (Unreliable::hanging(in_memory()), "no answer within")]
-    {
+    for (store, why) in [
+        (Unreliable::on(in_memory(), 1, 1000), "connection reset"),
+        (Unreliable::hanging(in_memory()), "no answer within"),
+    ] {
         let mut impatient = options(1);
         impatient.retry.give_up_after = Duration::from_millis(30);
         impatient.call_deadline = Duration::from_millis(5);
@@ -70,7 +72,10 @@ async fn a_table_that_stays_away_ends_the_writer_and_the_next_one_commits_the_ep
     let next = epoch_after(writer.newest(), vec![]);
     let gave_up = writer.commit(next, &Away).await.unwrap_err();
     assert_eq!(gave_up.remedy, Remedy::Retry);
-    assert!(gave_up.message.starts_with("commit epoch 2: sink ") && gave_up.message.contains("503 from the table"), "{gave_up}");
+    assert!(
+        gave_up.message.starts_with("commit epoch 2: sink ") && gave_up.message.contains("503 from the table"),
+        "{gave_up}"
+    );
     let tables = Tables::default();
     let mut next = claimed(&store, "next").await;
     assert_eq!(next.recover(&tables).await, Ok(Some(Epoch(2))));

@@ -1,4 +1,5 @@
-//! What the writer meets in tests: a store that loses requests and answers, and tables that know the last epoch they took.
+//! What the writer meets in tests: a store that loses requests and answers, and tables that know the last epoch they
+//! took.
 
 #![allow(clippy::unwrap_used)]
 
@@ -88,7 +89,12 @@ impl Meddler for Unreliable {
         &self.inner
     }
 
-    fn put<'a>(&'a self, at: &'a Path, payload: PutPayload, mut options: PutOptions) -> BoxFuture<'a, object_store::Result<PutResult>> {
+    fn put<'a>(
+        &'a self,
+        at: &'a Path,
+        payload: PutPayload,
+        mut options: PutOptions,
+    ) -> BoxFuture<'a, object_store::Result<PutResult>> {
         Box::pin(async move {
             let is_create = options.mode == PutMode::Create;
             match self.puts {
@@ -115,7 +121,8 @@ impl Meddler for Unreliable {
     }
 }
 
-/// A table as its log keeps it: of each lineage its last epoch and the mark of its manifest; and the offsets that came in.
+/// A table as its log keeps it: of each lineage its last epoch and the mark of its manifest; and the offsets that came
+/// in.
 #[derive(Clone, Default)]
 pub struct Table {
     txns: BTreeMap<String, (Epoch, Mark)>,
@@ -139,7 +146,13 @@ impl MultipartStore for Parted {
         self.inner.create_multipart(path)
     }
 
-    fn put_part<'a, 'b, 'c, 'd>(&'a self, path: &'b Path, id: &'c MultipartId, part: usize, data: PutPayload) -> Pending<'d, PartId>
+    fn put_part<'a, 'b, 'c, 'd>(
+        &'a self,
+        path: &'b Path,
+        id: &'c MultipartId,
+        part: usize,
+        data: PutPayload,
+    ) -> Pending<'d, PartId>
     where
         'a: 'd,
         'b: 'd,
@@ -150,7 +163,12 @@ impl MultipartStore for Parted {
         self.inner.put_part(path, id, part, data)
     }
 
-    fn complete_multipart<'a, 'b, 'c, 'd>(&'a self, path: &'b Path, id: &'c MultipartId, parts: Vec<PartId>) -> Pending<'d, PutResult>
+    fn complete_multipart<'a, 'b, 'c, 'd>(
+        &'a self,
+        path: &'b Path,
+        id: &'c MultipartId,
+        parts: Vec<PartId>,
+    ) -> Pending<'d, PutResult>
     where
         'a: 'd,
         'b: 'd,
@@ -196,7 +214,9 @@ impl Committer for Tables {
             let (last, mark) = table.txns.get(&manifest.lineage).copied().unwrap_or((Epoch(0), Mark(0)));
             match manifest.epoch.cmp(&last) {
                 std::cmp::Ordering::Less => return Err(Failure::fenced("the table holds a later epoch")),
-                std::cmp::Ordering::Equal => assert_eq!(mark, manifest.head().mark(), "another manifest of the same number"),
+                std::cmp::Ordering::Equal => {
+                    assert_eq!(mark, manifest.head().mark(), "another manifest of the same number")
+                }
                 std::cmp::Ordering::Greater => {
                     table.txns.insert(manifest.lineage.clone(), (manifest.epoch, manifest.head().mark()));
                     let p = &manifest.sources[0].partitions[0];

@@ -1,4 +1,5 @@
-//! Binary columns: standard base64 (RFC 4648 §4) with its padding, no line breaks, unused bits zero. So there is one way to write a value.
+//! Binary columns: standard base64 (RFC 4648 §4) with its padding, no line breaks, unused bits zero. So there is one
+//! way to write a value.
 
 /// Appends the bytes that `text` stands for, or appends part of them and says false.
 pub(super) fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> bool {

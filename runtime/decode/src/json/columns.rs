@@ -1,15 +1,18 @@
-//! Columns under construction: plain vectors, which a refused record can be cut from (Arrow's builders can't), turned into Arrow arrays
-//! without a copy. A row that is being read may have reached some columns and not others; `truncate` undoes it wherever it stopped.
+//! Columns under construction: plain vectors, which a refused record can be cut from (Arrow's builders can't), turned
+//! into Arrow arrays without a copy. A row that is being read may have reached some columns and not others; `truncate`
+//! undoes it wherever it stopped.
 
 use std::mem;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BinaryArray, BooleanArray, BooleanBufferBuilder, Decimal128Array, ListArray, PrimitiveArray, StringArray, StructArray,
-    TimestampMicrosecondArray,
+    ArrayRef, BinaryArray, BooleanArray, BooleanBufferBuilder, Decimal128Array, ListArray, PrimitiveArray, StringArray,
+    StructArray, TimestampMicrosecondArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
-use arrow::datatypes::{ArrowPrimitiveType, DataType as ArrowType, Date32Type, Float32Type, Float64Type, Int32Type, Int64Type};
+use arrow::datatypes::{
+    ArrowPrimitiveType, DataType as ArrowType, Date32Type, Float32Type, Float64Type, Int32Type, Int64Type,
+};
 use arrow::error::ArrowError;
 use weir_plan::plan::TimestampNumbers;
 use weir_plan::types::{Column, DataType};
@@ -77,13 +80,16 @@ impl ColumnBuffer {
             DataType::Binary => Values::Binary(strings()),
             DataType::Date => Values::Date(Vec::new()),
             DataType::Timestamp => Values::Timestamp { numbers, us: Vec::new() },
-            DataType::Array(element) => Values::Array { offsets: vec![0], elements: Box::new(Self::of_type(element, true, numbers)) },
+            DataType::Array(element) => {
+                Values::Array { offsets: vec![0], elements: Box::new(Self::of_type(element, true, numbers)) }
+            }
             DataType::Struct(columns) => Values::Struct(Fields::new(columns, numbers)),
         };
         Self { nullable, len: 0, values, valid: BooleanBufferBuilder::new(0) }
     }
 
-    /// Appends a null. In a struct the fields get a row as well: null, whether they are nullable or not, as Arrow has it.
+    /// Appends a null. In a struct the fields get a row as well: null, whether they are nullable or not, as Arrow has
+    /// it.
     pub(super) fn push_null(&mut self) {
         match &mut self.values {
             Values::Boolean(bits) => bits.append(false),
@@ -92,7 +98,9 @@ impl ColumnBuffer {
             Values::Float(v) => v.push(0.0),
             Values::Double(v) => v.push(0.0),
             Values::Decimal { unscaled, .. } => unscaled.push(0),
-            Values::String(Strings { offsets, .. }) | Values::Binary(Strings { offsets, .. }) | Values::Array { offsets, .. } => {
+            Values::String(Strings { offsets, .. })
+            | Values::Binary(Strings { offsets, .. })
+            | Values::Array { offsets, .. } => {
                 offsets.push(offsets.last().copied().unwrap_or_default());
             }
             Values::Struct(fields) => fields.columns.iter_mut().for_each(Self::push_null),
@@ -121,8 +129,8 @@ impl ColumnBuffer {
         self.len = rows;
     }
 
-    /// Takes the values out as an array of `data_type`, which is the column's own type in Arrow's words. Empty afterwards, with room for
-    /// as many.
+    /// Takes the values out as an array of `data_type`, which is the column's own type in Arrow's words. Empty
+    /// afterwards, with room for as many.
     pub(super) fn finish(&mut self, data_type: &ArrowType) -> Result<ArrayRef, ArrowError> {
         let rows = mem::take(&mut self.len);
         let nulls = finish_nulls(&mut self.valid, rows);
@@ -186,7 +194,10 @@ fn finish_nulls(valid: &mut BooleanBufferBuilder, rows: usize) -> Option<NullBuf
     Some(NullBuffer::new(valid.finish())).filter(|nulls| nulls.null_count() > 0)
 }
 
-fn primitive<T: ArrowPrimitiveType>(values: &mut Vec<T::Native>, nulls: Option<NullBuffer>) -> Result<ArrayRef, ArrowError> {
+fn primitive<T: ArrowPrimitiveType>(
+    values: &mut Vec<T::Native>,
+    nulls: Option<NullBuffer>,
+) -> Result<ArrayRef, ArrowError> {
     Ok(Arc::new(PrimitiveArray::<T>::try_new(drain(values), nulls)?))
 }
 

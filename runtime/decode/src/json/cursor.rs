@@ -1,12 +1,14 @@
-//! A strict reader of JSON text (RFC 8259): hands out tokens in place, without copies, and skips what nobody asked for with the same rules.
-//! Our own instead of jiter's: without big integers jiter refuses 19-digit ones (`i64::MAX`), it cuts numbers at 4300 digits and does not check
-//! that skipped strings are UTF-8, and it was a third slower. `tests/fuzz.rs` holds ours against serde_json.
+//! A strict reader of JSON text (RFC 8259): hands out tokens in place, without copies, and skips what nobody asked for
+//! with the same rules. Our own instead of jiter's: without big integers jiter refuses 19-digit ones (`i64::MAX`), it
+//! cuts numbers at 4300 digits and does not check that skipped strings are UTF-8, and it was a third slower.
+//! `tests/fuzz.rs` holds ours against serde_json.
 
 use super::number::{self, Number};
 use super::text::{self, Text};
 use crate::error::{Fault, Parsed};
 
-/// Objects and arrays may be nested this deep, the record's own object included, in ignored fields as well (serde_json's limit).
+/// Objects and arrays may be nested this deep, the record's own object included, in ignored fields as well
+/// (serde_json's limit).
 pub(super) const DEPTH_MAX: usize = 128;
 
 /// A place in a record's text.
@@ -111,8 +113,8 @@ impl<'a> Cursor<'a> {
         Err(self.unexpected("':' after a field's name"))
     }
 
-    /// Enters the object whose opening brace comes next. True: the cursor stands at the quote of the first name. False: it was empty, and
-    /// is behind us.
+    /// Enters the object whose opening brace comes next. True: the cursor stands at the quote of the first name. False:
+    /// it was empty, and is behind us.
     #[inline]
     pub(super) fn object_starts(&mut self) -> Parsed<bool> {
         self.bump();
@@ -177,8 +179,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Takes a value of any kind that nobody asked for, checking every rule on the way; `depth` objects and arrays are open around it.
-    /// Not recursive: a record of brackets costs no stack.
+    /// Takes a value of any kind that nobody asked for, checking every rule on the way; `depth` objects and arrays are
+    /// open around it. Not recursive: a record of brackets costs no stack.
     pub(super) fn skip(&mut self, depth: usize) -> Parsed<()> {
         // One bit per open container, the innermost lowest: 1 is an object. DEPTH_MAX of them fit.
         let mut is_object: u128 = 0;
@@ -272,5 +274,9 @@ impl<'a> Cursor<'a> {
 /// Whether one more container may be opened when `open` are.
 #[inline]
 pub(super) fn check_depth(open: usize) -> Parsed<()> {
-    if open < DEPTH_MAX { Ok(()) } else { Err(Fault::new(format!("objects and arrays are nested more than {DEPTH_MAX} deep"))) }
+    if open < DEPTH_MAX {
+        Ok(())
+    } else {
+        Err(Fault::new(format!("objects and arrays are nested more than {DEPTH_MAX} deep")))
+    }
 }

@@ -32,8 +32,8 @@ fn days_in_month(year: i32, month: i32) -> i32 {
     }
 }
 
-/// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil. Years count from March, so that the leap day is a
-/// year's last; no year here is negative.
+/// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil. Years count from March, so that the
+/// leap day is a year's last; no year here is negative.
 fn days_from_civil(year: i32, month: i32, day: i32) -> i32 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year / 400;

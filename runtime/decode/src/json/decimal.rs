@@ -1,5 +1,5 @@
-//! Decimals: from the digits as written to an unscaled integer, exactly. A value that the column can't hold is an error, never rounded;
-//! zeros at either end carry no value and are free.
+//! Decimals: from the digits as written to an unscaled integer, exactly. A value that the column can't hold is an
+//! error, never rounded; zeros at either end carry no value and are free.
 
 use super::number::Number;
 
@@ -59,6 +59,7 @@ fn by_digits(number: Number<'_>, precision: u8, scale: i8) -> Result<i128, Decim
     if significant as i64 + shift > i64::from(precision) {
         return Err(DecimalError::TooManyIntegerDigits);
     }
-    let unscaled = digits().skip(leading_zeros).take(significant).fold(0_i128, |value, b| value * 10 + i128::from(b - b'0'));
+    let unscaled =
+        digits().skip(leading_zeros).take(significant).fold(0_i128, |value, b| value * 10 + i128::from(b - b'0'));
     Ok(unscaled * POWERS[shift as usize])
 }

@@ -1,5 +1,6 @@
-//! The fields of an object: their columns, and finding the one that a name in the record means. Producers write the same names in the
-//! same order again and again, so the field that followed last time is tried first, as it stands between its quotes.
+//! The fields of an object: their columns, and finding the one that a name in the record means. Producers write the
+//! same names in the same order again and again, so the field that followed last time is tried first, as it stands
+//! between its quotes.
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::Fields as ArrowFields;
@@ -23,7 +24,8 @@ pub(super) struct Names {
     names: Vec<Box<str>>,
     /// Each name as JSON writes it most plainly, quotes included.
     tokens: Vec<Box<[u8]>>,
-    /// What followed field `i - 1` when it was last seen to be followed by another than guessed; `[0]`: what came first.
+    /// What followed field `i - 1` when it was last seen to be followed by another than guessed; `[0]`: what came
+    /// first.
     followers: Vec<usize>,
     by_name: HashMap<Box<[u8]>, usize>,
 }
@@ -68,7 +70,10 @@ impl Names {
     fn new(columns: &[Column]) -> Self {
         Self {
             names: columns.iter().map(|c| c.name.as_str().into()).collect(),
-            tokens: columns.iter().map(|c| serde_json::Value::from(c.name.as_str()).to_string().into_bytes().into()).collect(),
+            tokens: columns
+                .iter()
+                .map(|c| serde_json::Value::from(c.name.as_str()).to_string().into_bytes().into())
+                .collect(),
             followers: (0..=columns.len()).collect(),
             by_name: columns.iter().enumerate().map(|(i, c)| (c.name.as_bytes().into(), i)).collect(),
         }
@@ -80,7 +85,12 @@ impl Names {
 
     /// Takes the name at the cursor; `previous` is the field before it in this object.
     #[inline]
-    pub(super) fn take<'a>(&mut self, cursor: &mut Cursor<'a>, previous: Option<usize>, scratch: &mut Vec<u8>) -> Parsed<Found<'a>> {
+    pub(super) fn take<'a>(
+        &mut self,
+        cursor: &mut Cursor<'a>,
+        previous: Option<usize>,
+        scratch: &mut Vec<u8>,
+    ) -> Parsed<Found<'a>> {
         let slot = previous.map_or(0, |field| field + 1);
         let guess = self.followers[slot];
         if self.tokens.get(guess).is_some_and(|token| cursor.eat(token)) {

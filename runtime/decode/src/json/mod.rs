@@ -1,4 +1,5 @@
-//! JSON: an object per record. The rules are in docs/reference/json.md. A record goes cursor (grammar) → reader (types) → columns (storage).
+//! JSON: an object per record. The rules are in docs/reference/json.md. A record goes cursor (grammar) → reader (types)
+//! → columns (storage).
 
 mod base64;
 mod columns;
@@ -61,7 +62,8 @@ impl JsonDecoder {
         if record.starts_with('\u{feff}') {
             return Err(Fault::new("the record begins with a byte order mark, which JSON does not have"));
         }
-        let mut reader = Reader { cursor: Cursor::new(record), depth: 0, scratch: &mut self.scratch, offset_max: self.offset_max };
+        let mut reader =
+            Reader { cursor: Cursor::new(record), depth: 0, scratch: &mut self.scratch, offset_max: self.offset_max };
         reader.record(&mut self.fields, self.rows)
     }
 }

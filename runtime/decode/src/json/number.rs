@@ -1,5 +1,5 @@
-//! JSON numbers: one pass checks the grammar and gathers the digits; the type of the column decides what is made of them, and nothing is
-//! rounded on the way to it.
+//! JSON numbers: one pass checks the grammar and gathers the digits; the type of the column decides what is made of
+//! them, and nothing is rounded on the way to it.
 
 /// A number as it is written: `digits × 10^exponent`, with its sign.
 #[derive(Debug, Clone, Copy)]
@@ -19,8 +19,8 @@ pub(super) struct Number<'a> {
 /// 10^19 is the greatest power of ten below 2^64.
 const U64_DIGITS: usize = 19;
 
-/// Reads the number that starts at `start` (a minus or a digit); the error is the place where it stops being one. What follows the number
-/// is the caller's to judge.
+/// Reads the number that starts at `start` (a minus or a digit); the error is the place where it stops being one. What
+/// follows the number is the caller's to judge.
 #[inline]
 pub(super) fn scan(bytes: &[u8], start: usize) -> Result<Number<'_>, usize> {
     let negative = bytes.get(start) == Some(&b'-');
@@ -78,8 +78,10 @@ fn scan_digits(bytes: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
 }
 
 /// Powers of ten that a double holds exactly.
-const F64_POWERS: [f64; 23] =
-    [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22];
+const F64_POWERS: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
 /// Powers of ten that a float holds exactly.
 const F32_POWERS: [f32; 11] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
 
@@ -93,8 +95,9 @@ impl Number<'_> {
         if self.negative { 0_i64.checked_sub_unsigned(self.digits) } else { i64::try_from(self.digits).ok() }
     }
 
-    /// The nearest double, ties to even; `None` if that is an infinity. Where digits and power are both exact doubles one operation rounds
-    /// once and is right (Clinger, "How to Read Floating Point Numbers Accurately", 1990); everything else is the standard library's.
+    /// The nearest double, ties to even; `None` if that is an infinity. Where digits and power are both exact doubles
+    /// one operation rounds once and is right (Clinger, "How to Read Floating Point Numbers Accurately", 1990);
+    /// everything else is the standard library's.
     #[inline]
     pub(super) fn to_f64(self) -> Option<f64> {
         let power = F64_POWERS.get(self.exponent.unsigned_abs() as usize);

@@ -1,5 +1,5 @@
-//! Reads a record's values into the columns that want them. The schema leads: each column knows which JSON it takes and what is wrong
-//! with the rest.
+//! Reads a record's values into the columns that want them. The schema leads: each column knows which JSON it takes and
+//! what is wrong with the rest.
 
 use weir_plan::plan::TimestampNumbers;
 use weir_plan::quote::quoted;
@@ -77,18 +77,22 @@ impl<'a> Reader<'a, '_> {
         fields.fill_missing(row).map_err(|field| self.missing(fields.names.name(field), start))
     }
 
-    /// That a required field is missing, and whether the object that begins at `start` has one whose name is written in another way.
+    /// That a required field is missing, and whether the object that begins at `start` has one whose name is written in
+    /// another way.
     #[cold]
     fn missing(&mut self, name: &str, start: usize) -> Box<Fault> {
         let there = self.spelled_otherwise(name, start).ok().flatten();
-        let hint =
-            there.map(|there| format!("; there is {}, and the names of columns are those of the fields to the letter", quoted(there)));
-        Fault::new(format!("the field is missing, and the column is required{}", hint.unwrap_or_default())).in_field(name)
+        let hint = there.map(|there| {
+            format!("; there is {}, and the names of columns are those of the fields to the letter", quoted(there))
+        });
+        Fault::new(format!("the field is missing, and the column is required{}", hint.unwrap_or_default()))
+            .in_field(name)
     }
 
     /// A field of the object at `start`, which was read once already.
     fn spelled_otherwise(&mut self, name: &str, start: usize) -> Parsed<Option<String>> {
-        let plain = |name: &str| name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
+        let plain =
+            |name: &str| name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
         let wanted = plain(name);
         self.cursor.go_back(start);
         let mut goes_on = self.cursor.object_starts()?;
@@ -215,7 +219,10 @@ impl<'a> Reader<'a, '_> {
     fn offset(&self, end: usize) -> Parsed<i32> {
         match i32::try_from(end) {
             Ok(offset) if end <= self.offset_max => Ok(offset),
-            _ => Err(Fault::new(format!("the batch is full: its column would pass {} bytes or elements", self.offset_max))),
+            _ => Err(Fault::new(format!(
+                "the batch is full: its column would pass {} bytes or elements",
+                self.offset_max
+            ))),
         }
     }
 
@@ -236,7 +243,8 @@ impl<'a> Reader<'a, '_> {
                 from_epoch_millis(ms).ok_or_else(|| Fault::new("found milliseconds outside of the years 0001 to 9999"))
             }
             TimestampNumbers::Refuse => Err(Fault::new(format!(
-                "found a number, want {A_TIMESTAMP}; if numbers are milliseconds since 1970, set `timestampNumbers: EpochMillis`"
+                "found a number, want {A_TIMESTAMP}; if numbers are milliseconds since 1970, set `timestampNumbers: \
+                 EpochMillis`"
             ))),
         }
     }
@@ -249,7 +257,8 @@ impl<'a> Reader<'a, '_> {
             Some(b'"') => {
                 let text = self.cursor.string()?.bytes(self.scratch);
                 let number = number::scan(text, 0).ok().filter(|number| number.text.len() == text.len());
-                let number = number.ok_or_else(|| Fault::new(format!("found a string that is not a number, want {}", want())))?;
+                let number = number
+                    .ok_or_else(|| Fault::new(format!("found a string that is not a number, want {}", want())))?;
                 to_unscaled(number, precision, scale)
             }
             _ => return Err(self.cursor.wrong_type(&want())),

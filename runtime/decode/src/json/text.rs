@@ -29,7 +29,8 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Reads the string whose opening quote is at `quote`: the string and the place after its closing quote, or where it is wrong and why.
+/// Reads the string whose opening quote is at `quote`: the string and the place after its closing quote, or where it is
+/// wrong and why.
 #[inline]
 pub(super) fn scan(bytes: &[u8], quote: usize) -> Result<(Text<'_>, usize), (usize, &'static str)> {
     let start = quote + 1;
@@ -52,16 +53,18 @@ pub(super) fn scan(bytes: &[u8], quote: usize) -> Result<(Text<'_>, usize), (usi
 const ONES: u64 = u64::from_le_bytes([1; 8]);
 const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
 
-/// The first quote, backslash or control character at or after `at`, else the end. Eight bytes at a time, by "determine if a word has a
-/// byte less than n" of Sean Eron Anderson's Bit Twiddling Hacks: bits above the lowest that is set may be wrong, the lowest is right.
+/// The first quote, backslash or control character at or after `at`, else the end. Eight bytes at a time, by "determine
+/// if a word has a byte less than n" of Sean Eron Anderson's Bit Twiddling Hacks: bits above the lowest that is set may
+/// be wrong, the lowest is right.
 #[inline]
 fn find_special(bytes: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
         let word = u64::from_le_bytes(*chunk);
         let quote = word ^ (ONES * u64::from(b'"'));
         let backslash = word ^ (ONES * u64::from(b'\\'));
-        let special =
-            (quote.wrapping_sub(ONES) & !quote) | (backslash.wrapping_sub(ONES) & !backslash) | (word.wrapping_sub(ONES * 0x20) & !word);
+        let special = (quote.wrapping_sub(ONES) & !quote)
+            | (backslash.wrapping_sub(ONES) & !backslash)
+            | (word.wrapping_sub(ONES * 0x20) & !word);
         let special = special & HIGHS;
         if special != 0 {
             return at + (special.trailing_zeros() / 8) as usize;

@@ -1,6 +1,6 @@
-//! Timestamps: ISO 8601 as `2024-01-31T12:34:56`, with `T` or one space, then a fraction of up to nine digits if wanted, then `Z`,
-//! `+01:00`, `+0100` or `+01` if wanted. Without a zone it is UTC. Digits beyond microseconds are dropped, as Spark does. Seconds may be
-//! left out, as Java's `toString` does when they are zero.
+//! Timestamps: ISO 8601 as `2024-01-31T12:34:56`, with `T` or one space, then a fraction of up to nine digits if
+//! wanted, then `Z`, `+01:00`, `+0100` or `+01` if wanted. Without a zone it is UTC. Digits beyond microseconds are
+//! dropped, as Spark does. Seconds may be left out, as Java's `toString` does when they are zero.
 
 use super::date::{days, two_digits};
 
@@ -10,8 +10,8 @@ const SECONDS_PER_DAY: i64 = 86_400;
 const MIN_US: i64 = -62_135_596_800 * US_PER_SECOND;
 const MAX_US: i64 = 253_402_300_799 * US_PER_SECOND + 999_999;
 
-/// Microseconds since the epoch, or `None` if that is not how a timestamp is written, or there is no such time, or it is not in the years
-/// 0001 to 9999 of UTC.
+/// Microseconds since the epoch, or `None` if that is not how a timestamp is written, or there is no such time, or it
+/// is not in the years 0001 to 9999 of UTC.
 #[inline]
 pub(super) fn parse_timestamp(text: &[u8]) -> Option<i64> {
     let (date, rest) = text.split_first_chunk::<10>()?;
@@ -35,7 +35,8 @@ pub(super) fn parse_timestamp(text: &[u8]) -> Option<i64> {
         [] | [b'Z'] => 0,
         _ => parse_offset(zone)?,
     };
-    let seconds = i64::from(days(date)?) * SECONDS_PER_DAY + i64::from(hour * 3600 + minute * 60 + second) - i64::from(offset_seconds);
+    let seconds = i64::from(days(date)?) * SECONDS_PER_DAY + i64::from(hour * 3600 + minute * 60 + second)
+        - i64::from(offset_seconds);
     in_range(seconds * US_PER_SECOND + fraction_us)
 }
 

@@ -1,5 +1,5 @@
-//! The actions of the Delta protocol that Weir reads and writes, as JSON lines. Actions that say nothing about whether an append fits
-//! (`add`, `remove`, `cdc`, `domainMetadata`) are skipped when a commit is read.
+//! The actions of the Delta protocol that Weir reads and writes, as JSON lines. Actions that say nothing about whether
+//! an append fits (`add`, `remove`, `cdc`, `domainMetadata`) are skipped when a commit is read.
 //!
 //! <https://github.com/delta-io/delta/blob/master/PROTOCOL.md#actions>
 
@@ -23,7 +23,8 @@ pub(super) struct Protocol {
 
 impl Protocol {
     /// What a new table asks for: the oldest that every reader knows.
-    pub(super) const NEW: Self = Self { min_reader_version: 1, min_writer_version: 2, reader_features: None, writer_features: None };
+    pub(super) const NEW: Self =
+        Self { min_reader_version: 1, min_writer_version: 2, reader_features: None, writer_features: None };
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,8 +116,15 @@ fn metadata_action(metadata: &Metadata, now_ms: i64) -> Value {
     }})
 }
 
-/// One epoch: what it is, that it is done and by which manifest, and its files. `info` goes into `userMetadata`, which `DESCRIBE HISTORY` shows as it is.
-pub(super) fn append(txns: &[Txn], adds: &[Value], partition_columns: &[String], info: &Map<String, Value>, now_ms: i64) -> Vec<u8> {
+/// One epoch: what it is, that it is done and by which manifest, and its files. `info` goes into `userMetadata`, which
+/// `DESCRIBE HISTORY` shows as it is.
+pub(super) fn append(
+    txns: &[Txn],
+    adds: &[Value],
+    partition_columns: &[String],
+    info: &Map<String, Value>,
+    now_ms: i64,
+) -> Vec<u8> {
     let size: u64 = adds.iter().filter_map(|add| add["size"].as_u64()).sum();
     let mut metrics = BTreeMap::from([("numFiles", adds.len().to_string()), ("numOutputBytes", size.to_string())]);
     if let Some(rows) = adds.iter().map(num_records).sum::<Option<u64>>() {
@@ -131,12 +139,13 @@ pub(super) fn append(txns: &[Txn], adds: &[Value], partition_columns: &[String],
         "engineInfo": engine_info(),
         "userMetadata": json!(info).to_string(),
     });
-    let txns = txns.iter().map(|txn| json!({"txn": {"appId": txn.app_id, "version": txn.version, "lastUpdated": now_ms}}));
+    let txns =
+        txns.iter().map(|txn| json!({"txn": {"appId": txn.app_id, "version": txn.version, "lastUpdated": now_ms}}));
     lines([json!({"commitInfo": info})].into_iter().chain(txns).chain(adds.iter().map(|add| json!({"add": add}))))
 }
 
-/// One set of data files in place of another one, with the same rows. `removes` and `adds` are the actions' inner objects; `txn_id` tells this
-/// commit from any other.
+/// One set of data files in place of another one, with the same rows. `removes` and `adds` are the actions' inner
+/// objects; `txn_id` tells this commit from any other.
 pub(super) fn compaction(txn_id: &str, read_version: i64, removes: &[Value], adds: &[Value], now_ms: i64) -> Vec<u8> {
     let bytes = |files: &[Value]| files.iter().filter_map(|file| file["size"].as_u64()).sum::<u64>().to_string();
     let info = json!({
@@ -186,9 +195,14 @@ mod tests {
             "{\"protocol\":{\"minReaderVersion\":3,\"minWriterVersion\":7,\"readerFeatures\":[\"x\"],\"writerFeatures\":[\"x\"]}}\n",
         );
         let features = Some(vec!["x".to_owned()]);
-        let protocol =
-            Protocol { min_reader_version: 3, min_writer_version: 7, reader_features: features.clone(), writer_features: features };
-        let expected = Commit { protocol: Some(protocol), metadata: None, txns: vec![Txn { app_id: "a".into(), version: 7 }] };
+        let protocol = Protocol {
+            min_reader_version: 3,
+            min_writer_version: 7,
+            reader_features: features.clone(),
+            writer_features: features,
+        };
+        let expected =
+            Commit { protocol: Some(protocol), metadata: None, txns: vec![Txn { app_id: "a".into(), version: 7 }] };
         assert_eq!(Commit::parse(text.as_bytes()).unwrap(), expected);
     }
 

@@ -1,5 +1,5 @@
-//! The kernel's engine, with a bound on what it holds of a log checkpoint while it writes it: its own writer would keep a million files in
-//! memory before it lets go of the first row group.
+//! The kernel's engine, with a bound on what it holds of a log checkpoint while it writes it: its own writer would keep
+//! a million files in memory before it lets go of the first row group.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use arrow::record_batch::RecordBatch;
 use delta_kernel::engine::arrow_data::EngineDataArrowExt as _;
 use delta_kernel::schema::SchemaRef;
 use delta_kernel::{
-    DeltaResult, DeltaResultIteratorStatic, Engine, EngineData, Error, EvaluationHandler, FileDataReadResultIterator, FileMeta,
-    JsonHandler, ParquetFooter, ParquetHandler, PredicateRef, StorageHandler,
+    DeltaResult, DeltaResultIteratorStatic, Engine, EngineData, Error, EvaluationHandler, FileDataReadResultIterator,
+    FileMeta, JsonHandler, ParquetFooter, ParquetHandler, PredicateRef, StorageHandler,
 };
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::ArrowWriterOptions;
@@ -72,7 +72,11 @@ impl ParquetHandler for BoundedParquet {
         self.inner.read_parquet_footer(file)
     }
 
-    fn write_parquet_file(&self, location: url::Url, data: DeltaResultIteratorStatic<Box<dyn EngineData>>) -> DeltaResult<()> {
+    fn write_parquet_file(
+        &self,
+        location: url::Url,
+        data: DeltaResultIteratorStatic<Box<dyn EngineData>>,
+    ) -> DeltaResult<()> {
         let name = location.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default();
         let path = self.location.at(&format!("_delta_log/{name}")).map_err(of_store)?;
         // No retries of our own: the next turn tries again.

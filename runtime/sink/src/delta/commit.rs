@@ -1,5 +1,6 @@
-//! Committing an epoch: once, whatever happens to the answer. The table's log holds the last epoch that was committed of a lineage, and the
-//! mark of the manifest that decided it (`transaction`), in the same commit as the epoch's files. So any doubt is settled by reading the log, and only then is anything written.
+//! Committing an epoch: once, whatever happens to the answer. The table's log holds the last epoch that was committed
+//! of a lineage, and the mark of the manifest that decided it (`transaction`), in the same commit as the epoch's files.
+//! So any doubt is settled by reading the log, and only then is anything written.
 //!
 //! One call makes one attempt, and another only if others' commits came first. Backing off is the caller's.
 
@@ -44,21 +45,25 @@ enum Step {
 }
 
 impl DeltaTable {
-    /// Commits an epoch's files with its transactions in one commit. Calling it again with the same epoch changes nothing. Epochs of a
-    /// lineage only go up: a lower one than the table has is [`Fenced`](weir_base::failure::Remedy::Fenced). On [`Retry`](weir_base::failure::Remedy::Retry) it is not
-    /// known whether the epoch was committed; the next call finds out. The provenance becomes the commit's `userMetadata`.
+    /// Commits an epoch's files with its transactions in one commit. Calling it again with the same epoch changes
+    /// nothing. Epochs of a lineage only go up: a lower one than the table has is
+    /// [`Fenced`](weir_base::failure::Remedy::Fenced). On [`Retry`](weir_base::failure::Remedy::Retry) it is not known
+    /// whether the epoch was committed; the next call finds out. The provenance becomes the commit's `userMetadata`.
     ///
     /// # Errors
     /// `Config` if the table has an epoch of that number which another manifest decided.
     pub async fn append(&mut self, of: &Decided, adds: &[Value]) -> Result<CommitOutcome> {
         let txns = transaction::txns(of)?;
         let now_ms = chrono::Utc::now().timestamp_millis();
-        let commit: Bytes = actions::append(&txns, adds, &self.metadata.partition_columns, &of.provenance, now_ms).into();
+        let commit: Bytes =
+            actions::append(&txns, adds, &self.metadata.partition_columns, &of.provenance, now_ms).into();
         for _ in 0..ROUNDS_MAX {
             match self.attempt(of, &txns, &commit, adds).await? {
                 Step::Decided(outcome) => {
                     // Also files that are gone: whoever goes on without them does not want them.
-                    adds.iter().filter_map(|add| add["path"].as_str()).for_each(|uri| self.pending.settle(&partition::from_uri(uri)));
+                    adds.iter()
+                        .filter_map(|add| add["path"].as_str())
+                        .for_each(|uri| self.pending.settle(&partition::from_uri(uri)));
                     return Ok(outcome);
                 }
                 Step::Behind => {}
@@ -68,8 +73,9 @@ impl DeltaTable {
         Err(self.refused("as other writers' commits came first, again and again"))
     }
 
-    /// Looks whether an epoch's files could be committed now: in a local folder, where a table can be moved away under its writer, that the
-    /// table is where it was, with these files in it. Asks nothing of other stores: there a table does not move, and `commit` looks anyway.
+    /// Looks whether an epoch's files could be committed now: in a local folder, where a table can be moved away under
+    /// its writer, that the table is where it was, with these files in it. Asks nothing of other stores: there a table
+    /// does not move, and `commit` looks anyway.
     ///
     /// # Errors
     /// `Config` if the table is gone or was made anew, or if a file is not there.
@@ -86,10 +92,13 @@ impl DeltaTable {
     #[must_use]
     pub fn lacks(&self, of: &Decided, files: &[String]) -> Failure {
         let (first, more) = (files.first().map_or("", String::as_str), files.len().saturating_sub(1));
-        let files = if more == 0 { format!("its file {first} is") } else { format!("its file {first} and {more} more are") };
+        let files =
+            if more == 0 { format!("its file {first} is") } else { format!("its file {first} and {more} more are") };
         Failure::config(format!(
-            "epoch {} of {} is not in {} yet, and {files} not there: deleted (a vacuum without a retention?), or written while the table was \
-             moved away; put what is missing back, or give this epoch's rows up with a new spec.stateAction (`discard` or `restore`)",
+            "epoch {} of {} is not in {} yet, and {files} not there: deleted (a vacuum without a retention?), or \
+             written while the table was \
+             moved away; put what is missing back, or give this epoch's rows up with a new spec.stateAction \
+             (`discard` or `restore`)",
             of.epoch,
             transaction::app_id(of),
             self.location.url
@@ -127,7 +136,11 @@ impl DeltaTable {
     }
 
     fn refused(&self, why: &str) -> Failure {
-        Failure::retry(format!("commit version {} of {}: the store refused it, {why}", self.version + 1, self.location.url))
+        Failure::retry(format!(
+            "commit version {} of {}: the store refused it, {why}",
+            self.version + 1,
+            self.location.url
+        ))
     }
 
     fn settled(&self, of: &Decided) -> Result<Option<CommitOutcome>> {
@@ -135,7 +148,8 @@ impl DeltaTable {
             Verdict::Commit => Ok(None),
             Verdict::Done => Ok(Some(CommitOutcome::AlreadyCommitted)),
             Verdict::Another => Err(Failure::config(format!(
-                "the table {} holds epoch {} of {} already, and another manifest decided it: the checkpoint was put back from an old copy; \
+                "the table {} holds epoch {} of {} already, and another manifest decided it: the checkpoint was put \
+                 back from an old copy; \
                  put back the one that wrote it, or begin another history with spec.stateAction",
                 self.location.url,
                 of.epoch,
@@ -150,8 +164,8 @@ impl DeltaTable {
         }
     }
 
-    /// Makes sure that the newest version we know is still the table's. That costs one request and guards against a table that was dropped
-    /// and made anew under us: its log would get a hole.
+    /// Makes sure that the newest version we know is still the table's. That costs one request and guards against a
+    /// table that was dropped and made anew under us: its log would get a hole.
     async fn be_current(&mut self) -> Result<()> {
         if self.stale {
             return self.refresh().await;
@@ -172,7 +186,8 @@ impl DeltaTable {
                 if read == 0 {
                     return Ok(Step::Unsettled);
                 }
-                // The commits followed on ours only if ours is still there: else the table was made anew, and they are another's.
+                // The commits followed on ours only if ours is still there: else the table was made anew, and they are
+                // another's.
                 if self.log.etag(known).await?.is_some_and(|found| found.may_equal(&known_tip)) {
                     let tip = self.log.etag(self.version).await?;
                     self.advance(self.version, tip.and_then(|t| t.0));
@@ -185,14 +200,20 @@ impl DeltaTable {
                 let metadata = commit.metadata.unwrap_or_else(|| self.metadata.clone());
                 self.adopt(protocol, metadata)?;
             }
-            self.txns.extend(commit.txns.into_iter().filter(|txn| transaction::is_ours(&txn.app_id)).map(|txn| (txn.app_id, txn.version)));
+            self.txns.extend(
+                commit
+                    .txns
+                    .into_iter()
+                    .filter(|txn| transaction::is_ours(&txn.app_id))
+                    .map(|txn| (txn.app_id, txn.version)),
+            );
             self.version = version;
         }
         Ok(Step::Behind)
     }
 
-    /// Of files that another process wrote, or that have waited for long, or that lie in a folder, which may have been another one then: those
-    /// that are not there. A commit that refers to a missing file breaks every reader.
+    /// Of files that another process wrote, or that have waited for long, or that lie in a folder, which may have been
+    /// another one then: those that are not there. A commit that refers to a missing file breaks every reader.
     async fn files_gone(&self, adds: &[Value]) -> Result<Vec<String>> {
         let now_ms = chrono::Utc::now().timestamp_millis();
         let is_doubtful = |add: &Value, path: &str| {
@@ -207,7 +228,8 @@ impl DeltaTable {
                 Err(e) => Err(self.location.describe(e, format!("look for {path}"))),
             }
         });
-        let looked: Vec<Result<Option<String>>> = futures::stream::iter(looks.collect::<Vec<_>>()).buffered(LOOKS_AT_ONCE).collect().await;
+        let looked: Vec<Result<Option<String>>> =
+            futures::stream::iter(looks.collect::<Vec<_>>()).buffered(LOOKS_AT_ONCE).collect().await;
         Ok(looked.into_iter().collect::<Result<Vec<_>>>()?.into_iter().flatten().collect())
     }
 }

@@ -1,11 +1,13 @@
-//! Which tables an append may go into. A list of what is known to be harmless: everything else is refused by name, because a writer that
-//! ignores a constraint or a mapping breaks the table for everyone. `docs/reference/delta.md` has the list for people.
+//! Which tables an append may go into. A list of what is known to be harmless: everything else is refused by name,
+//! because a writer that ignores a constraint or a mapping breaks the table for everyone. `docs/reference/delta.md` has
+//! the list for people.
 
 use delta_kernel::schema::{DataType, StructField, StructType};
 
 use super::actions::{Metadata, Protocol};
 
-/// An append leaves these as they are, or they are looked for where they take effect (`active`), since old protocol versions imply them.
+/// An append leaves these as they are, or they are looked for where they take effect (`active`), since old protocol
+/// versions imply them.
 const KNOWN_FEATURES: [&str; 26] = [
     "allowColumnDefaults",
     "appendOnly",
@@ -44,17 +46,20 @@ pub(super) fn refusals(protocol: &Protocol, metadata: &Metadata, schema: &Struct
     let mut found = Vec::new();
     if protocol.min_reader_version > READER_VERSION_MAX || protocol.min_writer_version > WRITER_VERSION_MAX {
         found.push(format!(
-            "asks for the protocol (reader {}, writer {}); up to (reader {READER_VERSION_MAX}, writer {WRITER_VERSION_MAX}) is known",
+            "asks for the protocol (reader {}, writer {}); up to (reader {READER_VERSION_MAX}, writer \
+             {WRITER_VERSION_MAX}) is known",
             protocol.min_reader_version, protocol.min_writer_version
         ));
     }
-    let mut features: Vec<&str> = protocol.reader_features.iter().chain(&protocol.writer_features).flatten().map(String::as_str).collect();
+    let mut features: Vec<&str> =
+        protocol.reader_features.iter().chain(&protocol.writer_features).flatten().map(String::as_str).collect();
     features.sort_unstable();
     features.dedup();
     features.retain(|f| !KNOWN_FEATURES.contains(f));
     found.extend(features.into_iter().map(|f| {
         format!(
-            "has the feature `{f}`, which is not supported: take it away (`ALTER TABLE … DROP FEATURE {f}` in Spark), or write to another table"
+            "has the feature `{f}`, which is not supported: take it away (`ALTER TABLE … DROP FEATURE {f}` in Spark), \
+             or write to another table"
         )
     }));
     found.extend(active_properties(metadata));

@@ -1,5 +1,5 @@
-//! Whether a sink's rows fit a table, and how they go into its files. Pure: what the table says and what the plan says go in, a layout or
-//! one sentence per misfit comes out.
+//! Whether a sink's rows fit a table, and how they go into its files. Pure: what the table says and what the plan says
+//! go in, a layout or one sentence per misfit comes out.
 
 use arrow::datatypes::{Field, SchemaRef};
 use delta_kernel::schema::{DataType, PrimitiveType, StructField, StructType};
@@ -35,32 +35,52 @@ pub(super) fn new_table(wanted: &Wanted, id: String, table: &str) -> Result<Meta
     let mut names: Vec<_> = wanted.schema.fields().iter().map(|f| f.name().to_lowercase()).collect();
     names.sort_unstable();
     if let Some(twice) = names.windows(2).find(|w| w[0] == w[1]) {
-        let says = format!("the sink has two columns `{}` that differ in case only; Delta can't hold both in {table}", twice[0]);
+        let says = format!(
+            "the sink has two columns `{}` that differ in case only; Delta can't hold both in {table}",
+            twice[0]
+        );
         return Err(Failure::config(says));
     }
     let schema = to_delta(&wanted.schema)?;
     // Spark refuses these names in Parquet files unless columns are mapped.
-    if let Some(odd) =
-        schema.fields().find(|f| f.name().is_empty() || f.name().contains([' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '=']))
+    if let Some(odd) = schema
+        .fields()
+        .find(|f| f.name().is_empty() || f.name().contains([' ', ',', ';', '{', '}', '(', ')', '\n', '\t', '=']))
     {
         return Err(Failure::config(format!(
-            "the column name `{}` has a character that Delta does not allow (one of \" ,;{{}}()=\", a tab or a line end)",
+            "the column name `{}` has a character that Delta does not allow (one of \" ,;{{}}()=\", a tab or a line \
+             end)",
             odd.name()
         )));
     }
-    let schema_string = serde_json::to_string(&schema).map_err(|e| Failure::bug(format!("the schema of {table} has no JSON: {e}")))?;
-    Ok(Metadata { id, schema_string, partition_columns: wanted.partition_by.clone(), configuration: std::collections::HashMap::default() })
+    let schema_string =
+        serde_json::to_string(&schema).map_err(|e| Failure::bug(format!("the schema of {table} has no JSON: {e}")))?;
+    Ok(Metadata {
+        id,
+        schema_string,
+        partition_columns: wanted.partition_by.clone(),
+        configuration: std::collections::HashMap::default(),
+    })
 }
 
 /// The metadata with every column nullable that the sink may write a null into, if that is all that is wrong with it.
-pub(super) fn loosened(wanted: &Wanted, protocol: &Protocol, metadata: &Metadata, table: &str) -> Result<Option<Metadata>> {
+pub(super) fn loosened(
+    wanted: &Wanted,
+    protocol: &Protocol,
+    metadata: &Metadata,
+    table: &str,
+) -> Result<Option<Metadata>> {
     let (theirs, ours) = (schema_of(metadata, table)?, to_delta(&wanted.schema)?);
     let fields = theirs.fields().map(|field| match ours.field(field.name()) {
-        Some(our) if ddl(our.data_type()) == ddl(field.data_type()) && column_misfit(our, &theirs, table).is_some() => our.clone(),
+        Some(our) if ddl(our.data_type()) == ddl(field.data_type()) && column_misfit(our, &theirs, table).is_some() => {
+            our.clone()
+        }
         _ => field.clone(),
     });
-    let schema = StructType::try_new(fields).map_err(|e| Failure::bug(format!("the schema of {table}, loosened: {e}")))?;
-    let schema_string = serde_json::to_string(&schema).map_err(|e| Failure::bug(format!("the schema of {table} has no JSON: {e}")))?;
+    let schema =
+        StructType::try_new(fields).map_err(|e| Failure::bug(format!("the schema of {table}, loosened: {e}")))?;
+    let schema_string =
+        serde_json::to_string(&schema).map_err(|e| Failure::bug(format!("the schema of {table} has no JSON: {e}")))?;
     let loosened = Metadata { schema_string, ..metadata.clone() };
     Ok((schema != theirs && fit(wanted, protocol, &loosened, table).is_ok()).then_some(loosened))
 }
@@ -110,21 +130,27 @@ pub(super) fn fit(wanted: &Wanted, protocol: &Protocol, metadata: &Metadata, tab
 fn column_misfit(ours: &StructField, table_schema: &StructType, table: &str) -> Option<String> {
     let name = ours.name();
     let Some(theirs) = table_schema.field(name) else {
-        let spelled =
-            table_schema.fields().find(|f| f.name().eq_ignore_ascii_case(name)).map(|f| format!(" (it has `{}`: case counts)", f.name()));
+        let spelled = table_schema
+            .fields()
+            .find(|f| f.name().eq_ignore_ascii_case(name))
+            .map(|f| format!(" (it has `{}`: case counts)", f.name()));
         return Some(format!(
-            "the table {table} has no column `{name}` ({}){}; add it to the table first: schemaEvolution is not supported yet",
+            "the table {table} has no column `{name}` ({}){}; add it to the table first: schemaEvolution is not \
+             supported yet",
             ddl(ours.data_type()),
             spelled.unwrap_or_default()
         ));
     };
     let (found, right) = (ddl(ours.data_type()), ddl(theirs.data_type()));
     if found != right {
-        return Some(format!("the column `{name}` is {found} in the sink and {right} in the table {table}; cast it to {right}"));
+        return Some(format!(
+            "the column `{name}` is {found} in the sink and {right} in the table {table}; cast it to {right}"
+        ));
     }
     if ours.is_nullable() && !theirs.is_nullable() {
         return Some(format!(
-            "the column `{name}` may be null in the sink, but not in the table {table}, which has rows; filter nulls out (`coalesce` gives \
+            "the column `{name}` may be null in the sink, but not in the table {table}, which has rows; filter nulls \
+             out (`coalesce` gives \
              another value), or let it be null there: ALTER TABLE … ALTER COLUMN `{name}` DROP NOT NULL"
         ));
     }
@@ -137,11 +163,19 @@ fn nested_null(ours: &DataType, theirs: &DataType, path: &str) -> Option<String>
     match (ours, theirs) {
         (DataType::Array(a), DataType::Array(b)) => {
             let path = format!("{path}[]");
-            if a.contains_null() && !b.contains_null() { Some(path) } else { nested_null(a.element_type(), b.element_type(), &path) }
+            if a.contains_null() && !b.contains_null() {
+                Some(path)
+            } else {
+                nested_null(a.element_type(), b.element_type(), &path)
+            }
         }
         (DataType::Struct(a), DataType::Struct(b)) => a.fields().zip(b.fields()).find_map(|(a, b)| {
             let path = format!("{path}.{}", a.name());
-            if a.is_nullable() && !b.is_nullable() { Some(path) } else { nested_null(a.data_type(), b.data_type(), &path) }
+            if a.is_nullable() && !b.is_nullable() {
+                Some(path)
+            } else {
+                nested_null(a.data_type(), b.data_type(), &path)
+            }
         }),
         _ => None,
     }
@@ -165,12 +199,15 @@ fn partition_misfits(
     }
     let mut found = Vec::new();
     if !ours.is_empty() && table_schema.fields().all(|f| ours.contains(f.name())) {
-        found.push(format!("partitionBy names every column of the table {table}; a data file needs at least one of its own"));
+        found.push(format!(
+            "partitionBy names every column of the table {table}; a data file needs at least one of its own"
+        ));
     }
     for name in ours {
         match sink_schema.field(name).map(StructField::data_type) {
             None => found.push(format!("partitionBy names `{name}`, which is no column of the sink")),
-            Some(DataType::Primitive(p)) if !matches!(p, PrimitiveType::Float | PrimitiveType::Double | PrimitiveType::Binary) => {}
+            Some(DataType::Primitive(p))
+                if !matches!(p, PrimitiveType::Float | PrimitiveType::Double | PrimitiveType::Binary) => {}
             Some(t) => found.push(format!("partitionBy names `{name}`, whose type {} can't be a partition", ddl(t))),
         }
     }

@@ -1,7 +1,7 @@
 //! Rows that a table can't hold.
 //!
-//! An empty string in a partition column that can't be null: it would be read back as null. A date or timestamp outside the years 1 to 9999:
-//! readers such as Python's refuse the whole file or the whole table.
+//! An empty string in a partition column that can't be null: it would be read back as null. A date or timestamp outside
+//! the years 1 to 9999: readers such as Python's refuse the whole file or the whole table.
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::DataType;
@@ -29,7 +29,9 @@ impl Fit {
         Self {
             sink: sink.name.clone(),
             never_empty: places(&|i| {
-                fields[i].data_type() == &DataType::Utf8 && !fields[i].is_nullable() && delta.partition_by.contains(fields[i].name())
+                fields[i].data_type() == &DataType::Utf8
+                    && !fields[i].is_nullable()
+                    && delta.partition_by.contains(fields[i].name())
             }),
             with_times: places(&|i| has_times(fields[i].data_type())),
         }
@@ -38,12 +40,15 @@ impl Fit {
 
 impl Fitness for Fit {
     fn check(&self, rows: &RecordBatch) -> Result<(), String> {
-        let at = |column: usize| format!("column {} of sink {}", quoted(rows.schema_ref().field(column).name()), quoted(&self.sink));
+        let at = |column: usize| {
+            format!("column {} of sink {}", quoted(rows.schema_ref().field(column).name()), quoted(&self.sink))
+        };
         for &column in &self.never_empty {
             let offsets = rows.column(column).as_string::<i32>().value_offsets();
             if offsets.windows(2).any(|pair| pair[0] == pair[1]) {
                 return Err(format!(
-                    "{}: found an empty string, which a Delta table reads back as null in a partition column, and the column can't be \
+                    "{}: found an empty string, which a Delta table reads back as null in a partition column, and the \
+                     column can't be \
                      null; write another text for it, or make the column nullable with `nullif(…, '')`",
                     at(column)
                 ));
@@ -51,7 +56,10 @@ impl Fitness for Fit {
         }
         for &column in &self.with_times {
             if let Some(found) = outside_of_years(rows.column(column)) {
-                return Err(format!("{}: {found} is outside the years 1 to 9999, which readers of tables can't take", at(column)));
+                return Err(format!(
+                    "{}: {found} is outside the years 1 to 9999, which readers of tables can't take",
+                    at(column)
+                ));
             }
         }
         Ok(())

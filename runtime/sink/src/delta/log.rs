@@ -1,5 +1,5 @@
-//! The table's log, `_delta_log`: reading what it says now, reading one commit, creating one. Every commit is an object that is created
-//! only if it is absent; that is all the agreement between writers there is.
+//! The table's log, `_delta_log`: reading what it says now, reading one commit, creating one. Every commit is an object
+//! that is created only if it is absent; that is all the agreement between writers there is.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -38,8 +38,8 @@ pub(super) enum Created {
     Yes {
         etag: Option<String>,
     },
-    /// The store refused. Mostly the version is taken, perhaps by a commit of our own whose answer was lost; but S3 also answers 409 when
-    /// two requests only met, and then the version may be free.
+    /// The store refused. Mostly the version is taken, perhaps by a commit of our own whose answer was lost; but S3
+    /// also answers 409 when two requests only met, and then the version may be free.
     Refused,
 }
 
@@ -49,7 +49,8 @@ const PROBE: &str = "_weir_probe";
 const TORN_AMONG: usize = 200;
 /// For one request. Longer than the S3 client takes to give up: this is for stores that hang.
 const CALL_DEADLINE: Duration = Duration::from_secs(60);
-/// A log of many thousand versions without a log checkpoint takes a while to read, and a table of a million files to write one of.
+/// A log of many thousand versions without a log checkpoint takes a while to read, and a table of a million files to
+/// write one of.
 const LOAD_DEADLINE: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Clone)]
@@ -64,7 +65,8 @@ impl Log {
         Self { location, call_deadline: CALL_DEADLINE }
     }
 
-    /// Whether there is a log at all. Asked of the store directly: its errors are sorted best before other layers wrap them.
+    /// Whether there is a log at all. Asked of the store directly: its errors are sorted best before other layers wrap
+    /// them.
     pub(super) async fn exists(&self) -> Result<bool> {
         let folder = self.location.at("_delta_log")?;
         let doing = || format!("list the Delta log of {}", self.location.url);
@@ -76,8 +78,8 @@ impl Log {
         }
     }
 
-    /// Proves, with an object of no other use, that the store refuses to create what exists: all that keeps two writers from overwriting
-    /// each other's commits.
+    /// Proves, with an object of no other use, that the store refuses to create what exists: all that keeps two writers
+    /// from overwriting each other's commits.
     pub(super) async fn prove_create(&self) -> Result<()> {
         let path = self.location.at(PROBE)?;
         // The second one is refused, or already the first: by an earlier start.
@@ -91,21 +93,26 @@ impl Log {
             }
         }
         Err(Failure::config(format!(
-            "the store of {} overwrites objects that must only be created if absent (If-None-Match: *); commits would be lost there",
+            "the store of {} overwrites objects that must only be created if absent (If-None-Match: *); commits would \
+             be lost there",
             self.location.url
         )))
     }
 
-    /// The newest state, with the transactions of Weir's pipelines. Reads the last log checkpoint and the commits after it.
+    /// The newest state, with the transactions of Weir's pipelines. Reads the last log checkpoint and the commits after
+    /// it.
     pub(super) async fn load(&self) -> Result<State> {
-        let look = |snapshot: &SnapshotRef, engine: &dyn Engine| Ok(State { txns: transactions(snapshot, engine)?, ..state_of(snapshot)? });
+        let look = |snapshot: &SnapshotRef, engine: &dyn Engine| {
+            Ok(State { txns: transactions(snapshot, engine)?, ..state_of(snapshot)? })
+        };
         match self.newest("read the Delta log of", look).await {
             Err(failure) if failure.remedy == Remedy::Config => Err(self.torn().await.unwrap_or(failure)),
             loaded => loaded,
         }
     }
 
-    /// The newest commit that is no JSON, if there is one among the last: the kernel does not say which file it could not read.
+    /// The newest commit that is no JSON, if there is one among the last: the kernel does not say which file it could
+    /// not read.
     async fn torn(&self) -> Option<Failure> {
         let mut versions = self.versions().await.ok()?;
         versions.sort_unstable_by(|a, b| b.cmp(a));
@@ -113,7 +120,8 @@ impl Log {
             let commit = self.commit(version).await.ok()??;
             if let Err(e) = Commit::parse(&commit) {
                 return Some(Failure::config(format!(
-                    "{} of {} is torn or damaged ({}): put the whole file back, from a copy or an older version of the object",
+                    "{} of {} is torn or damaged ({}): put the whole file back, from a copy or an older version of \
+                     the object",
                     commit_path(version),
                     self.location.url,
                     e.message
@@ -123,7 +131,8 @@ impl Log {
         None
     }
 
-    /// Works with the newest snapshot, on a thread that may wait. `doing` is for messages, as in "read the Delta log of".
+    /// Works with the newest snapshot, on a thread that may wait. `doing` is for messages, as in "read the Delta log
+    /// of".
     pub(super) async fn newest<T: Send + 'static>(
         &self,
         doing: &'static str,
@@ -143,7 +152,8 @@ impl Log {
         }
     }
 
-    /// What the commit of `version` says that an appending writer must know, or `None` if there is none (not yet, or no longer).
+    /// What the commit of `version` says that an appending writer must know, or `None` if there is none (not yet, or no
+    /// longer).
     pub(super) async fn read(&self, version: i64) -> Result<Option<Commit>> {
         let commit = self.commit(version).await?;
         let doing = || format!("read {} of {}", commit_path(version), self.location.url);
@@ -156,7 +166,9 @@ impl Log {
         let doing = || format!("read version {version} of {}", self.location.url);
         let get = async { self.location.store.get(&path).await?.bytes().await };
         match within(self.call_deadline, doing, get).await? {
-            Err(object_store::Error::NotFound { source, .. }) if !source.to_string().contains("NoSuchBucket") => Ok(None),
+            Err(object_store::Error::NotFound { source, .. }) if !source.to_string().contains("NoSuchBucket") => {
+                Ok(None)
+            }
             got => got.map(Some).map_err(|e| self.location.describe(e, doing())),
         }
     }
@@ -201,11 +213,13 @@ impl Log {
         }
     }
 
-    /// Writes a log checkpoint of the newest version, if there is none, and gives that version: from then on, reading the log starts there.
-    /// Its content follows from the log alone, so writers that meet write the same; `_last_checkpoint` is but a hint to readers.
+    /// Writes a log checkpoint of the newest version, if there is none, and gives that version: from then on, reading
+    /// the log starts there. Its content follows from the log alone, so writers that meet write the same;
+    /// `_last_checkpoint` is but a hint to readers.
     ///
-    /// Memory: the kernel streams actions from the last log checkpoint and the commits after it into one Parquet file, which goes up in
-    /// parts. It holds the names of the files in those commits, and one row group as it is encoded, which [`bounded`] bounds in bytes.
+    /// Memory: the kernel streams actions from the last log checkpoint and the commits after it into one Parquet file,
+    /// which goes up in parts. It holds the names of the files in those commits, and one row group as it is encoded,
+    /// which [`bounded`] bounds in bytes.
     pub(super) async fn checkpoint(&self) -> Result<i64> {
         let (location, engine) = (self.location.clone(), self.engine());
         self.newest("write a log checkpoint of", move |snapshot, _| {
@@ -226,7 +240,8 @@ impl Log {
     /// delta-rs is built without its S3 feature: it gets our store instead of opening one of its own.
     fn engine(&self) -> Arc<dyn Engine> {
         let table = PrefixStore::new(self.location.store.clone(), self.location.path.clone());
-        default_logstore(Arc::new(table), self.location.store.clone(), &self.location.url, &StorageConfig::default()).engine(None)
+        default_logstore(Arc::new(table), self.location.store.clone(), &self.location.url, &StorageConfig::default())
+            .engine(None)
     }
 
     fn sort(&self, error: delta_kernel::Error, doing: &str) -> Failure {
@@ -235,8 +250,11 @@ impl Log {
             delta_kernel::Error::ObjectStore(e) => self.location.describe(e, doing),
             // The log was cleaned, or the table dropped, between listing and reading.
             e @ delta_kernel::Error::FileNotFound(_) => Failure::retry(format!("{doing}: {e}")),
-            e @ (delta_kernel::Error::IOError(_) | delta_kernel::Error::JoinFailure(_)) => Failure::retry(format!("{doing}: {e}")),
-            // A connection that breaks while a log checkpoint is read comes as an error of Parquet or Arrow around that of the store.
+            e @ (delta_kernel::Error::IOError(_) | delta_kernel::Error::JoinFailure(_)) => {
+                Failure::retry(format!("{doing}: {e}"))
+            }
+            // A connection that breaks while a log checkpoint is read comes as an error of Parquet or Arrow around that
+            // of the store.
             e if is_of_store(&e) => Failure::retry(format!("{doing}: {e}")),
             e => Failure::config(format!("{doing}: {e}")),
         }
@@ -267,12 +285,19 @@ fn version_of(name: &str) -> Option<i64> {
     digits.parse().ok()
 }
 
-pub(super) async fn within<T>(deadline: Duration, doing: impl Fn() -> String, call: impl Future<Output = T>) -> Result<T> {
-    tokio::time::timeout(deadline, call).await.map_err(|_| Failure::retry(format!("{}: no answer within {deadline:?}", doing())))
+pub(super) async fn within<T>(
+    deadline: Duration,
+    doing: impl Fn() -> String,
+    call: impl Future<Output = T>,
+) -> Result<T> {
+    tokio::time::timeout(deadline, call)
+        .await
+        .map_err(|_| Failure::retry(format!("{}: no answer within {deadline:?}", doing())))
 }
 
 fn is_of_store(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |e| e.source()).any(|e| e.is::<object_store::Error>() || e.is::<std::io::Error>())
+    std::iter::successors(Some(error), |e| e.source())
+        .any(|e| e.is::<object_store::Error>() || e.is::<std::io::Error>())
 }
 
 /// Why the log could not be worked with.

@@ -1,5 +1,5 @@
-//! When to write log checkpoints, without which opening a table reads every commit there ever was. One at a time, in a task of its own: no
-//! commit waits for it, and nothing depends on it.
+//! When to write log checkpoints, without which opening a table reads every commit there ever was. One at a time, in a
+//! task of its own: no commit waits for it, and nothing depends on it.
 
 use tokio::task::JoinHandle;
 use weir_base::failure::Result;

@@ -1,10 +1,11 @@
-//! Appends to a Delta table, exactly once. An epoch's rows become data files first (`EpochFiles`), which the manifest then refers to; the
-//! commit (`DeltaTable::append`) makes them visible, together with the epoch's number, and can be repeated at will. `Appended` reads what
-//! versions appended. `docs/reference/delta.md` says what tables look like and which are refused.
+//! Appends to a Delta table, exactly once. An epoch's rows become data files first (`EpochFiles`), which the manifest
+//! then refers to; the commit (`DeltaTable::append`) makes them visible, together with the epoch's number, and can be
+//! repeated at will. `Appended` reads what versions appended. `docs/reference/delta.md` says what tables look like and
+//! which are refused.
 //!
-//! The commit is written to the log directly, without delta-rs' transaction: that one keeps the table's whole state in memory and grows
-//! with it. What it checks is checked here: the protocol, the schema, the transaction, on opening and on every foreign commit that changes
-//! them.
+//! The commit is written to the log directly, without delta-rs' transaction: that one keeps the table's whole state in
+//! memory and grows with it. What it checks is checked here: the protocol, the schema, the transaction, on opening and
+//! on every foreign commit that changes them.
 
 mod actions;
 mod appended;
@@ -142,7 +143,8 @@ impl TableFiles {
 
 impl Writers for TableFiles {
     fn begin(&self, slot: &Slot) -> Result<Box<dyn EpochWriter>> {
-        let buffered_bytes_max = usize::try_from(slot.buffer_bytes).unwrap_or(usize::MAX).min(writer::BUFFERED_BYTES_MAX);
+        let buffered_bytes_max =
+            usize::try_from(slot.buffer_bytes).unwrap_or(usize::MAX).min(writer::BUFFERED_BYTES_MAX);
         Ok(Box::new(EpochFiles::new(self, &slot.label, buffered_bytes_max)?))
     }
 }
@@ -160,7 +162,8 @@ impl DeltaTable {
         self.version
     }
 
-    /// Where and how data files are written: apart from the table, so that writing one epoch does not wait for the commit of another.
+    /// Where and how data files are written: apart from the table, so that writing one epoch does not wait for the
+    /// commit of another.
     #[must_use]
     pub fn files(&self) -> TableFiles {
         let (location, layout) = (self.location.clone(), self.layout.clone());
@@ -180,7 +183,12 @@ impl DeltaTable {
         for part in parts {
             match part.body {
                 Value::Array(of_part) => adds.extend(of_part),
-                other => return Err(Failure::bug(format!("a writer of {} gave {other} and no list of files", self.location.url))),
+                other => {
+                    return Err(Failure::bug(format!(
+                        "a writer of {} gave {other} and no list of files",
+                        self.location.url
+                    )));
+                }
             }
         }
         Ok((!adds.is_empty()).then(|| Sealed { rows, payload: payload::append(adds) }))
@@ -195,7 +203,8 @@ impl DeltaTable {
         }
     }
 
-    /// Reads the log anew, from a log checkpoint if there is one, and checks that it is still the table that was opened and still fits.
+    /// Reads the log anew, from a log checkpoint if there is one, and checks that it is still the table that was opened
+    /// and still fits.
     async fn refresh(&mut self) -> Result<()> {
         self.stale = true;
         if !self.log.exists().await? {
@@ -207,8 +216,10 @@ impl DeltaTable {
         let state = self.log.load().await?;
         self.adopt(state.protocol, state.metadata)?;
         if state.version < self.version {
-            let says =
-                format!("the log of {} ends at version {} and has been at {} before", self.location.url, state.version, self.version);
+            let says = format!(
+                "the log of {} ends at version {} and has been at {} before",
+                self.location.url, state.version, self.version
+            );
             return Err(Failure::retry(says));
         }
         self.advance(state.version, self.log.etag(state.version).await?.and_then(|tip| tip.0));
@@ -270,13 +281,15 @@ impl Sink for DeltaTable {
             Ok(match self.append(of, adds_of(of, payload)?).await? {
                 CommitOutcome::Committed { .. } => Outcome::Committed,
                 CommitOutcome::AlreadyCommitted => Outcome::AlreadyThere,
-                CommitOutcome::FilesGone { files } => Outcome::Gone { what: files.join(", "), says: self.lacks(of, &files) },
+                CommitOutcome::FilesGone { files } => {
+                    Outcome::Gone { what: files.join(", "), says: self.lacks(of, &files) }
+                }
             })
         })
     }
 
-    /// Starts writing a log checkpoint if the log has grown long since the last one, and none is being written: beside the commits that follow,
-    /// and a failure is logged. Needs a runtime with several threads.
+    /// Starts writing a log checkpoint if the log has grown long since the last one, and none is being written: beside
+    /// the commits that follow, and a failure is logged. Needs a runtime with several threads.
     fn between_epochs(&mut self) {
         self.checkpoints.start_if_long(self.version, &self.log);
     }

@@ -1,4 +1,5 @@
-//! How a table is opened or made. What is there is opened and checked first; what is not is made when nothing else can refuse the start.
+//! How a table is opened or made. What is there is opened and checked first; what is not is made when nothing else can
+//! refuse the start.
 
 use std::sync::Arc;
 
@@ -20,7 +21,8 @@ use crate::{Environment, Opener, Pin, Sink};
 const CREATE_ATTEMPTS_MAX: usize = 3;
 
 /// Of a table that is only committed to.
-const NOT_LOOKED_AFTER: Maintenance = Maintenance { checkpoint_every: u32::MAX, compact_every: None, vacuum_after: None };
+const NOT_LOOKED_AFTER: Maintenance =
+    Maintenance { checkpoint_every: u32::MAX, compact_every: None, vacuum_after: None };
 
 /// The table of a document's sink, which may not be there yet.
 pub struct TableOpener {
@@ -42,7 +44,8 @@ impl TableOpener {
 impl Opener for TableOpener {
     fn open(&self) -> BoxFuture<'_, Result<Option<Box<dyn Sink>>>> {
         Box::pin(async {
-            let table = DeltaTable::open_if_there(self.location.clone(), &self.sink, &self.pipeline, self.retry).await?;
+            let table =
+                DeltaTable::open_if_there(self.location.clone(), &self.sink, &self.pipeline, self.retry).await?;
             Ok(table.map(|table| Box::new(table) as Box<dyn Sink>))
         })
     }
@@ -76,19 +79,29 @@ impl DeltaTable {
     ///
     /// # Errors
     /// As theirs.
-    pub async fn open_or_create(location: Location, sink: &plan::Sink, pipeline: &str, retry: RetryPolicy) -> Result<Self> {
+    pub async fn open_or_create(
+        location: Location,
+        sink: &plan::Sink,
+        pipeline: &str,
+        retry: RetryPolicy,
+    ) -> Result<Self> {
         match Self::open_if_there(location.clone(), sink, pipeline, retry).await? {
             Some(table) => Ok(table),
             None => Self::create(location, sink, pipeline, retry).await,
         }
     }
 
-    /// Opens the table at `location`. `None` if there is none: then nothing is made, and [`Self::create`] can be expected to make one.
-    /// `retry` is for data files; opening and committing are single attempts.
+    /// Opens the table at `location`. `None` if there is none: then nothing is made, and [`Self::create`] can be
+    /// expected to make one. `retry` is for data files; opening and committing are single attempts.
     ///
     /// # Errors
     /// [`weir_base::failure::Remedy::Config`] if it doesn't fit, with the column's name.
-    pub async fn open_if_there(location: Location, sink: &plan::Sink, pipeline: &str, retry: RetryPolicy) -> Result<Option<Self>> {
+    pub async fn open_if_there(
+        location: Location,
+        sink: &plan::Sink,
+        pipeline: &str,
+        retry: RetryPolicy,
+    ) -> Result<Option<Self>> {
         let SinkKind::Delta(delta) = &sink.kind;
         let wanted = Wanted { schema: sink.schema.clone(), partition_by: delta.partition_by.clone() };
         let log = Log::new(location.clone());
@@ -101,8 +114,8 @@ impl DeltaTable {
         Self::load(location, log, owner(sink, pipeline), Some((wanted, delta)), retry).await.map(Some)
     }
 
-    /// Creates the table at `location` with the sink's columns (reader version 1, writer version 2: every engine reads it), unless somebody
-    /// else does at the same time; then theirs is opened.
+    /// Creates the table at `location` with the sink's columns (reader version 1, writer version 2: every engine reads
+    /// it), unless somebody else does at the same time; then theirs is opened.
     ///
     /// # Errors
     /// [`weir_base::failure::Remedy::Config`] if the sink's columns make no table.
@@ -138,7 +151,13 @@ impl DeltaTable {
     }
 
     /// Without `wanted`, what the table has is right, and it is not looked after.
-    async fn load(location: Location, log: Log, owner: Owner, wanted: Option<(Wanted, &DeltaSink)>, retry: RetryPolicy) -> Result<Self> {
+    async fn load(
+        location: Location,
+        log: Log,
+        owner: Owner,
+        wanted: Option<(Wanted, &DeltaSink)>,
+        retry: RetryPolicy,
+    ) -> Result<Self> {
         let state = log.load().await?;
         let (wanted, target_file_size_bytes, maintenance) = match wanted {
             Some((wanted, sink)) => (wanted, sink.target_file_size_bytes, sink.maintenance),
@@ -171,8 +190,8 @@ fn owner(sink: &plan::Sink, pipeline: &str) -> Owner {
     Owner { pipeline: pipeline.to_owned(), sink: sink.name.clone(), place: sink.uri().to_owned() }
 }
 
-/// Lets columns be null where the sink may write nulls now, if the table was created and nothing more: an expression that was mended after
-/// its first rows had failed must not need another table.
+/// Lets columns be null where the sink may write nulls now, if the table was created and nothing more: an expression
+/// that was mended after its first rows had failed must not need another table.
 async fn loosen_if_empty(log: &Log, wanted: &Wanted, table: &str, pipeline: &str) -> Result<()> {
     let state = log.load().await?;
     if state.version > 0 {

@@ -1,20 +1,25 @@
-//! Partition values: as strings for the log, and as folder names. The log's strings are the truth; folders only help people.
+//! Partition values: as strings for the log, and as folder names. The log's strings are the truth; folders only help
+//! people.
 //!
 //! <https://github.com/delta-io/delta/blob/master/PROTOCOL.md#partition-value-serialization>
 
 use std::fmt::Write as _;
 
 use arrow::array::{Array, AsArray as _};
-use arrow::datatypes::{DataType, Date32Type, Decimal128Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType};
+use arrow::datatypes::{
+    DataType, Date32Type, Decimal128Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
+};
 use chrono::DateTime;
 use weir_base::failure::{Failure, Result};
 
 /// Hive's name for null, which every engine knows.
 const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
-/// A folder's name is cut here: file systems allow 255 bytes. Two values that then share a folder are still two partitions.
+/// A folder's name is cut here: file systems allow 255 bytes. Two values that then share a folder are still two
+/// partitions.
 const FOLDER_VALUE_BYTES_MAX: usize = 120;
 
-/// The value of one row as the log writes it; `None` is null. The empty string is null too: the protocol can't tell them apart.
+/// The value of one row as the log writes it; `None` is null. The empty string is null too: the protocol can't tell
+/// them apart.
 pub(super) fn value(array: &dyn Array, row: usize) -> Result<Option<String>> {
     if array.is_null(row) {
         return Ok(None);
@@ -42,7 +47,8 @@ pub(super) fn value(array: &dyn Array, row: usize) -> Result<Option<String>> {
 }
 
 fn instant<T>(found: Option<T>) -> Result<T> {
-    found.ok_or_else(|| Failure::data("a partition value is a date that has no name (more than 262,000 years from now)"))
+    found
+        .ok_or_else(|| Failure::data("a partition value is a date that has no name (more than 262,000 years from now)"))
 }
 
 /// `date=2024-01-01/city=S%C3%A3o`, without a slash at the end; empty without partition columns.
@@ -57,7 +63,8 @@ pub(super) fn folder<'a>(values: impl Iterator<Item = (&'a str, Option<&'a str>)
     parts.join("/")
 }
 
-/// Everything but letters, digits and a few harmless signs as %XX, so that the name means the same to file systems, URIs and stores.
+/// Everything but letters, digits and a few harmless signs as %XX, so that the name means the same to file systems,
+/// URIs and stores.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -98,7 +105,10 @@ mod tests {
             (Arc::new(Date32Array::from(vec![-1])), Some("1969-12-31")),
             (Arc::new(BooleanArray::from(vec![true])), Some("true")),
             (Arc::new(Decimal128Array::from(vec![-105]).with_precision_and_scale(10, 2).unwrap()), Some("-1.05")),
-            (Arc::new(TimestampMicrosecondArray::from(vec![1_500_000]).with_timezone("UTC")), Some("1970-01-01T00:00:01.500000Z")),
+            (
+                Arc::new(TimestampMicrosecondArray::from(vec![1_500_000]).with_timezone("UTC")),
+                Some("1970-01-01T00:00:01.500000Z"),
+            ),
         ];
         for (array, expected) in cases {
             assert_eq!(value(&array, 0).unwrap().as_deref(), expected, "{array:?}");

@@ -23,7 +23,9 @@ pub fn append(adds: Vec<Value>) -> Payload {
 pub fn adds(payload: &Payload) -> Result<&[Value]> {
     match (payload.kind.as_str(), payload.body.get(ADDS)) {
         (APPEND, Some(Value::Array(adds))) => Ok(adds),
-        (APPEND, _) => Err(Failure::config(format!("its payload `{APPEND}` has no list `{ADDS}`: was the manifest changed by hand?"))),
+        (APPEND, _) => Err(Failure::config(format!(
+            "its payload `{APPEND}` has no list `{ADDS}`: was the manifest changed by hand?"
+        ))),
         (kind, _) => Err(unknown("its payload has the type", kind)),
     }
 }

@@ -1,5 +1,5 @@
-//! The data files of this process that a commit may yet name. A vacuum spares them whatever their age: an epoch may be open for longer than
-//! files are kept, and the clock of a machine may step.
+//! The data files of this process that a commit may yet name. A vacuum spares them whatever their age: an epoch may be
+//! open for longer than files are kept, and the clock of a machine may step.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};

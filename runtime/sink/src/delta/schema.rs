@@ -7,7 +7,8 @@ use delta_kernel::engine::arrow_conversion::TryIntoArrow as _;
 use delta_kernel::schema::{ArrayType, DataType, PrimitiveType, StructField, StructType};
 use weir_base::failure::{Failure, Result};
 
-/// The table's schema for the columns that a sink writes. Timestamps of any unit become `timestamp`: a session's zone is UTC.
+/// The table's schema for the columns that a sink writes. Timestamps of any unit become `timestamp`: a session's zone
+/// is UTC.
 pub(super) fn to_delta(schema: &Schema) -> Result<StructType> {
     let fields = schema.fields().iter().map(|f| field_to_delta(f)).collect::<Result<Vec<_>>>()?;
     StructType::try_new(fields).map_err(|e| Failure::config(format!("the columns are no valid Delta schema: {e}")))
@@ -19,14 +20,19 @@ pub(super) fn to_arrow<'a>(fields: impl Iterator<Item = &'a StructField>) -> Res
         let data_type: Result<Arrow, _> = field.data_type().try_into_arrow();
         data_type.map(|t| arrow::datatypes::Field::new(field.name(), t, field.is_nullable()))
     });
-    let fields =
-        fields.collect::<Result<Vec<_>, _>>().map_err(|e| Failure::config(format!("the table has a type that can't be written: {e}")))?;
+    let fields = fields
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|e| Failure::config(format!("the table has a type that can't be written: {e}")))?;
     Ok(Arc::new(Schema::new(fields)))
 }
 
 fn field_to_delta(field: &arrow::datatypes::Field) -> Result<StructField> {
     let data_type = type_to_delta(field.data_type()).ok_or_else(|| {
-        Failure::config(format!("the column `{}` has the type {}, which Delta doesn't have", field.name(), field.data_type()))
+        Failure::config(format!(
+            "the column `{}` has the type {}, which Delta doesn't have",
+            field.name(),
+            field.data_type()
+        ))
     })?;
     Ok(StructField::new(field.name(), data_type, field.is_nullable()))
 }

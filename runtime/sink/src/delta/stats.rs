@@ -1,6 +1,6 @@
-//! Statistics of a data file, for the log: readers skip files by them, so a bound that is wrong loses rows, and one that is missing costs
-//! time only. Whatever is not certain is left out: floats with a NaN (engines order it differently), infinities (JSON has none), dates
-//! outside the years 0000 to 9999, structs.
+//! Statistics of a data file, for the log: readers skip files by them, so a bound that is wrong loses rows, and one
+//! that is missing costs time only. Whatever is not certain is left out: floats with a NaN (engines order it
+//! differently), infinities (JSON has none), dates outside the years 0000 to 9999, structs.
 //!
 //! <https://github.com/delta-io/delta/blob/master/PROTOCOL.md#per-file-statistics>
 
@@ -140,7 +140,10 @@ fn bounds(array: &ArrayRef) -> Option<(Bound, Bound)> {
         DataType::Decimal128(_, scale) => of::<Decimal128Type>(array, |v| Some(Bound::Decimal(v, *scale))),
         DataType::Utf8 => {
             let array = array.as_string::<i32>();
-            Some((Bound::Text(compute::min_string(array)?.to_owned()), Bound::Text(compute::max_string(array)?.to_owned())))
+            Some((
+                Bound::Text(compute::min_string(array)?.to_owned()),
+                Bound::Text(compute::max_string(array)?.to_owned()),
+            ))
         }
         _ => None,
     }
@@ -198,7 +201,8 @@ fn decimal(unscaled: i128, scale: i8) -> String {
     if part.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
 }
 
-/// A string of at most `TEXT_CHARS_MAX` characters that is not below `text`; `None` if there is none. UTF-8's order is that of code points.
+/// A string of at most `TEXT_CHARS_MAX` characters that is not below `text`; `None` if there is none. UTF-8's order is
+/// that of code points.
 fn above(text: &str) -> Option<String> {
     let mut head: Vec<char> = text.chars().take(TEXT_CHARS_MAX).collect();
     if head.len() == text.chars().count() {
@@ -219,7 +223,9 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use std::sync::Arc;
 
-    use arrow::array::{Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray};
+    use arrow::array::{
+        Date32Array, Decimal128Array, Float64Array, Int64Array, StringArray, TimestampMicrosecondArray,
+    };
 
     use super::*;
 
@@ -274,8 +280,10 @@ mod tests {
 
     #[test]
     fn decimals_keep_all_their_digits() {
-        let array = Decimal128Array::from(vec![-5, 12_345_678_901_234_567_890_123]).with_precision_and_scale(30, 2).unwrap();
-        let mut stats = Stats::new(&Schema::new(vec![arrow::datatypes::Field::new("d", array.data_type().clone(), true)]), 32);
+        let array =
+            Decimal128Array::from(vec![-5, 12_345_678_901_234_567_890_123]).with_precision_and_scale(30, 2).unwrap();
+        let mut stats =
+            Stats::new(&Schema::new(vec![arrow::datatypes::Field::new("d", array.data_type().clone(), true)]), 32);
         stats.update(&RecordBatch::try_from_iter([("d", Arc::new(array) as ArrayRef)]).unwrap());
         let json = stats.to_json();
         assert!(json.contains("\"minValues\":{\"d\":-0.05},\"maxValues\":{\"d\":123456789012345678901.23}"), "{json}");
@@ -304,7 +312,8 @@ mod tests {
         stats.update(&batch);
         assert_eq!(
             stats.to_json(),
-            r#"{"numRecords":1,"minValues":{"a":1},"maxValues":{"a":1},"nullCount":{"a":1}}"#.replace("{\"a\":1}}", "{\"a\":0}}")
+            r#"{"numRecords":1,"minValues":{"a":1},"maxValues":{"a":1},"nullCount":{"a":1}}"#
+                .replace("{\"a\":1}}", "{\"a\":0}}")
         );
     }
 }

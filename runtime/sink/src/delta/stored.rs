@@ -1,5 +1,5 @@
-//! Reading a data file: its footer, and then its rows in batches. A row group is in memory at a time, and of its rows as many as a batch has:
-//! files may be large. What the store does not give at once is asked for again.
+//! Reading a data file: its footer, and then its rows in batches. A row group is in memory at a time, and of its rows
+//! as many as a batch has: files may be large. What the store does not give at once is asked for again.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -43,7 +43,8 @@ pub(super) struct Rows {
     decoder: ParquetPushDecoder,
 }
 
-/// The path of a file in the store by its name in the log, which is a URI. `None` for another table's file: shallow clones have such.
+/// The path of a file in the store by its name in the log, which is a URI. `None` for another table's file: shallow
+/// clones have such.
 pub(super) fn path_of(uri: &str) -> Option<Path> {
     Path::from_url_path(uri).ok().filter(|_| !uri.contains("://") && !uri.starts_with('/'))
 }
@@ -66,9 +67,15 @@ impl Stored {
     }
 
     /// The file's rows, so many in a batch.
-    pub(super) fn rows(self, metadata: ParquetMetaData, options: ArrowReaderOptions, rows_per_batch: usize) -> Result<Rows> {
+    pub(super) fn rows(
+        self,
+        metadata: ParquetMetaData,
+        options: ArrowReaderOptions,
+        rows_per_batch: usize,
+    ) -> Result<Rows> {
         let builder = ParquetPushDecoderBuilder::try_new_decoder_with_options(Arc::new(metadata), options);
-        let decoder = builder.and_then(|b| b.with_batch_size(rows_per_batch).build()).map_err(|e| self.unreadable(e))?;
+        let decoder =
+            builder.and_then(|b| b.with_batch_size(rows_per_batch).build()).map_err(|e| self.unreadable(e))?;
         Ok(Rows { stored: self, decoder })
     }
 
@@ -79,9 +86,10 @@ impl Stored {
     async fn fetch(&self, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
         let bytes: u64 = ranges.iter().map(|r| r.end.saturating_sub(r.start)).sum();
         if bytes > self.group_bytes_max {
-            return Err(
-                self.unreadable(format!("a row group of it has {bytes} bytes, and at most {} are read at once", self.group_bytes_max))
-            );
+            return Err(self.unreadable(format!(
+                "a row group of it has {bytes} bytes, and at most {} are read at once",
+                self.group_bytes_max
+            )));
         }
         let mut found = Vec::with_capacity(ranges.len());
         for range in ranges {

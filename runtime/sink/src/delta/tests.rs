@@ -1,5 +1,5 @@
-//! The sink against local tables, and against stores that lose answers, refuse and are raced. Read back from the log's JSON and the Parquet
-//! files, not by the code under test.
+//! The sink against local tables, and against stores that lose answers, refuse and are raced. Read back from the log's
+//! JSON and the Parquet files, not by the code under test.
 
 #![allow(clippy::unwrap_used)]
 
@@ -32,7 +32,15 @@ use crate::decided::{Decided, HeldEpoch};
 /// A commit of the sink, in the lineage of the same name.
 pub(super) fn decided(epoch: u64) -> Decided {
     let (pipeline, lineage, sink, provenance) = ("rides".into(), "lineage".into(), "silver".into(), Map::new());
-    Decided { pipeline, lineage, sink, epoch: Epoch(epoch), mark: u32::try_from(epoch).unwrap() + 100, token: None, provenance }
+    Decided {
+        pipeline,
+        lineage,
+        sink,
+        epoch: Epoch(epoch),
+        mark: u32::try_from(epoch).unwrap() + 100,
+        token: None,
+        provenance,
+    }
 }
 
 /// Of each lineage its newest epoch, as the table is known.

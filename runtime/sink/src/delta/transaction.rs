@@ -1,10 +1,10 @@
-//! What a table remembers of a pipeline's commits, for good: `txn` actions, which log checkpoints keep and the clean-up of a log does not
-//! take. Per commit (`docs/decisions/0012-what-sinks-remember.md`):
+//! What a table remembers of a pipeline's commits, for good: `txn` actions, which log checkpoints keep and the clean-up
+//! of a log does not take. Per commit (`docs/decisions/0012-what-sinks-remember.md`):
 //!
 //! - `weir/<lineage>/<sink>`, whose version is the epoch;
-//! - `weir.manifest/<pipeline>/<lineage>/<sink>`, whose version names the manifest that decided this epoch: its mark in the upper half, the
-//!   lower half of the epoch's number in the other. An older version of Weir writes the first one only; then the halves disagree, and
-//!   nothing is known of the manifest;
+//! - `weir.manifest/<pipeline>/<lineage>/<sink>`, whose version names the manifest that decided this epoch: its mark in
+//!   the upper half, the lower half of the epoch's number in the other. An older version of Weir writes the first one
+//!   only; then the halves disagree, and nothing is known of the manifest;
 //! - `weir.token/<pipeline>/<sink>`, if a state action was ever done: its version stands for the token of the last one.
 
 use std::collections::HashMap;
@@ -32,10 +32,13 @@ pub(super) fn app_id(of: &Decided) -> String {
 
 /// The transactions of an epoch's commit.
 pub(super) fn txns(of: &Decided) -> Result<Vec<Txn>> {
-    let version =
-        i64::try_from(of.epoch.0).map_err(|_| Failure::bug(format!("epoch {} is too large for a Delta transaction", of.epoch)))?;
+    let version = i64::try_from(of.epoch.0)
+        .map_err(|_| Failure::bug(format!("epoch {} is too large for a Delta transaction", of.epoch)))?;
     let named = Txn { app_id: manifest_id(&of.pipeline, &of.lineage, &of.sink), version: named(of.epoch.0, of.mark) };
-    let token = of.token.as_deref().map(|token| Txn { app_id: token_id(&of.pipeline, &of.sink), version: token_version(token) });
+    let token = of
+        .token
+        .as_deref()
+        .map(|token| Txn { app_id: token_id(&of.pipeline, &of.sink), version: token_version(token) });
     Ok([Txn { app_id: app_id(of), version }, named].into_iter().chain(token).collect())
 }
 
@@ -100,7 +103,15 @@ mod tests {
 
     fn of(epoch: u64, mark: u32) -> Decided {
         let (pipeline, lineage, sink) = ("rides".into(), "l".into(), "silver".into());
-        Decided { pipeline, lineage, sink, epoch: Epoch(epoch), mark, token: Some("back-1".into()), provenance: Map::new() }
+        Decided {
+            pipeline,
+            lineage,
+            sink,
+            epoch: Epoch(epoch),
+            mark,
+            token: Some("back-1".into()),
+            provenance: Map::new(),
+        }
     }
 
     /// A table after these commits.
@@ -147,8 +158,19 @@ mod tests {
         let late = Decided { sink: "late".into(), ..of(8, 4) };
         let strangers = [late, Decided { pipeline: "orders".into(), lineage: "x".into(), ..of(4, 1) }];
         let table = after(&[of(2, 7), other, strangers[0].clone(), strangers[1].clone()]);
-        assert_eq!((token(&table, "rides", "silver"), token(&table, "rides", "gold")), (Some(token_version("back-1")), None));
-        let of = |lineage: &str, epoch, mark, is_named| HeldEpoch { lineage: lineage.into(), epoch: Epoch(epoch), mark, is_named };
-        assert_eq!(held(&table, "rides", "silver"), [of("l", 2, Some(7), true), of("l.3", 9, Some(5), true), of("x", 4, None, false)]);
+        assert_eq!(
+            (token(&table, "rides", "silver"), token(&table, "rides", "gold")),
+            (Some(token_version("back-1")), None)
+        );
+        let of = |lineage: &str, epoch, mark, is_named| HeldEpoch {
+            lineage: lineage.into(),
+            epoch: Epoch(epoch),
+            mark,
+            is_named,
+        };
+        assert_eq!(
+            held(&table, "rides", "silver"),
+            [of("l", 2, Some(7), true), of("l.3", 9, Some(5), true), of("x", 4, None, false)]
+        );
     }
 }

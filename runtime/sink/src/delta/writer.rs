@@ -1,5 +1,5 @@
-//! One epoch's data files. Rows are split by partition, encoded as Parquet as they come, and uploaded in parts; nothing is visible to
-//! readers before the commit. Why not delta-rs' writer: docs/decisions/0003-delta-writer.md.
+//! One epoch's data files. Rows are split by partition, encoded as Parquet as they come, and uploaded in parts; nothing
+//! is visible to readers before the commit. Why not delta-rs' writer: docs/decisions/0003-delta-writer.md.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,13 +28,14 @@ use crate::writing::{EpochWriter, Part};
 
 /// Level 1 compresses a result table nearly as well as level 3, for half the work.
 const ZSTD_LEVEL: i32 = 1;
-/// Over all open files, where memory is no concern. Beyond it the largest is closed: smaller files, not more memory. An open row group is
-/// written out at half of it, so that one partition alone stays within bounds.
+/// Over all open files, where memory is no concern. Beyond it the largest is closed: smaller files, not more memory. An
+/// open row group is written out at half of it, so that one partition alone stays within bounds.
 pub(super) const BUFFERED_BYTES_MAX: usize = 64 << 20;
 const OPEN_FILES_MAX: usize = 128;
 const UPLOADS_AT_ONCE: usize = 8;
 
-/// The data files of one epoch. Dropped without `finish`, what was uploaded stays behind as files that no commit refers to.
+/// The data files of one epoch. Dropped without `finish`, what was uploaded stays behind as files that no commit refers
+/// to.
 pub struct EpochFiles {
     location: Location,
     layout: Arc<Layout>,
@@ -53,7 +54,8 @@ pub struct EpochFiles {
 }
 
 impl EpochFiles {
-    /// `label` goes into the files' names. `buffered_bytes_max` bounds what open files hold in memory: with more the largest is closed.
+    /// `label` goes into the files' names. `buffered_bytes_max` bounds what open files hold in memory: with more the
+    /// largest is closed.
     pub(super) fn new(files: &TableFiles, label: &str, buffered_bytes_max: usize) -> Result<Self> {
         let TableFiles { location, layout, target_file_size_bytes, retry, pending } = files.clone();
         let fields = layout.partition_fields.iter().map(|f| SortField::new(f.data_type().clone())).collect::<Vec<_>>();
@@ -99,7 +101,11 @@ impl EpochFiles {
         let whole = by_key.len() == 1;
         for (key, indices) in by_key {
             let first = indices[0] as usize;
-            let part = if whole { file_batch.clone() } else { take_record_batch(&file_batch, &UInt32Array::from(indices)).map_err(bug)? };
+            let part = if whole {
+                file_batch.clone()
+            } else {
+                take_record_batch(&file_batch, &UInt32Array::from(indices)).map_err(bug)?
+            };
             self.write_partition(Some(key.owned()), &keys, first, &part).await?;
         }
         Ok(())
@@ -120,7 +126,13 @@ impl EpochFiles {
         Ok((self.adds, self.rows))
     }
 
-    async fn write_partition(&mut self, key: Option<OwnedRow>, keys: &[ArrayRef], row: usize, batch: &RecordBatch) -> Result<()> {
+    async fn write_partition(
+        &mut self,
+        key: Option<OwnedRow>,
+        keys: &[ArrayRef],
+        row: usize,
+        batch: &RecordBatch,
+    ) -> Result<()> {
         if !self.open.contains_key(&key) {
             while self.open.len() >= OPEN_FILES_MAX {
                 self.close_largest().await?;
@@ -128,7 +140,9 @@ impl EpochFiles {
             let file = self.open_file(keys, row)?;
             self.open.insert(key.clone(), file);
         }
-        let Some(file) = self.open.get_mut(&key) else { return Err(Failure::bug("a file that was just opened is gone")) };
+        let Some(file) = self.open.get_mut(&key) else {
+            return Err(Failure::bug("a file that was just opened is gone"));
+        };
         let before = file.buffered();
         file.write(batch, self.buffered_bytes_max / 2).await?;
         self.buffered = (self.buffered + file.buffered()).saturating_sub(before);
@@ -146,9 +160,13 @@ impl EpochFiles {
         for (field, array) in self.layout.partition_fields.iter().zip(keys) {
             let value = partition::value(array, row)?;
             if value.is_none() && !field.is_nullable() {
-                let says =
-                    "is null or empty in a row; Delta can't tell the empty string from null in a partition, and the column may not be null";
-                return Err(Failure::data(format!("the partition column `{}` of the table {} {says}", field.name(), self.location.url)));
+                let says = "is null or empty in a row; Delta can't tell the empty string from null in a partition, \
+                            and the column may not be null";
+                return Err(Failure::data(format!(
+                    "the partition column `{}` of the table {} {says}",
+                    field.name(),
+                    self.location.url
+                )));
             }
             values.push((field.name().clone(), value));
         }
@@ -243,7 +261,8 @@ impl OpenFile {
             self.writer.flush().map_err(bug)?;
         }
         self.writer.sync().map_err(bug)?;
-        // Like parquet's own async writer: the file's bytes so far move on, the encoder goes on counting from where it is.
+        // Like parquet's own async writer: the file's bytes so far move on, the encoder goes on counting from where it
+        // is.
         let encoded = std::mem::take(self.writer.inner_mut());
         if !encoded.is_empty() {
             self.upload.push(encoded).await?;
@@ -270,7 +289,8 @@ impl OpenFile {
         let rest = std::mem::take(self.writer.inner_mut());
         self.upload.push(rest).await?;
         let size = self.upload.finish().await?;
-        let values: serde_json::Map<String, Value> = self.values.into_iter().map(|(name, value)| (name, json!(value))).collect();
+        let values: serde_json::Map<String, Value> =
+            self.values.into_iter().map(|(name, value)| (name, json!(value))).collect();
         Ok(json!({
             "path": partition::to_uri(&self.path),
             "partitionValues": values,
@@ -287,8 +307,9 @@ fn column(batch: &RecordBatch, field: &Field) -> Result<ArrayRef> {
     match batch.column_by_name(field.name()) {
         None => Ok(new_null_array(field.data_type(), batch.num_rows())),
         Some(array) if array.data_type() == field.data_type() => Ok(array.clone()),
-        Some(array) => cast(array, field.data_type())
-            .map_err(|e| Failure::data(format!("the column `{}` can't be written as {}: {e}", field.name(), field.data_type()))),
+        Some(array) => cast(array, field.data_type()).map_err(|e| {
+            Failure::data(format!("the column `{}` can't be written as {}: {e}", field.name(), field.data_type()))
+        }),
     }
 }
 

@@ -47,7 +47,9 @@ pub(super) fn all_partition_counts(client: &Client, until: Instant) -> Result<BT
     let metadata = until_answered(client, until, |timeout| client.fetch_metadata(None, timeout));
     let metadata = metadata.map_err(|refusal| refusal.explain(client, "(all)"))?;
     let led = metadata.topics().iter().filter(|topic| topic.error().is_none());
-    Ok(led.map(|topic| (topic.name().to_owned(), i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX))).collect())
+    Ok(led
+        .map(|topic| (topic.name().to_owned(), i32::try_from(topic.partitions().len()).unwrap_or(i32::MAX)))
+        .collect())
 }
 
 fn count_partitions(client: &Client, topic: &str, until: Instant) -> Result<i32, Refusal> {
@@ -112,9 +114,9 @@ impl Refusal {
             _ if self.is_unknown_topic() => fault::topic_gone(topic, servers),
             Some(Code::TopicAuthorizationFailed) => fault::topic_forbidden(topic, servers),
             Some(Code::InvalidTopic) => fault::topic_name(topic),
-            Some(Code::BrokerTransportFailure | Code::AllBrokersDown | Code::OperationTimedOut | Code::RequestTimedOut) => {
-                client.context().unreachable()
-            }
+            Some(
+                Code::BrokerTransportFailure | Code::AllBrokersDown | Code::OperationTimedOut | Code::RequestTimedOut,
+            ) => client.context().unreachable(),
             _ => Failure::retry(format!("Kafka at {servers}, topic {topic}: {}", self.text)),
         }
     }

@@ -1,5 +1,5 @@
-//! Against a real broker, for what the mock cluster gets wrong: transactions, topics deleted and made anew, retention. `KAFKA_BOOTSTRAP`
-//! says where it is; without one these are ignored.
+//! Against a real broker, for what the mock cluster gets wrong: transactions, topics deleted and made anew, retention.
+//! `KAFKA_BOOTSTRAP` says where it is; without one these are ignored.
 #![allow(clippy::unwrap_used)]
 
 use std::ops::Range;
@@ -43,14 +43,21 @@ impl Broker {
             match made.into_iter().next().unwrap() {
                 Ok(_) => return,
                 // Just deleted, and not quite gone.
-                Err((_, Code::TopicAlreadyExists)) if Instant::now() < until => std::thread::sleep(Duration::from_millis(100)),
+                Err((_, Code::TopicAlreadyExists)) if Instant::now() < until => {
+                    std::thread::sleep(Duration::from_millis(100))
+                }
                 Err(e) => panic!("{e:?}"),
             }
         }
     }
 
     fn delete(&self) {
-        self.runtime.block_on(self.admin.delete_topics(&[&self.topic], &AdminOptions::new())).unwrap().pop().unwrap().unwrap();
+        self.runtime
+            .block_on(self.admin.delete_topics(&[&self.topic], &AdminOptions::new()))
+            .unwrap()
+            .pop()
+            .unwrap()
+            .unwrap();
     }
 
     fn drop_records_before(&self, partition: i32, offset: i64) {
@@ -75,7 +82,10 @@ impl Broker {
     fn send(&self, producer: &BaseProducer, partition: i32, values: Range<i64>) {
         for value in values {
             let value = value.to_string();
-            producer.send(BaseRecord::<(), _>::to(&self.topic).partition(partition).payload(&value)).map_err(|(e, _)| e).unwrap();
+            producer
+                .send(BaseRecord::<(), _>::to(&self.topic).partition(partition).payload(&value))
+                .map_err(|(e, _)| e)
+                .unwrap();
         }
         producer.flush(SOON).unwrap();
     }
@@ -92,7 +102,12 @@ impl Broker {
     }
 
     fn at(&self, partition: i32, next: i64) -> Position {
-        Position { partition: TopicPartition { topic: self.topic.clone(), partition }, next, end: None, leader_epoch: None }
+        Position {
+            partition: TopicPartition { topic: self.topic.clone(), partition },
+            next,
+            end: None,
+            leader_epoch: None,
+        }
     }
 }
 
@@ -143,7 +158,8 @@ fn aborted_records_are_not_seen_and_the_end_is_behind_the_hole() {
         broker.send(&producer, 0, values);
         if commit { producer.commit_transaction(SOON) } else { producer.abort_transaction(SOON) }.unwrap();
     }
-    // Ten records and four markers, the last of which comes a moment after the answer. The log ends with an aborted transaction: a hole of three.
+    // Ten records and four markers, the last of which comes a moment after the answer. The log ends with an aborted
+    // transaction: a hole of three.
     let until = Instant::now() + SOON;
     while input.offset_bounds(&[broker.at(0, 0).partition], SOON).unwrap() != [OffsetBounds { low: 0, end: 14 }] {
         assert!(Instant::now() < until, "the last marker is missing");
@@ -208,7 +224,10 @@ fn open_transaction_holds_the_end_below_the_high_watermark() {
     broker.send(&open, 0, 2..4);
     broker.send(&broker.producer(None), 0, 4..5);
     let at = broker.at(0, 0);
-    assert_eq!(input.offset_bounds(std::slice::from_ref(&at.partition), SOON).unwrap(), [OffsetBounds { low: 0, end: 2 }]);
+    assert_eq!(
+        input.offset_bounds(std::slice::from_ref(&at.partition), SOON).unwrap(),
+        [OffsetBounds { low: 0, end: 2 }]
+    );
     let mut lanes = input.assign(std::slice::from_ref(&at), 1).unwrap();
     let seen = read(&mut lanes[0], |seen| !seen.ends.is_empty()).unwrap();
     assert_eq!(seen, Seen { values: vec![0, 1], ends: vec![2], lost: vec![] });
@@ -221,7 +240,8 @@ fn open_transaction_holds_the_end_below_the_high_watermark() {
 #[test]
 #[ignore = "needs a broker at KAFKA_BOOTSTRAP"]
 fn offsets_removed_by_retention_are_told_and_skipped_as_the_document_says() {
-    for (policy, next, values) in [(OnLostOffsets::Earliest, 6, vec![6, 7, 8, 9]), (OnLostOffsets::Latest, 10, vec![])] {
+    for (policy, next, values) in [(OnLostOffsets::Earliest, 6, vec![6, 7, 8, 9]), (OnLostOffsets::Latest, 10, vec![])]
+    {
         let broker = Broker::with_topic(1);
         broker.send(&broker.producer(None), 0, 0..10);
         broker.drop_records_before(0, 6);
@@ -295,7 +315,8 @@ fn topic_made_anew_has_another_id_and_nothing_else_may_tell() {
     broker.delete();
     broker.create(1);
     broker.send(&broker.producer(None), 0, 100..110);
-    // Which of the two happens is a matter of time: the topic was missed, or it is read on from offset 3 as if nothing had happened.
+    // Which of the two happens is a matter of time: the topic was missed, or it is read on from offset 3 as if nothing
+    // had happened.
     match read(&mut lanes[0], |seen| !seen.values.is_empty()) {
         Ok(seen) => assert_eq!(seen.values[0], 103),
         Err(failure) => assert_eq!(failure.remedy, Remedy::Config),
@@ -309,11 +330,20 @@ fn topic_made_anew_has_another_id_and_nothing_else_may_tell() {
 #[ignore = "needs a broker at KAFKA_BOOTSTRAP"]
 fn record_of_ten_megabytes_gets_through() {
     let broker = Broker::with_topic(1);
-    let limits =
-        rdkafka::admin::AlterConfig::new(rdkafka::admin::ResourceSpecifier::Topic(&broker.topic)).set("max.message.bytes", "20000000");
-    broker.runtime.block_on(broker.admin.alter_configs([&limits], &AdminOptions::new())).unwrap().pop().unwrap().unwrap();
-    let producer: BaseProducer =
-        ClientConfig::new().set("bootstrap.servers", &broker.servers).set("message.max.bytes", "20000000").create().unwrap();
+    let limits = rdkafka::admin::AlterConfig::new(rdkafka::admin::ResourceSpecifier::Topic(&broker.topic))
+        .set("max.message.bytes", "20000000");
+    broker
+        .runtime
+        .block_on(broker.admin.alter_configs([&limits], &AdminOptions::new()))
+        .unwrap()
+        .pop()
+        .unwrap()
+        .unwrap();
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", &broker.servers)
+        .set("message.max.bytes", "20000000")
+        .create()
+        .unwrap();
     let value = vec![b'7'; 10_000_000];
     for value in [&b"1"[..], &value, b"2"] {
         producer.send(BaseRecord::<(), _>::to(&broker.topic).partition(0).payload(value)).map_err(|(e, _)| e).unwrap();

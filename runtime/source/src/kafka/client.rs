@@ -11,8 +11,9 @@ use rdkafka::error::KafkaResult;
 
 use super::events::Events;
 
-/// What librdkafka does before it lets go: group offsets on their way are answered or given up. With a coordinator that died while one was, it
-/// waits for each of its tries for as long as a request may take, minutes in all; the checkpoint has those offsets.
+/// What librdkafka does before it lets go: group offsets on their way are answered or given up. With a coordinator that
+/// died while one was, it waits for each of its tries for as long as a request may take, minutes in all; the checkpoint
+/// has those offsets.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
 /// Used as the consumer that it holds; dropped, it waits for that one's end no longer than [`CLOSE_DEADLINE`].
@@ -43,7 +44,10 @@ impl Drop for Client {
         // Without another thread there is none to wait for: the closure, dropped, has closed the client here.
         let spawned = std::thread::Builder::new().name("kafka-close".into()).spawn(close);
         if spawned.is_ok() && closed.recv_timeout(CLOSE_DEADLINE) == Err(mpsc::RecvTimeoutError::Timeout) {
-            tracing::info!("Kafka's brokers did not answer within {CLOSE_DEADLINE:?} when the client was closed; nothing depends on it");
+            tracing::info!(
+                "Kafka's brokers did not answer within {CLOSE_DEADLINE:?} when the client was closed; nothing depends \
+                 on it"
+            );
         }
     }
 }

@@ -1,5 +1,5 @@
-//! What the client reports beside records: brokers that are away, refused offset commits, librdkafka's log. One copy per client, filled
-//! by whichever thread serves the events.
+//! What the client reports beside records: brokers that are away, refused offset commits, librdkafka's log. One copy
+//! per client, filled by whichever thread serves the events.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -34,7 +34,8 @@ const LOGGED_ERROR: &str = "ERROR";
 /// A trouble that goes on is told again after this long.
 const REPEAT_AFTER: Duration = Duration::from_secs(10);
 
-/// Takes the client's own events, if that is due. They come to the client's queue, not to the lanes', so every lane calls this.
+/// Takes the client's own events, if that is due. They come to the client's queue, not to the lanes', so every lane
+/// calls this.
 pub(super) fn serve(client: &Client) {
     if client.context().claim_serving(Instant::now()) {
         serve_now(client);
@@ -107,7 +108,8 @@ impl Events {
         let mut state = self.lock();
         if state.publish_told_at.is_none_or(|at| now.duration_since(at) >= REPEAT_AFTER) {
             state.publish_told_at = Some(now);
-            tracing::warn!(%error, "the consumer group's offsets were not published; the pipeline does not need them, its lag as Kafka's tools show it is stale");
+            tracing::warn!(%error, "the consumer group's offsets were not published; the pipeline does not need them, \
+                                    its lag as Kafka's tools show it is stale");
         }
     }
 
@@ -119,7 +121,10 @@ impl Events {
             .map(|((address, origin), (reason, _))| fault::describe(address, *origin, &self.bootstrap_servers, reason))
             .collect();
         if faults.is_empty() {
-            return Failure::retry(format!("no Kafka broker answers at {} (from bootstrapServers)", self.bootstrap_servers));
+            return Failure::retry(format!(
+                "no Kafka broker answers at {} (from bootstrapServers)",
+                self.bootstrap_servers
+            ));
         }
         Failure::retry(format!("Kafka can't be reached: {}", faults.join("; ")))
     }
@@ -151,8 +156,12 @@ impl ClientContext for Events {
             RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical | RDKafkaLogLevel::Error => {
                 tracing::warn!(target: "librdkafka", facility, "{message}");
             }
-            RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => tracing::info!(target: "librdkafka", facility, "{message}"),
-            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => tracing::debug!(target: "librdkafka", facility, "{message}"),
+            RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => {
+                tracing::info!(target: "librdkafka", facility, "{message}")
+            }
+            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+                tracing::debug!(target: "librdkafka", facility, "{message}")
+            }
         }
     }
 
@@ -160,8 +169,8 @@ impl ClientContext for Events {
         tracing::debug!(target: "librdkafka", %error, "{reason}");
         let fault = BrokerFault::parse(reason);
         let mut state = self.lock();
-        // A connection that ends is normal (idle ones are closed, brokers are restarted); one that can't be made is news. Without a fault
-        // "all brokers are down" only means that all connections were idle.
+        // A connection that ends is normal (idle ones are closed, brokers are restarted); one that can't be made is
+        // news. Without a fault "all brokers are down" only means that all connections were idle.
         let ended = fault.as_ref().is_some_and(|f| f.reason.starts_with("Disconnected"));
         let all_down = error.rdkafka_error_code() == Some(Code::AllBrokersDown);
         state.fresh |= (all_down && state.has_fault(Instant::now())) || (fault.is_some() && !ended);

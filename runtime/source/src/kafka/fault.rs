@@ -23,17 +23,25 @@ pub(super) enum PartitionFault {
 }
 
 impl PartitionFault {
-    /// `offset` is the event's. An error that librdkafka found in a batch has the one at which the batch begins, one by the broker that of the fetch.
+    /// `offset` is the event's. An error that librdkafka found in a batch has the one at which the batch begins, one by
+    /// the broker that of the fetch.
     pub(super) fn of(code: Code, offset: i64) -> Self {
         match code {
             Code::PartitionEOF => Self::EndOfPartition,
             Code::AutoOffsetReset | Code::OffsetOutOfRange => Self::OffsetLost,
-            Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId => Self::TopicGone,
+            Code::UnknownTopicOrPartition | Code::UnknownTopic | Code::UnknownPartition | Code::UnknownTopicId => {
+                Self::TopicGone
+            }
             Code::TopicAuthorizationFailed => Self::Forbidden,
-            // Not implemented: a codec, or a version of the batch, that librdkafka does not know. Reading on at its own discretion would pass over it.
-            Code::BadMessage | Code::BadCompression | Code::NotImplemented => Self::Unreadable(Answer::Broken { base: offset }),
+            // Not implemented: a codec, or a version of the batch, that librdkafka does not know. Reading on at its own
+            // discretion would pass over it.
+            Code::BadMessage | Code::BadCompression | Code::NotImplemented => {
+                Self::Unreadable(Answer::Broken { base: offset })
+            }
             // Too large: not even the largest fetch brings a whole batch.
-            Code::InvalidMessage | Code::InvalidMessageSize | Code::MessageSizeTooLarge => Self::Unreadable(Answer::Refused),
+            Code::InvalidMessage | Code::InvalidMessageSize | Code::MessageSizeTooLarge => {
+                Self::Unreadable(Answer::Refused)
+            }
             _ => Self::Transient,
         }
     }
@@ -74,7 +82,10 @@ pub(super) fn describe(address: &str, origin: Origin, bootstrap_servers: &str, r
     match origin {
         Origin::Bootstrap => format!("{address} (from bootstrapServers): {reason}"),
         Origin::Advertised(id) => {
-            format!("{address} (advertised by broker {id} on the listener of bootstrapServers {bootstrap_servers}): {reason}")
+            format!(
+                "{address} (advertised by broker {id} on the listener of bootstrapServers {bootstrap_servers}): \
+                 {reason}"
+            )
         }
     }
 }
@@ -94,7 +105,8 @@ impl OnLoss {
         match (self.topics_come_and_go, self.offsets) {
             (false, _) => Err(topic_gone(topic, servers)),
             (true, OnLostOffsets::Fail) => Err(Failure::config(format!(
-                "topic {topic}, which was read since it matches topicPattern, does not exist on Kafka at {servers} any more and \
+                "topic {topic}, which was read since it matches topicPattern, does not exist on Kafka at {servers} \
+                 any more and \
                  `onLostOffsets` is Fail; Earliest or Latest goes on without it"
             ))),
             (true, OnLostOffsets::Earliest | OnLostOffsets::Latest) => Ok(()),
@@ -104,24 +116,34 @@ impl OnLoss {
 
 pub(super) fn partition_missing(topic: &str, partition: i32, count: i32) -> Failure {
     let last = count - 1;
-    Failure::config(format!("topic {topic} has no partition {partition}, which `assign` names; 0 to {last} would be right"))
+    Failure::config(format!(
+        "topic {topic} has no partition {partition}, which `assign` names; 0 to {last} would be right"
+    ))
 }
 
 pub(super) fn topic_gone(topic: &str, servers: &str) -> Failure {
-    Failure::config(format!("topic {topic} does not exist on Kafka at {servers} (any more); create it or correct the source's `topics`"))
+    Failure::config(format!(
+        "topic {topic} does not exist on Kafka at {servers} (any more); create it or correct the source's `topics`"
+    ))
 }
 
 pub(super) fn topic_forbidden(topic: &str, servers: &str) -> Failure {
-    Failure::config(format!("Kafka at {servers} does not let this user read topic {topic}; grant READ and DESCRIBE on it"))
+    Failure::config(format!(
+        "Kafka at {servers} does not let this user read topic {topic}; grant READ and DESCRIBE on it"
+    ))
 }
 
 pub(super) fn topic_name(topic: &str) -> Failure {
-    Failure::config(format!("{} is not a name that a Kafka topic can have; use letters, digits, `.`, `_` and `-`", quoted(topic)))
+    Failure::config(format!(
+        "{} is not a name that a Kafka topic can have; use letters, digits, `.`, `_` and `-`",
+        quoted(topic)
+    ))
 }
 
 pub(super) fn offsets_lost(partition: &TopicPartition, wanted: i64, low: i64, end: i64) -> Failure {
     Failure::config(format!(
-        "{partition}: offset {wanted} comes next, but Kafka has [{low}, {end}) and `onLostOffsets` is Fail; Earliest or Latest goes on there, \
+        "{partition}: offset {wanted} comes next, but Kafka has [{low}, {end}) and `onLostOffsets` is Fail; Earliest \
+         or Latest goes on there, \
          without the records that are lost"
     ))
 }
@@ -130,7 +152,8 @@ pub(super) fn offsets_lost(partition: &TopicPartition, wanted: i64, low: i64, en
 pub(super) fn log_cut(partition: &TopicPartition, reason: &str) -> Failure {
     let found = reason.split(". Reset ").next().unwrap_or(reason);
     Failure::config(format!(
-        "{partition}: Kafka's log was cut behind what comes next (an unclean election of a leader), and records that this checkpoint has \
+        "{partition}: Kafka's log was cut behind what comes next (an unclean election of a leader), and records that \
+         this checkpoint has \
          counted are gone ({found}); spec.stateAction with discard: {{offsets: StartFrom}} reads it from startFrom on"
     ))
 }
@@ -145,17 +168,21 @@ mod tests {
 
     #[test]
     fn broker_fault_says_where_the_address_came_from() {
-        let bootstrap =
-            described("127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state CONNECT)");
+        let bootstrap = described(
+            "127.0.0.1:1/bootstrap: Connect to ipv4#127.0.0.1:1 failed: Connection refused (after 0ms in state \
+             CONNECT)",
+        );
         assert_eq!(
             bootstrap.as_deref(),
             Some("127.0.0.1:1 (from bootstrapServers): Connect to ipv4#127.0.0.1:1 failed: Connection refused")
         );
-        let advertised = described("sasl_ssl://kafka.data:9093/2: Failed to resolve 'kafka.data:9093': Name or service not known");
+        let advertised =
+            described("sasl_ssl://kafka.data:9093/2: Failed to resolve 'kafka.data:9093': Name or service not known");
         assert_eq!(
             advertised.as_deref(),
             Some(
-                "kafka.data:9093 (advertised by broker 2 on the listener of bootstrapServers a:1): Failed to resolve 'kafka.data:9093': Name or service not known"
+                "kafka.data:9093 (advertised by broker 2 on the listener of bootstrapServers a:1): Failed to resolve \
+                 'kafka.data:9093': Name or service not known"
             )
         );
     }
@@ -172,7 +199,14 @@ mod tests {
         use OnLostOffsets::{Earliest, Fail, Latest};
         for (topics_come_and_go, offsets, said) in [
             (false, Earliest, Some("topic rides does not exist on Kafka at b:1 (any more); create it")),
-            (true, Fail, Some("topic rides, which was read since it matches topicPattern, does not exist on Kafka at b:1 any more")),
+            (
+                true,
+                Fail,
+                Some(
+                    "topic rides, which was read since it matches topicPattern, does not exist on Kafka at b:1 any \
+                     more",
+                ),
+            ),
             (true, Earliest, None),
             (true, Latest, None),
         ] {
@@ -184,10 +218,15 @@ mod tests {
 
     #[test]
     fn a_log_that_was_cut_is_told_with_where_it_ends() {
-        let reason = "Partition log truncation detected at offset 9 (leader epoch 0): broker end offset is 4 (offset leader epoch 0). \
+        let reason = "Partition log truncation detected at offset 9 (leader epoch 0): broker end offset is 4 (offset \
+                      leader epoch 0). \
                       Reset to INVALID.: Local: Partition log truncation detected (broker 3)";
         let says = log_cut(&TopicPartition { topic: "rides".into(), partition: 0 }, reason).message;
-        assert!(says.starts_with("rides-0: Kafka's log was cut") && says.contains("end offset is 4 (offset leader epoch 0));"), "{says}");
+        assert!(
+            says.starts_with("rides-0: Kafka's log was cut")
+                && says.contains("end offset is 4 (offset leader epoch 0));"),
+            "{says}"
+        );
     }
 
     #[test]

@@ -34,20 +34,22 @@ pub struct Record<'a> {
 #[derive(Debug)]
 pub enum LaneEvent<'a> {
     Record(Record<'a>),
-    /// Nothing more for now (or, at the partition's end bound, for good); `offset` comes next. Control records and aborted transactions
-    /// are behind it, so it may be ahead of the last record by more than one. Comes again after more was read.
+    /// Nothing more for now (or, at the partition's end bound, for good); `offset` comes next. Control records and
+    /// aborted transactions are behind it, so it may be ahead of the last record by more than one. Comes again after
+    /// more was read.
     EndOfPartition {
         partition: usize,
         offset: i64,
     },
-    /// The broker no longer had `wanted`; reading goes on at `next`, as `onLostOffsets` says. Always before any record from `next` on.
+    /// The broker no longer had `wanted`; reading goes on at `next`, as `onLostOffsets` says. Always before any record
+    /// from `next` on.
     OffsetsLost {
         partition: usize,
         wanted: i64,
         next: i64,
     },
-    /// No record at or above `from` and below `next` can be read, although Kafka has that part of the log; reading goes on at `next`. Some of these
-    /// offsets may be no records. Always before any record from `next` on.
+    /// No record at or above `from` and below `next` can be read, although Kafka has that part of the log; reading goes
+    /// on at `next`. Some of these offsets may be no records. Always before any record from `next` on.
     Unreadable {
         partition: usize,
         from: i64,
@@ -55,7 +57,8 @@ pub enum LaneEvent<'a> {
         /// In librdkafka's words.
         reason: &'a str,
     },
-    /// Its topic does not exist any more, and the document says to go on without it. Nothing more comes of this partition.
+    /// Its topic does not exist any more, and the document says to go on without it. Nothing more comes of this
+    /// partition.
     TopicGone {
         partition: usize,
     },
@@ -63,7 +66,8 @@ pub enum LaneEvent<'a> {
     Problem(Failure),
 }
 
-/// What became of an event that was handed out. Only a record can be left for later; of other events the answer is not looked at.
+/// What became of an event that was handed out. Only a record can be left for later; of other events the answer is not
+/// looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
     Yes,
@@ -87,7 +91,11 @@ pub struct LaneInput {
 }
 
 impl LaneInput {
-    pub(super) fn new<'p>(client: Arc<Client>, on_loss: OnLoss, positions: impl Iterator<Item = (usize, &'p Position)>) -> Result<Self> {
+    pub(super) fn new<'p>(
+        client: Arc<Client>,
+        on_loss: OnLoss,
+        positions: impl Iterator<Item = (usize, &'p Position)>,
+    ) -> Result<Self> {
         let queue = Queue::new(Arc::clone(&client)).ok_or_else(|| Failure::bug("librdkafka made no queue"))?;
         let slots = positions.map(|(index, p)| Slot::new(index, p)).collect::<Result<Vec<_>>>()?;
         let lane = Self {
@@ -114,11 +122,13 @@ impl LaneInput {
         &self.partitions
     }
 
-    /// Hands at most `max` events to `f` and says how many; waits at most `timeout` for the first. Records at or above a partition's end
-    /// bound are not handed out, nor counted; nor is what comes behind a record that was not taken, until its partition goes on.
+    /// Hands at most `max` events to `f` and says how many; waits at most `timeout` for the first. Records at or above
+    /// a partition's end bound are not handed out, nor counted; nor is what comes behind a record that was not taken,
+    /// until its partition goes on.
     ///
     /// # Errors
-    /// What stops the pipeline (`Config`): offsets lost under `Fail`, a deleted or forbidden topic. The lane must not be read again.
+    /// What stops the pipeline (`Config`): offsets lost under `Fail`, a deleted or forbidden topic. The lane must not
+    /// be read again.
     pub fn poll(&mut self, timeout: Duration, max: usize, mut f: impl FnMut(LaneEvent<'_>) -> Taken) -> Result<usize> {
         events::serve(&self.client);
         let mut handed_out = 0;
@@ -152,7 +162,11 @@ impl LaneInput {
             let mut last: Option<(usize, Message<'_>)> = None;
             for message in self.queue.read(timeout, max) {
                 let at = match run {
-                    Some((topic, partition, at)) if topic == message.topic_handle() && partition == message.partition() => at,
+                    Some((topic, partition, at))
+                        if topic == message.topic_handle() && partition == message.partition() =>
+                    {
+                        at
+                    }
                     _ => {
                         let Some(at) = find(&self.slots, &message) else { continue };
                         run = Some((message.topic_handle(), message.partition(), at));
@@ -198,14 +212,16 @@ impl LaneInput {
 
     /// Reads a partition on with the record that was not taken. It does nothing for one whose topic went meanwhile.
     pub fn go_on(&mut self, partition: usize) -> Result<()> {
-        let Some(at) = self.slots.iter().position(|slot| slot.index == partition && slot.state == State::Held) else { return Ok(()) };
+        let Some(at) = self.slots.iter().position(|slot| slot.index == partition && slot.state == State::Held) else {
+            return Ok(());
+        };
         self.slots[at].state = State::Reading;
         let next = self.slots[at].read_to.0;
         self.restart(at, next)
     }
 
-    /// Stops fetching a partition until it is resumed; what waits in the queue is dropped and fetched again. Another partition than this
-    /// lane's is left alone.
+    /// Stops fetching a partition until it is resumed; what waits in the queue is dropped and fetched again. Another
+    /// partition than this lane's is left alone.
     pub fn pause(&self, partition: usize) -> Result<()> {
         self.only(partition, |list| self.client.pause(list))
     }
@@ -214,8 +230,8 @@ impl LaneInput {
         self.only(partition, |list| self.client.resume(list))
     }
 
-    /// The epoch of the leader that wrote what lies before `next`, if the last record that was handed out, or the assignment, ends there. Behind
-    /// a transaction's marker it is not known: another leader may have written that.
+    /// The epoch of the leader that wrote what lies before `next`, if the last record that was handed out, or the
+    /// assignment, ends there. Behind a transaction's marker it is not known: another leader may have written that.
     #[must_use]
     pub fn leader_epoch(&self, partition: usize, next: i64) -> Option<i32> {
         let slot = self.slots.iter().find(|slot| slot.index == partition)?;
@@ -223,7 +239,8 @@ impl LaneInput {
         epoch.filter(|_| read_to == next)
     }
 
-    /// Where the log of one of this lane's partitions ends, by its leader's word; `None` if that does not answer within `timeout`.
+    /// Where the log of one of this lane's partitions ends, by its leader's word; `None` if that does not answer within
+    /// `timeout`.
     #[must_use]
     pub fn log_end(&self, partition: usize, timeout: Duration) -> Option<i64> {
         let slot = self.slots.iter().find(|s| s.index == partition)?;
@@ -231,7 +248,11 @@ impl LaneInput {
         ends.ok()?.get(&slot.partition).map(|end| end.offset)
     }
 
-    fn only(&self, partition: usize, act: impl FnOnce(&TopicPartitionList) -> rdkafka::error::KafkaResult<()>) -> Result<()> {
+    fn only(
+        &self,
+        partition: usize,
+        act: impl FnOnce(&TopicPartitionList) -> rdkafka::error::KafkaResult<()>,
+    ) -> Result<()> {
         let Some(slot) = self.slots.iter().find(|s| s.index == partition) else { return Ok(()) };
         let mut list = TopicPartitionList::new();
         list.add_partition(&slot.partition.topic, slot.partition.partition);
@@ -239,7 +260,11 @@ impl LaneInput {
     }
 
     fn take_in(&self, slot: &Slot) -> Result<()> {
-        if self.queue.take_in(&slot.topic, slot.partition.partition) { Ok(()) } else { Err(fault::topic_name(&slot.partition.topic)) }
+        if self.queue.take_in(&slot.topic, slot.partition.partition) {
+            Ok(())
+        } else {
+            Err(fault::topic_name(&slot.partition.topic))
+        }
     }
 
     fn take_doubts(&mut self) {

@@ -1,5 +1,5 @@
-//! What only the leader of a partition can say: where its log ends, and whether what was read is still in it. Unsafe, since rdkafka's safe
-//! API lacks both.
+//! What only the leader of a partition can say: where its log ends, and whether what was read is still in it. Unsafe,
+//! since rdkafka's safe API lacks both.
 #![allow(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -31,8 +31,8 @@ pub type Ends = BTreeMap<TopicPartition, End>;
 /// For librdkafka's answer, which comes at the request's own timeout at the latest, to arrive.
 const MARGIN: Duration = Duration::from_millis(100);
 
-/// Asks all leaders at once, each with one request (`ListOffsets`), and waits for the slowest. A partition whose leader does not answer within
-/// `timeout` is left out.
+/// Asks all leaders at once, each with one request (`ListOffsets`), and waits for the slowest. A partition whose leader
+/// does not answer within `timeout` is left out.
 ///
 /// # Errors
 /// Nobody answered at all.
@@ -43,8 +43,8 @@ pub(super) fn ends(client: &Client, partitions: &[TopicPartition], timeout: Dura
     }
     let native = client.client().native_ptr();
     let mut found = Ends::new();
-    // SAFETY: every object is made here and destroyed here, once, on each way out; `asked` outlives the call that copies it. What is read from
-    // the event is copied before the event is destroyed.
+    // SAFETY: every object is made here and destroyed here, once, on each way out; `asked` outlives the call that
+    // copies it. What is read from the event is copied before the event is destroyed.
     unsafe {
         let queue = sys::rd_kafka_queue_new(native);
         let options = sys::rd_kafka_AdminOptions_new(native, sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS);
@@ -52,10 +52,15 @@ pub(super) fn ends(client: &Client, partitions: &[TopicPartition], timeout: Dura
         sys::rd_kafka_ListOffsets(native, asked.ptr(), options, queue);
         sys::rd_kafka_AdminOptions_destroy(options);
         let event = sys::rd_kafka_queue_poll(queue, millis(timeout + MARGIN));
-        let error = if event.is_null() { sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT } else { sys::rd_kafka_event_error(event) };
+        let error = if event.is_null() {
+            sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT
+        } else {
+            sys::rd_kafka_event_error(event)
+        };
         if error == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
             let mut count = 0;
-            let infos = sys::rd_kafka_ListOffsets_result_infos(sys::rd_kafka_event_ListOffsets_result(event), &raw mut count);
+            let infos =
+                sys::rd_kafka_ListOffsets_result_infos(sys::rd_kafka_event_ListOffsets_result(event), &raw mut count);
             for i in 0..count {
                 let said = sys::rd_kafka_ListOffsetsResultInfo_topic_partition(*infos.add(i));
                 let (offset, epoch) = ((*said).offset, sys::rd_kafka_topic_partition_get_leader_epoch(said));
@@ -69,15 +74,21 @@ pub(super) fn ends(client: &Client, partitions: &[TopicPartition], timeout: Dura
             sys::rd_kafka_event_destroy(event);
         }
         sys::rd_kafka_queue_destroy(queue);
-        if error == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR { Ok(found) } else { Err(KafkaError::AdminOp(error.into())) }
+        if error == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
+            Ok(found)
+        } else {
+            Err(KafkaError::AdminOp(error.into()))
+        }
     }
 }
 
-/// Has librdkafka compare positions with their leaders' logs before it reads on from them (KIP-320): what was assigned goes there once more. A log
-/// that was cut before a position is then an error of that partition, as it is when the leader changes while it is read. Each position is an
-/// offset and the epoch of the leader that wrote what lies before it.
+/// Has librdkafka compare positions with their leaders' logs before it reads on from them (KIP-320): what was assigned
+/// goes there once more. A log that was cut before a position is then an error of that partition, as it is when the
+/// leader changes while it is read. Each position is an offset and the epoch of the leader that wrote what lies before
+/// it.
 ///
-/// Gives back those that librdkafka does not read: its assignment has not begun yet, or it has stopped, since there is nothing at that offset.
+/// Gives back those that librdkafka does not read: its assignment has not begun yet, or it has stopped, since there is
+/// nothing at that offset.
 ///
 /// # Errors
 /// librdkafka did not answer.
@@ -93,8 +104,8 @@ pub(super) fn validate<'p>(
     for (p, next, _) in positions {
         list.add_partition_offset(&p.topic, p.partition, Offset::Offset(*next))?;
     }
-    // SAFETY: the list is alive and not shared, its elements are as many as it says, in the order in which they were added; an error object that is
-    // returned is ours to destroy.
+    // SAFETY: the list is alive and not shared, its elements are as many as it says, in the order in which they were
+    // added; an error object that is returned is ours to destroy.
     let error = unsafe {
         let raw = &mut *list.ptr();
         let elements = slice::from_raw_parts_mut(raw.elems, usize::try_from(raw.cnt).unwrap_or_default());

@@ -1,5 +1,6 @@
-//! Records from Kafka. One librdkafka client per source; its partitions are shared out among lanes, which read in parallel. Partitions are
-//! assigned at the manifest's offsets, never subscribed to: who reads what is decided by the checkpoint, not by a group.
+//! Records from Kafka. One librdkafka client per source; its partitions are shared out among lanes, which read in
+//! parallel. Partitions are assigned at the manifest's offsets, never subscribed to: who reads what is decided by the
+//! checkpoint, not by a group.
 
 mod ask;
 mod client;
@@ -40,7 +41,8 @@ pub struct Position {
     pub next: i64,
     /// Exclusive. Nothing at or above it is handed out.
     pub end: Option<i64>,
-    /// Of the leader that wrote what lies before `next`, where that is known: the log is compared with it before reading goes on.
+    /// Of the leader that wrote what lies before `next`, where that is known: the log is compared with it before
+    /// reading goes on.
     pub leader_epoch: Option<i32>,
 }
 
@@ -96,11 +98,17 @@ impl KafkaInput {
             .collect()
     }
 
-    /// The first offset of each partition whose record has this timestamp or a later one; a partition without such a record is left out.
+    /// The first offset of each partition whose record has this timestamp or a later one; a partition without such a
+    /// record is left out.
     ///
     /// # Errors
     /// As [`Self::offset_bounds`].
-    pub fn offsets_at(&self, partitions: &[TopicPartition], at_ms: i64, deadline: Duration) -> Result<BTreeMap<TopicPartition, i64>> {
+    pub fn offsets_at(
+        &self,
+        partitions: &[TopicPartition],
+        at_ms: i64,
+        deadline: Duration,
+    ) -> Result<BTreeMap<TopicPartition, i64>> {
         // librdkafka takes an empty list for a mistake.
         if partitions.is_empty() {
             return Ok(BTreeMap::new());
@@ -110,7 +118,15 @@ impl KafkaInput {
         for p in partitions {
             lane::add(&mut asked, p, at_ms)?;
         }
-        let names = || partitions.iter().map(|p| p.topic.as_str()).collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>().join(", ");
+        let names = || {
+            partitions
+                .iter()
+                .map(|p| p.topic.as_str())
+                .collect::<BTreeSet<_>>()
+                .into_iter()
+                .collect::<Vec<_>>()
+                .join(", ")
+        };
         let answered = ask::until_answered(&self.client, until, |timeout| {
             let answered = self.client.offsets_for_times(asked.clone(), timeout)?;
             // The call as a whole succeeds where one partition of several has no leader.
@@ -125,7 +141,8 @@ impl KafkaInput {
         Ok(at.collect())
     }
 
-    /// The ends of partitions by their leaders' word, all asked at once. One whose leader does not answer within `timeout` is left out.
+    /// The ends of partitions by their leaders' word, all asked at once. One whose leader does not answer within
+    /// `timeout` is left out.
     #[must_use]
     pub fn ends(&self, partitions: &[TopicPartition], timeout: Duration) -> Ends {
         // librdkafka takes an empty list for a mistake.
@@ -138,8 +155,8 @@ impl KafkaInput {
         })
     }
 
-    /// Starts reading, replacing what was read before, whose lanes must have been dropped. The lanes share the partitions out in turn, at
-    /// least one each; `partition` in what a lane hands out is an index into `positions`.
+    /// Starts reading, replacing what was read before, whose lanes must have been dropped. The lanes share the
+    /// partitions out in turn, at least one each; `partition` in what a lane hands out is an index into `positions`.
     ///
     /// # Errors
     /// `Bug`, since everything about the positions is known by now.
@@ -159,22 +176,24 @@ impl KafkaInput {
             lane::add(&mut assignment, &p.partition, p.next)?;
         }
         self.client.assign(&assignment).map_err(|e| Failure::bug(format!("start reading Kafka: {e}")))?;
-        // A partition that was read before has lost its forwarding to the stop, which runs in librdkafka's main thread, before it answers
-        // the assign. What was fetched in between waits in the partition's own queue, and is moved by this.
+        // A partition that was read before has lost its forwarding to the stop, which runs in librdkafka's main thread,
+        // before it answers the assign. What was fetched in between waits in the partition's own queue, and is moved by
+        // this.
         inputs.iter().try_for_each(LaneInput::take_in_all)?;
         self.validate(positions)?;
         Ok(inputs)
     }
 
-    /// librdkafka compares positions with the leaders' logs when a leader changes and when it is told to go elsewhere, but not when partitions are
-    /// assigned. So it is told to go where it is.
+    /// librdkafka compares positions with the leaders' logs when a leader changes and when it is told to go elsewhere,
+    /// but not when partitions are assigned. So it is told to go where it is.
     fn validate(&self, positions: &[Position]) -> Result<()> {
         let read_on = positions.iter().filter(|p| p.end.is_none_or(|end| p.next < end));
         let mut open: Vec<_> = read_on.filter_map(|p| Some((&p.partition, p.next, p.leader_epoch?))).collect();
         let until = Instant::now() + VALIDATE_DEADLINE;
         loop {
             let why = match leaders::validate(&self.client, &open, VALIDATE_DEADLINE) {
-                // A fetch that finds nothing at its offset may come first, and stops the partition: its lane will hear of it.
+                // A fetch that finds nothing at its offset may come first, and stops the partition: its lane will hear
+                // of it.
                 Ok(refused) => {
                     open = refused.into_iter().filter(|(partition, next, _)| !self.lacks(partition, *next)).collect();
                     "librdkafka has not begun to read".to_owned()
@@ -199,8 +218,8 @@ impl KafkaInput {
         bounds.is_ok_and(|(low, end)| !(low..=end).contains(&next))
     }
 
-    /// Publishes the consumer group's offsets (what comes next per partition), for people and Kafka's tools, after the commit. Returns at
-    /// once; what fails is logged now and then, and concerns nothing else.
+    /// Publishes the consumer group's offsets (what comes next per partition), for people and Kafka's tools, after the
+    /// commit. Returns at once; what fails is logged now and then, and concerns nothing else.
     pub fn publish(&self, offsets: &[(TopicPartition, i64)]) {
         self.commit_group(offsets, CommitMode::Async);
     }
@@ -226,8 +245,9 @@ impl KafkaInput {
         }
     }
 
-    /// The partition's high watermark as of the last fetch, without asking anyone; `None` until something was fetched. For lag. Greater
-    /// than the offset of the last `EndOfPartition`: a transaction hangs open there (or records just came in).
+    /// The partition's high watermark as of the last fetch, without asking anyone; `None` until something was fetched.
+    /// For lag. Greater than the offset of the last `EndOfPartition`: a transaction hangs open there (or records just
+    /// came in).
     #[must_use]
     pub fn cached_high_watermark(&self, partition: &TopicPartition) -> Option<i64> {
         let topic = CString::new(partition.topic.as_str()).ok()?;

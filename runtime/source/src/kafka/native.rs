@@ -1,5 +1,6 @@
-//! Unsafe code, with [`super::leaders`] the only one of the source: what librdkafka has and rdkafka's safe API lacks. Queues read in batches, whose messages are
-//! borrowed from the fetch buffer (twice as fast per core as `BaseConsumer::poll`), and the topics' ids.
+//! Unsafe code, with [`super::leaders`] the only one of the source: what librdkafka has and rdkafka's safe API lacks.
+//! Queues read in batches, whose messages are borrowed from the fetch buffer (twice as fast per core as
+//! `BaseConsumer::poll`), and the topics' ids.
 //!
 //! Every type here holds the client that its pointers belong to, and lets go of the pointers first.
 #![allow(unsafe_code)]
@@ -18,8 +19,8 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::Client;
 
-/// Messages taken from librdkafka in one call. The lock and the clock reading of a call are spread over this many records; the pointers
-/// take 32 KiB, which stays in the first-level cache.
+/// Messages taken from librdkafka in one call. The lock and the clock reading of a call are spread over this many
+/// records; the pointers take 32 KiB, which stays in the first-level cache.
 const BATCH_MESSAGES_MAX: usize = 4096;
 
 /// The librdkafka queue of one lane.
@@ -30,8 +31,8 @@ pub(super) struct Queue {
     client: Arc<Client>,
 }
 
-// SAFETY: librdkafka's queues may be used from any thread ("librdkafka is completely thread-safe", INTRODUCTION.md); `batch` holds no
-// pointers between two calls of `read`, and `read` needs the queue exclusively.
+// SAFETY: librdkafka's queues may be used from any thread ("librdkafka is completely thread-safe", INTRODUCTION.md);
+// `batch` holds no pointers between two calls of `read`, and `read` needs the queue exclusively.
 unsafe impl Send for Queue {}
 
 impl Queue {
@@ -42,18 +43,20 @@ impl Queue {
         Some(Self { raw, batch: vec![ptr::null_mut(); BATCH_MESSAGES_MAX], client })
     }
 
-    /// Sends everything that is or will be fetched from a partition, its events included, to this queue. Before the partition is assigned:
-    /// then nothing of it can get to the consumer's own queue, because librdkafka leaves a forwarding of the application's alone when it
-    /// starts to fetch (`rd_kafka_toppar_op_fetch_start`). After an unassign the forwarding is gone and has to be set again.
+    /// Sends everything that is or will be fetched from a partition, its events included, to this queue. Before the
+    /// partition is assigned: then nothing of it can get to the consumer's own queue, because librdkafka leaves a
+    /// forwarding of the application's alone when it starts to fetch (`rd_kafka_toppar_op_fetch_start`). After an
+    /// unassign the forwarding is gone and has to be set again.
     ///
     /// False if there is no such topic name.
     #[must_use]
     pub(super) fn take_in(&self, topic: &CStr, partition: i32) -> bool {
         // SAFETY: the client is alive and `topic` is a C string that the call copies.
-        let queue = unsafe { sys::rd_kafka_queue_get_partition(self.client.client().native_ptr(), topic.as_ptr(), partition) };
+        let queue =
+            unsafe { sys::rd_kafka_queue_get_partition(self.client.client().native_ptr(), topic.as_ptr(), partition) };
         let Some(queue) = NonNull::new(queue) else { return false };
-        // SAFETY: both queues are alive here. Afterwards the partition holds a reference to this lane's queue, so that either may go
-        // first; the handle to the partition's queue is given back and not used again.
+        // SAFETY: both queues are alive here. Afterwards the partition holds a reference to this lane's queue, so that
+        // either may go first; the handle to the partition's queue is given back and not used again.
         unsafe {
             sys::rd_kafka_queue_forward(queue.as_ptr(), self.raw.as_ptr());
             sys::rd_kafka_queue_destroy(queue.as_ptr());
@@ -80,8 +83,11 @@ impl Queue {
         if room.is_empty() {
             return 0;
         }
-        // SAFETY: the queue is alive; librdkafka writes at most `room.len()` pointers, and from then on they belong to us.
-        let n = unsafe { sys::rd_kafka_consume_batch_queue(self.raw.as_ptr(), millis(timeout), room.as_mut_ptr(), room.len()) };
+        // SAFETY: the queue is alive; librdkafka writes at most `room.len()` pointers, and from then on they belong to
+        // us.
+        let n = unsafe {
+            sys::rd_kafka_consume_batch_queue(self.raw.as_ptr(), millis(timeout), room.as_mut_ptr(), room.len())
+        };
         usize::try_from(n).unwrap_or(0)
     }
 }
@@ -230,7 +236,8 @@ impl<'m> Headers<'m> {
         }
         for at in 0.. {
             let (mut name, mut value, mut length) = (ptr::null(), ptr::null(), 0);
-            // SAFETY: `headers` was found above; name and value belong to it, that is to the message, which lives for `'m`.
+            // SAFETY: `headers` was found above; name and value belong to it, that is to the message, which lives for
+            // `'m`.
             unsafe {
                 let error = sys::rd_kafka_header_get_all(headers, at, &raw mut name, &raw mut value, &raw mut length);
                 if error != sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR || name.is_null() {
@@ -268,21 +275,32 @@ pub(super) fn cached_high_watermark(client: &Client, topic: &CStr, partition: i3
     let (mut low, mut high) = (-1, -1);
     // SAFETY: the client is alive, `topic` is a C string, and both integers outlive the call.
     let error = unsafe {
-        sys::rd_kafka_get_watermark_offsets(client.client().native_ptr(), topic.as_ptr(), partition, &raw mut low, &raw mut high)
+        sys::rd_kafka_get_watermark_offsets(
+            client.client().native_ptr(),
+            topic.as_ptr(),
+            partition,
+            &raw mut low,
+            &raw mut high,
+        )
     };
     (error == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
 }
 
 /// Asks for the ids of topics (KIP-516). An id is `None` where the broker is too old to have one.
-pub(super) fn describe_topics(client: &Client, topics: &[CString], timeout: Duration) -> Result<Vec<(String, Answer)>, RDKafkaErrorCode> {
+pub(super) fn describe_topics(
+    client: &Client,
+    topics: &[CString],
+    timeout: Duration,
+) -> Result<Vec<(String, Answer)>, RDKafkaErrorCode> {
     let native = client.client().native_ptr();
     let mut names: Vec<_> = topics.iter().map(|t| t.as_ptr()).collect();
     let mut found = Vec::with_capacity(topics.len());
-    // SAFETY: every object is made here and destroyed here, once, on each way out. What is read from the event is copied before the event
-    // is destroyed. `names` and `topics` outlive the call that copies them.
+    // SAFETY: every object is made here and destroyed here, once, on each way out. What is read from the event is
+    // copied before the event is destroyed. `names` and `topics` outlive the call that copies them.
     unsafe {
         let queue = sys::rd_kafka_queue_new(native);
-        let options = sys::rd_kafka_AdminOptions_new(native, sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
+        let options =
+            sys::rd_kafka_AdminOptions_new(native, sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_DESCRIBETOPICS);
         sys::rd_kafka_AdminOptions_set_request_timeout(options, millis(timeout).max(1), ptr::null_mut(), 0);
         let collection = sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), names.len());
         sys::rd_kafka_DescribeTopics(native, collection, options, queue);
@@ -290,10 +308,17 @@ pub(super) fn describe_topics(client: &Client, topics: &[CString], timeout: Dura
         sys::rd_kafka_AdminOptions_destroy(options);
         // librdkafka answers at the request's own timeout at the latest; the margin lets that answer arrive.
         let event = sys::rd_kafka_queue_poll(queue, millis(timeout).saturating_add(500));
-        let error = if event.is_null() { sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT } else { sys::rd_kafka_event_error(event) };
+        let error = if event.is_null() {
+            sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT
+        } else {
+            sys::rd_kafka_event_error(event)
+        };
         if error == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR {
             let mut count = 0;
-            let list = sys::rd_kafka_DescribeTopics_result_topics(sys::rd_kafka_event_DescribeTopics_result(event), &raw mut count);
+            let list = sys::rd_kafka_DescribeTopics_result_topics(
+                sys::rd_kafka_event_DescribeTopics_result(event),
+                &raw mut count,
+            );
             for i in 0..count {
                 let topic = *list.add(i);
                 let code = sys::rd_kafka_error_code(sys::rd_kafka_TopicDescription_error(topic));

@@ -1,4 +1,5 @@
-//! Against librdkafka's mock cluster, as far as it is faithful: transactions, deletion and topic ids need a real broker.
+//! Against librdkafka's mock cluster, as far as it is faithful: transactions, deletion and topic ids need a real
+//! broker.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -30,7 +31,10 @@ fn fill(servers: &str, topic: &str, counts: &[(i32, i64)]) {
     for &(partition, count) in counts {
         for offset in 0..count {
             let value = format!("p{partition}o{offset}");
-            producer.send(BaseRecord::<(), _>::to(topic).partition(partition).payload(&value)).map_err(|(e, _)| e).unwrap();
+            producer
+                .send(BaseRecord::<(), _>::to(topic).partition(partition).payload(&value))
+                .map_err(|(e, _)| e)
+                .unwrap();
         }
     }
     producer.flush(SOON).unwrap();
@@ -108,8 +112,14 @@ fn a_pattern_finds_topics_by_their_whole_names_and_tells_which_are_gone() {
     let of = |on_lost_offsets| KafkaSource { topics: topics.clone(), on_lost_offsets, ..source(&servers, &[]) };
     let known = BTreeSet::from(["rides-a".to_owned(), "rides-z".to_owned(), "not-ours".to_owned()]);
     let found = KafkaInput::connect(&of(OnLostOffsets::Latest), "test").unwrap().look(&known, SOON).unwrap();
-    assert_eq!(found.partitions.iter().map(ToString::to_string).collect::<Vec<_>>(), ["rides-a-0", "rides-a-1", "rides-b-0"]);
-    assert_eq!((found.topics(), found.gone), (vec!["rides-a".to_owned(), "rides-b".to_owned()], vec!["rides-z".to_owned()]));
+    assert_eq!(
+        found.partitions.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["rides-a-0", "rides-a-1", "rides-b-0"]
+    );
+    assert_eq!(
+        (found.topics(), found.gone),
+        (vec!["rides-a".to_owned(), "rides-b".to_owned()], vec!["rides-z".to_owned()])
+    );
     let refused = KafkaInput::connect(&of(OnLostOffsets::Fail), "test").unwrap().look(&known, SOON).unwrap_err();
     assert_eq!(refused.remedy, Remedy::Config);
     assert!(refused.message.starts_with("topic rides-z, which was read since it matches topicPattern"), "{refused}");
@@ -126,7 +136,10 @@ fn assigned_partitions_are_found_if_they_are_there() {
         partitions_of(&input, SOON)
     };
     assert_eq!(look(&[0, 2]).unwrap().iter().map(|p| p.partition).collect::<Vec<_>>(), [0, 2]);
-    assert_eq!(look(&[0, 3]).unwrap_err().message, "topic a has no partition 3, which `assign` names; 0 to 2 would be right");
+    assert_eq!(
+        look(&[0, 3]).unwrap_err().message,
+        "topic a has no partition 3, which `assign` names; 0 to 2 would be right"
+    );
 }
 
 #[test]
@@ -291,7 +304,10 @@ fn unknown_topic_is_a_config_failure_that_names_topic_and_servers() {
     let input = KafkaInput::connect(&source(&servers, &["a", "nowhere"]), "test").unwrap();
     let failure = partitions_of(&input, SOON).unwrap_err();
     assert_eq!(failure.remedy, Remedy::Config);
-    assert!(failure.message.contains("topic nowhere does not exist") && failure.message.contains(&servers), "{failure}");
+    assert!(
+        failure.message.contains("topic nowhere does not exist") && failure.message.contains(&servers),
+        "{failure}"
+    );
 }
 
 #[test]
@@ -302,7 +318,8 @@ fn unknown_topic_is_told_from_a_broker_that_is_away_also_if_it_answers_slowly() 
     partitions_of(&input, SOON).unwrap();
     // Slower than what is left for the last of the questions that fit into the deadline.
     cluster.broker_round_trip_time(1, Duration::from_millis(300)).unwrap();
-    let failure = super::ask::partition_count(&input.client, "nowhere", Instant::now() + Duration::from_secs(2)).unwrap_err();
+    let failure =
+        super::ask::partition_count(&input.client, "nowhere", Instant::now() + Duration::from_secs(2)).unwrap_err();
     assert_eq!(failure.remedy, Remedy::Config, "{failure}");
 }
 
@@ -382,7 +399,8 @@ fn broker_that_goes_away_is_a_problem_with_its_address_and_reading_goes_on_when_
     }
 }
 
-/// What a lane sees of five records in one partition, while the broker refuses to send what comes until the lane has told of that in these words.
+/// What a lane sees of five records in one partition, while the broker refuses to send what comes until the lane has
+/// told of that in these words.
 fn read_refused_until(told: &str, end: Option<i64>) -> Seen {
     let cluster = cluster(&[("a", 1)]);
     let servers = cluster.bootstrap_servers();
@@ -462,7 +480,9 @@ fn publish_until_committed(input: &KafkaInput, offsets: &[(TopicPartition, i64)]
         // Published anew each epoch: one that comes before the group's coordinator is known may fail.
         input.publish(offsets);
         let committed = input.client.committed_offsets(list.clone(), Duration::from_secs(1));
-        if committed.is_ok_and(|c| c.elements().iter().map(|e| e.offset()).eq(offsets.iter().map(|(_, next)| absolute(*next)))) {
+        if committed
+            .is_ok_and(|c| c.elements().iter().map(|e| e.offset()).eq(offsets.iter().map(|(_, next)| absolute(*next))))
+        {
             break;
         }
         assert!(Instant::now() < until);

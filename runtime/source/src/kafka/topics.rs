@@ -29,11 +29,12 @@ impl KafkaInput {
         !matches!(self.topics, Topics::Assigned(_))
     }
 
-    /// The partitions of the source's topics. `known` are the topics that were read so far. Waits for brokers that are away.
+    /// The partitions of the source's topics. `known` are the topics that were read so far. Waits for brokers that are
+    /// away.
     ///
     /// # Errors
-    /// `Config` for a topic or an assigned partition that does not exist or may not be read, `Retry` when no broker answers before the
-    /// deadline.
+    /// `Config` for a topic or an assigned partition that does not exist or may not be read, `Retry` when no broker
+    /// answers before the deadline.
     pub fn look(&self, known: &BTreeSet<String>, deadline: Duration) -> Result<Found> {
         let until = Instant::now() + deadline;
         match &self.topics {
@@ -80,13 +81,16 @@ impl KafkaInput {
             if let Some(missing) = partitions.iter().find(|partition| **partition >= count) {
                 return Err(fault::partition_missing(topic, *missing, count));
             }
-            found.partitions.extend(partitions.iter().map(|&partition| TopicPartition { topic: topic.clone(), partition }));
+            found
+                .partitions
+                .extend(partitions.iter().map(|&partition| TopicPartition { topic: topic.clone(), partition }));
         }
         Ok(found)
     }
 
-    /// The ids of topics, in their order; `None` where the broker has none (before Kafka 2.8), and for a topic that is gone and may be. A
-    /// topic that was deleted and made anew has another id, and only that tells it: librdkafka goes on in the new one at the old offset.
+    /// The ids of topics, in their order; `None` where the broker has none (before Kafka 2.8), and for a topic that is
+    /// gone and may be. A topic that was deleted and made anew has another id, and only that tells it: librdkafka goes
+    /// on in the new one at the old offset.
     ///
     /// # Errors
     /// `Config` for a topic that does not exist, `Retry` when no broker answers before the deadline.

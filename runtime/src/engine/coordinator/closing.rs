@@ -32,8 +32,8 @@ impl Closed {
 }
 
 impl Running {
-    /// Gathers the lanes' reports and moves the watermarks. The lanes wait meanwhile: nothing is asked here but the brokers, where a partition
-    /// may be idle or a look for new ones is too old.
+    /// Gathers the lanes' reports and moves the watermarks. The lanes wait meanwhile: nothing is asked here but the
+    /// brokers, where a partition may be idle or a look for new ones is too old.
     pub(super) async fn close_epoch(&mut self, opened: Instant, ends_the_run: bool) -> Result<Closed> {
         let (clock_us, at) = (self.lanes.epoch.clock_us(), Instant::now());
         let reports = self.lanes.close(clock_us).await;
@@ -46,7 +46,8 @@ impl Running {
         let busy = reports.iter().map(|report| report.busy).max().unwrap_or_default();
         reports.sort_by_key(|report| report.source);
         let of_sources = reports.chunk_by_mut(|a, b| a.source == b.source);
-        let taken_in = self.sources.iter_mut().zip(of_sources).map(|(source, reports)| source.take_in(reports, at, ends_the_run));
+        let taken_in =
+            self.sources.iter_mut().zip(of_sources).map(|(source, reports)| source.take_in(reports, at, ends_the_run));
         let taken_in = try_join_all(taken_in).await?;
         self.workers.open(self.writer.newest().epoch.next(), &self.watermarks_us());
         let mut further = Vec::with_capacity(self.sources.len());

@@ -1,4 +1,5 @@
-//! The driver: decides when an epoch is closed, and carries it from the lanes' reports to the commit while the lanes read the next one.
+//! The driver: decides when an epoch is closed, and carries it from the lanes' reports to the commit while the lanes
+//! read the next one.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -73,7 +74,10 @@ pub async fn run(plan: Arc<Plan>, options: &Options, signal: watch::Receiver<Sig
         let _ = tell.send(handle.block_on(run_within(plan, options, signal, watched)));
     };
     let exhausted = memory.watch().map_err(|e| Failure::retry(format!("watch the memory: {e}")))?;
-    std::thread::Builder::new().name("driver".into()).spawn(work).map_err(|e| Failure::retry(format!("start the driver: {e}")))?;
+    std::thread::Builder::new()
+        .name("driver".into())
+        .spawn(work)
+        .map_err(|e| Failure::retry(format!("start the driver: {e}")))?;
     let ended = tokio::select! {
         ended = ended => ended.unwrap_or_else(|_| Err(Failure::bug("the driver panicked; the log says where"))),
         Ok(failure) = exhausted => Err(failure),
@@ -81,7 +85,12 @@ pub async fn run(plan: Arc<Plan>, options: &Options, signal: watch::Receiver<Sig
     ended.map(|summary| Summary { memory_bytes_max: memory.used_bytes_max(), ..summary })
 }
 
-async fn run_within(plan: Arc<Plan>, options: Options, mut signal: watch::Receiver<Signal>, memory: Arc<Memory>) -> Result<Summary> {
+async fn run_within(
+    plan: Arc<Plan>,
+    options: Options,
+    mut signal: watch::Receiver<Signal>,
+    memory: Arc<Memory>,
+) -> Result<Summary> {
     let began = Instant::now();
     let mut running = tokio::select! {
         started = start(plan, &options, memory) => started?,
@@ -107,7 +116,8 @@ impl Running {
         self.begin_epoch();
         self.observer.ready();
         self.standing.has_begun();
-        // The process before may have ended between its last commit and telling Kafka's tools of it; a quiet topic brings no epoch that would.
+        // The process before may have ended between its last commit and telling Kafka's tools of it; a quiet topic
+        // brings no epoch that would.
         self.sources.iter().for_each(SourceRun::publish);
         loop {
             let due = self.wait_until_due(opened, signal).await?;
@@ -148,7 +158,9 @@ impl Running {
     /// The watermarks of the keyed steps at the start of the next epoch go out, and the lanes read.
     fn begin_epoch(&self) {
         let sources_us = self.watermarks_us();
-        let of_edges = |lane: &LaneStage| lane.edges.iter().map(|edge| self.graph.flow().inputs_us(edge.step, &sources_us)).collect();
+        let of_edges = |lane: &LaneStage| {
+            lane.edges.iter().map(|edge| self.graph.flow().inputs_us(edge.step, &sources_us)).collect()
+        };
         self.lanes.begin(&self.graph.stages.lanes.iter().map(of_edges).collect::<Vec<_>>());
     }
 
@@ -211,7 +223,8 @@ impl Running {
         }
     }
 
-    /// A run that has an end and comes no closer to it waits for a store, or for leaders. Stores have their own deadlines.
+    /// A run that has an end and comes no closer to it waits for a store, or for leaders. Stores have their own
+    /// deadlines.
     ///
     /// # Errors
     /// `Retry`, with the partitions whose leaders do not answer.
@@ -221,8 +234,10 @@ impl Running {
             if !without.is_empty() {
                 let partitions: Vec<_> = without.iter().map(ToString::to_string).collect();
                 return Err(Failure::retry(format!(
-                    "source {}: this run can't come to its end: nothing was read for {:?} (--give-up-after), and no leader answers for {}; what \
-                     was read before is committed, and the next start goes on from there: see what became of the brokers that hold these \
+                    "source {}: this run can't come to its end: nothing was read for {:?} (--give-up-after), and no \
+                     leader answers for {}; what \
+                     was read before is committed, and the next start goes on from there: see what became of the \
+                     brokers that hold these \
                      partitions",
                     quoted(source.name()),
                     self.give_up_after,
@@ -233,7 +248,13 @@ impl Running {
         Ok(())
     }
 
-    async fn decide_and_commit(&mut self, closed: Closed, mut parts: Parts, until_reached: bool, summary: &mut Summary) -> Result<()> {
+    async fn decide_and_commit(
+        &mut self,
+        closed: Closed,
+        mut parts: Parts,
+        until_reached: bool,
+        summary: &mut Summary,
+    ) -> Result<()> {
         let began = Instant::now();
         let lanes_uploaded = began - closed.at;
         // After the epoch was read: what it took in came from the topic that this look sees.
@@ -261,8 +282,14 @@ impl Running {
             until.reached = until_reached;
         }
         let key_groups = (0, weir_plan::key_group::KEY_GROUPS);
-        let task =
-            Task { id: 0, key_groups, state: saved.files, compacting: saved.compacting, steps: keyed.steps, rows_bad: keyed.bad.counts };
+        let task = Task {
+            id: 0,
+            key_groups,
+            state: saved.files,
+            compacting: saved.compacting,
+            steps: keyed.steps,
+            rows_bad: keyed.bad.counts,
+        };
         let (clock_us, sources) = (closed.clock_us, closed.sources);
         let decision = DataEpoch { clock_us, sources, tasks: vec![task], committables, until: self.until.clone() };
         let manifest = self.writer.commit(decision, &self.sinks).await?.clone();

@@ -1,4 +1,5 @@
-//! The collection of the checkpoint's garbage, beside the epochs: one at a time, with a bound, and nothing waits for it but the end of a run.
+//! The collection of the checkpoint's garbage, beside the epochs: one at a time, with a bound, and nothing waits for it
+//! but the end of a run.
 
 use std::time::Duration;
 

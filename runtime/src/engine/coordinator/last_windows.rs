@@ -1,6 +1,7 @@
-//! Windows that no record would ever close: the last ones of a quiet topic (`eventTime.closeIdleWindowsAfter`), and those that are open when
-//! an AvailableNow run ends (`trigger.onEnd: EmitAll`). The driver says what the clock shows, the workers say when what they hold leaves; they are asked only
-//! where it matters. Each gives how far the watermark is to go beyond what the records say, and why.
+//! Windows that no record would ever close: the last ones of a quiet topic (`eventTime.closeIdleWindowsAfter`), and
+//! those that are open when an AvailableNow run ends (`trigger.onEnd: EmitAll`). The driver says what the clock shows,
+//! the workers say when what they hold leaves; they are asked only where it matters. Each gives how far the watermark
+//! is to go beyond what the records say, and why.
 
 use std::time::Duration;
 
@@ -11,9 +12,14 @@ use crate::checkpoint::manifest::MovedBy;
 use crate::engine::worker::Workers;
 use crate::failure::Result;
 
-/// What the clock closes of a source, once every one of its partitions has been at its end without a record for so long (`None`: not all are). `workers`
-/// have not taken in the epoch's own rows yet: what they open waits for a later epoch.
-pub async fn by_clock(workers: &mut Workers, source: usize, clock_us: i64, quiet_for: Option<Duration>) -> Result<Option<(i64, MovedBy)>> {
+/// What the clock closes of a source, once every one of its partitions has been at its end without a record for so long
+/// (`None`: not all are). `workers` have not taken in the epoch's own rows yet: what they open waits for a later epoch.
+pub async fn by_clock(
+    workers: &mut Workers,
+    source: usize,
+    clock_us: i64,
+    quiet_for: Option<Duration>,
+) -> Result<Option<(i64, MovedBy)>> {
     let Some(limit_us) = limit_by_clock_us(workers.plan(), source, clock_us, quiet_for) else { return Ok(None) };
     Ok(workers.leaves_by(source, limit_us).await?.map(|at_us| (at_us, MovedBy::Clock)))
 }

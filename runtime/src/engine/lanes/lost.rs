@@ -1,4 +1,5 @@
-//! What a lane does when Kafka no longer has what it was to read: gaps in front of it, a log that goes back, a log that ends too early.
+//! What a lane does when Kafka no longer has what it was to read: gaps in front of it, a log that goes back, a log that
+//! ends too early.
 
 use std::time::Duration;
 
@@ -7,21 +8,24 @@ use weir_plan::plan::OnLostOffsets;
 use crate::checkpoint::manifest::OffsetRange;
 use crate::failure::{Failure, Result};
 
-/// A log that ends before the end that an AvailableNow run took at its start may have been cut, if it still does after this long: a new leader may
-/// know a lower end for a moment (KIP-207). Then the leader is asked, each time this has passed.
+/// A log that ends before the end that an AvailableNow run took at its start may have been cut, if it still does after
+/// this long: a new leader may know a lower end for a moment (KIP-207). Then the leader is asked, each time this has
+/// passed.
 pub const CUT_AFTER: Duration = Duration::from_secs(10);
 
-/// The gap in front of `next`, if there is one, after all below `taken_in` was taken in and `wanted` came next for the client. (Between the two
-/// lie offsets that are no records: transactions' markers.) Reading never goes on at an earlier offset: its number was taken in already,
-/// with another record.
+/// The gap in front of `next`, if there is one, after all below `taken_in` was taken in and `wanted` came next for the
+/// client. (Between the two lie offsets that are no records: transactions' markers.) Reading never goes on at an
+/// earlier offset: its number was taken in already, with another record.
 ///
 /// # Errors
 /// `Config`: the log goes back.
 pub fn gap(partition: &str, taken_in: i64, wanted: i64, next: i64) -> Result<Option<OffsetRange>> {
     if next < taken_in {
         return Err(Failure::config(format!(
-            "{partition}: offset {taken_in} comes next, but Kafka's log goes back to {next}: it was cut (an unclean election of a leader) or \
-             made anew, and records that this checkpoint has counted are gone; spec.stateAction with discard: {{offsets: StartFrom}} \
+            "{partition}: offset {taken_in} comes next, but Kafka's log goes back to {next}: it was cut (an unclean \
+             election of a leader) or \
+             made anew, and records that this checkpoint has counted are gone; spec.stateAction with discard: \
+             {{offsets: StartFrom}} \
              reads it from startFrom on"
         )));
     }
@@ -29,8 +33,8 @@ pub fn gap(partition: &str, taken_in: i64, wanted: i64, next: i64) -> Result<Opt
     Ok((start < next).then_some(OffsetRange { start, end: next }))
 }
 
-/// Whether the log was cut before the end of a run, by the word of its leader, asked just now. That nothing more came is no evidence: a leader that is out
-/// of reach sends nothing, nor does one that can't read what it has.
+/// Whether the log was cut before the end of a run, by the word of its leader, asked just now. That nothing more came
+/// is no evidence: a leader that is out of reach sends nothing, nor does one that can't read what it has.
 #[must_use]
 pub fn is_cut(log_end: Option<i64>, bound: i64) -> bool {
     log_end.is_some_and(|end| end < bound)
@@ -43,8 +47,10 @@ pub fn is_cut(log_end: Option<i64>, bound: i64) -> bool {
 pub fn end_of_run(partition: &str, end: i64, bound: i64, policy: OnLostOffsets) -> Result<i64> {
     if policy == OnLostOffsets::Fail {
         return Err(Failure::config(format!(
-            "{partition}: this run was to end at offset {bound}, where Kafka's log ended when it began, but now the log ends at {end}: it was \
-             cut (an unclean election of a leader) or made anew, and `onLostOffsets` is Fail; Earliest or Latest ends the run there, without \
+            "{partition}: this run was to end at offset {bound}, where Kafka's log ended when it began, but now the \
+             log ends at {end}: it was \
+             cut (an unclean election of a leader) or made anew, and `onLostOffsets` is Fail; Earliest or Latest ends \
+             the run there, without \
              the records that are lost"
         )));
     }
@@ -71,7 +77,10 @@ mod tests {
         assert_eq!(gap("rides-0", 10, 10, 10), Ok(None));
         let refused = gap("rides-0", 10, 10, 4).unwrap_err();
         assert_eq!(refused.remedy, Remedy::Config);
-        assert!(refused.message.starts_with("rides-0: offset 10 comes next, but Kafka's log goes back to 4"), "{refused}");
+        assert!(
+            refused.message.starts_with("rides-0: offset 10 comes next, but Kafka's log goes back to 4"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The lanes of all sources as the coordinator sees them: threads that are told to begin and to close, and that answer within a deadline.
+//! The lanes of all sources as the coordinator sees them: threads that are told to begin and to close, and that answer
+//! within a deadline.
 
 mod lane;
 mod lost;
@@ -17,7 +18,8 @@ use self::lane::{Command, Lane, LaneMessage, Reports};
 pub use self::open_epoch::OpenEpoch;
 use crate::failure::{Failure, Result};
 
-/// A lane answers within a poll and a batch; longer only while a sink that is away holds it up, and the sink gives up before this.
+/// A lane answers within a poll and a batch; longer only while a sink that is away holds it up, and the sink gives up
+/// before this.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(15 * 60);
 
 /// A lane that waits for an epoch to begin looks whether it is to end many times in this.
@@ -61,9 +63,9 @@ impl Lanes {
                 .spawn(move || {
                     // Without this the driver would wait for a lane that is no more, as long as there are others.
                     let ended = catch_unwind(AssertUnwindSafe(|| work(&commands_of_lane, &report)));
-                    if let Err(failure) =
-                        ended.unwrap_or_else(|panic| Err(Failure::bug(format!("lane {i} panicked: {}", panics::said(&*panic)))))
-                    {
+                    if let Err(failure) = ended.unwrap_or_else(|panic| {
+                        Err(Failure::bug(format!("lane {i} panicked: {}", panics::said(&*panic))))
+                    }) {
                         // The driver may be gone already, and then nobody needs to know.
                         let _ = report.blocking_send(Err(failure));
                     }
@@ -78,7 +80,8 @@ impl Lanes {
         self.lanes.len() as u64
     }
 
-    /// Opens an epoch: `before_us` has, per source and per edge from its lanes to a keyed step, the watermarks of the step's inputs.
+    /// Opens an epoch: `before_us` has, per source and per edge from its lanes to a keyed step, the watermarks of the
+    /// step's inputs.
     pub fn begin(&self, before_us: &[Vec<Vec<Option<i64>>>]) {
         self.epoch.reset();
         for lane in &self.lanes {
@@ -95,7 +98,9 @@ impl Lanes {
         let mut reports = Vec::with_capacity(self.lanes.len());
         while reports.len() < self.lanes.len() {
             let message = tokio::time::timeout(CLOSE_DEADLINE, self.reports.recv());
-            let message = message.await.map_err(|_| Failure::bug(format!("a lane did not close its epoch within {CLOSE_DEADLINE:?}")))?;
+            let message = message
+                .await
+                .map_err(|_| Failure::bug(format!("a lane did not close its epoch within {CLOSE_DEADLINE:?}")))?;
             reports.push(message.unwrap_or_else(|| Err(Failure::bug("a lane ended without reporting a result")))?);
         }
         Ok(reports)
@@ -106,7 +111,9 @@ impl Lanes {
         self.epoch.stop();
         // A lane's end of this goes with its thread, after all that it had.
         let ended = async { while self.reports.recv().await.is_some() {} };
-        tokio::time::timeout(END_DEADLINE, ended).await.map_err(|_| Failure::bug(format!("a lane did not end within {END_DEADLINE:?}")))
+        tokio::time::timeout(END_DEADLINE, ended)
+            .await
+            .map_err(|_| Failure::bug(format!("a lane did not end within {END_DEADLINE:?}")))
     }
 
     /// Resolves when a lane fails while an epoch is open.
@@ -119,8 +126,8 @@ impl Lanes {
     }
 }
 
-/// Lanes end at their next look. They are not waited for: one may be held up by a sink that is away, and nothing that it has read since the
-/// last epoch counts.
+/// Lanes end at their next look. They are not waited for: one may be held up by a sink that is away, and nothing that
+/// it has read since the last epoch counts.
 impl Drop for Lanes {
     fn drop(&mut self) {
         self.epoch.stop();

@@ -1,4 +1,5 @@
-//! The epoch that is open: what all lanes and the driver look at while records are read. Counters, a limit, and a bell for the driver.
+//! The epoch that is open: what all lanes and the driver look at while records are read. Counters, a limit, and a bell
+//! for the driver.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -56,7 +57,10 @@ impl OpenEpoch {
     /// What other lanes look at, that go on after these.
     #[must_use]
     pub fn of_other_lanes(&self) -> Self {
-        Self { first_record: self.first_record.clone(), ..Self::new(self.limits, self.partials_bytes_max, Arc::clone(&self.memory)) }
+        Self {
+            first_record: self.first_record.clone(),
+            ..Self::new(self.limits, self.partials_bytes_max, Arc::clone(&self.memory))
+        }
     }
 
     /// A lane has lost a topic: the driver is to look what there is.
@@ -79,7 +83,8 @@ impl OpenEpoch {
         self.changed.notify_one();
     }
 
-    /// Reads the clock. Never back: what a lane found to be in time must be so by the epoch's reading, too, which comes later.
+    /// Reads the clock. Never back: what a lane found to be in time must be so by the epoch's reading, too, which comes
+    /// later.
     pub fn clock_us(&self) -> i64 {
         let now = crate::engine::now_us();
         self.clock_us.fetch_max(now, Ordering::Relaxed).max(now)
@@ -90,8 +95,8 @@ impl OpenEpoch {
         self.records.load(Ordering::Relaxed)
     }
 
-    /// Offsets were lost: that is decided and told before more is read, whenever the trigger would be, and no epoch has more than one gap per
-    /// partition.
+    /// Offsets were lost: that is decided and told before more is read, whenever the trigger would be, and no epoch has
+    /// more than one gap per partition.
     pub fn close_early(&self) {
         self.early.store(true, Ordering::Relaxed);
         self.changed.notify_one();
@@ -101,11 +106,15 @@ impl OpenEpoch {
     pub fn is_full(&self) -> bool {
         let early = self.early.load(Ordering::Relaxed);
         let bytes = self.bytes.load(Ordering::Relaxed);
-        early || self.records() >= self.limits.records_per_epoch || bytes >= self.limits.bytes_per_epoch || self.holds_too_much()
+        early
+            || self.records() >= self.limits.records_per_epoch
+            || bytes >= self.limits.bytes_per_epoch
+            || self.holds_too_much()
     }
 
-    /// Partial aggregates take up their share, or so much that their merge would not fit into the memory that is left: the epoch's end merges
-    /// them. What else the memory is full of is no reason to close it, since its end would give none of that back.
+    /// Partial aggregates take up their share, or so much that their merge would not fit into the memory that is left:
+    /// the epoch's end merges them. What else the memory is full of is no reason to close it, since its end would give
+    /// none of that back.
     fn holds_too_much(&self) -> bool {
         let held = self.partials_bytes.load(Ordering::Relaxed);
         held >= self.partials_bytes_max.min(self.memory.partials_bytes())

@@ -1,5 +1,6 @@
-//! The set of a pipeline's sinks, which commits what a manifest says that each is to commit. A manifest becomes a plain value for that: the room of the
-//! sinks does not know its format. Idempotent: what a sink remembers of the lineage decides.
+//! The set of a pipeline's sinks, which commits what a manifest says that each is to commit. A manifest becomes a plain
+//! value for that: the room of the sinks does not know its format. Idempotent: what a sink remembers of the lineage
+//! decides.
 
 use std::collections::BTreeMap;
 
@@ -63,17 +64,28 @@ impl SinkSet {
             let (name, sink) = name
                 .and_then(|name| Some((name, self.sinks.get(name)?)))
                 .ok_or_else(|| Failure::bug(format!("rows were written for the sink {index}, and there is none")))?;
-            if let Some(Sealed { rows, payload: writing::Payload { kind, body } }) = sink.lock().await.seal(parts).await? {
+            if let Some(Sealed { rows, payload: writing::Payload { kind, body } }) =
+                sink.lock().await.seal(parts).await?
+            {
                 committables.push(Committable { sink: name.clone(), rows, payload: Payload { kind, body } });
             }
         }
         Ok(committables)
     }
 
-    /// Where a sink's rows of this epoch go, by the document of the time; none if the document has another place for it now.
-    fn current<'a>(&'a self, manifest: &'a Manifest, committable: &Committable) -> Result<(&'a PinnedSink, Option<&'a Open>)> {
+    /// Where a sink's rows of this epoch go, by the document of the time; none if the document has another place for it
+    /// now.
+    fn current<'a>(
+        &'a self,
+        manifest: &'a Manifest,
+        committable: &Committable,
+    ) -> Result<(&'a PinnedSink, Option<&'a Open>)> {
         let pinned = manifest.sinks.iter().find(|pinned| pinned.name == committable.sink).ok_or_else(|| {
-            Failure::bug(format!("epoch {} has rows for {} and does not name its table", manifest.epoch, quoted(&committable.sink)))
+            Failure::bug(format!(
+                "epoch {} has rows for {} and does not name its table",
+                manifest.epoch,
+                quoted(&committable.sink)
+            ))
         })?;
         let writes_there = self.of.plan.sinks.iter().any(|s| s.name == pinned.name && s.uri() == pinned.place);
         Ok((pinned, self.sinks.get(&pinned.name).filter(|_| writes_there)))
@@ -86,11 +98,16 @@ impl SinkSet {
             (pinned, None) => match self.open_former(pinned).await? {
                 Some(mut sink) => self.commit_to(&mut *sink, manifest, committable, pinned).await,
                 None if self.may_give_up(manifest) => {
-                    tracing::warn!("{}: there is no table at {} any more", given_up(manifest, committable), pinned.place);
+                    tracing::warn!(
+                        "{}: there is no table at {} any more",
+                        given_up(manifest, committable),
+                        pinned.place
+                    );
                     Ok(Landed::GivenUp)
                 }
                 None => Err(Failure::config(format!(
-                    "rows that were decided for {}, which the document no longer names, are to be committed before anything else, and there is \
+                    "rows that were decided for {}, which the document no longer names, are to be committed before \
+                     anything else, and there is \
                      no table: put it back, or give these rows up with a new spec.stateAction (`discard` or `restore`)",
                     pinned.place
                 ))),
@@ -108,7 +125,13 @@ impl SinkSet {
         sink.lock().await.ready(&self.decided(manifest, &committable.sink), &payload_of(committable)).await
     }
 
-    async fn commit_to(&self, to: &mut dyn Sink, manifest: &Manifest, committable: &Committable, pinned: &PinnedSink) -> Result<Landed> {
+    async fn commit_to(
+        &self,
+        to: &mut dyn Sink,
+        manifest: &Manifest,
+        committable: &Committable,
+        pinned: &PinnedSink,
+    ) -> Result<Landed> {
         let (sink, epoch, rows) = (&committable.sink, manifest.epoch, committable.rows);
         if to.pin().id != pinned.id {
             // Only a state action lets a pipeline start on a table that was made anew.
@@ -145,7 +168,8 @@ impl SinkSet {
     async fn open_former(&self, pinned: &PinnedSink) -> Result<Option<Box<dyn Sink>>> {
         sink::former(&pin_of(pinned), &self.of).await.map_err(|e| {
             e.context(format_args!(
-                "rows that were decided for {}, which the document no longer names, are to be committed before anything else",
+                "rows that were decided for {}, which the document no longer names, are to be committed before \
+                 anything else",
                 pinned.place
             ))
         })

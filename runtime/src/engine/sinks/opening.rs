@@ -1,5 +1,5 @@
-//! The sinks of a starting process. Those that are there are opened and checked first; those that are not are made last, when nothing else can
-//! refuse the start: what is refused leaves nothing behind.
+//! The sinks of a starting process. Those that are there are opened and checked first; those that are not are made
+//! last, when nothing else can refuse the start: what is refused leaves nothing behind.
 
 use std::sync::Arc;
 

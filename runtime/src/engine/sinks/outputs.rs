@@ -1,5 +1,5 @@
-//! The sinks that some threads write to, lanes or workers, as the driver sees them: what was written of each epoch, and the reason when one can't go
-//! on.
+//! The sinks that some threads write to, lanes or workers, as the driver sees them: what was written of each epoch, and
+//! the reason when one can't go on.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,8 @@ impl SinkOutputs {
         futures::future::select_all(failures).await.0
     }
 
-    /// Why a lane or a worker has failed. One that could not write to its sink does not know, the sink does; a reason of its own stands.
+    /// Why a lane or a worker has failed. One that could not write to its sink does not know, the sink does; a reason
+    /// of its own stands.
     pub fn reason(&mut self, of_thread: Failure) -> Failure {
         if !is_gone(&of_thread) {
             return of_thread;

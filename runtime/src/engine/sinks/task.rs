@@ -1,8 +1,10 @@
-//! A sink that threads write to, all lanes that lead to it or all workers: a task that hands the batches of one epoch to a writer of the sink's. The
-//! queue before it is bounded in bytes; a full one stops the threads, and so the fetching of lanes.
+//! A sink that threads write to, all lanes that lead to it or all workers: a task that hands the batches of one epoch
+//! to a writer of the sink's. The queue before it is bounded in bytes; a full one stops the threads, and so the
+//! fetching of lanes.
 //!
-//! The task ends in one of two ways. Either it fails, and then it says why, before any thread can notice that it takes no more. Or all threads have
-//! let go of their inputs, and then it ends without a reason, because the reason is theirs: nothing here may speak before them.
+//! The task ends in one of two ways. Either it fails, and then it says why, before any thread can notice that it takes
+//! no more. Or all threads have let go of their inputs, and then it ends without a reason, because the reason is
+//! theirs: nothing here may speak before them.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -39,7 +41,10 @@ pub struct SinkOutput {
 impl SinkOutput {
     /// What was written of the epoch that all threads have ended; `None` if they had no rows.
     pub async fn next(&mut self) -> Result<Option<Part>> {
-        self.epochs.recv().await.unwrap_or_else(|| Err(Failure::bug("the sink task exited before it reported what it wrote of an epoch")))
+        self.epochs
+            .recv()
+            .await
+            .unwrap_or_else(|| Err(Failure::bug("the sink task exited before it reported what it wrote of an epoch")))
     }
 
     /// Why the sink has stopped, if it failed. Threads only see that it takes no more.
@@ -84,7 +89,8 @@ pub fn is_gone(of_thread: &Failure) -> bool {
     *of_thread == gone()
 }
 
-/// Starts the task of one sink, which so many threads write to and whose writers get `slot`; `queue_bytes` of rows may wait.
+/// Starts the task of one sink, which so many threads write to and whose writers get `slot`; `queue_bytes` of rows may
+/// wait.
 pub fn spawn(writers: Arc<dyn Writers>, slot: Slot, threads: usize, queue_bytes: u64) -> (SinkInput, SinkOutput) {
     let (queue, mut messages) = mpsc::unbounded_channel();
     let (results, epochs) = mpsc::channel(1);
@@ -93,7 +99,8 @@ pub fn spawn(writers: Arc<dyn Writers>, slot: Slot, threads: usize, queue_bytes:
     let input = SinkInput { queue, room: Arc::clone(&room), room_kib, handle: Handle::current() };
     tokio::spawn(async move {
         let worked = AssertUnwindSafe(work(&*writers, &slot, threads, &mut messages, &results)).catch_unwind().await;
-        let worked = worked.unwrap_or_else(|panic| Err(Failure::bug(format!("the sink task panicked: {}", panics::said(&*panic)))));
+        let worked = worked
+            .unwrap_or_else(|panic| Err(Failure::bug(format!("the sink task panicked: {}", panics::said(&*panic)))));
         if let Err(failure) = worked {
             // The reason first: the driver looks for it when a thread says that the sink is gone.
             let _ = results.send(Err(failure)).await;
@@ -165,7 +172,9 @@ mod tests {
     /// As a lane's thread does it.
     async fn write_epoch(input: &SinkInput) -> Result<()> {
         let input = input.clone();
-        tokio::task::spawn_blocking(move || input.send(rides(&[(1, None, None)])).and_then(|()| input.end_epoch())).await.unwrap()
+        tokio::task::spawn_blocking(move || input.send(rides(&[(1, None, None)])).and_then(|()| input.end_epoch()))
+            .await
+            .unwrap()
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -197,7 +206,10 @@ mod tests {
         let bad = Failure::data("the record at rides-0 offset 7 can't be processed");
         assert_eq!(sinks.reason(bad.clone()), bad);
         let explained = sinks.reason(gone);
-        assert!(explained.message.starts_with("sink `silver`: ") && explained.message.contains("given up"), "{explained}");
+        assert!(
+            explained.message.starts_with("sink `silver`: ") && explained.message.contains("given up"),
+            "{explained}"
+        );
     }
 
     #[tokio::test(flavor = "multi_thread")]
@@ -209,7 +221,8 @@ mod tests {
         // Without the required column `n`.
         let unfit = rides(&[(1, None, None)]).project(&[1, 2]).unwrap();
         tokio::task::spawn_blocking(move || input.send(unfit)).await.unwrap().unwrap();
-        let failure = tokio::time::timeout(Duration::from_secs(10), sinks.failed()).await.expect("the failure was reported");
+        let failure =
+            tokio::time::timeout(Duration::from_secs(10), sinks.failed()).await.expect("the failure was reported");
         assert_eq!(failure.remedy, Remedy::Data);
         assert!(failure.message.starts_with("sink `silver`: rows do not fit the table"), "{failure}");
     }
@@ -241,7 +254,8 @@ mod tests {
         let _all_others = Arc::clone(&input.room).acquire_many_owned(input.room_kib - 1).await.unwrap();
         let _row = input.queue.send(Message::Rows { rows: rides(&[(1, None, None)]), _room: one });
         input.end_epoch().unwrap();
-        let waiting = tokio::time::timeout(Duration::from_secs(10), write_epoch(&input)).await.expect("the lane was let go");
+        let waiting =
+            tokio::time::timeout(Duration::from_secs(10), write_epoch(&input)).await.expect("the lane was let go");
         assert_eq!(waiting.map_err(|f| f.remedy), Err(Remedy::Retry));
         let failure = output.next().await.err().unwrap();
         assert_eq!(failure.remedy, Remedy::Retry);

@@ -1,15 +1,21 @@
-//! `badRecords.maxPerMillion`: how many of a million records may be bad before the pipeline stops. Pure; where the count is, is in the
-//! manifests, so that a restart does not begin it anew.
+//! `badRecords.maxPerMillion`: how many of a million records may be bad before the pipeline stops. Pure; where the
+//! count is, is in the manifests, so that a restart does not begin it anew.
 
 use crate::checkpoint::manifest::{BadShare, SourceCounts};
 
 const MILLION: u64 = 1_000_000;
 
-/// Takes an epoch into the count, with the offsets of which nothing could be read, which begins anew after a million records: what was fine for years must not pay for what comes now.
+/// Takes an epoch into the count, with the offsets of which nothing could be read, which begins anew after a million
+/// records: what was fine for years must not pay for what comes now.
 ///
 /// # Errors
 /// The count, if there are too many.
-pub fn advance(before: BadShare, counts: &SourceCounts, unreadable: u64, max_per_million: u64) -> Result<BadShare, BadShare> {
+pub fn advance(
+    before: BadShare,
+    counts: &SourceCounts,
+    unreadable: u64,
+    max_per_million: u64,
+) -> Result<BadShare, BadShare> {
     let now = BadShare { read: before.read + counts.read + unreadable, bad: before.bad + counts.bad() + unreadable };
     let allowed = u128::from(max_per_million) * u128::from(now.read.max(MILLION)) / u128::from(MILLION);
     match u128::from(now.bad) > allowed {

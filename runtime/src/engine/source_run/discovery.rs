@@ -1,10 +1,12 @@
-//! Looks for partitions and topics that came or went while a pipeline runs. Off the hot path: the brokers are asked beside the lanes, with a
-//! deadline, and only what has changed reaches the driver, which then closes the epoch in hand and reads on over another assignment.
+//! Looks for partitions and topics that came or went while a pipeline runs. Off the hot path: the brokers are asked
+//! beside the lanes, with a deadline, and only what has changed reaches the driver, which then closes the epoch in hand
+//! and reads on over another assignment.
 //!
-//! A watermark moves only if a look that was asked at most `watermarkDelay` before the epoch was closed has found nothing new. So the first records
-//! of a new partition are in time: they came after that look, so they are not older than it, while the watermark is that delay behind records
-//! that had been read by the close. (This needs producers whose event times are those of producing, and one cluster that tells all its clients
-//! of a partition at once.) Looks beside the lanes are as frequent as that takes; where the delay is too short for them, the close asks.
+//! A watermark moves only if a look that was asked at most `watermarkDelay` before the epoch was closed has found
+//! nothing new. So the first records of a new partition are in time: they came after that look, so they are not older
+//! than it, while the watermark is that delay behind records that had been read by the close. (This needs producers
+//! whose event times are those of producing, and one cluster that tells all its clients of a partition at once.) Looks
+//! beside the lanes are as frequent as that takes; where the delay is too short for them, the close asks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -60,17 +62,28 @@ pub struct Discovery {
 }
 
 impl Discovery {
-    /// Looks again and again, at least `every` so often, for a source whose watermark is `delay` behind its records. The start has looked at
-    /// `complete_at`.
+    /// Looks again and again, at least `every` so often, for a source whose watermark is `delay` behind its records.
+    /// The start has looked at `complete_at`.
     #[must_use]
     pub fn new(input: Arc<KafkaInput>, every: Option<Duration>, delay: Duration, complete_at: Instant) -> Self {
         let every = every.filter(|_| input.may_find_more()).map(|every| every.min((delay / 2).max(EVERY_MIN)));
         let (now, wait) = (Instant::now(), every.unwrap_or_default());
-        Self { input, every, delay, complete_at, close_asks_at: now, looked_at: now, wait, under_way: None, found: None, in_doubt: false }
+        Self {
+            input,
+            every,
+            delay,
+            complete_at,
+            close_asks_at: now,
+            looked_at: now,
+            wait,
+            under_way: None,
+            found: None,
+            in_doubt: false,
+        }
     }
 
-    /// Whether the watermark of an epoch that was closed at `at` may move: by the brokers' word, nothing has come lately that is not among the
-    /// partitions that are `read`.
+    /// Whether the watermark of an epoch that was closed at `at` may move: by the brokers' word, nothing has come
+    /// lately that is not among the partitions that are `read`.
     ///
     /// # Errors
     /// `Bug`.
@@ -112,7 +125,8 @@ impl Discovery {
         self.wait = self.wait.min(SOON);
     }
 
-    /// Resolves when something is not as `reading` has it (`ids` by topic): [`Self::take`] has what. May be dropped and called again.
+    /// Resolves when something is not as `reading` has it (`ids` by topic): [`Self::take`] has what. May be dropped and
+    /// called again.
     ///
     /// # Errors
     /// `Config`: a topic that is read was made anew.
@@ -166,9 +180,11 @@ struct Known {
 
 fn look(input: &KafkaInput, known: &Known) -> Result<Changes> {
     let topics = known.partitions.iter().map(|p| p.topic.clone()).collect();
-    // What is wrong with a topic that is read, its lane finds out and says; one broker that knows less than the others is no reason to end.
+    // What is wrong with a topic that is read, its lane finds out and says; one broker that knows less than the others
+    // is no reason to end.
     let found = input.look(&topics, DEADLINE).map_err(|failure| Failure::retry(failure.message))?;
-    // The ids before the offsets: what is read from there on came from these topics, or the watch notices that it did not.
+    // The ids before the offsets: what is read from there on came from these topics, or the watch notices that it did
+    // not.
     let ids = ids(input, known, &found.topics())?;
     topic_watch::check_same(&known.ids, &ids)?;
     let new = unknown(known, found.partitions);
@@ -215,9 +231,12 @@ mod tests {
         };
         let input = Arc::new(KafkaInput::connect(&source, "test").unwrap());
         let mut discovery = Discovery::new(input, Some(Duration::from_secs(3600)), Duration::ZERO, Instant::now());
-        let read = |topics: &[&str]| topics.iter().map(|topic| TopicPartition { topic: (*topic).to_owned(), partition: 0 }).collect();
+        let read = |topics: &[&str]| {
+            topics.iter().map(|topic| TopicPartition { topic: (*topic).to_owned(), partition: 0 }).collect()
+        };
         let mut answered = async |topics: &[&str], wanted: bool| {
-            // A close is not held up by a broker that is slow to answer; it is then held to be incomplete, and asked again.
+            // A close is not held up by a broker that is slow to answer; it is then held to be incomplete, and asked
+            // again.
             let until = Instant::now() + Duration::from_secs(20);
             loop {
                 let is_complete = discovery.is_complete(Instant::now(), || read(topics)).await.unwrap();
@@ -237,6 +256,10 @@ mod tests {
         let id = |topic: &str, partition| TopicPartition { topic: topic.into(), partition };
         let known = Known { partitions: [id("a", 0), id("b", 0)].into(), ids: BTreeMap::new() };
         assert_eq!(unknown(&known, vec![id("a", 0), id("a", 1), id("c", 0)]), [id("a", 1), id("c", 0)]);
-        assert_eq!(unknown(&known, vec![id("a", 0)]), [], "one that is not listed any more is no news: its topic is asked for by name");
+        assert_eq!(
+            unknown(&known, vec![id("a", 0)]),
+            [],
+            "one that is not listed any more is no news: its topic is asked for by name"
+        );
     }
 }

@@ -1,10 +1,11 @@
-//! Evidence of silence. That nothing has come from a partition for long says nothing by itself: its leader may be out of reach, this process
-//! may have been frozen, its queue may be full. So before a partition counts as idle its leader is asked where its log ends. The question is
-//! asked after the epoch's clock was read, and an answer counts only if it is there within [`FRESH`].
+//! Evidence of silence. That nothing has come from a partition for long says nothing by itself: its leader may be out
+//! of reach, this process may have been frozen, its queue may be full. So before a partition counts as idle its leader
+//! is asked where its log ends. The question is asked after the epoch's clock was read, and an answer counts only if it
+//! is there within [`FRESH`].
 //!
-//! The lanes wait for the answers: what they read meanwhile would belong to no epoch. All leaders are asked at once, which takes as long as one
-//! round trip. One that does not answer costs an epoch [`FRESH`] once: after that it is asked beside the lanes, and its partitions are not idle,
-//! until it answers there.
+//! The lanes wait for the answers: what they read meanwhile would belong to no epoch. All leaders are asked at once,
+//! which takes as long as one round trip. One that does not answer costs an epoch [`FRESH`] once: after that it is
+//! asked beside the lanes, and its partitions are not idle, until it answers there.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use crate::source::kafka::{Ends, KafkaInput};
 
 /// An answer that is older than this when it is looked at is none.
 const FRESH: Duration = Duration::from_secs(1);
-/// What the brokers are given: of a question to several, the answers of all come when the last one is there or this is over.
+/// What the brokers are given: of a question to several, the answers of all come when the last one is there or this is
+/// over.
 const ANSWER_WITHIN: Duration = Duration::from_millis(800);
 /// Between two questions to leaders that did not answer.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
@@ -46,8 +48,8 @@ impl Evidence {
         Self { ask, silent: BTreeSet::new(), asked_again: None, ask_again_at: Instant::now(), fresh: FRESH }
     }
 
-    /// Where the logs of these partitions end; those are left out whose leaders do not say in time. `all` asks also leaders that did not answer
-    /// the last time: where no other epoch follows.
+    /// Where the logs of these partitions end; those are left out whose leaders do not say in time. `all` asks also
+    /// leaders that did not answer the last time: where no other epoch follows.
     ///
     /// # Errors
     /// `Bug`.

@@ -24,12 +24,13 @@ pub enum Because {
     Slowest,
 }
 
-/// The least of the partitions that are not idle; `None` if all are. `not_idle` says why a partition is not idle although it has been quiet
-/// for long.
+/// The least of the partitions that are not idle; `None` if all are. `not_idle` says why a partition is not idle
+/// although it has been quiet for long.
 #[must_use]
 pub fn hold(source: &SourceProgress, not_idle: impl Fn(usize) -> Option<Because>) -> Option<Hold> {
     // One that was never read has no watermark, and comes before all others.
-    let (index, held_by) = source.partitions.iter().enumerate().filter(|(_, p)| !p.idle).min_by_key(|(_, p)| p.watermark_us)?;
+    let (index, held_by) =
+        source.partitions.iter().enumerate().filter(|(_, p)| !p.idle).min_by_key(|(_, p)| p.watermark_us)?;
     let because = not_idle(index).unwrap_or(match held_by.watermark_us {
         None => Because::NotReadYet,
         Some(_) => Because::Slowest,
@@ -88,8 +89,10 @@ mod tests {
     #[test]
     fn an_open_transaction_is_the_reason_only_on_the_partition_that_holds() {
         for (partition, because) in [(0, Because::OpenTransaction), (1, Because::Slowest)] {
-            let held =
-                hold(&source(&[Some(Some(5)), Some(Some(9))]), |index| (index == partition).then_some(Because::OpenTransaction)).unwrap();
+            let held = hold(&source(&[Some(Some(5)), Some(Some(9))]), |index| {
+                (index == partition).then_some(Because::OpenTransaction)
+            })
+            .unwrap();
             assert_eq!((held.partition, held.because), (0, because));
         }
         let never_read = hold(&source(&[Some(None)]), |_| Some(Because::LeaderSilent)).unwrap();

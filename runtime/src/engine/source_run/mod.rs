@@ -1,5 +1,6 @@
-//! One source while the pipeline runs: what it is read from, which topics and partitions there are, how far each was read, and where its
-//! watermark stands. The driver holds one per source of the plan, and asks all of them at each turn of an epoch.
+//! One source while the pipeline runs: what it is read from, which topics and partitions there are, how far each was
+//! read, and where its watermark stands. The driver holds one per source of the plan, and asks all of them at each turn
+//! of an epoch.
 
 mod bad_share;
 mod discovery;
@@ -59,8 +60,8 @@ pub struct ClosedSource {
 }
 
 impl SourceRun {
-    /// Goes on where `progress` ended; a run with `until` ends there. New partitions are looked for `every` so often; `looked_at` is when they
-    /// were last.
+    /// Goes on where `progress` ended; a run with `until` ends there. New partitions are looked for `every` so often;
+    /// `looked_at` is when they were last.
     #[must_use]
     pub fn resume(
         source: &Source,
@@ -72,7 +73,8 @@ impl SourceRun {
     ) -> Self {
         let reading = Reading::resume(source, progress, until);
         if reading.ids().len() == 0 {
-            let more = if until.is_some() { "this run has nothing to read" } else { "the pipeline waits for one to appear" };
+            let more =
+                if until.is_some() { "this run has nothing to read" } else { "the pipeline waits for one to appear" };
             tracing::warn!("source {}: no topic matches `topicPattern`; {more}", quoted(&source.name));
         }
         let delay_us = source.event_time.as_ref().map_or(0, |e| e.watermark_delay_us);
@@ -80,7 +82,12 @@ impl SourceRun {
         let every = until.is_none().then_some(every);
         Self {
             topics: TopicWatch::new(Arc::clone(&input), progress.topic_ids.clone()),
-            discovery: Discovery::new(Arc::clone(&input), every, Duration::from_micros(delay_us.unsigned_abs()), looked_at),
+            discovery: Discovery::new(
+                Arc::clone(&input),
+                every,
+                Duration::from_micros(delay_us.unsigned_abs()),
+                looked_at,
+            ),
             evidence: Evidence::new(Arc::clone(&input)),
             reading,
             input,
@@ -114,7 +121,8 @@ impl SourceRun {
         let published = tokio::task::spawn_blocking(move || input.publish_and_wait(&offsets));
         if tokio::time::timeout(PUBLISH_DEADLINE, published).await.is_err() {
             tracing::warn!(
-                "source {}: the consumer group's offsets could not be published within {PUBLISH_DEADLINE:?}; the checkpoint has them",
+                "source {}: the consumer group's offsets could not be published within {PUBLISH_DEADLINE:?}; the \
+                 checkpoint has them",
                 quoted(self.name())
             );
         }
@@ -171,8 +179,8 @@ impl SourceRun {
         self.topics.check(look).await
     }
 
-    /// Takes in what the lanes of this source report of the epoch in hand, and finds out which partitions are idle at `at`, when the epoch's
-    /// clock was read. The brokers are asked where one may be.
+    /// Takes in what the lanes of this source report of the epoch in hand, and finds out which partitions are idle at
+    /// `at`, when the epoch's clock was read. The brokers are asked where one may be.
     ///
     /// # Errors
     /// A bug, if asking panics.
@@ -196,15 +204,16 @@ impl SourceRun {
         Ok(read)
     }
 
-    /// Closes the epoch in hand: the watermark moves to where the records say, and to `further`, unless there may be partitions that are not
-    /// read yet. The brokers are asked where the last look for some is too old.
+    /// Closes the epoch in hand: the watermark moves to where the records say, and to `further`, unless there may be
+    /// partitions that are not read yet. The brokers are asked where the last look for some is too old.
     ///
     /// # Errors
     /// `Data` if more records are bad than may be.
     pub async fn close(&mut self, read: Read, at: Instant, further: Option<(i64, MovedBy)>) -> Result<ClosedSource> {
         let would_move = self.reading.would_move() || further.is_some();
         let known = || self.reading.ids().cloned().collect();
-        let held_by = if would_move && !self.discovery.is_complete(at, known).await? { Some(HeldBy::Discovery) } else { None };
+        let held_by =
+            if would_move && !self.discovery.is_complete(at, known).await? { Some(HeldBy::Discovery) } else { None };
         let bad = read.counts.bad() + self.reading.unreadable();
         let closed = self.reading.close(read.counts, self.topics.pinned(), held_by);
         let mut progress = closed.map_err(|share| too_many_bad(self.name(), share, read.first_bad.as_deref()))?;
@@ -225,7 +234,8 @@ impl Read {
 
 fn too_many_bad(source: &str, share: BadShare, first: Option<&str>) -> Failure {
     Failure::data(format!(
-        "source {}: {} of the last {} records are bad, more than badRecords.maxPerMillion allows; nothing of this epoch is committed; the \
+        "source {}: {} of the last {} records are bad, more than badRecords.maxPerMillion allows; nothing of this \
+         epoch is committed; the \
          first bad record of it is {}; correct the schema or the producer, or raise maxPerMillion",
         quoted(source),
         share.bad,

@@ -1,5 +1,5 @@
-//! How far a source has been read: the next offset of each partition, and the watermark. Pure; the lanes' reports move it on when an epoch
-//! is closed.
+//! How far a source has been read: the next offset of each partition, and the watermark. Pure; the lanes' reports move
+//! it on when an epoch is closed.
 
 use std::collections::BTreeMap;
 use std::mem::take;
@@ -11,7 +11,9 @@ use weir_plan::plan::Source;
 use super::bad_share;
 use super::hold::{self, Because, Hold};
 use super::watermark::SourceWatermark;
-use crate::checkpoint::manifest::{BadShare, HeldBy, MovedBy, OffsetRange, PartitionProgress, SourceCounts, SourceProgress, Until};
+use crate::checkpoint::manifest::{
+    BadShare, HeldBy, MovedBy, OffsetRange, PartitionProgress, SourceCounts, SourceProgress, Until,
+};
 use crate::engine::lanes::{Assignment, PartitionReport};
 use crate::source::kafka::{Ends, OffsetBounds, Position};
 
@@ -87,7 +89,8 @@ impl Reading {
     /// Goes on where `progress` ended; a run with `until` ends there.
     #[must_use]
     pub fn resume(source: &Source, progress: &SourceProgress, until: Option<&Until>) -> Self {
-        let (delay_us, idle_after_us) = source.event_time.as_ref().map_or((0, 0), |e| (e.watermark_delay_us, e.idle_after_us));
+        let (delay_us, idle_after_us) =
+            source.event_time.as_ref().map_or((0, 0), |e| (e.watermark_delay_us, e.idle_after_us));
         let of_partitions = progress.partitions.iter().map(|p| p.watermark_us).collect();
         let partitions = progress.partitions.iter().map(|p| {
             let id = TopicPartition { topic: p.topic.clone(), partition: p.partition };
@@ -113,7 +116,8 @@ impl Reading {
         self.run_ends
     }
 
-    /// Goes on with partitions that were found, each from its earliest offset, and without topics that are gone. Between two epochs.
+    /// Goes on with partitions that were found, each from its earliest offset, and without topics that are gone.
+    /// Between two epochs.
     pub fn change(&mut self, new: &[(TopicPartition, OffsetBounds)], gone: &[String]) {
         let stays: Vec<bool> = self.partitions.iter().map(|p| !gone.contains(&p.id.topic)).collect();
         self.watermark.retain(&stays);
@@ -126,7 +130,8 @@ impl Reading {
         }
     }
 
-    /// For how long every partition had been at its end, without a record, when the last epoch was closed; none if one was not.
+    /// For how long every partition had been at its end, without a record, when the last epoch was closed; none if one
+    /// was not.
     #[must_use]
     pub fn quiet_for(&self) -> Option<Duration> {
         self.quiet_for
@@ -164,7 +169,12 @@ impl Reading {
 
     #[must_use]
     pub fn positions(&self) -> Vec<Position> {
-        let position = |p: &Partition| Position { partition: p.id.clone(), next: p.next, end: p.bound, leader_epoch: p.leader_epoch };
+        let position = |p: &Partition| Position {
+            partition: p.id.clone(),
+            next: p.next,
+            end: p.bound,
+            leader_epoch: p.leader_epoch,
+        };
         self.partitions.iter().map(position).collect()
     }
 
@@ -207,8 +217,9 @@ impl Reading {
         }
     }
 
-    /// Partitions whose leaders have to say where their logs end: of which nothing has come for so long that they are idle at `at`, if it is true
-    /// that there is nothing to come; and which stand still, for whatever reason, since that may be their leader's silence.
+    /// Partitions whose leaders have to say where their logs end: of which nothing has come for so long that they are
+    /// idle at `at`, if it is true that there is nothing to come; and which stand still, for whatever reason, since
+    /// that may be their leader's silence.
     #[must_use]
     pub fn quiet(&self, at: Instant) -> Vec<TopicPartition> {
         let asked = |i: usize, p: &Partition| !p.is_gone && (self.is_quiet(i, at) || self.stands_still(p, at));
@@ -224,10 +235,13 @@ impl Reading {
 
     /// Whether nothing has come of a partition for long that should be read on.
     fn stands_still(&self, partition: &Partition, at: Instant) -> bool {
-        !partition.waits && !partition.is_at_bound() && at.saturating_duration_since(partition.stands_since) >= self.idle_after
+        !partition.waits
+            && !partition.is_at_bound()
+            && at.saturating_duration_since(partition.stands_since) >= self.idle_after
     }
 
-    /// Finds out which partitions are idle at `at`, when the epoch's clock was read. `ends` is what leaders say that were asked since.
+    /// Finds out which partitions are idle at `at`, when the epoch's clock was read. `ends` is what leaders say that
+    /// were asked since.
     pub fn judge(&mut self, at: Instant, ends: &Ends) {
         for index in 0..self.partitions.len() {
             let is_quiet = self.is_quiet(index, at);
@@ -241,11 +255,13 @@ impl Reading {
                     partition.leader_epoch = end.leader_epoch.or(partition.leader_epoch);
                     (true, None)
                 }
-                // What lies behind is of an open transaction, and may be old when it comes. (Or it has just come in; then the partition is not quiet
-                // any more at the next look.) At the end of a run it is for the next run to read, and not to be late there.
-                Some(end) if is_quiet => {
-                    (false, (end.offset > partition.next && !partition.is_at_bound()).then_some(Because::OpenTransaction))
-                }
+                // What lies behind is of an open transaction, and may be old when it comes. (Or it has just come in;
+                // then the partition is not quiet any more at the next look.) At the end of a run it is for the next
+                // run to read, and not to be late there.
+                Some(end) if is_quiet => (
+                    false,
+                    (end.offset > partition.next && !partition.is_at_bound()).then_some(Because::OpenTransaction),
+                ),
                 _ => (false, None),
             };
         }
@@ -314,7 +330,10 @@ impl Reading {
 }
 
 fn bound_of(until: &Until, source: &str, partition: &TopicPartition) -> i64 {
-    let own = until.ends.iter().find(|e| e.source == source && e.topic == partition.topic && e.partition == partition.partition);
+    let own = until
+        .ends
+        .iter()
+        .find(|e| e.source == source && e.topic == partition.topic && e.partition == partition.partition);
     // A partition that was found after the run's end was fixed belongs to the next run.
     own.map_or(i64::MIN, |e| e.end)
 }

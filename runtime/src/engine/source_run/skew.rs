@@ -1,6 +1,7 @@
-//! Holds back partitions that run ahead of the slowest one in event time (`eventTime.maxSkew`): at a replay, a partition that lags hours
-//! behind would otherwise let the others open hours of windows, which all stay in memory until it has caught up. Flink calls it watermark
-//! alignment (FLIP-182, FLIP-217). It changes when records are read, never what comes out.
+//! Holds back partitions that run ahead of the slowest one in event time (`eventTime.maxSkew`): at a replay, a
+//! partition that lags hours behind would otherwise let the others open hours of windows, which all stay in memory
+//! until it has caught up. Flink calls it watermark alignment (FLIP-182, FLIP-217). It changes when records are read,
+//! never what comes out.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -26,7 +27,10 @@ impl Skew {
     /// `times_us` are the greatest event times of the partitions so far.
     #[must_use]
     pub fn new(max_us: i64, times_us: impl Iterator<Item = Option<i64>>) -> Self {
-        let slot = |time_us: Option<i64>| Slot { time_us: AtomicI64::new(time_us.unwrap_or(NOTHING)), at_end: AtomicBool::new(false) };
+        let slot = |time_us: Option<i64>| Slot {
+            time_us: AtomicI64::new(time_us.unwrap_or(NOTHING)),
+            at_end: AtomicBool::new(false),
+        };
         Self { max_us, partitions: times_us.map(slot).collect() }
     }
 
@@ -38,7 +42,8 @@ impl Skew {
         self.partitions[partition].at_end.store(at_end, Ordering::Relaxed);
     }
 
-    /// Whether a partition is to wait. One that does goes on when half of the lead is gone, so that it does not stop at every batch.
+    /// Whether a partition is to wait. One that does goes on when half of the lead is gone, so that it does not stop at
+    /// every batch.
     #[must_use]
     pub fn must_wait(&self, partition: usize, waits: bool) -> bool {
         let own = self.partitions[partition].time_us.load(Ordering::Relaxed);

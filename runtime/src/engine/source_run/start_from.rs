@@ -1,6 +1,8 @@
-//! Where a pipeline begins that has no checkpoint: `startFrom`, made into one offset per partition. Pure; what the brokers say comes in.
+//! Where a pipeline begins that has no checkpoint: `startFrom`, made into one offset per partition. Pure; what the
+//! brokers say comes in.
 //!
-//! It is resolved once. The first claim pins the offsets, so that a crash before the first epoch skips nothing of `Latest` or of a time.
+//! It is resolved once. The first claim pins the offsets, so that a crash before the first epoch skips nothing of
+//! `Latest` or of a time.
 
 use std::collections::BTreeMap;
 
@@ -33,23 +35,30 @@ pub fn first_offsets(
             StartFrom::Earliest => bounds.low,
             StartFrom::Latest => bounds.end,
             StartFrom::Timestamp { .. } => topics.at_time.get(id).copied().unwrap_or(bounds.end),
-            StartFrom::Offsets(listed) => within(id, listed.get(id).copied().unwrap_or(bounds.end), *bounds, on_lost_offsets)?,
+            StartFrom::Offsets(listed) => {
+                within(id, listed.get(id).copied().unwrap_or(bounds.end), *bounds, on_lost_offsets)?
+            }
         };
         Ok((id.clone(), offset))
     });
     first.collect()
 }
 
-/// An offset that is gone already is one that is lost: it is pinned as it stands in the document, and the lane that does not find it goes by
-/// `onLostOffsets` and counts the gap. Refused here, before anything is pinned, is what only another document can mend.
+/// An offset that is gone already is one that is lost: it is pinned as it stands in the document, and the lane that
+/// does not find it goes by `onLostOffsets` and counts the gap. Refused here, before anything is pinned, is what only
+/// another document can mend.
 fn within(id: &TopicPartition, offset: i64, bounds: OffsetBounds, on_lost_offsets: OnLostOffsets) -> Result<i64> {
     let OffsetBounds { low, end } = bounds;
     if offset > end {
-        return Err(refused(format_args!("{} begins at {offset}, but Kafka has [{low}, {end}); {end} at most would be right", quoted(id))));
+        return Err(refused(format_args!(
+            "{} begins at {offset}, but Kafka has [{low}, {end}); {end} at most would be right",
+            quoted(id)
+        )));
     }
     if offset < low && on_lost_offsets == OnLostOffsets::Fail {
         return Err(refused(format_args!(
-            "{} begins at {offset}, but Kafka has [{low}, {end}) and `onLostOffsets` is Fail; {low} at least would be right, or Earliest or \
+            "{} begins at {offset}, but Kafka has [{low}, {end}) and `onLostOffsets` is Fail; {low} at least would be \
+             right, or Earliest or \
              Latest, which go on there and count what is lost",
             quoted(id)
         )));
@@ -64,7 +73,10 @@ fn check_listed(
 ) -> Result<()> {
     let missing: Vec<_> = there.iter().map(|(id, _)| id).filter(|id| begins(id) && !listed.contains_key(id)).collect();
     if !missing.is_empty() {
-        return Err(refused(format_args!("{} is not there; each partition that is read needs an offset", names(&missing))));
+        return Err(refused(format_args!(
+            "{} is not there; each partition that is read needs an offset",
+            names(&missing)
+        )));
     }
     let unknown: Vec<_> = listed.keys().filter(|id| !there.iter().any(|(known, _)| known == *id)).collect();
     if !unknown.is_empty() {
@@ -115,7 +127,8 @@ mod tests {
 
     #[test]
     fn only_partitions_that_begin_need_an_offset() {
-        let second = first_offsets(&offsets(&[(1, 7)]), OnLostOffsets::Fail, &topics(), |id| id.partition == 1).unwrap();
+        let second =
+            first_offsets(&offsets(&[(1, 7)]), OnLostOffsets::Fail, &topics(), |id| id.partition == 1).unwrap();
         assert_eq!(second, BTreeMap::from([(id(1), 7)]));
     }
 
@@ -148,12 +161,16 @@ mod tests {
     fn an_offset_that_is_gone_goes_by_the_policy_and_one_that_never_was_is_refused() {
         let gone = offsets(&[(0, 40), (1, 7)]);
         assert!(
-            refused(&gone, OnLostOffsets::Fail).contains("`rides-0` begins at 40, but Kafka has [100, 200) and `onLostOffsets` is Fail")
+            refused(&gone, OnLostOffsets::Fail)
+                .contains("`rides-0` begins at 40, but Kafka has [100, 200) and `onLostOffsets` is Fail")
         );
         // Pinned as it stands: the lane counts the gap.
         assert_eq!(all(&gone, OnLostOffsets::Earliest), [40, 7]);
         for policy in [OnLostOffsets::Fail, OnLostOffsets::Earliest, OnLostOffsets::Latest] {
-            assert!(refused(&offsets(&[(0, 201), (1, 7)]), policy).contains("begins at 201, but Kafka has [100, 200); 200 at most"));
+            assert!(
+                refused(&offsets(&[(0, 201), (1, 7)]), policy)
+                    .contains("begins at 201, but Kafka has [100, 200); 200 at most")
+            );
         }
     }
 }

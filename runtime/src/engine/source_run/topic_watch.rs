@@ -1,6 +1,7 @@
-//! Notices a topic that was deleted and made anew. Its name is the same and librdkafka reads on in it at the old offset, so only the topic's
-//! id tells. It is looked at after an epoch was read and before it is decided, so that a record of the new topic is not taken for one of the
-//! old. Short epochs share a look: what is read within `LOOK_EVERY` of one goes by it.
+//! Notices a topic that was deleted and made anew. Its name is the same and librdkafka reads on in it at the old
+//! offset, so only the topic's id tells. It is looked at after an epoch was read and before it is decided, so that a
+//! record of the new topic is not taken for one of the old. Short epochs share a look: what is read within `LOOK_EVERY`
+//! of one goes by it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,8 +43,8 @@ impl TopicWatch {
         self.pinned.retain(|topic, _| !gone.contains(topic));
     }
 
-    /// Starts to look again, unless it just has. The answer, which takes a tenth of a second, is awaited by [`Self::check`] after the
-    /// epoch's files are uploaded.
+    /// Starts to look again, unless it just has. The answer, which takes a tenth of a second, is awaited by
+    /// [`Self::check`] after the epoch's files are uploaded.
     pub fn look(&mut self) -> Look {
         if self.pinned.is_empty() || self.looked_at.elapsed() < LOOK_EVERY {
             return Look(None);
@@ -79,7 +80,8 @@ pub fn ids(input: &KafkaInput, topics: &[String]) -> Result<BTreeMap<String, Str
     Ok(told.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect())
 }
 
-/// The same at a start. That nobody answers is no reason not to run: old brokers and librdkafka's mock cluster never do.
+/// The same at a start. That nobody answers is no reason not to run: old brokers and librdkafka's mock cluster never
+/// do.
 pub fn ids_if_told(input: &KafkaInput, topics: &[String]) -> Result<BTreeMap<String, String>> {
     match ids(input, topics) {
         Err(failure) if failure.remedy == Remedy::Retry => {
@@ -95,7 +97,8 @@ pub fn check_same(pinned: &BTreeMap<String, String>, now: &BTreeMap<String, Stri
     for (topic, was) in pinned {
         if let Some(is) = now.get(topic).filter(|is| *is != was) {
             return Err(Failure::config(format!(
-                "topic {} was deleted and made anew: its id is {is} and was {was} when this checkpoint began, so the saved offsets mean \
+                "topic {} was deleted and made anew: its id is {is} and was {was} when this checkpoint began, so the \
+                 saved offsets mean \
                  nothing there; spec.stateAction with discard: {{offsets: StartFrom}} reads the new topic",
                 quoted(topic)
             )));
@@ -114,7 +117,8 @@ mod tests {
 
     #[test]
     fn a_topic_with_another_id_is_refused_by_name() {
-        let failure = check_same(&ids(&[("a", "1"), ("b", "2")]), &ids(&[("a", "1"), ("b", "3")])).expect_err("another id");
+        let failure =
+            check_same(&ids(&[("a", "1"), ("b", "2")]), &ids(&[("a", "1"), ("b", "3")])).expect_err("another id");
         assert_eq!(failure.remedy, Remedy::Config);
         assert!(failure.message.starts_with("topic `b` was deleted and made anew"), "{failure}");
     }

@@ -1,8 +1,9 @@
-//! Watermarks, decided purely: how far each partition's event time has got, and what the source as a whole may take as complete.
+//! Watermarks, decided purely: how far each partition's event time has got, and what the source as a whole may take as
+//! complete.
 //!
 //! Per partition: the greatest event time decoded, minus the delay; never back (bounded out-of-orderness, as Flink's
-//! `BoundedOutOfOrdernessWatermarks`, but per partition). Of a source: the least over its partitions that are not idle; if all are idle,
-//! the greatest. A partition that is neither read nor idle holds the watermark (`None`).
+//! `BoundedOutOfOrdernessWatermarks`, but per partition). Of a source: the least over its partitions that are not idle;
+//! if all are idle, the greatest. A partition that is neither read nor idle holds the watermark (`None`).
 
 /// One source's partitions and its watermark.
 #[derive(Debug, Clone)]
@@ -86,7 +87,11 @@ mod tests {
     use super::*;
 
     fn check(partitions: &[Option<i64>], idle: &[bool], expected: Option<i64>) {
-        assert_eq!(SourceWatermark::new(0, None, partitions.to_vec()).peek(idle), expected, "{partitions:?} idle {idle:?}");
+        assert_eq!(
+            SourceWatermark::new(0, None, partitions.to_vec()).peek(idle),
+            expected,
+            "{partitions:?} idle {idle:?}"
+        );
     }
 
     #[test]
@@ -111,7 +116,11 @@ mod tests {
         assert_eq!(w.of_partition(0), Some(90));
         assert_eq!(w.advance(&[false, true]), Some(90));
         w.observe(1, 20);
-        assert_eq!(w.advance(&[false, false]), Some(90), "an idle partition that wakes up behind does not pull it back");
+        assert_eq!(
+            w.advance(&[false, false]),
+            Some(90),
+            "an idle partition that wakes up behind does not pull it back"
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
-//! Builds the lanes over an assignment: at the start, and anew when partitions came or went. Between two assignments nothing is read: the
-//! lanes have handed over all that they took in, and their successors go on at exactly those offsets. Workers are built once.
+//! Builds the lanes over an assignment: at the start, and anew when partitions came or went. Between two assignments
+//! nothing is read: the lanes have handed over all that they took in, and their successors go on at exactly those
+//! offsets. Workers are built once.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,10 +51,15 @@ impl Assembly {
         let shares = self.memory.shares(lane_count, self.plan.sinks.len());
         let mut lanes_of_sinks: BTreeMap<usize, usize> = BTreeMap::new();
         for (stage, lane_count) in self.graph.stages.lanes.iter().zip(&lane_counts) {
-            stage.sinks.iter().chain(&stage.rejected_sinks).for_each(|sink| *lanes_of_sinks.entry(*sink).or_default() += lane_count);
+            stage
+                .sinks
+                .iter()
+                .chain(&stage.rejected_sinks)
+                .for_each(|sink| *lanes_of_sinks.entry(*sink).or_default() += lane_count);
         }
         let (sink_inputs, lane_sinks) = self.sinks(lanes_of_sinks, shares.sink_queue_bytes);
-        let inputs_of = |sinks: &[usize]| sinks.iter().filter_map(|sink| sink_inputs.get(sink).cloned()).collect::<Vec<_>>();
+        let inputs_of =
+            |sinks: &[usize]| sinks.iter().filter_map(|sink| sink_inputs.get(sink).cloned()).collect::<Vec<_>>();
         let (epoch, ranges) = (Arc::new(epoch), KeyRanges::of(self.workers));
         let mut lanes = Vec::with_capacity(lane_count);
         for (index, ((source, run), lane_count)) in self.plan.sources.iter().zip(sources).zip(lane_counts).enumerate() {
@@ -96,7 +102,11 @@ impl Assembly {
     }
 
     /// Starts sinks, each with how many threads write to it: at the end of an epoch it waits for all of them.
-    fn sinks(&self, threads_of_sinks: BTreeMap<usize, usize>, queue_bytes: u64) -> (BTreeMap<usize, SinkInput>, SinkOutputs) {
+    fn sinks(
+        &self,
+        threads_of_sinks: BTreeMap<usize, usize>,
+        queue_bytes: u64,
+    ) -> (BTreeMap<usize, SinkInput>, SinkOutputs) {
         let (mut inputs, mut outputs) = (BTreeMap::new(), SinkOutputs::default());
         for (sink, threads) in threads_of_sinks {
             let (input, output) = task::spawn(Arc::clone(&self.writers[sink]), self.slot.clone(), threads, queue_bytes);
@@ -120,12 +130,15 @@ impl Running {
     }
 }
 
-/// How many of the threads read each source: one at least, and no more than it has partitions; what is left goes to where a thread has the most.
+/// How many of the threads read each source: one at least, and no more than it has partitions; what is left goes to
+/// where a thread has the most.
 fn share_lanes(lanes_max: usize, partitions: &[usize]) -> Vec<usize> {
     let mut lanes = vec![1; partitions.len()];
     for _ in partitions.len()..lanes_max {
         let fuller = (0..lanes.len()).filter(|&i| lanes[i] < partitions[i]);
-        let Some(fullest) = fuller.max_by_key(|&i| (partitions[i].div_ceil(lanes[i]), std::cmp::Reverse(i))) else { break };
+        let Some(fullest) = fuller.max_by_key(|&i| (partitions[i].div_ceil(lanes[i]), std::cmp::Reverse(i))) else {
+            break;
+        };
         lanes[fullest] += 1;
     }
     lanes

@@ -1,8 +1,8 @@
-//! What the claim of a starting process carries: where reading goes on, which state there is, and what a state action makes of both. Pure:
-//! what the store and the brokers say comes in.
+//! What the claim of a starting process carries: where reading goes on, which state there is, and what a state action
+//! makes of both. Pure: what the store and the brokers say comes in.
 //!
-//! A state action begins another lineage in the same checkpoint: the numbers of epochs go on, so that fencing stays what it is, and the
-//! transactions in the tables get another name (`docs/decisions/0007-state-actions.md`).
+//! A state action begins another lineage in the same checkpoint: the numbers of epochs go on, so that fencing stays
+//! what it is, and the transactions in the tables get another name (`docs/decisions/0007-state-actions.md`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,8 +14,8 @@ use weir_plan::quote::quoted;
 use crate::checkpoint::content::Carried;
 use crate::checkpoint::home::Home;
 use crate::checkpoint::manifest::{
-    ActedUpon, Manifest, PartitionProgress, PinnedSink, SourceCounts, SourceProgress, StateFile, StepProgress, Task, Until, UntilPartition,
-    token_digest,
+    ActedUpon, Manifest, PartitionProgress, PinnedSink, SourceCounts, SourceProgress, StateFile, StepProgress, Task,
+    Until, UntilPartition, token_digest,
 };
 use crate::engine::source_run::{start_from, topic_watch};
 use crate::failure::{Failure, Result};
@@ -72,8 +72,8 @@ pub struct Topics {
     pub gone: Vec<String>,
 }
 
-/// More state actions than this are not done in one checkpoint: it could not remember their tokens, and a token that is forgotten would act
-/// again.
+/// More state actions than this are not done in one checkpoint: it could not remember their tokens, and a token that is
+/// forgotten would act again.
 pub const TOKENS_MAX: usize = 1_000;
 
 /// The action, if it is to be done now: each token acts once.
@@ -96,7 +96,11 @@ impl<'a> Base<'a> {
     ///
     /// # Errors
     /// `Config` for an epoch that can't be gone back to, and for one action too many.
-    pub fn of(action: Option<&'a StateAction>, newest: Option<&'a Manifest>, restored: Option<&'a Manifest>) -> Result<Self> {
+    pub fn of(
+        action: Option<&'a StateAction>,
+        newest: Option<&'a Manifest>,
+        restored: Option<&'a Manifest>,
+    ) -> Result<Self> {
         let last = newest.and_then(|m| m.state_action.as_ref()).map(|done| done.token.as_str());
         let Some(action) = due(action, newest) else {
             let repeated = action.filter(|action| last != Some(action.token.as_str()));
@@ -104,7 +108,8 @@ impl<'a> Base<'a> {
         };
         if newest.is_some_and(|newest| newest.tokens_done.len() >= TOKENS_MAX) {
             return Err(Failure::config(format!(
-                "spec.stateAction: found the token {}, and this checkpoint has done {TOKENS_MAX} state actions, as many as it remembers; \
+                "spec.stateAction: found the token {}, and this checkpoint has done {TOKENS_MAX} state actions, as \
+                 many as it remembers; \
                  leave stateAction out, or begin a new checkpoint",
                 quoted(&action.token)
             )));
@@ -139,7 +144,9 @@ impl<'a> Base<'a> {
         if let Some(newest) = self.newest {
             wanted.home.check(newest)?;
             // Before the claim: what can't be committed then would be in doubt for every version.
-            let of_sink = |name: &str, failure: Failure| failure.context(format_args!("sink {}, {}", quoted(name), newest.named()));
+            let of_sink = |name: &str, failure: Failure| {
+                failure.context(format_args!("sink {}, {}", quoted(name), newest.named()))
+            };
             for pinned in &newest.sinks {
                 sink::check_kind(&pinned.kind).map_err(|e| of_sink(&pinned.name, e))?;
             }
@@ -154,16 +161,19 @@ impl<'a> Base<'a> {
         for was in self.newest.iter().flat_map(|m| &m.sinks) {
             if wanted.missing.iter().any(|(sink, place)| *sink == was.name && *place == was.place) {
                 return Err(Failure::config(format!(
-                    "sink {}: there is no table at {}, and this pipeline has written to one (its id is {}): put it back, or begin another \
+                    "sink {}: there is no table at {}, and this pipeline has written to one (its id is {}): put it \
+                     back, or begin another \
                      history for a new one with spec.stateAction",
                     quoted(&was.name),
                     was.place,
                     was.id
                 )));
             }
-            if let Some(is) = wanted.sinks.iter().find(|p| p.name == was.name && p.place == was.place && p.id != was.id) {
+            if let Some(is) = wanted.sinks.iter().find(|p| p.name == was.name && p.place == was.place && p.id != was.id)
+            {
                 return Err(Failure::config(format!(
-                    "sink {}: the table at {} has the id {} and had {} when this checkpoint began: it was deleted and made anew; \
+                    "sink {}: the table at {} has the id {} and had {} when this checkpoint began: it was deleted and \
+                     made anew; \
                      restore it, or begin another history for it with spec.stateAction",
                     quoted(&is.name),
                     is.place,
@@ -182,12 +192,15 @@ impl<'a> Base<'a> {
     pub fn check_state_fits(&self, fingerprint: &Fingerprint) -> Result<()> {
         if let Some(state) = self.state {
             let saved: Fingerprint = serde_json::from_value(state.fingerprint.clone()).map_err(|e| {
-                Failure::config(format!("the checkpoint's fingerprint can't be read ({e}); was it written by a newer version?"))
+                Failure::config(format!(
+                    "the checkpoint's fingerprint can't be read ({e}); was it written by a newer version?"
+                ))
             })?;
             let differences = compat::differences(&saved, fingerprint);
             if !differences.is_empty() {
                 return Err(Failure::config(format!(
-                    "the document has changed so that the state of epoch {} does not fit: {}; undo the change, or discard the state with \
+                    "the document has changed so that the state of epoch {} does not fit: {}; undo the change, or \
+                     discard the state with \
                      spec.stateAction",
                     state.epoch,
                     differences.join("; ")
@@ -213,8 +226,8 @@ impl<'a> Base<'a> {
         }
     }
 
-    /// Whether a topic is read from where the document says: in a new pipeline, or since the document was changed to name it. One that came
-    /// to match a pattern is read as a whole.
+    /// Whether a topic is read from where the document says: in a new pipeline, or since the document was changed to
+    /// name it. One that came to match a pattern is read as a whole.
     fn begins(&self, wanted: &WantedSource<'_>, topic: &str) -> bool {
         self.saved(wanted).is_none_or(|s| !wanted.by_pattern && !s.partitions.iter().any(|p| p.topic == topic))
     }
@@ -265,7 +278,8 @@ impl<'a> Base<'a> {
         let sources = wanted.sources.iter().zip(topics).map(|(source, topics)| self.source(source, topics));
         let sources = sources.collect::<Result<_>>()?;
         let state = self.state.map_or_else(Vec::new, state_of);
-        let fingerprint = serde_json::to_value(wanted.fingerprint).map_err(|e| Failure::bug(format!("fingerprint: {e}")))?;
+        let fingerprint =
+            serde_json::to_value(wanted.fingerprint).map_err(|e| Failure::bug(format!("fingerprint: {e}")))?;
         Ok(Carried {
             clock_us,
             fingerprint,
@@ -303,8 +317,8 @@ impl<'a> Base<'a> {
         done
     }
 
-    /// Where an AvailableNow run ends. One that did not get there goes on to the same ends, and one that did and has a name is not done
-    /// again. A source that came into the document since then has ends of its own.
+    /// Where an AvailableNow run ends. One that did not get there goes on to the same ends, and one that did and has a
+    /// name is not done again. A source that came into the document since then has ends of its own.
     fn until(&self, wanted: &Wanted<'_>, topics: &[Topics]) -> Option<Until> {
         if wanted.trigger != Trigger::AvailableNow {
             return None;
@@ -318,14 +332,15 @@ impl<'a> Base<'a> {
             return Some(done.clone());
         }
         let begins = |source: &WantedSource<'_>| before.is_none() || self.saved(source).is_none();
-        let ends_now = wanted.sources.iter().zip(topics).filter(|(source, _)| begins(source)).flat_map(|(source, topics)| {
-            topics.partitions.iter().map(|(id, bounds)| UntilPartition {
-                source: source.name.to_owned(),
-                topic: id.topic.clone(),
-                partition: id.partition,
-                end: bounds.end,
-            })
-        });
+        let ends_now =
+            wanted.sources.iter().zip(topics).filter(|(source, _)| begins(source)).flat_map(|(source, topics)| {
+                topics.partitions.iter().map(|(id, bounds)| UntilPartition {
+                    source: source.name.to_owned(),
+                    topic: id.topic.clone(),
+                    partition: id.partition,
+                    end: bounds.end,
+                })
+            });
         let ends = before.into_iter().flat_map(|before| before.ends.iter().cloned()).chain(ends_now).collect();
         let run = before.map_or_else(|| wanted.run.map(str::to_owned), |before| before.run.clone());
         Some(Until { run, ends, reached: false })
@@ -337,14 +352,16 @@ impl<'a> Base<'a> {
         if let Some(repeated) = self.repeated {
             let token = quoted(&repeated.token);
             return Some(format!(
-                "state action {token} was done before, and others since: it is not done again; to do it once more, write another token"
+                "state action {token} was done before, and others since: it is not done again; to do it once more, \
+                 write another token"
             ));
         }
         let (action, newest) = (self.action?, self.newest?);
         let token = quoted(&action.token);
         Some(match action.kind {
             StateActionKind::Discard { offsets } => format!(
-                "state action {token}: the state of epoch {} is discarded; windows that were open are lost, the rows of tables stay, and reading goes \
+                "state action {token}: the state of epoch {} is discarded; windows that were open are lost, the rows \
+                 of tables stay, and reading goes \
                  on {}",
                 newest.epoch,
                 match offsets {
@@ -353,7 +370,8 @@ impl<'a> Base<'a> {
                 }
             ),
             StateActionKind::Restore { epoch } => format!(
-                "state action {token}: back at the end of epoch {epoch}; the rows that epochs {} to {} wrote stay in the tables and come again",
+                "state action {token}: back at the end of epoch {epoch}; the rows that epochs {} to {} wrote stay in \
+                 the tables and come again",
                 epoch.next(),
                 newest.epoch
             ),
@@ -363,7 +381,8 @@ impl<'a> Base<'a> {
 
 /// Saved offsets where there are any; earliest for partitions, and topics of a pattern, that were found later.
 fn resumed(saved: Option<&SourceProgress>, id: &TopicPartition, bounds: OffsetBounds) -> PartitionProgress {
-    let before = saved.into_iter().flat_map(|s| &s.partitions).find(|p| p.topic == id.topic && p.partition == id.partition);
+    let before =
+        saved.into_iter().flat_map(|s| &s.partitions).find(|p| p.topic == id.topic && p.partition == id.partition);
     let rest = at_rest(id, before.map_or(bounds.low, |b| b.end), before.and_then(|b| b.watermark_us));
     PartitionProgress { leader_epoch: before.and_then(|b| b.leader_epoch), ..rest }
 }

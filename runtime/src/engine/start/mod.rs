@@ -1,5 +1,5 @@
-//! From a plan to a running pipeline: checkpoint, broker and sinks are opened and checked, the checkpoint is claimed, what is in doubt is
-//! committed, state is loaded, and the lanes get their partitions.
+//! From a plan to a running pipeline: checkpoint, broker and sinks are opened and checked, the checkpoint is claimed,
+//! what is in doubt is committed, state is loaded, and the lanes get their partitions.
 
 mod assembly;
 pub mod claim;
@@ -83,15 +83,21 @@ pub struct Running {
 pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> Result<Running> {
     let observer = Observer::start(&plan, options, memory.limit_bytes()).await?;
     let graph = Graph::of(Arc::clone(&plan));
-    let location = crate::storage::open(&plan.checkpoint.uri, plan.storage_for(&plan.checkpoint.uri), &options.secrets)?;
+    let location =
+        crate::storage::open(&plan.checkpoint.uri, plan.storage_for(&plan.checkpoint.uri), &options.secrets)?;
     let retry = RetryPolicy::giving_up_after(options.give_up_after);
     let standing = Standing::default();
-    let settings =
-        writer::Options { retry, standing: standing.clone(), ..writer::Options::new(plan.checkpoint.uri.as_str(), rand::rng().next_u64()) };
-    let opened = writer::open(location.store, location.path, &plan.pipeline, random_id(), random_id(), settings).await?;
+    let settings = writer::Options {
+        retry,
+        standing: standing.clone(),
+        ..writer::Options::new(plan.checkpoint.uri.as_str(), rand::rng().next_u64())
+    };
+    let opened =
+        writer::open(location.store, location.path, &plan.pipeline, random_id(), random_id(), settings).await?;
     let opened = opened.in_parts(location.parts);
     let fingerprint = compat::fingerprint(&plan);
-    let environment = Environment { plan: Arc::clone(&plan), secrets: options.secrets.clone(), retry, standing: standing.clone() };
+    let environment =
+        Environment { plan: Arc::clone(&plan), secrets: options.secrets.clone(), retry, standing: standing.clone() };
     let sinks = Opening::begin(environment.clone()).await;
     let mut sinks = sinks.map_err(|failure| with_state(failure, &plan, opened.newest(), &fingerprint))?;
     let (there, missing, remembered) = (sinks.pinned(), sinks.missing(), sinks.remembered());
@@ -122,14 +128,17 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let shares = memory.shares(options.lanes.max(plan.sources.len()), plan.sinks.len());
     let fetching = Fetching { queued_bytes_per_lane: shares.fetch_bytes_per_lane, patient: may_wait(plan.trigger) };
     let client_id = format!("weir/{}", plan.pipeline);
-    let connect = |source: &Source| block_in_place(|| KafkaInput::connect_with(&source.kafka, &client_id, fetching)).map(Arc::new);
+    let connect = |source: &Source| {
+        block_in_place(|| KafkaInput::connect_with(&source.kafka, &client_id, fetching)).map(Arc::new)
+    };
     let inputs = plan.sources.iter().map(connect).collect::<Result<Vec<_>>>()?;
 
     let (mut said, mut latest) = (Vec::new(), LatestOffsets::new());
     let looked_at = Instant::now();
     let mut writer = opened
         .claim(&remembered, async |newest: Option<&Manifest>, generation| {
-            let base = Base::of(plan.state_action.as_ref(), newest, restored.as_ref().map(|restored| &restored.manifest))?;
+            let base =
+                Base::of(plan.state_action.as_ref(), newest, restored.as_ref().map(|restored| &restored.manifest))?;
             sinks.look_again().await?;
             let (there, missing) = (sinks.pinned(), sinks.missing());
             let wanted = Wanted { sinks: &there, missing: &missing, ..wanted.clone() };
@@ -144,9 +153,12 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
             let topics = try_join_all(wanted.sources.iter().zip(&inputs).map(ask)).await?;
             said = base.says().into_iter().chain(base.notices(&wanted)).collect();
             let ends = |topics: &Topics| topics.partitions.iter().map(|(_, bounds)| Some(bounds.end)).collect();
-            latest = plan.sources.iter().zip(&topics).map(|(source, topics)| (source.name.clone(), ends(topics))).collect();
+            latest =
+                plan.sources.iter().zip(&topics).map(|(source, topics)| (source.name.clone(), ends(topics))).collect();
             let mut carried = base.carried(&wanted, &topics, super::clock::now_us())?;
-            if let (Some(restored), Some(task)) = (restored.as_ref().filter(|_| base.restores()), carried.tasks.first_mut()) {
+            if let (Some(restored), Some(task)) =
+                (restored.as_ref().filter(|_| base.restores()), carried.tasks.first_mut())
+            {
                 let claim = newest.map_or(Epoch::FIRST, |newest| newest.epoch.next());
                 task.state = restored.copy(&states.of_generation(generation), claim).await?;
             }
@@ -171,7 +183,8 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         label: file_label(&writer),
         tell: observer.of_maintenance(),
     };
-    let duties = sinks.iter().map(|sink| Duties { sink: sink.pin().sink, duties: sink.duties(&surroundings) }).collect();
+    let duties =
+        sinks.iter().map(|sink| Duties { sink: sink.pin().sink, duties: sink.duties(&surroundings) }).collect();
     let sinks = SinkSet::new(environment, writer.lineage().to_owned(), sinks);
     writer.recover(&sinks).await?;
 
@@ -180,18 +193,20 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let state_store = writer.states();
     let saved = Restorable::open(Arc::clone(graph.tables()), state_store.clone(), &state_of(&claim)).await?;
     let state_log = StateLog::new(&saved, state_store.clone(), Arc::clone(&memory));
-    let mut keyed =
-        match restored.filter(|restored| claim.state_action.as_ref().is_some_and(|done| done.restored == Some(restored.manifest.epoch))) {
-            Some(restored) => restored.keyed,
-            None => restoring::restore(&graph, &saved, &claim, options.workers).await?,
-        };
+    let mut keyed = match restored.filter(|restored| {
+        claim.state_action.as_ref().is_some_and(|done| done.restored == Some(restored.manifest.epoch))
+    }) {
+        Some(restored) => restored.keyed,
+        None => restoring::restore(&graph, &saved, &claim, options.workers).await?,
+    };
 
     memory.note_state(keyed.bytes());
     let shown = at_rest(claim.clone(), &mut keyed, &sources_us)?;
     observer.claimed(Progress::of(&shown, &plan, &Durations::default(), keyed.bytes(), &latest, &sinks.status().await));
     let resume = |(source, input): (&Source, Arc<KafkaInput>)| {
         let progress = claim.sources.iter().find(|s| s.name == source.name);
-        let progress = progress.ok_or_else(|| Failure::bug(format!("the claim does not name the source {:?}", source.name)))?;
+        let progress =
+            progress.ok_or_else(|| Failure::bug(format!("the claim does not name the source {:?}", source.name)))?;
         Ok(SourceRun::resume(source, input, progress, claim.until.as_ref(), options.discover_every, looked_at))
     };
     let sources = plan.sources.iter().zip(inputs).map(resume).collect::<Result<Vec<_>>>()?;
@@ -244,7 +259,9 @@ impl Running {
 fn with_state(failure: Failure, plan: &Plan, newest: Option<&Manifest>, fingerprint: &Fingerprint) -> Failure {
     let goes_on = claim::due(plan.state_action.as_ref(), newest).is_none();
     match Base::of(None, newest, None).and_then(|base| base.check_state_fits(fingerprint)) {
-        Err(of_state) if goes_on && failure.remedy == Remedy::Config => Failure::config(format!("{failure}; and {of_state}")),
+        Err(of_state) if goes_on && failure.remedy == Remedy::Config => {
+            Failure::config(format!("{failure}; and {of_state}"))
+        }
         _ => failure,
     }
 }
@@ -269,9 +286,15 @@ fn may_wait(trigger: Trigger) -> bool {
 }
 
 /// What the brokers say. `known` are the topics that were read so far.
-fn topics(input: &KafkaInput, known: &BTreeSet<String>, start_time_ms: Option<i64>, deadline: Duration) -> Result<Topics> {
+fn topics(
+    input: &KafkaInput,
+    known: &BTreeSet<String>,
+    start_time_ms: Option<i64>,
+    deadline: Duration,
+) -> Result<Topics> {
     let found = input.look(known, deadline)?;
-    // The ends first: a record that comes in between the two questions is at or behind its partition's end, and is not skipped.
+    // The ends first: a record that comes in between the two questions is at or behind its partition's end, and is not
+    // skipped.
     let bounds = input.offset_bounds(&found.partitions, deadline)?;
     let at_time = match start_time_ms {
         Some(at_ms) => input.offsets_at(&found.partitions, at_ms, deadline)?,

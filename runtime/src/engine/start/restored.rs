@@ -1,6 +1,6 @@
-//! The epoch that a state action goes back to. Its state is read and checked before the claim says that it is the pipeline's, and the claim
-//! names copies of its files: an older writer's collection, which may still be under way, takes files of older generations that its own
-//! manifests do not name, and never files of a later one.
+//! The epoch that a state action goes back to. Its state is read and checked before the claim says that it is the
+//! pipeline's, and the claim names copies of its files: an older writer's collection, which may still be under way,
+//! takes files of older generations that its own manifests do not name, and never files of a later one.
 
 use std::sync::Arc;
 
@@ -19,7 +19,8 @@ pub struct Restored {
     pub manifest: Manifest,
     /// Its state, as it was read.
     pub keyed: KeyedState,
-    /// Where the numbers of the copies begin: another process that goes back too, for a claim of the same number, writes over none of them.
+    /// Where the numbers of the copies begin: another process that goes back too, for a claim of the same number,
+    /// writes over none of them.
     first_copy: u32,
 }
 
@@ -52,5 +53,7 @@ impl Restored {
 }
 
 fn unfit(epoch: Epoch, failure: Failure) -> Failure {
-    failure.context(format!("spec.stateAction.restore.epoch: epoch {epoch} can't be gone back to, and nothing was changed"))
+    failure.context(format!(
+        "spec.stateAction.restore.epoch: epoch {epoch} can't be gone back to, and nothing was changed"
+    ))
 }

@@ -1,5 +1,5 @@
-//! Saved state back into the operators, a thread for each worker's part of it: files are read once, in their order, and a start after a crash waits for the
-//! slowest of the threads instead of for all.
+//! Saved state back into the operators, a thread for each worker's part of it: files are read once, in their order, and
+//! a start after a crash waits for the slowest of the threads instead of for all.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -16,7 +16,12 @@ use crate::state::{Change, Grouped, StepTable};
 const QUEUE_BATCHES: usize = 4;
 
 /// Reads what a manifest's files have, without what lies below the horizons, for so many workers.
-pub async fn restore(graph: &Arc<Graph>, saved: &Restorable, manifest: &Manifest, workers: usize) -> Result<KeyedState> {
+pub async fn restore(
+    graph: &Arc<Graph>,
+    saved: &Restorable,
+    manifest: &Manifest,
+    workers: usize,
+) -> Result<KeyedState> {
     let mut state = KeyedState::new(graph, workers)?;
     state.horizons.raise(&graph.horizons_us(&manifest.watermarks_us(&graph.plan)));
     state.horizons.raise(&saved_horizons_us(graph, manifest));
@@ -25,7 +30,8 @@ pub async fn restore(graph: &Arc<Graph>, saved: &Restorable, manifest: &Manifest
     }
     let horizons_us: Arc<[_]> = state.horizons.us().into();
     let stages = std::mem::take(&mut state.stages).into_iter().enumerate();
-    let threads = stages.map(|(n, stage)| Thread::start(n, stage, Arc::clone(&horizons_us))).collect::<Result<Vec<_>>>()?;
+    let threads =
+        stages.map(|(n, stage)| Thread::start(n, stage, Arc::clone(&horizons_us))).collect::<Result<Vec<_>>>()?;
     let read = saved.load(|table, Change { key_groups, entries }| {
         let parts = Grouped { key_groups, entries }.cut(state.ranges)?;
         let mut parts = threads.iter().zip(parts).filter(|(_, part)| part.rows() > 0);
@@ -39,7 +45,8 @@ pub async fn restore(graph: &Arc<Graph>, saved: &Restorable, manifest: &Manifest
     Ok(state)
 }
 
-/// What a manifest says of each table: more than the watermarks do, if the document has changed since so that a step keeps entries for longer.
+/// What a manifest says of each table: more than the watermarks do, if the document has changed since so that a step
+/// keeps entries for longer.
 fn saved_horizons_us(graph: &Graph, manifest: &Manifest) -> Vec<Option<i64>> {
     let saved = |table: &StepTable| {
         let step = manifest.tasks.iter().flat_map(|task| &task.steps).find(|step| step.name == table.step)?;
@@ -63,11 +70,17 @@ impl Thread {
 
     fn finish(self) -> Result<KeyedStage> {
         drop(self.queue);
-        self.thread.join().unwrap_or_else(|_| Err(Failure::bug("a thread that reads state panicked; the log says where")))
+        self.thread
+            .join()
+            .unwrap_or_else(|_| Err(Failure::bug("a thread that reads state panicked; the log says where")))
     }
 }
 
-fn take_in(mut stage: KeyedStage, batches: &Receiver<(usize, Grouped)>, horizons_us: &[Option<i64>]) -> Result<KeyedStage> {
+fn take_in(
+    mut stage: KeyedStage,
+    batches: &Receiver<(usize, Grouped)>,
+    horizons_us: &[Option<i64>],
+) -> Result<KeyedStage> {
     for (table, Grouped { key_groups, entries }) in batches {
         let entries = entries.retain(|time| horizons_us[table].is_none_or(|horizon_us| time >= horizon_us))?;
         if entries.rows() > 0 {

@@ -1,5 +1,5 @@
-//! What becomes of rows behind a window that can't be computed: the source's `badRecords` says it, as of records. They stop the pipeline, are
-//! dropped and counted, or leave by the step's output `Rejected`.
+//! What becomes of rows behind a window that can't be computed: the source's `badRecords` says it, as of records. They
+//! stop the pipeline, are dropped and counted, or leave by the step's output `Rejected`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -34,7 +34,8 @@ impl BadOfEpoch {
     }
 }
 
-/// Takes bad rows of a step into `epoch`, by the strictest policy of the sources that they may be from. What goes to the sinks of its output `Rejected` comes back, by index into the plan's sinks.
+/// Takes bad rows of a step into `epoch`, by the strictest policy of the sources that they may be from. What goes to
+/// the sinks of its output `Rejected` comes back, by index into the plan's sinks.
 ///
 /// # Errors
 /// `Data`, where the policy is to stop.
@@ -42,10 +43,12 @@ pub fn judge(plan: &Plan, step: usize, bad: &BadRows, epoch: &mut BadOfEpoch) ->
     let name = &plan.steps[step].name;
     let sources: Vec<_> = plan.sources_of(Input::Step(step)).into_iter().map(|source| &plan.sources[source]).collect();
     let with = |policy| sources.iter().find(|source| source.bad_records.policy == policy);
-    let first = || format!("step {}, {}, {}", quoted(name), row_of(&bad.rows), bad.reasons.first().map_or("", String::as_str));
+    let first =
+        || format!("step {}, {}, {}", quoted(name), row_of(&bad.rows), bad.reasons.first().map_or("", String::as_str));
     if let Some(source) = with(BadRecordsPolicy::Fail) {
         return Err(Failure::data(format!(
-            "{}; change the expression, or let such rows pass with badRecords: {{policy: Output}} or {{policy: Drop}} in source {}",
+            "{}; change the expression, or let such rows pass with badRecords: {{policy: Output}} or {{policy: Drop}} \
+             in source {}",
             first(),
             quoted(&source.name)
         )));
@@ -71,7 +74,8 @@ pub fn judge(plan: &Plan, step: usize, bad: &BadRows, epoch: &mut BadOfEpoch) ->
 fn row_of(rows: &RecordBatch) -> String {
     let schema = rows.schema();
     let mut parts = Vec::new();
-    let mut columns = schema.fields().iter().zip(rows.columns()).map(|(field, column)| (field.name().as_str(), column)).peekable();
+    let mut columns =
+        schema.fields().iter().zip(rows.columns()).map(|(field, column)| (field.name().as_str(), column)).peekable();
     if let [start, end, ..] = rows.columns()
         && let [DataType::Timestamp(..), DataType::Timestamp(..)] = [start.data_type(), end.data_type()]
         && schema.field(0).name() == weir_plan::aggregate::WINDOW_START
@@ -96,7 +100,8 @@ fn value(column: &ArrayRef) -> String {
         return "null".to_owned();
     }
     let options = FormatOptions::default();
-    let text = ArrayFormatter::try_new(column.as_ref(), &options).and_then(|formatter| formatter.value(0).try_to_string());
+    let text =
+        ArrayFormatter::try_new(column.as_ref(), &options).and_then(|formatter| formatter.value(0).try_to_string());
     text.map_or_else(|_| "a value that has no text".to_owned(), quoted)
 }
 
@@ -116,6 +121,9 @@ mod tests {
             ("city", Arc::new(StringArray::from(vec!["Paris"])) as ArrayRef),
             ("x", Arc::new(Float64Array::from(vec![None]))),
         ]);
-        assert_eq!(row_of(&rows.unwrap()), "window [2026-01-01T00:00:00Z, 2026-01-01T00:05:00.500Z), city = `Paris`, x = null");
+        assert_eq!(
+            row_of(&rows.unwrap()),
+            "window [2026-01-01T00:00:00Z, 2026-01-01T00:05:00.500Z), city = `Paris`, x = null"
+        );
     }
 }

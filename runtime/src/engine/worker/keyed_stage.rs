@@ -1,5 +1,5 @@
-//! The operators of keyed steps, for a range of key groups. Pure but for its memory: it is given what comes to steps and the watermarks, and gives rows, a batch at a time, and the
-//! change of state.
+//! The operators of keyed steps, for a range of key groups. Pure but for its memory: it is given what comes to steps
+//! and the watermarks, and gives rows, a batch at a time, and the change of state.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -55,13 +55,15 @@ struct Sinks {
 impl KeyedStage {
     /// Without any state.
     pub fn new(graph: Arc<Graph>, key_groups: Range<u16>) -> Result<Self> {
-        let operators = (0..graph.plan.steps.len()).map(|step| graph.keyed_step(step).map(KeyedStep::operator).transpose());
+        let operators =
+            (0..graph.plan.steps.len()).map(|step| graph.keyed_step(step).map(KeyedStep::operator).transpose());
         let operators = operators.collect::<Result<_>>()?;
         let fitness = graph.plan.sinks.iter().map(sink::fitness).collect();
         Ok(Self { key_groups, sinks: Sinks { graph, fitness }, operators })
     }
 
-    /// Puts saved entries of a table back, by its number in [`Graph::tables`]; `key_groups` are those of the batch that they are from.
+    /// Puts saved entries of a table back, by its number in [`Graph::tables`]; `key_groups` are those of the batch that
+    /// they are from.
     pub fn restore(&mut self, table: usize, key_groups: &UInt16Array, entries: &Entries) -> Result<()> {
         self.check_groups(key_groups)?;
         let (step, place) = self.graph().owner(table);
@@ -75,7 +77,9 @@ impl KeyedStage {
     /// A bug: another worker has other entries of these keys, and neither would have the whole value.
     fn check_groups(&self, key_groups: &UInt16Array) -> Result<()> {
         match key_groups.values().iter().find(|group| !self.key_groups.contains(group)) {
-            Some(group) => Err(Failure::bug(format!("the worker of the key groups {:?} got an entry of {group}", self.key_groups))),
+            Some(group) => {
+                Err(Failure::bug(format!("the worker of the key groups {:?} got an entry of {group}", self.key_groups)))
+            }
             None => Ok(()),
         }
     }
@@ -102,7 +106,8 @@ impl KeyedStage {
         operator(operators, step)?.next(&|rows| sinks.check(step, rows))
     }
 
-    /// What the epoch has changed of a step's tables, each with its number in [`Graph::tables`]. Per table, what lies below its horizon is over.
+    /// What the epoch has changed of a step's tables, each with its number in [`Graph::tables`]. Per table, what lies
+    /// below its horizon is over.
     pub(super) fn take_changes(&mut self, step: usize, horizons_us: &[Option<i64>]) -> Result<Vec<(usize, Change)>> {
         let Self { sinks, operators, .. } = self;
         let graph = &sinks.graph;
@@ -117,7 +122,10 @@ impl KeyedStage {
     /// How much a step holds.
     pub(super) fn held(&mut self, step: usize) -> Result<Held> {
         let operator = self.operator(step)?;
-        Ok(Held { open_windows: operator.open_windows(), entries: operator.tables().into_iter().map(|table| table.entries()).collect() })
+        Ok(Held {
+            open_windows: operator.open_windows(),
+            entries: operator.tables().into_iter().map(|table| table.entries()).collect(),
+        })
     }
 
     /// Why a row of a step is not fit for one of the tables that it goes to as it is.
@@ -130,8 +138,8 @@ impl KeyedStage {
         self.sinks.fitness[sink].check(rows)
     }
 
-    /// Per step of the plan: when the last leaves of what it holds or has taken in, and that leaves by `limit_us`. `sources_us` has the sources'
-    /// watermarks of the open epoch.
+    /// Per step of the plan: when the last leaves of what it holds or has taken in, and that leaves by `limit_us`.
+    /// `sources_us` has the sources' watermarks of the open epoch.
     pub(super) fn leaves_by(&self, sources_us: &[Option<i64>], limit_us: i64) -> Vec<Option<Leaving>> {
         let flow = self.graph().flow();
         let of_step = |(step, operator): (usize, &Option<Box<dyn KeyedOperator>>)| {
@@ -143,7 +151,9 @@ impl KeyedStage {
     /// Heap bytes of all state.
     #[must_use]
     pub fn bytes(&mut self) -> usize {
-        let of_tables = |operator: &mut Box<dyn KeyedOperator>| operator.tables().into_iter().map(|table| table.bytes()).sum::<usize>();
+        let of_tables = |operator: &mut Box<dyn KeyedOperator>| {
+            operator.tables().into_iter().map(|table| table.bytes()).sum::<usize>()
+        };
         self.operators.iter_mut().flatten().map(|operator| operator.bytes() + of_tables(operator)).sum()
     }
 

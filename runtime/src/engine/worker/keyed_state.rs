@@ -18,8 +18,8 @@ pub struct KeyedState {
     pub horizons: Horizons,
 }
 
-/// Per table: entries with a time below it are over. It never falls, whatever watermarks and a changed document would make of it: what was forgotten in
-/// memory must not come back from a file.
+/// Per table: entries with a time below it are over. It never falls, whatever watermarks and a changed document would
+/// make of it: what was forgotten in memory must not come back from a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Horizons(Vec<Option<i64>>);
 
@@ -46,7 +46,12 @@ impl KeyedState {
         let ranges = KeyRanges::of(workers);
         let workers = if graph.keyed_steps().is_empty() { 0 } else { ranges.workers() };
         let stages = (0..workers).map(|worker| KeyedStage::new(Arc::clone(graph), ranges.range(worker)));
-        Ok(Self { graph: Arc::clone(graph), ranges, stages: stages.collect::<Result<_>>()?, horizons: Horizons::of(graph) })
+        Ok(Self {
+            graph: Arc::clone(graph),
+            ranges,
+            stages: stages.collect::<Result<_>>()?,
+            horizons: Horizons::of(graph),
+        })
     }
 
     /// Where the steps are while nothing comes in, by the watermarks of the sources.

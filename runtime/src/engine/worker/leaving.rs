@@ -1,4 +1,5 @@
-//! How far a source's watermark has to go for what its rows have come to to leave: by what the workers say of their steps, down the graph and up again.
+//! How far a source's watermark has to go for what its rows have come to to leave: by what the workers say of their
+//! steps, down the graph and up again.
 
 use weir_plan::Plan;
 use weir_plan::plan::Input;
@@ -14,13 +15,15 @@ impl Workers {
         &self.graph.plan
     }
 
-    /// When the last leaves of what is held or was taken in, and that leaves by `limit_us`: in the part of the graph that `source` is in.
+    /// When the last leaves of what is held or was taken in, and that leaves by `limit_us`: in the part of the graph
+    /// that `source` is in.
     pub async fn leaves_by(&mut self, source: usize, limit_us: i64) -> Result<Option<i64>> {
         let leaving = self.leaving(limit_us).await?;
         Ok(leaves_by(&self.graph, source, &leaving))
     }
 
-    /// When all has left: what is held or was taken in, in the source's part of the graph, and what the rows of it come to in the steps behind.
+    /// When all has left: what is held or was taken in, in the source's part of the graph, and what the rows of it come
+    /// to in the steps behind.
     pub async fn all_leave_by(&mut self, source: usize) -> Result<Option<i64>> {
         let leaving = self.leaving(i64::MAX).await?;
         Ok(all_leave_by(&self.graph, source, &leaving))

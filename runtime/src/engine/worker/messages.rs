@@ -1,5 +1,5 @@
-//! What the coordinator and its workers tell each other, and workers among themselves: plain values, which could cross a network as they are. What one
-//! of them tells another comes in the order that it was told in.
+//! What the coordinator and its workers tell each other, and workers among themselves: plain values, which could cross
+//! a network as they are. What one of them tells another comes in the order that it was told in.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -16,7 +16,8 @@ use crate::state::{Change, Grouped};
 /// What a worker is told.
 #[derive(Debug)]
 pub enum Message {
-    /// What comes next is of this epoch, up to its [`Self::Close`]. `before_us` has the watermark of each source at its start.
+    /// What comes next is of this epoch, up to its [`Self::Close`]. `before_us` has the watermark of each source at its
+    /// start.
     Open { epoch: Epoch, before_us: Vec<Option<i64>> },
     /// What comes to a keyed step by an edge: from lanes, by way of the coordinator, or from a worker.
     Edge { epoch: Epoch, edge: Edge, entries: Vec<Grouped> },
@@ -24,8 +25,8 @@ pub enum Message {
     Ended { epoch: Epoch, edge: Edge, from: usize },
     /// To be answered: when the last leaves of what is there, and that leaves by the limit.
     Leaves { epoch: Epoch, limit_us: i64 },
-    /// To be answered: lanes have nothing more for this epoch. `after_us` has the watermark of each source at its end, and
-    /// `horizons_us` the horizon of each table.
+    /// To be answered: lanes have nothing more for this epoch. `after_us` has the watermark of each source at its end,
+    /// and `horizons_us` the horizon of each table.
     Close { epoch: Epoch, after_us: Vec<Option<i64>>, horizons_us: Vec<Option<i64>> },
     /// The run is over, whatever is under way.
     Stop,

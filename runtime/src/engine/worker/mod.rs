@@ -1,6 +1,7 @@
-//! What comes after the first change of key, as the coordinator sees it: workers, each a thread with the operators of all keyed steps for a range of key
-//! groups. They are told what lanes have of an epoch and what the watermarks are, bring each other what comes to steps behind others, write the rows of the
-//! epoch to the sinks, and answer with the change of state.
+//! What comes after the first change of key, as the coordinator sees it: workers, each a thread with the operators of
+//! all keyed steps for a range of key groups. They are told what lanes have of an epoch and what the watermarks are,
+//! bring each other what comes to steps behind others, write the rows of the epoch to the sinks, and answer with the
+//! change of state.
 //!
 //! ```text
 //! Open ─▶ (Leaves ─▶ answer)* ─▶ Edge* ─▶ (Leaves ─▶ answer)* ─▶ Close ─▶ per step: close ─▶ rows ─▶ sinks          ─▶ Closed
@@ -69,8 +70,12 @@ pub struct KeyedEpoch {
 }
 
 impl Workers {
-    /// Starts one thread per part of the state, in the order of key groups. `sinks` has, by index into the plan's, all that rows of keyed steps go to.
-    pub fn start(KeyedState { graph, stages, horizons, .. }: KeyedState, sinks: &BTreeMap<usize, SinkInput>) -> Result<Self> {
+    /// Starts one thread per part of the state, in the order of key groups. `sinks` has, by index into the plan's, all
+    /// that rows of keyed steps go to.
+    pub fn start(
+        KeyedState { graph, stages, horizons, .. }: KeyedState,
+        sinks: &BTreeMap<usize, SinkInput>,
+    ) -> Result<Self> {
         let (answer, answers) = mpsc::unbounded_channel();
         let (inboxes, of_threads): (Vec<_>, Vec<_>) = stages.iter().map(|_| channel()).unzip();
         for (number, (stage, inbox)) in stages.into_iter().zip(of_threads).enumerate() {
@@ -87,10 +92,19 @@ impl Workers {
             let spawned = std::thread::Builder::new().name(format!("worker-{number}")).spawn(work);
             spawned.map_err(|e| Failure::retry(format!("start worker {number}: {e}")))?;
         }
-        Ok(Self { graph, inboxes, answers, epoch: Epoch(0), before_us: Vec::new(), horizons, of_lanes: BTreeMap::new() })
+        Ok(Self {
+            graph,
+            inboxes,
+            answers,
+            epoch: Epoch(0),
+            before_us: Vec::new(),
+            horizons,
+            of_lanes: BTreeMap::new(),
+        })
     }
 
-    /// Opens an epoch, at whose start the sources have these watermarks. The one before has been closed, or has brought nothing.
+    /// Opens an epoch, at whose start the sources have these watermarks. The one before has been closed, or has brought
+    /// nothing.
     pub fn open(&mut self, epoch: Epoch, before_us: &[Option<i64>]) {
         (self.epoch, self.before_us) = (epoch, before_us.to_vec());
         self.of_lanes.clear();
@@ -107,10 +121,12 @@ impl Workers {
         }
     }
 
-    /// Closes the epoch, after which the sources have these watermarks. When this returns all rows are with the sinks, which have been told that it ends.
+    /// Closes the epoch, after which the sources have these watermarks. When this returns all rows are with the sinks,
+    /// which have been told that it ends.
     ///
     /// # Errors
-    /// `Data`, for a row that can't be computed where such rows are to stop the pipeline; a sink's task may have the reason for anything else.
+    /// `Data`, for a row that can't be computed where such rows are to stop the pipeline; a sink's task may have the
+    /// reason for anything else.
     pub async fn close(&mut self, after_us: &[Option<i64>]) -> Result<KeyedEpoch> {
         let epoch = self.epoch;
         self.horizons.raise(&self.graph.horizons_us(after_us));
@@ -136,9 +152,11 @@ impl Workers {
             keyed.computed = keyed.computed.max(computed);
         }
         let progress = |step: &usize| {
-            let [before_us, after_us] = [&self.before_us[..], after_us].map(|sources_us| self.graph.flow().inputs_us(*step, sources_us));
+            let [before_us, after_us] =
+                [&self.before_us[..], after_us].map(|sources_us| self.graph.flow().inputs_us(*step, sources_us));
             let counts = |input| {
-                let EdgeCounts { rows_in, rows_late } = edges.get(&Edge { step: *step, input }).copied().unwrap_or_default();
+                let EdgeCounts { rows_in, rows_late } =
+                    edges.get(&Edge { step: *step, input }).copied().unwrap_or_default();
                 InputProgress { rows_in, rows_late, ..InputProgress::default() }
             };
             let inputs = inputs(&Marks { before_us, after_us }, counts);
@@ -155,8 +173,8 @@ impl Workers {
         self.horizons.us()
     }
 
-    /// Per step of the plan: when the last leaves of what it holds or has taken in, and that leaves by `limit_us`. Of what comes from it, none is newer
-    /// than the newest that any worker says.
+    /// Per step of the plan: when the last leaves of what it holds or has taken in, and that leaves by `limit_us`. Of
+    /// what comes from it, none is newer than the newest that any worker says.
     async fn leaving(&mut self, limit_us: i64) -> Result<Vec<Option<Leaving>>> {
         let epoch = self.epoch;
         self.tell_all(|| Message::Leaves { epoch, limit_us });
@@ -167,7 +185,9 @@ impl Workers {
             };
             for (all, of_worker) in leaving.iter_mut().zip(of_worker) {
                 *all = match (*all, of_worker) {
-                    (Some(a), Some(b)) => Some(Leaving { at_us: a.at_us.max(b.at_us), newest_us: a.newest_us.max(b.newest_us) }),
+                    (Some(a), Some(b)) => {
+                        Some(Leaving { at_us: a.at_us.max(b.at_us), newest_us: a.newest_us.max(b.newest_us) })
+                    }
                     (all, of_worker) => all.or(of_worker),
                 };
             }
@@ -179,7 +199,8 @@ impl Workers {
     async fn answers(&mut self) -> Result<Vec<Answer>> {
         let mut answers: Vec<Option<Answer>> = self.inboxes.iter().map(|_| None).collect();
         while answers.iter().any(Option::is_none) {
-            let (worker, answer) = self.answers.recv().await.ok_or_else(|| Failure::bug("all workers ended without an answer"))?;
+            let (worker, answer) =
+                self.answers.recv().await.ok_or_else(|| Failure::bug("all workers ended without an answer"))?;
             answers[worker] = Some(answer?);
         }
         Ok(answers.into_iter().flatten().collect())
@@ -195,8 +216,8 @@ impl Workers {
     }
 }
 
-/// Workers end at the next message, or at the end of what they compute. They are not waited for: one may be held up by a sink that is away, and nothing
-/// counts that it has not answered.
+/// Workers end at the next message, or at the end of what they compute. They are not waited for: one may be held up by
+/// a sink that is away, and nothing counts that it has not answered.
 impl Drop for Workers {
     fn drop(&mut self) {
         self.tell_all(|| Message::Stop);

@@ -1,6 +1,6 @@
-//! What a keyed step gives when it is closed, a batch at a time: each goes to the sinks, and through the steps behind, before the next one is made.
-//! However much leaves at once, no more than a batch of it is there a second time. Rows that can't be computed go where `badRecords` says, with the batch
-//! that they belong to.
+//! What a keyed step gives when it is closed, a batch at a time: each goes to the sinks, and through the steps behind,
+//! before the next one is made. However much leaves at once, no more than a batch of it is there a second time. Rows
+//! that can't be computed go where `badRecords` says, with the batch that they belong to.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -127,8 +127,8 @@ impl<'w> StepRows<'w> {
         Ok(rows)
     }
 
-    /// A keyed step behind others takes rows in; those that are late leave by its output `Late`. A row that fails is bad, and is named as the step
-    /// names its rows.
+    /// A keyed step behind others takes rows in; those that are late leave by its output `Late`. A row that fails is
+    /// bad, and is named as the step names its rows.
     fn take_behind(&mut self, edge: Edge, compiled: &dyn KeyedStep, input: &RecordBatch) -> Result<()> {
         let Marks { before_us, .. } = self.marks(edge.step);
         let late_sinks: Vec<usize> = self.graph.keyed_sinks_of(edge.step, Output::Late).collect();

@@ -1,5 +1,6 @@
-//! A worker: one thread with the operators of all keyed steps, for a range of key groups. It is told what comes to them, and closes an epoch step by step: a step is closed when
-//! no worker has anything more for it, and its rows go through the steps behind it before the next one is closed.
+//! A worker: one thread with the operators of all keyed steps, for a range of key groups. It is told what comes to
+//! them, and closes an epoch step by step: a step is closed when no worker has anything more for it, and its rows go
+//! through the steps behind it before the next one is closed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,8 +31,8 @@ pub struct Worker {
     /// The near ends of edges that come from keyed steps.
     behind: BTreeMap<Edge, EdgeSender>,
     inbox: Receiver<Message>,
-    /// Of all workers, this one included. What is sent is in memory already, so no inbox is bounded: a worker that waits for a sink holds up nobody
-    /// who has something for it.
+    /// Of all workers, this one included. What is sent is in memory already, so no inbox is bounded: a worker that
+    /// waits for a sink holds up nobody who has something for it.
     inboxes: Vec<Sender<Message>>,
     open: OpenEpoch,
 }
@@ -111,7 +112,10 @@ impl Worker {
                 *self.open.ended.entry(edge).or_default() += 1;
                 Ok(())
             }
-            other => Err(Failure::bug(format!("worker {} was told {other:?} before it had closed epoch {}", self.number, self.open.epoch))),
+            other => Err(Failure::bug(format!(
+                "worker {} was told {other:?} before it had closed epoch {}",
+                self.number, self.open.epoch
+            ))),
         }
     }
 
@@ -145,7 +149,9 @@ impl Worker {
     /// All that comes to the step from keyed steps of this worker is there: it goes to the workers.
     fn end_edges_to(&mut self, graph: &Graph, step: usize, closed: &mut Closed) -> Result<()> {
         for edge in graph.edges_from_keyed_steps(step) {
-            let Some(sender) = self.behind.get_mut(&edge) else { return Err(Failure::bug(format!("{edge:?} has no near end"))) };
+            let Some(sender) = self.behind.get_mut(&edge) else {
+                return Err(Failure::bug(format!("{edge:?} has no near end")));
+            };
             let report = sender.end_epoch()?;
             closed.edges.insert(edge, report.counts);
             let epoch = self.open.epoch;
@@ -164,7 +170,8 @@ impl Worker {
         let _ = self.inboxes[worker].send(message);
     }
 
-    /// Takes in what comes, until no worker has anything more for the step. Gives whether that is so: otherwise it was told to stop.
+    /// Takes in what comes, until no worker has anything more for the step. Gives whether that is so: otherwise it was
+    /// told to stop.
     fn wait_for_edges_to(&mut self, graph: &Graph, step: usize) -> Result<bool> {
         for edge in graph.edges_from_keyed_steps(step) {
             while self.open.ended.get(&edge).is_none_or(|ended| *ended < self.inboxes.len()) {

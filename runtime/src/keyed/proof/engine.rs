@@ -1,5 +1,6 @@
-//! An engine that knows steps, tables and watermarks, and no operator: lanes read partitions and send entries to workers by key group, workers own
-//! ranges of key groups, and all watermarks follow from those of the sources. State goes through the real log, into files in memory.
+//! An engine that knows steps, tables and watermarks, and no operator: lanes read partitions and send entries to
+//! workers by key group, workers own ranges of key groups, and all watermarks follow from those of the sources. State
+//! goes through the real log, into files in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -54,7 +55,8 @@ impl Graph {
             StepTable { step: format!("{k}/{}", schema.name), schema }
         };
         let tables = owners.iter().map(table).collect();
-        let of_step = |node: &Node| FlowStep { inputs: node.inputs.clone(), hold_backs_us: node.step.hold_backs_us().to_vec() };
+        let of_step =
+            |node: &Node| FlowStep { inputs: node.inputs.clone(), hold_backs_us: node.step.hold_backs_us().to_vec() };
         let flow = WatermarkFlow::new(nodes.iter().map(of_step).collect());
         Self { nodes, flow, tables, owners }
     }
@@ -189,7 +191,13 @@ pub struct Process<'g> {
 
 impl<'g> Process<'g> {
     /// With a new number of workers.
-    pub async fn start(graph: &'g Graph, files: &mut Files, manifest: &Manifest, rng: &mut SmallRng, seen: &mut Seen) -> Self {
+    pub async fn start(
+        graph: &'g Graph,
+        files: &mut Files,
+        manifest: &Manifest,
+        rng: &mut SmallRng,
+        seen: &mut Seen,
+    ) -> Self {
         let states = files.of_next_process();
         let saved = Restorable::open(Arc::clone(&graph.tables), states.clone(), &manifest.files).await.unwrap();
         let mut log = StateLog::new(&saved, states.clone(), Arc::new(Memory::new(None).unwrap()));
@@ -210,7 +218,8 @@ impl<'g> Process<'g> {
             for worker in &mut workers {
                 let is_mine = |row: usize| {
                     let time_us = entries.times.value(row);
-                    horizons_us[table].is_none_or(|horizon_us| time_us >= horizon_us) && worker.groups.contains(&groups[row])
+                    horizons_us[table].is_none_or(|horizon_us| time_us >= horizon_us)
+                        && worker.groups.contains(&groups[row])
                 };
                 let mine = selected(&entries, (0..entries.rows()).filter(|row| is_mine(*row)));
                 seen.restored += mine.rows() as u64;
@@ -227,8 +236,9 @@ impl<'g> Process<'g> {
         let graph = self.graph;
         let before_us = graph.inputs_us(&from.sources_us);
         let mut given = Given::new(graph.nodes.len());
-        let mut lanes: Vec<_> =
-            (0..rng.random_range(1..4)).map(|_| graph.senders(self.ranges, |input| matches!(input, Input::Source(_)))).collect();
+        let mut lanes: Vec<_> = (0..rng.random_range(1..4))
+            .map(|_| graph.senders(self.ranges, |input| matches!(input, Input::Source(_))))
+            .collect();
         let mut at = from.read.clone();
         loop {
             let open: Vec<_> = (0..at.len()).filter(|p| at[*p] < reads.to[*p]).collect();
@@ -277,7 +287,8 @@ impl<'g> Process<'g> {
                 self.workers[worker].senders = senders;
             }
             let output_us = graph.flow.output_us(step, &from.sources_us);
-            let is_late = given.rows[step].iter().any(|row| output_us.is_some_and(|watermark_us| time_of(row) < watermark_us));
+            let is_late =
+                given.rows[step].iter().any(|row| output_us.is_some_and(|watermark_us| time_of(row) < watermark_us));
             assert!(!is_late, "step {step} gives rows that are late for the next");
         }
         (given.sorted(), sources_us)
@@ -300,12 +311,18 @@ impl<'g> Process<'g> {
             let mut changes = Vec::new();
             for (table, (step, place)) in graph.owners.iter().enumerate() {
                 let horizon_us = horizons_us[table];
-                let Some(change) = worker.operators[*step].tables()[*place].take_change(horizon_us).unwrap() else { continue };
+                let Some(change) = worker.operators[*step].tables()[*place].take_change(horizon_us).unwrap() else {
+                    continue;
+                };
                 let is_right = |row| {
                     let is_open = horizon_us.is_none_or(|horizon_us| change.entries.times.value(row) >= horizon_us);
                     is_open && worker.groups.contains(&change.key_groups.value(row))
                 };
-                assert!((0..change.rows()).all(is_right), "a change of {} has what is not its worker's, or over", graph.tables[table].step);
+                assert!(
+                    (0..change.rows()).all(is_right),
+                    "a change of {} has what is not its worker's, or over",
+                    graph.tables[table].step
+                );
                 seen.deletes += change.entries.deleted.as_ref().map_or(0, |deleted| deleted.true_count() as u64);
                 changes.push((table, change));
             }
@@ -316,7 +333,12 @@ impl<'g> Process<'g> {
         if held && rng.random_bool(0.6) {
             self.log.end_compaction().await;
         }
-        let before: Vec<_> = from.files.iter().map(|file| file.path.clone()).chain(written.iter().map(|file| file.path.clone())).collect();
+        let before: Vec<_> = from
+            .files
+            .iter()
+            .map(|file| file.path.clone())
+            .chain(written.iter().map(|file| file.path.clone()))
+            .collect();
         let files = self.log.advance(written, &horizons_us).await.unwrap().files;
         assert!(!self.log.has_failed(), "a compaction failed: the log says why");
         if held && !self.log.compacts() {
@@ -326,9 +348,14 @@ impl<'g> Process<'g> {
             seen.files_gone += (before.len() - files.len()) as u64;
         }
         if !self.log.compacts() {
-            self.log.compact_if_long(rng.random_range(1..6), self.states.name(epoch.next(), 0, COMPACTED_FROM), horizons_us);
+            self.log.compact_if_long(
+                rng.random_range(1..6),
+                self.states.name(epoch.next(), 0, COMPACTED_FROM),
+                horizons_us,
+            );
             // Without memory, two runs are merged at a time.
-            let runs: BTreeSet<_> = files.iter().filter_map(StateFile::name).map(|name| StateName { n: 0, ..name }).collect();
+            let runs: BTreeSet<_> =
+                files.iter().filter_map(StateFile::name).map(|name| StateName { n: 0, ..name }).collect();
             seen.in_passes += u64::from(self.log.compacts() && self.log.held.bytes_max == Some(0) && runs.len() > 2);
         }
         Manifest { epoch, read, sources_us, files }
@@ -363,13 +390,19 @@ impl<'g> Process<'g> {
         given.late[step] += report.counts.rows_late;
         for (worker, of_worker) in self.workers.iter_mut().zip(report.entries) {
             for entries in of_worker {
-                assert_eq!(groups_of(self.graph, step, &entries.entries), *entries.key_groups.values(), "as the sender has computed them");
+                assert_eq!(
+                    groups_of(self.graph, step, &entries.entries),
+                    *entries.key_groups.values(),
+                    "as the sender has computed them"
+                );
                 let mut rows: Vec<_> = (0..entries.rows()).collect();
                 rows.shuffle(rng);
                 let cut = rng.random_range(0..=rows.len());
                 for part in [&rows[..cut], &rows[cut..]].into_iter().filter(|part| !part.is_empty()) {
                     let part = selected(&entries.entries, part.iter().copied());
-                    worker.operators[step].take_in(input, Grouped::of(part, self.graph.nodes[step].step.hashed()).unwrap()).unwrap();
+                    worker.operators[step]
+                        .take_in(input, Grouped::of(part, self.graph.nodes[step].step.hashed()).unwrap())
+                        .unwrap();
                 }
             }
         }
@@ -380,7 +413,11 @@ impl<'g> Process<'g> {
         let mut newest_us: Vec<Option<i64>> = Vec::new();
         let mut raised_us = None;
         for (step, node) in self.graph.nodes.iter().enumerate() {
-            let held = self.workers.iter().filter_map(|worker| worker.operators[step].leaves_by(&before_us[step], limit_us)).max();
+            let held = self
+                .workers
+                .iter()
+                .filter_map(|worker| worker.operators[step].leaves_by(&before_us[step], limit_us))
+                .max();
             let to_come = node.inputs.iter().enumerate().filter_map(|(input, of)| match of {
                 Input::Step(before) => Some((input, newest_us[*before]?)),
                 Input::Source(_) => None,
@@ -392,7 +429,12 @@ impl<'g> Process<'g> {
                 raised_us = raised_us.max(Some(self.graph.flow.sources_for(step, leaving.at_us)));
             }
             let given = given.rows[step].iter().map(time_of).max();
-            newest_us.push(leaving.map(|leaving| leaving.newest_us).max(given).max(to_come.iter().map(|(_, time_us)| *time_us).max()));
+            newest_us.push(
+                leaving
+                    .map(|leaving| leaving.newest_us)
+                    .max(given)
+                    .max(to_come.iter().map(|(_, time_us)| *time_us).max()),
+            );
         }
         raised_us
     }

@@ -1,4 +1,5 @@
-//! Interval joins: the rows of both inputs, by key and time. Pairs leave as rows come; unmatched left rows when the right watermark has passed them.
+//! Interval joins: the rows of both inputs, by key and time. Pairs leave as rows come; unmatched left rows when the
+//! right watermark has passed them.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -34,7 +35,8 @@ impl Join {
     pub fn new(bounds: Bounds) -> Self {
         let keys = ["key", "number"];
         let left = row_table("left", &keys, &["matched", "value"], vec![Keeps { input: 1, keeps_us: bounds.after_us }]);
-        let right = row_table("right", &keys, &["matched", "value"], vec![Keeps { input: 0, keeps_us: bounds.before_us }]);
+        let right =
+            row_table("right", &keys, &["matched", "value"], vec![Keeps { input: 0, keeps_us: bounds.before_us }]);
         let hold_backs_us = if bounds.is_left { [0, bounds.after_us] } else { [0, 0] };
         Self { bounds, tables: [left, right], hold_backs_us }
     }
@@ -141,10 +143,20 @@ impl Joined {
         Ok(self.tables[input].value().encode(&value.map(|number| numbers([number])), 1)?.remove(0))
     }
 
-    fn take_in_one(&mut self, input: usize, key: (Arc<[u8]>, Option<i64>), time_us: i64, value: Option<i64>) -> Result<()> {
+    fn take_in_one(
+        &mut self,
+        input: usize,
+        key: (Arc<[u8]>, Option<i64>),
+        time_us: i64,
+        value: Option<i64>,
+    ) -> Result<()> {
         let Bounds { before_us, after_us, is_left, .. } = self.bounds;
         let (encoded, key) = key;
-        let times_us = if input == 0 { time_us - before_us..=time_us + after_us } else { time_us - after_us..=time_us + before_us };
+        let times_us = if input == 0 {
+            time_us - before_us..=time_us + after_us
+        } else {
+            time_us - after_us..=time_us + before_us
+        };
         let mut found: Vec<(RowId, [Option<i64>; 2])> = Vec::new();
         if key.is_some() {
             for (id, other) in self.tables[1 - input].of_key(&encoded, times_us) {
@@ -201,7 +213,8 @@ impl KeyedOperator for Joined {
 
     fn leaves_by(&self, _: &[Option<i64>], limit_us: i64) -> Option<Leaving> {
         let last_us = limit_us.saturating_sub(self.bounds.after_us + 1);
-        let mut unmatched = self.tables[0].back_from(last_us).filter(|(_, value)| self.value(0, value).unwrap()[0] == Some(0));
+        let mut unmatched =
+            self.tables[0].back_from(last_us).filter(|(_, value)| self.value(0, value).unwrap()[0] == Some(0));
         unmatched.next().filter(|_| self.bounds.is_left).map(|(time_us, _)| leaving(&self.bounds, time_us))
     }
 

@@ -1,6 +1,7 @@
-//! The seam of keyed steps, proven: an engine that knows no operator runs graphs of windows, sessions and joins, with kills, other numbers of
-//! workers, compactions and epochs that are undone; after each epoch naive oracles say what every step should have given. Sessions and joins keep
-//! rows, and are here before the plan has such steps: so that row tables are right before anything of a user's is in one.
+//! The seam of keyed steps, proven: an engine that knows no operator runs graphs of windows, sessions and joins, with
+//! kills, other numbers of workers, compactions and epochs that are undone; after each epoch naive oracles say what
+//! every step should have given. Sessions and joins keep rows, and are here before the plan has such steps: so that row
+//! tables are right before anything of a user's is in one.
 #![allow(clippy::unwrap_used)]
 
 mod engine;
@@ -78,7 +79,8 @@ const CASES: [&str; 9] = [
 ];
 
 fn case(name: &str, rng: &mut SmallRng) -> Vec<Part> {
-    let (size, gap, before, after) = (rng.random_range(1..12), rng.random_range(0..8), rng.random_range(0..6), rng.random_range(0..9));
+    let (size, gap, before, after) =
+        (rng.random_range(1..12), rng.random_range(0..8), rng.random_range(0..6), rng.random_range(0..9));
     let (first, second) = (Input::Source(0), Input::Source(1));
     let bounds = |is_left, columns| Bounds { before_us: before, after_us: after, is_left, columns };
     let of_sources_both = [[0, 1], [0, 1]];
@@ -88,7 +90,9 @@ fn case(name: &str, rng: &mut SmallRng) -> Vec<Part> {
         "session" => vec![session(gap, first, [0, 1])],
         "inner join" => vec![join(bounds(false, of_sources_both), [first, second])],
         "left join" => vec![join(bounds(true, of_sources_both), [first, second])],
-        "session, tumbling" => vec![session(gap, first, [0, 1]), tumbling(size, Input::Step(0), &Session::schema(), [2, 4])],
+        "session, tumbling" => {
+            vec![session(gap, first, [0, 1]), tumbling(size, Input::Step(0), &Session::schema(), [2, 4])]
+        }
         "tumbling, session" => {
             let windows = tumbling(size, first, &rows, [0, 1]);
             vec![windows, session(gap, Input::Step(0), [2, 4])]
@@ -138,7 +142,12 @@ async fn run(
     let graph = Graph::new(nodes);
     let steps = graph.nodes.len();
     let mut files = Files::new();
-    let mut manifest = Manifest { epoch: Epoch::FIRST, read: vec![0; partitions.len()], sources_us: vec![None; sources], files: vec![] };
+    let mut manifest = Manifest {
+        epoch: Epoch::FIRST,
+        read: vec![0; partitions.len()],
+        sources_us: vec![None; sources],
+        files: vec![],
+    };
     let mut process = Process::start(&graph, &mut files, &manifest, rng, seen).await;
     let delay = rng.random_range(0..12);
     let mut all = vec![Vec::new(); steps];
@@ -147,15 +156,20 @@ async fn run(
         assert!(n < 400, "{what}: no end");
         let is_read = partitions.iter().zip(&manifest.read).all(|(partition, read)| *read == partition.rows.len());
         let most = rng.random_range(1..25);
-        let to =
-            partitions.iter().zip(&manifest.read).map(|(partition, read)| (read + rng.random_range(0..most)).min(partition.rows.len()));
+        let to = partitions
+            .iter()
+            .zip(&manifest.read)
+            .map(|(partition, read)| (read + rng.random_range(0..most)).min(partition.rows.len()));
         let to: Vec<usize> = to.collect();
         let sources_us = (0..sources).map(|source| {
             let mine = || partitions.iter().zip(&to).filter(|(partition, _)| partition.source == source);
             let by_rows = if no_row_is_late {
                 mine().flat_map(|(partition, to)| &partition.rows[*to..]).map(time_of).min()
             } else {
-                mine().map(|(partition, to)| partition.rows[..*to].iter().map(|row| time_of(row) - delay).max()).min().flatten()
+                mine()
+                    .map(|(partition, to)| partition.rows[..*to].iter().map(|row| time_of(row) - delay).max())
+                    .min()
+                    .flatten()
             };
             let before_us = manifest.sources_us[source];
             if rng.random_bool(0.15) { before_us } else { by_rows.max(before_us) }
@@ -240,7 +254,20 @@ fn whatever_is_killed_moved_compacted_or_undone_every_step_gives_what_its_rows_m
             assert_eq!(cut(), cut(), "{what}: two cuts differ");
         }
     }
-    let Seen { epochs, kills, undone, compactions, in_passes, behind_changes, files_gone, deletes, rows, late, restored } = seen;
-    let all = [epochs, kills, undone, compactions, in_passes, behind_changes, files_gone, deletes, rows, late, restored];
+    let Seen {
+        epochs,
+        kills,
+        undone,
+        compactions,
+        in_passes,
+        behind_changes,
+        files_gone,
+        deletes,
+        rows,
+        late,
+        restored,
+    } = seen;
+    let all =
+        [epochs, kills, undone, compactions, in_passes, behind_changes, files_gone, deletes, rows, late, restored];
     assert!(all.iter().all(|count| *count > 0), "{seen:?}");
 }

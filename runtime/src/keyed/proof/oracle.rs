@@ -1,4 +1,5 @@
-//! The naive answers, from the meaning of the steps alone: each keeps every row that is not done with, and looks at all of them.
+//! The naive answers, from the meaning of the steps alone: each keeps every row that is not done with, and looks at all
+//! of them.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +34,9 @@ pub struct NaiveWindows {
 impl NaiveWindows {
     fn is_late(&self, row: &Row, before_us: Option<i64>) -> bool {
         match self.windows {
-            Windows::Tumbling { size_us } => is_less(time_of(row).div_euclid(size_us) * size_us + size_us - 1, before_us),
+            Windows::Tumbling { size_us } => {
+                is_less(time_of(row).div_euclid(size_us) * size_us + size_us - 1, before_us)
+            }
             Windows::Session { gap_us } => is_less(time_of(row) + gap_us, before_us),
         }
     }
@@ -49,7 +52,8 @@ impl NaiveWindows {
             rows.sort_by_key(|row| time_of(row));
             match self.windows {
                 Windows::Tumbling { size_us } => {
-                    for window in rows.chunk_by(|a, b| time_of(a).div_euclid(size_us) == time_of(b).div_euclid(size_us)) {
+                    for window in rows.chunk_by(|a, b| time_of(a).div_euclid(size_us) == time_of(b).div_euclid(size_us))
+                    {
                         let start = time_of(window[0]).div_euclid(size_us) * size_us;
                         all.push((start, start + size_us, start + size_us, window.to_vec()));
                     }
@@ -68,7 +72,8 @@ impl NaiveWindows {
 
 impl Naive for NaiveWindows {
     fn epoch(&mut self, inputs: &[Vec<Row>], marks: &Marks) -> (Vec<Row>, u64) {
-        let (late, on_time): (Vec<_>, Vec<_>) = inputs[0].iter().cloned().partition(|row| self.is_late(row, marks.before_us[0]));
+        let (late, on_time): (Vec<_>, Vec<_>) =
+            inputs[0].iter().cloned().partition(|row| self.is_late(row, marks.before_us[0]));
         self.rows.extend(on_time);
         let (mut out, mut open) = (Vec::new(), Vec::new());
         for (start, end, closes, rows) in self.all() {

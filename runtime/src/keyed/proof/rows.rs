@@ -66,5 +66,14 @@ pub fn row_table(name: &'static str, keys: &[&str], values: &[&str], horizon: Ve
     let field = |name: &&str| Field::new(*name, DataType::Int64, true);
     let keys: Vec<_> = keys.iter().map(field).collect();
     let values: Vec<_> = values.iter().map(|name| StateField::new(name, &field(name), false)).collect();
-    Arc::new(TableSchema { name, version: 1, kind: Kind::Rows, v1: None, keys: Arc::new(Schema::new(keys)), hashed: 1, values, horizon })
+    Arc::new(TableSchema {
+        name,
+        version: 1,
+        kind: Kind::Rows,
+        v1: None,
+        keys: Arc::new(Schema::new(keys)),
+        hashed: 1,
+        values,
+        horizon,
+    })
 }

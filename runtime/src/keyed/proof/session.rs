@@ -1,4 +1,5 @@
-//! Session windows: rows under (key, window end), whose times move when sessions grow and merge. Rows become small sessions where they come from.
+//! Session windows: rows under (key, window end), whose times move when sessions grow and merge. Rows become small
+//! sessions where they come from.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
@@ -46,7 +47,8 @@ impl KeyedStep for Session {
 
     fn prepare(&self, _input: usize, rows: &RecordBatch, before_us: &[Option<i64>]) -> Result<Prepared, String> {
         let times = rows.columns().last().unwrap().as_primitive::<TimestampMicrosecondType>();
-        let on_time = times.values().iter().map(|time| before_us[0].is_none_or(|watermark| time + self.gap_us >= watermark));
+        let on_time =
+            times.values().iter().map(|time| before_us[0].is_none_or(|watermark| time + self.gap_us >= watermark));
         let on_time: Vec<bool> = on_time.collect();
         let late = on_time.iter().filter(|is_on_time| !**is_on_time).count() as u64;
         prepared(rows, on_time, late, [self.key, self.value])
@@ -134,7 +136,8 @@ impl Sessions {
     }
 
     fn take_in_one(&mut self, key: Arc<[u8]>, mut end_us: i64, mut value: [Option<i64>; 3]) -> Result<()> {
-        // Sessions of a key are more than a gap apart: one that meets this one ends after its start, and begins by its end.
+        // Sessions of a key are more than a gap apart: one that meets this one ends after its start, and begins by its
+        // end.
         let mut near = Vec::new();
         for (id, other) in self.table.of_key(&key, value[0].unwrap()..=i64::MAX) {
             let other = self.value(other)?;

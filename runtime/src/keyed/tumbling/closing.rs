@@ -20,7 +20,8 @@ use crate::transform::rows::{Check, Rows, by_halves, coalesced};
 const ROWS_BYTES: usize = 4 << 20;
 const ROWS_AT_ONCE: usize = 1 << 16;
 
-/// A window that is over. Its rows are made as they are asked for: there may be more than fit into memory a second time.
+/// A window that is over. Its rows are made as they are asked for: there may be more than fit into memory a second
+/// time.
 pub(super) struct ClosedWindow {
     aggregate: Arc<Aggregate>,
     schema: SchemaRef,
@@ -40,8 +41,8 @@ impl ClosedWindow {
         self.groups.bytes()
     }
 
-    /// The next rows; `None` at the end. A group whose row can't be computed, or does not pass `check`, is a bad row, with its bounds and
-    /// keys.
+    /// The next rows; `None` at the end. A group whose row can't be computed, or does not pass `check`, is a bad row,
+    /// with its bounds and keys.
     pub fn next(&mut self, check: Check<'_>) -> Result<Option<Rows>> {
         let groups = self.groups.take(ROWS_BYTES, ROWS_AT_ONCE)?;
         groups.map(|groups| self.rows_of(groups, check)).transpose()
@@ -67,7 +68,8 @@ impl ClosedWindow {
             bad.iter().for_each(|(row, _)| fits[*row] = false);
             let places: Vec<usize> = (0..groups.rows).filter(|row| fits[*row]).collect();
             let results = filter_record_batch(&results, &BooleanArray::from(fits));
-            let (good, more) = self.outputs_of(&results.map_err(|e| Failure::bug(format!("results of a window: {e}")))?, check);
+            let (good, more) =
+                self.outputs_of(&results.map_err(|e| Failure::bug(format!("results of a window: {e}")))?, check);
             rows.good = good;
             bad.extend(more.into_iter().map(|(row, why)| (places[row], why)));
             bad.sort_by_key(|(row, _)| *row);

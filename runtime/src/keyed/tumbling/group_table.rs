@@ -1,7 +1,7 @@
 //! A table of groups: key → number of the group, and one accumulator per aggregate call that is indexed by that number.
 //!
-//! Keys are compared in arrow's row format, so that any number and mix of key columns costs one comparison of bytes. The accumulators are
-//! vectorised, and have partial states that merge.
+//! Keys are compared in arrow's row format, so that any number and mix of key columns costs one comparison of bytes.
+//! The accumulators are vectorised, and have partial states that merge.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -17,7 +17,8 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::failure::{Failure, Result};
 use crate::keyed::Argument;
 
-/// Bytes of one accumulator's strings that are made at a time, on the average of the groups: Arrow's arrays of strings end at 2 GiB.
+/// Bytes of one accumulator's strings that are made at a time, on the average of the groups: Arrow's arrays of strings
+/// end at 2 GiB.
 const VALUES_BYTES: usize = 128 << 20;
 
 /// Groups and their accumulators.
@@ -36,7 +37,10 @@ impl GroupTable {
     pub fn new(key_types: &[DataType], calls: &[Call]) -> Result<Self> {
         let accumulators = calls
             .iter()
-            .map(|call| call.accumulator().map_err(|e| Failure::bug(format!("an accumulator for {}: {e}", call.function.name()))))
+            .map(|call| {
+                call.accumulator()
+                    .map_err(|e| Failure::bug(format!("an accumulator for {}: {e}", call.function.name())))
+            })
             .collect::<Result<_>>()?;
         let state_columns = calls.iter().map(|call| call.state_fields.len()).collect();
         Ok(Self { keys: Keys::new(key_types)?, accumulators, state_columns, group_of_row: Vec::new() })
@@ -72,7 +76,9 @@ impl GroupTable {
 
     /// Heap bytes held.
     pub fn bytes(&self) -> usize {
-        self.keys.bytes() + self.accumulators.iter().map(|a| a.size()).sum::<usize>() + self.group_of_row.capacity() * size_of::<usize>()
+        self.keys.bytes()
+            + self.accumulators.iter().map(|a| a.size()).sum::<usize>()
+            + self.group_of_row.capacity() * size_of::<usize>()
     }
 
     /// The keys and the partial states, in the same order. The table is spent.
@@ -82,29 +88,39 @@ impl GroupTable {
         Ok((keys, states.collect::<Result<Vec<_>>>()?.concat()))
     }
 
-    /// The groups with the final value of each call, to be taken a stretch at a time. The table is spent. `calls` are those that it was made
-    /// for.
+    /// The groups with the final value of each call, to be taken a stretch at a time. The table is spent. `calls` are
+    /// those that it was made for.
     pub fn evaluate(self, calls: &[Call]) -> Evaluated {
         self.evaluate_in(calls, VALUES_BYTES)
     }
 
     fn evaluate_in(self, calls: &[Call], values_bytes: usize) -> Evaluated {
         let numbered = self.accumulators.iter().enumerate();
-        let beyond = numbered.flat_map(|(call, accumulator)| accumulator.beyond_type().into_iter().map(move |group| (group, call)));
+        let beyond = numbered
+            .flat_map(|(call, accumulator)| accumulator.beyond_type().into_iter().map(move |group| (group, call)));
         let mut beyond: Vec<(usize, usize)> = beyond.collect();
         beyond.sort_unstable();
         // Values of one length are not copied when they are made all at once.
         let of_any_length = |call: &Call| call.function.field().data_type().primitive_width().is_none();
-        let bytes = self.accumulators.iter().zip(calls).filter(|(_, call)| of_any_length(call)).map(|(a, _)| a.size()).max();
+        let bytes =
+            self.accumulators.iter().zip(calls).filter(|(_, call)| of_any_length(call)).map(|(a, _)| a.size()).max();
         let parts = bytes.unwrap_or_default().div_ceil(values_bytes).max(1);
         let groups_at_once = self.groups().div_ceil(parts).max(1);
         let Self { keys, accumulators, .. } = self;
-        Evaluated { keys, accumulators, beyond: beyond.into(), groups_at_once, made: 0..0, values: Vec::new(), taken: 0 }
+        Evaluated {
+            keys,
+            accumulators,
+            beyond: beyond.into(),
+            groups_at_once,
+            made: 0..0,
+            values: Vec::new(),
+            taken: 0,
+        }
     }
 }
 
-/// The groups of a table that is spent. Keys stay as the table had them until their turn comes, and so do values where there are many long
-/// ones.
+/// The groups of a table that is spent. Keys stay as the table had them until their turn comes, and so do values where
+/// there are many long ones.
 pub struct Evaluated {
     keys: Keys,
     accumulators: Vec<Box<dyn Accumulator>>,
@@ -264,8 +280,9 @@ impl RowKeys {
             let group = match found {
                 Some((_, group)) => *group,
                 None => {
-                    let group = u32::try_from(self.distinct.num_rows())
-                        .map_err(|_| Failure::config("a window has more than 4,294,967,295 groups; group by something coarser"))?;
+                    let group = u32::try_from(self.distinct.num_rows()).map_err(|_| {
+                        Failure::config("a window has more than 4,294,967,295 groups; group by something coarser")
+                    })?;
                     self.distinct.push(row);
                     self.index.insert_unique(hash, (hash, group), |(h, _)| *h);
                     group
@@ -293,11 +310,14 @@ mod tests {
 
     /// `sum(n)` and `max(s)` over a bigint and a string.
     fn calls() -> Vec<Call> {
-        let field = |name: &str, data_type| Column { name: name.into(), data_type, nullable: name != EVENT_TIME }.to_field();
+        let field =
+            |name: &str, data_type| Column { name: name.into(), data_type, nullable: name != EVENT_TIME }.to_field();
         let fields = vec![field("n", Type::Bigint), field("s", Type::String), field(EVENT_TIME, Type::Timestamp)];
         let column = |name: &str, expr: &str| AggregateColumn { name: name.into(), expr: expr.into(), filter: None };
         let schema = Arc::new(arrow::datatypes::Schema::new(fields));
-        compile(Input::Source(0), &schema, Window::tumbling(5), &[], &[column("a", "sum(n)"), column("b", "max(s)")]).unwrap().calls
+        compile(Input::Source(0), &schema, Window::tumbling(5), &[], &[column("a", "sum(n)"), column("b", "max(s)")])
+            .unwrap()
+            .calls
     }
 
     /// Group `g` has the values `numbers[g]`, each twice.

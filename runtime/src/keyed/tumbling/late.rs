@@ -9,7 +9,8 @@ use arrow::record_batch::RecordBatch;
 use weir_plan::aggregate::Aggregate;
 use weir_plan::window::Tumbling;
 
-/// The rows of an aggregate's input that are late by this watermark. `schema` is that of [`weir_plan::outputs::late_schema`].
+/// The rows of an aggregate's input that are late by this watermark. `schema` is that of
+/// [`weir_plan::outputs::late_schema`].
 ///
 /// # Errors
 /// A sentence, if the rows do not fit the schema.
@@ -22,7 +23,9 @@ pub(super) fn late_rows(
 ) -> Result<RecordBatch, String> {
     let times = batch.column(aggregate.event_time_index).as_primitive::<TimestampMicrosecondType>().values();
     // A window that ends at or before the watermark has no time at or after it.
-    let rows = (0u32..).zip(times).filter(|(_, time)| **time < watermark_us && window.is_late(window.start_of(**time), watermark_us));
+    let rows = (0u32..)
+        .zip(times)
+        .filter(|(_, time)| **time < watermark_us && window.is_late(window.start_of(**time), watermark_us));
     let (rows, times): (Vec<u32>, Vec<i64>) = rows.map(|(row, time)| (row, *time)).unzip();
     if rows.is_empty() {
         return Ok(RecordBatch::new_empty(Arc::clone(schema)));
@@ -34,6 +37,11 @@ pub(super) fn late_rows(
     let watermarks = vec![watermark_us; times.len()];
     let time = |us: Vec<i64>| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from(us).with_timezone("UTC")) };
     let added = [time(times), time(starts), time(ends), time(watermarks), Arc::new(late_by_ms)];
-    let own = late.columns().iter().enumerate().filter(|(i, _)| *i != aggregate.event_time_index).map(|(_, column)| Arc::clone(column));
+    let own = late
+        .columns()
+        .iter()
+        .enumerate()
+        .filter(|(i, _)| *i != aggregate.event_time_index)
+        .map(|(_, column)| Arc::clone(column));
     RecordBatch::try_new(Arc::clone(schema), own.chain(added).collect()).map_err(|e| format!("late rows: {e}"))
 }

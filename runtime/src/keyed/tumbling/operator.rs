@@ -59,8 +59,11 @@ impl KeyedOperator for Operator {
     }
 
     fn leaves_by(&self, _before_us: &[Option<i64>], limit_us: i64) -> Option<Leaving> {
-        let of_arrived =
-            self.arrived.iter().flat_map(|arrived| arrived.entries.times.values()).map(|last_moment| last_moment.saturating_add(1));
+        let of_arrived = self
+            .arrived
+            .iter()
+            .flat_map(|arrived| arrived.entries.times.values())
+            .map(|last_moment| last_moment.saturating_add(1));
         let of_windows = self.windows.ends().take_while(|end| *end <= limit_us).last();
         of_arrived.filter(|end| *end <= limit_us).max().max(of_windows).map(leaving)
     }

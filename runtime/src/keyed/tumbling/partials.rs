@@ -1,5 +1,5 @@
-//! Partial aggregates of one epoch. Lanes make them row by row; the driver merges them into the windows, and those of windows that stay open
-//! into the change of state that goes into the checkpoint.
+//! Partial aggregates of one epoch. Lanes make them row by row; the driver merges them into the windows, and those of
+//! windows that stay open into the change of state that goes into the checkpoint.
 
 use std::sync::Arc;
 

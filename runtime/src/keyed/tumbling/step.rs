@@ -65,7 +65,13 @@ impl KeyedStep for TumblingAggregate {
         Ok(Prepared { rows: on_time.num_rows(), late, keys, arguments })
     }
 
-    fn late(&self, input: usize, rows: &RecordBatch, before_us: &[Option<i64>], schema: &SchemaRef) -> Result<RecordBatch, String> {
+    fn late(
+        &self,
+        input: usize,
+        rows: &RecordBatch,
+        before_us: &[Option<i64>],
+        schema: &SchemaRef,
+    ) -> Result<RecordBatch, String> {
         match before_us[input] {
             Some(watermark_us) => late_rows(&self.aggregate, self.window, rows, watermark_us, schema),
             None => Ok(RecordBatch::new_empty(Arc::clone(schema))),
@@ -89,7 +95,8 @@ impl KeyedStep for TumblingAggregate {
     }
 }
 
-/// The window of each row, and how many are late. Neighbours mostly share a window, so the division is done when it changes.
+/// The window of each row, and how many are late. Neighbours mostly share a window, so the division is done when it
+/// changes.
 fn assign(window: Tumbling, times: &[i64], watermark_us: Option<i64>) -> (Vec<i64>, u64) {
     let mut windows = Vec::with_capacity(times.len());
     let (mut start, mut end, mut is_late, mut late) = (0, 0, false, 0u64);

@@ -41,7 +41,10 @@ pub(super) fn times_of(window: Tumbling, starts: &Int64Array) -> Int64Array {
 }
 
 /// The columns of each call's state, in order.
-pub(super) fn by_call<'a>(calls: &'a [Call], values: &'a [ArrayRef]) -> impl Iterator<Item = (&'a Call, &'a [ArrayRef])> {
+pub(super) fn by_call<'a>(
+    calls: &'a [Call],
+    values: &'a [ArrayRef],
+) -> impl Iterator<Item = (&'a Call, &'a [ArrayRef])> {
     let mut rest = values;
     calls.iter().map(move |call| {
         let (state, behind) = rest.split_at(call.state_fields.len().min(rest.len()));
@@ -57,7 +60,8 @@ struct Partials {
 
 impl Combine for Partials {
     fn combine(&self, values: &[ArrayRef], numbers: &[usize], distinct: usize) -> Result<Vec<ArrayRef>> {
-        let refused = |e: datafusion_common::DataFusionError| Failure::bug(format!("an accumulator refused partial states: {e}"));
+        let refused =
+            |e: datafusion_common::DataFusionError| Failure::bug(format!("an accumulator refused partial states: {e}"));
         let mut merged = Vec::with_capacity(values.len());
         for (call, state) in by_call(&self.aggregate.calls, values) {
             let mut accumulator = call.accumulator().map_err(refused)?;

@@ -43,7 +43,10 @@ pub(crate) fn input_schema() -> SchemaRef {
 pub(crate) fn aggregate() -> Arc<Aggregate> {
     let column = |name: &str, expr: &str| AggregateColumn { name: name.into(), expr: expr.into(), filter: None };
     let columns = [column("total", "sum(value)"), column("n", "count(*)"), column("least", "min(value)")];
-    Arc::new(aggregate::compile(Input::Source(0), &input_schema(), Window::tumbling(SIZE_US), &["key".into()], &columns).unwrap())
+    Arc::new(
+        aggregate::compile(Input::Source(0), &input_schema(), Window::tumbling(SIZE_US), &["key".into()], &columns)
+            .unwrap(),
+    )
 }
 
 pub(crate) fn step_of(aggregate: &Arc<Aggregate>) -> TumblingAggregate {
@@ -76,7 +79,11 @@ pub(crate) fn grouped(aggregate: &Arc<Aggregate>, rows: &[Row]) -> Option<Groupe
 }
 
 /// What a lane sends of these rows, in an epoch that begins at this watermark.
-pub(crate) fn sent(aggregate: &Arc<Aggregate>, batches: impl IntoIterator<Item = RecordBatch>, before_us: Option<i64>) -> EdgeReport {
+pub(crate) fn sent(
+    aggregate: &Arc<Aggregate>,
+    batches: impl IntoIterator<Item = RecordBatch>,
+    before_us: Option<i64>,
+) -> EdgeReport {
     let step = step_of(aggregate);
     let mut lane = EdgeSender::new(&step, 0, KeyRanges::of(1)).unwrap();
     for batch in batches {
@@ -208,7 +215,10 @@ fn late_rows_are_those_that_the_windows_count_as_late_with_what_they_missed() {
     assert_eq!(step.late(0, &batch(&rows), &[None], &schema).unwrap().num_rows(), 0);
     let found = step.late(0, &batch(&rows), &[Some(2_030)], &schema).unwrap();
     let times = |column: usize| found.column(column).as_primitive::<TimestampMicrosecondType>().values().to_vec();
-    assert_eq!((times(2), times(3), times(4), times(5)), (vec![3, 9, 10, 25], vec![0, 0, 10, 20], vec![10, 10, 20, 30], vec![2_030; 4]));
+    assert_eq!(
+        (times(2), times(3), times(4), times(5)),
+        (vec![3, 9, 10, 25], vec![0, 0, 10, 20], vec![10, 10, 20, 30], vec![2_030; 4])
+    );
     assert_eq!(found.column(6).as_primitive::<Int64Type>().values(), &[2, 2, 2, 2]);
 }
 

@@ -1,5 +1,5 @@
-//! Windows in state files of version 1, which have a window's start where entries in memory have their time and a key column: the time follows
-//! from the start, by the plan's window.
+//! Windows in state files of version 1, which have a window's start where entries in memory have their time and a key
+//! column: the time follows from the start, by the plan's window.
 
 use std::sync::Arc;
 
@@ -24,10 +24,13 @@ pub(super) struct WindowsV1 {
 
 impl WindowsV1 {
     pub fn new(aggregate: &Aggregate, window: Tumbling, values: &[StateField]) -> Self {
-        let mut fields = vec![Field::new(KEY_GROUP, DataType::UInt16, false), Field::new(WINDOW_START, DataType::Int64, false)];
+        let mut fields =
+            vec![Field::new(KEY_GROUP, DataType::UInt16, false), Field::new(WINDOW_START, DataType::Int64, false)];
         let keys = aggregate.key_schema.fields();
         fields.extend(keys.iter().map(|f| Field::new(format!("key:{}", f.name()), f.data_type().clone(), true)));
-        fields.extend(values.iter().map(|v| Field::new(format!("state:{}", v.field.name()), v.field.data_type().clone(), true)));
+        fields.extend(
+            values.iter().map(|v| Field::new(format!("state:{}", v.field.name()), v.field.data_type().clone(), true)),
+        );
         let is_new = values.iter().map(|value| value.is_new).collect();
         Self { window, columns: Arc::new(Schema::new(fields)), group_columns: keys.len(), is_new }
     }
@@ -68,12 +71,16 @@ mod tests {
         let starts: ArrayRef = Arc::new(Int64Array::from_iter_values(times.map(|time| window.start_of(time))));
         let last = times.map(|time| window.end_of(window.start_of(time)) - 1);
         let key: ArrayRef = Arc::new(StringArray::from_iter_values(times.map(|time| time.to_string())));
-        let values: Vec<_> = table.values.iter().map(|_| Arc::new(Int64Array::from(times.to_vec())) as ArrayRef).collect();
+        let values: Vec<_> =
+            table.values.iter().map(|_| Arc::new(Int64Array::from(times.to_vec())) as ArrayRef).collect();
         let groups: ArrayRef = Arc::new(UInt16Array::from(vec![3; times.len()]));
         let saved: Vec<_> = [&groups, &starts, &key].into_iter().chain(&values).map(Arc::clone).collect();
         let v1 = table.v1.as_ref().unwrap();
         assert_eq!(saved.len(), v1.schema().fields().len());
         let entries = v1.entries(saved).unwrap();
-        assert_eq!((entries.times.values()[..].to_vec(), entries.keys, entries.values), (last.to_vec(), vec![key, starts], values));
+        assert_eq!(
+            (entries.times.values()[..].to_vec(), entries.keys, entries.values),
+            (last.to_vec(), vec![key, starts], values)
+        );
     }
 }

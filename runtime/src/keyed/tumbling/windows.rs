@@ -34,8 +34,8 @@ impl Windows {
         Self { aggregate, window, table, schema, key_types, panes: BTreeMap::new(), change: None }
     }
 
-    /// Merges what an epoch has brought into the windows. Only those that stay open are state: what a closed one was made of is in the rows that
-    /// this epoch writes.
+    /// Merges what an epoch has brought into the windows. Only those that stay open are state: what a closed one was
+    /// made of is in the rows that this epoch writes.
     pub fn settle(&mut self, arrived: Vec<Grouped>, after_us: Option<i64>) -> Result<()> {
         let mut stay_open = Vec::with_capacity(arrived.len());
         for entries in arrived {

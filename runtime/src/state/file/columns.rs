@@ -13,7 +13,8 @@ use crate::state::{Change, Entries, Kind, TableSchema};
 const TIME: &str = "time";
 const DELETED: &str = "deleted";
 
-/// `key_group`; `time`, of tables whose entries have one; `deleted`, of rows; `key:<name>`, those that decide the key group first; `value:<name>`.
+/// `key_group`; `time`, of tables whose entries have one; `deleted`, of rows; `key:<name>`, those that decide the key
+/// group first; `value:<name>`.
 pub struct Columns {
     schema: SchemaRef,
     has_time: bool,
@@ -30,8 +31,15 @@ impl Columns {
         let mut fields = vec![Field::new(KEY_GROUP, DataType::UInt16, false)];
         fields.extend(has_time.then(|| Field::new(TIME, DataType::Int64, false)));
         fields.extend(has_deletes.then(|| Field::new(DELETED, DataType::Boolean, false)));
-        fields.extend(table.keys.fields().iter().map(|f| Field::new(format!("key:{}", f.name()), f.data_type().clone(), true)));
-        fields.extend(table.values.iter().map(|v| Field::new(format!("value:{}", v.field.name()), v.field.data_type().clone(), true)));
+        fields.extend(
+            table.keys.fields().iter().map(|f| Field::new(format!("key:{}", f.name()), f.data_type().clone(), true)),
+        );
+        fields.extend(
+            table
+                .values
+                .iter()
+                .map(|v| Field::new(format!("value:{}", v.field.name()), v.field.data_type().clone(), true)),
+        );
         let is_new = table.values.iter().map(|value| value.is_new).collect();
         Self { schema: Arc::new(Schema::new(fields)), has_time, has_deletes, keys: table.keys.fields().len(), is_new }
     }
@@ -69,10 +77,14 @@ impl Columns {
     /// A bug: there are fewer.
     pub fn change(&self, columns: Vec<ArrayRef>) -> Result<Change> {
         let mut columns = columns.into_iter();
-        let mut next = || columns.next().ok_or_else(|| Failure::bug("a block of a state file without all of its columns"));
+        let mut next =
+            || columns.next().ok_or_else(|| Failure::bug("a block of a state file without all of its columns"));
         let key_groups = next()?.as_primitive::<UInt16Type>().clone();
-        let times =
-            if self.has_time { next()?.as_primitive::<Int64Type>().clone() } else { Int64Array::from(vec![NEVER; key_groups.len()]) };
+        let times = if self.has_time {
+            next()?.as_primitive::<Int64Type>().clone()
+        } else {
+            Int64Array::from(vec![NEVER; key_groups.len()])
+        };
         let deleted = if self.has_deletes { Some(next()?.as_boolean().clone()) } else { None };
         let keys = columns.by_ref().take(self.keys).collect();
         Ok(Change { key_groups, entries: Entries { times, deleted, keys, values: columns.collect() } })

@@ -83,7 +83,8 @@ impl Footer {
         }
         let writer = self.writer.as_deref().unwrap_or("a later version");
         Err(Failure::config(format!(
-            "it has table {} of step {} as {} in version {}, and this is Weir {VERSION}, which reads {kind} up to version {}; run the version that \
+            "it has table {} of step {} as {} in version {}, and this is Weir {VERSION}, which reads {kind} up to \
+             version {}; run the version that \
              wrote it, {writer}, or a later one",
             quoted(table.name),
             quoted(&block.step),
@@ -98,7 +99,8 @@ impl Block {
     /// Whether its entries are a table's.
     #[must_use]
     pub fn is_of(&self, table: &StepTable) -> bool {
-        self.step == table.step && self.table.as_ref().map_or(table.schema.v1.is_some(), |name| name == table.schema.name)
+        self.step == table.step
+            && self.table.as_ref().map_or(table.schema.v1.is_some(), |name| name == table.schema.name)
     }
 
     /// The block's bytes, in order.
@@ -132,13 +134,15 @@ pub enum Tail {
     Longer(u64),
 }
 
-/// Reads the footer from the last bytes of a file that has so many and this checksum, by its manifest. What it says of all chunks must come to
-/// that checksum: then it is the footer of that very file.
+/// Reads the footer from the last bytes of a file that has so many and this checksum, by its manifest. What it says of
+/// all chunks must come to that checksum: then it is the footer of that very file.
 ///
 /// # Errors
 /// `Config`: the file is damaged, or of another version.
 pub fn read_tail(tail: &[u8], file_bytes: u64, file_crc32: u32) -> Result<Tail> {
-    let Some((before, trailer)) = tail.split_last_chunk::<TRAILER_BYTES>().filter(|(_, trailer)| is_magic(&trailer[8..])) else {
+    let Some((before, trailer)) =
+        tail.split_last_chunk::<TRAILER_BYTES>().filter(|(_, trailer)| is_magic(&trailer[8..]))
+    else {
         return Err(damaged("its last 8 bytes are not \"WEIRST2\\n\", as every state file has them"));
     };
     let magic = &trailer[8..];
@@ -172,7 +176,11 @@ pub fn read_tail(tail: &[u8], file_bytes: u64, file_crc32: u32) -> Result<Tail> 
 /// Of any version: the digit tells which.
 fn is_magic(bytes: &[u8]) -> bool {
     bytes.len() == MAGIC.len()
-        && bytes.iter().zip(MAGIC).enumerate().all(|(i, (byte, ours))| byte == ours || (i == 6 && byte.is_ascii_digit()))
+        && bytes
+            .iter()
+            .zip(MAGIC)
+            .enumerate()
+            .all(|(i, (byte, ours))| byte == ours || (i == 6 && byte.is_ascii_digit()))
 }
 
 fn decode(encoded: &[u8]) -> Result<Footer> {

@@ -1,12 +1,13 @@
-//! State files: what changed in the keyed state in one epoch (or, compacted, over several). The format is described byte for byte in
-//! `docs/formats/state-v2.md`; files of version 1 are read for good.
+//! State files: what changed in the keyed state in one epoch (or, compacted, over several). The format is described
+//! byte for byte in `docs/formats/state-v2.md`; files of version 1 are read for good.
 //!
 //! ```text
 //! "WEIRST2\n"  block*  footer (JSON)  footer length (u32 LE)  footer crc32 (u32 LE)  "WEIRST2\n"
 //! ```
 //!
-//! A block is the entries of one table of a step as an Arrow IPC stream, sorted by key group, time, key. The footer has each block's place,
-//! checksum and ranges, and cuts it into chunks that can be fetched, checked and decoded one by one: neither end has a whole file in memory.
+//! A block is the entries of one table of a step as an Arrow IPC stream, sorted by key group, time, key. The footer has
+//! each block's place, checksum and ranges, and cuts it into chunks that can be fetched, checked and decoded one by
+//! one: neither end has a whole file in memory.
 
 mod columns;
 mod footer;

@@ -44,7 +44,13 @@ impl BlockReader {
             Some(v1) if block.table.is_none() => Saved::V1(Arc::clone(v1), table.hashed),
             _ => Saved::V2(Columns::of(table)),
         };
-        Ok(Self { step: block.step.clone(), decoder: StreamDecoder::new(), saved, columns: None, rows_missing: block.rows })
+        Ok(Self {
+            step: block.step.clone(),
+            decoder: StreamDecoder::new(),
+            saved,
+            columns: None,
+            rows_missing: block.rows,
+        })
     }
 
     /// The rows of the next chunk.
@@ -86,17 +92,21 @@ impl BlockReader {
         if self.columns.is_none() {
             self.columns = Some(self.found(&batch.schema())?);
         }
-        let columns = self.columns.iter().flatten().zip(self.saved.schema().fields()).map(|(column, field)| match column {
-            Some(i) => Arc::clone(batch.column(*i)),
-            None => new_null_array(field.data_type(), batch.num_rows()),
-        });
+        let columns =
+            self.columns.iter().flatten().zip(self.saved.schema().fields()).map(|(column, field)| match column {
+                Some(i) => Arc::clone(batch.column(*i)),
+                None => new_null_array(field.data_type(), batch.num_rows()),
+            });
         self.saved.change(columns.collect())
     }
 
     /// By name: aggregates may have been dropped since, or stand in another order.
     fn found(&self, saved: &Schema) -> Result<Vec<Option<usize>>> {
         let needed = self.saved.schema();
-        let found = needed.fields().iter().map(|f| saved.column_with_name(f.name()).filter(|(_, s)| s.data_type() == f.data_type()));
+        let found = needed
+            .fields()
+            .iter()
+            .map(|f| saved.column_with_name(f.name()).filter(|(_, s)| s.data_type() == f.data_type()));
         let columns: Vec<_> = found.map(|found| found.map(|(i, _)| i)).collect();
         if columns.iter().enumerate().all(|(i, column)| column.is_some() || self.saved.may_lack(i)) {
             return Ok(columns);
@@ -134,7 +144,8 @@ impl Saved {
             Self::V2(of_table) => of_table.change(columns),
             Self::V1(v1, hashed) => {
                 let entries = v1.entries(columns)?;
-                let groups = key_groups(&entries.keys[..*hashed], entries.rows()).map_err(|e| Failure::bug(format!("key groups: {e}")))?;
+                let groups = key_groups(&entries.keys[..*hashed], entries.rows())
+                    .map_err(|e| Failure::bug(format!("key groups: {e}")))?;
                 Ok(Change { key_groups: groups.into(), entries })
             }
         }

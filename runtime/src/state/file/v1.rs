@@ -1,5 +1,5 @@
-//! State files of version 1 (`docs/formats/state-v1.md`): they have one table per step, whose entries merge, by the start of a window. They are read,
-//! and not written any more.
+//! State files of version 1 (`docs/formats/state-v1.md`): they have one table per step, whose entries merge, by the
+//! start of a window. They are read, and not written any more.
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
@@ -52,7 +52,8 @@ pub(super) fn decode(encoded: &[u8]) -> serde_json::Result<Footer> {
         let whole = vec![(block.bytes, block.crc32)];
         let chunks = if block.chunks.is_empty() { whole } else { block.chunks };
         let last_of_block = block.key_groups.1;
-        let chunks = chunks.into_iter().map(|(bytes, crc32)| -> ChunkOfBlock { (bytes, crc32, last_of_block) }).collect();
+        let chunks =
+            chunks.into_iter().map(|(bytes, crc32)| -> ChunkOfBlock { (bytes, crc32, last_of_block) }).collect();
         Block {
             step: block.step,
             table: None,

@@ -51,17 +51,23 @@ impl Writer {
     /// `version` of Weir writes it.
     #[must_use]
     pub fn new(version: &'static str) -> Self {
-        let mut writer = Self { version, encoded: Vec::new(), bytes: 0, crc: Hasher::new(), blocks: Vec::new(), open: None };
+        let mut writer =
+            Self { version, encoded: Vec::new(), bytes: 0, crc: Hasher::new(), blocks: Vec::new(), open: None };
         writer.append(MAGIC);
         writer
     }
 
-    /// Adds entries of a step's table, one of [`batches`]. Those of one table come one after the other, in the order of the file.
+    /// Adds entries of a step's table, one of [`batches`]. Those of one table come one after the other, in the order of
+    /// the file.
     pub fn write(&mut self, step: &str, table: &TableSchema, batch: &Change) -> Result<()> {
         if batch.rows() == 0 {
             return Ok(());
         }
-        if self.open.as_ref().is_some_and(|open| open.block.step != step || open.block.table.as_deref() != Some(table.name)) {
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|open| open.block.step != step || open.block.table.as_deref() != Some(table.name))
+        {
             self.close_block()?;
         }
         let open = match &mut self.open {
@@ -114,7 +120,8 @@ impl Writer {
 
 impl OpenBlock {
     fn new(step: &str, table: &TableSchema, offset: u64) -> Result<Self> {
-        let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).map_err(refused)?;
+        let options =
+            IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME)).map_err(refused)?;
         let columns = Columns::of(table);
         let stream = StreamWriter::try_new_with_options(Vec::new(), columns.schema(), options).map_err(refused)?;
         let block = Block {
@@ -142,9 +149,11 @@ impl OpenBlock {
         let (block, entries) = (&mut self.block, &batch.entries);
         block.rows += batch.rows() as u64;
         block.deletes += entries.deleted.as_ref().map_or(0, |deleted| deleted.true_count() as u64);
-        block.key_groups = batch.key_groups.values().iter().fold(block.key_groups, |(least, most), g| (least.min(*g), most.max(*g)));
+        block.key_groups =
+            batch.key_groups.values().iter().fold(block.key_groups, |(least, most), g| (least.min(*g), most.max(*g)));
         if let Some(times) = &mut block.times {
-            *times = entries.times.values().iter().fold(*times, |(least, most), time| (least.min(*time), most.max(*time)));
+            *times =
+                entries.times.values().iter().fold(*times, |(least, most), time| (least.min(*time), most.max(*time)));
         }
         let last = batch.key_groups.values().last().copied().unwrap_or_default();
         Ok(self.chunk(last))
@@ -185,7 +194,8 @@ fn cut(change: Change, batches: &mut Vec<Change>) {
 
 fn bytes_of(change: &Change) -> usize {
     let columns = change.entries.keys.iter().chain(&change.entries.values);
-    let of = |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size());
+    let of =
+        |column: &ArrayRef| column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size());
     columns.map(of).sum()
 }
 

@@ -1,5 +1,5 @@
-//! The compaction of state beside the running epochs: runs of files are merged by a stream of each, as many at a time as the memory for it
-//! allows.
+//! The compaction of state beside the running epochs: runs of files are merged by a stream of each, as many at a time
+//! as the memory for it allows.
 
 use std::sync::Arc;
 
@@ -27,7 +27,8 @@ const RUNS_AT_ONCE_MAX: u64 = 64;
 pub struct Compaction {
     pub tables: Arc<[StepTable]>,
     pub store: StateFiles,
-    /// The files to be merged, the oldest first, and none older than these: each run is sorted, by the order of its files.
+    /// The files to be merged, the oldest first, and none older than these: each run is sorted, by the order of its
+    /// files.
     pub runs: Vec<Vec<StateFile>>,
     /// Of its first file.
     pub first: StateName,
@@ -57,7 +58,8 @@ impl Compaction {
         let at_once = usize::try_from((self.bytes_max / BYTES_PER_RUN).clamp(2, RUNS_AT_ONCE_MAX)).unwrap_or(2);
         let mut runs = std::mem::take(&mut self.runs);
         while runs.len() > at_once {
-            // What is merged stands where its parts stood, since of two rows the newer counts. It is garbage as soon as it is merged again.
+            // What is merged stands where its parts stood, since of two rows the newer counts. It is garbage as soon as
+            // it is merged again.
             let mut merged = Vec::with_capacity(runs.len().div_ceil(at_once));
             for (n, part) in runs.chunks(at_once).enumerate() {
                 merged.push(match part {
@@ -100,7 +102,9 @@ impl Compaction {
                         break;
                     }
                     let wanted = rows.iter_mut().enumerate().filter(|(i, _)| hungry.contains(i));
-                    let fed = try_join_all(wanted.map(|(i, rows)| async move { Ok::<_, Failure>((i, rows.next().await?)) })).await?;
+                    let fed =
+                        try_join_all(wanted.map(|(i, rows)| async move { Ok::<_, Failure>((i, rows.next().await?)) }))
+                            .await?;
                     fed.into_iter().for_each(|(i, read)| merge.feed(i, read));
                 }
                 if merge.is_done() {

@@ -1,6 +1,6 @@
-//! Which state files make up the keyed state, and their compaction: a file that lies wholly below the horizons of its tables is dropped from the
-//! list, and a long list is merged into a short one beside the running epochs. Compaction reads only immutable files, so it can be lost at any
-//! point.
+//! Which state files make up the keyed state, and their compaction: a file that lies wholly below the horizons of its
+//! tables is dropped from the list, and a long list is merged into a short one beside the running epochs. Compaction
+//! reads only immutable files, so it can be lost at any point.
 
 mod compaction;
 mod reading;
@@ -25,11 +25,12 @@ use crate::checkpoint::state_files::StateFiles;
 use crate::failure::{Failure, Result};
 use crate::memory::Memory;
 
-/// Of a change, unpacked: so much is worth a file of its own beside others. It takes some 20 ms to encode, and about as long as a request to send.
+/// Of a change, unpacked: so much is worth a file of its own beside others. It takes some 20 ms to encode, and about as
+/// long as a request to send.
 const STRETCH_BYTES: usize = 8 << 20;
 
-/// A table of a keyed step. The log numbers tables by their place in a list of these: of the changes that it writes, the entries that it reads
-/// back, and the horizons.
+/// A table of a keyed step. The log numbers tables by their place in a list of these: of the changes that it writes,
+/// the entries that it reads back, and the horizons.
 #[derive(Clone)]
 pub struct StepTable {
     /// The step's name, by which files name its rows.
@@ -86,8 +87,9 @@ impl StateLog {
         }
     }
 
-    /// Writes the change of an epoch into files of which the first has that name: per worker, in the order of key groups, what has changed of each table.
-    /// No rows, no file. What is large is encoded and sent by several tasks, each of them with a stretch of the workers.
+    /// Writes the change of an epoch into files of which the first has that name: per worker, in the order of key
+    /// groups, what has changed of each table. No rows, no file. What is large is encoded and sent by several tasks,
+    /// each of them with a stretch of the workers.
     pub async fn write(&self, first: StateName, changes: Vec<Vec<(usize, Change)>>) -> Result<Vec<StateFile>> {
         let stretches = stretches(changes, self.stretch_bytes());
         let names_each = COMPACTED_FROM / u32::try_from(stretches.len().max(1)).unwrap_or(COMPACTED_FROM);
@@ -115,15 +117,17 @@ impl StateLog {
         self.held.stretch_bytes.unwrap_or(STRETCH_BYTES)
     }
 
-    /// What the manifest of an epoch is to say of the state: `change` added, what lies wholly below the horizons (per table, µs, exclusive) gone,
-    /// a finished compaction taken up.
+    /// What the manifest of an epoch is to say of the state: `change` added, what lies wholly below the horizons (per
+    /// table, µs, exclusive) gone, a finished compaction taken up.
     pub async fn advance(&mut self, change: Vec<StateFile>, horizons_us: &[Option<i64>]) -> Result<Saved> {
         if let Some(ended) = self.compaction.take_if(|running| running.task.is_finished()) {
             match ended.task.await {
                 Ok(Ok(done)) => self.take_up(done),
                 // The old files are all there. What has failed once fails again, most likely: not with each epoch.
                 Ok(Err(failure)) => {
-                    tracing::warn!("compaction of state: {failure}; the state is whole, and a later compaction tries again");
+                    tracing::warn!(
+                        "compaction of state: {failure}; the state is whole, and a later compaction tries again"
+                    );
                     self.patience = changes(&self.files);
                 }
                 Err(panic) => return Err(Failure::bug(format!("compaction of state: {panic}"))),
@@ -135,8 +139,9 @@ impl StateLog {
         Ok(Saved { files: self.files.clone(), compacting: self.compaction.as_ref().map(|running| running.epoch) })
     }
 
-    /// Starts a compaction if there are more changes than that and none is under way. `first` is the name of its first file, for the epoch
-    /// that comes next: its manifest is the first one that says that such files are being written. What lies below the horizons is left out.
+    /// Starts a compaction if there are more changes than that and none is under way. `first` is the name of its first
+    /// file, for the epoch that comes next: its manifest is the first one that says that such files are being written.
+    /// What lies below the horizons is left out.
     pub fn compact_if_long(&mut self, changes_max: usize, first: StateName, horizons_us: Vec<Option<i64>>) {
         if self.compaction.is_some() || changes(&self.files) <= changes_max + self.patience {
             return;
@@ -197,7 +202,8 @@ pub struct Saved {
     pub compacting: Option<Epoch>,
 }
 
-/// Whether nothing in a file has anything left to do. What no table has any more is passed over; a file that does not say what it has stays.
+/// Whether nothing in a file has anything left to do. What no table has any more is passed over; a file that does not
+/// say what it has stays.
 fn is_over(file: &StateFile, tables: &[StepTable], horizons_us: &[Option<i64>]) -> bool {
     let is_over = |of: &TableInFile| {
         let place = tables.iter().position(|table| table.step == of.step && table.schema.name == of.table);
@@ -206,8 +212,8 @@ fn is_over(file: &StateFile, tables: &[StepTable], horizons_us: &[Option<i64>]) 
     !file.tables.is_empty() && file.tables.iter().all(is_over)
 }
 
-/// Neighbouring workers' changes put together, until each stretch has so many bytes, or there is only one. Per table, by number, what has changed in the
-/// order of key groups.
+/// Neighbouring workers' changes put together, until each stretch has so many bytes, or there is only one. Per table,
+/// by number, what has changed in the order of key groups.
 fn stretches(changes: Vec<Vec<(usize, Change)>>, bytes_least: usize) -> Vec<BTreeMap<usize, Vec<Change>>> {
     let mut stretches: Vec<BTreeMap<usize, Vec<Change>>> = Vec::new();
     let mut bytes = usize::MAX;

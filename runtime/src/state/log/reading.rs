@@ -1,4 +1,5 @@
-//! Rows of state files, a few chunks at a time: what is fetched is checked, decoded and handed on before much more is asked for.
+//! Rows of state files, a few chunks at a time: what is fetched is checked, decoded and handed on before much more is
+//! asked for.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -43,7 +44,8 @@ impl Restorable {
         self.files.is_empty()
     }
 
-    /// Reads all entries, table by table and batch by batch, as long as `each` wants more. Of one table the oldest file's come first.
+    /// Reads all entries, table by table and batch by batch, as long as `each` wants more. Of one table the oldest
+    /// file's come first.
     ///
     /// # Errors
     /// As [`Self::open`], and what `each` fails with.
@@ -202,5 +204,7 @@ fn requests_of(file: &Arc<OpenFile>, block: usize, of_step: &Block, bytes_at_onc
     }
     let last = groups.len().saturating_sub(1);
     let requests = groups.into_iter().enumerate();
-    requests.map(|(i, chunks)| Request { file: Arc::clone(file), block, chunks, is_first: i == 0, is_last: i == last }).collect()
+    requests
+        .map(|(i, chunks)| Request { file: Arc::clone(file), block, chunks, is_first: i == 0, is_last: i == last })
+        .collect()
 }

@@ -42,7 +42,8 @@ fn input_schema() -> SchemaRef {
 fn graph() -> Arc<Graph> {
     let step = |name: &str, expr: &str, keys: &[String]| {
         let columns = [AggregateColumn { name: "x".into(), expr: expr.into(), filter: None }];
-        let aggregate = aggregate::compile(Input::Source(0), &input_schema(), Window::tumbling(SIZE_US), keys, &columns).unwrap();
+        let aggregate =
+            aggregate::compile(Input::Source(0), &input_schema(), Window::tumbling(SIZE_US), keys, &columns).unwrap();
         let schema = aggregate.output_schema();
         Step { name: name.into(), op: StepOp::Aggregate(Arc::new(aggregate)), schema }
     };
@@ -73,7 +74,9 @@ impl Rig {
         let times: Vec<i64> = (0..rows).map(|_| rng.random_range(0..40)).collect();
         let columns: Vec<ArrayRef> = vec![
             Arc::new(
-                (0..rows).map(|_| rng.random_bool(0.9).then(|| format!("{:060}", rng.random_range(0..3000)))).collect::<StringArray>(),
+                (0..rows)
+                    .map(|_| rng.random_bool(0.9).then(|| format!("{:060}", rng.random_range(0..3000))))
+                    .collect::<StringArray>(),
             ),
             Arc::new((0..rows).map(|_| Some(rng.random_range(0..100))).collect::<Int64Array>()),
             Arc::new(TimestampMicrosecondArray::from(times).with_timezone("UTC")),
@@ -95,7 +98,8 @@ impl Rig {
             let changes = self.changes(rng.random_range(1..4000), rng);
             changes.iter().for_each(|(table, change)| add(&mut state, *table, &change.entries));
             let file_bytes = Some(if rng.random_bool(0.5) { 20_000 } else { u64::MAX });
-            let mut output = Output::new(Arc::clone(self.graph.tables()), self.files.clone(), self.files.name(Epoch(epoch), 0, 0));
+            let mut output =
+                Output::new(Arc::clone(self.graph.tables()), self.files.clone(), self.files.name(Epoch(epoch), 0, 0));
             output = output.with_files_of(file_bytes);
             for (table, change) in &changes {
                 output.write(*table, change).await.unwrap();
@@ -229,7 +233,11 @@ async fn a_change_of_several_workers_is_one_run_in_the_order_of_key_groups_whate
             log.held.stretch_bytes = stretch_bytes;
             let files = log.write(rig.files.name(Epoch(7), 0, 0), of_workers(&changes, workers)).await.unwrap();
             counts.push(files.len());
-            assert_eq!((runs(&files).count(), super::changes(&files)), (1, 1), "{workers} workers, stretches of {stretch_bytes:?}");
+            assert_eq!(
+                (runs(&files).count(), super::changes(&files)),
+                (1, 1),
+                "{workers} workers, stretches of {stretch_bytes:?}"
+            );
             assert_eq!(rig.read(&files).await.unwrap(), state);
             // A run that were out of order would give some keys twice.
             let (older, _) = rig.written(1, &mut rng).await;
@@ -239,7 +247,10 @@ async fn a_change_of_several_workers_is_one_run_in_the_order_of_key_groups_whate
         }
     }
     assert_eq!(counts, [1, 1, 1, 1, 1, 2, 1, 1, 3, 1, 2, 8], "files");
-    assert!(rig.log(&[]).await.write(rig.files.name(Epoch(2), 0, 0), vec![Vec::new(); 3]).await.unwrap().is_empty(), "no rows, no file");
+    assert!(
+        rig.log(&[]).await.write(rig.files.name(Epoch(2), 0, 0), vec![Vec::new(); 3]).await.unwrap().is_empty(),
+        "no rows, no file"
+    );
 }
 
 /// Of two tables, each of a source of its own; the least horizon counts of those that have rows in a file.
@@ -253,9 +264,14 @@ async fn a_file_leaves_by_the_horizons_of_the_tables_that_have_rows_in_it_and_wa
     let counts = log.write(rig.files.name(Epoch(3), 0, 0), vec![changes.drain(1..).collect()]).await.unwrap();
     let sums = log.write(rig.files.name(Epoch(4), 0, 0), vec![changes]).await.unwrap();
     let all: Vec<StateFile> = [&both[..], &counts, &sums].concat();
-    let said = |file: &StateFile| -> Vec<_> { file.tables.iter().map(|of| (of.step.clone(), of.table.clone(), of.max_time_us)).collect() };
+    let said = |file: &StateFile| -> Vec<_> {
+        file.tables.iter().map(|of| (of.step.clone(), of.table.clone(), of.max_time_us)).collect()
+    };
     let [of_sums, of_counts] = ["sums", "counts"].map(|step| (step.to_owned(), "windows".to_owned(), Some(39)));
-    assert_eq!(all.iter().map(said).collect::<Vec<_>>(), [vec![of_sums.clone(), of_counts.clone()], vec![of_counts], vec![of_sums]]);
+    assert_eq!(
+        all.iter().map(said).collect::<Vec<_>>(),
+        [vec![of_sums.clone(), of_counts.clone()], vec![of_counts], vec![of_sums]]
+    );
     let stays = |names: &[&[StateFile]]| names.concat();
     for (horizons_us, expected) in [
         ([None, None], stays(&[&both, &counts, &sums])),

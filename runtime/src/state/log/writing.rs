@@ -88,7 +88,13 @@ impl Output {
         file.push(finished.rest).await?;
         let path = file.finish().await?;
         let rows = finished.blocks.iter().map(|block| block.rows).sum();
-        self.files.push(StateFile { path, bytes: finished.bytes, rows, crc32: finished.crc32, tables: tables_in(finished.blocks) });
+        self.files.push(StateFile {
+            path,
+            bytes: finished.bytes,
+            rows,
+            crc32: finished.crc32,
+            tables: tables_in(finished.blocks),
+        });
         Ok(())
     }
 }
@@ -97,7 +103,8 @@ impl Output {
 fn tables_in(blocks: Vec<Block>) -> Vec<TableInFile> {
     let mut tables: Vec<TableInFile> = Vec::new();
     for block in blocks {
-        let (step, table, max_time_us) = (block.step, block.table.unwrap_or_default(), block.times.map(|(_, last)| last));
+        let (step, table, max_time_us) =
+            (block.step, block.table.unwrap_or_default(), block.times.map(|(_, last)| last));
         match tables.iter_mut().find(|of| of.step == step && of.table == table) {
             Some(of) => of.max_time_us = of.max_time_us.max(max_time_us),
             None => tables.push(TableInFile { step, table, max_time_us }),

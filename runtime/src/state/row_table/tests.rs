@@ -58,7 +58,10 @@ impl Rig {
     fn all(&self) -> Changed {
         let ids: Vec<_> = self.0.rows.keys().cloned().collect();
         let values: Vec<_> = self.0.rows.values().cloned().map(Some).collect();
-        Change::of(&self.0.schema, &[self.0.entries_of(&ids, &values).unwrap()]).unwrap().as_ref().map_or_else(Changed::new, changed)
+        Change::of(&self.0.schema, &[self.0.entries_of(&ids, &values).unwrap()])
+            .unwrap()
+            .as_ref()
+            .map_or_else(Changed::new, changed)
     }
 }
 
@@ -85,7 +88,9 @@ fn a_change_has_the_last_value_of_what_was_put_and_deletes_of_what_was_saved_and
 
 #[test]
 fn rows_of_one_key_and_time_are_beside_each_other_and_come_in_the_order_of_time() {
-    let mut table = RowTable::new(row_table("rows", &["key", "number"], &["value"], vec![Keeps { input: 0, keeps_us: 0 }])).unwrap();
+    let mut table =
+        RowTable::new(row_table("rows", &["key", "number"], &["value"], vec![Keeps { input: 0, keeps_us: 0 }]))
+            .unwrap();
     let key = table.key().encode(&[numbers([Some(1), Some(2)])], 2).unwrap();
     for (time_us, value) in [(8, 1), (7, 2), (7, 3), (-9, 4), (7, 5)] {
         let value = table.value().encode(&[numbers([Some(value)])], 1).unwrap().remove(0);

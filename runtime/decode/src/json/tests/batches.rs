@@ -43,7 +43,8 @@ fn good_values() -> Vec<&'static str> {
     every_type().into_iter().map(|(_, good, _)| good).collect()
 }
 
-/// Every way to fail: each column's bad value in its place, in reverse order, as the second of two, and the record cut off at every byte.
+/// Every way to fail: each column's bad value in its place, in reverse order, as the second of two, and the record cut
+/// off at every byte.
 fn bad_records() -> Vec<Vec<u8>> {
     let mut bad = Vec::new();
     for (i, (_, good, wrong)) in every_type().into_iter().enumerate() {
@@ -133,7 +134,8 @@ fn validity_is_made_for_the_first_null_only() {
 
 #[test]
 fn a_full_column_refuses_the_row_and_keeps_the_others() {
-    let columns = [nullable("s", DataType::String), nullable("n", array_of(DataType::Boolean)), nullable("b", DataType::Binary)];
+    let columns =
+        [nullable("s", DataType::String), nullable("n", array_of(DataType::Boolean)), nullable("b", DataType::Binary)];
     let format = JsonFormat { timestamp_numbers: TimestampNumbers::Refuse };
     let mut decoder = JsonDecoder { offset_max: 4, ..JsonDecoder::new(&columns, format) };
     decoder.decode(Some(br#"{"s":"abc","n":[true,true],"b":"AAAA"}"#)).unwrap();

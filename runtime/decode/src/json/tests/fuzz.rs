@@ -25,7 +25,8 @@ fn the_decoder_and_the_reference_agree_on_random_records() {
             if rng.random_bool(0.4) {
                 record = generator::mutate(&mut rng, record);
             }
-            let shown = || format!("seed {seed}, record {i}, columns {columns:?}\n{}", String::from_utf8_lossy(&record));
+            let shown =
+                || format!("seed {seed}, record {i}, columns {columns:?}\n{}", String::from_utf8_lossy(&record));
             let verdict = decoder.decode(Some(&record));
             match reference::row(&columns, timestamp_numbers, &record) {
                 Some(row) => {

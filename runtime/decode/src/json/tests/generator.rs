@@ -5,8 +5,22 @@ use rand::rngs::StdRng;
 use rand::seq::{IndexedRandom, SliceRandom};
 use weir_plan::types::{Column, DataType};
 
-const NAMES: [&str; 14] =
-    ["a", "b", "city", "City", "rideId", "a b", "é", "東京", "q\"uote", "back\\slash", "line\n", "", "averylongnameindeed", "\u{1}"];
+const NAMES: [&str; 14] = [
+    "a",
+    "b",
+    "city",
+    "City",
+    "rideId",
+    "a b",
+    "é",
+    "東京",
+    "q\"uote",
+    "back\\slash",
+    "line\n",
+    "",
+    "averylongnameindeed",
+    "\u{1}",
+];
 
 pub fn columns(rng: &mut StdRng, depth: usize) -> Vec<Column> {
     let mut names = NAMES;
@@ -49,7 +63,8 @@ pub fn object(rng: &mut StdRng, columns: &[Column]) -> String {
             _ => 1,
         };
         for _ in 0..times {
-            let value = if column.nullable && rng.random_bool(0.1) { "null".into() } else { value(rng, &column.data_type) };
+            let value =
+                if column.nullable && rng.random_bool(0.1) { "null".into() } else { value(rng, &column.data_type) };
             fields.push(format!("{}{}:{}{value}", name(rng, &column.name), space(rng), space(rng)));
         }
     }
@@ -81,7 +96,11 @@ fn value(rng: &mut StdRng, data_type: &DataType) -> String {
         DataType::Int | DataType::Bigint => integer(rng),
         DataType::Float | DataType::Double => number(rng),
         DataType::Decimal { precision, scale } => {
-            let number = if rng.random_bool(0.1) { number(rng) } else { decimal(rng, (*precision).into(), scale.unsigned_abs().into()) };
+            let number = if rng.random_bool(0.1) {
+                number(rng)
+            } else {
+                decimal(rng, (*precision).into(), scale.unsigned_abs().into())
+            };
             if rng.random() { number } else { quoted(rng, &number) }
         }
         DataType::String => {
@@ -89,7 +108,8 @@ fn value(rng: &mut StdRng, data_type: &DataType) -> String {
             quoted(rng, &text)
         }
         DataType::Binary => {
-            let symbols: String = (0..rng.random_range(0..4) * 4).map(|_| char::from(*b"AZaz09+/".choose(rng).unwrap())).collect();
+            let symbols: String =
+                (0..rng.random_range(0..4) * 4).map(|_| char::from(*b"AZaz09+/".choose(rng).unwrap())).collect();
             let end = *["", "", "AA==", "Zm8=", "Zg=="].choose(rng).unwrap();
             quoted(rng, &(symbols + end))
         }
@@ -99,13 +119,21 @@ fn value(rng: &mut StdRng, data_type: &DataType) -> String {
                 return rng.random_range(-70_000_000_000_000..300_000_000_000_000_i64).to_string();
             }
             quoted_with_errors(rng, |rng| {
-                let (hour, minute, second) = (rng.random_range(0..24), rng.random_range(0..60), rng.random_range(0..60));
-                format!("{}{}{hour:02}:{minute:02}:{second:02}{}", date(rng), ["T", " "].choose(rng).unwrap(), fraction_and_zone(rng))
+                let (hour, minute, second) =
+                    (rng.random_range(0..24), rng.random_range(0..60), rng.random_range(0..60));
+                format!(
+                    "{}{}{hour:02}:{minute:02}:{second:02}{}",
+                    date(rng),
+                    ["T", " "].choose(rng).unwrap(),
+                    fraction_and_zone(rng)
+                )
             })
         }
         DataType::Array(element) => {
             let elements: Vec<_> = (0..rng.random_range(0..4))
-                .map(|_| if rng.random_bool(0.1) { "null".into() } else { format!("{}{}", space(rng), value(rng, element)) })
+                .map(|_| {
+                    if rng.random_bool(0.1) { "null".into() } else { format!("{}{}", space(rng), value(rng, element)) }
+                })
                 .collect();
             format!("[{}{}]", elements.join(","), space(rng))
         }
@@ -144,9 +172,14 @@ pub fn fraction_and_zone(rng: &mut StdRng) -> String {
 
 fn integer(rng: &mut StdRng) -> String {
     match rng.random_range(0..20) {
-        0 => (*["0", "-0", "2147483647", "2147483648", "-2147483648", "9223372036854775807", "-9223372036854775808"].choose(rng).unwrap())
-            .into(),
-        1 => (*["9223372036854775808", "18446744073709551616", "1.0", "1e3", "10000000000000000000000"].choose(rng).unwrap()).into(),
+        0 => (*["0", "-0", "2147483647", "2147483648", "-2147483648", "9223372036854775807", "-9223372036854775808"]
+            .choose(rng)
+            .unwrap())
+        .into(),
+        1 => (*["9223372036854775808", "18446744073709551616", "1.0", "1e3", "10000000000000000000000"]
+            .choose(rng)
+            .unwrap())
+        .into(),
         2 => (rng.random::<i64>() >> rng.random_range(0..64)).to_string(),
         _ => rng.random_range(-100_000..2_000_000).to_string(),
     }
@@ -154,7 +187,8 @@ fn integer(rng: &mut StdRng) -> String {
 
 /// Any JSON number: short prices, long tails, far exponents.
 pub fn number(rng: &mut StdRng) -> String {
-    let digits = |rng: &mut StdRng, max| (0..rng.random_range(1..=max)).map(|_| rng.random_range('0'..='9')).collect::<String>();
+    let digits =
+        |rng: &mut StdRng, max| (0..rng.random_range(1..=max)).map(|_| rng.random_range('0'..='9')).collect::<String>();
     let long = if rng.random_bool(0.2) { 25 } else { 8 };
     let mut text = String::from(if rng.random_bool(0.3) { "-" } else { "" });
     let whole = digits(rng, long);
@@ -166,7 +200,10 @@ pub fn number(rng: &mut StdRng) -> String {
     if rng.random_bool(0.3) {
         let span = if rng.random_bool(0.2) { 400 } else { 30 };
         let exponent = rng.random_range(-span..=span);
-        text = text + ["e", "E"].choose(rng).unwrap() + if exponent >= 0 && rng.random() { "+" } else { "" } + &exponent.to_string();
+        text = text
+            + ["e", "E"].choose(rng).unwrap()
+            + if exponent >= 0 && rng.random() { "+" } else { "" }
+            + &exponent.to_string();
     }
     text
 }
@@ -176,16 +213,20 @@ fn decimal(rng: &mut StdRng, precision: usize, scale: usize) -> String {
     let miss = usize::from(rng.random_bool(0.03));
     let whole: String = (0..precision - scale + miss).map(|_| rng.random_range('0'..='9')).collect();
     let whole = whole.trim_start_matches('0');
-    let fraction: String = (0..scale + usize::from(rng.random_bool(0.03))).map(|_| rng.random_range('0'..='9')).collect();
+    let fraction: String =
+        (0..scale + usize::from(rng.random_bool(0.03))).map(|_| rng.random_range('0'..='9')).collect();
     let sign = if rng.random_bool(0.3) { "-" } else { "" };
     let point = if fraction.is_empty() { "" } else { "." };
     format!("{sign}{}{point}{fraction}", if whole.is_empty() { "0" } else { whole })
 }
 
 fn text(rng: &mut StdRng) -> String {
-    const CHARS: [char; 16] = ['a', 'b', 'Z', ' ', '"', '\\', '/', '\n', '\t', '\u{0}', '\u{1f}', '\u{7f}', 'é', '東', '🚲', '\u{ffff}'];
+    const CHARS: [char; 16] =
+        ['a', 'b', 'Z', ' ', '"', '\\', '/', '\n', '\t', '\u{0}', '\u{1f}', '\u{7f}', 'é', '東', '🚲', '\u{ffff}'];
     let plain = rng.random_bool(0.5);
-    (0..rng.random_range(0..24)).map(|_| if plain { rng.random_range('a'..='z') } else { *CHARS.choose(rng).unwrap() }).collect()
+    (0..rng.random_range(0..24))
+        .map(|_| if plain { rng.random_range('a'..='z') } else { *CHARS.choose(rng).unwrap() })
+        .collect()
 }
 
 /// The text as JSON, some of it escaped without need.
@@ -221,7 +262,8 @@ fn any(rng: &mut StdRng, depth: usize) -> String {
             format!("[{}]", elements.join(","))
         }
         _ => {
-            let fields: Vec<_> = (0..rng.random_range(0..4)).map(|_| format!("{}:{}", name(rng, "k"), any(rng, depth - 1))).collect();
+            let fields: Vec<_> =
+                (0..rng.random_range(0..4)).map(|_| format!("{}:{}", name(rng, "k"), any(rng, depth - 1))).collect();
             format!("{{{}}}", fields.join(","))
         }
     }

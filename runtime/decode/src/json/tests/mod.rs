@@ -1,5 +1,5 @@
-//! The decoder against its rules, one by one (`rules`, `syntax`), against an independent reference on random records (`fuzz`), and its
-//! values against chrono and the standard library (`values`).
+//! The decoder against its rules, one by one (`rules`, `syntax`), against an independent reference on random records
+//! (`fuzz`), and its values against chrono and the standard library (`values`).
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +13,8 @@ mod values;
 
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{
-    DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type, TimestampMicrosecondType,
+    DataType as ArrowType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int32Type, Int64Type,
+    TimestampMicrosecondType,
 };
 use arrow::record_batch::RecordBatch;
 use weir_plan::plan::{JsonFormat, TimestampNumbers};
@@ -97,7 +98,9 @@ fn cell(array: &dyn Array, row: usize) -> Cell {
             let elements = array.as_list::<i32>().value(row);
             Cell::Array((0..elements.len()).map(|i| cell(&elements, i)).collect())
         }
-        ArrowType::Struct(_) => Cell::Struct(array.as_struct().columns().iter().map(|column| cell(column, row)).collect()),
+        ArrowType::Struct(_) => {
+            Cell::Struct(array.as_struct().columns().iter().map(|column| cell(column, row)).collect())
+        }
         other => panic!("no column has the type {other}"),
     }
 }

@@ -1,5 +1,5 @@
-//! What a record means, said again the slow way: serde_json for the grammar, chrono for times, strings for decimals. It shares no code
-//! with the decoder. Where our rules are not serde_json's, the line says so.
+//! What a record means, said again the slow way: serde_json for the grammar, chrono for times, strings for decimals. It
+//! shares no code with the decoder. Where our rules are not serde_json's, the line says so.
 
 use std::fmt;
 
@@ -36,13 +36,19 @@ fn json(raw: &str, level: usize) -> Option<Json> {
         b'{' | b'[' if level > 128 => None,
         b'{' => {
             let fields: Pairs = serde_json::from_str(raw).ok()?;
-            fields.0.into_iter().map(|(name, value)| Some((name, json(value.get(), level + 1)?))).collect::<Option<_>>().map(Json::Object)
+            fields
+                .0
+                .into_iter()
+                .map(|(name, value)| Some((name, json(value.get(), level + 1)?)))
+                .collect::<Option<_>>()
+                .map(Json::Object)
         }
         b'[' => {
             let elements: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
             elements.into_iter().map(|value| json(value.get(), level + 1)).collect::<Option<_>>().map(Json::Array)
         }
-        // Our rule: ignored strings too are held to the rules on surrogates, which serde_json checks only when it makes a string.
+        // Our rule: ignored strings too are held to the rules on surrogates, which serde_json checks only when it makes
+        // a string.
         b'"' => serde_json::from_str(raw).ok().map(Json::Text),
         b't' | b'f' => Some(Json::Boolean(raw == "true")),
         b'n' => Some(Json::Null),
@@ -95,11 +101,18 @@ fn cell(data_type: &DataType, nullable: bool, numbers: TimestampNumbers, json: &
         // Rust's own parser takes "-0" for 0, as we do, and neither fractions nor exponents.
         (DataType::Int, Json::Number(text)) => Cell::Integer(text.parse::<i32>().ok()?.into()),
         (DataType::Bigint, Json::Number(text)) => Cell::Integer(text.parse().ok()?),
-        (DataType::Float, Json::Number(text)) => Cell::Float(text.parse().ok().filter(|v: &f32| v.is_finite())?.to_bits()),
-        (DataType::Double, Json::Number(text)) => Cell::Double(text.parse().ok().filter(|v: &f64| v.is_finite())?.to_bits()),
-        (DataType::Decimal { precision, scale }, Json::Number(text)) => Cell::Decimal(decimal(text, *precision, *scale)?),
+        (DataType::Float, Json::Number(text)) => {
+            Cell::Float(text.parse().ok().filter(|v: &f32| v.is_finite())?.to_bits())
+        }
+        (DataType::Double, Json::Number(text)) => {
+            Cell::Double(text.parse().ok().filter(|v: &f64| v.is_finite())?.to_bits())
+        }
+        (DataType::Decimal { precision, scale }, Json::Number(text)) => {
+            Cell::Decimal(decimal(text, *precision, *scale)?)
+        }
         (DataType::Decimal { precision, scale }, Json::Text(text)) => {
-            let is_number = text.starts_with(|c: char| c == '-' || c.is_ascii_digit()) && text.ends_with(|c: char| c.is_ascii_digit());
+            let is_number = text.starts_with(|c: char| c == '-' || c.is_ascii_digit())
+                && text.ends_with(|c: char| c.is_ascii_digit());
             serde_json::from_str::<&RawValue>(text).ok().filter(|_| is_number)?;
             Cell::Decimal(decimal(text, *precision, *scale)?)
         }
@@ -149,7 +162,8 @@ fn date(text: &str) -> Option<i64> {
     is_canonical.then(|| (day - NaiveDate::default()).num_days())
 }
 
-/// Reads the parts with chrono's own parser for RFC 3339, which knows fewer zones and more of everything else than we do.
+/// Reads the parts with chrono's own parser for RFC 3339, which knows fewer zones and more of everything else than we
+/// do.
 pub fn timestamp(text: &str) -> Option<i64> {
     // Seconds may be left out, and a fraction with them.
     let (minutes, rest) = text.split_at_checked(16)?;
@@ -163,7 +177,8 @@ pub fn timestamp(text: &str) -> Option<i64> {
     }
     let zone_start = tail.find(['Z', '+', '-']).unwrap_or(tail.len());
     let (fraction, zone) = tail.split_at(zone_start);
-    let is_fraction = |f: &str| (2..=10).contains(&f.len()) && f.starts_with('.') && f[1..].bytes().all(|b| b.is_ascii_digit());
+    let is_fraction =
+        |f: &str| (2..=10).contains(&f.len()) && f.starts_with('.') && f[1..].bytes().all(|b| b.is_ascii_digit());
     if !fraction.is_empty() && !is_fraction(fraction) {
         return None;
     }
@@ -190,5 +205,10 @@ fn base64(text: &str) -> Option<Vec<u8>> {
     let unused = bits.split_off(bits.len() / 8 * 8);
     let padding = text.len() - symbols.len();
     let is_canonical = unused.len() < 6 && !unused.contains('1') && padding < 3 && text.len().is_multiple_of(4);
-    is_canonical.then(|| bits.as_bytes().chunks(8).map(|byte| u8::from_str_radix(std::str::from_utf8(byte).unwrap(), 2).unwrap()).collect())
+    is_canonical.then(|| {
+        bits.as_bytes()
+            .chunks(8)
+            .map(|byte| u8::from_str_radix(std::str::from_utf8(byte).unwrap(), 2).unwrap())
+            .collect()
+    })
 }

@@ -25,10 +25,12 @@ fn a_missing_required_field_is_named() {
 
 #[test]
 fn a_missing_field_that_is_spelled_otherwise_is_named() {
-    let there = |json: &str, column: &str| decode(&[nullable("other", BIGINT), required(column, BIGINT)], json).unwrap_err();
+    let there =
+        |json: &str, column: &str| decode(&[nullable("other", BIGINT), required(column, BIGINT)], json).unwrap_err();
     let says = |column: &str, there: &str| {
         format!(
-            "at $.{column}: the field is missing, and the column is required; there is `{there}`, and the names of columns are those of the \
+            "at $.{column}: the field is missing, and the column is required; there is `{there}`, and the names of \
+             columns are those of the \
              fields to the letter"
         )
     };
@@ -43,7 +45,10 @@ fn a_missing_field_that_is_spelled_otherwise_is_named() {
 #[test]
 fn an_explicit_null_is_null_and_refused_where_the_column_is_required() {
     assert_eq!(value(BIGINT, "null"), Ok(Cell::Null));
-    assert_eq!(decode(&[required("b", BIGINT)], r#"{"b":null}"#).unwrap_err(), "at $.b: found null, and the column is required");
+    assert_eq!(
+        decode(&[required("b", BIGINT)], r#"{"b":null}"#).unwrap_err(),
+        "at $.b: found null, and the column is required"
+    );
 }
 
 #[test]
@@ -95,7 +100,8 @@ fn names_are_case_sensitive() {
 
 #[test]
 fn names_with_escapes_are_the_names_that_they_mean() {
-    let columns = [nullable("city", BIGINT), nullable("a\"b\\c\n", BIGINT), nullable("né", BIGINT), nullable("", BIGINT)];
+    let columns =
+        [nullable("city", BIGINT), nullable("a\"b\\c\n", BIGINT), nullable("né", BIGINT), nullable("", BIGINT)];
     let expected = Ok(vec![Cell::Integer(1), Cell::Integer(2), Cell::Integer(3), Cell::Integer(4)]);
     assert_eq!(decode(&columns, r#"{"c\u0069ty":1,"a\"b\\c\n":2,"n\u00e9":3,"":4}"#), expected);
     assert_eq!(decode(&columns, r#"{"city":1,"a\u0022b\u005cc\u000A":2,"né":3,"":4}"#), expected);
@@ -103,7 +109,8 @@ fn names_with_escapes_are_the_names_that_they_mean() {
 
 #[test]
 fn a_value_of_another_type_is_refused_with_both_types() {
-    let kinds = [("\"x\"", "a string"), ("{}", "an object"), ("[]", "an array"), ("true", "a boolean"), ("1", "a number")];
+    let kinds =
+        [("\"x\"", "a string"), ("{}", "an object"), ("[]", "an array"), ("true", "a boolean"), ("1", "a number")];
     let types = [
         (DataType::Boolean, "a boolean", "a boolean"),
         (DataType::Int, "a number", "an int"),
@@ -122,7 +129,11 @@ fn a_value_of_another_type_is_refused_with_both_types() {
             if found != fits {
                 let error = value(data_type.clone(), json).unwrap_err();
                 let is_time = data_type == DataType::Timestamp && found == "a number";
-                let hint = if is_time { "; if numbers are milliseconds since 1970, set `timestampNumbers: EpochMillis`" } else { "" };
+                let hint = if is_time {
+                    "; if numbers are milliseconds since 1970, set `timestampNumbers: EpochMillis`"
+                } else {
+                    ""
+                };
                 assert_eq!(error, format!("at $.v: found {found}, want {want}{hint}"));
             }
         }
@@ -159,14 +170,30 @@ fn integers_keep_every_digit_and_overflow_is_refused() {
 #[test]
 fn integers_written_with_a_fraction_or_an_exponent_are_refused() {
     for wrong in ["1.0", "1e3", "0e0", "-0.0", "1E+2", "12345678901234567890.0"] {
-        assert_eq!(value(BIGINT, wrong).unwrap_err(), "at $.v: found a number with a fraction or an exponent, want a bigint");
+        assert_eq!(
+            value(BIGINT, wrong).unwrap_err(),
+            "at $.v: found a number with a fraction or an exponent, want a bigint"
+        );
     }
-    assert_eq!(value(DataType::Int, "1.0").unwrap_err(), "at $.v: found a number with a fraction or an exponent, want an int");
+    assert_eq!(
+        value(DataType::Int, "1.0").unwrap_err(),
+        "at $.v: found a number with a fraction or an exponent, want an int"
+    );
 }
 
 #[test]
 fn doubles_and_floats_take_any_number_in_range_rounded_once() {
-    for json in ["1", "-1.5", "1e3", "0.1", "123456789012345678901234567890", "1e-400", "2.2250738585072014e-308", "5e-324", "1e23"] {
+    for json in [
+        "1",
+        "-1.5",
+        "1e3",
+        "0.1",
+        "123456789012345678901234567890",
+        "1e-400",
+        "2.2250738585072014e-308",
+        "5e-324",
+        "1e23",
+    ] {
         assert_eq!(value(DataType::Double, json), Ok(double(json.parse().unwrap())), "{json}");
         let float: f32 = json.parse().unwrap();
         assert_eq!(value(DataType::Float, json), Ok(Cell::Float(float.to_bits())), "{json}");
@@ -221,13 +248,25 @@ fn decimals_are_exact_from_numbers_and_from_strings() {
 #[test]
 fn decimals_that_do_not_fit_are_refused_not_rounded() {
     for wrong in ["1000", "1000.00", "-1000", "1e3", "1e999999999", "99999999999999999999999999999999999999999"] {
-        assert_eq!(value(MONEY, wrong).unwrap_err(), "at $.v: found a number with too many digits before the point, want a decimal(5,2)");
+        assert_eq!(
+            value(MONEY, wrong).unwrap_err(),
+            "at $.v: found a number with too many digits before the point, want a decimal(5,2)"
+        );
     }
     for wrong in ["1.501", "0.001", "1e-3", "1e-999999999", "0.0049999999999999999999999999999999999999999"] {
-        assert_eq!(value(MONEY, wrong).unwrap_err(), "at $.v: found a number with too many digits after the point, want a decimal(5,2)");
+        assert_eq!(
+            value(MONEY, wrong).unwrap_err(),
+            "at $.v: found a number with too many digits after the point, want a decimal(5,2)"
+        );
     }
-    for wrong in ["\"\"", "\" 1\"", "\"1 \"", "\"+1\"", "\".5\"", "\"5.\"", "\"007\"", "\"1,5\"", "\"NaN\"", "\"0x1\"", "\"1e\""] {
-        assert_eq!(value(MONEY, wrong).unwrap_err(), "at $.v: found a string that is not a number, want a decimal(5,2)", "{wrong}");
+    for wrong in
+        ["\"\"", "\" 1\"", "\"1 \"", "\"+1\"", "\".5\"", "\"5.\"", "\"007\"", "\"1,5\"", "\"NaN\"", "\"0x1\"", "\"1e\""]
+    {
+        assert_eq!(
+            value(MONEY, wrong).unwrap_err(),
+            "at $.v: found a string that is not a number, want a decimal(5,2)",
+            "{wrong}"
+        );
     }
 }
 
@@ -250,13 +289,27 @@ fn strings_are_what_they_mean() {
 #[test]
 fn binary_is_standard_base64_with_padding() {
     let binary = |json| value(DataType::Binary, json);
-    for (json, bytes) in
-        [("\"\"", &b""[..]), ("\"Zg==\"", b"f"), ("\"Zm8=\"", b"fo"), ("\"Zm9v\"", b"foo"), (r#""+\/+\u002f""#, &[251, 255, 191])]
-    {
+    for (json, bytes) in [
+        ("\"\"", &b""[..]),
+        ("\"Zg==\"", b"f"),
+        ("\"Zm8=\"", b"fo"),
+        ("\"Zm9v\"", b"foo"),
+        (r#""+\/+\u002f""#, &[251, 255, 191]),
+    ] {
         assert_eq!(binary(json), Ok(Cell::Bytes(bytes.to_vec())));
     }
-    for wrong in ["\"Zg\"", "\"Zg=\"", "\"Zh==\"", "\"Zm9=\"", "\"====\"", "\"Z===\"", "\"Zm9v\\n\"", "\"-_-_\"", "\"Zg==Zg==\"", "\"é9v\""]
-    {
+    for wrong in [
+        "\"Zg\"",
+        "\"Zg=\"",
+        "\"Zh==\"",
+        "\"Zm9=\"",
+        "\"====\"",
+        "\"Z===\"",
+        "\"Zm9v\\n\"",
+        "\"-_-_\"",
+        "\"Zg==Zg==\"",
+        "\"é9v\"",
+    ] {
         let error = "at $.v: found a string that is not base64 (A-Z a-z 0-9 + /, padded with =)";
         assert_eq!(binary(wrong).unwrap_err(), error, "{wrong}");
     }
@@ -277,7 +330,8 @@ fn dates_and_timestamps_say_what_is_right() {
 
 #[test]
 fn numbers_are_timestamps_only_where_the_document_says_milliseconds() {
-    let error = "at $.v: found a number, want a timestamp like 2024-01-31T12:34:56.789Z; if numbers are milliseconds since 1970, set \
+    let error = "at $.v: found a number, want a timestamp like 2024-01-31T12:34:56.789Z; if numbers are milliseconds \
+                 since 1970, set \
                  `timestampNumbers: EpochMillis`";
     assert_eq!(value(DataType::Timestamp, "1706704496789").unwrap_err(), error);
     let column = nullable("v", array_of(DataType::Timestamp));
@@ -311,16 +365,23 @@ fn structs_and_arrays_nest_and_hold_nulls() {
         Cell::Struct(vec![Cell::Integer(3), Cell::Null]),
     ];
     assert_eq!(decode(&columns, record), Ok(vec![Cell::Array(path), Cell::Null]));
-    assert_eq!(decode(&columns, r#"{"at":{"tags":[]}}"#).unwrap_err(), "at $.at.x: the field is missing, and the column is required");
+    assert_eq!(
+        decode(&columns, r#"{"at":{"tags":[]}}"#).unwrap_err(),
+        "at $.at.x: the field is missing, and the column is required"
+    );
 }
 
 #[test]
 fn errors_name_the_place() {
     let inner = DataType::Struct(vec![nullable("a b", array_of(array_of(BIGINT))), nullable("é_1", BIGINT)]);
     let columns = [nullable("s", inner)];
-    assert_eq!(decode(&columns, r#"{"s":{"a b":[[],[1,2,{}]]}}"#).unwrap_err(), r#"at $.s["a b"][1][2]: found an object, want a bigint"#);
+    assert_eq!(
+        decode(&columns, r#"{"s":{"a b":[[],[1,2,{}]]}}"#).unwrap_err(),
+        r#"at $.s["a b"][1][2]: found an object, want a bigint"#
+    );
     assert_eq!(decode(&columns, r#"{"s":{"é_1":""}}"#).unwrap_err(), "at $.s.é_1: found a string, want a bigint");
     let mut decoder = decoder(&[]);
-    let error = decoder.decode(Some(format!("{{\"{}\":?}}", "n".repeat(1_000_000)).as_bytes())).unwrap_err().to_string();
+    let error =
+        decoder.decode(Some(format!("{{\"{}\":?}}", "n".repeat(1_000_000)).as_bytes())).unwrap_err().to_string();
     assert!(error.starts_with(&format!("at $.{}: ", "n".repeat(64))), "{error}");
 }

@@ -134,9 +134,13 @@ fn strings_that_break_the_rules_are_refused_wherever_they_are() {
         b"\xf4\x90\x80\x80",
         b"\xe2\x82",
     ] {
-        for (before, after) in
-            [("{\"s\":\"", "\"}"), ("{\"x\":\"", "\"}"), ("{\"", "\":1}"), ("{\"x\":{\"", "\":1}}"), ("{\"x\":[\"", "\"]}")]
-        {
+        for (before, after) in [
+            ("{\"s\":\"", "\"}"),
+            ("{\"x\":\"", "\"}"),
+            ("{\"", "\":1}"),
+            ("{\"x\":{\"", "\":1}}"),
+            ("{\"x\":[\"", "\"]}"),
+        ] {
             for padding in ["", "1234567", "12345678"] {
                 let record = [before.as_bytes(), padding.as_bytes(), wrong, after.as_bytes()].concat();
                 error(&record);
@@ -154,7 +158,8 @@ fn a_byte_order_mark_is_refused() {
 
 #[test]
 fn nesting_is_limited_in_ignored_fields_and_costs_no_stack() {
-    let nested = |levels: usize, open: &str, close: &str| format!("{{\"x\":{}1{}}}", open.repeat(levels), close.repeat(levels));
+    let nested =
+        |levels: usize, open: &str, close: &str| format!("{{\"x\":{}1{}}}", open.repeat(levels), close.repeat(levels));
     for (open, close) in [("[", "]"), ("{\"y\":", "}")] {
         assert!(decode(&[], nested(DEPTH_MAX - 1, open, close)).is_ok());
         let error = decode(&[], nested(DEPTH_MAX, open, close)).unwrap_err();

@@ -149,7 +149,8 @@ fn random_numbers_are_the_standard_librarys_numbers() {
     let mut rng = StdRng::seed_from_u64(2);
     for _ in 0..100_000 {
         let text = generator::number(&mut rng);
-        let number = number::scan(text.as_bytes(), 0).unwrap_or_else(|at| panic!("{text} stops being a number at {at}"));
+        let number =
+            number::scan(text.as_bytes(), 0).unwrap_or_else(|at| panic!("{text} stops being a number at {at}"));
         assert_eq!(number.text, text.as_bytes());
         let double = text.parse::<f64>().ok().filter(|v| v.is_finite());
         assert_eq!(number.to_f64().map(f64::to_bits), double.map(f64::to_bits), "{text}");
@@ -166,7 +167,11 @@ fn the_shortest_text_of_any_double_gives_it_back() {
         let value = f64::from_bits(rng.random());
         if value.is_finite() {
             let text = format!("{value:e}");
-            assert_eq!(number::scan(text.as_bytes(), 0).unwrap().to_f64().map(f64::to_bits), Some(value.to_bits()), "{text}");
+            assert_eq!(
+                number::scan(text.as_bytes(), 0).unwrap().to_f64().map(f64::to_bits),
+                Some(value.to_bits()),
+                "{text}"
+            );
         }
     }
 }

@@ -98,7 +98,8 @@ mod tests {
 
     #[test]
     fn files_of_an_append_are_new_in_its_order() {
-        let found = parse(&[info("WRITE"), json!({"txn": {"appId": "a", "version": 1}}), add("b", true), add("a", true)]);
+        let found =
+            parse(&[info("WRITE"), json!({"txn": {"appId": "a", "version": 1}}), add("b", true), add("a", true)]);
         let partition_values = HashMap::from([("topic".to_owned(), Some("a".to_owned())), ("path".to_owned(), None)]);
         let file = |path: &str| AddedFile { path: path.into(), size: 7, partition_values: partition_values.clone() };
         assert_eq!(found, Changes { added: vec![file("b"), file("a")], rows_changed_by: None });

@@ -29,7 +29,13 @@ pub struct AppendedFile {
 }
 
 impl AppendedFile {
-    pub(super) async fn open(location: Location, version: i64, added: AddedFile, columns: SchemaRef, retry: RetryPolicy) -> Result<Self> {
+    pub(super) async fn open(
+        location: Location,
+        version: i64,
+        added: AddedFile,
+        columns: SchemaRef,
+        retry: RetryPolicy,
+    ) -> Result<Self> {
         let stored = find(location, version, &added, retry)?;
         let metadata = stored.metadata(added.size).await?;
         let rows = stored.rows(metadata, ArrowReaderOptions::new(), ROWS_PER_BATCH)?;
@@ -56,7 +62,9 @@ impl AppendedFile {
     fn column(&self, rows: &RecordBatch, field: &Field) -> Result<ArrayRef> {
         let count = rows.num_rows();
         let found: ArrayRef = match self.partition_values.get(field.name()) {
-            Some(value) => Arc::new(StringArray::from_iter(std::iter::repeat_n(value.as_deref().filter(|v| !v.is_empty()), count))),
+            Some(value) => {
+                Arc::new(StringArray::from_iter(std::iter::repeat_n(value.as_deref().filter(|v| !v.is_empty()), count)))
+            }
             None => match rows.column_by_name(field.name()) {
                 Some(column) => column.clone(),
                 None if field.is_nullable() => new_null_array(field.data_type(), count),
@@ -72,7 +80,8 @@ impl AppendedFile {
 fn find(location: Location, version: i64, added: &AddedFile, retry: RetryPolicy) -> Result<Stored> {
     let decoded = path_of(&added.path).ok_or_else(|| {
         Failure::config(format!(
-            "version {version} of {} adds the file {}, which does not lie in the table's folder; such tables are not read",
+            "version {version} of {} adds the file {}, which does not lie in the table's folder; such tables are not \
+             read",
             location.url, added.path
         ))
     })?;

@@ -1,8 +1,9 @@
-//! The rows that versions of a table appended, in the order of its log: for whoever takes them on, each once. The log is read and not a
-//! snapshot, because only the log says which rows came after a version.
+//! The rows that versions of a table appended, in the order of its log: for whoever takes them on, each once. The log
+//! is read and not a snapshot, because only the log says which rows came after a version.
 //!
-//! What must not happen is that a row is handed out for a version that did not bring it. So files that a compaction wrote are left out
-//! (their rows came before), and versions that changed rows (`DELETE`, `UPDATE`, `MERGE`) are refused: of their files, nobody can tell.
+//! What must not happen is that a row is handed out for a version that did not bring it. So files that a compaction
+//! wrote are left out (their rows came before), and versions that changed rows (`DELETE`, `UPDATE`, `MERGE`) are
+//! refused: of their files, nobody can tell.
 
 mod changes;
 mod file;
@@ -54,7 +55,12 @@ struct Reader {
 ///
 /// # Errors
 /// As [`crate::read_back`].
-pub async fn read_back(sink: &plan::Sink, expected: &Expected, versions: Versions, of: &Environment) -> Result<Box<dyn ReadBack>> {
+pub async fn read_back(
+    sink: &plan::Sink,
+    expected: &Expected,
+    versions: Versions,
+    of: &Environment,
+) -> Result<Box<dyn ReadBack>> {
     let location = reach(sink.uri(), of)?;
     Ok(Box::new(Reader::open(location, expected, versions, of.retry).await?))
 }
@@ -91,7 +97,9 @@ impl Appended {
     async fn open(location: Location, expected: &Expected, versions: Versions, retry: RetryPolicy) -> Result<Self> {
         let log = Log::new(location.clone());
         let doing = format!("opening {}", location.url);
-        let state = retry.persist(&doing, async || if log.exists().await? { log.load().await.map(Some) } else { Ok(None) }).await?;
+        let state = retry
+            .persist(&doing, async || if log.exists().await? { log.load().await.map(Some) } else { Ok(None) })
+            .await?;
         let Some(state) = state else { return Err(Failure::config(format!("there is no table at {}", location.url))) };
         let theirs = fit::schema_of(&state.metadata, location.url.as_str())?;
         if let Some(refusal) = features::refusals(&state.protocol, &state.metadata, &theirs).first() {
@@ -106,7 +114,8 @@ impl Appended {
     /// The next file, in the order of versions and, in one version, of its commit; `None` after the last.
     ///
     /// # Errors
-    /// `Config` for a version that is not in the log any more, or that changed rows; `Retry` when the store was away for too long.
+    /// `Config` for a version that is not in the log any more, or that changed rows; `Retry` when the store was away
+    /// for too long.
     async fn next_file(&mut self) -> Result<Option<AppendedFile>> {
         while self.files.is_empty() && self.next <= self.last {
             self.read_commits().await?;
@@ -128,7 +137,8 @@ impl Appended {
             let changes = Changes::parse(&commit).map_err(|f| f.context(doing()))?;
             if let Some(by) = changes.rows_changed_by {
                 return Err(Failure::config(format!(
-                    "{} changed rows ({by}), and which of its rows are new can't be told; read up to version {} and from version {} on, in \
+                    "{} changed rows ({by}), and which of its rows are new can't be told; read up to version {} and \
+                     from version {} on, in \
                      two calls",
                     doing(),
                     version - 1,
@@ -147,7 +157,8 @@ impl Appended {
         let first = self.retry.persist(&doing, async || self.log.first_version().await).await?;
         let says = match first {
             Some(first) if first > version => format!(
-                "begins at version {first}: version {version} was cleaned up, and which rows came since then is not known any more; begin \
+                "begins at version {first}: version {version} was cleaned up, and which rows came since then is not \
+                 known any more; begin \
                  with version {first}"
             ),
             _ => format!("lacks version {version}"),

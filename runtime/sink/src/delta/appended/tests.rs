@@ -1,4 +1,5 @@
-//! Rows that an epoch writer wrote come back by the versions that appended them, whatever others did to the table in between.
+//! Rows that an epoch writer wrote come back by the versions that appended them, whatever others did to the table in
+//! between.
 
 #![allow(clippy::unwrap_used)]
 
@@ -88,7 +89,10 @@ async fn rows_of_a_compaction_are_not_new() {
 async fn a_version_that_changed_rows_is_refused_and_the_ones_around_it_are_not() {
     let lake = lake(&[&[1]]).await;
     let path = lake.adds()[0]["path"].clone();
-    lake.foreign(&[json!({"commitInfo": {"operation": "DELETE"}}), json!({"remove": {"path": path, "dataChange": true}})]);
+    lake.foreign(&[
+        json!({"commitInfo": {"operation": "DELETE"}}),
+        json!({"remove": {"path": path, "dataChange": true}}),
+    ]);
     let says = message(read(&lake, None, None).await);
     assert!(says.contains("version 2 of file://") && says.contains("changed rows (DELETE)"), "{says}");
     assert!(says.ends_with("read up to version 1 and from version 3 on, in two calls"), "{says}");
@@ -105,7 +109,10 @@ async fn a_log_that_was_cleaned_up_says_where_it_begins() {
         std::fs::remove_file(lake.commit_file(version)).unwrap();
     }
     let says = message(read(&lake, None, None).await);
-    assert!(says.contains("begins at version 2: version 0 was cleaned up") && says.ends_with("begin with version 2"), "{says}");
+    assert!(
+        says.contains("begins at version 2: version 0 was cleaned up") && says.ends_with("begin with version 2"),
+        "{says}"
+    );
     assert_eq!(read(&lake, Some(2), None).await.unwrap(), [(2, vec![2]), (3, vec![3])]);
 }
 
@@ -115,7 +122,10 @@ async fn a_data_file_that_was_vacuumed_is_named_with_its_version() {
     let path = lake.adds()[0]["path"].as_str().unwrap().to_owned();
     std::fs::remove_file(lake.path(&path)).unwrap();
     let says = message(read(&lake, None, None).await);
-    assert!(says.contains(&path) && says.contains("that version 1 of file://") && says.contains("is gone (vacuumed"), "{says}");
+    assert!(
+        says.contains(&path) && says.contains("that version 1 of file://") && says.contains("is gone (vacuumed"),
+        "{says}"
+    );
 }
 
 #[tokio::test]

@@ -1,7 +1,9 @@
-//! Which files are worth compacting. Pure: what the table has goes in, rounds come out; a round is one rewrite and one commit.
+//! Which files are worth compacting. Pure: what the table has goes in, rounds come out; a round is one rewrite and one
+//! commit.
 //!
-//! In a partition that is being written to, a file joins only if it is no larger than all smaller ones together: so the bytes of a row are
-//! written again with each doubling and not with each round. A partition that nothing was added to for a while is compacted whole.
+//! In a partition that is being written to, a file joins only if it is no larger than all smaller ones together: so the
+//! bytes of a row are written again with each doubling and not with each round. A partition that nothing was added to
+//! for a while is compacted whole.
 
 use std::collections::HashMap;
 
@@ -79,7 +81,9 @@ impl Candidates {
             let files = worth(files, quiet_since_ms);
             rounds.extend(cut(files, round_bytes_max).into_iter().map(|files| Round { values: values.clone(), files }));
         }
-        rounds.sort_by(|a, b| (b.files.len(), &a.values, &a.files[0].path).cmp(&(a.files.len(), &b.values, &b.files[0].path)));
+        rounds.sort_by(|a, b| {
+            (b.files.len(), &a.values, &a.files[0].path).cmp(&(a.files.len(), &b.values, &b.files[0].path))
+        });
         let mut bytes = 0;
         rounds.retain(|round| {
             bytes += round.bytes();
@@ -146,25 +150,39 @@ mod tests {
         DataFile { path: path.into(), size, modified_ms }
     }
 
-    /// The paths of each round, of a table with a target of 128 MiB. Each file: partition, path, size, modification time.
+    /// The paths of each round, of a table with a target of 128 MiB. Each file: partition, path, size, modification
+    /// time.
     fn rounds(quiet_since_ms: i64, files: &[(&str, &str, u64, i64)]) -> Vec<Vec<String>> {
         let mut candidates = Candidates::new(128 * MIB);
         for (partition, path, size, modified_ms) in files {
             candidates.offer(vec![Some((*partition).to_owned())], file(path, *size, *modified_ms));
         }
-        candidates.rounds(quiet_since_ms).into_iter().map(|round| round.files.into_iter().map(|f| f.path).collect()).collect()
+        candidates
+            .rounds(quiet_since_ms)
+            .into_iter()
+            .map(|round| round.files.into_iter().map(|f| f.path).collect())
+            .collect()
     }
 
     #[test]
     fn small_files_of_a_partition_go_together_the_oldest_first_and_large_ones_stay() {
-        let files = [("a", "a2", MIB, 2), ("a", "a1", MIB, 1), ("b", "b", MIB, 1), ("a", "a3", 2 * MIB, 3), ("a", "large", 64 * MIB, 1)];
+        let files = [
+            ("a", "a2", MIB, 2),
+            ("a", "a1", MIB, 1),
+            ("b", "b", MIB, 1),
+            ("a", "a3", 2 * MIB, 3),
+            ("a", "large", 64 * MIB, 1),
+        ];
         assert_eq!(rounds(0, &files), [["a1", "a2", "a3"]]);
     }
 
     #[test]
     fn a_file_is_written_again_only_when_as_much_has_come_since() {
         assert_eq!(rounds(0, &[("a", "old", 10 * MIB, 1), ("a", "n1", MIB, 2), ("a", "n2", MIB, 3)]), [["n1", "n2"]]);
-        assert_eq!(rounds(0, &[("a", "old", 10 * MIB, 1), ("a", "n1", 5 * MIB, 2), ("a", "n2", 5 * MIB, 3)]), [["old", "n1", "n2"]]);
+        assert_eq!(
+            rounds(0, &[("a", "old", 10 * MIB, 1), ("a", "n1", 5 * MIB, 2), ("a", "n2", 5 * MIB, 3)]),
+            [["old", "n1", "n2"]]
+        );
         assert_eq!(rounds(0, &[("a", "old", 10 * MIB, 1), ("a", "new", MIB, 2)]), Vec::<Vec<String>>::new());
     }
 
@@ -188,8 +206,11 @@ mod tests {
     #[test]
     fn what_is_held_is_bounded_and_single_files_give_way() {
         let mut candidates = Candidates { files_max: 4, ..Candidates::new(128 * MIB) };
-        let mut offer = |partition: &str, path: &str| candidates.offer(vec![Some(partition.to_owned())], file(path, MIB, 1));
-        for (partition, path) in [("a", "a1"), ("b", "b1"), ("c", "c1"), ("a", "a2"), ("d", "d1"), ("d", "d2"), ("e", "e1"), ("e", "e2")] {
+        let mut offer =
+            |partition: &str, path: &str| candidates.offer(vec![Some(partition.to_owned())], file(path, MIB, 1));
+        for (partition, path) in
+            [("a", "a1"), ("b", "b1"), ("c", "c1"), ("a", "a2"), ("d", "d1"), ("d", "d2"), ("e", "e1"), ("e", "e2")]
+        {
             offer(partition, path);
         }
         assert!(candidates.full);

@@ -1,6 +1,6 @@
-//! Compaction: small files of a partition are written again as fewer ones, and take their place in one commit that changes no row
-//! (`dataChange: false`). It goes on beside the writer's commits and everyone else's, and whoever touched one of its files before it has
-//! won: what it wrote is deleted, and it looks again.
+//! Compaction: small files of a partition are written again as fewer ones, and take their place in one commit that
+//! changes no row (`dataChange: false`). It goes on beside the writer's commits and everyone else's, and whoever
+//! touched one of its files before it has won: what it wrote is deleted, and it looks again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,7 +46,8 @@ impl Duty for Compaction {
     fn turn(&mut self, bytes_max: u64) -> BoxFuture<'_, Result<Done>> {
         self.table.set_bytes_max(bytes_max);
         async {
-            let Compacted { commits, files_before, files_after, conflicts } = compact(&self.table, millis(self.every)).await?;
+            let Compacted { commits, files_before, files_after, conflicts } =
+                compact(&self.table, millis(self.every)).await?;
             Ok(Done::Compacted { commits, files_before, files_after, conflicts })
         }
         .boxed()
@@ -101,7 +102,10 @@ async fn look_once(table: &Table, quiet_for_ms: i64, done: &mut Compacted) -> Re
     let listed = table.retry.persist(&doing, async || list(&table.log, table.target_file_size_bytes).await).await?;
     let layout = standing(table, &listed.state)?;
     if listed.has_deletion_vectors {
-        return Err(Failure::config(format!("the table {} has deletion vectors, with which it is not compacted", table.location.url)));
+        return Err(Failure::config(format!(
+            "the table {} has deletion vectors, with which it is not compacted",
+            table.location.url
+        )));
     }
     let rounds = listed.candidates.rounds((table.now_ms)() - quiet_for_ms);
     if rounds.is_empty() {
@@ -163,7 +167,8 @@ impl Look<'_> {
 
     async fn commit(&mut self, rewritten: &Rewritten, now_ms: i64) -> Landed {
         let txn_id = uuid::Uuid::new_v4().to_string();
-        let commit: bytes::Bytes = actions::compaction(&txn_id, self.winners.version, &rewritten.removes, &rewritten.adds, now_ms).into();
+        let commit: bytes::Bytes =
+            actions::compaction(&txn_id, self.winners.version, &rewritten.removes, &rewritten.adds, now_ms).into();
         let mut patience = Patience::new(self.table.retry, Jitter::new(rand::random()));
         // The last version that a request was sent for whose answer is not known.
         let mut in_doubt = None;
@@ -171,7 +176,9 @@ impl Look<'_> {
         let landed = loop {
             match self.attempt(&txn_id, &commit, rewritten, &mut in_doubt).await {
                 Ok(Some(landed)) => break landed,
-                Ok(None) if tries == TRIES_MAX => break Landed::No("other writers' commits came first, again and again".to_owned()),
+                Ok(None) if tries == TRIES_MAX => {
+                    break Landed::No("other writers' commits came first, again and again".to_owned());
+                }
                 Ok(None) => tries += 1,
                 Err(failure) if failure.remedy == Remedy::Retry => {
                     retry += 1;
@@ -219,9 +226,10 @@ impl Look<'_> {
                 Ok(Some(Landed::Yes))
             }
             Created::Refused if self.follow(Some(txn_id)).await? => Ok(Some(Landed::Yes)),
-            Created::Refused if self.winners.version < version => {
-                Err(Failure::retry(format!("the store refused version {version} of {}, and no commit is there", self.table.location.url)))
-            }
+            Created::Refused if self.winners.version < version => Err(Failure::retry(format!(
+                "the store refused version {version} of {}, and no commit is there",
+                self.table.location.url
+            ))),
             Created::Refused => Ok(None),
         }
     }

@@ -1,8 +1,9 @@
 //! Which files of a table's folder may be deleted, though the log does not name them. Pure.
 //!
-//! What must not go: a file that someone is about to commit. What this process may yet commit is known by name (`pending`), whatever its
-//! age. Of older processes of this pipeline nobody commits any more: they are fenced, and what was in doubt is committed before anything is
-//! looked after. A newer one has taken over from us, and what it does is none of our business. Of others' files only the age tells.
+//! What must not go: a file that someone is about to commit. What this process may yet commit is known by name
+//! (`pending`), whatever its age. Of older processes of this pipeline nobody commits any more: they are fenced, and
+//! what was in doubt is committed before anything is looked after. A newer one has taken over from us, and what it does
+//! is none of our business. Of others' files only the age tells.
 
 use crate::delta::pending::Pending;
 use crate::upkeep::Writer;
@@ -43,7 +44,11 @@ pub(super) fn fate(path: &str, modified_ms: i64, rules: &Rules<'_>) -> Fate {
 /// As Delta's own vacuum has it: `_delta_log`, indexes and the like are named so; a partition column may be, too.
 fn is_hidden(path: &str, partition_columns: &[String]) -> bool {
     path.split('/').any(|part| {
-        let of_partition = || partition_columns.iter().any(|column| part.strip_prefix(column.as_str()).is_some_and(|v| v.starts_with('=')));
+        let of_partition = || {
+            partition_columns
+                .iter()
+                .any(|column| part.strip_prefix(column.as_str()).is_some_and(|v| v.starts_with('=')))
+        };
         part.starts_with(['_', '.']) && !of_partition()
     })
 }
@@ -58,8 +63,8 @@ pub(super) fn folders(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(|(end, _)| &path[..end])
 }
 
-/// Of a file that a writer of this checkpoint has written: `part-00000-<lineage>-<generation>-<random>.zstd.parquet`. Lineages of one
-/// checkpoint are named after the first one: `<first>.<generation>`.
+/// Of a file that a writer of this checkpoint has written: `part-00000-<lineage>-<generation>-<random>.zstd.parquet`.
+/// Lineages of one checkpoint are named after the first one: `<first>.<generation>`.
 fn generation_of(name: &str, lineage: &str) -> Option<u64> {
     let first = lineage.split('.').next().unwrap_or(lineage);
     let (_, after_number) = name.strip_prefix("part-")?.split_once('-')?;
@@ -83,7 +88,11 @@ mod tests {
         let pending = Pending::default();
         pending.begin(&ours(7, "pending"));
         // Old is what is from before 10,000 s.
-        fate(path, modified_ms, &Rules { older_than_ms: 10_000_000, writer: &writer, pending: &pending, partition_columns: &columns })
+        fate(
+            path,
+            modified_ms,
+            &Rules { older_than_ms: 10_000_000, writer: &writer, pending: &pending, partition_columns: &columns },
+        )
     }
 
     fn ours(generation: u64, random: &str) -> String {
@@ -137,7 +146,11 @@ mod tests {
             (format!("{OURS}2"), 8, Fate::GoesByAge),
             ("another".to_owned(), 8, Fate::GoesByAge),
         ] {
-            assert_eq!(fate_of(&format!("part-00003-{lineage}-{generation:010}-9cd2.zstd.parquet"), 0), expected, "{lineage} {generation}");
+            assert_eq!(
+                fate_of(&format!("part-00003-{lineage}-{generation:010}-9cd2.zstd.parquet"), 0),
+                expected,
+                "{lineage} {generation}"
+            );
         }
     }
 

@@ -1,5 +1,5 @@
-//! The small files that a table has now. The kernel streams them from the last log checkpoint and the commits since; what is held are the
-//! candidates, and the names in those commits.
+//! The small files that a table has now. The kernel streams them from the last log checkpoint and the commits since;
+//! what is held are the candidates, and the names in those commits.
 
 use delta_kernel::scan::StatsOptions;
 use delta_kernel::scan::state::ScanFile;
@@ -27,7 +27,8 @@ pub(super) async fn list(log: &Log, target_bytes: u64) -> Result<Listed> {
     log.newest("list the files of", move |snapshot, engine| {
         let state = state_of(snapshot)?;
         let partition_columns = state.metadata.partition_columns.clone();
-        let mut visit = Visit { partition_columns, candidates: Candidates::new(target_bytes), has_deletion_vectors: false };
+        let mut visit =
+            Visit { partition_columns, candidates: Candidates::new(target_bytes), has_deletion_vectors: false };
         let scan = snapshot.clone().scan_builder().with_stats(StatsOptions::none()).build()?;
         for files in scan.scan_metadata(engine)? {
             visit = files.and_then(|files| files.visit_scan_files(visit, offer)).map_err(Unreadable::from)?;

@@ -1,5 +1,6 @@
-//! The duties of a table: compaction and vacuum. They look at its log by themselves and know nothing of the commits beside them but the
-//! names of the files that may yet be committed. What they leave behind where the process ends is for the next vacuum.
+//! The duties of a table: compaction and vacuum. They look at its log by themselves and know nothing of the commits
+//! beside them but the names of the files that may yet be committed. What they leave behind where the process ends is
+//! for the next vacuum.
 
 mod choose;
 pub(super) mod compact;
@@ -100,7 +101,10 @@ impl Table {
 fn standing(table: &Table, state: &State) -> Result<Layout> {
     let url = table.location.url.as_str();
     if state.metadata.id != table.table_id {
-        return Err(Failure::config(format!("the table {url} was made anew: its id is {}, not {}", state.metadata.id, table.table_id)));
+        return Err(Failure::config(format!(
+            "the table {url} was made anew: its id is {}, not {}",
+            state.metadata.id, table.table_id
+        )));
     }
     let wanted = fit::as_it_is(&state.metadata, url)?;
     fit::fit(&wanted, &state.protocol, &state.metadata, url)

@@ -1,5 +1,6 @@
-//! What keeps the files of a table: the files that it has, and tombstones of files that it had a short while ago, which readers of older
-//! versions may still read. A number stands for each, so that a million files take some 20 MB; two that share a number are both kept.
+//! What keeps the files of a table: the files that it has, and tombstones of files that it had a short while ago, which
+//! readers of older versions may still read. A number stands for each, so that a million files take some 20 MB; two
+//! that share a number are both kept.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -33,14 +34,19 @@ pub(super) struct References {
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     files: HashSet<u64>,
-    /// Files that the table had, and lost long ago by the log: nobody is about to commit them. As many as there is room for.
+    /// Files that the table had, and lost long ago by the log: nobody is about to commit them. As many as there is room
+    /// for.
     left: HashSet<u64>,
     files_max: usize,
 }
 
 impl Kept {
     fn within(bytes: u64) -> Self {
-        Self { files: HashSet::new(), left: HashSet::new(), files_max: usize::try_from(bytes / BYTES_PER_FILE).unwrap_or(usize::MAX) }
+        Self {
+            files: HashSet::new(),
+            left: HashSet::new(),
+            files_max: usize::try_from(bytes / BYTES_PER_FILE).unwrap_or(usize::MAX),
+        }
     }
 
     /// `path` is relative to the table, as the store has it.
@@ -61,12 +67,16 @@ impl Kept {
 
     /// `uri` is a file's name in the log.
     fn keep(&mut self, uri: &str) -> Result<(), String> {
-        let path = path_of(uri).ok_or_else(|| format!("the log names {uri}, which may lie anywhere: such tables are not vacuumed"))?;
+        let path = path_of(uri)
+            .ok_or_else(|| format!("the log names {uri}, which may lie anywhere: such tables are not vacuumed"))?;
         if self.files.len() + self.left.len() >= self.files_max {
             self.left = HashSet::new();
         }
         if self.files.len() >= self.files_max {
-            return Err(format!("the table has more than {} files, which do not fit the memory for its vacuum", self.files_max));
+            return Err(format!(
+                "the table has more than {} files, which do not fit the memory for its vacuum",
+                self.files_max
+            ));
         }
         self.files.insert(xxh3_64(path.as_ref().as_bytes()));
         Ok(())
@@ -105,7 +115,8 @@ pub(super) async fn references(log: &Log, removed_since_ms: i64, bytes_max: u64)
         let mut kept = Kept::within(bytes_max);
         // What a log checkpoint would hold is just what is asked for.
         for actions in snapshot.clone().create_checkpoint_writer(engine)?.checkpoint_data(engine)? {
-            let actions = actions.and_then(|a| a.apply_selection_vector()?.try_into_record_batch()).map_err(Unreadable::from)?;
+            let actions =
+                actions.and_then(|a| a.apply_selection_vector()?.try_into_record_batch()).map_err(Unreadable::from)?;
             take(&actions, removed_since_ms, &mut kept).map_err(Unreadable::Odd)?;
         }
         Ok(References { state, kept, tombstones_kept })
@@ -145,14 +156,18 @@ struct Row<'a> {
 impl<'a> Files<'a> {
     fn present(&self) -> impl Iterator<Item = Row<'a>> {
         let (all, paths) = (self.all, self.paths);
-        (0..all.len()).filter(|&i| all.is_valid(i) && paths.is_valid(i)).map(|index| Row { index, path: paths.value(index) })
+        (0..all.len())
+            .filter(|&i| all.is_valid(i) && paths.is_valid(i))
+            .map(|index| Row { index, path: paths.value(index) })
     }
 }
 
 fn column<'a>(actions: &'a RecordBatch, name: &str) -> Result<Files<'a>, String> {
     let all = actions.column_by_name(name).and_then(|column| column.as_struct_opt());
     let paths = all.and_then(|all| all.column_by_name("path")?.as_string_opt::<i32>());
-    let (Some(all), Some(paths)) = (all, paths) else { return Err(format!("the log's `{name}` actions are of another shape")) };
+    let (Some(all), Some(paths)) = (all, paths) else {
+        return Err(format!("the log's `{name}` actions are of another shape"));
+    };
     Ok(Files { all, paths })
 }
 
@@ -173,7 +188,10 @@ mod tests {
     fn a_table_of_too_many_files_is_told_and_not_held() {
         let mut kept = Kept::within(2 * BYTES_PER_FILE);
         kept.keep("a").and_then(|()| kept.keep("b")).unwrap();
-        assert_eq!(kept.keep("c").unwrap_err(), "the table has more than 2 files, which do not fit the memory for its vacuum");
+        assert_eq!(
+            kept.keep("c").unwrap_err(),
+            "the table has more than 2 files, which do not fit the memory for its vacuum"
+        );
     }
 
     #[test]

@@ -1,7 +1,8 @@
-//! Writes the rows of some files into fewer ones. One file is read at a time, a row group of it in memory, and one is written.
+//! Writes the rows of some files into fewer ones. One file is read at a time, a row group of it in memory, and one is
+//! written.
 //!
-//! A file whose columns are not stored exactly as the table's type has it (another engine's timestamps, say) is passed over: nothing is cast,
-//! so nothing can get lost.
+//! A file whose columns are not stored exactly as the table's type has it (another engine's timestamps, say) is passed
+//! over: nothing is cast, so nothing can get lost.
 
 use arrow::array::{RecordBatchOptions, new_null_array};
 use arrow::record_batch::RecordBatch;
@@ -38,8 +39,8 @@ struct Output<'a> {
     rewritten: Rewritten,
 }
 
-/// Rewrites a round. After a failure nothing of it is left, as far as the store answers; if the future is dropped, files stay that no
-/// commit refers to.
+/// Rewrites a round. After a failure nothing of it is left, as far as the store answers; if the future is dropped,
+/// files stay that no commit refers to.
 pub(super) async fn rewrite(table: &Table, layout: &Layout, round: &Round, now_ms: i64) -> Result<Rewritten> {
     let names = layout.partition_fields.iter().map(|f| f.name().clone());
     let values = names.zip(round.values.iter().cloned()).collect();
@@ -77,7 +78,8 @@ impl Output<'_> {
             while let Some(batch) = rows.next().await? {
                 self.write(&arranged(self.layout, &batch).map_err(|e| rows.unreadable(e))?).await?;
             }
-            let values: Map<String, Value> = self.values.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+            let values: Map<String, Value> =
+                self.values.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
             self.rewritten.removes.push(json!({
                 "path": file.path,
                 "deletionTimestamp": now_ms,
@@ -156,15 +158,25 @@ fn misfit(metadata: &ParquetMetaData, layout: &Layout, group_bytes_max: u64) -> 
     for found in schema.fields() {
         match layout.file_schema.field_with_name(found.name()) {
             Ok(wanted) if wanted.data_type() == found.data_type() => {}
-            Ok(wanted) => return Some(format!("`{}` is stored as {}, not as {}", found.name(), found.data_type(), wanted.data_type())),
+            Ok(wanted) => {
+                return Some(format!(
+                    "`{}` is stored as {}, not as {}",
+                    found.name(),
+                    found.data_type(),
+                    wanted.data_type()
+                ));
+            }
             Err(_) => return Some(format!("it has a column `{}`, which the table has not", found.name())),
         }
     }
-    if let Some(lacking) = layout.file_schema.fields().iter().find(|f| !f.is_nullable() && schema.field_with_name(f.name()).is_err()) {
+    if let Some(lacking) =
+        layout.file_schema.fields().iter().find(|f| !f.is_nullable() && schema.field_with_name(f.name()).is_err())
+    {
         return Some(format!("it lacks the column `{}`, which may not be null", lacking.name()));
     }
     let largest = metadata.row_groups().iter().map(|group| group.compressed_size()).max().unwrap_or_default();
-    (u64::try_from(largest).unwrap_or(u64::MAX) > group_bytes_max).then(|| format!("a row group of it has {largest} bytes"))
+    (u64::try_from(largest).unwrap_or(u64::MAX) > group_bytes_max)
+        .then(|| format!("a row group of it has {largest} bytes"))
 }
 
 fn rows_per_batch(metadata: &ParquetMetaData) -> usize {

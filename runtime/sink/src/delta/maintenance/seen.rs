@@ -1,6 +1,6 @@
-//! Since when this process has known files that nothing names. A file's own time and the machine's clock are one clock in a local folder,
-//! and it may step: then a file that somebody is about to commit looks as old as the step is long. The time for which a file has been seen
-//! goes by a clock that nobody sets.
+//! Since when this process has known files that nothing names. A file's own time and the machine's clock are one clock
+//! in a local folder, and it may step: then a file that somebody is about to commit looks as old as the step is long.
+//! The time for which a file has been seen goes by a clock that nobody sets.
 
 use std::collections::HashMap;
 

@@ -1,6 +1,6 @@
-//! Vacuum: deletes data files that the table has not had for a while, and those that it never had. The log is read first and the folder
-//! listed after it, twice: for other tables inside it, whose folders are left alone, and for what may go, in batches. Before each batch is
-//! deleted, the commits that came meanwhile are read: what they add stays.
+//! Vacuum: deletes data files that the table has not had for a while, and those that it never had. The log is read
+//! first and the folder listed after it, twice: for other tables inside it, whose folders are left alone, and for what
+//! may go, in batches. Before each batch is deleted, the commits that came meanwhile are read: what they add stays.
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
@@ -33,7 +33,8 @@ impl Duty for Vacuum {
         "vacuum"
     }
 
-    /// A turn lists the whole table: often enough that files go soon after their time, and not more often than every hour.
+    /// A turn lists the whole table: often enough that files go soon after their time, and not more often than every
+    /// hour.
     fn every(&self) -> Duration {
         (self.after / 4).clamp(Duration::from_secs(3600), Duration::from_secs(24 * 3600))
     }
@@ -71,7 +72,8 @@ struct Sweep<'a> {
 pub(in crate::delta) async fn vacuum(table: &Table, after: Duration) -> Result<Vacuumed> {
     let older_than_ms = (table.now_ms)().saturating_sub(millis(after));
     let doing = format!("listing what keeps the files of {}", table.location.url);
-    let named = table.retry.persist(&doing, async || references(&table.log, older_than_ms, table.bytes_max()).await).await?;
+    let named =
+        table.retry.persist(&doing, async || references(&table.log, older_than_ms, table.bytes_max()).await).await?;
     standing(table, &named.state)?;
     if named.tombstones_kept < after {
         return Err(too_forgetful(table, named.tombstones_kept, after));
@@ -80,7 +82,8 @@ pub(in crate::delta) async fn vacuum(table: &Table, after: Duration) -> Result<V
     let columns = named.state.metadata.partition_columns.clone();
     let rules = Rules { older_than_ms, writer: &table.writer, pending: &table.pending, partition_columns: &columns };
     let after_ms = millis(after);
-    let mut sweep = Sweep { table, named, tip, after_ms, nested: HashSet::new(), batch: Vec::new(), done: Vacuumed::default() };
+    let mut sweep =
+        Sweep { table, named, tip, after_ms, nested: HashSet::new(), batch: Vec::new(), done: Vacuumed::default() };
     sweep.find_nested().await?;
     sweep.folder(&rules).await?;
     sweep.delete().await?;
@@ -99,11 +102,15 @@ fn too_forgetful(table: &Table, kept: Duration, after: Duration) -> Failure {
 }
 
 fn changed(table: &Table) -> Failure {
-    Failure::retry(format!("the table {} was changed or made anew while its old files were looked for", table.location.url))
+    Failure::retry(format!(
+        "the table {} was changed or made anew while its old files were looked for",
+        table.location.url
+    ))
 }
 
 impl Sweep<'_> {
-    /// Finds the other tables in the folder. A log may be listed after the files that it names, so this is a listing of its own.
+    /// Finds the other tables in the folder. A log may be listed after the files that it names, so this is a listing of
+    /// its own.
     async fn find_nested(&mut self) -> Result<()> {
         let location = &self.table.location;
         let doing = || format!("list the files of {}", location.url);
@@ -114,7 +121,10 @@ impl Sweep<'_> {
             if let Some(folder) = nested_table(&path)
                 && !self.nested.contains(folder)
             {
-                tracing::debug!("the table {} has another one in its folder {folder}, which is left alone", location.url);
+                tracing::debug!(
+                    "the table {} has another one in its folder {folder}, which is left alone",
+                    location.url
+                );
                 self.nested.insert(folder.to_owned());
             }
         }

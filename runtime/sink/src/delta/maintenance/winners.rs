@@ -1,5 +1,5 @@
-//! The commits that came while a compaction was under way, and what they mean for it. Pure. Appends are none of its business; whatever
-//! touches one of its files, or says what the table is, wins.
+//! The commits that came while a compaction was under way, and what they mean for it. Pure. Appends are none of its
+//! business; whatever touches one of its files, or says what the table is, wins.
 
 use std::collections::HashSet;
 
@@ -51,7 +51,8 @@ impl Winners {
     pub(super) fn take(&mut self, commit: &[u8], txn_id: Option<&str>) -> Result<bool> {
         let (mut named, mut changed, mut ours) = (Vec::new(), false, false);
         for line in serde_json::Deserializer::from_slice(commit).into_iter::<Line>() {
-            let line = line.map_err(|e| Failure::config(format!("version {} is not valid JSON lines: {e}", self.version + 1)))?;
+            let line = line
+                .map_err(|e| Failure::config(format!("version {} is not valid JSON lines: {e}", self.version + 1)))?;
             // A file that is added again has got a deletion vector or other statistics: what was read of it is old.
             named.extend(line.add.into_iter().chain(line.remove).map(|file| key(&file.path)));
             changed |= line.protocol.is_some() || line.meta_data.is_some();
@@ -107,7 +108,8 @@ mod tests {
 
     #[test]
     fn appends_and_transactions_of_others_do_not_conflict() {
-        let append = [json!({"txn": {"appId": "a", "version": 1}}), json!({"add": {"path": "new.parquet", "dataChange": true}})];
+        let append =
+            [json!({"txn": {"appId": "a", "version": 1}}), json!({"add": {"path": "new.parquet", "dataChange": true}})];
         let winners = after(&[&append, &append]);
         assert_eq!((winners.conflict(["date=1/a.parquet"].into_iter()), winners.version), (None, 9));
     }
@@ -139,7 +141,11 @@ mod tests {
     #[test]
     fn our_own_commit_is_told_by_its_number_and_is_no_conflict() {
         let mut winners = after(&[]);
-        let commit = format!("{}\n{}", json!({"commitInfo": {"txnId": "ours"}}), json!({"remove": {"path": "date=1/a.parquet"}}));
+        let commit = format!(
+            "{}\n{}",
+            json!({"commitInfo": {"txnId": "ours"}}),
+            json!({"remove": {"path": "date=1/a.parquet"}})
+        );
         assert!(winners.take(commit.as_bytes(), Some("ours")).unwrap());
         assert_eq!((winners.version, winners.conflict(["date=1/a.parquet"].into_iter())), (8, None));
     }

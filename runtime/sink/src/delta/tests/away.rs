@@ -42,7 +42,8 @@ fn in_parts(parts: &Arc<LossyParts>) -> Location {
 async fn upload(location: Location, retry: RetryPolicy) -> (Vec<u8>, Result<Vec<u8>>) {
     let path = Path::from("file.parquet");
     let store = location.store.clone();
-    let chunks: Vec<Vec<u8>> = (0..3_u8).map(|i| (0..7_000_000_u32).map(|k| k.to_le_bytes()[(k % 3) as usize] ^ i).collect()).collect();
+    let chunks: Vec<Vec<u8>> =
+        (0..3_u8).map(|i| (0..7_000_000_u32).map(|k| k.to_le_bytes()[(k % 3) as usize] ^ i).collect()).collect();
     let mut upload = location.upload(path.clone(), "a data file", retry);
     let sent = async {
         for chunk in &chunks {

@@ -33,9 +33,16 @@ async fn a_commit_says_what_it_is_and_where_it_came_from() {
     assert_eq!((commit["operation"].as_str(), commit["isBlindAppend"].as_bool()), (Some("WRITE"), Some(true)));
     assert_eq!(commit["operationParameters"], json!({"mode": "Append", "partitionBy": "[\"date\"]"}));
     assert_eq!(commit["operationMetrics"]["numOutputRows"], "2");
-    let txns = [&actions[1], &actions[2]].map(|action| (action["txn"]["appId"].clone(), action["txn"]["version"].clone()));
+    let txns =
+        [&actions[1], &actions[2]].map(|action| (action["txn"]["appId"].clone(), action["txn"]["version"].clone()));
     let mark_and_epoch = (107_i64 << 32) | 7;
-    assert_eq!(txns, [(json!("weir/lineage/silver"), json!(7)), (json!("weir.manifest/rides/lineage/silver"), json!(mark_and_epoch))]);
+    assert_eq!(
+        txns,
+        [
+            (json!("weir/lineage/silver"), json!(7)),
+            (json!("weir.manifest/rides/lineage/silver"), json!(mark_and_epoch))
+        ]
+    );
 }
 
 #[tokio::test]
@@ -57,7 +64,10 @@ async fn the_same_number_from_another_manifest_is_refused() {
     let adds = write(&table, 1, &[2]).await;
     let another = table.append(&Decided { mark: 1, ..decided(1) }, &adds).await.unwrap_err();
     assert_eq!(another.remedy, Remedy::Config);
-    assert!(another.message.contains("holds epoch 1 of weir/lineage/silver already, and another manifest decided it"), "{another}");
+    assert!(
+        another.message.contains("holds epoch 1 of weir/lineage/silver already, and another manifest decided it"),
+        "{another}"
+    );
     assert_eq!(lake.numbers(), [1]);
 }
 
@@ -85,10 +95,16 @@ async fn files_that_are_gone_are_missed_before_they_are_committed() {
     let refused = table.check_ready(&decided(1), &adds).await.unwrap_err();
     assert_eq!(commit(&mut table, 1, &adds).await.unwrap(), CommitOutcome::FilesGone { files: vec![gone.clone()] });
     assert_eq!(refused, table.lacks(&decided(1), std::slice::from_ref(&gone)));
-    let says = format!("is not in {} yet, and its file {gone} is not there: deleted (a vacuum without a retention?)", lake.sink.uri());
+    let says = format!(
+        "is not in {} yet, and its file {gone} is not there: deleted (a vacuum without a retention?)",
+        lake.sink.uri()
+    );
     assert!(refused.remedy == Remedy::Config && refused.message.contains(&says), "{refused}");
     let both = table.lacks(&decided(1), &[gone, "more.parquet".into()]);
-    assert!(both.message.contains("and 1 more are not there") && both.message.contains("with a new spec.stateAction"), "{both}");
+    assert!(
+        both.message.contains("and 1 more are not there") && both.message.contains("with a new spec.stateAction"),
+        "{both}"
+    );
     assert_eq!(lake.versions(), 1);
 }
 
@@ -99,7 +115,8 @@ async fn an_epoch_below_the_tables_is_fenced() {
     append(&mut zombie, 1, &[1]).await.unwrap();
     append(&mut opened(&lake).await, 3, &[3]).await.unwrap();
     let failure = append(&mut zombie, 2, &[2]).await.unwrap_err();
-    let says = format!("the table {} already holds epoch 3 of weir/lineage/silver, and this is epoch 2", lake.sink.uri());
+    let says =
+        format!("the table {} already holds epoch 3 of weir/lineage/silver, and this is epoch 2", lake.sink.uri());
     assert_eq!(failure, Failure::fenced(says));
     assert_eq!(lake.numbers(), [1, 3]);
 }
@@ -119,7 +136,9 @@ async fn a_lost_answer_is_settled_by_the_log() {
     for fault in [Fault::LoseAnswer, Fault::RefuseOwn] {
         let lake = Lake::new(&[]);
         opened(&lake).await;
-        let mut table = DeltaTable::open_or_create(through(&lake.location(), [fault.clone()]), &lake.sink, "p", QUICK).await.unwrap();
+        let mut table = DeltaTable::open_or_create(through(&lake.location(), [fault.clone()]), &lake.sink, "p", QUICK)
+            .await
+            .unwrap();
         assert_eq!(append(&mut table, 1, &[1]).await.unwrap(), CommitOutcome::AlreadyCommitted, "{fault:?}");
         assert_eq!(append(&mut table, 2, &[2]).await.unwrap(), CommitOutcome::Committed { version: 2 }, "{fault:?}");
         assert_eq!((lake.versions(), lake.numbers()), (3, vec![1, 2]), "{fault:?}");
@@ -132,7 +151,8 @@ async fn a_write_that_did_not_land_is_written_again() {
         let lake = Lake::new(&[]);
         opened(&lake).await;
         let faults = [fault.clone(), fault.clone()];
-        let mut table = DeltaTable::open_or_create(through(&lake.location(), faults), &lake.sink, "p", QUICK).await.unwrap();
+        let mut table =
+            DeltaTable::open_or_create(through(&lake.location(), faults), &lake.sink, "p", QUICK).await.unwrap();
         let adds = write(&table, 1, &[1]).await;
         for _ in 0..2 {
             assert_eq!(commit(&mut table, 1, &adds).await.map_err(|f| f.remedy), Err(Remedy::Retry), "{fault:?}");
@@ -146,7 +166,8 @@ async fn a_write_that_did_not_land_is_written_again() {
 async fn a_store_that_does_not_answer_ends_in_a_retry_and_the_next_call_finds_out() {
     let lake = Lake::new(&[]);
     opened(&lake).await;
-    let mut table = DeltaTable::open_or_create(through(&lake.location(), [Fault::Hang]), &lake.sink, "p", QUICK).await.unwrap();
+    let mut table =
+        DeltaTable::open_or_create(through(&lake.location(), [Fault::Hang]), &lake.sink, "p", QUICK).await.unwrap();
     let adds = write(&table, 1, &[1]).await;
     let usual = std::mem::replace(&mut table.log.call_deadline, std::time::Duration::from_secs(2));
     let failure = commit(&mut table, 1, &adds).await.unwrap_err();
@@ -161,9 +182,11 @@ async fn other_writers_commits_in_between_are_stepped_over() {
     let lake = Lake::new(&[]);
     opened(&lake).await;
     let foreign = foreign_add().to_string();
-    let optimize = json!({"remove": {"path": "foreign.parquet", "dataChange": false, "deletionTimestamp": 1}}).to_string();
+    let optimize =
+        json!({"remove": {"path": "foreign.parquet", "dataChange": false, "deletionTimestamp": 1}}).to_string();
     let faults = [Fault::Race(foreign), Fault::Race(optimize)];
-    let mut table = DeltaTable::open_or_create(through(&lake.location(), faults), &lake.sink, "p", QUICK).await.unwrap();
+    let mut table =
+        DeltaTable::open_or_create(through(&lake.location(), faults), &lake.sink, "p", QUICK).await.unwrap();
     assert_eq!(append(&mut table, 1, &[1]).await.unwrap(), CommitOutcome::Committed { version: 3 });
     assert_eq!(append(&mut table, 2, &[2]).await.unwrap(), CommitOutcome::Committed { version: 4 });
 }
@@ -174,10 +197,17 @@ async fn a_commit_of_ours_that_wins_the_version_is_recognised() {
     opened(&lake).await;
     for (won, expected) in [(1, "AlreadyCommitted"), (2, "Fenced")] {
         let txn = json!({"txn": {"appId": "weir/lineage/silver", "version": won}}).to_string();
-        let mut table = DeltaTable::open_or_create(through(&lake.location(), [Fault::Race(txn)]), &lake.sink, "p", QUICK).await.unwrap();
+        let mut table =
+            DeltaTable::open_or_create(through(&lake.location(), [Fault::Race(txn)]), &lake.sink, "p", QUICK)
+                .await
+                .unwrap();
         let adds = write(&table, 1, &[1]).await;
         let outcome = commit(&mut table, 1, &adds).await.map_err(|f| f.remedy);
-        assert_eq!(outcome, if won == 1 { Ok(CommitOutcome::AlreadyCommitted) } else { Err(Remedy::Fenced) }, "{expected}");
+        assert_eq!(
+            outcome,
+            if won == 1 { Ok(CommitOutcome::AlreadyCommitted) } else { Err(Remedy::Fenced) },
+            "{expected}"
+        );
         std::fs::remove_file(lake.commit_file(1)).unwrap();
     }
 }
@@ -208,7 +238,12 @@ async fn the_last_epoch_is_found_in_a_log_checkpoint_when_its_commit_is_gone() {
     let mut again = opened(&lake).await;
     assert_eq!((again.version(), again.table_id()), (3, table.table_id()));
     let held = held_by(&again);
-    let of = |lineage: &str, epoch, mark| HeldEpoch { lineage: lineage.into(), epoch: Epoch(epoch), mark: Some(mark), is_named: true };
+    let of = |lineage: &str, epoch, mark| HeldEpoch {
+        lineage: lineage.into(),
+        epoch: Epoch(epoch),
+        mark: Some(mark),
+        is_named: true,
+    };
     assert_eq!(held, [of("lineage", 3, 103)]);
     assert_eq!(append(&mut again, 3, &[3]).await.unwrap(), CommitOutcome::AlreadyCommitted);
     assert_eq!(append(&mut again, 4, &[4]).await.unwrap(), CommitOutcome::Committed { version: 4 });
@@ -249,7 +284,8 @@ async fn a_feature_that_appears_stops_the_commit() {
     let said = message(append(&mut table, 2, &[2]).await);
     let uri = &lake.sink.uri();
     let expected = format!(
-        "the table {uri} has the feature `rowTracking`, which is not supported: take it away (`ALTER TABLE … DROP FEATURE rowTracking` in \
+        "the table {uri} has the feature `rowTracking`, which is not supported: take it away (`ALTER TABLE … DROP \
+         FEATURE rowTracking` in \
          Spark), or write to another table"
     );
     assert_eq!(said, expected);
@@ -273,7 +309,8 @@ async fn a_table_that_is_dropped_and_made_anew_is_not_written_to() {
     let failure = append(&mut table, 2, &[2]).await.unwrap_err();
     assert_eq!(shorter, failure);
     let says = format!(
-        "the table {} was dropped and made anew: its id is {}, and this pipeline writes to {}; begin another history with spec.stateAction to write to the new one",
+        "the table {} was dropped and made anew: its id is {}, and this pipeline writes to {}; begin another history \
+         with spec.stateAction to write to the new one",
         lake.sink.uri(),
         other.table_id(),
         table.table_id()
@@ -321,8 +358,10 @@ async fn a_table_that_is_made_anew_just_before_the_write_is_found_out() {
         }
         action.to_string()
     });
-    let anew: Vec<(i64, String)> =
-        [(0, ddl.collect::<Vec<_>>().join("\n"))].into_iter().chain((1..=3).map(|v| (v, foreign_add().to_string()))).collect();
+    let anew: Vec<(i64, String)> = [(0, ddl.collect::<Vec<_>>().join("\n"))]
+        .into_iter()
+        .chain((1..=3).map(|v| (v, foreign_add().to_string())))
+        .collect();
     *store.faults.lock().unwrap() = vec![Fault::Anew(anew)];
     let failure = commit(&mut ours, 3, &[]).await.unwrap_err();
     assert!(failure.message.contains("was dropped and made anew: its id is another"), "{failure}");

@@ -1,4 +1,5 @@
-//! Compaction beside commits of the writer and of others, which come between its look and its commit, or whose answers are lost.
+//! Compaction beside commits of the writer and of others, which come between its look and its commit, or whose answers
+//! are lost.
 
 use std::sync::Mutex;
 
@@ -66,11 +67,17 @@ async fn small_files_become_one_with_the_same_rows_in_a_commit_that_changes_no_d
 
     let actions = lake.actions(6);
     let info = &actions[0]["commitInfo"];
-    assert_eq!((&info["operation"], &info["isBlindAppend"], &info["readVersion"]), (&json!("OPTIMIZE"), &json!(false), &json!(5)));
+    assert_eq!(
+        (&info["operation"], &info["isBlindAppend"], &info["readVersion"]),
+        (&json!("OPTIMIZE"), &json!(false), &json!(5))
+    );
     let removed: Vec<_> = actions.iter().filter_map(|a| a.get("remove")).collect();
     assert_eq!(removed.len(), 5);
     for (remove, add) in removed.iter().zip(&before) {
-        assert_eq!((&remove["path"], &remove["size"], &remove["partitionValues"]), (&add["path"], &add["size"], &add["partitionValues"]));
+        assert_eq!(
+            (&remove["path"], &remove["size"], &remove["partitionValues"]),
+            (&add["path"], &add["size"], &add["partitionValues"])
+        );
         assert_eq!((&remove["dataChange"], &remove["extendedFileMetadata"]), (&json!(false), &json!(true)));
         assert!(remove["deletionTimestamp"].as_i64().is_some_and(|at| at <= now_ms()));
     }
@@ -105,7 +112,8 @@ async fn partitions_are_not_mixed_and_nulls_and_strange_values_stay_what_they_ar
         commit(&mut table, epoch.cast_unsigned(), &adds).await.unwrap();
     }
     let values = |lake: &Lake| {
-        let mut found: Vec<_> = lake.live().iter().map(|add| (add["partitionValues"].to_string(), lake.numbers_of(add))).collect();
+        let mut found: Vec<_> =
+            lake.live().iter().map(|add| (add["partitionValues"].to_string(), lake.numbers_of(add))).collect();
         found.sort_unstable();
         found.dedup_by(|b, a| {
             a.0 == b.0 && {
@@ -127,7 +135,8 @@ async fn a_file_is_complete_at_the_target_size_and_one_that_is_large_enough_stay
     let mut table = opened(&lake).await;
     // Numbers that hardly compress, so that sizes add up.
     let mut jitter = weir_base::retry::Jitter::new(7);
-    let mut numbers: Vec<Vec<i64>> = (0..8).map(|_| (0..2_000).map(|_| jitter.draw().to_bits().cast_signed()).collect()).collect();
+    let mut numbers: Vec<Vec<i64>> =
+        (0..8).map(|_| (0..2_000).map(|_| jitter.draw().to_bits().cast_signed()).collect()).collect();
     for (epoch, numbers) in (1..).zip(&numbers) {
         append(&mut table, epoch, numbers).await.unwrap();
     }
@@ -157,7 +166,8 @@ async fn a_file_that_another_commit_takes_away_first_is_not_brought_back() {
     let table = table_of(&lake, 1..=4).await;
     let gone = lake.live()[1].clone();
     let delete = json!({"remove": {"path": gone["path"], "deletionTimestamp": 1, "dataChange": true}});
-    let done = compact(&maintained(&table, through(&lake.location(), [Fault::Race(delete.to_string())])), HOUR_MS).await;
+    let done =
+        compact(&maintained(&table, through(&lake.location(), [Fault::Race(delete.to_string())])), HOUR_MS).await;
     // It gives way, looks again, and compacts what is left.
     assert_eq!((done.unwrap(), lake.live_numbers()), (compacted(1, 3, 1, 1), vec![1, 3, 4]));
     // What was written in vain is gone: four files of epochs, and one of the compaction.
@@ -168,7 +178,10 @@ async fn a_file_that_another_commit_takes_away_first_is_not_brought_back() {
 async fn metadata_that_changes_first_makes_it_look_again() {
     let lake = Lake::new(&[]);
     let table = table_of(&lake, 1..=3).await;
-    let wider = super::commits::with_column(&lake, json!({"name": "extra", "type": "double", "nullable": true, "metadata": {}}));
+    let wider = super::commits::with_column(
+        &lake,
+        json!({"name": "extra", "type": "double", "nullable": true, "metadata": {}}),
+    );
     let done = compact(&maintained(&table, through(&lake.location(), [Fault::Race(wider.to_string())])), HOUR_MS).await;
     assert_eq!((done.unwrap(), lake.live_numbers()), (compacted(1, 3, 1, 1), vec![1, 2, 3]));
     // With the column that came meanwhile, which is null.
@@ -180,7 +193,9 @@ async fn a_protocol_that_is_not_known_leaves_the_table_alone() {
     let lake = Lake::new(&[]);
     let table = table_of(&lake, 1..=3).await;
     let protocol = json!({"protocol": {"minReaderVersion": 1, "minWriterVersion": 7, "writerFeatures": ["rowTracking", "domainMetadata"]}});
-    let said = message(compact(&maintained(&table, through(&lake.location(), [Fault::Race(protocol.to_string())])), HOUR_MS).await);
+    let said = message(
+        compact(&maintained(&table, through(&lake.location(), [Fault::Race(protocol.to_string())])), HOUR_MS).await,
+    );
     assert!(said.contains("has the feature `rowTracking`, which is not supported"), "{said}");
     assert_eq!((lake.live().len(), lake.stored().len()), (3, 3));
 }
@@ -200,7 +215,11 @@ async fn an_answer_that_was_lost_is_found_in_the_log_and_nothing_is_committed_tw
         let lake = Lake::new(&[]);
         let table = table_of(&lake, 1..=3).await;
         let done = compact(&maintained(&table, through(&lake.location(), [fault.clone()])), HOUR_MS).await;
-        assert_eq!((done, lake.versions(), lake.live_numbers()), (Ok(compacted(1, 3, 1, 0)), 5, vec![1, 2, 3]), "{fault:?}");
+        assert_eq!(
+            (done, lake.versions(), lake.live_numbers()),
+            (Ok(compacted(1, 3, 1, 0)), 5, vec![1, 2, 3]),
+            "{fault:?}"
+        );
     }
 }
 

@@ -41,7 +41,11 @@ async fn rows_go_to_the_file_of_their_partition() {
     found.sort_by(|a, b| a.0.cmp(&b.0));
     let expected = [
         (vec![1, 4], "date=2024-01-01/city=Paris", json!({"date": "2024-01-01", "city": "Paris"})),
-        (vec![2], "date=__HIVE_DEFAULT_PARTITION__/city=a%252Fb%2520%253D%2525%25C3%25A9", json!({"date": null, "city": "a/b =%é"})),
+        (
+            vec![2],
+            "date=__HIVE_DEFAULT_PARTITION__/city=a%252Fb%2520%253D%2525%25C3%25A9",
+            json!({"date": null, "city": "a/b =%é"}),
+        ),
         (vec![3], "date=2024-01-01/city=__HIVE_DEFAULT_PARTITION__", json!({"date": "2024-01-01", "city": null})),
         (vec![5], "date=2024-01-01/city=__HIVE_DEFAULT_PARTITION__", json!({"date": "2024-01-01", "city": null})),
     ];
@@ -59,7 +63,9 @@ async fn an_empty_partition_value_is_refused_where_null_is_not_allowed() {
     let schema = Arc::new(Schema::new(fields));
     let lake = Lake::with(schema.clone(), &["city"]);
     let table = opened(&lake).await;
-    let batch = RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(vec![1])), Arc::new(StringArray::from(vec![""]))]).unwrap();
+    let batch =
+        RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(vec![1])), Arc::new(StringArray::from(vec![""]))])
+            .unwrap();
     let failure = table.files().writer("l").unwrap().write(&batch).await.unwrap_err();
     assert_eq!(failure.remedy, Remedy::Data);
     assert!(failure.message.starts_with("the partition column `city` of the table"), "{failure}");
@@ -71,8 +77,7 @@ async fn names_carry_the_epochs_label_and_stats_describe_the_rows() {
     let adds = write_all(&lake, &[rides(&[(5, Some("b"), None), (-2, None, None)])]).await;
     assert!(adds[0]["path"].as_str().unwrap().contains("/part-00000-lineage-1-1-"), "{}", adds[0]["path"]);
     let stats: Value = serde_json::from_str(adds[0]["stats"].as_str().unwrap()).unwrap();
-    let expected =
-        json!({"numRecords": 2, "minValues": {"n": -2, "city": "b"}, "maxValues": {"n": 5, "city": "b"}, "nullCount": {"n": 0, "city": 1}});
+    let expected = json!({"numRecords": 2, "minValues": {"n": -2, "city": "b"}, "maxValues": {"n": 5, "city": "b"}, "nullCount": {"n": 0, "city": 1}});
     assert_eq!(stats, expected);
 }
 
@@ -80,7 +85,9 @@ async fn names_carry_the_epochs_label_and_stats_describe_the_rows() {
 async fn a_file_is_closed_at_its_target_size_and_a_new_one_begun() {
     let mut lake = Lake::new(&[]);
     lake.delta().target_file_size_bytes = 20_000;
-    let batch = |k: i64| rides(&(0..2000).map(|i| ((k * 2000 + i).wrapping_mul(0x5851_F42D_4C95_7F2D), None, None)).collect::<Vec<_>>());
+    let batch = |k: i64| {
+        rides(&(0..2000).map(|i| ((k * 2000 + i).wrapping_mul(0x5851_F42D_4C95_7F2D), None, None)).collect::<Vec<_>>())
+    };
     let batches: Vec<_> = (0..10).map(batch).collect();
     let adds = write_all(&lake, &batches).await;
     assert!((4..=10).contains(&adds.len()), "{} files", adds.len());
@@ -91,8 +98,13 @@ async fn a_file_is_closed_at_its_target_size_and_a_new_one_begun() {
 #[tokio::test]
 async fn a_large_file_goes_up_in_parts_and_reads_back() {
     let lake = Lake::new(&[]);
-    let batch =
-        |k: i64| rides(&(0..100_000).map(|i| ((k * 100_000 + i).wrapping_mul(0x5851_F42D_4C95_7F2D), None, None)).collect::<Vec<_>>());
+    let batch = |k: i64| {
+        rides(
+            &(0..100_000)
+                .map(|i| ((k * 100_000 + i).wrapping_mul(0x5851_F42D_4C95_7F2D), None, None))
+                .collect::<Vec<_>>(),
+        )
+    };
     let batches: Vec<_> = (0..25).map(batch).collect();
     let adds = write_all(&lake, &batches).await;
     assert!(adds.len() == 1 && adds[0]["size"].as_u64().unwrap() > (8 << 20), "{adds:?}");

@@ -7,7 +7,9 @@ use super::*;
 type Columns = [(&'static str, DataType, bool)];
 
 fn schema(columns: &Columns) -> SchemaRef {
-    Arc::new(Schema::new(columns.iter().map(|(name, t, nullable)| Field::new(*name, t.clone(), *nullable)).collect::<Vec<_>>()))
+    Arc::new(Schema::new(
+        columns.iter().map(|(name, t, nullable)| Field::new(*name, t.clone(), *nullable)).collect::<Vec<_>>(),
+    ))
 }
 
 /// Creates a table with the columns `theirs`, then opens it for a sink with `ours`; the message, `TABLE` for its URI.
@@ -34,7 +36,8 @@ async fn a_nullable_column_takes_the_place_of_a_required_one_in_a_table_that_is_
     assert_eq!(said(&lake).await, "fits");
     let text = lake.actions(1)[1]["metaData"]["schemaString"].as_str().unwrap().to_owned();
     let fields: serde_json::Value = serde_json::from_str(&text).unwrap();
-    let nullable: Vec<_> = fields["fields"].as_array().unwrap().iter().map(|f| f["nullable"].as_bool().unwrap()).collect();
+    let nullable: Vec<_> =
+        fields["fields"].as_array().unwrap().iter().map(|f| f["nullable"].as_bool().unwrap()).collect();
     assert_eq!(nullable, [true, false]);
     assert_eq!(lake.actions(0)[2]["metaData"]["id"], lake.actions(1)[1]["metaData"]["id"]);
     lake.sink.schema = schema(&[column(true), ("b", DataType::Utf8, true)]);
@@ -66,7 +69,8 @@ async fn each_misfit_has_its_sentence() {
         (
             &[long()],
             &[long(), ("b", DataType::Float64, true)],
-            "the table TABLE has no column `b` (double); add it to the table first: schemaEvolution is not supported yet",
+            "the table TABLE has no column `b` (double); add it to the table first: schemaEvolution is not supported \
+             yet",
         ),
         (
             &[("userId", DataType::Int64, true)],
@@ -82,12 +86,14 @@ async fn each_misfit_has_its_sentence() {
         (
             &[("a", DataType::Decimal128(10, 2), true)],
             &[("a", DataType::Decimal128(12, 2), true)],
-            "the column `a` is decimal(12,2) in the sink and decimal(10,2) in the table TABLE; cast it to decimal(10,2)",
+            "the column `a` is decimal(12,2) in the sink and decimal(10,2) in the table TABLE; cast it to \
+             decimal(10,2)",
         ),
         (
             &[long()],
             &[("a", DataType::Int64, true)],
-            "the column `a` may be null in the sink, but not in the table TABLE, which has rows; filter nulls out (`coalesce` gives another \
+            "the column `a` may be null in the sink, but not in the table TABLE, which has rows; filter nulls out \
+             (`coalesce` gives another \
              value), or let it be null there: ALTER TABLE … ALTER COLUMN `a` DROP NOT NULL",
         ),
     ];
@@ -99,7 +105,11 @@ async fn each_misfit_has_its_sentence() {
 #[tokio::test]
 async fn nested_nulls_are_compared_too() {
     let list = |nullable| {
-        DataType::List(Arc::new(Field::new("element", DataType::Struct(vec![Field::new("x", DataType::Int32, nullable)].into()), true)))
+        DataType::List(Arc::new(Field::new(
+            "element",
+            DataType::Struct(vec![Field::new("x", DataType::Int32, nullable)].into()),
+            true,
+        )))
     };
     let said = misfit(&[("a", list(false), true)], &[("a", list(true), true)], (&[], &[])).await;
     assert_eq!(said, "`a[].x` may be null in the sink, but not in the table TABLE; drop NOT NULL there");
@@ -109,9 +119,15 @@ async fn nested_nulls_are_compared_too() {
 async fn partition_columns_must_be_equal_in_order() {
     let columns = [("a", DataType::Int64, true), ("b", DataType::Utf8, true), ("c", DataType::Date32, true)];
     let said = misfit(&columns, &columns, (&["b", "c"], &["c", "b"])).await;
-    assert_eq!(said, "the table TABLE is partitioned by b, c, but partitionBy says c, b; they must be equal, in this order");
+    assert_eq!(
+        said,
+        "the table TABLE is partitioned by b, c, but partitionBy says c, b; they must be equal, in this order"
+    );
     let said = misfit(&columns, &columns, (&["b"], &[])).await;
-    assert_eq!(said, "the table TABLE is partitioned by b, but partitionBy says no column; they must be equal, in this order");
+    assert_eq!(
+        said,
+        "the table TABLE is partitioned by b, but partitionBy says no column; they must be equal, in this order"
+    );
 }
 
 #[tokio::test]
@@ -135,7 +151,8 @@ async fn what_no_table_can_hold_is_refused_before_one_is_made() {
         (
             vec![("a b", DataType::Int64, true)],
             "a",
-            "the column name `a b` has a character that Delta does not allow (one of \" ,;{}()=\", a tab or a line end)",
+            "the column name `a b` has a character that Delta does not allow (one of \" ,;{}()=\", a tab or a line \
+             end)",
         ),
     ] {
         let lake = Lake::with(schema(&columns), &[partition_by]);
@@ -148,7 +165,8 @@ async fn what_no_table_can_hold_is_refused_before_one_is_made() {
 async fn features_are_refused_by_name() {
     let refused = |feature: &str| {
         format!(
-            "the table TABLE has the feature `{feature}`, which is not supported: take it away (`ALTER TABLE … DROP FEATURE {feature}` in \
+            "the table TABLE has the feature `{feature}`, which is not supported: take it away (`ALTER TABLE … DROP \
+             FEATURE {feature}` in \
              Spark), or write to another table"
         )
     };
@@ -227,7 +245,10 @@ async fn properties_that_take_effect_are_refused() {
 async fn column_rules_are_refused() {
     for (key, expected) in [
         ("delta.invariants", "the table TABLE has an invariant on the column `city`, which is not supported"),
-        ("delta.generationExpression", "the table TABLE has a generated value on the column `city`, which is not supported"),
+        (
+            "delta.generationExpression",
+            "the table TABLE has a generated value on the column `city`, which is not supported",
+        ),
         ("delta.identity.start", "the table TABLE has an identity on the column `city`, which is not supported"),
     ] {
         let lake = Lake::new(&[]);

@@ -46,7 +46,12 @@ impl Watched {
 }
 
 fn compacted(files_before: u64) -> Done {
-    Done::Compacted { commits: u64::from(files_before > 0), files_before, files_after: u64::from(files_before > 0), conflicts: 0 }
+    Done::Compacted {
+        commits: u64::from(files_before > 0),
+        files_before,
+        files_after: u64::from(files_before > 0),
+        conflicts: 0,
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -159,7 +159,9 @@ async fn another_table_in_the_folder_is_left_alone_wherever_it_lies() {
     let (of_another, ours) = (left_behind(0), left_behind(0));
     for folder in ["0", "sub", "sub/deeper", "z=1"] {
         // Listed before its log, and after it.
-        for file in ["0.parquet", "z.parquet", "x=1/0.parquet", of_another.as_str(), "_delta_log/00000000000000000000.json"] {
+        for file in
+            ["0.parquet", "z.parquet", "x=1/0.parquet", of_another.as_str(), "_delta_log/00000000000000000000.json"]
+        {
             store_file(&lake, &format!("{folder}/{file}"));
         }
     }
@@ -184,7 +186,12 @@ impl Meddler for AtListing {
         &self.inner
     }
 
-    fn put<'a>(&'a self, at: &'a Path, payload: PutPayload, options: PutOptions) -> BoxFuture<'a, object_store::Result<PutResult>> {
+    fn put<'a>(
+        &'a self,
+        at: &'a Path,
+        payload: PutPayload,
+        options: PutOptions,
+    ) -> BoxFuture<'a, object_store::Result<PutResult>> {
         Box::pin(self.inner.put_opts(at, payload, options))
     }
 
@@ -201,7 +208,8 @@ impl Meddler for AtListing {
 /// Of a process that a newer one has taken over from; it is about to commit it all the same.
 const LATE: &str = "part-00000-lineage-0000000000-late.zstd.parquet";
 
-/// A vacuum of a table with one orphan, with a commit between its look at the log (the first listing) and its look at the folder.
+/// A vacuum of a table with one orphan, with a commit between its look at the log (the first listing) and its look at
+/// the folder.
 async fn vacuum_with_commit_between(commit: &dyn Fn(&Lake) -> Value) -> (Lake, Result<Vacuumed>) {
     let lake = Lake::new(&[]);
     let table = table_of(&lake, 1..=2).await;
@@ -211,8 +219,10 @@ async fn vacuum_with_commit_between(commit: &dyn Fn(&Lake) -> Value) -> (Lake, R
     let meddler = Arc::new(AtListing { inner, listings: AtomicU32::new(0), nth: 2, happens });
     let location = Location { store: Arc::new(Meddled(Arc::clone(&meddler))), ..lake.location() };
     let plain = later(&table, 100 * HOUR_MS);
-    let meddled =
-        Table::new(Maintained { location, ..table.maintained() }, &Surroundings { now_ms: Arc::clone(&plain.now_ms), ..surroundings(0) });
+    let meddled = Table::new(
+        Maintained { location, ..table.maintained() },
+        &Surroundings { now_ms: Arc::clone(&plain.now_ms), ..surroundings(0) },
+    );
     let done = vacuum(&meddled, HOUR).await;
     assert!(meddler.happens.lock().unwrap().is_none(), "the commit came");
     (lake, done)
@@ -220,7 +230,8 @@ async fn vacuum_with_commit_between(commit: &dyn Fn(&Lake) -> Value) -> (Lake, R
 
 #[tokio::test]
 async fn a_file_that_is_committed_while_the_folder_is_listed_stays() {
-    let add = json!({"add": {"path": LATE, "partitionValues": {}, "size": 1, "modificationTime": 1, "dataChange": true}});
+    let add =
+        json!({"add": {"path": LATE, "partitionValues": {}, "size": 1, "modificationTime": 1, "dataChange": true}});
     let (lake, done) = vacuum_with_commit_between(&|_: &Lake| add.clone()).await;
     assert_eq!(done, Ok(Vacuumed::default()));
     assert!(lake.path(LATE).exists());
@@ -245,7 +256,8 @@ async fn a_table_that_forgets_its_tombstones_earlier_is_refused_with_what_to_set
     assert_eq!(
         message(vacuum(&later(&table, 0), 200 * HOUR).await),
         format!(
-            "the log of {} remembers for 168 h which files the table had, and vacuumAfter is 200 h; set delta.deletedFileRetentionDuration \
+            "the log of {} remembers for 168 h which files the table had, and vacuumAfter is 200 h; set \
+             delta.deletedFileRetentionDuration \
              to `interval 200 hours` at least, or vacuumAfter to 168h at most",
             lake.sink.uri()
         )

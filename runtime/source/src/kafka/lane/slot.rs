@@ -34,7 +34,8 @@ pub(super) enum State {
     Lost {
         wanted: i64,
     },
-    /// What comes next can't be read; whether that is so, and where it goes on, is being found out. Nothing that comes of it meanwhile is handed out.
+    /// What comes next can't be read; whether that is so, and where it goes on, is being found out. Nothing that comes
+    /// of it meanwhile is handed out.
     Unreadable(Box<Unreadable>),
     /// A record was not taken. Nothing that comes of it is handed out until it goes on, from `read_to`.
     Held,
@@ -50,7 +51,15 @@ impl Slot {
         let topic = CString::new(partition.topic.as_str()).map_err(|_| fault::topic_name(&partition.topic))?;
         let is_assigned = end.is_none_or(|end| *next < end);
         let state = if is_assigned { State::Reading } else { State::AtBound(*next) };
-        Ok(Self { index, partition: partition.clone(), topic, end: *end, state, is_assigned, read_to: (*next, *leader_epoch) })
+        Ok(Self {
+            index,
+            partition: partition.clone(),
+            topic,
+            end: *end,
+            state,
+            is_assigned,
+            read_to: (*next, *leader_epoch),
+        })
     }
 
     pub(super) fn note(&mut self, last: &Message<'_>) {
@@ -104,7 +113,8 @@ impl Slot {
         }
     }
 
-    /// Takes the first event after a fetch at an offset that could not be read. True if the partition is read on from where it stands.
+    /// Takes the first event after a fetch at an offset that could not be read. True if the partition is read on from
+    /// where it stands.
     #[cold]
     pub(super) fn answer(&mut self, answer: Answer) -> bool {
         let State::Unreadable(unreadable) = &mut self.state else { return false };
@@ -130,8 +140,11 @@ impl Slot {
                 }
                 self.end_of_partition(message.offset(), hand_out);
             }
-            // The only loss that comes without an offset: KIP-320 found that a new leader's log ends before what was read.
-            PartitionFault::OffsetLost if message.offset() < 0 => return Err(fault::log_cut(&self.partition, &message.error_text())),
+            // The only loss that comes without an offset: KIP-320 found that a new leader's log ends before what was
+            // read.
+            PartitionFault::OffsetLost if message.offset() < 0 => {
+                return Err(fault::log_cut(&self.partition, &message.error_text()));
+            }
             PartitionFault::OffsetLost => return Ok(self.lose(message.offset())),
             PartitionFault::TopicGone => {
                 self.doubt();

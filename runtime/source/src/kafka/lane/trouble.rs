@@ -1,4 +1,5 @@
-//! Partitions that librdkafka has stopped reading: what became of them is asked of the brokers, and the document says what follows.
+//! Partitions that librdkafka has stopped reading: what became of them is asked of the brokers, and the document says
+//! what follows.
 
 use std::time::{Duration, Instant};
 
@@ -12,14 +13,14 @@ use super::super::{ask, fault};
 use super::unreadable::{Next, TRIES, Unreadable};
 use super::{LaneEvent, LaneInput, State, Taken, add};
 
-/// How long a lane waits for what brokers say about its partitions in trouble, over all of them. Those stand still anyway; the lane's others
-/// wait with them, and so does the close of an epoch.
+/// How long a lane waits for what brokers say about its partitions in trouble, over all of them. Those stand still
+/// anyway; the lane's others wait with them, and so does the close of an epoch.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
 const RESOLVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl LaneInput {
-    /// Finds out about partitions in trouble, and tries again later where nobody answers. A round has one deadline for all; the next one
-    /// begins with the partitions that this one did not get to.
+    /// Finds out about partitions in trouble, and tries again later where nobody answers. A round has one deadline for
+    /// all; the next one begins with the partitions that this one did not get to.
     pub(super) fn resolve(&mut self, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
         self.resolve_at = None;
         let until = Instant::now() + RESOLVE_WITHIN;
@@ -54,7 +55,13 @@ impl LaneInput {
     }
 
     /// Moves a partition whose next offset is gone to where the document says.
-    fn resolve_lost(&mut self, at: usize, wanted: i64, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
+    fn resolve_lost(
+        &mut self,
+        at: usize,
+        wanted: i64,
+        until: Instant,
+        hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken,
+    ) -> Result<()> {
         let Some((low, end)) = self.bounds(at, until, hand_out)? else { return Ok(()) };
         let slot = &mut self.slots[at];
         let (partition, position) = (slot.index, slot.read_to.0);
@@ -75,9 +82,16 @@ impl LaneInput {
     }
 
     /// The offsets that the partition has. None if its topic does not exist any more, which has been told then.
-    fn bounds(&mut self, at: usize, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<Option<(i64, i64)>> {
+    fn bounds(
+        &mut self,
+        at: usize,
+        until: Instant,
+        hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken,
+    ) -> Result<Option<(i64, i64)>> {
         let TopicPartition { topic, partition } = &self.slots[at].partition;
-        let bounds = ask::until_answered(&self.client, until, |timeout| self.client.fetch_watermarks(topic, *partition, timeout));
+        let bounds = ask::until_answered(&self.client, until, |timeout| {
+            self.client.fetch_watermarks(topic, *partition, timeout)
+        });
         match bounds {
             Ok(bounds) => Ok(Some(bounds)),
             Err(refusal) if refusal.is_unknown_topic() => {
@@ -89,8 +103,14 @@ impl LaneInput {
         }
     }
 
-    /// Does what is next for a partition that can't be read where it stands: each time one fetch or one question, whose answer a later call acts on.
-    fn resolve_unreadable(&mut self, at: usize, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
+    /// Does what is next for a partition that can't be read where it stands: each time one fetch or one question, whose
+    /// answer a later call acts on.
+    fn resolve_unreadable(
+        &mut self,
+        at: usize,
+        until: Instant,
+        hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken,
+    ) -> Result<()> {
         let now = Instant::now();
         let slot = &mut self.slots[at];
         let State::Unreadable(unreadable) = &mut slot.state else { return Ok(()) };
@@ -120,7 +140,8 @@ impl LaneInput {
                 if let State::Unreadable(unreadable) = &mut slot.state {
                     if unreadable.stays_so() {
                         let found = told(&slot.partition, slot.read_to.0, unreadable);
-                        let problem = format!("{found}; it stays so, and where the log can be read again is looked for");
+                        let problem =
+                            format!("{found}; it stays so, and where the log can be read again is looked for");
                         hand_out(LaneEvent::Problem(Failure::retry(problem)));
                     }
                     unreadable.end_is(slot.end, end, now);
@@ -133,7 +154,13 @@ impl LaneInput {
     }
 
     /// Reads on behind what can't be read.
-    fn pass_over(&mut self, at: usize, from: i64, next: i64, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
+    fn pass_over(
+        &mut self,
+        at: usize,
+        from: i64,
+        next: i64,
+        hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken,
+    ) -> Result<()> {
         let slot = &mut self.slots[at];
         let ends = slot.end.filter(|end| next >= *end);
         let before = std::mem::replace(&mut slot.state, ends.map_or(State::Reading, State::AtBound));
@@ -149,7 +176,12 @@ impl LaneInput {
     }
 
     /// A single broker may know less than the others; librdkafka reads on by itself when the topic turns up again.
-    fn resolve_doubtful(&mut self, at: usize, until: Instant, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
+    fn resolve_doubtful(
+        &mut self,
+        at: usize,
+        until: Instant,
+        hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken,
+    ) -> Result<()> {
         let topic = self.slots[at].partition.topic.clone();
         if ask::partition_count_if_there(&self.client, &topic, until)?.is_none() {
             return self.give_up(&topic, hand_out);
@@ -163,7 +195,11 @@ impl LaneInput {
     /// Nothing more comes of a topic that does not exist any more.
     fn give_up(&mut self, topic: &str, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
         self.on_loss.topic_gone(topic, self.client.context().bootstrap_servers())?;
-        for slot in self.slots.iter_mut().filter(|s| s.partition.topic == topic && !matches!(s.state, State::Gone | State::Done)) {
+        for slot in self
+            .slots
+            .iter_mut()
+            .filter(|s| s.partition.topic == topic && !matches!(s.state, State::Gone | State::Done))
+        {
             slot.state = State::Gone;
             hand_out(LaneEvent::TopicGone { partition: slot.index });
         }

@@ -1,5 +1,6 @@
-//! What is known of a batch that can't be read, and what to ask next: whether it stays so, and where the first readable offset behind it is. Pure;
-//! the lane fetches at the offsets that this asks for, and the first event after each fetch is the answer.
+//! What is known of a batch that can't be read, and what to ask next: whether it stays so, and where the first readable
+//! offset behind it is. Pure; the lane fetches at the offsets that this asks for, and the first event after each fetch
+//! is the answer.
 //!
 //! ```text
 //! Resting ─▶ Trying ─(readable)─▶ reading goes on
@@ -10,13 +11,13 @@
 
 use std::time::{Duration, Instant};
 
-/// How often the same offset is read again before its batch counts as unreadable: bytes may have been damaged on the way, and by the next try another
-/// replica may lead.
+/// How often the same offset is read again before its batch counts as unreadable: bytes may have been damaged on the
+/// way, and by the next try another replica may lead.
 pub(super) const TRIES: u32 = 3;
 /// Before each of these tries.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// After this, the offsets of a partition that does not answer are asked for: its topic may be gone, or its log shorter than it was. The fetch itself goes
-/// on, and its answer may be in the lane's queue behind much else.
+/// After this, the offsets of a partition that does not answer are asked for: its topic may be gone, or its log shorter
+/// than it was. The fetch itself goes on, and its answer may be in the lane's queue behind much else.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
 /// What the first event after a fetch at an offset says.
@@ -79,13 +80,18 @@ impl Unreadable {
         Self { position, reason, first, phase: Phase::Resting { until: now + TRY_AGAIN_AFTER, tried: 0 } }
     }
 
-    /// Takes the first event after a fetch; what comes behind it is not looked at. True if it shows that the partition can be read on where it stands.
+    /// Takes the first event after a fetch; what comes behind it is not looked at. True if it shows that the partition
+    /// can be read on where it stands.
     pub(super) fn answer(&mut self, answer: Answer, now: Instant) -> bool {
         match &mut self.phase {
             Phase::Trying { .. } if answer == Answer::Readable => return true,
             Phase::Trying { tried, .. } => {
                 self.first = answer;
-                self.phase = if *tried < TRIES { Phase::Resting { until: now + TRY_AGAIN_AFTER, tried: *tried } } else { Phase::Asking };
+                self.phase = if *tried < TRIES {
+                    Phase::Resting { until: now + TRY_AGAIN_AFTER, tried: *tried }
+                } else {
+                    Phase::Asking
+                };
             }
             Phase::Searching(search) => search.answer(answer),
             Phase::Resting { .. } | Phase::Asking => {}
@@ -108,8 +114,9 @@ impl Unreadable {
         }
     }
 
-    /// Takes in how far there is something to read: to `bound`, where the run ends, or to `log_end`. What stays unreadable is searched up to there. The
-    /// log may be too short, since another leader may know a lower end for a moment: then the partition rests, and is tried anew.
+    /// Takes in how far there is something to read: to `bound`, where the run ends, or to `log_end`. What stays
+    /// unreadable is searched up to there. The log may be too short, since another leader may know a lower end for a
+    /// moment: then the partition rests, and is tried anew.
     pub(super) fn end_is(&mut self, bound: Option<i64>, log_end: i64, now: Instant) {
         let limit = bound.map_or(log_end, |bound| bound.min(log_end));
         match &mut self.phase {
@@ -122,9 +129,9 @@ impl Unreadable {
         }
     }
 
-    /// The log does not have an offset, which is given back if that is the one at which reading stands. Most often it is another one: behind a broken batch
-    /// librdkafka goes to where the bytes that follow seem to say, tells late that nothing is there, and stops, even if it was sent elsewhere meanwhile.
-    /// Then the fetch is begun anew.
+    /// The log does not have an offset, which is given back if that is the one at which reading stands. Most often it
+    /// is another one: behind a broken batch librdkafka goes to where the bytes that follow seem to say, tells late
+    /// that nothing is there, and stops, even if it was sent elsewhere meanwhile. Then the fetch is begun anew.
     pub(super) fn lose(&mut self, offset: i64, now: Instant) -> Option<i64> {
         match &mut self.phase {
             Phase::Trying { .. } if offset == self.position => return Some(offset),
@@ -147,10 +154,11 @@ impl Unreadable {
     }
 }
 
-/// The search for the first readable offset. A fetch within a batch answers with that same batch, so distances double until something else comes, and
-/// halve from there. Broken batches say where they begin: an offset that answers with the batch in hand is within it, one that answers with another
-/// broken batch leaves open what lies between the two, which is searched first. So no readable record is skipped. Where brokers refuse, nothing tells
-/// one damaged place from the next, and two that are close together are one range, with what lies between them.
+/// The search for the first readable offset. A fetch within a batch answers with that same batch, so distances double
+/// until something else comes, and halve from there. Broken batches say where they begin: an offset that answers with
+/// the batch in hand is within it, one that answers with another broken batch leaves open what lies between the two,
+/// which is searched first. So no readable record is skipped. Where brokers refuse, nothing tells one damaged place
+/// from the next, and two that are close together are one range, with what lies between them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Search {
     position: i64,
@@ -191,18 +199,22 @@ impl Search {
             Some(_) => return Next::AskForEnd,
             None => {}
         }
-        // The first broken batch lies behind the end of the run: nothing is missing before it. A base that was damaged itself lies anywhere, hardly
-        // ever just there.
+        // The first broken batch lies behind the end of the run: nothing is missing before it. A base that was damaged
+        // itself lies anywhere, hardly ever just there.
         if self.first.is_some_and(|base| (self.limit..self.log_end).contains(&base)) {
             return Next::Found { from: self.limit, next: self.limit };
         }
         loop {
             match self.above {
-                Some(Above::Readable(next)) if next == self.bad + 1 => return Next::Found { from: self.from(next), next },
+                Some(Above::Readable(next)) if next == self.bad + 1 => {
+                    return Next::Found { from: self.from(next), next };
+                }
                 Some(Above::Broken { start, through, base }) if start == self.bad + 1 => {
                     (self.bad, self.base, self.step, self.above) = (through, base, 1, None);
                 }
-                Some(Above::Readable(start) | Above::Broken { start, .. }) => return self.probe(self.bad + (start - self.bad) / 2, now),
+                Some(Above::Readable(start) | Above::Broken { start, .. }) => {
+                    return self.probe(self.bad + (start - self.bad) / 2, now);
+                }
                 // Nothing is read from there on, or it is not written yet.
                 None if self.bad + self.step >= self.limit => self.above = Some(Above::Readable(self.limit)),
                 None => return self.probe(self.bad + self.step, now),

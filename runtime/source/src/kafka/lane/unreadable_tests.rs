@@ -1,4 +1,5 @@
-//! The machine against a log that is played: batches that can be read, that are broken, that brokers refuse, and that hold nothing for a reader.
+//! The machine against a log that is played: batches that can be read, that are broken, that brokers refuse, and that
+//! hold nothing for a reader.
 #![allow(clippy::unwrap_used)]
 
 use rand::rngs::SmallRng;
@@ -33,7 +34,10 @@ struct Log {
 
 impl Log {
     fn of(batches: &[(i64, i64, Kind)], end: i64) -> Self {
-        Self { batches: batches.iter().map(|&(base, last, kind)| Batch { base, last, kind, says: base }).collect(), end }
+        Self {
+            batches: batches.iter().map(|&(base, last, kind)| Batch { base, last, kind, says: base }).collect(),
+            end,
+        }
     }
 
     fn random(rng: &mut SmallRng, refuses: bool) -> Self {
@@ -234,7 +238,8 @@ fn another_offset_that_is_gone_only_begins_the_fetch_anew() {
     }
 }
 
-/// In any log of broken batches: the range holds every offset of the first one and no record that can be read, and reading can go on behind it.
+/// In any log of broken batches: the range holds every offset of the first one and no record that can be read, and
+/// reading can go on behind it.
 #[test]
 fn property_no_readable_record_is_passed_over_and_no_broken_one_is_left() {
     let mut rng = SmallRng::seed_from_u64(1);
@@ -246,17 +251,23 @@ fn property_no_readable_record_is_passed_over_and_no_broken_one_is_left() {
                 continue;
             }
             let ((from, next), _) = log.search(position, bound);
-            assert!(position <= from && from <= next && next <= bound.unwrap_or(log.end), "{from}..{next} of {log:?} from {position}");
+            assert!(
+                position <= from && from <= next && next <= bound.unwrap_or(log.end),
+                "{from}..{next} of {log:?} from {position}"
+            );
             assert!(!log.has_record(position..next), "[{position}, {next}) of {log:?}");
-            assert!(!(position..from).any(|o| log.batch_at(o).is_some_and(|b| b.kind == Kind::Broken)), "before {from} of {log:?}");
+            assert!(
+                !(position..from).any(|o| log.batch_at(o).is_some_and(|b| b.kind == Kind::Broken)),
+                "before {from} of {log:?}"
+            );
             let goes_on = log.fetch(next) == Answer::Readable || Some(next) == bound;
             assert!(goes_on, "{next} of {log:?} from {position}");
         }
     }
 }
 
-/// Where brokers refuse they do not say how far: what lies between two damaged places may be passed over with them, but reading goes on where it can,
-/// and one place alone is passed over exactly.
+/// Where brokers refuse they do not say how far: what lies between two damaged places may be passed over with them, but
+/// reading goes on where it can, and one place alone is passed over exactly.
 #[test]
 fn property_what_brokers_refuse_is_passed_over_to_where_they_answer() {
     let mut rng = SmallRng::seed_from_u64(2);

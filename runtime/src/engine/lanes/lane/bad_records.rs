@@ -1,5 +1,5 @@
-//! What becomes of records that a lane can't take in: the pipeline stops, they are dropped, or they leave as dead letters by the source's
-//! output `Rejected`, in the epoch that read them.
+//! What becomes of records that a lane can't take in: the pipeline stops, they are dropped, or they leave as dead
+//! letters by the source's output `Rejected`, in the epoch that read them.
 
 use std::sync::Arc;
 
@@ -56,7 +56,8 @@ impl BadRecords {
     pub fn take(&mut self, from: &TopicPartition, record: &Record<'_>, reason: &Reason) -> Result<()> {
         if self.policy == BadRecordsPolicy::Fail {
             return Err(Failure::data(format!(
-                "the record at {from} offset {} can't be processed: {reason}; correct the producer or the schema, or let such records pass \
+                "the record at {from} offset {} can't be processed: {reason}; correct the producer or the schema, or \
+                 let such records pass \
                  with badRecords: {{policy: Output}} or {{policy: Drop}}",
                 record.offset
             )));
@@ -71,8 +72,8 @@ impl BadRecords {
         if self.letters.bytes >= LETTERS_BYTES_MAX { self.hand_on() } else { Ok(()) }
     }
 
-    /// Takes offsets that nobody can read. How many records that are is not known, and no more than there are offsets: those count. By the output
-    /// `Rejected` one letter leaves for all of them.
+    /// Takes offsets that nobody can read. How many records that are is not known, and no more than there are offsets:
+    /// those count. By the output `Rejected` one letter leaves for all of them.
     ///
     /// # Errors
     /// As [`Self::take`].
@@ -80,12 +81,15 @@ impl BadRecords {
         let OffsetRange { start, end } = range;
         if self.policy == BadRecordsPolicy::Fail {
             return Err(Failure::data(format!(
-                "{from}: offsets [{start}, {end}) can't be read from Kafka's log, again and again ({reason}); let another replica lead the \
-                 partition, restore its log, or go on without these records with badRecords: {{policy: Output}} or {{policy: Drop}}"
+                "{from}: offsets [{start}, {end}) can't be read from Kafka's log, again and again ({reason}); let \
+                 another replica lead the \
+                 partition, restore its log, or go on without these records with badRecords: {{policy: Output}} or \
+                 {{policy: Drop}}"
             )));
         }
         let text = format!("{REJECTED_RANGE}{start}, {end}): {reason}");
-        tracing::warn!(partition = %from, start, end, reason, "offsets that can't be read are left out, as badRecords.policy says");
+        tracing::warn!(partition = %from, start, end, reason, "offsets that can't be read are left out, as \
+            badRecords.policy says");
         self.of_epoch.first.get_or_insert_with(|| format!("{from}: {text}"));
         if self.policy == BadRecordsPolicy::Output {
             self.letters.push(from, &Record { offset: start, ..Record::default() }, &Reason { path: None, text });
@@ -160,7 +164,8 @@ impl DeadLetters {
         self.partition.append_value(from.partition);
         self.offset.append_value(record.offset);
         // Kafka takes any number from a producer.
-        self.timestamp.append_option(record.timestamp.map(|t| t.at_ms.saturating_mul(1000)).filter(|us| is_in_years(*us)));
+        self.timestamp
+            .append_option(record.timestamp.map(|t| t.at_ms.saturating_mul(1000)).filter(|us| is_in_years(*us)));
         self.key.append_option(record.key);
         self.value.append_option(record.value);
         self.reason.append_value(&reason.text);
@@ -212,13 +217,20 @@ mod tests {
         let timestamp = Some(Timestamp { at_ms: 1_500, set_by: TimeSetBy::Broker });
         let record = Record { offset: 7, timestamp, value: Some(b"{\xff"), ..Record::default() };
         letters.push(&from(), &record, &reason());
-        letters.push(&from(), &Record { key: Some(b"k"), value: None, timestamp: None, ..record }, &Reason { path: None, ..reason() });
+        letters.push(
+            &from(),
+            &Record { key: Some(b"k"), value: None, timestamp: None, ..record },
+            &Reason { path: None, ..reason() },
+        );
         let rows = letters.finish().unwrap();
         assert_eq!(rows.schema(), rejected_schema());
         assert_eq!(rows.column(0).as_string::<i32>().value(1), "rides");
         assert_eq!(rows.column(1).as_primitive::<Int32Type>().values(), &[3, 3]);
         assert_eq!(rows.column(2).as_primitive::<Int64Type>().values(), &[7, 7]);
-        assert_eq!(rows.column(3).as_primitive::<TimestampMicrosecondType>().iter().collect::<Vec<_>>(), [Some(1_500_000), None]);
+        assert_eq!(
+            rows.column(3).as_primitive::<TimestampMicrosecondType>().iter().collect::<Vec<_>>(),
+            [Some(1_500_000), None]
+        );
         assert_eq!(rows.column(4).as_binary::<i32>().iter().collect::<Vec<_>>(), [None, Some(b"k".as_slice())]);
         assert_eq!(rows.column(5).as_binary::<i32>().iter().collect::<Vec<_>>(), [Some(b"{\xff".as_slice()), None]);
         assert_eq!(rows.column(6).as_string::<i32>().value(0), "found a string, want a double");
@@ -229,10 +241,13 @@ mod tests {
     #[test]
     fn the_policy_says_whether_the_pipeline_stops() {
         let record = Record { offset: 7, ..Record::default() };
-        let failure = BadRecords::new(BadRecordsPolicy::Fail, Vec::new()).take(&from(), &record, &reason()).unwrap_err();
+        let failure =
+            BadRecords::new(BadRecordsPolicy::Fail, Vec::new()).take(&from(), &record, &reason()).unwrap_err();
         assert_eq!(failure.remedy, Remedy::Data);
         assert!(
-            failure.message.starts_with("the record at rides-3 offset 7 can't be processed: at $.price: found a string, want a double; "),
+            failure.message.starts_with(
+                "the record at rides-3 offset 7 can't be processed: at $.price: found a string, want a double; "
+            ),
             "{failure}"
         );
         let mut dropping = BadRecords::new(BadRecordsPolicy::Drop, Vec::new());

@@ -1,4 +1,5 @@
-//! The columns that tell something about the records of a batch: where Kafka has them, and what it knows of them beside their values.
+//! The columns that tell something about the records of a batch: where Kafka has them, and what it knows of them beside
+//! their values.
 
 use std::sync::Arc;
 
@@ -83,7 +84,9 @@ impl Builder {
             MetadataField::Topic => Self::Topic(StringBuilder::new()),
             MetadataField::Partition => Self::Partition(Int32Builder::new()),
             MetadataField::Offset => Self::Offset(Int64Builder::new()),
-            MetadataField::Timestamp => Self::Timestamp(TimestampMicrosecondBuilder::new().with_data_type(column.data_type().clone())),
+            MetadataField::Timestamp => {
+                Self::Timestamp(TimestampMicrosecondBuilder::new().with_data_type(column.data_type().clone()))
+            }
             MetadataField::TimestampType => Self::TimestampType(Int32Builder::new()),
             MetadataField::Headers => Self::Headers(Box::new(headers_builder(column))),
         }
@@ -178,20 +181,34 @@ mod tests {
         let mut metadata = Metadata::new(&columns);
         let from = TopicPartition { topic: "rides".into(), partition: 3 };
         let stamped = |set_by| Some(Timestamp { at_ms: 5, set_by });
-        let full = Record { offset: 7, timestamp: stamped(TimeSetBy::Producer), key: Some(b"k"), value: Some(b"{}"), ..Record::default() };
-        for record in [full, Record { offset: 8, ..Record::default() }, Record { timestamp: stamped(TimeSetBy::Broker), ..full }] {
+        let full = Record {
+            offset: 7,
+            timestamp: stamped(TimeSetBy::Producer),
+            key: Some(b"k"),
+            value: Some(b"{}"),
+            ..Record::default()
+        };
+        for record in
+            [full, Record { offset: 8, ..Record::default() }, Record { timestamp: stamped(TimeSetBy::Broker), ..full }]
+        {
             metadata.check(&record).unwrap();
             metadata.push(&from, &record);
         }
         let rows = metadata.join(none(3)).unwrap();
         let expected: Vec<_> = columns.iter().map(|c| c.column().to_field()).collect();
         assert_eq!(rows.schema().fields().iter().cloned().collect::<Vec<_>>(), expected);
-        assert_eq!(rows.column(0).as_binary::<i32>().iter().collect::<Vec<_>>(), [Some(b"k".as_slice()), None, Some(b"k")]);
+        assert_eq!(
+            rows.column(0).as_binary::<i32>().iter().collect::<Vec<_>>(),
+            [Some(b"k".as_slice()), None, Some(b"k")]
+        );
         assert_eq!(rows.column(1).as_binary::<i32>().value(0), b"{}");
         assert_eq!(rows.column(2).as_string::<i32>().value(1), "rides");
         assert_eq!(rows.column(3).as_primitive::<Int32Type>().values(), &[3, 3, 3]);
         assert_eq!(rows.column(4).as_primitive::<Int64Type>().values(), &[7, 8, 7]);
-        assert_eq!(rows.column(5).as_primitive::<TimestampMicrosecondType>().iter().collect::<Vec<_>>(), [Some(5000), None, Some(5000)]);
+        assert_eq!(
+            rows.column(5).as_primitive::<TimestampMicrosecondType>().iter().collect::<Vec<_>>(),
+            [Some(5000), None, Some(5000)]
+        );
         assert_eq!(rows.column(6).as_primitive::<Int32Type>().values(), &[0, -1, 1]);
         assert_eq!((rows.column(7).null_count(), rows.column(7).as_list::<i32>().value(0).len()), (0, 0));
         assert_eq!(metadata.join(none(0)).unwrap().num_rows(), 0);

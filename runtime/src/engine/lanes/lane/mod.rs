@@ -1,6 +1,7 @@
-//! A lane: one thread that reads some of a source's partitions, decodes, evaluates the steps without keys and keeps what keyed steps are
-//! to get of the epoch in hand. Lanes share nothing but the counters of the open epoch and, where skew is bounded, how far partitions have come; at the end of
-//! an epoch each hands over what it has and waits for the next to begin.
+//! A lane: one thread that reads some of a source's partitions, decodes, evaluates the steps without keys and keeps
+//! what keyed steps are to get of the epoch in hand. Lanes share nothing but the counters of the open epoch and, where
+//! skew is bounded, how far partitions have come; at the end of an epoch each hands over what it has and waits for the
+//! next to begin.
 //!
 //! ```text
 //! driver: Begin(watermarks) ─▶ lane reads … ◀─ Close ─▶ LaneReport ─▶ (all lanes) ─▶ Begin(watermarks) …
@@ -47,7 +48,8 @@ use schemas::Read;
 
 /// Rows per batch: large enough that the cost per batch vanishes, small enough to stay in the second-level cache.
 const BATCH_ROWS: usize = 8192;
-/// How long a lane waits for records before it looks at its commands again: a bound on the time it takes to close an epoch.
+/// How long a lane waits for records before it looks at its commands again: a bound on the time it takes to close an
+/// epoch.
 const POLL: Duration = Duration::from_millis(20);
 /// How long a lane waits for a leader to say where its log ends.
 const ASK_WITHIN: Duration = Duration::from_millis(800);
@@ -146,7 +148,9 @@ impl Lane {
             let clock_us = loop {
                 match commands.try_recv() {
                     Ok(Command::Close { clock_us }) => break clock_us,
-                    Ok(Command::Begin { .. }) => return Err(Failure::bug("a lane was told to begin an epoch within one")),
+                    Ok(Command::Begin { .. }) => {
+                        return Err(Failure::bug("a lane was told to begin an epoch within one"));
+                    }
                     Err(TryRecvError::Disconnected) => return Ok(()),
                     Err(TryRecvError::Empty) => {}
                 }
@@ -200,7 +204,8 @@ impl Lane {
                     began.get_or_insert_with(Instant::now);
                     let place = places[record.partition];
                     let partition = &mut partitions[place];
-                    // What comes next is there: this is not the partition's end, whether or not the record can be taken yet.
+                    // What comes next is there: this is not the partition's end, whether or not the record can be taken
+                    // yet.
                     partition.at_end_since = None;
                     let record = Record { partition: place, ..record };
                     if record.value.is_none() && parts.skips_tombstones {
@@ -208,14 +213,18 @@ impl Lane {
                     } else {
                         let read = match parts.metadata.check(&record) {
                             Err(reason) => Ok(Read::Bad(reason)),
-                            Ok(()) => schemas::decode(parts.decoder.as_mut(), parts.schemas.as_deref(), partition, &record),
+                            Ok(()) => {
+                                schemas::decode(parts.decoder.as_mut(), parts.schemas.as_deref(), partition, &record)
+                            }
                         };
                         match read {
                             Ok(Read::Row) => {
                                 origins.push(&record);
                                 parts.metadata.push(&partition.id, &record);
                             }
-                            Ok(Read::Bad(reason)) => failed = parts.bad_records.take(&partition.id, &record, &reason).err(),
+                            Ok(Read::Bad(reason)) => {
+                                failed = parts.bad_records.take(&partition.id, &record, &reason).err()
+                            }
                             Ok(Read::NotYet) => return Taken::NotYet,
                             Err(failure) => failed = Some(failure),
                         }
@@ -273,7 +282,8 @@ impl Lane {
             let ahead = self.evaluate(&decoded, &origins, self.parts.epoch.clock_us())?;
             if !ahead.is_empty() {
                 let rows: UInt32Array = ahead.iter().map(|(row, _)| u32::try_from(*row).ok()).collect();
-                let rows = take_record_batch(&decoded, &rows).map_err(|e| Failure::bug(format!("rows ahead of the clock: {e}")))?;
+                let rows = take_record_batch(&decoded, &rows)
+                    .map_err(|e| Failure::bug(format!("rows ahead of the clock: {e}")))?;
                 self.ahead.push(Ahead { rows, origins: origins.select(ahead.iter().map(|(row, _)| *row)) });
             }
         }
@@ -294,7 +304,8 @@ impl Lane {
         self.parts.epoch.hold(std::mem::replace(&mut self.held_bytes, now), now);
     }
 
-    /// Evaluates rows and adds them to edges and sinks. Gives those whose event time is too far ahead of the clock, and that time.
+    /// Evaluates rows and adds them to edges and sinks. Gives those whose event time is too far ahead of the clock, and
+    /// that time.
     fn evaluate(&mut self, decoded: &RecordBatch, origins: &Origins, clock_us: i64) -> Result<Vec<(usize, i64)>> {
         let latest_us = self.parts.max_future_us.map(|future| clock_us.saturating_add(future));
         let (good, bad) = self.parts.stateless.evaluate(decoded, &self.before_us, latest_us);
@@ -337,10 +348,12 @@ impl Lane {
         self.parts.bad_records.take(from, &origins.record(row), reason)
     }
 
-    /// Judges the rows that were ahead of the clock by the epoch's own reading of it: that, and not when a lane came to a record, decides.
+    /// Judges the rows that were ahead of the clock by the epoch's own reading of it: that, and not when a lane came to
+    /// a record, decides.
     ///
     /// # Errors
-    /// `Retry`, where the newest record of the partition was stamped as far ahead: then it is the clock that is wrong, and no row is.
+    /// `Retry`, where the newest record of the partition was stamped as far ahead: then it is the clock that is wrong,
+    /// and no row is.
     fn judge_ahead(&mut self, clock_us: i64) -> Result<()> {
         for Ahead { rows, origins } in std::mem::take(&mut self.ahead) {
             for (row, time_us) in self.evaluate(&rows, &origins, clock_us)? {
@@ -386,7 +399,12 @@ impl Lane {
             if let Some(bound) = partition.bound_in_doubt(Instant::now())
                 && lost::is_cut(self.parts.input.log_end(partition.index, ASK_WITHIN), bound)
             {
-                partition.bound = Some(lost::end_of_run(&partition.id.to_string(), partition.next, bound, self.parts.on_lost_offsets)?);
+                partition.bound = Some(lost::end_of_run(
+                    &partition.id.to_string(),
+                    partition.next,
+                    bound,
+                    self.parts.on_lost_offsets,
+                )?);
             }
         }
         if !self.at_bound && self.partitions.iter().all(Partition::is_at_bound) {

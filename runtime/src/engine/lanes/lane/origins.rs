@@ -1,5 +1,5 @@
-//! Where the rows of a batch come from. A row may turn out to be bad when librdkafka's memory of its record is long given back, so the
-//! records themselves are copied where a dead letter would need them.
+//! Where the rows of a batch come from. A row may turn out to be bad when librdkafka's memory of its record is long
+//! given back, so the records themselves are copied where a dead letter would need them.
 
 use crate::source::kafka::{Record, Timestamp};
 

@@ -80,7 +80,8 @@ impl Partition {
         self.awaited.as_ref().is_some_and(|awaited| awaited.is_held)
     }
 
-    /// The end of the run, if it is time to ask whether the log still has it: reading came to the log's end before, and nothing has come since.
+    /// The end of the run, if it is time to ask whether the log still has it: reading came to the log's end before, and
+    /// nothing has come since.
     pub fn bound_in_doubt(&mut self, now: Instant) -> Option<i64> {
         let bound = self.bound.filter(|bound| self.next < *bound)?;
         let since = self.at_end_since?.max(self.asked_about_end.unwrap_or(self.at_end_since?));
@@ -114,7 +115,8 @@ impl Partition {
 
     /// Nothing more comes: its topic does not exist any more.
     pub fn give_up(&mut self) {
-        tracing::warn!(partition = %self.id, next = self.next, "the topic does not exist any more: what was not read is lost");
+        tracing::warn!(partition = %self.id, next = self.next, "the topic does not exist any more: what was not read \
+            is lost");
         self.bound = self.bound.map(|bound| bound.min(self.next));
         self.at_end_since.get_or_insert_with(Instant::now);
         self.awaited = None;

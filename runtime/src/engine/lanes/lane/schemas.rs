@@ -1,6 +1,6 @@
-//! Records that the decoder can't read without a schema. The partition waits at such a record: it is fetched no longer, so that nothing
-//! piles up, and no epoch that is closed meanwhile has an offset behind the record. The lane's other partitions are read on. When it is
-//! known what there is to know of the schema, the record is fetched again.
+//! Records that the decoder can't read without a schema. The partition waits at such a record: it is fetched no longer,
+//! so that nothing piles up, and no epoch that is closed meanwhile has an offset behind the record. The lane's other
+//! partitions are read on. When it is known what there is to know of the schema, the record is fetched again.
 
 use std::sync::Arc;
 
@@ -40,7 +40,12 @@ pub(super) struct Awaited {
 /// # Errors
 /// Why there is no saying what a schema is.
 #[inline]
-pub(super) fn decode(decoder: &mut dyn Decoder, schemas: Option<&Schemas>, partition: &mut Partition, record: &Record<'_>) -> Result<Read> {
+pub(super) fn decode(
+    decoder: &mut dyn Decoder,
+    schemas: Option<&Schemas>,
+    partition: &mut Partition,
+    record: &Record<'_>,
+) -> Result<Read> {
     match decoder.decode(record.value) {
         Ok(()) => Ok(Read::Row),
         Err(Undecoded::Bad(error)) => Ok(Read::Bad(error.into())),
@@ -56,10 +61,12 @@ fn decode_with(
     record: &Record<'_>,
     mut id: SchemaId,
 ) -> Result<Read> {
-    let schemas = schemas.ok_or_else(|| Failure::bug(format!("the decoder asks for schema {id}, and its format has no schemas")))?;
+    let schemas = schemas
+        .ok_or_else(|| Failure::bug(format!("the decoder asks for schema {id}, and its format has no schemas")))?;
     for _ in 0..SCHEMAS_PER_RECORD_MAX {
         // An answer that was waited for counts, even if it was not kept for others.
-        let waited_for = partition.awaited.as_ref().filter(|awaited| awaited.offset == record.offset && awaited.id == id);
+        let waited_for =
+            partition.awaited.as_ref().filter(|awaited| awaited.offset == record.offset && awaited.id == id);
         let question = waited_for.map_or_else(|| schemas.ask(id), |awaited| Arc::clone(&awaited.question));
         match question.answer() {
             Some(Ok(Known::Definition(definition))) => decoder.learn(id, definition),
@@ -77,7 +84,10 @@ fn decode_with(
             Err(Undecoded::Needs(another)) => id = another,
         }
     }
-    Err(Failure::bug(format!("{} offset {}: the decoder asks for schema {id} again and again", partition.id, record.offset)))
+    Err(Failure::bug(format!(
+        "{} offset {}: the decoder asks for schema {id} again and again",
+        partition.id, record.offset
+    )))
 }
 
 /// What a person is told of a schema of which it can't be found out whether it exists.
@@ -88,7 +98,8 @@ fn not_known(partition: &TopicPartition, offset: i64, id: SchemaId, failure: &Fa
         _ => "",
     };
     let message = format!(
-        "the record at {partition} offset {offset} needs schema {id} to be decoded: {message}; {advice}what was read before is committed, and \
+        "the record at {partition} offset {offset} needs schema {id} to be decoded: {message}; {advice}what was read \
+         before is committed, and \
          the next start goes on from there"
     );
     Failure { remedy: *remedy, message }

@@ -1,4 +1,5 @@
-//! A lane over librdkafka's mock cluster, with a decoder whose records name schemas: what waits for one, and what does not.
+//! A lane over librdkafka's mock cluster, with a decoder whose records name schemas: what waits for one, and what does
+//! not.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Mutex;
@@ -17,7 +18,8 @@ use weir_plan::ids::TopicPartition;
 use weir_plan::metadata::{MetadataColumn, MetadataField};
 use weir_plan::outputs::rejected_schema;
 use weir_plan::plan::{
-    BadRecords as BadRecordsPlan, BadRecordsPolicy, Format, Input, JsonFormat, Limits, Source, TimestampNumbers, Tombstones,
+    BadRecords as BadRecordsPlan, BadRecordsPolicy, Format, Input, JsonFormat, Limits, Source, TimestampNumbers,
+    Tombstones,
 };
 use weir_plan::types::{Column, DataType};
 use weir_testing::kafka::{Cluster, SOON, cluster, source};
@@ -125,10 +127,14 @@ impl World {
     /// With these values in the partitions.
     fn with(values: [&[&str]; 2]) -> Self {
         let cluster = cluster(&[("a", 2)]);
-        let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", cluster.bootstrap_servers()).create().unwrap();
+        let producer: BaseProducer =
+            ClientConfig::new().set("bootstrap.servers", cluster.bootstrap_servers()).create().unwrap();
         for (partition, values) in (0..).zip(values) {
             for value in values {
-                producer.send(BaseRecord::<(), _>::to("a").partition(partition).payload(*value)).map_err(|(e, _)| e).unwrap();
+                producer
+                    .send(BaseRecord::<(), _>::to("a").partition(partition).payload(*value))
+                    .map_err(|(e, _)| e)
+                    .unwrap();
             }
         }
         producer.flush(SOON).unwrap();
@@ -147,9 +153,19 @@ impl World {
         let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
         let id = |partition| TopicPartition { topic: "a".into(), partition };
         let end = |at: usize| bounds.map(|bounds| bounds[at]);
-        let position = |at: usize| Position { partition: id(at.try_into().unwrap()), next: starts[at], end: end(at), leader_epoch: None };
-        let assignment =
-            |at: usize| Assignment { index: at, id: id(at.try_into().unwrap()), start: starts[at], bound: end(at), at_end_since: None };
+        let position = |at: usize| Position {
+            partition: id(at.try_into().unwrap()),
+            next: starts[at],
+            end: end(at),
+            leader_epoch: None,
+        };
+        let assignment = |at: usize| Assignment {
+            index: at,
+            id: id(at.try_into().unwrap()),
+            start: starts[at],
+            bound: end(at),
+            at_end_since: None,
+        };
         let lane_input = input.assign(&[position(0), position(1)], 1).unwrap().remove(0);
         let (rows, letters) = (Shown::default(), Shown::default());
         let graph = graph(&servers);
@@ -163,7 +179,11 @@ impl World {
         let parts = LaneParts {
             source: 0,
             input: lane_input,
-            decoder: Box::new(Named { schema: Arc::new(Schema::new(vec![value().to_field()])), last: None, values: StringBuilder::new() }),
+            decoder: Box::new(Named {
+                schema: Arc::new(Schema::new(vec![value().to_field()])),
+                last: None,
+                values: StringBuilder::new(),
+            }),
             schemas: Some(Arc::clone(&self.schemas)),
             metadata: Metadata::new(&coordinates()),
             stateless: Stateless::new(Arc::clone(&graph), 0, graph.plan.sinks.iter().map(sink::fitness).collect()),
@@ -255,9 +275,12 @@ impl Running<'_> {
         }
         for batch in self.letters.0.lock().unwrap().drain(..) {
             let column = |name: &str| batch.column(rejected_schema().index_of(name).unwrap());
-            let (p, o) = (column("partition").as_primitive::<Int32Type>(), column("offset").as_primitive::<Int64Type>());
+            let (p, o) =
+                (column("partition").as_primitive::<Int32Type>(), column("offset").as_primitive::<Int64Type>());
             let reasons = column("reason").as_string::<i32>();
-            self.seen.letters.extend((0..batch.num_rows()).map(|i| (p.value(i), o.value(i), reasons.value(i).to_owned())));
+            self.seen
+                .letters
+                .extend((0..batch.num_rows()).map(|i| (p.value(i), o.value(i), reasons.value(i).to_owned())));
         }
         Ok(())
     }
@@ -332,10 +355,17 @@ fn a_record_of_a_schema_that_does_not_exist_is_a_bad_one_and_so_are_all_whose_sc
         (1, 0, "no schema is named"),
     ];
     assert_eq!(letters, expected.map(|(p, o, reason)| (p, o, reason.to_owned())));
-    assert_eq!(world.shelf.asked().iter().filter(|id| **id == 2).count(), 2, "asked again once, before it counts as absent");
+    assert_eq!(
+        world.shelf.asked().iter().filter(|id| **id == 2).count(),
+        2,
+        "asked again once, before it counts as absent"
+    );
     let failure = world.lane([1, 1], None, BadRecordsPolicy::Fail).until([5, 1]).unwrap_err();
     assert_eq!(failure.remedy, Remedy::Data);
-    assert!(failure.message.starts_with("the record at a-0 offset 1 can't be processed: the shelf has no schema 2; "), "{failure}");
+    assert!(
+        failure.message.starts_with("the record at a-0 offset 1 can't be processed: the shelf has no schema 2; "),
+        "{failure}"
+    );
 }
 
 #[test]
@@ -344,9 +374,14 @@ fn a_registry_that_stays_away_ends_the_lane_with_the_record_that_waited() {
         (
             Failure::retry("the shelf is away"),
             Remedy::Retry,
-            "the shelf is away; given up after 50ms of trying; see what became of the registry; what was read before is committed",
+            "the shelf is away; given up after 50ms of trying; see what became of the registry; what was read before \
+             is committed",
         ),
-        (Failure::config("the shelf is locked"), Remedy::Config, "the shelf is locked; what was read before is committed"),
+        (
+            Failure::config("the shelf is locked"),
+            Remedy::Config,
+            "the shelf is locked; what was read before is committed",
+        ),
     ] {
         let world = World::with(TWO);
         world.shelf.define(1, "one");

@@ -1,4 +1,5 @@
-//! What becomes of an epoch's part, by the sink that the document has now, by what is at the place, and by who decided it.
+//! What becomes of an epoch's part, by the sink that the document has now, by what is at the place, and by who decided
+//! it.
 
 #![allow(clippy::unwrap_used)]
 
@@ -31,8 +32,12 @@ async fn decided(lake: &Lake) -> Manifest {
     let (adds, _) = writer.finish().await.unwrap();
     let fixture = include_bytes!("../../../../fixtures/manifest-v1-data.json");
     let mut manifest = Manifest::decode(Epoch(43), LINEAGE, fixture).unwrap();
-    manifest.sinks =
-        vec![PinnedSink { name: "silver".into(), kind: "Delta".into(), place: lake.sink.uri().into(), id: table.table_id().into() }];
+    manifest.sinks = vec![PinnedSink {
+        name: "silver".into(),
+        kind: "Delta".into(),
+        place: lake.sink.uri().into(),
+        id: table.table_id().into(),
+    }];
     let writing::Payload { kind, body } = payload::append(adds);
     manifest.committables = vec![Committable { sink: "silver".into(), rows: 1, payload: Payload { kind, body } }];
     manifest
@@ -41,7 +46,8 @@ async fn decided(lake: &Lake) -> Manifest {
 /// Of a process whose document has these sinks, and that decides epochs of this lineage.
 async fn committer(sinks: &[&plan::Sink], lineage: &str) -> SinkSet {
     let plan = fixtures::plan(vec![], vec![], sinks.iter().map(|sink| (*sink).clone()).collect());
-    let of = Environment { plan: Arc::new(plan), secrets: Secrets::default(), retry: QUICK, standing: Standing::default() };
+    let of =
+        Environment { plan: Arc::new(plan), secrets: Secrets::default(), retry: QUICK, standing: Standing::default() };
     let mut opening = Opening::begin(of.clone()).await.unwrap();
     opening.make_missing().await.unwrap();
     SinkSet::new(of, lineage.into(), opening.into_sinks().unwrap())
@@ -81,13 +87,16 @@ async fn an_epoch_lands_once_with_where_it_came_from() {
         "sources": [{"name": "rides", "watermarkUs": 1_699_999_460_000_000_i64, "offsets": offsets}],
     });
     assert_eq!(info, expected);
-    let txns: Map<String, Value> =
-        actions[1..4].iter().map(|a| (a["txn"]["appId"].as_str().unwrap().to_owned(), a["txn"]["version"].clone())).collect();
+    let txns: Map<String, Value> = actions[1..4]
+        .iter()
+        .map(|a| (a["txn"]["appId"].as_str().unwrap().to_owned(), a["txn"]["version"].clone()))
+        .collect();
     let mark = i64::from(manifest.head().mark().0);
     let expected = json!({
         format!("weir/{LINEAGE}/silver"): 43,
         format!("weir.manifest/test/{LINEAGE}/silver"): (mark << 32) | 43,
-        // The upper 63 bits of the token's xxh3, which `tokensDone` of the fixture `manifest-v1.json` has in hexadecimal digits.
+        // The upper 63 bits of the token's xxh3, which `tokensDone` of the fixture `manifest-v1.json` has in
+        // hexadecimal digits.
         "weir.token/test/silver": 111_655_895_072_846_582_i64,
     });
     assert_eq!(Value::Object(txns), expected);
@@ -113,7 +122,8 @@ async fn a_former_table_that_is_gone_stops_the_pipeline_unless_a_person_has_said
     std::fs::remove_dir_all(lake.path("")).unwrap();
     let failure = commit(&committer(&[], LINEAGE).await, &manifest).await.unwrap_err();
     let says = format!(
-        "rows that were decided for {}, which the document no longer names, are to be committed before anything else, and there is no table: \
+        "rows that were decided for {}, which the document no longer names, are to be committed before anything else, \
+         and there is no table: \
          put it back, or give these rows up with a new spec.stateAction (`discard` or `restore`)",
         lake.sink.uri()
     );
@@ -133,7 +143,8 @@ async fn a_former_table_that_is_refused_is_named_with_what_it_is_opened_for() {
     for lineage in [LINEAGE, NEXT_LINEAGE] {
         let failure = commit(&committer(&[], lineage).await, &manifest).await.unwrap_err();
         let says = format!(
-            "rows that were decided for {}, which the document no longer names, are to be committed before anything else: the table ",
+            "rows that were decided for {}, which the document no longer names, are to be committed before anything \
+             else: the table ",
             lake.sink.uri()
         );
         assert!(failure.remedy == Remedy::Config && failure.message.starts_with(&says), "{failure}");
@@ -157,8 +168,10 @@ async fn files_that_are_gone_stop_the_pipeline_unless_a_person_has_said_how_to_g
     let file = adds[0]["path"].as_str().unwrap();
     std::fs::remove_file(lake.path(file)).unwrap();
     let says = format!(
-        "epoch 43 of weir/{LINEAGE}/silver is not in {} yet, and its file {file} is not there: deleted (a vacuum without a retention?), or \
-         written while the table was moved away; put what is missing back, or give this epoch's rows up with a new spec.stateAction \
+        "epoch 43 of weir/{LINEAGE}/silver is not in {} yet, and its file {file} is not there: deleted (a vacuum \
+         without a retention?), or \
+         written while the table was moved away; put what is missing back, or give this epoch's rows up with a new \
+         spec.stateAction \
          (`discard` or `restore`)",
         lake.sink.uri()
     );
@@ -177,7 +190,8 @@ async fn a_payload_of_another_version_and_a_sink_without_a_pin_are_named() {
     let committer = committer(&[&lake.sink], LINEAGE).await;
     manifest.committables[0].payload.kind = "KafkaRecords".into();
     let says = format!(
-        "sink `silver`, epoch 43: its payload has the type `KafkaRecords`, which this version of Weir, {}, does not know: run the version that \
+        "sink `silver`, epoch 43: its payload has the type `KafkaRecords`, which this version of Weir, {}, does not \
+         know: run the version that \
          wrote it",
         crate::VERSION
     );
@@ -209,8 +223,12 @@ async fn what_writers_gave_becomes_a_committable_of_each_sink_that_has_something
 fn what_is_given_up_is_told_with_where_it_came_from() {
     let fixture = include_bytes!("../../../../fixtures/manifest-v1-data.json");
     let mut manifest = Manifest::decode(Epoch(43), LINEAGE, fixture).unwrap();
-    let says = "sink `silver`: 7 rows of epoch 43, which was decided before the state action, are given up (the epoch read ";
-    assert_eq!(given_up(&manifest, &manifest.committables[0]), format!("{says}rides-0 [2000, 3000), rides-1 [500, 640))"));
+    let says =
+        "sink `silver`: 7 rows of epoch 43, which was decided before the state action, are given up (the epoch read ";
+    assert_eq!(
+        given_up(&manifest, &manifest.committables[0]),
+        format!("{says}rides-0 [2000, 3000), rides-1 [500, 640))")
+    );
     manifest.sources[0].partitions.clear();
     assert_eq!(given_up(&manifest, &manifest.committables[0]), format!("{says}nothing)"));
 }

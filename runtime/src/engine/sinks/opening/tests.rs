@@ -18,11 +18,13 @@ use crate::storage::{Secrets, Standing};
 
 const LINEAGE: &str = "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491";
 
-/// A process whose document has the tables of these lakes, called `silver` and `late`, and a state action of this token.
+/// A process whose document has the tables of these lakes, called `silver` and `late`, and a state action of this
+/// token.
 fn environment([silver, late]: [&Lake; 2], token: &str) -> Environment {
     let late = plan::Sink { name: "late".into(), ..late.sink.clone() };
     let mut plan = fixtures::plan(vec![], vec![], vec![silver.sink.clone(), late]);
-    plan.state_action = Some(StateAction { token: token.into(), kind: StateActionKind::Discard { offsets: Offsets::Keep } });
+    plan.state_action =
+        Some(StateAction { token: token.into(), kind: StateActionKind::Discard { offsets: Offsets::Keep } });
     Environment { plan: Arc::new(plan), secrets: Secrets::default(), retry: QUICK, standing: Standing::default() }
 }
 
@@ -47,7 +49,8 @@ async fn nothing_is_made_before_it_is_asked_for_and_what_others_made_meanwhile_i
     let (silver, late) = (Lake::new(&[]), Lake::new(&[]));
     let of = environment([&silver, &late], "a");
     let mut opening = Opening::begin(of.clone()).await.unwrap();
-    let [of_silver, of_late] = [("silver", &silver), ("late", &late)].map(|(name, lake)| (name.to_owned(), lake.sink.uri().to_owned()));
+    let [of_silver, of_late] =
+        [("silver", &silver), ("late", &late)].map(|(name, lake)| (name.to_owned(), lake.sink.uri().to_owned()));
     assert_eq!(opening.missing(), [of_silver.clone(), of_late.clone()]);
     assert_eq!((opening.pinned(), silver.versions(), late.versions()), (vec![], 0, 0));
 
@@ -62,7 +65,10 @@ async fn nothing_is_made_before_it_is_asked_for_and_what_others_made_meanwhile_i
     assert_eq!(never_made.remedy, Remedy::Bug);
     opening.make_missing().await.unwrap();
     assert_eq!((opening.missing(), named(&opening.pinned())), (vec![], vec![of_silver, of_late]));
-    assert_eq!(opening.into_sinks().unwrap().iter().map(|sink| sink.pin().sink).collect::<Vec<_>>(), ["silver", "late"]);
+    assert_eq!(
+        opening.into_sinks().unwrap().iter().map(|sink| sink.pin().sink).collect::<Vec<_>>(),
+        ["silver", "late"]
+    );
     assert_eq!((silver.versions(), late.versions()), (1, 1));
 }
 

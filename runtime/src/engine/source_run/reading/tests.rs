@@ -65,7 +65,10 @@ fn an_epoch_goes_from_where_the_last_one_ended_to_what_the_lanes_report() {
     let second = close(&mut reading, vec![report(1, 12, Some(READ), false), report(0, 15, None, false)]);
     assert_eq!(second.partitions.iter().map(|p| (p.start, p.end)).collect::<Vec<_>>(), [(15, 15), (10, 12)]);
     assert_eq!(reading.next_offsets(), [(id(0), 15), (id(1), 12)]);
-    assert_eq!((first.watermark_after_us, second.watermark_before_us, second.watermark_after_us), (None, None, Some(READ)));
+    assert_eq!(
+        (first.watermark_after_us, second.watermark_before_us, second.watermark_after_us),
+        (None, None, Some(READ))
+    );
 }
 
 #[test]
@@ -73,7 +76,10 @@ fn a_gap_is_told_with_its_epoch_and_once() {
     let mut reading = reading([None, None]);
     let gap = OffsetRange { start: 10, end: 14 };
     let first = close(&mut reading, vec![PartitionReport { lost: vec![gap], ..report(1, 15, None, false) }]);
-    assert_eq!(first.partitions.iter().map(|p| (p.start, p.end, p.lost_count())).collect::<Vec<_>>(), [(10, 10, 0), (10, 15, 4)]);
+    assert_eq!(
+        first.partitions.iter().map(|p| (p.start, p.end, p.lost_count())).collect::<Vec<_>>(),
+        [(10, 10, 0), (10, 15, 4)]
+    );
     let second = close(&mut reading, vec![report(1, 16, None, false)]);
     assert_eq!(second.partitions[1].lost, []);
 }
@@ -91,7 +97,8 @@ fn a_quiet_partition_is_idle_if_its_leader_says_that_its_log_ends_there_and_if_n
         let closed = close_on(&mut reading, vec![report(0, 10, Some(READ), false), report(1, 10, None, true)], &ends);
         assert_eq!((closed.partitions[1].idle, closed.watermark_after_us), (idle, idle.then_some(READ)), "{said:?}");
         assert_eq!(closed.partitions[1].leader_epoch, idle.then_some(3));
-        let (partition, because) = if idle { (0, Because::Slowest) } else { (1, because.unwrap_or(Because::NotReadYet)) };
+        let (partition, because) =
+            if idle { (0, Because::Slowest) } else { (1, because.unwrap_or(Because::NotReadYet)) };
         assert_eq!(reading.held_by(&closed), Some(Hold { topic: "rides".into(), partition, because }), "{said:?}");
     }
 }
@@ -121,7 +128,11 @@ fn a_leader_that_fell_silent_before_all_was_read_is_named_too() {
     assert_eq!(reading.quiet(at), [id(0), id(1)]);
     reading.judge(at, &[end.clone()].into());
     let because: Vec<_> = reading.partitions.iter().map(|p| (p.idle, p.not_idle)).collect();
-    assert_eq!(because, [(false, Some(Because::LeaderSilent)), (false, None)], "who was not seen at the end is not idle");
+    assert_eq!(
+        because,
+        [(false, Some(Because::LeaderSilent)), (false, None)],
+        "who was not seen at the end is not idle"
+    );
     reading.take_in(vec![PartitionReport { waits: true, ..report(0, 15, None, false) }, report(1, 13, None, false)]);
     assert_eq!(reading.quiet(Instant::now()), [], "one waits for the others, and one moves");
 }
@@ -130,7 +141,10 @@ fn a_leader_that_fell_silent_before_all_was_read_is_named_too() {
 fn all_are_quiet_for_as_long_as_the_one_that_fell_silent_last_and_by_evidence() {
     let mut reading = reading([None, None]);
     let now = Instant::now();
-    let since = |partition, at_end_since| PartitionReport { at_end_since: Some(at_end_since), ..report(partition, 10, None, true) };
+    let since = |partition, at_end_since| PartitionReport {
+        at_end_since: Some(at_end_since),
+        ..report(partition, 10, None, true)
+    };
     reading.take_in(vec![since(0, now), since(1, now + Duration::from_secs(2))]);
     let at = now + IDLE_AFTER + Duration::from_secs(5);
     let end = End { offset: 10, leader_epoch: None };
@@ -161,7 +175,10 @@ fn a_partition_that_was_found_begins_at_its_earliest_and_holds_the_watermark_unt
     assert_eq!(reading.next_offsets(), [(id(0), 15), (id(1), 12), (id(2), 7)]);
     assert!(reading.assignment(1).at_end_since.is_some(), "who was at the end still is");
     let further = Some(READ + 5);
-    let held = close(&mut reading, vec![report(0, 16, further, false), report(1, 13, further, false), report(2, 7, None, false)]);
+    let held = close(
+        &mut reading,
+        vec![report(0, 16, further, false), report(1, 13, further, false), report(2, 7, None, false)],
+    );
     assert_eq!((held.watermark_after_us, held.partitions[2].start), (Some(READ), 7));
     let read = close(&mut reading, vec![report(2, 8, Some(READ + 3), false)]);
     assert_eq!((read.watermark_after_us, read.topics_gone), (Some(READ + 3), vec![]));
@@ -175,7 +192,10 @@ fn a_topic_that_is_gone_is_told_once_and_holds_nothing_back() {
     reading.change(&[], &["old".into()]);
     let closed = close(&mut reading, vec![report(0, 13, None, false)]);
     assert_eq!((closed.topics_gone, closed.watermark_after_us), (vec!["old".to_owned()], Some(READ + 9)));
-    assert_eq!(closed.partitions.iter().map(|p| (p.topic.as_str(), p.start, p.end)).collect::<Vec<_>>(), [("rides", 12, 13)]);
+    assert_eq!(
+        closed.partitions.iter().map(|p| (p.topic.as_str(), p.start, p.end)).collect::<Vec<_>>(),
+        [("rides", 12, 13)]
+    );
     assert_eq!(close(&mut reading, vec![]).topics_gone, Vec::<String>::new());
 }
 

@@ -8,10 +8,15 @@ use crate::checkpoint::manifest::Writer;
 
 const NEWEST: Epoch = Epoch(42);
 
-/// One source `rides` of the topic `rides`, partition 0 at offset 2000, a state file, a run that has not reached its end.
+/// One source `rides` of the topic `rides`, partition 0 at offset 2000, a state file, a run that has not reached its
+/// end.
 fn manifest(epoch: Epoch) -> Manifest {
-    let mut manifest =
-        Manifest::decode(NEWEST, "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491", include_bytes!("../../../../fixtures/manifest-v2.json")).unwrap();
+    let mut manifest = Manifest::decode(
+        NEWEST,
+        "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491",
+        include_bytes!("../../../../fixtures/manifest-v2.json"),
+    )
+    .unwrap();
     manifest.epoch = epoch;
     manifest.fingerprint = serde_json::to_value(fingerprint(60)).unwrap();
     manifest.state_action = None;
@@ -41,7 +46,8 @@ fn restore(token: &str, epoch: u64) -> StateAction {
 }
 
 fn topics() -> Topics {
-    let partition = |partition, low, end| (TopicPartition { topic: "rides".into(), partition }, OffsetBounds { low, end });
+    let partition =
+        |partition, low, end| (TopicPartition { topic: "rides".into(), partition }, OffsetBounds { low, end });
     Topics {
         partitions: vec![partition(0, 100, 9_000), partition(1, 50, 60)],
         ids: BTreeMap::new(),
@@ -50,10 +56,18 @@ fn topics() -> Topics {
     }
 }
 
-const BY_NAME: [WantedSource<'static>; 1] =
-    [WantedSource { name: "rides", start_from: &StartFrom::Latest, on_lost_offsets: OnLostOffsets::Fail, by_pattern: false }];
-const BY_PATTERN: [WantedSource<'static>; 1] =
-    [WantedSource { name: "rides", start_from: &StartFrom::Latest, on_lost_offsets: OnLostOffsets::Fail, by_pattern: true }];
+const BY_NAME: [WantedSource<'static>; 1] = [WantedSource {
+    name: "rides",
+    start_from: &StartFrom::Latest,
+    on_lost_offsets: OnLostOffsets::Fail,
+    by_pattern: false,
+}];
+const BY_PATTERN: [WantedSource<'static>; 1] = [WantedSource {
+    name: "rides",
+    start_from: &StartFrom::Latest,
+    on_lost_offsets: OnLostOffsets::Fail,
+    by_pattern: true,
+}];
 
 struct Case {
     fingerprint: Fingerprint,
@@ -90,7 +104,12 @@ impl Case {
         }
     }
 
-    fn carried(&self, action: Option<&StateAction>, newest: Option<&Manifest>, restored: Option<&Manifest>) -> Result<Carried> {
+    fn carried(
+        &self,
+        action: Option<&StateAction>,
+        newest: Option<&Manifest>,
+        restored: Option<&Manifest>,
+    ) -> Result<Carried> {
         let base = Base::of(action, newest, restored)?;
         base.check_fit(&self.wanted())?;
         base.carried(&self.wanted(), &[topics()], 0)
@@ -114,9 +133,10 @@ fn without_an_action_everything_goes_on_and_a_partition_found_later_starts_at_it
 #[test]
 fn discarding_drops_the_state_and_keeps_the_offsets_unless_it_is_told_to_start_anew() {
     let newest = manifest(NEWEST);
-    for (offsets, next, watermark) in
-        [(Offsets::Keep, vec![2000, 50], newest.sources[0].watermark_after_us), (Offsets::StartFrom, vec![9_000, 60], None)]
-    {
+    for (offsets, next, watermark) in [
+        (Offsets::Keep, vec![2000, 50], newest.sources[0].watermark_after_us),
+        (Offsets::StartFrom, vec![9_000, 60], None),
+    ] {
         let carried = Case::new().carried(Some(&discard("a", offsets)), Some(&newest), None).unwrap();
         assert_eq!(goes_on(&carried), (next, 0));
         assert_eq!(carried.sources[0].watermark_after_us, watermark);
@@ -139,7 +159,8 @@ fn restoring_goes_back_to_the_offsets_and_the_state_of_an_epoch() {
     let gone = Case::new().carried(Some(&action), Some(&newest), None).unwrap_err();
     assert_eq!(gone.remedy, Remedy::Config);
     assert!(
-        gone.message.starts_with("spec.stateAction.restore.epoch: found 30, which is not in the checkpoint: the newest is 42"),
+        gone.message
+            .starts_with("spec.stateAction.restore.epoch: found 30, which is not in the checkpoint: the newest is 42"),
         "{gone}"
     );
 }
@@ -163,9 +184,11 @@ fn a_topic_is_read_from_its_earliest_if_it_came_to_match_and_from_the_documents_
 #[test]
 fn a_topic_that_is_gone_is_declared_and_its_partitions_are_not_carried_on() {
     let newest = manifest(NEWEST);
-    let found = Topics { partitions: vec![], ids: BTreeMap::new(), at_time: BTreeMap::new(), gone: vec!["rides".into()] };
+    let found =
+        Topics { partitions: vec![], ids: BTreeMap::new(), at_time: BTreeMap::new(), gone: vec!["rides".into()] };
     let case = Case { by_pattern: true, ..Case::new() };
-    let carried = Base::of(None, Some(&newest), None).unwrap().carried(&case.wanted(), std::slice::from_ref(&found), 0).unwrap();
+    let carried =
+        Base::of(None, Some(&newest), None).unwrap().carried(&case.wanted(), std::slice::from_ref(&found), 0).unwrap();
     assert_eq!((carried.sources[0].partitions.len(), &carried.sources[0].topics_gone), (0, &vec!["rides".to_owned()]));
     assert_eq!(carried.sources[0].watermark_after_us, newest.sources[0].watermark_after_us);
 }
@@ -234,8 +257,10 @@ fn refusal(case: &Case, newest: &Manifest) -> (Option<String>, Option<String>) {
 fn a_table_that_is_not_there_any_more_is_refused_and_a_new_one_is_not() {
     let newest = manifest(NEWEST);
     let missing = |sink: &str, uri: &str| Case { missing: vec![(sink.to_owned(), uri.to_owned())], ..Case::new() };
-    let says = "sink `silver`: there is no table at s3://lake/silver/rides_agg, and this pipeline has written to one (its id is \
-                0a5f0f0e-3a5c-4a53-9d1a-9a6f2b1c7d11): put it back, or begin another history for a new one with spec.stateAction";
+    let says = "sink `silver`: there is no table at s3://lake/silver/rides_agg, and this pipeline has written to one \
+                (its id is \
+                0a5f0f0e-3a5c-4a53-9d1a-9a6f2b1c7d11): put it back, or begin another history for a new one with \
+                spec.stateAction";
     assert_eq!(refusal(&missing("silver", "s3://lake/silver/rides_agg"), &newest), (Some(says.to_owned()), None));
     for elsewhere in [missing("silver", "s3://lake/moved"), missing("late", "s3://lake/silver/rides_agg")] {
         assert_eq!(refusal(&elsewhere, &newest), (None, None));
@@ -249,9 +274,14 @@ fn a_table_that_was_made_anew_is_refused_and_one_at_another_place_is_not() {
         let pinned = PinnedSink { name: sink.into(), kind: "Delta".into(), place: uri.into(), id: table_id.into() };
         Case { sinks: vec![pinned], ..Case::new() }
     };
-    let says = "sink `silver`: the table at s3://lake/silver/rides_agg has the id another and had 0a5f0f0e-3a5c-4a53-9d1a-9a6f2b1c7d11 when \
-                this checkpoint began: it was deleted and made anew; restore it, or begin another history for it with spec.stateAction";
-    assert_eq!(refusal(&there("silver", "s3://lake/silver/rides_agg", "another"), &newest), (Some(says.to_owned()), None));
+    let says = "sink `silver`: the table at s3://lake/silver/rides_agg has the id another and had \
+                0a5f0f0e-3a5c-4a53-9d1a-9a6f2b1c7d11 when \
+                this checkpoint began: it was deleted and made anew; restore it, or begin another history for it with \
+                spec.stateAction";
+    assert_eq!(
+        refusal(&there("silver", "s3://lake/silver/rides_agg", "another"), &newest),
+        (Some(says.to_owned()), None)
+    );
     for other in [
         there("silver", "s3://lake/silver/rides_agg", "0a5f0f0e-3a5c-4a53-9d1a-9a6f2b1c7d11"),
         there("silver", "s3://lake/moved", "another"),
@@ -290,13 +320,16 @@ fn what_only_another_version_can_commit_is_refused_before_the_claim_whatever_a_p
     let (mut payload, mut pinned) = (manifest(NEWEST), manifest(NEWEST));
     payload.committables[0].payload.kind = "KafkaRecords".into();
     pinned.sinks[0].kind = "Kafka".into();
-    for (newest, what) in [(payload, "its payload has the type `KafkaRecords`"), (pinned, "it is a sink of the kind `Kafka`")] {
+    for (newest, what) in
+        [(payload, "its payload has the type `KafkaRecords`"), (pinned, "it is a sink of the kind `Kafka`")]
+    {
         let newest = Manifest { writer: Writer { version: Some("9.3.0".into()), ..newest.writer }, ..newest };
         for action in [None, Some(discard("a", Offsets::Keep))] {
             let refused = Case::new().carried(action.as_ref(), Some(&newest), None).unwrap_err();
             let ours = crate::VERSION;
             let says = format!(
-                "sink `silver`, epoch 42, which Weir 9.3.0 wrote: {what}, which this version of Weir, {ours}, does not know: run the version that \
+                "sink `silver`, epoch 42, which Weir 9.3.0 wrote: {what}, which this version of Weir, {ours}, does \
+                 not know: run the version that \
                  wrote it"
             );
             assert_eq!((refused.remedy, refused.message), (Remedy::Config, says));
@@ -315,7 +348,8 @@ fn state_that_does_not_fit_is_refused_unless_it_is_discarded() {
     assert!(changed.carried(Some(&discard("a", Offsets::Keep)), Some(&newest), None).is_ok());
 }
 
-/// One that comes into the document begins where that says, and the others go on; in a run that has ends, it has ends of its own.
+/// One that comes into the document begins where that says, and the others go on; in a run that has ends, it has ends
+/// of its own.
 #[test]
 fn a_source_that_is_new_in_the_document_begins_and_the_others_go_on() {
     let mut newest = manifest(NEWEST);
@@ -335,7 +369,8 @@ fn a_source_that_is_new_in_the_document_begins_and_the_others_go_on() {
         assert_eq!(goes_on(&carried), (vec![2000, 50], newest.tasks[0].state.len()));
         let [_, fares] = &carried.sources[..] else { panic!("two sources") };
         assert_eq!((fares.partitions[0].start, fares.watermark_after_us), (700, None), "Latest");
-        let ends: Vec<_> = carried.until.iter().flat_map(|until| &until.ends).map(|e| (e.source.as_str(), e.end)).collect();
+        let ends: Vec<_> =
+            carried.until.iter().flat_map(|until| &until.ends).map(|e| (e.source.as_str(), e.end)).collect();
         assert_eq!(ends, expected, "reached: {reached}");
     }
 }
@@ -361,7 +396,8 @@ fn a_run_goes_on_to_its_ends_and_another_one_takes_its_own() {
         let ends: Vec<_> = until.ends.iter().map(|e| e.end).collect();
         let expected = if same { (vec![5000], reached) } else { (vec![9_000, 60], false) };
         assert_eq!((ends, until.reached), expected, "{was:?} {is:?} {reached}");
-        let after_discard = case.carried(Some(&discard("a", Offsets::Keep)), Some(&newest), None).unwrap().until.unwrap();
+        let after_discard =
+            case.carried(Some(&discard("a", Offsets::Keep)), Some(&newest), None).unwrap().until.unwrap();
         assert!(!after_discard.reached, "another history has another run");
     }
 }

@@ -19,23 +19,28 @@ pub(super) const WINDOWS: i64 = 3;
 const GROUPS: u64 = (KEYS * WINDOWS) as u64;
 
 fn schema(columns: &[(&str, DataType)]) -> SchemaRef {
-    let field =
-        |(name, data_type): &(&str, DataType)| Column { name: (*name).into(), data_type: data_type.clone(), nullable: true }.to_field();
+    let field = |(name, data_type): &(&str, DataType)| {
+        Column { name: (*name).into(), data_type: data_type.clone(), nullable: true }.to_field()
+    };
     Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
 }
 
 fn step(name: &str, input: (Input, &SchemaRef), size_us: i64, keys: &[String], columns: &[(&str, &str)]) -> Step {
-    let columns: Vec<_> =
-        columns.iter().map(|(name, expr)| AggregateColumn { name: (*name).into(), expr: (*expr).into(), filter: None }).collect();
+    let columns: Vec<_> = columns
+        .iter()
+        .map(|(name, expr)| AggregateColumn { name: (*name).into(), expr: (*expr).into(), filter: None })
+        .collect();
     let aggregate = aggregate::compile(input.0, input.1, Window::tumbling(size_us), keys, &columns).unwrap();
     Step { name: name.into(), schema: aggregate.output_schema(), op: StepOp::Aggregate(Arc::new(aggregate)) }
 }
 
-/// Sums by key in windows of 10 µs; behind them, in windows of 100 µs, how many there were and what they come to. A sink for each.
+/// Sums by key in windows of 10 µs; behind them, in windows of 100 µs, how many there were and what they come to. A
+/// sink for each.
 pub(super) fn graph() -> Arc<Graph> {
     let input = schema(&[("key", DataType::Bigint), ("value", DataType::Bigint), (EVENT_TIME, DataType::Timestamp)]);
     let tens = step("tens", (Input::Source(0), &input), 10, &["key".into()], &[("total", "sum(value)")]);
-    let hundreds = step("hundreds", (Input::Step(0), &tens.schema), 100, &[], &[("groups", "count(*)"), ("total", "sum(total)")]);
+    let hundreds =
+        step("hundreds", (Input::Step(0), &tens.schema), 100, &[], &[("groups", "count(*)"), ("total", "sum(total)")]);
     let sink = |n: usize, step: &Step| fixtures::sink(&step.name, Input::Step(n), without_time(&step.schema));
     let sinks = vec![sink(0, &tens), sink(1, &hundreds)];
     let plan = fixtures::plan(vec![fixtures::source("in", None, input)], vec![tens, hundreds], sinks);
@@ -57,8 +62,10 @@ pub(super) fn rows_of(crew: &Crew, keys: i64) -> EdgeReport {
     let mut lane = crew.graph.sender(edge, crew.ranges).unwrap();
     for window in 0..WINDOWS {
         let key: ArrayRef = Arc::new(Int64Array::from_iter_values(0..keys));
-        let times = TimestampMicrosecondArray::from_iter_values((0..keys).map(|_| window * 10 + 5)).with_timezone("UTC");
-        let input = schema(&[("key", DataType::Bigint), ("value", DataType::Bigint), (EVENT_TIME, DataType::Timestamp)]);
+        let times =
+            TimestampMicrosecondArray::from_iter_values((0..keys).map(|_| window * 10 + 5)).with_timezone("UTC");
+        let input =
+            schema(&[("key", DataType::Bigint), ("value", DataType::Bigint), (EVENT_TIME, DataType::Timestamp)]);
         let batch = RecordBatch::try_new(input, vec![Arc::clone(&key), key, Arc::new(times)]).unwrap();
         lane.take_in(&crew.graph.behind(edge).unwrap().prepare(0, &batch, &[None]).unwrap()).unwrap();
     }
@@ -81,7 +88,8 @@ pub(super) fn column(batch: &RecordBatch, n: usize) -> Vec<i64> {
 fn assert_all_tens(batches: &[RecordBatch]) {
     assert!(batches.len() as u64 > GROUPS / BATCH_ROWS_MAX as u64, "{} batches", batches.len());
     assert!(batches.iter().all(|batch| batch.num_rows() <= BATCH_ROWS_MAX));
-    let mut rows: Vec<(i64, i64)> = batches.iter().flat_map(|batch| column(batch, 0).into_iter().zip(column(batch, 1))).collect();
+    let mut rows: Vec<(i64, i64)> =
+        batches.iter().flat_map(|batch| column(batch, 0).into_iter().zip(column(batch, 1))).collect();
     rows.sort_unstable();
     let expected = (0..KEYS).flat_map(|key| std::iter::repeat_n((key, key), usize::try_from(WINDOWS).unwrap()));
     assert!(rows.into_iter().eq(expected), "each key once per window, with its sum");
@@ -140,10 +148,15 @@ async fn windows_that_several_workers_have_keys_of_are_counted_once_and_each_cha
         let (_, epoch) = epoch(&mut crew, lane, 5).await;
         assert_eq!(figures(&epoch), [("tens", [GROUPS, 0, 0, WINDOWS as u64]), ("hundreds", [0; 4])]);
         assert_eq!(epoch.steps[0].tables[0].entries, GROUPS);
-        let groups = |worker: usize| epoch.changes[worker].iter().flat_map(|(_, change)| change.key_groups.values()).collect::<Vec<_>>();
+        let groups = |worker: usize| {
+            epoch.changes[worker].iter().flat_map(|(_, change)| change.key_groups.values()).collect::<Vec<_>>()
+        };
         for worker in 0..workers {
             let groups = groups(worker);
-            assert!(groups.is_sorted() && groups.iter().all(|group| crew.ranges.range(worker).contains(*group)), "worker {worker}");
+            assert!(
+                groups.is_sorted() && groups.iter().all(|group| crew.ranges.range(worker).contains(*group)),
+                "worker {worker}"
+            );
         }
         assert_eq!((0..workers).map(|worker| groups(worker).len() as u64).sum::<u64>(), GROUPS);
     }

@@ -9,7 +9,12 @@ const KEYS: i64 = 1_000;
 const EDGE: Edge = Edge { step: 0, input: 0 };
 
 async fn why(crew: &mut Crew) -> String {
-    tokio::time::timeout(Duration::from_secs(10), crew.workers.close(&[Some(100)])).await.expect("an answer came").err().unwrap().message
+    tokio::time::timeout(Duration::from_secs(10), crew.workers.close(&[Some(100)]))
+        .await
+        .expect("an answer came")
+        .err()
+        .unwrap()
+        .message
 }
 
 #[tokio::test(flavor = "multi_thread")]

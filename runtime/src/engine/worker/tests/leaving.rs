@@ -15,7 +15,8 @@ use crate::fixtures;
 
 /// `n`, and the event time.
 fn schema() -> SchemaRef {
-    let column = |name: &str, data_type| Column { name: name.into(), data_type, nullable: name != EVENT_TIME }.to_field();
+    let column =
+        |name: &str, data_type| Column { name: name.into(), data_type, nullable: name != EVENT_TIME }.to_field();
     Arc::new(Schema::new(vec![column("n", DataType::Bigint), column(EVENT_TIME, DataType::Timestamp)]))
 }
 
@@ -60,7 +61,8 @@ fn workers(seed: u64) -> usize {
     [1, 2, 3][usize::try_from(seed % 3).unwrap()]
 }
 
-/// Workers that have closed one epoch with the watermark that comes with them, and have taken in another one, which `lanes` brought.
+/// Workers that have closed one epoch with the watermark that comes with them, and have taken in another one, which
+/// `lanes` brought.
 async fn crew(seed: u64) -> (Crew, Option<i64>, BTreeMap<Edge, EdgeReport>) {
     let mut rng = SmallRng::seed_from_u64(seed);
     let mut crew = Crew::new(&graph(&mut rng), workers(seed));
@@ -73,13 +75,18 @@ async fn crew(seed: u64) -> (Crew, Option<i64>, BTreeMap<Edge, EdgeReport>) {
     (crew, before_us, brought)
 }
 
-/// By window arithmetic alone: the greatest end of a window that is open, that `lanes` open, or that a row of these opens behind them.
+/// By window arithmetic alone: the greatest end of a window that is open, that `lanes` open, or that a row of these
+/// opens behind them.
 async fn greatest_end(crew: &mut Crew, lanes: &BTreeMap<Edge, EdgeReport>) -> Option<i64> {
     let held = crew.workers.leaving(i64::MAX).await.unwrap();
     let plan = &crew.graph.plan;
     let mut of_steps: Vec<Option<i64>> = vec![None; plan.steps.len()];
     for (i, step) in plan.steps.iter().enumerate() {
-        let before = step.inputs().iter().filter_map(|input| if let Input::Step(before) = input { of_steps[*before] } else { None }).max();
+        let before = step
+            .inputs()
+            .iter()
+            .filter_map(|input| if let Input::Step(before) = input { of_steps[*before] } else { None })
+            .max();
         of_steps[i] = match &step.op {
             StepOp::Map(_) => before,
             StepOp::Aggregate(aggregate) => {
@@ -95,7 +102,8 @@ async fn greatest_end(crew: &mut Crew, lanes: &BTreeMap<Edge, EdgeReport>) -> Op
 
 /// Of what lanes bring to a step.
 fn times(lanes: &BTreeMap<Edge, EdgeReport>, step: usize) -> Vec<i64> {
-    let entries = lanes.iter().filter(|(edge, _)| edge.step == step).flat_map(|(_, lane)| lane.entries.iter().flatten());
+    let entries =
+        lanes.iter().filter(|(edge, _)| edge.step == step).flat_map(|(_, lane)| lane.entries.iter().flatten());
     entries.flat_map(|entries| entries.entries.times.values()).copied().collect()
 }
 
@@ -156,7 +164,8 @@ async fn what_leaves_by_a_limit_is_the_last_window_that_ends_by_it_of_what_is_he
 async fn what_is_held_behind_one_source_does_not_move_the_watermark_of_another() {
     let step = |source: usize, size_us: i64| {
         let columns = [AggregateColumn { name: "n".into(), expr: "count(*)".into(), filter: None }];
-        let aggregate = aggregate::compile(Input::Source(source), &schema(), Window::tumbling(size_us), &[], &columns).unwrap();
+        let aggregate =
+            aggregate::compile(Input::Source(source), &schema(), Window::tumbling(size_us), &[], &columns).unwrap();
         let schema = aggregate.output_schema();
         Step { name: format!("of-{source}"), op: StepOp::Aggregate(Arc::new(aggregate)), schema }
     };
@@ -164,8 +173,10 @@ async fn what_is_held_behind_one_source_does_not_move_the_watermark_of_another()
     let graph = Graph::of(Arc::new(fixtures::plan(sources, vec![step(0, 10), step(1, 1_000)], vec![])));
     let mut crew = Crew::new(&graph, 2);
     let report = |edge: Edge, time_us: i64| {
-        let columns: Vec<ArrayRef> =
-            vec![Arc::new(Int64Array::from(vec![1])), Arc::new(TimestampMicrosecondArray::from(vec![time_us]).with_timezone("UTC"))];
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from(vec![1])),
+            Arc::new(TimestampMicrosecondArray::from(vec![time_us]).with_timezone("UTC")),
+        ];
         let rows = RecordBatch::try_new(schema(), columns).unwrap();
         let mut lane = graph.sender(edge, KeyRanges::of(2)).unwrap();
         lane.take_in(&graph.behind(edge).unwrap().prepare(0, &rows, &[None]).unwrap()).unwrap();
@@ -178,8 +189,11 @@ async fn what_is_held_behind_one_source_does_not_move_the_watermark_of_another()
     }
 
     let (_, closed) = crew.close(&[Some(10), None]).await;
-    let after: Vec<_> =
-        closed.steps.iter().map(|step| (step.open_windows, step.inputs[0].watermark_after_us, step.tables[0].horizon_us)).collect();
+    let after: Vec<_> = closed
+        .steps
+        .iter()
+        .map(|step| (step.open_windows, step.inputs[0].watermark_after_us, step.tables[0].horizon_us))
+        .collect();
     assert_eq!(after, [(Some(0), Some(10), Some(10)), (Some(1), None, None)]);
 }
 
@@ -192,8 +206,17 @@ fn a_table_waits_for_the_sources_that_its_own_rows_come_from() {
     };
     let first = count("first", Input::Source(0), &schema());
     let columns = vec![expr::compile("n", &first.schema, "n").unwrap()];
-    let map = Step { name: "map".into(), op: StepOp::Map(Map { input: Input::Step(0), filter: None, columns }), schema: schema() };
-    let steps = vec![first, map, count("second", Input::Source(1), &schema()), count("behind the first", Input::Step(1), &schema())];
+    let map = Step {
+        name: "map".into(),
+        op: StepOp::Map(Map { input: Input::Step(0), filter: None, columns }),
+        schema: schema(),
+    };
+    let steps = vec![
+        first,
+        map,
+        count("second", Input::Source(1), &schema()),
+        count("behind the first", Input::Step(1), &schema()),
+    ];
     let sources = ["a", "b"].map(|name| fixtures::source(name, None, schema())).to_vec();
     let graph = Graph::of(Arc::new(fixtures::plan(sources, steps, vec![])));
     let names: Vec<_> = graph.tables().iter().map(|table| table.step.as_str()).collect();
@@ -225,6 +248,9 @@ async fn a_horizon_that_was_saved_stays_until_watermarks_pass_it() {
     let mut crew = Crew::of(state);
     for (after_us, expected) in [(None, 50), (Some(40), 50), (Some(60), 60)] {
         let (_, closed) = crew.close(&[after_us]).await;
-        assert_eq!((closed.steps[0].tables[0].horizon_us, crew.workers.horizons_us()), (Some(expected), &[Some(expected)][..]));
+        assert_eq!(
+            (closed.steps[0].tables[0].horizon_us, crew.workers.horizons_us()),
+            (Some(expected), &[Some(expected)][..])
+        );
     }
 }

@@ -40,7 +40,8 @@ async fn windows_go_on_with_any_number_of_workers_whatever_files_they_are_in() {
     for (before, after, stretch_bytes) in [(1, 2, 1), (2, 1, 1), (2, 2, usize::MAX), (2, 3, 1), (3, 2, usize::MAX)] {
         let store = Store::new(Arc::new(InMemory::new()), Path::from("c"), "test://c", Duration::from_secs(5));
         let files = StateFiles::new(store, Generation(1), retry, Jitter::new(1));
-        let mut log = StateLog::new(&restorable(&graph, &files, &[]).await, files.clone(), Arc::new(Memory::new(None).unwrap()));
+        let mut log =
+            StateLog::new(&restorable(&graph, &files, &[]).await, files.clone(), Arc::new(Memory::new(None).unwrap()));
         log.held.stretch_bytes = Some(stretch_bytes);
         let mut crew = Crew::new(&graph, before);
         let mut written = Vec::new();
@@ -56,13 +57,18 @@ async fn windows_go_on_with_any_number_of_workers_whatever_files_they_are_in() {
         let steps = state.at_rest(&[Some(watermark_us)]).unwrap();
         let held: Vec<_> = steps.iter().map(|step| (step.open_windows, step.tables[0].entries)).collect();
         assert_eq!(held, [(Some(1), KEYS as u64), (Some(1), 1)], "{before} to {after}");
-        assert!(state.stages.iter_mut().all(|stage| stage.held(0).unwrap().entries[0] > 0), "each has some of the keys");
+        assert!(
+            state.stages.iter_mut().all(|stage| stage.held(0).unwrap().entries[0] > 0),
+            "each has some of the keys"
+        );
         let mut crew = Crew::of(state);
         let ([tens, hundreds], _) = epoch(&mut crew, EdgeReport::default(), 100).await;
-        let mut rows: Vec<_> = tens.iter().flat_map(|batch| column(batch, 0).into_iter().zip(column(batch, 1))).collect();
+        let mut rows: Vec<_> =
+            tens.iter().flat_map(|batch| column(batch, 0).into_iter().zip(column(batch, 1))).collect();
         rows.sort_unstable();
         assert!(rows.into_iter().eq((0..KEYS).map(|key| (key, 2 * key))), "each key once, with the sum of both epochs");
-        let all: Vec<_> = hundreds.iter().flat_map(|batch| column(batch, 0).into_iter().zip(column(batch, 1))).collect();
+        let all: Vec<_> =
+            hundreds.iter().flat_map(|batch| column(batch, 0).into_iter().zip(column(batch, 1))).collect();
         assert_eq!(all, [(WINDOWS * KEYS, 2 * WINDOWS * KEYS * (KEYS - 1) / 2)]);
     }
 }

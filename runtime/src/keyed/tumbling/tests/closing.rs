@@ -10,7 +10,15 @@ fn a_window_that_closes_gives_its_rows_a_batch_at_a_time() {
     let keys: ArrayRef = Arc::new((0..ROWS).map(|i| Some(format!("{i:0100}"))).collect::<StringArray>());
     let number = |i: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![i; ROWS])) };
     let values = vec![number(1), number(0), number(2), number(3)];
-    apply(&mut state, &Entries { times: Int64Array::from(vec![SIZE_US - 1; ROWS]), deleted: None, keys: vec![keys, number(0)], values });
+    apply(
+        &mut state,
+        &Entries {
+            times: Int64Array::from(vec![SIZE_US - 1; ROWS]),
+            deleted: None,
+            keys: vec![keys, number(0)],
+            values,
+        },
+    );
     close(&mut state, Some(10));
     let mut batches = Vec::new();
     while let Some(rows) = state.next(&|_| Ok(())).unwrap() {
@@ -33,7 +41,15 @@ fn each_batch_of_a_window_has_its_own_bad_rows() {
     // A sum that is beyond its type in one group of each thousand.
     let high: ArrayRef = Arc::new((0..ROWS).map(|i| Some(i64::from(i % 1_000 == 7))).collect::<Int64Array>());
     let values = vec![number(1), high, number(2), number(3)];
-    apply(&mut state, &Entries { times: Int64Array::from(vec![SIZE_US - 1; ROWS]), deleted: None, keys: vec![keys, number(0)], values });
+    apply(
+        &mut state,
+        &Entries {
+            times: Int64Array::from(vec![SIZE_US - 1; ROWS]),
+            deleted: None,
+            keys: vec![keys, number(0)],
+            values,
+        },
+    );
     close(&mut state, Some(10));
     let (mut first, mut bad_in_all) = (0, 0);
     while let Some(rows) = state.next(&|_| Ok(())).unwrap() {
@@ -53,7 +69,9 @@ fn each_batch_of_a_window_has_its_own_bad_rows() {
 fn failing() -> State {
     let column = |name: &str, expr: &str| AggregateColumn { name: name.into(), expr: expr.into(), filter: None };
     let columns = [column("total", "sum(value)"), column("share", "count(*) / count(nullif(value, 7))")];
-    let aggregate = aggregate::compile(Input::Source(0), &input_schema(), Window::tumbling(SIZE_US), &["key".into()], &columns).unwrap();
+    let aggregate =
+        aggregate::compile(Input::Source(0), &input_schema(), Window::tumbling(SIZE_US), &["key".into()], &columns)
+            .unwrap();
     let aggregate = Arc::new(aggregate);
     let rows = [("a", 7), ("b", i64::MAX), ("b", 1), ("c", 5), ("d", i64::MAX), ("d", 1), ("d", -1)];
     let rows = rows.map(|(key, value)| Row { time_us: 3, key: Some(key), value: Some(value) });
@@ -71,12 +89,16 @@ fn a_group_whose_row_cannot_be_computed_costs_only_itself_and_says_why() {
     let [bad] = &rows.bad[..] else { panic!("{:?}", rows.bad) };
     assert_eq!(bad.rows.column(2).as_string::<i32>().iter().flatten().collect::<Vec<_>>(), ["a", "b"]);
     assert!(bad.reasons[0].starts_with("column `share`: `count(*) / count(nullif(value, 7))`: "), "{}", bad.reasons[0]);
-    assert_eq!(bad.reasons[1], "column `total`: `sum(value)` is more than its type bigint holds; cast its argument to decimal(38,0)");
+    assert_eq!(
+        bad.reasons[1],
+        "column `total`: `sum(value)` is more than its type bigint holds; cast its argument to decimal(38,0)"
+    );
 }
 
 fn windows_of_totals(rows: &RecordBatch) -> Vec<(String, i64)> {
     let (keys, totals) = (rows.column(2).as_string::<i32>(), rows.column(3).as_primitive::<Int64Type>());
-    let mut all: Vec<_> = keys.iter().zip(totals.values()).map(|(key, total)| (key.unwrap().to_owned(), *total)).collect();
+    let mut all: Vec<_> =
+        keys.iter().zip(totals.values()).map(|(key, total)| (key.unwrap().to_owned(), *total)).collect();
     all.sort();
     all
 }
@@ -95,8 +117,11 @@ fn a_row_that_is_not_fit_for_what_comes_next_is_bad_too() {
 
 #[test]
 fn a_filter_guards_its_argument() {
-    let columns = [AggregateColumn { name: "share".into(), expr: "sum(100 / value)".into(), filter: Some("value <> 0".into()) }];
-    let aggregate = aggregate::compile(Input::Source(0), &input_schema(), Window::tumbling(SIZE_US), &["key".into()], &columns).unwrap();
+    let columns =
+        [AggregateColumn { name: "share".into(), expr: "sum(100 / value)".into(), filter: Some("value <> 0".into()) }];
+    let aggregate =
+        aggregate::compile(Input::Source(0), &input_schema(), Window::tumbling(SIZE_US), &["key".into()], &columns)
+            .unwrap();
     let rows = [Some(0), Some(5), None, Some(20)].map(|value| Row { time_us: 3, key: Some("a"), value });
     let aggregate = Arc::new(aggregate);
     let sent = sent(&aggregate, [batch(&rows)], None);
