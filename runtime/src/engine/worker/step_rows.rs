@@ -6,9 +6,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use arrow::array::AsArray;
+use arrow::datatypes::TimestampMicrosecondType;
 use arrow::record_batch::RecordBatch;
 use weir_plan::outputs::Output;
-use weir_plan::plan::Input;
+use weir_plan::plan::{Input, has_event_time};
 use weir_plan::stages::Edge;
 
 use super::bad_rows::{self, BadOfEpoch};
@@ -60,9 +62,14 @@ impl<'w> StepRows<'w> {
     /// `Data`, for a row that can't be computed where such rows are to stop the pipeline.
     pub fn give(mut self, step: usize) -> Result<Given> {
         let marks = self.marks(step);
+        let output_us = self.graph.flow().output_us(step, self.sources_us[0]);
         self.stage.close(step, &marks)?;
         while let Some(rows) = self.stage.next(step)? {
             for rows in self.settle(step, rows)? {
+                debug_assert!(
+                    are_in_time(&rows, output_us),
+                    "step {step} gives rows that are late for the next: its watermark was {output_us:?}"
+                );
                 self.given.rows += rows.num_rows() as u64;
                 self.hand_on(step, &rows)?;
             }
@@ -165,4 +172,14 @@ impl<'w> StepRows<'w> {
         let [before_us, after_us] = self.sources_us.map(|sources_us| self.graph.flow().inputs_us(step, sources_us));
         Marks { before_us, after_us }
     }
+}
+
+/// Whether no row is older than a watermark. Rows without an event time are not judged by any.
+fn are_in_time(rows: &RecordBatch, watermark_us: Option<i64>) -> bool {
+    let Some(watermark_us) = watermark_us else { return true };
+    if !has_event_time(&rows.schema()) {
+        return true;
+    }
+    let times = rows.columns().last().map(|times| times.as_primitive::<TimestampMicrosecondType>().values());
+    times.is_none_or(|times| times.iter().all(|&us| us >= watermark_us))
 }
