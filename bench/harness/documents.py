@@ -39,7 +39,7 @@ def windowed(dir, bootstrap, topic, windows, records_per_epoch, trigger=EMIT_ALL
     step = {
         "from": "records",
         "window": {"tumbling": {"size": f"{WINDOW_MINUTES}m"}},
-        "groupBy": ["id"],
+        "groupBy": [{"name": "id"}],
         "columns": [{"name": name, "expr": expr} for name, expr in aggregates],
     }
     event_time = {"expr": "ts", "watermarkDelay": f"{windows * WINDOW_MINUTES}m"}
@@ -59,7 +59,7 @@ def by_city(dir, bootstrap, topic, columns, records_per_epoch):
     step = {
         "from": "records",
         "window": {"tumbling": {"size": f"{WINDOW_MINUTES}m"}},
-        "groupBy": ["city"],
+        "groupBy": [{"name": "city"}],
         "columns": [{"name": name, "expr": expr} for name, expr in aggregates],
     }
     spec = {
@@ -95,7 +95,8 @@ def source(topic, columns, event_time):
     of = {
         "name": "records",
         "kafka": {"connection": "events", "topics": [topic], "startFrom": {"position": "Earliest"}},
-        "format": {"json": {"columns": named, "timestampNumbers": "EpochMillis"}},
+        "format": {"json": {"timestampNumbers": "EpochMillis"}},
+        "columns": named,
     }
     return {**of, "eventTime": event_time} if event_time else of
 

@@ -108,7 +108,7 @@ pub fn keyed(count: u64, args: &KeyedArgs) -> Result<String, String> {
         let of_plan = &graph.plan.sinks[sink];
         let table = runtime.block_on(table(of_plan))?;
         let slot = Slot { label: "bench".into(), buffer_bytes: BUFFER_BYTES };
-        let (input, output) = task::spawn(Arc::new(table.files()), slot, state.stages.len(), QUEUE_BYTES);
+        let (input, output) = task::spawn(Arc::new(table.files()), None, slot, state.stages.len(), QUEUE_BYTES);
         outputs.add(sink, of_plan.name.clone(), output);
         inputs.insert(sink, input);
     }
@@ -248,13 +248,14 @@ fn document(args: &KeyedArgs) -> String {
         "sources": [{
             "name": "records",
             "kafka": {"connection": "events", "topics": ["records"], "startFrom": {"position": "Earliest"}},
-            "format": {"json": {"columns": columns, "timestampNumbers": "EpochMillis"}},
+            "format": {"json": {"timestampNumbers": "EpochMillis"}},
+            "columns": columns,
             "eventTime": {"expr": "ts", "watermarkDelay": delay},
         }],
         "steps": [{"name": "totals", "aggregate": {
             "from": "records",
             "window": {"tumbling": {"size": duration(window_ms)}},
-            "groupBy": [if args.by_city { "city" } else { "id" }],
+            "groupBy": [{"name": if args.by_city { "city" } else { "id" }}],
             "columns": aggregates.map(|(name, expr)| json!({"name": name, "expr": expr})),
         }}],
         "sinks": [{"name": "table", "from": "totals", "delta": {"uri": "file:///unused/table"}}],

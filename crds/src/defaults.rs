@@ -4,8 +4,8 @@
 //! Defaults are not written into the document (GitOps would see drift).
 
 use crate::document::{
-    BadRecordsPolicy, DeletionPolicy, Mode, Offsets, OnEnd, OnLostOffsets, Output, Position, SchemaEvolution,
-    TimestampNumbers, Tombstones, TriggerType,
+    BadRecordsPolicy, DeletionPolicy, Envelope, Guarantee, Mode, Offsets, OnEnd, OnLostOffsets, Position,
+    SchemaEvolution, TimestampNumbers, Tombstones, TriggerType,
 };
 
 pub(crate) const TRIGGER: TriggerType = TriggerType::AsSoonAsPossible;
@@ -31,8 +31,9 @@ pub(crate) const REQUIRED: bool = false;
 pub(crate) const TIMESTAMP_NUMBERS: TimestampNumbers = TimestampNumbers::Refuse;
 pub(crate) const BAD_RECORDS: BadRecordsPolicy = BadRecordsPolicy::Fail;
 pub(crate) const TOMBSTONES: Tombstones = Tombstones::Bad;
-pub(crate) const OUTPUT: Output = Output::Main;
 pub(crate) const MODE: Mode = Mode::Append;
+pub(crate) const GUARANTEE: Guarantee = Guarantee::ExactlyOnce;
+pub(crate) const ENVELOPE: Envelope = Envelope::Plain;
 pub(crate) const TARGET_FILE_SIZE: &str = "128Mi";
 /// A hundred commits are read in a third of a second from S3.
 pub(crate) const LOG_CHECKPOINT_EVERY: i64 = 100;
@@ -55,7 +56,8 @@ pub fn table() -> Vec<(&'static str, String)> {
         ("spec.checkpoint.keep", KEEP.to_string()),
         ("spec.checkpoint.snapshotEvery", SNAPSHOT_EVERY.to_string()),
         ("spec.storage[].s3.forcePathStyle", FORCE_PATH_STYLE.to_string()),
-        ("spec.sources[].groupId", group_id(Some("<namespace>"), "<name>")),
+        ("spec.sources[].envelope", format!("{ENVELOPE:?}")),
+        ("spec.sources[].kafka.groupId", group_id(Some("<namespace>"), "<name>")),
         ("spec.sources[].badRecords.policy", format!("{BAD_RECORDS:?}")),
         ("spec.sources[].tombstones", format!("{TOMBSTONES:?}")),
         ("spec.sources[].eventTime.idleAfter", IDLE_AFTER.to_owned()),
@@ -63,9 +65,9 @@ pub fn table() -> Vec<(&'static str, String)> {
         ("spec.sources[].kafka.startFrom.position", format!("{START_FROM:?}")),
         ("spec.sources[].kafka.onLostOffsets", format!("{ON_LOST_OFFSETS:?}")),
         ("spec.sources[].format.json.timestampNumbers", format!("{TIMESTAMP_NUMBERS:?}")),
-        ("spec.sources[].format.json.columns[].required", REQUIRED.to_string()),
-        ("spec.sinks[].output", format!("{OUTPUT:?}")),
+        ("spec.sources[].columns[].required", REQUIRED.to_string()),
         ("spec.sinks[].mode", format!("{MODE:?}")),
+        ("spec.sinks[].guarantee", format!("{GUARANTEE:?}")),
         ("spec.sinks[].delta.targetFileSize", TARGET_FILE_SIZE.to_owned()),
         ("spec.sinks[].delta.schemaEvolution", format!("{SCHEMA_EVOLUTION:?}")),
         ("spec.sinks[].delta.maintenance.checkpointEvery", LOG_CHECKPOINT_EVERY.to_string()),

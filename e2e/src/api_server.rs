@@ -38,12 +38,16 @@ pub async fn shared() -> Result<&'static ApiServer, Missing> {
     static SHARED: OnceLock<Result<ApiServer, Missing>> = OnceLock::new();
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
     let server = SHARED.get_or_init(ApiServer::start).as_ref().map_err(Clone::clone)?;
-    INSTALLED.get_or_init(|| server.install()).await;
+    INSTALLED.get_or_init(async || server.install(&weir_crds::resource::crd().unwrap()).await).await;
     Ok(server)
 }
 
 impl ApiServer {
-    fn start() -> Result<Self, Missing> {
+    /// One of a test's own, without any definition.
+    ///
+    /// # Errors
+    /// If the server can't be had on this machine.
+    pub fn start() -> Result<Self, Missing> {
         script::fetch("the API server", "apiserver")?;
         let dir = tempfile::Builder::new().prefix("weir-tests-apiserver-").tempdir().unwrap();
         remove_at_exit(dir.path());
@@ -72,7 +76,8 @@ impl ApiServer {
         self.dir.path().join("kubeconfig")
     }
 
-    async fn install(&self) {
+    /// Installs a definition of StreamPipeline, in place of the one that is there.
+    pub async fn install(&self, crd: &CustomResourceDefinition) {
         let client = self.client().await;
         let namespaces: Api<Namespace> = Api::all(client.clone());
         deadline::until("the API server has its first namespace", READY_LIMIT, async || {
@@ -81,10 +86,9 @@ impl ApiServer {
         })
         .await;
         let crds: Api<CustomResourceDefinition> = Api::all(client);
-        let crd = weir_crds::resource::crd().unwrap();
         let name = crd.metadata.name.clone().unwrap();
         let params = PatchParams::apply("weir-e2e").validation_strict();
-        crds.patch(&name, &params, &Patch::Apply(&crd)).await.unwrap();
+        crds.patch(&name, &params, &Patch::Apply(crd)).await.unwrap();
         deadline::until("the definition is established", ESTABLISHED_LIMIT, async || {
             let conditions = crds.get(&name).await.unwrap().status?.conditions?;
             conditions.iter().any(|c| c.type_ == "Established" && c.status == "True").then_some(())

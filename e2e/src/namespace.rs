@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use weir_crds::resource::StreamPipeline;
 use weir_tests::skip::Missing;
 
-use crate::api_server;
+use crate::api_server::{self, ApiServer};
 
 /// Where one test works. Nobody removes it: the server goes away with the tests.
 pub struct Namespace {
@@ -22,12 +22,17 @@ impl Namespace {
     /// # Errors
     /// If the server can't be had on this machine.
     pub async fn new() -> Result<Self, Missing> {
-        let client = api_server::shared().await?.client().await;
+        Ok(Self::on(api_server::shared().await?).await)
+    }
+
+    /// A new one on this server.
+    pub async fn on(server: &ApiServer) -> Self {
+        let client = server.client().await;
         let generated = json!({"metadata": {"generateName": "admit-"}});
         let namespaces: Api<Kind> = Api::all(client.clone());
         let created =
             namespaces.create(&PostParams::default(), &serde_json::from_value(generated).unwrap()).await.unwrap();
-        Ok(Self { name: created.metadata.name.unwrap(), client })
+        Self { name: created.metadata.name.unwrap(), client }
     }
 
     #[must_use]

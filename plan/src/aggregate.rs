@@ -12,6 +12,7 @@
 mod accumulators;
 mod calls;
 mod compile;
+mod keys;
 #[cfg(test)]
 mod state_tests;
 #[cfg(test)]
@@ -45,8 +46,7 @@ pub struct Aggregate {
     pub window: Window,
     /// Where `_event_time` is in the input's schema.
     pub event_time_index: usize,
-    /// The group columns, as indices into the input's schema.
-    pub group_by: Vec<usize>,
+    pub group_by: Vec<Key>,
     /// Every distinct aggregate call that occurs in the output columns.
     pub calls: Vec<Call>,
     /// The group columns' fields (same order as `group_by`).
@@ -55,6 +55,24 @@ pub struct Aggregate {
     pub result_schema: SchemaRef,
     /// The output columns that follow `window_start`, `window_end` and the group columns, over `result_schema`.
     pub outputs: Vec<ScalarExpr>,
+}
+
+/// A column that rows are grouped by.
+#[derive(Debug, Clone)]
+pub struct Key {
+    /// Its value, over the input's schema, under the column's name.
+    pub value: ScalarExpr,
+    /// `None` if it is the input's column of that name.
+    pub computed: Option<ComputedKey>,
+}
+
+/// What saved state knows a key by that is not a column of the input as it stands.
+#[derive(Debug, Clone)]
+pub struct ComputedKey {
+    /// The expression: the same text for the same expression, however it is spelled.
+    pub text: String,
+    /// The columns of the input that it reads, by name.
+    pub reads: Vec<FieldRef>,
 }
 
 /// One aggregate call, `sum(price)` or `count(*) FILTER (WHERE …)`.
@@ -75,6 +93,21 @@ pub struct Call {
     /// The columns of the input that the arguments and the filter read, by name.
     pub reads: Vec<FieldRef>,
     kind: Kind,
+}
+
+/// A column to group by, as the document has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupColumn {
+    pub name: String,
+    /// Over the input's columns. Without it, the input's column of that name.
+    pub expr: Option<String>,
+}
+
+impl From<&str> for GroupColumn {
+    /// A column of the input.
+    fn from(name: &str) -> Self {
+        Self { name: name.to_owned(), expr: None }
+    }
 }
 
 /// An output column, as the document has it.
@@ -99,7 +132,8 @@ pub struct AggregateError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AggregatePart {
     Step,
-    GroupBy(usize),
+    GroupName(usize),
+    GroupExpr(usize),
     ColumnName(usize),
     ColumnExpr(usize),
     ColumnFilter(usize),
@@ -115,12 +149,15 @@ impl Aggregate {
         self.outputs.iter().find(reads).map(|output| output.field.name().as_str())
     }
 
-    /// The columns that name a group of a window: `window_start`, `window_end`, the group columns.
+    /// The columns that name a group of a window: `window_start`, `window_end`, the group columns. Those that are
+    /// computed may be null there even where they never are in a result: a row whose key fails is named without it.
     #[must_use]
     pub fn group_schema(&self) -> SchemaRef {
-        Arc::new(Schema::new(
-            window_fields().into_iter().chain(self.key_schema.fields().iter().cloned()).collect::<Vec<_>>(),
-        ))
+        let keys = self.group_by.iter().map(|key| match key.computed {
+            Some(_) => Arc::new(key.value.field.as_ref().clone().with_nullable(true)),
+            None => Arc::clone(&key.value.field),
+        });
+        Arc::new(Schema::new(window_fields().into_iter().chain(keys).collect::<Vec<_>>()))
     }
 
     /// What leaves the step: `window_start`, `window_end`, the group columns, the output columns, `_event_time`.

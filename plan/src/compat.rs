@@ -11,10 +11,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
-pub use self::aggregate::{AggregateFingerprint, CallFingerprint, WindowFingerprint};
-use crate::plan::{Plan, Step, StepOp};
+pub use self::aggregate::{AggregateFingerprint, CallFingerprint};
+use crate::plan::{OperatorFingerprint, Plan, Step};
 use crate::quote::quoted;
 use crate::topics::Topics;
 
@@ -73,52 +72,11 @@ pub struct StepFingerprint {
     pub operator: OperatorFingerprint,
 }
 
-/// What a kind of step makes its state depend on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "operator")]
-pub enum OperatorFingerprint {
-    Aggregate(AggregateFingerprint),
-    /// One that another version of Weir has written.
-    #[serde(untagged)]
-    Other(OtherOperator),
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OtherOperator {
-    pub operator: String,
-    #[serde(flatten)]
-    pub settings: Map<String, Value>,
-}
-
 impl StepFingerprint {
     /// Of a step with state.
     #[must_use]
     pub fn of(step: &Step) -> Option<Self> {
-        let operator = match &step.op {
-            StepOp::Map(_) => return None,
-            StepOp::Aggregate(aggregate) => OperatorFingerprint::Aggregate(AggregateFingerprint::of(aggregate)),
-        };
-        Some(Self { name: step.name.clone(), operator })
-    }
-}
-
-impl OperatorFingerprint {
-    fn name(&self) -> &str {
-        match self {
-            Self::Aggregate(_) => "Aggregate",
-            Self::Other(other) => &other.operator,
-        }
-    }
-
-    /// Why state saved under this does not fit `now`, each beginning with what the step did.
-    fn differences(&self, now: &Self) -> Vec<String> {
-        match (self, now) {
-            (Self::Aggregate(saved), Self::Aggregate(now)) => saved.differences(now),
-            (saved, now) if saved.name() == now.name() => {
-                vec![format!("has saved state as {}, which this version of Weir can't read", saved.name())]
-            }
-            (saved, now) => vec![format!("was {} and is now {}", saved.name(), now.name())],
-        }
+        Some(Self { name: step.name.clone(), operator: step.op.fingerprint()? })
     }
 }
 
@@ -193,7 +151,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::aggregate::{Aggregate, AggregateColumn, compile};
+    use crate::aggregate::{Aggregate, AggregateColumn, GroupColumn, compile};
     use crate::plan::Input;
     use crate::topics::TopicPattern;
     use crate::types::{Column, DataType, EVENT_TIME};
@@ -201,18 +159,22 @@ mod tests {
 
     /// A step over `city string, price <price>`, with the columns' expressions.
     fn step(price: DataType, size_us: i64, keys: &[&str], columns: &[&str]) -> Fingerprint {
+        let keys: Vec<_> = keys.iter().map(|k| GroupColumn::from(*k)).collect();
+        grouped(price, size_us, &keys, columns)
+    }
+
+    fn grouped(price: DataType, size_us: i64, keys: &[GroupColumn], columns: &[&str]) -> Fingerprint {
         let field =
             |name: &str, data_type| Column { name: name.into(), data_type, nullable: name != EVENT_TIME }.to_field();
         let fields = [field("city", DataType::String), field("price", price), field(EVENT_TIME, DataType::Timestamp)];
         let schema = std::sync::Arc::new(arrow::datatypes::Schema::new(fields.to_vec()));
-        let keys: Vec<String> = keys.iter().map(|k| (*k).to_owned()).collect();
         let column = |(i, expr): (usize, &&str)| AggregateColumn {
             name: format!("c{i}"),
             expr: (*expr).to_owned(),
             filter: None,
         };
         let columns: Vec<_> = columns.iter().enumerate().map(column).collect();
-        let aggregate = compile(Input::Source(0), &schema, Window::tumbling(size_us), &keys, &columns).unwrap();
+        let aggregate = compile(Input::Source(0), &schema, Window::tumbling(size_us), keys, &columns).unwrap();
         Fingerprint {
             sources: Vec::new(),
             steps: vec![StepFingerprint { name: "revenue".into(), operator: of(&aggregate) }],
@@ -259,6 +221,25 @@ mod tests {
             &step(DataType::Double, 5, &["city"], &["sum(price)"]),
             "step `revenue` kept sum(price) as (bigint) and now needs it as (double)",
         );
+    }
+
+    #[test]
+    fn a_key_that_is_computed_may_not_be_computed_otherwise() {
+        let by = |name: &str, expr: &str, price: DataType| {
+            let key = GroupColumn { name: name.into(), expr: Some(expr.into()) };
+            grouped(price, 5, &[key], &["count(*)"])
+        };
+        let saved = by("town", "upper(city)", DataType::Int);
+        assert_differences(&saved, &by("town", " UPPER( city )", DataType::Int), &[]);
+        let says = "step `revenue` was grouped by [town string = upper(city) over city string] and is now by [town \
+                    string = lower(city) over city string]";
+        assert_differences(&saved, &by("town", "lower(city)", DataType::Int), &[says]);
+        let saved = by("dear", "price > 3", DataType::Int);
+        let says = "step `revenue` was grouped by [dear boolean = (price > 3) over price int] and is now by [dear \
+                    boolean = (price > 3) over price double]";
+        assert_differences(&saved, &by("dear", "price > 3", DataType::Double), &[says]);
+        let column = step(DataType::Int, 5, &["city"], &["count(*)"]);
+        assert_differences(&column, &by("city", "city", DataType::Int), &[]);
     }
 
     #[test]
@@ -340,7 +321,8 @@ mod tests {
     #[test]
     fn a_step_of_a_kind_or_with_settings_that_only_another_version_knows_is_read_and_does_not_fit() {
         let now = step(DataType::Int, 5, &[], &["count(*)"]);
-        let saved = |json: Value| Fingerprint { steps: vec![serde_json::from_value(json).unwrap()], ..now.clone() };
+        let saved =
+            |json: serde_json::Value| Fingerprint { steps: vec![serde_json::from_value(json).unwrap()], ..now.clone() };
         let session = json!({"name": "revenue", "operator": "Session", "gapUs": 5});
         assert_differences(&saved(session.clone()), &now, &["step `revenue` was Session and is now Aggregate"]);
         assert_eq!(

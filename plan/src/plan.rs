@@ -19,7 +19,7 @@ pub use source::{
     BadRecords, BadRecordsPolicy, EventTime, Format, JsonFormat, KafkaSource, OnLostOffsets, Source, StartFrom,
     TimestampNumbers, Tombstones,
 };
-pub use step::{Map, Step, StepOp, has_event_time};
+pub use step::{Map, OperatorFingerprint, OtherOperator, Step, StepOp, has_event_time};
 
 /// Bytes of memory without which no pipeline can be run: what the process takes before it has read a record, with some
 /// room to work.

@@ -4,6 +4,8 @@
 //! 1970-01-01T00:00:00Z, and times before it belong to the window that they lie in (the division rounds towards minus
 //! infinity).
 
+use serde::{Deserialize, Serialize};
+
 /// How a step cuts time into windows. Whoever runs a step takes the kind that it is made for: what all kinds have in
 /// common is little (a session has no size, and a time lies in several hopping windows).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,6 +20,35 @@ impl Window {
     pub fn tumbling(size_us: i64) -> Self {
         Self::Tumbling(Tumbling::new(size_us))
     }
+
+    /// What saved state depends on.
+    pub(crate) fn fingerprint(self) -> WindowFingerprint {
+        match self {
+            Self::Tumbling(window) => WindowFingerprint::Tumbling { size_us: window.size_us() },
+        }
+    }
+}
+
+/// A window as saved state knows it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all_fields = "camelCase")]
+pub enum WindowFingerprint {
+    Tumbling { size_us: i64 },
+}
+
+impl WindowFingerprint {
+    /// How another window differs from this one, beginning with what the step had.
+    pub(crate) fn difference(self, now: Self) -> Option<String> {
+        let (Self::Tumbling { size_us: then_us }, Self::Tumbling { size_us: now_us }) = (self, now);
+        let differs = then_us != now_us;
+        differs.then(|| format!("had windows of {} and now has {}", seconds(then_us), seconds(now_us)))
+    }
+}
+
+/// `300 s`.
+fn seconds(us: i64) -> String {
+    let (whole, rest) = (us / 1_000_000, us % 1_000_000);
+    if rest == 0 { format!("{whole} s") } else { format!("{whole}.{rest:06} s") }
 }
 
 /// Windows of one size that follow each other without gap or overlap.

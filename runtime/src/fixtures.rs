@@ -1,5 +1,7 @@
 //! Plans for unit tests: whatever a test does not look at is filled in.
 
+use std::sync::Arc;
+
 use arrow::datatypes::SchemaRef;
 use weir_plan::Plan;
 use weir_plan::expr::ScalarExpr;
@@ -62,5 +64,13 @@ pub fn event_time(expr: ScalarExpr) -> EventTime {
 pub fn sink(name: &str, input: Input, schema: SchemaRef) -> Sink {
     let maintenance = Maintenance { checkpoint_every: 1, compact_every: None, vacuum_after: None };
     let delta = DeltaSink { uri: String::new(), partition_by: vec![], target_file_size_bytes: 1, maintenance };
-    Sink { name: name.into(), input, output: Output::Main, kind: SinkKind::Delta(delta), schema }
+    Sink {
+        name: name.into(),
+        input,
+        output: Output::Main,
+        kind: SinkKind::Delta(delta),
+        given: Arc::clone(&schema),
+        keeps: None,
+        schema,
+    }
 }

@@ -41,7 +41,7 @@ const REFUSED: &[(&str, Change, &str)] = &[
     (
         "change the type of a column that an aggregate or a group reads",
         |spec| {
-            spec["sources"][0]["format"]["json"]["columns"][4]["type"] = json!("decimal(10,2)");
+            spec["sources"][0]["columns"][4]["type"] = json!("decimal(10,2)");
             // So that the table still fits.
             spec["steps"][2]["map"]["columns"][4]["expr"] = json!("cast(revenue as double)");
         },
@@ -75,11 +75,9 @@ const FITS: &[(&str, Change)] = &[
     ("change a condition (`where`)", |spec| spec["steps"][0]["map"]["where"] = json!("price >= 1")),
     ("change the watermark's delay", |spec| spec["sources"][0]["eventTime"]["watermarkDelay"] = json!("5m")),
     ("add a column to a source", |spec| {
-        push(&mut spec["sources"][0]["format"]["json"]["columns"], json!({"name": "note", "type": "string"}));
+        push(&mut spec["sources"][0]["columns"], json!({"name": "note", "type": "string"}));
     }),
-    ("change the type of another column", |spec| {
-        spec["sources"][0]["format"]["json"]["columns"][1]["type"] = json!("double")
-    }),
+    ("change the type of another column", |spec| spec["sources"][0]["columns"][1]["type"] = json!("double")),
     ("add, change, rename or drop a step without windows", |spec| {
         spec["steps"][0]["name"] = json!("renamed");
         spec["steps"][1]["aggregate"]["from"] = json!("renamed");
@@ -124,7 +122,7 @@ const FITS: &[(&str, Change)] = &[
     ("add a source", |spec| {
         let mut source = spec["sources"][0].clone();
         source["name"] = json!("other");
-        source["groupId"] = json!("other");
+        source["kafka"]["groupId"] = json!("other");
         // What there is by then it does not read: the number of records stays that of the others.
         source["kafka"]["startFrom"] = json!({"position": "Latest"});
         push(&mut spec["sources"], source);

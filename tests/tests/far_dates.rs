@@ -33,8 +33,8 @@ fn delta_rs_and_duckdb_read_the_first_and_the_last_day_as_columns_and_as_partiti
     let mut document = rig.pipeline.document(&rig.site);
     let source = &mut document["spec"]["sources"][0];
     source.as_object_mut().unwrap().remove("eventTime");
-    source["format"] = json!({"json": {"columns": [
-        {"name": "n", "type": "bigint"}, {"name": "day", "type": "date"}, {"name": "ts", "type": "timestamp"}]}});
+    source["columns"] = json!([
+        {"name": "n", "type": "bigint"}, {"name": "day", "type": "date"}, {"name": "ts", "type": "timestamp"}]);
     document["spec"]["steps"] = json!([]);
     let partitioned = format!("{}-by-day", rig.site.table_uri);
     document["spec"]["sinks"] = json!([

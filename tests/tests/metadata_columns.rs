@@ -19,7 +19,7 @@ fn start(rig: &Rig, trigger: &Json, steps: Json, from: &str) -> Start {
     let mut document = rig.pipeline.document(&rig.site);
     let source = &mut document["spec"]["sources"][0];
     source["kafka"]["metadataColumns"] = FIELDS.iter().map(|field| json!({"name": field, "field": field})).collect();
-    source["format"] = json!({"json": {"columns": [{"name": "n", "type": "bigint", "required": true}]}});
+    source["columns"] = json!([{"name": "n", "type": "bigint", "required": true}]);
     source["eventTime"] = json!({"expr": "Timestamp", "watermarkDelay": "0s", "maxFuture": "99999h"});
     document["spec"]["trigger"] = trigger.clone();
     document["spec"]["steps"] = steps;
@@ -96,7 +96,7 @@ fn the_brokers_own_time_makes_windows_and_a_partition_a_group() {
     let records: Vec<_> = (0..2_000).map(|n| numbered(n % 3, n as usize, None)).collect();
     let rig = Rig::with_topic(pipeline(), bootstrap.clone(), Store::Local, create, &records);
     let steps = json!([{"name": "counted", "aggregate": {
-        "from": "input", "window": {"tumbling": {"size": "1ms"}}, "groupBy": ["Partition", "TimestampType"],
+        "from": "input", "window": {"tumbling": {"size": "1ms"}}, "groupBy": [{"name": "Partition"}, {"name": "TimestampType"}],
         "columns": [{"name": "first", "expr": "min(Offset)"}, {"name": "cnt", "expr": "count(*)"}]}}]);
     let trigger = json!({"type": "AvailableNow", "onEnd": "EmitAll"});
     let _ = start(&rig, &trigger, steps, "counted").run(RUN_LIMIT).expect(OK);

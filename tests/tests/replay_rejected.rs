@@ -234,7 +234,10 @@ fn wrong_use_is_said_in_one_sentence() {
     let newest = table::history(&rig.side_folder("rejected")).len() - 1;
     let says = refused(&rig, &["--to-version", "99"]);
     assert!(says.contains(&format!("is at version {newest}; there is no version 99 yet")), "{says}");
-    assert!(refused(&rig, &["--sink", "table"]).contains("--sink `table`: the sink does not have `output: Rejected`"));
+    assert!(
+        refused(&rig, &["--sink", "table"])
+            .contains("--sink `table`: the sink does not read the output `Rejected` of a source")
+    );
 
     assert!(refused(&rig, &["--from-version", "99"]).contains("there is no version 99 yet to begin with"));
     assert_eq!(count(&rig), 1, "nothing was produced");
@@ -251,7 +254,7 @@ fn wrong_use_is_said_in_one_sentence() {
     assert!(says.contains("is no table of dead letters: there is no column `topic` (string), "), "{says}");
 
     rig.pipeline = Pipeline::rides();
-    assert!(refused(&rig, &[]).contains("spec.sinks: none has `output: Rejected`"));
+    assert!(refused(&rig, &[]).contains("spec.sinks: none reads a source's output `Rejected`"));
 }
 
 /// At least once, and the line of progress says from where nothing is missing.

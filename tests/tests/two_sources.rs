@@ -208,13 +208,13 @@ fn one_topic_is_read_by_two_sources_whose_groups_differ() {
     let mut document = rig.document(&rig.site);
     let refused = rig.start().run(RUN_LIMIT);
     let said = format!(
-        "spec.sources[1].groupId: source `input` reads `{}` too, and both would publish their offsets for the \
+        "spec.sources[1].kafka.groupId: source `input` reads `{}` too, and both would publish their offsets for the \
          consumer group \
          `weir-rides-revenue`: write a group of its own, as `weir-rides-revenue-second-input`",
         rig.site.topic
     );
     assert!(refused.expect(CONFIG).stderr.contains(&said), "`{said}` should be in {}", refused.stderr);
-    document["spec"]["sources"][1]["groupId"] = json!("weir-rides-revenue-second-input");
+    document["spec"]["sources"][1]["kafka"]["groupId"] = json!("weir-rides-revenue-second-input");
     Start { document: document.into(), ..rig.start() }.run(RUN_LIMIT).expect(OK);
     assert_eq!((rig.assert_right().read, rig.assert_beside_right().read), (2_000, 2_000));
 }

@@ -134,18 +134,17 @@ fn sink_of<'a>(plan: &'a Plan, wanted: Option<&str>) -> Result<&'a Sink> {
     let names = || rejected.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ");
     match (wanted, rejected.as_slice()) {
         (_, []) => Err(Failure::config(
-            "spec.sinks: none has `output: Rejected`, so there is no table of dead letters; the source's `badRecords: \
-             {policy: Output}` \
-             and such a sink would make one",
+            "spec.sinks: none reads a source's output `Rejected`, so there is no table of dead letters: write \
+             `badRecords: {policy: Output}` in the source, and a sink with `from: <source>.Rejected`",
         )),
         (None, [sink]) => Ok(sink),
         (None, _) => Err(Failure::config(format!(
-            "spec.sinks: several have `output: Rejected`; choose one with --sink: {}",
+            "spec.sinks: several read the output `Rejected` of a source; choose one with --sink: {}",
             names()
         ))),
         (Some(wanted), sinks) => sinks.iter().find(|s| s.name == wanted).copied().ok_or_else(|| {
             let says = match plan.sinks.iter().any(|s| s.name == wanted) {
-                true => "the sink does not have `output: Rejected`",
+                true => "the sink does not read the output `Rejected` of a source",
                 false => "there is no such sink",
             };
             Failure::config(format!("--sink {}: {says}; of the output Rejected there is {}", quoted(wanted), names()))
@@ -162,7 +161,7 @@ mod tests {
     fn plan(rejected: &[&str]) -> Plan {
         let policy = if rejected.is_empty() { "Drop" } else { "Output" };
         let sinks = rejected.iter().map(|name| {
-            format!("  - {{name: {name}, from: rides, output: Rejected, delta: {{uri: \"file:///lake/{name}\"}}}}\n")
+            format!("  - {{name: {name}, from: rides.Rejected, delta: {{uri: \"file:///lake/{name}\"}}}}\n")
         });
         let text = format!(
             "apiVersion: weir.dev/v1alpha1
@@ -174,7 +173,8 @@ spec:
   sources:
   - name: rides
     kafka: {{connection: events, topics: [rides]}}
-    format: {{json: {{columns: [{{name: city, type: string}}]}}}}
+    format: {{json: {{}}}}
+    columns: [{{name: city, type: string}}]
     badRecords: {{policy: {policy}}}
   sinks:
   - {{name: rows, from: rides, delta: {{uri: \"file:///lake/rows\"}}}}
@@ -197,12 +197,12 @@ spec:
     #[test]
     fn a_sink_that_can_not_be_meant_is_refused_with_those_that_can() {
         for (rejected, wanted, says) in [
-            (&[][..], None, "spec.sinks: none has `output: Rejected`"),
+            (&[][..], None, "spec.sinks: none reads a source's output `Rejected`"),
             (&["bad", "worse"], None, "choose one with --sink: bad, worse"),
             (
                 &["bad"],
                 Some("rows"),
-                "--sink `rows`: the sink does not have `output: Rejected`; of the output Rejected there is bad",
+                "--sink `rows`: the sink does not read the output `Rejected` of a source; of the output Rejected there is bad",
             ),
             (&["bad"], Some("bda"), "--sink `bda`: there is no such sink; of the output Rejected there is bad"),
         ] {

@@ -8,6 +8,7 @@
 
 mod connection;
 mod duration;
+mod format;
 mod pod;
 mod quantity;
 mod rules;
@@ -16,6 +17,7 @@ mod sink;
 mod source;
 mod step;
 mod storage;
+mod table;
 pub(crate) mod unions;
 
 use std::collections::BTreeMap;
@@ -26,20 +28,34 @@ use serde::{Deserialize, Serialize};
 
 pub(crate) use rules::{EXACTLY_ONE, rule};
 use rules::{belongs_to, between, connections_are_there, different_names, exactly_one, no_folder, reads_what_is_there};
-use schema::{Image, Name, ObjectName, Schedule, SecretKey, Tag, Text, Token, Uri};
+use schema::{Image, Name, ObjectName, OpenBlock, Schedule, SecretKey, Tag, Text, Token, Uri};
 
-pub use connection::{Connection, KafkaConnection, Sasl, SaslMechanism, Tls, Username};
+pub use connection::{Connection, KafkaConnection, Oauth, Sasl, SaslMechanism, SchemaRegistry, Tls, Username};
 pub use duration::Duration;
+pub use format::{
+    AvroFormat, CsvFormat, Encoding, Envelope, Format, JsonFormat, ProtobufFormat, RawEncoding, RawFormat, RawKind,
+    Registry, SourceColumn, TimestampNumbers,
+};
 pub use pod::{EnvVar, PodTemplate, Resources};
 pub use quantity::Quantity;
 pub(crate) use sink::SINK_FOLDERS;
-pub use sink::{DeltaMaintenance, DeltaSink, Mode, Output, SchemaEvolution, Sink};
-pub use source::{
-    Assignment, BadRecords, BadRecordsPolicy, EventTime, Format, JsonColumn, JsonFormat, KafkaOffset, KafkaSource,
-    MetadataColumn, MetadataField, OnLostOffsets, Position, Source, StartFrom, TimestampNumbers, Tombstones,
+pub use sink::{
+    ConsoleSink, DeltaMaintenance, DeltaSink, Guarantee, KafkaSink, Mode, ParquetSink, SchemaEvolution, Sink,
 };
-pub use step::{Aggregate, AggregateColumn, Map, MapColumn, Session, Sliding, Step, Tumbling, Window};
+pub(crate) use source::COLUMNS_ARE_REQUIRED;
+pub use source::{
+    Assignment, BadRecords, BadRecordsPolicy, EventTime, KafkaOffset, KafkaSource, MetadataColumn, MetadataField,
+    OnLostOffsets, Position, Source, StartFrom, Tombstones,
+};
+pub(crate) use step::COLUMNS_ARE_ALL;
+pub use step::{
+    AddedColumn, Aggregate, AggregateColumn, Between, Calendar, CalendarUnit, Clock, Column, Cumulate, Deduplicate,
+    Direction, Empties, Join, JoinKey, JoinType, Lookup, LookupKey, LookupType, Map, Nulls, Occurs, OnRow, OnTimer,
+    OrderBy, Over, Pattern, PatternRow, Process, ProcessLimits, RangeFrame, RowsFrame, Rules, Session, SetTimer,
+    Sliding, Sql, StateColumn, Step, Ties, Top, Tumbling, Union, Unnest, Window,
+};
 pub use storage::{S3Encryption, S3EncryptionType, S3Storage, Storage};
+pub use table::{DeltaTable, Table, TopicTable};
 
 /// The `apiVersion` of this shape.
 pub const API_VERSION: &str = "weir.dev/v1alpha1";
@@ -120,10 +136,17 @@ pub struct Spec {
     #[serde(default)]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["uriPrefix"]))]
     pub storage: Vec<Storage>,
-    /// Clusters that sources read from, by names. At most 64.
+    /// Servers that sources, sinks and formats use, by names. At most 64.
     #[serde(default)]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub connections: Vec<Connection>,
+    /// Not supported yet. What lookup steps read, by names. At most 64.
+    #[serde(default)]
+    #[schemars(
+        length(max = 64),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub tables: Vec<Table>,
     /// What is read. 1 to 64.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub sources: Vec<Source>,
@@ -141,6 +164,18 @@ pub struct Spec {
     pub time_zone: Option<String>,
     /// Whether the pipeline is to have no pods. Its state stays, and it goes on from there. By default false.
     pub suspend: Option<bool>,
+    /// Not supported yet. By how much work there is, how many pods share it.
+    #[schemars(with = "Option<OpenBlock>")]
+    pub autoscale: Option<Open>,
+    /// Not supported yet. The endpoint for metrics and progress: TLS, and who may ask.
+    #[schemars(with = "Option<OpenBlock>")]
+    pub http: Option<Open>,
+    /// Not supported yet. Whom pods may reach and who may reach them.
+    #[schemars(with = "Option<OpenBlock>")]
+    pub network_policy: Option<Open>,
+    /// Not supported yet. The local volume for state that does not fit into memory.
+    #[schemars(with = "Option<OpenBlock>")]
+    pub scratch: Option<Open>,
     /// How many pods share the work: 0 or 1, until pipelines can be spread over several. By default 1; 0 is another way
     /// to suspend.
     #[schemars(range(min = 0, max = 1))]
@@ -235,6 +270,13 @@ pub struct Checkpoint {
 
 const CHECKPOINT_STAYS: &str = "can't be changed, since the pipeline's progress and state lie there; to begin anew, \
                                 create a pipeline under another name";
+
+/// In which order rows count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum Order {
+    Arrival,
+    EventTime,
+}
 
 /// A Secret, with keys that are fixed by what it is for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

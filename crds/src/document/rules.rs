@@ -38,6 +38,17 @@ pub(crate) fn exactly_one(members: &[&str]) -> Value {
     })
 }
 
+/// The same in fewer words, for blocks that lowering refuses whatever is in them: they are not built yet, and the
+/// definition's size is bounded.
+pub(crate) fn exactly_one_later(members: &[&str]) -> Value {
+    let there: Vec<_> = members.iter().map(|member| format!("has(self.{member})")).collect();
+    json!({
+        "rule": format!("[{}].exists_one(is, is)", there.join(", ")),
+        "message": format!("exactly one of {} should be there", one_of(members)),
+        EXACTLY_ONE: members,
+    })
+}
+
 /// The key under which a rule carries its members to the schema for editors, which do not read CEL. The API server
 /// never sees it.
 pub(crate) const EXACTLY_ONE: &str = "exactlyOneOf";
@@ -89,15 +100,14 @@ pub(crate) fn different_names(one: &str, other: &str) -> Value {
     )
 }
 
-/// Every element of the spec's `list` that has `kind` reads a node that is there.
+/// Every element of the spec's `list` that has `kind` reads a node that is there, or one of its outputs.
 pub(crate) fn reads_what_is_there(list: &str, kind: &str) -> Value {
     let (is_there, from) = match kind {
         "" => ("true".to_owned(), "a.from".to_owned()),
         kind => (format!("has(a.{kind})"), format!("a.{kind}.from")),
     };
-    let found = format!(
-        "self.sources.exists(b, b.name == {from}) || (has(self.steps) && self.steps.exists(b, b.name == {from}))"
-    );
+    let is_it = format!("b.name == {from} || {from}.startsWith(b.name + '.')");
+    let found = format!("self.sources.exists(b, {is_it}) || (has(self.steps) && self.steps.exists(b, {is_it}))");
     rule(
         &format!("!has(self.{list}) || self.{list}.all(a, !{is_there} || {found})"),
         list,

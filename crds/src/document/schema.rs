@@ -35,6 +35,19 @@ macro_rules! shapes {
 shapes! {
     /// Of a source, a step, a sink, a connection: a DNS-1035 label.
     Name => {"type": "string", "minLength": 1, "maxLength": 50, "pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?$"};
+    /// A source or a step that is read, and maybe which of its outputs: `revenue`, `revenue.Late`.
+    Node => {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[a-z]([-a-z0-9]*[a-z0-9])?(\.[A-Za-z]+)?$"};
+    /// Several of them.
+    Nodes => {
+        "type": "array",
+        "items": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 64,
+            "pattern": r"^[a-z]([-a-z0-9]*[a-z0-9])?(\.[A-Za-z]+)?$"
+        },
+        "x-kubernetes-list-type": "set"
+    };
     /// Of a Kubernetes object: a DNS-1123 subdomain.
     ObjectName => {
         "type": "string",
@@ -61,6 +74,16 @@ shapes! {
     DataType => {"type": "string", "minLength": 1, "maxLength": 8192};
     /// A SQL expression.
     Expr => {"type": "string", "minLength": 1, "maxLength": 16384};
+    /// A SQL query.
+    Query => {"type": "string", "minLength": 1, "maxLength": 16384};
+    /// A schema of Avro or Protocol Buffers.
+    SchemaText => {"type": "string", "minLength": 1, "maxLength": 65536};
+    /// One character.
+    Char => {"type": "string", "minLength": 1, "maxLength": 1};
+    /// A time zone by its name.
+    TimeZone => {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9_+/-]+$"};
+    /// Of a server that speaks HTTP.
+    Url => {"type": "string", "minLength": 1, "maxLength": 2048, "pattern": r"^https?://[^\s]+$"};
     /// Of a table or a checkpoint.
     Uri => {
         "type": "string",
@@ -126,7 +149,8 @@ shapes! {
     OpenBlock => {"type": "object", "x-kubernetes-preserve-unknown-fields": true};
 }
 
-/// A type of Kubernetes' own, with the bounds that its schema lacks.
+/// A type of Kubernetes' own, with the bounds that its schema lacks, and no more than the first sentence of each
+/// explanation.
 pub(crate) struct Foreign<T>(PhantomData<T>);
 
 impl<T: JsonSchema> JsonSchema for Foreign<T> {
@@ -148,6 +172,9 @@ impl<T: JsonSchema> JsonSchema for Foreign<T> {
 }
 
 fn bound(schema: &mut Map<String, Value>) {
+    if let Some(Value::String(description)) = schema.get_mut("description") {
+        first_sentence(description);
+    }
     let (key, most) = match schema.get("type").and_then(Value::as_str) {
         Some("string") => ("maxLength", 1024),
         Some("array") => ("maxItems", 64),
@@ -162,4 +189,13 @@ fn bound(schema: &mut Map<String, Value>) {
     }
     let properties = schema.get_mut("properties").and_then(Value::as_object_mut);
     properties.into_iter().flat_map(|p| p.values_mut()).filter_map(Value::as_object_mut).for_each(bound);
+}
+
+/// Kubernetes' own words fill a third of the definition, and stand in its documentation.
+fn first_sentence(description: &mut String) {
+    let ends = [". ", ".\n", ", where ", ", but "];
+    if let Some(end) = ends.iter().filter_map(|end| description.find(end)).min() {
+        description.truncate(end);
+        description.push('.');
+    }
 }

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::rules::{belongs_to, between, exactly_one, no_folder, rule};
-use super::schema::{Columns, Name, OpenBlock, Uri};
-use super::{Duration, Open, Quantity, unions};
+use super::schema::{Column as ColumnName, Columns, Expr, Name, Node, Topic, Uri};
+use super::{AddedColumn, Duration, Encoding, Quantity, unions};
 use crate::finding::Path;
 
 /// A name and exactly one kind of sink.
@@ -26,30 +26,39 @@ pub struct Sink {
     /// The sink's name, which its progress in the table belongs to: at most 50 lower-case letters, digits and hyphens.
     #[schemars(with = "Name")]
     pub name: String,
-    /// The source or step whose rows are written.
-    #[schemars(with = "Name")]
+    /// The source or step whose rows are written, and which of its outputs, where it is not the rows themselves:
+    /// revenue.Late, of a step with windows: rows whose window had closed. rides.Rejected, of a source with
+    /// badRecords.policy Output: records that could not be taken in; of a step with windows or behind one: rows that it
+    /// could not compute.
+    #[schemars(with = "Node")]
     pub from: String,
-    /// Which of its outputs. Main (the default): its rows. Late, of a step with windows: rows whose window had closed.
-    /// Rejected, of a source with badRecords.policy Output: records that could not be taken in; of a step with windows
-    /// or behind one: rows that it could not compute.
-    pub output: Option<Output>,
     /// Append (the default): rows are written once, windows when they close. Update (not supported yet): rows that
     /// changed, by key. Complete (not supported yet): the whole result anew.
     pub mode: Option<Mode>,
     /// Not supported yet. Of the mode Update: the columns that tell one row from another. At most 256.
     #[schemars(with = "Option<Columns>")]
     pub key: Option<Vec<String>>,
+    /// Not supported yet. Of the mode Update: a column of the table. A row with a lesser value than the table's never
+    /// replaces it.
+    #[schemars(with = "Option<ColumnName>")]
+    pub order_by: Option<String>,
+    /// Not supported yet. Of the mode Update: a SQL expression that gives a boolean. A row for which it is true deletes
+    /// its key: _op = 'd'
+    #[schemars(with = "Option<Expr>")]
+    pub delete_when: Option<String>,
+    /// Columns that are not written. At most 256.
+    #[schemars(with = "Option<Columns>")]
+    pub drop_columns: Option<Vec<String>>,
+    /// ExactlyOnce (the default): each row once. AtLeastOnce (not supported yet): a row may come twice after a failure.
+    pub guarantee: Option<Guarantee>,
     /// A Delta Lake table.
     pub delta: Option<DeltaSink>,
     /// Not supported yet. A Kafka topic.
-    #[schemars(with = "Option<OpenBlock>")]
-    pub kafka: Option<Open>,
+    pub kafka: Option<KafkaSink>,
     /// Not supported yet. Parquet files.
-    #[schemars(with = "Option<OpenBlock>")]
-    pub parquet: Option<Open>,
+    pub parquet: Option<ParquetSink>,
     /// Not supported yet. The log of the pod.
-    #[schemars(with = "Option<OpenBlock>")]
-    pub console: Option<Open>,
+    pub console: Option<ConsoleSink>,
 }
 
 /// A folder that sinks of a kind write to.
@@ -86,10 +95,9 @@ impl Sink {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Output {
-    Main,
-    Late,
-    Rejected,
+pub enum Guarantee {
+    ExactlyOnce,
+    AtLeastOnce,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -140,6 +148,54 @@ pub struct DeltaMaintenance {
     /// longest outage that readers and writers are to survive. Left out, none is deleted.
     #[schemars(extend("x-kubernetes-validations" = [between("1h", "99999h")]))]
     pub vacuum_after: Option<Duration>,
+}
+
+/// A Kafka topic that is written.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct KafkaSink {
+    /// The name of one of spec.connections.
+    #[schemars(with = "Name")]
+    pub connection: String,
+    /// The topic.
+    #[schemars(with = "Topic")]
+    pub topic: String,
+    /// How the record's key is made. Exactly one of json, avro and raw. Left out, records have none.
+    pub record_key: Option<Encoding>,
+    /// How the record's value is made. Exactly one of json, avro and raw.
+    pub value: Encoding,
+    /// Headers of the record. At most 64.
+    #[schemars(
+        length(max = 64),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub headers: Option<Vec<AddedColumn>>,
+}
+
+/// A folder of Parquet files.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ParquetSink {
+    /// The folder: s3://lake/exports/rides
+    #[schemars(with = "Uri", extend("x-kubernetes-validations" = [no_folder()]))]
+    pub uri: String,
+    /// Columns whose values become folders: [date]. At most 16, and not all of them. Left out, there are none.
+    #[schemars(with = "Option<Columns>", length(max = 16))]
+    pub partition_by: Option<Vec<String>>,
+    /// The size at which a file is complete, 1Ki to 16Gi. By default 128Mi.
+    pub target_file_size: Option<Quantity>,
+}
+
+/// The log of the pod.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ConsoleSink {
+    /// How many rows of an epoch are shown, 1 to 1000. By default 20.
+    #[schemars(range(min = 1, max = 1000))]
+    pub rows: Option<i64>,
+    /// After how many characters a value is cut, 1 to 10000. By default 20.
+    #[schemars(range(min = 1, max = 10_000))]
+    pub truncate: Option<i64>,
 }
 
 #[cfg(test)]

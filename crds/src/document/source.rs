@@ -4,28 +4,42 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::rules::{between, exactly_one, rule};
-use super::schema::{Column, DataType, Expr, GroupId, Name, OpenBlock, Partition, Text, Timestamp, Topic};
-use super::{Duration, Empty, Open, unions};
+use super::schema::{Column, Columns, Expr, GroupId, Name, Partition, Text, Timestamp, Topic};
+use super::{Duration, Empty, Envelope, Format, SourceColumn, unions};
 
 /// A name and exactly one kind of source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("x-kubernetes-validations" = [exactly_one(unions::SOURCE_KINDS)]))]
+#[schemars(extend("x-kubernetes-validations" = [
+    exactly_one(unions::SOURCE_KINDS),
+    rule("has(self.columns) || has(self.format.raw)", "", COLUMNS_ARE_REQUIRED),
+]))]
 pub struct Source {
     /// The name that steps and sinks read it by: at most 50 lower-case letters, digits and hyphens.
     #[schemars(with = "Name")]
     pub name: String,
     /// Topics of a Kafka cluster.
     pub kafka: Option<KafkaSource>,
-    /// How a record's value becomes columns. Exactly one of json, raw and avro.
+    /// How a record's value is encoded. Exactly one of json, raw, csv, avro and protobuf.
     pub format: Format,
+    /// Not supported yet. What a record says of the row in it. Plain (the default): the row. Debezium: a change, whose
+    /// row after it, or before it for a delete, is read. Upsert: the row of its key, or, without a value, that it is
+    /// gone.
+    pub envelope: Option<Envelope>,
+    /// Not supported yet. Of the envelope Upsert: how a record's key is encoded.
+    pub key_format: Option<Format>,
+    /// Not supported yet. Of the envelope Upsert: the columns that a record's key holds. At most 256.
+    #[schemars(with = "Option<Columns>")]
+    pub key: Option<Vec<String>>,
+    /// The reader's schema: what is read of each record, under the field's name. Required, but for raw. 1 to 256.
+    #[schemars(
+        length(min = 1, max = 256),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
+    )]
+    pub columns: Option<Vec<SourceColumn>>,
     /// Where the event time of a row comes from, which windows go by, and how long to wait for late rows. Without it
     /// there are no windows.
     pub event_time: Option<EventTime>,
-    /// The Kafka consumer group whose offsets show the lag in Kafka's tools; progress itself is in the checkpoint. By
-    /// default weir-<namespace>-<name> of the pipeline.
-    #[schemars(with = "Option<GroupId>")]
-    pub group_id: Option<String>,
     /// Not supported yet. Records after which an epoch is closed early, of this source.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub max_records_per_epoch: Option<i64>,
@@ -35,6 +49,9 @@ pub struct Source {
     /// record that can't be taken in. Skip: it is passed over and counted.
     pub tombstones: Option<Tombstones>,
 }
+
+pub(crate) const COLUMNS_ARE_REQUIRED: &str =
+    "columns are required: what is read of each record, as in [{name: city, type: string}]";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Tombstones {
@@ -66,6 +83,10 @@ pub struct KafkaSource {
     /// What to do when the broker no longer has the offset that comes next. Fail (the default) stops; Earliest and
     /// Latest go on at the oldest or newest record there is. Every gap is counted.
     pub on_lost_offsets: Option<OnLostOffsets>,
+    /// The Kafka consumer group whose offsets show the lag in Kafka's tools; progress itself is in the checkpoint. By
+    /// default weir-<namespace>-<name> of the pipeline.
+    #[schemars(with = "Option<GroupId>")]
+    pub group_id: Option<String>,
     /// Columns that say something about the record, after those of its format: [{name: kafka_offset, field: Offset}]. 1
     /// to 8.
     #[schemars(length(min = 1, max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
@@ -150,55 +171,6 @@ pub enum OnLostOffsets {
     Fail,
     Earliest,
     Latest,
-}
-
-/// Exactly one kind of format.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("x-kubernetes-validations" = [exactly_one(unions::FORMATS)]))]
-pub struct Format {
-    /// A JSON object per record.
-    pub json: Option<JsonFormat>,
-    /// Not supported yet. The value as text or bytes.
-    #[schemars(with = "Option<OpenBlock>")]
-    pub raw: Option<Open>,
-    /// Not supported yet. Avro, by a schema registry.
-    #[schemars(with = "Option<OpenBlock>")]
-    pub avro: Option<Open>,
-}
-
-/// JSON objects, of which the named fields are read.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct JsonFormat {
-    /// The fields of the object that become columns; others are passed over. 1 to 256.
-    #[schemars(length(min = 1, max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
-    pub columns: Vec<JsonColumn>,
-    /// What a number in a timestamp column is. Refuse (the default): a bad record. EpochMillis: milliseconds since
-    /// 1970.
-    pub timestamp_numbers: Option<TimestampNumbers>,
-}
-
-/// A field of the JSON object.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct JsonColumn {
-    /// The field's name, which is the column's.
-    #[schemars(with = "Column")]
-    pub name: String,
-    /// The type by Spark's name: boolean, int, bigint, float, double, decimal(p,s), string, binary, date, timestamp,
-    /// array<type>, struct<name: type, ...>.
-    #[serde(rename = "type")]
-    #[schemars(with = "DataType")]
-    pub data_type: String,
-    /// Whether a record without a value is a bad one. By default false: the value is null.
-    pub required: Option<bool>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum TimestampNumbers {
-    Refuse,
-    EpochMillis,
 }
 
 /// Exactly one of `expr`, `kafkaTimestamp` and `processingTime`.

@@ -45,18 +45,20 @@ pub struct S3Storage {
 /// How the server encrypts what is written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[schemars(extend("x-kubernetes-validations" = [belongs_to("keyId", "type", "SseKms", None)]))]
+#[schemars(extend("x-kubernetes-validations" = [belongs_to("keyId", "type", "SSEKMS", None)]))]
 pub struct S3Encryption {
-    /// SseS3: with the server's keys. SseKms: with a key of the key management service.
+    /// SSES3: with the server's keys. SSEKMS: with a key of the key management service.
     #[serde(rename = "type")]
     pub kind: S3EncryptionType,
-    /// Of the type SseKms: the key. By default the bucket's.
+    /// Of the type SSEKMS: the key. By default the bucket's.
     #[schemars(with = "Option<Text>")]
     pub key_id: Option<String>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum S3EncryptionType {
+    #[serde(rename = "SSES3")]
     SseS3,
+    #[serde(rename = "SSEKMS")]
     SseKms,
 }

@@ -2,19 +2,52 @@
 //! replaces the first.
 
 pub const STORES: &[&str] = &["s3"];
+pub const CONNECTION_KINDS: &[&str] = &["kafka", "schemaRegistry"];
+pub const TABLE_KINDS: &[&str] = &["delta", "kafka"];
 pub const SOURCE_KINDS: &[&str] = &["kafka"];
 pub const TOPICS: &[&str] = &["topics", "topicPattern", "assign"];
 pub const START: &[&str] = &["position", "timestamp", "offsets"];
-pub const FORMATS: &[&str] = &["json", "raw", "avro"];
+pub const FORMATS: &[&str] = &["json", "raw", "csv", "avro", "protobuf"];
+pub const SCHEMAS: &[&str] = &["schema", "registry"];
 pub const CLOCKS: &[&str] = &["expr", "kafkaTimestamp", "processingTime"];
-pub const STEP_KINDS: &[&str] =
-    &["map", "aggregate", "union", "join", "deduplicate", "unnest", "over", "process", "sql"];
-pub const WINDOWS: &[&str] = &["tumbling", "sliding", "session", "cumulate", "calendar"];
+pub const STEP_KINDS: &[&str] = &[
+    "map",
+    "aggregate",
+    "union",
+    "unnest",
+    "deduplicate",
+    "top",
+    "over",
+    "join",
+    "lookup",
+    "process",
+    "pattern",
+    "sql",
+];
+pub const WINDOWS: &[&str] = &["tumbling", "sliding", "session", "cumulate", "calendar", "ofInput"];
+pub const FRAMES: &[&str] = &["range", "rows"];
+pub const JOIN_TIMES: &[&str] = &["between", "window"];
+pub const PROCESSES: &[&str] = &["rules", "wasm"];
 pub const SINK_KINDS: &[&str] = &["delta", "kafka", "parquet", "console"];
+pub const ENCODINGS: &[&str] = &["json", "avro", "raw"];
 pub const STATE_ACTIONS: &[&str] = &["discard", "restore"];
 pub const USERNAMES: &[&str] = &["value", "secretRef"];
 
-/// Every union of the document. No two of them stand side by side in one block, so sibling keys tell which one is
-/// meant.
-pub const ALL: &[&[&str]] =
-    &[TOPICS, START, FORMATS, CLOCKS, STEP_KINDS, WINDOWS, SINK_KINDS, STATE_ACTIONS, USERNAMES];
+/// Every union of the document, but those whose members are all of another one here. No two of them stand side by side
+/// in one block, so sibling keys tell which one is meant.
+pub const ALL: &[&[&str]] = &[
+    CONNECTION_KINDS,
+    TOPICS,
+    START,
+    FORMATS,
+    SCHEMAS,
+    CLOCKS,
+    STEP_KINDS,
+    WINDOWS,
+    FRAMES,
+    JOIN_TIMES,
+    PROCESSES,
+    SINK_KINDS,
+    STATE_ACTIONS,
+    USERNAMES,
+];

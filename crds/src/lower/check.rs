@@ -92,6 +92,15 @@ impl Findings {
         None
     }
 
+    /// Columns of `from` that are not to go on: each is there and stands once.
+    pub(super) fn droppable(&mut self, dropped: &[String], names: &[&str], from: &str, at: &Path) {
+        self.distinct(dropped.iter().enumerate().map(|(i, name)| (at.index(i), &**name)), "columns to drop");
+        for (i, name) in dropped.iter().enumerate().filter(|(_, name)| !names.contains(&name.as_str())) {
+            let message = format!("{} has no column {}; {}", quoted(from), quoted(name), suggestion(name, names));
+            self.add(&at.index(i), message);
+        }
+    }
+
     /// Names that must differ: a finding for each one that stood before.
     pub(super) fn distinct<'a>(&mut self, names: impl IntoIterator<Item = (Path, &'a str)>, what: &str) {
         let mut seen: Vec<(Path, &str)> = Vec::new();

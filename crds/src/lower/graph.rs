@@ -1,30 +1,23 @@
 //! Who reads whom: names resolved to positions, circles named, steps put into an order in which each comes after what
 //! it reads.
 
+use weir_plan::outputs::Output;
 use weir_plan::plan::Input;
 use weir_plan::quote::quoted;
 
 use super::check::{NAMED_MAX, suggestion};
-use super::name;
-use crate::document::{Spec, Step, unions};
-use crate::finding::{Findings, Path};
+use super::{name, step};
+use crate::document::{Spec, Step};
+use crate::finding::{Findings, Path, nearest, one_of};
 
 /// References, resolved. Positions are those of the document.
 pub(super) struct Graph {
     /// What each step reads; `None` if that is not known.
     pub(super) step_inputs: Vec<Option<Input>>,
-    pub(super) sink_inputs: Vec<Option<Input>>,
+    /// What each sink writes, and which of its outputs.
+    pub(super) sink_inputs: Vec<Option<(Input, Output)>>,
     /// Every step, those in circles last.
     pub(super) order: Vec<usize>,
-}
-
-/// What a step reads, as far as its shape is known.
-fn from_of(step: &Step) -> Option<(&'static str, &str)> {
-    match (&step.map, &step.aggregate) {
-        (Some(map), None) => Some(("map", &map.from)),
-        (None, Some(aggregate)) => Some(("aggregate", &aggregate.from)),
-        _ => None,
-    }
 }
 
 pub(super) fn resolve(spec: &Spec, at: &Path, out: &mut Findings) -> Graph {
@@ -47,9 +40,13 @@ pub(super) fn resolve(spec: &Spec, at: &Path, out: &mut Findings) -> Graph {
         .iter()
         .enumerate()
         .map(|(i, step)| {
-            check_kind(step, &steps.index(i), out);
-            let (kind, from) = from_of(step)?;
-            find(spec, from, &steps.index(i).field(kind).field("from"), out)
+            step::check_kind(step, &steps.index(i), out);
+            let (at, from) = input_of(step, &steps.index(i))?;
+            let (input, output) = find(spec, from, &at, out)?;
+            if output != Output::Main {
+                out.add(&at, format!("not supported yet: a step that reads {}; a sink can read it", quoted(from)));
+            }
+            Some(input)
         })
         .collect();
     let sink_inputs: Vec<_> = spec
@@ -62,25 +59,48 @@ pub(super) fn resolve(spec: &Spec, at: &Path, out: &mut Findings) -> Graph {
     let known = [&sources, &steps, &sinks].iter().all(|p| out.is_sound(p));
     let order = order(spec, &step_inputs, &steps, out);
     if known && order.len() == spec.steps.len() {
-        refuse_unread(spec, &step_inputs, &sink_inputs, at, out);
+        let read_by_sinks: Vec<_> = sink_inputs.iter().map(|input| input.map(|(input, _)| input)).collect();
+        refuse_unread(spec, &step_inputs, &read_by_sinks, at, out);
     }
     let in_circles = (0..spec.steps.len()).filter(|i| !order.contains(i)).collect::<Vec<_>>();
     Graph { step_inputs, sink_inputs, order: [order, in_circles].concat() }
 }
 
-fn check_kind(step: &Step, at: &Path, out: &mut Findings) {
-    let later = [&step.union, &step.join, &step.deduplicate, &step.unnest, &step.over, &step.process, &step.sql];
-    let is_there: Vec<_> = [step.map.is_some(), step.aggregate.is_some()]
-        .into_iter()
-        .chain(later.iter().map(|kind| kind.is_some()))
-        .collect();
-    out.exactly_one(at, unions::STEP_KINDS, &is_there);
-    for (kind, block) in unions::STEP_KINDS[2..].iter().zip(later) {
-        out.not_yet(at, kind, block.as_ref());
-    }
+/// What a step reads and where that stands, as far as its shape is known.
+fn input_of<'s>(step: &'s Step, at: &Path) -> Option<(Path, &'s str)> {
+    let (kind, operation) = step::operation(step)?;
+    let (field, from) = operation.inputs().into_iter().next()?;
+    Some((at.field(kind).field(field), from))
 }
 
-fn find(spec: &Spec, name: &str, path: &Path, out: &mut Findings) -> Option<Input> {
+/// The outputs that a node may have.
+const OUTPUTS: &[&str] = &["Main", "Late", "LateLeft", "LateRight", "Rejected"];
+
+/// The node that is named, and which of its outputs: `revenue`, `revenue.Late`.
+fn find(spec: &Spec, from: &str, path: &Path, out: &mut Findings) -> Option<(Input, Output)> {
+    let (name, output) = from.split_once('.').unwrap_or((from, "Main"));
+    let input = find_node(spec, name, path, out);
+    let output = match output {
+        "Main" => Output::Main,
+        "Late" => Output::Late,
+        "Rejected" => Output::Rejected,
+        "LateLeft" | "LateRight" => {
+            out.add(path, format!("not supported yet: {}, an output of joins; leave it out", quoted(output)));
+            return None;
+        }
+        other => {
+            let right = match nearest(other, OUTPUTS.iter().copied()) {
+                Some(near) => format!("write {}", quoted(format_args!("{name}.{near}"))),
+                None => format!("write one of {}", one_of(OUTPUTS)),
+            };
+            out.add(path, format!("{} names an output that no node has: {right}", quoted(from)));
+            return None;
+        }
+    };
+    input.map(|input| (input, output))
+}
+
+fn find_node(spec: &Spec, name: &str, path: &Path, out: &mut Findings) -> Option<Input> {
     if let Some(i) = spec.sources.iter().position(|s| s.name == name) {
         return Some(Input::Source(i));
     }
@@ -124,11 +144,8 @@ fn order(spec: &Spec, inputs: &[Option<Input>], steps: &Path, out: &mut Findings
             // Inputs lead upstream; people read downstream.
             let mut names: Vec<_> = circle.iter().rev().map(|i| &*spec.steps[*i].name).collect();
             names.insert(0, &spec.steps[start].name);
-            if let Some((kind, _)) = from_of(&spec.steps[start]) {
-                out.add(
-                    &steps.index(start).field(kind).field("from"),
-                    format!("the steps go round in a circle: {}", names.join(" → ")),
-                );
+            if let Some((at, _)) = input_of(&spec.steps[start], &steps.index(start)) {
+                out.add(&at, format!("the steps go round in a circle: {}", names.join(" → ")));
             }
         }
     }

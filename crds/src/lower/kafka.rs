@@ -14,6 +14,7 @@ use crate::defaults;
 use crate::document::{Assignment, KafkaOffset, KafkaSource, OnLostOffsets, Position, StreamPipeline, unions};
 use crate::finding::{Findings, Path};
 
+const GROUP_ID_CHARS_MAX: usize = 249;
 const OFFSETS_MAX: usize = 256;
 /// Partitions of one topic.
 const ASSIGNED_MAX: usize = 256;
@@ -22,7 +23,6 @@ const PATTERN_CHARS_MAX: usize = 1024;
 pub(super) fn lower(
     document: &StreamPipeline,
     kafka: &KafkaSource,
-    group_id: String,
     at: &Path,
     out: &mut Findings,
 ) -> Option<plan::KafkaSource> {
@@ -34,6 +34,7 @@ pub(super) fn lower(
             format!("there is no connection {}; {}", quoted(&kafka.connection), suggestion(&kafka.connection, &names));
         out.add(&at.field("connection"), message);
     }
+    let group_id = group_id(document, kafka, at, out);
     let topics = topics(kafka, at, out);
     let start_from = start_from(kafka, topics.as_ref(), &at.field("startFrom"), out);
     let on_lost_offsets = match kafka.on_lost_offsets.unwrap_or(defaults::ON_LOST_OFFSETS) {
@@ -71,9 +72,23 @@ pub(super) fn refuse_shared_groups(sources: &[Option<plan::Source>], at: &Path, 
                 quoted(group_id),
                 quoted(format!("{group_id}-{}", source.name)),
             );
-            out.add(&at.index(i).field("groupId"), message);
+            out.add(&at.index(i).field("kafka").field("groupId"), message);
         }
     }
+}
+
+fn group_id(document: &StreamPipeline, kafka: &KafkaSource, at: &Path, out: &mut Findings) -> String {
+    let Some(group_id) = &kafka.group_id else {
+        return defaults::group_id(document.metadata.namespace.as_deref(), &document.metadata.name);
+    };
+    if group_id.is_empty() || group_id.len() > GROUP_ID_CHARS_MAX || !group_id.chars().all(|c| c.is_ascii_graphic()) {
+        let message = format!(
+            "found {}; 1 to {GROUP_ID_CHARS_MAX} ASCII characters without spaces would be right",
+            quoted(group_id)
+        );
+        out.add(&at.field("groupId"), message);
+    }
+    group_id.clone()
 }
 
 fn topics(kafka: &KafkaSource, at: &Path, out: &mut Findings) -> Option<Topics> {

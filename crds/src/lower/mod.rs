@@ -59,6 +59,7 @@ fn lower_into(document: &StreamPipeline, out: &mut Findings) -> Option<Plan> {
     let state_action =
         spec.state_action.as_ref().map(|action| operation::state_action(action, &at.field("stateAction"), out));
     settings::connections(spec, &at, out);
+    settings::not_yet(spec, &at, out);
 
     let graph = graph::resolve(spec, &at, out);
     let sources = source::lower(document, &at, out);

@@ -4,14 +4,14 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Schema, SchemaRef};
-use weir_plan::outputs;
+use weir_plan::outputs::{self, Output};
 use weir_plan::plan::Input;
 use weir_plan::quote::quoted;
 
 use super::graph::Graph;
-use super::step::{Steps, user_columns};
+use super::step::{self, Steps, user_columns};
 use crate::defaults;
-use crate::document::{BadRecordsPolicy, Output, Sink, Source, Spec};
+use crate::document::{BadRecordsPolicy, Sink, Source, Spec};
 use crate::finding::{Findings, Path};
 
 /// What sinks may read.
@@ -23,38 +23,34 @@ pub(super) struct Nodes<'a> {
 }
 
 impl Nodes<'_> {
-    /// Which output a sink writes, and its columns as far as they are known.
-    pub(super) fn output(
+    /// The columns that a sink is given, as far as they are known.
+    pub(super) fn given(
         &self,
         sink: &Sink,
-        input: Option<Input>,
+        input: Option<(Input, Output)>,
         at: &Path,
         out: &mut Findings,
-    ) -> (outputs::Output, Option<SchemaRef>) {
-        let at = at.field("output");
-        let from = quoted(&sink.from);
-        match sink.output.unwrap_or(defaults::OUTPUT) {
-            Output::Main => {
-                let schema = input.and_then(|input| self.steps.schema_of(input, self.sources));
-                (outputs::Output::Main, schema.map(|s| written(&s)))
-            }
+    ) -> Option<SchemaRef> {
+        let (input, output) = input?;
+        let at = &at.field("from");
+        let node = quoted(sink.from.split('.').next().unwrap_or_default());
+        match output {
+            Output::Main => Some(without_time(&*self.steps.schema_of(input, self.sources)?)),
+            Output::Late => self.late(&node, input, at, out),
             Output::Rejected => {
-                let schema = match input {
-                    Some(Input::Step(step)) => self.rejected_rows(&from, step, &at, out),
-                    _ => Some(outputs::rejected_schema()),
-                };
-                let source = input.and_then(|input| self.source_of(input));
+                let source = self.source_of(input);
                 if source.is_some_and(|i| policy_of(&self.spec.sources[i]) != BadRecordsPolicy::Output) {
-                    out.add(
-                        &at,
-                        format!(
-                            "nothing leaves {from} there; badRecords: {{policy: Output}} in the source would be right"
-                        ),
+                    let message = format!(
+                        "nothing leaves {node} by its output `Rejected`: write badRecords: {{policy: Output}} in the \
+                         source"
                     );
+                    out.add(at, message);
                 }
-                (outputs::Output::Rejected, schema)
+                match input {
+                    Input::Step(step) => self.rejected_rows(&node, step, at, out),
+                    Input::Source(_) => Some(outputs::rejected_schema()),
+                }
             }
-            Output::Late => (outputs::Output::Late, input.and_then(|input| self.late(&from, input, &at, out))),
         }
     }
 
@@ -62,36 +58,35 @@ impl Nodes<'_> {
     /// read.
     fn rejected_rows(
         &self,
-        from: &impl std::fmt::Display,
+        node: &impl std::fmt::Display,
         step: usize,
         at: &Path,
         out: &mut Findings,
     ) -> Option<SchemaRef> {
         let input = self.graph.step_inputs[step]?;
-        let read = match &self.spec.steps[step].aggregate {
-            Some(aggregate) => {
-                let rows = self.steps.schema_of(Input::Step(step), self.sources)?;
-                let named = aggregate.group_by.iter().flatten().count() + 2;
-                Schema::new(rows.fields().iter().take(named).cloned().collect::<Vec<_>>())
-            }
-            None if self.is_behind_window(input) => self.steps.schema_of(input, self.sources)?.as_ref().clone(),
-            None => {
-                out.add(
-                    at,
-                    format!(
-                        "{from} has no window before it: records that it can't compute leave by the output `Rejected` \
-                         of their source; write \
-                         its name in `from`"
-                    ),
+        let read = match self.has_windows(step) {
+            true => self.steps.step(step)?.rejected_columns()?,
+            false if self.is_behind_window(input) => self.steps.schema_of(input, self.sources)?,
+            false => {
+                let source = self.source_of(input).map_or("", |i| &self.spec.sources[i].name);
+                let message = format!(
+                    "{node} has no window before it, so records that it can't compute leave by the output `Rejected` \
+                     of their source: write {}",
+                    quoted(format_args!("{source}.Rejected"))
                 );
+                out.add(at, message);
                 return None;
             }
         };
         out.checked(at, outputs::rejected_rows_schema(&read))
     }
 
+    fn has_windows(&self, step: usize) -> bool {
+        step::operation(&self.spec.steps[step]).is_some_and(|(_, operation)| operation.has_windows())
+    }
+
     fn is_behind_window(&self, input: Input) -> bool {
-        self.back_from(input).any(|node| matches!(node, Input::Step(i) if self.spec.steps[i].aggregate.is_some()))
+        self.back_from(input).any(|node| matches!(node, Input::Step(i) if self.has_windows(i)))
     }
 
     fn source_of(&self, input: Input) -> Option<usize> {
@@ -110,19 +105,18 @@ impl Nodes<'_> {
         std::iter::successors(Some(input), before).take(self.spec.steps.len() + 1)
     }
 
-    fn late(&self, from: &impl std::fmt::Display, input: Input, at: &Path, out: &mut Findings) -> Option<SchemaRef> {
+    fn late(&self, node: &impl std::fmt::Display, input: Input, at: &Path, out: &mut Findings) -> Option<SchemaRef> {
         let step = match input {
             Input::Step(i) => i,
             Input::Source(_) => {
-                out.add(at, format!("{from} is a source; the output `Late` is one of steps with windows"));
+                out.add(at, format!("{node} is a source, and only steps with windows have an output `Late`"));
                 return None;
             }
         };
-        if self.spec.steps[step].aggregate.is_none() {
-            out.add(
-                at,
-                format!("{from} has no windows that a row could miss; the output `Late` is one of aggregate steps"),
-            );
+        if !self.has_windows(step) {
+            let message =
+                format!("{node} has no windows that a row could miss: only aggregate steps have an output `Late`");
+            out.add(at, message);
             return None;
         }
         let read = self.steps.schema_of(self.graph.step_inputs[step]?, self.sources)?;
@@ -135,23 +129,17 @@ fn policy_of(source: &Source) -> BadRecordsPolicy {
 }
 
 /// What leaves by an output that nobody reads would be lost.
-pub(super) fn require_rejected_sinks(spec: &Spec, spec_at: &Path, out: &mut Findings) {
+pub(super) fn require_rejected_sinks(spec: &Spec, graph: &Graph, spec_at: &Path, out: &mut Findings) {
     for (i, source) in spec.sources.iter().enumerate().filter(|(_, s)| policy_of(s) == BadRecordsPolicy::Output) {
-        if !spec.sinks.iter().any(|s| s.output == Some(Output::Rejected) && s.from == source.name) {
+        if !graph.sink_inputs.contains(&Some((Input::Source(i), Output::Rejected))) {
             let at = spec_at.field("sources").index(i).field("badRecords").field("policy");
-            let name = quoted(&source.name);
-            out.add(
-                &at,
-                format!(
-                    "nothing reads the output `Rejected` of {name}; a sink with from: {name} and output: Rejected \
-                         would be right"
-                ),
-            );
+            let output = quoted(format_args!("{}.Rejected", source.name));
+            out.add(&at, format!("nothing reads what leaves by {output}: write a sink with from: {output}"));
         }
     }
 }
 
-/// What a sink writes of rows: everything but the event time, which is there to be selected under a name.
-fn written(schema: &Schema) -> SchemaRef {
+/// Everything but the event time, which is there to be selected under a name.
+fn without_time(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(user_columns(schema).cloned().collect::<Vec<_>>()))
 }

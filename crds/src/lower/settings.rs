@@ -159,6 +159,20 @@ fn is_port(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
+/// Parts of the document whose features are still to be built.
+pub(super) fn not_yet(spec: &Spec, at: &Path, out: &mut Findings) {
+    out.not_yet(at, "tables", (!spec.tables.is_empty()).then_some(&()));
+    let open = [
+        ("autoscale", &spec.autoscale),
+        ("http", &spec.http),
+        ("networkPolicy", &spec.network_policy),
+        ("scratch", &spec.scratch),
+    ];
+    for (field, block) in open {
+        out.not_yet(at, field, block.as_ref());
+    }
+}
+
 /// Connections that no source uses are fine: an override may take another one.
 pub(super) fn connections(spec: &Spec, spec_at: &Path, out: &mut Findings) {
     let at = spec_at.field("connections");
@@ -170,7 +184,9 @@ pub(super) fn connections(spec: &Spec, spec_at: &Path, out: &mut Findings) {
     for (i, connection) in spec.connections.iter().enumerate() {
         let at = at.index(i);
         out.checked(&at.field("name"), name::check_node(&connection.name));
-        out.exactly_one(&at, &["kafka"], &[connection.kafka.is_some()]);
+        let is_there = [connection.kafka.is_some(), connection.schema_registry.is_some()];
+        out.exactly_one(&at, unions::CONNECTION_KINDS, &is_there);
+        out.not_yet(&at, "schemaRegistry", connection.schema_registry.as_ref());
         if let Some(kafka) = &connection.kafka {
             kafka_connection(kafka, &at.field("kafka"), out);
         }
@@ -180,6 +196,7 @@ pub(super) fn connections(spec: &Spec, spec_at: &Path, out: &mut Findings) {
 fn kafka_connection(kafka: &KafkaConnection, at: &Path, out: &mut Findings) {
     out.not_yet(at, "sasl", kafka.sasl.as_ref());
     out.not_yet(at, "tls", kafka.tls.as_ref());
+    out.not_yet(at, "controlTopic", kafka.control_topic.as_ref());
     for server in kafka.bootstrap_servers.split(',').map(str::trim) {
         let port = server
             .rsplit_once(':')

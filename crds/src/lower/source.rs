@@ -13,11 +13,11 @@ use weir_plan::types::{Column, DataType, EVENT_TIME, timestamp_type};
 use super::{duration, kafka, name, planning};
 use crate::defaults;
 use crate::document::{
-    self, BadRecords, BadRecordsPolicy, Duration, EventTime, Format, JsonColumn, Source, StreamPipeline, unions,
+    self, BadRecords, BadRecordsPolicy, COLUMNS_ARE_REQUIRED, Duration, Envelope, EventTime, Format, Source,
+    SourceColumn, StreamPipeline, unions,
 };
 use crate::finding::{Findings, Path};
 
-const GROUP_ID_CHARS_MAX: usize = 249;
 pub(super) const COLUMNS_MAX: usize = 256;
 const METADATA_COLUMNS_MAX: usize = 8;
 
@@ -56,11 +56,11 @@ fn one(
 ) -> (Option<plan::Source>, Option<SchemaRef>) {
     out.not_yet(at, "maxRecordsPerEpoch", source.max_records_per_epoch.as_ref());
     out.exactly_one(at, unions::SOURCE_KINDS, &[source.kafka.is_some()]);
-    let group_id = group_id(document, source, at, out);
-    let kafka =
-        source.kafka.as_ref().and_then(|kafka| kafka::lower(document, kafka, group_id, &at.field("kafka"), out));
+    let kafka = source.kafka.as_ref().and_then(|kafka| kafka::lower(document, kafka, &at.field("kafka"), out));
+    envelope(source, at, out);
     let bad_records = bad_records(source.bad_records.as_ref(), &at.field("badRecords"), out);
-    let (columns, format) = format(&source.format, &at.field("format"), out);
+    let format = format(&source.format, &at.field("format"), out);
+    let columns = columns(source, at, out);
     let metadata_columns = metadata_columns(source, at, out);
     let decoded = columns.as_ref().zip(metadata_columns.as_ref()).map(|(columns, metadata)| {
         let metadata = metadata.iter().map(|m| m.column().to_field());
@@ -113,20 +113,6 @@ pub(super) fn lift<T>(lowered: Option<Option<T>>) -> Option<Option<T>> {
     }
 }
 
-fn group_id(document: &StreamPipeline, source: &Source, at: &Path, out: &mut Findings) -> String {
-    let Some(group_id) = &source.group_id else {
-        return defaults::group_id(document.metadata.namespace.as_deref(), &document.metadata.name);
-    };
-    if group_id.is_empty() || group_id.len() > GROUP_ID_CHARS_MAX || !group_id.chars().all(|c| c.is_ascii_graphic()) {
-        let message = format!(
-            "found {}; 1 to {GROUP_ID_CHARS_MAX} ASCII characters without spaces would be right",
-            quoted(group_id)
-        );
-        out.add(&at.field("groupId"), message);
-    }
-    group_id.clone()
-}
-
 fn bad_records(bad_records: Option<&BadRecords>, at: &Path, out: &mut Findings) -> Option<plan::BadRecords> {
     let policy = match bad_records.map_or(defaults::BAD_RECORDS, |b| b.policy) {
         BadRecordsPolicy::Fail => plan::BadRecordsPolicy::Fail,
@@ -147,21 +133,48 @@ fn bad_records(bad_records: Option<&BadRecords>, at: &Path, out: &mut Findings) 
     Some(plan::BadRecords { policy, max_per_million: u64::try_from(max_per_million).ok() })
 }
 
-/// The reader's schema, and how records are encoded.
-fn format(format: &Format, at: &Path, out: &mut Findings) -> (Option<Vec<Column>>, Option<plan::Format>) {
-    out.exactly_one(at, unions::FORMATS, &[format.json.is_some(), format.raw.is_some(), format.avro.is_some()]);
-    out.not_yet(at, "raw", format.raw.as_ref());
-    out.not_yet(at, "avro", format.avro.as_ref());
-    let Some(json) = &format.json else { return (None, None) };
+/// What a record says of the row in it.
+fn envelope(source: &Source, at: &Path, out: &mut Findings) {
+    match source.envelope.unwrap_or(defaults::ENVELOPE) {
+        Envelope::Plain => {}
+        found @ (Envelope::Debezium | Envelope::Upsert) => {
+            out.not_yet_value(&at.field("envelope"), found, &["Plain"]);
+        }
+    }
+    out.not_yet(at, "keyFormat", source.key_format.as_ref());
+    out.not_yet(at, "key", source.key.as_ref());
+}
+
+/// How records are encoded.
+fn format(format: &Format, at: &Path, out: &mut Findings) -> Option<plan::Format> {
+    let later = [
+        ("raw", format.raw.is_some()),
+        ("csv", format.csv.is_some()),
+        ("avro", format.avro.is_some()),
+        ("protobuf", format.protobuf.is_some()),
+    ];
+    let is_there: Vec<_> = std::iter::once(format.json.is_some()).chain(later.map(|(_, is_there)| is_there)).collect();
+    out.exactly_one(at, unions::FORMATS, &is_there);
+    for (kind, is_there) in later {
+        out.not_yet(at, kind, is_there.then_some(&()));
+    }
+    let json = format.json.as_ref()?;
     let timestamp_numbers = match json.timestamp_numbers.unwrap_or(defaults::TIMESTAMP_NUMBERS) {
         document::TimestampNumbers::Refuse => TimestampNumbers::Refuse,
         document::TimestampNumbers::EpochMillis => TimestampNumbers::EpochMillis,
     };
-    let columns = columns(&json.columns, &at.field("json").field("columns"), out);
-    (columns, Some(plan::Format::Json(plan::JsonFormat { timestamp_numbers })))
+    Some(plan::Format::Json(plan::JsonFormat { timestamp_numbers }))
 }
 
-fn columns(columns: &[JsonColumn], at: &Path, out: &mut Findings) -> Option<Vec<Column>> {
+/// The reader's schema.
+fn columns(source: &Source, at: &Path, out: &mut Findings) -> Option<Vec<Column>> {
+    let Some(columns) = &source.columns else {
+        if source.format.raw.is_none() {
+            out.add(at, COLUMNS_ARE_REQUIRED);
+        }
+        return None;
+    };
+    let at = &at.field("columns");
     out.length(at, columns.len(), 1..=COLUMNS_MAX);
     out.distinct(columns.iter().enumerate().map(|(i, c)| (at.index(i).field("name"), &*c.name)), "columns");
     let columns: Vec<_> = columns.iter().enumerate().map(|(i, c)| column(c, &at.index(i), out)).collect();
@@ -169,7 +182,7 @@ fn columns(columns: &[JsonColumn], at: &Path, out: &mut Findings) -> Option<Vec<
     columns.into_iter().collect::<Option<_>>().filter(|_| out.is_sound(at))
 }
 
-fn column(column: &JsonColumn, at: &Path, out: &mut Findings) -> Option<Column> {
+fn column(column: &SourceColumn, at: &Path, out: &mut Findings) -> Option<Column> {
     out.checked(&at.field("name"), name::check_column(&column.name));
     let data_type = out.checked(&at.field("type"), DataType::parse(&column.data_type))?;
     Some(Column { name: column.name.clone(), data_type, nullable: !column.required.unwrap_or(defaults::REQUIRED) })
@@ -179,18 +192,18 @@ fn metadata_columns(source: &Source, at: &Path, out: &mut Findings) -> Option<Ve
     let Some(columns) = source.kafka.as_ref().and_then(|kafka| kafka.metadata_columns.as_ref()) else {
         return Some(Vec::new());
     };
-    let json_at = at.field("format").field("json").field("columns");
+    let columns_at = at.field("columns");
     let at = at.field("kafka").field("metadataColumns");
     out.length(&at, columns.len(), 1..=METADATA_COLUMNS_MAX);
-    let json = source.format.json.iter().flat_map(|json| json.columns.iter().enumerate());
-    let json = json.map(|(i, c)| (json_at.index(i).field("name"), &*c.name));
-    // Doubles among the format's own were found there.
-    let json: BTreeMap<&str, Path> = json.map(|(path, name)| (name, path)).collect();
+    let of_value = source.columns.iter().flatten().enumerate();
+    let of_value = of_value.map(|(i, c)| (&*c.name, columns_at.index(i).field("name")));
+    // Doubles among these were found there.
+    let of_value: BTreeMap<&str, Path> = of_value.collect();
     for (i, column) in columns.iter().enumerate() {
         out.checked(&at.index(i).field("name"), name::check_column(&column.name));
     }
     let own = columns.iter().enumerate().map(|(i, c)| (at.index(i).field("name"), &*c.name));
-    out.distinct(json.into_iter().map(|(name, path)| (path, name)).chain(own), "columns");
+    out.distinct(of_value.into_iter().map(|(name, path)| (path, name)).chain(own), "columns");
     let columns =
         columns.iter().map(|c| MetadataColumn { name: c.name.clone(), field: metadata_field(c.field) }).collect();
     Some(columns).filter(|_| out.is_sound(&at))

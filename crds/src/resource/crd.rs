@@ -10,8 +10,8 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde_json::{Value, json};
 
-use super::Status;
 use super::structural::structural;
+use super::{Status, former};
 use crate::document::{Spec, StreamPipelineSchema, rule};
 
 const HEADER: &str = "# Written by `make generate` from crds/src; changes belong there.\n";
@@ -89,6 +89,8 @@ fn column((name, kind, priority, path): &(&str, &str, i32, &str)) -> CustomResou
 }
 
 fn schema() -> Result<JSONSchemaProps, serde_json::Error> {
+    let mut spec = derived::<Spec>();
+    former::add(&mut spec);
     let mut status = derived::<Status>();
     // kstatus takes an object without a status for one that is as it should be, when nobody has even looked at it yet.
     status["default"] = json!({"observedGeneration": -1});
@@ -96,7 +98,7 @@ fn schema() -> Result<JSONSchemaProps, serde_json::Error> {
         "description": "A streaming pipeline: what is read, what is computed and what is written, exactly once.",
         "type": "object",
         "required": ["spec"],
-        "properties": {"spec": derived::<Spec>(), "status": status},
+        "properties": {"spec": spec, "status": status},
         "x-kubernetes-validations": [name_rule()],
     }))
 }

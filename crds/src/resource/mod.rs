@@ -7,6 +7,7 @@
 
 mod conditions;
 mod crd;
+mod former;
 mod status;
 mod structural;
 

@@ -76,10 +76,10 @@ fn a_step_is_exactly_one_thing() {
             ),
         ],
         &[
-            "spec.steps[0]: found map and aggregate; exactly one of map, aggregate, union, join, deduplicate, unnest, \
-             over, process or sql should be there",
-            "spec.steps[1]: found none of map, aggregate, union, join, deduplicate, unnest, over, process or sql; \
-             exactly one should be there",
+            "spec.steps[0]: found map and aggregate; exactly one of map, aggregate, union, unnest, deduplicate, \
+             top, over, join, lookup, process, pattern or sql should be there",
+            "spec.steps[1]: found none of map, aggregate, union, unnest, deduplicate, top, over, join, lookup, \
+             process, pattern or sql; exactly one should be there",
         ],
     );
 }

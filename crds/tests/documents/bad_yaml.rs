@@ -35,13 +35,16 @@ fn a_key_is_read_alike_everywhere_too() {
 
 /// What is said of a document with this consumer group.
 fn group_id(yaml: &str) -> Vec<String> {
-    findings(&with(&[("    eventTime: {", &format!("    groupId: {yaml}\n    eventTime: {{"))]))
+    findings(&with(&[(
+        "    kafka: {connection: events, topics: [rides]}\n",
+        &format!("    kafka:\n      connection: events\n      topics: [rides]\n      groupId: {yaml}\n"),
+    )]))
 }
 
 #[test]
 fn what_is_in_quotes_is_text_to_all() {
     for quoted in
-        ["\"on\"", "'on'", "'0777'", "\"1_000\"", "# é\n      'on'", "|-\n      on", "\"\\x6fn\"", "!!str 'on'"]
+        ["\"on\"", "'on'", "'0777'", "\"1_000\"", "# é\n        'on'", "|-\n        on", "\"\\x6fn\"", "!!str 'on'"]
     {
         assert_eq!(group_id(quoted), Vec::<String>::new(), "{quoted}");
     }
@@ -51,7 +54,7 @@ fn what_is_in_quotes_is_text_to_all() {
 #[test]
 fn every_spelling_that_is_read_in_two_ways_is_refused_and_no_other() {
     for two_ways in [
-        "# é\n      no",
+        "# é\n        no",
         "y",
         "Y",
         "yes",
@@ -117,7 +120,7 @@ fn every_spelling_that_is_read_in_two_ways_is_refused_and_no_other() {
     for (number, found) in [("0o17", "15"), ("0x1F", "31"), ("1e3", "1000.0"), ("1.10", "1.1")] {
         assert_eq!(
             group_id(number),
-            [format!("spec.sources[0].groupId: found the number {found}; text in quotes would be right")]
+            [format!("spec.sources[0].kafka.groupId: found the number {found}; text in quotes would be right")]
         );
     }
 }

@@ -54,7 +54,7 @@ fn the_medallion_writes_three_tables() {
     let plan = plan("medallion.yaml", None);
     let sinks: Vec<_> = plan.sinks.iter().map(|s| (s.name.as_str(), plan.name_of(s.input))).collect();
     assert_eq!(sinks, [("bronze", "raw"), ("silver", "cleaned"), ("gold", "formatted")]);
-    assert_eq!(columns(&plan.sinks[0]), ["date", "rideId", "userId", "city", "distanceKm", "price", "ts"]);
+    assert_eq!(columns(&plan.sinks[0]), ["rideId", "userId", "city", "distanceKm", "price", "ts", "date"]);
 }
 
 #[test]

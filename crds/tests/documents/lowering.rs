@@ -15,8 +15,9 @@ spec:
   sources:
   - name: s
     kafka: {{connection: k, topics: [t]}}
-    format: {{json: {{columns: [{{name: userId, type: bigint}}, {{name: 'a b', type: string, required: true}}, \
-         {{name: ts, type: timestamp}}]}}}}
+    format: {{json: {{}}}}
+    columns: [{{name: userId, type: bigint}}, {{name: 'a b', type: string, required: true}}, \
+         {{name: ts, type: timestamp}}]
     eventTime: {{expr: ts, watermarkDelay: 1m30s}}
 {steps_and_sinks}"
     );
@@ -113,7 +114,7 @@ fn steps_come_after_what_they_read_whatever_the_documents_order() {
   steps:
   - {name: daily, aggregate: {from: shaped, window: {tumbling: {size: 24h}}, columns: [{name: users, expr: sum(cnt)}]}}
   - {name: shaped, map: {from: minutely, where: cnt > 1, columns: [{name: cnt}]}}
-  - {name: minutely, aggregate: {from: s, window: {tumbling: {size: 1m}}, groupBy: [userId], columns: [{name: cnt, \
+  - {name: minutely, aggregate: {from: s, window: {tumbling: {size: 1m}}, groupBy: [{name: userId}], columns: [{name: cnt, \
          expr: count(*)}]}}
   sinks: [{name: out, from: daily, delta: {uri: file:///tmp/out}}]
 ",
@@ -132,16 +133,15 @@ fn steps_come_after_what_they_read_whatever_the_documents_order() {
 #[test]
 fn rows_that_a_step_cannot_compute_leave_by_an_output_of_that_step() {
     let base = include_str!("../../../examples/nothing-lost.yaml");
-    let with = |from: &str| {
-        format!("{base}\n  - {{name: bad, from: {from}, output: Rejected, delta: {{uri: file:///tmp/bad}}}}\n")
-    };
+    let with =
+        |from: &str| format!("{base}\n  - {{name: bad, from: {from}.Rejected, delta: {{uri: file:///tmp/bad}}}}\n");
     let plan = load(&with("revenue"), None).unwrap_or_else(|found| panic!("{found:#?}"));
     let columns: Vec<_> = plan.sinks.last().unwrap().schema.fields().iter().map(|f| f.name().as_str()).collect();
     assert_eq!(columns, ["window_start", "window_end", "city", "step", "reason"]);
     let refused =
         |text: &str| load(text, None).unwrap_err().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
     let dropping = with("revenue").replace("policy: Output, maxPerMillion: 10000", "policy: Drop");
-    assert!(refused(&dropping).contains("nothing leaves `revenue` there"), "{}", refused(&dropping));
+    assert!(refused(&dropping).contains("nothing leaves `revenue` by its output `Rejected`"), "{}", refused(&dropping));
     let map = "\n  - {name: cheap, map: {from: rides, where: price < 5, columns: [{name: city}]}}\n  sinks:\n";
     let before_the_window = with("cheap").replacen("\n  sinks:\n", map, 1);
     assert!(refused(&before_the_window).contains("`cheap` has no window before it"), "{}", refused(&before_the_window));

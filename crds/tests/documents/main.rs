@@ -10,6 +10,7 @@ mod bad_places;
 mod bad_shape;
 mod bad_time;
 mod bad_yaml;
+mod changed_columns;
 mod examples;
 mod final_shape;
 mod lowering;

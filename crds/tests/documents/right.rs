@@ -17,12 +17,11 @@ spec:
   sources:
   - name: rides
     kafka: {connection: events, topics: [rides]}
-    format:
-      json:
-        columns:
-        - {name: city, type: string, required: true}
-        - {name: price, type: double, required: true}
-        - {name: ts, type: timestamp, required: true}
+    format: {json: {}}
+    columns:
+    - {name: city, type: string, required: true}
+    - {name: price, type: double, required: true}
+    - {name: ts, type: timestamp, required: true}
     eventTime: {expr: ts, watermarkDelay: 10m}
   steps:
   - name: cleaned
@@ -34,7 +33,7 @@ spec:
     aggregate:
       from: cleaned
       window: {tumbling: {size: 5m}}
-      groupBy: [city]
+      groupBy: [{name: city}]
       columns: [{name: revenue, expr: sum(price)}]
   sinks:
   - {name: silver, from: revenue, delta: {uri: s3://lake/silver, partitionBy: [city]}}

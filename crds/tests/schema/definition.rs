@@ -13,9 +13,9 @@ fn the_committed_definition_is_what_the_types_say() {
 
 /// A client-side apply keeps the whole of it in an annotation, which holds 256 KiB.
 #[test]
-fn the_definition_has_less_than_200_kb() {
+fn the_definition_has_less_than_250_kb() {
     let bytes = crd_yaml().unwrap().len();
-    assert!(bytes < 200_000, "{bytes}");
+    assert!(bytes < 250_000, "{bytes}");
 }
 
 fn schema(part: &str) -> Value {
@@ -88,10 +88,16 @@ fn nothing_but_a_whole_status_has_a_default_and_nothing_is_nullable() {
     }
 }
 
+/// Lists whose order means something have one owner, who writes all of them.
+const IN_ORDER: &[&str] = &["groupBy", "set", "emit", "onTimer", "sequence"];
+
 #[test]
-fn every_list_of_named_things_is_merged_by_names() {
+fn every_list_of_named_things_is_merged_by_names_but_those_in_an_order() {
     let wrong = wrong("spec", |path, schema| {
         let named = schema["items"]["properties"]["name"].is_object() && !path.contains("ffinity");
+        if IN_ORDER.iter().any(|list| path.ends_with(list)) {
+            return schema["x-kubernetes-list-type"] == "atomic";
+        }
         !named
             || schema["x-kubernetes-list-type"] == "map"
                 && schema["x-kubernetes-list-map-keys"] == serde_json::json!(["name"])

@@ -84,10 +84,12 @@ async fn an_element_of_another_owner_is_not_changed_in_passing() {
 #[tokio::test]
 async fn the_order_of_group_columns_belongs_to_one_owner() {
     let namespace = or_skip!(Namespace::new().await);
-    let grouped = with(&least("rides"), "{spec: {steps: [{name: counted, aggregate: {groupBy: [city]}}]}}");
+    let grouped = with(&least("rides"), "{spec: {steps: [{name: counted, aggregate: {groupBy: [{name: city}]}}]}}");
     namespace.apply("platform", &grouped).await.unwrap();
     let said = refusal(
-        namespace.apply("team", &part("{steps: [{name: counted, aggregate: {from: rides, groupBy: [ts]}}]}")).await,
+        namespace
+            .apply("team", &part("{steps: [{name: counted, aggregate: {from: rides, groupBy: [{name: ts}]}}]}"))
+            .await,
     );
     assert!(said.contains("conflict with \"platform\": .spec.steps[name=\"counted\"].aggregate.groupBy"), "{said}");
     assert_eq!(

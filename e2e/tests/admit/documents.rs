@@ -17,7 +17,8 @@ spec:
   sources:
   - name: rides
     kafka: {connection: events, topics: [rides]}
-    format: {json: {columns: [{name: city, type: string}, {name: ts, type: timestamp}]}}
+    format: {json: {}}
+    columns: [{name: city, type: string}, {name: ts, type: timestamp}]
     eventTime: {expr: ts, watermarkDelay: 10m}
   steps:
   - {name: counted, aggregate: {from: rides, window: {tumbling: {size: 5m}}, columns: [{name: cnt, expr: count(*)}]}}

@@ -22,7 +22,7 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "{spec: {sources: [{name: rides, format: {json: null}}]}}",
-        "spec.sources[0].format: Invalid value: found none of json, raw or avro; exactly one should be there",
+        "spec.sources[0].format: Invalid value: found none of json, raw, csv, avro or protobuf; exactly one should be there",
     ),
     (
         "{spec: {sources: [{name: rides, eventTime: {expr: null}}]}}",
@@ -31,21 +31,22 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "{spec: {steps: [{name: empty}]}}",
-        "spec.steps[1]: Invalid value: found none of map, aggregate, union, join, deduplicate, unnest, over, process \
-         or sql; \
-         exactly one should be there",
+        "spec.steps[1]: Invalid value: found none of map, aggregate, union, unnest, deduplicate, top, over, join, \
+         lookup, process, pattern or sql; exactly one should be there",
     ),
     (
         "{spec: {steps: [{name: counted, aggregate: {window: {tumbling: null}}}]}}",
-        "spec.steps[0].aggregate.window: Invalid value: found none of tumbling, sliding, session, cumulate or \
-         calendar; \
-         exactly one should be there",
+        "spec.steps[0].aggregate.window: Invalid value: found none of tumbling, sliding, session, cumulate, calendar or \
+         ofInput; exactly one should be there",
     ),
     (
         "{spec: {sinks: [{name: silver, delta: null}]}}",
         "spec.sinks[0]: Invalid value: found none of delta, kafka, parquet or console; exactly one should be there",
     ),
-    ("{spec: {connections: [{name: events, kafka: null}]}}", "spec.connections[0]: Invalid value: kafka is missing"),
+    (
+        "{spec: {connections: [{name: events, kafka: null}]}}",
+        "spec.connections[0]: Invalid value: found none of kafka or schemaRegistry; exactly one should be there",
+    ),
     ("{spec: {storage: [{uriPrefix: s3://lake}]}}", "spec.storage[0]: Invalid value: s3 is missing"),
     (
         "{spec: {connections: [{name: events, kafka: {sasl: {mechanism: PLAIN, username: {}, passwordSecretRef: \

@@ -4,6 +4,7 @@
 
 mod conditions;
 mod deletion;
+mod former;
 mod health;
 mod looks;
 mod ownership;

@@ -22,6 +22,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use weir_crds::resource::StreamPipeline;
+use weir_e2e::api_server::ApiServer;
 use weir_e2e::namespace::Namespace;
 use weir_e2e::{api_server, deadline};
 use weir_tests::services::ports;
@@ -56,14 +57,19 @@ impl Stage {
     /// # Errors
     /// If the API server can't be had on this machine.
     pub async fn new() -> Result<Self, Missing> {
-        let admin = api_server::shared().await?.kubeconfig();
-        let (namespace, logs) = (Namespace::new().await?, TempDir::new().unwrap());
+        Ok(Self::on(api_server::shared().await?).await)
+    }
+
+    /// On this API server.
+    pub async fn on(server: &ApiServer) -> Self {
+        let admin = server.kubeconfig();
+        let (namespace, logs) = (Namespace::on(server).await, TempDir::new().unwrap());
         let kubeconfig = rights::kubeconfig(&namespace, &admin, logs.path()).await;
         let operator = start(&kubeconfig, &namespace.name, "the-operator", logs.path());
         let stage = Self { namespace, operator, logs, kubeconfig };
         let keys = json!({"metadata": {"name": "lake"}, "stringData": {"accessKeyId": "a", "secretAccessKey": "b"}});
         stage.api::<Secret>().create(&PostParams::default(), &serde_json::from_value(keys).unwrap()).await.unwrap();
-        Ok(stage)
+        stage
     }
 
     /// As after a crash.

@@ -1,9 +1,8 @@
 //! The distinct aggregate calls of a step.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, FieldRef, SchemaRef};
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion_common::ScalarValue;
 use datafusion_expr::expr::AggregateFunction;
 use datafusion_expr::{Expr, ident};
@@ -11,6 +10,7 @@ use datafusion_physical_expr::aggregate::AggregateExprBuilder;
 
 use super::Call;
 use super::accumulators::Kind;
+use super::keys::reads;
 use crate::expr::{Binder, ExprError, ScalarExpr, canonical, refuse_aggregates, refuse_other_than_boolean, type_name};
 use crate::types::EVENT_TIME;
 
@@ -61,7 +61,7 @@ impl Calls {
             }
         }
         let filter = self.whole_filter(aggregate, column_filter)?;
-        let reads = self.reads(aggregate.params.args.iter().chain(filter.as_ref().map(|f| &f.planned)));
+        let reads = reads(aggregate.params.args.iter().chain(filter.as_ref().map(|f| &f.planned)), &self.schema);
         let name = text(aggregate, filter.as_ref());
         let coerced = self.coerced(aggregate)?;
         let filter = filter.map(|f| Ok::<_, ExprError>((self.binder.simplify(f.planned)?, f.sql))).transpose()?;
@@ -75,12 +75,6 @@ impl Calls {
         let call = Call { reads, ..self.compile(&coerced, &texts, filter, name)? };
         self.calls.push((identity, call));
         Ok(self.calls.len() - 1)
-    }
-
-    /// The columns that these expressions name.
-    fn reads<'e>(&self, expressions: impl Iterator<Item = &'e Expr>) -> Vec<FieldRef> {
-        let names: BTreeSet<_> = expressions.flat_map(Expr::column_refs).map(|column| column.name.clone()).collect();
-        names.iter().filter_map(|name| self.schema.fields().find(name)).map(|(_, field)| Arc::clone(field)).collect()
     }
 
     /// The call's own `FILTER (WHERE …)` and the column's.

@@ -9,10 +9,12 @@ use datafusion_common::{Column, DataFusionError};
 use datafusion_expr::Expr;
 
 use super::calls::Calls;
-use super::{Aggregate, AggregateColumn, AggregateError, AggregatePart, WINDOW_END, WINDOW_START, window_fields};
-use crate::expr::{Binder, ExprError, ScalarExpr, no_such_column, with_room};
+use super::keys::{self, PlannedKey, is_reserved};
+use super::{
+    Aggregate, AggregateColumn, AggregateError, AggregatePart, GroupColumn, WINDOW_END, WINDOW_START, window_fields,
+};
+use crate::expr::{Binder, ExprError, ScalarExpr, with_room};
 use crate::plan::{Input, has_event_time};
-use crate::types::EVENT_TIME;
 use crate::window::Window;
 
 /// Compiles the aggregation of `input`, whose rows are of `input_schema`, over `window` and the columns named by
@@ -24,7 +26,7 @@ pub fn compile(
     input: Input,
     input_schema: &SchemaRef,
     window: Window,
-    group_by: &[String],
+    group_by: &[GroupColumn],
     columns: &[AggregateColumn],
 ) -> Result<Aggregate, Vec<AggregateError>> {
     with_room(|| {
@@ -46,16 +48,16 @@ impl Step<'_> {
         &mut self,
         input: Input,
         window: Window,
-        group_by: &[String],
+        group_by: &[GroupColumn],
         columns: &[AggregateColumn],
     ) -> Option<Aggregate> {
         if !has_event_time(self.input_schema) {
             self.refuse(AggregatePart::Step, "a window needs an event time: give the source `eventTime`".to_owned());
             return None;
         }
-        let keys = self.keys(group_by);
+        let keys = keys::plan(self.input_schema, group_by).map_err(|errors| self.errors.extend(errors));
         self.check_names(group_by, columns);
-        let planner = Binder::new(&planning_schema(self.input_schema));
+        let planner = Binder::new(&planning_schema(self.input_schema, group_by));
         let calls = Calls::new(self.input_schema);
         let (planner, mut calls) = match (planner, calls) {
             (Ok(planner), Ok(calls)) => (planner, calls),
@@ -67,15 +69,15 @@ impl Step<'_> {
         let planned: Vec<_> =
             columns.iter().enumerate().map(|(i, column)| self.plan(i, column, &planner, &mut calls)).collect();
         // Without its keys, nothing sensible can be said about what the columns may use.
-        let keys = keys?;
-        let key_schema: SchemaRef =
-            Arc::new(Schema::new(keys.iter().map(|i| key_field(self.input_schema, *i)).collect::<Vec<_>>()));
+        let keys = keys.ok()?;
+        let key_fields = keys.iter().map(|planned| Arc::clone(&planned.key.value.field));
+        let key_schema: SchemaRef = Arc::new(Schema::new(key_fields.collect::<Vec<_>>()));
         let (result_schema, call_names) = result_schema(&key_schema, &calls);
         let finisher = Binder::new(&result_schema).map_err(|e| self.refuse(AggregatePart::Step, e.0)).ok()?;
         let mut outputs = Vec::with_capacity(columns.len());
         for (i, (column, planned)) in columns.iter().zip(planned).enumerate() {
             let Some(planned) = planned else { continue };
-            match finish(planned, column, &finisher, &key_schema, &call_names) {
+            match finish(planned, column, &finisher, &keys, &call_names) {
                 Ok(output) => outputs.push(output),
                 Err(e) => self.refuse(AggregatePart::ColumnExpr(i), e.0),
             }
@@ -84,7 +86,7 @@ impl Step<'_> {
             input,
             window,
             event_time_index: self.input_schema.fields().len() - 1,
-            group_by: keys,
+            group_by: keys.into_iter().map(|planned| planned.key).collect(),
             calls: calls.into_calls(),
             key_schema,
             result_schema,
@@ -96,29 +98,14 @@ impl Step<'_> {
         self.errors.push(AggregateError { at, message });
     }
 
-    /// The group columns' indices, if they are all right.
-    fn keys(&mut self, group_by: &[String]) -> Option<Vec<usize>> {
-        let mut keys = Vec::with_capacity(group_by.len());
-        for (i, name) in group_by.iter().enumerate() {
-            match key_index(self.input_schema, name) {
-                Ok(index) if keys.contains(&index) => {
-                    self.refuse(AggregatePart::GroupBy(i), format!("`{name}` is grouped by twice"))
-                }
-                Ok(index) => keys.push(index),
-                Err(why) => self.refuse(AggregatePart::GroupBy(i), why),
-            }
-        }
-        (keys.len() == group_by.len()).then_some(keys)
-    }
-
-    fn check_names(&mut self, group_by: &[String], columns: &[AggregateColumn]) {
+    fn check_names(&mut self, group_by: &[GroupColumn], columns: &[AggregateColumn]) {
         for (i, column) in columns.iter().enumerate() {
             let name = &column.name;
             let why = if name.is_empty() {
                 "a column needs a name".to_owned()
             } else if is_reserved(name) {
                 format!("`{name}` is a column that the window adds: choose another name")
-            } else if group_by.contains(name) {
+            } else if group_by.iter().any(|group| group.name == *name) {
                 format!(
                     "`{name}` is a group column already, and group columns are in the output: choose another name, or \
                      leave it out"
@@ -160,27 +147,28 @@ struct Planned {
     places: Vec<(Expr, usize)>,
 }
 
-/// What remains of a column when its calls are replaced by columns of the result.
+/// What remains of a column when its calls, and what the keys compute, are replaced by columns of the result.
 fn finish(
     planned: Planned,
     column: &AggregateColumn,
     finisher: &Binder,
-    keys: &SchemaRef,
+    keys: &[PlannedKey],
     calls: &[String],
 ) -> Result<ScalarExpr, ExprError> {
+    let name_of = |key: &PlannedKey| key.key.value.field.name().clone();
     let replaced = planned.expr.transform_down(|e| {
-        let index = planned.places.iter().find(|(aggregate, _)| *aggregate == e).map(|(_, index)| *index);
-        Ok::<_, DataFusionError>(match index {
-            Some(index) => {
-                Transformed::new(Expr::Column(Column::new_unqualified(&calls[index])), true, TreeNodeRecursion::Jump)
-            }
+        let call = planned.places.iter().find(|(aggregate, _)| *aggregate == e).map(|(_, index)| calls[*index].clone());
+        // The name of a key stands for the key, even where a column of the input is called the same.
+        let is_name = matches!(&e, Expr::Column(column) if keys.iter().any(|key| name_of(key) == column.name));
+        let name = call.or_else(|| keys.iter().find(|key| !is_name && key.expr == e).map(name_of));
+        Ok::<_, DataFusionError>(match name {
+            Some(name) => Transformed::new(Expr::Column(Column::new_unqualified(name)), true, TreeNodeRecursion::Jump),
             None => Transformed::no(e),
         })
     });
     let replaced = replaced.map_err(|e| ExprError(e.strip_backtrace()))?.data;
-    let allowed = |name: &String| {
-        name == WINDOW_START || name == WINDOW_END || keys.column_with_name(name).is_some() || calls.contains(name)
-    };
+    let is_key = |name: &String| keys.iter().any(|key| key.key.value.field.name() == name);
+    let allowed = |name: &String| name == WINDOW_START || name == WINDOW_END || is_key(name) || calls.contains(name);
     if let Some(stray) = replaced.column_refs().into_iter().map(|c| &c.name).filter(|name| !allowed(name)).min() {
         return Err(ExprError(format!(
             "`{stray}` is neither grouped by nor inside an aggregate, so a group has no single value of it: add it to \
@@ -205,10 +193,17 @@ fn aggregates_in(planned: &Expr) -> Vec<Expr> {
     found
 }
 
-/// Names are resolved among the input's columns and the window's own.
-fn planning_schema(input: &SchemaRef) -> SchemaRef {
-    let own = window_fields().into_iter().filter(|f| input.column_with_name(f.name()).is_none());
-    Arc::new(Schema::new(input.fields().iter().cloned().chain(own).collect::<Vec<_>>()))
+/// Names are resolved among the input's columns, the window's own and those of computed keys.
+fn planning_schema(input: &SchemaRef, group_by: &[GroupColumn]) -> SchemaRef {
+    let mut fields: Vec<FieldRef> = input.fields().to_vec();
+    // Which type a name has is asked when it is known what it stands for.
+    let keys = group_by.iter().map(|group| Arc::new(Field::new(&group.name, DataType::Utf8, true)));
+    for own in window_fields().into_iter().chain(keys) {
+        if !fields.iter().any(|f| f.name() == own.name()) {
+            fields.push(own);
+        }
+    }
+    Arc::new(Schema::new(fields))
 }
 
 /// The schema of a closed window, and the names of the calls' columns in it.
@@ -226,39 +221,4 @@ fn result_schema(keys: &SchemaRef, calls: &Calls) -> (SchemaRef, Vec<String>) {
         names.push(name);
     }
     (Arc::new(Schema::new(fields)), names)
-}
-
-fn key_field(schema: &SchemaRef, index: usize) -> FieldRef {
-    let field = schema.field(index);
-    Arc::new(Field::new(field.name(), field.data_type().clone(), field.is_nullable()))
-}
-
-fn key_index(schema: &SchemaRef, name: &str) -> Result<usize, String> {
-    if name == EVENT_TIME {
-        return Err(format!("rows cannot be grouped by `{EVENT_TIME}`: the window groups by it already"));
-    }
-    if is_reserved(name) {
-        return Err(match schema.column_with_name(name) {
-            None => format!("`{name}` is in the output without being grouped by: leave it out"),
-            Some(_) => format!("the output has a `{name}` of its own: rename the input's in a map step"),
-        });
-    }
-    let index = schema.index_of(name).map_err(|_| {
-        let hint = if name.chars().all(|c| c.is_alphanumeric() || c == '_') {
-            ""
-        } else {
-            "; an expression has to be a column of a map step first"
-        };
-        no_such_column(name, schema) + hint
-    })?;
-    let why = match schema.field(index).data_type() {
-        DataType::Struct(_) => "a struct has no text form of its own: group by its fields",
-        DataType::List(_) => "an array has no text form of its own: make it a string",
-        _ => return Ok(index),
-    };
-    Err(format!("rows cannot be grouped by `{name}`, since {why} in a map step"))
-}
-
-fn is_reserved(name: &str) -> bool {
-    [WINDOW_START, WINDOW_END, EVENT_TIME].contains(&name)
 }

@@ -164,7 +164,7 @@ fn outputs_are_computed_from_what_the_calls_give() {
         column("n", "count(*)"),
         column("at", "date_format(window_end, 'ss')"),
     ];
-    let key = ["str".to_owned()];
+    let key = ["str".into()];
     let step = compile(Input::Source(0), &schema(), Window::tumbling(5), &key, &columns).unwrap();
     let timestamp = |us: i64| Arc::new(TimestampMicrosecondArray::from(vec![us]).with_timezone("UTC")) as ArrayRef;
     let result: Vec<ArrayRef> = vec![

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
 
-use super::{Aggregate, AggregateColumn, AggregatePart, compile};
+use super::{Aggregate, AggregateColumn, AggregatePart, GroupColumn, compile};
 use crate::plan::Input;
 use crate::types::{Column, DataType};
 use crate::window::Window;
@@ -50,7 +50,7 @@ fn compiled_over(
     group_by: &[&str],
     columns: &[AggregateColumn],
 ) -> Result<Aggregate, Vec<(AggregatePart, String)>> {
-    let group_by: Vec<String> = group_by.iter().map(|g| (*g).to_owned()).collect();
+    let group_by: Vec<_> = group_by.iter().map(|g| GroupColumn::from(*g)).collect();
     let errors = |errors: Vec<super::AggregateError>| errors.into_iter().map(|e| (e.at, e.message)).collect();
     compile(Input::Source(0), schema, Window::tumbling(5), &group_by, columns).map_err(errors)
 }
@@ -87,7 +87,7 @@ fn the_rides_step_compiles_to_its_parts() {
     ];
     let a = compiled(&["city"], &columns).unwrap();
     assert_eq!(a.event_time_index, 10);
-    assert_eq!(a.group_by, [0]);
+    assert_eq!(a.group_by[0].value.column_index(), Some(0));
     assert_eq!(fields(&a.key_schema), ["city string"]);
     assert_eq!(calls(&a), ["sum(price)", "avg(weight)", "count(*)"]);
     let window = ["window_start timestamp not null", "window_end timestamp not null", "city string"];
@@ -240,23 +240,77 @@ fn filters_are_conditions_on_rows() {
 fn group_columns_must_be_there_and_comparable() {
     let refused_key = |key: &str| {
         let mut errors = refused(&[key], &[column("n", "count(*)", None)]);
-        assert_eq!((errors.len(), errors[0].0), (1, AggregatePart::GroupBy(0)), "{errors:?}");
+        assert_eq!((errors.len(), errors[0].0), (1, AggregatePart::GroupName(0)), "{errors:?}");
         errors.remove(0).1
     };
     assert!(
         refused_key("ctiy")
             .starts_with("there is no column `ctiy` (did you mean `city`?): the columns are city, price")
     );
-    assert!(refused_key("upper(city)").ends_with("; an expression has to be a column of a map step first"));
+    assert!(refused_key("upper(city)").ends_with("; an expression needs a name: write {name: …, expr: …}"));
     assert!(refused_key("s").contains("group by its fields"));
-    assert!(refused_key("tags").contains("make it a string"));
+    assert!(refused_key("tags").contains("an array is no one value"));
     assert_eq!(refused_key("window_end"), "`window_end` is in the output without being grouped by: leave it out");
     assert!(refused_key("_event_time").contains("the window groups by it already"));
     let twice = refused(&["city", "city"], &[column("n", "count(*)", None)]);
-    assert_eq!(twice, [(AggregatePart::GroupBy(1), "`city` is grouped by twice".into())]);
+    assert_eq!(
+        twice,
+        [(AggregatePart::GroupName(1), "two columns of groupBy are named `city`: leave one out, or rename it".into())]
+    );
     for key in ["city", "price", "weight", "seats", "userId", "amount", "paid", "day"] {
         assert!(compiled(&[key], &[column("n", "count(*)", None)]).is_ok(), "{key}");
     }
+}
+
+fn computed(name: &str, expr: &str) -> GroupColumn {
+    GroupColumn { name: name.into(), expr: Some(expr.into()) }
+}
+
+fn grouped(group_by: &[GroupColumn], columns: &[AggregateColumn]) -> Result<Aggregate, Vec<(AggregatePart, String)>> {
+    let errors = |errors: Vec<super::AggregateError>| errors.into_iter().map(|e| (e.at, e.message)).collect();
+    compile(Input::Source(0), &rides(), Window::tumbling(5), group_by, columns).map_err(errors)
+}
+
+#[test]
+fn a_key_may_be_computed_under_a_name_of_its_own() {
+    let columns = [
+        column("n", "count(*)", None),
+        column("shout", "concat(town, '!')", None),
+        column("again", "concat(upper(city), city)", None),
+        column("mean", "avg(length(city))", None),
+    ];
+    let a = grouped(&[computed("town", "upper(city)"), computed("city", "lower(city)")], &columns).unwrap();
+    assert_eq!(fields(&a.key_schema), ["town string", "city string"]);
+    let texts: Vec<_> = a.group_by.iter().map(|key| key.computed.as_ref().unwrap().text.as_str()).collect();
+    assert_eq!(texts, ["upper(city)", "lower(city)"]);
+    // Outside of aggregates a name is the key's, and a key's expression stands for it; inside, the input's column.
+    let reads: Vec<_> = a.outputs.iter().map(|o| columns_of(o)).collect();
+    assert_eq!(reads, [vec![4], vec![2], vec![2, 3], vec![5]]);
+    assert_eq!(calls(&a)[1..], ["avg(length(city))"]);
+    let same = grouped(&[computed("city", " city ")], &columns[..1]).unwrap();
+    assert!(same.group_by[0].computed.is_none(), "it is the input's column");
+}
+
+/// The columns of the result that an output reads, in order.
+fn columns_of(output: &crate::expr::ScalarExpr) -> Vec<usize> {
+    let found = datafusion_physical_expr::utils::collect_columns(&output.physical);
+    let mut indices: Vec<_> = found.iter().map(|column| column.index()).collect();
+    indices.sort_unstable();
+    indices
+}
+
+#[test]
+fn a_computed_key_is_refused_by_its_place() {
+    let one = [column("n", "count(*)", None)];
+    let refused = |name: &str, expr: &str| grouped(&[computed(name, expr)], &one).map(|_| ()).unwrap_err();
+    let said = |name, expr| refused(name, expr).remove(0);
+    assert_eq!(said("a", "sum(price)").0, AggregatePart::GroupExpr(0));
+    assert!(said("a", "sum(price)").1.contains("groupBy cannot have an aggregate"));
+    assert!(said("a", "ctiy").1.starts_with("there is no column `ctiy` (did you mean `city`?)"));
+    assert!(said("a", "s").1.starts_with("rows cannot be grouped by `s`, since a struct is no one value"));
+    assert!(said("a", "window_start").1.starts_with("there is no column `window_start`"));
+    let reserved = "`window_start` is a column that the window adds: choose another name";
+    assert_eq!(said("window_start", "city"), (AggregatePart::GroupName(0), reserved.into()));
 }
 
 #[test]
@@ -294,7 +348,7 @@ fn every_error_is_reported_at_once() {
     assert_eq!(
         places,
         [
-            AggregatePart::GroupBy(1),
+            AggregatePart::GroupName(1),
             AggregatePart::ColumnFilter(0),
             AggregatePart::ColumnExpr(0),
             AggregatePart::ColumnExpr(1)
@@ -323,8 +377,9 @@ fn windows_over_windows_have_start_and_end_of_the_outer_one() {
     assert_eq!(calls(&a), ["min(window_start)", "sum(n)"]);
     assert_eq!(a.outputs[1].column_index(), Some(0));
     let grouped = compiled_over(&inner, &["window_start"], &columns[..1]).unwrap_err();
-    let why = "the output has a `window_start` of its own: rename the input's in a map step";
-    assert_eq!(grouped, [(AggregatePart::GroupBy(0), why.to_owned())]);
+    let why =
+        "the output has a `window_start` of its own: write another name, and the input's `window_start` as its expr";
+    assert_eq!(grouped, [(AggregatePart::GroupName(0), why.to_owned())]);
 }
 
 #[test]

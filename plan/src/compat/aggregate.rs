@@ -1,25 +1,20 @@
 //! What the state of an aggregate depends on: how it cuts time, its keys, and the partial states that its calls keep.
 
+use arrow::datatypes::FieldRef;
 use serde::{Deserialize, Serialize};
 
-use crate::aggregate::{Aggregate, Call};
+use crate::aggregate::{Aggregate, Call, Key};
 use crate::expr::stored_type;
-use crate::window::Window;
+use crate::window::WindowFingerprint;
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AggregateFingerprint {
     pub window: WindowFingerprint,
-    /// `name type`, in order.
+    /// `name type`, in order; of one that is computed, `name type = expression over columns`.
     pub keys: Vec<String>,
     /// In no order that matters.
     pub calls: Vec<CallFingerprint>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all_fields = "camelCase")]
-pub enum WindowFingerprint {
-    Tumbling { size_us: i64 },
 }
 
 /// An aggregate call that a step keeps partial states of.
@@ -36,27 +31,18 @@ pub struct CallFingerprint {
 }
 
 impl AggregateFingerprint {
-    pub(super) fn of(aggregate: &Aggregate) -> Self {
+    pub(crate) fn of(aggregate: &Aggregate) -> Self {
         Self {
-            window: WindowFingerprint::of(aggregate.window),
-            keys: aggregate
-                .key_schema
-                .fields()
-                .iter()
-                .map(|f| format!("{} {}", f.name(), stored_type(f.data_type())))
-                .collect(),
+            window: aggregate.window.fingerprint(),
+            keys: aggregate.group_by.iter().map(key).collect(),
             calls: aggregate.calls.iter().map(CallFingerprint::of).collect(),
         }
     }
 
     /// Why state saved under this does not fit `now`, each beginning with what the step did.
-    pub(super) fn differences(&self, now: &Self) -> Vec<String> {
+    pub(crate) fn differences(&self, now: &Self) -> Vec<String> {
         let mut found = Vec::new();
-        let (WindowFingerprint::Tumbling { size_us: then_us }, WindowFingerprint::Tumbling { size_us: now_us }) =
-            (self.window, now.window);
-        if then_us != now_us {
-            found.push(format!("had windows of {} and now has {}", seconds(then_us), seconds(now_us)));
-        }
+        found.extend(self.window.difference(now.window));
         if now.keys != self.keys {
             found.push(format!("was grouped by [{}] and is now by [{}]", self.keys.join(", "), now.keys.join(", ")));
         }
@@ -78,26 +64,28 @@ impl AggregateFingerprint {
     }
 }
 
-impl WindowFingerprint {
-    fn of(window: Window) -> Self {
-        match window {
-            Window::Tumbling(window) => Self::Tumbling { size_us: window.size_us() },
-        }
-    }
-}
-
 impl CallFingerprint {
     fn of(call: &Call) -> Self {
         Self {
             name: call.name.clone(),
             state: call.first_state().iter().map(|f| stored_type(f.data_type())).collect(),
-            reads: call.reads.iter().map(|f| format!("{} {}", f.name(), stored_type(f.data_type()))).collect(),
+            reads: call.reads.iter().map(named).collect(),
         }
     }
 }
 
-/// `300 s`.
-fn seconds(us: i64) -> String {
-    let (whole, rest) = (us / 1_000_000, us % 1_000_000);
-    if rest == 0 { format!("{whole} s") } else { format!("{whole}.{rest:06} s") }
+fn key(key: &Key) -> String {
+    let name = named(&key.value.field);
+    match &key.computed {
+        None => name,
+        Some(computed) => {
+            let reads: Vec<_> = computed.reads.iter().map(named).collect();
+            format!("{name} = {} over {}", computed.text, reads.join(", "))
+        }
+    }
+}
+
+/// `name type`.
+fn named(field: &FieldRef) -> String {
+    format!("{} {}", field.name(), stored_type(field.data_type()))
 }

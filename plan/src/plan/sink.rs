@@ -1,6 +1,7 @@
 //! Sinks: where rows are written.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
@@ -14,11 +15,21 @@ pub struct Sink {
     pub input: Input,
     pub output: Output,
     pub kind: SinkKind,
-    /// What is written: of `Main`, the input's columns without `_event_time`; else as [`crate::outputs`] has it.
+    /// What the output gives: of `Main`, the input's columns without `_event_time`; else as [`crate::outputs`] has it.
+    pub given: SchemaRef,
+    /// What is written of that: places in `given`, in order. `None`: all of it.
+    pub keeps: Option<Arc<[usize]>>,
+    /// The columns that are written.
     pub schema: SchemaRef,
 }
 
 impl Sink {
+    /// Where a column that is written stands in what the output gives.
+    #[must_use]
+    pub fn place_in_given(&self, written: usize) -> usize {
+        self.keeps.as_ref().map_or(written, |keeps| keeps[written])
+    }
+
     /// The place that it writes to. No two sinks of a document have the same.
     #[must_use]
     pub fn uri(&self) -> &str {

@@ -4,7 +4,7 @@ use arrow::array::RecordBatch;
 
 /// A sink's word about rows that are to go to it.
 pub trait Fitness: Send + Sync {
-    /// Looks at rows whose first columns are the sink's.
+    /// Looks at rows whose first columns are those that the sink is given.
     ///
     /// # Errors
     /// One sentence about one row that does not fit.

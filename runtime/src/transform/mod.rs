@@ -129,8 +129,8 @@ impl Stateless {
         for (&i, fitness) in stage.sinks.iter().zip(&self.fitness) {
             let sink = &plan.sinks[i];
             let of_sink = match (sink.output, sink.input) {
-                (Output::Late, Input::Step(step)) => self.late(step, &sink.schema, &batches, times.before_us)?,
-                _ => for_sink(&sink.schema, batches.of(sink.input).ok_or_else(|| not_fed("sink", &sink.name))?)?,
+                (Output::Late, Input::Step(step)) => self.late(step, &sink.given, &batches, times.before_us)?,
+                _ => for_sink(&sink.given, batches.of(sink.input).ok_or_else(|| not_fed("sink", &sink.name))?)?,
             };
             fitness.check(&of_sink)?;
             sink_rows.push(of_sink);
@@ -207,7 +207,7 @@ fn event_times(event_time: &EventTime, decoded: &RecordBatch) -> Result<Timestam
     Ok(times.as_primitive::<TimestampMicrosecondType>().clone())
 }
 
-/// A sink's rows: the input without its event time, under the sink's schema.
+/// What a sink is given of a node's rows, all but their event time, under its schema.
 pub fn for_sink(schema: &SchemaRef, input: &RecordBatch) -> Result<RecordBatch, String> {
     batch(schema, input.columns()[..schema.fields().len()].to_vec(), input.num_rows())
 }

@@ -42,7 +42,8 @@ impl Lake {
         let maintenance = Maintenance { checkpoint_every: 100, compact_every: None, vacuum_after: None };
         let delta = DeltaSink { uri, partition_by, target_file_size_bytes: 128 << 20, maintenance };
         let kind = SinkKind::Delta(delta);
-        Self { dir, sink: Sink { name: "silver".into(), input: Input::Source(0), output: Output::Main, kind, schema } }
+        let (name, input, given) = ("silver".into(), Input::Source(0), Arc::clone(&schema));
+        Self { dir, sink: Sink { name, input, output: Output::Main, kind, given, keeps: None, schema } }
     }
 
     pub fn delta(&mut self) -> &mut DeltaSink {

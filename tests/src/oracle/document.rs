@@ -44,7 +44,8 @@ impl Pipeline {
         let mut source = json!({
             "name": "input",
             "kafka": {"connection": "broker", "topics": [site.topic], "startFrom": {"position": "Earliest"}},
-            "format": {"json": {"columns": columns}},
+            "format": {"json": {}},
+            "columns": columns,
             "badRecords": self.bad_records.document(),
             "eventTime": event_time,
         });
@@ -63,8 +64,9 @@ impl Pipeline {
             last = "before".into();
         }
         let aggregates: Vec<Json> = self.aggregates.iter().map(|(n, a)| json!({"name": n, "expr": a.sql()})).collect();
+        let group_by: Vec<Json> = self.group_by.iter().map(|name| json!({"name": name})).collect();
         steps.push(json!({"name": "windows", "aggregate": {
-            "from": last, "window": {"tumbling": {"size": duration(self.window_us)}}, "groupBy": self.group_by, "columns": aggregates}}));
+            "from": last, "window": {"tumbling": {"size": duration(self.window_us)}}, "groupBy": group_by, "columns": aggregates}}));
         last = "windows".into();
         if let Some(map) = &self.after {
             steps.push(json!({"name": "after", "map": map.document(&last)}));
@@ -80,20 +82,20 @@ impl Pipeline {
         }
         let mut sinks = vec![json!({"name": "table", "from": last, "mode": "Append", "delta": delta})];
         if self.bad_records.are_kept() {
-            sinks.push(json!({"name": "rejected", "from": "input", "output": "Rejected", "delta": {"uri": site.side_uri("rejected")}}));
+            sinks.push(
+                json!({"name": "rejected", "from": "input.Rejected", "delta": {"uri": site.side_uri("rejected")}}),
+            );
         }
         if self.bad_records.are_kept() && self.keeps_bad_rows {
             for step in ["windows", "after"].into_iter().filter(|step| *step == "windows" || self.after.is_some()) {
                 let name = format!("bad-{step}");
                 sinks.push(
-                    json!({"name": name, "from": step, "output": "Rejected", "delta": {"uri": site.side_uri(&name)}}),
+                    json!({"name": name, "from": format!("{step}.Rejected"), "delta": {"uri": site.side_uri(&name)}}),
                 );
             }
         }
         if self.keeps_late {
-            sinks.push(
-                json!({"name": "late", "from": "windows", "output": "Late", "delta": {"uri": site.side_uri("late")}}),
-            );
+            sinks.push(json!({"name": "late", "from": "windows.Late", "delta": {"uri": site.side_uri("late")}}));
         }
         sinks
     }

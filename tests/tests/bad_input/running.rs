@@ -60,7 +60,7 @@ fn bytes_that_are_not_text_cost_one_record_of_a_thousand() {
     }
     let rig = Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::Local, 1, &records);
     let mut document = rig.pipeline.document(&rig.site);
-    let columns = &mut document["spec"]["sources"][0]["format"]["json"]["columns"];
+    let columns = &mut document["spec"]["sources"][0]["columns"];
     columns.as_array_mut().unwrap().push(json!({"name": "code", "type": "binary"}));
     document["spec"]["steps"][0]["map"]["columns"]
         .as_array_mut()

@@ -58,7 +58,7 @@ impl Job {
         let Graph { plan, stages, .. } = &*self.graph;
         let map = stages.keyed_steps.first().and_then(|step| self.graph.row_step(*step));
         match (map, stages.keyed_sinks.first()) {
-            (Some(map), Some(sink)) => Ok(MapOfResults { map, sink_schema: &plan.sinks[*sink].schema }),
+            (Some(map), Some(sink)) => Ok(MapOfResults { map, sink_schema: &plan.sinks[*sink].given }),
             _ => Err(format!("the pipeline {} has no map and sink behind its windows", plan.pipeline)),
         }
     }

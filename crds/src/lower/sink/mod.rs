@@ -4,6 +4,7 @@
 mod delta;
 
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use weir_plan::plan;
@@ -14,7 +15,7 @@ use super::output::{self, Nodes};
 use super::step::Steps;
 use super::uri;
 use crate::defaults;
-use crate::document::{Mode, Sink, Spec, unions};
+use crate::document::{Guarantee, Mode, Sink, Spec, unions};
 use crate::finding::{Findings, Path};
 
 pub(super) fn lower(
@@ -35,19 +36,42 @@ pub(super) fn lower(
             let at = at.index(i);
             refuse_unsupported(sink, &at, out);
             let input = graph.sink_inputs[i];
-            let (output, schema) = nodes.output(sink, input, &at, out);
+            let given = nodes.given(sink, input, &at, out);
+            let keeps = given.as_ref().map(|given| keeps(sink, given, &at, out));
+            let schema = match (&given, &keeps) {
+                (Some(given), Some(Some(keeps))) => {
+                    out.checked(&at, given.project(keeps).map_err(|e| e.to_string())).map(Arc::new)
+                }
+                _ => given.clone(),
+            };
             let delta = delta::lower(sink.delta.as_ref()?, schema.as_ref(), &at, out);
+            let (input, output) = input?;
             Some(plan::Sink {
                 name: sink.name.clone(),
-                input: steps.in_plan(input?)?,
+                input: steps.in_plan(input)?,
                 output,
                 kind: plan::SinkKind::Delta(delta?),
+                given: given?,
+                keeps: keeps?,
                 schema: schema?,
             })
         })
         .collect();
-    output::require_rejected_sinks(spec, spec_at, out);
+    output::require_rejected_sinks(spec, graph, spec_at, out);
     lowered.into_iter().collect()
+}
+
+/// Which of the columns that a sink is given it writes, by their places; `None` for all of them.
+fn keeps(sink: &Sink, given: &SchemaRef, at: &Path, out: &mut Findings) -> Option<Arc<[usize]>> {
+    let dropped = sink.drop_columns.as_deref()?;
+    let names: Vec<_> = given.fields().iter().map(|f| f.name().as_str()).collect();
+    let at = at.field("dropColumns");
+    out.droppable(dropped, &names, &sink.from, &at);
+    let keeps: Arc<[usize]> = (0..names.len()).filter(|i| !dropped.iter().any(|name| name == names[*i])).collect();
+    if keeps.is_empty() {
+        out.add(&at, format!("no column of {} is left: keep one at least", quoted(&sink.from)));
+    }
+    Some(keeps)
 }
 
 fn refuse_unsupported(sink: &Sink, at: &Path, out: &mut Findings) {
@@ -57,6 +81,12 @@ fn refuse_unsupported(sink: &Sink, at: &Path, out: &mut Findings) {
     out.not_yet(at, "parquet", sink.parquet.as_ref());
     out.not_yet(at, "console", sink.console.as_ref());
     out.not_yet(at, "key", sink.key.as_ref());
+    out.not_yet(at, "orderBy", sink.order_by.as_ref());
+    out.not_yet(at, "deleteWhen", sink.delete_when.as_ref());
+    match sink.guarantee.unwrap_or(defaults::GUARANTEE) {
+        Guarantee::ExactlyOnce => {}
+        found @ Guarantee::AtLeastOnce => out.not_yet_value(&at.field("guarantee"), found, &["ExactlyOnce"]),
+    }
     match sink.mode.unwrap_or(defaults::MODE) {
         Mode::Append => {}
         mode @ (Mode::Update | Mode::Complete) => out.not_yet_value(&at.field("mode"), mode, &["Append"]),

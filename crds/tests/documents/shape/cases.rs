@@ -16,7 +16,8 @@ spec:
   sources:
   - name: rides
     kafka: {connection: events, topics: [rides]}
-    format: {json: {columns: [{name: city, type: string}, {name: price, type: double}, {name: ts, type: timestamp}]}}
+    format: {json: {}}
+    columns: [{name: city, type: string}, {name: price, type: double}, {name: ts, type: timestamp}]
     eventTime: {expr: ts, watermarkDelay: 10m}
   steps:
   - {name: cleaned, map: {from: rides}}
@@ -73,7 +74,7 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     (
         "spec.storage[].s3.encryption",
-        "spec: {storage: [{uriPrefix: s3://lake/, s3: {encryption: {type: SseKms, keyId: a}}}]}",
+        "spec: {storage: [{uriPrefix: s3://lake/, s3: {encryption: {type: SSEKMS, keyId: a}}}]}",
         Refused,
     ),
     ("spec.connections[].name", "spec: {sources: [{name: rides, kafka: {connection: spare}}]}", Changes),
@@ -88,8 +89,27 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
          passwordSecretRef: {name: a, key: b}}}}]}",
         Refused,
     ),
+    (
+        "spec.connections[].schemaRegistry",
+        "spec: {connections: [{name: schemas, schemaRegistry: {url: 'http://registry:8081'}}]}",
+        Refused,
+    ),
+    (
+        "spec.tables",
+        "spec: {tables: [{name: t, delta: {uri: 's3://lake/t'}, columns: [{name: id, type: int}]}]}",
+        Refused,
+    ),
+    ("spec.autoscale", "spec: {autoscale: {}}", Refused),
+    ("spec.http", "spec: {http: {}}", Refused),
+    ("spec.networkPolicy", "spec: {networkPolicy: {}}", Refused),
+    ("spec.scratch", "spec: {scratch: {}}", Refused),
+    (
+        "spec.connections[].kafka.controlTopic",
+        "spec: {connections: [{name: events, kafka: {controlTopic: c}}]}",
+        Refused,
+    ),
     ("spec.connections[].kafka.tls", "spec: {connections: [{name: events, kafka: {tls: {}}}]}", Refused),
-    ("spec.sources[].groupId", "spec: {sources: [{name: rides, groupId: mine}]}", Changes),
+    ("spec.sources[].kafka.groupId", "spec: {sources: [{name: rides, kafka: {groupId: mine}}]}", Changes),
     ("spec.sources[].maxRecordsPerEpoch", "spec: {sources: [{name: rides, maxRecordsPerEpoch: 5}]}", Refused),
     (
         "spec.sources[].badRecords.policy=Fail",
@@ -100,7 +120,7 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     (
         "spec.sources[].badRecords.policy=Output",
         "spec: {sources: [{name: rides, badRecords: {policy: Output}}], \
-         sinks: [{name: bad, from: rides, output: Rejected, delta: {uri: 's3://lake/bad'}}]}",
+         sinks: [{name: bad, from: rides.Rejected, delta: {uri: 's3://lake/bad'}}]}",
         Changes,
     ),
     ("spec.sources[].tombstones=Skip", "spec: {sources: [{name: rides, tombstones: Skip}]}", Changes),
@@ -213,19 +233,11 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
         "spec: {sources: [{name: rides, kafka: {metadataColumns: [{name: at, field: Headers}]}}]}",
         Changes,
     ),
+    ("spec.sources[].columns[].name", "spec: {sources: [{name: rides, columns: [{name: x, type: int}]}]}", Changes),
+    ("spec.sources[].columns[].type", "spec: {sources: [{name: rides, columns: [{name: city, type: date}]}]}", Changes),
     (
-        "spec.sources[].format.json.columns[].name",
-        "spec: {sources: [{name: rides, format: {json: {columns: [{name: x, type: int}]}}}]}",
-        Changes,
-    ),
-    (
-        "spec.sources[].format.json.columns[].type",
-        "spec: {sources: [{name: rides, format: {json: {columns: [{name: city, type: date}]}}}]}",
-        Changes,
-    ),
-    (
-        "spec.sources[].format.json.columns[].required",
-        "spec: {sources: [{name: rides, format: {json: {columns: [{name: city, required: true}]}}}]}",
+        "spec.sources[].columns[].required",
+        "spec: {sources: [{name: rides, columns: [{name: city, required: true}]}]}",
         Changes,
     ),
     (
@@ -238,8 +250,19 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
         "spec: {sources: [{name: rides, format: {json: {timestampNumbers: EpochMillis}}}]}",
         Changes,
     ),
-    ("spec.sources[].format.raw", "spec: {sources: [{name: rides, format: {raw: {}}}]}", Refused),
-    ("spec.sources[].format.avro", "spec: {sources: [{name: rides, format: {avro: {registry: x}}}]}", Refused),
+    ("spec.sources[].format.raw", "spec: {sources: [{name: rides, format: {raw: {as: Text}}}]}", Refused),
+    ("spec.sources[].format.csv", "spec: {sources: [{name: rides, format: {csv: {}}}]}", Refused),
+    (
+        "spec.sources[].format.avro",
+        "spec: {sources: [{name: rides, format: {avro: {registry: {connection: x}}}}]}",
+        Refused,
+    ),
+    ("spec.sources[].format.protobuf", "spec: {sources: [{name: rides, format: {protobuf: {schema: x}}}]}", Refused),
+    ("spec.sources[].envelope=Plain", "spec: {sources: [{name: rides, envelope: Plain}]}", SaysTheDefault),
+    ("spec.sources[].envelope=Debezium", "spec: {sources: [{name: rides, envelope: Debezium}]}", Refused),
+    ("spec.sources[].envelope=Upsert", "spec: {sources: [{name: rides, envelope: Upsert}]}", Refused),
+    ("spec.sources[].keyFormat", "spec: {sources: [{name: rides, keyFormat: {json: {}}}]}", Refused),
+    ("spec.sources[].key", "spec: {sources: [{name: rides, key: [city]}]}", Refused),
     (
         "spec.sources[].eventTime.expr",
         "spec: {sources: [{name: rides, eventTime: {expr: to_timestamp(city)}}]}",
@@ -286,6 +309,17 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
         Changes,
     ),
     (
+        "spec.steps[].map.addColumns[].name",
+        "spec: {steps: [{name: cleaned, map: {addColumns: [{name: more, expr: price + 1}]}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].map.addColumns[].expr",
+        "spec: {steps: [{name: cleaned, map: {addColumns: [{name: price, expr: price + 1}]}}]}",
+        Changes,
+    ),
+    ("spec.steps[].map.dropColumns[]", "spec: {steps: [{name: cleaned, map: {dropColumns: [city]}}]}", Changes),
+    (
         "spec.steps[].aggregate.from",
         "spec: {steps: [{name: revenue, aggregate: {from: rides}}], sinks: [{name: b, from: cleaned, delta: {uri: \
          file:///tmp/b}}]}",
@@ -308,7 +342,7 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     (
         "spec.steps[].aggregate.window.cumulate",
-        "spec: {steps: [{name: revenue, aggregate: {window: {cumulate: {}}}}]}",
+        "spec: {steps: [{name: revenue, aggregate: {window: {cumulate: {size: 1h, step: 1m}}}}]}",
         Refused,
     ),
     (
@@ -317,12 +351,27 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
         Refused,
     ),
     (
-        "spec.steps[].aggregate.window.offset",
-        "spec: {steps: [{name: revenue, aggregate: {window: {offset: 1m}}}]}",
+        "spec.steps[].aggregate.window.tumbling.offset",
+        "spec: {steps: [{name: revenue, aggregate: {window: {tumbling: {offset: 1m}}}}]}",
         Refused,
     ),
+    (
+        "spec.steps[].aggregate.window.ofInput",
+        "spec: {steps: [{name: revenue, aggregate: {window: {ofInput: {}}}}]}",
+        Refused,
+    ),
+    ("spec.steps[].aggregate.expireAfter", "spec: {steps: [{name: revenue, aggregate: {expireAfter: 1h}}]}", Refused),
     ("spec.steps[].aggregate.window", "spec: {steps: [{name: revenue, aggregate: {window: null}}]}", Refused),
-    ("spec.steps[].aggregate.groupBy[]", "spec: {steps: [{name: revenue, aggregate: {groupBy: [city]}}]}", Changes),
+    (
+        "spec.steps[].aggregate.groupBy[].name",
+        "spec: {steps: [{name: revenue, aggregate: {groupBy: [{name: city}]}}]}",
+        Changes,
+    ),
+    (
+        "spec.steps[].aggregate.groupBy[].expr",
+        "spec: {steps: [{name: revenue, aggregate: {groupBy: [{name: town, expr: upper(city)}]}}]}",
+        Changes,
+    ),
     (
         "spec.steps[].aggregate.columns[].name",
         "spec: {steps: [{name: revenue, aggregate: {columns: [{name: cnt, expr: count(*)}]}}]}",
@@ -338,31 +387,68 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
         "spec: {steps: [{name: revenue, aggregate: {columns: [{name: revenue, filter: price > 1}]}}]}",
         Changes,
     ),
-    ("spec.steps[].union", "spec: {steps: [{name: cleaned, union: {from: [rides]}}]}", Refused),
-    ("spec.steps[].join", "spec: {steps: [{name: cleaned, join: {}}]}", Refused),
-    ("spec.steps[].deduplicate", "spec: {steps: [{name: cleaned, deduplicate: {}}]}", Refused),
-    ("spec.steps[].unnest", "spec: {steps: [{name: cleaned, unnest: {}}]}", Refused),
-    ("spec.steps[].over", "spec: {steps: [{name: cleaned, over: {}}]}", Refused),
-    ("spec.steps[].process", "spec: {steps: [{name: cleaned, process: {}}]}", Refused),
-    ("spec.steps[].sql", "spec: {steps: [{name: cleaned, sql: {query: select 1}}]}", Refused),
+    ("spec.steps[].badRecords", "spec: {steps: [{name: cleaned, badRecords: {policy: Drop}}]}", Refused),
+    ("spec.steps[].union", "spec: {steps: [{name: cleaned, union: {inputs: [rides, rides]}}]}", Refused),
+    ("spec.steps[].unnest", "spec: {steps: [{name: cleaned, unnest: {from: rides, expr: city, as: c}}]}", Refused),
+    (
+        "spec.steps[].deduplicate",
+        "spec: {steps: [{name: cleaned, deduplicate: {from: rides, key: [city], within: 1h}}]}",
+        Refused,
+    ),
+    (
+        "spec.steps[].top",
+        "spec: {steps: [{name: cleaned, top: {from: rides, key: [city], orderBy: [{expr: price}], limit: 3}}]}",
+        Refused,
+    ),
+    (
+        "spec.steps[].over",
+        "spec: {steps: [{name: cleaned, over: {from: rides, key: [city], rows: {preceding: 5}, addColumns: [{name: a, \
+         expr: avg(price)}]}}]}",
+        Refused,
+    ),
+    (
+        "spec.steps[].join",
+        "spec: {steps: [{name: cleaned, join: {left: rides, right: rides, keys: [{left: city, right: city}], between: \
+         {before: 1s, after: 1m}, columns: [{name: city, expr: left.city}]}}]}",
+        Refused,
+    ),
+    (
+        "spec.steps[].lookup",
+        "spec: {steps: [{name: cleaned, lookup: {from: rides, table: t, keys: [{from: city, table: id}], addColumns: \
+         [{name: a, expr: table.a}]}}]}",
+        Refused,
+    ),
+    (
+        "spec.steps[].process",
+        "spec: {steps: [{name: cleaned, process: {from: rides, key: [city], rules: {onRow: [{emit: [{name: city}]}]}}}]}",
+        Refused,
+    ),
+    (
+        "spec.steps[].pattern",
+        "spec: {steps: [{name: cleaned, pattern: {from: rides, key: [city], within: 1m, sequence: [{name: a}], columns: \
+         [{name: city}]}}]}",
+        Refused,
+    ),
+    ("spec.steps[].sql", "spec: {steps: [{name: cleaned, sql: {inputs: [rides], query: select 1}}]}", Refused),
     ("spec.sinks[].name", "spec: {sinks: [{name: b, from: cleaned, delta: {uri: file:///tmp/b}}]}", Changes),
-    ("spec.sinks[].from", "spec: {sinks: [{name: b, from: cleaned, delta: {uri: file:///tmp/b}}]}", Changes),
-    ("spec.sinks[].output=Main", "spec: {sinks: [{name: silver, output: Main}]}", SaysTheDefault),
+    ("spec.sinks[].from", "spec: {sinks: [{name: late, from: revenue.Late, delta: {uri: 's3://lake/late'}}]}", Changes),
     (
-        "spec.sinks[].output=Late",
-        "spec: {sinks: [{name: late, from: revenue, output: Late, delta: {uri: 's3://lake/late'}}]}",
-        Changes,
-    ),
-    (
-        "spec.sinks[].output=Rejected",
+        "spec.sinks[].from",
         "spec: {sources: [{name: rides, badRecords: {policy: Output}}], \
-         sinks: [{name: bad, from: rides, output: Rejected, delta: {uri: 's3://lake/bad'}}]}",
+         sinks: [{name: bad, from: rides.Rejected, delta: {uri: 's3://lake/bad'}}]}",
         Changes,
     ),
+    ("spec.sinks[].from", "spec: {sinks: [{name: silver, from: revenue.Main}]}", SaysTheDefault),
+    ("spec.sinks[].from", "spec: {sinks: [{name: b, from: cleaned, delta: {uri: file:///tmp/b}}]}", Changes),
     ("spec.sinks[].mode=Append", "spec: {sinks: [{name: silver, mode: Append}]}", SaysTheDefault),
     ("spec.sinks[].mode=Update", "spec: {sinks: [{name: silver, mode: Update}]}", Refused),
     ("spec.sinks[].mode=Complete", "spec: {sinks: [{name: silver, mode: Complete}]}", Refused),
     ("spec.sinks[].key", "spec: {sinks: [{name: silver, key: [city]}]}", Refused),
+    ("spec.sinks[].orderBy", "spec: {sinks: [{name: silver, orderBy: city}]}", Refused),
+    ("spec.sinks[].deleteWhen", "spec: {sinks: [{name: silver, deleteWhen: revenue > 1}]}", Refused),
+    ("spec.sinks[].dropColumns[]", "spec: {sinks: [{name: silver, dropColumns: [revenue]}]}", Changes),
+    ("spec.sinks[].guarantee=ExactlyOnce", "spec: {sinks: [{name: silver, guarantee: ExactlyOnce}]}", SaysTheDefault),
+    ("spec.sinks[].guarantee=AtLeastOnce", "spec: {sinks: [{name: silver, guarantee: AtLeastOnce}]}", Refused),
     ("spec.sinks[].delta.uri", "spec: {sinks: [{name: silver, delta: {uri: file:///tmp/b}}]}", Changes),
     (
         "spec.sinks[].delta.partitionBy[]",
@@ -396,8 +482,12 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
         "spec: {sinks: [{name: silver, delta: {maintenance: {vacuumAfter: 168h}}}]}",
         Changes,
     ),
-    ("spec.sinks[].kafka", "spec: {sinks: [{name: silver, kafka: {topic: a}}]}", Refused),
-    ("spec.sinks[].parquet", "spec: {sinks: [{name: silver, parquet: {}}]}", Refused),
+    (
+        "spec.sinks[].kafka",
+        "spec: {sinks: [{name: silver, kafka: {connection: events, topic: a, value: {json: {}}}}]}",
+        Refused,
+    ),
+    ("spec.sinks[].parquet", "spec: {sinks: [{name: silver, parquet: {uri: s3://lake/p}}]}", Refused),
     ("spec.sinks[].console", "spec: {sinks: [{name: silver, console: {}}]}", Refused),
     ("spec.limits.recordsPerEpoch", "spec: {limits: {recordsPerEpoch: 5}}", Changes),
     ("spec.limits.bytesPerEpoch", "spec: {limits: {bytesPerEpoch: 1Mi}}", Changes),

@@ -11,7 +11,7 @@ use weir_plan::quote::quoted;
 use crate::fitness::Fitness;
 use crate::years::outside_of_years;
 
-/// The columns of a sink that have to be looked at.
+/// The columns that have to be looked at, by their places in what the sink is given.
 #[derive(Debug)]
 pub struct Fit {
     sink: String,
@@ -25,7 +25,9 @@ impl Fit {
     #[must_use]
     pub fn of(sink: &Sink, delta: &DeltaSink) -> Self {
         let fields = sink.schema.fields();
-        let places = |wanted: &dyn Fn(usize) -> bool| (0..fields.len()).filter(|i| wanted(*i)).collect();
+        let places = |wanted: &dyn Fn(usize) -> bool| {
+            (0..fields.len()).filter(|i| wanted(*i)).map(|i| sink.place_in_given(i)).collect()
+        };
         Self {
             sink: sink.name.clone(),
             never_empty: places(&|i| {

@@ -23,6 +23,8 @@ use crate::sink::writing::{EpochWriter, Part, Slot, Writers};
 pub struct SinkInput {
     queue: mpsc::UnboundedSender<Message>,
     room: Arc<Semaphore>,
+    /// What the sink writes of the columns that it is given: [`weir_plan::plan::Sink::keeps`].
+    keeps: Option<Arc<[usize]>>,
     /// The bound of the queue. One permit is a KiB, since a semaphore counts in u32.
     room_kib: u32,
     handle: Handle,
@@ -68,6 +70,10 @@ impl SinkInput {
         if rows.num_rows() == 0 {
             return Ok(());
         }
+        let rows = match &self.keeps {
+            Some(keeps) => rows.project(keeps).map_err(|e| Failure::bug(format!("columns of a sink: {e}")))?,
+            None => rows,
+        };
         let kib = u32::try_from(rows.get_array_memory_size() / 1024 + 1).unwrap_or(u32::MAX).min(self.room_kib);
         let room = self.handle.block_on(Arc::clone(&self.room).acquire_many_owned(kib)).map_err(|_| gone())?;
         self.queue.send(Message::Rows { rows, _room: room }).map_err(|_| gone())
@@ -89,14 +95,20 @@ pub fn is_gone(of_thread: &Failure) -> bool {
     *of_thread == gone()
 }
 
-/// Starts the task of one sink, which so many threads write to and whose writers get `slot`; `queue_bytes` of rows may
-/// wait.
-pub fn spawn(writers: Arc<dyn Writers>, slot: Slot, threads: usize, queue_bytes: u64) -> (SinkInput, SinkOutput) {
+/// Starts the task of one sink, which so many threads write to, of which it `keeps` some columns, and whose writers get
+/// `slot`; `queue_bytes` of rows may wait.
+pub fn spawn(
+    writers: Arc<dyn Writers>,
+    keeps: Option<Arc<[usize]>>,
+    slot: Slot,
+    threads: usize,
+    queue_bytes: u64,
+) -> (SinkInput, SinkOutput) {
     let (queue, mut messages) = mpsc::unbounded_channel();
     let (results, epochs) = mpsc::channel(1);
     let room_kib = u32::try_from(queue_bytes / 1024).unwrap_or(u32::MAX).max(1);
     let room = Arc::new(Semaphore::new(room_kib as usize));
-    let input = SinkInput { queue, room: Arc::clone(&room), room_kib, handle: Handle::current() };
+    let input = SinkInput { queue, room: Arc::clone(&room), keeps, room_kib, handle: Handle::current() };
     tokio::spawn(async move {
         let worked = AssertUnwindSafe(work(&*writers, &slot, threads, &mut messages, &results)).catch_unwind().await;
         let worked = worked
@@ -166,7 +178,7 @@ mod tests {
         let (store, location) = Faulty::before(&lake.location(), []);
         let table = DeltaTable::open_or_create(location, &lake.sink, "p", retry).await.unwrap();
         store.away.store(away, Ordering::Relaxed);
-        spawn(Arc::new(table.files()), Slot { label: "l".into(), buffer_bytes: 1 << 20 }, 1, 1 << 20)
+        spawn(Arc::new(table.files()), None, Slot { label: "l".into(), buffer_bytes: 1 << 20 }, 1, 1 << 20)
     }
 
     /// As a lane's thread does it.

@@ -109,7 +109,8 @@ impl Assembly {
     ) -> (BTreeMap<usize, SinkInput>, SinkOutputs) {
         let (mut inputs, mut outputs) = (BTreeMap::new(), SinkOutputs::default());
         for (sink, threads) in threads_of_sinks {
-            let (input, output) = task::spawn(Arc::clone(&self.writers[sink]), self.slot.clone(), threads, queue_bytes);
+            let (writers, keeps) = (Arc::clone(&self.writers[sink]), self.plan.sinks[sink].keeps.clone());
+            let (input, output) = task::spawn(writers, keeps, self.slot.clone(), threads, queue_bytes);
             outputs.add(sink, self.plan.sinks[sink].name.clone(), output);
             inputs.insert(sink, input);
         }

@@ -61,10 +61,10 @@ pub fn judge(plan: &Plan, step: usize, bad: &BadRows, epoch: &mut BadOfEpoch) ->
     let is_for = |output, input| output == Output::Rejected && input == Input::Step(step);
     let sinks = plan.sinks.iter().enumerate().filter(|(_, sink)| is_for(sink.output, sink.input));
     let rejected = sinks.map(|(i, sink)| {
-        let own = bad.rows.columns().iter().take(sink.schema.fields().len() - 2).cloned();
+        let own = bad.rows.columns().iter().take(sink.given.fields().len() - 2).cloned();
         let step: ArrayRef = Arc::new(StringArray::from_iter_values(std::iter::repeat_n(name, bad.reasons.len())));
         let reasons: ArrayRef = Arc::new(StringArray::from_iter_values(&bad.reasons));
-        let rows = RecordBatch::try_new(Arc::clone(&sink.schema), own.chain([step, reasons]).collect());
+        let rows = RecordBatch::try_new(Arc::clone(&sink.given), own.chain([step, reasons]).collect());
         rows.map(|rows| (i, rows)).map_err(|e| Failure::bug(format!("rows of the output Rejected: {e}")))
     });
     rejected.collect()

@@ -104,7 +104,7 @@ impl<'w> StepRows<'w> {
         }
         let graph = Arc::clone(&self.graph);
         for sink in graph.keyed_sinks_of(from, Output::Main) {
-            self.send(sink, for_sink(&graph.plan.sinks[sink].schema, rows).map_err(Failure::bug)?)?;
+            self.send(sink, for_sink(&graph.plan.sinks[sink].given, rows).map_err(Failure::bug)?)?;
         }
         for &step in &graph.stages.keyed_steps {
             let inputs = graph.plan.steps[step].inputs().iter().enumerate();
@@ -144,7 +144,7 @@ impl<'w> StepRows<'w> {
             let mut late = Vec::new();
             if prepared.late > 0 {
                 for &i in &late_sinks {
-                    let rows = compiled.late(edge.input, input, &before_us, &self.graph.plan.sinks[i].schema)?;
+                    let rows = compiled.late(edge.input, input, &before_us, &self.graph.plan.sinks[i].given)?;
                     self.stage.check_for(i, &rows)?;
                     late.push((i, rows));
                 }

@@ -48,7 +48,8 @@ fn tumbling(size_us: i64, input: Input, rows: &SchemaRef, [key, value]: [usize; 
     let name = |i: usize| rows.field(i).name().clone();
     let column = |name: &str, expr: String| AggregateColumn { name: name.into(), expr, filter: None };
     let columns = [column("rows_in", "count(*)".into()), column("sum", format!("sum({})", name(value)))];
-    let aggregate = aggregate::compile(input, rows, Window::tumbling(size_us), &[name(key)], &columns).unwrap();
+    let aggregate =
+        aggregate::compile(input, rows, Window::tumbling(size_us), &[name(key).as_str().into()], &columns).unwrap();
     let step: Box<dyn KeyedStep> = Box::new(TumblingAggregate::new(Arc::new(aggregate), Tumbling::new(size_us)));
     let naive = Box::new(NaiveWindows { key, value, windows: Windows::Tumbling { size_us }, rows: vec![] });
     Part { node: Node { step, inputs: vec![input] }, naive }

@@ -2,17 +2,17 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, BooleanArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, TimestampMicrosecondArray, new_null_array};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
-use weir_plan::aggregate::Aggregate;
+use weir_plan::aggregate::{Aggregate, Key};
 use weir_plan::expr::type_name;
 use weir_plan::quote::quoted;
 use weir_plan::window::Tumbling;
 
 use super::group_table::{Evaluated, GroupTable, Groups};
-use super::partials::keys_of;
+use super::partials::key_of;
 use crate::failure::{Failure, Result};
 use crate::transform::rows::{Check, Rows, by_halves, coalesced};
 
@@ -108,12 +108,14 @@ fn beyond_type(aggregate: &Aggregate, call: usize) -> String {
     format!("column {column}: `{}` is more than its type {data_type} holds; {instead}", call.name)
 }
 
-/// The bounds and keys of the groups that rows of the input belong to.
+/// The bounds and keys of the groups that rows of the input belong to. A key that can't be computed is null.
 pub(super) fn groups_of(aggregate: &Aggregate, window: Tumbling, input: &RecordBatch) -> Result<RecordBatch> {
     let times = input.column(aggregate.event_time_index).as_primitive::<TimestampMicrosecondType>().values();
     let starts: Vec<i64> = times.iter().map(|time| window.start_of(*time)).collect();
     let ends = starts.iter().map(|start| window.end_of(*start)).collect();
-    batch(&aggregate.group_schema(), [time(starts), time(ends)].into_iter().chain(keys_of(aggregate, input)).collect())
+    let nulls = |key: &Key| new_null_array(key.value.field.data_type(), input.num_rows());
+    let keys = aggregate.group_by.iter().map(|key| key_of(key, input).unwrap_or_else(|_| nulls(key)));
+    batch(&aggregate.group_schema(), [time(starts), time(ends)].into_iter().chain(keys).collect())
 }
 
 fn time(us: Vec<i64>) -> ArrayRef {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, AsArray};
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::record_batch::RecordBatch;
-use weir_plan::aggregate::Aggregate;
+use weir_plan::aggregate::{Aggregate, Key};
 use weir_plan::floats::normalized;
+use weir_plan::quote::quoted;
 use weir_plan::window::Tumbling;
 
 use super::group_table::GroupTable;
@@ -53,8 +54,17 @@ impl Sender for Partials {
 }
 
 /// The group columns of rows of the input. Floating-point numbers that are equal have equal bits there.
-pub(super) fn keys_of(aggregate: &Aggregate, batch: &RecordBatch) -> Vec<ArrayRef> {
-    aggregate.group_by.iter().map(|i| normalized(batch.column(*i))).collect()
+pub(super) fn keys_of(aggregate: &Aggregate, batch: &RecordBatch) -> Result<Vec<ArrayRef>, String> {
+    aggregate.group_by.iter().map(|key| key_of(key, batch)).collect()
+}
+
+/// One of them.
+///
+/// # Errors
+/// A sentence, if it can't be computed for one of the rows.
+pub(super) fn key_of(key: &Key, batch: &RecordBatch) -> Result<ArrayRef, String> {
+    let values = key.value.evaluate(batch).map_err(|e| format!("groupBy {}: {e}", quoted(key.value.field.name())))?;
+    Ok(normalized(&values))
 }
 
 /// By group columns and window start.

@@ -60,7 +60,7 @@ impl KeyedStep for TumblingAggregate {
             (kept, windows.into_iter().zip(on_time).filter(|(_, keep)| *keep).map(|(w, _)| w).collect())
         };
         let arguments = arguments(aggregate, &on_time)?;
-        let mut keys = keys_of(aggregate, &on_time);
+        let mut keys = keys_of(aggregate, &on_time)?;
         keys.push(Arc::new(Int64Array::from(windows)));
         Ok(Prepared { rows: on_time.num_rows(), late, keys, arguments })
     }

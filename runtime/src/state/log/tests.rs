@@ -11,7 +11,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
-use weir_plan::aggregate::{self, AggregateColumn};
+use weir_plan::aggregate::{self, AggregateColumn, GroupColumn};
 use weir_plan::ids::Generation;
 use weir_plan::key_group::KeyRanges;
 use weir_plan::plan::{Input, Step, StepOp};
@@ -40,7 +40,7 @@ fn input_schema() -> SchemaRef {
 
 /// Two steps that keep state: sums by key, and a count without keys.
 fn graph() -> Arc<Graph> {
-    let step = |name: &str, expr: &str, keys: &[String]| {
+    let step = |name: &str, expr: &str, keys: &[GroupColumn]| {
         let columns = [AggregateColumn { name: "x".into(), expr: expr.into(), filter: None }];
         let aggregate =
             aggregate::compile(Input::Source(0), &input_schema(), Window::tumbling(SIZE_US), keys, &columns).unwrap();

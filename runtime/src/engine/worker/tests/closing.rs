@@ -2,7 +2,7 @@
 
 use arrow::array::{ArrayRef, AsArray, Int64Array, TimestampMicrosecondArray};
 use arrow::datatypes::{Int64Type, Schema, SchemaRef};
-use weir_plan::aggregate::{self, AggregateColumn};
+use weir_plan::aggregate::{self, AggregateColumn, GroupColumn};
 use weir_plan::plan::{Input, Step, StepOp};
 use weir_plan::types::{Column, DataType, EVENT_TIME};
 use weir_plan::window::Window;
@@ -25,7 +25,7 @@ fn schema(columns: &[(&str, DataType)]) -> SchemaRef {
     Arc::new(Schema::new(columns.iter().map(field).collect::<Vec<_>>()))
 }
 
-fn step(name: &str, input: (Input, &SchemaRef), size_us: i64, keys: &[String], columns: &[(&str, &str)]) -> Step {
+fn step(name: &str, input: (Input, &SchemaRef), size_us: i64, keys: &[GroupColumn], columns: &[(&str, &str)]) -> Step {
     let columns: Vec<_> = columns
         .iter()
         .map(|(name, expr)| AggregateColumn { name: (*name).into(), expr: (*expr).into(), filter: None })

@@ -70,7 +70,7 @@ impl Crew {
         let (mut inputs, mut outputs) = (BTreeMap::new(), SinkOutputs::default());
         for (i, kept) in kept.iter().enumerate() {
             let slot = Slot { label: String::new(), buffer_bytes: 0 };
-            let (input, output) = task::spawn(Arc::new(kept.clone()), slot, state.stages.len(), QUEUE_BYTES);
+            let (input, output) = task::spawn(Arc::new(kept.clone()), None, slot, state.stages.len(), QUEUE_BYTES);
             inputs.insert(i, input);
             outputs.add(i, graph.plan.sinks[i].name.clone(), output);
         }

@@ -1,0 +1,85 @@
+//! Steps: a name and exactly one operation each.
+
+mod aggregate;
+mod join;
+mod keyed;
+mod logic;
+mod rows;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::rules::exactly_one;
+use super::schema::{Column as ColumnName, Expr, Name};
+use super::{BadRecords, unions};
+
+pub use aggregate::{Aggregate, AggregateColumn, Calendar, CalendarUnit, Cumulate, Session, Sliding, Tumbling, Window};
+pub use join::{Between, Join, JoinKey, JoinType, Lookup, LookupKey, LookupType};
+pub use keyed::{Deduplicate, Direction, Nulls, OrderBy, Over, RangeFrame, RowsFrame, Ties, Top};
+pub use logic::{
+    Clock, Occurs, OnRow, OnTimer, Pattern, PatternRow, Process, ProcessLimits, Rules, SetTimer, StateColumn,
+};
+pub(crate) use rows::COLUMNS_ARE_ALL;
+pub use rows::{Empties, Map, Sql, Union, Unnest};
+
+/// A name and exactly one operation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(extend("x-kubernetes-validations" = [exactly_one(unions::STEP_KINDS)]))]
+pub struct Step {
+    /// The name that steps and sinks read it by, and that its state belongs to: at most 50 lower-case letters, digits
+    /// and hyphens.
+    #[schemars(with = "Name")]
+    pub name: String,
+    /// Filters rows and computes columns, row by row.
+    pub map: Option<Map>,
+    /// Computes one row per window and group.
+    pub aggregate: Option<Aggregate>,
+    /// Not supported yet. The rows of several inputs.
+    pub union: Option<Union>,
+    /// Not supported yet. A row per element of a list.
+    pub unnest: Option<Unnest>,
+    /// Not supported yet. The first row of each key.
+    pub deduplicate: Option<Deduplicate>,
+    /// Not supported yet. The first rows of each key in an order.
+    pub top: Option<Top>,
+    /// Not supported yet. Aggregates over the rows before, one row out per row in.
+    pub over: Option<Over>,
+    /// Not supported yet. Pairs of rows of two inputs.
+    pub join: Option<Join>,
+    /// Not supported yet. Rows with what a table has for them.
+    pub lookup: Option<Lookup>,
+    /// Not supported yet. Rules with state and timers, per key.
+    pub process: Option<Process>,
+    /// Not supported yet. Rows of a key that follow one another.
+    pub pattern: Option<Pattern>,
+    /// Not supported yet. A SQL query over the inputs.
+    pub sql: Option<Sql>,
+    /// Not supported yet. What becomes of a row that the step can't compute. By default what the strictest of its
+    /// sources does.
+    pub bad_records: Option<BadRecords>,
+}
+
+/// A column and how it is computed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Column {
+    /// The column's name.
+    #[schemars(with = "ColumnName")]
+    pub name: String,
+    /// A SQL expression over the input's columns: upper(city). Left out, the input's column of that name.
+    #[schemars(with = "Option<Expr>")]
+    pub expr: Option<String>,
+}
+
+/// A column that is computed.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct AddedColumn {
+    /// The column's name. One that the input has already is replaced where it stands.
+    #[schemars(with = "ColumnName")]
+    pub name: String,
+    /// A SQL expression over the input's columns: upper(city)
+    #[schemars(with = "Expr")]
+    pub expr: String,
+}

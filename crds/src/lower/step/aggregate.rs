@@ -1,0 +1,129 @@
+//! Aggregates over windows.
+
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use weir_plan::aggregate::{self, AggregatePart};
+use weir_plan::plan::{StepOp, has_event_time};
+use weir_plan::quote::quoted;
+use weir_plan::window::Window;
+
+use super::{Operation, Upstream};
+use crate::document::{self, Aggregate, unions};
+use crate::finding::{Findings, Path};
+use crate::lower::source::COLUMNS_MAX;
+use crate::lower::{duration, name};
+
+impl Operation for Aggregate {
+    fn inputs(&self) -> Vec<(&'static str, &str)> {
+        vec![("from", &self.from)]
+    }
+
+    fn expressions(&self) -> Vec<&str> {
+        let keys = self.group_by.iter().flatten().flat_map(|key| &key.expr);
+        let columns = self.columns.iter().flat_map(|c| std::iter::once(&c.expr).chain(&c.filter));
+        keys.chain(columns).map(String::as_str).collect()
+    }
+
+    fn has_windows(&self) -> bool {
+        true
+    }
+
+    fn lower(&self, from: &Upstream, at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)> {
+        lower(self, from, at, out)
+    }
+}
+
+fn lower(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)> {
+    let window = window(aggregate.window.as_ref(), &at.field("window"), out);
+    out.not_yet(at, "expireAfter", aggregate.expire_after.as_ref());
+    let group_by = aggregate.group_by.as_deref().unwrap_or_default();
+    let columns_at = at.field("columns");
+    out.length(&at.field("groupBy"), group_by.len(), 0..=COLUMNS_MAX);
+    out.length(&columns_at, aggregate.columns.len(), 1..=COLUMNS_MAX);
+    for (i, column) in group_by.iter().enumerate() {
+        out.checked(&at.field("groupBy").index(i).field("name"), name::check_column(&column.name));
+    }
+    let schema = from.schema.as_ref()?;
+    if !has_event_time(schema) {
+        let message = format!(
+            "a window goes by the event time, and the rows of {} have none; give its source an eventTime",
+            quoted(&aggregate.from)
+        );
+        out.add(&at.field("window"), message);
+        return None;
+    }
+    let columns: Vec<_> = aggregate
+        .columns
+        .iter()
+        .map(|c| aggregate::AggregateColumn { name: c.name.clone(), expr: c.expr.clone(), filter: c.filter.clone() })
+        .collect();
+    let group_by: Vec<_> =
+        group_by.iter().map(|c| aggregate::GroupColumn { name: c.name.clone(), expr: c.expr.clone() }).collect();
+    // What is wrong with the columns does not depend on the window: any will do to find it.
+    let any = Window::tumbling(1);
+    match aggregate::compile(from.input?, schema, window.unwrap_or(any), &group_by, &columns) {
+        Ok(compiled) => {
+            for (i, column) in columns.iter().enumerate() {
+                out.checked(&columns_at.index(i).field("name"), name::check_column(&column.name));
+            }
+            let schema = compiled.output_schema();
+            window.map(|_| (StepOp::Aggregate(Arc::new(compiled)), schema))
+        }
+        Err(errors) => {
+            for error in errors {
+                out.add(&place_of(error.at, at), error.message);
+            }
+            None
+        }
+    }
+}
+
+fn place_of(part: AggregatePart, at: &Path) -> Path {
+    let column = |i| at.field("columns").index(i);
+    match part {
+        AggregatePart::Step => at.clone(),
+        AggregatePart::GroupName(i) => at.field("groupBy").index(i).field("name"),
+        AggregatePart::GroupExpr(i) => at.field("groupBy").index(i).field("expr"),
+        AggregatePart::ColumnName(i) => column(i).field("name"),
+        AggregatePart::ColumnExpr(i) => column(i).field("expr"),
+        AggregatePart::ColumnFilter(i) => column(i).field("filter"),
+    }
+}
+
+/// Until windows know time zones. What the clock allows must move too: such a row seems to come from the future.
+pub(in crate::lower) const LOCAL_DAYS: &str = "for days of UTC+2 (without summer time) write `tumbling: {size: 24h}` and move \
+                                     the event time by as much, \
+                                     `eventTime: {expr: ts + interval '2 hours', maxFuture: 3h, …}`: window_start and \
+                                     window_end are local times then";
+
+fn window(window: Option<&document::Window>, at: &Path, out: &mut Findings) -> Option<Window> {
+    let Some(window) = window else {
+        out.add(at, "not supported yet: an aggregate without a window; {tumbling: {size: 5m}} would be right");
+        return None;
+    };
+    let later = [
+        ("sliding", window.sliding.is_some()),
+        ("session", window.session.is_some()),
+        ("cumulate", window.cumulate.is_some()),
+        ("calendar", window.calendar.is_some()),
+        ("ofInput", window.of_input.is_some()),
+    ];
+    let is_there: Vec<_> =
+        std::iter::once(window.tumbling.is_some()).chain(later.map(|(_, is_there)| is_there)).collect();
+    out.exactly_one(at, unions::WINDOWS, &is_there);
+    for (kind, is_there) in later {
+        match kind {
+            "calendar" if is_there => {
+                out.add(&at.field(kind), format!("not supported yet; leave it out; {LOCAL_DAYS}"))
+            }
+            _ => out.not_yet(at, kind, is_there.then_some(&())),
+        }
+    }
+    let (tumbling, at) = (window.tumbling.as_ref()?, at.field("tumbling"));
+    if tumbling.offset.is_some() {
+        out.add(&at.field("offset"), format!("not supported yet; leave it out; {LOCAL_DAYS}"));
+    }
+    let size = out.duration(&at.field("size"), &tumbling.size, "1ms", "99999h")?;
+    Some(Window::tumbling(duration::as_us(size)))
+}

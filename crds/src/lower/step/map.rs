@@ -1,0 +1,147 @@
+//! Maps: a filter, and the columns that go on.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use weir_plan::expr::{self, ScalarExpr};
+use weir_plan::plan::{self, StepOp, has_event_time};
+use weir_plan::quote::quoted;
+
+use super::{Operation, Upstream, compile_all, pass_on, user_columns};
+use crate::document::{COLUMNS_ARE_ALL, Column, Map};
+use crate::finding::{Findings, Path};
+use crate::lower::check::suggestion;
+use crate::lower::name;
+use crate::lower::source::{COLUMNS_MAX, event_time_field, lift};
+
+impl Operation for Map {
+    fn inputs(&self) -> Vec<(&'static str, &str)> {
+        vec![("from", &self.from)]
+    }
+
+    fn expressions(&self) -> Vec<&str> {
+        let columns = self.columns.iter().flatten().flat_map(|c| &c.expr);
+        let added = self.add_columns.iter().flatten().map(|c| &c.expr);
+        columns.chain(added).chain(&self.filter).map(String::as_str).collect()
+    }
+
+    fn has_windows(&self) -> bool {
+        false
+    }
+
+    fn lower(&self, from: &Upstream, at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)> {
+        lower(self, from, at, out)
+    }
+}
+
+/// A column that goes on: its expression, its name, and where a finding about it belongs.
+struct Wanted<'m> {
+    expr: Option<String>,
+    name: &'m str,
+    at: Path,
+}
+
+fn lower(map: &Map, from: &Upstream, at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)> {
+    check_names(map, at, out);
+    let schema = from.schema.as_ref()?;
+    let condition = |sql: &String| expr::compile_predicate(sql, schema).map_err(|e| e.to_string());
+    let filter = map.filter.as_ref().map(|sql| out.checked(&at.field("where"), condition(sql)));
+    let names: Vec<_> = user_columns(schema).map(|f| f.name().as_str()).collect();
+    let wanted = match &map.columns {
+        Some(columns) => chosen(columns, map, &names, at, out),
+        None => changed(map, &names, at, out),
+    };
+    let columns = computed(&wanted, schema, out)?;
+    let filter = lift(filter)?;
+    let event_time = has_event_time(schema).then(event_time_field);
+    let fields = columns.iter().map(|c| Arc::clone(&c.field)).chain(event_time);
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+    Some((StepOp::Map(plan::Map { input: from.input?, filter, columns }), schema))
+}
+
+fn check_names(map: &Map, at: &Path, out: &mut Findings) {
+    let mut check = |field: &str, names: &[&str]| {
+        let at = at.field(field);
+        out.length(&at, names.len(), 1..=COLUMNS_MAX);
+        for (i, name) in names.iter().enumerate() {
+            out.checked(&at.index(i).field("name"), name::check_column(name));
+        }
+        out.distinct(names.iter().enumerate().map(|(i, name)| (at.index(i).field("name"), *name)), "columns");
+    };
+    if let Some(columns) = &map.columns {
+        check("columns", &columns.iter().map(|c| &*c.name).collect::<Vec<_>>());
+    }
+    if let Some(columns) = &map.add_columns {
+        check("addColumns", &columns.iter().map(|c| &*c.name).collect::<Vec<_>>());
+    }
+    if map.columns.is_some() && (map.add_columns.is_some() || map.drop_columns.is_some()) {
+        out.add(&at.field("columns"), COLUMNS_ARE_ALL);
+    }
+}
+
+/// The columns that `columns` names: all that go on.
+fn chosen<'m>(columns: &'m [Column], map: &Map, names: &[&str], at: &Path, out: &mut Findings) -> Vec<Wanted<'m>> {
+    let of_column = |(i, column): (usize, &'m Column)| {
+        let at = at.field("columns").index(i);
+        if let Some(sql) = &column.expr {
+            return Wanted { expr: Some(sql.clone()), name: &column.name, at: at.field("expr") };
+        }
+        let at = at.field("name");
+        let is_there = names.contains(&&*column.name);
+        // One finding is enough for a name.
+        if !is_there && out.is_sound(&at) {
+            let (from, name) = (quoted(&map.from), quoted(&column.name));
+            out.add(
+                &at,
+                format!("{from} has no column {name}, and there is no expr; {}", suggestion(&column.name, names)),
+            );
+        }
+        Wanted { expr: is_there.then(|| pass_on(&column.name)), name: &column.name, at }
+    };
+    columns.iter().enumerate().map(of_column).collect()
+}
+
+/// The input's columns, without those that are dropped and with those that are added: in place where the input has one
+/// of that name, else behind them.
+fn changed<'m>(map: &'m Map, names: &[&'m str], at: &Path, out: &mut Findings) -> Vec<Wanted<'m>> {
+    let (added, dropped) = (map.add_columns.as_deref().unwrap_or_default(), map.drop_columns.as_deref());
+    let dropped = dropped.unwrap_or_default();
+    let (added_at, dropped_at) = (at.field("addColumns"), at.field("dropColumns"));
+    out.droppable(dropped, names, &map.from, &dropped_at);
+    for (i, name) in dropped.iter().enumerate().filter(|(_, name)| added.iter().any(|column| column.name == **name)) {
+        out.add(
+            &dropped_at.index(i),
+            format!("{} is in addColumns too, which replaces it: leave one out", quoted(name)),
+        );
+    }
+    let as_added = |name: &str| {
+        let (i, column) = added.iter().enumerate().find(|(_, column)| column.name == name)?;
+        Some(Wanted { expr: Some(column.expr.clone()), name: &column.name, at: added_at.index(i).field("expr") })
+    };
+    let kept = names.iter().filter(|name| !dropped.iter().any(|dropped| dropped == *name));
+    let kept =
+        kept.map(|name| as_added(name).unwrap_or_else(|| Wanted { expr: Some(pass_on(name)), name, at: at.clone() }));
+    let new = added.iter().filter(|column| !names.contains(&&*column.name)).filter_map(|column| as_added(&column.name));
+    let wanted: Vec<_> = kept.chain(new).collect();
+    if wanted.is_empty() {
+        out.add(&dropped_at, format!("no column of {} is left: keep one at least", quoted(&map.from)));
+    }
+    if wanted.len() > COLUMNS_MAX && !added.is_empty() {
+        out.add(
+            &added_at,
+            format!("the step would have {} columns, and at most {COLUMNS_MAX} are allowed", wanted.len()),
+        );
+    }
+    wanted
+}
+
+/// `None` if something is wrong with one of them.
+fn computed(wanted: &[Wanted<'_>], schema: &SchemaRef, out: &mut Findings) -> Option<Vec<ScalarExpr>> {
+    let written = wanted.iter().filter_map(|column| Some((column.expr.as_deref()?, column.name)));
+    let mut compiled = compile_all(written, schema).into_iter();
+    let judged = wanted.iter().map(|column| {
+        column.expr.as_ref()?;
+        out.checked(&column.at, compiled.next()?)
+    });
+    judged.collect::<Vec<_>>().into_iter().collect()
+}

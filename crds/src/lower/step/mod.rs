@@ -1,0 +1,151 @@
+//! Steps: each is checked against the schema of what it reads, as far as that is known. A file per kind of step, which
+//! everything else in lowering meets as an [`Operation`].
+
+mod aggregate;
+mod map;
+
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+use weir_plan::expr::{self, ScalarExpr};
+use weir_plan::plan::{self, Input, StepOp};
+use weir_plan::types::EVENT_TIME;
+
+pub(super) use aggregate::LOCAL_DAYS;
+
+use super::graph::Graph;
+use super::planning;
+use crate::document::{Step, unions};
+use crate::finding::{Findings, Path};
+
+/// The steps by their position in the document; those that something is wrong with have no schema.
+pub(super) struct Steps {
+    by_position: Vec<Option<plan::Step>>,
+    order: Vec<usize>,
+}
+
+impl Steps {
+    /// The schema of what `input` gives, positions being the document's.
+    pub(super) fn schema_of(&self, input: Input, sources: &[Option<SchemaRef>]) -> Option<SchemaRef> {
+        match input {
+            Input::Source(i) => sources.get(i)?.clone(),
+            Input::Step(i) => self.step(i).map(|s| s.schema.clone()),
+        }
+    }
+
+    /// The step at a position of the document, if nothing is wrong with it.
+    pub(super) fn step(&self, position: usize) -> Option<&plan::Step> {
+        self.by_position.get(position)?.as_ref()
+    }
+
+    /// Where the plan has what the document has at `input`.
+    pub(super) fn in_plan(&self, input: Input) -> Option<Input> {
+        match input {
+            Input::Source(i) => Some(Input::Source(i)),
+            Input::Step(i) => self.order.iter().position(|o| *o == i).map(Input::Step),
+        }
+    }
+
+    /// The steps as the plan has them; `None` if something is wrong with one.
+    pub(super) fn in_order(mut self) -> Option<Vec<plan::Step>> {
+        self.order.iter().map(|i| self.by_position.get_mut(*i)?.take()).collect()
+    }
+}
+
+/// A kind of step, as lowering meets it.
+pub(in crate::lower) trait Operation {
+    /// The fields that name what it reads, with what they name, in the document's order.
+    fn inputs(&self) -> Vec<(&'static str, &str)>;
+
+    /// Its expressions, as they are written.
+    fn expressions(&self) -> Vec<&str>;
+
+    /// Whether rows can come too late for it, so that it has an output `Late`.
+    fn has_windows(&self) -> bool;
+
+    /// Checks it against what comes to it. `None` if something is wrong with it, or with what it reads.
+    fn lower(&self, from: &Upstream, at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)>;
+}
+
+/// What a step is, under the name of its field. This is the one list of the kinds that are built.
+pub(in crate::lower) fn operation(step: &Step) -> Option<(&'static str, &dyn Operation)> {
+    match (&step.map, &step.aggregate) {
+        (Some(map), None) => Some(("map", map)),
+        (None, Some(aggregate)) => Some(("aggregate", aggregate)),
+        _ => None,
+    }
+}
+
+/// Refuses a step that is not exactly one thing, or one that is still to be built.
+pub(super) fn check_kind(step: &Step, at: &Path, out: &mut Findings) {
+    let later = [
+        step.union.is_some(),
+        step.unnest.is_some(),
+        step.deduplicate.is_some(),
+        step.top.is_some(),
+        step.over.is_some(),
+        step.join.is_some(),
+        step.lookup.is_some(),
+        step.process.is_some(),
+        step.pattern.is_some(),
+        step.sql.is_some(),
+    ];
+    let is_there: Vec<_> = [step.map.is_some(), step.aggregate.is_some()].into_iter().chain(later).collect();
+    out.exactly_one(at, unions::STEP_KINDS, &is_there);
+    for (kind, is_there) in unions::STEP_KINDS[2..].iter().zip(later) {
+        out.not_yet(at, kind, is_there.then_some(&()));
+    }
+    out.not_yet(at, "badRecords", step.bad_records.as_ref());
+}
+
+/// What to do about more expressions than may be planned.
+const INSTEAD: &str = "compute what lies deep in a map step of its own, or split the steps over several pipelines";
+
+pub(super) fn lower(
+    steps: &[Step],
+    graph: &Graph,
+    sources: &[Option<SchemaRef>],
+    at: &Path,
+    out: &mut Findings,
+) -> Steps {
+    let mut lowered = Steps { by_position: steps.iter().map(|_| None).collect(), order: graph.order.clone() };
+    let operations: Vec<_> = steps.iter().map(operation).collect();
+    let expressions: Vec<&str> = operations.iter().flatten().flat_map(|(_, op)| op.expressions()).collect();
+    if !planning::is_within_bounds(expressions.iter().copied(), at, INSTEAD, out) {
+        return lowered;
+    }
+    for &i in &graph.order {
+        let Some((kind, operation)) = operations[i] else { continue };
+        let input = graph.step_inputs[i];
+        let from = Upstream {
+            input: input.and_then(|input| lowered.in_plan(input)),
+            schema: input.and_then(|input| lowered.schema_of(input, sources)),
+        };
+        let (step, at) = (&steps[i], at.index(i));
+        let op = operation.lower(&from, &at.field(kind), out).filter(|_| out.is_sound(&at));
+        lowered.by_position[i] = op.map(|(op, schema)| plan::Step { name: step.name.clone(), op, schema });
+    }
+    lowered
+}
+
+/// What a step reads. Without a schema something is wrong there, and what is computed from it can't be judged.
+pub(in crate::lower) struct Upstream {
+    input: Option<Input>,
+    schema: Option<SchemaRef>,
+}
+
+fn compile_all<'a>(
+    expressions: impl Iterator<Item = (&'a str, &'a str)>,
+    schema: &SchemaRef,
+) -> Vec<Result<ScalarExpr, String>> {
+    let compiled = expr::compile_all(&expressions.collect::<Vec<_>>(), schema);
+    compiled.into_iter().map(|column| column.map_err(|e| e.to_string())).collect()
+}
+
+/// The expression for a column as it is.
+fn pass_on(name: &str) -> String {
+    format!("\"{}\"", name.replace('"', "\"\""))
+}
+
+/// The columns that the document speaks of.
+pub(super) fn user_columns(schema: &Schema) -> impl Iterator<Item = &FieldRef> {
+    schema.fields().iter().filter(|f| f.name() != EVENT_TIME)
+}

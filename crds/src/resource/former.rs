@@ -1,0 +1,86 @@
+//! Fields that documents had before their final shape. They stay in the resource's schema for one release, where an API
+//! server refuses them with a sentence. It would drop a field that the schema lacks without a word, and a sink that was
+//! to write late rows would write the rows themselves.
+
+use serde_json::{Value, json};
+
+use crate::document::rule;
+
+struct Former {
+    /// From the spec on; `[]` goes into a list's elements.
+    block: &'static [&'static str],
+    field: &'static str,
+    now: &'static str,
+}
+
+const FORMER: &[Former] = &[
+    Former {
+        block: &["sources", "[]"],
+        field: "groupId",
+        now: "groupId stands in kafka now: write kafka: {groupId: …}",
+    },
+    Former {
+        block: &["sources", "[]", "format", "json"],
+        field: "columns",
+        now: "columns stand beside format now: write them as columns of the source",
+    },
+    Former {
+        block: &["steps", "[]", "aggregate", "window"],
+        field: "offset",
+        now: "offset stands in the window now: write tumbling: {size: …, offset: …}",
+    },
+    Former {
+        block: &["sinks", "[]"],
+        field: "output",
+        now: "outputs are named in from now: write from: <node>.Late or from: <node>.Rejected, and leave output out",
+    },
+];
+
+/// Puts them into the structural schema of a spec.
+pub(super) fn add(spec: &mut Value) {
+    for former in FORMER {
+        let Some(block) = find(spec, former.block) else { continue };
+        let schema = match former.field {
+            "columns" => json!({
+                "type": "array",
+                "maxItems": 256,
+                "items": {"type": "object", "x-kubernetes-preserve-unknown-fields": true},
+            }),
+            _ => json!({"type": "string", "maxLength": 249}),
+        };
+        let mut schema = schema;
+        schema["description"] = format!("No longer supported. {}.", former.now).into();
+        block["properties"][former.field] = schema;
+        let refusal = rule(&format!("!has(self.{})", former.field), former.field, former.now);
+        match block.get_mut("x-kubernetes-validations").and_then(Value::as_array_mut) {
+            Some(rules) => rules.push(refusal),
+            None => block["x-kubernetes-validations"] = json!([refusal]),
+        }
+    }
+}
+
+fn find<'s>(schema: &'s mut Value, path: &[&str]) -> Option<&'s mut Value> {
+    path.iter().try_fold(schema, |schema, part| match *part {
+        "[]" => schema.get_mut("items"),
+        field => schema.get_mut("properties")?.get_mut(field),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::resource::crd;
+
+    #[test]
+    fn each_former_field_is_in_the_definition_and_refused_there() {
+        let crd = serde_json::to_value(crd().unwrap()).unwrap();
+        let mut spec = crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"].clone();
+        for former in FORMER {
+            let block = find(&mut spec, former.block).unwrap();
+            assert!(block["properties"][former.field].is_object(), "{}", former.field);
+            let rules = block["x-kubernetes-validations"].as_array().unwrap();
+            assert!(rules.iter().any(|rule| rule["message"] == former.now), "{}", former.field);
+        }
+    }
+}
