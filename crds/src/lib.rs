@@ -8,6 +8,7 @@ pub mod defaults;
 pub mod document;
 mod editor;
 mod finding;
+pub mod former;
 mod lower;
 mod overlay;
 pub mod places;

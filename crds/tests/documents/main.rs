@@ -12,6 +12,7 @@ mod bad_time;
 mod bad_yaml;
 mod examples;
 mod final_shape;
+mod former;
 mod lowering;
 mod mutations;
 mod overrides;
