@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use weir_crds::Finding;
+use weir_crds::former::{self, Style};
 use weir_plan::Plan;
 
-use crate::say::{err, out};
+use crate::say::{self, err, out};
 
 /// What is wrong with the input: the exit code of `validate`, and of `run` before it has begun.
 pub const BAD_INPUT: u8 = 2;
@@ -23,6 +25,16 @@ pub struct DocumentArgs {
     pub overrides: Option<PathBuf>,
 }
 
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    #[command(flatten)]
+    document: DocumentArgs,
+    /// Prints FILE in the shape that documents have now, with its comments, and checks nothing else. What `--override`
+    /// names is not printed: it is a FILE of its own.
+    #[arg(long)]
+    rewrite: bool,
+}
+
 /// Loads and lowers.
 ///
 /// # Errors
@@ -30,8 +42,11 @@ pub struct DocumentArgs {
 pub fn load(args: &DocumentArgs) -> Result<Plan, String> {
     let text = read(&args.file)?;
     let overrides = args.overrides.as_deref().map(read).transpose()?;
-    weir_crds::load(&text, overrides.as_deref())
-        .map_err(|findings| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
+    weir_crds::load(&text, overrides.as_deref()).map_err(|findings| lines(&findings))
+}
+
+fn lines(findings: &[Finding]) -> String {
+    findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
 /// Says what [`load`] found.
@@ -42,7 +57,11 @@ pub fn refuse(args: &DocumentArgs, errors: &str) -> ExitCode {
     ExitCode::from(BAD_INPUT)
 }
 
-pub fn validate(args: &DocumentArgs) -> ExitCode {
+pub fn validate(args: &ValidateArgs) -> ExitCode {
+    let ValidateArgs { document: args, rewrite } = args;
+    if *rewrite {
+        return self::rewrite(args);
+    }
     match load(args) {
         Ok(plan) => {
             out!(
@@ -54,8 +73,46 @@ pub fn validate(args: &DocumentArgs) -> ExitCode {
             );
             ExitCode::SUCCESS
         }
-        Err(errors) => refuse(args, &errors),
+        Err(errors) => {
+            let code = refuse(args, &errors);
+            for file in std::iter::once(&args.file).chain(&args.overrides).filter(|file| can_be_rewritten(file)) {
+                err!("`weir validate --rewrite -f {}` prints the document as it is written now", file.display());
+            }
+            code
+        }
     }
+}
+
+fn can_be_rewritten(file: &Path) -> bool {
+    let Ok(text) = read(file) else { return false };
+    former::rewrite(&text).is_ok_and(|rewritten| rewritten.is_some_and(|rewritten| rewritten.text != text))
+}
+
+fn rewrite(args: &DocumentArgs) -> ExitCode {
+    let file = args.file.display();
+    let rewritten = read(&args.file).and_then(|text| match former::rewrite(&text) {
+        Ok(rewritten) => Ok((text, rewritten)),
+        Err(findings) => Err(lines(&findings)),
+    });
+    match rewritten {
+        Ok((text, None)) => {
+            say::print(&text);
+            err!("{file}: nothing to rewrite: the document is printed as it is");
+        }
+        Ok((_, Some(rewritten))) => {
+            say::print(&rewritten.text);
+            if rewritten.style == Style::Lost {
+                err!(
+                    "{file}: comments are lost: one change can't be made in the text, so the document is printed anew"
+                );
+            }
+            for found in &rewritten.left {
+                err!("{file}: not rewritten, since only you know what is meant: {found}");
+            }
+        }
+        Err(errors) => return refuse(args, &errors),
+    }
+    ExitCode::SUCCESS
 }
 
 pub fn schema() -> ExitCode {

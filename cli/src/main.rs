@@ -35,7 +35,7 @@ enum Command {
     /// Runs a StreamPipeline here and now.
     Run(run::RunArgs),
     /// Checks a StreamPipeline and says everything that is wrong with it.
-    Validate(document::DocumentArgs),
+    Validate(document::ValidateArgs),
     /// Prints the JSON Schema of a StreamPipeline, for editors.
     Schema,
     /// Looks after checkpoints.

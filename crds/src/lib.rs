@@ -8,6 +8,7 @@ pub mod defaults;
 pub mod document;
 mod editor;
 mod finding;
+pub mod former;
 mod lower;
 mod overlay;
 pub mod places;
@@ -22,6 +23,7 @@ pub use overlay::merge;
 pub use schedule::Schedule;
 
 use finding::FINDINGS_MAX;
+use former::Translated;
 use serde_yaml::Value;
 use weir_plan::Plan;
 
@@ -38,7 +40,7 @@ pub fn load(text: &str, override_text: Option<&str>) -> Result<Plan, Vec<Finding
 /// # Errors
 /// Everything that is wrong.
 pub fn load_value(document: &serde_json::Value) -> Result<Plan, Vec<Finding>> {
-    plan_of(&yaml_of(document)?)
+    plan_of(&in_the_final_shape(yaml_of(document)?))
 }
 
 fn yaml_of(document: &serde_json::Value) -> Result<Value, Vec<Finding>> {
@@ -58,14 +60,14 @@ pub fn parse(text: &str) -> Result<StreamPipeline, Vec<Finding>> {
 /// # Errors
 /// Everything that is wrong with its shape.
 pub fn parse_value(document: &serde_json::Value) -> Result<StreamPipeline, Vec<Finding>> {
-    document_of(&yaml_of(document)?)
+    document_of(&in_the_final_shape(yaml_of(document)?))
 }
 
-fn document_of(document: &Value) -> Result<StreamPipeline, Vec<Finding>> {
-    let decoded = decode::decode(document);
+fn document_of(read: &Translated) -> Result<StreamPipeline, Vec<Finding>> {
+    let decoded = decode::decode(&read.document);
     match decoded.document {
-        Some(document) if decoded.findings.is_empty() => Ok(document),
-        _ => Err(decoded.findings),
+        Some(document) if decoded.findings.is_empty() && read.findings.is_empty() => Ok(document),
+        _ => Err(joined(read, decoded.findings)),
     }
 }
 
@@ -90,10 +92,10 @@ pub fn duration(text: &str) -> Option<std::time::Duration> {
     lower::duration::parse(text).ok()
 }
 
-fn plan_of(document: &Value) -> Result<Plan, Vec<Finding>> {
-    let decoded = decode::decode(document);
+fn plan_of(read: &Translated) -> Result<Plan, Vec<Finding>> {
+    let decoded = decode::decode(&read.document);
     let lowered = decoded.document.as_ref().map(|document| lower::lower_beside(document, decoded.broken));
-    let mut findings = decoded.findings;
+    let mut findings = joined(read, decoded.findings);
     match lowered {
         Some(Ok(plan)) if findings.is_empty() => return Ok(plan),
         Some(Err(more)) => findings.extend(more),
@@ -103,15 +105,32 @@ fn plan_of(document: &Value) -> Result<Plan, Vec<Finding>> {
     Err(findings)
 }
 
-fn read(text: &str, override_text: Option<&str>) -> Result<Value, Vec<Finding>> {
+/// What was written otherwise, then what is wrong. An old place that could not be translated is no unknown field.
+fn joined(read: &Translated, decoded: Vec<Finding>) -> Vec<Finding> {
+    let is_new = |found: &Finding| !read.findings.iter().any(|old| old.path == found.path);
+    read.findings.iter().cloned().chain(decoded.into_iter().filter(is_new)).take(FINDINGS_MAX).collect()
+}
+
+fn read(text: &str, override_text: Option<&str>) -> Result<Translated, Vec<Finding>> {
     let base = decode::parse_yaml(text);
-    let Some(over) = override_text else { return base };
+    let Some(over) = override_text else { return base.map(in_the_final_shape) };
     let (base, over) = match (base, decode::parse_yaml(over).map_err(of_the_override)) {
         (Ok(base), Ok(over)) => (base, over),
         (base, over) => return Err([base.err(), over.err()].into_iter().flatten().flatten().collect()),
     };
     let findings = overlay::check_header(&base, &over);
-    if findings.is_empty() { Ok(merge(base, over)) } else { Err(of_the_override(findings)) }
+    if !findings.is_empty() {
+        return Err(of_the_override(findings));
+    }
+    let (base, over) = (in_the_final_shape(base), in_the_final_shape(over));
+    let findings = base.findings.into_iter().chain(of_the_override(over.findings)).collect();
+    Ok(Translated { document: merge(base.document, over.document), findings })
+}
+
+/// The types of the document still have the earlier shape, so it is taken as it is. Once they have the final one, this
+/// is `former::translate(&document)`.
+fn in_the_final_shape(document: Value) -> Translated {
+    Translated { document, findings: Vec::new() }
 }
 
 fn of_the_override(findings: Vec<Finding>) -> Vec<Finding> {

@@ -2,6 +2,7 @@
 //! code for its remedy.
 
 mod documents;
+mod former_documents;
 mod places;
 mod running;
 

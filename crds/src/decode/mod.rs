@@ -6,6 +6,7 @@
 
 mod depth;
 mod deserializer;
+pub(crate) mod events;
 mod versions;
 mod yaml;
 
@@ -17,7 +18,7 @@ use crate::document::{API_VERSION, KIND, StreamPipeline};
 use crate::finding::{Broken, FINDINGS_MAX, Finding, Path};
 use deserializer::{At, Place};
 
-pub(crate) use yaml::parse_yaml;
+pub(crate) use yaml::{BYTE_ORDER_MARK, parse_yaml};
 
 /// What could be decoded: the document, if its outline is right, and what is wrong with it.
 pub(crate) struct Decoded {

@@ -22,7 +22,7 @@ const DEPTH_MAX: usize = 32;
 /// Every path of a finding holds the keys down to its place.
 const KEY_BYTES_MAX: usize = 512;
 /// Some editors begin a file with it; it says nothing.
-const BYTE_ORDER_MARK: char = '\u{feff}';
+pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// Reads exactly one YAML document. Empty ones (a `---` at the end) do not count.
 pub(crate) fn parse_yaml(text: &str) -> Result<Value, Vec<Finding>> {

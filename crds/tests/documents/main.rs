@@ -13,6 +13,7 @@ mod bad_yaml;
 mod changed_columns;
 mod examples;
 mod final_shape;
+mod former;
 mod lowering;
 mod mutations;
 mod overrides;

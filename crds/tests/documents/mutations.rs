@@ -7,22 +7,28 @@ use weir_crds::load;
 use crate::right::RIGHT;
 
 /// Paths to every value: keys and indices.
-fn places(value: &Value, at: &[Value], out: &mut Vec<Vec<Value>>) {
+pub fn places(document: &Value) -> Vec<Vec<Value>> {
+    let mut all = Vec::new();
+    walk(document, &[], &mut all);
+    all
+}
+
+fn walk(value: &Value, at: &[Value], out: &mut Vec<Vec<Value>>) {
     let below = |key: Value| [at, &[key]].concat();
     match value {
         Value::Mapping(mapping) => mapping.iter().for_each(|(key, value)| {
             out.push(below(key.clone()));
-            places(value, &below(key.clone()), out);
+            walk(value, &below(key.clone()), out);
         }),
         Value::Sequence(list) => list.iter().enumerate().for_each(|(i, value)| {
             out.push(below(i.into()));
-            places(value, &below(i.into()), out);
+            walk(value, &below(i.into()), out);
         }),
         _ => {}
     }
 }
 
-fn replaced(document: &Value, place: &[Value], with: &Value) -> Value {
+pub fn replaced(document: &Value, place: &[Value], with: &Value) -> Value {
     let mut document = document.clone();
     let mut at = &mut document;
     for key in place {
@@ -38,8 +44,7 @@ fn replaced(document: &Value, place: &[Value], with: &Value) -> Value {
 #[test]
 fn a_document_with_any_value_replaced_is_refused_with_words_or_lowered() {
     let right: Value = serde_yaml::from_str(RIGHT).unwrap();
-    let mut all = Vec::new();
-    places(&right, &[], &mut all);
+    let all = places(&right);
     let mut refused = 0;
     for place in &all {
         for with in ["null", "-1", "[[]]", "{x: 1}", "\"\""] {

@@ -1,0 +1,31 @@
+//! Documents in the shape that they had before their final one.
+
+mod files;
+mod random;
+mod texts;
+mod unusual;
+mod values;
+
+use serde_yaml::Value;
+use weir_crds::former::{Style, rewrite, translate};
+
+fn yaml(text: &str) -> Value {
+    serde_yaml::from_str(text).unwrap_or_else(|e| panic!("{e}:\n{text}"))
+}
+
+/// `old` becomes `new` by edits, and that is what its values become.
+#[track_caller]
+fn becomes(old: &str, new: &str) {
+    let rewritten = rewrite(old).unwrap().unwrap_or_else(|| panic!("there is nothing old in:\n{old}"));
+    assert_eq!(rewritten.text, new, "\n--- is:\n{}--- should be:\n{new}", rewritten.text);
+    assert_eq!((rewritten.style, rewritten.left), (Style::Kept, vec![]), "{old}");
+    assert_eq!(yaml(new), translate(&yaml(old)).document);
+}
+
+/// Comments are lost, and the values are right.
+#[track_caller]
+fn is_printed(old: &str) {
+    let rewritten = rewrite(old).unwrap().unwrap();
+    assert_eq!(rewritten.style, Style::Lost, "{}", rewritten.text);
+    assert_eq!(yaml(&rewritten.text), translate(&yaml(old)).document, "{old}");
+}
