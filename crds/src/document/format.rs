@@ -80,7 +80,7 @@ pub struct AvroFormat {
     /// The writer's schema, as JSON. Records have nothing before their values.
     #[schemars(with = "Option<SchemaText>")]
     pub schema: Option<String>,
-    /// The registry that has the writers' schemas. Records begin with the id of theirs, as Confluent's clients write it.
+    /// The registry that has the writers' schemas. Records begin with its id, as Confluent has it.
     pub registry: Option<Registry>,
 }
 
@@ -92,7 +92,7 @@ pub struct ProtobufFormat {
     /// The writer's schema, as the text of a .proto file. Records have nothing before their messages.
     #[schemars(with = "Option<SchemaText>")]
     pub schema: Option<String>,
-    /// The registry that has the writers' schemas. Records begin with the id of theirs, as Confluent's clients write it.
+    /// The registry that has the writers' schemas. Records begin with its id, as Confluent has it.
     pub registry: Option<Registry>,
     /// The message's full name, where the schema has several: shop.Order
     #[schemars(with = "Option<Text>")]

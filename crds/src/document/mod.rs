@@ -164,10 +164,10 @@ pub struct Spec {
     pub time_zone: Option<String>,
     /// Whether the pipeline is to have no pods. Its state stays, and it goes on from there. By default false.
     pub suspend: Option<bool>,
-    /// Not supported yet. By how much work there is, how many pods share it.
+    /// Not supported yet. How many pods share the work, by how much there is.
     #[schemars(with = "Option<OpenBlock>")]
     pub autoscale: Option<Open>,
-    /// Not supported yet. The endpoint for metrics and progress: TLS, and who may ask.
+    /// Not supported yet. The endpoint for metrics and progress.
     #[schemars(with = "Option<OpenBlock>")]
     pub http: Option<Open>,
     /// Not supported yet. Whom pods may reach and who may reach them.

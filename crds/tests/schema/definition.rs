@@ -95,7 +95,7 @@ const IN_ORDER: &[&str] = &["groupBy", "set", "emit", "onTimer", "sequence"];
 fn every_list_of_named_things_is_merged_by_names_but_those_in_an_order() {
     let wrong = wrong("spec", |path, schema| {
         let named = schema["items"]["properties"]["name"].is_object() && !path.contains("ffinity");
-        if IN_ORDER.iter().any(|list| path.ends_with(list)) {
+        if IN_ORDER.iter().any(|list| path.rsplit('.').next() == Some(list)) {
             return schema["x-kubernetes-list-type"] == "atomic";
         }
         !named
