@@ -127,10 +127,8 @@ fn read(text: &str, override_text: Option<&str>) -> Result<Translated, Vec<Findi
     Ok(Translated { document: merge(base.document, over.document), findings })
 }
 
-/// The types of the document still have the earlier shape, so it is taken as it is. Once they have the final one, this
-/// is `former::translate(&document)`.
 fn in_the_final_shape(document: Value) -> Translated {
-    Translated { document, findings: Vec::new() }
+    former::translate(&document)
 }
 
 fn of_the_override(findings: Vec<Finding>) -> Vec<Finding> {

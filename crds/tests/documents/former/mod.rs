@@ -1,6 +1,7 @@
 //! Documents in the shape that they had before their final one.
 
 mod files;
+mod loaded;
 mod random;
 mod texts;
 mod unusual;
