@@ -4,7 +4,10 @@ mod extremes;
 mod far_times;
 mod habits;
 mod hostile;
+mod nulls;
+mod patterns;
 mod refused;
+mod slips;
 
 use std::sync::Arc;
 
