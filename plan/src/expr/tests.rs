@@ -7,6 +7,7 @@ mod hostile;
 mod nulls;
 mod patterns;
 mod refused;
+mod registry;
 mod slips;
 
 use std::sync::Arc;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::Schema;
 
-use super::refused;
+use super::{eval, failed, refused};
 use crate::expr::compile;
 use crate::types::{Column, DataType};
 
@@ -106,6 +106,17 @@ fn operators_on_what_they_do_not_take_are_told_with_what_is_meant() {
 fn a_type_that_is_none_here_is_refused_as_in_a_column() {
     for name in ["timestamp_ntz", "datetime", "json", "uuid", "int64", "short", "number"] {
         assert_eq!(refused(&format!("cast(city as {name})")), DataType::parse(name).unwrap_err(), "{name}");
+    }
+}
+
+/// They have no column, but their range counts.
+#[test]
+fn casts_to_narrow_integers_give_an_int_and_keep_their_range() {
+    for (name, greatest) in [("smallint", 32_767), ("tinyint", 127)] {
+        let fits = format!("cast({greatest} + seats * 0 as {name})");
+        assert_eq!(eval(&fits), format!("int: {greatest} | {greatest} | null"));
+        let failed = failed(&format!("cast({} + seats * 0 as {name})", greatest + 1));
+        assert!(failed.contains(&format!("`{}`", greatest + 1)), "{failed}");
     }
 }
 
