@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_columns;
+mod bad_commas;
 mod bad_graph;
 mod bad_groups;
 mod bad_operation;
