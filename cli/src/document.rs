@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Args;
+use weir_crds::Finding;
 use weir_plan::Plan;
 
-use crate::say::{err, out};
+use crate::columns;
+use crate::say::{self, err, out};
 
 /// What is wrong with the input: the exit code of `validate`, and of `run` before it has begun.
 pub const BAD_INPUT: u8 = 2;
@@ -28,9 +30,20 @@ pub struct DocumentArgs {
 /// # Errors
 /// Everything that is wrong, a line each.
 pub fn load(args: &DocumentArgs) -> Result<Plan, String> {
+    with_texts(args, weir_crds::load)
+}
+
+/// What `read_both` makes of the document and of what is laid over it.
+///
+/// # Errors
+/// Everything that is wrong, a line each.
+pub fn with_texts<T>(
+    args: &DocumentArgs,
+    read_both: impl FnOnce(&str, Option<&str>) -> Result<T, Vec<Finding>>,
+) -> Result<T, String> {
     let text = read(&args.file)?;
     let overrides = args.overrides.as_deref().map(read).transpose()?;
-    weir_crds::load(&text, overrides.as_deref())
+    read_both(&text, overrides.as_deref())
         .map_err(|findings| findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))
 }
 
@@ -52,9 +65,18 @@ pub fn validate(args: &DocumentArgs) -> ExitCode {
                 plan.steps.len(),
                 plan.sinks.len()
             );
+            say::print(&columns::described(&plan));
+            warn(&plan);
             ExitCode::SUCCESS
         }
         Err(errors) => refuse(args, &errors),
+    }
+}
+
+/// Says what is right and may not be what was meant.
+fn warn(plan: &Plan) {
+    for notice in weir_crds::notices(plan) {
+        err!("warning: {notice}");
     }
 }
 

@@ -15,6 +15,7 @@ mod examples;
 mod final_shape;
 mod lowering;
 mod mutations;
+mod notices;
 mod overrides;
 mod reference;
 mod right;
