@@ -161,6 +161,28 @@ spec:
     }
 
     #[test]
+    fn a_default_that_may_not_stand_beside_what_is_there_is_left_out() {
+        let document = r#"
+apiVersion: weir.dev/v1alpha1
+kind: StreamPipeline
+metadata: {name: rides}
+spec:
+  trigger: {type: AvailableNow}
+  checkpoint: {uri: s3://lake/checkpoints/rides}
+  connections: [{name: events, kafka: {bootstrapServers: "kafka:9092"}}]
+  sources:
+  - name: rides
+    kafka: {connection: events, topics: [rides], startFrom: {timestamp: "2024-01-01T00:00:00Z"}}
+    format: {json: {columns: [{name: city, type: string}]}}
+  sinks: [{name: silver, from: rides, delta: {uri: s3://lake/silver}}]
+"#;
+        let explained = explained(document);
+        assert!(explained.contains("\n      startFrom:\n        timestamp: \"2024-01-01T00:00:00Z\"\n      onLost"));
+        assert!(explained.contains("\n  trigger:\n    type: AvailableNow\n    onEnd: KeepOpen  # default\n"));
+        assert!(!explained.contains("eventTime") && !explained.contains("position"), "{explained}");
+    }
+
+    #[test]
     fn what_is_explained_is_read_again_and_has_no_default_left() {
         for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples")).unwrap() {
             let path = file.unwrap().path();

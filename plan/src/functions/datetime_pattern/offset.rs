@@ -37,8 +37,7 @@ impl Offset {
     pub fn of_capital_z(count: usize) -> Option<Self> {
         match count {
             1..=3 => Self::of(2, "+0000"),
-            // The only one whose seconds have to be there, unless it is UTC.
-            5 => Some(Self { seconds: Part::Optional, ..Self::of(5, "Z")? }),
+            5 => Self::or_z(5),
             _ => None,
         }
     }
