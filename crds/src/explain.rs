@@ -1,5 +1,5 @@
-//! The document as it is understood: everything that it says, and what holds where it says nothing ([`crate::defaults`]),
-//! as YAML that can be read again. What was filled in is marked.
+//! The document as it is understood: everything that it says, and what holds where it says nothing
+//! ([`crate::defaults`]), as YAML that can be read again. What was filled in is marked.
 
 mod write;
 

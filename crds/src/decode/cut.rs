@@ -1,7 +1,7 @@
 //! Values that YAML cut off. Without quotes, a comma ends a value inside {…} and […], and a colon with a space ends one
-//! everywhere: of `{name: r, expr: round(sum(price), 2)}` YAML makes the fields `expr: round(sum(price)` and `2)`. Where
-//! what is cut off opens a bracket or a quote that the next part closes, it is put together again, and the author is
-//! told once.
+//! everywhere: of `{name: r, expr: round(sum(price), 2)}` YAML makes the fields `expr: round(sum(price)` and `2)`.
+//! Where what is cut off opens a bracket or a quote that the next part closes, it is put together again, and the author
+//! is told once.
 
 use serde_yaml::{Mapping, Value};
 use weir_plan::quote::quoted;

@@ -64,8 +64,8 @@ pub(crate) fn parse_yaml(text: &str) -> Result<Value, Vec<Finding>> {
     }
 }
 
-/// What often is behind an error that the parser words by its own rules. `line`, from 1, is where it stumbled, which may
-/// be the line after.
+/// What often is behind an error that the parser words by its own rules. `line`, from 1, is where it stumbled, which
+/// may be the line after.
 fn hint(text: &str, line: usize) -> String {
     let nearby = (line.saturating_sub(1).max(1)..=line).rev();
     let cut = nearby.filter_map(|i| Some((i, cut::hint(text.lines().nth(i.checked_sub(1)?)?)?))).next();

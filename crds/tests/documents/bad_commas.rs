@@ -36,8 +36,8 @@ fn a_type_that_a_comma_cuts_off_is_told_in_one_sentence() {
             &format!("{{name: x, type: {written}}}"),
         )]));
         let expected = format!(
-            "spec.sources[0].format.json.columns[1].type: found `{cut}`, since a comma ends a value inside {{…}}: write it \
-             in quotes, `type: \"{whole}\"`, or the block in several lines"
+            "spec.sources[0].format.json.columns[1].type: found `{cut}`, since a comma ends a value inside {{…}}: \
+             write it in quotes, `type: \"{whole}\"`, or the block in several lines"
         );
         assert_eq!(found.first(), Some(&expected), "{found:?}");
         assert!(!found.iter().any(|f| f.contains("there is no field")), "{found:?}");
@@ -51,8 +51,8 @@ fn an_element_of_a_list_that_a_comma_cuts_off_is_told_in_one_sentence() {
         &[
             "spec.sources[0].kafka.topics[0]: found `rides(a`, since a comma ends a value inside […]: write it in \
              quotes, `\"rides(a, b)\"`, or the block in several lines",
-            "spec.sources[0].kafka.topics[0]: found `rides(a, b)`; a topic's name has 1 to 249 ASCII letters, digits, dots, \
-             underscores and hyphens",
+            "spec.sources[0].kafka.topics[0]: found `rides(a, b)`; a topic's name has 1 to 249 ASCII letters, digits, \
+             dots, underscores and hyphens",
         ],
     );
 }

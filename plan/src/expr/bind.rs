@@ -258,8 +258,8 @@ fn not_storable(natural: &DataType) -> ExprError {
             format!("this has {precision} decimal digits, and at most 38 can be stored: cast it")
         }
         DataType::Interval(_) | DataType::Duration(_) => {
-            "this is an interval, which no column can hold: add it to a time, or subtract `to_unixtime(…)` of two times \
-             for the seconds between them"
+            "this is an interval, which no column can hold: add it to a time, or subtract `to_unixtime(…)` of two \
+             times for the seconds between them"
                 .to_owned()
         }
         other => {

@@ -26,8 +26,8 @@ pub fn type_name(arrow: &ArrowType) -> String {
     ours.map_or_else(|| arrow.to_string().to_lowercase(), |t| t.to_string())
 }
 
-/// The candidate that `name` is most likely a slip of, if any is: one letter more, less or another, letters swapped, or a
-/// letter in four of long names. What is less near means something else (`mod` and `cos`, `Paris` and `paid`).
+/// The candidate that `name` is most likely a slip of, if any is: one letter more, less or another, letters swapped, or
+/// a letter in four of long names. What is less near means something else (`mod` and `cos`, `Paris` and `paid`).
 fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let sorted = |text: &str| {
         let mut chars: Vec<char> = text.chars().collect();

@@ -1,5 +1,5 @@
-//! What to write where a text is not an expression: signs and words of other languages, and slips of the pen that people
-//! make. The parser says only what it expected.
+//! What to write where a text is not an expression: signs and words of other languages, and slips of the pen that
+//! people make. The parser says only what it expected.
 
 use datafusion_sql::sqlparser::keywords::Keyword;
 use datafusion_sql::sqlparser::tokenizer::Token;

@@ -1,5 +1,6 @@
-//! `to_date(text)`, `to_date(timestamp | date)` and `to_date(text, pattern, …)` with Spark's patterns, and `try_to_date`,
-//! which gives null for a text that does not fit. DataFusion's function takes chrono's patterns, and numbers as days.
+//! `to_date(text)`, `to_date(timestamp | date)` and `to_date(text, pattern, …)` with Spark's patterns, and
+//! `try_to_date`, which gives null for a text that does not fit. DataFusion's function takes chrono's patterns, and
+//! numbers as days.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
 //! `to_timestamp`, `to_timestamp_seconds`, `…_millis`, `…_micros` and `…_nanos`: from numbers of a unit, from text, and
-//! from text by Spark's patterns, to microseconds. DataFusion's functions of these names take chrono's formats, read text
-//! into nanoseconds, which end in 2262, and cut doubles that are out of range to the ends of time.
+//! from text by Spark's patterns, to microseconds. DataFusion's functions of these names take chrono's formats, read
+//! text into nanoseconds, which end in 2262, and cut doubles that are out of range to the ends of time.
 //! `try_to_timestamp` gives null for a text that does not fit.
 
 use std::sync::Arc;

@@ -107,7 +107,8 @@ mod tests {
             ),
             (
                 r"rides\.*",
-                r"found `rides\.*`, in which `*` repeats the `\.` before it: write `rides\..*` for names that go on in any way, or `rides(\.)*` if that is meant",
+                "found `rides\\.*`, in which `*` repeats the `\\.` before it: write `rides\\..*` for names that go on \
+                 in any way, or `rides(\\.)*` if that is meant",
             ),
             (
                 "rides-?",

@@ -6,7 +6,7 @@ use super::{check, failed, refused};
 fn texts_are_read_by_sparks_patterns() {
     check(&[
         (
-            "to_timestamp(city || ' 31.01.2024 10:20:30', '''Paris'' dd.MM.yyyy HH:mm:ss', '''Lyon'' dd.MM.yyyy H:m:s')",
+            "to_timestamp(city || ' 31.01.2024 10:20:30', '''Paris'' dd.MM.yyyy HH:mm:ss', '''Lyon'' d.M.y H:m:s')",
             "timestamp: 2024-01-31T10:20:30Z | 2024-01-31T10:20:30Z | null",
         ),
         ("to_date('31/01/2024', 'dd/MM/yyyy')", "date: 2024-01-31 | 2024-01-31 | 2024-01-31"),

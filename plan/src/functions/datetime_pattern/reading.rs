@@ -1,6 +1,6 @@
-//! Times read by Spark's patterns, as `to_timestamp` and `to_date` of Spark 4 do in ANSI mode: every character must fit,
-//! and every field must be in its range. Spark leaves this to `java.time` with a strict resolver, and so the rules for
-//! signs, widths and digits that follow each other are those of `java.time.format.DateTimeFormatterBuilder`.
+//! Times read by Spark's patterns, as `to_timestamp` and `to_date` of Spark 4 do in ANSI mode: every character must
+//! fit, and every field must be in its range. Spark leaves this to `java.time` with a strict resolver, and so the rules
+//! for signs, widths and digits that follow each other are those of `java.time.format.DateTimeFormatterBuilder`.
 //!
 //! What a text does not say is taken from 1970-01-01T00:00:00Z. Letters that need more than the text (`E`, the day of
 //! the week) can't be read in Spark either. Optional sections and zones by their names are refused.
@@ -84,8 +84,7 @@ impl Reader {
                     }
                     Some(base)
                 }
-                (Item::Fraction { .. } | Item::Number { .. }, Some(base)) if matches!(items.get(base), Some(Item::Number { digits, .. }) if digits.is_any_number()) =>
-                {
+                (Item::Fraction { .. } | Item::Number { .. }, Some(base)) if is_any_number(items.get(base)) => {
                     return Err(format!(
                         "{at} follows digits of any number, and nothing tells them apart (Spark reads no such text \
                          either): separate it, as in `yyyyMMddHHmmss.SSS`"
@@ -191,6 +190,10 @@ impl Item {
             }
         }
     }
+}
+
+fn is_any_number(item: Option<&Item>) -> bool {
+    matches!(item, Some(Item::Number { digits, .. }) if digits.is_any_number())
 }
 
 pub(super) fn without_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
