@@ -9,6 +9,7 @@ use weir_crds::Finding;
 use weir_crds::former::{self, Style};
 use weir_plan::Plan;
 
+use crate::columns;
 use crate::say::{self, err, out};
 
 /// What is wrong with the input: the exit code of `validate`, and of `run` before it has begun.
@@ -40,9 +41,20 @@ pub struct ValidateArgs {
 /// # Errors
 /// Everything that is wrong, a line each.
 pub fn load(args: &DocumentArgs) -> Result<Plan, String> {
+    with_texts(args, weir_crds::load)
+}
+
+/// What `read_both` makes of the document and of what is laid over it.
+///
+/// # Errors
+/// Everything that is wrong, a line each.
+pub fn with_texts<T>(
+    args: &DocumentArgs,
+    read_both: impl FnOnce(&str, Option<&str>) -> Result<T, Vec<Finding>>,
+) -> Result<T, String> {
     let text = read(&args.file)?;
     let overrides = args.overrides.as_deref().map(read).transpose()?;
-    weir_crds::load(&text, overrides.as_deref()).map_err(|findings| lines(&findings))
+    read_both(&text, overrides.as_deref()).map_err(|findings| lines(&findings))
 }
 
 fn lines(findings: &[Finding]) -> String {
@@ -71,6 +83,8 @@ pub fn validate(args: &ValidateArgs) -> ExitCode {
                 plan.steps.len(),
                 plan.sinks.len()
             );
+            say::print(&columns::described(&plan));
+            warn(&plan);
             ExitCode::SUCCESS
         }
         Err(errors) => {
@@ -113,6 +127,13 @@ fn rewrite(args: &DocumentArgs) -> ExitCode {
         Err(errors) => return refuse(args, &errors),
     }
     ExitCode::SUCCESS
+}
+
+/// Says what is right and may not be what was meant.
+fn warn(plan: &Plan) {
+    for notice in weir_crds::notices(plan) {
+        err!("warning: {notice}");
+    }
 }
 
 pub fn schema() -> ExitCode {

@@ -4,8 +4,10 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod checkpoint;
+mod columns;
 mod demo;
 mod document;
+mod explain;
 mod outfile;
 mod produce;
 mod replay_rejected;
@@ -36,6 +38,8 @@ enum Command {
     Run(run::RunArgs),
     /// Checks a StreamPipeline and says everything that is wrong with it.
     Validate(document::ValidateArgs),
+    /// Prints a StreamPipeline with every default filled in.
+    Explain(document::DocumentArgs),
     /// Prints the JSON Schema of a StreamPipeline, for editors.
     Schema,
     /// Looks after checkpoints.
@@ -86,6 +90,7 @@ fn command(command: Command) -> ExitCode {
     match command {
         Command::Run(args) => run::run(&args),
         Command::Validate(args) => document::validate(&args),
+        Command::Explain(args) => explain::explain(&args),
         Command::Schema => document::schema(),
         Command::Checkpoint(command) => checkpoint::run(&command),
         Command::Produce(Produce::Rides(args)) => match produce::run(&args) {

@@ -115,6 +115,9 @@ pub fn run(args: &RunArgs) -> ExitCode {
             return document::refuse(&args.document, &errors);
         }
     };
+    for notice in weir_crds::notices(&plan) {
+        tracing::warn!("{notice}");
+    }
     let options = Options {
         secrets: Secrets { dir: args.secrets.clone() },
         lanes: args.lanes.map_or_else(cores, Into::into),

@@ -7,9 +7,11 @@ mod decode;
 pub mod defaults;
 pub mod document;
 mod editor;
+mod explain;
 mod finding;
 pub mod former;
 mod lower;
+mod notices;
 mod overlay;
 pub mod places;
 pub mod resource;
@@ -19,6 +21,7 @@ pub use document::StreamPipeline;
 pub use editor::json_schema;
 pub use finding::Finding;
 pub use lower::lower;
+pub use notices::notices;
 pub use overlay::merge;
 pub use schedule::Schedule;
 
@@ -35,7 +38,17 @@ pub fn load(text: &str, override_text: Option<&str>) -> Result<Plan, Vec<Finding
     plan_of(&read(text, override_text)?)
 }
 
-/// The same for a document that is a value already, such as an API server has it.
+/// The document with every default filled in and marked, as YAML that says the same.
+///
+/// # Errors
+/// As [`load`].
+pub fn explain(text: &str, override_text: Option<&str>) -> Result<String, Vec<Finding>> {
+    let document = read(text, override_text)?;
+    plan_of(&document)?;
+    Ok(explain::explained(&document.document))
+}
+
+/// As [`load`], for a document that is a value already, such as an API server has it.
 ///
 /// # Errors
 /// Everything that is wrong.

@@ -21,8 +21,10 @@ mod habits;
 mod message;
 mod mistyped;
 mod nesting;
+mod nulls;
 mod parse;
 mod signature;
+mod slips;
 mod stack;
 mod syntax;
 #[cfg(test)]

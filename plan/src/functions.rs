@@ -2,18 +2,22 @@
 //! name.
 
 mod bounded;
+mod by_pattern;
 mod civil;
 mod date_bin;
 mod date_format;
 mod date_trunc;
 mod datetime_pattern;
 mod to_char;
+mod to_date;
 mod to_timestamp;
 mod to_unixtime;
 
 use std::sync::Arc;
 
 use datafusion_expr::ScalarUDF;
+
+pub(crate) use by_pattern::refused_pattern;
 
 /// The most bytes that one value may have which an expression computes. A column that is taken over as it is has no
 /// bound but the record's.
@@ -32,6 +36,8 @@ pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::from(date_trunc::DateTrunc::new()),
         ScalarUDF::from(date_bin::DateBin::new()),
         ScalarUDF::from(to_char::ToChar::new()),
+        ScalarUDF::from(to_date::ToDate::failing()),
+        ScalarUDF::from(to_date::ToDate::trying()),
         ScalarUDF::from(to_unixtime::ToUnixtime::new()),
     ];
     functions.chain(own.into_iter().chain(to_timestamp::all()).map(Arc::new)).collect()

@@ -1,5 +1,7 @@
 //! Which topics a source reads, and which of their partitions.
 
+mod glob;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use regex::RegexBuilder;
@@ -72,8 +74,11 @@ pub struct TopicPattern {
 
 impl TopicPattern {
     /// # Errors
-    /// What is wrong with the expression.
+    /// What is wrong with the expression. One that is meant as in a shell, `rides-*`, is wrong too.
     pub fn parse(text: &str) -> Result<Self, String> {
+        if let Some(why) = glob::refused(text) {
+            return Err(why);
+        }
         let compile = |text: &str| RegexBuilder::new(text).size_limit(PATTERN_BYTES_MAX).build();
         let wrong = |e: regex::Error| {
             let said = e.to_string();
@@ -146,8 +151,8 @@ mod tests {
         for (pattern, said) in [
             ("rides-(", "found `rides-(`: unclosed group; a regular expression would be right, as in rides-.*"),
             (
-                "*",
-                "found `*`: repetition operator missing expression; a regular expression would be right, as in \
+                "+",
+                "found `+`: repetition operator missing expression; a regular expression would be right, as in \
                  rides-.*",
             ),
             ("a)|(b", "found `a)|(b`: unopened group; a regular expression would be right, as in rides-.*"),

@@ -4,6 +4,7 @@
 //! again: a broken place yields a stand-in of the type that is asked for. The stand-ins never leave this crate; `lower`
 //! is told where they are.
 
+mod cut;
 mod depth;
 mod deserializer;
 pub(crate) mod events;
@@ -20,6 +21,11 @@ use deserializer::{At, Place};
 
 pub(crate) use yaml::{BYTE_ORDER_MARK, parse_yaml};
 
+/// Whether YAML 1.1 takes a text without quotes for text too, if YAML 1.2 does.
+pub(crate) fn is_read_alike(plain: &str) -> bool {
+    versions::other_reading(plain).is_none()
+}
+
 /// What could be decoded: the document, if its outline is right, and what is wrong with it.
 pub(crate) struct Decoded {
     pub(crate) document: Option<StreamPipeline>,
@@ -28,6 +34,17 @@ pub(crate) struct Decoded {
 }
 
 pub(crate) fn decode(value: &Value) -> Decoded {
+    match cut::mended(value) {
+        None => decode_whole(value),
+        Some((mended, mut findings)) => {
+            let decoded = decode_whole(&mended);
+            findings.extend(decoded.findings);
+            Decoded { findings, ..decoded }
+        }
+    }
+}
+
+fn decode_whole(value: &Value) -> Decoded {
     let mut broken: Vec<Broken> = Vec::new();
     let mut findings = Vec::new();
     let document = loop {

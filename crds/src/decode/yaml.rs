@@ -11,8 +11,8 @@ use serde::de::{self, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_yaml::{Mapping, Value};
 use weir_plan::quote::quoted;
 
-use super::depth;
 use super::versions::{NUMBER, other_reading};
+use super::{cut, depth};
 use crate::finding::{FINDINGS_MAX, Finding, Path};
 
 /// More than etcd takes for one object.
@@ -44,7 +44,10 @@ pub(crate) fn parse_yaml(text: &str) -> Result<Value, Vec<Finding>> {
         match node.deserialize(document) {
             Ok(Value::Null) => {}
             Ok(value) => documents.push(value),
-            Err(error) => return Err(whole(format!("this is not YAML that can be read: {error}{}", hint(text)))),
+            Err(error) => {
+                let line = error.location().map_or(0, |at| at.line());
+                return Err(whole(format!("this is not YAML that can be read: {error}{}", hint(text, line))));
+            }
         }
     }
     let findings = guard.into_inner().findings;
@@ -61,8 +64,14 @@ pub(crate) fn parse_yaml(text: &str) -> Result<Value, Vec<Finding>> {
     }
 }
 
-/// What often is behind an error that the parser words by its own rules.
-fn hint(text: &str) -> String {
+/// What often is behind an error that the parser words by its own rules. `line`, from 1, is where it stumbled, which
+/// may be the line after.
+fn hint(text: &str, line: usize) -> String {
+    let nearby = (line.saturating_sub(1).max(1)..=line).rev();
+    let cut = nearby.filter_map(|i| Some((i, cut::hint(text.lines().nth(i.checked_sub(1)?)?)?))).next();
+    if let Some((line, said)) = cut {
+        return format!("; in line {line} {said}");
+    }
     let indent = |line: &str| line.len() - line.trim_start_matches([' ', '\t']).len();
     let line_where = |is_so: &dyn Fn(&str) -> bool| text.lines().position(is_so).map(|i| i + 1);
     if let Some(line) = line_where(&|line| line[..indent(line)].contains('\t')) {
@@ -336,6 +345,8 @@ mod tests {
             fill("a: {b: [c]}\n---\n"),
             fill("{\"}\": "),
             fill("'"),
+            fill("a: "),
+            fill("{a: (, "),
             long_key,
         ] {
             let began = Instant::now();

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_columns;
+mod bad_commas;
 mod bad_graph;
 mod bad_groups;
 mod bad_operation;
@@ -16,6 +17,7 @@ mod final_shape;
 mod former;
 mod lowering;
 mod mutations;
+mod notices;
 mod overrides;
 mod reference;
 mod right;

@@ -19,9 +19,10 @@ use datafusion_sql::sqlparser::ast::{Expr as SqlExpr, visit_expressions};
 
 use super::checked::{checked, is_arithmetic};
 use super::context::CONTEXT;
-use super::message::{describe, no_such_column, no_such_column_in, type_name};
+use super::message::{describe, no_such_column, no_such_column_in, type_name, unknown_column};
 use super::mistyped::{is_senseless, mistyped};
-use super::{ExprError, ScalarExpr, floats, parse, unite};
+use super::{ExprError, ScalarExpr, floats, parse, slips, unite};
+use crate::quote::quoted;
 use crate::types::normalized;
 
 /// Compiles expressions over one schema.
@@ -51,11 +52,12 @@ impl Binder {
             .with_enable_ident_normalization(false)
             .with_map_string_types_to_utf8view(false)
             .with_parse_float_as_decimal(true);
-        let parsed = parse::parse(sql)?;
+        let parsed = parse::parse(sql).map_err(|e| self.of_reserved_names(e, sql))?;
         self.refuse_unknown_tables(&parsed)?;
         let planner = SqlToRel::new_with_options(&*CONTEXT, options);
-        let expr =
-            planner.sql_to_expr(parsed, &self.df_schema, &mut PlannerContext::new()).map_err(|e| self.error(&e))?;
+        let expr = planner
+            .sql_to_expr(parsed, &self.df_schema, &mut PlannerContext::new())
+            .map_err(|e| self.error_of(&e, sql))?;
         refuse_nondeterministic(&expr)?;
         Ok(expr)
     }
@@ -158,15 +160,49 @@ impl Binder {
 
     /// In `a.b`, the planner takes `a` for a table when there is no such column.
     fn refuse_unknown_tables(&self, parsed: &SqlExpr) -> Result<(), ExprError> {
+        let is_column = |name: &str| self.schema.column_with_name(name).is_some();
         let found = visit_expressions(parsed, |e| match e {
-            SqlExpr::CompoundIdentifier(path) if self.schema.column_with_name(&path[0].value).is_none() => {
-                ControlFlow::Break(path[0].value.clone())
+            SqlExpr::CompoundIdentifier(path) if !is_column(&path[0].value) => {
+                let field = path.get(1).map(|field| field.value.clone()).filter(|field| is_column(field));
+                ControlFlow::Break((path[0].value.clone(), field))
             }
             _ => ControlFlow::Continue(()),
         });
         match found {
-            ControlFlow::Break(name) => Err(ExprError(no_such_column(&name, &self.schema))),
+            ControlFlow::Break((name, Some(column))) => Err(ExprError(format!(
+                "there is no column {}: columns stand without the name of their input, so write {}",
+                quoted(name),
+                quoted(column)
+            ))),
+            ControlFlow::Break((name, None)) => Err(ExprError(no_such_column(&name, &self.schema))),
             ControlFlow::Continue(()) => Ok(()),
+        }
+    }
+
+    /// Names the column that can't stand without quotes, if one is in the text.
+    fn of_reserved_names(&self, error: ExprError, sql: &str) -> ExprError {
+        let words: Vec<_> = sql.split(|c: char| !(c.is_alphanumeric() || "_\"`".contains(c))).collect();
+        let reserved = self
+            .schema
+            .fields()
+            .iter()
+            .map(|field| field.name())
+            .find(|name| words.contains(&name.as_str()) && parse::parse(name).is_err());
+        match reserved {
+            Some(name) => ExprError(error.0 + &slips::of_a_reserved_name(name)),
+            None => error,
+        }
+    }
+
+    /// As [`Self::error`]; `"Paris"` is a text to Spark, and a column here.
+    fn error_of(&self, error: &DataFusionError, sql: &str) -> ExprError {
+        match unknown_column(error) {
+            Some(name) if sql.contains(&format!("\"{name}\"")) => ExprError(format!(
+                "there is no column {0}: a text stands in single quotes, {1}, and a column's name in double quotes",
+                quoted(name),
+                quoted(format_args!("'{name}'")),
+            )),
+            _ => self.error(error),
         }
     }
 
@@ -220,6 +256,11 @@ fn not_storable(natural: &DataType) -> ExprError {
         }
         DataType::Decimal256(precision, _) => {
             format!("this has {precision} decimal digits, and at most 38 can be stored: cast it")
+        }
+        DataType::Interval(_) | DataType::Duration(_) => {
+            "this is an interval, which no column can hold: add it to a time, or subtract `to_unixtime(…)` of two \
+             times for the seconds between them"
+                .to_owned()
         }
         other => {
             format!("its type is {}, which no column can hold: cast it, to a bigint or a string", type_name(other))

@@ -28,6 +28,8 @@ const JSON: &str =
     "declare what is inside as a column of the source, such as `s` of the type `struct<a: int>`, and write `s.a`";
 const HASHES: &str = "there are no hash functions yet: compute it where the records are produced";
 const ZONES: &str = "there are no time zones in expressions yet: times are in UTC";
+const AGGREGATE: &str = "the aggregate is not supported yet: there are sum, avg, count, min and max";
+const ONE_IF: &str = "write `max(case when … then 1 else 0 end) = 1` for any, and `min(…) = 1` for every";
 const PLAIN: &str = "it is not supported yet: compute it where the records are produced";
 const OVER: &str = "it needs other rows, and an expression sees one: use an aggregate step";
 const WINDOWS: &str = "windows are a part of a step: write `aggregate: {window: {tumbling: {size: 5m}}}`";
@@ -43,6 +45,7 @@ const fn habit(name: &'static str, args: &'static [&'static str], advice: Advice
 pub(super) const HABITS: &[Habit] = &[
     // Conditions and nulls.
     habit("if", &["paid", "1", "2"], Write("case when $1 then $2 else $3 end")),
+    habit("iif", &["paid", "1", "2"], Write("case when $1 then $2 else $3 end")),
     habit("iff", &["paid", "1", "2"], Write("case when $1 then $2 else $3 end")),
     habit("isnull", &["city"], Write("$1 is null")),
     habit("isnotnull", &["city"], Write("$1 is not null")),
@@ -50,10 +53,13 @@ pub(super) const HABITS: &[Habit] = &[
     habit("nullifzero", &["seats"], Write("nullif($1, 0)")),
     habit("zeroifnull", &["seats"], Write("coalesce($1, 0)")),
     habit("xor", &["paid", "true"], Write("$1 <> $2")),
+    habit("switch", &["city", "'a'", "1"], Lacking("write a `case`, with a `when` for each value")),
     // Casts.
     habit("bigint", &["city"], Write("cast($1 as bigint)")),
     habit("binary", &["city"], Write("cast($1 as binary)")),
+    habit("bool", &["city"], Write("cast($1 as boolean)")),
     habit("boolean", &["city"], Write("cast($1 as boolean)")),
+    habit("cast", &["city", "int"], Write("cast($1 as $2)")),
     habit("convert", &["city", "int"], Write("cast($1 as $2)")),
     habit("date", &["ts"], Write("cast($1 as date)")),
     habit("decimal", &["price"], Write("cast($1 as decimal(38,2))")),
@@ -64,7 +70,6 @@ pub(super) const HABITS: &[Habit] = &[
     habit("timestamp", &["city"], Write("cast($1 as timestamp)")),
     habit("to_number", &["city"], Write("cast($1 as decimal(38,2))")),
     habit("try_to_number", &["city"], Write("try_cast($1 as decimal(38,2))")),
-    habit("try_to_timestamp", &["city"], Write("try_cast($1 as timestamp)")),
     habit("to_varchar", &["seats"], Write("cast($1 as string)")),
     habit("typeof", &["city"], Write("arrow_typeof($1)")),
     // Text.
@@ -88,6 +93,8 @@ pub(super) const HABITS: &[Habit] = &[
     habit("rlike", &["city", "'^P'"], Write("regexp_like($1, $2)")),
     habit("sentences", &["city"], Lacking(ARRAYS)),
     habit("soundex", &["city"], Lacking(PLAIN)),
+    habit("ilike", &["city", "'p%'"], Write("$1 ilike $2")),
+    habit("like", &["city", "'P%'"], Write("$1 like $2")),
     habit("space", &["seats"], Write("repeat(' ', $1)")),
     habit("split", &["city", "'-'"], Write("split_part($1, $2, 1)")),
     habit("split_index", &["city", "'-'", "0"], Write("split_part($1, $2, $3 + 1)")),
@@ -144,11 +151,11 @@ pub(super) const HABITS: &[Habit] = &[
     habit("convert_tz", &["ts"], Lacking(ZONES)),
     habit("curdate", &[], Lacking(CLOCK)),
     habit("current_watermark", &["ts"], Lacking(OVER)),
-    habit("date_add", &["day", "7"], Write("$1 + interval '7 days'")),
+    habit("date_add", &["day", "7"], Write("cast($1 as date) + $2")),
     habit("date_diff", &["day", "day"], Write("(to_unixtime(cast($1 as timestamp)) - to_unixtime(cast($2 as \
                                                timestamp))) / 86400")),
-    habit("date_sub", &["day", "7"], Write("$1 - interval '7 days'")),
-    habit("dateadd", &["day", "7"], Write("$1 + interval '7 days'")),
+    habit("date_sub", &["day", "7"], Write("cast($1 as date) - $2")),
+    habit("dateadd", &["day", "7"], Write("cast($1 as date) + $2")),
     habit("datediff", &["day", "day"], Write("(to_unixtime(cast($1 as timestamp)) - to_unixtime(cast($2 as \
                                               timestamp))) / 86400")),
     habit("date_from_unix_date", &["seats"], Write("cast(to_timestamp_seconds($1 * 86400) as date)")),
@@ -218,6 +225,7 @@ pub(super) const HABITS: &[Habit] = &[
     habit("json_query", &["city", "'$.a'"], Lacking(JSON)),
     habit("json_tuple", &["city", "'a'"], Lacking(JSON)),
     habit("json_value", &["city", "'$.a'"], Lacking(JSON)),
+    habit("array", &["1", "2"], Lacking("arrays can't be written out yet")),
     habit("map", &["1", "2"], Lacking(ARRAYS)),
     habit("map_contains_key", &["tags"], Lacking(ARRAYS)),
     habit("map_keys", &["tags"], Lacking(ARRAYS)),
@@ -231,6 +239,25 @@ pub(super) const HABITS: &[Habit] = &[
     habit("stack", &["1", "2"], Lacking(ROWS)),
     habit("to_json", &["s"], Lacking(JSON)),
     habit("transform", &["tags"], Lacking(ARRAYS)),
+    // Aggregates.
+    habit("any", &["paid"], Lacking(ONE_IF)),
+    habit("any_value", &["city"], Lacking(AGGREGATE)),
+    habit("approx_count_distinct", &["city"], Lacking(AGGREGATE)),
+    habit("approx_percentile", &["price", "0.5"], Lacking(AGGREGATE)),
+    habit("collect_list", &["city"], Lacking(AGGREGATE)),
+    habit("collect_set", &["city"], Lacking(AGGREGATE)),
+    habit("count_if", &["paid"], Lacking("write `count(*)`, and the condition as the column's `filter`")),
+    habit("every", &["paid"], Lacking(ONE_IF)),
+    habit("first", &["city"], Lacking(AGGREGATE)),
+    habit("last", &["city"], Lacking(AGGREGATE)),
+    habit("max_by", &["city", "price"], Lacking(AGGREGATE)),
+    habit("mean", &["price"], Lacking("write `avg(…)`")),
+    habit("min_by", &["city", "price"], Lacking(AGGREGATE)),
+    habit("mode", &["city"], Lacking(AGGREGATE)),
+    habit("percentile", &["price", "0.5"], Lacking(AGGREGATE)),
+    habit("percentile_approx", &["price", "0.5"], Lacking(AGGREGATE)),
+    habit("some", &["paid"], Lacking(ONE_IF)),
+    habit("std", &["price"], Lacking(AGGREGATE)),
     // Other rows.
     habit("dense_rank", &[], Lacking(OVER)),
     habit("first_value", &["city"], Lacking(OVER)),

@@ -19,36 +19,36 @@ const MESSAGE_CHARS_MAX: usize = 800;
 /// The type as users write it, or Arrow's name if it has none.
 #[must_use]
 pub fn type_name(arrow: &ArrowType) -> String {
+    if matches!(arrow, ArrowType::Interval(_) | ArrowType::Duration(_)) {
+        return "interval".to_owned();
+    }
     let ours = normalized(arrow).and_then(|stored| DataType::from_arrow(&stored));
     ours.map_or_else(|| arrow.to_string().to_lowercase(), |t| t.to_string())
 }
 
-/// The function that `name` is most likely a slip of. Short names are near to many others that mean something else.
-fn nearest_function<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+/// The candidate that `name` is most likely a slip of, if any is: one letter more, less or another, letters swapped, or
+/// a letter in four of long names. What is less near means something else (`mod` and `cos`, `Paris` and `paid`).
+fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let sorted = |text: &str| {
         let mut chars: Vec<char> = text.chars().collect();
         chars.sort_unstable();
         chars
     };
-    let found = nearest(name, candidates)?;
-    let distance = levenshtein(found, name);
-    let is_slip = distance <= 1 && name.chars().count() > 3
-        || sorted(found) == sorted(name)
-        || distance <= name.chars().count() / 4;
-    is_slip.then_some(found)
-}
-
-/// The candidate that `name` is most likely a slip of, if any is near.
-fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
     let chars = name.chars().count();
-    // Two letters swapped are a distance of 2; a name of one letter is near to nothing.
-    let distance_max = (chars / 3).max(2).min(chars.saturating_sub(1));
-    candidates
-        .map(|candidate| (levenshtein(&candidate.to_lowercase(), &name), candidate))
-        .filter(|(distance, _)| *distance <= distance_max)
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
+    let is_slip = |distance: usize, candidate: &str| {
+        distance == 0
+            || chars > 2
+                && (distance == 1 && chars.max(candidate.chars().count()) > 3 || sorted(candidate) == sorted(&name))
+            || distance <= chars / 4
+    };
+    let near = candidates.map(|candidate| {
+        let lower = candidate.to_lowercase();
+        (levenshtein(&lower, &name), lower, candidate)
+    });
+    near.filter(|(distance, lower, _)| is_slip(*distance, lower))
+        .min_by_key(|(distance, ..)| *distance)
+        .map(|(.., candidate)| candidate)
 }
 
 /// That `name` is none of `schema`'s columns, what it may have meant, and what there is.
@@ -64,9 +64,14 @@ pub(crate) fn no_such_column(name: &str, schema: &SchemaRef) -> String {
 }
 
 pub(super) fn no_such_column_in(error: &DataFusionError, schema: &SchemaRef) -> Option<String> {
+    unknown_column(error).map(|name| no_such_column(name, schema))
+}
+
+/// The name that there is no column of.
+pub(super) fn unknown_column(error: &DataFusionError) -> Option<&str> {
     match root(error) {
         DataFusionError::SchemaError(inner, _) => match inner.as_ref() {
-            SchemaError::FieldNotFound { field, .. } => Some(no_such_column(&field.name, schema)),
+            SchemaError::FieldNotFound { field, .. } => Some(&field.name),
             _ => None,
         },
         _ => None,
@@ -79,6 +84,10 @@ pub(super) fn describe(error: &DataFusionError) -> String {
     // "Invalid function 'uper'. Did you mean 'upper'?", where the guess may be far off.
     if let Some(name) = text.strip_prefix("Invalid function '").and_then(|rest| rest.split('\'').next()) {
         return no_such_function(name);
+    }
+    if let Some(why) = text.strip_prefix("Unsupported SQL type ").and_then(|t| DataType::parse(&t.to_lowercase()).err())
+    {
+        return why;
     }
     if let Some(field) = text.strip_prefix("Field ").and_then(|rest| rest.strip_suffix(" not found in struct")) {
         return format!("the struct has no field {}", quoted(field));
@@ -154,11 +163,15 @@ fn of_one_operand(text: &str) -> Option<String> {
     if let Some((_, found)) = text.split_once("Unary operator 'NOT' requires a boolean expression, got ") {
         return Some(format!("`not` takes a boolean, and found {}", with_article(found)));
     }
+    if text.starts_with("Unary operator '+' only supports") {
+        return Some("`+` before a value takes a number, and found none".to_owned());
+    }
     if text.starts_with("Unary operator '-' only supports") {
         return Some("`-` takes a number or an interval, and found neither".to_owned());
     }
     if let Some((_, rest)) = text.split_once("Cannot access field at argument ") {
         let found = rest.split_once(": type ")?.1.split_once(" is not Struct")?.0;
+        let found = if found.starts_with("List(") { "array" } else { found };
         return Some(format!("{} has no fields to pick from", with_article(found)));
     }
     let (value, wanted) = match text.strip_prefix("Cannot cast ") {
@@ -183,7 +196,7 @@ fn no_such_function(name: &str) -> String {
         return format!("the aggregate `{name}` is not supported yet: there are {}", AGGREGATES.join(", "));
     }
     let names = CONTEXT.udf_names();
-    let hint = nearest_function(name, names.iter().map(String::as_str).chain(AGGREGATES));
+    let hint = nearest(name, names.iter().map(String::as_str).chain(AGGREGATES));
     format!(
         "there is no function {}{}",
         quoted(name),

@@ -15,6 +15,7 @@ use datafusion_optimizer::simplify_expressions::ExprSimplifier;
 
 use super::message::{type_name, with_article};
 use super::signature::forms;
+use crate::functions::refused_pattern;
 use crate::quote::quoted;
 
 /// The sentence, if the types are to blame.
@@ -181,7 +182,11 @@ fn sentence(expr: &Expr, schema: &DFSchema) -> Option<String> {
         return Some(format!("{} can't be cast to {}", operand(inner, schema), a_type(to)));
     }
     Some(match expr {
-        Expr::BinaryExpr(binary) => binary_sentence(binary, &all(&[&binary.left, &binary.right])),
+        Expr::BinaryExpr(binary) => {
+            let joins_text =
+                [&binary.left, &binary.right].iter().any(|e| e.get_type(schema).is_ok_and(|t| t.is_string()));
+            binary_sentence(binary, &all(&[&binary.left, &binary.right]), joins_text)
+        }
         Expr::Negative(inner) => format!("`-` takes a number or an interval, and found {}", all(&[inner])),
         Expr::IsTrue(inner) | Expr::IsFalse(inner) | Expr::IsNotTrue(inner) | Expr::IsNotFalse(inner) => {
             format!("`is true` and `is false` take a boolean, and found {}", all(&[inner]))
@@ -217,7 +222,7 @@ fn sentence(expr: &Expr, schema: &DFSchema) -> Option<String> {
     })
 }
 
-fn binary_sentence(binary: &BinaryExpr, found: &str) -> String {
+fn binary_sentence(binary: &BinaryExpr, found: &str, joins_text: bool) -> String {
     use Operator::{And, Or, RegexIMatch, RegexMatch, RegexNotIMatch, RegexNotMatch, StringConcat};
     if let Some(sign) = bit_operator(binary.op) {
         return format!("`{sign}` takes two whole numbers, and found {found}");
@@ -225,6 +230,9 @@ fn binary_sentence(binary: &BinaryExpr, found: &str) -> String {
     match binary.op {
         _ if divides_by_zero(binary) => format!("`{}` by zero has no result", binary.op),
         And | Or => format!("`{}` takes two booleans, and found {found}", binary.op.to_string().to_lowercase()),
+        StringConcat if !joins_text => {
+            format!("`||` joins two strings, and found {found}: write `or` if one of two conditions is meant")
+        }
         StringConcat | RegexMatch | RegexIMatch | RegexNotMatch | RegexNotIMatch => {
             format!("`{}` takes two strings, and found {found}", binary.op)
         }
@@ -243,12 +251,21 @@ const SAYING_IT_THEMSELVES: [&str; 3] = ["date_format", "get_field", "arrow_cast
 
 fn call_sentence(call: &ScalarFunction, found: &str) -> Option<String> {
     let name = call.func.name();
+    if let Some(why) = refused_pattern(name, &call.args) {
+        return Some(why);
+    }
     if SAYING_IT_THEMSELVES.contains(&name) {
         return None;
     }
     let found = if call.args.is_empty() { "nothing" } else { found };
     let forms = forms(&call.func.signature().type_signature);
     Some(match &forms[..] {
+        _ if name == "trunc" && call.args.len() == 2 => {
+            format!("`trunc` takes numbers, and found {found}: write `date_trunc('month', …)` for a time")
+        }
+        _ if name == "decode" && call.args.len() > 2 => "`decode` takes (binary, string): write a `case`, with a \
+            `when` for each value"
+            .to_owned(),
         [] if call.args.is_empty() => format!("{} takes something, and found nothing", quoted(name)),
         [] => format!("{} does not take {found}", quoted(name)),
         forms => format!("{} takes {}, and found {found}", quoted(name), forms.join(" or ")),

@@ -4,15 +4,16 @@ use std::ops::ControlFlow;
 
 use datafusion_sql::sqlparser::ast::{
     AccessExpr, CastKind, DataType, DuplicateTreatment, ExactNumberInfo, Expr, Function, FunctionArg, FunctionArgExpr,
-    FunctionArgumentList, FunctionArguments, Ident, ObjectName, Query, Value, Visit, VisitMut, Visitor, VisitorMut,
+    FunctionArgumentList, FunctionArguments, Ident, ObjectName, ObjectNamePart, Query, Value, Visit, VisitMut, Visitor,
+    VisitorMut,
 };
 use datafusion_sql::sqlparser::parser::{Parser, ParserError};
-use datafusion_sql::sqlparser::tokenizer::{Location, Token, Tokenizer};
+use datafusion_sql::sqlparser::tokenizer::{Location, Token, TokenWithSpan, Tokenizer};
 
 use super::context::AGGREGATES;
 use super::dialect::Bounded;
 use super::nesting::has_too_deep_types;
-use super::{ExprError, habits, syntax};
+use super::{ExprError, habits, slips, syntax};
 use crate::quote::quoted;
 use crate::types;
 
@@ -38,31 +39,34 @@ pub(super) fn parse(sql: &str) -> Result<Expr, ExprError> {
         )));
     }
     let dialect = Bounded::new();
-    let refused = |e: &ParserError| {
+    let refused = |e: &ParserError, tokens: &[TokenWithSpan]| {
         ExprError(if dialect.is_exhausted() {
             "the expression does not parse, and it is nested too deep to find the place: check its parentheses, or \
              split it over map steps"
                 .to_owned()
         } else {
-            parser_sentence(e)
+            parser_sentence(e) + &advice(e, tokens)
         })
     };
-    let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|e| refused(&e.into()))?;
+    let tokens = Tokenizer::new(&dialect, sql).tokenize_with_location().map_err(|e| refused(&e.into(), &[]))?;
     if has_too_deep_types(&tokens) {
         return Err(ExprError(format!(
             "the expression has types more than {} deep in each other: write types of fewer levels",
             types::DEPTH_MAX
         )));
     }
-    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens);
-    let mut expr = parser.parse_expr().map_err(|e| refused(&e))?;
+    let mut parser = Parser::new(&dialect).with_tokens_with_locations(tokens.clone());
+    let mut expr = parser.parse_expr().map_err(|e| refused(&e, &tokens))?;
     let next = parser.peek_token();
     if next.token != Token::EOF {
+        let ended = expr.to_string();
+        let advice = slips::of_what_follows(&ended, &next.token).map(|advice| format!(": {advice}"));
         let text = format!(
-            "the expression ends at {}, but {} follows{}",
-            quoted(&expr),
+            "the expression ends at {}, but {} follows{}{}",
+            quoted(&ended),
             quoted(&next.token),
-            place(next.span.start)
+            place(next.span.start),
+            advice.unwrap_or_default()
         );
         return Err(ExprError(text));
     }
@@ -80,7 +84,7 @@ pub(super) fn parser_sentence(error: &ParserError) -> String {
         ParserError::RecursionLimitExceeded => return "the expression is nested too deep".to_owned(),
     };
     let (what, line_and_column) = text.rsplit_once(" at Line: ").unwrap_or((text, ""));
-    let as_words = no_operator(what);
+    let as_words = no_operator(what).or_else(|| after_is(what));
     let what = as_words.as_deref().unwrap_or(what);
     let mut what =
         what.replace("found: EOF", "found the end").replace("Expected: ", "expected ").replace("found: ", "found ");
@@ -94,16 +98,44 @@ pub(super) fn parser_sentence(error: &ParserError) -> String {
     format!("the expression does not parse: {what}{}", place.unwrap_or_default())
 }
 
+/// What to write instead of what the parser stopped at, if that is known.
+fn advice(error: &ParserError, tokens: &[TokenWithSpan]) -> String {
+    let (ParserError::TokenizerError(text) | ParserError::ParserError(text)) = error else { return String::new() };
+    if text.contains("subquery in the query body") {
+        return ": `exists` takes a subquery, which cannot be used here".to_owned();
+    }
+    let tokens = || tokens.iter().filter(|t| !matches!(t.token, Token::Whitespace(_)));
+    let stopped = text.rsplit_once(" at Line: ").and_then(|(_, place)| {
+        let (line, column) = place.split_once(", Column: ")?;
+        let at = Location { line: line.trim().parse().ok()?, column: column.trim().parse().ok()? };
+        tokens().position(|t| t.span.start == at)
+    });
+    let Some(stopped) = stopped else { return String::new() };
+    let token = |i: Option<usize>| i.and_then(|i| tokens().nth(i)).map(|t| &t.token);
+    let found = token(Some(stopped))
+        .and_then(|found| slips::of_what_is_found(token(stopped.checked_sub(1)), found, token(Some(stopped + 1))));
+    found.map(|advice| format!(": {advice}")).unwrap_or_default()
+}
+
 /// The parser shows the word that stands where an operator should as Rust has it.
 fn no_operator(text: &str) -> Option<String> {
     let token = text.strip_prefix("No infix parser for token ")?;
-    let word = token.split_once("value: \"").and_then(|(_, rest)| rest.split('"').next()).unwrap_or("this");
+    let Some(word) = token.split_once("value: \"").and_then(|(_, rest)| rest.split('"').next()) else {
+        return Some("what stands there is no operator".to_owned());
+    };
     Some(match word.to_lowercase().as_str() {
         "div" => {
             "there is no operator `div`: write `/`, which gives an integer where both sides are integers".to_owned()
         }
         _ => format!("there is no operator {}", quoted(word)),
     })
+}
+
+/// Behind `is` it lists what there is in a grammar's signs.
+fn after_is(text: &str) -> Option<String> {
+    let (_, found) = text.split_once(" after IS, found: ")?;
+    let found = if found == "EOF" { "the end".to_owned() } else { quoted(found) };
+    Some(format!("expected null, not null, true, false or distinct from … after `is`, found {found}"))
 }
 
 fn place(at: Location) -> String {
@@ -176,6 +208,15 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
     }
     if let Some(why) = habits::no_such_function(&name, &arguments(function)) {
         return ControlFlow::Break(why);
+    }
+    if let [ObjectNamePart::Identifier(_), .., ObjectNamePart::Identifier(last)] = &function.name.0[..] {
+        let before = name.strip_suffix(&last.to_string()).and_then(|b| b.strip_suffix('.')).unwrap_or_default();
+        let all: Vec<_> = std::iter::once(before.to_owned()).chain(arguments(function)).collect();
+        return ControlFlow::Break(format!(
+            "{} calls a method, and there are only functions: write {}",
+            quoted(function),
+            quoted(format_args!("{last}({})", all.join(", ")))
+        ));
     }
     if name.eq_ignore_ascii_case("unnest") {
         return ControlFlow::Break(

@@ -6,6 +6,7 @@ use datafusion_sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, Interval, Subscript, UnaryOperator, Value,
 };
 
+use super::nulls::compared_with_null;
 use crate::quote::quoted;
 
 const ITEMS: &str = "items of an array cannot be picked yet";
@@ -14,6 +15,9 @@ const PARTS_OF_JSON: &str =
 
 /// Why this node is refused, whatever is in it. Functions have rules of their own.
 pub(super) fn refused(expr: &Expr) -> Option<String> {
+    if let Some(why) = compared_with_null(expr) {
+        return Some(why);
+    }
     Some(match expr {
         Expr::Identifier(name) if name.quote_style.is_none() && name.value.starts_with('@') => {
             format!("`{name}` is a variable, and there are none: name a column")
@@ -175,7 +179,8 @@ fn refused_operator(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<St
         | Op::PGNotLikeMatch
         | Op::PGNotILikeMatch => return None,
         Op::Xor => instead("<>"),
-        Op::PGOverlap => instead("and"),
+        // How much of it is meant is not known: it binds more tightly than a comparison.
+        Op::PGOverlap => "the operator `&&` is not supported: write `and`".to_owned(),
         // Between whole numbers that is what `/` does.
         Op::DuckIntegerDivide | Op::MyIntegerDivide => instead("/"),
         Op::Arrow | Op::LongArrow | Op::HashArrow | Op::HashLongArrow => {
@@ -187,7 +192,16 @@ fn refused_operator(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<St
 
 fn refused_access(access: &AccessExpr) -> Option<String> {
     match access {
+        AccessExpr::Subscript(Subscript::Index { index: Expr::Identifier(name) }) if name.quote_style == Some('"') => {
+            let field = quoted(format_args!("['{}']", name.value));
+            Some(format!("`[{name}]` names a column; a field's name stands in single quotes: write {field}"))
+        }
         AccessExpr::Dot(Expr::Identifier(_)) | AccessExpr::Subscript(Subscript::Index { .. }) => None,
+        AccessExpr::Dot(Expr::Function(method)) => Some(format!(
+            "{} calls a method, and there are only functions: write {}",
+            quoted(method),
+            quoted(format_args!("{}(…)", method.name))
+        )),
         AccessExpr::Dot(other) => Some(format!("{} is no field's name", quoted(other))),
         AccessExpr::Subscript(Subscript::Slice { .. }) => Some(ITEMS.to_owned()),
     }

@@ -4,7 +4,11 @@ mod extremes;
 mod far_times;
 mod habits;
 mod hostile;
+mod nulls;
+mod patterns;
 mod refused;
+mod registry;
+mod slips;
 
 use std::sync::Arc;
 

@@ -1,18 +1,28 @@
-//! Spark's datetime patterns (<https://spark.apache.org/docs/latest/sql-ref-datetime-pattern.html>), for formatting and
-//! in UTC.
+//! Spark's datetime patterns (<https://spark.apache.org/docs/latest/sql-ref-datetime-pattern.html>). [`Pattern`] writes
+//! times, in UTC; [`Reader`] reads them.
 //!
 //! A pattern is compiled once into items; writing a row walks them. The zone is always UTC, so everything about it is
 //! text by then. As in Spark, `y` is the proleptic year unless the pattern has an era. `F` is refused: what it means
 //! depends on the JVM (JDK-8282081).
 
+mod habits;
+mod offset;
+mod reading;
+mod reading_fields;
+#[cfg(test)]
+mod reading_tests;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::fmt::{self, Write};
 
 use super::civil::Civil;
+use crate::quote::quoted;
+use tokens::{LETTERS, Token, letters, tokens};
 
-const LETTERS: &str = "G y M L d D E a H h k K m s S Q q V z O X x Z";
+pub(super) use reading::Reader;
+
 const MONTHS: [&str; 12] = [
     "January",
     "February",
@@ -91,37 +101,17 @@ impl Pattern {
     /// # Errors
     /// One sentence with the letter and its position, counted in characters from 1.
     pub fn compile(text: &str) -> Result<Self, String> {
-        let chars: Vec<char> = text.chars().collect();
         let mut items = Vec::new();
-        let mut open_sections = 0_usize;
-        let mut at = 0;
-        while at < chars.len() {
-            let c = chars[at];
-            let run = chars[at..].iter().take_while(|next| **next == c).count();
-            let place = || format!("character {} of the pattern `{text}`", at + 1);
-            match c {
-                '\'' => {
-                    at = quoted(&chars, at, &mut items)
-                        .ok_or_else(|| format!("the quote at {} is not closed", place()))?;
-                    continue;
-                }
+        for token in tokens(text)? {
+            match token {
+                Token::Text(text) => items.push(Item::Text(text)),
+                Token::Letters { letter, count, place } => items.push(
+                    field(letter, count)
+                        .map_err(|why| format!("{} at {place} {why}", quoted(letters(letter, count))))?,
+                ),
                 // When formatting, what is in an optional section is written like the rest.
-                '[' => open_sections += 1,
-                ']' => {
-                    open_sections =
-                        open_sections.checked_sub(1).ok_or_else(|| format!("the `]` at {} closes nothing", place()))?
-                }
-                '#' | '{' | '}' => return Err(format!("`{c}` at {} is reserved; put it in quotes", place())),
-                _ if c.is_ascii_alphabetic() => {
-                    items.push(
-                        field(c, run).map_err(|why| format!("`{}` at {} {why}", c.to_string().repeat(run), place()))?,
-                    );
-                    at += run;
-                    continue;
-                }
-                _ => push_text(&mut items, c),
+                Token::Open { .. } | Token::Close => {}
             }
-            at += 1;
         }
         let has_era = items.iter().any(|i| matches!(i, Item::Era { .. }));
         Ok(Self { items, has_era })
@@ -186,32 +176,6 @@ impl Number {
             Self::Second => t.second,
         }
     }
-}
-
-/// Reads quoted text from the quote at `start`, and says where it ends. Two quotes are one quote, inside and outside.
-fn quoted(chars: &[char], start: usize, items: &mut Vec<Item>) -> Option<usize> {
-    if chars.get(start + 1) == Some(&'\'') {
-        push_text(items, '\'');
-        return Some(start + 2);
-    }
-    let mut at = start + 1;
-    loop {
-        match (chars.get(at)?, chars.get(at + 1)) {
-            ('\'', Some('\'')) => {
-                push_text(items, '\'');
-                at += 2;
-            }
-            ('\'', _) => return Some(at + 1),
-            (c, _) => {
-                push_text(items, *c);
-                at += 1;
-            }
-        }
-    }
-}
-
-fn push_text(items: &mut Vec<Item>, c: char) {
-    if let Some(Item::Text(text)) = items.last_mut() { text.push(c) } else { items.push(Item::Text(c.to_string())) }
 }
 
 /// The item for `count` times `letter`, or why there is none.

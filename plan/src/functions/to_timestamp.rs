@@ -1,17 +1,20 @@
 //! `to_timestamp`, `to_timestamp_seconds`, `…_millis`, `…_micros` and `…_nanos`: from numbers of a unit, from text, and
-//! from text by chrono's formats, to microseconds. DataFusion's functions of these names read text into nanoseconds,
-//! which end in 2262, and cut doubles that are out of range to the ends of time.
+//! from text by Spark's patterns, to microseconds. DataFusion's functions of these names take chrono's formats, read
+//! text into nanoseconds, which end in 2262, and cut doubles that are out of range to the ends of time.
+//! `try_to_timestamp` gives null for a text that does not fit.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
 use arrow::compute::{CastOptions, cast_with_options};
-use arrow::datatypes::{DataType, Decimal128Type, Float64Type, Int64Type};
+use arrow::datatypes::{DataType, Decimal128Type, Field, FieldRef, Float64Type, Int64Type};
 use arrow::util::display::FormatOptions;
-use chrono::format::{Parsed, StrftimeItems, parse};
 use datafusion_common::{Result, ScalarValue, exec_datafusion_err, exec_err, plan_err};
-use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{
+    ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
+};
 
+use super::by_pattern::{self, Misfit};
 use crate::types::timestamp_type;
 
 /// What is more is said wrongly: a number of seconds beyond these has no year.
@@ -24,6 +27,7 @@ pub(super) fn all() -> impl Iterator<Item = ScalarUDF> {
         ToTimestamp::of("to_timestamp_millis", Unit { us: 1_000, of: 1 }),
         ToTimestamp::of("to_timestamp_micros", Unit { us: 1, of: 1 }),
         ToTimestamp::of("to_timestamp_nanos", Unit { us: 1, of: 1_000 }),
+        ToTimestamp { misfit: Misfit::IsNull, ..ToTimestamp::of_seconds("try_to_timestamp") },
     ]
     .into_iter()
     .map(ScalarUDF::from)
@@ -33,6 +37,7 @@ pub(super) fn all() -> impl Iterator<Item = ScalarUDF> {
 pub(super) struct ToTimestamp {
     name: &'static str,
     per_unit: Unit,
+    misfit: Misfit,
     signature: Signature,
 }
 
@@ -53,35 +58,46 @@ impl ScalarUDFImpl for ToTimestamp {
     }
 
     fn coerce_types(&self, arg_types: &[DataType]) -> Result<Vec<DataType>> {
-        let Some((first, formats)) = arg_types.split_first() else {
+        let Some((first, patterns)) = arg_types.split_first() else {
             return plan_err!("{} takes a number or a text", self.name);
         };
-        if !formats.iter().all(DataType::is_string) || !(formats.is_empty() || first.is_string() || first.is_null()) {
-            return plan_err!("{} takes a text and its formats, or one number", self.name);
+        if !patterns.iter().all(|t| t.is_string() || t.is_null())
+            || !(patterns.is_empty() || first.is_string() || first.is_null())
+        {
+            return plan_err!("{} takes a text and its patterns, or one number", self.name);
         }
         let first = match first {
             t if t.is_string() => DataType::Utf8,
+            DataType::Null if !patterns.is_empty() => DataType::Utf8,
+            t if self.misfit == Misfit::IsNull && t.is_numeric() => {
+                return plan_err!("{} takes a text and its patterns, and found {t}", self.name);
+            }
             t if t.is_integer() => DataType::Int64,
             t if t.is_floating() => DataType::Float64,
             DataType::Decimal128(..) => first.clone(),
             DataType::Null | DataType::Timestamp(..) | DataType::Date32 => timestamp_type(),
             other => return plan_err!("{} takes a number or a text, and found {other}", self.name),
         };
-        Ok(std::iter::once(first).chain(formats.iter().map(|_| DataType::Utf8)).collect())
+        Ok(std::iter::once(first).chain(patterns.iter().map(|_| DataType::Utf8)).collect())
     }
 
     fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
         Ok(timestamp_type())
     }
 
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        by_pattern::check_constant_patterns(self.name, &args)?;
+        Ok(Arc::new(Field::new(self.name, timestamp_type(), true)))
+    }
+
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let is_constant = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
         let rows = if is_constant { 1 } else { args.number_rows };
         let arrays = args.args.into_iter().map(|arg| arg.into_array(rows)).collect::<Result<Vec<_>>>()?;
-        let Some((first, formats)) = arrays.split_first() else {
+        let Some((first, patterns)) = arrays.split_first() else {
             return exec_err!("{} takes a number or a text", self.name);
         };
-        let times = self.times(first, formats)?;
+        let times = self.times(first, patterns)?;
         Ok(if is_constant {
             ColumnarValue::Scalar(ScalarValue::try_from_array(&times, 0)?)
         } else {
@@ -92,7 +108,7 @@ impl ScalarUDFImpl for ToTimestamp {
 
 impl ToTimestamp {
     fn of(name: &'static str, per_unit: Unit) -> Self {
-        Self { name, per_unit, signature: Signature::user_defined(Volatility::Immutable) }
+        Self { name, per_unit, misfit: Misfit::Fails, signature: Signature::user_defined(Volatility::Immutable) }
     }
 
     /// A function of this name, to which a number is one of seconds.
@@ -100,7 +116,7 @@ impl ToTimestamp {
         Self::of(name, Unit { us: 1_000_000, of: 1 })
     }
 
-    fn times(&self, first: &ArrayRef, formats: &[ArrayRef]) -> Result<ArrayRef> {
+    fn times(&self, first: &ArrayRef, patterns: &[ArrayRef]) -> Result<ArrayRef> {
         let Unit { us, of } = self.per_unit;
         let refused = |value: &dyn std::fmt::Display| exec_datafusion_err!("`{value}` {OUT_OF_RANGE}");
         let times: TimestampMicrosecondArray = match first.data_type() {
@@ -128,37 +144,13 @@ impl ToTimestamp {
                     })
                 })?
             }
-            DataType::Utf8 if !formats.is_empty() => {
-                let formats: Vec<_> = formats.iter().map(|f| f.as_string::<i32>()).collect();
-                let texts = first.as_string::<i32>().iter().enumerate();
-                texts
-                    .map(|(row, text)| text.map(|text| by_formats(text, row, &formats)).transpose())
-                    .collect::<Result<_>>()?
-            }
+            DataType::Utf8 if !patterns.is_empty() => by_pattern::times(self.name, self.misfit, first, patterns)?,
             _ => {
-                let options = CastOptions { safe: false, format_options: FormatOptions::default() };
+                let options =
+                    CastOptions { safe: self.misfit == Misfit::IsNull, format_options: FormatOptions::default() };
                 return Ok(cast_with_options(first, &timestamp_type(), &options)?);
             }
         };
         Ok(Arc::new(times.with_data_type(timestamp_type())))
     }
-}
-
-/// By the first format that fits.
-fn by_formats(text: &str, row: usize, formats: &[&arrow::array::StringArray]) -> Result<i64> {
-    let mut why = String::new();
-    for format in formats.iter().filter(|f| !f.is_null(row)).map(|f| f.value(row)) {
-        let mut parsed = Parsed::new();
-        let time = parse(&mut parsed, text, StrftimeItems::new(format)).and_then(|()| {
-            let zoned = parsed.to_datetime().map(|t| t.naive_utc());
-            zoned
-                .or_else(|_| parsed.to_naive_datetime_with_offset(0))
-                .or_else(|_| parsed.to_naive_date().map(Into::into))
-        });
-        match time {
-            Ok(time) => return Ok(time.and_utc().timestamp_micros()),
-            Err(e) => why = format!("`{text}` is not a time as `{format}` describes it: {e}"),
-        }
-    }
-    exec_err!("{why}")
 }

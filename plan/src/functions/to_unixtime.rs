@@ -1,13 +1,14 @@
-//! `to_unixtime(timestamp | date | text[, formats…] | number)`: whole seconds since 1970, down to the last second that
+//! `to_unixtime(timestamp | date | text[, patterns…] | number)`: whole seconds since 1970, down to the last second that
 //! had begun, as Spark counts them. DataFusion's function of that name cuts toward zero, which is up before 1970.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Int64Array};
-use arrow::datatypes::{DataType, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, FieldRef, TimestampMicrosecondType};
 use datafusion_common::{Result, ScalarValue, exec_err, plan_err};
-use datafusion_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 
+use super::by_pattern;
 use super::civil::US_PER_SECOND;
 use super::to_timestamp::ToTimestamp;
 
@@ -44,6 +45,11 @@ impl ScalarUDFImpl for ToUnixtime {
 
     fn return_type(&self, _arg_types: &[DataType]) -> Result<DataType> {
         Ok(DataType::Int64)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs) -> Result<FieldRef> {
+        by_pattern::check_constant_patterns(NAME, &args)?;
+        Ok(Arc::new(Field::new(NAME, DataType::Int64, true)))
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -201,16 +201,24 @@ impl Parser<'_> {
 
 fn unknown(word: &str, lower: &str) -> String {
     let hint = match lower {
-        "tinyint" | "smallint" | "byte" | "short" => "use int",
-        "varchar" | "char" | "character" | "text" | "utf8" => "use string",
-        "bool" => "use boolean",
-        "int32" => "use int",
-        "int64" => "use bigint",
-        "float32" => "use float",
-        "float64" => "use double",
-        "timestamp_ntz" | "timestamp_ltz" | "datetime" | "timestamptz" => "use timestamp",
-        "map" => "use array<struct<key: …, value: …>>",
-        _ => return format!("`{word}` is not a type; the types are {KNOWN}"),
+        "tinyint" | "smallint" | "byte" | "short" | "int8" | "int16" => "write int, whose range is wider",
+        "varchar" | "char" | "character" | "text" | "utf8" => "write string",
+        "bool" => "write boolean",
+        "int32" => "write int",
+        "int64" => "write bigint",
+        "float32" => "write float",
+        "float64" | "number" => "write double, or decimal(p,s) for exact numbers",
+        "bytes" | "bytea" | "blob" => "write binary",
+        "timestamp_ltz" | "timestamptz" => "write timestamp, which is the same",
+        "timestamp_ntz" | "datetime" => {
+            "there are no times without a zone; timestamp takes them for UTC, which moves them if they are not: write \
+             timestamp if they are in UTC, and string if they are not"
+        }
+        "map" => {
+            "write struct<…> with a field for each key, or array<struct<key: …, value: …>> where the records have such \
+             lists"
+        }
+        _ => return format!("{} is not a type; the types are {KNOWN}", quoted(word)),
     };
-    format!("`{word}` is not a type here: {hint}; the types are {KNOWN}")
+    format!("{} is not a type here: {hint}; the types are {KNOWN}", quoted(word))
 }

@@ -73,10 +73,27 @@ fn a_displayed_type_reads_back_and_goes_through_arrow() {
 
 #[test]
 fn errors_say_what_was_found_and_what_would_be_right() {
-    assert!(refused("smallint").starts_with("`smallint` is not a type here: use int; the types are boolean, int,"));
-    assert!(refused("tinyint").contains("use int"));
-    assert!(refused("varchar(10)").contains("use string"));
-    assert!(refused("map<string, int>").contains("use array<struct<"));
+    let types = "the types are boolean, int, bigint, float, double, decimal(p,s), string, binary, date, timestamp, \
+                 array<…> and struct<name: type, …>";
+    for (name, instead) in [
+        ("smallint", "write int, whose range is wider"),
+        ("byte", "write int, whose range is wider"),
+        ("varchar(10)", "write string"),
+        ("timestamp_ltz", "write timestamp, which is the same"),
+        (
+            "timestamp_ntz",
+            "there are no times without a zone; timestamp takes them for UTC, which moves them if they are not: write \
+             timestamp if they are in UTC, and string if they are not",
+        ),
+        (
+            "map<string, int>",
+            "write struct<…> with a field for each key, or array<struct<key: …, value: …>> where the records have such \
+             lists",
+        ),
+    ] {
+        let word = name.split(['(', '<']).next().unwrap();
+        assert_eq!(refused(name), format!("`{word}` is not a type here: {instead}; {types}"));
+    }
     assert!(refused("money").starts_with("`money` is not a type; the types are boolean, int, bigint,"));
     assert!(refused("").starts_with("the type is empty, expected a type: boolean"));
     assert_eq!(refused("decimal(39,2)"), "`decimal(39,2)` has a precision of 39; it must be from 1 to 38");

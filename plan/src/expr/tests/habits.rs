@@ -53,7 +53,7 @@ fn operators_of_other_engines_are_refused_with_what_to_write() {
              character 7",
         ),
         ("paid xor true", "the operator `XOR` is not supported: write `paid <> true`"),
-        ("paid && true", "the operator `&&` is not supported: write `paid and true`"),
+        ("paid && true", "the operator `&&` is not supported: write `and`"),
         ("tags[1].sku", "items of an array cannot be picked yet"),
         ("tags[1:2]", "items of an array cannot be picked yet"),
         ("split(city, ',')[0]", "there is no function `split`: write `split_part(city, ',', 1)`"),

@@ -1,0 +1,235 @@
+//! Values that YAML cut off. Without quotes, a comma ends a value inside {…} and […], and a colon with a space ends one
+//! everywhere: of `{name: r, expr: round(sum(price), 2)}` YAML makes the fields `expr: round(sum(price)` and `2)`.
+//! Where what is cut off opens a bracket or a quote that the next part closes, it is put together again, and the author
+//! is told once.
+
+use serde_yaml::{Mapping, Value};
+use weir_plan::quote::quoted;
+
+use crate::finding::{Finding, Path};
+
+/// More parts than an expression has that a person wrote in one line, and few enough to look at behind every value.
+const PARTS_MAX: usize = 256;
+/// In longer lines nothing is looked for: that takes a time that grows with the square of their length.
+const LINE_BYTES_MAX: usize = 4096;
+
+/// The document with its values put together again, and where; nothing if none was cut off.
+pub(super) fn mended(document: &Value) -> Option<(Value, Vec<Finding>)> {
+    let mut findings = Vec::new();
+    let mended = walk(document, &Path::root(), "", &mut findings);
+    (!findings.is_empty()).then_some((mended, findings))
+}
+
+fn walk(value: &Value, path: &Path, key: &str, findings: &mut Vec<Finding>) -> Value {
+    match value {
+        Value::Mapping(mapping) => Value::Mapping(walk_mapping(mapping, path, findings)),
+        Value::Sequence(list) => Value::Sequence(walk_list(list, path, key, findings)),
+        other => other.clone(),
+    }
+}
+
+fn walk_mapping(mapping: &Mapping, path: &Path, findings: &mut Vec<Finding>) -> Mapping {
+    let entries: Vec<_> = mapping.iter().collect();
+    let (mut mended, mut at) = (Mapping::new(), 0);
+    while let Some((name, value)) = entries.get(at) {
+        let key = name.as_str().unwrap_or_default();
+        let parts = entries[at + 1..].iter().map_while(|(key, value)| key.as_str().filter(|_| value.is_null()));
+        let whole = value.as_str().and_then(|text| whole(key, text, parts));
+        let value = match (whole, value.as_str()) {
+            (Some((whole, parts)), Some(cut)) => {
+                let instead = quoted(format_args!("{key}: {}", in_quotes(&whole)));
+                findings.push(Finding::new(&path.field(key), sentence("{…}", cut, &instead)));
+                at += parts;
+                Value::String(whole)
+            }
+            _ => walk(value, &path.field(key), key, findings),
+        };
+        mended.insert((*name).clone(), value);
+        at += 1;
+    }
+    mended
+}
+
+fn walk_list(list: &[Value], path: &Path, key: &str, findings: &mut Vec<Finding>) -> Vec<Value> {
+    let (mut mended, mut at) = (Vec::new(), 0);
+    while let Some(value) = list.get(at) {
+        let parts = list[at + 1..].iter().map_while(Value::as_str);
+        let place = path.index(mended.len());
+        match (value.as_str().and_then(|text| whole(key, text, parts)), value.as_str()) {
+            (Some((whole, parts)), Some(cut)) => {
+                findings.push(Finding::new(&place, sentence("[…]", cut, &quoted(in_quotes(&whole)))));
+                at += parts;
+                mended.push(Value::String(whole));
+            }
+            _ => mended.push(walk(value, &place, key, findings)),
+        }
+        at += 1;
+    }
+    mended
+}
+
+fn sentence(block: &str, cut: &str, instead: &str) -> String {
+    format!(
+        "found {}, since a comma ends a value inside {block}: write it in quotes, {instead}, or the block in several \
+         lines",
+        quoted(cut)
+    )
+}
+
+/// The text that `first` is the beginning of and how many of the parts behind it belong to it, if they close what it
+/// opens.
+fn whole<'a>(key: &str, first: &str, parts: impl Iterator<Item = &'a str>) -> Option<(String, usize)> {
+    let mut open = Open::of(key);
+    first.chars().for_each(|c| open.read(c));
+    if open.is_closed() {
+        return None;
+    }
+    let mut whole = first.to_owned();
+    for (i, part) in parts.take(PARTS_MAX).enumerate() {
+        whole = whole + ", " + part;
+        part.chars().for_each(|c| open.read(c));
+        if open.is_closed() {
+            return Some((whole, i + 1));
+        }
+    }
+    None
+}
+
+/// What is to be said of a line that YAML stumbles over, if a value in it is cut off.
+pub(super) fn hint(line: &str) -> Option<String> {
+    if line.len() > LINE_BYTES_MAX {
+        return None;
+    }
+    for (colon, _) in line.match_indices(": ") {
+        let before = &line[..colon];
+        let key = before.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+        let value = line[colon + 1..].trim_start();
+        if key.is_empty() || value.starts_with(['"', '\'', '{', '[', '|', '>', '&', '*', '!', '#']) {
+            continue;
+        }
+        if let Some((whole, cut)) = value_in(value, key, before.contains('{')) {
+            let instead = quoted(format_args!("{key}: {}", in_quotes(whole)));
+            return Some(match cut {
+                Cut::Comma => format!(
+                    "a comma ends a value inside {{…}}: write it in quotes, {instead}, or the block in several lines"
+                ),
+                Cut::Colon => format!("a colon ends a value: write it in quotes, {instead}"),
+            });
+        }
+    }
+    None
+}
+
+enum Cut {
+    Comma,
+    Colon,
+}
+
+/// The value at the beginning of `text` as it is meant, and what cuts it off first; nothing if nothing does.
+fn value_in<'a>(text: &'a str, key: &str, is_in_flow: bool) -> Option<(&'a str, Cut)> {
+    let mut open = Open::of(key);
+    let mut cut = None;
+    for (i, c) in text.char_indices() {
+        match c {
+            ',' | '}' if open.is_closed() && is_in_flow => return cut.map(|cut| (text[..i].trim_end(), cut)),
+            ',' if is_in_flow => cut = cut.or(Some(Cut::Comma)),
+            ':' if text[i + 1..].starts_with(' ') => cut = cut.or(Some(Cut::Colon)),
+            _ => {}
+        }
+        open.read(c);
+    }
+    cut.filter(|_| open.is_closed()).map(|cut| (text.trim_end(), cut))
+}
+
+/// Brackets and quotes of an expression or a type that are open.
+struct Open {
+    brackets: i64,
+    quoted: bool,
+    /// `<` is a bracket in types only.
+    is_type: bool,
+}
+
+impl Open {
+    fn of(key: &str) -> Self {
+        Self { brackets: 0, quoted: false, is_type: key == "type" }
+    }
+
+    fn read(&mut self, c: char) {
+        match c {
+            '\'' => self.quoted = !self.quoted,
+            _ if self.quoted => {}
+            '(' | '[' => self.brackets += 1,
+            ')' | ']' => self.brackets -= 1,
+            '<' if self.is_type => self.brackets += 1,
+            '>' if self.is_type => self.brackets -= 1,
+            _ => {}
+        }
+    }
+
+    fn is_closed(&self) -> bool {
+        self.brackets <= 0 && !self.quoted
+    }
+}
+
+fn in_quotes(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    /// What is made of a document, and how often that is told.
+    fn check(text: &str, expected: &str, told: usize) {
+        let value: Value = serde_yaml::from_str(text).unwrap();
+        let expected: Value = serde_yaml::from_str(expected).unwrap();
+        let (found, findings) = mended(&value).unwrap_or((value, Vec::new()));
+        assert_eq!((found, findings.len()), (expected, told), "{text}");
+    }
+
+    #[test]
+    fn what_is_cut_off_is_put_together_and_nothing_else_is() {
+        check("{a: f(x, g(y), z), b: 1}", "{a: 'f(x, g(y), z)', b: 1}", 1);
+        check("{a: x = 'y, z', b: 1}", "{a: \"x = 'y, z'\", b: 1}", 1);
+        check("{type: array<struct<a int, b int>>}", "{type: 'array<struct<a int, b int>>'}", 1);
+        check("[{a: [f(x, y), z]}]", "[{a: ['f(x, y)', z]}]", 1);
+        // `<` is a bracket in types only, and what nothing closes stays as it is.
+        check("{a: x < y, b: z > 1}", "{a: x < y, b: z > 1}", 0);
+        check("{a: 'f(x', b: null, c: 1}", "{a: 'f(x', b: null, c: 1}", 0);
+        check("{a: 'f(x', b: 'y)'}", "{a: 'f(x', b: 'y)'}", 0);
+        check("{a: 'f(x, y)', b: null}", "{a: 'f(x, y)', b: null}", 0);
+    }
+
+    /// Else a list of them takes a time that grows with the square of its length.
+    #[test]
+    fn no_more_parts_are_looked_at_than_a_line_of_a_person_has() {
+        let mut looked_at = 0;
+        let parts = std::iter::repeat_n("(", 100_000).inspect(|_| looked_at += 1);
+        assert_eq!(whole("expr", "(", parts), None);
+        assert_eq!(looked_at, PARTS_MAX);
+    }
+
+    #[test]
+    fn a_long_line_is_not_looked_into() {
+        let long = format!("{{expr: f(a, 2), name: {}}}", "x".repeat(LINE_BYTES_MAX));
+        assert_eq!(hint(&long), None);
+    }
+
+    #[test]
+    fn a_line_is_read_to_the_end_of_what_is_meant() {
+        let told = |line: &str| hint(line).and_then(|said| Some(said.split('`').nth(1)?.to_owned()));
+        for (line, instead) in [
+            ("  - {name: r, expr: substr(city, 1, 2), filter: x}", Some(r#"expr: "substr(city, 1, 2)""#)),
+            ("{type: struct<a: int>}", Some(r#"type: "struct<a: int>""#)),
+            ("type: struct<a: int>", Some(r#"type: "struct<a: int>""#)),
+            (r#"{expr: concat("a b", 'x, y')}"#, Some(r#"expr: "concat(\"a b\", 'x, y')""#)),
+            ("where: x in ('a', 'b')", None),
+            (r#"{expr: "substr(city, 1, 2)"}"#, None),
+            ("{name: r, expr: upper(city)}", None),
+            ("uri: s3://lake/x", None),
+        ] {
+            assert_eq!(told(line).as_deref(), instead, "{line}");
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The document as it is understood: everything that it says, and what holds where it says nothing
+//! ([`crate::defaults`]), as YAML that can be read again. What was filled in is marked.
+
+mod write;
+
+use std::collections::BTreeSet;
+
+use serde_yaml::{Mapping, Value};
+
+use crate::defaults;
+use crate::finding::Path;
+
+/// Blocks that hold by their defaults where a document leaves them out. Others mean something by being there: without
+/// `eventTime` there is no event time.
+const FILLED_IN: [&str; 5] = ["trigger", "limits", "startFrom", "badRecords", "maintenance"];
+
+/// `document` is one that is right.
+pub(crate) fn explained(document: &Value) -> String {
+    let mut document = document.clone();
+    let text = |at: &[&str]| at.iter().try_fold(&document, |value, key| value.get(key))?.as_str().map(str::to_owned);
+    let group_id = defaults::group_id(
+        text(&["metadata", "namespace"]).as_deref(),
+        &text(&["metadata", "name"]).unwrap_or_default(),
+    );
+    let mut filled = BTreeSet::new();
+    for (path, default) in defaults::table() {
+        let default = if path.ends_with(".groupId") { group_id.clone() } else { default };
+        // What is not plain YAML is text.
+        let value = serde_yaml::from_str(&default).unwrap_or(Value::String(default));
+        let keys: Vec<_> = path.split('.').collect();
+        fill(&mut document, &keys, &Path::root(), &value, &mut filled);
+    }
+    write::written(&document, &filled)
+}
+
+fn fill(at: &mut Value, keys: &[&str], path: &Path, default: &Value, filled: &mut BTreeSet<Path>) {
+    let (Some((key, rest)), Value::Mapping(mapping)) = (keys.split_first(), at) else { return };
+    let (name, is_list) = key.strip_suffix("[]").map_or((*key, false), |name| (name, true));
+    let here = path.field(name);
+    if rest.is_empty() {
+        if is_missing(mapping, name) && has_meaning(mapping, name) {
+            mapping.insert(name.into(), default.clone());
+            filled.insert(here);
+        }
+        return;
+    }
+    if is_missing(mapping, name) {
+        if !FILLED_IN.contains(&name) {
+            return;
+        }
+        mapping.insert(name.into(), Value::Mapping(Mapping::new()));
+    }
+    match mapping.get_mut(name) {
+        Some(Value::Sequence(list)) if is_list => {
+            for (i, element) in list.iter_mut().enumerate() {
+                fill(element, rest, &here.index(i), default, filled);
+            }
+        }
+        Some(below) => fill(below, rest, &here, default, filled),
+        None => {}
+    }
+}
+
+/// A field without a value counts as left out.
+fn is_missing(mapping: &Mapping, name: &str) -> bool {
+    mapping.get(name).is_none_or(Value::is_null)
+}
+
+/// Whether the field may stand beside what is there.
+fn has_meaning(block: &Mapping, name: &str) -> bool {
+    match name {
+        // One of several, of which exactly one may be there.
+        "position" => block.is_empty(),
+        "onEnd" => block.get("type").and_then(Value::as_str) == Some("AvailableNow"),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    fn explained(text: &str) -> String {
+        crate::explain(text, None).unwrap()
+    }
+
+    #[test]
+    fn every_default_is_filled_in_and_marked() {
+        let document = r#"
+apiVersion: weir.dev/v1alpha1
+kind: StreamPipeline
+metadata: {name: rides, namespace: lake, labels: {"on": 'a: b'}}
+spec:
+  # A comment is not kept.
+  checkpoint: {uri: s3://lake/checkpoints/rides, keep: 4}
+  connections: [{name: events, kafka: {bootstrapServers: "kafka:9092"}}]
+  sources:
+  - name: rides
+    kafka: {connection: events, topics: [rides]}
+    format: {json: {}}
+    columns: [{name: city, type: string, required: true}, {name: price, type: "decimal(10,2)"}]
+  sinks:
+  - {name: silver, from: rides, delta: {uri: s3://lake/silver, partitionBy: [city]}}
+"#;
+        let expected = r#"apiVersion: weir.dev/v1alpha1
+kind: StreamPipeline
+metadata:
+  name: rides
+  namespace: lake
+  labels:
+    "on": "a: b"
+spec:
+  checkpoint:
+    uri: s3://lake/checkpoints/rides
+    keep: 4
+    snapshotEvery: 32  # default
+  connections:
+  - name: events
+    kafka:
+      bootstrapServers: kafka:9092
+  sources:
+  - name: rides
+    kafka:
+      connection: events
+      topics: [rides]
+      groupId: weir-lake-rides  # default
+      startFrom:
+        position: Latest  # default
+      onLostOffsets: Fail  # default
+    format:
+      json:
+        timestampNumbers: Refuse  # default
+    columns:
+    - {name: city, type: string, required: true}
+    - {name: price, type: "decimal(10,2)", required: false}  # default: required
+    envelope: Plain  # default
+    badRecords:
+      policy: Fail  # default
+    tombstones: Bad  # default
+  sinks:
+  - name: silver
+    from: rides
+    delta:
+      uri: s3://lake/silver
+      partitionBy: [city]
+      targetFileSize: 128Mi  # default
+      schemaEvolution: Refuse  # default
+      maintenance:
+        checkpointEvery: 100  # default
+    mode: Append  # default
+    guarantee: ExactlyOnce  # default
+  trigger:
+    type: AsSoonAsPossible  # default
+  limits:
+    recordsPerEpoch: 2000000  # default
+    bytesPerEpoch: 512Mi  # default
+  timeZone: UTC  # default
+  suspend: false  # default
+  replicas: 1  # default
+  deletionPolicy: Retain  # default
+"#;
+        assert_eq!(explained(document), expected);
+    }
+
+    #[test]
+    fn a_default_that_may_not_stand_beside_what_is_there_is_left_out() {
+        let document = r#"
+apiVersion: weir.dev/v1alpha1
+kind: StreamPipeline
+metadata: {name: rides}
+spec:
+  trigger: {type: AvailableNow}
+  checkpoint: {uri: s3://lake/checkpoints/rides}
+  connections: [{name: events, kafka: {bootstrapServers: "kafka:9092"}}]
+  sources:
+  - name: rides
+    kafka: {connection: events, topics: [rides], startFrom: {timestamp: "2024-01-01T00:00:00Z"}}
+    format: {json: {}}
+    columns: [{name: city, type: string}]
+  sinks: [{name: silver, from: rides, delta: {uri: s3://lake/silver}}]
+"#;
+        let explained = explained(document);
+        assert!(explained.contains("\n      startFrom:\n        timestamp: \"2024-01-01T00:00:00Z\"\n      onLost"));
+        assert!(explained.contains("\n  trigger:\n    type: AvailableNow\n    onEnd: KeepOpen  # default\n"));
+        assert!(!explained.contains("eventTime") && !explained.contains("position"), "{explained}");
+    }
+
+    #[test]
+    fn what_is_explained_is_read_again_and_has_no_default_left() {
+        for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../examples")).unwrap() {
+            let path = file.unwrap().path();
+            if path.extension().is_none_or(|e| e != "yaml") {
+                continue;
+            }
+            let text = std::fs::read_to_string(&path).unwrap();
+            let Ok(once) = crate::explain(&text, None) else { continue };
+            assert!(once.contains("# default"), "{once}");
+            let again = explained(&once);
+            let without_marks = |text: &str| {
+                text.lines()
+                    .map(|line| line.split("  # default").next().unwrap_or_default().to_owned())
+                    .collect::<Vec<_>>()
+            };
+            assert!(!again.contains("# default"), "{}: {again}", path.display());
+            assert_eq!(without_marks(&once), without_marks(&again), "{}", path.display());
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! A tree of values as YAML for people: blocks, with lists' elements of a few plain values in one line each.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use serde_yaml::{Mapping, Value};
+
+use crate::finding::Path;
+
+/// Longer elements of lists are written as blocks.
+const LINE_CHARS_MAX: usize = 100;
+const MARK: &str = "  # default";
+
+/// `filled` are the fields to be marked.
+pub(super) fn written(document: &Value, filled: &BTreeSet<Path>) -> String {
+    let mut writer = Writer { out: String::new(), filled };
+    if let Value::Mapping(mapping) = document {
+        writer.mapping(mapping, &Path::root(), 0, false);
+    }
+    writer.out
+}
+
+struct Writer<'a> {
+    out: String,
+    filled: &'a BTreeSet<Path>,
+}
+
+impl Writer<'_> {
+    /// The first field goes on in the line where a list's dash is.
+    fn mapping(&mut self, mapping: &Mapping, path: &Path, indent: usize, after_dash: bool) {
+        let fields = mapping.iter().filter_map(|(key, value)| Some((key.as_str()?, value)));
+        for (i, (key, value)) in fields.filter(|(_, value)| !value.is_null()).enumerate() {
+            let path = path.field(key);
+            let indented = if i == 0 && after_dash { 0 } else { indent };
+            self.text(&format!("{:indented$}{}:", "", scalar(&Value::String(key.to_owned()), false)));
+            self.value(value, &path, indent);
+        }
+    }
+
+    /// Behind a key.
+    fn value(&mut self, value: &Value, path: &Path, indent: usize) {
+        match value {
+            Value::Mapping(mapping) if !mapping.is_empty() => {
+                self.text("\n");
+                self.mapping(mapping, path, indent + 2, false);
+            }
+            Value::Sequence(list) if !list.iter().all(is_plain) => {
+                self.text("\n");
+                for (i, element) in list.iter().enumerate() {
+                    self.element(element, &path.index(i), indent);
+                }
+            }
+            plain => {
+                let mark = if self.filled.contains(path) { MARK } else { "" };
+                self.text(&format!(" {}{mark}\n", flow(plain)));
+            }
+        }
+    }
+
+    fn element(&mut self, element: &Value, path: &Path, indent: usize) {
+        let dash = format!("{:indent$}- ", "");
+        match element {
+            Value::Mapping(mapping) if mapping.values().all(is_plain) && flow(element).len() <= LINE_CHARS_MAX => {
+                let keys = mapping.keys().filter_map(Value::as_str);
+                let filled: Vec<_> = keys.filter(|key| self.filled.contains(&path.field(key))).collect();
+                let mark = if filled.is_empty() { String::new() } else { format!("{MARK}: {}", filled.join(", ")) };
+                self.text(&format!("{dash}{}{mark}\n", flow(element)));
+            }
+            Value::Mapping(mapping) => {
+                self.text(&dash);
+                self.mapping(mapping, path, indent + 2, true);
+            }
+            other => self.text(&format!("{dash}{}\n", flow(other))),
+        }
+    }
+
+    fn text(&mut self, text: &str) {
+        self.out.push_str(text);
+    }
+}
+
+fn is_plain(value: &Value) -> bool {
+    !matches!(value, Value::Mapping(_) | Value::Sequence(_) | Value::Tagged(_))
+}
+
+/// In one line.
+fn flow(value: &Value) -> String {
+    match value {
+        Value::Mapping(mapping) => {
+            let fields = mapping.iter().filter(|(_, value)| !value.is_null());
+            let fields: Vec<_> = fields.map(|(key, value)| format!("{}: {}", flow(key), flow(value))).collect();
+            format!("{{{}}}", fields.join(", "))
+        }
+        Value::Sequence(list) => format!("[{}]", list.iter().map(flow).collect::<Vec<_>>().join(", ")),
+        plain => scalar(plain, true),
+    }
+}
+
+fn scalar(value: &Value, in_flow: bool) -> String {
+    let Value::String(text) = value else {
+        return serde_yaml::to_string(value).unwrap_or_default().trim_end().to_owned();
+    };
+    if is_the_same_everywhere(text, in_flow) { text.clone() } else { in_quotes(text) }
+}
+
+/// Whether a text can stand without quotes and means itself to every reader of YAML.
+fn is_the_same_everywhere(text: &str, in_flow: bool) -> bool {
+    // `10m`, `128Mi`.
+    let is_an_amount = text.chars().all(|c| c.is_ascii_alphanumeric()) && text.ends_with(|c: char| c.is_alphabetic());
+    let starts_well = is_an_amount || text.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '/');
+    let is_a_word = |c: char| c.is_alphanumeric() || "_-./ ()+*=<>'\":".contains(c) || !in_flow && ",[]{}".contains(c);
+    starts_well
+        && !text.ends_with([' ', ':'])
+        && text.chars().all(is_a_word)
+        && !text.contains(": ")
+        && !text.contains(" #")
+        && serde_yaml::from_str::<Value>(text).is_ok_and(|read| read.as_str() == Some(text))
+        && crate::decode::is_read_alike(text)
+}
+
+fn in_quotes(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            c if c.is_control() || matches!(c, '\u{feff}' | '\u{2028}' | '\u{2029}' | '\u{85}') => {
+                // Writing to a text can't fail.
+                let _ = write!(quoted, "\\U{:08x}", u32::from(c));
+            }
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}

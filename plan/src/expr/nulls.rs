@@ -1,0 +1,63 @@
+//! Comparisons with a literal null. SQL gives null for them, whatever the row holds, so a `where` would drop every row
+//! without a word. Spark lets them pass; here they are refused, since nobody means them.
+
+use datafusion_sql::sqlparser::ast::{BinaryOperator, Expr, Value};
+
+use crate::quote::quoted;
+
+/// Why this comparison is refused and what to write instead, if one of its operands is `null` as it stands.
+pub(super) fn compared_with_null(expr: &Expr) -> Option<String> {
+    let (instead, or) = match expr {
+        Expr::BinaryOp { left, op, right } => {
+            let value = match (is_null(left), is_null(right)) {
+                (_, true) => left,
+                (true, false) => right,
+                (false, false) => return None,
+            };
+            match op {
+                BinaryOperator::Eq => (format!("{value} is null"), None),
+                BinaryOperator::NotEq => (format!("{value} is not null"), None),
+                BinaryOperator::Lt | BinaryOperator::LtEq | BinaryOperator::Gt | BinaryOperator::GtEq => {
+                    (format!("{value} is null"), Some(format!("{value} is not null")))
+                }
+                _ => return None,
+            }
+        }
+        // `in (1, null)` is true for 1. `not in (1, null)` is true for nothing.
+        Expr::InList { expr: value, list, negated } => {
+            let nulls = list.iter().filter(|item| is_null(item)).count();
+            if nulls == 0 || nulls < list.len() && !negated {
+                return None;
+            }
+            let others: Vec<_> = list.iter().filter(|item| !is_null(item)).map(ToString::to_string).collect();
+            match (others.is_empty(), negated) {
+                (true, false) => (format!("{value} is null"), None),
+                (true, true) => (format!("{value} is not null"), None),
+                (false, _) => (format!("{value} not in ({})", others.join(", ")), None),
+            }
+        }
+        Expr::Between { expr: value, low, high, .. } if is_null(low) || is_null(high) => {
+            (format!("{value} is null"), Some(format!("{value} is not null")))
+        }
+        Expr::Case { operand: Some(value), conditions, .. }
+            if conditions.iter().any(|when| is_null(&when.condition)) =>
+        {
+            return Some(format!(
+                "`when null` in a `case` over {} is never true: write {}",
+                quoted(value),
+                quoted(format_args!("case when {value} is null then …"))
+            ));
+        }
+        _ => return None,
+    };
+    let or = or.map(|other: String| format!(" or {}", quoted(other))).unwrap_or_default();
+    Some(format!("{} is never true: write {}{or}", quoted(expr), quoted(instead)))
+}
+
+fn is_null(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_null(inner),
+        Expr::Value(value) => matches!(value.value, Value::Null),
+        _ => false,
+    }
+}

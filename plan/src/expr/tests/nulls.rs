@@ -1,0 +1,52 @@
+//! A comparison with a literal null is refused, and what may be null is compared as before.
+
+#![allow(clippy::unwrap_used)]
+
+use super::{eval, refused};
+use crate::expr::compile;
+
+#[test]
+fn a_comparison_with_null_is_refused_with_what_to_write() {
+    for (sql, said) in [
+        ("price = null", "`price = NULL` is never true: write `price is null`"),
+        ("null = price", "`NULL = price` is never true: write `price is null`"),
+        ("price = (null)", "`price = (NULL)` is never true: write `price is null`"),
+        ("price <> null", "`price <> NULL` is never true: write `price is not null`"),
+        ("null != upper(city)", "`NULL <> upper(city)` is never true: write `upper(city) is not null`"),
+        ("price > null", "`price > NULL` is never true: write `price is null` or `price is not null`"),
+        ("city in (null)", "`city IN (NULL)` is never true: write `city is null`"),
+        ("city not in (null)", "`city NOT IN (NULL)` is never true: write `city is not null`"),
+        (
+            "city not in ('a', null, 'b')",
+            "`city NOT IN ('a', NULL, 'b')` is never true: write `city not in ('a', 'b')`",
+        ),
+        (
+            "price between null and 3",
+            "`price BETWEEN NULL AND 3` is never true: write `price is null` or `price is not null`",
+        ),
+        (
+            "case city when null then 1 else 2 end",
+            "`when null` in a `case` over `city` is never true: write `case when city is null then …`",
+        ),
+        ("paid and (seats = 1 or city = null)", "`city = NULL` is never true: write `city is null`"),
+    ] {
+        assert_eq!(refused(sql), said, "{sql}");
+        if let Some((_, written)) = said.split_once("write ").filter(|_| !said.contains('…')) {
+            for sql in written.split(" or ") {
+                compile(sql.trim_matches('`'), &super::schema(), "out").unwrap_or_else(|e| panic!("{sql}: {e}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn null_is_a_value_wherever_it_is_not_compared() {
+    for (sql, found) in [
+        ("price is not distinct from null", "boolean: false | false | true"),
+        ("city in ('Paris', null)", "boolean: true | null | null"),
+        ("coalesce(null, seats)", "int: 3 | 0 | null"),
+        ("case when paid then null else seats end", "int: null | 0 | null"),
+    ] {
+        assert_eq!(eval(sql), found, "{sql}");
+    }
+}

@@ -1,0 +1,72 @@
+//! Times read by patterns, within expressions.
+
+use super::{check, failed, refused};
+
+#[test]
+fn texts_are_read_by_sparks_patterns() {
+    check(&[
+        (
+            "to_timestamp(city || ' 31.01.2024 10:20:30', '''Paris'' dd.MM.yyyy HH:mm:ss', '''Lyon'' d.M.y H:m:s')",
+            "timestamp: 2024-01-31T10:20:30Z | 2024-01-31T10:20:30Z | null",
+        ),
+        ("to_date('31/01/2024', 'dd/MM/yyyy')", "date: 2024-01-31 | 2024-01-31 | 2024-01-31"),
+        ("to_unixtime('1970-01-02 +01', 'yyyy-MM-dd X')", "bigint: 82800 | 82800 | 82800"),
+        ("to_timestamp(city, null)", "timestamp: null | null | null"),
+        ("to_timestamp(null, 'yyyy')", "timestamp: null | null | null"),
+        // A pattern of a column.
+        ("to_date('2024', case when paid then 'yyyy' else 'y' end)", "date: 2024-01-01 | 2024-01-01 | 2024-01-01"),
+        ("to_date(ts)", "date: 2024-01-01 | 1969-12-31 | null"),
+    ]);
+}
+
+#[test]
+fn a_text_that_does_not_fit_fails_its_row_or_is_null_where_it_is_tried() {
+    assert_eq!(
+        failed("to_date(city, 'dd/MM/yyyy')"),
+        "`to_date(city, 'dd/MM/yyyy')`: `Paris` does not fit the pattern `dd/MM/yyyy`: at character 1 there should be \
+         two digits for `dd`"
+    );
+    assert_eq!(
+        refused("to_timestamp('2024-02-30', 'yyyy-MM-dd')"),
+        "`2024-02-30` does not fit the pattern `yyyy-MM-dd`: the day is 30, and it goes from 1 to 29"
+    );
+    check(&[
+        ("try_to_date(city, 'dd/MM/yyyy')", "date: null | null | null"),
+        ("try_to_timestamp(city)", "timestamp: null | null | null"),
+        ("try_to_date('2024-02-30')", "date: null | null | null"),
+        (
+            "try_to_timestamp('5 Jan 2024', 'd MMM y')",
+            "timestamp: 2024-01-05T00:00:00Z | 2024-01-05T00:00:00Z | 2024-01-05T00:00:00Z",
+        ),
+    ]);
+}
+
+#[test]
+fn a_constant_pattern_that_is_wrong_is_refused() {
+    for (sql, said) in [
+        (
+            "to_timestamp(city, 'yyyy-nn')",
+            "to_timestamp: `nn` at character 6 of the pattern `yyyy-nn` is not a pattern letter; the letters are",
+        ),
+        (
+            "coalesce(ts, to_timestamp(city, '%Y-%m-%d %H:%M:%S'))",
+            "to_timestamp: `%` at character 1 of the pattern `%Y-%m-%d %H:%M:%S` is no letter of Spark's patterns: \
+             write `yyyy-MM-dd HH:mm:ss`",
+        ),
+        (
+            "to_date(city, 'DD/MM/YYYY')",
+            "to_date: `YYYY` at character 7 of the pattern `DD/MM/YYYY` is not supported: Spark 3 has no week-based",
+        ),
+        (
+            "date_format(ts, '%Y-%m-%d')",
+            "date_format: `%` at character 1 of the pattern `%Y-%m-%d` is no letter of Spark's patterns: write \
+             `yyyy-MM-dd`",
+        ),
+        ("try_to_date(city, 'yyyy[-MM]')", "try_to_date: the `[` at character 5 of the pattern `yyyy[-MM]` begins an"),
+        ("to_timestamp(seats, 'yyyy')", "`to_timestamp` does not take an int (`seats`) and a string"),
+        ("to_date(seats)", "`to_date` does not take an int (`seats`)"),
+        ("try_to_timestamp(seats)", "`try_to_timestamp` does not take an int (`seats`)"),
+    ] {
+        assert!(refused(sql).starts_with(said), "{sql}: {}", refused(sql));
+    }
+}

@@ -1,0 +1,153 @@
+//! Patterns as shells have them, `rides-*`, which as regular expressions mean something else.
+
+use crate::quote::quoted;
+
+/// What to write instead of a pattern in which `*` or `?` follows a literal character. `rides-*` is a regular
+/// expression, for `rides`, `rides-` and `rides--`: nobody means that.
+pub(super) fn refused(pattern: &str) -> Option<String> {
+    let chars: Vec<char> = pattern.chars().collect();
+    if chars.first() == Some(&'*') {
+        return Some(format!(
+            "found {}, which begins with `*`, and there is nothing before it to repeat: write {} for names that begin \
+             in any way",
+            quoted(pattern),
+            quoted(format_args!(".{pattern}"))
+        ));
+    }
+    let found = repetitions(&chars);
+    let first = found.first()?;
+    let before: String = chars[first.literal..first.sign].iter().collect();
+    let (does, any) = match chars[first.sign] {
+        '*' => (format!("`*` repeats the `{before}` before it"), "names that go on in any way"),
+        _ => (format!("`?` makes the `{before}` before it optional"), "any one character"),
+    };
+    let instead = |write: &dyn Fn(&str, char) -> String| {
+        let mut text = String::new();
+        let mut at = 0;
+        for repetition in &found {
+            text.extend(&chars[at..repetition.literal]);
+            let literal: String = chars[repetition.literal..repetition.sign].iter().collect();
+            text += &write(&literal, chars[repetition.sign]);
+            at = repetition.sign + 1;
+        }
+        text.extend(&chars[at..]);
+        quoted(text)
+    };
+    let any_text = instead(&|literal, sign| literal.to_owned() + if sign == '*' { ".*" } else { "." });
+    let as_written = instead(&|literal, sign| format!("({literal}){sign}"));
+    Some(format!(
+        "found {}, in which {does}: write {any_text} for {any}, or {as_written} if that is meant",
+        quoted(pattern)
+    ))
+}
+
+/// Places in the pattern's characters.
+struct Repetition {
+    /// Where the literal character begins, with its backslash.
+    literal: usize,
+    sign: usize,
+}
+
+fn repetitions(chars: &[char]) -> Vec<Repetition> {
+    let (mut found, mut at, mut in_class) = (Vec::new(), 0, false);
+    // Where the literal before `at` begins.
+    let mut literal: Option<usize> = None;
+    while let Some(c) = chars.get(at) {
+        let began = at;
+        let next = chars.get(at + 1);
+        literal = match c {
+            '\\' => {
+                at += 1;
+                next.filter(|c| !in_class && !c.is_alphanumeric()).map(|_| began)
+            }
+            '[' => {
+                in_class = true;
+                None
+            }
+            ']' => {
+                in_class = false;
+                None
+            }
+            _ if in_class => None,
+            '*' => {
+                found.extend(literal.map(|literal| Repetition { literal, sign: at }));
+                None
+            }
+            // `rides?` is the singular or the plural; behind a hyphen and at the end it is meant as in a shell.
+            '?' => {
+                let is_after_separator = at > 0 && matches!(chars[at - 1], '-' | '_' | '.');
+                let literal = literal.filter(|_| is_after_separator && next.is_none());
+                found.extend(literal.map(|literal| Repetition { literal, sign: at }));
+                None
+            }
+            c if c.is_alphanumeric() || matches!(c, '-' | '_') => Some(at),
+            _ => None,
+        };
+        at += 1;
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_of_a_shell_is_refused_with_both_things_to_write() {
+        for (pattern, said) in [
+            (
+                "rides-*",
+                "found `rides-*`, in which `*` repeats the `-` before it: write `rides-.*` for names that go on in any \
+                 way, or `rides(-)*` if that is meant",
+            ),
+            (
+                "rides*-v*",
+                "found `rides*-v*`, in which `*` repeats the `s` before it: write `rides.*-v.*` for names that go on \
+                 in any way, or `ride(s)*-(v)*` if that is meant",
+            ),
+            (
+                r"rides\.*",
+                "found `rides\\.*`, in which `*` repeats the `\\.` before it: write `rides\\..*` for names that go on \
+                 in any way, or `rides(\\.)*` if that is meant",
+            ),
+            (
+                "rides-?",
+                "found `rides-?`, in which `?` makes the `-` before it optional: write `rides-.` for any one \
+                 character, or `rides(-)?` if that is meant",
+            ),
+            (
+                "*rides",
+                "found `*rides`, which begins with `*`, and there is nothing before it to repeat: write `.*rides` for \
+                 names that begin in any way",
+            ),
+        ] {
+            assert_eq!(refused(pattern).as_deref(), Some(said));
+        }
+    }
+
+    #[test]
+    fn regular_expressions_are_not() {
+        for pattern in [
+            "rides-.*",
+            "rides.*",
+            ".*",
+            "(a|b)*",
+            "[a-z]*",
+            "[-*]x",
+            r"\w*",
+            r"v\d*",
+            "rides?",
+            "(-fr)?",
+            "rides(-)*",
+            "rides-.?",
+            "a{2}",
+            "rides",
+            "",
+            "(?i)rides",
+            "rides-?v2",
+            "a.*?b",
+        ] {
+            assert_eq!(refused(pattern), None, "{pattern}");
+        }
+    }
+}
