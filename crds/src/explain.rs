@@ -180,7 +180,9 @@ spec:
   sinks: [{name: silver, from: rides, delta: {uri: s3://lake/silver}}]
 "#;
         let explained = explained(document);
-        assert!(explained.contains("\n      startFrom:\n        timestamp: \"2024-01-01T00:00:00Z\"\n      onLost"));
+        assert!(explained.contains(
+            "\n      startFrom:\n        timestamp: \"2024-01-01T00:00:00Z\"\n      groupId: weir-rides  # default\n"
+        ));
         assert!(explained.contains("\n  trigger:\n    type: AvailableNow\n    onEnd: KeepOpen  # default\n"));
         assert!(!explained.contains("eventTime") && !explained.contains("position"), "{explained}");
     }

@@ -38,6 +38,7 @@ const FORMER: &[Former] = &[
 
 /// Puts them into the structural schema of a spec.
 pub(super) fn add(spec: &mut Value) {
+    take_group_columns_as_texts(spec);
     for former in FORMER {
         let Some(block) = find(spec, former.block) else { continue };
         let schema = match former.field {
@@ -56,6 +57,16 @@ pub(super) fn add(spec: &mut Value) {
             Some(rules) => rules.push(refusal),
             None => block["x-kubernetes-validations"] = json!([refusal]),
         }
+    }
+}
+
+/// Group columns were texts once. Where an element has the type of an object, an API server that holds such a text can't
+/// apply anything to its document, not even a status. So the elements have no type for one release, and it is the
+/// operator that refuses a text.
+fn take_group_columns_as_texts(spec: &mut Value) {
+    if let Some(Value::Object(column)) = find(spec, &["steps", "[]", "aggregate", "groupBy", "[]"]) {
+        column.remove("type");
+        column.insert("x-kubernetes-preserve-unknown-fields".to_owned(), true.into());
     }
 }
 

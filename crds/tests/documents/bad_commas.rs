@@ -64,21 +64,21 @@ fn what_can_not_be_read_is_told_with_its_line_and_what_to_write() {
         (
             // A number is no key.
             (REVENUE, "columns: [{name: revenue, expr: max(substr(city, 1, 2))}]"),
-            "in line 33 a comma ends a value inside {…}: write it in quotes, `expr: \"max(substr(city, 1, 2))\"`, or \
+            "in line 32 a comma ends a value inside {…}: write it in quotes, `expr: \"max(substr(city, 1, 2))\"`, or \
              the block in several lines",
         ),
         (
             ("columns: [{name: city, expr: upper(city)}", "columns: [{name: city, expr: concat(city, 'x')}"),
-            "in line 27 a comma ends a value inside {…}: write it in quotes, `expr: \"concat(city, 'x')\"`, or the \
+            "in line 26 a comma ends a value inside {…}: write it in quotes, `expr: \"concat(city, 'x')\"`, or the \
              block in several lines",
         ),
         (
             ("{name: price, type: double, required: true}", "{name: price, type: struct<a: int, b: string>}"),
-            "in line 19 a colon ends a value: write it in quotes, `type: \"struct<a: int, b: string>\"`",
+            "in line 18 a colon ends a value: write it in quotes, `type: \"struct<a: int, b: string>\"`",
         ),
         (
             ("      where: price >= 0", "      where: city = 'a: b'"),
-            "in line 26 a colon ends a value: write it in quotes, `where: \"city = 'a: b'\"`",
+            "in line 25 a colon ends a value: write it in quotes, `where: \"city = 'a: b'\"`",
         ),
     ] {
         let found = findings(&with(&[edit]));

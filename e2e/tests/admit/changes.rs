@@ -94,6 +94,6 @@ async fn the_order_of_group_columns_belongs_to_one_owner() {
     assert!(said.contains("conflict with \"platform\": .spec.steps[name=\"counted\"].aggregate.groupBy"), "{said}");
     assert_eq!(
         namespace.pipelines().get("rides").await.unwrap().spec["steps"][0]["aggregate"]["groupBy"],
-        json!(["city"])
+        json!([{"name": "city"}])
     );
 }

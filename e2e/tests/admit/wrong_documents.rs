@@ -51,12 +51,31 @@ const WRONG: &[(&str, &str)] = &[
     (
         "{spec: {connections: [{name: events, kafka: {sasl: {mechanism: PLAIN, username: {}, passwordSecretRef: \
          {name: a, key: b}}}}]}}",
-        "spec.connections[0].kafka.sasl.username: Invalid value: found none of value or secretRef; exactly one should \
-         be there",
+        "spec.connections[0].kafka.sasl.username: Invalid value: exactly one of value or secretRef should be there",
     ),
     (
         "{spec: {stateAction: {token: a}}}",
         "spec.stateAction: Invalid value: found none of discard or restore; exactly one should be there",
+    ),
+    // What documents had before their final shape.
+    (
+        "{spec: {sources: [{name: rides, groupId: mine}]}}",
+        "spec.sources[0].groupId: Invalid value: groupId stands in kafka now: write kafka: {groupId: …}",
+    ),
+    (
+        "{spec: {sources: [{name: rides, format: {json: {columns: [{name: city, type: string}]}}}]}}",
+        "spec.sources[0].format.json.columns: Invalid value: columns stand beside format now: write them as columns of \
+         the source",
+    ),
+    (
+        "{spec: {steps: [{name: counted, aggregate: {window: {offset: 1m}}}]}}",
+        "spec.steps[0].aggregate.window.offset: Invalid value: offset stands in the window now: write tumbling: {size: \
+         …, offset: …}",
+    ),
+    (
+        "{spec: {sinks: [{name: silver, output: Late}]}}",
+        "spec.sinks[0].output: Invalid value: outputs are named in from now: write from: <node>.Late or from: \
+         <node>.Rejected, and leave output out",
     ),
     // Folders.
     (
@@ -109,8 +128,8 @@ const WRONG: &[(&str, &str)] = &[
          late",
     ),
     (
-        "{spec: {storage: [{uriPrefix: s3://lake/, s3: {encryption: {type: SseS3, keyId: a}}}]}}",
-        "spec.storage[0].s3.encryption.keyId: Invalid value: belongs to the type `SseKms`, and the type is `SseS3`; \
+        "{spec: {storage: [{uriPrefix: s3://lake/, s3: {encryption: {type: SSES3, keyId: a}}}]}}",
+        "spec.storage[0].s3.encryption.keyId: Invalid value: belongs to the type `SSEKMS`, and the type is `SSES3`; \
          leave it out",
     ),
     // Names, and who reads whom.

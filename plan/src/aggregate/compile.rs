@@ -197,7 +197,8 @@ fn aggregates_in(planned: &Expr) -> Vec<Expr> {
 fn planning_schema(input: &SchemaRef, group_by: &[GroupColumn]) -> SchemaRef {
     let mut fields: Vec<FieldRef> = input.fields().to_vec();
     // Which type a name has is asked when it is known what it stands for.
-    let keys = group_by.iter().map(|group| Arc::new(Field::new(&group.name, DataType::Utf8, true)));
+    let computed = group_by.iter().filter(|group| group.expr.is_some());
+    let keys = computed.map(|group| Arc::new(Field::new(&group.name, DataType::Utf8, true)));
     for own in window_fields().into_iter().chain(keys) {
         if !fields.iter().any(|f| f.name() == own.name()) {
             fields.push(own);

@@ -286,7 +286,7 @@ fn a_key_may_be_computed_under_a_name_of_its_own() {
     // Outside of aggregates a name is the key's, and a key's expression stands for it; inside, the input's column.
     let reads: Vec<_> = a.outputs.iter().map(|o| columns_of(o)).collect();
     assert_eq!(reads, [vec![4], vec![2], vec![2, 3], vec![5]]);
-    assert_eq!(calls(&a)[1..], ["avg(length(city))"]);
+    assert_eq!(calls(&a)[1..], ["avg(character_length(city))"]);
     let same = grouped(&[computed("city", " city ")], &columns[..1]).unwrap();
     assert!(same.group_by[0].computed.is_none(), "it is the input's column");
 }

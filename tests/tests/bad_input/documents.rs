@@ -136,9 +136,12 @@ fn all_errors_come_at_once() {
 }
 
 #[test]
-fn the_answer_to_a_document_is_one_line_if_it_is_valid_and_counts_its_errors_if_not() {
+fn the_answer_to_a_document_has_its_columns_if_it_is_valid_and_counts_its_errors_if_not() {
     let (_, said) = validate(&rides());
-    assert!(said.ends_with("valid: 1 source(s), 3 step(s), 1 sink(s)\n") && said.lines().count() == 1, "{said}");
+    let lines: Vec<&str> = said.lines().collect();
+    assert!(lines[0].ends_with("valid: 1 source(s), 3 step(s), 1 sink(s)"), "{said}");
+    let nodes: Vec<_> = lines[1..].iter().map(|line| line.split(':').next().unwrap()).collect();
+    assert_eq!(nodes, ["source input", "step before", "step windows", "step after", "sink table to file"], "{said}");
     let mut wrong = rides();
     wrong["spec"]["steps"][0]["map"]["where"] = json!("prise > 0");
     wrong["spec"]["sinks"][0]["from"] = json!("nowhere");
