@@ -5,7 +5,7 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde_json::{Value as Json, json};
 use weir_tests::oracle::expr::{Expr, Op, column};
-use weir_tests::oracle::pipeline::{Aggregate, BadRecords, Column, Map};
+use weir_tests::oracle::pipeline::{Aggregate, BadRecords, Column, Key, Map};
 use weir_tests::oracle::value::Type;
 use weir_tests::oracle::{Pipeline, time};
 use weir_tests::rides::START_US;
@@ -71,9 +71,9 @@ fn pipeline(rng: &mut ChaCha8Rng) -> Pipeline {
         filter: rng.random_bool(0.7).then(|| condition(rng, 2)),
         columns: names.iter().map(|n| (n.clone(), before_column(rng, n))).collect(),
     });
-    let mut keys: Vec<String> =
-        ["k", "g", "flag", "day"].into_iter().filter(|_| rng.random_bool(0.4)).map(str::to_owned).collect();
-    keys.extend(["x", "seen"].into_iter().filter(|_| rng.random_bool(0.2)).map(str::to_owned));
+    let mut keys: Vec<&str> = ["k", "g", "flag", "day"].into_iter().filter(|_| rng.random_bool(0.4)).collect();
+    keys.extend(["x", "seen"].into_iter().filter(|_| rng.random_bool(0.2)));
+    let keys: Vec<Key> = keys.into_iter().map(|name| key(rng, name)).collect();
     let mut aggregates: Vec<(String, Aggregate)> =
         (0..rng.random_range(1..=5)).map(|i| (format!("a{i}"), aggregate(rng))).collect();
     // By zero where all of a group's values are null.
@@ -92,7 +92,8 @@ fn pipeline(rng: &mut ChaCha8Rng) -> Pipeline {
         if divides {
             columns.push(("share".to_owned(), Expr::Divide(column("all_rows"), column("known"))));
         }
-        columns.extend(keys.iter().chain(aggregates.iter().map(|(n, _)| n)).map(|n| (n.clone(), *column(n))));
+        let names = keys.iter().map(|key| &key.name).chain(aggregates.iter().map(|(n, _)| n));
+        columns.extend(names.map(|n| (n.clone(), *column(n))));
         Map { filter: None, columns }
     });
     Pipeline {
@@ -114,6 +115,20 @@ fn pipeline(rng: &mut ChaCha8Rng) -> Pipeline {
         aggregates,
         partition_by: if after.is_some() && rng.random() { vec!["date".into()] } else { vec![] },
         after,
+    }
+}
+
+/// A column, or what is computed of it; under the column's own name, so that aggregates mean another value by it.
+fn key(rng: &mut ChaCha8Rng, name: &str) -> Key {
+    let same = column(name);
+    let computed = |expr| Key { name: name.to_owned(), expr: Some(expr) };
+    match name {
+        "k" if rng.random() => computed(Expr::Upper(same)),
+        // By zero where n is.
+        "g" if rng.random_bool(0.2) => computed(Expr::Modulo(same, column("n"))),
+        "x" if rng.random() => computed(Expr::Multiply(same, Box::new(Expr::Double(0.0)))),
+        "seen" if rng.random() => Key { name: "seen_on".to_owned(), expr: Some(Expr::DateOf(same)) },
+        _ => name.into(),
     }
 }
 

@@ -15,6 +15,7 @@ mod crash_at_each_step;
 mod cut_log;
 mod demo;
 mod discovery;
+mod dropped_columns;
 mod examples;
 mod failing_windows;
 mod far_dates;

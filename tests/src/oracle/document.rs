@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::pipeline::{BadRecords, Map, Pipeline, S3_SECRET, Site};
+use super::pipeline::{BadRecords, Key, Map, Pipeline, S3_SECRET, Site};
 
 impl Pipeline {
     /// What the engine is told at a site.
@@ -64,7 +64,11 @@ impl Pipeline {
             last = "before".into();
         }
         let aggregates: Vec<Json> = self.aggregates.iter().map(|(n, a)| json!({"name": n, "expr": a.sql()})).collect();
-        let group_by: Vec<Json> = self.group_by.iter().map(|name| json!({"name": name})).collect();
+        let group_column = |key: &Key| match &key.expr {
+            None => json!({"name": key.name}),
+            Some(expr) => json!({"name": key.name, "expr": expr.sql()}),
+        };
+        let group_by: Vec<Json> = self.group_by.iter().map(group_column).collect();
         steps.push(json!({"name": "windows", "aggregate": {
             "from": last, "window": {"tumbling": {"size": duration(self.window_us)}}, "groupBy": group_by, "columns": aggregates}}));
         last = "windows".into();

@@ -32,10 +32,37 @@ pub struct Pipeline {
     pub close_idle_windows_after_us: Option<i64>,
     pub before: Option<Map>,
     pub window_us: i64,
-    pub group_by: Vec<String>,
+    pub group_by: Vec<Key>,
     pub aggregates: Vec<(String, Aggregate)>,
     pub after: Option<Map>,
     pub partition_by: Vec<String>,
+}
+
+/// What rows are grouped by.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Key {
+    pub name: String,
+    /// Without it, the column of that name.
+    pub expr: Option<Expr>,
+}
+
+impl From<&str> for Key {
+    fn from(name: &str) -> Self {
+        Self { name: name.to_owned(), expr: None }
+    }
+}
+
+impl Key {
+    /// As a group shows it.
+    ///
+    /// # Errors
+    /// If there is no value: the record is bad.
+    pub fn value(&self, row: &Row) -> Result<Value, NoValue> {
+        match &self.expr {
+            None => Ok(row[&self.name].clone().shown()),
+            Some(expr) => expr.eval(row).map(Value::shown),
+        }
+    }
 }
 
 /// What becomes of records that can't be taken in.
@@ -180,7 +207,10 @@ impl Pipeline {
             Err(NoValue) => false,
             Ok(None) => true,
             Ok(Some(row)) => {
-                is_late || self.aggregates.iter().filter_map(|(_, a)| a.argument()).all(|e| e.eval(&row).is_ok())
+                let mut arguments = self.aggregates.iter().filter_map(|(_, a)| a.argument());
+                is_late
+                    || arguments.all(|e| e.eval(&row).is_ok())
+                        && self.group_by.iter().all(|key| key.value(&row).is_ok())
             }
         }
     }
@@ -192,7 +222,7 @@ impl Pipeline {
         out.insert("window_start".into(), Value::Time(window_start_us));
         out.insert("window_end".into(), Value::Time(window_start_us + self.window_us));
         for key in &self.group_by {
-            out.insert(key.clone(), rows[0][key].clone().shown());
+            out.insert(key.name.clone(), key.value(&rows[0]).expect("a row that was taken in"));
         }
         let group = out.clone();
         for (name, aggregate) in &self.aggregates {

@@ -401,7 +401,8 @@ impl State<'_> {
                 }
                 continue;
             }
-            let key: Vec<Value> = self.pipeline.group_by.iter().map(|k| row[k].clone().shown()).collect();
+            let key = self.pipeline.group_by.iter().map(|key| key.value(&row)).collect::<Result<Vec<_>, _>>();
+            let key = key.expect("a row that was taken in");
             self.held.open.entry((start, format!("{key:?}"))).or_default().push(row);
         }
         (rows_in, late)
