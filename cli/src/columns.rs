@@ -5,7 +5,7 @@ use std::fmt::{self, Write};
 use arrow::datatypes::Schema;
 use weir_plan::expr::type_name;
 use weir_plan::outputs::Output;
-use weir_plan::plan::{Input, Plan, Sink, SinkKind};
+use weir_plan::plan::{Input, Plan, Sink};
 
 /// A line for each source, step and sink, with Spark's names of types. A step comes after what it reads.
 pub fn described(plan: &Plan) -> String {
@@ -45,9 +45,9 @@ fn name(column: &str) -> String {
 }
 
 fn target(sink: &Sink) -> String {
-    match &sink.kind {
-        SinkKind::Delta(delta) if delta.partition_by.is_empty() => delta.uri.clone(),
-        SinkKind::Delta(delta) => format!("{}, partitioned by {}", delta.uri, delta.partition_by.join(", ")),
+    match sink.kind.partition_by() {
+        [] => sink.uri().to_owned(),
+        columns => format!("{}, partitioned by {}", sink.uri(), columns.join(", ")),
     }
 }
 

@@ -73,7 +73,7 @@ pub(crate) fn check_header(base: &Value, over: &Value) -> Vec<Finding> {
     if !over.is_mapping() {
         return vec![Finding::new(
             &Path::root(),
-            "found no mapping; the fields that differ would be right, as in spec: {trigger: {type: AvailableNow}}",
+            "found no mapping: write the fields that differ, as in spec: {trigger: {type: AvailableNow}}",
         )];
     }
     let at = |document: &Value, keys: &[&str]| keys.iter().try_fold(document, |v, k| v.get(*k)).cloned();

@@ -23,9 +23,7 @@ impl Schedule {
         let schedule = Self(cron);
         match schedule.next_after(Timestamp::UNIX_EPOCH) {
             Some(_) => Ok(schedule),
-            None => {
-                Err(format!("found `{text}`, which no day in any year is; a day that the month has would be right"))
-            }
+            None => Err(format!("found `{text}`, which no day in any year is: write a day that the month has")),
         }
     }
 
@@ -55,7 +53,7 @@ fn check(text: &str) -> Result<(), String> {
     let fields: Vec<_> = text.split(' ').collect();
     if fields.len() != FIELDS.len() {
         return Err(format!(
-            "found `{text}`; five fields with a space between them would be right: minute, hour, day, month and \
+            "found `{text}`: write five fields with a space between them, minute, hour, day, month and \
              weekday, \
              as in 0 2 * * * for every night at two"
         ));
@@ -63,8 +61,8 @@ fn check(text: &str) -> Result<(), String> {
     for (field, (what, least, most, names)) in fields.into_iter().zip(FIELDS) {
         if !field.split(',').all(|part| is_part(part, least, most, names)) {
             return Err(format!(
-                "found `{field}` as the {what}; *, {least} to {most}, ranges as in {least}-{most} and steps as in */2 \
-                 would be right"
+                "found `{field}` as the {what}: write *, {least} to {most}, ranges as in {least}-{most} and steps as \
+                 in */2"
             ));
         }
     }

@@ -84,7 +84,7 @@ impl TopicPattern {
             let said = e.to_string();
             // The parser draws a picture first.
             let reason = said.rsplit("error: ").next().unwrap_or(&said).trim();
-            format!("found {}: {reason}; a regular expression would be right, as in rides-.*", quoted(text))
+            format!("found {}: {reason}: write a regular expression, as in rides-.*", quoted(text))
         };
         // By itself first: an expression like `a)|(b` is right only between the parentheses.
         compile(text).map_err(wrong)?;
@@ -149,13 +149,13 @@ mod tests {
     #[test]
     fn what_is_wrong_with_a_pattern_is_said_in_one_line() {
         for (pattern, said) in [
-            ("rides-(", "found `rides-(`: unclosed group; a regular expression would be right, as in rides-.*"),
+            ("rides-(", "found `rides-(`: unclosed group: write a regular expression, as in rides-.*"),
             (
                 "+",
-                "found `+`: repetition operator missing expression; a regular expression would be right, as in \
+                "found `+`: repetition operator missing expression: write a regular expression, as in \
                  rides-.*",
             ),
-            ("a)|(b", "found `a)|(b`: unopened group; a regular expression would be right, as in rides-.*"),
+            ("a)|(b", "found `a)|(b`: unopened group: write a regular expression, as in rides-.*"),
         ] {
             assert_eq!(TopicPattern::parse(pattern).unwrap_err(), said);
         }

@@ -47,11 +47,11 @@ pub struct Column {
 }
 
 impl DataType {
-    /// Reads a DDL type name such as `bigint` or `array<struct<a: int, b: string not null>>`; case and spaces do not
+    /// Reads a DDL type name such as `bigint` or `array<struct<a: int, b: string not null>>`: write case and spaces do not
     /// matter.
     ///
     /// # Errors
-    /// One sentence that says what was found and what would be right.
+    /// One sentence that says what was found and what.
     pub fn parse(text: &str) -> Result<Self, String> {
         ddl::parse(text)
     }

@@ -391,7 +391,7 @@ fn assigned_partitions_are_read_and_no_others_and_one_that_does_not_exist_is_nam
     let assign =
         |partitions: &[i32]| json!({"topics": null, "assign": [{"topic": rig.site.topic, "partitions": partitions}]});
     let refused = rig.start_reading("AvailableNow", &assign(&[0, 3])).run(RUN_LIMIT);
-    let said = format!("topic {} has no partition 3, which `assign` names; 0 to 2 would be right", rig.site.topic);
+    let said = format!("topic {} has no partition 3, which `assign` names: write 0 to 2", rig.site.topic);
     assert!(refused.expect(CONFIG).stderr.contains(&said), "{}", refused.stderr);
 
     let mut run = looking(&rig, &assign(&[2, 0])).spawn();

@@ -129,7 +129,7 @@ fn listed_offsets_that_are_not_those_of_the_topic_are_refused_before_anything_is
         (&[(0, 5), (1, 0), (7, 0)], format!("startFrom.offsets: `{name}-7` does not exist; leave it out")),
         (
             &[(0, 101), (1, 0)],
-            format!("startFrom.offsets: `{name}-0` begins at 101, but Kafka has [0, 100); 100 at most would be right"),
+            format!("startFrom.offsets: `{name}-0` begins at 101, but Kafka has [0, 100): write 100 at most"),
         ),
     ] {
         let refused = rig.start_reading("AvailableNow", &from_offsets(&rig, offsets)).run(RUN_LIMIT);

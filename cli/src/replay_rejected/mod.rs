@@ -202,7 +202,8 @@ spec:
             (
                 &["bad"],
                 Some("rows"),
-                "--sink `rows`: the sink does not read the output `Rejected` of a source; of the output Rejected there is bad",
+                "--sink `rows`: the sink does not read the output `Rejected` of a source; of the output Rejected \
+                 there is bad",
             ),
             (&["bad"], Some("bda"), "--sink `bda`: there is no such sink; of the output Rejected there is bad"),
         ] {

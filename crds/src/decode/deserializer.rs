@@ -40,7 +40,7 @@ impl<'a> Place<'a> {
 
     fn wrong(&self, right: &str) -> Error {
         let found = self.value.map_or_else(String::new, describe);
-        Error::Here(format!("found {found}; {right} would be right"))
+        Error::Here(format!("found {found}: write {right}"))
     }
 
     fn locate<T>(&self, result: Result<T, Error>) -> Result<T, Error> {
@@ -123,7 +123,7 @@ impl de::Error for Error {
             de::Unexpected::Unit => describe(&Value::Null),
             other => other.to_string(),
         };
-        Self::Here(format!("found {found}; {expected} would be right"))
+        Self::Here(format!("found {found}: write {expected}"))
     }
 }
 
@@ -242,7 +242,7 @@ impl<'de> Deserializer<'de> for At<'de> {
             Some(Value::String(s)) => {
                 names.iter().find(|n| *n == s).copied().ok_or_else(|| match nearest(s, names.iter().copied()) {
                     Some(near) => Error::Here(format!(
-                        "found {}; did you mean {}? {} would be right",
+                        "found {}; did you mean {}? Write {}",
                         quoted(s),
                         quoted(near),
                         one_of(names)
@@ -331,7 +331,7 @@ fn unknown_field(place: &Place<'_>, key: &str, path: Path, mapping: &Mapping, fi
     let near = nearest(key, unused);
     let message = match near {
         Some(near) => format!("there is no field {}; did you mean {}?", quoted(key), quoted(near)),
-        None => format!("there is no field {}; {} would be right", quoted(key), one_of(fields)),
+        None => format!("there is no field {}: write {}", quoted(key), one_of(fields)),
     };
     let meant = near.map(|n| place.path.field(n));
     Error::Located(Finding::new(&path, message), Broken { path, block: place.path.clone(), meant })

@@ -125,8 +125,7 @@ impl Node<'_> {
         let Some(other) = other_reading(found).filter(|_| is_plain(self.text, found)) else { return };
         let or = if is_key || other == NUMBER { String::new() } else { format!(" or {other}") };
         let message = format!(
-            "found {0}, which without quotes is text in YAML 1.2 and {other} to kubectl and Helm; {1}{or} would be \
-             right",
+            "found {0}, which without quotes is text in YAML 1.2 and {other} to kubectl and Helm: write {1}{or}",
             quoted(found),
             quoted(format_args!("\"{found}\""))
         );

@@ -206,7 +206,7 @@ pub struct Spec {
     rule(
         "self.type != 'Interval' || has(self.interval)",
         "",
-        "interval is required for the type `Interval`; a duration such as 5s would be right",
+        "interval is required for the type `Interval`: write a duration such as 5s",
     ),
     belongs_to("interval", "type", "Interval", None),
     belongs_to("onEnd", "type", "AvailableNow", None),

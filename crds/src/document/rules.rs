@@ -59,8 +59,8 @@ pub(crate) fn between(least: &str, most: &str) -> Value {
         // What is no duration at all is the pattern's to refuse.
         "rule": format!("!self.matches('{DURATION}') || (duration(self) >= duration('{least}') && duration(self) <= \
                          duration('{most}'))"),
-        "message": format!("{least} to {most} would be right"),
-        "messageExpression": format!("'found `' + self + '`; {least} to {most} would be right'"),
+        "message": format!("write {least} to {most}"),
+        "messageExpression": format!("'found `' + self + '`: write {least} to {most}'"),
     })
 }
 
@@ -111,7 +111,7 @@ pub(crate) fn reads_what_is_there(list: &str, kind: &str) -> Value {
     rule(
         &format!("!has(self.{list}) || self.{list}.all(a, !{is_there} || {found})"),
         list,
-        &format!("one of them reads what is not there; the name of a source or a step would be right ({WHICH})"),
+        &format!("one of them reads what is not there: write the name of a source or a step ({WHICH})"),
     )
 }
 
@@ -122,7 +122,7 @@ pub(crate) fn connections_are_there() -> Value {
          a.kafka.connection)))",
         "sources",
         &format!(
-            "one of them reads through a connection that is not there; a name in spec.connections would be right \
+            "one of them reads through a connection that is not there: write a name in spec.connections \
              ({WHICH})"
         ),
     )

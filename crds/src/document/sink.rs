@@ -18,8 +18,7 @@ use crate::finding::Path;
     rule(
         "!has(self.mode) || self.mode != 'Update' || has(self.key)",
         "",
-        "key is required for the mode `Update`; the columns whose values tell one row of the result from another \
-         would be right",
+        "key is required for the mode `Update`: write the columns whose values tell one row of the result from another",
     ),
 ]))]
 pub struct Sink {

@@ -181,7 +181,7 @@ pub enum OnLostOffsets {
     rule(
         "!has(self.expr) || has(self.watermarkDelay)",
         "",
-        "watermarkDelay is required: how long to wait for rows that come late; 10m would be right where rows are up \
+        "watermarkDelay is required: how long to wait for rows that come late, as 10m where rows are up \
          to ten minutes late",
     ),
 ]))]

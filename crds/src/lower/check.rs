@@ -23,10 +23,7 @@ impl Findings {
 
     /// A value of a field that is supported otherwise.
     pub(super) fn not_yet_value(&mut self, path: &Path, found: impl std::fmt::Debug, right: &[&str]) {
-        self.add(
-            path,
-            format!("not supported yet: {}; {} would be right", quoted(format_args!("{found:?}")), one_of(right)),
-        );
+        self.add(path, format!("not supported yet: {}: write {}", quoted(format_args!("{found:?}")), one_of(right)));
     }
 
     /// The only member that is there.
@@ -50,7 +47,7 @@ impl Findings {
 
     pub(super) fn length(&mut self, path: &Path, length: usize, bounds: RangeInclusive<usize>) {
         if !bounds.contains(&length) {
-            self.add(path, format!("found {length} elements; {} to {} would be right", bounds.start(), bounds.end()));
+            self.add(path, format!("found {length} elements: write {} to {}", bounds.start(), bounds.end()));
         }
     }
 
@@ -58,7 +55,7 @@ impl Findings {
         if bounds.contains(&found) {
             return Some(found);
         }
-        self.add(path, format!("found {found}; {} to {} would be right", bounds.start(), bounds.end()));
+        self.add(path, format!("found {found}: write {} to {}", bounds.start(), bounds.end()));
         None
     }
 
@@ -68,7 +65,7 @@ impl Findings {
         if (min..=max).contains(&duration) {
             return Some(duration);
         }
-        self.add(path, format!("found {}; {least} to {most} would be right", quoted(found)));
+        self.add(path, format!("found {}: write {least} to {most}", quoted(found)));
         None
     }
 
@@ -88,7 +85,7 @@ impl Findings {
         if (min..=max).contains(&bytes) {
             return Some(bytes);
         }
-        self.add(path, format!("found {}; {least} to {most} would be right", quoted(found)));
+        self.add(path, format!("found {}: write {least} to {most}", quoted(found)));
         None
     }
 
@@ -122,7 +119,7 @@ pub(super) fn suggestion(name: &str, candidates: &[&str]) -> String {
         None if candidates.is_empty() => "there is none".to_owned(),
         None => {
             let shown = &candidates[..candidates.len().min(CANDIDATES_SHOWN_MAX)];
-            format!("{} would be right", one_of(shown))
+            format!("write {}", one_of(shown))
         }
     }
 }

@@ -8,7 +8,7 @@ pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     parts(text).ok_or_else(|| {
         let hint = if text.ends_with('d') { "; there is no unit for days: 1d is 24h" } else { "" };
         format!(
-            "found {}; a duration such as 5s, 10m or 1h30m would be right (one to four whole numbers, each with h, m, \
+            "found {}: write a duration such as 5s, 10m or 1h30m (one to four whole numbers, each with h, m, \
              s or ms){hint}",
             quoted(text)
         )

@@ -115,10 +115,7 @@ fn find_node(spec: &Spec, name: &str, path: &Path, out: &mut Findings) -> Option
     if spec.sinks.iter().any(|s| s.name == name) {
         out.add(
             path,
-            format!(
-                "{} is a sink, which nothing can read; the name of a source or a step would be right",
-                quoted(name)
-            ),
+            format!("{} is a sink, which nothing can read: write the name of a source or a step", quoted(name)),
         );
     } else {
         out.add(path, format!("there is no source or step {}; {}", quoted(name), suggestion(name, &names)));

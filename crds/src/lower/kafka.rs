@@ -82,10 +82,8 @@ fn group_id(document: &StreamPipeline, kafka: &KafkaSource, at: &Path, out: &mut
         return defaults::group_id(document.metadata.namespace.as_deref(), &document.metadata.name);
     };
     if group_id.is_empty() || group_id.len() > GROUP_ID_CHARS_MAX || !group_id.chars().all(|c| c.is_ascii_graphic()) {
-        let message = format!(
-            "found {}; 1 to {GROUP_ID_CHARS_MAX} ASCII characters without spaces would be right",
-            quoted(group_id)
-        );
+        let message =
+            format!("found {}: write 1 to {GROUP_ID_CHARS_MAX} ASCII characters without spaces", quoted(group_id));
         out.add(&at.field("groupId"), message);
     }
     group_id.clone()
@@ -119,7 +117,7 @@ fn named(topics: &[String], at: &Path, out: &mut Findings) -> Topics {
 fn matching(pattern: &str, at: &Path, out: &mut Findings) -> Option<Topics> {
     let checked = match pattern.chars().count() {
         1..=PATTERN_CHARS_MAX => TopicPattern::parse(pattern),
-        n => Err(format!("found {n} characters; 1 to {PATTERN_CHARS_MAX} would be right")),
+        n => Err(format!("found {n} characters: write 1 to {PATTERN_CHARS_MAX}")),
     };
     out.checked(at, checked).map(Topics::Matching)
 }
@@ -170,12 +168,12 @@ fn position(position: Position) -> plan::StartFrom {
 
 /// In the milliseconds that Kafka counts in: the first one at or after the time.
 fn timestamp_ms(text: &str) -> Result<i64, String> {
-    let right = "a time in RFC 3339 would be right, as in 2026-01-01T00:00:00Z";
+    let right = "write a time in RFC 3339, as in 2026-01-01T00:00:00Z";
     let time = DateTime::parse_from_rfc3339(text).map_err(|_| format!("found {}; {right}", quoted(text)))?;
     let (ms, rest) = (time.timestamp_millis(), time.timestamp_subsec_nanos() % 1_000_000);
     // Below zero Kafka's question has other meanings.
     if ms < 0 {
-        return Err(format!("found {}; a time from 1970 on would be right", quoted(text)));
+        return Err(format!("found {}: write a time from 1970 on", quoted(text)));
     }
     Ok(ms + i64::from(rest > 0))
 }
@@ -201,7 +199,7 @@ fn offsets(
         }
         match first.get(&id) {
             Some(before) => {
-                out.add(&at, format!("{} is at [{before}] too; one offset per partition would be right", quoted(&id)))
+                out.add(&at, format!("{} is at [{before}] too: write one offset per partition", quoted(&id)))
             }
             None => {
                 first.insert(id.clone(), i);
@@ -219,7 +217,7 @@ fn check_is_read(id: &TopicPartition, topics: &Topics, at: &Path, out: &mut Find
     if !topics.has(&id.topic) {
         let found = format!("{} is not a topic of this source", quoted(&id.topic));
         let right = match topics {
-            Topics::Matching(pattern) => format!("one that matches {} would be right", quoted(pattern.as_str())),
+            Topics::Matching(pattern) => format!("write one that matches {}", quoted(pattern.as_str())),
             _ => suggestion(&id.topic, &topics.names().collect::<Vec<_>>()),
         };
         out.add(&at.field("topic"), format!("{found}; {right}"));

@@ -20,7 +20,7 @@ pub(super) fn check_node(name: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "found {}; at most {NODE_NAME_CHARS_MAX} lower-case letters, digits and hyphens would be right, \
+        "found {}: write at most {NODE_NAME_CHARS_MAX} lower-case letters, digits and hyphens, \
          beginning with a letter and not ending with a hyphen",
         quoted(name)
     ))
@@ -31,10 +31,7 @@ pub(super) fn check_namespace(name: &str) -> Result<(), String> {
     if is_dns_1123_label(name) && name.len() <= 63 {
         return Ok(());
     }
-    Err(format!(
-        "found {}; a namespace would be right: at most 63 lower-case letters, digits and hyphens",
-        quoted(name)
-    ))
+    Err(format!("found {}: write a namespace, at most 63 lower-case letters, digits and hyphens", quoted(name)))
 }
 
 fn is_dns_1123_label(label: &str) -> bool {
@@ -49,10 +46,7 @@ pub(super) fn check_object(name: &str) -> Result<(), String> {
     if name.split('.').all(is_dns_1123_label) && name.len() <= OBJECT_NAME_CHARS_MAX {
         return Ok(());
     }
-    Err(format!(
-        "found {}; the name of a Secret would be right: lower-case letters, digits, hyphens and dots",
-        quoted(name)
-    ))
+    Err(format!("found {}: write the name of a Secret, lower-case letters, digits, hyphens and dots", quoted(name)))
 }
 
 /// Kafka's rule for topics.
@@ -76,10 +70,7 @@ pub(super) fn check_column(name: &str) -> Result<(), String> {
         ));
     }
     if name.is_empty() || name.chars().count() > COLUMN_CHARS_MAX || name.chars().any(char::is_control) {
-        return Err(format!(
-            "found {}; 1 to {COLUMN_CHARS_MAX} characters without line breaks would be right",
-            quoted(name)
-        ));
+        return Err(format!("found {}: write 1 to {COLUMN_CHARS_MAX} characters without line breaks", quoted(name)));
     }
     Ok(())
 }

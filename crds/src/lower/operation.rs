@@ -47,11 +47,11 @@ pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
     if let Some(image) =
         spec.image.as_ref().filter(|i| i.is_empty() || i.len() > IMAGE_CHARS_MAX || i.contains(char::is_whitespace))
     {
-        let message = format!("found `{image}`; an image would be right, as in registry.example.com/weir:0.1.0");
+        let message = format!("found `{image}`: write an image, as in registry.example.com/weir:0.1.0");
         out.add(&at.field("image"), message);
     }
     if let Some(version) = spec.runtime_version.as_ref().filter(|v| !is_tag(v)) {
-        let message = format!("found `{version}`; a version of the runtime would be right, as in 0.1.0");
+        let message = format!("found `{version}`: write a version of the runtime, as in 0.1.0");
         out.add(&at.field("runtimeVersion"), message);
     }
     if let Some(own) = &spec.resources {
@@ -76,7 +76,7 @@ pub(super) fn state_action(action: &StateAction, at: &Path, out: &mut Findings) 
         (None, Some(restore)) => match u64::try_from(restore.epoch) {
             Ok(epoch @ 1..) => plan::StateActionKind::Restore { epoch: Epoch(epoch) },
             _ => {
-                let message = format!("found {}; the number of an epoch would be right, from 1", restore.epoch);
+                let message = format!("found {}: write the number of an epoch, from 1", restore.epoch);
                 out.add(&at.field("restore").field("epoch"), message);
                 return None;
             }
@@ -121,7 +121,7 @@ fn resources(resources: &Resources, at: &Path, out: &mut Findings) {
         if limits.get(resource).is_some_and(|limit| request > *limit) {
             out.add(
                 &at.field("requests").field(resource),
-                format!("is more than the limit of {resource}, which Kubernetes refuses; at most that would be right"),
+                format!("is more than the limit of {resource}, which Kubernetes refuses: write at most that"),
             );
         }
     }
@@ -162,8 +162,8 @@ fn pod_template(template: &PodTemplate, at: &Path, out: &mut Findings) {
             }
             if field != "annotations" && !is_label(value) {
                 let message = format!(
-                    "found `{value}`; at most {LABEL_CHARS_MAX} ASCII letters, digits, dots, hyphens and underscores \
-                     would be right"
+                    "found `{value}`: write at most {LABEL_CHARS_MAX} ASCII letters, digits, dots, hyphens and \
+                     underscores"
                 );
                 out.add(&at, message);
             }
@@ -178,9 +178,8 @@ fn pod_template(template: &PodTemplate, at: &Path, out: &mut Findings) {
     ];
     for (field, kind, found) in objects {
         if let Some(found) = found.as_ref().filter(|name| name::check_object(name).is_err()) {
-            let message = format!(
-                "found `{found}`; the name of a {kind} would be right: lower-case letters, digits, hyphens and dots"
-            );
+            let message =
+                format!("found `{found}`: write the name of a {kind}, lower-case letters, digits, hyphens and dots");
             out.add(&at.field(field), message);
         }
     }
@@ -205,17 +204,14 @@ fn environment(env: &[EnvVar], at: &Path, out: &mut Findings) {
         let plain = variable.name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
         if !plain || variable.name.is_empty() || variable.name.starts_with(|c: char| c.is_ascii_digit()) {
             let message = format!(
-                "found `{}`; ASCII letters, digits and underscores would be right, not beginning with a digit",
+                "found `{}`: write ASCII letters, digits and underscores, not beginning with a digit",
                 variable.name
             );
             out.add(&at.field("name"), message);
         }
         let chars = variable.value.chars().count();
         if chars > ENV_VALUE_CHARS_MAX {
-            out.add(
-                &at.field("value"),
-                format!("found {chars} characters; at most {ENV_VALUE_CHARS_MAX} would be right"),
-            );
+            out.add(&at.field("value"), format!("found {chars} characters: write at most {ENV_VALUE_CHARS_MAX}"));
         }
     }
 }
@@ -230,8 +226,8 @@ fn check_key(key: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "`{key}` is no key that Kubernetes takes; ASCII letters, digits, dots, hyphens and underscores would be \
-         right, as in example.com/team"
+        "`{key}` is no key that Kubernetes takes: write ASCII letters, digits, dots, hyphens and underscores, as in \
+         example.com/team"
     ))
 }
 
@@ -240,7 +236,7 @@ fn check_token(token: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "found `{token}`; 1 to {LABEL_CHARS_MAX} ASCII letters, digits, dots, hyphens and underscores would be right, \
+        "found `{token}`: write 1 to {LABEL_CHARS_MAX} ASCII letters, digits, dots, hyphens and underscores, \
          as in run-7"
     ))
 }

@@ -6,7 +6,7 @@ use weir_plan::quote::quoted;
 pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     bytes(text).ok_or_else(|| {
         format!(
-            "found {}; a whole number of bytes would be right, written as a Kubernetes quantity such as 128Mi, 1G or \
+            "found {}: write a whole number of bytes as a Kubernetes quantity, such as 128Mi, 1G or \
              134217728",
             quoted(text)
         )
@@ -19,9 +19,8 @@ pub(crate) fn parse_thousandths(text: &str) -> Result<u128, String> {
         Some(number) => scaled(number, |suffix| suffix.is_empty().then_some(1)),
         None => scaled(text, |suffix| multiplier(suffix)?.checked_mul(1000)),
     };
-    thousandths.ok_or_else(|| {
-        format!("found `{text}`; an amount as a Kubernetes quantity would be right, such as 500m, 2 or 1Gi")
-    })
+    thousandths
+        .ok_or_else(|| format!("found `{text}`: write an amount as a Kubernetes quantity, such as 500m, 2 or 1Gi"))
 }
 
 fn bytes(text: &str) -> Option<u64> {

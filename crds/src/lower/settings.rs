@@ -65,10 +65,7 @@ pub(super) fn trigger(trigger: Option<&Trigger>, at: &Path, out: &mut Findings) 
         TriggerType::Interval => match trigger.and_then(|t| t.interval.as_ref()) {
             Some(interval) => out.duration(&at.field("interval"), interval, "1ms", "24h").map(plan::Trigger::Interval),
             None => {
-                out.add(
-                    &at.field("interval"),
-                    "is required for the type `Interval`; a duration such as 5s would be right",
-                );
+                out.add(&at.field("interval"), "is required for the type `Interval`: write a duration such as 5s");
                 None
             }
         },
@@ -122,7 +119,7 @@ fn s3(s3: &S3Storage, at: &Path, out: &mut Findings) -> plan::S3 {
     if let Some(region) =
         s3.region.as_ref().filter(|r| r.is_empty() || r.contains(|c: char| !c.is_ascii_alphanumeric() && c != '-'))
     {
-        out.add(&at.field("region"), format!("found {}; a region such as eu-west-3 would be right", quoted(region)));
+        out.add(&at.field("region"), format!("found {}: write a region such as eu-west-3", quoted(region)));
     }
     if let Some(secret) = &s3.credentials_secret_ref {
         out.checked(&at.field("credentialsSecretRef").field("name"), name::check_object(&secret.name));
@@ -148,7 +145,7 @@ fn check_endpoint(endpoint: &str) -> Result<(), String> {
         Ok(())
     } else {
         Err(format!(
-            "found {}; http:// or https://, a host and maybe a port would be right, as in https://s3.data:9000",
+            "found {}: write http:// or https://, a host and maybe a port, as in https://s3.data:9000",
             quoted(endpoint)
         ))
     }
@@ -203,8 +200,7 @@ fn kafka_connection(kafka: &KafkaConnection, at: &Path, out: &mut Findings) {
             .filter(|(host, _)| !host.is_empty() && !host.contains(['/', ' ']))
             .map(|(_, port)| port);
         if !port.is_some_and(is_port) {
-            let message =
-                format!("found {}; host:port would be right, several with commas between them", quoted(server));
+            let message = format!("found {}: write host:port, several with commas between them", quoted(server));
             out.add(&at.field("bootstrapServers"), message);
         }
     }

@@ -236,7 +236,7 @@ fn event_time(
     let delay = match &event_time.watermark_delay {
         Some(delay) => out.duration(&at.field("watermarkDelay"), delay, "0s", "99999h"),
         None if event_time.expr.is_some() => {
-            let message = "is required: how long to wait for rows that come late; 10m would be right where rows are \
+            let message = "is required: how long to wait for rows that come late, as 10m where rows are \
                            up to ten minutes late";
             out.add(&at.field("watermarkDelay"), message);
             None

@@ -10,10 +10,7 @@ pub(crate) fn parse(text: &str) -> Result<String, String> {
         check_bucket(bucket)?;
         let path = check_path(text, path)?;
         if path.is_empty() {
-            return Err(format!(
-                "found {}, a whole bucket; a path in it would be right: s3://{bucket}/some/path",
-                quoted(text)
-            ));
+            return Err(format!("found {}, a whole bucket: write a path in it, s3://{bucket}/some/path", quoted(text)));
         }
         return Ok(format!("s3://{bucket}/{path}"));
     }
@@ -27,7 +24,7 @@ pub(crate) fn parse(text: &str) -> Result<String, String> {
         let path = check_path(text, path)?;
         if path.is_empty() {
             return Err(format!(
-                "found {}, the root of the file system; a path in it would be right: file:///some/path",
+                "found {}, the root of the file system: write a path in it, file:///some/path",
                 quoted(text)
             ));
         }
@@ -43,14 +40,14 @@ pub(crate) fn parse(text: &str) -> Result<String, String> {
         }
         _ => String::new(),
     };
-    Err(format!("found {}; s3://bucket/path or file:///absolute/path would be right{hint}", quoted(text)))
+    Err(format!("found {}: write s3://bucket/path or file:///absolute/path{hint}", quoted(text)))
 }
 
 /// A prefix of URIs by whole path segments, as `storage` has them; a bucket alone will do. Given back without a slash
 /// at its end.
 pub(crate) fn parse_prefix(text: &str) -> Result<String, String> {
     let Some(rest) = text.strip_prefix("s3://") else {
-        return Err(format!("found {}; a prefix such as s3://bucket/ would be right", quoted(text)));
+        return Err(format!("found {}: write a prefix such as s3://bucket/", quoted(text)));
     };
     let (bucket, path) = rest.split_once('/').unwrap_or((rest, ""));
     check_bucket(bucket)?;
@@ -74,10 +71,7 @@ fn check_bucket(bucket: &str) -> Result<(), String> {
     if plain && (3..=63).contains(&bucket.len()) {
         return Ok(());
     }
-    Err(format!(
-        "found {} as the bucket; 3 to 63 lower-case letters, digits, hyphens and dots would be right",
-        quoted(bucket)
-    ))
+    Err(format!("found {} as the bucket: write 3 to 63 lower-case letters, digits, hyphens and dots", quoted(bucket)))
 }
 
 /// Characters that every engine spells alike in paths and URIs.
@@ -88,14 +82,14 @@ fn is_path_char(c: char) -> bool {
 fn check_path<'a>(whole: &str, path: &'a str) -> Result<&'a str, String> {
     if let Some(bad) = path.chars().find(|c| !is_path_char(*c)) {
         return Err(format!(
-            "found {} in {}; ASCII letters, digits and any of -_.=+@,~!$&'()*: would be right",
+            "found {} in {}: write ASCII letters, digits and any of -_.=+@,~!$&'()*:",
             quoted(bad),
             quoted(whole)
         ));
     }
     let path = path.strip_suffix('/').unwrap_or(path);
     if !path.is_empty() && path.split('/').any(|segment| matches!(segment, "" | "." | "..")) {
-        return Err(format!("found {}; a path without empty, `.` or `..` parts would be right", quoted(whole)));
+        return Err(format!("found {}: write a path without empty, `.` or `..` parts", quoted(whole)));
     }
     Ok(path)
 }
@@ -126,8 +120,8 @@ mod tests {
             ("s3://lake/a/../b", "`..` parts"),
             ("s3://lake/a b", "found ` ` in"),
             ("s3://lake/a?versionId=1", "found `?` in"),
-            ("gs://lake/x", "would be right"),
-            ("", "would be right"),
+            ("gs://lake/x", ": write "),
+            ("", ": write "),
         ] {
             assert!(parse(text).is_err_and(|said| said.contains(hint)), "{text}: {:?}", parse(text));
         }

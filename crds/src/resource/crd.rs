@@ -114,12 +114,12 @@ fn name_rule() -> Value {
     let mut name = rule(
         "size(self.metadata.name) <= 50 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",
         "",
-        "at most 50 lower-case letters, digits and hyphens would be right as metadata.name, beginning with a letter \
+        "metadata.name has at most 50 lower-case letters, digits and hyphens, beginning with a letter \
          and not ending with a hyphen",
     );
     name["messageExpression"] =
-        "'metadata.name: found `' + self.metadata.name + '`; at most 50 lower-case letters, digits and hyphens \
-                                 would be right, beginning with a letter and not ending with a hyphen'"
+        "'metadata.name: found `' + self.metadata.name + '`: write at most 50 lower-case letters, digits and hyphens, \
+         beginning with a letter and not ending with a hyphen'"
             .into();
     name
 }

@@ -15,14 +15,16 @@ fn an_unknown_column_names_the_nearest() {
     );
     said(
         &[("groupBy: [{name: city}]", "groupBy: [{name: cities}]")],
-        &[
-            "spec.steps[1].aggregate.groupBy[0].name: there is no column `cities`: the columns are city, price, _event_time",
-        ],
+        &["spec.steps[1].aggregate.groupBy[0].name: there is no column `cities`: the columns are city, price, \
+             _event_time"],
     );
     said(
         &[("partitionBy: [city]", "partitionBy: [date]")],
-        &["spec.sinks[0].delta.partitionBy[0]: the sink writes no column `date`; window_start, window_end, city or \
-             revenue would be right"],
+        &[
+            "spec.sinks[0].delta.partitionBy[0]: the sink writes no column `date`; write window_start, window_end, city \
+           or \
+             revenue",
+        ],
     );
 }
 
@@ -146,8 +148,10 @@ fn metadata_columns_have_names_of_their_own_and_can_be_the_event_time_if_they_ar
     said(&[("topics: [rides]}", &with("{name: at, field: Timestamp}")), ("expr: ts,", "expr: at,")], &[]);
     said(
         &[("topics: [rides]}", &with("{name: at, field: Time}"))],
-        &["spec.sources[0].kafka.metadataColumns[0].field: found the text `Time`; Key, Value, Topic, Partition, \
-             Offset, Timestamp, TimestampType or Headers would be right"],
+        &[
+            "spec.sources[0].kafka.metadataColumns[0].field: found the text `Time`: write Key, Value, Topic, Partition, \
+             Offset, Timestamp, TimestampType or Headers",
+        ],
     );
 }
 

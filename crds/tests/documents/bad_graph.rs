@@ -19,8 +19,8 @@ fn two_nodes_with_one_name_are_refused() {
 fn a_name_is_a_dns_label() {
     said(
         &[("- name: revenue\n", "- name: Ride_Revenue\n"), ("from: revenue", "from: Ride_Revenue")],
-        &["spec.steps[1].name: found `Ride_Revenue`; at most 50 lower-case letters, digits and hyphens would be \
-             right, beginning with a letter and not ending with a hyphen"],
+        &["spec.steps[1].name: found `Ride_Revenue`: write at most 50 lower-case letters, digits and hyphens, \
+           beginning with a letter and not ending with a hyphen"],
     );
 }
 
@@ -32,12 +32,12 @@ fn a_sink_from_nowhere_names_the_nearest_node() {
     );
     said(
         &[("from: revenue", "from: elsewhere")],
-        &["spec.sinks[0].from: there is no source or step `elsewhere`; rides, cleaned or revenue would be right"],
+        &["spec.sinks[0].from: there is no source or step `elsewhere`; write rides, cleaned or revenue"],
     );
     said(
         &[("from: cleaned", "from: silver")],
-        &["spec.steps[1].aggregate.from: `silver` is a sink, which nothing can read; the name of a source or a step \
-             would be right"],
+        &["spec.steps[1].aggregate.from: `silver` is a sink, which nothing can read: write the name of a source or a \
+           step"],
     );
 }
 
@@ -88,6 +88,6 @@ fn a_step_is_exactly_one_thing() {
 fn a_document_without_sources_or_sinks_is_refused() {
     said(
         &[("  - {name: silver, from: revenue, delta: {uri: s3://lake/silver, partitionBy: [city]}}", "    []")],
-        &["spec.sinks: found 0 elements; 1 to 64 would be right"],
+        &["spec.sinks: found 0 elements: write 1 to 64"],
     );
 }

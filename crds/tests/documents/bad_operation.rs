@@ -17,10 +17,9 @@ fn pods_ask_for_no_more_than_they_may_use() {
     said_of(
         "  resources: {requests: {cpu: 2500m, memory: 1Gi}, limits: {cpu: 2, memory: lots}}",
         &[
-            "spec.resources.limits.memory: found `lots`; an amount as a Kubernetes quantity would be right, such as \
+            "spec.resources.limits.memory: found `lots`: write an amount as a Kubernetes quantity, such as \
              500m, 2 or 1Gi",
-            "spec.resources.requests.cpu: is more than the limit of cpu, which Kubernetes refuses; at most that would \
-             be right",
+            "spec.resources.requests.cpu: is more than the limit of cpu, which Kubernetes refuses: write at most that",
         ],
     );
 }
@@ -43,13 +42,13 @@ fn the_operators_own_labels_are_not_the_persons_to_set() {
     said_of(
         "  podTemplate: {labels: {weir.dev/pipeline: a, team: 'a b', 'x y': z}, nodeSelector: {weir.dev/pool: a}}",
         &[
-            "spec.podTemplate.labels.team: found `a b`; at most 63 ASCII letters, digits, dots, hyphens and \
-             underscores would be right",
+            "spec.podTemplate.labels.team: found `a b`: write at most 63 ASCII letters, digits, dots, hyphens and \
+             underscores",
             "spec.podTemplate.labels[\"weir.dev/pipeline\"]: begins with weir.dev/, which the operator keeps for \
              itself; take another key",
-            "spec.podTemplate.labels[\"x y\"]: `x y` is no key that Kubernetes takes; ASCII letters, digits, dots, \
-             hyphens and underscores \
-             would be right, as in example.com/team",
+            "spec.podTemplate.labels[\"x y\"]: `x y` is no key that Kubernetes takes: write ASCII letters, digits, \
+             dots, \
+             hyphens and underscores, as in example.com/team",
         ],
     );
 }
@@ -59,13 +58,13 @@ fn names_in_the_pod_template_are_those_of_objects() {
     said_of(
         "  podTemplate: {priorityClassName: High, serviceAccountName: '', env: [{name: A-B, value: a}]}",
         &[
-            "spec.podTemplate.priorityClassName: found `High`; the name of a PriorityClass would be right: lower-case \
+            "spec.podTemplate.priorityClassName: found `High`: write the name of a PriorityClass, lower-case \
              letters, digits, \
              hyphens and dots",
-            "spec.podTemplate.serviceAccountName: found ``; the name of a ServiceAccount would be right: lower-case \
+            "spec.podTemplate.serviceAccountName: found ``: write the name of a ServiceAccount, lower-case \
              letters, digits, \
              hyphens and dots",
-            "spec.podTemplate.env[0].name: found `A-B`; ASCII letters, digits and underscores would be right, not \
+            "spec.podTemplate.env[0].name: found `A-B`: write ASCII letters, digits and underscores, not \
              beginning with a digit",
         ],
     );
@@ -91,8 +90,8 @@ fn an_image_and_a_version_are_such() {
     said_of(
         "  image: weir latest\n  runtimeVersion: '-1'",
         &[
-            "spec.image: found `weir latest`; an image would be right, as in registry.example.com/weir:0.1.0",
-            "spec.runtimeVersion: found `-1`; a version of the runtime would be right, as in 0.1.0",
+            "spec.image: found `weir latest`: write an image, as in registry.example.com/weir:0.1.0",
+            "spec.runtimeVersion: found `-1`: write a version of the runtime, as in 0.1.0",
         ],
     );
 }
@@ -112,26 +111,24 @@ fn runs_by_schedule_or_token_belong_to_available_now() {
     assert_eq!(
         with_trigger("{type: AvailableNow, schedule: 0 25 * * *, runToken: a b}"),
         [
-            "spec.trigger.schedule: found `25` as the hour; *, 0 to 23, ranges as in 0-23 and steps as in */2 would \
-             be right",
-            "spec.trigger.runToken: found `a b`; 1 to 63 ASCII letters, digits, dots, hyphens and underscores would \
-             be right, as in run-7",
+            "spec.trigger.schedule: found `25` as the hour: write *, 0 to 23, ranges as in 0-23 and steps as in */2",
+            "spec.trigger.runToken: found `a b`: write 1 to 63 ASCII letters, digits, dots, hyphens and underscores, \
+             as in run-7",
         ]
     );
     assert_eq!(with_trigger("{type: AvailableNow, runToken: run-7}"), Vec::<String>::new());
     assert_eq!(with_trigger("{type: AvailableNow, schedule: '0 2 * * mon-fri'}"), Vec::<String>::new());
     assert_eq!(
         with_trigger("{type: AvailableNow, schedule: 0 2 31 2 *}"),
-        ["spec.trigger.schedule: found `0 2 31 2 *`, which no day in any year is; a day that the month has would \
-             be right"]
+        ["spec.trigger.schedule: found `0 2 31 2 *`, which no day in any year is: write a day that the month has"]
     );
 }
 
 #[test]
 fn a_state_action_is_named_and_is_one_of_two() {
-    let token = "spec.stateAction.token: found `a b`; 1 to 63 ASCII letters, digits, dots, hyphens and underscores \
-                 would be right, as in run-7";
-    let epoch = "spec.stateAction.restore.epoch: found 0; the number of an epoch would be right, from 1";
+    let token = "spec.stateAction.token: found `a b`: write 1 to 63 ASCII letters, digits, dots, hyphens and \
+                 underscores, as in run-7";
+    let epoch = "spec.stateAction.restore.epoch: found 0: write the number of an epoch, from 1";
     // Both at once.
     said_of("  stateAction: {token: a b, restore: {epoch: 0}}", &[token, epoch]);
     said_of(

@@ -23,7 +23,7 @@ fn no_table_and_no_checkpoint_lie_in_one_another() {
 fn a_relative_path_is_refused() {
     said(
         &[("s3://lake/checkpoints/rides", "./checkpoint")],
-        &["spec.checkpoint.uri: found `./checkpoint`; s3://bucket/path or file:///absolute/path would be right; a \
+        &["spec.checkpoint.uri: found `./checkpoint`: write s3://bucket/path or file:///absolute/path; a \
              relative path is refused, since it would name another place in each folder that the program is started \
              from"],
     );
@@ -39,8 +39,8 @@ fn storage_is_reached_by_one_prefix_each_and_a_url() {
         &[
             "spec.storage[1].uriPrefix: `s3://lake/` is the name of spec.storage[0].uriPrefix too; entries of storage \
              have different names",
-            "spec.storage[0].s3.endpoint: found `s3:9000`; http:// or https://, a host and maybe a port would be \
-             right, as in https://s3.data:9000",
+            "spec.storage[0].s3.endpoint: found `s3:9000`: write http:// or https://, a host and maybe a port, as in \
+             https://s3.data:9000",
             "spec.storage[1]: s3 is missing",
         ],
     );
@@ -57,8 +57,8 @@ fn an_endpoint_has_a_host_and_a_port_that_is_one() {
         said(
             &[("endpoint: http://s3:9000", &format!("endpoint: \"{wrong}\""))],
             &[&format!(
-                "spec.storage[0].s3.endpoint: found `{wrong}`; http:// or https://, a host and maybe a port would be \
-                 right, as in https://s3.data:9000"
+                "spec.storage[0].s3.endpoint: found `{wrong}`: write http:// or https://, a host and maybe a port, as \
+                 in https://s3.data:9000"
             )],
         );
     }
@@ -68,15 +68,15 @@ fn an_endpoint_has_a_host_and_a_port_that_is_one() {
 fn connections_are_used_and_name_hosts_with_ports() {
     said(
         &[("bootstrapServers: kafka:9092", "bootstrapServers: \"kafka\"")],
-        &["spec.connections[0].kafka.bootstrapServers: found `kafka`; host:port would be right, several with commas \
+        &["spec.connections[0].kafka.bootstrapServers: found `kafka`: write host:port, several with commas \
              between them"],
     );
     said(
         &[("bootstrapServers: kafka:9092", "bootstrapServers: \"a:1, b:+2,\"")],
         &[
-            "spec.connections[0].kafka.bootstrapServers: found `b:+2`; host:port would be right, several with commas \
+            "spec.connections[0].kafka.bootstrapServers: found `b:+2`: write host:port, several with commas \
              between them",
-            "spec.connections[0].kafka.bootstrapServers: found ``; host:port would be right, several with commas \
+            "spec.connections[0].kafka.bootstrapServers: found ``: write host:port, several with commas \
              between them",
         ],
     );
@@ -97,10 +97,7 @@ fn topics_have_names_that_kafka_takes() {
              underscores and hyphens",
         ],
     );
-    said(
-        &[("topics: [rides]", "topics: []")],
-        &["spec.sources[0].kafka.topics: found 0 elements; 1 to 64 would be right"],
-    );
+    said(&[("topics: [rides]", "topics: []")], &["spec.sources[0].kafka.topics: found 0 elements: write 1 to 64"]);
     said(
         &[(", topics: [rides]", "")],
         &["spec.sources[0].kafka: found none of topics, topicPattern or assign; exactly one should be there"],
@@ -111,8 +108,8 @@ fn topics_have_names_that_kafka_takes() {
 fn a_pattern_is_a_regular_expression_and_assigned_partitions_are_numbers_that_stand_once() {
     said(
         &[("topics: [rides]", "topicPattern: \"rides-(\"")],
-        &["spec.sources[0].kafka.topicPattern: found `rides-(`: unclosed group; a regular expression would be \
-             right, as in rides-.*"],
+        &["spec.sources[0].kafka.topicPattern: found `rides-(`: unclosed group: write a regular expression, as in \
+           rides-.*"],
     );
     said(
         &[(
@@ -124,10 +121,10 @@ fn a_pattern_is_a_regular_expression_and_assigned_partitions_are_numbers_that_st
             "spec.sources[0].kafka.assign[1].topic: `rides` is the name of spec.sources[0].kafka.assign[0].topic too; \
              topics have different names",
             "spec.sources[0].kafka.assign[0].partitions[2]: 0 is there twice; leave one out",
-            "spec.sources[0].kafka.assign[1].partitions[0]: found -1; 0 to 2147483647 would be right",
+            "spec.sources[0].kafka.assign[1].partitions[0]: found -1: write 0 to 2147483647",
             "spec.sources[0].kafka.assign[2].topic: found `a b`; a topic's name has 1 to 249 ASCII letters, digits, \
              dots, underscores and hyphens",
-            "spec.sources[0].kafka.assign[2].partitions: found 0 elements; 1 to 256 would be right",
+            "spec.sources[0].kafka.assign[2].partitions: found 0 elements: write 1 to 256",
         ],
     );
     said(
@@ -144,8 +141,8 @@ fn offsets_to_start_from_are_those_of_the_topics_or_partitions_that_are_read() {
             "topics: [rides]",
             "topicPattern: \"rides-.*\", startFrom: {offsets: [{topic: fares, partition: 0, offset: 0}]}",
         )],
-        &["spec.sources[0].kafka.startFrom.offsets[0].topic: `fares` is not a topic of this source; one that \
-             matches `rides-.*` would be right"],
+        &["spec.sources[0].kafka.startFrom.offsets[0].topic: `fares` is not a topic of this source; write one that \
+             matches `rides-.*`"],
     );
     said(
         &[(
@@ -167,13 +164,12 @@ fn the_start_is_a_time_or_an_offset_for_each_topic() {
     let from = |start: &'static str| [("topics: [rides]}", start)];
     said(
         &from("topics: [rides], startFrom: {timestamp: \"2026-01-01\"}}"),
-        &["spec.sources[0].kafka.startFrom.timestamp: found `2026-01-01`; a time in RFC 3339 would be right, as in \
+        &["spec.sources[0].kafka.startFrom.timestamp: found `2026-01-01`; write a time in RFC 3339, as in \
              2026-01-01T00:00:00Z"],
     );
     said(
         &from("topics: [rides], startFrom: {timestamp: \"1969-12-31T23:59:59Z\"}}"),
-        &["spec.sources[0].kafka.startFrom.timestamp: found `1969-12-31T23:59:59Z`; a time from 1970 on would be \
-             right"],
+        &["spec.sources[0].kafka.startFrom.timestamp: found `1969-12-31T23:59:59Z`: write a time from 1970 on"],
     );
     said(
         &from(
@@ -182,12 +178,11 @@ fn the_start_is_a_time_or_an_offset_for_each_topic() {
              {topic: rides, partition: 0, offset: 7}, {topic: rides, partition: -2, offset: 7}]}}",
         ),
         &[
-            "spec.sources[0].kafka.startFrom.offsets[0].offset: found -1; 0 to 9223372036854775807 would be right",
+            "spec.sources[0].kafka.startFrom.offsets[0].offset: found -1: write 0 to 9223372036854775807",
             "spec.sources[0].kafka.startFrom.offsets[1].topic: `ride` is not a topic of this source; did you mean \
              `rides`?",
-            "spec.sources[0].kafka.startFrom.offsets[2]: `rides-0` is at [0] too; one offset per partition would be \
-             right",
-            "spec.sources[0].kafka.startFrom.offsets[3].partition: found -2; 0 to 2147483647 would be right",
+            "spec.sources[0].kafka.startFrom.offsets[2]: `rides-0` is at [0] too: write one offset per partition",
+            "spec.sources[0].kafka.startFrom.offsets[3].partition: found -2: write 0 to 2147483647",
             "spec.sources[0].kafka.startFrom.offsets: no partition of `fares` is there; each partition that is read \
              needs an offset",
         ],
@@ -203,10 +198,10 @@ fn sizes_and_counts_have_bounds() {
              keep: 1}",
         )],
         &[
-            "spec.checkpoint.keep: found 1; 2 to 10000 would be right",
-            "spec.limits.recordsPerEpoch: found 0; 1 to 1000000000 would be right",
-            "spec.limits.bytesPerEpoch: found `128MB`; a whole number of bytes would be right, written as a \
-             Kubernetes quantity such as 128Mi, 1G or 134217728",
+            "spec.checkpoint.keep: found 1: write 2 to 10000",
+            "spec.limits.recordsPerEpoch: found 0: write 1 to 1000000000",
+            "spec.limits.bytesPerEpoch: found `128MB`: write a whole number of bytes as a \
+             Kubernetes quantity, such as 128Mi, 1G or 134217728",
         ],
     );
 }

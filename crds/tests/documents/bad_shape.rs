@@ -7,8 +7,8 @@ fn an_unknown_field_names_the_one_that_was_meant() {
     said(&[("where:", "wher:")], &["spec.steps[0].map.wher: there is no field `wher`; did you mean `where`?"]);
     said(
         &[("checkpoint: {", "checkpoint: {interval: 5s, ")],
-        &["spec.checkpoint.interval: there is no field `interval`; uri, keep, snapshotEvery, minPause or timeout \
-             would be right"],
+        &["spec.checkpoint.interval: there is no field `interval`: write uri, keep, snapshotEvery, minPause or \
+           timeout"],
     );
 }
 
@@ -17,9 +17,9 @@ fn a_value_of_another_type_says_what_was_found_and_what_would_be_right() {
     said(
         &[("from: rides", "from: 7"), ("uri: s3://lake/silver", "uri: [x]"), ("topics: [rides]", "topics: rides")],
         &[
-            "spec.sources[0].kafka.topics: found the text `rides`; a list would be right",
-            "spec.steps[0].map.from: found the number 7; text in quotes would be right",
-            "spec.sinks[0].delta.uri: found a list; text would be right",
+            "spec.sources[0].kafka.topics: found the text `rides`: write a list",
+            "spec.steps[0].map.from: found the number 7: write text in quotes",
+            "spec.sinks[0].delta.uri: found a list: write text",
         ],
     );
 }
@@ -28,9 +28,9 @@ fn a_value_of_another_type_says_what_was_found_and_what_would_be_right() {
 fn a_size_of_another_type_is_said_in_our_words() {
     for (found, said_of_it) in [
         ("1.5", "found the number 1.5; write a size such as 128Mi, or a fraction as text: \"1.5\""),
-        ("true", "found the truth value true; a size such as 128Mi would be right"),
-        ("[1]", "found a list; a size such as 128Mi would be right"),
-        ("{a: b}", "found a mapping; a size such as 128Mi would be right"),
+        ("true", "found the truth value true: write a size such as 128Mi"),
+        ("[1]", "found a list: write a size such as 128Mi"),
+        ("{a: b}", "found a mapping: write a size such as 128Mi"),
     ] {
         said(
             &[("  sources:", &format!("  limits: {{bytesPerEpoch: {found}}}\n  sources:"))],
@@ -60,9 +60,10 @@ fn an_enum_value_names_the_ones_there_are() {
     said(
         &[("type: Interval,", "type: interval,"), ("topics: [rides]", "topics: [rides], onLostOffsets: Ignore")],
         &[
-            "spec.trigger.type: found `interval`; did you mean `Interval`? AsSoonAsPossible, Interval, AvailableNow \
-             or Continuous would be right",
-            "spec.sources[0].kafka.onLostOffsets: found the text `Ignore`; Fail, Earliest or Latest would be right",
+            "spec.trigger.type: found `interval`; did you mean `Interval`? Write AsSoonAsPossible, Interval, \
+             AvailableNow \
+             or Continuous",
+            "spec.sources[0].kafka.onLostOffsets: found the text `Ignore`: write Fail, Earliest or Latest",
         ],
     );
 }
@@ -76,10 +77,7 @@ fn another_kind_of_document_is_refused() {
             "kind: found `Deployment`; this version reads `StreamPipeline`",
         ],
     );
-    assert_eq!(
-        findings("[1, 2]"),
-        ["found a list; a mapping with the fields apiVersion, kind, metadata, spec would be right"]
-    );
+    assert_eq!(findings("[1, 2]"), ["found a list: write a mapping with the fields apiVersion, kind, metadata, spec"]);
     assert_eq!(findings(""), ["the document is empty; a StreamPipeline should be here"]);
 }
 
@@ -93,10 +91,10 @@ fn what_is_wrong_with_shape_and_meaning_is_said_at_once() {
         ],
         &[
             "spec.steps[0].map.wher: there is no field `wher`; did you mean `where`?",
-            "spec.checkpoint.uri: found `/tmp/x`; s3://bucket/path or file:///absolute/path would be right; did you \
+            "spec.checkpoint.uri: found `/tmp/x`: write s3://bucket/path or file:///absolute/path; did you \
              mean `file:///tmp/x`?",
-            "spec.steps[1].aggregate.window.tumbling.size: found `5 minutes`; a duration such as 5s, 10m or 1h30m \
-             would be right (one to four whole numbers, each with h, m, s or ms)",
+            "spec.steps[1].aggregate.window.tumbling.size: found `5 minutes`: write a duration such as 5s, 10m or \
+             1h30m (one to four whole numbers, each with h, m, s or ms)",
         ],
     );
 }

@@ -24,8 +24,8 @@ fn an_event_time_that_is_no_timestamp_is_refused() {
 fn the_watermark_delay_is_the_authors_to_choose() {
     said(
         &[(", watermarkDelay: 10m", "")],
-        &["spec.sources[0].eventTime.watermarkDelay: is required: how long to wait for rows that come late; 10m \
-             would be right where rows are up to ten minutes late"],
+        &["spec.sources[0].eventTime.watermarkDelay: is required: how long to wait for rows that come late, as 10m \
+           where rows are up to ten minutes late"],
     );
 }
 
@@ -47,8 +47,7 @@ fn a_number_for_a_duration_or_a_size_is_told_what_to_write() {
             &format!("spec.trigger.interval: {}", without_unit(5)),
             "spec.resources.limits.cpu: found the number 0.5; write a size such as 128Mi, or a fraction as text: \
              \"0.5\"",
-            "spec.sources[0].eventTime.watermarkDelay: found the number 0.5; a duration such as 5s, 10m or 1h30m \
-             would be right",
+            "spec.sources[0].eventTime.watermarkDelay: found the number 0.5: write a duration such as 5s, 10m or 1h30m",
             &format!("spec.steps[1].aggregate.window.tumbling.size: {}", without_unit(300)),
         ],
     );
@@ -59,10 +58,10 @@ fn durations_have_bounds() {
     said(
         &[("size: 5m", "size: 0s"), ("interval: 5s", "interval: 48h"), ("watermarkDelay: 10m", "watermarkDelay: 1d")],
         &[
-            "spec.trigger.interval: found `48h`; 1ms to 24h would be right",
-            "spec.sources[0].eventTime.watermarkDelay: found `1d`; a duration such as 5s, 10m or 1h30m would be right \
+            "spec.trigger.interval: found `48h`: write 1ms to 24h",
+            "spec.sources[0].eventTime.watermarkDelay: found `1d`: write a duration such as 5s, 10m or 1h30m \
              (one to four whole numbers, each with h, m, s or ms); there is no unit for days: 1d is 24h",
-            "spec.steps[1].aggregate.window.tumbling.size: found `0s`; 1ms to 99999h would be right",
+            "spec.steps[1].aggregate.window.tumbling.size: found `0s`: write 1ms to 99999h",
         ],
     );
 }
@@ -91,7 +90,7 @@ fn days_of_a_time_zone_are_told_how_to_be_had_today() {
 fn an_interval_belongs_to_its_trigger() {
     said(
         &[("{type: Interval, interval: 5s}", "{type: Interval}")],
-        &["spec.trigger.interval: is required for the type `Interval`; a duration such as 5s would be right"],
+        &["spec.trigger.interval: is required for the type `Interval`: write a duration such as 5s"],
     );
     said(
         &[("type: Interval,", "type: AvailableNow,")],

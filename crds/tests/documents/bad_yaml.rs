@@ -7,10 +7,10 @@ fn a_word_that_yaml_1_1_takes_for_a_truth_value_is_refused_where_it_stands() {
     said(
         &[("  checkpoint: {", "  suspend: no\n  checkpoint: {"), ("topics: [rides]", "topics: [on, rides]")],
         &[
-            "spec.suspend: found `no`, which without quotes is text in YAML 1.2 and false to kubectl and Helm; \
-             `\"no\"` or false would be right",
+            "spec.suspend: found `no`, which without quotes is text in YAML 1.2 and false to kubectl and Helm: write \
+             `\"no\"` or false",
             "spec.sources[0].kafka.topics[0]: found `on`, which without quotes is text in YAML 1.2 and true to \
-             kubectl and Helm; `\"on\"` or true would be right",
+             kubectl and Helm: write `\"on\"` or true",
         ],
     );
 }
@@ -20,7 +20,7 @@ fn text_that_yaml_1_1_takes_for_a_number_is_refused_where_it_stands() {
     said(
         &[("topics: [rides]", "topics: [0777]")],
         &["spec.sources[0].kafka.topics[0]: found `0777`, which without quotes is text in YAML 1.2 and a number to \
-             kubectl and Helm; `\"0777\"` would be right"],
+             kubectl and Helm: write `\"0777\"`"],
     );
 }
 
@@ -28,8 +28,10 @@ fn text_that_yaml_1_1_takes_for_a_number_is_refused_where_it_stands() {
 fn a_key_is_read_alike_everywhere_too() {
     said(
         &[("metadata: {name: rides-revenue}", "metadata: {name: rides-revenue, labels: {y: a, \"n\": b}}")],
-        &["metadata.labels.y: found `y`, which without quotes is text in YAML 1.2 and true to kubectl and Helm; \
-             `\"y\"` would be right"],
+        &[
+            "metadata.labels.y: found `y`, which without quotes is text in YAML 1.2 and true to kubectl and Helm: write \
+           `\"y\"`",
+        ],
     );
 }
 
@@ -120,7 +122,7 @@ fn every_spelling_that_is_read_in_two_ways_is_refused_and_no_other() {
     for (number, found) in [("0o17", "15"), ("0x1F", "31"), ("1e3", "1000.0"), ("1.10", "1.1")] {
         assert_eq!(
             group_id(number),
-            [format!("spec.sources[0].kafka.groupId: found the number {found}; text in quotes would be right")]
+            [format!("spec.sources[0].kafka.groupId: found the number {found}: write text in quotes")]
         );
     }
 }

@@ -61,7 +61,8 @@ fn changes_that_contradict_themselves_are_refused_by_their_place() {
     said(
         &[(MAP, "addColumns: [{name: a, expr: cty}, {name: a, expr: city}]")],
         &[
-            "spec.steps[0].map.addColumns[1].name: `a` is the name of spec.steps[0].map.addColumns[0].name too; columns \
+            "spec.steps[0].map.addColumns[1].name: `a` is the name of spec.steps[0].map.addColumns[0].name too; \
+             columns \
              have different names",
             "spec.steps[0].map.addColumns[0].expr: there is no column `cty` (did you mean `city`?): the columns are \
              city, price, ts, _event_time",

@@ -114,7 +114,8 @@ fn steps_come_after_what_they_read_whatever_the_documents_order() {
   steps:
   - {name: daily, aggregate: {from: shaped, window: {tumbling: {size: 24h}}, columns: [{name: users, expr: sum(cnt)}]}}
   - {name: shaped, map: {from: minutely, where: cnt > 1, columns: [{name: cnt}]}}
-  - {name: minutely, aggregate: {from: s, window: {tumbling: {size: 1m}}, groupBy: [{name: userId}], columns: [{name: cnt, \
+  - {name: minutely, aggregate: {from: s, window: {tumbling: {size: 1m}}, groupBy: [{name: userId}], columns: [{name: \
+         cnt, \
          expr: count(*)}]}}
   sinks: [{name: out, from: daily, delta: {uri: file:///tmp/out}}]
 ",

@@ -12,7 +12,7 @@ fn what_is_wrong_in_it_is_said_of_the_merged_document() {
     said("spec: {trigger: {type: AvailableNow}}", &[]);
     said(
         "spec: {sinks: [{name: silver, delta: {uri: /tmp/x}}]}",
-        &["spec.sinks[0].delta.uri: found `/tmp/x`; s3://bucket/path or file:///absolute/path would be right; did \
+        &["spec.sinks[0].delta.uri: found `/tmp/x`: write s3://bucket/path or file:///absolute/path; did \
              you mean `file:///tmp/x`?"],
     );
 }

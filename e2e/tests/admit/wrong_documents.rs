@@ -22,7 +22,8 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "{spec: {sources: [{name: rides, format: {json: null}}]}}",
-        "spec.sources[0].format: Invalid value: found none of json, raw, csv, avro or protobuf; exactly one should be there",
+        "spec.sources[0].format: Invalid value: found none of json, raw, csv, avro or protobuf; exactly one should be \
+         there",
     ),
     (
         "{spec: {sources: [{name: rides, eventTime: {expr: null}}]}}",
@@ -36,7 +37,8 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "{spec: {steps: [{name: counted, aggregate: {window: {tumbling: null}}}]}}",
-        "spec.steps[0].aggregate.window: Invalid value: found none of tumbling, sliding, session, cumulate, calendar or \
+        "spec.steps[0].aggregate.window: Invalid value: found none of tumbling, sliding, session, cumulate, calendar \
+         or \
          ofInput; exactly one should be there",
     ),
     (
@@ -91,8 +93,7 @@ const WRONG: &[(&str, &str)] = &[
     // Fields that belong together.
     (
         "{spec: {trigger: {type: Interval}}}",
-        "spec.trigger: Invalid value: interval is required for the type `Interval`; a duration such as 5s would be \
-         right",
+        "spec.trigger: Invalid value: interval is required for the type `Interval`: write a duration such as 5s",
     ),
     (
         "{spec: {trigger: {type: AvailableNow, interval: 5s}}}",
@@ -135,7 +136,7 @@ const WRONG: &[(&str, &str)] = &[
     // Names, and who reads whom.
     (
         "{metadata: {name: rides.2}}",
-        "metadata.name: found `rides.2`; at most 50 lower-case letters, digits and hyphens would be right",
+        "metadata.name: found `rides.2`: write at most 50 lower-case letters, digits and hyphens",
     ),
     ("{metadata: {name: 2-rides}}", "metadata.name: found `2-rides`; at most 50 lower-case letters"),
     (
@@ -157,12 +158,12 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "{spec: {sources: [{name: rides, kafka: {connection: event}}]}}",
-        "spec.sources: Invalid value: one of them reads through a connection that is not there; a name in \
-         spec.connections would be right",
+        "spec.sources: Invalid value: one of them reads through a connection that is not there: write a name in \
+         spec.connections",
     ),
     (
         "{spec: {sinks: [{name: silver, from: count}]}}",
-        "spec.sinks: Invalid value: one of them reads what is not there; the name of a source or a step would be right",
+        "spec.sinks: Invalid value: one of them reads what is not there: write the name of a source or a step",
     ),
     (
         "{spec: {steps: [{name: counted, aggregate: {from: ride}}]}}",
@@ -183,11 +184,11 @@ const WRONG: &[(&str, &str)] = &[
     ),
     (
         "{spec: {trigger: {type: Interval, interval: 48h}}}",
-        "spec.trigger.interval: Invalid value: \"48h\": found `48h`; 1ms to 24h would be right",
+        "spec.trigger.interval: Invalid value: \"48h\": found `48h`: write 1ms to 24h",
     ),
     (
         "{spec: {sources: [{name: rides, eventTime: {idleAfter: 10ms}}]}}",
-        "spec.sources[0].eventTime.idleAfter: Invalid value: \"10ms\": found `10ms`; 1s to 99999h would be right",
+        "spec.sources[0].eventTime.idleAfter: Invalid value: \"10ms\": found `10ms`: write 1s to 99999h",
     ),
     ("{spec: {checkpoint: {uri: /tmp/x}}}", "spec.checkpoint.uri in body should match"),
     ("{spec: {checkpoint: {uri: s3a://lake/x}}}", "spec.checkpoint.uri in body should match"),
@@ -252,7 +253,7 @@ async fn a_field_that_does_not_exist_is_refused_where_fields_are_checked_and_dro
 async fn a_name_of_253_characters_is_refused_with_the_rule_for_names() {
     let namespace = or_skip!(Namespace::new().await);
     let said = refusal(namespace.apply("a person", &least(&"a".repeat(253))).await);
-    assert!(said.contains("at most 50 lower-case letters, digits and hyphens would be right"), "{said}");
+    assert!(said.contains("write at most 50 lower-case letters, digits and hyphens"), "{said}");
     let (longest, longer) = (least(&"a".repeat(50)), least(&"a".repeat(51)));
     namespace.apply("a person", &longest).await.unwrap();
     assert!(refusal(namespace.apply("a person", &longer).await).contains("at most 50"));

@@ -39,6 +39,16 @@ impl Sink {
     }
 }
 
+impl SinkKind {
+    /// The columns whose values become folders.
+    #[must_use]
+    pub fn partition_by(&self) -> &[String] {
+        match self {
+            Self::Delta(delta) => &delta.partition_by,
+        }
+    }
+}
+
 /// What rows are written to.
 #[derive(Debug, Clone)]
 pub enum SinkKind {

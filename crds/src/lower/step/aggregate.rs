@@ -92,14 +92,15 @@ fn place_of(part: AggregatePart, at: &Path) -> Path {
 }
 
 /// Until windows know time zones. What the clock allows must move too: such a row seems to come from the future.
-pub(in crate::lower) const LOCAL_DAYS: &str = "for days of UTC+2 (without summer time) write `tumbling: {size: 24h}` and move \
+pub(in crate::lower) const LOCAL_DAYS: &str = "for days of UTC+2 (without summer time) write `tumbling: {size: 24h}` \
+                                               and move \
                                      the event time by as much, \
                                      `eventTime: {expr: ts + interval '2 hours', maxFuture: 3h, …}`: window_start and \
                                      window_end are local times then";
 
 fn window(window: Option<&document::Window>, at: &Path, out: &mut Findings) -> Option<Window> {
     let Some(window) = window else {
-        out.add(at, "not supported yet: an aggregate without a window; {tumbling: {size: 5m}} would be right");
+        out.add(at, "not supported yet: an aggregate without a window: write {tumbling: {size: 5m}}");
         return None;
     };
     let later = [

@@ -420,12 +420,14 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ),
     (
         "spec.steps[].process",
-        "spec: {steps: [{name: cleaned, process: {from: rides, key: [city], rules: {onRow: [{emit: [{name: city}]}]}}}]}",
+        "spec: {steps: [{name: cleaned, process: {from: rides, key: [city], rules: {onRow: [{emit: [{name: \
+         city}]}]}}}]}",
         Refused,
     ),
     (
         "spec.steps[].pattern",
-        "spec: {steps: [{name: cleaned, pattern: {from: rides, key: [city], within: 1m, sequence: [{name: a}], columns: \
+        "spec: {steps: [{name: cleaned, pattern: {from: rides, key: [city], within: 1m, sequence: [{name: a}], \
+         columns: \
          [{name: city}]}}]}",
         Refused,
     ),

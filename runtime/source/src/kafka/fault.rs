@@ -116,9 +116,7 @@ impl OnLoss {
 
 pub(super) fn partition_missing(topic: &str, partition: i32, count: i32) -> Failure {
     let last = count - 1;
-    Failure::config(format!(
-        "topic {topic} has no partition {partition}, which `assign` names; 0 to {last} would be right"
-    ))
+    Failure::config(format!("topic {topic} has no partition {partition}, which `assign` names: write 0 to {last}"))
 }
 
 pub(super) fn topic_gone(topic: &str, servers: &str) -> Failure {

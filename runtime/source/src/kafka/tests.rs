@@ -136,10 +136,7 @@ fn assigned_partitions_are_found_if_they_are_there() {
         partitions_of(&input, SOON)
     };
     assert_eq!(look(&[0, 2]).unwrap().iter().map(|p| p.partition).collect::<Vec<_>>(), [0, 2]);
-    assert_eq!(
-        look(&[0, 3]).unwrap_err().message,
-        "topic a has no partition 3, which `assign` names; 0 to 2 would be right"
-    );
+    assert_eq!(look(&[0, 3]).unwrap_err().message, "topic a has no partition 3, which `assign` names: write 0 to 2");
 }
 
 #[test]

@@ -51,14 +51,14 @@ fn within(id: &TopicPartition, offset: i64, bounds: OffsetBounds, on_lost_offset
     let OffsetBounds { low, end } = bounds;
     if offset > end {
         return Err(refused(format_args!(
-            "{} begins at {offset}, but Kafka has [{low}, {end}); {end} at most would be right",
+            "{} begins at {offset}, but Kafka has [{low}, {end}): write {end} at most",
             quoted(id)
         )));
     }
     if offset < low && on_lost_offsets == OnLostOffsets::Fail {
         return Err(refused(format_args!(
-            "{} begins at {offset}, but Kafka has [{low}, {end}) and `onLostOffsets` is Fail; {low} at least would be \
-             right, or Earliest or \
+            "{} begins at {offset}, but Kafka has [{low}, {end}) and `onLostOffsets` is Fail: write {low} at least, \
+             or Earliest or \
              Latest, which go on there and count what is lost",
             quoted(id)
         )));
@@ -169,7 +169,7 @@ mod tests {
         for policy in [OnLostOffsets::Fail, OnLostOffsets::Earliest, OnLostOffsets::Latest] {
             assert!(
                 refused(&offsets(&[(0, 201), (1, 7)]), policy)
-                    .contains("begins at 201, but Kafka has [100, 200); 200 at most")
+                    .contains("begins at 201, but Kafka has [100, 200): write 200 at most")
             );
         }
     }
