@@ -138,7 +138,7 @@ const WRONG: &[(&str, &str)] = &[
         "{metadata: {name: rides.2}}",
         "metadata.name: found `rides.2`: write at most 50 lower-case letters, digits and hyphens",
     ),
-    ("{metadata: {name: 2-rides}}", "metadata.name: found `2-rides`; at most 50 lower-case letters"),
+    ("{metadata: {name: 2-rides}}", "metadata.name: found `2-rides`: write at most 50 lower-case letters"),
     (
         "{spec: {steps: [{name: By_city, map: {from: rides}}]}}",
         "spec.steps[1].name in body should match '^[a-z]([-a-z0-9]*[a-z0-9])?$'",
