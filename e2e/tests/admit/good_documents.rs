@@ -71,9 +71,9 @@ const ALIKE: &[(&str, &str)] = &[
     ("spec.sinks.kafka.recordKey", "spec.sinks.kafka.value"),
 ];
 
-fn by_type(path: &String) -> String {
+fn by_type(path: &str) -> String {
     let alike = ALIKE.iter().find_map(|(place, first)| Some(format!("{first}{}", path.strip_prefix(place)?)));
-    alike.unwrap_or_else(|| path.clone())
+    alike.unwrap_or_else(|| path.to_owned())
 }
 
 /// Where a schema ends: below are Kubernetes' own types, or shapes that are still open.
@@ -111,7 +111,7 @@ fn every_field_of_the_schema_stands_in_the_documents_with_every_field() {
     let (mut right, mut found) = (BTreeSet::new(), BTreeSet::new());
     fields("spec", &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"], &mut right);
     every_field().iter().for_each(|document| written("spec", &document["spec"], &mut found));
-    let [right, found] = [right, found].map(|paths| paths.iter().map(by_type).collect::<BTreeSet<_>>());
+    let [right, found] = [right, found].map(|paths| paths.iter().map(|path| by_type(path)).collect::<BTreeSet<_>>());
     let missing: Vec<_> = right.difference(&found).collect();
     assert!(right.len() > 100 && missing.is_empty(), "{missing:?} of {}", right.len());
 }

@@ -284,7 +284,7 @@ fn a_key_may_be_computed_under_a_name_of_its_own() {
     let texts: Vec<_> = a.group_by.iter().map(|key| key.computed.as_ref().unwrap().text.as_str()).collect();
     assert_eq!(texts, ["upper(city)", "lower(city)"]);
     // Outside of aggregates a name is the key's, and a key's expression stands for it; inside, the input's column.
-    let reads: Vec<_> = a.outputs.iter().map(|o| columns_of(o)).collect();
+    let reads: Vec<_> = a.outputs.iter().map(columns_of).collect();
     assert_eq!(reads, [vec![4], vec![2], vec![2, 3], vec![5]]);
     assert_eq!(calls(&a)[1..], ["avg(character_length(city))"]);
     let same = grouped(&[computed("city", " city ")], &columns[..1]).unwrap();
