@@ -12,8 +12,8 @@ use crate::finding::{Findings, Path, nearest, one_of};
 
 /// References, resolved. Positions are those of the document.
 pub(super) struct Graph {
-    /// What each step reads; `None` if that is not known.
-    pub(super) step_inputs: Vec<Option<Input>>,
+    /// What each step reads, in the order of its inputs; `None` for each that is not known.
+    pub(super) step_inputs: Vec<Vec<Option<Input>>>,
     /// What each sink writes, and which of its outputs.
     pub(super) sink_inputs: Vec<Option<(Input, Output)>>,
     /// Every step, those in circles last.
@@ -35,18 +35,20 @@ pub(super) fn resolve(spec: &Spec, at: &Path, out: &mut Findings) -> Graph {
     }
     out.distinct(names, "sources, steps and sinks");
 
-    let step_inputs: Vec<_> = spec
+    let step_inputs: Vec<Vec<_>> = spec
         .steps
         .iter()
         .enumerate()
         .map(|(i, step)| {
             step::check_kind(step, &steps.index(i), out);
-            let (at, from) = input_of(step, &steps.index(i))?;
-            let (input, output) = find(spec, from, &at, out)?;
-            if output != Output::Main {
-                out.add(&at, format!("not supported yet: a step that reads {}; a sink can read it", quoted(from)));
-            }
-            Some(input)
+            let inputs = inputs_of(step, &steps.index(i)).into_iter().map(|(at, from)| {
+                let (input, output) = find(spec, from, &at, out)?;
+                if output != Output::Main {
+                    out.add(&at, format!("not supported yet: a step that reads {}; a sink can read it", quoted(from)));
+                }
+                Some(input)
+            });
+            inputs.collect::<Vec<_>>()
         })
         .collect();
     let sink_inputs: Vec<_> = spec
@@ -67,10 +69,9 @@ pub(super) fn resolve(spec: &Spec, at: &Path, out: &mut Findings) -> Graph {
 }
 
 /// What a step reads and where that stands, as far as its shape is known.
-fn input_of<'s>(step: &'s Step, at: &Path) -> Option<(Path, &'s str)> {
-    let (kind, operation) = step::operation(step)?;
-    let (field, from) = operation.inputs().into_iter().next()?;
-    Some((at.field(kind).field(field), from))
+fn inputs_of<'s>(step: &'s Step, at: &Path) -> Vec<(Path, &'s str)> {
+    let Some((kind, operation)) = step::operation(step) else { return Vec::new() };
+    operation.inputs().into_iter().map(|(field, from)| (at.field(kind).field(field), from)).collect()
 }
 
 /// The outputs that a node may have.
@@ -123,13 +124,14 @@ fn find_node(spec: &Spec, name: &str, path: &Path, out: &mut Findings) -> Option
     None
 }
 
-/// The steps in an order in which each comes after its input; those in a circle, or behind one, are left out and the
+/// The steps in an order in which each comes after its inputs; those in a circle, or behind one, are left out and the
 /// circle is a finding.
-fn order(spec: &Spec, inputs: &[Option<Input>], steps: &Path, out: &mut Findings) -> Vec<usize> {
+fn order(spec: &Spec, inputs: &[Vec<Option<Input>>], steps: &Path, out: &mut Findings) -> Vec<usize> {
     let mut order: Vec<usize> = Vec::new();
     let mut placed = vec![false; inputs.len()];
     loop {
-        let is_ready = |i: &usize| !placed[*i] && !matches!(inputs[*i], Some(Input::Step(before)) if !placed[before]);
+        let waits_for = |input: &Option<Input>| matches!(input, Some(Input::Step(before)) if !placed[*before]);
+        let is_ready = |i: &usize| !placed[*i] && !inputs[*i].iter().any(waits_for);
         let Some(next) = (0..inputs.len()).find(is_ready) else { break };
         placed[next] = true;
         order.push(next);
@@ -141,40 +143,53 @@ fn order(spec: &Spec, inputs: &[Option<Input>], steps: &Path, out: &mut Findings
             // Inputs lead upstream; people read downstream.
             let mut names: Vec<_> = circle.iter().rev().map(|i| &*spec.steps[*i].name).collect();
             names.insert(0, &spec.steps[start].name);
-            if let Some((at, _)) = input_of(&spec.steps[start], &steps.index(start)) {
-                out.add(&at, format!("the steps go round in a circle: {}", names.join(" → ")));
+            let before = Some(Input::Step(circle.get(1).copied().unwrap_or(start)));
+            let leads_on = inputs[start].iter().position(|input| *input == before);
+            let places = inputs_of(&spec.steps[start], &steps.index(start));
+            if let Some((at, _)) = leads_on.and_then(|i| places.get(i)) {
+                out.add(at, format!("the steps go round in a circle: {}", names.join(" → ")));
             }
         }
     }
     order
 }
 
-/// `start`, then its input and so on, if that leads back to `start`.
-fn circle_through(start: usize, inputs: &[Option<Input>]) -> Option<Vec<usize>> {
+/// `start`, then what it reads and so on, where that leads back to `start`.
+fn circle_through(start: usize, inputs: &[Vec<Option<Input>>]) -> Option<Vec<usize>> {
     let mut circle = vec![start];
-    let mut at = start;
-    while let Some(Input::Step(before)) = inputs[at] {
+    let mut seen = vec![false; inputs.len()];
+    leads_back(start, inputs, &mut circle, &mut seen).then_some(circle)
+}
+
+/// Whether the way that ends at the last of `circle` leads back to `start`; `circle` is then the whole way. A step that
+/// was tried is not tried again.
+fn leads_back(start: usize, inputs: &[Vec<Option<Input>>], circle: &mut Vec<usize>, seen: &mut [bool]) -> bool {
+    let Some(&last) = circle.last() else { return false };
+    for input in &inputs[last] {
+        let Some(Input::Step(before)) = *input else { continue };
         if before == start {
-            return Some(circle);
+            return true;
         }
-        if circle.contains(&before) {
-            return None;
+        if !std::mem::replace(&mut seen[before], true) {
+            circle.push(before);
+            if leads_back(start, inputs, circle, seen) {
+                return true;
+            }
+            circle.pop();
         }
-        circle.push(before);
-        at = before;
     }
-    None
+    false
 }
 
 /// What nothing reads would be computed for nobody. Only the end of each such chain is named.
 fn refuse_unread(
     spec: &Spec,
-    step_inputs: &[Option<Input>],
+    step_inputs: &[Vec<Option<Input>>],
     sink_inputs: &[Option<Input>],
     at: &Path,
     out: &mut Findings,
 ) {
-    let is_read = |node: Input| step_inputs.iter().chain(sink_inputs).any(|input| *input == Some(node));
+    let is_read = |node: Input| step_inputs.iter().flatten().chain(sink_inputs).any(|input| *input == Some(node));
     let sources =
         spec.sources.iter().enumerate().map(|(i, s)| (at.field("sources").index(i), &s.name, Input::Source(i)));
     let steps = spec.steps.iter().enumerate().map(|(i, s)| (at.field("steps").index(i), &s.name, Input::Step(i)));
@@ -188,5 +203,26 @@ fn refuse_unread(
                 ),
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn steps(inputs: &[&[usize]]) -> Vec<Vec<Option<Input>>> {
+        inputs.iter().map(|of| of.iter().map(|i| Some(Input::Step(*i))).collect()).collect()
+    }
+
+    #[test]
+    fn a_circle_is_found_through_any_of_several_inputs() {
+        // 1 reads 0 and 3, 2 reads 1, 3 reads 0 and 2: the circle is 1, 3, 2.
+        let inputs = steps(&[&[], &[0, 3], &[1], &[0, 2]]);
+        assert_eq!(circle_through(0, &inputs), None);
+        assert_eq!(circle_through(1, &inputs), Some(vec![1, 3, 2]));
+        assert_eq!(circle_through(2, &inputs), Some(vec![2, 1, 3]));
+        assert_eq!(circle_through(3, &inputs), Some(vec![3, 2, 1]));
+        // What reads a step twice by two ways goes round in none.
+        assert_eq!(circle_through(3, &steps(&[&[], &[0], &[0], &[1, 2]])), None);
     }
 }

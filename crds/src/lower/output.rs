@@ -38,8 +38,9 @@ impl Nodes<'_> {
             Output::Main => Some(without_time(&*self.steps.schema_of(input, self.sources)?)),
             Output::Late => self.late(&node, input, at, out),
             Output::Rejected => {
-                let source = self.source_of(input);
-                if source.is_some_and(|i| policy_of(&self.spec.sources[i]) != BadRecordsPolicy::Output) {
+                let sources = self.sources_of(input);
+                let leaves = |i: &usize| policy_of(&self.spec.sources[*i]) == BadRecordsPolicy::Output;
+                if !sources.is_empty() && !sources.iter().any(leaves) {
                     let message = format!(
                         "nothing leaves {node} by its output `Rejected`: write badRecords: {{policy: Output}} in the \
                          source"
@@ -63,12 +64,12 @@ impl Nodes<'_> {
         at: &Path,
         out: &mut Findings,
     ) -> Option<SchemaRef> {
-        let input = self.graph.step_inputs[step]?;
+        let input = self.only_input(step)?;
         let read = match self.has_windows(step) {
             true => self.steps.step(step)?.rejected_columns()?,
             false if self.is_behind_window(input) => self.steps.schema_of(input, self.sources)?,
             false => {
-                let source = self.source_of(input).map_or("", |i| &self.spec.sources[i].name);
+                let source = self.sources_of(input).first().map_or("", |i| &self.spec.sources[*i].name);
                 let message = format!(
                     "{node} has no window before it, so records that it can't compute leave by the output `Rejected` \
                      of their source: write {}",
@@ -85,24 +86,39 @@ impl Nodes<'_> {
         step::operation(&self.spec.steps[step]).is_some_and(|(_, operation)| operation.has_windows())
     }
 
+    /// What a step reads that has one input.
+    fn only_input(&self, step: usize) -> Option<Input> {
+        self.graph.step_inputs[step].first().copied().flatten()
+    }
+
     fn is_behind_window(&self, input: Input) -> bool {
-        self.back_from(input).any(|node| matches!(node, Input::Step(i) if self.has_windows(i)))
+        self.back_from(input).iter().any(|node| matches!(node, Input::Step(i) if self.has_windows(*i)))
     }
 
-    fn source_of(&self, input: Input) -> Option<usize> {
-        self.back_from(input).find_map(|node| match node {
-            Input::Source(i) => Some(i),
+    /// The sources whose rows come to a node.
+    fn sources_of(&self, input: Input) -> Vec<usize> {
+        let nodes = self.back_from(input);
+        let source = |node: &Input| match node {
+            Input::Source(i) => Some(*i),
             Input::Step(_) => None,
-        })
+        };
+        nodes.iter().filter_map(source).collect()
     }
 
-    /// A node and those that it goes back to. In a circle, which is refused elsewhere, no more than there are steps.
-    fn back_from(&self, input: Input) -> impl Iterator<Item = Input> {
-        let before = |node: &Input| match node {
-            Input::Source(_) => None,
-            Input::Step(i) => self.graph.step_inputs[*i],
-        };
-        std::iter::successors(Some(input), before).take(self.spec.steps.len() + 1)
+    /// A node and all those that it goes back to, each once.
+    fn back_from(&self, input: Input) -> Vec<Input> {
+        let mut nodes = vec![input];
+        let mut next = 0;
+        while let Some(node) = nodes.get(next).copied() {
+            next += 1;
+            let Input::Step(step) = node else { continue };
+            for before in self.graph.step_inputs[step].iter().flatten() {
+                if !nodes.contains(before) {
+                    nodes.push(*before);
+                }
+            }
+        }
+        nodes
     }
 
     fn late(&self, node: &impl std::fmt::Display, input: Input, at: &Path, out: &mut Findings) -> Option<SchemaRef> {
@@ -119,7 +135,7 @@ impl Nodes<'_> {
             out.add(at, message);
             return None;
         }
-        let read = self.steps.schema_of(self.graph.step_inputs[step]?, self.sources)?;
+        let read = self.steps.schema_of(self.only_input(step)?, self.sources)?;
         out.checked(at, outputs::late_schema(&read))
     }
 }

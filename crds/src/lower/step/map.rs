@@ -29,8 +29,8 @@ impl Operation for Map {
         false
     }
 
-    fn lower(&self, from: &Upstream, at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)> {
-        lower(self, from, at, out)
+    fn lower(&self, from: &[Upstream], at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)> {
+        lower(self, from.first()?, at, out)
     }
 }
 

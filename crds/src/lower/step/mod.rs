@@ -61,8 +61,8 @@ pub(in crate::lower) trait Operation {
     /// Whether rows can come too late for it, so that it has an output `Late`.
     fn has_windows(&self) -> bool;
 
-    /// Checks it against what comes to it. `None` if something is wrong with it, or with what it reads.
-    fn lower(&self, from: &Upstream, at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)>;
+    /// Checks it against what comes to it by each input. `None` if something is wrong with it, or with what it reads.
+    fn lower(&self, from: &[Upstream], at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)>;
 }
 
 /// What a step is, under the name of its field. This is the one list of the kinds that are built.
@@ -114,11 +114,11 @@ pub(super) fn lower(
     }
     for &i in &graph.order {
         let Some((kind, operation)) = operations[i] else { continue };
-        let input = graph.step_inputs[i];
-        let from = Upstream {
+        let upstream = |input: &Option<Input>| Upstream {
             input: input.and_then(|input| lowered.in_plan(input)),
             schema: input.and_then(|input| lowered.schema_of(input, sources)),
         };
+        let from: Vec<_> = graph.step_inputs[i].iter().map(upstream).collect();
         let (step, at) = (&steps[i], at.index(i));
         let op = operation.lower(&from, &at.field(kind), out).filter(|_| out.is_sound(&at));
         lowered.by_position[i] = op.map(|(op, schema)| plan::Step { name: step.name.clone(), op, schema });
