@@ -2,4 +2,4 @@
 
 
 class Failed(Exception):
-    """Where, what was found, what would be right."""
+    """Where, what was found, what to do instead."""

@@ -1,5 +1,5 @@
 //! What is wrong with a document, said to its author: the path to the field and one sentence with what was found and
-//! what would be right.
+//! what to write instead.
 
 use std::fmt;
 

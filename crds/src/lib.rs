@@ -87,7 +87,7 @@ fn document_of(read: &Translated) -> Result<StreamPipeline, Vec<Finding>> {
 /// A size as documents write it, `128Mi`, in bytes.
 ///
 /// # Errors
-/// One sentence that says what would be right.
+/// One sentence that says what to write instead.
 pub fn bytes(text: &str) -> Result<u64, String> {
     lower::parse_bytes(text)
 }

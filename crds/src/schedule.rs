@@ -13,7 +13,7 @@ pub struct Schedule(Cron);
 
 impl Schedule {
     /// # Errors
-    /// What was found, and what would be right.
+    /// What was found, and what to write instead.
     pub fn parse(text: &str) -> Result<Self, String> {
         check(text)?;
         // `5/10`, from five on, as Kubernetes has it.

@@ -1,4 +1,4 @@
-//! A serde deserializer over a tree of values that knows where it is, says what would be right, and stands in for
+//! A serde deserializer over a tree of values that knows where it is, says what to write instead, and stands in for
 //! broken places.
 
 use std::fmt;

@@ -26,16 +26,14 @@ pub(crate) fn exactly_one(members: &[&str]) -> Value {
             _ => format!("({} ? ({} ? ' and {member}' : '{member}') : '')", there[i], there[..i].join(" || ")),
         })
         .collect();
-    json!({
-        "rule": format!("[{}].exists_one(is, is)", there.join(", ")),
-        "message": format!("exactly one of {choice} should be there"),
-        "messageExpression": format!(
-            "({any}) ? 'found ' + {} + '; exactly one of {choice} should be there' : 'found none of {choice}; exactly \
-             one should be there'",
-            found.join(" + ")
-        ),
-        EXACTLY_ONE: members,
-    })
+    let mut rule = exactly_one_later(members);
+    rule["messageExpression"] = format!(
+        "({any}) ? 'found ' + {} + '; exactly one of {choice} should be there' : 'found none of {choice}; exactly one \
+         should be there'",
+        found.join(" + ")
+    )
+    .into();
+    rule
 }
 
 /// The same in fewer words, for blocks that lowering refuses whatever is in them: they are not built yet, and the

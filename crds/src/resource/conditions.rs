@@ -89,7 +89,7 @@ reasons! {
     UpToDate,
     /// The document is right.
     Valid,
-    /// The document is wrong: the message has each path, what was found and what would be right.
+    /// The document is wrong: the message has each path, what was found and what to write instead.
     InvalidDocument,
     /// A Secret or one of its keys is not there.
     SecretMissing,

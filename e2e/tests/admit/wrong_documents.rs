@@ -1,4 +1,4 @@
-//! What is wrong is refused, in a sentence that says where and what would be right.
+//! What is wrong is refused, in a sentence that says where and what to write instead.
 
 use serde_json::json;
 use weir_e2e::namespace::{Namespace, refusal};

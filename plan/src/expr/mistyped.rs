@@ -1,4 +1,4 @@
-//! Says in one sentence where the types of an expression do not go together: what was found, and what would be right.
+//! Says in one sentence where the types of an expression do not go together: what was found, and what to write instead.
 //!
 //! DataFusion refuses such an expression as a whole and in its own words. So once it has, the innermost part that it
 //! refuses is looked for: one whose operands are right by themselves.

@@ -1,5 +1,5 @@
 //! Failures, sorted by what they ask for. A message is one sentence for the person on call: what was found, where, and
-//! what would be right.
+//! what to write instead.
 
 use std::fmt;
 

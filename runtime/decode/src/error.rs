@@ -5,7 +5,7 @@ use std::fmt;
 
 use super::schemas::SchemaId;
 
-/// A record that can't be read: where, what was found there, and what would be right. One sentence, without the
+/// A record that can't be read: where, what was found there, and what to write instead. One sentence, without the
 /// record's own text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("at {path}: {reason}")]

@@ -13,7 +13,7 @@ pub(super) use aggregate::LOCAL_DAYS;
 
 use super::graph::Graph;
 use super::planning;
-use crate::document::{Step, unions};
+use crate::document::Step;
 use crate::finding::{Findings, Path};
 
 /// The steps by their position in the document; those that something is wrong with have no schema.
@@ -76,21 +76,22 @@ pub(in crate::lower) fn operation(step: &Step) -> Option<(&'static str, &dyn Ope
 
 /// Refuses a step that is not exactly one thing, or one that is still to be built.
 pub(super) fn check_kind(step: &Step, at: &Path, out: &mut Findings) {
+    let built = [("map", step.map.is_some()), ("aggregate", step.aggregate.is_some())];
     let later = [
-        step.union.is_some(),
-        step.unnest.is_some(),
-        step.deduplicate.is_some(),
-        step.top.is_some(),
-        step.over.is_some(),
-        step.join.is_some(),
-        step.lookup.is_some(),
-        step.process.is_some(),
-        step.pattern.is_some(),
-        step.sql.is_some(),
+        ("union", step.union.is_some()),
+        ("unnest", step.unnest.is_some()),
+        ("deduplicate", step.deduplicate.is_some()),
+        ("top", step.top.is_some()),
+        ("over", step.over.is_some()),
+        ("join", step.join.is_some()),
+        ("lookup", step.lookup.is_some()),
+        ("process", step.process.is_some()),
+        ("pattern", step.pattern.is_some()),
+        ("sql", step.sql.is_some()),
     ];
-    let is_there: Vec<_> = [step.map.is_some(), step.aggregate.is_some()].into_iter().chain(later).collect();
-    out.exactly_one(at, unions::STEP_KINDS, &is_there);
-    for (kind, is_there) in unions::STEP_KINDS[2..].iter().zip(later) {
+    let (kinds, is_there): (Vec<_>, Vec<_>) = built.into_iter().chain(later).unzip();
+    out.exactly_one(at, &kinds, &is_there);
+    for (kind, is_there) in later {
         out.not_yet(at, kind, is_there.then_some(&()));
     }
     out.not_yet(at, "badRecords", step.bad_records.as_ref());
