@@ -2,6 +2,8 @@
 //! write to them, and how what a manifest has decided is committed.
 
 pub mod committing;
+#[cfg(test)]
+pub mod kept;
 pub mod opening;
 pub mod outputs;
 pub mod task;

@@ -169,6 +169,7 @@ mod tests {
 
     use super::*;
     use crate::Remedy;
+    use crate::engine::sinks::kept::Kept;
     use crate::engine::sinks::outputs::SinkOutputs;
     use crate::retry::RetryPolicy;
     use crate::sink::delta::DeltaTable;
@@ -187,6 +188,17 @@ mod tests {
         tokio::task::spawn_blocking(move || input.send(rides(&[(1, None, None)])).and_then(|()| input.end_epoch()))
             .await
             .unwrap()
+    }
+
+    /// Whatever kind it is: a writer is given rows of the sink's own schema.
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_writer_is_given_the_columns_that_its_sink_keeps() {
+        let kept = Kept::default();
+        let slot = Slot { label: "l".into(), buffer_bytes: 1 << 20 };
+        let (input, mut output) = spawn(Arc::new(kept.clone()), Some([1].into()), slot, 1, 1 << 20);
+        write_epoch(&input).await.unwrap();
+        output.next().await.unwrap();
+        assert_eq!(kept.take(), [rides(&[(1, None, None)]).project(&[1]).unwrap()]);
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -2,14 +2,12 @@
 //! not.
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Mutex;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 
 use arrow::array::{AsArray, StringBuilder};
 use arrow::datatypes::{Int32Type, Int64Type, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use futures::future::BoxFuture;
 use rdkafka::ClientConfig;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use tokio::runtime::Runtime;
@@ -30,10 +28,11 @@ use crate::Remedy;
 use crate::build::Graph;
 use crate::decode::schemas::{Registry, SchemaId};
 use crate::decode::{RecordError, Undecoded};
+use crate::engine::sinks::kept::Kept;
 use crate::engine::sinks::task::{self, SinkOutput};
 use crate::memory::Memory;
 use crate::sink;
-use crate::sink::writing::{EpochWriter, Part, Slot, Writers};
+use crate::sink::writing::Slot;
 use crate::source::kafka::{KafkaInput, Position};
 
 /// `<id>:<text>` becomes `<definition>:<text>`. It keeps the last schema that it has learned, and no more.
@@ -63,27 +62,6 @@ impl Decoder for Named {
 
     fn finish(&mut self) -> std::result::Result<RecordBatch, ArrowError> {
         RecordBatch::try_new(Arc::clone(&self.schema), vec![Arc::new(self.values.finish())])
-    }
-}
-
-/// A sink that keeps what it is given.
-#[derive(Clone, Default)]
-struct Shown(Arc<Mutex<Vec<RecordBatch>>>);
-
-impl Writers for Shown {
-    fn begin(&self, _: &Slot) -> Result<Box<dyn EpochWriter>> {
-        Ok(Box::new(self.clone()))
-    }
-}
-
-impl EpochWriter for Shown {
-    fn write<'a>(&'a mut self, rows: &'a RecordBatch) -> BoxFuture<'a, Result<()>> {
-        self.0.lock().unwrap().push(rows.clone());
-        Box::pin(async { Ok(()) })
-    }
-
-    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Part>> {
-        Box::pin(async { Ok(Part { rows: 0, body: serde_json::Value::Null }) })
     }
 }
 
@@ -167,11 +145,11 @@ impl World {
             at_end_since: None,
         };
         let lane_input = input.assign(&[position(0), position(1)], 1).unwrap().remove(0);
-        let (rows, letters) = (Shown::default(), Shown::default());
+        let (rows, letters) = (Kept::default(), Kept::default());
         let graph = graph(&servers);
-        let spawn = |shown: &Shown| {
+        let spawn = |kept: &Kept| {
             let _within = self.runtime.enter();
-            task::spawn(Arc::new(shown.clone()), None, Slot { label: String::new(), buffer_bytes: 1 << 20 }, 1, 1 << 20)
+            task::spawn(Arc::new(kept.clone()), None, Slot { label: String::new(), buffer_bytes: 1 << 20 }, 1, 1 << 20)
         };
         let ((sink, written), (rejected, refused)) = (spawn(&rows), spawn(&letters));
         let limits = Limits { records_per_epoch: 1_000_000, bytes_per_epoch: 1 << 30 };
@@ -242,8 +220,8 @@ struct Running<'w> {
     thread: Option<JoinHandle<Result<()>>>,
     epoch: Arc<OpenEpoch>,
     outputs: [SinkOutput; 2],
-    rows: Shown,
-    letters: Shown,
+    rows: Kept,
+    letters: Kept,
     seen: Seen,
 }
 
@@ -268,12 +246,12 @@ impl Running<'_> {
         for output in &mut self.outputs {
             self.world.runtime.block_on(output.next())?;
         }
-        for batch in self.rows.0.lock().unwrap().drain(..) {
+        for batch in self.rows.take() {
             let (p, o) = (batch.column(1).as_primitive::<Int32Type>(), batch.column(2).as_primitive::<Int64Type>());
             let values = batch.column(0).as_string::<i32>();
             self.seen.rows.extend((0..batch.num_rows()).map(|i| (p.value(i), o.value(i), values.value(i).to_owned())));
         }
-        for batch in self.letters.0.lock().unwrap().drain(..) {
+        for batch in self.letters.take() {
             let column = |name: &str| batch.column(rejected_schema().index_of(name).unwrap());
             let (p, o) =
                 (column("partition").as_primitive::<Int32Type>(), column("offset").as_primitive::<Int64Type>());

@@ -33,7 +33,7 @@ async fn an_entry_of_another_workers_key_groups_is_refused_while_the_others_wait
     let Crew { workers, outputs, kept, .. } = crew;
     drop((workers, outputs));
     let ended = async {
-        while kept.iter().any(|kept| Arc::strong_count(&kept.0) > 1) {
+        while kept.iter().any(|kept| kept.is_written_to()) {
             tokio::task::yield_now().await;
         }
     };

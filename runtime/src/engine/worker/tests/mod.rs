@@ -6,47 +6,16 @@ mod failing;
 mod leaving;
 mod restoring;
 
-use std::sync::{Mutex, PoisonError};
-
 use arrow::record_batch::RecordBatch;
-use futures::FutureExt as _;
-use futures::future::BoxFuture;
-use serde_json::Value;
 use weir_plan::key_group::KeyRanges;
 
 use super::*;
+use crate::engine::sinks::kept::Kept;
 use crate::engine::sinks::outputs::SinkOutputs;
 use crate::engine::sinks::task;
-use crate::sink::writing::{EpochWriter, Part, Slot, Writers};
+use crate::sink::writing::Slot;
 
 const QUEUE_BYTES: u64 = 1 << 20;
-
-/// Rows that came to a sink, in the order that they came in.
-#[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<RecordBatch>>>);
-
-impl Kept {
-    fn take(&self) -> Vec<RecordBatch> {
-        std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-}
-
-impl Writers for Kept {
-    fn begin(&self, _: &Slot) -> Result<Box<dyn EpochWriter>> {
-        Ok(Box::new(self.clone()))
-    }
-}
-
-impl EpochWriter for Kept {
-    fn write<'a>(&'a mut self, rows: &'a RecordBatch) -> BoxFuture<'a, Result<()>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(rows.clone());
-        async { Ok(()) }.boxed()
-    }
-
-    fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Part>> {
-        async { Ok(Part { rows: 0, body: Value::Null }) }.boxed()
-    }
-}
 
 /// Workers, with an epoch open.
 struct Crew {
