@@ -1,10 +1,13 @@
 //! What one test across the system stands on: a topic of its own, a place for its table and checkpoint, and the
 //! oracle's verdict.
 
+mod backlog;
+mod slot;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
@@ -22,6 +25,9 @@ use crate::services::s3::{self, S3};
 use crate::table;
 use crate::topic::{self, Contents, Record};
 
+pub use backlog::Backlog;
+use slot::Slot;
+
 /// For a run over a few thousand records, with room for a machine that is slow and busy: only a test that fails waits
 /// for so long.
 pub const RUN_LIMIT: Duration = Duration::from_secs(240);
@@ -29,9 +35,6 @@ pub const RUN_LIMIT: Duration = Duration::from_secs(240);
 /// For a run that is to give up on a part of the world. Its patience is for the others too: longer than a busy machine
 /// keeps them from answering.
 pub const GIVES_UP_AFTER: Duration = Duration::from_secs(10);
-
-/// Tests that run at the same time: the machine has few cores, and each test keeps an engine and a broker busy.
-const AT_ONCE: u32 = 2;
 
 /// Sinks of side outputs.
 const SIDE_SINKS: [&str; 4] = ["rejected", "late", "bad-windows", "bad-after"];
@@ -465,63 +468,11 @@ fn rows_in(folder: &Path) -> Vec<serde_json::Value> {
     if folder.is_dir() { table::read_log(folder) } else { Vec::new() }
 }
 
-/// Records that are always there to be read, however many runs that are killed read of them: as they are read, more are
-/// produced.
-pub struct Backlog<F> {
-    ahead: usize,
-    from: F,
-    produced: usize,
-    read: usize,
-}
-
-impl<F: Fn(usize) -> Vec<Record>> Backlog<F> {
-    /// So many are ahead of each run. `from` makes as many from the nth on.
-    #[must_use]
-    pub fn new(ahead: usize, from: F) -> Self {
-        Self { ahead, from, produced: 0, read: 0 }
-    }
-
-    /// Before each run.
-    pub fn fill(&mut self, rig: &Rig) {
-        while self.produced < self.read + self.ahead {
-            rig.produce(&(self.from)(self.produced));
-            self.produced += self.ahead;
-        }
-    }
-
-    /// After each run. Its last epoch may not have been told.
-    pub fn was_read(&mut self, exit: &Exit, rig: &Rig) {
-        let told = exit.progress.iter().map(|progress| progress["numInputRows"].as_u64().unwrap()).sum::<u64>();
-        self.read += usize::try_from(told + rig.site.records_per_epoch).unwrap();
-    }
-}
-
 /// Says that it is done also when an assertion fails: a producer beside the test must end.
 pub struct SetOnDrop<'a>(pub &'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Release);
-    }
-}
-
-/// A right to run, for as long as it is held.
-struct Slot;
-
-static FREE: (Mutex<u32>, Condvar) = (Mutex::new(AT_ONCE), Condvar::new());
-
-impl Slot {
-    fn take() -> Self {
-        let free = FREE.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut free = FREE.1.wait_while(free, |n| *n == 0).unwrap_or_else(PoisonError::into_inner);
-        *free -= 1;
-        Self
-    }
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        *FREE.0.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        FREE.1.notify_one();
     }
 }
