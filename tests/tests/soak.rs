@@ -28,6 +28,8 @@ const SECOND_US: i64 = 1_000_000;
 const PARTITIONS: i32 = 6;
 /// Rides that are produced at once, and the pause after them: some hundreds a second.
 const BATCH: usize = 100;
+/// So many batches are produced at least, however slow the machine: a dozen windows, some of them closed.
+const LEAST_BATCHES: usize = 40;
 const PAUSE: Duration = Duration::from_millis(200);
 const POISON_EVERY: usize = 71;
 /// The last partition is quiet in every other stretch of this many batches.
@@ -120,7 +122,7 @@ fn files(rig: &Rig, folder: &str) -> usize {
 
 fn produce(rig: &Rig, stop: &AtomicBool, produced: &AtomicI64) {
     for batch in 0.. {
-        if stop.load(Ordering::Acquire) {
+        if stop.load(Ordering::Acquire) && batch >= LEAST_BATCHES {
             return;
         }
         let at_us = i64::try_from(batch * BATCH).unwrap() * SECOND_US;
