@@ -108,36 +108,40 @@ pub fn duration(text: &str) -> Option<std::time::Duration> {
 fn plan_of(read: &Translated) -> Result<Plan, Vec<Finding>> {
     let decoded = decode::decode(&read.document);
     let lowered = decoded.document.as_ref().map(|document| lower::lower_beside(document, decoded.broken));
-    let mut findings = joined(read, decoded.findings);
     match lowered {
-        Some(Ok(plan)) if findings.is_empty() => return Ok(plan),
-        Some(Err(more)) => findings.extend(more),
-        _ => {}
+        Some(Ok(plan)) if read.findings.is_empty() && decoded.findings.is_empty() => Ok(plan),
+        Some(Err(more)) => Err(joined(read, [decoded.findings, more].concat())),
+        _ => Err(joined(read, decoded.findings)),
     }
-    findings.truncate(FINDINGS_MAX);
-    Err(findings)
 }
 
-/// What was written otherwise, then what is wrong. An old place that could not be translated is no unknown field.
-fn joined(read: &Translated, decoded: Vec<Finding>) -> Vec<Finding> {
+/// What was written otherwise, then what is wrong. An old place that could not be translated is no unknown field, and a
+/// value that has two readings is told once.
+fn joined(read: &Translated, more: Vec<Finding>) -> Vec<Finding> {
     let is_new = |found: &Finding| !read.findings.iter().any(|old| old.path == found.path);
-    read.findings.iter().cloned().chain(decoded.into_iter().filter(is_new)).take(FINDINGS_MAX).collect()
+    read.findings.iter().cloned().chain(more.into_iter().filter(is_new)).take(FINDINGS_MAX).collect()
 }
 
 fn read(text: &str, override_text: Option<&str>) -> Result<Translated, Vec<Finding>> {
-    let base = decode::parse_yaml(text);
-    let Some(over) = override_text else { return base.map(in_the_final_shape) };
-    let (base, over) = match (base, decode::parse_yaml(over).map_err(of_the_override)) {
+    let base = decode::read_yaml(text).map(translated);
+    let Some(over) = override_text else { return base };
+    let (base, over) = match (base, decode::read_yaml(over).map(translated).map_err(of_the_override)) {
         (Ok(base), Ok(over)) => (base, over),
         (base, over) => return Err([base.err(), over.err()].into_iter().flatten().flatten().collect()),
     };
-    let findings = overlay::check_header(&base, &over);
+    let findings = overlay::check_header(&base.document, &over.document);
     if !findings.is_empty() {
         return Err(of_the_override(findings));
     }
-    let (base, over) = (in_the_final_shape(base), in_the_final_shape(over));
     let findings = base.findings.into_iter().chain(of_the_override(over.findings)).collect();
     Ok(Translated { document: merge(base.document, over.document), findings })
+}
+
+/// A document as it was read, in the final shape, with what was wrong with its text said first.
+fn translated((document, mut findings): (Value, Vec<Finding>)) -> Translated {
+    let translated = in_the_final_shape(document);
+    findings.extend(translated.findings);
+    Translated { findings, ..translated }
 }
 
 fn in_the_final_shape(document: Value) -> Translated {

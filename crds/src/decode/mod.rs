@@ -19,7 +19,7 @@ use crate::document::{API_VERSION, KIND, StreamPipeline};
 use crate::finding::{Broken, FINDINGS_MAX, Finding, Path};
 use deserializer::{At, Place};
 
-pub(crate) use yaml::{BYTE_ORDER_MARK, parse_yaml};
+pub(crate) use yaml::{BYTE_ORDER_MARK, parse_yaml, read_yaml};
 
 /// Whether YAML 1.1 takes a text without quotes for text too, if YAML 1.2 does.
 pub(crate) fn is_read_alike(plain: &str) -> bool {

@@ -24,8 +24,20 @@ const KEY_BYTES_MAX: usize = 512;
 /// Some editors begin a file with it; it says nothing.
 pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// Reads exactly one YAML document. Empty ones (a `---` at the end) do not count.
+/// Reads exactly one YAML document in which nothing is wrong.
 pub(crate) fn parse_yaml(text: &str) -> Result<Value, Vec<Finding>> {
+    match read_yaml(text)? {
+        (value, findings) if findings.is_empty() => Ok(value),
+        (_, findings) => Err(findings),
+    }
+}
+
+/// Reads exactly one YAML document, and says which of its values and keys mean something else to other readers. Empty
+/// ones (a `---` at the end) do not count.
+///
+/// # Errors
+/// What keeps it from being read.
+pub(crate) fn read_yaml(text: &str) -> Result<(Value, Vec<Finding>), Vec<Finding>> {
     let whole = |message: String| vec![Finding::new(&Path::root(), message)];
     if text.len() > TEXT_BYTES_MAX {
         return Err(whole(format!("the document has {} bytes; at most {TEXT_BYTES_MAX} are read", text.len())));
@@ -50,13 +62,9 @@ pub(crate) fn parse_yaml(text: &str) -> Result<Value, Vec<Finding>> {
             }
         }
     }
-    let findings = guard.into_inner().findings;
-    if !findings.is_empty() {
-        return Err(findings);
-    }
     match (documents.pop(), documents.len()) {
         (None, _) => Err(whole("the document is empty; a StreamPipeline should be here".to_owned())),
-        (Some(only), 0) => Ok(only),
+        (Some(only), 0) => Ok((only, guard.into_inner().findings)),
         (Some(_), others) => Err(whole(format!(
             "found {} YAML documents; there should be exactly one, so split the file at `---`",
             others + 1

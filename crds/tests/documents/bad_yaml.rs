@@ -135,3 +135,26 @@ fn a_number_of_more_than_64_bits_is_refused_where_it_stands() {
              it in quotes if it is text"],
     );
 }
+
+#[test]
+fn what_is_read_in_two_ways_hides_nothing_else() {
+    said(
+        &[
+            ("metadata: {name: rides-revenue}", "metadata: {name: rides-revenue, labels: {team: no}}"),
+            ("bootstrapServers: kafka:9092", "bootstrapServers: kafka"),
+            ("where: price >= 0", "where: prise >= 0"),
+            ("  trigger: {type: Interval, interval: 5s}", "  trigger: {type: Interval, interval: 5s, interval: 0777}"),
+        ],
+        &[
+            "metadata.labels.team: found `no`, which without quotes is text in YAML 1.2 and false to kubectl and Helm: \
+             write `\"no\"` or false",
+            "spec.trigger.interval: found `0777`, which without quotes is text in YAML 1.2 and a number to kubectl and \
+             Helm: write `\"0777\"`",
+            "spec.trigger.interval: this key stands twice in its mapping; keep one",
+            "spec.connections[0].kafka.bootstrapServers: found `kafka`: write host:port, several with commas between \
+             them",
+            "spec.steps[0].map.where: there is no column `prise` (did you mean `price`?): the columns are city, price, \
+             ts, _event_time",
+        ],
+    );
+}

@@ -24,5 +24,11 @@ fn it_is_refused_if_it_is_for_another_pipeline_or_can_not_be_read() {
         &["metadata.name: in the override: found `orders`, and the document has `rides-revenue`; leave it out or \
              make it the same"],
     );
-    said("a: {a: 1, a: 2}", &["a.a: in the override: this key stands twice in its mapping; keep one"]);
+    said(
+        "a: {a: 1, a: 2}",
+        &[
+            "a.a: in the override: this key stands twice in its mapping; keep one",
+            "a: there is no field `a`: write apiVersion, kind, metadata or spec",
+        ],
+    );
 }
