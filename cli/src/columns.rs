@@ -18,7 +18,7 @@ pub fn described(plan: &Plan) -> String {
         for sink in plan.sinks.iter().filter(|sink| sink.input == node && sink.output != Output::Main) {
             if !said.contains(&sink.output) {
                 said.push(sink.output);
-                line(&mut text, format_args!("{kind} {}.{:?}", plan.name_of(node), sink.output), &sink.given);
+                line(&mut text, format_args!("{kind} {}.{}", plan.name_of(node), sink.output), &sink.given);
             }
         }
     }

@@ -1,7 +1,8 @@
 //! What a node gives beside its rows: records that could not be taken in (`Rejected`, of a source), rows that could not
-//! be computed (`Rejected`, of a window and the steps behind it) and rows that missed their window (`Late`, of an
-//! aggregate). Their columns are fixed; `docs/reference/outputs.md` is for people.
+//! be computed (`Rejected`, of a keyed step and the steps behind it) and rows that came too late (`Late` of a step with
+//! one input, `LateLeft` and `LateRight` of a join). Their columns are fixed; `docs/reference/outputs.md` is for people.
 
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType as ArrowType, Field, FieldRef, Schema, SchemaRef};
@@ -15,7 +16,41 @@ use crate::types::{Column, DataType, EVENT_TIME, timestamp_type};
 pub enum Output {
     Main,
     Late,
+    LateLeft,
+    LateRight,
     Rejected,
+}
+
+impl Output {
+    pub const ALL: [Self; 5] = [Self::Main, Self::Late, Self::LateLeft, Self::LateRight, Self::Rejected];
+
+    /// The name that the document has for it, behind its node's: `revenue.Late`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Main => "Main",
+            Self::Late => "Late",
+            Self::LateLeft => "LateLeft",
+            Self::LateRight => "LateRight",
+            Self::Rejected => "Rejected",
+        }
+    }
+
+    /// The input of the step by which the output's rows came too late; `None` of an output that has no late rows.
+    #[must_use]
+    pub const fn late_input(self) -> Option<usize> {
+        match self {
+            Self::Late | Self::LateLeft => Some(0),
+            Self::LateRight => Some(1),
+            Self::Main | Self::Rejected => None,
+        }
+    }
+}
+
+impl fmt::Display for Output {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// The event time of a late row.

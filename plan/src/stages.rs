@@ -81,11 +81,9 @@ pub fn cut(plan: &Plan) -> Stages {
         }
     }
     for (i, sink) in plan.sinks.iter().enumerate() {
-        // What is late is so before the cut that the step makes.
-        let in_keyed_stage = match (sink.output, sink.input) {
-            (Output::Late, Input::Step(step)) => {
-                plan.steps[step].inputs().iter().any(|input| is_after(&after_cut, *input))
-            }
+        // A row that is late for a step is found to be so before the cut that the step makes.
+        let in_keyed_stage = match (sink.output.late_input(), sink.input) {
+            (Some(input), Input::Step(step)) => is_after(&after_cut, plan.steps[step].inputs()[input]),
             _ => is_after(&after_cut, sink.input),
         };
         if in_keyed_stage {
@@ -96,7 +94,7 @@ pub fn cut(plan: &Plan) -> Stages {
             let lane = &mut stages.lanes[source];
             match sink.output {
                 Output::Rejected => lane.rejected_sinks.push(i),
-                Output::Main | Output::Late => lane.sinks.push(i),
+                _ => lane.sinks.push(i),
             }
         }
     }

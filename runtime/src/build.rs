@@ -116,6 +116,15 @@ impl Graph {
         self.stages.keyed_sinks.iter().filter(is_for).copied()
     }
 
+    /// The sinks, by index into the plan's, of rows that are too late for a step behind other keyed steps.
+    pub fn keyed_sinks_of_late(&self, edge: Edge) -> impl Iterator<Item = usize> {
+        let is_for = move |sink: &&usize| {
+            let sink = &self.plan.sinks[**sink];
+            sink.output.late_input() == Some(edge.input) && sink.input == Input::Step(edge.step)
+        };
+        self.stages.keyed_sinks.iter().filter(is_for).copied()
+    }
+
     /// How watermarks come from the sources to the steps.
     #[must_use]
     pub fn flow(&self) -> &WatermarkFlow {

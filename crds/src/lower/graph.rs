@@ -74,31 +74,33 @@ fn inputs_of<'s>(step: &'s Step, at: &Path) -> Vec<(Path, &'s str)> {
     operation.inputs().into_iter().map(|(field, from)| (at.field(kind).field(field), from)).collect()
 }
 
-/// The outputs that a node may have.
-const OUTPUTS: &[&str] = &["Main", "Late", "LateLeft", "LateRight", "Rejected"];
-
 /// The node that is named, and which of its outputs: `revenue`, `revenue.Late`.
 fn find(spec: &Spec, from: &str, path: &Path, out: &mut Findings) -> Option<(Input, Output)> {
     let (name, output) = from.split_once('.').unwrap_or((from, "Main"));
-    let input = find_node(spec, name, path, out);
-    let output = match output {
-        "Main" => Output::Main,
-        "Late" => Output::Late,
-        "Rejected" => Output::Rejected,
-        "LateLeft" | "LateRight" => {
-            out.add(path, format!("not supported yet: {}, an output of joins; leave it out", quoted(output)));
-            return None;
-        }
-        other => {
-            let right = match nearest(other, OUTPUTS.iter().copied()) {
-                Some(near) => format!("write {}", quoted(format_args!("{name}.{near}"))),
-                None => format!("write one of {}", one_of(OUTPUTS)),
-            };
-            out.add(path, format!("{} names an output that no node has: {right}", quoted(from)));
-            return None;
-        }
+    let input = find_node(spec, name, path, out)?;
+    let there_are = outputs_of(spec, input);
+    if let Some(output) = there_are.iter().find(|there| there.name() == output) {
+        return Some((input, *output));
+    }
+    let right = match nearest(output, there_are.iter().map(|there| there.name())) {
+        Some(near) => vec![format!("{name}.{near}")],
+        None => there_are.iter().map(|there| format!("{name}.{there}")).collect(),
     };
-    input.map(|input| (input, output))
+    let right: Vec<_> = right.iter().map(|right| right.strip_suffix(".Main").unwrap_or(right)).collect();
+    out.add(path, format!("{} has no output {}: write {}", quoted(name), quoted(output), one_of(&right)));
+    None
+}
+
+/// The outputs that a node has. A step that nothing is known of may have any.
+fn outputs_of(spec: &Spec, node: Input) -> Vec<Output> {
+    let late = match node {
+        Input::Source(_) => Vec::new(),
+        Input::Step(i) => match step::operation(&spec.steps[i]) {
+            Some((_, operation)) => operation.late_outputs().iter().map(|late| late.output).collect(),
+            None => Output::ALL.into_iter().filter(|output| output.late_input().is_some()).collect(),
+        },
+    };
+    [Output::Main].into_iter().chain(late).chain([Output::Rejected]).collect()
 }
 
 fn find_node(spec: &Spec, name: &str, path: &Path, out: &mut Findings) -> Option<Input> {

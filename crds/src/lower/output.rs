@@ -36,7 +36,7 @@ impl Nodes<'_> {
         let node = quoted(sink.from.split('.').next().unwrap_or_default());
         match output {
             Output::Main => Some(without_time(&*self.steps.schema_of(input, self.sources)?)),
-            Output::Late => self.late(&node, input, at, out),
+            Output::Late | Output::LateLeft | Output::LateRight => self.late(input, output, at, out),
             Output::Rejected => {
                 let sources = self.sources_of(input);
                 let leaves = |i: &usize| policy_of(&self.spec.sources[*i]) == BadRecordsPolicy::Output;
@@ -55,8 +55,8 @@ impl Nodes<'_> {
         }
     }
 
-    /// The columns of rows that a step could not compute: of a window its bounds and group columns, of a map what it
-    /// read.
+    /// The columns of rows that a step could not compute: those by which it names its rows if it says so, and else
+    /// what it read.
     fn rejected_rows(
         &self,
         node: &impl std::fmt::Display,
@@ -65,25 +65,19 @@ impl Nodes<'_> {
         out: &mut Findings,
     ) -> Option<SchemaRef> {
         let input = self.only_input(step)?;
-        let read = match self.has_windows(step) {
-            true => self.steps.step(step)?.rejected_columns()?,
-            false if self.is_behind_window(input) => self.steps.schema_of(input, self.sources)?,
-            false => {
-                let source = self.sources_of(input).first().map_or("", |i| &self.spec.sources[*i].name);
-                let message = format!(
-                    "{node} has no window before it, so records that it can't compute leave by the output `Rejected` \
-                     of their source: write {}",
-                    quoted(format_args!("{source}.Rejected"))
-                );
-                out.add(at, message);
-                return None;
-            }
-        };
-        out.checked(at, outputs::rejected_rows_schema(&read))
-    }
-
-    fn has_windows(&self, step: usize) -> bool {
-        step::operation(&self.spec.steps[step]).is_some_and(|(_, operation)| operation.has_windows())
+        if !self.is_behind_keys(Input::Step(step)) {
+            let source = self.sources_of(input).first().map_or("", |i| &self.spec.sources[*i].name);
+            let message = format!(
+                "each row of {node} comes from one record, so a record that it can't compute leaves by the output \
+                 `Rejected` of its source: write {}",
+                quoted(format_args!("{source}.Rejected"))
+            );
+            out.add(at, message);
+            return None;
+        }
+        let named_by = self.steps.step(step)?.rejected_columns();
+        let columns = named_by.or_else(|| self.steps.schema_of(input, self.sources))?;
+        out.checked(at, outputs::rejected_rows_schema(&columns))
     }
 
     /// What a step reads that has one input.
@@ -91,8 +85,10 @@ impl Nodes<'_> {
         self.graph.step_inputs[step].first().copied().flatten()
     }
 
-    fn is_behind_window(&self, input: Input) -> bool {
-        self.back_from(input).iter().any(|node| matches!(node, Input::Step(i) if self.has_windows(*i)))
+    /// Whether what a node gives comes from keyed state, its own or that of a step before it.
+    fn is_behind_keys(&self, node: Input) -> bool {
+        let is_keyed = |i: &usize| step::operation(&self.spec.steps[*i]).is_some_and(|(_, step)| step.is_keyed());
+        self.back_from(node).iter().any(|node| matches!(node, Input::Step(i) if is_keyed(i)))
     }
 
     /// The sources whose rows come to a node.
@@ -121,22 +117,14 @@ impl Nodes<'_> {
         nodes
     }
 
-    fn late(&self, node: &impl std::fmt::Display, input: Input, at: &Path, out: &mut Findings) -> Option<SchemaRef> {
-        let step = match input {
-            Input::Step(i) => i,
-            Input::Source(_) => {
-                out.add(at, format!("{node} is a source, and only steps with windows have an output `Late`"));
-                return None;
-            }
-        };
-        if !self.has_windows(step) {
-            let message =
-                format!("{node} has no windows that a row could miss: only aggregate steps have an output `Late`");
-            out.add(at, message);
-            return None;
-        }
-        let read = self.steps.schema_of(self.only_input(step)?, self.sources)?;
-        out.checked(at, outputs::late_schema(&read))
+    /// The columns of rows that came too late for a step, which has this output.
+    fn late(&self, node: Input, output: Output, at: &Path, out: &mut Findings) -> Option<SchemaRef> {
+        let Input::Step(i) = node else { return None };
+        let (_, operation) = step::operation(&self.spec.steps[i])?;
+        let late = operation.late_outputs().iter().find(|late| late.output == output)?;
+        let read = *self.graph.step_inputs[i].get(output.late_input()?)?;
+        let read = self.steps.schema_of(read?, self.sources)?;
+        out.checked(at, (late.columns)(&read))
     }
 }
 

@@ -95,16 +95,15 @@ fn a_sink_writes_what_it_does_not_drop() {
 fn outputs_are_named_with_their_node() {
     said(
         &[("from: revenue", "from: revenue.late")],
-        &["spec.sinks[0].from: `revenue.late` names an output that no node has: write `revenue.Late`"],
+        &["spec.sinks[0].from: `revenue` has no output `late`: write revenue.Late"],
     );
     said(
         &[("from: revenue", "from: revenue.Dead")],
-        &["spec.sinks[0].from: `revenue.Dead` names an output that no node has: write one of Main, Late, LateLeft, \
-             LateRight or Rejected"],
+        &["spec.sinks[0].from: `revenue` has no output `Dead`: write revenue, revenue.Late or revenue.Rejected"],
     );
     said(
         &[("from: revenue", "from: revenue.LateLeft")],
-        &["spec.sinks[0].from: not supported yet: `LateLeft`, an output of joins; leave it out"],
+        &["spec.sinks[0].from: `revenue` has no output `LateLeft`: write revenue, revenue.Late or revenue.Rejected"],
     );
     said(
         &[("from: cleaned", "from: rides.Rejected"), ("from: revenue", "from: cleaned")],

@@ -145,5 +145,9 @@ fn rows_that_a_step_cannot_compute_leave_by_an_output_of_that_step() {
     assert!(refused(&dropping).contains("nothing leaves `revenue` by its output `Rejected`"), "{}", refused(&dropping));
     let map = "\n  - {name: cheap, map: {from: rides, where: price < 5, columns: [{name: city}]}}\n  sinks:\n";
     let before_the_window = with("cheap").replacen("\n  sinks:\n", map, 1);
-    assert!(refused(&before_the_window).contains("`cheap` has no window before it"), "{}", refused(&before_the_window));
+    assert!(
+        refused(&before_the_window).contains("each row of `cheap` comes from one record"),
+        "{}",
+        refused(&before_the_window)
+    );
 }

@@ -12,7 +12,6 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondAr
 use arrow::compute::max;
 use arrow::datatypes::{SchemaRef, TimestampMicrosecondType};
 use weir_plan::Plan;
-use weir_plan::outputs::Output;
 use weir_plan::plan::{EventTime, Input};
 use weir_plan::quote::quoted;
 use weir_plan::stages::{Edge, LaneStage};
@@ -128,8 +127,10 @@ impl Stateless {
         let mut sink_rows = Vec::with_capacity(stage.sinks.len());
         for (&i, fitness) in stage.sinks.iter().zip(&self.fitness) {
             let sink = &plan.sinks[i];
-            let of_sink = match (sink.output, sink.input) {
-                (Output::Late, Input::Step(step)) => self.late(step, &sink.given, &batches, times.before_us)?,
+            let of_sink = match (sink.output.late_input(), sink.input) {
+                (Some(input), Input::Step(step)) => {
+                    self.late(Edge { step, input }, &sink.given, &batches, times.before_us)?
+                }
                 _ => for_sink(&sink.given, batches.of(sink.input).ok_or_else(|| not_fed("sink", &sink.name))?)?,
             };
             fitness.check(&of_sink)?;
@@ -149,19 +150,19 @@ impl Stateless {
         step.zip(rows).ok_or_else(|| not_fed("step", &self.graph.plan.steps[edge.step].name))
     }
 
-    /// The rows that a keyed step takes for late, of those that this source's lanes send it.
+    /// The rows that a keyed step takes for late, of those that this source's lanes send it by one of its inputs.
     fn late(
         &self,
-        step: usize,
+        edge: Edge,
         schema: &SchemaRef,
         batches: &Batches,
         before_us: &[Vec<Option<i64>>],
     ) -> Result<RecordBatch, String> {
         let mut edges = self.stage().edges.iter().zip(before_us);
-        let Some((edge, before_us)) = edges.find(|(edge, _)| edge.step == step) else {
+        let Some((_, before_us)) = edges.find(|(of, _)| **of == edge) else {
             return Ok(RecordBatch::new_empty(Arc::clone(schema)));
         };
-        let (keyed, input) = self.edge(*edge, batches)?;
+        let (keyed, input) = self.edge(edge, batches)?;
         keyed.late(edge.input, input, before_us, schema)
     }
 }

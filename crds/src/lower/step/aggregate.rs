@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use weir_plan::aggregate::{self, AggregatePart};
+use weir_plan::outputs::{self, Output};
 use weir_plan::plan::{StepOp, has_event_time};
 use weir_plan::quote::quoted;
 use weir_plan::window::Window;
 
-use super::{Operation, Upstream};
+use super::{LateOutput, Operation, Upstream};
 use crate::document::{self, Aggregate, unions};
 use crate::finding::{Findings, Path};
 use crate::lower::source::COLUMNS_MAX;
@@ -25,8 +26,12 @@ impl Operation for Aggregate {
         keys.chain(columns).map(String::as_str).collect()
     }
 
-    fn has_windows(&self) -> bool {
+    fn is_keyed(&self) -> bool {
         true
+    }
+
+    fn late_outputs(&self) -> &'static [LateOutput] {
+        &[LateOutput { output: Output::Late, columns: outputs::late_schema }]
     }
 
     fn lower(&self, from: &[Upstream], at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)> {

@@ -7,7 +7,7 @@ use weir_plan::expr::{self, ScalarExpr};
 use weir_plan::plan::{self, StepOp, has_event_time};
 use weir_plan::quote::quoted;
 
-use super::{Operation, Upstream, compile_all, pass_on, user_columns};
+use super::{LateOutput, Operation, Upstream, compile_all, pass_on, user_columns};
 use crate::document::{COLUMNS_ARE_ALL, Column, Map};
 use crate::finding::{Findings, Path};
 use crate::lower::check::suggestion;
@@ -25,8 +25,12 @@ impl Operation for Map {
         columns.chain(added).chain(&self.filter).map(String::as_str).collect()
     }
 
-    fn has_windows(&self) -> bool {
+    fn is_keyed(&self) -> bool {
         false
+    }
+
+    fn late_outputs(&self) -> &'static [LateOutput] {
+        &[]
     }
 
     fn lower(&self, from: &[Upstream], at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)> {

@@ -6,6 +6,7 @@ mod map;
 
 use arrow::datatypes::{FieldRef, Schema, SchemaRef};
 use weir_plan::expr::{self, ScalarExpr};
+use weir_plan::outputs::Output;
 use weir_plan::plan::{self, Input, StepOp};
 use weir_plan::types::EVENT_TIME;
 
@@ -58,11 +59,21 @@ pub(in crate::lower) trait Operation {
     /// Its expressions, as they are written.
     fn expressions(&self) -> Vec<&str>;
 
-    /// Whether rows can come too late for it, so that it has an output `Late`.
-    fn has_windows(&self) -> bool;
+    /// Whether its rows come from keyed state, and no longer from one record each.
+    fn is_keyed(&self) -> bool;
+
+    /// The outputs of rows that come too late for it, in the order of its inputs; none if no row can.
+    fn late_outputs(&self) -> &'static [LateOutput];
 
     /// Checks it against what comes to it by each input. `None` if something is wrong with it, or with what it reads.
     fn lower(&self, from: &[Upstream], at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)>;
+}
+
+/// An output of rows that come too late for a step.
+pub(in crate::lower) struct LateOutput {
+    pub(in crate::lower) output: Output,
+    /// Its columns, by those of the input that the rows came by; or one sentence that says why there can be none.
+    pub(in crate::lower) columns: fn(&Schema) -> Result<SchemaRef, String>,
 }
 
 /// What a step is, under the name of its field. This is the one list of the kinds that are built.

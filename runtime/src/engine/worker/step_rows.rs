@@ -138,7 +138,7 @@ impl<'w> StepRows<'w> {
     /// bad, and is named as the step names its rows.
     fn take_behind(&mut self, edge: Edge, compiled: &dyn KeyedStep, input: &RecordBatch) -> Result<()> {
         let Marks { before_us, .. } = self.marks(edge.step);
-        let late_sinks: Vec<usize> = self.graph.keyed_sinks_of(edge.step, Output::Late).collect();
+        let late_sinks: Vec<usize> = self.graph.keyed_sinks_of_late(edge).collect();
         let (good, bad) = by_halves(input, &|input| {
             let prepared = compiled.prepare(edge.input, input, &before_us)?;
             let mut late = Vec::new();
