@@ -12,6 +12,7 @@
 //! function is an error of the rows that it was called with.
 
 mod bind;
+mod calls;
 mod canonical;
 mod checked;
 mod context;
@@ -101,6 +102,14 @@ fn compile_with(binder: &Binder, sql: &str, name: &str) -> Result<ScalarExpr, Ex
     let expr = binder.plan(sql)?;
     refuse_aggregates(&expr)?;
     binder.scalar(expr, sql, name)
+}
+
+/// What can be said of an expression whose columns are not known: whether it parses, and calls functions that there are.
+///
+/// # Errors
+/// As [`compile`], but for all that needs the columns.
+pub fn check_syntax(sql: &str) -> Result<(), ExprError> {
+    stack::with_room(|| calls::refuse_unknown_functions(&parse::parse(sql)?))?
 }
 
 /// Compiles a condition. A null counts as not fulfilled, as in SQL's WHERE.

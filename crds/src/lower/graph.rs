@@ -7,7 +7,7 @@ use weir_plan::quote::quoted;
 
 use super::check::{NAMED_MAX, suggestion};
 use super::{name, step};
-use crate::document::{Spec, Step};
+use crate::document::Spec;
 use crate::finding::{Findings, Path, nearest, one_of};
 
 /// References, resolved. Positions are those of the document.
@@ -41,7 +41,7 @@ pub(super) fn resolve(spec: &Spec, at: &Path, out: &mut Findings) -> Graph {
         .enumerate()
         .map(|(i, step)| {
             step::check_kind(step, &steps.index(i), out);
-            let inputs = inputs_of(step, &steps.index(i)).into_iter().map(|(at, from)| {
+            let inputs = step::inputs(step, &steps.index(i)).into_iter().map(|(at, from)| {
                 let (input, output) = find(spec, from, &at, out)?;
                 if output != Output::Main {
                     out.add(&at, format!("not supported yet: a step that reads {}; a sink can read it", quoted(from)));
@@ -66,12 +66,6 @@ pub(super) fn resolve(spec: &Spec, at: &Path, out: &mut Findings) -> Graph {
     }
     let in_circles = (0..spec.steps.len()).filter(|i| !order.contains(i)).collect::<Vec<_>>();
     Graph { step_inputs, sink_inputs, order: [order, in_circles].concat() }
-}
-
-/// What a step reads and where that stands, as far as its shape is known.
-fn inputs_of<'s>(step: &'s Step, at: &Path) -> Vec<(Path, &'s str)> {
-    let Some((kind, operation)) = step::operation(step) else { return Vec::new() };
-    operation.inputs().into_iter().map(|(field, from)| (at.field(kind).field(field), from)).collect()
 }
 
 /// The node that is named, and which of its outputs: `revenue`, `revenue.Late`.
@@ -147,7 +141,7 @@ fn order(spec: &Spec, inputs: &[Vec<Option<Input>>], steps: &Path, out: &mut Fin
             names.insert(0, &spec.steps[start].name);
             let before = Some(Input::Step(circle.get(1).copied().unwrap_or(start)));
             let leads_on = inputs[start].iter().position(|input| *input == before);
-            let places = inputs_of(&spec.steps[start], &steps.index(start));
+            let places = step::inputs(&spec.steps[start], &steps.index(start));
             if let Some((at, _)) = leads_on.and_then(|i| places.get(i)) {
                 out.add(at, format!("the steps go round in a circle: {}", names.join(" → ")));
             }

@@ -75,7 +75,7 @@ impl Nodes<'_> {
             out.add(at, message);
             return None;
         }
-        let named_by = self.steps.step(step)?.rejected_columns();
+        let named_by = self.steps.op(step)?.rejected_columns();
         let columns = named_by.or_else(|| self.steps.schema_of(input, self.sources))?;
         out.checked(at, outputs::rejected_rows_schema(&columns))
     }

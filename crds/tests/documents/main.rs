@@ -22,3 +22,4 @@ mod overrides;
 mod reference;
 mod right;
 mod shape;
+mod unbuilt;

@@ -189,7 +189,7 @@ pub(super) fn with_article(type_name: &str) -> String {
     format!("{article} {type_name}")
 }
 
-fn no_such_function(name: &str) -> String {
+pub(super) fn no_such_function(name: &str) -> String {
     let is_aggregate =
         all_default_aggregate_functions().iter().any(|f| f.name() == name || f.aliases().iter().any(|a| a == name));
     if is_aggregate {

@@ -23,6 +23,15 @@ pub struct Step {
 }
 
 impl StepOp {
+    /// The columns that name a row which it could not compute, where these are not the columns that it reads.
+    #[must_use]
+    pub fn rejected_columns(&self) -> Option<SchemaRef> {
+        match self {
+            Self::Map(_) => None,
+            Self::Aggregate(aggregate) => Some(aggregate.group_schema()),
+        }
+    }
+
     /// What its state depends on; `None` of a step without state.
     pub(crate) fn fingerprint(&self) -> Option<OperatorFingerprint> {
         match self {
@@ -39,15 +48,6 @@ impl Step {
         match &self.op {
             StepOp::Map(map) => slice::from_ref(&map.input),
             StepOp::Aggregate(aggregate) => slice::from_ref(&aggregate.input),
-        }
-    }
-
-    /// The columns that name a row which it could not compute, where these are not the columns that it reads.
-    #[must_use]
-    pub fn rejected_columns(&self) -> Option<SchemaRef> {
-        match &self.op {
-            StepOp::Map(_) => None,
-            StepOp::Aggregate(aggregate) => Some(aggregate.group_schema()),
         }
     }
 

@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
 use weir_plan::aggregate::{self, AggregatePart};
 use weir_plan::outputs::{self, Output};
 use weir_plan::plan::{StepOp, has_event_time};
 use weir_plan::quote::quoted;
 use weir_plan::window::Window;
 
-use super::{LateOutput, Operation, Upstream};
+use super::{LateOutput, Lowered, Operation, Upstream};
 use crate::document::{self, Aggregate, unions};
 use crate::finding::{Findings, Path};
 use crate::lower::source::COLUMNS_MAX;
@@ -20,10 +19,14 @@ impl Operation for Aggregate {
         vec![("from", &self.from)]
     }
 
-    fn expressions(&self) -> Vec<&str> {
-        let keys = self.group_by.iter().flatten().flat_map(|key| &key.expr);
-        let columns = self.columns.iter().flat_map(|c| std::iter::once(&c.expr).chain(&c.filter));
-        keys.chain(columns).map(String::as_str).collect()
+    fn expressions(&self, at: &Path) -> Vec<(Path, &str)> {
+        let keys = self.group_by.iter().flatten().enumerate();
+        let keys = keys.filter_map(|(i, key)| Some((place_of(AggregatePart::GroupExpr(i), at), key.expr.as_deref()?)));
+        let columns = self.columns.iter().enumerate().flat_map(|(i, column)| {
+            let filter = column.filter.as_deref().map(|sql| (place_of(AggregatePart::ColumnFilter(i), at), sql));
+            [(place_of(AggregatePart::ColumnExpr(i), at), &*column.expr)].into_iter().chain(filter)
+        });
+        keys.chain(columns).collect()
     }
 
     fn is_keyed(&self) -> bool {
@@ -34,12 +37,12 @@ impl Operation for Aggregate {
         &[LateOutput { output: Output::Late, columns: outputs::late_schema }]
     }
 
-    fn lower(&self, from: &[Upstream], at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)> {
-        lower(self, from.first()?, at, out)
+    fn lower(&self, from: &[Upstream], at: &Path, out: &mut Findings) -> Lowered {
+        from.first().and_then(|from| lower(self, from, at, out)).unwrap_or_default()
     }
 }
 
-fn lower(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)> {
+fn lower(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) -> Option<Lowered> {
     let window = window(aggregate.window.as_ref(), &at.field("window"), out);
     out.not_yet(at, "expireAfter", aggregate.expire_after.as_ref());
     let group_by = aggregate.group_by.as_deref().unwrap_or_default();
@@ -72,8 +75,11 @@ fn lower(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) 
             for (i, column) in columns.iter().enumerate() {
                 out.checked(&columns_at.index(i).field("name"), name::check_column(&column.name));
             }
-            let schema = compiled.output_schema();
-            window.map(|_| (StepOp::Aggregate(Arc::new(compiled)), schema))
+            // Every kind of window gives its bounds.
+            let is_known =
+                aggregate.window.is_some() && ["groupBy", "columns"].iter().all(|field| out.is_sound(&at.field(field)));
+            let schema = is_known.then(|| compiled.output_schema());
+            Some(Lowered { op: window.map(|_| StepOp::Aggregate(Arc::new(compiled))), schema })
         }
         Err(errors) => {
             for error in errors {

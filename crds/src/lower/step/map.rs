@@ -7,7 +7,7 @@ use weir_plan::expr::{self, ScalarExpr};
 use weir_plan::plan::{self, StepOp, has_event_time};
 use weir_plan::quote::quoted;
 
-use super::{LateOutput, Operation, Upstream, compile_all, pass_on, user_columns};
+use super::{LateOutput, Lowered, Operation, Upstream, compile_all, pass_on, user_columns};
 use crate::document::{COLUMNS_ARE_ALL, Column, Map};
 use crate::finding::{Findings, Path};
 use crate::lower::check::suggestion;
@@ -19,10 +19,13 @@ impl Operation for Map {
         vec![("from", &self.from)]
     }
 
-    fn expressions(&self) -> Vec<&str> {
-        let columns = self.columns.iter().flatten().flat_map(|c| &c.expr);
-        let added = self.add_columns.iter().flatten().map(|c| &c.expr);
-        columns.chain(added).chain(&self.filter).map(String::as_str).collect()
+    fn expressions(&self, at: &Path) -> Vec<(Path, &str)> {
+        let of = |field: &str, i: usize| at.field(field).index(i).field("expr");
+        let columns = self.columns.iter().flatten().enumerate();
+        let columns = columns.filter_map(|(i, c)| Some((of("columns", i), c.expr.as_deref()?)));
+        let added = self.add_columns.iter().flatten().enumerate().map(|(i, c)| (of("addColumns", i), &*c.expr));
+        let filter = self.filter.iter().map(|sql| (at.field("where"), &**sql));
+        columns.chain(added).chain(filter).collect()
     }
 
     fn is_keyed(&self) -> bool {
@@ -33,8 +36,9 @@ impl Operation for Map {
         &[]
     }
 
-    fn lower(&self, from: &[Upstream], at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)> {
-        lower(self, from.first()?, at, out)
+    fn lower(&self, from: &[Upstream], at: &Path, out: &mut Findings) -> Lowered {
+        check_names(self, at, out);
+        from.first().and_then(|from| lower(self, from, at, out)).unwrap_or_default()
     }
 }
 
@@ -45,8 +49,7 @@ struct Wanted<'m> {
     at: Path,
 }
 
-fn lower(map: &Map, from: &Upstream, at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)> {
-    check_names(map, at, out);
+fn lower(map: &Map, from: &Upstream, at: &Path, out: &mut Findings) -> Option<Lowered> {
     let schema = from.schema.as_ref()?;
     let condition = |sql: &String| expr::compile_predicate(sql, schema).map_err(|e| e.to_string());
     let filter = map.filter.as_ref().map(|sql| out.checked(&at.field("where"), condition(sql)));
@@ -56,11 +59,13 @@ fn lower(map: &Map, from: &Upstream, at: &Path, out: &mut Findings) -> Option<(S
         None => changed(map, &names, at, out),
     };
     let columns = computed(&wanted, schema, out)?;
-    let filter = lift(filter)?;
     let event_time = has_event_time(schema).then(event_time_field);
     let fields = columns.iter().map(|c| Arc::clone(&c.field)).chain(event_time);
     let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-    Some((StepOp::Map(plan::Map { input: from.input?, filter, columns }), schema))
+    let input = from.input?;
+    let op = lift(filter).map(|filter| StepOp::Map(plan::Map { input, filter, columns }));
+    let is_known = ["columns", "addColumns", "dropColumns"].iter().all(|field| out.is_sound(&at.field(field)));
+    Some(Lowered { op, schema: is_known.then_some(schema) })
 }
 
 fn check_names(map: &Map, at: &Path, out: &mut Findings) {

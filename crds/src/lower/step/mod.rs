@@ -17,10 +17,19 @@ use super::planning;
 use crate::document::Step;
 use crate::finding::{Findings, Path};
 
-/// The steps by their position in the document; those that something is wrong with have no schema.
+/// The steps by their position in the document.
 pub(super) struct Steps {
-    by_position: Vec<Option<plan::Step>>,
+    by_position: Vec<Lowered>,
+    names: Vec<String>,
     order: Vec<usize>,
+}
+
+/// What came of a step. One that something is wrong with has no `op`; its columns may be known nevertheless, and what
+/// reads it is judged by them.
+#[derive(Default)]
+pub(in crate::lower) struct Lowered {
+    pub(in crate::lower) op: Option<StepOp>,
+    pub(in crate::lower) schema: Option<SchemaRef>,
 }
 
 impl Steps {
@@ -28,13 +37,13 @@ impl Steps {
     pub(super) fn schema_of(&self, input: Input, sources: &[Option<SchemaRef>]) -> Option<SchemaRef> {
         match input {
             Input::Source(i) => sources.get(i)?.clone(),
-            Input::Step(i) => self.step(i).map(|s| s.schema.clone()),
+            Input::Step(i) => self.by_position.get(i)?.schema.clone(),
         }
     }
 
-    /// The step at a position of the document, if nothing is wrong with it.
-    pub(super) fn step(&self, position: usize) -> Option<&plan::Step> {
-        self.by_position.get(position)?.as_ref()
+    /// What the step at a position of the document does, if nothing is wrong with it.
+    pub(super) fn op(&self, position: usize) -> Option<&StepOp> {
+        self.by_position.get(position)?.op.as_ref()
     }
 
     /// Where the plan has what the document has at `input`.
@@ -47,7 +56,11 @@ impl Steps {
 
     /// The steps as the plan has them; `None` if something is wrong with one.
     pub(super) fn in_order(mut self) -> Option<Vec<plan::Step>> {
-        self.order.iter().map(|i| self.by_position.get_mut(*i)?.take()).collect()
+        let step = |&i: &usize| {
+            let Lowered { op, schema } = std::mem::take(self.by_position.get_mut(i)?);
+            Some(plan::Step { name: std::mem::take(self.names.get_mut(i)?), op: op?, schema: schema? })
+        };
+        self.order.iter().map(step).collect()
     }
 }
 
@@ -56,8 +69,8 @@ pub(in crate::lower) trait Operation {
     /// The fields that name what it reads, with what they name, in the document's order.
     fn inputs(&self) -> Vec<(&'static str, &str)>;
 
-    /// Its expressions, as they are written.
-    fn expressions(&self) -> Vec<&str>;
+    /// Its expressions and where they stand, as paths within the step's block.
+    fn expressions(&self, at: &Path) -> Vec<(Path, &str)>;
 
     /// Whether its rows come from keyed state, and no longer from one record each.
     fn is_keyed(&self) -> bool;
@@ -65,8 +78,8 @@ pub(in crate::lower) trait Operation {
     /// The outputs of rows that come too late for it, in the order of its inputs; none if no row can.
     fn late_outputs(&self) -> &'static [LateOutput];
 
-    /// Checks it against what comes to it by each input. `None` if something is wrong with it, or with what it reads.
-    fn lower(&self, from: &[Upstream], at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)>;
+    /// Checks it against what comes to it by each input.
+    fn lower(&self, from: &[Upstream], at: &Path, out: &mut Findings) -> Lowered;
 }
 
 /// An output of rows that come too late for a step.
@@ -83,6 +96,34 @@ pub(in crate::lower) fn operation(step: &Step) -> Option<(&'static str, &dyn Ope
         (None, Some(aggregate)) => Some(("aggregate", aggregate)),
         _ => None,
     }
+}
+
+/// What a step reads and where that stands, as far as its shape is known.
+pub(super) fn inputs<'s>(step: &'s Step, at: &Path) -> Vec<(Path, &'s str)> {
+    if let Some((kind, operation)) = operation(step) {
+        let at = at.field(kind);
+        return operation.inputs().into_iter().map(|(field, from)| (at.field(field), from)).collect();
+    }
+    // Kinds that are still to come: a name that is wrong in one is told beside that.
+    let from = [
+        ("unnest", step.unnest.as_ref().map(|unnest| &unnest.from)),
+        ("deduplicate", step.deduplicate.as_ref().map(|deduplicate| &deduplicate.from)),
+        ("top", step.top.as_ref().map(|top| &top.from)),
+        ("over", step.over.as_ref().map(|over| &over.from)),
+        ("lookup", step.lookup.as_ref().map(|lookup| &lookup.from)),
+        ("process", step.process.as_ref().map(|process| &process.from)),
+        ("pattern", step.pattern.as_ref().map(|pattern| &pattern.from)),
+    ];
+    let from = from.into_iter().filter_map(|(kind, from)| Some((at.field(kind).field("from"), from?)));
+    let sides = step.join.iter().flat_map(|join| [("left", &join.left), ("right", &join.right)]);
+    let sides = sides.map(|(side, from)| (at.field("join").field(side), from));
+    let lists =
+        [("union", step.union.as_ref().map(|union| &union.inputs)), ("sql", step.sql.as_ref().map(|sql| &sql.inputs))];
+    let lists = lists.into_iter().flat_map(|(kind, inputs)| {
+        let at = at.field(kind).field("inputs");
+        inputs.into_iter().flatten().enumerate().map(move |(i, from)| (at.index(i), from))
+    });
+    from.chain(sides).chain(lists).map(|(at, from)| (at, &**from)).collect()
 }
 
 /// Refuses a step that is not exactly one thing, or one that is still to be built.
@@ -118,10 +159,15 @@ pub(super) fn lower(
     at: &Path,
     out: &mut Findings,
 ) -> Steps {
-    let mut lowered = Steps { by_position: steps.iter().map(|_| None).collect(), order: graph.order.clone() };
+    let mut lowered = Steps {
+        by_position: steps.iter().map(|_| Lowered::default()).collect(),
+        names: steps.iter().map(|step| step.name.clone()).collect(),
+        order: graph.order.clone(),
+    };
     let operations: Vec<_> = steps.iter().map(operation).collect();
-    let expressions: Vec<&str> = operations.iter().flatten().flat_map(|(_, op)| op.expressions()).collect();
-    if !planning::is_within_bounds(expressions.iter().copied(), at, INSTEAD, out) {
+    let all = operations.iter().flatten().flat_map(|(_, operation)| operation.expressions(at));
+    let all: Vec<_> = all.map(|(_, sql)| sql).collect();
+    if !planning::is_within_bounds(all.iter().copied(), at, INSTEAD, out) {
         return lowered;
     }
     for &i in &graph.order {
@@ -131,9 +177,14 @@ pub(super) fn lower(
             schema: input.and_then(|input| lowered.schema_of(input, sources)),
         };
         let from: Vec<_> = graph.step_inputs[i].iter().map(upstream).collect();
-        let (step, at) = (&steps[i], at.index(i));
-        let op = operation.lower(&from, &at.field(kind), out).filter(|_| out.is_sound(&at));
-        lowered.by_position[i] = op.map(|(op, schema)| plan::Step { name: step.name.clone(), op, schema });
+        let (step_at, at) = (at.index(i), at.index(i).field(kind));
+        let Lowered { op, schema } = operation.lower(&from, &at, out);
+        if from.iter().any(|from| from.schema.is_none()) {
+            for (at, sql) in operation.expressions(&at) {
+                out.checked(&at, expr::check_syntax(sql).map_err(|e| e.to_string()));
+            }
+        }
+        lowered.by_position[i] = Lowered { op: op.filter(|_| out.is_sound(&step_at)), schema };
     }
     lowered
 }
