@@ -1,4 +1,4 @@
-//! Each rule about fields, types and values in docs/reference/json.md.
+//! A test for each rule about fields, types and values in docs/reference/json.md.
 
 use weir_plan::plan::{JsonFormat, TimestampNumbers};
 use weir_plan::types::DataType;
@@ -200,7 +200,7 @@ fn doubles_and_floats_take_any_number_in_range_rounded_once() {
     }
     assert_eq!(value(DataType::Double, "-0"), Ok(double(-0.0)));
     assert_eq!(value(DataType::Double, "-0.0e5"), Ok(double(-0.0)));
-    // Halfway between two floats but for what a double can't hold: rounding twice would give 16777216.
+    // Just above the middle between two floats, by digits that a double can't hold: rounding twice would give 16777216.
     assert_eq!(value(DataType::Float, "16777217.0000000000001"), Ok(Cell::Float(16_777_218_f32.to_bits())));
 }
 
