@@ -1,5 +1,5 @@
 //! What to write instead of functions and operators that other SQL dialects have and this one lacks. Suggesting a name
-//! that is spelled similarly (`md5`, `min`) does not help a user who means what he wrote.
+//! that is spelled similarly (`md5`, `min`) does not help: the user did not mistype.
 
 use super::context::CONTEXT;
 use crate::quote::quoted;
