@@ -82,9 +82,8 @@ impl<'a> Reader<'a, '_> {
     #[cold]
     fn missing(&mut self, name: &str, start: usize) -> Box<Fault> {
         let there = self.spelled_otherwise(name, start).ok().flatten();
-        let hint = there.map(|there| {
-            format!("; there is {}, and the names of columns are those of the fields to the letter", quoted(there))
-        });
+        let hint =
+            there.map(|there| format!("; there is {}: write the column's name exactly as the field's", quoted(there)));
         Fault::new(format!("the field is missing, and the column is required{}", hint.unwrap_or_default()))
             .in_field(name)
     }

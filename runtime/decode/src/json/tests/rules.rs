@@ -29,9 +29,8 @@ fn a_missing_field_that_is_spelled_otherwise_is_named() {
         |json: &str, column: &str| decode(&[nullable("other", BIGINT), required(column, BIGINT)], json).unwrap_err();
     let says = |column: &str, there: &str| {
         format!(
-            "at $.{column}: the field is missing, and the column is required; there is `{there}`, and the names of \
-             columns are those of the \
-             fields to the letter"
+            "at $.{column}: the field is missing, and the column is required; there is `{there}`: write the column's \
+             name exactly as the field's"
         )
     };
     assert_eq!(there(r#"{"other":1,"ID":2}"#, "id"), says("id", "ID"));
