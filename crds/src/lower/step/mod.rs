@@ -1,5 +1,5 @@
-//! Steps: each is checked against the schema of what it reads, as far as that is known. A file per kind of step, which
-//! everything else in lowering meets as an [`Operation`].
+//! Steps: each is checked against the schemas of its inputs, as far as they are known. There is a file per kind of
+//! step; the rest of lowering sees each as an [`Operation`].
 
 mod aggregate;
 mod map;
@@ -16,14 +16,14 @@ use super::planning;
 use crate::document::Step;
 use crate::finding::{Findings, Path};
 
-/// The steps by their position in the document; those that something is wrong with have no schema.
+/// The steps by their position in the document. A wrong step has no schema.
 pub(super) struct Steps {
     by_position: Vec<Option<plan::Step>>,
     order: Vec<usize>,
 }
 
 impl Steps {
-    /// The schema of what `input` gives, positions being the document's.
+    /// The schema of the rows that `input` gives. Positions are those of the document.
     pub(super) fn schema_of(&self, input: Input, sources: &[Option<SchemaRef>]) -> Option<SchemaRef> {
         match input {
             Input::Source(i) => sources.get(i)?.clone(),
@@ -31,12 +31,12 @@ impl Steps {
         }
     }
 
-    /// The step at a position of the document, if nothing is wrong with it.
+    /// The step at a position of the document, if it is right.
     pub(super) fn step(&self, position: usize) -> Option<&plan::Step> {
         self.by_position.get(position)?.as_ref()
     }
 
-    /// Where the plan has what the document has at `input`.
+    /// The plan's input for an input of the document.
     pub(super) fn in_plan(&self, input: Input) -> Option<Input> {
         match input {
             Input::Source(i) => Some(Input::Source(i)),
@@ -44,28 +44,28 @@ impl Steps {
         }
     }
 
-    /// The steps as the plan has them; `None` if something is wrong with one.
+    /// The steps in the plan's order; `None` if one of them is wrong.
     pub(super) fn in_order(mut self) -> Option<Vec<plan::Step>> {
         self.order.iter().map(|i| self.by_position.get_mut(*i)?.take()).collect()
     }
 }
 
-/// A kind of step, as lowering meets it.
+/// A kind of step, as lowering uses it.
 pub(in crate::lower) trait Operation {
-    /// The fields that name what it reads, with what they name, in the document's order.
+    /// The fields that name the step's inputs, each with the name, in the document's order.
     fn inputs(&self) -> Vec<(&'static str, &str)>;
 
-    /// Its expressions, as they are written.
+    /// The step's expressions as they are written.
     fn expressions(&self) -> Vec<&str>;
 
-    /// Whether rows can come too late for it, so that it has an output `Late`.
+    /// Whether rows can be late for the step, so that it has an output `Late`.
     fn has_windows(&self) -> bool;
 
-    /// Checks it against what comes to it by each input. `None` if something is wrong with it, or with what it reads.
+    /// Checks the step against its inputs. `None` if the step or one of its inputs is wrong.
     fn lower(&self, from: &[Upstream], at: &Path, out: &mut Findings) -> Option<(StepOp, SchemaRef)>;
 }
 
-/// What a step is, under the name of its field. This is the one list of the kinds that are built.
+/// The step's operation and the name of its field. This is the one list of the kinds that are built.
 pub(in crate::lower) fn operation(step: &Step) -> Option<(&'static str, &dyn Operation)> {
     match (&step.map, &step.aggregate) {
         (Some(map), None) => Some(("map", map)),
@@ -74,7 +74,7 @@ pub(in crate::lower) fn operation(step: &Step) -> Option<(&'static str, &dyn Ope
     }
 }
 
-/// Refuses a step that is not exactly one thing, or one that is still to be built.
+/// Refuses a step that does not have exactly one operation, and operations that are not built yet.
 pub(super) fn check_kind(step: &Step, at: &Path, out: &mut Findings) {
     let built = [("map", step.map.is_some()), ("aggregate", step.aggregate.is_some())];
     let later = [
@@ -97,7 +97,7 @@ pub(super) fn check_kind(step: &Step, at: &Path, out: &mut Findings) {
     out.not_yet(at, "badRecords", step.bad_records.as_ref());
 }
 
-/// What to do about more expressions than may be planned.
+/// What to do if there are more expressions than may be planned.
 const INSTEAD: &str = "compute what lies deep in a map step of its own, or split the steps over several pipelines";
 
 pub(super) fn lower(
@@ -127,7 +127,7 @@ pub(super) fn lower(
     lowered
 }
 
-/// What a step reads. Without a schema something is wrong there, and what is computed from it can't be judged.
+/// An input of a step. Without a schema the input is wrong, and expressions over it can't be checked.
 pub(in crate::lower) struct Upstream {
     input: Option<Input>,
     schema: Option<SchemaRef>,
@@ -141,12 +141,12 @@ fn compile_all<'a>(
     compiled.into_iter().map(|column| column.map_err(|e| e.to_string())).collect()
 }
 
-/// The expression for a column as it is.
+/// The expression that passes a column through unchanged.
 fn pass_on(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The columns that the document speaks of.
+/// The columns that documents can refer to.
 pub(super) fn user_columns(schema: &Schema) -> impl Iterator<Item = &FieldRef> {
     schema.fields().iter().filter(|f| f.name() != EVENT_TIME)
 }
