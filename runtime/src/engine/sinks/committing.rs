@@ -116,7 +116,7 @@ impl SinkSet {
     }
 
     /// Whether the rows of an epoch may be given up. What was decided before a state action must not stop the pipeline
-    /// for good: a person has said how to go on.
+    /// for good: a person has said how to continue.
     fn may_give_up(&self, manifest: &Manifest) -> bool {
         manifest.lineage != self.lineage
     }
@@ -135,7 +135,7 @@ impl SinkSet {
     ) -> Result<Landed> {
         let (sink, epoch, rows) = (&committable.sink, manifest.epoch, committable.rows);
         if to.pin().id != pinned.id {
-            // Only a state action lets a pipeline start on a table that was made anew.
+            // Only a state action lets a pipeline start on a table that was created again.
             tracing::warn!(%sink, %epoch, rows, "the rows were for the table at {} that is gone", pinned.place);
             return Ok(Landed::GivenUp);
         }
