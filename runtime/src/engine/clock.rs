@@ -79,8 +79,8 @@ pub fn doubtful(
     Failure::retry(format!(
         "{partition}: the event time {} is ahead of this machine's clock, {}, by more than maxFuture ({:?}), but so \
          is Kafka's timestamp of the \
-         newest record, {}, which is by {whose}: this machine's clock seems to be behind, and no record is taken for \
-         bad by it; {remedy}",
+         newest record, {}, which is by {whose}: this machine's clock seems to be behind, so no record counts as \
+         bad; {remedy}",
         rfc3339(time_us),
         rfc3339(clock_us),
         Duration::from_micros(max_future_us.unsigned_abs()),

@@ -119,7 +119,7 @@ impl Metrics {
         r.register("records_decoded", "Records decoded", metrics.records_decoded.clone());
         r.register(
             "tombstones_skipped",
-            "Records without a value that were passed over",
+            "Records without a value that were skipped",
             metrics.tombstones_skipped.clone(),
         );
         r.register("records_dropped", "Bad records dropped by policy", metrics.records_dropped.clone());
@@ -168,7 +168,7 @@ impl Metrics {
         );
         r.register(
             "files_compacted",
-            "Small files of a table that this process wrote anew as fewer",
+            "Small files of a table that this process merged into fewer",
             metrics.files_compacted.clone(),
         );
         r.register("compactions", "Commits of compaction by this process", metrics.compactions.clone());
@@ -184,7 +184,7 @@ impl Metrics {
             "Failed turns of a table's maintenance",
             metrics.maintenance_failures.clone(),
         );
-        r.register("memory_bytes", "Memory of the process that no file stands behind", metrics.memory_bytes.clone());
+        r.register("memory_bytes", "Memory of the process that is not backed by files", metrics.memory_bytes.clone());
         r.register(
             "memory_limit_bytes",
             "What the process may use; 0 without a limit",

@@ -22,7 +22,7 @@ pub fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
 #[must_use]
 pub fn why(error: &io::Error) -> String {
     match error.raw_os_error() {
-        Some(ENXIO) => "it is a pipe that nobody reads, whose reader has to be there first".to_owned(),
+        Some(ENXIO) => "it is a pipe that nobody reads: start its reader first".to_owned(),
         _ => error.to_string(),
     }
 }

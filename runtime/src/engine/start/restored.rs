@@ -53,7 +53,5 @@ impl Restored {
 }
 
 fn unfit(epoch: Epoch, failure: Failure) -> Failure {
-    failure.context(format!(
-        "spec.stateAction.restore.epoch: epoch {epoch} can't be gone back to, and nothing was changed"
-    ))
+    failure.context(format!("spec.stateAction.restore.epoch: epoch {epoch} can't be restored, and nothing was changed"))
 }

@@ -79,7 +79,7 @@ impl<'w> StepRows<'w> {
 
     fn send(&mut self, sink: usize, rows: RecordBatch) -> Result<()> {
         let Some(input) = self.sinks.get(&sink) else {
-            return Err(Failure::bug(format!("rows for the sink {sink}, which is none of keyed steps")));
+            return Err(Failure::bug(format!("rows for the sink {sink}, to which no keyed step writes")));
         };
         let waits = Instant::now();
         input.send(rows)?;
