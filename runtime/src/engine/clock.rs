@@ -88,7 +88,7 @@ pub fn doubtful(
     ))
 }
 
-/// The reason why a row is bad whose event time is too far in the future.
+/// Why a row whose event time is too far in the future is bad.
 #[must_use]
 pub fn too_far_ahead(time_us: i64, max_future_us: i64) -> String {
     let allowed = Duration::from_micros(max_future_us.unsigned_abs());

@@ -145,7 +145,7 @@ pub struct Prepared {
     pub late: u64,
     /// The keys as the step's sender wants them.
     pub keys: Vec<ArrayRef>,
-    /// One per call that the step makes of its rows.
+    /// One per call that the step evaluates over its rows.
     pub arguments: Vec<Argument>,
 }
 

@@ -168,7 +168,7 @@ pub struct Source {
     pub records_dropped: u64,
     /// Records that left through the output `Rejected`.
     pub records_rejected: u64,
-    /// Offsets that Kafka no longer had when they came next.
+    /// Offsets that Kafka no longer had when they were next to be read.
     pub records_lost: u64,
     /// Offsets whose batches could not be read.
     pub records_unreadable: u64,
@@ -297,7 +297,7 @@ impl Source {
             records_lost: s.partitions.iter().map(PartitionProgress::lost_count).sum(),
             records_unreadable: s.partitions.iter().map(PartitionProgress::unreadable_count).sum(),
             bytes: s.counts.bytes,
-            // A manifest does not know an open transaction; whoever reads the topic reports it
+            // A manifest does not say if a transaction is open; whoever reads the topic reports it
             // (`Observer::watermark_held_by`).
             watermark: s.watermark_after_us.and_then(rfc3339),
             watermark_held_by: hold(s, |_| None),

@@ -18,11 +18,11 @@ struct Place {
 
 /// Rows in the order of a state file. Rows of one time and key may be in any order.
 pub struct Order {
-    /// The number of each row.
+    /// The row numbers, in this order.
     pub rows: UInt32Array,
-    /// For each row in this order: how many distinct times and keys come before its own.
+    /// For each row in this order: how many distinct pairs of time and key come before its own.
     pub numbers: Vec<usize>,
-    /// The number of distinct times and keys.
+    /// The number of distinct pairs of time and key.
     pub distinct: usize,
 }
 

@@ -223,8 +223,8 @@ impl Running {
         }
     }
 
-    /// Checks a run with an end that makes no progress. It waits for a store or for partition leaders. Stores have
-    /// their own deadlines, so this asks the leaders.
+    /// Checks a run with an end that makes no progress. Such a run waits for a store or for partition leaders. Stores
+    /// have their own deadlines, so this asks the leaders.
     ///
     /// # Errors
     /// `Retry`, with the partitions whose leaders do not answer.

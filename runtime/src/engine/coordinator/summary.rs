@@ -16,7 +16,7 @@ pub struct Summary {
     pub records_dropped: u64,
     /// Records without a value that were skipped, as `tombstones` says.
     pub tombstones_skipped: u64,
-    /// Offsets that came next when Kafka no longer had them.
+    /// Offsets that Kafka no longer had when they were next to be read.
     pub records_lost: u64,
     /// Offsets whose batches could not be read.
     pub records_unreadable: u64,

@@ -47,7 +47,7 @@ impl Lanes {
         Self::spawn(lanes.into_iter().map(work).collect(), epoch)
     }
 
-    /// Each entry has the source that its lane reads.
+    /// Starts one thread per entry of `works`, which has the source that the lane reads.
     fn spawn<W>(works: Vec<(usize, W)>, epoch: Arc<OpenEpoch>) -> Result<Self>
     where
         W: FnOnce(&Receiver<Command>, &Reports) -> Result<()> + Send + 'static,

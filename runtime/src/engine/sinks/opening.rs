@@ -126,7 +126,7 @@ fn pinned(Pin { sink, kind, place, id }: Pin) -> PinnedSink {
     PinnedSink { name: sink, kind, place, id }
 }
 
-/// The opposite of [`pinned`].
+/// Converts a sink as a manifest has it back to a pin.
 pub fn pin_of(pinned: &PinnedSink) -> Pin {
     let PinnedSink { name, kind, place, id } = pinned.clone();
     Pin { sink: name, kind, place, id }

@@ -183,7 +183,7 @@ mod tests {
         spawn(Arc::new(table.files()), None, Slot { label: "l".into(), buffer_bytes: 1 << 20 }, 1, 1 << 20)
     }
 
-    /// Writes an epoch in the way of a lane's thread.
+    /// Writes an epoch as a lane's thread does.
     async fn write_epoch(input: &SinkInput) -> Result<()> {
         let input = input.clone();
         tokio::task::spawn_blocking(move || input.send(rides(&[(1, None, None)])).and_then(|()| input.end_epoch()))

@@ -1,4 +1,4 @@
-//! Which partition holds a source's watermark, and why. A person asks this who waits for windows to close. Pure.
+//! Which partition holds a source's watermark, and why. People ask this when they wait for windows to close. Pure.
 
 use serde::Serialize;
 

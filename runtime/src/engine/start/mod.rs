@@ -283,7 +283,7 @@ fn file_label(writer: &CheckpointWriter) -> String {
     format!("{}-{:010}", writer.lineage(), writer.generation().0)
 }
 
-/// Whether some 50 ms more or less hardly matter for when a record is committed.
+/// Whether a difference of some 50 ms hardly matters for the time at which a record is committed.
 fn may_wait(trigger: Trigger) -> bool {
     matches!(trigger, Trigger::Interval(beat) if beat >= LONG_BEAT)
 }

@@ -45,8 +45,8 @@ pub async fn restore(
     Ok(state)
 }
 
-/// The horizons (µs) of the tables in a manifest. They are higher than those by the watermarks if the document has
-/// changed since, so that a step keeps entries for longer.
+/// The horizons (µs) of the tables in a manifest. They are higher than the watermarks alone would give if the document
+/// has changed since, so that a step keeps entries for longer.
 fn saved_horizons_us(graph: &Graph, manifest: &Manifest) -> Vec<Option<i64>> {
     let saved = |table: &StepTable| {
         let step = manifest.tasks.iter().flat_map(|task| &task.steps).find(|step| step.name == table.step)?;

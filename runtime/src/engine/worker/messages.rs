@@ -35,7 +35,7 @@ pub enum Message {
 /// An answer of a worker.
 #[derive(Debug)]
 pub enum Answer {
-    /// Per step of the plan: when what the step holds or has taken in leaves.
+    /// Per step of the plan: when the last entry leaves, as [`Message::Leaves`] asks.
     Leaves(Vec<Option<Leaving>>),
     Closed(Box<Closed>),
 }

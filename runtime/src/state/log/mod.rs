@@ -27,7 +27,6 @@ use crate::memory::Memory;
 
 /// Bytes of a change, uncompressed, for which a file of its own is worthwhile. They take some 20 ms to encode, and
 /// about as long to send as one request takes.
-/// long as a request to send.
 const STRETCH_BYTES: usize = 8 << 20;
 
 /// A table of a keyed step. The log numbers tables by their index in a list of these, in the changes that it writes, in
