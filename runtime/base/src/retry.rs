@@ -59,7 +59,7 @@ impl RetryPolicy {
     }
 
     /// The wait before attempt `retry + 1`, for `retry` from 1: between half and all of `first × 2^(retry - 1)`, at
-    /// most `max`. `jitter` in `0.0..1.0`.
+    /// most `max`. `jitter` is in `0.0..1.0`.
     #[must_use]
     pub fn delay(&self, retry: u32, jitter: f64) -> Duration {
         let whole =

@@ -45,7 +45,7 @@ const REGION_OF_OTHER_STORES: &str = "us-east-1";
 /// A folder in an object store.
 #[derive(Clone)]
 pub struct Location {
-    /// Rooted at the bucket, or at `/` for local files.
+    /// The store, rooted at the bucket, or at `/` for local files.
     pub store: Arc<dyn ObjectStore>,
     /// The same store, if it takes large objects in numbered parts. A local folder does not: see `PartFile`.
     pub parts: Option<Arc<dyn MultipartStore>>,

@@ -216,7 +216,7 @@ fn count(ranges: &[OffsetRange]) -> u64 {
 #[serde(rename_all = "camelCase")]
 pub struct OffsetRange {
     pub start: i64,
-    /// Exclusive.
+    /// The end of the range, exclusive.
     pub end: i64,
 }
 
@@ -455,6 +455,6 @@ pub struct UntilPartition {
     pub source: String,
     pub topic: String,
     pub partition: i32,
-    /// Exclusive.
+    /// The end of the range, exclusive.
     pub end: i64,
 }

@@ -16,10 +16,10 @@
 //! protects a writer whose answer was lost and who reads its own nonce. Such a leftover lies below everything that
 //! counts. It is never the newest manifest and never in doubt, and the next collection deletes it.
 //!
-//! **A leftover is never taken for a data epoch in doubt.** The writer that owns the number before it creates a data
-//! epoch. If somebody else decided that number, it was by a claim, because every writer claims first. So where a data
-//! epoch was decided, a leftover is a claim, or a second copy of the same manifest that arrived late. A writer that
-//! finds a claim in the place of the epoch in doubt was overtaken.
+//! **A leftover is never taken for a data epoch in doubt.** Only the writer that owns number e-1 creates data epoch e.
+//! If somebody else decides number e, it is by a claim, because every writer claims first. So where a data epoch was
+//! decided, a leftover is a claim, or a second copy of the same manifest that arrived late. A writer that finds a claim
+//! in the place of the epoch in doubt was overtaken.
 //!
 //! **Above the newest number there is no leftover.** A stalled writer creates at most the number after the last one it
 //! knew, and whoever fenced it decided that number. So if a running writer finds a manifest with another nonce in its

@@ -187,7 +187,7 @@ pub struct SinkStatus {
     pub table_version: Option<i64>,
 }
 
-/// What a sink remembers of a pipeline's commits (`docs/decisions/0012-what-sinks-remember.md`).
+/// What a sink remembers about a pipeline's commits (`docs/decisions/0012-what-sinks-remember.md`).
 pub trait Memory: Send + Sync {
     /// The newest epoch of each lineage that the sink held when it was opened.
     fn held(&self) -> &[HeldEpoch];

@@ -30,7 +30,7 @@ pub struct Lake {
 }
 
 impl Lake {
-    /// Columns: `n bigint not null`, `city string`, `date date`; partitioned by `partition_by`.
+    /// A table with the columns `n bigint not null`, `city string` and `date date`, partitioned by `partition_by`.
     pub fn new(partition_by: &[&str]) -> Self {
         Self::with(rides_schema(), partition_by)
     }

@@ -13,7 +13,7 @@ pub enum Access {
     Folder,
     S3 {
         bucket: String,
-        /// As the document or the environment names it; `AWS` if neither does.
+        /// The endpoint, as the document or the environment names it; `AWS` if neither does.
         endpoint: String,
         credentials: Credentials,
     },

@@ -35,7 +35,7 @@ pub struct Target {
     pub parts: Option<Arc<dyn MultipartStore>>,
     pub path: Path,
     pub retry: RetryPolicy,
-    /// For the log, as in "writing a data file to s3://lake/rides".
+    /// The work, for the log, as in "writing a data file to s3://lake/rides".
     pub doing: String,
     /// Sorts an error by its remedy.
     pub sort: Sort,

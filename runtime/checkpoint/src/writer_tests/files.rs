@@ -1,4 +1,4 @@
-//! State files and the collection of garbage.
+//! Tests of state files and of the collection of garbage.
 
 use object_store::{ObjectStoreExt as _, PutPayload};
 use weir_base::retry::Jitter;

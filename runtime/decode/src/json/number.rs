@@ -86,7 +86,7 @@ const F64_POWERS: [f64; 23] = [
 const F32_POWERS: [f32; 11] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
 
 impl Number<'_> {
-    /// The integer, if it is written as one and fits.
+    /// The integer, if the number is written as one and fits.
     #[inline]
     pub(super) fn to_i64(self) -> Option<i64> {
         if !self.is_integer || !self.exact {

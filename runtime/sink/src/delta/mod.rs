@@ -104,7 +104,7 @@ pub struct TableFiles {
     pending: Pending,
 }
 
-/// What a table remembers of a pipeline's sink.
+/// What a table remembers about a pipeline's sink.
 struct TableMemory {
     owner: Owner,
     log: Log,

@@ -10,7 +10,7 @@ pub const APPEND: &str = "DeltaAppend";
 
 const ADDS: &str = "adds";
 
-/// A payload of that type.
+/// A payload of the type [`APPEND`].
 #[must_use]
 pub fn append(adds: Vec<Value>) -> Payload {
     Payload { kind: APPEND.to_owned(), body: Map::from_iter([(ADDS.to_owned(), Value::Array(adds))]) }

@@ -1,5 +1,5 @@
-//! What a table remembers of a pipeline's commits for good: `txn` actions, which log checkpoints keep and the clean-up
-//! of a log does not remove. Each commit has these (`docs/decisions/0012-what-sinks-remember.md`):
+//! What a table remembers about a pipeline's commits for good: `txn` actions, which log checkpoints keep and the
+//! clean-up of a log does not remove. Each commit has these (`docs/decisions/0012-what-sinks-remember.md`):
 //!
 //! - `weir/<lineage>/<sink>`, whose version is the epoch;
 //! - `weir.manifest/<pipeline>/<lineage>/<sink>`, whose version names the manifest that decided this epoch: the

@@ -23,7 +23,7 @@ const UNKNOWN_TOPIC_GRACE: Duration = Duration::from_secs(2);
 /// How many partitions a topic has.
 ///
 /// # Errors
-/// `Config` if it does not exist or may not be read, `Retry` when no broker answers in time.
+/// `Config` if the topic does not exist or may not be read, `Retry` when no broker answers in time.
 pub(super) fn partition_count(client: &Client, topic: &str, until: Instant) -> Result<i32> {
     count_partitions(client, topic, until).map_err(|refusal| refusal.explain(client, topic))
 }

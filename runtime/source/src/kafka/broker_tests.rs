@@ -125,7 +125,7 @@ struct Seen {
     lost: Vec<(i64, i64)>,
 }
 
-/// Polls a lane of one partition until `done` or an error.
+/// Polls a lane of one partition until `done` is true or an error comes.
 fn read(lane: &mut LaneInput, done: impl Fn(&Seen) -> bool) -> Result<Seen> {
     let mut seen = Seen::default();
     let until = Instant::now() + SOON;

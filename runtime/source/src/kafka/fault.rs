@@ -100,7 +100,7 @@ pub(super) struct OnLoss {
 
 impl OnLoss {
     /// # Errors
-    /// `Config`, unless the source goes on without a topic that does not exist any more.
+    /// `Config`, unless the source goes on without a topic that no longer exists.
     pub(super) fn topic_gone(self, topic: &str, servers: &str) -> Result<()> {
         match (self.topics_come_and_go, self.offsets) {
             (false, _) => Err(topic_gone(topic, servers)),
@@ -151,9 +151,9 @@ pub(super) fn offsets_lost(partition: &TopicPartition, wanted: i64, low: i64, en
 pub(super) fn log_cut(partition: &TopicPartition, reason: &str) -> Failure {
     let found = reason.split(". Reset ").next().unwrap_or(reason);
     Failure::config(format!(
-        "{partition}: Kafka's log was cut behind what comes next (an unclean election of a leader), and records that \
-         this checkpoint has \
-         counted are gone ({found}); spec.stateAction with discard: {{offsets: StartFrom}} reads it from startFrom on"
+        "{partition}: Kafka's log was cut below the next offset to read (an unclean election of a leader), and records \
+         that this checkpoint has counted are gone ({found}); spec.stateAction with discard: {{offsets: StartFrom}} \
+         reads it from startFrom on"
     ))
 }
 

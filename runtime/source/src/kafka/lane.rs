@@ -26,7 +26,7 @@ pub struct Record<'a> {
     pub offset: i64,
     pub timestamp: Option<Timestamp>,
     pub key: Option<&'a [u8]>,
-    /// `None` for a tombstone.
+    /// The record's value; `None` for a tombstone.
     pub value: Option<&'a [u8]>,
     pub headers: Headers<'a>,
 }

@@ -39,7 +39,7 @@ pub struct Position {
     pub partition: TopicPartition,
     /// The next offset to read.
     pub next: i64,
-    /// Exclusive. Nothing at or above it is handed out.
+    /// The end offset, exclusive: nothing at or above it is handed out.
     pub end: Option<i64>,
     /// The epoch of the leader that wrote the record before `next`, if known; the log is compared with it before
     /// reading goes on.

@@ -130,9 +130,9 @@ pub struct Timestamp {
 /// Whose clock set a timestamp: `message.timestamp.type` of the topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeSetBy {
-    /// `CreateTime`.
+    /// The producer's clock: `CreateTime`.
     Producer,
-    /// `LogAppendTime`.
+    /// The broker's clock: `LogAppendTime`.
     Broker,
 }
 
@@ -355,13 +355,13 @@ pub(super) unsafe fn text(from: *const std::ffi::c_char) -> String {
     if from.is_null() {
         return String::new();
     }
-    // SAFETY: not null, so a C string by this function's contract.
+    // SAFETY: the pointer is not null, so it is a C string by this function's contract.
     unsafe { CStr::from_ptr(from) }.to_string_lossy().into_owned()
 }
 
 /// # Safety
 /// `from` is null or points to `len` bytes that live for `'a`.
 unsafe fn bytes<'a>(from: *const u8, len: usize) -> Option<&'a [u8]> {
-    // SAFETY: not null, so `len` bytes by this function's contract.
+    // SAFETY: the pointer is not null, so it points to `len` bytes by this function's contract.
     (!from.is_null()).then(|| unsafe { slice::from_raw_parts(from, len) })
 }
