@@ -1,4 +1,4 @@
-//! Makes the rows of a window that is over, from the final values of its calls and the columns computed from these.
+//! Makes the rows of a window that is over: takes the final values of its calls and computes the columns from them.
 
 use std::sync::Arc;
 
