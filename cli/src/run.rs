@@ -201,7 +201,7 @@ fn run_plan(plan: Arc<Plan>, options: &Options) -> Result<Summary, Failure> {
                     std::process::exit(CUT_SHORT.into());
                 }
                 asked = true;
-                err!("finishing the epoch in hand; once more stops at once");
+                err!("finishing the epoch in hand; a second signal stops at once");
                 let _ = tell.send(Signal::Finish);
             }
         });

@@ -156,7 +156,7 @@ fn sink_of<'a>(plan: &'a Plan, wanted: Option<&str>) -> Result<&'a Sink> {
                 true => "the sink does not read the output `Rejected` of a source",
                 false => "there is no such sink",
             };
-            Failure::config(format!("--sink {}: {says}; of the output Rejected there is {}", quoted(wanted), names()))
+            Failure::config(format!("--sink {}: {says}: write one of these: {}", quoted(wanted), names()))
         }),
     }
 }
@@ -211,10 +211,9 @@ spec:
             (
                 &["bad"],
                 Some("rows"),
-                "--sink `rows`: the sink does not read the output `Rejected` of a source; of the output Rejected \
-                 there is bad",
+                "--sink `rows`: the sink does not read the output `Rejected` of a source: write one of these: bad",
             ),
-            (&["bad"], Some("bda"), "--sink `bda`: there is no such sink; of the output Rejected there is bad"),
+            (&["bad"], Some("bda"), "--sink `bda`: there is no such sink: write one of these: bad"),
         ] {
             let said = chosen(rejected, wanted).unwrap_err();
             assert!(said.contains(says), "{said}");

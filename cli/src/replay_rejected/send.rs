@@ -149,8 +149,8 @@ fn partition_for(letter: &Letter<'_>, topic: &str, count: i32) -> Result<i32, St
             Ok(partition)
         } else {
             Err(format!(
-                "topic {topic} has {count} partitions, and the record {origin} is from another; with --topic it would \
-                 go elsewhere"
+                "topic {topic} has {count} partitions, and the record {origin} is from another one: write --topic with \
+                 another topic"
             ))
         };
     }
@@ -179,8 +179,8 @@ mod tests {
         assert_eq!(partition_for(&letter(7, ""), "rides", 4), Ok(3));
         assert_eq!(partition_for(&letter(7, ""), "other", 4), Ok(partition_of(b"k", 4)));
         assert_eq!(partition_for(&keyless, "other", 2), Ok(1));
-        let says = "topic rides has 3 partitions, and the record rides/3/7 is from another; with --topic it would go \
-                    elsewhere";
+        let says = "topic rides has 3 partitions, and the record rides/3/7 is from another one: write --topic with \
+                    another topic";
         assert_eq!(partition_for(&letter(7, ""), "rides", 3), Err(says.to_owned()));
     }
 
