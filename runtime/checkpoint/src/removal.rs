@@ -43,8 +43,8 @@ pub struct Removed {
 /// Removes a checkpoint that nobody should write any more. A writer that still does is stopped.
 ///
 /// # Errors
-/// `Config`: the checkpoint belongs to another pipeline or runs elsewhere, or it is not one of Weir's. `Retry`: the
-/// store was away for too long; the removal may be repeated.
+/// `Config`: the checkpoint belongs to another pipeline, or to one that runs elsewhere, or it is not one of Weir's.
+/// `Retry`: the store was away for too long; the removal may be repeated.
 pub async fn remove(store: &Store, pipeline: &str, home: &Home, retry: RetryPolicy) -> Result<Removed> {
     let identity = retry.persist("read the identity", async || settled(store.read(layout::IDENTITY).await?)).await?;
     let claimed = match &identity {
