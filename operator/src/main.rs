@@ -25,7 +25,7 @@ use weir_operator::progress::ProgressReader;
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Parser)]
-#[command(version, about = "Runs StreamPipelines on Kubernetes")]
+#[command(version, about = "Run StreamPipelines on Kubernetes")]
 struct Cli {
     #[command(subcommand)]
     command: Command,

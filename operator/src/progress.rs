@@ -66,7 +66,7 @@ pub struct Sink {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
-    /// Missing in older runtimes, which skip none.
+    /// Missing in older runtimes.
     #[serde(default)]
     pub tombstones_skipped: i64,
     pub records_dropped: i64,

@@ -97,7 +97,7 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
     };
     if let Some((age, records)) = overdue_epoch(facts) {
         let message =
-            format!("an epoch of {records} records can't be committed since {} s: see the pod's log", age.as_secs());
+            format!("an epoch of {records} records has waited {} s for its commit: see the pod's log", age.as_secs());
         return finding(False, Reason::EpochOverdue, message);
     }
     let age = progress.last_commit.as_ref().map(|at| facts.now.0.duration_since(at.0));
@@ -173,12 +173,12 @@ fn reconciling(facts: &Facts<'_>, ready: &Finding, stalled: &Finding) -> Finding
     if let Some(failure) = facts.failure {
         return match Cause::of(failure).needs_person() {
             // kstatus considers a pipeline that is both reconciling and stalled to be in progress.
-            true => finding(False, failure.reason(), "it is tried again from time to time"),
+            true => finding(False, failure.reason(), "the operator tries again from time to time"),
             false => finding(True, failure.reason(), failure.to_string()),
         };
     }
     if stalled.reason == Reason::PodRefused {
-        return finding(False, Reason::PodRefused, "it is tried again from time to time");
+        return finding(False, Reason::PodRefused, "the operator tries again from time to time");
     }
     if facts.verdict.target.is_some() && matches!(ready.reason, Reason::Starting | Reason::Stopping) {
         return finding(True, ready.reason, ready.message.clone());
@@ -189,7 +189,7 @@ fn reconciling(facts: &Facts<'_>, ready: &Finding, stalled: &Finding) -> Finding
     if running < wanted && !facts.verdict.suspend {
         return finding(True, Reason::RollingOut, "pods of another revision are being replaced");
     }
-    finding(False, Reason::UpToDate, "what there is is what the accepted document says")
+    finding(False, Reason::UpToDate, "the cluster matches the accepted document")
 }
 
 fn stalled(facts: &Facts<'_>) -> Finding {
@@ -219,7 +219,7 @@ fn validated(facts: &Facts<'_>) -> Finding {
 
 fn data_flowing(facts: &Facts<'_>, progress: Option<&Progress>) -> Finding {
     let Some(progress) = progress.filter(|_| facts.report.is_some()) else {
-        return finding(Severity::Unknown, Reason::NoPods, "no runtime says so");
+        return finding(Severity::Unknown, Reason::NoPods, "no runtime reports whether records arrive");
     };
     match progress.input_rows_per_second > 0 {
         true => finding(Severity::True, Reason::RecordsArriving, "records arrive"),
@@ -239,7 +239,7 @@ fn watermark_advancing(facts: &Facts<'_>, progress: Option<&Progress>) -> Findin
     if stands <= HELD_BACK_AFTER {
         return finding(Severity::True, Reason::Advancing, "windows are being closed");
     }
-    let message = format!("it stands at {} since {} min", watermark.0, stands.as_mins());
+    let message = format!("the watermark has been {} for {} min", watermark.0, stands.as_mins());
     // The rate of the source that holds back the watermark: another source may be busy.
     let holding = report.held_by().and_then(|(source, _)| source.input_rows_per_second);
     let records_arrive = progress.input_rows_per_second > 0 && holding.is_none_or(|per_second| per_second > 0.0);
