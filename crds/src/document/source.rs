@@ -37,8 +37,8 @@ pub struct Source {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub columns: Option<Vec<SourceColumn>>,
-    /// Where a row's event time, which windows use, comes from, and how long to wait for late rows. Without it there
-    /// are no windows.
+    /// How to get a row's event time, which windows use, and how long to wait for late rows. Without it there are no
+    /// windows.
     pub event_time: Option<EventTime>,
     /// Not supported yet. The number of records of this source after which an epoch is closed early.
     #[schemars(range(min = 1, max = 1_000_000_000))]
