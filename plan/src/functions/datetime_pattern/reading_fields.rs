@@ -73,7 +73,7 @@ impl Fields {
         let months_days = i64::from(days_in_month(year, u32::try_from(month).unwrap_or(1)));
         let (month, day) = if self.has(Field::DayOfYear) {
             let years_days = 337 + i64::from(days_in_month(year, 2));
-            // The day of the year counts on from January; [`midnight_us`] accepts days beyond the month's end.
+            // The day of the year counts on from January; `midnight_us` accepts days beyond the month's end.
             (1, self.get(Field::DayOfYear, "day of the year", 1..=years_days, 1)?)
         } else {
             (month, self.get(Field::Day, "day", 1..=months_days, 1)?)
