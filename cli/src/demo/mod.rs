@@ -138,10 +138,9 @@ fn failed(dir: &Path, error: &io::Error) -> Failure {
 fn occupy(dir: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(dir).map_err(|e| failed(dir, &e))?;
     std::fs::create_dir(dir.join("checkpoint")).map_err(|e| match e.kind() {
-        ErrorKind::AlreadyExists => Failure::config(format!(
-            "{} has another demo: write another --dir, or leave it out",
-            dir.display()
-        )),
+        ErrorKind::AlreadyExists => {
+            Failure::config(format!("{} has another demo: write another --dir, or leave it out", dir.display()))
+        }
         _ => failed(dir, &e),
     })
 }
