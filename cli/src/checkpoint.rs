@@ -1,4 +1,4 @@
-//! `weir checkpoint delete`: what is left of a pipeline that is gone.
+//! `weir checkpoint delete`: removes what a deleted pipeline leaves behind.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -16,12 +16,12 @@ use crate::document::{self, DocumentArgs};
 use crate::run;
 use crate::say::{err, out};
 
-/// For each request.
+/// The deadline of each request.
 const CALL_DEADLINE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Subcommand)]
 pub enum Checkpoint {
-    /// Deletes the checkpoint of a pipeline that does not run any more. Its tables stay.
+    /// Delete the checkpoint of a pipeline that no longer runs. Its tables stay.
     Delete(DeleteArgs),
 }
 
@@ -29,16 +29,20 @@ pub enum Checkpoint {
 pub struct DeleteArgs {
     #[command(flatten)]
     document: DocumentArgs,
-    /// Where Secrets are mounted: `DIR/SECRET/KEY`.
+    /// The folder in which Secrets are mounted, as DIR/SECRET/KEY.
     #[arg(long, value_name = "DIR")]
     secrets: Option<PathBuf>,
-    /// How long the checkpoint store may be away before the process ends with the reason, in seconds.
+    /// How many seconds the checkpoint store may be unavailable before the command ends with the reason.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = run::parse_seconds)]
     give_up_after: u64,
-    /// Writes the reason there if it fails: what Kubernetes shows of a container that has ended.
+    /// If the command fails, write the reason to FILE.
+    ///
+    /// Kubernetes shows this file as the message of a container that has ended.
     #[arg(long, value_name = "FILE")]
     termination_message: Option<PathBuf>,
-    /// Logs as JSON lines.
+    /// Write the log as JSON lines.
+    ///
+    /// The variable WEIR_LOG sets what is logged, for example `debug`.
     #[arg(long)]
     log_json: bool,
 }

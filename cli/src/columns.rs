@@ -1,4 +1,4 @@
-//! What `weir validate` prints of a right document: the columns that each node gives and each sink writes.
+//! The output of `weir validate` for a valid document: the columns that each node gives and each sink writes.
 
 use std::fmt::{self, Write};
 
@@ -7,7 +7,7 @@ use weir_plan::expr::type_name;
 use weir_plan::outputs::Output;
 use weir_plan::plan::{Input, Plan, Sink};
 
-/// A line for each source, step and sink, with Spark's names of types. A step comes after what it reads.
+/// A line for each source, step and sink, with Spark's names for types. A step comes after the nodes that it reads.
 pub fn described(plan: &Plan) -> String {
     let mut text = String::new();
     let sources = (0..plan.sources.len()).map(|i| ("source", Input::Source(i)));
@@ -34,11 +34,11 @@ fn line(text: &mut String, node: fmt::Arguments<'_>, schema: &Schema) {
         format!("{} {}{not_null}", name(field.name()), type_name(field.data_type()))
     });
     let columns: Vec<_> = columns.collect();
-    // Writing to a text can't fail.
+    // Writing to a string can't fail.
     let _ = writeln!(text, "{node}: {}", columns.join(", "));
 }
 
-/// As expressions take it.
+/// The column's name as expressions accept it.
 fn name(column: &str) -> String {
     let is_plain = column.chars().all(|c| c.is_alphanumeric() || c == '_');
     if is_plain { column.to_owned() } else { format!("\"{}\"", column.escape_debug()) }

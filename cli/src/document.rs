@@ -1,4 +1,4 @@
-//! Reading documents, `weir validate` and `weir schema`.
+//! Reads documents. The commands `weir validate` and `weir schema`.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -12,16 +12,18 @@ use weir_plan::Plan;
 use crate::columns;
 use crate::say::{self, err, out};
 
-/// What is wrong with the input: the exit code of `validate`, and of `run` before it has begun.
+/// The exit code for wrong input: of `validate`, and of `run` before it begins.
 pub const BAD_INPUT: u8 = 2;
 
-/// A document, and what is laid over it.
+/// A document, and another one to merge over it.
 #[derive(Debug, Args)]
 pub struct DocumentArgs {
-    /// The StreamPipeline, as YAML.
+    /// The StreamPipeline document, in YAML.
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     pub file: PathBuf,
-    /// Another document, merged over the first by names.
+    /// Another document to merge over FILE, for example with the settings of this machine.
+    ///
+    /// Mappings merge by key, lists by the `name` of their elements, and `null` removes a key.
     #[arg(long = "override", value_name = "FILE")]
     pub overrides: Option<PathBuf>,
 }
@@ -30,24 +32,26 @@ pub struct DocumentArgs {
 pub struct ValidateArgs {
     #[command(flatten)]
     document: DocumentArgs,
-    /// Prints FILE in the shape that documents have now, with its comments, and checks nothing else. What `--override`
-    /// names is not printed: it is a FILE of its own.
+    /// Print FILE in the current shape of documents, and check nothing else.
+    ///
+    /// Comments, order and quotes are kept if possible. The file of `--override` is not printed: rewrite it with a call
+    /// of its own.
     #[arg(long)]
     rewrite: bool,
 }
 
-/// Loads and lowers.
+/// Loads and lowers a document.
 ///
 /// # Errors
-/// Everything that is wrong, a line each.
+/// All errors, one per line.
 pub fn load(args: &DocumentArgs) -> Result<Plan, String> {
     with_texts(args, weir_crds::load)
 }
 
-/// What `read_both` makes of the document and of what is laid over it.
+/// The result of `read_both` for the texts of the document and of the override.
 ///
 /// # Errors
-/// Everything that is wrong, a line each.
+/// All errors, one per line.
 pub fn with_texts<T>(
     args: &DocumentArgs,
     read_both: impl FnOnce(&str, Option<&str>) -> Result<T, Vec<Finding>>,
@@ -61,7 +65,7 @@ fn lines(findings: &[Finding]) -> String {
     findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Says what [`load`] found.
+/// Reports the errors that [`load`] found.
 pub fn refuse(args: &DocumentArgs, errors: &str) -> ExitCode {
     let count = errors.lines().inspect(|error| err!("error: {error}")).count();
     let plural = if count == 1 { "" } else { "s" };
@@ -129,7 +133,7 @@ fn rewrite(args: &DocumentArgs) -> ExitCode {
     ExitCode::SUCCESS
 }
 
-/// Says what is right and may not be what was meant.
+/// Prints notices about a valid document that may not do what its author meant.
 fn warn(plan: &Plan) {
     for notice in weir_crds::notices(plan) {
         err!("warning: {notice}");
@@ -137,12 +141,13 @@ fn warn(plan: &Plan) {
 }
 
 pub fn schema() -> ExitCode {
-    // `{:#}`: indented, since people read it too.
+    // `{:#}` indents the schema, since people read it too.
     out!("{:#}", weir_crds::json_schema());
     ExitCode::SUCCESS
 }
 
-/// More is not read: what is too long for a document is said by who parses it.
+/// The most bytes that are read of a file. It is more than a document may have, so the parser still reports a document
+/// that is too long.
 const READ_BYTES_MAX: u64 = 2 << 20;
 
 fn read(path: &Path) -> Result<String, String> {

@@ -1,4 +1,4 @@
-//! `weir explain`: what a document means where it says nothing.
+//! `weir explain`: prints a document with its defaults.
 
 use std::process::ExitCode;
 

@@ -1,6 +1,6 @@
 //! `weir`: run, validate and try streaming pipelines from the command line.
 
-// `say` is the way: these would end the process, or hold it up, where nobody takes what it says.
+// Use `say` for output: the standard macros end the process, or block it, if nobody reads the output.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod checkpoint;
@@ -24,7 +24,9 @@ use clap::{Parser, Subcommand};
 use crate::document::BAD_INPUT;
 use crate::say::{err, out};
 
-/// Streaming pipelines from Kafka to Delta Lake, exactly once.
+/// Run streaming pipelines from Kafka to Delta Lake, exactly once.
+///
+/// A StreamPipeline document in YAML describes a pipeline. `weir demo` shows one at work and needs no Kafka.
 #[derive(Debug, Parser)]
 #[command(name = "weir", version, propagate_version = true)]
 struct Cli {
@@ -34,25 +36,42 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Runs a StreamPipeline here and now.
+    /// Run the pipeline of a document in this process.
+    ///
+    /// The first Ctrl-C (SIGINT) or SIGTERM finishes the current epoch, the second one stops at once. The next run
+    /// continues from the last committed epoch.
+    ///
+    /// Exit codes: 0 done, 2 a person must change something, 3 an external system was unavailable for too long, 4 a
+    /// record can't be processed, 5 another process runs this pipeline, 6 out of memory, 70 a bug, 130 stopped early by
+    /// a signal.
     Run(run::RunArgs),
-    /// Checks a StreamPipeline and says everything that is wrong with it.
+    /// Check a document and report all of its errors.
+    ///
+    /// For a valid document, the command prints the columns of each source, step and sink. The exit code is 2 if there
+    /// are errors.
     Validate(document::ValidateArgs),
-    /// Prints a StreamPipeline with every default filled in.
+    /// Print a document with every default filled in.
     Explain(document::DocumentArgs),
-    /// Prints the JSON Schema of a StreamPipeline, for editors.
+    /// Print the JSON Schema of documents, for editors.
     Schema,
-    /// Looks after checkpoints.
+    /// Manage checkpoints.
     #[command(subcommand)]
     Checkpoint(checkpoint::Checkpoint),
-    /// Produces sample records to a Kafka topic.
+    /// Produce sample records to a Kafka topic.
     #[command(subcommand)]
     Produce(Produce),
-    /// Produces dead letters to their topic again, once the document takes them in.
+    /// Produce rejected records to their topic again, once the document accepts them.
+    ///
+    /// The command reads a table of dead letters: the table of the sink with `from: <source>.Rejected`. It produces
+    /// each record to the Kafka of that source, with the record's own key, value, timestamp and partition. The line
+    /// `next:` has the flags with which another call continues. The table does not change.
     ReplayRejected(replay_rejected::ReplayArgs),
-    /// Shows a whole pipeline at work, with a Kafka of its own in this process.
+    /// Run a demo pipeline, with a Kafka broker in this process.
+    ///
+    /// The demo produces a day of rides to the broker, runs the pipeline of examples/rides.yaml into a local Delta
+    /// table, and prints the rows of the last windows.
     Demo(demo::DemoArgs),
-    /// Prints the names of the fail points, for tests that crash at each of them.
+    /// Print the names of the fail points, for tests that crash at each of them.
     #[command(hide = true)]
     FailPoints,
 }
@@ -68,7 +87,7 @@ fn main() -> ExitCode {
     say::exit_code(command(cli.command))
 }
 
-/// As clap does, and with what a person often means who names a document without `-f`.
+/// Refuses the arguments as clap does. If a person named a document without `-f`, a tip says so.
 fn refuse(error: &clap::Error) -> ! {
     let unknown = error.get(ContextKind::InvalidArg).map(ToString::to_string);
     if let Some(file) = unknown.filter(|arg| !arg.starts_with('-') && std::path::Path::new(arg).is_file()) {

@@ -1,5 +1,5 @@
-//! Files that a person names for what is written at the end. Whether that will be possible is found out at the start;
-//! and a pipe that nobody reads holds nothing up.
+//! Files that the user names for output at the end of a run. The start checks that they can be written, and a pipe that
+//! nobody reads blocks nothing.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -8,7 +8,7 @@ use std::path::Path;
 use weir_runtime::Failure;
 use weir_runtime::observe::progress_file::without_waiting;
 
-/// Whether the file can be written. Leaves it as it is.
+/// Checks that the file can be written, without changing it.
 ///
 /// # Errors
 /// `Config`, with the flag and the file.
@@ -16,12 +16,14 @@ pub fn check(flag: &str, path: &Path) -> Result<(), Failure> {
     let is_new = std::fs::symlink_metadata(path).is_err();
     open(path, OpenOptions::new().append(true)).map_err(|e| refused(flag, path, &e))?;
     if is_new {
-        // Nobody should take an empty file for what will be in it; one that can't be removed does no harm.
+        // An empty file could be mistaken for the output. If it can't be removed, it does no harm.
         let _ = std::fs::remove_file(path);
     }
     Ok(())
 }
 
+/// Replaces the content of the file.
+///
 /// # Errors
 /// `Config`, with the flag and the file.
 pub fn write(flag: &str, path: &Path, text: &str) -> Result<(), Failure> {

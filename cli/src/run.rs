@@ -1,4 +1,4 @@
-//! `weir run`: a pipeline in this process, the same that a pod runs.
+//! `weir run`: runs a pipeline in this process, exactly as a pod does.
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -22,8 +22,8 @@ use crate::outfile;
 use crate::say::{self, Log, err};
 use crate::usage;
 
-/// The exit code of a run that a signal cut short, the second one, or the first one of a run that has a name: 128 +
-/// SIGINT, as shells have it.
+/// The exit code of a run that was stopped early: by a second signal, or by the first one if the run has a name. It is
+/// 128 + SIGINT, as in shells.
 const CUT_SHORT: u8 = 130;
 
 const SUMMARY: &str = "--summary";
@@ -32,53 +32,67 @@ const SUMMARY: &str = "--summary";
 pub struct RunArgs {
     #[command(flatten)]
     document: DocumentArgs,
-    /// Where Secrets are mounted: `DIR/SECRET/KEY`.
+    /// The folder in which Secrets are mounted, as DIR/SECRET/KEY.
     #[arg(long, value_name = "DIR")]
     secrets: Option<PathBuf>,
-    /// Writes one JSON object at the end.
+    /// Write a summary to FILE at the end, as one JSON object.
     #[arg(long, value_name = "FILE")]
     summary: Option<PathBuf>,
-    /// Appends one JSON object per epoch.
+    /// Append one JSON object per epoch to FILE.
+    ///
+    /// FILE may be a pipe: epochs that its reader does not take are left out.
     #[arg(long, value_name = "FILE")]
     progress: Option<PathBuf>,
-    /// Serves /metrics, /progress, /healthz and /readyz there, for example 127.0.0.1:9464.
+    /// Serve /metrics, /progress, /healthz and /readyz on this address, for example 127.0.0.1:9464.
     #[arg(long, value_name = "ADDRESS", value_parser = parse_address)]
     http: Option<SocketAddr>,
-    /// Threads that read and aggregate; the number of cores if not given.
+    /// How many threads read and aggregate; by default the number of cores.
+    ///
+    /// There are never more such threads than partitions.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     lanes: Option<u16>,
-    /// Threads that keep windows, each for some of the keys; the number of cores if not given.
+    /// How many threads keep windows, each for some of the keys; by default the number of cores.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=128))]
     workers: Option<u16>,
-    /// How long a sink or the checkpoint store may be away before the process ends with the reason, in seconds.
+    /// How many seconds a sink or the checkpoint store may be unavailable before the run ends with the reason.
+    ///
+    /// A run of an AvailableNow pipeline waits as long for a partition without a leader.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = parse_seconds)]
     give_up_after: u64,
-    /// How often new partitions, and new topics of a pattern, are looked for, in seconds.
+    /// How often to look for new partitions, and for new topics of a pattern, in seconds.
+    ///
+    /// The run looks more often if the document has a short `watermarkDelay`.
     #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     discover_every: u64,
-    /// What the process may use of memory, as 512Mi; it ends with the reason before it uses more. By default the limit
-    /// of its container.
+    /// How much memory the process may use, for example 512Mi; by default the container's limit.
+    ///
+    /// The process ends with the reason and exit code 6 before it would use more.
     #[arg(long, value_name = "SIZE", value_parser = weir_crds::bytes)]
     memory: Option<u64>,
-    /// The name of this run of an AvailableNow pipeline: one of this name that is done is not done again. Or the
-    /// variable `WEIR_RUN`.
+    /// The name of this run of an AvailableNow pipeline; by default the value of the variable WEIR_RUN.
+    ///
+    /// A run whose name is already done ends at once and does nothing.
     #[arg(long, value_name = "NAME")]
     run: Option<String>,
-    /// Writes the reason there if the run fails: what Kubernetes shows of a container that has ended.
+    /// If the run fails, write the reason to FILE.
+    ///
+    /// Kubernetes shows this file as the message of a container that has ended.
     #[arg(long, value_name = "FILE")]
     termination_message: Option<PathBuf>,
-    /// For tests: the file says by how many seconds the clock is ahead that compaction and vacuum go by.
+    /// For tests: a file with the number of seconds by which the clock of compaction and vacuum is ahead.
     #[arg(long, value_name = "FILE", hide = true)]
     maintenance_clock: Option<PathBuf>,
-    /// For tests: how long objects of the checkpoint that no manifest names are left alone, in seconds.
+    /// For tests: how many seconds objects of the checkpoint that no manifest names are kept.
     #[arg(long, value_name = "SECONDS", hide = true)]
     garbage_grace: Option<u64>,
-    /// Logs as JSON lines.
+    /// Write the log as JSON lines.
+    ///
+    /// The variable WEIR_LOG sets what is logged, for example `debug`.
     #[arg(long)]
     log_json: bool,
 }
 
-/// For flags that take whole seconds.
+/// Parses a flag that takes whole seconds.
 ///
 /// # Errors
 /// What to write instead.
@@ -95,7 +109,7 @@ fn parse_address(text: &str) -> Result<SocketAddr, String> {
         .map_err(|_| "write an IP address and a port, such as 127.0.0.1:9464, or 0.0.0.0:9464 for all".to_owned())
 }
 
-/// What `--summary` writes.
+/// The JSON object that `--summary` writes.
 #[derive(Debug, Serialize)]
 struct RunSummary<'a> {
     #[serde(flatten)]
@@ -149,7 +163,7 @@ pub fn run(args: &RunArgs) -> ExitCode {
             if !summary.cut_short || options.run.is_none() {
                 return ExitCode::SUCCESS;
             }
-            // Whoever waits for the end of a run that has a name, as a Job does, must not take this for it.
+            // A Job, or anyone else who waits for a named run, must not take an early stop for its end.
             let said = "told to stop before everything was read; the next run goes on from the last committed epoch";
             err!("{said}");
             write_termination_message(args.termination_message.as_deref(), said);
@@ -163,14 +177,13 @@ pub fn run(args: &RunArgs) -> ExitCode {
     }
 }
 
-/// Where this process runs: the operator tells its pods their namespace, and Kubernetes every pod where its API server
-/// is.
+/// Where this process runs. The operator tells its pods their namespace, and Kubernetes tells every pod where its API
+/// server is.
 pub fn home() -> Home {
     Home::of(std::env::var("WEIR_NAMESPACE").ok(), std::env::var_os("KUBERNETES_SERVICE_HOST").is_some())
 }
 
-/// Runs a plan with the signals of a well-behaved process: the first one finishes the epoch in hand, the second stops
-/// at once.
+/// Runs a plan and handles signals: the first one finishes the current epoch, the second one stops at once.
 fn run_plan(plan: Arc<Plan>, options: &Options) -> Result<Summary, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::retry(format!("start threads: {e}")))?;
@@ -188,18 +201,18 @@ fn run_plan(plan: Arc<Plan>, options: &Options) -> Result<Summary, Failure> {
                     std::process::exit(CUT_SHORT.into());
                 }
                 asked = true;
-                err!("finishing the epoch in hand; once more stops at once");
+                err!("finishing the epoch in hand; a second signal stops at once");
                 let _ = tell.send(Signal::Finish);
             }
         });
         engine::run(plan, options, told).await
     });
-    // Blocking calls into the Kafka client may be under way; nothing that they do counts any more.
+    // Blocking calls to the Kafka client may still run; their results no longer matter.
     runtime.shutdown_background();
     result
 }
 
-/// The exit code says the same in short: a message that can't be written changes nothing.
+/// Writes the message for Kubernetes. An error is ignored: the exit code gives the same information in short.
 pub fn write_termination_message(path: Option<&Path>, message: &str) {
     if let Some(path) = path {
         let _ = outfile::write("--termination-message", path, message);
@@ -222,7 +235,7 @@ pub fn init_logs(json: bool) {
     init_logs_at("warn,weir=info,weir_runtime=info", json);
 }
 
-/// Logs to stderr; `WEIR_LOG` overrides what is shown.
+/// Writes logs to stderr. The variable `WEIR_LOG` overrides `default`.
 pub fn init_logs_at(default: &str, json: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("WEIR_LOG").unwrap_or_else(|_| default.into());
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(Log::new(json)).with_target(false);

@@ -1,6 +1,7 @@
-//! What the process says: results on stdout, the log and its last words on stderr. Nobody has to take them. A reader
-//! that has gone or sleeps, or a disk that is full, costs lines and never decides over the work: lines for stderr wait
-//! in a queue of bounded size, which a thread of its own empties, and are dropped and counted beyond that.
+//! Output of the process: results on stdout, the log and final messages on stderr. The process never depends on its
+//! readers. If a reader is gone or does not read, or a disk is full, lines are lost, but the work goes on: lines for
+//! stderr wait in a queue of bounded size, which a separate thread writes; when the queue is full, lines are dropped
+//! and counted.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -16,9 +17,9 @@ use weir_runtime::observe;
 
 use crate::document::BAD_INPUT;
 
-/// Of lines that wait for the reader of stderr.
+/// The most bytes of lines that wait for the reader of stderr.
 const WAITING_BYTES_MAX: usize = 1 << 20;
-/// At the end of the process, for that reader to take what was said last.
+/// How long the process waits at its end for that reader to take the last lines.
 const LAST_WORDS_WITHIN: Duration = Duration::from_secs(2);
 
 static STDERR: Lines = Lines::new();
@@ -26,19 +27,20 @@ static WRITER: OnceLock<bool> = OnceLock::new();
 static LOG_IS_JSON: AtomicBool = AtomicBool::new(false);
 static STDOUT_FAILED: AtomicBool = AtomicBool::new(false);
 
-/// Prints a line of a result, as `println!` does.
+/// Prints a line of a result to stdout, like `println!`.
 macro_rules! out {
     ($($text:tt)*) => { $crate::say::print(&format!("{}\n", format_args!($($text)*))) };
 }
 
-/// Says a line on stderr, as `eprintln!` does.
+/// Prints a line to stderr, like `eprintln!`.
 macro_rules! err {
     ($($text:tt)*) => { $crate::say::line(format!("{}\n", format_args!($($text)*))) };
 }
 
 pub(crate) use {err, out};
 
-/// To stdout. Who closed it wants no more; that a disk is full is said at the end, by the exit code too.
+/// Prints to stdout. If the reader has closed it, the output is not needed; if it can't be written, the end of the
+/// process reports that, also by its exit code.
 pub fn print(text: &str) {
     let mut stdout = io::stdout().lock();
     if let Err(error) = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
@@ -49,17 +51,17 @@ pub fn print(text: &str) {
     }
 }
 
-/// To stderr, with the line feed.
+/// Prints a line, which ends with a line feed, to stderr.
 pub fn line(line: impl Into<Vec<u8>>) {
     if !*WRITER.get_or_init(start_writer) {
-        // No thread could be had: better a process that may wait for its reader than one that says nothing.
+        // The thread can't be started. A process that may wait for its reader is better than one that says nothing.
         let _ = io::stderr().write_all(&line.into());
         return;
     }
     STDERR.add(line.into());
 }
 
-/// A panic is told like everything else: the usual hook waits for whoever reads stderr.
+/// Reports panics by the same queue: the default hook blocks if nobody reads stderr.
 pub fn tell_panics() {
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
@@ -73,18 +75,18 @@ pub fn tell_panics() {
     }));
 }
 
-/// Before the process ends, however it does.
+/// Waits for the last lines to be written. Called before the process ends, whatever the reason.
 pub fn last_words() {
     STDERR.drain(LAST_WORDS_WITHIN);
 }
 
-/// The code of a process whose results were all taken.
+/// The exit code: an error code if results could not be written.
 pub fn exit_code(code: ExitCode) -> ExitCode {
     last_words();
     if code == ExitCode::SUCCESS && STDOUT_FAILED.load(Ordering::Relaxed) { ExitCode::from(BAD_INPUT) } else { code }
 }
 
-/// The log goes this way too.
+/// The writer for the log, which uses the same queue.
 pub struct Log;
 
 impl Log {
@@ -102,7 +104,7 @@ impl<'a> MakeWriter<'a> for Log {
     }
 }
 
-/// Takes whole lines: the log writes each of its events at once.
+/// Takes whole lines: the log writes each event with one call.
 pub struct LogLine;
 
 impl Write for LogLine {
@@ -117,7 +119,7 @@ impl Write for LogLine {
 }
 
 fn start_writer() -> bool {
-    // A handle of its own: whoever writes to the usual one holds its lock while the reader sleeps.
+    // The thread has its own handle: a writer to the usual one would hold its lock while the reader does not read.
     let Ok(stderr) = io::stderr().as_fd().try_clone_to_owned().map(File::from) else { return false };
     std::thread::Builder::new().name("stderr".into()).spawn(move || STDERR.write_to(stderr)).is_ok()
 }
@@ -130,7 +132,7 @@ fn notice(dropped: u64) -> String {
     }
 }
 
-/// A queue of lines with one reader.
+/// A queue of lines that one thread writes.
 struct Lines {
     state: Mutex<State>,
     changed: Condvar,
@@ -139,9 +141,9 @@ struct Lines {
 struct State {
     waiting: VecDeque<Vec<u8>>,
     bytes: usize,
-    /// Not told yet.
+    /// Lines that were dropped and not yet reported.
     dropped: u64,
-    /// A line is being written.
+    /// Whether a line is being written.
     is_busy: bool,
 }
 
@@ -166,13 +168,13 @@ impl Lines {
         self.changed.notify_all();
     }
 
-    /// Waits until all is written, or can't be.
+    /// Waits until all lines are written or dropped, but at most `within`.
     fn drain(&self, within: Duration) {
         let state = self.state();
         let _ = self.changed.wait_timeout_while(state, within, |state| state.is_busy || !state.waiting.is_empty());
     }
 
-    /// For as long as the process lives.
+    /// Writes lines for as long as the process lives.
     fn write_to(&self, mut out: impl Write) {
         loop {
             let line = {
@@ -217,7 +219,7 @@ mod tests {
 
     use super::*;
 
-    /// A reader that takes a line when it is told to, or refuses it.
+    /// A reader that takes or refuses a line when it is told to.
     struct Reader {
         told: mpsc::Receiver<bool>,
         taken: Arc<Mutex<Vec<u8>>>,
@@ -252,13 +254,13 @@ mod tests {
     fn who_says_something_never_waits_for_a_reader_that_sleeps_and_what_was_dropped_is_counted() {
         let (lines, tell, taken) = lines();
         let long = [vec![b'x'; WAITING_BYTES_MAX / 4 - 1], vec![b'\n']].concat();
-        // One may be under way already, so that five fit.
+        // One line may be in the writer already, so that five fit in total.
         for _ in 0..8 {
             lines.add(long.clone());
         }
         let dropped = lines.state().dropped;
         assert!([3, 4].contains(&dropped), "{dropped}");
-        drop(tell); // it wakes
+        drop(tell); // the reader takes all lines from here on
         lines.drain(SOON);
         let taken = String::from_utf8(taken.lock().unwrap().clone()).unwrap();
         let told = format!("{dropped} lines of the log were dropped, since nobody took them");

@@ -1,5 +1,5 @@
-//! Whether the machine lets the process have the threads that it needs. Found out at the start, by having them for a
-//! moment: a library that gets none stops the process, waits without an end, or says that a topic does not exist.
+//! Checks whether the system lets the process start the threads that it needs. The start finds out by starting them for
+//! a moment: a library that gets no thread aborts the process, waits forever, or reports that a topic does not exist.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,14 +7,16 @@ use std::thread::{Builder, JoinHandle, available_parallelism};
 
 use weir_runtime::Failure;
 
-/// Beside those that there is one of per core: the Kafka client's, which has one per broker, and those that wait for
-/// disks.
+/// The number of threads besides those of which there is one per core: the Kafka client has one per broker, and some
+/// wait for disks.
 const BESIDE: usize = 12;
 
+/// Starts as many threads as the process needs.
+///
 /// # Errors
-/// `Config`, with how many there can be.
+/// `Config`, with the number of threads that could be started.
 pub fn check() -> Result<(), Failure> {
-    // Lanes, and the threads of the runtime.
+    // One per core for lanes, and one per core for the runtime.
     let needed = 2 * available_parallelism().map_or(1, Into::into) + BESIDE;
     check_with(needed, |thread| Builder::new().spawn(thread))
 }
@@ -37,7 +39,7 @@ fn check_with(
     drop(closed);
     let had = threads.len();
     for thread in threads {
-        // It did nothing that could have failed.
+        // The thread did nothing that could fail.
         let _ = thread.join();
     }
     refused.map_or(Ok(()), |error| {

@@ -1,7 +1,7 @@
-//! What holds where the document says nothing: the one place that lowering takes it from, and the table in the
-//! reference is compared with.
+//! The values of fields that the document leaves out. Lowering takes defaults only from here, and a test compares the
+//! reference's table with this module.
 //!
-//! Defaults are not written into the document (GitOps would see drift).
+//! Defaults are not written into the document, since GitOps would see that as drift.
 
 use crate::document::{
     BadRecordsPolicy, DeletionPolicy, Envelope, Guarantee, Mode, Offsets, OnEnd, OnLostOffsets, Position,
@@ -15,9 +15,9 @@ pub(crate) const SNAPSHOT_EVERY: i64 = 32;
 pub(crate) const RECORDS_PER_EPOCH: i64 = 2_000_000;
 pub(crate) const BYTES_PER_EPOCH: &str = "512Mi";
 pub(crate) const TIME_ZONE: &str = "UTC";
-/// Long enough that a producer which pauses between two batches is not taken for gone.
+/// Long enough that a producer which pauses between two batches does not count as idle.
 pub(crate) const IDLE_AFTER: &str = "1m";
-/// More than clocks differ by, less than a time that was taken for one of another zone.
+/// More than clocks differ by, and less than a time zone mistaken for another one shifts a time.
 pub(crate) const MAX_FUTURE: &str = "1h";
 pub(crate) const REPLICAS: i64 = 1;
 pub(crate) const SUSPEND: bool = false;
@@ -25,7 +25,7 @@ pub(crate) const DELETION_POLICY: DeletionPolicy = DeletionPolicy::Retain;
 pub(crate) const DISCARD_OFFSETS: Offsets = Offsets::Keep;
 pub(crate) const FORCE_PATH_STYLE: bool = false;
 pub(crate) const START_FROM: Position = Position::Latest;
-/// The safe one: a gap is a decision of the person, not of the program.
+/// The safe choice: a person has to decide about a gap, not the program.
 pub(crate) const ON_LOST_OFFSETS: OnLostOffsets = OnLostOffsets::Fail;
 pub(crate) const REQUIRED: bool = false;
 pub(crate) const TIMESTAMP_NUMBERS: TimestampNumbers = TimestampNumbers::Refuse;
@@ -35,11 +35,11 @@ pub(crate) const MODE: Mode = Mode::Append;
 pub(crate) const GUARANTEE: Guarantee = Guarantee::ExactlyOnce;
 pub(crate) const ENVELOPE: Envelope = Envelope::Plain;
 pub(crate) const TARGET_FILE_SIZE: &str = "128Mi";
-/// A hundred commits are read in a third of a second from S3.
+/// Reading a hundred commits from S3 takes a third of a second.
 pub(crate) const LOG_CHECKPOINT_EVERY: i64 = 100;
 pub(crate) const SCHEMA_EVOLUTION: SchemaEvolution = SchemaEvolution::Refuse;
 
-/// The consumer group of a pipeline: one per pipeline, so that Kafka's tools show its lag under its name.
+/// The consumer group of a pipeline. Each pipeline has its own, so that Kafka's tools show its lag under its name.
 pub(crate) fn group_id(namespace: Option<&str>, name: &str) -> String {
     match namespace {
         Some(namespace) => format!("weir-{namespace}-{name}"),
@@ -47,7 +47,7 @@ pub(crate) fn group_id(namespace: Option<&str>, name: &str) -> String {
     }
 }
 
-/// Every default: the path of the field (`[]` for any element) and the value as YAML would have it.
+/// All defaults: the field's path (`[]` for any element) and the value as YAML.
 #[must_use]
 pub fn table() -> Vec<(&'static str, String)> {
     vec![

@@ -1,7 +1,8 @@
-//! The document's JSON Schema for editors: completion, hover texts and red lines while a StreamPipeline is written.
+//! The document's JSON Schema for editors: it gives completion, hover texts and red lines while the user writes a
+//! StreamPipeline.
 //!
-//! Editors do not read CEL, so what CEL says of unions is said here by `oneOf`. What the schema can't say, `weir
-//! validate` does.
+//! Editors do not read CEL, so `oneOf` expresses here what CEL says about unions. `weir validate` checks what the
+//! schema can't express.
 
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -9,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::document::{EXACTLY_ONE, StreamPipeline};
 use crate::resource::unwrap_lines;
 
-/// A whole document's schema, in draft 7, which the YAML language server reads best.
+/// The schema of a whole document, in draft 7, which the YAML language server supports best.
 #[must_use]
 pub fn json_schema() -> Value {
     let settings = SchemaSettings::draft07().with(|settings| settings.inline_subschemas = true);

@@ -1,5 +1,5 @@
-//! The document as it is understood: everything that it says, and what holds where it says nothing
-//! ([`crate::defaults`]), as YAML that can be read again. What was filled in is marked.
+//! The document with all defaults ([`crate::defaults`]) filled in, as YAML that can be read again. The filled-in fields
+//! are marked.
 
 mod write;
 
@@ -10,11 +10,11 @@ use serde_yaml::{Mapping, Value};
 use crate::defaults;
 use crate::finding::Path;
 
-/// Blocks that hold by their defaults where a document leaves them out. Others mean something by being there: without
-/// `eventTime` there is no event time.
+/// Blocks whose fields are filled in even if the document leaves the whole block out. The presence of other blocks has
+/// a meaning: without `eventTime` there is no event time.
 const FILLED_IN: [&str; 5] = ["trigger", "limits", "startFrom", "badRecords", "maintenance"];
 
-/// `document` is one that is right.
+/// The explained text of `document`, which must be valid.
 pub(crate) fn explained(document: &Value) -> String {
     let mut document = document.clone();
     let text = |at: &[&str]| at.iter().try_fold(&document, |value, key| value.get(key))?.as_str().map(str::to_owned);
@@ -25,7 +25,7 @@ pub(crate) fn explained(document: &Value) -> String {
     let mut filled = BTreeSet::new();
     for (path, default) in defaults::table() {
         let default = if path.ends_with(".groupId") { group_id.clone() } else { default };
-        // What is not plain YAML is text.
+        // A default that is not plain YAML is text.
         let value = serde_yaml::from_str(&default).unwrap_or(Value::String(default));
         let keys: Vec<_> = path.split('.').collect();
         fill(&mut document, &keys, &Path::root(), &value, &mut filled);
@@ -66,10 +66,10 @@ fn is_missing(mapping: &Mapping, name: &str) -> bool {
     mapping.get(name).is_none_or(Value::is_null)
 }
 
-/// Whether the field may stand beside what is there.
+/// Whether the field may be set beside the fields that are there.
 fn has_meaning(block: &Mapping, name: &str) -> bool {
     match name {
-        // One of several, of which exactly one may be there.
+        // Exactly one member of this block may be set, so the default is left out if there is another.
         "position" => block.is_empty(),
         "onEnd" => block.get("type").and_then(Value::as_str) == Some("AvailableNow"),
         _ => true,

@@ -1,15 +1,16 @@
-//! What is wrong with a document, said to its author: the path to the field and one sentence with what was found and
-//! what to write instead.
+//! An error in a document, described to its author: the path to the field, and one sentence that says what was found
+//! and what to write instead.
 
 use std::fmt;
 
-/// Findings after this many are left out: whoever has so many fixes some and asks again.
+/// The most findings of a document; the rest is left out. An author with that many fixes some and validates again.
 pub(crate) const FINDINGS_MAX: usize = 100;
 
-/// One thing that is wrong.
+/// One error in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// As in `spec.steps[1].aggregate.columns[0].expr`. Empty if it is about the text as a whole.
+    /// The field's path such as `spec.steps[1].aggregate.columns[0].expr`. Empty if the error is about the text as a
+    /// whole.
     pub path: String,
     pub message: String,
 }
@@ -28,7 +29,7 @@ impl fmt::Display for Finding {
 
 impl std::error::Error for Finding {}
 
-/// Where something is in a document.
+/// A place in a document.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub(crate) struct Path(String);
 
@@ -50,7 +51,7 @@ impl Path {
         Self(format!("{}[{i}]", self.0))
     }
 
-    /// Whether this is `outer` or lies in it.
+    /// Whether this place is `outer` or lies in it.
     pub(crate) fn is_within(&self, outer: &Self) -> bool {
         match self.0.strip_prefix(&outer.0) {
             Some(rest) => outer.0.is_empty() || rest.is_empty() || rest.starts_with(['.', '[']),
@@ -65,17 +66,17 @@ impl fmt::Display for Path {
     }
 }
 
-/// A field that could not be decoded. What follows from it is no news to the author.
+/// A field that could not be decoded. Errors that only follow from it are not reported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Broken {
     pub(crate) path: Path,
-    /// The block that it is (or should be) in.
+    /// The block that contains the field, or should contain it.
     pub(crate) block: Path,
-    /// The field that was probably meant, if this one is unknown.
+    /// The field that was probably meant, if this field is unknown.
     pub(crate) meant: Option<Path>,
 }
 
-/// Collects findings, in the order in which they are met.
+/// Collects findings in the order in which they are found.
 #[derive(Debug, Default)]
 pub(crate) struct Findings {
     found: Vec<Finding>,
@@ -84,7 +85,7 @@ pub(crate) struct Findings {
 }
 
 impl Findings {
-    /// Leaves out what only repeats, or follows from, the fields that are known to be broken.
+    /// Collects findings, but leaves out those that repeat or follow from the fields known to be broken.
     pub(crate) fn beside(broken: Vec<Broken>) -> Self {
         Self { broken, ..Self::default() }
     }
@@ -102,7 +103,7 @@ impl Findings {
         self.paths.push(path.clone());
     }
 
-    /// Whether nothing is known to be wrong in what lies at or under `path`.
+    /// Whether no error is known at `path` or below it.
     pub(crate) fn is_sound(&self, path: &Path) -> bool {
         !self.paths.iter().any(|p| p.is_within(path)) && !self.broken.iter().any(|b| b.path.is_within(path))
     }
@@ -116,7 +117,7 @@ impl Findings {
     }
 }
 
-/// `a`, `a or b`, `a, b or c`.
+/// The names as a phrase: `a`, `a or b`, `a, b or c`.
 pub(crate) fn one_of<S: AsRef<str>>(names: &[S]) -> String {
     match names {
         [] => String::new(),
@@ -128,7 +129,7 @@ pub(crate) fn one_of<S: AsRef<str>>(names: &[S]) -> String {
     }
 }
 
-/// The candidate that `name` is most likely a slip of the pen for.
+/// The candidate that `name` is most likely a misspelling of.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let lower = name.to_lowercase();
     candidates

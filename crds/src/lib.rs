@@ -1,7 +1,7 @@
 //! The document that users write, and how it becomes a [`Plan`].
 //!
-//! Text → [`document`] (every field, nothing of its meaning) → [`lower`] → [`Plan`]. Each stage says everything that is
-//! wrong at once.
+//! Text → [`document`] (every field, without its meaning) → [`lower`] → [`Plan`]. Each stage reports all of its errors
+//! at once.
 
 mod decode;
 pub mod defaults;
@@ -30,28 +30,28 @@ use former::Translated;
 use serde_yaml::Value;
 use weir_plan::Plan;
 
-/// Reads a document, with another one laid over it by names if there is one, and lowers it.
+/// Reads a document, merges an override into it if there is one, and lowers it.
 ///
 /// # Errors
-/// Everything that is wrong, with the path to each place. Paths are those of the merged document.
+/// All errors, each with its path. Paths are those of the merged document.
 pub fn load(text: &str, override_text: Option<&str>) -> Result<Plan, Vec<Finding>> {
     plan_of(&read(text, override_text)?)
 }
 
-/// The document with every default filled in and marked, as YAML that says the same.
+/// The document with every default filled in and marked, as YAML that means the same.
 ///
 /// # Errors
-/// As [`load`].
+/// Those of [`load`].
 pub fn explain(text: &str, override_text: Option<&str>) -> Result<String, Vec<Finding>> {
     let document = read(text, override_text)?;
     plan_of(&document)?;
     Ok(explain::explained(&document.document))
 }
 
-/// As [`load`], for a document that is a value already, such as an API server has it.
+/// Like [`load`], for a document that is already a value, as an API server has it.
 ///
 /// # Errors
-/// Everything that is wrong.
+/// All errors, each with its path.
 pub fn load_value(document: &serde_json::Value) -> Result<Plan, Vec<Finding>> {
     plan_of(&in_the_final_shape(yaml_of(document)?))
 }
@@ -60,18 +60,18 @@ fn yaml_of(document: &serde_json::Value) -> Result<Value, Vec<Finding>> {
     serde_yaml::to_value(document).map_err(|e| vec![Finding { path: String::new(), message: e.to_string() }])
 }
 
-/// Reads a document and says whether its shape is right, without asking what it means.
+/// Reads a document and checks its shape, but not its meaning.
 ///
 /// # Errors
-/// Everything that is wrong with its shape.
+/// All errors of the shape, each with its path.
 pub fn parse(text: &str) -> Result<StreamPipeline, Vec<Finding>> {
     document_of(&read(text, None)?)
 }
 
-/// The same for a document that is a value already: what the operator reads of it that a plan does not have.
+/// Like [`parse`], for a document that is already a value. The operator reads fields from it that a plan does not have.
 ///
 /// # Errors
-/// Everything that is wrong with its shape.
+/// All errors of the shape, each with its path.
 pub fn parse_value(document: &serde_json::Value) -> Result<StreamPipeline, Vec<Finding>> {
     document_of(&in_the_final_shape(yaml_of(document)?))
 }
@@ -84,7 +84,7 @@ fn document_of(read: &Translated) -> Result<StreamPipeline, Vec<Finding>> {
     }
 }
 
-/// A size as documents write it, `128Mi`, in bytes.
+/// A size in bytes, from a document's text such as `128Mi`.
 ///
 /// # Errors
 /// One sentence that says what to write instead.
@@ -92,14 +92,14 @@ pub fn bytes(text: &str) -> Result<u64, String> {
     lower::parse_bytes(text)
 }
 
-/// An amount as Kubernetes writes quantities, `500m` or `1Gi`, in thousandths, so that spellings can be compared; none
-/// if it is not one.
+/// A Kubernetes quantity such as `500m` or `1Gi`, in thousandths, so that different spellings can be compared; `None`
+/// if the text is not a quantity.
 #[must_use]
 pub fn amount(text: &str) -> Option<u128> {
     lower::parse_thousandths(text).ok()
 }
 
-/// A duration as documents write it, `1h30m`; none if it is not one.
+/// A duration from a document's text such as `1h30m`; `None` if the text is not a duration.
 #[must_use]
 pub fn duration(text: &str) -> Option<std::time::Duration> {
     lower::duration::parse(text).ok()
@@ -115,8 +115,8 @@ fn plan_of(read: &Translated) -> Result<Plan, Vec<Finding>> {
     }
 }
 
-/// What was written otherwise, then what is wrong. An old place that could not be translated is no unknown field, and a
-/// value that has two readings is told once.
+/// Findings about the former shape, then `more`. A former place that could not be translated is not reported again as
+/// an unknown field, and a value with two readings is reported once.
 fn joined(read: &Translated, more: Vec<Finding>) -> Vec<Finding> {
     let is_new = |found: &Finding| !read.findings.iter().any(|old| old.path == found.path);
     read.findings.iter().cloned().chain(more.into_iter().filter(is_new)).take(FINDINGS_MAX).collect()
@@ -137,7 +137,7 @@ fn read(text: &str, override_text: Option<&str>) -> Result<Translated, Vec<Findi
     Ok(Translated { document: merge(base.document, over.document), findings })
 }
 
-/// A document as it was read, in the final shape, with what was wrong with its text said first.
+/// A document in the final shape. Findings about its text come first.
 fn translated((document, mut findings): (Value, Vec<Finding>)) -> Translated {
     let translated = in_the_final_shape(document);
     findings.extend(translated.findings);

@@ -1,10 +1,9 @@
-//! What a person is told about a document that is right: it does what it says, and that may not be what was meant. None
-//! of it stops anything.
+//! Notices about a document that is valid but may not do what its author meant. They stop nothing.
 
 use weir_plan::plan::{Plan, StartFrom, Trigger};
 use weir_plan::quote::quoted;
 
-/// A sentence each, with the path in the document.
+/// One sentence per notice, with its path in the document.
 #[must_use]
 pub fn notices(plan: &Plan) -> Vec<String> {
     let reads_nothing =

@@ -1,11 +1,11 @@
-//! `--override FILE`: lays one document over another, so that one pipeline fits a laptop and a cluster.
+//! `--override FILE`: merges a document over another one, so that one pipeline fits a laptop and a cluster.
 //!
 //! - Mappings merge, key by key, to any depth; `null` removes a key.
-//! - Lists whose elements have a `name` (for `storage`: a `uriPrefix`) merge by it: the same name merges, a new one is
-//!   appended. An empty list and all other lists replace what was there, as plain values do.
-//! - Where exactly one of several members may stand (a sink's `delta`, `kafka`, …), the override's member takes the
-//!   place of the other one. A block whose `type` becomes another is replaced as a whole, because the other fields
-//!   belong to the old type.
+//! - Lists whose elements have a `name` (for `storage`: a `uriPrefix`) merge by name: an element with a known name
+//!   merges, a new one is appended. An empty list and all other lists replace what was there, as plain values do.
+//! - If exactly one of several members may be set (a sink's `delta`, `kafka`, …), the override's member replaces the
+//!   other one. A block whose `type` becomes another is replaced as a whole, because the other fields belong to the old
+//!   type.
 
 use serde_yaml::{Mapping, Value};
 use weir_plan::quote::quoted;
@@ -13,10 +13,10 @@ use weir_plan::quote::quoted;
 use crate::document::unions;
 use crate::finding::{Finding, Path};
 
-/// What identifies an element of a list.
+/// The keys that identify an element of a list.
 const LIST_KEYS: &[&str] = &["name", "uriPrefix"];
 
-/// `base` with `over` laid over it.
+/// `base` with `over` merged over it.
 #[must_use]
 pub fn merge(base: Value, over: Value) -> Value {
     match (base, over) {
@@ -40,7 +40,8 @@ fn merge_mappings(base: Mapping, over: Mapping) -> Mapping {
     merged
 }
 
-/// A column has a `type` too, but it also has a name, and its other fields do not belong to the type.
+/// Whether `over` changes the block's `type`. A column also has a `type`, but it has a name too, and its other fields
+/// do not belong to the type.
 fn is_of_another_type(base: &Mapping, over: &Mapping) -> bool {
     let named = LIST_KEYS.iter().any(|key| base.contains_key(*key));
     !named && matches!((base.get("type"), over.get("type")), (Some(old), Some(new)) if old != new)
@@ -68,7 +69,7 @@ fn merge_lists(mut base: Vec<Value>, over: Vec<Value>) -> Vec<Value> {
     base
 }
 
-/// Whether `over` is meant for `base`: what it says of itself must be what `base` says.
+/// Checks that `over` is meant for `base`: the header fields that it sets must be equal to those of `base`.
 pub(crate) fn check_header(base: &Value, over: &Value) -> Vec<Finding> {
     if !over.is_mapping() {
         return vec![Finding::new(

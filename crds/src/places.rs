@@ -1,6 +1,5 @@
-//! Where a document on a cluster writes: its checkpoint and its tables, with the store that each is in, so that the
-//! places of different pipelines can be compared. What can't be read is passed over: whoever validates the document
-//! says so.
+//! The places that a document on a cluster writes to: its checkpoint and its tables, each with its store, so that
+//! places of different pipelines can be compared. Places that can't be parsed are skipped: validation reports them.
 
 use serde_json::Value;
 
@@ -11,14 +10,14 @@ use crate::lower::uri;
 /// A folder that a pipeline writes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Place {
-    /// The field, as in `spec.sinks[0].delta.uri`.
+    /// The path of the field, such as `spec.sinks[0].delta.uri`.
     pub path: String,
-    /// In its one spelling.
+    /// The place's URI in its normal spelling.
     pub uri: String,
-    /// `host:port` of the S3 server as the whole cluster would write it; none for Amazon's own.
+    /// `host:port` of the S3 server as any namespace of the cluster would write it; `None` for Amazon's own.
     pub store: Option<String>,
     pub kind: PlaceKind,
-    /// Whether several pipelines may have it.
+    /// Whether several pipelines may write there.
     pub is_shared: bool,
 }
 
@@ -28,18 +27,18 @@ pub enum PlaceKind {
     Table,
 }
 
-/// How two places lie to each other.
+/// How two places overlap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overlap {
     Same,
-    /// The first one lies in the second one.
+    /// The first place lies in the second one.
     Inside,
-    /// The first one holds the second one.
+    /// The second place lies in the first one.
     Around,
 }
 
 impl Place {
-    /// None if neither lies in the other, or they are in different stores.
+    /// How the places overlap; `None` if neither lies in the other, or if they are in different stores.
     #[must_use]
     pub fn overlap(&self, other: &Self) -> Option<Overlap> {
         if self.store != other.store || !uri::overlap(&self.uri, &other.uri) {
@@ -53,11 +52,11 @@ impl Place {
     }
 }
 
-/// The environment variables from which a runtime takes the endpoint that no entry of `storage` names, the strongest
-/// first.
+/// The environment variables from which a runtime takes the endpoint if no entry of `storage` names one. The first that
+/// is set wins.
 const ENDPOINT_VARIABLES: [&str; 3] = ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL", "AWS_ENDPOINT"];
 
-/// The places of a document in this namespace. Folders of the pod are nobody else's.
+/// The places of a document in this namespace. Folders of the machine are left out: they belong to one pod.
 #[must_use]
 pub fn places(spec: &Value, namespace: &str) -> Vec<Place> {
     let place = |path: Path, text: Option<&str>, kind, is_shared| {
@@ -95,8 +94,8 @@ fn endpoint(spec: &Value, uri: &str) -> Option<String> {
     })
 }
 
-/// A name without dots is a Service of the pipeline's namespace, and one that ends with `.svc` or the cluster's domain
-/// may leave that out.
+/// The store as `host:port`; `None` for Amazon's own. A name without dots is a Service in the pipeline's namespace, and
+/// the endings `.svc` and `.cluster.local` are optional.
 fn store(endpoint: &str, namespace: &str) -> Option<String> {
     let lower = endpoint.trim_end_matches('/').to_lowercase();
     let (authority, default_port) = match (lower.strip_prefix("https://"), lower.strip_prefix("http://")) {
@@ -117,7 +116,7 @@ fn store(endpoint: &str, namespace: &str) -> Option<String> {
     Some(if host.contains(['.', ':']) { format!("{host}:{port}") } else { format!("{host}.{namespace}:{port}") })
 }
 
-/// What a laptop takes and a cluster does not: folders of the machine.
+/// Findings for folders of the machine, which work on a laptop and not on a cluster.
 #[must_use]
 pub fn folders(document: &StreamPipeline) -> Vec<Finding> {
     let at = Path::root().field("spec");
@@ -131,7 +130,7 @@ pub fn folders(document: &StreamPipeline) -> Vec<Finding> {
     folders.map(|(path, uri)| Finding::new(&path, format!("found `{uri}`: {FOLDER_ON_A_CLUSTER}"))).collect()
 }
 
-/// Said by the definition too.
+/// The definition uses the same message.
 pub(crate) const FOLDER_ON_A_CLUSTER: &str =
     "a folder of a pod is lost with the pod, and what is in it with the folder; on a cluster write s3://bucket/path";
 

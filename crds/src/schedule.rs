@@ -1,22 +1,24 @@
-//! Schedules as cron writes them: minute, hour, day of the month, month, day of the week. In UTC.
+//! Schedules in cron's format, in UTC: minute, hour, day of the month, month, day of the week.
 //!
-//! What is written is checked here, so that the sentence is ours; when it is due is asked of the `croner` crate.
+//! This module checks the text, so that the error messages are ours; the `croner` crate computes due times.
 
 use croner::Cron;
 use croner::parser::{CronParser, Seconds, Year};
 use k8s_openapi::jiff::Timestamp;
 use k8s_openapi::jiff::tz::TimeZone;
 
-/// When something is due.
+/// A schedule that is parsed and valid.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Schedule(Cron);
 
 impl Schedule {
+    /// Parses a schedule.
+    ///
     /// # Errors
     /// What was found, and what to write instead.
     pub fn parse(text: &str) -> Result<Self, String> {
         check(text)?;
-        // `5/10`, from five on, as Kubernetes has it.
+        // Accepts `5/10` (every ten from five on), as Kubernetes does.
         let parser =
             CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).sloppy_ranges(true).build();
         let cron = parser.parse(text).map_err(|e| format!("found `{text}`; {e}"))?;
@@ -33,7 +35,7 @@ impl Schedule {
         self.0.find_next_occurrence(&at.to_zoned(TimeZone::UTC), false).ok().map(|due| due.timestamp())
     }
 
-    /// The last due time up to `at`, `at` included.
+    /// The last due time at or before `at`.
     #[must_use]
     pub fn last_until(&self, at: Timestamp) -> Option<Timestamp> {
         self.0.find_previous_occurrence(&at.to_zoned(TimeZone::UTC), true).ok().map(|due| due.timestamp())
@@ -48,7 +50,7 @@ const FIELDS: [(&str, u8, u8, &[&str]); 5] = [
     ("weekday", 0, 6, &["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
 ];
 
-/// Whether a schedule is one that Kubernetes takes too.
+/// Checks that Kubernetes accepts the schedule too.
 fn check(text: &str) -> Result<(), String> {
     let fields: Vec<_> = text.split(' ').collect();
     if fields.len() != FIELDS.len() {
@@ -69,7 +71,7 @@ fn check(text: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// `*`, `5`, `1-5`, `mon-fri`, and each of them with a step: `*/10`.
+/// Whether the text is `*`, `5`, `1-5` or `mon-fri`, each with or without a step such as `*/10`.
 fn is_part(part: &str, least: u8, most: u8, names: &[&str]) -> bool {
     let (range, step) = part.split_once('/').map_or((part, None), |(range, step)| (range, Some(step)));
     let is_step = step.is_none_or(|step| number(step).is_some_and(|step| (1..=most).contains(&step)));
@@ -85,7 +87,7 @@ fn is_part(part: &str, least: u8, most: u8, names: &[&str]) -> bool {
     is_step && is_range
 }
 
-/// `parse` alone would take a plus sign.
+/// A number of decimal digits. `parse` alone would accept a plus sign.
 fn number(text: &str) -> Option<u8> {
     text.bytes().all(|b| b.is_ascii_digit()).then(|| text.parse().ok())?
 }
@@ -142,7 +144,7 @@ mod tests {
 
     #[test]
     fn due_times_are_those_of_cron_in_utc() {
-        // Saturday.
+        // `now` is a Saturday.
         let now = at("2026-11-21T14:00:30Z");
         let cases = [
             ("0 2 * * *", "2026-11-21T02:00:00Z", "2026-11-22T02:00:00Z"),
@@ -150,7 +152,7 @@ mod tests {
             ("5/20 * * * *", "2026-11-21T13:45:00Z", "2026-11-21T14:05:00Z"),
             ("0 2 * * mon-fri", "2026-11-20T02:00:00Z", "2026-11-23T02:00:00Z"),
             ("0 0 29 2 *", "2024-02-29T00:00:00Z", "2028-02-29T00:00:00Z"),
-            // Either of both days, as cron has it.
+            // With both a day of the month and a weekday, either one is enough, as in cron.
             ("0 0 1 * sun", "2026-11-15T00:00:00Z", "2026-11-22T00:00:00Z"),
         ];
         for (text, last, next) in cases {

@@ -1,4 +1,4 @@
-//! What is desired, applied in order; what is outdated, deleted.
+//! Applies the desired objects in order, and deletes outdated ones.
 
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
 use k8s_openapi::api::batch::v1::Job;
@@ -17,15 +17,15 @@ use crate::revision::Revision;
 use crate::rollback;
 use crate::write::Writer;
 
-/// Revisions that are kept besides the one that runs.
+/// How many revisions are kept besides the one that runs.
 const REVISIONS_KEPT: usize = 10;
-/// Jobs of runs that are done.
+/// How many Jobs of completed runs are kept.
 const JOBS_KEPT: usize = 3;
 
-/// Writes the revision first: whoever goes on after a crash finds what was meant.
+/// Applies all objects of a revision. The revision is written first, so that after a crash the intent is known.
 ///
 /// # Errors
-/// If an object of one of its names is not the pipeline's, or the API server refuses or does not answer.
+/// If an object with one of its names does not belong to the pipeline, or the API server refuses or does not answer.
 pub async fn apply(
     client: &Client,
     owner: &Owner,
@@ -58,8 +58,8 @@ pub async fn apply(
     apply_monitor(writer, &desired.pod_monitor).await
 }
 
-/// The last of all, since no pipeline is to wait for it: the kind comes and goes with the Prometheus operator, and the
-/// right to it may be missing where the kind is.
+/// Applies the PodMonitor. It comes last, since no pipeline may wait for it: the kind exists only together with the
+/// Prometheus operator, and even then the permission may be missing.
 async fn apply_monitor(writer: Writer<'_>, monitor: &DynamicObject) -> Result<()> {
     let resource = pod_monitor::resource();
     let api = Api::namespaced_with(writer.client.clone(), &writer.owner.namespace, &resource);
@@ -80,8 +80,8 @@ async fn delete_deployment(writer: Writer<'_>, observed: &Observed) -> Result<()
     }
 }
 
-/// A Job's template can't be changed: one of another revision that still runs is deleted, and made anew when it is
-/// gone. One that is done stays, whatever the document says by now.
+/// Applies the Job of a run. A Job's template can't be changed, so a running Job of another revision is deleted, and
+/// created again once it is gone. A completed Job stays, even if the document has changed.
 async fn apply_job(writer: Writer<'_>, wanted: &Job, there: &[Job]) -> Result<()> {
     prune_jobs(writer, wanted.metadata.name.as_deref(), there).await?;
     let same_run = there.iter().find(|job| job.metadata.name == wanted.metadata.name);
@@ -92,7 +92,7 @@ async fn apply_job(writer: Writer<'_>, wanted: &Job, there: &[Job]) -> Result<()
     match same_run {
         Some(job) if job.metadata.deletion_timestamp.is_some() || is_complete(job) => Ok(()),
         Some(job) if revision(job) != revision(wanted) => writer.delete::<Job>(&job.metadata).await,
-        // What may change of a Job is whether it is suspended.
+        // The only change that a Job allows is to suspend or resume it.
         Some(job) => {
             let suspend = |job: &Job| job.spec.as_ref().and_then(|s| s.suspend).unwrap_or(false);
             if suspend(job) == suspend(wanted) {
@@ -118,7 +118,7 @@ async fn prune_jobs(writer: Writer<'_>, wanted: Option<&str>, there: &[Job]) -> 
     Ok(())
 }
 
-/// All but the wanted one and the last runs that are done: their pods have the logs.
+/// All Jobs except the wanted one and the last completed runs, whose pods have the logs.
 fn outdated_jobs<'a>(wanted: Option<&str>, there: &'a [Job]) -> Vec<&'a str> {
     let (mut done, others): (Vec<_>, Vec<_>) =
         there.iter().filter(|job| job.metadata.name.as_deref() != wanted).partition(|job| is_complete(job));
@@ -127,13 +127,13 @@ fn outdated_jobs<'a>(wanted: Option<&str>, there: &'a [Job]) -> Vec<&'a str> {
     others.into_iter().chain(done.into_iter().skip(JOBS_KEPT)).filter_map(|job| job.metadata.name.as_deref()).collect()
 }
 
-/// Whether a Job has done what it was for.
+/// Whether a Job has completed successfully.
 #[must_use]
 pub fn is_complete(job: &Job) -> bool {
     job.status.iter().flat_map(|s| s.conditions.iter().flatten()).any(|c| c.type_ == "Complete" && c.status == "True")
 }
 
-/// Deletes revisions, and their documents, that nobody goes back to.
+/// Deletes revisions, and their documents, to which no rollback can return.
 ///
 /// # Errors
 /// If the API server refuses or does not answer.
@@ -148,7 +148,8 @@ pub async fn prune(client: &Client, owner: &Owner, target: &Revision, there: &[R
     let revisions =
         asking("list ControllerRevisions", writer.api::<ControllerRevision>().list_metadata(&labelled)).await?;
     let is_doomed = |name: &Option<String>| name.as_deref().is_some_and(|name| doomed.contains(&name));
-    // The documents first: a revision without one is found again, a document without a revision is not.
+    // Documents are deleted first: a later pass finds a revision without a document, but not a document without a
+    // revision.
     for found in documents.items.iter().map(|d| &d.metadata).filter(|m| is_doomed(&m.name) && is_ours(m, owner)) {
         writer.delete::<ConfigMap>(found).await?;
     }
@@ -158,8 +159,8 @@ pub async fn prune(client: &Client, owner: &Owner, target: &Revision, there: &[R
     Ok(())
 }
 
-/// All but the target, the newest (with them one that has failed and is still asked for), and the one that did well
-/// last.
+/// All revisions except the target, the newest ones (which include a failed revision that the spec still asks for), and
+/// the last good one.
 fn outdated<'a>(target: &Revision, there: &'a [Revision]) -> Vec<&'a str> {
     let last_good = rollback::last_good(&Revision { number: i64::MAX, ..target.clone() }, there).map(|r| &r.name);
     let mut old: Vec<_> = there.iter().filter(|r| r.name != target.name).collect();
@@ -180,7 +181,7 @@ mod tests {
         let mut there: Vec<_> = (1..=14).map(named).collect();
         there[1].marks.good = Some(Good::Ready);
         assert_eq!(outdated(&named(15), &there), ["r4", "r3", "r1"]);
-        // What has failed and is still asked for is the newest, while an old one runs again.
+        // A failed revision that the spec still asks for is the newest, while an old one runs again.
         assert_eq!(outdated(&named(2), &there), ["r4", "r3", "r1"]);
     }
 

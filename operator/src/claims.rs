@@ -1,9 +1,8 @@
-//! Which pipeline has which place: checkpoints and tables of all pipelines that this operator sees, compared with each
-//! other.
+//! Which pipeline owns which place: compares the checkpoints and tables of all pipelines that this operator sees.
 //!
-//! Whose accepted document names a place first keeps it. Who was first can only be asked of the operator's memory,
-//! which begins anew with each leader: what runs keeps what it has, and of those that nobody has looked at yet the
-//! older ones, and those that run, go first.
+//! The pipeline whose accepted document names a place first keeps it. Only the operator's memory knows who was first,
+//! and each leader begins with an empty memory. So a running pipeline keeps its places; and before pipelines that have
+//! not been looked at yet, this one yields if they are older or already run.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -14,28 +13,29 @@ use weir_crds::resource::{Reason, StreamPipeline};
 
 use crate::verdict::Refusal;
 
-/// Claims of pipelines that are gone are forgotten when there are so many of them.
+/// How many claims of deleted pipelines may accumulate before they are removed.
 const FORGOTTEN_WITH: usize = 64;
 
-/// What each pipeline's accepted document has, by the pipeline's uid.
+/// The places of each pipeline's accepted document, by the pipeline's uid.
 #[derive(Debug, Default)]
 pub struct Claims {
     held: Mutex<HashMap<String, Vec<Place>>>,
 }
 
-/// A place that another pipeline has.
+/// A place that belongs to another pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
     wanted: Place,
     theirs: Place,
     how: Overlap,
-    /// `namespace/name`, where whoever reads the pipeline may know of it.
+    /// The other pipeline as `namespace/name`, if readers of this pipeline may know of it.
     other: Option<String>,
 }
 
 impl Claims {
-    /// Claims what the spec of `pipeline` names, which has `held` by the document that runs. Until [`Self::hold`] it
-    /// has both. If another pipeline had one of the places before, that is the answer, and nothing new is claimed.
+    /// Claims the places that the spec of `pipeline` names. The running document has the places `held`. Until
+    /// [`Self::hold`], the pipeline has both. If another pipeline already has one of the places, the conflict is
+    /// returned and nothing new is claimed.
     pub fn claim<'a>(
         &self,
         pipeline: &StreamPipeline,
@@ -60,7 +60,7 @@ impl Claims {
                     (false, false) => true,
                     (false, true) => age(other) < age(pipeline),
                     (true, false) => age(other) < age(pipeline) || runs(other),
-                    // Seen soon, and then one of the two above.
+                    // The other pipeline will be looked at soon, and is then one of the first two cases.
                     (true, true) => false,
                 };
                 if they_go_first && in_the_way.is_none() {
@@ -78,7 +78,7 @@ impl Claims {
         in_the_way
     }
 
-    /// What a pipeline has from now on.
+    /// Sets the places that a pipeline has from now on.
     pub fn hold(&self, pipeline: &StreamPipeline, places: Vec<Place>) {
         let mut claims = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         claims.insert(pipeline.uid().unwrap_or_default(), places);
@@ -86,13 +86,13 @@ impl Claims {
 }
 
 impl Conflict {
-    /// Whether it is about the checkpoint of the pipeline that was refused.
+    /// Whether the conflict is about the checkpoint of the pipeline that is refused.
     #[must_use]
     pub fn is_about_checkpoint(&self) -> bool {
         self.wanted.kind == PlaceKind::Checkpoint
     }
 
-    /// As a condition says it.
+    /// The conflict as a condition reports it.
     #[must_use]
     pub fn refusal(&self) -> Refusal {
         let reason = if self.is_about_checkpoint() { Reason::CheckpointInUse } else { Reason::TableInUse };
@@ -117,7 +117,7 @@ impl Conflict {
     }
 }
 
-/// Those of a spec, right or wrong.
+/// The places that a spec names, even if the spec has errors.
 #[must_use]
 pub fn places_of(pipeline: &StreamPipeline) -> Vec<Place> {
     places(&pipeline.spec, &pipeline.namespace().unwrap_or_default())
@@ -129,13 +129,13 @@ fn conflicts<'a>(ours: &'a [Place], theirs: &'a [Place]) -> impl Iterator<Item =
     })
 }
 
-/// Several pipelines may append to one table. A table within another one, and whatever touches a checkpoint, is lost to
-/// a vacuum or worse.
+/// How two places conflict. Several pipelines may append to one table. But a vacuum or worse destroys a table inside
+/// another one, and anything that overlaps a checkpoint.
 fn collide(a: &Place, b: &Place) -> Option<Overlap> {
     a.overlap(b).filter(|how| *how != Overlap::Same || !(a.is_shared && b.is_shared))
 }
 
-/// Whether it was accepted once.
+/// Whether the pipeline has ever been accepted.
 fn runs(pipeline: &StreamPipeline) -> bool {
     pipeline.status.as_ref().is_some_and(|status| status.runtime.is_some())
 }
@@ -153,7 +153,7 @@ mod tests {
     use super::*;
     use crate::fixtures::{at, rides};
 
-    /// Created in the order of the minutes.
+    /// A pipeline that was created in minute `minute`.
     fn pipeline(uid: &str, minute: u32, checkpoint: &str, table: &str) -> StreamPipeline {
         let mut pipeline = rides();
         pipeline.metadata.uid = Some(uid.into());
@@ -168,7 +168,7 @@ mod tests {
         pipeline("first", 0, "s3://lake/checkpoints/first", "s3://lake/silver/rides")
     }
 
-    /// Nobody has looked at anyone yet: what `pipeline` is told.
+    /// The refusal of `pipeline` by an operator that has not looked at any pipeline yet.
     fn told(pipeline: &StreamPipeline, others: &[&StreamPipeline]) -> Option<String> {
         Claims::default().claim(pipeline, Vec::new(), others.iter().copied()).map(|conflict| conflict.refusal().message)
     }
@@ -215,10 +215,10 @@ mod tests {
         assert_eq!(claims.claim(&younger, Vec::new(), all.into_iter()), None);
         let conflict = claims.claim(&changed, places_of(&older), [&changed, &younger].into_iter()).unwrap();
         assert_eq!(conflict.refusal().reason, Reason::TableInUse);
-        // What it had before it still has.
+        // The pipeline keeps the places that it had before.
         let third = pipeline("third", 2, "s3://lake/checkpoints/c", "s3://lake/silver");
         assert!(claims.claim(&third, Vec::new(), [&changed, &younger, &third].into_iter()).is_some());
-        // And once the younger one has moved away, the place is free.
+        // Once the younger pipeline has moved away, the place is free.
         claims.hold(&younger, Vec::new());
         assert_eq!(claims.claim(&changed, places_of(&older), [&changed, &younger].into_iter()), None);
     }
@@ -230,10 +230,10 @@ mod tests {
             Some(serde_json::from_value(json!({"runtime": {"image": "i", "revision": "r", "generation": 1}})).unwrap());
         let older = first();
         let all = [&running, &older];
-        // The older one was refused before, and asks first now.
+        // The older pipeline was refused before, and now asks first.
         assert!(Claims::default().claim(&older, Vec::new(), all.into_iter()).is_some());
         assert_eq!(Claims::default().claim(&running, places_of(&running), all.into_iter()), None);
-        // Where both run already, the older one has it.
+        // If both run already, the older one has the place.
         let claims = Claims::default();
         assert_eq!(claims.claim(&running, places_of(&running), all.into_iter()), None);
         assert_eq!(claims.claim(&older, places_of(&older), all.into_iter()), None);

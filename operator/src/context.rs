@@ -1,4 +1,4 @@
-//! What every reconcile has at hand.
+//! The dependencies that every reconcile has.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use crate::metrics::Metrics;
 use crate::planner::Planner;
 use crate::progress::ProgressReader;
 
-/// The name under which the operator owns fields.
+/// The field manager of the operator's writes.
 pub const FIELD_MANAGER: &str = "weir-operator";
 
-/// Dependencies of a reconcile, shared by all scopes.
+/// The dependencies of a reconcile, shared by all scopes.
 pub struct Context {
     pub client: Client,
     pub settings: Settings,
@@ -29,17 +29,17 @@ pub struct Context {
     pub planner: Arc<Planner>,
     pub claims: Arc<Claims>,
     pub looks: Arc<Looks>,
-    /// All pipelines that are watched, by scopes: those of others are compared with one's own.
+    /// All pipelines that are watched, by scope. A pipeline is compared with all others.
     pub pipelines: Vec<Store<StreamPipeline>>,
     pub clock: fn() -> Timestamp,
 }
 
-/// What the person who installs the operator chooses.
+/// Settings that the operator's administrator chooses.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// The image of pipelines that name none, pinned when a pipeline is first accepted.
+    /// The image of pipelines that name none. It is pinned when a pipeline is first accepted.
     pub runtime_image: String,
-    /// Labels by which a Prometheus finds the pipelines' PodMonitors, where the cluster has that kind.
+    /// Labels of the pipelines' PodMonitors, by which Prometheus selects them, in clusters that have this kind.
     pub pod_monitor_labels: BTreeMap<String, String>,
 }
 

@@ -1,4 +1,5 @@
-//! What wakes a reconcile: a changed spec, an object of the pipeline that changed, a Secret that it mounts, and time.
+//! The triggers of a reconcile: a changed spec, a changed object of the pipeline, a changed Secret that it mounts, and
+//! time.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -28,12 +29,12 @@ use crate::health::Health;
 use crate::reconcile::reconcile;
 use crate::revision::secret_keys;
 
-/// Reconciles that run at the same time. Each waits for the API server most of its time.
+/// How many reconciles run at the same time. Each spends most of its time waiting for the API server.
 const CONCURRENCY: u16 = 16;
-/// A burst of changes is one reconcile.
+/// Changes within this time lead to one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(200);
 
-/// Where to look for pipelines: everywhere, or in one namespace.
+/// Where to watch pipelines: in the whole cluster, or in one namespace.
 #[derive(Debug, Clone)]
 pub enum Scope {
     Cluster,
@@ -52,11 +53,10 @@ impl Scope {
     }
 }
 
-/// Pipelines of a scope as they are watched.
+/// The store of a scope's pipelines, and its writer.
 pub type Pipelines = (Store<StreamPipeline>, Writer<StreamPipeline>);
 
-/// Runs until `stop`; tells `health` when all pipelines were seen. `pipelines` is one of the stores that the context
-/// has.
+/// Runs until `stop`. Tells `health` when all pipelines were seen. `pipelines` is one of the context's stores.
 pub async fn run(
     scope: &Scope,
     (store, writer): Pipelines,
@@ -66,7 +66,7 @@ pub async fn run(
 ) {
     let client = &context.client;
     let gone = pipelines_gone(Arc::clone(&context));
-    // Our own writes of status are no news.
+    // Status updates, which the operator itself writes, do not trigger a reconcile.
     let pipelines = watcher(scope.api::<StreamPipeline>(client), watcher::Config::default())
         .default_backoff()
         .reflect(writer)
@@ -91,7 +91,7 @@ pub async fn run(
         .for_each(|result| {
             match result {
                 Ok((object, _)) => tracing::debug!(%object, "reconciled"),
-                // Counted and logged where it happened.
+                // These failures were counted and logged where they happened.
                 Err(controller::Error::ReconcilerFailed(..)) => {}
                 Err(controller::Error::QueueError(e)) => {
                     metrics.watch_failed(Cause::of_watch(&e));
@@ -115,8 +115,8 @@ pub async fn run(
 
 type Changes<K> = BoxStream<'static, Result<PartialObjectMeta<K>, watcher::Error>>;
 
-/// Objects of one kind that bear the label of a pipeline: whatever happens to one makes the last look at the pipeline
-/// outdated. What they hold is read when it is looked at.
+/// Objects of one kind with the label of a pipeline. Any event for such an object invalidates the last look at the
+/// pipeline; the next look reads the object.
 fn ours<K>(scope: &Scope, context: &Context) -> Changes<K>
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -151,7 +151,7 @@ where
 {
     let looks = Arc::clone(&context.looks);
     let note = move |event: &watcher::Event<PartialObjectMeta<K>>| match event {
-        // What was deleted meanwhile is in no list.
+        // A new list does not show which objects were deleted in the meantime.
         watcher::Event::Init => looks.touch_all(),
         watcher::Event::InitDone => {}
         watcher::Event::Apply(object) | watcher::Event::InitApply(object) | watcher::Event::Delete(object) => {
@@ -161,7 +161,7 @@ where
     watcher(scope.api::<PartialObjectMeta<K>>(&context.client), config).inspect_ok(note).touched_objects().boxed()
 }
 
-/// Forgets what was kept of pipelines that are gone.
+/// Forgets deleted pipelines.
 fn pipelines_gone(context: Arc<Context>) -> impl Fn(&watcher::Event<StreamPipeline>) {
     move |event| match event {
         watcher::Event::Delete(pipeline) => {

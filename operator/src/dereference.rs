@@ -1,4 +1,4 @@
-//! Reads what the cluster holds of one pipeline. The only reads of a reconcile.
+//! Reads what the cluster holds of a pipeline. No other code of a reconcile reads.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,28 +17,30 @@ use crate::error::{Result, asking};
 use crate::ownership::{controller_uid, is_ours};
 use crate::revision::{Revision, secret_keys};
 
-/// What there is of a pipeline. What bears its name or its label and is not its own is not in here.
+/// The objects of a pipeline. An object that has the pipeline's name or label but does not belong to it is left out.
 #[derive(Debug, Clone, Default)]
 pub struct Observed {
-    /// Of each Secret that the spec or a running revision refers to: its keys; none if it is not there.
+    /// The keys of each Secret to which the spec refers; `None` if the Secret does not exist.
     pub secrets: BTreeMap<String, Option<BTreeSet<String>>>,
-    /// Changes when the content of one of them does.
+    /// A hash of the Secrets' content.
     pub secrets_hash: String,
     pub revisions: Vec<Revision>,
-    /// The names of revisions that a newer operator has written, and what is odd about them.
+    /// The names of revisions that a newer operator has written, each with the error on reading it.
     pub unreadable: BTreeMap<String, String>,
     /// The revision that the status names.
     pub last_revision: Option<String>,
     pub deployment: Option<Deployment>,
     pub jobs: Vec<Job>,
-    /// Made by the Deployment or one of the Jobs.
+    /// Pods that the Deployment or one of the Jobs created.
     pub pods: Vec<Pod>,
-    /// Pods with the pipeline's label whose Deployment or Job is not there any more. They may still write.
+    /// Pods with the pipeline's label whose Deployment or Job no longer exists. They may still write.
     pub stray_pods: Vec<Pod>,
-    /// Another pipeline that was there first with a place of this one's.
+    /// An earlier pipeline that has one of this pipeline's places.
     pub conflict: Option<Conflict>,
 }
 
+/// Reads all objects of a pipeline.
+///
 /// # Errors
 /// If the API server does not answer.
 pub async fn observe(context: &Context, pipeline: &StreamPipeline, owner: &Owner) -> Result<Observed> {
@@ -88,7 +90,7 @@ pub async fn observe(context: &Context, pipeline: &StreamPipeline, owner: &Owner
     })
 }
 
-/// The uids of what makes the pipeline's pods: its Jobs, and the ReplicaSets of its Deployment.
+/// The uids of the objects that create the pipeline's pods: its Jobs, and the ReplicaSets of its Deployment.
 async fn makers(
     context: &Context,
     owner: &Owner,

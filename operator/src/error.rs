@@ -1,9 +1,10 @@
-//! Why a reconcile could not be finished. It is a condition of the pipeline too, and is tried again with backoff.
+//! Errors that interrupt a reconcile. They become conditions of the pipeline, and the reconcile is retried with
+//! backoff.
 
 use kube::runtime::watcher;
 use weir_crds::resource::Reason;
 
-/// What is in the way.
+/// An error that interrupts a reconcile.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     #[error("{doing}: {source}")]
@@ -12,13 +13,13 @@ pub enum Error {
     Deadline { doing: String, seconds: u64 },
     #[error("{doing}: {why}")]
     Unexpected { doing: String, why: String },
-    /// An object of a name that the pipeline needs is somebody else's.
+    /// An object with a name that the pipeline needs belongs to someone else.
     #[error("{message}")]
     NotOurs { message: String },
 }
 
 impl Error {
-    /// As a condition says it.
+    /// The error's reason in a condition.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
@@ -30,7 +31,7 @@ impl Error {
 
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Puts what was being done before the API server's answer, and a deadline over it.
+/// Awaits the API server's answer under a deadline. An error says what was being done.
 pub async fn asking<T>(doing: impl Into<String>, answer: impl Future<Output = kube::Result<T>>) -> Result<T> {
     let doing = doing.into();
     match tokio::time::timeout(DEADLINE, answer).await {
@@ -40,29 +41,30 @@ pub async fn asking<T>(doing: impl Into<String>, answer: impl Future<Output = ku
     }
 }
 
-/// Of one request. Less than a leader's lease, so that nothing is written long after it was lost.
+/// The deadline of one request. It is shorter than a leader's lease, so that nothing is written long after the lease
+/// was lost.
 const DEADLINE: std::time::Duration = std::time::Duration::from_secs(8);
 
-/// Errors by what the API server did: few, since each is a label of a metric.
+/// The causes of errors, by the API server's answer. They are few, since each is a label of a metric.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
-    /// A right is missing, or an admission webhook says no.
+    /// A permission is missing, or an admission webhook refuses the request.
     Forbidden,
-    /// Somebody else has written at the same time.
+    /// Another client wrote at the same time.
     Conflict,
-    /// It does not take the object.
+    /// The API server considers the object invalid.
     Invalid,
-    /// It is busy, or something behind it is away.
+    /// The API server is busy, or something that it depends on is unavailable.
     Unavailable,
-    /// Any other answer that is no.
+    /// The API server refused the request for another reason.
     Refused,
-    /// There was no answer, or none in time.
+    /// There was no answer in time.
     Unreachable,
-    /// A watch was too far behind: it is begun again with a list.
+    /// A watch was too far behind, and starts again with a list.
     Expired,
-    /// The answer is not what it should be.
+    /// The answer has an unexpected form.
     Unexpected,
-    /// An object of a name that a pipeline needs is somebody else's.
+    /// An object with a name that a pipeline needs belongs to someone else.
     NotOurs,
 }
 
@@ -94,7 +96,7 @@ impl Cause {
         }
     }
 
-    /// Of an error of this crate.
+    /// The cause of an error of this crate.
     #[must_use]
     pub fn of(error: &Error) -> Self {
         match error {
@@ -105,7 +107,7 @@ impl Cause {
         }
     }
 
-    /// Of a watch that broke.
+    /// The cause of a broken watch.
     #[must_use]
     pub fn of_watch(error: &watcher::Error) -> Self {
         match error {
@@ -117,7 +119,7 @@ impl Cause {
         }
     }
 
-    /// Whether a person has to act: trying again would have the same answer.
+    /// Whether a person has to act, because another try would get the same answer.
     #[must_use]
     pub fn needs_person(self) -> bool {
         matches!(self, Self::Forbidden | Self::Invalid | Self::Refused | Self::Unexpected | Self::NotOurs)

@@ -1,4 +1,4 @@
-//! What the tests of pure decisions start from: the rides pipeline, and a cluster in a given state.
+//! Fixtures for tests of pure decisions: the rides pipeline, and clusters in given states.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,7 @@ pub fn settings() -> Settings {
     Settings { runtime_image: "registry.example:5000/weir:1.0.0".into(), pod_monitor_labels: BTreeMap::new() }
 }
 
-/// `examples/rides.yaml`, as the API server would have it.
+/// `examples/rides.yaml` as the API server would return it.
 pub fn rides() -> StreamPipeline {
     let text = include_str!("../../examples/rides.yaml");
     let mut object: Value = serde_yaml::from_str(text).unwrap();
@@ -32,12 +32,12 @@ pub fn rides() -> StreamPipeline {
     object["metadata"]["uid"] = json!("5a6b");
     object["metadata"]["generation"] = json!(1);
     object["metadata"]["creationTimestamp"] = json!("2026-01-01T00:00:00Z");
-    // By the definition's default: nobody has looked at it yet.
+    // The definition's default: no operator has looked at it yet.
     object["status"] = json!({"observedGeneration": -1});
     serde_json::from_value(object).unwrap()
 }
 
-/// The same with one place of its spec changed; a null takes it away.
+/// The rides pipeline with one place of its spec changed. A null removes it.
 pub fn rides_with(pointer: &str, value: Value) -> StreamPipeline {
     let mut pipeline = rides();
     let (parent, field) = pointer.rsplit_once('/').unwrap();
@@ -58,7 +58,7 @@ pub fn owner() -> Owner {
     }
 }
 
-/// A cluster with the Secret that the rides pipeline needs, and nothing else.
+/// A cluster that has only the Secret that the rides pipeline needs.
 pub fn empty_cluster() -> Observed {
     let keys: BTreeSet<String> = ["accessKeyId", "secretAccessKey"].map(str::to_owned).into();
     Observed { secrets: [("lake".to_owned(), Some(keys))].into(), secrets_hash: "s1".into(), ..Observed::default() }
@@ -82,7 +82,7 @@ pub fn readings(pipeline: &StreamPipeline, observed: &Observed) -> Readings {
     }
 }
 
-/// The cluster after a pipeline was accepted and applied there.
+/// The cluster after a pipeline was accepted and applied.
 pub fn cluster_running(pipeline: &StreamPipeline) -> Observed {
     let mut observed = empty_cluster();
     let revision = verdict(pipeline, &observed).target.unwrap();
@@ -101,7 +101,7 @@ fn deployment(revision: &Revision) -> Deployment {
     *deployment
 }
 
-/// A pod whose container is in this state.
+/// A pod whose container is in `state`.
 pub fn pod(state: Value, ready: bool) -> Pod {
     serde_json::from_value(json!({
         "metadata": {"name": "rides-revenue-1"},

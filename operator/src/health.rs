@@ -1,28 +1,28 @@
-//! Whether this process is ready: a candidate, when the API server answers it; the leader, when it has seen all
+//! Whether this process is ready: a candidate when the API server has answered it, the leader when it has seen all
 //! pipelines once.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// Shared with the HTTP server.
+/// The readiness, shared with the HTTP server.
 #[derive(Debug, Default)]
 pub struct Health {
     is_candidate: AtomicBool,
-    /// Lists of pipelines that the leader has not seen yet.
+    /// The number of lists of pipelines that the leader has not seen yet.
     unseen: AtomicUsize,
 }
 
 impl Health {
-    /// The API server has said who leads.
+    /// Notes that the API server has said who leads.
     pub fn answered(&self) {
         self.is_candidate.store(true, Ordering::Relaxed);
     }
 
-    /// This process leads, and has so many lists to see.
+    /// Notes that this process leads and has to see `lists` lists.
     pub fn elected(&self, lists: usize) {
         self.unseen.store(lists, Ordering::Relaxed);
     }
 
-    /// One of them was seen to its end.
+    /// Notes that one list was seen completely.
     pub fn listed(&self) {
         self.unseen.fetch_sub(1, Ordering::Relaxed);
     }

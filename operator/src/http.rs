@@ -1,4 +1,4 @@
-//! `/metrics`, `/healthz`, `/readyz` of the operator.
+//! The operator's HTTP paths `/metrics`, `/healthz` and `/readyz`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 /// Serves until the process ends.
 ///
 /// # Errors
-/// If nobody can listen there.
+/// If the address can't be listened on.
 pub async fn serve(address: SocketAddr, metrics: Arc<Metrics>, health: Arc<Health>) -> std::io::Result<()> {
     let listener = tokio::net::TcpListener::bind(address).await?;
     let routes = Router::new()

@@ -1,8 +1,8 @@
-//! Which of the operator's replicas acts: a Lease, by the algorithm of client-go's leader election.
+//! Which of the operator's replicas acts. They share a Lease and use the algorithm of client-go's leader election.
 //!
-//! Clocks of different machines are never compared: a candidate takes a lease over when it has seen it unchanged for
-//! the lease's duration by its own clock. The leader gives up when it could not renew for `RENEW_DEADLINE`, which is
-//! sooner, so there are never two that act.
+//! Clocks of different machines are never compared: a candidate takes a lease over when its own clock says that the
+//! lease was unchanged for the lease's duration. The leader gives up if it could not renew the lease for
+//! `RENEW_DEADLINE`, which is shorter, so two leaders never act at once.
 
 use std::time::Duration;
 
@@ -16,23 +16,24 @@ use tokio::time::{Instant, sleep, timeout};
 use crate::error::{Error, Result, asking};
 
 const LEASE_DURATION: Duration = Duration::from_secs(15);
-/// The leader stops acting after so long without an answer.
+/// How long the leader acts without a successful renewal.
 const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 const RETRY: Duration = Duration::from_secs(2);
 
-/// Where the candidates of one release meet. Another release has another one: it looks after other namespaces.
+/// The Lease for which the candidates of one release compete. Another release has its own Lease, because it manages
+/// other namespaces.
 #[derive(Debug, Clone, Copy)]
 pub struct Lease<'a> {
     pub namespace: &'a str,
     pub name: &'a str,
 }
 
-/// A candidate, and the leader once it was elected.
+/// A candidate, which becomes the leader once it is elected.
 pub struct Candidate {
     api: Api<coordination::Lease>,
     name: String,
     identity: String,
-    /// The record that was seen last, and when by our own clock.
+    /// The last record that was seen, and when by this machine's clock.
     seen: Option<(LeaseSpec, Instant)>,
 }
 
@@ -42,8 +43,8 @@ impl Candidate {
         Self { api: Api::namespaced(client, lease.namespace), name: lease.name.to_owned(), identity, seen: None }
     }
 
-    /// Waits until this process is the leader; `answered` is called each time that the API server has said who is.
-    /// There is no deadline: a second replica waits for as long as the first one is well.
+    /// Waits until this process is the leader. `answered` is called each time the API server has said who leads. There
+    /// is no deadline: a second replica waits for as long as the first one works.
     pub async fn elected(&mut self, answered: impl Fn()) {
         loop {
             match self.try_hold().await {
@@ -55,8 +56,8 @@ impl Candidate {
         }
     }
 
-    /// Returns when the lease could not be renewed in time or is another's. The process must then end: whatever it
-    /// still does might be done by two.
+    /// Returns when the lease could not be renewed in time or belongs to another. The process must then end, since
+    /// another leader may already do the same work.
     pub async fn lost(&mut self) {
         let mut renewed = Instant::now();
         while renewed.elapsed() < RENEW_DEADLINE {
@@ -72,7 +73,7 @@ impl Candidate {
         }
     }
 
-    /// Gives the lease back, so that the next leader need not wait it out.
+    /// Gives the lease back, so that the next leader does not have to wait until it expires.
     pub async fn release(&mut self) {
         let released = async {
             let Some(mut lease) = asking("get the Lease", self.api.get_opt(&self.name)).await? else { return Ok(()) };
@@ -88,7 +89,8 @@ impl Candidate {
         }
     }
 
-    /// One attempt to take or renew the lease. The object's resource version guards against two who try at once.
+    /// Tries once to take or renew the lease. The object's resource version prevents two candidates from succeeding at
+    /// once.
     async fn try_hold(&mut self) -> Result<bool> {
         let Some(lease) = asking("get the Lease", self.api.get_opt(&self.name)).await? else {
             let lease = coordination::Lease {
@@ -126,7 +128,7 @@ impl Candidate {
     }
 }
 
-/// A conflict means that another one was faster.
+/// Whether the lease was taken. A conflict means that another candidate was faster.
 fn taken(answer: Result<coordination::Lease>) -> Result<bool> {
     match answer {
         Ok(_) => Ok(true),

@@ -1,4 +1,4 @@
-//! Weir's controller: brings the cluster to what each StreamPipeline says, and its status to what the cluster does.
+//! Weir's controller: makes the cluster match each StreamPipeline, and reports the cluster's state in its status.
 //!
 //! One reconcile is a short chain, a module per link:
 //!

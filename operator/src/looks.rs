@@ -1,7 +1,7 @@
-//! What was seen of each pipeline when it was looked at last, and whether anything has changed since.
+//! The last look at each pipeline, and whether anything has changed since.
 //!
-//! Between changes a pipeline is asked for its progress and nothing else: the API server has said that nothing is
-//! different. A look from the beginning is due after a while all the same, for what nobody watches.
+//! Between changes, the operator only asks a pipeline for its progress: the watches would have reported any difference.
+//! A full look is still due from time to time, for objects that are not watched.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,27 +15,28 @@ use weir_crds::resource::StreamPipeline;
 use crate::dereference::Observed;
 use crate::desired::Running;
 
-/// What is not watched is seen after this long: PodMonitors, and objects of others that were in the way.
+/// How often a full look is due. It notices changes that no watch reports: of PodMonitors, and of other owners' objects
+/// that were in the way.
 const FULL_LOOK_EVERY: Duration = Duration::from_secs(300);
-/// From the first failure to the next try; each further one takes twice as long.
+/// The wait after the first failure. Each further failure doubles it.
 const RETRY_MIN: Duration = Duration::from_secs(5);
 const RETRY_MAX: Duration = Duration::from_secs(300);
 
-/// What was seen, and what was applied to it.
+/// What a look has seen and applied.
 #[derive(Debug, Clone)]
 pub struct Look {
     pub observed: Arc<Observed>,
     pub applied: Option<Applied>,
 }
 
-/// What a pass has brought about: as long as nothing has changed, the same again would bring about nothing.
+/// What a reconcile has applied. As long as nothing has changed, applying it again would have no effect.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
     pub revision: String,
     pub running: Running,
 }
 
-/// One entry per pipeline.
+/// The last looks, one entry per pipeline.
 #[derive(Debug, Default)]
 pub struct Looks {
     entries: Mutex<HashMap<ObjectRef<StreamPipeline>, Entry>>,
@@ -43,34 +44,34 @@ pub struct Looks {
 
 #[derive(Debug, Default)]
 struct Entry {
-    /// Counts what has happened to the pipeline's objects.
+    /// The number of events of the pipeline's objects.
     changes: u64,
     failures: u32,
     look: Option<(Identity, Instant, Look)>,
 }
 
-/// Of a spec.
+/// Identifies a version of a spec.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Identity {
     uid: Option<String>,
     generation: Option<i64>,
 }
 
-/// The changes that were known when a look began.
+/// The number of events at the beginning of a look.
 #[derive(Debug, Clone, Copy)]
 pub struct Begun(u64);
 
 impl Looks {
-    /// Something of the pipeline has changed.
+    /// Notes that an object of the pipeline has changed.
     pub fn touch(&self, pipeline: &ObjectRef<StreamPipeline>) {
-        // One that was never looked at is not there, nor is one that is gone and whose objects go after it.
+        // A pipeline without an entry has never been looked at, or is deleted and its objects follow.
         if let Some(entry) = self.entries.lock().unwrap_or_else(PoisonError::into_inner).get_mut(pipeline) {
             entry.changes += 1;
             entry.look = None;
         }
     }
 
-    /// A watch has begun anew: anything may have changed.
+    /// A watch has started again, so anything may have changed.
     pub fn touch_all(&self) {
         for entry in self.entries.lock().unwrap_or_else(PoisonError::into_inner).values_mut() {
             entry.changes += 1;
@@ -78,7 +79,7 @@ impl Looks {
         }
     }
 
-    /// The last look, while it is still true; else a new one begins.
+    /// The last look, if nothing has changed since. The caller may begin a new look.
     pub fn last(&self, pipeline: &StreamPipeline) -> (Begun, Option<Look>) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.entry(ObjectRef::from_obj(pipeline)).or_default();
@@ -87,7 +88,7 @@ impl Looks {
         (Begun(entry.changes), look.map(|(_, _, look)| look.clone()))
     }
 
-    /// Remembers a look that has come to its end, unless something has changed since it began.
+    /// Keeps a completed look, unless something has changed since it began.
     pub fn keep(&self, pipeline: &StreamPipeline, begun: Begun, look: Look) {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.entry(ObjectRef::from_obj(pipeline)).or_default();
@@ -97,7 +98,7 @@ impl Looks {
         }
     }
 
-    /// Something failed: how long to wait before it is tried again, if nothing changes before.
+    /// Notes a failure. Returns how long to wait before the next try, unless something changes earlier.
     pub fn failed(&self, pipeline: &StreamPipeline) -> Duration {
         let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
         let entry = entries.entry(ObjectRef::from_obj(pipeline)).or_default();
@@ -106,7 +107,7 @@ impl Looks {
         RETRY_MIN.saturating_mul(2_u32.saturating_pow(entry.failures - 1)).min(RETRY_MAX)
     }
 
-    /// The pipeline is gone.
+    /// Forgets a deleted pipeline.
     pub fn forget(&self, pipeline: &ObjectRef<StreamPipeline>) {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner).remove(pipeline);
     }

@@ -1,4 +1,4 @@
-//! `weir-operator`: the controller's process.
+//! `weir-operator`: the process of the controller.
 
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -21,11 +21,11 @@ use weir_operator::leader::{Candidate, Lease};
 use weir_operator::metrics::Metrics;
 use weir_operator::progress::ProgressReader;
 
-/// For reconciles that are under way when the process is to stop.
+/// How long running reconciles may take after the signal to stop.
 const STOP_DEADLINE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Parser)]
-#[command(version, about = "Runs StreamPipelines on Kubernetes")]
+#[command(version, about = "Run StreamPipelines on Kubernetes")]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -33,35 +33,40 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Watches StreamPipelines and brings the cluster to what they say.
+    /// Watch StreamPipelines and run them in the cluster.
     Run(RunArgs),
 }
 
 #[derive(Debug, Args)]
 struct RunArgs {
-    /// Serves /metrics, /healthz and /readyz there.
+    /// Serve /metrics, /healthz and /readyz on this address.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     http: SocketAddr,
-    /// Watches this namespace only; may be given several times. All namespaces if it is not given.
+    /// Watch only this namespace; may be repeated. By default all namespaces are watched.
     #[arg(long = "namespace", value_name = "NAMESPACE")]
     namespaces: Vec<String>,
-    /// The image of pipelines that name none.
+    /// The runtime's image for pipelines that name none.
     #[arg(long, value_name = "IMAGE")]
     runtime_image: String,
-    /// A label of the PodMonitors that pipelines get where the cluster has such, by which a Prometheus finds them; may
-    /// be given several times.
+    /// A label of the pipelines' PodMonitors, by which Prometheus selects them; may be repeated.
+    ///
+    /// PodMonitors are created only in clusters that have this kind.
     #[arg(long = "pod-monitor-label", value_name = "KEY=VALUE", value_parser = label)]
     pod_monitor_labels: Vec<(String, String)>,
-    /// Where the Lease lies that elects the leader.
+    /// The namespace of the Lease for leader election.
     #[arg(long, value_name = "NAMESPACE", default_value = "default")]
     leader_election_namespace: String,
-    /// The Lease's name. Releases that look after different namespaces from one namespace have one each.
+    /// The name of the Lease for leader election.
+    ///
+    /// Releases that watch different namespaces, but keep their Leases in the same one, need different names.
     #[arg(long, value_name = "NAME", default_value = "weir-operator")]
     leader_election_name: String,
-    /// This process among the replicas: the pod's name.
+    /// The identity of this replica in the leader election: its pod's name.
     #[arg(long, value_name = "NAME", default_value = "weir-operator")]
     identity: String,
-    /// Logs as JSON lines.
+    /// Write the log as JSON lines.
+    ///
+    /// The variable WEIR_LOG sets what is logged, for example `debug`.
     #[arg(long)]
     log_json: bool,
 }
@@ -120,7 +125,7 @@ async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
     let controllers = scopes.iter().zip(stores.into_iter().zip(writers)).map(|(scope, pipelines)| {
         controller::run(scope, pipelines, Arc::clone(&health), Arc::clone(&context), until(stopped.clone()))
     });
-    // A controller whose first list never came does not hear that it should stop.
+    // A controller that has not received its first list does not notice the signal to stop.
     let stopped_late = async {
         until(stopped.clone()).await;
         tokio::time::sleep(STOP_DEADLINE).await;
@@ -130,7 +135,7 @@ async fn run(args: RunArgs) -> Result<ExitCode, Box<dyn std::error::Error>> {
         () = stopped_late => tracing::warn!("stopping took longer than {} s: what is under way is left to the next \
                                              leader", STOP_DEADLINE.as_secs()),
         () = candidate.lost() => {
-            // Whatever is under way might be done by the next leader as well: end at once.
+            // The next leader may already do the same work, so the process ends at once.
             tracing::error!("the lease is lost: ending, to be started again as a candidate");
             return Ok(ExitCode::FAILURE);
         }
@@ -145,7 +150,7 @@ fn label(text: &str) -> Result<(String, String), String> {
 }
 
 async fn until(mut stopped: watch::Receiver<bool>) {
-    // A sender that is gone is a signal task that has ended.
+    // If the sender is gone, the task that waits for signals has ended.
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 

@@ -1,40 +1,40 @@
-//! What was seen of a revision's pods, kept as annotations of its ControllerRevision: it outlives the pods, and the
-//! operator.
+//! What the operator has seen of a revision's pods, stored as annotations of its ControllerRevision. They outlive the
+//! pods and the operator.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// The annotation with the best that was seen.
+/// The annotation with the best state that was seen.
 const GOOD: &str = "weir.dev/good";
-/// The annotation with how it failed.
+/// The annotation with the failure that was seen.
 const FAILED: &str = "weir.dev/failed";
 
-/// Both are rare: most revisions have one of them.
+/// The marks of a revision. Most revisions have only one of them.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Marks {
     pub good: Option<Good>,
     pub failed: Option<Failed>,
 }
 
-/// How well a revision did, the better the greater.
+/// How well a revision did, from worse to better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Good {
-    /// A pod claimed the checkpoint and read its topics. All that there is to see where no records come.
+    /// A pod claimed the checkpoint and read its topics. If no records arrive, this is the most that can be seen.
     Ready,
     /// A pod committed an epoch.
     Committed,
 }
 
-/// Why a revision is not run any more.
+/// Why a revision is no longer run.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Failed {
-    /// As the condition says it: `ConfigError` or `RuntimeBug`.
+    /// The reason in a condition: `ConfigError` or `RuntimeBug`.
     pub reason: String,
     /// The runtime's last sentence.
     pub message: String,
-    /// The hash of the Secrets that the pod had. With others it is worth another try.
+    /// The hash of the Secrets that the pod had. With other Secrets, the revision is tried again.
     pub secrets: String,
 }
 
@@ -48,7 +48,8 @@ impl Good {
 }
 
 impl Marks {
-    /// What a person wrote there instead is no mark: taking one away is how a revision is tried again.
+    /// The marks in annotations. Other values that a person has written are ignored: removing a mark is how a person
+    /// has a revision tried again.
     #[must_use]
     pub fn from_annotations(annotations: Option<&BTreeMap<String, String>>) -> Self {
         let text = |key: &str| annotations.and_then(|a| a.get(key)).map(String::as_str);
@@ -66,7 +67,7 @@ impl Marks {
         Some(good.into_iter().chain(failed).collect()).filter(|annotations: &BTreeMap<_, _>| !annotations.is_empty())
     }
 
-    /// How it failed with these Secrets, if it did.
+    /// The failure with these Secrets, if there was one.
     #[must_use]
     pub fn failed_with(&self, secrets: &str) -> Option<&Failed> {
         self.failed.as_ref().filter(|failed| failed.secrets == secrets)

@@ -1,4 +1,4 @@
-//! The operator's own metrics, as OpenMetrics text.
+//! The operator's own metrics, in the OpenMetrics text format.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 
 use crate::error::Cause;
 
-/// What is counted.
+/// All metrics.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -23,11 +23,11 @@ pub struct Metrics {
     looks: Counter,
     leader: Gauge,
     conditions: Family<ConditionLabels, Gauge>,
-    /// The conditions that each pipeline has now, by namespace and name.
+    /// The current conditions of each pipeline, by namespace and name.
     standing: Mutex<HashMap<(String, String), Vec<ConditionLabels>>>,
 }
 
-/// As kube-state-metrics has them, with the reason besides.
+/// The same labels as in kube-state-metrics, and the reason.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ConditionLabels {
     namespace: String,
@@ -48,7 +48,7 @@ impl Default for Metrics {
         let (failures, watch_failures) = (Family::<Reason, Counter>::default(), Family::<Reason, Counter>::default());
         let (status_writes, looks, leader) = (Counter::default(), Counter::default(), Gauge::default());
         let conditions = Family::<ConditionLabels, Gauge>::default();
-        // From the beginning, so that the first failure is an increase.
+        // All counters exist from the start, so that the first failure shows as an increase.
         for cause in Cause::ALL {
             failures.get_or_create(&Reason { reason: cause.as_str() }).inc_by(0);
             watch_failures.get_or_create(&Reason { reason: cause.as_str() }).inc_by(0);
@@ -105,7 +105,7 @@ impl Metrics {
         self.leader.set(i64::from(is_leader));
     }
 
-    /// The conditions that a pipeline has, in place of those that it had.
+    /// Replaces the conditions of a pipeline.
     pub fn pipeline_is(&self, namespace: &str, pipeline: &str, conditions: &[Condition]) {
         let labels = |condition: &Condition| ConditionLabels {
             namespace: namespace.to_owned(),
@@ -133,7 +133,7 @@ impl Metrics {
         }
     }
 
-    /// There are these pipelines and no others.
+    /// Removes the conditions of all pipelines that are not in `live`.
     pub fn pipelines_are(&self, live: &HashSet<(String, String)>) {
         let known: Vec<_> = self.standing.lock().unwrap_or_else(PoisonError::into_inner).keys().cloned().collect();
         known
@@ -142,6 +142,8 @@ impl Metrics {
             .for_each(|(namespace, name)| self.pipeline_gone(namespace, name));
     }
 
+    /// The metrics as text.
+    ///
     /// # Errors
     /// If a metric can't be written as text, which is a bug.
     pub fn text(&self) -> Result<String, std::fmt::Error> {

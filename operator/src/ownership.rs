@@ -1,5 +1,5 @@
-//! Whose an object is. Names are made from the pipeline's, so that an object of such a name may be anybody's: what is
-//! not this pipeline's is never changed and never deleted. Pure.
+//! Who owns an object. Names of objects are derived from the pipeline's name, so an object with such a name may belong
+//! to anyone. The operator never changes or deletes an object that is not the pipeline's. Pure.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
@@ -7,8 +7,8 @@ use crate::desired::cleanup::CLEANUP;
 use crate::desired::labels::{OF, Owner};
 use crate::error::Error;
 
-/// Whether an object belongs to the pipeline: the pipeline controls it, or nobody does and it bears all of the
-/// pipeline's labels, as what is left by `kubectl delete --cascade=orphan` does.
+/// Whether an object belongs to the pipeline: the pipeline controls it; or nothing controls it and it has all of the
+/// pipeline's labels, as after `kubectl delete --cascade=orphan`.
 #[must_use]
 pub fn is_ours(meta: &ObjectMeta, owner: &Owner) -> bool {
     match controller(meta) {
@@ -20,20 +20,21 @@ pub fn is_ours(meta: &ObjectMeta, owner: &Owner) -> bool {
     }
 }
 
-/// The same of the Job that deletes the checkpoint, which nobody controls.
+/// Whether an object is this pipeline's Job that deletes the checkpoint, or belongs to the Job. Nothing controls these
+/// objects.
 #[must_use]
 pub fn is_our_cleanup(meta: &ObjectMeta, owner: &Owner) -> bool {
     is_a_cleanup(meta, owner) && meta.annotations.as_ref().and_then(|a| a.get(OF)) == Some(&owner.reference.uid)
 }
 
-/// Whether it is, or goes with, the Job that deletes the checkpoint of a pipeline of this name: of this one, or one
-/// that was there before.
+/// Whether an object is the Job that deletes the checkpoint of a pipeline of this name, or belongs to the Job. The
+/// pipeline may be this one or an earlier one.
 #[must_use]
 pub fn is_a_cleanup(meta: &ObjectMeta, owner: &Owner) -> bool {
     meta.labels.as_ref().and_then(|labels| labels.get(CLEANUP)) == Some(&owner.name) && controller(meta).is_none()
 }
 
-/// The refusal to touch an object.
+/// The error for an object that must not be changed.
 #[must_use]
 pub fn refused(kind: &str, meta: &ObjectMeta, owner: &Owner) -> Error {
     let name = meta.name.clone().unwrap_or_default();
@@ -58,7 +59,7 @@ fn controller(meta: &ObjectMeta) -> Option<&OwnerReference> {
     meta.owner_references.iter().flatten().find(|reference| reference.controller == Some(true))
 }
 
-/// The uid of what controls an object.
+/// The uid of the object's controller.
 #[must_use]
 pub fn controller_uid(meta: &ObjectMeta) -> Option<&str> {
     controller(meta).map(|controller| controller.uid.as_str())
@@ -78,7 +79,7 @@ mod tests {
 
     fn controlled_by(kind: &str, name: &str, uid: &str) -> ObjectMeta {
         let reference = json!({"apiVersion": "v1", "kind": kind, "name": name, "uid": uid, "controller": true});
-        // The labels of the pipeline are no deed of property.
+        // The pipeline's labels alone do not prove ownership.
         meta(json!({"name": "rides-revenue", "labels": owner().labels(), "ownerReferences": [reference]}))
     }
 

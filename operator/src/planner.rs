@@ -1,8 +1,9 @@
-//! What a document means, asked of the planner: code that compiles what authors write, and is not trusted to come back.
+//! The meaning of a document, according to the planner: code that compiles expressions which users write, and that may
+//! not return.
 //!
-//! It runs in a thread of its own. A panic ends that thread, and one that does not come back in time is left behind:
-//! either is the condition of the pipeline whose document it was. Answers are kept by generation, so that a document is
-//! read once and not at every look.
+//! The planner runs in a thread of its own. A panic ends that thread; a thread that does not return in time is
+//! abandoned. In both cases the document's pipeline gets a condition. Answers are kept per generation, so that a
+//! document is read once and not at every look.
 
 use std::any::Any;
 use std::collections::HashMap;
@@ -23,48 +24,50 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::verdict::Refusal;
 
-/// A document of a mebibyte takes a few seconds, in a debug build.
+/// The time limit for a document. A document of one mebibyte takes a few seconds in a debug build.
 const LIMIT: Duration = Duration::from_secs(30);
-/// Documents that are read at the same time: others wait their turn.
+/// How many documents are read at the same time; others wait.
 const READERS: usize = 4;
-/// Threads that were left behind. With so many no other document is read: each may hold a core.
+/// How many abandoned threads there may be. With more, no document is read any more, since each such thread may use a
+/// core.
 const LEFT_BEHIND_MAX: usize = 16;
-/// Expressions are trees, which the planner walks by recursion. Memory of a stack is taken as it is used.
+/// The stack of the planner's thread, in bytes. Expressions are trees, which the planner walks recursively. The system
+/// provides the memory only as it is used.
 const STACK_BYTES: usize = 256 << 20;
-/// Answers that nobody has asked for in this time are those of pipelines that are gone.
+/// Answers that nobody has asked for in this time belong to deleted pipelines.
 const KEPT_UNASKED: Duration = Duration::from_secs(600);
 
-/// What the operator needs to know of a document that is right.
+/// What the operator needs to know of a valid document.
 #[derive(Debug, Clone)]
 pub struct Reading {
     pub spec: Spec,
     pub fingerprint: Fingerprint,
-    /// The token of its state action.
+    /// The token of the document's state action.
     pub state_action: Option<String>,
 }
 
-/// A document that is right, or why it is not.
+/// The reading of a valid document, or why it is refused.
 pub type Outcome = Result<Arc<Reading>, Refusal>;
 
-/// How a document is read: [`read`], but for tests.
+/// The function that reads a document: [`read`], except in tests.
 type Read = fn(&Value) -> Result<Reading, Vec<Finding>>;
 
-/// Reads documents, each once.
+/// Reads each document once.
 pub struct Planner {
     read: Read,
     limit: Duration,
     readers: Semaphore,
     left_behind: Arc<AtomicUsize>,
-    /// By the document's origin: see [`Origin`].
+    /// The answers by the documents' origin: see [`Origin`].
     kept: Mutex<HashMap<Origin, Kept>>,
 }
 
-/// Where a document comes from.
+/// The origin of a document.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Origin {
-    /// A pipeline's spec: the uid, and the generation.
+    /// A pipeline's spec: its uid and generation.
     Spec { uid: String, generation: i64 },
-    /// A revision's document: a hash of its text.
+    /// A revision's document: the pipeline's uid and a hash of the text.
     Revision { uid: String, hash: u64 },
 }
 
@@ -73,10 +76,10 @@ struct Kept {
     asked: Instant,
 }
 
-/// Reads a document as `weir validate` does, with what a cluster does not take besides.
+/// Reads a document as `weir validate` does, and also refuses what can't work on a cluster.
 ///
 /// # Errors
-/// Everything that is wrong with it.
+/// All errors of the document.
 pub fn read(document: &Value) -> Result<Reading, Vec<Finding>> {
     let plan = weir_crds::load_value(document)?;
     let document = weir_crds::parse_value(document)?;
@@ -103,12 +106,12 @@ impl Planner {
         Self { read, limit, readers: Semaphore::new(READERS), left_behind, kept }
     }
 
-    /// What a pipeline's spec means.
+    /// The reading of a pipeline's spec.
     pub async fn spec(&self, uid: &str, generation: i64, document: impl FnOnce() -> Value) -> Outcome {
         self.outcome(Origin::Spec { uid: uid.to_owned(), generation }, document).await
     }
 
-    /// What the document of a revision means, as this version of the operator reads it.
+    /// The reading of a revision's document by this version of the operator.
     pub async fn revision(&self, uid: &str, text: &str, document: impl FnOnce() -> Value) -> Outcome {
         self.outcome(Origin::Revision { uid: uid.to_owned(), hash: xxh3_64(text.as_bytes()) }, document).await
     }
@@ -117,7 +120,7 @@ impl Planner {
         if let Some(kept) = self.kept(&origin) {
             return kept;
         }
-        // One that waits for its turn may find that it was read meanwhile.
+        // While this call waited for its turn, another one may have read the document.
         let Ok(_turn) = self.readers.acquire().await else { return Err(failed("the operator is ending")) };
         if let Some(kept) = self.kept(&origin) {
             return kept;
@@ -139,12 +142,12 @@ impl Planner {
         let (read, left_behind) = (self.read, Arc::clone(&self.left_behind));
         let work = move || {
             let answer = catch_unwind(AssertUnwindSafe(|| read(&document)));
-            // Nobody listens any more to one that was left behind.
+            // Nobody waits any more for an abandoned thread's answer.
             if tell.send(answer).is_err() {
                 left_behind.fetch_sub(1, Ordering::Relaxed);
             }
         };
-        // Not one of the async runtime's: that would wait for it when the process is to end.
+        // It is not a thread of the async runtime, which would wait for the thread when the process ends.
         if let Err(e) = std::thread::Builder::new().name("planner".to_owned()).stack_size(STACK_BYTES).spawn(work) {
             return Err(failed(&format!("it can't be started: {e}")));
         }
@@ -156,7 +159,7 @@ impl Planner {
             Ok(Err(_)) => Err(failed("it ended without an answer")),
             Err(_) => {
                 self.left_behind.fetch_add(1, Ordering::Relaxed);
-                // It may have come back in this very moment.
+                // The answer may have come in this very moment.
                 told.close();
                 if told.try_recv().is_ok() {
                     self.left_behind.fetch_sub(1, Ordering::Relaxed);
@@ -187,11 +190,11 @@ fn failed(why: &str) -> Refusal {
     Refusal { reason: Reason::PlannerFailed, message }
 }
 
-/// What a panic said.
+/// The message of a panic.
 #[must_use]
 pub fn words(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without words")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic without a message")
 }
 
 fn lines(findings: &[Finding]) -> String {
@@ -206,7 +209,7 @@ mod tests {
     use super::*;
     use crate::fixtures::rides;
 
-    /// Counts in the document are of no use: the text says what it does.
+    /// Reads a document, unless its field `does` asks for a panic or a hang.
     fn meddled(document: &Value) -> Result<Reading, Vec<Finding>> {
         match document["does"].as_str() {
             Some("panic") => panic!("a slice index of {}", 7),
@@ -236,7 +239,7 @@ mod tests {
         assert!(spec(&planner, "b", rides().document()).await.is_ok());
     }
 
-    /// On the one thread that there is: whoever renews the Lease would be there too.
+    /// Runs on a single thread, which the renewal of the Lease would share too.
     #[tokio::test(flavor = "current_thread")]
     async fn one_that_does_not_come_back_holds_up_nobody_and_is_that_pipelines_refusal() {
         let mut planner = planner(LIMIT);
@@ -290,7 +293,7 @@ mod tests {
         assert!(refusal.message.contains("restart the operator"), "{}", refusal.message);
     }
 
-    /// Too deep a recursion is no panic: it would be the end of the process.
+    /// Recursion that is too deep is not a panic: it would end the process.
     #[tokio::test]
     async fn an_expression_as_deep_as_a_document_may_have_it_comes_back() {
         let planner = planner(LIMIT);

@@ -1,5 +1,5 @@
-//! Asks a runtime pod for its progress. What it answers is `runtime/src/observe/progress.rs`; here is what the status
-//! needs of it.
+//! Asks a runtime's pod for its progress. `runtime/src/observe/progress.rs` writes the answer; this module reads the
+//! parts that the status needs.
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -12,17 +12,17 @@ use serde::Deserialize;
 
 use crate::desired::pod::HTTP_PORT;
 
-/// Of the whole answer: a pod that takes longer is not to hold up the others.
+/// The deadline for the whole answer, so that a slow pod does not delay other pipelines.
 const DEADLINE: Duration = Duration::from_secs(3);
-/// A report of 64 sources with thousands of partitions has a tenth of it. The image is the author's to choose, and may
-/// send anything.
+/// The most bytes of an answer. A report of 64 sources with thousands of partitions has a tenth of it. Users choose the
+/// image, so the pod may send anything.
 const BODY_BYTES_MAX: usize = 1 << 20;
 
 /// The report of the last epoch, or of the claim with which the process began.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
-    /// The epoch's clock.
+    /// The time of the epoch's clock.
     pub timestamp: String,
     pub batch_id: i64,
     pub kind: Kind,
@@ -34,10 +34,10 @@ pub struct Report {
     pub sinks: Vec<Sink>,
     pub state_stored_bytes: i64,
     pub totals: Totals,
-    /// Of the last state action that was done.
+    /// The token of the last completed state action.
     #[serde(default)]
     pub state_action_token: Option<String>,
-    /// Older runtimes do not say it.
+    /// Missing in older runtimes.
     pub pending: Option<Pending>,
 }
 
@@ -48,7 +48,7 @@ pub enum Kind {
     Data,
 }
 
-/// An epoch that was closed and is not committed yet.
+/// An epoch that is closed and not committed yet.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Pending {
     pub since: String,
@@ -62,11 +62,11 @@ pub struct Sink {
     pub table_version: Option<i64>,
 }
 
-/// Since the checkpoint began.
+/// Totals since the checkpoint began.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
-    /// Older runtimes have none.
+    /// Missing in older runtimes.
     #[serde(default)]
     pub tombstones_skipped: i64,
     pub records_dropped: i64,
@@ -89,7 +89,7 @@ pub struct StateOperator {
 pub struct Partition {
     pub topic: String,
     pub partition: i32,
-    /// Runtimes have said it since 0.1.
+    /// Missing in runtimes before 0.1.
     pub because: Option<String>,
 }
 
@@ -99,7 +99,7 @@ type Offsets = BTreeMap<String, BTreeMap<String, i64>>;
 #[serde(rename_all = "camelCase")]
 pub struct Source {
     pub name: String,
-    /// Older runtimes do not say it of each source.
+    /// Missing in older runtimes.
     pub input_rows_per_second: Option<f64>,
     pub watermark: Option<String>,
     pub watermark_held_by: Option<Partition>,
@@ -108,14 +108,14 @@ pub struct Source {
 }
 
 impl Report {
-    /// The source that holds the pipeline's watermark, and its partition: the one whose own is least.
+    /// The source that holds back the pipeline's watermark, and its partition: the source with the least watermark.
     #[must_use]
     pub fn held_by(&self) -> Option<(&Source, &Partition)> {
         let held = self.sources.iter().filter_map(|source| Some((source, source.watermark_held_by.as_ref()?)));
         held.min_by_key(|(source, _)| source.watermark.as_ref().and_then(|text| text.parse::<Timestamp>().ok()))
     }
 
-    /// Records between what was read and the ends of the partitions.
+    /// Records between the last read offsets and the ends of the partitions.
     #[must_use]
     pub fn lag(&self) -> i64 {
         let of = |source: &Source| -> i64 {
@@ -134,7 +134,8 @@ impl Report {
     }
 }
 
-/// Reads progress over HTTP. It asks the one address that it was given and no other: what answers may be any program.
+/// Reads progress over HTTP. It sends requests only to the address that it was given, since the answer may come from
+/// any program.
 #[derive(Debug, Clone)]
 pub struct ProgressReader {
     client: reqwest::Client,
@@ -142,8 +143,10 @@ pub struct ProgressReader {
 }
 
 impl ProgressReader {
+    /// A reader with the default deadline.
+    ///
     /// # Errors
-    /// If no HTTP client can be made.
+    /// If the HTTP client can't be created.
     pub fn new() -> reqwest::Result<Self> {
         Self::within(DEADLINE)
     }
@@ -153,10 +156,10 @@ impl ProgressReader {
         Ok(Self { client, port: HTTP_PORT })
     }
 
-    /// The last report; none before the checkpoint is claimed.
+    /// The last report; `None` before the checkpoint is claimed.
     ///
     /// # Errors
-    /// One sentence: who did not answer, and how.
+    /// One sentence that says which address failed and how.
     pub async fn read(&self, pod_ip: &str) -> Result<Option<Report>, String> {
         let ip: IpAddr = pod_ip.parse().map_err(|_| format!("the pod's address `{pod_ip}` is no IP address"))?;
         if is_link_local(ip) {
@@ -183,7 +186,7 @@ impl ProgressReader {
     }
 }
 
-/// Where clouds serve credentials to their machines.
+/// Whether the address is link-local: there, clouds serve credentials to their machines.
 fn is_link_local(ip: IpAddr) -> bool {
     match ip.to_canonical() {
         IpAddr::V4(ip) => ip.is_link_local(),
@@ -202,11 +205,11 @@ mod tests {
 
     use super::*;
 
-    /// A pod that sends these parts to whoever asks, the last one again and again if `endless`; counts the requests and
-    /// the bytes.
+    /// A pod that sends these parts to every client, and repeats the last part forever if `endless`. It counts requests
+    /// and bytes.
     async fn pod(head: String, part: Vec<u8>, endless: bool) -> (ProgressReader, Arc<AtomicUsize>, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        // What it asks here answers, however busy the machine is.
+        // The deadline is generous, so that the test does not depend on a busy machine.
         let reader = ProgressReader::within(Duration::from_secs(60)).unwrap();
         let reader = ProgressReader { port: listener.local_addr().unwrap().port(), ..reader };
         let (asked, sent) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
@@ -242,7 +245,7 @@ mod tests {
         let (reader, _, sent) = pod("HTTP/1.1 200 OK\r\n\r\n".into(), vec![b' '; 1 << 16], true).await;
         let said = reader.read("127.0.0.1").await.unwrap_err();
         assert!(said.contains("more than 1048576 bytes"), "{said}");
-        // What waits in the sockets' buffers was sent too.
+        // Bytes in the sockets' buffers count as sent.
         assert!(sent.load(Ordering::Relaxed) < 32 << 20, "{sent:?}");
     }
 

@@ -1,4 +1,4 @@
-//! One reconcile, link by link.
+//! One reconcile, step by step.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -32,18 +32,20 @@ use crate::status::{Facts, interrupted, reachable_ip, status};
 use crate::verdict::{Current, Readings, Verdict, current, judge};
 use crate::write::Writer;
 
-/// How often progress is read, and with it how often a status can be written for nothing but progress.
+/// How often progress is read. This also limits how often the status is written only because of progress.
 const POLL: Duration = Duration::from_secs(10);
-/// While something is on its way.
+/// How often to look while the pipeline is changing.
 const POLL_CHANGING: Duration = Duration::from_secs(2);
 
-/// API servers take 1024 bytes.
+/// The most characters of an event's note. API servers accept 1024 bytes.
 const NOTE_CHARS_MAX: usize = 1000;
 
+/// Reconciles one pipeline.
+///
 /// # Errors
-/// What is in the way, which the status says too; the controller tries again with backoff.
+/// The obstacle, which the status also reports; the controller retries with backoff.
 pub async fn reconcile(pipeline: Arc<StreamPipeline>, context: Arc<Context>) -> Result<Action> {
-    // A panic would be the end of the controller, and of all pipelines with it.
+    // A panic would end the controller, and with it the management of all pipelines.
     let looked = AssertUnwindSafe(look(&pipeline, &context)).catch_unwind().await.unwrap_or_else(|panic| {
         Err(Error::Unexpected {
             doing: "look at the pipeline (a bug of Weir)".to_owned(),
@@ -55,7 +57,7 @@ pub async fn reconcile(pipeline: Arc<StreamPipeline>, context: Arc<Context>) -> 
         Ok(Looked::Failed(failure)) => return Err(failure),
         Err(failure) => failure,
     };
-    // Where the API server is away, or somebody else was faster, there is nothing to tell.
+    // If the API server is unreachable, or another writer was faster, there is nothing to report.
     let cause = Cause::of(&failure);
     if cause.needs_person() || cause == Cause::Unavailable {
         let interrupted = interrupted(&pipeline, &failure, &context.now());
@@ -67,10 +69,10 @@ pub async fn reconcile(pipeline: Arc<StreamPipeline>, context: Arc<Context>) -> 
     Err(failure)
 }
 
-/// A look that came to its end.
+/// A completed look.
 enum Looked {
     Done(Action),
-    /// Something could not be applied, and the status says so.
+    /// Something could not be applied; the status reports it.
     Failed(Error),
 }
 
@@ -97,7 +99,7 @@ async fn look(pipeline: &StreamPipeline, context: &Context) -> Result<Looked> {
         }
     };
     let readings = readings(context, pipeline, &observed).await;
-    // Others may have come or gone since.
+    // Other pipelines may have come or gone since.
     let conflict = claim(context, pipeline, &observed);
     Arc::make_mut(&mut observed).conflict = conflict;
     let verdict = judge(pipeline, &owner, &observed, &context.settings, &readings);
@@ -147,7 +149,7 @@ async fn look(pipeline: &StreamPipeline, context: &Context) -> Result<Looked> {
     context.looks.keep(pipeline, begun, Look { observed, applied: wanted });
     let settled = found.conditions.iter().all(|c| c.type_ != "Reconciling" || c.status == Severity::False.as_str());
     let poll = if settled { POLL } else { POLL_CHANGING };
-    // A run that waits for another one to end is woken by that.
+    // The end of the current run triggers a reconcile, so a run that waits for it needs no timer.
     let due = runs
         .and_then(|r| r.next_at)
         .and_then(|at| Duration::try_from(at.duration_since(now.0)).ok())
@@ -167,7 +169,7 @@ async fn bring(
     apply::prune(&context.client, owner, target, &observed.revisions).await
 }
 
-/// What the planner says, each document once.
+/// The planner's answers. The planner reads each document only once.
 async fn readings(context: &Context, pipeline: &StreamPipeline, observed: &Observed) -> Readings {
     let uid = pipeline.uid().unwrap_or_default();
     let generation = pipeline.metadata.generation.unwrap_or(0);
@@ -185,7 +187,7 @@ fn claim(context: &Context, pipeline: &StreamPipeline, observed: &Observed) -> O
     context.claims.claim(pipeline, held(pipeline, standing, observed), all.iter().map(AsRef::as_ref))
 }
 
-/// The places of what runs. What can't be read is taken to be as the spec says.
+/// The places of the running revision. If it can't be read, the places of the spec are assumed.
 fn held(pipeline: &StreamPipeline, revision: Option<&Revision>, observed: &Observed) -> Vec<Place> {
     match (revision, current(observed)) {
         (Some(revision), _) => places(&revision.inputs.document()["spec"], &pipeline.namespace().unwrap_or_default()),
@@ -194,7 +196,7 @@ fn held(pipeline: &StreamPipeline, revision: Option<&Revision>, observed: &Obser
     }
 }
 
-/// Writes what was seen of a revision, and goes on with it.
+/// Writes the marks of a revision, and continues with the marked revision.
 async fn mark(context: &Context, owner: &Owner, observed: &mut Observed, marked: Revision) -> Result<()> {
     Writer { client: &context.client, owner }.apply(&marked.to_object(owner)).await?;
     observed.revisions.retain(|r| r.name != marked.name);
@@ -218,7 +220,7 @@ fn owner(pipeline: &StreamPipeline) -> Result<Owner> {
 fn running(verdict: &Verdict, observed: &Observed, runs: Option<&Runs>) -> Running {
     let secrets_hash = match &verdict.refusal {
         None => observed.secrets_hash.clone(),
-        // Secrets of a refused spec say nothing about what runs: leave its pods alone.
+        // The Secrets of a refused spec do not concern the running pods, which are left alone.
         Some(_) => running_secrets_hash(observed).unwrap_or_else(|| observed.secrets_hash.clone()),
     };
     let run = runs.map_or(Run::Endless, Runs::to_run);
@@ -244,7 +246,7 @@ async fn write_status(context: &Context, pipeline: &StreamPipeline, owner: &Owne
     Ok(())
 }
 
-/// An event for each condition that people wait for, when it changes. Losing one loses nothing: the condition stays.
+/// Writes an event for each change of a condition that people wait for. If an event is lost, the condition still tells.
 async fn tell_changes(context: &Context, pipeline: &StreamPipeline, now: &Status) {
     let before = pipeline.status.as_ref().map_or(&[][..], |s| &s.conditions);
     for condition in now.conditions.iter().filter(|c| ["Ready", "Stalled"].contains(&c.type_.as_str())) {

@@ -1,9 +1,9 @@
-//! Revisions: what a pipeline's pods are made from, frozen when it was accepted.
+//! Revisions: what a pipeline's pods are made from, frozen when the document was accepted.
 //!
-//! A revision holds the document, the image and the pod template as the operator of that day built it. As long as the
-//! document asks for the same, the stored template is used as it is, so that an upgrade of the operator rolls nothing.
-//! It is kept as a ControllerRevision, which is written before anything is rolled: a crash in between leaves the
-//! intent.
+//! A revision holds the document, the image and the pod template as the operator built it at that time. As long as the
+//! document asks for the same, the stored template is used unchanged, so that an operator upgrade rolls nothing. The
+//! revision is stored as a ControllerRevision and written before anything is rolled, so a crash in between does not
+//! lose the intent.
 
 use std::collections::BTreeSet;
 
@@ -21,24 +21,25 @@ use crate::desired::labels::Owner;
 use crate::desired::pod;
 use crate::marks::Marks;
 
-/// What the runtime does not read. What pods are made from is in the other inputs.
+/// Fields of the spec that the runtime does not read. The pods' own settings are in other inputs.
 const NOT_FOR_PODS: [&str; 7] =
     ["suspend", "replicas", "deletionPolicy", "image", "runtimeVersion", "resources", "podTemplate"];
 
-/// Longer documents are for programs: their text has no spaces.
+/// The most bytes of a document's text with indentation. Longer documents are written without spaces.
 const PRETTY_BYTES_MAX: usize = 256 << 10;
 
-/// What a pod is made from. A field that is not known here is a newer operator's: what it means can't be guessed.
+/// The inputs of a pod. An unknown field comes from a newer operator and can't be interpreted, so reading fails.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Inputs {
-    /// The document as the runtime reads it.
+    /// The document's text as the runtime reads it.
     pub document_text: String,
     pub image: String,
-    /// The document named the image, or its version: once it does not any more, the operator's default counts again.
+    /// Whether the document names the image or its version. When it stops naming one, the operator's default applies
+    /// again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub image_is_given: bool,
-    /// Secrets that are mounted.
+    /// The Secrets to mount.
     pub secrets: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
@@ -49,18 +50,18 @@ pub struct Inputs {
 /// An accepted document with everything that its pods need.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Revision {
-    /// `<pipeline>-<hash of the inputs>`.
+    /// The name: `<pipeline>-<hash of the inputs>`.
     pub name: String,
-    /// Counts upwards: the revision that was accepted last has the greatest.
+    /// The number, which increases: the revision that was accepted last has the greatest.
     pub number: i64,
-    /// The generation of the spec that it came from.
+    /// The generation of the spec that the revision came from.
     pub generation: i64,
     pub inputs: Inputs,
     pub template: PodTemplateSpec,
     pub marks: Marks,
 }
 
-/// `data` of the ControllerRevision.
+/// The `data` of the ControllerRevision.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Data {
@@ -70,7 +71,7 @@ struct Data {
 }
 
 impl Inputs {
-    /// Of a document that was found right, with what it says of the pods.
+    /// The inputs from a valid document and what it says about pods.
     #[must_use]
     pub fn of(pipeline: &StreamPipeline, spec: &Spec, image: String) -> Self {
         let mut document = pipeline.document();
@@ -87,7 +88,7 @@ impl Inputs {
         }
     }
 
-    /// The document again.
+    /// The document as a value.
     #[must_use]
     pub fn document(&self) -> Value {
         serde_json::from_str(&self.document_text).unwrap_or(Value::Null)
@@ -99,7 +100,7 @@ impl Inputs {
 }
 
 impl Revision {
-    /// The revision of these inputs: one that is there, as the newest, or the next.
+    /// The revision for these inputs: an existing one, which becomes the newest, or a new one.
     #[must_use]
     pub fn of(owner: &Owner, inputs: Inputs, generation: i64, there: &[Self]) -> Self {
         let name = format!("{}-{}", owner.name, inputs.hash());
@@ -123,8 +124,10 @@ impl Revision {
         }
     }
 
+    /// Reads a revision from its object.
+    ///
     /// # Errors
-    /// What is odd about it: it was written by another version.
+    /// Why it can't be read. It was then written by another version.
     pub fn from_object(object: &ControllerRevision) -> Result<Self, String> {
         let name = object.metadata.name.clone().unwrap_or_default();
         let value = object.data.as_ref().map_or(Value::Null, |d| d.0.clone());
@@ -141,15 +144,15 @@ impl Revision {
     }
 }
 
-/// A JSON value has no anchors and no odd keys: it is always YAML. For people, with spaces, unless they would be most
-/// of it.
+/// The document's text as JSON, which is always valid YAML, since JSON values have no anchors and no unusual keys. It
+/// is indented for people, unless the document is very long.
 fn text_of(document: &Value) -> String {
     let pretty = serde_json::to_string_pretty(document).unwrap_or_default();
     if pretty.len() <= PRETTY_BYTES_MAX { pretty } else { document.to_string() }
 }
 
-/// Every Secret that a spec refers to, with the keys that must be there. By the names of the fields: `…SecretRef` is a
-/// Secret, `…secretRef` too.
+/// All Secrets that a spec refers to, with the keys that must exist. A field refers to a Secret if its name is
+/// `secretRef` or ends with `SecretRef`.
 #[must_use]
 pub fn secret_keys(spec: &Value) -> BTreeSet<(String, String)> {
     let mut found = BTreeSet::new();
@@ -157,7 +160,7 @@ pub fn secret_keys(spec: &Value) -> BTreeSet<(String, String)> {
     found
 }
 
-/// The keys of `credentialsSecretRef`, which names none.
+/// The required keys for `credentialsSecretRef`, which does not name any.
 const CREDENTIAL_KEYS: [&str; 2] = ["accessKeyId", "secretAccessKey"];
 
 fn collect_secrets(value: &Value, found: &mut BTreeSet<(String, String)>) {

@@ -1,8 +1,8 @@
-//! Going back: a revision whose runtime refuses to go on before its first epoch gives way to the last good one. Pure.
+//! Rollback: if a revision's runtime refuses to run before its first epoch, the last good revision runs again. Pure.
 //!
-//! Only what a person has to mend counts, by the exit code: `Config` (2) and `Bug` (70). An outage, a fence, memory, a
-//! kill, an image or a node that can't be had are waited for. The mark on the ControllerRevision is written before
-//! anything is rolled, and stays: a revision that has failed is not tried again, so there is no going back and forth.
+//! Only failures that a person has to fix count, by their exit code: `Config` (2) and `Bug` (70). The operator waits
+//! out an outage, a fence, a lack of memory, a kill, and a missing image or node. The mark on the ControllerRevision is
+//! written before anything is rolled, and stays: a failed revision is not tried again, so there is no oscillation.
 
 #[cfg(test)]
 mod tests;
@@ -18,13 +18,14 @@ use crate::revision::Revision;
 use crate::status::{is_ready, reachable_ip, refused_to_go_on};
 use crate::verdict::{Refusal, current};
 
-/// What runs, marked as failed: to be written before anything is rolled. None if it has not failed, if it was good
-/// before (then what is wrong is outside), or if there is nothing to go back to.
+/// The current revision with a mark of failure, which must be written before anything is rolled. `None` if it has not
+/// failed, if it has committed before (then the cause is outside), or if there is no revision to return to.
 #[must_use]
 pub fn failed(observed: &Observed) -> Option<Revision> {
     let current = current(observed).known().filter(|r| r.marks.good != Some(Good::Committed))?;
     last_good(current, &observed.revisions)?;
-    // Ready with a state action, it has made another history of the checkpoint: what ran before does not fit that.
+    // A revision with a state action that became ready has created a new history of the checkpoint, which earlier
+    // revisions do not fit.
     if current.marks.good.is_some() && current.inputs.document().pointer("/spec/stateAction").is_some() {
         return None;
     }
@@ -40,13 +41,14 @@ pub fn failed(observed: &Observed) -> Option<Revision> {
     Some(marked)
 }
 
-/// What runs, marked as good, if that is news. `has_committed` says that its runtime has, since it started.
+/// The current revision with a mark of success, if it does not have it yet. `has_committed` says whether its runtime
+/// has committed since it started.
 #[must_use]
 pub fn good(observed: &Observed, has_committed: bool) -> Option<Revision> {
     let current = current(observed).known()?;
     let pods: Vec<_> =
         observed.pods.iter().filter(|pod| annotation(pod, REVISION) == Some(current.name.as_str())).cloned().collect();
-    // A pod of the revision before may be the one that was asked.
+    // The report may come from a pod of an earlier revision.
     let is_theirs = reachable_ip(&pods).is_some() && reachable_ip(&pods) == reachable_ip(&observed.pods);
     let seen = match is_ready(&pods) {
         _ if has_committed && is_theirs => Good::Committed,
@@ -64,8 +66,8 @@ pub fn good(observed: &Observed, has_committed: bool) -> Option<Revision> {
     Some(marked)
 }
 
-/// The newest revision before this one that did well and has not failed since. A run of an AvailableNow pipeline is
-/// over: there is nothing of it to go back to.
+/// The newest good revision before this one that has not failed. A run of an AvailableNow pipeline has ended, so there
+/// is nothing to return to.
 #[must_use]
 pub fn last_good<'a>(revision: &Revision, there: &'a [Revision]) -> Option<&'a Revision> {
     let earlier = there.iter().filter(|r| r.name != revision.name && r.number < revision.number);
@@ -73,7 +75,7 @@ pub fn last_good<'a>(revision: &Revision, there: &'a [Revision]) -> Option<&'a R
     earlier.filter(|r| r.marks.good.is_some() && r.marks.failed.is_none()).filter(goes_on).max_by_key(|r| r.number)
 }
 
-/// What is to go on when the spec is not taken up: what runs, or what it goes back to.
+/// The revision that stays if the spec is refused: the current one, or the one that a rollback returns to.
 #[must_use]
 pub fn standing(observed: &Observed) -> Option<&Revision> {
     let current = current(observed).known()?;

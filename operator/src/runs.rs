@@ -1,8 +1,8 @@
-//! Which run of an AvailableNow pipeline there is to be, and when the next one is due. Pure: the clock is an argument.
+//! Which run of an AvailableNow pipeline should run, and when the next one is due. Pure: the clock is an argument.
 //!
-//! One run at a time: what falls due meanwhile starts when it has ended, and of several the latest only, as a CronJob
-//! with `concurrencyPolicy: Forbid` has it. What has been started is remembered in the status, so it is not started
-//! again.
+//! Only one run runs at a time. A run that becomes due in the meantime starts when the current one has ended; of
+//! several such runs only the latest starts, as for a CronJob with `concurrencyPolicy: Forbid`. The status remembers
+//! which runs have been started, so that none is started again.
 
 #[cfg(test)]
 mod tests;
@@ -19,21 +19,21 @@ use crate::desired::labels::{Owner, RUN};
 use crate::desired::workload::{is_in_runs, job_of};
 use crate::revision::Revision;
 
-/// The run of a pipeline without a schedule and without a token.
+/// The id of the only run of a pipeline without a schedule and without a token.
 const ONLY_RUN: &str = "first";
 
-/// What to do about runs, and what to remember.
+/// What to do about runs, and what the status must remember.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Runs {
-    /// The current or last run; none before the first.
+    /// The id of the current or last run; `None` before the first run.
     pub id: Option<String>,
     pub is_done: bool,
-    /// When the next one is due; in the past while it waits for the current one to end.
+    /// When the next run is due; in the past while it waits for the current run to end.
     pub next_at: Option<Timestamp>,
     pub schedule: Option<String>,
-    /// What was due up to then has been dealt with.
+    /// Runs due up to this time have been dealt with.
     pub scheduled_until: Option<Timestamp>,
-    /// The newest token that a run was started for.
+    /// The newest token for which a run was started.
     pub token: Option<String>,
 }
 
@@ -47,7 +47,7 @@ impl Runs {
     }
 }
 
-/// None if the accepted document goes on for ever.
+/// Decides about runs. `None` if the accepted document runs without an end.
 #[must_use]
 pub fn decide(
     pipeline: &StreamPipeline,
@@ -71,7 +71,7 @@ pub fn decide(
     let scheduled_until = schedule.as_ref().map(|_| match &known {
         None if is_new(pipeline) => created,
         Some(run) if run.schedule == text("schedule") => run.scheduled_until.as_ref().map_or(created, |t| t.0),
-        // What was due by another schedule, or before there was one, is not made up for.
+        // Runs that were due by another schedule, or before there was a schedule, are not made up for.
         _ => now,
     });
     let known = known.unwrap_or_default();
@@ -108,12 +108,13 @@ pub fn decide(
     Some(runs)
 }
 
-/// Whether nobody has looked at it yet. The definition gives a new one a status that says so.
+/// Whether no operator has looked at the pipeline yet. The definition's default status of a new pipeline says so.
 fn is_new(pipeline: &StreamPipeline) -> bool {
     pipeline.status.as_ref().and_then(|status| status.observed_generation).is_none_or(|generation| generation < 0)
 }
 
-/// The run of the newest Job that has not ended: the status may not have been written when it was made.
+/// The run of the newest Job that has not ended. The status may not know it, if the write of the status failed after
+/// the Job was created.
 fn running_job(jobs: &[Job]) -> Option<String> {
     let running = jobs.iter().filter(|job| !is_complete(job));
     let newest = running.max_by_key(|job| job.metadata.creation_timestamp.as_ref().map(|t| t.0))?;

@@ -1,6 +1,6 @@
-//! Whether a spec may run, and what is to run. Pure.
+//! Whether a spec may run, and which revision should run. Pure.
 //!
-//! A spec that is refused leaves alone what runs: the revision before it goes on, and the conditions say why.
+//! A refused spec does not change what runs: the previous revision keeps running, and the conditions say why.
 
 #[cfg(test)]
 mod tests;
@@ -22,13 +22,15 @@ use crate::revision::{Inputs, Revision, secret_keys};
 use crate::rollback;
 use crate::write::was_applied;
 
-/// A ConfigMap takes 1 MiB, and a ControllerRevision must take the same text once more with its quotes escaped.
+/// The most bytes of a document. A ConfigMap holds 1 MiB, and a ControllerRevision must hold the same text with its
+/// quotes escaped.
 const DOCUMENT_BYTES_MAX: usize = 900_000;
 
-/// What is to run, and whether that is what the spec asks for.
+/// The revision that should run, and whether the spec asks for it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Verdict {
-    /// None if nothing was ever accepted, or what runs can't be read and is left as it is.
+    /// The revision that should run. `None` if nothing was ever accepted, or if the running revision can't be read and
+    /// is left alone.
     pub target: Option<Revision>,
     /// Why the spec is not the target.
     pub refusal: Option<Refusal>,
@@ -39,13 +41,13 @@ pub struct Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refusal {
     pub reason: Reason,
-    /// One sentence, or several lines of `path: sentence`.
+    /// One sentence, or several lines of the form `path: sentence`.
     pub message: String,
 }
 
 impl Refusal {
-    /// Whether the document itself, its Secrets or its checkpoint are wrong, and not only its relation to the saved
-    /// state.
+    /// Whether the document itself, its Secrets or its checkpoint are wrong; a document that only does not fit the
+    /// saved state is valid.
     #[must_use]
     pub fn is_invalid(&self) -> bool {
         matches!(
@@ -55,11 +57,11 @@ impl Refusal {
     }
 }
 
-/// What the planner says of the spec, and of the document that runs.
+/// The planner's answers for the spec and for the running document.
 #[derive(Debug, Clone)]
 pub struct Readings {
     pub spec: Outcome,
-    /// None if nothing runs, or it can't be read.
+    /// `None` if nothing runs, or if the running document can't be read.
     pub running: Option<Outcome>,
 }
 
@@ -86,20 +88,20 @@ pub fn judge(
     Verdict { target, refusal, suspend }
 }
 
-/// Both ways to have no pods.
+/// Whether the pipeline should have no pods. There are two ways to say so.
 #[must_use]
 pub fn is_suspended(spec: &Value) -> bool {
     spec.get("suspend").and_then(Value::as_bool).unwrap_or(false)
         || spec.get("replicas").and_then(Value::as_i64) == Some(0)
 }
 
-/// What runs, as far as it can be told.
+/// The revision that runs, as far as it is known.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Current<'a> {
     /// Nothing was ever accepted.
     Nothing,
     Known(&'a Revision),
-    /// The revision of this name, which is gone or was written by a newer operator.
+    /// The revision of this name, which is missing or was written by a newer operator.
     Unreadable(&'a str),
 }
 
@@ -113,8 +115,8 @@ impl<'a> Current<'a> {
     }
 }
 
-/// The revision that the Deployment asks for, or the newest Job; where there is none of them, the one that the status
-/// names; before that, the newest. Never another one in its place: that would be an older document.
+/// The revision that the Deployment, or else the newest Job, asks for; without either, the one that the status names;
+/// without that, the newest. If that revision is missing, no other one takes its place: it would be an older document.
 #[must_use]
 pub fn current(observed: &Observed) -> Current<'_> {
     let named = deployed_template(observed)
@@ -137,8 +139,8 @@ fn deployed_template(observed: &Observed) -> Option<&PodTemplateSpec> {
     deployed.or_else(|| job().and_then(|j| j.spec.as_ref()).map(|s| &s.template))
 }
 
-/// A right spec beside something that runs and can't be read: only if it is the very same, or nothing runs, may it be
-/// applied.
+/// Decides about a valid spec while the running revision can't be read: the spec may be applied only if it is exactly
+/// the running one, or if nothing runs.
 fn untouched(
     owner: &Owner,
     mut target: Revision,
@@ -156,9 +158,9 @@ fn untouched(
     }
 }
 
-/// The template of a revision that is written anew, around the pods as they are: as it is built today if that is what
-/// the Deployment was made from; else, since another operator built it, as it is deployed. There the API server's
-/// defaults are part of it, and applying them too is a change of the Deployment, although not of its pods.
+/// The template for a lost revision that is written again without changing its pods. If the Deployment was made from
+/// the template that this operator builds, that one is used. Otherwise another operator built it, and the deployed
+/// template is used. It contains the API server's defaults, and applying them changes the Deployment, but not its pods.
 fn lost_template(owner: &Owner, target: &Revision, deployed: &PodTemplateSpec, observed: &Observed) -> PodTemplateSpec {
     let annotation = |key: &str| deployed.metadata.as_ref()?.annotations.as_ref()?.get(key).cloned();
     let is_what_was_applied = |there: &Deployment| {
@@ -228,9 +230,9 @@ fn accept(
     Ok(revision)
 }
 
-/// The spec's own; else the operator's default of the day when it was first needed, so that an upgrade of the operator
-/// changes nothing. What an earlier spec named does not live on in what runs: else taking a wrong image out of the spec
-/// would not mend anything.
+/// The image that the spec names; otherwise the operator's default at the time when it was first needed, so that an
+/// operator upgrade changes nothing. An image that only an earlier spec named is not kept: otherwise, removing a wrong
+/// image from the spec would not help.
 fn image(pipeline: &StreamPipeline, settings: &Settings, observed: &Observed, current: &Current<'_>) -> String {
     let text = |field: &str| pipeline.spec.get(field).and_then(Value::as_str);
     if let Some(image) = text("image") {
@@ -249,11 +251,11 @@ fn deployed_image(observed: &Observed) -> Option<String> {
     containers.iter().find(|container| container.name == CONTAINER)?.image.clone()
 }
 
-/// An image reference without tag and digest.
+/// An image reference without its tag and digest.
 fn repository(image: &str) -> &str {
     let image = image.split('@').next().unwrap_or(image);
     match image.rsplit_once(':') {
-        // A colon before a slash is a registry's port.
+        // A colon before a slash belongs to the registry's port.
         Some((repository, tag)) if !tag.contains('/') => repository,
         _ => image,
     }
@@ -279,15 +281,16 @@ fn check_secrets(pipeline: &StreamPipeline, observed: &Observed) -> Result<(), R
     }
 }
 
-/// A state action makes another state than the running one: the runtime decides whether that fits.
+/// Whether a state action is due, which replaces the state: the runtime then decides whether the new state fits.
 fn action_is_due(reading: &Reading, pipeline: &StreamPipeline) -> bool {
     let done = pipeline.status.as_ref().and_then(|s| s.state_action_token.as_ref());
     reading.state_action.as_ref().is_some_and(|token| done != Some(token))
 }
 
-/// Saved state may be there as soon as a revision was accepted once.
+/// Checks that the document fits the saved state, which may exist as soon as a revision was accepted.
 fn check_state(readings: &Readings, reading: &Reading) -> Result<(), Refusal> {
-    // A document that this version can't read any more: the runtime itself compares with the checkpoint when it starts.
+    // This version can't read the running document any more. The runtime itself compares the document with the
+    // checkpoint when it starts.
     let Some(Ok(before)) = &readings.running else { return Ok(()) };
     let differences = compat::differences(&before.fingerprint, &reading.fingerprint);
     if differences.is_empty() {

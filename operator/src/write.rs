@@ -1,8 +1,8 @@
-//! Writes and deletes of single objects. Only of objects that belong to the pipeline, and not of those that are as they
-//! should be.
+//! Writes and deletes single objects: only those that belong to the pipeline, and only if they differ from what is
+//! wanted.
 //!
-//! Whose an object is was seen a moment before it is written. So every write carries what was seen: it creates where
-//! nothing was, and changes or deletes exactly the object that was the pipeline's.
+//! The owner of an object is read a moment before the object is written. So every write states what was read: it
+//! creates an object only if there was none, and changes or deletes exactly the object that belonged to the pipeline.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
@@ -18,14 +18,14 @@ use crate::desired::labels::Owner;
 use crate::error::{Cause, Error, Result, asking};
 use crate::ownership::{is_ours, refused};
 
-/// The annotation with a hash of what was applied: fields that we no longer set show in it and nowhere else.
+/// The annotation with a hash of what was applied. Only the hash shows that we no longer set a field.
 const APPLIED: &str = "weir.dev/applied";
 
-/// So often an object is looked at while others write it at the same time. A Deployment's controller writes its status
-/// a few times in a rollout; after that the pipeline as a whole is looked at again, later.
+/// How often an object is read again because others write it at the same time. A Deployment's controller writes its
+/// status a few times during a rollout. After that the whole pipeline is reconciled again later.
 const LOOKS_MAX: usize = 4;
 
-/// Writes in the name of one pipeline.
+/// Writes on behalf of one pipeline.
 #[derive(Clone, Copy)]
 pub struct Writer<'a> {
     pub client: &'a Client,
@@ -41,10 +41,10 @@ impl Writer<'_> {
         Api::namespaced(self.client.clone(), &self.owner.namespace)
     }
 
-    /// Brings one object to what is wanted of it.
+    /// Makes an object match what is wanted.
     ///
     /// # Errors
-    /// If an object of that name belongs to somebody else, or the API server refuses or does not answer.
+    /// If an object of that name belongs to someone else, or the API server refuses or does not answer.
     pub async fn apply<K>(&self, object: &K) -> Result<()>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -56,10 +56,11 @@ impl Writer<'_> {
         self.apply_by(&self.api::<K>(), &(), object, |meta| is_ours(meta, self.owner)).await
     }
 
-    /// The same for an object of a kind that is not part of Kubernetes, or that is the pipeline's by another rule.
+    /// Like [`Self::apply`], for an object of a kind that is not part of Kubernetes, or with another rule for its
+    /// owner.
     ///
     /// # Errors
-    /// As [`Self::apply`].
+    /// Those of [`Self::apply`].
     pub async fn apply_by<K>(
         &self,
         api: &Api<K>,
@@ -80,8 +81,8 @@ impl Writer<'_> {
         self.bring(&target, &is_ours).await
     }
 
-    /// One look and, if need be, one write, which the API server refuses with a conflict if the object is not as it was
-    /// seen.
+    /// Reads the object and, if necessary, writes it once. The API server refuses the write with a conflict if the
+    /// object has changed since it was read.
     async fn bring<K>(&self, target: &Target<'_, K>, is_ours: &impl Fn(&ObjectMeta) -> bool) -> Result<()>
     where
         K: Resource + Serialize + DeserializeOwned + Clone + std::fmt::Debug,
@@ -97,10 +98,10 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Deletes an object that was found, and what belongs to it.
+    /// Deletes an object that was read, and all objects that it owns.
     ///
     /// # Errors
-    /// If it belongs to somebody else, or the API server refuses or does not answer.
+    /// If it belongs to someone else, or the API server refuses or does not answer.
     pub async fn delete<K>(&self, found: &ObjectMeta) -> Result<()>
     where
         K: Resource<DynamicType = (), Scope = NamespaceResourceScope> + DeserializeOwned + Clone + std::fmt::Debug,
@@ -112,13 +113,13 @@ impl Writer<'_> {
     }
 }
 
-/// An object as it is wanted, and where it goes.
+/// A wanted object, and where to write it.
 struct Target<'a, K> {
     api: &'a Api<K>,
     api_version: String,
     kind: String,
     name: String,
-    /// With the hash of itself.
+    /// The wanted object, with the annotation that has its hash.
     wanted: Value,
 }
 
@@ -151,10 +152,11 @@ where
         Ok(is_within(&self.wanted, &self.value(there)?))
     }
 
-    /// An object of this name that was made since is a conflict: an apply would take it over.
+    /// Creates the object. If an object of this name was created in the meantime, this is a conflict, whereas an apply
+    /// would take that object over.
     ///
-    /// The text is as the API server would write it: it keeps the data of a ControllerRevision byte for byte, and would
-    /// take the same data in its own spelling, at the next apply, for a change of what can't be changed.
+    /// The text is spelled as the API server would spell it. The server stores the data of a ControllerRevision byte
+    /// for byte, and at the next apply it would consider another spelling of the same data a change of immutable data.
     async fn create(&self, client: &Client) -> Result<()> {
         let mut wanted = self.wanted.clone();
         wanted.sort_all_objects();
@@ -169,7 +171,8 @@ where
         asking(doing, client.request::<K>(request)).await.map(drop)
     }
 
-    /// Another object of this name, and one that anybody has changed since it was seen, is a conflict.
+    /// Changes the object. It is a conflict if another object has this name by now, or if anyone has changed the object
+    /// since it was read.
     async fn change(&self, seen: &ObjectMeta) -> Result<()> {
         let doing = format!("apply {} {}", self.kind, self.name);
         let mut wanted = self.wanted.clone();
@@ -191,9 +194,8 @@ where
     }
 }
 
-/// The managed fields of an object that was created and never applied, as if its creation had been an apply: the API
-/// server only takes away a field that we no longer set if an apply of ours has set it. None if there is nothing to
-/// change.
+/// The managed fields of an object that was created but never applied, as if it had been applied: the API server
+/// removes a field that we no longer set only if an apply of ours has set it. `None` if nothing has to change.
 fn applied_fields(seen: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> {
     let mut fields = seen.managed_fields.clone()?;
     let is_ours =
@@ -206,7 +208,7 @@ fn applied_fields(seen: &ObjectMeta) -> Option<Vec<ManagedFieldsEntry>> {
     Some(fields)
 }
 
-/// Whether this is, to the last field, what was applied last to the object that is there.
+/// Whether `wanted` is exactly what was applied last to `there`.
 #[must_use]
 pub fn was_applied(wanted: &Deployment, there: &Deployment) -> bool {
     let applied = there.metadata.annotations.as_ref().and_then(|a| a.get(APPLIED));
@@ -217,7 +219,7 @@ pub(crate) fn hash(wanted: &Value) -> String {
     format!("{:016x}", xxhash_rust::xxh3::xxh3_64(wanted.to_string().as_bytes()))
 }
 
-/// Deletes exactly the object that was found. The caller knows whose it is.
+/// Deletes exactly the object that was read. The caller has checked its owner.
 ///
 /// # Errors
 /// If the API server refuses or does not answer.
@@ -229,7 +231,7 @@ where
     let this_one = Preconditions { uid: found.uid.clone(), resource_version: None };
     let request = async {
         match api.delete(name, &DeleteParams::background().preconditions(this_one)).await {
-            // Gone, or another one by now.
+            // The object is gone, or another one has its name by now.
             Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Ok(()),
             answer => answer.map(|_| ()),
         }
@@ -237,8 +239,8 @@ where
     asking(format!("delete {name}"), request).await
 }
 
-/// Whether `there` has all that `wanted` asks for; what the API server or others added does not matter. An empty list
-/// or map is stored as none, and an amount in another spelling.
+/// Whether `there` has all that `wanted` asks for, whatever the API server or others have added. An empty list or map
+/// equals none, and an amount equals another spelling of it.
 fn is_within(wanted: &Value, there: &Value) -> bool {
     match (wanted, there) {
         (Value::Object(wanted), Value::Object(there)) => wanted.iter().all(|(field, value)| match there.get(field) {
@@ -255,12 +257,12 @@ fn is_within(wanted: &Value, there: &Value) -> bool {
     }
 }
 
-/// API servers leave out empty lists and maps.
+/// Whether the value is an empty list or map, which API servers leave out.
 fn is_empty(value: &Value) -> bool {
     value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(serde_json::Map::is_empty)
 }
 
-/// API servers write `500m` for `0.5`.
+/// Whether the amounts are equal: API servers write `500m` for `0.5`.
 fn are_same_amounts(wanted: &Value, there: &Value) -> bool {
     let (Some(wanted), Some(there)) = (wanted.as_object(), there.as_object()) else { return false };
     let amount = |value: &Value| value.as_str().and_then(weir_crds::amount);
@@ -290,7 +292,7 @@ mod tests {
         assert!(is_within(&of("0.5", "1024Mi"), &of("500m", "1Gi")));
         assert!(!is_within(&of("0.5", "1Gi"), &of("501m", "1Gi")));
         assert!(!is_within(&json!({"limits": {"cpu": "1"}}), &json!({"limits": {"memory": "1"}})));
-        // Elsewhere a text is a text.
+        // Outside of requests and limits, a text is only equal to the same text.
         assert!(!is_within(&json!({"value": "0.5"}), &json!({"value": "500m"})));
     }
 }

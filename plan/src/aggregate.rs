@@ -4,10 +4,11 @@
 //! states per group, and a scalar expression over what the calls give when the window closes. Equal calls are kept
 //! once.
 //!
-//! `sum` and `avg` skip nulls and are null where there was nothing but nulls; `count` is never null; `sum` of an int is
-//! a bigint, of a float a double, of a `decimal(p,s)` a decimal of ten digits more, at most 38; `avg` of bigints is
-//! computed in doubles. A value that its type can't hold is never given: [`Accumulator::beyond_type`] names its group.
-//! Nothing depends on the order in which partial states merge, but for the rounding of sums of doubles.
+//! `sum` and `avg` skip nulls and are null where all values are null; `count` is never null; `sum` of an int is a
+//! bigint, `sum` of a float is a double; `sum` of a `decimal(p,s)` is a decimal with ten more digits, at most 38; `avg`
+//! of bigints is computed in doubles. An accumulator never gives a value that its type can't hold:
+//! [`Accumulator::beyond_type`] names the group instead. The order in which partial states merge changes no result,
+//! except for the rounding of sums of doubles.
 
 mod accumulators;
 mod calls;
@@ -44,78 +45,80 @@ pub const WINDOW_END: &str = "window_end";
 pub struct Aggregate {
     pub input: Input,
     pub window: Window,
-    /// Where `_event_time` is in the input's schema.
+    /// Index of `_event_time` in the input's schema.
     pub event_time_index: usize,
     pub group_by: Vec<Key>,
-    /// Every distinct aggregate call that occurs in the output columns.
+    /// The distinct aggregate calls of all output columns.
     pub calls: Vec<Call>,
-    /// The group columns' fields (same order as `group_by`).
+    /// The group columns' fields, in the order of `group_by`.
     pub key_schema: SchemaRef,
-    /// What a closed window is evaluated to: `window_start`, `window_end`, the group columns, one column per call.
+    /// The columns of a closed window before `outputs` are evaluated: `window_start`, `window_end`, the group columns,
+    /// then one column per call.
     pub result_schema: SchemaRef,
-    /// The output columns that follow `window_start`, `window_end` and the group columns, over `result_schema`.
+    /// The output columns that follow `window_start`, `window_end` and the group columns: expressions over
+    /// `result_schema`.
     pub outputs: Vec<ScalarExpr>,
 }
 
 /// A column that rows are grouped by.
 #[derive(Debug, Clone)]
 pub struct Key {
-    /// Its value, over the input's schema, under the column's name.
+    /// The key's value, an expression over the input's schema. The field has the key's name.
     pub value: ScalarExpr,
-    /// `None` if it is the input's column of that name.
+    /// `None` if the key is the input's column of that name.
     pub computed: Option<ComputedKey>,
 }
 
-/// What saved state knows a key by that is not a column of the input as it stands.
+/// How saved state identifies a key that is computed by an expression.
 #[derive(Debug, Clone)]
 pub struct ComputedKey {
-    /// The expression: the same text for the same expression, however it is spelled.
+    /// The expression in canonical form: however the user spells it, the text is the same.
     pub text: String,
-    /// The columns of the input that it reads, by name.
+    /// The columns of the input that the expression reads, sorted by name.
     pub reads: Vec<FieldRef>,
 }
 
-/// One aggregate call, `sum(price)` or `count(*) FILTER (WHERE …)`.
+/// An aggregate call such as `sum(price)` or `count(*) FILTER (WHERE …)`.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// What saved state knows it by: the same for the same call, whatever the spelling, the other columns and their
-    /// order.
+    /// The call's name in saved state. It depends on the call alone: not on its spelling, nor on the other columns and
+    /// their order.
     pub name: String,
     pub function: Arc<AggregateFunctionExpr>,
-    /// Arguments over the input's schema.
+    /// The arguments, as expressions over the input's schema.
     pub args: Vec<ScalarExpr>,
     pub filter: Option<ScalarExpr>,
     /// The types of the partial state, in the order in which `GroupsAccumulator::state` gives them.
     pub state_fields: Vec<FieldRef>,
-    /// How many of the last of these older versions did not keep: in their files they are not there, which merges as
-    /// nulls.
+    /// How many of the last `state_fields` older versions did not keep. Their state files lack these columns; a missing
+    /// column merges as nulls.
     pub added_state: usize,
-    /// The columns of the input that the arguments and the filter read, by name.
+    /// The columns of the input that the arguments and the filter read, sorted by name.
     pub reads: Vec<FieldRef>,
     kind: Kind,
 }
 
-/// A column to group by, as the document has it.
+/// A column to group by, as the document gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupColumn {
     pub name: String,
-    /// Over the input's columns. Without it, the input's column of that name.
+    /// An expression over the input's columns. `None`: the key is the input's column of that name.
     pub expr: Option<String>,
 }
 
 impl From<&str> for GroupColumn {
-    /// A column of the input.
+    /// The input's column of this name.
     fn from(name: &str) -> Self {
         Self { name: name.to_owned(), expr: None }
     }
 }
 
-/// An output column, as the document has it.
+/// An output column, as the document gives it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AggregateColumn {
     pub name: String,
     pub expr: String,
-    /// Holds for every aggregate call in `expr`, in addition to the call's own `FILTER (WHERE …)`.
+    /// A condition for every aggregate call in `expr`, in addition to the call's own `FILTER (WHERE …)`.
     pub filter: Option<String>,
 }
 
@@ -124,11 +127,11 @@ pub struct AggregateColumn {
 #[error("{message}")]
 pub struct AggregateError {
     pub at: AggregatePart,
-    /// One sentence.
+    /// One sentence for the user.
     pub message: String,
 }
 
-/// What an error is about. Indices are into the arguments of [`compile`].
+/// The part of the step that an error is about. Indices are into the arguments of [`compile`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AggregatePart {
     Step,
@@ -149,8 +152,9 @@ impl Aggregate {
         self.outputs.iter().find(reads).map(|output| output.field.name().as_str())
     }
 
-    /// The columns that name a group of a window: `window_start`, `window_end`, the group columns. Those that are
-    /// computed may be null there even where they never are in a result: a row whose key fails is named without it.
+    /// The columns that identify a group of a window: `window_start`, `window_end`, the group columns. Computed group
+    /// columns may be null here even if they never are in a result: a row whose key can't be computed is reported
+    /// without it.
     #[must_use]
     pub fn group_schema(&self) -> SchemaRef {
         let keys = self.group_by.iter().map(|key| match key.computed {
@@ -160,7 +164,8 @@ impl Aggregate {
         Arc::new(Schema::new(window_fields().into_iter().chain(keys).collect::<Vec<_>>()))
     }
 
-    /// What leaves the step: `window_start`, `window_end`, the group columns, the output columns, `_event_time`.
+    /// The columns of the step's rows: `window_start`, `window_end`, the group columns, the output columns,
+    /// `_event_time`.
     #[must_use]
     pub fn output_schema(&self) -> SchemaRef {
         let outputs = self.outputs.iter().map(|o| Arc::clone(&o.field));
@@ -174,13 +179,13 @@ impl Call {
     /// An empty table of partial states, one per group.
     ///
     /// # Errors
-    /// None for a call that was compiled; DataFusion's interface has one.
+    /// Never for a compiled call; DataFusion's interface returns a `Result`.
     pub fn accumulator(&self) -> Result<Box<dyn Accumulator>, DataFusionError> {
         let argument = self.args.first().map_or(&DataType::Null, |arg| arg.field.data_type());
         self.kind.accumulator(&self.function, argument, &self.state_fields)
     }
 
-    /// The parts of the state that every version keeps.
+    /// The state fields that every version keeps.
     pub fn first_state(&self) -> &[FieldRef] {
         &self.state_fields[..self.state_fields.len() - self.added_state]
     }

@@ -1,12 +1,12 @@
-//! Whether a document may go on with the state that another version of it left.
+//! Whether a document may continue with the state that another version of it left.
 //!
-//! A fingerprint is what saved state and pinned offsets depend on, by name: never by position, so that adding a step
-//! moves nothing. It is stored in every manifest (`fingerprint`), and [`differences`] compares a stored one with the
-//! plan that is about to start.
+//! A fingerprint holds what saved state and pinned offsets depend on. It refers to everything by name, never by
+//! position, so that adding a step moves nothing. Every manifest stores it (`fingerprint`), and [`differences`]
+//! compares the stored one with the plan that is about to start.
 //!
-//! What fits: steps without state, columns computed from aggregates and their order, conditions, delays and sinks may
-//! change freely, and an aggregate may be dropped. What does not: another window, other keys, an aggregate that open
-//! windows have not kept, a step that is gone.
+//! These may change freely: steps without state, columns computed from aggregates and their order, conditions, delays
+//! and sinks; an aggregate may be dropped. These may not change: the window, the keys, an aggregate that open windows
+//! have not kept, and a step with state may not be removed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +19,7 @@ use crate::topics::Topics;
 
 mod aggregate;
 
-/// What saved state depends on.
+/// What saved state and offsets depend on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Fingerprint {
@@ -32,11 +32,11 @@ pub struct Fingerprint {
 #[serde(rename_all = "camelCase")]
 pub struct SourceFingerprint {
     pub name: String,
-    /// Empty where they are found by a pattern.
+    /// The topics by name; empty if the source finds them by a pattern.
     pub topics: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic_pattern: Option<String>,
-    /// By topic, where only certain ones are read.
+    /// The partitions by topic, if the source reads only certain ones.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub partitions: BTreeMap<String, BTreeSet<i32>>,
 }
@@ -51,7 +51,7 @@ impl SourceFingerprint {
         Self { name: name.to_owned(), topics: topics.names().map(str::to_owned).collect(), topic_pattern, partitions }
     }
 
-    /// For messages.
+    /// What the source reads, in words for a message.
     fn what_is_read(&self) -> String {
         if let Some(pattern) = &self.topic_pattern {
             return format!("the topics that match {}", quoted(pattern));
@@ -73,7 +73,7 @@ pub struct StepFingerprint {
 }
 
 impl StepFingerprint {
-    /// Of a step with state.
+    /// The step's fingerprint; `None` for a step without state.
     #[must_use]
     pub fn of(step: &Step) -> Option<Self> {
         Some(Self { name: step.name.clone(), operator: step.op.fingerprint()? })
@@ -97,7 +97,7 @@ pub fn fingerprint(plan: &Plan) -> Fingerprint {
     }
 }
 
-/// Why state saved under `saved` does not fit `now`: one sentence per difference, none if it fits.
+/// The reasons why state saved under `saved` does not fit `now`, one sentence each; empty if it fits.
 #[must_use]
 pub fn differences(saved: &Fingerprint, now: &Fingerprint) -> Vec<String> {
     let mut found = Vec::new();
@@ -130,7 +130,7 @@ pub fn differences(saved: &Fingerprint, now: &Fingerprint) -> Vec<String> {
     found
 }
 
-/// What a person should know of a change that fits: one sentence each.
+/// What a person should know of changes that fit, one sentence each.
 #[must_use]
 pub fn notices(saved: &Fingerprint, now: &Fingerprint) -> Vec<String> {
     let new = now.steps.iter().filter(|step| !saved.steps.iter().any(|old| old.name == step.name));
@@ -157,7 +157,7 @@ mod tests {
     use crate::types::{Column, DataType, EVENT_TIME};
     use crate::window::Window;
 
-    /// A step over `city string, price <price>`, with the columns' expressions.
+    /// The fingerprint of a step over `city string, price <price>` with these columns.
     fn step(price: DataType, size_us: i64, keys: &[&str], columns: &[&str]) -> Fingerprint {
         let keys: Vec<_> = keys.iter().map(|k| GroupColumn::from(*k)).collect();
         grouped(price, size_us, &keys, columns)

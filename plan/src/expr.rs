@@ -1,14 +1,14 @@
 //! SQL scalar expressions: parsed, typed, simplified and compiled when the pipeline is validated.
 //!
-//! The dialect is DataFusion's, with these choices: names mean what they say (`userId` is not folded to lower case);
-//! the types in casts are those of [`crate::types`]; a whole literal is a bigint, one with a point, `0.1`, a decimal,
-//! one with an exponent, `1e-1`, a double; dividing integers gives an integer. The same rows give the same result for
-//! ever: what depends on the clock or on chance is refused.
+//! The dialect is DataFusion's, with these choices: names are case-sensitive (`userId` is not folded to lower case);
+//! the types in casts are those of [`crate::types`]; a whole literal is a bigint, a literal with a point (`0.1`) is a
+//! decimal, a literal with an exponent (`1e-1`) is a double; dividing integers gives an integer. The same rows always
+//! give the same result: expressions that depend on the clock or on chance are refused.
 //!
-//! At run time nothing is silently wrong. A cast that fails is an error (`try_cast` gives null instead), and so are
-//! division of integers by zero, overflow of integers, and a decimal with more digits than its type holds, in constants
-//! too. DataFusion by itself wraps around; compiled expressions ask for its checked kernels, and look at the rest
-//! themselves (`checked`). A value that an expression computes has at most [`VALUE_BYTES_MAX`] bytes. A panic within a
+//! At run time nothing is silently wrong. These are errors, in constants too: a cast that fails (`try_cast` gives null
+//! instead), division of integers by zero, overflow of integers, and a decimal with more digits than its type holds.
+//! DataFusion's default kernels wrap around; compiled expressions use its checked kernels and check the remaining cases
+//! themselves (`checked`). A value that an expression computes has at most [`VALUE_BYTES_MAX`] bytes. A panic in a
 //! function is an error of the rows that it was called with.
 
 mod bind;
@@ -53,17 +53,17 @@ pub use message::type_name;
 pub(crate) use stack::with_room;
 pub use weight::weight;
 
-/// A compiled expression over the rows of one schema.
+/// A compiled expression over rows of one schema.
 #[derive(Debug, Clone)]
 pub struct ScalarExpr {
-    /// As the user wrote it.
+    /// The expression as the user wrote it.
     pub sql: String,
     /// Output name, type and nullability.
     pub field: Arc<Field>,
     pub physical: Arc<dyn PhysicalExpr>,
 }
 
-/// Why an expression is refused, or has no value for some row: one sentence, without the place in the document.
+/// Why an expression is refused, or why a row has no value: one sentence, without the place in the document.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct ExprError(pub String);
@@ -74,27 +74,27 @@ impl From<arrow::error::ArrowError> for ExprError {
     }
 }
 
-/// Compiles an expression over the columns of `schema`. The result has one of the types of [`crate::types::DataType`],
-/// and `name`.
+/// Compiles an expression over the columns of `schema`. The result is named `name` and has one of the types of
+/// [`crate::types::DataType`].
 ///
 /// # Errors
-/// If the text does not parse, names what is not there, does not type, or would not give the same result when run
-/// again.
+/// If the text does not parse, names an unknown column or function, does not type, or would not give the same result
+/// when run again.
 pub fn compile(sql: &str, schema: &SchemaRef, name: &str) -> Result<ScalarExpr, ExprError> {
     stack::with_room(|| compile_with(&Binder::new(schema)?, sql, name))?
 }
 
-/// The same for many expressions over one schema, each with its name: what the planner makes of a schema is made once.
+/// Compiles many expressions over one schema, each with its name. The planner prepares the schema only once.
 ///
 /// # Errors
-/// Each as [`compile`].
+/// Those of [`compile`], for each expression by itself.
 #[must_use]
 pub fn compile_all(expressions: &[(&str, &str)], schema: &SchemaRef) -> Vec<Result<ScalarExpr, ExprError>> {
     let together = stack::with_room(|| {
         let binder = Binder::new(schema)?;
         Ok::<_, ExprError>(expressions.iter().map(|(sql, name)| compile_with(&binder, sql, name)).collect())
     });
-    // Where one ends the planner, it alone is refused.
+    // One of them made the planner panic: compile each alone, so that only that one is refused.
     together.flatten().unwrap_or_else(|_| expressions.iter().map(|(sql, name)| compile(sql, schema, name)).collect())
 }
 
@@ -104,18 +104,18 @@ fn compile_with(binder: &Binder, sql: &str, name: &str) -> Result<ScalarExpr, Ex
     binder.scalar(expr, sql, name)
 }
 
-/// What can be said of an expression whose columns are not known: whether it parses, and calls functions that there are.
+/// Checks what can be checked without the columns: whether an expression parses, and whether its functions exist.
 ///
 /// # Errors
-/// As [`compile`], but for all that needs the columns.
+/// One sentence, as of [`compile`].
 pub fn check_syntax(sql: &str) -> Result<(), ExprError> {
     stack::with_room(|| calls::refuse_unknown_functions(&parse::parse(sql)?))?
 }
 
-/// Compiles a condition. A null counts as not fulfilled, as in SQL's WHERE.
+/// Compiles a condition. Null counts as false, as in SQL's WHERE.
 ///
 /// # Errors
-/// As [`compile`], and if it is not a boolean.
+/// Those of [`compile`], and an expression that is not boolean.
 pub fn compile_predicate(sql: &str, schema: &SchemaRef) -> Result<ScalarExpr, ExprError> {
     let predicate = compile(sql, schema, "condition")?;
     refuse_other_than_boolean(predicate.field.data_type())?;
@@ -133,20 +133,20 @@ pub(crate) fn refuse_other_than_boolean(found: &DataType) -> Result<(), ExprErro
 }
 
 impl ScalarExpr {
-    /// The value for each row: as many as the batch has, of exactly the field's type.
+    /// The values of all rows of the batch, in exactly the field's type.
     ///
     /// # Errors
-    /// If a row's value cannot be computed (a cast that fails, overflow, division by zero). Nothing says which row it
-    /// was.
+    /// If a row's value can't be computed (a cast that fails, overflow, division by zero). The error does not say which
+    /// row.
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<ArrayRef, ExprError> {
         self.try_evaluate(batch).map_err(|why| ExprError(format!("{}: {why}", quoted(&self.sql))))
     }
 
-    /// The same, for the rows that `rows` is true for: no other is looked at, so that none of them can fail. Their
-    /// values are null.
+    /// The values of the rows for which `rows` is true; the other rows are null. Rows left out are not evaluated, so
+    /// they can't fail.
     ///
     /// # Errors
-    /// As [`Self::evaluate`].
+    /// Those of [`Self::evaluate`].
     pub fn evaluate_where(&self, batch: &RecordBatch, rows: &BooleanArray) -> Result<ArrayRef, ExprError> {
         if self.column_index().is_some() || rows.null_count() == 0 && !rows.has_false() {
             return self.evaluate(batch);
@@ -182,14 +182,14 @@ impl ScalarExpr {
         Ok(array)
     }
 
-    /// Which column of the schema this is, if it is one as it stands.
+    /// The index of the column, if the expression is nothing but a column.
     #[must_use]
     pub fn column_index(&self) -> Option<usize> {
         self.physical.downcast_ref::<Column>().map(Column::index)
     }
 }
 
-/// Mostly all values together are shorter than one may be.
+/// Checks the total size first: usually all values together are shorter than one value may be.
 fn refuse_oversized(array: &ArrayRef) -> Result<(), String> {
     let offsets = match array.data_type() {
         DataType::Utf8 => array.as_string::<i32>().offsets(),

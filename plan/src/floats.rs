@@ -1,15 +1,15 @@
-//! One total order for floating-point numbers, as Spark's: NaN is equal to itself and greater than any other value,
-//! -0.0 equals 0.0, and infinities are values. Arrow's kernels order by bits instead: there -NaN is the least number
-//! (`0.0/0.0` gives one), and -0.0 is below 0.0.
+//! One total order for floating-point numbers, the same as Spark's: NaN equals itself and is greater than any other
+//! value, -0.0 equals 0.0, and infinities are ordinary values. Arrow's kernels order by bits instead: there -NaN is the
+//! least number (`0.0/0.0` gives one), and -0.0 is below 0.0.
 
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray};
 use arrow::datatypes::{DataType, Float32Type, Float64Type};
 
-/// An Arrow type whose values this order is for.
+/// An Arrow float type that this order applies to.
 pub(crate) trait Float: ArrowPrimitiveType<Native: PartialOrd> {
-    /// The one value that stands for all that are equal to it: 0.0 for -0.0, one NaN for all.
+    /// The normal form, one value for all values that are equal: 0.0 for both zeros, and one NaN for all NaNs.
     fn normal(value: Self::Native) -> Self::Native;
     fn is_nan(value: Self::Native) -> bool;
 }
@@ -18,7 +18,7 @@ macro_rules! float {
     ($arrow:ty, $native:ty) => {
         impl Float for $arrow {
             fn normal(value: $native) -> $native {
-                // Adding 0.0 turns -0.0 into it, and changes nothing else.
+                // Adding 0.0 turns -0.0 into 0.0 and changes no other value.
                 if value.is_nan() { <$native>::NAN } else { value + 0.0 }
             }
 
@@ -41,8 +41,8 @@ pub(crate) fn are_equal<T: Float>(a: T::Native, b: T::Native) -> bool {
     a == b || (T::is_nan(a) && T::is_nan(b))
 }
 
-/// The column with each floating-point number in its normal form, so that equal ones have equal bits; any other column
-/// as it is.
+/// The column with each floating-point number in its normal form, so that equal numbers have equal bits. Other columns
+/// are returned unchanged.
 #[must_use]
 pub fn normalized(column: &ArrayRef) -> ArrayRef {
     match column.data_type() {

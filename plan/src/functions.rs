@@ -1,5 +1,4 @@
-//! Scalar functions: DataFusion's, and those of our own where Spark's users expect another behaviour under the same
-//! name.
+//! Scalar functions: DataFusion's, and our own where Spark's users expect another behaviour under the same name.
 
 mod bounded;
 mod by_pattern;
@@ -19,14 +18,15 @@ use datafusion_expr::ScalarUDF;
 
 pub(crate) use by_pattern::refused_pattern;
 
-/// The most bytes that one value may have which an expression computes. A column that is taken over as it is has no
-/// bound but the record's.
+/// The most bytes of one value that an expression computes. A column that is passed through unchanged is bounded only
+/// by the size of its record.
 pub const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// About files and about the build: the same rows would not give the same result.
+/// Functions that tell about files or the build. They are left out: the same rows would not always give the same
+/// result.
 const WITHOUT_MEANING: [&str; 3] = ["version", "input_file_name", "file_row_index"];
 
-/// Every function that an expression may call. A later one replaces an earlier one of the same name or alias.
+/// Every function that an expression may call. A later function replaces an earlier one of the same name or alias.
 pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
     let mut functions = datafusion_functions::all_default_functions();
     functions.retain(|f| !WITHOUT_MEANING.contains(&f.name()));

@@ -1,16 +1,17 @@
-//! Identifiers that end up in checkpoints, so that an epoch cannot be passed where an offset is meant.
+//! Identifiers that checkpoints store. They are types of their own, so that nobody can pass an epoch where an offset is
+//! meant.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The number of an epoch. The first one of a lineage is 1; numbers are never used again.
+/// The number of an epoch. A lineage begins with 1; numbers are never reused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(pub u64);
 
 impl Epoch {
-    /// The epoch that a new lineage starts with.
+    /// The first epoch of a lineage.
     pub const FIRST: Self = Self(1);
 
     #[must_use]
@@ -25,7 +26,8 @@ impl fmt::Display for Epoch {
     }
 }
 
-/// Counts the writers of a lineage: each one that claims the checkpoint takes the next number. A lower one is a zombie.
+/// The number of a writer in its lineage. Each writer that claims the checkpoint takes the next number; a writer with a
+/// lower number is fenced.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Generation(pub u64);
@@ -36,7 +38,7 @@ impl fmt::Display for Generation {
     }
 }
 
-/// One partition of one Kafka topic.
+/// A partition of a Kafka topic.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct TopicPartition {
     pub topic: String,

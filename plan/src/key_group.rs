@@ -1,4 +1,4 @@
-//! Key groups: the unit in which keyed state is cut for scale-out. Their number is pinned in the checkpoint's
+//! Key groups: the units into which keyed state is divided for scale-out. Their number is pinned in the checkpoint's
 //! `identity`, and the hash is part of the saved format (docs/formats/state-v2.md), so neither may ever change for a
 //! lineage.
 
@@ -10,20 +10,20 @@ use arrow::error::ArrowError;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// How many key groups a new lineage gets. A power of two well above any sensible number of pods.
+/// The number of key groups of a new lineage: a power of two well above any sensible number of pods.
 pub const KEY_GROUPS: u16 = 128;
 
-/// The name of the hash, as `identity` pins it.
+/// The hash's name as `identity` pins it.
 pub const KEY_HASH: &str = "xxh3-64/v1";
 
-/// How the key groups are dealt out to workers: to each a range of them, in the workers' order.
+/// How key groups are distributed over workers: each worker has a range of them, in the workers' order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct KeyRanges {
     workers: u16,
 }
 
 impl KeyRanges {
-    /// To so many workers: one at least, and no more than there are key groups.
+    /// Distributes the key groups over `workers` workers, but at least one and at most one per key group.
     #[must_use]
     pub fn of(workers: usize) -> Self {
         Self { workers: u16::try_from(workers).unwrap_or(KEY_GROUPS).clamp(1, KEY_GROUPS) }
@@ -34,7 +34,7 @@ impl KeyRanges {
         usize::from(self.workers)
     }
 
-    /// The key groups of a worker.
+    /// The range of key groups that a worker has.
     #[must_use]
     pub fn range(self, worker: usize) -> Range<u16> {
         let end_of =
@@ -42,7 +42,7 @@ impl KeyRanges {
         end_of(worker)..end_of(worker + 1)
     }
 
-    /// The worker that has a key group.
+    /// The index of the worker that has `key_group`.
     #[must_use]
     pub fn worker(self, key_group: u16) -> usize {
         ((usize::from(key_group) + 1) * self.workers() - 1) / usize::from(KEY_GROUPS)
@@ -54,13 +54,13 @@ const AS_DISPLAYED: FormatOptions<'static> = FormatOptions::new();
 /// The key group of each row of `keys`, in `0..KEY_GROUPS`.
 ///
 /// The hash runs over each key's text form, as `arrow`'s display format gives it, in the order of the group columns:
-/// length as a little-endian u32, then the bytes; a null is the length `u32::MAX` and nothing else. Without key columns
-/// everything is in group 0. Floating-point numbers are their bits in hexadecimal, which are equal for equal keys since
-/// keys are [`crate::floats::normalized`]; dates and timestamps that no calendar of arrow's reaches are their days or
-/// microseconds since 1970-01-01, in decimal.
+/// its length as a little-endian u32, then its bytes; a null is the length `u32::MAX` alone. Without key columns all
+/// rows are in group 0. Floating-point numbers are hashed as their bits in hexadecimal: keys are
+/// [`crate::floats::normalized`], so equal keys have equal bits. Dates and timestamps outside of arrow's calendar are
+/// hashed as their days or microseconds since 1970-01-01, in decimal.
 ///
 /// # Errors
-/// If a column's type has no text form. Grouping by such a type was refused by validation.
+/// If a column's type has no text form. Validation refuses to group by such a type.
 pub fn key_groups(keys: &[ArrayRef], rows: usize) -> Result<Vec<u16>, ArrowError> {
     if keys.is_empty() {
         return Ok(vec![0; rows]);
@@ -78,7 +78,7 @@ pub fn key_groups(keys: &[ArrayRef], rows: usize) -> Result<Vec<u16>, ArrowError
     Ok(groups)
 }
 
-/// A key column on its way to text. Strings and integers, which keys mostly are, get there without a formatter.
+/// A key column whose values are turned into text. Strings and integers, the most frequent keys, need no formatter.
 enum KeyText<'a> {
     String(&'a StringArray),
     Int(&'a Int32Array),
@@ -160,7 +160,7 @@ mod tests {
         assert_eq!([0, 1, 128, 129, usize::MAX].map(|workers| KeyRanges::of(workers).workers()), [1, 1, 128, 128, 128]);
     }
 
-    /// What docs/formats/state-v2.md says, by the formatter alone.
+    /// The key group as docs/formats/state-v2.md defines it, computed with the formatter alone.
     fn as_documented(keys: &[ArrayRef], row: usize) -> u16 {
         let mut bytes = Vec::new();
         for key in keys {

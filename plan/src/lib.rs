@@ -1,7 +1,7 @@
 //! What a pipeline means, decided before any record is read.
 //!
-//! Everything here is pure: a [`Plan`] is built from a document (by `weir-crds`), cannot be wrong once it exists, and
-//! is executed by `weir-runtime`. Nothing in this crate does I/O, reads a clock or draws a random number.
+//! Everything here is pure. `weir-crds` builds a [`Plan`] from a document, a plan that exists is right, and
+//! `weir-runtime` executes it. Nothing in this crate does I/O, reads a clock or draws a random number.
 
 pub mod aggregate;
 pub mod compat;

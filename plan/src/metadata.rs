@@ -1,9 +1,9 @@
-//! What Kafka knows of a record beside its value, as columns: coordinates, times, key and headers. Types are those of
-//! Spark's Kafka source, so that a query carries over.
+//! What Kafka knows of a record besides its value, as columns: coordinates, times, key and headers. The types are those
+//! of Spark's Kafka source, so that queries can be moved here unchanged.
 
 use crate::types::{Column, DataType};
 
-/// A column of a source that tells something about the record.
+/// A source's column with metadata of the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataColumn {
     pub name: String,
@@ -18,7 +18,7 @@ pub enum MetadataField {
     Partition,
     Offset,
     Timestamp,
-    /// 0: the producer's time, 1: the broker's, -1: there is none.
+    /// Where the record's time comes from: 0 the producer, 1 the broker, -1 the record has no time.
     TimestampType,
     Headers,
 }
@@ -38,7 +38,7 @@ impl MetadataColumn {
     }
 }
 
-/// A header: the same key may come several times, and a value may be null.
+/// The columns of a header. A record may have several headers with the same key, and a header's value may be null.
 fn header() -> Vec<Column> {
     let column = |name: &str, data_type| Column { name: name.to_owned(), data_type, nullable: true };
     vec![column("key", DataType::String), column("value", DataType::Binary)]

@@ -1,6 +1,6 @@
-//! What a node gives beside its rows: records that could not be taken in (`Rejected`, of a source), rows that could not
-//! be computed (`Rejected`, of a keyed step and the steps behind it) and rows that came too late (`Late` of a step with
-//! one input, `LateLeft` and `LateRight` of a join). Their columns are fixed; `docs/reference/outputs.md` is for people.
+//! The outputs of a node besides its rows: records that a source could not take in (`Rejected`), rows that a keyed step
+//! or a step behind one could not compute (`Rejected`), and late rows (`Late` of a step with one input, `LateLeft` and
+//! `LateRight` of a join). Their columns are fixed; `docs/reference/outputs.md` describes them for users.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::aggregate::{WINDOW_END, WINDOW_START};
 use crate::quote::quoted;
 use crate::types::{Column, DataType, EVENT_TIME, timestamp_type};
 
-/// Which of a node's outputs a sink writes.
+/// The output of a node that a sink writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Output {
     Main,
@@ -24,7 +24,7 @@ pub enum Output {
 impl Output {
     pub const ALL: [Self; 5] = [Self::Main, Self::Late, Self::LateLeft, Self::LateRight, Self::Rejected];
 
-    /// The name that the document has for it, behind its node's: `revenue.Late`.
+    /// The output's name in the document, as in `revenue.Late`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -36,7 +36,7 @@ impl Output {
         }
     }
 
-    /// The input of the step by which the output's rows came too late; `None` of an output that has no late rows.
+    /// The index of the step's input whose late rows leave by this output; `None` if the output has no late rows.
     #[must_use]
     pub const fn late_input(self) -> Option<usize> {
         match self {
@@ -55,12 +55,13 @@ impl fmt::Display for Output {
 
 /// The event time of a late row.
 pub const LATE_EVENT_TIME: &str = "event_time";
-/// The watermark that the row's window had been closed by.
+/// The watermark that had closed the row's window.
 pub const LATE_WATERMARK: &str = "watermark";
-/// How long before that watermark the window had ended.
+/// How long before that watermark the window ended, in milliseconds.
 pub const LATE_BY_MS: &str = "late_by_ms";
 
-/// A record as Kafka has it, with the reason why it was not taken in and the place in it, if it is about one.
+/// The columns of `Rejected` of a source: the record as Kafka has it, why it was not taken in, and the place in the
+/// record where the error is, if there is one.
 #[must_use]
 pub fn rejected_schema() -> SchemaRef {
     let column = |name: &str, data_type, nullable| Column { name: name.to_owned(), data_type, nullable }.to_field();
@@ -76,19 +77,19 @@ pub fn rejected_schema() -> SchemaRef {
     ]))
 }
 
-/// How the reason begins of a row that stands for a range of offsets of which nothing could be read. It has coordinates
-/// and no record.
+/// The start of the reason in a row that stands for a range of unreadable offsets. Such a row has coordinates and no
+/// record.
 pub const REJECTED_RANGE: &str = "unreadable offsets [";
 
-/// The step that a row failed in.
+/// The name of the step that could not compute the row.
 pub const REJECTED_STEP: &str = "step";
 /// What was found, and what to write instead.
 pub const REJECTED_REASON: &str = "reason";
 
-/// Rows that a step could not compute: `rows` has the columns that tell what the row was.
+/// The columns of `Rejected` of a step: `rows` are the columns that identify the row.
 ///
 /// # Errors
-/// One sentence, if these have a column of such a name already.
+/// One sentence, if `rows` has a column of the same name already.
 pub fn rejected_rows_schema(rows: &Schema) -> Result<SchemaRef, String> {
     let own: Vec<FieldRef> = rows.fields().iter().filter(|f| f.name() != EVENT_TIME).cloned().collect();
     let added = [REJECTED_STEP, REJECTED_REASON];
@@ -102,10 +103,10 @@ pub fn rejected_rows_schema(rows: &Schema) -> Result<SchemaRef, String> {
     Ok(Arc::new(Schema::new(own.into_iter().chain(added).collect::<Vec<_>>())))
 }
 
-/// The columns of an aggregate's input, then the window that the row missed and by how much.
+/// The columns of `Late`: the columns of an aggregate's input, then the window that the row missed and how late it was.
 ///
 /// # Errors
-/// One sentence, if the input has a column of such a name already.
+/// One sentence, if the input has a column of the same name already.
 pub fn late_schema(input: &Schema) -> Result<SchemaRef, String> {
     let added = [
         (LATE_EVENT_TIME, timestamp_type()),

@@ -1,4 +1,4 @@
-//! What a caught panic said, for the sentence that it becomes.
+//! The message of a caught panic, for use in an error.
 
 use std::any::Any;
 

@@ -1,7 +1,7 @@
 //! The validated plan: the document with every default filled in, every reference resolved and every expression
 //! compiled.
 //!
-//! A `Plan` that exists is right: lowering (in `weir-crds`) refuses anything else, with the path to the field.
+//! A `Plan` that exists is right: lowering (in `weir-crds`) refuses wrong documents, with the path to the field.
 
 mod sink;
 mod source;
@@ -21,11 +21,11 @@ pub use source::{
 };
 pub use step::{Map, OperatorFingerprint, OtherOperator, Step, StepOp, has_event_time};
 
-/// Bytes of memory without which no pipeline can be run: what the process takes before it has read a record, with some
-/// room to work.
+/// The least memory limit of a pipeline, in bytes: what the process needs before it reads a record, and some room to
+/// work.
 pub const MEMORY_BYTES_MIN: u64 = 64 << 20;
 
-/// A pipeline that can be run.
+/// A pipeline that is ready to run.
 #[derive(Debug, Clone)]
 pub struct Plan {
     /// `namespace/name`, or the name alone when the document has no namespace.
@@ -37,13 +37,13 @@ pub struct Plan {
     pub limits: Limits,
     pub state_action: Option<StateAction>,
     pub sources: Vec<Source>,
-    /// In topological order: a step comes after everything that it reads.
+    /// The steps in topological order: a step comes after all nodes that it reads.
     pub steps: Vec<Step>,
     pub sinks: Vec<Sink>,
 }
 
 impl Plan {
-    /// The schema of what `input` produces, `_event_time` included (last) when the rows have one.
+    /// The schema of the rows that `input` produces, with `_event_time` as the last column if the rows have one.
     #[must_use]
     pub fn schema_of(&self, input: Input) -> &SchemaRef {
         match input {
@@ -52,7 +52,7 @@ impl Plan {
         }
     }
 
-    /// The name of the node that `input` points at.
+    /// The name of the node that `input` refers to.
     #[must_use]
     pub fn name_of(&self, input: Input) -> &str {
         match input {
@@ -61,7 +61,7 @@ impl Plan {
         }
     }
 
-    /// The sources that `input` leads back to.
+    /// The indices of the sources whose rows reach `input`.
     #[must_use]
     pub fn sources_of(&self, input: Input) -> BTreeSet<usize> {
         let (mut sources, mut seen, mut left) = (BTreeSet::new(), BTreeSet::new(), vec![input]);
@@ -77,8 +77,8 @@ impl Plan {
         sources
     }
 
-    /// The storage settings for a URI: the longest prefix wins. Prefixes count by whole path segments, so that
-    /// `s3://lake` is no prefix of `s3://lake2/x`.
+    /// The storage settings for a URI: those with the longest matching prefix. A prefix matches whole path segments:
+    /// `s3://lake` does not match `s3://lake2/x`.
     #[must_use]
     pub fn storage_for(&self, uri: &str) -> Option<&Storage> {
         let reaches = |prefix: &str| {
@@ -97,38 +97,38 @@ pub struct StateAction {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StateActionKind {
-    /// Begins without state.
+    /// Discards the state and begins without any.
     Discard { offsets: Offsets },
-    /// Goes back to what was decided with this epoch.
+    /// Returns to the state and offsets of this epoch.
     Restore { epoch: Epoch },
 }
 
 /// Where reading goes on when the state is discarded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offsets {
-    /// Where it was.
+    /// From the offsets that were reached.
     Keep,
-    /// Where a new pipeline would.
+    /// From where a new pipeline would start.
     StartFrom,
 }
 
 /// When an epoch is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Trigger {
-    /// The next epoch is closed as soon as the last one is committed and there is something new.
+    /// Closes the next epoch as soon as the last one is committed and there is something new.
     AsSoonAsPossible,
-    /// Epochs are closed on a fixed beat, counted from the start of the last one.
+    /// Closes epochs at a fixed interval, counted from the start of the last one.
     Interval(Duration),
-    /// Reads to the end offsets found at the start, then ends.
+    /// Reads up to the end offsets that are found at the start, then ends.
     AvailableNow,
 }
 
-/// What becomes of open windows when an AvailableNow run ends.
+/// What happens to open windows when an AvailableNow run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnEnd {
-    /// The next run goes on with them.
+    /// They stay open, and the next run continues them.
     KeepOpen,
-    /// They are closed and written.
+    /// They are closed and their results are written.
     EmitAll,
 }
 
@@ -136,13 +136,13 @@ pub enum OnEnd {
 pub struct Checkpoint {
     /// `s3://bucket/prefix` or `file:///path`, without a slash at the end.
     pub uri: String,
-    /// How many manifests garbage collection leaves.
+    /// How many manifests garbage collection keeps.
     pub keep: u32,
-    /// State is written anew as a whole after this many epochs of changes.
+    /// After how many epochs of changes the whole state is written again.
     pub snapshot_every: u32,
 }
 
-/// How URIs with a prefix are reached.
+/// How to reach the URIs that have a prefix.
 #[derive(Debug, Clone)]
 pub struct Storage {
     pub uri_prefix: String,
@@ -154,19 +154,19 @@ pub struct S3 {
     pub endpoint: Option<String>,
     pub region: Option<String>,
     pub force_path_style: bool,
-    /// A Secret with the keys `accessKeyId` and `secretAccessKey` (and `sessionToken`, if temporary); none: the
-    /// environment's usual chain.
+    /// The name of a Secret with the keys `accessKeyId` and `secretAccessKey` (and `sessionToken`, if temporary).
+    /// `None`: credentials come from the environment's usual chain.
     pub credentials_secret: Option<String>,
 }
 
-/// Bounds on one epoch, whichever is met first closes it early.
+/// The limits of one epoch. The first that is reached closes the epoch early.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub records_per_epoch: u64,
     pub bytes_per_epoch: u64,
 }
 
-/// What a step or a sink reads.
+/// The node that a step or a sink reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Input {
     /// Index into [`Plan::sources`].

@@ -1,12 +1,14 @@
-//! How messages show a name, or a value that was found: in backticks, which neither YAML nor JSON nor Markdown escapes,
-//! so that a message reads alike in a terminal, in a condition of `kubectl get -o json` and in a log of JSON lines.
+//! How messages show a name or a value that was found: in backticks. Neither YAML nor JSON nor Markdown escapes
+//! backticks, so a message reads the same in a terminal, in a condition of `kubectl get -o json` and in a log of JSON
+//! lines.
 
 use std::fmt;
 
-/// Longer texts are cut: a message is a sentence, and conditions have bounds.
+/// The most characters of a text that a message shows. Longer texts are cut: a message is one sentence, and conditions
+/// have bounds.
 const CHARS_SHOWN_MAX: usize = 200;
 
-/// `text` in backticks, control characters escaped.
+/// `text` in backticks, with control characters escaped.
 #[must_use]
 pub fn quoted(text: impl fmt::Display) -> String {
     let text = text.to_string();

@@ -1,54 +1,55 @@
-//! Where the plan is cut: at each change of key. Lanes run the stages before the first cut, each over partitions of one
-//! source; what comes after runs over keyed state. Scale-out puts an exchange at the same cut.
+//! Where the plan is cut: at each change of key. Lanes run the stages before the first cut, each lane over partitions
+//! of one source; the steps behind it run over keyed state. Scale-out will exchange rows at the same cut.
 
 use crate::outputs::Output;
 use crate::plan::{Input, Plan};
 
-/// The plan, cut. Indices are into [`Plan::steps`] and [`Plan::sinks`]; each list is in topological order.
+/// The plan after the cut. Indices are into [`Plan::steps`] and [`Plan::sinks`]; each list is in topological order.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Stages {
-    /// Per source of the plan: what its lanes run.
+    /// What the lanes of each source run, by the source's index.
     pub lanes: Vec<LaneStage>,
-    /// Edges from lanes to keyed steps, of all sources.
+    /// Edges from the lanes of all sources to keyed steps.
     pub lane_edges: Vec<Edge>,
-    /// Steps after the first cut, keyed ones and others alike.
+    /// The steps behind the first cut, keyed or not.
     pub keyed_steps: Vec<usize>,
-    /// Sinks of closed windows, and of what comes after: rows, late ones, and those that could not be computed.
+    /// Sinks that workers write to: rows of closed windows and of the steps behind them, late rows, and rows that could
+    /// not be computed.
     pub keyed_sinks: Vec<usize>,
-    /// Per source and per step: the part of the graph that it is in. Rows of one part meet those of no other: two
-    /// sources are of one part if there is a step that rows of both lead to.
+    /// The connected part of the graph that each source and each step belongs to. Rows of different parts never meet:
+    /// two sources belong to the same part if rows of both reach a common step.
     parts_of_sources: Vec<usize>,
     parts_of_steps: Vec<usize>,
 }
 
 impl Stages {
-    /// Whether rows of a source come to a step, or meet such rows behind it or before it.
+    /// Whether rows of the source can meet rows of the step anywhere in the graph.
     #[must_use]
     pub fn are_of_one_part(&self, source: usize, step: usize) -> bool {
         self.parts_of_sources[source] == self.parts_of_steps[step]
     }
 }
 
-/// What the lanes of one source run: all that its rows come through before the first cut. Where rows of several sources
-/// meet before it, each has what lies behind.
+/// What the lanes of one source run: all nodes that its rows pass before the first cut. Where rows of several sources
+/// meet before it, each source's lanes run the nodes behind that point.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct LaneStage {
-    /// Steps without keys that depend on no keyed step.
+    /// Steps without keys that no keyed step comes before.
     pub steps: Vec<usize>,
     /// Edges to keyed steps.
     pub edges: Vec<Edge>,
-    /// Sinks of rows that lanes evaluate.
+    /// Sinks of rows that lanes compute.
     pub sinks: Vec<usize>,
     /// Sinks of records that lanes can't take in.
     pub rejected_sinks: Vec<usize>,
 }
 
-/// What a keyed step reads by one of its inputs, across a cut.
+/// An edge of the graph across a cut: a keyed step and one of its inputs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Edge {
-    /// Into [`Plan::steps`].
+    /// Index into [`Plan::steps`].
     pub step: usize,
-    /// Into the step's inputs.
+    /// Index into the step's inputs.
     pub input: usize,
 }
 
@@ -81,7 +82,7 @@ pub fn cut(plan: &Plan) -> Stages {
         }
     }
     for (i, sink) in plan.sinks.iter().enumerate() {
-        // A row that is late for a step is found to be so before the cut that the step makes.
+        // A row is found late before the cut that its step makes, so the input that it came by decides who writes it.
         let in_keyed_stage = match (sink.output.late_input(), sink.input) {
             (Some(input), Input::Step(step)) => is_after(&after_cut, plan.steps[step].inputs()[input]),
             _ => is_after(&after_cut, sink.input),

@@ -1,4 +1,4 @@
-//! Which topics a source reads, and which of their partitions.
+//! The topics that a source reads, and which of their partitions.
 
 mod glob;
 
@@ -8,24 +8,24 @@ use regex::RegexBuilder;
 
 use crate::quote::quoted;
 
-/// Compiled, in bytes. A pattern that needs more is a mistake, or meant to be one.
+/// The most bytes of a compiled pattern. A pattern that needs more is a mistake or an attack.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
-/// Kafka's own topics, and those of tools beside it.
+/// The prefix of Kafka's own topics, and of those of tools that belong to it.
 const INTERNAL_PREFIX: &str = "__";
 
-/// What a source reads.
+/// The topics or partitions that a source reads.
 #[derive(Debug, Clone)]
 pub enum Topics {
-    /// All partitions of these, in the document's order.
+    /// All partitions of these topics, in the document's order.
     Named(Vec<String>),
-    /// All partitions of the topics that match, those that appear later included.
+    /// All partitions of the topics that match, including topics that are created later.
     Matching(TopicPattern),
     /// Certain partitions, by topic.
     Assigned(BTreeMap<String, BTreeSet<i32>>),
 }
 
 impl Topics {
-    /// Whether partitions of this topic are read.
+    /// Whether the source reads partitions of this topic.
     #[must_use]
     pub fn has(&self, topic: &str) -> bool {
         match self {
@@ -35,8 +35,8 @@ impl Topics {
         }
     }
 
-    /// A topic of which both read a partition, or the pattern that both have; as far as that is known before the
-    /// brokers are asked: what two different patterns match is not.
+    /// A topic of which both read a partition, or the pattern that both have. This is what can be known without asking
+    /// the brokers: two different patterns may match the same topic, which is not found here.
     #[must_use]
     pub fn in_common<'a>(&'a self, other: &'a Self) -> Option<&'a str> {
         match (self, other) {
@@ -54,7 +54,7 @@ impl Topics {
         }
     }
 
-    /// The names, as far as they are known before the brokers are asked.
+    /// The names of the topics, as far as they are known without asking the brokers.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let (named, assigned) = match self {
             Self::Named(topics) => (topics.as_slice(), None),
@@ -65,7 +65,7 @@ impl Topics {
     }
 }
 
-/// A regular expression (of the `regex` crate) for whole names of topics.
+/// A regular expression (of the `regex` crate) that must match a topic's whole name.
 #[derive(Debug, Clone)]
 pub struct TopicPattern {
     text: String,
@@ -73,8 +73,10 @@ pub struct TopicPattern {
 }
 
 impl TopicPattern {
+    /// Parses a pattern.
+    ///
     /// # Errors
-    /// What is wrong with the expression. One that is meant as in a shell, `rides-*`, is wrong too.
+    /// What is wrong with the expression. A shell's pattern such as `rides-*` is also an error.
     pub fn parse(text: &str) -> Result<Self, String> {
         if let Some(why) = glob::refused(text) {
             return Err(why);
@@ -82,11 +84,11 @@ impl TopicPattern {
         let compile = |text: &str| RegexBuilder::new(text).size_limit(PATTERN_BYTES_MAX).build();
         let wrong = |e: regex::Error| {
             let said = e.to_string();
-            // The parser draws a picture first.
+            // The parser's message begins with a drawing of the expression; only its last part is shown.
             let reason = said.rsplit("error: ").next().unwrap_or(&said).trim();
             format!("found {}: {reason}: write a regular expression, as in rides-.*", quoted(text))
         };
-        // By itself first: an expression like `a)|(b` is right only between the parentheses.
+        // The expression is compiled without the parentheses first: `a)|(b` would be valid only within them.
         compile(text).map_err(wrong)?;
         let whole = compile(&format!(r"\A(?:{text})\z")).map_err(wrong)?;
         Ok(Self { text: text.to_owned(), whole })
@@ -97,7 +99,7 @@ impl TopicPattern {
         &self.text
     }
 
-    /// Whether a topic of this name is read. Internal ones never are.
+    /// Whether the pattern matches this topic. It never matches internal topics.
     #[must_use]
     pub fn matches(&self, topic: &str) -> bool {
         !topic.starts_with(INTERNAL_PREFIX) && self.whole.is_match(topic)

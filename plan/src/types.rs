@@ -1,7 +1,8 @@
 //! Column types as users write them: Spark's DDL names, and how Arrow holds them.
 //!
 //! [`DataType::to_arrow`] is one to one: each type has exactly one Arrow type, which decoders produce and sinks write.
-//! What DataFusion's expressions give naturally is wider, and [`normalized`] says which of ours it is cast to.
+//! DataFusion's expressions may give other Arrow types; [`normalized`] says which of our types such a result is cast
+//! to.
 
 mod arrow_types;
 mod ddl;
@@ -13,8 +14,8 @@ use std::fmt;
 pub use arrow_types::{normalized, timestamp_type};
 pub(crate) use ddl::DEPTH_MAX;
 
-/// The column that carries each row's event time. Always last in a schema, never written by a sink unless selected
-/// under another name.
+/// The column that carries each row's event time. It is always the last column of a schema, and sinks write it only if
+/// it is selected under another name.
 pub const EVENT_TIME: &str = "_event_time";
 
 /// A column's type.
@@ -32,7 +33,7 @@ pub enum DataType {
     String,
     Binary,
     Date,
-    /// Microseconds since the epoch, UTC.
+    /// Microseconds since 1970-01-01T00:00:00Z.
     Timestamp,
     Array(Box<DataType>),
     Struct(Vec<Column>),
@@ -47,17 +48,17 @@ pub struct Column {
 }
 
 impl DataType {
-    /// Reads a DDL type name such as `bigint` or `array<struct<a: int, b: string not null>>`: write case and spaces do not
+    /// Parses a DDL type name such as `bigint` or `array<struct<a: int, b: string not null>>`. Case and spaces do not
     /// matter.
     ///
     /// # Errors
-    /// One sentence that says what was found and what.
+    /// One sentence that says what was found and what to write.
     pub fn parse(text: &str) -> Result<Self, String> {
         ddl::parse(text)
     }
 }
 
-/// The DDL name, which [`DataType::parse`] reads back.
+/// Writes the DDL name, which [`DataType::parse`] can read.
 impl fmt::Display for DataType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

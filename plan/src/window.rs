@@ -6,16 +6,18 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How a step cuts time into windows. Whoever runs a step takes the kind that it is made for: what all kinds have in
-/// common is little (a session has no size, and a time lies in several hopping windows).
+/// How a step divides time into windows. The code that runs a step takes the kind it is made for: the kinds have little
+/// in common (a session has no size, and a time lies in several hopping windows).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Window {
     Tumbling(Tumbling),
 }
 
 impl Window {
+    /// Tumbling windows of `size_us` microseconds.
+    ///
     /// # Panics
-    /// As [`Tumbling::new`].
+    /// See [`Tumbling::new`].
     #[must_use]
     pub fn tumbling(size_us: i64) -> Self {
         Self::Tumbling(Tumbling::new(size_us))
@@ -29,7 +31,7 @@ impl Window {
     }
 }
 
-/// A window as saved state knows it.
+/// The window in saved state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all_fields = "camelCase")]
 pub enum WindowFingerprint {
@@ -37,7 +39,8 @@ pub enum WindowFingerprint {
 }
 
 impl WindowFingerprint {
-    /// How another window differs from this one, beginning with what the step had.
+    /// How the window `now` differs from this one, in a text that begins with what the step had; `None` if they are
+    /// equal.
     pub(crate) fn difference(self, now: Self) -> Option<String> {
         let (Self::Tumbling { size_us: then_us }, Self::Tumbling { size_us: now_us }) = (self, now);
         let differs = then_us != now_us;
@@ -45,21 +48,23 @@ impl WindowFingerprint {
     }
 }
 
-/// `300 s`.
+/// The time in seconds as text: `300 s`.
 fn seconds(us: i64) -> String {
     let (whole, rest) = (us / 1_000_000, us % 1_000_000);
     if rest == 0 { format!("{whole} s") } else { format!("{whole}.{rest:06} s") }
 }
 
-/// Windows of one size that follow each other without gap or overlap.
+/// Windows of one size that follow each other without gaps or overlaps.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tumbling {
     size_us: i64,
 }
 
 impl Tumbling {
+    /// Windows of `size_us` microseconds.
+    ///
     /// # Panics
-    /// If `size_us` is not positive: lowering has refused that.
+    /// If `size_us` is not positive, which lowering refuses.
     #[must_use]
     pub fn new(size_us: i64) -> Self {
         assert!(size_us > 0, "a window has a positive size, not {size_us} µs");
@@ -71,7 +76,7 @@ impl Tumbling {
         self.size_us
     }
 
-    /// The start of the window that `time_us` lies in. Saturates at the ends of time, so that no input can overflow.
+    /// The start of the window that `time_us` lies in. It saturates at the ends of i64, so no input can overflow.
     #[must_use]
     pub fn start_of(self, time_us: i64) -> i64 {
         time_us.saturating_sub(time_us.rem_euclid(self.size_us))
@@ -83,7 +88,7 @@ impl Tumbling {
         start_us.saturating_add(self.size_us)
     }
 
-    /// A row misses its window if the window's end is at or before the watermark at the start of the epoch.
+    /// Whether a row is late for its window: the window's end is at or before the watermark at the start of the epoch.
     #[must_use]
     pub fn is_late(self, start_us: i64, watermark_us: i64) -> bool {
         self.end_of(start_us) <= watermark_us

@@ -1,5 +1,5 @@
-//! The steps of a plan, compiled. This is the one place that knows which kinds of steps and windows there are:
-//! everything else meets a step without keys as a [`RowStep`] and a keyed one as a [`KeyedStep`].
+//! The compiled steps of a plan. Only this file knows which kinds of steps and windows there are: all other code sees a
+//! step without keys as a [`RowStep`] and a keyed one as a [`KeyedStep`].
 
 use std::sync::Arc;
 
@@ -23,14 +23,14 @@ use crate::transform::map::MapStep;
 pub struct Graph {
     pub plan: Arc<Plan>,
     pub stages: Stages,
-    /// Per step of the plan.
+    /// One per step of the plan.
     steps: Vec<Compiled>,
     flow: WatermarkFlow,
-    /// Steps that are keyed, each after those that it reads.
+    /// The keyed steps, each after those that it reads.
     keyed_steps: Vec<usize>,
-    /// What keyed steps keep, by step and in the order of each.
+    /// The tables of all keyed steps, ordered by step, and within a step in its own order.
     tables: Arc<[StepTable]>,
-    /// Per table: its step, and its place among that step's.
+    /// Per table: its step, and its index among that step's tables.
     owners: Vec<(usize, usize)>,
 }
 
@@ -78,7 +78,7 @@ impl Graph {
         }
     }
 
-    /// The step, if it is keyed.
+    /// The step, if it has keys.
     #[must_use]
     pub fn keyed_step(&self, step: usize) -> Option<&dyn KeyedStep> {
         match &self.steps[step] {
@@ -90,13 +90,13 @@ impl Graph {
     /// The keyed step that an edge leads to.
     ///
     /// # Errors
-    /// A bug: edges lead to keyed steps only.
+    /// A bug if the edge's step has no keys: edges lead to keyed steps only.
     pub fn behind(&self, edge: Edge) -> Result<&dyn KeyedStep> {
         self.keyed_step(edge.step)
             .ok_or_else(|| Failure::bug(format!("step {:?} has no keys", self.plan.steps[edge.step].name)))
     }
 
-    /// Steps that are keyed, each after those that it reads: in this order they are closed.
+    /// The keyed steps, each after those that it reads. They are closed in this order.
     #[must_use]
     pub fn keyed_steps(&self) -> &[usize] {
         &self.keyed_steps
@@ -108,7 +108,7 @@ impl Graph {
         edges.filter(|edge| !self.stages.lane_edges.contains(edge))
     }
 
-    /// The sinks, by index into the plan's, that an output of a step goes to: of those that lie behind keyed steps.
+    /// The sinks behind keyed steps that get this output of the step, as indices into the plan's sinks.
     pub fn keyed_sinks_of(&self, step: usize, output: Output) -> impl Iterator<Item = usize> {
         let is_for = move |sink: &&usize| {
             self.plan.sinks[**sink].output == output && self.plan.sinks[**sink].input == Input::Step(step)
@@ -116,7 +116,7 @@ impl Graph {
         self.stages.keyed_sinks.iter().filter(is_for).copied()
     }
 
-    /// The sinks, by index into the plan's, of rows that are too late for a step behind other keyed steps.
+    /// The sinks, as indices into the plan's, of rows that are late for a step behind other keyed steps.
     pub fn keyed_sinks_of_late(&self, edge: Edge) -> impl Iterator<Item = usize> {
         let is_for = move |sink: &&usize| {
             let sink = &self.plan.sinks[**sink];
@@ -125,24 +125,24 @@ impl Graph {
         self.stages.keyed_sinks.iter().filter(is_for).copied()
     }
 
-    /// How watermarks come from the sources to the steps.
+    /// How watermarks flow from the sources to the steps.
     #[must_use]
     pub fn flow(&self) -> &WatermarkFlow {
         &self.flow
     }
 
-    /// A new near end of an edge to workers with these key groups.
+    /// A new sending end of an edge, for workers with these key groups.
     pub fn sender(&self, edge: Edge, ranges: KeyRanges) -> Result<EdgeSender> {
         EdgeSender::new(self.behind(edge)?, edge.input, ranges)
     }
 
-    /// What keyed steps keep. A table's number is its place in this list.
+    /// The tables of all keyed steps. A table's number is its index in this list.
     #[must_use]
     pub fn tables(&self) -> &Arc<[StepTable]> {
         &self.tables
     }
 
-    /// The step that a table is of, and the table's place among [`KeyedStep::tables`].
+    /// The step that a table belongs to, and the table's index in [`KeyedStep::tables`].
     #[must_use]
     pub fn owner(&self, table: usize) -> (usize, usize) {
         self.owners[table]
@@ -153,8 +153,8 @@ impl Graph {
         self.owners.iter().enumerate().filter(move |(_, (owner, _))| *owner == step).map(|(table, _)| table)
     }
 
-    /// The horizon of each table, by the watermarks of the sources: entries whose time is less have nothing left to do.
-    /// A table waits for the sources that its own step's rows come from, and for no others.
+    /// The horizon (µs) of each table, by the watermarks of the sources. Entries with an earlier time are finished. A
+    /// table waits only for the sources that its own step's rows come from.
     #[must_use]
     pub fn horizons_us(&self, sources_us: &[Option<i64>]) -> Vec<Option<i64>> {
         let horizon = |(table, (step, _)): (&StepTable, &(usize, usize))| {

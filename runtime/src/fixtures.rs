@@ -1,4 +1,4 @@
-//! Plans for unit tests: whatever a test does not look at is filled in.
+//! Plans for unit tests. These functions fill in what a test does not look at.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub fn plan(sources: Vec<Source>, steps: Vec<Step>, sinks: Vec<Sink>) -> Plan {
     }
 }
 
-/// A source of JSON with these columns, whose rows have an event time if there is one.
+/// A source of JSON with these columns. Its rows have an event time if `event_time` is given.
 pub fn source(name: &str, event_time: Option<EventTime>, schema: SchemaRef) -> Source {
     Source {
         name: name.into(),
@@ -48,7 +48,7 @@ pub fn source(name: &str, event_time: Option<EventTime>, schema: SchemaRef) -> S
     }
 }
 
-/// The event time of an expression, with no delay and nothing else.
+/// An event time from an expression, with no watermark delay and no other options.
 pub fn event_time(expr: ScalarExpr) -> EventTime {
     EventTime {
         expr,
@@ -60,7 +60,7 @@ pub fn event_time(expr: ScalarExpr) -> EventTime {
     }
 }
 
-/// A sink of a node's rows.
+/// A sink of the main output of a node.
 pub fn sink(name: &str, input: Input, schema: SchemaRef) -> Sink {
     let maintenance = Maintenance { checkpoint_every: 1, compact_every: None, vacuum_after: None };
     let delta = DeltaSink { uri: String::new(), partition_by: vec![], target_file_size_bytes: 1, maintenance };

@@ -1,6 +1,6 @@
-//! The data plane: records from Kafka to sinks, epoch by epoch. The folders are the way of the data: source → decode →
-//! transform → keyed → sink, and `checkpoint` decides. Parts that know nothing of each other are crates beside this
-//! one.
+//! The data plane: records from Kafka to sinks, epoch by epoch. The folders follow the way of the data: source → decode
+//! → transform → keyed → sink. `checkpoint` decides what counts. Parts that know nothing of each other are separate
+//! crates.
 
 mod allocator;
 pub mod build;

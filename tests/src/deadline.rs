@@ -1,4 +1,4 @@
-//! Waiting: poll for a state, under a deadline. Nothing here sleeps for a state to come about by itself.
+//! Waiting: polls for a state, under a deadline. Tests never sleep in the hope that a state is reached meanwhile.
 
 use std::time::{Duration, Instant};
 

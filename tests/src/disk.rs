@@ -1,4 +1,4 @@
-//! A small disk of its own, in memory, so that a test can fill it and turn it read-only. Mounting takes root.
+//! A small disk in memory, which a test can fill and make read-only. Mounting it needs root.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,16 +7,16 @@ use std::time::Duration;
 use crate::deadline;
 use crate::skip::Missing;
 
-/// The kernel refuses to turn a disk read-only on which a file is just being written.
+/// The time until the kernel makes a disk read-only. It refuses while a file on the disk is being written.
 const REMOUNT_LIMIT: Duration = Duration::from_secs(120);
 
-/// Mounted until it is dropped.
+/// A disk that is mounted until it is dropped.
 pub struct Disk {
     folder: PathBuf,
 }
 
 impl Disk {
-    /// Over a folder, which is created.
+    /// Creates the folder and mounts the disk on it.
     pub fn mount(folder: &Path, kib: u32) -> Result<Self, Missing> {
         std::fs::create_dir_all(folder).unwrap();
         let mounted =
@@ -27,12 +27,12 @@ impl Disk {
         Ok(Self { folder: folder.to_owned() })
     }
 
-    /// With more room, or less.
+    /// Gives the disk another size.
     pub fn resize(&self, kib: u32) {
         self.remount(&format!("size={kib}k"));
     }
 
-    /// Nobody can write to it.
+    /// Makes the disk read-only.
     pub fn turn_read_only(&self) {
         self.remount("ro");
     }

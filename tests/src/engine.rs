@@ -1,4 +1,4 @@
-//! The engine as users have it: the program `weir` as an operating-system process.
+//! The engine as users run it: the program `weir` as an operating-system process.
 
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
@@ -12,10 +12,10 @@ use serde_json::Value as Json;
 use crate::deadline;
 use crate::services::process::Process;
 
-/// For a busy machine to take the memory of a killed process back.
+/// The time that a busy machine may take to reclaim the memory of a killed process.
 const KILLED_WITHIN: Duration = Duration::from_secs(60);
 
-/// Exit codes, by what they ask for.
+/// The exit codes.
 pub const OK: i32 = 0;
 pub const CONFIG: i32 = 2;
 pub const RETRY_EXHAUSTED: i32 = 3;
@@ -23,7 +23,7 @@ pub const DATA: i32 = 4;
 pub const FENCED: i32 = 5;
 pub const MEMORY: i32 = 6;
 pub const BUG: i32 = 70;
-/// A second signal.
+/// The exit code after a second signal.
 pub const CUT_SHORT: i32 = 130;
 
 /// `$WEIR_BIN`, or `weir` next to the test's own program: `target/<profile>/weir`.
@@ -49,7 +49,7 @@ pub fn call(args: &[&str]) -> std::process::Output {
     Command::new(binary()).args(args).output().unwrap()
 }
 
-/// A subcommand that runs beside the test, such as a producer; what it says on stderr goes to a file.
+/// Starts a subcommand that runs beside the test, such as a producer. Its stderr goes to a file.
 #[must_use]
 pub fn start(args: &[&str], stderr: &Path) -> Process {
     let mut command = Command::new(binary());
@@ -57,7 +57,7 @@ pub fn start(args: &[&str], stderr: &Path) -> Process {
     Process::spawn(&mut command).unwrap()
 }
 
-/// A file of the repository, by its path there.
+/// The file of the repository at this path.
 #[must_use]
 pub fn repository_file(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
@@ -86,10 +86,10 @@ impl From<Json> for Document {
     }
 }
 
-/// What to run.
+/// How to start the engine.
 #[derive(Debug, Clone)]
 pub struct Start {
-    /// Holds the document, the Secrets, and what this run says.
+    /// Holds the document, the Secrets, and the output of the runs.
     pub folder: PathBuf,
     pub document: Document,
     pub env: Vec<(String, String)>,
@@ -97,14 +97,14 @@ pub struct Start {
 }
 
 impl Start {
-    /// Aborts the process at the `nth` passing of a fail point.
+    /// Aborts the process when it passes a fail point for the `nth` time.
     #[must_use]
     pub fn fail_at(mut self, point: &str, nth: u32) -> Self {
         self.env.push(("WEIR_FAILPOINT".into(), format!("{point}:{nth}")));
         self
     }
 
-    /// Halts the process (SIGSTOP) at the `nth` passing of a fail point.
+    /// Halts the process (SIGSTOP) when it passes a fail point for the `nth` time.
     #[must_use]
     pub fn stop_at(mut self, point: &str, nth: u32) -> Self {
         self.env.push(("WEIR_FAILPOINT".into(), format!("{point}:{nth}=stop")));
@@ -123,13 +123,13 @@ impl Start {
         self
     }
 
-    /// How long a part of the world may be away.
+    /// How long the engine waits for a service that is away (`--give-up-after`).
     #[must_use]
     pub fn give_up_after(self, limit: Duration) -> Self {
         self.arg("--give-up-after").arg(&limit.as_secs().to_string())
     }
 
-    /// Starts the engine. Each run writes into a folder of its own below `folder`.
+    /// Starts the engine. Each run writes into its own folder below `folder`.
     #[must_use]
     pub fn spawn(&self) -> Engine {
         let runs = self.folder.join("runs");
@@ -151,7 +151,7 @@ impl Start {
             .arg("--progress")
             .arg(folder.join("progress.jsonl"))
             .args(&self.args);
-        // The caller's own settings must not decide a test.
+        // Settings in the environment of the test must not change its outcome.
         for name in [
             "AWS_ACCESS_KEY_ID",
             "AWS_SECRET_ACCESS_KEY",
@@ -200,52 +200,52 @@ impl Engine {
         Exit::of(status, &self.folder)
     }
 
-    /// The end, if it has ended already.
+    /// How it ended, if it has ended already.
     #[must_use]
     pub fn ended(&mut self) -> Option<Exit> {
         self.process.ended().map(|status| Exit::of(status, &self.folder))
     }
 
-    /// SIGKILL, and what it left.
+    /// Sends SIGKILL and returns what the run left.
     #[must_use]
     pub fn kill(self) -> Exit {
         self.process.signal(Signal::KILL);
         self.wait(KILLED_WITHIN)
     }
 
-    /// The last fail point that it has passed so far.
+    /// The last fail point that the process has passed so far.
     #[must_use]
     pub fn phase(&self) -> String {
         std::fs::read_to_string(self.folder.join("phase")).unwrap_or_default().trim().to_owned()
     }
 
-    /// SIGTERM: it should finish the epoch in hand and exit 0.
+    /// Sends SIGTERM: the process should finish the open epoch and exit with 0.
     pub fn terminate(&self) {
         self.process.signal(Signal::TERM);
     }
 
-    /// SIGINT, as Ctrl-C sends it.
+    /// Sends SIGINT, as Ctrl-C does.
     pub fn interrupt(&self) {
         self.process.signal(Signal::INT);
     }
 
-    /// SIGSTOP.
+    /// Sends SIGSTOP.
     pub fn stop(&self) {
         self.process.signal(Signal::STOP);
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub fn cont(&self) {
         self.process.signal(Signal::CONT);
     }
 
-    /// What it has reported so far: one object per epoch.
+    /// The reports so far: one object per epoch.
     #[must_use]
     pub fn progress(&self) -> Vec<Json> {
         json_lines(&self.folder.join("progress.jsonl"))
     }
 
-    /// Waits until it has reported so many epochs.
+    /// Waits until it has reported this many epochs.
     pub fn wait_for_epochs(&mut self, epochs: usize, limit: Duration) {
         deadline::until(&format!("{epochs} epochs are reported"), limit, || {
             if let Some(status) = self.process.ended() {
@@ -255,7 +255,7 @@ impl Engine {
         });
     }
 
-    /// Waits until its reports add up to so many records.
+    /// Waits until its reports add up to this many records.
     pub fn wait_for_records(&mut self, records: u64, limit: Duration) {
         deadline::until(&format!("{records} records are reported"), limit, || {
             if let Some(status) = self.process.ended() {
@@ -266,7 +266,7 @@ impl Engine {
         });
     }
 
-    /// Waits until it has said this on stderr.
+    /// Waits until stderr contains these words.
     pub fn wait_for_words(&mut self, words: &str, limit: Duration) {
         deadline::until(&format!("the engine says `{words}`"), limit, || {
             if let Some(status) = self.process.ended() {
@@ -276,7 +276,7 @@ impl Engine {
         });
     }
 
-    /// Waits until it is halted: by a fail point that stops, or by `stop`.
+    /// Waits until it is halted, by a fail point that halts or by `stop`.
     pub fn wait_until_stopped(&mut self, limit: Duration) {
         deadline::until("the engine is stopped", limit, || {
             if let Some(status) = self.process.ended() {
@@ -288,13 +288,13 @@ impl Engine {
         });
     }
 
-    /// What it holds of the machine's memory, in bytes: resident pages.
+    /// Its resident memory, in bytes.
     #[must_use]
     pub fn resident_bytes(&self) -> u64 {
         self.memory("VmRSS:")
     }
 
-    /// Of these, the ones that no file stands behind, in bytes: what its memory limit is about.
+    /// Its resident memory without pages of mapped files, in bytes. The memory limit applies to this.
     #[must_use]
     pub fn anonymous_bytes(&self) -> u64 {
         self.memory("RssAnon:")
@@ -313,7 +313,7 @@ impl Engine {
     }
 }
 
-/// How a run ended, and what it left.
+/// How a run ended, and the output that it left.
 #[derive(Debug, Clone)]
 pub struct Exit {
     pub code: Option<i32>,
@@ -321,7 +321,7 @@ pub struct Exit {
     pub stderr: String,
     pub summary: Option<Json>,
     pub progress: Vec<Json>,
-    /// The last fail point that it passed.
+    /// The last fail point that the run passed.
     pub phase: String,
 }
 
@@ -339,7 +339,7 @@ impl Exit {
     }
 
     /// # Panics
-    /// With what it said, if it ended otherwise.
+    /// With the run's output, if it ended with another code.
     pub fn expect(&self, code: i32) -> &Self {
         assert_eq!(
             self.code,
@@ -351,7 +351,7 @@ impl Exit {
         self
     }
 
-    /// Whether a fail point ended it: by SIGABRT.
+    /// Whether a fail point ended the run, with SIGABRT.
     #[must_use]
     pub fn aborted(&self) -> bool {
         self.signal == Some(Signal::ABORT.as_raw())
@@ -369,7 +369,7 @@ impl Exit {
     }
 }
 
-/// Secrets as mounted folders: `folder/secrets/NAME/KEY`.
+/// Writes a Secret as a mounted folder: `folder/secrets/NAME/KEY`.
 pub fn write_secret(folder: &Path, name: &str, entries: &[(&str, &str)]) {
     let secret = folder.join("secrets").join(name);
     std::fs::create_dir_all(&secret).unwrap();
@@ -379,7 +379,7 @@ pub fn write_secret(folder: &Path, name: &str, entries: &[(&str, &str)]) {
     }
 }
 
-/// Whole lines only: the last one may be in the middle of being written.
+/// Reads whole lines only: the process may still be writing the last one.
 fn json_lines(file: &Path) -> Vec<Json> {
     let text = std::fs::read_to_string(file).unwrap_or_default();
     let whole = text.rfind('\n').map_or("", |end| &text[..end]);

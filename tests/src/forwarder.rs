@@ -1,12 +1,12 @@
-//! A TCP forwarder: an address in front of a server's own, as a load balancer or a mapped port is one. It counts who
-//! comes.
+//! A TCP forwarder: an address in front of a server's own address, like a load balancer or a mapped port. It counts
+//! connections.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-/// Forwards until it is dropped; then its connections end, and nobody listens any more.
+/// Forwards until it is dropped. Then its connections end, and nothing listens on the address any more.
 pub struct Forwarder {
     port: u16,
     shared: Arc<Shared>,
@@ -16,17 +16,17 @@ pub struct Forwarder {
 #[derive(Default)]
 struct Shared {
     closed: AtomicBool,
-    /// What comes is kept back.
+    /// Whether all data is held back.
     held: Mutex<bool>,
     let_go: Condvar,
-    /// Both ends of each connection that came.
+    /// Both ends of each connection that was accepted.
     connections: Mutex<Vec<[TcpStream; 2]>>,
-    /// Connections that the server has ended.
+    /// The number of connections that the server has ended.
     ended: AtomicUsize,
 }
 
 impl Forwarder {
-    /// From a port of this machine to another.
+    /// Forwards from a port of this machine to another one.
     #[must_use]
     pub fn start(port: u16, to: u16) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
@@ -37,7 +37,7 @@ impl Forwarder {
                 if theirs.closed.load(Ordering::Acquire) {
                     return;
                 }
-                // A server that is away ends this connection, and none that comes later.
+                // If the server is away, this connection ends; later ones are tried again.
                 let _ = forward(client, to, &theirs);
             }
         });
@@ -49,18 +49,18 @@ impl Forwarder {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// From now on nothing gets through, in neither direction, and no connection ends: as where a firewall drops
+    /// From now on nothing gets through in either direction, and no connection ends, as with a firewall that drops
     /// packets.
     pub fn hold(&self) {
         self.shared.set_held(true);
     }
 
-    /// Lets through what was held, and what comes.
+    /// Lets through what was held, and everything that follows.
     pub fn let_go(&self) {
         self.shared.set_held(false);
     }
 
-    /// Whether none of its connections is left.
+    /// Whether all of its connections have ended.
     #[must_use]
     pub fn is_idle(&self) -> bool {
         self.shared.ended.load(Ordering::Acquire) == self.connections()

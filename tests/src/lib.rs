@@ -1,5 +1,5 @@
-//! What the tests across crates stand on: real servers, a proxy that breaks things, an oracle, readers of tables, and
-//! the engine as an operating-system process. Shares no crate with the engine.
+//! The harness of the system tests: real servers, a proxy that injects faults, an oracle, readers of tables, and the
+//! engine as an operating-system process. It shares no crate with the engine.
 #![allow(clippy::unwrap_used)] // a test harness: what can't go on must panic, with its message
 
 pub mod deadline;

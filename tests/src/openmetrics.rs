@@ -1,5 +1,5 @@
-//! A strict reader of OpenMetrics text (<https://prometheus.io/docs/specs/om/open_metrics_spec/>), as far as gauges,
-//! counters and histograms go: what a scraper would refuse is refused.
+//! A strict reader of OpenMetrics text (<https://prometheus.io/docs/specs/om/open_metrics_spec/>) with gauges, counters
+//! and histograms. It refuses what a scraper would refuse.
 
 use std::collections::BTreeMap;
 
@@ -25,13 +25,13 @@ pub struct Sample {
 }
 
 impl Family {
-    /// The name that people ask for: a counter's has its suffix.
+    /// The name that queries use: for a counter it has the suffix `_total`.
     #[must_use]
     pub fn asked_for(&self) -> String {
         if self.kind == Kind::Counter { format!("{}_total", self.name) } else { self.name.clone() }
     }
 
-    /// The names of the labels that its samples carry, without a histogram's `le`.
+    /// The names of the labels of its samples, without a histogram's `le`.
     #[must_use]
     pub fn labels(&self) -> Vec<String> {
         let mut names: Vec<String> =
@@ -42,7 +42,7 @@ impl Family {
     }
 }
 
-/// The families of an exposition, in its order.
+/// The families of an exposition, in their order there.
 ///
 /// # Errors
 /// What is wrong, with the line.

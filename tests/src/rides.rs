@@ -1,5 +1,5 @@
-//! Rides for tests: deterministic by seed, spread over partitions, with disorder, ties and late records. Not the
-//! engine's own producer: these have the corners that tests want.
+//! Rides for tests: deterministic by seed, spread over partitions, with disorder, ties and late records. The engine's
+//! own producer is not used, because these rides have the corner cases that tests need.
 
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -13,13 +13,13 @@ pub struct Rides {
     pub count: usize,
     pub partitions: i32,
     pub seed: u64,
-    /// Event time of the first.
+    /// The event time of the first ride.
     pub start_us: i64,
-    /// Event time from one ride to the next, over all partitions.
+    /// The difference in event time from one ride to the next, over all partitions.
     pub step_us: i64,
-    /// An event time lies up to this much before its place in the order.
+    /// By how much an event time may lie before its place in the order, at most.
     pub disorder_us: i64,
-    /// Of a million rides, this many come an hour late.
+    /// How many of a million rides come an hour late.
     pub late_per_million: u32,
 }
 
@@ -39,7 +39,7 @@ pub const POISON: [&[u8]; 9] = [
     br#"{"rideId":1,"userId":2,"city":"fr","distanceKm":1,"price":1e999,"ts":"2026-01-01T00:00:00Z"}"#,
 ];
 
-/// Puts poison in the place of every so manieth record.
+/// Replaces every `every`th record with poison.
 #[must_use]
 pub fn poisoned(mut records: Vec<Record>, every: usize) -> Vec<Record> {
     for (record, poison) in records.iter_mut().skip(every / 2).step_by(every).zip(POISON.iter().cycle()) {
@@ -64,13 +64,13 @@ impl Rides {
         }
     }
 
-    /// Ordered by event time, nothing late, no ties.
+    /// Rides in the order of their event times, without late records and ties.
     #[must_use]
     pub fn ordered(count: usize) -> Self {
         Self { disorder_us: 0, late_per_million: 0, ..Self::new(count) }
     }
 
-    /// Begins so much after [`START_US`].
+    /// Begins this much after [`START_US`].
     #[must_use]
     pub fn starting(self, offset_us: i64) -> Self {
         Self { start_us: START_US + offset_us, ..self }
@@ -88,7 +88,7 @@ impl Rides {
                 if rng.random_range(0..1_000_000) < self.late_per_million {
                     t -= 3_600_000_000;
                 }
-                // Now and then a time on a window's very boundary: ties are where the comparisons are wrong.
+                // Sometimes a time lies exactly on a window's boundary: ties show comparisons that are off by one.
                 if self.disorder_us > 0 && rng.random_range(0..50) == 0 {
                     t -= t.rem_euclid(300_000_000);
                 }

@@ -1,5 +1,4 @@
-//! What one test across the system stands on: a topic of its own, a place for its table and checkpoint, and the
-//! oracle's verdict.
+//! The rig of one system test: its own topic, a place for its table and checkpoint, and the oracle's verdict.
 
 mod backlog;
 mod slot;
@@ -28,45 +27,45 @@ use crate::topic::{self, Contents, Record};
 pub use backlog::Backlog;
 use slot::Slot;
 
-/// For a run over a few thousand records, with room for a machine that is slow and busy: only a test that fails waits
-/// for so long.
+/// The limit for a run over a few thousand records. It allows for a machine that is slow and busy: only a test that
+/// fails waits this long.
 pub const RUN_LIMIT: Duration = Duration::from_secs(240);
 
-/// For a run that is to give up on a part of the world. Its patience is for the others too: longer than a busy machine
-/// keeps them from answering.
+/// `--give-up-after` of a run that is to give up on one service. The limit applies to the other services too, so it is
+/// longer than a busy machine keeps them from answering.
 pub const GIVES_UP_AFTER: Duration = Duration::from_secs(10);
 
-/// Sinks of side outputs.
+/// The sinks of side outputs.
 const SIDE_SINKS: [&str; 4] = ["rejected", "late", "bad-windows", "bad-after"];
 
 /// Where tables and checkpoints lie.
 #[derive(Clone, Copy)]
 pub enum Store<'a> {
     Local,
-    /// The server, and the endpoint that the engine is told: the server's own or a proxy's.
+    /// The server, and the endpoint in the engine's document: the server's own or a proxy's.
     S3(&'a S3, Option<&'a str>),
 }
 
 pub struct Rig {
     pub pipeline: Pipeline,
     pub site: Site,
-    /// What manifests declare as lost may still be there: `onLostOffsets: Latest` leaves out records that could be
-    /// read.
+    /// Whether records that manifests declare as lost may still be in Kafka: `onLostOffsets: Latest` leaves out records
+    /// that could be read.
     pub lost_may_be_there: bool,
     /// What the test has destroyed in Kafka's log.
     pub destroyed: Destroyed,
-    /// Another pipeline in the same document, with a topic and tables of its own.
+    /// Another pipeline in the same document, with its own topic and tables.
     pub beside: Option<Beside>,
-    /// As many as there are cores if not given.
+    /// The number of workers; one per core if absent.
     pub workers: Option<u16>,
     folder: TempDir,
-    /// Where the table and the checkpoint lie as files.
+    /// The folder in which the table and the checkpoint lie as files.
     store: PathBuf,
     keeper: Option<Arc<Proxy>>,
     _slot: Slot,
 }
 
-/// A pipeline beside the rig's own, whose rows meet none of that one's.
+/// A pipeline beside the rig's own. The rows of the two never meet.
 pub struct Beside {
     pub pipeline: Pipeline,
     pub bootstrap: String,
@@ -74,7 +73,7 @@ pub struct Beside {
 }
 
 impl Beside {
-    /// How the names of its sources, steps and sinks begin.
+    /// The prefix of the names of its sources, steps and sinks.
     const PREFIX: &str = "second-";
 }
 
@@ -108,7 +107,7 @@ impl Rig {
         )
     }
 
-    /// The same with a topic that the test creates, on the brokers of its choice.
+    /// A rig with a topic that the test creates, on the brokers of its choice.
     #[must_use]
     pub fn with_topic(
         pipeline: Pipeline,
@@ -164,7 +163,7 @@ impl Rig {
         }
     }
 
-    /// A run of the pipeline as it stands.
+    /// A run of the pipeline as it is now.
     #[must_use]
     pub fn start(&self) -> Start {
         let args = self.workers.map(|workers| vec!["--workers".to_owned(), workers.to_string()]).unwrap_or_default();
@@ -176,7 +175,7 @@ impl Rig {
         }
     }
 
-    /// What the engine is told at a site.
+    /// The document for the engine.
     #[must_use]
     pub fn document(&self, site: &Site) -> serde_json::Value {
         let mut document = self.pipeline.document(site);
@@ -196,8 +195,7 @@ impl Rig {
         Start { document: self.document(&site).into(), ..self.start() }
     }
 
-    /// A run with another trigger that reads Kafka in another way: fields of the source's `kafka`, where null takes one
-    /// away.
+    /// A run with another trigger and other fields in the source's `kafka`; null removes a field.
     #[must_use]
     pub fn start_reading(&self, trigger: &str, kafka: &serde_json::Value) -> Start {
         let site = Site { trigger: json!({"type": trigger}), ..self.site.clone() };
@@ -235,7 +233,7 @@ impl Rig {
         topic::produce(&self.site.bootstrap, &self.site.topic, records);
     }
 
-    /// Produces rides without a pause worth naming (a thousand or so a second), until told that it is done.
+    /// Produces rides almost without pauses (about a thousand a second) until `done` is set.
     pub fn produce_until(&self, done: &AtomicBool) {
         let mut offset_us = 0;
         for seed in 0.. {
@@ -249,7 +247,7 @@ impl Rig {
         }
     }
 
-    /// All that were decided: also those that were collected, if the proxy on the way keeps them
+    /// All manifests that were decided. They include collected ones if the proxy keeps manifests
     /// ([`Self::keep_manifests`]).
     #[must_use]
     pub fn manifests(&self) -> Vec<manifest::Manifest> {
@@ -259,11 +257,11 @@ impl Rig {
     fn manifests_of(&self, name_of: manifest::NameOf<'_>) -> Vec<manifest::Manifest> {
         let Some(proxy) = &self.keeper else { return manifest::read_all(&self.checkpoint_folder(), name_of) };
         let name = |path: &str| path.rsplit('/').next().and_then(|file| file.strip_suffix(".json")).unwrap().to_owned();
-        // Names are numbers with leading zeros: they are in order.
+        // Names are numbers with leading zeros, so the order of names is the order of epochs.
         proxy.kept().iter().map(|(path, bytes)| manifest::of_object(&name(path), bytes, name_of)).collect()
     }
 
-    /// Keeps manifests as they go by, so that garbage collection may take them.
+    /// Lets the proxy keep manifests, so that they are known after garbage collection has deleted them.
     pub fn keep_manifests(&mut self, proxy: &Arc<Proxy>) {
         proxy.keep("/checkpoint/epochs/");
         self.keeper = Some(Arc::clone(proxy));
@@ -276,8 +274,8 @@ impl Rig {
     }
 
     /// The whole verdict after a finished run: the manifests agree with the oracle, every record was read, the table
-    /// holds what the oracle expects, and each epoch was committed at most once. Read by a replay of the log and
-    /// DuckDB.
+    /// holds what the oracle expects, and each epoch was committed at most once. A replay of the log with DuckDB reads
+    /// the table.
     pub fn assert_right(&self) -> Outcome {
         let contents = topic::read(&self.site.bootstrap, &self.site.topic);
         let outcome = self.assert_right_of(&contents);
@@ -286,12 +284,12 @@ impl Rig {
         outcome
     }
 
-    /// The same where not all of the topic was to be read.
+    /// [`Self::assert_right`] for a run that was to read only these records of the topic.
     pub fn assert_right_of(&self, contents: &Contents) -> Outcome {
         self.assert_right_of_topics(Records::OfOne(contents))
     }
 
-    /// The same for a pipeline that reads several topics.
+    /// [`Self::assert_right`] for a pipeline that reads several topics.
     pub fn assert_right_of_topics(&self, records: Records<'_>) -> Outcome {
         let part = Part {
             pipeline: &self.pipeline,
@@ -304,10 +302,10 @@ impl Rig {
         self.assert_part(&part, records)
     }
 
-    /// The verdict over the pipeline beside the rig's own, all of whose topic was to be read.
+    /// The verdict on the pipeline beside the rig's own, which was to read its whole topic.
     ///
     /// # Panics
-    /// If there is none, too.
+    /// Also if there is no such pipeline.
     pub fn assert_beside_right(&self) -> Outcome {
         let Beside { pipeline, bootstrap, topic } = self.beside.as_ref().unwrap();
         let contents = topic::read(bootstrap, topic);
@@ -345,15 +343,14 @@ impl Rig {
         outcome
     }
 
-    /// The verdict without manifests, for input of which nothing can be late: garbage collection may have taken old
-    /// ones.
+    /// The verdict without manifests, for input without late rows: garbage collection may have deleted old manifests.
     pub fn assert_table_whole(&self) {
         let outcome = replay_uncut(&self.pipeline, &topic::read(&self.site.bootstrap, &self.site.topic));
         assert_same_rows(&outcome.rows, &table::read_log(&self.table_folder()));
         assert!(!outcome.rows.is_empty(), "some windows should have closed");
     }
 
-    /// A table's transactions: one per epoch with rows, each once, upwards.
+    /// Checks a table's transactions: one per epoch with rows, each once, in ascending order.
     fn assert_commits(&self, folder: &Path, manifests: &[manifest::Manifest], writes_there: impl Fn(&str) -> bool) {
         let has_rows = |m: &&manifest::Manifest| !m.is_claim && m.committed.keys().any(|sink| writes_there(sink));
         let due: Vec<u64> = manifests.iter().filter(has_rows).map(|m| m.epoch).collect();
@@ -368,8 +365,8 @@ impl Rig {
         }
     }
 
-    /// A commit says which manifest decided it: in its metadata, and in a transaction that outlives the clean-up of the
-    /// log.
+    /// Checks that a commit says which manifest decided it, in its metadata and in a transaction that outlives the
+    /// clean-up of the log.
     fn assert_names_its_manifest(version: &table::Version, manifests: &[manifest::Manifest]) {
         let said: serde_json::Value =
             serde_json::from_str(version.commit_info["userMetadata"].as_str().unwrap()).unwrap();
@@ -387,16 +384,16 @@ impl Rig {
         assert_eq!((mark & 0xffff_ffff).cast_unsigned(), epoch);
     }
 
-    /// Reads the table through delta-rs as well.
+    /// Reads the table with delta-rs as well, and compares.
     pub fn assert_delta_rs_agrees(&self, outcome: &Outcome, s3: Option<&S3>) {
         let uri =
             if s3.is_some() { self.site.table_uri.clone() } else { self.table_folder().to_string_lossy().into_owned() };
         assert_same_rows(&outcome.rows, &table::read(&uri, s3.map(S3::endpoint).as_deref()));
     }
 
-    /// Produces each part, and reads it to its end before the next one is there: epochs end where the parts do,
-    /// whatever partition is read first and however fast the machine is. What a later part brings for windows that an
-    /// earlier one has closed is late.
+    /// Produces each part, and runs the pipeline to the end of the part before the next one is there. So epochs end
+    /// where the parts end, whichever partition is read first and however fast the machine is. Rows of a later part for
+    /// windows that an earlier one has closed are late.
     pub fn finish_in_parts(&self, parts: &[&[Record]]) -> Vec<Exit> {
         let finish = |part: &&[Record]| {
             self.produce(part);
@@ -412,8 +409,8 @@ impl Rig {
         exit
     }
 
-    /// The same where a partition without records must not hold the watermark: its leader has to say within a second
-    /// that there are none, and one that is slower leaves the windows to the next run.
+    /// [`Self::finish`] for topics in which a partition without records must not hold the watermark. Its leader must
+    /// report within a second that there are none; if it is slower, the next run closes the windows.
     pub fn finish_with_leaders_heard(&self) -> Exit {
         let exit = self.finish();
         let is_heard = |exit: &Exit| {
@@ -427,7 +424,7 @@ impl Rig {
     }
 }
 
-/// Where manifests declare records as lost, Kafka has none.
+/// Checks that Kafka has no records where manifests declare them as lost.
 fn assert_lost_is_lost(part: &Part<'_>) {
     let mut topics: BTreeMap<&str, Contents> = BTreeMap::new();
     for p in part.manifests.iter().flat_map(|m| &m.partitions).filter(|p| !p.lost.is_empty()) {
@@ -439,7 +436,7 @@ fn assert_lost_is_lost(part: &Part<'_>) {
     }
 }
 
-/// Each bad record is there once, byte for byte, with a reason.
+/// Checks that each bad record is there once, byte for byte, with a reason.
 fn assert_dead_letters(part: &Part<'_>, outcome: &Outcome) {
     let mut found = without_reason(rows_in(&part.side_folder("rejected")));
     for row in found.iter_mut().filter_map(serde_json::Value::as_object_mut) {
@@ -449,13 +446,13 @@ fn assert_dead_letters(part: &Part<'_>, outcome: &Outcome) {
     assert_same_rows(&[outcome.rejected.as_slice(), &outcome.rejected_ranges].concat(), &found);
 }
 
-/// The table of a side output, beside the one of the main one.
+/// The folder of a side output's table, beside the main table.
 fn side_folder(table: &Path, output: &str) -> PathBuf {
     let name = table.file_name().unwrap().to_string_lossy();
     table.with_file_name(format!("{name}-{output}"))
 }
 
-/// Rejected rows, each of which must have had a reason.
+/// Removes the reason from rejected rows, after a check that each has one.
 fn without_reason(mut rows: Vec<serde_json::Value>) -> Vec<serde_json::Value> {
     for row in rows.iter_mut().filter_map(serde_json::Value::as_object_mut) {
         let reason = row.remove("reason");
@@ -468,7 +465,7 @@ fn rows_in(folder: &Path) -> Vec<serde_json::Value> {
     if folder.is_dir() { table::read_log(folder) } else { Vec::new() }
 }
 
-/// Says that it is done also when an assertion fails: a producer beside the test must end.
+/// Sets the flag when it is dropped, also after a failed assertion, so that a producer beside the test ends.
 pub struct SetOnDrop<'a>(pub &'a AtomicBool);
 
 impl Drop for SetOnDrop<'_> {

@@ -1,11 +1,12 @@
-//! A partition's log as the broker has it on disk: where its batches lie, and ways to damage one. Layout: Kafka's
-//! record batch, version 2.
+//! A partition's log as the broker has it on disk: finds its batches and damages them. The layout is Kafka's record
+//! batch, version 2.
 
 use std::fs::OpenOptions;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-/// Up to the batch's length, and up to its records.
+/// Byte positions within a batch: of its length, of what that length counts from, of the last offset's delta, and of
+/// the records.
 const LENGTH_AT: usize = 8;
 const COUNTED_FROM: usize = 12;
 const LAST_OFFSET_DELTA_AT: usize = 23;
@@ -14,10 +15,10 @@ const RECORDS_AT: usize = 61;
 /// A batch in a segment's file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Batch {
-    /// In the file, in bytes.
+    /// Its position in the file, in bytes.
     pub at: usize,
     pub bytes: usize,
-    /// Offsets, the last one included.
+    /// The first and the last offset, both inclusive.
     pub first: i64,
     pub last: i64,
 }
@@ -25,7 +26,7 @@ pub struct Batch {
 /// The batches of a segment, in order.
 ///
 /// # Panics
-/// If the file holds anything else.
+/// If the file holds anything but batches.
 #[must_use]
 pub fn batches(segment: &Path) -> Vec<Batch> {
     let log = std::fs::read(segment).unwrap();
@@ -39,7 +40,7 @@ pub fn batches(segment: &Path) -> Vec<Batch> {
     batches
 }
 
-/// Flips all bits of a byte in the middle of a batch's records.
+/// Flips all bits of one byte in the middle of a batch's records.
 pub fn damage_records(segment: &Path, batch: Batch) {
     let at = batch.at + (RECORDS_AT + batch.bytes) / 2;
     let mut byte = [0];
@@ -48,7 +49,7 @@ pub fn damage_records(segment: &Path, batch: Batch) {
     file.write_all_at(&[!byte[0]], at as u64).unwrap();
 }
 
-/// Gives a batch a length that none can have.
+/// Gives a batch an impossible length.
 pub fn damage_length(segment: &Path, batch: Batch) {
     let file = OpenOptions::new().write(true).open(segment).unwrap();
     file.write_all_at(&5_i32.to_be_bytes(), (batch.at + LENGTH_AT) as u64).unwrap();

@@ -1,9 +1,10 @@
-//! A part of the world that can't be had (no Java, no Go, no Python) skips a test in plain sight; in CI it fails it.
+//! A test is visibly skipped if a part that it needs is missing on this machine (no Java, no Go, no Python). In CI the
+//! test fails.
 
 use std::fmt;
 use std::io::Write;
 
-/// A part that can't be had on this machine, and why.
+/// A part that is missing on this machine, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
     pub part: &'static str,
@@ -27,11 +28,11 @@ macro_rules! or_skip {
     };
 }
 
-/// Says that the calling test is skipped, past the test runner's capture, and notes it in `$WEIR_SKIPPED` (a file) for
-/// the summary that `make test` prints.
+/// Reports that the calling test is skipped, bypassing the test runner's capture, and records it in the file
+/// `$WEIR_SKIPPED` for the summary that `make test` prints.
 ///
 /// # Panics
-/// With `CI` set and `WEIR_SKIP_OK` not 1: a missing part is a failure there.
+/// If `CI` is set and `WEIR_SKIP_OK` is not 1, because a missing part is a failure there.
 pub fn skip(missing: &Missing) {
     let test = std::thread::current().name().unwrap_or("a test").to_owned();
     let line = format!("SKIPPED {test}: {missing}");

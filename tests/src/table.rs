@@ -1,5 +1,4 @@
-//! Tables read back by engines that are not ours: delta-rs' Python package, DuckDB over a log that a script replays by
-//! hand.
+//! Reads tables with other engines: delta-rs' Python package, and DuckDB over a log that a script replays.
 
 use std::path::Path;
 use std::process::Command;
@@ -9,12 +8,12 @@ use serde_json::Value as Json;
 use crate::services::{s3, script};
 use crate::skip::Missing;
 
-/// Makes the readers' virtual environment if it is not there.
+/// Creates the readers' virtual environment if it does not exist.
 pub fn readers() -> Result<(), Missing> {
     script::fetch("the tables' readers", "readers")
 }
 
-/// The rows, by delta-rs. `s3_endpoint` for `s3://` URIs.
+/// The table's rows, read with delta-rs. `s3_endpoint` is for `s3://` URIs.
 #[must_use]
 pub fn read(uri: &str, s3_endpoint: Option<&str>) -> Vec<Json> {
     let mut args = vec![uri];
@@ -24,7 +23,7 @@ pub fn read(uri: &str, s3_endpoint: Option<&str>) -> Vec<Json> {
     run("read_table.py", &args)
 }
 
-/// The rows of a table in a local folder (also a bucket's), by a replay of its log and DuckDB.
+/// The rows of a table in a local folder (also a bucket's folder), read with a replay of its log and DuckDB.
 #[must_use]
 pub fn read_log(folder: &Path) -> Vec<Json> {
     run("read_log.py", &[&folder.to_string_lossy()])
@@ -34,7 +33,7 @@ pub fn read_log(folder: &Path) -> Vec<Json> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Version {
     pub version: u64,
-    /// Application id and its version.
+    /// Application ids and their versions.
     pub txn: Vec<(String, i64)>,
     pub commit_info: Json,
     pub adds: u64,
@@ -64,7 +63,7 @@ pub fn history(folder: &Path) -> Vec<Version> {
         .collect()
 }
 
-/// The epochs that a table's versions committed, in their order.
+/// The epochs that a table's versions committed, in the order of the versions.
 #[must_use]
 pub fn epochs(folder: &Path) -> Vec<u64> {
     let history = history(folder);
@@ -72,12 +71,12 @@ pub fn epochs(folder: &Path) -> Vec<u64> {
     epochs.map(|(_, epoch)| u64::try_from(*epoch).unwrap()).collect()
 }
 
-/// Another engine (delta-rs) restores a table in a local folder to an older version, in a new one.
+/// Lets another engine (delta-rs) restore a table in a local folder to an older version, by a new version.
 pub fn restore(folder: &Path, version: u64) {
     run("restore_table.py", &[&folder.to_string_lossy(), &version.to_string()]);
 }
 
-/// What DuckDB answers over JSON lines in a file, as the view `input`.
+/// DuckDB's answer to a query over a file of JSON lines, which is the view `input`.
 #[must_use]
 pub fn duckdb(json_lines: &Path, sql: &str) -> Vec<Json> {
     run("query.py", &[&json_lines.to_string_lossy(), sql])

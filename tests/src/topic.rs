@@ -1,4 +1,4 @@
-//! Topics as a plain client sees them: create, delete, produce, and read all that is there.
+//! Topics as a plain client sees them: creates, deletes, produces, and reads everything.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -30,7 +30,8 @@ pub struct Stored {
     /// `None`: a tombstone.
     pub value: Option<Vec<u8>>,
     pub timestamp_ms: Option<i64>,
-    /// When its producer was told that the broker has it, by this machine's clock: of what [`produce`] has sent.
+    /// When the broker acknowledged the record to its producer, by this machine's clock, for records that [`produce`]
+    /// has sent.
     pub acknowledged_us: Option<i64>,
     pub headers: Vec<(String, Option<Vec<u8>>)>,
 }
@@ -41,12 +42,13 @@ impl From<Vec<u8>> for Stored {
     }
 }
 
-/// A topic by partition and offset, as a plain consumer reads it. A partition without records is there, and empty.
+/// A topic's records by partition and offset, as a plain consumer reads them. A partition without records is an empty
+/// map.
 pub type Contents = BTreeMap<i32, BTreeMap<i64, Stored>>;
 
 const ADMIN_LIMIT: Duration = Duration::from_secs(120);
 const READ_LIMIT: Duration = Duration::from_secs(240);
-/// The most that a broker takes by default: a transaction is ended by its test and by nobody else.
+/// The longest timeout that a broker accepts by default, so that only the test ends its transaction.
 const TRANSACTION_LIMIT: Duration = Duration::from_secs(900);
 
 /// Creates a topic and waits until every partition has a leader.
@@ -54,7 +56,7 @@ pub fn create(bootstrap: &str, topic: &str, partitions: i32) {
     create_as(bootstrap, &NewTopic::new(topic, partitions, TopicReplication::Fixed(1)));
 }
 
-/// The same for a topic with settings or replicas of its own.
+/// Creates a topic with its own settings or replicas, and waits until every partition has a leader.
 pub fn create_as(bootstrap: &str, new: &NewTopic<'_>) {
     let (topic, partitions) = (new.name, new.num_partitions);
     let results = wait_for(async { admin(bootstrap).create_topics([new], &AdminOptions::new()).await });
@@ -64,7 +66,7 @@ pub fn create_as(bootstrap: &str, new: &NewTopic<'_>) {
     wait_for_leaders(bootstrap, topic, partitions);
 }
 
-/// Gives a topic more partitions, so that it has as many as this.
+/// Adds partitions to a topic until it has this many.
 pub fn add_partitions(bootstrap: &str, topic: &str, partitions: i32) {
     let more = NewPartitions::new(topic, usize::try_from(partitions).unwrap());
     for result in wait_for(async { admin(bootstrap).create_partitions(&[more], &AdminOptions::new()).await }).unwrap() {
@@ -82,7 +84,7 @@ fn wait_for_leaders(bootstrap: &str, topic: &str, partitions: i32) {
     });
 }
 
-/// Waits until each partition has so many replicas that have all of it.
+/// Waits until each partition has this many in-sync replicas.
 pub fn wait_for_replicas(bootstrap: &str, topic: &str, replicas: usize) {
     let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
     crate::deadline::until(&format!("{topic} has its replicas"), ADMIN_LIMIT, || {
@@ -91,8 +93,8 @@ pub fn wait_for_replicas(bootstrap: &str, topic: &str, replicas: usize) {
     });
 }
 
-/// Gives a topic these settings, takes all others that it had of its own, and returns when the broker goes by them: a
-/// compaction that is no longer wanted is aborted by then.
+/// Gives a topic these settings, removes all other settings of the topic, and returns when the broker applies them: a
+/// compaction that is no longer wanted has been aborted by then.
 pub fn configure(bootstrap: &str, topic: &str, settings: &[(&str, &str)]) {
     let none = AlterConfig::new(ResourceSpecifier::Topic(topic));
     let config = settings.iter().fold(none, |config, (name, value)| config.set(name, value));
@@ -103,10 +105,10 @@ pub fn configure(bootstrap: &str, topic: &str, settings: &[(&str, &str)]) {
     wait_until_applied(bootstrap);
 }
 
-/// Returns when the only broker goes by everything that its controller has decided before this. A broker takes
-/// decisions in one batch after the other, and knows a batch's topics before it does the rest: when it knows the first
-/// of two topics, made one after the other, the second comes in a batch of its own, and is known when all before it is
-/// done.
+/// Returns when the only broker applies everything that its controller has decided before this call. A broker applies
+/// decisions batch by batch, and knows a batch's topics before it does the rest of the batch. So this creates two
+/// topics, one after the other: once the broker knows the first one, the second comes in a later batch, and when the
+/// broker knows it, all earlier batches are done.
 pub(crate) fn wait_until_applied(bootstrap: &str) {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     for _ in 0..2 {
@@ -114,7 +116,7 @@ pub(crate) fn wait_until_applied(bootstrap: &str) {
     }
 }
 
-/// Deletes a topic and waits until nobody knows it any more.
+/// Deletes a topic and waits until no broker knows it any more.
 pub fn delete(bootstrap: &str, topic: &str) {
     let results = wait_for(async { admin(bootstrap).delete_topics(&[topic], &AdminOptions::new()).await });
     for result in results.unwrap() {
@@ -127,7 +129,7 @@ pub fn delete(bootstrap: &str, topic: &str) {
     });
 }
 
-/// Has Kafka delete the records before these offsets: what retention does, at once.
+/// Makes Kafka delete the records before these offsets at once, as retention would do later.
 pub fn delete_records_before(bootstrap: &str, topic: &str, offsets: &[(i32, i64)]) {
     let mut list = TopicPartitionList::new();
     for &(partition, offset) in offsets {
@@ -149,8 +151,7 @@ pub fn group_offsets(bootstrap: &str, group: &str, topic: &str, partitions: i32)
     for partition in 0..partitions {
         asked.add_partition(topic, partition);
     }
-    // The first question about a group, of a broker that has just started, may come before it knows who answers for
-    // groups.
+    // A broker that has just started may not know yet which broker coordinates the group.
     let committed = crate::deadline::until(&format!("Kafka tells the offsets of {group}"), ADMIN_LIMIT, || {
         client.committed_offsets(asked.clone(), ADMIN_LIMIT).ok()
     });
@@ -166,11 +167,11 @@ pub fn produce(bootstrap: &str, topic: &str, records: &[Record]) {
     send(bootstrap, topic, records.iter().map(|record| (None, record)));
 }
 
-/// Produces each of these, all equally long, as one batch, with a codec of the test's choice.
+/// Produces each of these lists, which have equal lengths, as one batch, with a codec of the test's choice.
 pub fn produce_batches(bootstrap: &str, topic: &str, codec: &str, batches: &[&[Record]]) {
     let length = batches.first().map_or(1, |batch| batch.len());
-    // A batch goes out when it is full, and not before. (A flush can't be relied on for that: its first look at the
-    // queue may come too early for the client's thread, and then the batch lingers.)
+    // A batch is sent when it is full, and not before. (A flush can't ensure this: it may look at the queue before the
+    // client's thread has filled it, and then the batch lingers.)
     let producer: BaseProducer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)
         .set("batch.num.messages", length.to_string())
@@ -188,7 +189,7 @@ pub fn produce_batches(bootstrap: &str, topic: &str, codec: &str, batches: &[&[R
     }
 }
 
-/// The same with timestamps, in milliseconds since 1970, of the producer's choice.
+/// Produces records with timestamps of the producer's choice, in milliseconds since 1970.
 pub fn produce_stamped(bootstrap: &str, topic: &str, records: &[(i64, Record)]) {
     send(bootstrap, topic, records.iter().map(|(at_ms, record)| (Some(*at_ms), record)));
 }
@@ -219,7 +220,8 @@ fn send<'r>(bootstrap: &str, topic: &str, records: impl Iterator<Item = (Option<
 /// When records were acknowledged, in microseconds since 1970, by topic, partition and offset.
 static ACKNOWLEDGED: Mutex<BTreeMap<(String, i32), BTreeMap<i64, i64>>> = Mutex::new(BTreeMap::new());
 
-/// Notes when a producer is told that the broker has its records: from then on whoever asks the broker is told of them.
+/// Records when the broker acknowledges records to a producer. From then on the broker reports these records to every
+/// client.
 struct Acknowledgements;
 
 impl ClientContext for Acknowledgements {}
@@ -240,7 +242,7 @@ fn acknowledged_us(topic: &str, partition: i32, offset: i64) -> Option<i64> {
     all.get(&(topic.to_owned(), partition))?.get(&offset).copied()
 }
 
-/// Produces a record that has headers too. A value may be null, and a name may come twice.
+/// Produces a record with headers. A header's value may be null, and a name may occur twice.
 pub fn produce_with_headers(bootstrap: &str, topic: &str, record: &Record, headers: &[(&str, Option<&str>)]) {
     let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
     let headers = headers.iter().fold(OwnedHeaders::new(), |all, &(key, value)| all.insert(Header { key, value }));
@@ -264,12 +266,12 @@ pub fn produce_in_transaction(bootstrap: &str, topic: &str, records: &[Record], 
     if commit { transaction.commit() } else { transaction.abort() }
 }
 
-/// A transaction whose records are in the log and that nobody has ended yet.
+/// A transaction that has records in the log and has not ended yet.
 pub struct OpenTransaction {
     producer: BaseProducer,
     bootstrap: String,
     topic: String,
-    /// Where it has records.
+    /// The partitions in which it has records.
     partitions: BTreeSet<i32>,
 }
 
@@ -303,8 +305,8 @@ impl OpenTransaction {
         self.wait_for_markers();
     }
 
-    /// The coordinator answers when the end is decided, and writes the markers into the partitions after that: until
-    /// then the records are neither readable nor passed over.
+    /// Waits for the markers in the partitions. The coordinator answers when the end of the transaction is decided, and
+    /// writes the markers after that. Until then consumers can neither read the records nor skip them.
     fn wait_for_markers(&self) {
         let client = |isolation: &str| -> BaseConsumer {
             ClientConfig::new()
@@ -322,14 +324,14 @@ impl OpenTransaction {
     }
 }
 
-/// The end of each partition: where the next record goes, markers and aborted records counted.
+/// The end of each partition: the offset of the next record, after markers and aborted records.
 #[must_use]
 pub fn ends(bootstrap: &str, topic: &str, partitions: i32) -> Vec<i64> {
     let client: BaseConsumer = ClientConfig::new().set("bootstrap.servers", bootstrap).create().unwrap();
     (0..partitions).map(|p| client.fetch_watermarks(topic, p, ADMIN_LIMIT).unwrap().1).collect()
 }
 
-/// Reads every partition from its beginning to the end that it has now.
+/// Reads every partition from its beginning to its current end.
 #[must_use]
 pub fn read(bootstrap: &str, topic: &str) -> Contents {
     let consumer: BaseConsumer = ClientConfig::new()
@@ -371,8 +373,8 @@ pub fn read(bootstrap: &str, topic: &str) -> Contents {
     contents
 }
 
-/// The same for an engine that goes by another clock than this machine's, with which acknowledgements can't be
-/// compared.
+/// [`read`] for an engine that uses another clock than this machine's, with which the times of acknowledgements can't
+/// be compared.
 #[must_use]
 pub fn read_for_another_clock(bootstrap: &str, topic: &str) -> Contents {
     let mut contents = read(bootstrap, topic);

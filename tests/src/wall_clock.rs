@@ -1,5 +1,5 @@
-//! A wall clock for one whole process that a test steps while it runs: `tests/services/clock.c`, in front of the C
-//! library.
+//! A wall clock for one process, which a test can step while the process runs. `tests/services/clock.c` is preloaded in
+//! front of the C library.
 
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use crate::skip::Missing;
 
 const SECOND_NS: i64 = 1_000_000_000;
 
-/// The wall clock of processes that are started [`under`](Self::under) it. Their monotonic clock is the machine's.
+/// The wall clock of processes that are started [`under`](Self::under) it. Their monotonic clock stays the machine's.
 pub struct WallClock {
     library: PathBuf,
     file: PathBuf,
 }
 
 impl WallClock {
-    /// Right, at first.
+    /// A clock that shows the machine's time at first.
     pub fn new(folder: &Path) -> Result<Self, Missing> {
         let clock = Self { library: folder.join("clock.so"), file: folder.join("clock") };
         std::fs::write(&clock.file, 0_i64.to_ne_bytes()).unwrap();
@@ -34,9 +34,9 @@ impl WallClock {
         }
     }
 
-    /// So many seconds ahead of the machine's from now on; behind it, if negative.
+    /// From now on the clock is this many seconds ahead of the machine's, or behind it if negative.
     pub fn step(&self, ahead_s: i64) {
-        // In its place: processes have it mapped.
+        // Written in place, since processes have the file mapped.
         let file = std::fs::File::options().write(true).open(&self.file).unwrap();
         file.write_all_at(&(ahead_s * SECOND_NS).to_ne_bytes(), 0).unwrap();
     }

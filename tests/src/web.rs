@@ -1,4 +1,4 @@
-//! HTTP as `curl` does it: one GET, one answer.
+//! One HTTP GET and its answer, as with `curl`.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,13 +9,13 @@ const LIMIT: Duration = Duration::from_secs(60);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
     pub status: u16,
-    /// In lower case.
+    /// The status line and headers, in lower case.
     pub head: String,
     pub body: String,
 }
 
 /// # Errors
-/// If nobody listens there, or the answer is none.
+/// If nothing listens there, or the answer is not HTTP.
 pub fn get(address: &str, path: &str) -> std::io::Result<Answer> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(LIMIT))?;

@@ -141,8 +141,7 @@ fn records_that_are_ahead_by_kafkas_own_timestamps_too_say_that_the_clock_is_beh
     // Without an end: an AvailableNow run would go on to the ends that it has taken, and see no other record.
     let exit = rig.start_with(json!({"type": "AsSoonAsPossible"})).run(RUN_LIMIT);
     exit.expect(RETRY_EXHAUSTED);
-    let says =
-        "this machine's clock seems to be behind, and no record is taken for bad by it; set this machine's clock";
+    let says = "this machine's clock seems to be behind, so no record counts as bad; set this machine's clock";
     assert!(exit.stderr.contains(says), "`{says}` should be in {}", exit.stderr);
 
     // Once a record with a right time has come, those that were ahead are to blame, and not the clock.

@@ -1,6 +1,5 @@
-//! `weir demo`: a whole pipeline at work in this process. A Kafka of its own (librdkafka's mock cluster), rides
-//! produced to it, the rides pipeline of `examples/rides.yaml` into a local Delta table, and the rows of the last
-//! windows.
+//! `weir demo`: a whole pipeline in this process. It has its own Kafka (librdkafka's mock cluster), produces rides to
+//! it, runs the pipeline of `examples/rides.yaml` into a local Delta table, and prints the rows of the last windows.
 
 mod table;
 
@@ -31,20 +30,20 @@ use crate::say::{err, out};
 const PIPELINE: &str = include_str!("../../../examples/rides.yaml");
 const TOPIC: &str = "rides";
 const PARTITIONS: i32 = 6;
-/// A day of rides, so that some three hundred windows close.
+/// Rides of a whole day, so that about three hundred windows close.
 const RIDES: u64 = 120_000;
 const SPAN: Duration = Duration::from_secs(24 * 60 * 60);
 const RIDES_PER_SECOND: u64 = 20_000;
-/// The mock broker keeps at most 100,000 records or 5 MiB of a partition and drops the oldest without a word: stay far
-/// below.
+/// The most rides that are sent but not yet read. The mock broker keeps at most 100,000 records or 5 MiB per partition
+/// and silently drops the oldest, so this is far below.
 const UNREAD_MAX: u64 = 60_000;
-/// A demo that takes longer than this is stuck.
+/// A demo that takes longer than this has hung.
 const DEADLINE: Duration = Duration::from_secs(600);
 const WINDOWS_SHOWN: usize = 3;
 
 #[derive(Debug, Args)]
 pub struct DemoArgs {
-    /// Where the table and the checkpoint go; a new folder for temporary files if not given.
+    /// The folder for the table and the checkpoint; by default a new temporary folder.
     #[arg(long, value_name = "DIR")]
     dir: Option<PathBuf>,
 }
@@ -124,7 +123,7 @@ fn demo(args: &DemoArgs) -> Result<(), Failure> {
 }
 
 fn folder(given: Option<&Path>, now: DateTime<Utc>) -> Result<PathBuf, Failure> {
-    // The process, since two may start in the same millisecond.
+    // The process id makes the folder unique: two demos may start in the same millisecond.
     let own =
         || std::env::temp_dir().join(format!("weir-demo-{}-{}", now.format("%Y%m%d-%H%M%S%.3f"), std::process::id()));
     let dir = given.map_or_else(own, Path::to_owned);
@@ -135,25 +134,25 @@ fn failed(dir: &Path, error: &io::Error) -> Failure {
     Failure::config(format!("{}: {error}; give another --dir", dir.display()))
 }
 
-/// Of two demos in one folder, only one gets it.
+/// Takes the folder for this demo. If two demos start in one folder, only one gets it.
 fn occupy(dir: &Path) -> Result<(), Failure> {
     std::fs::create_dir_all(dir).map_err(|e| failed(dir, &e))?;
     std::fs::create_dir(dir.join("checkpoint")).map_err(|e| match e.kind() {
-        ErrorKind::AlreadyExists => Failure::config(format!(
-            "{} has another demo, whose Kafka is its own; give another --dir, or none",
-            dir.display()
-        )),
+        ErrorKind::AlreadyExists => {
+            Failure::config(format!("{} has another demo: write another --dir, or leave it out", dir.display()))
+        }
         _ => failed(dir, &e),
     })
 }
 
-/// The document is ours and the folder the person's, who has to change it if it cannot be written as a URI.
+/// The document is part of the program, but the user chose the folder: if the folder can't be written as a URI, the
+/// user has to choose another one.
 fn refused(findings: &[Finding], dir: &Path) -> Failure {
     let said = findings.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
     Failure::config(format!("the demo can't run in {}: {said}; give another --dir", dir.display()))
 }
 
-/// What makes `examples/rides.yaml` run here.
+/// The override with which `examples/rides.yaml` runs here.
 fn overrides(bootstrap: &str, dir: &Path) -> String {
     let dir = dir.display();
     format!(

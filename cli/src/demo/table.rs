@@ -1,4 +1,4 @@
-//! Reads the demo's table back, through delta-rs and the files that its log names.
+//! Reads the demo's table with delta-rs, and the files that the table's log names.
 
 use std::fmt::Write;
 use std::fs::File;
@@ -11,7 +11,7 @@ use weir_runtime::Failure;
 
 const COLUMNS: [&str; 6] = ["city", "win_start", "win_end", "revenue", "avg_distance", "cnt"];
 
-/// The rows of the last `count` windows as text, a line each, in the order of time and city.
+/// The rows of the last `count` windows as text, one per line, sorted by time and city.
 pub async fn last_windows(table: &Path, count: usize) -> Result<String, Failure> {
     let failed = |e: &dyn std::fmt::Display| Failure::bug(format!("read the table {} back: {e}", table.display()));
     let url = url::Url::from_directory_path(table).map_err(|()| failed(&"not an absolute path"))?;
@@ -45,7 +45,7 @@ fn rows_of(batch: &RecordBatch, rows: &mut Vec<[String; COLUMNS.len()]>) -> Resu
     for row in 0..batch.num_rows() {
         rows.push(std::array::from_fn(|i| {
             let text = columns[i].value(row).to_string();
-            // Doubles: the sums have more digits than anyone wants to see here.
+            // These columns are doubles with more digits than the demo should show.
             if i == 3 || i == 4 { text.parse::<f64>().map_or(text, |v| format!("{v:.2}")) } else { text }
         }));
     }

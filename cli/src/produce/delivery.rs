@@ -1,4 +1,4 @@
-//! What becomes of records on their way to a topic: whether the topic is there, and why one of them was not delivered.
+//! Delivery of records to a topic: whether the topic exists, and why a record was not delivered.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,27 +11,27 @@ use rdkafka::producer::{BaseProducer, Producer, ProducerContext};
 use rdkafka::types::RDKafkaErrorCode as Code;
 use weir_runtime::failure::{Failure, Remedy, Result};
 
-/// Where to.
+/// The topic to produce to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Target {
     pub bootstrap_servers: String,
     pub topic: String,
 }
 
-/// Logs and errors that may have come up while the first answer was waited for.
+/// The most logs and errors of the client that may be waiting after the first request.
 const EVENTS_AT_ONCE: usize = 32;
 
-/// How many partitions the topic has.
+/// The number of partitions of the topic.
 ///
 /// # Errors
-/// `Config` for a topic that does not exist, `Retry` when no broker answers in time.
+/// `Config` if the topic does not exist, `Retry` if no broker answers in time.
 pub fn partition_count(producer: &BaseProducer<Delivery>, target: &Target, within: Duration) -> Result<i32> {
     let Target { bootstrap_servers, topic } = target;
     let unknown =
         || Failure::config(format!("topic {topic} does not exist on Kafka at {bootstrap_servers}; create it first"));
     let metadata = producer.client().fetch_metadata(Some(topic), within);
     let metadata = metadata.map_err(|_| {
-        // Takes in what the client has to say about its brokers.
+        // Receives the client's messages about its brokers.
         (0..EVENTS_AT_ONCE).for_each(|_| producer.poll(Duration::ZERO));
         producer.context().explain(target, "no broker answers")
     })?;
@@ -46,7 +46,7 @@ pub fn partition_count(producer: &BaseProducer<Delivery>, target: &Target, withi
     }
 }
 
-/// Remembers the first record that was not delivered, and why brokers were away.
+/// Keeps the first record that was not delivered, and the last error of a broker.
 #[derive(Default)]
 pub struct Delivery {
     failed: Mutex<Option<(Remedy, String)>>,
@@ -54,14 +54,16 @@ pub struct Delivery {
 }
 
 impl Delivery {
+    /// Checks that no record has failed so far.
+    ///
     /// # Errors
-    /// With the first record that was not delivered, if there is one.
+    /// The first record that was not delivered.
     pub fn check(&self, target: &Target) -> Result<()> {
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner).clone();
         failed.map_or(Ok(()), |(remedy, failed)| Err(Failure { remedy, ..self.explain(target, &failed) }))
     }
 
-    /// `what` happened, and what the client last said of its brokers.
+    /// A failure that says `what` happened and the client's last error.
     pub fn explain(&self, target: &Target, what: &str) -> Failure {
         let why = self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let why = why.map_or_else(String::new, |why| format!("; {why}"));
@@ -75,7 +77,7 @@ impl ClientContext for Delivery {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        // That all are down says less than why the last one is.
+        // "All brokers are down" says less than the error of the last broker.
         if error.rdkafka_error_code() == Some(Code::AllBrokersDown) {
             return;
         }
@@ -99,7 +101,8 @@ impl ProducerContext for Delivery {
     }
 }
 
-/// By its partition and, if it has headers, the first one: that says where a replayed record is from.
+/// The record's partition and its first header, if it has any: in a replayed record, that header says where it comes
+/// from.
 fn name(record: &BorrowedMessage<'_>) -> String {
     let partition = record.partition();
     match record.headers().and_then(|headers| headers.iter().next()) {
@@ -113,7 +116,7 @@ fn name(record: &BorrowedMessage<'_>) -> String {
     }
 }
 
-/// What a broker refuses for what it is, it refuses again.
+/// The remedy for an error. If a broker refuses a record for its content, it would refuse it again.
 fn remedy_of(error: Code) -> Remedy {
     match error {
         Code::MessageSizeTooLarge

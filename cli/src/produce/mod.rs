@@ -1,5 +1,5 @@
-//! `weir produce rides`: a simulator of ride events, for trying things out and for measuring. The flags here; which
-//! rides in `rides`, how they get to Kafka in `send`, and whether they did in `delivery`.
+//! `weir produce rides`: a simulator of ride events, for experiments and measurements. This module has the flags;
+//! `rides` generates the rides, `send` sends them to Kafka, and `delivery` checks that they arrived.
 
 pub mod delivery;
 pub mod partition;
@@ -17,35 +17,40 @@ use send::{Pace, Sent, send};
 
 use crate::say::err;
 
-/// Writes simulated rides to a Kafka topic. With the same seed, start and settings, the same records go to the same
-/// partitions in the same order, at whatever speed.
+/// Produce simulated rides to a Kafka topic.
+///
+/// The same seed, start and settings give the same records in the same order and partitions, whatever the speed.
 #[derive(Debug, Clone, clap::Args)]
 pub struct RidesArgs {
-    /// Kafka's bootstrap servers, as host:port, separated by commas.
+    /// Kafka's bootstrap servers, as host:port with commas between them.
     #[arg(long, value_name = "HOST:PORT,…")]
     pub bootstrap: String,
     /// The topic, which must exist.
     #[arg(long)]
     pub topic: String,
-    /// Rides a second, or `max`.
+    /// Rides per second, or `max`.
     #[arg(long, default_value = "10", value_parser = parse_rate)]
     pub rate: Rate,
-    /// How many rides; without it, until it is stopped.
+    /// How many rides to send; by default there is no limit.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub count: Option<u64>,
+    /// The seed of the random numbers.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
-    /// How far an event time may be behind its turn, such as 2m.
+    /// The most by which event times are out of order, for example 2m.
     #[arg(long, default_value = "0s", value_parser = parse_duration, value_name = "DURATION")]
     pub disorder: Duration,
-    /// The share of rides that come 15 to 60 minutes too late (beyond the disorder), from 0 to 1.
+    /// The share of late rides, from 0 to 1.
+    ///
+    /// The event time of a late ride is 15 to 60 minutes earlier than the disorder allows.
     #[arg(long, default_value = "0", value_parser = parse_share, value_name = "SHARE")]
     pub late: Share,
-    /// Event time of the first ride, such as 2024-01-01T00:00:00Z; without it, now.
+    /// The event time of the first ride, for example 2024-01-01T00:00:00Z; by default now.
     #[arg(long, value_parser = parse_time, value_name = "TIME")]
     pub start: Option<DateTime<Utc>>,
-    /// How much event time all rides together cover, such as 24h. Without it, event time goes with the rate (with
-    /// `--rate max`: as if ten came a second).
+    /// The event time that all rides together cover, for example 24h.
+    ///
+    /// Without it, event time advances with the rate, and with `--rate max` by one second per ten rides.
     #[arg(long, value_parser = parse_duration, value_name = "DURATION", requires = "count")]
     pub span: Option<Duration>,
 }
@@ -56,20 +61,21 @@ pub enum Rate {
     Max,
 }
 
-/// Of a million.
+/// A share in millionths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Share(pub u32);
 
-/// Rides to a second of event time when nothing says otherwise.
+/// The rides per second of event time if no flag sets it.
 const EVENTS_PER_SECOND: u64 = 10;
 
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
-/// The shortest wait for rides that come by the clock: more of them are due at once, and the process sleeps in between.
+/// The shortest wait between rides that are sent by the clock: several rides may be due at once, and the process sleeps
+/// in between.
 const BEAT: Duration = Duration::from_millis(10);
 
 impl RidesArgs {
-    /// Which rides are meant, given the time.
+    /// The rides that the flags ask for. `now` is the default for the start.
     #[must_use]
     pub fn spec(&self, now: DateTime<Utc>) -> RidesSpec {
         let pace = match (self.span, self.count, self.rate) {
@@ -88,7 +94,7 @@ impl RidesArgs {
     }
 }
 
-/// Runs the command: sends, with a line on stderr each second.
+/// Runs the command: sends the rides, and prints a line to stderr each second.
 ///
 /// # Errors
 /// See [`send()`].
@@ -107,11 +113,12 @@ pub fn run(args: &RidesArgs) -> Result<()> {
     Ok(())
 }
 
-/// What a rate asks for after some time. Falling behind is made up for, and fast rates come in beats.
+/// What to send after `elapsed`, given that `sent` rides were sent. A delay is made up for, and fast rates are sent in
+/// bursts.
 #[must_use]
 pub fn pace_at(rate: Rate, sent: u64, elapsed: Duration) -> Pace {
     let Rate::PerSecond(rate) = rate else { return Pace::Send(u64::MAX) };
-    // The first is due at once.
+    // The first ride is due at once.
     let due = u64::try_from(elapsed.as_micros() * u128::from(rate) / 1_000_000).unwrap_or(u64::MAX).saturating_add(1);
     if due > sent {
         return Pace::Send(due - sent);
@@ -139,7 +146,7 @@ fn parse_rate(text: &str) -> Result<Rate, String> {
     }
 }
 
-/// As in the pipeline document: `500ms`, `90s`, `2m`, `1h30m`.
+/// Parses a duration in the format of documents: `500ms`, `90s`, `2m`, `1h30m`.
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let wrong = || "give a duration such as 500ms, 90s, 2m or 1h30m".to_owned();
     let mut rest = text;

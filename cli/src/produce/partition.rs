@@ -1,5 +1,5 @@
-//! Which partition a key goes to: as Kafka's own Java producer decides, so that the same records always lie in the same
-//! partitions.
+//! The partition for a key. The choice is that of Kafka's Java producer, so that the same records are always in the
+//! same partitions.
 
 /// `(murmur2(key) & 0x7fffffff) % partitions`, as in
 /// `org.apache.kafka.clients.producer.internals.BuiltInPartitioner.partitionForKey`.

@@ -1,5 +1,5 @@
-//! Rides, as many as asked for, always the same for the same seed: whatever the speed, the machine or the version of a
-//! random number library (numbers are taken from ChaCha8 by arithmetic that is written down here). Pure.
+//! Generates rides. The same seed gives the same rides, whatever the speed, the machine or the version of a library for
+//! random numbers: this module takes its numbers from ChaCha8 by its own arithmetic. It is pure.
 
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::{RngCore, SeedableRng};
@@ -8,30 +8,31 @@ pub const CITIES: [&str; 5] = ["FR", "US", "DE", "MG", "UK"];
 
 const MINUTE_US: u64 = 60_000_000;
 
-/// A late ride is this much behind the disorder of the others: beyond the usual watermark delay of ten minutes.
+/// How much earlier than the disorder allows the event time of a late ride is: more than the usual watermark delay of
+/// ten minutes.
 const LATE_US: std::ops::Range<u64> = 15 * MINUTE_US..60 * MINUTE_US;
 
-/// Which rides.
+/// The rides to generate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RidesSpec {
     pub seed: u64,
-    /// `None`: without end.
+    /// The number of rides. `None`: no end.
     pub count: Option<u64>,
     /// Event time of the first ride, before disorder: microseconds since 1970-01-01T00:00:00Z.
     pub start_us: i64,
     pub pace: EventPace,
-    /// A ride's event time is up to this much behind its turn, evenly spread.
+    /// The most by which a ride's event time is earlier than its turn. The difference is uniformly distributed.
     pub disorder_us: u64,
-    /// Of a million rides, about so many are late.
+    /// How many of a million rides are late, on average.
     pub late_per_million: u32,
 }
 
-/// How event time moves on from one ride to the next.
+/// How event time advances from one ride to the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventPace {
-    /// So many rides to a second of event time.
+    /// This many rides per second of event time.
     PerSecond(u64),
-    /// `span_us` of event time to `rides` rides.
+    /// `rides` rides per `span_us` microseconds of event time.
     Span { span_us: u64, rides: u64 },
 }
 
@@ -62,8 +63,8 @@ impl Rides {
         Self { spec, random: ChaCha8Rng::seed_from_u64(spec.seed), next: 0 }
     }
 
-    /// Evenly spread over `0..bound` (Lemire, "Fast Random Integer Generation in an Interval", 2019, without its
-    /// rejection step: the bias is below 2⁻³⁰ here).
+    /// A uniformly distributed number in `0..bound` (Lemire, "Fast Random Integer Generation in an Interval", 2019,
+    /// without its rejection step: the bias is below 2⁻³⁰ here).
     fn below(&mut self, bound: u64) -> u64 {
         u64::try_from((u128::from(self.random.next_u64()) * u128::from(bound)) >> 64).unwrap_or(0)
     }
@@ -78,7 +79,8 @@ impl Iterator for Rides {
         }
         let turn_us = self.spec.pace.turn_us(self.next);
         self.next += 1;
-        // Every ride takes the same number of draws, so that changing one setting does not change everything else.
+        // Every ride draws the same number of random numbers, so that changing one setting does not change everything
+        // else.
         let ride_id = self.below(1_000_000);
         let user_id = self.below(100_000);
         let city = self.below(CITIES.len() as u64);
@@ -101,7 +103,7 @@ impl Iterator for Rides {
 }
 
 impl EventPace {
-    /// How far event time has come at the turn of the n-th ride.
+    /// The event time that has passed at the turn of the n-th ride, in microseconds.
     fn turn_us(self, n: u64) -> u64 {
         let (us, rides) = match self {
             Self::PerSecond(rides) => (1_000_000, rides),
@@ -135,7 +137,7 @@ impl Ride {
     }
 }
 
-/// Of numbers that are below a few millions by construction.
+/// Converts a number that is below a few millions by construction.
 fn small(n: u64) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
@@ -146,7 +148,7 @@ fn write_hundredths(out: &mut Vec<u8>, hundredths: u32) {
     write_number(out, u64::from(hundredths % 100), 2);
 }
 
-/// In decimal, with zeros in front up to `width`.
+/// Appends a number in decimal, with leading zeros up to `width` digits.
 fn write_number(out: &mut Vec<u8>, mut n: u64, width: usize) {
     let mut digits = [b'0'; 20];
     let mut from = digits.len();
@@ -158,7 +160,7 @@ fn write_number(out: &mut Vec<u8>, mut n: u64, width: usize) {
     out.extend_from_slice(&digits[from.min(digits.len() - width)..]);
 }
 
-/// As `2024-01-01T00:00:00.123Z`. The civil date is Howard Hinnant's `civil_from_days`
+/// Appends a time such as `2024-01-01T00:00:00.123Z`. The civil date is Howard Hinnant's `civil_from_days`
 /// (<https://howardhinnant.github.io/date_algorithms.html>); a formatting library would take longer than everything
 /// else here.
 fn write_timestamp(out: &mut Vec<u8>, ts_ms: i64) {

@@ -1,4 +1,4 @@
-//! Sends rides to a topic, at the pace of whoever calls.
+//! Sends rides to a topic, at the pace that the caller sets.
 
 use std::time::{Duration, Instant};
 
@@ -13,12 +13,12 @@ use super::delivery::{Delivery, Target, partition_count};
 use super::partition::partition_of;
 use super::rides::Ride;
 
-/// How far it has come.
+/// How much has been sent so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Sent {
-    /// Handed to the client.
+    /// Records that were handed to the client.
     pub records: u64,
-    /// Of which this many still wait for the broker's word.
+    /// How many of them still wait for the broker's acknowledgement.
     pub waiting: u64,
     pub value_bytes: u64,
     pub elapsed: Duration,
@@ -27,36 +27,36 @@ pub struct Sent {
 /// What to do next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pace {
-    /// Send up to this many; fewer if the client's queue is full.
+    /// Send up to this many rides; fewer if the client's queue is full.
     Send(u64),
-    /// Send nothing for so long.
+    /// Send nothing for this long.
     Wait(Duration),
-    /// Send no more; what is on its way still arrives.
+    /// Send no more. Records that were handed to the client still arrive.
     Stop,
 }
 
-/// Records sent between two looks at the pace, the errors and the clock.
+/// The number of records that are sent before the pace, errors and the clock are checked again.
 const CHUNK: u64 = 2_000;
 
-/// The longest wait without a look at the pace.
+/// The longest wait before the pace is checked again.
 const WAIT_MAX: Duration = Duration::from_millis(100);
 
-/// For the first answer of a broker.
+/// The time limit for a broker's first answer.
 const CONNECT_WITHIN: Duration = Duration::from_secs(10);
 
-/// How long a record may take to be acknowledged, a broker's restart included.
+/// How long a record may wait for its acknowledgement, which includes a broker's restart.
 const DELIVER_WITHIN: Duration = Duration::from_secs(60);
 
-/// The client's queue: a second's worth at full speed. It is what pushes back when the broker is slower.
+/// The capacity of the client's queue: the records of a second at full speed. A full queue slows the sender down if the
+/// broker is slower.
 const QUEUED_RECORDS_MAX: u32 = 500_000;
 const QUEUED_KIB_MAX: u32 = 128 * 1024;
 
-/// Sends all rides, or until `pace` says `Stop`, and returns when the broker has acknowledged each of them. `pace` is
+/// Sends all rides, or until `pace` says `Stop`, and returns when the broker has acknowledged all of them. `pace` is
 /// asked before each chunk.
 ///
 /// # Errors
-/// `Config` for a topic that does not exist, `Retry` when the broker can't be reached or does not take a record in
-/// time.
+/// `Config` if the topic does not exist, `Retry` if no broker can be reached or acknowledges a record in time.
 pub fn send(
     target: &Target,
     mut rides: impl Iterator<Item = Ride>,
@@ -119,17 +119,17 @@ fn connect(target: &Target) -> Result<BaseProducer<Delivery>> {
     config
         .set("bootstrap.servers", &target.bootstrap_servers)
         .set("client.id", "weir-produce")
-        // Retries neither repeat nor reorder records: the same run leaves the same partitions.
+        // Retries then neither repeat nor reorder records, so the same run gives the same partitions.
         .set("enable.idempotence", "true")
         .set("compression.type", "lz4")
-        // Full batches at full speed, and at ten records a second nobody waits.
+        // At full speed batches fill up anyway, and at ten records per second this delay does not matter.
         .set("linger.ms", "20")
         .set("batch.num.messages", "10000")
         .set("batch.size", "1000000")
         .set("queue.buffering.max.messages", QUEUED_RECORDS_MAX.to_string())
         .set("queue.buffering.max.kbytes", QUEUED_KIB_MAX.to_string())
         .set("message.timeout.ms", DELIVER_WITHIN.as_millis().to_string())
-        // Silence is success; a call per record would cost as much as the record.
+        // Success is not reported: a callback per record would cost as much as the record.
         .set("delivery.report.only.error", "true")
         .set("allow.auto.create.topics", "false")
         .set("log.connection.close", "false")
@@ -155,7 +155,7 @@ mod tests {
         Rides::new(RidesSpec { seed: 1, count: Some(count), start_us: 0, pace, disorder_us: 0, late_per_million: 0 })
     }
 
-    /// Every record as (partition, key, value), by partition and offset.
+    /// Every record as (partition, key, value), sorted by partition and offset.
     fn read(target: &Target, partitions: i32, count: usize) -> Vec<(i32, Vec<u8>, Vec<u8>)> {
         let mut config = ClientConfig::new();
         let consumer: BaseConsumer =

@@ -1,4 +1,4 @@
-//! What `--dry-run` prints: how many letters there are, by reason and path.
+//! The output of `--dry-run`: the number of letters by reason and path.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -8,11 +8,12 @@ use weir_runtime::failure::Result;
 use super::letter::Letter;
 use super::walk::{Outlet, Position};
 
-/// Reasons that name a value of the record (an event time, say) are many: more than this are counted together.
+/// The most reasons that are counted separately. There may be many, because a reason may name a value of the record,
+/// such as its event time.
 const KINDS_MAX: usize = 10_000;
-/// The most frequent ones.
+/// How many of the most frequent reasons are printed.
 const KINDS_SHOWN: usize = 50;
-/// Widest path that others are aligned to.
+/// The widest path to which the others are aligned, in characters.
 const PATH_WIDTH_MAX: usize = 40;
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,7 +25,7 @@ struct Kind {
 #[derive(Debug, Default)]
 pub struct Counts {
     kinds: HashMap<Kind, u64>,
-    /// Of kinds that there was no more room for.
+    /// Letters whose reasons are not counted separately.
     others: u64,
 }
 
@@ -71,7 +72,7 @@ impl fmt::Display for Counts {
     }
 }
 
-/// Without control characters: a record's own words must not steer the terminal.
+/// The text with control characters escaped: a record must not control the terminal.
 fn plain(text: &str) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         if c.is_control() {

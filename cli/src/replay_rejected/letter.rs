@@ -1,4 +1,4 @@
-//! A row of a table of dead letters: the record as Kafka had it, and why it was not taken in.
+//! A dead letter, which is a row of its table: the record as Kafka had it, and why it was not taken in.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 use weir_plan::outputs::REJECTED_RANGE;
 use weir_runtime::failure::{Failure, Result};
 
-/// Where a record lay: `topic/partition/offset`.
+/// Where a record was in Kafka: `topic/partition/offset`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Origin<'a> {
     pub topic: &'a str,
@@ -19,10 +19,10 @@ pub struct Origin<'a> {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Letter<'a> {
     pub origin: Origin<'a>,
-    /// The record's own, in Kafka.
+    /// The record's own timestamp in Kafka, in milliseconds since 1970-01-01T00:00:00Z.
     pub timestamp_ms: Option<i64>,
     pub key: Option<&'a [u8]>,
-    /// `None`: a tombstone.
+    /// The record's value; `None` for a tombstone.
     pub value: Option<&'a [u8]>,
     pub reason: &'a str,
     pub path: Option<&'a str>,
@@ -36,7 +36,7 @@ impl fmt::Display for Origin<'_> {
 }
 
 impl<'a> Letter<'a> {
-    /// Whether there is a record to replay. A row for a range of offsets that could not be read has none.
+    /// Whether the row contains a record. A row for a range of unreadable offsets contains none.
     #[must_use]
     pub fn is_record(&self) -> bool {
         self.key.is_some()
@@ -45,7 +45,7 @@ impl<'a> Letter<'a> {
             || !self.reason.starts_with(REJECTED_RANGE)
     }
 
-    /// A row of a batch with the columns of `weir_plan::outputs::rejected_schema`.
+    /// The letter in a row of a batch with the columns of `weir_plan::outputs::rejected_schema`.
     pub fn of(rows: &'a RecordBatch, row: usize) -> Result<Self> {
         let column = |name: &str| rows.column_by_name(name).ok_or_else(|| odd(name));
         let text = |name: &str| {
@@ -72,7 +72,7 @@ impl<'a> Letter<'a> {
     }
 }
 
-/// The reader of the table gives these columns in these types.
+/// A bug: the reader of the table guarantees these columns with these types.
 fn odd(column: &str) -> Failure {
     Failure::bug(format!("the column `{column}` of a dead letter is not what it should be"))
 }
@@ -87,7 +87,7 @@ pub mod tests {
 
     use super::*;
 
-    /// Rows as a table of dead letters has them.
+    /// The letters as rows of a table of dead letters.
     pub fn rows(letters: &[Letter<'_>]) -> RecordBatch {
         let columns: Vec<ArrayRef> = vec![
             Arc::new(StringArray::from_iter_values(letters.iter().map(|l| l.origin.topic))),

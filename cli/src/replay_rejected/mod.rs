@@ -1,6 +1,6 @@
-//! `weir replay-rejected`: the rows of a table of dead letters go back to their topic, so that the pipeline takes them
-//! in. The flags here; which rows in `walk`, a row as a letter in `letter`, how it gets to Kafka in `send`, what
-//! `--dry-run` says in `count`. `docs/reference/outputs.md` is for people.
+//! `weir replay-rejected`: produces the rows of a table of dead letters to their topic again, so that the pipeline can
+//! take them in. This module has the flags; `walk` selects rows, `letter` reads a row, `send` produces it to Kafka, and
+//! `count` is the output of `--dry-run`. `docs/reference/outputs.md` is the page for users.
 
 mod count;
 mod letter;
@@ -30,42 +30,50 @@ use crate::document::{self, DocumentArgs};
 use crate::run;
 use crate::say::{err, out};
 
-/// Produces the dead letters of a table to their topic again.
+/// The arguments of `weir replay-rejected`.
 #[derive(Debug, Args)]
 pub struct ReplayArgs {
     #[command(flatten)]
     document: DocumentArgs,
-    /// Where Secrets are mounted: `DIR/SECRET/KEY`.
+    /// The folder in which Secrets are mounted, as DIR/SECRET/KEY.
     #[arg(long, value_name = "DIR")]
     secrets: Option<std::path::PathBuf>,
-    /// The sink whose table is read; needed if the document has several of the output `Rejected`.
+    /// The sink whose table is read. Required if several sinks read an output `Rejected`.
     #[arg(long, value_name = "NAME")]
     sink: Option<String>,
-    /// Another topic than the records are from, which must exist.
+    /// Another topic to produce to, which must exist; by default each record's own topic.
+    ///
+    /// There, a record's key decides its partition, as in Kafka's Java producer.
     #[arg(long)]
     topic: Option<String>,
-    /// The first version of the table whose rows are taken; what an earlier replay printed as `next`.
+    /// The first version of the table to read; by default 0.
+    ///
+    /// An earlier replay printed it behind `next:`.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     from_version: Option<i64>,
-    /// Rows of that version that were replayed already; printed by a replay that ended within a version.
+    /// How many rows of that version to skip.
+    ///
+    /// A replay that ended within a version printed it behind `next:`.
     #[arg(long, value_name = "N", requires = "from_version", default_value_t = 0)]
     skip: u64,
-    /// The last version; the newest one when the replay starts if not given.
+    /// The last version of the table to read; by default the newest one at the start.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(0..))]
     to_version: Option<i64>,
-    /// Takes only letters whose reason contains this.
+    /// Replay only dead letters whose reason contains this text.
     #[arg(long, value_name = "TEXT")]
     reason: Option<String>,
-    /// Takes no more letters than this.
+    /// Replay at most this many dead letters.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     limit: Option<u64>,
-    /// Produces nothing: prints how many letters there are, by reason and path.
+    /// Count the dead letters by reason and path, and produce nothing.
     #[arg(long)]
     dry_run: bool,
-    /// How long the table's store or Kafka may be away before the process ends with the reason, in seconds.
+    /// How many seconds the table's store or Kafka may be unavailable before the command ends with the reason.
     #[arg(long, value_name = "SECONDS", default_value_t = 300, value_parser = clap::value_parser!(u64).range(1..))]
     give_up_after: u64,
-    /// Logs as JSON lines.
+    /// Write the log as JSON lines.
+    ///
+    /// The variable WEIR_LOG sets what is logged, for example `debug`.
     #[arg(long)]
     log_json: bool,
 }
@@ -119,16 +127,17 @@ fn replay(plan: &Arc<Plan>, args: &ReplayArgs) -> Result<()> {
     if ended.is_ok() {
         out!("{uri}: {} dead letters replayed to {}", walk.taken(), sender.topics());
     }
-    // Also where it broke off: letters behind it may have arrived, none before it is missing.
+    // This is also printed after a failure. Letters behind that position may have arrived already, but none before it
+    // is missing.
     if ended.is_ok() || walk.taken() > 0 {
         out!("next: {}", walk.next());
     }
     ended
 }
 
-/// The sink whose table is meant.
+/// The sink whose table is read.
 fn sink_of<'a>(plan: &'a Plan, wanted: Option<&str>) -> Result<&'a Sink> {
-    // Rows that steps could not compute are no records.
+    // A step's rejected rows are not records, so they can't be replayed.
     let is_of_source = |s: &&Sink| s.output == Output::Rejected && matches!(s.input, Input::Source(_));
     let rejected: Vec<&Sink> = plan.sinks.iter().filter(is_of_source).collect();
     let names = || rejected.iter().map(|s| s.name.as_str()).collect::<Vec<_>>().join(", ");
@@ -147,7 +156,7 @@ fn sink_of<'a>(plan: &'a Plan, wanted: Option<&str>) -> Result<&'a Sink> {
                 true => "the sink does not read the output `Rejected` of a source",
                 false => "there is no such sink",
             };
-            Failure::config(format!("--sink {}: {says}; of the output Rejected there is {}", quoted(wanted), names()))
+            Failure::config(format!("--sink {}: {says}: write one of these: {}", quoted(wanted), names()))
         }),
     }
 }
@@ -157,7 +166,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// A pipeline with a sink `rows` and these of the output `Rejected`.
+    /// A pipeline with a sink `rows`, and these sinks for the output `Rejected`.
     fn plan(rejected: &[&str]) -> Plan {
         let policy = if rejected.is_empty() { "Drop" } else { "Output" };
         let sinks = rejected.iter().map(|name| {
@@ -202,10 +211,9 @@ spec:
             (
                 &["bad"],
                 Some("rows"),
-                "--sink `rows`: the sink does not read the output `Rejected` of a source; of the output Rejected \
-                 there is bad",
+                "--sink `rows`: the sink does not read the output `Rejected` of a source: write one of these: bad",
             ),
-            (&["bad"], Some("bda"), "--sink `bda`: there is no such sink; of the output Rejected there is bad"),
+            (&["bad"], Some("bda"), "--sink `bda`: there is no such sink: write one of these: bad"),
         ] {
             let said = chosen(rejected, wanted).unwrap_err();
             assert!(said.contains(says), "{said}");

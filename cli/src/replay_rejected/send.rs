@@ -1,5 +1,5 @@
-//! Gets letters to Kafka: as the records that they were, with headers that say where they are from. What was taken is
-//! acknowledged when `settle` returns.
+//! Produces letters to Kafka as the records that they were, with headers that say where they come from. When `settle`
+//! returns, all letters taken so far are acknowledged.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -17,47 +17,49 @@ use super::walk::{Outlet, Position};
 use crate::produce::delivery::{Delivery, Target, partition_count};
 use crate::produce::partition::partition_of;
 
-/// `topic/partition/offset` of the record that could not be taken in.
+/// The header with the rejected record's `topic/partition/offset`.
 pub const FROM_HEADER: &str = "weir-replayed-from";
-/// Why it could not.
+/// The header with the reason why the record was rejected.
 pub const REASON_HEADER: &str = "weir-replayed-reason";
 
-/// The client's queue. A batch fits, unless its records are very large: then it is what pushes back.
+/// The capacity of the client's queue, in KiB. A batch fits, unless its records are very large; then the full queue
+/// slows the sender down.
 const QUEUED_KIB_MAX: u32 = 64 * 1024;
-/// The greatest that the client allows: whether a record is too large is the broker's to say, who took it once.
+/// The largest value that the client allows. The broker decides whether a record is too large; it accepted this record
+/// once.
 const RECORD_BYTES_MAX: u32 = 1_000_000_000;
-/// Between two looks at what the client has to say.
+/// The time between two checks for the client's messages.
 const POLL: Duration = Duration::from_millis(100);
-/// So that a record's own deadline passes first, and says more.
+/// How much longer a flush waits than a record, so that the record's own deadline passes first: its error says more.
 const FLUSH_MARGIN: Duration = Duration::from_secs(5);
 
-/// Where letters go.
+/// Where letters are produced to.
 #[derive(Debug, Clone)]
 pub struct Destination {
     pub bootstrap_servers: String,
-    /// Each record's own if not given.
+    /// The topic. `None`: each record's own topic.
     pub topic: Option<String>,
-    /// How long brokers may be away, and a record may wait for its acknowledgement.
+    /// How long brokers may be unavailable, and how long a record may wait for its acknowledgement.
     pub patience: Duration,
 }
 
 pub struct Sender {
     producer: BaseProducer<Delivery>,
     destination: Destination,
-    /// Topics that letters went to, with their partitions.
+    /// The topics of the letters so far, with their number of partitions.
     topics: BTreeMap<String, (Target, i32)>,
-    /// The last one, to say which was not acknowledged.
+    /// The topic of the last letter, for an error about a missing acknowledgement.
     last: Option<String>,
 }
 
 impl Sender {
-    /// Makes the client; nothing is asked of the brokers yet.
+    /// Creates the client. This sends no request to the brokers yet.
     pub fn connect(destination: Destination) -> Result<Self> {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &destination.bootstrap_servers)
             .set("client.id", "weir-replay-rejected")
-            // The client's own retries neither repeat nor reorder records; it implies acks=all.
+            // The client's own retries then neither repeat nor reorder records. This setting implies acks=all.
             .set("enable.idempotence", "true")
             .set("acks", "all")
             .set("compression.type", "lz4")
@@ -65,7 +67,7 @@ impl Sender {
             .set("message.max.bytes", RECORD_BYTES_MAX.to_string())
             .set("queue.buffering.max.kbytes", QUEUED_KIB_MAX.to_string())
             .set("message.timeout.ms", destination.patience.as_millis().to_string())
-            // Silence is success.
+            // Success is not reported.
             .set("delivery.report.only.error", "true")
             .set("allow.auto.create.topics", "false")
             .set("log.connection.close", "false")
@@ -75,14 +77,14 @@ impl Sender {
         Ok(Self { producer, destination, topics: BTreeMap::new(), last: None })
     }
 
-    /// The topics that letters went to.
+    /// The topics to which letters were produced.
     #[must_use]
     pub fn topics(&self) -> String {
         let names: Vec<&str> = self.topics.keys().map(String::as_str).collect();
         if names.is_empty() { "no topic".to_owned() } else { names.join(", ") }
     }
 
-    /// The topic for a letter and the partition there.
+    /// The topic and the partition for a letter.
     fn place(&mut self, letter: &Letter<'_>) -> Result<(Target, i32)> {
         let topic = self.destination.topic.as_deref().unwrap_or(letter.origin.topic);
         if !self.topics.contains_key(topic) {
@@ -137,8 +139,8 @@ impl Outlet for Sender {
     }
 }
 
-/// In its own topic a record goes where it was, as whoever chose that partition wanted it; in another one, to that of
-/// its key.
+/// The partition for a letter. In its own topic, a record returns to its partition, as its producer chose it; in
+/// another topic, its key decides.
 fn partition_for(letter: &Letter<'_>, topic: &str, count: i32) -> Result<i32, String> {
     let Letter { origin, key, .. } = letter;
     let Origin { partition, .. } = *origin;
@@ -147,8 +149,8 @@ fn partition_for(letter: &Letter<'_>, topic: &str, count: i32) -> Result<i32, St
             Ok(partition)
         } else {
             Err(format!(
-                "topic {topic} has {count} partitions, and the record {origin} is from another; with --topic it would \
-                 go elsewhere"
+                "topic {topic} has {count} partitions, and the record {origin} is from another one: write --topic with \
+                 another topic"
             ))
         };
     }
@@ -177,8 +179,8 @@ mod tests {
         assert_eq!(partition_for(&letter(7, ""), "rides", 4), Ok(3));
         assert_eq!(partition_for(&letter(7, ""), "other", 4), Ok(partition_of(b"k", 4)));
         assert_eq!(partition_for(&keyless, "other", 2), Ok(1));
-        let says = "topic rides has 3 partitions, and the record rides/3/7 is from another; with --topic it would go \
-                    elsewhere";
+        let says = "topic rides has 3 partitions, and the record rides/3/7 is from another one: write --topic with \
+                    another topic";
         assert_eq!(partition_for(&letter(7, ""), "rides", 3), Err(says.to_owned()));
     }
 

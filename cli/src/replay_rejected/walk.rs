@@ -1,5 +1,5 @@
-//! Goes through the dead letters of a table, version by version and batch by batch, and knows from where another replay
-//! would go on.
+//! Walks through the dead letters of a table, version by version and batch by batch, and tracks where another replay
+//! would continue.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -15,29 +15,29 @@ use crate::say::err;
 
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 
-/// Where letters go.
+/// The destination of letters.
 pub trait Outlet {
     fn take(&mut self, letter: &Letter<'_>) -> Result<()>;
 
-    /// Returns when all that was taken is where it should be.
+    /// Returns when all letters taken so far have arrived.
     fn settle(&mut self) -> Result<()>;
 
-    /// The line of progress: `next` is where another replay would go on.
+    /// The line that reports progress. `next` is where another replay would continue.
     fn report(&self, letters: u64, next: Position) -> String;
 }
 
-/// Which letters.
+/// Which letters are selected.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Selection {
-    /// Contained in the letter's.
+    /// A text that the letter's reason must contain.
     pub reason: Option<String>,
-    /// Rows of the first version that are left out, whatever their reason.
+    /// The number of rows to skip in the first version, whatever their reason.
     pub skip: u64,
     pub limit: Option<u64>,
 }
 
-/// What comes next: so many rows of the version are done, whether they were selected or not. Files and the commits that
-/// name them never change, so the rows of a version always come in the same order.
+/// A position in the table: in `version`, the first `rows` rows are done, whether they were selected or not. Files and
+/// the commits that name them never change, so the rows of a version always come in the same order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Position {
     pub version: i64,
@@ -56,31 +56,32 @@ pub struct Walk {
     progress: Progress,
 }
 
-/// How far it has come.
+/// How far the walk has come.
 struct Progress {
     selection: Selection,
     first_version: i64,
-    /// The row that is looked at next.
+    /// The position of the next row.
     at: Position,
-    /// The same, of the letters that have arrived.
+    /// The position behind the letters that have arrived.
     settled: Position,
     taken: u64,
 }
 
 impl Walk {
-    /// Through the rows of `table`, which begins with `first_version`.
+    /// A walk through the rows of `table`, whose first version is `first_version`.
     pub fn new(table: Box<dyn ReadBack>, first_version: i64, selection: Selection) -> Self {
         Self { table, progress: Progress::new(first_version, selection) }
     }
 
-    /// To the last version, or to the limit.
+    /// Walks to the last version, or to the limit.
     pub fn run(&mut self, runtime: &Handle, outlet: &mut impl Outlet) -> Result<()> {
         let Self { table, progress } = self;
         let mut reported: Option<Instant> = None;
         while let Some((version, rows)) = runtime.block_on(table.next())? {
             progress.enter(version);
             let more = progress.batch(&rows, outlet)?;
-            // At once for the first time: who is killed before the second has passed knows where to go on, too.
+            // The first report comes at once, so that a user who kills the command within the first second knows where
+            // to continue.
             if reported.is_none_or(|at| at.elapsed() >= REPORT_EVERY) {
                 err!("{}", outlet.report(progress.taken, progress.settled));
                 reported = Some(Instant::now());
@@ -94,14 +95,14 @@ impl Walk {
         Ok(())
     }
 
-    /// Letters that were handed on.
+    /// The number of letters that were handed to the outlet.
     #[must_use]
     pub fn taken(&self) -> u64 {
         self.progress.taken
     }
 
-    /// From where to go on so that no letter that has arrived goes out again. Others after it may have arrived too, if
-    /// it ended with a failure.
+    /// Where to continue so that no letter that has arrived is produced again. If the walk failed, some letters behind
+    /// this position may have arrived too.
     #[must_use]
     pub fn next(&self) -> Position {
         self.progress.settled
@@ -121,7 +122,7 @@ impl Progress {
         }
     }
 
-    /// Whether there may be more to take after these rows.
+    /// Takes the selected letters of these rows. Returns whether more may follow.
     fn batch(&mut self, rows: &RecordBatch, outlet: &mut impl Outlet) -> Result<bool> {
         for row in 0..rows.num_rows() {
             if self.limit_is_reached() {
@@ -149,7 +150,7 @@ impl Progress {
         self.selection.limit.is_some_and(|limit| self.taken >= limit)
     }
 
-    /// Whether the row that comes next was replayed before.
+    /// Whether the next row is to be skipped, because it was replayed before.
     fn skips(&self) -> bool {
         self.at.version == self.first_version && self.at.rows < self.selection.skip
     }
@@ -161,7 +162,7 @@ mod tests {
     use super::super::letter::tests::{letter, rows};
     use super::*;
 
-    /// Keeps offsets, and how many of them are settled.
+    /// Keeps the offsets of the letters, and how many of them are settled.
     #[derive(Default)]
     struct Kept(Vec<i64>, usize);
 
@@ -183,7 +184,8 @@ mod tests {
 
     const REASONS: [&str; 3] = ["found a string, want a bigint", "found null", "found a string, want a double"];
 
-    /// Two batches of version 4, offsets 0..4 and 4..6, and one of version 7, 6..9; the reasons take turns.
+    /// Walks through two batches of version 4, offsets 0..4 and 4..6, and one of version 7, offsets 6..9. The reasons
+    /// alternate.
     fn walk(first_version: i64, selection: Selection) -> (Vec<i64>, String) {
         let mut progress = Progress::new(first_version, selection);
         let mut kept = Kept::default();

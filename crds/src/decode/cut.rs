@@ -1,19 +1,20 @@
-//! Values that YAML cut off. Without quotes, a comma ends a value inside {…} and […], and a colon with a space ends one
-//! everywhere: of `{name: r, expr: round(sum(price), 2)}` YAML makes the fields `expr: round(sum(price)` and `2)`.
-//! Where what is cut off opens a bracket or a quote that the next part closes, it is put together again, and the author
-//! is told once.
+//! Repairs values that YAML cut off. Without quotes, a comma ends a value inside {…} and […], and a colon with a space
+//! ends one everywhere: YAML reads `{name: r, expr: round(sum(price), 2)}` as the fields `expr: round(sum(price)` and
+//! `2)`. If the part before the cut opens a bracket or a quote that a later part closes, the parts are joined again,
+//! and the author is told once.
 
 use serde_yaml::{Mapping, Value};
 use weir_plan::quote::quoted;
 
 use crate::finding::{Finding, Path};
 
-/// More parts than an expression has that a person wrote in one line, and few enough to look at behind every value.
+/// The most parts that are joined. An expression that a person writes in one line has fewer, and the limit bounds the
+/// search behind every value.
 const PARTS_MAX: usize = 256;
-/// In longer lines nothing is looked for: that takes a time that grows with the square of their length.
+/// The most bytes of a line that is searched. The search takes time that grows with the square of the line's length.
 const LINE_BYTES_MAX: usize = 4096;
 
-/// The document with its values put together again, and where; nothing if none was cut off.
+/// The document with its values joined again, and a finding for each; `None` if no value was cut off.
 pub(super) fn mended(document: &Value) -> Option<(Value, Vec<Finding>)> {
     let mut findings = Vec::new();
     let mended = walk(document, &Path::root(), "", &mut findings);
@@ -76,7 +77,7 @@ fn sentence(block: &str, cut: &str, instead: &str) -> String {
     )
 }
 
-/// The text that `first` is the beginning of and how many of the parts behind it belong to it, if they close what it
+/// The whole text that `first` begins, and how many parts behind it belong to it; `None` if they do not close what it
 /// opens.
 fn whole<'a>(key: &str, first: &str, parts: impl Iterator<Item = &'a str>) -> Option<(String, usize)> {
     let mut open = Open::of(key);
@@ -95,7 +96,7 @@ fn whole<'a>(key: &str, first: &str, parts: impl Iterator<Item = &'a str>) -> Op
     None
 }
 
-/// What is to be said of a line that YAML stumbles over, if a value in it is cut off.
+/// What to tell the author about a line that YAML can't read, if a value in it is cut off.
 pub(super) fn hint(line: &str) -> Option<String> {
     if line.len() > LINE_BYTES_MAX {
         return None;
@@ -125,7 +126,7 @@ enum Cut {
     Colon,
 }
 
-/// The value at the beginning of `text` as it is meant, and what cuts it off first; nothing if nothing does.
+/// The whole value at the beginning of `text` and what cuts it off first; `None` if nothing does.
 fn value_in<'a>(text: &'a str, key: &str, is_in_flow: bool) -> Option<(&'a str, Cut)> {
     let mut open = Open::of(key);
     let mut cut = None;
@@ -141,11 +142,11 @@ fn value_in<'a>(text: &'a str, key: &str, is_in_flow: bool) -> Option<(&'a str, 
     cut.filter(|_| open.is_closed()).map(|cut| (text.trim_end(), cut))
 }
 
-/// Brackets and quotes of an expression or a type that are open.
+/// The brackets and quotes of an expression or a type that are still open.
 struct Open {
     brackets: i64,
     quoted: bool,
-    /// `<` is a bracket in types only.
+    /// Whether the text is a type: only there is `<` a bracket.
     is_type: bool,
 }
 
@@ -180,7 +181,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    /// What is made of a document, and how often that is told.
+    /// Compares the repaired document and the number of findings.
     fn check(text: &str, expected: &str, told: usize) {
         let value: Value = serde_yaml::from_str(text).unwrap();
         let expected: Value = serde_yaml::from_str(expected).unwrap();
@@ -194,14 +195,14 @@ mod tests {
         check("{a: x = 'y, z', b: 1}", "{a: \"x = 'y, z'\", b: 1}", 1);
         check("{type: array<struct<a int, b int>>}", "{type: 'array<struct<a int, b int>>'}", 1);
         check("[{a: [f(x, y), z]}]", "[{a: ['f(x, y)', z]}]", 1);
-        // `<` is a bracket in types only, and what nothing closes stays as it is.
+        // `<` is a bracket only in types, and a text stays as it is if nothing closes what it opens.
         check("{a: x < y, b: z > 1}", "{a: x < y, b: z > 1}", 0);
         check("{a: 'f(x', b: null, c: 1}", "{a: 'f(x', b: null, c: 1}", 0);
         check("{a: 'f(x', b: 'y)'}", "{a: 'f(x', b: 'y)'}", 0);
         check("{a: 'f(x, y)', b: null}", "{a: 'f(x, y)', b: null}", 0);
     }
 
-    /// Else a list of them takes a time that grows with the square of its length.
+    /// Without the limit, a list of such texts would take time that grows with the square of its length.
     #[test]
     fn no_more_parts_are_looked_at_than_a_line_of_a_person_has() {
         let mut looked_at = 0;

@@ -1,11 +1,11 @@
-//! How deep a text nests, found out before it is read. The reader takes a time that grows with the square of the depth
-//! (a megabyte of `{a: ` takes minutes), and has read everything before it is asked for the first value. So its own
-//! parser is asked here for one event after the other, up to the first that is too deep.
+//! How deep a text nests, determined before the text is read. The reader needs time that grows with the square of the
+//! depth (a megabyte of `{a: ` takes minutes), and it has read everything before it returns the first value. So this
+//! module asks the reader's own parser for one event after the other, up to the first one that is too deep.
 
 use super::events::{Events, Kind};
 
-/// The line, from 1, where more than `max` lists and mappings lie in each other; none if there is no such line up to
-/// the end of the text or the first thing in it that is not YAML.
+/// The line, counted from 1, where more than `max` lists and mappings are nested; `None` if there is no such line up to
+/// the end of the text or the first error in the YAML.
 pub(super) fn line_of_more_than(max: usize, text: &str) -> Option<u64> {
     let mut depth = 0_usize;
     let too_deep = Events::of(text)?.find(|event| {

@@ -1,5 +1,5 @@
-//! A serde deserializer over a tree of values that knows where it is, says what to write instead, and stands in for
-//! broken places.
+//! A serde deserializer over a tree of values. It knows where it is in the document, says what to write instead, and
+//! replaces broken places with stand-ins.
 
 use std::fmt;
 use weir_plan::quote::quoted;
@@ -11,15 +11,16 @@ use serde_yaml::{Mapping, Value};
 
 use crate::finding::{Broken, Finding, Path, nearest, one_of};
 
-/// No list of the document needs more, and each bound keeps the checks of the API server within their budget.
+/// The most elements of a list. No list of the document needs more, and the bound keeps the API server's checks within
+/// their budget.
 const LIST_ELEMENTS_MAX: usize = 256;
 
-/// A value and where it is. Without a value, a stand-in for what is broken.
+/// A value and its place. Without a value it is a stand-in for something broken.
 #[derive(Clone)]
 pub(super) struct Place<'a> {
     value: Option<&'a Value>,
     path: Path,
-    /// The mapping or list that this lies in.
+    /// The mapping or list that contains this place.
     block: Path,
     broken: &'a [Broken],
 }
@@ -75,9 +76,9 @@ fn describe(value: &Value) -> String {
 
 #[derive(Debug)]
 pub(super) enum Error {
-    /// About the place that is being decoded.
+    /// An error about the place that is being decoded.
     Here(String),
-    /// A required field of that place.
+    /// A required field of that place is missing.
     Missing(&'static str),
     Located(Finding, Broken),
 }
@@ -127,7 +128,7 @@ impl de::Error for Error {
     }
 }
 
-/// [`Place`] as a deserializer; a type of its own so that every way in locates its errors.
+/// [`Place`] as a deserializer. It is a type of its own so that each of its methods adds the place to its errors.
 pub(super) struct At<'a>(pub(super) Place<'a>);
 
 impl<'de> Deserializer<'de> for At<'de> {
@@ -155,7 +156,7 @@ impl<'de> Deserializer<'de> for At<'de> {
         let result = match self.0.value {
             None => visitor.visit_str(""),
             Some(Value::String(s)) => visitor.visit_str(s),
-            // How it was written is not known: 1.10 is the number 1.1.
+            // The value can't be used as text, because its spelling is lost: 1.10 is the number 1.1.
             Some(Value::Number(_) | Value::Bool(_)) => Err(self.0.wrong("text in quotes")),
             Some(_) => Err(self.0.wrong("text")),
         };
@@ -302,8 +303,8 @@ impl<'p, 'de> Entries<'p, 'de> {
         Self { place, left: left.into_iter(), value: None }
     }
 
-    /// The entries that are fields; a key that is none of them is an error. A field without a value counts as left out,
-    /// as it does for the API server.
+    /// The entries of a mapping that are fields; any other key is an error. A field without a value counts as left out,
+    /// as for the API server.
     fn known(place: &'p Place<'de>, mapping: &'de Mapping, fields: &'static [&'static str]) -> Result<Self, Error> {
         let mut left = Vec::new();
         for (key, value) in mapping.iter().filter_map(|(k, v)| Some((k.as_str()?, v))) {

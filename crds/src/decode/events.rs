@@ -1,7 +1,7 @@
 //! A YAML text as its parser sees it: one event after the other, each with its place in the text. serde gives values
-//! and no places, and it reads the whole text before it gives the first one.
+//! without places, and it reads the whole text before it gives the first value.
 //!
-//! The only unsafe code of this crate: the parser's C-like interface.
+//! This is the only unsafe code in the crate: the parser has a C-like interface.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, c_char};
@@ -14,11 +14,11 @@ use unsafe_libyaml as unsafe_yaml;
 #[derive(Debug)]
 pub(crate) struct Event {
     pub(crate) kind: Kind,
-    /// The name that aliases know the value by.
+    /// The name of the value's anchor, by which aliases refer to it.
     pub(crate) anchor: Option<String>,
-    /// From 1.
+    /// Counted from 1.
     pub(crate) line: u64,
-    /// The bytes of the text. Those of a value begin at its anchor or tag.
+    /// The range of bytes in the text. A value's range begins at its anchor or tag.
     pub(crate) bytes: Range<usize>,
 }
 
@@ -28,7 +28,7 @@ pub(crate) enum Kind {
         value: String,
         style: ScalarStyle,
     },
-    /// Of the anchor with this name.
+    /// An alias for the value with this anchor.
     Alias(String),
     ListStart {
         is_flow: bool,
@@ -38,34 +38,33 @@ pub(crate) enum Kind {
         is_flow: bool,
     },
     MappingEnd,
-    /// Where the text or one of its documents begins or ends.
+    /// The beginning or end of the text or of one of its documents.
     Outline,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ScalarStyle {
     Plain,
-    /// Single or double quotes.
+    /// In single or double quotes.
     Quoted,
-    /// `|` or `>`.
+    /// A block that begins with `|` or `>`.
     Block,
 }
 
-/// The events of a text, up to its end or to the first thing in it that is not YAML. Reads from a text that it does not
-/// own. In a box, since the parser holds a pointer to itself.
+/// The events of a text, up to its end or the first error in the YAML. The parser reads from a text that it does not
+/// own. It lives in a box because it holds a pointer to itself.
 pub(crate) struct Events<'a> {
     raw: Box<MaybeUninit<unsafe_yaml::yaml_parser_t>>,
     text: PhantomData<&'a str>,
-    /// After the end or an error nothing may be asked.
+    /// Set after the end or an error: the parser must not be called any more.
     is_over: bool,
 }
 
 impl<'a> Events<'a> {
-    /// None where there is no memory for a parser.
+    /// `None` if there is no memory for a parser.
     pub(crate) fn of(text: &'a str) -> Option<Self> {
         let mut raw = Box::new(MaybeUninit::uninit());
-        // SAFETY: the parser is initialized before anything else is asked of it, and stays where it is. The text
-        // outlives it.
+        // SAFETY: the parser is initialized before any other call, and the box keeps it in place. The text outlives it.
         unsafe {
             if unsafe_yaml::yaml_parser_initialize(raw.as_mut_ptr()).fail {
                 return None;
@@ -85,7 +84,7 @@ impl Iterator for Events<'_> {
             return None;
         }
         let mut raw = MaybeUninit::<unsafe_yaml::yaml_event_t>::uninit();
-        // SAFETY: the parser was initialized by `of`. It fills the event in, which is copied and given back here.
+        // SAFETY: `of` has initialized the parser. The parser fills in the event, which is copied and released here.
         unsafe {
             if unsafe_yaml::yaml_parser_parse(self.raw.as_mut_ptr(), raw.as_mut_ptr()).fail {
                 self.is_over = true;
@@ -101,20 +100,20 @@ impl Iterator for Events<'_> {
 
 impl Drop for Events<'_> {
     fn drop(&mut self) {
-        // SAFETY: initialized by `of`, and nobody else has it.
+        // SAFETY: `of` has initialized the parser, and nothing else refers to it.
         unsafe { unsafe_yaml::yaml_parser_delete(self.raw.as_mut_ptr()) }
     }
 }
 
 /// # Safety
-/// The event is one that the parser has filled in: its type says which of its data there is, and each text in it is
-/// null or ends with a zero byte.
+/// The parser has filled in the event: its type says which of its data are valid, and each text in it is null or ends
+/// with a zero byte.
 unsafe fn copied(raw: &unsafe_yaml::yaml_event_t) -> Event {
     let name = |text: *const u8| {
-        // SAFETY: as the caller promises.
+        // SAFETY: the caller promises that a text ends with a zero byte.
         (!text.is_null()).then(|| unsafe { CStr::from_ptr(text.cast::<c_char>()) }.to_string_lossy().into_owned())
     };
-    // SAFETY: as the caller promises; a scalar's text is as long as it says.
+    // SAFETY: the caller promises that the type says which data are valid; a scalar has as many bytes as it says.
     let (kind, anchor) = unsafe {
         match raw.type_ {
             unsafe_yaml::YAML_SCALAR_EVENT => {

@@ -1,8 +1,8 @@
-//! From YAML text to a document, with everything that is wrong with it at once.
+//! Decodes YAML text to a document, and reports all errors at once.
 //!
-//! serde stops at the first error. So whatever is wrong is noted and its place is marked as broken, and decoding starts
-//! again: a broken place yields a stand-in of the type that is asked for. The stand-ins never leave this crate; `lower`
-//! is told where they are.
+//! serde stops at the first error. Therefore each error is recorded, its place is marked as broken, and decoding starts
+//! again: a broken place yields a stand-in of the requested type. The stand-ins never leave this crate; `lower` is told
+//! where they are.
 
 mod cut;
 mod depth;
@@ -21,12 +21,12 @@ use deserializer::{At, Place};
 
 pub(crate) use yaml::{BYTE_ORDER_MARK, parse_yaml, read_yaml};
 
-/// Whether YAML 1.1 takes a text without quotes for text too, if YAML 1.2 does.
+/// Whether YAML 1.1 also reads a text without quotes as text, given that YAML 1.2 does.
 pub(crate) fn is_read_alike(plain: &str) -> bool {
     versions::other_reading(plain).is_none()
 }
 
-/// What could be decoded: the document, if its outline is right, and what is wrong with it.
+/// The result of decoding: the document, unless it is wrong as a whole, and all errors.
 pub(crate) struct Decoded {
     pub(crate) document: Option<StreamPipeline>,
     pub(crate) findings: Vec<Finding>,
@@ -53,7 +53,7 @@ fn decode_whole(value: &Value) -> Decoded {
             Ok(document) => break Some(document),
             Err(error) => {
                 let (found, place) = error.into_finding();
-                // A stand-in for the same place did not help: the document as a whole is not what it should be.
+                // A stand-in for this place did not help, so the document is wrong as a whole.
                 if broken.contains(&place) || findings.len() == FINDINGS_MAX {
                     break None;
                 }

@@ -1,18 +1,17 @@
 //! Plain scalars that YAML 1.1 and YAML 1.2 read differently. kubectl and Helm read documents with sigs.k8s.io/yaml,
-//! which reads much as YAML 1.1 does; `weir` reads YAML 1.2. One file must not mean two things, so these are refused
-//! until they are in quotes.
+//! which mostly follows YAML 1.1; `weir` follows YAML 1.2. A file must not have two meanings, so such scalars are
+//! refused unless they are in quotes.
 //!
-//! The list is that of `resolve` in `resolve.go` of go.yaml.in/yaml/v2 (v2.4.4), which sigs.k8s.io/yaml (v1.6.0) reads
-//! with:
-//! - twenty-two words for true and false, of which YAML 1.2 has the six that are spelt `true` and `false`;
-//! - whole numbers with zeros in front, which are octal there (`0777`; `0899` is a decimal one);
-//! - numbers with underscores in them (`1_000`), and the prefixes `0X`, `0O`, `0B`.
+//! The list is that of `resolve` in `resolve.go` of go.yaml.in/yaml/v2 (v2.4.4), which sigs.k8s.io/yaml (v1.6.0) uses:
+//! - twenty-two words for true and false, of which YAML 1.2 knows only the six spellings of `true` and `false`;
+//! - whole numbers with leading zeros, which are octal there (`0777`; but `0899` is decimal);
+//! - numbers that contain underscores (`1_000`), and the prefixes `0X`, `0O`, `0B`.
 //!
-//! Nulls, dates, and numbers in other spellings are read alike. Sexagesimal numbers (`1:30`) are text in both.
+//! Both read nulls, dates, and numbers in other spellings alike. Sexagesimal numbers (`1:30`) are text in both.
 
 pub(super) const NUMBER: &str = "a number";
 
-/// What YAML 1.1 takes a text for that a YAML 1.2 reader has given; nothing if it is text there too.
+/// What YAML 1.1 reads a text of YAML 1.2 as; `None` if it is text there too.
 pub(super) fn other_reading(plain: &str) -> Option<&'static str> {
     match plain {
         "y" | "Y" | "yes" | "Yes" | "YES" | "on" | "On" | "ON" => Some("true"),
@@ -34,7 +33,7 @@ fn is_number(plain: &str) -> bool {
     radix(["0x", "0X"], 16) || radix(["0o", "0O"], 8) || radix(["0b", "0B"], 2) || is_decimal(digits)
 }
 
-/// `[0-9]+(\.[0-9]*)?` or `\.[0-9]+`, with `[eE][-+]?[0-9]+` behind it or not.
+/// Whether the text is `[0-9]+(\.[0-9]*)?` or `\.[0-9]+`, optionally followed by `[eE][-+]?[0-9]+`.
 fn is_decimal(text: &str) -> bool {
     let is_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
     let (number, exponent) =

@@ -1,8 +1,8 @@
-//! YAML text to a tree of values, guarded: text from anywhere may come here, the API server's webhook included.
+//! Parses YAML text to a tree of values, with limits, since the text may come from anywhere.
 //!
-//! Aliases are expanded, so the number of values is bounded, not only the text; depth is bounded. A key that stands
-//! twice in one mapping is an error, because whoever reads the document sees one of them and the program may take the
-//! other; so is what kubectl reads otherwise.
+//! Aliases are expanded, so the number of values and the depth are bounded, not only the text's length. A key that
+//! occurs twice in a mapping is an error, because a reader may see one of them and the program may use the other. A
+//! value that kubectl reads differently is an error too.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -15,16 +15,16 @@ use super::versions::{NUMBER, other_reading};
 use super::{cut, depth};
 use crate::finding::{FINDINGS_MAX, Finding, Path};
 
-/// More than etcd takes for one object.
+/// The most bytes of a text: more than etcd accepts for one object.
 const TEXT_BYTES_MAX: usize = 1 << 20;
 const VALUES_MAX: usize = 100_000;
 const DEPTH_MAX: usize = 32;
-/// Every path of a finding holds the keys down to its place.
+/// The most bytes of a key. Every path of a finding contains the keys down to its place.
 const KEY_BYTES_MAX: usize = 512;
-/// Some editors begin a file with it; it says nothing.
+/// A mark that some editors put at the beginning of a file. It has no meaning.
 pub(crate) const BYTE_ORDER_MARK: char = '\u{feff}';
 
-/// Reads exactly one YAML document in which nothing is wrong.
+/// Reads exactly one YAML document. Any finding is an error.
 pub(crate) fn parse_yaml(text: &str) -> Result<Value, Vec<Finding>> {
     match read_yaml(text)? {
         (value, findings) if findings.is_empty() => Ok(value),
@@ -32,11 +32,11 @@ pub(crate) fn parse_yaml(text: &str) -> Result<Value, Vec<Finding>> {
     }
 }
 
-/// Reads exactly one YAML document, and says which of its values and keys mean something else to other readers. Empty
-/// ones (a `---` at the end) do not count.
+/// Reads exactly one YAML document, and reports values and keys that other readers read differently. Empty documents (a
+/// `---` at the end) do not count.
 ///
 /// # Errors
-/// What keeps it from being read.
+/// Why the text can't be read.
 pub(crate) fn read_yaml(text: &str) -> Result<(Value, Vec<Finding>), Vec<Finding>> {
     let whole = |message: String| vec![Finding::new(&Path::root(), message)];
     if text.len() > TEXT_BYTES_MAX {
@@ -72,8 +72,8 @@ pub(crate) fn read_yaml(text: &str) -> Result<(Value, Vec<Finding>), Vec<Finding
     }
 }
 
-/// What often is behind an error that the parser words by its own rules. `line`, from 1, is where it stumbled, which
-/// may be the line after.
+/// The usual cause of a parser's error in words that help more than the parser's. `line`, from 1, is where the parser
+/// stopped, which may be the line behind the cause.
 fn hint(text: &str, line: usize) -> String {
     let nearby = (line.saturating_sub(1).max(1)..=line).rev();
     let cut = nearby.filter_map(|i| Some((i, cut::hint(text.lines().nth(i.checked_sub(1)?)?)?))).next();
@@ -107,7 +107,7 @@ impl Guard {
     }
 }
 
-/// Whether `part`, which lies in `text`, has no quotes around it.
+/// Whether `part`, a slice of `text`, has no quotes around it.
 fn is_plain(text: &str, part: &str) -> bool {
     let Some(start) = (part.as_ptr() as usize).checked_sub(text.as_ptr() as usize) else { return false };
     let before = start.checked_sub(1).and_then(|i| text.as_bytes().get(i));
@@ -127,8 +127,8 @@ impl Node<'_> {
         Self { text: self.text, path, depth: self.depth + 1, guard: self.guard }
     }
 
-    /// `found` is a part of the text: serde_yaml says so of plain and quoted scalars, unless there is an escape in
-    /// them.
+    /// Reports a plain scalar that other readers read differently. `found` must be a slice of the text to be recognised
+    /// as plain; serde_yaml gives such slices for plain and quoted scalars, unless they contain an escape.
     fn check_reading(&self, path: &Path, found: &str, is_key: bool) {
         let Some(other) = other_reading(found).filter(|_| is_plain(self.text, found)) else { return };
         let or = if is_key || other == NUMBER { String::new() } else { format!(" or {other}") };
@@ -148,7 +148,7 @@ impl Node<'_> {
         Value::Null
     }
 
-    /// Called for each list and mapping: aliases may put what is deep into what is deep.
+    /// Checks the depth at each list and mapping: aliases may put deep values into deep places.
     fn enter<E: de::Error>(&self) -> Result<(), E> {
         if self.depth >= DEPTH_MAX {
             return Err(E::custom(format!("nested more than {DEPTH_MAX} deep")));
@@ -358,7 +358,7 @@ mod tests {
         ] {
             let began = Instant::now();
             let _ = parse_yaml(&text);
-            // Room for a machine that is busy; without the bound on depth this takes minutes.
+            // Generous for a busy machine; without the limit on depth this takes minutes.
             assert!(began.elapsed() < Duration::from_secs(60), "{:?}: {:?}", &text[..8], began.elapsed());
         }
     }

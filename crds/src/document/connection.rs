@@ -1,4 +1,4 @@
-//! Servers that sources, sinks and formats use by a name.
+//! Connections: servers that sources, sinks and formats refer to by name.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use super::{SecretKeyRef, SecretRef, unions};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [exactly_one(unions::CONNECTION_KINDS)]))]
 pub struct Connection {
-    /// The name that sources and sinks use it by: at most 50 lower-case letters, digits and hyphens.
+    /// The name by which sources and sinks refer to it: at most 50 lower-case letters, digits and hyphens.
     #[schemars(with = "Name")]
     pub name: String,
     /// A Kafka cluster.
@@ -25,15 +25,15 @@ pub struct Connection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KafkaConnection {
-    /// Brokers to ask first, as host:port, several with commas between them: kafka.data:9093
+    /// The brokers to contact first, as host:port with commas between them: kafka.data:9093
     #[schemars(with = "BootstrapServers")]
     pub bootstrap_servers: String,
-    /// Not supported yet. How the pipeline proves who it is.
+    /// Not supported yet. How the pipeline authenticates.
     pub sasl: Option<Sasl>,
     /// Not supported yet. Encrypts the connection.
     pub tls: Option<Tls>,
-    /// Not supported yet. The compacted topic in which Kafka sinks keep what they have written. By default one that is
-    /// named for the pipeline.
+    /// Not supported yet. The compacted topic in which Kafka sinks record what they have written. By default it is
+    /// named after the pipeline.
     #[schemars(with = "Option<Topic>")]
     pub control_topic: Option<String>,
 }
@@ -42,32 +42,32 @@ pub struct KafkaConnection {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SchemaRegistry {
-    /// Where it is: https://registry.data:8081
+    /// The registry's URL: https://registry.data:8081
     #[schemars(with = "Url")]
     pub url: String,
-    /// The user, here or in a Secret.
+    /// The user, as text or from a Secret.
     pub username: Option<Username>,
     /// The key of a Secret that holds the password.
     pub password_secret_ref: Option<SecretKeyRef>,
-    /// Whose certificates are trusted, and which one is shown.
+    /// Which certificates are trusted, and which one is presented.
     pub tls: Option<Tls>,
 }
 
-/// How the pipeline proves to Kafka who it is.
+/// How the pipeline authenticates to Kafka.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Sasl {
     /// The mechanism by Kafka's name: PLAIN, SCRAM-SHA-256, SCRAM-SHA-512, OAUTHBEARER or AWS_MSK_IAM.
     pub mechanism: SaslMechanism,
-    /// The user, here or in a Secret. Of PLAIN and SCRAM.
+    /// The user for PLAIN and SCRAM, as text or from a Secret.
     pub username: Option<Username>,
-    /// The key of a Secret that holds the password. Of PLAIN and SCRAM.
+    /// The key of a Secret with the password for PLAIN and SCRAM.
     pub password_secret_ref: Option<SecretKeyRef>,
-    /// Where tokens are had. Of OAUTHBEARER.
+    /// Where to get tokens for OAUTHBEARER.
     pub oauth: Option<Oauth>,
 }
 
-/// Under Kafka's own names.
+/// The mechanisms under Kafka's own names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum SaslMechanism {
     #[serde(rename = "PLAIN")]
@@ -82,7 +82,7 @@ pub enum SaslMechanism {
     AwsMskIam,
 }
 
-/// Where tokens are had, by OAuth's client credentials.
+/// Where to get tokens, with OAuth's client credentials.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Oauth {
@@ -94,20 +94,20 @@ pub struct Oauth {
     pub client_id: String,
     /// The key of a Secret that holds the client's secret.
     pub client_secret_ref: SecretKeyRef,
-    /// The scope that is asked for.
+    /// The scope to request.
     #[schemars(with = "Option<Text>")]
     pub scope: Option<String>,
 }
 
-/// Exactly one of the two.
+/// A user: exactly one of the two.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [exactly_one_later(unions::USERNAMES)]))]
 pub struct Username {
-    /// The user as text.
+    /// The user name as text.
     #[schemars(with = "Option<Text>")]
     pub value: Option<String>,
-    /// The key of a Secret that holds the user.
+    /// The key of a Secret that holds the user name.
     pub secret_ref: Option<SecretKeyRef>,
 }
 
@@ -117,6 +117,6 @@ pub struct Username {
 pub struct Tls {
     /// The key of a Secret that holds the certificate of the server's CA.
     pub ca_secret_ref: Option<SecretKeyRef>,
-    /// A Secret with the keys tls.crt and tls.key, by which the pipeline proves who it is.
+    /// A Secret with the keys tls.crt and tls.key: the certificate with which the pipeline authenticates.
     pub client_secret_ref: Option<SecretRef>,
 }

@@ -1,4 +1,4 @@
-//! Durations, as the Gateway API writes them.
+//! Durations in the Gateway API's format.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{self, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// A duration such as `5s` or `1h30m`, still as text.
+/// A duration such as `5s` or `1h30m`, as text that is not parsed yet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Duration(pub String);

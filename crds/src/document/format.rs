@@ -12,9 +12,9 @@ use super::{Empty, unions};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [exactly_one(unions::FORMATS)]))]
 pub struct Format {
-    /// A JSON object per record, of which the fields in columns are read.
+    /// A JSON object per record. Only the fields in columns are read.
     pub json: Option<JsonFormat>,
-    /// Not supported yet. The bytes as they are, in one column value.
+    /// Not supported yet. The record's bytes, unchanged, in one column named value.
     pub raw: Option<RawFormat>,
     /// Not supported yet. A line of separated values per record, in the order of columns.
     pub csv: Option<CsvFormat>,
@@ -28,8 +28,8 @@ pub struct Format {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct JsonFormat {
-    /// What a number in a timestamp column is. Refuse (the default): a bad record. EpochMillis: milliseconds since
-    /// 1970.
+    /// The meaning of a number in a timestamp column. Refuse (the default): the record is bad. EpochMillis:
+    /// milliseconds since 1970.
     pub timestamp_numbers: Option<TimestampNumbers>,
 }
 
@@ -39,11 +39,11 @@ pub enum TimestampNumbers {
     EpochMillis,
 }
 
-/// The bytes as they are, in one column value.
+/// The record's bytes, unchanged, in one column named value.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RawFormat {
-    /// Text: a string, which has to be UTF-8. Bytes: binary.
+    /// The type of the column. Text: string, which has to be UTF-8. Bytes: binary.
     #[serde(rename = "as")]
     pub kind: RawKind,
 }
@@ -61,13 +61,13 @@ pub struct CsvFormat {
     /// The character between two values. By default a comma.
     #[schemars(with = "Option<Char>")]
     pub delimiter: Option<String>,
-    /// The character around values that have a delimiter in them. By default a double quote.
+    /// The character around values that contain a delimiter. By default a double quote.
     #[schemars(with = "Option<Char>")]
     pub quote: Option<String>,
     /// The character before a quote that is part of a value. By default a backslash.
     #[schemars(with = "Option<Char>")]
     pub escape: Option<String>,
-    /// The text that stands for null. By default the empty one.
+    /// The text that means null. By default the empty text.
     #[schemars(with = "Option<Text>")]
     pub null_value: Option<String>,
 }
@@ -77,10 +77,10 @@ pub struct CsvFormat {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [exactly_one_later(unions::SCHEMAS)]))]
 pub struct AvroFormat {
-    /// The writer's schema, as JSON. Records have nothing before their values.
+    /// The writer's schema, as JSON. Records are Avro values without a prefix.
     #[schemars(with = "Option<SchemaText>")]
     pub schema: Option<String>,
-    /// The registry that has the writers' schemas. Records begin with its id, as Confluent has it.
+    /// The registry with the writers' schemas. Records begin with a schema id, as Confluent's do.
     pub registry: Option<Registry>,
 }
 
@@ -89,29 +89,29 @@ pub struct AvroFormat {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [exactly_one_later(unions::SCHEMAS)]))]
 pub struct ProtobufFormat {
-    /// The writer's schema, as the text of a .proto file. Records have nothing before their messages.
+    /// The writer's schema, as the text of a .proto file. Records are messages without a prefix.
     #[schemars(with = "Option<SchemaText>")]
     pub schema: Option<String>,
-    /// The registry that has the writers' schemas. Records begin with its id, as Confluent has it.
+    /// The registry with the writers' schemas. Records begin with a schema id, as Confluent's do.
     pub registry: Option<Registry>,
-    /// The message's full name, where the schema has several: shop.Order
+    /// The full name of the message, if the schema has several: shop.Order
     #[schemars(with = "Option<Text>")]
     pub message: Option<String>,
 }
 
-/// Where schemas are.
+/// A schema registry, and the subject for writing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Registry {
-    /// The name of one of spec.connections, which is a schemaRegistry.
+    /// The name of a schemaRegistry in spec.connections.
     #[schemars(with = "Name")]
     pub connection: String,
-    /// The subject, of what is written. By default the topic's name with -key or -value.
+    /// The subject for writing. By default the topic's name with -key or -value.
     #[schemars(with = "Option<Text>")]
     pub subject: Option<String>,
 }
 
-/// What a record says of the row in it.
+/// What a record means for the row that it contains.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Envelope {
     Plain,
@@ -123,7 +123,7 @@ pub enum Envelope {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SourceColumn {
-    /// The field's name, which is the column's.
+    /// The name of the field and of the column.
     #[schemars(with = "ColumnName")]
     pub name: String,
     /// The type by Spark's name: boolean, int, bigint, float, double, decimal(p,s), string, binary, date, timestamp,
@@ -131,24 +131,24 @@ pub struct SourceColumn {
     #[serde(rename = "type")]
     #[schemars(with = "DataType")]
     pub data_type: String,
-    /// Whether a record without a value is a bad one. By default false: the value is null.
+    /// Whether a record without this value is bad. By default false: the value is null.
     pub required: Option<bool>,
 }
 
-/// How rows become the bytes of a record. Exactly one encoding.
+/// How a row is encoded as the bytes of a record. Exactly one encoding.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [exactly_one_later(unions::ENCODINGS)]))]
 pub struct Encoding {
     /// A JSON object with the row's columns.
     pub json: Option<Empty>,
-    /// Avro, under a schema here or in a registry.
+    /// Avro, with a schema that is given here or in a registry.
     pub avro: Option<AvroFormat>,
-    /// The text or bytes that an expression gives.
+    /// The string or binary that an expression gives.
     pub raw: Option<RawEncoding>,
 }
 
-/// The text or bytes that an expression gives.
+/// The string or binary that an expression gives.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RawEncoding {

@@ -1,9 +1,9 @@
-//! `StreamPipeline` as its author writes it: names and types of every field, and nothing about what they mean.
+//! `StreamPipeline` as its author writes it: the name and type of every field, but not what the fields mean.
 //!
-//! The shape is final: fields whose feature is still to be built are here too, and lowering refuses them with their
-//! path. Blocks whose inner shape is still open are an [`Open`] mapping. The comments on fields are what `kubectl
-//! explain` and editors show; the table is in `docs/reference/document.md`.
-// Those comments are plain text: brackets and angles mean themselves.
+//! The shape is final: it also has the fields whose feature is still to be built, and lowering refuses them with their
+//! path. Blocks whose inner shape is still open are an [`Open`] mapping. `kubectl explain` and editors show the
+//! comments on fields; the table of all fields is in `docs/reference/document.md`.
+// The fields' comments are plain text: brackets in them are neither links nor HTML.
 #![allow(rustdoc::broken_intra_doc_links, rustdoc::invalid_html_tags, rustdoc::bare_urls)]
 
 mod connection;
@@ -57,15 +57,15 @@ pub use step::{
 pub use storage::{S3Encryption, S3EncryptionType, S3Storage, Storage};
 pub use table::{DeltaTable, Table, TopicTable};
 
-/// The `apiVersion` of this shape.
+/// The `apiVersion` of documents of this shape.
 pub const API_VERSION: &str = "weir.dev/v1alpha1";
-/// Its `kind`.
+/// The `kind` of documents of this shape.
 pub const KIND: &str = "StreamPipeline";
 
-/// A block whose inner shape is still open: any mapping.
+/// A block whose inner shape is still open: it takes any mapping.
 pub type Open = BTreeMap<String, serde_json::Value>;
 
-/// A block that says all by being there.
+/// A block without fields: its presence says all.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Empty {}
@@ -74,36 +74,36 @@ pub struct Empty {}
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StreamPipeline {
-    /// The version of this shape.
+    /// The version of the document's shape.
     #[schemars(extend("enum" = [API_VERSION]))]
     pub api_version: String,
-    /// What this document is.
+    /// The kind of the document.
     #[schemars(extend("enum" = [KIND]))]
     pub kind: String,
-    /// What the pipeline is known by.
+    /// The pipeline's name and labels.
     pub metadata: Metadata,
     /// What the pipeline does.
     pub spec: Spec,
 }
 
-/// What every Kubernetes object has.
+/// The metadata of any Kubernetes object.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Metadata {
     /// The pipeline's name: at most 50 lower-case letters, digits and hyphens.
     #[schemars(with = "Name")]
     pub name: String,
-    /// A Kubernetes namespace; the pipeline is then known as namespace/name.
+    /// A Kubernetes namespace. The pipeline's name is then namespace/name.
     pub namespace: Option<String>,
-    /// For people and tools; the pipeline does not depend on them.
+    /// Labels for people and tools; the pipeline does not depend on them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
-    /// For people and tools; the pipeline does not depend on them.
+    /// Annotations for people and tools; the pipeline does not depend on them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
 }
 
-/// What a pipeline does: from sources, through steps, to sinks; when, and where it keeps its progress.
+/// What a pipeline does: its sources, steps and sinks, when it commits, and where it keeps its progress.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema, CustomResource)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[kube(
@@ -126,58 +126,57 @@ pub struct Metadata {
     reads_what_is_there("sinks", ""),
 ]))]
 pub struct Spec {
-    /// When an epoch is closed and its results are committed. By default as soon as the last one is committed and there
-    /// is something new.
+    /// When an epoch is closed and its results are committed. By default as soon as the last epoch is committed and
+    /// there is something new.
     pub trigger: Option<Trigger>,
-    /// Where the pipeline keeps its progress and state. Every pipeline has its own place.
+    /// Where the pipeline keeps its progress and state. No two pipelines share a checkpoint.
     pub checkpoint: Checkpoint,
-    /// How object stores are reached, by prefixes of URIs; the longest one wins. Without an entry, by the pod's
-    /// environment. At most 64.
+    /// How to reach object stores, by prefixes of URIs; the longest matching prefix wins. Without an entry, the pod's
+    /// environment decides. At most 64.
     #[serde(default)]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["uriPrefix"]))]
     pub storage: Vec<Storage>,
-    /// Servers that sources, sinks and formats use, by names. At most 64.
+    /// Servers that sources, sinks and formats refer to by name. At most 64.
     #[serde(default)]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub connections: Vec<Connection>,
-    /// Not supported yet. What lookup steps read, by names. At most 64.
+    /// Not supported yet. Tables that lookup steps refer to by name. At most 64.
     #[serde(default)]
     #[schemars(
         length(max = 64),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub tables: Vec<Table>,
-    /// What is read. 1 to 64.
+    /// What the pipeline reads. 1 to 64.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub sources: Vec<Source>,
-    /// What is computed: a graph of steps that read sources and one another by name. At most 64, in any order.
+    /// What the pipeline computes: a graph of steps that read sources and each other by name. At most 64, in any order.
     #[serde(default)]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub steps: Vec<Step>,
-    /// What is written. One epoch commits to all of them or to none. 1 to 64.
+    /// What the pipeline writes. An epoch commits to all sinks or to none. 1 to 64.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub sinks: Vec<Sink>,
-    /// How much one epoch takes in at most.
+    /// The limits of one epoch.
     pub limits: Option<Limits>,
-    /// The time zone for dates, formatting and timestamps without one. By default, and for now always, UTC.
+    /// The time zone for dates, for formatting and for timestamps without one. Always UTC for now.
     #[schemars(with = "Option<Text>")]
     pub time_zone: Option<String>,
-    /// Whether the pipeline is to have no pods. Its state stays, and it goes on from there. By default false.
+    /// Whether to run no pods. The state stays, and the pipeline resumes from it later. By default false.
     pub suspend: Option<bool>,
-    /// Not supported yet. How many pods share the work, by how much there is.
+    /// Not supported yet. How many pods share the work, depending on the load.
     #[schemars(with = "Option<OpenBlock>")]
     pub autoscale: Option<Open>,
     /// Not supported yet. The endpoint for metrics and progress.
     #[schemars(with = "Option<OpenBlock>")]
     pub http: Option<Open>,
-    /// Not supported yet. Whom pods may reach and who may reach them.
+    /// Not supported yet. Which hosts the pods may reach, and which may reach them.
     #[schemars(with = "Option<OpenBlock>")]
     pub network_policy: Option<Open>,
     /// Not supported yet. The local volume for state that does not fit into memory.
     #[schemars(with = "Option<OpenBlock>")]
     pub scratch: Option<Open>,
-    /// How many pods share the work: 0 or 1, until pipelines can be spread over several. By default 1; 0 is another way
-    /// to suspend.
+    /// How many pods share the work: 0 or 1, until pipelines can use several. By default 1. 0 suspends the pipeline.
     #[schemars(range(min = 0, max = 1))]
     pub replicas: Option<i64>,
     /// CPU and memory of the runtime's container. By default the operator's.
@@ -185,17 +184,17 @@ pub struct Spec {
     /// The container image of the runtime, in place of the operator's default: registry.example.com/weir:0.1.0
     #[schemars(with = "Option<Image>")]
     pub image: Option<String>,
-    /// The version of the runtime: 0.1.0. By default the version that the pipeline was first started with; an upgrade
-    /// of the operator does not change it.
+    /// The version of the runtime: 0.1.0. By default the version that first started the pipeline; upgrading the
+    /// operator does not change it.
     #[schemars(with = "Option<Tag>")]
     pub runtime_version: Option<String>,
-    /// What pods get beyond what the operator gives them: labels, placement, environment.
+    /// Additions to the pods that the operator creates: labels, placement, environment.
     pub pod_template: Option<PodTemplate>,
     /// What deleting the pipeline does to its checkpoint. Retain (the default): nothing. DeleteCheckpoint: deletes it.
-    /// Tables stay always.
+    /// Tables always stay.
     pub deletion_policy: Option<DeletionPolicy>,
-    /// Discards the saved state or goes back to an earlier one, once per token: for changes that the state does not
-    /// fit, or to repeat a part.
+    /// Discards the saved state or returns to an earlier one, once per token: for changes that the state does not fit,
+    /// or to repeat a part.
     pub state_action: Option<StateAction>,
 }
 
@@ -214,21 +213,21 @@ pub struct Spec {
     belongs_to("runToken", "type", "AvailableNow", None),
 ]))]
 pub struct Trigger {
-    /// AsSoonAsPossible: when the last one is committed and there is something new. Interval: at a fixed beat.
-    /// AvailableNow: reads what is there when it starts, then ends. Continuous: not supported yet.
+    /// AsSoonAsPossible: when the last epoch is committed and there is something new. Interval: at a fixed interval.
+    /// AvailableNow: the run reads what is there when it starts, then ends. Continuous: not supported yet.
     #[serde(rename = "type")]
     pub kind: TriggerType,
-    /// Of the type Interval, which requires it: the beat, as a duration from 1ms to 24h: 5s
+    /// The time between epochs for the type Interval, which requires it: a duration from 1ms to 24h, such as 5s
     #[schemars(extend("x-kubernetes-validations" = [between("1ms", "24h")]))]
     pub interval: Option<Duration>,
-    /// Of the type AvailableNow: what becomes of open windows at the end of a run. KeepOpen (the default): the next run
-    /// goes on with them. EmitAll: they are closed and written; rows that come for them later are late.
+    /// For the type AvailableNow: what happens to open windows at the end of a run. KeepOpen (the default): the next
+    /// run continues them. EmitAll: they are closed and written, and later rows for them are late.
     pub on_end: Option<OnEnd>,
-    /// Of the type AvailableNow: when a run starts, as cron has it, in UTC: minute, hour, day, month, weekday. Every
-    /// night at two: 0 2 * * *
+    /// For the type AvailableNow: when a run starts, as in cron, in UTC: minute, hour, day, month, weekday. Every night
+    /// at two: 0 2 * * *
     #[schemars(with = "Option<Schedule>")]
     pub schedule: Option<String>,
-    /// Of the type AvailableNow: each new token starts a run, once the last one is done: run-7
+    /// For the type AvailableNow: each new token starts a run, once the last one is done: run-7
     #[schemars(with = "Option<Token>")]
     pub run_token: Option<String>,
 }
@@ -241,7 +240,7 @@ pub enum TriggerType {
     Continuous,
 }
 
-/// What becomes of open windows when an AvailableNow run ends.
+/// What happens to open windows when an AvailableNow run ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum OnEnd {
     KeepOpen,
@@ -252,37 +251,37 @@ pub enum OnEnd {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Checkpoint {
-    /// A place of the pipeline's own, which no table lies in: s3://lake/checkpoints/rides. It can't be changed later.
+    /// The checkpoint's own folder, outside of all tables: s3://lake/checkpoints/rides. It can't be changed later.
     #[schemars(with = "Uri", extend("x-kubernetes-validations" = [no_folder(), rule("self == \
         oldSelf", "", CHECKPOINT_STAYS)]))]
     pub uri: String,
-    /// How many manifests garbage collection leaves, 2 to 10000. By default 10.
+    /// How many manifests garbage collection keeps, 2 to 10000. By default 10.
     #[schemars(range(min = 2, max = 10_000))]
     pub keep: Option<i64>,
-    /// After how many epochs the state is written anew as a whole, 1 to 10000. By default 32.
+    /// After how many epochs the whole state is written again, 1 to 10000. By default 32.
     #[schemars(range(min = 1, max = 10_000))]
     pub snapshot_every: Option<i64>,
     /// Not supported yet. The least time between two checkpoints, as a duration.
     pub min_pause: Option<Duration>,
-    /// Not supported yet. How long a checkpoint may take, as a duration.
+    /// Not supported yet. The longest time that a checkpoint may take, as a duration.
     pub timeout: Option<Duration>,
 }
 
 const CHECKPOINT_STAYS: &str = "can't be changed, since the pipeline's progress and state lie there; to begin anew, \
                                 create a pipeline under another name";
 
-/// In which order rows count.
+/// The order in which rows are processed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Order {
     Arrival,
     EventTime,
 }
 
-/// A Secret, with keys that are fixed by what it is for.
+/// A Secret. Its keys depend on what it is for.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretRef {
-    /// A Secret of the pipeline's namespace.
+    /// A Secret in the pipeline's namespace.
     #[schemars(with = "ObjectName")]
     pub name: String,
 }
@@ -291,15 +290,15 @@ pub struct SecretRef {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SecretKeyRef {
-    /// A Secret of the pipeline's namespace.
+    /// A Secret in the pipeline's namespace.
     #[schemars(with = "ObjectName")]
     pub name: String,
-    /// The key in it.
+    /// The Secret's key.
     #[schemars(with = "SecretKey")]
     pub key: String,
 }
 
-/// How much one epoch takes in at most: whichever limit is met first closes it early.
+/// The limits of one epoch: the first that is reached closes the epoch early.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Limits {
@@ -310,7 +309,7 @@ pub struct Limits {
     pub bytes_per_epoch: Option<Quantity>,
 }
 
-/// What deleting the resource does to its checkpoint. Tables are left alone always.
+/// What deleting the resource does to its checkpoint. Tables always stay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum DeletionPolicy {
     Retain,
@@ -322,21 +321,21 @@ pub enum DeletionPolicy {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [exactly_one(unions::STATE_ACTIONS)]))]
 pub struct StateAction {
-    /// The action is done when the token is not that of the last one done: discard-1
+    /// The action runs when the token differs from that of the last action: discard-1
     #[schemars(with = "Token")]
     pub token: String,
-    /// Begins without state: windows that are open are lost, the rows of tables stay.
+    /// Begins without state: open windows are lost, and the rows in tables stay.
     pub discard: Option<Discard>,
-    /// Goes back to the state and offsets of an earlier epoch. The rows that later epochs have written stay in the
-    /// tables and come again.
+    /// Returns to the state and offsets of an earlier epoch. The rows that later epochs wrote stay in the tables and
+    /// are written again.
     pub restore: Option<Restore>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Discard {
-    /// Keep (the default): reading goes on where it was. StartFrom: where `startFrom` says, as if the pipeline were
-    /// new; what was read before and is read again comes into the tables again.
+    /// Keep (the default): continues at the current offsets. StartFrom: starts where `startFrom` says, like a new
+    /// pipeline; records that are read again are written to the tables again.
     pub offsets: Option<Offsets>,
 }
 
@@ -349,7 +348,8 @@ pub enum Offsets {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Restore {
-    /// The epoch whose end is gone back to. Its manifest must still be there: checkpoint.keep says how many are kept.
+    /// The epoch to whose end the pipeline returns. Its manifest must still exist: checkpoint.keep says how many are
+    /// kept.
     #[schemars(range(min = 1))]
     pub epoch: i64,
 }

@@ -1,4 +1,4 @@
-//! How the pipeline's pods are run: read by the operator, of no meaning to `weir run`.
+//! How the pipeline's pods run. The operator reads these fields; `weir run` ignores them.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::schema::{Amounts, Annotations, EnvName, EnvValue, Foreign, Labels, ObjectName};
 use super::{Quantity, SecretRef};
 
-/// What the runtime's container asks for and may use, as in any pod.
+/// What the runtime's container requests and may use, as in any pod.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Resources {
-    /// What the scheduler sets aside, as Kubernetes quantities by the resource's name: {cpu: 500m, memory: 1Gi}.
+    /// What the scheduler reserves, as Kubernetes quantities by the resource's name: {cpu: 500m, memory: 1Gi}.
     #[schemars(with = "Option<Amounts>")]
     pub requests: Option<BTreeMap<String, Quantity>>,
     /// What the container may not exceed. The runtime reads and aggregates in as many lanes as the CPU limit has cores.
@@ -21,23 +21,23 @@ pub struct Resources {
     pub limits: Option<BTreeMap<String, Quantity>>,
 }
 
-/// What a person may say about the pods beyond their resources and image. Everything else is the operator's.
+/// What users may set for the pods besides resources and image. The operator sets everything else.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PodTemplate {
-    /// Labels of the pods, beside those that the operator gives them.
+    /// Labels of the pods, in addition to the operator's.
     #[schemars(with = "Option<Labels>")]
     pub labels: Option<BTreeMap<String, String>>,
-    /// Annotations of the pods, beside those that the operator gives them.
+    /// Annotations of the pods, in addition to the operator's.
     #[schemars(with = "Option<Annotations>")]
     pub annotations: Option<BTreeMap<String, String>>,
     /// Labels that a node must have to take the pods.
     #[schemars(with = "Option<Labels>")]
     pub node_selector: Option<BTreeMap<String, String>>,
-    /// Taints of nodes that the pods put up with. At most 32.
+    /// Taints of nodes that the pods tolerate. At most 32.
     #[schemars(with = "Option<Vec<Foreign<Toleration>>>", length(max = 32), extend("x-kubernetes-list-type" = "atomic"))]
     pub tolerations: Option<Vec<Toleration>>,
-    /// Which nodes and which neighbours the pods want or shun.
+    /// Which nodes and which neighbours the pods prefer or avoid.
     #[schemars(with = "Option<Foreign<Affinity>>")]
     pub affinity: Option<Affinity>,
     /// How the pods are spread over zones and nodes. At most 16.
@@ -50,11 +50,11 @@ pub struct PodTemplate {
     /// The name of a PriorityClass.
     #[schemars(with = "Option<ObjectName>")]
     pub priority_class_name: Option<String>,
-    /// A ServiceAccount of the pipeline's namespace, for clouds that give rights by it. Left out: one that the operator
-    /// makes. Its token is not mounted either way.
+    /// A ServiceAccount in the pipeline's namespace, for clouds that grant rights to it. If left out, the operator
+    /// makes one. Its token is never mounted.
     #[schemars(with = "Option<ObjectName>")]
     pub service_account_name: Option<String>,
-    /// Secrets of the pipeline's namespace with which the image is pulled. At most 16.
+    /// Secrets in the pipeline's namespace for pulling the image. At most 16.
     #[schemars(length(max = 16), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub image_pull_secrets: Option<Vec<SecretRef>>,
     /// Environment variables of the runtime's container. At most 64.
@@ -62,14 +62,14 @@ pub struct PodTemplate {
     pub env: Option<Vec<EnvVar>>,
 }
 
-/// An environment variable. What is secret belongs into a Secret, which the document refers to where it is needed.
+/// An environment variable. Secret values belong in a Secret, to which the document refers where they are needed.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct EnvVar {
-    /// The variable: letters, digits and underscores, not beginning with a digit.
+    /// The variable's name: letters, digits and underscores, not beginning with a digit.
     #[schemars(with = "EnvName")]
     pub name: String,
-    /// Its value.
+    /// The variable's value.
     #[schemars(with = "EnvValue")]
     pub value: String,
 }

@@ -1,4 +1,4 @@
-//! Sizes and amounts, as Kubernetes writes them.
+//! Sizes and amounts in Kubernetes' format.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::schema::Bytes;
 
-/// A size as Kubernetes writes quantities, `128Mi` or a plain number, still as text.
+/// A size as a Kubernetes quantity such as `128Mi`, or a plain number, as text that is not parsed yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Quantity(pub String);
 
@@ -46,7 +46,7 @@ impl<'de> Deserialize<'de> for Quantity {
                 Ok(Quantity(bytes.to_string()))
             }
 
-            /// An API server takes no such number.
+            /// Refuses a number with a fraction, as an API server does.
             fn visit_f64<E: de::Error>(self, number: f64) -> Result<Quantity, E> {
                 Err(E::custom(format!(
                     "found the number {number}; write a size such as 128Mi, or a fraction as text: \"{number}\""

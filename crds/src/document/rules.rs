@@ -1,7 +1,8 @@
-//! Rules between fields, in CEL, for `x-kubernetes-validations`: what a schema can't say. In the words of lowering
-//! where it says the same.
+//! Rules between fields that a schema can't express, in CEL for `x-kubernetes-validations`. Where lowering has the same
+//! rule, the message is the same.
 //!
-//! `tests/admit_*` in `e2e` try each on a real API server, which also says whether they are within its budget.
+//! `tests/admit_*` in `e2e` try each rule on a real API server, which also checks that the rules are within its cost
+//! budget.
 
 use serde_json::{Value, json};
 
@@ -10,14 +11,14 @@ use crate::places::FOLDER_ON_A_CLUSTER;
 
 const DURATION: &str = "^([0-9]{1,5}(h|m|s|ms)){1,4}$";
 
-/// Exactly one of `members` is there, said as lowering says it.
+/// Exactly one of `members` must be set. The message is the same as lowering's.
 pub(crate) fn exactly_one(members: &[&str]) -> Value {
     let there: Vec<_> = members.iter().map(|member| format!("has(self.{member})")).collect();
     if let [only] = members {
         return json!({"rule": there[0], "message": format!("{only} is missing"), EXACTLY_ONE: members});
     }
     let (choice, any) = (one_of(members), there.join(" || "));
-    // A list of names, joined, would be shorter, and its cost is not known beforehand.
+    // Joining a list of names would be shorter, but the API server can't estimate its cost.
     let found: Vec<_> = members
         .iter()
         .enumerate()
@@ -36,8 +37,8 @@ pub(crate) fn exactly_one(members: &[&str]) -> Value {
     rule
 }
 
-/// The same in fewer words, for blocks that lowering refuses whatever is in them: they are not built yet, and the
-/// definition's size is bounded.
+/// Like [`exactly_one`] with a shorter message, for blocks that are not built yet. Lowering refuses them anyway, and
+/// the definition's size is limited.
 pub(crate) fn exactly_one_later(members: &[&str]) -> Value {
     let there: Vec<_> = members.iter().map(|member| format!("has(self.{member})")).collect();
     json!({
@@ -47,14 +48,14 @@ pub(crate) fn exactly_one_later(members: &[&str]) -> Value {
     })
 }
 
-/// The key under which a rule carries its members to the schema for editors, which do not read CEL. The API server
-/// never sees it.
+/// The key under which a rule carries its members to the schema for editors, which do not read CEL. It is removed
+/// before the API server sees the schema.
 pub(crate) const EXACTLY_ONE: &str = "exactlyOneOf";
 
-/// A duration between two others, both included.
+/// The duration must be from `least` to `most`, both included.
 pub(crate) fn between(least: &str, most: &str) -> Value {
     json!({
-        // What is no duration at all is the pattern's to refuse.
+        // A text that is no duration is left to the pattern.
         "rule": format!("!self.matches('{DURATION}') || (duration(self) >= duration('{least}') && duration(self) <= \
                          duration('{most}'))"),
         "message": format!("write {least} to {most}"),
@@ -62,7 +63,7 @@ pub(crate) fn between(least: &str, most: &str) -> Value {
     })
 }
 
-/// `field` may only be there where the block's `key` is `value`; where the key is left out, it is `default`.
+/// `field` may be set only if the block's `key` is `value`. If `key` is left out, it counts as `default`.
 pub(crate) fn belongs_to(field: &str, key: &str, value: &str, default: Option<&str>) -> Value {
     let found = match default {
         Some(default) => format!("(has(self.{key}) ? self.{key} : '{default}')"),
@@ -77,7 +78,7 @@ pub(crate) fn belongs_to(field: &str, key: &str, value: &str, default: Option<&s
     })
 }
 
-/// Any other rule, said of `field`, or of the block if that is empty.
+/// A rule whose message is about `field`, or about the whole block if `field` is empty.
 pub(crate) fn rule(rule: &str, field: &str, message: &str) -> Value {
     let mut said = json!({"rule": rule, "message": message});
     if !field.is_empty() {
@@ -86,8 +87,8 @@ pub(crate) fn rule(rule: &str, field: &str, message: &str) -> Value {
     said
 }
 
-/// No name stands in both lists of the spec. Which name it is can't be said: the cost of such a message is not known
-/// beforehand.
+/// No name may be in both lists of the spec. The message does not name it: the API server could not estimate the cost
+/// of such a message.
 pub(crate) fn different_names(one: &str, other: &str) -> Value {
     rule(
         &format!(
@@ -98,7 +99,7 @@ pub(crate) fn different_names(one: &str, other: &str) -> Value {
     )
 }
 
-/// Every element of the spec's `list` that has `kind` reads a node that is there, or one of its outputs.
+/// Every element of the spec's `list` that has `kind` must read an existing node, or one of its outputs.
 pub(crate) fn reads_what_is_there(list: &str, kind: &str) -> Value {
     let (is_there, from) = match kind {
         "" => ("true".to_owned(), "a.from".to_owned()),
@@ -113,7 +114,7 @@ pub(crate) fn reads_what_is_there(list: &str, kind: &str) -> Value {
     )
 }
 
-/// Every source reads through a connection that is there.
+/// Every source must read through an existing connection.
 pub(crate) fn connections_are_there() -> Value {
     rule(
         "self.sources.all(a, !has(a.kafka) || (has(self.connections) && self.connections.exists(b, b.name == \
@@ -126,7 +127,7 @@ pub(crate) fn connections_are_there() -> Value {
     )
 }
 
-/// A folder of the machine, which a laptop takes.
+/// Refuses a folder of the machine. `weir run` accepts it on a laptop.
 pub(crate) fn no_folder() -> Value {
     json!({
         "rule": "!self.startsWith('file:')",

@@ -1,7 +1,7 @@
-//! The forms of the document's texts, which Rust types can't say to a schema: bounds and patterns, named in
+//! Bounds and patterns of the document's texts, which Rust types can't express in a schema. Fields name them in
 //! `#[schemars(with = …)]`.
 //!
-//! Lowering has the same rules in code, with better words; what it takes, these take.
+//! Lowering checks the same rules in code, with better messages. These patterns accept all that lowering accepts.
 
 use std::borrow::Cow;
 use std::marker::PhantomData;
@@ -33,11 +33,11 @@ macro_rules! shapes {
 }
 
 shapes! {
-    /// Of a source, a step, a sink, a connection: a DNS-1035 label.
+    /// The name of a source, a step, a sink or a connection: a DNS-1035 label.
     Name => {"type": "string", "minLength": 1, "maxLength": 50, "pattern": "^[a-z]([-a-z0-9]*[a-z0-9])?$"};
-    /// A source or a step that is read, and maybe which of its outputs: `revenue`, `revenue.Late`.
+    /// A source or a step that is read, optionally with one of its outputs: `revenue`, `revenue.Late`.
     Node => {"type": "string", "minLength": 1, "maxLength": 64, "pattern": r"^[a-z]([-a-z0-9]*[a-z0-9])?(\.[A-Za-z]+)?$"};
-    /// Several of them.
+    /// Several nodes that are read.
     Nodes => {
         "type": "array",
         "items": {
@@ -48,7 +48,7 @@ shapes! {
         },
         "x-kubernetes-list-type": "set"
     };
-    /// Of a Kubernetes object: a DNS-1123 subdomain.
+    /// The name of a Kubernetes object: a DNS-1123 subdomain.
     ObjectName => {
         "type": "string",
         "minLength": 1,
@@ -57,20 +57,20 @@ shapes! {
     };
     /// A key of a Secret.
     SecretKey => {"type": "string", "minLength": 1, "maxLength": 253, "pattern": r"^[-._a-zA-Z0-9]+$"};
-    /// By Kafka's rule.
+    /// The name of a topic, by Kafka's rule.
     Topic => {"type": "string", "minLength": 1, "maxLength": 249, "pattern": r"^[a-zA-Z0-9._-]+$"};
     /// A consumer group: ASCII without spaces.
     GroupId => {"type": "string", "minLength": 1, "maxLength": 249, "pattern": "^[!-~]+$"};
-    /// A column of rows in flight.
+    /// The name of a column.
     Column => {"type": "string", "minLength": 1, "maxLength": 255};
-    /// Columns of which each may stand once. Their order means something, so appliers do not mix theirs.
+    /// Names of columns, each at most once. Their order matters, so two appliers must not mix their lists.
     Columns => {
         "type": "array",
         "maxItems": 256,
         "items": {"type": "string", "minLength": 1, "maxLength": 255},
         "x-kubernetes-list-type": "atomic"
     };
-    /// A type by Spark's name, nested ones included.
+    /// A type by Spark's name, including nested types.
     DataType => {"type": "string", "minLength": 1, "maxLength": 8192};
     /// A SQL expression.
     Expr => {"type": "string", "minLength": 1, "maxLength": 16384};
@@ -80,44 +80,44 @@ shapes! {
     SchemaText => {"type": "string", "minLength": 1, "maxLength": 65536};
     /// One character.
     Char => {"type": "string", "minLength": 1, "maxLength": 1};
-    /// A time zone by its name.
+    /// The name of a time zone.
     TimeZone => {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z0-9_+/-]+$"};
-    /// Of a server that speaks HTTP.
+    /// The URL of an HTTP server.
     Url => {"type": "string", "minLength": 1, "maxLength": 2048, "pattern": r"^https?://[^\s]+$"};
-    /// Of a table or a checkpoint.
+    /// The URI of a table or a checkpoint.
     Uri => {
         "type": "string",
         "minLength": 1,
         "maxLength": 2048,
         "pattern": r"^(s3://[a-z0-9.-]{3,63}|file://)/[-A-Za-z0-9_.=+@,~!$&'()*:/]+$"
     };
-    /// A bucket, or a path in one.
+    /// The URI of a bucket or of a path in one.
     UriPrefix => {"type": "string", "minLength": 1, "maxLength": 2048, "pattern": r"^s3://[a-z0-9.-]{3,63}(/[-A-Za-z0-9_.=+@,~!$&'()*:/]*)?$"};
-    /// Of an S3 server.
+    /// The URL of an S3 server.
     Endpoint => {"type": "string", "minLength": 1, "maxLength": 512, "pattern": r"^https?://[^\s/?#@]+/?$"};
-    /// As in `eu-west-3`.
+    /// A region such as `eu-west-3`.
     Region => {"type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[-A-Za-z0-9]+$"};
-    /// `host:port`, several with commas.
+    /// Brokers as `host:port`, with commas between them.
     BootstrapServers => {"type": "string", "minLength": 1, "maxLength": 4096, "pattern": r"^\s*[^\s,/]+:[0-9]{1,5}\s*(,\s*[^\s,/]+:[0-9]{1,5}\s*)*$"};
-    /// What is done once per token: a label's value.
+    /// A token for an action that is done once: a label's value.
     Token => {"type": "string", "minLength": 1, "maxLength": 63, "pattern": "^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"};
-    /// Five fields, as cron has them.
+    /// A schedule: five fields, as in cron.
     Schedule => {"type": "string", "minLength": 9, "maxLength": 256, "pattern": r"^[0-9A-Za-z*/,-]+( [0-9A-Za-z*/,-]+){4}$"};
     /// A container image.
     Image => {"type": "string", "minLength": 1, "maxLength": 512, "pattern": r"^[^\s]+$"};
     /// An image's tag.
     Tag => {"type": "string", "minLength": 1, "maxLength": 128, "pattern": "^[A-Za-z0-9_][A-Za-z0-9_.-]*$"};
-    /// Words for people or other programs.
+    /// A short text for people or other programs.
     Text => {"type": "string", "minLength": 1, "maxLength": 1024};
-    /// An environment variable.
+    /// The name of an environment variable.
     EnvName => {"type": "string", "minLength": 1, "maxLength": 253, "pattern": "^[A-Za-z_][A-Za-z0-9_]*$"};
-    /// What it holds: any text.
+    /// The value of an environment variable: any text.
     EnvValue => {"type": "string", "maxLength": 4096};
-    /// RFC 3339.
+    /// A time in RFC 3339.
     Timestamp => {"type": "string", "maxLength": 64, "format": "date-time"};
-    /// Kafka's number of a partition.
+    /// The number of a Kafka partition.
     Partition => {"type": "integer", "format": "int32", "minimum": 0, "maximum": 2147483647};
-    /// A size.
+    /// A size in bytes, as a Kubernetes quantity.
     Bytes => {
         "x-kubernetes-int-or-string": true,
         "anyOf": [{"type": "integer"}, {"type": "string"}],
@@ -125,7 +125,7 @@ shapes! {
         "maxLength": 64,
         "pattern": r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)([kMGTPE]|[KMGTPE]i|[eE][0-9]{1,2})?$"
     };
-    /// Amounts of CPU, memory and the like, by the resource's name.
+    /// Amounts of CPU, memory and other resources, by the resource's name.
     Amounts => {
         "type": "object",
         "maxProperties": 16,
@@ -137,7 +137,7 @@ shapes! {
             "pattern": r"^([0-9]+(\.[0-9]*)?|\.[0-9]+)(m|[kMGTPE]|[KMGTPE]i|[eE][0-9]{1,2})?$"
         }
     };
-    /// Labels and node selectors.
+    /// Labels or node selectors.
     Labels => {
         "type": "object",
         "maxProperties": 64,
@@ -149,8 +149,8 @@ shapes! {
     OpenBlock => {"type": "object", "x-kubernetes-preserve-unknown-fields": true};
 }
 
-/// A type of Kubernetes' own, with the bounds that its schema lacks, and no more than the first sentence of each
-/// explanation.
+/// One of Kubernetes' own types, with the bounds that its schema lacks, and only the first sentence of each
+/// description.
 pub(crate) struct Foreign<T>(PhantomData<T>);
 
 impl<T: JsonSchema> JsonSchema for Foreign<T> {
@@ -191,7 +191,8 @@ fn bound(schema: &mut Map<String, Value>) {
     properties.into_iter().flat_map(|p| p.values_mut()).filter_map(Value::as_object_mut).for_each(bound);
 }
 
-/// Kubernetes' own words fill a third of the definition, and stand in its documentation.
+/// Cuts a description after its first sentence: Kubernetes' full texts would take a third of the definition, and are in
+/// its documentation.
 fn first_sentence(description: &mut String) {
     let ends = [". ", ".\n", ", where ", ", but "];
     if let Some(end) = ends.iter().filter_map(|end| description.find(end)).min() {

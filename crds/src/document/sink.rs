@@ -1,4 +1,4 @@
-//! Sinks: what is written where, and in which output mode.
+//! Sinks: what is written to which place, and in which output mode.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,33 +22,34 @@ use crate::finding::Path;
     ),
 ]))]
 pub struct Sink {
-    /// The sink's name, which its progress in the table belongs to: at most 50 lower-case letters, digits and hyphens.
+    /// The sink's name: at most 50 lower-case letters, digits and hyphens. The table records the sink's progress under
+    /// it.
     #[schemars(with = "Name")]
     pub name: String,
-    /// The source or step whose rows are written, and which of its outputs, where it is not the rows themselves:
-    /// revenue.Late, of a step with windows: rows whose window had closed. rides.Rejected, of a source with
-    /// badRecords.policy Output: records that could not be taken in; of a step with windows or behind one: rows that it
-    /// could not compute.
+    /// The source or step whose rows are written, or one of its other outputs. revenue.Late, of a step with windows:
+    /// rows whose window had closed. rides.Rejected, of a source with badRecords.policy Output: bad records; of a step
+    /// with windows or behind one: rows that it could not compute.
     #[schemars(with = "Node")]
     pub from: String,
-    /// Append (the default): rows are written once, windows when they close. Update (not supported yet): rows that
-    /// changed, by key. Complete (not supported yet): the whole result anew.
+    /// Append (the default): each row is written once; rows of a window when it closes. Update (not supported yet):
+    /// changed rows, by key. Complete (not supported yet): the whole result each time.
     pub mode: Option<Mode>,
-    /// Not supported yet. Of the mode Update: the columns that tell one row from another. At most 256.
+    /// Not supported yet. For the mode Update: the columns that identify a row. At most 256.
     #[schemars(with = "Option<Columns>")]
     pub key: Option<Vec<String>>,
-    /// Not supported yet. Of the mode Update: a column of the table. A row with a lesser value than the table's never
-    /// replaces it.
+    /// Not supported yet. For the mode Update: a column of the table. A row with a smaller value than the table's never
+    /// replaces the table's row.
     #[schemars(with = "Option<ColumnName>")]
     pub order_by: Option<String>,
-    /// Not supported yet. Of the mode Update: a SQL expression that gives a boolean. A row for which it is true deletes
-    /// its key: _op = 'd'
+    /// Not supported yet. For the mode Update: a SQL expression that gives a boolean. A row for which it is true
+    /// deletes its key: _op = 'd'
     #[schemars(with = "Option<Expr>")]
     pub delete_when: Option<String>,
     /// Columns that are not written. At most 256.
     #[schemars(with = "Option<Columns>")]
     pub drop_columns: Option<Vec<String>>,
-    /// ExactlyOnce (the default): each row once. AtLeastOnce (not supported yet): a row may come twice after a failure.
+    /// ExactlyOnce (the default): each row once. AtLeastOnce (not supported yet): a row may be written twice after a
+    /// failure.
     pub guarantee: Option<Guarantee>,
     /// A Delta Lake table.
     pub delta: Option<DeltaSink>,
@@ -60,34 +61,34 @@ pub struct Sink {
     pub console: Option<ConsoleSink>,
 }
 
-/// A folder that sinks of a kind write to.
+/// A folder that a kind of sink writes to.
 pub(crate) struct SinkFolder {
-    /// The member of the sink, and its field.
+    /// The sink's member for this kind, and the member's field with the folder.
     kind: &'static str,
     field: &'static str,
     of: fn(&Sink) -> Option<&str>,
-    /// Whether sinks of several pipelines may have the same one.
+    /// Whether sinks of several pipelines may share the folder.
     pub is_shared: bool,
 }
 
-/// Every kind that writes to a folder is here.
+/// The folders of all kinds of sinks that write to one.
 pub(crate) const SINK_FOLDERS: &[SinkFolder] =
     &[SinkFolder { kind: "delta", field: "uri", of: |sink| Some(&sink.delta.as_ref()?.uri), is_shared: true }];
 
 impl SinkFolder {
-    /// Of the sink that is at `sink`.
+    /// The path of the folder's field, for the sink at `sink`.
     pub fn path(&self, sink: &Path) -> Path {
         sink.field(self.kind).field(self.field)
     }
 
-    /// Of a sink that may not be right elsewhere.
+    /// The folder in a sink that is not validated yet.
     pub fn in_raw<'a>(&self, sink: &'a Value) -> Option<&'a str> {
         sink.get(self.kind)?.get(self.field)?.as_str()
     }
 }
 
 impl Sink {
-    /// The folders that it writes to, with their URIs.
+    /// The folders that the sink writes to, with their URIs.
     pub(crate) fn folders(&self) -> impl Iterator<Item = (&'static SinkFolder, &str)> {
         SINK_FOLDERS.iter().filter_map(|folder| Some((folder, (folder.of)(self)?)))
     }
@@ -110,19 +111,19 @@ pub enum Mode {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeltaSink {
-    /// Where the table is: s3://lake/silver/rides. It is created if it is absent.
+    /// The table's place: s3://lake/silver/rides. The table is created if it is absent.
     #[schemars(with = "Uri", extend("x-kubernetes-validations" = [no_folder()]))]
     pub uri: String,
-    /// Columns whose values become folders: [date]. At most 16, and not all of them. Left out, the table has no
+    /// Columns whose values become folders: [date]. At most 16, and not all of them. If left out, the table has no
     /// partitions.
     #[schemars(with = "Option<Columns>", length(max = 16))]
     pub partition_by: Option<Vec<String>>,
     /// The size at which a data file is complete, 1Ki to 16Gi. By default 128Mi.
     pub target_file_size: Option<Quantity>,
-    /// What to do when the table lacks a column. Refuse (the default): stop. AddColumns (not supported yet): add it.
+    /// What to do if the table lacks a column. Refuse (the default): stop. AddColumns (not supported yet): add it.
     pub schema_evolution: Option<SchemaEvolution>,
-    /// What is done for the table beside its commits: checkpoints of its log, compaction of small files, deletion of
-    /// old ones.
+    /// Maintenance of the table besides commits: checkpoints of its log, compaction of small files, deletion of old
+    /// files.
     pub maintenance: Option<DeltaMaintenance>,
 }
 
@@ -132,24 +133,24 @@ pub enum SchemaEvolution {
     AddColumns,
 }
 
-/// What is done for a table beside its commits.
+/// The maintenance of a table besides commits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeltaMaintenance {
-    /// Commits from one checkpoint of the table's log to the next, 1 to 10000. By default 100.
+    /// How many commits lie between two checkpoints of the table's log, 1 to 10000. By default 100.
     #[schemars(range(min = 1, max = 10_000))]
     pub checkpoint_every: Option<i64>,
-    /// The time from one compaction of small files to the next, as a duration: 1m at least. Left out, none is
-    /// compacted.
+    /// The time from one compaction of small files to the next, as a duration of at least 1m. If left out, there is
+    /// none.
     #[schemars(extend("x-kubernetes-validations" = [between("1m", "99999h")]))]
     pub compact_every: Option<Duration>,
-    /// The age at which files that the table no longer has are deleted, as a duration: 1h at least, and more than the
-    /// longest outage that readers and writers are to survive. Left out, none is deleted.
+    /// The age at which files that the table no longer contains are deleted, as a duration: at least 1h, and more than
+    /// the longest outage that readers and writers must survive. If left out, none is deleted.
     #[schemars(extend("x-kubernetes-validations" = [between("1h", "99999h")]))]
     pub vacuum_after: Option<Duration>,
 }
 
-/// A Kafka topic that is written.
+/// A Kafka topic that the sink writes to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KafkaSink {
@@ -159,9 +160,9 @@ pub struct KafkaSink {
     /// The topic.
     #[schemars(with = "Topic")]
     pub topic: String,
-    /// How the record's key is made. Exactly one of json, avro and raw. Left out, records have none.
+    /// How to make the record's key. Exactly one of json, avro and raw. If left out, records have no key.
     pub record_key: Option<Encoding>,
-    /// How the record's value is made. Exactly one of json, avro and raw.
+    /// How to make the record's value. Exactly one of json, avro and raw.
     pub value: Encoding,
     /// Headers of the record. At most 64.
     #[schemars(
@@ -178,7 +179,7 @@ pub struct ParquetSink {
     /// The folder: s3://lake/exports/rides
     #[schemars(with = "Uri", extend("x-kubernetes-validations" = [no_folder()]))]
     pub uri: String,
-    /// Columns whose values become folders: [date]. At most 16, and not all of them. Left out, there are none.
+    /// Columns whose values become folders: [date]. At most 16, and not all of them. If left out, there are none.
     #[schemars(with = "Option<Columns>", length(max = 16))]
     pub partition_by: Option<Vec<String>>,
     /// The size at which a file is complete, 1Ki to 16Gi. By default 128Mi.
@@ -192,7 +193,7 @@ pub struct ConsoleSink {
     /// How many rows of an epoch are shown, 1 to 1000. By default 20.
     #[schemars(range(min = 1, max = 1000))]
     pub rows: Option<i64>,
-    /// After how many characters a value is cut, 1 to 10000. By default 20.
+    /// After how many characters values are cut, 1 to 10000. By default 20.
     #[schemars(range(min = 1, max = 10_000))]
     pub truncate: Option<i64>,
 }

@@ -1,4 +1,4 @@
-//! Sources: what is read, how it is decoded, and what its rows' event time is.
+//! Sources: what is read, how it is decoded, and where the rows' event time comes from.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,38 +15,38 @@ use super::{Duration, Empty, Envelope, Format, SourceColumn, unions};
     rule("has(self.columns) || has(self.format.raw)", "", COLUMNS_ARE_REQUIRED),
 ]))]
 pub struct Source {
-    /// The name that steps and sinks read it by: at most 50 lower-case letters, digits and hyphens.
+    /// The name by which steps and sinks read it: at most 50 lower-case letters, digits and hyphens.
     #[schemars(with = "Name")]
     pub name: String,
     /// Topics of a Kafka cluster.
     pub kafka: Option<KafkaSource>,
     /// How a record's value is encoded. Exactly one of json, raw, csv, avro and protobuf.
     pub format: Format,
-    /// Not supported yet. What a record says of the row in it. Plain (the default): the row. Debezium: a change, whose
-    /// row after it, or before it for a delete, is read. Upsert: the row of its key, or, without a value, that it is
-    /// gone.
+    /// Not supported yet. What a record means for its row. Plain (the default): it is the row. Debezium: a change, of
+    /// which the row after it is read, or the row before it for a delete. Upsert: the row of its key, or, without a
+    /// value, the row's deletion.
     pub envelope: Option<Envelope>,
-    /// Not supported yet. Of the envelope Upsert: how a record's key is encoded.
+    /// Not supported yet. For the envelope Upsert: how a record's key is encoded.
     pub key_format: Option<Format>,
-    /// Not supported yet. Of the envelope Upsert: the columns that a record's key holds. At most 256.
+    /// Not supported yet. For the envelope Upsert: the columns in a record's key. At most 256.
     #[schemars(with = "Option<Columns>")]
     pub key: Option<Vec<String>>,
-    /// The reader's schema: what is read of each record, under the field's name. Required, but for raw. 1 to 256.
+    /// The reader's schema: the fields to read from each record, by name. Required except for raw. 1 to 256.
     #[schemars(
         length(min = 1, max = 256),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub columns: Option<Vec<SourceColumn>>,
-    /// Where the event time of a row comes from, which windows go by, and how long to wait for late rows. Without it
-    /// there are no windows.
+    /// How to get a row's event time, which windows use, and how long to wait for late rows. Without it there are no
+    /// windows.
     pub event_time: Option<EventTime>,
-    /// Not supported yet. Records after which an epoch is closed early, of this source.
+    /// Not supported yet. The number of records of this source after which an epoch is closed early.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub max_records_per_epoch: Option<i64>,
-    /// What becomes of a record that can't be taken in.
+    /// What happens to a record that can't be taken in.
     pub bad_records: Option<BadRecords>,
-    /// What a record without a value is, by which a compacted topic says that its key is gone. Bad (the default): a
-    /// record that can't be taken in. Skip: it is passed over and counted.
+    /// What a record without a value means; a compacted topic deletes a key with one. Bad (the default): the record
+    /// can't be taken in. Skip: it is skipped and counted.
     pub tombstones: Option<Tombstones>,
 }
 
@@ -70,30 +70,30 @@ pub struct KafkaSource {
     /// Topics, by name: [rides, rides-v2]. 1 to 64.
     #[schemars(with = "Option<Vec<Topic>>", length(min = 1, max = 64), extend("x-kubernetes-list-type" = "set"))]
     pub topics: Option<Vec<String>>,
-    /// A regular expression for whole names of topics, those that appear later included; internal ones (__…) never
-    /// match: rides-.*
+    /// A regular expression that must match a topic's whole name; it also finds later topics, but never internal ones
+    /// (__…): rides-.*
     #[schemars(with = "Option<Text>")]
     pub topic_pattern: Option<String>,
     /// Certain partitions of certain topics. 1 to 64 topics.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["topic"]))]
     pub assign: Option<Vec<Assignment>>,
-    /// Where the first start of the pipeline begins to read; later ones go on where the checkpoint says. By default at
+    /// Where the first start of the pipeline begins to read; later starts continue from the checkpoint. By default at
     /// Latest.
     pub start_from: Option<StartFrom>,
-    /// What to do when the broker no longer has the offset that comes next. Fail (the default) stops; Earliest and
-    /// Latest go on at the oldest or newest record there is. Every gap is counted.
+    /// What to do when the broker no longer has the next offset. Fail (the default) stops; Earliest and Latest continue
+    /// at the oldest or newest record. Every gap is counted.
     pub on_lost_offsets: Option<OnLostOffsets>,
-    /// The Kafka consumer group whose offsets show the lag in Kafka's tools; progress itself is in the checkpoint. By
-    /// default weir-<namespace>-<name> of the pipeline.
+    /// The Kafka consumer group whose offsets show the lag in Kafka's tools; the pipeline's progress is in the
+    /// checkpoint. By default weir-<namespace>-<name>, from the pipeline.
     #[schemars(with = "Option<GroupId>")]
     pub group_id: Option<String>,
-    /// Columns that say something about the record, after those of its format: [{name: kafka_offset, field: Offset}]. 1
+    /// Columns with metadata of the record, after the columns of its format: [{name: kafka_offset, field: Offset}]. 1
     /// to 8.
     #[schemars(length(min = 1, max = 8), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub metadata_columns: Option<Vec<MetadataColumn>>,
 }
 
-/// What Kafka knows of a record beside its value, as a column.
+/// What Kafka knows of a record besides its value, as a column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct MetadataColumn {
@@ -124,7 +124,7 @@ pub struct Assignment {
     /// The topic.
     #[schemars(with = "Topic")]
     pub topic: String,
-    /// Numbers of its partitions: [0, 1]. 1 to 256.
+    /// The partitions' numbers: [0, 1]. 1 to 256.
     #[schemars(with = "Vec<Partition>", length(min = 1, max = 256), extend("x-kubernetes-list-type" = "set"))]
     pub partitions: Vec<i64>,
 }
@@ -134,13 +134,13 @@ pub struct Assignment {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [exactly_one(unions::START)]))]
 pub struct StartFrom {
-    /// Earliest: all records that are still there. Latest: those that come from now on.
+    /// Earliest: all records that still exist. Latest: only records that arrive from now on.
     pub position: Option<Position>,
-    /// The first record of each partition at or after a time, in RFC 3339; its end where there is none:
+    /// The first record of each partition at or after a time, in RFC 3339; the partition's end if there is none:
     /// 2026-01-01T00:00:00Z
     #[schemars(with = "Option<Timestamp>")]
     pub timestamp: Option<String>,
-    /// The first offset to read, of every partition there is at the first start. 1 to 256.
+    /// The first offset to read of every partition that exists at the first start. 1 to 256.
     #[schemars(length(min = 1, max = 256), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["topic", "partition"]))]
     pub offsets: Option<Vec<KafkaOffset>>,
 }
@@ -158,7 +158,7 @@ pub struct KafkaOffset {
     /// The topic.
     #[schemars(with = "Topic")]
     pub topic: String,
-    /// The number of its partition.
+    /// The partition's number.
     #[schemars(with = "Partition")]
     pub partition: i64,
     /// The first offset to read.
@@ -193,38 +193,37 @@ pub struct EventTime {
     pub kafka_timestamp: Option<Empty>,
     /// Not supported yet. The clock when the record is read: {}
     pub processing_time: Option<Empty>,
-    /// How long to wait for rows that come late, as a duration: 10m. Required with expr. Results are late by as much,
-    /// so there is no default.
+    /// How long to wait for late rows, as a duration: 10m. Required with expr. It delays results by as much, so it has
+    /// no default.
     #[schemars(extend("x-kubernetes-validations" = [between("0s", "99999h")]))]
     pub watermark_delay: Option<Duration>,
-    /// How far ahead of the clock a row may be before it counts as bad, as a duration. By default 1h.
+    /// How far ahead of the clock a row may be before it is bad, as a duration. By default 1h.
     #[schemars(extend("x-kubernetes-validations" = [between("0s", "99999h")]))]
     pub max_future: Option<Duration>,
-    /// How long after its end was reached a partition no longer holds the watermark back, as a duration from 1s. By
+    /// How long after its end was reached a partition stops holding back the watermark, as a duration from 1s. By
     /// default 1m.
     #[schemars(extend("x-kubernetes-validations" = [between("1s", "99999h")]))]
     pub idle_after: Option<Duration>,
-    /// How far partitions may run ahead of the slowest one in event time before they wait for it, as a duration from
-    /// 1s: it bounds the windows that are open at a replay. By default any far.
+    /// How far partitions may be ahead of the slowest one in event time before they wait for it, as a duration from 1s.
+    /// This bounds how many windows are open in a replay. By default there is no limit.
     #[schemars(extend("x-kubernetes-validations" = [between("1s", "99999h")]))]
     pub max_skew: Option<Duration>,
-    /// Closes the last windows of a quiet topic by the clock: those that ended so long ago, once no record has come for
-    /// as long, as a duration from 1s. Rows that come for them later are late. By default they stay open.
+    /// Closes the last windows of a quiet topic by the clock: those that ended this long ago, once no record has come
+    /// for as long, as a duration from 1s. Later rows for them are late. By default they stay open.
     #[schemars(extend("x-kubernetes-validations" = [between("1s", "99999h")]))]
     pub close_idle_windows_after: Option<Duration>,
 }
 
-/// What becomes of a record that can't be taken in: it can't be read, a step fails on it, or its event time is null or
-/// in the future.
+/// What happens to a bad record: it can't be read, a step fails on it, or its event time is null or in the future.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BadRecords {
-    /// Fail (the default): the pipeline stops and names the record. Drop: it is left out and counted. Output: it leaves
-    /// by the source's output Rejected, for which there must be a sink. Rows that can't be computed when a window
-    /// closes go the same ways.
+    /// Fail (the default): the pipeline stops and names the record. Drop: the record is dropped and counted. Output: it
+    /// goes to the source's output Rejected, which needs a sink. Rows that can't be computed when a window closes are
+    /// treated the same way.
     pub policy: BadRecordsPolicy,
-    /// How many of a million records may be bad: with more the pipeline stops. By default any number. Belongs to Drop
-    /// and Output.
+    /// How many of a million records may be bad before the pipeline stops. By default there is no limit. For Drop and
+    /// Output.
     #[schemars(range(min = 0, max = 1_000_000))]
     pub max_per_million: Option<i64>,
 }

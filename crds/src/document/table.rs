@@ -1,4 +1,4 @@
-//! Tables: what `lookup` steps look rows up in.
+//! Tables in which `lookup` steps look up rows.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -12,19 +12,19 @@ use super::{Duration, Format, SourceColumn, unions};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [exactly_one_later(unions::TABLE_KINDS)]))]
 pub struct Table {
-    /// The name that lookup steps read it by: at most 50 lower-case letters, digits and hyphens.
+    /// The name by which lookup steps read it: at most 50 lower-case letters, digits and hyphens.
     #[schemars(with = "Name")]
     pub name: String,
     /// A Delta Lake table.
     pub delta: Option<DeltaTable>,
-    /// A compacted topic of a Kafka cluster: the last record of each key is a row.
+    /// A compacted topic of a Kafka cluster: each key's last record is a row.
     pub kafka: Option<TopicTable>,
-    /// How the records' values become columns. Belongs to kafka.
+    /// How the records' values become columns. For kafka only.
     pub format: Option<Format>,
-    /// The columns that the record's key holds. Belongs to kafka. At most 256.
+    /// The columns in the record's key. For kafka only. At most 256.
     #[schemars(with = "Option<Columns>")]
     pub key: Option<Vec<String>>,
-    /// The table's columns, which the real one is compared with at the start. 1 to 256.
+    /// The table's columns; the start compares them with the real table. 1 to 256.
     #[schemars(
         length(min = 1, max = 256),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
@@ -32,14 +32,14 @@ pub struct Table {
     pub columns: Vec<SourceColumn>,
 }
 
-/// A Delta Lake table that is read.
+/// A Delta Lake table to read.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct DeltaTable {
-    /// Where the table is: s3://lake/customers
+    /// The table's place: s3://lake/customers
     #[schemars(with = "Uri")]
     pub uri: String,
-    /// How often a newer version is looked for, as a duration from 1s: 5m. Left out, the version at the start stays.
+    /// How often to look for a newer version, as a duration from 1s: 5m. If left out, the version at the start is kept.
     pub refresh_every: Option<Duration>,
 }
 

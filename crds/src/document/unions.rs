@@ -1,5 +1,5 @@
-//! The blocks that hold exactly one of several members. Lowering checks it, and an override that names another member
-//! replaces the first.
+//! The blocks that take exactly one of several members. Lowering checks this, and an override that names another member
+//! replaces the first one.
 
 pub const STORES: &[&str] = &["s3"];
 pub const CONNECTION_KINDS: &[&str] = &["kafka", "schemaRegistry"];
@@ -33,8 +33,8 @@ pub const ENCODINGS: &[&str] = &["json", "avro", "raw"];
 pub const STATE_ACTIONS: &[&str] = &["discard", "restore"];
 pub const USERNAMES: &[&str] = &["value", "secretRef"];
 
-/// Every union of the document, but those whose members are all of another one here. No two of them stand side by side
-/// in one block, so sibling keys tell which one is meant.
+/// Every union of the document, except those whose members are all in another union of this list. No block holds
+/// members of two of them, so the keys in a block tell which union is meant.
 pub const ALL: &[&[&str]] = &[
     CONNECTION_KINDS,
     TOPICS,

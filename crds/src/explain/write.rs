@@ -1,4 +1,4 @@
-//! A tree of values as YAML for people: blocks, with lists' elements of a few plain values in one line each.
+//! Writes a tree of values as YAML for people: as blocks, but a list element with a few plain values as one line.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -7,11 +7,11 @@ use serde_yaml::{Mapping, Value};
 
 use crate::finding::Path;
 
-/// Longer elements of lists are written as blocks.
+/// The most characters of a list element in one line; longer elements are written as blocks.
 const LINE_CHARS_MAX: usize = 100;
 const MARK: &str = "  # default";
 
-/// `filled` are the fields to be marked.
+/// The document as text. `filled` are the fields to mark.
 pub(super) fn written(document: &Value, filled: &BTreeSet<Path>) -> String {
     let mut writer = Writer { out: String::new(), filled };
     if let Value::Mapping(mapping) = document {
@@ -26,7 +26,7 @@ struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// The first field goes on in the line where a list's dash is.
+    /// Writes a mapping. After a list's dash, its first field continues the line.
     fn mapping(&mut self, mapping: &Mapping, path: &Path, indent: usize, after_dash: bool) {
         let fields = mapping.iter().filter_map(|(key, value)| Some((key.as_str()?, value)));
         for (i, (key, value)) in fields.filter(|(_, value)| !value.is_null()).enumerate() {
@@ -37,7 +37,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Behind a key.
+    /// Writes a value behind its key.
     fn value(&mut self, value: &Value, path: &Path, indent: usize) {
         match value {
             Value::Mapping(mapping) if !mapping.is_empty() => {
@@ -83,7 +83,7 @@ fn is_plain(value: &Value) -> bool {
     !matches!(value, Value::Mapping(_) | Value::Sequence(_) | Value::Tagged(_))
 }
 
-/// In one line.
+/// The value in one line.
 fn flow(value: &Value) -> String {
     match value {
         Value::Mapping(mapping) => {
@@ -103,9 +103,9 @@ fn scalar(value: &Value, in_flow: bool) -> String {
     if is_the_same_everywhere(text, in_flow) { text.clone() } else { in_quotes(text) }
 }
 
-/// Whether a text can stand without quotes and means itself to every reader of YAML.
+/// Whether the text can be written without quotes, so that every reader of YAML reads it as the same text.
 fn is_the_same_everywhere(text: &str, in_flow: bool) -> bool {
-    // `10m`, `128Mi`.
+    // An amount such as `10m` or `128Mi`.
     let is_an_amount = text.chars().all(|c| c.is_ascii_alphanumeric()) && text.ends_with(|c: char| c.is_alphabetic());
     let starts_well = is_an_amount || text.starts_with(|c: char| c.is_alphabetic() || c == '_' || c == '/');
     let is_a_word = |c: char| c.is_alphanumeric() || "_-./ ()+*=<>'\":".contains(c) || !in_flow && ",[]{}".contains(c);

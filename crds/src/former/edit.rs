@@ -1,8 +1,8 @@
-//! What is to be changed in a document, and what comes of it in the document's values. [`super::text`] makes the same
-//! changes in its text.
+//! Edits that bring a document into its final shape, and how they change the document's values. [`super::text`] makes
+//! the same changes in its text.
 //!
-//! Places are those of the document before any edit. No edit changes how many elements a list has, so they hold until
-//! the last one.
+//! A [`Place`] refers to the document before any edit. No edit changes the number of elements of a list, so places stay
+//! valid until the last edit.
 
 use serde_yaml::{Mapping, Value};
 
@@ -10,19 +10,19 @@ use super::place::Place;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Edit {
-    /// An entry becomes one of another mapping, under the same key: behind the entry `behind`, or the last one. The
-    /// other mapping is made if it is not there, which it may only be where it stands beside the entry.
+    /// Moves an entry to another mapping, under the same key: behind the entry `behind`, or to the end. The other
+    /// mapping is created if it is missing, which is possible only beside the entry.
     Move { entry: Place, to: Place, behind: Option<&'static str> },
-    /// An entry goes.
+    /// Removes an entry.
     Remove { entry: Place },
-    /// A text that ends with `old` ends with `new`.
+    /// Replaces the ending `old` of a text with `new`.
     Respell { text: Place, old: &'static str, new: &'static str },
-    /// A value becomes a mapping with the value under this key.
+    /// Replaces a value with a mapping that has the value under this key.
     Wrap { value: Place, key: &'static str },
 }
 
 impl Edit {
-    /// Changes what is there; what is not is passed over.
+    /// Makes the edit, if the document has its place.
     pub(super) fn apply(&self, document: &mut Value) {
         match self {
             Self::Move { entry, to, behind } => {

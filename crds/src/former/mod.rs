@@ -1,11 +1,11 @@
-//! Documents in the shape that they had before their final one: what is written otherwise now, one sentence per place,
-//! and the document as it is written now.
+//! Translates documents from the shape before the final one: a sentence for each place that is written differently now,
+//! and the document in the final shape.
 //!
-//! The shape's types are not asked. So a document is translated whatever else is wrong with it, and is then read like
-//! any other, so that everything is said at once.
+//! This code does not use the types of the final shape. So a document is translated even if it has other errors, and is
+//! then read like any other document, so that all errors are reported at once.
 //!
-//! The text is rewritten by edits, which keep comments, order and quotes. Whether that went right is found out by
-//! reading it again: it must be the document of the translated values.
+//! Edits rewrite the text and keep comments, order and quotes. The result is verified by reading it: it must be the
+//! document with the translated values.
 
 mod edit;
 mod old;
@@ -22,13 +22,12 @@ use old::Old;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Translated {
     pub document: Value,
-    /// What was written otherwise, in the order of the document's sections; at most a hundred places. Some are still as
-    /// they were: those where only the author can say what is meant.
+    /// One finding for each place of the former shape, in the order of the document's sections; at most a hundred.
+    /// Places where only the author knows what is meant are not translated.
     pub findings: Vec<Finding>,
 }
 
-/// The document with what has another place or spelling now where it belongs. What is of no earlier shape stays as it
-/// is, right or wrong.
+/// Translates all places of the former shape. Everything else stays as it is, right or wrong.
 #[must_use]
 pub fn translate(document: &Value) -> Translated {
     translated(document, &old::places(document))
@@ -45,28 +44,29 @@ fn findings<'o>(old: impl IntoIterator<Item = &'o Old>) -> Vec<Finding> {
     said.map(|old| Finding::new(&old.place.path(), old.message.as_str())).collect()
 }
 
-/// A document's text in the final shape.
+/// The text of a document in the final shape.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rewritten {
     pub text: String,
     pub style: Style,
-    /// What the author has to change, since only they can say what is meant.
+    /// What the author has to change, since only the author knows what is meant.
     pub left: Vec<Finding>,
 }
 
-/// What became of comments, order and quotes.
+/// Whether comments, order and quotes survived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Style {
-    /// They are the author's.
+    /// They are as the author wrote them.
     Kept,
     /// They are lost: the document was printed from its values.
     Lost,
 }
 
-/// The text of a document, or of an override, as it is written now; none if nothing in it is of an earlier shape.
+/// Rewrites the text of a document, or of an override, in the final shape; `None` if nothing in it has the former
+/// shape.
 ///
 /// # Errors
-/// What is wrong with a text that can't be read.
+/// Why the text can't be read.
 pub fn rewrite(text: &str) -> Result<Option<Rewritten>, Vec<Finding>> {
     let document = parse_yaml(text)?;
     let old = old::places(&document);
@@ -80,7 +80,8 @@ pub fn rewrite(text: &str) -> Result<Option<Rewritten>, Vec<Finding>> {
     if let Some(text) = edited {
         return Ok(Some(Rewritten { text, style: Style::Kept, left }));
     }
-    // JSON has quotes around each text. YAML in plain style may have one that kubectl takes for something else.
+    // The second choice is JSON, which quotes every text. YAML without quotes may print a text that kubectl reads
+    // differently.
     let printed = [serde_yaml::to_string(&right).ok(), serde_json::to_string_pretty(&right).ok()];
     let mut printed = printed.into_iter().flatten().map(|text| format!("{}\n", text.trim_end_matches('\n')));
     match printed.find(is_right) {

@@ -1,5 +1,5 @@
-//! Every place that was written otherwise before the document's final shape: what is to be said of it, and what it
-//! becomes. What is of no such shape, whatever it is, is passed over.
+//! Every place that documents wrote differently before their final shape: the sentence about it, and the edits that
+//! translate it. Anything else is ignored.
 
 use serde_yaml::Value;
 use weir_plan::quote::quoted;
@@ -7,13 +7,13 @@ use weir_plan::quote::quoted;
 use super::edit::Edit;
 use super::place::Place;
 
-/// Something that is written otherwise now.
+/// A place that is written differently now.
 #[derive(Debug)]
 pub(super) struct Old {
     pub(super) place: Place,
-    /// How it is written now.
+    /// How to write it now.
     pub(super) message: String,
-    /// None where only the author can say what is meant.
+    /// Empty if only the author knows what is meant.
     pub(super) edits: Vec<Edit>,
 }
 
@@ -23,7 +23,7 @@ impl Old {
     }
 }
 
-/// In the order of the document's sections.
+/// All such places, in the order of the document's sections.
 pub(super) fn places(document: &Value) -> Vec<Old> {
     let mut found = Vec::new();
     for (at, storage) in elements(document, "storage") {
@@ -52,7 +52,7 @@ fn elements<'v>(document: &'v Value, list: &'static str) -> impl Iterator<Item =
     list.into_iter().flatten().enumerate().map(move |(i, element)| (at.index(i), element))
 }
 
-/// `s3.encryption.type`: abbreviations are in capitals.
+/// `s3.encryption.type`: abbreviations are now in capitals.
 fn encryption_type(at: &Place, storage: &Value) -> Option<Old> {
     let found = storage.get("s3")?.get("encryption")?.get("type")?.as_str()?;
     let (old, new) = [("SseS3", "SSES3"), ("SseKms", "SSEKMS")].into_iter().find(|(old, _)| *old == found)?;
@@ -61,7 +61,7 @@ fn encryption_type(at: &Place, storage: &Value) -> Option<Old> {
     Some(Old::new(place, format!("abbreviations are in capitals now: write {}", quoted(new)), [edit]))
 }
 
-/// `format.json.columns`: the columns are the same for every format, and stand beside it.
+/// `format.json.columns`: columns are the same for every format, so they are now beside it.
 fn columns_of_json(at: &Place, source: &Value) -> Option<Old> {
     source.get("format")?.get("json")?.get("columns")?;
     let (entry, now) = (at.key("format").key("json").key("columns"), at.key("columns"));
@@ -73,7 +73,7 @@ fn columns_of_json(at: &Place, source: &Value) -> Option<Old> {
     Some(Old::new(entry, message, [edit]))
 }
 
-/// `groupId` of a source: consumer groups are Kafka's.
+/// `groupId` of a source: consumer groups belong to Kafka, so it is now in `kafka`.
 fn group_id(at: &Place, source: &Value) -> Option<Old> {
     source.get("groupId")?;
     let (entry, to) = (at.key("groupId"), at.key("kafka"));
@@ -83,16 +83,16 @@ fn group_id(at: &Place, source: &Value) -> Option<Old> {
         return Some(Old::new(entry, there_twice(&now), None));
     }
     let message = format!("the consumer group is a field of kafka now: write it as {}", now.path());
-    // In an override the source's kafka may be in the other document.
+    // In an override, the source's `kafka` may be in the other document.
     let can_move = kafka.is_none_or(Value::is_mapping);
     let edit = can_move.then(|| Edit::Move { entry: entry.clone(), to, behind: None });
     Some(Old::new(entry, message, edit))
 }
 
-/// The kinds of windows that take an offset.
+/// The kinds of windows that have an offset.
 const WITH_OFFSET: [&str; 4] = ["tumbling", "sliding", "cumulate", "calendar"];
 
-/// `window.offset`: it stands inside the kind of window that it belongs to.
+/// `window.offset`: it is now inside the kind of window that it belongs to.
 fn offset_beside_window(at: &Place, aggregate: &Value) -> Option<Old> {
     let window = aggregate.get("window")?;
     window.get("offset")?;
@@ -114,7 +114,7 @@ fn offset_beside_window(at: &Place, aggregate: &Value) -> Option<Old> {
     Some(Old::new(entry, message, edit))
 }
 
-/// `groupBy`: its columns are objects, as columns are everywhere.
+/// `groupBy`: its columns are now objects, as columns are everywhere.
 fn group_columns(at: &Place, aggregate: &Value) -> Vec<Old> {
     let columns = aggregate.get("groupBy").and_then(Value::as_sequence).into_iter().flatten();
     let at = at.key("groupBy");
@@ -128,10 +128,10 @@ fn group_columns(at: &Place, aggregate: &Value) -> Vec<Old> {
         .collect()
 }
 
-/// What YAML, in one version or another, takes for a truth value or for nothing where it stands without quotes.
+/// Plain texts that YAML, in one version or another, reads as a truth value or as null.
 const NO_TEXTS: [&str; 9] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n"];
 
-/// A text as it is written in braces: quoted if it must be.
+/// A text as it is written in braces, quoted if necessary.
 fn in_braces(text: &str) -> String {
     let is_plain = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && !text.ends_with(' ')
@@ -140,7 +140,7 @@ fn in_braces(text: &str) -> String {
     if is_plain { text.to_owned() } else { format!("{text:?}") }
 }
 
-/// `output` of a sink: it is said with the node in `from`.
+/// `output` of a sink: it is now a suffix of the node in `from`.
 fn output(at: &Place, sink: &Value) -> Option<Old> {
     let output = sink.get("output")?;
     let (entry, from_place) = (at.key("output"), at.key("from"));
@@ -171,7 +171,7 @@ fn output(at: &Place, sink: &Value) -> Option<Old> {
             let respell = Edit::Respell { text: from_place, old: "", new: suffix };
             Some(Old::new(entry, format!("write {now} and leave output out"), [respell, remove]))
         }
-        // In an override the name may be in the other document.
+        // In an override, the node's name may be in the other document.
         (suffix, None) => {
             let now = quoted(format_args!("from: node{suffix}"));
             let message = format!("write {now}, with the node's name for node, and leave output out");

@@ -1,4 +1,4 @@
-//! Where something is in a document, to be looked up in its values as well as in its text.
+//! A place in a document that can be found in its values and in its text.
 
 use serde_yaml::{Mapping, Value};
 
@@ -30,7 +30,7 @@ impl Place {
         &self.0
     }
 
-    /// What holds it, and the key that it has there; none for the root and the elements of lists.
+    /// The mapping that contains this place, and the key there; `None` for the root and for elements of lists.
     pub(super) fn entry(&self) -> Option<(Self, &'static str)> {
         match self.0.split_last() {
             Some((Part::Key(key), parent)) => Some((Self(parent.to_vec()), key)),
@@ -38,7 +38,7 @@ impl Place {
         }
     }
 
-    /// The list of which this is an element.
+    /// The list that contains this place; `None` if it is not an element of a list.
     pub(super) fn list(&self) -> Option<Self> {
         match self.0.split_last() {
             Some((Part::Index(_), list)) => Some(Self(list.to_vec())),

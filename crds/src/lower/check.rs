@@ -1,4 +1,4 @@
-//! The checks that many fields share. Each adds a finding and gives `None`, or gives the value.
+//! Checks that many fields share. Each returns the value, or adds a finding and returns `None`.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -8,25 +8,25 @@ use super::{duration, quantity};
 use crate::document::Quantity;
 use crate::finding::{Findings, Path, nearest, one_of};
 
-/// Sources, steps, sinks and other lists of things that have a name.
+/// The most sources, steps, sinks or other things with a name, per list.
 pub(super) const NAMED_MAX: usize = 64;
-/// A sentence lists no more names to choose from.
+/// The most names that a sentence lists as candidates.
 const CANDIDATES_SHOWN_MAX: usize = 20;
 
 impl Findings {
-    /// A field of the final shape whose feature is still to be built.
+    /// Refuses a field of the final shape whose feature is not built yet.
     pub(super) fn not_yet<T>(&mut self, block: &Path, field: &str, value: Option<&T>) {
         if value.is_some() {
             self.add(&block.field(field), "not supported yet; leave it out");
         }
     }
 
-    /// A value of a field that is supported otherwise.
+    /// Refuses a value that is not supported yet, in a field with other values that are.
     pub(super) fn not_yet_value(&mut self, path: &Path, found: impl std::fmt::Debug, right: &[&str]) {
         self.add(path, format!("not supported yet: {}: write {}", quoted(format_args!("{found:?}")), one_of(right)));
     }
 
-    /// The only member that is there.
+    /// The only member that is set; a finding if there are none or several.
     pub(super) fn exactly_one<'m>(&mut self, block: &Path, members: &[&'m str], is_there: &[bool]) -> Option<&'m str> {
         let there: Vec<_> = members.iter().zip(is_there).filter(|(_, is)| **is).map(|(m, _)| *m).collect();
         match there[..] {
@@ -89,7 +89,7 @@ impl Findings {
         None
     }
 
-    /// Columns of `from` that are not to go on: each is there and stands once.
+    /// Checks columns of `from` that are to be dropped: each must exist, and may be listed only once.
     pub(super) fn droppable(&mut self, dropped: &[String], names: &[&str], from: &str, at: &Path) {
         self.distinct(dropped.iter().enumerate().map(|(i, name)| (at.index(i), &**name)), "columns to drop");
         for (i, name) in dropped.iter().enumerate().filter(|(_, name)| !names.contains(&name.as_str())) {
@@ -98,7 +98,7 @@ impl Findings {
         }
     }
 
-    /// Names that must differ: a finding for each one that stood before.
+    /// Checks that names differ: each repeated name is a finding.
     pub(super) fn distinct<'a>(&mut self, names: impl IntoIterator<Item = (Path, &'a str)>, what: &str) {
         let mut seen: Vec<(Path, &str)> = Vec::new();
         for (path, name) in names {
@@ -112,7 +112,7 @@ impl Findings {
     }
 }
 
-/// `did you mean …?`, or the names to choose from.
+/// A suggestion for an unknown name: `did you mean …?`, or the possible names.
 pub(super) fn suggestion(name: &str, candidates: &[&str]) -> String {
     match nearest(name, candidates.iter().copied()) {
         Some(near) => format!("did you mean {}?", quoted(near)),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 use weir_plan::quote::quoted;
 
-/// Reads a duration. At most four parts of at most 99999 hours: some 45 years, far from any overflow.
+/// Parses a duration. It has at most four parts of at most 99999 hours, which is about 45 years and can't overflow.
 pub(crate) fn parse(text: &str) -> Result<Duration, String> {
     parts(text).ok_or_else(|| {
         let hint = if text.ends_with('d') { "; there is no unit for days: 1d is 24h" } else { "" };
@@ -42,7 +42,7 @@ fn parts(text: &str) -> Option<Duration> {
     None
 }
 
-/// Microseconds; exact, since [`parse`] gives whole milliseconds of less than 2^63 µs.
+/// The duration in microseconds. The result is exact: [`parse`] gives whole milliseconds of less than 2^63 µs.
 pub(super) fn as_us(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

@@ -1,5 +1,5 @@
-//! Who reads whom: names resolved to positions, circles named, steps put into an order in which each comes after what
-//! it reads.
+//! The graph of who reads whom: resolves names to positions, reports circles, and orders steps so that each comes after
+//! its inputs.
 
 use weir_plan::outputs::Output;
 use weir_plan::plan::Input;
@@ -10,13 +10,13 @@ use super::{name, step};
 use crate::document::Spec;
 use crate::finding::{Findings, Path, nearest, one_of};
 
-/// References, resolved. Positions are those of the document.
+/// The resolved references. Positions are those of the document.
 pub(super) struct Graph {
-    /// What each step reads, in the order of its inputs; `None` for each that is not known.
+    /// What each step reads, in the order of its inputs; `None` for an unknown node.
     pub(super) step_inputs: Vec<Vec<Option<Input>>>,
-    /// What each sink writes, and which of its outputs.
+    /// What each sink writes, and which output of it.
     pub(super) sink_inputs: Vec<Option<(Input, Output)>>,
-    /// Every step, those in circles last.
+    /// The steps in topological order; steps in or behind circles come last.
     pub(super) order: Vec<usize>,
 }
 
@@ -68,7 +68,7 @@ pub(super) fn resolve(spec: &Spec, at: &Path, out: &mut Findings) -> Graph {
     Graph { step_inputs, sink_inputs, order: [order, in_circles].concat() }
 }
 
-/// The node that is named, and which of its outputs: `revenue`, `revenue.Late`.
+/// The node and output that `from` names: `revenue`, `revenue.Late`.
 fn find(spec: &Spec, from: &str, path: &Path, out: &mut Findings) -> Option<(Input, Output)> {
     let (name, output) = from.split_once('.').unwrap_or((from, "Main"));
     let input = find_node(spec, name, path, out)?;
@@ -85,7 +85,7 @@ fn find(spec: &Spec, from: &str, path: &Path, out: &mut Findings) -> Option<(Inp
     None
 }
 
-/// The outputs that a node has. A step that nothing is known of may have any.
+/// The outputs of a node. A step of a kind that is not built yet may have any.
 fn outputs_of(spec: &Spec, node: Input) -> Vec<Output> {
     let late = match node {
         Input::Source(_) => Vec::new(),
@@ -105,7 +105,7 @@ fn find_node(spec: &Spec, name: &str, path: &Path, out: &mut Findings) -> Option
         return Some(Input::Step(i));
     }
     let names: Vec<_> = spec.sources.iter().map(|s| &*s.name).chain(spec.steps.iter().map(|s| &*s.name)).collect();
-    // A node without a name may be the one that was meant.
+    // The author may have meant a node whose name is missing.
     if names.contains(&"") {
         return None;
     }
@@ -120,8 +120,7 @@ fn find_node(spec: &Spec, name: &str, path: &Path, out: &mut Findings) -> Option
     None
 }
 
-/// The steps in an order in which each comes after its inputs; those in a circle, or behind one, are left out and the
-/// circle is a finding.
+/// The steps in topological order. Steps in a circle or behind one are left out, and the circle is a finding.
 fn order(spec: &Spec, inputs: &[Vec<Option<Input>>], steps: &Path, out: &mut Findings) -> Vec<usize> {
     let mut order: Vec<usize> = Vec::new();
     let mut placed = vec![false; inputs.len()];
@@ -136,7 +135,7 @@ fn order(spec: &Spec, inputs: &[Vec<Option<Input>>], steps: &Path, out: &mut Fin
     for start in 0..inputs.len() {
         if let Some(circle) = circle_through(start, inputs).filter(|circle| !circle.iter().any(|i| named[*i])) {
             circle.iter().for_each(|i| named[*i] = true);
-            // Inputs lead upstream; people read downstream.
+            // Inputs lead upstream, but people read downstream.
             let mut names: Vec<_> = circle.iter().rev().map(|i| &*spec.steps[*i].name).collect();
             names.insert(0, &spec.steps[start].name);
             let before = Some(Input::Step(circle.get(1).copied().unwrap_or(start)));
@@ -150,15 +149,15 @@ fn order(spec: &Spec, inputs: &[Vec<Option<Input>>], steps: &Path, out: &mut Fin
     order
 }
 
-/// `start`, then what it reads and so on, where that leads back to `start`.
+/// The circle through `start`: `start`, then what it reads and so on, until that leads back to `start`.
 fn circle_through(start: usize, inputs: &[Vec<Option<Input>>]) -> Option<Vec<usize>> {
     let mut circle = vec![start];
     let mut seen = vec![false; inputs.len()];
     leads_back(start, inputs, &mut circle, &mut seen).then_some(circle)
 }
 
-/// Whether the way that ends at the last of `circle` leads back to `start`; `circle` is then the whole way. A step that
-/// was tried is not tried again.
+/// Whether the path that ends with the last step of `circle` leads back to `start`. If so, `circle` is the whole path.
+/// No step is tried twice.
 fn leads_back(start: usize, inputs: &[Vec<Option<Input>>], circle: &mut Vec<usize>, seen: &mut [bool]) -> bool {
     let Some(&last) = circle.last() else { return false };
     for input in &inputs[last] {
@@ -177,7 +176,8 @@ fn leads_back(start: usize, inputs: &[Vec<Option<Input>>], circle: &mut Vec<usiz
     false
 }
 
-/// What nothing reads would be computed for nobody. Only the end of each such chain is named.
+/// Refuses nodes that nothing reads, since their work would be wasted. Only the last node of each such chain is
+/// reported.
 fn refuse_unread(
     spec: &Spec,
     step_inputs: &[Vec<Option<Input>>],
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(circle_through(1, &inputs), Some(vec![1, 3, 2]));
         assert_eq!(circle_through(2, &inputs), Some(vec![2, 1, 3]));
         assert_eq!(circle_through(3, &inputs), Some(vec![3, 2, 1]));
-        // What reads a step twice by two ways goes round in none.
+        // A step that reaches another one by two paths is not in a circle.
         assert_eq!(circle_through(3, &steps(&[&[], &[0], &[0], &[1, 2]])), None);
     }
 }

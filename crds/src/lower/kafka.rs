@@ -1,4 +1,4 @@
-//! What is read of Kafka: topics, where the first start begins, and what to do about offsets that are lost.
+//! What is read from Kafka: topics, where the first start begins, and what to do about lost offsets.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ use crate::finding::{Findings, Path};
 
 const GROUP_ID_CHARS_MAX: usize = 249;
 const OFFSETS_MAX: usize = 256;
-/// Partitions of one topic.
+/// The most partitions of one topic that may be assigned.
 const ASSIGNED_MAX: usize = 256;
 const PATTERN_CHARS_MAX: usize = 1024;
 
@@ -51,7 +51,8 @@ pub(super) fn lower(
     })
 }
 
-/// Two sources that publish how far they read the same partitions for one group would overwrite each other's offsets.
+/// Refuses two sources that read the same partitions for one consumer group: each would overwrite the other's published
+/// offsets.
 pub(super) fn refuse_shared_groups(sources: &[Option<plan::Source>], at: &Path, out: &mut Findings) {
     let known = || sources.iter().enumerate().filter_map(|(i, source)| Some((i, source.as_ref()?)));
     for (i, source) in known() {
@@ -142,7 +143,7 @@ fn assigned(topics: &[Assignment], at: &Path, out: &mut Findings) -> Topics {
     Topics::Assigned(all)
 }
 
-/// Of a partition.
+/// The number of a partition.
 fn number(found: i64, at: &Path, out: &mut Findings) -> Option<i32> {
     out.integer(at, found, 0..=i32::MAX.into()).and_then(|number| i32::try_from(number).ok())
 }
@@ -166,12 +167,12 @@ fn position(position: Position) -> plan::StartFrom {
     }
 }
 
-/// In the milliseconds that Kafka counts in: the first one at or after the time.
+/// The time in milliseconds, Kafka's unit, rounded up: the first millisecond at or after it.
 fn timestamp_ms(text: &str) -> Result<i64, String> {
     let right = "write a time in RFC 3339, as in 2026-01-01T00:00:00Z";
     let time = DateTime::parse_from_rfc3339(text).map_err(|_| format!("found {}; {right}", quoted(text)))?;
     let (ms, rest) = (time.timestamp_millis(), time.timestamp_subsec_nanos() % 1_000_000);
-    // Below zero Kafka's question has other meanings.
+    // Negative timestamps have special meanings in Kafka's protocol.
     if ms < 0 {
         return Err(format!("found {}: write a time from 1970 on", quoted(text)));
     }
@@ -228,7 +229,8 @@ fn check_is_read(id: &TopicPartition, topics: &Topics, at: &Path, out: &mut Find
     }
 }
 
-/// How many partitions a topic has, only the brokers know; that one without any offset is forgotten is plain.
+/// Refuses offsets that miss a partition. Only the brokers know how many partitions a topic has, but a topic without
+/// any offset is surely forgotten.
 fn check_none_is_missing(offsets: &BTreeMap<TopicPartition, i64>, topics: &Topics, at: &Path, out: &mut Findings) {
     if let Topics::Assigned(assigned) = topics {
         let all = assigned.iter().flat_map(|(topic, of_topic)| {

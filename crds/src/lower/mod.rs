@@ -1,8 +1,8 @@
-//! From a document to a plan: defaults filled in, references resolved, expressions compiled; or everything that is
-//! wrong, at once.
+//! Lowers a document to a plan: fills in defaults, resolves references and compiles expressions; or reports all errors
+//! at once.
 //!
-//! Each field of the document is lowered or refused here, none is passed over (`tests/documents/final_shape.rs` walks
-//! them all).
+//! This code lowers or refuses each field of the document and ignores none (`tests/documents/final_shape.rs` tries them
+//! all).
 
 mod check;
 pub(crate) mod duration;
@@ -28,12 +28,12 @@ use crate::finding::{Broken, FINDINGS_MAX, Finding, Findings, Path};
 /// Lowers a document.
 ///
 /// # Errors
-/// Everything that is wrong with it, in the order of the document's sections, at most a hundred findings.
+/// All errors, in the order of the document's sections; at most a hundred.
 pub fn lower(document: &StreamPipeline) -> Result<Plan, Vec<Finding>> {
     lower_beside(document, Vec::new())
 }
 
-/// Lowers a document in which stand-ins fill the `broken` places. Never gives a plan if there are any.
+/// Lowers a document in which stand-ins fill the `broken` places. If there are any, it never returns a plan.
 pub(crate) fn lower_beside(document: &StreamPipeline, broken: Vec<Broken>) -> Result<Plan, Vec<Finding>> {
     let mut out = Findings::beside(broken);
     let plan = lower_into(document, &mut out);
@@ -74,7 +74,7 @@ fn lower_into(document: &StreamPipeline, out: &mut Findings) -> Option<Plan> {
         checkpoint: checkpoint?,
         storage: storage?,
         limits: limits?,
-        // What is wrong with it is a finding: then this plan is never handed out.
+        // If the action is wrong, there is a finding, and this plan is not returned.
         state_action: state_action.flatten(),
         sources: sources.into_plan()?,
         steps: steps.in_order()?,

@@ -1,15 +1,16 @@
-//! Names: of nodes, of Kubernetes objects, of topics and columns.
+//! Names of nodes, Kubernetes objects, topics and columns.
 
 use weir_plan::quote::quoted;
 
-/// Kubernetes leaves 63 characters for a label's value; the rest is for what the operator appends.
+/// The most characters of a node's name. Kubernetes allows 63 characters for a label's value; the operator appends to
+/// the name.
 const NODE_NAME_CHARS_MAX: usize = 50;
 const OBJECT_NAME_CHARS_MAX: usize = 253;
-/// Kafka's `Topic.MAX_NAME_LENGTH`.
+/// Kafka's `Topic.MAX_NAME_LENGTH`, in characters.
 const TOPIC_CHARS_MAX: usize = 249;
 const COLUMN_CHARS_MAX: usize = 255;
 
-/// A DNS-1035 label: `[a-z]([-a-z0-9]*[a-z0-9])?`.
+/// Checks the name of a node: a DNS-1035 label, `[a-z]([-a-z0-9]*[a-z0-9])?`.
 pub(super) fn check_node(name: &str) -> Result<(), String> {
     let inner = name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     if inner
@@ -26,7 +27,7 @@ pub(super) fn check_node(name: &str) -> Result<(), String> {
     ))
 }
 
-/// A DNS-1123 label.
+/// Checks a namespace: a DNS-1123 label.
 pub(super) fn check_namespace(name: &str) -> Result<(), String> {
     if is_dns_1123_label(name) && name.len() <= 63 {
         return Ok(());
@@ -41,7 +42,7 @@ fn is_dns_1123_label(label: &str) -> bool {
         && label.chars().all(|c| alphanumeric(c) || c == '-')
 }
 
-/// A DNS-1123 subdomain, as Secrets have it.
+/// Checks the name of a Secret or another object: a DNS-1123 subdomain.
 pub(super) fn check_object(name: &str) -> Result<(), String> {
     if name.split('.').all(is_dns_1123_label) && name.len() <= OBJECT_NAME_CHARS_MAX {
         return Ok(());
@@ -49,7 +50,7 @@ pub(super) fn check_object(name: &str) -> Result<(), String> {
     Err(format!("found {}: write the name of a Secret, lower-case letters, digits, hyphens and dots", quoted(name)))
 }
 
-/// Kafka's rule for topics.
+/// Checks the name of a topic by Kafka's rule.
 pub(super) fn check_topic(name: &str) -> Result<(), String> {
     let plain = name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
     if plain && (1..=TOPIC_CHARS_MAX).contains(&name.len()) && name != "." && name != ".." {
@@ -61,7 +62,7 @@ pub(super) fn check_topic(name: &str) -> Result<(), String> {
     ))
 }
 
-/// A column of rows in flight.
+/// Checks the name of a column.
 pub(super) fn check_column(name: &str) -> Result<(), String> {
     if name == weir_plan::types::EVENT_TIME {
         return Err(format!(
@@ -75,7 +76,7 @@ pub(super) fn check_column(name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// What Delta (and Parquet below it) refuses in column names when columns are not mapped.
+/// Checks a column name for Delta, which refuses some characters (as does Parquet below it) if columns are not mapped.
 pub(super) fn check_delta_column(name: &str) -> Result<(), String> {
     match name.chars().find(|c| " ,;{}()\n\t=".contains(*c)) {
         Some(bad) => Err(format!(

@@ -1,5 +1,5 @@
-//! What the operator acts on and `weir run` does not: pods, image, runs by schedule. Checked alike in both places, so
-//! that a document that is right on a laptop is right on a cluster.
+//! Fields that the operator acts on and `weir run` ignores: pods, image, scheduled runs. Both check them, so that a
+//! document that is right on a laptop is right on a cluster.
 
 use std::collections::BTreeMap;
 
@@ -22,17 +22,17 @@ const PULL_SECRETS_MAX: usize = 16;
 const TOLERATIONS_MAX: usize = 32;
 const SPREADS_MAX: usize = 16;
 const RESOURCES_MAX: usize = 16;
-/// Of labels' values and of what is put into them.
+/// The most characters of a label's value.
 const LABEL_CHARS_MAX: usize = 63;
 const TAG_CHARS_MAX: usize = 128;
 const IMAGE_CHARS_MAX: usize = 512;
 const ENV_VALUE_CHARS_MAX: usize = 4096;
-/// The resource, by its name.
+/// The name of the resource.
 const MEMORY: &str = "memory";
-/// Labels and annotations that the operator and the runtime go by.
+/// The prefix of labels and annotations that the operator and the runtime use themselves.
 const OWN_PREFIX: &str = "weir.dev/";
 
-/// Fields that say how and where the pipeline runs.
+/// Checks the fields that say how and where the pipeline runs.
 pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
     if let Some(zone) = spec.time_zone.as_ref().filter(|z| *z != defaults::TIME_ZONE) {
         let found = quoted(zone);
@@ -62,7 +62,7 @@ pub(super) fn operation(spec: &Spec, at: &Path, out: &mut Findings) {
     }
 }
 
-/// What is to be done with the saved state. None also if it is wrong.
+/// Lowers what is to be done with the saved state; `None` also if it is wrong.
 pub(super) fn state_action(action: &StateAction, at: &Path, out: &mut Findings) -> Option<plan::StateAction> {
     out.exactly_one(at, unions::STATE_ACTIONS, &[action.discard.is_some(), action.restore.is_some()]);
     let token = out.checked(&at.field("token"), check_token(&action.token));
@@ -86,7 +86,7 @@ pub(super) fn state_action(action: &StateAction, at: &Path, out: &mut Findings) 
     token.map(|()| plan::StateAction { token: action.token.clone(), kind })
 }
 
-/// When an AvailableNow pipeline runs.
+/// Checks when an AvailableNow pipeline runs.
 pub(super) fn runs(trigger: &Trigger, at: &Path, out: &mut Findings) {
     for (field, is_there) in [("schedule", trigger.schedule.is_some()), ("runToken", trigger.run_token.is_some())] {
         if is_there && trigger.kind != TriggerType::AvailableNow {
@@ -127,7 +127,7 @@ fn resources(resources: &Resources, at: &Path, out: &mut Findings) {
     }
 }
 
-/// Amounts in thousandths, those that are right.
+/// The amounts in thousandths; wrong ones are findings and are left out.
 fn amounts<'a>(
     amounts: Option<&'a BTreeMap<String, Quantity>>,
     at: &Path,
@@ -216,7 +216,7 @@ fn environment(env: &[EnvVar], at: &Path, out: &mut Findings) {
     }
 }
 
-/// A qualified name, as labels, annotations and resources have it.
+/// Checks a qualified name: the key of a label, an annotation or a resource.
 fn check_key(key: &str) -> Result<(), String> {
     let (prefix, own) = match key.split_once('/') {
         Some((prefix, own)) => (Some(prefix), own),

@@ -1,4 +1,4 @@
-//! The outputs of nodes that sinks write: the rows themselves, rows that missed their window, records that could not be
+//! The node outputs that sinks write: the rows themselves, rows that missed their window, and records that could not be
 //! taken in.
 
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::defaults;
 use crate::document::{BadRecordsPolicy, Sink, Source, Spec};
 use crate::finding::{Findings, Path};
 
-/// What sinks may read.
+/// The nodes that sinks may read.
 pub(super) struct Nodes<'a> {
     pub(super) spec: &'a Spec,
     pub(super) graph: &'a Graph,
@@ -23,7 +23,7 @@ pub(super) struct Nodes<'a> {
 }
 
 impl Nodes<'_> {
-    /// The columns that a sink is given, as far as they are known.
+    /// The columns that a sink receives; `None` if they are not known.
     pub(super) fn given(
         &self,
         sink: &Sink,
@@ -55,8 +55,8 @@ impl Nodes<'_> {
         }
     }
 
-    /// The columns of rows that a step could not compute: those by which it names its rows if it says so, and else
-    /// what it read.
+    /// The columns of rows that a step could not compute: the columns that identify such a row if the step names them,
+    /// and otherwise the columns of its input.
     fn rejected_rows(
         &self,
         node: &impl std::fmt::Display,
@@ -80,18 +80,18 @@ impl Nodes<'_> {
         out.checked(at, outputs::rejected_rows_schema(&columns))
     }
 
-    /// What a step reads that has one input.
+    /// The node that a step reads, if the step has one input.
     fn only_input(&self, step: usize) -> Option<Input> {
         self.graph.step_inputs[step].first().copied().flatten()
     }
 
-    /// Whether what a node gives comes from keyed state, its own or that of a step before it.
+    /// Whether a node's rows come from keyed state: its own, or that of a step before it.
     fn is_behind_keys(&self, node: Input) -> bool {
         let is_keyed = |i: &usize| step::operation(&self.spec.steps[*i]).is_some_and(|(_, step)| step.is_keyed());
         self.back_from(node).iter().any(|node| matches!(node, Input::Step(i) if is_keyed(i)))
     }
 
-    /// The sources whose rows come to a node.
+    /// The sources whose rows reach a node.
     fn sources_of(&self, input: Input) -> Vec<usize> {
         let nodes = self.back_from(input);
         let source = |node: &Input| match node {
@@ -101,7 +101,7 @@ impl Nodes<'_> {
         nodes.iter().filter_map(source).collect()
     }
 
-    /// A node and all those that it goes back to, each once.
+    /// A node and all nodes upstream of it, each once.
     fn back_from(&self, input: Input) -> Vec<Input> {
         let mut nodes = vec![input];
         let mut next = 0;
@@ -132,7 +132,7 @@ fn policy_of(source: &Source) -> BadRecordsPolicy {
     source.bad_records.as_ref().map_or(defaults::BAD_RECORDS, |b| b.policy)
 }
 
-/// What leaves by an output that nobody reads would be lost.
+/// Refuses an output `Rejected` that no sink reads: its records would be lost.
 pub(super) fn require_rejected_sinks(spec: &Spec, graph: &Graph, spec_at: &Path, out: &mut Findings) {
     for (i, source) in spec.sources.iter().enumerate().filter(|(_, s)| policy_of(s) == BadRecordsPolicy::Output) {
         if !graph.sink_inputs.contains(&Some((Input::Source(i), Output::Rejected))) {
@@ -143,7 +143,7 @@ pub(super) fn require_rejected_sinks(spec: &Spec, graph: &Graph, spec_at: &Path,
     }
 }
 
-/// Everything but the event time, which is there to be selected under a name.
+/// The schema without the event time. A document can select the event time under another name.
 fn without_time(schema: &Schema) -> SchemaRef {
     Arc::new(Schema::new(user_columns(schema).cloned().collect::<Vec<_>>()))
 }

@@ -1,15 +1,17 @@
-//! How much planning a document may ask for: whoever plans it, the operator among them, has other work.
+//! A limit on the planning that a document may cause: the process that plans it has other work, above all the operator.
 
 use weir_plan::expr;
 
 use crate::finding::{Findings, Path};
 
-/// Bytes of expressions together.
+/// The most bytes of all expressions together.
 const BYTES_MAX: usize = 128 << 10;
-/// The [`expr::weight`] of expressions together: so much is planned in less than a second in a release build.
+/// The most [`expr::weight`] of all expressions together. Planning that much takes less than a second in a release
+/// build.
 const WEIGHT_MAX: u64 = 400_000;
 
-/// Whether these may be planned, before any of them is. If not, says why, and what to do `instead`.
+/// Whether these expressions may be planned; checked before any of them is. If not, a finding says why, and what to do
+/// `instead`.
 pub(super) fn is_within_bounds<'a>(
     expressions: impl Iterator<Item = &'a str> + Clone + Send,
     at: &Path,

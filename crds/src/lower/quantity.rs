@@ -1,8 +1,8 @@
-//! Sizes and amounts as Kubernetes quantities: `128Mi`, `1G`, `1.5Gi`, `1e9`, `500m`, a plain number.
+//! Sizes and amounts as Kubernetes quantities: `128Mi`, `1G`, `1.5Gi`, `1e9`, `500m`, or a plain number.
 
 use weir_plan::quote::quoted;
 
-/// Reads a number of bytes.
+/// Parses a number of bytes.
 pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     bytes(text).ok_or_else(|| {
         format!(
@@ -13,7 +13,7 @@ pub(crate) fn parse_bytes(text: &str) -> Result<u64, String> {
     })
 }
 
-/// Reads an amount of CPU, memory or the like in thousandths, which `m` stands for, so that amounts can be compared.
+/// Parses an amount of CPU, memory or another resource, in thousandths (the unit `m`), so that amounts can be compared.
 pub(crate) fn parse_thousandths(text: &str) -> Result<u128, String> {
     let thousandths = match text.strip_suffix('m') {
         Some(number) => scaled(number, |suffix| suffix.is_empty().then_some(1)),
@@ -37,7 +37,7 @@ fn scaled(text: &str, multiplier: impl Fn(&str) -> Option<u128>) -> Option<u128>
     let digits: u128 = format!("{whole}{fraction}").parse().ok()?;
     let scaled = digits.checked_mul(multiplier(suffix)?)?;
     let divisor = 10_u128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
-    // Half a byte is a slip of the pen.
+    // A fraction of the unit, such as half a byte, is a mistake.
     scaled.is_multiple_of(divisor).then(|| scaled / divisor)
 }
 

@@ -1,4 +1,4 @@
-//! What is not the graph: trigger, checkpoint, storage, connections, limits.
+//! All parts of the document outside of the graph: trigger, checkpoint, storage, connections, limits.
 
 use weir_plan::plan;
 use weir_plan::quote::quoted;
@@ -80,7 +80,7 @@ pub(super) fn checkpoint(checkpoint: &Checkpoint, at: &Path, out: &mut Findings)
     out.not_yet(at, "minPause", checkpoint.min_pause.as_ref());
     out.not_yet(at, "timeout", checkpoint.timeout.as_ref());
     let uri = out.checked(&at.field("uri"), uri::parse(&checkpoint.uri));
-    // The newest manifest and the one before it are what recovery reads.
+    // Recovery reads the newest manifest and the one before it, so at least two are kept.
     let keep = out.integer(&at.field("keep"), checkpoint.keep.unwrap_or(defaults::KEEP), 2..=10_000);
     let every = out.integer(
         &at.field("snapshotEvery"),
@@ -135,7 +135,7 @@ fn s3(s3: &S3Storage, at: &Path, out: &mut Findings) -> plan::S3 {
 fn check_endpoint(endpoint: &str) -> Result<(), String> {
     let authority = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://")).unwrap_or_default();
     let authority = authority.strip_suffix('/').unwrap_or(authority);
-    // An IPv6 address has colons of its own, and brackets around them.
+    // An IPv6 address contains colons and is in brackets.
     let (host, port) = match authority.rsplit_once(':') {
         Some((host, port)) if !port.ends_with(']') => (host, Some(port)),
         _ => (authority, None),
@@ -151,12 +151,12 @@ fn check_endpoint(endpoint: &str) -> Result<(), String> {
     }
 }
 
-/// `parse` alone would take a plus sign.
+/// Whether the text is a port. `parse` alone would accept a plus sign.
 fn is_port(text: &str) -> bool {
     text.bytes().all(|b| b.is_ascii_digit()) && text.parse::<u16>().is_ok_and(|port| port > 0)
 }
 
-/// Parts of the document whose features are still to be built.
+/// Refuses parts of the document whose features are not built yet.
 pub(super) fn not_yet(spec: &Spec, at: &Path, out: &mut Findings) {
     out.not_yet(at, "tables", (!spec.tables.is_empty()).then_some(&()));
     let open = [
@@ -170,7 +170,7 @@ pub(super) fn not_yet(spec: &Spec, at: &Path, out: &mut Findings) {
     }
 }
 
-/// Connections that no source uses are fine: an override may take another one.
+/// Lowers connections. A connection that no source uses is allowed: an override may select another one.
 pub(super) fn connections(spec: &Spec, spec_at: &Path, out: &mut Findings) {
     let at = spec_at.field("connections");
     out.length(&at, spec.connections.len(), 0..=NAMED_MAX);

@@ -1,4 +1,4 @@
-//! Sources: how their records are decoded, and the event time of their rows. What is read of Kafka is in `kafka`.
+//! Sources: how records are decoded, and the event time of their rows. The module `kafka` has what is read from Kafka.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -21,20 +21,20 @@ use crate::finding::{Findings, Path};
 pub(super) const COLUMNS_MAX: usize = 256;
 const METADATA_COLUMNS_MAX: usize = 8;
 
-/// The field that rows with an event time end with.
+/// The field for the event time, the last field of rows that have one.
 pub(super) fn event_time_field() -> FieldRef {
     Column { name: EVENT_TIME.to_owned(), data_type: DataType::Timestamp, nullable: false }.to_field()
 }
 
-/// Sources by their position in the document.
+/// The sources by their position in the document.
 pub(super) struct Sources {
     plans: Vec<Option<plan::Source>>,
-    /// Known where the columns are, even if something else is wrong with the source.
+    /// Each source's schema. It is known if the columns are right, even if something else in the source is wrong.
     pub(super) schemas: Vec<Option<SchemaRef>>,
 }
 
 impl Sources {
-    /// The sources as the plan has them; `None` if something is wrong with one.
+    /// The sources for the plan; `None` if one of them is wrong.
     pub(super) fn into_plan(self) -> Option<Vec<plan::Source>> {
         self.plans.into_iter().collect()
     }
@@ -105,7 +105,7 @@ fn one(
     )
 }
 
-/// Left out is fine (`Some(None)`), wrong is not (`None`).
+/// Distinguishes a value that was left out, which is fine (`Some(None)`), from a wrong one (`None`).
 pub(super) fn lift<T>(lowered: Option<Option<T>>) -> Option<Option<T>> {
     match lowered {
         None => Some(None),
@@ -133,7 +133,7 @@ fn bad_records(bad_records: Option<&BadRecords>, at: &Path, out: &mut Findings) 
     Some(plan::BadRecords { policy, max_per_million: u64::try_from(max_per_million).ok() })
 }
 
-/// What a record says of the row in it.
+/// Refuses an envelope that is not supported yet.
 fn envelope(source: &Source, at: &Path, out: &mut Findings) {
     match source.envelope.unwrap_or(defaults::ENVELOPE) {
         Envelope::Plain => {}
@@ -145,7 +145,7 @@ fn envelope(source: &Source, at: &Path, out: &mut Findings) {
     out.not_yet(at, "key", source.key.as_ref());
 }
 
-/// How records are encoded.
+/// Lowers the format of the records.
 fn format(format: &Format, at: &Path, out: &mut Findings) -> Option<plan::Format> {
     let later = [
         ("raw", format.raw.is_some()),
@@ -166,7 +166,7 @@ fn format(format: &Format, at: &Path, out: &mut Findings) -> Option<plan::Format
     Some(plan::Format::Json(plan::JsonFormat { timestamp_numbers }))
 }
 
-/// The reader's schema.
+/// Lowers the reader's schema.
 fn columns(source: &Source, at: &Path, out: &mut Findings) -> Option<Vec<Column>> {
     let Some(columns) = &source.columns else {
         if source.format.raw.is_none() {
@@ -178,7 +178,7 @@ fn columns(source: &Source, at: &Path, out: &mut Findings) -> Option<Vec<Column>
     out.length(at, columns.len(), 1..=COLUMNS_MAX);
     out.distinct(columns.iter().enumerate().map(|(i, c)| (at.index(i).field("name"), &*c.name)), "columns");
     let columns: Vec<_> = columns.iter().enumerate().map(|(i, c)| column(c, &at.index(i), out)).collect();
-    // With a column that is not what it says, whatever is computed from it can't be judged.
+    // If one column is wrong, expressions over the columns can't be checked, so none are returned.
     columns.into_iter().collect::<Option<_>>().filter(|_| out.is_sound(at))
 }
 
@@ -197,7 +197,7 @@ fn metadata_columns(source: &Source, at: &Path, out: &mut Findings) -> Option<Ve
     out.length(&at, columns.len(), 1..=METADATA_COLUMNS_MAX);
     let of_value = source.columns.iter().flatten().enumerate();
     let of_value = of_value.map(|(i, c)| (&*c.name, columns_at.index(i).field("name")));
-    // Doubles among these were found there.
+    // Repeated names among these have been reported above.
     let of_value: BTreeMap<&str, Path> = of_value.collect();
     for (i, column) in columns.iter().enumerate() {
         out.checked(&at.index(i).field("name"), name::check_column(&column.name));
@@ -266,7 +266,8 @@ fn event_time(
     if *expr.field.data_type() != timestamp_type() {
         let found = type_name(&expr.field);
         let instead = if expr.field.data_type().is_numeric() {
-            // Shorter ones are columns' names as a rule; the rest is clearer without being said again.
+            // A short expression is usually a column name and is repeated in the suggestion; a long one would only
+            // obscure it.
             let of = if sql.chars().count() <= 40 { sql } else { "…" };
             format!(
                 "to_timestamp_seconds({of}), to_timestamp_millis({of}) or to_timestamp_micros({of}), by the unit that \
@@ -288,7 +289,7 @@ fn event_time(
     })
 }
 
-/// Spark's name for a column's type.
+/// Spark's name for the type of a column.
 pub(super) fn type_name(field: &FieldRef) -> String {
     DataType::from_arrow(field.data_type()).map_or_else(|| field.data_type().to_string(), |t| t.to_string())
 }

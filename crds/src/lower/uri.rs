@@ -1,9 +1,9 @@
-//! Where tables and checkpoints lie: `s3://bucket/path` or `file:///absolute/path`, in one spelling each, so that two
-//! URIs can be compared.
+//! The URIs of tables and checkpoints: `s3://bucket/path` or `file:///absolute/path`. Each has only one spelling, so
+//! that two URIs can be compared.
 
 use weir_plan::quote::quoted;
 
-/// Reads a URI and gives it back without the slash at its end.
+/// Parses a URI and returns it without a slash at its end.
 pub(crate) fn parse(text: &str) -> Result<String, String> {
     if let Some(path) = text.strip_prefix("s3://") {
         let (bucket, path) = path.split_once('/').unwrap_or((path, ""));
@@ -43,8 +43,8 @@ pub(crate) fn parse(text: &str) -> Result<String, String> {
     Err(format!("found {}: write s3://bucket/path or file:///absolute/path{hint}", quoted(text)))
 }
 
-/// A prefix of URIs by whole path segments, as `storage` has them; a bucket alone will do. Given back without a slash
-/// at its end.
+/// Parses a prefix of URIs for `storage`, which matches whole path segments and may be a bucket alone. It is returned
+/// without a slash at its end.
 pub(crate) fn parse_prefix(text: &str) -> Result<String, String> {
     let Some(rest) = text.strip_prefix("s3://") else {
         return Err(format!("found {}: write a prefix such as s3://bucket/", quoted(text)));
@@ -55,17 +55,17 @@ pub(crate) fn parse_prefix(text: &str) -> Result<String, String> {
     Ok(if path.is_empty() { format!("s3://{bucket}") } else { format!("s3://{bucket}/{path}") })
 }
 
-/// Whether one lies in the other, or they are the same.
+/// Whether one of the URIs lies in the other, or they are equal.
 pub(crate) fn overlap(a: &str, b: &str) -> bool {
     is_within(a, b) || is_within(b, a)
 }
 
-/// Whether one lies in the other, or is the same, by whole path segments.
+/// Whether `inner` lies in `outer` or is equal to it, by whole path segments.
 pub(crate) fn is_within(inner: &str, outer: &str) -> bool {
     inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
-/// Amazon's rules for bucket names, as far as they guard against slips.
+/// Checks Amazon's rules for bucket names, as far as they help to find mistakes.
 fn check_bucket(bucket: &str) -> Result<(), String> {
     let plain = bucket.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.');
     if plain && (3..=63).contains(&bucket.len()) {
@@ -74,7 +74,7 @@ fn check_bucket(bucket: &str) -> Result<(), String> {
     Err(format!("found {} as the bucket: write 3 to 63 lower-case letters, digits, hyphens and dots", quoted(bucket)))
 }
 
-/// Characters that every engine spells alike in paths and URIs.
+/// Whether every engine spells the character the same way in paths and URIs.
 fn is_path_char(c: char) -> bool {
     c.is_ascii_alphanumeric() || "-_.=+@,~!$&'()*:/".contains(c)
 }

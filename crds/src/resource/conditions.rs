@@ -1,26 +1,26 @@
-//! The conditions of a pipeline and every reason that one can have. `docs/reference/status.md` has them by state.
+//! The conditions of a pipeline, and every reason that they can have. `docs/reference/status.md` lists them by state.
 //!
-//! kstatus (Flux) reads Reconciling and Stalled, `kubectl wait` reads Ready: those two are true only while something is
-//! the matter.
+//! kstatus (Flux) reads Reconciling and Stalled, which are true only if something needs attention; `kubectl wait` reads
+//! Ready.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
-/// Every condition, in the order in which they are listed.
+/// All conditions, in the order of the status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ConditionType {
-    /// Does what the accepted document says: the last epoch that was due has been committed.
+    /// The pipeline does what the accepted document says: the last epoch that was due is committed.
     Ready,
     /// The operator is bringing the cluster to what the spec says.
     Reconciling,
-    /// It can't get there by itself: a person has to act.
+    /// The operator can't bring the cluster to the spec by itself: a person has to act.
     Stalled,
-    /// The document, its Secrets and its checkpoint are all right.
+    /// The document, its Secrets and its checkpoint are right.
     Validated,
     /// Records arrive.
     DataFlowing,
     /// Windows are being closed.
     WatermarkAdvancing,
-    /// No pods, on purpose.
+    /// There are no pods, on purpose.
     Suspended,
 }
 
@@ -51,7 +51,7 @@ impl ConditionType {
 
 macro_rules! reasons {
     ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
-        /// Why a condition is what it is.
+        /// The reason for a condition's status.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
 
@@ -81,31 +81,32 @@ reasons! {
     Starting,
     /// Pods of another revision are being replaced.
     RollingOut,
-    /// The pods are being stopped for `spec.suspend`.
+    /// The pods are being stopped because of `spec.suspend`.
     Stopping,
     /// The resource is being deleted.
     Deleting,
-    /// What is there is what the spec says.
+    /// The cluster matches the spec.
     UpToDate,
     /// The document is right.
     Valid,
     /// The document is wrong: the message has each path, what was found and what to write instead.
     InvalidDocument,
-    /// A Secret or one of its keys is not there.
+    /// A Secret or one of its keys is missing.
     SecretMissing,
-    /// Another pipeline was there first with this checkpoint, or with a place that overlaps it.
+    /// Another pipeline was first to use this checkpoint, or a place that overlaps it.
     CheckpointInUse,
-    /// Another pipeline writes a table there already, or in a place that overlaps it.
+    /// Another pipeline already writes a table there, or in a place that overlaps it.
     TableInUse,
-    /// The operator's own planner failed over the document, or took too long.
+    /// The operator's own planner failed on the document, or took too long.
     PlannerFailed,
-    /// The ControllerRevision of what runs is gone, or was written by a newer operator: nothing that runs is changed.
+    /// The ControllerRevision of the running pods is missing, or was written by a newer operator: running pods are not
+    /// changed.
     RevisionUnreadable,
-    /// An object of a name that the pipeline needs is somebody else's, and is left alone.
+    /// An object with a name that the pipeline needs belongs to someone else and is not changed.
     NameInUse,
-    /// The API server does not take an object of the pipeline.
+    /// The API server refuses an object of the pipeline.
     ApplyFailed,
-    /// The changed document can't go on with the saved state.
+    /// The changed document can't continue with the saved state.
     StateIncompatible,
     /// The runtime refused the changed document before its first epoch: the last good revision runs again.
     RolledBack,
@@ -117,37 +118,37 @@ reasons! {
     ImagePullFailed,
     /// The container was killed for its memory.
     OutOfMemory,
-    /// No node takes the pod.
+    /// No node can take the pod.
     Unschedulable,
-    /// The cluster does not let the pod be created: a quota, or a policy.
+    /// A quota or a policy of the cluster refuses the pod.
     PodRefused,
-    /// The runtime ended: a person must act.
+    /// The runtime ended, and a person must act.
     ConfigError,
-    /// The runtime ended: something outside was away for too long. It starts again.
+    /// The runtime ended because an external system was unavailable for too long. It starts again.
     DependencyUnavailable,
-    /// The runtime ended: a record can't be processed.
+    /// The runtime ended because it can't process a record.
     BadRecord,
-    /// The runtime ended: another writer has taken over its checkpoint.
+    /// The runtime ended because another writer has taken over its checkpoint.
     Fenced,
-    /// The runtime ended: a bug.
+    /// The runtime ended because of a bug.
     RuntimeBug,
-    /// The container ends again and again, and does not say why.
+    /// The container ends repeatedly without giving a reason.
     CrashLoop,
     /// Records arrive.
     RecordsArriving,
-    /// No record has arrived lately: a quiet topic is no failure.
+    /// No record has arrived lately, which is normal for a quiet topic.
     NoRecords,
     /// The watermark moves.
     Advancing,
-    /// The watermark stands, though records arrive.
+    /// The watermark does not move, although records arrive.
     HeldBack,
     /// No source has an event time, or nothing was read yet.
     NoWatermark,
-    /// Nothing is known, since no pod runs.
+    /// No pod runs, so this is not known.
     NoPods,
 }
 
-/// How a condition stands.
+/// The status of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Severity {
     True,
@@ -166,10 +167,10 @@ impl Severity {
     }
 }
 
-/// Messages longer than this are cut: an API server refuses more than 32 KiB.
+/// The most bytes of a message; longer ones are cut. An API server refuses more than 32 KiB.
 const MESSAGE_BYTES_MAX: usize = 4096;
 
-/// A condition that has just been found to be so.
+/// A condition whose last transition is now. A message that is too long is cut.
 #[must_use]
 pub fn condition(
     kind: ConditionType,

@@ -1,5 +1,5 @@
-//! The CustomResourceDefinition, from the types that the program itself reads documents with. `make generate` writes it
-//! down.
+//! The CustomResourceDefinition, generated from the types with which the program reads documents. `make generate`
+//! writes it to a file.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceSubresourceScale,
@@ -16,14 +16,14 @@ use crate::document::{Spec, StreamPipelineSchema, rule};
 
 const HEADER: &str = "# Written by `make generate` from crds/src; changes belong there.\n";
 
-/// What `kubectl get` shows: heading, type, priority (1: with `-o wide`), JSON path.
+/// The columns of `kubectl get`: heading, type, priority (1: only with `-o wide`), JSON path.
 const COLUMNS: &[(&str, &str, i32, &str)] = &[
     ("Ready", "string", 0, ".status.conditions[?(@.type==\"Ready\")].status"),
     ("Reason", "string", 0, ".status.conditions[?(@.type==\"Ready\")].reason"),
     ("Replicas", "integer", 0, ".status.replicas"),
     ("Rate", "integer", 0, ".status.progress.inputRowsPerSecond"),
     ("Lag", "integer", 0, ".status.progress.lag"),
-    // As text: a date would be shown as an age.
+    // A string: `kubectl` would show a date as an age.
     ("Watermark", "string", 0, ".status.progress.watermark"),
     ("Age", "date", 0, ".metadata.creationTimestamp"),
     ("Message", "string", 1, ".status.conditions[?(@.type==\"Ready\")].message"),
@@ -33,7 +33,7 @@ const COLUMNS: &[(&str, &str, i32, &str)] = &[
 /// The definition to install.
 ///
 /// # Errors
-/// A schema that Kubernetes' types can't hold: a bug.
+/// A schema that Kubernetes' types can't hold, which is a bug.
 pub fn crd() -> Result<CustomResourceDefinition, serde_json::Error> {
     let mut crd = StreamPipelineSchema::crd();
     crd.spec.names.categories = Some(vec!["weir".to_owned(), "all".to_owned()]);
@@ -52,17 +52,18 @@ pub fn crd() -> Result<CustomResourceDefinition, serde_json::Error> {
     Ok(crd)
 }
 
-/// The same as the file that the chart installs.
+/// The definition as YAML, as the chart installs it.
 ///
 /// # Errors
-/// As [`crd`].
+/// Those of [`crd`].
 pub fn crd_yaml() -> Result<String, Box<dyn std::error::Error>> {
     let mut crd = serde_json::to_value(crd()?)?;
     write_integers(&mut crd);
     Ok(format!("{HEADER}{}", serde_yaml::to_string(&crd)?))
 }
 
-/// Kubernetes' types hold bounds as floating-point numbers; the API server gives back `10`, not `10.0`.
+/// Writes whole floating-point numbers as integers. Kubernetes' types hold bounds as floats, but the API server returns
+/// `10`, not `10.0`.
 fn write_integers(value: &mut Value) {
     match value {
         Value::Number(number) => {
@@ -92,7 +93,7 @@ fn schema() -> Result<JSONSchemaProps, serde_json::Error> {
     let mut spec = derived::<Spec>();
     former::add(&mut spec);
     let mut status = derived::<Status>();
-    // kstatus takes an object without a status for one that is as it should be, when nobody has even looked at it yet.
+    // kstatus considers an object without a status ready, even if no controller has seen it yet.
     status["default"] = json!({"observedGeneration": -1});
     serde_json::from_value(json!({
         "description": "A streaming pipeline: what is read, what is computed and what is written, exactly once.",
@@ -108,8 +109,8 @@ fn derived<T: JsonSchema>() -> Value {
     structural(settings.into_generator().into_root_schema_for::<T>().to_value())
 }
 
-/// Names of pods and labels are made from it, so that it has to be shorter than an object's name may be. The schema of
-/// `metadata` can't say so.
+/// The rule for the pipeline's name. Pods and labels derive their names from it, so it has to be shorter than an
+/// object's name may be. The schema of `metadata` can't express this.
 fn name_rule() -> Value {
     let mut name = rule(
         "size(self.metadata.name) <= 50 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')",

@@ -1,13 +1,13 @@
-//! Fields that documents had before their final shape. They stay in the resource's schema for one release, where an API
-//! server refuses them with a sentence. It would drop a field that the schema lacks without a word, and a sink that was
-//! to write late rows would write the rows themselves.
+//! Fields that documents had before their final shape. They stay in the resource's schema for one release, so that the
+//! API server refuses them with a message. Without them in the schema, it would silently drop such a field, and a sink
+//! for late rows would write the rows themselves.
 
 use serde_json::{Value, json};
 
 use crate::document::rule;
 
 struct Former {
-    /// From the spec on; `[]` goes into a list's elements.
+    /// The path of the block below the spec; `[]` stands for the elements of a list.
     block: &'static [&'static str],
     field: &'static str,
     now: &'static str,
@@ -36,7 +36,7 @@ const FORMER: &[Former] = &[
     },
 ];
 
-/// Puts them into the structural schema of a spec.
+/// Adds the former fields to the structural schema of a spec.
 pub(super) fn add(spec: &mut Value) {
     take_group_columns_as_texts(spec);
     for former in FORMER {
@@ -60,9 +60,9 @@ pub(super) fn add(spec: &mut Value) {
     }
 }
 
-/// Group columns were texts once. Where an element has the type of an object, an API server that holds such a text can't
-/// apply anything to its document, not even a status. So the elements have no type for one release, and it is the
-/// operator that refuses a text.
+/// Removes the type of group columns from the schema for one release. They were texts once. If the schema said that
+/// they are objects, an API server that stores a document with such texts could not apply anything to it, not even a
+/// status. The operator refuses the texts instead.
 fn take_group_columns_as_texts(spec: &mut Value) {
     if let Some(Value::Object(column)) = find(spec, &["steps", "[]", "aggregate", "groupBy", "[]"]) {
         column.remove("type");

@@ -1,8 +1,8 @@
-//! The StreamPipeline resource as the API server keeps it: the spec as it came, and the status that the operator
+//! The StreamPipeline resource as the API server stores it: the unchanged spec, and the status that the operator
 //! writes.
 //!
-//! The operator must be able to look at any document that the API server let in, also one with fields that a newer
-//! version brought. So the spec stays a JSON value here, and is read by the same code as a file
+//! The operator must be able to read any document that the API server accepted, including documents with fields of a
+//! newer version. So the spec stays a JSON value here, and the code that reads files reads it too
 //! ([`crate::load_value`]).
 
 mod conditions;
@@ -23,7 +23,7 @@ pub(crate) use structural::unwrap_lines;
 
 use crate::document::{API_VERSION, KIND};
 
-/// A StreamPipeline as it is read from and written to the API server.
+/// A StreamPipeline as it is read from the API server and written to it.
 #[derive(Resource, Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[resource(inherit = crate::document::StreamPipelineSchema)]
 pub struct StreamPipeline {
@@ -35,7 +35,8 @@ pub struct StreamPipeline {
 }
 
 impl StreamPipeline {
-    /// What a user's file would hold: no server-side metadata, no status. The same spec gives the same value.
+    /// The document that a user's file would contain, without server-side metadata and status. Equal specs give equal
+    /// values.
     #[must_use]
     pub fn document(&self) -> Value {
         let mut metadata = json!({"name": self.metadata.name});

@@ -1,11 +1,11 @@
-//! What the operator reports of a pipeline. Figures are integers and times are texts, so that equal states are equal
+//! What the operator reports of a pipeline. Figures are integers and times are texts, so that equal statuses are equal
 //! JSON.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What is known of a pipeline. Written by the operator only.
+/// The state of a pipeline. Only the operator writes it.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
@@ -22,16 +22,16 @@ pub struct Status {
     /// The pods' label selector, for the scale subresource.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub selector: Option<String>,
-    /// What the pods run: a document that was accepted, by an image that stays until it is changed on purpose.
+    /// What the pods run: an accepted document, and an image that stays until it is changed on purpose.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime: Option<Runtime>,
-    /// How far the pipeline has come.
+    /// How far the pipeline has progressed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub progress: Option<Progress>,
     /// The current or last run of an AvailableNow pipeline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run: Option<Run>,
-    /// How often the runtime had to start again, and why.
+    /// How often the runtime had to restart, and why.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub restarts: Option<Restarts>,
     /// The newest `spec.stateAction.token` that was acted upon.
@@ -39,11 +39,11 @@ pub struct Status {
     pub state_action_token: Option<String>,
 }
 
-/// What runs.
+/// What the pods run.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Runtime {
-    /// The image that the pods run, pinned when the pipeline was first started or changed it on purpose.
+    /// The image that the pods run. It changes only on purpose.
     pub image: String,
     /// The name of the ControllerRevision that holds the accepted document.
     pub revision: String,
@@ -51,7 +51,7 @@ pub struct Runtime {
     pub generation: i64,
 }
 
-/// How far the pipeline has come, as its runtime last said.
+/// How far the pipeline has progressed, as its runtime last reported.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Progress {
@@ -61,7 +61,7 @@ pub struct Progress {
     /// Records processed per second of work, over the last epoch.
     #[serde(default)]
     pub processed_rows_per_second: i64,
-    /// Records between what was read and the ends of the partitions.
+    /// Records between the last read offsets and the ends of the partitions.
     #[serde(default)]
     pub lag: i64,
     /// The event time up to which windows are closed.
@@ -79,17 +79,17 @@ pub struct Progress {
     /// Bytes of the state files in the checkpoint.
     #[serde(default)]
     pub state_bytes: i64,
-    /// The last epoch that was committed.
+    /// The last committed epoch.
     #[serde(default)]
     pub last_epoch: i64,
-    /// When it was committed.
+    /// When the last epoch was committed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_commit: Option<Time>,
-    /// The versions of the tables that the last commits made.
+    /// The versions of the tables that the last commits created.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["sink"]))]
     pub tables: Vec<TableVersion>,
-    /// Records without a value that were passed over, as the source's `tombstones` says, since the checkpoint began.
+    /// Records without a value that were skipped, as the source's `tombstones` says, since the checkpoint began.
     #[serde(default)]
     pub tombstones: i64,
     /// Records that could not be read and went to the `Rejected` output or were dropped, since the checkpoint began.
@@ -100,7 +100,7 @@ pub struct Progress {
     pub late_rows: i64,
 }
 
-/// Why the watermark is where it is.
+/// What holds the watermark back.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct WatermarkHold {
@@ -110,9 +110,9 @@ pub struct WatermarkHold {
     pub topic: String,
     /// The Kafka partition.
     pub partition: i32,
-    /// OpenTransaction: a transaction hangs open there. LeaderSilent: it has been quiet for long, and its leader does
-    /// not say that there is nothing to read. NotReadYet: nothing of it was read yet. Slowest: its records are the
-    /// oldest. Other words are those of a newer runtime.
+    /// OpenTransaction: a transaction is still open there. LeaderSilent: the partition has been quiet for long, and its
+    /// leader does not confirm that there is nothing to read. NotReadYet: nothing of it was read yet. Slowest: its
+    /// records are the oldest. Newer runtimes may add words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub because: Option<String>,
 }
@@ -131,26 +131,26 @@ pub struct TableVersion {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Run {
-    /// Which run this is: the spec's `runToken`, or when it was due by its `schedule`, as in 20261121T0200Z. None
-    /// before the first.
+    /// The run's id: the spec's `runToken`, or when it was due by its `schedule`, as in 20261121T0200Z. None before the
+    /// first run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// When it was started.
+    /// When the run started.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub started_at: Option<Time>,
-    /// When it had read everything.
+    /// When the run had read everything.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub completed_at: Option<Time>,
-    /// When the next one is due; in the past while it waits for this one to end.
+    /// When the next run is due; in the past while it waits for this run to end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_at: Option<Time>,
-    /// The schedule by which runs have been due.
+    /// The schedule of the runs so far.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<String>,
-    /// Runs that were due up to then have been started, or are not made up for.
+    /// Runs due up to this time have been started, or will not be made up for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub scheduled_until: Option<Time>,
-    /// The newest `spec.trigger.runToken` that a run was started for.
+    /// The newest `spec.trigger.runToken` that started a run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub token: Option<String>,
 }
@@ -159,12 +159,12 @@ pub struct Run {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Restarts {
-    /// Of the pod that runs now.
+    /// Restarts in the current pod.
     pub count: i32,
-    /// What the runtime said when it ended last, or what Kubernetes says of it.
+    /// What the runtime said when it last ended, or what Kubernetes says of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_reason: Option<String>,
-    /// When it ended last.
+    /// When it last ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_time: Option<Time>,
 }

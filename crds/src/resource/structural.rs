@@ -1,14 +1,14 @@
-//! From the schema that the types derive to a structural one, which is what an API server takes.
+//! Turns the schema that the types derive into a structural schema, as API servers require.
 //!
-//! Absent fields are absent: `null` is no value of any, which makes the API server drop it. No defaults: a GitOps tool
-//! would see drift.
+//! An absent field is absent: no field may be `null`, so the API server drops a null. There are no defaults: a GitOps
+//! tool would see them as drift.
 
 use serde_json::{Map, Value};
 
-/// What a structural schema can't have, or what the API server would answer by changing the document.
+/// Keywords that a structural schema can't have, or with which the API server would change documents.
 const DROPPED: &[&str] = &["$schema", "title", "default"];
 
-/// Makes a schema structural, with everything below it.
+/// Makes a schema structural, including everything below it.
 pub(super) fn structural(schema: Value) -> Value {
     let Value::Object(mut schema) = schema else { return schema };
     hoist_optional(&mut schema);
@@ -30,7 +30,7 @@ pub(super) fn structural(schema: Value) -> Value {
     Value::Object(schema)
 }
 
-/// `anyOf: [X, null]` becomes X, under the description that it has here.
+/// Replaces `anyOf: [X, null]` with X, and keeps the description of the outer schema.
 fn hoist_optional(schema: &mut Map<String, Value>) {
     let is_null = |s: &Value| s.get("type").is_some_and(|t| t == "null");
     let Some(Value::Array(choices)) = schema.get("anyOf") else { return };
@@ -44,7 +44,7 @@ fn hoist_optional(schema: &mut Map<String, Value>) {
     }
 }
 
-/// `oneOf` texts, each with a description of its own, becomes a plain enum.
+/// Replaces a `oneOf` of texts, each with a description, with a plain enum.
 fn hoist_variants(schema: &mut Map<String, Value>) {
     let Some(Value::Array(variants)) = schema.get("oneOf") else { return };
     if let Some(values) = variants.iter().map(|v| v.get("const").cloned()).collect::<Option<Vec<_>>>() {
@@ -66,7 +66,8 @@ fn drop_null(schema: &mut Map<String, Value>) {
     }
 }
 
-/// Comments break their lines where the source is full; `kubectl explain` and editors break them where the screen is.
+/// Joins a description's lines. Comments break lines for the source; `kubectl explain` and editors break them for the
+/// screen.
 pub(crate) fn unwrap_lines(schema: &mut Map<String, Value>) {
     if let Some(Value::String(description)) = schema.get_mut("description") {
         *description = description.replace('\n', " ");

@@ -1,4 +1,4 @@
-//! Columns and expressions.
+//! Errors in columns and expressions.
 
 use crate::right::said;
 
@@ -55,7 +55,7 @@ fn an_expression_that_does_not_parse_or_type_is_refused_where_it_stands() {
 
 #[test]
 fn expressions_that_are_too_long_together_are_refused_before_any_is_planned() {
-    // Nine of 15 KiB, none of which would parse.
+    // Nine expressions of 15 KiB, none of which parses.
     let columns = |name: &str| {
         (0..3).map(|i| format!("{{name: {name}{i}, expr: \"{}\"}}, ", "+".repeat(15 << 10))).collect::<String>()
     };
@@ -69,8 +69,8 @@ fn expressions_that_are_too_long_together_are_refused_before_any_is_planned() {
     );
 }
 
-/// Two hundred sums of 60 terms are 72 KiB, and took a second to plan; so did a few kilobytes of calls in each other,
-/// or of choices in a sum.
+/// Two hundred sums of 60 terms have 72 KiB and took a second to plan. So did a few kilobytes of nested calls, or of
+/// choices in a sum.
 #[test]
 fn expressions_that_would_take_long_to_plan_are_refused_before_any_is_planned() {
     let said_of = |place: &str, weight: u64, instead: &str| {

@@ -1,4 +1,4 @@
-//! Values that YAML cuts off at a comma or a colon, since they are not in quotes.
+//! Values without quotes that YAML cuts off at a comma or a colon.
 
 use crate::right::{findings, said, with};
 
@@ -57,12 +57,12 @@ fn an_element_of_a_list_that_a_comma_cuts_off_is_told_in_one_sentence() {
     );
 }
 
-/// Where what follows the comma is no YAML at all.
+/// What follows the comma is not even YAML.
 #[test]
 fn what_can_not_be_read_is_told_with_its_line_and_what_to_write() {
     for (edit, said) in [
         (
-            // A number is no key.
+            // A number can't be a key.
             (REVENUE, "columns: [{name: revenue, expr: max(substr(city, 1, 2))}]"),
             "in line 32 a comma ends a value inside {…}: write it in quotes, `expr: \"max(substr(city, 1, 2))\"`, or \
              the block in several lines",

@@ -1,4 +1,4 @@
-//! Names and who reads whom.
+//! Errors in names and in who reads whom.
 
 use crate::right::said;
 

@@ -2,7 +2,7 @@
 
 use crate::right::said;
 
-/// A second source that reads `topics`, and a sink of its rows.
+/// Adds a second source that reads `topics`, and a sink for its rows.
 fn beside(kafka: &str, expected: &[&str]) {
     let source = format!(
         "  - name: fares\n    kafka: {{connection: events, {kafka}}}\n    format: {{json: {{}}}}\n    columns: \
@@ -32,7 +32,7 @@ fn two_sources_of_one_topic_have_groups_of_their_own() {
     }
 }
 
-/// Groups and topics are those of the brokers.
+/// Consumer groups and topics belong to their brokers.
 #[test]
 fn topics_of_other_brokers_are_other_topics() {
     said(

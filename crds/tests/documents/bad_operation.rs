@@ -1,8 +1,8 @@
-//! What is wrong with the fields that only the operator acts on.
+//! Errors in fields that only the operator uses.
 
 use crate::right::{RIGHT, findings};
 
-/// `fields` put into the spec of the right document.
+/// The right document with `fields` added to its spec.
 fn with_spec(fields: &str) -> String {
     RIGHT.replace("\n  sinks:", &format!("\n{fields}\n  sinks:"))
 }
@@ -129,7 +129,7 @@ fn a_state_action_is_named_and_is_one_of_two() {
     let token = "spec.stateAction.token: found `a b`: write 1 to 63 ASCII letters, digits, dots, hyphens and \
                  underscores, as in run-7";
     let epoch = "spec.stateAction.restore.epoch: found 0: write the number of an epoch, from 1";
-    // Both at once.
+    // Both errors at once.
     said_of("  stateAction: {token: a b, restore: {epoch: 0}}", &[token, epoch]);
     said_of(
         "  stateAction: {token: a}",

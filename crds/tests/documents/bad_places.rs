@@ -1,4 +1,4 @@
-//! Places and connections.
+//! Errors in places and connections.
 
 use crate::right::said;
 

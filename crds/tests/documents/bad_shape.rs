@@ -1,4 +1,4 @@
-//! What is not the shape of a document.
+//! Texts that do not have the shape of a document.
 
 use crate::right::{findings, said, with};
 

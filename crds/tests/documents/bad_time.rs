@@ -1,4 +1,4 @@
-//! Event time and windows.
+//! Errors in event time and windows.
 
 use crate::right::{findings, said, with};
 

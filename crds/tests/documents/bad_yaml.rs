@@ -1,4 +1,4 @@
-//! What kubectl and Helm would read otherwise than `weir` does.
+//! Texts that kubectl and Helm read differently than `weir` does.
 
 use crate::right::{findings, said, with};
 
@@ -35,7 +35,7 @@ fn a_key_is_read_alike_everywhere_too() {
     );
 }
 
-/// What is said of a document with this consumer group.
+/// The findings for a document with this consumer group.
 fn group_id(yaml: &str) -> Vec<String> {
     findings(&with(&[(
         "    kafka: {connection: events, topics: [rides]}\n",
@@ -52,7 +52,7 @@ fn what_is_in_quotes_is_text_to_all() {
     }
 }
 
-/// Each as go.yaml.in/yaml/v2 v2.4.4 resolves it.
+/// The expected reading is go.yaml.in/yaml/v2 v2.4.4's.
 #[test]
 fn every_spelling_that_is_read_in_two_ways_is_refused_and_no_other() {
     for two_ways in [

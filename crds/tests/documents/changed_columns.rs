@@ -1,4 +1,4 @@
-//! Columns beside the input's: `addColumns`, `dropColumns`, and keys that are computed.
+//! Maps with `addColumns` and `dropColumns`, and computed keys.
 
 use weir_crds::load;
 use weir_plan::plan::Input;
@@ -7,7 +7,7 @@ use crate::right::{RIGHT, said, with};
 
 const MAP: &str = "columns: [{name: city, expr: upper(city)}, {name: price}]";
 
-/// The columns that the map gives with this in place of its columns.
+/// The columns that the map gives with these changes in place of its `columns`.
 fn mapped(changes: &str) -> Vec<String> {
     let plan = load(&with(&[(MAP, changes)]), None).unwrap_or_else(|found| panic!("{found:#?}"));
     plan.schema_of(Input::Step(0)).fields().iter().map(|f| format!("{} {}", f.name(), f.data_type())).collect()
@@ -28,7 +28,7 @@ fn added_columns_stand_behind_the_inputs_or_in_place_of_one() {
     );
 }
 
-/// As in Spark: `withColumns` computes all of them over what came in.
+/// As in Spark, where `withColumns` computes all columns from the input.
 #[test]
 fn an_added_column_does_not_see_another_one() {
     said(

@@ -1,4 +1,4 @@
-//! The examples are right, and mean what they say.
+//! The examples are valid and do what they say.
 
 use weir_crds::load;
 use weir_plan::plan::{OnLostOffsets, Plan, SinkKind, StartFrom, StepOp, Trigger};

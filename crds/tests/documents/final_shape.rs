@@ -1,6 +1,6 @@
 //! Nothing is accepted and ignored: each field of the final shape, and each value of each enum, changes the plan, is
-//! refused with its path, is there for the operator to act on, or says what holds anyway. A field without a case here
-//! fails the test.
+//! refused with its path, is used by the operator, or states what holds anyway. The test fails for a field without a
+//! case here.
 
 use crate::shape::cases::Outcome::{self, Changes, ForTheOperator, Refused, SaysTheDefault};
 use crate::shape::cases::{BASE, CASES, OUTSIDE, is_refused};
@@ -67,7 +67,7 @@ fn what_the_operator_acts_on_reaches_it_as_it_was_written() {
         let given = serde_json::to_value(document).unwrap();
         let field = field.split(['=', '[']).next().unwrap().replace('.', "/");
         let written = merged.pointer(&format!("/{field}")).unwrap();
-        // Numbers stand as text in quantities.
+        // Quantities hold numbers as text.
         let as_text = |value: &serde_json::Value| value.to_string().replace('"', "").replace("null", "");
         let has_all = |given: &serde_json::Value| {
             as_text(written).split([',', '{', '}', '[', ']']).all(|part| as_text(given).contains(part))

@@ -1,4 +1,4 @@
-//! What right documents mean.
+//! The plans of valid documents.
 
 use weir_crds::load;
 use weir_plan::plan::{Input, OnLostOffsets, Plan, SinkKind, StartFrom, StepOp, Trigger, has_event_time};

@@ -1,4 +1,4 @@
-//! Documents, right and wrong. One program, because each one links the planner.
+//! Tests of valid and invalid documents. They are one program, because each program links the planner.
 
 #![allow(clippy::unwrap_used)]
 

@@ -1,5 +1,5 @@
-//! Each value of a right document, replaced by one of another kind or left out: the program never falls over, and if
-//! the document is refused, something is said about that place or about what holds or reads it.
+//! Replaces each value of a valid document by one of another kind, or removes it. The program never panics, and if it
+//! refuses the document, a finding is about that place or about a place that contains or reads it.
 
 use serde_yaml::Value;
 use weir_crds::load;
@@ -59,6 +59,6 @@ fn a_document_with_any_value_replaced_is_refused_with_words_or_lowered() {
             }
         }
     }
-    // Nearly all of them are wrong; those that are left out where a default holds are not.
+    // Nearly all mutations are errors. Exceptions are removed fields that have a default.
     assert!(refused * 10 > all.len() * 5 * 8, "{refused} of {}", all.len() * 5);
 }

@@ -1,4 +1,4 @@
-//! What a right document is told nevertheless.
+//! The notices about valid documents.
 
 use weir_crds::{load, notices};
 

@@ -1,4 +1,4 @@
-//! `--override`.
+//! Merging with `--override`.
 
 use crate::right::RIGHT;
 

@@ -1,12 +1,12 @@
-//! `docs/reference/document.md` has each field, with the default and the enum's values that the program has, and says
-//! which are not built.
+//! `docs/reference/document.md` lists each field with the program's default and enum values, and marks the fields that
+//! are not built.
 
 use std::collections::BTreeMap;
 
 use crate::shape::cases::{CASES, Outcome, is_refused};
 use weir_crds::defaults;
 
-/// A table's row.
+/// A row of a table.
 #[derive(Debug)]
 struct Row {
     field: String,
@@ -62,7 +62,7 @@ fn the_reference_says_what_is_required() {
     let rows: BTreeMap<_, _> = rows().into_iter().map(|r| (r.field.clone(), r)).collect();
     for leaf in crate::shape::leaves().iter().filter(|leaf| !leaf.optional && !leaf.path.ends_with("[]")) {
         let is_open = ["metadata.labels", "metadata.annotations"].contains(&leaf.path.as_str());
-        // A required field of a block that may be left out, where the block as a whole has a default.
+        // A field that is required within an optional block, if the block as a whole has a default.
         let is_defaulted = defaults::table().iter().any(|(path, _)| *path == leaf.path);
         assert!(is_open || is_defaulted || rows[&leaf.path].default == "required", "{} is required", leaf.path);
     }

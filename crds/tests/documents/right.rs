@@ -1,5 +1,5 @@
-//! A right document, to be made wrong by replacing some of its text; and everything that is then said: path and
-//! sentence, the whole list, in order.
+//! A valid document, which tests make invalid by replacing some of its text; they then compare all findings, paths and
+//! sentences, in order.
 
 use weir_crds::load;
 

@@ -1,4 +1,4 @@
-//! The CustomResourceDefinition that is committed.
+//! The committed CustomResourceDefinition.
 
 use serde_json::Value;
 use weir_crds::resource::{crd, crd_yaml};
@@ -11,7 +11,7 @@ fn the_committed_definition_is_what_the_types_say() {
     assert!(committed == crd_yaml().unwrap(), "crds/generated is stale; `make generate` writes it anew");
 }
 
-/// A client-side apply keeps the whole of it in an annotation, which holds 256 KiB.
+/// A client-side apply stores the whole definition in an annotation, which holds 256 KiB.
 #[test]
 fn the_definition_has_less_than_250_kb() {
     let bytes = crd_yaml().unwrap().len();
@@ -77,8 +77,8 @@ fn every_field_is_explained() {
     }
 }
 
-/// A GitOps tool would see drift, and nulls would be kept as if they were values. A status is nobody's but the
-/// operator's: its default says that it has not been written yet.
+/// A GitOps tool would see defaults as drift, and nulls would be stored as values. Only the operator writes the status:
+/// its default says that it has not been written yet.
 #[test]
 fn nothing_but_a_whole_status_has_a_default_and_nothing_is_nullable() {
     for part in ["spec", "status"] {
@@ -88,7 +88,7 @@ fn nothing_but_a_whole_status_has_a_default_and_nothing_is_nullable() {
     }
 }
 
-/// Lists whose order means something have one owner, who writes all of them.
+/// Lists whose order matters have one owner, who writes the whole list.
 const IN_ORDER: &[&str] = &["groupBy", "set", "emit", "onTimer", "sequence"];
 
 #[test]

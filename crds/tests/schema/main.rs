@@ -1,4 +1,4 @@
-//! The schemas that the types give: the one that API servers take, and the one that editors do.
+//! The schemas that the types give: one for API servers and one for editors.
 #![allow(clippy::unwrap_used)]
 
 mod definition;

@@ -1,5 +1,6 @@
-//! `spec.deletionPolicy: DeleteCheckpoint`: a finalizer holds the pipeline until its checkpoint is gone, for a limited
-//! time. The operator has no access to stores: a Job of the pipeline's own image, with its Secrets, deletes it.
+//! `spec.deletionPolicy: DeleteCheckpoint`: a finalizer keeps the pipeline until its checkpoint is deleted, for a
+//! limited time. The operator has no access to stores, so a Job with the pipeline's own image and Secrets deletes the
+//! checkpoint.
 
 mod step;
 
@@ -29,17 +30,17 @@ use step::{DEADLINE_SECONDS, Facts, Job, Step, step};
 
 const FINALIZER: &str = "weir.dev/checkpoint";
 
-/// Whether the reconcile is to go on as usual.
+/// Whether the reconcile continues as usual.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     Lives,
-    /// It is on its way out, and to be looked at again soon.
+    /// The pipeline is being deleted, and must be looked at again soon.
     Waits,
-    /// The garbage collector does the rest: everything else has an owner reference.
+    /// The pipeline is gone. The garbage collector does the rest: all other objects have an owner reference.
     Gone,
 }
 
-/// Brings finalizer and deletion one step on.
+/// Does the next step for the finalizer and the deletion.
 ///
 /// # Errors
 /// If the API server refuses or does not answer.
@@ -78,7 +79,7 @@ pub async fn reconcile(
             return let_go(context, pipeline, owner, job.as_ref()).await;
         }
         Step::MakeJob => {
-            // Without one nothing ever ran.
+            // Without a revision, nothing ever ran.
             let Some(revision) = revision(pipeline, owner, observed) else {
                 return let_go(context, pipeline, owner, None).await;
             };
@@ -128,7 +129,7 @@ fn facts(
         is_asked_for: pipeline.spec.get("deletionPolicy").and_then(Value::as_str) == Some("DeleteCheckpoint"),
         has_finalizer: pipeline.finalizers().iter().any(|f| f == FINALIZER),
         deleting_since: pipeline.metadata.deletion_timestamp.as_ref().map(|t| t.0),
-        // A folder is another one in every pod.
+        // Each pod has its own folders, so the Job can't reach the checkpoint.
         has_checkpoint: !uri(pipeline).starts_with("file:")
             && !observed.conflict.as_ref().is_some_and(Conflict::is_about_checkpoint),
         has_workload: observed.deployment.is_some() || !observed.jobs.is_empty(),
@@ -145,8 +146,8 @@ fn facts(
     }
 }
 
-/// What ran. A deletion in the foreground takes the ControllerRevisions first: then the same again, from spec and
-/// status.
+/// The revision that ran. A foreground deletion deletes the ControllerRevisions first; then the revision is built again
+/// from the spec and the status.
 fn revision(pipeline: &StreamPipeline, owner: &Owner, observed: &Observed) -> Option<Revision> {
     if let Some(current) = current(observed).known() {
         return Some(current.clone());
@@ -160,7 +161,8 @@ fn uri(pipeline: &StreamPipeline) -> &str {
     pipeline.spec.pointer("/checkpoint/uri").and_then(Value::as_str).unwrap_or_default()
 }
 
-/// The Job first, then the document that goes with it. False if the namespace takes nothing new.
+/// Creates the Job, then the document that belongs to it. Returns false if the namespace is being deleted and accepts
+/// no new objects.
 async fn make_job(context: &Context, owner: &Owner, revision: &Revision) -> Result<bool> {
     let jobs = Api::<v1::Job>::namespaced(context.client.clone(), &owner.namespace);
     let job = cleanup::job(owner, revision, DEADLINE_SECONDS);
@@ -192,7 +194,7 @@ async fn stop(context: &Context, owner: &Owner, observed: &Observed) -> Result<(
     Ok(())
 }
 
-/// The Job first: it must not be there when the next pipeline of this name is.
+/// Releases the pipeline. The Job is deleted first: it must be gone before the next pipeline of this name exists.
 async fn let_go(context: &Context, pipeline: &StreamPipeline, owner: &Owner, job: Option<&v1::Job>) -> Result<Outcome> {
     if let Some(job) = job.filter(|job| is_a_cleanup(&job.metadata, owner)) {
         delete(&Api::<v1::Job>::namespaced(context.client.clone(), &owner.namespace), &job.metadata).await?;
@@ -205,8 +207,8 @@ async fn let_go(context: &Context, pipeline: &StreamPipeline, owner: &Owner, job
     })
 }
 
-/// With the version of the object that was looked at: whoever else writes finalizers is not overwritten. False if it
-/// has changed since.
+/// Sets or removes the finalizer. The request has the version of the object that was read, so that it overwrites no
+/// other writer's finalizers. Returns false if the object has changed since.
 async fn set_finalizer(context: &Context, pipeline: &StreamPipeline, owner: &Owner, is_there: bool) -> Result<bool> {
     let others = pipeline.finalizers().iter().filter(|f| *f != FINALIZER).cloned();
     let finalizers: Vec<_> = others.chain(is_there.then(|| FINALIZER.to_owned())).collect();
@@ -224,7 +226,7 @@ async fn set_finalizer(context: &Context, pipeline: &StreamPipeline, owner: &Own
     }
 }
 
-/// How the Job's pod ended last, if it did.
+/// Why the Job's last pod failed, if that is known.
 async fn last_words(context: &Context, owner: &Owner) -> String {
     let pods = Api::<Pod>::namespaced(context.client.clone(), &owner.namespace);
     let ours = ListParams::default().labels(&format!("{}={}", cleanup::CLEANUP, owner.name));
@@ -236,7 +238,7 @@ async fn last_words(context: &Context, owner: &Owner) -> String {
 
 async fn tell_left(context: &Context, pipeline: &StreamPipeline, why: &str) {
     let note = format!("the checkpoint {} {why}; delete it by hand: weir checkpoint delete -f FILE", uri(pipeline));
-    // A namespace that is being deleted takes no event either.
+    // A namespace that is being deleted refuses the event below, so this goes to the log too.
     tracing::warn!(pipeline = %pipeline.name_any(), namespace = ?pipeline.namespace(), "{note}");
     tell(context, pipeline, EventType::Warning, "CheckpointLeft", note).await;
 }

@@ -1,23 +1,23 @@
-//! What is next for a pipeline that asks that its checkpoint goes with it. Pure: the clock is an argument.
+//! The next step for a pipeline whose checkpoint is to be deleted with it. Pure: the clock is an argument.
 //!
-//! Deleting is bounded in time, whatever happens: a pipeline, and a namespace with it, must not hang for a store that
-//! is away.
+//! Deletion takes a bounded time, whatever happens: an unavailable store must not block a pipeline, and its namespace,
+//! forever.
 
 use k8s_openapi::jiff::Timestamp;
 
-/// From the moment that somebody asked for the deletion.
+/// How long the deletion may take, from the request to delete the pipeline.
 pub const DEADLINE_SECONDS: i64 = 600;
 
-/// What is known.
+/// The facts that decide the step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Facts {
-    /// The spec says `DeleteCheckpoint`.
+    /// Whether the spec says `DeleteCheckpoint`.
     pub is_asked_for: bool,
     pub has_finalizer: bool,
     pub deleting_since: Option<Timestamp>,
-    /// There may be a checkpoint that a Job can reach, and it is this pipeline's.
+    /// Whether there may be a checkpoint that belongs to this pipeline and that a Job can reach.
     pub has_checkpoint: bool,
-    /// What would make pods again.
+    /// Whether there is an object that would create pods again.
     pub has_workload: bool,
     pub has_pods: bool,
     pub job: Job,
@@ -28,9 +28,9 @@ pub struct Facts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Job {
     None,
-    /// Somebody else's, of the same name.
+    /// The Job belongs to someone else, but has the same name.
     Foreign,
-    /// Of a pipeline of the same name that was there before.
+    /// The Job belongs to an earlier pipeline of the same name.
     Earlier,
     Suspended,
     Running,
@@ -39,17 +39,17 @@ pub enum Job {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Nothing to do with deletion.
+    /// Deletion requires nothing.
     Pass,
     AddFinalizer,
-    /// Lets the pipeline go: the checkpoint stays, or is gone.
+    /// Releases the pipeline: its checkpoint stays or is already deleted.
     RemoveFinalizer,
-    /// The same, and says what was left.
+    /// Releases the pipeline, and reports that the checkpoint was left behind.
     GiveUp,
-    /// Makes the Job, suspended. A namespace that is being deleted refuses it here.
+    /// Creates the Job, suspended. If the namespace is being deleted, the API server refuses the Job.
     MakeJob,
     DeleteJob,
-    /// Says that the Job's name is taken, and waits for a person to make room.
+    /// Reports that the Job's name is taken, and waits for a person to remove the other Job.
     RefuseJob,
     Stop,
     ResumeJob,
@@ -112,7 +112,7 @@ mod tests {
         assert_eq!(step(&Facts { has_finalizer: false, ..living() }), Step::AddFinalizer);
         assert_eq!(step(&Facts { is_asked_for: false, ..living() }), Step::RemoveFinalizer);
         assert_eq!(step(&Facts { is_asked_for: false, has_finalizer: false, ..living() }), Step::Pass);
-        // None is added to one that is on its way out.
+        // A pipeline that is being deleted gets no finalizer.
         assert_eq!(step(&Facts { has_finalizer: false, ..deleted() }), Step::Pass);
     }
 

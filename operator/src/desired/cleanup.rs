@@ -1,7 +1,7 @@
-//! The Job that deletes the checkpoint of a pipeline that is being deleted, with the image and the Secrets of what ran.
+//! The Job that deletes the checkpoint of a deleted pipeline, with the image and the Secrets of what ran.
 //!
-//! Nothing of it belongs to the pipeline: a deletion in the foreground takes everything that does before anything else
-//! happens. The Job ends by itself, and goes some time after that, if nobody is there to delete it.
+//! Nothing here is owned by the pipeline: a foreground deletion first deletes all objects that are. The Job ends by
+//! itself, and is removed some time later if nobody deletes it.
 
 use std::collections::BTreeMap;
 
@@ -15,9 +15,9 @@ use super::pod::{CONTAINER, DOCUMENT, SECRETS_DIR, TERMINATION_MESSAGE};
 use super::{DOCUMENT_KEY, pod};
 use crate::revision::Revision;
 
-/// The label of its pods, in place of the runtime's: no Service and no Deployment is to take them for its own.
+/// The label of the Job's pods, in place of the runtime's labels: no Service or Deployment may select them.
 pub const CLEANUP: &str = "weir.dev/cleanup";
-/// For a Job whose end nobody has seen.
+/// How long the Job is kept after its end, in seconds, if nobody has seen it end.
 const KEPT_SECONDS: i32 = 3600;
 
 #[must_use]
@@ -25,14 +25,14 @@ pub fn name(owner: &Owner) -> String {
     format!("{}-cleanup", owner.name)
 }
 
-/// Suspended: it is resumed when no pod writes any more.
+/// The Job. It is created suspended, and resumed when no pod writes any more.
 #[must_use]
 pub fn job(owner: &Owner, revision: &Revision, deadline_seconds: i64) -> Job {
     let mut template = revision.template.clone();
     template.metadata = Some(pod_metadata(owner, template.metadata.take().unwrap_or_default()));
     if let Some(spec) = &mut template.spec {
         spec.restart_policy = Some("OnFailure".to_owned());
-        // The pipeline's own account goes with the pipeline.
+        // The pipeline's own ServiceAccount is deleted with the pipeline.
         spec.service_account_name.take_if(|account| *account == owner.name);
         for volume in spec.volumes.iter_mut().flatten().filter(|v| v.name == DOCUMENT) {
             volume.config_map.get_or_insert_default().name = name(owner);
@@ -64,8 +64,8 @@ pub fn job(owner: &Owner, revision: &Revision, deadline_seconds: i64) -> Job {
     }
 }
 
-/// The labels and annotations of the document's `podTemplate` stay: meshes, policies and workload identities go by
-/// them. Those of the operator are others.
+/// The metadata of the Job's pods. Labels and annotations of the document's `podTemplate` stay, since meshes, policies
+/// and workload identities depend on them. The operator's own are replaced.
 fn pod_metadata(owner: &Owner, of_runtime: ObjectMeta) -> ObjectMeta {
     let mut given = of_runtime.labels.unwrap_or_default();
     given.retain(|key, _| !owner.labels().contains_key(key));
@@ -75,7 +75,7 @@ fn pod_metadata(owner: &Owner, of_runtime: ObjectMeta) -> ObjectMeta {
     ObjectMeta { labels: Some(given), annotations: Some(annotations), ..ObjectMeta::default() }
 }
 
-/// The document for it; it goes with the Job.
+/// The document for the Job. It is deleted with the Job.
 #[must_use]
 pub fn config_map(owner: &Owner, revision: &Revision, job: &Job) -> ConfigMap {
     let reference = OwnerReference {

@@ -1,21 +1,21 @@
-//! Names, labels and owners of everything that belongs to a pipeline.
+//! The names, labels and owners of all objects of a pipeline.
 
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta, OwnerReference};
 
-/// The label that holds the pipeline's name, on every object of it.
+/// The label with the pipeline's name, on all of its objects.
 pub const PIPELINE: &str = "weir.dev/pipeline";
 /// The annotation of pods with the revision that they run.
 pub const REVISION: &str = "weir.dev/revision";
-/// The annotation of a Job with the run that it is.
+/// The annotation of a Job with the id of its run.
 pub const RUN: &str = "weir.dev/run";
-/// The annotation with the uid of the pipeline, where that is not the owner.
+/// The annotation with the pipeline's uid, on objects that the pipeline does not own.
 pub const OF: &str = "weir.dev/of";
-/// The annotation of pods that changes when the Secrets that they mount do.
+/// The annotation of pods that changes when the content of their Secrets changes.
 pub const SECRETS: &str = "weir.dev/secrets";
 
-/// Who the objects belong to.
+/// The pipeline that owns the objects.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Owner {
     pub name: String,
@@ -24,7 +24,7 @@ pub struct Owner {
 }
 
 impl Owner {
-    /// Name, namespace, labels and owner of an object.
+    /// The name, namespace, labels and owner of an object.
     #[must_use]
     pub fn meta(&self, name: &str) -> ObjectMeta {
         ObjectMeta {
@@ -43,7 +43,7 @@ impl Owner {
         labels
     }
 
-    /// What pods are selected by: never changed, since a Deployment's selector can't be.
+    /// The labels that select the pods. They must never change, since a Deployment's selector can't be changed.
     #[must_use]
     pub fn selector_labels(&self) -> BTreeMap<String, String> {
         let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
@@ -59,7 +59,7 @@ impl Owner {
         LabelSelector { match_labels: Some(self.selector_labels()), ..LabelSelector::default() }
     }
 
-    /// The same as text, for the scale subresource.
+    /// The selector as text, for the scale subresource.
     #[must_use]
     pub fn selector_text(&self) -> String {
         self.selector_labels().iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(",")

@@ -1,4 +1,5 @@
-//! The objects that a pipeline is made of. Pure, and cannot fail: what could be wrong was found by [`crate::verdict`].
+//! The objects that make up a pipeline. Building them is pure and can't fail: [`crate::verdict`] has found all errors
+//! before.
 
 pub mod cleanup;
 pub mod labels;
@@ -18,38 +19,39 @@ use kube::api::DynamicObject;
 use labels::Owner;
 use workload::{Workload, workload};
 
-/// The file in the ConfigMap.
+/// The name of the document's file in the ConfigMap.
 const DOCUMENT_KEY: &str = "pipeline.yaml";
 
-/// Everything of one pipeline that is applied together.
+/// All objects of a pipeline that are applied together.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Desired {
     pub service_account: ServiceAccount,
     pub config_map: ConfigMap,
     pub service: Service,
     pub network_policy: NetworkPolicy,
-    /// For clusters that have this kind.
+    /// Only for clusters that have this kind.
     pub pod_monitor: DynamicObject,
     pub workload: Workload,
 }
 
-/// What may change without another revision.
+/// What may change without a new revision.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Running {
     pub replicas: i32,
-    /// Changes when the content of the Secrets does: pods are replaced, since a runtime reads them when it starts.
+    /// Changes when the content of the Secrets changes. The pods are then replaced, since a runtime reads Secrets only
+    /// when it starts.
     pub secrets_hash: String,
     pub run: Run,
 }
 
-/// What is to run now.
+/// The run that should be running now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Run {
-    /// A pipeline that goes on for ever.
+    /// A pipeline that runs without an end.
     Endless,
     /// The run with this id, of an AvailableNow pipeline.
     Unfinished(String),
-    /// Nothing, until another run is due. A run that is done is not made again, even if somebody deleted its Job.
+    /// No run until the next one is due. The Job of a completed run is not created again, even if somebody deletes it.
     None,
 }
 
@@ -65,7 +67,7 @@ pub fn build(owner: &Owner, revision: &Revision, running: &Running, settings: &S
     }
 }
 
-/// An identity of its own for image pulls and policies, with no right in the cluster and no token.
+/// The pods' own identity for pulling images and for policies. It has no permissions in the cluster and no token.
 fn service_account(owner: &Owner) -> ServiceAccount {
     ServiceAccount {
         metadata: owner.meta(&owner.name),
@@ -74,8 +76,8 @@ fn service_account(owner: &Owner) -> ServiceAccount {
     }
 }
 
-/// The document as the revision has it. One per revision and immutable: a pod never sees another document than it was
-/// made for.
+/// The revision's document. There is one immutable ConfigMap per revision, so a pod never sees another document than
+/// its own.
 fn config_map(owner: &Owner, revision: &Revision) -> ConfigMap {
     ConfigMap {
         metadata: owner.meta(&revision.name),
@@ -85,14 +87,14 @@ fn config_map(owner: &Owner, revision: &Revision) -> ConfigMap {
     }
 }
 
-/// For scraping and for people with `kubectl port-forward`. Headless: nothing is balanced.
+/// The Service, for scraping and for people who use `kubectl port-forward`. It is headless, since nothing is balanced.
 fn service(owner: &Owner) -> Service {
     Service {
         metadata: owner.meta(&owner.name),
         spec: Some(ServiceSpec {
             cluster_ip: Some("None".to_owned()),
             selector: Some(owner.selector_labels()),
-            // Before it is ready, its progress says why.
+            // The progress also tells why a pod is not ready yet.
             publish_not_ready_addresses: Some(true),
             ports: Some(vec![ServicePort {
                 name: Some("http".to_owned()),
@@ -107,7 +109,7 @@ fn service(owner: &Owner) -> Service {
     }
 }
 
-/// Nothing but the HTTP port is open to others.
+/// Allows incoming connections only to the HTTP port.
 fn network_policy(owner: &Owner) -> NetworkPolicy {
     NetworkPolicy {
         metadata: owner.meta(&owner.name),

@@ -1,4 +1,4 @@
-//! The runtime's pod. It passes the `restricted` Pod Security Standard, whatever the document says.
+//! The runtime's pod. It meets the `restricted` Pod Security Standard, whatever the document says.
 
 use std::collections::BTreeMap;
 
@@ -17,29 +17,30 @@ use weir_crds::document::{self, EnvVar, PodTemplate, SecretRef};
 use super::labels::{Owner, REVISION};
 use crate::revision::Inputs;
 
-/// Where the runtime serves /metrics and /progress.
+/// The port on which the runtime serves /metrics and /progress.
 pub const HTTP_PORT: u16 = 9464;
-/// The one container.
+/// The name of the only container.
 pub const CONTAINER: &str = "weir";
-/// The user of the image.
+/// The user id in the image.
 const USER: i64 = 65_532;
-/// A node that is gone: long enough for a reboot of its network, short enough to be back within a minute.
+/// How long a pod stays on an unreachable node: long enough for a reboot of the node's network, and short enough to run
+/// elsewhere within a minute.
 const UNREACHABLE_SECONDS: i64 = 20;
-/// An epoch in hand is finished on SIGTERM.
+/// The time to finish the current epoch after SIGTERM.
 const GRACE_SECONDS: i64 = 60;
 
-/// The volume with the document.
+/// The name of the volume with the document.
 pub const DOCUMENT: &str = "document";
 pub const DOCUMENT_PATH: &str = "/etc/weir/pipeline.yaml";
 pub const TERMINATION_MESSAGE: &str = "/dev/termination-log";
 pub const SECRETS_DIR: &str = "/var/run/secrets/weir";
 
-/// The template of a revision's pods. What it is made from is in the revision, so an upgrade of the operator that would
-/// build another one changes nothing that runs: see [`crate::revision`].
+/// The template of a revision's pods. The revision stores it, so that an operator upgrade which would build another
+/// template does not change running pods: see [`crate::revision`].
 #[must_use]
 pub fn template(owner: &Owner, inputs: &Inputs, revision: &str, config_map: &str) -> PodTemplateSpec {
     let given = inputs.pod_template.clone().unwrap_or_default();
-    // What the operator goes by is not the person's to change.
+    // Users can't override the labels and annotations that the operator uses.
     let mut labels = given.labels.clone().unwrap_or_default();
     labels.extend(owner.labels());
     let mut annotations = given.annotations.clone().unwrap_or_default();
@@ -120,7 +121,8 @@ fn container(inputs: &Inputs, env: Vec<EnvVar>) -> Container {
         resources: Some(resources(inputs)),
         volume_mounts: Some(mounts(inputs)),
         readiness_probe: Some(probe("/readyz", 2, 3)),
-        // Only a process that answers nothing for minutes is started again: what is away outside is not mended by that.
+        // Restarts only a process that has not answered for minutes: a restart does not help if an external system is
+        // unavailable.
         liveness_probe: Some(probe("/healthz", 20, 9)),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
@@ -128,14 +130,15 @@ fn container(inputs: &Inputs, env: Vec<EnvVar>) -> Container {
             capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), add: None }),
             ..SecurityContext::default()
         }),
-        // Why a runtime ended, in its own sentence; if it could not say, the end of its log.
+        // The message is the runtime's last sentence or, if it wrote none, the end of its log.
         termination_message_path: Some(TERMINATION_MESSAGE.to_owned()),
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         ..Container::default()
     }
 }
 
-/// The checkpoint remembers the namespace: a run of the same document elsewhere does not take it over.
+/// The namespace as a variable. The checkpoint stores it, so that a run of the same document elsewhere does not take
+/// the checkpoint over.
 fn home() -> PodEnvVar {
     let field = ObjectFieldSelector { field_path: "metadata.namespace".to_owned(), api_version: None };
     let source = EnvVarSource { field_ref: Some(field), ..EnvVarSource::default() };
@@ -156,14 +159,15 @@ fn probe(path: &str, period_seconds: i32, failures: i32) -> Probe {
     }
 }
 
-/// As the document says; what it leaves out is enough for a small pipeline.
+/// The document's resources. Defaults for the others are enough for a small pipeline.
 fn resources(inputs: &Inputs) -> ResourceRequirements {
     let given = inputs.resources.clone().unwrap_or_default();
     let quantities = |given: Option<BTreeMap<String, document::Quantity>>| -> BTreeMap<String, Quantity> {
         given.into_iter().flatten().map(|(name, quantity)| (name, Quantity(quantity.0))).collect()
     };
     let (mut requests, mut limits) = (quantities(given.requests), quantities(given.limits));
-    // A default stands only where nothing is said of that resource: a request may not be above its limit.
+    // A default applies only if the document sets neither a request nor a limit for the resource: a request may not
+    // exceed its limit.
     for (name, request, limit) in [("cpu", "100m", None), ("memory", "256Mi", Some("1Gi"))] {
         if !requests.contains_key(name) && !limits.contains_key(name) {
             requests.insert(name.to_owned(), Quantity(request.to_owned()));
@@ -202,7 +206,7 @@ fn volumes(inputs: &Inputs, config_map: &str) -> Vec<Volume> {
     [document, tmp].into_iter().chain(secrets).collect()
 }
 
-/// By number: a Secret's name may be longer than a volume's.
+/// The volume's name has a number, since the Secret's name may be longer than a volume's name.
 fn secret_volume(i: usize) -> String {
     format!("secret-{i}")
 }

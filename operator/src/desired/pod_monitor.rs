@@ -1,5 +1,5 @@
-//! A PodMonitor, where the cluster has the Prometheus operator: its type is not part of Kubernetes, so it is an object
-//! without one.
+//! A PodMonitor, for clusters with the Prometheus operator. Its type is not part of Kubernetes, so it is a dynamic
+//! object.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ pub fn resource() -> ApiResource {
     ApiResource::from_gvk(&GroupVersionKind::gvk("monitoring.coreos.com", "v1", "PodMonitor"))
 }
 
-/// Has Prometheus read the runtime's metrics. `labels` are those by which a Prometheus finds its monitors.
+/// Tells Prometheus to scrape the runtime's metrics. `labels` are the labels by which Prometheus selects PodMonitors.
 #[must_use]
 pub fn pod_monitor(owner: &Owner, labels: &BTreeMap<String, String>) -> DynamicObject {
     let mut meta = owner.meta(&owner.name);

@@ -1,4 +1,5 @@
-//! What makes pods: a Deployment for a pipeline that goes on for ever, a Job for one that reads what there is and ends.
+//! The object that creates pods: a Deployment for a pipeline without an end, a Job for one that reads what there is and
+//! ends.
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy};
 use k8s_openapi::api::batch::v1::{Job, JobSpec};
@@ -11,38 +12,38 @@ use super::pod::CONTAINER;
 use super::{Run, Running};
 use crate::revision::Revision;
 
-/// Tells the runtime which run it is.
+/// The environment variable that tells the runtime the id of its run.
 const RUN_VARIABLE: &str = "WEIR_RUN";
 
-/// What there is to be.
+/// The desired workload.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Workload {
     Deployment(Box<Deployment>),
     Job(Box<Job>),
-    /// The last run has ended, or none was due yet.
+    /// None: the last run has ended, or no run was due yet.
     Done,
 }
 
-/// Whether a spec asks for runs that end; else it goes on for ever.
+/// Whether a spec asks for runs that end. Other pipelines run without an end.
 #[must_use]
 pub fn is_in_runs(spec: &Value) -> bool {
     spec.pointer("/trigger/type").and_then(Value::as_str) == Some("AvailableNow")
 }
 
-/// `<pipeline>-run-<hash of the run>`.
+/// The name of a run's Job: `<pipeline>-run-<hash of the run>`.
 #[must_use]
 pub fn job_name(owner: &Owner, run: &str) -> String {
     format!("{}-run-{:08x}", owner.name, xxh3_64(run.as_bytes()) & 0xffff_ffff)
 }
 
-/// The Job of a run, if it is there.
+/// The Job of a run, if it exists.
 #[must_use]
 pub fn job_of<'a>(owner: &Owner, run: &str, jobs: &'a [Job]) -> Option<&'a Job> {
     let name = job_name(owner, run);
     jobs.iter().find(|job| job.metadata.name.as_deref() == Some(&name))
 }
 
-/// What a revision's pods are made by.
+/// The object that creates a revision's pods.
 #[must_use]
 pub fn workload(owner: &Owner, revision: &Revision, running: &Running) -> Workload {
     let mut template = revision.template.clone();
@@ -55,8 +56,8 @@ pub fn workload(owner: &Owner, revision: &Revision, running: &Running) -> Worklo
     }
 }
 
-/// A Deployment: a StatefulSet waits for ever for the pod of a lost node, and writers are fenced anyway. `Recreate`,
-/// since two of one pipeline would only fence each other.
+/// The Deployment. A StatefulSet would wait forever for the pod of a lost node, and writers are fenced anyway. The
+/// strategy is `Recreate`, since two pods of one pipeline would only fence each other.
 fn deployment(owner: &Owner, template: PodTemplateSpec, running: &Running) -> Deployment {
     Deployment {
         metadata: owner.meta(&owner.name),
@@ -65,9 +66,9 @@ fn deployment(owner: &Owner, template: PodTemplateSpec, running: &Running) -> De
             selector: owner.selector(),
             strategy: Some(DeploymentStrategy { type_: Some("Recreate".to_owned()), rolling_update: None }),
             template,
-            // Revisions are kept by the operator.
+            // The operator keeps revisions itself.
             revision_history_limit: Some(1),
-            // A pod that is away for a moment is no failed rollout.
+            // A pod that is briefly missing does not count as a failed rollout.
             progress_deadline_seconds: Some(600),
             ..DeploymentSpec::default()
         }),
@@ -75,11 +76,11 @@ fn deployment(owner: &Owner, template: PodTemplateSpec, running: &Running) -> De
     }
 }
 
-/// A Job that never gives up by itself: what can't be mended by another try is a condition of the pipeline.
+/// The Job. It never gives up by itself: if another try can't help, a condition of the pipeline says so.
 fn job(owner: &Owner, mut template: PodTemplateSpec, run: &str, running: &Running) -> Job {
     if let Some(spec) = &mut template.spec {
         spec.restart_policy = Some("OnFailure".to_owned());
-        // Not an argument: the template may be of a runtime that does not know it.
+        // The run's id is not an argument: the template may be for a runtime that does not know such an argument.
         for container in spec.containers.iter_mut().filter(|c| c.name == CONTAINER) {
             let id = EnvVar { name: RUN_VARIABLE.to_owned(), value: Some(run.to_owned()), value_from: None };
             let env = container.env.get_or_insert_default();

@@ -10,7 +10,8 @@ use crate::marks::Good;
 use crate::revision::Revision;
 use crate::verdict::Verdict;
 
-/// The rides pipeline did well, and then this was rolled out: the cluster with its pods, before they say anything.
+/// The rides pipeline did well, and then `pipeline` was rolled out: the cluster with its pods, before they report
+/// anything.
 fn rolled_out(pipeline: &StreamPipeline) -> Observed {
     let mut before = cluster_running(&rides());
     before.revisions[0].marks.good = Some(Good::Committed);
@@ -48,7 +49,7 @@ fn changed() -> StreamPipeline {
     rides_with("/steps/0/map/where", json!("price > 1"))
 }
 
-/// The revision that has just been rolled out.
+/// The revision that was rolled out last.
 fn newest(observed: &Observed) -> Revision {
     observed.revisions.iter().max_by_key(|r| r.number).unwrap().clone()
 }
@@ -58,7 +59,7 @@ fn with_state(mut observed: Observed, state: Value) -> Observed {
     observed
 }
 
-/// As reconcile does: the mark is written first.
+/// Writes the mark first, as a reconcile does.
 fn marked(mut observed: Observed) -> Observed {
     let failed = failed(&observed).expect("it has failed");
     observed.revisions.retain(|r| r.name != failed.name);
@@ -192,7 +193,7 @@ fn a_wrong_document_does_not_keep_a_failed_revision_alive() {
 fn what_ran_before_is_what_it_goes_back_to_and_not_what_was_made_before() {
     let mut observed = rolled_out(&changed());
     observed.revisions.iter_mut().for_each(|r| r.marks.good = Some(Good::Committed));
-    // Back to the first document by hand, and then on to a third.
+    // A person returns to the first document, and then continues with a third one.
     let observed = with_target(&rides(), observed);
     let third = rides_with("/steps/0/map/where", json!("price > 3"));
     let observed = marked(with_state(with_target(&third, observed), ended(2, "no bucket")));

@@ -10,7 +10,7 @@ use crate::desired::Run;
 use crate::desired::workload::job_name;
 use crate::fixtures::{at, empty_cluster, owner, rides_with, verdict};
 
-/// Created at 2026-01-01T00:00Z, with a run every night at two.
+/// A pipeline that was created at 2026-01-01T00:00Z and runs every night at two.
 fn nightly() -> StreamPipeline {
     rides_with("/trigger", json!({"type": "AvailableNow", "schedule": "0 2 * * *"}))
 }
@@ -28,7 +28,7 @@ fn found(pipeline: &StreamPipeline, jobs: &[Job], now: &str) -> Runs {
     decide(pipeline, &owner(), &found.target.unwrap(), jobs, found.suspend, time(now)).unwrap()
 }
 
-/// As the status remembers it.
+/// The pipeline with the status after these runs.
 fn after(mut pipeline: StreamPipeline, runs: &Runs, completed: Option<&str>) -> StreamPipeline {
     let run = resource::Run {
         id: runs.id.clone(),
@@ -87,11 +87,11 @@ fn of_those_that_were_missed_the_latest_runs() {
 fn no_run_starts_while_one_runs_and_the_latest_missed_one_starts_after_it() {
     let first = found(&nightly(), &[], "2026-01-01T02:00:00Z");
     let running = after(nightly(), &first, None);
-    // Its Job may be there, or deleted by somebody.
+    // The Job may exist, or somebody may have deleted it.
     for jobs in [vec![], vec![job("20260101T0200Z", false)]] {
         assert_runs(&found(&running, &jobs, "2026-01-03T03:00:00Z"), "20260101T0200Z", "2026-01-03T02:00:00Z");
     }
-    // Seen as done first, then the next one.
+    // The run is first seen as completed, then the next run starts.
     let runs = found(&running, &[job("20260101T0200Z", true)], "2026-01-03T03:00:00Z");
     assert_eq!((runs.to_run(), runs.id.as_deref()), (Run::None, Some("20260101T0200Z")));
     let done = after(nightly(), &runs, Some("2026-01-03T02:59:00Z"));
@@ -122,7 +122,7 @@ fn nothing_starts_while_it_is_suspended_and_a_run_goes_on_after_it() {
     let runs = found(&suspended(nightly()), &[], "2026-01-02T02:00:00Z");
     assert_eq!((runs.to_run(), runs.next_at), (Run::None, None));
     assert_eq!(found(&suspended(on_demand("a")), &[], "2026-01-02T02:00:00Z").to_run(), Run::None);
-    // One that has begun stays, with a suspended Job.
+    // A run that has begun stays, with its Job suspended.
     let running = after(suspended(nightly()), &found(&nightly(), &[], "2026-01-01T02:00:00Z"), None);
     assert_eq!(found(&running, &[], "2026-01-02T02:00:00Z").to_run(), Run::Unfinished("20260101T0200Z".into()));
 }

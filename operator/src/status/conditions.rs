@@ -1,8 +1,8 @@
-//! The seven conditions of a pipeline. `docs/reference/status.md` has the same as a table, state by state.
+//! The seven conditions of a pipeline. `docs/reference/status.md` lists them as a table, state by state.
 //!
-//! `Ready` is about the accepted document: a refused change is `Stalled` while the old document stays `Ready`. A
-//! suspended pipeline is `Ready` too, since having no pods is what it asks for: kstatus would take anything else for
-//! being in progress.
+//! `Ready` is about the accepted document: a refused change makes the pipeline `Stalled`, while the old document stays
+//! `Ready`. A suspended pipeline is `Ready` too, since it asks for no pods: with any other status, kstatus would
+//! consider it in progress.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use crate::desired::workload::job_of;
 use crate::error::{Cause, Error};
 use crate::progress::Kind;
 
-/// A commit is overdue after this, or after three intervals if that is longer.
+/// The time after which a commit is overdue; three intervals, if that is longer.
 const OVERDUE_MIN: Duration = Duration::from_secs(60);
-/// A watermark that stands for so long while records arrive is held back.
+/// How long the watermark may stand still while records arrive before it counts as held back.
 const HELD_BACK_AFTER: SignedDuration = SignedDuration::from_mins(5);
 
 struct Finding {
@@ -31,7 +31,7 @@ fn finding(status: Severity, reason: Reason, message: impl Into<String>) -> Find
     Finding { status, reason, message: message.into() }
 }
 
-/// All of them, with the current time as time of transition.
+/// All conditions, with the current time as their transition time.
 pub(super) fn conditions(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> Vec<Condition> {
     let ready = ready(facts, progress, run);
     let stalled = stalled(facts);
@@ -48,7 +48,7 @@ pub(super) fn conditions(facts: &Facts<'_>, progress: Option<&Progress>, run: Op
     ]
 }
 
-/// A condition that stays as it was keeps its time of transition.
+/// Keeps the transition time of each condition whose status has not changed.
 pub(super) fn with_transitions(mut conditions: Vec<Condition>, before: &[Condition]) -> Vec<Condition> {
     for condition in &mut conditions {
         if let Some(same) = before.iter().find(|b| b.type_ == condition.type_ && b.status == condition.status) {
@@ -97,7 +97,7 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
     };
     if let Some((age, records)) = overdue_epoch(facts) {
         let message =
-            format!("an epoch of {records} records can't be committed since {} s: see the pod's log", age.as_secs());
+            format!("an epoch of {records} records has waited {} s for its commit: see the pod's log", age.as_secs());
         return finding(False, Reason::EpochOverdue, message);
     }
     let age = progress.last_commit.as_ref().map(|at| facts.now.0.duration_since(at.0));
@@ -122,7 +122,7 @@ fn ready(facts: &Facts<'_>, progress: Option<&Progress>, run: Option<&Run>) -> F
     }
 }
 
-/// Why there is no pod, where there is to be one.
+/// Why there is no pod although there should be one.
 fn unmade_pods(facts: &Facts<'_>) -> Option<Trouble> {
     if facts.verdict.suspend || !facts.observed.pods.is_empty() {
         return None;
@@ -145,20 +145,20 @@ fn between_runs(run: &Run) -> Finding {
     }
 }
 
-/// How long the epoch in hand has waited to be committed, if that is too long, and the records that it read.
+/// How long the closed epoch has waited for its commit, and its number of records; `None` if it is not overdue.
 fn overdue_epoch(facts: &Facts<'_>) -> Option<(SignedDuration, u64)> {
     let pending = facts.report?.pending.as_ref()?;
     let age = facts.now.0.duration_since(pending.since.parse().ok()?);
     (age > overdue_after(facts)).then_some((age, pending.records))
 }
 
-/// Thrice the interval, a minute at least.
+/// Three times the interval, but at least one minute.
 pub(super) fn overdue_after(facts: &Facts<'_>) -> SignedDuration {
     let allowed = interval(facts).map_or(OVERDUE_MIN, |i| (3 * i).max(OVERDUE_MIN));
     SignedDuration::try_from(allowed).unwrap_or(SignedDuration::MAX)
 }
 
-/// Of the document that runs: a change that was refused says nothing about it.
+/// The interval of the running document: a refused change does not affect it.
 fn interval(facts: &Facts<'_>) -> Option<Duration> {
     let running = facts.verdict.target.as_ref().map(|target| target.inputs.document());
     let spec = running.as_ref().map_or(&facts.pipeline.spec, |document| &document["spec"]);
@@ -172,13 +172,13 @@ fn reconciling(facts: &Facts<'_>, ready: &Finding, stalled: &Finding) -> Finding
     }
     if let Some(failure) = facts.failure {
         return match Cause::of(failure).needs_person() {
-            // In progress and stalled at once would be in progress to kstatus.
-            true => finding(False, failure.reason(), "it is tried again from time to time"),
+            // kstatus considers a pipeline that is both reconciling and stalled to be in progress.
+            true => finding(False, failure.reason(), "the operator tries again from time to time"),
             false => finding(True, failure.reason(), failure.to_string()),
         };
     }
     if stalled.reason == Reason::PodRefused {
-        return finding(False, Reason::PodRefused, "it is tried again from time to time");
+        return finding(False, Reason::PodRefused, "the operator tries again from time to time");
     }
     if facts.verdict.target.is_some() && matches!(ready.reason, Reason::Starting | Reason::Stopping) {
         return finding(True, ready.reason, ready.message.clone());
@@ -189,7 +189,7 @@ fn reconciling(facts: &Facts<'_>, ready: &Finding, stalled: &Finding) -> Finding
     if running < wanted && !facts.verdict.suspend {
         return finding(True, Reason::RollingOut, "pods of another revision are being replaced");
     }
-    finding(False, Reason::UpToDate, "what there is is what the accepted document says")
+    finding(False, Reason::UpToDate, "the cluster matches the accepted document")
 }
 
 fn stalled(facts: &Facts<'_>) -> Finding {
@@ -219,7 +219,7 @@ fn validated(facts: &Facts<'_>) -> Finding {
 
 fn data_flowing(facts: &Facts<'_>, progress: Option<&Progress>) -> Finding {
     let Some(progress) = progress.filter(|_| facts.report.is_some()) else {
-        return finding(Severity::Unknown, Reason::NoPods, "no runtime says so");
+        return finding(Severity::Unknown, Reason::NoPods, "no runtime reports whether records arrive");
     };
     match progress.input_rows_per_second > 0 {
         true => finding(Severity::True, Reason::RecordsArriving, "records arrive"),
@@ -239,8 +239,8 @@ fn watermark_advancing(facts: &Facts<'_>, progress: Option<&Progress>) -> Findin
     if stands <= HELD_BACK_AFTER {
         return finding(Severity::True, Reason::Advancing, "windows are being closed");
     }
-    let message = format!("it stands at {} since {} min", watermark.0, stands.as_mins());
-    // Of the source that holds it: another one may be busy.
+    let message = format!("the watermark has been {} for {} min", watermark.0, stands.as_mins());
+    // The rate of the source that holds back the watermark: another source may be busy.
     let holding = report.held_by().and_then(|(source, _)| source.input_rows_per_second);
     let records_arrive = progress.input_rows_per_second > 0 && holding.is_none_or(|per_second| per_second > 0.0);
     match records_arrive {
@@ -276,7 +276,7 @@ fn suspended(facts: &Facts<'_>) -> Finding {
     }
 }
 
-/// Suspended by its number of replicas alone.
+/// Whether the pipeline is suspended only by its number of replicas.
 fn is_scaled_to_none(facts: &Facts<'_>) -> bool {
     facts.pipeline.spec.get("suspend").and_then(serde_json::Value::as_bool) != Some(true)
 }
@@ -285,8 +285,8 @@ fn resumed_by(facts: &Facts<'_>) -> &'static str {
     if is_scaled_to_none(facts) { "spec.replicas: 1" } else { "spec.suspend: false" }
 }
 
-/// Those before, with what is in the way in place of Stalled and Reconciling; and of Ready, where nobody has said it
-/// yet.
+/// The previous conditions, but Stalled and Reconciling report the failure, and so does Ready if it has no previous
+/// value.
 pub(super) fn interrupted(pipeline: &StreamPipeline, failure: &Error, now: &Time) -> Vec<Condition> {
     let generation = pipeline.metadata.generation.unwrap_or(0);
     let before = pipeline.status.as_ref().map_or(&[][..], |s| &s.conditions);

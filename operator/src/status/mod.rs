@@ -1,4 +1,4 @@
-//! From what is known to the status. Pure: the clock is an argument, and equal facts give an equal status.
+//! Computes the status from the facts. Pure: the clock is an argument, and equal facts give an equal status.
 
 mod conditions;
 mod pods;
@@ -18,19 +18,19 @@ use crate::verdict::Verdict;
 
 pub use pods::{is_over, is_ready, reachable_ip, refused_to_go_on, restarts, trouble};
 
-/// Everything that the status is made from.
+/// The facts from which the status is computed.
 pub struct Facts<'a> {
     pub pipeline: &'a StreamPipeline,
     pub owner: &'a Owner,
     pub verdict: &'a Verdict,
     pub observed: &'a Observed,
-    /// What the runtime said: none if there is no pod to ask, or it has not claimed its checkpoint yet.
+    /// The runtime's report; `None` if there is no pod to ask, or if it has not claimed its checkpoint yet.
     pub report: Option<&'a Report>,
     /// Why the runtime could not be asked.
     pub unreachable: Option<&'a str>,
-    /// Why what is wanted could not be applied.
+    /// Why the desired objects could not be applied.
     pub failure: Option<&'a Error>,
-    /// None if it goes on for ever.
+    /// `None` if the pipeline runs without an end.
     pub runs: Option<&'a Runs>,
     pub now: Time,
 }
@@ -44,7 +44,7 @@ impl Facts<'_> {
         self.pipeline.metadata.generation.unwrap_or(0)
     }
 
-    /// Whether there is anything that makes pods.
+    /// Whether there is an object that creates pods.
     fn has_workload(&self) -> bool {
         self.observed.deployment.is_some() || !self.observed.jobs.is_empty()
     }
@@ -66,13 +66,13 @@ pub fn status(facts: &Facts<'_>) -> Status {
         replicas: i32::try_from(facts.observed.pods.iter().filter(|p| pods::is_live(p)).count()).unwrap_or(i32::MAX),
         selector: Some(facts.owner.selector_text()),
         runtime: match &facts.verdict.target {
-            // A revision that could not be applied runs nothing.
+            // If the revision could not be applied, it does not run.
             Some(revision) if facts.failure.is_none() => Some(Runtime {
                 image: revision.inputs.image.clone(),
                 revision: revision.name.clone(),
                 generation: revision.generation,
             }),
-            // What runs and can't be read is what it was.
+            // The status keeps the last known revision if the running one can't be read.
             _ => before.and_then(|b| b.runtime.clone()),
         },
         progress,
@@ -85,7 +85,7 @@ pub fn status(facts: &Facts<'_>) -> Status {
     }
 }
 
-/// The status before, of a pipeline that could not be looked at to the end, with why.
+/// The previous status with the failure, for a look that was interrupted.
 #[must_use]
 pub fn interrupted(pipeline: &StreamPipeline, failure: &Error, now: &Time) -> Status {
     let before = pipeline.status.clone().unwrap_or_default();
@@ -97,7 +97,7 @@ pub fn interrupted(pipeline: &StreamPipeline, failure: &Error, now: &Time) -> St
     }
 }
 
-/// The run of an AvailableNow pipeline: what its Job says, and what is remembered of it when the Job is gone.
+/// The run of an AvailableNow pipeline: the state of its Job, or the last known state if the Job is gone.
 fn run(facts: &Facts<'_>) -> Option<Run> {
     let runs = facts.runs?;
     let before = facts.before().and_then(|b| b.run.clone()).filter(|run| run.id == runs.id).unwrap_or_default();
@@ -114,7 +114,7 @@ fn run(facts: &Facts<'_>) -> Option<Run> {
     })
 }
 
-/// As the runtime says; what it said last, without its rates, while it can't be asked.
+/// The progress that the runtime reports. While it can't be asked, this is the last report with rates of zero.
 fn progress(facts: &Facts<'_>) -> Option<Progress> {
     let before = facts.before().and_then(|b| b.progress.as_ref());
     let Some(report) = facts.report else {
@@ -125,7 +125,7 @@ fn progress(facts: &Facts<'_>) -> Option<Progress> {
     let watermark = report.event_time.watermark.as_deref().and_then(time);
     let moved = before.is_none_or(|b| b.watermark != watermark);
     let last_commit = time(&report.timestamp);
-    // Without epochs nobody says that nothing arrives any more.
+    // Without new epochs, no report says that records have stopped arriving.
     let is_recent =
         last_commit.as_ref().is_some_and(|at| facts.now.0.duration_since(at.0) <= conditions::overdue_after(facts));
     let rate = |per_second: f64| if is_recent { rounded(per_second) } else { 0 };

@@ -1,4 +1,4 @@
-//! What pods say of themselves: whether one runs, why it doesn't, and how its runtime ended.
+//! What the pods show: whether one runs, why it does not run, and how its runtime ended.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
@@ -8,7 +8,8 @@ use weir_crds::resource::{Reason, Restarts};
 
 use crate::desired::pod::CONTAINER;
 
-/// A Job's controller makes its pod at once; one that was deleted is made again within seconds.
+/// How long a Job may be without a pod. Its controller creates the pod at once, and creates a deleted pod again within
+/// seconds.
 const POD_LIMIT: SignedDuration = SignedDuration::from_secs(60);
 
 /// Why a pod does not run.
@@ -16,24 +17,24 @@ const POD_LIMIT: SignedDuration = SignedDuration::from_secs(60);
 pub struct Trouble {
     pub reason: Reason,
     pub message: String,
-    /// A person must act: starting again does not help.
+    /// Whether a person must act, because a restart does not help.
     pub needs_person: bool,
 }
 
-/// Whether nothing of it runs any more.
+/// Whether all containers of the pod have ended.
 #[must_use]
 pub fn is_over(pod: &Pod) -> bool {
     let phase = pod.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default();
     phase == "Failed" || phase == "Succeeded"
 }
 
-/// Whether it is not on its way out.
+/// Whether the pod has not ended and is not being deleted.
 #[must_use]
 pub fn is_live(pod: &Pod) -> bool {
     pod.metadata.deletion_timestamp.is_none() && !is_over(pod)
 }
 
-/// The address of a pod that may answer.
+/// The address of a running pod.
 #[must_use]
 pub fn reachable_ip(pods: &[Pod]) -> Option<&str> {
     pods.iter().filter(|p| is_live(p)).find_map(|p| {
@@ -47,7 +48,7 @@ pub fn is_ready(pods: &[Pod]) -> bool {
     pods.iter().filter(|p| is_live(p)).any(|p| container(p).is_some_and(|c| c.ready))
 }
 
-/// How often the runtime has started again, and why.
+/// How often the runtime was restarted, and why.
 #[must_use]
 pub fn restarts(pods: &[Pod]) -> Option<Restarts> {
     let container = pods.iter().filter(|p| is_live(p)).find_map(container)?;
@@ -59,7 +60,7 @@ pub fn restarts(pods: &[Pod]) -> Option<Restarts> {
     })
 }
 
-/// How a runtime ended that would end so again: with `Config` or `Bug`. None while it runs.
+/// How the runtime ended, if it would end the same way again: with `Config` or `Bug`. `None` while it runs.
 #[must_use]
 pub fn refused_to_go_on(pod: &Pod) -> Option<Trouble> {
     let container = container(pod).filter(|_| is_live(pod))?;
@@ -68,14 +69,14 @@ pub fn refused_to_go_on(pod: &Pod) -> Option<Trouble> {
     Some(ending(end)).filter(|trouble| [Reason::ConfigError, Reason::RuntimeBug].contains(&trouble.reason))
 }
 
-/// The first pod's trouble, if any has some.
+/// The trouble of the first pod that has any.
 #[must_use]
 pub fn trouble(pods: &[Pod]) -> Option<Trouble> {
     pods.iter().filter(|p| is_live(p)).find_map(trouble_of)
 }
 
-/// Why the Deployment's controller can't make a pod: a quota, an admission policy. None if it says so of an earlier
-/// template.
+/// Why the Deployment's controller can't create a pod, for example because of a quota or an admission policy. `None` if
+/// the Deployment's status is about an earlier template.
 #[must_use]
 pub fn unmade_by_deployment(deployment: &Deployment) -> Option<Trouble> {
     let status = deployment.status.as_ref()?;
@@ -94,7 +95,7 @@ pub fn unmade_by_deployment(deployment: &Deployment) -> Option<Trouble> {
     })
 }
 
-/// A Job does not say in its status why it has no pod, only that it has none: its events do.
+/// The trouble of a Job without a pod. Its status does not say why it has none; only its events do.
 #[must_use]
 pub fn unmade_by_job(job: &Job, now: Timestamp) -> Option<Trouble> {
     let started = job.status.as_ref()?.start_time.as_ref()?.0;
@@ -102,7 +103,7 @@ pub fn unmade_by_job(job: &Job, now: Timestamp) -> Option<Trouble> {
     let waits = now.duration_since(started);
     let message =
         format!("the Job `{name}` has no pod after {} s: kubectl describe job {name} says why", waits.as_secs());
-    // A pod that was deleted a moment ago is not there either.
+    // Before the limit, the pod may have been deleted only a moment ago.
     (waits >= POD_LIMIT).then_some(Trouble { reason: Reason::PodRefused, message, needs_person: false })
 }
 
@@ -135,7 +136,7 @@ fn trouble_of(pod: &Pod) -> Option<Trouble> {
             message: format!("the container can't be created: {said}"),
             needs_person: true,
         }),
-        // Running, or waiting to run again after an end.
+        // The container runs, or waits to be restarted after it has ended.
         _ => last_end(container).map(ending),
     }
 }
@@ -150,7 +151,8 @@ fn last_end(container: &ContainerStatus) -> Option<&ContainerStateTerminated> {
     state.as_ref()?.terminated.as_ref()
 }
 
-/// By the exit codes of `weir run` (docs/reference/cli.md): each is a remedy.
+/// The meaning of the runtime's end, by the exit codes of `weir run` (docs/operating.md): each code stands for a
+/// remedy.
 fn ending(end: &ContainerStateTerminated) -> Trouble {
     let said = end.message.as_deref().map(str::trim).filter(|m| !m.is_empty());
     let (reason, needs_person, else_said) = match (end.reason.as_deref(), end.exit_code) {

@@ -42,7 +42,7 @@ fn found(pipeline: &StreamPipeline, observed: &Observed, report: Option<&Report>
     })
 }
 
-/// `Type=Status/Reason`, for the conditions that are asked for.
+/// Compares some of the conditions, given as `Type=Status/Reason`.
 fn assert_conditions(status: &Status, expected: &[&str]) {
     let found = status.conditions.iter().map(|c| format!("{}={}/{}", c.type_, c.status, c.reason));
     let wanted = |text: &String| expected.iter().any(|e| e.split('=').next() == text.split('=').next());
@@ -247,14 +247,14 @@ fn a_run_that_has_read_everything_is_ready_and_completed_and_not_made_again() {
     observed.pods.clear();
     let mut done = pipeline.clone();
     done.status = Some(found(&pipeline, &observed, None, None));
-    // The Job is gone: what it did stays known.
+    // The Job is gone, but the status still knows its result.
     observed.jobs.clear();
     for status in [done.status.clone().unwrap(), found(&done, &observed, None, None)] {
         assert_conditions(&status, &["Ready=True/Completed", "Reconciling=False/UpToDate", "Stalled=False/UpToDate"]);
         let run = status.run.unwrap();
         assert_eq!((run.id.as_deref(), run.completed_at), (Some("first"), Some(at("2026-01-01T11:30:00Z"))));
     }
-    // Another token is another run, which has not begun.
+    // Another token is another run, which has not begun yet.
     let mut again = rides_with("/trigger", json!({"type": "AvailableNow", "runToken": "second"}));
     again.status = done.status;
     let run = found(&again, &observed, None, None).run.unwrap();
@@ -295,7 +295,7 @@ fn what_holds_the_watermark_is_said_in_the_words_of_the_runtime() {
     }
 }
 
-/// A quiet source beside a busy one: its watermark is the pipeline's, and nothing is wrong with it.
+/// A quiet source beside a busy one: its watermark is the pipeline's, and that is no problem.
 #[test]
 fn of_several_sources_the_one_with_the_least_watermark_holds_and_records_are_to_arrive_at_that_one() {
     let source = |name: &str, rate: f64, watermark: &str| {
@@ -370,7 +370,7 @@ fn what_the_api_server_does_not_take_is_stalled_and_what_it_can_not_take_now_is_
     }
     let status = failing_to_apply(&nothing, None, &answer(503));
     assert_conditions(&status, &["Ready=False/ApplyFailed", "Reconciling=True/ApplyFailed", "Stalled=False/UpToDate"]);
-    // What runs goes on.
+    // The running revision keeps running.
     let status =
         failing_to_apply(&cluster_running(&rides()), Some(&report("2026-01-01T11:59:58Z", 1.0, 0)), &answer(422));
     assert_conditions(&status, &["Ready=True/Running", "Reconciling=False/ApplyFailed", "Stalled=True/ApplyFailed"]);

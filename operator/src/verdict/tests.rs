@@ -90,13 +90,13 @@ fn changes_that_saved_state_does_not_fit_are_refused_and_name_step_and_differenc
 #[test]
 fn the_same_document_is_the_same_revision_whatever_the_operator_would_build_today() {
     let mut observed = cluster_running(&rides());
-    // An older operator's template.
+    // The template of an older operator.
     observed.revisions[0].template.spec.as_mut().unwrap().termination_grace_period_seconds = Some(7);
     let mut newer = settings();
     newer.runtime_image = "registry.example:5000/weir:2.0.0".into();
     let target = judge(&rides(), &owner(), &observed, &newer, &readings(&rides(), &observed)).target.unwrap();
     assert_eq!(target, observed.revisions[0]);
-    // Nor does a changed document take up the new image.
+    // A changed document does not adopt the new default image either.
     let changed = judge(
         &rides_with("/steps/0/map/where", json!("price > 1")),
         &owner(),
@@ -147,7 +147,7 @@ fn a_state_action_lets_a_change_pass_until_it_was_done() {
     );
 }
 
-/// A, then B was accepted; B runs, and its revision is gone.
+/// A was accepted, then B. B runs, and its revision is missing.
 fn with_the_running_revision_lost() -> (StreamPipeline, Observed) {
     let b = rides_with("/steps/0/map/where", json!("price > 1"));
     let mut observed = cluster_running(&rides());
@@ -181,7 +181,7 @@ fn what_runs_and_cannot_be_read_is_left_as_it_is_and_no_older_document_takes_its
 #[test]
 fn a_lost_revision_is_written_anew_around_the_pods_as_they_are_when_the_document_is_the_one_that_runs() {
     let (b, mut observed) = with_the_running_revision_lost();
-    // An older operator's template.
+    // The template of an older operator.
     let deployed = observed.deployment.as_mut().unwrap().spec.as_mut().unwrap();
     deployed.template.spec.as_mut().unwrap().termination_grace_period_seconds = Some(7);
     let found = verdict(&b, &observed);
@@ -239,7 +239,7 @@ fn a_revision_with_a_field_of_a_newer_operator_is_not_read_in_part() {
 
 #[test]
 fn a_document_that_pods_could_not_be_given_is_refused_and_a_large_one_has_no_spaces() {
-    // Many columns with long names, computed once and passed on: of expressions there may not be so many.
+    // Many columns with long names. They are computed once and passed on, because the number of expressions is limited.
     let with = |steps: usize| {
         let mut pipeline = rides();
         let passed_on = ["city", "price", "distanceKm"].map(|name| json!({"name": name}));

@@ -17,11 +17,11 @@ use crate::types::EVENT_TIME;
 pub(super) struct Calls {
     binder: Binder,
     schema: SchemaRef,
-    /// Each call with what makes it equal to another: function, coerced arguments, filter.
+    /// Each call, beside the expression that decides whether two calls are equal: function, coerced arguments, filter.
     calls: Vec<(Expr, Call)>,
 }
 
-/// A condition that was checked to be one.
+/// A boolean condition, already checked.
 #[derive(Debug, Clone)]
 pub(super) struct Filter {
     planned: Expr,
@@ -47,7 +47,7 @@ impl Calls {
         Ok(Filter { planned, sql: sql.to_owned() })
     }
 
-    /// The index of the call that `planned` is, which is added if there is none.
+    /// The index of the call `planned`, which is added if it is new.
     pub fn add(&mut self, planned: &Expr, column_filter: Option<&Filter>) -> Result<usize, ExprError> {
         let Expr::AggregateFunction(aggregate) = planned else {
             return Err(ExprError(format!("`{planned}` is not an aggregate")));
@@ -77,7 +77,7 @@ impl Calls {
         Ok(self.calls.len() - 1)
     }
 
-    /// The call's own `FILTER (WHERE …)` and the column's.
+    /// The call's own `FILTER (WHERE …)` and the column's filter, joined by `and`.
     fn whole_filter(
         &self,
         aggregate: &AggregateFunction,
@@ -101,14 +101,14 @@ impl Calls {
         refuse_other_than_boolean(&self.binder.type_of(&self.binder.simplify(planned.clone())?)?)
     }
 
-    /// The call over arguments of stored types, which the function takes as they are.
+    /// The call with its arguments cast to stored types, which the function takes without further coercion.
     fn coerced(&self, aggregate: &AggregateFunction) -> Result<AggregateFunction, ExprError> {
         let name = aggregate.func.name();
         let mut stored = aggregate.clone();
         stored.params.filter = None;
         for arg in &mut stored.params.args {
             *arg = match self.binder.simplify(std::mem::take(arg))? {
-                // Any value that is there will do for `count(*)`, and a column costs no new array.
+                // `count(*)` may count any column that is never null, and a column of the input needs no new array.
                 Expr::Literal(value, _) if name == "count" && !value.is_null() => self.never_null(value),
                 other => self.binder.stored(other)?,
             };
@@ -134,7 +134,7 @@ impl Calls {
         }
     }
 
-    /// `texts` are the arguments as messages have them.
+    /// Compiles the call. `texts` are the arguments as messages show them.
     fn compile(
         &self,
         coerced: &AggregateFunction,
@@ -185,7 +185,7 @@ fn check_type(function: &str, arg: &Expr, found: &DataType) -> Result<(), ExprEr
     }
 }
 
-/// The call as saved state names it: see [`canonical`].
+/// The call's name in saved state: see [`canonical`].
 fn text(aggregate: &AggregateFunction, filter: Option<&Filter>) -> String {
     let args: Vec<_> = aggregate.params.args.iter().map(canonical).collect();
     let args = args.join(", ");

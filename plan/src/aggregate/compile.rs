@@ -1,4 +1,4 @@
-//! Compiles an aggregate step, and reports everything that is wrong with it at once.
+//! Compiles an aggregate step, and reports all of its errors at once.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -17,11 +17,10 @@ use crate::expr::{Binder, ExprError, ScalarExpr, with_room};
 use crate::plan::{Input, has_event_time};
 use crate::window::Window;
 
-/// Compiles the aggregation of `input`, whose rows are of `input_schema`, over `window` and the columns named by
-/// `group_by`.
+/// Compiles the aggregation of `input`, whose rows have `input_schema`, over `window` and the columns of `group_by`.
 ///
 /// # Errors
-/// Everything that is wrong, each with its place.
+/// All that is wrong, each error with its place.
 pub fn compile(
     input: Input,
     input_schema: &SchemaRef,
@@ -43,7 +42,7 @@ struct Step<'a> {
 }
 
 impl Step<'_> {
-    /// None only if there are errors.
+    /// `None` only if there are errors.
     fn compile(
         &mut self,
         input: Input,
@@ -68,7 +67,7 @@ impl Step<'_> {
         };
         let planned: Vec<_> =
             columns.iter().enumerate().map(|(i, column)| self.plan(i, column, &planner, &mut calls)).collect();
-        // Without its keys, nothing sensible can be said about what the columns may use.
+        // Which columns an output may use depends on the keys, so wrong keys end the check here.
         let keys = keys.ok()?;
         let key_fields = keys.iter().map(|planned| Arc::clone(&planned.key.value.field));
         let key_schema: SchemaRef = Arc::new(Schema::new(key_fields.collect::<Vec<_>>()));
@@ -119,7 +118,7 @@ impl Step<'_> {
         }
     }
 
-    /// The column's expression, with its calls (which are added to `calls`) by their place in it.
+    /// Plans the column's expression: adds its aggregate calls to `calls` and keeps where each occurs.
     fn plan(&mut self, i: usize, column: &AggregateColumn, planner: &Binder, calls: &mut Calls) -> Option<Planned> {
         let filter = match &column.filter {
             None => Ok(None),
@@ -143,11 +142,11 @@ impl Step<'_> {
 
 struct Planned {
     expr: Expr,
-    /// Each aggregate in `expr` with its index into the calls.
+    /// The aggregates that occur in `expr`, each with its index into the calls.
     places: Vec<(Expr, usize)>,
 }
 
-/// What remains of a column when its calls, and what the keys compute, are replaced by columns of the result.
+/// Compiles a column after its calls and the keys' expressions were replaced by columns of the result.
 fn finish(
     planned: Planned,
     column: &AggregateColumn,
@@ -158,7 +157,7 @@ fn finish(
     let name_of = |key: &PlannedKey| key.key.value.field.name().clone();
     let replaced = planned.expr.transform_down(|e| {
         let call = planned.places.iter().find(|(aggregate, _)| *aggregate == e).map(|(_, index)| calls[*index].clone());
-        // The name of a key stands for the key, even where a column of the input is called the same.
+        // A key's name means the key, even if a column of the input has that name too.
         let is_name = matches!(&e, Expr::Column(column) if keys.iter().any(|key| name_of(key) == column.name));
         let name = call.or_else(|| keys.iter().find(|key| !is_name && key.expr == e).map(name_of));
         Ok::<_, DataFusionError>(match name {
@@ -178,7 +177,7 @@ fn finish(
     finisher.scalar(replaced, &column.expr, &column.name)
 }
 
-/// The outermost aggregates.
+/// The distinct aggregates in `planned`. Those nested in another aggregate are not listed.
 fn aggregates_in(planned: &Expr) -> Vec<Expr> {
     let mut found = Vec::new();
     let _ = planned.apply(|e| {
@@ -193,10 +192,10 @@ fn aggregates_in(planned: &Expr) -> Vec<Expr> {
     found
 }
 
-/// Names are resolved among the input's columns, the window's own and those of computed keys.
+/// The names that an expression may use: the input's columns, the window's bounds and computed keys.
 fn planning_schema(input: &SchemaRef, group_by: &[GroupColumn]) -> SchemaRef {
     let mut fields: Vec<FieldRef> = input.fields().to_vec();
-    // Which type a name has is asked when it is known what it stands for.
+    // This type is a placeholder: types are checked after names have been replaced by what they stand for.
     let computed = group_by.iter().filter(|group| group.expr.is_some());
     let keys = computed.map(|group| Arc::new(Field::new(&group.name, DataType::Utf8, true)));
     for own in window_fields().into_iter().chain(keys) {

@@ -1,4 +1,4 @@
-//! The columns that rows are grouped by: columns of the input, and expressions over them under a name of their own.
+//! The columns that rows are grouped by: columns of the input, and named expressions over them.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use crate::expr::{Binder, canonical, no_such_column, refuse_aggregates};
 use crate::quote::quoted;
 use crate::types::EVENT_TIME;
 
-/// A key with its expression as it was planned, by which equal ones in the output columns are found.
+/// A key with its planned expression, which is compared with parts of the output columns to find the key there.
 pub(super) struct PlannedKey {
     pub key: Key,
     pub expr: Expr,
 }
 
-/// The keys, or everything that is wrong with them.
+/// Plans the keys, or returns all that is wrong with them.
 pub(super) fn plan(schema: &SchemaRef, group_by: &[GroupColumn]) -> Result<Vec<PlannedKey>, Vec<AggregateError>> {
     let binder = Binder::new(schema).map_err(|e| vec![AggregateError { at: AggregatePart::Step, message: e.0 }])?;
     let (mut keys, mut errors) = (Vec::with_capacity(group_by.len()), Vec::new());
@@ -88,7 +88,7 @@ fn computed(schema: &SchemaRef, column: &GroupColumn, sql: &str, binder: &Binder
     Ok(PlannedKey { key: Key { value, computed }, expr })
 }
 
-/// The columns that these expressions name, by name.
+/// The columns that these expressions read, sorted by name.
 pub(super) fn reads<'e>(expressions: impl IntoIterator<Item = &'e Expr>, schema: &SchemaRef) -> Vec<FieldRef> {
     let names = expressions.into_iter().flat_map(Expr::column_refs).map(|column| column.name.clone());
     let names: BTreeSet<_> = names.collect();

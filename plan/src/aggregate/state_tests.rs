@@ -1,5 +1,4 @@
-//! Partial states: merging those of two halves must equal updating one with everything, for every function over every
-//! type.
+//! Merging the partial states of parts must equal updating one state with all rows, for every function over every type.
 
 #![allow(clippy::unwrap_used)]
 
@@ -35,7 +34,7 @@ fn schema() -> SchemaRef {
     ])
 }
 
-/// Rows whose every value is exact in a double, a quarter of them null; `keep` is true, false and null in turn.
+/// Rows whose values are all exact in a double; a quarter of them are null. `keep` is true, false and null in turn.
 fn batch(rows: i64) -> RecordBatch {
     let values =
         |salt: i64| (0..rows).map(move |i| ((i + salt) % 4 != 0).then_some((i * 7919 + salt * 31) % 1000 - 500));
@@ -70,7 +69,7 @@ fn call(expr: &str, filter: Option<&str>) -> Call {
     step.calls.remove(0)
 }
 
-/// Group 2 gets no rows before row 40, so that a half may not know a group.
+/// Group 2 gets no rows before row 40, so that one part does not know this group.
 fn groups(rows: usize, first: usize) -> Vec<usize> {
     (first..first + rows).map(|i| if i < 40 { i % 2 } else { i % GROUPS }).collect()
 }
@@ -106,7 +105,7 @@ fn merged_states_equal_one_state() {
             let whole = evaluated(whole);
             assert_eq!(whole.data_type(), call.function.field().data_type(), "{expr}");
 
-            // Each third drains its state, as an epoch does; the states meet in another order than the rows came.
+            // Each third drains its state, as an epoch does; the states merge in another order than the rows came in.
             let mut merged = call.accumulator().unwrap();
             for first in [64, 0, 32] {
                 let mut part = call.accumulator().unwrap();

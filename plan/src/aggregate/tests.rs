@@ -59,7 +59,7 @@ fn refused(group_by: &[&str], columns: &[AggregateColumn]) -> Vec<(AggregatePart
     compiled(group_by, columns).map(|a| panic!("{:?}", a.output_schema())).unwrap_err()
 }
 
-/// The sentence about one column's expression.
+/// The error message for one column's expression.
 fn refused_expr(expr: &str) -> String {
     let mut errors = refused(&["city"], &[column("x", expr, None)]);
     assert_eq!((errors.len(), errors[0].0), (1, AggregatePart::ColumnExpr(0)), "{errors:?}");
@@ -283,7 +283,8 @@ fn a_key_may_be_computed_under_a_name_of_its_own() {
     assert_eq!(fields(&a.key_schema), ["town string", "city string"]);
     let texts: Vec<_> = a.group_by.iter().map(|key| key.computed.as_ref().unwrap().text.as_str()).collect();
     assert_eq!(texts, ["upper(city)", "lower(city)"]);
-    // Outside of aggregates a name is the key's, and a key's expression stands for it; inside, the input's column.
+    // Outside an aggregate, a name means the key, and a key's expression is replaced by the key; inside an aggregate, a
+    // name means the input's column.
     let reads: Vec<_> = a.outputs.iter().map(columns_of).collect();
     assert_eq!(reads, [vec![4], vec![2], vec![2, 3], vec![5]]);
     assert_eq!(calls(&a)[1..], ["avg(character_length(city))"]);
@@ -291,7 +292,7 @@ fn a_key_may_be_computed_under_a_name_of_its_own() {
     assert!(same.group_by[0].computed.is_none(), "it is the input's column");
 }
 
-/// The columns of the result that an output reads, in order.
+/// The result columns that an output reads, in ascending order.
 fn columns_of(output: &crate::expr::ScalarExpr) -> Vec<usize> {
     let found = datafusion_physical_expr::utils::collect_columns(&output.physical);
     let mut indices: Vec<_> = found.iter().map(|column| column.index()).collect();

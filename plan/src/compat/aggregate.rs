@@ -1,4 +1,4 @@
-//! What the state of an aggregate depends on: how it cuts time, its keys, and the partial states that its calls keep.
+//! The fingerprint of an aggregate: its window, its keys, and the partial states that its calls keep.
 
 use arrow::datatypes::FieldRef;
 use serde::{Deserialize, Serialize};
@@ -11,9 +11,9 @@ use crate::window::WindowFingerprint;
 #[serde(rename_all = "camelCase")]
 pub struct AggregateFingerprint {
     pub window: WindowFingerprint,
-    /// `name type`, in order; of one that is computed, `name type = expression over columns`.
+    /// `name type` per key, in order; `name type = expression over columns` for a computed key.
     pub keys: Vec<String>,
-    /// In no order that matters.
+    /// The calls; their order does not matter.
     pub calls: Vec<CallFingerprint>,
 }
 
@@ -21,11 +21,11 @@ pub struct AggregateFingerprint {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CallFingerprint {
-    /// [`Call::name`].
+    /// The call's [`Call::name`].
     pub name: String,
-    /// The types of its partial state, without what older versions did not keep.
+    /// The types of the partial state, without the columns that older versions did not keep.
     pub state: Vec<String>,
-    /// `name type` of each column that it reads, by name. Older versions did not say.
+    /// `name type` of each column that the call reads, sorted by name. Empty in manifests of older versions.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub reads: Vec<String>,
 }
@@ -39,7 +39,7 @@ impl AggregateFingerprint {
         }
     }
 
-    /// Why state saved under this does not fit `now`, each beginning with what the step did.
+    /// The reasons why state saved under this fingerprint does not fit `now`. Each begins with what the step did then.
     pub(crate) fn differences(&self, now: &Self) -> Vec<String> {
         let mut found = Vec::new();
         found.extend(self.window.difference(now.window));

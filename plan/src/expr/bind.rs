@@ -1,5 +1,5 @@
-//! From a syntax tree to a physical expression: names resolved, types coerced, constants folded, the result cast to a
-//! type of ours.
+//! From a syntax tree to a physical expression: resolves names, coerces types, folds constants, and casts the result to
+//! one of our types.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ pub(crate) struct Binder {
     schema: SchemaRef,
     df_schema: DFSchemaRef,
     simplifier: ExprSimplifier,
-    /// What shows a failure that needs no row.
+    /// A batch without rows. Evaluating over it shows failures that need no row.
     no_rows: RecordBatch,
 }
 
@@ -46,7 +46,7 @@ impl Binder {
         Ok(Self { schema: Arc::clone(schema), df_schema, simplifier: ExprSimplifier::new(context), no_rows })
     }
 
-    /// Parses and resolves names. Aggregates are left in: the caller says what they mean.
+    /// Parses the text and resolves its names. Aggregates stay in the result; the caller decides what they mean.
     pub fn plan(&self, sql: &str) -> Result<Expr, ExprError> {
         let options = ParserOptions::new()
             .with_enable_ident_normalization(false)
@@ -62,8 +62,8 @@ impl Binder {
         Ok(expr)
     }
 
-    /// Coerces types and folds constants. Not optional: functions such as `coalesce` can be evaluated in their
-    /// simplified form only.
+    /// Coerces types and folds constants. This step is required: functions such as `coalesce` can be evaluated only in
+    /// their simplified form.
     pub fn simplify(&self, expr: Expr) -> Result<Expr, ExprError> {
         if let Some(sentence) = find(&expr, |e| is_senseless(e, &self.simplifier, &self.df_schema))
             .and_then(|e| mistyped(&e, &self.simplifier, &self.df_schema))
@@ -78,7 +78,7 @@ impl Binder {
             .map_err(|e| self.error_in(&expr, &e))
     }
 
-    /// Computes the arithmetic of constants. The simplifier would do it with kernels that wrap around.
+    /// Computes arithmetic over constants with checked kernels. The simplifier's own kernels wrap around.
     fn folded(&self, coerced: Expr) -> Result<Expr, DataFusionError> {
         let folded = coerced.transform_up(|e| {
             let is_arithmetic = match &e {
@@ -103,7 +103,7 @@ impl Binder {
         expr.get_type(&self.df_schema).map_err(|e| self.error_in(expr, &e))
     }
 
-    /// A simplified expression, cast to the type that it is stored as.
+    /// A simplified expression, cast to the type in which its result is stored.
     pub fn stored(&self, simplified: Expr) -> Result<Expr, ExprError> {
         let natural = self.type_of(&simplified)?;
         let stored = normalized(&natural).ok_or_else(|| not_storable(&natural))?;
@@ -117,14 +117,14 @@ impl Binder {
     pub fn scalar(&self, planned: Expr, sql: &str, name: &str) -> Result<ScalarExpr, ExprError> {
         let stored = self.stored(self.simplify(planned)?)?;
         let compiled = self.physical(&stored, sql, name)?;
-        // What fails without a row would fail at every one: `date_trunc('hours', ts)`.
+        // An expression that fails without a row fails for every row: `date_trunc('hours', ts)`.
         compiled.try_evaluate(&self.no_rows).map_err(ExprError)?;
         self.refuse_failing_constants(&stored)?;
         Ok(compiled)
     }
 
-    /// Simplifying folds constants, and leaves those that fail. Behind a `coalesce` or in a `case` they would wait for
-    /// their row.
+    /// Refuses constants that fail. The simplifier leaves them in place, and within a `coalesce` or `case` they would
+    /// fail only when a row reaches them.
     fn refuse_failing_constants(&self, simplified: &Expr) -> Result<(), ExprError> {
         let mut refused = Ok(());
         let _ = simplified.apply(|e| {
@@ -151,14 +151,14 @@ impl Binder {
             .and_then(|physical| floats::compared(physical, &self.schema))
             .map_err(|e| self.error_in(simplified, &e))?;
         let found = compiled.data_type(&self.schema).map_err(|e| self.error(&e))?;
-        // Functions may describe themselves more precisely to the physical planner than to the logical one (names of
-        // list items).
+        // The physical planner may know a function's type more precisely than the logical planner (names of list
+        // items).
         let physical = if found == wanted { compiled } else { Arc::new(CastExpr::new(compiled, wanted.clone(), None)) };
         let nullable = physical.nullable(&self.schema).map_err(|e| self.error(&e))?;
         Ok(ScalarExpr { sql: sql.to_owned(), field: Arc::new(Field::new(name, wanted, nullable)), physical })
     }
 
-    /// In `a.b`, the planner takes `a` for a table when there is no such column.
+    /// Refuses `a.b` without a column `a`: the planner would take `a` for a table.
     fn refuse_unknown_tables(&self, parsed: &SqlExpr) -> Result<(), ExprError> {
         let is_column = |name: &str| self.schema.column_with_name(name).is_some();
         let found = visit_expressions(parsed, |e| match e {
@@ -179,7 +179,7 @@ impl Binder {
         }
     }
 
-    /// Names the column that can't stand without quotes, if one is in the text.
+    /// Adds the column that needs quotes to the error, if the text has one.
     fn of_reserved_names(&self, error: ExprError, sql: &str) -> ExprError {
         let words: Vec<_> = sql.split(|c: char| !(c.is_alphanumeric() || "_\"`".contains(c))).collect();
         let reserved = self
@@ -194,7 +194,7 @@ impl Binder {
         }
     }
 
-    /// As [`Self::error`]; `"Paris"` is a text to Spark, and a column here.
+    /// Like [`Self::error`], but explains double quotes: `"Paris"` is a string in Spark and a column name here.
     fn error_of(&self, error: &DataFusionError, sql: &str) -> ExprError {
         match unknown_column(error) {
             Some(name) if sql.contains(&format!("\"{name}\"")) => ExprError(format!(

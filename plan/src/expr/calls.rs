@@ -1,5 +1,5 @@
-//! Calls of functions that there are not, found without the columns that they are called with. Where these are known, the
-//! planner finds such calls by itself.
+//! Finds calls of functions that do not exist, without the columns of the rows. When the columns are known, the planner
+//! finds such calls itself.
 
 use std::ops::ControlFlow;
 

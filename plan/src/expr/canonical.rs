@@ -1,8 +1,8 @@
 //! An expression's text as saved state names it.
 //!
-//! It is stored in checkpoints, so it is ours: an upgrade of the planner must not change it. It does not depend on
-//! spaces, capitals of keywords or superfluous parentheses in what the user wrote. Every operation is in parentheses of
-//! its own, so no two meanings share a text.
+//! Checkpoints store this text, so this module writes it: an upgrade of the planner must not change it. It does not
+//! depend on the spaces, the case of keywords or the superfluous parentheses that the user wrote. Every operation has
+//! its own parentheses, so that two different meanings never have the same text.
 
 use arrow::datatypes::DataType as ArrowType;
 use datafusion_common::ScalarValue;
@@ -10,7 +10,7 @@ use datafusion_expr::{Case, Expr};
 
 use crate::types::DataType;
 
-/// The text of a planned expression, before types are coerced.
+/// The canonical text of a planned expression, before its types are coerced.
 pub(crate) fn canonical(planned: &Expr) -> String {
     match planned {
         Expr::Alias(alias) => canonical(&alias.expr),
@@ -45,12 +45,12 @@ pub(crate) fn canonical(planned: &Expr) -> String {
         }
         Expr::ScalarFunction(call) => format!("{}({})", call.func.name(), listed(&call.args)),
         Expr::AggregateFunction(call) => format!("{}({})", call.func.name(), listed(&call.params.args)),
-        // Nothing else passes the parser's and the binder's refusals in a scalar expression.
+        // The parser and the binder refuse every other node in a scalar expression.
         other => other.to_string(),
     }
 }
 
-/// A type as saved state names it: ours, or one that only partial states have.
+/// A type's name in saved state: ours, or Arrow's for a type that only partial states have.
 pub(crate) fn stored_type(arrow: &ArrowType) -> String {
     match (DataType::from_arrow(arrow), arrow) {
         (Some(ours), _) => ours.to_string(),
@@ -91,7 +91,8 @@ fn listed(expressions: &[Expr]) -> String {
     expressions.iter().map(canonical).collect::<Vec<_>>().join(", ")
 }
 
-/// Bare if it is a plain name in quotes that are for names; else quoted, quotes inside doubled.
+/// The text without quotes if it is a plain name and `quote` is the quote of names; otherwise quoted, with inner quotes
+/// doubled.
 fn quoted(text: &str, quote: char) -> String {
     let plain = !text.is_empty() && text.chars().all(|c| c.is_alphanumeric() || c == '_');
     if plain && quote == '"' {
@@ -123,7 +124,7 @@ mod tests {
         canonical(&Binder::new(&Arc::new(Schema::new(columns))).unwrap().plan(sql).unwrap())
     }
 
-    /// These are in people's checkpoints: a text that changes makes saved state unreadable.
+    /// These texts are in users' checkpoints: if one changes, saved state no longer fits.
     #[test]
     fn texts_are_as_checkpoints_have_them() {
         let texts = [

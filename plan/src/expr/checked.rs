@@ -1,4 +1,4 @@
-//! Arithmetic that fails where DataFusion's own would wrap around, or give a value that its type can't hold.
+//! Arithmetic that fails where DataFusion's own would wrap around or give a value that its type can't hold.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -13,14 +13,15 @@ use datafusion_expr::{ColumnarValue, Operator};
 use datafusion_physical_expr::expressions::{BinaryExpr, NegativeExpr};
 use datafusion_physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
-/// Ten to the power of a decimal's digits is the least that it can't hold.
+/// Base of a decimal's bound: a decimal of p digits holds only values below 10^p.
 const TEN: u128 = 10;
 
 pub(super) fn is_arithmetic(op: Operator) -> bool {
     matches!(op, Operator::Plus | Operator::Minus | Operator::Multiply | Operator::Divide | Operator::Modulo)
 }
 
-/// The same expression, in which `+`, `-`, `*`, `/`, `%` and functions fail on what their type can't hold.
+/// The expression with `+`, `-`, `*`, `/`, `%` and functions replaced by versions that fail on results that their type
+/// can't hold.
 pub(super) fn checked(physical: Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
     let rewritten = physical.transform_up(|e| {
         let strict: Arc<dyn PhysicalExpr> = if let Some(binary) = e.downcast_ref::<BinaryExpr>() {
@@ -38,7 +39,7 @@ pub(super) fn checked(physical: Arc<dyn PhysicalExpr>, schema: &Schema) -> Resul
             return Ok(Transformed::no(e));
         };
         Ok(Transformed::yes(match strict.data_type(schema)? {
-            // A sum or a product of decimals has digits of its own: the kernels look at 128 bits and not at them.
+            // The kernels check only that a decimal fits 128 bits, not that it fits the digits of its type.
             DataType::Decimal128(precision, scale) => Arc::new(InDigits { of: strict, precision, scale }),
             _ => strict,
         }))
@@ -46,7 +47,7 @@ pub(super) fn checked(physical: Arc<dyn PhysicalExpr>, schema: &Schema) -> Resul
     Ok(rewritten.data)
 }
 
-/// Minus, which has no result for the least integer of a type.
+/// Negation that fails for an integer type's least value, whose negative the type can't hold.
 #[derive(Debug, Eq)]
 struct Negation {
     of: Arc<dyn PhysicalExpr>,
@@ -103,7 +104,7 @@ impl PhysicalExpr for Negation {
     }
 }
 
-/// A decimal that is looked at before it goes on.
+/// Checks that the decimals of the inner expression fit the digits of their type.
 #[derive(Debug, Eq)]
 struct InDigits {
     of: Arc<dyn PhysicalExpr>,
@@ -134,7 +135,7 @@ impl InDigits {
     fn refuse_beyond(&self, found: &dyn Array) -> Result<()> {
         let found = found.as_primitive::<Decimal128Type>();
         let least_beyond = TEN.pow(u32::from(self.precision));
-        // What stands under a null may be anything.
+        // The value below a null is undefined and must not fail.
         let fits = found.values().iter().all(|value| value.unsigned_abs() < least_beyond);
         if fits {
             return Ok(());
@@ -183,7 +184,7 @@ impl PhysicalExpr for InDigits {
     }
 }
 
-/// `123` with a scale of 2 is `1.23`.
+/// The decimal as text: `123` with a scale of 2 is `1.23`.
 pub(super) fn decimal_text(unscaled: i128, scale: i8) -> String {
     let sign = if unscaled < 0 { "-" } else { "" };
     let digits = unscaled.unsigned_abs().to_string();

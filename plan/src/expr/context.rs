@@ -1,4 +1,4 @@
-//! What names mean to the planner: functions, types, and the syntax that stands for functions.
+//! What names mean to the planner: functions, types, and syntax that stands for functions.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock};
@@ -18,15 +18,15 @@ use datafusion_sql::sqlparser::ast::DataType as SqlType;
 use crate::functions::scalar_functions;
 use crate::types::DataType;
 
-/// The aggregates that a window step takes.
+/// The aggregates that a step with windows supports.
 pub(crate) const AGGREGATES: [&str; 5] = ["sum", "avg", "count", "min", "max"];
 
-/// Built once: there are some two hundred functions, and a pipeline has many expressions.
+/// Built once: there are about two hundred functions, and a pipeline has many expressions.
 pub(super) static CONTEXT: LazyLock<Context> = LazyLock::new(Context::new);
 
 pub(super) struct Context {
     pub options: Arc<ConfigOptions>,
-    /// Sorted, so that what is suggested for an unknown name is always the same.
+    /// Sorted, so that the suggestion for an unknown name is always the same.
     functions: BTreeMap<String, Arc<ScalarUDF>>,
     aggregates: BTreeMap<String, Arc<AggregateUDF>>,
     planners: Vec<Arc<dyn ExprPlanner>>,
@@ -62,7 +62,7 @@ impl Context {
         }
     }
 
-    /// By its name in lower case, an aggregate too.
+    /// Whether there is a function or an aggregate of this name. `name` is in lower case.
     pub fn has_function(&self, name: &str) -> bool {
         self.functions.contains_key(name) || self.aggregates.contains_key(name)
     }
@@ -129,7 +129,7 @@ impl ContextProvider for Context {
     }
 }
 
-/// The types in casts are the types of columns: a `timestamp` is in microseconds and UTC, a plain `decimal` is
+/// Makes the types in casts those of columns: a `timestamp` is in microseconds and UTC, a plain `decimal` is
 /// `decimal(10,0)`.
 #[derive(Debug)]
 struct DdlTypes;
@@ -154,14 +154,14 @@ impl TypePlanner for DdlTypes {
                 "`{}` is not a type here: strings have no length; use string, and left(…) to cut one",
                 sql_type.to_string().to_lowercase()
             ),
-            // Other types of SQL (varchar, interval, smallint) are left to the planner: the result is normalised, or
+            // Other SQL types (varchar, interval, smallint) are left to the planner: the result is then normalised, or
             // refused.
             (Err(_), _) => Ok(None),
         }
     }
 }
 
-/// `s['a']`, beside `s.a` which the core planner knows.
+/// Plans `s['a']`; the core planner knows only `s.a`.
 #[derive(Debug)]
 struct FieldPlanner;
 

@@ -1,9 +1,9 @@
 //! The parser's generic dialect, with bounds on its work and on its stack.
 //!
-//! The parser counts how deep it is, but not everywhere: two thousand times `interval` take more stack than there is,
-//! which ends the process. Where a text does not parse, the parser goes back and reads words such as `cast` and `case`
-//! as names, at each level anew: twenty nested casts with a slip in the innermost are a million attempts. So attempts
-//! are counted, and a text has no more than any that is right can need.
+//! The parser limits its depth, but not everywhere: two thousand times `interval` overflow the stack, which ends the
+//! process. Where a text does not parse, the parser goes back and reads words such as `cast` and `case` as names, again
+//! at each level: twenty nested casts with an error in the innermost take a million attempts. So attempts are counted,
+//! and the limit is more than any correct text needs.
 
 use std::any::TypeId;
 use std::cell::Cell;
@@ -12,16 +12,17 @@ use datafusion_sql::sqlparser::ast::Expr;
 use datafusion_sql::sqlparser::dialect::{Dialect, GenericDialect};
 use datafusion_sql::sqlparser::parser::{Parser, ParserError};
 
-/// A text that is right takes one attempt per operand, and a few where the parser looks ahead.
+/// The most attempts to read an operand, in the whole text. A correct text takes one per operand, and a few more where
+/// the parser looks ahead.
 const ATTEMPTS_MAX: u32 = 100_000;
 
-/// Half of the stack that the planner has ([`super::with_room`]).
+/// The most stack that parsing may use, in bytes: half of what the planner has ([`super::with_room`]).
 const STACK_BYTES_MAX: usize = super::stack::STACK_BYTES / 2;
 
 #[derive(Debug)]
 pub(super) struct Bounded {
     attempts: Cell<u32>,
-    /// Where the stack was when parsing began.
+    /// The stack's address when parsing began.
     stack: usize,
 }
 
@@ -70,7 +71,7 @@ impl Dialect for Bounded {
         GenericDialect.is_identifier_part(ch)
     }
 
-    // Those that are about expressions.
+    // The settings that concern expressions.
     as_the_generic_dialect!(
         supports_unicode_string_literal,
         supports_window_function_null_treatment_arg,

@@ -1,8 +1,9 @@
-//! Comparisons of floating-point numbers by the one order of [`crate::floats`].
+//! Comparisons of floating-point numbers in the total order of [`crate::floats`].
 //!
-//! DataFusion compares them by Arrow's order of bits. So what is compared is put into its normal form first, whose bits
-//! have the right order: by a function around each operand, which the simplifier folds for constants. Where a
-//! comparison by `<` and the like remains, [`compared`] replaces both by a kernel that needs no copy.
+//! DataFusion compares them in Arrow's order of bits. Therefore a function around each operand first turns the value
+//! into its normal form, whose bits have the right order; the simplifier folds this function for constants. Where a
+//! comparison with `<` and the like remains, [`compared`] replaces the comparison and the functions by a kernel that
+//! needs no copy.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -26,7 +27,7 @@ const NAME: &str = "normal";
 static NORMAL: LazyLock<Arc<ScalarUDF>> =
     LazyLock::new(|| Arc::new(ScalarUDF::from(Normal { signature: Signature::any(1, Volatility::Immutable) })));
 
-/// The expression with everything that is compared in its normal form.
+/// The expression with all compared operands in their normal form.
 pub(super) fn normal(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     let rewritten = expr.transform_up(|mut e| {
         let changed = match &mut e {
@@ -48,7 +49,7 @@ pub(super) fn normal(expr: Expr, schema: &DFSchema) -> Result<Expr> {
             Expr::ScalarFunction(f)
                 if f.func.name() == "nullif" && f.args.len() == 2 && f.args.iter().any(|arg| is_float(arg, schema)) =>
             {
-                // It gives its first argument as it is.
+                // `nullif` returns its first argument unchanged, so the value is kept beside its normal form.
                 let value = f.args[0].clone();
                 wrap(&mut f.args, schema);
                 let equal = f.args[0].clone().eq(f.args[1].clone());
@@ -71,12 +72,12 @@ fn is_comparison(operator: Operator) -> bool {
     matches!(operator, Eq | NotEq | Lt | LtEq | Gt | GtEq | IsDistinctFrom | IsNotDistinctFrom)
 }
 
-/// What has no type yet is left to coercion, which says why.
+/// Whether the type is a float. An expression that does not type yet counts as none; coercion later reports why.
 fn is_float(expr: &Expr, schema: &DFSchema) -> bool {
     matches!(expr.get_type(schema), Ok(DataType::Float32 | DataType::Float64))
 }
 
-/// Whether anything had to change.
+/// Puts floats among the operands into their normal form. Returns whether it changed any.
 fn wrap<'e>(operands: impl IntoIterator<Item = &'e mut Expr>, schema: &DFSchema) -> bool {
     let mut changed = false;
     for operand in operands {
@@ -89,7 +90,7 @@ fn wrap<'e>(operands: impl IntoIterator<Item = &'e mut Expr>, schema: &DFSchema)
     changed
 }
 
-/// `normal(x)`. Not a name that documents can use.
+/// The function `normal(x)`. Documents can't use its name.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Normal {
     signature: Signature,
@@ -126,7 +127,8 @@ impl ScalarUDFImpl for Normal {
     }
 }
 
-/// The expression with each `left < right` and the like of two floating-point numbers compared by their values.
+/// The expression with each comparison (`<` and the like) of two floating-point numbers replaced by a comparison of
+/// values.
 pub(super) fn compared(physical: Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Arc<dyn PhysicalExpr>> {
     let rewritten = physical.transform_up(|e| {
         let by_value = by_value(&e, schema)?;
@@ -145,7 +147,7 @@ fn by_value(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Option<Arc<
     Ok(Some(Arc::new(Compared { operator, left: bare(binary.left()), right: bare(binary.right()) })))
 }
 
-/// Without [`Normal`] around it.
+/// The operand without [`Normal`] around it.
 fn bare(operand: &Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
     let inner =
         operand.downcast_ref::<ScalarFunctionExpr>().filter(|f| f.name() == NAME).and_then(|f| f.args().first());
@@ -175,7 +177,7 @@ impl Comparison {
         })
     }
 
-    /// The one that holds for `b, a` where this holds for `a, b`.
+    /// The comparison with swapped operands: it holds for `b, a` exactly if this one holds for `a, b`.
     fn turned(self) -> Self {
         match self {
             Self::Less => Self::Greater,
@@ -197,7 +199,8 @@ impl Comparison {
         }
     }
 
-    /// Of each value with one that is no NaN. A NaN among the values is greater: that is what the negations give.
+    /// Compares each value with a number that is not NaN. The negated comparisons make a NaN among the values greater
+    /// than the number.
     #[allow(clippy::neg_cmp_op_on_partial_ord)]
     fn with_number<T: Float>(self, values: &PrimitiveArray<T>, number: T::Native) -> BooleanArray {
         match self {
@@ -331,7 +334,7 @@ mod tests {
 
     const VALUES: [f64; 9] = [f64::NEG_INFINITY, -1.5, -0.0, 0.0, 1.5, f64::MAX, f64::INFINITY, f64::NAN, -f64::NAN];
 
-    /// Spark's order, by cases.
+    /// Spark's order, case by case.
     fn order(a: f64, b: f64) -> Ordering {
         match (a.is_nan(), b.is_nan()) {
             (false, false) => a.partial_cmp(&b).unwrap(),
@@ -339,7 +342,7 @@ mod tests {
         }
     }
 
-    /// All pairs of values, in the double columns `a` and `b` and in the float columns `f` and `g`.
+    /// All pairs of values, in the double columns `a` and `b` and the float columns `f` and `g`.
     fn pairs() -> (Vec<(f64, f64)>, RecordBatch) {
         let pairs: Vec<_> = VALUES
             .iter()

@@ -1,22 +1,22 @@
-//! What to write instead of functions and operators that other SQL has and this one lacks. A name that is near by its
-//! letters (`md5`, `min`) helps nobody who knows what he means.
+//! What to write instead of functions and operators that other SQL dialects have and this one lacks. Suggesting a name
+//! that is spelled similarly (`md5`, `min`) does not help: the user did not mistype.
 
 use super::context::CONTEXT;
 use crate::quote::quoted;
 
-/// A function of Spark's, Flink's or another engine's that there is not.
+/// A function of Spark, Flink or another engine that this dialect lacks.
 pub(super) struct Habit {
     pub name: &'static str,
-    /// Its arguments, for an example.
+    /// Example arguments.
     pub args: &'static [&'static str],
     pub advice: Advice,
 }
 
 #[derive(Clone, Copy)]
 pub(super) enum Advice {
-    /// The same in our words, `$1` being the first argument.
+    /// The equivalent expression here. `$1` is the first argument.
     Write(&'static str),
-    /// There is none. A sentence that says what to do.
+    /// There is no equivalent: a sentence that says what to do.
     Lacking(&'static str),
 }
 
@@ -258,7 +258,7 @@ pub(super) const HABITS: &[Habit] = &[
     habit("percentile_approx", &["price", "0.5"], Lacking(AGGREGATE)),
     habit("some", &["paid"], Lacking(ONE_IF)),
     habit("std", &["price"], Lacking(AGGREGATE)),
-    // Other rows.
+    // Window functions over other rows.
     habit("dense_rank", &[], Lacking(OVER)),
     habit("first_value", &["city"], Lacking(OVER)),
     habit("lag", &["city"], Lacking(OVER)),
@@ -281,10 +281,10 @@ pub(super) const HABITS: &[Habit] = &[
     habit("spark_partition_id", &[], Lacking(OFFSETS)),
 ];
 
-/// Longer suggestions are made of the example's arguments.
+/// The most characters of a suggestion with the user's arguments; a longer one uses the example's arguments instead.
 const SUGGESTION_CHARS_MAX: usize = 150;
 
-/// That there is no such function, and what to write, if it is one that people know from elsewhere.
+/// The message that there is no such function and what to write instead; `None` if other engines do not have it either.
 pub(super) fn no_such_function(name: &str, args: &[String]) -> Option<String> {
     let name = name.to_lowercase();
     if CONTEXT.has_function(&name) {
@@ -316,7 +316,7 @@ pub(super) fn filled<'a>(template: &str, args: impl Iterator<Item = &'a str>) ->
     })
 }
 
-/// A name, a number or a text: nothing beside it can take it apart.
+/// Whether the argument is a name, a number or a text, which needs no parentheses.
 fn is_simple(arg: &str) -> bool {
     match arg.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
         Some(text) => !text.contains('\''),

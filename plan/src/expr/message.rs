@@ -1,4 +1,4 @@
-//! DataFusion's errors as sentences for the person who wrote the expression.
+//! Turns DataFusion's errors into sentences for the person who wrote the expression.
 
 use arrow::datatypes::{DataType as ArrowType, SchemaRef};
 use datafusion_common::utils::datafusion_strsim::levenshtein;
@@ -11,12 +11,12 @@ use super::parse::parser_sentence;
 use crate::quote::quoted;
 use crate::types::{DataType, normalized};
 
-/// A sentence lists at most this many columns.
+/// The most columns that a sentence lists.
 const COLUMNS_SHOWN_MAX: usize = 30;
-/// Longer messages are cut.
+/// The most characters of a message; longer ones are cut.
 const MESSAGE_CHARS_MAX: usize = 800;
 
-/// The type as users write it, or Arrow's name if it has none.
+/// The type's name as users write it, or Arrow's name if users have none for it.
 #[must_use]
 pub fn type_name(arrow: &ArrowType) -> String {
     if matches!(arrow, ArrowType::Interval(_) | ArrowType::Duration(_)) {
@@ -26,8 +26,9 @@ pub fn type_name(arrow: &ArrowType) -> String {
     ours.map_or_else(|| arrow.to_string().to_lowercase(), |t| t.to_string())
 }
 
-/// The candidate that `name` is most likely a slip of, if any is: one letter more, less or another, letters swapped, or
-/// a letter in four of long names. What is less near means something else (`mod` and `cos`, `Paris` and `paid`).
+/// The candidate that `name` is most likely a misspelling of, if any: one letter more, less or changed, two letters
+/// swapped, or in long names one wrong letter in four. Names that differ more mean something else (`mod` and `cos`,
+/// `Paris` and `paid`).
 fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let sorted = |text: &str| {
         let mut chars: Vec<char> = text.chars().collect();
@@ -51,7 +52,7 @@ fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<
         .map(|(.., candidate)| candidate)
 }
 
-/// That `name` is none of `schema`'s columns, what it may have meant, and what there is.
+/// The message that `schema` has no column `name`, with the likely misspelling and the existing columns.
 pub(crate) fn no_such_column(name: &str, schema: &SchemaRef) -> String {
     let names = || schema.fields().iter().map(|f| f.name().as_str());
     let hint = nearest(name, names()).map(|n| format!(" (did you mean `{n}`?)")).unwrap_or_default();
@@ -67,7 +68,7 @@ pub(super) fn no_such_column_in(error: &DataFusionError, schema: &SchemaRef) -> 
     unknown_column(error).map(|name| no_such_column(name, schema))
 }
 
-/// The name that there is no column of.
+/// The column name that the error reports as unknown.
 pub(super) fn unknown_column(error: &DataFusionError) -> Option<&str> {
     match root(error) {
         DataFusionError::SchemaError(inner, _) => match inner.as_ref() {
@@ -78,10 +79,10 @@ pub(super) fn unknown_column(error: &DataFusionError) -> Option<&str> {
     }
 }
 
-/// One sentence, with the types as users write them.
+/// The error as one sentence, with types as users write them.
 pub(super) fn describe(error: &DataFusionError) -> String {
     let text = sentence(error);
-    // "Invalid function 'uper'. Did you mean 'upper'?", where the guess may be far off.
+    // DataFusion says "Invalid function 'uper'. Did you mean 'upper'?", and its guess may be far off.
     if let Some(name) = text.strip_prefix("Invalid function '").and_then(|rest| rest.split('\'').next()) {
         return no_such_function(name);
     }
@@ -97,7 +98,7 @@ pub(super) fn describe(error: &DataFusionError) -> String {
     shortened(of_one_operand(&text).or_else(|| of_a_value(&text)).unwrap_or(text))
 }
 
-/// A message may hold a value, and a value a megabyte.
+/// Cuts a long message: a message may contain a value, and a value may have a megabyte.
 fn shortened(text: String) -> String {
     match text.char_indices().nth(MESSAGE_CHARS_MAX) {
         None => text,
@@ -105,7 +106,7 @@ fn shortened(text: String) -> String {
     }
 }
 
-/// What Arrow says of a value that it can't compute with.
+/// A sentence for Arrow's error about a value that it can't compute with.
 fn of_a_value(text: &str) -> Option<String> {
     if text.contains("Divide by zero") {
         return Some(
@@ -158,7 +159,8 @@ fn of_a_value(text: &str) -> Option<String> {
     None
 }
 
-/// What is refused before there is an expression to look into, and values that can't be cast.
+/// A sentence for errors about a single operand: those raised before there is an expression to look into, and values
+/// that can't be cast.
 fn of_one_operand(text: &str) -> Option<String> {
     if let Some((_, found)) = text.split_once("Unary operator 'NOT' requires a boolean expression, got ") {
         return Some(format!("`not` takes a boolean, and found {}", with_article(found)));
@@ -183,7 +185,7 @@ fn of_one_operand(text: &str) -> Option<String> {
     Some(format!("{} can't be cast to {}", quoted(value), with_article(wanted)))
 }
 
-/// `a string`, `an int`.
+/// The type with its article: `a string`, `an int`.
 pub(super) fn with_article(type_name: &str) -> String {
     let article = if type_name.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" };
     format!("{article} {type_name}")

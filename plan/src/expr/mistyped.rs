@@ -1,7 +1,7 @@
 //! Says in one sentence where the types of an expression do not go together: what was found, and what to write instead.
 //!
-//! DataFusion refuses such an expression as a whole and in its own words. So once it has, the innermost part that it
-//! refuses is looked for: one whose operands are right by themselves.
+//! DataFusion refuses such an expression as a whole and in its own words. This module then searches for the innermost
+//! part that DataFusion refuses although the part's operands are right by themselves.
 
 use std::ops::ControlFlow;
 
@@ -18,7 +18,7 @@ use super::signature::forms;
 use crate::functions::refused_pattern;
 use crate::quote::quoted;
 
-/// The sentence, if the types are to blame.
+/// The sentence, or `None` if the types are not the cause.
 pub(super) fn mistyped(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> Option<String> {
     match innermost(expr, simplifier, schema) {
         ControlFlow::Break(sentence) => sentence,
@@ -40,8 +40,8 @@ fn innermost(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> Con
     if is_right { ControlFlow::Continue(()) } else { ControlFlow::Break(sentence(expr, schema)) }
 }
 
-/// Whether this is no cast, or one between types that can be cast. The planner asks later, with the types that it has
-/// made of them.
+/// Whether this is not a cast, or a cast between types that can be cast. The planner checks this only later, with the
+/// types that it has made of them.
 fn castable(expr: &Expr, schema: &DFSchema) -> bool {
     match cast_of(expr) {
         Some((inner, to)) => inner.get_type(schema).is_ok_and(|from| can_cast_types(&from, to)),
@@ -49,9 +49,9 @@ fn castable(expr: &Expr, schema: &DFSchema) -> bool {
     }
 }
 
-/// What the planner lets pass: minus before a time fails at every row, bit operations cut doubles off to whole numbers
-/// without a word (`price ^ 2` is no power), a number is taken for a condition, and strings are cast until a row comes
-/// that can't be.
+/// Whether this is an expression that the planner accepts although it makes no sense: minus before a time fails for
+/// every row, bit operations silently cut doubles off to whole numbers (`price ^ 2` is no power), a number is taken for
+/// a condition, and a string is cast until a row comes whose string can't be cast.
 pub(super) fn is_senseless(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> bool {
     let found = |e: &Expr| e.get_type(schema).unwrap_or(ArrowType::Null);
     let meaningless = match expr {
@@ -68,8 +68,8 @@ pub(super) fn is_senseless(expr: &Expr, simplifier: &ExprSimplifier, schema: &DF
     meaningless || unit_is_unknown(expr, schema) || casts_a_string(expr, simplifier, schema)
 }
 
-/// Whether a number is cast to a time or a time to a number: nothing says whether it counts seconds, milliseconds or
-/// microseconds. (Spark takes seconds, DataFusion microseconds.)
+/// Whether a number is cast to a time or a time to a number: the expression does not say whether the number counts
+/// seconds, milliseconds or microseconds. (Spark takes seconds, DataFusion microseconds.)
 fn unit_is_unknown(expr: &Expr, schema: &DFSchema) -> bool {
     let Some((inner, to)) = cast_of(expr) else { return false };
     let Ok(from) = inner.get_type(schema) else { return false };
@@ -100,9 +100,9 @@ fn case_conditions(case: &Case) -> impl Iterator<Item = &Expr> {
     case.when_then_expr.iter().filter(|_| case.expr.is_none()).map(|(when, _)| when.as_ref())
 }
 
-/// Whether the planner would cast an operand that is a string to something else. A literal is cast here and now, and
-/// refused if it can't be; a column would be cast row by row, and end the pipeline at the first that can't be. Who
-/// means that writes the cast.
+/// Whether the planner would cast a string operand to another type. A literal is cast at once, and refused if that
+/// fails; a column would be cast row by row, and the first value that can't be cast would end the pipeline. Users who
+/// mean that write the cast.
 fn casts_a_string(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -> bool {
     let is_string = |e: &Expr| e.get_type(schema).is_ok_and(|t| t.is_string());
     let written = operands(expr);
@@ -111,7 +111,7 @@ fn casts_a_string(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -
     }
     let Ok((alone, types)) = alone(expr, schema) else { return false };
     let Ok(coerced) = simplifier.coerce(alone, &types) else { return false };
-    // Every string is binary.
+    // Every string can be read as binary, so a cast to binary is harmless.
     let is_text = |e: &Expr| e.get_type(&types).is_ok_and(|t| t.is_string() || t.is_binary());
     let is_cast = |(before, after): (&&Expr, &&Expr)| {
         is_string(before) && !matches!(before, Expr::Literal(..)) && !is_text(after)
@@ -119,8 +119,8 @@ fn casts_a_string(expr: &Expr, simplifier: &ExprSimplifier, schema: &DFSchema) -
     written.iter().zip(&operands(&coerced)).any(is_cast)
 }
 
-/// The expression over columns of its operands' types: what is in the operands was looked at by itself, and to coerce
-/// it for each expression around it takes a time that grows with the cube of the depth.
+/// The expression with columns of the same types in place of its operands. The operands were checked by themselves
+/// already; coercing them again for each enclosing expression would take time that grows with the cube of the depth.
 fn alone(expr: &Expr, schema: &DFSchema) -> Result<(Expr, DFSchema), DataFusionError> {
     let mut fields = Vec::new();
     let alone = expr.clone().map_children(|operand| {
@@ -143,7 +143,7 @@ fn operands(expr: &Expr) -> Vec<&Expr> {
     operands
 }
 
-/// As it is written; some dialects have other signs, and the planner words.
+/// The operator as users write it. Some dialects have other signs, and the planner has words for them.
 fn bit_operator(op: Operator) -> Option<&'static str> {
     Some(match op {
         Operator::BitwiseAnd => "&",
@@ -165,7 +165,7 @@ fn cast_of(expr: &Expr) -> Option<(&Expr, &ArrowType)> {
 
 fn sentence(expr: &Expr, schema: &DFSchema) -> Option<String> {
     let all = |operands: &[&Expr]| and_list(&operands.iter().map(|o| operand(o, schema)).collect::<Vec<_>>());
-    // Lists may be long; what is said twice helps nobody.
+    // Lists may be long, so each type is named once.
     let different = |operands: &mut dyn Iterator<Item = &Expr>| {
         let mut parts: Vec<String> = Vec::new();
         for part in operands.map(|o| operand(o, schema)) {
@@ -246,7 +246,7 @@ fn binary_sentence(binary: &BinaryExpr, found: &str, joins_text: bool) -> String
     }
 }
 
-/// Functions whose own message says more than their signature does.
+/// Functions whose own error message is more helpful than their signature.
 const SAYING_IT_THEMSELVES: [&str; 3] = ["date_format", "get_field", "arrow_cast"];
 
 fn call_sentence(call: &ScalarFunction, found: &str) -> Option<String> {
@@ -272,7 +272,7 @@ fn call_sentence(call: &ScalarFunction, found: &str) -> Option<String> {
     })
 }
 
-/// `a string (`city`)`, or the type alone of what has no name.
+/// An operand in words: `a string (`city`)`, or only its type if it has no name.
 fn operand(expr: &Expr, schema: &DFSchema) -> String {
     let found = expr.get_type(schema).map_or_else(|_| "what has no type".to_owned(), |t| a_type(&t));
     match expr {

@@ -1,15 +1,14 @@
-//! How deep types lie in types, found out before the parser reads them.
+//! How deeply types are nested, determined before the parser reads them.
 //!
-//! The parser counts the depth of expressions and not that of types: it calls itself once per level of `array<array<…`,
-//! and whatever shows, compares or frees such a type does so again. `int[][]…` it reads in a loop, and the result is as
-//! deep.
+//! The parser limits the depth of expressions but not of types: it calls itself once per level of `array<array<…`, and
+//! so does whatever shows, compares or frees such a type. It reads `int[][]…` in a loop, but the result is as deep.
 
 use datafusion_sql::sqlparser::keywords::Keyword;
 use datafusion_sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use crate::types::DEPTH_MAX;
 
-/// What is open at some place of a text.
+/// What is open at a place of the text.
 #[derive(Clone, Copy, PartialEq)]
 enum Open {
     /// `array<`, closed by `>`.
@@ -19,8 +18,8 @@ enum Open {
     Parentheses,
 }
 
-/// Whether types lie in each other deeper than any type of ours. A function that is called as a type is, such as
-/// `struct(…)`, counts as one: the types of its values are as deep.
+/// Whether types are nested deeper than any type of ours. A function that is written like a type, such as `struct(…)`,
+/// counts as a type: the types of its values are as deep.
 pub(super) fn has_too_deep_types(tokens: &[TokenWithSpan]) -> bool {
     let mut open = Vec::new();
     let (mut types, mut dimensions) = (0_usize, 0_usize);
@@ -33,7 +32,7 @@ pub(super) fn has_too_deep_types(tokens: &[TokenWithSpan]) -> bool {
             Token::LParen => open.push(Open::Parentheses),
             Token::Gt => close_type(&mut open),
             Token::ShiftRight => (0..2).for_each(|_| close_type(&mut open)),
-            // What was not closed in the parentheses is closed with them.
+            // A closing parenthesis also closes types that are still open within it.
             Token::RParen => while open.pop().is_some_and(|closed| closed == Open::Type) {},
             Token::LBracket => {
                 let _ = words.next_if(|size| matches!(size, Token::Number(..)));
@@ -52,7 +51,7 @@ fn close_type(open: &mut Vec<Open>) {
     open.pop_if(|open| *open == Open::Type);
 }
 
-/// Whether a bracket after this token begins what a type is made of.
+/// Whether a bracket after this token opens the inner part of a type.
 fn opens_type(token: &Token) -> bool {
     let Token::Word(word) = token else { return false };
     matches!(

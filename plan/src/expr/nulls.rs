@@ -1,11 +1,11 @@
-//! Comparisons with a literal null. SQL gives null for them, whatever the row holds, so a `where` would drop every row
-//! without a word. Spark lets them pass; here they are refused, since nobody means them.
+//! Comparisons with a literal null. SQL gives null for them, whatever the row holds, so a `where` would silently drop
+//! every row. Spark accepts them; here they are refused, since nobody wants that.
 
 use datafusion_sql::sqlparser::ast::{BinaryOperator, Expr, Value};
 
 use crate::quote::quoted;
 
-/// Why this comparison is refused and what to write instead, if one of its operands is `null` as it stands.
+/// Why this comparison is refused and what to write instead, if one of its operands is a literal `null`.
 pub(super) fn compared_with_null(expr: &Expr) -> Option<String> {
     let (instead, or) = match expr {
         Expr::BinaryOp { left, op, right } => {
@@ -23,7 +23,7 @@ pub(super) fn compared_with_null(expr: &Expr) -> Option<String> {
                 _ => return None,
             }
         }
-        // `in (1, null)` is true for 1. `not in (1, null)` is true for nothing.
+        // `in (1, null)` is true for 1, but `not in (1, null)` is never true.
         Expr::InList { expr: value, list, negated } => {
             let nulls = list.iter().filter(|item| is_null(item)).count();
             if nulls == 0 || nulls < list.len() && !negated {

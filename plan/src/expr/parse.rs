@@ -1,4 +1,4 @@
-//! From text to a syntax tree that holds nothing we would silently ignore or could not run.
+//! Parses text to a syntax tree that contains nothing we would silently ignore or could not run.
 
 use std::ops::ControlFlow;
 
@@ -17,14 +17,16 @@ use super::{ExprError, habits, slips, syntax};
 use crate::quote::quoted;
 use crate::types;
 
-/// Longer expressions are generated ones, and better split.
+/// The most bytes of an expression. Longer ones are usually generated, and better split.
 pub(super) const SQL_BYTES_MAX: usize = 16 * 1024;
-/// The planner and the compiled expression recurse along an expression's depth, and `a + b + c …` is as deep as it is
-/// long. Evaluating this much takes half of a thread's usual 2 MiB in an unoptimised build.
+/// The most levels of an expression. The planner and the compiled expression recurse along its depth, and `a + b + c …`
+/// is as deep as it is long. In an unoptimised build, evaluating this depth takes half of a thread's usual stack of 2
+/// MiB.
 pub(super) const DEPTH_MAX: usize = 128;
 
-/// What chooses by a value has it twice once it is planned (`coalesce(a, b)` is a `case` that tests `a` and gives `a`),
-/// and a compiled `case` is made anew for each one around it: each level takes twice the time of the one in it.
+/// The most levels of choices within choices. A planned choice contains its value twice (`coalesce(a, b)` is a `case`
+/// that tests `a` and gives `a`), and a compiled `case` is rebuilt for each `case` around it: each level doubles the
+/// time.
 const CHOICES_DEPTH_MAX: usize = 10;
 
 /// Parses exactly one expression.
@@ -77,7 +79,7 @@ pub(super) fn parse(sql: &str) -> Result<Expr, ExprError> {
     Ok(expr)
 }
 
-/// The parser's error without its wrapping.
+/// The parser's error without its prefix.
 pub(super) fn parser_sentence(error: &ParserError) -> String {
     let text = match error {
         ParserError::TokenizerError(text) | ParserError::ParserError(text) => text.as_str(),
@@ -98,7 +100,7 @@ pub(super) fn parser_sentence(error: &ParserError) -> String {
     format!("the expression does not parse: {what}{}", place.unwrap_or_default())
 }
 
-/// What to write instead of what the parser stopped at, if that is known.
+/// What to write instead of the token at which the parser stopped, if that is known; empty otherwise.
 fn advice(error: &ParserError, tokens: &[TokenWithSpan]) -> String {
     let (ParserError::TokenizerError(text) | ParserError::ParserError(text)) = error else { return String::new() };
     if text.contains("subquery in the query body") {
@@ -117,7 +119,8 @@ fn advice(error: &ParserError, tokens: &[TokenWithSpan]) -> String {
     found.map(|advice| format!(": {advice}")).unwrap_or_default()
 }
 
-/// The parser shows the word that stands where an operator should as Rust has it.
+/// The message for a word where an operator should stand. The parser's own error shows the token in Rust's debug
+/// format.
 fn no_operator(text: &str) -> Option<String> {
     let token = text.strip_prefix("No infix parser for token ")?;
     let Some(word) = token.split_once("value: \"").and_then(|(_, rest)| rest.split('"').next()) else {
@@ -131,7 +134,7 @@ fn no_operator(text: &str) -> Option<String> {
     })
 }
 
-/// Behind `is` it lists what there is in a grammar's signs.
+/// The message for a wrong word behind `is`. The parser's own error lists the possible words in grammar notation.
 fn after_is(text: &str) -> Option<String> {
     let (_, found) = text.split_once(" after IS, found: ")?;
     let found = if found == "EOF" { "the end".to_owned() } else { quoted(found) };
@@ -146,7 +149,7 @@ fn place(at: Location) -> String {
     }
 }
 
-/// Refuses what has no meaning for one row, and what the planner would accept and ignore.
+/// Refuses syntax that has no meaning for one row, and syntax that the planner would accept and ignore.
 struct Refuser {
     depth: usize,
     choices: usize,
@@ -188,7 +191,7 @@ impl Visitor for Refuser {
     }
 }
 
-/// Whether this gives one of its operands by what another one is, or compares one of them twice.
+/// Whether this expression picks one of its operands by another's value, or compares an operand twice.
 pub(super) fn is_choice(expr: &Expr) -> bool {
     match expr {
         Expr::Case { .. } | Expr::Between { .. } => true,
@@ -256,7 +259,7 @@ fn refuse_function(function: &Function) -> ControlFlow<String> {
     ControlFlow::Continue(())
 }
 
-/// As they are written.
+/// The arguments as the user wrote them.
 fn arguments(function: &Function) -> Vec<String> {
     match &function.args {
         FunctionArguments::List(list) => list.args.iter().map(ToString::to_string).collect(),
@@ -264,7 +267,7 @@ fn arguments(function: &Function) -> Vec<String> {
     }
 }
 
-/// Says in other words what the planner would read otherwise, or not at all.
+/// Rewrites syntax that the planner would misread or can't read.
 struct Rewriter;
 
 impl VisitorMut for Rewriter {
@@ -282,7 +285,7 @@ impl VisitorMut for Rewriter {
                     *expr = cast_to_double(expr.clone());
                 }
             }
-            // The planner takes a field's name behind brackets, `s['a'].b`, for text only.
+            // In `s['a'].b`, the planner accepts the field name behind the brackets only as a string.
             Expr::CompoundFieldAccess { access_chain, .. } => {
                 let behind = access_chain.iter_mut().skip_while(|access| matches!(access, AccessExpr::Dot(_)));
                 for access in behind {
@@ -292,8 +295,8 @@ impl VisitorMut for Rewriter {
                     }
                 }
             }
-            // `substring(a from 1 for 2)` has syntax of its own, whose planning is behind a feature of datafusion-sql
-            // that is off.
+            // `substring(a from 1 for 2)` has its own syntax, which datafusion-sql plans only with a feature that is
+            // off here.
             Expr::Substring { expr: text, substring_from, substring_for, .. } => {
                 let one = || Box::new(Expr::value(Value::Number("1".to_owned(), false)));
                 let from = substring_from.take().unwrap_or_else(one);

@@ -1,14 +1,15 @@
-//! What a function takes, as users write types: `(string, bigint)`.
+//! The arguments that a function takes, with types as users write them: `(string, bigint)`.
 
 use arrow::datatypes::DataType as ArrowType;
 use datafusion_expr::{TypeSignature, TypeSignatureClass};
 
 use super::type_name;
 
-/// A sentence lists at most this many.
+/// The most argument lists that a sentence shows.
 const FORMS_MAX: usize = 6;
 
-/// The lists of arguments, without those that no column or literal could be. Empty if the function does not say.
+/// The function's argument lists, without those with types that no column or literal can have. Empty if the function
+/// does not say.
 pub(super) fn forms(signature: &TypeSignature) -> Vec<String> {
     let mut forms = Vec::new();
     add(signature, &mut forms);
@@ -50,7 +51,7 @@ fn word(arrow: &ArrowType) -> Option<String> {
     }
 }
 
-/// One word for types of which an argument may be any.
+/// One word for the types that an argument may have.
 fn any_of(types: &[ArrowType]) -> Option<String> {
     if types.len() > 2 && types.iter().all(ArrowType::is_numeric) {
         return Some("number".to_owned());

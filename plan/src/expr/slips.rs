@@ -1,5 +1,5 @@
-//! What to write where a text is not an expression: signs and words of other languages, and slips of the pen that
-//! people make. The parser says only what it expected.
+//! What to write where a text is not an expression: signs and words of other languages, and common typing errors. The
+//! parser only says what it expected.
 
 use datafusion_sql::sqlparser::keywords::Keyword;
 use datafusion_sql::sqlparser::tokenizer::Token;
@@ -8,7 +8,7 @@ use crate::quote::quoted;
 
 const A_CASE: &str = "write `case when … then … else … end`";
 
-/// What is meant by what follows a whole expression, `ended`.
+/// What the user means by the token `next` after the complete expression `ended`.
 pub(super) fn of_what_follows(ended: &str, next: &Token) -> Option<String> {
     if let Some(advice) = match ended.to_lowercase().as_str() {
         "case" => Some("every `case` has a `when`, a `then` and an `end`: write `case when … then … else … end`"),
@@ -53,8 +53,8 @@ pub(super) fn of_what_follows(ended: &str, next: &Token) -> Option<String> {
     )
 }
 
-/// What is meant where the parser stops within an expression: `found` stands where it expected something else, and
-/// `before` just before that.
+/// What the user means where the parser stops within an expression: it expected something else than `found`, which
+/// follows `before`.
 pub(super) fn of_what_is_found(before: Option<&Token>, found: &Token, after: Option<&Token>) -> Option<&'static str> {
     let is_word = |token: Option<&Token>, wanted: Keyword| matches!(token, Some(Token::Word(w)) if w.keyword == wanted);
     Some(match (before, found, after) {
@@ -82,7 +82,7 @@ pub(super) fn of_what_is_found(before: Option<&Token>, found: &Token, after: Opt
     })
 }
 
-/// What is meant by a column's name that is a word of SQL: `interval > 3` is no comparison.
+/// What the user means by a column name that is a reserved word of SQL: `interval > 3` is not parsed as a comparison.
 pub(super) fn of_a_reserved_name(name: &str) -> String {
     let in_quotes = format!("\"{}\"", name.replace('"', "\"\""));
     format!(

@@ -1,6 +1,6 @@
-//! Which syntax an expression may have. The parser reads that of many dialects; the planner takes some of it, ignores
-//! some, and shows the rest as Rust has it. So what may pass is listed here, and all else is refused with what to
-//! write.
+//! The syntax that an expression may have. The parser reads the syntax of many dialects; the planner supports some of
+//! it, ignores some, and reports the rest in Rust's debug format. So this module lists what is allowed and refuses all
+//! else with a message that says what to write.
 
 use datafusion_sql::sqlparser::ast::{
     AccessExpr, BinaryOperator, CeilFloorKind, DateTimeField, Expr, Interval, Subscript, UnaryOperator, Value,
@@ -13,7 +13,7 @@ const ITEMS: &str = "items of an array cannot be picked yet";
 const PARTS_OF_JSON: &str =
     "declare what is inside as a column of the source, such as `s` of the type `struct<a: int>`, and write `s.a`";
 
-/// Why this node is refused, whatever is in it. Functions have rules of their own.
+/// Why this node is refused, whatever its operands are. Functions have their own rules.
 pub(super) fn refused(expr: &Expr) -> Option<String> {
     if let Some(why) = compared_with_null(expr) {
         return Some(why);
@@ -71,7 +71,7 @@ pub(super) fn refused(expr: &Expr) -> Option<String> {
         | Expr::Struct { .. }
         | Expr::Named { .. }
         | Expr::Interval(_)
-        // Queries have a sentence of their own.
+        // Another check refuses queries, with its own message.
         | Expr::Exists { .. }
         | Expr::Subquery(_)
         | Expr::InSubquery { .. } => return None,
@@ -179,9 +179,10 @@ fn refused_operator(left: &Expr, op: &BinaryOperator, right: &Expr) -> Option<St
         | Op::PGNotLikeMatch
         | Op::PGNotILikeMatch => return None,
         Op::Xor => instead("<>"),
-        // How much of it is meant is not known: it binds more tightly than a comparison.
+        // The message can't suggest the operands: `&&` binds more tightly than a comparison, so the parser may have
+        // split them wrongly.
         Op::PGOverlap => "the operator `&&` is not supported: write `and`".to_owned(),
-        // Between whole numbers that is what `/` does.
+        // `/` between integers gives an integer already.
         Op::DuckIntegerDivide | Op::MyIntegerDivide => instead("/"),
         Op::Arrow | Op::LongArrow | Op::HashArrow | Op::HashLongArrow => {
             format!("the operator {} looks into JSON, which is not supported: {PARTS_OF_JSON}", quoted(op))

@@ -23,7 +23,7 @@ use super::compile;
 use super::parse::{DEPTH_MAX, SQL_BYTES_MAX};
 use crate::types::{Column, DataType};
 
-/// What is not looked at can't fail.
+/// Rows that are not evaluated can't fail.
 #[test]
 fn rows_that_are_left_out_are_not_evaluated() {
     let (schema, batch) = (schema(), batch());
@@ -59,7 +59,7 @@ fn schema() -> SchemaRef {
     Arc::new(Schema::new(fields.map(field).to_vec()))
 }
 
-/// Three rows; the last one is null where it can be.
+/// Three rows. The last one is null in every nullable column.
 fn batch() -> RecordBatch {
     let schema = schema();
     let inner_fields = match schema.field_with_name("s").unwrap().data_type() {
@@ -228,7 +228,7 @@ fn where_a_double_meets_a_decimal_the_result_is_a_double() {
         ("greatest(price, 0.5)", "double: 10.0 | 0.5 | 0.5"),
         ("case when price > 0 then 1.5 else price end", "double: 1.5 | -0.5 | null"),
         ("case price when 10.0 then 1 end", "bigint: 1 | null | null"),
-        // The nearest double; a cast from the decimal would round twice, to …68.
+        // The nearest double. A cast from the decimal would round twice and give …68.
         ("coalesce(price, 0.12345678901234567)", "double: 10.0 | -0.5 | 0.12345678901234566"),
         ("price * 1e300 > 0.1", "boolean: true | false | null"),
         ("round(price / 3, 2)", "double: 3.33 | -0.17 | null"),
@@ -380,7 +380,7 @@ fn what_lies_deep_weighs_more_than_what_stands_side_by_side_and_what_does_not_pa
     let least = weigh("seats");
     assert_eq!(weigh("seats +"), 0);
     assert_eq!(super::weight(["seats", "city", "no +"].into_iter()), 2 * least);
-    // Each term is a level deeper for all before it: twice as many weigh four times as much.
+    // Each term adds a level to all terms before it, so twice as many terms weigh four times as much.
     let (of_30, of_60) = (weigh(&vec!["seats"; 30].join("+")), weigh(&vec!["seats"; 60].join("+")));
     assert!((35..=45).contains(&(of_60 * 10 / of_30)), "{of_30}, {of_60}");
     let list = format!("seats in ({})", vec!["1"; 60].join(","));

@@ -1,9 +1,10 @@
-//! What becomes of two types that meet: a double wins over a decimal, as in Spark and in standard SQL ("approximate"
-//! beats "exact"), and a timestamp over a date.
+//! The common type of two types that meet: a double wins over a decimal, as in Spark and in standard SQL ("approximate"
+//! beats "exact"), and a timestamp wins over a date.
 //!
-//! DataFusion does so in arithmetic, but compares and unites doubles and decimals as `decimal(30,15)`: `coalesce(price,
-//! 0.0)` would not be a double any more, and a price of 1e20 would fail. Dates and texts it compares with timestamps in
-//! nanoseconds, which end in 2262. (A text here is one that is written out; a column of texts is refused.)
+//! DataFusion does this in arithmetic. But it compares and unites doubles and decimals as `decimal(30,15)`:
+//! `coalesce(price, 0.0)` would no longer be a double, and a price of 1e20 would fail. And it compares dates and
+//! strings with timestamps in nanoseconds, which end in 2262. (Only literal strings matter here; a column of strings is
+//! refused.)
 
 use arrow::datatypes::DataType;
 use datafusion_common::tree_node::{Transformed, TreeNode};
@@ -12,7 +13,7 @@ use datafusion_expr::{Cast, Expr, ExprSchemable};
 
 use crate::types::timestamp_type;
 
-/// Functions whose arguments become one type.
+/// Functions that cast their arguments to one common type.
 const UNITING: [&str; 6] = ["coalesce", "nvl", "nvl2", "nullif", "greatest", "least"];
 
 pub(super) fn united(expr: Expr, schema: &DFSchema) -> Result<Expr> {
@@ -43,9 +44,9 @@ pub(super) fn united(expr: Expr, schema: &DFSchema) -> Result<Expr> {
     Ok(rewritten.data)
 }
 
-/// Whether anything had to change.
+/// Casts operands to the winning type. Returns whether it changed any.
 fn unite(operands: Vec<&mut Expr>, schema: &DFSchema) -> bool {
-    // What has no type yet is left to coercion, which says why.
+    // An operand that does not type yet counts as null; coercion later reports why.
     let types: Vec<_> = operands.iter().map(|e| e.get_type(schema).unwrap_or(DataType::Null)).collect();
     let Some(winner) = Winner::among(&types) else { return false };
     let mut changed = false;
@@ -89,7 +90,7 @@ impl Winner {
 
 fn to_double(decimal: Expr) -> Expr {
     if let Expr::Literal(ScalarValue::Decimal128(Some(digits), _, scale), _) = &decimal {
-        // The nearest double to what was written; a cast would round twice when there are more than 15 digits.
+        // The double nearest to the text. With more than 15 digits, a cast would round twice.
         if let Ok(double) = format!("{digits}e{}", -i16::from(*scale)).parse::<f64>() {
             return Expr::Literal(ScalarValue::Float64(Some(double)), None);
         }

@@ -1,10 +1,10 @@
-//! How long the planner would take over an expression, found out before it is planned.
+//! An estimate, made before planning, of how long the planner would take for an expression.
 //!
-//! The planner goes over an expression many times and looks at all that lies below each operator, so an operator costs
-//! as much as it lies deep. A call of a function costs several operators, since its signature is tried with other
-//! types. What chooses by a value ([`super::parse::is_choice`]) is planned as something that has that value twice.
-//! Measured over sums, chains of calls, lists, and choices in each other in the dev profile, a unit takes 14 µs at
-//! most; in a release build, a quarter of that or less (sums of 60 and 120 terms: 1 µs).
+//! The planner passes over an expression many times and visits all that lies below each operator, so an operator's cost
+//! is its depth. A function call costs as much as several operators, since the planner tries its signature with other
+//! types. A choice ([`super::parse::is_choice`]) contains one of its values twice once it is planned. Measured in the
+//! dev profile over sums, chains of calls, lists and nested choices, a unit takes at most 14 µs; in a release build it
+//! takes a quarter of that or less (sums of 60 and 120 terms: 1 µs).
 
 use std::ops::ControlFlow;
 
@@ -13,11 +13,12 @@ use datafusion_sql::sqlparser::ast::{Expr, Visit, Visitor};
 use super::parse::{is_choice, parse};
 use super::stack::with_room;
 
-/// What each expression costs however short it is: a thread, and a catalogue of functions.
+/// The base cost of every expression, however short: a thread, and a catalogue of functions.
 const EXPRESSION: u64 = 50;
 const CALL: u64 = 8;
 
-/// The weight of all these expressions together. What does not parse weighs nothing: nobody will plan it.
+/// The weight of all these expressions together. A text that does not parse weighs nothing: it is refused before
+/// planning.
 #[must_use]
 pub fn weight<'a>(expressions: impl Iterator<Item = &'a str> + Send) -> u64 {
     with_room(|| expressions.map(|sql| parse(sql).map_or(0, |expr| EXPRESSION + weight_of(&expr))).sum())
@@ -43,7 +44,8 @@ impl Visitor for Scales {
         self.depth += 1;
         self.choices += u32::from(is_choice(expr));
         let one = if is_call(expr) { CALL } else { 1 };
-        // Half as much again for each choice that it lies in: not all of one is planned twice.
+        // Each choice around the operator adds half to its weight, not all of it: only a part of a choice is planned
+        // twice.
         self.weight += one * self.depth * 3_u64.pow(self.choices) / 2_u64.pow(self.choices);
         ControlFlow::Continue(())
     }

@@ -1,5 +1,6 @@
-//! Functions whose result may be far larger than their arguments: they are asked what they would make before they make
-//! it, since memory that is not there ends the process. `repeat('x', n)` with a record's n must cost that record only.
+//! Functions whose result may be far larger than their arguments. The size of the result is checked before it is
+//! computed, since running out of memory ends the process. `repeat('x', n)` with n from a record must fail for that
+//! record only.
 
 use std::sync::Arc;
 
@@ -12,13 +13,14 @@ use datafusion_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, Scalar
 
 use super::VALUE_BYTES_MAX;
 
-/// What one call may make, over all of its rows. Beyond it the batch is taken in parts; a single row always may.
+/// The most bytes that one call may make over all of its rows. Above it the call fails, and the caller retries with
+/// fewer rows; a single row is exempt.
 const CALL_BYTES_MAX: u64 = 16 * VALUE_BYTES_MAX as u64;
 
-/// A character of UTF-8 has at most this many bytes.
+/// The most bytes of a character in UTF-8.
 const CHARACTER_BYTES_MAX: u64 = 4;
 
-/// The function itself, or one that looks before it acts.
+/// The function, with a size check around it if its result may be far larger than its arguments.
 pub(super) fn bounded(function: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
     let growth = match function.name() {
         "repeat" => Growth::Repeat,
@@ -37,11 +39,11 @@ struct Bounded {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Growth {
-    /// (text, times)
+    /// Arguments: (text, times).
     Repeat,
-    /// (text, characters, …)
+    /// Arguments: (text, characters, …).
     Pad,
-    /// (text, from, to)
+    /// Arguments: (text, from, to).
     Replace,
 }
 
@@ -79,7 +81,7 @@ impl ScalarUDFImpl for Bounded {
     }
 }
 
-/// DataFusion's `lpad` takes a negative number of a column for one of the greatest.
+/// Replaces negative numbers by 0. DataFusion's `lpad` takes a negative number from a column for a huge one.
 fn not_negative(value: &ColumnarValue) -> Result<ColumnarValue> {
     let numbers = cast(&rows(value)?, &DataType::Int64)?;
     let numbers: ArrayRef = Arc::new(numbers.as_primitive::<Int64Type>().unary::<_, Int64Type>(|n| n.max(0)));
@@ -104,10 +106,10 @@ impl Bounded {
                 let (text, from, to) = (Texts::of(text)?, Texts::of(from)?, Texts::of(to)?);
                 Box::new(move |row| replaced(text.at(row)?, from.at(row)?, to.at(row)?))
             }
-            // The function says what is wrong with its arguments.
+            // Wrong arguments: the function itself reports them.
             _ => return Ok(()),
         };
-        // Constants are computed without any row.
+        // A call with only constants is computed once, whatever the number of rows.
         let rows =
             if args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_))) { 1 } else { args.number_rows };
         let mut all = 0_u64;
@@ -130,7 +132,8 @@ impl Bounded {
     }
 }
 
-/// The length of `replace(text, from, to)`. Only where it could be too long are the places counted.
+/// The length of `replace(text, from, to)` in bytes; `None` if it can't be too long. The occurrences are counted only
+/// when needed.
 fn replaced(text: &str, from: &str, to: &str) -> Option<u64> {
     let growth = to.len().saturating_sub(from.len());
     let places_max = if from.is_empty() { 0 } else { text.len() / from.len() };
@@ -140,7 +143,7 @@ fn replaced(text: &str, from: &str, to: &str) -> Option<u64> {
     Some(text.matches(from).count().saturating_mul(growth).saturating_add(text.len()) as u64)
 }
 
-/// Numbers that are not negative, by row.
+/// One non-negative number per row. A negative number counts as `None`.
 struct Numbers {
     values: Int64Array,
     is_one: bool,
@@ -182,7 +185,7 @@ impl Texts {
     }
 }
 
-/// One row of a constant, else all.
+/// The values: one row for a constant, all rows otherwise.
 fn rows(value: &ColumnarValue) -> Result<ArrayRef> {
     match value {
         ColumnarValue::Scalar(scalar) => scalar.to_array(),

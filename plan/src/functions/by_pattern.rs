@@ -1,4 +1,4 @@
-//! Texts read as times by Spark's patterns: what `to_timestamp`, `to_date` and their like have in common.
+//! Reading texts as times by Spark's patterns: the code that `to_timestamp`, `to_date` and similar functions share.
 
 use arrow::array::{Array, ArrayRef, AsArray, StringArray, TimestampMicrosecondArray};
 use datafusion_common::{Result, ScalarValue, exec_datafusion_err, exec_err, plan_err};
@@ -6,7 +6,7 @@ use datafusion_expr::{Expr, ReturnFieldArgs};
 
 use super::datetime_pattern::{Pattern, Reader};
 
-/// The functions that read by the patterns behind their first argument.
+/// The functions that read a text, with patterns as the arguments behind it.
 const READING: [&str; 9] = [
     "to_date",
     "to_timestamp",
@@ -20,7 +20,7 @@ const READING: [&str; 9] = [
 ];
 const WRITING: [&str; 1] = ["date_format"];
 
-/// Why a constant pattern of this call is refused; `None` if it is right, or of another function.
+/// Why a constant pattern of this call is refused. `None` if all are right, or if the function takes no patterns.
 pub(crate) fn refused_pattern(name: &str, args: &[Expr]) -> Option<String> {
     let patterns = args.iter().skip(1).filter_map(|arg| match arg {
         Expr::Literal(value, _) => text_of(value),
@@ -43,7 +43,7 @@ fn text_of(value: &ScalarValue) -> Option<&str> {
     }
 }
 
-/// Refuses constant patterns that are wrong, when the expression is compiled.
+/// Refuses wrong constant patterns when the expression is compiled.
 pub(super) fn check_constant_patterns(name: &str, args: &ReturnFieldArgs<'_>) -> Result<()> {
     for pattern in args.scalar_arguments.iter().skip(1).flatten().filter_map(|value| text_of(value)) {
         Reader::compile(pattern).or_else(|why| plan_err!("{name}: {why}"))?;
@@ -51,14 +51,14 @@ pub(super) fn check_constant_patterns(name: &str, args: &ReturnFieldArgs<'_>) ->
     Ok(())
 }
 
-/// What becomes of a text that does not fit.
+/// The result for a text that fits no pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Misfit {
     Fails,
     IsNull,
 }
 
-/// Each text by the first of its patterns that fits; null where the text is, or where all patterns are.
+/// Reads each text by the first pattern that fits. A row is null if its text or all of its patterns are null.
 pub(super) fn times(
     name: &str,
     misfit: Misfit,
@@ -72,7 +72,7 @@ pub(super) fn times(
     };
     let texts = strings(texts)?;
     let patterns = patterns.iter().map(strings).collect::<Result<Vec<_>>>()?;
-    // A pattern mostly stays the same from row to row.
+    // The last compiled pattern is kept: patterns usually stay the same from row to row.
     let mut last: Vec<Option<(&str, Reader)>> = vec![None; patterns.len()];
     let mut time_of = |row: usize, text: &str| -> Result<Option<i64>> {
         let mut refused = None;

@@ -1,21 +1,21 @@
-//! Calendar fields of an instant, in the proleptic Gregorian calendar and UTC, for every instant that an i64 of
-//! microseconds can name (chrono stops at the year 262,000, Arrow's timestamps do not).
+//! Calendar fields of an instant, in UTC and the proleptic Gregorian calendar, for every instant that an i64 of
+//! microseconds can express. (chrono ends at the year 262,000, Arrow's timestamps do not.)
 
 pub(super) const US_PER_SECOND: i64 = 1_000_000;
 pub(super) const US_PER_DAY: i64 = 86_400 * US_PER_SECOND;
 
-/// An instant taken apart.
+/// An instant as calendar fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Civil {
-    /// Astronomical: 0 is 1 BC.
+    /// The astronomical year: 0 is 1 BC.
     pub year: i64,
-    /// 1 to 12.
+    /// From 1 to 12.
     pub month: u32,
-    /// 1 to 31.
+    /// From 1 to 31.
     pub day: u32,
-    /// 1 to 366.
+    /// From 1 to 366.
     pub day_of_year: u32,
-    /// 0 is Monday.
+    /// From 0, which is Monday, to 6.
     pub weekday: u32,
     pub hour: u32,
     pub minute: u32,
@@ -24,7 +24,8 @@ pub(super) struct Civil {
 }
 
 impl Civil {
-    /// The date comes from Howard Hinnant's `civil_from_days` (<https://howardhinnant.github.io/date_algorithms.html>).
+    /// Takes apart microseconds since 1970-01-01T00:00:00Z. The date is computed by Howard Hinnant's `civil_from_days`
+    /// (<https://howardhinnant.github.io/date_algorithms.html>).
     pub fn from_us(time_us: i64) -> Self {
         let days = time_us.div_euclid(US_PER_DAY);
         let of_day_us = time_us.rem_euclid(US_PER_DAY);
@@ -32,7 +33,7 @@ impl Civil {
         let era = shifted.div_euclid(146_097);
         let day_of_era = shifted.rem_euclid(146_097);
         let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
-        // Counted from 1 March, so that the leap day comes last.
+        // The day is counted from 1 March, so that the leap day comes last.
         let day_of_march_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let march_month = (5 * day_of_march_year + 2) / 153;
         let day = day_of_march_year - (153 * march_month + 2) / 5 + 1;
@@ -55,8 +56,8 @@ impl Civil {
     }
 }
 
-/// Midnight of a day, in µs. The day may lie beyond the end of its month, which counts on into the next; `None` beyond
-/// the ends of time. Howard Hinnant's `days_from_civil`.
+/// Midnight at the start of a day, in µs since 1970-01-01T00:00:00Z. A `day` beyond the end of its month counts on into
+/// the next month. `None` if i64 can't hold the result. Computed by Howard Hinnant's `days_from_civil`.
 pub(super) fn midnight_us(year: i64, month: u32, day: u32) -> Option<i64> {
     let march_year = if month > 2 { year } else { year - 1 };
     let era = march_year.div_euclid(400);
@@ -80,7 +81,7 @@ fn is_leap(year: i64) -> bool {
     year % 4 == 0 && (year % 100 != 0 || year % 400 == 0)
 }
 
-/// Every field but the year is below a million.
+/// Converts a field. Every field except the year is below a million, so this never fails.
 fn small(field: i64) -> u32 {
     u32::try_from(field).unwrap_or(0)
 }
@@ -93,7 +94,7 @@ mod tests {
 
     #[test]
     fn every_field_is_chronos() {
-        // Steps of a prime number of microseconds, about 31 hours, over five centuries around the epoch.
+        // Steps of about 31 hours, a prime number of microseconds, over five centuries around 1970.
         for i in -70_000_i64..70_000 {
             let time_us = i * 111_111_111_149;
             let expected = DateTime::from_timestamp_micros(time_us).map(|t| Civil {

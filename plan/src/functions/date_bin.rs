@@ -1,4 +1,4 @@
-//! `date_bin(interval, timestamp | date[, origin])`, in microseconds and UTC. DataFusion's function of that name
+//! `date_bin(interval, timestamp | date[, origin])`, in microseconds and UTC. DataFusion's function of this name
 //! computes in nanoseconds, which end in 2262, and gives null beyond.
 
 use std::sync::Arc;
@@ -111,7 +111,7 @@ impl Width {
         }
     }
 
-    /// The last bound that is not after the time; none beyond the ends of time.
+    /// The last bound at or before the time, in µs; `None` if i64 can't hold it.
     fn floor(self, time_us: i64, origin_us: i64) -> Option<i64> {
         match self {
             Self::Us(width_us) => {
@@ -129,7 +129,7 @@ impl Width {
     }
 }
 
-/// So many months later, on the same day or the month's last.
+/// The time `months` later, on the same day of the month or, if there is none, on the month's last day.
 fn later_by(origin_us: i64, months: i64) -> Option<i64> {
     let origin = Civil::from_us(origin_us);
     let months = origin.year * 12 + i64::from(origin.month) - 1 + months;

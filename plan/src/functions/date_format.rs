@@ -1,8 +1,7 @@
-//! `date_format(timestamp | date | string, pattern)` with Spark's patterns. DataFusion's function of that name takes
-//! chrono's.
+//! `date_format(timestamp | date | string, pattern)` with Spark's patterns. DataFusion's function of this name takes
+//! chrono's patterns.
 //!
-//! A pattern that is a literal is checked when the expression is compiled; one that comes from a column is checked row
-//! by row.
+//! A literal pattern is checked when the expression is compiled; a pattern from a column is checked row by row.
 
 use std::sync::Arc;
 
@@ -95,7 +94,8 @@ fn times(array: &ArrayRef) -> Result<&TimestampMicrosecondArray> {
         .ok_or_else(|| exec_datafusion_err!("{NAME} takes a timestamp in microseconds, not a {}", array.data_type()))
 }
 
-/// Rows that follow each other often have the same time (a window's start): their text is written once and copied.
+/// Formats all times. Consecutive rows often have the same time (a window's start): its text is written once and
+/// copied.
 fn format_all(times: &TimestampMicrosecondArray, pattern: &Pattern) -> Result<ArrayRef> {
     let mut out = StringBuilder::with_capacity(times.len(), times.len() * 20);
     let mut last = None;

@@ -1,4 +1,4 @@
-//! `date_trunc(unit, timestamp | date)`, in microseconds and UTC. DataFusion's function of that name computes in
+//! `date_trunc(unit, timestamp | date)`, in microseconds and UTC. DataFusion's function of this name computes in
 //! nanoseconds, which end in 2262.
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::types::timestamp_type;
 
 const NAME: &str = "date_trunc";
 
-/// A time, where a date or a text that is written out will do as well.
+/// The coercion of a time argument: a timestamp, or a date or literal string that becomes one.
 pub(super) fn a_time() -> Coercion {
     Coercion::new_implicit(
         TypeSignatureClass::Timestamp,
@@ -26,13 +26,13 @@ pub(super) fn a_time() -> Coercion {
     )
 }
 
-/// Whatever the unit of the time that came, in microseconds.
+/// The times in microseconds, whatever the argument's unit.
 pub(super) fn in_us(time: &ColumnarValue, rows: usize) -> Result<TimestampMicrosecondArray> {
     let time = time.cast_to(&timestamp_type(), None)?.into_array(rows)?;
     Ok(time.as_primitive::<TimestampMicrosecondType>().clone())
 }
 
-/// As a constant if that is what came in.
+/// The result as a constant if the argument `time` is a constant.
 pub(super) fn like(time: &ColumnarValue, times: TimestampMicrosecondArray) -> Result<ColumnarValue> {
     let times: ArrayRef = Arc::new(times.with_data_type(timestamp_type()));
     Ok(match time {
@@ -41,7 +41,7 @@ pub(super) fn like(time: &ColumnarValue, times: TimestampMicrosecondArray) -> Re
     })
 }
 
-/// Rows to compute for a constant: one.
+/// The number of rows to compute: one if `time` is a constant.
 pub(super) fn rows_of(time: &ColumnarValue, rows: usize) -> usize {
     if matches!(time, ColumnarValue::Scalar(_)) { 1 } else { rows }
 }
@@ -105,7 +105,7 @@ impl ScalarUDFImpl for DateTrunc {
 
 #[derive(Clone, Copy)]
 enum Unit {
-    /// So many µs, counted from 1970.
+    /// A length in µs; bounds are multiples of it, counted from 1970-01-01T00:00:00Z.
     Fixed(i64),
     Week,
     Month,
@@ -114,7 +114,7 @@ enum Unit {
 }
 
 impl Unit {
-    /// DataFusion's words and Spark's.
+    /// The unit by its name in DataFusion or Spark.
     fn named(name: &str) -> Result<Self> {
         Ok(match name.to_lowercase().as_str() {
             "microsecond" => Self::Fixed(1),
@@ -136,14 +136,14 @@ impl Unit {
         })
     }
 
-    /// None beyond the ends of time.
+    /// The start of the unit that the time lies in, in µs; `None` if i64 can't hold it.
     fn floor(self, time_us: i64) -> Option<i64> {
         let civil = || Civil::from_us(time_us);
         match self {
             Self::Fixed(unit_us) => time_us.checked_sub(time_us.rem_euclid(unit_us)),
             Self::Week => {
                 let days = time_us.div_euclid(US_PER_DAY);
-                // 1970 began on a Thursday, and a week begins on a Monday.
+                // 1970 began on a Thursday; weeks begin on Monday.
                 (days - (days + 3).rem_euclid(7)).checked_mul(US_PER_DAY)
             }
             Self::Month => midnight_us(civil().year, civil().month, 1),

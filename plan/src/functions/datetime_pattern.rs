@@ -1,9 +1,9 @@
 //! Spark's datetime patterns (<https://spark.apache.org/docs/latest/sql-ref-datetime-pattern.html>). [`Pattern`] writes
 //! times, in UTC; [`Reader`] reads them.
 //!
-//! A pattern is compiled once into items; writing a row walks them. The zone is always UTC, so everything about it is
-//! text by then. As in Spark, `y` is the proleptic year unless the pattern has an era. `F` is refused: what it means
-//! depends on the JVM (JDK-8282081).
+//! A pattern is compiled once into a list of items, and each row is written item by item. The zone is always UTC, so
+//! letters for the zone become constant text. As in Spark, `y` is the proleptic year unless the pattern has an era. `F`
+//! is refused: its meaning depends on the JVM (JDK-8282081).
 
 mod habits;
 mod offset;
@@ -50,17 +50,17 @@ pub(super) struct Pattern {
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Item {
     Text(String),
-    /// At least `width` digits.
+    /// The year, with at least `width` digits.
     Year {
         width: usize,
     },
-    /// The last two digits.
+    /// The last two digits of the year.
     ShortYear,
     Number {
         field: Number,
         width: usize,
     },
-    /// Truncated, never rounded.
+    /// The fraction of a second, truncated and never rounded.
     Fraction {
         digits: usize,
     },
@@ -85,19 +85,21 @@ enum Number {
     Day,
     DayOfYear,
     Quarter,
-    /// 0 to 23.
+    /// From 0 to 23.
     Hour,
-    /// 1 to 24.
+    /// From 1 to 24.
     ClockHour,
-    /// 0 to 11.
+    /// From 0 to 11.
     HalfDayHour,
-    /// 1 to 12.
+    /// From 1 to 12.
     HalfDayClockHour,
     Minute,
     Second,
 }
 
 impl Pattern {
+    /// Compiles a pattern.
+    ///
     /// # Errors
     /// One sentence with the letter and its position, counted in characters from 1.
     pub fn compile(text: &str) -> Result<Self, String> {
@@ -109,7 +111,7 @@ impl Pattern {
                     field(letter, count)
                         .map_err(|why| format!("{} at {place} {why}", quoted(letters(letter, count))))?,
                 ),
-                // When formatting, what is in an optional section is written like the rest.
+                // Formatting writes the content of optional sections like the rest.
                 Token::Open { .. } | Token::Close => {}
             }
         }
@@ -178,7 +180,7 @@ impl Number {
     }
 }
 
-/// The item for `count` times `letter`, or why there is none.
+/// The item for a run of `count` letters, or the reason why there is none.
 fn field(letter: char, count: usize) -> Result<Item, String> {
     let number = |field, max: usize| {
         let item = Item::Number { field, width: count };
@@ -236,7 +238,7 @@ fn write_name(out: &mut impl Write, name: &str, full: bool) -> fmt::Result {
     out.write_str(if full { name } else { &name[..3] })
 }
 
-/// Without `format!`, whose padding goes through dynamic dispatch for each number.
+/// Writes digits directly: `format!` would pad each number through dynamic dispatch.
 fn write_digits(out: &mut impl Write, mut value: u64, width: usize) -> fmt::Result {
     let mut digits = [b'0'; 20];
     let mut start = digits.len();

@@ -1,5 +1,5 @@
-//! `to_char(timestamp | date, chrono's format)`. DataFusion's own function, which casts times in microseconds to
-//! nanoseconds first, and these end in 2262.
+//! `to_char(timestamp | date, format)` with chrono's formats. DataFusion's own function casts microseconds to
+//! nanoseconds first, which end in 2262.
 
 use std::sync::Arc;
 

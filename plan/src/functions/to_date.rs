@@ -1,6 +1,6 @@
 //! `to_date(text)`, `to_date(timestamp | date)` and `to_date(text, pattern, …)` with Spark's patterns, and
 //! `try_to_date`, which gives null for a text that does not fit. DataFusion's function takes chrono's patterns, and
-//! numbers as days.
+//! reads numbers as days.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub(super) struct ToDate {
     name: &'static str,
     misfit: Misfit,
     signature: Signature,
-    /// Reads what comes without a pattern.
+    /// The function that reads arguments without a pattern.
     function: Arc<ScalarUDF>,
 }
 
@@ -92,7 +92,7 @@ impl ScalarUDFImpl for ToDate {
         let Some((texts, patterns)) = arrays.split_first() else {
             return exec_err!("{} takes a text, a timestamp or a date", self.name);
         };
-        // From the year 1 to 9999 there are fewer days than an i32 counts.
+        // The years 1 to 9999 have fewer days than an i32 can count.
         let days: Date32Array = by_pattern::times(self.name, self.misfit, texts, patterns)?
             .unary(|time_us| i32::try_from(time_us.div_euclid(US_PER_DAY)).unwrap_or_default());
         let days: ArrayRef = Arc::new(days);

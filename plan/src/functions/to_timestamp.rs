@@ -1,6 +1,6 @@
-//! `to_timestamp`, `to_timestamp_seconds`, `…_millis`, `…_micros` and `…_nanos`: from numbers of a unit, from text, and
-//! from text by Spark's patterns, to microseconds. DataFusion's functions of these names take chrono's formats, read
-//! text into nanoseconds, which end in 2262, and cut doubles that are out of range to the ends of time.
+//! `to_timestamp`, `to_timestamp_seconds`, `…_millis`, `…_micros` and `…_nanos`: read numbers of a unit, texts, and
+//! texts by Spark's patterns, and return microseconds. DataFusion's functions of these names take chrono's formats,
+//! read texts into nanoseconds, which end in 2262, and replace doubles out of range by the first or last time.
 //! `try_to_timestamp` gives null for a text that does not fit.
 
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use datafusion_expr::{
 use super::by_pattern::{self, Misfit};
 use crate::types::timestamp_type;
 
-/// What is more is said wrongly: a number of seconds beyond these has no year.
+/// The end of the message for a number that no timestamp can hold. It names no time: a number that large has no year.
 const OUT_OF_RANGE: &str = "is beyond the range of a timestamp";
 
 pub(super) fn all() -> impl Iterator<Item = ScalarUDF> {
@@ -41,7 +41,7 @@ pub(super) struct ToTimestamp {
     signature: Signature,
 }
 
-/// `of` numbers are `us` microseconds.
+/// The unit of a number: `of` units are `us` microseconds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Unit {
     us: i64,
@@ -111,7 +111,7 @@ impl ToTimestamp {
         Self { name, per_unit, misfit: Misfit::Fails, signature: Signature::user_defined(Volatility::Immutable) }
     }
 
-    /// A function of this name, to which a number is one of seconds.
+    /// A function of this name that reads numbers as seconds.
     pub fn of_seconds(name: &'static str) -> Self {
         Self::of(name, Unit { us: 1_000_000, of: 1 })
     }
@@ -125,7 +125,7 @@ impl ToTimestamp {
                 .try_unary(|value| value.checked_mul(us).map(|us| us.div_euclid(of)).ok_or_else(|| refused(&value)))?,
             DataType::Float64 => first.as_primitive::<Float64Type>().try_unary(|value| {
                 let us = value * us as f64 / of as f64;
-                // 2^63 is a double, and the greatest below it is a time.
+                // 2^63 is a double and too large; the next smaller double fits.
                 let fits = us >= -(2_f64.powi(63)) && us < 2_f64.powi(63);
                 if fits { Ok(us as i64) } else { Err(refused(&value)) }
             })?,

@@ -1,5 +1,5 @@
-//! `to_unixtime(timestamp | date | text[, patterns…] | number)`: whole seconds since 1970, down to the last second that
-//! had begun, as Spark counts them. DataFusion's function of that name cuts toward zero, which is up before 1970.
+//! `to_unixtime(timestamp | date | text[, patterns…] | number)`: whole seconds since 1970-01-01T00:00:00Z, rounded
+//! down, as in Spark. DataFusion's function of this name rounds toward zero, which is up for times before 1970.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ const NAME: &str = "to_unixtime";
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct ToUnixtime {
     signature: Signature,
-    /// Reads what comes, except numbers: those are seconds already.
+    /// Reads all arguments except numbers, which are seconds already.
     reader: ToTimestamp,
 }
 

@@ -15,22 +15,23 @@ pub struct Sink {
     pub input: Input,
     pub output: Output,
     pub kind: SinkKind,
-    /// What the output gives: of `Main`, the input's columns without `_event_time`; else as [`crate::outputs`] has it.
+    /// The columns that the output gives: for `Main`, the input's columns without `_event_time`; for the others, see
+    /// [`crate::outputs`].
     pub given: SchemaRef,
-    /// What is written of that: places in `given`, in order. `None`: all of it.
+    /// The columns that are written, as ascending indices into `given`. `None`: all columns.
     pub keeps: Option<Arc<[usize]>>,
-    /// The columns that are written.
+    /// The schema of the written columns.
     pub schema: SchemaRef,
 }
 
 impl Sink {
-    /// Where a column that is written stands in what the output gives.
+    /// The index in `given` of a written column.
     #[must_use]
     pub fn place_in_given(&self, written: usize) -> usize {
         self.keeps.as_ref().map_or(written, |keeps| keeps[written])
     }
 
-    /// The place that it writes to. No two sinks of a document have the same.
+    /// The URI that the sink writes to. No two sinks of a document share one.
     #[must_use]
     pub fn uri(&self) -> &str {
         match &self.kind {
@@ -49,13 +50,13 @@ impl SinkKind {
     }
 }
 
-/// What rows are written to.
+/// The kind of place that rows are written to.
 #[derive(Debug, Clone)]
 pub enum SinkKind {
     Delta(DeltaSink),
 }
 
-/// As Spark describes a sink in its progress reports: `delta[s3://lake/silver]`.
+/// The form that Spark's progress reports use for a sink: `delta[s3://lake/silver]`.
 impl fmt::Display for SinkKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -72,13 +73,13 @@ pub struct DeltaSink {
     pub maintenance: Maintenance,
 }
 
-/// What is done for a table beside its commits.
+/// The maintenance of a table besides its commits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Maintenance {
-    /// Commits from one checkpoint of the table's log to the next, at least 1.
+    /// The number of commits from one checkpoint of the table's log to the next, at least 1.
     pub checkpoint_every: u32,
-    /// The time from one compaction of small files to the next; `None` for none.
+    /// The time from one compaction of small files to the next; `None`: no compaction.
     pub compact_every: Option<Duration>,
-    /// The age at which files that the table no longer has are deleted; `None` for never.
+    /// The age at which files that the table no longer contains are deleted; `None`: never.
     pub vacuum_after: Option<Duration>,
 }

@@ -1,4 +1,4 @@
-//! Sources: what is read of Kafka, how its records are encoded, and the event time of their rows.
+//! Sources: what is read from Kafka, how records are encoded, and the event time of the rows.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,8 @@ pub struct Source {
     pub bad_records: BadRecords,
     pub tombstones: Tombstones,
     pub event_time: Option<EventTime>,
-    /// `columns` in the document's order, the metadata columns, then `_event_time` if there is an event time.
+    /// The schema of the rows: `columns` in the document's order, then the metadata columns, then `_event_time` if
+    /// there is an event time.
     pub schema: SchemaRef,
 }
 
@@ -34,21 +35,21 @@ pub struct KafkaSource {
     pub on_lost_offsets: OnLostOffsets,
 }
 
-/// Where a pipeline that has no checkpoint begins to read.
+/// Where a pipeline without a checkpoint starts to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartFrom {
     Earliest,
     Latest,
-    /// The first record at or after a time, in milliseconds since 1970-01-01T00:00:00Z, as Kafka counts them; the end
-    /// where there is none.
+    /// The first record at or after a time, in milliseconds since 1970-01-01T00:00:00Z as Kafka counts them; the end if
+    /// there is no such record.
     Timestamp {
         at_ms: i64,
     },
-    /// The first offset to read of every partition.
+    /// The first offset to read, for every partition.
     Offsets(BTreeMap<TopicPartition, i64>),
 }
 
-/// What to do when the broker no longer has the offset that comes next.
+/// What to do if the broker no longer has the next offset to read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum OnLostOffsets {
     Fail,
@@ -65,56 +66,57 @@ pub enum Format {
 /// A JSON object per record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct JsonFormat {
-    /// What a number in a `timestamp` column means.
+    /// The meaning of a number in a `timestamp` column.
     pub timestamp_numbers: TimestampNumbers,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimestampNumbers {
-    /// A number where a timestamp should be is a bad record.
+    /// None: a number in place of a timestamp makes the record bad.
     Refuse,
     /// Milliseconds since 1970-01-01T00:00:00Z.
     EpochMillis,
 }
 
-/// What becomes of records that can't be taken in.
+/// What happens to records that can't be taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadRecords {
     pub policy: BadRecordsPolicy,
-    /// The pipeline stops when more than so many of a million are bad.
+    /// The pipeline stops if more than this many records in a million are bad.
     pub max_per_million: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadRecordsPolicy {
-    /// The pipeline stops with the record's coordinates.
+    /// The pipeline stops and names the record's coordinates.
     Fail,
     /// The record is dropped and counted.
     Drop,
-    /// The record leaves by the source's output `Rejected`.
+    /// The record goes to the source's output `Rejected`.
     Output,
 }
 
-/// What a record without a value is.
+/// The meaning of a record without a value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tombstones {
-    /// It says that its key is gone: it is passed over and counted.
+    /// Its key was deleted. The record is skipped and counted.
     Skip,
-    /// A record that can't be taken in.
+    /// A bad record.
     Bad,
 }
 
 #[derive(Debug, Clone)]
 pub struct EventTime {
     pub expr: ScalarExpr,
-    /// Microseconds that the watermark stays behind the greatest event time.
+    /// How far the watermark stays behind the greatest event time, in microseconds.
     pub watermark_delay_us: i64,
-    /// A partition whose end was reached this long ago, in microseconds, no longer holds the watermark.
+    /// How long after its end was reached a partition stops holding back the watermark, in microseconds.
     pub idle_after_us: i64,
-    /// A row that is further ahead of the epoch's clock, in microseconds, is bad.
+    /// How far a row may be ahead of the epoch's clock, in microseconds. A row further ahead is bad.
     pub max_future_us: i64,
-    /// Partitions further ahead of the slowest one, in microseconds of event time, wait for it.
+    /// How far a partition may be ahead of the slowest one, in microseconds of event time. Partitions further ahead
+    /// wait.
     pub max_skew_us: Option<i64>,
-    /// Windows that ended so long ago by the clock, in microseconds, are closed once no record has come for as long.
+    /// Windows that ended this long ago by the clock are closed once no record has come for this long, in microseconds.
     pub close_idle_windows_after_us: Option<i64>,
 }

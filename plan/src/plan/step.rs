@@ -1,5 +1,5 @@
-//! Steps: what is computed from the rows of a source or of another step. Each says by itself what it reads, whether it
-//! needs keys and what its state depends on.
+//! Steps: what is computed from the rows of a source or another step. Each kind of step states what it reads, whether
+//! it needs keys, and what its state depends on.
 
 use std::slice;
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use crate::types::EVENT_TIME;
 pub struct Step {
     pub name: String,
     pub op: StepOp,
-    /// Columns in the document's order, then `_event_time` if rows have one.
+    /// The columns in the document's order, then `_event_time` if the rows have one.
     pub schema: SchemaRef,
 }
 
 impl StepOp {
-    /// The columns that name a row which it could not compute, where these are not the columns that it reads.
+    /// The columns that identify a row which the step could not compute; `None` if they are the columns that it reads.
     #[must_use]
     pub fn rejected_columns(&self) -> Option<SchemaRef> {
         match self {
@@ -32,7 +32,7 @@ impl StepOp {
         }
     }
 
-    /// What its state depends on; `None` of a step without state.
+    /// What the step's state depends on; `None` for a step without state.
     pub(crate) fn fingerprint(&self) -> Option<OperatorFingerprint> {
         match self {
             Self::Map(_) => None,
@@ -42,7 +42,7 @@ impl StepOp {
 }
 
 impl Step {
-    /// What it reads, in the document's order.
+    /// The nodes that the step reads, in the document's order.
     #[must_use]
     pub fn inputs(&self) -> &[Input] {
         match &self.op {
@@ -51,7 +51,7 @@ impl Step {
         }
     }
 
-    /// Whether rows of one key must come together for it, from whatever partition they are.
+    /// Whether the step needs all rows of a key in one place, whatever partition they come from.
     #[must_use]
     pub fn is_keyed(&self) -> bool {
         match &self.op {
@@ -72,22 +72,23 @@ pub enum StepOp {
 pub struct Map {
     pub input: Input,
     pub filter: Option<ScalarExpr>,
-    /// One expression per output column, in the step's schema order, `_event_time` not included: it is passed on.
+    /// One expression per output column, in the order of the step's schema. `_event_time` has none: it is passed
+    /// through.
     pub columns: Vec<ScalarExpr>,
 }
 
-/// Whether a schema's rows carry an event time.
+/// Whether rows of this schema carry an event time.
 #[must_use]
 pub fn has_event_time(schema: &SchemaRef) -> bool {
     schema.fields().last().is_some_and(|f| f.name() == EVENT_TIME)
 }
 
-/// What a kind of step makes its state depend on.
+/// What the state of a step depends on, by the kind of the step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "operator")]
 pub enum OperatorFingerprint {
     Aggregate(AggregateFingerprint),
-    /// One that another version of Weir has written.
+    /// The fingerprint of a kind of step that only another version of Weir knows.
     #[serde(untagged)]
     Other(OtherOperator),
 }
@@ -107,7 +108,7 @@ impl OperatorFingerprint {
         }
     }
 
-    /// Why state saved under this does not fit `now`, each beginning with what the step did.
+    /// The reasons why state saved under this fingerprint does not fit `now`. Each begins with what the step did then.
     pub(crate) fn differences(&self, now: &Self) -> Vec<String> {
         match (self, now) {
             (Self::Aggregate(saved), Self::Aggregate(now)) => saved.differences(now),

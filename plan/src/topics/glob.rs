@@ -1,9 +1,9 @@
-//! Patterns as shells have them, `rides-*`, which as regular expressions mean something else.
+//! Shell patterns such as `rides-*`, which mean something else as regular expressions.
 
 use crate::quote::quoted;
 
-/// What to write instead of a pattern in which `*` or `?` follows a literal character. `rides-*` is a regular
-/// expression, for `rides`, `rides-` and `rides--`: nobody means that.
+/// Refuses a pattern in which `*` or `?` follows a literal character, and says what to write instead. As a regular
+/// expression, `rides-*` matches `rides`, `rides-` and `rides--`, which nobody means.
 pub(super) fn refused(pattern: &str) -> Option<String> {
     let chars: Vec<char> = pattern.chars().collect();
     if chars.first() == Some(&'*') {
@@ -41,16 +41,16 @@ pub(super) fn refused(pattern: &str) -> Option<String> {
     ))
 }
 
-/// Places in the pattern's characters.
+/// A literal character with the `*` or `?` behind it, as places in the pattern's characters.
 struct Repetition {
-    /// Where the literal character begins, with its backslash.
+    /// Where the literal character begins, including its backslash.
     literal: usize,
     sign: usize,
 }
 
 fn repetitions(chars: &[char]) -> Vec<Repetition> {
     let (mut found, mut at, mut in_class) = (Vec::new(), 0, false);
-    // Where the literal before `at` begins.
+    // Where the literal character before `at` begins, if there is one.
     let mut literal: Option<usize> = None;
     while let Some(c) = chars.get(at) {
         let began = at;
@@ -73,7 +73,8 @@ fn repetitions(chars: &[char]) -> Vec<Repetition> {
                 found.extend(literal.map(|literal| Repetition { literal, sign: at }));
                 None
             }
-            // `rides?` is the singular or the plural; behind a hyphen and at the end it is meant as in a shell.
+            // `rides?` means the singular or the plural. A `?` behind a separator and at the end is meant as in a
+            // shell.
             '?' => {
                 let is_after_separator = at > 0 && matches!(chars[at - 1], '-' | '_' | '.');
                 let literal = literal.filter(|_| is_after_separator && next.is_none());

@@ -1,4 +1,4 @@
-//! Between our types and Arrow's.
+//! Conversions between our types and Arrow's.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use arrow::datatypes::{DECIMAL128_MAX_PRECISION, DataType as ArrowType, Field, F
 use super::{Column, DataType};
 
 const UTC: &str = "UTC";
-/// What Delta Lake and Spark call the items of an array.
+/// The name that Delta Lake and Spark give to an array's items.
 const ELEMENT: &str = "element";
 
-/// Arrow's type for `timestamp`: microseconds since the epoch, UTC.
+/// Arrow's type for `timestamp`: microseconds since 1970-01-01T00:00:00Z.
 #[must_use]
 pub fn timestamp_type() -> ArrowType {
     ArrowType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()))
@@ -35,7 +35,7 @@ impl DataType {
         }
     }
 
-    /// The type whose [`Self::to_arrow`] is exactly `arrow`.
+    /// The type for which [`Self::to_arrow`] gives exactly `arrow`.
     #[must_use]
     pub fn from_arrow(arrow: &ArrowType) -> Option<Self> {
         let found = match arrow {
@@ -78,11 +78,11 @@ impl Column {
     }
 }
 
-/// The type that an expression's natural result is cast to, so that it can be stored; itself if it already is one of
-/// ours. None for what no column holds: intervals, times, durations, nulls, maps, unions.
+/// The type that an expression's result is cast to for storing; the same type if it is already one of ours. `None` for
+/// types that no column can hold: intervals, times, durations, nulls, maps, unions.
 ///
-/// No value changes its meaning: an unsigned integer that does not fit, or an instant outside the range of
-/// microseconds, fails the cast.
+/// No value changes its meaning: the cast fails for an unsigned integer that does not fit and for an instant outside
+/// the range of microseconds.
 #[must_use]
 pub fn normalized(natural: &ArrowType) -> Option<ArrowType> {
     let stored = match natural {
@@ -128,7 +128,7 @@ fn normalized_fields(fields: &Fields) -> Option<Fields> {
     fields.iter().map(|f| Some(Field::new(f.name(), normalized(f.data_type())?, f.is_nullable()))).collect()
 }
 
-/// A negative scale, as in `round(x, -2)`, becomes whole digits.
+/// The decimal type for `precision` and `scale`. A negative scale, as in `round(x, -2)`, becomes whole digits.
 fn decimal(precision: u8, scale: i8) -> Option<ArrowType> {
     let digits = i16::from(precision) - i16::from(scale.min(0));
     let precision = u8::try_from(digits).ok().filter(|p| *p <= DECIMAL128_MAX_PRECISION)?;

@@ -1,10 +1,10 @@
-//! Reads DDL type names. The grammar is Spark's (<https://spark.apache.org/docs/latest/sql-ref-datatypes.html>),
-//! without the types that have no column of ours.
+//! Parses DDL type names. The grammar is Spark's (<https://spark.apache.org/docs/latest/sql-ref-datatypes.html>),
+//! without the types that no column of ours has.
 
 use super::{Column, DataType};
 use crate::quote::quoted;
 
-/// Deeper types are refused: readers and writers of them recurse.
+/// The most levels of types within types. Deeper types are refused, since their readers and writers recurse.
 pub(crate) const DEPTH_MAX: usize = 16;
 
 const KNOWN: &str = "boolean, int, bigint, float, double, decimal(p,s), string, binary, date, timestamp, array<…> and \
@@ -25,7 +25,7 @@ pub(super) fn parse(text: &str) -> Result<DataType, String> {
 
 struct Parser<'a> {
     text: &'a str,
-    /// Bytes read.
+    /// The number of bytes that have been read.
     at: usize,
 }
 
@@ -111,7 +111,7 @@ impl Parser<'_> {
         }
     }
 
-    /// `not null`, if it is there.
+    /// Reads `not null`; returns whether it was there.
     fn not_null(&mut self) -> Result<bool, String> {
         let before = self.at;
         match self.word() {

@@ -1,22 +1,22 @@
-//! Settings of the allocator, which `weir-runtime` makes the one of every program that has a runtime in it, and what is
-//! asked of it.
+//! Settings of jemalloc, and a call that makes it return freed memory. `weir-runtime` makes jemalloc the allocator of
+//! every program that contains a runtime.
 #![allow(unsafe_code)]
 
 use std::ptr;
 
-/// Read by jemalloc when the process starts. Freed pages go back to the system within a second: what an epoch took for
-/// a moment is not held against the memory limit for long.
-// SAFETY: jemalloc declares this symbol as a pointer to a C string, which a slice of static bytes begins with; nobody
-// else defines it.
+/// jemalloc reads these settings when the process starts. Freed pages go back to the system within a second, so what an
+/// epoch used for a moment does not count against the memory limit for long.
+// SAFETY: jemalloc declares this symbol as a pointer to a C string, and a slice of static bytes begins with such a
+// pointer; nobody else defines the symbol.
 #[unsafe(export_name = "malloc_conf")]
 #[used]
 static MALLOC_CONF: &[u8] = b"narenas:4,dirty_decay_ms:1000,muzzy_decay_ms:0,tcache_max:4096\0";
 
-/// All arenas, as `MALLCTL_ARENAS_ALL` of jemalloc.h numbers them.
+/// Purges all arenas: 4096 is `MALLCTL_ARENAS_ALL` of jemalloc.h.
 const PURGE_ALL: &std::ffi::CStr = c"arena.4096.purge";
 
-/// Gives freed memory back to the system at once: the allocator keeps it for a while otherwise, and the kernel counts
-/// it.
+/// Gives freed memory back to the system at once. Otherwise the allocator keeps it for a while, and the kernel counts
+/// it as used.
 pub fn give_back() {
     // SAFETY: the name is a C string, and this control reads and writes nothing of ours. It may be called at any time
     // from any thread.
@@ -29,7 +29,7 @@ pub fn give_back() {
 mod tests {
     use super::*;
 
-    /// A string control.
+    /// Reads a control that fits into a `usize`: the status of the call and the value.
     fn asked(name: &std::ffi::CStr) -> (i32, usize) {
         let (mut value, mut length) = (0_usize, size_of::<usize>());
         let into = ptr::from_mut(&mut value).cast();

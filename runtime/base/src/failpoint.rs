@@ -1,10 +1,10 @@
-//! Named points before and after each step of an epoch, where a test can end the process or halt it, and where a
-//! process notes how far it has got.
+//! Named points before and after each step of an epoch. At a point a test can end or halt the process, and the process
+//! notes how far it has got.
 //!
 //! - `WEIR_FAILPOINT=name[:nth]` aborts the process when it reaches `name` for the `nth` time (from 1).
-//! - `WEIR_FAILPOINT=name[:nth]=stop` sends it SIGSTOP there; SIGCONT lets it go on.
-//! - `WEIR_PHASE_FILE=path` keeps the name of the last point that was reached in that file, so that whoever kills the
-//!   process can tell where.
+//! - `WEIR_FAILPOINT=name[:nth]=stop` sends the process SIGSTOP there; SIGCONT lets it go on.
+//! - `WEIR_PHASE_FILE=path` keeps the name of the last point that the process reached in that file, so that whoever
+//!   kills the process can tell where it was.
 //!
 //! Without these variables a point costs one relaxed load.
 
@@ -14,7 +14,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
-/// Every point. `*.before` and `*.after` stand right at the step; a point inside a loop is reached several times.
+/// The names of all points. `*.before` and `*.after` stand right at the step; the process passes a point inside a loop
+/// several times.
 pub const ALL: &[&str] = &[
     "probe.before",
     "probe.after",
@@ -51,8 +52,8 @@ pub const ALL: &[&str] = &[
     "maintenance.vacuum.batch",
 ];
 
-/// The phase file holds the name, padded with spaces to this length and a line feed, so that a reader never sees parts
-/// of two.
+/// Length of the phase file in bytes: the name padded with spaces, then a line feed. Each name overwrites the whole
+/// file, so a reader never sees parts of two names.
 const PHASE_BYTES: usize = 40;
 
 const STOP_SPREADS_WITHIN: Duration = Duration::from_millis(500);
@@ -64,8 +65,8 @@ struct Armed {
     trap: Option<Trap>,
     phase: Option<File>,
     reached: AtomicU64,
-    /// Held by whoever is at a point: another thread that got to its own meanwhile would be taken for the one that
-    /// sprang the trap.
+    /// A thread holds this while it is at a point. Otherwise another thread could reach its own point meanwhile, and
+    /// the phase file would name that point as the one where the trap sprang.
     at_a_point: Mutex<()>,
 }
 
@@ -82,7 +83,7 @@ enum Action {
     Stop,
 }
 
-/// The process has got to `name`, one of [`ALL`].
+/// Notes that the process has reached `name`, which is in [`ALL`].
 pub fn reach(name: &'static str) {
     debug_assert!(ALL.contains(&name), "{name} is not in failpoint::ALL");
     if !OFF.load(Ordering::Relaxed) {
@@ -114,7 +115,7 @@ fn note(name: &'static str) {
             if let Err(e) = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP) {
                 tracing::warn!("the process can't stop itself at {name}: {e}");
             }
-            // The signal goes to any thread, and this one runs on until the stop has spread to it.
+            // The kernel may deliver the signal to any thread, and this thread runs on until the stop has reached it.
             std::thread::sleep(STOP_SPREADS_WITHIN);
         }
     }
@@ -140,7 +141,9 @@ fn parse(text: &str) -> Result<Trap, String> {
         None => (text, Action::Abort),
         Some((point, "stop")) => (point, Action::Stop),
         Some((_, other)) => {
-            return Err(format!("WEIR_FAILPOINT={text}: {other:?} is no action; `stop` is, or none to abort"));
+            return Err(format!(
+                "WEIR_FAILPOINT={text}: {other:?} is no action: write `stop`, or leave it out to abort"
+            ));
         }
     };
     let (name, nth) = match point.split_once(':') {
@@ -165,7 +168,7 @@ mod tests {
     use std::process::{Command, Stdio};
     use std::time::Instant;
 
-    /// Does nothing by itself; the tests below run this binary again, with the variables set, for this test alone.
+    /// Does nothing by itself. The tests below start this binary again with the variables set, for this test alone.
     #[test]
     fn a_process_that_passes_some_points() {
         for name in

@@ -1,23 +1,23 @@
-//! Failures, sorted by what they ask for. A message is one sentence for the person on call: what was found, where, and
-//! what to write instead.
+//! Failures, sorted by their remedy. A message is one sentence for the person on call: where, what was found, and what
+//! to write instead.
 
 use std::fmt;
 
-/// What has to happen before it can work again.
+/// What has to happen before the failed work can succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remedy {
     /// A person must change the document, a Secret, a table or a bucket. Trying again does not help.
     Config,
-    /// The outside world was away. Back off and try again.
+    /// Something outside of Weir did not answer. Back off and try again.
     Retry,
     /// A record can't be processed and the pipeline was told to stop at such records.
     Data,
     /// Another writer has taken over. Stop at once and touch nothing.
     Fenced,
-    /// The memory limit does not hold what is open. A person gives more or lets less be open; a new start may get
-    /// further by itself.
+    /// What the pipeline holds open does not fit into the memory limit. A person raises the limit or makes the pipeline
+    /// hold less; a restart may also get further by itself.
     Memory,
-    /// Weir is wrong. Crash with everything that is known.
+    /// Weir has a bug. Crash with everything that is known.
     Bug,
 }
 
@@ -68,7 +68,7 @@ impl Failure {
         Self { remedy: Remedy::Bug, message: message.into() }
     }
 
-    /// Puts what was being done before the message: `commit epoch 7: <message>`.
+    /// Puts the activity that failed before the message: `commit epoch 7: <message>`.
     #[must_use]
     pub fn context(self, doing: impl fmt::Display) -> Self {
         Self { message: format!("{doing}: {}", self.message), ..self }

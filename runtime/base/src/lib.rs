@@ -1,5 +1,5 @@
-//! What every part of the data plane stands on: failures sorted by remedy, retries, the memory that there is, object
-//! stores, and places at which tests stop or kill the process.
+//! What every part of the data plane builds on: failures sorted by remedy, retries, the memory limit, object stores,
+//! and points at which tests stop or kill the process.
 
 mod allocator;
 pub mod failpoint;
@@ -8,5 +8,5 @@ pub mod memory;
 pub mod retry;
 pub mod storage;
 
-/// Of Weir, as manifests and state files say who wrote them.
+/// Weir's version, which manifests and state files name as their writer's.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -1,9 +1,9 @@
-//! The memory that the process may use: how it is shared out, and what happens before the kernel would kill it.
+//! The memory that the process may use: how it is divided, and what happens before the kernel would kill the process.
 //!
-//! Queues and batches have their shares from the start. What grows with the data (open windows, partial aggregates) is
-//! watched: the less is left, the fewer partial aggregates an epoch may have, since their merge must fit; when memory
-//! is all but full the process ends with a sentence that says what to change, and loses nothing: what was committed
-//! stays, and the rest is read again.
+//! Queues and batches have fixed shares from the start. A thread watches what grows with the data (open windows,
+//! partial aggregates). The less memory is left, the fewer partial aggregates an epoch may have, since their merge must
+//! fit. When memory is almost full, the process ends with a sentence that says what to change. It loses nothing: what
+//! is committed stays, and the rest is read again.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,52 +16,52 @@ use weir_plan::plan::MEMORY_BYTES_MIN;
 use crate::allocator;
 use crate::failure::{Failure, Result};
 
-/// Percent of the limit. Above it freed memory is given back to the system at once.
+/// Percent of the limit. Above it Weir gives freed memory back to the system at once.
 const TIGHT: u64 = 70;
 /// Percent of the limit. Above it the run ends.
 const FULL: u64 = 90;
-/// Partial aggregates are there so many times while they are merged, sorted and written.
+/// How many times partial aggregates are in memory while they are merged, sorted and written.
 const PARTIALS_COPIES: u64 = 8;
-/// However little memory is left, the partial aggregates of an epoch may have this part of the limit: state that rests
-/// high must not make an epoch of every batch.
+/// The partial aggregates of an epoch may always use one part in this many of the limit, however little memory is left.
+/// Otherwise a state that stays large would close an epoch after every batch.
 const PARTIALS_LEAST: u64 = 256;
-/// The least that the maintenance of tables can work with.
+/// The least memory that the maintenance of tables can work with, in bytes.
 const MAINTENANCE_BYTES_MIN: u64 = 1 << 20;
-/// A lane of a fast machine fills some ten MiB meanwhile.
+/// How often the watching thread looks. In this time a lane on a fast machine fills about ten MiB.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
-/// Giving freed memory back to the system takes a millisecond per hundred MiB.
+/// The shortest time between two returns of freed memory: each takes about a millisecond per hundred MiB.
 const TRIM_EVERY: Duration = Duration::from_secs(1);
 
-/// What one part of the process may hold.
+/// What each part of the process may hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Shares {
-    /// Fetched records that wait, per lane.
+    /// Fetched records that wait to be decoded, per lane.
     pub fetch_bytes_per_lane: u64,
-    /// Rows that wait for a sink of the lanes, per sink.
+    /// Rows that wait in a sink's queue, per sink.
     pub sink_queue_bytes: u64,
     /// Encoded rows that are not uploaded yet, per sink.
     pub sink_buffer_bytes: u64,
-    /// Partial aggregates of the epoch in hand, of all lanes: with more it is closed early.
+    /// Partial aggregates of the open epoch, all lanes together. Above this the epoch is closed early.
     pub partials_bytes: u64,
 }
 
-/// What is used and what may be.
+/// The memory limit, and what the process uses of it.
 #[derive(Debug)]
 pub struct Memory {
     limit_bytes: Option<u64>,
-    /// In use at the last look.
+    /// What was in use at the last look.
     used_bytes: AtomicU64,
-    /// Of open windows, for the sentence.
+    /// What open windows hold; the failure's message names it.
     state_bytes: AtomicU64,
-    /// The most that was seen.
+    /// The most that any look has found in use.
     used_bytes_max: AtomicU64,
 }
 
 impl Memory {
-    /// `None`: there is no limit but the machine's.
+    /// `None` means that only the machine limits the process.
     ///
     /// # Errors
-    /// `Config`, if it is too little for anything.
+    /// `Config`, if the limit is too small for any pipeline.
     pub fn new(limit_bytes: Option<u64>) -> Result<Self> {
         if let Some(limit) = limit_bytes.filter(|limit| *limit < MEMORY_BYTES_MIN) {
             let found = if limit < 1 << 20 { format!("{limit} bytes") } else { mib(limit) };
@@ -85,8 +85,8 @@ impl Memory {
         self.limit_bytes
     }
 
-    /// An eighth of the limit for each queue, and never more than serves. Partial aggregates are there several times
-    /// while they are merged, and those of the next epoch beside them: a thirty-second.
+    /// Each queue gets an eighth of the limit, up to the size beyond which more would not help. Partial aggregates get
+    /// a thirty-second, because several copies exist while they are merged, beside those of the next epoch.
     #[must_use]
     pub fn shares(&self, lanes: usize, sinks: usize) -> Shares {
         let eighth = self.limit_bytes.map_or(u64::MAX, |limit| limit / 8);
@@ -98,43 +98,44 @@ impl Memory {
         }
     }
 
-    /// What the maintenance of tables may hold of a file that it reads, and of one that it writes, and so may a
-    /// compaction of state: a sixteenth, or less where less is left. `None`: too little for anything.
+    /// How much of a file that it reads, and of one that it writes, the maintenance of tables may hold; a compaction of
+    /// state has the same bounds. This is a sixteenth of the limit, or less if little memory is left. `None` means that
+    /// there is too little memory for any maintenance.
     #[must_use]
     pub fn maintenance_bytes(&self) -> Option<u64> {
         let sixteenth = self.limit_bytes.map_or(u64::MAX, |limit| limit / 16).min(64 << 20);
         Some(sixteenth.min(self.room_bytes() / 4)).filter(|bytes| *bytes >= MAINTENANCE_BYTES_MIN)
     }
 
-    /// The partial aggregates that an epoch may have now, of all lanes, if less than its share: so many that their
-    /// merge fits into what is left.
+    /// How large the partial aggregates of the open epoch, all lanes together, may be so that their merge fits into the
+    /// memory that is left. The epoch's share bounds them as well.
     #[must_use]
     pub fn partials_bytes(&self) -> u64 {
         self.limit_bytes.map_or(u64::MAX, |limit| (self.room_bytes() / PARTIALS_COPIES).max(limit / PARTIALS_LEAST))
     }
 
-    /// What may be used before the run ends.
+    /// How much more the process may use before the run ends.
     fn room_bytes(&self) -> u64 {
         self.limit_bytes
             .map_or(u64::MAX, |limit| (limit / 100 * FULL).saturating_sub(self.used_bytes.load(Ordering::Relaxed)))
     }
 
-    /// The most that was in use, as far as it was looked at: only where there is a limit.
+    /// The most that any look has found in use; `None` without a limit, as nobody looks then.
     #[must_use]
     pub fn used_bytes_max(&self) -> Option<u64> {
         self.limit_bytes.map(|_| self.used_bytes_max.load(Ordering::Relaxed))
     }
 
-    /// Open windows hold so much.
+    /// Notes how much open windows hold.
     pub fn note_state(&self, bytes: usize) {
         self.state_bytes.store(bytes as u64, Ordering::Relaxed);
     }
 
-    /// Tells when almost all is used; without a limit nobody ever does. A thread of its own looks: what computes may
-    /// allocate much without a look up, and may keep every other thread busy.
+    /// Sends a failure when almost all memory is used, and nothing when there is no limit. A separate thread looks,
+    /// because a thread that computes may allocate much before it could look, and may keep every other thread busy.
     ///
     /// # Errors
-    /// None but that of a system that makes no thread.
+    /// The system refuses to start a thread.
     pub fn watch(self: &Arc<Self>) -> std::io::Result<oneshot::Receiver<Failure>> {
         let (tell, told) = oneshot::channel();
         if let Some(limit) = self.limit_bytes {
@@ -144,7 +145,7 @@ impl Memory {
                 while !tell.is_closed() {
                     std::thread::sleep(LOOK_EVERY);
                     if let Some(failure) = memory.look(limit, &mut trimmed_at) {
-                        // Nobody waits any more if the run has just ended.
+                        // If the run has just ended, nobody receives this any more.
                         let _ = tell.send(failure);
                         return;
                     }
@@ -171,8 +172,8 @@ impl Memory {
     fn too_much(&self, used: u64, limit: u64) -> Failure {
         let state = mib(self.state_bytes.load(Ordering::Relaxed));
         Failure::memory(format!(
-            "{} of the memory limit of {} are used, {state} of it by open windows, and more would be killed for it; \
-             nothing is lost; raise \
+            "{} of the memory limit of {} are used, {state} of it by open windows, and the kernel would kill the \
+             process if it used much more; nothing is lost; raise \
              spec.resources.limits.memory (or --memory), or let less be open at a time: a smaller window or \
              watermarkDelay, fewer groups, \
              eventTime.maxSkew",
@@ -186,7 +187,7 @@ fn mib(bytes: u64) -> String {
     format!("{} MiB", bytes >> 20)
 }
 
-/// Memory of this process that no file stands behind; `None` where the system does not tell (it is read from `/proc`).
+/// Anonymous memory of this process, in bytes, read from `/proc`; `None` where the system does not have it.
 #[must_use]
 pub fn used_bytes() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
@@ -194,7 +195,7 @@ pub fn used_bytes() -> Option<u64> {
     Some(line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()? << 10)
 }
 
-/// The limit of the control group that this process is in, as a container has it; `None` without one.
+/// The memory limit of the control group that this process is in, as in a container; `None` without one.
 #[must_use]
 pub fn cgroup_limit_bytes() -> Option<u64> {
     let groups = std::fs::read_to_string("/proc/self/cgroup").ok()?;
@@ -203,7 +204,7 @@ pub fn cgroup_limit_bytes() -> Option<u64> {
 }
 
 /// The files that may limit a group: its own and those of the groups around it. In a container the group's path may be
-/// the host's, and only the top one is to be seen.
+/// the host's, and then only the top group is visible.
 fn files_of(line: &str) -> Option<Vec<String>> {
     let mut parts = line.splitn(3, ':');
     let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
@@ -223,7 +224,7 @@ fn files_of(line: &str) -> Option<Vec<String>> {
     }
 }
 
-/// `max` and the huge number of version 1 are no limits.
+/// `max` and the huge number of version 1 mean that there is no limit.
 fn limit_of(text: &str) -> Option<u64> {
     text.trim().parse().ok().filter(|limit| *limit < 1 << 60)
 }
@@ -326,7 +327,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_almost_used_up_is_told_with_the_remedy() {
         let used = used_bytes().unwrap();
-        // Less than what this process has already.
+        // This process uses more than this limit already.
         let memory = Arc::new(Memory {
             limit_bytes: Some(used / 2),
             state_bytes: AtomicU64::new(7 << 20),

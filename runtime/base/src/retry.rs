@@ -1,5 +1,6 @@
-//! How long to wait before asking again, and when to stop: the one policy for everything outside that may be away, be
-//! it the checkpoint, a table or a data file. Clients have a few retries of their own, for blips; this is what rules.
+//! How long to wait before another attempt, and when to give up. This is the one policy for everything outside that may
+//! be away: the checkpoint, a table, a data file. Clients have a few retries of their own for blips; this policy
+//! decides.
 
 use std::time::Duration;
 
@@ -7,12 +8,12 @@ use tokio::time::Instant;
 
 use crate::failure::{Failure, Remedy, Result};
 
-/// Exponential backoff with jitter, and an end.
+/// Exponential backoff with jitter and a time limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
     pub first: Duration,
     pub max: Duration,
-    /// After this long without progress.
+    /// The time without progress after which it gives up.
     pub give_up_after: Duration,
 }
 
@@ -27,17 +28,17 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The usual waits, and this end.
+    /// The default waits with this limit.
     #[must_use]
     pub fn giving_up_after(limit: Duration) -> Self {
         Self { give_up_after: limit, ..Self::default() }
     }
 
-    /// Attempts something until it works, fails for good, or the time is over. An attempt must have a deadline of its
-    /// own, and doing it twice must be the same as once. `doing` is for the log.
+    /// Attempts something until it works, fails for good, or the time is over. Each attempt must have a deadline of its
+    /// own, and two attempts must have the effect of one. `doing` names the work for the log.
     ///
     /// # Errors
-    /// The first failure that is not `Retry`; or `Retry` with the last reason.
+    /// The first failure that is not `Retry`, or `Retry` with the last reason when the time is over.
     pub async fn persist<T, F: Future<Output = Result<T>>>(
         &self,
         doing: &str,
@@ -58,7 +59,7 @@ impl RetryPolicy {
     }
 
     /// The wait before attempt `retry + 1`, for `retry` from 1: between half and all of `first × 2^(retry - 1)`, at
-    /// most `max`. `jitter` in `0.0..1.0`.
+    /// most `max`. `jitter` is in `0.0..1.0`.
     #[must_use]
     pub fn delay(&self, retry: u32, jitter: f64) -> Duration {
         let whole =
@@ -67,8 +68,8 @@ impl RetryPolicy {
     }
 }
 
-/// Random enough to keep two writers out of step; seeded by the caller. SplitMix64 (Steele, Lea and Flood, OOPSLA
-/// 2014).
+/// Random numbers that are good enough to keep two writers out of step; the caller gives the seed. SplitMix64 (Steele,
+/// Lea and Flood, OOPSLA 2014).
 #[derive(Debug, Clone)]
 pub struct Jitter(u64);
 
@@ -78,7 +79,7 @@ impl Jitter {
         Self(seed)
     }
 
-    /// In `0.0..1.0`.
+    /// The next number, in `0.0..1.0`.
     #[allow(clippy::cast_precision_loss)]
     pub fn draw(&mut self) -> f64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
@@ -89,7 +90,7 @@ impl Jitter {
     }
 }
 
-/// One thing that is tried until it works or the policy's time is over.
+/// One piece of work that is tried until it works or the policy's time is over.
 #[derive(Debug)]
 pub struct Patience {
     policy: RetryPolicy,
@@ -103,15 +104,15 @@ impl Patience {
         Self { policy, jitter, since: None }
     }
 
-    /// There was progress: the time starts anew.
+    /// Notes progress, which starts the time limit anew.
     pub fn progress(&mut self) {
         self.since = None;
     }
 
-    /// Waits before the next attempt, and says so: whoever looks at the log while nothing moves should see why.
+    /// Waits before the next attempt, and logs why, so that whoever reads the log while nothing moves sees the reason.
     ///
     /// # Errors
-    /// `Retry` with `why`, if it has been going on for too long.
+    /// `Retry` with `why`, if the wait would pass the time limit.
     pub async fn wait(&mut self, retry: u32, why: &str) -> Result<()> {
         tracing::warn!(retry, "failed and is tried again: {why}");
         self.pause(retry, why).await
@@ -187,7 +188,7 @@ mod tests {
 
     #[tokio::test]
     async fn patience_ends_with_the_last_reason() {
-        // The first wait fits even if this thread is held up before it.
+        // The first wait fits into the limit even if the scheduler holds this thread up before it.
         let policy = RetryPolicy {
             first: Duration::from_millis(100),
             max: Duration::from_millis(100),

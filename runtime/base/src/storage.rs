@@ -1,6 +1,6 @@
-//! Where tables and checkpoints lie: turns a URI of the document into an object store and a path in it. Local folders
-//! and S3 only; other stores would go here. Every request has a deadline and few retries: when to give up is decided by
-//! the callers, not by the client.
+//! Where tables and checkpoints are: turns a URI of the document into an object store and a path in it. Only local
+//! folders and S3 are supported; support for other stores would go here. Every request has a deadline and few retries:
+//! the callers, not the client, decide when to give up.
 
 mod access;
 mod failures;
@@ -33,11 +33,11 @@ pub use upload::{PART_BYTES, Target, Upload};
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
 
-/// One request, its body included. No request carries more than [`PART_BYTES`], so this is a least bandwidth of 280
-/// kB/s.
+/// The deadline of one request, its body included. No request carries more than [`PART_BYTES`], so this demands at
+/// least 280 kB/s.
 pub const REQUEST_DEADLINE: Duration = Duration::from_secs(30);
 const CONNECT_TIMEOUT: &str = "5s";
-/// Per request, inside the client: enough for a blip, short enough that our own policy is the one that rules.
+/// Retries inside the client, per request: enough for a blip, and few enough that our own policy decides.
 const RETRIES_MAX: usize = 3;
 const RETRY_FOR_MAX: Duration = Duration::from_secs(10);
 const REGION_OF_OTHER_STORES: &str = "us-east-1";
@@ -45,15 +45,15 @@ const REGION_OF_OTHER_STORES: &str = "us-east-1";
 /// A folder in an object store.
 #[derive(Clone)]
 pub struct Location {
-    /// Rooted at the bucket, or at `/` for local files.
+    /// The store, rooted at the bucket, or at `/` for local files.
     pub store: Arc<dyn ObjectStore>,
-    /// The same store, where it takes large objects in parts that have numbers. A folder does not: see `PartFile`.
+    /// The same store, if it takes large objects in numbered parts. A local folder does not: see `PartFile`.
     pub parts: Option<Arc<dyn MultipartStore>>,
     /// The folder, from the store's root.
     pub path: Path,
-    /// The same folder as the document names it, without a slash at the end.
+    /// The same folder as the document names it, without a trailing slash.
     pub url: Url,
-    /// How it is reached, for messages.
+    /// How the store is reached, for messages.
     pub access: Access,
     pub standing: Standing,
 }
@@ -76,20 +76,20 @@ impl Location {
         Path::parse(&joined).map_err(|e| Failure::bug(format!("{relative:?} is no path below {}: {e}", self.url)))
     }
 
-    /// The same place in a run that shares this standing.
+    /// This location, in a run that shares this standing.
     #[must_use]
     pub fn in_run(self, standing: &Standing) -> Self {
         Self { standing: standing.clone(), ..self }
     }
 
-    /// Whether it is a folder of this machine, which anybody may move, and whose files have the times of the machine's
-    /// clock.
+    /// Whether this is a folder on this machine. Anybody may move such a folder, and its files carry times of the
+    /// machine's clock.
     #[must_use]
     pub fn is_folder(&self) -> bool {
         matches!(self.access, Access::Folder)
     }
 
-    /// An object that is to come to be at `path`; `what` it is, as in "a data file".
+    /// Begins the upload of an object to `path`; `what` names the object, as in "a data file".
     pub fn upload(&self, path: Path, what: &str, retry: RetryPolicy) -> Upload {
         let (of, writing) = (self.clone(), format!("write {path}"));
         Upload::new(Target {
@@ -102,7 +102,7 @@ impl Location {
         })
     }
 
-    /// Sorts an error of this store by its remedy; `what` is what was being done, as in "read the table's log".
+    /// Sorts an error of this store by its remedy; `what` names the activity that failed, as in "read the table's log".
     pub fn describe(&self, error: object_store::Error, what: impl std::fmt::Display) -> Failure {
         let sorted = failures::sort(&error, &self.access);
         let judged = if failures::is_refusal(&error) { self.standing.judge(sorted) } else { sorted };
@@ -110,7 +110,7 @@ impl Location {
     }
 }
 
-/// Opens `file:///folder` (made by what is first written there) or `s3://bucket/prefix`. Nothing is asked of S3 yet.
+/// Opens `file:///folder` (the first write creates it) or `s3://bucket/prefix`. This sends no request to S3.
 pub fn open(uri: &str, storage: Option<&Storage>, secrets: &Secrets) -> Result<Location> {
     let url = Url::parse(uri.trim_end_matches('/'))
         .map_err(|e| Failure::config(format!("{} is not a URI: {e}", quoted(uri))))?;
@@ -179,7 +179,7 @@ fn open_s3(url: Url, settings: Option<&S3>, secrets: &Secrets) -> Result<Locatio
     if endpoint.is_some() && builder.get_config_value(&AmazonS3ConfigKey::Region).is_none() {
         builder = builder.with_region(REGION_OF_OTHER_STORES);
     }
-    // Without TLS only where the endpoint says so in as many words.
+    // Plain HTTP is allowed only if the endpoint's URL says `http://`.
     builder = builder.with_allow_http(endpoint.as_deref().is_some_and(|e| e.starts_with("http://")));
 
     let credentials = match settings.and_then(|s| s.credentials_secret.as_deref()) {
@@ -198,8 +198,8 @@ fn open_s3(url: Url, settings: Option<&S3>, secrets: &Secrets) -> Result<Locatio
     Ok(Location { parts: Some(store.clone()), store, path, url, access, standing: Standing::default() })
 }
 
-/// The document's endpoint, region and addressing. A bucket in the host name needs a host that has sub-domains, and
-/// under TLS a bucket name without dots; elsewhere the bucket goes into the path, as the AWS SDKs do it.
+/// Sets the document's endpoint, region and addressing. A bucket in the host name needs a host that has sub-domains,
+/// and under TLS a bucket name without dots; in all other cases the bucket goes into the path, as in the AWS SDKs.
 fn with_endpoint(mut builder: AmazonS3Builder, settings: &S3, bucket: &str) -> Result<AmazonS3Builder> {
     if let Some(region) = &settings.region {
         builder = builder.with_region(region);

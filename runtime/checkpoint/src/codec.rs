@@ -1,6 +1,6 @@
-//! Between bytes and values: compact JSON, fields in the order of the structs. A `format` that this version doesn't
-//! know is refused before anything else is looked at, because a later version may have given the other fields another
-//! meaning.
+//! Converts between bytes and values: compact JSON, with fields in the order of the structs. An object with an unknown
+//! `format` is refused before anything else in it is read, because a later version may have given the other fields
+//! another meaning.
 
 use bytes::Bytes;
 use serde::Serialize;
@@ -18,10 +18,10 @@ use super::{layout, v1};
 
 impl Manifest {
     /// # Errors
-    /// A bug, if it can't be written as JSON.
+    /// `Bug`, if the manifest can't be written as JSON.
     pub fn encode(&self) -> Result<Bytes> {
         let mut bytes = Vec::from(encode(self)?);
-        // In place of the brace that closes it, the checksum of all that stands before.
+        // In place of the closing brace, append the checksum of everything before it.
         bytes.pop();
         let crc32 = crc32fast::hash(&bytes);
         bytes.extend_from_slice(CHECKSUM.as_bytes());
@@ -29,11 +29,11 @@ impl Manifest {
         Ok(bytes.into())
     }
 
-    /// The manifest of `epoch`, as it was stored under that number. `lineage` is that of the identity; the ones that
-    /// state actions began are named after it.
+    /// Reads the manifest of `epoch`, which was stored under that number. `lineage` is the identity's lineage; the
+    /// lineages that state actions began have names that start with it.
     ///
     /// # Errors
-    /// `Config`: not a manifest, one of a later version, or one that was copied here from another place.
+    /// `Config`, if this is not a manifest, or is one of a later version, or was copied here from another place.
     pub fn decode(epoch: Epoch, lineage: &str, bytes: &[u8]) -> Result<Self> {
         let path = layout::manifest(epoch);
         let manifest: Self = match begin(&path, &[MANIFEST_V1, MANIFEST_V2], bytes)? {
@@ -52,7 +52,7 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// What the protocol needs to know of it.
+    /// The parts of the manifest that the protocol needs.
     #[must_use]
     pub fn head(&self) -> Head {
         let begun = Generation(self.lineage.split_once('.').and_then(|(_, begun)| begun.parse().ok()).unwrap_or(1));
@@ -83,10 +83,10 @@ impl Manifest {
     }
 }
 
-/// How a manifest ends: this, the CRC-32 of all bytes before it, and a brace.
+/// The end of a manifest: this text, the CRC-32 of all bytes before it, and a brace.
 const CHECKSUM: &str = ",\"crc32\":";
 
-/// Those of older versions have none.
+/// Compares the checksum with the bytes. Manifests of older versions have no checksum.
 fn check_sum(path: &str, bytes: &[u8]) -> Result<()> {
     #[derive(serde::Deserialize)]
     struct Sum {
@@ -123,13 +123,13 @@ fn broken(path: &str, expected: &str, e: &serde_json::Error) -> Failure {
     damaged(path, &format!("{e} ({expected} should be there)"))
 }
 
-/// Gives the format, if it is one of those that are known, the newest of them last, and if nothing in the object must
-/// be known beside it.
+/// Returns the object's format if it is one of the `known` ones (the newest is the last of them) and the object needs
+/// nothing else that this version does not know.
 ///
 /// # Errors
-/// `Config`: it is not, and which version of Weir knows it, or it is damaged.
+/// `Config`, with the version of Weir that knows the format, or with the damage.
 fn begin(path: &str, known: &[&'static str], bytes: &[u8]) -> Result<&'static str> {
-    /// What every version has, in the same place.
+    /// The fields that every version has in the same place.
     #[derive(serde::Deserialize)]
     struct Any {
         format: String,

@@ -1,5 +1,5 @@
-//! One collection of garbage, by what its writer knew when it was begun. It may run beside the epochs that its writer
-//! decides meanwhile, and go on when others have taken over: `gc` says why that is safe.
+//! One collection of garbage, which goes by what its writer knew when it began. It may run while its writer decides
+//! more epochs, and go on after other writers have taken over; `gc` says why that is safe.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,28 +13,28 @@ use super::layout::{self, StateName};
 use super::manifest::{Manifest, StateFile};
 use super::store::{Outcome, Store};
 
-/// What is to be collected, and by whom.
+/// What to collect, and for which writer.
 #[derive(Debug, Clone)]
 pub struct Collection {
     pub(super) store: Store,
-    /// The checkpoint's, as `identity` has it.
+    /// The checkpoint's lineage, as `identity` has it.
     pub(super) lineage: String,
-    /// The writer's newest manifest when it was begun.
+    /// The writer's newest manifest when the collection began.
     pub(super) newest: Manifest,
     pub(super) keep: u32,
 }
 
 impl Collection {
-    /// Deletes manifests and state files that nobody needs any more: the newest `keep` manifests stay, and whatever
-    /// they refer to. Objects younger than `grace` stay too.
+    /// Deletes manifests and state files that nobody needs any more. It keeps the newest `keep` manifests and
+    /// everything that they refer to, and also objects that are younger than `grace`.
     ///
     /// # Errors
-    /// `Fenced`: somebody else writes now. `Retry`: the next collection takes what this one left.
+    /// `Fenced`: another writer has taken over. `Retry`: the next collection deletes what this one left.
     pub async fn run(&self, now_us: i64, grace: Duration) -> Result<GcReport> {
         failpoint::reach("gc.before");
         let head = self.newest.head();
         let collector = Collector::new(&head, self.keep).sparing(being_written(&self.newest));
-        // Files before manifests: see `gc`.
+        // Files are listed before manifests; `gc` says why.
         let files = self.listed(layout::STATE).await?;
         let probes = self.listed(layout::PROBES).await?;
         let epochs: Vec<Epoch> = self
@@ -52,7 +52,8 @@ impl Collection {
             kept.extend(references(&self.kept_manifest(epoch).await?));
         }
         let mut report = GcReport::default();
-        // In order, and all of them before the first file: a manifest that is there can be restored from.
+        // Delete manifests in order, and all of them before the first file: as long as a manifest is there, somebody
+        // may restore from it.
         old.sort_unstable();
         for epoch in old {
             self.delete(&layout::manifest(epoch)).await?;
@@ -85,13 +86,14 @@ impl Collection {
         known(self.store.delete(path).await?, || format!("delete {path} in {}", self.store.uri()))
     }
 
-    /// Decided since this collection was begun: by its own writer, or others have taken over.
+    /// Reads a manifest that was decided since this collection began. If another writer decided it, this collection is
+    /// overtaken.
     async fn own_manifest(&self, epoch: Epoch, generation: Generation) -> Result<Manifest> {
         let manifest = self.kept_manifest(epoch).await?;
         if manifest.writer.generation == generation { Ok(manifest) } else { Err(self.overtaken(epoch)) }
     }
 
-    /// One that we keep and that is gone was collected by a newer writer.
+    /// Reads a manifest that we keep. If it is gone, a newer writer has collected it.
     async fn kept_manifest(&self, epoch: Epoch) -> Result<Manifest> {
         let path = layout::manifest(epoch);
         match self.store.read(&path).await? {
@@ -123,7 +125,7 @@ fn references(manifest: &Manifest) -> BTreeSet<StateName> {
     manifest.tasks.iter().flat_map(|t| &t.state).filter_map(StateFile::name).collect()
 }
 
-/// Tasks and epochs of compactions that are under way, by the manifest.
+/// The tasks and epochs of the compactions that are under way by this manifest.
 fn being_written(manifest: &Manifest) -> BTreeSet<(u32, Epoch)> {
     manifest.tasks.iter().filter_map(|t| Some((t.id, t.compacting?))).collect()
 }

@@ -1,4 +1,4 @@
-//! What the owner of a writer puts into claims and data epochs, and the manifests that become of it.
+//! What the owner of a writer puts into claims and data epochs, and the manifests that result.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::manifest::{
 use super::protocol::{Acknowledged, Head, Place};
 use super::totals::Totals;
 
-/// What a claim carries on from its predecessor; of a new lineage, what it pins.
+/// What a claim takes over from its predecessor or, in a new lineage, what it begins with.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Carried {
     pub clock_us: i64,
@@ -20,19 +20,19 @@ pub struct Carried {
     pub tasks: Vec<Task>,
     pub sinks: Vec<PinnedSink>,
     pub until: Option<Until>,
-    /// The last one that was done, now or before.
+    /// The last state action that was done, by this claim or an earlier one.
     pub state_action: Option<ActedUpon>,
-    /// Of all that were done.
+    /// The tokens of all state actions that were done.
     pub tokens_done: Vec<String>,
-    /// Where the pipeline runs on a cluster, if that is known.
+    /// The namespace that the pipeline runs in on a cluster, if known.
     pub namespace: Option<String>,
-    /// State was discarded or restored: what follows is another history, and its transactions in the tables have
+    /// Whether state was discarded or restored. If so, another history follows, whose transactions in the tables have
     /// another name.
     pub begins_lineage: bool,
 }
 
 impl Carried {
-    /// Everything as it is, for a claim that only takes over.
+    /// Everything unchanged, for a claim that only takes over.
     pub(super) fn on_from(newest: &Manifest) -> Self {
         let mut sources = newest.sources.clone();
         for source in &mut sources {
@@ -64,7 +64,8 @@ impl Carried {
     }
 }
 
-/// One epoch, ready to be decided: its data and state are uploaded. Fingerprint and tables are those of the claim.
+/// One epoch that is ready to be decided: its data and state are uploaded. Its fingerprint and sinks are those of the
+/// claim.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataEpoch {
     pub clock_us: i64,
@@ -74,7 +75,7 @@ pub struct DataEpoch {
     pub until: Option<Until>,
 }
 
-/// The claim with this head.
+/// Builds the claim with this head.
 pub(super) fn claim_manifest(lineage: String, head: &Head, carried: Carried, totals: Totals) -> Manifest {
     Manifest {
         format: MANIFEST_V2.into(),
@@ -99,7 +100,7 @@ pub(super) fn claim_manifest(lineage: String, head: &Head, carried: Carried, tot
     }
 }
 
-/// The data epoch with this head, which follows `before`.
+/// Builds the data epoch with this head, which follows `before`.
 pub(super) fn data_manifest(before: &Manifest, head: &Head, epoch: DataEpoch) -> Manifest {
     Manifest {
         format: MANIFEST_V2.into(),
@@ -128,7 +129,7 @@ fn writer(head: &Head, namespace: Option<String>) -> Writer {
     Writer { generation: head.generation, nonce: head.nonce.to_string(), namespace, version: Some(VERSION.to_owned()) }
 }
 
-/// The sinks that get these rows.
+/// The sinks that these committables give rows to.
 pub(super) fn places(sinks: &[PinnedSink], committables: &[Committable]) -> Vec<Place> {
     let pinned = |committable: &Committable| sinks.iter().find(|sink| sink.name == committable.sink);
     committables.iter().filter_map(pinned).map(|sink| place(&sink.name, &sink.id)).collect()

@@ -1,17 +1,17 @@
-//! A manifest must go on where its predecessor stopped. Checked before it is created, because afterwards it is decided:
-//! an overlap would count records twice, and a forgotten partition would be read again from its start, in tables that
-//! can't be mended.
+//! A manifest must go on where its predecessor stopped. This is checked before the manifest is created, because
+//! creating it decides the epoch. An overlap would count records twice, a forgotten partition would be read again from
+//! its start, and the tables could not be repaired.
 
 use weir_base::failure::{Failure, Result};
 
 use super::manifest::{Manifest, PartitionProgress, SourceProgress};
 
-/// Whether `sources` may follow `before`. Every partition of `before` is carried on where it was, unless its topic is
-/// gone; new ones may join. Offsets that were lost are within the range of the epoch that found it out, and declared
-/// there. A claim takes nothing in. Watermarks never go back.
+/// Checks that `sources` may follow `before`. Every partition of `before` goes on where it was, unless its topic is
+/// gone; new partitions may join. Lost offsets lie within the range of the epoch that noticed the loss, which declares
+/// them. A claim takes in no records. Watermarks never go back.
 ///
 /// # Errors
-/// A bug, naming the source or the partition.
+/// `Bug`, with the source or the partition.
 pub fn check(before: &Manifest, sources: &[SourceProgress], is_claim: bool) -> Result<()> {
     own_ranges(sources, is_claim)?;
     for last in &before.sources {
@@ -44,10 +44,10 @@ pub fn check(before: &Manifest, sources: &[SourceProgress], is_claim: bool) -> R
     Ok(())
 }
 
-/// The claim that begins a lineage may be anywhere, but takes nothing in.
+/// Checks the claim that begins a lineage. It may be at any offsets, but takes in no records.
 ///
 /// # Errors
-/// A bug, naming the partition.
+/// `Bug`, with the partition.
 pub fn check_beginning(sources: &[SourceProgress]) -> Result<()> {
     own_ranges(sources, true)
 }
@@ -67,7 +67,7 @@ fn own_ranges(sources: &[SourceProgress], is_claim: bool) -> Result<()> {
     Ok(())
 }
 
-/// Lost ranges lie in the partition's own, in order and apart.
+/// Whether the lost ranges lie within the partition's own range, in order and without overlap.
 fn is_sound(p: &PartitionProgress) -> bool {
     let starts = p.lost.iter().map(|range| range.start).chain([p.end]);
     let ends = [p.start].into_iter().chain(p.lost.iter().map(|range| range.end));
@@ -93,7 +93,7 @@ mod tests {
     use crate::manifest::OffsetRange;
     use weir_plan::ids::Epoch;
 
-    /// One source `s` with topic `t`: `(partition, start, end)`.
+    /// A source `s` with topic `t`, whose partitions are given as `(partition, start, end)`.
     fn source(watermark_us: Option<i64>, ranges: &[(i32, i64, i64)]) -> SourceProgress {
         let partitions = ranges.iter().map(|&(partition, start, end)| PartitionProgress {
             topic: "t".into(),

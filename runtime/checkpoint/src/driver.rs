@@ -1,5 +1,5 @@
-//! Does what the machine asks, and tells it what became of it. Every request of the protocol passes through
-//! [`Driver::act`], between two fail points.
+//! Does what the machine asks and tells it the result. Every request of the protocol passes through [`Driver::act`],
+//! between two fail points.
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -21,23 +21,23 @@ pub(super) struct Driver {
     pub store: Store,
     pub machine: Machine,
     pub nonce: String,
-    /// What `identity` is to hold if it isn't there yet; then what it does hold.
+    /// What `identity` shall hold if it does not exist yet; later, what it does hold.
     pub identity: Identity,
     /// The newest manifest, as it was read before the claim.
     pub newest: Option<Manifest>,
     /// The manifest that was read last.
     pub read: Option<Manifest>,
-    /// The one that is being created.
+    /// The manifest that is being created.
     pub candidate: Option<Manifest>,
     pub retry: RetryPolicy,
     pub jitter: Jitter,
-    /// Why the last answer was unknown, or what a sink said that holds a later epoch.
+    /// Why the last answer was unknown, or what a sink with a later epoch said.
     pub why: String,
-    /// What the sinks said last, before the claim.
+    /// What the sinks last said before the claim.
     pub memories: Vec<SinkMemory>,
 }
 
-/// Who answers what the store can't.
+/// Who answers the requests that the store can't answer.
 #[derive(Clone, Copy)]
 pub(super) enum Outside<'a> {
     Nobody,
@@ -46,7 +46,7 @@ pub(super) enum Outside<'a> {
 }
 
 impl Driver {
-    /// Runs the machine until it rests. Creating a claim needs its content: `claim` in `writer` prepares it.
+    /// Runs the machine until it rests. Creating a claim needs its content, which `claim` in `writer` prepares.
     pub async fn run(&mut self, outside: Outside<'_>) -> Result<Rest> {
         let mut patience = self.patience();
         loop {
@@ -59,12 +59,12 @@ impl Driver {
     }
 
     pub fn patience(&mut self) -> Patience {
-        // Each operation draws its own rhythm, else all would follow the same one.
+        // Each operation draws its own jitter; otherwise all would follow the same rhythm.
         self.jitter.draw();
         Patience::new(self.retry, self.jitter.clone())
     }
 
-    /// One request and its answer; if it led nowhere, a wait.
+    /// Performs one request and passes on its answer; waits if the answer made no progress.
     pub async fn turn(&mut self, request: Request, outside: Outside<'_>, patience: &mut Patience) -> Result<()> {
         let retries = self.machine.retries();
         let answer = self.act(request, outside).await?;
@@ -85,7 +85,8 @@ impl Driver {
         }
     }
 
-    /// The manifest of `epoch`, if it is one of the two at hand; the stored one counts, since it is what was decided.
+    /// The manifest of `epoch`, if it is at hand and was decided. The stored one takes precedence, since it is what was
+    /// decided.
     pub fn at_hand(&self, epoch: Epoch) -> Result<&Manifest> {
         let known = [&self.read, &self.candidate, &self.newest]
             .into_iter()
@@ -176,7 +177,7 @@ impl Driver {
         Ok(Answer::IdentityFound)
     }
 
-    /// The epochs above this one, or all.
+    /// The epochs above this one, or all epochs.
     async fn list(&self, above: Option<Epoch>) -> Result<Outcome<Vec<Epoch>>> {
         let path = above.filter(|e| e.0 > 0).map(layout::manifest);
         Ok(match self.store.list(layout::EPOCHS, path.as_deref()).await? {
@@ -193,7 +194,7 @@ impl Driver {
         })
     }
 
-    /// Of this checkpoint, per sink the newest; of other checkpoints of this pipeline, any.
+    /// Asks each sink for its newest epoch of this checkpoint, and for any epoch of other checkpoints of this pipeline.
     async fn ask_sinks(&mut self, outside: Outside<'_>, anew: bool) -> Result<Answer> {
         let Outside::Claiming(sinks) = outside else { return Err(unasked("sinks")) };
         failpoint::reach("sinks.ask.before");
@@ -234,8 +235,8 @@ impl Driver {
         }
     }
 
-    /// All sinks at once, each retried by itself. The first one that can't go on ends it: the others lose nothing,
-    /// since the epoch stays decided.
+    /// Commits to all sinks at once and retries each one by itself. The first sink that can't go on ends this. The
+    /// others lose nothing, since the epoch stays decided.
     async fn commit(&mut self, epoch: Epoch, committer: &dyn Committer) -> Result<Answer> {
         failpoint::reach("commit.before");
         let sinks = self.at_hand(epoch)?.committables.len();
@@ -282,8 +283,8 @@ impl Driver {
         }
     }
 
-    /// What the person is told. What was created in a checkpoint that is gone goes too: the next start would find a
-    /// manifest of nobody's.
+    /// The failure to report. If the checkpoint is gone, this also deletes the manifest that was just created in it;
+    /// otherwise the next start would find a manifest without an identity.
     async fn stopped(&self, stop: Stop) -> Failure {
         if let Stop::Vanished(epoch) = stop
             && matches!(self.store.read(layout::IDENTITY).await, Ok(Outcome::NotFound))
@@ -395,7 +396,7 @@ impl Driver {
     }
 }
 
-/// The two ways out where the sinks hold what the checkpoint does not know.
+/// The two remedies when sinks hold what the checkpoint does not know.
 const HOW_TO_GO_ON: &str = "put back the checkpoint that wrote it, or go on from what is here with spec.stateAction \
                             (`discard`, or `restore` \
                             of an epoch that is here), after which rows that are there already may come again";
@@ -431,7 +432,7 @@ async fn commit_one<'a>(
     Ok((committable, landed))
 }
 
-/// Two committables for one sink would share one `txn`, and the second would be lost.
+/// Refuses two committables for one sink: they would share one `txn`, and the second would be lost.
 pub(super) fn one_per_sink(committables: &[Committable]) -> Result<()> {
     let twice = committables.iter().enumerate().find(|(i, c)| committables.iter().take(*i).any(|d| d.sink == c.sink));
     twice.map_or(Ok(()), |(_, c)| Err(Failure::bug(format!("sink {} has two committables in one epoch", c.sink))))

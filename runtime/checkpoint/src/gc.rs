@@ -1,21 +1,22 @@
 //! What may be deleted. Pure: the writer lists and deletes.
 //!
-//! Only a writer whose manifest is the newest collects. It may fall asleep over it and delete when others have long
-//! taken over, so everything here must stay right for ever once it is right:
+//! Only a writer whose manifest is the newest begins a collection. It may stall in the middle and delete after others
+//! have long taken over. So every rule here, once true for an object, must stay true for ever:
 //!
 //! - A manifest below the newest `keep` and below the epoch that may be in doubt is never needed again: claims carry
 //!   what they need, later epochs are higher, and a number is never decided twice.
-//! - A state file of an older generation that no kept manifest refers to is never referred to again: nobody of that
-//!   generation can decide anything after our claim, and later manifests refer to what the newest refers to, and to
-//!   files written since. A claim that goes back to an older epoch refers to copies, under names of its own generation,
-//!   which an older writer's collection never takes.
-//! - So is one of our own generation, for an epoch that is decided, unless the newest manifest says that a compaction
-//!   begun for that epoch is under way. Later ones are being written. Epochs that are decided while the collection runs
-//!   refer to what the newest refers to or says to be written, and to files of later epochs.
-//! - A file of a newer generation is none of our business: we are the zombie.
+//! - A state file of an older generation that no kept manifest refers to is never referred to again. Nobody of that
+//!   generation can decide anything after our claim. Later manifests refer only to what the newest refers to, and to
+//!   files written since. A claim that goes back to an older epoch refers to copies, whose names have its own
+//!   generation, and an older writer's collection never takes these.
+//! - The same holds for a file of our own generation whose epoch is decided, unless the newest manifest says that a
+//!   compaction begun for that epoch is under way. Files of later epochs are being written. Epochs that are decided
+//!   while the collection runs refer to what the newest manifest refers to or names as being written, and to files of
+//!   later epochs.
+//! - A file of a newer generation is left alone: then we are the writer that was overtaken.
 //!
-//! Files are listed before manifests, so that a file listed is older than the manifests that it is compared with. The
-//! grace period (by the object's age) comes on top, for people who are reading, not for safety.
+//! Files are listed before manifests, so that every listed file is older than the manifests that it is compared with.
+//! The grace period (by the object's age) is added for people who are reading, and safety does not depend on it.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -27,11 +28,11 @@ use super::protocol::Head;
 #[cfg(test)]
 use super::protocol::Rule;
 
-/// A probe is created twice in a row by a writer that starts. Whoever deleted it in between would make the store look
-/// unfit, so younger ones stay whatever the grace period.
+/// The age below which probes stay, whatever the grace period. A starting writer creates a probe twice in a row. If
+/// somebody deleted it in between, the store would look unfit.
 pub const PROBE_GRACE: Duration = Duration::from_secs(10 * 60);
 
-/// What a collection did.
+/// What a collection deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GcReport {
     pub manifests_deleted: u64,
@@ -40,7 +41,7 @@ pub struct GcReport {
     pub probes_deleted: u64,
 }
 
-/// The rules, as the newest writer sees them.
+/// The rules for deletion, as the newest writer applies them.
 #[derive(Debug, Clone)]
 pub struct Collector<'a> {
     newest: &'a Head,
@@ -51,7 +52,7 @@ pub struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    /// Keeps the newest `keep` manifests, at least one.
+    /// Keeps the newest `keep` manifests, and at least one.
     #[must_use]
     pub fn new(newest: &'a Head, keep: u32) -> Self {
         Self {
@@ -63,14 +64,13 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Leaves alone what compactions write that are under way: their tasks, and the epochs that their files are named
-    /// for.
+    /// Spares the files of compactions that are under way, given by task and by the epoch that the files are named for.
     #[must_use]
     pub fn sparing(self, being_written: BTreeSet<(u32, Epoch)>) -> Self {
         Self { being_written, ..self }
     }
 
-    /// Manifests below this number may go.
+    /// The first number that is kept: manifests below it may be deleted.
     #[must_use]
     pub fn keep_from(&self) -> Epoch {
         let by_count = Epoch((self.newest.epoch.0 + 1).saturating_sub(self.keep));
@@ -80,13 +80,14 @@ impl<'a> Collector<'a> {
         }
     }
 
-    /// Whether a state file may go. `kept` are the names that the manifests from [`Self::keep_from`] on refer to.
+    /// Whether a state file may be deleted. `kept` are the names that the manifests from [`Self::keep_from`] on refer
+    /// to.
     #[must_use]
     pub fn takes(&self, file: &StateName, kept: &BTreeSet<StateName>) -> bool {
         !kept.contains(file) && (self.is_settled(file) || !self.spares_running())
     }
 
-    /// Nobody will ever refer to it who doesn't now.
+    /// Whether no manifest that does not refer to the file now will ever do so.
     fn is_settled(&self, file: &StateName) -> bool {
         let is_decided = file.generation == self.newest.generation && file.epoch <= self.newest.epoch;
         file.generation < self.newest.generation || (is_decided && !self.is_being_written(file))
@@ -135,7 +136,7 @@ impl<'a> Collector<'a> {
     }
 }
 
-/// Whether an object last written at `modified_us` has lain there for `grace`. One from the future has not.
+/// Whether an object last written at `modified_us` is at least `grace` old. An object from the future is not.
 #[must_use]
 pub fn is_old(modified_us: i64, now_us: i64, grace: Duration) -> bool {
     now_us.checked_sub(modified_us).and_then(|age| u128::try_from(age).ok()).is_some_and(|age| age >= grace.as_micros())

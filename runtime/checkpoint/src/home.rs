@@ -1,5 +1,5 @@
-//! Where a pipeline is at home. The same document, tried on a laptop, would take the checkpoint away from the pipeline
-//! on the cluster; the manifests say in which namespace it runs there.
+//! Where a pipeline runs. If somebody tried its document on a laptop, that run would take the checkpoint away from the
+//! pipeline on the cluster. So manifests name the namespace in which the pipeline runs.
 
 use weir_base::failure::{Failure, Result};
 use weir_plan::quote::quoted;
@@ -9,16 +9,16 @@ use super::manifest::Manifest;
 /// Where this process runs.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum Home {
-    /// On no cluster, as far as can be seen.
+    /// Not on a cluster, as far as the process can see.
     #[default]
     Elsewhere,
-    /// On a cluster. An operator that is older than this says no namespace.
+    /// On a cluster. An older operator does not tell the namespace.
     Cluster { namespace: Option<String> },
 }
 
 impl Home {
-    /// From what `WEIR_NAMESPACE` says, and whether Kubernetes is around. Whoever sets the variable says that this is
-    /// the pipeline there.
+    /// Derives the home from `WEIR_NAMESPACE` and from whether this is a pod. Whoever sets the variable declares that
+    /// this process is the pipeline of that namespace.
     #[must_use]
     pub fn of(namespace: Option<String>, in_a_pod: bool) -> Self {
         match namespace.filter(|n| !n.is_empty()) {
@@ -36,7 +36,7 @@ impl Home {
         }
     }
 
-    /// Whether this process may go on from a manifest. One that names no namespace is anybody's.
+    /// Checks that this process may go on from a manifest. Any process may go on from one that names no namespace.
     ///
     /// # Errors
     /// `Config`, with what to do.

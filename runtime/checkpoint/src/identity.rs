@@ -1,5 +1,5 @@
-//! `identity.json`: whose checkpoint this is. Created once, never changed; `docs/formats/identity-v1.md` describes it
-//! field by field.
+//! `identity.json`: whose checkpoint this is. It is created once and never changed; `docs/formats/identity-v1.md`
+//! describes it field by field.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -17,13 +17,13 @@ pub const IDENTITY_V1: &str = "weir.identity/v1";
 #[serde(rename_all = "camelCase")]
 pub struct Identity {
     pub format: String,
-    /// Random. Names the history of this checkpoint, also in the tables that it writes (`txn`).
+    /// A random name for the history of this checkpoint, which the tables that it writes also hold (`txn`).
     pub lineage: String,
     /// `metadata.name` of the pipeline.
     pub pipeline: String,
-    /// Into how many key groups keyed state is cut, for ever.
+    /// The number of key groups that keyed state is divided into, for ever.
     pub key_groups: u16,
-    /// The hash that sorts keys into groups, for ever.
+    /// The hash that assigns keys to groups, for ever.
     pub key_hash: String,
 }
 
@@ -34,24 +34,24 @@ impl Identity {
     }
 
     /// # Errors
-    /// A bug, if it can't be written as JSON.
+    /// `Bug`, if it can't be written as JSON.
     pub fn encode(&self) -> Result<Bytes> {
         codec::encode(self)
     }
 
     /// # Errors
-    /// `Config`: not an identity, or one of a later version.
+    /// `Config`, if this is not an identity or one of a later version.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         codec::decode(IDENTITY, IDENTITY_V1, bytes)
     }
 
-    /// The lineage that the claim of this generation begins when it discards or restores state.
+    /// The lineage that a claim of this generation begins when it discards or restores state.
     #[must_use]
     pub fn lineage_from(&self, generation: Generation) -> String {
         format!("{}.{generation}", self.lineage)
     }
 
-    /// The generation whose claim began a lineage of this checkpoint; `None` for one of another checkpoint.
+    /// The generation whose claim began a lineage of this checkpoint; `None` for a lineage of another checkpoint.
     #[must_use]
     pub fn begun(&self, lineage: &str) -> Option<Generation> {
         match lineage.strip_prefix(&self.lineage)? {
@@ -60,10 +60,10 @@ impl Identity {
         }
     }
 
-    /// Whether `pipeline` may go on with this checkpoint; `place` is the checkpoint's URI, for the sentence.
+    /// Checks that `pipeline` may go on with this checkpoint; `place` is the checkpoint's URI for the message.
     ///
     /// # Errors
-    /// `Config`, naming both sides.
+    /// `Config`, with both pipelines or both settings.
     pub fn check(&self, pipeline: &str, place: &str) -> Result<()> {
         if self.pipeline != pipeline {
             return Err(Failure::config(format!(

@@ -1,5 +1,5 @@
-//! The names of a checkpoint's objects, below its root. Numbers are padded so that the order of names is the order of
-//! numbers: a listing "above e" is one request.
+//! The names of a checkpoint's objects, below its root. Numbers are padded so that names sort like numbers: then a
+//! listing "above e" is one request.
 //!
 //! ```text
 //! identity.json
@@ -23,7 +23,7 @@ pub fn manifest(epoch: Epoch) -> String {
     format!("{EPOCHS}/{:020}.json", epoch.0)
 }
 
-/// The epoch whose manifest has this file name; `None` for anything that we didn't name.
+/// The epoch whose manifest has this file name; `None` for a name that Weir did not give.
 #[must_use]
 pub fn manifest_epoch(file_name: &str) -> Option<Epoch> {
     let digits = file_name.strip_suffix(".json")?;
@@ -35,16 +35,16 @@ pub fn probe(nonce: &str, attempt: u32) -> String {
     format!("{PROBES}/{nonce}-{attempt}")
 }
 
-/// Who wrote a state file and for which epoch. Garbage collection goes by it, so a file is named for the first epoch
-/// whose manifest is to refer to it; files of a compaction, for the first epoch whose manifest is to say that they are
-/// being written.
+/// The writer, task and epoch of a state file. Garbage collection goes by this name. So a file is named for the first
+/// epoch whose manifest will refer to it, and a compaction's file for the first epoch whose manifest will say that it
+/// is being written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct StateName {
     pub generation: Generation,
     pub epoch: Epoch,
     pub task: u32,
-    /// Counts the files of one task in one epoch: those of its change from 0, those of a compaction from
-    /// [`COMPACTED_FROM`].
+    /// The number of this file among those of one task in one epoch. Files of the epoch's change count from 0, those of
+    /// a compaction from [`COMPACTED_FROM`].
     pub n: u32,
 }
 
@@ -52,26 +52,26 @@ pub struct StateName {
 pub const COMPACTED_FROM: u32 = 1 << 16;
 
 impl StateName {
-    /// Whether a compaction writes it.
+    /// Whether a compaction wrote this file.
     #[must_use]
     pub fn is_compacted(&self) -> bool {
         self.n >= COMPACTED_FROM
     }
 
-    /// Whether both are of one change, or of one compaction, and this one comes later.
+    /// Whether both files belong to one change or to one compaction, and this one comes later.
     #[must_use]
     pub fn goes_on_after(&self, before: &Self) -> bool {
         let series = |name: &Self| (name.generation, name.epoch, name.task, name.is_compacted());
         series(self) == series(before) && self.n > before.n
     }
 
-    /// Relative to the checkpoint's root, as manifests refer to it.
+    /// The file's path, relative to the checkpoint's root, as manifests refer to it.
     #[must_use]
     pub fn path(&self, extension: &str) -> String {
         format!("{STATE}/{self}.{extension}")
     }
 
-    /// The inverse of [`Self::path`], from the last segment. `None` for a name that isn't ours.
+    /// The inverse of [`Self::path`], from the last segment. `None` for a name that Weir did not give.
     #[must_use]
     pub fn parse(file_name: &str) -> Option<Self> {
         let (stem, _extension) = file_name.split_once('.')?;
@@ -92,7 +92,7 @@ impl fmt::Display for StateName {
     }
 }
 
-/// Exactly `width` digits: a name of another width sorts elsewhere, so it is not ours.
+/// Reads exactly `width` digits. A name with another number of digits sorts differently, so it is not ours.
 fn number(digits: &str, width: usize) -> Option<u64> {
     (digits.len() == width && digits.bytes().all(|b| b.is_ascii_digit())).then(|| digits.parse().ok()).flatten()
 }

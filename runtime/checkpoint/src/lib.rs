@@ -1,9 +1,10 @@
 //! The checkpoint: who may write, what is decided, and where to go on.
 //!
-//! `protocol` decides (pure), `writer` acts, with `content` for what its owner puts in and `sinks` for what it asks of
-//! them; `store` is the edge to the object store, `gc` says what may go, `layout` names the objects, `manifest` and
-//! `identity` are what is in them, `home` says who may go on from them, `removal` deletes it all. `simulation` tries
-//! the protocol against every schedule that we could think of.
+//! `protocol` decides (pure), and `writer` acts. `content` is what the writer's owner puts into manifests, and `sinks`
+//! is what the writer asks of the sinks. `store` is the edge to the object store, `gc` says what may be deleted, and
+//! `layout` names the objects. `manifest` and `identity` are the objects' contents, `home` says who may go on from
+//! them, and `removal` deletes everything. `simulation` tries the protocol against every schedule that we could think
+//! of.
 
 pub mod codec;
 pub mod collection;

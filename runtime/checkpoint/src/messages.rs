@@ -1,4 +1,4 @@
-//! The words of the protocol: what the machine asks, what it is told, where it rests and why it stops.
+//! The vocabulary of the protocol: what the machine asks, what it is told, where it rests and why it stops.
 
 use std::sync::Arc;
 
@@ -7,45 +7,45 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::manifest::Kind;
 
-/// What the protocol needs to know of a manifest.
+/// The parts of a manifest that the protocol needs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Head {
     pub epoch: Epoch,
     pub kind: Kind,
     pub generation: Generation,
     pub nonce: Arc<str>,
-    /// Of a claim: the newest data epoch before it.
+    /// In a claim: the newest data epoch before it.
     pub in_doubt: Option<Epoch>,
-    /// The generation whose claim began the lineage that this manifest belongs to: 1, or that of a state action.
+    /// The generation whose claim began this manifest's lineage: 1, or that of a state action.
     pub begun: Generation,
-    /// Of a data epoch: the sinks that get rows.
+    /// In a data epoch: the sinks that get rows.
     pub writes: Vec<Place>,
-    /// Of each sink, the newest epoch that it had acknowledged before this manifest, and before what is in doubt, was
-    /// decided.
+    /// For each sink, the newest epoch that it had acknowledged before this manifest, and before the epoch in doubt,
+    /// was decided.
     pub acknowledged: Vec<Acknowledged>,
 }
 
-/// A sink and what tells its table from any other one that was ever in its place.
+/// A sink, with an id that tells its table from any other that was ever in its place.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Place {
     pub sink: Arc<str>,
     pub id: Arc<str>,
 }
 
-/// An epoch that a sink has, for good.
+/// An epoch that a sink has acknowledged and must hold for good.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Acknowledged {
     pub place: Place,
-    /// The generation whose claim began the lineage of that epoch. Of a former one, if the sink got nothing in the one
-    /// that is.
+    /// The generation whose claim began the lineage of that epoch. This is a former lineage if the sink got nothing in
+    /// the current one.
     pub begun: Generation,
     pub epoch: Epoch,
-    /// Of the manifest that decided it.
+    /// The mark of the manifest that decided the epoch.
     pub mark: Mark,
 }
 
 impl Head {
-    /// The data epoch that may not be in every sink while this manifest is the newest.
+    /// The data epoch that some sinks may lack while this manifest is the newest.
     #[must_use]
     pub fn unacknowledged(&self) -> Option<Epoch> {
         match self.kind {
@@ -54,7 +54,7 @@ impl Head {
         }
     }
 
-    /// What the sinks have acknowledged when every one of them has this data epoch too.
+    /// What the sinks have acknowledged once every one of them has this data epoch too.
     #[must_use]
     pub fn acknowledged_with(&self, epoch: &Self) -> Vec<Acknowledged> {
         let mut all = self.acknowledged.clone();
@@ -65,7 +65,7 @@ impl Head {
         all
     }
 
-    /// What a sink keeps beside the epoch's number to tell this manifest from any other one of that number.
+    /// What a sink keeps beside the epoch's number to tell this manifest from any other one with that number.
     #[must_use]
     pub fn mark(&self) -> Mark {
         let text = format!("{} {} {}", self.epoch, self.generation, self.nonce);
@@ -73,21 +73,22 @@ impl Head {
     }
 }
 
-/// 31 bits that stand for one manifest: of two histories, one in two thousand million pairs of manifests share a mark.
+/// 31 bits that stand for one manifest. Two manifests of different histories share a mark in one of two thousand
+/// million cases.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mark(pub u32);
 
-/// What the sinks say when they are asked.
+/// The sinks' answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Told {
-    /// All that were asked, also those that hold nothing.
+    /// All sinks that were asked, including those that hold nothing.
     pub asked: Vec<Place>,
     pub held: Vec<Held>,
 }
 
 impl Told {
-    /// Of each sink that knows it, the newest epoch of the newest lineage of this checkpoint, as what it has
-    /// acknowledged.
+    /// For each sink that holds an epoch of this checkpoint, the newest epoch of its newest lineage, as an acknowledged
+    /// one.
     #[must_use]
     pub fn newest(&self) -> Vec<Acknowledged> {
         let of = |(sink, place): (u32, &Place)| {
@@ -103,69 +104,71 @@ impl Told {
     }
 }
 
-/// The newest commit of this pipeline in one sink, in one lineage.
+/// The newest commit of this pipeline in one sink and one lineage.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Held {
-    /// Which of [`Told::asked`].
+    /// Index into [`Told::asked`].
     pub sink: u32,
     pub whose: Whose,
     pub epoch: Epoch,
-    /// Of the manifest that decided it; `None` where the sink does not know, because an older version of Weir committed
-    /// it.
+    /// The mark of the manifest that decided the epoch; `None` if an older version of Weir committed it, because the
+    /// sink does not know the mark then.
     pub mark: Option<Mark>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Whose {
-    /// This checkpoint's, in the lineage that the claim of this generation began.
+    /// This checkpoint, in the lineage that the claim of this generation began.
     Ours { begun: Generation },
-    /// Another checkpoint's, of a pipeline of the same name.
+    /// Another checkpoint, of a pipeline with the same name.
     Others,
 }
 
-/// What speaks against going on: the checkpoint is not the one that wrote to the sink, or no longer.
+/// A reason not to go on: the checkpoint is not, or is no longer, the one that wrote to the sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Doubt {
     pub sink: u32,
-    /// The newest that the sink holds, of the lineage that speaks against going on; 0 if it holds nothing of it.
+    /// The newest epoch that the sink holds of the lineage in question; 0 if it holds none.
     pub held: Epoch,
     pub why: Why,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Why {
-    /// The sink holds an epoch that this checkpoint has not come to.
+    /// The sink holds an epoch that this checkpoint has not reached.
     Behind,
-    /// The sink's epoch was decided by another manifest than the one that is here.
+    /// Another manifest than the one in this checkpoint decided the sink's epoch.
     Another,
-    /// Nothing was ever decided here, and the sink holds epochs of an earlier checkpoint of this pipeline.
+    /// Nothing was ever decided in this checkpoint, and the sink holds epochs of an earlier checkpoint of this
+    /// pipeline.
     Forgotten,
-    /// The sink had this epoch and has it no longer: it was put back to what it was before.
+    /// The sink had this epoch and no longer has it: somebody put it back to an earlier state.
     WentBack { from: Epoch },
 }
 
-/// What is to be done. The same request may be asked again.
+/// What the driver is to do. The machine may ask the same request again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Request {
     /// Create the probe object of this attempt, for the first time.
     ProbeFirst(u32),
-    /// Create it again.
+    /// Create the probe object of this attempt again.
     ProbeSecond(u32),
     ProbeDelete(u32),
     ReadIdentity,
     /// Create `identity`.
     CreateIdentity,
-    /// The greatest epoch above this one, or of all.
+    /// Find the greatest epoch above this one, or the greatest of all.
     List {
         above: Option<Epoch>,
     },
-    /// The greatest epoch above this one, and whether the one before it is there.
+    /// Find the greatest epoch above this one, and whether the one before it is there.
     Fence(Epoch),
-    /// The newest commit of this pipeline in every sink, as it was at any time since the writer began to open them.
+    /// Ask every sink for the newest commit of this pipeline. An answer from any time since the writer began to open
+    /// the sinks will do.
     AskSinks,
-    /// The same, as it is now.
+    /// Ask every sink again for its newest commit, as it is now.
     AskSinksAnew,
-    /// Whether a person wants to go on in spite of it.
+    /// Ask whether a person wants to go on in spite of this doubt.
     Excuse(Doubt),
     Read(Epoch),
     /// Create the manifest with this head, if its number is free.
@@ -177,16 +180,17 @@ pub enum Request {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Answer {
     Created,
-    /// Something is there; or, from some stores, somebody else is just writing. Never taken at its word.
+    /// Something is there; or, with some stores, somebody else is just writing. The machine never relies on this answer
+    /// alone.
     AlreadyExists,
-    /// No answer, or an error: it may have been done, or may yet be.
+    /// There was no answer, or an error: the request may have been done, or may yet be.
     Unknown,
     /// The identity is there and is ours.
     IdentityFound,
     Found(Head),
     NotFound,
     Deleted,
-    /// The greatest one.
+    /// The greatest epoch that was listed.
     Listed(Option<Epoch>),
     Fenced {
         above: Option<Epoch>,
@@ -195,20 +199,20 @@ pub enum Answer {
     SinksHold(Told),
     Excused,
     NotExcused,
-    /// By every sink.
+    /// Every sink has acknowledged.
     Acknowledged,
-    /// By every sink but these, whose rows are given up.
+    /// Every sink has acknowledged, except these, whose rows are given up.
     AcknowledgedBut(Vec<Place>),
     /// A sink holds a later epoch.
     SinkFenced,
 }
 
-/// Where the machine waits for its owner.
+/// A state in which the machine waits for its owner.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rest {
-    /// The store is good, the checkpoint ours, the newest manifest known.
+    /// The store is fit, the checkpoint is ours, and the newest manifest is known.
     Opened,
-    /// Ours; an epoch may be in doubt.
+    /// The checkpoint is claimed; an epoch may be in doubt.
     Claimed,
     /// Every sink has everything that was decided.
     Ready,
@@ -217,25 +221,25 @@ pub enum Rest {
 /// Why the machine has stopped, for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Stop {
-    /// The store let an object be created twice.
+    /// The store allowed an object to be created twice.
     NoConditionalPut,
-    /// Something above `ours` was found.
+    /// A manifest above `ours` was found.
     Fenced { ours: Epoch, found: Epoch },
     /// A sink holds a later epoch than this one, although nobody has taken over.
     OvertakenInSink(Epoch),
     /// The manifest before the one that was just created is gone, although nobody has taken over.
     Vanished(Epoch),
-    /// There is a manifest, and nothing that says whose it is.
+    /// There is a manifest, but no identity that says whose it is.
     NoIdentity(Epoch),
     /// A sink's newest commit is not what this checkpoint decided.
     Disagrees(Doubt),
-    /// The manifest of an epoch in doubt is gone although nobody has taken over.
+    /// The manifest of an epoch in doubt is gone, although nobody has taken over.
     Lost(Epoch),
-    /// A manifest of a generation that can't have written it is in our place.
+    /// A manifest is in our place whose generation can't have written it.
     Unexplained { epoch: Epoch, generation: Generation, ours: Generation },
-    /// Too many others claim.
+    /// Too many other writers claim at the same time.
     Crowded,
-    /// An answer that doesn't fit the request, or a command in the wrong state: our own mistake.
+    /// Our own mistake: an answer that does not fit the request, or a command in the wrong state.
     Misused,
 }
 
@@ -246,7 +250,7 @@ pub enum Next {
     Stopped(Stop),
 }
 
-/// The rules that keep every record exactly once. The simulation breaks each of them, and must notice.
+/// The rules that keep every record exactly once. The simulation breaks each of them and must notice it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Rule {
     FenceAfterCreate,

@@ -1,57 +1,59 @@
-//! Who may write, and what is decided: the protocol of exactly once, as a pure state machine. It asks ([`Request`]), is
-//! told ([`Answer`]), and never waits, reads a clock or draws a number. `driver` does what it asks; `simulation` tries
-//! it against every order of events.
+//! Who may write, and what is decided: the exactly-once protocol as a pure state machine. The machine asks
+//! ([`Request`]) and is told ([`Answer`]). It never waits, reads a clock or draws a random number. `driver` does what
+//! the machine asks; `simulation` tries the machine against every order of events.
 //!
-//! The store is linearizable and refuses a second create of a name. An answer may be lost, and what was asked may still
-//! happen then, at any later time. A process may stop for any length of time between any two steps. What holds
+//! The store is linearizable and refuses to create a name twice. An answer may be lost, and the request may then still
+//! take effect at any later time. A process may stall for any length of time between any two steps. This is what holds
 //! nevertheless, and why:
 //!
 //! **A number is decided once.** A writer only ever creates the number after the newest one that it knows as its own,
-//! or as the one it claims upon. Numbers are therefore taken without holes, and whoever creates a free number above all
-//! others decides it.
+//! or that it claims upon. So numbers are taken without holes, and whoever creates a free number above all others
+//! decides it.
 //!
-//! **A freed number decides nothing.** Garbage collection frees old numbers, so a writer that slept through two claims
-//! may create one of them. The newest manifest is never collected, so the listing above the created number, which
-//! follows every create, shows something higher: the writer is fenced before it has touched a sink. The same listing
-//! saves one whose answer was lost and who reads its own nonce. Such a leftover lies below everything that counts; it
-//! is never the newest and never in doubt, and the next collection takes it.
+//! **A freed number decides nothing.** Garbage collection frees old numbers, so a writer that stalled through two
+//! claims may create one of them. The newest manifest is never collected, so the listing above the created number,
+//! which follows every create, shows a higher one: the writer is fenced before it has touched a sink. The same listing
+//! protects a writer whose answer was lost and who reads its own nonce. Such a leftover lies below everything that
+//! counts. It is never the newest manifest and never in doubt, and the next collection deletes it.
 //!
-//! **A leftover is never taken for a data epoch in doubt.** A data epoch is created by the writer that owns the number
-//! before it. If somebody else decided that number, it was by a claim, the first thing that every writer does. So where
-//! a data epoch was decided, a leftover is a claim, or a second copy of the same manifest that arrived late. A writer
-//! that finds a claim in the place of the epoch in doubt was overtaken.
+//! **A leftover is never taken for a data epoch in doubt.** Only the writer that owns number e-1 creates data epoch e.
+//! If somebody else decides number e, it is by a claim, because every writer claims first. So where a data epoch was
+//! decided, a leftover is a claim, or a second copy of the same manifest that arrived late. A writer that finds a claim
+//! in the place of the epoch in doubt was overtaken.
 //!
-//! **Above the newest number there is no leftover.** A sleeper creates at most the number after the last one it knew,
-//! and that number was decided by whoever fenced it. So a manifest that a running writer finds in its place, with
-//! another nonce, has a higher generation: a claim, or what followed one. A lower or equal one means that somebody
-//! changed the checkpoint by hand, and that is where we stop.
+//! **Above the newest number there is no leftover.** A stalled writer creates at most the number after the last one it
+//! knew, and whoever fenced it decided that number. So if a running writer finds a manifest with another nonce in its
+//! place, that manifest has a higher generation: it is a claim, or what followed a claim. A lower or equal generation
+//! means that somebody changed the checkpoint by hand, and the writer stops.
 //!
-//! **A passed listing cannot go stale in a way that hurts.** A writer may sleep after its listing and commit epoch e
-//! when others have long claimed. It commits what was decided, and sinks know the epoch (`txn`): below it is committed,
-//! equal is done, above is fenced.
+//! **A passed listing cannot become stale in a harmful way.** A writer may stall after its listing and commit epoch e
+//! when others have long claimed. It commits what was decided, and each sink knows its newest epoch (`txn`): a sink
+//! that holds a lower epoch commits e, one that holds e has it already, and one that holds a higher epoch fences the
+//! writer.
 //!
 //! **An equal number in a sink proves nothing.** A checkpoint can be put back from an old copy, emptied, or lose its
-//! newest manifest; its numbers are then given out a second time. A sink keeps the [`Mark`] of the manifest beside the
+//! newest manifest; then its numbers are used a second time. So a sink keeps the [`Mark`] of the manifest beside the
 //! number, and before it claims, a writer compares each sink's newest commit with the manifest of that number
-//! ([`Held`]). Sinks are asked before the newest manifest is looked for: what they hold was decided before, so a live
-//! writer can't make them look ahead of the checkpoint. Whatever disagrees stops the start with nothing written, unless
-//! a person's state action says to go on; that begins a lineage with a generation above all that the sinks know, and
-//! leaves what they hold of older ones alone.
+//! ([`Held`]). The writer asks the sinks before it looks for the newest manifest. What they hold was decided earlier,
+//! so a live writer can't make them look ahead of the checkpoint. Any disagreement stops the start before anything is
+//! written, unless a person's state action says to go on. Such an action begins a lineage with a generation above all
+//! that the sinks know, and leaves what the sinks hold of older lineages alone.
 //!
-//! **What a sink has acknowledged it must still hold.** A manifest says of each sink the newest epoch that was in it
-//! before this manifest, and before the one in doubt, was decided ([`Acknowledged`]). A sink that holds less was put
-//! back from an old copy, and rows are missing that nobody will write again. A writer that is alive makes the first
-//! answer look too old, since sinks were asked before the newest manifest was read: so a sink is asked once more before
-//! it is accused. What it says then is younger than the manifest. A lineage that a state action begins remembers what
-//! was acknowledged in the one before, until the sink gets rows of its own; where a person goes on from a sink that
-//! lacks something, what that sink holds is remembered instead.
+//! **A sink must still hold what it has acknowledged.** For each sink, a manifest names the newest epoch that was in
+//! the sink before this manifest, and before the one in doubt, was decided ([`Acknowledged`]). A sink that holds less
+//! was put back from an old copy, and nobody will write the missing rows again. But a live writer makes the first
+//! answer look too old, since the sinks were asked before the newest manifest was read. So the writer asks such a sink
+//! once more before it accuses it; the second answer is younger than the manifest. A lineage that a state action begins
+//! remembers what was acknowledged in the former lineage, until the sink gets rows of its own. If a person goes on
+//! although a sink lacks something, the lineage remembers what that sink holds instead.
 //!
-//! **What vanishes under a writer stops it.** The listing that follows a create shows the manifest before it. Only who
-//! has taken over collects that one, and then there is a higher one. If neither is there, the checkpoint was deleted or
-//! put back meanwhile.
+//! **A checkpoint that vanishes under a writer stops it.** The listing after a create also shows the manifest before
+//! it. Only a writer that has taken over collects that one, and then there is a higher one. If neither is there, the
+//! checkpoint was deleted or put back meanwhile.
 //!
 //! **Only one epoch is ever in doubt.** Data epoch e+1 is created when every sink has acknowledged e. A claim carries
-//! the newest data epoch as `in_doubt`, through any number of claims, and a claimer commits it before anything else.
+//! the newest data epoch as `in_doubt`, through any number of claims, and the claiming writer commits it before
+//! anything else.
 
 mod comparing;
 mod deciding;
@@ -66,11 +68,11 @@ pub use super::messages::{
     Acknowledged, Answer, Doubt, Head, Held, Mark, Next, Place, Request, Rest, Rule, Stop, Told, Whose, Why,
 };
 
-/// How often a store must fail to refuse a second create before it is accused, each time with another object: somebody
-/// may have deleted the first.
+/// How many objects the store must allow to be created twice before it is accused. One is not enough: somebody may have
+/// deleted the first copy in between.
 pub const PROBES_TO_ACCUSE: u32 = 2;
-/// How many other claims may get in before ours until we give up: more starting writers than that at once is a mistake,
-/// not a race.
+/// How many other claims may come before ours until we give up. More writers that start at once are a mistake, not a
+/// race.
 pub const LOST_RACES_MAX: u32 = 16;
 
 /// One writer, from its start to its end.
@@ -78,18 +80,18 @@ pub const LOST_RACES_MAX: u32 = 16;
 pub struct Machine {
     nonce: Arc<str>,
     state: State,
-    /// The newest manifest: before the claim, as it was found; after it, our own.
+    /// The newest manifest: before the claim, the one that was found; after it, our own.
     newest: Option<Head>,
-    /// There is an identity, as far as we know.
+    /// Whether there is an identity, as far as we know.
     identified: bool,
-    /// What the sinks said before the newest manifest was looked for.
+    /// What the sinks said before the machine looked for the newest manifest.
     told: Told,
-    /// The data epoch that was in doubt and is committed now; until the next one is decided.
+    /// The data epoch that was in doubt and is committed now. It is kept until the next one is decided.
     recovered: Option<Head>,
-    /// A person goes on although the sinks hold something else. What was in doubt here is not committed then: whoever
-    /// decided what the sinks hold had it acknowledged before, and the sinks would refuse it now.
+    /// Whether a person goes on although the sinks hold something else. Then the epoch in doubt is not committed:
+    /// whoever decided what the sinks hold had that epoch acknowledged before, and the sinks would refuse it now.
     excused: bool,
-    /// How often in a row something had to be asked again.
+    /// How many times in a row something had to be asked again.
     retries: u32,
     lost_races: u32,
     #[cfg(test)]
@@ -106,16 +108,16 @@ enum State {
     ReadingIdentity {
         claiming: bool,
     },
-    /// There are manifests and was no identity: has somebody just begun?
+    /// There are manifests and there was no identity: has somebody just begun?
     ReadingIdentityOf(Epoch),
     CreatingIdentity,
-    /// Of a sink that holds another lineage than the one drawn here: has another new writer named this checkpoint
+    /// A sink holds another lineage than the one drawn here: has another new writer created this checkpoint's identity
     /// meanwhile?
     ReadingIdentityAgain {
         n: usize,
     },
     AskingSinks,
-    /// A sink seems to lack what it has acknowledged: or did it come in since it was asked?
+    /// A sink seems to lack what it has acknowledged: or did that arrive after the sink was asked?
     AskingSinksAnew,
     Seeking {
         claiming: bool,
@@ -128,7 +130,7 @@ enum State {
     Comparing {
         n: usize,
     },
-    /// A claim is in its place: one before it tells whether it belongs to the history.
+    /// A claim is in the place of that manifest. The manifest before it shows whether the claim belongs to the history.
     LookingBelow {
         n: usize,
     },
@@ -139,9 +141,9 @@ enum State {
         step: DecisionStep,
     },
     ReadingInDoubt(Epoch),
-    /// The manifest in doubt is gone: because somebody took over?
+    /// The manifest in doubt is gone: did somebody take over?
     Rechecking(Epoch),
-    /// A sink holds a later epoch: because somebody took over?
+    /// A sink holds a later epoch: did somebody take over?
     RecheckingSink(Epoch),
     Committing(Epoch),
     Stopped(Stop),
@@ -157,14 +159,14 @@ enum ProbeStep {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum DecisionStep {
     Creating,
-    /// Reads what lies under the number.
+    /// Reads what is stored under the number.
     Learning,
-    /// Lists what lies above it.
+    /// Lists what lies above the number.
     Fencing,
 }
 
 impl Machine {
-    /// `nonce` is random, and drawn anew for every machine.
+    /// `nonce` is random; the caller draws a new one for every machine.
     #[must_use]
     pub fn new(nonce: Arc<str>) -> Self {
         Self {
@@ -182,13 +184,14 @@ impl Machine {
         }
     }
 
-    /// The newest manifest that this machine knows; its own, once it has claimed.
+    /// The newest manifest that this machine knows. After the claim it is the machine's own.
     #[must_use]
     pub fn newest(&self) -> Option<&Head> {
         self.newest.as_ref()
     }
 
-    /// How often in a row something had to be asked again: the driver waits longer each time, and gives up some day.
+    /// How many times in a row something had to be asked again. The driver waits longer each time, and gives up at some
+    /// point.
     #[must_use]
     pub fn retries(&self) -> u32 {
         self.retries
@@ -223,7 +226,7 @@ impl Machine {
         })
     }
 
-    /// Starts to claim. Only when `Opened`.
+    /// Starts to claim. Call this only when `Opened`.
     pub fn claim(&mut self) {
         self.state = match self.state {
             State::Resting(Rest::Opened) => State::AskingSinks,
@@ -231,7 +234,8 @@ impl Machine {
         };
     }
 
-    /// The claim that is about to be created begins a lineage. Only while [`Self::next`] asks to create it.
+    /// Makes the claim that is about to be created begin a lineage. Call this only while [`Self::next`] asks to create
+    /// it.
     pub fn begin_lineage(&mut self) {
         match &mut self.state {
             State::Deciding { head, step: DecisionStep::Creating } if head.kind == Kind::Claim => {
@@ -248,8 +252,8 @@ impl Machine {
         }
     }
 
-    /// These are the sinks from the claim on that is about to be created: what others have acknowledged is forgotten,
-    /// so that the list does not grow. Only while [`Self::next`] asks to create it.
+    /// Sets the sinks from the next claim on. What other sinks have acknowledged is forgotten, so that the list does
+    /// not grow. Call this only while [`Self::next`] asks to create the claim.
     pub fn pin(&mut self, sinks: &[Place]) {
         match &mut self.state {
             State::Deciding { head, step: DecisionStep::Creating } if head.kind == Kind::Claim => {
@@ -259,13 +263,13 @@ impl Machine {
         }
     }
 
-    /// The sinks hold epochs of this checkpoint, and nothing is decided in it.
+    /// Whether the sinks hold epochs of this checkpoint although nothing is decided in it.
     #[must_use]
     pub fn is_emptied(&self) -> bool {
         self.newest.is_none() && self.told.held.iter().any(|held| matches!(held.whose, Whose::Ours { .. }))
     }
 
-    /// Starts to commit what is in doubt. Only when `Claimed`.
+    /// Starts to commit the epoch in doubt. Call this only when `Claimed`.
     pub fn recover(&mut self) {
         self.state = match (&self.state, &self.newest) {
             (State::Resting(Rest::Claimed), Some(claim)) => match claim.in_doubt {
@@ -276,7 +280,7 @@ impl Machine {
         };
     }
 
-    /// Starts to decide the next data epoch, which has rows for these sinks. Only when `Ready`.
+    /// Starts to decide the next data epoch, which has rows for these sinks. Call this only when `Ready`.
     pub fn decide(&mut self, writes: Vec<Place>) {
         let recovered = self.recovered.take();
         self.state = match (&self.state, &self.newest) {
@@ -289,7 +293,7 @@ impl Machine {
                     in_doubt: None,
                     begun: newest.begun,
                     writes,
-                    // All that was decided is in the sinks by now.
+                    // By now the sinks have everything that was decided.
                     acknowledged: match (newest.kind, recovered) {
                         (Kind::Data, _) => newest.acknowledged_with(newest),
                         (Kind::Claim, Some(epoch)) => newest.acknowledged_with(&epoch),
@@ -312,7 +316,7 @@ impl Machine {
                     self.identified = true;
                     State::Seeking { claiming }
                 }
-                // Nothing is made before all that may be refused has been looked at.
+                // The machine creates nothing before it has checked everything that may be refused.
                 Answer::NotFound if !claiming => {
                     self.identified = false;
                     State::Seeking { claiming }
@@ -339,7 +343,7 @@ impl Machine {
                 Answer::Unknown => self.again(State::ReadingIdentityAgain { n }),
                 _ => State::Stopped(Stop::Misused),
             },
-            // Whatever became of it, what is there now counts: two new writers may have drawn two lineages.
+            // Whatever the answer was, what is there now counts: two new writers may have drawn two lineages.
             State::CreatingIdentity => match answer {
                 Answer::Created => State::ReadingIdentity { claiming: true },
                 Answer::AlreadyExists | Answer::Unknown => self.again(State::ReadingIdentity { claiming: true }),
@@ -360,7 +364,7 @@ impl Machine {
             },
             State::Comparing { n } => match answer {
                 Answer::Found(head) => self.compared(n, &head),
-                // Collected long ago: what lies below the kept manifests is the history of the newest one.
+                // It was collected long ago. What lies below the kept manifests belongs to the newest one's history.
                 Answer::NotFound => self.compare_from(n + 1),
                 Answer::Unknown => self.again(State::Comparing { n }),
                 _ => State::Stopped(Stop::Misused),
@@ -393,7 +397,7 @@ impl Machine {
             },
             State::ReadingNewest { epoch, claiming } => match answer {
                 Answer::Found(head) if head.epoch == epoch => self.found_newest(Some(head), claiming),
-                // It was collected since the listing, so there is a newer one.
+                // It was collected after the listing, so there is a newer one.
                 Answer::NotFound => self.again(State::Seeking { claiming }),
                 Answer::Unknown => self.again(State::ReadingNewest { epoch, claiming }),
                 _ => State::Stopped(Stop::Misused),
@@ -404,7 +408,7 @@ impl Machine {
                     self.recovered = Some(head);
                     State::Committing(epoch)
                 }
-                // Gone, or a claim's leftover in its place.
+                // It is gone, or a claim's leftover is in its place.
                 Answer::NotFound | Answer::Found(_) => State::Rechecking(epoch),
                 Answer::Unknown => self.again(State::ReadingInDoubt(epoch)),
                 _ => State::Stopped(Stop::Misused),
@@ -422,7 +426,7 @@ impl Machine {
                         recovered.writes.retain(|place| !without.contains(place));
                         self.rest(Rest::Ready)
                     }
-                    // What was decided by who commits it is never given up.
+                    // The writer that decided an epoch never gives up a sink's part of it.
                     None => State::Stopped(Stop::Misused),
                 },
                 Answer::SinkFenced => State::RecheckingSink(epoch),

@@ -1,4 +1,4 @@
-//! One writer's machine, answer by answer. What several do to each other is for `simulation`.
+//! One writer's machine, answer by answer. `simulation` tests what several writers do to each other.
 
 use weir_plan::ids::Generation;
 
@@ -17,7 +17,7 @@ fn head(epoch: u64, kind: Kind, generation: u64, nonce: &str, in_doubt: Option<u
     }
 }
 
-/// Gives each answer in turn and returns what the machine asked, with what it says at the end.
+/// Gives each answer in turn. Returns what the machine asked, and what it says at the end.
 fn told(machine: &mut Machine, answers: impl IntoIterator<Item = Answer>) -> (Vec<Request>, Next) {
     let mut asked = vec![];
     for answer in answers {
@@ -45,12 +45,12 @@ fn place(sink: &str) -> Place {
     Place { sink: sink.into(), id: "id".into() }
 }
 
-/// What two sinks say.
+/// The answer of two sinks that hold this.
 fn holding(held: Vec<Held>) -> Answer {
     Answer::SinksHold(Told { asked: vec![place("silver"), place("late")], held })
 }
 
-/// The sinks hold nothing.
+/// A machine that claims while the sinks hold nothing.
 fn claiming(newest: Option<Head>) -> Machine {
     claiming_over(newest, vec![])
 }
@@ -71,7 +71,7 @@ fn claiming_over(newest: Option<Head>, held: Vec<Held>) -> Machine {
     machine
 }
 
-/// Nobody is above, and the one before is there.
+/// Nobody is above, and the manifest before is there.
 fn free() -> Answer {
     Answer::Fenced { above: None, before: true }
 }
@@ -80,7 +80,7 @@ fn overtaken(above: u64) -> Answer {
     Answer::Fenced { above: Some(Epoch(above)), before: false }
 }
 
-/// Generation 4, whose claim is epoch 8; nothing in doubt.
+/// A writer of generation 4, whose claim is epoch 8; nothing is in doubt.
 fn ready() -> Machine {
     let mut machine = claiming(Some(head(7, Kind::Claim, 3, "other", None)));
     told(&mut machine, [Answer::Created, free()]);
@@ -151,7 +151,7 @@ fn manifests_without_an_identity_are_refused_unless_somebody_is_just_beginning()
     }
 }
 
-/// In sink 0, of the lineage that this generation began.
+/// An epoch in sink 0, of the lineage that this generation began.
 fn held(begun: u64, epoch: u64, mark: Option<Mark>) -> Held {
     Held { sink: 0, whose: Whose::Ours { begun: Generation(begun) }, epoch: Epoch(epoch), mark }
 }
@@ -171,7 +171,7 @@ fn a_sink_ahead_of_the_checkpoint_stops_the_start_before_anything_is_claimed() {
         (newest(), held(1, 10, None), doubts(10, Why::Behind)),
         (None, held(1, 2, None), doubts(2, Why::Behind)),
         (None, others(2), doubts(2, Why::Forgotten)),
-        // A lineage that began after the newest manifest, or that it does not know.
+        // The lineage began after the newest manifest, or this checkpoint does not know it.
         (newest(), held(4, 5, None), doubts(5, Why::Behind)),
         (newest(), held(2, 5, None), doubts(5, Why::Another)),
     ] {
@@ -235,7 +235,7 @@ fn a_claim_that_is_excused_takes_a_generation_above_all_that_the_sinks_know() {
     assert_eq!(emptied.next(), Next::Ask(Request::Create(head(1, Kind::Claim, 8, "me", None))));
 }
 
-/// Epoch 9, before which `silver` had this one.
+/// Epoch 9, before which `silver` had acknowledged `epoch`.
 fn after_acknowledging(epoch: &Head) -> Head {
     let of = Acknowledged { place: place("silver"), begun: epoch.begun, epoch: epoch.epoch, mark: epoch.mark() };
     Head { acknowledged: vec![of], ..head(9, Kind::Data, 3, "other", None) }
@@ -255,10 +255,10 @@ fn a_sink_that_lacks_what_it_acknowledged_is_asked_once_more_and_then_stops_the_
     for (says_then, expected) in [
         (vec![held(1, 5, None)], went_back(5)),
         (vec![], went_back(0)),
-        // Another lineage is no proof.
+        // An epoch of another checkpoint proves nothing.
         (vec![others(8)], went_back(0)),
         (vec![held(1, 7, Some(another))], doubts(7, Why::Another)),
-        // A writer that is alive has committed since.
+        // A live writer has committed since.
         (vec![held(1, 7, Some(had.mark()))], goes_on.clone()),
         (vec![held(1, 9, None)], goes_on.clone()),
     ] {
@@ -281,7 +281,7 @@ fn a_sink_that_has_what_it_acknowledged_is_asked_once_and_one_that_is_no_sink_an
         mark: Mark(1),
     });
     let mut machine = claiming_over(Some(newest), vec![held(1, 9, None)]);
-    // It holds the newest epoch: its manifest is read first.
+    // The sink holds the newest epoch, so its manifest is read first.
     assert_eq!(machine.next(), Next::Ask(Request::Read(Epoch(9))));
     machine.answer(Answer::NotFound);
     machine.pin(&[place("silver"), place("late")]);
@@ -310,7 +310,7 @@ fn what_is_in_doubt_counts_as_acknowledged_when_it_is_committed_and_a_lineage_th
         let late = Acknowledged { place: place("late"), begun: Generation(1), epoch: Epoch(9), mark: in_doubt.mark() };
         assert_eq!(next.acknowledged, [in_doubt.acknowledged[0].clone(), late.clone()]);
         assert_eq!(next.begun, Generation(if begins { 4 } else { 1 }));
-        // Its own commit takes the place of the former one's.
+        // The sink's own commit replaces the one of the former lineage.
         told(&mut machine, [Answer::Created, free(), Answer::Acknowledged]);
         machine.decide(vec![]);
         let Next::Ask(Request::Create(after)) = machine.next() else { panic!("{:?}", machine.next()) };

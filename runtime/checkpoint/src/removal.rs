@@ -1,12 +1,12 @@
-//! Deletes a checkpoint, for a pipeline that is gone. Tables are never touched.
+//! Deletes the checkpoint of a pipeline that is gone. It never touches tables.
 //!
-//! It is claimed first, as a writer does it: whoever still runs finds itself fenced when it decides its next epoch, and
-//! one that sleeps for longer finds its own newest manifest gone, and stops (`Stop::Vanished`). So nobody goes on in a
-//! checkpoint that is half deleted.
+//! It first claims the checkpoint, as a writer does. A writer that still runs finds itself fenced when it decides its
+//! next epoch. One that stalls for longer finds its own newest manifest gone and stops (`Stop::Vanished`). So nobody
+//! goes on in a half-deleted checkpoint.
 //!
-//! The identity is looked at first and deleted last, the newest manifest just before it: a removal that was cut short
-//! can be repeated, and a runtime that starts in between finds a manifest whose state is gone, and says so, rather than
-//! an older one that would write rows twice.
+//! It checks the identity first and deletes it last, right after the newest manifest. So an interrupted removal can be
+//! repeated. A runtime that starts in between finds a manifest whose state is gone and reports that; it never finds an
+//! older manifest, from which it would write rows twice.
 
 use futures::future::BoxFuture;
 use futures::{StreamExt, TryStreamExt, stream};
@@ -34,17 +34,17 @@ pub struct Removed {
     pub probes: usize,
     /// Whether there was a checkpoint.
     pub identity: bool,
-    /// Objects in its folders that are not Weir's: they stay.
+    /// Objects in its folders that are not Weir's; they stay.
     pub foreign: usize,
-    /// The claim that was made first; none if there was nothing to claim upon, or nothing that could be read.
+    /// The claim that was made first; `None` if there was nothing to claim upon, or nothing that could be read.
     pub claimed: Option<Epoch>,
 }
 
-/// Nobody should write this checkpoint any more; who does all the same is stopped.
+/// Removes a checkpoint that nobody should write any more. A writer that still does is stopped.
 ///
 /// # Errors
-/// `Config`: another pipeline's checkpoint, one that is at home elsewhere, or none of Weir's at all. `Retry`: the store
-/// is away for too long; it may be repeated.
+/// `Config`: the checkpoint belongs to another pipeline, or to one that runs elsewhere, or it is not one of Weir's.
+/// `Retry`: the store was away for too long; the removal may be repeated.
 pub async fn remove(store: &Store, pipeline: &str, home: &Home, retry: RetryPolicy) -> Result<Removed> {
     let identity = retry.persist("read the identity", async || settled(store.read(layout::IDENTITY).await?)).await?;
     let claimed = match &identity {
@@ -83,15 +83,15 @@ pub async fn remove(store: &Store, pipeline: &str, home: &Home, retry: RetryPoli
     }
     delete(store, retry, newest.as_slice()).await?;
     delete(store, retry, &[layout::IDENTITY.to_owned()]).await?;
-    // Of a writer that was about to find out.
+    // A writer that was about to be fenced may have created this one late.
     let (late, _) = names(store, retry, layout::EPOCHS, |name| layout::manifest_epoch(name).is_some()).await?;
     delete(store, retry, &late).await?;
     let manifests = manifests.len() + usize::from(newest.is_some());
     Ok(Removed { manifests, state_files: states.len(), probes: probes.len(), identity: true, foreign, claimed })
 }
 
-/// Fences every writer. `None` if nothing was ever decided, or if the newest manifest can't be read: nobody goes on
-/// from that either.
+/// Claims the checkpoint, which fences every writer. `None` if nothing was ever decided, or if the newest manifest
+/// can't be read: then nobody can go on from it either.
 async fn claim(store: &Store, pipeline: &str, home: &Home, retry: RetryPolicy) -> Result<Option<Epoch>> {
     let options = Options { retry, ..Options::new(store.uri(), rand::random()) };
     let nonce = uuid::Uuid::new_v4().to_string();
@@ -113,7 +113,7 @@ async fn claim(store: &Store, pipeline: &str, home: &Home, retry: RetryPolicy) -
     Ok(Some(opened.claim(&NoSinks, content).await?.newest().epoch))
 }
 
-/// Nothing more is written to them.
+/// The sinks of a removal: nothing more is written to them.
 struct NoSinks;
 
 impl Sinks for NoSinks {
@@ -126,7 +126,7 @@ impl Sinks for NoSinks {
     }
 }
 
-/// The paths of a folder's objects that are ours, and how many are not.
+/// The paths of a folder's objects that are ours, and the number of the others.
 async fn names(
     store: &Store,
     retry: RetryPolicy,
@@ -147,7 +147,7 @@ async fn delete(store: &Store, retry: RetryPolicy, paths: &[String]) -> Result<(
     stream::iter(deletions).buffer_unordered(AT_ONCE).try_for_each(async |_| Ok(())).await
 }
 
-/// What there is, if anything.
+/// The value, or `None` if nothing is there.
 fn settled<T>(outcome: Outcome<T>) -> Result<Option<T>> {
     match outcome {
         Outcome::Done(value) => Ok(Some(value)),

@@ -1,5 +1,5 @@
-//! What a writer asks of the sinks, of whatever kind they are: before it claims, before it decides, and when an epoch
-//! is decided.
+//! What a writer asks of the sinks, whatever their kind: before it claims, before it decides, and when an epoch is
+//! decided.
 
 use futures::future::BoxFuture;
 use weir_base::failure::Result;
@@ -8,22 +8,23 @@ use weir_plan::ids::Epoch;
 use super::manifest::{Committable, Manifest};
 use super::protocol::Mark;
 
-/// What became of one sink's part of an epoch.
+/// What happened to one sink's part of an epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Landed {
-    /// The sink has it: now, or since an earlier call.
+    /// The sink has it, from this call or an earlier one.
     Committed,
-    /// It was decided before a person's state action, can't be committed any more, and is left out.
+    /// It was decided before a person's state action and can't be committed any more, so it is left out.
     GivenUp,
 }
 
-/// Commits one sink's part of an epoch. Called again for the same epoch after any doubt, so it must be idempotent.
+/// Commits one sink's part of an epoch. It is called again for the same epoch after any doubt, so it must be
+/// idempotent.
 pub trait Committer: Send + Sync {
     /// # Errors
-    /// `Retry` is tried again; `Fenced` if the table holds a later epoch; anything else ends the writer.
+    /// `Retry` is tried again; `Fenced` means that the sink holds a later epoch; anything else ends the writer.
     fn commit<'a>(&'a self, manifest: &'a Manifest, committable: &'a Committable) -> BoxFuture<'a, Result<Landed>>;
 
-    /// Looks whether the commit could succeed, before the epoch is decided: what can fail for good must fail before.
+    /// Checks before the epoch is decided whether the commit could succeed: what can fail for good must fail before.
     ///
     /// # Errors
     /// `Retry` is tried again; anything else ends the writer, and nothing is decided.
@@ -32,15 +33,15 @@ pub trait Committer: Send + Sync {
     }
 }
 
-/// What one sink of a pipeline remembers of it.
+/// What one sink of a pipeline remembers about the pipeline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SinkMemory {
     pub sink: String,
-    /// Tells it from any other one that was ever in its place.
+    /// Distinguishes the sink from any other that was ever in its place.
     pub id: String,
-    /// For sentences: "the table at s3://lake/silver".
+    /// The sink's place, for messages: "the table at s3://lake/silver".
     pub place: String,
-    /// By lineage.
+    /// What the sink holds, by lineage.
     pub held: Vec<SinkHolds>,
 }
 
@@ -49,17 +50,19 @@ pub struct SinkMemory {
 pub struct SinkHolds {
     pub lineage: String,
     pub epoch: Epoch,
-    /// Of the manifest that decided it; `None` if an older version of Weir committed it, which did not write it.
+    /// The mark of the manifest that decided the epoch; `None` if an older version of Weir committed it, because that
+    /// version wrote no mark.
     pub mark: Option<Mark>,
-    /// The sink knows that this pipeline committed it, and not only a lineage whose pipeline it can't tell.
+    /// Whether the sink knows that this pipeline committed the epoch. Otherwise it knows only the lineage, and can't
+    /// tell whose it is.
     pub is_named: bool,
 }
 
 /// What a starting writer asks of the sinks, before it claims.
 pub trait Sinks: Send + Sync {
-    /// Of each sink, and of each lineage of this pipeline that it knows, its newest commit. Also of lineages of other
-    /// checkpoints, where the sink can tell that they were this pipeline's. What the sinks held when they were opened
-    /// will do, unless they are to be asked `anew`.
+    /// For each sink, its newest commit in each lineage of this pipeline that it knows. This includes lineages of other
+    /// checkpoints, if the sink can tell that they belonged to this pipeline. With `anew` the sinks are asked now;
+    /// otherwise what they held when they were opened will do.
     ///
     /// # Errors
     /// `Retry` is tried again; anything else ends the writer.

@@ -1,4 +1,5 @@
-//! State files in the checkpoint: written once under a name that nobody else uses, in parts; read back by stretches.
+//! State files in the checkpoint. Each is written once, in parts, under a name that nobody else uses, and read back in
+//! ranges.
 
 use std::fmt;
 use std::ops::Range;
@@ -14,7 +15,8 @@ use super::layout::StateName;
 use super::manifest::StateFile;
 use super::store::{Outcome, Store};
 
-/// Cheap to clone: the state of the next epoch is uploaded while the last one is being committed.
+/// Reads and writes state files. Cloning is cheap, because the state of the next epoch is uploaded while the last one
+/// is being committed.
 #[derive(Debug, Clone)]
 pub struct StateFiles {
     pub(super) store: Store,
@@ -23,13 +25,13 @@ pub struct StateFiles {
     pub(super) jitter: Jitter,
 }
 
-/// A state file that is not whole yet.
+/// A state file that is not complete yet.
 pub struct NewFile {
     path: String,
     upload: Upload,
 }
 
-/// Saved state that can't be used, and what can be done about it.
+/// The failure for saved state that can't be used, with its remedies.
 pub fn damaged(what: impl fmt::Display) -> Failure {
     Failure::config(format!("the file is damaged: {what}; {REMEDY}"))
 }
@@ -44,20 +46,20 @@ impl StateFiles {
         Self { generation, ..self.clone() }
     }
 
-    /// Files that are written by this generation.
+    /// State files, written under this generation.
     #[must_use]
     pub fn new(store: Store, generation: Generation, retry: RetryPolicy, jitter: Jitter) -> Self {
         Self { store, generation, retry, jitter }
     }
 
-    /// The name of the `n`th file that `task` writes for `epoch`: the first epoch whose manifest will refer to it,
-    /// never one that is decided already.
+    /// The name of the `n`th file that `task` writes for `epoch`: the first epoch whose manifest will refer to it, and
+    /// never an epoch that is decided already.
     #[must_use]
     pub fn name(&self, epoch: Epoch, task: u32, n: u32) -> StateName {
         StateName { generation: self.generation, epoch, task, n }
     }
 
-    /// Begins a file. Overwriting is right: the only object under this name is our own first try.
+    /// Begins a file. It may overwrite an object, because the only object with this name is from our own first attempt.
     #[must_use]
     pub fn create(&self, name: &StateName, extension: &str) -> NewFile {
         failpoint::reach("state.upload.before");
@@ -65,11 +67,11 @@ impl StateFiles {
         NewFile { upload: self.store.upload(&path, self.retry), path }
     }
 
-    /// A stretch of a file. However long it is, no request carries more than a part.
+    /// Reads a range of a file. However long the range is, no request carries more than a part.
     ///
     /// # Errors
-    /// `Config`: the file is gone, or of another length than was written. `Retry`, after the policy's time without
-    /// progress.
+    /// `Config`: the file is gone, or has another length than was written. `Retry`: there was no progress for the
+    /// policy's time.
     pub async fn read(&self, file: &StateFile, stretch: Range<u64>) -> Result<Bytes> {
         let part = |from: u64| from..stretch.end.min(from + PART_BYTES as u64);
         let mut bytes = self.read_part(file, part(stretch.start)).await?;
@@ -84,10 +86,10 @@ impl StateFiles {
         Ok(whole.freeze())
     }
 
-    /// The same bytes under another name, a part at a time.
+    /// Copies the bytes to another name, a part at a time.
     ///
     /// # Errors
-    /// As [`Self::read`] and [`NewFile::push`].
+    /// See [`Self::read`] and [`NewFile::push`].
     pub async fn copy(&self, file: &StateFile, name: &StateName) -> Result<StateFile> {
         let extension = file.path.rsplit_once('.').map_or("state", |(_, extension)| extension);
         let mut copy = self.create(name, extension);
@@ -108,7 +110,7 @@ impl StateFiles {
         Ok(())
     }
 
-    /// The file's name and where it lies, for sentences.
+    /// The file's name and place, for messages.
     #[must_use]
     pub fn named(&self, file: &StateFile) -> String {
         format!("{} in {}", file.path, self.store.uri())
@@ -136,7 +138,7 @@ impl StateFiles {
                     return Err(Failure::config(says).context(self.named(file)));
                 }
                 Outcome::Unknown(why) => {
-                    // A store has no word of its own for a range behind the end.
+                    // A store has no special error for a range behind the end.
                     if let Outcome::Done(bytes) = self.store.size(&file.path).await? {
                         self.check_length(file, bytes)?;
                     }
@@ -157,25 +159,25 @@ impl StateFiles {
 }
 
 impl NewFile {
-    /// The next bytes. They are sent as soon as there are enough for a part.
+    /// Appends bytes. They are sent as soon as they fill a part.
     ///
     /// # Errors
-    /// `Config` or `Retry`, after the policy's time without progress.
+    /// `Config`, or `Retry` after the policy's time without progress.
     pub async fn push(&mut self, bytes: Vec<u8>) -> Result<()> {
         if bytes.is_empty() { Ok(()) } else { self.upload.push(bytes).await }
     }
 
-    /// Makes the file whole; returns its path, as a manifest refers to it.
+    /// Completes the file and returns its path, as a manifest refers to it.
     ///
     /// # Errors
-    /// As [`Self::push`].
+    /// See [`Self::push`].
     pub async fn finish(self) -> Result<String> {
         self.upload.finish().await?;
         failpoint::reach("state.upload.after");
         Ok(self.path)
     }
 
-    /// Gives the file up: nothing of it stays, as far as the store answers.
+    /// Gives the file up and removes what was sent, as far as the store answers.
     pub async fn abort(self) {
         self.upload.abort().await;
     }

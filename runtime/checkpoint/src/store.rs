@@ -1,5 +1,6 @@
-//! The edge to the object store: one call each, with a deadline, and every outcome sorted into what the protocol
-//! understands. An error is `Unknown` unless it surely says something else: a create that failed may have landed.
+//! The edge to the object store. Each function makes one call with a deadline and sorts every outcome into what the
+//! protocol understands. An error is `Unknown` unless it certainly means something else: a create that failed may have
+//! landed.
 
 use std::error::Error as _;
 use std::ops::Range;
@@ -19,10 +20,10 @@ use weir_base::storage::{Standing, Target, Upload, innermost, is_refusal};
 #[derive(Clone)]
 pub struct Store {
     inner: Arc<dyn ObjectStore>,
-    /// The same store, where it takes large objects in parts that have numbers; none for a folder.
+    /// The same store, if it takes large objects in numbered parts; `None` for a folder.
     parts: Option<Arc<dyn MultipartStore>>,
     root: Path,
-    /// For sentences: what the person wrote.
+    /// The checkpoint's URI as the user wrote it, for messages.
     uri: Arc<str>,
     deadline: Duration,
     standing: Standing,
@@ -35,20 +36,20 @@ impl std::fmt::Debug for Store {
     }
 }
 
-/// A stretch of an object, and how long the whole is.
+/// A range of an object's bytes, and the length of the whole object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Stretch {
     pub bytes: Bytes,
     pub object_bytes: u64,
 }
 
-/// How a call ended. Anything that a person must mend is an error instead.
+/// How a call ended. What a person must repair is an error instead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome<T> {
     Done(T),
     AlreadyExists,
     NotFound,
-    /// Why; it may have been done, or may yet be.
+    /// It is unknown whether the call took effect or yet will; the text says why.
     Unknown(String),
 }
 
@@ -58,40 +59,40 @@ impl Store {
         Self { inner, parts: None, root, uri: uri.into(), deadline, standing: Standing::default() }
     }
 
-    /// Large objects go to the store in parts that have numbers.
+    /// Sends large objects to the store in numbered parts.
     #[must_use]
     pub fn in_parts(self, parts: Option<Arc<dyn MultipartStore>>) -> Self {
         Self { parts, ..self }
     }
 
-    /// The same place in a run that shares this standing.
+    /// This store, in a run that shares this standing.
     #[must_use]
     pub fn in_run(self, standing: &Standing) -> Self {
         Self { standing: standing.clone(), ..self }
     }
 
-    /// The checkpoint's URI, for sentences.
+    /// The checkpoint's URI, for messages.
     #[must_use]
     pub fn uri(&self) -> &str {
         &self.uri
     }
 
-    /// Creates an object that isn't there.
+    /// Creates an object if its name is free.
     ///
     /// # Errors
-    /// `Config`, if trying again can't help.
+    /// `Config`, if another attempt can't help.
     pub async fn create(&self, path: &str, bytes: Bytes) -> Result<Outcome<()>> {
         let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
         let location = self.location(path);
         let call = async { self.inner.put_opts(&location, PutPayload::from(bytes), options).await.map(|_| ()) };
         match self.call("create", path, call).await? {
-            // A missing object can't be the reason that one can't be created.
+            // A missing object can't be the reason why a create fails.
             Outcome::NotFound => Ok(Outcome::Unknown(format!("create {path} in {}: not found", self.uri))),
             outcome => Ok(outcome),
         }
     }
 
-    /// An object that nobody else writes, however large, on its way to the store.
+    /// Begins the upload of an object of any size that nobody else writes.
     pub(crate) fn upload(&self, path: &str, retry: RetryPolicy) -> Upload {
         let (of, writing) = (self.clone(), path.to_owned());
         Upload::new(Target {
@@ -105,16 +106,16 @@ impl Store {
     }
 
     /// # Errors
-    /// As [`Self::create`].
+    /// See [`Self::create`].
     pub async fn read(&self, path: &str) -> Result<Outcome<Bytes>> {
         let location = self.location(path);
         self.call("read", path, async { self.inner.get(&location).await?.bytes().await }).await
     }
 
-    /// A stretch of an object.
+    /// Reads a range of an object.
     ///
     /// # Errors
-    /// As [`Self::create`].
+    /// See [`Self::create`].
     pub async fn read_range(&self, path: &str, range: Range<u64>) -> Result<Outcome<Stretch>> {
         let location = self.location(path);
         let call = async {
@@ -125,19 +126,19 @@ impl Store {
         self.call("read", path, call).await
     }
 
-    /// How long an object is.
+    /// The length of an object, in bytes.
     ///
     /// # Errors
-    /// As [`Self::create`].
+    /// See [`Self::create`].
     pub async fn size(&self, path: &str) -> Result<Outcome<u64>> {
         let location = self.location(path);
         self.call("look at", path, async { self.inner.head(&location).await.map(|meta| meta.size) }).await
     }
 
-    /// One that isn't there counts as deleted.
+    /// Deletes an object. A missing object counts as deleted.
     ///
     /// # Errors
-    /// As [`Self::create`].
+    /// See [`Self::create`].
     pub async fn delete(&self, path: &str) -> Result<Outcome<()>> {
         let location = self.location(path);
         match self.call("delete", path, async { self.inner.delete(&location).await }).await? {
@@ -146,11 +147,10 @@ impl Store {
         }
     }
 
-    /// What lies in a folder; with `above`, only names that sort after it. The deadline is for each page of the
-    /// listing.
+    /// Lists a folder; with `above`, only names that sort after it. Each page of the listing has its own deadline.
     ///
     /// # Errors
-    /// As [`Self::create`].
+    /// See [`Self::create`].
     pub async fn list(&self, folder: &str, above: Option<&str>) -> Result<Outcome<Vec<ObjectMeta>>> {
         let prefix = self.location(folder);
         let mut pages = match above {
@@ -187,7 +187,7 @@ impl Store {
         }
     }
 
-    /// An error of a call that may be repeated, by its remedy.
+    /// Sorts the error of a call that may be repeated by its remedy.
     fn refused(&self, doing: &str, path: &str, error: &Error) -> Failure {
         match sort::<()>(error, doing, path, &self.uri).or_else(|failure| self.judge(error, failure)) {
             Err(failure) => failure,
@@ -198,24 +198,25 @@ impl Store {
         }
     }
 
-    /// Nothing was done where access was refused; but what is unknown is what gets tried again.
+    /// Returns `Unknown` for a refused access that is to be retried. Nothing was done in that case, but `Unknown` is
+    /// the outcome that gets tried again.
     fn judge<T>(&self, error: &Error, failure: Failure) -> Result<Outcome<T>> {
         let judged = if is_refusal(error) { self.standing.judge(failure) } else { failure };
         if judged.remedy == Remedy::Retry { Ok(Outcome::Unknown(judged.message)) } else { Err(judged) }
     }
 }
 
-/// `object_store`'s S3 client gives 412 as `AlreadyExists` to a create, also when the object is our own that landed on
-/// its first try; and 409 (`ConditionalRequestConflict`: somebody is just writing) as `AlreadyExists` as well, although
-/// nothing may be there. Whoever asks reads.
+/// Sorts an error. For a create, `object_store`'s S3 client returns 412 as `AlreadyExists`, even if the object is our
+/// own from the client's first attempt. It also returns 409 (`ConditionalRequestConflict`: somebody is just writing) as
+/// `AlreadyExists`, although nothing may be there. So the caller reads the object.
 fn sort<T>(error: &Error, doing: &str, path: &str, uri: &str) -> Result<Outcome<T>> {
     let text = error.to_string();
     let says = |words: &[&str]| words.iter().any(|w| text.contains(w));
     if says(&["NoSuchBucket"]) {
         return Err(Failure::config(format!("the bucket of {uri} does not exist; create it, or correct the URI")));
     }
-    // As `storage::failures` has it for tables: the one is renewed, the other set right, without anybody touching the
-    // document.
+    // These are retried, as in `storage::failures` for tables: somebody renews the token or corrects the clock without
+    // touching the document.
     if says(&["ExpiredToken", "RequestTimeTooSkewed"]) {
         let code = code(&text).unwrap_or("expired");
         return Ok(Outcome::Unknown(format!(
@@ -259,7 +260,7 @@ fn sort<T>(error: &Error, doing: &str, path: &str, uri: &str) -> Result<Outcome<
     })
 }
 
-/// What an S3 error says of itself.
+/// The code in S3's XML error.
 fn code(text: &str) -> Option<&str> {
     text.split_once("<Code>")?.1.split_once("</Code>").map(|(code, _)| code)
 }

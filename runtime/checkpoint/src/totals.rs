@@ -1,5 +1,5 @@
-//! Sums over all epochs of a checkpoint, carried from manifest to manifest: counters that neither a restart nor garbage
-//! collection breaks. What a state action has read again counts again.
+//! Sums over all epochs of a checkpoint, carried from manifest to manifest, so that neither a restart nor garbage
+//! collection resets the counters. Records that a state action makes Weir read again count again.
 
 use std::collections::BTreeMap;
 
@@ -7,16 +7,16 @@ use serde::{Deserialize, Serialize};
 
 use super::manifest::{Committable, PartitionProgress, SourceCounts, SourceProgress, Task, is_zero};
 
-/// By name, so that what the document no longer has keeps what it had.
+/// Sums by name, so that what the document no longer has keeps its sums.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
     /// Epochs with data.
     pub epochs: u64,
     pub sources: BTreeMap<String, SourceTotals>,
     pub steps: BTreeMap<String, StepTotals>,
-    /// Rows by sink.
+    /// Rows, by sink.
     pub sinks: BTreeMap<String, u64>,
-    /// [`Task::rows_bad`]
+    /// The sums of [`Task::rows_bad`].
     #[serde(default, rename = "rowsBad", skip_serializing_if = "BTreeMap::is_empty")]
     pub rows_bad: BTreeMap<String, u64>,
 }
@@ -25,7 +25,7 @@ pub struct Totals {
 pub struct SourceTotals {
     #[serde(flatten)]
     pub counts: SourceCounts,
-    /// Offsets that Kafka no longer had when they came next.
+    /// Offsets that Kafka had already deleted when they came next.
     pub lost: u64,
     /// Offsets whose batches could not be read.
     #[serde(default, skip_serializing_if = "is_zero")]
@@ -41,7 +41,7 @@ pub struct StepTotals {
 }
 
 impl Totals {
-    /// With one more epoch.
+    /// These sums with one more epoch.
     #[must_use]
     pub fn plus(&self, sources: &[SourceProgress], tasks: &[Task], committables: &[Committable]) -> Self {
         let mut sum = self.clone();
@@ -67,7 +67,7 @@ impl Totals {
         sum
     }
 
-    /// Over all sources.
+    /// The sums over all sources.
     #[must_use]
     pub fn of_sources(&self) -> SourceTotals {
         let mut sum = SourceTotals::default();
@@ -88,7 +88,7 @@ impl Totals {
 
 impl SourceCounts {
     pub fn add(&mut self, other: &Self) {
-        // By name, so that a new count can't be forgotten.
+        // Every field is named, so that nobody can forget a new count.
         let Self { read, decoded, tombstones, dropped, rejected, filtered, bytes } = other;
         self.read += read;
         self.decoded += decoded;
@@ -99,7 +99,7 @@ impl SourceCounts {
         self.bytes += bytes;
     }
 
-    /// Records that were not taken in.
+    /// Bad records: those that were not taken in.
     #[must_use]
     pub fn bad(&self) -> u64 {
         self.dropped + self.rejected

@@ -1,5 +1,5 @@
-//! Manifests of version 1 (`docs/formats/manifest-v1.md`) in the words of today's. They are read, and not written any
-//! more.
+//! Translates manifests of version 1 (`docs/formats/manifest-v1.md`) into today's terms. Weir reads them and no longer
+//! writes them.
 //!
 //! That version knew one kind of sink, a Delta table, and one kind of keyed step: an aggregate over tumbling windows,
 //! with one input and one table.
@@ -11,10 +11,10 @@ pub const MANIFEST_V1: &str = "weir.manifest/v1";
 
 type Object = Map<String, Value>;
 
-/// The name of the table that each keyed step had.
+/// The name of the one table that each keyed step had.
 const WINDOWS: &str = "windows";
 
-/// Whatever is not as it should be stays as it is, for whoever reads it next.
+/// Renames what is as expected. Anything else stays as it is, and decoding reports it.
 pub(super) fn in_todays_words(mut manifest: Value) -> Value {
     let Some(object) = manifest.as_object_mut() else { return manifest };
     let mut sinks = object.remove("tables").unwrap_or_default();
@@ -41,7 +41,7 @@ pub(super) fn in_todays_words(mut manifest: Value) -> Value {
     manifest
 }
 
-/// It said one end of a window for all steps, and not which of them have rows in it.
+/// Version 1 had one window end per file for all steps, and did not say which of them have rows in it.
 fn of_file(file: &mut Object, keyed_steps: &[Value]) {
     let end_us = file.remove("maxWindowEndUs").and_then(|end| end.as_i64());
     let Some(last_us) = end_us.map(|end| end.saturating_sub(1)) else { return };
@@ -52,7 +52,7 @@ fn of_file(file: &mut Object, keyed_steps: &[Value]) {
 fn of_step(step: &mut Object) {
     let [after_us, rows_in, rows_late, groups] =
         ["watermarkAfterUs", "rowsIn", "rowsLate", "groups"].map(|field| step.remove(field).unwrap_or_default());
-    // What the watermark was before is not needed any more.
+    // Nobody needs the watermark from before the epoch any more.
     let input =
         json!({"watermarkBeforeUs": after_us, "watermarkAfterUs": after_us, "rowsIn": rows_in, "rowsLate": rows_late});
     step.insert("inputs".into(), json!([input]));

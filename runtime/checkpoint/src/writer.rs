@@ -1,8 +1,8 @@
-//! The writer of a checkpoint: open, claim, recover, then one epoch after the other. The order is in the types; the
-//! decisions are `protocol`'s.
+//! The writer of a checkpoint: open, claim, recover, then one epoch after the other. The types enforce this order;
+//! `protocol` makes the decisions.
 //!
-//! A future that is dropped midway, or a call that failed, leaves the writer unusable: what became of it is unknown,
-//! and only a new claim finds out.
+//! After a future was dropped midway or a call failed, the writer is unusable: what happened is unknown, and only a new
+//! claim finds out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,18 +31,18 @@ use super::store::{Outcome, Store};
 /// How to reach the store and how long to try.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// The checkpoint's URI as the person wrote it, for sentences.
+    /// The checkpoint's URI as the user wrote it, for messages.
     pub uri: String,
     pub retry: RetryPolicy,
-    /// For each call to the object store.
+    /// The deadline of each call to the object store.
     pub call_deadline: Duration,
-    /// Random.
+    /// A random seed for the jitter of retries.
     pub jitter_seed: u64,
     pub standing: Standing,
 }
 
 impl Options {
-    /// The usual times.
+    /// Options with the default times.
     #[must_use]
     pub fn new(uri: impl Into<String>, jitter_seed: u64) -> Self {
         Self {
@@ -55,18 +55,18 @@ impl Options {
     }
 }
 
-/// The checkpoint is ours to read: the store keeps its promise, and the identity fits.
+/// A checkpoint that we may read: the store is fit, and the identity is ours.
 pub struct Opened {
     driver: Driver,
     newest: Option<Manifest>,
 }
 
-/// Opens or begins the checkpoint under `root`. `new_lineage` counts only if it is new; `nonce` is random and drawn for
-/// this call.
+/// Opens the checkpoint under `root`, or begins one. `new_lineage` counts only for a new checkpoint; `nonce` is random
+/// and drawn for this call.
 ///
 /// # Errors
-/// `Config`: bucket, keys, a store without conditional puts, another pipeline's checkpoint, a later format. `Retry` if
-/// the store is away.
+/// `Config`: the bucket, the keys, a store without conditional puts, another pipeline's checkpoint, a later format.
+/// `Retry`: the store is away.
 pub async fn open(
     store: Arc<dyn ObjectStore>,
     root: Path,
@@ -105,14 +105,14 @@ pub(super) async fn open_in(
 }
 
 impl Opened {
-    /// Large objects go to the store in parts that have numbers.
+    /// Sends large objects to the store in numbered parts.
     #[must_use]
     pub fn in_parts(mut self, parts: Option<Arc<dyn MultipartStore>>) -> Self {
         self.driver.store = self.driver.store.in_parts(parts);
         self
     }
 
-    /// `None`: nothing was ever decided here.
+    /// The newest manifest; `None` if nothing was ever decided here.
     #[must_use]
     pub fn newest(&self) -> Option<&Manifest> {
         self.newest.as_ref()
@@ -121,7 +121,7 @@ impl Opened {
     /// The manifest of an epoch, if it is still there.
     ///
     /// # Errors
-    /// `Retry` if the store is away, `Config` if it is not one of this checkpoint.
+    /// `Retry` if the store is away, `Config` if the manifest does not belong to this checkpoint.
     pub async fn manifest(&self, epoch: Epoch) -> Result<Option<Manifest>> {
         let path = layout::manifest(epoch);
         let doing = format!("read {path} in {}", self.driver.store.uri());
@@ -134,7 +134,7 @@ impl Opened {
         self.driver.retry.persist(&doing, read).await
     }
 
-    /// Reads state files, and writes them under the generation that [`StateFiles::of_generation`] is told.
+    /// Reads state files, and writes them under the generation that [`StateFiles::of_generation`] gets.
     #[must_use]
     pub fn states(&self) -> StateFiles {
         StateFiles {
@@ -145,13 +145,13 @@ impl Opened {
         }
     }
 
-    /// Takes over: every other writer is fenced from here on. `content` gets the newest manifest and the generation of
-    /// the claim, and returns what the claim carries; it is called again if another writer gets in between. Before it
-    /// is called the first time, what the sinks hold has been compared with the checkpoint.
+    /// Takes over: from here on every other writer is fenced. `content` gets the newest manifest and the claim's
+    /// generation, and returns what the claim carries; it is called again if another writer claims first. Before the
+    /// first call, the writer has compared what the sinks hold with the checkpoint.
     ///
     /// # Errors
-    /// `Fenced` if another claims at the same time and wins; `Retry`; `Config`, also where a sink holds what this
-    /// checkpoint did not decide; whatever `content` fails with.
+    /// `Fenced` if another writer claims at the same time and wins; `Retry`; `Config`, also if a sink holds what this
+    /// checkpoint did not decide; any failure of `content`.
     pub async fn claim<F>(mut self, sinks: &dyn Sinks, mut content: F) -> Result<CheckpointWriter>
     where
         F: AsyncFnMut(Option<&Manifest>, Generation) -> Result<Carried>,
@@ -205,7 +205,7 @@ impl Opened {
     }
 }
 
-/// The one that may write, until somebody else claims.
+/// The writer that may write, until somebody else claims.
 pub struct CheckpointWriter {
     driver: Driver,
     newest: Manifest,
@@ -223,7 +223,7 @@ impl CheckpointWriter {
         &self.newest.lineage
     }
 
-    /// The manifest to go on from: the claim, then the last epoch that was committed.
+    /// The manifest to go on from: first the claim, then the last committed epoch.
     #[must_use]
     pub fn newest(&self) -> &Manifest {
         &self.newest
@@ -240,11 +240,11 @@ impl CheckpointWriter {
         }
     }
 
-    /// Commits the data epoch that may be missing in some sink; returns its number. To be called once, before the first
+    /// Commits the data epoch that some sink may lack, and returns its number. Call this once, before the first
     /// [`Self::commit`].
     ///
     /// # Errors
-    /// As the committer's; `Fenced`, `Config` or `Retry` from the store.
+    /// Those of the committer; `Fenced`, `Config` or `Retry` from the store.
     pub async fn recover(&mut self, committer: &dyn Committer) -> Result<Option<Epoch>> {
         self.check_usable()?;
         failpoint::reach("recover.before");
@@ -255,11 +255,11 @@ impl CheckpointWriter {
         Ok(self.newest.in_doubt)
     }
 
-    /// Decides one epoch and has every sink commit it. On `Ok` all have.
+    /// Decides one epoch and makes every sink commit it. On `Ok` all sinks have it.
     ///
     /// # Errors
-    /// `Fenced`: somebody else writes now. `Retry`: the store or a sink was away for longer than the policy allows; the
-    /// epoch may be decided. A bug, if the epoch doesn't follow the last one; then nothing was done.
+    /// `Fenced`: another writer has taken over. `Retry`: the store or a sink was away for longer than the policy
+    /// allows, and the epoch may be decided. `Bug`: the epoch does not follow the last one, and nothing was done.
     pub async fn commit(&mut self, epoch: DataEpoch, committer: &dyn Committer) -> Result<&Manifest> {
         self.check_usable()?;
         let ended = self.decide(epoch, committer).await;
@@ -268,7 +268,8 @@ impl CheckpointWriter {
         Ok(&self.newest)
     }
 
-    /// What a collection of garbage goes by from here on: the newest `keep` manifests stay, and whatever they refer to.
+    /// Prepares a collection of garbage that goes by the current state: it keeps the newest `keep` manifests and
+    /// everything that they refer to.
     #[must_use]
     pub fn collection(&self, keep: u32) -> Collection {
         let (store, lineage) = (self.driver.store.clone(), self.driver.identity.lineage.clone());

@@ -1,50 +1,50 @@
-//! Why a record was refused, and where in it. A fault is made deep inside a value and learns its path on the way out,
-//! so that a good record pays nothing for paths.
+//! Why a record was refused, and where in it. A fault is created deep inside a value and collects its path on the way
+//! out, so that a good record pays nothing for paths.
 
 use std::fmt;
 
 use super::schemas::SchemaId;
 
-/// A record that can't be read: where, what was found there, and what to write instead. One sentence, without the
-/// record's own text.
+/// A record that can't be read, in one sentence: where, what was found there, and what to write instead. The sentence
+/// never contains the record's own text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("at {path}: {reason}")]
 pub struct RecordError {
-    /// `$` is the record, `$.city` a field, `$.a.b[3]` the fourth element of an array, `$["a b"]` a name that is not a
-    /// plain word.
+    /// Where in the record: `$` is the record, `$.city` a field, `$.a.b[3]` the fourth element of an array, and `$["a
+    /// b"]` a field whose name is not a plain word.
     pub path: String,
     pub reason: String,
 }
 
-/// Why a record is no row yet.
+/// Why a record did not become a row.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Undecoded {
-    /// It will never be one.
+    /// The record is bad and never becomes a row.
     #[error(transparent)]
     Bad(RecordError),
-    /// Its value was written by this schema, which the decoder does not have.
+    /// The record's value was written with this schema, which the decoder does not have yet.
     #[error("schema {0} is needed")]
     Needs(SchemaId),
 }
 
-/// A step of a path, from a value to what it is in.
+/// A step of a path, from a value to the value that contains it.
 #[derive(Debug)]
 enum Segment {
     Field(String),
     Element(usize),
 }
 
-/// A `RecordError` whose path is not complete yet. Boxed, so that results on the hot path stay one word.
+/// A `RecordError` whose path is not complete yet. It is boxed, so that results on the hot path stay one word.
 #[derive(Debug)]
 pub(super) struct Fault {
     reason: String,
-    /// Innermost first.
+    /// The steps of the path, innermost first.
     path: Vec<Segment>,
 }
 
 pub(super) type Parsed<T> = Result<T, Box<Fault>>;
 
-/// Longer names are cut in paths: an ignored field's name is the producer's, and may be megabytes.
+/// Paths cut longer names: the producer chooses the name of an ignored field, and it may have megabytes.
 pub(super) const NAME_CHARS_MAX: usize = 64;
 
 impl Fault {

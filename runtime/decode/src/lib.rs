@@ -1,5 +1,5 @@
-//! Records to Arrow: a record's value becomes one row of the source's columns, or an error that says where it is wrong;
-//! never half a row. Each format has a folder of its own.
+//! Turns records into Arrow: a record's value becomes one row of the source's columns, or an error that says where it
+//! is wrong, and never half a row. Each format has a folder of its own.
 
 mod error;
 pub mod json;
@@ -15,32 +15,31 @@ pub use error::{RecordError, Undecoded};
 use json::JsonDecoder;
 use schemas::{Registry, SchemaId};
 
-/// Decodes the records that one lane reads of one source, batch by batch.
+/// Decodes the records that one lane reads from one source, batch by batch.
 ///
-/// A row is in the batch or it is not: an error leaves no trace, and the next record is decoded as if the bad one had
+/// A record becomes a whole row or none: an error leaves no trace, and the next record is decoded as if the bad one had
 /// not been there.
 pub trait Decoder: Send {
     /// Appends one row of the source's columns, or leaves no trace and says why. `None` is a record without a value.
-    ///
     /// # Errors
-    /// `Bad`: where in the record something is wrong, what was found, and what is wanted there. `Needs`: the record can
-    /// be judged only when the decoder has [learned](Self::learn) this schema.
+    /// `Bad` says where in the record something is wrong, what was found, and what to write instead. `Needs` says that
+    /// the record can be judged only after the decoder has [learned](Self::learn) this schema.
     fn decode(&mut self, value: Option<&[u8]>) -> Result<(), Undecoded>;
 
-    /// Takes in a schema that it has asked for, as the source's [`registry`] gives it. The next record of this schema
-    /// is decoded or is bad; a definition that can't be used makes every record of it bad. How many schemas a decoder
-    /// keeps is its own matter: it asks again for one that it no longer has. A format whose records name no schemas is
-    /// never given one.
+    /// Takes a schema that the decoder has asked for, as the source's [`registry`] returned it. After this the next
+    /// record of this schema is either decoded or bad. A definition that can't be used makes every record of its schema
+    /// bad. A decoder decides by itself how many schemas it keeps, and asks again for one that it has dropped. A format
+    /// whose records name no schemas never gets one.
     fn learn(&mut self, _id: SchemaId, _definition: &str) {}
 
     /// Drains the rows into a batch.
     ///
     /// # Errors
-    /// None but a bug of the decoder: the columns are of one length and of their types.
+    /// Only a bug of the decoder can fail here, as all columns have one length and their own types.
     fn finish(&mut self) -> Result<RecordBatch, ArrowError>;
 }
 
-/// The decoder of a source's format.
+/// Creates the decoder for a source's format.
 #[must_use]
 pub fn of(source: &Source) -> Box<dyn Decoder> {
     match source.format {
@@ -48,7 +47,7 @@ pub fn of(source: &Source) -> Box<dyn Decoder> {
     }
 }
 
-/// Where the decoder's schemas are asked for, if the source's format has records that name them.
+/// The registry that the decoder's schemas come from; `None` if records of the source's format name no schemas.
 #[must_use]
 pub fn registry(source: &Source) -> Option<Arc<dyn Registry>> {
     match source.format {

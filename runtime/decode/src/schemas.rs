@@ -1,8 +1,8 @@
-//! Schemas that records name by id. All lanes of a source ask here, each schema is fetched once, and what is known of
-//! it is kept.
+//! Schemas that records name by id. All lanes of a source ask here, so each schema is fetched once, and the answer is
+//! kept.
 //!
-//! Nobody's thread waits for an answer. Who asks is given a [`Question`], and looks at it from time to time; meanwhile
-//! a task asks the registry, again and again while that is away.
+//! No thread blocks on an answer. A lane that asks gets a [`Question`] and looks at it from time to time. Meanwhile a
+//! task asks the registry, and tries again while the registry is away.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -18,57 +18,60 @@ use weir_base::failure::{Failure, Result};
 use weir_base::retry::RetryPolicy;
 use weir_plan::panics;
 
-/// Fetches under way at a time: a start over many partitions may ask for many schemas at once.
+/// The most fetches at a time: a start over many partitions may ask for many schemas at once.
 const FETCHES_MAX: usize = 8;
 
-/// What a registry counts its schemas by.
+/// The number that a registry gives to a schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SchemaId(pub u32);
 
-/// Who has the schemas.
+/// A source of schemas.
 pub trait Registry: Send + Sync {
-    /// For messages: `the schema registry https://registry.data:8081`.
+    /// The registry's name for messages: `the schema registry https://registry.data:8081`.
     fn name(&self) -> &str;
 
-    /// Asks once. The definition has all that it refers to, and a size that the registry's client bounds.
+    /// Asks the registry once. The definition contains everything that it refers to, and the registry's client limits
+    /// its size.
     ///
     /// # Errors
-    /// `Retry` if it does not answer, `Config` if a person has to change something. Messages name the registry, too.
+    /// `Retry` if the registry does not answer, `Config` if a person has to change something. The messages name the
+    /// registry.
     fn fetch(&self, id: SchemaId) -> BoxFuture<'_, Result<Known>>;
 }
 
-/// What a registry says of a schema.
+/// What a registry says about a schema.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Known {
-    /// In the language that the source's decoder reads.
+    /// The schema, in the language that the source's decoder reads.
     Definition(String),
-    /// It answers, and does not have this one. A sentence that names the schema and the registry.
+    /// The registry answers and does not have this schema. The sentence names the schema and the registry.
     Absent(String),
 }
 
-/// A schema that was asked for.
+/// A question for a schema, which is answered later.
 #[derive(Debug, Default)]
 pub struct Question(OnceLock<Result<Known>>);
 
 impl Question {
-    /// `None` until it is found out. A failure is final: the registry was away for too long, or a person has to do
-    /// something.
+    /// The answer; `None` until there is one. A failure is final: the registry was away for too long, or a person has
+    /// to do something.
     #[must_use]
     pub fn answer(&self) -> Option<&Result<Known>> {
         self.0.get()
     }
 }
 
-/// How much is done for an answer, and how long it counts.
+/// How hard Weir tries to get an answer, and how long it keeps one.
 #[derive(Debug, Clone, Copy)]
 pub struct Effort {
     pub retry: RetryPolicy,
     /// The deadline of one fetch.
     pub fetch_within: Duration,
-    /// A schema is absent if the registry does not have it twice, so long after each other: a follower may lag behind
-    /// its leader.
+    /// How long to wait before the registry is asked a second time for a schema that it does not have: a follower may
+    /// lag behind its leader. Only after two such answers does the schema count as absent.
     pub ask_again_after: Duration,
-    /// An absent schema may be registered later. Until it is asked for anew, its records cost no fetch.
+    /// How long an absent schema counts as absent. Its records cost no fetch in this time. Then it is asked for again,
+    /// since somebody may have registered it.
     pub absent_for: Duration,
     pub kept_bytes_max: usize,
 }
@@ -96,14 +99,14 @@ pub struct Schemas {
 }
 
 impl Schemas {
-    /// Fetches run on the runtime that this is called in.
+    /// Fetches run on the tokio runtime in which this is called.
     #[must_use]
     pub fn new(registry: Arc<dyn Registry>, effort: Effort) -> Self {
         let kept = Arc::new(Mutex::new(Kept::new(effort.kept_bytes_max, effort.absent_for)));
         Self { registry, effort, turns: Arc::new(Semaphore::new(FETCHES_MAX)), kept, handle: Handle::current() }
     }
 
-    /// Returns at once, most often with a question that is answered.
+    /// Returns at once, most often with a question that is answered already.
     #[must_use]
     pub fn ask(&self, id: SchemaId) -> Arc<Question> {
         let (question, is_new) = lock(&self.kept).ask(id, Instant::now());
@@ -116,7 +119,7 @@ impl Schemas {
                 let answer = found.unwrap_or_else(|panic| {
                     Err(Failure::bug(format!("the fetch of schema {id} panicked: {}", panics::said(&*panic))))
                 });
-                // Once: nobody else has this question to answer.
+                // This can't fail: only this task answers this question.
                 let _ = asked.0.set(answer);
                 lock(&kept).answered(id, Instant::now());
             });
@@ -147,24 +150,24 @@ async fn find_out(registry: &dyn Registry, effort: &Effort, turns: &Semaphore, i
     }
 }
 
-/// Questions, the answered ones within a bound.
+/// All questions; the size of the answered ones is limited.
 struct Kept {
     questions: HashMap<SchemaId, Asked>,
     bytes: usize,
     bytes_max: usize,
     absent_for: Duration,
-    /// Counts up with each use.
+    /// A counter that grows with each use.
     uses: u64,
 }
 
 struct Asked {
     question: Arc<Question>,
     last_use: u64,
-    /// When it was answered, and what that takes.
+    /// When the question was answered, and how many bytes the answer takes.
     answered: Option<(Instant, usize)>,
 }
 
-/// What an answer takes beside its text.
+/// What an answer takes beside its text, in bytes.
 const ANSWER_BYTES: usize = 200;
 
 impl Kept {
@@ -172,7 +175,7 @@ impl Kept {
         Self { questions: HashMap::new(), bytes: 0, bytes_max, absent_for, uses: 0 }
     }
 
-    /// True with a question that nobody is about to answer.
+    /// The question for a schema. True means that the question is new and the caller must get it answered.
     fn ask(&mut self, id: SchemaId, now: Instant) -> (Arc<Question>, bool) {
         self.uses += 1;
         if let Some(asked) = self.questions.get_mut(&id).filter(|asked| asked.is_good(now, self.absent_for)) {
@@ -185,7 +188,8 @@ impl Kept {
         (question, true)
     }
 
-    /// What was used least lately goes. Who waits for an answer has it, kept or not.
+    /// Notes the answer's size, and forgets the least recently used answers beyond the limit. Whoever holds a forgotten
+    /// question still gets its answer.
     fn answered(&mut self, id: SchemaId, now: Instant) {
         let Some(asked) = self.questions.get_mut(&id) else { return };
         let bytes = ANSWER_BYTES + asked.question.answer().map_or(0, text_bytes);
@@ -236,7 +240,7 @@ mod tests {
         Ok(Known::Definition(definition.into()))
     }
 
-    /// Asks, and has it answered.
+    /// Asks, and answers the question.
     fn kept(kept: &mut Kept, id: u32, answer: Result<Known>, now: Instant) -> Arc<Question> {
         let (question, is_new) = kept.ask(SchemaId(id), now);
         assert!(is_new, "{id}");

@@ -1,4 +1,4 @@
-//! What becomes of questions for schemas.
+//! Answers to questions for schemas.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ fn known(definition: &str) -> Result<Known> {
     Ok(Known::Definition(definition.into()))
 }
 
-/// What comes of a question in the end.
+/// The answer that a question gets in the end.
 async fn answer(question: &Question) -> Result<Known> {
     let answered = async {
         loop {

@@ -1,11 +1,11 @@
-//! What an epoch in a sink is, whatever the sink's kind: what was decided for it, what the sink holds, and what the one
-//! means for the other.
+//! An epoch in a sink, whatever the sink's kind: what was decided for the sink, what the sink holds, and how the two
+//! compare.
 
 use serde_json::{Map, Value};
 use weir_base::failure::Failure;
 use weir_plan::ids::Epoch;
 
-/// One epoch of one sink, as its manifest decided it.
+/// One sink's part of an epoch, as the epoch's manifest decided it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decided {
     pub pipeline: String,
@@ -14,9 +14,9 @@ pub struct Decided {
     pub epoch: Epoch,
     /// 31 bits that stand for the manifest.
     pub mark: u32,
-    /// Of the last state action that was done before the epoch.
+    /// The token of the last state action that was done before the epoch.
     pub token: Option<String>,
-    /// Where the rows came from, for whoever looks at the sink.
+    /// Where the rows came from, for people who look at the sink.
     pub provenance: Map<String, Value>,
 }
 
@@ -25,18 +25,20 @@ pub struct Decided {
 pub struct HeldEpoch {
     pub lineage: String,
     pub epoch: Epoch,
-    /// Of the manifest that decided it; `None` if an older version of Weir committed it, which did not write it.
+    /// The mark of the manifest that decided the epoch; `None` if an older version of Weir committed it, because that
+    /// version wrote no mark.
     pub mark: Option<u32>,
-    /// The sink knows that this pipeline committed it, and not only a lineage whose pipeline it can't tell.
+    /// Whether the sink knows that this pipeline committed the epoch. Otherwise it knows only the lineage, and can't
+    /// tell whose it is.
     pub is_named: bool,
 }
 
-/// What the newest epoch that a sink holds of a lineage means for another one of that lineage.
+/// How the newest epoch that a sink holds of a lineage compares with another epoch of that lineage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
     Commit,
     Done,
-    /// The epoch is there, decided by another manifest.
+    /// The sink holds the epoch, but another manifest decided it.
     Another,
     Fenced {
         by: Epoch,
@@ -47,17 +49,17 @@ pub enum Verdict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     Committed,
-    /// By an earlier attempt, whose answer was lost perhaps.
+    /// An earlier attempt committed it; its answer may have been lost.
     AlreadyThere,
-    /// The epoch is not there, and neither is all that it is made of: nothing was committed.
+    /// The sink does not have the epoch, and some of the epoch's parts are gone. Nothing was committed.
     Gone {
         what: String,
-        /// What a person is told, unless the epoch may be given up.
+        /// The failure to report, unless the epoch may be given up.
         says: Failure,
     },
 }
 
-/// `held` is the newest epoch of this lineage in the sink, with the mark of its manifest where it is known.
+/// Compares an epoch with `held`, the newest epoch of its lineage in the sink, with the mark of its manifest if known.
 #[must_use]
 pub fn judge(held: Option<(Epoch, Option<u32>)>, of: &Decided) -> Verdict {
     match held {

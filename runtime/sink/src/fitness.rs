@@ -1,10 +1,10 @@
-//! What a sink can't hold, though its columns have the types for it: such a row is bad, wherever it comes from.
+//! Rows that a sink can't hold, although their columns have the right types. Such a row is bad, wherever it comes from.
 
 use arrow::array::RecordBatch;
 
-/// A sink's word about rows that are to go to it.
+/// Judges rows that are to go to a sink.
 pub trait Fitness: Send + Sync {
-    /// Looks at rows whose first columns are those that the sink is given.
+    /// Checks rows whose first columns are those that the sink gets.
     ///
     /// # Errors
     /// One sentence about one row that does not fit.

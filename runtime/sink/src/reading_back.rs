@@ -1,4 +1,4 @@
-//! What a sink was given, read back version by version: for whoever takes its rows on, each once.
+//! Reads back what a sink was given, version by version, for a reader that processes each row once.
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -8,28 +8,28 @@ use weir_base::failure::Result;
 /// What the sink must hold.
 #[derive(Debug, Clone)]
 pub struct Expected {
-    /// What its rows are, for messages: "dead letters".
+    /// What the sink's rows are, for messages: "dead letters".
     pub rows: &'static str,
     pub schema: SchemaRef,
 }
 
-/// From the first version (0 if not given) to and with the last (the newest one now, if not given: what comes meanwhile
-/// is not read).
+/// The versions from `from` (default 0) to `to` inclusive. The default of `to` is the newest version at this time, so
+/// versions that come meanwhile are not read.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Versions {
     pub from: Option<i64>,
     pub to: Option<i64>,
 }
 
-/// A sink from which rows are taken. No row is handed out for a version that did not bring it.
+/// A sink whose rows are read back. No row is returned for a version that did not bring it.
 pub trait ReadBack: Send {
-    /// The last version that is read; before the first one if there is none to read.
+    /// The last version that is read. It is below the first one if there is nothing to read.
     fn last_version(&self) -> i64;
 
-    /// The next rows, with the version that brought them: in the order of versions, and of one version always in the
-    /// same order. `None` after the last.
+    /// The next rows, with the version that brought them, ordered by version and within a version always in the same
+    /// order. `None` after the last.
     ///
     /// # Errors
-    /// `Config` for a version that can't be read any more; `Retry` when the store was away for too long.
+    /// `Config` for a version that can't be read any more; `Retry` if the store was away for too long.
     fn next(&mut self) -> BoxFuture<'_, Result<Option<(i64, RecordBatch)>>>;
 }

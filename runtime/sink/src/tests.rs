@@ -1,15 +1,15 @@
-//! That no other room knows what kinds of sinks there are.
+//! Checks that no other part names the kinds of sinks.
 
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
 
-/// Names of kinds, in lower case.
+/// The names of the kinds, in lower case.
 const KINDS: &[&str] = &["delta"];
 
-/// Where they may stand, from the root of the workspace: in the room of the kind, where sinks are opened, where
-/// manifests of version 1 are read, which knew one kind only, in plans for tests, and where people are told what Weir
-/// is or shown a table.
+/// The places that may name a kind, from the root of the workspace: the kind's own folder, the code that opens sinks,
+/// the code that reads manifests of version 1 (which knew only one kind), plans for tests, and the places that tell
+/// people what Weir is or show them a table.
 const MAY: &[&str] = &[
     "runtime/sink/src/delta",
     "runtime/sink/src/lib.rs",
@@ -20,10 +20,10 @@ const MAY: &[&str] = &[
     "cli/src/demo",
 ];
 
-/// Modules of tests begin so.
+/// How modules of tests begin.
 const TESTS: &str = "#[cfg(test)]\nmod tests";
 
-/// The Rust files in a folder that are not for tests only.
+/// Finds the Rust files in a folder that are not only for tests.
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -36,7 +36,7 @@ fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// Lines, outside of tests, that name a kind: file from the root, and number.
+/// Lines outside of tests that name a kind: the file, from the root, and the line number.
 fn namings() -> Vec<(String, usize)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
     let mut files = Vec::new();

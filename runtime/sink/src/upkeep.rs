@@ -1,9 +1,9 @@
-//! What is done for the sinks beside the commits: their [`Duty`]s. One task per process, one duty at a time, so that
-//! its memory is bounded and the commits keep the machine. It ends with the process wherever it is; what it leaves is
-//! for a later turn.
+//! Work for the sinks beside the commits: their [`Duty`]s. One task per process performs one duty at a time, so that
+//! its memory is limited and the commits keep the machine. When the process ends, the task stops where it is, and a
+//! later turn does the rest.
 //!
-//! None of it is needed for a commit, and nothing of it is certain to come first: a failure is a warning, and the next
-//! turn tries again.
+//! No commit needs this work, and nothing relies on its being done first. A failure is a warning, and the next turn
+//! tries again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,21 +14,21 @@ use weir_base::failure::Result;
 use weir_base::memory::Memory;
 use weir_base::retry::RetryPolicy;
 
-/// How often the clock is looked at.
+/// How often the task looks at the clock.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
-/// Something that is to be done for a sink again and again, such as a compaction of its table.
+/// Repeated work for a sink, such as a compaction of its table.
 pub trait Duty: Send {
-    /// For the log: what failed.
+    /// The duty's name, for the log.
     fn name(&self) -> &'static str;
 
-    /// From the end of one turn to the beginning of the next one.
+    /// The time from the end of one turn to the beginning of the next.
     fn every(&self) -> Duration;
 
-    /// One turn. `bytes_max` bounds the rows in memory: what is read and what is written, each.
+    /// Performs one turn. `bytes_max` limits the rows in memory, for reading and for writing each.
     ///
     /// # Errors
-    /// Whatever the sink says. It must be whole all the same, and the turn may be tried again.
+    /// Whatever the sink reports. After an error the sink must still be intact, and the turn may be tried again.
     fn turn(&mut self, bytes_max: u64) -> BoxFuture<'_, Result<Done>>;
 }
 
@@ -41,14 +41,15 @@ pub struct Duties {
 /// What was done for a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Done {
-    /// So many files became so many others, in so many commits; and so many rewrites gave way to others' commits.
+    /// Files were compacted: the number of commits, the files before and after, and the rewrites that gave way to
+    /// others' commits.
     Compacted {
         commits: u64,
         files_before: u64,
         files_after: u64,
         conflicts: u64,
     },
-    /// So many files are deleted.
+    /// Files were deleted: their number and their bytes.
     Vacuumed {
         files: u64,
         bytes: u64,
@@ -56,41 +57,41 @@ pub enum Done {
     Failed,
 }
 
-/// Milliseconds, since 1970 or since any other moment.
+/// A clock in milliseconds, since 1970 or since any other moment.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
-/// Hears what was done for a sink.
+/// Is told what was done for a sink.
 pub type Tell = Arc<dyn Fn(&str, Done) + Send + Sync>;
 
-/// Who writes to the sinks.
+/// The writer that writes to the sinks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Writer {
     pub lineage: String,
     pub generation: u64,
 }
 
-/// What the duties of a process have in common.
+/// What all duties of a process share.
 #[derive(Clone)]
 pub struct Surroundings {
-    /// Since 1970, as files have their times. It may be set, and then steps.
+    /// Time since 1970, as in the times of files. Somebody may set this clock, and then it steps.
     pub now_ms: Clock,
-    /// One that nobody sets: for how long something has been so.
+    /// A clock that nobody sets, to measure how long something has lasted.
     pub steady_ms: Clock,
     pub retry: RetryPolicy,
     pub memory: Arc<Memory>,
     pub writer: Writer,
-    /// For the names of data files: the writer.
+    /// The writer's label in the names of data files.
     pub label: String,
     pub tell: Tell,
 }
 
-/// Goes on until it is dropped.
+/// The running task; it goes on until this is dropped.
 pub struct Upkeep {
     task: Option<JoinHandle<()>>,
 }
 
 impl Upkeep {
-    /// Begins, with the first turn of each duty at once. Must be called within a runtime.
+    /// Starts the task, which gives each duty its first turn at once. Must be called within a tokio runtime.
     #[must_use]
     pub fn start(of_sinks: Vec<Duties>, surroundings: &Surroundings) -> Self {
         let turns: Vec<_> = of_sinks.into_iter().flat_map(Duties::turns).collect();
@@ -111,12 +112,12 @@ pub(super) fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// The turns of a duty.
+/// The turns of one duty.
 struct Turns {
     sink: String,
     duty: Box<dyn Duty>,
     due_ms: i64,
-    /// The last failure, which is told once and not at every turn.
+    /// The last failure. The same failure is logged once and not at every turn.
     told: Option<String>,
 }
 
@@ -130,7 +131,7 @@ impl Duties {
 async fn look_after(mut all: Vec<Turns>, surroundings: Surroundings) {
     loop {
         for turns in &mut all {
-            // What frees memory comes first, and a sink can wait.
+            // With little memory left, whatever frees memory comes first, and the sinks wait.
             let bytes_max = surroundings.memory.maintenance_bytes();
             if let Some(bytes_max) = bytes_max.filter(|_| (surroundings.steady_ms)() >= turns.due_ms) {
                 turns.take(bytes_max, &surroundings.tell).await;
@@ -178,12 +179,12 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    /// A duty that does nothing, with the clock that all of them go by.
+    /// A duty that does nothing, with the clock that all duties share.
     struct Stub {
         every: Duration,
-        /// Its first turn fails.
+        /// Whether its first turn fails.
         fails: bool,
-        /// Its turn takes so long.
+        /// How long a turn takes.
         takes: Duration,
         clock_ms: Arc<AtomicI64>,
     }
@@ -226,7 +227,7 @@ mod tests {
             let duty: Box<dyn Duty> = Box::new(Stub { every, fails, takes, clock_ms: Arc::clone(&clock_ms) });
             Duties { sink: sink.into(), duties: vec![duty] }
         };
-        // The last one always has its turn, in which a minute passes.
+        // The duty of `clock` always has its turn, during which a minute passes.
         let of_sinks = vec![
             sink("slow", 2 * MINUTE, true, Duration::ZERO),
             sink("fast", MINUTE, false, Duration::ZERO),

@@ -1,5 +1,5 @@
-//! How the rows of an epoch get to a sink before it is decided. Apart from the sink itself, because one epoch is
-//! written while the one before it is committed.
+//! How the rows of an epoch get to a sink before the epoch is decided. This is separate from the sink itself, because
+//! one epoch is written while the one before it is committed.
 
 use arrow::record_batch::RecordBatch;
 use futures::future::BoxFuture;
@@ -10,39 +10,40 @@ use weir_plan::quote::quoted;
 
 /// Begins the writers of a sink's epochs.
 pub trait Writers: Send + Sync {
-    /// A writer of the epoch that is open. Nothing is sent before its first rows.
+    /// Begins a writer of the open epoch. It sends nothing before its first rows.
     ///
     /// # Errors
-    /// A bug.
+    /// Only `Bug`.
     fn begin(&self, slot: &Slot) -> Result<Box<dyn EpochWriter>>;
 }
 
-/// What a writer is given for its epoch.
+/// What a writer gets for its epoch.
 #[derive(Debug, Clone)]
 pub struct Slot {
-    /// For the names of files: lineage and generation.
+    /// The lineage and generation, for file names.
     pub label: String,
-    /// So much may a writer hold in memory, and with more it has to let go of some.
+    /// The most bytes that a writer may hold in memory. Above it the writer must send some.
     pub buffer_bytes: u64,
 }
 
-/// Takes one epoch's rows. It retries by itself, and waits while its store is away. What was sent by one that is
-/// dropped without `finish` is never committed.
+/// Takes one epoch's rows. It retries by itself, and waits while its store is away. If it is dropped without `finish`,
+/// nothing that it sent is ever committed.
 pub trait EpochWriter: Send {
-    /// Takes in rows of the sink's schema.
+    /// Takes rows of the sink's schema.
     ///
     /// # Errors
-    /// `Data` if the sink can't hold them; `Retry` if its store was away for too long; `Config` if it refuses them.
+    /// `Data` if the sink can't hold them; `Retry` if its store was away for too long; `Config` if the store refuses
+    /// them.
     fn write<'a>(&'a mut self, rows: &'a RecordBatch) -> BoxFuture<'a, Result<()>>;
 
-    /// Sends the rest. All of the epoch's rows are where a commit can refer to them when this returns.
+    /// Sends the rest. When this returns, a commit can refer to all of the epoch's rows.
     ///
     /// # Errors
-    /// As [`Self::write`].
+    /// See [`Self::write`].
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Part>>;
 }
 
-/// What one writer gave for an epoch, in the words of the sink's kind.
+/// What one writer gave for an epoch, in a form of the sink's kind.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     pub rows: u64,
@@ -56,14 +57,14 @@ pub struct Sealed {
     pub payload: Payload,
 }
 
-/// What is to be committed, in the words of the sink's kind, which alone reads them.
+/// What a sink commits, in a form that only the sink's kind reads.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Payload {
     pub kind: String,
     pub body: Map<String, Value>,
 }
 
-/// What a person is told of something in a manifest that only another version of Weir knows.
+/// The failure for something in a manifest that only another version of Weir knows.
 #[must_use]
 pub fn unknown(what: &str, kind: &str) -> Failure {
     Failure::config(format!(

@@ -1,5 +1,5 @@
-//! The years 1 to 9999, which tables and the readers of JSON take. Python's, for one, refuse a whole file with a time
-//! outside of them.
+//! The years 1 to 9999, which tables and readers of JSON accept. Python's readers, for example, refuse a whole file
+//! that contains a time outside of them.
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::{max, min};
@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Date32Type, TimestampMicrosecondType};
 
 /// 0001-01-01 and 9999-12-31, in days since 1970-01-01.
 const DAYS: std::ops::RangeInclusive<i32> = -719_162..=2_932_896;
-/// The same in microseconds: to the end of the last day.
+/// 0001-01-01T00:00:00Z to the end of 9999-12-31, in microseconds since 1970-01-01.
 const MICROS: std::ops::RangeInclusive<i64> = -62_135_596_800_000_000..=253_402_300_799_999_999;
 
 /// Whether a timestamp lies in the years 1 to 9999.
@@ -16,7 +16,7 @@ pub fn is_in_years(us: i64) -> bool {
     MICROS.contains(&us)
 }
 
-/// A date or timestamp in a column that is outside, if there is one: in words.
+/// A date or timestamp of a column that is outside these years, as text; `None` if there is none.
 #[must_use]
 pub fn outside_of_years(column: &ArrayRef) -> Option<String> {
     match column.data_type() {

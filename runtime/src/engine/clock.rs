@@ -1,4 +1,4 @@
-//! The engine's one clock. An epoch reads it once, and everything in that epoch goes by that reading.
+//! The engine's only clock. An epoch reads it once, and everything in that epoch uses that reading.
 
 use std::path::PathBuf;
 use std::sync::LazyLock;
@@ -17,12 +17,12 @@ pub fn now_us() -> i64 {
     i64::try_from(since.as_micros()).unwrap_or(i64::MAX)
 }
 
-/// The clocks that the maintenance of tables goes by: the engine's, or ones that are ahead of it, for tests, whose
-/// hours must pass in seconds.
+/// The clocks that the maintenance of tables uses: the engine's clocks, or, in tests whose hours must pass in seconds,
+/// clocks that are ahead of them.
 #[derive(Debug, Clone, Default)]
 pub struct MaintenanceClock {
-    /// The file says by how many seconds, and is read at each look. A second number is for the one that may be set: it
-    /// has stepped by so much.
+    /// A file that says how many seconds the clocks are ahead. It is read at each call. A second number in it moves
+    /// only the wall clock, by so many seconds, as if a person had set it.
     pub ahead: Option<PathBuf>,
 }
 
@@ -34,7 +34,7 @@ impl MaintenanceClock {
         (now_us() / 1000).saturating_add(ahead_s.saturating_add(stepped_s).saturating_mul(1000))
     }
 
-    /// Milliseconds since some moment of this process, by a clock that nobody sets.
+    /// Milliseconds since a fixed moment of this process, by a clock that nobody sets.
     #[must_use]
     pub fn steady_ms(&self) -> i64 {
         static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
@@ -49,18 +49,18 @@ impl MaintenanceClock {
     }
 }
 
-/// A clock is doubted when Kafka's timestamps are ahead of it by more than this, however small `maxFuture` is: that
-/// much clocks of a cluster and of its producers may differ, and waiting would not help.
+/// µs. A clock is doubted when Kafka's timestamps are ahead of it by more than this, even if `maxFuture` is smaller.
+/// The clocks of a cluster and of its producers may differ by this much, and waiting would not help.
 const DOUBT_AFTER_US: i64 = 60_000_000;
 
-/// Whether a record's own timestamp says that a row is ahead because the clock is behind: it is ahead of the clock by
-/// too much itself.
+/// Whether a record's own timestamp shows that a row is ahead because this machine's clock is behind: the timestamp is
+/// too far ahead of the clock, too.
 #[must_use]
 pub fn is_doubtful(stamp: Timestamp, clock_us: i64, max_future_us: i64) -> bool {
     stamp.at_ms.saturating_mul(1000) > clock_us.saturating_add(max_future_us.max(DOUBT_AFTER_US))
 }
 
-/// Why nothing can be said of rows ahead of the clock. `newest` is the timestamp of the last record of the partition.
+/// The failure when rows ahead of the clock cannot be judged. `newest` is the timestamp of the partition's last record.
 #[must_use]
 pub fn doubtful(
     partition: &TopicPartition,
@@ -79,8 +79,8 @@ pub fn doubtful(
     Failure::retry(format!(
         "{partition}: the event time {} is ahead of this machine's clock, {}, by more than maxFuture ({:?}), but so \
          is Kafka's timestamp of the \
-         newest record, {}, which is by {whose}: this machine's clock seems to be behind, and no record is taken for \
-         bad by it; {remedy}",
+         newest record, {}, which is by {whose}: this machine's clock seems to be behind, so no record counts as \
+         bad; {remedy}",
         rfc3339(time_us),
         rfc3339(clock_us),
         Duration::from_micros(max_future_us.unsigned_abs()),
@@ -88,7 +88,7 @@ pub fn doubtful(
     ))
 }
 
-/// Why a row is bad whose event time is in the future.
+/// Why a row whose event time is too far in the future is bad.
 #[must_use]
 pub fn too_far_ahead(time_us: i64, max_future_us: i64) -> String {
     let allowed = Duration::from_micros(max_future_us.unsigned_abs());

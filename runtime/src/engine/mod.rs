@@ -1,4 +1,4 @@
-//! Runs a plan: epoch by epoch, from the claim of the checkpoint to the last commit.
+//! Runs a plan, epoch by epoch, from the claim of the checkpoint to the last commit.
 //!
 //! ```text
 //! start ─▶ lanes read ─▶ due ─▶ close ─┬▶ lanes read on …
@@ -28,41 +28,41 @@ use crate::checkpoint::home::Home;
 use crate::observe::progress::Progress;
 use crate::storage::Secrets;
 
-/// The usual [`Options::garbage_grace`].
+/// The default of [`Options::garbage_grace`].
 pub const GARBAGE_GRACE: Duration = Duration::from_secs(60 * 60);
 
 /// How a plan is run, apart from what it means.
 #[derive(Debug, Clone)]
 pub struct Options {
     pub secrets: Secrets,
-    /// Threads that read; partitions are dealt out to them.
+    /// The number of threads that read. Partitions are distributed to them.
     pub lanes: usize,
-    /// Threads that keep the state of keyed steps; key groups are dealt out to them.
+    /// The number of threads that keep the state of keyed steps. Key groups are distributed to them.
     pub workers: usize,
-    /// One JSON object per epoch is appended here.
+    /// The file to which one JSON object per epoch is appended.
     pub progress: Option<PathBuf>,
     pub http: Option<SocketAddr>,
-    /// What the process may use; it ends with the reason before it uses more.
+    /// Bytes of memory that the process may use. Before it would use more, it ends with the reason.
     pub memory_bytes: Option<u64>,
-    /// How long a sink or a checkpoint store may be away before the process ends.
+    /// How long a sink or a checkpoint store may be unreachable before the process ends.
     pub give_up_after: Duration,
-    /// The name of an AvailableNow run. One of this name that is done is not done again.
+    /// The name of an AvailableNow run. A run of this name that has completed is not run again.
     pub run: Option<String>,
-    /// How often new partitions and topics are looked for.
+    /// How often the pipeline looks for new partitions and topics.
     pub discover_every: Duration,
     /// Where this process runs.
     pub home: Home,
     pub maintenance_clock: MaintenanceClock,
-    /// Objects of the checkpoint that no manifest names are left alone for this long: people may be reading them.
+    /// Objects of the checkpoint that no manifest names are kept for this long, since someone may be reading them.
     pub garbage_grace: Duration,
-    /// Gets the report of each epoch.
+    /// Receives the report of each epoch.
     pub on_epoch: Option<watch::Sender<Option<Progress>>>,
 }
 
-/// What a running pipeline is told from outside.
+/// A signal to a running pipeline from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     Run,
-    /// Finish the epoch in hand, commit it, and end.
+    /// Finish the open epoch, commit it, and end.
     Finish,
 }

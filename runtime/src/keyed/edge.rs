@@ -1,5 +1,5 @@
-//! What crosses the edge to a keyed step in an epoch, cut by the key groups that each worker has, and the counts of the
-//! rows behind it.
+//! What crosses the edge to a keyed step in an epoch, cut by the key groups of each worker, and the counts of the rows
+//! that it was made from.
 
 use weir_plan::key_group::KeyRanges;
 
@@ -7,10 +7,10 @@ use super::{KeyedStep, Prepared, Sender};
 use crate::failure::Result;
 use crate::state::Grouped;
 
-/// A sender that counts, and deals out.
+/// A sender that counts rows and distributes entries to workers.
 pub struct EdgeSender {
     sender: Box<dyn Sender>,
-    /// Key columns that decide the key group.
+    /// How many key columns decide the key group.
     hashed: usize,
     ranges: KeyRanges,
     counts: EdgeCounts,
@@ -19,21 +19,21 @@ pub struct EdgeSender {
 /// What an edge brings in an epoch.
 #[derive(Debug, Default)]
 pub struct EdgeReport {
-    /// Per worker.
+    /// One list per worker.
     pub entries: Vec<Vec<Grouped>>,
     pub counts: EdgeCounts,
 }
 
-/// The rows behind it.
+/// How many rows came to the edge.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct EdgeCounts {
-    /// Late ones included.
+    /// Including late rows.
     pub rows_in: u64,
     pub rows_late: u64,
 }
 
 impl EdgeSender {
-    /// An end of the edge to an input of `step`, which the workers have in these ranges.
+    /// A sending end of the edge to an input of `step`. The workers have these ranges of key groups.
     pub fn new(step: &dyn KeyedStep, input: usize, ranges: KeyRanges) -> Result<Self> {
         Ok(Self { sender: step.sender(input)?, hashed: step.hashed(), ranges, counts: EdgeCounts::default() })
     }
@@ -46,13 +46,13 @@ impl EdgeSender {
         self.sender.take_in(rows)
     }
 
-    /// Heap bytes held.
+    /// Heap memory held, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.sender.bytes()
     }
 
-    /// Hands out what was taken in, and starts over.
+    /// Hands out what was taken in, and starts empty again.
     pub fn end_epoch(&mut self) -> Result<EdgeReport> {
         let counts = std::mem::take(&mut self.counts);
         let mut of_workers = vec![Vec::new(); self.ranges.workers()];
@@ -66,7 +66,7 @@ impl EdgeSender {
 }
 
 impl EdgeReport {
-    /// Adds what another sender of the same edge has.
+    /// Adds the report of another sender of the same edge.
     pub fn add(&mut self, other: Self) {
         self.entries.resize_with(self.entries.len().max(other.entries.len()), Vec::new);
         self.entries.iter_mut().zip(other.entries).for_each(|(ours, others)| ours.extend(others));
@@ -75,7 +75,7 @@ impl EdgeReport {
 }
 
 impl EdgeCounts {
-    /// Adds those of another end of the same edge.
+    /// Adds the counts of another end of the same edge.
     pub fn add(&mut self, other: Self) {
         self.rows_in += other.rows_in;
         self.rows_late += other.rows_late;

@@ -1,19 +1,19 @@
-//! How watermarks flow: from the sources down to the inputs of steps, and, where something is to leave a step, from
-//! there up to what the sources need. All of it follows from the graph and from one number per input of a step, so that
-//! no operator has to be asked.
+//! How watermarks flow: from the sources down to the inputs of steps, and, if something has to leave a step, from there
+//! up to what the sources need. All of it follows from the graph and from one number per input of a step, so no
+//! operator has to be asked.
 
 use weir_plan::plan::Input;
 
-/// A plan's graph, as far as watermarks go.
+/// The part of a plan's graph that concerns watermarks.
 pub struct WatermarkFlow {
-    /// Each after those that it reads.
+    /// The steps, each after those that it reads.
     steps: Vec<FlowStep>,
-    /// Per step: how far sources have to be beyond what its inputs are to reach.
+    /// Per step, in µs: how far the sources have to be beyond the watermark that the step's inputs are to reach.
     above_us: Vec<i64>,
 }
 
-/// What a step reads, and how much older than the watermark of each input a row of the step may be. Nothing holds back
-/// a step without keys.
+/// What a step reads, and how much older (µs) than the watermark of each input a row of the step may be. A step without
+/// keys holds nothing back.
 pub struct FlowStep {
     pub inputs: Vec<Input>,
     pub hold_backs_us: Vec<i64>,
@@ -29,7 +29,7 @@ impl WatermarkFlow {
     #[must_use]
     pub fn new(steps: Vec<FlowStep>) -> Self {
         let mut above_us = Vec::with_capacity(steps.len());
-        // Per step: how far its output stays behind sources that are all equally far.
+        // Per step, in µs: how far its output stays behind sources that all have the same watermark.
         let mut behind_us: Vec<i64> = Vec::with_capacity(steps.len());
         for step in &steps {
             let of_inputs: Vec<i64> = step
@@ -48,8 +48,8 @@ impl WatermarkFlow {
         Self { steps, above_us }
     }
 
-    /// The watermark of each input of a step, by those of the sources; `None` while a source that it waits for has
-    /// none.
+    /// The watermark of each input of a step, by those of the sources; `None` while a source that the input waits for
+    /// has none.
     #[must_use]
     pub fn inputs_us(&self, step: usize, sources_us: &[Option<i64>]) -> Vec<Option<i64>> {
         let outputs_us = self.outputs_us(step, sources_us);
@@ -62,7 +62,8 @@ impl WatermarkFlow {
         self.outputs_us(step + 1, sources_us).pop().flatten()
     }
 
-    /// Of the first steps: the least of the inputs' watermarks, less what holds each of them back.
+    /// The watermarks of what the first `steps` steps give. Each is the least over the step's inputs of the input's
+    /// watermark minus what holds it back.
     fn outputs_us(&self, steps: usize, sources_us: &[Option<i64>]) -> Vec<Option<i64>> {
         let mut outputs_us: Vec<Option<i64>> = Vec::with_capacity(steps);
         for step in &self.steps[..steps] {
@@ -76,7 +77,7 @@ impl WatermarkFlow {
         outputs_us
     }
 
-    /// Where the watermarks of the sources have to be for those of all inputs of a step to be at `at_us`.
+    /// The watermark that the sources must have so that all inputs of a step are at `at_us`.
     #[must_use]
     pub fn sources_for(&self, step: usize, at_us: i64) -> i64 {
         at_us.saturating_add(self.above_us[step])
@@ -101,8 +102,8 @@ mod tests {
         FlowStep { inputs: inputs.to_vec(), hold_backs_us: hold_backs_us.to_vec() }
     }
 
-    /// A left join of two sources whose right rows may come 30 later, a map, and a session window; behind it, rows of
-    /// the second source again.
+    /// A left join of two sources whose right rows may come 30 later, a map, and a session window. The last step reads
+    /// these, and again the rows of the second source.
     #[test]
     fn each_input_waits_for_what_its_rows_come_from_less_what_holds_them_back() {
         let (left, right) = (Input::Source(0), Input::Source(1));
@@ -147,7 +148,7 @@ mod tests {
         }
     }
 
-    /// Sources near the ends of time stay there.
+    /// Watermarks near the ends of time stay there.
     #[test]
     fn what_is_held_back_saturates() {
         let flow = WatermarkFlow::new(vec![step(&[Input::Source(0)], &[10]), step(&[Input::Step(0)], &[])]);

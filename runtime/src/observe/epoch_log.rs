@@ -1,16 +1,16 @@
-//! The log of epochs: a line for each, or one for many where they follow each other fast. Every single one is in the
-//! progress file.
+//! The log of epochs: a line for each, or one line for many if they follow each other quickly. The progress file has
+//! every epoch.
 
 use std::time::{Duration, Instant};
 
 use super::progress::Progress;
 
-/// Between two lines.
+/// The least time between two lines.
 const LINE_EVERY: Duration = Duration::from_secs(2);
-/// Between two warnings of bad records.
+/// The least time between two warnings about bad records.
 const WARNING_EVERY: Duration = Duration::from_secs(10);
 
-/// What was not told yet.
+/// What was not logged yet.
 #[derive(Default)]
 pub struct EpochLog {
     told_at: Option<Instant>,

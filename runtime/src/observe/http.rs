@@ -1,4 +1,4 @@
-//! `/metrics`, `/progress`, `/healthz`, `/readyz`.
+//! Serves `/metrics`, `/progress`, `/healthz` and `/readyz`.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::progress::{Pending, Progress};
 use super::{Shared, lock};
 use crate::failure::{Failure, Result};
 
-/// Listens, and answers for as long as the process lives.
+/// Listens, and answers as long as the process lives.
 pub async fn serve(address: SocketAddr, shared: Arc<Shared>) -> Result<()> {
     let listener = tokio::net::TcpListener::bind(address).await;
     let listener = listener
@@ -63,7 +63,7 @@ async fn progress(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-/// Up unless the run has ended with a failure.
+/// Answers OK unless the run has ended with a failure.
 async fn health(State(shared): State<Arc<Shared>>) -> Response {
     if shared.ended.load(Ordering::Relaxed) {
         (StatusCode::SERVICE_UNAVAILABLE, "ended").into_response()
@@ -72,7 +72,7 @@ async fn health(State(shared): State<Arc<Shared>>) -> Response {
     }
 }
 
-/// Up while the checkpoint is ours and records are read.
+/// Answers OK while this process holds the checkpoint and reads records.
 async fn ready(State(shared): State<Arc<Shared>>) -> Response {
     if shared.ready.load(Ordering::Relaxed) {
         "ready".into_response()

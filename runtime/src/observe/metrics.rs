@@ -1,4 +1,4 @@
-//! Prometheus metrics. Counters go on over restarts: they are set to what the manifests have summed up, which is exact.
+//! Prometheus metrics. Counters continue over restarts: they are set to the sums in the manifests, which are exact.
 
 use std::collections::HashSet;
 use std::sync::atomic::Ordering;
@@ -15,13 +15,13 @@ use super::progress::{Progress, Source};
 use crate::checkpoint::totals::SourceTotals;
 use crate::sink::upkeep::Done;
 
-/// Epochs take from a millisecond (local disk) to minutes (an object store that is away).
+/// Epochs take from a millisecond (local disk) to minutes (an unreachable object store).
 const SECONDS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 
-/// Of the process: whoever writes its log counts.
+/// One counter per process. The code that writes the log increments it.
 static LOG_LINES_DROPPED: LazyLock<Counter> = LazyLock::new(Counter::default);
 
-/// A line of the log was dropped, since nobody took it.
+/// Counts a line of the log that was dropped because nobody took it.
 pub fn log_line_dropped() {
     LOG_LINES_DROPPED.inc();
 }
@@ -58,7 +58,7 @@ pub struct Metrics {
     epoch_seconds: Histogram,
     watermark_seconds: Family<Node, Gauge>,
     lag_records: Family<Partition, Gauge>,
-    /// Those that the last epoch had.
+    /// The partitions that the last epoch had.
     partitions: Mutex<HashSet<Partition>>,
     open_windows: Family<Node, Gauge>,
     groups: Family<Node, Gauge>,
@@ -119,7 +119,7 @@ impl Metrics {
         r.register("records_decoded", "Records decoded", metrics.records_decoded.clone());
         r.register(
             "tombstones_skipped",
-            "Records without a value that were passed over",
+            "Records without a value that were skipped",
             metrics.tombstones_skipped.clone(),
         );
         r.register("records_dropped", "Bad records dropped by policy", metrics.records_dropped.clone());
@@ -168,7 +168,7 @@ impl Metrics {
         );
         r.register(
             "files_compacted",
-            "Small files of a table that this process wrote anew as fewer",
+            "Small files of a table that this process merged into fewer",
             metrics.files_compacted.clone(),
         );
         r.register("compactions", "Commits of compaction by this process", metrics.compactions.clone());
@@ -184,7 +184,7 @@ impl Metrics {
             "Failed turns of a table's maintenance",
             metrics.maintenance_failures.clone(),
         );
-        r.register("memory_bytes", "Memory of the process that no file stands behind", metrics.memory_bytes.clone());
+        r.register("memory_bytes", "Memory of the process that is not backed by files", metrics.memory_bytes.clone());
         r.register(
             "memory_limit_bytes",
             "What the process may use; 0 without a limit",
@@ -204,8 +204,8 @@ impl Metrics {
         self.partitions_waiting.get_or_create(&Node { name: source.to_owned() }).set(gauge(count as u64));
     }
 
-    /// What is done for tables is counted from 0 in each process, for no manifest sums it up; and it is there before
-    /// anything is done.
+    /// Creates the metrics of what is done for tables, so that they exist before anything is done. They count from 0 in
+    /// each process, since no manifest sums them up.
     pub fn of_tables<'a>(&self, sinks: impl Iterator<Item = &'a str>) {
         for sink in sinks {
             self.maintained(sink, Done::Compacted { commits: 0, files_before: 0, files_after: 0, conflicts: 0 });
@@ -241,7 +241,7 @@ impl Metrics {
         }
     }
 
-    /// What a partition of a topic that is gone lagged behind with means nothing any more.
+    /// Removes the lag of partitions that are not read any more, since it means nothing now.
     fn forget_others(&self, progress: &Progress) {
         let of = |source: &Source| {
             let all = source
@@ -268,7 +268,7 @@ impl Metrics {
         self.show(progress);
     }
 
-    /// Sets everything to what the report says: after a claim what the checkpoint had come to before this process.
+    /// Sets everything to what the report says. After a claim, that is the checkpoint's sums before this process.
     pub fn show(&self, progress: &Progress) {
         let node = |name: &str| Node { name: name.to_owned() };
         let totals = &progress.counters;
@@ -286,7 +286,7 @@ impl Metrics {
         }
         for (name, counts) in &totals.steps {
             set(&self.rows_late.get_or_create(&node(name)), counts.rows_late);
-            // There from the start, as a counter should be: a rise from nothing to one is seen.
+            // The counter exists from the start, so that a rise from nothing to one is seen.
             drop(self.rows_bad.get_or_create(&node(name)));
         }
         for (name, rows) in &totals.rows_bad {
@@ -323,7 +323,7 @@ impl Metrics {
     }
 }
 
-/// To a sum that never falls.
+/// Sets a counter to a sum that never falls.
 fn set(counter: &Counter, sum: u64) {
     counter.inner().store(sum, Ordering::Relaxed);
 }
@@ -338,7 +338,7 @@ mod tests {
 
     use super::*;
 
-    /// Their names stand in dashboards and alerts.
+    /// Dashboards and alerts use the names of these metrics.
     #[test]
     fn what_is_done_for_tables_is_counted_by_sink_from_0_on() {
         let metrics = Metrics::new("rides", None);

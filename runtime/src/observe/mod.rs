@@ -1,4 +1,4 @@
-//! What a running pipeline tells: a progress report per epoch (to a file and over HTTP), Prometheus metrics, health.
+//! What a running pipeline reports: progress per epoch (to a file and over HTTP), Prometheus metrics, and health.
 
 mod epoch_log;
 mod http;
@@ -26,13 +26,12 @@ use crate::engine::source_run::hold::Hold;
 use crate::failure::{Failure, Result};
 use crate::sink::upkeep::Tell;
 
-/// Takes reports from the driver; the HTTP server reads them.
+/// Receives reports from the driver. The HTTP server reads them.
 pub struct Observer {
     shared: Arc<Shared>,
     progress_file: Option<ProgressFile>,
     log: EpochLog,
-    /// What holds the watermark of a source, as of the epoch that was closed last.
-    /// By source.
+    /// By source: what holds its watermark, as of the epoch that was closed last.
     held_by: BTreeMap<String, Option<Hold>>,
     on_epoch: Option<watch::Sender<Option<Progress>>>,
 }
@@ -41,7 +40,7 @@ pub struct Observer {
 struct Shared {
     metrics: Metrics,
     latest: Mutex<Option<Progress>>,
-    /// While it can't be committed this is all that moves.
+    /// The epoch that is closed and not committed. While it can't be committed, nothing else here moves.
     pending: Mutex<Option<Pending>>,
     ready: AtomicBool,
     ended: AtomicBool,
@@ -72,18 +71,18 @@ impl Observer {
         })
     }
 
-    /// The checkpoint is claimed: the report of the claim, until there is one of an epoch.
+    /// The checkpoint is claimed. The report of the claim is shown until an epoch has one.
     pub fn claimed(&self, progress: Progress) {
         self.shared.metrics.show(&progress);
         *lock(&self.shared.latest) = Some(progress);
     }
 
-    /// The lanes read.
+    /// The lanes have begun to read.
     pub fn ready(&self) {
         self.shared.ready.store(true, Ordering::Relaxed);
     }
 
-    /// An epoch is closed and about to be committed, however long that takes. `latest` are the partitions' ends.
+    /// An epoch is closed and about to be committed, however long that takes. `latest` has the partitions' ends.
     pub fn closed(&self, sources: &[SourceProgress], clock_us: i64, latest: &LatestOffsets) {
         for source in sources {
             self.shared.metrics.closed(&Source::of(source, latest));
@@ -92,8 +91,8 @@ impl Observer {
             Some(Pending::new(clock_us, sources.iter().map(|source| source.counts.read).sum()));
     }
 
-    /// An epoch is closed. Also one that takes in nothing, and is not committed, may find another partition or reason:
-    /// a transaction that hangs open is noticed only when nothing comes any more.
+    /// An epoch is closed. Even one that takes in nothing, and is not committed, may find another partition or reason:
+    /// an open transaction is noticed only when nothing comes any more.
     pub fn watermark_held_by(&mut self, source: &str, hold: Option<Hold>) {
         if let Some(latest) = lock(&self.shared.latest).as_mut() {
             latest.set_held_by(source, hold.as_ref());
@@ -101,17 +100,17 @@ impl Observer {
         self.held_by.insert(source.to_owned(), hold);
     }
 
-    /// Some records of the epoch in hand were bad; `first` says which was the first, and why.
+    /// Some records of the open epoch were bad. `first` names the first one and the reason.
     pub fn bad_records(&mut self, count: u64, first: &str) {
         self.log.bad_records(count, first, Instant::now());
     }
 
-    /// Some rows behind a window could not be computed: how many by step, and the first of them.
+    /// Some rows behind a window could not be computed: how many per step, and the first of them.
     pub fn bad_rows(&mut self, by_step: &BTreeMap<String, u64>, first: &str) {
         self.log.bad_rows(by_step.values().sum(), first, Instant::now());
     }
 
-    /// Hears what is done for the sinks.
+    /// Returns the function that counts what is done for the sinks.
     #[must_use]
     pub fn of_maintenance(&self) -> Tell {
         let shared = Arc::clone(&self.shared);
@@ -130,7 +129,7 @@ impl Observer {
         }
         if let Some(file) = &mut self.progress_file {
             let json = serde_json::to_string(&progress).map_err(|e| Failure::bug(format!("progress: {e}")))?;
-            // A full disk there is no reason to stop.
+            // A full disk under the progress file is no reason to stop.
             if let Err(error) = file.add(&json) {
                 tracing::warn!(epoch = progress.batch_id, "the progress file lacks this epoch: {error}");
             }
@@ -145,14 +144,14 @@ impl Observer {
         Ok(())
     }
 
-    /// The run is over.
+    /// The run has ended.
     pub fn ended(&self, result: &Result<()>) {
         self.shared.ready.store(false, Ordering::Relaxed);
         self.shared.ended.store(result.is_err(), Ordering::Relaxed);
     }
 }
 
-/// What is in there is whole even if a thread panicked.
+/// Locks the value. It is whole even if a thread has panicked.
 fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -13,20 +13,20 @@ use crate::engine::source_run::LatestOffsets;
 use crate::engine::source_run::hold::{Hold, hold};
 use crate::sink::SinkStatus;
 
-/// How long the parts of an epoch took. Nothing, for a claim.
+/// How long the parts of an epoch took. All are zero for a claim.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Durations {
-    /// From the opening of the epoch, which is when the one before was closed, to its close; overlaps with the commit
-    /// of the one before.
+    /// From the opening of the epoch, which is when the epoch before was closed, to its close. It overlaps with the
+    /// commit of the epoch before.
     pub read: Duration,
-    /// Of `read`, what the busiest lane spent on records: the rest is the wait for records and for the trigger.
+    /// The part of `read` that the busiest lane spent on records. The rest is the wait for records and for the trigger.
     pub busy: Duration,
     pub compute: Duration,
     pub upload: Duration,
     pub commit: Duration,
 }
 
-/// Of time that is taken to be longer than nothing, as Spark does it.
+/// The shortest time by which a rate is computed. Spark does the same.
 const PROCESSING_MIN: Duration = Duration::from_millis(1);
 
 impl Durations {
@@ -35,14 +35,15 @@ impl Durations {
         self.compute + self.upload + self.commit
     }
 
-    /// Rows that came in per second since the last trigger, as Spark's `inputRowsPerSecond`: our trigger is the close
+    /// Rows that came in per second since the last trigger, like Spark's `inputRowsPerSecond`. Our trigger is the close
     /// of an epoch.
     fn input_rate(&self, rows: u64) -> f64 {
         if self.read.is_zero() { 0.0 } else { rows as f64 / self.read.as_secs_f64() }
     }
 
-    /// Rows per second of work on them, from the first record to the commit, as Spark's `processedRowsPerSecond`:
-    /// waiting is not work. Epochs overlap, so what can be kept up for long is more than this, up to twice as much.
+    /// Rows per second of work on them, from the first record to the commit, like Spark's `processedRowsPerSecond`.
+    /// Waiting is not work. Epochs overlap, so the rate that can be kept up for long is higher than this, up to twice
+    /// as high.
     fn processing_rate(&self, rows: u64) -> f64 {
         rows as f64 / (self.busy + self.decide()).max(PROCESSING_MIN).as_secs_f64()
     }
@@ -53,14 +54,14 @@ impl Durations {
 pub struct Progress {
     /// The lineage of the checkpoint.
     pub id: String,
-    /// This process.
+    /// An id of this process.
     pub run_id: String,
     pub name: String,
     /// The epoch's clock, RFC 3339.
     pub timestamp: String,
-    /// The epoch.
+    /// The number of the epoch.
     pub batch_id: u64,
-    /// `Claim`: nothing was committed since the process started.
+    /// `Claim` means that nothing was committed since the process started.
     pub kind: Kind,
     pub num_input_rows: u64,
     pub input_rows_per_second: f64,
@@ -71,7 +72,7 @@ pub struct Progress {
     pub sources: Vec<Source>,
     pub sinks: Vec<Sink>,
     pub rows_filtered: u64,
-    /// Heap bytes of open windows.
+    /// Heap memory of open windows, in bytes.
     pub state_memory_bytes: u64,
     /// Bytes of the state files that the checkpoint refers to.
     pub state_stored_bytes: u64,
@@ -79,21 +80,21 @@ pub struct Progress {
     /// `durationMs.triggerExecution` to the microsecond: a commit to a local table takes less than a millisecond.
     #[serde(skip)]
     pub took: Duration,
-    /// What the metrics are set to.
+    /// The sums that the metrics are set to.
     #[serde(skip)]
     pub counters: totals::Totals,
-    /// Of the last `spec.stateAction` that was done.
+    /// The token of the last `spec.stateAction` that was done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub state_action_token: Option<String>,
 }
 
-/// Sums over all epochs of the checkpoint: exact, whatever process committed them.
+/// Sums over all epochs of the checkpoint. They are exact, whatever process committed the epochs.
 #[derive(Debug, Clone, Copy, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Totals {
     pub epochs: u64,
     pub num_input_rows: u64,
-    /// Records without a value that were passed over.
+    /// Records without a value that were skipped.
     pub tombstones_skipped: u64,
     pub records_dropped: u64,
     pub records_rejected: u64,
@@ -158,23 +159,23 @@ pub struct Source {
     pub description: String,
     pub start_offset: Offsets,
     pub end_offset: Offsets,
-    /// Ends of the partitions as far as the client knows them.
+    /// The ends of the partitions, as far as the client knows them.
     pub latest_offset: Offsets,
     pub num_input_rows: u64,
     pub input_rows_per_second: f64,
     pub records_decoded: u64,
     pub tombstones_skipped: u64,
     pub records_dropped: u64,
-    /// Those that left by the output `Rejected`.
+    /// Records that left through the output `Rejected`.
     pub records_rejected: u64,
-    /// Offsets that Kafka no longer had when they came next.
+    /// Offsets that Kafka no longer had when they were next to be read.
     pub records_lost: u64,
     /// Offsets whose batches could not be read.
     pub records_unreadable: u64,
     pub bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watermark: Option<String>,
-    /// The partition whose watermark is the source's: the least that is not idle.
+    /// The partition whose watermark is the source's: the least of those that are not idle.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub watermark_held_by: Option<Hold>,
     #[serde(skip)]
@@ -186,7 +187,7 @@ pub struct Source {
 pub struct Sink {
     pub name: String,
     pub description: String,
-    /// Of the table, after this epoch.
+    /// The version of the table after this epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub table_version: Option<i64>,
     pub num_output_rows: u64,
@@ -253,7 +254,7 @@ impl Progress {
         }
     }
 
-    /// Says what holds the watermark of a source.
+    /// Sets what holds the watermark of a source.
     pub fn set_held_by(&mut self, source: &str, hold: Option<&Hold>) {
         for source in self.sources.iter_mut().filter(|s| s.name == source) {
             source.watermark_held_by = hold.cloned();
@@ -296,19 +297,20 @@ impl Source {
             records_lost: s.partitions.iter().map(PartitionProgress::lost_count).sum(),
             records_unreadable: s.partitions.iter().map(PartitionProgress::unreadable_count).sum(),
             bytes: s.counts.bytes,
-            // A manifest does not have what hangs: whoever reads the topic says so (`Observer::watermark_held_by`).
+            // A manifest does not say if a transaction is open; whoever reads the topic reports it
+            // (`Observer::watermark_held_by`).
             watermark: s.watermark_after_us.and_then(rfc3339),
             watermark_held_by: hold(s, |_| None),
             watermark_us: s.watermark_after_us,
         }
     }
 
-    /// Topic, partition, lag; only where the end is known.
+    /// Topic, partition and lag, only for partitions whose end is known.
     pub fn lag_by_partition(&self) -> impl Iterator<Item = (&str, &str, i64)> {
         self.lag_behind(&self.end_offset)
     }
 
-    /// The same while the epoch is not committed.
+    /// Like [`Self::lag_by_partition`], while the epoch is not committed.
     pub fn lag_before_commit(&self) -> impl Iterator<Item = (&str, &str, i64)> {
         self.lag_behind(&self.start_offset)
     }
@@ -328,7 +330,7 @@ impl Source {
 pub struct Pending {
     /// The epoch's clock, RFC 3339.
     pub since: String,
-    /// That it read.
+    /// The records that it read.
     pub records: u64,
 }
 

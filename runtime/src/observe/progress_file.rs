@@ -1,5 +1,5 @@
-//! The file that gets one line per epoch. It may be a pipe, and neither a reader that sleeps nor a disk that is full
-//! decides over the pipeline: the epochs that it does not take are missing from it.
+//! The file that gets one line per epoch. It may be a pipe. A reader that sleeps or a full disk must not hold up the
+//! pipeline: the epochs that the file does not take are missing from it.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
@@ -10,50 +10,51 @@ use rustix::fs::OFlags;
 
 use crate::failure::{Failure, Result};
 
-/// "No such device or address": the answer to who opens a pipe for writing that nobody reads, and does not want to
-/// wait.
+/// "No such device or address": the error when a pipe that nobody reads is opened for writing without waiting.
 const ENXIO: i32 = rustix::io::Errno::NXIO.raw_os_error();
 
-/// Opens no pipe that nobody reads, and waits for no reader.
+/// Sets options so that nothing waits for a reader. Opening a pipe that nobody reads then fails.
 pub fn without_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
     options.custom_flags(OFlags::NONBLOCK.bits().cast_signed())
 }
 
-/// What went wrong with a file that was opened so.
+/// What went wrong with a file that was opened [without waiting](without_waiting).
 #[must_use]
 pub fn why(error: &io::Error) -> String {
     match error.raw_os_error() {
-        Some(ENXIO) => "it is a pipe that nobody reads, whose reader has to be there first".to_owned(),
+        Some(ENXIO) => "it is a pipe that nobody reads: start its reader first".to_owned(),
         _ => error.to_string(),
     }
 }
 
 pub struct ProgressFile {
     file: File,
-    /// Of a line of which a part has been taken.
+    /// The rest of a line of which a part has been taken.
     rest: Vec<u8>,
 }
 
 impl ProgressFile {
+    /// Opens the file.
+    ///
     /// # Errors
-    /// `Config` if it can't be written.
+    /// `Config`, if it can't be written.
     pub fn open(path: &Path) -> Result<Self> {
         let file = without_waiting(File::options().create(true).append(true)).open(path);
         let file = file.map_err(|e| Failure::config(format!("the progress file {}: {}", path.display(), why(&e))))?;
         Ok(Self { file, rest: Vec::new() })
     }
 
-    /// Adds a line: in one write, so that a reader (and a crash) sees whole lines.
+    /// Adds a line in one write, so that a reader (and a crash) sees whole lines.
     ///
     /// # Errors
-    /// The line is left out.
+    /// The line is then left out.
     pub fn add(&mut self, line: &str) -> io::Result<()> {
         self.write()?;
         self.rest = format!("{line}\n").into_bytes();
         let whole = self.rest.len();
         self.write().or_else(|error| {
             if self.rest.len() < whole {
-                // What is left of it comes before the next line.
+                // The rest of the line comes before the next line.
                 return Ok(());
             }
             self.rest.clear();

@@ -1,7 +1,7 @@
-//! What an epoch changes of a table: each time and key once, in the order of state files.
+//! The change that an epoch makes to a table: each time and key appears once, in the order of state files.
 //!
-//! Equal keys are found by sorting, not by another hash table: the rows have to be sorted for the file anyway, and then
-//! they are neighbours.
+//! Equal keys are found by sorting, without another hash table: the rows have to be sorted for the file anyway, and
+//! equal keys are neighbours after that.
 
 use arrow::array::{Array as _, UInt16Array, UInt32Array};
 use weir_plan::key_group::KEY_GROUPS;
@@ -14,15 +14,15 @@ use crate::failure::Result;
 
 #[derive(Debug, Clone)]
 pub struct Change {
-    /// Of each row.
+    /// One per row.
     pub key_groups: UInt16Array,
     /// Sorted by key group, time, keys.
     pub entries: Entries,
 }
 
 impl Change {
-    /// Merges entries whose key groups are to be computed; `None` if there are none. Of rows, the last one of a time
-    /// and key counts: what is older comes first.
+    /// Merges entries and computes their key groups. Returns `None` if there are no entries. In a table of rows, the
+    /// last entry of a time and key counts, so older entries come first in `parts`.
     pub fn of(table: &TableSchema, parts: &[Entries]) -> Result<Option<Self>> {
         let parts: Vec<_> = parts.iter().filter(|part| part.rows() > 0).collect();
         if parts.is_empty() {
@@ -32,7 +32,7 @@ impl Change {
         Self::sorted(table, all.key_groups.values(), all.entries).map(Some)
     }
 
-    /// The same of entries whose key groups are known.
+    /// Like [`Change::of`], for entries whose key groups are known.
     pub fn of_grouped(table: &TableSchema, parts: &[Grouped]) -> Result<Option<Self>> {
         let parts: Vec<_> = parts.iter().filter(|part| part.rows() > 0).collect();
         if parts.is_empty() {
@@ -67,8 +67,8 @@ impl Change {
         Ok(Self { key_groups, entries })
     }
 
-    /// What is left of the oldest change there is: nothing older is there for a delete to hide. `None` if that is
-    /// nothing.
+    /// Drops the deletes. Call it on the oldest change only: nothing older exists that a delete could hide. Returns
+    /// `None` if no entry remains.
     pub(super) fn without_deletes(self) -> Result<Option<Self>> {
         let kept: UInt32Array =
             (0u32..).take(self.rows()).filter(|row| !self.entries.is_deleted(*row as usize)).collect();
@@ -80,7 +80,7 @@ impl Change {
         Ok((left.rows() > 0).then_some(left))
     }
 
-    /// A stretch of the rows, not copied.
+    /// A range of the rows, not copied.
     #[must_use]
     pub fn slice(&self, from: usize, rows: usize) -> Self {
         Self { key_groups: self.key_groups.slice(from, rows), entries: self.entries.slice(from, rows) }
@@ -91,7 +91,7 @@ impl Change {
         self.entries.rows()
     }
 
-    /// Heap bytes held.
+    /// Heap memory held, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.key_groups.get_array_memory_size() + self.entries.bytes()

@@ -1,4 +1,4 @@
-//! Entries of a keyed step's table: what lanes hand over, what a change is, and what a state file holds.
+//! Entries of a keyed step's table. Lanes hand them over, and changes and state files consist of them.
 
 use std::sync::Arc;
 
@@ -8,19 +8,19 @@ use arrow::datatypes::Int64Type;
 
 use crate::failure::{Failure, Result};
 
-/// The time of an entry that has none: it is below no horizon.
+/// The time of an entry without one. It is below no horizon.
 pub const NEVER: i64 = i64::MAX;
 
-/// Values by time and key. All arrays have one length.
+/// Values by time and key. All arrays have the same length.
 #[derive(Debug, Clone)]
 pub struct Entries {
-    /// µs: an entry has nothing left to do once the watermark is greater than its time, or as much more as its step
-    /// keeps it. [`NEVER`], where entries have no time.
+    /// µs. An entry is finished once the watermark is greater than its time plus the time for which its step keeps it.
+    /// [`NEVER`] if the table's entries have no time.
     pub times: Int64Array,
-    /// In a table of rows: those that say that there is no such entry any more. Their values are null. `None`: none of
-    /// them.
+    /// In a table of rows: true for an entry that deletes the one of its time and key; the values are then null. `None`
+    /// if no entry is a delete.
     pub deleted: Option<BooleanArray>,
-    /// As the table has them: those that decide the key group first.
+    /// In the order of the table's key columns, which begins with those that decide the key group.
     pub keys: Vec<ArrayRef>,
     pub values: Vec<ArrayRef>,
 }
@@ -31,7 +31,7 @@ impl Entries {
         self.times.len()
     }
 
-    /// Heap bytes held.
+    /// Heap memory held, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let columns = self.keys.iter().chain(&self.values);
@@ -41,7 +41,7 @@ impl Entries {
             + columns.map(|column| column.get_array_memory_size()).sum::<usize>()
     }
 
-    /// A stretch of the rows, not copied.
+    /// A range of the rows, not copied.
     #[must_use]
     pub fn slice(&self, from: usize, rows: usize) -> Self {
         let cut = |columns: &[ArrayRef]| columns.iter().map(|column| column.slice(from, rows)).collect();
@@ -69,12 +69,12 @@ impl Entries {
         self.deleted.as_ref().is_some_and(|deleted| deleted.value(row))
     }
 
-    /// Only those whose time `keep` holds for.
+    /// Keeps only the entries for whose time `keep` is true.
     pub fn retain(self, keep: impl FnMut(i64) -> bool) -> Result<Self> {
         self.split(keep).map(|(kept, _)| kept)
     }
 
-    /// Those whose time `first` holds for, and the others.
+    /// Splits the entries into those for whose time `first` is true, and the others.
     pub fn split(self, mut first: impl FnMut(i64) -> bool) -> Result<(Self, Self)> {
         let (mut these, mut those) = (Vec::new(), Vec::new());
         for (row, time) in (0u32..).zip(self.times.values()) {
@@ -88,7 +88,7 @@ impl Entries {
         }
     }
 
-    /// One after the other; all have the same columns, and there is one at least.
+    /// Joins the parts in their order. All have the same columns, and there is at least one part.
     pub(super) fn joined(parts: &[&Self]) -> Result<Self> {
         if let [one] = parts {
             return Ok((*one).clone());

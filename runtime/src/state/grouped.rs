@@ -1,5 +1,5 @@
-//! Entries with the key group of each. Who has computed the groups passes them on: they decide which worker gets an
-//! entry, and where it stands in a state file.
+//! Entries with the key group of each. The code that has computed the groups passes them on, because they decide which
+//! worker gets an entry and where the entry stands in a state file.
 
 use std::ops::Range;
 
@@ -11,13 +11,13 @@ use crate::failure::{Failure, Result};
 
 #[derive(Debug, Clone)]
 pub struct Grouped {
-    /// Of each entry.
+    /// One per entry.
     pub key_groups: UInt16Array,
     pub entries: Entries,
 }
 
 impl Grouped {
-    /// Computes the groups by the first `hashed` key columns.
+    /// Computes the groups from the first `hashed` key columns.
     pub fn of(entries: Entries, hashed: usize) -> Result<Self> {
         let groups = key_groups(&entries.keys[..hashed], entries.rows())
             .map_err(|e| Failure::bug(format!("key groups: {e}")))?;
@@ -29,13 +29,14 @@ impl Grouped {
         self.entries.rows()
     }
 
-    /// Heap bytes held.
+    /// Heap memory held, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.key_groups.get_array_memory_size() + self.entries.bytes()
     }
 
-    /// One part per worker, each in the order that entries come in here. What is sorted by key group is not copied.
+    /// Cuts the entries into one part per worker. Each part keeps the order of its entries. Entries that are sorted by
+    /// key group are not copied.
     pub fn cut(self, ranges: KeyRanges) -> Result<Vec<Self>> {
         let mut rows: Vec<Vec<u32>> = vec![Vec::new(); ranges.workers()];
         if let [_] = rows[..] {
@@ -55,7 +56,8 @@ impl Grouped {
         rows.into_iter().map(|rows| self.select(rows)).collect()
     }
 
-    /// Those whose time `first` holds for, and the others, whose groups count no more.
+    /// Splits the entries into those for whose time `first` is true, and the others. The others lose their key groups,
+    /// which nothing needs any more.
     pub fn split(self, mut first: impl FnMut(i64) -> bool) -> Result<(Self, Entries)> {
         let (mut these, mut those) = (Vec::new(), Vec::new());
         for (row, time) in (0u32..).zip(self.entries.times.values()) {

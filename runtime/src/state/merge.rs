@@ -1,9 +1,10 @@
-//! Many sorted runs of state into one. No more of a run is in memory than what was last read of it: rows up to the
-//! least of the last rows that were read are complete, and become the next stretch of the output.
+//! Merges many sorted runs of state into one. Of each run, only the rows that were read and are not merged yet are in
+//! memory. Rows up to the least of the runs' last rows read are complete: they become the next stretch of the output.
 //!
-//! Files of older versions have some keys in other key groups. Such a run is not in order, and a key may then be in the
-//! output more than once, until it leaves: whoever reads it merges the two. Of whole values only the newest counts, so
-//! a table of rows refuses such a run: no older version has written one.
+//! In files of older versions, some keys have other key groups than today. Such a run is not in order, and a key may
+//! then appear in the output more than once, until it leaves the state; whoever reads the output merges these entries.
+//! A table of rows holds whole values, of which only the newest counts, so it refuses a run that is not in order. No
+//! older version has written such a run for a table of rows.
 
 use std::cmp::Ordering;
 use std::collections::VecDeque;
@@ -16,21 +17,21 @@ use super::change::Change;
 use super::schema::{Kind, TableSchema};
 use crate::failure::{Failure, Result};
 
-/// A merge of runs, each of them sorted as state files are, the oldest first.
+/// A merge of runs, the oldest first. Each run is sorted as state files are.
 pub struct Merge {
     table: Arc<TableSchema>,
-    /// `None` without key columns.
+    /// `None` if there are no key columns.
     keys: Option<RowConverter>,
     runs: Vec<Run>,
-    /// No file is older than these runs: what they delete is nowhere.
+    /// True if no file is older than these runs. Their deletes then hide nothing and are dropped.
     are_oldest: bool,
 }
 
 struct Run {
-    /// What was read and is not merged yet.
+    /// The rows that were read and are not merged yet.
     read: VecDeque<Change>,
     is_read: bool,
-    /// The last that was merged.
+    /// The place of the last row that was merged.
     merged_to: Option<Place>,
 }
 
@@ -50,13 +51,13 @@ impl Merge {
         Ok(Self { table, keys, runs, are_oldest })
     }
 
-    /// The runs that must be read on, by number, before there is a next stretch.
+    /// The numbers of the runs that must be read further before the next stretch can be merged.
     pub fn hungry(&self) -> Vec<usize> {
         let hungry = |(i, run): (usize, &Run)| (run.read.is_empty() && !run.is_read).then_some(i);
         self.runs.iter().enumerate().filter_map(hungry).collect()
     }
 
-    /// What comes next in a run; `None` at its end.
+    /// Adds what was read next from a run; `None` says that the run has ended.
     pub fn feed(&mut self, run: usize, read: Option<Vec<Change>>) {
         match read {
             Some(read) => self.runs[run].read.extend(read.into_iter().filter(|change| change.rows() > 0)),
@@ -64,13 +65,13 @@ impl Merge {
         }
     }
 
-    /// Nothing is left.
+    /// Whether all runs have been read and merged to their ends.
     pub fn is_done(&self) -> bool {
         self.runs.iter().all(|run| run.is_read && run.read.is_empty())
     }
 
-    /// The next stretch, once no run is [hungry](Self::hungry). Entries whose time `keep` does not hold for are left
-    /// out; `None` if that is all.
+    /// The next stretch, once no run is [hungry](Self::hungry). It leaves out entries for whose time `keep` is false;
+    /// `None` means that no entry remains in it.
     ///
     /// # Errors
     /// A bug, if a run of a table of rows is not in order.
@@ -87,7 +88,8 @@ impl Merge {
         let mut parts = Vec::new();
         for i in 0..self.runs.len() {
             while let Some(change) = self.runs[i].read.pop_front() {
-                // All of the run that `end` is of, in whatever order it is: so each stretch has rows.
+                // The run that `end` comes from is taken whole, even if it is not in order, so that each step makes
+                // progress.
                 let rows = match &end {
                     Some((run, end)) if *run != i => self.rows_up_to(&change, end)?,
                     _ => change.rows(),
@@ -131,7 +133,7 @@ impl Merge {
         Ok(())
     }
 
-    /// How many rows come at or before `end`.
+    /// How many rows of a change come at or before `end`.
     fn rows_up_to(&self, change: &Change, end: &Place) -> Result<usize> {
         let (mut least, mut most) = (0, change.rows());
         while least < most {

@@ -1,5 +1,5 @@
-//! What keyed steps keep over a crash: the change of an epoch, in the order of state files, the files' format, their
-//! merge, and the log of files that together are the state.
+//! What keyed steps keep over a crash: the change of an epoch, in the order of state files; the format of the files;
+//! their merge; and the log of files that together are the state.
 
 mod change;
 mod entries;

@@ -1,6 +1,6 @@
-//! The order of state files: key group, time, keys. Rows are dealt out to their key groups first, then each group is
-//! sorted by itself, which is in the cache by then; the first bytes of a key lie beside its row's number, so that most
-//! comparisons look nowhere else.
+//! The order of state files: key group, time, keys. Rows are first distributed to their key groups. Then each group is
+//! sorted by itself, when it already fits into the cache. The first bytes of a key lie beside its row's number, so that
+//! most comparisons need no other memory.
 
 use std::cmp::Ordering;
 
@@ -16,18 +16,18 @@ struct Place {
     row: u32,
 }
 
-/// Rows as they stand in a state file; those of one time and key in any order.
+/// Rows in the order of a state file. Rows of one time and key may be in any order.
 pub struct Order {
-    /// The number of each row.
+    /// The row numbers, in this order.
     pub rows: UInt32Array,
-    /// Of each row in this order: how many times and keys come before its own.
+    /// For each row in this order: how many distinct pairs of time and key come before its own.
     pub numbers: Vec<usize>,
-    /// How many times and keys there are.
+    /// The number of distinct pairs of time and key.
     pub distinct: usize,
 }
 
 impl Order {
-    /// `groups` are the key groups, all less than `group_count`.
+    /// `groups` has the key group of each row; all are less than `group_count`.
     pub fn of(groups: &[u16], group_count: u16, times: &[i64], keys: &[ArrayRef]) -> Result<Self> {
         let keys = rows_of(keys)?;
         let mut next = group_starts(groups, group_count);
@@ -39,7 +39,7 @@ impl Order {
             *place += 1;
         }
         let mut start = 0;
-        // By now the next place of a group is its end.
+        // At this point the next place of a group is its end.
         for end in next {
             places[start..end].sort_unstable_by(|a, b| compare(keys.as_ref(), a, b));
             start = end;
@@ -53,8 +53,8 @@ impl Order {
         Ok(Self { rows: places.into_iter().map(|place| place.row).collect(), numbers, distinct })
     }
 
-    /// The same with rows of one time and key in the order that they came in: the last is the newest. No more keys have
-    /// to be compared for it.
+    /// The same order, with rows of one time and key in the order of their arrival: the last is the newest. This needs
+    /// no more comparisons of keys.
     #[must_use]
     pub fn by_arrival(self) -> Self {
         let mut rows = self.rows.values().to_vec();
@@ -67,26 +67,27 @@ impl Order {
         Self { rows: rows.into(), ..self }
     }
 
-    /// Where the first row of each time and key stands in this order.
+    /// The position in this order of the first row of each time and key.
     pub fn first_places(&self) -> UInt32Array {
         let mut last = None;
         let firsts = (0u32..).zip(&self.numbers).filter(|(_, number)| last.replace(**number) != Some(**number));
         firsts.map(|(place, _)| place).collect()
     }
 
-    /// The number of the first row of each time and key.
+    /// The row number of the first row of each time and key.
     pub fn firsts(&self) -> UInt32Array {
         self.first_places().values().iter().map(|place| self.rows.value(*place as usize)).collect()
     }
 
-    /// The number of the last row of each time and key.
+    /// The row number of the last row of each time and key.
     pub fn lasts(&self) -> UInt32Array {
         let is_last = |place: &usize| self.numbers.get(place + 1) != Some(&self.numbers[*place]);
         (0..self.numbers.len()).filter(is_last).map(|place| self.rows.value(place)).collect()
     }
 }
 
-/// Of two places in one key group. Equal keys are in one key group, so across groups nothing is equal.
+/// Compares two places in one key group. Equal keys have the same key group, so rows of different groups are never
+/// equal.
 fn compare(keys: Option<&Rows>, a: &Place, b: &Place) -> Ordering {
     (a.time, a.head).cmp(&(b.time, b.head)).then_with(|| match keys {
         Some(keys) => keys.row(a.row as usize).cmp(&keys.row(b.row as usize)),
@@ -94,7 +95,7 @@ fn compare(keys: Option<&Rows>, a: &Place, b: &Place) -> Ordering {
     })
 }
 
-/// `None` without key columns.
+/// The keys in arrow's row format; `None` if there are no key columns.
 fn rows_of(keys: &[ArrayRef]) -> Result<Option<Rows>> {
     if keys.is_empty() {
         return Ok(None);
@@ -104,7 +105,7 @@ fn rows_of(keys: &[ArrayRef]) -> Result<Option<Rows>> {
     rows.map(Some).map_err(|e| Failure::bug(format!("keys into rows: {e}")))
 }
 
-/// Where each group's rows begin when they lie group by group.
+/// The index at which each group's rows begin when the rows lie group by group.
 fn group_starts(groups: &[u16], group_count: u16) -> Vec<usize> {
     let mut counts = vec![0; usize::from(group_count)];
     for group in groups {
@@ -118,7 +119,8 @@ fn group_starts(groups: &[u16], group_count: u16) -> Vec<usize> {
     starts.collect()
 }
 
-/// Shorter keys are filled up with zeros; what then is equal is compared as a whole.
+/// The first eight bytes of a key. Shorter keys are filled up with zeros; keys whose heads are equal are compared as a
+/// whole.
 fn head(keys: Option<&Rows>, row: u32) -> u64 {
     let Some(keys) = keys else { return 0 };
     let row = keys.row(row as usize);
@@ -160,7 +162,7 @@ mod tests {
     fn rows_come_in_the_order_that_arrow_sorts_group_window_and_keys_in() {
         let mut rng = SmallRng::seed_from_u64(5);
         for seed in 0..20 {
-            // Distinct, so that there is one right order.
+            // The values are distinct, so that only one order is right.
             let numbers: Vec<_> =
                 (0..500).map(|i| (i != 7).then_some((i64::from(i) - 250) * [1, 1 << 40][seed as usize % 2])).collect();
             let texts: Vec<_> = (0..500)
@@ -195,7 +197,7 @@ mod tests {
         );
     }
 
-    /// Enough of them that an unstable sort would move some.
+    /// There are enough rows that an unstable sort would move some.
     #[test]
     fn rows_of_one_time_and_key_stay_in_the_order_that_they_came_in() {
         let mut rng = SmallRng::seed_from_u64(9);

@@ -1,5 +1,5 @@
-//! A table of rows: an epoch puts the whole new value under a key and time, or deletes it. Keys and values are bytes in
-//! arrow's row format, whose order is that of the columns.
+//! A table of rows. An epoch puts a whole new value under a key and time, or deletes the value. Keys and values are
+//! bytes in arrow's row format, whose order is that of the columns.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -16,8 +16,8 @@ use super::schema::TableSchema;
 use super::table::StateTable;
 use crate::failure::{Failure, Result};
 
-/// What an entry is: one row of its key at its time, beside others only if more than the hashed columns are key
-/// columns.
+/// The identity of an entry: its key, its time and the other key columns. A key has several entries at one time only if
+/// the table has key columns beside the hashed ones.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowId {
     /// The columns that decide the key group.
@@ -33,7 +33,7 @@ impl RowId {
     }
 }
 
-/// The same, in the order of time.
+/// A [`RowId`] that sorts by time first.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct TimeFirst {
     time_us: i64,
@@ -53,7 +53,7 @@ impl From<&TimeFirst> for RowId {
     }
 }
 
-/// What an entry costs beside its bytes: its places in both orders.
+/// Bytes of memory that an entry takes beside those of its key and value: its places in both orders.
 const ENTRY_BYTES: usize = 2 * size_of::<RowId>() + size_of::<Arc<[u8]>>();
 
 pub struct RowTable {
@@ -63,9 +63,10 @@ pub struct RowTable {
     value: Columns,
     rows: BTreeMap<RowId, Arc<[u8]>>,
     by_time: BTreeSet<TimeFirst>,
-    /// What the epoch in hand has put or deleted, and whether it was there before: then files have it.
+    /// The entries that the open epoch has put or deleted, each with whether it was there before. Those that were there
+    /// are in state files.
     touched: BTreeMap<RowId, bool>,
-    /// Of entries and touched ones.
+    /// Bytes of the entries and of the touched ones.
     bytes: usize,
 }
 
@@ -88,7 +89,7 @@ impl RowTable {
         })
     }
 
-    /// Of the columns that decide the key group.
+    /// Encodes the key columns that decide the key group.
     #[must_use]
     pub fn key(&self) -> &Columns {
         &self.key
@@ -99,7 +100,7 @@ impl RowTable {
         &self.value
     }
 
-    /// Puts a value in the place of what is there.
+    /// Puts a value, which replaces the value of the same id if there is one.
     pub fn put(&mut self, id: RowId, value: Arc<[u8]>) {
         self.touch(&id);
         self.set(id, Some(value));
@@ -110,7 +111,8 @@ impl RowTable {
         self.set(id, None);
     }
 
-    /// Puts a value beside those of the same key and time. The key ends with a number: one more than the last there.
+    /// Adds a value beside those of the same key and time. The other key column is a number: the new entry gets one
+    /// more than the last entry there has.
     pub fn add(&mut self, key: Arc<[u8]>, time_us: i64, value: Arc<[u8]>) -> Result<()> {
         let last =
             self.of_key(&key, time_us..=time_us).last().map(|(id, _)| self.rest.decode([&*id.rest])).transpose()?;
@@ -120,7 +122,7 @@ impl RowTable {
         Ok(())
     }
 
-    /// The entries of a key, in the order of time.
+    /// The entries of a key within these times, in the order of time.
     pub fn of_key<'t>(
         &'t self,
         key: &Arc<[u8]>,
@@ -132,7 +134,8 @@ impl RowTable {
         of_key.map(|(id, value)| (id, &**value))
     }
 
-    /// Takes the first in the order of time, if it is below a horizon of this table. Files need not hear of it.
+    /// Removes the entry with the earliest time and returns it, if it is below a horizon of this table. The change of
+    /// the epoch does not mention it, since a restore skips entries below the horizon.
     pub fn pop_below(&mut self, horizon_us: Option<i64>) -> Option<(RowId, Arc<[u8]>)> {
         let first =
             self.by_time.first().filter(|place| horizon_us.is_some_and(|horizon_us| place.time_us < horizon_us));
@@ -141,7 +144,7 @@ impl RowTable {
         Some((id, value))
     }
 
-    /// The entries up to a time, the latest first.
+    /// The entries up to and including a time, the latest first.
     pub fn back_from(&self, last_us: i64) -> impl Iterator<Item = (i64, &[u8])> {
         let places = self.by_time.iter().rev().skip_while(move |place| place.time_us > last_us);
         places.filter_map(|place| Some((place.time_us, &**self.rows.get(&RowId::from(place))?)))
@@ -154,7 +157,7 @@ impl RowTable {
         }
     }
 
-    /// Gives what was there.
+    /// Sets or removes a value and returns the value that was there.
     fn set(&mut self, id: RowId, value: Option<Arc<[u8]>>) -> Option<Arc<[u8]>> {
         let of_entry = |value: &Arc<[u8]>| id.bytes() + value.len();
         let (new, old) = match value {
@@ -203,7 +206,7 @@ impl StateTable for RowTable {
         for (id, was_there) in std::mem::take(&mut self.touched) {
             self.bytes -= id.bytes();
             let value = self.rows.get(&id).cloned();
-            // What came and went within the epoch was never saved.
+            // An entry that was put and deleted within the epoch was never saved.
             if horizon_us.is_none_or(|horizon_us| id.time_us >= horizon_us) && (value.is_some() || was_there) {
                 ids.push(id);
                 values.push(value);
@@ -225,10 +228,10 @@ impl StateTable for RowTable {
     }
 }
 
-/// Some of a table's columns, as bytes.
+/// Converts some of a table's columns to bytes and back.
 pub struct Columns {
     types: Vec<DataType>,
-    /// `None` without columns.
+    /// `None` if there are no columns.
     converter: Option<RowConverter>,
 }
 
@@ -239,7 +242,7 @@ impl Columns {
         Ok(Self { types: types.to_vec(), converter })
     }
 
-    /// The bytes of each row.
+    /// Returns the bytes of each row.
     pub fn encode(&self, columns: &[ArrayRef], rows: usize) -> Result<Vec<Arc<[u8]>>> {
         let Some(converter) = &self.converter else {
             let none: Arc<[u8]> = Arc::new([]);
@@ -249,7 +252,7 @@ impl Columns {
         Ok(encoded.iter().map(|row| Arc::from(row.as_ref())).collect())
     }
 
-    /// The columns of such rows.
+    /// Returns the columns of rows that [`encode`](Self::encode) has made.
     pub fn decode<'r>(&self, rows: impl IntoIterator<Item = &'r [u8]>) -> Result<Vec<ArrayRef>> {
         let Some(converter) = &self.converter else { return Ok(Vec::new()) };
         let parser = converter.parser();

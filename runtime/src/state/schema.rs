@@ -1,4 +1,4 @@
-//! What a table of a keyed step holds, as far as the state room has to know it.
+//! What the code in `state` has to know about a table of a keyed step.
 
 use std::sync::Arc;
 
@@ -11,33 +11,33 @@ use crate::failure::Result;
 /// The columns of a table's entries, and how two entries of one time and key become one.
 #[derive(Clone)]
 pub struct TableSchema {
-    /// Unique within the step, for good.
+    /// Unique within the step. It never changes, because saved files name the table by it.
     pub name: &'static str,
-    /// Of its columns, from 1: goes up where files that were written before it could not be read by what is here
-    /// otherwise.
+    /// The version of the table's columns, from 1. It goes up when this code could not tell otherwise how to read the
+    /// files that were written before.
     pub version: u32,
     pub kind: Kind,
     pub keys: SchemaRef,
     /// How many of the first key columns decide the key group.
     pub hashed: usize,
     pub values: Vec<StateField>,
-    /// How long entries have something left to do, per input that they wait for; the longest counts. Without any,
+    /// For each input that entries wait for, how long they are still needed. The longest counts. If this is empty,
     /// entries have no time.
     pub horizon: Vec<Keeps>,
-    /// How state files of version 1 have it, if they do.
+    /// How the table stands in state files of version 1, if they have it.
     pub v1: Option<Arc<dyn V1>>,
 }
 
-/// What becomes of entries of one time and key.
+/// How entries of one time and key become one.
 #[derive(Clone)]
 pub enum Kind {
-    /// Partial values: they merge, in any order and grouping. There are no deletes.
+    /// Partial values, which merge in any order and grouping. There are no deletes.
     Merge(Arc<dyn Combine>),
-    /// Whole values: the newest one counts, and may say that there is none any more.
+    /// Whole values, of which the newest counts. It may be a delete.
     Rows,
 }
 
-/// An entry has something left to do until the watermark of an input is more than its time plus `keeps_us`.
+/// An entry is needed until the watermark of an input is greater than the entry's time plus `keeps_us`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Keeps {
     pub input: usize,
@@ -45,13 +45,14 @@ pub struct Keeps {
 }
 
 impl TableSchema {
-    /// Whether entries leave by their time. Otherwise that is [`NEVER`](super::NEVER).
+    /// Whether entries leave the state by their time. If not, their time is [`NEVER`](super::NEVER).
     #[must_use]
     pub fn has_time(&self) -> bool {
         !self.horizon.is_empty()
     }
 
-    /// Entries with a time below it are over, by the watermarks of the step's inputs; `None` while none is.
+    /// The horizon (µs), by the watermarks of the step's inputs: entries with an earlier time are finished. `None`
+    /// while no entry is.
     #[must_use]
     pub fn horizon_us(&self, inputs_us: &[Option<i64>]) -> Option<i64> {
         let horizons =
@@ -63,9 +64,9 @@ impl TableSchema {
 /// A column of values.
 #[derive(Debug, Clone)]
 pub struct StateField {
-    /// Under the name that it is saved by.
+    /// The field has the name under which the column is saved.
     pub field: FieldRef,
-    /// Older versions did not keep it: it is null where a file lacks it.
+    /// Older versions did not keep this column. It is null where a file lacks it.
     pub is_new: bool,
 }
 
@@ -76,12 +77,12 @@ impl StateField {
     }
 }
 
-/// Merges entries of one time and key. In any order and grouping the result must be the same.
+/// Merges entries of one time and key. The result must be the same in any order and grouping.
 pub trait Combine: Send + Sync {
-    /// `numbers` says of each row which entry it belongs to, in order, and `distinct` how many entries there are. Gives
-    /// their values.
+    /// Returns the values of `distinct` entries. `numbers` says for each row which entry it belongs to, in ascending
+    /// order.
     ///
     /// # Errors
-    /// A bug: such values have been merged before.
+    /// A bug, since values of these types have been merged before.
     fn combine(&self, values: &[ArrayRef], numbers: &[usize], distinct: usize) -> Result<Vec<ArrayRef>>;
 }

@@ -1,4 +1,4 @@
-//! What the state room asks of a table of a keyed step.
+//! What the code in `state` requires of a table of a keyed step.
 
 use super::change::Change;
 use super::entries::Entries;
@@ -6,16 +6,16 @@ use crate::failure::Result;
 
 /// Entries that an operator keeps from one epoch to the next.
 pub trait StateTable: Send {
-    /// Puts saved entries back, before the first epoch: those of the oldest file first, without those below the
-    /// horizon.
+    /// Restores saved entries, before the first epoch. The caller begins with the entries of the oldest file, and
+    /// leaves out those below the horizon.
     fn restore(&mut self, entries: &Entries) -> Result<()>;
 
-    /// What the epoch has changed, `None` if nothing. Called after its last rows: what is below the horizon (µs,
-    /// exclusive) has left by then, or is forgotten now, and is not in the change.
+    /// Returns what the epoch has changed; `None` if nothing. Called after the epoch's last rows. Entries below the
+    /// horizon (µs, exclusive) have left by then or are dropped now, and are not in the change.
     fn take_change(&mut self, horizon_us: Option<i64>) -> Result<Option<Change>>;
 
     fn entries(&self) -> u64;
 
-    /// Heap bytes held.
+    /// Heap memory held, in bytes.
     fn bytes(&self) -> usize;
 }

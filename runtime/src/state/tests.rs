@@ -1,5 +1,5 @@
-//! However rows are cut into lanes, epochs and state files, windows come out the same; what of a file is refused, how
-//! much of one is in memory, and what files are merged to.
+//! Windows come out the same however rows are cut into lanes, epochs and state files. The tests also cover which files
+//! are refused, how much of a file is in memory, and what a merge of files gives.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
@@ -35,7 +35,7 @@ fn file_of(aggregate: &Arc<Aggregate>, change: &Change) -> Vec<u8> {
     writer.finish().unwrap().rest
 }
 
-/// All rows of a file that had this checksum when it was written.
+/// Reads all rows of a file that had this checksum when it was written.
 fn read(aggregate: &Arc<Aggregate>, file: &[u8], crc32: u32) -> crate::failure::Result<Vec<Change>> {
     let Tail::Footer(footer) = read_tail(file, file.len() as u64, crc32)? else { panic!("all of the file was there") };
     let mut changes = Vec::new();
@@ -66,7 +66,7 @@ fn read_back(aggregate: &Arc<Aggregate>, file: &[u8]) -> Vec<Change> {
     read(aggregate, file, crc32fast::hash(file)).unwrap()
 }
 
-/// One run of all; what is read of each comes in pieces.
+/// Merges all runs into one. Each run is fed in pieces.
 fn merged(aggregate: &Arc<Aggregate>, runs: Vec<Vec<Change>>, rng: &mut SmallRng) -> Vec<Change> {
     let mut merge = Merge::new(table(aggregate), runs.len(), true).unwrap();
     let mut pieces = |change: Change| {
@@ -92,7 +92,7 @@ fn merged(aggregate: &Arc<Aggregate>, runs: Vec<Vec<Change>>, rng: &mut SmallRng
     }
 }
 
-/// Of one change after the other: each group once, in order.
+/// Asserts that the rows of these changes, one after the other, are in order, and that no place appears twice.
 fn assert_sorted(changes: &[Change]) {
     let places = changes.iter().flat_map(|change| {
         let keys =
@@ -120,7 +120,7 @@ fn any_cut_into_lanes_epochs_and_files_gives_the_same_windows() {
             apply(&mut live, &change.entries);
             runs.push(read_back(&aggregate, &file_of(&aggregate, &change)));
         }
-        // Compacted into one, or read one after the other.
+        // The runs are compacted into one, or read one after the other.
         if seed % 2 == 0 {
             let one = merged(&aggregate, runs, &mut rng);
             assert_sorted(&one);
@@ -144,7 +144,7 @@ fn a_state_file_that_was_cut_or_changed_anywhere_or_is_another_one_is_refused() 
     for length in 0..file.len() {
         assert!(refusal(&file[..length]).message.contains("spec.stateAction"), "cut to {length} bytes");
     }
-    // The first eight bytes are not read: nothing hangs on them.
+    // The first eight bytes are not read, since nothing depends on them.
     for at in 8..file.len() {
         let mut changed = file.clone();
         changed[at] ^= 0x10;
@@ -188,7 +188,7 @@ fn rows_of_any_size_are_written_in_batches_that_fit_into_memory() {
             .rows(),
         40_000
     );
-    // The footer alone may be asked for too little of.
+    // A reader may ask for fewer bytes than the footer has.
     let (length, crc32) = (file.len() as u64, crc32fast::hash(&file));
     let Tail::Longer(needed) = read_tail(&file[file.len() - 64..], length, crc32).unwrap() else {
         panic!("a footer in 64 bytes")
@@ -201,7 +201,7 @@ fn fixture(name: &str) -> String {
     format!("{}/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
-/// The state that rows of a fixture's seed come to.
+/// Asserts that the state is the one that the rows of a fixture's seed give.
 fn assert_is_state_of_the_fixture(aggregate: &Arc<Aggregate>, changes: Vec<Change>, name: &str) {
     let mut state = state(aggregate);
     changes.iter().for_each(|change| apply(&mut state, &change.entries));
@@ -211,7 +211,7 @@ fn assert_is_state_of_the_fixture(aggregate: &Arc<Aggregate>, changes: Vec<Chang
 #[test]
 fn state_files_of_version_1_are_read_as_all_that_wrote_it_did() {
     let aggregate = aggregate();
-    // The first has no chunks; before the last one, sums had one column.
+    // The first file has no chunks. Before the last one was written, sums had one column.
     for name in ["state-v1.bin", "state-v1-chunks.bin", "state-v1-sums.bin"] {
         let changes = read_back(&aggregate, &std::fs::read(fixture(name)).unwrap());
         for Change { key_groups: groups, entries } in &changes {
@@ -341,7 +341,7 @@ fn state_files_are_sorted_by_key_group_window_and_key() {
     assert_eq!(order.len(), expected(&rows).len());
 }
 
-/// As files of older versions may have them, whose key groups were others.
+/// Files of older versions may have such runs, since their key groups were others.
 #[test]
 fn a_merge_of_runs_that_are_not_in_order_ends_and_loses_nothing() {
     let aggregate = aggregate();
@@ -363,7 +363,7 @@ fn a_merge_of_runs_that_are_not_in_order_ends_and_loses_nothing() {
     }
 }
 
-/// NaN and the zeros as keys, in lanes, files and after a restore.
+/// NaN and both zeros as keys, in lanes, in files and after a restore.
 #[test]
 fn equal_doubles_are_one_group_whatever_their_bits() {
     let double = |name: &str| Column { name: name.into(), data_type: DataType::Double, nullable: true }.to_field();

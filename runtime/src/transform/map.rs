@@ -12,7 +12,7 @@ use super::{RowStep, batch};
 
 pub struct MapStep {
     map: Map,
-    /// Of its output.
+    /// The schema of its output.
     schema: SchemaRef,
 }
 

@@ -1,5 +1,5 @@
-//! The stateless part of a pipeline: event time, maps, and the preparation of what goes into windows and sinks, batch
-//! by batch. Rows that can't be processed are told apart from the others by [`rows`].
+//! The stateless part of a pipeline: event time, maps, and the preparation of rows for windows and sinks, batch by
+//! batch. [`rows`] separates the rows that can't be processed from the others.
 
 pub mod map;
 pub mod rows;
@@ -21,9 +21,9 @@ use crate::build::Graph;
 use crate::keyed::{KeyedStep, Prepared};
 use crate::sink::fitness::Fitness;
 
-/// A step without keys, compiled: rows in, rows out.
+/// A compiled step without keys: rows in, rows out.
 pub trait RowStep: Send + Sync {
-    /// What rows of the input become, under the step's schema. It changes nothing: where it fails, the rows at fault
+    /// Turns rows of the input into rows under the step's schema. It changes nothing: if it fails, the rows at fault
     /// are found by halving the batch.
     ///
     /// # Errors
@@ -35,19 +35,19 @@ pub trait RowStep: Send + Sync {
 pub struct Stateless {
     graph: Arc<Graph>,
     source: usize,
-    /// Per sink of the source's lanes.
+    /// One per sink of the source's lanes.
     fitness: Vec<Arc<dyn Fitness>>,
 }
 
-/// What became of a batch.
+/// The result of a batch.
 pub struct Evaluated {
     /// Rows that went in.
     pub rows: usize,
     /// The event time of every row that went in, if the source has one.
     pub event_times: Option<TimestampMicrosecondArray>,
-    /// Per edge from the source's lanes, in the order of [`LaneStage::edges`].
+    /// One per edge from the source's lanes, in the order of [`LaneStage::edges`].
     pub prepared: Vec<Prepared>,
-    /// Per sink of the source's lanes, in the order of [`LaneStage::sinks`]; without event times.
+    /// One batch per sink of the source's lanes, in the order of [`LaneStage::sinks`], without event times.
     pub sink_rows: Vec<RecordBatch>,
     /// Rows that a map's `where` left out, over all maps.
     pub filtered: u64,
@@ -56,14 +56,14 @@ pub struct Evaluated {
 /// A row that can't be processed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadRow {
-    /// Position in the batch.
+    /// Index in the batch.
     pub row: usize,
     pub why: Why,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Why {
-    /// An expression fails on it, or it has no event time. One sentence.
+    /// An expression fails on the row, or the row has no event time. The text is one sentence.
     Unfit(String),
     /// Its event time is later than allowed.
     Ahead { time_us: i64 },
@@ -76,15 +76,15 @@ impl From<String> for Why {
 }
 
 impl Stateless {
-    /// `fitness` per sink of the source's lanes.
+    /// `fitness` has one entry per sink of the source's lanes.
     #[must_use]
     pub fn new(graph: Arc<Graph>, source: usize, fitness: Vec<Arc<dyn Fitness>>) -> Self {
         Self { graph, source, fitness }
     }
 
     /// Evaluates a decoded batch. `before_us` has, per edge from the source's lanes, the watermarks of its step's
-    /// inputs at the start of the epoch; rows with an event time after `latest_us` are left out as bad. Mostly one
-    /// result comes back and no bad row; around bad rows the batch comes back in parts.
+    /// inputs at the start of the epoch. Rows with an event time after `latest_us` are left out as bad. Mostly one
+    /// result and no bad row come back. If there are bad rows, the batch comes back in parts around them.
     #[must_use]
     pub fn evaluate(
         &self,
@@ -150,7 +150,7 @@ impl Stateless {
         step.zip(rows).ok_or_else(|| not_fed("step", &self.graph.plan.steps[edge.step].name))
     }
 
-    /// The rows that a keyed step takes for late, of those that this source's lanes send it by one of its inputs.
+    /// The rows that a keyed step counts as late, of those that this source's lanes send to one of its inputs.
     fn late(
         &self,
         edge: Edge,
@@ -188,12 +188,13 @@ impl Batches {
     }
 }
 
-/// The cut gives a source's lanes only what their rows come to.
+/// The failure if no rows come to a node. The cut into stages gives a source's lanes only the nodes that its rows come
+/// to.
 fn not_fed(kind: &str, name: &str) -> String {
     format!("{kind} {}: a bug in Weir: no rows of this source come to it", quoted(name))
 }
 
-/// What rows are judged by.
+/// The times by which rows are judged.
 #[derive(Clone, Copy)]
 struct Times<'a> {
     before_us: &'a [Vec<Option<i64>>],
@@ -208,7 +209,7 @@ fn event_times(event_time: &EventTime, decoded: &RecordBatch) -> Result<Timestam
     Ok(times.as_primitive::<TimestampMicrosecondType>().clone())
 }
 
-/// What a sink is given of a node's rows, all but their event time, under its schema.
+/// The rows of a node as a sink is given them: all columns but the event time, under the sink's schema.
 pub fn for_sink(schema: &SchemaRef, input: &RecordBatch) -> Result<RecordBatch, String> {
     batch(schema, input.columns()[..schema.fields().len()].to_vec(), input.num_rows())
 }

@@ -1,6 +1,6 @@
-//! Rows that can be computed and rows that can't. Evaluation changes nothing: where it fails on a batch, the rows at
-//! fault are found by halving it, and they alone are bad. The halves are copies: a slice shares the buffers of the
-//! whole, and some kernels look at all of a buffer, a bad row's bytes included.
+//! Separates rows that can be computed from rows that can't. Evaluation changes nothing: if it fails on a batch, the
+//! rows at fault are found by halving the batch, and only they are bad. The halves are copies. A slice would share the
+//! buffers of the whole, and some kernels look at all of a buffer, including the bytes of a bad row.
 
 use std::ops::Range;
 
@@ -11,21 +11,21 @@ use arrow::record_batch::RecordBatch;
 
 use crate::failure::{Failure, Result};
 
-/// Rows and memory of a batch that smaller ones are put together to.
+/// The most rows, and the most bytes, of a batch that is joined from smaller ones.
 const BATCH_ROWS_MAX: usize = 64 * 1024;
 const BATCH_BYTES_MAX: usize = 64 << 20;
 
-/// Says why a row is not fit for what comes next.
+/// Checks whether rows are fit for what comes next. The error says why they are not.
 pub type Check<'a> = &'a dyn Fn(&RecordBatch) -> Result<(), String>;
 
-/// What became of rows.
+/// Rows that could be computed, and rows that could not.
 #[derive(Debug, Default)]
 pub struct Rows {
     pub good: Vec<RecordBatch>,
     pub bad: Vec<BadRows>,
 }
 
-/// Rows that can't be computed: the columns that tell which they are, and a sentence for each.
+/// Rows that can't be computed: the columns that identify them, and a sentence for each row.
 #[derive(Debug)]
 pub struct BadRows {
     pub rows: RecordBatch,
@@ -33,7 +33,7 @@ pub struct BadRows {
 }
 
 impl Rows {
-    /// `bad` are places in `all`.
+    /// `bad` has indices in `all`, with the reasons.
     pub fn add_bad(&mut self, all: &RecordBatch, bad: Vec<(usize, String)>) -> Result<()> {
         if bad.is_empty() {
             return Ok(());
@@ -46,8 +46,8 @@ impl Rows {
     }
 }
 
-/// Evaluates a batch. Mostly one result comes back; around rows at fault the batch comes back in parts, in the order of
-/// rows. These rows come by their place, each with what it fails by.
+/// Evaluates a batch. Mostly one result comes back. If rows fail, the batch comes back in parts around them, in the
+/// order of rows, and each failed row comes back by its index with the reason.
 pub fn by_halves<T, E: From<String>>(
     batch: &RecordBatch,
     attempt: &dyn Fn(&RecordBatch) -> Result<T, E>,
@@ -55,13 +55,13 @@ pub fn by_halves<T, E: From<String>>(
     let (mut good, mut bad) = (Vec::with_capacity(1), Vec::new());
     match attempt(batch) {
         Ok(evaluated) => good.push(evaluated),
-        // A single row too is looked at once more: the batch may be a slice itself.
+        // Even a single row is evaluated again, since the batch may itself be a slice.
         Err(_) => halve(batch, 0, attempt, &mut good, &mut bad),
     }
     (good, bad)
 }
 
-/// Evaluates the two halves of a batch that fails as a whole. Its first row has the place `first`.
+/// Evaluates the two halves of a batch that fails as a whole. `first` is the index of its first row.
 fn halve<T, E: From<String>>(
     batch: &RecordBatch,
     first: usize,
@@ -83,13 +83,13 @@ fn halve<T, E: From<String>>(
     }
 }
 
-/// Rows with buffers of their own.
+/// Copies rows, so that they have buffers of their own.
 fn copied(batch: &RecordBatch, rows: Range<usize>) -> Result<RecordBatch, String> {
     let rows: UInt64Array = (rows.start as u64..rows.end as u64).collect();
     take_record_batch(batch, &rows).map_err(|e| e.to_string())
 }
 
-/// The same rows in fewer batches of bounded size.
+/// Joins batches into fewer ones of bounded size, with the same rows.
 pub fn coalesced(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Vec<RecordBatch>> {
     let (mut out, mut together, mut rows, mut bytes) = (Vec::new(), Vec::new(), 0, 0);
     let mut put = |together: &mut Vec<RecordBatch>| -> Result<()> {
@@ -117,7 +117,7 @@ pub fn coalesced(schema: &SchemaRef, batches: Vec<RecordBatch>) -> Result<Vec<Re
     Ok(out)
 }
 
-/// Of a column's own rows: it may be a slice of a longer one.
+/// Bytes of a column's own rows. The column may be a slice of a longer one.
 fn bytes_of(column: &ArrayRef) -> usize {
     column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
 }

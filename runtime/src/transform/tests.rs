@@ -18,13 +18,13 @@ fn schema(columns: &[(&str, DataType, bool)]) -> SchemaRef {
     Arc::new(Schema::new(fields.collect::<Vec<_>>()))
 }
 
-/// A source with `text` and `at`, event time `at`; a map that keeps `number = cast(text as bigint)` where it is not
-/// negative; a sink.
+/// A source with the columns `text` and `at`, whose event time is `at`; a map that keeps `number = cast(text as
+/// bigint)` where it is not negative; and a sink.
 fn stateless() -> Stateless {
     with_map(&DataType::String, "cast(text as bigint) >= 0", "cast(text as bigint)", &DataType::Bigint)
 }
 
-/// The same with a column `text` of a type, and a map's condition and its column `number`.
+/// Like [`stateless`], with a type for the column `text`, and with the map's condition and its column `number`.
 fn with_map(text: &DataType, filter: &str, number: &str, of: &DataType) -> Stateless {
     let decoded = schema(&[("text", text.clone(), true), ("at", DataType::Timestamp, true)]);
     let rows = schema(&[
@@ -48,8 +48,8 @@ fn with_map(text: &DataType, filter: &str, number: &str, of: &DataType) -> State
     Stateless::new(Graph::of(Arc::new(plan)), 0, fitness)
 }
 
-/// Texts that come out as numbers, the rows at fault, and how many rows were filtered. `at` is null for an empty text,
-/// and later than allowed for 99.
+/// Checks the numbers that come out of these texts, the rows at fault, and how many rows were filtered. `at` is null
+/// for an empty text, and later than allowed for 99.
 fn check(texts: &[&str], numbers: &[i64], bad: &[(usize, &str)], filtered: u64) {
     let times: TimestampMicrosecondArray =
         texts.iter().map(|t| (!t.is_empty()).then_some(if *t == "99" { 1_001 } else { 1_000 })).collect();
@@ -108,7 +108,7 @@ fn a_row_without_event_time_is_bad() {
     check(&["1", "", "2"], &[1, 2], &[(1, "the event time (at) is null")], 0);
 }
 
-/// A bad row beside it in the same buffer does not count.
+/// A bad row beside it in the same buffer has no effect.
 #[test]
 fn a_slice_of_one_row_is_judged_by_that_row() {
     let texts: ArrayRef = Arc::new(BinaryArray::from_vec(vec!["é".as_bytes(), b"\xff"]));
@@ -122,7 +122,8 @@ fn a_slice_of_one_row_is_judged_by_that_row() {
     }
 }
 
-/// Each a column of which one row can't be computed, by a kernel that looks at a whole array or gives up as a whole.
+/// Each case is a column of which one row can't be computed, by a kernel that looks at a whole array or fails as a
+/// whole.
 #[test]
 fn a_row_at_fault_is_found_among_many_whatever_fails() {
     const ROWS: usize = 1_000;
@@ -172,7 +173,7 @@ fn a_row_at_fault_is_found_among_many_whatever_fails() {
     }
 }
 
-/// The text `0` at one place only: the numbers before it go up from 1.
+/// Keeps the text at `bad`, a `0`, and replaces the others by numbers that go up from 1.
 fn shifted(values: &ArrayRef, bad: usize) -> ArrayRef {
     let texts = values.as_string::<i32>().iter().enumerate();
     Arc::new(
@@ -182,7 +183,7 @@ fn shifted(values: &ArrayRef, bad: usize) -> ArrayRef {
     )
 }
 
-/// Each source's lanes have what its rows come to, in the order of their sinks, and nothing of another one's.
+/// Each source's lanes have what its rows come to, in the order of their sinks, and nothing of another source.
 #[test]
 fn rows_of_a_source_go_to_its_own_steps_and_sinks() {
     let rows = |name: &str| schema(&[(name, DataType::Bigint, true)]);

@@ -1,5 +1,5 @@
-//! A store whose next commit goes wrong in a chosen way, whose data files fail for a while, and that holds log
-//! checkpoints back; and one that loses parts of uploads.
+//! Stores that fail on purpose. In one, the next commits go wrong in chosen ways, data files fail for a while, and log
+//! checkpoints wait. The other loses parts of uploads.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,22 +16,23 @@ use weir_base::storage::Location;
 
 use crate::meddled::{Meddled, Meddler, Pending, lost, refused};
 
-/// What happens to the next attempts to create a commit, one each.
+/// What happens to the next attempts to create a commit, one fault per attempt.
 #[derive(Debug, Clone)]
 pub enum Fault {
-    /// The commit lands, the answer is lost.
+    /// The commit lands, and the answer is lost.
     LoseAnswer,
-    /// The commit lands, the answer is that it was there already: the client's own retry met its first request.
+    /// The commit lands, and the answer says that it was there already, as when the client's own retry meets its first
+    /// request.
     RefuseOwn,
-    /// Nothing lands, the answer is an error.
+    /// Nothing lands, and the answer is an error.
     Fail,
-    /// Nothing lands and the answer is a refusal: S3's 409, when two requests only met.
+    /// Nothing lands, and the answer is a refusal, as S3's 409 when two requests meet.
     RefuseNobody,
-    /// Another engine's commit takes the version just before.
+    /// Another engine's commit takes the version just before ours.
     Race(String),
-    /// The log is replaced by these commits just before.
+    /// These commits replace the log just before ours.
     Anew(Vec<(i64, String)>),
-    /// Neither lands nor answers.
+    /// The request neither lands nor gets an answer.
     Hang,
 }
 
@@ -39,19 +40,20 @@ pub enum Fault {
 pub struct Faulty {
     inner: Arc<dyn ObjectStore>,
     pub faults: Mutex<Vec<Fault>>,
-    /// Overwrites what it should only create.
+    /// The store overwrites objects that it should only create.
     careless: bool,
-    /// So many puts of data files fail.
+    /// How many puts of data files still fail.
     pub away: AtomicU32,
-    /// The names of what was read of the log.
+    /// The names of the log's files that were read.
     pub log_reads: Mutex<BTreeSet<String>>,
-    /// A log checkpoint takes one of these to be written; if closed, it fails.
+    /// Writing a log checkpoint takes one of these permits; if the semaphore is closed, it fails.
     pub checkpoints: Semaphore,
     pub checkpoints_begun: AtomicU32,
 }
 
 impl Faulty {
-    /// In front of the location, and the location behind it. The first fault of the list comes first.
+    /// A faulty store in front of the location's, and the location that uses it. The first fault of the list comes
+    /// first.
     pub fn before(location: &Location, faults: impl IntoIterator<Item = Fault>) -> (Arc<Self>, Location) {
         Self::new(location, faults, false)
     }
@@ -72,12 +74,12 @@ impl Faulty {
     }
 }
 
-/// The same place in a store that does not know conditional puts.
+/// The same location in a store that ignores the condition of conditional puts.
 pub fn careless(location: &Location) -> Location {
     Faulty::new(location, [], true).1
 }
 
-/// The same place, reached through faults. The first fault of the list comes first.
+/// The same location, reached through a faulty store. The first fault of the list comes first.
 pub fn through(location: &Location, faults: impl IntoIterator<Item = Fault>) -> Location {
     Faulty::before(location, faults).1
 }
@@ -143,14 +145,14 @@ impl Meddler for Faulty {
     }
 }
 
-/// Which requests of an upload in parts fail, each so many times.
+/// A store that fails requests of an upload in parts; each counter says how many such requests still fail.
 #[derive(Debug, Default)]
 pub struct LossyParts {
     pub inner: InMemory,
     pub begin: AtomicU32,
     pub part: AtomicU32,
     pub complete: AtomicU32,
-    /// Completed, and then the answer is lost.
+    /// The upload is completed, and then the answer is lost.
     pub completed: AtomicU32,
     pub aborted: AtomicU32,
 }

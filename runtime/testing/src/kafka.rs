@@ -7,7 +7,7 @@ use rdkafka::producer::DefaultProducerContext;
 use weir_plan::plan::{KafkaSource, OnLostOffsets, StartFrom};
 use weir_plan::topics::Topics;
 
-/// Only a test that fails waits for so long.
+/// Deadline for what should happen soon; only a failing test waits this long.
 pub const SOON: Duration = Duration::from_secs(60);
 pub type Cluster = MockCluster<'static, DefaultProducerContext>;
 

@@ -1,5 +1,5 @@
-//! A folder for one Delta table, and what a reader finds in it: the log's JSON and the Parquet files, not read by the
-//! code under test.
+//! A folder for one Delta table, and what a reader finds in it. This reads the log's JSON and the Parquet files without
+//! the code under test.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,23 +14,23 @@ use weir_base::storage::{self, Location, Secrets};
 use weir_plan::outputs::Output;
 use weir_plan::plan::{DeltaSink, Input, Maintenance, Sink, SinkKind};
 
-/// For what comes back: only a test that fails waits for so long.
+/// Retries for a store that comes back; only a failing test waits until they end.
 pub const QUICK: RetryPolicy = RetryPolicy {
     first: Duration::from_millis(1),
     max: Duration::from_millis(2),
     give_up_after: Duration::from_secs(60),
 };
-/// For what stays away.
+/// Retries for a store that stays away.
 pub const SOON_GIVEN_UP: RetryPolicy = RetryPolicy { give_up_after: Duration::from_millis(50), ..QUICK };
 
-/// A folder for one table, and the sink that goes with it.
+/// A folder for one table, and the sink that writes to it.
 pub struct Lake {
     pub dir: TempDir,
     pub sink: Sink,
 }
 
 impl Lake {
-    /// Columns: `n bigint not null`, `city string`, `date date`; partitioned by `partition_by`.
+    /// A table with the columns `n bigint not null`, `city string` and `date date`, partitioned by `partition_by`.
     pub fn new(partition_by: &[&str]) -> Self {
         Self::with(rides_schema(), partition_by)
     }
@@ -79,7 +79,7 @@ impl Lake {
         std::fs::write(self.commit_file(self.versions()), text.join("\n")).unwrap();
     }
 
-    /// Changes the table's first commit: `change` gets every action of it.
+    /// Changes the table's first commit: `change` is called with each of its actions.
     pub fn edit_creation(&self, change: impl Fn(&mut Value)) {
         let mut actions = self.actions(0);
         actions.iter_mut().for_each(change);
@@ -87,12 +87,12 @@ impl Lake {
         std::fs::write(self.commit_file(0), text.join("\n")).unwrap();
     }
 
-    /// All `add`s in the log, in order.
+    /// All `add` actions in the log, in order.
     pub fn adds(&self) -> Vec<Value> {
         (0..self.versions()).flat_map(|v| self.actions(v)).filter_map(|a| a.get("add").cloned()).collect()
     }
 
-    /// The files that the table has now, as a reader finds them.
+    /// The `add` actions of the files that a reader finds in the table now.
     pub fn live(&self) -> Vec<Value> {
         let mut live: Vec<Value> = Vec::new();
         for action in (0..self.versions()).flat_map(|v| self.actions(v)) {
@@ -111,7 +111,7 @@ impl Lake {
         all
     }
 
-    /// The data files in the folder, whether the log names them or not; relative, sorted.
+    /// The data files in the folder, whether the log names them or not, as sorted relative paths.
     pub fn stored(&self) -> Vec<String> {
         let mut folders = vec![self.path("")];
         let mut found = Vec::new();

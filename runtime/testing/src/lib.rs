@@ -1,4 +1,5 @@
-//! What unit tests of several crates stand on: stores with a hand before them, a mock cluster, a folder for a table.
+//! What unit tests of several crates use: object stores that fail on purpose, a mock Kafka cluster, a folder for a
+//! table.
 
 #![allow(clippy::missing_panics_doc, clippy::must_use_candidate, clippy::unwrap_used)]
 

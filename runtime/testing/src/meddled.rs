@@ -1,5 +1,4 @@
-//! For tests: an object store with a hand between it and its user. What goes wrong is the [`Meddler`]'s; everything
-//! else passes through.
+//! An object store for tests in which a [`Meddler`] decides what goes wrong; every other call passes through.
 
 use std::fmt::{Debug, Display, Formatter};
 use std::ops::Range;
@@ -15,18 +14,18 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result,
 };
 
-/// What becomes of some calls.
+/// Decides what happens to some calls of the store behind it.
 pub trait Meddler: Debug + Send + Sync + 'static {
     fn inner(&self) -> &Arc<dyn ObjectStore>;
 
     fn put<'a>(&'a self, at: &'a Path, payload: PutPayload, options: PutOptions) -> BoxFuture<'a, Result<PutResult>>;
 
-    /// An error instead of reading the object.
+    /// An error to return instead of reading the object.
     fn before_get(&self, _at: &Path) -> Result<()> {
         Ok(())
     }
 
-    /// An error instead of a listing.
+    /// An error to return instead of a listing.
     fn before_list(&self) -> Result<()> {
         Ok(())
     }
@@ -35,12 +34,13 @@ pub trait Meddler: Debug + Send + Sync + 'static {
 #[derive(Debug)]
 pub struct Meddled<M>(pub Arc<M>);
 
-/// An answer that never came.
+/// The error of a request whose answer never came.
 pub fn lost() -> Error {
     Error::Generic { store: "test", source: "connection reset".into() }
 }
 
-/// As S3 says it when the object is there, when the client's own first try has landed, and when two requests only met.
+/// S3's refusal to create an object. S3 gives it when the object is there, when the client's own first try has landed,
+/// and when two requests met.
 pub fn refused(at: &Path) -> Error {
     Error::AlreadyExists { path: at.to_string(), source: "412".into() }
 }
@@ -51,7 +51,7 @@ impl<M: Meddler> Display for Meddled<M> {
     }
 }
 
-/// The signatures of `async_trait`, which is no dependency of ours.
+/// The return type that `async_trait` gives to methods; we do not depend on that crate.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send + 'a>>;
 
 impl<M: Meddler> ObjectStore for Meddled<M> {

@@ -1,4 +1,4 @@
-//! A registry of schemas that says what a test wants.
+//! A registry of schemas whose answers a test decides.
 
 use std::collections::HashMap;
 use std::sync::Mutex;
@@ -16,7 +16,8 @@ const QUICK: RetryPolicy = RetryPolicy {
     give_up_after: Duration::from_millis(50),
 };
 
-/// Patient with what is away for a moment only, and never with what is absent.
+/// Gives up after 50 ms on a registry that is away, checks twice within a millisecond that a schema is absent, and then
+/// does not ask for it again for an hour.
 pub const EFFORT: Effort = Effort {
     retry: QUICK,
     fetch_within: Duration::from_secs(60),
@@ -25,7 +26,7 @@ pub const EFFORT: Effort = Effort {
     kept_bytes_max: 1 << 20,
 };
 
-/// A registry that answers when the test has said what.
+/// A registry that answers once the test has set the answer.
 #[derive(Default)]
 pub struct Shelf {
     answers: Mutex<HashMap<u32, Result<Known>>>,
@@ -43,7 +44,7 @@ impl Shelf {
         self.put(id, Ok(Known::Definition(definition.into())));
     }
 
-    /// Which schemas were asked for, in order.
+    /// The ids of the schemas that were asked for, in order.
     pub fn asked(&self) -> Vec<u32> {
         self.asked.lock().unwrap().clone()
     }

@@ -1,21 +1,21 @@
-//! What manifests say of the epochs that tables have, against the epochs that were decided before them.
+//! Compares what manifests say about the tables' epochs with the epochs that earlier manifests decided.
 
 use std::collections::BTreeMap;
 
 use super::manifest::Manifest;
 
-/// By sink and table id: the generation that began the lineage, and the epoch.
+/// The newest epoch by sink and table id, preceded by the generation that began its lineage.
 type Newest = BTreeMap<(String, String), (u64, u64)>;
 
-/// Every sentence names a manifest that says something else than its predecessors did.
+/// One sentence per manifest that does not follow from its predecessors.
 #[must_use]
 pub fn contradictions(manifests: &[Manifest]) -> Vec<String> {
     let mut found = Vec::new();
-    // What is in the tables for certain, and what may not be there yet.
+    // The epochs that are certainly in the tables, and those that may not be there yet.
     let (mut there, mut in_doubt) = (Newest::new(), Newest::new());
     let mut lineage = manifests.first().map(|m| m.lineage.as_str());
-    // Of what was collected, only what the first manifest that is left says is known; behind a claim, not which epoch
-    // was in doubt.
+    // If earlier manifests were collected, only the first remaining manifest says what the tables had. If it is a
+    // claim, the epoch that was in doubt stays unknown.
     let collected = manifests.first().filter(|first| first.epoch > 1);
     if let Some(first) = collected {
         there.clone_from(&first.acknowledged);
@@ -26,7 +26,7 @@ pub fn contradictions(manifests: &[Manifest]) -> Vec<String> {
         let begins = lineage.replace(&manifest.lineage) != Some(manifest.lineage.as_str());
         if manifest.is_claim {
             there.retain(|(sink, id), _| manifest.tables.get(sink) == Some(id));
-            // Where a person goes on from tables that hold something else, only the tables know what that is.
+            // After a state action over tables that hold something else, only the tables know what they hold.
             given_up |= begins;
             if begins && manifest.in_doubt.is_none() {
                 in_doubt.clear();
@@ -35,7 +35,7 @@ pub fn contradictions(manifests: &[Manifest]) -> Vec<String> {
         } else if std::mem::take(&mut unknown) {
             there.clone_from(&manifest.acknowledged);
         } else {
-            // What was decided before a state action may have been given up: its files were gone, or its table.
+            // The epoch before a state action may have been given up, because its files or its table were gone.
             let given_up = std::mem::take(&mut given_up);
             in_doubt.retain(|table, here| !given_up || manifest.acknowledged.get(table) == Some(here));
             there.append(&mut in_doubt);

@@ -1,4 +1,4 @@
-//! Aggregates, over all rows of a group at once.
+//! Aggregates, computed over all rows of a group at once.
 
 use super::expr::{Expr, NoValue, Row};
 use super::value::Value;
@@ -26,7 +26,7 @@ impl Aggregate {
         }
     }
 
-    /// What is aggregated; `None` for rows as such.
+    /// The expression that is aggregated; `None` for `count(*)`.
     pub(super) fn argument(&self) -> Option<&Expr> {
         match self {
             Self::CountAll => None,
@@ -34,7 +34,8 @@ impl Aggregate {
         }
     }
 
-    /// Over all rows of one group, as SQL has it: nulls are left out, and nothing is null (a count is 0).
+    /// The aggregate over all rows of one group, as in SQL: nulls are left out, and the result over no values is null
+    /// (for a count, 0).
     ///
     /// # Errors
     /// If a sum of integers does not fit its type.
@@ -59,7 +60,7 @@ impl Aggregate {
     }
 }
 
-/// The exact sum has to fit; what comes on the way does not.
+/// The exact sum must fit its type; intermediate sums need not.
 fn sum(values: &[Value]) -> Result<Value, NoValue> {
     let ints: Option<i128> =
         values.iter().map(|v| if let Value::Int(i) = v { Some(i128::from(*i)) } else { None }).sum();

@@ -1,14 +1,14 @@
-//! Compares what a table holds with what it must hold: as multisets, so that a doubled row is as wrong as a lost one.
+//! Compares what a table holds with what it must hold, as multisets: a duplicated row is as wrong as a lost one.
 
 use std::collections::BTreeMap;
 
 use serde_json::Value as Json;
 
-/// Doubles may differ by this much of the greater one: partial sums merge in another order. Everything else must be the
-/// same.
+/// The relative difference that doubles may have, as a fraction of the greater one, because partial sums merge in
+/// another order. Everything else must be equal.
 pub const RELATIVE_BOUND: f64 = 1e-9;
 
-/// What differs, a sentence per row; empty if nothing.
+/// The differences, one sentence per row; empty if there are none.
 #[must_use]
 pub fn differences(expected: &[Json], found: &[Json]) -> Vec<String> {
     let (expected, found) = (by_exact_part(expected), by_exact_part(found));
@@ -46,8 +46,8 @@ pub fn assert_same_rows(expected: &[Json], found: &[Json]) {
     );
 }
 
-/// Rows by everything in them but their doubles; the doubles of each such row, sorted, in the order of the columns'
-/// names.
+/// Groups rows by all of their values but doubles. For each group, the sorted list of the rows' doubles, each row's in
+/// the order of the columns' names.
 fn by_exact_part(rows: &[Json]) -> BTreeMap<String, Vec<Vec<f64>>> {
     let mut out: BTreeMap<String, Vec<Vec<f64>>> = BTreeMap::new();
     for row in rows {
@@ -72,7 +72,7 @@ fn by_exact_part(rows: &[Json]) -> BTreeMap<String, Vec<Vec<f64>>> {
     out
 }
 
-#[allow(clippy::float_cmp)] // equal is close, infinities included
+#[allow(clippy::float_cmp)] // equal values are close, also infinities
 fn close(a: f64, b: f64) -> bool {
     a == b || (a - b).abs() <= RELATIVE_BOUND * a.abs().max(b.abs()).max(1.0)
 }

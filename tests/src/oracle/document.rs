@@ -1,11 +1,11 @@
-//! A pipeline's document for the engine, as JSON, which is YAML too.
+//! A pipeline's document for the engine, as JSON, which is also YAML.
 
 use serde_json::{Value as Json, json};
 
 use super::pipeline::{BadRecords, Key, Map, Pipeline, S3_SECRET, Site};
 
 impl Pipeline {
-    /// What the engine is told at a site.
+    /// The document for the engine at this site.
     #[must_use]
     pub fn document(&self, site: &Site) -> Json {
         let (steps, last) = self.steps();
@@ -135,7 +135,7 @@ fn storage(site: &Site) -> Vec<Json> {
     site.s3_prefixes().iter().map(of).collect()
 }
 
-/// As Gateway API writes durations.
+/// A duration as Gateway API writes it.
 fn duration(us: i64) -> String {
     assert_eq!(us % 1000, 0, "documents know milliseconds at the finest");
     if us % 1_000_000 == 0 { format!("{}s", us / 1_000_000) } else { format!("{}ms", us / 1000) }

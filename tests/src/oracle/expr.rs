@@ -1,5 +1,5 @@
-//! The scalar expressions that test pipelines use, as SQL text for the engine and as an evaluation for the oracle.
-//! Nulls as SQL has them.
+//! The scalar expressions of test pipelines, as SQL text for the engine and evaluated for the oracle. Nulls behave as
+//! in SQL.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -25,9 +25,9 @@ pub enum Expr {
     Add(Box<Expr>, Box<Expr>),
     Subtract(Box<Expr>, Box<Expr>),
     Multiply(Box<Expr>, Box<Expr>),
-    /// Of integers: cut towards zero.
+    /// Of integers: rounds towards zero.
     Divide(Box<Expr>, Box<Expr>),
-    /// Of integers: with the sign of the first.
+    /// Of integers: has the sign of the first operand.
     Modulo(Box<Expr>, Box<Expr>),
     Compare(Box<Expr>, Op, Box<Expr>),
     And(Box<Expr>, Box<Expr>),
@@ -82,7 +82,8 @@ impl Expr {
         }
     }
 
-    /// Left to right, and no further than the value needs: what decides already spares the rest its errors.
+    /// Evaluates from left to right, and only as far as the value needs: operands after the deciding one are not
+    /// evaluated, so their errors do not count.
     ///
     /// # Errors
     /// If the row has no value: an integer that overflows, a division by zero.
@@ -185,7 +186,8 @@ fn truth(value: &Value) -> Option<bool> {
     }
 }
 
-/// Integers in 128 bits, where nothing of 64 overflows; what does not come back to 64 is no value.
+/// Computes with integers of 128 bits, which operations on 64-bit values can't overflow. A result that does not fit
+/// into 64 bits is no value.
 fn arithmetic(
     a: &Value,
     b: &Value,
@@ -199,7 +201,7 @@ fn arithmetic(
     })
 }
 
-/// Of integers; by 0 there is none. Doubles have their infinities and NaN.
+/// Divides. An integer divided by 0 has no value; doubles give infinities and NaN.
 fn by_divisor(
     a: &Value,
     b: &Value,

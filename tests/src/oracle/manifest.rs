@@ -1,4 +1,4 @@
-//! The manifests of a checkpoint, read with nothing but their documented JSON (docs/formats/manifest-v2.md).
+//! The manifests of a checkpoint, read only by the documentation of their JSON (docs/formats/manifest-v2.md).
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,20 +15,20 @@ pub struct Manifest {
     pub is_claim: bool,
     /// The last state action, if it went back to an epoch.
     pub restored: Option<u64>,
-    /// Of a claim: the data epoch that may not be in every table.
+    /// In a claim: the data epoch that may not be in every table.
     pub in_doubt: Option<u64>,
     pub generation: u64,
-    /// Tells the writer from any other of its generation.
+    /// Distinguishes the writer from any other one of its generation.
     pub nonce: String,
     pub clock_us: i64,
     pub watermark_before_us: Option<i64>,
     pub watermark_after_us: Option<i64>,
-    /// `Clock` or `EndOfRun`, if the watermark went further than the records say.
+    /// `Clock` or `EndOfRun`, if the watermark moved further than the records say.
     pub moved_by: Option<String>,
     /// `Discovery`, if the watermark stays behind what the records say.
     pub held_by: Option<String>,
     pub partitions: Vec<Partition>,
-    /// Topics whose partitions are not carried on.
+    /// Topics whose partitions later manifests do not have.
     pub topics_gone: Vec<String>,
     pub read: u64,
     pub decoded: u64,
@@ -37,25 +37,25 @@ pub struct Manifest {
     pub rejected: u64,
     pub filtered: u64,
     pub totals: Totals,
-    /// Of the one step with a state.
+    /// The rows of the one step with state.
     pub rows_in: u64,
     pub rows_late: u64,
     pub rows_out: u64,
     pub open_windows: u64,
-    /// Of each of its inputs: the watermark before and after.
+    /// The watermark before and after the epoch, for each input of that step.
     pub inputs_us: Vec<(Option<i64>, Option<i64>)>,
-    /// Of each of its tables: how many entries there are, and below which time they are over.
+    /// The number of entries and the horizon, for each table of that step.
     pub tables_of_steps: Vec<(u64, Option<i64>)>,
     /// Rows that steps behind a window could not compute, by step.
     pub rows_bad: BTreeMap<String, u64>,
     /// Rows to be committed, over all sinks.
     pub committed_rows: u64,
-    /// The same by sink.
+    /// Rows to be committed, by sink.
     pub committed: BTreeMap<String, u64>,
     /// The id of each sink's table.
     pub tables: BTreeMap<String, String>,
-    /// By sink and table id, the newest epoch that is said to have been there before, behind the generation that began
-    /// its lineage.
+    /// By sink and table id: the generation that began the lineage, and the newest epoch that the manifest says was in
+    /// the table before.
     pub acknowledged: BTreeMap<(String, String), (u64, u64)>,
 }
 
@@ -79,9 +79,9 @@ pub struct Partition {
     pub partition: i32,
     pub start: i64,
     pub end: i64,
-    /// What Kafka no longer had, by the manifest: half-open ranges.
+    /// Half-open ranges that Kafka no longer had, by the manifest.
     pub lost: Vec<(i64, i64)>,
-    /// What nobody could read, by the manifest: half-open ranges.
+    /// Half-open ranges that could not be read, by the manifest.
     pub unreadable: Vec<(i64, i64)>,
     pub watermark_us: Option<i64>,
     pub idle: bool,
@@ -98,7 +98,7 @@ impl Partition {
 }
 
 impl Manifest {
-    /// A data epoch without partitions or figures, to be filled in.
+    /// A data epoch without partitions or counts, for tests to fill in.
     #[must_use]
     pub fn empty(epoch: u64) -> Self {
         Self {
@@ -138,20 +138,21 @@ impl Manifest {
     }
 }
 
-/// Of a node's name in a document: its name in the pipeline that is looked at, if it belongs to that.
+/// Maps a node's name in the document to its name in the pipeline under test; `None` if the node belongs to another
+/// pipeline.
 pub type NameOf<'a> = &'a dyn Fn(&str) -> Option<String>;
 
-/// A document of one pipeline: each node has its own name.
+/// The mapping for a document with one pipeline: each node keeps its name.
 #[must_use]
 pub fn all_of_it(name: &str) -> Option<String> {
     Some(name.to_owned())
 }
 
-/// All manifests of a checkpoint in a local folder (an S3 server's, too: its buckets are folders), by number; of them
-/// what belongs to one pipeline of the document.
+/// All manifests of a checkpoint in a local folder (also a folder of the S3 server, whose buckets are folders), by
+/// number, reduced to what belongs to one pipeline of the document.
 ///
 /// # Panics
-/// If one can't be read: manifests are created whole, so there are no half ones.
+/// If one can't be read: manifests are created atomically, so there are no partial ones.
 #[must_use]
 pub fn read_all(checkpoint: &Path, name_of: NameOf<'_>) -> Vec<Manifest> {
     let Ok(folder) = std::fs::read_dir(checkpoint.join("epochs")) else { return Vec::new() };
@@ -167,16 +168,16 @@ pub fn read_all(checkpoint: &Path, name_of: NameOf<'_>) -> Vec<Manifest> {
     all
 }
 
-/// A manifest ends with the CRC-32 of all that stands before that field.
+/// Checks the CRC-32 at the end of a manifest, which is over all bytes before that field.
 fn assert_sum(text: &str, name: &str) {
     let (summed, sum) = text.rsplit_once(",\"crc32\":").unwrap_or_else(|| panic!("{name} has no checksum"));
     assert_eq!(sum, format!("{}}}", crc32(summed.as_bytes())), "the checksum of {name}");
 }
 
-/// A manifest that a test has changed, with the checksum that it ought to have.
+/// A manifest that a test has changed, with the checksum corrected.
 ///
 /// # Panics
-/// If it is no object.
+/// If it is not a JSON object.
 #[must_use]
 pub fn sealed(mut manifest: serde_json::Value) -> String {
     manifest.as_object_mut().unwrap().remove("crc32");
@@ -185,7 +186,7 @@ pub fn sealed(mut manifest: serde_json::Value) -> String {
     format!("{summed},\"crc32\":{}}}", crc32(summed.as_bytes()))
 }
 
-/// As in zlib, bit by bit.
+/// The CRC-32 of zlib, computed bit by bit.
 fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = u32::MAX;
     for byte in bytes {
@@ -197,7 +198,7 @@ fn crc32(bytes: &[u8]) -> u32 {
     !crc
 }
 
-/// An object's content, by its name without the ending.
+/// Reads a manifest from an object's content; `name` is the object's name without the extension.
 ///
 /// # Panics
 /// If it is no manifest of that name.
@@ -216,12 +217,12 @@ pub fn of_object(name: &str, bytes: &[u8], name_of: NameOf<'_>) -> Manifest {
 /// If a field is not there or of another type.
 #[must_use]
 pub fn parse(json: &Json) -> Manifest {
-    // docs/formats/manifest-v1.md: tables and the figures of steps had other places.
+    // By docs/formats/manifest-v1.md, tables and the counts of steps have other places.
     let is_v1 = json["format"] == "weir.manifest/v1";
     assert!(is_v1 || json["format"] == "weir.manifest/v2", "{}", json["format"]);
     let (pinned, name, id) = if is_v1 { ("tables", "sink", "tableId") } else { ("sinks", "name", "id") };
     let source = &json["sources"][0];
-    // The one step with a state, over all tasks; a first claim may have none yet.
+    // The one step with state, over all tasks; a first claim may have none yet.
     let steps: Vec<&Json> =
         json["tasks"].as_array().unwrap().iter().flat_map(|t| t["steps"].as_array().unwrap()).collect();
     let over_steps = |field: &str| -> u64 { steps.iter().map(|s| number(s, field)).sum() };
@@ -283,12 +284,12 @@ pub fn parse(json: &Json) -> Manifest {
     }
 }
 
-/// Nothing, if there is no such field.
+/// The elements of a list; none if there is no such field.
 fn list(json: &Json) -> impl Iterator<Item = &Json> {
     json.as_array().into_iter().flatten()
 }
 
-/// A sink and its table, by the fields that have the name and the id.
+/// The sink and the table, from the fields with these names.
 fn place(json: &Json, name: &str, id: &str) -> (String, String) {
     (json[name].as_str().unwrap().to_owned(), json[id].as_str().unwrap().to_owned())
 }
@@ -305,7 +306,7 @@ fn counts(json: &Json) -> BTreeMap<String, u64> {
 fn totals(json: &Json) -> Totals {
     let over =
         |what: &str, field: &str| json[what].as_object().unwrap().values().map(|of_one| number(of_one, field)).sum();
-    // Left out where there are none.
+    // Manifests leave these fields out if they are 0.
     let if_there = |field: &str| json["sources"].as_object().unwrap().values().filter_map(|s| s[field].as_u64()).sum();
     let (tombstones, unreadable) = (if_there("tombstones"), if_there("unreadable"));
     let [read, dropped, rejected, filtered, lost] =
@@ -340,7 +341,7 @@ fn range(json: &Json) -> (i64, i64) {
     (json["start"].as_i64().unwrap(), json["end"].as_i64().unwrap())
 }
 
-/// A time or null, which must be there.
+/// A time or null; the field must exist.
 fn time(json: &Json, field: &str) -> Option<i64> {
     match json.get(field) {
         Some(Json::Null) => None,

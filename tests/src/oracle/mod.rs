@@ -1,9 +1,10 @@
-//! What a pipeline must have written, worked out again in the most naive way: one record at a time, every row kept,
+//! The oracle computes what a pipeline must have written, in the most naive way: one record at a time, every row kept,
 //! everything looked up in maps. It takes the records as a plain consumer reads them and, from the manifests, only the
-//! offset ranges, the clock and which partitions were idle; watermarks, lateness and windows it derives by itself, and
-//! then holds the manifests' own figures against them.
+//! offset ranges, the clock and which partitions were idle. It derives watermarks, lateness and windows by itself, and
+//! then compares the manifests' own figures with them.
 //!
-//! The definitions are DESIGN.md §2. Shares no code with the engine, on purpose: no clever structure here, ever.
+//! The definitions are those of `docs/reference`. The oracle shares no code with the engine, on purpose, and must never
+//! have a clever structure.
 
 mod acknowledged;
 mod aggregate;

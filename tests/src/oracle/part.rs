@@ -1,12 +1,12 @@
-//! Several pipelines in one document, whose rows meet nowhere: what belongs to one of them is told from the others by
-//! how the names of its sources, steps and sinks begin. Everything else of the oracle looks at one pipeline at a time.
+//! Several pipelines in one document whose rows never meet. The prefix of its sources', steps' and sinks' names tells
+//! to which pipeline a node belongs. The rest of the oracle looks at one pipeline at a time.
 
 use serde_json::Value as Json;
 
-/// Adds the connections, sources, steps and sinks of another document, with longer names.
+/// Adds the connections, sources, steps and sinks of another document, with a prefix before their names.
 ///
 /// # Panics
-/// If one of them is no document.
+/// If one of them is not a document.
 pub fn add(document: &mut Json, other: Json, prefix: &str) {
     let renamed = |name: &mut Json| *name = format!("{prefix}{}", name.as_str().unwrap()).into();
     for section in ["connections", "sources", "steps", "sinks"] {
@@ -21,11 +21,11 @@ pub fn add(document: &mut Json, other: Json, prefix: &str) {
     }
 }
 
-/// What a manifest says of one of them, under the names that it has alone. `name_of` gives that name, for a node that
-/// belongs to it.
+/// Reduces a manifest to what belongs to one pipeline, under the names that this pipeline has in a document of its own.
+/// `name_of` gives that name for a node of the pipeline.
 ///
 /// # Panics
-/// If it is no manifest.
+/// If it is not a manifest.
 pub fn only(manifest: &mut Json, name_of: &dyn Fn(&str) -> Option<String>) {
     keep(&mut manifest["sources"], "name", name_of);
     for task in manifest["tasks"].as_array_mut().unwrap() {
@@ -41,7 +41,7 @@ pub fn only(manifest: &mut Json, name_of: &dyn Fn(&str) -> Option<String>) {
     }
 }
 
-/// Of a list that is there, the elements named so.
+/// Keeps the elements that `name_of` names, if the list exists.
 fn keep(list: &mut Json, field: &str, name_of: &dyn Fn(&str) -> Option<String>) {
     let Some(list) = list.as_array_mut() else { return };
     list.retain_mut(|element| match name_of(element[field].as_str().unwrap()) {

@@ -1,5 +1,5 @@
-//! A pipeline as the tests describe it: one source, a map, a tumbling window, a map, one sink; and what it makes of
-//! records and groups. [`Pipeline::document`] writes it for the engine.
+//! A pipeline as the tests describe it (one source, a map, a tumbling window, a map, one sink), and what it computes
+//! from records and groups. [`Pipeline::document`] writes the document for the engine.
 
 use serde_json::Value as Json;
 
@@ -14,19 +14,19 @@ use crate::topic::Stored;
 pub struct Pipeline {
     pub name: String,
     pub columns: Vec<Column>,
-    /// A column of type timestamp.
+    /// The name of a column of type timestamp.
     pub event_time: String,
     pub delay_us: i64,
-    /// The engine's default if not given.
+    /// The engine's default if absent.
     pub idle_after_us: Option<i64>,
     pub bad_records: BadRecords,
-    /// Records without a value are passed over; else they are bad.
+    /// Whether records without a value are skipped; otherwise they are bad.
     pub skips_tombstones: bool,
-    /// A sink `late` writes the rows that missed their window.
+    /// Whether a sink `late` writes the rows that missed their window.
     pub keeps_late: bool,
-    /// Sinks `bad-windows` and `bad-after` write the rows that could not be computed, where bad records are kept.
+    /// Whether sinks `bad-windows` and `bad-after` write the rows that could not be computed, if bad records are kept.
     pub keeps_bad_rows: bool,
-    /// The engine's default if not given.
+    /// The engine's default if absent.
     pub max_future_us: Option<i64>,
     pub max_skew_us: Option<i64>,
     pub close_idle_windows_after_us: Option<i64>,
@@ -38,11 +38,11 @@ pub struct Pipeline {
     pub partition_by: Vec<String>,
 }
 
-/// What rows are grouped by.
+/// A column that rows are grouped by.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Key {
     pub name: String,
-    /// Without it, the column of that name.
+    /// If absent, the input's column of that name.
     pub expr: Option<Expr>,
 }
 
@@ -53,7 +53,7 @@ impl From<&str> for Key {
 }
 
 impl Key {
-    /// As a group shows it.
+    /// The column's value for a row, as a group shows it.
     ///
     /// # Errors
     /// If there is no value: the record is bad.
@@ -65,7 +65,7 @@ impl Key {
     }
 }
 
-/// What becomes of records that can't be taken in.
+/// What happens to records that can't be taken in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BadRecords {
     /// They stop the pipeline.
@@ -74,7 +74,7 @@ pub enum BadRecords {
     Drop,
     /// A sink `rejected` writes them.
     Output,
-    /// The same, up to so many of a million.
+    /// The same, up to this many in a million records.
     OutputUpTo(u32),
 }
 
@@ -92,15 +92,15 @@ pub struct Column {
     pub required: bool,
 }
 
-/// What becomes of a group whose window is over.
+/// What happens to a group whose window is over.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Ended {
     Written(Row),
-    /// By the map after the window.
+    /// The map after the window filters it out.
     Filtered,
-    /// An aggregate has no value: the group's bounds and keys.
+    /// An aggregate has no value. Holds the group's bounds and keys.
     BadWindow(Row),
-    /// The map after the window fails: what it read.
+    /// The map after the window fails. Holds the row that it read.
     BadAfter(Row),
 }
 
@@ -110,7 +110,7 @@ pub struct Map {
     pub columns: Vec<(String, Expr)>,
 }
 
-/// What the engine takes if the document does not say.
+/// The engine's default of `maxFuture`.
 const MAX_FUTURE_US: i64 = 3_600_000_000;
 
 impl Pipeline {
@@ -170,14 +170,14 @@ impl Pipeline {
         }
     }
 
-    /// The same job, which keeps what it can't use: bad records in `rejected`, late rows in `late`.
+    /// The same job with side outputs: bad records in `rejected`, late rows in `late`.
     #[must_use]
     pub fn rides_with_side_outputs() -> Self {
         Self { bad_records: BadRecords::Output, keeps_late: true, ..Self::rides() }
     }
 
-    /// A record as a row of the source; `None` if it can't be taken in by the document's columns, or comes from the
-    /// future of `clock_us`.
+    /// A record as a row of the source; `None` if it does not fit the document's columns, or is too far ahead of
+    /// `clock_us`.
     #[must_use]
     pub fn decode(&self, record: &Stored, clock_us: i64) -> Option<(i64, Row)> {
         let json: Json = serde_json::from_slice(record.value.as_deref()?).ok()?;
@@ -198,7 +198,7 @@ impl Pipeline {
         }
     }
 
-    /// Whether a decoded row can be taken in: no expression up to the window fails on it. A late row is not looked at
+    /// Whether a decoded row can be taken in: no expression up to the window fails on it. A late row is not evaluated
     /// any further.
     #[must_use]
     pub fn takes(&self, time_us: i64, row: &Row, watermark_us: Option<i64>) -> bool {
@@ -215,7 +215,7 @@ impl Pipeline {
         }
     }
 
-    /// What becomes of one group when its window closes.
+    /// What happens to one group when its window closes.
     #[must_use]
     pub fn output(&self, window_start_us: i64, rows: &[Row]) -> Ended {
         let mut out = Row::new();
@@ -239,7 +239,7 @@ impl Pipeline {
         }
     }
 
-    /// What the windows get of a row of the source; `None` if the map before them filters it out.
+    /// The row that the windows get for a row of the source; `None` if the map before them filters it out.
     ///
     /// # Errors
     /// If an expression has no value for it: the record is bad.
@@ -258,7 +258,7 @@ impl Pipeline {
 }
 
 impl Map {
-    /// `None` if the row is filtered out.
+    /// The map's row for a row of its input; `None` if the row is filtered out.
     ///
     /// # Errors
     /// If an expression has no value for it.

@@ -1,4 +1,4 @@
-//! Goes through the manifests epoch by epoch and works out what each must have emitted.
+//! Goes through the manifests epoch by epoch and computes what each epoch must have emitted.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,23 +11,23 @@ use super::pipeline::{Ended, Pipeline};
 use super::value::Value;
 use crate::topic::{Contents, Stored};
 
-/// What the manifests and the records add up to.
+/// What follows from the manifests and the records.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Outcome {
     /// The table's rows, in no order.
     pub rows: Vec<Json>,
-    /// Where a manifest says something else than what the oracle derived: must be empty.
+    /// Differences between a manifest and what the oracle derived: must be empty.
     pub contradictions: Vec<String>,
     pub data_epochs: u64,
     pub read: u64,
-    /// Records without a value that were passed over.
+    /// Records without a value that were skipped.
     pub tombstones: u64,
     pub dropped: u64,
-    /// Dead letters: coordinates, time, key and value; the reason is the engine's to word.
+    /// Dead letters: coordinates, time, key and value. The oracle does not predict the reason's wording.
     pub rejected: Vec<Json>,
     /// Rows of the table of late rows, if there is one.
     pub late_rows: Vec<Json>,
-    /// Rows that a step could not compute, by step, if they are kept; the reason is the engine's to word.
+    /// Rows that a step could not compute, by step, if they are kept. The oracle does not predict the reason's wording.
     pub bad_rows: BTreeMap<String, Vec<Json>>,
     pub late: u64,
     /// Offsets that manifests declare as lost.
@@ -37,7 +37,7 @@ pub struct Outcome {
     /// Dead letters for ranges that were destroyed.
     pub rejected_ranges: Vec<Json>,
     pub filtered: u64,
-    /// Windows times groups that are still open after the last epoch.
+    /// The number of groups in all windows that are still open after the last epoch.
     pub groups_open: u64,
     pub watermark_us: Option<i64>,
 }
@@ -57,7 +57,7 @@ pub type Destroyed = BTreeMap<i32, Vec<(i64, i64)>>;
 /// The records to replay.
 #[derive(Debug, Clone, Copy)]
 pub enum Records<'a> {
-    /// Whatever its name.
+    /// The records of one topic, whatever its name.
     OfOne(&'a Contents),
     ByTopic(&'a BTreeMap<String, Contents>),
 }
@@ -71,7 +71,7 @@ impl Records<'_> {
         contents.get(&partition)?.get(&offset)
     }
 
-    /// Of one partition, from an offset on.
+    /// The records of one partition, from an offset on.
     fn onwards(&self, topic: &str, partition: i32, offset: i64) -> impl Iterator<Item = (i64, &Stored)> {
         let contents = match self {
             Self::OfOne(contents) => Some(*contents),
@@ -85,14 +85,14 @@ impl Records<'_> {
     }
 }
 
-/// The same of several topics.
+/// The same for several topics.
 #[must_use]
 pub fn replay_topics(pipeline: &Pipeline, records: Records<'_>, manifests: &[Manifest]) -> Outcome {
     replay_damaged(pipeline, records, &Destroyed::new(), manifests)
 }
 
-/// The same of a log that was damaged. `records` has what was destroyed, too: which of it the pipeline cannot have read
-/// is derived from the ranges.
+/// The same for a log that was damaged. `records` includes the destroyed records; the oracle derives from the ranges
+/// which of them the pipeline cannot have read.
 #[must_use]
 pub fn replay_damaged(
     pipeline: &Pipeline,
@@ -109,7 +109,7 @@ pub fn replay_damaged(
             state.out.contradictions.push(format!("epoch {}: numbers or generations go back", pair[1].epoch));
         }
     }
-    // What was held after each epoch that somebody goes back to.
+    // What was held after each epoch to which a state action returns.
     let gone_back_to: BTreeSet<u64> = manifests.iter().filter_map(|m| m.restored).collect();
     let mut after = BTreeMap::new();
     let mut lineage = manifests.first().map(|m| m.lineage.as_str());
@@ -132,8 +132,9 @@ pub fn replay_damaged(
     out
 }
 
-/// The outcome if one epoch had read the whole topic. The table's rows do not depend on the cut as long as nothing can
-/// be late: where a test has that (order within the delay), this needs no manifests. Its contradictions mean nothing.
+/// The outcome if one epoch had read the whole topic. As long as nothing can be late, the table's rows do not depend on
+/// how the input is cut into epochs, so a test with such records (disorder within the delay) needs no manifests. The
+/// contradictions mean nothing here.
 #[must_use]
 pub fn replay_uncut(pipeline: &Pipeline, records: &Contents) -> Outcome {
     let ranges = records.iter().map(|(&partition, all)| {
@@ -153,7 +154,7 @@ pub fn replay_uncut(pipeline: &Pipeline, records: &Contents) -> Outcome {
     Outcome { contradictions: Vec::new(), ..replay(pipeline, records, &[manifest]) }
 }
 
-/// What the windows that an epoch closes come to.
+/// The counts of the windows that an epoch closes.
 #[derive(Default)]
 struct Emitted {
     /// Groups whose row could be computed.
@@ -164,13 +165,13 @@ struct Emitted {
     bad: BTreeMap<String, u64>,
 }
 
-/// What one epoch hands on to the next.
+/// What one epoch passes on to the next.
 #[derive(Debug, Clone, Default)]
 struct Held {
     open: Open,
-    /// Per partition, its watermark.
+    /// The watermark of each partition.
     partitions: BTreeMap<Place, Option<i64>>,
-    /// Per partition, where the next epoch goes on.
+    /// The offset at which the next epoch continues, per partition.
     positions: BTreeMap<Place, i64>,
     watermark_us: Option<i64>,
 }
@@ -184,7 +185,8 @@ struct State<'a> {
 }
 
 impl State<'_> {
-    /// A state action: back to what was held after an epoch, or on without open windows from where the claim says.
+    /// Applies a state action: returns to what was held after an epoch, or continues without open windows from the
+    /// claim's offsets.
     fn begin_lineage(&mut self, claim: &Manifest, after: &BTreeMap<u64, Held>) {
         self.expect(claim.epoch, "a lineage begins with a claim", &true, &claim.is_claim);
         self.held = match claim.restored {
@@ -200,7 +202,8 @@ impl State<'_> {
         self.expect(claim.epoch, "watermark", &watermark, &claim.watermark_after_us);
     }
 
-    /// Nothing is read twice and nothing left out: each range begins where the last one ended, whoever wrote it.
+    /// Checks that nothing is read twice and nothing is left out: each range begins where the last one ended, whichever
+    /// process wrote it.
     fn check_positions(&mut self, manifest: &Manifest) {
         let is_there = |place: &Place| manifest.partitions.iter().any(|p| p.place() == *place);
         let left_out: BTreeSet<_> =
@@ -220,8 +223,8 @@ impl State<'_> {
         }
     }
 
-    /// A partition that is idle has nothing more to read: no record had been acknowledged when the epoch read its
-    /// clock.
+    /// Checks that an idle partition had nothing more to read: no further record had been acknowledged when the epoch
+    /// read its clock.
     fn check_idle(&mut self, manifest: &Manifest, p: &Partition) {
         if !p.idle {
             return;
@@ -238,7 +241,7 @@ impl State<'_> {
         );
     }
 
-    /// What is declared as lost lies in the epoch's own range.
+    /// Checks that offsets declared as lost lie in the epoch's own range.
     fn check_lost(&mut self, epoch: u64, p: &Partition) {
         let mut at = p.start;
         for &(from, to) in &p.lost {
@@ -254,14 +257,14 @@ impl State<'_> {
         }
     }
 
-    /// What was destroyed and is touched by an epoch's range.
+    /// The destroyed ranges that an epoch's range touches.
     fn destroyed_of(&self, p: &Partition) -> Vec<(i64, i64)> {
         let all = self.destroyed.get(&p.partition).into_iter().flatten();
         all.filter(|(from, to)| *from < p.end && p.start < *to).copied().collect()
     }
 
-    /// Exactly what was destroyed is declared as unreadable, each range in one epoch, and leaves as one dead letter
-    /// where those are kept.
+    /// Checks that exactly the destroyed ranges are declared as unreadable, each in one epoch, and that each leaves as
+    /// one dead letter if these are kept.
     fn check_unreadable(&mut self, epoch: u64, p: &Partition, destroyed: &[(i64, i64)]) {
         self.expect(
             epoch,
@@ -291,7 +294,7 @@ impl State<'_> {
             let is_gone =
                 |offset: i64| p.lost.iter().chain(&destroyed).any(|(from, to)| (*from..*to).contains(&offset));
             for offset in (p.start..p.end).filter(|offset| !is_gone(*offset)) {
-                // A hole: transactions and compaction leave them.
+                // An offset without a record: transactions and compaction leave these.
                 let Some(record) = self.records.get(&p.topic, p.partition, offset) else { continue };
                 read += 1;
                 if record.value.is_none() && self.pipeline.skips_tombstones {
@@ -367,7 +370,7 @@ impl State<'_> {
         self.expect(m.epoch, "sums over all epochs", &totals, &m.totals);
     }
 
-    /// How far the watermark went beyond what the records say: to the end of a window that is open.
+    /// Where the watermark moved to beyond what the records say: the end of an open window.
     fn moved(&mut self, m: &Manifest, read: u64) -> Option<i64> {
         let limit = match (m.moved_by.as_deref()?, self.pipeline.close_idle_windows_after_us) {
             ("EndOfRun", _) => i64::MAX,
@@ -382,8 +385,8 @@ impl State<'_> {
         ends.filter(|end| *end <= limit).max()
     }
 
-    /// Puts rows that are not filtered out into their windows; how many came to the windows, and how many of these were
-    /// late.
+    /// Puts rows that are not filtered out into their windows. Returns how many rows came to the windows, and how many
+    /// of these were late.
     fn assign(&mut self, rows: Vec<(i64, Row)>, watermark_at_start: Option<i64>) -> (u64, u64) {
         let (mut rows_in, mut late) = (0, 0);
         for (time, row) in rows {
@@ -475,7 +478,8 @@ fn late_row(mut row: Row, time: i64, (start, end): (i64, i64), watermark: i64) -
     to_json(&row)
 }
 
-/// The least over the partitions that are not idle; one of them without a watermark holds it. All idle: the greatest.
+/// The least watermark of the partitions that are not idle; a partition without a watermark holds it. If all are idle,
+/// the greatest.
 fn source_watermark(m: &Manifest, watermarks: &BTreeMap<Place, Option<i64>>) -> Option<i64> {
     let of = |idle: bool| m.partitions.iter().filter(move |p| p.idle == idle).map(|p| watermarks[&p.place()]);
     if of(false).next().is_some() { of(false).min().flatten() } else { of(true).max().flatten() }

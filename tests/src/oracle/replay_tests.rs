@@ -1,4 +1,4 @@
-//! Cases small enough to be worked out by hand. Windows of 10 ms, a delay of 5 ms; times are written in milliseconds.
+//! Cases small enough to be computed by hand, with windows of 10 ms and a delay of 5 ms. Times are in milliseconds.
 
 use serde_json::json;
 
@@ -31,7 +31,7 @@ fn pipeline() -> Pipeline {
     }
 }
 
-/// One partition's records, each `(k, n, time in ms)`; offsets from 0.
+/// One partition's records, each `(k, n, time in ms)`, with offsets from 0.
 fn records(all: &[(&str, i64, i64)]) -> BTreeMap<i64, Stored> {
     let text = |(k, n, ms): &(&str, i64, i64)| {
         json!({"k": k, "n": n, "ts": super::super::time::format_iso(ms * 1000)}).to_string().into_bytes()
@@ -39,8 +39,8 @@ fn records(all: &[(&str, i64, i64)]) -> BTreeMap<i64, Stored> {
     (0..).zip(all.iter().map(text).map(Stored::from)).collect()
 }
 
-/// An epoch that reads these ranges: `(partition, start, end, idle)`. Its own figures are left empty: only the outcome
-/// is looked at.
+/// An epoch that reads these ranges: `(partition, start, end, idle)`. The epoch's own counts stay empty, since these
+/// tests look only at the outcome.
 fn epoch(number: u64, ranges: &[(i32, i64, i64, bool)]) -> Manifest {
     let partitions = ranges
         .iter()
@@ -144,7 +144,7 @@ fn the_watermark_never_goes_back() {
     let topic = Contents::from([(0, records(&[("a", 1, 30), ("a", 2, 22)])), (1, records(&[("b", 1, 1)]))]);
     let out = replay(&pipeline(), &topic, &[epoch(1, &[(0, 0, 1, false)]), epoch(2, &[(0, 1, 2, false)])]);
     assert_eq!(out.watermark_us, Some(25_000));
-    // A partition that was idle wakes with older rows: the source's watermark stays, and they are late.
+    // An idle partition wakes with older rows: the source's watermark stays, and the rows are late.
     let idle = epoch(1, &[(0, 0, 1, false), (1, 0, 0, true)]);
     let awake = epoch(2, &[(0, 1, 2, false), (1, 0, 1, false)]);
     let out = replay(&pipeline(), &topic, &[idle, awake]);

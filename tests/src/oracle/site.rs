@@ -1,4 +1,4 @@
-//! Where a pipeline runs, and with what: what differs from machine to machine and from run to run.
+//! The site of a pipeline: what differs from machine to machine and from run to run.
 
 use std::collections::BTreeSet;
 
@@ -14,13 +14,13 @@ pub struct Site {
     pub topic: String,
     pub checkpoint_uri: String,
     pub table_uri: String,
-    /// Of the S3 server, when the URIs are `s3://`.
+    /// The endpoint of the S3 server, if the URIs are `s3://`.
     pub s3_endpoint: Option<String>,
     /// The document's `trigger`.
     pub trigger: Json,
-    /// Small, so that a test has several epochs.
+    /// The limit of records per epoch. It is small, so that a test has several epochs.
     pub records_per_epoch: u64,
-    /// Manifests that garbage collection leaves. The oracle replays from the first one.
+    /// The number of manifests that garbage collection keeps. The oracle needs all of them, from the first one on.
     pub keep: u64,
 }
 

@@ -1,4 +1,5 @@
-//! Times as text and as microseconds since 1970-01-01T00:00:00Z, by counting days: slow and plainly right.
+//! Times as text and as microseconds since 1970-01-01T00:00:00Z, converted by counting days: slow, but obviously
+//! correct.
 
 const DAY_US: i64 = 86_400_000_000;
 

@@ -1,4 +1,4 @@
-//! Values and types as the oracle knows them, and their reading from JSON.
+//! The oracle's values and types, and how it reads them from JSON.
 
 use serde_json::Value as Json;
 
@@ -35,7 +35,7 @@ pub enum Type {
 }
 
 impl Type {
-    /// As it is written in a document.
+    /// The type as a document writes it.
     #[must_use]
     pub fn ddl(self) -> String {
         match self {
@@ -49,7 +49,7 @@ impl Type {
         }
     }
 
-    /// The value of a field; `None` if it does not fit the type. Null fits here.
+    /// The value of a field; `None` if it does not fit the type. Null fits every type here.
     #[must_use]
     pub fn read(self, json: &Json) -> Option<Value> {
         match (self, json) {
@@ -67,7 +67,7 @@ impl Type {
 }
 
 impl Value {
-    /// As the readers in `tests/readers` print it. A double stays one: `3.0`, not `3`.
+    /// The value as the readers in `tests/readers` print it. A double stays a double: `3.0`, not `3`.
     #[must_use]
     pub fn to_json(&self) -> Json {
         match self {
@@ -90,7 +90,7 @@ impl Value {
     }
 
     /// SQL's comparison; `None` with a null on either side. An integer and a double compare as doubles: a NaN is equal
-    /// to itself and greater than any other, and the zeros are equal.
+    /// to itself and greater than every other value, and 0.0 equals -0.0.
     ///
     /// # Panics
     /// With types that can't be compared: validation has refused such a pipeline.
@@ -112,7 +112,7 @@ impl Value {
         }
     }
 
-    /// The value that stands for all that are equal to it, as groups and extremes show it.
+    /// The value that represents all values equal to it in groups, minima and maxima.
     #[must_use]
     pub fn shown(self) -> Self {
         match self {
@@ -122,7 +122,7 @@ impl Value {
         }
     }
 
-    /// Of an integer or a double.
+    /// The number as a double, for an integer or a double.
     #[must_use]
     #[allow(clippy::cast_precision_loss)]
     pub fn number(&self) -> Option<f64> {
@@ -134,7 +134,7 @@ impl Value {
     }
 }
 
-/// The digits of a JSON number, with a point at most and no exponent.
+/// Reads the digits of a JSON number, which may have a point but no exponent.
 fn decimal(text: &str, precision: u32, scale: u32) -> Option<Value> {
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |d| (-1, d));
     let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));

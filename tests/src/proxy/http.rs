@@ -1,4 +1,4 @@
-//! As much HTTP/1.1 as the proxy needs: requests with a length, answers to the end of the connection.
+//! The part of HTTP/1.1 that the proxy needs: requests with a length, answers that end with the connection.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::line::Line;
 
-/// Longer than any client's own timeout: who waits longer here has hung.
+/// Longer than any client's own timeout: a connection that takes longer is stuck.
 const IO_LIMIT: Duration = Duration::from_secs(120);
 const BODY_BYTES_MAX: usize = 256 << 20;
 
@@ -15,13 +15,13 @@ pub struct Request {
     pub method: String,
     /// Path and query, as sent.
     pub target: String,
-    /// Name (as sent) and value, in order, without those between the client and the proxy only.
+    /// Names (as sent) and values, in order, without headers that apply only between client and proxy.
     headers: Vec<(String, String)>,
     body: Vec<u8>,
 }
 
 impl Request {
-    /// Without the query.
+    /// The path without the query.
     #[must_use]
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
@@ -44,7 +44,7 @@ impl Request {
     }
 }
 
-/// `None`: the client went away without asking anything.
+/// Reads a request; `None` if the client went away without sending one.
 pub fn read_request(client: &mut TcpStream, line: &Line) -> io::Result<Option<Request>> {
     client.set_read_timeout(Some(IO_LIMIT))?;
     let mut input = BufReader::new(client.try_clone()?);
@@ -63,7 +63,7 @@ pub fn read_request(client: &mut TcpStream, line: &Line) -> io::Result<Option<Re
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
             "connection" | "keep-alive" => continue,
-            // curl asks before it sends a long body.
+            // curl asks for permission before it sends a long body.
             "expect" => {
                 client.write_all(b"HTTP/1.1 100 Continue\r\n\r\n")?;
                 continue;
@@ -101,13 +101,13 @@ pub fn forward(request: &Request, upstream: &str) -> io::Result<Vec<u8>> {
     Ok(closing(answer))
 }
 
-/// The status of a whole answer.
+/// The status of a complete answer.
 #[must_use]
 pub fn status(answer: &[u8]) -> Option<u16> {
     std::str::from_utf8(answer.get(9..12)?).ok()?.parse().ok()
 }
 
-/// What S3 says of an object that it has stored.
+/// S3's answer when it has stored an object.
 #[must_use]
 pub fn stored_answer() -> Vec<u8> {
     b"HTTP/1.1 200 OK\r\nETag: \"d41d8cd98f00b204e9800998ecf8427e\"\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
@@ -136,7 +136,7 @@ pub fn error_answer(status: u16) -> Vec<u8> {
     [head, body].concat().into_bytes()
 }
 
-/// With one `Connection: close`, whatever the server said.
+/// Replaces the answer's `Connection` header with `close`.
 fn closing(answer: Vec<u8>) -> Vec<u8> {
     let Some(end) = answer.windows(4).position(|w| w == b"\r\n\r\n") else { return answer };
     let head = String::from_utf8_lossy(&answer[..end]);

@@ -1,13 +1,13 @@
-//! A slow line: so many bytes a second for all requests and answers together, as a narrow link has it.
+//! A slow line: a limit of bytes per second for all requests and answers together, as on a narrow link.
 
 use std::io::{self, Read, Write};
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-/// Passed at a time: a hundred times a second at a MB/s.
+/// The bytes that pass at a time: about a hundred pieces a second at 1 MB/s.
 const PIECE: usize = 8 << 10;
 
-/// Free until it is limited.
+/// A line without a limit until it gets one.
 #[derive(Default)]
 pub struct Line {
     state: Mutex<State>,
@@ -16,17 +16,17 @@ pub struct Line {
 #[derive(Default)]
 struct State {
     bytes_per_second: Option<u32>,
-    /// When what has been let through so far has passed.
+    /// When the bytes that were let through so far have passed.
     free_at: Option<Instant>,
 }
 
 impl Line {
-    /// `None` takes the limit away.
+    /// Sets the limit; `None` removes it.
     pub fn limit(&self, bytes_per_second: Option<u32>) {
         *self.lock() = State { bytes_per_second, free_at: None };
     }
 
-    /// Reads all of `into`, as fast as the line is.
+    /// Fills all of `into`, at the speed of the line.
     pub fn read(&self, from: &mut impl Read, into: &mut [u8]) -> io::Result<()> {
         for piece in into.chunks_mut(PIECE) {
             from.read_exact(piece)?;

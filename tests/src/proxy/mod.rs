@@ -1,9 +1,9 @@
-//! An HTTP/1.1 proxy that breaks things, between the engine and an S3 server. It forwards requests byte for byte, the
-//! Host header included, because the client's signature covers that: the server checks what the client signed for the
-//! proxy's own address.
+//! An HTTP/1.1 proxy between the engine and an S3 server that injects faults. It forwards requests byte for byte,
+//! including the Host header, because the client's signature covers it: the server checks what the client signed for
+//! the proxy's own address.
 //!
-//! One request per connection on both sides (`Connection: close`), a thread for each: slow, simple, and nothing to get
-//! wrong.
+//! There is one request per connection on both sides (`Connection: close`), with a thread for each: this is slow, but
+//! too simple to be wrong.
 
 mod http;
 mod line;
@@ -18,26 +18,26 @@ use std::time::Duration;
 pub use http::Request;
 use line::Line;
 
-/// What goes wrong with a request.
+/// A fault of one request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fault {
-    /// This status comes back, and the server never hears of the request.
+    /// The client gets this status, and the server never gets the request.
     Answer(u16),
-    /// The server does it; then the connection breaks before a byte of the answer.
+    /// The server executes the request; then the connection breaks before the first byte of the answer.
     CutAfter,
-    /// The connection breaks before the server hears of it.
+    /// The connection breaks before the server gets the request.
     CutBefore,
-    /// The server does it, and this status comes back. With 503 the client's own retry of a conditional put meets its
-    /// first try's work.
+    /// The server executes the request, and the client gets this status. With 503 the client's retry of a conditional
+    /// put finds the result of its own first try.
     AnswerAfter(u16),
-    /// The server is asked only after this time.
+    /// The server gets the request only after this time.
     Delay(Duration),
-    /// The server is asked only when the proxy is healed.
+    /// The server gets the request only when the proxy is healed.
     Hold,
-    /// A refusal by `If-None-Match` or `If-Match` comes back as success: a store that does not know conditional puts,
-    /// as its client sees it. (Taking the headers out would break the client's signature.)
+    /// The client gets a success where `If-None-Match` or `If-Match` was refused. To the client this looks like a store
+    /// without conditional puts. (Removing the headers would break the client's signature.)
     Unconditional,
-    /// No answer ever; the server never hears of it.
+    /// The client never gets an answer, and the server never gets the request.
     BlackHole,
 }
 
@@ -45,16 +45,17 @@ pub enum Fault {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Logged {
     pub method: String,
-    /// Path and query.
+    /// The path and the query.
     pub target: String,
     pub fault: Option<Fault>,
-    /// What the client got; `None`: nothing.
+    /// The status that the client got; `None` if it got nothing.
     pub status: Option<u16>,
-    /// Of the request's body, and of the whole answer.
+    /// The bytes of the request's body, and of the whole answer.
     pub bytes: (usize, usize),
 }
 
-/// Breaks the requests that `matches` says yes to, from the `from`th (1 is the first) on, `times` of them.
+/// Injects a fault into requests for which `matches` is true: `times` of them, starting with the `from`th (1 is the
+/// first).
 pub struct Rule {
     matches: Box<dyn Fn(&Request) -> bool + Send>,
     from: u32,
@@ -64,13 +65,13 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// The first request of that method whose path ends so.
+    /// Breaks the first request with this method whose path has this end.
     #[must_use]
     pub fn first(method: &'static str, suffix: &'static str, fault: Fault) -> Self {
         Self::when(fault, move |r| r.method == method && r.path().ends_with(suffix))
     }
 
-    /// The first request that matches.
+    /// Breaks the first request that matches.
     #[must_use]
     pub fn when(fault: Fault, matches: impl Fn(&Request) -> bool + Send + 'static) -> Self {
         Self { matches: Box::new(matches), from: 1, times: 1, fault, seen: 0 }
@@ -99,16 +100,16 @@ impl Rule {
 struct Shared {
     rules: Mutex<Vec<Rule>>,
     log: Mutex<Vec<Logged>>,
-    /// Connections that wait for ever; held so that they stay open.
+    /// Connections of requests that are never answered, held so that they stay open.
     held: Mutex<Vec<TcpStream>>,
-    /// Requests that wait until all is healed, and how often it was.
+    /// The number of requests that wait until the proxy is healed, and how often it was healed.
     waiting: AtomicUsize,
     healed: (Mutex<u32>, Condvar),
     closed: AtomicBool,
     line: Line,
-    /// What of the objects that are created is kept: those whose path has this in it.
+    /// The part of a path by which created objects are selected to be kept.
     keeps: Mutex<Option<String>>,
-    /// By path: the first object that the server took under it.
+    /// By path: the first object that the server accepted under it.
     kept: Mutex<BTreeMap<String, Vec<u8>>>,
 }
 
@@ -119,7 +120,7 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// In front of the server at `upstream` (`host:port`).
+    /// Starts a proxy in front of the server at `upstream` (`host:port`).
     #[must_use]
     pub fn start(upstream: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -132,7 +133,7 @@ impl Proxy {
                     return;
                 }
                 let (upstream, theirs) = (upstream.clone(), Arc::clone(&theirs));
-                // A client that goes away in the middle is no news here.
+                // A client that goes away in the middle of a request is normal here.
                 std::thread::spawn(move || serve(client, &upstream, &theirs).ok());
             }
         });
@@ -144,19 +145,19 @@ impl Proxy {
         format!("http://{}", self.address)
     }
 
-    /// Adds a rule. The first rule that strikes decides; every rule that matches counts.
+    /// Adds a rule. The first rule that applies decides the fault; every rule that matches counts the request.
     pub fn inject(&self, rule: Rule) {
         lock(&self.shared.rules).push(rule);
     }
 
-    /// Takes all rules away, and lets through what waits for that.
+    /// Removes all rules, and lets waiting requests through.
     pub fn heal(&self) {
         lock(&self.shared.rules).clear();
         *lock(&self.shared.healed.0) += 1;
         self.shared.healed.1.notify_all();
     }
 
-    /// Requests that wait until it is healed.
+    /// The number of requests that wait until the proxy is healed.
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.shared.waiting.load(Ordering::Acquire)
@@ -167,23 +168,24 @@ impl Proxy {
         lock(&self.shared.log).clone()
     }
 
-    /// Lets so many bytes pass in a second, both ways and all requests together; `None`: as many as come.
+    /// Limits the bytes per second, in both directions and for all requests together; `None` removes the limit.
     pub fn limit(&self, bytes_per_second: Option<u32>) {
         self.shared.line.limit(bytes_per_second);
     }
 
-    /// From here on keeps what is put to paths that have `part` in them, for whoever looks when it may be deleted.
+    /// From now on keeps objects that are put to paths that contain `part`, for tests that look at them after the
+    /// engine may have deleted them.
     pub fn keep(&self, part: &str) {
         *lock(&self.shared.keeps) = Some(part.to_owned());
     }
 
-    /// What the server took first under each path that is [kept](Self::keep).
+    /// The first object that the server accepted under each path that is [kept](Self::keep).
     #[must_use]
     pub fn kept(&self) -> BTreeMap<String, Vec<u8>> {
         lock(&self.shared.kept).clone()
     }
 
-    /// How many requests met a fault. A test whose fault never struck has tested nothing.
+    /// How many requests met a fault. A test whose fault never occurred has tested nothing.
     #[must_use]
     pub fn struck(&self) -> usize {
         lock(&self.shared.log).iter().filter(|l| l.fault.is_some()).count()

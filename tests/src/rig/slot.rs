@@ -1,11 +1,12 @@
-//! How many tests of a rig run at once.
+//! Limits how many tests with a rig run at the same time.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// Tests that run at the same time: the machine has few cores, and each test keeps an engine and a broker busy.
+/// The number of tests that may run at the same time. The machine has few cores, and each test keeps an engine and a
+/// broker busy.
 const AT_ONCE: u32 = 2;
 
-/// A right to run, for as long as it is held.
+/// The right to run, as long as it is held.
 pub(super) struct Slot;
 
 static FREE: (Mutex<u32>, Condvar) = (Mutex::new(AT_ONCE), Condvar::new());

@@ -1,20 +1,20 @@
-//! A Kafka of two brokers and a controller of its own, so that either broker may be lost.
+//! A Kafka cluster of two brokers and a separate controller, so that either broker may be lost.
 
 use super::kafka::Kafka;
 use super::{ports, script};
 use crate::forwarder::Forwarder;
 use crate::skip::Missing;
 
-/// Dies with the handle, and with the test process in any case.
+/// The running cluster. It is killed with the handle, and with the test process in any case.
 #[derive(Debug)]
 pub struct Cluster {
     _controller: Kafka,
     brokers: [Kafka; 2],
-    /// Of each broker, where its outer listener is and what that advertises.
+    /// For each broker, the port of its outer listener and the port that this listener advertises.
     outer: [(u16, u16); 2],
 }
 
-/// The brokers' ids, as a topic's replicas are given. The controller is 1.
+/// The brokers' ids, as in a topic's replicas. The controller's id is 1.
 pub const BROKERS: [i32; 2] = [2, 3];
 
 impl Cluster {
@@ -48,20 +48,20 @@ impl Cluster {
         self.brokers.iter().map(Kafka::bootstrap).collect::<Vec<_>>().join(",")
     }
 
-    /// The outer listeners of both brokers. They advertise ports at which nobody listens but [`Self::forwarder`].
+    /// The outer listeners of both brokers. They advertise ports on which only [`Self::forwarder`] listens.
     #[must_use]
     pub fn outer_bootstrap(&self) -> String {
         self.outer.map(|(outer, _)| format!("127.0.0.1:{outer}")).join(",")
     }
 
-    /// What stands before the outer listener of a broker.
+    /// A forwarder in front of the outer listener of a broker.
     #[must_use]
     pub fn forwarder(&self, id: i32) -> Forwarder {
         let (outer, advertised) = self.outer[place(id)];
         Forwarder::start(advertised, outer)
     }
 
-    /// SIGKILL.
+    /// Kills a broker with SIGKILL.
     pub fn kill(&self, id: i32) {
         self.broker(id).kill();
     }

@@ -15,10 +15,10 @@ use super::{ports, script};
 use crate::skip::Missing;
 use crate::{deadline, topic};
 
-/// A JVM on two busy cores; the second start replays the log of a broker that was killed.
+/// The time for a start: a JVM on two busy cores, which may have to replay the log of a broker that was killed.
 const READY_LIMIT: Duration = Duration::from_secs(300);
 
-/// One broker. It dies with the handle, and with the test process in any case.
+/// One broker. It is killed with the handle, and with the test process in any case.
 #[derive(Debug)]
 pub struct Kafka {
     dir: TempDir,
@@ -39,8 +39,8 @@ impl Kafka {
         Self::start_with(|_, _| String::new())
     }
 
-    /// The same with settings of its own, as lines of `server.properties`, which count more than the usual ones. They
-    /// are made from the broker's port and its controller's.
+    /// Starts a broker with further settings, as lines of `server.properties`, which override the usual ones.
+    /// `settings` makes them from the broker's port and its controller's port.
     pub fn start_with(settings: impl FnOnce(u16, u16) -> String) -> Result<Self, Missing> {
         script::fetch("Kafka", "kafka")?;
         let (port, controller_port) = (ports::free(), ports::free());
@@ -49,7 +49,7 @@ impl Kafka {
         Ok(kafka)
     }
 
-    /// One that does not run yet. Kafka must have been fetched.
+    /// A broker that does not run yet. Kafka must have been fetched.
     pub(super) fn new(port: u16, controller_port: u16, settings: &str) -> Self {
         let dir = tempfile::Builder::new().prefix("weir-tests-kafka-").tempdir().unwrap();
         remove_at_exit(dir.path());
@@ -62,14 +62,14 @@ impl Kafka {
         format!("127.0.0.1:{}", self.port)
     }
 
-    /// The file that holds the beginning of a partition's log. What is written to it is what the broker sends from then
-    /// on: both go through the system's page cache.
+    /// The file that holds the beginning of a partition's log. The broker sends what is written to it from then on,
+    /// since both use the system's page cache.
     #[must_use]
     pub fn segment(&self, topic: &str, partition: i32) -> PathBuf {
         self.dir.path().join("log").join(format!("{topic}-{partition}")).join("00000000000000000000.log")
     }
 
-    /// SIGKILL, as a lost machine does it.
+    /// Kills the broker with SIGKILL, as if its machine were lost.
     pub fn kill(&self) {
         *self.process() = None;
     }
@@ -80,7 +80,7 @@ impl Kafka {
         self.wait_until_it_answers(1);
     }
 
-    /// Lets clients of this id read so many bytes a second from now on.
+    /// Limits how many bytes per second clients with this id can read from now on.
     ///
     /// # Panics
     /// If Kafka's own tool can't set it.
@@ -92,12 +92,12 @@ impl Kafka {
         topic::wait_until_applied(&self.bootstrap());
     }
 
-    /// SIGSTOP: it holds its connections and answers nobody.
+    /// Sends SIGSTOP: the broker keeps its connections and answers no request.
     pub fn stop(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub fn cont(&self) {
         self.signal(Signal::CONT);
     }
@@ -112,13 +112,13 @@ impl Kafka {
         *process = Some(Process::spawn(&mut command).unwrap());
     }
 
-    /// A real answer: the metadata of the cluster with so many brokers in it.
+    /// Waits for a real answer: the metadata of the cluster with this many brokers in it.
     pub(super) fn wait_until_it_answers(&self, brokers: usize) {
         deadline::until("Kafka answers", READY_LIMIT, || {
             if let Some(status) = self.process().as_mut().and_then(Process::ended) {
                 panic!("Kafka ended at its start ({status}):\n{}", self.last_words());
             }
-            // A fresh client for each try: one that failed waits longer and longer before it connects again.
+            // A new client for each try: a client that failed waits longer and longer before it connects again.
             let client: BaseConsumer =
                 ClientConfig::new().set("bootstrap.servers", self.bootstrap()).set("log_level", "0").create().unwrap();
             client

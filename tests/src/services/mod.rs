@@ -1,5 +1,5 @@
-//! Servers that tests start by themselves: a real Kafka, a real S3. The scripts in `tests/services/` know how; these
-//! handles know when.
+//! Servers that tests start by themselves: a real Kafka, a real S3. The scripts in `tests/services/` know how to start
+//! them; these handles decide when.
 
 pub mod cluster;
 pub mod kafka;

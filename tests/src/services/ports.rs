@@ -1,4 +1,4 @@
-//! Free ports for servers that are killed and come back on the same one.
+//! Free ports for servers that are killed and come back on the same port.
 
 use std::collections::BTreeSet;
 use std::net::TcpListener;
@@ -6,13 +6,13 @@ use std::sync::{Mutex, PoisonError};
 
 use rand::Rng;
 
-/// Below the range from which systems take ports for outgoing connections (32768 and up on Linux, 49152 on macOS):
-/// while a server is down, a client that keeps trying could be given the server's own port as its source, connect to
-/// itself, and keep the server from coming back.
+/// The ports that tests use. They lie below the range for outgoing connections (32768 and up on Linux, 49152 on macOS):
+/// while a server is down, a client that keeps trying could otherwise get the server's own port as its source port,
+/// connect to itself, and keep the server from coming back.
 const RANGE: std::ops::Range<u16> = 20_000..32_000;
 
-/// A port of the loopback interface that nobody listens on now, and that this process was not given before: a server
-/// that is down keeps its own.
+/// A port of the loopback interface on which nothing listens now, and which this process was not given before, so that
+/// a server that is down keeps its port.
 #[must_use]
 pub fn free() -> u16 {
     static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());

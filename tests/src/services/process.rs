@@ -1,4 +1,4 @@
-//! A child process in a process group of its own that never outlives the test process.
+//! A child process in its own process group. It never outlives the test process.
 
 use std::io::{self, Write};
 use std::os::unix::process::CommandExt;
@@ -29,19 +29,19 @@ impl Process {
         self.child.id()
     }
 
-    /// To the whole group. A process that has ended already is no error.
+    /// Sends a signal to the whole group. It is not an error if the process has ended already.
     pub fn signal(&self, signal: Signal) {
         if let Some(group) = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw) {
             let _ = kill_process_group(group, signal);
         }
     }
 
-    /// The status, if it has ended.
+    /// The exit status, if the process has ended.
     pub fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child can be waited for")
     }
 
-    /// Waits for the end; `None` when the limit has passed.
+    /// Waits until the process ends; `None` if the limit has passed.
     pub fn wait(&mut self, limit: Duration) -> Option<ExitStatus> {
         let end = Instant::now() + limit;
         loop {
@@ -64,12 +64,12 @@ impl Drop for Process {
     }
 }
 
-/// A folder (named `weir-tests-…`) that goes away with the test process, for what lives in a static.
+/// Removes a folder (named `weir-tests-…`) when the test process ends, for servers that live in a static.
 pub fn remove_at_exit(folder: &Path) {
     tell_reaper(&format!("d {}", folder.display()));
 }
 
-/// `tests/services/reaper` kills what is left when this process ends and with it its end of the pipe.
+/// Sends a line to `tests/services/reaper`, which kills what is left when this process ends and the pipe closes.
 fn tell_reaper(line: &str) {
     static REAPER: OnceLock<Mutex<Child>> = OnceLock::new();
     let reaper = REAPER.get_or_init(|| {

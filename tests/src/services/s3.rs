@@ -1,5 +1,5 @@
-//! A real S3 server for tests: versitygw over a folder. It is not our client's code, checks signatures, and its
-//! conditional puts have one winner.
+//! A real S3 server for tests: versitygw over a folder. It shares no code with our client, checks signatures, and lets
+//! exactly one of several conditional puts succeed.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -22,7 +22,7 @@ pub const REGION: &str = "us-east-1";
 
 const READY_LIMIT: Duration = Duration::from_secs(120);
 
-/// One server. It dies with the handle, and with the test process in any case.
+/// One server. It is killed with the handle, and with the test process in any case.
 #[derive(Debug)]
 pub struct S3 {
     dir: TempDir,
@@ -47,7 +47,7 @@ impl S3 {
         Ok(s3)
     }
 
-    /// `127.0.0.1:port`
+    /// The server's address, `127.0.0.1:port`.
     #[must_use]
     pub fn address(&self) -> String {
         format!("127.0.0.1:{}", self.port)
@@ -58,18 +58,18 @@ impl S3 {
         format!("http://{}", self.address())
     }
 
-    /// Creates a bucket: to this server that is a folder.
+    /// Creates a bucket, which is a folder to this server.
     pub fn create_bucket(&self, name: &str) {
         std::fs::create_dir(self.bucket_folder(name)).unwrap();
     }
 
-    /// Where the objects of a bucket lie as files, so that tests can look at them past any client.
+    /// The folder in which the objects of a bucket lie as files, so that tests can look at them without a client.
     #[must_use]
     pub fn bucket_folder(&self, name: &str) -> PathBuf {
         self.dir.path().join("data").join(name)
     }
 
-    /// SIGKILL.
+    /// Kills the server with SIGKILL.
     pub fn kill(&self) {
         *self.process() = None;
     }
@@ -79,7 +79,7 @@ impl S3 {
         self.restart_with_secret(SECRET_KEY);
     }
 
-    /// The same with another secret key: clients that know the usual one are refused.
+    /// Starts it again with another secret key, so that it refuses clients that use the usual one.
     pub fn restart_with_secret(&self, secret_key: &str) {
         let mut process = self.process();
         *process = None;
@@ -96,12 +96,12 @@ impl S3 {
         *process = Some(started);
     }
 
-    /// SIGSTOP: it holds its connections and answers nobody.
+    /// Sends SIGSTOP: the server keeps its connections and answers no request.
     pub fn stop(&self) {
         self.process().as_ref().expect("the server runs").signal(Signal::STOP);
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub fn cont(&self) {
         self.process().as_ref().expect("the server runs").signal(Signal::CONT);
     }
@@ -110,7 +110,7 @@ impl S3 {
         self.process.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// A real answer: to a request without a signature it says 403.
+    /// Whether the server gives a real answer: 403 to a request without a signature.
     fn answers(&self) -> bool {
         let ask = || -> std::io::Result<bool> {
             let mut tcp = TcpStream::connect(self.address())?;

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::skip::Missing;
 
-/// With this the scripts say that a part can't be had on this machine.
+/// The scripts' exit code for a part that is missing on this machine.
 const EXIT_MISSING: i32 = 69;
 
 /// A script of `tests/services/`.
@@ -14,7 +14,7 @@ pub fn path(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("services").join(name)
 }
 
-/// Runs `SCRIPT fetch`: slow the first time on a machine, then quick.
+/// Runs `SCRIPT fetch`, which is slow the first time on a machine and fast afterwards.
 ///
 /// # Panics
 /// If the script fails for another reason than a missing part.

@@ -1,4 +1,4 @@
-//! Aggregates, and the windows that rows are taken together by.
+//! Aggregates, and the windows over which they are computed.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,20 +15,20 @@ pub struct Aggregate {
     /// The source or step whose rows are read. They need an event time.
     #[schemars(with = "Node")]
     pub from: String,
-    /// Which rows are taken together by their event time. Exactly one kind of window. Without a window (not supported
+    /// Which rows belong together by their event time. Exactly one kind of window. Without a window (not supported
     /// yet): all rows of a group, for the modes Update and Complete.
     pub window: Option<Window>,
-    /// What rows are grouped by: {name: city}, or {name: day, expr: cast(ts as date)}. Left out, all rows of a window
+    /// The columns to group by: {name: city}, or {name: day, expr: cast(ts as date)}. If left out, all rows of a window
     /// are one group. At most 256.
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "atomic"))]
     pub group_by: Option<Vec<Column>>,
-    /// What is computed. The output has window_start, window_end, the columns of groupBy, then these. 1 to 256.
+    /// What to compute. The output has window_start, window_end, the columns of groupBy, then these. 1 to 256.
     #[schemars(
         length(min = 1, max = 256),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub columns: Vec<AggregateColumn>,
-    /// Not supported yet. Of an aggregate without a window: how long after its last row a group is forgotten, as a
+    /// Not supported yet. For an aggregate without a window: how long after its last row a group is forgotten, as a
     /// duration.
     pub expire_after: Option<Duration>,
 }
@@ -43,7 +43,7 @@ pub struct AggregateColumn {
     /// A SQL expression with aggregates (sum, avg, count, min, max) over the input's columns: sum(price) / count(*)
     #[schemars(with = "Expr")]
     pub expr: String,
-    /// A SQL expression that gives a boolean: the column's aggregates take in only the rows for which it is true.
+    /// A SQL expression that gives a boolean: the column's aggregates use only the rows for which it is true.
     #[schemars(with = "Option<Expr>")]
     pub filter: Option<String>,
 }
@@ -53,25 +53,25 @@ pub struct AggregateColumn {
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [exactly_one(unions::WINDOWS)]))]
 pub struct Window {
-    /// Windows of one size, one after the other.
+    /// Windows of one size that follow each other.
     pub tumbling: Option<Tumbling>,
     /// Not supported yet. Windows of one size that overlap.
     pub sliding: Option<Sliding>,
-    /// Not supported yet. Windows that end when nothing has come for a while.
+    /// Not supported yet. Windows that end when no row comes for a while.
     pub session: Option<Session>,
     /// Not supported yet. Windows that grow step by step.
     pub cumulate: Option<Cumulate>,
-    /// Not supported yet. Days, weeks and months of a time zone.
+    /// Not supported yet. Days, weeks or months of a time zone.
     pub calendar: Option<Calendar>,
-    /// Not supported yet. The windows that the input's rows carry already: {}
+    /// Not supported yet. The windows that the input's rows have already: {}
     pub of_input: Option<Empty>,
 }
 
-/// Windows of one size, one after the other.
+/// Windows of one size that follow each other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tumbling {
-    /// How long a window is, as a duration: 5m. Windows begin at multiples of it since 1970-01-01T00:00:00Z.
+    /// The size of a window, as a duration: 5m. Windows begin at multiples of it since 1970-01-01T00:00:00Z.
     #[schemars(extend("x-kubernetes-validations" = [between("1ms", "99999h")]))]
     pub size: Duration,
     /// Not supported yet. How much later than these multiples windows begin, as a duration shorter than the size.
@@ -82,44 +82,44 @@ pub struct Tumbling {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Sliding {
-    /// How long a window is, as a duration: 10m.
+    /// The size of a window, as a duration: 10m.
     pub size: Duration,
-    /// How much later than the one before it a window begins, as a duration: 1m.
+    /// How much later than the one before it each window begins, as a duration: 1m.
     pub slide: Duration,
-    /// How much later than multiples of the slide windows begin, as a duration shorter than it.
+    /// How much later than multiples of the slide windows begin, as a duration shorter than the slide.
     pub offset: Option<Duration>,
 }
 
-/// Windows that end when nothing has come for a while.
+/// Windows that end when no row comes for a while.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Session {
-    /// How long nothing comes before a session ends, as a duration: 30m.
+    /// How long no row comes before a session ends, as a duration: 30m.
     pub gap: Duration,
 }
 
-/// Windows that begin together and end one step after the other, until the size is reached.
+/// Windows that begin together and end one step apart, until the size is reached.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Cumulate {
-    /// How long the last of them is, as a duration: 24h. A multiple of the step.
+    /// The size of the longest window, as a duration: 24h. A multiple of the step.
     pub size: Duration,
-    /// How much longer each is than the one before it, as a duration: 1h.
+    /// How much longer each window is than the one before, as a duration: 1h.
     pub step: Duration,
-    /// How much later than multiples of the size they begin, as a duration shorter than it.
+    /// How much later than multiples of the size windows begin, as a duration shorter than the size.
     pub offset: Option<Duration>,
 }
 
-/// Days, weeks and months of a time zone, however long they are.
+/// Days, weeks or months of a time zone, whatever their length.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Calendar {
     /// Day, Week (from Monday) or Month.
     pub unit: CalendarUnit,
-    /// The time zone by its name: Europe/Paris. By default spec.timeZone.
+    /// The time zone's name: Europe/Paris. By default spec.timeZone.
     #[schemars(with = "Option<TimeZone>")]
     pub time_zone: Option<String>,
-    /// How much later than midnight they begin, by the clock on the wall, as a duration: 6h.
+    /// How much later than midnight windows begin, in local time, as a duration: 6h.
     pub offset: Option<Duration>,
 }
 

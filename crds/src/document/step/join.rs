@@ -13,28 +13,28 @@ use crate::document::{Duration, unions};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [exactly_one_later(unions::JOIN_TIMES)]))]
 pub struct Join {
-    /// The source or step whose rows expressions call left. They need an event time.
+    /// The source or step that expressions call left. Its rows need an event time.
     #[schemars(with = "Node")]
     pub left: String,
-    /// The source or step whose rows expressions call right. They need an event time.
+    /// The source or step that expressions call right. Its rows need an event time.
     #[schemars(with = "Node")]
     pub right: String,
-    /// Columns that are equal in the rows of a pair. A null is equal to nothing.
+    /// Columns that are equal in the rows of a pair. Null is never equal.
     #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub keys: Vec<JoinKey>,
-    /// Which rows go on. Inner (the default): pairs. Left, Right, Full: also rows of that side, or of both, for which
-    /// there is none. LeftSemi: rows of the left for which there is one. LeftAnti: those for which there is none.
+    /// Which rows the step gives. Inner (the default): pairs. Left, Right, Full: also unpaired rows of that side, or of
+    /// both. LeftSemi: left rows that have a pair. LeftAnti: left rows that have none.
     #[serde(rename = "type")]
     pub kind: Option<JoinType>,
-    /// How far apart in event time the rows of a pair are at most.
+    /// How far apart in event time the rows of a pair may be.
     pub between: Option<Between>,
-    /// The rows of a pair are in one window.
+    /// The window in which both rows of a pair lie.
     pub window: Option<Window>,
-    /// A SQL expression over left.x and right.x that gives a boolean: part of what makes a pair.
+    /// A SQL expression over left.x and right.x that gives a boolean: a further condition for a pair.
     #[serde(rename = "where")]
     #[schemars(with = "Option<Expr>")]
     pub filter: Option<String>,
-    /// The columns that go on, over left.x and right.x.
+    /// The output columns, over left.x and right.x.
     #[schemars(
         length(min = 1, max = 256),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
@@ -74,30 +74,30 @@ pub struct Between {
     pub after: Duration,
 }
 
-/// Rows with what a table has for them.
+/// Rows, each with the table's matching row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Lookup {
     /// The source or step whose rows are read.
     #[schemars(with = "Node")]
     pub from: String,
-    /// The name of one of spec.tables, which expressions call table.
+    /// The name of a table in spec.tables, which expressions call table.
     #[schemars(with = "Name")]
     pub table: String,
-    /// Columns that are equal in the row and in the table's. A null is equal to nothing.
+    /// Columns that are equal in the row and in the table's row. Null is never equal.
     #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub keys: Vec<LookupKey>,
-    /// What becomes of a row that the table has nothing for. Left (the default): it goes on, and the table's columns
-    /// are null. Inner: it is left out.
+    /// What happens to a row without a match in the table. Left (the default): it is kept, and the table's columns are
+    /// null. Inner: it is dropped.
     #[serde(rename = "type")]
     pub kind: Option<LookupType>,
-    /// Columns beside the input's, over these and table.x.
+    /// Columns to add to the input's, over these and table.x.
     #[schemars(
         length(min = 1, max = 256),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub add_columns: Vec<AddedColumn>,
-    /// Columns of the input that do not go on.
+    /// Columns of the input to drop.
     #[schemars(with = "Option<Columns>")]
     pub drop_columns: Option<Vec<String>>,
 }

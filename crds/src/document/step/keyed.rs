@@ -1,4 +1,4 @@
-//! Steps over the rows of a key: deduplicate, top, over.
+//! Steps over the rows of each key: deduplicate, top, over.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -15,17 +15,17 @@ pub struct Deduplicate {
     /// The source or step that is read. Its rows need an event time.
     #[schemars(with = "Node")]
     pub from: String,
-    /// Columns whose equal values make two rows the same: [rideId].
+    /// Columns whose equal values make two rows duplicates: [rideId].
     #[schemars(with = "Columns")]
     pub key: Vec<String>,
-    /// How far apart in event time rows of a key may be to be the same, as a duration: 1h.
+    /// How far apart in event time duplicates may be, as a duration: 1h.
     pub within: Duration,
-    /// Which one goes on. Arrival (the default): the one that is read first. EventTime: the earliest, once the watermark
-    /// has passed it.
+    /// Which row is kept. Arrival (the default): the one that is read first. EventTime: the earliest, once the
+    /// watermark has passed it.
     pub order: Option<Order>,
 }
 
-/// The first rows of each key in an order.
+/// The first rows of each key, by an order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Top {
@@ -38,17 +38,17 @@ pub struct Top {
     /// What rows are ranked by.
     #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub order_by: Vec<OrderBy>,
-    /// How many rows of a ranking go on, 1 to 100000.
+    /// How many rows of a ranking are kept, 1 to 100000.
     #[schemars(range(min = 1, max = 100_000))]
     pub limit: i64,
-    /// Which rows are ranked together by their event time. By default the windows that the input's rows carry.
+    /// Which rows are ranked together by their event time. By default the windows that the input's rows have.
     pub window: Option<Window>,
-    /// What becomes of rows that rank the same as the last one. Drop (the default): those that do not fit are left out.
-    /// Keep: they go on beyond the limit.
+    /// What happens to rows that tie with the last row kept. Drop (the default): those beyond the limit are dropped.
+    /// Keep: they are kept.
     pub ties: Option<Ties>,
 }
 
-/// One of the things that rows are ranked by.
+/// One criterion by which rows are ranked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OrderBy {
@@ -79,7 +79,7 @@ pub enum Ties {
     Keep,
 }
 
-/// Aggregates over the rows before, one row out per row in.
+/// Aggregates over preceding rows, with one output row per input row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [exactly_one_later(unions::FRAMES)]))]
@@ -87,39 +87,39 @@ pub struct Over {
     /// The source or step that is read. Its rows need an event time.
     #[schemars(with = "Node")]
     pub from: String,
-    /// Columns whose equal values put rows together: [deviceId].
+    /// Columns whose equal values group rows: [deviceId].
     #[schemars(with = "Columns")]
     pub key: Vec<String>,
-    /// The rows of the key that are not older than so long before the row.
+    /// The key's rows that are at most this much older than the row.
     pub range: Option<RangeFrame>,
-    /// So many rows of the key before the row, and the row.
+    /// The row, and this many rows of the key before it.
     pub rows: Option<RowsFrame>,
-    /// The aggregates, over these rows.
+    /// The aggregates over these rows.
     #[schemars(
         length(min = 1, max = 256),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub add_columns: Vec<AddedColumn>,
-    /// Columns of the input that do not go on.
+    /// Columns of the input to drop.
     #[schemars(with = "Option<Columns>")]
     pub drop_columns: Option<Vec<String>>,
-    /// With rows, which require it: how old a row may be to count, as a duration.
+    /// Required with rows: how old a row may be to be counted, as a duration.
     pub expire_after: Option<Duration>,
 }
 
-/// Rows by their event time.
+/// Preceding rows by event time.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RangeFrame {
-    /// How long before the row, as a duration: 10m. Rows of exactly that time count.
+    /// How far back from the row, as a duration: 10m. Rows of exactly that age count.
     pub preceding: Duration,
 }
 
-/// Rows by their number.
+/// Preceding rows by number.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RowsFrame {
-    /// How many before the row, 0 to 100000.
+    /// How many rows before the row, 0 to 100000.
     #[schemars(range(min = 0, max = 100_000))]
     pub preceding: i64,
 }

@@ -1,4 +1,4 @@
-//! Keyed logic: rules with state and timers, and patterns of rows.
+//! Logic per key: rules with state and timers, and patterns of rows.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,19 +19,19 @@ pub struct Process {
     /// Columns whose equal values share a state: [card].
     #[schemars(with = "Columns")]
     pub key: Vec<String>,
-    /// In which order the rows of a key come. EventTime (the default): by event time, once the watermark has passed
-    /// them. Arrival: as they are read.
+    /// The order in which a key's rows are processed. EventTime (the default): by event time, once the watermark has
+    /// passed them. Arrival: as they are read.
     pub order: Option<Order>,
-    /// What is done for a row and when a timer fires.
+    /// What to do for a row and when a timer fires.
     pub rules: Option<Rules>,
-    /// A WebAssembly module in their place.
+    /// A WebAssembly module in place of rules.
     #[schemars(with = "Option<OpenBlock>")]
     pub wasm: Option<Open>,
-    /// How much a key may hold.
+    /// How much each key may hold.
     pub limits: Option<ProcessLimits>,
 }
 
-/// How much a key may hold. A row that would be beyond it is a bad one.
+/// How much each key may hold. A row that would exceed it is bad.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ProcessLimits {
@@ -43,91 +43,93 @@ pub struct ProcessLimits {
     pub rows: Option<i64>,
 }
 
-/// What is done for a row and when a timer fires. One owner has all of them: rules have no names.
+/// What to do for a row and when a timer fires. Rules have no names, so one applier owns them all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Rules {
-    /// What is kept per key.
+    /// The values to keep per key.
     #[schemars(
         length(max = 64),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub state: Option<Vec<StateColumn>>,
-    /// What is done for each row, in this order. 1 to 64.
+    /// What to do for each row, in this order. 1 to 64.
     #[schemars(length(min = 1, max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub on_row: Vec<OnRow>,
-    /// What is done when a timer fires, by its name.
+    /// What to do when a timer fires, by its name.
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub on_timer: Option<Vec<OnTimer>>,
 }
 
-/// A value that is kept per key.
+/// A value to keep per key.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct StateColumn {
-    /// Its name in expressions.
+    /// The value's name in expressions.
     #[schemars(with = "ColumnName")]
     pub name: String,
     /// The type by Spark's name.
     #[serde(rename = "type")]
     #[schemars(with = "DataType")]
     pub data_type: String,
-    /// A SQL expression without columns for its value before the first row: "0". By default null.
+    /// A SQL expression without columns for the value before the first row: "0". By default null.
     #[schemars(with = "Option<Expr>")]
     pub initial: Option<String>,
 }
 
-/// What is done for a row.
+/// What to do for a row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OnRow {
-    /// A SQL expression over the row's columns and the state that gives a boolean. Left out, for every row.
+    /// A SQL expression over the row's columns and the state that gives a boolean. If left out, the rule applies to
+    /// every row.
     #[schemars(with = "Option<Expr>")]
     pub when: Option<String>,
-    /// New values of the state, all over the state before.
+    /// New values of the state, all computed from the previous state.
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub set: Option<Vec<AddedColumn>>,
-    /// A timer that is set, or moved if it is set already.
+    /// A timer to set, or to move if it is set already.
     pub set_timer: Option<SetTimer>,
-    /// The name of a timer that is removed.
+    /// The name of a timer to remove.
     #[schemars(with = "Option<ColumnName>")]
     pub clear_timer: Option<String>,
-    /// A row that goes on. At most 256 columns.
+    /// A row to emit. At most 256 columns.
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "atomic"))]
     pub emit: Option<Vec<Column>>,
 }
 
-/// What is done when a timer fires.
+/// What to do when a timer fires.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct OnTimer {
-    /// The timer.
+    /// The timer's name.
     #[schemars(with = "ColumnName")]
     pub name: String,
-    /// A SQL expression over the key's columns and the state that gives a boolean. Left out, always.
+    /// A SQL expression over the key's columns and the state that gives a boolean. If left out, the rule always
+    /// applies.
     #[schemars(with = "Option<Expr>")]
     pub when: Option<String>,
-    /// New values of the state, all over the state before.
+    /// New values of the state, all computed from the previous state.
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "atomic"))]
     pub set: Option<Vec<AddedColumn>>,
-    /// A timer that is set for later than this one.
+    /// A timer to set for a later time than this one.
     pub set_timer: Option<SetTimer>,
-    /// A row that goes on. At most 256 columns.
+    /// A row to emit. At most 256 columns.
     #[schemars(length(max = 256), extend("x-kubernetes-list-type" = "atomic"))]
     pub emit: Option<Vec<Column>>,
 }
 
-/// A timer. A key has one of each name.
+/// A timer. Each key has at most one of a name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SetTimer {
-    /// Its name.
+    /// The timer's name.
     #[schemars(with = "ColumnName")]
     pub name: String,
     /// A SQL expression that gives a timestamp: _event_time + interval '60 seconds'
     #[schemars(with = "Expr")]
     pub at: String,
-    /// By which clock it fires. Event (the default): the watermark. Processing: the time of day.
+    /// The clock by which it fires. Event (the default): the watermark. Processing: the time of day.
     pub clock: Option<Clock>,
 }
 
@@ -144,15 +146,15 @@ pub struct Pattern {
     /// The source or step that is read. Its rows need an event time.
     #[schemars(with = "Node")]
     pub from: String,
-    /// Columns whose equal values put rows together: [userId].
+    /// Columns whose equal values group rows: [userId].
     #[schemars(with = "Columns")]
     pub key: Vec<String>,
-    /// How much later than the first row the last one may be, as a duration: 10m.
+    /// How much later than the first row the last row may be, as a duration: 10m.
     pub within: Duration,
     /// The rows, in the order of their event times.
     #[schemars(length(min = 1, max = 16), extend("x-kubernetes-list-type" = "atomic"))]
     pub sequence: Vec<PatternRow>,
-    /// The columns of a match, over a.x for the names of the sequence.
+    /// The columns of a match, over a.x for each name a in the sequence.
     #[schemars(
         length(min = 1, max = 256),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
@@ -160,18 +162,18 @@ pub struct Pattern {
     pub columns: Vec<Column>,
 }
 
-/// One of the rows that follow one another.
+/// One row of the sequence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct PatternRow {
-    /// What expressions call it.
+    /// The row's name in expressions.
     #[schemars(with = "ColumnName")]
     pub name: String,
     /// A SQL expression over the row's columns that gives a boolean.
     #[serde(rename = "where")]
     #[schemars(with = "Option<Expr>")]
     pub filter: Option<String>,
-    /// How often such a row comes here. By default Once.
+    /// How often such a row occurs here. By default Once.
     pub occurs: Option<Occurs>,
 }
 

@@ -27,7 +27,7 @@ pub use rows::{Empties, Map, Sql, Union, Unnest};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 #[schemars(extend("x-kubernetes-validations" = [exactly_one(unions::STEP_KINDS)]))]
 pub struct Step {
-    /// The name that steps and sinks read it by, and that its state belongs to: at most 50 lower-case letters, digits
+    /// The step's name, by which steps and sinks read it and its state is stored: at most 50 lower-case letters, digits
     /// and hyphens.
     #[schemars(with = "Name")]
     pub name: String,
@@ -37,17 +37,17 @@ pub struct Step {
     pub aggregate: Option<Aggregate>,
     /// Not supported yet. The rows of several inputs.
     pub union: Option<Union>,
-    /// Not supported yet. A row per element of a list.
+    /// Not supported yet. One row per element of a list.
     pub unnest: Option<Unnest>,
     /// Not supported yet. The first row of each key.
     pub deduplicate: Option<Deduplicate>,
-    /// Not supported yet. The first rows of each key in an order.
+    /// Not supported yet. The first rows of each key, by an order.
     pub top: Option<Top>,
-    /// Not supported yet. Aggregates over the rows before, one row out per row in.
+    /// Not supported yet. Aggregates over preceding rows, with one output row per input row.
     pub over: Option<Over>,
     /// Not supported yet. Pairs of rows of two inputs.
     pub join: Option<Join>,
-    /// Not supported yet. Rows with what a table has for them.
+    /// Not supported yet. Rows, each with the table's matching row.
     pub lookup: Option<Lookup>,
     /// Not supported yet. Rules with state and timers, per key.
     pub process: Option<Process>,
@@ -55,8 +55,7 @@ pub struct Step {
     pub pattern: Option<Pattern>,
     /// Not supported yet. A SQL query over the inputs.
     pub sql: Option<Sql>,
-    /// Not supported yet. What becomes of a row that the step can't compute. By default what the strictest of its
-    /// sources does.
+    /// Not supported yet. What happens to a row that the step can't compute. By default its strictest source decides.
     pub bad_records: Option<BadRecords>,
 }
 
@@ -67,16 +66,16 @@ pub struct Column {
     /// The column's name.
     #[schemars(with = "ColumnName")]
     pub name: String,
-    /// A SQL expression over the input's columns: upper(city). Left out, the input's column of that name.
+    /// A SQL expression over the input's columns: upper(city). If left out, the input's column of that name.
     #[schemars(with = "Option<Expr>")]
     pub expr: Option<String>,
 }
 
-/// A column that is computed.
+/// A computed column.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct AddedColumn {
-    /// The column's name. One that the input has already is replaced where it stands.
+    /// The column's name. It replaces the input's column of that name in place.
     #[schemars(with = "ColumnName")]
     pub name: String,
     /// A SQL expression over the input's columns: upper(city)

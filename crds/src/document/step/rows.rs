@@ -1,4 +1,4 @@
-//! Steps that look at one row at a time, and SQL.
+//! Steps that process one row at a time, and SQL.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -19,23 +19,23 @@ pub struct Map {
     /// The source or step whose rows are read.
     #[schemars(with = "Node")]
     pub from: String,
-    /// A SQL expression that gives a boolean: price >= 0. Rows for which it is false or null are left out.
+    /// A SQL expression that gives a boolean: price >= 0. Rows for which it is false or null are dropped.
     #[serde(rename = "where")]
     #[schemars(with = "Option<Expr>")]
     pub filter: Option<String>,
-    /// The columns that go on, in this order; left out, the input's as they are. 1 to 256.
+    /// The output columns, in this order. If left out, the input's columns unchanged. 1 to 256.
     #[schemars(
         length(min = 1, max = 256),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub columns: Option<Vec<Column>>,
-    /// Columns beside the input's. One of a name that the input has is replaced where it stands. 1 to 256.
+    /// Columns to add to the input's. A column replaces the input's column of that name in place. 1 to 256.
     #[schemars(
         length(min = 1, max = 256),
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub add_columns: Option<Vec<AddedColumn>>,
-    /// Columns of the input that do not go on. At most 256.
+    /// Columns of the input to drop. At most 256.
     #[schemars(with = "Option<Columns>")]
     pub drop_columns: Option<Vec<String>>,
 }
@@ -52,7 +52,7 @@ pub struct Union {
     pub inputs: Vec<String>,
 }
 
-/// A row per element of a list.
+/// One row per element of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Unnest {
@@ -62,14 +62,14 @@ pub struct Unnest {
     /// A SQL expression over the input's columns that gives an array: items
     #[schemars(with = "Expr")]
     pub expr: String,
-    /// The name of the column that holds the element.
+    /// The name of the column for the element.
     #[serde(rename = "as")]
     #[schemars(with = "ColumnName")]
     pub element: String,
-    /// The name of a column that holds the element's place, from 0. Left out, there is none.
+    /// The name of the column for the element's position, from 0. If left out, there is none.
     #[schemars(with = "Option<ColumnName>")]
     pub position: Option<String>,
-    /// What becomes of a row whose array is empty or null. Drop (the default): it is left out. Keep: it goes on once,
+    /// What happens to a row whose array is empty or null. Drop (the default): it is dropped. Keep: it gives one row
     /// with a null element.
     pub empty: Option<Empties>,
 }

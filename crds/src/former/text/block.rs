@@ -1,4 +1,4 @@
-//! Entries of block mappings, which are lines.
+//! Entries of block mappings, which consist of lines.
 
 use std::ops::Range;
 
@@ -9,16 +9,16 @@ use super::lines::{
 };
 use super::tree::Held;
 
-/// The lines of an entry, to stand elsewhere.
+/// The lines of an entry that is moved elsewhere.
 pub(super) struct Moved {
     pub(super) lines: String,
-    /// Where they begin.
+    /// The column at which the lines begin.
     pub(super) column: usize,
-    /// What they leave.
+    /// The edit that removes the lines from their old place.
     pub(super) cut: Splice,
 }
 
-/// An entry and the comments that belong to it.
+/// The entry with the comments that belong to it.
 pub(super) fn moved(text: &str, held: Held<'_>) -> Moved {
     let extent = extent(text, held);
     let key = held.entry().key.start;
@@ -27,12 +27,12 @@ pub(super) fn moved(text: &str, held: Held<'_>) -> Moved {
     if is_first(text, key) {
         return Moved { lines: lines.to_owned(), column, cut: cut_lines(text, extent) };
     }
-    // What comes next takes its place behind the dash.
+    // What follows takes the entry's place behind the dash.
     let cut = Splice::cut(key..first_thing(text, extent.end));
     Moved { lines: format!("{:column$}{lines}", ""), column, cut }
 }
 
-/// An entry goes, and comments stay.
+/// Removes an entry and keeps its comments.
 pub(super) fn cut(text: &str, held: Held<'_>) -> Splice {
     let entry = held.entry();
     let key = entry.key.start;
@@ -43,7 +43,7 @@ pub(super) fn cut(text: &str, held: Held<'_>) -> Splice {
     }
 }
 
-/// Lines go; of two empty lines around them, the one above goes too.
+/// Removes lines. If there are empty lines on both sides, the one above is removed too.
 fn cut_lines(text: &str, lines: Range<usize>) -> Splice {
     let above = lines.start.checked_sub(1).map_or(0, |line_break| line_start(text, line_break));
     let is_empty = |bytes: Range<usize>| text.get(bytes).is_some_and(|line| line.trim().is_empty());
@@ -54,14 +54,14 @@ fn cut_lines(text: &str, lines: Range<usize>) -> Splice {
     Splice::cut(lines)
 }
 
-/// The column of a mapping.
+/// The column of the mapping's first key; `None` if it is not a block mapping on a line of its own.
 pub(super) fn column(text: &str, held: Held<'_>) -> Option<usize> {
     column_of_key(text, held.mapping.entries.first()?.key.start)
 }
 
-/// The bytes of an entry with the comments that belong to it: those in the lines above that begin where it does, and
-/// those below that are indented deeper, or as deep if no other entry comes that they could belong to. They begin and
-/// end with a line, unless something else begins the line.
+/// The bytes of an entry with its comments: comments on the lines above that begin at its column, and comments below
+/// that are indented deeper, or as deep if no later entry could own them. The range begins and ends with a line, unless
+/// something else begins the line.
 pub(super) fn extent(text: &str, held: Held<'_>) -> Range<usize> {
     let entry = held.entry();
     let column = column_of_key(text, held.mapping.entries.first().map_or(entry.key.start, |first| first.key.start));

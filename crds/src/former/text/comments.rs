@@ -1,14 +1,15 @@
-//! The comments of a text, so that it can be said whether another one has them all.
+//! The comments of a text, for checking that another text has all of them.
 
 use crate::decode::events::{Events, Kind, ScalarStyle};
 
-/// In the order of their letters. What lies between the scalars is indicators, names of anchors, space and comments.
+/// The comments, sorted alphabetically. Between scalars there are only indicators, names of anchors, spaces and
+/// comments.
 pub(in crate::former) fn comments(text: &str) -> Vec<&str> {
     let mut comments = Vec::new();
     let mut at = 0;
     for event in Events::of(text).into_iter().flatten() {
         let end = match event.kind {
-            // A comment may stand behind the `|`.
+            // A comment may follow the `|` of a block of text.
             Kind::Scalar { style: ScalarStyle::Block, .. } => {
                 event.bytes.start + super::lines::line_behind(text, event.bytes.start).len()
             }

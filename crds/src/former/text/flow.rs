@@ -8,7 +8,7 @@ use super::lines::{
 };
 use super::tree::{Held, Mapping};
 
-/// An entry goes, with a comma; comments beside it stay.
+/// Removes an entry and its comma, and keeps comments beside it.
 pub(super) fn cut(text: &str, held: Held<'_>) -> Vec<Splice> {
     let entry = held.entry();
     let (start, end) = (entry.key.start, entry.end);
@@ -19,7 +19,7 @@ pub(super) fn cut(text: &str, held: Held<'_>) -> Vec<Splice> {
         }
         let behind = comma + 1;
         let line = line_behind(text, behind);
-        // The line goes with what stands alone in it.
+        // Nothing else is on the line, so the whole line is removed.
         if line.trim().is_empty() && is_first(text, start) {
             return vec![Splice::cut(line_start(text, start)..behind + line.len())];
         }
@@ -39,14 +39,15 @@ pub(super) fn cut(text: &str, held: Held<'_>) -> Vec<Splice> {
     }
 }
 
-/// The only entry, and the spaces around it if there is nothing else in the braces.
+/// The only entry of a mapping, with the spaces around it if the braces contain nothing else.
 fn alone(text: &str, held: Held<'_>) -> Range<usize> {
     let entry = held.entry().bytes();
     let (open, close) = (open_brace(text, held.mapping) + 1, held.mapping.node.bytes.end - 1);
     if first_thing(text, open) == entry.start && first_thing(text, entry.end) == close { open..close } else { entry }
 }
 
-/// A new entry behind another one, on a line of its own if that one is. Its own lines begin at a column.
+/// Inserts an entry behind another one, on its own line if the other one is. `column` is where the lines of `new`
+/// begin.
 pub(super) fn insert(text: &str, mapping: Mapping<'_>, behind: Option<Held<'_>>, new: &str, column: usize) -> Splice {
     let Some(entry) = behind.map(Held::entry) else {
         return Splice::insert(open_brace(text, mapping) + 1, new);
@@ -61,7 +62,7 @@ pub(super) fn insert(text: &str, mapping: Mapping<'_>, behind: Option<Held<'_>>,
     Splice::insert(entry.end, format!(", {new}"))
 }
 
-/// A brace is the first one of its mapping: anchors and tags have none.
+/// The mapping's brace is the first one in its bytes: anchors and tags contain none.
 fn open_brace(text: &str, mapping: Mapping<'_>) -> usize {
     let start = mapping.node.bytes.start;
     start + text.get(start..).and_then(|mapping| mapping.find('{')).unwrap_or_default()

@@ -1,8 +1,8 @@
-//! The edits that [`Edit`] makes in a document's values, made in its text: spans are moved, cut out and replaced, and
-//! the rest stays as its author wrote it.
+//! Makes the edits of [`Edit`] in a document's text: it moves, cuts and replaces spans, and everything else stays as
+//! the author wrote it.
 //!
-//! Nothing here proves that what comes out is right: whoever asks reads it again and compares. So unusual ways of
-//! writing need no care: at worst a text comes out that is not taken.
+//! This code does not prove that its result is right: the caller reads the result again and compares it. So unusual
+//! ways of writing need no special care: at worst, the caller rejects the result.
 
 mod block;
 mod comments;
@@ -20,7 +20,7 @@ use crate::decode::events::ScalarStyle;
 use lines::LF;
 use tree::{Held, NodeValue, Tree};
 
-/// Bytes of the text, and what takes their place.
+/// Bytes of the text, and their replacement.
 #[derive(Debug, PartialEq, Eq)]
 struct Splice {
     bytes: Range<usize>,
@@ -41,10 +41,10 @@ impl Splice {
     }
 }
 
-/// The text after all edits; none if one of them can't be made in it.
+/// The text after all edits; `None` if one of them can't be made.
 pub(super) fn edited(text: &str, edits: &[Edit]) -> Option<String> {
     let line_break = lines::line_break(text);
-    // Lines can be moved where each ends like the others.
+    // Moving lines requires that every line ends with a line break.
     let is_open = !text.ends_with(LF);
     let whole = if is_open { format!("{text}{line_break}") } else { text.to_owned() };
     let tree = Tree::read(&whole)?;
@@ -61,7 +61,7 @@ pub(super) fn edited(text: &str, edits: &[Edit]) -> Option<String> {
 
 fn spliced(text: &str, mut splices: Vec<Splice>) -> Option<String> {
     splices.sort_by(|a, b| (a.bytes.start, a.bytes.end, &a.text).cmp(&(b.bytes.start, b.bytes.end, &b.text)));
-    // What several aliases lead to is edited once.
+    // Several aliases may lead to the same place, which must be edited once.
     splices.dedup();
     let (mut out, mut at) = (String::with_capacity(text.len()), 0);
     for Splice { bytes, text: new } in splices {
@@ -136,7 +136,7 @@ impl Tree<'_> {
         }
     }
 
-    /// Without its entry, a mapping; comments beside and above the entry stay.
+    /// Removes an entry from its mapping. Comments beside and above the entry stay.
     fn cut_out(&self, held: Held<'_>, holder: &Place) -> Option<Vec<Splice>> {
         if held.mapping.is_flow {
             return Some(flow::cut(self.text, held));
@@ -146,7 +146,7 @@ impl Tree<'_> {
         Some(splices)
     }
 
-    /// A block mapping that loses its only entry is written `{}`, behind the key of its own.
+    /// A block mapping that loses its only entry is written as `{}` behind its own key.
     fn emptied(&self, held: Held<'_>, holder: &Place) -> Option<Vec<Splice>> {
         if held.mapping.entries.len() > 1 {
             return Some(Vec::new());
@@ -156,16 +156,15 @@ impl Tree<'_> {
         Some(vec![Splice::insert(lines::end_of_content(self.text, key_end), " {}")])
     }
 
-    /// `groupId: g` becomes `kafka: {groupId: g}`.
+    /// Replaces `groupId: g` with `kafka: {groupId: g}`.
     fn in_a_new_mapping(&self, held: Held<'_>, name: &str) -> Option<Vec<Splice>> {
         let bytes = held.entry().bytes();
-        // A block of text has the line breaks behind it.
+        // The bytes of a block of text include the line breaks behind it.
         let end = self.text.get(..bytes.end)?.trim_end().len();
         Some(vec![Splice::new(bytes.start..end, format!("{name}: {{{}}}", self.in_braces(held)?))])
     }
 
-    /// An entry as it may be written in braces; none for blocks, and for texts whose lines would mean something else
-    /// there.
+    /// The entry written in braces. `None` for blocks, and for texts whose lines would mean something else there.
     fn in_braces(&self, held: Held<'_>) -> Option<String> {
         let entry = held.entry();
         let verbatim = || self.text.get(entry.bytes()).map(str::to_owned);
@@ -176,7 +175,7 @@ impl Tree<'_> {
             NodeValue::Scalar { value, style: ScalarStyle::Plain } if !value.contains([',', '[', ']', '{', '}']) => {
                 verbatim()
             }
-            // An anchor or a tag would be lost: what comes out is compared.
+            // This loses an anchor or a tag; the caller notices when it compares the result.
             NodeValue::Scalar { value, .. } => {
                 let quoted = serde_json::to_string(value).ok()?;
                 Some(format!("{}: {quoted}", self.text.get(entry.key.clone())?))
@@ -186,7 +185,7 @@ impl Tree<'_> {
         }
     }
 
-    /// An element of a list, `city`, becomes `{name: city}`, or `name: city` in a block.
+    /// Replaces an element of a list, `city`, with `{name: city}`, or with `name: city` in a block.
     fn wrapped(&self, value: &Place, key: &str) -> Option<Vec<Splice>> {
         let node = self.node(self.find(value)?);
         let (NodeValue::Scalar { .. } | NodeValue::Alias(_)) = node.value else { return None };
@@ -194,7 +193,7 @@ impl Tree<'_> {
             let (open, close) = (format!("{{{key}: "), "}");
             return Some(vec![Splice::insert(node.bytes.start, open), Splice::insert(node.bytes.end, close)]);
         }
-        // The lines of a long text lie deeper than the key.
+        // The further lines of a long text must be indented deeper than the key.
         let text = lines::continued(self.text.get(node.bytes.clone())?, 0, 2);
         Some(vec![Splice::new(node.bytes.clone(), format!("{key}: {text}"))])
     }

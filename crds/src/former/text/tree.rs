@@ -1,4 +1,4 @@
-//! A text as a tree whose values know which bytes of the text they are.
+//! A text as a tree of values that know their bytes in the text.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -15,7 +15,7 @@ pub(super) struct Tree<'t> {
 }
 
 pub(super) struct Node {
-    /// With its anchor and tag, and without what comes behind it, such as comments.
+    /// The value's bytes, including its anchor and tag, but not what follows it, such as comments.
     pub(super) bytes: Range<usize>,
     pub(super) value: NodeValue,
 }
@@ -28,11 +28,11 @@ pub(super) enum NodeValue {
 }
 
 pub(super) struct Entry {
-    /// The key, if it is a scalar.
+    /// The key; `None` if it is not a scalar.
     name: Option<String>,
     pub(super) key: Range<usize>,
     pub(super) value: Id,
-    /// Where the value ends, or the colon if there is none.
+    /// Where the value ends; if there is no value, where the colon ends.
     pub(super) end: usize,
 }
 
@@ -55,11 +55,11 @@ impl<'a> Mapping<'a> {
     }
 }
 
-/// An entry in its mapping.
+/// An entry, with the mapping that contains it.
 #[derive(Clone, Copy)]
 pub(super) struct Held<'a> {
     pub(super) mapping: Mapping<'a>,
-    /// The number of the entry.
+    /// The entry's index.
     i: usize,
 }
 
@@ -78,7 +78,8 @@ impl<'a> Held<'a> {
 }
 
 impl<'t> Tree<'t> {
-    /// The document of a text of which the reader has found that it holds exactly one; none unless it is a mapping.
+    /// Reads a text that contains exactly one document, as the reader of values has checked; `None` if the document is
+    /// not a mapping.
     pub(super) fn read(text: &'t str) -> Option<Self> {
         let mut reader = Reader { events: Events::of(text)?, nodes: Vec::new(), anchors: HashMap::new() };
         let mut root = None;
@@ -99,7 +100,7 @@ impl<'t> Tree<'t> {
         &self.nodes[id]
     }
 
-    /// What stands at a place, be it an alias.
+    /// The node at a place, which may be an alias.
     pub(super) fn find(&self, place: &Place) -> Option<Id> {
         place.parts().iter().try_fold(self.root, |id, part| match (part, &self.nodes[self.resolved(id)].value) {
             (Part::Key(key), NodeValue::Mapping { entries, .. }) => {
@@ -119,7 +120,7 @@ impl<'t> Tree<'t> {
         }
     }
 
-    /// The entry of the mapping at a place that has this key.
+    /// The entry with this key in the mapping at a place.
     pub(super) fn held(&self, mapping: &Place, key: &str) -> Option<Held<'_>> {
         let mapping = self.mapping(mapping)?;
         let i = mapping.entries.iter().position(|entry| entry.name.as_deref() == Some(key))?;
@@ -141,7 +142,7 @@ struct Reader<'t> {
 }
 
 impl Reader<'_> {
-    /// The node that begins with `event`. The reader of values has bounded how deep nodes lie in each other.
+    /// The node that begins with `event`. The reader of values has bounded the depth already.
     fn node(&mut self, event: Event) -> Option<Id> {
         let (start, mut end) = (event.bytes.start, event.bytes.end);
         let value = match event.kind {
@@ -191,7 +192,8 @@ impl Reader<'_> {
         Some(Entry { name, key: key.bytes.clone(), value, end: value_end.max(key.bytes.end) })
     }
 
-    /// The parser notices the end of a block where the next thing begins; here it is that of its last value.
+    /// The end of a list or mapping. The parser reports the end of a block only where the next token begins, so the end
+    /// of its last value is used.
     fn end(&self, is_flow: bool, event: &Event, last: Option<Id>) -> usize {
         match last {
             Some(last) if !is_flow => self.nodes[last].bytes.end,

@@ -1,4 +1,4 @@
-//! Delta tables: which columns they can have, and how they are laid out and looked after.
+//! Delta tables: the columns that they can have, their layout and their maintenance.
 
 use arrow::datatypes::{DataType as ArrowType, FieldRef, Fields, SchemaRef};
 use weir_plan::plan;
@@ -13,7 +13,7 @@ use crate::lower::{name, uri};
 
 const PARTITION_COLUMNS_MAX: usize = 16;
 
-/// `at` is the sink, `schema` that of its rows, if it is known.
+/// Lowers a Delta sink. `at` is the sink's path, `schema` the schema of its rows, if it is known.
 pub(super) fn lower(
     delta: &DeltaSink,
     schema: Option<&SchemaRef>,
@@ -44,7 +44,7 @@ pub(super) fn lower(
     Some(plan::DeltaSink { uri: uri?, partition_by, target_file_size_bytes: size?, maintenance: maintenance? })
 }
 
-/// Delta takes names that differ in case only for the same one.
+/// Refuses names that differ only in case: Delta treats them as the same name.
 fn check_columns(fields: &Fields, at: &Path, out: &mut Findings) {
     for (i, field) in fields.iter().enumerate() {
         out.checked(at, name::check_delta_column(field.name()));
@@ -113,7 +113,8 @@ fn check_partitions(partition_by: &[String], schema: Option<&SchemaRef>, at: &Pa
     }
 }
 
-/// Partition values are written as text into paths and the log: floats have several texts, the others have none.
+/// Whether a column of this type can partition a table. Partition values are written as text into paths and the log:
+/// floats have several texts, and the other refused types have none.
 fn is_partition_type(data_type: &ArrowType) -> bool {
     matches!(
         data_type,

@@ -1,5 +1,5 @@
-//! Sinks: what they are given, and of which kind they are: a file per kind. And that no folder of a sink and no
-//! checkpoint lie in one another.
+//! Sinks: the rows that they receive, and their kind, with a file per kind. This module also checks that no folder of a
+//! sink and no checkpoint lie inside one another.
 
 mod delta;
 
@@ -61,7 +61,7 @@ pub(super) fn lower(
     lowered.into_iter().collect()
 }
 
-/// Which of the columns that a sink is given it writes, by their places; `None` for all of them.
+/// The columns that a sink writes, as indices into the columns that it receives; `None` for all of them.
 fn keeps(sink: &Sink, given: &SchemaRef, at: &Path, out: &mut Findings) -> Option<Arc<[usize]>> {
     let dropped = sink.drop_columns.as_deref()?;
     let names: Vec<_> = given.fields().iter().map(|f| f.name().as_str()).collect();
@@ -93,8 +93,8 @@ fn refuse_unsupported(sink: &Sink, at: &Path, out: &mut Findings) {
     }
 }
 
-/// A vacuum of the outer one would delete the inner one's files, and two writers of one table would take each other's
-/// epochs for their own.
+/// Refuses folders that lie inside one another. A vacuum of the outer table would delete the inner one's files, and two
+/// writers of one table would mistake each other's epochs for their own.
 pub(super) fn check_places(spec: &Spec, spec_at: &Path, out: &mut Findings) {
     let checkpoint = (spec_at.field("checkpoint").field("uri"), spec.checkpoint.uri.as_str());
     let sinks = spec.sinks.iter().enumerate();

@@ -68,7 +68,7 @@ fn lower(aggregate: &Aggregate, from: &Upstream, at: &Path, out: &mut Findings) 
         .collect();
     let group_by: Vec<_> =
         group_by.iter().map(|c| aggregate::GroupColumn { name: c.name.clone(), expr: c.expr.clone() }).collect();
-    // What is wrong with the columns does not depend on the window: any will do to find it.
+    // The errors of columns do not depend on the window, so any window serves to find them.
     let any = Window::tumbling(1);
     match aggregate::compile(from.input?, schema, window.unwrap_or(any), &group_by, &columns) {
         Ok(compiled) => {
@@ -102,7 +102,8 @@ fn place_of(part: AggregatePart, at: &Path) -> Path {
     }
 }
 
-/// Until windows know time zones. What the clock allows must move too: such a row seems to come from the future.
+/// Advice until windows support time zones. The limit `maxFuture` must move too: a shifted row seems to come from the
+/// future.
 pub(in crate::lower) const LOCAL_DAYS: &str = "for days of UTC+2 (without summer time) write `tumbling: {size: 24h}` \
                                                and move \
                                      the event time by as much, \

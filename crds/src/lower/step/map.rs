@@ -1,4 +1,4 @@
-//! Maps: a filter, and the columns that go on.
+//! Maps: a filter, and the output columns.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl Operation for Map {
     }
 }
 
-/// A column that goes on: its expression, its name, and where a finding about it belongs.
+/// An output column: its expression, its name, and the path for findings about it.
 struct Wanted<'m> {
     expr: Option<String>,
     name: &'m str,
@@ -88,7 +88,7 @@ fn check_names(map: &Map, at: &Path, out: &mut Findings) {
     }
 }
 
-/// The columns that `columns` names: all that go on.
+/// The output columns if the document lists them all in `columns`.
 fn chosen<'m>(columns: &'m [Column], map: &Map, names: &[&str], at: &Path, out: &mut Findings) -> Vec<Wanted<'m>> {
     let of_column = |(i, column): (usize, &'m Column)| {
         let at = at.field("columns").index(i);
@@ -97,7 +97,7 @@ fn chosen<'m>(columns: &'m [Column], map: &Map, names: &[&str], at: &Path, out: 
         }
         let at = at.field("name");
         let is_there = names.contains(&&*column.name);
-        // One finding is enough for a name.
+        // One finding per name is enough.
         if !is_there && out.is_sound(&at) {
             let (from, name) = (quoted(&map.from), quoted(&column.name));
             out.add(
@@ -110,8 +110,8 @@ fn chosen<'m>(columns: &'m [Column], map: &Map, names: &[&str], at: &Path, out: 
     columns.iter().enumerate().map(of_column).collect()
 }
 
-/// The input's columns, without those that are dropped and with those that are added: in place where the input has one
-/// of that name, else behind them.
+/// The output columns of a map with `addColumns` or `dropColumns`: the input's columns without the dropped ones. An
+/// added column replaces the input's column of that name in place, or is appended.
 fn changed<'m>(map: &'m Map, names: &[&'m str], at: &Path, out: &mut Findings) -> Vec<Wanted<'m>> {
     let (added, dropped) = (map.add_columns.as_deref().unwrap_or_default(), map.drop_columns.as_deref());
     let dropped = dropped.unwrap_or_default();
@@ -144,7 +144,7 @@ fn changed<'m>(map: &'m Map, names: &[&'m str], at: &Path, out: &mut Findings) -
     wanted
 }
 
-/// `None` if something is wrong with one of them.
+/// Compiles the columns; `None` if one of them is wrong.
 fn computed(wanted: &[Wanted<'_>], schema: &SchemaRef, out: &mut Findings) -> Option<Vec<ScalarExpr>> {
     let written = wanted.iter().filter_map(|column| Some((column.expr.as_deref()?, column.name)));
     let mut compiled = compile_all(written, schema).into_iter();

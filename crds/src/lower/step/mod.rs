@@ -1,5 +1,5 @@
-//! Steps: each is checked against the schema of what it reads, as far as that is known. A file per kind of step, which
-//! everything else in lowering meets as an [`Operation`].
+//! Steps: each is checked against the schemas of its inputs, as far as they are known. There is a file per kind of
+//! step; the rest of lowering sees each as an [`Operation`].
 
 mod aggregate;
 mod map;
@@ -24,8 +24,8 @@ pub(super) struct Steps {
     order: Vec<usize>,
 }
 
-/// What came of a step. One that something is wrong with has no `op`; its columns may be known nevertheless, and what
-/// reads it is judged by them.
+/// What lowering made of a step. A wrong step has no `op`. Its columns may still be known, and then the steps and sinks
+/// that read it are checked against them.
 #[derive(Default)]
 pub(in crate::lower) struct Lowered {
     pub(in crate::lower) op: Option<StepOp>,
@@ -33,7 +33,7 @@ pub(in crate::lower) struct Lowered {
 }
 
 impl Steps {
-    /// The schema of what `input` gives, positions being the document's.
+    /// The schema of the rows that `input` gives. Positions are those of the document.
     pub(super) fn schema_of(&self, input: Input, sources: &[Option<SchemaRef>]) -> Option<SchemaRef> {
         match input {
             Input::Source(i) => sources.get(i)?.clone(),
@@ -41,12 +41,12 @@ impl Steps {
         }
     }
 
-    /// What the step at a position of the document does, if nothing is wrong with it.
+    /// The operation of the step at a position of the document, if the step is right.
     pub(super) fn op(&self, position: usize) -> Option<&StepOp> {
         self.by_position.get(position)?.op.as_ref()
     }
 
-    /// Where the plan has what the document has at `input`.
+    /// The plan's input for an input of the document.
     pub(super) fn in_plan(&self, input: Input) -> Option<Input> {
         match input {
             Input::Source(i) => Some(Input::Source(i)),
@@ -54,7 +54,7 @@ impl Steps {
         }
     }
 
-    /// The steps as the plan has them; `None` if something is wrong with one.
+    /// The steps in the plan's order; `None` if one of them is wrong.
     pub(super) fn in_order(mut self) -> Option<Vec<plan::Step>> {
         let step = |&i: &usize| {
             let Lowered { op, schema } = std::mem::take(self.by_position.get_mut(i)?);
@@ -64,32 +64,32 @@ impl Steps {
     }
 }
 
-/// A kind of step, as lowering meets it.
+/// A kind of step, as lowering uses it.
 pub(in crate::lower) trait Operation {
-    /// The fields that name what it reads, with what they name, in the document's order.
+    /// The fields that name the step's inputs, each with the name, in the document's order.
     fn inputs(&self) -> Vec<(&'static str, &str)>;
 
-    /// Its expressions and where they stand, as paths within the step's block.
+    /// The step's expressions, each with its path; `at` is the path of the step's block.
     fn expressions(&self, at: &Path) -> Vec<(Path, &str)>;
 
-    /// Whether its rows come from keyed state, and no longer from one record each.
+    /// Whether the step's rows come from keyed state, so that a row no longer belongs to one record.
     fn is_keyed(&self) -> bool;
 
-    /// The outputs of rows that come too late for it, in the order of its inputs; none if no row can.
+    /// The outputs for late rows, in the order of the inputs; none if no row can be late for the step.
     fn late_outputs(&self) -> &'static [LateOutput];
 
-    /// Checks it against what comes to it by each input.
+    /// Checks the step against its inputs.
     fn lower(&self, from: &[Upstream], at: &Path, out: &mut Findings) -> Lowered;
 }
 
-/// An output of rows that come too late for a step.
+/// An output for the rows that are late for a step.
 pub(in crate::lower) struct LateOutput {
     pub(in crate::lower) output: Output,
-    /// Its columns, by those of the input that the rows came by; or one sentence that says why there can be none.
+    /// The output's columns, from the columns of the input that the late rows came by. The error is one sentence.
     pub(in crate::lower) columns: fn(&Schema) -> Result<SchemaRef, String>,
 }
 
-/// What a step is, under the name of its field. This is the one list of the kinds that are built.
+/// The step's operation and the name of its field. This is the one list of the kinds that are built.
 pub(in crate::lower) fn operation(step: &Step) -> Option<(&'static str, &dyn Operation)> {
     match (&step.map, &step.aggregate) {
         (Some(map), None) => Some(("map", map)),
@@ -98,13 +98,13 @@ pub(in crate::lower) fn operation(step: &Step) -> Option<(&'static str, &dyn Ope
     }
 }
 
-/// What a step reads and where that stands, as far as its shape is known.
+/// What a step reads and the path of the field that says so, as far as the step's shape is known.
 pub(super) fn inputs<'s>(step: &'s Step, at: &Path) -> Vec<(Path, &'s str)> {
     if let Some((kind, operation)) = operation(step) {
         let at = at.field(kind);
         return operation.inputs().into_iter().map(|(field, from)| (at.field(field), from)).collect();
     }
-    // Kinds that are still to come: a name that is wrong in one is told beside that.
+    // Kinds that are not built yet: a wrong name in such a step is reported as well.
     let from = [
         ("unnest", step.unnest.as_ref().map(|unnest| &unnest.from)),
         ("deduplicate", step.deduplicate.as_ref().map(|deduplicate| &deduplicate.from)),
@@ -126,7 +126,7 @@ pub(super) fn inputs<'s>(step: &'s Step, at: &Path) -> Vec<(Path, &'s str)> {
     from.chain(sides).chain(lists).map(|(at, from)| (at, &**from)).collect()
 }
 
-/// Refuses a step that is not exactly one thing, or one that is still to be built.
+/// Refuses a step that does not have exactly one operation, and operations that are not built yet.
 pub(super) fn check_kind(step: &Step, at: &Path, out: &mut Findings) {
     let built = [("map", step.map.is_some()), ("aggregate", step.aggregate.is_some())];
     let later = [
@@ -149,7 +149,7 @@ pub(super) fn check_kind(step: &Step, at: &Path, out: &mut Findings) {
     out.not_yet(at, "badRecords", step.bad_records.as_ref());
 }
 
-/// What to do about more expressions than may be planned.
+/// What to do if there are more expressions than may be planned.
 const INSTEAD: &str = "compute what lies deep in a map step of its own, or split the steps over several pipelines";
 
 pub(super) fn lower(
@@ -189,7 +189,7 @@ pub(super) fn lower(
     lowered
 }
 
-/// What a step reads. Without a schema something is wrong there, and what is computed from it can't be judged.
+/// An input of a step. Without a schema the input is wrong, and expressions over it can't be checked.
 pub(in crate::lower) struct Upstream {
     input: Option<Input>,
     schema: Option<SchemaRef>,
@@ -203,12 +203,12 @@ fn compile_all<'a>(
     compiled.into_iter().map(|column| column.map_err(|e| e.to_string())).collect()
 }
 
-/// The expression for a column as it is.
+/// The expression that passes a column through unchanged.
 fn pass_on(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// The columns that the document speaks of.
+/// The columns that documents can refer to.
 pub(super) fn user_columns(schema: &Schema) -> impl Iterator<Item = &FieldRef> {
     schema.fields().iter().filter(|f| f.name() != EVENT_TIME)
 }

@@ -1,5 +1,4 @@
-//! The examples of the repository and of its README as they were before the final shape (`old/`), and as they are
-//! rewritten (`new/`).
+//! The examples of the repository and of its README in the shape before the final one (`old/`) and rewritten (`new/`).
 
 use weir_crds::former::{Rewritten, Style, rewrite};
 

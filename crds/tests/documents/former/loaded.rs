@@ -1,4 +1,4 @@
-//! Loading: what is of an earlier shape is said first, and everything else that is wrong with the document after it.
+//! Loading reports places of the former shape first, then all other errors of the document.
 
 use weir_crds::{load, load_value, parse, parse_value};
 

@@ -1,4 +1,4 @@
-//! Documents in the shape that they had before their final one.
+//! Documents in the shape before the final one.
 
 mod files;
 mod loaded;
@@ -14,7 +14,7 @@ fn yaml(text: &str) -> Value {
     serde_yaml::from_str(text).unwrap_or_else(|e| panic!("{e}:\n{text}"))
 }
 
-/// `old` becomes `new` by edits, and that is what its values become.
+/// `old` becomes `new` by edits, and `new` has the translated values.
 #[track_caller]
 fn becomes(old: &str, new: &str) {
     let rewritten = rewrite(old).unwrap().unwrap_or_else(|| panic!("there is nothing old in:\n{old}"));
@@ -23,7 +23,7 @@ fn becomes(old: &str, new: &str) {
     assert_eq!(yaml(new), translate(&yaml(old)).document);
 }
 
-/// Comments are lost, and the values are right.
+/// The rewritten text has lost its comments and has the right values.
 #[track_caller]
 fn is_printed(old: &str) {
     let rewritten = rewrite(old).unwrap().unwrap();

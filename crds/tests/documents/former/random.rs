@@ -1,7 +1,7 @@
-//! Random documents in random styles: what their text is rewritten to is the document that was meant, with every
-//! comment, and there is nothing more to rewrite in it.
+//! Random documents in random styles: the rewritten text is the document that was meant, it has every comment, and
+//! nothing more in it can be rewritten.
 //!
-//! A document is made in both shapes at once, so what is right is not asked of the code under test.
+//! A document is generated in both shapes at once, so the expected result does not come from the code under test.
 
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -11,7 +11,7 @@ use weir_crds::former::{Style, rewrite};
 
 const DOCUMENTS: u64 = 1_000;
 
-/// A value in the earlier shape and in the final one.
+/// A value in the former shape and in the final one.
 struct Both {
     old: Value,
     new: Value,
@@ -51,7 +51,7 @@ impl Maker {
         (0..self.random.random_range(0..=max)).map(|_| one(self)).collect::<Vec<_>>().into()
     }
 
-    /// Entries that both shapes have.
+    /// Adds entries that both shapes have.
     fn others(&mut self, names: &[&'static str]) -> Vec<(&'static str, Value)> {
         let mut others = Vec::new();
         for name in names {
@@ -161,7 +161,7 @@ impl Maker {
     }
 }
 
-/// Writes a document as somebody might.
+/// Writes a document in a random style.
 struct Writer {
     random: ChaCha8Rng,
     out: String,
@@ -182,7 +182,7 @@ impl Writer {
         if self.chance(15) { Some(self.comment()) } else { None }
     }
 
-    /// The end of a line in a block.
+    /// Ends a line in a block.
     fn end_line(&mut self) {
         if let Some(comment) = self.has_comment() {
             self.out.push_str(&format!("   {comment}"));
@@ -193,7 +193,7 @@ impl Writer {
         }
     }
 
-    /// Comments on lines of their own, where an entry begins or deeper.
+    /// Writes comments on their own lines, where an entry begins or deeper.
     fn lines_between(&mut self, column: usize) {
         while let Some(comment) = self.has_comment() {
             let column = *[column, column, column, column + 1, 0].choose(&mut self.random).unwrap();
@@ -218,7 +218,7 @@ impl Writer {
         if self.chance(5) { format!("{key:?}:") } else { format!("{key}:") }
     }
 
-    /// What stands behind a key or, if there is none, a dash, in a block at this column.
+    /// Writes what follows a key or, if there is none, a dash, in a block at this column.
     fn value(&mut self, value: &Value, column: usize, is_behind_key: bool) {
         let deeper = column + self.random.random_range(1..=4);
         match value {
@@ -244,7 +244,7 @@ impl Writer {
                 }
             }
             Value::String(text) if self.chance(10) && !text.starts_with(' ') => {
-                // A comment may follow that is indented by one, and is not to be one of these lines.
+                // A comment that is indented by one may follow, and it must not become one of these lines.
                 let deeper = deeper + 1;
                 let lines = text.replace('\n', &format!("\n{:deeper$}", ""));
                 self.out.push_str(&format!(" |-\n{:deeper$}{lines}\n", ""));
@@ -258,7 +258,7 @@ impl Writer {
         }
     }
 
-    /// In braces, over several lines if it is wide.
+    /// Writes a value in braces, over several lines if it is wide.
     fn flow(&mut self, value: &Value, column: usize, is_wide: bool, is_in_flow: bool) {
         match value {
             Value::Mapping(entries) => {
@@ -328,7 +328,7 @@ impl Writer {
     }
 }
 
-/// A document in both shapes, and its earlier one as a text.
+/// A document in both shapes, and the text of its former shape.
 fn document(seed: u64) -> (Both, String, usize) {
     let mut maker = Maker { random: ChaCha8Rng::seed_from_u64(seed) };
     let both = maker.document();

@@ -1,4 +1,4 @@
-//! Texts in each style that an author may write in, and the whole texts that come of them.
+//! Texts in each style that an author may use, and the whole rewritten texts.
 
 use super::becomes;
 

@@ -1,4 +1,4 @@
-//! Texts that few people write: other line ends, anchors, texts of several lines, and what no edit can do.
+//! Texts that few people write: other line ends, anchors, scalars of several lines, and cases that no edit can handle.
 
 use std::time::{Duration, Instant};
 
@@ -135,12 +135,12 @@ spec:
 
 #[test]
 fn what_no_edit_can_do_is_printed() {
-    // The name is not to change everywhere.
+    // The name must not change in other places.
     is_printed("spec: {sinks: [{from: &node a, output: Late, delta: {uri: *node}}]}\n");
     is_printed("spec: {sinks: [{name: &node a, from: *node, output: Late}]}\n");
-    // Without quotes kubectl would take it for true.
+    // Without quotes, kubectl would read it as true.
     is_printed("spec: {sinks: [{from: &node a, output: Late, delta: {uri: *node, key: \"on\"}}]}\n");
-    // A comment in a value that is left out.
+    // The removed value contains a comment.
     is_printed("spec:\n  sinks:\n  - from: a\n    output: >-   # late ones\n      Late\n");
 }
 
@@ -174,7 +174,7 @@ fn a_text_that_can_not_be_read_is_refused_in_the_readers_words() {
 
 #[test]
 fn a_very_long_document_takes_no_longer_than_a_few_seconds() {
-    // Long enough that what grows with the square of the length is seen.
+    // Long enough to notice work that grows with the square of the length.
     let fill = |begin: &str, part: &str, count: usize, end: &str| format!("{begin}{}{end}", part.repeat(count));
     let long = format!("        # {}\n", "c".repeat(100));
     for text in [
@@ -186,7 +186,7 @@ fn a_very_long_document_takes_no_longer_than_a_few_seconds() {
         let began = Instant::now();
         let rewritten = rewrite(&text).unwrap().unwrap();
         assert_eq!(rewritten.style, Style::Kept);
-        // Room for a machine that is busy.
+        // Generous for a busy machine.
         assert!(began.elapsed() < Duration::from_secs(60), "{:?}: {:?}", &text[..40], began.elapsed());
     }
 }

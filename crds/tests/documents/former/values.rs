@@ -1,21 +1,21 @@
-//! What is said of each old place, and the values that come of it.
+//! The sentence about each former place, and the translated values.
 
 use weir_crds::former::{Translated, translate};
 
 use super::yaml;
 
-/// `old` becomes `new`, and this is said.
+/// `old` becomes `new`, with exactly these findings.
 #[track_caller]
 fn check(old: &str, new: &str, right: &[&str]) {
     let Translated { document, findings } = translate(&yaml(old));
     let said: Vec<_> = findings.iter().map(ToString::to_string).collect();
     assert_eq!(said, right, "{old}");
-    // The order counts too, for a text that is printed.
+    // The order of the keys counts too, for texts that are printed.
     assert_eq!(format!("{document:?}"), format!("{:?}", yaml(new)), "{old}");
     assert_eq!(translate(&document).document, document, "{old} is not translated at once");
 }
 
-/// This is said of `old`, and it stays as it is.
+/// `old` has exactly these findings and stays unchanged.
 #[track_caller]
 fn only_said(old: &str, right: &str) {
     check(old, old, &[right]);
@@ -50,7 +50,7 @@ fn the_consumer_group_is_a_field_of_kafka() {
         &["spec.sources[0].groupId: the consumer group is a field of kafka now: write it as \
            spec.sources[0].kafka.groupId"],
     );
-    // An override, which removes the group.
+    // An override that removes the group.
     check(
         "spec: {sources: [{name: a, groupId: null}]}",
         "spec: {sources: [{name: a, kafka: {groupId: null}}]}",
@@ -208,7 +208,7 @@ fn what_is_of_no_earlier_shape_is_passed_over() {
     }
 }
 
-/// Each value of a document with everything old in it, replaced by one of another kind.
+/// Replaces each value of a document that has every former place by a value of another kind.
 #[test]
 fn whatever_stands_in_a_place_nothing_falls_over() {
     let old = "spec: {storage: [{s3: {encryption: {type: SseKms}}}], sources: [{groupId: g, kafka: {}, format: {json: \

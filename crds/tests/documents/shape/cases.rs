@@ -1,4 +1,4 @@
-//! One case per field of the final shape, and per value of each enum: what comes of setting it.
+//! A case for each field of the final shape, and for each value of each enum: the effect of setting it.
 
 use Outcome::{Changes, ForTheOperator, Refused, SaysTheDefault};
 
@@ -30,14 +30,14 @@ spec:
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     Changes,
-    /// A later issue builds it.
+    /// The feature is not built yet.
     Refused,
     SaysTheDefault,
-    /// Is read from the document, and changes nothing of what is computed.
+    /// The field is read from the document, and does not change what is computed.
     ForTheOperator,
 }
 
-/// Field (or block, or `field=Value` for enums), an override that sets it, what comes of it.
+/// The field (or block, or `field=Value` for enums), an override that sets it, and the effect.
 pub const CASES: &[(&str, &str, Outcome)] = &[
     ("metadata.namespace", "metadata: {namespace: data}", Changes),
     ("spec.trigger.type=AsSoonAsPossible", "spec: {trigger: {type: AsSoonAsPossible}}", SaysTheDefault),
@@ -549,11 +549,11 @@ pub const CASES: &[(&str, &str, Outcome)] = &[
     ("spec.stateAction.restore.epoch", "spec: {stateAction: {token: a, restore: {epoch: 7}}}", Changes),
 ];
 
-/// What every Kubernetes object has, what the document is known by, and names that an override cannot change.
+/// Fields of every Kubernetes object, the document's identity, and names that an override can't change.
 pub const OUTSIDE: &[&str] =
     &["apiVersion", "kind", "metadata.name", "metadata.labels", "metadata.annotations", "spec.sources[].name"];
 
-/// Whether a field, or a block that it lies in, is refused whatever stands there.
+/// Whether a field, or a block that contains it, is refused whatever its value is.
 pub fn is_refused(path: &str) -> bool {
     let lies_within = |block: &str| path.strip_prefix(block).is_some_and(|rest| rest.starts_with(['.', '[']));
     let own: Vec<_> = CASES.iter().filter(|(case, ..)| case.split('=').next() == Some(path)).collect();
@@ -562,5 +562,5 @@ pub fn is_refused(path: &str) -> bool {
     by_block || !own.is_empty() && own.iter().all(|(.., outcome)| *outcome == Outcome::Refused)
 }
 
-/// The block whose absence is refused, not its presence.
+/// A block that is refused if it is absent, not if it is set.
 const WINDOW: &str = "spec.steps[].aggregate.window";

@@ -1,5 +1,5 @@
-//! Asks serde what the document's shape is: a deserializer that answers every request with a stand-in and writes down
-//! what was asked for. So a field that is added to the types cannot be forgotten in a test or in the reference.
+//! Asks serde for the document's shape: a deserializer that answers every request with a stand-in and records what was
+//! requested. So no test and no reference can miss a field that is added to the types.
 
 pub mod cases;
 
@@ -9,19 +9,19 @@ use serde::de::value::{Error, StrDeserializer};
 use serde::de::{Deserialize, DeserializeSeed, Deserializer, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// A field that is no block of further fields.
+/// A field that has no fields of its own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
-    /// `spec.sinks[].delta.uri`
+    /// The path with `[]` for any element: `spec.sinks[].delta.uri`.
     pub path: String,
     pub optional: bool,
-    /// Of an enum.
+    /// The values of an enum; empty for other fields.
     pub variants: &'static [&'static str],
 }
 
 const KUBERNETES: &[&str] = &["Affinity", "Toleration", "TopologySpreadConstraint"];
 
-/// Every leaf of the document, in the order of the types.
+/// All leaves of the document, in the order of the types.
 pub fn leaves() -> Vec<Leaf> {
     let leaves = RefCell::new(Vec::new());
     let probe = Probe { path: String::new(), optional: false, leaves: &leaves };
@@ -71,13 +71,13 @@ impl<'de> Deserializer<'de> for Probe<'_> {
         visitor.visit_seq(One(Some(self.below(format!("{}[]", self.path)))))
     }
 
-    /// Keys are the author's: labels, or an open block.
+    /// The author chooses the keys: labels, or an open block.
     fn deserialize_map<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Error> {
         self.leaf(&[]);
         visitor.visit_map(Fields { probe: self, left: [].iter(), field: "" })
     }
 
-    /// Kubernetes' own types count as one field, and so does a block that says all by being there.
+    /// Kubernetes' own types count as one field, and so do blocks without fields.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         name: &'static str,

@@ -1,4 +1,4 @@
-//! `avg` of decimals, exact up to the one rounding at the end: half away from zero, as Spark rounds.
+//! `avg` of decimals. It is exact except for one rounding at the end, half away from zero, as in Spark.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use super::sum::has_digits;
 use super::{Accumulator, for_each, state_of_rows};
 
 pub(super) struct Average {
-    /// Of the argument.
+    /// The argument's scale.
     scale: i8,
     sum_type: DataType,
     result_type: DataType,
@@ -30,7 +30,7 @@ impl Average {
         self.sums.resize(groups, i256::ZERO);
     }
 
-    /// `None` if the result's type can't hold it.
+    /// The average, unscaled; `None` if the result's type can't hold it.
     fn of(&self, sum: i256, count: u64) -> Option<i128> {
         let DataType::Decimal128(_, result_scale) = self.result_type else { return None };
         let count = i256::from_parts(count.into(), 0);

@@ -1,5 +1,5 @@
-//! `min` and `max` of floating-point numbers by the one order of [`crate::floats`]: NaN is greatest, and 0.0 stands for
-//! both zeros.
+//! `min` and `max` of floating-point numbers in the total order of [`crate::floats`]: NaN is the greatest value, and
+//! both zeros are 0.0.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use datafusion_expr::{EmitTo, GroupsAccumulator};
 use super::{Accumulator, for_each, state_of_rows};
 use crate::floats::{Float, is_below};
 
-/// Which end.
+/// Whether the least or the greatest value is kept.
 pub(super) trait End: Send + 'static {
     fn is_better<T: Float>(value: T::Native, than: T::Native) -> bool;
 }
@@ -35,7 +35,7 @@ impl End for Greatest {
 
 pub(super) struct Extreme<T: Float, E> {
     values: Vec<T::Native>,
-    /// Which groups have a value.
+    /// Whether each group has a value.
     seen: Vec<bool>,
     _end: PhantomData<E>,
 }
@@ -68,7 +68,7 @@ impl<T: Float, E: End> GroupsAccumulator for Extreme<T, E> {
         Ok(())
     }
 
-    /// The state is the value.
+    /// The partial state is the value itself, so merging is updating.
     fn merge_batch(&mut self, values: &[ArrayRef], groups: &[usize], total: usize) -> Result<()> {
         self.update_batch(values, groups, None, total)
     }

@@ -1,8 +1,8 @@
-//! The partial states of aggregate calls, a column of groups each.
+//! The partial states of aggregate calls: a column per call, with a value per group.
 //!
-//! DataFusion's, where they are right. Ours where its result depends on the order in which partials merge (`min` and
-//! `max` of floating-point numbers), where it wraps around (`sum`) or gives up on the whole window for one group (`avg`
-//! of decimals).
+//! Most accumulators are DataFusion's. Ours replace it where its result depends on the order in which partial states
+//! merge (`min` and `max` of floating-point numbers), where it wraps around (`sum`), and where one group makes it fail
+//! the whole window (`avg` of decimals).
 
 mod average;
 mod extreme;
@@ -23,15 +23,15 @@ use self::average::Average;
 use self::extreme::{Extreme, Greatest, Least};
 use self::sum::Sum;
 
-/// Partial states that merge in any order.
+/// Partial states that can merge in any order.
 pub trait Accumulator: GroupsAccumulator {
-    /// The groups, by number and ascending, whose value the call's type can't hold. `evaluate` gives null for them.
+    /// The groups, as ascending indices, whose value the call's type can't hold. `evaluate` gives null for them.
     fn beyond_type(&self) -> Vec<usize> {
         Vec::new()
     }
 }
 
-/// Who keeps a call's states.
+/// The implementation that keeps a call's partial states.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     DataFusion,
@@ -52,8 +52,8 @@ impl Kind {
         }
     }
 
-    /// Columns of the state that DataFusion's has not, and that files of older versions lack: at the end of it, null
-    /// where they are not there.
+    /// State columns that DataFusion's accumulator does not have. They come last; state files of older versions lack
+    /// them and read as null.
     pub fn added_state(self) -> Vec<FieldRef> {
         match self {
             Self::Sum => vec![Arc::new(Field::new("high", DataType::Int64, true))],
@@ -61,7 +61,7 @@ impl Kind {
         }
     }
 
-    /// `argument` and `state` are the types of the call's argument and of its state's columns.
+    /// `argument` is the type of the call's argument; `state` are the types of its state columns.
     pub fn accumulator(
         self,
         function: &Arc<AggregateFunctionExpr>,
@@ -126,7 +126,7 @@ impl GroupsAccumulator for DataFusions {
     }
 }
 
-/// Calls `take` with the group and the value of each row that counts.
+/// Calls `take` with the group and value of each row that is not null and that the filter keeps.
 fn for_each<T: ArrowPrimitiveType>(
     values: &PrimitiveArray<T>,
     groups: &[usize],
@@ -142,7 +142,7 @@ fn for_each<T: ArrowPrimitiveType>(
     pairs.enumerate().filter(|(row, _)| counts(*row)).for_each(|(_, (group, value))| take(*group, *value));
 }
 
-/// The state of each row as a group of its own.
+/// The partial state of each row, as if the row were a group of its own.
 fn state_of_rows(
     mut empty: impl GroupsAccumulator,
     values: &[ArrayRef],

@@ -1,5 +1,5 @@
-//! `sum` of bigints and decimals, exact: the sum is kept wider than its type, so that it does not depend on the order
-//! of adding whether something overflows on the way. Only the whole sum has to fit.
+//! Exact `sum` of bigints and decimals. The sum is kept in a wider type, so that an overflow on the way does not depend
+//! on the order of adding. Only the final sum has to fit its type.
 
 use std::sync::Arc;
 
@@ -11,14 +11,14 @@ use datafusion_expr::{EmitTo, GroupsAccumulator};
 
 use super::{Accumulator, for_each, state_of_rows};
 
-/// A sum of values of `T` that no number of rows can make overflow.
+/// A sum of values of `T` in a type so wide that no number of rows overflows it.
 pub(super) trait Wide<T: ArrowPrimitiveType>: Copy + Default + Send + 'static {
-    /// `low` is all of it where there is no `high`.
+    /// The sum from its parts. Without `high` (state of older versions), `low` is the whole sum.
     fn of(low: T::Native, high: Option<i64>) -> Self;
-    /// The lower bits, which are those of a sum that wraps around, and the ones above.
+    /// The lower bits, which are what a sum that wraps around would have, and the bits above them.
     fn parts(self) -> (T::Native, i64);
     fn plus(self, other: Self) -> Self;
-    /// The sum, if the type can hold it.
+    /// The sum, or `None` if `data_type` can't hold it.
     fn fitting(self, data_type: &DataType) -> Option<T::Native>;
 }
 
@@ -27,7 +27,7 @@ impl Wide<Int64Type> for i128 {
         high.map_or(Self::from(low), |high| (Self::from(high) << 64) | Self::from(low.cast_unsigned()))
     }
 
-    #[allow(clippy::cast_possible_truncation)] // that is what parts are
+    #[allow(clippy::cast_possible_truncation)] // Cutting off the upper bits is intended: they are the other part.
     fn parts(self) -> (i64, i64) {
         (self as i64, (self >> 64) as i64)
     }
@@ -46,7 +46,7 @@ impl Wide<Decimal128Type> for i256 {
         high.map_or(Self::from_i128(low), |high| Self::from_parts(low.cast_unsigned(), high.into()))
     }
 
-    #[allow(clippy::cast_possible_truncation)] // 2^63 sums of 38 digits have less than 190 bits
+    #[allow(clippy::cast_possible_truncation)] // 2^63 values of 38 digits add up to fewer than 190 bits.
     fn parts(self) -> (i128, i64) {
         let (low, high) = self.to_parts();
         (low.cast_signed(), high as i64)
@@ -69,7 +69,7 @@ pub(super) fn has_digits(unscaled: i128, data_type: &DataType) -> bool {
 pub(super) struct Sum<T: ArrowPrimitiveType, W: Wide<T>> {
     data_type: DataType,
     sums: Vec<W>,
-    /// Which groups have a value.
+    /// Whether each group has a value.
     seen: Vec<bool>,
     _values: std::marker::PhantomData<fn() -> T>,
 }

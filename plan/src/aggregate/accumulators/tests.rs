@@ -1,5 +1,5 @@
-//! However rows are cut and in whatever order the parts merge, a group comes to the same, bit by bit, and to what a
-//! naive reader computes.
+//! However rows are cut and in whatever order the parts merge, a group's result is the same bit by bit, and equals what
+//! a naive reader computes.
 #![allow(clippy::unwrap_used)]
 
 use std::cmp::Ordering;
@@ -15,7 +15,7 @@ use crate::aggregate::{AggregateColumn, Call, compile};
 use crate::plan::Input;
 use crate::window::Window;
 
-/// A generator that gives the same for the same seed.
+/// A random generator: the same seed gives the same numbers.
 struct Random(u64);
 
 impl Random {
@@ -48,7 +48,7 @@ fn batch(rng: &mut Random, rows: usize) -> RecordBatch {
     let bigints = [i64::MAX, i64::MIN, i64::MAX - 1, 0, 1, -1];
     let decimals = [10_i128.pow(38) - 1, 1 - 10_i128.pow(38), 0, 1, -1, 5 * 10_i128.pow(37)];
     let small = [1_i128, 2, -2, 9_999_999_999, -9_999_999_999];
-    // Often a group has few kinds of values, so that extremes of infinities, zeros and NaNs alone occur.
+    // Some batches have only few kinds of values, so that groups of nothing but infinities, zeros or NaNs occur.
     let kinds = 1 + rng.below(doubles.len());
     let nullable = |rng: &mut Random| rng.below(5) > 0;
     let d: Vec<_> = (0..rows).map(|_| nullable(rng).then(|| rng.one_of(&doubles[..kinds]))).collect();
@@ -86,7 +86,7 @@ fn of_rows(call: &Call, rows: &RecordBatch) -> Box<dyn Accumulator> {
     accumulator
 }
 
-/// The value, and whether its type can't hold it.
+/// The value, and the groups whose type can't hold theirs.
 fn ended(mut accumulator: Box<dyn Accumulator>) -> (ArrayRef, Vec<usize>) {
     let beyond = accumulator.beyond_type();
     (accumulator.evaluate(EmitTo::All).unwrap(), beyond)
@@ -111,7 +111,7 @@ fn in_pieces(call: &Call, rows: &RecordBatch, rng: &mut Random) -> (ArrayRef, Ve
 
 #[test]
 fn nothing_depends_on_the_order_in_which_partials_merge() {
-    // Sums of doubles are rounded, and are not here.
+    // Sums of doubles are left out: their rounding depends on the order.
     let expressions = [
         "min(d)", "max(d)", "min(f)", "max(f)", "sum(l)", "min(l)", "max(l)", "count(d)", "sum(m)", "avg(m)", "sum(s)",
         "avg(s)",
@@ -128,7 +128,7 @@ fn nothing_depends_on_the_order_in_which_partials_merge() {
     }
 }
 
-/// Spark's order, by cases.
+/// Spark's order, case by case.
 fn naive_order(a: f64, b: f64) -> Ordering {
     match (a.is_nan(), b.is_nan()) {
         (true, true) => Ordering::Equal,
@@ -150,7 +150,7 @@ fn extremes_and_sums_are_what_a_naive_reader_computes() {
         ] {
             let (found, _) = ended(of_rows(&call(expr), &rows));
             let found = found.as_primitive::<Float64Type>().iter().next().unwrap();
-            // Shown alike whichever of the equal values it was.
+            // Equal values get equal bits: one NaN, and 0.0 for both zeros.
             let shown = expected.map(|x| if x.is_nan() { f64::NAN.to_bits() } else { (x + 0.0).to_bits() });
             assert_eq!(found.map(f64::to_bits), shown, "seed {seed}: {expr}");
         }

@@ -1,5 +1,5 @@
-//! Values at the ends of their types, and calls that would make too much: a value, or an error of that row; never a
-//! wrong value, never a panic.
+//! Values at the ends of their types, and calls whose result would be too large. The result is a value or an error of
+//! that row; never a wrong value, never a panic.
 
 #![allow(clippy::unwrap_used)]
 
@@ -13,7 +13,7 @@ use arrow::util::display::{ArrayFormatter, FormatOptions};
 use crate::expr::compile;
 use crate::types::{Column, DataType};
 
-/// Columns by name and type, and one row of values as text; `null` is a null.
+/// Columns by name and type, and one row of values as text. `null` is a null.
 pub(super) struct Row {
     schema: SchemaRef,
     batch: RecordBatch,
@@ -33,7 +33,7 @@ impl Row {
         Self { schema, batch }
     }
 
-    /// The type and the value, or the error of the row.
+    /// The type and the value, or the row's error.
     pub(super) fn eval(&self, sql: &str) -> Result<String, String> {
         let expr = compile(sql, &self.schema, "out").unwrap_or_else(|e| panic!("{sql}: {e}"));
         let array = expr.evaluate(&self.batch).map_err(|e| e.to_string())?;
@@ -42,7 +42,7 @@ impl Row {
         Ok(format!("{}: {value}", DataType::from_arrow(array.data_type()).unwrap()))
     }
 
-    /// What a row comes to, in words; none if the expression is refused (a planner's panic is told).
+    /// What evaluating the row gives, in words. `None` if the expression is refused, unless the planner panicked.
     pub(super) fn try_eval(&self, sql: &str) -> Option<String> {
         match compile(sql, &self.schema, "out") {
             Ok(expr) => Some(expr.evaluate(&self.batch).map_or_else(|e| e.to_string(), |_| "a value".to_owned())),
@@ -160,7 +160,7 @@ fn a_decimal_never_has_more_digits_than_its_type() {
         &["p * p", "most + one", "-most - one"],
         digits,
     );
-    // More than 128 bits hold.
+    // The sum needs more than 128 bits.
     assert!(row.eval("fine + fine").unwrap_err().contains(BEYOND));
     assert_eq!(
         row.eval("p * p").unwrap_err(),
@@ -215,7 +215,7 @@ fn a_value_that_is_computed_is_bounded() {
         ],
         "a value that is computed has at most 16777216",
     );
-    // Nothing is computed here.
+    // A plain column is not computed, so the bound does not apply to it.
     assert!(row.eval("long").is_ok());
     for constant in ["repeat('x', 9223372036854775807)", "lpad('x', 2000000000, '0')", "repeat('x', 2000000000)"] {
         let refused = compile(constant, &row.schema, "out").expect_err(constant).to_string();

@@ -1,4 +1,4 @@
-//! Times from the year 1 to the year 9999, which JSON takes, go through everything; nothing is computed in nanoseconds,
+//! Times from the year 1 to the year 9999, which JSON can have, work everywhere. Nothing is computed in nanoseconds,
 //! which end in 2262.
 
 #![allow(clippy::unwrap_used)]
@@ -9,7 +9,7 @@ use crate::expr::compile;
 const FAR: [&str; 4] =
     ["0001-01-01T00:00:00Z", "1600-02-29T23:59:59.999999Z", "1677-09-21T00:12:43Z", "9999-12-31T23:59:59.999999Z"];
 
-/// What each far time comes out as.
+/// Compares the value for each of the far times.
 fn check(sql: &str, expected: [&str; 4]) {
     for (ts, expected) in FAR.into_iter().zip(expected) {
         let row = Row::of(&[
@@ -39,7 +39,7 @@ fn far_times_are_truncated_and_binned() {
     let quarters = firsts(["0001-01-01", "1600-01-01", "1677-07-01", "9999-10-01"]);
     check("date_trunc('quarter', ts)", quarters.each_ref().map(String::as_str));
     check("date_bin(interval '3 months', ts)", quarters.each_ref().map(String::as_str));
-    // Mondays; the first day of the year 1 was one.
+    // All four are Mondays; 0001-01-01 was one.
     let weeks = firsts(["0001-01-01", "1600-02-28", "1677-09-20", "9999-12-27"]);
     check("date_trunc('week', ts)", weeks.each_ref().map(String::as_str));
     check(
@@ -111,7 +111,7 @@ fn far_times_are_read_and_written() {
 
 #[test]
 fn whole_seconds_are_those_that_had_begun_before_1970_too() {
-    // As Spark's cast(ts as bigint) and unix_seconds(ts) have them.
+    // The same values as Spark's cast(ts as bigint) and unix_seconds(ts).
     for (ts, seconds) in [
         ("1969-12-31T23:59:59.500000Z", -1_i64),
         ("1969-12-31T23:59:59.999999Z", -1),

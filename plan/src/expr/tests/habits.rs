@@ -1,4 +1,4 @@
-//! Who writes another engine's SQL is told what to write here, and what he is told to write is right.
+//! A user who writes another engine's SQL is told what to write here, and the suggestion works.
 
 #![allow(clippy::unwrap_used)]
 
@@ -16,7 +16,7 @@ fn every_habit_is_refused_with_what_to_write_and_that_is_right() {
             Advice::Write(template) => {
                 let written = filled(template, habit.args.iter().copied());
                 compile(&written, &schema(), "out").unwrap_or_else(|e| panic!("{call}: {written}: {e}"));
-                // What takes the place of an argument may be an operation itself.
+                // An argument may itself be an operation.
                 let of_operations =
                     habit.args.iter().map(|arg| if *arg == "int" { (*arg).to_owned() } else { format!("({arg})") });
                 let of_operations: Vec<_> = of_operations.collect();
@@ -82,7 +82,7 @@ fn a_name_that_is_near_by_its_letters_only_is_not_suggested() {
     }
 }
 
-/// Whatever an author writes, he reads no Rust.
+/// Whatever a user writes, no message shows Rust's debug format.
 #[test]
 fn no_syntax_tree_reaches_the_user() {
     for sql in [
@@ -191,7 +191,7 @@ fn no_syntax_tree_reaches_the_user() {
     }
 }
 
-/// The page for people has every one of them.
+/// The reference page lists every habit.
 #[test]
 fn the_page_lists_every_habit() {
     let mut expected = "| Instead of | Write |\n|---|---|\n".to_owned();

@@ -1,5 +1,4 @@
-//! Texts that an author should not have written: every one is compiled or refused with a sentence, and none ends the
-//! process.
+//! Texts that no author should write: each is compiled or refused with a sentence, and none ends the process.
 
 #![allow(clippy::unwrap_used)]
 
@@ -10,7 +9,7 @@ use crate::expr::compile;
 use crate::expr::context::CONTEXT;
 use crate::expr::parse::SQL_BYTES_MAX;
 
-/// What a caught panic is told as, at planning and at evaluation.
+/// The words of the two messages for a caught panic: while planning and while evaluating.
 const PANICKED: [&str; 2] = ["the planner could not read this", "failed without a reason that it knows of"];
 
 fn assert_is_judged(sql: &str) {
@@ -54,7 +53,8 @@ fn deep_texts_are_judged() {
         ("paid and (", "paid", ")"),
     ] {
         for depth in [30, 49, 60, 127, 200, 1_000, 5_000] {
-            // Right, without its end, and with a slip in the middle, where the parser goes back and tries again.
+            // A correct text, one without its end, and one with an error in the middle, at which the parser goes back
+            // and tries again.
             let closed = close.repeat(depth);
             for end in [&*closed, "", " ) ( ]"] {
                 let text = open.repeat(depth) + inner + end;
@@ -66,7 +66,7 @@ fn deep_texts_are_judged() {
     }
 }
 
-/// Each of these took twice the time for each level, or has its operand twice.
+/// Each of these would double the time per level, or contains its operand twice.
 #[test]
 fn choices_in_choices_are_judged_at_once() {
     for (open, inner, close) in [
@@ -90,13 +90,13 @@ fn choices_in_choices_are_judged_at_once() {
             "{open}: {refused}"
         );
     }
-    // Beside each other they are any number.
+    // Any number of choices may stand beside each other.
     let beside = vec!["coalesce(seats, case when paid then 1 else userId end)"; 100].join(", ");
     compile(&format!("greatest({beside})"), &schema(), "out").unwrap();
 }
 
-/// On a stack as threads have it. Each of these takes the parser, or what shows and frees its result, once through the
-/// same function per level.
+/// Runs on a stack of a thread's usual size. Each of these makes the parser, or the code that shows and frees its
+/// result, recurse once per level.
 #[test]
 fn types_in_types_of_any_depth_are_judged() {
     let judge = || {
@@ -322,7 +322,7 @@ fn odd_texts_are_judged() {
     }
 }
 
-/// Words of the language in any order, from a seed.
+/// Words of the language in random order, from a seed.
 #[test]
 fn texts_of_random_words_are_judged() {
     const WORDS: [&str; 62] = [
@@ -405,8 +405,7 @@ fn texts_of_random_words_are_judged() {
     }
 }
 
-/// Arguments at the ends of their types, row by row: an error of a row is an error, and never a panic within the
-/// function.
+/// Arguments at the ends of their types, one row at a time: a row may have an error, but no function may panic.
 #[test]
 fn no_function_panics_over_values_at_the_ends_of_their_types() {
     use super::extremes::Row;

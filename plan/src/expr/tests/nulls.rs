@@ -1,4 +1,4 @@
-//! A comparison with a literal null is refused, and what may be null is compared as before.
+//! A comparison with a literal null is refused; other values that may be null are compared as before.
 
 #![allow(clippy::unwrap_used)]
 

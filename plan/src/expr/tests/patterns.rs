@@ -1,4 +1,4 @@
-//! Times read by patterns, within expressions.
+//! Times read by patterns, in expressions.
 
 use super::{check, failed, refused};
 
@@ -13,7 +13,7 @@ fn texts_are_read_by_sparks_patterns() {
         ("to_unixtime('1970-01-02 +01', 'yyyy-MM-dd X')", "bigint: 82800 | 82800 | 82800"),
         ("to_timestamp(city, null)", "timestamp: null | null | null"),
         ("to_timestamp(null, 'yyyy')", "timestamp: null | null | null"),
-        // A pattern of a column.
+        // A pattern that is not constant.
         ("to_date('2024', case when paid then 'yyyy' else 'y' end)", "date: 2024-01-01 | 2024-01-01 | 2024-01-01"),
         ("to_date(ts)", "date: 2024-01-01 | 1969-12-31 | null"),
     ]);

@@ -1,4 +1,4 @@
-//! What is refused when an expression is compiled, and in which words.
+//! What is refused when an expression is compiled, and with which message.
 
 #![allow(clippy::unwrap_used)]
 
@@ -187,7 +187,7 @@ fn a_constant_that_would_fail_at_every_row_is_refused() {
         ("amount % 0.0", "`%` by zero has no result"),
         ("encode(city, 'hexx')", "'hexx'"),
         ("to_timestamp(paid)", "`to_timestamp` does not take a boolean (`paid`)"),
-        // Those that only some rows would come to.
+        // Constants that only some rows would evaluate.
         ("coalesce(day, to_date('x'))", "Unable to cast to date"),
         ("case when paid then decode('zz', 'hex') end", "Invalid character 'z'"),
     ] {
@@ -197,7 +197,7 @@ fn a_constant_that_would_fail_at_every_row_is_refused() {
     assert_eq!(eval("price / 0"), "double: inf | -inf | null");
 }
 
-/// The planner would cast it row by row, and the first city that is no number would end the pipeline.
+/// The planner would cast the column row by row, and the first city that is not a number would end the pipeline.
 #[test]
 fn a_string_is_not_cast_unless_asked() {
     check_refused(&[
@@ -246,7 +246,7 @@ fn a_condition_of_a_case_is_a_boolean() {
     assert_eq!(eval("case when null then 1 else 2 end"), "bigint: 2 | 2 | 2");
 }
 
-/// Each a way in which DataFusion refuses types; none of its words may come through.
+/// Each text is another way in which DataFusion refuses types. No message may contain DataFusion's words.
 #[test]
 fn no_word_of_the_planner_reaches_the_user() {
     for sql in [

@@ -1,4 +1,4 @@
-//! The page for people has every function that may be called, and no other.
+//! The reference page lists exactly the functions that an expression may call.
 
 #![allow(clippy::unwrap_used)]
 
@@ -15,7 +15,7 @@ fn the_page_lists_every_function_that_there_is_once_and_no_other() {
     let text = std::fs::read_to_string(page).unwrap();
     let section = text.split("\n## Functions\n").nth(1).expect("a section `## Functions`");
     let table = section.split("\n## ").next().unwrap_or_default();
-    // Names stand in the second cell of each row, in backticks.
+    // A function's name is the second cell of its row, in backticks.
     let cells = table.lines().filter(|line| line.starts_with('|')).filter_map(|line| line.split('|').nth(2));
     let listed: Vec<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
     let is_stable = |name: &&str| {

@@ -1,4 +1,4 @@
-//! What people write who know another language, or whose pen slips, and what they are told to write.
+//! Typical errors of people who know another language or mistype, and what they are told to write.
 
 use std::sync::Arc;
 
@@ -109,7 +109,7 @@ fn a_type_that_is_none_here_is_refused_as_in_a_column() {
     }
 }
 
-/// They have no column, but their range counts.
+/// There are no narrow integers as column types, but a cast to one keeps its range.
 #[test]
 fn casts_to_narrow_integers_give_an_int_and_keep_their_range() {
     for (name, greatest) in [("smallint", 32_767), ("tinyint", 127)] {
@@ -120,7 +120,7 @@ fn casts_to_narrow_integers_give_an_int_and_keep_their_range() {
     }
 }
 
-/// `mod` is no slip of `cos`.
+/// `mod` is not a misspelling of `cos`.
 #[test]
 fn only_a_slip_of_the_pen_is_suggested() {
     for (sql, meant) in [

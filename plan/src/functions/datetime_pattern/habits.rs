@@ -1,8 +1,8 @@
-//! Patterns as C, Python and chrono have them, `%Y-%m-%d`, in Spark's letters.
+//! Translates patterns of C, Python and chrono, such as `%Y-%m-%d`, into Spark's letters.
 
 use crate::quote::quoted;
 
-/// What `%` and a letter mean. The longer ones come first.
+/// The meaning of `%` and a letter in Spark's letters. Longer specifiers come first.
 const LETTERS: [(&str, &str); 31] = [
     ("%.3f", ".SSS"),
     ("%.6f", ".SSSSSS"),
@@ -38,8 +38,8 @@ const LETTERS: [(&str, &str); 31] = [
 ];
 const SHORTHANDS: [(&str, &str); 4] = [("%F", "%Y-%m-%d"), ("%T", "%H:%M:%S"), ("%R", "%H:%M"), ("%D", "%m/%d/%y")];
 
-/// That the pattern is not one of Spark's, and how it would be written as one. Spark takes a `%` for text; who writes
-/// one before a letter means something else.
+/// The message that this is not a Spark pattern, with the same pattern in Spark's letters. Spark takes `%` for text,
+/// but a user who writes it before a letter means something else.
 pub(super) fn of_percent_signs(pattern: &str) -> Option<String> {
     let (before, rest) = pattern.split_once('%')?;
     if !rest.starts_with(|c: char| c.is_ascii_alphabetic() || "%.:-#369".contains(c)) {
@@ -53,7 +53,7 @@ pub(super) fn of_percent_signs(pattern: &str) -> Option<String> {
     })
 }
 
-/// `None` where it has a letter that Spark has nothing for.
+/// The pattern in Spark's letters; `None` if it has a specifier that Spark has no letter for.
 fn in_sparks_letters(pattern: &str) -> Option<String> {
     let whole = SHORTHANDS.iter().fold(pattern.to_owned(), |text, (short, long)| text.replace(short, long));
     let (mut out, mut rest) = (String::new(), whole.as_str());

@@ -1,4 +1,4 @@
-//! Offsets from UTC, as the letters `X`, `x` and `Z` read them: `+01`, `+0100`, `+01:00`, with seconds or without.
+//! Offsets from UTC as the letters `X`, `x` and `Z` read them: `+01`, `+0100`, `+01:00`, with or without seconds.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ pub(super) struct Offset {
     colon: bool,
     minutes: Part,
     seconds: Part,
-    /// What stands for UTC.
+    /// The text that stands for UTC.
     zero: &'static str,
 }
 
@@ -23,17 +23,17 @@ enum Part {
 }
 
 impl Offset {
-    /// `X` to `XXXXX`.
+    /// The offset for `X` to `XXXXX`, which read `Z` for UTC.
     pub fn or_z(count: usize) -> Option<Self> {
         Self::of(count, "Z")
     }
 
-    /// `x` to `xxxxx`.
+    /// The offset for `x` to `xxxxx`, which read zeros for UTC.
     pub fn or_zeros(count: usize) -> Option<Self> {
         Self::of(count, ["+00", "+0000", "+00:00", "+0000", "+00:00"].get(count.checked_sub(1)?)?)
     }
 
-    /// `Z` to `ZZZ`, and `ZZZZZ`.
+    /// The offset for `Z` to `ZZZ`, and `ZZZZZ`.
     pub fn of_capital_z(count: usize) -> Option<Self> {
         match count {
             1..=3 => Self::of(2, "+0000"),
@@ -54,7 +54,7 @@ impl Offset {
         Some(Self { colon, minutes, seconds, zero })
     }
 
-    /// The seconds east of UTC, and what follows.
+    /// The offset in seconds east of UTC, and the text behind it.
     pub fn read<'a>(&self, text: &'a str) -> Option<(i64, &'a str)> {
         if let Some(rest) = without_prefix(text, self.zero) {
             return Some((0, rest));
@@ -87,7 +87,7 @@ fn two_digits(text: &str) -> Option<(i64, &str)> {
     Some((digits.parse().ok()?, &text[2..]))
 }
 
-/// `Z or +01:00`.
+/// The form in words: `Z or +01:00`.
 impl fmt::Display for Offset {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let colon = if self.colon { ":" } else { "" };

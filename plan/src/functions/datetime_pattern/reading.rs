@@ -2,8 +2,8 @@
 //! fit, and every field must be in its range. Spark leaves this to `java.time` with a strict resolver, and so the rules
 //! for signs, widths and digits that follow each other are those of `java.time.format.DateTimeFormatterBuilder`.
 //!
-//! What a text does not say is taken from 1970-01-01T00:00:00Z. Letters that need more than the text (`E`, the day of
-//! the week) can't be read in Spark either. Optional sections and zones by their names are refused.
+//! Fields that the text lacks are taken from 1970-01-01T00:00:00Z. Letters that need more than the text (`E`, the day
+//! of the week) can't be read, as in Spark. Optional sections and names of zones are refused.
 
 use super::offset::Offset;
 use super::reading_fields::{Digits, Field, Fields, Sign};
@@ -20,7 +20,7 @@ pub(in super::super) struct Reader {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Item {
-    /// Upper and lower case are the same.
+    /// Text that must match; upper and lower case are equal.
     Text(String),
     Number {
         field: Field,
@@ -29,16 +29,16 @@ enum Item {
     },
     /// The last two digits of a year from 2000 to 2099.
     ShortYear,
-    /// One to `digits_max` digits.
+    /// A fraction of a second with one to `digits_max` digits.
     Fraction {
         digits_max: usize,
     },
     Name {
         field: Field,
         names: &'static [&'static str],
-        /// Of each name, so many characters; all of them if there are fewer.
+        /// How many characters of each name are read; the whole name if it is shorter.
         chars: usize,
-        /// The value of the first name.
+        /// The value of the first name; the others follow in order.
         first: i64,
     },
     Offset(Offset),
@@ -49,12 +49,14 @@ const ERAS: [&str; 2] = ["BC", "AD"];
 const ERAS_IN_FULL: [&str; 2] = ["Before Christ", "Anno Domini"];
 
 impl Reader {
+    /// Compiles a pattern.
+    ///
     /// # Errors
     /// One sentence with the letter and its position, counted in characters from 1.
     pub fn compile(pattern: &str) -> Result<Self, String> {
         let mut items: Vec<Item> = Vec::new();
         let mut fields: Vec<Field> = Vec::new();
-        // The number that the digits which follow belong to, as long as nothing separates them.
+        // The index of the number that adjacent digits belong to, until something separates them.
         let mut run: Option<usize> = None;
         for token in tokens(pattern)? {
             let (item, at) = match token {
@@ -99,13 +101,13 @@ impl Reader {
         Ok(Self { pattern: pattern.to_owned(), items })
     }
 
-    /// The time in microseconds since 1970.
+    /// The time in microseconds since 1970-01-01T00:00:00Z.
     ///
     /// # Errors
     /// One sentence that says where the text does not fit.
     pub fn read(&self, text: &str) -> Result<i64, String> {
         self.time_us(text).map_err(|why| {
-            // A text of a record may have a megabyte.
+            // The message quotes the text cut short: it may have a megabyte.
             format!("{} does not fit the pattern {}: {why}", quoted(text), quoted(&self.pattern))
         })
     }
@@ -138,7 +140,7 @@ impl Item {
         }
     }
 
-    /// Of a number that has always as many digits.
+    /// The number of digits, if it is fixed.
     fn width(&self) -> Option<usize> {
         match self {
             Self::Number { digits, .. } => digits.width(),
@@ -148,7 +150,7 @@ impl Item {
         }
     }
 
-    /// Gives what is left of the text, or says what should be there.
+    /// Reads this item. Returns the rest of the text, or what should stand there.
     fn read<'a>(&self, text: &'a str, fields: &mut Fields) -> Result<&'a str, String> {
         match self {
             Self::Text(wanted) => without_prefix(text, wanted).ok_or_else(|| quoted(wanted)),
@@ -207,10 +209,10 @@ pub(super) fn without_prefix<'a>(text: &'a str, prefix: &str) -> Option<&'a str>
     Some(rest.as_str())
 }
 
-/// The item for `count` times `letter`, or why there is none.
+/// The item for a run of `count` letters, or the reason why there is none.
 fn item(letter: char, count: usize) -> Result<Item, String> {
     let number = |field, digits| Ok(Item::Number { field, digits, letters: letters(letter, count) });
-    // One letter takes any number of digits, two take two.
+    // One letter reads any number of digits, two letters read exactly two.
     let up_to_two = |field| match count {
         1 => number(field, Digits::any()),
         2 => number(field, Digits::of(2)),
@@ -263,7 +265,7 @@ fn item(letter: char, count: usize) -> Result<Item, String> {
     }
 }
 
-/// What can't be resolved whatever the text is.
+/// Refuses patterns whose fields can't be resolved to a time, whatever the text is.
 fn go_together(fields: &[Field], pattern: &str) -> Result<(), String> {
     let has = |field| fields.contains(&field);
     for (field, letter) in [(Field::DayOfYear, 'D'), (Field::Era, 'G')] {

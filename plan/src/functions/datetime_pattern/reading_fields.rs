@@ -1,29 +1,29 @@
-//! The fields of a time that is being read, and their digits.
+//! The fields of a time that is being read, and the digits of their numbers.
 
 use std::fmt;
 
 use super::super::civil::{US_PER_SECOND, days_in_month, midnight_us};
 
-/// Times have a year from 1 to 9999, as everywhere here.
+/// The years that times may have, 1 to 9999, as everywhere in Weir.
 const YEARS: std::ops::RangeInclusive<i64> = 1..=9999;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Field {
     Year,
-    /// 0 is BC.
+    /// 0 is BC, 1 is AD.
     Era,
     Month,
     Day,
     DayOfYear,
-    /// 0 to 23.
+    /// From 0 to 23.
     Hour,
-    /// 1 to 24.
+    /// From 1 to 24.
     ClockHour,
-    /// 0 to 11.
+    /// From 0 to 11.
     HalfDayHour,
-    /// 1 to 12.
+    /// From 1 to 12.
     HalfDayClockHour,
-    /// 0 is AM.
+    /// 0 is AM, 1 is PM.
     HalfDay,
     Minute,
     Second,
@@ -31,11 +31,11 @@ pub(super) enum Field {
     OffsetSeconds,
 }
 
-/// As many as [`Field`] has.
+/// The number of variants of [`Field`].
 const FIELDS: usize = Field::OffsetSeconds as usize + 1;
 
 impl Field {
-    /// Two hours are the same thing said twice, whatever they count from.
+    /// Whether both fields say the same thing. All letters for hours do, wherever they count from.
     pub fn is_the_same_as(self, other: Self) -> bool {
         let is_hour = |f| matches!(f, Self::Hour | Self::ClockHour | Self::HalfDayHour | Self::HalfDayClockHour);
         self == other || is_hour(self) && is_hour(other)
@@ -50,7 +50,7 @@ impl Fields {
         self.0[field as usize] = Some(value);
     }
 
-    /// The value of a field, which has to be in its range, or what holds without it.
+    /// The field's value, or `or` if the text lacks it. An error if the value is out of its range.
     fn get(&self, field: Field, name: &str, range: std::ops::RangeInclusive<i64>, or: i64) -> Result<i64, String> {
         match self.0[field as usize] {
             Some(value) if !range.contains(&value) => {
@@ -73,7 +73,7 @@ impl Fields {
         let months_days = i64::from(days_in_month(year, u32::try_from(month).unwrap_or(1)));
         let (month, day) = if self.has(Field::DayOfYear) {
             let years_days = 337 + i64::from(days_in_month(year, 2));
-            // Counted on from January, which days beyond its end are.
+            // The day of the year counts on from January; `midnight_us` accepts days beyond the month's end.
             (1, self.get(Field::DayOfYear, "day of the year", 1..=years_days, 1)?)
         } else {
             (month, self.get(Field::Day, "day", 1..=months_days, 1)?)
@@ -94,7 +94,7 @@ impl Fields {
             .ok_or_else(|| "in UTC, its year is not from 1 to 9999".to_owned())
     }
 
-    /// From 0 to 23.
+    /// The hour of the day, from 0 to 23.
     fn hour(&self) -> Result<i64, String> {
         let is_pm = self.0[Field::HalfDay as usize].map(|half| half == 1);
         let of_half = if self.has(Field::HalfDayHour) {
@@ -117,22 +117,22 @@ impl Fields {
     }
 }
 
-/// How many digits a number has, and its sign.
+/// How many digits a number may have, and its sign.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Digits {
     pub min: usize,
     pub max: usize,
     pub sign: Sign,
-    /// Of the numbers that follow without anything between, which get theirs first.
+    /// How many digits the numbers directly behind this one need. They get theirs first.
     pub following: usize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sign {
     None,
-    /// Of negative numbers.
+    /// A minus for negative numbers.
     Minus,
-    /// Also a plus, which has to be there when there are more digits than the least.
+    /// A minus, or a plus; the plus is required if there are more digits than `min`, and only then allowed.
     BeyondMin,
 }
 
@@ -149,12 +149,12 @@ impl Digits {
         (self.min == self.max).then_some(self.min)
     }
 
-    /// Whether it takes all digits that there are, but those that must follow.
+    /// Whether the number takes all digits there are, except those that the following numbers need.
     pub fn is_any_number(&self) -> bool {
         self.max == Self::any().max
     }
 
-    /// The number, and what follows it.
+    /// The number, and the text behind it.
     pub fn read<'a>(&self, text: &'a str) -> Option<(i64, &'a str)> {
         let (sign, digits) = match (text.as_bytes().first()?, self.sign) {
             (b'-', Sign::Minus | Sign::BeyondMin) => (Some('-'), &text[1..]),
@@ -177,7 +177,7 @@ impl Digits {
     }
 }
 
-/// `two digits`, `digits`.
+/// The digits in words: `two digits`, `digits`.
 impl fmt::Display for Digits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.min, self.max) {

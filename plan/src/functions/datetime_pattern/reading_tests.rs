@@ -10,7 +10,8 @@ fn refused(pattern: &str) -> String {
     Reader::compile(pattern).unwrap_err()
 }
 
-/// What `java.time` reads, set up as Spark 4 does (`plan/fixtures/spark-times/SparkTimes.java` wrote the file).
+/// The expected times are what `java.time` reads when it is set up as in Spark 4
+/// (`plan/fixtures/spark-times/SparkTimes.java` wrote the file).
 #[test]
 fn every_text_is_read_as_spark_reads_it_or_refused_as_there() {
     let path = std::env::var("SPARK_TIMES")

@@ -22,7 +22,7 @@ fn refused(pattern: &str) -> String {
     Pattern::compile(pattern).unwrap_err()
 }
 
-/// The examples of Spark's documentation, with the zone's replaced by UTC's.
+/// The examples of Spark's documentation, with UTC for their time zone.
 #[test]
 fn each_letter_gives_what_spark_documents() {
     let cases = [

@@ -1,5 +1,5 @@
-//! A pattern taken apart: runs of one letter, text, and the brackets of optional sections. Formatting and reading give
-//! the letters their meaning.
+//! A pattern taken apart: runs of one letter, text, and the brackets of optional sections. The letters get their
+//! meaning when a time is formatted or read.
 
 use super::habits;
 
@@ -7,7 +7,7 @@ pub(super) const LETTERS: &str = "G y M L d D E a H h k K m s S Q q V z O X x Z"
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Token {
-    /// Never empty. As Spark builds its formatter, two quotes are one quote, inside quotes and outside.
+    /// Text, never empty. Two quotes mean one quote, inside and outside of quotes, as in Spark.
     Text(String),
     Letters {
         letter: char,
@@ -24,6 +24,8 @@ pub(super) fn letters(letter: char, count: usize) -> String {
     letter.to_string().repeat(count)
 }
 
+/// Takes a pattern apart.
+///
 /// # Errors
 /// One sentence with the place, counted in characters from 1.
 pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
@@ -66,7 +68,7 @@ pub(super) fn tokens(text: &str) -> Result<Vec<Token>, String> {
     Ok(tokens)
 }
 
-/// Reads quoted text from the quote at `start`, and says where it ends. Two quotes are one quote, inside and outside.
+/// Reads quoted text from the quote at `start`, and returns where it ends. Two quotes mean one quote.
 fn quoted(chars: &[char], start: usize, tokens: &mut Vec<Token>) -> Option<usize> {
     if chars.get(start + 1) == Some(&'\'') {
         push_text(tokens, '\'');

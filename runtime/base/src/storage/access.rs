@@ -1,4 +1,4 @@
-//! How a store is reached and with whose keys. Shown in messages, so the secret part never leaves `Keys`.
+//! How a store is reached and with whose keys. Messages show this, so the secret part never leaves `Keys`.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,13 +7,13 @@ use super::profile;
 use super::secrets::Secrets;
 use crate::failure::{Failure, Result};
 
-/// Enough to say which store refused whom.
+/// How a store is reached: enough for a message to say which store refused whom.
 #[derive(Debug, Clone)]
 pub enum Access {
     Folder,
     S3 {
         bucket: String,
-        /// As the document or the environment names it; `AWS` if neither does.
+        /// The endpoint, as the document or the environment names it; `AWS` if neither does.
         endpoint: String,
         credentials: Credentials,
     },
@@ -30,7 +30,7 @@ impl fmt::Display for Access {
     }
 }
 
-/// Where the keys come from; `keys` is empty when the client finds them by itself.
+/// Where the keys come from; `keys` is `None` if the client finds them by itself.
 #[derive(Debug, Clone)]
 pub struct Credentials {
     pub origin: String,
@@ -59,7 +59,7 @@ impl fmt::Debug for Keys {
     }
 }
 
-/// Static keys from a Secret: `accessKeyId`, `secretAccessKey` and, if they are temporary, `sessionToken`.
+/// Static keys from a Secret: `accessKeyId`, `secretAccessKey` and, for temporary keys, `sessionToken`.
 pub(super) fn from_secret(name: &str, secrets: &Secrets) -> Result<Credentials> {
     let keys = Keys {
         access_key_id: secrets.read(name, "accessKeyId")?,
@@ -69,9 +69,9 @@ pub(super) fn from_secret(name: &str, secrets: &Secrets) -> Result<Credentials> 
     Ok(Credentials { origin: format!("the Secret `{name}`"), keys: Some(keys) })
 }
 
-/// The usual chain. The client knows environment variables, web identities, containers and instances; profiles it does
-/// not know, so they are read here. The order is the AWS SDKs': variables, then web identity, then the profile, then
-/// containers and instances.
+/// The usual chain of credentials. The client knows environment variables, web identities, containers and instances. It
+/// does not know profiles, so this function reads them. The order is that of the AWS SDKs: variables, web identity,
+/// profile, then containers and instances.
 pub(super) fn from_environment(var: &dyn Fn(&str) -> Option<String>) -> Result<Credentials> {
     let found = |origin: &str| Credentials { origin: origin.to_owned(), keys: None };
     if var("AWS_ACCESS_KEY_ID").is_some() {

@@ -1,5 +1,5 @@
-//! Sorts what an object store answers by what has to happen next. S3's codes are read from the error's text: the client
-//! has no type for them.
+//! Sorts an object store's errors by their remedy. The client has no type for S3's error codes, so they are read from
+//! the error's text.
 
 use std::error::Error as _;
 use std::io::ErrorKind;
@@ -9,10 +9,10 @@ use object_store::Error;
 use super::access::Access;
 use crate::failure::Failure;
 
-/// Where AWS's clients ask for a role: instances, EKS, ECS.
+/// Hosts that AWS's clients ask for a role: of instances, EKS and ECS.
 const METADATA_SERVICES: [&str; 3] = ["169.254.169.254", "169.254.170.23", "169.254.170.2"];
 
-/// The one sentence for an error, and its remedy.
+/// One sentence for an error, and its remedy.
 pub(super) fn sort(error: &Error, access: &Access) -> Failure {
     if let Some(io) = io_cause(error) {
         return match error {
@@ -27,7 +27,7 @@ pub(super) fn sort(error: &Error, access: &Access) -> Failure {
         (Some("NoSuchBucket"), _) => {
             Failure::config(format!("the bucket `{bucket}` does not exist at {endpoint}; create it or correct the URI"))
         }
-        // The second is versitygw's, which answers 404.
+        // versitygw answers with the second code, and with status 404.
         (Some("InvalidAccessKeyId" | "XAdminUserNotFound"), _) => {
             Failure::config(format!("{endpoint} does not know the access key: {credentials} was used"))
         }
@@ -51,7 +51,7 @@ pub(super) fn sort(error: &Error, access: &Access) -> Failure {
         (Some("NoSuchKey"), Error::NotFound { path, .. }) => {
             Failure::config(format!("the object {path} is missing from the bucket `{bucket}` at {endpoint}"))
         }
-        // The client never got as far as S3: it asked the machine for a role, and this is no machine that has one.
+        // The client never reached S3: it asked this machine's metadata service for a role, and there is none.
         _ if METADATA_SERVICES.iter().any(|host| text.contains(host)) => Failure::config(format!(
             "no credentials for the bucket `{bucket}` at {endpoint}: {credentials} was tried; name a Secret or set \
              AWS_ACCESS_KEY_ID"
@@ -60,7 +60,7 @@ pub(super) fn sort(error: &Error, access: &Access) -> Failure {
     }
 }
 
-/// Whether the store knows what is asked and does not let this user do it.
+/// Whether the store understands the request and does not allow it to this user.
 pub fn is_refusal(error: &Error) -> bool {
     let by_disk = || {
         io_cause(error)
@@ -76,7 +76,7 @@ pub fn is_refusal(error: &Error) -> bool {
     matches!(error, Error::PermissionDenied { .. } | Error::Unauthenticated { .. }) || by_key() || by_disk()
 }
 
-/// The same for an error of the machine's own file system.
+/// One sentence for an error of the machine's own file system, and its remedy.
 pub(super) fn sort_io(error: &std::io::Error) -> Failure {
     match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
@@ -109,7 +109,7 @@ fn sort_unknown_store(error: &Error, code: Option<&str>, text: &str) -> Failure 
 }
 
 fn io_cause(error: &Error) -> Option<&std::io::Error> {
-    // HTTP errors also end in an io::Error ("connection refused"), which says nothing about this machine's disk.
+    // HTTP errors also end in an `io::Error` ("connection refused"), which says nothing about this machine's disk.
     let local = matches!(
         error,
         Error::Generic { store: "LocalFileSystem", .. } | Error::NotFound { .. } | Error::AlreadyExists { .. }
@@ -124,13 +124,13 @@ fn io_cause(error: &Error) -> Option<&std::io::Error> {
     None
 }
 
-/// `NoSuchBucket` out of `…<Code>NoSuchBucket</Code>…`.
+/// Finds `NoSuchBucket` in `…<Code>NoSuchBucket</Code>…`.
 fn s3_code(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("<Code>")?;
     rest.split_once("</Code>").map(|(code, _)| code)
 }
 
-/// The deepest cause: "connection refused" rather than five wrappers around it. With S3's XML it is the status line.
+/// The deepest cause: "connection refused" rather than five wrappers around it. For S3's XML it is the status line.
 pub fn innermost(error: &Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(next) = cause.source() {
@@ -139,9 +139,9 @@ pub fn innermost(error: &Error) -> String {
     brief(&cause.to_string())
 }
 
-/// An answer of S3 without its XML.
+/// An answer without its XML or HTML body.
 fn brief(text: &str) -> String {
-    // XML and HTML bodies begin after the status line.
+    // The body begins after the status line.
     let head = text.split(['<', '\n']).next().unwrap_or(text).trim().trim_end_matches(':');
     match s3_code(text) {
         Some(code) => format!("{head} ({code})"),

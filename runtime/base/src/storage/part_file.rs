@@ -1,6 +1,6 @@
-//! A large file of a local folder, written in parts, each at its own place: a part for which there was no room is
-//! written again. (The store client's own upload counts for itself: there a part that failed leaves a hole, and the
-//! file is lost.)
+//! A large file in a local folder, written in parts, each at its own offset, so that a part that failed for lack of
+//! room can be written again. (The store client's own upload keeps its own count: a part that fails there leaves a
+//! hole, and the file is lost.)
 
 use std::fs::File;
 use std::io;
@@ -12,7 +12,7 @@ use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{Error, Result};
 
-/// Under another name until it is finished. Each call may be repeated.
+/// A file that has another name until it is finished. Each call may be repeated.
 pub struct PartFile {
     unfinished: PathBuf,
     whole: PathBuf,
@@ -22,7 +22,7 @@ impl PartFile {
     pub async fn begin(path: &Path) -> Result<Self> {
         let whole = LocalFileSystem::new().path_to_filesystem(path)?;
         let mut unfinished = whole.clone().into_os_string();
-        // The client leaves such names out of its listings.
+        // The client leaves names with `#` and a number out of its listings.
         unfinished.push(format!("#{}", rand::random::<u64>()));
         let file = Self { unfinished: unfinished.into(), whole };
         let at = file.unfinished.clone();
@@ -34,7 +34,7 @@ impl PartFile {
         Ok(file)
     }
 
-    /// `at` is the offset of the part's first byte.
+    /// Writes a part; `at` is the offset of its first byte in the file.
     pub async fn put(&self, at: u64, part: Bytes) -> Result<()> {
         let file = self.unfinished.clone();
         blocking(move || File::options().write(true).open(file)?.write_all_at(&part, at)).await
@@ -50,7 +50,8 @@ impl PartFile {
     }
 }
 
-/// The disk may be slow; the threads that wait for the network must not be.
+/// Runs a call of the file system on a thread for blocking calls: the disk may be slow, and the threads that serve the
+/// network must not wait for it.
 async fn blocking<T: Send + 'static>(call: impl FnOnce() -> io::Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(call).await.map_err(|source| Error::JoinError { source })?;
     done.map_err(|e| Error::Generic { store: "LocalFileSystem", source: Box::new(e) })

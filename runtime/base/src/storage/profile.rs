@@ -1,9 +1,9 @@
-//! Static keys from an AWS credentials file: an INI file with a section per profile. Only what Weir needs of it; roles,
-//! SSO and processes are left to `aws configure export-credentials`.
+//! Static keys from an AWS credentials file: an INI file with a section per profile. This reads only what Weir needs;
+//! for roles, SSO and processes, users run `aws configure export-credentials`.
 
 use super::access::Keys;
 
-/// The keys of the profile `name`, if the file has both.
+/// The keys of the profile `name`, if the file has both the id and the secret.
 pub(super) fn keys(text: &str, name: &str) -> Option<Keys> {
     let mut here = false;
     let (mut id, mut secret, mut token) = (None, None, None);

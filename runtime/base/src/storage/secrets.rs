@@ -1,4 +1,4 @@
-//! Secrets as Kubernetes mounts them: a folder per Secret, a file per key.
+//! Secrets as Kubernetes mounts them: a folder per Secret, and a file per key.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -12,7 +12,7 @@ pub struct Secrets {
 }
 
 impl Secrets {
-    /// The value of `key` in the Secret `name`, without one line end at its end (editors add it, nobody means it).
+    /// The value of `key` in the Secret `name`, without one line end at its end (editors add it, and nobody means it).
     pub fn read(&self, name: &str, key: &str) -> Result<String> {
         self.read_optional(name, key)?.ok_or_else(|| {
             let file = self.dir.clone().unwrap_or_default().join(name).join(key);
@@ -20,7 +20,7 @@ impl Secrets {
         })
     }
 
-    /// The same for a key that may be missing.
+    /// The value of a key that may be missing, without one line end at its end.
     pub fn read_optional(&self, name: &str, key: &str) -> Result<Option<String>> {
         let Some(dir) = &self.dir else {
             let says = format!(

@@ -1,24 +1,24 @@
-//! Whether a run has begun. A start that is refused has to be put right by a person, and says so at once. A run that
-//! has begun was allowed everything that it needs: a key that is exchanged, a policy that is edited, a disk that turns
-//! read-only is mostly given back, often by whoever is just at it, and until then the run waits as for a store that is
-//! away.
+//! Whether a run has begun. If the store refuses access at the start, a person has to put it right, and the run ends
+//! with that message at once. A run that has begun once had access to everything that it needs. When it loses access,
+//! because somebody exchanges a key or edits a policy or a disk turns read-only, access mostly comes back, often
+//! through the person who is making the change. Until then the run waits, as for a store that is away.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::failure::{Failure, Remedy};
 
-/// Shared by all that one run writes to.
+/// Whether the run has begun; everything that one run writes to shares it.
 #[derive(Debug, Clone, Default)]
 pub struct Standing(Arc<AtomicBool>);
 
 impl Standing {
-    /// Everything that the run needs has been allowed once.
+    /// Notes that the store has once allowed everything that the run needs.
     pub fn has_begun(&self) {
         self.0.store(true, Ordering::Relaxed);
     }
 
-    /// What a refusal of access means now.
+    /// What a refusal of access means now: `Config` at the start, `Retry` once the run has begun.
     #[must_use]
     pub fn judge(&self, refusal: Failure) -> Failure {
         if refusal.remedy != Remedy::Config || !self.0.load(Ordering::Relaxed) {

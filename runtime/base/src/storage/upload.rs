@@ -1,6 +1,6 @@
-//! One object on its way to the store, be it a data file or a file of state: small ones go in a single request at the
-//! end, larger ones in parts as they grow, so that neither memory nor a request grows with the file. Each request is
-//! repeated by the pipeline's policy, from what is in memory: the object or the part in hand.
+//! One object on its way to the store, a data file or a state file. A small object goes in a single request at the end,
+//! a larger one in parts as it grows, so that neither memory nor a request grows with the file. The pipeline's policy
+//! repeats each request from what is in memory: the whole object or the current part.
 
 use std::sync::Arc;
 
@@ -13,9 +13,9 @@ use super::{PartFile, REQUEST_DEADLINE};
 use crate::failure::{Failure, Result};
 use crate::retry::RetryPolicy;
 
-/// Above S3's minimum for a part (5 MiB). All parts but the last have this size, which some stores insist on. It is
-/// also the most that one request carries, so that [`REQUEST_DEADLINE`] asks for a least bandwidth and not for a small
-/// object.
+/// The size of a part in bytes, above S3's minimum of 5 MiB. All parts but the last have this size, because some stores
+/// insist on it. It is also the most that one request carries, so that [`REQUEST_DEADLINE`] sets a least bandwidth and
+/// does not limit the size of objects.
 pub const PART_BYTES: usize = 8 << 20;
 
 /// An object that is written in the order of its bytes.
@@ -23,19 +23,19 @@ pub struct Upload {
     to: Target,
     pending: Vec<u8>,
     parts: Option<Parts>,
-    /// In parts.
+    /// Bytes that were sent in parts.
     bytes_sent: u64,
     bytes: u64,
 }
 
-/// Where an object goes, and what is made of the store's errors.
+/// Where an object goes, and how the store's errors are sorted.
 pub struct Target {
     pub store: Arc<dyn ObjectStore>,
-    /// The same store, where its parts have numbers; none for a local folder.
+    /// The same store, if it takes numbered parts; `None` for a local folder.
     pub parts: Option<Arc<dyn MultipartStore>>,
     pub path: Path,
     pub retry: RetryPolicy,
-    /// For the log, as in "writing a data file to s3://lake/rides".
+    /// The work, for the log, as in "writing a data file to s3://lake/rides".
     pub doing: String,
     /// Sorts an error by its remedy.
     pub sort: Sort,
@@ -43,11 +43,11 @@ pub struct Target {
 
 pub type Sort = Box<dyn Fn(object_store::Error) -> Failure + Send + Sync>;
 
-/// What has been sent already.
+/// The parts that were sent already.
 enum Parts {
-    /// A part has a number of ours, so that it can be sent again.
+    /// Parts with our own numbers, so that a part can be sent again.
     Numbered { store: Arc<dyn MultipartStore>, id: MultipartId, sent: Vec<PartId> },
-    /// Of a local folder.
+    /// Parts of a file in a local folder.
     InFile(PartFile),
 }
 
@@ -56,7 +56,7 @@ impl Upload {
         Self { to, pending: Vec::new(), parts: None, bytes_sent: 0, bytes: 0 }
     }
 
-    /// What waits in memory for a full part.
+    /// Bytes that wait in memory for a full part.
     pub fn pending_bytes(&self) -> usize {
         self.pending.len()
     }
@@ -78,7 +78,7 @@ impl Upload {
         Ok(())
     }
 
-    /// The object is there, whole, when this returns its size.
+    /// Completes the object and returns its size in bytes. When this returns, the whole object is there.
     pub async fn finish(mut self) -> Result<u64> {
         let rest = Bytes::from(std::mem::take(&mut self.pending));
         if self.parts.is_none() {
@@ -100,7 +100,7 @@ impl Upload {
         Ok(self.bytes)
     }
 
-    /// Leaves nothing behind, as far as the store answers.
+    /// Removes what was sent, as far as the store answers.
     pub async fn abort(self) {
         let aborted = match self.parts {
             Some(Parts::Numbered { store, id, .. }) => store.abort_multipart(&self.to.path, &id).await,
@@ -133,7 +133,7 @@ impl Upload {
                 (Parts::InFile(file), put)
             }
         };
-        // Kept on a failure too, for `abort`.
+        // A failed upload keeps its parts as well, for `abort`.
         self.parts = Some(parts);
         sent
     }
@@ -144,7 +144,8 @@ impl Target {
         self.persist(async || self.asked(self.store.put(&self.path, whole.clone().into())).await.map(|_| ())).await
     }
 
-    /// Begun twice after a lost answer, the first upload stays empty until the store's own clean-up.
+    /// Starts an upload in parts. If an answer is lost and this starts a second one, the first stays empty until the
+    /// store's own clean-up removes it.
     async fn begin(&self) -> Result<Parts> {
         self.persist(async || {
             Ok(match &self.parts {
@@ -158,8 +159,8 @@ impl Target {
         .await
     }
 
-    /// Once completed, an upload is unknown to the store: an error after a lost answer (the client's own retry meets
-    /// it) may mean success. Nobody else writes an object of this name.
+    /// Completes an upload in parts. The store forgets an upload that it has completed, so an error after a lost answer
+    /// may mean success (the client's own retry gets such an error). Nobody else writes an object of this name.
     async fn complete(&self, store: &dyn MultipartStore, id: &MultipartId, sent: &[PartId], bytes: u64) -> Result<()> {
         let complete = async || {
             let Err(failure) = self.asked(store.complete_multipart(&self.path, id, sent.to_vec())).await else {

@@ -13,7 +13,8 @@ const V1: &[u8] = include_bytes!("../../../fixtures/manifest-v1.json");
 const V1_DATA: &[u8] = include_bytes!("../../../fixtures/manifest-v1-data.json");
 const LINEAGE: &str = "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491";
 
-/// A claim, so that every optional field is there; with a committable all the same, so that every payload is.
+/// A claim, so that every optional field is there. It also has committables, which a claim never has, so that every
+/// payload is there.
 fn everything() -> Manifest {
     Manifest {
         format: MANIFEST_V2.into(),
@@ -170,7 +171,7 @@ fn the_v2_fixture_is_read_and_written_byte_for_byte() {
     assert_eq!(Manifest::decode(Epoch(42), LINEAGE, FIXTURE).unwrap(), everything());
 }
 
-/// What sinks are named by, and what they are to commit: the bytes say it, and not the structs that are written
+/// The bytes must name the sinks and what these are to commit; the test does not rely on the structs that are written
 /// here.
 #[test]
 fn the_v2_fixture_of_a_data_epoch_with_two_sinks_is_read_and_written_byte_for_byte() {
@@ -190,7 +191,7 @@ fn the_v2_fixture_of_a_data_epoch_with_two_sinks_is_read_and_written_byte_for_by
     assert_eq!(files, [(12, 4096), (5, 1536)]);
 }
 
-/// As it would be today: in the words of this version, and without what that one did not say.
+/// The manifest of version 1 as this version reads it: in this version's terms, and without what version 1 did not say.
 fn everything_of_v1() -> Manifest {
     let mut manifest = everything();
     manifest.format = MANIFEST_V1.into();
@@ -208,7 +209,7 @@ fn the_v1_fixture_is_read_in_the_words_of_this_version() {
     assert_eq!(Manifest::decode(Epoch(42), LINEAGE, V1).unwrap(), everything_of_v1());
 }
 
-/// Of its two files, either may have rows of the one step that has state.
+/// Both of its files may have rows of the one step that has state.
 #[test]
 fn the_v1_fixture_of_a_data_epoch_comes_to_the_one_of_v2() {
     let mut v1 = Manifest::decode(Epoch(43), LINEAGE, V1_DATA).unwrap();
@@ -255,7 +256,7 @@ fn a_manifest_with_a_flipped_bit_or_a_torn_end_is_never_taken_for_another_one() 
     for at in 0..FIXTURE.len() {
         let mut flipped = FIXTURE.to_vec();
         flipped[at] ^= 1 << (at % 8);
-        // A flip in the name of the checksum leaves the rest as it was.
+        // A flip in the name of the checksum field leaves the rest unchanged.
         if let Ok(read) = Manifest::decode(Epoch(42), LINEAGE, &flipped) {
             assert_eq!(read, everything(), "byte {at}");
             assert!(at > FIXTURE.len() - 25, "byte {at}");

@@ -1,4 +1,4 @@
-//! What the sinks hold, against what the checkpoint decided: the part of the machine that runs before a claim.
+//! Compares what the sinks hold with what the checkpoint decided: the part of the machine that runs before a claim.
 
 use weir_plan::ids::Epoch;
 
@@ -9,7 +9,7 @@ impl Machine {
         self.retries = 0;
         self.told = told;
         if !self.identified {
-            // Nothing is decided here: what speaks against beginning is known already.
+            // Nothing is decided here, so everything that speaks against beginning is known already.
             return match self.told.held.iter().position(|held| held.whose == Whose::Others) {
                 Some(n) => State::ReadingIdentityAgain { n },
                 None => State::CreatingIdentity,
@@ -18,13 +18,13 @@ impl Machine {
         if self.keeps(Rule::AskSinksBeforeListing) { State::Seeking { claiming: true } } else { self.compare_from(0) }
     }
 
-    /// What the sinks hold against the newest manifest, from the `n`th on.
+    /// Compares what the sinks hold with the newest manifest, from the `n`th answer on.
     pub(super) fn compare_from(&self, n: usize) -> State {
         for (n, held) in self.told.held.iter().enumerate().skip(n) {
             match (&self.newest, held.whose) {
                 (None, Whose::Ours { .. }) => return self.doubts(n, Why::Behind),
                 (None, Whose::Others) => return self.doubts(n, Why::Forgotten),
-                // A person said that it may write there.
+                // A person has allowed it to write there.
                 (Some(_), Whose::Others) => {}
                 (Some(newest), Whose::Ours { begun }) if begun > newest.generation => {
                     return self.doubts(n, Why::Behind);
@@ -39,7 +39,7 @@ impl Machine {
         self.look_back()
     }
 
-    /// What the sinks hold speaks for this checkpoint. Does one lack what it has acknowledged?
+    /// What the sinks hold agrees with this checkpoint. This looks for a sink that lacks what it has acknowledged.
     fn look_back(&self) -> State {
         match self.went_back().filter(|_| self.keeps(Rule::NoticeSinksThatWentBack)) {
             None => self.claim_upon_newest(),
@@ -48,7 +48,8 @@ impl Machine {
         }
     }
 
-    /// The first sink that holds another epoch than the one that it has acknowledged, or an older one.
+    /// The first sink that holds an older epoch than it has acknowledged, or one of that number that another manifest
+    /// decided.
     pub(super) fn went_back(&self) -> Option<Doubt> {
         let newest = self.newest.as_ref()?;
         (0..).zip(&self.told.asked).find_map(|(sink, place)| {

@@ -1,4 +1,4 @@
-//! How a number is taken: what a claim says, the create, and what tells a lost answer from a lost race.
+//! How a number is taken: what a claim says, the create, and how a lost answer is told from a lost race.
 
 use weir_plan::ids::{Epoch, Generation};
 
@@ -6,7 +6,8 @@ use super::{Answer, DecisionStep, Head, Held, Kind, LOST_RACES_MAX, Machine, Res
 
 impl Machine {
     pub(super) fn claim_upon_newest(&self) -> State {
-        // Never a generation that a sink knows of a history that this checkpoint has lost.
+        // The claim's generation must be above every generation that a sink knows, even from a history that this
+        // checkpoint has lost.
         let begun = |held: &Held| match held.whose {
             Whose::Ours { begun } => Some(begun.0),
             Whose::Others => None,
@@ -54,8 +55,9 @@ impl Machine {
             (DecisionStep::Learning, Answer::Unknown) => {
                 self.again(State::Deciding { head, step: DecisionStep::Learning })
             }
-            // It never landed, or it was collected since, or the store spoke of a conflict in passing. Creating it
-            // again is right in the first and the last case, and the listing that follows tells the second.
+            // The create never landed, or its object was collected since, or the store reported a passing conflict. In
+            // the first and the last case, creating it again is right; in the second, the listing that follows shows
+            // it.
             (DecisionStep::Learning, Answer::NotFound) => {
                 self.again(State::Deciding { head, step: DecisionStep::Creating })
             }

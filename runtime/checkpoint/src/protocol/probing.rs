@@ -1,4 +1,4 @@
-//! Whether the store refuses a second create: the part of the machine that runs first.
+//! Checks that the store refuses a second create: the part of the machine that runs first.
 
 use super::{Answer, Machine, PROBES_TO_ACCUSE, ProbeStep, State, Stop};
 
@@ -7,14 +7,14 @@ impl Machine {
         let with = |step| State::Probing { attempt, misses, step };
         match (step, answer) {
             (ProbeStep::First, Answer::Created) => with(ProbeStep::Second),
-            // Our own, landed and asked twice by the client, or not: another key tells.
+            // The object may be our own, if the client asked twice, or it may not be: another name tells.
             (ProbeStep::First, Answer::AlreadyExists | Answer::Unknown) => {
                 self.again(State::Probing { attempt: attempt + 1, misses, step: ProbeStep::First })
             }
             (ProbeStep::Second, Answer::AlreadyExists) => with(ProbeStep::Delete { refused: true }),
             (ProbeStep::Second, Answer::Created) => with(ProbeStep::Delete { refused: false }),
             (ProbeStep::Second, Answer::Unknown) => self.again(with(ProbeStep::Second)),
-            // One that stays is collected when it has grown old.
+            // A probe that stays is collected when it is old.
             (ProbeStep::Delete { refused: true }, Answer::Deleted | Answer::NotFound | Answer::Unknown) => {
                 self.retries = 0;
                 State::ReadingIdentity { claiming: false }

@@ -1,7 +1,7 @@
-//! Every schedule of a small world, each state once: two writers, a few epochs, a crash, a fault (an answer lost, a
-//! request lost or delayed), collections that keep one manifest, a compaction, a loss of the newest manifests, a sink
-//! that is put back, a state action that goes back. A state that two schedules reach is explored once; so is what
-//! follows when all crash there.
+//! Explores every schedule of a small world and visits each state once: two writers, a few epochs, a crash, a fault (a
+//! lost answer, a lost or delayed request), collections that keep one manifest, a compaction, a loss of the newest
+//! manifests, a sink that is put back, a state action that goes back. It explores a state that two schedules reach only
+//! once, and also only once what follows if all writers crash there.
 
 use std::collections::HashSet;
 use std::hash::{Hash, Hasher};
@@ -15,7 +15,7 @@ use crate::protocol::Rule;
 
 const WRITERS: usize = 2;
 
-/// How often each thing may still happen.
+/// How often each event may still happen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 struct Budget {
     starts: u8,
@@ -43,7 +43,7 @@ const NOTHING: Budget = Budget {
 const FAULT_AND_CRASH: Budget = Budget { starts: 3, crashes: 1, faults: 1, ..NOTHING };
 const FAULT_AND_COLLECTION: Budget = Budget { faults: 1, collections: 1, ..NOTHING };
 const CRASH_AND_COLLECTION: Budget = Budget { starts: 3, crashes: 1, collections: 1, ..NOTHING };
-/// One writer: the second epoch after the compaction began refers to what it wrote.
+/// Has one writer: the second epoch after the compaction began refers to the compaction's file.
 const COLLECTION_AND_COMPACTION: Budget = Budget { starts: 1, decisions: 3, collections: 1, compactions: 1, ..NOTHING };
 const FAULT_AND_LOSS: Budget = Budget { starts: 3, faults: 1, losses: 1, ..NOTHING };
 const FAULT_AND_PUT_BACK: Budget = Budget { starts: 3, faults: 1, put_backs: 1, ..NOTHING };
@@ -59,7 +59,7 @@ const SMALL_WORLDS: [Budget; 8] = [
     FAULT_AND_COLLECTION,
     CRASH_AND_COLLECTION,
 ];
-/// Too much for every run; `cargo test -- --ignored` explores it.
+/// This takes too long for every run; `cargo test -- --ignored` explores it.
 const ALL_OF_THEM: Budget = Budget { starts: 3, crashes: 1, faults: 1, collections: 1, ..NOTHING };
 
 fn actions(world: &World, budget: &Budget) -> Vec<(Action, Budget)> {
@@ -67,7 +67,7 @@ fn actions(world: &World, budget: &Budget) -> Vec<(Action, Budget)> {
     let b = *budget;
     for (i, writer) in world.writers.iter().enumerate() {
         let Some(process) = writer else {
-            // Writers that never started are alike: the first of them goes first.
+            // Writers that never started are alike, so only the first of them may start.
             let is_first = world.writers.iter().position(Option::is_none) == Some(i);
             if b.starts > 0 && is_first {
                 possible.push((Action::Start(i), Budget { starts: b.starts - 1, ..b }));
@@ -122,7 +122,7 @@ fn actions(world: &World, budget: &Budget) -> Vec<(Action, Budget)> {
         let some = (1..=2).filter(|epochs| world.sinks[sink].rows.len() >= *epochs);
         possible.extend(some.map(|epochs| (Action::PutBack { sink, epochs }, left)));
     }
-    // What never lands just stays under way.
+    // A request that never lands just stays under way.
     if !world.under_way.is_empty() {
         possible.push((Action::Land, b));
     }
@@ -134,7 +134,7 @@ fn explore(budget: Budget, broken: Option<Rule>) -> Result<usize, (Violation, Ve
     let mut seen = HashSet::new();
     let mut seen_ruins = HashSet::new();
     let mut open = vec![(World::new(WRITERS, 1, broken), budget, None)];
-    // The way to each state, as a linked list in a vector: a schedule is wanted only if it is a bad one.
+    // The way to each state, as a linked list in a vector. A schedule is built only for a violation.
     let mut ways: Vec<(Option<usize>, Action)> = vec![];
     while let Some((world, budget, way)) = open.pop() {
         for (action, left) in actions(&world, &budget) {
@@ -164,8 +164,8 @@ fn schedule(ways: &[(Option<usize>, Action)], end: Option<usize>) -> Vec<Action>
     actions
 }
 
-/// A hash of 64 bits stands for a state: among a million, two are taken for one with a probability below 1 in 10
-/// million. FxHash's mixing, as in Firefox and rustc, with a finish that spreads it (SplitMix64's).
+/// A 64-bit hash that stands for a state: among a million states, two share a hash with a probability below 1 in 10
+/// million. It mixes as FxHash does (in Firefox and rustc), and spreads the result as SplitMix64 does.
 #[derive(Default)]
 struct Fingerprint(u64);
 
@@ -206,7 +206,7 @@ fn fingerprint(state: &impl Hash) -> u64 {
     hasher.finish()
 }
 
-/// Explores, and sees that there was something to explore.
+/// Explores, and checks that there was something to explore.
 fn check(budget: Budget, states_min: usize) {
     let states = explore(budget, None);
     println!("{budget:?}: {states:?} states");
@@ -261,8 +261,8 @@ fn crash_fault_and_collection_together_lose_and_double_nothing() {
 
 #[test]
 fn every_broken_rule_is_noticed_in_a_small_world() {
-    // A copy is missed only where an epoch that was gone back to is collected two claims later: the seeded schedules
-    // come to that.
+    // A missing copy matters only if an epoch that was restored is collected two claims later; the seeded schedules
+    // reach that.
     for rule in Rule::ALL.into_iter().filter(|rule| *rule != Rule::CopyWhatIsRestored) {
         let found = SMALL_WORLDS.into_iter().find_map(|b| explore(b, Some(rule)).err());
         println!("{rule:?}: {found:?}");

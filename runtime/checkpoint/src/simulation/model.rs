@@ -1,7 +1,7 @@
-//! The world: an object store that is linearizable and creates conditionally, two sinks that know the last epoch they
-//! took of each lineage and the mark of its manifest (as a table's log keeps them), requests that are still under way,
-//! people who put back an old checkpoint or an old copy of a sink, or delete the newest manifests, and the writers.
-//! [`World::apply`] does one thing and checks every invariant.
+//! The world that the simulation runs in. It has an object store that is linearizable and creates conditionally. It has
+//! two sinks; each knows the last epoch that it took of each lineage and the mark of its manifest, as a table's log
+//! does. It has requests that are still under way, people who put back an old checkpoint or an old copy of a sink or
+//! delete the newest manifests, and the writers. [`World::apply`] does one thing and checks every invariant.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -19,21 +19,21 @@ pub fn place(sink: usize) -> Place {
     Place { sink: sink.to_string().into(), id: "".into() }
 }
 
-/// A manifest, as far as the model goes.
+/// A manifest, with the parts that the model needs.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Decision {
     pub head: Head,
-    /// Offsets `[start, end)`; of a claim, empty.
+    /// Offsets `[start, end)`; empty in a claim.
     pub start: u64,
     pub end: u64,
     pub state: BTreeSet<StateName>,
-    /// The epoch that a compaction's files are named for while it is under way.
+    /// The epoch that the compaction's files are named for, while it is under way.
     pub compacting: Option<Epoch>,
-    /// Which sinks get rows. No rows, no commit.
+    /// Which sinks get rows. A sink without rows gets no commit.
     pub output: [bool; SINKS],
 }
 
-/// A request that its sender has given up on and that may still happen, or not.
+/// A request that its sender has given up on; it may still take effect, or not.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum UnderWay {
     Create,
@@ -42,60 +42,60 @@ pub enum UnderWay {
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Sink {
-    /// By the generation that began the lineage.
+    /// The last epoch and its mark, by the generation that began the lineage.
     pub txns: BTreeMap<Generation, (Epoch, Mark)>,
     /// The epochs whose rows it holds, in order.
     pub rows: Vec<u64>,
 }
 
-/// What one writer's request meets.
+/// What happens to one request of a writer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fate {
-    /// Done and answered.
+    /// It takes effect and is answered.
     Answered,
-    /// Done; the answer was lost.
+    /// It takes effect, and the answer is lost.
     AnswerLost,
-    /// Not done, and no answer.
+    /// It does not take effect and is not answered.
     Lost,
-    /// No answer; it may be done at any later time.
+    /// It is not answered, and may take effect at any later time.
     Delayed,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Action {
     Start(usize),
-    /// With a state action that goes back so many epochs.
+    /// Starts a writer with a state action that goes back this many epochs.
     StartRestoring(usize, u64),
     Crash(usize),
     Step(usize, Fate),
-    /// Of a writer at rest: upload state for the next epoch.
+    /// A writer at rest uploads state for the next epoch.
     Upload(usize),
-    /// Of a writer at rest: write a file that is to replace the older ones.
+    /// A writer at rest writes a file that will replace the older ones.
     Compact(usize),
-    /// Decide an epoch whose rows go to these sinks; `merge`: its state replaces the older files, that of a compaction
-    /// too.
+    /// A writer decides an epoch whose rows go to these sinks. With `merge`, its state replaces the older files, and
+    /// also uses a compaction's file.
     Decide {
         writer: usize,
         output: [bool; SINKS],
         merge: bool,
     },
-    /// Begin a collection; its steps come in between the writer's.
+    /// A writer begins a collection; its steps happen between the writer's own.
     Collect(usize),
     Sweep(usize),
-    /// The oldest request under way happens, or never will.
+    /// The oldest request under way takes effect, or (`Drop`) never will.
     Land,
     Drop,
-    /// All writers end, nothing is under way any more, and the newest manifests go with what only they refer to:
-    /// somebody deletes them, or puts back an old copy of the checkpoint.
+    /// All writers end, nothing is under way any more, and the newest manifests disappear with everything that only
+    /// they refer to: somebody deletes them, or puts back an old copy of the checkpoint.
     LoseNewest(u64),
-    /// All writers end, nothing is under way any more, and a sink is put back to what it was so many epochs ago.
+    /// All writers end, nothing is under way any more, and a sink is put back to what it was this many epochs ago.
     PutBack {
         sink: usize,
         epochs: usize,
     },
 }
 
-/// What a sink makes of a commit.
+/// How a sink answers a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Told {
     Taken,
@@ -103,7 +103,7 @@ pub enum Told {
     Refused,
 }
 
-/// A sentence about what must never be true.
+/// A sentence that says which invariant was broken.
 pub type Violation = String;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -111,7 +111,7 @@ pub struct World {
     pub manifests: BTreeMap<Epoch, Rc<Decision>>,
     /// What was created first under each number: the truth, for ever.
     pub decided: BTreeMap<Epoch, Rc<Decision>>,
-    /// Numbers that were created again after a collection had freed them: nobody may go by those.
+    /// Numbers that were created again after a collection had freed them. Nobody may rely on these manifests.
     pub leftovers: BTreeSet<Epoch>,
     pub files: BTreeSet<StateName>,
     pub sinks: [Sink; SINKS],
@@ -120,12 +120,13 @@ pub struct World {
     pub started: u32,
     pub keep: u32,
     pub broken: Option<Rule>,
-    /// The sinks hold epochs that the checkpoint has lost, or lack some that they had acknowledged: nobody may go on.
+    /// Whether the sinks hold epochs that the checkpoint has lost, or lack epochs that they had acknowledged. If so,
+    /// nobody may go on.
     pub ruined: bool,
-    /// The manifest in doubt is gone with newer ones: a collection had taken it, and then people took those. Whoever
-    /// claims finds out.
+    /// Whether the manifest in doubt is gone together with newer ones: a collection had deleted it, and then people
+    /// deleted those. The next writer that claims notices it.
     pub torn: bool,
-    /// Some lineage began by going back: records may have been taken in more than once.
+    /// Whether some lineage began by going back, so that records may have been taken in more than once.
     pub restored: bool,
 }
 
@@ -194,12 +195,12 @@ impl World {
         }
     }
 
-    /// What is left when every writer has crashed and nothing is under way any more.
+    /// What remains when every writer has crashed and nothing is under way any more.
     pub fn ruins(&self) -> Self {
         Self { under_way: vec![], writers: vec![None; self.writers.len()], started: self.started, ..self.clone() }
     }
 
-    /// Takes away the writers that have stopped; returns how many.
+    /// Removes the writers that have stopped, and returns how many.
     pub fn bury(&mut self) -> u64 {
         let mut buried = 0;
         for writer in &mut self.writers {
@@ -228,7 +229,7 @@ impl World {
             self.manifests.pop_last();
         }
         let end = self.manifests.last_key_value().map_or(Epoch(0), |(epoch, _)| *epoch);
-        // What was decided since is forgotten, as if it had never been, if no sink has any of it.
+        // Forget what was decided since, as if it had never been, if no sink has any of it.
         self.decided.retain(|epoch, _| *epoch <= end);
         let referred: BTreeSet<_> = self.manifests.values().flat_map(|m| m.state.iter().copied()).collect();
         self.files.retain(|file| referred.contains(file));
@@ -254,8 +255,8 @@ impl World {
         self.decided.last_key_value().map(|(_, d)| d)
     }
 
-    /// Whether the number was free. A number that was freed by a collection can be created again; then it is a
-    /// leftover.
+    /// Creates a manifest. True if the number was free. A number that a collection has freed can be created again; then
+    /// the manifest is a leftover.
     pub fn create(&mut self, decision: &Rc<Decision>) -> Result<bool, Violation> {
         let epoch = decision.head.epoch;
         if self.manifests.contains_key(&epoch) {
@@ -294,7 +295,7 @@ impl World {
         Ok(true)
     }
 
-    /// As a table does it.
+    /// Commits as a table does.
     pub fn commit(&mut self, sink: usize, decision: &Rc<Decision>) -> Result<Told, Violation> {
         let (epoch, mark) = (decision.head.epoch, decision.head.mark());
         let table = &mut self.sinks[sink];
@@ -331,7 +332,7 @@ impl World {
         self.check_references()
     }
 
-    /// Whatever is there and is no leftover can be restored from.
+    /// Checks that people can restore from every manifest that is no leftover.
     fn check_references(&self) -> Result<(), Violation> {
         for (epoch, manifest) in self.manifests.iter().filter(|(e, _)| !self.leftovers.contains(*e)) {
             if let Some(missing) = manifest.state.iter().find(|f| !self.files.contains(*f)) {
@@ -341,7 +342,7 @@ impl World {
         Ok(())
     }
 
-    /// The newest manifest is there, and so is the epoch in doubt.
+    /// Checks that the newest manifest is there, and the epoch in doubt as well.
     fn check_newest(&self) -> Result<(), Violation> {
         let Some(newest) = self.newest() else { return Ok(()) };
         let needed = [Some(newest.head.epoch), newest.head.unacknowledged()];
@@ -351,7 +352,7 @@ impl World {
         }
     }
 
-    /// After a writer has recovered and decided one more epoch without any fault.
+    /// Checks the end, after a writer has recovered and decided one more epoch without any fault.
     pub fn check_complete(&self) -> Result<(), Violation> {
         for sink in 0..SINKS {
             let due: Vec<u64> = self.due(sink).collect();

@@ -19,34 +19,34 @@ pub struct Process {
     /// The newest manifest, as it was read before the claim.
     base: Option<Rc<Decision>>,
     read: Option<Rc<Decision>>,
-    /// What a state action goes back to.
+    /// The manifest that a state action goes back to.
     restores: Option<Rc<Decision>>,
-    /// What it goes back to is gone: it has refused to go on.
+    /// The writer has refused to go on, because that manifest is gone.
     refused: bool,
     candidate: Option<Rc<Decision>>,
     uploaded: Option<StateName>,
-    /// What a compaction has written that no manifest refers to yet.
+    /// A compaction's file that no manifest refers to yet.
     compacted: Option<StateName>,
-    /// How many files it has written: no name twice.
+    /// How many files the writer has written, so that no name is used twice.
     files: u32,
     acknowledged: [bool; SINKS],
     collection: Option<Collection>,
     broken: Option<Rule>,
 }
 
-/// It goes on beside what its writer does.
+/// A collection, which runs beside what its writer does.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 struct Collection {
-    /// The writer's newest manifest when it was begun.
+    /// The writer's newest manifest when the collection began.
     newest: Rc<Decision>,
     stage: Stage,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Stage {
-    /// The files as they were listed; manifests are next.
+    /// The files were listed; next the manifests are listed.
     Listed(Vec<StateName>),
-    /// The manifests as they were listed; those that are kept are read next.
+    /// The manifests were listed; next the kept ones are read.
     Reading {
         epochs: Vec<Epoch>,
         files: Vec<StateName>,
@@ -58,8 +58,8 @@ enum Stage {
 }
 
 impl Process {
-    /// Up to the point where it asks the sinks: what it has read by then only says what a state action goes back to.
-    /// `restores`: how many epochs.
+    /// Starts a writer, up to the point where it asks the sinks. What it has read by then only says what a state action
+    /// goes back to. `restores` is the number of epochs to go back.
     pub fn start(world: &World, restores: Option<u64>) -> Self {
         let newest = world.manifests.last_key_value().map(|(_, d)| d.clone());
         let mut machine = Machine::breaking(world.started.to_string().into(), world.broken);
@@ -106,7 +106,7 @@ impl Process {
         }
     }
 
-    /// May upload, compact, decide or begin a collection.
+    /// Whether the writer may upload, compact, decide or begin a collection.
     pub fn is_at_rest(&self) -> bool {
         self.machine.next() == Next::Rest(Rest::Ready)
     }
@@ -123,8 +123,8 @@ impl Process {
         self.compacted.is_some()
     }
 
-    /// What may become of its next step, except to be answered. A listing or a read that gets lost is the same as a
-    /// slow one.
+    /// What may happen to the writer's next step, apart from an answer. A lost listing or read is the same as a slow
+    /// one.
     pub fn faults(&self) -> &'static [Fate] {
         match self.machine.next() {
             Next::Ask(Request::Create(_) | Request::Commit(_)) => &[Fate::AnswerLost, Fate::Lost, Fate::Delayed],
@@ -159,7 +159,7 @@ impl Process {
         }
     }
 
-    /// Steps that nobody else can see are no steps of their own: that would only multiply the schedules.
+    /// Performs steps that nobody else can see at once; separate steps would only multiply the schedules.
     fn go_on_alone(&mut self) {
         loop {
             match self.machine.next() {
@@ -173,7 +173,7 @@ impl Process {
         }
     }
 
-    /// What a writer at rest no longer looks at makes no two states of one.
+    /// Forgets what a writer at rest no longer looks at, so that it does not split one state into two.
     fn forget(&mut self) {
         self.candidate = Some(self.newest().clone());
         (self.read, self.base, self.restores) = (None, None, None);
@@ -191,7 +191,7 @@ impl Process {
         Ok(())
     }
 
-    /// A compaction begins, and its file is there at once: garbage collection has all the time to take it.
+    /// Begins a compaction. Its file is there at once, so that garbage collection has every chance to delete it.
     pub fn compact(&mut self, world: &mut World) -> Result<(), Violation> {
         self.compacted = Some(self.write(world, COMPACTED_FROM)?);
         Ok(())
@@ -232,7 +232,7 @@ impl Process {
         Ok(())
     }
 
-    /// `None`: done in part, the same request is next.
+    /// Performs one request. `None` means that it is done in part, and the same request comes next.
     fn ask(&mut self, world: &mut World, request: &Request, fate: Fate) -> Result<Option<Answer>, Violation> {
         if let Request::Create(head) = request {
             self.prepare(head);
@@ -288,7 +288,8 @@ impl Process {
         })
     }
 
-    /// One sink at a time, in order: two at once are two writers' worth of interleavings, which the model has anyway.
+    /// Commits to one sink at a time, in order. Two at once would be like the interleavings of two writers, which the
+    /// model has anyway.
     fn commit(&mut self, world: &mut World, epoch: Epoch, fate: Fate) -> Result<Option<Answer>, Violation> {
         let decision = self.at_hand(epoch).clone();
         let Some(sink) = self.owes(epoch) else { return Ok(Some(Answer::Acknowledged)) };
@@ -307,7 +308,7 @@ impl Process {
         })
     }
 
-    /// One step of the collection under way.
+    /// Performs one step of the collection under way.
     pub fn sweep(&mut self, world: &mut World) -> Result<(), Violation> {
         let Some(Collection { newest, stage }) = self.collection.take() else { return Ok(()) };
         let stage = match stage {
@@ -326,19 +327,19 @@ impl Process {
         Ok(())
     }
 
-    /// What is to be deleted; nothing, if the writer was overtaken.
+    /// Chooses what to delete; nothing if the writer was overtaken.
     fn choose(&self, world: &World, newest: &Decision, epochs: Vec<Epoch>, files: Vec<StateName>) -> Option<Stage> {
         let being_written = newest.compacting.map(|epoch| (0, epoch)).into_iter().collect();
         let collector = Collector::new(&newest.head, world.keep).sparing(being_written).breaking(self.broken);
         let mut kept = newest.state.clone();
         if let Some(above) = epochs.last().filter(|e| **e > newest.head.epoch) {
-            // Our own, decided since; or others have taken over.
+            // Our own writer has decided it since, or others have taken over.
             let above = world.manifests.get(above).filter(|m| m.head.generation == newest.head.generation)?;
             kept.extend(&above.state);
         }
         let (old, recent): (Vec<_>, Vec<_>) = epochs.into_iter().partition(|e| *e < collector.keep_from());
         for epoch in recent.into_iter().filter(|e| *e < newest.head.epoch) {
-            // Gone since: overtaken.
+            // It is gone since: this writer was overtaken.
             kept.extend(&world.manifests.get(&epoch)?.state);
         }
         let files: Vec<_> = files.into_iter().filter(|f| collector.takes(f, &kept)).collect();
@@ -350,7 +351,7 @@ impl Process {
         self.candidate.as_ref().is_some_and(|c| c.head == *head)
     }
 
-    /// The content of a claim; that of a data epoch was made by `decide`.
+    /// Prepares the content of a claim; `decide` made that of a data epoch.
     fn prepare(&mut self, head: &Head) {
         if self.is_prepared(head) {
             return;
@@ -368,7 +369,7 @@ impl Process {
         }));
     }
 
-    /// Of a claim that goes back: a copy of every file, under names of its own, or a refusal.
+    /// For a claim that goes back: copies every file to a name of its own, or refuses.
     fn prepare_restoring(&mut self, world: &mut World, mut head: Head) -> Result<(), Violation> {
         let Some(goal) = self.restores.clone() else { return Ok(()) };
         let mut state = goal.state.clone();
@@ -405,7 +406,7 @@ impl Process {
         Ok(())
     }
 
-    /// What the machine holds for the newest.
+    /// The manifest that the machine takes for the newest.
     fn newest(&self) -> &Rc<Decision> {
         let epoch = self.machine.newest().map_or(Epoch(0), |h| h.epoch);
         self.at_hand(epoch)

@@ -1,6 +1,6 @@
-//! Random schedules: three writers, many epochs, crashes, lost and delayed answers, stalls of any length, collections;
-//! in some of them manifests are lost, in others sinks are put back, or state actions go back. A failing one is told by
-//! its seed.
+//! Random schedules: three writers, many epochs, crashes, lost and delayed answers, stalls of any length, collections.
+//! In some of them manifests are lost, in others sinks are put back or state actions go back. The report of a failing
+//! one names its seed.
 
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
@@ -12,7 +12,7 @@ const SCHEDULES: u64 = 20_000;
 const WRITERS: usize = 3;
 const STEPS_MAX: u32 = 220;
 
-/// What happened, so that a test can see that something did.
+/// What happened, so that a test can check that enough did.
 #[derive(Debug, Default)]
 struct Tally {
     steps: u64,
@@ -53,13 +53,13 @@ fn schedule(seed: u64, broken: Option<Rule>, tally: &mut Tally) -> Result<(), Vi
             tally.landed += 1;
         }
         if random.random_bool(0.01) {
-            // Long enough for others to start, decide and collect.
+            // This is long enough for others to start, decide and collect.
             asleep[i] = step + random.random_range(5..120);
         }
         if asleep[i] > step {
             continue;
         }
-        // A leftover that becomes the newest manifest is nobody's history.
+        // If a leftover became the newest manifest, it would belong to nobody's history.
         if people == LoseManifests && world.leftovers.is_empty() && random.random_bool(0.02) {
             world.apply(Action::LoseNewest(random.random_range(1..5)))?;
             tally.losses += 1;
@@ -128,8 +128,8 @@ fn choose(world: &World, i: usize, random: &mut SmallRng, chances: Chances) -> A
     Action::Step(i, Fate::Answered)
 }
 
-/// All others die; what is under way lands or doesn't, also in between; one writer recovers, decides once more and
-/// collects.
+/// All other writers crash, and each request under way takes effect or does not, also in between. One writer recovers,
+/// decides once more and collects.
 pub fn come_to_an_end(mut world: World, random: &mut SmallRng) -> Result<(), Violation> {
     for i in 0..world.writers.len() {
         world.apply(Action::Crash(i))?;
@@ -170,7 +170,7 @@ fn no_schedule_loses_or_doubles_an_epoch() {
     let found = first_violation(SCHEDULES, None, &mut tally);
     println!("{tally:?}");
     assert_eq!(found, None);
-    // The schedules must have been hard: every danger was met often.
+    // The schedules must have been hard: each danger must have occurred often.
     assert!(tally.epochs > 6 * SCHEDULES, "{tally:?}");
     for met in [
         tally.fenced,

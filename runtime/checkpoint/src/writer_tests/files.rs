@@ -1,4 +1,4 @@
-//! State files and the collection of garbage.
+//! Tests of state files and of the collection of garbage.
 
 use object_store::{ObjectStoreExt as _, PutPayload};
 use weir_base::retry::Jitter;
@@ -9,7 +9,7 @@ use crate::layout::{COMPACTED_FROM, StateName};
 use crate::state_files::StateFiles;
 use crate::store::Store;
 
-/// A file as the manifest names it.
+/// Writes a file, and returns it as the manifest names it.
 async fn put(states: &StateFiles, name: &StateName, bytes: &[u8]) -> Result<StateFile> {
     let mut file = states.create(name, "state");
     file.push(bytes.to_vec()).await?;
@@ -154,7 +154,7 @@ async fn a_collection_beside_the_epochs_takes_nothing_that_they_refer_to() {
     };
     let first = put(&states, &states.name(Epoch(2), 0, 0), b"a").await.unwrap();
     decide(&mut writer, vec![first.clone()], None).await;
-    // Named for epoch 3, whose manifest says that it is being written; 5 is the first to refer to it.
+    // The file is named for epoch 3, whose manifest says that it is being written; epoch 5 is the first to refer to it.
     let compacted = put(&states, &states.name(Epoch(3), 0, COMPACTED_FROM), b"b").await.unwrap();
     for _ in 3..=4 {
         decide(&mut writer, vec![first.clone()], Some(Epoch(3))).await;

@@ -1,5 +1,5 @@
-//! Checkpoints that are not the ones that wrote the sinks, or not any more: old copies, lost manifests, deleted and new
-//! ones.
+//! Checkpoints that did not write what the sinks hold, or no longer know it: old copies, lost manifests, deleted and
+//! new checkpoints.
 
 use futures::TryStreamExt as _;
 use object_store::ObjectStoreExt as _;
@@ -33,7 +33,7 @@ async fn put_back(store: &Arc<dyn ObjectStore>, copy: &[(Path, bytes::Bytes)]) {
     }
 }
 
-/// A run of so many epochs.
+/// A run that commits this many epochs.
 async fn run(store: &Arc<dyn ObjectStore>, nonce: &str, tables: &Tables, epochs: usize) -> Result<CheckpointWriter> {
     let mut writer = opened(store, nonce).await?.claim(tables, carry).await?;
     writer.recover(tables).await?;
@@ -43,7 +43,7 @@ async fn run(store: &Arc<dyn ObjectStore>, nonce: &str, tables: &Tables, epochs:
     Ok(writer)
 }
 
-/// The run is refused with these words, and has left everything as it was.
+/// Checks that the run is refused with these words and has left everything as it was.
 async fn assert_refused(store: &Arc<dyn ObjectStore>, tables: &Tables, says: &[&str]) {
     let (before, rows) = (objects(store, "c").await, tables.rows("silver"));
     let refused = run(store, "refused", tables, 1).await.err().unwrap();
@@ -84,7 +84,7 @@ async fn an_old_copy_whose_numbers_an_older_version_has_used_again_is_refused() 
     let old = objects(&store, "c").await;
     run(&store, "b", &tables, 1).await.unwrap();
     put_back(&store, &old).await;
-    // It asked no sinks, and decided epoch 4 as well, for a table that is another one here.
+    // This writer asked no sinks. It decided epoch 4 as well, for other tables.
     let mut unaware = claimed(&store, "unaware").await;
     let elsewhere = Tables::default();
     unaware.recover(&elsewhere).await.unwrap();
@@ -157,13 +157,13 @@ async fn a_person_may_go_on_from_an_old_copy_or_an_emptied_checkpoint_in_another
         writer.recover(&told).await.unwrap();
         commit_one(&mut writer, &told).await.unwrap();
         assert_eq!(writer.lineage(), "lineage-of-a.2");
-        // What is left of the old lineage is none of a start's concern.
+        // What remains of the old lineage does not matter to a start.
         let goes_on = Tables { excuses: false, ..told };
         run(&store, "d", &goes_on, 1).await.unwrap();
     }
 }
 
-/// The copy that is put back has the first two of six epochs.
+/// Puts back a copy of the sink with the first two of six epochs.
 async fn run_and_put_back(store: &Arc<dyn ObjectStore>, tables: &Tables, sink: &str) {
     run(store, "a", tables, 2).await.unwrap();
     let old = tables.copy(sink);
@@ -186,7 +186,7 @@ async fn a_sink_that_is_put_back_from_an_old_copy_is_refused_and_the_newest_copy
             "`restore: {epoch: 3}`",
         ];
         assert_refused(&store, &tables, &says).await;
-        // As if it had never been written to.
+        // The table is as if nobody had ever written to it.
         tables.put_back("late", stubs::Table::default());
         assert_refused(
             &store,
@@ -217,7 +217,7 @@ async fn a_person_may_go_on_from_a_sink_that_went_back_and_what_is_in_doubt_is_l
     writer.recover(&told).await.unwrap();
     commit_one(&mut writer, &told).await.unwrap();
     assert_eq!(told.rows("late"), [(100, 110), (110, 120), (160, 170)]);
-    // The lineage has an epoch of its own in the sink from here on.
+    // From here on the sink has an epoch of the new lineage.
     let goes_on = Tables { excuses: false, ..told };
     run(&store, "e", &goes_on, 1).await.unwrap();
 }
@@ -300,7 +300,7 @@ async fn a_checkpoint_that_is_deleted_or_replaced_under_its_writer_stops_it_befo
         let says = "00000000000000000003.json is gone from test://checkpoint, although no other writer has taken over";
         assert!(stopped.message.contains(says), "{stopped}");
         assert_eq!(tables.rows("silver").len(), 2);
-        // In an empty folder it leaves nothing that would make the next start wonder.
+        // In an empty folder the writer leaves nothing that the next start would stumble over.
         assert_eq!(objects(&store, "c").await.is_empty(), all);
     }
 }
@@ -313,7 +313,7 @@ async fn a_removal_fences_the_writer_that_still_runs_and_one_that_sleeps_finds_n
         let mut writer = run(&store, "a", &tables, 2).await.unwrap();
         let place = Store::new(store.clone(), Path::from("c"), "test://checkpoint", Duration::from_secs(5));
         if wakes_in_between {
-            // As the removal begins.
+            // The claim with which the removal begins.
             claimed(&store, "removal").await;
             assert_eq!(commit_one(&mut writer, &tables).await.unwrap_err().remedy, Remedy::Fenced);
         }

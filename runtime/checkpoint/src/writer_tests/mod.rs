@@ -97,7 +97,7 @@ fn end(manifest: &Manifest) -> i64 {
     manifest.sources[0].partitions[0].end
 }
 
-/// Ten offsets, into both sinks.
+/// An epoch that takes in ten offsets, with rows for both sinks.
 fn epoch_after(newest: &Manifest, state: Vec<StateFile>) -> DataEpoch {
     let committables = SINKS.map(|sink| Committable {
         sink: sink.into(),

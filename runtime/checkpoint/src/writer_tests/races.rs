@@ -1,4 +1,5 @@
-//! Writers that meet, sleep and lose answers: nothing is lost or doubled, and who was overtaken touches nothing.
+//! Writers that meet, stall and lose answers. Nothing is lost or doubled, and a writer that was overtaken touches
+//! nothing.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,7 +28,7 @@ async fn a_sleeper_that_creates_a_collected_number_again_touches_no_sink() {
     let tables = Tables::default();
     let mut sleeper = claimed(&store, "sleeper").await;
     sleeper.recover(&tables).await.unwrap();
-    // Epoch 2, which the sleeper is about to create, is the next claim, and collected.
+    // The next claim takes epoch 2, which the sleeper is about to create, and a collection deletes it.
     let mut next = claimed(&store, "next").await;
     next.recover(&tables).await.unwrap();
     commit_one(&mut next, &tables).await.unwrap();
@@ -118,7 +119,7 @@ async fn fight(store: &Arc<dyn ObjectStore>, nonce: &str, tables: &Tables, done:
     for _ in 0..8 {
         commit_one(&mut writer, tables).await?;
         done.fetch_add(1, Ordering::SeqCst);
-        // By the store's own clock: every file is old enough, and the probes of the other fighters are not.
+        // The clock is the store's own, so every file is old enough, and the probes of the other fighters are not.
         let now_us = chrono::Utc::now().timestamp_micros();
         match writer.collection(2).run(now_us, Duration::ZERO).await {
             Err(failure) if failure.remedy == Remedy::Retry => {}

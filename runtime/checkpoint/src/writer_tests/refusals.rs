@@ -1,4 +1,4 @@
-//! What a writer refuses or gives up, and what it says.
+//! What a writer refuses or gives up, and its messages.
 
 use futures::future::BoxFuture;
 

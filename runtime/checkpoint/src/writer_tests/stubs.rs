@@ -1,4 +1,4 @@
-//! What the writer meets in tests: a store that loses requests and answers, and tables that know the last epoch they
+//! Stubs for the writer's tests: a store that loses requests and answers, and tables that know the last epoch they
 //! took.
 
 #![allow(clippy::unwrap_used)]
@@ -21,12 +21,12 @@ use crate::manifest::{Committable, Manifest};
 use crate::protocol::Mark;
 use crate::sinks::{Committer, Landed, SinkHolds, SinkMemory, Sinks};
 
-/// A store whose calls fail now and then: before they are done, or after.
+/// A store whose calls fail now and then, before or after they take effect.
 #[derive(Debug)]
 pub struct Unreliable {
     inner: Arc<dyn ObjectStore>,
     dice: Mutex<Jitter>,
-    /// Of a thousand calls.
+    /// How many of a thousand calls fail.
     faults: u32,
     puts: Puts,
 }
@@ -34,9 +34,9 @@ pub struct Unreliable {
 #[derive(Debug, Clone, Copy)]
 enum Puts {
     Honest,
-    /// A second create is let through.
+    /// The store allows a second create.
     Overwrite,
-    /// Never answered.
+    /// The store never answers.
     Hang,
 }
 
@@ -44,7 +44,7 @@ enum Dice {
     Good,
     FailBefore,
     FailAfter,
-    /// As S3 says it when another create of the same name is under way; or when the client has asked twice.
+    /// S3's answer when another create of the same name is under way, or when the client has asked twice.
     Conflict,
 }
 
@@ -53,12 +53,12 @@ impl Unreliable {
         Self::store(inner, seed, faults, Puts::Honest)
     }
 
-    /// One that lets a second create through.
+    /// A store that allows a second create.
     pub fn overwriting(inner: Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
         Self::store(inner, 0, 0, Puts::Overwrite)
     }
 
-    /// One that never answers a put.
+    /// A store that never answers a put.
     pub fn hanging(inner: Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> {
         Self::store(inner, 0, 0, Puts::Hang)
     }
@@ -121,15 +121,15 @@ impl Meddler for Unreliable {
     }
 }
 
-/// A table as its log keeps it: of each lineage its last epoch and the mark of its manifest; and the offsets that came
-/// in.
+/// A table with what its log keeps, the last epoch of each lineage and the mark of its manifest, and with the offsets
+/// that came in.
 #[derive(Clone, Default)]
 pub struct Table {
     txns: BTreeMap<String, (Epoch, Mark)>,
     rows: Vec<(i64, i64)>,
 }
 
-/// A store that takes large objects in parts, and notes how large these are.
+/// A store that takes large objects in parts and notes the size of each part.
 #[derive(Debug, Default)]
 pub struct Parted {
     pub inner: Arc<InMemory>,
@@ -189,15 +189,15 @@ impl MultipartStore for Parted {
     }
 }
 
-/// Tables that refuse some calls, before or after they are done.
+/// Tables that refuse some calls, before or after they take effect.
 #[derive(Default)]
 pub struct Tables {
     pub tables: Mutex<BTreeMap<String, Table>>,
     pub calls: AtomicU32,
     pub fails_every: u32,
-    /// Whether a person says to go on whatever they hold.
+    /// Whether a person says to go on whatever the tables hold.
     pub excuses: bool,
-    /// They were written by a version that knew of no marks.
+    /// Whether a version wrote them that knew no marks.
     pub without_marks: bool,
 }
 
@@ -256,7 +256,7 @@ impl Tables {
         table.txns.iter().map(holds).collect()
     }
 
-    /// A copy of what a sink is, to be put back later.
+    /// A copy of a sink's table, to be put back later.
     pub fn copy(&self, sink: &str) -> Table {
         self.tables.lock().unwrap().get(sink).cloned().unwrap_or_default()
     }

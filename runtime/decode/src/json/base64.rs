@@ -1,7 +1,7 @@
-//! Binary columns: standard base64 (RFC 4648 §4) with its padding, no line breaks, unused bits zero. So there is one
-//! way to write a value.
+//! Binary columns: standard base64 (RFC 4648 §4) with its padding, without line breaks, and with unused bits zero. So
+//! each value has exactly one spelling.
 
-/// Appends the bytes that `text` stands for, or appends part of them and says false.
+/// Appends the bytes that `text` encodes. If `text` is not valid, it may append some of them and returns false.
 pub(super) fn decode_base64(text: &[u8], out: &mut Vec<u8>) -> bool {
     if !text.len().is_multiple_of(4) {
         return false;

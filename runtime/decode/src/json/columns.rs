@@ -1,6 +1,6 @@
-//! Columns under construction: plain vectors, which a refused record can be cut from (Arrow's builders can't), turned
-//! into Arrow arrays without a copy. A row that is being read may have reached some columns and not others; `truncate`
-//! undoes it wherever it stopped.
+//! Columns under construction: plain vectors, which become Arrow arrays without a copy. A refused record can be cut off
+//! a vector, which Arrow's builders do not allow. A half-read row may have reached some columns and not others;
+//! `truncate` undoes it wherever it stopped.
 
 use std::mem;
 use std::sync::Arc;
@@ -22,10 +22,10 @@ use super::fields::Fields;
 /// One column, or the elements of an array column.
 pub(super) struct ColumnBuffer {
     pub(super) nullable: bool,
-    /// Whole values; `values` may be one ahead, and no more, while a row is being read.
+    /// The number of whole values. While a row is being read, `values` may hold one more, but not two.
     pub(super) len: usize,
     pub(super) values: Values,
-    /// Ends at the last null: what comes after it is valid, so valid values never touch it.
+    /// Validity bits, up to the last null. All values after it are valid, so a valid value never touches this.
     valid: BooleanBufferBuilder,
 }
 
@@ -47,7 +47,7 @@ pub(super) enum Values {
         numbers: TimestampNumbers,
         us: Vec<i64>,
     },
-    /// Offsets into `elements`, one more than there are rows.
+    /// `offsets` point into `elements` and are one more than the rows.
     Array {
         offsets: Vec<i32>,
         elements: Box<ColumnBuffer>,
@@ -55,9 +55,9 @@ pub(super) enum Values {
     Struct(Fields),
 }
 
-/// Strings or byte strings, end to end.
+/// Strings or byte strings, stored end to end.
 pub(super) struct Strings {
-    /// One more than there are rows.
+    /// The offsets into `data`, one more than the rows.
     pub(super) offsets: Vec<i32>,
     pub(super) data: Vec<u8>,
 }
@@ -88,8 +88,8 @@ impl ColumnBuffer {
         Self { nullable, len: 0, values, valid: BooleanBufferBuilder::new(0) }
     }
 
-    /// Appends a null. In a struct the fields get a row as well: null, whether they are nullable or not, as Arrow has
-    /// it.
+    /// Appends a null. In a struct each field gets a row as well; Arrow wants a null there, whether the field is
+    /// nullable or not.
     pub(super) fn push_null(&mut self) {
         match &mut self.values {
             Values::Boolean(bits) => bits.append(false),
@@ -110,7 +110,7 @@ impl ColumnBuffer {
         self.len += 1;
     }
 
-    /// Cuts the column, and whatever a half-read row has left beyond its end, to `rows`.
+    /// Cuts the column to `rows`, together with what a half-read row has left beyond its end.
     pub(super) fn truncate(&mut self, rows: usize) {
         match &mut self.values {
             Values::Boolean(bits) => bits.truncate(rows),
@@ -129,8 +129,8 @@ impl ColumnBuffer {
         self.len = rows;
     }
 
-    /// Takes the values out as an array of `data_type`, which is the column's own type in Arrow's words. Empty
-    /// afterwards, with room for as many.
+    /// Takes the values out as an array of `data_type`, which is the column's own type in Arrow's terms. The column is
+    /// empty afterwards, with room for as many values.
     pub(super) fn finish(&mut self, data_type: &ArrowType) -> Result<ArrayRef, ArrowError> {
         let rows = mem::take(&mut self.len);
         let nulls = finish_nulls(&mut self.valid, rows);
@@ -148,7 +148,7 @@ impl ColumnBuffer {
             (Values::Timestamp { us, .. }, ArrowType::Timestamp(_, zone)) => {
                 Arc::new(TimestampMicrosecondArray::try_new(drain(us), nulls)?.with_timezone_opt(zone.clone()))
             }
-            // Arrow looks at the text once more: its own promise, at a tenth of a nanosecond per byte.
+            // Arrow checks the text once more to keep its own promise; this costs a tenth of a nanosecond per byte.
             (Values::String(strings), _) => {
                 let (offsets, data) = strings.drain();
                 Arc::new(StringArray::try_new(offsets, data.into(), nulls)?)
@@ -178,14 +178,14 @@ impl Strings {
     }
 }
 
-/// Cuts offsets to `rows`; gives the length of what they point into.
+/// Cuts offsets to `rows`, and returns the length of what they point into.
 fn truncate_offsets(offsets: &mut Vec<i32>, rows: usize) -> usize {
     offsets.truncate(rows + 1);
-    // Never negative: offsets are checked as they are pushed.
+    // An offset is never negative: each is checked when it is pushed.
     offsets.last().map_or(0, |&end| end.unsigned_abs() as usize)
 }
 
-/// The validity of `rows` rows, if one of them is null.
+/// The validity of `rows` rows, if at least one of them is null.
 fn finish_nulls(valid: &mut BooleanBufferBuilder, rows: usize) -> Option<NullBuffer> {
     if valid.is_empty() {
         return None;
@@ -212,7 +212,8 @@ fn drain_offsets(offsets: &mut Vec<i32>) -> OffsetBuffer<i32> {
     OffsetBuffer::new(mem::replace(offsets, fresh).into())
 }
 
-/// Batches of a topic are alike: room for the last one and an eighth more saves the next the copies of growing.
+/// The capacity for the next batch. Batches of a topic are alike, so room for the last one and an eighth more spares
+/// the next one the copies of growing.
 fn room_after(len: usize) -> usize {
     len + len / 8
 }

@@ -1,14 +1,14 @@
-//! A strict reader of JSON text (RFC 8259): hands out tokens in place, without copies, and skips what nobody asked for
-//! with the same rules. Our own instead of jiter's: without big integers jiter refuses 19-digit ones (`i64::MAX`), it
-//! cuts numbers at 4300 digits and does not check that skipped strings are UTF-8, and it was a third slower.
-//! `tests/fuzz.rs` holds ours against serde_json.
+//! A strict reader of JSON text (RFC 8259). It hands out tokens in place, without copies, and skips ignored fields by
+//! the same rules. We wrote our own because jiter without big integers refuses 19-digit ones (`i64::MAX`), cuts numbers
+//! at 4300 digits, does not check that skipped strings are UTF-8, and was a third slower. `tests/fuzz.rs` compares ours
+//! with serde_json.
 
 use super::number::{self, Number};
 use super::text::{self, Text};
 use crate::error::{Fault, Parsed};
 
-/// Objects and arrays may be nested this deep, the record's own object included, in ignored fields as well
-/// (serde_json's limit).
+/// How deep objects and arrays may be nested, counting the record's own object, and in ignored fields as well.
+/// serde_json has the same limit.
 pub(super) const DEPTH_MAX: usize = 128;
 
 /// A place in a record's text.
@@ -18,12 +18,12 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
-    /// Takes text, not bytes: that the record is UTF-8 has been checked once, as a whole.
+    /// Takes text, not bytes: the caller has checked once that the whole record is UTF-8.
     pub(super) fn new(record: &'a str) -> Self {
         Self { bytes: record.as_bytes(), at: 0 }
     }
 
-    /// Where the cursor stands, for [`Self::go_back`].
+    /// The cursor's place, for [`Self::go_back`].
     #[inline]
     pub(super) fn place(&self) -> usize {
         self.at
@@ -33,7 +33,7 @@ impl<'a> Cursor<'a> {
         self.at = place;
     }
 
-    /// The next byte that is not whitespace, without taking it. `None` at the end.
+    /// The next byte that is not whitespace; the cursor stays before it. `None` at the end.
     #[inline]
     pub(super) fn peek(&mut self) -> Option<u8> {
         loop {
@@ -44,13 +44,13 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Takes the byte that `peek` gave.
+    /// Takes the byte that `peek` returned.
     #[inline]
     pub(super) fn bump(&mut self) {
         self.at += 1;
     }
 
-    /// Takes `token` if it comes next, to the byte.
+    /// Takes `token` if exactly these bytes come next.
     #[inline]
     pub(super) fn eat(&mut self, token: &[u8]) -> bool {
         let comes = self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(token));
@@ -92,7 +92,7 @@ impl<'a> Cursor<'a> {
         if self.eat(b"null") { Ok(()) } else { Err(self.unexpected("a JSON value")) }
     }
 
-    /// `true` or `false`.
+    /// Takes `true` or `false`.
     #[inline]
     pub(super) fn boolean(&mut self) -> Parsed<bool> {
         if self.eat(b"true") {
@@ -114,7 +114,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Enters the object whose opening brace comes next. True: the cursor stands at the quote of the first name. False:
-    /// it was empty, and is behind us.
+    /// the object was empty, and the cursor is behind it.
     #[inline]
     pub(super) fn object_starts(&mut self) -> Parsed<bool> {
         self.bump();
@@ -128,7 +128,8 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// After a field's value. True: the cursor stands at the quote of the next name. False: the object has ended.
+    /// Goes on after a field's value. True: the cursor stands at the quote of the next name. False: the object has
+    /// ended.
     #[inline]
     pub(super) fn object_goes_on(&mut self) -> Parsed<bool> {
         match self.peek() {
@@ -144,7 +145,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Enters the array whose opening bracket comes next. False: it was empty, and is behind us.
+    /// Enters the array whose opening bracket comes next. False: the array was empty, and the cursor is behind it.
     #[inline]
     pub(super) fn array_starts(&mut self) -> bool {
         self.bump();
@@ -155,7 +156,7 @@ impl<'a> Cursor<'a> {
         !empty
     }
 
-    /// After an element. False: the array has ended.
+    /// Goes on after an element. False: the array has ended.
     #[inline]
     pub(super) fn array_goes_on(&mut self) -> Parsed<bool> {
         match self.peek() {
@@ -171,7 +172,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Nothing but whitespace may follow.
+    /// Fails if anything but whitespace follows.
     pub(super) fn end(&mut self) -> Parsed<()> {
         match self.peek() {
             None => Ok(()),
@@ -179,10 +180,11 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// Takes a value of any kind that nobody asked for, checking every rule on the way; `depth` objects and arrays are
-    /// open around it. Not recursive: a record of brackets costs no stack.
+    /// Takes a value that no column wants, of any kind, and checks every rule on the way; `depth` objects and arrays
+    /// are open around it. It does not recurse, so a record full of brackets costs no stack.
     pub(super) fn skip(&mut self, depth: usize) -> Parsed<()> {
-        // One bit per open container, the innermost lowest: 1 is an object. DEPTH_MAX of them fit.
+        // One bit per open container, the innermost in the lowest bit; 1 means an object. A u128 has room for DEPTH_MAX
+        // of them.
         let mut is_object: u128 = 0;
         let mut open = 0;
         loop {
@@ -214,7 +216,7 @@ impl<'a> Cursor<'a> {
                 open += 1;
                 continue;
             }
-            // A value has ended: leave every container that ends with it.
+            // A value has ended. Leave every container that ends with it.
             loop {
                 if open == 0 {
                     return Ok(());
@@ -238,7 +240,7 @@ impl<'a> Cursor<'a> {
         self.colon()
     }
 
-    /// What stands here is no JSON, or not what the grammar allows here.
+    /// The error when the text at the cursor is not JSON, or not what the grammar allows here.
     #[cold]
     pub(super) fn unexpected(&self, want: &str) -> Box<Fault> {
         let at = self.at;
@@ -248,7 +250,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// What stands here is JSON, but of another type than the column's.
+    /// The error when the value at the cursor is JSON, but of another type than the column's.
     #[cold]
     pub(super) fn wrong_type(&self, want: &str) -> Box<Fault> {
         match self.bytes.get(self.at) {
@@ -262,7 +264,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// The character that stands here, for messages.
+    /// The character at the cursor, for messages.
     fn found(&self) -> String {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let head = rest.get(..rest.len().min(4)).unwrap_or_default();
@@ -271,7 +273,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// Whether one more container may be opened when `open` are.
+/// Refuses another container when `open` are open and that is the limit.
 #[inline]
 pub(super) fn check_depth(open: usize) -> Parsed<()> {
     if open < DEPTH_MAX {

@@ -1,12 +1,12 @@
-//! Dates: `2024-01-31`, the proleptic Gregorian calendar, years 0001 to 9999.
+//! Dates such as `2024-01-31`, in the proleptic Gregorian calendar, years 0001 to 9999.
 
-/// Days since 1970-01-01, or `None` if that is not how a date is written or there is no such day.
+/// Days since 1970-01-01; `None` if the text is not written as a date or there is no such day.
 #[inline]
 pub(super) fn parse_date(text: &[u8]) -> Option<i32> {
     days(text.try_into().ok()?)
 }
 
-/// The same for the ten bytes that a timestamp starts with.
+/// Days since 1970-01-01, from the ten bytes that a timestamp starts with.
 #[inline]
 pub(super) fn days(text: &[u8; 10]) -> Option<i32> {
     let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2] = *text else { return None };
@@ -32,8 +32,8 @@ fn days_in_month(year: i32, month: i32) -> i32 {
     }
 }
 
-/// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil. Years count from March, so that the
-/// leap day is a year's last; no year here is negative.
+/// Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", days_from_civil. Years begin in March, so that the
+/// leap day is the last day of a year; no year here is negative.
 fn days_from_civil(year: i32, month: i32, day: i32) -> i32 {
     let year = if month <= 2 { year - 1 } else { year };
     let era = year / 400;

@@ -1,16 +1,16 @@
-//! Decimals: from the digits as written to an unscaled integer, exactly. A value that the column can't hold is an
-//! error, never rounded; zeros at either end carry no value and are free.
+//! Decimals: from the written digits to an exact unscaled integer. A value that the column can't hold is an error and
+//! is never rounded. Zeros at either end carry no value and do not count.
 
 use super::number::Number;
 
-/// Why a number is no value of the column.
+/// Why the column can't hold a number.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum DecimalError {
     TooManyIntegerDigits,
     TooManyFractionDigits,
 }
 
-/// A decimal column's digits at most.
+/// The most digits that a decimal column can have.
 const PRECISION_MAX: usize = 38;
 
 const POWERS: [i128; PRECISION_MAX + 1] = {
@@ -27,7 +27,8 @@ const POWERS: [i128; PRECISION_MAX + 1] = {
 #[inline]
 pub(super) fn to_unscaled(number: Number<'_>, precision: u8, scale: i8) -> Result<i128, DecimalError> {
     let shift = number.exponent.saturating_add(i32::from(scale));
-    // The common shape: no more fraction digits than the scale. Below 10^19 × 10^18, so nothing overflows.
+    // The common case: no more fraction digits than the scale. The product is below 10^19 × 10^18, so nothing
+    // overflows.
     let unscaled = if number.exact && (0..=18).contains(&shift) {
         let unscaled = i128::from(number.digits) * POWERS[shift.unsigned_abs() as usize];
         if unscaled >= POWERS[usize::from(precision)] {
@@ -40,7 +41,7 @@ pub(super) fn to_unscaled(number: Number<'_>, precision: u8, scale: i8) -> Resul
     Ok(if number.negative { -unscaled } else { unscaled })
 }
 
-/// The general way, for any length of digits and exponent.
+/// The general case, for any number of digits and any exponent.
 fn by_digits(number: Number<'_>, precision: u8, scale: i8) -> Result<i128, DecimalError> {
     let mantissa = number.text.split(|b| matches!(b, b'e' | b'E')).next().unwrap_or_default();
     let digits = || mantissa.iter().filter(|b| b.is_ascii_digit());
@@ -51,7 +52,7 @@ fn by_digits(number: Number<'_>, precision: u8, scale: i8) -> Result<i128, Decim
     }
     let trailing_zeros = digits().rev().take_while(|&&b| b == b'0').count();
     let significant = all - leading_zeros - trailing_zeros;
-    // In i64 nothing below can overflow: a record is shorter than 2^31 bytes, an exponent is an i32.
+    // In i64 nothing below can overflow: a record is shorter than 2^31 bytes, and an exponent is an i32.
     let shift = i64::from(number.exponent) + trailing_zeros as i64 + i64::from(scale);
     if shift < 0 {
         return Err(DecimalError::TooManyFractionDigits);

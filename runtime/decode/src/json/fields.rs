@@ -1,6 +1,6 @@
-//! The fields of an object: their columns, and finding the one that a name in the record means. Producers write the
-//! same names in the same order again and again, so the field that followed last time is tried first, as it stands
-//! between its quotes.
+//! The fields of an object: their columns, and the lookup of a column by a name in the record. Producers write the same
+//! names in the same order again and again. So the field that followed last time is tried first, by comparing the raw
+//! bytes between the quotes.
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::Fields as ArrowFields;
@@ -14,7 +14,7 @@ use super::cursor::Cursor;
 use super::text::Text;
 use crate::error::Parsed;
 
-/// What a record's or a struct's columns are made of.
+/// The columns of a record or a struct.
 pub(super) struct Fields {
     pub(super) columns: Vec<ColumnBuffer>,
     pub(super) names: Names,
@@ -22,15 +22,15 @@ pub(super) struct Fields {
 
 pub(super) struct Names {
     names: Vec<Box<str>>,
-    /// Each name as JSON writes it most plainly, quotes included.
+    /// Each name in its plainest JSON spelling, quotes included.
     tokens: Vec<Box<[u8]>>,
-    /// What followed field `i - 1` when it was last seen to be followed by another than guessed; `[0]`: what came
-    /// first.
+    /// `followers[i]` is the guess for the field that comes after field `i - 1`, and `followers[0]` for the first one:
+    /// the field that was there when the guess was last wrong.
     followers: Vec<usize>,
     by_name: HashMap<Box<[u8]>, usize>,
 }
 
-/// What a name in the record means.
+/// What a name in the record stands for.
 pub(super) enum Found<'a> {
     Field(usize),
     /// No column has this name.
@@ -42,7 +42,7 @@ impl Fields {
         Self { columns: columns.iter().map(|c| ColumnBuffer::new(c, numbers)).collect(), names: Names::new(columns) }
     }
 
-    /// Gives the fields that the object did not have a null, or says which one may not be missing.
+    /// Gives a null to each field that the object did not have, or returns the required field that is missing.
     pub(super) fn fill_missing(&mut self, row: usize) -> Result<(), usize> {
         for (field, column) in self.columns.iter_mut().enumerate() {
             if column.len == row {
@@ -83,7 +83,7 @@ impl Names {
         &self.names[field]
     }
 
-    /// Takes the name at the cursor; `previous` is the field before it in this object.
+    /// Takes the name at the cursor; `previous` is the field that came before it in this object.
     #[inline]
     pub(super) fn take<'a>(
         &mut self,

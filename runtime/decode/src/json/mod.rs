@@ -1,5 +1,5 @@
-//! JSON: an object per record. The rules are in docs/reference/json.md. A record goes cursor (grammar) → reader (types)
-//! → columns (storage).
+//! JSON: one object per record. The rules are in docs/reference/json.md. A record passes through the cursor (grammar),
+//! the reader (types) and the columns (storage).
 
 mod base64;
 mod columns;
@@ -29,16 +29,16 @@ use cursor::Cursor;
 use fields::Fields;
 use reader::Reader;
 
-/// Of Arrow's strings and arrays. What a lane has fetched for a batch is far below it.
+/// The greatest offset in Arrow's string and array columns. What a lane fetches for a batch is far below it.
 const OFFSET_MAX: usize = i32::MAX as usize;
 
 /// A decoder of JSON objects.
 pub struct JsonDecoder {
-    /// Of every batch.
+    /// The schema of every batch.
     schema: SchemaRef,
     fields: Fields,
     rows: usize,
-    /// Kept from record to record for its room.
+    /// A buffer that is kept from record to record to save allocations.
     scratch: Vec<u8>,
     offset_max: usize,
 }
@@ -82,7 +82,7 @@ impl Decoder for JsonDecoder {
         }
     }
 
-    /// The columns' memory moves into it; new columns are given as much room as this batch had need of.
+    /// Moves the columns' memory into a batch. The new columns get as much room as this batch needed.
     fn finish(&mut self) -> Result<RecordBatch, ArrowError> {
         let rows = std::mem::take(&mut self.rows);
         let arrays = self.fields.finish(&self.schema.fields)?;

@@ -1,32 +1,32 @@
-//! JSON numbers: one pass checks the grammar and gathers the digits; the type of the column decides what is made of
-//! them, and nothing is rounded on the way to it.
+//! JSON numbers. One pass checks the grammar and gathers the digits; then the column's type decides what they become.
+//! Nothing is rounded before that.
 
-/// A number as it is written: `digits × 10^exponent`, with its sign.
+/// A number as it is written: its sign and `digits × 10^exponent`.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Number<'a> {
     pub(super) text: &'a [u8],
     pub(super) negative: bool,
-    /// All digits before the exponent, the fraction's included, as one integer. Only right if `exact`.
+    /// All digits before the exponent, including the fraction's, as one integer. Only correct if `exact`.
     pub(super) digits: u64,
-    /// The digits fit `digits`.
+    /// Whether the digits fit into `digits`.
     pub(super) exact: bool,
-    /// The written exponent less the number of fraction digits; very large ones saturate.
+    /// The written exponent minus the number of fraction digits; very large values saturate.
     pub(super) exponent: i32,
-    /// Neither fraction nor exponent is written.
+    /// Whether the number is written without fraction and exponent.
     pub(super) is_integer: bool,
 }
 
-/// 10^19 is the greatest power of ten below 2^64.
+/// The most digits that always fit into a u64: 10^19 is the greatest power of ten below 2^64.
 const U64_DIGITS: usize = 19;
 
-/// Reads the number that starts at `start` (a minus or a digit); the error is the place where it stops being one. What
-/// follows the number is the caller's to judge.
+/// Reads the number that starts at `start` (with a minus or a digit). The error is the place where the text stops being
+/// a number. The caller judges what follows the number.
 #[inline]
 pub(super) fn scan(bytes: &[u8], start: usize) -> Result<Number<'_>, usize> {
     let negative = bytes.get(start) == Some(&b'-');
     let int_start = start + usize::from(negative);
     let (mut digits, mut at) = match bytes.get(int_start) {
-        // Nothing but a point or an exponent may follow a leading zero, so the number ends here if digits do.
+        // Only a point or an exponent may follow a leading zero, so the number ends here if a digit follows.
         Some(b'0') => (0, int_start + 1),
         _ => scan_digits(bytes, int_start, 0),
     };
@@ -55,7 +55,7 @@ pub(super) fn scan(bytes: &[u8], start: usize) -> Result<Number<'_>, usize> {
         if end == exponent_start {
             return Err(end);
         }
-        // Only an exponent too long for i32 fails to parse.
+        // Parsing fails only if the exponent is too long for i32.
         let written = ascii(&bytes[exponent_start..end]).parse::<i32>().unwrap_or(i32::MAX);
         exponent = exponent.saturating_add(if sign == Some(b'-') { -written } else { written });
         at = end;
@@ -63,7 +63,7 @@ pub(super) fn scan(bytes: &[u8], start: usize) -> Result<Number<'_>, usize> {
     Ok(Number { text: &bytes[start..at], negative, digits, exact: digit_count <= U64_DIGITS, exponent, is_integer })
 }
 
-/// Appends the digits at `at` to `value`, which wraps if there are too many.
+/// Appends the digits at `at` to `value`, which wraps around if there are too many.
 #[inline]
 fn scan_digits(bytes: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
     while let Some(&byte) = bytes.get(at) {
@@ -77,16 +77,16 @@ fn scan_digits(bytes: &[u8], mut at: usize, mut value: u64) -> (u64, usize) {
     (value, at)
 }
 
-/// Powers of ten that a double holds exactly.
+/// Powers of ten that a double represents exactly.
 const F64_POWERS: [f64; 23] = [
     1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
     1e21, 1e22,
 ];
-/// Powers of ten that a float holds exactly.
+/// Powers of ten that a float represents exactly.
 const F32_POWERS: [f32; 11] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10];
 
 impl Number<'_> {
-    /// The integer, if it is written as one and fits.
+    /// The integer, if the number is written as one and fits.
     #[inline]
     pub(super) fn to_i64(self) -> Option<i64> {
         if !self.is_integer || !self.exact {
@@ -95,9 +95,9 @@ impl Number<'_> {
         if self.negative { 0_i64.checked_sub_unsigned(self.digits) } else { i64::try_from(self.digits).ok() }
     }
 
-    /// The nearest double, ties to even; `None` if that is an infinity. Where digits and power are both exact doubles
-    /// one operation rounds once and is right (Clinger, "How to Read Floating Point Numbers Accurately", 1990);
-    /// everything else is the standard library's.
+    /// The nearest double, ties to even; `None` if that is an infinity. Where digits and power are both exact doubles,
+    /// one operation rounds once and is correct (Clinger, "How to Read Floating Point Numbers Accurately", 1990). The
+    /// standard library parses everything else.
     #[inline]
     pub(super) fn to_f64(self) -> Option<f64> {
         let power = F64_POWERS.get(self.exponent.unsigned_abs() as usize);
@@ -109,7 +109,7 @@ impl Number<'_> {
         ascii(self.text).parse().ok().filter(|value: &f64| value.is_finite())
     }
 
-    /// The nearest float, rounded once: not by way of a double.
+    /// The nearest float, rounded once and not by way of a double.
     #[inline]
     pub(super) fn to_f32(self) -> Option<f32> {
         let power = F32_POWERS.get(self.exponent.unsigned_abs() as usize);
@@ -122,7 +122,7 @@ impl Number<'_> {
     }
 }
 
-/// Digits, signs, points and letters e: always text.
+/// The bytes of a number as text: digits, signs, points and the letter e are always UTF-8.
 fn ascii(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }

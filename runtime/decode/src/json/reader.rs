@@ -1,5 +1,5 @@
-//! Reads a record's values into the columns that want them. The schema leads: each column knows which JSON it takes and
-//! what is wrong with the rest.
+//! Reads a record's values into their columns. The schema leads: each column knows which JSON it takes, and says what
+//! is wrong with anything else.
 
 use weir_plan::plan::TimestampNumbers;
 use weir_plan::quote::quoted;
@@ -21,16 +21,16 @@ const A_TIMESTAMP: &str = "a timestamp like 2024-01-31T12:34:56.789Z";
 /// One record being read.
 pub(super) struct Reader<'a, 's> {
     pub(super) cursor: Cursor<'a>,
-    /// Objects and arrays that are open.
+    /// How many objects and arrays are open.
     pub(super) depth: usize,
-    /// For strings that have to be changed before they are looked at.
+    /// A buffer for strings whose escapes must be taken out before they are parsed.
     pub(super) scratch: &'s mut Vec<u8>,
-    /// How far the offsets of strings and arrays may go.
+    /// The greatest offset that string and array columns may reach.
     pub(super) offset_max: usize,
 }
 
 impl<'a> Reader<'a, '_> {
-    /// The whole record: one object, and nothing else.
+    /// Reads the whole record, which is one object and nothing else.
     pub(super) fn record(&mut self, fields: &mut Fields, row: usize) -> Parsed<()> {
         match self.cursor.peek() {
             Some(b'{') => self.object(fields, row)?,
@@ -40,7 +40,7 @@ impl<'a> Reader<'a, '_> {
         self.cursor.end()
     }
 
-    /// The cursor stands at the opening brace.
+    /// Reads an object; the cursor stands at its opening brace.
     fn object(&mut self, fields: &mut Fields, row: usize) -> Parsed<()> {
         check_depth(self.depth)?;
         self.depth += 1;
@@ -54,7 +54,7 @@ impl<'a> Reader<'a, '_> {
                     self.cursor.colon()?;
                     let column = &mut fields.columns[field];
                     if column.len > row {
-                        // The name comes twice: the last one counts.
+                        // The name occurs twice, and the last value counts.
                         column.truncate(row);
                     } else {
                         missing -= 1;
@@ -77,19 +77,19 @@ impl<'a> Reader<'a, '_> {
         fields.fill_missing(row).map_err(|field| self.missing(fields.names.name(field), start))
     }
 
-    /// That a required field is missing, and whether the object that begins at `start` has one whose name is written in
-    /// another way.
+    /// The error for a missing required field. It also names a field of the object at `start` whose name differs only
+    /// in its spelling, if there is one.
     #[cold]
     fn missing(&mut self, name: &str, start: usize) -> Box<Fault> {
         let there = self.spelled_otherwise(name, start).ok().flatten();
-        let hint = there.map(|there| {
-            format!("; there is {}, and the names of columns are those of the fields to the letter", quoted(there))
-        });
+        let hint =
+            there.map(|there| format!("; there is {}: write the column's name exactly as the field's", quoted(there)));
         Fault::new(format!("the field is missing, and the column is required{}", hint.unwrap_or_default()))
             .in_field(name)
     }
 
-    /// A field of the object at `start`, which was read once already.
+    /// A field of the object at `start` whose name has the letters and digits of `name` in another spelling. The object
+    /// was read once already.
     fn spelled_otherwise(&mut self, name: &str, start: usize) -> Parsed<Option<String>> {
         let plain =
             |name: &str| name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect::<String>();
@@ -178,7 +178,7 @@ impl<'a> Reader<'a, '_> {
         Ok(())
     }
 
-    /// The cursor stands at the opening bracket.
+    /// Reads an array; the cursor stands at its opening bracket.
     fn array(&mut self, elements: &mut ColumnBuffer) -> Parsed<()> {
         check_depth(self.depth)?;
         self.depth += 1;
@@ -249,7 +249,7 @@ impl<'a> Reader<'a, '_> {
         }
     }
 
-    /// A number, or a string that holds one as JSON writes it.
+    /// Reads a number, or a string that holds a number as JSON writes it.
     fn decimal(&mut self, first: Option<u8>, precision: u8, scale: i8) -> Parsed<i128> {
         let want = || format!("a decimal({precision},{scale})");
         let unscaled = match first {

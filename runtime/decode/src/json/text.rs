@@ -1,6 +1,6 @@
-//! JSON strings: finding where one ends, with every rule checked, and taking its escapes out.
+//! JSON strings: finds where one ends and checks every rule on the way, and decodes its escapes.
 
-/// What lies between a string's quotes, checked: it is UTF-8, its escapes are complete and its surrogates paired.
+/// The checked text between a string's quotes: it is UTF-8, its escapes are complete and its surrogates are paired.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Text<'a> {
     raw: &'a [u8],
@@ -8,13 +8,13 @@ pub(super) struct Text<'a> {
 }
 
 impl<'a> Text<'a> {
-    /// Appends the string that is meant.
+    /// Appends the string with its escapes decoded.
     #[inline]
     pub(super) fn append_to(self, out: &mut Vec<u8>) {
         if self.escaped { unescape(self.raw, out) } else { out.extend_from_slice(self.raw) }
     }
 
-    /// The string that is meant: in place, or in `scratch` if it has escapes.
+    /// The string with its escapes decoded: in place, or in `scratch` if it has escapes.
     #[inline]
     pub(super) fn bytes<'s>(self, scratch: &'s mut Vec<u8>) -> &'s [u8]
     where
@@ -29,8 +29,8 @@ impl<'a> Text<'a> {
     }
 }
 
-/// Reads the string whose opening quote is at `quote`: the string and the place after its closing quote, or where it is
-/// wrong and why.
+/// Reads the string whose opening quote is at `quote`. Returns the string and the place after its closing quote, or the
+/// place where it is wrong and the reason.
 #[inline]
 pub(super) fn scan(bytes: &[u8], quote: usize) -> Result<(Text<'_>, usize), (usize, &'static str)> {
     let start = quote + 1;
@@ -53,9 +53,9 @@ pub(super) fn scan(bytes: &[u8], quote: usize) -> Result<(Text<'_>, usize), (usi
 const ONES: u64 = u64::from_le_bytes([1; 8]);
 const HIGHS: u64 = u64::from_le_bytes([0x80; 8]);
 
-/// The first quote, backslash or control character at or after `at`, else the end. Eight bytes at a time, by "determine
-/// if a word has a byte less than n" of Sean Eron Anderson's Bit Twiddling Hacks: bits above the lowest that is set may
-/// be wrong, the lowest is right.
+/// The place of the first quote, backslash or control character at or after `at`, or else the end. This reads eight
+/// bytes at a time, by "determine if a word has a byte less than n" in Sean Eron Anderson's Bit Twiddling Hacks: the
+/// lowest set bit is right, and bits above it may be wrong.
 #[inline]
 fn find_special(bytes: &[u8], mut at: usize) -> usize {
     while let Some(chunk) = bytes.get(at..).and_then(|rest| rest.first_chunk::<8>()) {
@@ -79,7 +79,7 @@ fn find_special(bytes: &[u8], mut at: usize) -> usize {
 
 const LONE: &str = "found half of a surrogate pair in a string, want both \\u escapes of the character";
 
-/// Checks the escape whose backslash is at `at`; gives the place after it.
+/// Checks the escape whose backslash is at `at`, and returns the place after it.
 fn scan_escape(bytes: &[u8], at: usize) -> Result<usize, (usize, &'static str)> {
     match bytes.get(at + 1) {
         Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => Ok(at + 2),
@@ -104,7 +104,7 @@ fn hex4(bytes: &[u8], at: usize) -> Option<u32> {
     bytes.get(at..at + 4)?.iter().try_fold(0, |unit, &b| Some(unit << 4 | char::from(b).to_digit(16)?))
 }
 
-/// Appends `raw`, which `scan` has accepted, with its escapes taken out.
+/// Appends `raw`, which `scan` has accepted, with its escapes decoded.
 fn unescape(raw: &[u8], out: &mut Vec<u8>) {
     let mut at = 0;
     while at < raw.len() {

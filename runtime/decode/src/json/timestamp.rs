@@ -1,17 +1,17 @@
-//! Timestamps: ISO 8601 as `2024-01-31T12:34:56`, with `T` or one space, then a fraction of up to nine digits if
-//! wanted, then `Z`, `+01:00`, `+0100` or `+01` if wanted. Without a zone it is UTC. Digits beyond microseconds are
-//! dropped, as Spark does. Seconds may be left out, as Java's `toString` does when they are zero.
+//! Timestamps: ISO 8601 as `2024-01-31T12:34:56`, with `T` or one space, then optionally a fraction of up to nine
+//! digits, then optionally `Z`, `+01:00`, `+0100` or `+01`. A timestamp without a zone is in UTC. Digits beyond
+//! microseconds are dropped, as Spark does. Seconds may be left out, as Java's `toString` does when they are zero.
 
 use super::date::{days, two_digits};
 
 const US_PER_SECOND: i64 = 1_000_000;
 const SECONDS_PER_DAY: i64 = 86_400;
-/// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z: what readers of tables can show.
+/// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999Z: the range that readers of tables can show.
 const MIN_US: i64 = -62_135_596_800 * US_PER_SECOND;
 const MAX_US: i64 = 253_402_300_799 * US_PER_SECOND + 999_999;
 
-/// Microseconds since the epoch, or `None` if that is not how a timestamp is written, or there is no such time, or it
-/// is not in the years 0001 to 9999 of UTC.
+/// Microseconds since the epoch; `None` if the text is not written as a timestamp, if there is no such time, or if it
+/// is outside of the years 0001 to 9999 in UTC.
 #[inline]
 pub(super) fn parse_timestamp(text: &[u8]) -> Option<i64> {
     let (date, rest) = text.split_first_chunk::<10>()?;
@@ -22,7 +22,7 @@ pub(super) fn parse_timestamp(text: &[u8]) -> Option<i64> {
         [b':', s1, s2, rest @ ..] => (Some(two_digits(*s1, *s2)?), rest),
         _ => (None, rest),
     };
-    // No leap seconds: Spark has no 60th.
+    // There are no leap seconds: Spark has no 60th second.
     if hour > 23 || minute > 59 || second > Some(59) {
         return None;
     }
@@ -40,7 +40,7 @@ pub(super) fn parse_timestamp(text: &[u8]) -> Option<i64> {
     in_range(seconds * US_PER_SECOND + fraction_us)
 }
 
-/// A number of milliseconds since the epoch.
+/// Microseconds since the epoch, from milliseconds since the epoch; `None` outside of the years 0001 to 9999.
 #[inline]
 pub(super) fn from_epoch_millis(ms: i64) -> Option<i64> {
     in_range(ms.checked_mul(1000)?)
@@ -50,7 +50,7 @@ fn in_range(us: i64) -> Option<i64> {
     (MIN_US..=MAX_US).contains(&us).then_some(us)
 }
 
-/// One to nine digits as microseconds, and what follows them.
+/// One to nine digits as microseconds, and the text that follows them.
 fn parse_fraction(text: &[u8]) -> Option<(i64, &[u8])> {
     let digits = text.iter().take_while(|b| b.is_ascii_digit()).count();
     if !(1..=9).contains(&digits) {

@@ -1,5 +1,5 @@
-//! The actions of the Delta protocol that Weir reads and writes, as JSON lines. Actions that say nothing about whether
-//! an append fits (`add`, `remove`, `cdc`, `domainMetadata`) are skipped when a commit is read.
+//! The actions of the Delta protocol that Weir reads and writes, as JSON lines. When Weir reads a commit, it skips
+//! actions that do not matter to whether an append fits (`add`, `remove`, `cdc`, `domainMetadata`).
 //!
 //! <https://github.com/delta-io/delta/blob/master/PROTOCOL.md#actions>
 
@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use weir_base::failure::{Failure, Result};
 
-/// What must be understood to read and to write the table.
+/// What an engine must understand to read and to write the table.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Protocol {
@@ -22,7 +22,7 @@ pub(super) struct Protocol {
 }
 
 impl Protocol {
-    /// What a new table asks for: the oldest that every reader knows.
+    /// The protocol of a new table: the oldest one, which every reader knows.
     pub(super) const NEW: Self =
         Self { min_reader_version: 1, min_writer_version: 2, reader_features: None, writer_features: None };
 }
@@ -45,7 +45,7 @@ pub(super) struct Txn {
     pub(super) version: i64,
 }
 
-/// What one commit says that an appending writer must know.
+/// The parts of a commit that an appending writer must know.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Commit {
     pub(super) protocol: Option<Protocol>,
@@ -73,7 +73,7 @@ impl Commit {
     }
 }
 
-/// Whether a commit adds data files; one that can't be read may.
+/// Whether a commit adds data files. A commit that can't be read counts as one that does.
 pub(super) fn adds_files(commit: &[u8]) -> bool {
     let mut lines = serde_json::Deserializer::from_slice(commit).into_iter::<Map<String, Value>>();
     lines.any(|line| line.map_or(true, |action| action.contains_key("add")))
@@ -92,7 +92,7 @@ pub(super) fn creation(metadata: &Metadata, pipeline: &str, now_ms: i64) -> Vec<
     lines([json!({"commitInfo": info}), json!({"protocol": Protocol::NEW}), metadata_action(metadata, now_ms)])
 }
 
-/// A change of columns that touches no row.
+/// A commit that changes columns and touches no row.
 pub(super) fn change_of_columns(metadata: &Metadata, pipeline: &str, now_ms: i64) -> Vec<u8> {
     let info = json!({
         "timestamp": now_ms,
@@ -116,8 +116,8 @@ fn metadata_action(metadata: &Metadata, now_ms: i64) -> Value {
     }})
 }
 
-/// One epoch: what it is, that it is done and by which manifest, and its files. `info` goes into `userMetadata`, which
-/// `DESCRIBE HISTORY` shows as it is.
+/// The commit of one epoch: its transactions, which say that it is done and which manifest decided it, and its files.
+/// `info` goes into `userMetadata`, which `DESCRIBE HISTORY` shows unchanged.
 pub(super) fn append(
     txns: &[Txn],
     adds: &[Value],
@@ -144,8 +144,8 @@ pub(super) fn append(
     lines([json!({"commitInfo": info})].into_iter().chain(txns).chain(adds.iter().map(|add| json!({"add": add}))))
 }
 
-/// One set of data files in place of another one, with the same rows. `removes` and `adds` are the actions' inner
-/// objects; `txn_id` tells this commit from any other.
+/// A commit that replaces one set of data files by another with the same rows. `removes` and `adds` are the actions'
+/// inner objects; `txn_id` tells this commit from any other.
 pub(super) fn compaction(txn_id: &str, read_version: i64, removes: &[Value], adds: &[Value], now_ms: i64) -> Vec<u8> {
     let bytes = |files: &[Value]| files.iter().filter_map(|file| file["size"].as_u64()).sum::<u64>().to_string();
     let info = json!({

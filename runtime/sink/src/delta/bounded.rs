@@ -1,5 +1,5 @@
-//! The kernel's engine, with a bound on what it holds of a log checkpoint while it writes it: its own writer would keep
-//! a million files in memory before it lets go of the first row group.
+//! The kernel's engine, with a limit on what it holds of a log checkpoint while writing it. The kernel's own writer
+//! would keep a million files in memory before it writes the first row group.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,7 +19,7 @@ use tokio::runtime::Handle;
 use weir_base::retry::RetryPolicy;
 use weir_base::storage::{Location, Upload};
 
-/// Of a row group that is being encoded: some ten thousand files.
+/// The most bytes of a row group that is being encoded: some ten thousand files.
 const GROUP_BYTES_MAX: usize = 8 << 20;
 const ROWS_AT_ONCE: usize = 1024;
 
@@ -28,7 +28,7 @@ pub(super) struct BoundedEngine {
     parquet: Arc<BoundedParquet>,
 }
 
-/// `location` is the table's. Its calls block: not from a thread that must not wait.
+/// Creates the engine of the table at `location`. Its calls block, so don't call it from a thread that must not wait.
 pub(super) fn engine(inner: Arc<dyn Engine>, location: Location, handle: Handle) -> BoundedEngine {
     let parquet = Arc::new(BoundedParquet { inner: inner.parquet_handler(), location, handle });
     BoundedEngine { inner, parquet }
@@ -79,7 +79,7 @@ impl ParquetHandler for BoundedParquet {
     ) -> DeltaResult<()> {
         let name = location.path_segments().and_then(|mut parts| parts.next_back()).unwrap_or_default();
         let path = self.location.at(&format!("_delta_log/{name}")).map_err(of_store)?;
-        // No retries of our own: the next turn tries again.
+        // This makes no retries: the next turn tries again.
         let once = RetryPolicy::giving_up_after(Duration::ZERO);
         let mut upload = self.location.upload(path, "a log checkpoint", once);
         match self.write(&mut upload, data) {
@@ -128,7 +128,7 @@ fn writer_for(batch: &RecordBatch) -> DeltaResult<ArrowWriter<Vec<u8>>> {
     Ok(ArrowWriter::try_new_with_options(Vec::new(), batch.schema(), options)?)
 }
 
-/// One that is sorted as the store's: to be tried again.
+/// Makes the failure an I/O error, which callers sort as one of the store and retry.
 fn of_store(failure: weir_base::failure::Failure) -> Error {
     Error::IOError(std::io::Error::other(failure.message))
 }

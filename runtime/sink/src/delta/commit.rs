@@ -1,8 +1,8 @@
-//! Committing an epoch: once, whatever happens to the answer. The table's log holds the last epoch that was committed
-//! of a lineage, and the mark of the manifest that decided it (`transaction`), in the same commit as the epoch's files.
-//! So any doubt is settled by reading the log, and only then is anything written.
+//! Commits an epoch exactly once, even if answers get lost. The table's log holds the last epoch that was committed of
+//! a lineage, and the mark of the manifest that decided it (`transaction`), in the same commit as the epoch's files. So
+//! reading the log settles any doubt, and nothing is written before that.
 //!
-//! One call makes one attempt, and another only if others' commits came first. Backing off is the caller's.
+//! One call makes one attempt, and more attempts only if others' commits came first. The caller backs off.
 
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -15,11 +15,12 @@ use super::log::Created;
 use super::{DeltaTable, partition, transaction};
 use crate::decided::{Decided, Verdict, judge};
 
-/// How often a call goes on after commits of others that came first. Each time, somebody else got through.
+/// How often a call goes on after others' commits came first. Each time, another writer has made progress.
 const ROUNDS_MAX: usize = 20;
-/// More foreign commits than this in one go are read from a log checkpoint instead.
+/// If more commits of others than this have come, they are read from a log checkpoint instead.
 const FOLLOW_MAX: usize = 100;
-/// Files that have waited longer for their commit may have been vacuumed: they are looked for first.
+/// Files that have waited longer than this for their commit may have been vacuumed, so the commit first checks that
+/// they are there.
 const FRESH_MS: u64 = 600_000;
 const LOOKS_AT_ONCE: usize = 16;
 
@@ -28,9 +29,9 @@ pub enum CommitOutcome {
     Committed {
         version: i64,
     },
-    /// By an earlier attempt, whose answer was lost perhaps.
+    /// An earlier attempt committed it; its answer may have been lost.
     AlreadyCommitted,
-    /// The epoch is not there, and some of its files are not either: nothing was committed.
+    /// The table does not have the epoch, and some of the epoch's files are gone. Nothing was committed.
     FilesGone {
         files: Vec<String>,
     },
@@ -38,20 +39,20 @@ pub enum CommitOutcome {
 
 enum Step {
     Decided(CommitOutcome),
-    /// Others' commits came first and have been read: go round again at once.
+    /// Others' commits came first and have been read. Try again at once.
     Behind,
-    /// A refusal with nothing to show for it: go round again after a pause.
+    /// The store refused without a visible cause. Try again after a pause.
     Unsettled,
 }
 
 impl DeltaTable {
-    /// Commits an epoch's files with its transactions in one commit. Calling it again with the same epoch changes
-    /// nothing. Epochs of a lineage only go up: a lower one than the table has is
-    /// [`Fenced`](weir_base::failure::Remedy::Fenced). On [`Retry`](weir_base::failure::Remedy::Retry) it is not known
-    /// whether the epoch was committed; the next call finds out. The provenance becomes the commit's `userMetadata`.
+    /// Commits an epoch's files and its transactions together. Another call with the same epoch changes nothing. Epochs
+    /// of a lineage only go up: an epoch below the table's own is [`Fenced`](weir_base::failure::Remedy::Fenced). After
+    /// [`Retry`](weir_base::failure::Remedy::Retry) nobody knows whether the epoch was committed; the next call finds
+    /// out. The provenance becomes the commit's `userMetadata`.
     ///
     /// # Errors
-    /// `Config` if the table has an epoch of that number which another manifest decided.
+    /// `Config` if the table holds an epoch of that number which another manifest decided.
     pub async fn append(&mut self, of: &Decided, adds: &[Value]) -> Result<CommitOutcome> {
         let txns = transaction::txns(of)?;
         let now_ms = chrono::Utc::now().timestamp_millis();
@@ -60,7 +61,7 @@ impl DeltaTable {
         for _ in 0..ROUNDS_MAX {
             match self.attempt(of, &txns, &commit, adds).await? {
                 Step::Decided(outcome) => {
-                    // Also files that are gone: whoever goes on without them does not want them.
+                    // This also settles files that are gone: whoever goes on without them does not want them.
                     adds.iter()
                         .filter_map(|add| add["path"].as_str())
                         .for_each(|uri| self.pending.settle(&partition::from_uri(uri)));
@@ -73,12 +74,12 @@ impl DeltaTable {
         Err(self.refused("as other writers' commits came first, again and again"))
     }
 
-    /// Looks whether an epoch's files could be committed now: in a local folder, where a table can be moved away under
-    /// its writer, that the table is where it was, with these files in it. Asks nothing of other stores: there a table
-    /// does not move, and `commit` looks anyway.
+    /// Checks whether an epoch's files could be committed now. In a local folder, where somebody can move a table away
+    /// under its writer, this checks that the table is in its place with these files in it. It asks nothing of other
+    /// stores: there a table does not move, and `commit` checks anyway.
     ///
     /// # Errors
-    /// `Config` if the table is gone or was made anew, or if a file is not there.
+    /// `Config` if the table is gone or was created again, or if a file is missing.
     pub async fn check_ready(&mut self, of: &Decided, adds: &[Value]) -> Result<()> {
         if !self.location.is_folder() {
             return Ok(());
@@ -88,7 +89,7 @@ impl DeltaTable {
         if files.is_empty() { Ok(()) } else { Err(self.lacks(of, &files)) }
     }
 
-    /// What a person is told where an epoch can't be committed because its files are gone.
+    /// The failure for an epoch that can't be committed because its files are gone.
     #[must_use]
     pub fn lacks(&self, of: &Decided, files: &[String]) -> Failure {
         let (first, more) = (files.first().map_or("", String::as_str), files.len().saturating_sub(1));
@@ -105,19 +106,20 @@ impl DeltaTable {
         ))
     }
 
-    /// One look and at most one write.
+    /// One attempt: it checks the log once and writes at most once.
     async fn attempt(&mut self, of: &Decided, txns: &[Txn], commit: &Bytes, adds: &[Value]) -> Result<Step> {
         self.be_current().await?;
         if let Some(outcome) = self.settled(of)? {
             return Ok(Step::Decided(outcome));
         }
-        // Not before it is known that the epoch is not there: once committed, its files may be compacted and vacuumed.
+        // Only check the files once it is certain that the epoch is not there: after the commit, its files may be
+        // compacted and vacuumed.
         let files = self.files_gone(adds).await?;
         if !files.is_empty() {
             return Ok(Step::Decided(CommitOutcome::FilesGone { files }));
         }
         let version = self.version + 1;
-        // Until the store has answered, the log may hold more than we know: also if this future is dropped here.
+        // Until the store has answered, the log may hold more than we know, also if this future is dropped here.
         self.stale = true;
         match self.log.create(version, commit.clone()).await {
             Ok(Created::Yes { etag }) => {
@@ -128,7 +130,7 @@ impl DeltaTable {
             }
             Ok(Created::Refused) => self.follow().await,
             Err(failure) => {
-                // Unknown: the write may have landed. If it has, the error no longer matters.
+                // It is unknown whether the write has landed. If it has, the error no longer matters.
                 self.refresh().await?;
                 self.settled(of)?.map_or(Err(failure), |outcome| Ok(Step::Decided(outcome)))
             }
@@ -164,8 +166,8 @@ impl DeltaTable {
         }
     }
 
-    /// Makes sure that the newest version we know is still the table's. That costs one request and guards against a
-    /// table that was dropped and made anew under us: its log would get a hole.
+    /// Makes sure that the newest version we know is still the table's. This costs one request and protects against a
+    /// table that was dropped and created again under us: our commit would leave a hole in its log.
     async fn be_current(&mut self) -> Result<()> {
         if self.stale {
             return self.refresh().await;
@@ -182,12 +184,13 @@ impl DeltaTable {
         for read in 0..FOLLOW_MAX {
             let version = self.version + 1;
             let Some(commit) = self.log.read(version).await? else {
-                // With none read, the refusal has no visible cause: stay stale, look at the whole log, after a pause.
+                // If no commit is there, the refusal has no visible cause. Stay stale, and read the whole log after a
+                // pause.
                 if read == 0 {
                     return Ok(Step::Unsettled);
                 }
-                // The commits followed on ours only if ours is still there: else the table was made anew, and they are
-                // another's.
+                // The commits follow on ours only if ours is still there. Otherwise the table was created again, and
+                // they belong to another table.
                 if self.log.etag(known).await?.is_some_and(|found| found.may_equal(&known_tip)) {
                     let tip = self.log.etag(self.version).await?;
                     self.advance(self.version, tip.and_then(|t| t.0));
@@ -212,8 +215,9 @@ impl DeltaTable {
         Ok(Step::Behind)
     }
 
-    /// Of files that another process wrote, or that have waited for long, or that lie in a folder, which may have been
-    /// another one then: those that are not there. A commit that refers to a missing file breaks every reader.
+    /// The files that are missing. This checks files that another process wrote, files that have waited for long, and
+    /// files in a local folder, which may have been another folder when they were written. A commit that refers to a
+    /// missing file breaks every reader.
     async fn files_gone(&self, adds: &[Value]) -> Result<Vec<String>> {
         let now_ms = chrono::Utc::now().timestamp_millis();
         let is_doubtful = |add: &Value, path: &str| {

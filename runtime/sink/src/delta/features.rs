@@ -1,12 +1,12 @@
-//! Which tables an append may go into. A list of what is known to be harmless: everything else is refused by name,
+//! Which tables an append may go into. This lists what is known to be harmless and refuses everything else by name,
 //! because a writer that ignores a constraint or a mapping breaks the table for everyone. `docs/reference/delta.md` has
-//! the list for people.
+//! the list for users.
 
 use delta_kernel::schema::{DataType, StructField, StructType};
 
 use super::actions::{Metadata, Protocol};
 
-/// An append leaves these as they are, or they are looked for where they take effect (`active`), since old protocol
+/// Features that an append does not affect, or that `active` checks where they take effect, because old protocol
 /// versions imply them.
 const KNOWN_FEATURES: [&str; 26] = [
     "allowColumnDefaults",
@@ -28,10 +28,11 @@ const KNOWN_FEATURES: [&str; 26] = [
     "typeWidening",
     "v2Checkpoint",
     "vacuumProtocolCheck",
-    // Of columns that the sink has not; the schema shows them. delta-rs adds it to every table whose features it lists.
+    // This concerns columns that the sink does not have, and the schema shows them. delta-rs adds it to every table
+    // whose features it lists.
     "variantType",
     "variantShredding",
-    // Still written by tables that were made while they were previews.
+    // Tables that were created while these features were previews still name them.
     "deletionVectors-preview",
     "inCommitTimestamp-preview",
     "typeWidening-preview",
@@ -41,7 +42,8 @@ const KNOWN_FEATURES: [&str; 26] = [
 const READER_VERSION_MAX: i32 = 3;
 const WRITER_VERSION_MAX: i32 = 7;
 
-/// Why an append must not go into the table, or nothing. Each is half a sentence after "the table … ".
+/// Why an append must not go into the table; empty if it may. Each reason is the second half of a sentence that begins
+/// with "the table … ".
 pub(super) fn refusals(protocol: &Protocol, metadata: &Metadata, schema: &StructType) -> Vec<String> {
     let mut found = Vec::new();
     if protocol.min_reader_version > READER_VERSION_MAX || protocol.min_writer_version > WRITER_VERSION_MAX {

@@ -1,5 +1,5 @@
-//! Whether a sink's rows fit a table, and how they go into its files. Pure: what the table says and what the plan says
-//! go in, a layout or one sentence per misfit comes out.
+//! Whether a sink's rows fit a table, and how they go into its files. Pure: it compares the table with the plan and
+//! returns a layout, or one sentence per misfit.
 
 use arrow::datatypes::{Field, SchemaRef};
 use delta_kernel::schema::{DataType, PrimitiveType, StructField, StructType};
@@ -9,13 +9,13 @@ use super::actions::{Metadata, Protocol};
 use super::features;
 use super::schema::{ddl, to_arrow, to_delta};
 
-/// As Delta: data files have statistics for the first columns only.
+/// As in Delta, data files have statistics for the first columns only.
 const INDEXED_COLUMNS_DEFAULT: usize = 32;
 
-/// What every data file of the table looks like.
+/// The layout of every data file of the table.
 #[derive(Debug, Clone)]
 pub(super) struct Layout {
-    /// The table's columns in its order, without the partition columns: those are in the log.
+    /// The table's columns in its order, without the partition columns, whose values are in the log.
     pub(super) file_schema: SchemaRef,
     /// The partition columns in the table's order.
     pub(super) partition_fields: Vec<Field>,
@@ -23,14 +23,14 @@ pub(super) struct Layout {
     pub(super) indexed_columns: usize,
 }
 
-/// What the sink writes.
+/// The columns that the sink writes, and its partition columns.
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub(super) schema: SchemaRef,
     pub(super) partition_by: Vec<String>,
 }
 
-/// The metadata of a table made for the sink.
+/// The metadata of a new table for the sink.
 pub(super) fn new_table(wanted: &Wanted, id: String, table: &str) -> Result<Metadata> {
     let mut names: Vec<_> = wanted.schema.fields().iter().map(|f| f.name().to_lowercase()).collect();
     names.sort_unstable();
@@ -63,7 +63,7 @@ pub(super) fn new_table(wanted: &Wanted, id: String, table: &str) -> Result<Meta
     })
 }
 
-/// The metadata with every column nullable that the sink may write a null into, if that is all that is wrong with it.
+/// The metadata with every column nullable that the sink may write a null into, if those columns are the only misfit.
 pub(super) fn loosened(
     wanted: &Wanted,
     protocol: &Protocol,
@@ -85,7 +85,7 @@ pub(super) fn loosened(
     Ok((schema != theirs && fit(wanted, protocol, &loosened, table).is_ok()).then_some(loosened))
 }
 
-/// What a sink would have to write to fit a table that is there.
+/// What a sink would have to write to fit an existing table.
 pub(super) fn as_it_is(metadata: &Metadata, table: &str) -> Result<Wanted> {
     let theirs = schema_of(metadata, table)?;
     Ok(Wanted { schema: to_arrow(theirs.fields())?, partition_by: metadata.partition_columns.clone() })
@@ -96,7 +96,7 @@ pub(super) fn schema_of(metadata: &Metadata, table: &str) -> Result<StructType> 
         .map_err(|e| Failure::config(format!("the schema of the table {table} can't be read: {e}")))
 }
 
-/// Checks everything and gives the layout, or all that is wrong in one message.
+/// Checks everything and returns the layout, or everything that is wrong in one message.
 pub(super) fn fit(wanted: &Wanted, protocol: &Protocol, metadata: &Metadata, table: &str) -> Result<Layout> {
     let theirs = schema_of(metadata, table)?;
     let ours = to_delta(&wanted.schema)?;
@@ -122,7 +122,7 @@ pub(super) fn fit(wanted: &Wanted, protocol: &Protocol, metadata: &Metadata, tab
     Ok(Layout {
         file_schema: to_arrow(theirs.fields().filter(|f| !is_partition(f)))?,
         partition_fields: to_arrow(partitions)?.fields().iter().map(|f| f.as_ref().clone()).collect(),
-        // -1 means all of them.
+        // -1 means all columns.
         indexed_columns: indexed.map_or(INDEXED_COLUMNS_DEFAULT, |n| usize::try_from(n).unwrap_or(usize::MAX)),
     })
 }
@@ -158,7 +158,7 @@ fn column_misfit(ours: &StructField, table_schema: &StructType, table: &str) -> 
         .map(|path| format!("`{path}` may be null in the sink, but not in the table {table}; drop NOT NULL there"))
 }
 
-/// The first nested field that may be null in ours and not in theirs. The types are equal otherwise.
+/// The first nested field that may be null in our type and not in theirs. Otherwise the types are equal.
 fn nested_null(ours: &DataType, theirs: &DataType, path: &str) -> Option<String> {
     match (ours, theirs) {
         (DataType::Array(a), DataType::Array(b)) => {

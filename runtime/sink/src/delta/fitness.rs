@@ -1,7 +1,8 @@
 //! Rows that a table can't hold.
 //!
-//! An empty string in a partition column that can't be null: it would be read back as null. A date or timestamp outside
-//! the years 1 to 9999: readers such as Python's refuse the whole file or the whole table.
+//! One case is an empty string in a partition column that can't be null, because it would be read back as null. The
+//! other is a date or timestamp outside the years 1 to 9999, because readers such as Python's refuse the whole file or
+//! the whole table.
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::DataType;
@@ -11,13 +12,13 @@ use weir_plan::quote::quoted;
 use crate::fitness::Fitness;
 use crate::years::outside_of_years;
 
-/// The columns that have to be looked at, by their places in what the sink is given.
+/// The columns to check, as indices into the rows that the sink gets.
 #[derive(Debug)]
 pub struct Fit {
     sink: String,
-    /// Partition columns of strings that can't be null.
+    /// String partition columns that can't be null.
     never_empty: Vec<usize>,
-    /// Columns with dates or timestamps in them.
+    /// Columns that contain dates or timestamps.
     with_times: Vec<usize>,
 }
 

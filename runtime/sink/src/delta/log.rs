@@ -1,5 +1,5 @@
-//! The table's log, `_delta_log`: reading what it says now, reading one commit, creating one. Every commit is an object
-//! that is created only if it is absent; that is all the agreement between writers there is.
+//! The table's log, `_delta_log`: reads its current state, reads one commit, and creates one. Every commit is an object
+//! that is created only if it is absent; writers have no other agreement.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,43 +20,43 @@ use weir_base::storage::Location;
 use super::actions::{Commit, Metadata, Protocol};
 use super::{bounded, transaction};
 
-/// What the log says at its newest version.
+/// The state of the table at its newest version.
 #[derive(Debug, Clone)]
 pub(super) struct State {
     pub(super) version: i64,
     pub(super) protocol: Protocol,
     pub(super) metadata: Metadata,
-    /// Of Weir's application ids: the version of their last transaction. Empty where nobody asked for them.
+    /// The version of the last transaction of each of Weir's application ids. Empty if nobody asked for them.
     pub(super) txns: HashMap<String, i64>,
-    /// The version of the log checkpoint that reading began with.
+    /// The version of the log checkpoint at which reading began.
     pub(super) checkpoint: Option<i64>,
 }
 
-/// How creating a commit ended. Anything else (an error) leaves open whether it is there.
+/// How creating a commit ended. An error leaves open whether the commit is there.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Created {
     Yes {
         etag: Option<String>,
     },
-    /// The store refused. Mostly the version is taken, perhaps by a commit of our own whose answer was lost; but S3
-    /// also answers 409 when two requests only met, and then the version may be free.
+    /// The store refused. Mostly the version is taken, perhaps by a commit of our own whose answer was lost. But S3
+    /// also answers 409 when two requests met, and then the version may be free.
     Refused,
 }
 
-/// Hidden from readers and from vacuum by the underscore.
+/// The underscore hides this object from readers and from vacuum.
 const PROBE: &str = "_weir_probe";
-/// Commits that are looked at for one that is torn: more than are read from a log that has checkpoints.
+/// How many commits are searched for a torn one. Reading a log that has checkpoints needs fewer.
 const TORN_AMONG: usize = 200;
-/// For one request. Longer than the S3 client takes to give up: this is for stores that hang.
+/// The deadline of one request. It is longer than the S3 client takes to give up, because it is for stores that hang.
 const CALL_DEADLINE: Duration = Duration::from_secs(60);
-/// A log of many thousand versions without a log checkpoint takes a while to read, and a table of a million files to
-/// write one of.
+/// The deadline for reading or writing much: a log of many thousand versions without a log checkpoint takes a while to
+/// read, and so does writing one of a table with a million files.
 const LOAD_DEADLINE: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Clone)]
 pub(super) struct Log {
     location: Location,
-    /// For one request.
+    /// The deadline of one request.
     pub(super) call_deadline: Duration,
 }
 
@@ -65,8 +65,8 @@ impl Log {
         Self { location, call_deadline: CALL_DEADLINE }
     }
 
-    /// Whether there is a log at all. Asked of the store directly: its errors are sorted best before other layers wrap
-    /// them.
+    /// Whether there is a log at all. This asks the store directly, because the store's errors are sorted best before
+    /// other layers wrap them.
     pub(super) async fn exists(&self) -> Result<bool> {
         let folder = self.location.at("_delta_log")?;
         let doing = || format!("list the Delta log of {}", self.location.url);
@@ -78,11 +78,11 @@ impl Log {
         }
     }
 
-    /// Proves, with an object of no other use, that the store refuses to create what exists: all that keeps two writers
-    /// from overwriting each other's commits.
+    /// Proves with a separate object that the store refuses to create an object that exists. Nothing else keeps two
+    /// writers from overwriting each other's commits.
     pub(super) async fn prove_create(&self) -> Result<()> {
         let path = self.location.at(PROBE)?;
-        // The second one is refused, or already the first: by an earlier start.
+        // The store refuses the second create, or even the first one if an earlier start made the object.
         for _ in 0..2 {
             let options = PutOptions { mode: PutMode::Create, ..PutOptions::default() };
             let doing = || format!("write to {}", self.location.url);
@@ -99,8 +99,8 @@ impl Log {
         )))
     }
 
-    /// The newest state, with the transactions of Weir's pipelines. Reads the last log checkpoint and the commits after
-    /// it.
+    /// The newest state, with the transactions of Weir's pipelines. This reads the last log checkpoint and the commits
+    /// after it.
     pub(super) async fn load(&self) -> Result<State> {
         let look = |snapshot: &SnapshotRef, engine: &dyn Engine| {
             Ok(State { txns: transactions(snapshot, engine)?, ..state_of(snapshot)? })
@@ -111,8 +111,8 @@ impl Log {
         }
     }
 
-    /// The newest commit that is no JSON, if there is one among the last: the kernel does not say which file it could
-    /// not read.
+    /// The failure for the newest commit that is not valid JSON, if one of the last commits is. The kernel does not say
+    /// which file it could not read.
     async fn torn(&self) -> Option<Failure> {
         let mut versions = self.versions().await.ok()?;
         versions.sort_unstable_by(|a, b| b.cmp(a));
@@ -131,7 +131,7 @@ impl Log {
         None
     }
 
-    /// Works with the newest snapshot, on a thread that may wait. `doing` is for messages, as in "read the Delta log
+    /// Works with the newest snapshot, on a thread that may block. `doing` is for messages, as in "read the Delta log
     /// of".
     pub(super) async fn newest<T: Send + 'static>(
         &self,
@@ -144,7 +144,7 @@ impl Log {
             work(&snapshot, engine.as_ref())
         });
         let doing = || format!("{doing} {}", self.location.url);
-        // The thread goes on past the deadline; each of its requests ends by the client's own.
+        // The thread goes on past the deadline; each of its requests ends by the client's own deadline.
         match within(LOAD_DEADLINE, doing, worked).await?.map_err(|e| Failure::bug(format!("{}: {e}", doing())))? {
             Ok(worked) => Ok(worked),
             Err(Unreadable::Kernel(e)) => Err(self.sort(*e, &doing())),
@@ -152,15 +152,15 @@ impl Log {
         }
     }
 
-    /// What the commit of `version` says that an appending writer must know, or `None` if there is none (not yet, or no
-    /// longer).
+    /// The parts of the commit of `version` that an appending writer must know; `None` if that commit does not exist
+    /// (yet, or any more).
     pub(super) async fn read(&self, version: i64) -> Result<Option<Commit>> {
         let commit = self.commit(version).await?;
         let doing = || format!("read {} of {}", commit_path(version), self.location.url);
         commit.map(|bytes| Commit::parse(&bytes)).transpose().map_err(|f| f.context(doing()))
     }
 
-    /// The commit of `version` as it lies there, or `None`.
+    /// The commit of `version` as it is stored; `None` if it does not exist.
     pub(super) async fn commit(&self, version: i64) -> Result<Option<bytes::Bytes>> {
         let path = self.location.at(&commit_path(version))?;
         let doing = || format!("read version {version} of {}", self.location.url);
@@ -173,12 +173,12 @@ impl Log {
         }
     }
 
-    /// The oldest version whose commit is there; `None` if there is none. Lists the whole log.
+    /// The oldest version whose commit exists; `None` if there is none. This lists the whole log.
     pub(super) async fn first_version(&self) -> Result<Option<i64>> {
         Ok(self.versions().await?.into_iter().min())
     }
 
-    /// The versions whose commits are there.
+    /// The versions whose commits exist.
     async fn versions(&self) -> Result<Vec<i64>> {
         let folder = self.location.at("_delta_log")?;
         let doing = || format!("list the Delta log of {}", self.location.url);
@@ -191,7 +191,7 @@ impl Log {
         Ok(versions)
     }
 
-    /// What tells the commit of `version` from another one of the same name: `None` if it isn't there.
+    /// Distinguishes the commit of `version` from another one with the same name; `None` if it does not exist.
     pub(super) async fn etag(&self, version: i64) -> Result<Option<Etag>> {
         let path = self.location.at(&commit_path(version))?;
         let doing = || format!("look for version {version} of {}", self.location.url);
@@ -213,13 +213,13 @@ impl Log {
         }
     }
 
-    /// Writes a log checkpoint of the newest version, if there is none, and gives that version: from then on, reading
+    /// Writes a log checkpoint of the newest version, if there is none, and returns that version. From then on, reading
     /// the log starts there. Its content follows from the log alone, so writers that meet write the same;
-    /// `_last_checkpoint` is but a hint to readers.
+    /// `_last_checkpoint` is only a hint to readers.
     ///
     /// Memory: the kernel streams actions from the last log checkpoint and the commits after it into one Parquet file,
-    /// which goes up in parts. It holds the names of the files in those commits, and one row group as it is encoded,
-    /// which [`bounded`] bounds in bytes.
+    /// which is uploaded in parts. It holds the names of the files in those commits, and one row group while encoding
+    /// it, whose bytes [`bounded`] limits.
     pub(super) async fn checkpoint(&self) -> Result<i64> {
         let (location, engine) = (self.location.clone(), self.engine());
         self.newest("write a log checkpoint of", move |snapshot, _| {
@@ -230,14 +230,14 @@ impl Log {
         .await
     }
 
-    /// The kernel joins paths to this one, so it must end with a slash.
+    /// The kernel joins paths to this URL, so it must end with a slash.
     fn folder_url(&self) -> url::Url {
         let mut url = self.location.url.clone();
         url.set_path(&format!("{}/", url.path().trim_end_matches('/')));
         url
     }
 
-    /// delta-rs is built without its S3 feature: it gets our store instead of opening one of its own.
+    /// delta-rs is built without its S3 feature, so it gets our store instead of opening its own.
     fn engine(&self) -> Arc<dyn Engine> {
         let table = PrefixStore::new(self.location.store.clone(), self.location.path.clone());
         default_logstore(Arc::new(table), self.location.store.clone(), &self.location.url, &StorageConfig::default())
@@ -248,20 +248,20 @@ impl Log {
         match error {
             delta_kernel::Error::Backtraced { source, .. } => self.sort(*source, doing),
             delta_kernel::Error::ObjectStore(e) => self.location.describe(e, doing),
-            // The log was cleaned, or the table dropped, between listing and reading.
+            // Somebody cleaned the log or dropped the table between listing and reading.
             e @ delta_kernel::Error::FileNotFound(_) => Failure::retry(format!("{doing}: {e}")),
             e @ (delta_kernel::Error::IOError(_) | delta_kernel::Error::JoinFailure(_)) => {
                 Failure::retry(format!("{doing}: {e}"))
             }
-            // A connection that breaks while a log checkpoint is read comes as an error of Parquet or Arrow around that
-            // of the store.
+            // If a connection breaks while a log checkpoint is read, Parquet or Arrow wraps the store's error.
             e if is_of_store(&e) => Failure::retry(format!("{doing}: {e}")),
             e => Failure::config(format!("{doing}: {e}")),
         }
     }
 }
 
-/// Whatever the store gives to tell one object from another; stores that give nothing compare as equal.
+/// The ETag of an object, by which the store tells one object from another. If the store gives none, objects compare as
+/// equal.
 #[derive(Debug, Clone)]
 pub(super) struct Etag(pub(super) Option<String>);
 
@@ -274,12 +274,12 @@ impl Etag {
     }
 }
 
-/// Where the commit of a version lies, from the table's root.
+/// The path of a version's commit, from the table's root.
 pub(super) fn commit_path(version: i64) -> String {
     format!("_delta_log/{version:020}.json")
 }
 
-/// The version of a commit by its file's name; `None` for anything else in the log.
+/// The version of a commit by its file name; `None` for any other file in the log.
 fn version_of(name: &str) -> Option<i64> {
     let digits = name.strip_suffix(".json").filter(|digits| digits.len() == 20)?;
     digits.parse().ok()
@@ -300,13 +300,13 @@ fn is_of_store(error: &(dyn std::error::Error + 'static)) -> bool {
         .any(|e| e.is::<object_store::Error>() || e.is::<std::io::Error>())
 }
 
-/// Why the log could not be worked with.
+/// Why Weir could not work with the log.
 pub(super) enum Unreadable {
     Kernel(Box<delta_kernel::Error>),
     Odd(String),
 }
 
-/// What a snapshot says, but for transactions.
+/// The state in a snapshot, without transactions.
 pub(super) fn state_of(snapshot: &SnapshotRef) -> Result<State, Unreadable> {
     let config = snapshot.table_configuration();
     Ok(State {
@@ -318,7 +318,7 @@ pub(super) fn state_of(snapshot: &SnapshotRef) -> Result<State, Unreadable> {
     })
 }
 
-/// The last transaction of each application id that is Weir's, of whatever pipeline.
+/// The last transaction of each of Weir's application ids, of any pipeline.
 fn transactions(snapshot: &SnapshotRef, engine: &dyn Engine) -> Result<HashMap<String, i64>, Unreadable> {
     let mut last = HashMap::new();
     for actions in snapshot.log_segment().read_actions(engine, LOG_TXN_SCHEMA.clone())? {
@@ -330,7 +330,7 @@ fn transactions(snapshot: &SnapshotRef, engine: &dyn Engine) -> Result<HashMap<S
             return Err(Unreadable::Odd("the log's `txn` actions are of another shape".to_owned()));
         };
         for row in (0..txn.len()).filter(|row| txn.is_valid(*row) && ids.is_valid(*row) && versions.is_valid(*row)) {
-            // The newest come first.
+            // The newest transactions come first.
             if transaction::is_ours(ids.value(row)) {
                 last.entry(ids.value(row).to_owned()).or_insert_with(|| versions.value(row));
             }
@@ -349,7 +349,7 @@ impl From<delta_kernel::Error> for Unreadable {
     }
 }
 
-/// From the kernel's type, whose fields are private, to ours, by way of the protocol's JSON.
+/// Converts the kernel's type, whose fields are private, into ours by way of the protocol's JSON.
 fn reread<T: serde::de::DeserializeOwned>(action: &impl serde::Serialize) -> Result<T, Unreadable> {
     serde_json::to_value(action).and_then(serde_json::from_value).map_err(|e| Unreadable::Odd(e.to_string()))
 }

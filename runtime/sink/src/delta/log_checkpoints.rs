@@ -1,35 +1,35 @@
-//! When to write log checkpoints, without which opening a table reads every commit there ever was. One at a time, in a
-//! task of its own: no commit waits for it, and nothing depends on it.
+//! When to write log checkpoints. Without them, opening a table reads every commit that was ever made. A separate task
+//! writes one at a time: no commit waits for it, and nothing depends on it.
 
 use tokio::task::JoinHandle;
 use weir_base::failure::Result;
 
 use super::log::Log;
 
-/// What is known of a table's log checkpoints.
+/// What is known about a table's log checkpoints.
 #[derive(Debug)]
 pub(super) struct LogCheckpoints {
-    /// Versions from one to the next.
+    /// The number of versions from one log checkpoint to the next.
     every: i64,
-    /// The newest that is known; -1 without any, as if the version before the first had one.
+    /// The version of the newest known log checkpoint; -1 if there is none, as if the version before the first had one.
     last: i64,
-    /// None is tried below this version: one that failed is not tried again with every commit.
+    /// No log checkpoint is tried below this version, so that a failed one is not repeated with every commit.
     not_before: i64,
     pub(super) under_way: Option<JoinHandle<Result<i64>>>,
 }
 
 impl LogCheckpoints {
-    /// One every so many versions. `last` is the newest that is known.
+    /// Plans a log checkpoint every `every` versions. `last` is the newest one that is known.
     pub(super) fn new(every: u32, last: Option<i64>) -> Self {
         Self { every: every.into(), last: last.unwrap_or(-1), not_before: 0, under_way: None }
     }
 
-    /// The log was read, and began with this one: another writer's, perhaps.
+    /// Notes the log checkpoint at which a read of the log began; another writer may have made it.
     pub(super) fn found(&mut self, checkpoint: Option<i64>) {
         self.last = self.last.max(checkpoint.unwrap_or(-1));
     }
 
-    /// `version` is the table's newest. Must be called within a runtime.
+    /// Starts a log checkpoint if one is due; `version` is the table's newest. Must be called within a tokio runtime.
     pub(super) fn start_if_long(&mut self, version: i64, log: &Log) {
         self.take_up_finished();
         if self.under_way.is_some() || !is_due(self.every, version, self.last, self.not_before) {
@@ -50,14 +50,14 @@ impl LogCheckpoints {
     fn take_up_finished(&mut self) {
         use futures::FutureExt as _;
         let Some(task) = self.under_way.take_if(|task| task.is_finished()) else { return };
-        // Finished, so it answers at once. What went wrong was logged.
+        // The task is finished, so it answers at once. Its failure was logged already.
         if let Some(Ok(Ok(version))) = task.now_or_never() {
             self.found(Some(version));
         }
     }
 }
 
-/// A run that ends does not wait for one: readers ignore what is not complete.
+/// A run that ends does not wait for a log checkpoint: readers ignore an incomplete one.
 impl Drop for LogCheckpoints {
     fn drop(&mut self) {
         if let Some(task) = &self.under_way {

@@ -1,11 +1,11 @@
-//! Appends to a Delta table, exactly once. An epoch's rows become data files first (`EpochFiles`), which the manifest
-//! then refers to; the commit (`DeltaTable::append`) makes them visible, together with the epoch's number, and can be
-//! repeated at will. `Appended` reads what versions appended. `docs/reference/delta.md` says what tables look like and
-//! which are refused.
+//! Appends to a Delta table exactly once. First an epoch's rows become data files (`EpochFiles`), which the manifest
+//! then refers to. Then the commit (`DeltaTable::append`) makes them visible together with the epoch's number; the
+//! commit can be repeated at will. `Appended` reads what versions appended. `docs/reference/delta.md` says what tables
+//! look like and which ones are refused.
 //!
-//! The commit is written to the log directly, without delta-rs' transaction: that one keeps the table's whole state in
-//! memory and grows with it. What it checks is checked here: the protocol, the schema, the transaction, on opening and
-//! on every foreign commit that changes them.
+//! Weir writes the commit to the log directly, without delta-rs' transaction, because that one keeps the table's whole
+//! state in memory and grows with it. Weir makes that transaction's checks itself: protocol, schema and transaction, on
+//! opening and on every commit of others that changes them.
 
 mod actions;
 mod appended;
@@ -57,10 +57,10 @@ use crate::upkeep::{Duty, Surroundings};
 use crate::writing::{EpochWriter, Part, Payload, Sealed, Slot, Writers};
 use crate::{Memory, Pin, Sink, SinkStatus};
 
-/// What manifests call such a sink.
+/// The name of this kind of sink in manifests.
 pub const KIND: &str = "Delta";
 
-/// A table that fits the sink.
+/// An open table that fits the sink.
 pub struct DeltaTable {
     owner: Owner,
     location: Location,
@@ -72,24 +72,25 @@ pub struct DeltaTable {
     protocol: Protocol,
     metadata: Metadata,
     layout: Arc<Layout>,
-    /// The newest version that we know, and what tells its commit from another one of that number.
+    /// The newest version that we know, and the tag that distinguishes its commit from another one of that number.
     version: i64,
     tip: Etag,
-    /// Of Weir's application ids: their last transaction at `version`.
+    /// The last transaction of each of Weir's application ids at `version`.
     txns: HashMap<String, i64>,
     pending: Pending,
-    /// The log may hold more than we know, and not because of others: it must be read before it is written.
+    /// Whether the log may hold more than we know, and not because of others. Then it must be read before it is
+    /// written.
     stale: bool,
     checkpoints: LogCheckpoints,
 }
 
-/// Whose table it is.
+/// The pipeline and sink that the table belongs to.
 #[derive(Debug, Clone)]
 struct Owner {
     pipeline: String,
     /// The sink's name in the document.
     sink: String,
-    /// As the document writes it.
+    /// The sink's place, as the document writes it.
     place: String,
 }
 
@@ -103,12 +104,12 @@ pub struct TableFiles {
     pending: Pending,
 }
 
-/// What a table remembers of a pipeline's sink.
+/// What a table remembers about a pipeline's sink.
 struct TableMemory {
     owner: Owner,
     log: Log,
     held: Vec<HeldEpoch>,
-    /// What stands for the token of the last state action that the table knows of.
+    /// The number that stands for the token of the last state action that the table knows.
     token: Option<i64>,
 }
 
@@ -132,10 +133,11 @@ impl Memory for TableMemory {
 }
 
 impl TableFiles {
-    /// Starts an epoch's files, where memory is no concern. `label` goes into their names: lineage and generation.
+    /// Starts an epoch's files, with the memory limit for processes without one. `label` becomes part of the files'
+    /// names: lineage and generation.
     ///
     /// # Errors
-    /// A bug.
+    /// Only `Bug`.
     pub fn writer(&self, label: &str) -> Result<EpochFiles> {
         EpochFiles::new(self, label, writer::BUFFERED_BYTES_MAX)
     }
@@ -150,7 +152,7 @@ impl Writers for TableFiles {
 }
 
 impl DeltaTable {
-    /// The `metaData.id`: another one at the same place is another table.
+    /// The table's `metaData.id`. A table with another id at the same place is another table.
     #[must_use]
     pub fn table_id(&self) -> &str {
         &self.metadata.id
@@ -162,8 +164,8 @@ impl DeltaTable {
         self.version
     }
 
-    /// Where and how data files are written: apart from the table, so that writing one epoch does not wait for the
-    /// commit of another.
+    /// Where and how data files are written. This is separate from the table, so that writing one epoch does not wait
+    /// for the commit of another.
     #[must_use]
     pub fn files(&self) -> TableFiles {
         let (location, layout) = (self.location.clone(), self.layout.clone());
@@ -176,7 +178,7 @@ impl DeltaTable {
         }
     }
 
-    /// One payload of what all writers of an epoch gave; `None` if they have written no file.
+    /// Joins what all writers of an epoch gave into one payload; `None` if they have written no file.
     fn joined(&self, parts: Vec<Part>) -> Result<Option<Sealed>> {
         let rows = parts.iter().map(|part| part.rows).sum();
         let mut adds = Vec::new();
@@ -203,8 +205,8 @@ impl DeltaTable {
         }
     }
 
-    /// Reads the log anew, from a log checkpoint if there is one, and checks that it is still the table that was opened
-    /// and still fits.
+    /// Reads the log again, from a log checkpoint if there is one, and checks that it is still the table that was
+    /// opened and that it still fits.
     async fn refresh(&mut self) -> Result<()> {
         self.stale = true;
         if !self.log.exists().await? {
@@ -229,7 +231,7 @@ impl DeltaTable {
         Ok(())
     }
 
-    /// Takes over what the log says the table is, if it is still ours and still fits.
+    /// Adopts the table's new metadata and protocol, if it is still our table and still fits.
     fn adopt(&mut self, protocol: Protocol, metadata: Metadata) -> Result<()> {
         if metadata.id != self.metadata.id {
             return Err(Failure::config(format!(
@@ -288,8 +290,9 @@ impl Sink for DeltaTable {
         })
     }
 
-    /// Starts writing a log checkpoint if the log has grown long since the last one, and none is being written: beside
-    /// the commits that follow, and a failure is logged. Needs a runtime with several threads.
+    /// Starts writing a log checkpoint if the log has grown long since the last one and none is being written. This
+    /// runs beside the commits that follow, and a failure is only logged. It needs a tokio runtime with several
+    /// threads.
     fn between_epochs(&mut self) {
         self.checkpoints.start_if_long(self.version, &self.log);
     }

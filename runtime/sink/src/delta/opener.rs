@@ -1,5 +1,5 @@
-//! How a table is opened or made. What is there is opened and checked first; what is not is made when nothing else can
-//! refuse the start.
+//! Opens or creates tables. Existing tables are opened and checked first; a missing one is created when nothing else
+//! can refuse the start.
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ use super::pending::Pending;
 use super::{DeltaTable, Owner};
 use crate::{Environment, Opener, Pin, Sink};
 
-/// Someone else may create the table at the same time; then theirs is opened.
+/// How many attempts to create the table. Someone else may create it at the same time; then their table is opened.
 const CREATE_ATTEMPTS_MAX: usize = 3;
 
-/// Of a table that is only committed to.
+/// The maintenance of a table that Weir only commits to.
 const NOT_LOOKED_AFTER: Maintenance =
     Maintenance { checkpoint_every: u32::MAX, compact_every: None, vacuum_after: None };
 
-/// The table of a document's sink, which may not be there yet.
+/// The table of a document's sink, which may not exist yet.
 pub struct TableOpener {
     location: Location,
     sink: plan::Sink,
@@ -34,7 +34,7 @@ pub struct TableOpener {
 
 impl TableOpener {
     /// # Errors
-    /// `Config`: no store can be reached by the sink's URI.
+    /// `Config`, if no store can be reached by the sink's URI.
     pub fn new(sink: &plan::Sink, of: &Environment) -> Result<Self> {
         let location = reach(sink.uri(), of)?;
         Ok(Self { location, sink: sink.clone(), pipeline: of.plan.pipeline.clone(), retry: of.retry })
@@ -58,10 +58,10 @@ impl Opener for TableOpener {
     }
 }
 
-/// The table that a sink of an earlier document wrote to, for what was decided then. `None` if there is none any more.
+/// The table that a sink of an earlier document wrote to, for what was decided then. `None` if it no longer exists.
 ///
 /// # Errors
-/// `Config` if it is one that is not written to; `Retry` if the store is away.
+/// `Config` if Weir does not write to such a table; `Retry` if the store is away.
 pub async fn former(pin: &Pin, of: &Environment) -> Result<Option<Box<dyn Sink>>> {
     let location = reach(&pin.place, of)?;
     let owner = Owner { pipeline: of.plan.pipeline.clone(), sink: pin.sink.clone(), place: pin.place.clone() };
@@ -69,16 +69,16 @@ pub async fn former(pin: &Pin, of: &Environment) -> Result<Option<Box<dyn Sink>>
     Ok(table.map(|table| Box::new(table) as Box<dyn Sink>))
 }
 
-/// The place of a table.
+/// The location of a table.
 pub(super) fn reach(uri: &str, of: &Environment) -> Result<Location> {
     Ok(storage::open(uri, of.plan.storage_for(uri), &of.secrets)?.in_run(&of.standing))
 }
 
 impl DeltaTable {
-    /// Opens the table at `location`, or creates it: [`Self::open_if_there`], else [`Self::create`].
+    /// Opens the table at `location` with [`Self::open_if_there`], or creates it with [`Self::create`].
     ///
     /// # Errors
-    /// As theirs.
+    /// Those of the two functions.
     pub async fn open_or_create(
         location: Location,
         sink: &plan::Sink,
@@ -91,11 +91,11 @@ impl DeltaTable {
         }
     }
 
-    /// Opens the table at `location`. `None` if there is none: then nothing is made, and [`Self::create`] can be
-    /// expected to make one. `retry` is for data files; opening and committing are single attempts.
+    /// Opens the table at `location`. If there is none, this returns `None` and creates nothing, and [`Self::create`]
+    /// should succeed. `retry` is for data files; opening and committing are single attempts.
     ///
     /// # Errors
-    /// [`weir_base::failure::Remedy::Config`] if it doesn't fit, with the column's name.
+    /// [`weir_base::failure::Remedy::Config`] if the table does not fit, with the column's name.
     pub async fn open_if_there(
         location: Location,
         sink: &plan::Sink,
@@ -114,11 +114,11 @@ impl DeltaTable {
         Self::load(location, log, owner(sink, pipeline), Some((wanted, delta)), retry).await.map(Some)
     }
 
-    /// Creates the table at `location` with the sink's columns (reader version 1, writer version 2: every engine reads
-    /// it), unless somebody else does at the same time; then theirs is opened.
+    /// Creates the table at `location` with the sink's columns. It has reader version 1 and writer version 2, which
+    /// every engine reads. If somebody else creates a table there at the same time, this opens that table.
     ///
     /// # Errors
-    /// [`weir_base::failure::Remedy::Config`] if the sink's columns make no table.
+    /// [`weir_base::failure::Remedy::Config`] if no table can have the sink's columns.
     pub async fn create(location: Location, sink: &plan::Sink, pipeline: &str, retry: RetryPolicy) -> Result<Self> {
         let SinkKind::Delta(delta) = &sink.kind;
         let wanted = Wanted { schema: sink.schema.clone(), partition_by: delta.partition_by.clone() };
@@ -138,10 +138,10 @@ impl DeltaTable {
         Self::load(location, log, owner(sink, pipeline), Some((wanted, delta)), retry).await
     }
 
-    /// Opens the table at `location` for the commit of files that are already there. `None` if there is no table.
+    /// Opens the table at `location` to commit files that were written already. `None` if there is no table.
     ///
     /// # Errors
-    /// `Config` if it is one that is not written to.
+    /// `Config` if Weir does not write to such a table.
     async fn open_as_it_is(location: Location, owner: Owner, retry: RetryPolicy) -> Result<Option<Self>> {
         let log = Log::new(location.clone());
         if !log.exists().await? {
@@ -150,7 +150,7 @@ impl DeltaTable {
         Self::load(location, log, owner, None, retry).await.map(Some)
     }
 
-    /// Without `wanted`, what the table has is right, and it is not looked after.
+    /// Loads the table. Without `wanted`, any columns are accepted, and the table gets no maintenance.
     async fn load(
         location: Location,
         log: Log,
@@ -190,8 +190,8 @@ fn owner(sink: &plan::Sink, pipeline: &str) -> Owner {
     Owner { pipeline: pipeline.to_owned(), sink: sink.name.clone(), place: sink.uri().to_owned() }
 }
 
-/// Lets columns be null where the sink may write nulls now, if the table was created and nothing more: an expression
-/// that was mended after its first rows had failed must not need another table.
+/// Makes columns nullable if the sink may write nulls to them now and the table was only created so far. An expression
+/// that was corrected after its first rows had failed must not need another table.
 async fn loosen_if_empty(log: &Log, wanted: &Wanted, table: &str, pipeline: &str) -> Result<()> {
     let state = log.load().await?;
     if state.version > 0 {
@@ -203,14 +203,14 @@ async fn loosen_if_empty(log: &Log, wanted: &Wanted, table: &str, pipeline: &str
         return Ok(());
     }
     let commit = actions::change_of_columns(&loosened, pipeline, chrono::Utc::now().timestamp_millis());
-    // Where someone else was first, the table is judged by what they made of it.
+    // If someone else was first, the table is judged as their commit left it.
     log.create(1, commit.into()).await.map(|_| ())
 }
 
 /// The metadata of a new table that the sink could write to.
 fn new_metadata(wanted: &Wanted, table: &str) -> Result<Metadata> {
     let metadata = fit::new_table(wanted, uuid::Uuid::new_v4().to_string(), table)?;
-    // A table that we could not write to must not come into being.
+    // Do not create a table that we could not write to.
     fit::fit(wanted, &Protocol::NEW, &metadata, table)?;
     Ok(metadata)
 }
@@ -221,7 +221,7 @@ async fn create(log: &Log, wanted: &Wanted, table: &str, pipeline: &str) -> Resu
     let commit = actions::creation(&metadata, pipeline, chrono::Utc::now().timestamp_millis());
     match log.create(0, commit.into()).await {
         Ok(Created::Yes { .. } | Created::Refused) => Ok(()),
-        // It may be there all the same: the caller looks, and comes back here if it isn't.
+        // It may be there all the same. The caller checks, and comes back here if it is not.
         Err(failure) if failure.remedy == weir_base::failure::Remedy::Retry && log.exists().await? => Ok(()),
         Err(failure) => Err(failure),
     }

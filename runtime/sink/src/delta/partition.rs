@@ -1,5 +1,4 @@
-//! Partition values: as strings for the log, and as folder names. The log's strings are the truth; folders only help
-//! people.
+//! Partition values, as strings for the log and as folder names. The log's strings count; folders only help people.
 //!
 //! <https://github.com/delta-io/delta/blob/master/PROTOCOL.md#partition-value-serialization>
 
@@ -14,12 +13,12 @@ use weir_base::failure::{Failure, Result};
 
 /// Hive's name for null, which every engine knows.
 const NULL_FOLDER: &str = "__HIVE_DEFAULT_PARTITION__";
-/// A folder's name is cut here: file systems allow 255 bytes. Two values that then share a folder are still two
-/// partitions.
+/// The length at which a folder's name is cut: file systems allow 255 bytes. Two values that then share a folder are
+/// still two partitions.
 const FOLDER_VALUE_BYTES_MAX: usize = 120;
 
-/// The value of one row as the log writes it; `None` is null. The empty string is null too: the protocol can't tell
-/// them apart.
+/// The value of one row as the log writes it; `None` is null. The empty string is null too, because the protocol can't
+/// tell them apart.
 pub(super) fn value(array: &dyn Array, row: usize) -> Result<Option<String>> {
     if array.is_null(row) {
         return Ok(None);
@@ -36,7 +35,7 @@ pub(super) fn value(array: &dyn Array, row: usize) -> Result<Option<String>> {
             let seconds = i64::from(array.as_primitive::<Date32Type>().value(row)) * 86_400;
             instant(DateTime::from_timestamp(seconds, 0))?.format("%Y-%m-%d").to_string()
         }
-        // With the zone: without one, Spark reads the string in the zone of the session.
+        // With the zone, because Spark reads a string without one in the session's zone.
         DataType::Timestamp(..) => {
             let us = array.as_primitive::<TimestampMicrosecondType>().value(row);
             instant(DateTime::from_timestamp_micros(us))?.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string()
@@ -51,7 +50,8 @@ fn instant<T>(found: Option<T>) -> Result<T> {
         .ok_or_else(|| Failure::data("a partition value is a date that has no name (more than 262,000 years from now)"))
 }
 
-/// `date=2024-01-01/city=S%C3%A3o`, without a slash at the end; empty without partition columns.
+/// The folder of a partition, such as `date=2024-01-01/city=S%C3%A3o`, without a trailing slash; empty without
+/// partition columns.
 pub(super) fn folder<'a>(values: impl Iterator<Item = (&'a str, Option<&'a str>)>) -> String {
     let parts: Vec<_> = values
         .map(|(name, value)| {
@@ -63,8 +63,8 @@ pub(super) fn folder<'a>(values: impl Iterator<Item = (&'a str, Option<&'a str>)
     parts.join("/")
 }
 
-/// Everything but letters, digits and a few harmless signs as %XX, so that the name means the same to file systems,
-/// URIs and stores.
+/// Escapes everything but letters, digits and a few harmless signs as %XX, so that the name means the same to file
+/// systems, URIs and stores.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for byte in text.bytes() {
@@ -77,7 +77,8 @@ fn escape(text: &str) -> String {
     out
 }
 
-/// An `add`'s path is a URI: readers decode it once. After `escape`, the percent sign is all that is left to encode.
+/// The URI of a path. An `add`'s path is a URI, which readers decode once. After `escape`, only the percent sign is
+/// left to encode.
 pub(super) fn to_uri(path: &str) -> String {
     path.replace('%', "%25")
 }

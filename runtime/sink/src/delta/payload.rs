@@ -1,16 +1,16 @@
-//! What a manifest says that a table is to commit.
+//! What a manifest tells a table to commit.
 
 use serde_json::{Map, Value};
 use weir_base::failure::{Failure, Result};
 
 use crate::writing::{Payload, unknown};
 
-/// The type of a payload of data files that are already uploaded, as `add` actions of the Delta protocol.
+/// The type of a payload of uploaded data files, as `add` actions of the Delta protocol.
 pub const APPEND: &str = "DeltaAppend";
 
 const ADDS: &str = "adds";
 
-/// A payload of that type.
+/// A payload of the type [`APPEND`].
 #[must_use]
 pub fn append(adds: Vec<Value>) -> Payload {
     Payload { kind: APPEND.to_owned(), body: Map::from_iter([(ADDS.to_owned(), Value::Array(adds))]) }
@@ -19,7 +19,7 @@ pub fn append(adds: Vec<Value>) -> Payload {
 /// The `add` actions of a payload.
 ///
 /// # Errors
-/// `Config`, if it is of a type that this version does not know, or has none.
+/// `Config`, if this version does not know the payload's type or the payload has no such actions.
 pub fn adds(payload: &Payload) -> Result<&[Value]> {
     match (payload.kind.as_str(), payload.body.get(ADDS)) {
         (APPEND, Some(Value::Array(adds))) => Ok(adds),

@@ -1,20 +1,20 @@
 //! The data files of this process that a commit may yet name. A vacuum spares them whatever their age: an epoch may be
-//! open for longer than files are kept, and the clock of a machine may step.
+//! open for longer than files are kept, and a machine's clock may step.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// Of one table; cheap to clone. Paths are relative to the table, as the store has them.
+/// The files of one table; cloning is cheap. Paths are relative to the table, as the store has them.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Pending(Arc<Mutex<HashSet<String>>>);
 
 impl Pending {
-    /// Before the first byte of the file goes to the store.
+    /// Notes a file. Call this before the first byte of the file goes to the store.
     pub(super) fn begin(&self, path: &str) {
         self.with(|files| files.insert(path.to_owned()));
     }
 
-    /// The file is committed, or will never be.
+    /// Forgets a file that is committed or will never be.
     pub(super) fn settle(&self, path: &str) {
         self.with(|files| files.remove(path));
     }

@@ -1,4 +1,4 @@
-//! Types between Arrow and Delta, and their names as users write them: Spark's DDL.
+//! Converts types between Arrow and Delta, and names them as users write them, in Spark's DDL.
 
 use std::sync::Arc;
 
@@ -7,8 +7,8 @@ use delta_kernel::engine::arrow_conversion::TryIntoArrow as _;
 use delta_kernel::schema::{ArrayType, DataType, PrimitiveType, StructField, StructType};
 use weir_base::failure::{Failure, Result};
 
-/// The table's schema for the columns that a sink writes. Timestamps of any unit become `timestamp`: a session's zone
-/// is UTC.
+/// The table's schema for the columns that a sink writes. Timestamps of any unit become `timestamp`, because the
+/// session's zone is UTC.
 pub(super) fn to_delta(schema: &Schema) -> Result<StructType> {
     let fields = schema.fields().iter().map(|f| field_to_delta(f)).collect::<Result<Vec<_>>>()?;
     StructType::try_new(fields).map_err(|e| Failure::config(format!("the columns are no valid Delta schema: {e}")))

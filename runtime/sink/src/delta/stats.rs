@@ -1,6 +1,6 @@
-//! Statistics of a data file, for the log: readers skip files by them, so a bound that is wrong loses rows, and one
-//! that is missing costs time only. Whatever is not certain is left out: floats with a NaN (engines order it
-//! differently), infinities (JSON has none), dates outside the years 0000 to 9999, structs.
+//! Statistics of a data file, for the log. Readers skip files by them, so a wrong bound loses rows, while a missing one
+//! only costs time. So everything uncertain is left out: floats with a NaN (engines order it differently), infinities
+//! (JSON has none), dates outside the years 0000 to 9999, structs.
 //!
 //! <https://github.com/delta-io/delta/blob/master/PROTOCOL.md#per-file-statistics>
 
@@ -17,10 +17,11 @@ use chrono::{DateTime, Datelike as _, Utc};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-/// As Spark: longer strings are cut, and the maximum is rounded up so that it stays a bound.
+/// The most characters of a string bound, as in Spark. Longer strings are cut, and the maximum is rounded up so that it
+/// stays a bound.
 const TEXT_CHARS_MAX: usize = 32;
 
-/// Collects over the batches of one file.
+/// Collects statistics over the batches of one file.
 #[derive(Debug)]
 pub(super) struct Stats {
     rows: u64,
@@ -31,10 +32,10 @@ pub(super) struct Stats {
 struct Column {
     name: String,
     nulls: u64,
-    /// A struct's nulls are those of its fields: not collected.
+    /// Whether nulls are counted. A struct's nulls are those of its fields, and these are not collected.
     counts_nulls: bool,
     bounds: Option<(Bound, Bound)>,
-    /// Set for good once a value has shown up that can't be bounded.
+    /// Set for good once a value has come that can't be bounded.
     unbounded: bool,
 }
 
@@ -44,13 +45,13 @@ enum Bound {
     Days(i32),
     Micros(i64),
     Float(f64),
-    /// Unscaled, then the scale.
+    /// The unscaled value, then the scale.
     Decimal(i128, i8),
     Text(String),
 }
 
 impl Stats {
-    /// For the first `indexed` columns of the file.
+    /// Statistics for the first `indexed` columns of the file.
     pub(super) fn new(schema: &Schema, indexed: usize) -> Self {
         let columns = schema.fields().iter().take(indexed).map(|f| Column {
             name: f.name().clone(),
@@ -69,7 +70,7 @@ impl Stats {
         }
     }
 
-    /// The `stats` of an `add`: JSON in a string.
+    /// The `stats` of an `add` action: JSON in a string.
     pub(super) fn to_json(&self) -> String {
         #[derive(Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -117,7 +118,7 @@ impl Column {
     }
 }
 
-/// The least and the greatest value of an array that has one.
+/// The least and the greatest value of an array; `None` if there is no value or no bound.
 fn bounds(array: &ArrayRef) -> Option<(Bound, Bound)> {
     fn of<T: ArrowPrimitiveType>(array: &ArrayRef, bound: impl Fn(T::Native) -> Option<Bound>) -> Option<(Bound, Bound)>
     where
@@ -126,7 +127,7 @@ fn bounds(array: &ArrayRef) -> Option<(Bound, Bound)> {
         let array = array.as_primitive::<T>();
         Some((bound(compute::min(array)?)?, bound(compute::max(array)?)?))
     }
-    // Arrow orders NaNs outermost, so one anywhere shows up as a bound.
+    // Arrow orders NaNs outermost, so any NaN shows up as a bound.
     let float = |f: f64| (!f.is_nan()).then_some(Bound::Float(f));
     match array.data_type() {
         DataType::Int8 => of::<Int8Type>(array, |v| Some(Bound::Int(v.into()))),
@@ -152,7 +153,7 @@ fn bounds(array: &ArrayRef) -> Option<(Bound, Bound)> {
 impl Bound {
     fn lower_json(&self) -> Option<String> {
         match self {
-            // Statistics have milliseconds: down for the least, up for the greatest.
+            // Statistics have milliseconds: round the least value down and the greatest one up.
             Self::Micros(us) => timestamp(us.div_euclid(1000)),
             Self::Text(text) => serde_json::to_string(&text.chars().take(TEXT_CHARS_MAX).collect::<String>()).ok(),
             other => other.exact_json(),
@@ -192,7 +193,7 @@ fn day(days: i32) -> Option<String> {
     Some(time.format("%Y-%m-%d").to_string())
 }
 
-/// A JSON number with all digits: a double would round it.
+/// A JSON number with all digits, because a double would round it.
 fn decimal(unscaled: i128, scale: i8) -> String {
     let scale = usize::try_from(scale).unwrap_or_default();
     let digits = format!("{:0>width$}", unscaled.unsigned_abs(), width = scale + 1);
@@ -201,15 +202,15 @@ fn decimal(unscaled: i128, scale: i8) -> String {
     if part.is_empty() { format!("{sign}{whole}") } else { format!("{sign}{whole}.{part}") }
 }
 
-/// A string of at most `TEXT_CHARS_MAX` characters that is not below `text`; `None` if there is none. UTF-8's order is
-/// that of code points.
+/// A string of at most `TEXT_CHARS_MAX` characters that is not below `text`; `None` if there is none. UTF-8 sorts by
+/// code points.
 fn above(text: &str) -> Option<String> {
     let mut head: Vec<char> = text.chars().take(TEXT_CHARS_MAX).collect();
     if head.len() == text.chars().count() {
         return Some(text.to_owned());
     }
     while let Some(last) = head.pop() {
-        // Over the gap of the surrogates; char::MAX has no successor.
+        // This skips the gap of the surrogates; char::MAX has no successor.
         if let Some(next) = (u32::from(last) + 1..=u32::from(char::MAX)).find_map(char::from_u32) {
             head.push(next);
             return Some(head.into_iter().collect());

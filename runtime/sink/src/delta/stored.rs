@@ -1,5 +1,5 @@
-//! Reading a data file: its footer, and then its rows in batches. A row group is in memory at a time, and of its rows
-//! as many as a batch has: files may be large. What the store does not give at once is asked for again.
+//! Reads a data file: its footer, and then its rows in batches. Files may be large, so memory holds one row group and,
+//! of its rows, one batch. Requests that the store does not answer are repeated.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -19,38 +19,38 @@ use weir_base::storage::Location;
 
 use super::log::within;
 
-/// What is asked of the store in one request.
+/// The most bytes that one request asks for.
 const PART_BYTES: u64 = 8 << 20;
-/// For one request. Longer than the S3 client takes to give up: this is for stores that hang.
+/// The deadline of one request. It is longer than the S3 client takes to give up, because it is for stores that hang.
 const CALL_DEADLINE: Duration = Duration::from_secs(60);
 
-/// A data file as the store has it.
+/// A data file in the store.
 pub(super) struct Stored {
     pub(super) location: Location,
     pub(super) path: Path,
-    /// For messages: which file it is, as in "the data file x that version 7 added".
+    /// Which file it is, for messages, as in "the data file x that version 7 added".
     pub(super) named: String,
-    /// What it means if the file is gone.
+    /// What it means if the file is gone, for messages.
     pub(super) gone: &'static str,
-    /// Of a row group, encoded: a larger one is not read.
+    /// The most encoded bytes of a row group; a larger one is not read.
     pub(super) group_bytes_max: u64,
     pub(super) retry: RetryPolicy,
 }
 
-/// The rows of a data file, in its order.
+/// The rows of a data file, in the file's order.
 pub(super) struct Rows {
     stored: Stored,
     decoder: ParquetPushDecoder,
 }
 
-/// The path of a file in the store by its name in the log, which is a URI. `None` for another table's file: shallow
-/// clones have such.
+/// The path of a file in the store, from its name in the log, which is a URI. `None` for another table's file, as
+/// shallow clones have them.
 pub(super) fn path_of(uri: &str) -> Option<Path> {
     Path::from_url_path(uri).ok().filter(|_| !uri.contains("://") && !uri.starts_with('/'))
 }
 
 impl Stored {
-    /// The footer of a file that has so many bytes.
+    /// The footer of a file that has `size` bytes.
     pub(super) async fn metadata(&self, size: u64) -> Result<ParquetMetaData> {
         let decoder = ParquetMetaDataPushDecoder::try_new(size).map_err(|e| self.unreadable(e))?;
         let mut decoder = decoder.with_page_index_policy(PageIndexPolicy::Skip);
@@ -66,7 +66,7 @@ impl Stored {
         }
     }
 
-    /// The file's rows, so many in a batch.
+    /// The file's rows, in batches of `rows_per_batch`.
     pub(super) fn rows(
         self,
         metadata: ParquetMetaData,
@@ -98,7 +98,7 @@ impl Stored {
         Ok(found)
     }
 
-    /// In parts, so that a slow connection does not run into the client's deadline for one request.
+    /// Reads a range in parts, so that a slow connection does not reach the deadline of one request.
     async fn range(&self, range: Range<u64>) -> Result<Bytes> {
         let mut whole = Vec::new();
         let mut start = range.start;

@@ -1,5 +1,5 @@
-//! The sink against local tables, and against stores that lose answers, refuse and are raced. Read back from the log's
-//! JSON and the Parquet files, not by the code under test.
+//! Tests of the sink with local tables, and with stores that lose answers, refuse requests and let others win races.
+//! The tests read the log's JSON and the Parquet files without the code under test.
 
 #![allow(clippy::unwrap_used)]
 
@@ -29,7 +29,7 @@ use super::{CommitOutcome, DeltaTable};
 use crate::Sink as _;
 use crate::decided::{Decided, HeldEpoch};
 
-/// A commit of the sink, in the lineage of the same name.
+/// An epoch of the sink, in the lineage `lineage`.
 pub(super) fn decided(epoch: u64) -> Decided {
     let (pipeline, lineage, sink, provenance) = ("rides".into(), "lineage".into(), "silver".into(), Map::new());
     Decided {
@@ -43,12 +43,12 @@ pub(super) fn decided(epoch: u64) -> Decided {
     }
 }
 
-/// Of each lineage its newest epoch, as the table is known.
+/// The newest epoch of each lineage, as the open table knows them.
 fn held_by(table: &DeltaTable) -> Vec<HeldEpoch> {
     table.memory().unwrap().held().to_vec()
 }
 
-/// The last epoch that the table holds of that lineage.
+/// The last epoch of the lineage `lineage` that the table holds.
 async fn held_epoch(lake: &Lake) -> Option<u64> {
     let held = held_by(&opened(lake).await);
     held.iter().find(|held| held.lineage == "lineage").map(|held| held.epoch.0)
@@ -63,7 +63,7 @@ async fn try_opened(lake: &Lake) -> Result<DeltaTable> {
     DeltaTable::open_or_create(lake.location(), &lake.sink, "rides", QUICK).await
 }
 
-/// Writes one row per number and gives the `add`s.
+/// Writes one row per number and returns the `add` objects.
 pub(crate) async fn write(table: &DeltaTable, epoch: u64, numbers: &[i64]) -> Vec<Value> {
     let rows: Vec<_> = numbers.iter().map(|n| (*n, Some("Paris"), Some(19_723))).collect();
     let mut writer = table.files().writer(&format!("lineage-1-{epoch}")).unwrap();
@@ -82,7 +82,7 @@ async fn append(table: &mut DeltaTable, epoch: u64, numbers: &[i64]) -> Result<C
     commit(table, epoch, &adds).await
 }
 
-/// An `add` of another engine: no file behind it is ever read here.
+/// An `add` action of another engine; no test reads its file.
 pub(super) fn foreign_add() -> Value {
     json!({"add": {"path": "foreign.parquet", "partitionValues": {}, "size": 1, "modificationTime": 1, "dataChange": true}})
 }

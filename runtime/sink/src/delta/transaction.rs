@@ -1,10 +1,10 @@
-//! What a table remembers of a pipeline's commits, for good: `txn` actions, which log checkpoints keep and the clean-up
-//! of a log does not take. Per commit (`docs/decisions/0012-what-sinks-remember.md`):
+//! What a table remembers about a pipeline's commits for good: `txn` actions, which log checkpoints keep and the
+//! clean-up of a log does not remove. Each commit has these (`docs/decisions/0012-what-sinks-remember.md`):
 //!
 //! - `weir/<lineage>/<sink>`, whose version is the epoch;
-//! - `weir.manifest/<pipeline>/<lineage>/<sink>`, whose version names the manifest that decided this epoch: its mark in
-//!   the upper half, the lower half of the epoch's number in the other. An older version of Weir writes the first one
-//!   only; then the halves disagree, and nothing is known of the manifest;
+//! - `weir.manifest/<pipeline>/<lineage>/<sink>`, whose version names the manifest that decided this epoch: the
+//!   manifest's mark in the upper half, and the lower half of the epoch's number in the lower half. An older version of
+//!   Weir writes only the first action; then the epoch numbers disagree, and nothing is known about the manifest;
 //! - `weir.token/<pipeline>/<sink>`, if a state action was ever done: its version stands for the token of the last one.
 
 use std::collections::HashMap;
@@ -20,12 +20,12 @@ const EPOCHS: &str = "weir/";
 const MANIFESTS: &str = "weir.manifest/";
 const TOKENS: &str = "weir.token/";
 
-/// Whether an application id is one of Weir's.
+/// Whether an application id belongs to Weir.
 pub(super) fn is_ours(app_id: &str) -> bool {
     [EPOCHS, MANIFESTS, TOKENS].iter().any(|prefix| app_id.starts_with(prefix))
 }
 
-/// The application id of an epoch.
+/// The application id under which a lineage's epochs are kept.
 pub(super) fn app_id(of: &Decided) -> String {
     format!("{EPOCHS}{}/{}", of.lineage, of.sink)
 }
@@ -49,7 +49,7 @@ pub(super) fn newest(txns: &HashMap<String, i64>, of: &Decided) -> Option<(Epoch
     Some((Epoch(epoch), named.and_then(|named| mark_of(epoch, *named))))
 }
 
-/// What the table holds of a pipeline's sink: of each lineage its newest epoch.
+/// What the table holds of a pipeline's sink: the newest epoch of each lineage.
 pub(super) fn held(txns: &HashMap<String, i64>, pipeline: &str, sink: &str) -> Vec<HeldEpoch> {
     let mut held: Vec<_> = txns
         .iter()
@@ -65,12 +65,12 @@ pub(super) fn held(txns: &HashMap<String, i64>, pipeline: &str, sink: &str) -> V
     held
 }
 
-/// What stands for the token of the last state action that was done when the table was committed to.
+/// The number that stands for the token of the last state action that was done before the table's last commit.
 pub(super) fn token(txns: &HashMap<String, i64>, pipeline: &str, sink: &str) -> Option<i64> {
     txns.get(&token_id(pipeline, sink)).copied()
 }
 
-/// What stands for a state action's token; not negative.
+/// The number that stands for a state action's token; it is not negative.
 pub(super) fn token_version(token: &str) -> i64 {
     (xxh3_64(token.as_bytes()) >> 1).cast_signed()
 }
@@ -87,7 +87,7 @@ fn named(epoch: u64, mark: u32) -> i64 {
     (i64::from(mark & 0x7fff_ffff) << 32) | (epoch & 0xffff_ffff).cast_signed()
 }
 
-/// The mark, if it is the one of this epoch.
+/// The mark, if it belongs to this epoch.
 fn mark_of(epoch: u64, named: i64) -> Option<u32> {
     let is_of_epoch = (named & 0xffff_ffff).cast_unsigned() == epoch & 0xffff_ffff;
     is_of_epoch.then(|| u32::try_from(named >> 32).ok()).flatten()
@@ -114,7 +114,7 @@ mod tests {
         }
     }
 
-    /// A table after these commits.
+    /// The transactions of a table after these commits.
     fn after(commits: &[Decided]) -> HashMap<String, i64> {
         commits.iter().flat_map(|of| txns(of).unwrap()).map(|txn| (txn.app_id, txn.version)).collect()
     }

@@ -1,5 +1,6 @@
-//! One epoch's data files. Rows are split by partition, encoded as Parquet as they come, and uploaded in parts; nothing
-//! is visible to readers before the commit. Why not delta-rs' writer: docs/decisions/0003-delta-writer.md.
+//! The data files of one epoch. Rows are split by partition, encoded as Parquet when they come, and uploaded in parts.
+//! Readers see nothing before the commit. docs/decisions/0003-delta-writer.md says why Weir does not use delta-rs'
+//! writer.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -26,15 +27,16 @@ use super::stats::Stats;
 use super::{TableFiles, partition};
 use crate::writing::{EpochWriter, Part};
 
-/// Level 1 compresses a result table nearly as well as level 3, for half the work.
+/// The compression level. Level 1 compresses a result table nearly as well as level 3, for half the work.
 const ZSTD_LEVEL: i32 = 1;
-/// Over all open files, where memory is no concern. Beyond it the largest is closed: smaller files, not more memory. An
-/// open row group is written out at half of it, so that one partition alone stays within bounds.
+/// The most bytes buffered in all open files, if the process has no memory limit. Above it the largest file is closed,
+/// which makes files smaller instead of using more memory. An open row group is flushed at half of it, so that a single
+/// partition stays within the limit as well.
 pub(super) const BUFFERED_BYTES_MAX: usize = 64 << 20;
 const OPEN_FILES_MAX: usize = 128;
 const UPLOADS_AT_ONCE: usize = 8;
 
-/// The data files of one epoch. Dropped without `finish`, what was uploaded stays behind as files that no commit refers
+/// The data files of one epoch. If this is dropped without `finish`, uploaded files stay behind that no commit refers
 /// to.
 pub struct EpochFiles {
     location: Location,
@@ -44,7 +46,7 @@ pub struct EpochFiles {
     buffered_bytes_max: usize,
     retry: RetryPolicy,
     pending: Pending,
-    /// Tells partitions apart; `None` when there is just one.
+    /// Tells partitions apart; `None` if there is only one.
     converter: Option<RowConverter>,
     open: HashMap<Option<OwnedRow>, OpenFile>,
     adds: Vec<Value>,
@@ -54,8 +56,8 @@ pub struct EpochFiles {
 }
 
 impl EpochFiles {
-    /// `label` goes into the files' names. `buffered_bytes_max` bounds what open files hold in memory: with more the
-    /// largest is closed.
+    /// Starts the files; `label` becomes part of their names. `buffered_bytes_max` limits what open files hold in
+    /// memory: above it the largest file is closed.
     pub(super) fn new(files: &TableFiles, label: &str, buffered_bytes_max: usize) -> Result<Self> {
         let TableFiles { location, layout, target_file_size_bytes, retry, pending } = files.clone();
         let fields = layout.partition_fields.iter().map(|f| SortField::new(f.data_type().clone())).collect::<Vec<_>>();
@@ -79,7 +81,7 @@ impl EpochFiles {
         })
     }
 
-    /// Takes in rows. Columns are found by name; those that the table has and the batch doesn't are null.
+    /// Takes rows. Columns are found by name; columns that the table has and the batch does not are null.
     pub async fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         if batch.num_rows() == 0 {
             return Ok(());
@@ -111,13 +113,14 @@ impl EpochFiles {
         Ok(())
     }
 
-    /// What is encoded or waits for upload, in memory.
+    /// Bytes in memory that are being encoded or wait for upload.
     #[must_use]
     pub fn bytes_buffered(&self) -> usize {
         self.buffered
     }
 
-    /// Uploads the rest. Gives the `add` actions (their inner objects, by path) and the number of rows in them.
+    /// Uploads the rest. Returns the inner objects of the `add` actions, sorted by path, and the number of rows in
+    /// them.
     pub async fn finish(mut self) -> Result<(Vec<Value>, u64)> {
         let rest = std::mem::take(&mut self.open).into_values().map(OpenFile::close);
         let rest: Vec<Value> = futures::stream::iter(rest).buffer_unordered(UPLOADS_AT_ONCE).try_collect().await?;
@@ -206,14 +209,15 @@ impl EpochWriter for EpochFiles {
     }
 }
 
-/// What tells a data file from others: its number, and who wrote it (lineage and generation).
+/// What distinguishes a data file from others: its number, and its writer (lineage and generation).
 pub(super) struct FileName<'a> {
     pub(super) number: u32,
     pub(super) label: &'a str,
 }
 
 impl FileName<'_> {
-    /// The random part: a file of an attempt that failed is never written over, whatever else is equal.
+    /// A name with a new random part, so that no file of a failed attempt is overwritten, even if everything else is
+    /// equal.
     fn draw(&self) -> String {
         format!("part-{:05}-{}-{}.zstd.parquet", self.number, self.label, uuid::Uuid::new_v4())
     }
@@ -229,7 +233,7 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
-    /// `values` are the partition's, as the log has them.
+    /// Starts a file; `values` are the partition's values, as the log has them.
     pub(super) fn new(
         location: &Location,
         layout: &Layout,
@@ -247,13 +251,13 @@ impl OpenFile {
             .set_statistics_enabled(EnabledStatistics::Chunk)
             .set_created_by(format!("weir version {}", env!("CARGO_PKG_VERSION")))
             .build();
-        // Arrow's own schema would only repeat the Parquet one, in every file.
+        // Arrow's own schema would only repeat the Parquet schema in every file.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let writer = ArrowWriter::try_new_with_options(Vec::new(), layout.file_schema.clone(), options).map_err(bug)?;
         Ok(Self { path, values, writer, upload, stats: Stats::new(&layout.file_schema, layout.indexed_columns) })
     }
 
-    /// Takes in rows of the layout's file schema.
+    /// Takes rows of the layout's file schema.
     pub(super) async fn write(&mut self, batch: &RecordBatch, row_group_bytes_max: usize) -> Result<()> {
         self.stats.update(batch);
         self.writer.write(batch).map_err(bug)?;
@@ -261,8 +265,7 @@ impl OpenFile {
             self.writer.flush().map_err(bug)?;
         }
         self.writer.sync().map_err(bug)?;
-        // Like parquet's own async writer: the file's bytes so far move on, the encoder goes on counting from where it
-        // is.
+        // As in parquet's own async writer, the bytes so far move on, and the encoder keeps counting from its position.
         let encoded = std::mem::take(self.writer.inner_mut());
         if !encoded.is_empty() {
             self.upload.push(encoded).await?;
@@ -283,7 +286,7 @@ impl OpenFile {
         (self.writer.bytes_written() + self.writer.in_progress_size()) as u64
     }
 
-    /// The `add` of the file, which is in the store when this returns.
+    /// Completes the file and returns its `add` object. When this returns, the file is in the store.
     pub(super) async fn close(mut self) -> Result<Value> {
         self.writer.finish().map_err(bug)?;
         let rest = std::mem::take(self.writer.inner_mut());
@@ -302,7 +305,7 @@ impl OpenFile {
     }
 }
 
-/// A column of the batch in the type that the file has.
+/// A column of the batch, in the type that the file has.
 fn column(batch: &RecordBatch, field: &Field) -> Result<ArrayRef> {
     match batch.column_by_name(field.name()) {
         None => Ok(new_null_array(field.data_type(), batch.num_rows())),

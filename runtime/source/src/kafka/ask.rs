@@ -1,4 +1,4 @@
-//! Questions to the brokers that are asked again until they are answered or a deadline has passed.
+//! Questions to the brokers, which are repeated until a broker answers or a deadline has passed.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -10,24 +10,25 @@ use weir_base::failure::{Failure, Result};
 
 use super::{Client, events, fault};
 
-/// One request, within a deadline of several.
+/// The timeout of one request; a question may send several before its deadline.
 const ATTEMPT: Duration = Duration::from_secs(2);
 
-/// Pause between two attempts that were answered at once.
+/// The pause between two attempts that were answered at once.
 const RETRY_AFTER: Duration = Duration::from_millis(100);
 
-/// How long a topic may be unknown before it is said not to exist: brokers learn of a new topic one after the other.
+/// How long a topic may be unknown before Weir says that it does not exist: brokers learn of a new topic one after the
+/// other.
 const UNKNOWN_TOPIC_GRACE: Duration = Duration::from_secs(2);
 
 /// How many partitions a topic has.
 ///
 /// # Errors
-/// `Config` if it does not exist or may not be read, `Retry` when no broker answers in time.
+/// `Config` if the topic does not exist or may not be read, `Retry` when no broker answers in time.
 pub(super) fn partition_count(client: &Client, topic: &str, until: Instant) -> Result<i32> {
     count_partitions(client, topic, until).map_err(|refusal| refusal.explain(client, topic))
 }
 
-/// The same; `None` if it does not exist.
+/// How many partitions a topic has; `None` if the topic does not exist.
 ///
 /// # Errors
 /// `Config` if it may not be read, `Retry` when no broker answers in time.
@@ -39,7 +40,7 @@ pub(super) fn partition_count_if_there(client: &Client, topic: &str, until: Inst
     }
 }
 
-/// How many partitions each topic has that this user may see. One that has no leader anywhere yet is left out.
+/// How many partitions each topic has that this user may see. A topic whose partitions have no leader yet is left out.
 ///
 /// # Errors
 /// `Retry` when no broker answers in time.
@@ -69,13 +70,13 @@ fn count_partitions(client: &Client, topic: &str, until: Instant) -> Result<i32,
                 unknown = Some(refusal);
                 std::thread::sleep(RETRY_AFTER);
             }
-            // For the last question there may have been no time left: what the brokers said before stands.
+            // The last request may have had no time left. Then the earlier answer of the brokers counts.
             other => return other.map_err(|refusal| unknown.unwrap_or(refusal)),
         }
     }
 }
 
-/// Asks until there is an answer that asking again would not change, or the time is up.
+/// Asks until there is an answer that another attempt would not change, or the time is up.
 pub(super) fn until_answered<T>(
     client: &Client,
     until: Instant,
@@ -97,7 +98,7 @@ pub(super) fn until_answered<T>(
     }
 }
 
-/// A request that was not answered with what was asked for.
+/// The error that a request got instead of an answer.
 pub(super) struct Refusal {
     code: Option<Code>,
     text: String,

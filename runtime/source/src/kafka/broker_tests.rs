@@ -1,5 +1,5 @@
-//! Against a real broker, for what the mock cluster gets wrong: transactions, topics deleted and made anew, retention.
-//! `KAFKA_BOOTSTRAP` says where it is; without one these are ignored.
+//! Tests against a real broker, for what the mock cluster gets wrong: transactions, topics deleted and created again,
+//! retention. `KAFKA_BOOTSTRAP` is the broker's address; these tests are ignored by default.
 #![allow(clippy::unwrap_used)]
 
 use std::ops::Range;
@@ -25,7 +25,7 @@ struct Broker {
 }
 
 impl Broker {
-    /// A broker with a topic of this test's own.
+    /// Connects to the broker and creates a topic for this test alone.
     fn with_topic(partitions: i32) -> Self {
         let servers = std::env::var("KAFKA_BOOTSTRAP").unwrap();
         let admin = ClientConfig::new().set("bootstrap.servers", &servers).create().unwrap();
@@ -42,7 +42,7 @@ impl Broker {
             let made = self.runtime.block_on(self.admin.create_topics([&topic], &AdminOptions::new())).unwrap();
             match made.into_iter().next().unwrap() {
                 Ok(_) => return,
-                // Just deleted, and not quite gone.
+                // The topic was just deleted, and the broker has not removed it completely.
                 Err((_, Code::TopicAlreadyExists)) if Instant::now() < until => {
                     std::thread::sleep(Duration::from_millis(100))
                 }
@@ -125,7 +125,7 @@ struct Seen {
     lost: Vec<(i64, i64)>,
 }
 
-/// Polls a lane of one partition until `done` or an error.
+/// Polls a lane of one partition until `done` is true or an error comes.
 fn read(lane: &mut LaneInput, done: impl Fn(&Seen) -> bool) -> Result<Seen> {
     let mut seen = Seen::default();
     let until = Instant::now() + SOON;
@@ -158,8 +158,8 @@ fn aborted_records_are_not_seen_and_the_end_is_behind_the_hole() {
         broker.send(&producer, 0, values);
         if commit { producer.commit_transaction(SOON) } else { producer.abort_transaction(SOON) }.unwrap();
     }
-    // Ten records and four markers, the last of which comes a moment after the answer. The log ends with an aborted
-    // transaction: a hole of three.
+    // There are ten records and four markers; the last marker comes a moment after the answer. The log ends with an
+    // aborted transaction: a hole of three offsets.
     let until = Instant::now() + SOON;
     while input.offset_bounds(&[broker.at(0, 0).partition], SOON).unwrap() != [OffsetBounds { low: 0, end: 14 }] {
         assert!(Instant::now() < until, "the last marker is missing");
@@ -193,7 +193,7 @@ fn a_record_behind_a_hole_that_is_not_taken_comes_again_first() {
     while refused.is_empty() {
         assert!(Instant::now() < until, "{values:?}");
         let take = |event: LaneEvent<'_>| match event {
-            // The first one behind the hole of three records and a marker.
+            // This is the first record behind a hole of three records and a marker.
             LaneEvent::Record(r) if r.offset == 8 => {
                 refused.push(r.offset);
                 Taken::NotYet
@@ -257,7 +257,7 @@ fn offsets_removed_by_retention_are_told_and_skipped_as_the_document_says() {
     }
 }
 
-/// On a busy machine the first fetch may be answered before positions are compared with the log.
+/// On a busy machine the first fetch may be answered before librdkafka compares positions with the log.
 #[test]
 #[ignore = "needs a broker at KAFKA_BOOTSTRAP"]
 fn positions_that_retention_took_are_no_failure_of_the_comparison_with_the_log() {
@@ -293,7 +293,7 @@ fn topic_deleted_while_it_is_read_is_a_config_failure_that_names_it() {
     let input = broker.input(OnLostOffsets::Earliest);
     let mut lanes = input.assign(&[broker.at(0, 0), broker.at(1, 0)], 1).unwrap();
     read(&mut lanes[0], |seen| seen.ends.len() == 2).unwrap();
-    // Sooner than a second after the topic was first seen, librdkafka holds the news back until the next refresh.
+    // librdkafka holds the news back until the next refresh if the topic was first seen less than a second ago.
     std::thread::sleep(Duration::from_millis(1500));
     broker.delete();
     let failure = read(&mut lanes[0], |_| false).unwrap_err();
@@ -315,8 +315,8 @@ fn topic_made_anew_has_another_id_and_nothing_else_may_tell() {
     broker.delete();
     broker.create(1);
     broker.send(&broker.producer(None), 0, 100..110);
-    // Which of the two happens is a matter of time: the topic was missed, or it is read on from offset 3 as if nothing
-    // had happened.
+    // Timing decides which of the two happens: librdkafka noticed that the topic was missing, or it reads on from
+    // offset 3 as if nothing had happened.
     match read(&mut lanes[0], |seen| !seen.values.is_empty()) {
         Ok(seen) => assert_eq!(seen.values[0], 103),
         Err(failure) => assert_eq!(failure.remedy, Remedy::Config),

@@ -1,4 +1,4 @@
-//! librdkafka's client of one source, with an end that has a deadline.
+//! The librdkafka client of one source, which is closed within a deadline.
 
 use std::ops::Deref;
 use std::sync::mpsc;
@@ -11,12 +11,12 @@ use rdkafka::error::KafkaResult;
 
 use super::events::Events;
 
-/// What librdkafka does before it lets go: group offsets on their way are answered or given up. With a coordinator that
-/// died while one was, it waits for each of its tries for as long as a request may take, minutes in all; the checkpoint
-/// has those offsets.
+/// How long to wait until librdkafka has closed the client. It first waits for answers to the group offsets that it is
+/// publishing. If the group's coordinator died meanwhile, each of its attempts waits as long as a request may take,
+/// which is minutes in all. Nothing needs that: the checkpoint has those offsets.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(5);
 
-/// Used as the consumer that it holds; dropped, it waits for that one's end no longer than [`CLOSE_DEADLINE`].
+/// Dereferences to the consumer that it holds. Dropping it waits at most [`CLOSE_DEADLINE`] for that consumer to close.
 pub(super) struct Client(Option<BaseConsumer<Events>>);
 
 impl Client {
@@ -41,7 +41,8 @@ impl Drop for Client {
             drop(consumer);
             drop(tell);
         };
-        // Without another thread there is none to wait for: the closure, dropped, has closed the client here.
+        // If no thread can be started, the closure is dropped here, which closes the client on this thread, and there
+        // is nothing to wait for.
         let spawned = std::thread::Builder::new().name("kafka-close".into()).spawn(close);
         if spawned.is_ok() && closed.recv_timeout(CLOSE_DEADLINE) == Err(mpsc::RecvTimeoutError::Timeout) {
             tracing::info!(

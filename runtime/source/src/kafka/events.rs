@@ -1,5 +1,5 @@
-//! What the client reports beside records: brokers that are away, refused offset commits, librdkafka's log. One copy
-//! per client, filled by whichever thread serves the events.
+//! What the client reports beside records: unreachable brokers, refused offset commits, librdkafka's log. There is one
+//! `Events` per client, and the thread that serves the events fills it.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,26 +16,26 @@ use weir_base::failure::Failure;
 use super::Client;
 use super::fault::{self, BrokerFault, Origin};
 
-/// librdkafka repeats a broker's error after 30 s if it stays the same.
+/// How long a broker's error is news. librdkafka repeats an unchanged error after 30 s.
 const FAULT_IS_NEWS: Duration = Duration::from_secs(60);
 
-/// Brokers remembered at once; a cluster with more has other troubles than a short list.
+/// The most errors of brokers that are remembered; a cluster with more of them has other troubles than a short list.
 const BROKERS_MAX: usize = 16;
 
-/// Errors and log lines wait for at most about this long.
+/// Lanes serve events this often, so errors and log lines wait for about this long at most.
 const SERVE_EVERY: Duration = Duration::from_millis(100);
 
-/// Events served at once, so that a storm of them does not hold up a lane.
+/// The most events served in one go, so that a storm of them does not hold up a lane.
 const SERVED_AT_ONCE_MAX: usize = 16;
 
-/// Under which librdkafka logs errors that nobody takes as events.
+/// The facility under which librdkafka logs errors that nobody takes as events.
 const LOGGED_ERROR: &str = "ERROR";
 
-/// A trouble that goes on is told again after this long.
+/// A continuing trouble is reported again after this long.
 const REPEAT_AFTER: Duration = Duration::from_secs(10);
 
-/// Takes the client's own events, if that is due. They come to the client's queue, not to the lanes', so every lane
-/// calls this.
+/// Serves the client's own events, if that is due. They come to the client's queue and not to the lanes' queues, so
+/// every lane calls this.
 pub(super) fn serve(client: &Client) {
     if client.context().claim_serving(Instant::now()) {
         serve_now(client);
@@ -44,7 +44,7 @@ pub(super) fn serve(client: &Client) {
 
 pub(super) fn serve_now(client: &Client) {
     for _ in 0..SERVED_AT_ONCE_MAX {
-        // What it returns, the context has been told already; records come to the lanes' queues only.
+        // The context has already received what `poll` returns, and records come only to the lanes' queues.
         drop(client.poll(Duration::ZERO));
     }
 }
@@ -57,9 +57,9 @@ pub(super) struct Events {
 
 #[derive(Default)]
 struct State {
-    /// The last reason per broker, and when it came.
+    /// The last error of each broker address, and when it came.
     faults: BTreeMap<(String, Origin), (String, Instant)>,
-    /// Something happened since the last look.
+    /// Whether something happened since the last look.
     fresh: bool,
     told_at: Option<Instant>,
     served_at: Option<Instant>,
@@ -67,7 +67,7 @@ struct State {
 }
 
 impl State {
-    /// One that is still news.
+    /// Whether an error is still news.
     fn has_fault(&self, now: Instant) -> bool {
         self.faults.values().any(|(_, at)| now.saturating_duration_since(*at) < FAULT_IS_NEWS)
     }
@@ -82,12 +82,13 @@ impl Events {
         &self.bootstrap_servers
     }
 
-    /// Grows when the client lost sight of a topic or a partition. Each lane then asks about its own.
+    /// A counter that grows whenever the client loses sight of a topic or a partition. Each lane then asks about its
+    /// own.
     pub(super) fn doubts(&self) -> u64 {
         self.doubts.load(Ordering::Relaxed)
     }
 
-    /// Trouble that came up since the last call, unless some was told a moment ago.
+    /// The trouble that came up since the last call; `None` if some was reported a moment ago.
     pub(super) fn take_problem(&self, now: Instant) -> Option<Failure> {
         let mut state = self.lock();
         if !state.fresh || state.told_at.is_some_and(|at| now.duration_since(at) < REPEAT_AFTER) {
@@ -98,7 +99,7 @@ impl Events {
         Some(self.describe(&mut state, now))
     }
 
-    /// Everything that is known about brokers that can't be reached.
+    /// Describes everything that is known about unreachable brokers.
     pub(super) fn unreachable(&self) -> Failure {
         self.describe(&mut self.lock(), Instant::now())
     }
@@ -129,7 +130,7 @@ impl Events {
         Failure::retry(format!("Kafka can't be reached: {}", faults.join("; ")))
     }
 
-    /// True for one caller per period.
+    /// Returns true to one caller per period.
     fn claim_serving(&self, now: Instant) -> bool {
         let mut state = self.lock();
         let due = state.served_at.is_none_or(|at| now.duration_since(at) >= SERVE_EVERY);
@@ -140,15 +141,16 @@ impl Events {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The state is valid between any two statements.
+        // The state is valid between any two statements, so a panic of another holder of the lock does no harm.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ClientContext for Events {
     fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        // "topic does not exist" comes to a lane's queue as a general error, which a batch read does not return but log
-        // (`rd_kafka_toppar_enq_error`, `rd_kafka_poll_cb`). The text decides nothing: the lanes ask the brokers.
+        // "topic does not exist" comes to a lane's queue as a general error. A batch read does not return such an error
+        // but logs it (`rd_kafka_toppar_enq_error`, `rd_kafka_poll_cb`). The text decides nothing: the lanes ask the
+        // brokers.
         if facility == LOGGED_ERROR {
             self.doubts.fetch_add(1, Ordering::Relaxed);
         }
@@ -169,8 +171,8 @@ impl ClientContext for Events {
         tracing::debug!(target: "librdkafka", %error, "{reason}");
         let fault = BrokerFault::parse(reason);
         let mut state = self.lock();
-        // A connection that ends is normal (idle ones are closed, brokers are restarted); one that can't be made is
-        // news. Without a fault "all brokers are down" only means that all connections were idle.
+        // A connection that ends is normal (brokers restart, idle connections are closed). A connection that can't be
+        // opened is news. Without such a fault "all brokers are down" only means that all connections were idle.
         let ended = fault.as_ref().is_some_and(|f| f.reason.starts_with("Disconnected"));
         let all_down = error.rdkafka_error_code() == Some(Code::AllBrokersDown);
         state.fresh |= (all_down && state.has_fault(Instant::now())) || (fault.is_some() && !ended);

@@ -1,4 +1,4 @@
-//! What librdkafka's errors mean for a pipeline, and the sentences they become. Pure.
+//! What librdkafka's errors mean for a pipeline, and the sentences that describe them. Pure.
 
 use rdkafka::types::RDKafkaErrorCode as Code;
 use weir_base::failure::{Failure, Result};
@@ -8,23 +8,23 @@ use weir_plan::quote::quoted;
 
 use super::lane::Answer;
 
-/// What an error event on a partition asks for.
+/// What an error event of a partition requires.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum PartitionFault {
     EndOfPartition,
-    /// The offset that comes next is not there: retention was faster, or the log was cut.
+    /// The next offset is missing: retention has deleted it, or the log was cut.
     OffsetLost,
     TopicGone,
     Forbidden,
-    /// What comes next is in the log and can't be read.
+    /// The next offset is in the log, but can't be read.
     Unreadable(Answer),
-    /// librdkafka tries again by itself.
+    /// A passing error: librdkafka tries again by itself.
     Transient,
 }
 
 impl PartitionFault {
-    /// `offset` is the event's. An error that librdkafka found in a batch has the one at which the batch begins, one by
-    /// the broker that of the fetch.
+    /// Sorts an error event; `offset` is the event's. For an error that librdkafka found in a batch, that is where the
+    /// batch begins; for an error from the broker, it is the offset of the fetch.
     pub(super) fn of(code: Code, offset: i64) -> Self {
         match code {
             Code::PartitionEOF => Self::EndOfPartition,
@@ -33,12 +33,12 @@ impl PartitionFault {
                 Self::TopicGone
             }
             Code::TopicAuthorizationFailed => Self::Forbidden,
-            // Not implemented: a codec, or a version of the batch, that librdkafka does not know. Reading on at its own
-            // discretion would pass over it.
+            // NotImplemented: librdkafka does not know the batch's codec or version. If it read on by itself, it would
+            // skip the batch.
             Code::BadMessage | Code::BadCompression | Code::NotImplemented => {
                 Self::Unreadable(Answer::Broken { base: offset })
             }
-            // Too large: not even the largest fetch brings a whole batch.
+            // Too large: even the largest fetch does not return a whole batch.
             Code::InvalidMessage | Code::InvalidMessageSize | Code::MessageSizeTooLarge => {
                 Self::Unreadable(Answer::Refused)
             }
@@ -47,16 +47,16 @@ impl PartitionFault {
     }
 }
 
-/// Where the client had a broker's address from.
+/// Where the client got a broker's address from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Origin {
     /// The document's `bootstrapServers`.
     Bootstrap,
-    /// The cluster's own metadata: the listener that the broker with this id advertises.
+    /// The cluster's metadata: the listener that the broker with this id advertises.
     Advertised(i32),
 }
 
-/// A broker that could not be reached.
+/// A broker that the client could not reach, and why.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct BrokerFault {
     pub(super) address: String,
@@ -71,13 +71,13 @@ impl BrokerFault {
         let (address, origin) = name.rsplit_once('/')?;
         let address = address.rsplit_once("://").map_or(address, |(_, address)| address);
         let origin = if origin == "bootstrap" { Origin::Bootstrap } else { Origin::Advertised(origin.parse().ok()?) };
-        // How long which state took is of use to librdkafka's authors.
+        // Only librdkafka's authors need to know how long each state took.
         let reason = reason.split(" (after ").next().unwrap_or(reason).trim_end();
         Some(Self { address: address.to_owned(), origin, reason: reason.to_owned() })
     }
 }
 
-/// `<address> (<where the address is from>): <reason>`
+/// Formats `<address> (<where the address is from>): <reason>`.
 pub(super) fn describe(address: &str, origin: Origin, bootstrap_servers: &str, reason: &str) -> String {
     match origin {
         Origin::Bootstrap => format!("{address} (from bootstrapServers): {reason}"),
@@ -90,17 +90,17 @@ pub(super) fn describe(address: &str, origin: Origin, bootstrap_servers: &str, r
     }
 }
 
-/// What the document says about what is lost.
+/// What the document says about lost offsets and topics.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct OnLoss {
     pub(super) offsets: OnLostOffsets,
-    /// A pattern finds them: nobody has named them one by one.
+    /// Whether a pattern finds the topics, so that nobody has named them one by one.
     pub(super) topics_come_and_go: bool,
 }
 
 impl OnLoss {
     /// # Errors
-    /// `Config`, unless the source goes on without a topic that does not exist any more.
+    /// `Config`, unless the source goes on without a topic that no longer exists.
     pub(super) fn topic_gone(self, topic: &str, servers: &str) -> Result<()> {
         match (self.topics_come_and_go, self.offsets) {
             (false, _) => Err(topic_gone(topic, servers)),
@@ -146,13 +146,14 @@ pub(super) fn offsets_lost(partition: &TopicPartition, wanted: i64, low: i64, en
     ))
 }
 
-/// `reason` is librdkafka's. No policy for lost offsets covers this: what was taken in is not what the log holds now.
+/// The failure when a log was cut; `reason` is librdkafka's text. `onLostOffsets` does not cover this case, because the
+/// pipeline has read records that the log no longer holds.
 pub(super) fn log_cut(partition: &TopicPartition, reason: &str) -> Failure {
     let found = reason.split(". Reset ").next().unwrap_or(reason);
     Failure::config(format!(
-        "{partition}: Kafka's log was cut behind what comes next (an unclean election of a leader), and records that \
-         this checkpoint has \
-         counted are gone ({found}); spec.stateAction with discard: {{offsets: StartFrom}} reads it from startFrom on"
+        "{partition}: Kafka's log was cut below the next offset to read (an unclean election of a leader), and records \
+         that this checkpoint has counted are gone ({found}); spec.stateAction with discard: {{offsets: StartFrom}} \
+         reads it from startFrom on"
     ))
 }
 
@@ -236,7 +237,7 @@ mod tests {
         for code in [Code::InvalidMessage, Code::InvalidMessageSize, Code::MessageSizeTooLarge] {
             assert_eq!(unreadable(code), PartitionFault::Unreadable(Answer::Refused), "{code:?}");
         }
-        // librdkafka stays where it is, and fetches again.
+        // librdkafka stays at its offset and fetches again.
         for code in [Code::BrokerTransportFailure, Code::CriticalSystemResource, Code::NotLeaderForPartition] {
             assert_eq!(unreadable(code), PartitionFault::Transient, "{code:?}");
         }

@@ -1,4 +1,4 @@
-//! One lane's share of a source: the partitions whose records come to its queue. A lane belongs to one thread.
+//! One lane's share of a source: the partitions whose records come to its queue. One thread owns a lane.
 
 mod slot;
 mod trouble;
@@ -18,15 +18,15 @@ use slot::{Slot, State, find};
 pub(super) use unreadable::Answer;
 use weir_base::failure::{Failure, Result};
 
-/// A record in librdkafka's fetch buffer.
+/// A record, borrowed from librdkafka's fetch buffer.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Record<'a> {
-    /// Index into the positions that were assigned.
+    /// Index into the assigned positions.
     pub partition: usize,
     pub offset: i64,
     pub timestamp: Option<Timestamp>,
     pub key: Option<&'a [u8]>,
-    /// `None` for a tombstone.
+    /// The record's value; `None` for a tombstone.
     pub value: Option<&'a [u8]>,
     pub headers: Headers<'a>,
 }
@@ -34,44 +34,44 @@ pub struct Record<'a> {
 #[derive(Debug)]
 pub enum LaneEvent<'a> {
     Record(Record<'a>),
-    /// Nothing more for now (or, at the partition's end bound, for good); `offset` comes next. Control records and
-    /// aborted transactions are behind it, so it may be ahead of the last record by more than one. Comes again after
-    /// more was read.
+    /// There is nothing more for now, or, at the partition's end bound, for good; reading goes on at `offset`. Control
+    /// records and aborted transactions lie before `offset`, so it may exceed the last record's offset by more than
+    /// one. This event comes again after more was read.
     EndOfPartition {
         partition: usize,
         offset: i64,
     },
-    /// The broker no longer had `wanted`; reading goes on at `next`, as `onLostOffsets` says. Always before any record
-    /// from `next` on.
+    /// The broker no longer had `wanted`; reading goes on at `next`, as `onLostOffsets` says. This event always
+    /// precedes the records from `next` on.
     OffsetsLost {
         partition: usize,
         wanted: i64,
         next: i64,
     },
-    /// No record at or above `from` and below `next` can be read, although Kafka has that part of the log; reading goes
-    /// on at `next`. Some of these offsets may be no records. Always before any record from `next` on.
+    /// No record in `[from, next)` can be read, although Kafka has that part of the log; reading goes on at `next`.
+    /// Some of these offsets may hold no records. This event always precedes the records from `next` on.
     Unreadable {
         partition: usize,
         from: i64,
         next: i64,
-        /// In librdkafka's words.
+        /// librdkafka's text.
         reason: &'a str,
     },
-    /// Its topic does not exist any more, and the document says to go on without it. Nothing more comes of this
-    /// partition.
+    /// The partition's topic no longer exists, and the document says to go on without it. No more records come from
+    /// this partition.
     TopicGone {
         partition: usize,
     },
-    /// Reading stands still for a reason outside; it goes on by itself. Repeated while it lasts.
+    /// Reading has stopped for a reason outside of Weir and goes on by itself. This event is repeated while the trouble
+    /// lasts.
     Problem(Failure),
 }
 
-/// What became of an event that was handed out. Only a record can be left for later; of other events the answer is not
-/// looked at.
+/// What the receiver did with an event. Only a record can be left for later; for other events the answer is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Taken {
     Yes,
-    /// Its partition is fetched no longer. [`LaneInput::go_on`] has it read on with this record.
+    /// The lane stops fetching the record's partition. [`LaneInput::go_on`] makes it read on with this record.
     NotYet,
 }
 
@@ -82,11 +82,11 @@ pub struct LaneInput {
     on_loss: OnLoss,
     partitions: Vec<usize>,
     slots: Vec<Slot>,
-    /// The next try to find out what became of partitions that librdkafka has stopped reading.
+    /// When the lane asks again what became of partitions that librdkafka has stopped reading.
     resolve_at: Option<Instant>,
-    /// How many slots the last try went through before its time was up; they go to the end.
+    /// How many slots the last attempt handled before its time was up; the next attempt moves them to the end.
     resolved_last: usize,
-    /// How often the client had lost sight of a topic when this lane last asked about its own.
+    /// The value of `Events::doubts` when this lane last asked about its own topics.
     doubts: u64,
 }
 
@@ -122,13 +122,13 @@ impl LaneInput {
         &self.partitions
     }
 
-    /// Hands at most `max` events to `f` and says how many; waits at most `timeout` for the first. Records at or above
-    /// a partition's end bound are not handed out, nor counted; nor is what comes behind a record that was not taken,
-    /// until its partition goes on.
+    /// Hands at most `max` events to `f` and returns how many; waits at most `timeout` for the first. It neither hands
+    /// out nor counts records at or above a partition's end bound. After a record that was not taken, it also holds
+    /// back what follows in that partition, until [`Self::go_on`].
     ///
     /// # Errors
-    /// What stops the pipeline (`Config`): offsets lost under `Fail`, a deleted or forbidden topic. The lane must not
-    /// be read again.
+    /// `Config` for what stops the pipeline: offsets lost under `Fail`, a deleted or forbidden topic. The lane must not
+    /// be polled again.
     pub fn poll(&mut self, timeout: Duration, max: usize, mut f: impl FnMut(LaneEvent<'_>) -> Taken) -> Result<usize> {
         events::serve(&self.client);
         let mut handed_out = 0;
@@ -156,7 +156,8 @@ impl LaneInput {
             f(event)
         };
         let servers = self.client.context().bootstrap_servers();
-        // Records come in runs of one partition: found once per run, whose last record says which leader wrote it.
+        // Records come in runs of one partition. The slot is found once per run, and the run's last record says which
+        // leader wrote it.
         let mut run: Option<(usize, i32, usize)> = None;
         {
             let mut last: Option<(usize, Message<'_>)> = None;
@@ -184,7 +185,7 @@ impl LaneInput {
                     continue;
                 }
                 if !slot.record(&message, &mut hand_out) {
-                    // Whether it can be read was in question: this record is the answer.
+                    // This record answers the open question whether the partition can be read.
                     if !slot.is_unreadable() {
                         continue;
                     }
@@ -210,7 +211,8 @@ impl LaneInput {
         Ok(handed_out)
     }
 
-    /// Reads a partition on with the record that was not taken. It does nothing for one whose topic went meanwhile.
+    /// Reads a partition on with the record that was not taken. If the partition's topic is gone meanwhile, this does
+    /// nothing.
     pub fn go_on(&mut self, partition: usize) -> Result<()> {
         let Some(at) = self.slots.iter().position(|slot| slot.index == partition && slot.state == State::Held) else {
             return Ok(());
@@ -220,8 +222,8 @@ impl LaneInput {
         self.restart(at, next)
     }
 
-    /// Stops fetching a partition until it is resumed; what waits in the queue is dropped and fetched again. Another
-    /// partition than this lane's is left alone.
+    /// Stops fetching a partition until it is resumed; what waits in the queue is dropped and fetched again later. A
+    /// partition of another lane is left alone.
     pub fn pause(&self, partition: usize) -> Result<()> {
         self.only(partition, |list| self.client.pause(list))
     }
@@ -230,8 +232,9 @@ impl LaneInput {
         self.only(partition, |list| self.client.resume(list))
     }
 
-    /// The epoch of the leader that wrote what lies before `next`, if the last record that was handed out, or the
-    /// assignment, ends there. Behind a transaction's marker it is not known: another leader may have written that.
+    /// The epoch of the leader that wrote the record before `next`, if the last record that was handed out, or the
+    /// assignment, ends there. Behind a transaction's marker it is unknown, because another leader may have written the
+    /// marker.
     #[must_use]
     pub fn leader_epoch(&self, partition: usize, next: i64) -> Option<i32> {
         let slot = self.slots.iter().find(|slot| slot.index == partition)?;
@@ -239,8 +242,8 @@ impl LaneInput {
         epoch.filter(|_| read_to == next)
     }
 
-    /// Where the log of one of this lane's partitions ends, by its leader's word; `None` if that does not answer within
-    /// `timeout`.
+    /// Where the log of one of this lane's partitions ends, as its leader says; `None` if the leader does not answer
+    /// within `timeout`.
     #[must_use]
     pub fn log_end(&self, partition: usize, timeout: Duration) -> Option<i64> {
         let slot = self.slots.iter().find(|s| s.index == partition)?;
@@ -280,7 +283,8 @@ impl LaneInput {
         self.slots.iter().filter(|s| s.state == State::Done).count()
     }
 
-    /// Saves fetching what would not be handed out. If it does not work, records are still held back one by one.
+    /// Stops fetching finished partitions, since their records would not be handed out. If that fails, the lane still
+    /// holds these records back one by one.
     fn stop_done(&self) {
         for slot in self.slots.iter().filter(|s| s.state == State::Done) {
             if let Err(failure) = self.pause(slot.index) {

@@ -1,5 +1,5 @@
-//! What only the leader of a partition can say: where its log ends, and whether what was read is still in it. Unsafe,
-//! since rdkafka's safe API lacks both.
+//! What only the leader of a partition can say: where its log ends, and whether the log still holds what was read. This
+//! needs unsafe code, since rdkafka's safe API has neither.
 #![allow(unsafe_code)]
 
 use std::collections::BTreeMap;
@@ -17,25 +17,25 @@ use weir_plan::ids::TopicPartition;
 use super::Client;
 use super::native::{millis, text};
 
-/// The end of a partition's log, by its leader's word.
+/// The end of a partition's log, as its leader says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct End {
-    /// The high watermark: records of transactions that are open lie before it.
+    /// The high watermark; records of open transactions lie below it.
     pub offset: i64,
-    /// Of the leader that said so.
+    /// The epoch of the leader that answered.
     pub leader_epoch: Option<i32>,
 }
 
 pub type Ends = BTreeMap<TopicPartition, End>;
 
-/// For librdkafka's answer, which comes at the request's own timeout at the latest, to arrive.
+/// Extra time in which librdkafka's answer can arrive; librdkafka answers at the request's own timeout at the latest.
 const MARGIN: Duration = Duration::from_millis(100);
 
-/// Asks all leaders at once, each with one request (`ListOffsets`), and waits for the slowest. A partition whose leader
+/// Asks all leaders at once, with one request (`ListOffsets`) each, and waits for the slowest. A partition whose leader
 /// does not answer within `timeout` is left out.
 ///
 /// # Errors
-/// Nobody answered at all.
+/// No leader has answered.
 pub(super) fn ends(client: &Client, partitions: &[TopicPartition], timeout: Duration) -> Result<Ends, KafkaError> {
     let mut asked = TopicPartitionList::with_capacity(partitions.len());
     for p in partitions {
@@ -43,8 +43,8 @@ pub(super) fn ends(client: &Client, partitions: &[TopicPartition], timeout: Dura
     }
     let native = client.client().native_ptr();
     let mut found = Ends::new();
-    // SAFETY: every object is made here and destroyed here, once, on each way out; `asked` outlives the call that
-    // copies it. What is read from the event is copied before the event is destroyed.
+    // SAFETY: every object is created and destroyed here, once, on each way out; `asked` outlives the call that copies
+    // it. What is read from the event is copied before the event is destroyed.
     unsafe {
         let queue = sys::rd_kafka_queue_new(native);
         let options = sys::rd_kafka_AdminOptions_new(native, sys::rd_kafka_admin_op_t::RD_KAFKA_ADMIN_OP_LISTOFFSETS);
@@ -82,13 +82,13 @@ pub(super) fn ends(client: &Client, partitions: &[TopicPartition], timeout: Dura
     }
 }
 
-/// Has librdkafka compare positions with their leaders' logs before it reads on from them (KIP-320): what was assigned
-/// goes there once more. A log that was cut before a position is then an error of that partition, as it is when the
-/// leader changes while it is read. Each position is an offset and the epoch of the leader that wrote what lies before
-/// it.
+/// Makes librdkafka compare positions with their leaders' logs before it reads on (KIP-320): each assigned partition
+/// seeks to its own position once more. If a log was cut before a position, that partition gets an error, as it does
+/// when the leader changes during reading. Each position is an offset and the epoch of the leader that wrote the record
+/// before it.
 ///
-/// Gives back those that librdkafka does not read: its assignment has not begun yet, or it has stopped, since there is
-/// nothing at that offset.
+/// Returns the positions that librdkafka does not read: it has not begun with their assignment, or it has stopped
+/// because there is nothing at that offset.
 ///
 /// # Errors
 /// librdkafka did not answer.
@@ -104,8 +104,8 @@ pub(super) fn validate<'p>(
     for (p, next, _) in positions {
         list.add_partition_offset(&p.topic, p.partition, Offset::Offset(*next))?;
     }
-    // SAFETY: the list is alive and not shared, its elements are as many as it says, in the order in which they were
-    // added; an error object that is returned is ours to destroy.
+    // SAFETY: the list is alive and not shared; it has as many elements as it says, in the order in which they were
+    // added. An error object that is returned is ours to destroy.
     let error = unsafe {
         let raw = &mut *list.ptr();
         let elements = slice::from_raw_parts_mut(raw.elems, usize::try_from(raw.cnt).unwrap_or_default());

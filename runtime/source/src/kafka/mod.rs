@@ -1,6 +1,6 @@
-//! Records from Kafka. One librdkafka client per source; its partitions are shared out among lanes, which read in
-//! parallel. Partitions are assigned at the manifest's offsets, never subscribed to: who reads what is decided by the
-//! checkpoint, not by a group.
+//! Records from Kafka. Each source has one librdkafka client, and lanes share its partitions and read in parallel.
+//! Partitions are assigned at the manifest's offsets and never subscribed to: the checkpoint, not a consumer group,
+//! decides who reads what.
 
 mod ask;
 mod client;
@@ -37,23 +37,23 @@ use weir_base::failure::{Failure, Result};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Position {
     pub partition: TopicPartition,
-    /// The offset that comes next.
+    /// The next offset to read.
     pub next: i64,
-    /// Exclusive. Nothing at or above it is handed out.
+    /// The end offset, exclusive: nothing at or above it is handed out.
     pub end: Option<i64>,
-    /// Of the leader that wrote what lies before `next`, where that is known: the log is compared with it before
+    /// The epoch of the leader that wrote the record before `next`, if known; the log is compared with it before
     /// reading goes on.
     pub leader_epoch: Option<i32>,
 }
 
-/// The offsets that a broker has of a partition: `[low, end)`, where `end` is the last stable offset.
+/// The offsets of a partition that a broker has: `[low, end)`, where `end` is the last stable offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OffsetBounds {
     pub low: i64,
     pub end: i64,
 }
 
-/// For librdkafka's own threads to begin with an assignment; no broker is waited for.
+/// How long librdkafka's own threads may take to begin with an assignment; this waits for no broker.
 const VALIDATE_DEADLINE: Duration = Duration::from_secs(30);
 const VALIDATE_AGAIN_AFTER: Duration = Duration::from_millis(10);
 
@@ -65,12 +65,12 @@ pub struct KafkaInput {
 }
 
 impl KafkaInput {
-    /// Makes the client; nothing is asked of the brokers yet, so only settings that librdkafka refuses fail here.
+    /// Creates the client. It sends nothing to the brokers yet, so only settings that librdkafka refuses fail here.
     pub fn connect(source: &KafkaSource, client_id: &str) -> Result<Self> {
         Self::connect_with(source, client_id, Fetching::default())
     }
 
-    /// The same, fetching in another way.
+    /// Creates the client with other settings for fetching.
     pub fn connect_with(source: &KafkaSource, client_id: &str, fetching: Fetching) -> Result<Self> {
         let config = settings::client_config(source, client_id, fetching);
         let client = Client::new(&config, Events::new(&source.bootstrap_servers))
@@ -80,7 +80,7 @@ impl KafkaInput {
         Ok(Self { client: Arc::new(client), topics: source.topics.clone(), on_loss })
     }
 
-    /// What the brokers have, in the order of `partitions`.
+    /// The offsets that the brokers have, in the order of `partitions`.
     ///
     /// # Errors
     /// `Config` for a partition that does not exist, `Retry` when its leader does not answer before the deadline.
@@ -102,14 +102,14 @@ impl KafkaInput {
     /// record is left out.
     ///
     /// # Errors
-    /// As [`Self::offset_bounds`].
+    /// See [`Self::offset_bounds`].
     pub fn offsets_at(
         &self,
         partitions: &[TopicPartition],
         at_ms: i64,
         deadline: Duration,
     ) -> Result<BTreeMap<TopicPartition, i64>> {
-        // librdkafka takes an empty list for a mistake.
+        // librdkafka refuses an empty list.
         if partitions.is_empty() {
             return Ok(BTreeMap::new());
         }
@@ -129,7 +129,7 @@ impl KafkaInput {
         };
         let answered = ask::until_answered(&self.client, until, |timeout| {
             let answered = self.client.offsets_for_times(asked.clone(), timeout)?;
-            // The call as a whole succeeds where one partition of several has no leader.
+            // The call as a whole succeeds even if one partition of several has no leader.
             answered.elements().iter().try_for_each(|e| e.error())?;
             Ok(answered)
         })
@@ -141,11 +141,11 @@ impl KafkaInput {
         Ok(at.collect())
     }
 
-    /// The ends of partitions by their leaders' word, all asked at once. One whose leader does not answer within
+    /// The ends of partitions as their leaders say, all asked at once. A partition whose leader does not answer within
     /// `timeout` is left out.
     #[must_use]
     pub fn ends(&self, partitions: &[TopicPartition], timeout: Duration) -> Ends {
-        // librdkafka takes an empty list for a mistake.
+        // librdkafka refuses an empty list.
         if partitions.is_empty() {
             return Ends::new();
         }
@@ -155,11 +155,11 @@ impl KafkaInput {
         })
     }
 
-    /// Starts reading, replacing what was read before, whose lanes must have been dropped. The lanes share the
-    /// partitions out in turn, at least one each; `partition` in what a lane hands out is an index into `positions`.
+    /// Starts reading and replaces what was read before, whose lanes must have been dropped. The partitions go to the
+    /// lanes in turn, at least one to each lane. `partition` in the lanes' events is an index into `positions`.
     ///
     /// # Errors
-    /// `Bug`, since everything about the positions is known by now.
+    /// Only `Bug`, since everything about the positions has been checked by now.
     pub fn assign(&self, positions: &[Position], lanes: usize) -> Result<Vec<LaneInput>> {
         self.client.unassign().map_err(|e| Failure::bug(format!("stop reading Kafka: {e}")))?;
         let lanes = lanes.min(positions.len()).max(1);
@@ -169,31 +169,32 @@ impl KafkaInput {
                 LaneInput::new(Arc::clone(&self.client), self.on_loss, mine)
             })
             .collect();
-        // The lanes have their queues forwarded by now: a partition that was never read is safe from here on.
+        // The lanes have forwarded their queues by now, so from here on partitions that were never read before are
+        // safe.
         let inputs = inputs?;
         let mut assignment = TopicPartitionList::new();
         for p in positions.iter().filter(|p| p.end.is_none_or(|end| p.next < end)) {
             lane::add(&mut assignment, &p.partition, p.next)?;
         }
         self.client.assign(&assignment).map_err(|e| Failure::bug(format!("start reading Kafka: {e}")))?;
-        // A partition that was read before has lost its forwarding to the stop, which runs in librdkafka's main thread,
-        // before it answers the assign. What was fetched in between waits in the partition's own queue, and is moved by
-        // this.
+        // A partition that was read before has lost its forwarding to the stop, which librdkafka's main thread executes
+        // before it answers the assign. Records fetched in between wait in the partition's own queue, and this call
+        // moves them.
         inputs.iter().try_for_each(LaneInput::take_in_all)?;
         self.validate(positions)?;
         Ok(inputs)
     }
 
-    /// librdkafka compares positions with the leaders' logs when a leader changes and when it is told to go elsewhere,
-    /// but not when partitions are assigned. So it is told to go where it is.
+    /// Makes librdkafka compare positions with the leaders' logs. It does so when a leader changes and on a seek, but
+    /// not when partitions are assigned. So each partition seeks to its own position.
     fn validate(&self, positions: &[Position]) -> Result<()> {
         let read_on = positions.iter().filter(|p| p.end.is_none_or(|end| p.next < end));
         let mut open: Vec<_> = read_on.filter_map(|p| Some((&p.partition, p.next, p.leader_epoch?))).collect();
         let until = Instant::now() + VALIDATE_DEADLINE;
         loop {
             let why = match leaders::validate(&self.client, &open, VALIDATE_DEADLINE) {
-                // A fetch that finds nothing at its offset may come first, and stops the partition: its lane will hear
-                // of it.
+                // A fetch that finds nothing at its offset may come first and stops the partition. Then its lane gets
+                // that event.
                 Ok(refused) => {
                     open = refused.into_iter().filter(|(partition, next, _)| !self.lacks(partition, *next)).collect();
                     "librdkafka has not begun to read".to_owned()
@@ -207,30 +208,31 @@ impl KafkaInput {
                 let which = open.iter().map(|(partition, ..)| partition.to_string()).collect::<Vec<_>>().join(", ");
                 return Err(Failure::retry(format!("compare what was read with Kafka's log: {which}: {why}")));
             }
-            // The assignment before this one is still being let go of.
+            // librdkafka is still releasing the previous assignment.
             std::thread::sleep(VALIDATE_AGAIN_AFTER);
         }
     }
 
-    /// Whether a partition's leader says that its log does not reach over this offset.
+    /// Whether a partition's leader says that its log does not contain this offset.
     fn lacks(&self, partition: &TopicPartition, next: i64) -> bool {
         let bounds = self.client.fetch_watermarks(&partition.topic, partition.partition, VALIDATE_AGAIN_AFTER * 100);
         bounds.is_ok_and(|(low, end)| !(low..=end).contains(&next))
     }
 
-    /// Publishes the consumer group's offsets (what comes next per partition), for people and Kafka's tools, after the
-    /// commit. Returns at once; what fails is logged now and then, and concerns nothing else.
+    /// Publishes the consumer group's offsets (the next offset per partition) after the commit, for people and Kafka's
+    /// tools. It returns at once. Failures are logged now and then and affect nothing else.
     pub fn publish(&self, offsets: &[(TopicPartition, i64)]) {
         self.commit_group(offsets, CommitMode::Async);
     }
 
-    /// The same, and waits for the broker's word: at the end of a run, which would be over before the request is sent.
+    /// Publishes the group's offsets and waits for the broker's answer. This is for the end of a run, which would be
+    /// over before the request is sent.
     pub fn publish_and_wait(&self, offsets: &[(TopicPartition, i64)]) {
         self.commit_group(offsets, CommitMode::Sync);
     }
 
     fn commit_group(&self, offsets: &[(TopicPartition, i64)], mode: CommitMode) {
-        // librdkafka takes an empty list for a mistake.
+        // librdkafka refuses an empty list.
         if offsets.is_empty() {
             return;
         }
@@ -245,9 +247,9 @@ impl KafkaInput {
         }
     }
 
-    /// The partition's high watermark as of the last fetch, without asking anyone; `None` until something was fetched.
-    /// For lag. Greater than the offset of the last `EndOfPartition`: a transaction hangs open there (or records just
-    /// came in).
+    /// The partition's high watermark as of the last fetch, without a request; `None` until something was fetched. It
+    /// serves the lag. If it is greater than the offset of the last `EndOfPartition`, a transaction is open there, or
+    /// records have just arrived.
     #[must_use]
     pub fn cached_high_watermark(&self, partition: &TopicPartition) -> Option<i64> {
         let topic = CString::new(partition.topic.as_str()).ok()?;
@@ -255,7 +257,7 @@ impl KafkaInput {
     }
 }
 
-/// Of an offset as librdkafka wants it.
+/// An offset in librdkafka's form.
 fn absolute(offset: i64) -> Offset {
     Offset::Offset(offset)
 }

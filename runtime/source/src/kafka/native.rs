@@ -1,8 +1,8 @@
-//! Unsafe code, with [`super::leaders`] the only one of the source: what librdkafka has and rdkafka's safe API lacks.
-//! Queues read in batches, whose messages are borrowed from the fetch buffer (twice as fast per core as
+//! The source's unsafe code, beside [`super::leaders`]: what librdkafka has and rdkafka's safe API lacks. These are
+//! queues that are read in batches, whose messages are borrowed from the fetch buffer (twice as fast per core as
 //! `BaseConsumer::poll`), and the topics' ids.
 //!
-//! Every type here holds the client that its pointers belong to, and lets go of the pointers first.
+//! Every type here holds the client that its pointers belong to, and frees the pointers before it releases the client.
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_int};
@@ -19,36 +19,36 @@ use rdkafka::types::RDKafkaErrorCode;
 
 use super::Client;
 
-/// Messages taken from librdkafka in one call. The lock and the clock reading of a call are spread over this many
-/// records; the pointers take 32 KiB, which stays in the first-level cache.
+/// The most messages taken from librdkafka in one call. The lock and the clock reading of a call are shared by this
+/// many records; the pointers take 32 KiB, which fits into the first-level cache.
 const BATCH_MESSAGES_MAX: usize = 4096;
 
 /// The librdkafka queue of one lane.
 pub(super) struct Queue {
     raw: NonNull<sys::rd_kafka_queue_t>,
     batch: Vec<*mut sys::rd_kafka_message_t>,
-    // Dropped after `raw` has been destroyed: librdkafka waits in vain for a client whose queues live on.
+    // Dropped after `raw` has been destroyed: librdkafka can't close a client while a queue of it is alive.
     client: Arc<Client>,
 }
 
-// SAFETY: librdkafka's queues may be used from any thread ("librdkafka is completely thread-safe", INTRODUCTION.md);
+// SAFETY: librdkafka's queues may be used from any thread ("librdkafka is completely thread-safe", INTRODUCTION.md).
 // `batch` holds no pointers between two calls of `read`, and `read` needs the queue exclusively.
 unsafe impl Send for Queue {}
 
 impl Queue {
-    /// `None` only if librdkafka is out of memory.
+    /// Creates the queue; `None` only if librdkafka is out of memory.
     pub(super) fn new(client: Arc<Client>) -> Option<Self> {
-        // SAFETY: the client is alive, `client` keeps it so.
+        // SAFETY: `client` keeps the client alive.
         let raw = NonNull::new(unsafe { sys::rd_kafka_queue_new(client.client().native_ptr()) })?;
         Some(Self { raw, batch: vec![ptr::null_mut(); BATCH_MESSAGES_MAX], client })
     }
 
-    /// Sends everything that is or will be fetched from a partition, its events included, to this queue. Before the
-    /// partition is assigned: then nothing of it can get to the consumer's own queue, because librdkafka leaves a
-    /// forwarding of the application's alone when it starts to fetch (`rd_kafka_toppar_op_fetch_start`). After an
-    /// unassign the forwarding is gone and has to be set again.
+    /// Forwards everything that is or will be fetched from a partition, its events included, to this queue. Call this
+    /// before the partition is assigned. Then nothing from it can reach the consumer's own queue, because librdkafka
+    /// keeps the application's forwarding when it starts to fetch (`rd_kafka_toppar_op_fetch_start`). An unassign
+    /// removes the forwarding, and it has to be set again.
     ///
-    /// False if there is no such topic name.
+    /// False if the topic's name is invalid.
     #[must_use]
     pub(super) fn take_in(&self, topic: &CStr, partition: i32) -> bool {
         // SAFETY: the client is alive and `topic` is a C string that the call copies.
@@ -56,7 +56,7 @@ impl Queue {
             unsafe { sys::rd_kafka_queue_get_partition(self.client.client().native_ptr(), topic.as_ptr(), partition) };
         let Some(queue) = NonNull::new(queue) else { return false };
         // SAFETY: both queues are alive here. Afterwards the partition holds a reference to this lane's queue, so that
-        // either may go first; the handle to the partition's queue is given back and not used again.
+        // either may be destroyed first. The handle to the partition's queue is given back and not used again.
         unsafe {
             sys::rd_kafka_queue_forward(queue.as_ptr(), self.raw.as_ptr());
             sys::rd_kafka_queue_destroy(queue.as_ptr());
@@ -64,11 +64,11 @@ impl Queue {
         true
     }
 
-    /// Takes at most `max` messages; waits for the first for at most `timeout`, for the others not at all.
+    /// Takes at most `max` messages. It waits at most `timeout` for the first message and does not wait for more.
     pub(super) fn read(&mut self, timeout: Duration, max: usize) -> Messages<'_> {
         let max = max.min(self.batch.len());
         let mut len = self.fill(0, max, Duration::ZERO);
-        // Two calls, because librdkafka waits until the batch is full, not until there is something in it.
+        // Two calls, because librdkafka waits until the batch is full and not until it has a first message.
         if len == 0 && max > 0 && !timeout.is_zero() {
             len = self.fill(0, 1, timeout);
             if len > 0 {
@@ -83,8 +83,7 @@ impl Queue {
         if room.is_empty() {
             return 0;
         }
-        // SAFETY: the queue is alive; librdkafka writes at most `room.len()` pointers, and from then on they belong to
-        // us.
+        // SAFETY: the queue is alive. librdkafka writes at most `room.len()` pointers, and from then on we own them.
         let n = unsafe {
             sys::rd_kafka_consume_batch_queue(self.raw.as_ptr(), millis(timeout), room.as_mut_ptr(), room.len())
         };
@@ -94,12 +93,12 @@ impl Queue {
 
 impl Drop for Queue {
     fn drop(&mut self) {
-        // SAFETY: made by `rd_kafka_queue_new`, destroyed once, while the client still lives.
+        // SAFETY: `rd_kafka_queue_new` created the queue, and it is destroyed once, while the client still lives.
         unsafe { sys::rd_kafka_queue_destroy(self.raw.as_ptr()) }
     }
 }
 
-/// What one read took. Messages that are not asked for are given back.
+/// The messages of one read. Those that the caller does not take are given back.
 pub(super) struct Messages<'q> {
     batch: slice::Iter<'q, *mut sys::rd_kafka_message_t>,
     _queue: PhantomData<&'q mut Queue>,
@@ -120,7 +119,7 @@ impl Drop for Messages<'_> {
     }
 }
 
-/// The time that a record has in Kafka.
+/// The timestamp of a record in Kafka.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timestamp {
     /// Milliseconds since 1970-01-01T00:00:00Z.
@@ -128,12 +127,12 @@ pub struct Timestamp {
     pub set_by: TimeSetBy,
 }
 
-/// Whose clock it was: `message.timestamp.type` of the topic.
+/// Whose clock set a timestamp: `message.timestamp.type` of the topic.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TimeSetBy {
-    /// `CreateTime`.
+    /// The producer's clock: `CreateTime`.
     Producer,
-    /// `LogAppendTime`.
+    /// The broker's clock: `LogAppendTime`.
     Broker,
 }
 
@@ -155,18 +154,19 @@ impl Message<'_> {
     }
 
     pub(super) fn error_text(&self) -> String {
-        // SAFETY: the message is alive; the answer is null or a C string that lives as long as it.
+        // SAFETY: the message is alive; the answer is null or a C string that lives as long as the message.
         unsafe { text(sys::rd_kafka_message_errstr(self.raw.as_ptr())) }
     }
 
-    /// Equal for two messages of a batch if and only if they are of the same topic. Means nothing beyond the batch.
+    /// Equal for two messages of a batch if and only if they belong to the same topic. The value means nothing beyond
+    /// the batch.
     pub(super) fn topic_handle(&self) -> usize {
         self.get().rkt as usize
     }
 
     pub(super) fn topic(&self) -> Option<&CStr> {
         let topic = self.get().rkt;
-        // SAFETY: a topic that is not null is kept by the message, and its name lives as long as it.
+        // SAFETY: the message keeps a topic that is not null alive, and the name lives as long as the topic.
         (!topic.is_null()).then(|| unsafe { CStr::from_ptr(sys::rd_kafka_topic_name(topic)) })
     }
 
@@ -180,7 +180,7 @@ impl Message<'_> {
 
     pub(super) fn timestamp(&self) -> Option<Timestamp> {
         let mut kind = sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
-        // SAFETY: the message is alive and `kind` is written to only during the call.
+        // SAFETY: the message is alive, and the call writes to `kind` only until it returns.
         let at_ms = unsafe { sys::rd_kafka_message_timestamp(self.raw.as_ptr(), &raw mut kind) };
         let set_by = match kind {
             sys::rd_kafka_timestamp_type_t::RD_KAFKA_TIMESTAMP_CREATE_TIME => TimeSetBy::Producer,
@@ -190,7 +190,7 @@ impl Message<'_> {
         (at_ms >= 0).then_some(Timestamp { at_ms, set_by })
     }
 
-    /// Of the leader that wrote the record; `None` where brokers are too old to tell.
+    /// The epoch of the leader that wrote the record; `None` if the brokers are too old to report it.
     pub(super) fn leader_epoch(&self) -> Option<i32> {
         // SAFETY: the message is alive.
         let epoch = unsafe { sys::rd_kafka_message_leader_epoch(self.raw.as_ptr()) };
@@ -203,7 +203,7 @@ impl Message<'_> {
         unsafe { bytes(m.key.cast(), m.key_len) }
     }
 
-    /// `None` for a tombstone.
+    /// The record's value; `None` for a tombstone.
     pub(super) fn value(&self) -> Option<&[u8]> {
         let m = self.get();
         // SAFETY: a payload that is not null has `len` bytes, which live as long as the message.
@@ -211,7 +211,7 @@ impl Message<'_> {
     }
 }
 
-/// The headers of a record. They are found in the fetch buffer when they are asked for, and not before.
+/// The headers of a record. They are read from the fetch buffer only when they are asked for.
 #[derive(Clone, Copy, Default)]
 pub struct Headers<'m>(Option<&'m Message<'m>>);
 
@@ -220,14 +220,14 @@ impl<'m> Headers<'m> {
         Self(Some(message))
     }
 
-    /// Each name and value, in the record's order.
+    /// Calls `f` with each name and value, in the record's order.
     ///
     /// # Errors
-    /// If the record's bytes are not what they should be; `f` was called with none of them.
+    /// The record's bytes are malformed; in that case `f` was not called.
     pub fn each(self, mut f: impl FnMut(&'m CStr, Option<&'m [u8]>)) -> Result<(), String> {
         let Some(message) = self.0 else { return Ok(()) };
         let mut headers = ptr::null_mut();
-        // SAFETY: the message is alive, and what is found belongs to it.
+        // SAFETY: the message is alive, and it owns what is found.
         let error = unsafe { sys::rd_kafka_message_headers(message.raw.as_ptr(), &raw mut headers) };
         match error {
             sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR => {}
@@ -236,7 +236,7 @@ impl<'m> Headers<'m> {
         }
         for at in 0.. {
             let (mut name, mut value, mut length) = (ptr::null(), ptr::null(), 0);
-            // SAFETY: `headers` was found above; name and value belong to it, that is to the message, which lives for
+            // SAFETY: `headers` was found above. Name and value belong to it and so to the message, which lives for
             // `'m`.
             unsafe {
                 let error = sys::rd_kafka_header_get_all(headers, at, &raw mut name, &raw mut value, &raw mut length);
@@ -265,12 +265,12 @@ impl fmt::Debug for Headers<'_> {
 
 impl Drop for Message<'_> {
     fn drop(&mut self) {
-        // SAFETY: we own the message, and nothing borrowed from it is alive.
+        // SAFETY: we own the message, and no borrow from it is alive.
         unsafe { sys::rd_kafka_message_destroy(self.raw.as_ptr()) }
     }
 }
 
-/// The high watermark as of the last fetch, without asking the broker.
+/// The high watermark as of the last fetch, without a request to the broker.
 pub(super) fn cached_high_watermark(client: &Client, topic: &CStr, partition: i32) -> Option<i64> {
     let (mut low, mut high) = (-1, -1);
     // SAFETY: the client is alive, `topic` is a C string, and both integers outlive the call.
@@ -286,7 +286,7 @@ pub(super) fn cached_high_watermark(client: &Client, topic: &CStr, partition: i3
     (error == sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0).then_some(high)
 }
 
-/// Asks for the ids of topics (KIP-516). An id is `None` where the broker is too old to have one.
+/// Asks for the ids of topics (KIP-516). An id is `None` if the broker is too old to have one.
 pub(super) fn describe_topics(
     client: &Client,
     topics: &[CString],
@@ -295,8 +295,8 @@ pub(super) fn describe_topics(
     let native = client.client().native_ptr();
     let mut names: Vec<_> = topics.iter().map(|t| t.as_ptr()).collect();
     let mut found = Vec::with_capacity(topics.len());
-    // SAFETY: every object is made here and destroyed here, once, on each way out. What is read from the event is
-    // copied before the event is destroyed. `names` and `topics` outlive the call that copies them.
+    // SAFETY: every object is created and destroyed here, once, on each way out. What is read from the event is copied
+    // before the event is destroyed. `names` and `topics` outlive the call that copies them.
     unsafe {
         let queue = sys::rd_kafka_queue_new(native);
         let options =
@@ -306,7 +306,7 @@ pub(super) fn describe_topics(
         sys::rd_kafka_DescribeTopics(native, collection, options, queue);
         sys::rd_kafka_TopicCollection_destroy(collection);
         sys::rd_kafka_AdminOptions_destroy(options);
-        // librdkafka answers at the request's own timeout at the latest; the margin lets that answer arrive.
+        // librdkafka answers at the request's own timeout at the latest; the extra time lets that answer arrive.
         let event = sys::rd_kafka_queue_poll(queue, millis(timeout).saturating_add(500));
         let error = if event.is_null() {
             sys::rd_kafka_resp_err_t::RD_KAFKA_RESP_ERR__TIMED_OUT
@@ -339,10 +339,10 @@ pub(super) fn describe_topics(
     }
 }
 
-/// What was said about one topic.
+/// The answer about one topic.
 pub(super) type Answer = Result<Option<String>, RDKafkaErrorCode>;
 
-/// The all-zero id in base64: a broker before Kafka 2.8, or the mock.
+/// The all-zero id in base64, which brokers before Kafka 2.8 and the mock cluster report.
 const ZERO_ID: &str = "AAAAAAAAAAAAAAAAAAAAAA";
 
 pub(super) fn millis(timeout: Duration) -> c_int {
@@ -355,13 +355,13 @@ pub(super) unsafe fn text(from: *const std::ffi::c_char) -> String {
     if from.is_null() {
         return String::new();
     }
-    // SAFETY: not null, so a C string by this function's contract.
+    // SAFETY: the pointer is not null, so it is a C string by this function's contract.
     unsafe { CStr::from_ptr(from) }.to_string_lossy().into_owned()
 }
 
 /// # Safety
 /// `from` is null or points to `len` bytes that live for `'a`.
 unsafe fn bytes<'a>(from: *const u8, len: usize) -> Option<&'a [u8]> {
-    // SAFETY: not null, so `len` bytes by this function's contract.
+    // SAFETY: the pointer is not null, so it points to `len` bytes by this function's contract.
     (!from.is_null()).then(|| unsafe { slice::from_raw_parts(from, len) })
 }

@@ -1,42 +1,43 @@
-//! What librdkafka is told, with the reasons. Names and defaults: librdkafka's CONFIGURATION.md.
+//! librdkafka's settings and the reasons for them. Names and defaults: librdkafka's CONFIGURATION.md.
 
 use rdkafka::ClientConfig;
 use rdkafka::config::RDKafkaLogLevel;
 use weir_plan::plan::KafkaSource;
 
-/// Payload bytes that may wait in one lane's queue where memory is no concern. librdkafka checks the bound against the
-/// queue that a partition is forwarded to, so it holds for a lane as a whole. It overshoots by one fetch response.
+/// Payload bytes that may wait in one lane's queue if memory does not limit them. librdkafka checks this bound against
+/// the queue that a partition is forwarded to, so it holds for a lane as a whole. One fetch response may exceed it.
 const QUEUED_BYTES_PER_LANE: u64 = 16 << 20;
 
-/// Records that may wait in one lane's queue before fetching stops. librdkafka spends some 350 bytes on each beside its
-/// payload, so with small records this bound, not the one above, keeps memory down. Measured with rides of 115 B, lz4,
-/// 6 partitions: a whole process whose two lanes are not read stays at 66 MB; read at full speed (0.23 CPU-seconds per
-/// million) it needs 26 MB, and neither half nor twice the figure is faster.
+/// Records that may wait in one lane's queue before fetching stops. librdkafka spends about 350 bytes on each record
+/// beside its payload, so for small records this bound, and not the one above, limits the memory. Measured with rides
+/// of 115 B, lz4, 6 partitions: a process whose two lanes are not read stays at 66 MB. A process that reads at full
+/// speed (0.23 CPU-seconds per million) needs 26 MB, and neither half nor twice this bound makes it faster.
 const QUEUED_RECORDS_PER_LANE: u64 = 50_000;
 
-/// Of librdkafka's own, per record that waits.
+/// librdkafka's memory overhead per queued record, in bytes.
 const RECORD_OVERHEAD_BYTES: u64 = 350;
 
-/// Of one partition, in one answer. Greater records still get through: the broker returns at least one whole batch, and
-/// librdkafka doubles the figure when it meets a cut one. Greater values only make the overshoot greater.
+/// Bytes of one partition in one answer. Larger records still get through: the broker returns at least one whole batch,
+/// and librdkafka doubles this value when it meets a batch that was cut off. A larger value would only exceed the
+/// bounds above by more.
 const FETCH_BYTES_PER_PARTITION: u32 = 512 * 1024;
 
-/// Of one answer, compressed. JSON grows three- to tenfold when it is unpacked, and the bounds above are looked at only
-/// afterwards.
+/// Compressed bytes of one answer. JSON grows three- to tenfold when it is decompressed, and librdkafka checks the
+/// bounds above only afterwards.
 const FETCH_BYTES: u32 = 8 * 1024 * 1024;
 
-/// The greatest answer that is accepted at all: room for one record of `max.message.bytes` as large as any sane
-/// broker's.
+/// The greatest answer that is accepted at all: it has room for one record of `max.message.bytes`, as large as any sane
+/// broker allows.
 const RECEIVE_BYTES_MAX: u32 = 256 * 1024 * 1024;
 
-/// A broker holds an answer back until it has so much, or [`PATIENT_FETCH_WAIT_MS`] are over, for a pipeline whose
-/// epochs are long beside that. An answer costs the same whether it brings ten records or ten thousand:
-/// docs/performance.md has what this saves at 50,000 records/s.
+/// For a pipeline with long epochs, a broker holds an answer back until it has this many bytes or until
+/// [`PATIENT_FETCH_WAIT_MS`] have passed. An answer costs the same whether it brings ten records or ten thousand;
+/// docs/performance.md shows what this saves at 50,000 records/s.
 const PATIENT_FETCH_BYTES_MIN: u32 = 64 * 1024;
 const PATIENT_FETCH_WAIT_MS: u32 = 50;
 
-/// An empty answer comes after this, where any record is reason enough for an answer: it bounds how late an end of
-/// partition is noticed.
+/// For other pipelines, the broker answers at once when there is a record, and with an empty answer after this many
+/// milliseconds. So this bounds how late an end of partition is noticed.
 const FETCH_WAIT_MS: u32 = 100;
 
 /// How a client fetches.
@@ -44,7 +45,7 @@ const FETCH_WAIT_MS: u32 = 100;
 pub struct Fetching {
     /// Payload bytes that may wait for one lane.
     pub queued_bytes_per_lane: u64,
-    /// Records may come up to 50 ms later, together with others.
+    /// Whether records may come up to 50 ms later, together with others.
     pub patient: bool,
 }
 
@@ -64,20 +65,20 @@ pub(super) fn client_config(source: &KafkaSource, client_id: &str, fetching: Fet
         .set("bootstrap.servers", &source.bootstrap_servers)
         .set("client.id", client_id)
         .set("group.id", &source.group_id)
-        // No group is joined, so there is no session. But for this long librdkafka keeps published offsets for a
-        // coordinator that is away, and a client that is dropped waits for them: the default of 45 s would hold up the
-        // end of a process that has failed.
+        // We join no group, so there is no session. But librdkafka keeps published offsets for this long when the
+        // coordinator is away, and a dropped client waits for them. The default of 45 s would hold up the end of a
+        // failed process.
         .set("session.timeout.ms", "3000")
-        // Offsets belong to the manifest; the group's are published after the commit, by us.
+        // The manifest owns the offsets. We publish the group's offsets ourselves, after the commit.
         .set("enable.auto.commit", "false")
         .set("enable.auto.offset.store", "false")
         .set("isolation.level", "read_committed")
-        // A lost offset is an event, decided on by the document, never skipped silently.
+        // A lost offset becomes an event that the document decides on; librdkafka never skips it silently.
         .set("auto.offset.reset", "error")
         .set("enable.partition.eof", "true")
         .set("allow.auto.create.topics", "false")
-        // A hardware instruction on the compressed bytes: not measurable beside unpacking. A broken batch stops the
-        // lane.
+        // The check is one hardware instruction on the compressed bytes; beside decompression its cost can't be
+        // measured. A broken batch stops the partition.
         .set("check.crcs", "true")
         .set("fetch.wait.max.ms", fetch_wait_ms.to_string())
         .set("fetch.min.bytes", fetch_bytes_min.to_string())
@@ -86,20 +87,21 @@ pub(super) fn client_config(source: &KafkaSource, client_id: &str, fetching: Fet
         .set("receive.message.max.bytes", RECEIVE_BYTES_MAX.to_string())
         .set("queued.max.messages.kbytes", (queued_bytes_per_lane / 1024).max(1).to_string())
         .set("queued.min.messages", queued_records.max(1).to_string())
-        // The default of 1 s leaves a lane dry: a full queue is read in a tenth of that.
+        // With the default of 1 s a lane runs dry: it reads a full queue in a tenth of that time.
         .set("fetch.queue.backoff.ms", "10")
         .set("fetch.error.backoff.ms", "100")
         .set("socket.keepalive.enable", "true")
         .set("socket.connection.setup.timeout.ms", "10000")
         .set("reconnect.backoff.ms", "100")
-        // Ten seconds from a kill to the next commit: a broker that is back must not wait for us longer than this.
+        // Our target is ten seconds from a kill to the next commit. So a broker that is back must not wait longer than
+        // this for us.
         .set("reconnect.backoff.max.ms", "2000")
-        // For this long after it was first seen, a topic that goes missing is not reported, nor looked for before the
-        // next refresh. The default of 30 s is for clients that create topics by using them; we ask again ourselves
-        // before we believe it.
+        // For this long after a topic was first seen, librdkafka neither reports that the topic is missing nor looks
+        // for it before the next refresh. The default of 30 s is for clients that create topics by using them. We ask
+        // the brokers again before we believe that a topic is gone.
         .set("topic.metadata.propagation.max.ms", "1000")
         .set("topic.metadata.refresh.interval.ms", "30000")
-        // Closed idle connections are no news.
+        // Closing idle connections is no news.
         .set("log.connection.close", "false")
         .set_log_level(RDKafkaLogLevel::Warning);
     config

@@ -1,4 +1,4 @@
-//! Against librdkafka's mock cluster, as far as it is faithful: transactions, deletion and topic ids need a real
+//! Tests against librdkafka's mock cluster, as far as it is faithful: transactions, deletion and topic ids need a real
 //! broker.
 #![allow(clippy::unwrap_used)]
 
@@ -14,7 +14,7 @@ use weir_testing::kafka::{SOON, cluster, source};
 
 use super::*;
 
-/// For questions that are not answered. Librdkafka needs some of it to begin with.
+/// The deadline for questions that nobody answers. librdkafka needs part of it to begin.
 const ASKED_FOR: Duration = Duration::from_secs(6);
 
 fn partitions_of(input: &KafkaInput, deadline: Duration) -> Result<Vec<TopicPartition>> {
@@ -25,7 +25,7 @@ fn at(topic: &str, partition: i32, next: i64) -> Position {
     Position { partition: TopicPartition { topic: topic.to_owned(), partition }, next, end: None, leader_epoch: None }
 }
 
-/// Fills partitions with `p<partition>o<offset>`.
+/// Fills partitions with values `p<partition>o<offset>`.
 fn fill(servers: &str, topic: &str, counts: &[(i32, i64)]) {
     let producer: BaseProducer = ClientConfig::new().set("bootstrap.servers", servers).create().unwrap();
     for &(partition, count) in counts {
@@ -68,7 +68,7 @@ impl Seen {
     }
 }
 
-/// Polls until `done` or an error.
+/// Polls until `done` is true or an error comes.
 fn read(lane: &mut LaneInput, done: impl Fn(&Seen) -> bool) -> Result<Seen> {
     let mut seen = Seen::default();
     let until = Instant::now() + SOON;
@@ -192,7 +192,7 @@ fn paused_partition_is_silent_and_goes_on_where_it_was() {
     for _ in 0..10 {
         lane.poll(Duration::from_millis(30), 100, |event| silent.add(event)).unwrap();
     }
-    // Operations on partitions are asynchronous: what was in hand at the pause may still come.
+    // Operations on partitions are asynchronous: records that were on their way at the pause may still come.
     assert!(silent.ends.is_empty(), "{silent:?}");
     lane.resume(0).unwrap();
     lane.resume(1).unwrap();
@@ -245,7 +245,7 @@ fn a_record_that_is_not_taken_comes_again_first_and_holds_up_its_own_partition_o
     assert_eq!(rest.ends, BTreeMap::from([(0, vec![300])]));
 }
 
-/// What was fetched before is in the lane's queue each time.
+/// Each time, the lane's queue holds what was fetched before.
 #[test]
 fn a_partition_that_is_held_again_and_again_loses_and_doubles_nothing() {
     let cluster = cluster(&[("a", 2)]);
@@ -279,7 +279,7 @@ fn lanes_of_a_second_assignment_get_everything_again() {
     let servers = cluster.bootstrap_servers();
     fill(&servers, "a", &[(0, 10), (1, 10), (2, 10), (3, 10)]);
     let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
-    // The race that this is about was lost once in some dozens of rounds.
+    // Before the fix, this race was lost once in a few dozen rounds.
     for round in 0..9 {
         let positions: Vec<_> = (0..4).map(|p| at("a", p, round)).collect();
         for mut lane in input.assign(&positions, 2).unwrap() {
@@ -295,7 +295,7 @@ fn lanes_of_a_second_assignment_get_everything_again() {
 #[test]
 fn unknown_topic_is_a_config_failure_that_names_topic_and_servers() {
     let cluster = cluster(&[("a", 1)]);
-    // The mock makes every topic that is asked for, unless it is told to refuse.
+    // The mock creates every topic that a client asks for, unless it is told to refuse.
     cluster.topic_error("nowhere", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
     let servers = cluster.bootstrap_servers();
     let input = KafkaInput::connect(&source(&servers, &["a", "nowhere"]), "test").unwrap();
@@ -313,7 +313,7 @@ fn unknown_topic_is_told_from_a_broker_that_is_away_also_if_it_answers_slowly() 
     cluster.topic_error("nowhere", RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART).unwrap();
     let input = KafkaInput::connect(&source(&cluster.bootstrap_servers(), &["a"]), "test").unwrap();
     partitions_of(&input, SOON).unwrap();
-    // Slower than what is left for the last of the questions that fit into the deadline.
+    // This is slower than the time that is left for the last request before the deadline.
     cluster.broker_round_trip_time(1, Duration::from_millis(300)).unwrap();
     let failure =
         super::ask::partition_count(&input.client, "nowhere", Instant::now() + Duration::from_secs(2)).unwrap_err();
@@ -396,8 +396,8 @@ fn broker_that_goes_away_is_a_problem_with_its_address_and_reading_goes_on_when_
     }
 }
 
-/// What a lane sees of five records in one partition, while the broker refuses to send what comes until the lane has
-/// told of that in these words.
+/// What a lane sees of five records in one partition if the broker refuses to send them until the lane has reported the
+/// problem with the text `told`.
 fn read_refused_until(told: &str, end: Option<i64>) -> Seen {
     let cluster = cluster(&[("a", 1)]);
     let servers = cluster.bootstrap_servers();
@@ -427,7 +427,7 @@ fn read_refused_until(told: &str, end: Option<i64>) -> Seen {
 
 #[test]
 fn what_can_be_read_by_a_later_try_is_read_whole() {
-    for (told, tries) in [("for the 1. of 3 times", 1), ("for the 3. of 3 times", 3)] {
+    for (told, tries) in [("attempt 1 of 3", 1), ("attempt 3 of 3", 3)] {
         let seen = read_refused_until(told, None);
         assert_eq!((&seen.values[&0], &seen.unreadable, seen.problems.len()), (&values(0, 0..5), &vec![], tries));
     }
@@ -435,7 +435,7 @@ fn what_can_be_read_by_a_later_try_is_read_whole() {
 
 #[test]
 fn what_cannot_be_read_after_all_tries_is_passed_over_and_no_more_than_that() {
-    let seen = read_refused_until("it stays so", None);
+    let seen = read_refused_until("3 attempts have failed", None);
     assert_eq!((&seen.values[&0], &seen.unreadable, seen.problems.len()), (&values(0, 1..5), &vec![(0, 0, 1)], 4));
 }
 
@@ -454,7 +454,8 @@ fn topic_that_goes_missing_while_it_is_read_is_a_config_failure_in_every_lane() 
     for lane in &mut lanes {
         read(lane, |seen| seen.ends.len() == 1).unwrap();
     }
-    // Sooner than this, librdkafka holds the news back until the next refresh (`topic.metadata.propagation.max.ms`).
+    // librdkafka holds the news back until the next refresh before this time is over
+    // (`topic.metadata.propagation.max.ms`).
     std::thread::sleep(Duration::from_millis(1500));
     let unknown = RDKafkaRespErr::RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
     cluster.topic_error("a", unknown).unwrap();
@@ -466,7 +467,7 @@ fn topic_that_goes_missing_while_it_is_read_is_a_config_failure_in_every_lane() 
     }
 }
 
-/// Publishes until it is the group's, which shows that the group's coordinator is known.
+/// Publishes until the group has these offsets, which shows that its coordinator is known.
 fn publish_until_committed(input: &KafkaInput, offsets: &[(TopicPartition, i64)]) {
     let until = Instant::now() + SOON;
     let mut list = TopicPartitionList::new();
@@ -474,7 +475,8 @@ fn publish_until_committed(input: &KafkaInput, offsets: &[(TopicPartition, i64)]
         list.add_partition(&p.topic, p.partition);
     }
     loop {
-        // Published anew each epoch: one that comes before the group's coordinator is known may fail.
+        // This publishes in each round, because an offset that is published before the coordinator is known may be
+        // lost.
         input.publish(offsets);
         let committed = input.client.committed_offsets(list.clone(), Duration::from_secs(1));
         if committed
@@ -498,7 +500,7 @@ fn published_offsets_are_the_groups() {
     drop(lanes);
 }
 
-/// librdkafka alone would wait for the answer to what was published last, a minute for each of its tries.
+/// librdkafka alone would wait for the answer to the last published offsets, for a minute in each attempt.
 #[test]
 fn brokers_that_fall_silent_do_not_hold_up_the_end() {
     let cluster = cluster(&[("a", 1)]);

@@ -1,4 +1,4 @@
-//! Which topics and partitions there are, and which topics those are by their ids.
+//! Which topics and partitions exist, and the ids of those topics.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
@@ -13,24 +13,24 @@ use weir_plan::topics::{TopicPattern, Topics};
 use super::ask::{self, Refusal};
 use super::{KafkaInput, fault, native};
 
-/// What there is to read.
+/// The partitions to read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
-    /// In the document's order of topics; by name where a pattern finds them.
+    /// In the document's order of topics, or by name if a pattern finds them.
     pub partitions: Vec<TopicPartition>,
-    /// Topics that were known and do not exist any more, and that the document says to go on without.
+    /// Topics that were known and no longer exist, if the document says to go on without them.
     pub gone: Vec<String>,
 }
 
 impl KafkaInput {
-    /// Whether looking again may find more: assigned partitions are what they are.
+    /// Whether another look may find more: an `assign` list never changes.
     #[must_use]
     pub fn may_find_more(&self) -> bool {
         !matches!(self.topics, Topics::Assigned(_))
     }
 
-    /// The partitions of the source's topics. `known` are the topics that were read so far. Waits for brokers that are
-    /// away.
+    /// The partitions of the source's topics. `known` are the topics that were read so far. This waits for brokers that
+    /// are away.
     ///
     /// # Errors
     /// `Config` for a topic or an assigned partition that does not exist or may not be read, `Retry` when no broker
@@ -58,7 +58,8 @@ impl KafkaInput {
             if counts.contains_key(topic) {
                 continue;
             }
-            // A list also lacks what this user may not see. Asked about the one, a broker says which it is.
+            // The list also lacks topics that this user may not see. A request for this one topic tells the two cases
+            // apart.
             match ask::partition_count_if_there(&self.client, topic, until)? {
                 Some(count) => drop(counts.insert(topic.clone(), count)),
                 None => {
@@ -88,9 +89,9 @@ impl KafkaInput {
         Ok(found)
     }
 
-    /// The ids of topics, in their order; `None` where the broker has none (before Kafka 2.8), and for a topic that is
-    /// gone and may be. A topic that was deleted and made anew has another id, and only that tells it: librdkafka goes
-    /// on in the new one at the old offset.
+    /// The ids of topics, in their order. An id is `None` if the broker has none (before Kafka 2.8), and for a topic
+    /// that is gone and may be. A topic that was deleted and created again has another id. Nothing else shows that:
+    /// librdkafka reads on in the new topic at the old offset.
     ///
     /// # Errors
     /// `Config` for a topic that does not exist, `Retry` when no broker answers before the deadline.
@@ -105,7 +106,7 @@ impl KafkaInput {
         });
         let answers = match answers {
             Ok(answers) => answers,
-            // The broker does not know the question.
+            // The broker does not support this request.
             Err(refusal) if refusal.is_unsupported() => Vec::new(),
             Err(refusal) => return Err(refusal.explain(&self.client, &topics.join(", "))),
         };
@@ -130,7 +131,7 @@ impl Found {
         self.partitions.extend((0..count).map(|partition| TopicPartition { topic: topic.to_owned(), partition }));
     }
 
-    /// The topics that there are, each once.
+    /// The topics of these partitions, each once.
     #[must_use]
     pub fn topics(&self) -> Vec<String> {
         self.partitions.iter().map(|p| &p.topic).collect::<BTreeSet<_>>().into_iter().cloned().collect()

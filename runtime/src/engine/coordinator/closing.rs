@@ -1,4 +1,4 @@
-//! How an epoch is closed: from the lanes' reports to where the watermarks stand.
+//! Closes an epoch: from the lanes' reports to the new watermarks.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,11 +12,11 @@ use crate::engine::start::Running;
 use crate::failure::Result;
 use crate::keyed::edge::EdgeReport;
 
-/// What the lanes' reports come to: one epoch, not decided yet.
+/// An epoch as the lanes have reported it, not decided yet.
 pub(super) struct Closed {
     pub clock_us: i64,
     pub at: Instant,
-    /// In the order of the plan's.
+    /// In the order of the plan's sources.
     pub sources: Vec<SourceProgress>,
     pub read_took: Duration,
     pub busy: Duration,
@@ -32,8 +32,8 @@ impl Closed {
 }
 
 impl Running {
-    /// Gathers the lanes' reports and moves the watermarks. The lanes wait meanwhile: nothing is asked here but the
-    /// brokers, where a partition may be idle or a look for new ones is too old.
+    /// Gathers the lanes' reports and moves the watermarks. The lanes wait meanwhile, so this asks nobody outside but
+    /// the brokers, and only where a partition may be idle or the last look for new ones is too old.
     pub(super) async fn close_epoch(&mut self, opened: Instant, ends_the_run: bool) -> Result<Closed> {
         let (clock_us, at) = (self.lanes.epoch.clock_us(), Instant::now());
         let reports = self.lanes.close(clock_us).await;

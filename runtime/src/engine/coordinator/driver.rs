@@ -1,4 +1,4 @@
-//! The driver: decides when an epoch is closed, and carries it from the lanes' reports to the commit while the lanes
+//! The driver. It decides when an epoch is closed, and carries it from the lanes' reports to the commit while the lanes
 //! read the next one.
 
 use std::sync::Arc;
@@ -26,21 +26,21 @@ use crate::failure::{Failure, Result};
 use crate::memory::Memory;
 use crate::observe::progress::{Durations, Progress};
 
-/// How long a quiet pipeline waits before it looks whether a partition has become idle.
+/// How long a quiet pipeline waits before it checks whether a partition has become idle.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// Why an epoch is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Due {
     Trigger,
-    /// Partitions came or went: other lanes read on.
+    /// Partitions came or went, so other lanes take over.
     Assignment,
-    /// Nothing more is to be read.
+    /// The run has read everything up to its end.
     AllRead,
     Shutdown,
 }
 
-/// Since when a run that has an end came no closer to it.
+/// Measures for how long a run with an end has made no progress towards it.
 struct Standstill {
     since: Instant,
     seen: (u64, u64),
@@ -51,7 +51,7 @@ impl Standstill {
         Self { since: now, seen: (0, 0) }
     }
 
-    /// For how long this has been so.
+    /// For how long `seen` has not changed.
     fn of(&mut self, seen: (u64, u64), now: Instant) -> Duration {
         if self.seen != seen {
             *self = Self { since: now, seen };
@@ -60,17 +60,17 @@ impl Standstill {
     }
 }
 
-/// Runs the plan until it has ended, was told to, or can't go on.
+/// Runs the plan until it ends, is told to end, or cannot continue.
 ///
 /// # Errors
-/// The failure that stopped it. What was committed stays committed; the next run goes on from there.
+/// The failure that stopped the run. What was committed stays committed, and the next run continues from there.
 pub async fn run(plan: Arc<Plan>, options: &Options, signal: watch::Receiver<Signal>) -> Result<Summary> {
     let memory = Arc::new(Memory::new(options.memory_bytes)?);
-    // On a thread of its own: what it allocates is watched while it computes.
+    // The driver has a thread of its own, so that memory is watched while it computes.
     let (handle, options, watched) = (Handle::current(), options.clone(), Arc::clone(&memory));
     let (tell, ended) = oneshot::channel();
     let work = move || {
-        // Nobody waits any more if the memory is used up.
+        // Nobody waits for this any more if the memory is used up.
         let _ = tell.send(handle.block_on(run_within(plan, options, signal, watched)));
     };
     let exhausted = memory.watch().map_err(|e| Failure::retry(format!("watch the memory: {e}")))?;
@@ -94,7 +94,7 @@ async fn run_within(
     let began = Instant::now();
     let mut running = tokio::select! {
         started = start(plan, &options, memory) => started?,
-        // Nothing is in hand yet: a start that waits for something that is away need not end first.
+        // No epoch is open yet, so a start that waits for an unreachable store or broker need not end first.
         Ok(_) = signal.wait_for(|told| *told == Signal::Finish) => return Ok(Summary { cut_short: true, ..Summary::default() }),
     };
     let mut summary = Summary::default();
@@ -116,8 +116,8 @@ impl Running {
         self.begin_epoch();
         self.observer.ready();
         self.standing.has_begun();
-        // The process before may have ended between its last commit and telling Kafka's tools of it; a quiet topic
-        // brings no epoch that would.
+        // The previous process may have ended between its last commit and the publication of its offsets. A quiet topic
+        // brings no epoch that would publish them.
         self.sources.iter().for_each(SourceRun::publish);
         loop {
             let due = self.wait_until_due(opened, signal).await?;
@@ -155,7 +155,7 @@ impl Running {
         }
     }
 
-    /// The watermarks of the keyed steps at the start of the next epoch go out, and the lanes read.
+    /// Sends the lanes the watermarks of the keyed steps at the start of the next epoch, and lets them read.
     fn begin_epoch(&self) {
         let sources_us = self.watermarks_us();
         let of_edges = |lane: &LaneStage| {
@@ -164,7 +164,7 @@ impl Running {
         self.lanes.begin(&self.graph.stages.lanes.iter().map(of_edges).collect::<Vec<_>>());
     }
 
-    /// Per source.
+    /// The watermark of each source, µs.
     pub(super) fn watermarks_us(&self) -> Vec<Option<i64>> {
         self.sources.iter().map(|source| source.reading.watermark_us()).collect()
     }
@@ -176,7 +176,7 @@ impl Running {
             if epoch.has_lost_topic() {
                 self.sources.iter_mut().for_each(SourceRun::doubt);
             }
-            // A pipeline that always has something to read never waits below.
+            // This is checked first, since a pipeline that always has something to read never waits below.
             if let Some(found) = changed(&mut self.sources).now_or_never() {
                 return found.map(|()| Due::Assignment);
             }
@@ -223,8 +223,8 @@ impl Running {
         }
     }
 
-    /// A run that has an end and comes no closer to it waits for a store, or for leaders. Stores have their own
-    /// deadlines.
+    /// Checks a run with an end that makes no progress. Such a run waits for a store or for partition leaders. Stores
+    /// have their own deadlines, so this asks the leaders.
     ///
     /// # Errors
     /// `Retry`, with the partitions whose leaders do not answer.
@@ -257,7 +257,8 @@ impl Running {
     ) -> Result<()> {
         let began = Instant::now();
         let lanes_uploaded = began - closed.at;
-        // After the epoch was read: what it took in came from the topic that this look sees.
+        // The look begins after the epoch was read, so a topic that it finds unchanged is the one that the epoch's
+        // records came from.
         let looks: Vec<_> = self.sources.iter_mut().map(SourceRun::look).collect();
         let after_us: Vec<_> = closed.sources.iter().map(|source| source.watermark_after_us).collect();
         crate::failpoint::reach("data.upload.before");
@@ -318,12 +319,12 @@ impl Running {
     }
 }
 
-/// Resolves when partitions or topics of any source came or went. Nothing is lost if it is not waited for to the end.
+/// Resolves when partitions or topics of any source came or went. The future may be dropped: nothing is lost.
 async fn changed(sources: &mut [SourceRun]) -> Result<()> {
     select_all(sources.iter_mut().map(|source| Box::pin(source.changed()))).await.0
 }
 
-/// The ends of all partitions as the clients last heard of them.
+/// The end offsets of all partitions, as the clients last learned them.
 pub(super) fn latest_offsets(sources: &[SourceRun]) -> LatestOffsets {
     sources.iter().map(|source| (source.name().to_owned(), source.latest_offsets())).collect()
 }

@@ -1,5 +1,5 @@
-//! The collection of the checkpoint's garbage, beside the epochs: one at a time, with a bound, and nothing waits for it
-//! but the end of a run.
+//! Collects the garbage of the checkpoint beside the epochs. One collection runs at a time and has a deadline. Only the
+//! end of a run waits for it.
 
 use std::time::Duration;
 
@@ -8,13 +8,14 @@ use weir_plan::ids::Epoch;
 
 use crate::checkpoint::collection::Collection;
 
-/// One collection. What it leaves is for the next one.
+/// The limit for one collection. The next one takes what this one leaves.
 const DEADLINE: Duration = Duration::from_secs(600);
-/// A run that has ended waits so long for the one under way: runs that are short must leave no more than they find.
+/// How long a run that has ended waits for the collection under way. Short runs must not leave more garbage than they
+/// find.
 const DEADLINE_AT_END: Duration = Duration::from_secs(10);
 
 pub struct Garbage {
-    /// The newest manifests, which stay.
+    /// How many of the newest manifests are kept.
     keep: u32,
     /// Objects that no manifest names are left alone for this long.
     grace: Duration,
@@ -27,7 +28,8 @@ impl Garbage {
         Self { keep, grace, is_due: false, task: None }
     }
 
-    /// After an epoch is committed: begins a collection every `keep` epochs, or as soon as the one before is over.
+    /// Call it after an epoch is committed. It begins a collection every `keep` epochs; if another is still under way
+    /// then, it begins as soon as that one is over.
     pub fn after(&mut self, epoch: Epoch, collection: impl FnOnce(u32) -> Collection) {
         self.is_due |= epoch.0.is_multiple_of(u64::from(self.keep.max(1)));
         if !self.is_due || self.task.as_ref().is_some_and(|task| !task.is_finished()) {
@@ -37,7 +39,8 @@ impl Garbage {
         self.task = Some(tokio::spawn(collect(collection(self.keep), self.grace)));
     }
 
-    /// At the end of a run: what is under way comes to its end, and what has become due meanwhile is done.
+    /// Ends the collections at the end of a run: waits for the one under way, and runs the one that has become due
+    /// meanwhile.
     pub async fn finish(&mut self, collection: impl FnOnce(u32) -> Collection) {
         let rest = async {
             if let Some(task) = &mut self.task {
@@ -53,7 +56,7 @@ impl Garbage {
     }
 }
 
-/// Garbage costs money, not correctness: a failure is logged and the next round tries again.
+/// Garbage costs money, not correctness, so a failure is logged and the next round tries again.
 async fn collect(collection: Collection, grace: Duration) {
     match tokio::time::timeout(DEADLINE, collection.run(crate::engine::now_us(), grace)).await {
         Ok(Ok(report)) => tracing::debug!(?report, "garbage collection"),

@@ -1,7 +1,7 @@
-//! Windows that no record would ever close: the last ones of a quiet topic (`eventTime.closeIdleWindowsAfter`), and
-//! those that are open when an AvailableNow run ends (`trigger.onEnd: EmitAll`). The driver says what the clock shows,
-//! the workers say when what they hold leaves; they are asked only where it matters. Each gives how far the watermark
-//! is to go beyond what the records say, and why.
+//! Closes windows that no record would ever close: the last ones of a quiet topic (`eventTime.closeIdleWindowsAfter`),
+//! and those that are open when an AvailableNow run ends (`trigger.onEnd: EmitAll`). The driver says what the clock
+//! shows, and the workers say when their entries leave; workers are asked only where it matters. Each function returns
+//! how far the watermark goes beyond what the records say, and why.
 
 use std::time::Duration;
 
@@ -12,8 +12,9 @@ use crate::checkpoint::manifest::MovedBy;
 use crate::engine::worker::Workers;
 use crate::failure::Result;
 
-/// What the clock closes of a source, once every one of its partitions has been at its end without a record for so long
-/// (`None`: not all are). `workers` have not taken in the epoch's own rows yet: what they open waits for a later epoch.
+/// Where the clock moves the watermark of a source, once all its partitions have been at their ends without a record
+/// for long enough. `quiet_for` says how long that is; `None` if not all partitions are at their ends. `workers` have
+/// not taken in the epoch's own rows yet, so windows that these rows open wait for a later epoch.
 pub async fn by_clock(
     workers: &mut Workers,
     source: usize,
@@ -24,14 +25,16 @@ pub async fn by_clock(
     Ok(workers.leaves_by(source, limit_us).await?.map(|at_us| (at_us, MovedBy::Clock)))
 }
 
-/// Not the clock itself: what comes late is late for windows that have been closed, and for no others.
+/// The time (µs) up to which the clock closes windows. The watermark moves to the end of such a window, not to the
+/// clock itself: a record that comes late is then late only for windows that have been closed.
 fn limit_by_clock_us(plan: &Plan, source: usize, clock_us: i64, quiet_for: Option<Duration>) -> Option<i64> {
     let after_us = plan.sources[source].event_time.as_ref()?.close_idle_windows_after_us?;
     let quiet_us = i64::try_from(quiet_for?.as_micros()).unwrap_or(i64::MAX);
     (quiet_us >= after_us).then(|| clock_us.saturating_sub(after_us))
 }
 
-/// What the end of a run closes of a source, its last epoch included, which `workers` have taken in.
+/// Where the end of a run moves the watermark of a source. This includes the run's last epoch, which `workers` have
+/// taken in.
 pub async fn at_end(workers: &mut Workers, source: usize) -> Result<Option<(i64, MovedBy)>> {
     if workers.plan().on_end != OnEnd::EmitAll {
         return Ok(None);

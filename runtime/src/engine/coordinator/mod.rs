@@ -1,5 +1,5 @@
-//! The coordinator: decides when an epoch is closed, where the watermarks stand then, and carries the epoch from the
-//! lanes' reports to the commit.
+//! The coordinator. It decides when an epoch is closed and where the watermarks stand then, and carries the epoch from
+//! the lanes' reports to the commit.
 
 mod closing;
 mod driver;

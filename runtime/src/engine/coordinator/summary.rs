@@ -1,4 +1,4 @@
-//! What a run came to.
+//! The result of a run.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::checkpoint::manifest::{Manifest, PartitionProgress};
 
-/// What a run came to, over all its epochs.
+/// The result of a run, over all its epochs.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Summary {
     pub records_read: u64,
@@ -14,28 +14,29 @@ pub struct Summary {
     pub records_late: u64,
     pub records_dead_letter: u64,
     pub records_dropped: u64,
-    /// Records without a value that were passed over, as `tombstones` says.
+    /// Records without a value that were skipped, as `tombstones` says.
     pub tombstones_skipped: u64,
-    /// Offsets that Kafka no longer had when they came next.
+    /// Offsets that Kafka no longer had when they were next to be read.
     pub records_lost: u64,
     /// Offsets whose batches could not be read.
     pub records_unreadable: u64,
     pub records_filtered: u64,
-    /// Epochs with data that this run decided.
+    /// Data epochs that this run decided.
     pub epochs: u64,
     pub last_epoch: u64,
-    /// By sink.
+    /// By sink name.
     pub rows_written: BTreeMap<String, u64>,
-    /// From the start of the run to the first record; `None` if there was none.
+    /// From the start of the run to the first record; `None` if there was no record.
     pub first_record_seconds: Option<f64>,
-    /// The most memory that no file stands behind, where there is a limit on it.
+    /// The most memory that was found in use, in bytes, without memory that is backed by files. `None` without a memory
+    /// limit.
     pub memory_bytes_max: Option<u64>,
-    /// The run had an end that it did not reach: it was told to stop before.
+    /// Whether the run had an end that it did not reach, because it was told to stop before.
     pub cut_short: bool,
 }
 
 impl Summary {
-    /// Takes in an epoch with data that this run decided.
+    /// Adds a data epoch that this run decided.
     pub(super) fn add(&mut self, manifest: &Manifest) {
         self.epochs += 1;
         self.last_epoch = manifest.epoch.0;

@@ -1,4 +1,4 @@
-//! What a lane does when Kafka no longer has what it was to read: gaps in front of it, a log that goes back, a log that
+//! What a lane does when Kafka no longer has what the lane was to read: a gap comes next, the log goes back, or the log
 //! ends too early.
 
 use std::time::Duration;
@@ -8,17 +8,17 @@ use weir_plan::plan::OnLostOffsets;
 use crate::checkpoint::manifest::OffsetRange;
 use crate::failure::{Failure, Result};
 
-/// A log that ends before the end that an AvailableNow run took at its start may have been cut, if it still does after
-/// this long: a new leader may know a lower end for a moment (KIP-207). Then the leader is asked, each time this has
-/// passed.
+/// An AvailableNow run takes the end of a log at its start. A log that ends before that may have been cut. A new leader
+/// may know a lower end for a moment (KIP-207), so the lane asks the leader only after the log has ended early for this
+/// long, and again each time this has passed.
 pub const CUT_AFTER: Duration = Duration::from_secs(10);
 
-/// The gap in front of `next`, if there is one, after all below `taken_in` was taken in and `wanted` came next for the
-/// client. (Between the two lie offsets that are no records: transactions' markers.) Reading never goes on at an
-/// earlier offset: its number was taken in already, with another record.
+/// The gap before `next`, if there is one. All offsets below `taken_in` were taken in, and `wanted` came next for the
+/// client. (Between the two lie offsets that are not records but markers of transactions.) Reading never continues at
+/// an earlier offset, since the number was taken in already, with another record.
 ///
 /// # Errors
-/// `Config`: the log goes back.
+/// `Config`, if the log goes back.
 pub fn gap(partition: &str, taken_in: i64, wanted: i64, next: i64) -> Result<Option<OffsetRange>> {
     if next < taken_in {
         return Err(Failure::config(format!(
@@ -33,14 +33,14 @@ pub fn gap(partition: &str, taken_in: i64, wanted: i64, next: i64) -> Result<Opt
     Ok((start < next).then_some(OffsetRange { start, end: next }))
 }
 
-/// Whether the log was cut before the end of a run, by the word of its leader, asked just now. That nothing more came
-/// is no evidence: a leader that is out of reach sends nothing, nor does one that can't read what it has.
+/// Whether the log was cut before the end of a run. `log_end` is what its leader has just said. That no more records
+/// came is no evidence: an unreachable leader sends nothing, and neither does a leader that cannot read its log.
 #[must_use]
 pub fn is_cut(log_end: Option<i64>, bound: i64) -> bool {
     log_end.is_some_and(|end| end < bound)
 }
 
-/// Where a run ends on a partition whose log ends before it.
+/// The offset at which a run ends on a partition whose log ends before the run's bound.
 ///
 /// # Errors
 /// `Config`, if nothing may be lost.

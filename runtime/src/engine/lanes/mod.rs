@@ -1,4 +1,4 @@
-//! The lanes of all sources as the coordinator sees them: threads that are told to begin and to close, and that answer
+//! The lanes of all sources as the coordinator sees them: threads that it tells to begin and to close, and that answer
 //! within a deadline.
 
 mod lane;
@@ -18,11 +18,11 @@ use self::lane::{Command, Lane, LaneMessage, Reports};
 pub use self::open_epoch::OpenEpoch;
 use crate::failure::{Failure, Result};
 
-/// A lane answers within a poll and a batch; longer only while a sink that is away holds it up, and the sink gives up
-/// before this.
+/// How long a lane may take to close an epoch. A lane answers within a poll and a batch. It takes longer only while an
+/// unreachable sink holds it up, and the sink gives up before this.
 const CLOSE_DEADLINE: Duration = Duration::from_secs(15 * 60);
 
-/// A lane that waits for an epoch to begin looks whether it is to end many times in this.
+/// How long lanes may take to end. A lane that waits for an epoch to begin checks much more often whether it is to end.
 const END_DEADLINE: Duration = Duration::from_secs(60);
 
 pub struct Lanes {
@@ -32,13 +32,13 @@ pub struct Lanes {
 }
 
 struct LaneHandle {
-    /// Into the plan's sources.
+    /// Index into the plan's sources.
     source: usize,
     commands: SyncSender<Command>,
 }
 
 impl Lanes {
-    /// Starts one thread per lane. They wait for the first [`Self::begin`].
+    /// Starts one thread per lane. The threads wait for the first [`Self::begin`].
     pub fn start(lanes: Vec<LaneParts>, epoch: Arc<OpenEpoch>) -> Result<Self> {
         let work = |parts: LaneParts| {
             let source = parts.source;
@@ -47,7 +47,7 @@ impl Lanes {
         Self::spawn(lanes.into_iter().map(work).collect(), epoch)
     }
 
-    /// Each with the source that it reads.
+    /// Starts one thread per entry of `works`, which has the source that the lane reads.
     fn spawn<W>(works: Vec<(usize, W)>, epoch: Arc<OpenEpoch>) -> Result<Self>
     where
         W: FnOnce(&Receiver<Command>, &Reports) -> Result<()> + Send + 'static,
@@ -55,18 +55,18 @@ impl Lanes {
         let (report, reports) = mpsc::channel(works.len().max(1));
         let mut lanes = Vec::with_capacity(works.len());
         for (i, (source, work)) in works.into_iter().enumerate() {
-            // Close and the Begin after it: the driver never has more than these two under way.
+            // The channel holds a Close and the Begin after it. The driver never has more than these two under way.
             let (commands, commands_of_lane) = std::sync::mpsc::sync_channel(2);
             let report = report.clone();
             std::thread::Builder::new()
                 .name(format!("lane-{i}"))
                 .spawn(move || {
-                    // Without this the driver would wait for a lane that is no more, as long as there are others.
+                    // Without this, the driver would wait for a lane that is gone, as long as there are others.
                     let ended = catch_unwind(AssertUnwindSafe(|| work(&commands_of_lane, &report)));
                     if let Err(failure) = ended.unwrap_or_else(|panic| {
                         Err(Failure::bug(format!("lane {i} panicked: {}", panics::said(&*panic))))
                     }) {
-                        // The driver may be gone already, and then nobody needs to know.
+                        // The driver may be gone already; then nobody needs the failure.
                         let _ = report.blocking_send(Err(failure));
                     }
                 })
@@ -80,17 +80,17 @@ impl Lanes {
         self.lanes.len() as u64
     }
 
-    /// Opens an epoch: `before_us` has, per source and per edge from its lanes to a keyed step, the watermarks of the
-    /// step's inputs.
+    /// Opens an epoch. `before_us` has, per source and per edge from its lanes to a keyed step, the watermarks (µs) of
+    /// the step's inputs.
     pub fn begin(&self, before_us: &[Vec<Vec<Option<i64>>>]) {
         self.epoch.reset();
         for lane in &self.lanes {
-            // A lane that has gone has left its reason with the reports.
+            // A lane that has ended has left its reason with the reports.
             let _ = lane.commands.try_send(Command::Begin { before_us: before_us[lane.source].clone() });
         }
     }
 
-    /// Closes the epoch in hand at this reading of the clock and gathers what every lane has of it.
+    /// Closes the open epoch at this reading of the clock (µs) and gathers every lane's report.
     pub async fn close(&mut self, clock_us: i64) -> Result<Vec<LaneReport>> {
         for lane in &self.lanes {
             let _ = lane.commands.try_send(Command::Close { clock_us });
@@ -106,10 +106,10 @@ impl Lanes {
         Ok(reports)
     }
 
-    /// Ends all lanes, which have closed their epoch, and waits until they have let go of their partitions.
+    /// Ends all lanes, which have closed their epoch, and waits until they have released their partitions.
     pub async fn end(&mut self) -> Result<()> {
         self.epoch.stop();
-        // A lane's end of this goes with its thread, after all that it had.
+        // A lane's sender is dropped with its thread, after everything else that the lane had.
         let ended = async { while self.reports.recv().await.is_some() {} };
         tokio::time::timeout(END_DEADLINE, ended)
             .await
@@ -126,8 +126,8 @@ impl Lanes {
     }
 }
 
-/// Lanes end at their next look. They are not waited for: one may be held up by a sink that is away, and nothing that
-/// it has read since the last epoch counts.
+/// Lanes end at their next look. Nobody waits for them: an unreachable sink may hold one up, and nothing that it has
+/// read since the last epoch counts.
 impl Drop for Lanes {
     fn drop(&mut self) {
         self.epoch.stop();
@@ -145,7 +145,7 @@ mod tests {
 
     type Work = fn(&Receiver<Command>, &Reports) -> Result<()>;
 
-    /// Reports its epochs, empty ones.
+    /// A lane that works. It reports empty epochs.
     fn sound(commands: &Receiver<Command>, reports: &Reports) -> Result<()> {
         while let Ok(command) = commands.recv() {
             if matches!(command, Command::Close { .. }) && reports.blocking_send(Ok(LaneReport::default())).is_err() {

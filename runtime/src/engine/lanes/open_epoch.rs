@@ -1,5 +1,5 @@
-//! The epoch that is open: what all lanes and the driver look at while records are read. Counters, a limit, and a bell
-//! for the driver.
+//! The open epoch: what all lanes and the driver share while records are read. It has counters, limits, and a
+//! notification for the driver.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -14,22 +14,22 @@ use crate::memory::Memory;
 pub struct OpenEpoch {
     records: AtomicU64,
     bytes: AtomicU64,
-    /// Records that lanes have read or are about to: never more than the limit.
+    /// Records that lanes have read or are about to read. There are never more than the limit.
     reserved: AtomicU64,
     limits: Limits,
     lanes_at_bound: AtomicU64,
-    /// The latest reading of the clock.
+    /// The latest reading of the clock, µs.
     clock_us: AtomicI64,
-    /// Closed before its trigger or a limit says so.
+    /// Whether the epoch is to be closed before its trigger or a limit says so.
     early: AtomicBool,
     topic_gone: AtomicBool,
     stopped: AtomicBool,
     first_record: OnceLock<Instant>,
-    /// Of partial aggregates, over all lanes.
+    /// Bytes of partial aggregates, over all lanes.
     partials_bytes: AtomicU64,
     partials_bytes_max: u64,
     memory: Arc<Memory>,
-    /// Something the driver may be waiting for has happened.
+    /// Notified when something has happened that the driver may be waiting for.
     pub changed: Notify,
 }
 
@@ -54,7 +54,7 @@ impl OpenEpoch {
         }
     }
 
-    /// What other lanes look at, that go on after these.
+    /// A new value for the lanes that replace these.
     #[must_use]
     pub fn of_other_lanes(&self) -> Self {
         Self {
@@ -63,7 +63,7 @@ impl OpenEpoch {
         }
     }
 
-    /// A lane has lost a topic: the driver is to look what there is.
+    /// Says that a lane has lost a topic, so the driver must look which topics there are.
     pub fn lane_lost_topic(&self) {
         self.topic_gone.store(true, Ordering::Relaxed);
         self.changed.notify_one();
@@ -83,8 +83,8 @@ impl OpenEpoch {
         self.changed.notify_one();
     }
 
-    /// Reads the clock. Never back: what a lane found to be in time must be so by the epoch's reading, too, which comes
-    /// later.
+    /// Reads the clock, µs. The result never goes back: a row that a lane found to be in time must also be in time by
+    /// the epoch's reading, which comes later.
     pub fn clock_us(&self) -> i64 {
         let now = crate::engine::now_us();
         self.clock_us.fetch_max(now, Ordering::Relaxed).max(now)
@@ -95,14 +95,14 @@ impl OpenEpoch {
         self.records.load(Ordering::Relaxed)
     }
 
-    /// Offsets were lost: that is decided and told before more is read, whenever the trigger would be, and no epoch has
-    /// more than one gap per partition.
+    /// Closes the epoch early because offsets were lost. The loss is decided and reported before more is read, whatever
+    /// the trigger says, and no epoch has more than one gap per partition.
     pub fn close_early(&self) {
         self.early.store(true, Ordering::Relaxed);
         self.changed.notify_one();
     }
 
-    /// The epoch is to be closed, most often because a limit is reached: lanes read no more until it is.
+    /// Whether the epoch is to be closed, most often because a limit is reached. Lanes read nothing more until it is.
     pub fn is_full(&self) -> bool {
         let early = self.early.load(Ordering::Relaxed);
         let bytes = self.bytes.load(Ordering::Relaxed);
@@ -112,15 +112,15 @@ impl OpenEpoch {
             || self.holds_too_much()
     }
 
-    /// Partial aggregates take up their share, or so much that their merge would not fit into the memory that is left:
-    /// the epoch's end merges them. What else the memory is full of is no reason to close it, since its end would give
-    /// none of that back.
+    /// Whether partial aggregates fill their share of memory, or take so much that their merge would not fit into the
+    /// memory that is left. The end of the epoch merges them. Other use of memory is no reason to close the epoch,
+    /// since its end would free none of that.
     fn holds_too_much(&self) -> bool {
         let held = self.partials_bytes.load(Ordering::Relaxed);
         held >= self.partials_bytes_max.min(self.memory.partials_bytes())
     }
 
-    /// One lane's partial aggregates have grown, or were handed over.
+    /// Records that one lane's partial aggregates have grown, or were handed over.
     pub fn hold(&self, before_bytes: u64, now_bytes: u64) {
         self.partials_bytes.fetch_add(now_bytes.wrapping_sub(before_bytes), Ordering::Relaxed);
         if self.holds_too_much() {
@@ -133,12 +133,12 @@ impl OpenEpoch {
         self.lanes_at_bound.load(Ordering::Relaxed)
     }
 
-    /// When this process had read its first record.
+    /// When this process read its first record.
     pub fn first_record(&self) -> Option<Instant> {
         self.first_record.get().copied()
     }
 
-    /// For the driver, while no lane reads.
+    /// Resets the counters. The driver calls it while no lane reads.
     pub fn reset(&self) {
         self.records.store(0, Ordering::Relaxed);
         self.bytes.store(0, Ordering::Relaxed);
@@ -146,12 +146,12 @@ impl OpenEpoch {
         self.early.store(false, Ordering::Relaxed);
     }
 
-    /// Tells lanes to end at the next look.
+    /// Tells the lanes to end at their next look.
     pub fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
     }
 
-    /// Sets records aside for one lane to read: at most `most`, 0 if the others may fill the epoch.
+    /// Reserves at most `most` records for one lane to read, and returns how many; 0 if the others may fill the epoch.
     pub fn reserve(&self, most: usize) -> usize {
         let limit = self.limits.records_per_epoch;
         let mut granted = 0;
@@ -159,12 +159,12 @@ impl OpenEpoch {
             granted = limit.saturating_sub(reserved).min(most as u64);
             Some(reserved + granted)
         };
-        // The closure never says None, so both arms carry the same.
+        // The closure never returns None, so both results carry the same value.
         let _ = self.reserved.fetch_update(Ordering::Relaxed, Ordering::Relaxed, grant);
         usize::try_from(granted).unwrap_or(most)
     }
 
-    /// Takes back what a lane had set aside and did not read.
+    /// Takes back the records that a lane has reserved and not read.
     pub fn give_back(&self, records: u64) {
         self.reserved.fetch_sub(records, Ordering::Relaxed);
     }

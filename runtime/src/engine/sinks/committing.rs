@@ -1,6 +1,6 @@
-//! The set of a pipeline's sinks, which commits what a manifest says that each is to commit. A manifest becomes a plain
-//! value for that: the room of the sinks does not know its format. Idempotent: what a sink remembers of the lineage
-//! decides.
+//! The set of a pipeline's sinks. It commits what a manifest says that each sink is to commit. It turns the manifest
+//! into plain values first, because the sinks' crate does not know its format. Commits are idempotent: what a sink
+//! remembers of the lineage decides.
 
 use std::collections::BTreeMap;
 
@@ -18,13 +18,13 @@ use crate::sink::decided::{Decided, Outcome};
 use crate::sink::writing::{self, Sealed};
 use crate::sink::{self, Environment, Sink, SinkStatus};
 
-/// One that is open. It is used by one commit at a time.
+/// An open sink. One commit uses it at a time.
 type Open = Mutex<Box<dyn Sink>>;
 
-/// The sinks of the document, open; those of former documents are opened when there is something to commit to them.
+/// The open sinks of the document. Sinks of former documents are opened when there is something to commit to them.
 pub struct SinkSet {
     of: Environment,
-    /// Of what is decided from here on. An epoch of another one was decided before a state action.
+    /// The lineage of what is decided from here on. An epoch of another lineage was decided before a state action.
     lineage: String,
     /// By name.
     sinks: BTreeMap<String, Open>,
@@ -37,14 +37,14 @@ impl SinkSet {
         Self { of, lineage, sinks }
     }
 
-    /// Gives each sink time for small work of its own. Waits for nothing.
+    /// Gives each sink time for small work of its own. This waits for nothing.
     pub async fn between_epochs(&self) {
         for sink in self.sinks.values() {
             sink.lock().await.between_epochs();
         }
     }
 
-    /// What each sink tells of itself, by name.
+    /// The status that each sink reports, by name.
     pub async fn status(&self) -> BTreeMap<String, SinkStatus> {
         let mut status = BTreeMap::new();
         for (name, sink) in &self.sinks {
@@ -53,7 +53,7 @@ impl SinkSet {
         status
     }
 
-    /// What each sink is to commit of what its writers gave.
+    /// Turns what the writers gave into what each sink is to commit.
     ///
     /// # Errors
     /// A bug, if there is no such sink, or if it did not make these writers.
@@ -73,8 +73,8 @@ impl SinkSet {
         Ok(committables)
     }
 
-    /// Where a sink's rows of this epoch go, by the document of the time; none if the document has another place for it
-    /// now.
+    /// Where a sink's rows of this epoch go, by the document of that time. The open sink is `None` if the document has
+    /// another place for it now.
     fn current<'a>(
         &'a self,
         manifest: &'a Manifest,
@@ -115,7 +115,8 @@ impl SinkSet {
         }
     }
 
-    /// What was decided before a state action must not stop the pipeline for good: a person has said how to go on.
+    /// Whether the rows of an epoch may be given up. What was decided before a state action must not stop the pipeline
+    /// for good: a person has said how to continue.
     fn may_give_up(&self, manifest: &Manifest) -> bool {
         manifest.lineage != self.lineage
     }
@@ -134,7 +135,7 @@ impl SinkSet {
     ) -> Result<Landed> {
         let (sink, epoch, rows) = (&committable.sink, manifest.epoch, committable.rows);
         if to.pin().id != pinned.id {
-            // Only a state action lets a pipeline start on a table that was made anew.
+            // Only a state action lets a pipeline start on a table that was created again.
             tracing::warn!(%sink, %epoch, rows, "the rows were for the table at {} that is gone", pinned.place);
             return Ok(Landed::GivenUp);
         }
@@ -152,7 +153,7 @@ impl SinkSet {
         }
     }
 
-    /// What the sink remembers of the epoch.
+    /// What the sink is to remember of the epoch.
     fn decided(&self, manifest: &Manifest, sink: &str) -> Decided {
         Decided {
             pipeline: self.of.plan.pipeline.clone(),
@@ -175,7 +176,7 @@ impl SinkSet {
         })
     }
 
-    /// Where a version of the table came from: offsets are half-open, times in µs.
+    /// The origin of a version of the table. Offsets are half-open ranges, and times are in µs.
     fn provenance(&self, manifest: &Manifest) -> serde_json::Map<String, serde_json::Value> {
         let sources: Vec<_> = manifest
             .sources
@@ -205,7 +206,7 @@ fn payload_of(committable: &Committable) -> writing::Payload {
     writing::Payload { kind, body }
 }
 
-/// What a sink does not get, and where it came from, for the log.
+/// The rows that a sink does not get and their origin, for the log.
 fn given_up(manifest: &Manifest, committable: &Committable) -> String {
     let read = manifest.sources.iter().flat_map(|s| &s.partitions).filter(|p| p.end > p.start);
     let read: Vec<_> = read.map(|p| format!("{}-{} [{}, {})", p.topic, p.partition, p.start, p.end)).collect();

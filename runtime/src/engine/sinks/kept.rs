@@ -1,4 +1,4 @@
-//! A sink of unit tests: it keeps the rows that come to it, in the order that they come in.
+//! A sink for unit tests. It keeps its rows in the order in which they come.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,12 +14,12 @@ use crate::sink::writing::{EpochWriter, Part, Slot, Writers};
 pub struct Kept(Arc<Mutex<Vec<RecordBatch>>>);
 
 impl Kept {
-    /// What has come since the last call.
+    /// Takes the rows that have come since the last call.
     pub fn take(&self) -> Vec<RecordBatch> {
         std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Whether anybody else still has it.
+    /// Whether anybody else still holds this sink.
     pub fn is_written_to(&self) -> bool {
         Arc::strong_count(&self.0) > 1
     }

@@ -1,5 +1,5 @@
-//! The sinks of a pipeline, of whatever kind they are: how they are opened, the tasks through which lanes and workers
-//! write to them, and how what a manifest has decided is committed.
+//! The sinks of a pipeline, whatever their kinds: how they are opened, the tasks through which lanes and workers write
+//! to them, and how they commit what a manifest has decided.
 
 pub mod committing;
 #[cfg(test)]

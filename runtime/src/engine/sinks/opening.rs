@@ -1,5 +1,5 @@
-//! The sinks of a starting process. Those that are there are opened and checked first; those that are not are made
-//! last, when nothing else can refuse the start: what is refused leaves nothing behind.
+//! Opens the sinks of a starting process. Sinks that exist are opened and checked first. Missing ones are created last,
+//! when nothing else can refuse the start, so that a refused start leaves nothing behind.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::retry::RetryPolicy;
 use crate::sink::decided::HeldEpoch;
 use crate::sink::{self, Environment, Memory, Opener, Pin, Sink};
 
-/// By sink, in the order of the plan.
+/// The sinks in the order of the plan.
 pub struct Opening {
     of: Environment,
     places: Vec<Place>,
@@ -25,24 +25,24 @@ pub struct Opening {
 
 struct Place {
     opener: Box<dyn Opener>,
-    /// `None`: nothing is there yet.
+    /// `None` if nothing exists there yet.
     open: Option<Box<dyn Sink>>,
 }
 
-/// What the sinks held when they were opened, for the claim; and how to ask them again.
+/// What the sinks held when they were opened, for the claim, and how to ask them again.
 pub struct Remembered {
     told: Vec<SinkMemory>,
-    /// In the same order.
+    /// In the order of `told`.
     memories: Vec<Arc<dyn Memory>>,
     retry: RetryPolicy,
     action: Option<StateAction>,
 }
 
 impl Opening {
-    /// Opens what is there and makes nothing.
+    /// Opens the sinks that exist and creates none.
     ///
     /// # Errors
-    /// `Config` for what does not fit its sink, also for a sink that could not be made.
+    /// `Config`, if what exists does not fit its sink, or if a missing sink could not be created.
     pub async fn begin(of: Environment) -> Result<Self> {
         let places = of.plan.sinks.iter().map(|sink| async {
             let opener = sink::opener(sink, &of)?;
@@ -53,10 +53,10 @@ impl Opening {
         Ok(Self { of, places })
     }
 
-    /// Opens those that were not there and are now: another new writer may have made them meanwhile.
+    /// Opens sinks that were missing and exist now: another new writer may have created them meanwhile.
     ///
     /// # Errors
-    /// As [`Self::begin`].
+    /// The errors of [`Self::begin`].
     pub async fn look_again(&mut self) -> Result<()> {
         for (sink, place) in self.of.plan.sinks.iter().zip(&mut self.places).filter(|(_, place)| place.open.is_none()) {
             place.open = open(&*place.opener, sink, self.of.retry).await?;
@@ -64,14 +64,14 @@ impl Opening {
         Ok(())
     }
 
-    /// The sinks of which nothing is there, and where it would be.
+    /// The missing sinks, with the places where they would be.
     #[must_use]
     pub fn missing(&self) -> Vec<(String, String)> {
         let missing = self.of.plan.sinks.iter().zip(&self.places).filter(|(_, place)| place.open.is_none());
         missing.map(|(sink, _)| (sink.name.clone(), sink.uri().to_owned())).collect()
     }
 
-    /// What the sinks that are there remember of this pipeline.
+    /// What the existing sinks remember of this pipeline.
     #[must_use]
     pub fn remembered(&self) -> Remembered {
         let there = self.there().filter_map(|sink| {
@@ -82,16 +82,16 @@ impl Opening {
         Remembered { told, memories, retry: self.of.retry, action: self.of.plan.state_action.clone() }
     }
 
-    /// The identities of the sinks that are there.
+    /// The identities of the existing sinks.
     #[must_use]
     pub fn pinned(&self) -> Vec<PinnedSink> {
         self.there().map(|sink| pinned(sink.pin())).collect()
     }
 
-    /// Makes those that are not there.
+    /// Creates the missing sinks.
     ///
     /// # Errors
-    /// `Retry`, `Config`: the store.
+    /// `Retry` or `Config`, from the store.
     pub async fn make_missing(&mut self) -> Result<()> {
         for (sink, place) in self.of.plan.sinks.iter().zip(&mut self.places).filter(|(_, place)| place.open.is_none()) {
             let doing = format!("creating {}", sink.uri());
@@ -101,10 +101,10 @@ impl Opening {
         Ok(())
     }
 
-    /// All of them, once they are there.
+    /// All sinks, once they exist.
     ///
     /// # Errors
-    /// A bug, if one was not made.
+    /// A bug, if one was not created.
     pub fn into_sinks(self) -> Result<Vec<Box<dyn Sink>>> {
         let plan = self.of.plan;
         let never_made = |sink: &plan::Sink| Failure::bug(format!("the sink at {} was never made", sink.uri()));
@@ -121,12 +121,12 @@ async fn open(opener: &dyn Opener, sink: &plan::Sink, retry: RetryPolicy) -> Res
     opened.map_err(|e| e.context(format!("sink {}", quoted(&sink.name))))
 }
 
-/// How a manifest has a sink.
+/// A sink as a manifest has it.
 fn pinned(Pin { sink, kind, place, id }: Pin) -> PinnedSink {
     PinnedSink { name: sink, kind, place, id }
 }
 
-/// The other way round.
+/// Converts a sink as a manifest has it back to a pin.
 pub fn pin_of(pinned: &PinnedSink) -> Pin {
     let PinnedSink { name, kind, place, id } = pinned.clone();
     Pin { sink: name, kind, place, id }
@@ -163,7 +163,8 @@ impl Sinks for Remembered {
         }
     }
 
-    /// A token that a sink has seen was done before the rows that it holds: it says nothing about them.
+    /// The state action of a token that a sink has seen was done before the rows that the sink holds, so it does not
+    /// explain them.
     fn excuses(&self, newest: Option<&Manifest>) -> bool {
         let is_new = |action: &StateAction| !self.memories.iter().any(|memory| memory.has_seen(&action.token));
         claim::due(self.action.as_ref(), newest).is_some_and(is_new)

@@ -1,5 +1,5 @@
-//! The sinks that some threads write to, lanes or workers, as the driver sees them: what was written of each epoch, and
-//! the reason when one can't go on.
+//! The sinks that lanes, or workers, write to, as the driver sees them: what was written in each epoch, and the reason
+//! when one cannot continue.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::task::{SinkOutput, is_gone};
 use crate::failure::{Failure, Result};
 use crate::sink::writing::Part;
 
-/// Per sink that has rows, by index into the plan's: what each of its writers gave.
+/// What the writers of each sink gave, by the sink's index in the plan. Only sinks with rows are in it.
 pub type Parts = BTreeMap<usize, Vec<Part>>;
 
 #[derive(Default)]
@@ -18,7 +18,7 @@ pub struct SinkOutputs {
 }
 
 struct NamedOutput {
-    /// Into the plan's sinks.
+    /// Index into the plan's sinks.
     index: usize,
     name: String,
     output: SinkOutput,
@@ -35,7 +35,7 @@ impl SinkOutputs {
         self.sinks.push(NamedOutput { index, name, output });
     }
 
-    /// What was written for the epoch just closed.
+    /// What was written for the epoch that was just closed.
     pub async fn parts(&mut self) -> Result<Parts> {
         let mut parts = Parts::new();
         for sink in &mut self.sinks {
@@ -60,8 +60,8 @@ impl SinkOutputs {
         futures::future::select_all(failures).await.0
     }
 
-    /// Why a lane or a worker has failed. One that could not write to its sink does not know, the sink does; a reason
-    /// of its own stands.
+    /// Why a lane or a worker has failed. A thread that could not write to a sink does not know why, so the sink gives
+    /// the reason. A thread's own reason stands.
     pub fn reason(&mut self, of_thread: Failure) -> Failure {
         if !is_gone(&of_thread) {
             return of_thread;

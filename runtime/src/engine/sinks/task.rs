@@ -1,10 +1,10 @@
-//! A sink that threads write to, all lanes that lead to it or all workers: a task that hands the batches of one epoch
-//! to a writer of the sink's. The queue before it is bounded in bytes; a full one stops the threads, and so the
-//! fetching of lanes.
+//! A sink that threads write to: all lanes that lead to it, or all workers. A task hands the batches of one epoch to a
+//! writer of the sink. The queue before the task is bounded in bytes. A full queue stops the threads, and lanes that
+//! are stopped do not fetch.
 //!
-//! The task ends in one of two ways. Either it fails, and then it says why, before any thread can notice that it takes
-//! no more. Or all threads have let go of their inputs, and then it ends without a reason, because the reason is
-//! theirs: nothing here may speak before them.
+//! The task ends in one of two ways. Either it fails: then it reports the reason before any thread can notice that it
+//! takes no more rows. Or all threads have dropped their inputs: then it ends without a reason, because the threads
+//! have the reason and nothing here may report one before they do.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -23,7 +23,7 @@ use crate::sink::writing::{EpochWriter, Part, Slot, Writers};
 pub struct SinkInput {
     queue: mpsc::UnboundedSender<Message>,
     room: Arc<Semaphore>,
-    /// What the sink writes of the columns that it is given: [`weir_plan::plan::Sink::keeps`].
+    /// The columns that the sink writes, of those that it is given: [`weir_plan::plan::Sink::keeps`].
     keeps: Option<Arc<[usize]>>,
     /// The bound of the queue. One permit is a KiB, since a semaphore counts in u32.
     room_kib: u32,
@@ -35,13 +35,13 @@ enum Message {
     EndOfEpoch,
 }
 
-/// The driver's end.
+/// The driver's end of the queue.
 pub struct SinkOutput {
     epochs: mpsc::Receiver<Result<Option<Part>>>,
 }
 
 impl SinkOutput {
-    /// What was written of the epoch that all threads have ended; `None` if they had no rows.
+    /// What was written in the epoch that all threads have ended; `None` if they had no rows.
     pub async fn next(&mut self) -> Result<Option<Part>> {
         self.epochs
             .recv()
@@ -54,7 +54,8 @@ impl SinkOutput {
         self.epochs.try_recv().ok().and_then(Result::err)
     }
 
-    /// Resolves when the sink fails while an epoch is open, and never when it ended because its threads did.
+    /// Resolves when the sink fails while an epoch is open. It never resolves if the task ended because its threads
+    /// did.
     pub async fn failed(&mut self) -> Failure {
         match self.epochs.recv().await {
             Some(Err(failure)) => failure,
@@ -65,7 +66,7 @@ impl SinkOutput {
 }
 
 impl SinkInput {
-    /// Queues rows; waits for room. Called from a thread that is none of the runtime's.
+    /// Queues rows, and waits for room. It must be called from a thread outside the async runtime.
     pub fn send(&self, rows: RecordBatch) -> Result<()> {
         if rows.num_rows() == 0 {
             return Ok(());
@@ -79,24 +80,24 @@ impl SinkInput {
         self.queue.send(Message::Rows { rows, _room: room }).map_err(|_| gone())
     }
 
-    /// This thread has nothing more for the epoch in hand.
+    /// Says that this thread has nothing more for the open epoch.
     pub fn end_epoch(&self) -> Result<()> {
         self.queue.send(Message::EndOfEpoch).map_err(|_| gone())
     }
 }
 
-/// The reason is with the driver: [`SinkOutput::failure`].
+/// The failure of a thread whose sink takes no more rows. The driver has the reason: [`SinkOutput::failure`].
 fn gone() -> Failure {
     Failure::retry("a sink has stopped taking rows")
 }
 
-/// Whether a thread failed for no reason of its own, but because a sink takes no more.
+/// Whether a thread failed only because a sink takes no more rows.
 pub fn is_gone(of_thread: &Failure) -> bool {
     *of_thread == gone()
 }
 
-/// Starts the task of one sink, which so many threads write to, of which it `keeps` some columns, and whose writers get
-/// `slot`; `queue_bytes` of rows may wait.
+/// Starts the task of one sink. `threads` threads write to it, it writes the columns that it `keeps`, and its writers
+/// get `slot`. At most `queue_bytes` of rows may wait.
 pub fn spawn(
     writers: Arc<dyn Writers>,
     keeps: Option<Arc<[usize]>>,
@@ -114,7 +115,7 @@ pub fn spawn(
         let worked = worked
             .unwrap_or_else(|panic| Err(Failure::bug(format!("the sink task panicked: {}", panics::said(&*panic)))));
         if let Err(failure) = worked {
-            // The reason first: the driver looks for it when a thread says that the sink is gone.
+            // The reason is sent first, since the driver looks for it when a thread says that the sink is gone.
             let _ = results.send(Err(failure)).await;
             room.close();
         }
@@ -174,7 +175,7 @@ mod tests {
     use crate::retry::RetryPolicy;
     use crate::sink::delta::DeltaTable;
 
-    /// A sink's task whose store fails `away` times from now on.
+    /// A sink's task. The next `away` calls to its store fail.
     async fn task(lake: &Lake, away: u32, retry: RetryPolicy) -> (SinkInput, SinkOutput) {
         let (store, location) = Faulty::before(&lake.location(), []);
         let table = DeltaTable::open_or_create(location, &lake.sink, "p", retry).await.unwrap();
@@ -182,7 +183,7 @@ mod tests {
         spawn(Arc::new(table.files()), None, Slot { label: "l".into(), buffer_bytes: 1 << 20 }, 1, 1 << 20)
     }
 
-    /// As a lane's thread does it.
+    /// Writes an epoch as a lane's thread does.
     async fn write_epoch(input: &SinkInput) -> Result<()> {
         let input = input.clone();
         tokio::task::spawn_blocking(move || input.send(rides(&[(1, None, None)])).and_then(|()| input.end_epoch()))
@@ -190,7 +191,7 @@ mod tests {
             .unwrap()
     }
 
-    /// Whatever kind it is: a writer is given rows of the sink's own schema.
+    /// A writer is given rows of the sink's own schema, whatever the sink's kind.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_writer_is_given_the_columns_that_its_sink_keeps() {
         let kept = Kept::default();
@@ -218,7 +219,7 @@ mod tests {
         let (input, output) = task(&lake, u32::MAX, SOON_GIVEN_UP).await;
         let mut sinks = SinkOutputs::default();
         sinks.add(0, "silver".into(), output);
-        // What a lane finds once the store has been given up.
+        // The failure that a lane gets once the store has been given up.
         let gone = tokio::time::timeout(Duration::from_secs(10), async {
             loop {
                 if let Err(gone) = write_epoch(&input).await {
@@ -242,7 +243,7 @@ mod tests {
         let (input, output) = task(&lake, 0, QUICK).await;
         let mut sinks = SinkOutputs::default();
         sinks.add(0, "silver".into(), output);
-        // Without the required column `n`.
+        // These rows lack the required column `n`.
         let unfit = rides(&[(1, None, None)]).project(&[1, 2]).unwrap();
         tokio::task::spawn_blocking(move || input.send(unfit)).await.unwrap().unwrap();
         let failure =
@@ -251,7 +252,7 @@ mod tests {
         assert!(failure.message.starts_with("sink `silver`: rows do not fit the table"), "{failure}");
     }
 
-    /// A lane that stops at a bad record lets go of its sinks before the driver hears of it.
+    /// A lane that stops at a bad record drops its sinks before the driver hears of it.
     #[tokio::test(flavor = "multi_thread")]
     async fn a_sink_whose_lanes_have_ended_is_not_why_they_did() {
         let lake = Lake::new(&[]);

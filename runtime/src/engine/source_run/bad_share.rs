@@ -1,15 +1,15 @@
-//! `badRecords.maxPerMillion`: how many of a million records may be bad before the pipeline stops. Pure; where the
-//! count is, is in the manifests, so that a restart does not begin it anew.
+//! `badRecords.maxPerMillion`: how many of a million records may be bad before the pipeline stops. Pure. The manifests
+//! keep the count, so that a restart does not begin it again.
 
 use crate::checkpoint::manifest::{BadShare, SourceCounts};
 
 const MILLION: u64 = 1_000_000;
 
-/// Takes an epoch into the count, with the offsets of which nothing could be read, which begins anew after a million
-/// records: what was fine for years must not pay for what comes now.
+/// Adds an epoch to the count, with the offsets that could not be read. After a million records the count begins again,
+/// so that years of good records do not make up for bad records now.
 ///
 /// # Errors
-/// The count, if there are too many.
+/// The count, if too many records are bad.
 pub fn advance(
     before: BadShare,
     counts: &SourceCounts,

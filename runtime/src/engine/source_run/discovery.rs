@@ -1,12 +1,12 @@
-//! Looks for partitions and topics that came or went while a pipeline runs. Off the hot path: the brokers are asked
-//! beside the lanes, with a deadline, and only what has changed reaches the driver, which then closes the epoch in hand
-//! and reads on over another assignment.
+//! Looks for partitions and topics that came or went while a pipeline runs. This stays off the hot path: the brokers
+//! are asked beside the lanes, with a deadline, and only changes reach the driver, which then closes the open epoch and
+//! continues over another assignment.
 //!
 //! A watermark moves only if a look that was asked at most `watermarkDelay` before the epoch was closed has found
 //! nothing new. So the first records of a new partition are in time: they came after that look, so they are not older
-//! than it, while the watermark is that delay behind records that had been read by the close. (This needs producers
-//! whose event times are those of producing, and one cluster that tells all its clients of a partition at once.) Looks
-//! beside the lanes are as frequent as that takes; where the delay is too short for them, the close asks.
+//! than it, while the watermark is that delay behind records that had been read by the close. (This requires that event
+//! times are the times at which producers produce, and that a cluster tells all its clients of a partition at once.)
+//! Looks beside the lanes are frequent enough for that. Where the delay is too short for them, the close asks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,50 +20,51 @@ use super::topic_watch;
 use crate::failure::{Failure, Remedy, Result};
 use crate::source::kafka::{KafkaInput, OffsetBounds};
 
-/// For each of the questions of a look.
+/// The deadline for each question of a look.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// Between looks while there is nothing to read, after one that was not answered, and when a lane has lost a topic.
+/// The wait between looks while there is nothing to read, after a look without an answer, and when a lane has lost a
+/// topic.
 const SOON: Duration = Duration::from_secs(3);
-/// Looks beside the lanes are not more frequent than this.
+/// The shortest wait between looks beside the lanes.
 const EVERY_MIN: Duration = Duration::from_secs(1);
-/// For the question of a close, for which the lanes wait.
+/// The deadline for the question of a close, for which the lanes wait.
 const CLOSE_DEADLINE: Duration = Duration::from_millis(800);
-/// Between two questions of closes, after one that was not answered.
+/// The wait between the questions of two closes, after a question without an answer.
 const CLOSE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// What has come and gone.
+/// The partitions and topics that came and went.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Each is read from its earliest offset.
     pub new: Vec<(TopicPartition, OffsetBounds)>,
-    /// The ids of topics that are new.
+    /// The ids of new topics.
     pub ids: BTreeMap<String, String>,
-    /// Topics to go on without.
+    /// Topics that no longer exist. The pipeline continues without them.
     pub gone: Vec<String>,
 }
 
 pub struct Discovery {
     input: Arc<KafkaInput>,
-    /// `None`: nothing can be found, or it belongs to the next run.
+    /// How often to look. `None` if nothing can be found, or if it would belong to the next run.
     every: Option<Duration>,
-    /// How long before a close the last look may have been asked.
+    /// The longest time between the last look and a close.
     delay: Duration,
-    /// When the last look was asked that has found nothing new, or whose finds are read now.
+    /// When the last look was asked that found nothing new, or whose finds are read by now.
     complete_at: Instant,
-    /// Closes do not ask before this.
+    /// Closes do not ask before this moment.
     close_asks_at: Instant,
     looked_at: Instant,
     wait: Duration,
     under_way: Option<(Instant, JoinHandle<Result<Changes>>)>,
-    /// With when it was asked for.
+    /// The changes, with the moment at which they were asked for.
     found: Option<(Instant, Changes)>,
-    /// A lane has lost a topic: what the next look finds is assigned anew even if that is what was there before.
+    /// Whether a lane has lost a topic. The next look then leads to a new assignment even if it finds no change.
     in_doubt: bool,
 }
 
 impl Discovery {
-    /// Looks again and again, at least `every` so often, for a source whose watermark is `delay` behind its records.
-    /// The start has looked at `complete_at`.
+    /// Looks repeatedly, at least once per `every`, for a source whose watermark is `delay` behind its records. The
+    /// start has looked at `complete_at`.
     #[must_use]
     pub fn new(input: Arc<KafkaInput>, every: Option<Duration>, delay: Duration, complete_at: Instant) -> Self {
         let every = every.filter(|_| input.may_find_more()).map(|every| every.min((delay / 2).max(EVERY_MIN)));
@@ -82,8 +83,8 @@ impl Discovery {
         }
     }
 
-    /// Whether the watermark of an epoch that was closed at `at` may move: by the brokers' word, nothing has come
-    /// lately that is not among the partitions that are `read`.
+    /// Whether the watermark of an epoch that was closed at `at` may move: the brokers have said recently enough that
+    /// there are no partitions but those that are `read`.
     ///
     /// # Errors
     /// `Bug`.
@@ -109,7 +110,7 @@ impl Discovery {
         });
         match looked.await.map_err(|e| Failure::bug(format!("look for partitions: {e}")))? {
             Ok(true) => self.complete_at = asked_at,
-            // The look that says what they are is due.
+            // The look that says which partitions are new is due now.
             Ok(false) => self.wait = Duration::ZERO,
             Err(failure) => {
                 tracing::debug!("whether there are new partitions: {failure}");
@@ -119,17 +120,17 @@ impl Discovery {
         Ok(self.complete_at == asked_at)
     }
 
-    /// A lane has lost a topic.
+    /// Says that a lane has lost a topic.
     pub fn doubt(&mut self) {
         self.in_doubt = true;
         self.wait = self.wait.min(SOON);
     }
 
-    /// Resolves when something is not as `reading` has it (`ids` by topic): [`Self::take`] has what. May be dropped and
-    /// called again.
+    /// Resolves when something differs from what `reading` has (and `ids`, by topic); [`Self::take`] then returns it.
+    /// The future may be dropped, and this called again.
     ///
     /// # Errors
-    /// `Config`: a topic that is read was made anew.
+    /// `Config`, if a topic that is read was created again.
     pub async fn changed(&mut self, reading: &Reading, ids: &BTreeMap<String, String>) -> Result<()> {
         let Some(every) = self.every else { return std::future::pending().await };
         while self.found.is_none() {
@@ -151,7 +152,7 @@ impl Discovery {
             match looked.map_err(|e| Failure::bug(format!("look for partitions: {e}")))? {
                 Ok(changes) if self.in_doubt || changes != Changes::default() => self.found = Some((asked_at, changes)),
                 Ok(_) => self.complete_at = self.complete_at.max(asked_at),
-                // With the brokers away nothing is found, and what was found before stands.
+                // While the brokers are unreachable nothing is found, and what was found before stands.
                 Err(failure) if failure.remedy == Remedy::Retry => {
                     tracing::debug!("looking for new partitions: {failure}");
                     self.wait = every.min(SOON);
@@ -162,7 +163,7 @@ impl Discovery {
         Ok(())
     }
 
-    /// What the last look found, once.
+    /// Returns what the last look found, once.
     pub fn take(&mut self) -> Option<Changes> {
         self.in_doubt = false;
         let (asked_at, changes) = self.found.take()?;
@@ -171,20 +172,20 @@ impl Discovery {
     }
 }
 
-/// What is read so far.
+/// What the source is read from so far.
 struct Known {
     partitions: BTreeSet<TopicPartition>,
-    /// By topic, where the broker tells them.
+    /// By topic name, where the broker tells ids.
     ids: BTreeMap<String, String>,
 }
 
 fn look(input: &KafkaInput, known: &Known) -> Result<Changes> {
     let topics = known.partitions.iter().map(|p| p.topic.clone()).collect();
-    // What is wrong with a topic that is read, its lane finds out and says; one broker that knows less than the others
-    // is no reason to end.
+    // A lane notices and reports what is wrong with a topic that it reads. One broker that knows less than the others
+    // is no reason to end the run.
     let found = input.look(&topics, DEADLINE).map_err(|failure| Failure::retry(failure.message))?;
-    // The ids before the offsets: what is read from there on came from these topics, or the watch notices that it did
-    // not.
+    // The ids are asked for before the offsets: records from these offsets on then come from these topics, or the topic
+    // watch notices that they do not.
     let ids = ids(input, known, &found.topics())?;
     topic_watch::check_same(&known.ids, &ids)?;
     let new = unknown(known, found.partitions);
@@ -197,7 +198,7 @@ fn unknown(known: &Known, found: Vec<TopicPartition>) -> Vec<TopicPartition> {
     found.into_iter().filter(|p| !known.partitions.contains(p)).collect()
 }
 
-/// Where brokers have told ids they do so again; where they have not, they don't know the question.
+/// Brokers that have told ids do so again. Brokers that have not told any do not know the question.
 fn ids(input: &KafkaInput, known: &Known, topics: &[String]) -> Result<BTreeMap<String, String>> {
     if known.ids.is_empty() && !known.partitions.is_empty() {
         return Ok(BTreeMap::new());
@@ -235,8 +236,8 @@ mod tests {
             topics.iter().map(|topic| TopicPartition { topic: (*topic).to_owned(), partition: 0 }).collect()
         };
         let mut answered = async |topics: &[&str], wanted: bool| {
-            // A close is not held up by a broker that is slow to answer; it is then held to be incomplete, and asked
-            // again.
+            // A close does not wait for a slow broker. It then takes the partitions as incomplete, and the next close
+            // asks again.
             let until = Instant::now() + Duration::from_secs(20);
             loop {
                 let is_complete = discovery.is_complete(Instant::now(), || read(topics)).await.unwrap();

@@ -1,11 +1,11 @@
-//! Evidence of silence. That nothing has come from a partition for long says nothing by itself: its leader may be out
-//! of reach, this process may have been frozen, its queue may be full. So before a partition counts as idle its leader
-//! is asked where its log ends. The question is asked after the epoch's clock was read, and an answer counts only if it
-//! is there within [`FRESH`].
+//! Evidence of silence. That nothing has come from a partition for long proves nothing: its leader may be unreachable,
+//! this process may have been frozen, or its queue may be full. So before a partition counts as idle, its leader is
+//! asked where its log ends. The question is asked after the epoch's clock was read, and an answer counts only if it
+//! comes within [`FRESH`].
 //!
-//! The lanes wait for the answers: what they read meanwhile would belong to no epoch. All leaders are asked at once,
-//! which takes as long as one round trip. One that does not answer costs an epoch [`FRESH`] once: after that it is
-//! asked beside the lanes, and its partitions are not idle, until it answers there.
+//! The lanes wait for the answers, since what they read meanwhile would belong to no epoch. All leaders are asked at
+//! once, which takes one round trip. A leader that does not answer costs an epoch [`FRESH`] once. After that it is
+//! asked beside the lanes, and its partitions are not idle until it answers there.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,12 +18,12 @@ use weir_plan::ids::TopicPartition;
 use crate::failure::{Failure, Result};
 use crate::source::kafka::{Ends, KafkaInput};
 
-/// An answer that is older than this when it is looked at is none.
+/// The age up to which an answer counts when it is looked at.
 const FRESH: Duration = Duration::from_secs(1);
-/// What the brokers are given: of a question to several, the answers of all come when the last one is there or this is
-/// over.
+/// How long the brokers have to answer. The answers of several brokers come together, when the last one is there or
+/// this time is over.
 const ANSWER_WITHIN: Duration = Duration::from_millis(800);
-/// Between two questions to leaders that did not answer.
+/// The wait between two questions to leaders that did not answer.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// Asks for the ends of partitions.
@@ -31,7 +31,7 @@ type Ask = Arc<dyn Fn(&[TopicPartition]) -> Ends + Send + Sync>;
 
 pub struct Evidence {
     ask: Ask,
-    /// Their leaders did not answer the last time.
+    /// The partitions whose leaders did not answer the last time.
     silent: BTreeSet<TopicPartition>,
     asked_again: Option<JoinHandle<Ends>>,
     ask_again_at: Instant,
@@ -48,8 +48,8 @@ impl Evidence {
         Self { ask, silent: BTreeSet::new(), asked_again: None, ask_again_at: Instant::now(), fresh: FRESH }
     }
 
-    /// Where the logs of these partitions end; those are left out whose leaders do not say in time. `all` asks also
-    /// leaders that did not answer the last time: where no other epoch follows.
+    /// The ends of these partitions' logs, without those whose leaders do not answer in time. `all` asks also the
+    /// leaders that did not answer the last time; it is for an epoch that no other one follows.
     ///
     /// # Errors
     /// `Bug`.
@@ -61,7 +61,7 @@ impl Evidence {
         }
         let asked_at = Instant::now();
         let ends = self.begin(asked.clone()).await.map_err(|e| died(&e))?;
-        // Also where this process was frozen while it waited.
+        // An answer is not fresh either if this process was frozen while it waited.
         let is_fresh = asked_at.elapsed() <= self.fresh;
         for partition in asked {
             if ends.contains_key(&partition) {
@@ -73,7 +73,7 @@ impl Evidence {
         Ok(if is_fresh { ends } else { Ends::new() })
     }
 
-    /// The partitions of these whose leaders do not answer a question that is asked now.
+    /// Those of these partitions whose leaders do not answer now.
     ///
     /// # Errors
     /// `Bug`.
@@ -82,7 +82,7 @@ impl Evidence {
         Ok(partitions.iter().filter(|p| !ends.contains_key(p)).cloned().collect())
     }
 
-    /// Asks the silent ones again, beside the lanes, and takes them back once they answer.
+    /// Asks the leaders of silent partitions again, beside the lanes. Those that answer are not silent any more.
     async fn take_answers(&mut self) -> Result<()> {
         if let Some(ends) = self.asked_again.as_mut().and_then(FutureExt::now_or_never) {
             self.asked_again = None;
@@ -120,7 +120,7 @@ mod tests {
 
     const END: End = End { offset: 10, leader_epoch: None };
 
-    /// Partition 1 has a leader only when `led` says so; each question is noted.
+    /// The leader of partition 1 answers only while `led` is true. Each question is recorded.
     fn evidence(led: &Arc<Mutex<bool>>, asked: &Arc<Mutex<Vec<Vec<i32>>>>) -> Evidence {
         let (led, asked) = (Arc::clone(led), Arc::clone(asked));
         Evidence::by(Arc::new(move |partitions: &[TopicPartition]| {
@@ -133,15 +133,15 @@ mod tests {
     #[tokio::test]
     async fn a_leader_that_does_not_answer_is_asked_beside_the_epochs_until_it_does() {
         let (led, asked) = (Arc::new(Mutex::new(false)), Arc::default());
-        // Whatever holds up this test: how old an answer may be is the other one's.
+        // This test may take any time. The other test shows how old an answer may be.
         let mut evidence = Evidence { fresh: Duration::MAX, ..evidence(&led, &asked) };
         let both = || vec![id(0), id(1)];
         assert_eq!(evidence.ends(both(), false).await.unwrap(), Ends::from([(id(0), END)]));
-        // From now on no epoch waits for it.
+        // From now on no epoch waits for the silent leader.
         evidence.ask_again_at = Instant::now() + Duration::from_secs(3600);
         assert_eq!(evidence.ends(both(), false).await.unwrap(), Ends::from([(id(0), END)]));
         assert_eq!(asked.lock().unwrap().as_slice(), [vec![0, 1], vec![0]]);
-        // The end of a run is worth a question.
+        // At the end of a run, silent leaders are asked too.
         assert_eq!(evidence.ends(both(), true).await.unwrap(), Ends::from([(id(0), END)]));
         assert_eq!(evidence.without_leader(&both()).await.unwrap(), [id(1)]);
 

@@ -1,4 +1,4 @@
-//! Which partition holds a source's watermark, and why: what a person asks who waits for windows to close. Pure.
+//! Which partition holds a source's watermark, and why. People ask this when they wait for windows to close. Pure.
 
 use serde::Serialize;
 
@@ -18,17 +18,17 @@ pub enum Because {
     OpenTransaction,
     /// The partition has been quiet for long, but its leader did not say in time that there is nothing more to read.
     LeaderSilent,
-    /// No record of it was taken in yet, and it is not idle yet.
+    /// No record of the partition was taken in yet, and it is not idle yet.
     NotReadYet,
-    /// Its records are the oldest.
+    /// The records of the partition are the oldest.
     Slowest,
 }
 
-/// The least of the partitions that are not idle; `None` if all are. `not_idle` says why a partition is not idle
-/// although it has been quiet for long.
+/// The partition with the least watermark of those that are not idle; `None` if all are idle. `not_idle` says why a
+/// partition is not idle although it has been quiet for long.
 #[must_use]
 pub fn hold(source: &SourceProgress, not_idle: impl Fn(usize) -> Option<Because>) -> Option<Hold> {
-    // One that was never read has no watermark, and comes before all others.
+    // A partition that was never read has no watermark, and comes before all others.
     let (index, held_by) =
         source.partitions.iter().enumerate().filter(|(_, p)| !p.idle).min_by_key(|(_, p)| p.watermark_us)?;
     let because = not_idle(index).unwrap_or(match held_by.watermark_us {
@@ -46,7 +46,7 @@ mod tests {
     use super::*;
     use crate::checkpoint::manifest::{BadShare, PartitionProgress, SourceCounts};
 
-    /// Partitions by their watermark; `None` for those that are idle.
+    /// A source with the watermarks of its partitions; `None` for an idle partition.
     fn source(partitions: &[Option<Option<i64>>]) -> SourceProgress {
         let partitions = (0..).zip(partitions).map(|(partition, p)| PartitionProgress {
             topic: "rides".into(),

@@ -1,6 +1,5 @@
-//! One source while the pipeline runs: what it is read from, which topics and partitions there are, how far each was
-//! read, and where its watermark stands. The driver holds one per source of the plan, and asks all of them at each turn
-//! of an epoch.
+//! One source while the pipeline runs: its input, its topics and partitions, how far each was read, and where its
+//! watermark stands. The driver has one per source of the plan, and asks all of them at each step of an epoch.
 
 mod bad_share;
 mod discovery;
@@ -31,7 +30,7 @@ use crate::engine::lanes::LaneReport;
 use crate::failure::{Failure, Result};
 use crate::source::kafka::KafkaInput;
 
-/// For the brokers to take the consumer group's offsets at the end of a run.
+/// How long the brokers may take to store the consumer group's offsets at the end of a run.
 const PUBLISH_DEADLINE: Duration = Duration::from_secs(5);
 
 pub struct SourceRun {
@@ -42,7 +41,7 @@ pub struct SourceRun {
     evidence: Evidence,
 }
 
-/// What the lanes of one source say of an epoch.
+/// What the lanes of one source report of an epoch.
 #[derive(Default)]
 pub struct Read {
     counts: SourceCounts,
@@ -50,18 +49,18 @@ pub struct Read {
     waiting: usize,
 }
 
-/// An epoch of one source, closed.
+/// A closed epoch of one source.
 pub struct ClosedSource {
     pub progress: SourceProgress,
-    /// Records, and offsets that could not be read.
+    /// Bad records, and offsets that could not be read.
     pub bad: u64,
-    /// The first of them, and why.
+    /// The first of them, with the reason.
     pub first_bad: Option<String>,
 }
 
 impl SourceRun {
-    /// Goes on where `progress` ended; a run with `until` ends there. New partitions are looked for `every` so often;
-    /// `looked_at` is when they were last.
+    /// Continues where `progress` ended. A run with `until` ends there. New partitions are looked for once per `every`;
+    /// the last look was at `looked_at`.
     #[must_use]
     pub fn resume(
         source: &Source,
@@ -78,7 +77,7 @@ impl SourceRun {
             tracing::warn!("source {}: no topic matches `topicPattern`; {more}", quoted(&source.name));
         }
         let delay_us = source.event_time.as_ref().map_or(0, |e| e.watermark_delay_us);
-        // What is found later belongs to the next run.
+        // What a run with an end would find later belongs to the next run.
         let every = until.is_none().then_some(every);
         Self {
             topics: TopicWatch::new(Arc::clone(&input), progress.topic_ids.clone()),
@@ -104,18 +103,18 @@ impl SourceRun {
         &self.input
     }
 
-    /// The end of each partition as the client last heard of it.
+    /// The end offset of each partition, as the client last learned it.
     #[must_use]
     pub fn latest_offsets(&self) -> Vec<Option<i64>> {
         self.reading.ids().map(|p| self.input.cached_high_watermark(p)).collect()
     }
 
-    /// Tells Kafka's tools how far the source was read.
+    /// Publishes the consumer group's offsets, which tell Kafka's tools how far the source was read.
     pub fn publish(&self) {
         self.input.publish(&self.reading.next_offsets());
     }
 
-    /// The last publication of a run that ended well. A broker that is away must not hold the process up.
+    /// Publishes for the last time, after a run that ended well. An unreachable broker must not hold the process up.
     pub async fn publish_finally(&self) {
         let (input, offsets) = (Arc::clone(&self.input), self.reading.next_offsets());
         let published = tokio::task::spawn_blocking(move || input.publish_and_wait(&offsets));
@@ -128,20 +127,20 @@ impl SourceRun {
         }
     }
 
-    /// Resolves when partitions or topics came or went. Nothing is lost if it is not waited for to the end.
+    /// Resolves when partitions or topics came or went. The future may be dropped: nothing is lost.
     ///
     /// # Errors
-    /// `Config`: a topic is not the one that was read so far.
+    /// `Config`, if a topic is not the one that was read so far.
     pub async fn changed(&mut self) -> Result<()> {
         self.discovery.changed(&self.reading, self.topics.pinned()).await
     }
 
-    /// A lane has lost a topic: looks soon what there is.
+    /// Says that a lane has lost a topic, so that the next look comes soon.
     pub fn doubt(&mut self) {
         self.discovery.doubt();
     }
 
-    /// Goes on with what [`Self::changed`] found. Between two epochs, while no lane reads.
+    /// Applies what [`Self::changed`] has found. It is called between two epochs, while no lane reads.
     pub fn change(&mut self) {
         let Some(Changes { new, ids, gone }) = &self.discovery.take() else { return };
         for (partition, bounds) in new {
@@ -154,7 +153,7 @@ impl SourceRun {
         self.reading.change(new, gone);
     }
 
-    /// Partitions that a run with an end has not read to it, and whose leaders do not answer.
+    /// Partitions that a run with an end has not read up to it, and whose leaders do not answer.
     ///
     /// # Errors
     /// A bug, if asking panics.
@@ -168,19 +167,21 @@ impl SourceRun {
         self.reading.held_by(closed)
     }
 
-    /// Begins to look whether the topics are those that were read; [`Self::check`] takes the answer.
+    /// Begins to look whether the topics are still those that were read. [`Self::check`] takes the answer.
     pub fn look(&mut self) -> Look {
         self.topics.look()
     }
 
+    /// Takes the answer of a look.
+    ///
     /// # Errors
-    /// `Config` for a topic that is gone or was made anew.
+    /// `Config`, for a topic that is gone or was created again.
     pub async fn check(&self, look: Look) -> Result<()> {
         self.topics.check(look).await
     }
 
-    /// Takes in what the lanes of this source report of the epoch in hand, and finds out which partitions are idle at
-    /// `at`, when the epoch's clock was read. The brokers are asked where one may be.
+    /// Takes in what the lanes of this source report of the open epoch, and finds out which partitions are idle at
+    /// `at`, when the epoch's clock was read. It asks the brokers about partitions that may be idle.
     ///
     /// # Errors
     /// A bug, if asking panics.
@@ -204,11 +205,11 @@ impl SourceRun {
         Ok(read)
     }
 
-    /// Closes the epoch in hand: the watermark moves to where the records say, and to `further`, unless there may be
-    /// partitions that are not read yet. The brokers are asked where the last look for some is too old.
+    /// Closes the open epoch. The watermark moves to where the records put it, and on to `further`, unless there may be
+    /// partitions that are not read yet. The brokers are asked if the last look for partitions is too old.
     ///
     /// # Errors
-    /// `Data` if more records are bad than may be.
+    /// `Data`, if more records are bad than `maxPerMillion` allows.
     pub async fn close(&mut self, read: Read, at: Instant, further: Option<(i64, MovedBy)>) -> Result<ClosedSource> {
         let would_move = self.reading.would_move() || further.is_some();
         let known = || self.reading.ids().cloned().collect();
@@ -244,5 +245,5 @@ fn too_many_bad(source: &str, share: BadShare, first: Option<&str>) -> Failure {
     ))
 }
 
-/// By source: the ends of its partitions as the client knows them.
+/// By source name: the ends of its partitions, as the client knows them.
 pub type LatestOffsets = BTreeMap<String, Vec<Option<i64>>>;

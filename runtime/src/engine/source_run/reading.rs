@@ -1,5 +1,5 @@
-//! How far a source has been read: the next offset of each partition, and the watermark. Pure; the lanes' reports move
-//! it on when an epoch is closed.
+//! How far a source has been read: the next offset of each partition, and the watermark. Pure. The lanes' reports move
+//! it forward when an epoch is closed.
 
 use std::collections::BTreeMap;
 use std::mem::take;
@@ -17,39 +17,39 @@ use crate::checkpoint::manifest::{
 use crate::engine::lanes::{Assignment, PartitionReport};
 use crate::source::kafka::{Ends, OffsetBounds, Position};
 
-/// Where the epoch in hand began.
+/// How far a source has been read, at the start of the open epoch.
 pub struct Reading {
     pub name: String,
-    /// Where `maxPerMillion` is in its count, if there is such a limit.
+    /// The count of `maxPerMillion`, if there is such a limit.
     bad_share: BadShare,
     max_bad_per_million: Option<u64>,
-    /// A partition whose end was reached this long ago, and still is its end, does not hold the watermark.
+    /// A partition does not hold the watermark if its end was reached this long ago and still is its end.
     idle_after: Duration,
     partitions: Vec<Partition>,
     watermark: SourceWatermark,
     quiet_for: Option<Duration>,
     run_ends: bool,
-    /// Topics that are not read any more, until the next epoch has told.
+    /// Topics that are no longer read, until the next epoch has reported them.
     gone: Vec<String>,
 }
 
 struct Partition {
     id: TopicPartition,
-    /// Where the epoch in hand began.
+    /// Where the open epoch began.
     start: i64,
     next: i64,
-    /// Of the leader that wrote what lies before `next`.
+    /// The epoch of the leader that wrote what lies before `next`.
     leader_epoch: Option<i32>,
-    /// Gaps in the epoch in hand.
+    /// Gaps in the open epoch.
     lost: Vec<OffsetRange>,
-    /// What could not be read in the epoch in hand.
+    /// Ranges that could not be read in the open epoch.
     unreadable: Vec<OffsetRange>,
-    /// Exclusive end of an AvailableNow run.
+    /// The exclusive end of an AvailableNow run.
     bound: Option<i64>,
     at_end_since: Option<Instant>,
-    /// When reading came to `next`, as far as reports tell.
+    /// Since when reading has stood at `next`, as far as reports tell.
     stands_since: Instant,
-    /// Paused, until the slowest partition has caught up.
+    /// Whether it is paused until the slowest partition has caught up.
     waits: bool,
     is_gone: bool,
     idle: bool,
@@ -86,7 +86,7 @@ impl Partition {
 }
 
 impl Reading {
-    /// Goes on where `progress` ended; a run with `until` ends there.
+    /// Continues where `progress` ended. A run with `until` ends there.
     #[must_use]
     pub fn resume(source: &Source, progress: &SourceProgress, until: Option<&Until>) -> Self {
         let (delay_us, idle_after_us) =
@@ -116,8 +116,8 @@ impl Reading {
         self.run_ends
     }
 
-    /// Goes on with partitions that were found, each from its earliest offset, and without topics that are gone.
-    /// Between two epochs.
+    /// Continues with partitions that were found, each from its earliest offset, and without topics that are gone. It
+    /// is called between two epochs.
     pub fn change(&mut self, new: &[(TopicPartition, OffsetBounds)], gone: &[String]) {
         let stays: Vec<bool> = self.partitions.iter().map(|p| !gone.contains(&p.id.topic)).collect();
         self.watermark.retain(&stays);
@@ -130,8 +130,8 @@ impl Reading {
         }
     }
 
-    /// For how long every partition had been at its end, without a record, when the last epoch was closed; none if one
-    /// was not.
+    /// For how long every partition had been at its end, without a record, when the last epoch was closed; `None` if
+    /// one was not at its end.
     #[must_use]
     pub fn quiet_for(&self) -> Option<Duration> {
         self.quiet_for
@@ -150,7 +150,7 @@ impl Reading {
         self.partitions.iter().enumerate().map(|(i, _)| self.watermark.time_of_partition(i))
     }
 
-    /// In µs, at the start of the epoch in hand.
+    /// The watermark at the start of the open epoch, in µs.
     #[must_use]
     pub fn watermark_us(&self) -> Option<i64> {
         self.watermark.current()
@@ -161,7 +161,7 @@ impl Reading {
         self.partitions.iter().map(|p| &p.id)
     }
 
-    /// Partitions that have not come to the end of the run, when the last epoch was closed.
+    /// Partitions that had not come to the end of the run when the last epoch was closed.
     #[must_use]
     pub fn unread(&self) -> Vec<TopicPartition> {
         self.partitions.iter().filter(|p| !p.is_at_bound()).map(|p| p.id.clone()).collect()
@@ -178,14 +178,14 @@ impl Reading {
         self.partitions.iter().map(position).collect()
     }
 
-    /// What a lane has to know of one of its partitions.
+    /// What a lane has to know about one of its partitions.
     #[must_use]
     pub fn assignment(&self, index: usize) -> Assignment {
         let p = &self.partitions[index];
         Assignment { index, id: p.id.clone(), start: p.next, bound: p.bound, at_end_since: p.at_end_since }
     }
 
-    /// Where the next epoch goes on: what the consumer group's committed offsets mean.
+    /// Where the next epoch begins. The consumer group's committed offsets mean the same.
     #[must_use]
     pub fn next_offsets(&self) -> Vec<(TopicPartition, i64)> {
         self.partitions.iter().map(|p| (p.id.clone(), p.next)).collect()
@@ -197,7 +197,7 @@ impl Reading {
         hold::hold(closed, |index| self.partitions[index].not_idle)
     }
 
-    /// Takes in what the lanes report of the epoch in hand.
+    /// Takes in what the lanes report of the open epoch.
     pub fn take_in(&mut self, reports: Vec<PartitionReport>) {
         for report in reports {
             let partition = &mut self.partitions[report.partition];
@@ -217,9 +217,9 @@ impl Reading {
         }
     }
 
-    /// Partitions whose leaders have to say where their logs end: of which nothing has come for so long that they are
-    /// idle at `at`, if it is true that there is nothing to come; and which stand still, for whatever reason, since
-    /// that may be their leader's silence.
+    /// Partitions whose leaders have to say where their logs end. They are of two kinds. From the first, nothing has
+    /// come for so long that they are idle at `at` if nothing more is there. The second stand still for whatever
+    /// reason, which may be that the leader is silent.
     #[must_use]
     pub fn quiet(&self, at: Instant) -> Vec<TopicPartition> {
         let asked = |i: usize, p: &Partition| !p.is_gone && (self.is_quiet(i, at) || self.stands_still(p, at));
@@ -228,36 +228,37 @@ impl Reading {
 
     fn is_quiet(&self, index: usize, at: Instant) -> bool {
         let partition = &self.partitions[index];
-        // A run ends at its bound, and a partition of which nothing was ever read has no time that it could hold back.
+        // A run ends at its bound. A partition from which nothing was ever read has no event time that could hold the
+        // watermark.
         let has_nothing = self.watermark.of_partition(index).is_none() && partition.is_at_bound();
         has_nothing || partition.at_end_for(at).is_some_and(|at_end_for| at_end_for >= self.idle_after)
     }
 
-    /// Whether nothing has come of a partition for long that should be read on.
+    /// Whether a partition that should be read further has given nothing for long.
     fn stands_still(&self, partition: &Partition, at: Instant) -> bool {
         !partition.waits
             && !partition.is_at_bound()
             && at.saturating_duration_since(partition.stands_since) >= self.idle_after
     }
 
-    /// Finds out which partitions are idle at `at`, when the epoch's clock was read. `ends` is what leaders say that
-    /// were asked since.
+    /// Decides which partitions are idle at `at`, when the epoch's clock was read. `ends` has the answers of the
+    /// leaders that were asked after that.
     pub fn judge(&mut self, at: Instant, ends: &Ends) {
         for index in 0..self.partitions.len() {
             let is_quiet = self.is_quiet(index, at);
             let stands_still = self.stands_still(&self.partitions[index], at);
             let partition = &mut self.partitions[index];
             (partition.idle, partition.not_idle) = match ends.get(&partition.id) {
-                // Nothing comes of a topic that does not exist.
+                // Nothing comes from a topic that does not exist.
                 _ if is_quiet && partition.is_gone => (true, None),
                 None if is_quiet || stands_still => (false, Some(Because::LeaderSilent)),
                 Some(end) if is_quiet && end.offset == partition.next => {
                     partition.leader_epoch = end.leader_epoch.or(partition.leader_epoch);
                     (true, None)
                 }
-                // What lies behind is of an open transaction, and may be old when it comes. (Or it has just come in;
-                // then the partition is not quiet any more at the next look.) At the end of a run it is for the next
-                // run to read, and not to be late there.
+                // What lies beyond `next` belongs to an open transaction, and may be old when it comes. (Or it has just
+                // come in; then the partition is no longer quiet at the next look.) At the end of a run, it is left for
+                // the next run to read, and must not be late there.
                 Some(end) if is_quiet => (
                     false,
                     (end.offset > partition.next && !partition.is_at_bound()).then_some(Because::OpenTransaction),
@@ -269,13 +270,13 @@ impl Reading {
         self.quiet_for = at_end_for.collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().min());
     }
 
-    /// Whether closing the epoch in hand would move the watermark.
+    /// Whether closing the open epoch would move the watermark.
     #[must_use]
     pub fn would_move(&self) -> bool {
         self.watermark.peek(&self.idle()) != self.watermark.current()
     }
 
-    /// Offsets of the epoch in hand that could not be read.
+    /// How many offsets of the open epoch could not be read.
     #[must_use]
     pub fn unreadable(&self) -> u64 {
         self.partitions.iter().flat_map(|p| &p.unreadable).map(|range| range.end.abs_diff(range.start)).sum()
@@ -285,10 +286,10 @@ impl Reading {
         self.partitions.iter().map(|p| p.idle).collect()
     }
 
-    /// Closes the epoch in hand and moves on to its end; the watermark stays where it is if something holds it.
+    /// Closes the open epoch and moves to its end. The watermark stays where it is if something holds it.
     ///
     /// # Errors
-    /// How many records of how many are bad, if that is too many.
+    /// The count of bad records and of all records, if too many are bad.
     pub fn close(
         &mut self,
         counts: SourceCounts,

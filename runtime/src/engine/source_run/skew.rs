@@ -1,14 +1,14 @@
-//! Holds back partitions that run ahead of the slowest one in event time (`eventTime.maxSkew`): at a replay, a
+//! Holds back partitions that run ahead of the slowest one in event time (`eventTime.maxSkew`). In a replay, a
 //! partition that lags hours behind would otherwise let the others open hours of windows, which all stay in memory
-//! until it has caught up. Flink calls it watermark alignment (FLIP-182, FLIP-217). It changes when records are read,
+//! until it has caught up. Flink calls this watermark alignment (FLIP-182, FLIP-217). It changes when records are read,
 //! never what comes out.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
-/// Nothing was read of it yet.
+/// The time of a partition from which nothing was read yet.
 const NOTHING: i64 = i64::MIN;
 
-/// How far each partition has come: lanes tell of their own and ask about all.
+/// How far each partition has come. Lanes report their own partitions and ask about all.
 #[derive(Debug)]
 pub struct Skew {
     max_us: i64,
@@ -17,9 +17,9 @@ pub struct Skew {
 
 #[derive(Debug)]
 struct Slot {
-    /// The greatest event time read.
+    /// The greatest event time read, µs.
     time_us: AtomicI64,
-    /// Its end was reached: there is nothing that the others could wait for.
+    /// Whether its end was reached. Then the others have nothing to wait for.
     at_end: AtomicBool,
 }
 
@@ -42,8 +42,8 @@ impl Skew {
         self.partitions[partition].at_end.store(at_end, Ordering::Relaxed);
     }
 
-    /// Whether a partition is to wait. One that does goes on when half of the lead is gone, so that it does not stop at
-    /// every batch.
+    /// Whether a partition must wait. A waiting partition continues when half of its lead is gone, so that it does not
+    /// stop at every batch.
     #[must_use]
     pub fn must_wait(&self, partition: usize, waits: bool) -> bool {
         let own = self.partitions[partition].time_us.load(Ordering::Relaxed);
@@ -51,7 +51,7 @@ impl Skew {
         own != NOTHING && self.slowest_us().is_some_and(|slowest| own.saturating_sub(slowest) > allowed_us)
     }
 
-    /// `None` if all have reached their ends.
+    /// The least time of the partitions that are not at their ends; `None` if all are.
     fn slowest_us(&self) -> Option<i64> {
         let behind = self.partitions.iter().filter(|p| !p.at_end.load(Ordering::Relaxed));
         behind.map(|p| p.time_us.load(Ordering::Relaxed)).min()

@@ -1,8 +1,8 @@
-//! Where a pipeline begins that has no checkpoint: `startFrom`, made into one offset per partition. Pure; what the
-//! brokers say comes in.
+//! Where a pipeline without a checkpoint begins: resolves `startFrom` to one offset per partition. Pure: what the
+//! brokers say comes in as arguments.
 //!
-//! It is resolved once. The first claim pins the offsets, so that a crash before the first epoch skips nothing of
-//! `Latest` or of a time.
+//! `startFrom` is resolved once. The first claim pins the offsets, so that a crash before the first epoch skips nothing
+//! if `startFrom` is `Latest` or a time.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ use crate::engine::start::claim::Topics;
 use crate::failure::{Failure, Result};
 use crate::source::kafka::OffsetBounds;
 
-/// A sentence names no more partitions.
+/// The most partitions that a message names.
 const NAMED_MAX: usize = 10;
 
-/// The first offset of each partition of `topics` that `begins`: that does not go on from a checkpoint.
+/// The first offset of each partition of `topics` for which `begins` is true: it does not continue from a checkpoint.
 ///
 /// # Errors
-/// `Config`: offsets that the document lists are not those of the partitions that there are.
+/// `Config`, if the offsets that the document lists are not those of the partitions that exist.
 pub fn first_offsets(
     start_from: &StartFrom,
     on_lost_offsets: OnLostOffsets,
@@ -44,9 +44,9 @@ pub fn first_offsets(
     first.collect()
 }
 
-/// An offset that is gone already is one that is lost: it is pinned as it stands in the document, and the lane that
-/// does not find it goes by `onLostOffsets` and counts the gap. Refused here, before anything is pinned, is what only
-/// another document can mend.
+/// Checks a start offset. One that Kafka has already deleted counts as lost: it is pinned as the document has it, and
+/// the lane that does not find it follows `onLostOffsets` and counts the gap. What only another document can repair is
+/// refused here, before anything is pinned.
 fn within(id: &TopicPartition, offset: i64, bounds: OffsetBounds, on_lost_offsets: OnLostOffsets) -> Result<i64> {
     let OffsetBounds { low, end } = bounds;
     if offset > end {
@@ -105,7 +105,7 @@ mod tests {
         TopicPartition { topic: "rides".into(), partition }
     }
 
-    /// Two partitions that have [100, 200) and nothing; of the first, 150 is at the time that was asked for.
+    /// Two partitions: one has [100, 200), of which 150 is at the time that was asked for, and the other has nothing.
     fn topics() -> Topics {
         let partitions = vec![(id(0), OffsetBounds { low: 100, end: 200 }), (id(1), OffsetBounds { low: 7, end: 7 })];
         Topics { partitions, ids: BTreeMap::new(), at_time: BTreeMap::from([(id(0), 150)]), gone: Vec::new() }
@@ -164,7 +164,7 @@ mod tests {
             refused(&gone, OnLostOffsets::Fail)
                 .contains("`rides-0` begins at 40, but Kafka has [100, 200) and `onLostOffsets` is Fail")
         );
-        // Pinned as it stands: the lane counts the gap.
+        // The offset is pinned as the document has it. The lane counts the gap.
         assert_eq!(all(&gone, OnLostOffsets::Earliest), [40, 7]);
         for policy in [OnLostOffsets::Fail, OnLostOffsets::Earliest, OnLostOffsets::Latest] {
             assert!(

@@ -1,7 +1,7 @@
-//! Notices a topic that was deleted and made anew. Its name is the same and librdkafka reads on in it at the old
-//! offset, so only the topic's id tells. It is looked at after an epoch was read and before it is decided, so that a
-//! record of the new topic is not taken for one of the old. Short epochs share a look: what is read within `LOOK_EVERY`
-//! of one goes by it.
+//! Notices a topic that was deleted and created again. Its name is the same, and librdkafka continues in it at the old
+//! offset, so only the topic's id shows the difference. The watch asks for the id after an epoch was read and before it
+//! is decided, so that no record of the new topic is taken for one of the old topic. Short epochs share a look: it
+//! holds for everything that is read within `LOOK_EVERY` of it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,9 +14,10 @@ use tokio::task::JoinHandle;
 use crate::failure::{Failure, Remedy, Result};
 use crate::source::kafka::KafkaInput;
 
-/// Brokers that can be reached answer within this; those that don't know the question never do.
+/// Brokers that can be reached answer within this time. Brokers that do not know the question never answer.
 const DEADLINE: Duration = Duration::from_secs(2);
-/// Short epochs are not made longer by a question each. The price: a topic made anew is noticed this much later.
+/// The least time between two looks, so that questions do not make short epochs longer. In return, a topic that was
+/// created again is noticed this much later.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 pub struct TopicWatch {
@@ -31,20 +32,20 @@ impl TopicWatch {
         Self { input, pinned, looked_at: Instant::now() }
     }
 
-    /// The ids that the checkpoint has.
+    /// The topic ids that the checkpoint has.
     #[must_use]
     pub fn pinned(&self) -> &BTreeMap<String, String> {
         &self.pinned
     }
 
-    /// Topics came and went.
+    /// Follows topics that came and went.
     pub fn change(&mut self, new: &BTreeMap<String, String>, gone: &[String]) {
         self.pinned.extend(new.clone());
         self.pinned.retain(|topic, _| !gone.contains(topic));
     }
 
-    /// Starts to look again, unless it just has. The answer, which takes a tenth of a second, is awaited by
-    /// [`Self::check`] after the epoch's files are uploaded.
+    /// Starts to look again, unless the last look was just now. [`Self::check`] awaits the answer, which takes a tenth
+    /// of a second, after the epoch's files are uploaded.
     pub fn look(&mut self) -> Look {
         if self.pinned.is_empty() || self.looked_at.elapsed() < LOOK_EVERY {
             return Look(None);
@@ -54,13 +55,15 @@ impl TopicWatch {
         Look(Some(tokio::task::spawn_blocking(move || ids(&input, &topics))))
     }
 
+    /// Waits for the answer and compares it with the pinned ids.
+    ///
     /// # Errors
-    /// `Config` for a topic that is gone or was made anew.
+    /// `Config`, for a topic that is gone or was created again.
     pub async fn check(&self, look: Look) -> Result<()> {
         let Some(asked) = look.0 else { return Ok(()) };
         match asked.await.map_err(|e| Failure::bug(format!("ask for topic ids: {e}")))? {
             Ok(now) => check_same(&self.pinned, &now),
-            // With the brokers away nobody can have made a topic anew; what was read stands.
+            // While the brokers are unreachable nobody can have created a topic again, so what was read stands.
             Err(failure) if failure.remedy == Remedy::Retry => Ok(()),
             Err(failure) => Err(failure),
         }
@@ -71,17 +74,17 @@ impl TopicWatch {
 #[must_use]
 pub struct Look(Option<JoinHandle<Result<BTreeMap<String, String>>>>);
 
-/// Ids by topic, where the broker has them: not before Kafka 2.8.
+/// Ids by topic name, where the broker has them. Brokers have them since Kafka 2.8.
 ///
 /// # Errors
-/// `Config` for a topic that is gone and may not be, `Retry` without an answer.
+/// `Config` for a topic that is gone and may not be; `Retry` without an answer.
 pub fn ids(input: &KafkaInput, topics: &[String]) -> Result<BTreeMap<String, String>> {
     let told = input.topic_ids(topics, DEADLINE)?;
     Ok(told.into_iter().filter_map(|(topic, id)| Some((topic, id?))).collect())
 }
 
-/// The same at a start. That nobody answers is no reason not to run: old brokers and librdkafka's mock cluster never
-/// do.
+/// Like [`ids`], for a start. Topic ids are optional, so the start continues if nobody answers: old brokers and
+/// librdkafka's mock cluster never do.
 pub fn ids_if_told(input: &KafkaInput, topics: &[String]) -> Result<BTreeMap<String, String>> {
     match ids(input, topics) {
         Err(failure) if failure.remedy == Remedy::Retry => {
@@ -92,7 +95,7 @@ pub fn ids_if_told(input: &KafkaInput, topics: &[String]) -> Result<BTreeMap<Str
     }
 }
 
-/// Compares the ids that both sides know.
+/// Compares the ids that both sides know, and refuses a topic whose id has changed.
 pub fn check_same(pinned: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Result<()> {
     for (topic, was) in pinned {
         if let Some(is) = now.get(topic).filter(|is| *is != was) {

@@ -1,11 +1,12 @@
-//! Watermarks, decided purely: how far each partition's event time has got, and what the source as a whole may take as
-//! complete.
+//! Watermarks, as pure decisions: how far each partition's event time has come, and up to which time the source as a
+//! whole may be taken as complete.
 //!
-//! Per partition: the greatest event time decoded, minus the delay; never back (bounded out-of-orderness, as Flink's
-//! `BoundedOutOfOrdernessWatermarks`, but per partition). Of a source: the least over its partitions that are not idle;
-//! if all are idle, the greatest. A partition that is neither read nor idle holds the watermark (`None`).
+//! The watermark of a partition is the greatest event time decoded, minus the delay. It never goes back. (This is
+//! bounded out-of-orderness as in Flink's `BoundedOutOfOrdernessWatermarks`, but per partition.) The watermark of a
+//! source is the least over its partitions that are not idle; if all are idle, the greatest. A partition that is
+//! neither read nor idle holds the watermark (`None`).
 
-/// One source's partitions and its watermark.
+/// The partitions of one source and its watermark.
 #[derive(Debug, Clone)]
 pub struct SourceWatermark {
     delay_us: i64,
@@ -14,18 +15,18 @@ pub struct SourceWatermark {
 }
 
 impl SourceWatermark {
-    /// Goes on from what the checkpoint has: the source's watermark and each partition's.
+    /// Continues from the checkpoint, which has the source's watermark and each partition's, in µs.
     #[must_use]
     pub fn new(delay_us: i64, current: Option<i64>, partitions: Vec<Option<i64>>) -> Self {
         Self { delay_us, partitions, current }
     }
 
-    /// A partition joins as the last one. It was not read yet.
+    /// Adds a partition as the last one. Nothing was read from it yet.
     pub fn add(&mut self) {
         self.partitions.push(None);
     }
 
-    /// Partitions that do not stay hold nothing any more.
+    /// Removes the partitions that do not stay. They hold nothing any more.
     pub fn retain(&mut self, stays: &[bool]) {
         let mut stays = stays.iter();
         self.partitions.retain(|_| stays.next().copied().unwrap_or(true));
@@ -56,12 +57,12 @@ impl SourceWatermark {
         *slot = Some(slot.map_or(seen, |w| w.max(seen)));
     }
 
-    /// What the watermark would be with these partitions idle, without moving it.
+    /// What the watermark would be if these partitions were idle. This does not move it.
     #[must_use]
     pub fn peek(&self, idle: &[bool]) -> Option<i64> {
         let busy = || self.partitions.iter().zip(idle).filter(|(_, idle)| !**idle).map(|(w, _)| *w);
         let candidate = if busy().next().is_some() {
-            // None is less than Some: a partition that was never read holds the rest.
+            // `None` is less than `Some`, so a partition that was never read holds the others.
             busy().min().flatten()
         } else {
             self.partitions.iter().copied().max().flatten()
@@ -69,13 +70,13 @@ impl SourceWatermark {
         candidate.max(self.current)
     }
 
-    /// Moves the watermark further than the partitions say. Never back.
+    /// Moves the watermark further than the partitions say. It never goes back.
     pub fn raise(&mut self, to_us: i64) -> Option<i64> {
         self.current = self.current.max(Some(to_us));
         self.current
     }
 
-    /// Moves the watermark to the end of an epoch. Never back.
+    /// Moves the watermark to the end of an epoch. It never goes back.
     pub fn advance(&mut self, idle: &[bool]) -> Option<i64> {
         self.current = self.peek(idle);
         self.current

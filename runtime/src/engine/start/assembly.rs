@@ -1,5 +1,5 @@
-//! Builds the lanes over an assignment: at the start, and anew when partitions came or went. Between two assignments
-//! nothing is read: the lanes have handed over all that they took in, and their successors go on at exactly those
+//! Builds the lanes over an assignment: at the start, and again when partitions came or went. Nothing is read between
+//! two assignments: the lanes have handed over all that they took in, and their successors continue at exactly those
 //! offsets. Workers are built once.
 
 use std::collections::BTreeMap;
@@ -25,25 +25,25 @@ use crate::sink;
 use crate::sink::writing::{Slot, Writers};
 use crate::transform::Stateless;
 
-/// What lanes are made of, whatever they read.
+/// What all lanes are made of, whatever they read.
 pub struct Assembly {
     pub plan: Arc<Plan>,
     pub graph: Arc<Graph>,
-    /// Per source of the plan; lanes that come after others know what those have learned.
+    /// One per source of the plan. Later lanes know the schemas that earlier ones have learned.
     pub schemas: Vec<Option<Arc<Schemas>>>,
-    /// Per sink of the plan.
+    /// One per sink of the plan.
     pub writers: Vec<Arc<dyn Writers>>,
-    /// For each of their writers.
+    /// The slot that each writer of an epoch gets.
     pub slot: Slot,
-    /// Threads that read; no more than there are partitions.
+    /// The number of threads that read. Each source has at least one, and no more than it has partitions.
     pub lanes_max: usize,
-    /// Threads with keyed steps, if there are any.
+    /// The number of threads with keyed steps, if there are keyed steps.
     pub workers: usize,
     pub memory: Arc<Memory>,
 }
 
 impl Assembly {
-    /// Lanes that wait for their first epoch, and the sinks that they write to. Those before them must have ended.
+    /// Builds lanes that wait for their first epoch, and the sinks that they write to. Earlier lanes must have ended.
     pub fn lanes(&self, sources: &[SourceRun], epoch: OpenEpoch) -> Result<(Lanes, SinkOutputs)> {
         let partitions: Vec<_> = sources.iter().map(|source| source.reading.ids().len()).collect();
         let lane_counts = share_lanes(self.lanes_max, &partitions);
@@ -93,7 +93,7 @@ impl Assembly {
         Ok((Lanes::start(lanes, epoch)?, lane_sinks))
     }
 
-    /// Workers over state that was put back, and the sinks that they write to.
+    /// Builds workers over restored state, and the sinks that they write to.
     pub fn workers(&self, state: KeyedState) -> Result<(Workers, SinkOutputs)> {
         let shares = self.memory.shares(self.lanes_max, self.plan.sinks.len());
         let workers_of_sinks = self.graph.stages.keyed_sinks.iter().map(|sink| (*sink, state.stages.len())).collect();
@@ -101,7 +101,8 @@ impl Assembly {
         Ok((Workers::start(state, &inputs)?, outputs))
     }
 
-    /// Starts sinks, each with how many threads write to it: at the end of an epoch it waits for all of them.
+    /// Starts sinks. `threads_of_sinks` says how many threads write to each: a sink waits for all of them at the end of
+    /// an epoch.
     fn sinks(
         &self,
         threads_of_sinks: BTreeMap<usize, usize>,
@@ -119,7 +120,8 @@ impl Assembly {
 }
 
 impl Running {
-    /// Reads on over what there is now. The epoch before is decided and committed, and no lane has begun another.
+    /// Continues over the partitions that there are now. The epoch before is decided and committed, and no lane has
+    /// begun another.
     pub(in crate::engine) async fn assign_anew(&mut self) -> Result<()> {
         crate::failpoint::reach("assignment.before");
         self.lanes.end().await?;
@@ -131,8 +133,8 @@ impl Running {
     }
 }
 
-/// How many of the threads read each source: one at least, and no more than it has partitions; what is left goes to
-/// where a thread has the most.
+/// How many threads read each source: at least one, and no more than the source has partitions. Further threads go to
+/// the source with the most partitions per thread.
 fn share_lanes(lanes_max: usize, partitions: &[usize]) -> Vec<usize> {
     let mut lanes = vec![1; partitions.len()];
     for _ in partitions.len()..lanes_max {

@@ -1,7 +1,7 @@
-//! What the claim of a starting process carries: where reading goes on, which state there is, and what a state action
-//! makes of both. Pure: what the store and the brokers say comes in.
+//! What the claim of a starting process carries: where reading continues, which state there is, and what a state action
+//! makes of both. Pure: what the store and the brokers say comes in as arguments.
 //!
-//! A state action begins another lineage in the same checkpoint: the numbers of epochs go on, so that fencing stays
+//! A state action begins another lineage in the same checkpoint. The numbers of epochs continue, so that fencing stays
 //! what it is, and the transactions in the tables get another name (`docs/decisions/0007-state-actions.md`).
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,21 +22,21 @@ use crate::failure::{Failure, Result};
 use crate::sink;
 use crate::source::kafka::OffsetBounds;
 
-/// What a claim goes on from.
+/// What a claim continues from.
 #[derive(Debug, Clone, Copy)]
 pub struct Base<'a> {
     newest: Option<&'a Manifest>,
-    /// The action that is done now. A token that was acted upon before is none.
+    /// The action that is done now. A token that was acted upon before does not count.
     action: Option<&'a StateAction>,
-    /// The document's action was done, and then another one: it is not done again.
+    /// The document's action, if it was done before and another one after it. It is not done again.
     repeated: Option<&'a StateAction>,
-    /// Whose offsets and watermarks count; none as for a new pipeline.
+    /// The manifest whose offsets and watermarks count; `None` as for a new pipeline.
     progress: Option<&'a Manifest>,
-    /// Whose state counts.
+    /// The manifest whose state counts.
     state: Option<&'a Manifest>,
 }
 
-/// What the document asks for, where that is more than the newest manifest can say.
+/// What the document asks for beyond what the newest manifest can say.
 #[derive(Clone)]
 pub struct Wanted<'a> {
     pub sources: &'a [WantedSource<'a>],
@@ -44,9 +44,9 @@ pub struct Wanted<'a> {
     /// The name of this run, if it has one.
     pub run: Option<&'a str>,
     pub fingerprint: &'a Fingerprint,
-    /// The sinks that are there.
+    /// The sinks that exist.
     pub sinks: &'a [PinnedSink],
-    /// Name and place of each sink that is not.
+    /// Name and place of each missing sink.
     pub missing: &'a [(String, String)],
     pub home: &'a Home,
 }
@@ -57,32 +57,32 @@ pub struct WantedSource<'a> {
     pub name: &'a str,
     pub start_from: &'a StartFrom,
     pub on_lost_offsets: OnLostOffsets,
-    /// Topics are found by `topicPattern`.
+    /// Whether topics are found by `topicPattern`.
     pub by_pattern: bool,
 }
 
 /// What the brokers of one source say.
 pub struct Topics {
     pub partitions: Vec<(TopicPartition, OffsetBounds)>,
-    /// By topic, where the broker tells them.
+    /// By topic name, where the broker tells ids.
     pub ids: BTreeMap<String, String>,
-    /// The first offset at or after [`Base::start_time_ms`]; of a partition that has none, nothing.
+    /// The first offset at or after [`Base::start_time_ms`]. A partition that has no such offset is not in it.
     pub at_time: BTreeMap<TopicPartition, i64>,
-    /// Of [`Base::topics`], those that do not exist any more, and that the source goes on without.
+    /// Those of [`Base::topics`] that no longer exist, and without which the source continues.
     pub gone: Vec<String>,
 }
 
-/// More state actions than this are not done in one checkpoint: it could not remember their tokens, and a token that is
-/// forgotten would act again.
+/// The most state actions that are done in one checkpoint. It could not remember the tokens of more, and a forgotten
+/// token would act again.
 pub const TOKENS_MAX: usize = 1_000;
 
-/// The action, if it is to be done now: each token acts once.
+/// The action, if it has to be done now. Each token acts once.
 #[must_use]
 pub fn due<'a>(action: Option<&'a StateAction>, newest: Option<&Manifest>) -> Option<&'a StateAction> {
     action.filter(|action| !newest.is_some_and(|newest| newest.has_done(&action.token)))
 }
 
-/// The epoch to go back to, if that is what `action` asks for and it was not done yet.
+/// The epoch to go back to, if `action` asks for that and was not done yet.
 #[must_use]
 pub fn epoch_to_restore(action: Option<&StateAction>, newest: Option<&Manifest>) -> Option<Epoch> {
     match due(action, newest)?.kind {
@@ -92,10 +92,10 @@ pub fn epoch_to_restore(action: Option<&StateAction>, newest: Option<&Manifest>)
 }
 
 impl<'a> Base<'a> {
-    /// `restored` is the manifest of [`epoch_to_restore`], if it is still there.
+    /// `restored` is the manifest of [`epoch_to_restore`], if it still exists.
     ///
     /// # Errors
-    /// `Config` for an epoch that can't be gone back to, and for one action too many.
+    /// `Config`, for an epoch that cannot be restored, and for one action too many.
     pub fn of(
         action: Option<&'a StateAction>,
         newest: Option<&'a Manifest>,
@@ -125,25 +125,27 @@ impl<'a> Base<'a> {
         Ok(Self { newest, action: Some(action), repeated: None, progress, state })
     }
 
-    /// Of a new pipeline there is nothing to discard: the token is noted, and that is all.
+    /// Whether the claim begins a lineage. A new pipeline has nothing to discard, so an action only notes its token
+    /// there.
     fn begins_lineage(&self) -> bool {
         self.action.is_some() && self.newest.is_some()
     }
 
-    /// An epoch is gone back to now.
+    /// Whether the claim goes back to an epoch.
     #[must_use]
     pub fn restores(&self) -> bool {
         self.action.is_some_and(|action| matches!(action.kind, StateActionKind::Restore { .. }))
     }
 
-    /// Refuses to go on with state that another document left, or into a table that took the place of the pinned one.
+    /// Refuses to continue with state that another document left, or into a table that took the place of the pinned
+    /// one.
     ///
     /// # Errors
     /// `Config`, with everything that does not fit.
     pub fn check_fit(&self, wanted: &Wanted<'_>) -> Result<()> {
         if let Some(newest) = self.newest {
             wanted.home.check(newest)?;
-            // Before the claim: what can't be committed then would be in doubt for every version.
+            // This is checked before the claim: what cannot be committed after it would be in doubt for every version.
             let of_sink = |name: &str, failure: Failure| {
                 failure.context(format_args!("sink {}, {}", quoted(name), newest.named()))
             };
@@ -185,7 +187,7 @@ impl<'a> Base<'a> {
         Ok(())
     }
 
-    /// Refuses to go on with state that another document left.
+    /// Refuses to continue with state that another document left.
     ///
     /// # Errors
     /// `Config`, with everything that does not fit.
@@ -210,14 +212,14 @@ impl<'a> Base<'a> {
         Ok(())
     }
 
-    /// What a person should know of how the document has changed, for the log.
+    /// For the log: what a person should know about how the document has changed.
     #[must_use]
     pub fn notices(&self, wanted: &Wanted<'_>) -> Vec<String> {
         let saved = self.state.and_then(|state| serde_json::from_value::<Fingerprint>(state.fingerprint.clone()).ok());
         saved.map_or_else(Vec::new, |saved| compat::notices(&saved, wanted.fingerprint))
     }
 
-    /// The time that the brokers have to be asked about, if that is where reading of something begins.
+    /// The time about which the brokers have to be asked, if reading of something begins there.
     #[must_use]
     pub fn start_time_ms(&self, wanted: &WantedSource<'_>) -> Option<i64> {
         match wanted.start_from {
@@ -226,8 +228,8 @@ impl<'a> Base<'a> {
         }
     }
 
-    /// Whether a topic is read from where the document says: in a new pipeline, or since the document was changed to
-    /// name it. One that came to match a pattern is read as a whole.
+    /// Whether a topic is read from where the document says: in a new pipeline, or if the document was changed to name
+    /// the topic. A topic that came to match a pattern is read as a whole.
     fn begins(&self, wanted: &WantedSource<'_>, topic: &str) -> bool {
         self.saved(wanted).is_none_or(|s| !wanted.by_pattern && !s.partitions.iter().any(|p| p.topic == topic))
     }
@@ -238,12 +240,12 @@ impl<'a> Base<'a> {
         self.saved(wanted).into_iter().flat_map(|s| &s.partitions).map(|p| p.topic.clone()).collect()
     }
 
-    /// How far a source has been read. None: it begins.
+    /// How far a source has been read; `None` if it begins.
     fn saved(&self, wanted: &WantedSource<'_>) -> Option<&'a SourceProgress> {
         self.progress.and_then(|m| m.sources.iter().find(|s| s.name == wanted.name))
     }
 
-    /// Where a source goes on.
+    /// Where a source continues.
     fn source(&self, wanted: &WantedSource<'_>, topics: &Topics) -> Result<SourceProgress> {
         let saved = self.saved(wanted);
         if let Some(saved) = saved {
@@ -270,10 +272,10 @@ impl<'a> Base<'a> {
         })
     }
 
-    /// What the claim carries; `topics` are those of each source.
+    /// What the claim carries. `topics` has the topics of each source.
     ///
     /// # Errors
-    /// `Config`: a topic is not the one that the offsets are of.
+    /// `Config`, if a topic is not the one that the offsets belong to.
     pub fn carried(&self, wanted: &Wanted<'_>, topics: &[Topics], clock_us: i64) -> Result<Carried> {
         let sources = wanted.sources.iter().zip(topics).map(|(source, topics)| self.source(source, topics));
         let sources = sources.collect::<Result<_>>()?;
@@ -306,7 +308,7 @@ impl<'a> Base<'a> {
 
     fn tokens_done(&self) -> Vec<String> {
         let mut done = self.newest.map(|m| m.tokens_done.clone()).unwrap_or_default();
-        // A checkpoint of an older version remembers the last one only.
+        // A checkpoint of an older version remembers only the last one.
         let last = self.newest.and_then(|m| m.state_action.as_ref()).map(|done| done.token.as_str());
         for token in last.into_iter().chain(self.action.map(|action| action.token.as_str())) {
             let digest = token_digest(token);
@@ -317,8 +319,8 @@ impl<'a> Base<'a> {
         done
     }
 
-    /// Where an AvailableNow run ends. One that did not get there goes on to the same ends, and one that did and has a
-    /// name is not done again. A source that came into the document since then has ends of its own.
+    /// Where an AvailableNow run ends. A run that did not reach its ends continues to the same ends. A run that did,
+    /// and has a name, is not done again. A source that came into the document since then has ends of its own.
     fn until(&self, wanted: &Wanted<'_>, topics: &[Topics]) -> Option<Until> {
         if wanted.trigger != Trigger::AvailableNow {
             return None;
@@ -346,7 +348,7 @@ impl<'a> Base<'a> {
         Some(Until { run, ends, reached: false })
     }
 
-    /// What the action did, for the log.
+    /// For the log: what the action did.
     #[must_use]
     pub fn says(&self) -> Option<String> {
         if let Some(repeated) = self.repeated {
@@ -379,7 +381,8 @@ impl<'a> Base<'a> {
     }
 }
 
-/// Saved offsets where there are any; earliest for partitions, and topics of a pattern, that were found later.
+/// Continues at saved offsets. Partitions that were found later, and topics of a pattern, begin at their earliest
+/// offset.
 fn resumed(saved: Option<&SourceProgress>, id: &TopicPartition, bounds: OffsetBounds) -> PartitionProgress {
     let before =
         saved.into_iter().flat_map(|s| &s.partitions).find(|p| p.topic == id.topic && p.partition == id.partition);
@@ -387,7 +390,7 @@ fn resumed(saved: Option<&SourceProgress>, id: &TopicPartition, bounds: OffsetBo
     PartitionProgress { leader_epoch: before.and_then(|b| b.leader_epoch), ..rest }
 }
 
-/// Takes nothing in.
+/// The progress of a partition in an epoch that takes nothing in.
 fn at_rest(id: &TopicPartition, next: i64, watermark_us: Option<i64>) -> PartitionProgress {
     PartitionProgress {
         topic: id.topic.clone(),
@@ -402,13 +405,13 @@ fn at_rest(id: &TopicPartition, next: i64, watermark_us: Option<i64>) -> Partiti
     }
 }
 
-/// The files that together are the keyed state: there is one task for now.
+/// The files that together are the keyed state. There is one task for now.
 #[must_use]
 pub fn state_of(manifest: &Manifest) -> Vec<StateFile> {
     manifest.tasks.iter().flat_map(|t| t.state.iter().cloned()).collect()
 }
 
-/// Where the steps with state are.
+/// The progress of the steps with state.
 fn steps_of(manifest: &Manifest) -> Vec<StepProgress> {
     manifest.tasks.iter().flat_map(|task| &task.steps).map(StepProgress::at_rest).collect()
 }

@@ -1,5 +1,5 @@
-//! From a plan to a running pipeline: checkpoint, broker and sinks are opened and checked, the checkpoint is claimed,
-//! what is in doubt is committed, state is loaded, and the lanes get their partitions.
+//! From a plan to a running pipeline: opens and checks the checkpoint, the brokers and the sinks, claims the
+//! checkpoint, commits what is in doubt, loads the state, and gives the lanes their partitions.
 
 mod assembly;
 pub mod claim;
@@ -47,10 +47,10 @@ use crate::source::kafka::{Fetching, KafkaInput};
 use crate::state::log::{Restorable, StateLog};
 use crate::storage::Standing;
 
-/// The longest that a start waits for brokers; less if the process is to give up sooner.
+/// The longest that a start waits for brokers. It waits less if the process is to give up sooner.
 const BROKER_DEADLINE: Duration = Duration::from_secs(60);
 
-/// What a fetch may wait is short beside such a beat.
+/// A trigger interval beside which the time that a fetch may wait is short.
 const LONG_BEAT: Duration = Duration::from_secs(1);
 
 /// A pipeline that has claimed its checkpoint.
@@ -60,9 +60,9 @@ pub struct Running {
     pub(super) writer: CheckpointWriter,
     pub(super) sinks: SinkSet,
     pub(super) until: Option<Until>,
-    /// In the order of the plan's.
+    /// In the order of the plan's sources.
     pub(super) sources: Vec<SourceRun>,
-    /// How long a run that has an end may come no closer to it.
+    /// How long a run with an end may make no progress towards it.
     pub(super) give_up_after: Duration,
     pub(super) assembly: Assembly,
     pub(super) lanes: Lanes,
@@ -76,7 +76,7 @@ pub struct Running {
     pub(super) memory: Arc<Memory>,
     pub(super) observer: Observer,
     pub(super) standing: Standing,
-    /// Of the sinks. It ends with the run.
+    /// The upkeep of the sinks. It ends with the run.
     pub(super) _upkeep: Upkeep,
 }
 
@@ -124,7 +124,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         None => None,
     };
 
-    // A source has one lane at least.
+    // Each source has at least one lane.
     let shares = memory.shares(options.lanes.max(plan.sources.len()), plan.sinks.len());
     let fetching = Fetching { queued_bytes_per_lane: shares.fetch_bytes_per_lane, patient: may_wait(plan.trigger) };
     let client_id = format!("weir/{}", plan.pipeline);
@@ -146,7 +146,8 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
             let ask = async |(source, input): (&WantedSource<'_>, &Arc<KafkaInput>)| {
                 let (known, start_time_ms) = (base.topics(source), base.start_time_ms(source));
                 let (asked, deadline) = (Arc::clone(input), options.give_up_after.min(BROKER_DEADLINE));
-                // On a thread of its own: a start that waits for its brokers can be told to end meanwhile.
+                // The question runs on a thread of its own, so that a start that waits for its brokers can be told to
+                // end meanwhile.
                 let topics = spawn_blocking(move || topics(&asked, &known, start_time_ms, deadline)).await;
                 topics.map_err(|e| Failure::bug(format!("ask the brokers: {e}")))?
             };
@@ -162,7 +163,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
                 let claim = newest.map_or(Epoch::FIRST, |newest| newest.epoch.next());
                 task.state = restored.copy(&states.of_generation(generation), claim).await?;
             }
-            // Last: nothing else can refuse this start any more.
+            // This comes last, when nothing else can refuse the start any more.
             sinks.make_missing().await?;
             carried.sinks = sinks.pinned();
             Ok(carried)
@@ -224,7 +225,8 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
     let epoch = OpenEpoch::new(plan.limits, shares.partials_bytes, Arc::clone(&memory));
     let (lanes, lane_sinks) = assembly.lanes(&sources, epoch)?;
     let (workers, keyed_sinks) = assembly.workers(keyed)?;
-    // Not before what was in doubt is committed: its files may be old, and nothing in the tables names them until then.
+    // The upkeep begins only after what was in doubt is committed: those files may be old, and the tables do not name
+    // them before.
     let _upkeep = Upkeep::start(duties, &surroundings);
     Ok(Running {
         _upkeep,
@@ -255,7 +257,8 @@ impl Running {
     }
 }
 
-/// A person who changes a document is to hear at once of all that does not fit: a table, and the saved state too.
+/// Adds what does not fit the saved state to a failure, so that a person who changes a document hears at once of
+/// everything that does not fit: a table, and the saved state too.
 fn with_state(failure: Failure, plan: &Plan, newest: Option<&Manifest>, fingerprint: &Fingerprint) -> Failure {
     let goes_on = claim::due(plan.state_action.as_ref(), newest).is_none();
     match Base::of(None, newest, None).and_then(|base| base.check_state_fits(fingerprint)) {
@@ -275,17 +278,17 @@ fn wanted(source: &Source) -> WantedSource<'_> {
     }
 }
 
-/// For the names of data files.
+/// The label in the names of data files.
 fn file_label(writer: &CheckpointWriter) -> String {
     format!("{}-{:010}", writer.lineage(), writer.generation().0)
 }
 
-/// Whether a twentieth of a second more or less makes no great difference to when a record is committed.
+/// Whether a difference of some 50 ms hardly matters for the time at which a record is committed.
 fn may_wait(trigger: Trigger) -> bool {
     matches!(trigger, Trigger::Interval(beat) if beat >= LONG_BEAT)
 }
 
-/// What the brokers say. `known` are the topics that were read so far.
+/// Asks the brokers. `known` are the topics that were read so far.
 fn topics(
     input: &KafkaInput,
     known: &BTreeSet<String>,
@@ -293,8 +296,8 @@ fn topics(
     deadline: Duration,
 ) -> Result<Topics> {
     let found = input.look(known, deadline)?;
-    // The ends first: a record that comes in between the two questions is at or behind its partition's end, and is not
-    // skipped.
+    // The ends are asked for first: a record that comes in between the two questions is at or beyond its partition's
+    // end, so it is not skipped.
     let bounds = input.offset_bounds(&found.partitions, deadline)?;
     let at_time = match start_time_ms {
         Some(at_ms) => input.offsets_at(&found.partitions, at_ms, deadline)?,
@@ -304,7 +307,7 @@ fn topics(
     Ok(Topics { partitions: found.partitions.into_iter().zip(bounds).collect(), ids, at_time, gone: found.gone })
 }
 
-/// The claim, with its steps as they stand.
+/// The claim, with what its steps hold now.
 fn at_rest(mut claim: Manifest, keyed: &mut KeyedState, sources_us: &[Option<i64>]) -> Result<Manifest> {
     for task in &mut claim.tasks {
         task.steps = keyed.at_rest(sources_us)?;

@@ -1,6 +1,6 @@
-//! The epoch that a state action goes back to. Its state is read and checked before the claim says that it is the
-//! pipeline's, and the claim names copies of its files: an older writer's collection, which may still be under way,
-//! takes files of older generations that its own manifests do not name, and never files of a later one.
+//! The epoch that a state action goes back to. Its state is read and checked before the claim declares it the
+//! pipeline's. The claim names copies of its files. The reason is that an older writer's collection may still be under
+//! way: it takes files of older generations that its own manifests do not name, and never files of a later generation.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use crate::state::log::Restorable;
 
 pub struct Restored {
     pub manifest: Manifest,
-    /// Its state, as it was read.
+    /// The epoch's state, as it was read.
     pub keyed: KeyedState,
-    /// Where the numbers of the copies begin: another process that goes back too, for a claim of the same number,
-    /// writes over none of them.
+    /// Where the numbers of the copies begin. It is random, so that another process that goes back too, for a claim of
+    /// the same number, overwrites none of them.
     first_copy: u32,
 }
 
@@ -28,7 +28,7 @@ impl Restored {
     /// Reads the state of an epoch.
     ///
     /// # Errors
-    /// `Config`, if a file of it is gone or damaged; `Retry`.
+    /// `Config`, if a file of the state is gone or damaged; `Retry`.
     pub async fn read(manifest: Manifest, graph: &Arc<Graph>, states: &StateFiles, workers: usize) -> Result<Self> {
         let keyed = async {
             let saved = Restorable::open(Arc::clone(graph.tables()), states.clone(), &state_of(&manifest)).await?;
@@ -38,10 +38,10 @@ impl Restored {
         Ok(Self { manifest, keyed, first_copy: rand::random::<u32>() / 2 })
     }
 
-    /// Copies its files for a claim of this number; `states` writes under the generation of the claim.
+    /// Copies the files of the state for a claim of this number. `states` writes under the generation of the claim.
     ///
     /// # Errors
-    /// As [`Self::read`].
+    /// The errors of [`Self::read`].
     pub async fn copy(&self, states: &StateFiles, claim: Epoch) -> Result<Vec<StateFile>> {
         let mut copies = Vec::new();
         for (n, file) in (self.first_copy..).zip(state_of(&self.manifest)) {
@@ -53,7 +53,5 @@ impl Restored {
 }
 
 fn unfit(epoch: Epoch, failure: Failure) -> Failure {
-    failure.context(format!(
-        "spec.stateAction.restore.epoch: epoch {epoch} can't be gone back to, and nothing was changed"
-    ))
+    failure.context(format!("spec.stateAction.restore.epoch: epoch {epoch} can't be restored, and nothing was changed"))
 }

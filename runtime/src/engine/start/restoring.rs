@@ -1,5 +1,5 @@
-//! Saved state back into the operators, a thread for each worker's part of it: files are read once, in their order, and
-//! a start after a crash waits for the slowest of the threads instead of for all.
+//! Loads saved state back into the operators, with a thread for each worker's part. Files are read once, in their
+//! order, and a start after a crash waits only for the slowest of the threads.
 
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -15,7 +15,7 @@ use crate::state::{Change, Grouped, StepTable};
 /// Batches of a state file that wait for one thread: a few megabytes.
 const QUEUE_BATCHES: usize = 4;
 
-/// Reads what a manifest's files have, without what lies below the horizons, for so many workers.
+/// Reads the state in a manifest's files for this many workers, without what lies below the horizons.
 pub async fn restore(
     graph: &Arc<Graph>,
     saved: &Restorable,
@@ -35,7 +35,7 @@ pub async fn restore(
     let read = saved.load(|table, Change { key_groups, entries }| {
         let parts = Grouped { key_groups, entries }.cut(state.ranges)?;
         let mut parts = threads.iter().zip(parts).filter(|(_, part)| part.rows() > 0);
-        // A thread that takes no more has failed, and says why when it is asked.
+        // A thread that takes nothing more has failed, and gives the reason when it is asked.
         Ok(parts.all(|(thread, part)| thread.queue.send((table, part)).is_ok()))
     });
     let read = read.await;
@@ -45,8 +45,8 @@ pub async fn restore(
     Ok(state)
 }
 
-/// What a manifest says of each table: more than the watermarks do, if the document has changed since so that a step
-/// keeps entries for longer.
+/// The horizons (µs) of the tables in a manifest. They are higher than the watermarks alone would give if the document
+/// has changed since, so that a step keeps entries for longer.
 fn saved_horizons_us(graph: &Graph, manifest: &Manifest) -> Vec<Option<i64>> {
     let saved = |table: &StepTable| {
         let step = manifest.tasks.iter().flat_map(|task| &task.steps).find(|step| step.name == table.step)?;

@@ -1,5 +1,5 @@
-//! What becomes of rows behind a window that can't be computed: the source's `badRecords` says it, as of records. They
-//! stop the pipeline, are dropped and counted, or leave by the step's output `Rejected`.
+//! Handles rows behind a window that cannot be computed. The source's `badRecords` decides, as for records: the rows
+//! stop the pipeline, are dropped and counted, or leave through the step's output `Rejected`.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,25 +20,25 @@ use crate::transform::rows::BadRows;
 /// Rows of an epoch that could not be computed.
 #[derive(Debug, Default)]
 pub struct BadOfEpoch {
-    /// By step.
+    /// By step name.
     pub counts: BTreeMap<String, u64>,
-    /// What the first one was, and why.
+    /// The first one, with the reason.
     pub first: Option<String>,
 }
 
 impl BadOfEpoch {
-    /// Adds what another worker has.
+    /// Adds what another worker has counted.
     pub fn add(&mut self, other: Self) {
         other.counts.into_iter().for_each(|(step, rows)| *self.counts.entry(step).or_default() += rows);
         self.first = self.first.take().or(other.first);
     }
 }
 
-/// Takes bad rows of a step into `epoch`, by the strictest policy of the sources that they may be from. What goes to
-/// the sinks of its output `Rejected` comes back, by index into the plan's sinks.
+/// Takes bad rows of a step into `epoch`, by the strictest policy of the sources that they may come from. Returns the
+/// rows for the sinks of the step's output `Rejected`, by the sink's index in the plan.
 ///
 /// # Errors
-/// `Data`, where the policy is to stop.
+/// `Data`, if the policy is to stop.
 pub fn judge(plan: &Plan, step: usize, bad: &BadRows, epoch: &mut BadOfEpoch) -> Result<Vec<(usize, RecordBatch)>> {
     let name = &plan.steps[step].name;
     let sources: Vec<_> = plan.sources_of(Input::Step(step)).into_iter().map(|source| &plan.sources[source]).collect();
@@ -70,7 +70,7 @@ pub fn judge(plan: &Plan, step: usize, bad: &BadRows, epoch: &mut BadOfEpoch) ->
     rejected.collect()
 }
 
-/// The first row, for a sentence: `window [2026-01-01T00:00:00Z, 2026-01-01T00:05:00Z), city = `Paris``.
+/// The first row, for a message: `window [2026-01-01T00:00:00Z, 2026-01-01T00:05:00Z), city = `Paris``.
 fn row_of(rows: &RecordBatch) -> String {
     let schema = rows.schema();
     let mut parts = Vec::new();

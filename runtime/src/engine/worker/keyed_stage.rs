@@ -1,5 +1,5 @@
-//! The operators of keyed steps, for a range of key groups. Pure but for its memory: it is given what comes to steps
-//! and the watermarks, and gives rows, a batch at a time, and the change of state.
+//! The operators of keyed steps, for a range of key groups. Pure but for its memory: it is given the watermarks and
+//! what comes to the steps, and returns rows, a batch at a time, and the change of state.
 
 use std::collections::BTreeSet;
 use std::ops::Range;
@@ -28,14 +28,14 @@ pub struct KeyedStage {
 /// How much a step holds.
 #[derive(Debug, Default)]
 pub struct Held {
-    /// Of a step with windows: those that are open, by their start (µs).
+    /// For a step with windows: the start (µs) of each open window.
     pub open_windows: Option<BTreeSet<i64>>,
-    /// Per table of the step.
+    /// The number of entries, per table of the step.
     pub entries: Vec<u64>,
 }
 
 impl Held {
-    /// Adds what another worker holds of the step: other keys, of the same windows.
+    /// Adds what another worker holds of the step: other keys of the same windows.
     pub fn add(&mut self, other: Self) {
         if let Some(others) = other.open_windows {
             self.open_windows.get_or_insert_default().extend(others);
@@ -45,15 +45,15 @@ impl Held {
     }
 }
 
-/// Where rows of the stage go.
+/// The sinks that rows of the stage go to.
 struct Sinks {
     graph: Arc<Graph>,
-    /// Per sink of the plan.
+    /// One per sink of the plan.
     fitness: Vec<Arc<dyn Fitness>>,
 }
 
 impl KeyedStage {
-    /// Without any state.
+    /// A stage without any state.
     pub fn new(graph: Arc<Graph>, key_groups: Range<u16>) -> Result<Self> {
         let operators =
             (0..graph.plan.steps.len()).map(|step| graph.keyed_step(step).map(KeyedStep::operator).transpose());
@@ -62,8 +62,8 @@ impl KeyedStage {
         Ok(Self { key_groups, sinks: Sinks { graph, fitness }, operators })
     }
 
-    /// Puts saved entries of a table back, by its number in [`Graph::tables`]; `key_groups` are those of the batch that
-    /// they are from.
+    /// Restores saved entries of a table, which is given by its number in [`Graph::tables`]. `key_groups` are those of
+    /// the batch that the entries come from.
     pub fn restore(&mut self, table: usize, key_groups: &UInt16Array, entries: &Entries) -> Result<()> {
         self.check_groups(key_groups)?;
         let (step, place) = self.graph().owner(table);
@@ -73,8 +73,10 @@ impl KeyedStage {
         }
     }
 
+    /// Checks that these key groups belong to this worker.
+    ///
     /// # Errors
-    /// A bug: another worker has other entries of these keys, and neither would have the whole value.
+    /// A bug, if one does not: another worker has other entries of these keys, and neither would have the whole value.
     fn check_groups(&self, key_groups: &UInt16Array) -> Result<()> {
         match key_groups.values().iter().find(|group| !self.key_groups.contains(group)) {
             Some(group) => {
@@ -88,26 +90,26 @@ impl KeyedStage {
         &self.sinks.graph
     }
 
-    /// What an edge brings goes to its step.
+    /// Gives a step what an edge brings to it.
     pub(super) fn bring(&mut self, edge: Edge, entries: Vec<Grouped>) -> Result<()> {
         entries.iter().try_for_each(|entries| self.check_groups(&entries.key_groups))?;
         let operator = self.operator(edge.step)?;
         entries.into_iter().try_for_each(|entries| operator.take_in(edge.input, entries))
     }
 
-    /// Everything of the epoch is in that comes to a step.
+    /// Closes a step. Everything of the epoch that comes to it is in.
     pub(super) fn close(&mut self, step: usize, marks: &Marks) -> Result<()> {
         self.operator(step)?.close(marks)
     }
 
-    /// The next rows of a step.
+    /// Returns the next rows of a step.
     pub(super) fn next(&mut self, step: usize) -> Result<Option<Rows>> {
         let Self { sinks, operators, .. } = self;
         operator(operators, step)?.next(&|rows| sinks.check(step, rows))
     }
 
-    /// What the epoch has changed of a step's tables, each with its number in [`Graph::tables`]. Per table, what lies
-    /// below its horizon is over.
+    /// Returns what the epoch has changed in a step's tables, each with its number in [`Graph::tables`]. Per table,
+    /// entries below its horizon (µs) are finished.
     pub(super) fn take_changes(&mut self, step: usize, horizons_us: &[Option<i64>]) -> Result<Vec<(usize, Change)>> {
         let Self { sinks, operators, .. } = self;
         let graph = &sinks.graph;
@@ -119,7 +121,7 @@ impl KeyedStage {
         Ok(changes)
     }
 
-    /// How much a step holds.
+    /// Returns how much a step holds.
     pub(super) fn held(&mut self, step: usize) -> Result<Held> {
         let operator = self.operator(step)?;
         Ok(Held {
@@ -128,18 +130,18 @@ impl KeyedStage {
         })
     }
 
-    /// Why a row of a step is not fit for one of the tables that it goes to as it is.
+    /// Checks a step's rows for the tables to which they go unchanged. The error says why a row does not fit.
     pub(super) fn check(&self, step: usize, rows: &RecordBatch) -> Result<(), String> {
         self.sinks.check(step, rows)
     }
 
-    /// Why a row is not fit for a sink's table.
+    /// Checks rows for a sink's table. The error says why a row does not fit.
     pub(super) fn check_for(&self, sink: usize, rows: &RecordBatch) -> Result<(), String> {
         self.sinks.fitness[sink].check(rows)
     }
 
-    /// Per step of the plan: when the last leaves of what it holds or has taken in, and that leaves by `limit_us`.
-    /// `sources_us` has the sources' watermarks of the open epoch.
+    /// Per step of the plan: when the last entry leaves, of those that the step holds or has taken in and that leave by
+    /// `limit_us`. `sources_us` has the sources' watermarks of the open epoch.
     pub(super) fn leaves_by(&self, sources_us: &[Option<i64>], limit_us: i64) -> Vec<Option<Leaving>> {
         let flow = self.graph().flow();
         let of_step = |(step, operator): (usize, &Option<Box<dyn KeyedOperator>>)| {
@@ -148,7 +150,7 @@ impl KeyedStage {
         self.operators.iter().enumerate().map(of_step).collect()
     }
 
-    /// Heap bytes of all state.
+    /// Heap memory of all state, in bytes.
     #[must_use]
     pub fn bytes(&mut self) -> usize {
         let of_tables = |operator: &mut Box<dyn KeyedOperator>| {

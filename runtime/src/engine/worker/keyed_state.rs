@@ -1,4 +1,4 @@
-//! All keyed state, before workers have it: as a start puts it back, a part for each of them.
+//! All keyed state before workers have it, as a start restores it: one part for each worker.
 
 use std::sync::Arc;
 
@@ -13,13 +13,14 @@ use crate::keyed::Marks;
 pub struct KeyedState {
     pub graph: Arc<Graph>,
     pub ranges: KeyRanges,
-    /// Per worker; none if no step is keyed.
+    /// One per worker; empty if no step is keyed.
     pub stages: Vec<KeyedStage>,
     pub horizons: Horizons,
 }
 
-/// Per table: entries with a time below it are over. It never falls, whatever watermarks and a changed document would
-/// make of it: what was forgotten in memory must not come back from a file.
+/// The horizon (µs) of each table: entries with an earlier time are finished. A horizon never falls, whatever
+/// watermarks and a changed document would make of it, because what was forgotten in memory must not come back from a
+/// file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Horizons(Vec<Option<i64>>);
 
@@ -29,7 +30,7 @@ impl Horizons {
         Self(vec![None; graph.tables().len()])
     }
 
-    /// Those that are not there yet.
+    /// Raises the horizons that are lower.
     pub fn raise(&mut self, to_us: &[Option<i64>]) {
         self.0.iter_mut().zip(to_us).for_each(|(horizon_us, to_us)| *horizon_us = (*horizon_us).max(*to_us));
     }
@@ -41,7 +42,7 @@ impl Horizons {
 }
 
 impl KeyedState {
-    /// Without anything in it, for so many workers.
+    /// Empty state for this many workers.
     pub fn new(graph: &Arc<Graph>, workers: usize) -> Result<Self> {
         let ranges = KeyRanges::of(workers);
         let workers = if graph.keyed_steps().is_empty() { 0 } else { ranges.workers() };
@@ -54,7 +55,7 @@ impl KeyedState {
         })
     }
 
-    /// Where the steps are while nothing comes in, by the watermarks of the sources.
+    /// The progress of the steps while nothing comes in, by the watermarks of the sources.
     pub fn at_rest(&mut self, sources_us: &[Option<i64>]) -> Result<Vec<StepProgress>> {
         let at_rest = |step: usize| {
             let inputs_us = self.graph.flow().inputs_us(step, sources_us);
@@ -68,13 +69,13 @@ impl KeyedState {
         (0..self.graph.plan.steps.len()).filter(|step| self.graph.keyed_step(*step).is_some()).map(at_rest).collect()
     }
 
-    /// Heap bytes.
+    /// Heap memory, in bytes.
     pub fn bytes(&mut self) -> usize {
         self.stages.iter_mut().map(KeyedStage::bytes).sum()
     }
 }
 
-/// What came to a step, with the watermarks of its inputs; `counts` has the rest.
+/// What came to a step's inputs: their watermarks, and the rest from `counts`.
 pub(super) fn inputs(marks: &Marks, counts: impl Fn(usize) -> InputProgress) -> Vec<InputProgress> {
     let of_inputs = marks.before_us.iter().zip(&marks.after_us).enumerate();
     let input = |(input, (before_us, after_us)): (usize, (&Option<i64>, &Option<i64>))| InputProgress {
@@ -85,7 +86,7 @@ pub(super) fn inputs(marks: &Marks, counts: impl Fn(usize) -> InputProgress) -> 
     of_inputs.map(input).collect()
 }
 
-/// What a manifest says of a step.
+/// The progress of a step, as a manifest has it.
 pub(super) fn progress(
     graph: &Graph,
     horizons: &Horizons,

@@ -1,5 +1,5 @@
-//! How far a source's watermark has to go for what its rows have come to to leave: by what the workers say of their
-//! steps, down the graph and up again.
+//! How far a source's watermark has to go until everything that its rows have led to has left. The workers say what
+//! their steps hold; this follows it down the graph and up again.
 
 use weir_plan::Plan;
 use weir_plan::plan::Input;
@@ -15,22 +15,22 @@ impl Workers {
         &self.graph.plan
     }
 
-    /// When the last leaves of what is held or was taken in, and that leaves by `limit_us`: in the part of the graph
-    /// that `source` is in.
+    /// When the last entry leaves, of those in the source's part of the graph that are held or were taken in and that
+    /// leave by `limit_us`.
     pub async fn leaves_by(&mut self, source: usize, limit_us: i64) -> Result<Option<i64>> {
         let leaving = self.leaving(limit_us).await?;
         Ok(leaves_by(&self.graph, source, &leaving))
     }
 
-    /// When all has left: what is held or was taken in, in the source's part of the graph, and what the rows of it come
-    /// to in the steps behind.
+    /// When everything has left: what is held or was taken in, in the source's part of the graph, and what its rows
+    /// lead to in the steps behind.
     pub async fn all_leave_by(&mut self, source: usize) -> Result<Option<i64>> {
         let leaving = self.leaving(i64::MAX).await?;
         Ok(all_leave_by(&self.graph, source, &leaving))
     }
 }
 
-/// `leaving` has what each step of the plan holds or has taken in, up to a limit.
+/// `leaving` has, per step of the plan, what the step holds or has taken in, up to a limit.
 fn leaves_by(graph: &Graph, source: usize, leaving: &[Option<Leaving>]) -> Option<i64> {
     let of_step = |(step, leaving): (usize, &Option<Leaving>)| {
         let leaving = leaving.filter(|_| graph.stages.are_of_one_part(source, step))?;
@@ -39,9 +39,9 @@ fn leaves_by(graph: &Graph, source: usize, leaving: &[Option<Leaving>]) -> Optio
     leaving.iter().enumerate().filter_map(of_step).max()
 }
 
-/// `leaving` has all that each step of the plan holds or has taken in.
+/// `leaving` has, per step of the plan, everything that the step holds or has taken in.
 fn all_leave_by(graph: &Graph, source: usize, leaving: &[Option<Leaving>]) -> Option<i64> {
-    // Of the rows that a step may still give.
+    // The newest time of the rows that each step may still give.
     let mut newest_us: Vec<Option<i64>> = Vec::with_capacity(leaving.len());
     let mut last_us = None;
     for (step, held) in leaving.iter().enumerate() {

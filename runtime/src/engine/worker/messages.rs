@@ -1,5 +1,5 @@
-//! What the coordinator and its workers tell each other, and workers among themselves: plain values, which could cross
-//! a network as they are. What one of them tells another comes in the order that it was told in.
+//! The messages between the coordinator and its workers, and among workers. They are plain values, which could cross a
+//! network as they are. Messages from one sender to one receiver arrive in the order in which they were sent.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -13,45 +13,45 @@ use crate::keyed::Leaving;
 use crate::keyed::edge::EdgeCounts;
 use crate::state::{Change, Grouped};
 
-/// What a worker is told.
+/// A message to a worker.
 #[derive(Debug)]
 pub enum Message {
-    /// What comes next is of this epoch, up to its [`Self::Close`]. `before_us` has the watermark of each source at its
-    /// start.
+    /// What comes next belongs to this epoch, up to its [`Self::Close`]. `before_us` has the watermark of each source
+    /// at the epoch's start.
     Open { epoch: Epoch, before_us: Vec<Option<i64>> },
-    /// What comes to a keyed step by an edge: from lanes, by way of the coordinator, or from a worker.
+    /// Entries that come to a keyed step by an edge, from lanes (by way of the coordinator) or from a worker.
     Edge { epoch: Epoch, edge: Edge, entries: Vec<Grouped> },
     /// A worker has nothing more for an edge that comes from other keyed steps.
     Ended { epoch: Epoch, edge: Edge, from: usize },
-    /// To be answered: when the last leaves of what is there, and that leaves by the limit.
+    /// A question: when does the last entry leave, of those that are there and leave by the limit?
     Leaves { epoch: Epoch, limit_us: i64 },
-    /// To be answered: lanes have nothing more for this epoch. `after_us` has the watermark of each source at its end,
-    /// and `horizons_us` the horizon of each table.
+    /// Lanes have nothing more for this epoch; the worker has to close it and answer. `after_us` has the watermark of
+    /// each source at the epoch's end, and `horizons_us` the horizon of each table.
     Close { epoch: Epoch, after_us: Vec<Option<i64>>, horizons_us: Vec<Option<i64>> },
     /// The run is over, whatever is under way.
     Stop,
 }
 
-/// What a worker answers.
+/// An answer of a worker.
 #[derive(Debug)]
 pub enum Answer {
-    /// Per step of the plan: what it holds or has taken in.
+    /// Per step of the plan: when the last entry leaves, as [`Message::Leaves`] asks.
     Leaves(Vec<Option<Leaving>>),
     Closed(Box<Closed>),
 }
 
-/// What an epoch comes to on a worker, beside the rows for the sinks.
+/// The result of an epoch on a worker, without the rows for the sinks.
 #[derive(Debug, Default)]
 pub struct Closed {
-    /// What its steps have sent to the steps behind them.
+    /// Counts of what its steps have sent to the steps behind them.
     pub edges: BTreeMap<Edge, EdgeCounts>,
-    /// By keyed step: rows that it gave, and what it holds now.
+    /// By keyed step: the number of rows that it gave, and what it holds now.
     pub steps: BTreeMap<usize, (u64, Held)>,
     pub bad: BadOfEpoch,
-    /// Per table that changed, by its number in [`Graph::tables`](crate::build::Graph::tables).
+    /// The change of each table that changed, by its number in [`Graph::tables`](crate::build::Graph::tables).
     pub changes: Vec<(usize, Change)>,
-    /// Heap bytes of its state.
+    /// Heap memory of the worker's state, in bytes.
     pub bytes: usize,
-    /// Spent on all of it, the wait for sinks and for other workers not counted.
+    /// The time spent on all of it, without the wait for sinks and for other workers.
     pub computed: Duration,
 }

@@ -1,7 +1,7 @@
-//! What comes after the first change of key, as the coordinator sees it: workers, each a thread with the operators of
-//! all keyed steps for a range of key groups. They are told what lanes have of an epoch and what the watermarks are,
-//! bring each other what comes to steps behind others, write the rows of the epoch to the sinks, and answer with the
-//! change of state.
+//! What comes after the first change of key, as the coordinator sees it: workers, each of which is a thread with the
+//! operators of all keyed steps for a range of key groups. The coordinator tells them what lanes have of an epoch and
+//! what the watermarks are. Workers send each other what comes to steps behind others, write the rows of the epoch to
+//! the sinks, and answer with the change of state.
 //!
 //! ```text
 //! Open ─▶ (Leaves ─▶ answer)* ─▶ Edge* ─▶ (Leaves ─▶ answer)* ─▶ Close ─▶ per step: close ─▶ rows ─▶ sinks          ─▶ Closed
@@ -48,30 +48,31 @@ pub struct Workers {
     graph: Arc<Graph>,
     inboxes: Vec<Sender<Message>>,
     answers: UnboundedReceiver<(usize, Result<Answer>)>,
-    /// That is open, with the sources' watermarks at its start.
+    /// The open epoch, and the sources' watermarks (µs) at its start.
     epoch: Epoch,
     before_us: Vec<Option<i64>>,
     horizons: Horizons,
-    /// What lanes have brought in it.
+    /// What lanes have brought in the open epoch.
     of_lanes: BTreeMap<Edge, EdgeCounts>,
 }
 
-/// What an epoch comes to, beside the rows for the sinks.
+/// The result of an epoch, without the rows for the sinks.
 #[derive(Default)]
 pub struct KeyedEpoch {
-    /// Per worker, in the order of key groups: per table that changed, by its number in [`Graph::tables`].
+    /// Per worker, in the order of key groups: the change of each table that changed, by the table's number in
+    /// [`Graph::tables`].
     pub changes: Vec<Vec<(usize, Change)>>,
     pub steps: Vec<StepProgress>,
     pub bad: BadOfEpoch,
-    /// Heap bytes of all state.
+    /// Heap memory of all state, in bytes.
     pub bytes: usize,
-    /// Of the worker that computed for longest; the wait for sinks and other workers is not counted.
+    /// The time of the worker that computed for longest, without its wait for sinks and other workers.
     pub computed: Duration,
 }
 
 impl Workers {
-    /// Starts one thread per part of the state, in the order of key groups. `sinks` has, by index into the plan's, all
-    /// that rows of keyed steps go to.
+    /// Starts one thread per part of the state, in the order of key groups. `sinks` has all sinks that rows of keyed
+    /// steps go to, by their index in the plan.
     pub fn start(
         KeyedState { graph, stages, horizons, .. }: KeyedState,
         sinks: &BTreeMap<usize, SinkInput>,
@@ -85,7 +86,7 @@ impl Workers {
                 let ended = catch_unwind(AssertUnwindSafe(worked));
                 let panicked = |said: &str| Failure::bug(format!("worker {number} panicked: {said}"));
                 if let Err(failure) = ended.unwrap_or_else(|panic| Err(panicked(panics::said(&*panic)))) {
-                    // The coordinator may be gone already, and then nobody needs to know.
+                    // The coordinator may be gone already; then nobody needs the failure.
                     let _ = answer.send((number, Err(failure)));
                 }
             };
@@ -103,15 +104,15 @@ impl Workers {
         })
     }
 
-    /// Opens an epoch, at whose start the sources have these watermarks. The one before has been closed, or has brought
-    /// nothing.
+    /// Opens an epoch, at whose start the sources have these watermarks. The epoch before has been closed, or has
+    /// brought nothing.
     pub fn open(&mut self, epoch: Epoch, before_us: &[Option<i64>]) {
         (self.epoch, self.before_us) = (epoch, before_us.to_vec());
         self.of_lanes.clear();
         self.tell_all(|| Message::Open { epoch, before_us: before_us.to_vec() });
     }
 
-    /// Takes in what lanes have brought. Waits for nothing.
+    /// Takes in what lanes have brought. This waits for nothing.
     pub fn take_in(&mut self, of_lanes: BTreeMap<Edge, EdgeReport>) {
         for (edge, report) in of_lanes {
             self.of_lanes.insert(edge, report.counts);
@@ -121,12 +122,12 @@ impl Workers {
         }
     }
 
-    /// Closes the epoch, after which the sources have these watermarks. When this returns all rows are with the sinks,
-    /// which have been told that it ends.
+    /// Closes the epoch, after which the sources have these watermarks. When this returns, the sinks have all rows and
+    /// have been told that the epoch ends.
     ///
     /// # Errors
-    /// `Data`, for a row that can't be computed where such rows are to stop the pipeline; a sink's task may have the
-    /// reason for anything else.
+    /// `Data`, for a row that cannot be computed if such rows must stop the pipeline. For any other failure, a sink's
+    /// task may have the reason.
     pub async fn close(&mut self, after_us: &[Option<i64>]) -> Result<KeyedEpoch> {
         let epoch = self.epoch;
         self.horizons.raise(&self.graph.horizons_us(after_us));
@@ -167,14 +168,14 @@ impl Workers {
         Ok(keyed)
     }
 
-    /// Those of the epoch that was closed last.
+    /// The horizons of the epoch that was closed last.
     #[must_use]
     pub fn horizons_us(&self) -> &[Option<i64>] {
         self.horizons.us()
     }
 
-    /// Per step of the plan: when the last leaves of what it holds or has taken in, and that leaves by `limit_us`. Of
-    /// what comes from it, none is newer than the newest that any worker says.
+    /// Per step of the plan: when the last entry leaves, of those that the step holds or has taken in and that leave by
+    /// `limit_us`. No row that comes from it is newer than the newest that any worker names.
     async fn leaving(&mut self, limit_us: i64) -> Result<Vec<Option<Leaving>>> {
         let epoch = self.epoch;
         self.tell_all(|| Message::Leaves { epoch, limit_us });
@@ -195,7 +196,7 @@ impl Workers {
         Ok(leaving)
     }
 
-    /// One of each worker, in their order.
+    /// One answer per worker, in the workers' order.
     async fn answers(&mut self) -> Result<Vec<Answer>> {
         let mut answers: Vec<Option<Answer>> = self.inboxes.iter().map(|_| None).collect();
         while answers.iter().any(Option::is_none) {
@@ -211,13 +212,13 @@ impl Workers {
     }
 
     fn tell(&self, worker: usize, message: Message) {
-        // A worker that has gone has left its reason with the answers.
+        // A worker that is gone has left its reason with the answers.
         let _ = self.inboxes[worker].send(message);
     }
 }
 
-/// Workers end at the next message, or at the end of what they compute. They are not waited for: one may be held up by
-/// a sink that is away, and nothing counts that it has not answered.
+/// Workers end at the next message, or when they have finished what they compute. Nobody waits for them: an unreachable
+/// sink may hold one up, and nothing that a worker has not answered counts.
 impl Drop for Workers {
     fn drop(&mut self) {
         self.tell_all(|| Message::Stop);

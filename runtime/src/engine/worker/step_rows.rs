@@ -1,6 +1,6 @@
-//! What a keyed step gives when it is closed, a batch at a time: each goes to the sinks, and through the steps behind,
-//! before the next one is made. However much leaves at once, no more than a batch of it is there a second time. Rows
-//! that can't be computed go where `badRecords` says, with the batch that they belong to.
+//! The rows that a keyed step gives when it is closed, a batch at a time. Each batch goes to the sinks, and through the
+//! steps behind, before the next one is made. However much leaves at once, only one batch of it is in memory a second
+//! time. Rows that cannot be computed go where `badRecords` says, with the batch that they belong to.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -27,24 +27,24 @@ pub struct StepRows<'w> {
     stage: &'w mut KeyedStage,
     graph: Arc<Graph>,
     sinks: &'w BTreeMap<usize, SinkInput>,
-    /// The near ends of edges to the steps behind.
+    /// The sending ends of edges to the steps behind.
     behind: &'w mut BTreeMap<Edge, EdgeSender>,
-    /// Per source: the watermarks before and after the epoch.
+    /// The sources' watermarks (µs) before and after the epoch.
     sources_us: [&'w [Option<i64>]; 2],
     bad: &'w mut BadOfEpoch,
     given: Given,
 }
 
-/// What a step gave.
+/// Figures about what a step gave.
 #[derive(Default)]
 pub struct Given {
     pub rows: u64,
-    /// Spent on the wait for room before the sinks.
+    /// Time spent waiting for room in the queues of sinks.
     pub waited: Duration,
 }
 
 impl<'w> StepRows<'w> {
-    /// Of an epoch around which the sources' watermarks are `sources_us`.
+    /// For an epoch before and after which the sources' watermarks are `sources_us`.
     pub fn new(
         stage: &'w mut KeyedStage,
         sinks: &'w BTreeMap<usize, SinkInput>,
@@ -56,10 +56,10 @@ impl<'w> StepRows<'w> {
         Self { stage, graph, sinks, behind, sources_us, bad, given: Given::default() }
     }
 
-    /// Closes a step, to which everything of the epoch has come, and takes its rows where they go.
+    /// Closes a step, to which everything of the epoch has come, and brings its rows to where they go.
     ///
     /// # Errors
-    /// `Data`, for a row that can't be computed where such rows are to stop the pipeline.
+    /// `Data`, for a row that cannot be computed if such rows must stop the pipeline.
     pub fn give(mut self, step: usize) -> Result<Given> {
         let marks = self.marks(step);
         let output_us = self.graph.flow().output_us(step, self.sources_us[0]);
@@ -79,7 +79,7 @@ impl<'w> StepRows<'w> {
 
     fn send(&mut self, sink: usize, rows: RecordBatch) -> Result<()> {
         let Some(input) = self.sinks.get(&sink) else {
-            return Err(Failure::bug(format!("rows for the sink {sink}, which is none of keyed steps")));
+            return Err(Failure::bug(format!("rows for the sink {sink}, to which no keyed step writes")));
         };
         let waits = Instant::now();
         input.send(rows)?;
@@ -87,7 +87,7 @@ impl<'w> StepRows<'w> {
         Ok(())
     }
 
-    /// The good rows; the bad ones go where `badRecords` says.
+    /// Returns the good rows, and sends the bad ones where `badRecords` says.
     fn settle(&mut self, step: usize, rows: Rows) -> Result<Vec<RecordBatch>> {
         for bad in &rows.bad {
             for (sink, rows) in bad_rows::judge(&self.graph.plan, step, bad, self.bad)? {
@@ -97,7 +97,7 @@ impl<'w> StepRows<'w> {
         Ok(rows.good)
     }
 
-    /// Rows of a step go to its sinks and to the steps behind it.
+    /// Sends rows of a step to its sinks and to the steps behind it.
     fn hand_on(&mut self, from: usize, rows: &RecordBatch) -> Result<()> {
         if rows.num_rows() == 0 {
             return Ok(());
@@ -123,7 +123,7 @@ impl<'w> StepRows<'w> {
         Ok(())
     }
 
-    /// What a step without keys makes of rows. A row that fails is bad with the columns that came in.
+    /// Computes a step without keys. A row that fails is bad, with the columns that came in.
     fn compute(&self, step: usize, compiled: &dyn RowStep, input: &RecordBatch) -> Result<Rows> {
         let (good, bad) = by_halves(input, &|input| {
             let computed = compiled.apply(input)?;
@@ -134,8 +134,8 @@ impl<'w> StepRows<'w> {
         Ok(rows)
     }
 
-    /// A keyed step behind others takes rows in; those that are late leave by its output `Late`. A row that fails is
-    /// bad, and is named as the step names its rows.
+    /// Takes rows into a keyed step that is behind others. Late rows leave through the step's output `Late`. A row that
+    /// fails is bad, and is named as the step names its rows.
     fn take_behind(&mut self, edge: Edge, compiled: &dyn KeyedStep, input: &RecordBatch) -> Result<()> {
         let Marks { before_us, .. } = self.marks(edge.step);
         let late_sinks: Vec<usize> = self.graph.keyed_sinks_of_late(edge).collect();
@@ -174,7 +174,7 @@ impl<'w> StepRows<'w> {
     }
 }
 
-/// Whether no row is older than a watermark. Rows without an event time are not judged by any.
+/// Whether no row is older than a watermark. Rows without an event time always pass.
 fn are_in_time(rows: &RecordBatch, watermark_us: Option<i64>) -> bool {
     let Some(watermark_us) = watermark_us else { return true };
     if !has_event_time(&rows.schema()) {

@@ -1,6 +1,6 @@
-//! A worker: one thread with the operators of all keyed steps, for a range of key groups. It is told what comes to
-//! them, and closes an epoch step by step: a step is closed when no worker has anything more for it, and its rows go
-//! through the steps behind it before the next one is closed.
+//! A worker: one thread with the operators of all keyed steps, for a range of key groups. Messages bring it what comes
+//! to these steps. It closes an epoch step by step: a step is closed when no worker has anything more for it, and its
+//! rows go through the steps behind it before the next one is closed.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,24 +20,24 @@ use crate::engine::sinks::task::SinkInput;
 use crate::failure::{Failure, Result};
 use crate::keyed::edge::EdgeSender;
 
-/// Each answer with the worker's number.
+/// Answers, each with the worker's number.
 pub type Answers = UnboundedSender<(usize, Result<Answer>)>;
 
 pub struct Worker {
     number: usize,
     stage: KeyedStage,
-    /// By index into the plan's sinks: all that rows of keyed steps go to.
+    /// All sinks that rows of keyed steps go to, by their index in the plan.
     sinks: BTreeMap<usize, SinkInput>,
-    /// The near ends of edges that come from keyed steps.
+    /// The sending ends of edges that come from keyed steps.
     behind: BTreeMap<Edge, EdgeSender>,
     inbox: Receiver<Message>,
-    /// Of all workers, this one included. What is sent is in memory already, so no inbox is bounded: a worker that
-    /// waits for a sink holds up nobody who has something for it.
+    /// The inboxes of all workers, including this one. What is sent is in memory already, so no inbox is bounded: a
+    /// worker that waits for a sink does not hold up another one that has something for it.
     inboxes: Vec<Sender<Message>>,
     open: OpenEpoch,
 }
 
-/// The epoch that is told of.
+/// The epoch that messages are about.
 struct OpenEpoch {
     epoch: Epoch,
     before_us: Vec<Option<i64>>,
@@ -61,7 +61,7 @@ impl Worker {
         Ok(Self { number, stage, sinks, behind, inbox, inboxes, open })
     }
 
-    /// Works until it is told to stop, or nobody is there any more who would tell it.
+    /// Works until it is told to stop, or until nobody is left who could tell it.
     pub fn run(mut self, answers: &Answers) -> Result<()> {
         while let Ok(message) = self.inbox.recv() {
             let answer = match message {
@@ -91,8 +91,10 @@ impl Worker {
         Ok(())
     }
 
+    /// Checks that a message is about the open epoch.
+    ///
     /// # Errors
-    /// A bug: it would be counted in the wrong epoch.
+    /// A bug, if it is not, since it would be counted in the wrong epoch.
     fn check(&self, epoch: Epoch) -> Result<()> {
         if epoch == self.open.epoch {
             return Ok(());
@@ -119,7 +121,7 @@ impl Worker {
         }
     }
 
-    /// Closes one keyed step after the other. `None`: it was told to stop.
+    /// Closes one keyed step after the other. `None` means that the worker was told to stop.
     fn close(&mut self, after_us: &[Option<i64>], horizons_us: &[Option<i64>]) -> Result<Option<Closed>> {
         let (began, mut waited) = (Instant::now(), Duration::ZERO);
         let graph = Arc::clone(self.stage.graph());
@@ -146,7 +148,7 @@ impl Worker {
         Ok(Some(closed))
     }
 
-    /// All that comes to the step from keyed steps of this worker is there: it goes to the workers.
+    /// Sends the workers what keyed steps of this worker have for the step, which is complete now.
     fn end_edges_to(&mut self, graph: &Graph, step: usize, closed: &mut Closed) -> Result<()> {
         for edge in graph.edges_from_keyed_steps(step) {
             let Some(sender) = self.behind.get_mut(&edge) else {
@@ -165,13 +167,13 @@ impl Worker {
         Ok(())
     }
 
-    /// A worker that has gone has left its reason with the coordinator, which then ends the others.
+    /// A worker that is gone has left its reason with the coordinator, which then ends the others.
     fn tell(&self, worker: usize, message: Message) {
         let _ = self.inboxes[worker].send(message);
     }
 
-    /// Takes in what comes, until no worker has anything more for the step. Gives whether that is so: otherwise it was
-    /// told to stop.
+    /// Takes in messages until no worker has anything more for the step. Returns false if the worker was told to stop
+    /// before.
     fn wait_for_edges_to(&mut self, graph: &Graph, step: usize) -> Result<bool> {
         for edge in graph.edges_from_keyed_steps(step) {
             while self.open.ended.get(&edge).is_none_or(|ended| *ended < self.inboxes.len()) {

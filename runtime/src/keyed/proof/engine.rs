@@ -1,4 +1,4 @@
-//! An engine that knows steps, tables and watermarks, and no operator: lanes read partitions and send entries to
+//! An engine that knows steps, tables and watermarks, but no operator. Lanes read partitions and send entries to
 //! workers by key group, workers own ranges of key groups, and all watermarks follow from those of the sources. State
 //! goes through the real log, into files in memory.
 
@@ -41,7 +41,7 @@ pub struct Graph {
     pub nodes: Vec<Node>,
     flow: WatermarkFlow,
     tables: Arc<[StepTable]>,
-    /// Per table: its step, and its place there.
+    /// Per table: its step, and its index among that step's tables.
     owners: Vec<(usize, usize)>,
 }
 
@@ -49,7 +49,7 @@ impl Graph {
     pub fn new(nodes: Vec<Node>) -> Self {
         let owners = nodes.iter().enumerate().flat_map(|(k, node)| (0..node.step.tables().len()).map(move |t| (k, t)));
         let owners: Vec<_> = owners.collect();
-        // Version 1 of the files has one table per step: each is a step of its own there.
+        // Version 1 of the files has one table per step, so each table is a step of its own there.
         let table = |(k, t): &(usize, usize)| {
             let schema = Arc::clone(&nodes[*k].step.tables()[*t]);
             StepTable { step: format!("{k}/{}", schema.name), schema }
@@ -66,7 +66,7 @@ impl Graph {
         (0..self.nodes.len()).map(|step| self.flow.inputs_us(step, sources_us)).collect()
     }
 
-    /// Per table.
+    /// The horizon of each table.
     fn horizons_us(&self, inputs_us: &[Vec<Option<i64>>]) -> Vec<Option<i64>> {
         let horizon = |(table, (step, _)): (&StepTable, &(usize, usize))| table.schema.horizon_us(&inputs_us[*step]);
         self.tables.iter().zip(&self.owners).map(horizon).collect()
@@ -90,9 +90,9 @@ impl Graph {
 #[derive(Clone)]
 pub struct Manifest {
     pub epoch: Epoch,
-    /// Rows that were read, per partition.
+    /// The number of rows that were read, per partition.
     pub read: Vec<usize>,
-    /// Per source.
+    /// The watermark of each source.
     pub sources_us: Vec<Option<i64>>,
     pub files: Vec<StateFile>,
 }
@@ -115,7 +115,7 @@ impl Given {
     }
 }
 
-/// A source's rows.
+/// The rows of one partition of a source.
 pub struct Partition {
     pub source: usize,
     pub schema: SchemaRef,
@@ -126,7 +126,7 @@ pub struct Partition {
 #[derive(Clone, Copy)]
 pub enum Raise {
     No,
-    /// Until what leaves by the limit has left.
+    /// Until everything that leaves by the limit has left.
     Until(i64),
 }
 
@@ -138,7 +138,7 @@ pub struct Reads<'p> {
     pub raise: Raise,
 }
 
-/// What is seen of the state while it runs: a proof of nothing else is none.
+/// Counts of what happened to the state during a run. A run in which nothing happened proves nothing.
 #[derive(Debug, Default, Clone)]
 pub struct Seen {
     pub epochs: u64,
@@ -177,7 +177,7 @@ impl Files {
 struct Worker {
     groups: Range<u16>,
     operators: Vec<Box<dyn KeyedOperator>>,
-    /// Of steps that read a step.
+    /// The senders to steps that read a step.
     senders: BTreeMap<(usize, usize), EdgeSender>,
 }
 
@@ -190,7 +190,7 @@ pub struct Process<'g> {
 }
 
 impl<'g> Process<'g> {
-    /// With a new number of workers.
+    /// Starts a process with another number of workers.
     pub async fn start(
         graph: &'g Graph,
         files: &mut Files,
@@ -231,7 +231,7 @@ impl<'g> Process<'g> {
         Self { graph, states, log, ranges, workers }
     }
 
-    /// Runs an epoch up to the change of state. Gives that, the sources' watermarks, and what went to the sinks.
+    /// Runs an epoch up to the change of state. Returns what went to the sinks, and the sources' watermarks.
     pub fn run(&mut self, from: &Manifest, reads: &Reads<'_>, rng: &mut SmallRng) -> (Given, Vec<Option<i64>>) {
         let graph = self.graph;
         let before_us = graph.inputs_us(&from.sources_us);
@@ -294,7 +294,7 @@ impl<'g> Process<'g> {
         (given.sorted(), sources_us)
     }
 
-    /// Writes the change of an epoch that has [run](Self::run), and gives its manifest.
+    /// Writes the change of an epoch that has [run](Self::run), and returns the epoch's manifest.
     pub async fn decide(
         &mut self,
         from: &Manifest,
@@ -361,13 +361,13 @@ impl<'g> Process<'g> {
         Manifest { epoch, read, sources_us, files }
     }
 
-    /// When the last leaves of a step that leaves by a limit.
+    /// When the last entry leaves a step, of those that leave by a limit.
     pub fn leaves_by(&self, step: usize, before_us: &[Option<i64>], limit_us: i64) -> Option<i64> {
         let leaving = self.workers.iter().filter_map(|worker| worker.operators[step].leaves_by(before_us, limit_us));
         leaving.map(|leaving| leaving.at_us).max()
     }
 
-    /// Takes what is ready of a step to its sink, and to the senders of the steps behind it.
+    /// Takes the rows of a step that are ready to its sink, and to the senders of the steps behind it.
     fn hand_on(&mut self, worker: usize, step: usize, before_us: &[Vec<Option<i64>>], given: &mut Given) -> bool {
         let Worker { operators, senders, .. } = &mut self.workers[worker];
         let Some(rows) = operators[step].next(&|_| Ok(())).unwrap() else { return false };
@@ -384,7 +384,7 @@ impl<'g> Process<'g> {
         true
     }
 
-    /// What a sender has goes to the workers, in any order and grouping.
+    /// Brings what a sender has to the workers, in any order and grouping.
     fn bring(&mut self, (step, input): (usize, usize), sender: &mut EdgeSender, given: &mut Given, rng: &mut SmallRng) {
         let report = sender.end_epoch().unwrap();
         given.late[step] += report.counts.rows_late;
@@ -408,7 +408,7 @@ impl<'g> Process<'g> {
         }
     }
 
-    /// Where the sources' watermarks must be for all to have left that leaves by the limit.
+    /// Where the sources' watermarks must be so that everything that leaves by the limit has left.
     fn raised_us(&self, before_us: &[Vec<Option<i64>>], given: &Given, limit_us: i64) -> Option<i64> {
         let mut newest_us: Vec<Option<i64>> = Vec::new();
         let mut raised_us = None;

@@ -1,5 +1,5 @@
-//! Interval joins: the rows of both inputs, by key and time. Pairs leave as rows come; unmatched left rows when the
-//! right watermark has passed them.
+//! Interval joins. They keep the rows of both inputs, by key and time. Pairs leave as rows come. Unmatched left rows
+//! leave when the right watermark has passed everything that could match them.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -16,12 +16,12 @@ use crate::transform::rows::{Check, Rows};
 
 #[derive(Clone, Copy)]
 pub struct Bounds {
-    /// A right row matches from so long before the left one, to so long after it.
+    /// A right row matches from this long before the left row to `after_us` after it.
     pub before_us: i64,
     pub after_us: i64,
-    /// Left rows that match nothing leave too.
+    /// Whether left rows that match nothing leave too.
     pub is_left: bool,
-    /// Columns of each input: key and value.
+    /// The key and value columns of each input.
     pub columns: [[usize; 2]; 2],
 }
 
@@ -60,7 +60,8 @@ impl KeyedStep for Join {
         let times = rows.columns().last().unwrap().as_primitive::<TimestampMicrosecondType>();
         let is_late = |time: i64| before_us[input].is_some_and(|watermark| time < watermark);
         let late = times.values().iter().filter(|time| is_late(**time)).count() as u64;
-        // Nothing can become of the others.
+        // A row with a null key matches nothing. Only a left row of a left join can still leave, so the others are
+        // dropped.
         let drops_nulls = input == 1 || !self.bounds.is_left;
         let kept = times.values().iter().enumerate();
         let kept = kept.map(|(row, time)| !(is_late(*time) || drops_nulls && number(rows.column(key), row).is_none()));
@@ -94,7 +95,7 @@ fn leaving(bounds: &Bounds, time_us: i64) -> Leaving {
     Leaving { at_us: time_us + bounds.after_us + 1, newest_us: time_us }
 }
 
-/// Rows cross as they are.
+/// Rows cross the edge unchanged.
 #[derive(Default)]
 struct Waiting {
     rows: Vec<(i64, Option<i64>, Option<i64>)>,
@@ -126,10 +127,10 @@ impl Sender for Waiting {
 
 struct Joined {
     bounds: Bounds,
-    /// A value is whether the row has matched, and the row's.
+    /// A value has whether the row has matched, and the row's own value.
     tables: [RowTable; 2],
     pairs: VecDeque<Row>,
-    /// While it closes: below it, left rows leave.
+    /// Set while an epoch closes: left rows below it leave.
     horizon_us: Option<i64>,
 }
 

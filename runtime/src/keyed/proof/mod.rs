@@ -1,7 +1,7 @@
-//! The seam of keyed steps, proven: an engine that knows no operator runs graphs of windows, sessions and joins, with
-//! kills, other numbers of workers, compactions and epochs that are undone; after each epoch naive oracles say what
-//! every step should have given. Sessions and joins keep rows, and are here before the plan has such steps: so that row
-//! tables are right before anything of a user's is in one.
+//! Proves the seam of keyed steps. An engine that knows no operator runs graphs of windows, sessions and joins, with
+//! kills, changing numbers of workers, compactions and epochs that are undone. After each epoch, naive oracles say what
+//! every step should have given. Sessions and joins keep rows. They are here before the plan has such steps, so that
+//! row tables are right before they hold any user data.
 #![allow(clippy::unwrap_used)]
 
 mod engine;
@@ -28,9 +28,9 @@ use self::session::Session;
 use crate::keyed::tumbling::TumblingAggregate;
 use crate::keyed::{KeyedStep, Marks};
 
-/// Rows that the operators here make at a time: so few that every closing takes many.
+/// The rows that the operators here make at a time. They are so few that every closing takes many batches.
 const BATCH_ROWS: usize = 3;
-/// Beyond all that leaves.
+/// A time beyond everything that leaves.
 const FAR_US: i64 = i64::MAX / 2;
 
 /// A step and what it should give.
@@ -43,7 +43,7 @@ fn of_sources() -> SchemaRef {
     schema(&["key", "value"])
 }
 
-/// `columns` are key and value of the input.
+/// `key` and `value` are columns of the input.
 fn tumbling(size_us: i64, input: Input, rows: &SchemaRef, [key, value]: [usize; 2]) -> Part {
     let name = |i: usize| rows.field(i).name().clone();
     let column = |name: &str, expr: String| AggregateColumn { name: name.into(), expr, filter: None };
@@ -129,7 +129,7 @@ fn partitions(sources: usize, rng: &mut SmallRng) -> Vec<Partition> {
     partitions
 }
 
-/// Runs a case to its end; gives each step's rows over all epochs.
+/// Runs a case to its end and returns each step's rows over all epochs.
 async fn run(
     what: &str,
     parts: Vec<Part>,
@@ -183,7 +183,7 @@ async fn run(
         };
         let reads = Reads { partitions, to, sources_us, raise };
         if rng.random_bool(0.1) {
-            // The process ends before the manifest is there: nothing has happened, whatever it has written.
+            // The process ends before the manifest exists: nothing has happened, whatever the process has written.
             let (_, after_us) = process.run(&manifest, &reads, rng);
             if rng.random_bool(0.5) {
                 process.decide(&manifest, reads.to.clone(), after_us, rng, &mut Seen::default()).await;
@@ -236,7 +236,7 @@ async fn run(
     all
 }
 
-/// `WEIR_PROOF_SEEDS` has more of them tried.
+/// `WEIR_PROOF_SEEDS` sets how many seeds are tried.
 #[test]
 fn whatever_is_killed_moved_compacted_or_undone_every_step_gives_what_its_rows_mean() {
     let seeds = std::env::var("WEIR_PROOF_SEEDS").ok().and_then(|seeds| seeds.parse().ok()).unwrap_or(4);
@@ -250,7 +250,7 @@ fn whatever_is_killed_moved_compacted_or_undone_every_step_gives_what_its_rows_m
             let mut rng = SmallRng::seed_from_u64(seed);
             let partitions = partitions(sources, &mut rng);
             runtime.block_on(run(&what, parts(), &partitions, false, &mut rng, &mut seen));
-            // No row is late: however the input is cut into epochs, the same comes out.
+            // No row is late, so the result is the same however the input is cut into epochs.
             let mut cut = || runtime.block_on(run(&what, parts(), &partitions, true, &mut rng, &mut seen));
             assert_eq!(cut(), cut(), "{what}: two cuts differ");
         }

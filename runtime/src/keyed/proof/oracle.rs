@@ -1,5 +1,5 @@
-//! The naive answers, from the meaning of the steps alone: each keeps every row that is not done with, and looks at all
-//! of them.
+//! The naive answers, from the meaning of the steps alone. Each oracle keeps every row that may still matter, and looks
+//! at all of them.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use super::rows::{Row, time_of};
 use crate::keyed::Marks;
 
 pub trait Naive {
-    /// Rows out, and how many are late.
+    /// Returns the rows out, and how many rows are late.
     fn epoch(&mut self, inputs: &[Vec<Row>], marks: &Marks) -> (Vec<Row>, u64);
-    /// When each thing that is held and would give rows leaves.
+    /// When each thing leaves that is held and would give rows.
     fn leaves_us(&self) -> Vec<i64>;
 }
 
@@ -23,7 +23,7 @@ pub enum Windows {
     Session { gap_us: i64 },
 }
 
-/// Windows by key: rows that are in none that has closed.
+/// Windows by key. It keeps the rows that are in no closed window.
 pub struct NaiveWindows {
     pub key: usize,
     pub value: usize,
@@ -41,7 +41,7 @@ impl NaiveWindows {
         }
     }
 
-    /// Start, end, when it closes, rows.
+    /// All windows: start, end, when the window closes, and its rows.
     fn all(&self) -> Vec<(i64, i64, i64, Vec<&Row>)> {
         let mut keys: BTreeMap<Option<i64>, Vec<&Row>> = BTreeMap::new();
         for row in &self.rows {
@@ -130,7 +130,7 @@ impl Naive for NaiveJoin {
         }
         for (left, has_matched) in self.left.iter_mut().filter(|_| is_left) {
             if !*has_matched && is_less(time_of(left) + after_us, marks.after_us[1]) {
-                // So that it leaves once.
+                // This makes the row leave only once.
                 *has_matched = true;
                 out.push(vec![left[of_left[0]], left[of_left[1]], None, None, Some(time_of(left))]);
             }

@@ -10,14 +10,14 @@ use weir_plan::types::{Column, DataType as PlanType, EVENT_TIME};
 use crate::keyed::{Argument, Prepared};
 use crate::state::{Keeps, Kind, StateField, TableSchema};
 
-/// The last column is the time.
+/// A row of numbers. The last column is the time.
 pub type Row = Vec<Option<i64>>;
 
 pub fn time_of(row: &Row) -> i64 {
     row.last().copied().flatten().unwrap()
 }
 
-/// Numbers of these names, then the event time.
+/// Columns of numbers with these names, then the event time.
 pub fn schema(names: &[&str]) -> SchemaRef {
     let column = |name: &str, data_type, nullable| Column { name: name.into(), data_type, nullable }.to_field();
     let numbers = names.iter().map(|name| column(name, PlanType::Bigint, true));
@@ -33,7 +33,7 @@ pub fn number(column: &ArrayRef, row: usize) -> Option<i64> {
     (!values.is_null(row)).then(|| values.value(row))
 }
 
-/// The kept rows of a batch, for a sender that wants key and time of each, and its value.
+/// The kept rows of a batch, for a sender that wants each row's key, time and value.
 pub fn prepared(rows: &RecordBatch, kept: Vec<bool>, late: u64, [key, value]: [usize; 2]) -> Result<Prepared, String> {
     let rows = filter_record_batch(rows, &BooleanArray::from(kept)).map_err(|e| e.to_string())?;
     let times = rows.columns().last().unwrap().as_primitive::<TimestampMicrosecondType>();
@@ -42,7 +42,7 @@ pub fn prepared(rows: &RecordBatch, kept: Vec<bool>, late: u64, [key, value]: [u
     Ok(Prepared { rows: rows.num_rows(), late, keys, arguments: vec![argument] })
 }
 
-/// Rows of a [`schema`].
+/// A batch of rows under a [`schema`].
 pub fn batch(schema: &SchemaRef, rows: &[Row]) -> RecordBatch {
     let of = |i: usize| rows.iter().map(move |row| row[i]);
     let last = schema.fields().len() - 1;
@@ -51,7 +51,7 @@ pub fn batch(schema: &SchemaRef, rows: &[Row]) -> RecordBatch {
     RecordBatch::try_new(Arc::clone(schema), columns.collect()).unwrap()
 }
 
-/// Bigints and timestamps.
+/// The rows of a batch of bigints and timestamps.
 pub fn rows_of(batch: &RecordBatch) -> Vec<Row> {
     let columns = batch.columns().iter().map(|column| match column.data_type() {
         DataType::Int64 => column.as_primitive::<Int64Type>().iter().collect::<Vec<_>>(),

@@ -1,5 +1,5 @@
-//! Session windows: rows under (key, window end), whose times move when sessions grow and merge. Rows become small
-//! sessions where they come from.
+//! Session windows. Their rows stand under (key, window end), so their times move when sessions grow and merge. Senders
+//! already make small sessions of rows.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::slice;
@@ -15,7 +15,7 @@ use crate::keyed::{KeyedOperator, KeyedStep, Leaving, Marks, Prepared, Sender};
 use crate::state::{Entries, Grouped, Keeps, RowId, RowTable, StateTable, TableSchema};
 use crate::transform::rows::{Check, Rows};
 
-/// Counts and sums by session: rows of a key at most `gap_us` apart.
+/// Counts and sums by session. A session has rows of one key, each at most `gap_us` after the one before.
 pub struct Session {
     pub gap_us: i64,
     /// Columns of the input.
@@ -40,7 +40,7 @@ impl KeyedStep for Session {
         slice::from_ref(&self.table)
     }
 
-    /// A session leaves when its end is less than the watermark, and its rows are the moment before its end.
+    /// A session leaves when its end is less than the watermark, and the time of its row is the moment before its end.
     fn hold_backs_us(&self) -> &[i64] {
         &[1]
     }
@@ -124,20 +124,20 @@ impl Sender for Small {
 
 struct Sessions {
     table: RowTable,
-    /// While it closes.
+    /// Set while an epoch closes.
     horizon_us: Option<i64>,
 }
 
 impl Sessions {
-    /// Start, count and sum.
+    /// Returns start, count and sum.
     fn value(&self, bytes: &[u8]) -> Result<[Option<i64>; 3]> {
         let columns = self.table.value().decode([bytes])?;
         Ok([0, 1, 2].map(|i| number(&columns[i], 0)))
     }
 
     fn take_in_one(&mut self, key: Arc<[u8]>, mut end_us: i64, mut value: [Option<i64>; 3]) -> Result<()> {
-        // Sessions of a key are more than a gap apart: one that meets this one ends after its start, and begins by its
-        // end.
+        // Sessions of a key are more than a gap apart. A session that meets this one ends after this one's start, and
+        // begins by this one's end.
         let mut near = Vec::new();
         for (id, other) in self.table.of_key(&key, value[0].unwrap()..=i64::MAX) {
             let other = self.value(other)?;

@@ -1,4 +1,4 @@
-//! From a window that is over to its rows: the last values of its calls, and the columns computed from them.
+//! Makes the rows of a window that is over: takes the final values of its calls and computes the columns from them.
 
 use std::sync::Arc;
 
@@ -16,12 +16,11 @@ use super::partials::key_of;
 use crate::failure::{Failure, Result};
 use crate::transform::rows::{Check, Rows, by_halves, coalesced};
 
-/// Of a closed window's rows, what is made at a time: bytes of its keys, and rows.
+/// How much of a closed window's rows is made at a time: bytes of its keys, and rows.
 const ROWS_BYTES: usize = 4 << 20;
 const ROWS_AT_ONCE: usize = 1 << 16;
 
-/// A window that is over. Its rows are made as they are asked for: there may be more than fit into memory a second
-/// time.
+/// A window that is over. Its rows are made as they are requested, since they may not fit into memory a second time.
 pub(super) struct ClosedWindow {
     aggregate: Arc<Aggregate>,
     schema: SchemaRef,
@@ -36,13 +35,13 @@ impl ClosedWindow {
         Self { aggregate, schema, start_us, end_us, groups }
     }
 
-    /// Heap bytes held.
+    /// Heap memory held, in bytes.
     pub fn bytes(&self) -> usize {
         self.groups.bytes()
     }
 
     /// The next rows; `None` at the end. A group whose row can't be computed, or does not pass `check`, is a bad row,
-    /// with its bounds and keys.
+    /// which is named by the window's bounds and the keys.
     pub fn next(&mut self, check: Check<'_>) -> Result<Option<Rows>> {
         let groups = self.groups.take(ROWS_BYTES, ROWS_AT_ONCE)?;
         groups.map(|groups| self.rows_of(groups, check)).transpose()
@@ -79,7 +78,7 @@ impl ClosedWindow {
         Ok(rows)
     }
 
-    /// The step's rows, and the places of the results that have none.
+    /// The step's rows, and the indices of the results that have none, with the reasons.
     fn outputs_of(&self, results: &RecordBatch, check: Check<'_>) -> (Vec<RecordBatch>, Vec<(usize, String)>) {
         by_halves(results, &|results| {
             let rows = self.outputs(results)?;
@@ -108,7 +107,7 @@ fn beyond_type(aggregate: &Aggregate, call: usize) -> String {
     format!("column {column}: `{}` is more than its type {data_type} holds; {instead}", call.name)
 }
 
-/// The bounds and keys of the groups that rows of the input belong to. A key that can't be computed is null.
+/// The window bounds and keys of the groups that rows of the input belong to. A key that can't be computed is null.
 pub(super) fn groups_of(aggregate: &Aggregate, window: Tumbling, input: &RecordBatch) -> Result<RecordBatch> {
     let times = input.column(aggregate.event_time_index).as_primitive::<TimestampMicrosecondType>().values();
     let starts: Vec<i64> = times.iter().map(|time| window.start_of(*time)).collect();

@@ -1,4 +1,5 @@
-//! A table of groups: key → number of the group, and one accumulator per aggregate call that is indexed by that number.
+//! A table of groups. It maps each key to the number of its group, and has one accumulator per aggregate call, indexed
+//! by that number.
 //!
 //! Keys are compared in arrow's row format, so that any number and mix of key columns costs one comparison of bytes.
 //! The accumulators are vectorised, and have partial states that merge.
@@ -17,23 +18,23 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::failure::{Failure, Result};
 use crate::keyed::Argument;
 
-/// Bytes of one accumulator's strings that are made at a time, on the average of the groups: Arrow's arrays of strings
-/// end at 2 GiB.
+/// Bytes of one accumulator's strings that are made at a time, if the groups are of average size. An Arrow array of
+/// strings ends at 2 GiB.
 const VALUES_BYTES: usize = 128 << 20;
 
 /// Groups and their accumulators.
 pub struct GroupTable {
     keys: Keys,
     accumulators: Vec<Box<dyn Accumulator>>,
-    /// Per accumulator, the columns of its partial state.
+    /// Per accumulator: how many columns its partial state has.
     state_columns: Vec<usize>,
-    /// The group of each row of the batch in hand.
+    /// The group of each row of the current batch.
     group_of_row: Vec<usize>,
 }
 
 impl GroupTable {
     /// # Errors
-    /// `Bug` if an accumulator can't be made: validation has made one of each before.
+    /// `Bug`, if an accumulator can't be made. Validation has made one of each before.
     pub fn new(key_types: &[DataType], calls: &[Call]) -> Result<Self> {
         let accumulators = calls
             .iter()
@@ -56,7 +57,7 @@ impl GroupTable {
         Ok(())
     }
 
-    /// Takes in partial states, as [`Self::drain`] gave them.
+    /// Takes in partial states, as [`Self::drain`] gives them.
     pub fn merge(&mut self, keys: &[ArrayRef], rows: usize, states: &[ArrayRef]) -> Result<()> {
         self.keys.intern(keys, rows, &mut self.group_of_row)?;
         let total = self.keys.len();
@@ -69,27 +70,27 @@ impl GroupTable {
         Ok(())
     }
 
-    /// How many groups there are.
+    /// The number of groups.
     pub fn groups(&self) -> usize {
         self.keys.len()
     }
 
-    /// Heap bytes held.
+    /// Heap memory held, in bytes.
     pub fn bytes(&self) -> usize {
         self.keys.bytes()
             + self.accumulators.iter().map(|a| a.size()).sum::<usize>()
             + self.group_of_row.capacity() * size_of::<usize>()
     }
 
-    /// The keys and the partial states, in the same order. The table is spent.
+    /// Returns the keys and the partial states, in the same order. This consumes the table.
     pub fn drain(mut self) -> Result<(Vec<ArrayRef>, Vec<ArrayRef>)> {
         let keys = self.keys.arrays(0..self.keys.len())?;
         let states = self.accumulators.iter_mut().map(|a| a.state(EmitTo::All).map_err(accumulate));
         Ok((keys, states.collect::<Result<Vec<_>>>()?.concat()))
     }
 
-    /// The groups with the final value of each call, to be taken a stretch at a time. The table is spent. `calls` are
-    /// those that it was made for.
+    /// Returns the groups with the final value of each call, to be taken a part at a time. This consumes the table.
+    /// `calls` are the calls that it was made for.
     pub fn evaluate(self, calls: &[Call]) -> Evaluated {
         self.evaluate_in(calls, VALUES_BYTES)
     }
@@ -100,7 +101,7 @@ impl GroupTable {
             .flat_map(|(call, accumulator)| accumulator.beyond_type().into_iter().map(move |group| (group, call)));
         let mut beyond: Vec<(usize, usize)> = beyond.collect();
         beyond.sort_unstable();
-        // Values of one length are not copied when they are made all at once.
+        // Values of a fixed width are not copied if they are made all at once.
         let of_any_length = |call: &Call| call.function.field().data_type().primitive_width().is_none();
         let bytes =
             self.accumulators.iter().zip(calls).filter(|(_, call)| of_any_length(call)).map(|(a, _)| a.size()).max();
@@ -119,40 +120,41 @@ impl GroupTable {
     }
 }
 
-/// The groups of a table that is spent. Keys stay as the table had them until their turn comes, and so do values where
-/// there are many long ones.
+/// The groups of a consumed table. Keys stay as the table had them until their turn comes, and so do values if there
+/// are many long ones.
 pub struct Evaluated {
     keys: Keys,
     accumulators: Vec<Box<dyn Accumulator>>,
-    /// Groups and calls whose value their type can't hold, in that order: those that are not taken yet.
+    /// Groups and calls whose value does not fit its type, in that order, without those that were taken.
     beyond: VecDeque<(usize, usize)>,
     /// How many groups' values are made at a time.
     groups_at_once: usize,
-    /// The groups that `values` are of.
+    /// The groups that `values` belong to.
     made: Range<usize>,
-    /// Per call.
+    /// One array per call.
     values: Vec<ArrayRef>,
     taken: usize,
 }
 
-/// A stretch of the groups.
+/// A part of the groups.
 pub struct Groups {
     pub rows: usize,
     pub keys: Vec<ArrayRef>,
-    /// Per call.
+    /// One array per call.
     pub values: Vec<ArrayRef>,
-    /// Groups (by their place here) and calls whose value their type can't hold, in that order. It is null in `values`.
+    /// Groups (by their index here) and calls whose value does not fit its type, in that order. It is null in `values`.
     pub beyond_type: Vec<(usize, usize)>,
 }
 
 impl Evaluated {
-    /// Heap bytes held.
+    /// Heap memory held, in bytes.
     pub fn bytes(&self) -> usize {
         let values = self.values.iter().map(|values| values.get_array_memory_size()).sum::<usize>();
         self.keys.bytes() + self.accumulators.iter().map(|a| a.size()).sum::<usize>() + values
     }
 
-    /// The next groups: as many as there are in so many bytes of keys and rows, and one at least. `None` at the end.
+    /// Returns the next groups: as many as there are in `bytes_max` bytes of keys and `rows_max` rows, and at least
+    /// one. `None` at the end.
     pub fn take(&mut self, bytes_max: usize, rows_max: usize) -> Result<Option<Groups>> {
         let from = self.taken;
         if from == self.keys.len() {
@@ -177,9 +179,9 @@ impl Evaluated {
         Ok(Some(Groups { rows: to - from, keys: self.keys.arrays(from..to)?, values, beyond_type }))
     }
 
-    /// The values of the groups from `made` on.
+    /// Makes the values of the groups that come after `made`.
     fn make_values(&mut self) -> Result<()> {
-        // Before the next ones are there.
+        // The old values are dropped before the next ones are made.
         self.values.clear();
         let from = self.made.end;
         let to = self.keys.len().min(from + self.groups_at_once);
@@ -198,7 +200,7 @@ fn accumulate(error: impl std::fmt::Display) -> Failure {
 
 /// Distinct keys, numbered in the order of their first occurrence.
 enum Keys {
-    /// No key columns: one group, from the first row on.
+    /// Without key columns, there is one group from the first row on.
     Global {
         seen: bool,
     },

@@ -1,4 +1,5 @@
-//! Rows that miss their window, as the output `Late` has them: the row, the window, and by how much it came too late.
+//! Rows that miss their window, as the output `Late` has them: the row, its window, and by how much the row came too
+//! late.
 
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use arrow::record_batch::RecordBatch;
 use weir_plan::aggregate::Aggregate;
 use weir_plan::window::Tumbling;
 
-/// The rows of an aggregate's input that are late by this watermark. `schema` is that of
+/// The rows of an aggregate's input that are late by this watermark. `schema` comes from
 /// [`weir_plan::outputs::late_schema`].
 ///
 /// # Errors
@@ -22,7 +23,7 @@ pub(super) fn late_rows(
     schema: &SchemaRef,
 ) -> Result<RecordBatch, String> {
     let times = batch.column(aggregate.event_time_index).as_primitive::<TimestampMicrosecondType>().values();
-    // A window that ends at or before the watermark has no time at or after it.
+    // A window that ends at or before the watermark contains no time at or after it.
     let rows = (0u32..)
         .zip(times)
         .filter(|(_, time)| **time < watermark_us && window.is_late(window.start_of(**time), watermark_us));

@@ -1,4 +1,4 @@
-//! Aggregates over tumbling windows: watermarks decide when one is over, and group tables hold what is in it.
+//! Aggregates over tumbling windows. Watermarks decide when a window is over, and group tables hold what is in it.
 //!
 //! ```text
 //! lane ── partials of (window, key) ──▶ merged ──▶ state file (the change)

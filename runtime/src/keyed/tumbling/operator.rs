@@ -1,4 +1,4 @@
-//! The state of a tumbling aggregate: partial values wait until their epoch closes, and are merged then.
+//! The state of a tumbling aggregate. Partial values wait until their epoch closes, and are merged then.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,12 +14,12 @@ use crate::state::{Grouped, StateTable, TableSchema};
 use crate::transform::rows::{Check, Rows};
 
 pub(super) struct Operator {
-    /// Of the epoch in hand.
+    /// The entries of the open epoch.
     arrived: Vec<Grouped>,
     windows: Windows,
-    /// The watermark that the last epoch was closed with.
+    /// The watermark (µs) at which the last epoch was closed.
     after_us: Option<i64>,
-    /// The window that is over and gives its rows.
+    /// The window that is over and whose rows are being given.
     closing: Option<ClosedWindow>,
 }
 
@@ -77,7 +77,7 @@ impl KeyedOperator for Operator {
     }
 }
 
-/// Of a window by its end: its rows have its last moment as time.
+/// When a window with this end leaves. Its rows have its last moment as their time.
 pub(super) fn leaving(end_us: i64) -> Leaving {
     Leaving { at_us: end_us, newest_us: end_us.saturating_sub(1) }
 }

@@ -1,5 +1,5 @@
-//! Partial aggregates of one epoch. Lanes make them row by row; the driver merges them into the windows, and those of
-//! windows that stay open into the change of state that goes into the checkpoint.
+//! Partial aggregates of one epoch. Senders make them row by row. Workers merge them into the windows. For windows that
+//! stay open, the merged values are also the change of state that goes into the checkpoint.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::failure::{Failure, Result};
 use crate::keyed::{Prepared, Sender};
 use crate::state::Entries;
 
-/// What one lane, or one step after another window, has seen of an aggregate's input in the epoch in hand.
+/// What one lane, or one step behind another window, has seen of an aggregate's input in the open epoch.
 pub(super) struct Partials {
     aggregate: Arc<Aggregate>,
     window: Tumbling,
@@ -53,21 +53,21 @@ impl Sender for Partials {
     }
 }
 
-/// The group columns of rows of the input. Floating-point numbers that are equal have equal bits there.
+/// The group columns for rows of the input. Floating-point numbers that are equal have equal bits in them.
 pub(super) fn keys_of(aggregate: &Aggregate, batch: &RecordBatch) -> Result<Vec<ArrayRef>, String> {
     aggregate.group_by.iter().map(|key| key_of(key, batch)).collect()
 }
 
-/// One of them.
+/// One of the group columns.
 ///
 /// # Errors
-/// A sentence, if it can't be computed for one of the rows.
+/// A sentence, if the column can't be computed for one of the rows.
 pub(super) fn key_of(key: &Key, batch: &RecordBatch) -> Result<ArrayRef, String> {
     let values = key.value.evaluate(batch).map_err(|e| format!("groupBy {}: {e}", quoted(key.value.field.name())))?;
     Ok(normalized(&values))
 }
 
-/// By group columns and window start.
+/// A table by group columns and window start.
 fn new_table(aggregate: &Aggregate) -> Result<GroupTable> {
     let keys = aggregate.key_schema.fields().iter().map(|f| f.data_type().clone());
     GroupTable::new(&keys.chain([DataType::Int64]).collect::<Vec<_>>(), &aggregate.calls)

@@ -20,10 +20,10 @@ use crate::failure::Result;
 use crate::keyed::{Argument, KeyedOperator, KeyedStep, Leaving, Prepared, Sender};
 use crate::state::TableSchema;
 
-/// Groups rows by window and key; a window's rows leave when the watermark has reached its end.
+/// Groups rows by window and key. A window's rows leave when the watermark has reached its end.
 pub struct TumblingAggregate {
     aggregate: Arc<Aggregate>,
-    /// The aggregate's.
+    /// The aggregate's window.
     window: Tumbling,
     table: Arc<TableSchema>,
 }
@@ -41,7 +41,8 @@ impl KeyedStep for TumblingAggregate {
         slice::from_ref(&self.table)
     }
 
-    /// A window's rows have its end for a time, less one: the watermark that closes it has passed that.
+    /// The time of a window's rows is the window's end minus 1 µs, and the watermark that closes the window has passed
+    /// that.
     fn hold_backs_us(&self) -> &[i64] {
         &[0]
     }
@@ -95,8 +96,8 @@ impl KeyedStep for TumblingAggregate {
     }
 }
 
-/// The window of each row, and how many are late. Neighbours mostly share a window, so the division is done when it
-/// changes.
+/// The window start of each row, and how many rows are late. Neighbouring rows mostly share a window, so the division
+/// is done only when the window changes.
 fn assign(window: Tumbling, times: &[i64], watermark_us: Option<i64>) -> (Vec<i64>, u64) {
     let mut windows = Vec::with_capacity(times.len());
     let (mut start, mut end, mut is_late, mut late) = (0, 0, false, 0u64);
@@ -116,7 +117,7 @@ fn arguments(aggregate: &Aggregate, rows: &RecordBatch) -> Result<Vec<Argument>,
     let calls = aggregate.calls.iter().enumerate();
     let arguments = calls.map(|(i, call)| {
         let failed = |e: ExprError| format!("column {}: {e}", quoted(aggregate.column_of(i).unwrap_or(&call.name)));
-        // First, since an argument need not be fit for the rows that do not count.
+        // The filter comes first, since an argument need not be computable for rows that do not count.
         let filter = call.filter.as_ref().map(|f| f.evaluate(rows)).transpose().map_err(failed)?;
         let filter = filter.map(|mask| mask.as_boolean().clone());
         let values = call.args.iter().map(|e| match &filter {

@@ -1,4 +1,4 @@
-//! The partial states of an aggregate's calls, as a table that the state room keeps.
+//! The partial states of an aggregate's calls, as a table of the keyed state.
 
 use std::sync::Arc;
 
@@ -12,7 +12,8 @@ use super::v1::WindowsV1;
 use crate::failure::{Failure, Result};
 use crate::state::{Combine, Keeps, Kind, StateField, TableSchema};
 
-/// By the window's last moment (the time of its rows, too), group and window start.
+/// The table of windows. Its entries stand under the window's last moment (the time of its rows, too), the group and
+/// the window start.
 #[must_use]
 pub(super) fn table(aggregate: &Arc<Aggregate>, window: Tumbling) -> Arc<TableSchema> {
     let values = aggregate.calls.iter().flat_map(|call| {
@@ -35,12 +36,12 @@ pub(super) fn table(aggregate: &Arc<Aggregate>, window: Tumbling) -> Arc<TableSc
     })
 }
 
-/// The last moment of each window: the watermark has passed it exactly when the window is over.
+/// The last moment (µs) of each window. The watermark has passed it exactly when the window is over.
 pub(super) fn times_of(window: Tumbling, starts: &Int64Array) -> Int64Array {
     starts.unary(|start| window.end_of(start).saturating_sub(1))
 }
 
-/// The columns of each call's state, in order.
+/// The state columns of each call, in order.
 pub(super) fn by_call<'a>(
     calls: &'a [Call],
     values: &'a [ArrayRef],
@@ -53,7 +54,7 @@ pub(super) fn by_call<'a>(
     })
 }
 
-/// Partial states merge.
+/// Merges partial states.
 struct Partials {
     aggregate: Arc<Aggregate>,
 }

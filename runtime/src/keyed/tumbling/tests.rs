@@ -78,7 +78,7 @@ pub(crate) fn grouped(aggregate: &Arc<Aggregate>, rows: &[Row]) -> Option<Groupe
     sent(aggregate, rows.chunks(7).map(batch), None).entries.remove(0).pop()
 }
 
-/// What a lane sends of these rows, in an epoch that begins at this watermark.
+/// What a lane sends for these rows, in an epoch that begins at this watermark.
 pub(crate) fn sent(
     aggregate: &Arc<Aggregate>,
     batches: impl IntoIterator<Item = RecordBatch>,
@@ -111,7 +111,7 @@ fn windows_of(rows: &RecordBatch) -> Windows {
     windows
 }
 
-/// The definition, naively.
+/// The definition of windows, applied naively.
 pub(crate) fn expected(rows: &[Row]) -> Windows {
     let mut windows = Windows::new();
     for r in rows {
@@ -137,7 +137,7 @@ pub(crate) fn random_rows(rng: &mut SmallRng, count: usize) -> Vec<Row> {
         .collect()
 }
 
-/// What becomes of the windows that are over.
+/// Closes the windows that are over, and returns their rows.
 fn close_up_to(state: &mut State, watermark_us: i64, check: &dyn Fn(&RecordBatch) -> Result<(), String>) -> Rows {
     let mut all = Rows::default();
     close(state, Some(watermark_us));
@@ -164,7 +164,7 @@ pub(crate) fn state(aggregate: &Arc<Aggregate>) -> State {
     step_of(aggregate).operator().unwrap()
 }
 
-/// Puts entries in, as from a state file.
+/// Restores entries, as from a state file.
 pub(crate) fn apply(state: &mut State, entries: &Entries) {
     state.tables().remove(0).restore(entries).unwrap();
 }
@@ -173,7 +173,7 @@ fn close(state: &mut State, after_us: Option<i64>) {
     state.close(&Marks { before_us: vec![None], after_us: vec![after_us] }).unwrap();
 }
 
-/// As the step keeps its windows.
+/// The table in which the step keeps its windows.
 pub(crate) fn table(aggregate: &Arc<Aggregate>) -> Arc<TableSchema> {
     Arc::clone(&step_of(aggregate).tables()[0])
 }

@@ -1,5 +1,5 @@
-//! Windows in state files of version 1, which have a window's start where entries in memory have their time and a key
-//! column: the time follows from the start, by the plan's window.
+//! Windows in state files of version 1. These files have a window's start where entries in memory have their time and a
+//! key column. The time follows from the start, by the plan's window.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ pub(super) struct WindowsV1 {
     /// `key_group`, `window_start`, one column per group column (`key:<name>`), one per value (`state:<name>`).
     columns: SchemaRef,
     group_columns: usize,
-    /// Per value: older files may lack it.
+    /// Per value: whether older files may lack it.
     is_new: Vec<bool>,
 }
 
@@ -62,7 +62,8 @@ mod tests {
     use super::super::tests::{SIZE_US, aggregate, table};
     use super::*;
 
-    /// At the ends of time a window's start does not follow from its end, nor the end from the start alone.
+    /// At the ends of time, a window's start does not follow from its end, and its end does not follow from its start
+    /// alone.
     #[test]
     fn windows_anywhere_in_time_come_with_their_start_and_their_last_moment() {
         let (aggregate, window) = (aggregate(), Tumbling::new(SIZE_US));

@@ -1,4 +1,5 @@
-//! The open windows of one aggregate: a table per window ("pane"), because a window closes as a whole.
+//! The open windows of one aggregate. Each window has a table of its own (a "pane"), because a window closes as a
+//! whole.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -19,11 +20,11 @@ pub(super) struct Windows {
     aggregate: Arc<Aggregate>,
     window: Tumbling,
     table: Arc<TableSchema>,
-    /// Of the step's rows: window bounds, group columns, outputs, event time.
+    /// The schema of the step's rows: window bounds, group columns, outputs, event time.
     schema: SchemaRef,
     key_types: Vec<DataType>,
     panes: BTreeMap<i64, GroupTable>,
-    /// Of the epoch in hand.
+    /// The change of the open epoch.
     change: Option<Change>,
 }
 
@@ -34,8 +35,8 @@ impl Windows {
         Self { aggregate, window, table, schema, key_types, panes: BTreeMap::new(), change: None }
     }
 
-    /// Merges what an epoch has brought into the windows. Only those that stay open are state: what a closed one was
-    /// made of is in the rows that this epoch writes.
+    /// Merges what an epoch has brought into the windows. Only windows that stay open are state. What a closed window
+    /// was made of is in the rows that this epoch writes.
     pub fn settle(&mut self, arrived: Vec<Grouped>, after_us: Option<i64>) -> Result<()> {
         let mut stay_open = Vec::with_capacity(arrived.len());
         for entries in arrived {
@@ -55,7 +56,7 @@ impl Windows {
         Ok(())
     }
 
-    /// Closes the first window that is open, if the watermark has reached its end.
+    /// Closes the first open window, if the watermark has reached its end.
     pub fn close_next(&mut self, watermark_us: i64) -> Option<ClosedWindow> {
         let first = self.panes.first_entry()?;
         let end_us = self.window.end_of(*first.key());
@@ -66,12 +67,12 @@ impl Windows {
         Some(ClosedWindow::new(Arc::clone(&self.aggregate), Arc::clone(&self.schema), [start_us, end_us], pane))
     }
 
-    /// Of each open window, in the order of time.
+    /// The end (µs) of each open window, in the order of time.
     pub fn ends(&self) -> impl DoubleEndedIterator<Item = i64> {
         self.panes.keys().map(|start| self.window.end_of(*start))
     }
 
-    /// Of each open window.
+    /// The start (µs) of each open window.
     pub fn starts(&self) -> impl Iterator<Item = i64> {
         self.panes.keys().copied()
     }
@@ -108,13 +109,13 @@ impl StateTable for Windows {
     }
 }
 
-/// One part per window start, in order; its keys are the group columns.
+/// One part per window start, in order. The keys of a part are the group columns.
 fn by_window(entries: &Entries) -> Result<Vec<(i64, Entries)>> {
     let Some((starts, groups)) = entries.keys.split_last() else { return Err(Failure::bug("entries without windows")) };
     let entries = Entries { keys: groups.to_vec(), ..entries.clone() };
     let mut places: BTreeMap<i64, usize> = BTreeMap::new();
     let mut rows: Vec<Vec<u32>> = Vec::new();
-    // Neighbours mostly share a window.
+    // Neighbouring entries mostly share a window.
     let (mut last, mut place) = (None, 0);
     for (row, start) in (0u32..).zip(starts.as_primitive::<Int64Type>().values()) {
         if last.replace(*start) != Some(*start) {

@@ -1,4 +1,4 @@
-//! The columns of a block: what stands in a file of a table's entries, and back.
+//! The columns of a block. Converts a table's entries to these columns and back.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use crate::state::{Change, Entries, Kind, TableSchema};
 const TIME: &str = "time";
 const DELETED: &str = "deleted";
 
-/// `key_group`; `time`, of tables whose entries have one; `deleted`, of rows; `key:<name>`, those that decide the key
-/// group first; `value:<name>`.
+/// `key_group`; `time`, in tables whose entries have one; `deleted`, in tables of rows; `key:<name>`, beginning with
+/// the keys that decide the key group; `value:<name>`.
 pub struct Columns {
     schema: SchemaRef,
     has_time: bool,
     has_deletes: bool,
     keys: usize,
-    /// Per value: older versions may not have kept it.
+    /// Per value: whether older versions may not have kept it.
     is_new: Vec<bool>,
 }
 
@@ -49,7 +49,7 @@ impl Columns {
         &self.schema
     }
 
-    /// Whether a file may lack a column, by its place: it is null then.
+    /// Whether a file may lack the column at this index. The column is null then.
     #[must_use]
     pub fn may_lack(&self, column: usize) -> bool {
         let first_value = 1 + usize::from(self.has_time) + usize::from(self.has_deletes) + self.keys;
@@ -74,7 +74,7 @@ impl Columns {
     /// The entries of columns that have the schema.
     ///
     /// # Errors
-    /// A bug: there are fewer.
+    /// A bug, if there are fewer columns.
     pub fn change(&self, columns: Vec<ArrayRef>) -> Result<Change> {
         let mut columns = columns.into_iter();
         let mut next =

@@ -1,4 +1,4 @@
-//! The end of a state file: which blocks it has, where they lie, and what each chunk of them must sum up to.
+//! The end of a state file: which blocks it has, where they lie, and the checksum of each of their chunks.
 
 use crc32fast::Hasher;
 use serde::{Deserialize, Serialize};
@@ -24,30 +24,30 @@ pub struct Footer {
 #[serde(rename_all = "camelCase")]
 pub struct Block {
     pub step: String,
-    /// Of the step's tables. Files of version 1 know one per step, and no names.
+    /// The name of the step's table. Files of version 1 have one table per step, without a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub table: Option<String>,
     /// `Merge` or `Rows`.
     pub kind: String,
-    /// Of the table's columns.
+    /// The version of the table's columns.
     pub version: u32,
     pub offset: u64,
     pub bytes: u64,
     pub crc32: u32,
     pub rows: u64,
-    /// Of the rows, those that say that there is no such entry any more.
+    /// How many of the rows are deletes.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub deletes: u64,
     /// Least and greatest, both inclusive.
     pub key_groups: (u16, u16),
-    /// Least and greatest, both inclusive, µs; none where entries have no time.
+    /// Least and greatest, both inclusive, µs. `None` where entries have no time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<(i64, i64)>,
-    /// Each stretch, one after the other.
+    /// The block's chunks, which follow each other without a gap.
     pub(super) chunks: Vec<ChunkOfBlock>,
 }
 
-/// Length, CRC-32, and the greatest key group of the rows up to its end.
+/// Length in bytes, CRC-32, and the greatest key group of the rows up to the chunk's end.
 pub(super) type ChunkOfBlock = (u64, u32, u16);
 
 #[allow(clippy::trivially_copy_pass_by_ref)] // as serde asks
@@ -55,7 +55,7 @@ fn is_zero(count: &u64) -> bool {
     *count == 0
 }
 
-/// A stretch of the file that can be checked by itself.
+/// A range of the file that can be checked by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Chunk {
     pub offset: u64,
@@ -72,10 +72,10 @@ impl Footer {
         Self { format: v1::STATE_V1.to_owned(), writer: None, blocks }
     }
 
-    /// Whether this version can read what a block has of a table.
+    /// Checks that this version can read a block of a table.
     ///
     /// # Errors
-    /// `Config`, with the version that can.
+    /// `Config`, with the version that can read it.
     pub fn check(&self, block: &Block, table: &TableSchema) -> Result<()> {
         let kind = table.kind.name();
         if block.version <= table.version && block.kind == kind {
@@ -96,14 +96,14 @@ impl Footer {
 }
 
 impl Block {
-    /// Whether its entries are a table's.
+    /// Whether the block's entries belong to this table.
     #[must_use]
     pub fn is_of(&self, table: &StepTable) -> bool {
         self.step == table.step
             && self.table.as_ref().map_or(table.schema.v1.is_some(), |name| name == table.schema.name)
     }
 
-    /// The block's bytes, in order.
+    /// The chunks of the block, in order.
     #[must_use]
     pub fn chunks(&self) -> Vec<Chunk> {
         let mut offset = self.offset;
@@ -117,7 +117,7 @@ impl Block {
 }
 
 impl Kind {
-    /// As files have it.
+    /// The kind's name in files.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Merge(_) => "Merge",
@@ -126,19 +126,19 @@ impl Kind {
     }
 }
 
-/// What the end of a file comes to.
+/// The result of reading the end of a file.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Tail {
     Footer(Footer),
-    /// The footer is longer: the last so many bytes of the file are needed.
+    /// The footer is longer: the caller has to read this many bytes from the end of the file.
     Longer(u64),
 }
 
-/// Reads the footer from the last bytes of a file that has so many and this checksum, by its manifest. What it says of
-/// all chunks must come to that checksum: then it is the footer of that very file.
+/// Reads the footer from the last bytes of a file whose length and checksum the manifest gives. The checksums of all
+/// chunks in the footer must combine to that checksum, which proves that the footer belongs to this very file.
 ///
 /// # Errors
-/// `Config`: the file is damaged, or of another version.
+/// `Config`: the file is damaged, or has a version that cannot be read here.
 pub fn read_tail(tail: &[u8], file_bytes: u64, file_crc32: u32) -> Result<Tail> {
     let Some((before, trailer)) =
         tail.split_last_chunk::<TRAILER_BYTES>().filter(|(_, trailer)| is_magic(&trailer[8..]))
@@ -173,7 +173,7 @@ pub fn read_tail(tail: &[u8], file_bytes: u64, file_crc32: u32) -> Result<Tail> 
     Ok(Tail::Footer(footer))
 }
 
-/// Of any version: the digit tells which.
+/// Whether the bytes are the magic of any version; versions differ in the digit.
 fn is_magic(bytes: &[u8]) -> bool {
     bytes.len() == MAGIC.len()
         && bytes
@@ -184,7 +184,7 @@ fn is_magic(bytes: &[u8]) -> bool {
 }
 
 fn decode(encoded: &[u8]) -> Result<Footer> {
-    /// What every version has.
+    /// The fields that every version has.
     #[derive(Deserialize)]
     struct Any {
         format: String,
@@ -206,7 +206,7 @@ fn decode(encoded: &[u8]) -> Result<Footer> {
     }
 }
 
-/// Adds a block to the file's checksum, by what the footer says of its chunks.
+/// Adds a block to the file's checksum, from what the footer says about its chunks.
 fn add(crc: &mut Hasher, block: &Block) -> Result<()> {
     let mut of_block = Hasher::new();
     for chunk in block.chunks() {

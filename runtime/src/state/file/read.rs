@@ -1,4 +1,4 @@
-//! Decodes the blocks of a state file, chunk by chunk; each is checked before a byte of it is decoded.
+//! Decodes the blocks of a state file, chunk by chunk. Each chunk is checked before a byte of it is decoded.
 
 use std::sync::Arc;
 
@@ -23,7 +23,8 @@ pub struct BlockReader {
     step: String,
     decoder: StreamDecoder,
     saved: Saved,
-    /// Of the saved columns, those that are needed, in their order; none where an older version did not keep it.
+    /// The index of each needed column among the saved ones; `None` where an older version did not keep the column. The
+    /// whole is `None` until the first batch has come.
     columns: Option<Vec<Option<usize>>>,
     rows_missing: u64,
 }
@@ -31,13 +32,14 @@ pub struct BlockReader {
 /// How entries stand in a block.
 enum Saved {
     V2(Columns),
-    /// The key groups of its first files are others than today's: they are computed anew, of so many of the keys.
+    /// The first files of this version had other key groups than today's, so key groups are computed again, from this
+    /// many key columns.
     V1(Arc<dyn V1>, usize),
 }
 
 impl BlockReader {
     /// # Errors
-    /// `Config`: the block is of a later version.
+    /// `Config`: a later version wrote the block.
     pub fn new(footer: &Footer, block: &Block, table: &TableSchema) -> Result<Self> {
         footer.check(block, table)?;
         let saved = match &table.v1 {
@@ -53,7 +55,7 @@ impl BlockReader {
         })
     }
 
-    /// The rows of the next chunk.
+    /// Decodes the rows of the next chunk.
     ///
     /// # Errors
     /// `Config`: the chunk is damaged, or its columns are not those of the plan.
@@ -76,10 +78,10 @@ impl BlockReader {
         Ok(changes)
     }
 
-    /// After the last chunk.
+    /// Ends the block after its last chunk.
     ///
     /// # Errors
-    /// `Config`: there are fewer rows than the footer says.
+    /// `Config`: the block has fewer rows than the footer says.
     pub fn finish(mut self) -> Result<()> {
         self.decoder.finish().map_err(|e| self.unreadable(e))?;
         if self.rows_missing > 0 {
@@ -100,7 +102,7 @@ impl BlockReader {
         self.saved.change(columns.collect())
     }
 
-    /// By name: aggregates may have been dropped since, or stand in another order.
+    /// Finds columns by name, since aggregates may have been dropped since, or may stand in another order.
     fn found(&self, saved: &Schema) -> Result<Vec<Option<usize>>> {
         let needed = self.saved.schema();
         let found = needed

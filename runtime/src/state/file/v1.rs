@@ -1,5 +1,5 @@
-//! State files of version 1 (`docs/formats/state-v1.md`): they have one table per step, whose entries merge, by the
-//! start of a window. They are read, and not written any more.
+//! State files of version 1 (`docs/formats/state-v1.md`). They have one table per step, whose entries merge and go by
+//! the start of a window. They are read, but not written any more.
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::SchemaRef;
@@ -9,26 +9,26 @@ use super::footer::{Block, ChunkOfBlock, Footer};
 use crate::failure::Result;
 use crate::state::Entries;
 
-/// The `format` of that version.
+/// The `format` of version 1.
 pub const STATE_V1: &str = "weir.state/v1";
-/// The first two columns of a block.
+/// The first two columns of a block are this one and [`WINDOW_START`].
 pub const KEY_GROUP: &str = "key_group";
 pub const WINDOW_START: &str = "window_start";
 
-/// What stands in a block of the table of a step, and what it is by now.
+/// The columns of a step's table in a block of version 1, and their conversion to today's entries.
 pub trait V1: Send + Sync {
     /// A block's columns: [`KEY_GROUP`], [`WINDOW_START`], then keys and values.
     fn schema(&self) -> &SchemaRef;
-    /// Whether older files may lack a column, by its place: it is null then.
+    /// Whether older files may lack the column at this index. The column is null then.
     fn may_lack(&self, column: usize) -> bool;
-    /// The entries of such columns.
+    /// The entries of columns that have this schema.
     ///
     /// # Errors
-    /// A bug: the columns are not those of the schema.
+    /// A bug, if the columns are not those of the schema.
     fn entries(&self, columns: Vec<ArrayRef>) -> Result<Entries>;
 }
 
-/// A footer of that version, in the words of today's.
+/// Decodes a footer of version 1 into today's type.
 pub(super) fn decode(encoded: &[u8]) -> serde_json::Result<Footer> {
     #[derive(Deserialize)]
     struct FooterV1 {
@@ -43,7 +43,7 @@ pub(super) fn decode(encoded: &[u8]) -> serde_json::Result<Footer> {
         crc32: u32,
         rows: u64,
         key_groups: (u16, u16),
-        /// Files of the first versions have none: then the block is one stretch.
+        /// Files of the earliest releases have no chunks: the whole block is one chunk.
         #[serde(default)]
         chunks: Vec<(u64, u32)>,
     }

@@ -1,4 +1,4 @@
-//! Writes a state file. What is encoded is taken away as it comes, for the upload: only the batch in hand is in memory.
+//! Writes a state file. The upload takes the encoded bytes as they come, so that only the current batch is in memory.
 
 use std::sync::Arc;
 
@@ -14,17 +14,18 @@ use super::{Block, Footer, MAGIC};
 use crate::failure::{Failure, Result};
 use crate::state::{Change, TableSchema};
 
-/// Rows of one batch, at most.
+/// The most rows of one batch.
 const BATCH_ROWS: usize = 16_384;
-/// Bytes of one batch, unpacked: what a reader has in memory of a file at a time. One row may be larger.
+/// The most bytes of one batch, uncompressed. A reader has this much of a file in memory at a time. One row may be
+/// larger.
 pub const BATCH_BYTES: usize = 512 << 10;
 
-/// A file in the making.
+/// A state file that is being written.
 pub struct Writer {
     version: &'static str,
-    /// Encoded, and not taken yet.
+    /// Bytes that are encoded and not taken yet.
     encoded: Vec<u8>,
-    /// All that was encoded.
+    /// The number of all bytes encoded so far.
     bytes: u64,
     crc: Hasher,
     blocks: Vec<Block>,
@@ -38,17 +39,17 @@ struct OpenBlock {
     crc: Hasher,
 }
 
-/// A file whose last bytes are made.
+/// A file that has been written to its end.
 pub struct Finished {
     pub rest: Vec<u8>,
-    /// Of the whole file.
+    /// The length of the whole file.
     pub bytes: u64,
     pub crc32: u32,
     pub blocks: Vec<Block>,
 }
 
 impl Writer {
-    /// `version` of Weir writes it.
+    /// `version` is the version of Weir that writes the file.
     #[must_use]
     pub fn new(version: &'static str) -> Self {
         let mut writer =
@@ -57,7 +58,7 @@ impl Writer {
         writer
     }
 
-    /// Adds entries of a step's table, one of [`batches`]. Those of one table come one after the other, in the order of
+    /// Adds one of the [`batches`] of a step's table. Batches of one table come one after the other, in the order of
     /// the file.
     pub fn write(&mut self, step: &str, table: &TableSchema, batch: &Change) -> Result<()> {
         if batch.rows() == 0 {
@@ -79,12 +80,12 @@ impl Writer {
         Ok(())
     }
 
-    /// What has been encoded since the last time.
+    /// Takes the bytes that were encoded since the last call.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.encoded)
     }
 
-    /// Bytes of the file so far, those that were taken included.
+    /// Bytes of the file so far, including those that were taken.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
@@ -141,7 +142,7 @@ impl OpenBlock {
         Ok(Self { stream, columns, block, crc: Hasher::new() })
     }
 
-    /// Gives what it comes to: one chunk.
+    /// Encodes a batch as one chunk and returns the chunk's bytes.
     fn write(&mut self, batch: &Change) -> Result<Vec<u8>> {
         let schema = Arc::clone(self.columns.schema());
         let record_batch = RecordBatch::try_new(schema, self.columns.of_change(batch)).map_err(refused)?;
@@ -159,7 +160,7 @@ impl OpenBlock {
         Ok(self.chunk(last))
     }
 
-    /// What the stream has encoded since the last time: one chunk, whose last row has that key group.
+    /// Takes what the stream has encoded since the last call as one chunk. Its last row has this key group.
     fn chunk(&mut self, key_group: u16) -> Vec<u8> {
         let bytes = std::mem::take(self.stream.get_mut());
         let mut crc = Hasher::new();
@@ -171,7 +172,7 @@ impl OpenBlock {
     }
 }
 
-/// The stretches of a change that are written as one batch each, not copied.
+/// Divides a change into the ranges of rows that are each written as one batch, without copying.
 #[must_use]
 pub fn batches(change: &Change) -> Vec<Change> {
     let mut batches = Vec::new();
@@ -181,7 +182,7 @@ pub fn batches(change: &Change) -> Vec<Change> {
     batches
 }
 
-/// In halves, until each is small enough: rows differ in size.
+/// Cuts a change into halves until each is small enough, since rows differ in size.
 fn cut(change: Change, batches: &mut Vec<Change>) {
     let rows = change.rows();
     if rows <= 1 || bytes_of(&change) <= BATCH_BYTES {

@@ -1,5 +1,5 @@
-//! The compaction of state beside the running epochs: runs of files are merged by a stream of each, as many at a time
-//! as the memory for it allows.
+//! Compacts the state beside the running epochs. Runs of files are merged from one stream each, as many at a time as
+//! the memory for compaction allows.
 
 use std::sync::Arc;
 
@@ -16,25 +16,25 @@ use crate::failure::{Failure, Result};
 use crate::state::Merge;
 use crate::state::file::BATCH_BYTES;
 
-/// What is fetched of a run at a time, unless one chunk is larger.
+/// Bytes of a run that are fetched at a time, unless one chunk is larger.
 const FETCHED_BYTES: u64 = BATCH_BYTES as u64;
-/// For each run: a batch as it was fetched, one decoded, and its rows on their way through the merge.
+/// Bytes of memory per run: a batch as it was fetched, one decoded, and its rows on their way through the merge.
 const BYTES_PER_RUN: u64 = 4 * BATCH_BYTES as u64;
-/// Of runs at a time, whatever memory there is: each is a request.
+/// The most runs that are merged at a time, whatever memory there is, since each needs a request of its own.
 const RUNS_AT_ONCE_MAX: u64 = 64;
 
 /// What a compaction needs.
 pub struct Compaction {
     pub tables: Arc<[StepTable]>,
     pub store: StateFiles,
-    /// The files to be merged, the oldest first, and none older than these: each run is sorted, by the order of its
-    /// files.
+    /// The files to be merged, the oldest run first. No file of the state is older. Each run is sorted, in the order of
+    /// its files.
     pub runs: Vec<Vec<StateFile>>,
-    /// Of its first file.
+    /// The name of the first file that is written.
     pub first: StateName,
-    /// Per table: entries below it are left out.
+    /// Per table, µs: entries with an earlier time are left out.
     pub horizons_us: Vec<Option<i64>>,
-    /// The memory that it may take.
+    /// Bytes of memory that the compaction may take.
     pub bytes_max: u64,
     #[cfg(test)]
     pub held: super::Held,
@@ -43,7 +43,7 @@ pub struct Compaction {
 /// The files that replace `inputs`.
 #[derive(Debug)]
 pub struct Compacted {
-    /// Paths.
+    /// The paths of the files that are replaced.
     pub inputs: Vec<String>,
     pub outputs: Vec<StateFile>,
 }
@@ -58,8 +58,8 @@ impl Compaction {
         let at_once = usize::try_from((self.bytes_max / BYTES_PER_RUN).clamp(2, RUNS_AT_ONCE_MAX)).unwrap_or(2);
         let mut runs = std::mem::take(&mut self.runs);
         while runs.len() > at_once {
-            // What is merged stands where its parts stood, since of two rows the newer counts. It is garbage as soon as
-            // it is merged again.
+            // The merged run takes the place of its parts, since the newer of two rows counts. It becomes garbage as
+            // soon as it is merged again.
             let mut merged = Vec::with_capacity(runs.len().div_ceil(at_once));
             for (n, part) in runs.chunks(at_once).enumerate() {
                 merged.push(match part {
@@ -111,7 +111,7 @@ impl Compaction {
                     break;
                 }
                 let horizon_us = self.horizons_us[i];
-                // It computes for long, and the threads of tasks have others to serve.
+                // The merge computes for a long time, and the threads of async tasks have other tasks to serve.
                 let stretch = spawn_blocking(move || {
                     let stretch = merge.next(|time| horizon_us.is_none_or(|horizon_us| time >= horizon_us));
                     (merge, stretch)

@@ -1,6 +1,6 @@
-//! Which state files make up the keyed state, and their compaction: a file that lies wholly below the horizons of its
-//! tables is dropped from the list, and a long list is merged into a short one beside the running epochs. Compaction
-//! reads only immutable files, so it can be lost at any point.
+//! The list of state files that make up the keyed state, and their compaction. A file that lies wholly below the
+//! horizons of its tables is dropped from the list. A long list is merged into a short one beside the running epochs.
+//! Compaction reads only immutable files, so it can be lost at any point.
 
 mod compaction;
 mod reading;
@@ -25,54 +25,55 @@ use crate::checkpoint::state_files::StateFiles;
 use crate::failure::{Failure, Result};
 use crate::memory::Memory;
 
-/// Of a change, unpacked: so much is worth a file of its own beside others. It takes some 20 ms to encode, and about as
-/// long as a request to send.
+/// Bytes of a change, uncompressed, for which a file of its own is worthwhile. They take some 20 ms to encode, and
+/// about as long to send as one request takes.
 const STRETCH_BYTES: usize = 8 << 20;
 
-/// A table of a keyed step. The log numbers tables by their place in a list of these: of the changes that it writes,
-/// the entries that it reads back, and the horizons.
+/// A table of a keyed step. The log numbers tables by their index in a list of these, in the changes that it writes, in
+/// the entries that it reads back, and in the horizons.
 #[derive(Clone)]
 pub struct StepTable {
-    /// The step's name, by which files name its rows.
+    /// The step's name, by which files name the step's rows.
     pub step: String,
     pub schema: Arc<TableSchema>,
 }
 
-/// The list, oldest first, and the compaction under way.
+/// The list of files, oldest first, and the compaction under way.
 pub struct StateLog {
     tables: Arc<[StepTable]>,
     store: StateFiles,
     files: Vec<StateFile>,
     memory: Arc<Memory>,
     compaction: Option<Running>,
-    /// Changes that the list must have before a compaction is tried again, after one that failed.
+    /// After a failed compaction: how many changes the list must have beyond the usual limit before the next one is
+    /// tried.
     patience: usize,
     #[cfg(test)]
     pub(crate) held: Held,
 }
 
-/// What tests make different.
+/// Settings that tests change.
 #[cfg(test)]
 #[derive(Clone, Default)]
 pub(crate) struct Held {
-    /// Files are closed at so many bytes.
+    /// Files are closed at this many bytes.
     pub file_bytes: Option<u64>,
-    /// Of a change, what is written by one task.
+    /// Bytes of a change that one task writes.
     pub stretch_bytes: Option<usize>,
-    /// What a compaction may take of the memory.
+    /// Bytes of memory that a compaction may take.
     pub bytes_max: Option<u64>,
     /// Compactions wait here before they begin.
     pub gate: Option<Arc<tokio::sync::Semaphore>>,
 }
 
 struct Running {
-    /// Its files are named for this epoch.
+    /// The epoch in the names of its files.
     epoch: Epoch,
     task: JoinHandle<Result<Compacted>>,
 }
 
 impl StateLog {
-    /// Goes on from what is saved. `store` names the files that it writes.
+    /// Continues from what is saved. `store` names the files that the log writes.
     #[must_use]
     pub fn new(saved: &Restorable, store: StateFiles, memory: Arc<Memory>) -> Self {
         Self {
@@ -87,9 +88,9 @@ impl StateLog {
         }
     }
 
-    /// Writes the change of an epoch into files of which the first has that name: per worker, in the order of key
-    /// groups, what has changed of each table. No rows, no file. What is large is encoded and sent by several tasks,
-    /// each of them with a stretch of the workers.
+    /// Writes the change of an epoch, of which the first file is named `first`. `changes` has, per worker in the order
+    /// of key groups, what has changed of each table. Several tasks encode and send a large change, each for a range of
+    /// the workers. Without rows there is no file.
     pub async fn write(&self, first: StateName, changes: Vec<Vec<(usize, Change)>>) -> Result<Vec<StateFile>> {
         let stretches = stretches(changes, self.stretch_bytes());
         let names_each = COMPACTED_FROM / u32::try_from(stretches.len().max(1)).unwrap_or(COMPACTED_FROM);
@@ -117,13 +118,14 @@ impl StateLog {
         self.held.stretch_bytes.unwrap_or(STRETCH_BYTES)
     }
 
-    /// What the manifest of an epoch is to say of the state: `change` added, what lies wholly below the horizons (per
-    /// table, µs, exclusive) gone, a finished compaction taken up.
+    /// Returns what the manifest of an epoch says about the state: adds `change`, drops the files that lie wholly below
+    /// the horizons (per table, µs, exclusive), and takes up a finished compaction.
     pub async fn advance(&mut self, change: Vec<StateFile>, horizons_us: &[Option<i64>]) -> Result<Saved> {
         if let Some(ended) = self.compaction.take_if(|running| running.task.is_finished()) {
             match ended.task.await {
                 Ok(Ok(done)) => self.take_up(done),
-                // The old files are all there. What has failed once fails again, most likely: not with each epoch.
+                // All old files are still there. What has failed once will most likely fail again, so it is not tried
+                // with each epoch.
                 Ok(Err(failure)) => {
                     tracing::warn!(
                         "compaction of state: {failure}; the state is whole, and a later compaction tries again"
@@ -139,15 +141,15 @@ impl StateLog {
         Ok(Saved { files: self.files.clone(), compacting: self.compaction.as_ref().map(|running| running.epoch) })
     }
 
-    /// Starts a compaction if there are more changes than that and none is under way. `first` is the name of its first
-    /// file, for the epoch that comes next: its manifest is the first one that says that such files are being written.
-    /// What lies below the horizons is left out.
+    /// Starts a compaction if the list has more than `changes_max` changes and none is under way. `first` is the name
+    /// of its first file and has the next epoch, whose manifest is the first to say that such files are being written.
+    /// Entries below the horizons are left out.
     pub fn compact_if_long(&mut self, changes_max: usize, first: StateName, horizons_us: Vec<Option<i64>>) {
         if self.compaction.is_some() || changes(&self.files) <= changes_max + self.patience {
             return;
         }
         self.patience = 0;
-        // However little it is: a list that is never compacted would grow on.
+        // The compaction runs however little memory there is, since a list that is never compacted would keep growing.
         let bytes_max = self.memory.maintenance_bytes().unwrap_or_default();
         #[cfg(test)]
         let bytes_max = self.held.bytes_max.unwrap_or(bytes_max);
@@ -175,7 +177,7 @@ impl StateLog {
         self.patience > 0
     }
 
-    /// Lets the compaction begin, and waits until it is done; the next [`Self::advance`] takes it up.
+    /// Lets the compaction begin, and waits until it has ended. The next [`Self::advance`] takes it up.
     #[cfg(test)]
     pub(crate) async fn end_compaction(&self) {
         if let Some(gate) = &self.held.gate {
@@ -186,7 +188,7 @@ impl StateLog {
         }
     }
 
-    /// Its inputs are the oldest of the list; some may be gone from it by now.
+    /// The inputs are the oldest files of the list. Some may have left the list by now.
     fn take_up(&mut self, done: Compacted) {
         let first_new = self.files.iter().position(|f| !done.inputs.contains(&f.path)).unwrap_or(self.files.len());
         let rest = self.files.split_off(first_new);
@@ -198,11 +200,11 @@ impl StateLog {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Saved {
     pub files: Vec<StateFile>,
-    /// As a task of the manifest has it.
+    /// The epoch of the compaction under way, as a task of the manifest has it.
     pub compacting: Option<Epoch>,
 }
 
-/// Whether nothing in a file has anything left to do. What no table has any more is passed over; a file that does not
+/// Whether no entry of a file is needed any more. Tables that the plan no longer has are ignored. A file that does not
 /// say what it has stays.
 fn is_over(file: &StateFile, tables: &[StepTable], horizons_us: &[Option<i64>]) -> bool {
     let is_over = |of: &TableInFile| {
@@ -212,8 +214,8 @@ fn is_over(file: &StateFile, tables: &[StepTable], horizons_us: &[Option<i64>]) 
     !file.tables.is_empty() && file.tables.iter().all(is_over)
 }
 
-/// Neighbouring workers' changes put together, until each stretch has so many bytes, or there is only one. Per table,
-/// by number, what has changed in the order of key groups.
+/// Joins the changes of neighbouring workers until each stretch has `bytes_least` bytes, or there is only one. A
+/// stretch has, per table number, the changes in the order of key groups.
 fn stretches(changes: Vec<Vec<(usize, Change)>>, bytes_least: usize) -> Vec<BTreeMap<usize, Vec<Change>>> {
     let mut stretches: Vec<BTreeMap<usize, Vec<Change>>> = Vec::new();
     let mut bytes = usize::MAX;
@@ -232,12 +234,13 @@ fn stretches(changes: Vec<Vec<(usize, Change)>>, bytes_least: usize) -> Vec<BTre
     stretches
 }
 
-/// Files of one epoch's change, or of one compaction, which follow each other in the order of their rows.
+/// The runs in the list. A run is the files of one epoch's change, or of one compaction, which follow each other in the
+/// order of their rows.
 fn runs(files: &[StateFile]) -> impl Iterator<Item = &[StateFile]> {
     files.chunk_by(|a, b| matches!((a.name(), b.name()), (Some(a), Some(b)) if b.goes_on_after(&a)))
 }
 
-/// How many epochs' changes are in the list that no compaction has merged yet.
+/// How many epochs' changes in the list have not been compacted yet.
 fn changes(files: &[StateFile]) -> usize {
     runs(files).filter(|run| run[0].name().is_none_or(|name| !name.is_compacted())).count()
 }

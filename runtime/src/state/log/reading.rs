@@ -1,5 +1,5 @@
-//! Rows of state files, a few chunks at a time: what is fetched is checked, decoded and handed on before much more is
-//! asked for.
+//! Reads rows of state files, a few chunks at a time. Fetched chunks are checked, decoded and handed on before much
+//! more is requested.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,10 +14,10 @@ use crate::failure::{Failure, Result};
 use crate::state::file::{self as state_file, Block, BlockReader, Chunk, Footer, Tail};
 use crate::state::{Change, TableSchema};
 
-/// Asked for at a file's end at first: the footer of most files is in it.
+/// Bytes that are first requested from a file's end. They include the footer of most files.
 const TAIL_BYTES: u64 = 64 << 10;
 const FOOTERS_AT_ONCE: usize = 8;
-/// Of a state file, at a start: fetched in one go, and so many of these at a time.
+/// Bytes of a state file that a start fetches in one request. [`RESTORED_AHEAD`] such requests run at a time.
 const RESTORED_BYTES: u64 = 4 << 20;
 const RESTORED_AHEAD: usize = 3;
 
@@ -29,7 +29,7 @@ pub struct Restorable {
 }
 
 impl Restorable {
-    /// Reads the files' footers.
+    /// Reads the footers of the files.
     ///
     /// # Errors
     /// `Config`, if a file is gone or damaged; `Retry`.
@@ -44,11 +44,11 @@ impl Restorable {
         self.files.is_empty()
     }
 
-    /// Reads all entries, table by table and batch by batch, as long as `each` wants more. Of one table the oldest
-    /// file's come first.
+    /// Reads all entries, table by table and batch by batch, until `each` returns false. Within a table, the entries of
+    /// the oldest file come first.
     ///
     /// # Errors
-    /// As [`Self::open`], and what `each` fails with.
+    /// The errors of [`Self::open`], and those of `each`.
     pub async fn load(&self, mut each: impl FnMut(usize, Change) -> Result<bool>) -> Result<()> {
         for (i, table) in self.tables.iter().enumerate() {
             let rows = Rows::new(self.store.clone(), &self.files, table, RESTORED_BYTES);
@@ -68,7 +68,7 @@ impl Restorable {
     }
 }
 
-/// A file whose footer was read.
+/// A file whose footer has been read.
 pub struct OpenFile {
     file: StateFile,
     footer: Footer,
@@ -101,23 +101,23 @@ pub struct Rows {
     store: StateFiles,
     table: Arc<TableSchema>,
     requests: VecDeque<Request>,
-    /// Of the block that is being read.
+    /// The reader of the current block.
     reader: Option<BlockReader>,
 }
 
-/// Neighbouring chunks of a block, to be fetched in one go.
+/// Neighbouring chunks of a block, which are fetched in one request.
 #[derive(Clone)]
 struct Request {
     file: Arc<OpenFile>,
     block: usize,
     chunks: Vec<Chunk>,
-    /// The block begins or ends with them.
+    /// Whether the block begins, or ends, with these chunks.
     is_first: bool,
     is_last: bool,
 }
 
 impl Rows {
-    /// `bytes_at_once` are fetched together, unless a single chunk is larger.
+    /// `bytes_at_once` bytes are fetched together, unless a single chunk is larger.
     pub fn new(store: StateFiles, files: &[Arc<OpenFile>], table: &StepTable, bytes_at_once: u64) -> Self {
         let mut requests = VecDeque::new();
         for file in files {
@@ -135,7 +135,8 @@ impl Rows {
         self.decode(&request, &bytes).map(Some)
     }
 
-    /// All of them, one fetch after the other, `ahead` of them under way at a time, as long as `each` wants more.
+    /// Reads all rows, with `ahead` requests under way at a time, until `each` returns false. Returns whether `each`
+    /// has taken all of them.
     pub async fn for_each(mut self, ahead: usize, mut each: impl FnMut(Change) -> Result<bool>) -> Result<bool> {
         let requests: Vec<_> = std::mem::take(&mut self.requests).into();
         let store = self.store.clone();

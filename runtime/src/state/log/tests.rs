@@ -1,4 +1,4 @@
-//! State through files, compactions and a store: what comes back is what went in, or the file is refused by its name.
+//! State passes through files, compactions and a store. It comes back unchanged, or the file is refused by its name.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -57,7 +57,7 @@ struct Rig {
     files: StateFiles,
 }
 
-/// By table, last moment of the window, and key: the only column of its state.
+/// By table, last moment of the window, and key: the value of the only state column.
 type State = BTreeMap<(usize, i64, Option<String>), i64>;
 
 impl Rig {
@@ -69,7 +69,7 @@ impl Rig {
         Self { objects, graph: graph(), files }
     }
 
-    /// Changes of both steps from random rows.
+    /// Changes of both steps, made from random rows.
     fn changes(&self, rows: usize, rng: &mut SmallRng) -> Vec<(usize, Change)> {
         let times: Vec<i64> = (0..rows).map(|_| rng.random_range(0..40)).collect();
         let columns: Vec<ArrayRef> = vec![
@@ -91,7 +91,7 @@ impl Rig {
         changes.collect()
     }
 
-    /// One file per epoch or several.
+    /// Writes one or several files per epoch.
     async fn written(&self, epochs: u64, rng: &mut SmallRng) -> (Vec<StateFile>, State) {
         let (mut files, mut state) = (Vec::new(), State::new());
         for epoch in 2..2 + epochs {
@@ -164,7 +164,7 @@ async fn compacted_in_any_number_of_passes_and_files_the_state_is_the_same() {
         assert_eq!(runs(&done.outputs).count(), 1, "they are one run for the next compaction");
         assert_eq!(rig.read(&done.outputs).await.unwrap(), state);
         assert_eq!(done.outputs.iter().map(|file| file.rows).sum::<u64>(), state.len() as u64, "each group once");
-        // Compacted state and later changes are compacted again.
+        // Compacted state is compacted again together with later changes.
         let (more, later) = rig.written(3, &mut rng).await;
         let all: Vec<_> = done.outputs.into_iter().chain(more).collect();
         let again = rig.compaction(&all, 20, bytes_max).run().await.unwrap();
@@ -202,7 +202,7 @@ async fn closed_windows_are_left_out_and_the_list_is_taken_up_in_its_place() {
     assert_eq!(changes(&log.files), 1);
 }
 
-/// The parts of changes that workers have.
+/// Cuts changes into the parts that workers have.
 fn of_workers(changes: &[(usize, Change)], workers: usize) -> Vec<Vec<(usize, Change)>> {
     let ranges = KeyRanges::of(workers);
     let part = |change: &Change, worker: usize| {
@@ -227,7 +227,7 @@ async fn a_change_of_several_workers_is_one_run_in_the_order_of_key_groups_whate
     changes.iter().for_each(|(table, change)| add(&mut state, *table, &change.entries));
     let mut counts = Vec::new();
     for workers in [1, 2, 3, 8] {
-        // The parts are slices, each of which says to have all of the bytes.
+        // The parts are slices, each of which reports the bytes of the whole.
         for stretch_bytes in [None, Some(bytes * 3), Some(1)] {
             let mut log = rig.log(&[]).await;
             log.held.stretch_bytes = stretch_bytes;
@@ -239,7 +239,7 @@ async fn a_change_of_several_workers_is_one_run_in_the_order_of_key_groups_whate
                 "{workers} workers, stretches of {stretch_bytes:?}"
             );
             assert_eq!(rig.read(&files).await.unwrap(), state);
-            // A run that were out of order would give some keys twice.
+            // A run that is not in order would give some keys twice.
             let (older, _) = rig.written(1, &mut rng).await;
             let compacted = rig.compaction(&[older, files].concat(), 9, 0).run().await.unwrap();
             let rows = rig.read(&compacted.outputs).await.unwrap().len() as u64;
@@ -253,7 +253,7 @@ async fn a_change_of_several_workers_is_one_run_in_the_order_of_key_groups_whate
     );
 }
 
-/// Of two tables, each of a source of its own; the least horizon counts of those that have rows in a file.
+/// Two tables have a source each. A file waits for the least horizon of the tables that have rows in it.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_file_leaves_by_the_horizons_of_the_tables_that_have_rows_in_it_and_waits_for_no_others() {
     let mut rng = SmallRng::seed_from_u64(7);
@@ -280,7 +280,7 @@ async fn a_file_leaves_by_the_horizons_of_the_tables_that_have_rows_in_it_and_wa
         ([Some(39), Some(40)], stays(&[&both, &sums])),
         ([Some(40), Some(40)], vec![]),
     ] {
-        // As it was written, and as a start finds it.
+        // The log is one that has written the files, or one that a start has restored.
         for found in [rig.log(&[]).await, rig.log(&all).await] {
             let (mut log, change) = (found, all.clone());
             let change = if log.files.is_empty() { change } else { vec![] };

@@ -1,4 +1,4 @@
-//! Rows into state files, each of a bounded size: what is encoded goes on its way before the next batch is.
+//! Writes rows into state files of bounded size. Each encoded batch is sent before the next one is encoded.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use crate::failure::Result;
 use crate::state::Change;
 use crate::state::file::{self as state_file, Block};
 
-/// State files are `state/<name>.state`.
+/// The extension of state files: `state/<name>.state`.
 const EXTENSION: &str = "state";
-/// A file that has so many bytes is closed, and another one goes on.
+/// A file that has this many bytes is closed, and the next rows go into another one.
 const FILE_BYTES: u64 = 64 << 20;
 
-/// Files in the making, one after the other, with names that count up.
+/// State files that are being written, one after the other. The numbers in their names count up.
 pub struct Output {
     tables: Arc<[StepTable]>,
     store: StateFiles,
@@ -37,7 +37,7 @@ impl Output {
         Self { file_bytes: file_bytes.unwrap_or(self.file_bytes), ..self }
     }
 
-    /// Adds rows of a table. All of one table come one after the other, in the order of state files.
+    /// Adds rows of a table. All rows of one table come one after the other, in the order of state files.
     pub async fn write(&mut self, table: usize, change: &Change) -> Result<()> {
         let tables = Arc::clone(&self.tables);
         let table = &tables[table];
@@ -59,7 +59,7 @@ impl Output {
         Ok(())
     }
 
-    /// Writes what has changed of some tables, by number, each in the order of key groups.
+    /// Writes the changes of some tables, by table number. Each table's changes are in the order of key groups.
     pub async fn write_all(mut self, changes: BTreeMap<usize, Vec<Change>>) -> Result<Vec<StateFile>> {
         for (table, changes) in changes {
             for change in changes {
@@ -69,13 +69,13 @@ impl Output {
         self.finish().await
     }
 
-    /// The files, all of them whole. No rows, no file.
+    /// Completes the last file and returns all files. Without rows there is no file.
     pub async fn finish(mut self) -> Result<Vec<StateFile>> {
         self.close().await?;
         Ok(self.files)
     }
 
-    /// Gives up the file in hand; those before it are for garbage collection.
+    /// Gives up the open file. Garbage collection removes those before it.
     pub async fn abort(self) {
         if let Some((_, file)) = self.open {
             file.abort().await;
@@ -99,7 +99,7 @@ impl Output {
     }
 }
 
-/// What a manifest says of blocks: a table may go on in several.
+/// What a manifest says about the blocks of a file. A table may have several blocks.
 fn tables_in(blocks: Vec<Block>) -> Vec<TableInFile> {
     let mut tables: Vec<TableInFile> = Vec::new();
     for block in blocks {

@@ -1,4 +1,4 @@
-//! What a change of rows is, and what changes merge to: always the newest value.
+//! What a change of rows contains, and what changes merge to: always the newest value.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
@@ -16,7 +16,7 @@ fn schema() -> Arc<TableSchema> {
     row_table("rows", &["key"], &["value"], vec![Keeps { input: 0, keeps_us: 0 }])
 }
 
-/// By time and key: the value, or that it is deleted.
+/// By time and key: the value, or `None` if the entry is deleted.
 type Changed = BTreeMap<(i64, Option<i64>), Option<Option<i64>>>;
 
 fn changed(change: &Change) -> Changed {
@@ -108,7 +108,7 @@ fn rows_of_one_key_and_time_are_beside_each_other_and_come_in_the_order_of_time(
     assert_eq!(popped.collect::<Vec<_>>(), [-9, -9, 7, 7, 7, 7, 7, 7]);
 }
 
-/// Changes of random epochs, the oldest first, and what they come to.
+/// The changes of random epochs, the oldest first, and their result.
 fn epochs(rng: &mut SmallRng) -> (Vec<Change>, Changed) {
     let mut rig = Rig::new();
     let mut changes = Vec::new();
@@ -125,7 +125,7 @@ fn epochs(rng: &mut SmallRng) -> (Vec<Change>, Changed) {
     (changes, rig.all())
 }
 
-/// One run of all, read in pieces.
+/// Merges the runs into one. They are read in pieces.
 fn merged(runs: &[Change], are_oldest: bool, rng: &mut SmallRng) -> Result<Vec<Change>> {
     let mut merge = Merge::new(schema(), runs.len(), are_oldest)?;
     let mut at = vec![0; runs.len()];

@@ -1,4 +1,4 @@
-//! Rows and batches: what a refused record leaves behind (nothing), and what one batch owes the next (nothing).
+//! Rows and batches: a refused record leaves nothing behind, and a batch depends on nothing from the one before.
 
 use arrow::array::Array;
 use arrow::datatypes::Schema;
@@ -9,7 +9,7 @@ use super::super::JsonDecoder;
 use super::{Cell, array_of, decoder, nullable, required, rows, text};
 use crate::Decoder;
 
-/// A column of every type, and a good and a bad value for each.
+/// A column of every type, with a good and a bad value for each.
 fn every_type() -> Vec<(DataType, &'static str, &'static str)> {
     let point = DataType::Struct(vec![required("x", DataType::Bigint), nullable("name", DataType::String)]);
     vec![
@@ -43,8 +43,8 @@ fn good_values() -> Vec<&'static str> {
     every_type().into_iter().map(|(_, good, _)| good).collect()
 }
 
-/// Every way to fail: each column's bad value in its place, in reverse order, as the second of two, and the record cut
-/// off at every byte.
+/// Every way to fail: the bad value of each column in its place, in reverse order, and as the second of two, and the
+/// record cut off at every byte.
 fn bad_records() -> Vec<Vec<u8>> {
     let mut bad = Vec::new();
     for (i, (_, good, wrong)) in every_type().into_iter().enumerate() {

@@ -1,4 +1,4 @@
-//! The decoder and the reference on the same random records: the same verdict, and the same values.
+//! The decoder and the reference read the same random records; their verdicts and values must be equal.
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -44,6 +44,6 @@ fn the_decoder_and_the_reference_agree_on_random_records() {
             }
         }
     }
-    // Neither may become rare, or the comparison says little.
+    // If either were rare, the comparison would say little.
     assert!(accepted > 6_000 && refused > 6_000, "{accepted} accepted, {refused} refused");
 }

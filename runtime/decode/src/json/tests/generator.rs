@@ -1,4 +1,4 @@
-//! Random schemas, records that mostly fit them, and damage.
+//! Random schemas, records that mostly fit them, and random damage to records.
 
 use rand::Rng;
 use rand::rngs::StdRng;
@@ -185,7 +185,7 @@ fn integer(rng: &mut StdRng) -> String {
     }
 }
 
-/// Any JSON number: short prices, long tails, far exponents.
+/// A random JSON number: short prices, long digits, large exponents.
 pub fn number(rng: &mut StdRng) -> String {
     let digits =
         |rng: &mut StdRng, max| (0..rng.random_range(1..=max)).map(|_| rng.random_range('0'..='9')).collect::<String>();
@@ -208,7 +208,7 @@ pub fn number(rng: &mut StdRng) -> String {
     text
 }
 
-/// A number that fits the column, or misses it by a digit.
+/// A number that fits the column or has a digit too many.
 fn decimal(rng: &mut StdRng, precision: usize, scale: usize) -> String {
     let miss = usize::from(rng.random_bool(0.03));
     let whole: String = (0..precision - scale + miss).map(|_| rng.random_range('0'..='9')).collect();
@@ -229,7 +229,7 @@ fn text(rng: &mut StdRng) -> String {
         .collect()
 }
 
-/// The text as JSON, some of it escaped without need.
+/// The text as a JSON string, with some characters escaped without need.
 fn quoted(rng: &mut StdRng, text: &str) -> String {
     let escape = if rng.random_bool(0.7) { 0.0 } else { 0.3 };
     let mut json = String::from("\"");
@@ -246,7 +246,7 @@ fn quoted(rng: &mut StdRng, text: &str) -> String {
     json + "\""
 }
 
-/// Any JSON.
+/// A random JSON value of any kind.
 fn any(rng: &mut StdRng, depth: usize) -> String {
     match rng.random_range(0..if depth == 0 { 6 } else { 8 }) {
         0 => "null".into(),
@@ -269,7 +269,7 @@ fn any(rng: &mut StdRng, depth: usize) -> String {
     }
 }
 
-/// One to three bytes that matter changed, dropped, doubled or put in, or the record cut off.
+/// Damages a record: one to three relevant bytes are changed, dropped, doubled or inserted, or the record is cut off.
 pub fn mutate(rng: &mut StdRng, mut record: Vec<u8>) -> Vec<u8> {
     const BYTES: [u8; 28] = *b"{}[]\",:\\ \n019-+.eEtnuZT/=\x00\x80\xe9";
     for _ in 0..rng.random_range(1..=3) {

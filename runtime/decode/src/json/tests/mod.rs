@@ -1,5 +1,5 @@
-//! The decoder against its rules, one by one (`rules`, `syntax`), against an independent reference on random records
-//! (`fuzz`), and its values against chrono and the standard library (`values`).
+//! Tests of the decoder: each rule (`rules`, `syntax`), random records against an independent reference (`fuzz`), and
+//! values against chrono and the standard library (`values`).
 
 #![allow(clippy::unwrap_used)]
 
@@ -23,12 +23,12 @@ use weir_plan::types::{Column, DataType};
 use super::JsonDecoder;
 use crate::Decoder;
 
-/// A value of any type, comparable to the bit.
+/// A value of any type that can be compared bit by bit.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Cell {
     Null,
     Boolean(bool),
-    /// int, bigint, date (days) and timestamp (µs).
+    /// An int, a bigint, a date (days) or a timestamp (µs).
     Integer(i64),
     Float(u32),
     Double(u64),
@@ -63,14 +63,14 @@ fn decoder(columns: &[Column]) -> JsonDecoder {
     JsonDecoder::new(columns, JsonFormat { timestamp_numbers: TimestampNumbers::Refuse })
 }
 
-/// The record's row, or the error as people see it.
+/// The record's row, or the error as users see it.
 fn decode(columns: &[Column], record: impl AsRef<[u8]>) -> Result<Vec<Cell>, String> {
     let mut decoder = decoder(columns);
     decoder.decode(Some(record.as_ref())).map_err(|e| e.to_string())?;
     Ok(rows(&decoder.finish().unwrap()).remove(0))
 }
 
-/// What `json` is in a nullable column `v` of this type.
+/// What `json` becomes in a nullable column `v` of this type.
 fn value(data_type: DataType, json: &str) -> Result<Cell, String> {
     decode(&[nullable("v", data_type)], format!("{{\"v\":{json}}}")).map(|mut row| row.remove(0))
 }

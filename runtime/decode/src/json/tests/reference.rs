@@ -1,5 +1,5 @@
-//! What a record means, said again the slow way: serde_json for the grammar, chrono for times, strings for decimals. It
-//! shares no code with the decoder. Where our rules are not serde_json's, the line says so.
+//! An independent, slow decoder: serde_json for the grammar, chrono for times, strings for decimals. It shares no code
+//! with ours. A comment marks each place where our rules differ from serde_json's.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use weir_plan::types::{Column, DataType};
 
 use super::Cell;
 
-/// JSON that keeps its numbers as they are written, and every one of two fields with the same name.
+/// JSON that keeps its numbers as written, and all fields of one name.
 enum Json {
     Null,
     Boolean(bool),
@@ -21,7 +21,7 @@ enum Json {
     Object(Vec<(String, Json)>),
 }
 
-/// The row, or `None` if the record must be refused.
+/// The record's row, or `None` if the record must be refused.
 pub fn row(columns: &[Column], numbers: TimestampNumbers, record: &[u8]) -> Option<Vec<Cell>> {
     let raw: &RawValue = serde_json::from_str(std::str::from_utf8(record).ok()?).ok()?;
     match json(raw.get(), 1)? {
@@ -32,7 +32,7 @@ pub fn row(columns: &[Column], numbers: TimestampNumbers, record: &[u8]) -> Opti
 
 fn json(raw: &str, level: usize) -> Option<Json> {
     match raw.as_bytes()[0] {
-        // Our rule: 128 levels; here serde_json has no limit, as it reads one level at a time.
+        // Our rule is at most 128 levels; serde_json has no limit here, because it reads one level at a time.
         b'{' | b'[' if level > 128 => None,
         b'{' => {
             let fields: Pairs = serde_json::from_str(raw).ok()?;
@@ -47,8 +47,7 @@ fn json(raw: &str, level: usize) -> Option<Json> {
             let elements: Vec<&RawValue> = serde_json::from_str(raw).ok()?;
             elements.into_iter().map(|value| json(value.get(), level + 1)).collect::<Option<_>>().map(Json::Array)
         }
-        // Our rule: ignored strings too are held to the rules on surrogates, which serde_json checks only when it makes
-        // a string.
+        // Our rule checks surrogates in ignored strings too; serde_json checks them only when it makes a string.
         b'"' => serde_json::from_str(raw).ok().map(Json::Text),
         b't' | b'f' => Some(Json::Boolean(raw == "true")),
         b'n' => Some(Json::Null),
@@ -83,7 +82,7 @@ impl<'de> Deserialize<'de> for Pairs<'de> {
 fn object(columns: &[Column], numbers: TimestampNumbers, fields: &[(String, Json)]) -> Option<Vec<Cell>> {
     let mut row = Vec::new();
     for column in columns {
-        // Our rule: each of two fields with one name must fit, the last one counts.
+        // Our rule: if two fields have one name, both must fit, and the last one counts.
         let values: Vec<_> = fields
             .iter()
             .filter(|(name, _)| *name == column.name)
@@ -98,7 +97,7 @@ fn cell(data_type: &DataType, nullable: bool, numbers: TimestampNumbers, json: &
     Some(match (data_type, json) {
         (_, Json::Null) if nullable => Cell::Null,
         (DataType::Boolean, Json::Boolean(value)) => Cell::Boolean(*value),
-        // Rust's own parser takes "-0" for 0, as we do, and neither fractions nor exponents.
+        // Rust's own parser reads "-0" as 0, as we do, and refuses fractions and exponents.
         (DataType::Int, Json::Number(text)) => Cell::Integer(text.parse::<i32>().ok()?.into()),
         (DataType::Bigint, Json::Number(text)) => Cell::Integer(text.parse().ok()?),
         (DataType::Float, Json::Number(text)) => {
@@ -132,7 +131,7 @@ fn cell(data_type: &DataType, nullable: bool, numbers: TimestampNumbers, json: &
     })
 }
 
-/// By moving the point in the text.
+/// Computes the decimal by moving the point in the text.
 fn decimal(number: &str, precision: u8, scale: i8) -> Option<i128> {
     let (sign, number) = number.strip_prefix('-').map_or((1, number), |rest| (-1, rest));
     let (mantissa, exponent) = number.split_once(['e', 'E']).unwrap_or((number, "0"));
@@ -140,7 +139,7 @@ fn decimal(number: &str, precision: u8, scale: i8) -> Option<i128> {
     if mantissa.chars().all(|c| c == '0' || c == '.') {
         return Some(0);
     }
-    // A longer exponent is out of any column's reach, as far as generated digits go.
+    // Generated numbers have so few digits that no column can hold a value with a longer exponent.
     const REACH: usize = 500;
     let exponent: i32 = exponent.parse().ok().filter(|e: &i32| e.unsigned_abs() as usize <= REACH)?;
     let zeros = "0".repeat(REACH);
@@ -157,15 +156,15 @@ fn decimal(number: &str, precision: u8, scale: i8) -> Option<i128> {
 
 fn date(text: &str) -> Option<i64> {
     let day = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?;
-    // chrono also takes 2024-1-5: only what it would write itself is right.
+    // chrono also accepts 2024-1-5; only the spelling that chrono itself would write is right.
     let is_canonical = day.format("%Y-%m-%d").to_string() == text && (1..=9999).contains(&day.year());
     is_canonical.then(|| (day - NaiveDate::default()).num_days())
 }
 
-/// Reads the parts with chrono's own parser for RFC 3339, which knows fewer zones and more of everything else than we
-/// do.
+/// Reads the parts with chrono's own parser for RFC 3339. It knows fewer spellings of zones than we do, and accepts
+/// more in every other part.
 pub fn timestamp(text: &str) -> Option<i64> {
-    // Seconds may be left out, and a fraction with them.
+    // Seconds may be left out; then there is no fraction either.
     let (minutes, rest) = text.split_at_checked(16)?;
     let with_seconds = if rest.starts_with([':', '.']) { text.to_owned() } else { format!("{minutes}:00{rest}") };
     let text = with_seconds.as_str();
@@ -194,7 +193,7 @@ pub fn timestamp(text: &str) -> Option<i64> {
     (1..=9999).contains(&time.year()).then(|| time.timestamp_micros())
 }
 
-/// Bit by bit.
+/// Decodes bit by bit.
 fn base64(text: &str) -> Option<Vec<u8>> {
     const SYMBOLS: &str = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let symbols = text.trim_end_matches('=');

@@ -1,4 +1,4 @@
-//! Each rule about fields, types and values in docs/reference/json.md.
+//! A test for each rule about fields, types and values in docs/reference/json.md.
 
 use weir_plan::plan::{JsonFormat, TimestampNumbers};
 use weir_plan::types::DataType;
@@ -29,9 +29,8 @@ fn a_missing_field_that_is_spelled_otherwise_is_named() {
         |json: &str, column: &str| decode(&[nullable("other", BIGINT), required(column, BIGINT)], json).unwrap_err();
     let says = |column: &str, there: &str| {
         format!(
-            "at $.{column}: the field is missing, and the column is required; there is `{there}`, and the names of \
-             columns are those of the \
-             fields to the letter"
+            "at $.{column}: the field is missing, and the column is required; there is `{there}`: write the column's \
+             name exactly as the field's"
         )
     };
     assert_eq!(there(r#"{"other":1,"ID":2}"#, "id"), says("id", "ID"));
@@ -200,7 +199,7 @@ fn doubles_and_floats_take_any_number_in_range_rounded_once() {
     }
     assert_eq!(value(DataType::Double, "-0"), Ok(double(-0.0)));
     assert_eq!(value(DataType::Double, "-0.0e5"), Ok(double(-0.0)));
-    // Halfway between two floats but for what a double can't hold: rounding twice would give 16777216.
+    // Just above the middle between two floats, by digits that a double can't hold: rounding twice would give 16777216.
     assert_eq!(value(DataType::Float, "16777217.0000000000001"), Ok(Cell::Float(16_777_218_f32.to_bits())));
 }
 

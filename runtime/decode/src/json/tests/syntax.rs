@@ -1,4 +1,4 @@
-//! Records that are not one JSON object, and how strictly that is meant.
+//! Records that are not exactly one JSON object, and how strictly we judge that.
 
 use weir_plan::types::DataType;
 
@@ -167,10 +167,10 @@ fn nesting_is_limited_in_ignored_fields_and_costs_no_stack() {
         assert!(decode(&[], nested(3_000_000, open, close)).is_err());
         assert!(decode(&[], format!("{{\"x\":{}", open.repeat(3_000_000))).is_err());
     }
-    // Empty containers are levels like any others.
+    // Empty containers count as levels like all others.
     assert!(decode(&[], format!("{{\"x\":{}{}}}", "[".repeat(DEPTH_MAX - 1), "]".repeat(DEPTH_MAX - 1))).is_ok());
     assert!(decode(&[], format!("{{\"x\":{}{}}}", "[".repeat(DEPTH_MAX), "]".repeat(DEPTH_MAX))).is_err());
-    // Mixed ones, to the limit: each end must find what it has opened.
+    // Mixed containers up to the limit: each closing bracket must match its opening one.
     let mixed = format!("{{\"x\":{}0{}}}", "[{\"y\":".repeat(63), "}]".repeat(63));
     assert!(decode(&[], &mixed).is_ok());
     assert!(decode(&[], mixed.replacen("}]", "]}", 1)).is_err());

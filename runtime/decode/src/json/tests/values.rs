@@ -1,4 +1,4 @@
-//! Dates, timestamps and numbers against chrono and the standard library, on every day and on random text.
+//! Dates, timestamps and numbers, compared with chrono and the standard library on every day and on random text.
 
 use chrono::{Datelike, NaiveDate, TimeDelta};
 use rand::rngs::StdRng;
@@ -124,7 +124,7 @@ fn random_timestamps_are_chronos_timestamps() {
     let first = NaiveDate::from_ymd_opt(1, 1, 1).unwrap().and_hms_opt(0, 0, 0).unwrap();
     let mut accepted = 0;
     for _ in 0..20_000 {
-        // The last and the first days are next to the limits, and offsets reach over them.
+        // The first and last days are close to the limits, so that offsets reach across them.
         let seconds = match rng.random_range(0..10) {
             0 => rng.random_range(0..100_000),
             1 => rng.random_range(315_537_800_000..315_537_897_600_i64),

@@ -1,4 +1,4 @@
-//! What one commit did to the rows of its table. Pure.
+//! How one commit changed the rows of its table. Pure.
 
 use std::collections::HashMap;
 
@@ -6,10 +6,10 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use weir_base::failure::{Failure, Result};
 
-/// A data file whose rows are new.
+/// A data file with new rows.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct AddedFile {
-    /// As in the log: a URI, relative to the table.
+    /// The path as in the log: a URI, relative to the table.
     pub(super) path: String,
     pub(super) size: u64,
     pub(super) partition_values: HashMap<String, Option<String>>,
@@ -17,9 +17,9 @@ pub(super) struct AddedFile {
 
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Changes {
-    /// In the order of the commit.
+    /// The added files, in the order of the commit.
     pub(super) added: Vec<AddedFile>,
-    /// The operation, if rows that had been there were taken away or written anew.
+    /// The operation, if the commit removed or rewrote rows that were there before.
     pub(super) rows_changed_by: Option<String>,
 }
 
@@ -60,7 +60,7 @@ impl Changes {
             let line = line.map_err(|e| Failure::config(format!("the commit is not valid JSON lines: {e}")))?;
             operation = line.commit_info.and_then(|info| info.operation).or(operation);
             changed |= line.remove.is_some_and(|remove| remove.data_change);
-            // Without a change of data: a compaction, whose rows came in earlier versions.
+            // An `add` without a change of data comes from a compaction; its rows came in earlier versions.
             if let Some(add) = line.add.filter(|add| add.data_change) {
                 changed |= add.deletion_vector.is_some();
                 added.push(AddedFile { path: add.path, size: add.size, partition_values: add.partition_values });

@@ -1,4 +1,4 @@
-//! The rows of one data file, with the columns that were asked for.
+//! The rows of one data file, with the requested columns.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,9 +15,9 @@ use weir_base::storage::Location;
 use super::changes::AddedFile;
 use crate::delta::stored::{Rows, Stored, path_of};
 
-/// Records of a megabyte each are rare, and a batch of such still fits.
+/// Rows per batch. Records of a megabyte each are rare, and even a batch of them fits into memory.
 const ROWS_PER_BATCH: usize = 128;
-/// Of a row group, encoded. Weir's own have 32 MiB, Spark's 128 MiB.
+/// The most encoded bytes of a row group. Weir's own row groups have 32 MiB, Spark's have 128 MiB.
 const GROUP_BYTES_MAX: u64 = 1 << 30;
 
 /// A data file that is being read.
@@ -42,13 +42,13 @@ impl AppendedFile {
         Ok(Self { version, columns, partition_values: added.partition_values, rows })
     }
 
-    /// The version that added it.
+    /// The version that added the file.
     #[must_use]
     pub fn version(&self) -> i64 {
         self.version
     }
 
-    /// The next rows, with the columns that were asked for; `None` after the last.
+    /// The next rows, with the requested columns; `None` after the last.
     pub async fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         self.rows.next().await?.map(|rows| self.arranged(&rows)).transpose()
     }
@@ -58,7 +58,7 @@ impl AppendedFile {
         RecordBatch::try_new(self.columns.clone(), columns).map_err(|e| self.rows.unreadable(e))
     }
 
-    /// From the file, or from the log if the table is partitioned by it.
+    /// A column from the file, or from the log if the table is partitioned by it.
     fn column(&self, rows: &RecordBatch, field: &Field) -> Result<ArrayRef> {
         let count = rows.num_rows();
         let found: ArrayRef = match self.partition_values.get(field.name()) {
@@ -71,7 +71,7 @@ impl AppendedFile {
                 None => return Err(self.rows.unreadable(format!("there is no column `{}` in it", field.name()))),
             },
         };
-        // What does not fit must not become null.
+        // A value that does not fit must be an error and not become null.
         let strict = CastOptions { safe: false, ..CastOptions::default() };
         cast_with_options(&found, field.data_type(), &strict).map_err(|e| self.rows.unreadable(e))
     }

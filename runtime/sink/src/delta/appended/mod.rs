@@ -1,9 +1,9 @@
-//! The rows that versions of a table appended, in the order of its log: for whoever takes them on, each once. The log
-//! is read and not a snapshot, because only the log says which rows came after a version.
+//! The rows that versions of a table appended, in the order of its log, for a reader that processes each row once. This
+//! reads the log and not a snapshot, because only the log says which rows came after a version.
 //!
-//! What must not happen is that a row is handed out for a version that did not bring it. So files that a compaction
-//! wrote are left out (their rows came before), and versions that changed rows (`DELETE`, `UPDATE`, `MERGE`) are
-//! refused: of their files, nobody can tell.
+//! A row must never be returned for a version that did not bring it. So this leaves out files that a compaction wrote,
+//! whose rows came earlier. It refuses versions that changed rows (`DELETE`, `UPDATE`, `MERGE`), because nobody can
+//! tell which rows of their files are new.
 
 mod changes;
 mod file;
@@ -29,32 +29,32 @@ use super::{features, fit};
 use crate::Environment;
 use crate::reading_back::{Expected, ReadBack, Versions};
 
-/// Commits that are asked for at once.
+/// How many commits are requested at once.
 const COMMITS_AT_ONCE: i64 = 16;
 
-/// A table, from which rows are taken version by version.
+/// A table whose rows are read version by version.
 struct Appended {
     location: Location,
     log: Log,
     columns: SchemaRef,
     retry: RetryPolicy,
-    /// The commit that is read next, and the last one.
+    /// The next commit to read, and the last one.
     next: i64,
     last: i64,
     files: VecDeque<(i64, AddedFile)>,
 }
 
-/// Its rows, file by file.
+/// The table's rows, file by file.
 struct Reader {
     table: Appended,
     /// The file whose rows come next.
     open: Option<AppendedFile>,
 }
 
-/// The rows of a sink's table.
+/// Reads the rows of a sink's table.
 ///
 /// # Errors
-/// As [`crate::read_back`].
+/// See [`crate::read_back`].
 pub async fn read_back(
     sink: &plan::Sink,
     expected: &Expected,
@@ -111,11 +111,11 @@ impl Appended {
         Ok(Self { location, log, columns: expected.schema.clone(), retry, next, last, files: VecDeque::new() })
     }
 
-    /// The next file, in the order of versions and, in one version, of its commit; `None` after the last.
+    /// The next file, ordered by version and within a version as in its commit; `None` after the last.
     ///
     /// # Errors
-    /// `Config` for a version that is not in the log any more, or that changed rows; `Retry` when the store was away
-    /// for too long.
+    /// `Config` for a version that is no longer in the log or that changed rows; `Retry` if the store was away for too
+    /// long.
     async fn next_file(&mut self) -> Result<Option<AppendedFile>> {
         while self.files.is_empty() && self.next <= self.last {
             self.read_commits().await?;
@@ -151,7 +151,7 @@ impl Appended {
         Ok(())
     }
 
-    /// Of a version that should be there.
+    /// The failure for a version that should be in the log and is not.
     async fn missing(&self, version: i64) -> Result<Failure> {
         let doing = format!("listing the log of {}", self.location.url);
         let first = self.retry.persist(&doing, async || self.log.first_version().await).await?;
@@ -167,7 +167,7 @@ impl Appended {
     }
 }
 
-/// The first and the last version to read, or half a sentence after "the table …".
+/// The first and the last version to read. The error is the second half of a sentence that begins with "the table …".
 fn bounds(from: Option<i64>, to: Option<i64>, newest: i64) -> Result<(i64, i64), String> {
     let (first, last) = (from.unwrap_or(0), to.unwrap_or(newest));
     if last > newest {

@@ -1,4 +1,4 @@
-//! Rows that an epoch writer wrote come back by the versions that appended them, whatever others did to the table in
+//! Rows that an epoch's writer wrote come back by the versions that appended them, whatever others did to the table in
 //! between.
 
 #![allow(clippy::unwrap_used)]
@@ -18,7 +18,7 @@ fn expected(schema: SchemaRef) -> Expected {
     Expected { rows: "rides", schema }
 }
 
-/// A lake with a table of some versions: version `i + 1` appends these numbers.
+/// A lake with one table, whose version `i + 1` appends the `i`th list of numbers.
 async fn lake(versions: &[&[i64]]) -> Lake {
     let lake = Lake::new(&[]);
     let mut table = opened(&lake).await;
@@ -33,7 +33,7 @@ async fn open(lake: &Lake, from: Option<i64>, to: Option<i64>) -> Result<Reader>
     Reader::open(lake.location(), &expected(rides_schema()), Versions { from, to }, QUICK).await
 }
 
-/// The numbers by the version that appended them.
+/// The numbers, by the version that appended them.
 async fn read(lake: &Lake, from: Option<i64>, to: Option<i64>) -> Result<Vec<(i64, Vec<i64>)>> {
     let mut table = open(lake, from, to).await?;
     let mut found: Vec<(i64, Vec<i64>)> = Vec::new();

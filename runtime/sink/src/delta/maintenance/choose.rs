@@ -1,24 +1,24 @@
-//! Which files are worth compacting. Pure: what the table has goes in, rounds come out; a round is one rewrite and one
-//! commit.
+//! Which files are worth compacting. Pure: it takes the table's files and returns rounds; a round is one rewrite and
+//! one commit.
 //!
-//! In a partition that is being written to, a file joins only if it is no larger than all smaller ones together: so the
-//! bytes of a row are written again with each doubling and not with each round. A partition that nothing was added to
-//! for a while is compacted whole.
+//! In a partition that is being written to, a file joins only if it is no larger than all smaller ones together. So a
+//! row is rewritten whenever the data doubles, and not in each round. A partition that got no new files for a while is
+//! compacted whole.
 
 use std::collections::HashMap;
 
-/// Of one round: what is lost if it conflicts, and how large its commit is.
+/// The most bytes of one round. This limits what a conflict wastes and how large the commit is.
 const ROUND_BYTES_MAX: u64 = 1 << 30;
 const ROUND_FILES_MAX: usize = 1_000;
-/// Of all rounds after one look: what is found later waits for the next one.
+/// The most bytes of all rounds after one look. The rest waits for the next look.
 const LOOK_BYTES_MAX: u64 = 16 << 30;
-/// Small files that are held in memory, at some hundred bytes each.
+/// How many small files are held in memory, at some hundred bytes each.
 const CANDIDATES_MAX: usize = 20_000;
 
-/// A data file, as the log has it.
+/// A data file, as the log names it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DataFile {
-    /// A URI, relative to the table.
+    /// The file's URI, relative to the table.
     pub(super) path: String,
     pub(super) size: u64,
     pub(super) modified_ms: i64,
@@ -27,32 +27,33 @@ pub(super) struct DataFile {
 /// A partition's values, in the order of the table's partition columns, as the log writes them.
 pub(super) type Values = Vec<Option<String>>;
 
-/// Files of one partition that become fewer.
+/// Files of one partition that a rewrite turns into fewer ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Round {
     pub(super) values: Values,
-    /// The oldest first.
+    /// The files to rewrite, oldest first.
     pub(super) files: Vec<DataFile>,
 }
 
-/// The small files of a table: of a large table not all.
+/// The small files of a table, or, of a large table, as many of them as fit.
 #[derive(Debug)]
 pub(super) struct Candidates {
     target_bytes: u64,
     files_max: usize,
     held: usize,
-    /// No more are taken.
+    /// Whether no more files are taken.
     full: bool,
     by_partition: HashMap<Values, Vec<DataFile>>,
 }
 
 impl Candidates {
-    /// Of a table whose files should have `target_bytes`.
+    /// No candidates yet, for a table whose files should have `target_bytes`.
     pub(super) fn new(target_bytes: u64) -> Self {
         Self { target_bytes, files_max: CANDIDATES_MAX, held: 0, full: false, by_partition: HashMap::new() }
     }
 
-    /// A file of the table. Small is what has less than half of the target: two of them still make one file.
+    /// Takes a file of the table if it is small: if it has less than half of the target size, so that two such files
+    /// still make one.
     pub(super) fn offer(&mut self, values: Values, file: DataFile) {
         if self.full || file.size >= self.target_bytes / 2 {
             return;
@@ -66,14 +67,15 @@ impl Candidates {
         }
     }
 
-    /// Partitions with but one small file give way: there is nothing to be done in them.
+    /// Drops partitions with only one small file, because there is nothing to compact in them.
     fn make_room(&mut self) {
         self.by_partition.retain(|_, files| files.len() > 1);
         self.held = self.by_partition.values().map(Vec::len).sum();
         self.full = self.held > self.files_max / 4 * 3;
     }
 
-    /// What to do, the most files first. Partitions whose files are all older than `quiet_since_ms` are quiet.
+    /// The rounds to do, those with the most files first. A partition whose files are all older than `quiet_since_ms`
+    /// is quiet.
     pub(super) fn rounds(self, quiet_since_ms: i64) -> Vec<Round> {
         let round_bytes_max = ROUND_BYTES_MAX.max(self.target_bytes);
         let mut rounds = Vec::new();
@@ -99,7 +101,7 @@ impl Round {
     }
 }
 
-/// The files of one partition that are worth a rewrite, the oldest first.
+/// The files of one partition that are worth a rewrite, oldest first.
 fn worth(mut files: Vec<DataFile>, quiet_since_ms: i64) -> Vec<DataFile> {
     let quiet = files.iter().all(|f| f.modified_ms < quiet_since_ms);
     if !quiet {
@@ -114,12 +116,12 @@ fn worth(mut files: Vec<DataFile>, quiet_since_ms: i64) -> Vec<DataFile> {
         }
         files.truncate(joining);
     }
-    // Rows of one time stay together, for the bounds in the statistics.
+    // Rows of similar times stay together, which keeps the bounds in the statistics narrow.
     files.sort_by(|a, b| (a.modified_ms, &a.path).cmp(&(b.modified_ms, &b.path)));
     files
 }
 
-/// Into rounds of at most so many bytes, each of two files at least.
+/// Cuts files into rounds of at most `bytes_max` bytes, each of at least two files.
 fn cut(files: Vec<DataFile>, bytes_max: u64) -> Vec<Vec<DataFile>> {
     let mut rounds: Vec<Vec<DataFile>> = Vec::new();
     let mut bytes = 0;
@@ -150,8 +152,8 @@ mod tests {
         DataFile { path: path.into(), size, modified_ms }
     }
 
-    /// The paths of each round, of a table with a target of 128 MiB. Each file: partition, path, size, modification
-    /// time.
+    /// The paths of each round, for a table with a target size of 128 MiB. Each file is given as partition, path, size
+    /// and modification time.
     fn rounds(quiet_since_ms: i64, files: &[(&str, &str, u64, i64)]) -> Vec<Vec<String>> {
         let mut candidates = Candidates::new(128 * MIB);
         for (partition, path, size, modified_ms) in files {

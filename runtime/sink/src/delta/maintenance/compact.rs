@@ -1,6 +1,6 @@
-//! Compaction: small files of a partition are written again as fewer ones, and take their place in one commit that
-//! changes no row (`dataChange: false`). It goes on beside the writer's commits and everyone else's, and whoever
-//! touched one of its files before it has won: what it wrote is deleted, and it looks again.
+//! Compaction: small files of a partition are rewritten as fewer files, which replace them in one commit that changes
+//! no row (`dataChange: false`). It runs beside the writer's commits and everyone else's. If another commit has touched
+//! one of its files first, that commit wins: the compaction deletes what it wrote and looks again.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,14 +21,14 @@ use crate::delta::log::{Created, Etag};
 use crate::delta::stored::path_of;
 use crate::upkeep::{Done, Duty, millis};
 
-/// Looks at the table, one after the other, if there were conflicts.
+/// How many times one compaction looks at the table if there were conflicts.
 const LOOKS_MAX: usize = 3;
-/// How often a commit goes on after commits of others that came first.
+/// How often a commit goes on after others' commits came first.
 const TRIES_MAX: usize = 20;
-/// Commits of others that are read in one go.
+/// The most commits of others that are read in one go.
 const FOLLOW_MAX: usize = 10_000;
 
-/// Compacts the table now and then.
+/// Compacts the table at intervals.
 pub(super) struct Compaction {
     pub(super) table: Arc<Table>,
     pub(super) every: Duration,
@@ -54,7 +54,7 @@ impl Duty for Compaction {
     }
 }
 
-/// What a compaction came to.
+/// What a compaction achieved.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::delta) struct Compacted {
     pub(in crate::delta) commits: u64,
@@ -64,27 +64,27 @@ pub(in crate::delta) struct Compacted {
     pub(in crate::delta) conflicts: u64,
 }
 
-/// One look at the table.
+/// One look at the table, and what came since.
 struct Look<'a> {
     table: &'a Table,
     layout: Layout,
     winners: Winners,
-    /// Tells the commit of the newest known version from another one of that number.
+    /// Distinguishes the commit of the newest known version from another one of that number.
     tip: Etag,
 }
 
 /// How a commit ended.
 enum Landed {
     Yes,
-    /// It is not there and will not be: the files may go.
+    /// The commit is not there and never will be, so its files may be deleted.
     No(String),
-    /// The same, and there is no use in going on.
+    /// The commit is not there and never will be, and going on is of no use.
     Failed(Failure),
-    /// The store was away, and the request may still be under way: the files must stay.
+    /// The store was away, and the request may still take effect, so the files must stay.
     InDoubt(Failure),
 }
 
-/// Compacts the table. Partitions to which nothing was added for `quiet_for_ms` are compacted whole.
+/// Compacts the table. Partitions that got no new files for `quiet_for_ms` are compacted whole.
 pub(in crate::delta) async fn compact(table: &Table, quiet_for_ms: i64) -> Result<Compacted> {
     let mut done = Compacted::default();
     for _ in 0..LOOKS_MAX {
@@ -127,7 +127,7 @@ fn gone(table: &Table, version: i64) -> Failure {
 
 impl Look<'_> {
     async fn round(&mut self, round: &Round, done: &mut Compacted) -> Result<()> {
-        // Before the work: much may have come since the look.
+        // Do this before the work: many commits may have come since the look.
         self.follow(None).await?;
         if self.winners.conflict(round.files.iter().map(|f| f.path.as_str())).is_some() {
             done.conflicts += 1;
@@ -170,7 +170,7 @@ impl Look<'_> {
         let commit: bytes::Bytes =
             actions::compaction(&txn_id, self.winners.version, &rewritten.removes, &rewritten.adds, now_ms).into();
         let mut patience = Patience::new(self.table.retry, Jitter::new(rand::random()));
-        // The last version that a request was sent for whose answer is not known.
+        // The last version that a request was sent for and that got no answer.
         let mut in_doubt = None;
         let (mut tries, mut retry) = (0, 0);
         let landed = loop {
@@ -189,7 +189,7 @@ impl Look<'_> {
                 Err(failure) => break Landed::Failed(failure),
             }
         };
-        // A version that is taken by another commit can't be ours any more.
+        // If another commit has taken that version, it can't become ours any more.
         let settled = in_doubt.is_none_or(|version| version <= self.winners.version);
         match landed {
             Landed::No(why) if !settled => Landed::InDoubt(Failure::retry(why)),
@@ -198,7 +198,7 @@ impl Look<'_> {
         }
     }
 
-    /// One look and at most one write. `None`: others came first.
+    /// One attempt: it checks the log once and writes at most once. `None` means that others' commits came first.
     async fn attempt(
         &mut self,
         txn_id: &str,
@@ -207,7 +207,7 @@ impl Look<'_> {
         in_doubt: &mut Option<i64>,
     ) -> Result<Option<Landed>> {
         let known = self.winners.version;
-        // If it is not the log that was read, what follows in it says nothing.
+        // If this is not the log that was read before, its later commits say nothing about our files.
         if !self.table.log.etag(known).await?.is_some_and(|found| found.may_equal(&self.tip)) {
             return Ok(Some(Landed::No(gone(self.table, known).message)));
         }
@@ -234,7 +234,7 @@ impl Look<'_> {
         }
     }
 
-    /// Reads the commits that have come since. True if the last of them is the one of `txn_id`.
+    /// Reads the commits that have come since. True if the last of them is the commit of `txn_id`.
     async fn follow(&mut self, txn_id: Option<&str>) -> Result<bool> {
         let before = self.winners.version;
         let mut ours = false;

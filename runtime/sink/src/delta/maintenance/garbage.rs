@@ -1,33 +1,33 @@
-//! Which files of a table's folder may be deleted, though the log does not name them. Pure.
+//! Which files in a table's folder may be deleted, although the log does not name them. Pure.
 //!
-//! What must not go: a file that someone is about to commit. What this process may yet commit is known by name
-//! (`pending`), whatever its age. Of older processes of this pipeline nobody commits any more: they are fenced, and
-//! what was in doubt is committed before anything is looked after. A newer one has taken over from us, and what it does
-//! is none of our business. Of others' files only the age tells.
+//! A file that someone is about to commit must stay. This process knows by name what it may yet commit (`pending`),
+//! whatever the age. Nobody commits files of older processes of this pipeline any more: those processes are fenced, and
+//! the epoch in doubt is committed before maintenance begins. A newer process has taken over from us, and we leave its
+//! files alone. For files of other writers only the age tells.
 
 use crate::delta::pending::Pending;
 use crate::upkeep::Writer;
 
-/// What a file is judged by.
+/// The rules that a file is judged by.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Rules<'a> {
-    /// Files that are younger stay.
+    /// Files that are younger than this stay, in milliseconds since 1970.
     pub(super) older_than_ms: i64,
     pub(super) writer: &'a Writer,
     pub(super) pending: &'a Pending,
     pub(super) partition_columns: &'a [String],
 }
 
-/// What becomes of a file that neither the table nor a young tombstone names.
+/// What to do with a file that neither the table nor a recent tombstone names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Fate {
     Stays,
     Goes,
-    /// Another pipeline or engine may have written it: it goes if its age can be trusted.
+    /// Another pipeline or engine may have written the file, so it goes if its age can be trusted.
     GoesByAge,
 }
 
-/// `path` is relative to the table, as the store has it.
+/// Judges a file; `path` is relative to the table, as the store has it.
 pub(super) fn fate(path: &str, modified_ms: i64, rules: &Rules<'_>) -> Fate {
     let is_data = path.ends_with(".parquet") && !is_hidden(path, rules.partition_columns);
     if modified_ms >= rules.older_than_ms || !is_data || rules.pending.has(path) {
@@ -41,7 +41,8 @@ pub(super) fn fate(path: &str, modified_ms: i64, rules: &Rules<'_>) -> Fate {
     }
 }
 
-/// As Delta's own vacuum has it: `_delta_log`, indexes and the like are named so; a partition column may be, too.
+/// Whether Delta's own vacuum would skip the path: `_delta_log`, indexes and the like have such names. A partition
+/// column may have one too.
 fn is_hidden(path: &str, partition_columns: &[String]) -> bool {
     path.split('/').any(|part| {
         let of_partition = || {
@@ -53,18 +54,19 @@ fn is_hidden(path: &str, partition_columns: &[String]) -> bool {
     })
 }
 
-/// The folder of another table that a file belongs to, by the path of a file of its log. The table's own log is none.
+/// The folder of another table, found by the path of a file in that table's log. `None` for the table's own log.
 pub(super) fn nested_table(path: &str) -> Option<&str> {
     path.find("/_delta_log/").map(|end| &path[..end])
 }
 
-/// The folders that a file lies in, below the table's own.
+/// The folders that contain a file, below the table's own.
 pub(super) fn folders(path: &str) -> impl Iterator<Item = &str> {
     path.match_indices('/').map(|(end, _)| &path[..end])
 }
 
-/// Of a file that a writer of this checkpoint has written: `part-00000-<lineage>-<generation>-<random>.zstd.parquet`.
-/// Lineages of one checkpoint are named after the first one: `<first>.<generation>`.
+/// The generation of a file that a writer of this checkpoint wrote:
+/// `part-00000-<lineage>-<generation>-<random>.zstd.parquet`. All lineages of one checkpoint are named after the first:
+/// `<first>.<generation>`.
 fn generation_of(name: &str, lineage: &str) -> Option<u64> {
     let first = lineage.split('.').next().unwrap_or(lineage);
     let (_, after_number) = name.strip_prefix("part-")?.split_once('-')?;
@@ -87,7 +89,7 @@ mod tests {
         let columns = ["_day".to_owned()];
         let pending = Pending::default();
         pending.begin(&ours(7, "pending"));
-        // Old is what is from before 10,000 s.
+        // Files from before 10,000 s count as old.
         fate(
             path,
             modified_ms,

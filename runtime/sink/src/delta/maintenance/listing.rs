@@ -1,5 +1,5 @@
-//! The small files that a table has now. The kernel streams them from the last log checkpoint and the commits since;
-//! what is held are the candidates, and the names in those commits.
+//! The small files of a table. The kernel streams them from the last log checkpoint and the commits since; memory holds
+//! only the candidates and the file names in those commits.
 
 use delta_kernel::scan::StatsOptions;
 use delta_kernel::scan::state::ScanFile;
@@ -12,7 +12,7 @@ use crate::delta::log::{Log, State, Unreadable, state_of};
 pub(super) struct Listed {
     pub(super) state: State,
     pub(super) candidates: Candidates,
-    /// Some of its files have rows that are deleted, beside the file.
+    /// Whether some files have deletion vectors, which mark rows as deleted.
     pub(super) has_deletion_vectors: bool,
 }
 
@@ -22,7 +22,7 @@ struct Visit {
     has_deletion_vectors: bool,
 }
 
-/// Lists the table, whose files should have `target_bytes`.
+/// Lists the table's small files; its files should have `target_bytes`.
 pub(super) async fn list(log: &Log, target_bytes: u64) -> Result<Listed> {
     log.newest("list the files of", move |snapshot, engine| {
         let state = state_of(snapshot)?;

@@ -1,6 +1,6 @@
-//! The duties of a table: compaction and vacuum. They look at its log by themselves and know nothing of the commits
-//! beside them but the names of the files that may yet be committed. What they leave behind where the process ends is
-//! for the next vacuum.
+//! The duties of a table: compaction and vacuum. They read the table's log by themselves. From the commits beside them
+//! they know only the names of the files that may yet be committed. If the process ends in the middle, the next vacuum
+//! deletes what they left.
 
 mod choose;
 pub(super) mod compact;
@@ -28,7 +28,7 @@ use super::log::{Log, State};
 use super::pending::Pending;
 use crate::upkeep::{Clock, Duty, Surroundings, Writer};
 
-/// A table that is looked after.
+/// A table to maintain.
 #[derive(Debug, Clone)]
 pub(super) struct Maintained {
     pub(super) location: Location,
@@ -37,7 +37,7 @@ pub(super) struct Maintained {
     pub(super) pending: Pending,
 }
 
-/// What the document wants to be done for the table.
+/// The maintenance that the document asks for.
 pub(super) fn duties(table: Maintained, wanted: plan::Maintenance, surroundings: &Surroundings) -> Vec<Box<dyn Duty>> {
     let table = Arc::new(Table::new(table, surroundings));
     let mut duties: Vec<Box<dyn Duty>> = Vec::new();
@@ -50,7 +50,7 @@ pub(super) fn duties(table: Maintained, wanted: plan::Maintenance, surroundings:
     duties
 }
 
-/// What a duty works on.
+/// The table and the tools that a duty works with.
 pub(super) struct Table {
     pub(super) location: Location,
     pub(super) log: Log,
@@ -63,7 +63,7 @@ pub(super) struct Table {
     pub(super) retry: RetryPolicy,
     pub(super) now_ms: Clock,
     pub(super) steady_ms: Clock,
-    /// Of rows in memory: what is read and what is written, each. By turn.
+    /// The most bytes of rows in memory, for reading and for writing each. Each turn sets it.
     pub(super) bytes_max: AtomicU64,
 }
 
@@ -91,13 +91,13 @@ impl Table {
         self.bytes_max.load(Ordering::Relaxed)
     }
 
-    /// Of the turn that begins.
+    /// Sets the limit for the turn that begins.
     fn set_bytes_max(&self, bytes_max: u64) {
         self.bytes_max.store(bytes_max, Ordering::Relaxed);
     }
 }
 
-/// How the table's files look, if it is the table that the sink writes to and one that may be rewritten.
+/// The layout of the table's files, if this is the table that the sink writes to and it may be rewritten.
 fn standing(table: &Table, state: &State) -> Result<Layout> {
     let url = table.location.url.as_str();
     if state.metadata.id != table.table_id {

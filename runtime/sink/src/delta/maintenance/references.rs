@@ -1,6 +1,6 @@
-//! What keeps the files of a table: the files that it has, and tombstones of files that it had a short while ago, which
-//! readers of older versions may still read. A number stands for each, so that a million files take some 20 MB; two
-//! that share a number are both kept.
+//! What keeps the files of a table: the files that it has, and recent tombstones of files that it had, which readers of
+//! older versions may still read. Each file is stored as a hash, so that a million files take some 20 MB; two files
+//! that share a hash are both kept.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -17,16 +17,16 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::delta::log::{Log, State, Unreadable, state_of};
 use crate::delta::stored::path_of;
 
-/// Of a set while it grows.
+/// Bytes per file in a set while it grows.
 const BYTES_PER_FILE: u64 = 32;
-/// Delta's own, where the table does not say.
+/// Delta's own default, for tables that do not set it.
 const TOMBSTONES_KEPT: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What the log names at one version.
 pub(super) struct References {
     pub(super) state: State,
     pub(super) kept: Kept,
-    /// For how long the log itself remembers which files the table had.
+    /// How long the log itself remembers which files the table had.
     pub(super) tombstones_kept: Duration,
 }
 
@@ -34,8 +34,8 @@ pub(super) struct References {
 #[derive(Debug, Default)]
 pub(super) struct Kept {
     files: HashSet<u64>,
-    /// Files that the table had, and lost long ago by the log: nobody is about to commit them. As many as there is room
-    /// for.
+    /// Files that the table had and, by its log, lost long ago, so nobody is about to commit them. As many of them as
+    /// there is room for.
     left: HashSet<u64>,
     files_max: usize,
 }
@@ -49,12 +49,13 @@ impl Kept {
         }
     }
 
-    /// `path` is relative to the table, as the store has it.
+    /// Whether the file must stay; `path` is relative to the table, as the store has it.
     pub(super) fn has(&self, path: &str) -> bool {
         self.files.contains(&xxh3_64(path.as_bytes()))
     }
 
-    /// Whether the log says that the table had the file, and lost it long ago. `false` may mean that it is not known.
+    /// Whether the log says that the table had the file and lost it long ago. `false` may also mean that this is
+    /// unknown.
     pub(super) fn has_left(&self, path: &str) -> bool {
         self.left.contains(&xxh3_64(path.as_bytes()))
     }
@@ -65,7 +66,7 @@ impl Kept {
         }
     }
 
-    /// `uri` is a file's name in the log.
+    /// Keeps a file; `uri` is its name in the log.
     fn keep(&mut self, uri: &str) -> Result<(), String> {
         let path = path_of(uri)
             .ok_or_else(|| format!("the log names {uri}, which may lie anywhere: such tables are not vacuumed"))?;
@@ -82,7 +83,7 @@ impl Kept {
         Ok(())
     }
 
-    /// A commit that came later. False if it changes what the table is.
+    /// Keeps what a later commit adds. False if the commit changes the table's metadata or protocol.
     pub(super) fn keep_added(&mut self, commit: &[u8]) -> Result<bool> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -107,13 +108,13 @@ impl Kept {
     }
 }
 
-/// Reads the log. Tombstones from before `removed_since_ms` keep nothing. `bytes_max` is what the answer may hold.
+/// Reads the log. Tombstones from before `removed_since_ms` keep nothing. `bytes_max` limits the size of the result.
 pub(super) async fn references(log: &Log, removed_since_ms: i64, bytes_max: u64) -> Result<References> {
     log.newest("list what keeps the files of", move |snapshot, engine| {
         let state = state_of(snapshot)?;
         let tombstones_kept = snapshot.table_properties().deleted_file_retention_duration.unwrap_or(TOMBSTONES_KEPT);
         let mut kept = Kept::within(bytes_max);
-        // What a log checkpoint would hold is just what is asked for.
+        // A log checkpoint would hold exactly these actions.
         for actions in snapshot.clone().create_checkpoint_writer(engine)?.checkpoint_data(engine)? {
             let actions =
                 actions.and_then(|a| a.apply_selection_vector()?.try_into_record_batch()).map_err(Unreadable::from)?;
@@ -131,7 +132,7 @@ fn take(actions: &RecordBatch, removed_since_ms: i64, kept: &mut Kept) -> Result
     let removes = column(actions, "remove")?;
     let times = removes.all.column_by_name("deletionTimestamp").and_then(|times| times.as_primitive_opt::<Int64Type>());
     for row in removes.present() {
-        // Without a time nobody knows how old it is.
+        // Without a time, nobody knows how old the tombstone is, so the file is kept.
         let removed_ms = times.filter(|times| times.is_valid(row.index)).map(|times| times.value(row.index));
         if removed_ms.is_none_or(|at| at >= removed_since_ms) {
             kept.keep(row.path)?;

@@ -1,8 +1,8 @@
-//! Writes the rows of some files into fewer ones. One file is read at a time, a row group of it in memory, and one is
-//! written.
+//! Writes the rows of some files into fewer ones. It reads one file at a time, holding one row group in memory, and
+//! writes one file at a time.
 //!
-//! A file whose columns are not stored exactly as the table's type has it (another engine's timestamps, say) is passed
-//! over: nothing is cast, so nothing can get lost.
+//! If a file's columns are not stored exactly as the table's types say (another engine's timestamps, for example), the
+//! file is skipped. Nothing is cast, so nothing can get lost.
 
 use arrow::array::{RecordBatchOptions, new_null_array};
 use arrow::record_batch::RecordBatch;
@@ -22,12 +22,12 @@ use crate::delta::writer::{FileName, OpenFile};
 const BATCH_BYTES: u64 = 4 << 20;
 const BATCH_ROWS_MAX: u64 = 8192;
 
-/// Files in place of others.
+/// The files that were replaced and the files that replace them.
 #[derive(Debug, Default)]
 pub(super) struct Rewritten {
-    /// The inner objects of `remove` actions: what was read.
+    /// The inner objects of `remove` actions, one for each file that was read.
     pub(super) removes: Vec<Value>,
-    /// Of `add` actions: what was written.
+    /// The inner objects of `add` actions, one for each file that was written.
     pub(super) adds: Vec<Value>,
 }
 
@@ -39,7 +39,7 @@ struct Output<'a> {
     rewritten: Rewritten,
 }
 
-/// Rewrites a round. After a failure nothing of it is left, as far as the store answers; if the future is dropped,
+/// Rewrites a round. After a failure it deletes what it wrote, as far as the store answers. If the future is dropped,
 /// files stay that no commit refers to.
 pub(super) async fn rewrite(table: &Table, layout: &Layout, round: &Round, now_ms: i64) -> Result<Rewritten> {
     let names = layout.partition_fields.iter().map(|f| f.name().clone());
@@ -57,7 +57,7 @@ pub(super) async fn rewrite(table: &Table, layout: &Layout, round: &Round, now_m
     }
 }
 
-/// Deletes what was written and will not be committed. What can't be deleted now is taken by a vacuum.
+/// Deletes files that were written and will not be committed. A vacuum deletes those that can't be deleted now.
 pub(super) async fn discard(table: &Table, adds: &[Value]) {
     for path in adds.iter().filter_map(|add| path_of(add["path"].as_str()?)) {
         let Ok(at) = table.location.at(path.as_ref()) else { continue };
@@ -126,7 +126,7 @@ impl Output<'_> {
     }
 }
 
-/// The rows of a file and their number by its footer, or `None` if it is none that can be written again as it is.
+/// The rows of a file, and their number as its footer says; `None` if the file can't be rewritten unchanged.
 async fn open(table: &Table, layout: &Layout, file: &DataFile) -> Result<Option<(Rows, u64)>> {
     let Some(path) = path_of(&file.path) else { return Ok(None) };
     let path = table.location.at(path.as_ref())?;
@@ -149,7 +149,7 @@ async fn open(table: &Table, layout: &Layout, file: &DataFile) -> Result<Option<
     Ok(Some((stored.rows(metadata, options, rows_per_batch)?, count)))
 }
 
-/// Why a file is passed over, if it is.
+/// Why a file must be skipped, if it must.
 fn misfit(metadata: &ParquetMetaData, layout: &Layout, group_bytes_max: u64) -> Option<String> {
     let schema = match parquet_to_arrow_schema(metadata.file_metadata().schema_descr(), None) {
         Ok(schema) => schema,
@@ -189,7 +189,7 @@ fn row_count(metadata: &ParquetMetaData) -> u64 {
     u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default()
 }
 
-/// With the table's columns; those that came after the file was written are null.
+/// Arranges rows in the table's columns; columns that were added after the file was written are null.
 fn arranged(layout: &Layout, rows: &RecordBatch) -> Result<RecordBatch, arrow::error::ArrowError> {
     let of = |field: &arrow::datatypes::Field| match rows.column_by_name(field.name()) {
         Some(column) => column.clone(),
@@ -201,7 +201,7 @@ fn arranged(layout: &Layout, rows: &RecordBatch) -> Result<RecordBatch, arrow::e
 }
 
 impl Rewritten {
-    /// Whether the table has fewer files with it.
+    /// Whether the rewrite leaves the table with fewer files.
     pub(super) fn is_gain(&self) -> bool {
         self.adds.len() < self.removes.len()
     }
@@ -210,7 +210,7 @@ impl Rewritten {
         self.removes.iter().filter_map(|remove| remove["path"].as_str())
     }
 
-    /// What is committed must hold as many rows as what it replaces.
+    /// Checks that the new files hold as many rows as the files that they replace.
     fn check(&self, rows_due: u64) -> Result<()> {
         let rows = |add: &Value| serde_json::from_str::<Value>(add["stats"].as_str()?).ok()?["numRecords"].as_u64();
         let written: u64 = self.adds.iter().filter_map(rows).sum();

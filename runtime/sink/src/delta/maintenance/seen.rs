@@ -1,24 +1,24 @@
-//! Since when this process has known files that nothing names. A file's own time and the machine's clock are one clock
-//! in a local folder, and it may step: then a file that somebody is about to commit looks as old as the step is long.
-//! The time for which a file has been seen goes by a clock that nobody sets.
+//! Since when this process has known files that nothing names. In a local folder, file times come from the machine's
+//! clock, and that clock may step. Then a file that somebody is about to commit looks as old as the step is long. So
+//! this measures how long a file has been seen, by a clock that nobody sets.
 
 use std::collections::HashMap;
 
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Some 2 MB. What does not fit is seen later.
+/// The most files that are remembered, some 2 MB. Further files count as seen later.
 const FILES_MAX: usize = 100_000;
 
 #[derive(Debug, Default)]
 pub(in crate::delta) struct Seen {
-    /// By the path's hash: the time of the look that found it first, in milliseconds of the steady clock.
+    /// When a look found the file first, in milliseconds of the steady clock, by the path's hash.
     since_ms: HashMap<u64, i64>,
-    /// What the look in hand has found.
+    /// What the current look has found.
     found: HashMap<u64, i64>,
 }
 
 impl Seen {
-    /// The look in hand has found this file; since when it is known, if it is.
+    /// Notes that the current look has found this file. Returns since when the file is known, if it is remembered.
     pub(super) fn since(&mut self, path: &str, now_ms: i64) -> Option<i64> {
         let file = xxh3_64(path.as_bytes());
         let since_ms = self.since_ms.get(&file).copied().unwrap_or(now_ms);
@@ -28,7 +28,7 @@ impl Seen {
         Some(*self.found.entry(file).or_insert(since_ms))
     }
 
-    /// The look is over: what it did not find is gone, or has been committed.
+    /// Ends the look. A file that it did not find is gone or has been committed.
     pub(super) fn end_look(&mut self) {
         self.since_ms = std::mem::take(&mut self.found);
     }

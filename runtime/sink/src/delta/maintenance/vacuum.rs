@@ -1,6 +1,7 @@
-//! Vacuum: deletes data files that the table has not had for a while, and those that it never had. The log is read
-//! first and the folder listed after it, twice: for other tables inside it, whose folders are left alone, and for what
-//! may go, in batches. Before each batch is deleted, the commits that came meanwhile are read: what they add stays.
+//! Vacuum: deletes data files that the table has not had for a while, and those that it never had. It reads the log
+//! first and then lists the folder twice: once for other tables inside it, whose folders it leaves alone, and once for
+//! the files to delete, in batches. Before it deletes a batch, it reads the commits that came meanwhile and keeps what
+//! they add.
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
@@ -17,12 +18,12 @@ use super::{Table, standing};
 use crate::delta::log::{Etag, within};
 use crate::upkeep::{Done, Duty, millis};
 
-/// Files that are deleted at once: as many as S3 takes in one request.
+/// How many files are deleted at once: as many as S3 takes in one request.
 const BATCH_FILES: usize = 1_000;
-/// Commits that may come between two batches.
+/// The most commits that may come between two batches.
 const FOLLOW_MAX: usize = 10_000;
 
-/// Deletes old files of the table now and then.
+/// Deletes old files of the table at intervals.
 pub(super) struct Vacuum {
     pub(super) table: Arc<Table>,
     pub(super) after: Duration,
@@ -33,8 +34,8 @@ impl Duty for Vacuum {
         "vacuum"
     }
 
-    /// A turn lists the whole table: often enough that files go soon after their time, and not more often than every
-    /// hour.
+    /// The time from one turn to the next. A turn lists the whole table: often enough that files are deleted soon after
+    /// they may be, and at most once an hour.
     fn every(&self) -> Duration {
         (self.after / 4).clamp(Duration::from_secs(3600), Duration::from_secs(24 * 3600))
     }
@@ -49,7 +50,7 @@ impl Duty for Vacuum {
     }
 }
 
-/// What a vacuum came to.
+/// What a vacuum deleted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(in crate::delta) struct Vacuumed {
     pub(in crate::delta) files: u64,
@@ -61,14 +62,14 @@ struct Sweep<'a> {
     named: References,
     tip: Etag,
     after_ms: i64,
-    /// Folders of other tables.
+    /// The folders of other tables.
     nested: HashSet<String>,
-    /// Paths in the store and relative to the table, and sizes.
+    /// For each file: its path in the store, its path relative to the table, and its size.
     batch: Vec<(Path, String, u64)>,
     done: Vacuumed,
 }
 
-/// Deletes what is older than `after`.
+/// Deletes files that are older than `after`.
 pub(in crate::delta) async fn vacuum(table: &Table, after: Duration) -> Result<Vacuumed> {
     let older_than_ms = (table.now_ms)().saturating_sub(millis(after));
     let doing = format!("listing what keeps the files of {}", table.location.url);
@@ -91,7 +92,8 @@ pub(in crate::delta) async fn vacuum(table: &Table, after: Duration) -> Result<V
     Ok(sweep.done)
 }
 
-/// After that time the log has forgotten that the table had a file, and when it lost it.
+/// The failure for a `vacuumAfter` after which the log no longer knows that the table had a file, and when the table
+/// lost it.
 fn too_forgetful(table: &Table, kept: Duration, after: Duration) -> Failure {
     let (kept, after) = (kept.as_secs() / 3600, after.as_secs().div_ceil(3600));
     Failure::config(format!(
@@ -109,8 +111,8 @@ fn changed(table: &Table) -> Failure {
 }
 
 impl Sweep<'_> {
-    /// Finds the other tables in the folder. A log may be listed after the files that it names, so this is a listing of
-    /// its own.
+    /// Finds the other tables in the folder. This is a separate listing, because a log may be listed after the files
+    /// that it names.
     async fn find_nested(&mut self) -> Result<()> {
         let location = &self.table.location;
         let doing = || format!("list the files of {}", location.url);
@@ -131,13 +133,13 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// Whether a file may go that the log does not keep.
+    /// Whether a file that the log does not keep may be deleted.
     fn may_go(&self, path: &str, modified_ms: i64, rules: &Rules<'_>) -> bool {
         match fate(path, modified_ms, rules) {
             Fate::Stays => false,
             _ if folders(path).any(|folder| self.nested.contains(folder)) => false,
             Fate::Goes => true,
-            // Other stores have a clock of their own, and refuse requests whose clock is far from it.
+            // Other stores have clocks of their own, and they refuse requests whose clock is far from theirs.
             Fate::GoesByAge if !self.table.location.is_folder() || self.named.kept.has_left(path) => true,
             Fate::GoesByAge => {
                 let now_ms = (self.table.steady_ms)();
@@ -188,7 +190,7 @@ impl Sweep<'_> {
                     self.done.files += 1;
                     self.done.bytes += size;
                 }
-                // By another one's vacuum.
+                // Another vacuum has deleted it.
                 Err(object_store::Error::NotFound { .. }) => {}
                 Err(e) => return Err(location.describe(e, doing())),
             }

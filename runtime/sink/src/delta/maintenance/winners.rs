@@ -1,5 +1,5 @@
-//! The commits that came while a compaction was under way, and what they mean for it. Pure. Appends are none of its
-//! business; whatever touches one of its files, or says what the table is, wins.
+//! The commits that came while a compaction was under way, and how they affect it. Pure. Appends do not affect it. A
+//! commit that touches one of its files, or changes the table's metadata or protocol, wins.
 
 use std::collections::HashSet;
 
@@ -9,13 +9,13 @@ use weir_base::failure::{Failure, Result};
 
 use crate::delta::stored::path_of;
 
-/// What is known of the log since a look at it.
+/// What is known about the log since a look at it.
 #[derive(Debug)]
 pub(super) struct Winners {
     /// The newest version that was read.
     pub(super) version: i64,
     watched: HashSet<String>,
-    /// Of those that are watched: another commit named them.
+    /// The watched files that another commit has named.
     touched: HashSet<String>,
     table_changed: bool,
 }
@@ -42,18 +42,19 @@ struct CommitInfo {
 }
 
 impl Winners {
-    /// Since `version`, for files by their names in the log.
+    /// Watches files, given by their names in the log, from `version` on.
     pub(super) fn since<'a>(version: i64, watched: impl Iterator<Item = &'a str>) -> Self {
         Self { version, watched: watched.map(key).collect(), touched: HashSet::new(), table_changed: false }
     }
 
-    /// Takes in the commit of the next version. True if it is the one of `txn_id`: ours, whose answer was lost.
+    /// Takes the commit of the next version. True if it is the commit of `txn_id`: ours, whose answer was lost.
     pub(super) fn take(&mut self, commit: &[u8], txn_id: Option<&str>) -> Result<bool> {
         let (mut named, mut changed, mut ours) = (Vec::new(), false, false);
         for line in serde_json::Deserializer::from_slice(commit).into_iter::<Line>() {
             let line = line
                 .map_err(|e| Failure::config(format!("version {} is not valid JSON lines: {e}", self.version + 1)))?;
-            // A file that is added again has got a deletion vector or other statistics: what was read of it is old.
+            // A file that is added again has a new deletion vector or other statistics, so what we read from it is
+            // outdated.
             named.extend(line.add.into_iter().chain(line.remove).map(|file| key(&file.path)));
             changed |= line.protocol.is_some() || line.meta_data.is_some();
             ours |= txn_id.is_some() && line.commit_info.is_some_and(|info| info.txn_id.as_deref() == txn_id);
@@ -66,12 +67,12 @@ impl Winners {
         Ok(ours)
     }
 
-    /// Our own commit has taken the next version.
+    /// Notes that our own commit has taken the next version.
     pub(super) fn committed(&mut self) {
         self.version += 1;
     }
 
-    /// Why these files must not be replaced any more, if they must not: half a sentence.
+    /// Why these files must not be replaced any more, if so; half a sentence.
     pub(super) fn conflict<'a>(&self, mut inputs: impl Iterator<Item = &'a str>) -> Option<String> {
         if self.table_changed {
             return Some("another commit changed the table's metadata or protocol".to_owned());
@@ -81,7 +82,7 @@ impl Winners {
     }
 }
 
-/// Two ways to write a URI are one file.
+/// Different spellings of one URI have the same key.
 fn key(path: &str) -> String {
     path_of(path).map_or_else(|| path.to_owned(), |path| path.to_string())
 }

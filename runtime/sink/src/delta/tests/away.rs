@@ -1,4 +1,4 @@
-//! Data files while the store is away: repeated by the policy, then given up with the reason.
+//! Data files while the store is away: requests are repeated by the policy, and then given up with the reason.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -33,12 +33,12 @@ async fn a_store_that_stays_away_ends_the_epoch_with_its_reason() {
     assert!(failure.message.ends_with("connection reset; given up after 50ms of trying"), "{failure}");
 }
 
-/// Where an upload goes whose requests fail as `parts` says, and that takes numbered parts.
+/// A location that takes numbered parts and whose requests fail as `parts` says.
 fn in_parts(parts: &Arc<LossyParts>) -> Location {
     Location { store: Arc::new(parts.inner.clone()), parts: Some(parts.clone()), ..Lake::new(&[]).location() }
 }
 
-/// Uploads 20 MiB in three chunks; what is in the store then.
+/// Uploads 20 MiB in three chunks. Returns these bytes, and what the store holds afterwards.
 async fn upload(location: Location, retry: RetryPolicy) -> (Vec<u8>, Result<Vec<u8>>) {
     let path = Path::from("file.parquet");
     let store = location.store.clone();

@@ -1,4 +1,4 @@
-//! Exactly once: what becomes of an epoch when answers are lost, versions are taken and tables change.
+//! Exactly once: what happens to an epoch when answers are lost, versions are taken and tables change.
 
 use weir_base::failure::Remedy;
 use weir_testing::faulty::{Fault, Faulty, careless, through};
@@ -304,7 +304,7 @@ async fn a_table_that_is_dropped_and_made_anew_is_not_written_to() {
 
     let mut other = opened(&lake).await;
     let shorter = append(&mut table, 2, &[2]).await.unwrap_err();
-    // Now the number that we know is taken again, by another commit.
+    // Now another commit takes the number that we know again.
     append(&mut other, 1, &[10]).await.unwrap();
     let failure = append(&mut table, 2, &[2]).await.unwrap_err();
     assert_eq!(shorter, failure);

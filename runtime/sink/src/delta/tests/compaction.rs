@@ -1,4 +1,4 @@
-//! Compaction beside commits of the writer and of others, which come between its look and its commit, or whose answers
+//! Compaction beside commits of the writer and of others, which come between its look and its commit or whose answers
 //! are lost.
 
 use std::sync::Mutex;
@@ -12,7 +12,7 @@ use super::super::partition;
 use super::*;
 use crate::upkeep::{Surroundings, Writer};
 
-/// The writer's lineage and generation, in the names of files.
+/// The writer's lineage and generation, as they appear in file names.
 pub(super) const LABEL: &str = "lineage-0000000001";
 const HOUR_MS: i64 = 3_600_000;
 
@@ -32,12 +32,12 @@ pub(super) fn surroundings(now_ms: i64) -> Surroundings {
     }
 }
 
-/// The table as maintenance has it, reached by another way than the writer's.
+/// The table as maintenance sees it, reached through another location than the writer's.
 fn maintained(table: &DeltaTable, location: Location) -> Table {
     Table::new(Maintained { location, ..table.maintained() }, &surroundings(now_ms()))
 }
 
-/// One row in each of so many commits.
+/// A table with one commit per epoch and one row in each.
 pub(super) async fn table_of(lake: &Lake, epochs: std::ops::RangeInclusive<u64>) -> DeltaTable {
     let mut table = opened(lake).await;
     for epoch in epochs {
@@ -50,7 +50,7 @@ fn compacted(commits: u64, files_before: u64, files_after: u64, conflicts: u64) 
     Compacted { commits, files_before, files_after, conflicts }
 }
 
-/// The paths of the data files that a reader finds, as in the folder.
+/// The paths of the data files that a reader finds, as they are in the folder.
 fn paths(lake: &Lake) -> Vec<String> {
     let mut paths: Vec<_> = lake.live().iter().map(|add| partition::from_uri(add["path"].as_str().unwrap())).collect();
     paths.sort_unstable();
@@ -94,7 +94,7 @@ async fn small_files_become_one_with_the_same_rows_in_a_commit_that_changes_no_d
         })
     );
     assert!(actions.iter().all(|a| a.get("txn").is_none()));
-    // Another engine reads it so, too.
+    // Another engine reads the same.
     let theirs = deltalake::open_table(lake.location().url).await.unwrap();
     assert_eq!((theirs.version(), theirs.get_file_uris().unwrap().count()), (Some(6), 1));
 }
@@ -133,7 +133,7 @@ async fn partitions_are_not_mixed_and_nulls_and_strange_values_stay_what_they_ar
 async fn a_file_is_complete_at_the_target_size_and_one_that_is_large_enough_stays() {
     let lake = Lake::new(&[]);
     let mut table = opened(&lake).await;
-    // Numbers that hardly compress, so that sizes add up.
+    // These numbers hardly compress, so that sizes add up.
     let mut jitter = weir_base::retry::Jitter::new(7);
     let mut numbers: Vec<Vec<i64>> =
         (0..8).map(|_| (0..2_000).map(|_| jitter.draw().to_bits().cast_signed()).collect()).collect();
@@ -168,9 +168,9 @@ async fn a_file_that_another_commit_takes_away_first_is_not_brought_back() {
     let delete = json!({"remove": {"path": gone["path"], "deletionTimestamp": 1, "dataChange": true}});
     let done =
         compact(&maintained(&table, through(&lake.location(), [Fault::Race(delete.to_string())])), HOUR_MS).await;
-    // It gives way, looks again, and compacts what is left.
+    // The compaction gives way, looks again, and compacts the rest.
     assert_eq!((done.unwrap(), lake.live_numbers()), (compacted(1, 3, 1, 1), vec![1, 3, 4]));
-    // What was written in vain is gone: four files of epochs, and one of the compaction.
+    // The file that was written in vain is gone: four files of epochs and one of the compaction remain.
     assert_eq!(lake.stored().len(), 5);
 }
 
@@ -184,7 +184,7 @@ async fn metadata_that_changes_first_makes_it_look_again() {
     );
     let done = compact(&maintained(&table, through(&lake.location(), [Fault::Race(wider.to_string())])), HOUR_MS).await;
     assert_eq!((done.unwrap(), lake.live_numbers()), (compacted(1, 3, 1, 1), vec![1, 2, 3]));
-    // With the column that came meanwhile, which is null.
+    // The new file has the column that came meanwhile, filled with nulls.
     assert!(lake.read(&lake.live()[0])[0].column_by_name("extra").is_some_and(|c| c.null_count() == 3));
 }
 
@@ -242,7 +242,7 @@ async fn a_table_that_is_made_anew_meanwhile_gets_nothing() {
     let anew = anew.iter().map(Value::to_string).collect::<Vec<_>>().join("\n");
     let (store, location) = Faulty::before(&lake.location(), []);
     let ours = Mutex::new(Some((lake.commit_file(0), anew)));
-    // Between the look and the commit, as the clock is read there.
+    // This happens between the look and the commit, when the compaction reads the clock.
     let clock = Arc::new(move || {
         if let Some((file, anew)) = ours.lock().unwrap().take() {
             std::fs::remove_dir_all(file.parent().unwrap()).unwrap();
@@ -276,7 +276,8 @@ async fn a_table_with_deletion_vectors_is_left_alone() {
 async fn files_that_are_stored_in_other_types_are_passed_over() {
     let lake = Lake::new(&[]);
     let table = table_of(&lake, 1..=3).await;
-    // As an engine that writes whole numbers in four bytes: readers widen them, and a rewrite would have to.
+    // This is how an engine writes that stores whole numbers in four bytes. Readers widen them, and a rewrite would
+    // have to.
     let narrow = Arc::new(Schema::new(vec![Field::new("n", DataType::Int32, false)]));
     let rows = RecordBatch::try_new(narrow.clone(), vec![Arc::new(arrow::array::Int32Array::from(vec![4]))]).unwrap();
     let mut writer = parquet::arrow::ArrowWriter::try_new(Vec::new(), narrow, None).unwrap();
@@ -298,7 +299,7 @@ async fn the_writer_goes_on_after_a_compaction_came_first() {
     assert_eq!(append(&mut table, 4, &[4]).await, Ok(CommitOutcome::Committed { version: 5 }));
     assert_eq!(append(&mut table, 4, &[4]).await, Ok(CommitOutcome::AlreadyCommitted));
     assert_eq!((lake.live_numbers(), lake.live().len()), (vec![1, 2, 3, 4], 2));
-    // The next process finds the epoch, also where a log checkpoint is all that is left of it.
+    // The next process finds the epoch, even if only a log checkpoint is left of it.
     compact(&maintained(&table, lake.location()), -HOUR_MS).await.unwrap();
     table.log.checkpoint().await.unwrap();
     assert_eq!(held_epoch(&lake).await, Some(4));

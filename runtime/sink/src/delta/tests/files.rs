@@ -49,7 +49,7 @@ async fn rows_go_to_the_file_of_their_partition() {
         (vec![3], "date=2024-01-01/city=__HIVE_DEFAULT_PARTITION__", json!({"date": "2024-01-01", "city": null})),
         (vec![5], "date=2024-01-01/city=__HIVE_DEFAULT_PARTITION__", json!({"date": "2024-01-01", "city": null})),
     ];
-    // Null and empty are one partition to readers and may share a file or not.
+    // Null and the empty string are one partition to readers, and may share a file or not.
     assert_eq!(found.len(), expected.len());
     for (found, (numbers, folder, values)) in found.into_iter().zip(expected) {
         assert_eq!(found, (numbers, folder.to_owned(), values));

@@ -1,4 +1,4 @@
-//! Which tables a sink's rows fit, misfit by misfit, in the words that a person reads.
+//! Which tables a sink's rows fit, misfit by misfit, with the messages that users read.
 
 use weir_base::failure::Remedy;
 
@@ -12,11 +12,12 @@ fn schema(columns: &Columns) -> SchemaRef {
     ))
 }
 
-/// Creates a table with the columns `theirs`, then opens it for a sink with `ours`; the message, `TABLE` for its URI.
+/// Creates a table with the columns `theirs` and opens it for a sink with `ours`. Returns the message, with `TABLE` for
+/// the URI.
 async fn misfit(theirs: &Columns, ours: &Columns, partitions: (&[&str], &[&str])) -> String {
     let mut lake = Lake::with(schema(theirs), partitions.0);
     opened(&lake).await;
-    // More than created: its columns are no longer ours to change.
+    // The table has more than its creation, so its columns are no longer ours to change.
     lake.foreign(&[serde_json::json!({"commitInfo": {}})]);
     lake.sink.schema = schema(ours);
     lake.delta().partition_by = partitions.1.iter().map(|c| (*c).to_owned()).collect();
@@ -177,10 +178,10 @@ async fn features_are_refused_by_name() {
     };
     let cases: [(Value, &str); 8] = [
         (both(&["deletionVectors"]), "fits"),
-        // As delta-rs leaves a table for which it has enabled deletion vectors.
+        // delta-rs leaves these features in a table for which it has enabled deletion vectors.
         (both(&["deletionVectors", "timestampNtz", "variantType"]), "fits"),
         (json!({"minReaderVersion": 2, "minWriterVersion": 6}), "fits"),
-        // Nothing in the table uses them.
+        // Nothing in the table uses these features.
         (writer(&["icebergCompatV2", "inCommitTimestamp", "allowColumnDefaults", "domainMetadata"]), "fits"),
         (both(&["fromTheFuture"]), &refused("fromTheFuture")),
         (writer(&["rowTracking", "domainMetadata"]), &refused("rowTracking")),

@@ -1,4 +1,4 @@
-//! Log checkpoints: written beside the commits, read by others, never in the way.
+//! Log checkpoints: they are written beside the commits, other engines read them, and they never block a commit.
 
 use std::sync::atomic::Ordering;
 use std::time::Instant;
@@ -7,7 +7,7 @@ use weir_testing::faulty::Faulty;
 
 use super::*;
 
-/// Commits epochs without files, looking for a long log after each as the engine does.
+/// Commits epochs without files, and checks after each for a long log, as the engine does.
 async fn commit_all(table: &mut DeltaTable, epochs: std::ops::RangeInclusive<u64>) {
     for epoch in epochs {
         commit(table, epoch, &[]).await.unwrap();
@@ -46,7 +46,7 @@ async fn after_250_commits_others_and_the_next_start_read_only_the_tail() {
         append(&mut table, epoch, &[epoch.cast_signed()]).await.unwrap();
     }
 
-    // Whoever reads anything but the log checkpoint and the tail now fails.
+    // A reader that needs more than the log checkpoint and the commits after it fails now.
     for version in 0..checkpoint {
         std::fs::remove_file(lake.commit_file(version)).unwrap();
     }
@@ -103,7 +103,7 @@ async fn a_long_log_of_others_is_found_when_the_table_is_opened() {
     let mut table = opened(&lake).await;
     table.between_epochs();
     until("a log checkpoint", || last_checkpoint(&lake) == Some(150)).await;
-    // The next start knows of it.
+    // The next start knows about it.
     let mut again = opened(&lake).await;
     commit_all(&mut again, 1..=99).await;
     assert!(again.checkpoints.under_way.is_none());
@@ -128,7 +128,7 @@ async fn one_of_a_large_table_comes_in_row_groups_of_bounded_size_and_others_rea
     let lake = Lake::new(&[]);
     let table = opened(&lake).await;
     let add = |i: u32| {
-        // Hardly to be compressed: names of files are not.
+        // Random, because file names hardly compress.
         let random: String = (0..6).map(|_| uuid::Uuid::new_v4().to_string()).collect();
         let path = format!("part-{i:05}-{random}.parquet");
         json!({"add": {"path": path, "partitionValues": {}, "size": 1, "modificationTime": 1, "dataChange": true}})

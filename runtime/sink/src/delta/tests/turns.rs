@@ -1,4 +1,4 @@
-//! When tables are looked after, and what is told of it.
+//! When tables get their maintenance, and what it reports.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -10,7 +10,7 @@ use crate::upkeep::{Done, Duties, Surroundings, Upkeep};
 
 const MINUTE_MS: i64 = 60_000;
 
-/// Maintenance that goes by a clock of the test, and what it told.
+/// Maintenance that goes by a clock of the test, and its reports.
 struct Watched {
     clock_ms: Arc<AtomicI64>,
     told: Arc<Mutex<Vec<Done>>>,
@@ -72,7 +72,7 @@ async fn the_first_turn_comes_at_once_and_the_next_ones_in_their_time_until_it_i
     let Watched { clock_ms, told, upkeep } = watched;
     drop(upkeep);
     clock_ms.fetch_add(MINUTE_MS, Ordering::SeqCst);
-    // Its task holds the other end until it has ended.
+    // The task holds a clone of the clock until it has ended.
     let since = Instant::now();
     while Arc::strong_count(&clock_ms) > 1 {
         assert!(since.elapsed() < Duration::from_secs(20), "not within 20 s: the task has ended");
@@ -85,7 +85,7 @@ async fn the_first_turn_comes_at_once_and_the_next_ones_in_their_time_until_it_i
 async fn one_duty_that_fails_is_told_and_does_not_keep_the_other_from_its_turn() {
     let mut lake = Lake::new(&[]);
     lake.delta().maintenance.compact_every = Some(Duration::from_secs(60));
-    // More than the log remembers.
+    // This is longer than the log remembers.
     lake.delta().maintenance.vacuum_after = Some(Duration::from_secs(1_000 * 3600));
     let table = table_of(&lake, 1..=3).await;
     let watched = Watched::start(&table);

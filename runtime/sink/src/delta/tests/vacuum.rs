@@ -1,4 +1,4 @@
-//! Vacuum: what goes, what stays, and what may come between its look at the log and its deletions.
+//! Vacuum: what it deletes, what stays, and what may come between its look at the log and its deletions.
 
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
@@ -19,12 +19,12 @@ const HOUR: Duration = Duration::from_secs(3600);
 const MINUTE_MS: i64 = 60_000;
 const HOUR_MS: i64 = 60 * MINUTE_MS;
 
-/// The table as its maintenance has it, so much later.
+/// The table as maintenance sees it, this many milliseconds later.
 fn later(table: &DeltaTable, ms: i64) -> Table {
     looked_after(table, ms).0
 }
 
-/// The clocks of a test: the one that may be set, and how long anything has been so.
+/// The clocks of a test: the wall clock, which may be set, and the steady clock.
 struct Clocks {
     wall_ms: Arc<AtomicI64>,
     steady_ms: Arc<AtomicI64>,
@@ -84,7 +84,7 @@ async fn a_log_checkpoint_keeps_the_tombstones_that_keep_the_files() {
     for version in 0..5 {
         std::fs::remove_file(lake.commit_file(version)).unwrap();
     }
-    // Made long before they were removed: only the tombstone tells how long ago the table had them.
+    // The files are much older than their removal, so only the tombstone says how long ago the table had them.
     for path in lake.stored() {
         let file = std::fs::File::options().write(true).open(lake.path(&path)).unwrap();
         file.set_modified(std::time::SystemTime::now() - 48 * HOUR).unwrap();
@@ -93,7 +93,7 @@ async fn a_log_checkpoint_keeps_the_tombstones_that_keep_the_files() {
     assert_eq!(files_vacuumed(&later(&table, 61 * MINUTE_MS)).await, 4);
 }
 
-/// A file that a process of this pipeline has left behind.
+/// The name of a file that a process of this pipeline has left behind.
 fn left_behind(generation: u32) -> String {
     format!("part-00000-lineage-{generation:010}-{}.zstd.parquet", uuid::Uuid::new_v4())
 }
@@ -123,7 +123,7 @@ async fn files_of_an_epoch_that_is_not_committed_yet_stay_however_old_they_are()
     assert_eq!(files_vacuumed(&later(&table, 100 * HOUR_MS)).await, 0);
     commit(&mut table, 2, &adds).await.unwrap();
     assert_eq!(lake.live_numbers(), [1, 2]);
-    // Another process has taken over, and ours does not know: what that one writes stays.
+    // Another process has taken over, and ours does not know it: the files of that process stay.
     store_file(&lake, &left_behind(2));
     assert_eq!(files_vacuumed(&later(&table, 100 * HOUR_MS)).await, 0);
 }
@@ -135,7 +135,7 @@ async fn a_step_of_the_clock_takes_no_file_that_anybody_may_yet_commit() {
     let mut other = opened(&lake).await;
     let (maintained, clocks) = looked_after(&table, 0);
     let ours = write(&table, 2, &[2]).await;
-    // Of another pipeline that writes to the table: nothing but its age tells.
+    // These files belong to another pipeline that writes to the table, so only their age tells.
     let mut writer = other.files().writer("stranger-0000000001").unwrap();
     writer.write(&rides(&[(3, None, None)])).await.unwrap();
     let (theirs, _) = writer.finish().await.unwrap();
@@ -158,7 +158,7 @@ async fn another_table_in_the_folder_is_left_alone_wherever_it_lies() {
     let table = table_of(&lake, 1..=1).await;
     let (of_another, ours) = (left_behind(0), left_behind(0));
     for folder in ["0", "sub", "sub/deeper", "z=1"] {
-        // Listed before its log, and after it.
+        // The listing has some of them before the log of their table, and some after it.
         for file in
             ["0.parquet", "z.parquet", "x=1/0.parquet", of_another.as_str(), "_delta_log/00000000000000000000.json"]
         {
@@ -172,7 +172,7 @@ async fn another_table_in_the_folder_is_left_alone_wherever_it_lies() {
     assert!(!lake.path(&format!("subs/{ours}")).exists());
 }
 
-/// Lets something happen when a folder is listed for the nth time.
+/// A store in which something happens when a folder is listed for the nth time.
 #[derive(Debug)]
 struct AtListing {
     inner: Arc<dyn ObjectStore>,
@@ -205,11 +205,11 @@ impl Meddler for AtListing {
     }
 }
 
-/// Of a process that a newer one has taken over from; it is about to commit it all the same.
+/// A file of a process from which a newer one has taken over, but which is still about to commit it.
 const LATE: &str = "part-00000-lineage-0000000000-late.zstd.parquet";
 
-/// A vacuum of a table with one orphan, with a commit between its look at the log (the first listing) and its look at
-/// the folder.
+/// Vacuums a table with one orphan, with a commit between the look at the log (the first listing) and the look at the
+/// folder.
 async fn vacuum_with_commit_between(commit: &dyn Fn(&Lake) -> Value) -> (Lake, Result<Vacuumed>) {
     let lake = Lake::new(&[]);
     let table = table_of(&lake, 1..=2).await;
@@ -235,7 +235,7 @@ async fn a_file_that_is_committed_while_the_folder_is_listed_stays() {
     let (lake, done) = vacuum_with_commit_between(&|_: &Lake| add.clone()).await;
     assert_eq!(done, Ok(Vacuumed::default()));
     assert!(lake.path(LATE).exists());
-    // Without the commit it would have gone.
+    // Without that commit, the file is deleted.
     let (lake, done) = vacuum_with_commit_between(&|_: &Lake| json!({"txn": {"appId": "other", "version": 1}})).await;
     assert_eq!(done, Ok(Vacuumed { files: 1, bytes: 1 }));
     assert!(!lake.path(LATE).exists());

@@ -1,4 +1,4 @@
-//! A partition as its lane reads it: what each event of it means for what it is in, and what is handed out.
+//! A partition as its lane reads it: how each of its events changes its state, and what is handed out.
 
 use std::ffi::CString;
 use std::time::Instant;
@@ -18,30 +18,31 @@ pub(super) struct Slot {
     pub(super) topic: CString,
     pub(super) end: Option<i64>,
     pub(super) state: State,
-    /// librdkafka has it among the partitions that it fetches.
+    /// Whether librdkafka has this partition in its assignment.
     pub(super) is_assigned: bool,
-    /// Where what was handed out ends, and the epoch of the leader that wrote what lies before, where that is known.
+    /// The offset behind the last record that was handed out, and the epoch of the leader that wrote that record, if it
+    /// is known.
     pub(super) read_to: (i64, Option<i32>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
     Reading,
-    /// At its end bound, and not told yet.
+    /// The partition is at its end bound, and the lane has not reported that yet.
     AtBound(i64),
     Done,
-    /// Its offset is gone; where it goes on is being found out.
+    /// The next offset is gone; the lane is finding out where reading goes on.
     Lost {
         wanted: i64,
     },
-    /// What comes next can't be read; whether that is so, and where it goes on, is being found out. Nothing that comes
-    /// of it meanwhile is handed out.
+    /// The next batch can't be read; the lane is finding out whether that stays so and where reading goes on. Meanwhile
+    /// it hands out nothing from this partition.
     Unreadable(Box<Unreadable>),
-    /// A record was not taken. Nothing that comes of it is handed out until it goes on, from `read_to`.
+    /// A record was not taken. The lane hands out nothing from this partition until reading goes on from `read_to`.
     Held,
-    /// A broker does not know its topic; whether that is so is being found out.
+    /// A broker does not know the topic; the lane is finding out whether the topic is gone.
     Doubtful,
-    /// Its topic does not exist any more.
+    /// The topic no longer exists.
     Gone,
 }
 
@@ -66,7 +67,7 @@ impl Slot {
         self.read_to = (last.offset() + 1, last.leader_epoch());
     }
 
-    /// True if the record was handed out and taken.
+    /// Hands a record out. True if it was handed out and taken.
     #[inline]
     pub(super) fn record(&mut self, message: &Message<'_>, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> bool {
         let offset = message.offset();
@@ -102,7 +103,7 @@ impl Slot {
         matches!(self.state, State::Unreadable(_))
     }
 
-    /// Of a doubtful topic, what still comes is as good as ever.
+    /// Records of a doubtful topic are as good as any others.
     fn is_read(&self) -> bool {
         matches!(self.state, State::Reading | State::Doubtful)
     }
@@ -113,8 +114,8 @@ impl Slot {
         }
     }
 
-    /// Takes the first event after a fetch at an offset that could not be read. True if the partition is read on from
-    /// where it stands.
+    /// Handles the first event after a fetch at an offset that could not be read. True if reading goes on at the same
+    /// offset.
     #[cold]
     pub(super) fn answer(&mut self, answer: Answer) -> bool {
         let State::Unreadable(unreadable) = &mut self.state else { return false };
@@ -125,7 +126,7 @@ impl Slot {
         reads_on
     }
 
-    /// True if the partition now waits for `resolve`.
+    /// Handles an error event. True if the partition now waits for `resolve`.
     pub(super) fn fail(
         &mut self,
         fault: PartitionFault,
@@ -140,8 +141,8 @@ impl Slot {
                 }
                 self.end_of_partition(message.offset(), hand_out);
             }
-            // The only loss that comes without an offset: KIP-320 found that a new leader's log ends before what was
-            // read.
+            // This is the only loss without an offset: by KIP-320, librdkafka found that a new leader's log ends before
+            // what was read.
             PartitionFault::OffsetLost if message.offset() < 0 => {
                 return Err(fault::log_cut(&self.partition, &message.error_text()));
             }
@@ -176,14 +177,14 @@ impl Slot {
         if self.end.is_some_and(|end| offset >= end) {
             self.state = State::Done;
         }
-        // Behind markers and aborted transactions, of which it is not known who wrote them.
+        // Markers and aborted transactions lie before this offset, and it is unknown which leader wrote them.
         if offset > self.read_to.0 {
             self.read_to = (offset, None);
         }
         hand_out(LaneEvent::EndOfPartition { partition: self.index, offset });
     }
 
-    /// True if there is something to find out.
+    /// Notes that an offset is gone. True if the lane now has something to find out.
     fn lose(&mut self, wanted: i64) -> bool {
         let wanted = match &mut self.state {
             State::Reading | State::Doubtful => Some(wanted),

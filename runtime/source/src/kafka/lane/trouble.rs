@@ -1,5 +1,5 @@
-//! Partitions that librdkafka has stopped reading: what became of them is asked of the brokers, and the document says
-//! what follows.
+//! Partitions that librdkafka has stopped reading. The lane asks the brokers what became of them, and the document
+//! decides what follows.
 
 use std::time::{Duration, Instant};
 
@@ -13,14 +13,14 @@ use super::super::{ask, fault};
 use super::unreadable::{Next, TRIES, Unreadable};
 use super::{LaneEvent, LaneInput, State, Taken, add};
 
-/// How long a lane waits for what brokers say about its partitions in trouble, over all of them. Those stand still
-/// anyway; the lane's others wait with them, and so does the close of an epoch.
+/// How long a lane waits for the brokers' answers about all its partitions in trouble together. Those partitions stand
+/// still anyway, but the lane's other partitions wait with them, and so does the close of an epoch.
 const RESOLVE_WITHIN: Duration = Duration::from_secs(2);
 const RESOLVE_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 impl LaneInput {
-    /// Finds out about partitions in trouble, and tries again later where nobody answers. A round has one deadline for
-    /// all; the next one begins with the partitions that this one did not get to.
+    /// Finds out about partitions in trouble, and tries again later if nobody answers. One round has one deadline for
+    /// all of them; the next round begins with the partitions that this one did not reach.
     pub(super) fn resolve(&mut self, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
         self.resolve_at = None;
         let until = Instant::now() + RESOLVE_WITHIN;
@@ -54,7 +54,7 @@ impl LaneInput {
         self.resolve_at = Some(self.resolve_at.map_or(at, |earlier| earlier.min(at)));
     }
 
-    /// Moves a partition whose next offset is gone to where the document says.
+    /// Moves a partition whose next offset is gone to the offset that the document asks for.
     fn resolve_lost(
         &mut self,
         at: usize,
@@ -65,7 +65,8 @@ impl LaneInput {
         let Some((low, end)) = self.bounds(at, until, hand_out)? else { return Ok(()) };
         let slot = &mut self.slots[at];
         let (partition, position) = (slot.index, slot.read_to.0);
-        // It is there: what librdkafka missed is where it went by itself, behind a batch that could not be read.
+        // The offset is there after all: librdkafka missed another one, to which it had moved by itself behind a batch
+        // that could not be read.
         if (low..=end).contains(&position) {
             slot.state = State::Reading;
             return self.restart(at, position);
@@ -81,7 +82,7 @@ impl LaneInput {
         Ok(())
     }
 
-    /// The offsets that the partition has. None if its topic does not exist any more, which has been told then.
+    /// The offsets that the partition has. `None` if its topic no longer exists; the lane has reported that by then.
     fn bounds(
         &mut self,
         at: usize,
@@ -103,8 +104,8 @@ impl LaneInput {
         }
     }
 
-    /// Does what is next for a partition that can't be read where it stands: each time one fetch or one question, whose
-    /// answer a later call acts on.
+    /// Takes the next step for a partition that can't be read at its offset. Each step is one fetch or one question,
+    /// and a later call acts on the answer.
     fn resolve_unreadable(
         &mut self,
         at: usize,
@@ -126,7 +127,7 @@ impl LaneInput {
             Next::Found { from, next } => return self.pass_over(at, from, next, hand_out),
             Next::Try { offset, nth } => {
                 let found = told(&slot.partition, offset, unreadable);
-                let problem = format!("{found}; it is read again, for the {nth}. of {TRIES} times");
+                let problem = format!("{found}; Weir reads it again, attempt {nth} of {TRIES}");
                 hand_out(LaneEvent::Problem(Failure::retry(problem)));
                 self.restart(at, offset)?;
             }
@@ -140,20 +141,21 @@ impl LaneInput {
                 if let State::Unreadable(unreadable) = &mut slot.state {
                     if unreadable.stays_so() {
                         let found = told(&slot.partition, slot.read_to.0, unreadable);
-                        let problem =
-                            format!("{found}; it stays so, and where the log can be read again is looked for");
+                        let problem = format!(
+                            "{found}; {TRIES} attempts have failed, and Weir looks for the next readable offset"
+                        );
                         hand_out(LaneEvent::Problem(Failure::retry(problem)));
                     }
                     unreadable.end_is(slot.end, end, now);
                 }
             }
         }
-        // What has been begun has a deadline.
+        // The step that was just begun has a deadline.
         self.resolve_by(now);
         Ok(())
     }
 
-    /// Reads on behind what can't be read.
+    /// Reads on behind the range that can't be read.
     fn pass_over(
         &mut self,
         at: usize,
@@ -175,7 +177,7 @@ impl LaneInput {
         Ok(())
     }
 
-    /// A single broker may know less than the others; librdkafka reads on by itself when the topic turns up again.
+    /// A single broker may know less than the others; librdkafka reads on by itself when the topic appears again.
     fn resolve_doubtful(
         &mut self,
         at: usize,
@@ -192,7 +194,7 @@ impl LaneInput {
         Ok(())
     }
 
-    /// Nothing more comes of a topic that does not exist any more.
+    /// Gives up the partitions of a topic that no longer exists.
     fn give_up(&mut self, topic: &str, hand_out: &mut impl FnMut(LaneEvent<'_>) -> Taken) -> Result<()> {
         self.on_loss.topic_gone(topic, self.client.context().bootstrap_servers())?;
         for slot in self
@@ -206,7 +208,7 @@ impl LaneInput {
         Ok(())
     }
 
-    /// What is fetched of partitions that are held would only fill the queue.
+    /// Stops fetching partitions that are held, as their records would only fill the queue.
     pub(super) fn stop_held(&mut self) -> Result<()> {
         for at in 0..self.slots.len() {
             if self.slots[at].state == State::Held {
@@ -216,7 +218,7 @@ impl LaneInput {
         Ok(())
     }
 
-    /// Fetches a partition at another offset. What was fetched of it before does not come any more.
+    /// Fetches a partition from another offset. What was fetched from it before does not arrive any more.
     pub(super) fn restart(&mut self, at: usize, next: i64) -> Result<()> {
         self.take_out(at)?;
         let slot = &mut self.slots[at];
@@ -225,11 +227,11 @@ impl LaneInput {
         let moved = self.client.incremental_assign(&list);
         moved.map_err(|e| Failure::bug(format!("go on reading {} at {next}: {e}", slot.partition)))?;
         slot.is_assigned = true;
-        // The stop took the forwarding away, as in `KafkaInput::assign`.
+        // Stopping the fetch has removed the forwarding, as in `KafkaInput::assign`.
         self.take_in(&self.slots[at])
     }
 
-    /// Fetches a partition no longer.
+    /// Stops fetching a partition.
     fn take_out(&mut self, at: usize) -> Result<()> {
         let slot = &mut self.slots[at];
         if !slot.is_assigned {

@@ -1,6 +1,6 @@
-//! What is known of a batch that can't be read, and what to ask next: whether it stays so, and where the first readable
-//! offset behind it is. Pure; the lane fetches at the offsets that this asks for, and the first event after each fetch
-//! is the answer.
+//! What is known about a batch that can't be read, and what to ask next: whether it stays unreadable, and where the
+//! first readable offset behind it is. Pure: the lane fetches at the offsets that this asks for, and the first event
+//! after each fetch is the answer.
 //!
 //! ```text
 //! Resting ─▶ Trying ─(readable)─▶ reading goes on
@@ -11,49 +11,50 @@
 
 use std::time::{Duration, Instant};
 
-/// How often the same offset is read again before its batch counts as unreadable: bytes may have been damaged on the
-/// way, and by the next try another replica may lead.
+/// How often the same offset is read again before its batch counts as unreadable. The network may have damaged the
+/// bytes, and by the next attempt another replica may lead.
 pub(super) const TRIES: u32 = 3;
-/// Before each of these tries.
+/// The pause before each of these attempts.
 const TRY_AGAIN_AFTER: Duration = Duration::from_secs(1);
-/// After this, the offsets of a partition that does not answer are asked for: its topic may be gone, or its log shorter
-/// than it was. The fetch itself goes on, and its answer may be in the lane's queue behind much else.
+/// If a partition does not answer within this time, the lane asks for its offsets: the topic may be gone, or the log
+/// may be shorter than it was. The fetch itself goes on, because its answer may stand in the lane's queue behind much
+/// else.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
-/// What the first event after a fetch at an offset says.
+/// What the first event after a fetch says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in super::super) enum Answer {
-    /// A record, or the end of the partition.
+    /// A record or the end of the partition arrived.
     Readable,
-    /// No record was there before the batch that begins at `base`, and that one can't be read.
+    /// There was no record before the batch that begins at `base`, and that batch can't be read.
     Broken { base: i64 },
-    /// The broker itself can't read what it has there. It does not say how far that goes.
+    /// The broker itself can't read this part of the log. It does not say how far that part reaches.
     Refused,
 }
 
-/// What is to be done.
+/// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Wait for an answer, until then.
+    /// Wait for an answer until this time.
     Wait(Instant),
-    /// Fetch nothing, until then.
+    /// Fetch nothing until this time.
     Rest(Instant),
-    /// Fetch at this offset. `nth` counts the tries to read the partition on.
+    /// Fetch at this offset. `nth` counts the attempts to read on.
     Try { offset: i64, nth: u32 },
-    /// Ask for the partition's offsets, and tell [`Unreadable::end_is`].
+    /// Ask for the partition's offsets and pass them to [`Unreadable::end_is`].
     AskForEnd,
     /// Fetch at this offset, only to see what comes first.
     Probe(i64),
-    /// Go on at `next`. No record in `[from, next)` can be read; if that is empty, none is missing.
+    /// Read on at `next`. No record in `[from, next)` can be read; if that range is empty, no record is missing.
     Found { from: i64, next: i64 },
 }
 
-/// A partition of which the next batch can't be read.
+/// A partition whose next batch can't be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Unreadable {
-    /// Where reading stands: whatever lies below it was handed out or held no record.
+    /// The offset where reading stands: every record below it was handed out.
     position: i64,
-    /// In librdkafka's words.
+    /// librdkafka's text.
     pub(super) reason: String,
     first: Answer,
     phase: Phase,
@@ -61,7 +62,7 @@ pub(super) struct Unreadable {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Phase {
-    /// Not fetched, until then.
+    /// The partition is not fetched until this time.
     Resting {
         until: Instant,
         tried: u32,
@@ -70,7 +71,7 @@ enum Phase {
         until: Instant,
         tried: u32,
     },
-    /// Still unreadable; the partition's offsets are not known yet.
+    /// All attempts have failed, and the partition's offsets are not known yet.
     Asking,
     Searching(Search),
 }
@@ -80,8 +81,8 @@ impl Unreadable {
         Self { position, reason, first, phase: Phase::Resting { until: now + TRY_AGAIN_AFTER, tried: 0 } }
     }
 
-    /// Takes the first event after a fetch; what comes behind it is not looked at. True if it shows that the partition
-    /// can be read on where it stands.
+    /// Takes the first event after a fetch; later events are ignored. True if it shows that the partition can be read
+    /// on at its offset.
     pub(super) fn answer(&mut self, answer: Answer, now: Instant) -> bool {
         match &mut self.phase {
             Phase::Trying { .. } if answer == Answer::Readable => return true,
@@ -99,7 +100,7 @@ impl Unreadable {
         false
     }
 
-    /// What to do now; done by whoever asks.
+    /// What the caller must do now.
     pub(super) fn next(&mut self, now: Instant) -> Next {
         match &mut self.phase {
             Phase::Resting { until, .. } if now < *until => Next::Rest(*until),
@@ -114,9 +115,9 @@ impl Unreadable {
         }
     }
 
-    /// Takes in how far there is something to read: to `bound`, where the run ends, or to `log_end`. What stays
-    /// unreadable is searched up to there. The log may be too short, since another leader may know a lower end for a
-    /// moment: then the partition rests, and is tried anew.
+    /// Takes the end of what there is to read: `bound`, where the run ends, or `log_end`. A partition that stays
+    /// unreadable is searched up to there. The log may seem too short, since another leader may know a lower end for a
+    /// moment. Then the partition rests and is tried again.
     pub(super) fn end_is(&mut self, bound: Option<i64>, log_end: i64, now: Instant) {
         let limit = bound.map_or(log_end, |bound| bound.min(log_end));
         match &mut self.phase {
@@ -129,9 +130,10 @@ impl Unreadable {
         }
     }
 
-    /// The log does not have an offset, which is given back if that is the one at which reading stands. Most often it
-    /// is another one: behind a broken batch librdkafka goes to where the bytes that follow seem to say, tells late
-    /// that nothing is there, and stops, even if it was sent elsewhere meanwhile. Then the fetch is begun anew.
+    /// Notes that the log does not have an offset, and returns that offset if reading stands there. Most often it is
+    /// another offset: behind a broken batch librdkafka moves to the place that the following bytes seem to name. It
+    /// reports late that nothing is there, and stops, even if it was sent elsewhere meanwhile. In that case the fetch
+    /// begins again.
     pub(super) fn lose(&mut self, offset: i64, now: Instant) -> Option<i64> {
         match &mut self.phase {
             Phase::Trying { .. } if offset == self.position => return Some(offset),
@@ -143,33 +145,34 @@ impl Unreadable {
         None
     }
 
-    /// Tries anew where reading stands: the log has changed meanwhile.
+    /// Begins again at the offset where reading stands, because the log has changed meanwhile.
     fn start_over(&mut self, now: Instant) {
         self.phase = Phase::Resting { until: now + TRY_AGAIN_AFTER, tried: 0 };
     }
 
-    /// Whether all tries have failed, and the search has not begun.
+    /// Whether all attempts have failed and the search has not begun.
     pub(super) fn stays_so(&self) -> bool {
         self.phase == Phase::Asking
     }
 }
 
 /// The search for the first readable offset. A fetch within a batch answers with that same batch, so distances double
-/// until something else comes, and halve from there. Broken batches say where they begin: an offset that answers with
-/// the batch in hand is within it, one that answers with another broken batch leaves open what lies between the two,
-/// which is searched first. So no readable record is skipped. Where brokers refuse, nothing tells one damaged place
-/// from the next, and two that are close together are one range, with what lies between them.
+/// until another answer comes, and halve from there. A broken batch says where it begins. An offset that answers with
+/// the current batch is within it. An offset that answers with another broken batch leaves the offsets between the two
+/// open, and these are searched first. So no readable record is skipped. Where brokers refuse, nothing tells one
+/// damaged place from the next: two that are close together become one range, and what lies between them is skipped
+/// with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Search {
     position: i64,
-    /// Where the first broken batch begins, if that is known.
+    /// Where the first broken batch begins, if known.
     first: Option<i64>,
-    /// Where the batch in hand begins, if that is known.
+    /// Where the current batch begins, if known.
     base: Option<i64>,
-    /// The greatest offset of which it is known that nothing from `position` to it can be read.
+    /// The greatest offset up to which, from `position` on, nothing can be read as far as is known.
     bad: i64,
     step: i64,
-    /// The least offset above `bad` of which something else is known.
+    /// The least offset above `bad` with another answer.
     above: Option<Above>,
     limit: i64,
     log_end: i64,
@@ -179,7 +182,7 @@ struct Search {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Above {
     Readable(i64),
-    /// From `start` to `through` nothing can be read either, for the sake of another batch.
+    /// From `start` to `through` nothing can be read either, because of another batch.
     Broken {
         start: i64,
         through: i64,
@@ -199,8 +202,8 @@ impl Search {
             Some(_) => return Next::AskForEnd,
             None => {}
         }
-        // The first broken batch lies behind the end of the run: nothing is missing before it. A base that was damaged
-        // itself lies anywhere, hardly ever just there.
+        // The first broken batch lies behind the end of the run, so nothing is missing before that end. A batch whose
+        // base is damaged may name any offset, and hardly ever one in just this range.
         if self.first.is_some_and(|base| (self.limit..self.log_end).contains(&base)) {
             return Next::Found { from: self.limit, next: self.limit };
         }
@@ -215,7 +218,7 @@ impl Search {
                 Some(Above::Readable(start) | Above::Broken { start, .. }) => {
                     return self.probe(self.bad + (start - self.bad) / 2, now);
                 }
-                // Nothing is read from there on, or it is not written yet.
+                // This run reads nothing from there on, or the log ends there.
                 None if self.bad + self.step >= self.limit => self.above = Some(Above::Readable(self.limit)),
                 None => return self.probe(self.bad + self.step, now),
             }
@@ -233,7 +236,7 @@ impl Search {
         }
     }
 
-    /// Offsets before the first broken batch are holes, if it is true that it begins there.
+    /// Offsets before the first broken batch hold no records, if the batch really begins where it says.
     fn from(&self, next: i64) -> i64 {
         self.first.filter(|base| (self.position..next).contains(base)).unwrap_or(self.position)
     }

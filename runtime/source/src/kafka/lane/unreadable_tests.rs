@@ -1,5 +1,5 @@
-//! The machine against a log that is played: batches that can be read, that are broken, that brokers refuse, and that
-//! hold nothing for a reader.
+//! The state machine against a simulated log with batches that are readable, broken, refused by brokers, or empty for a
+//! reader.
 #![allow(clippy::unwrap_used)]
 
 use rand::rngs::SmallRng;
@@ -12,7 +12,7 @@ enum Kind {
     Good,
     Broken,
     Refused,
-    /// Of an aborted transaction, or a marker.
+    /// The batch holds an aborted transaction or a marker.
     Empty,
 }
 
@@ -21,11 +21,11 @@ struct Batch {
     base: i64,
     last: i64,
     kind: Kind,
-    /// Where it says that it begins. Of a broken batch, this may be what is damaged.
+    /// The base that the batch names. In a broken batch this may be the damaged part.
     says: i64,
 }
 
-/// Batches in order; between them holes, as compaction leaves them.
+/// Batches in order, with holes between them, as compaction leaves them.
 #[derive(Debug, Clone)]
 struct Log {
     batches: Vec<Batch>,
@@ -58,7 +58,7 @@ impl Log {
         Self { batches, end }
     }
 
-    /// What comes first after a fetch.
+    /// The first event after a fetch.
     fn fetch(&self, offset: i64) -> Answer {
         for batch in self.batches.iter().filter(|b| b.last >= offset) {
             match batch.kind {
@@ -79,7 +79,7 @@ impl Log {
         self.batches.iter().any(|b| b.kind == Kind::Good && b.base < offsets.end && offsets.start <= b.last)
     }
 
-    /// Where reading goes on, and how many fetches that took.
+    /// The range that is passed over, as the search finds it, and how many fetches that took.
     fn search(&self, position: i64, bound: Option<i64>) -> ((i64, i64), usize) {
         let now = Instant::now();
         let mut unreadable = Unreadable::new(position, self.fetch(position), "broken".into(), now);
@@ -146,13 +146,13 @@ fn nothing_is_missing_where_the_broken_batch_lies_behind_the_end_of_the_run() {
     use Kind::{Broken, Empty, Good};
     let log = Log::of(&[(0, 9, Good), (10, 10, Empty), (11, 19, Broken), (20, 20, Good)], 21);
     assert_eq!(log.search(10, Some(11)).0, (11, 11));
-    // A base beyond the log's end says that the base is damaged too.
+    // A base beyond the log's end shows that the base itself is damaged.
     let (mut unreadable, now) = given_up_on(10, Answer::Broken { base: 1 << 50 });
     unreadable.end_is(Some(11), 21, now);
     assert_eq!(unreadable.next(now), Next::Found { from: 10, next: 11 });
 }
 
-/// After all tries, and the time then.
+/// A partition after all attempts have failed, and the time at that point.
 fn given_up_on(position: i64, answer: Answer) -> (Unreadable, Instant) {
     let mut now = Instant::now();
     let mut unreadable = Unreadable::new(position, answer, "broken".into(), now);
@@ -206,7 +206,7 @@ fn a_fetch_that_nobody_answers_goes_on_while_the_log_reaches_as_far() {
     assert_eq!(unreadable.next(later), Next::AskForEnd);
     unreadable.end_is(None, 120, later);
     assert_eq!(unreadable.next(later), Next::Wait(later + ANSWER_WITHIN));
-    // Another leader knows less: what was found out is of another log.
+    // Another leader knows a lower end: what was found out belongs to another log.
     unreadable.end_is(None, 90, later);
     assert_eq!(unreadable.next(later), Next::Rest(later + TRY_AGAIN_AFTER));
 }
@@ -220,7 +220,7 @@ fn an_offset_that_is_gone_is_lost_where_reading_stands_and_no_matter_elsewhere()
     assert_eq!((unreadable.next(now), unreadable.lose(7, now)), (Next::Try { offset: 7, nth: 1 }, Some(7)));
 }
 
-/// librdkafka says so behind a broken batch, for an offset that it took from its bytes.
+/// librdkafka reports this behind a broken batch, for an offset that it read from the damaged bytes.
 #[test]
 fn another_offset_that_is_gone_only_begins_the_fetch_anew() {
     let mut now = Instant::now();
@@ -238,8 +238,8 @@ fn another_offset_that_is_gone_only_begins_the_fetch_anew() {
     }
 }
 
-/// In any log of broken batches: the range holds every offset of the first one and no record that can be read, and
-/// reading can go on behind it.
+/// For any log of broken batches, the range covers every offset of the first one and no readable record, and reading
+/// can go on behind the range.
 #[test]
 fn property_no_readable_record_is_passed_over_and_no_broken_one_is_left() {
     let mut rng = SmallRng::seed_from_u64(1);
@@ -266,8 +266,8 @@ fn property_no_readable_record_is_passed_over_and_no_broken_one_is_left() {
     }
 }
 
-/// Where brokers refuse they do not say how far: what lies between two damaged places may be passed over with them, but
-/// reading goes on where it can, and one place alone is passed over exactly.
+/// Brokers that refuse do not say how far. So what lies between two damaged places may be passed over with them. Still,
+/// reading goes on where it can, and a single damaged place is passed over exactly.
 #[test]
 fn property_what_brokers_refuse_is_passed_over_to_where_they_answer() {
     let mut rng = SmallRng::seed_from_u64(2);

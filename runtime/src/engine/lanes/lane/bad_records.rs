@@ -1,5 +1,5 @@
-//! What becomes of records that a lane can't take in: the pipeline stops, they are dropped, or they leave as dead
-//! letters by the source's output `Rejected`, in the epoch that read them.
+//! Handles records that a lane cannot take in: the pipeline stops, the records are dropped, or they leave as dead
+//! letters through the source's output `Rejected`, in the epoch that read them.
 
 use std::sync::Arc;
 
@@ -17,23 +17,23 @@ use crate::failure::{Failure, Result};
 use crate::sink::years::is_in_years;
 use crate::source::kafka::Record;
 
-/// Dead letters are handed on when they are this large, or with the batch that they were in.
+/// Bytes. Dead letters go to their sinks when they are this large, or with the batch that they were in.
 const LETTERS_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// Why a record is bad.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reason {
-    /// Where in the record, if it is about a place in it.
+    /// The path within the record, if the reason concerns a place in it.
     pub path: Option<String>,
     pub text: String,
 }
 
-/// What came together in an epoch.
+/// The bad records of an epoch.
 #[derive(Debug, Default)]
 pub struct BadOfEpoch {
     pub dropped: u64,
     pub rejected: u64,
-    /// Coordinates and reason of the first one.
+    /// The coordinates and the reason of the first one.
     pub first: Option<String>,
 }
 
@@ -45,14 +45,16 @@ pub struct BadRecords {
 }
 
 impl BadRecords {
-    /// `sinks` are those of the output `Rejected`.
+    /// `sinks` are the sinks of the output `Rejected`.
     #[must_use]
     pub fn new(policy: BadRecordsPolicy, sinks: Vec<SinkInput>) -> Self {
         Self { policy, sinks, letters: DeadLetters::new(), of_epoch: BadOfEpoch::default() }
     }
 
+    /// Takes a bad record.
+    ///
     /// # Errors
-    /// `Data` where the policy is to stop; else that of a sink that takes no more.
+    /// `Data` if the policy is to stop; otherwise the failure of a sink that takes no more rows.
     pub fn take(&mut self, from: &TopicPartition, record: &Record<'_>, reason: &Reason) -> Result<()> {
         if self.policy == BadRecordsPolicy::Fail {
             return Err(Failure::data(format!(
@@ -72,11 +74,11 @@ impl BadRecords {
         if self.letters.bytes >= LETTERS_BYTES_MAX { self.hand_on() } else { Ok(()) }
     }
 
-    /// Takes offsets that nobody can read. How many records that are is not known, and no more than there are offsets:
-    /// those count. By the output `Rejected` one letter leaves for all of them.
+    /// Takes a range of offsets that cannot be read. How many records it has is unknown, but there are at most as many
+    /// as offsets, so the offsets are counted. One letter for the whole range leaves through the output `Rejected`.
     ///
     /// # Errors
-    /// As [`Self::take`].
+    /// The errors of [`Self::take`].
     pub fn take_range(&mut self, from: &TopicPartition, range: OffsetRange, reason: &str) -> Result<()> {
         let OffsetRange { start, end } = range;
         if self.policy == BadRecordsPolicy::Fail {
@@ -139,7 +141,7 @@ struct DeadLetters {
     value: BinaryBuilder,
     reason: StringBuilder,
     path: StringBuilder,
-    /// 0: there are none.
+    /// Bytes of the letters; 0 if there are none.
     bytes: usize,
 }
 
@@ -163,7 +165,7 @@ impl DeadLetters {
         self.topic.append_value(&from.topic);
         self.partition.append_value(from.partition);
         self.offset.append_value(record.offset);
-        // Kafka takes any number from a producer.
+        // Kafka accepts any number as a timestamp from a producer.
         self.timestamp
             .append_option(record.timestamp.map(|t| t.at_ms.saturating_mul(1000)).filter(|us| is_in_years(*us)));
         self.key.append_option(record.key);

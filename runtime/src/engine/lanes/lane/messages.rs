@@ -1,4 +1,4 @@
-//! What lanes and the driver tell each other.
+//! The messages between the driver and the lanes.
 
 use std::time::{Duration, Instant};
 
@@ -12,9 +12,10 @@ use crate::keyed::edge::EdgeReport;
 /// What the driver tells a lane.
 #[derive(Debug)]
 pub enum Command {
-    /// Read on. Rows are late by these watermarks: per edge to a keyed step, those of the step's inputs.
+    /// Read. Rows are late by these watermarks (µs): per edge to a keyed step, those of the step's inputs.
     Begin { before_us: Vec<Vec<Option<i64>>> },
-    /// Hand over the epoch in hand. Rows that were ahead of the clock are judged by this reading, which is the epoch's.
+    /// Hand over the open epoch. Rows that were ahead of the clock are judged by this reading (µs), which is the
+    /// epoch's.
     Close { clock_us: i64 },
 }
 
@@ -27,16 +28,16 @@ pub struct LaneReport {
     /// Index into the plan's sources.
     pub source: usize,
     pub partitions: Vec<PartitionReport>,
-    /// Per edge to a keyed step.
+    /// One per edge to a keyed step.
     pub edges: Vec<EdgeReport>,
     pub read: u64,
     pub decoded: u64,
-    /// Records without a value that were passed over.
+    /// Records without a value that were skipped.
     pub tombstones: u64,
     pub bad: BadOfEpoch,
     pub filtered: u64,
     pub bytes: u64,
-    /// Spent on records, the wait for them not counted.
+    /// Time spent on records, without the time spent waiting for them.
     pub busy: Duration,
 }
 
@@ -46,17 +47,17 @@ pub struct PartitionReport {
     pub partition: usize,
     /// The next offset to read.
     pub next: i64,
-    /// Gaps below it.
+    /// Gaps below `next`.
     pub lost: Vec<OffsetRange>,
-    /// Ranges below it that could not be read.
+    /// Ranges below `next` that could not be read.
     pub unreadable: Vec<OffsetRange>,
     pub max_event_time_us: Option<i64>,
-    /// Since when the partition's end has been reached without a record after it.
+    /// Since when the lane has been at the partition's end without a further record.
     pub at_end_since: Option<Instant>,
-    /// Paused, until the slowest partition has caught up.
+    /// Whether the partition is paused until the slowest one has caught up.
     pub waits: bool,
-    /// Its topic does not exist any more: nothing comes of it.
+    /// Whether its topic no longer exists, so that nothing more comes from it.
     pub is_gone: bool,
-    /// Of the leader that wrote what lies before `next`, where that is known.
+    /// The epoch of the leader that wrote what lies before `next`, if it is known.
     pub leader_epoch: Option<i32>,
 }

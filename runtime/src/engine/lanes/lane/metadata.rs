@@ -1,5 +1,4 @@
-//! The columns that tell something about the records of a batch: where Kafka has them, and what it knows of them beside
-//! their values.
+//! The metadata columns of a batch: where Kafka has each record, and what Kafka knows about it beside its value.
 
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ use super::bad_records::Reason;
 use crate::failure::{Failure, Result};
 use crate::source::kafka::{Headers, Record, TimeSetBy};
 
-/// The metadata columns of the rows that are in the decoder, in its order.
+/// The metadata columns of the rows in the decoder, in the decoder's order.
 pub struct Metadata {
     fields: Vec<FieldRef>,
     columns: Vec<Builder>,
@@ -45,10 +44,11 @@ impl Metadata {
         }
     }
 
-    /// Whether `push` will find all of it. Asked before the value is decoded, since a row is in all columns or in none.
+    /// Checks that `push` will find all metadata of a record. The lane calls this before it decodes the value, since a
+    /// row is in all columns or in none.
     ///
     /// # Errors
-    /// Why the record is a bad one.
+    /// The reason why the record is bad.
     pub fn check(&self, record: &Record<'_>) -> std::result::Result<(), Reason> {
         if !self.reads_headers {
             return Ok(());
@@ -60,7 +60,7 @@ impl Metadata {
         self.columns.iter_mut().for_each(|column| column.push(from, record));
     }
 
-    /// The batch with these columns after its own. Empty afterwards.
+    /// Returns the batch with these columns after its own. Afterwards these columns are empty.
     ///
     /// # Errors
     /// `Bug`, if there are not as many rows as were pushed.
@@ -100,7 +100,7 @@ impl Builder {
             Self::Partition(b) => b.append_value(from.partition),
             Self::Offset(b) => b.append_value(record.offset),
             Self::Timestamp(b) => b.append_option(record.timestamp.map(|t| t.at_ms.saturating_mul(1000))),
-            // As org.apache.kafka.common.record.TimestampType numbers them.
+            // These are the numbers of org.apache.kafka.common.record.TimestampType.
             Self::TimestampType(b) => b.append_value(match record.timestamp.map(|t| t.set_by) {
                 None => -1,
                 Some(TimeSetBy::Producer) => 0,
@@ -136,7 +136,7 @@ fn headers_builder(column: &FieldRef) -> ListBuilder<StructBuilder> {
 }
 
 fn push_headers(list: &mut ListBuilder<StructBuilder>, headers: Headers<'_>) {
-    // Can't fail: it did not when the record was checked.
+    // This cannot fail, since it did not fail when the record was checked.
     let _ = headers.each(|name, value| {
         let header = list.values();
         if let Some(names) = header.field_builder::<StringBuilder>(0) {

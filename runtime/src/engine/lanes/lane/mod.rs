@@ -1,7 +1,7 @@
-//! A lane: one thread that reads some of a source's partitions, decodes, evaluates the steps without keys and keeps
-//! what keyed steps are to get of the epoch in hand. Lanes share nothing but the counters of the open epoch and, where
-//! skew is bounded, how far partitions have come; at the end of an epoch each hands over what it has and waits for the
-//! next to begin.
+//! A lane: one thread that reads some of a source's partitions, decodes the records, evaluates the steps without keys,
+//! and keeps what keyed steps are to get from the open epoch. Lanes share only the counters of the open epoch and,
+//! where skew is bounded, how far partitions have come. At the end of an epoch each lane hands over what it has and
+//! waits for the next epoch to begin.
 //!
 //! ```text
 //! driver: Begin(watermarks) ─▶ lane reads … ◀─ Close ─▶ LaneReport ─▶ (all lanes) ─▶ Begin(watermarks) …
@@ -46,14 +46,15 @@ pub use partition::Assignment;
 use partition::Partition;
 use schemas::Read;
 
-/// Rows per batch: large enough that the cost per batch vanishes, small enough to stay in the second-level cache.
+/// Rows per batch: large enough that the cost per batch does not matter, small enough to stay in the second-level
+/// cache.
 const BATCH_ROWS: usize = 8192;
-/// How long a lane waits for records before it looks at its commands again: a bound on the time it takes to close an
+/// How long a lane waits for records before it looks at its commands again. This bounds the time it takes to close an
 /// epoch.
 const POLL: Duration = Duration::from_millis(20);
 /// How long a lane waits for a leader to say where its log ends.
 const ASK_WITHIN: Duration = Duration::from_millis(800);
-/// Between two looks of a lane that has nothing to read until the epoch is closed.
+/// The pause between two looks of a lane that has nothing to read until the epoch is closed.
 const FULL_PAUSE: Duration = Duration::from_millis(1);
 
 /// Everything a lane is made of.
@@ -62,25 +63,25 @@ pub struct LaneParts {
     pub source: usize,
     pub input: LaneInput,
     pub decoder: Box<dyn Decoder>,
-    /// Those that the decoder may ask for.
+    /// The schemas that the decoder may ask for.
     pub schemas: Option<Arc<Schemas>>,
     pub metadata: Metadata,
     pub stateless: Stateless,
-    /// Per edge to a keyed step.
+    /// One per edge to a keyed step.
     pub edges: Vec<EdgeSender>,
     pub sinks: Vec<SinkInput>,
     pub bad_records: BadRecords,
-    /// A record without a value is none that is bad.
+    /// Whether a record without a value is skipped rather than bad.
     pub skips_tombstones: bool,
-    /// Copies records, so that a row which turns out to be bad later is a whole dead letter.
+    /// Whether records are copied, so that a row which turns out to be bad later becomes a whole dead letter.
     pub keeps_records: bool,
-    /// A row further ahead of the epoch's clock is bad.
+    /// µs. A row that is further ahead of the epoch's clock is bad.
     pub max_future_us: Option<i64>,
     pub on_lost_offsets: OnLostOffsets,
-    /// Each partition has a bound, if there are any partitions.
+    /// Whether the run has an end. Each partition then has a bound.
     pub run_ends: bool,
     pub assignments: Vec<Assignment>,
-    /// Of all partitions, if there is a bound on it.
+    /// How far all partitions of the source have come, if skew is bounded.
     pub skew: Option<Arc<Skew>>,
     pub epoch: Arc<OpenEpoch>,
 }
@@ -88,24 +89,24 @@ pub struct LaneParts {
 pub struct Lane {
     parts: LaneParts,
     partitions: Vec<Partition>,
-    /// From the source's partition index to ours.
+    /// Maps the source's partition index to ours.
     places: Vec<usize>,
-    /// Per edge: the watermarks of its step's inputs at the start of the epoch.
+    /// Per edge: the watermarks (µs) of its step's inputs at the start of the epoch.
     before_us: Vec<Vec<Option<i64>>>,
     report: LaneReport,
-    /// Of each row in the decoder.
+    /// The origin of each row in the decoder.
     origins: Origins,
     /// Rows that were too far ahead of the clock when they were read. The epoch's limits bound them.
     ahead: Vec<Ahead>,
     batch_bytes: usize,
-    /// How much of `report.read` the open epoch knows of.
+    /// How many records of `report.read` the open epoch has counted already.
     counted: u64,
-    /// What the open epoch knows of the bytes that our edges hold.
+    /// The bytes that our edges hold, as last told to the open epoch.
     held_bytes: u64,
     at_bound: bool,
 }
 
-/// Rows of one batch, copied, with where they come from.
+/// Copied rows of one batch, with their origins.
 struct Ahead {
     rows: RecordBatch,
     origins: Origins,
@@ -141,7 +142,7 @@ impl Lane {
     /// Runs until it is told to stop or the driver goes away.
     ///
     /// # Errors
-    /// What the lane can't go on from.
+    /// A failure after which the lane cannot continue.
     pub fn run(mut self, commands: &Receiver<Command>, reports: &Reports) -> Result<()> {
         while let Some(Command::Begin { before_us }) = self.wait_for_command(commands) {
             self.before_us = before_us;
@@ -185,7 +186,7 @@ impl Lane {
         }
     }
 
-    /// Reads up to a batch and takes it in.
+    /// Reads up to a batch of records and takes them in.
     fn read_some(&mut self) -> Result<()> {
         let room = self.parts.epoch.reserve(BATCH_ROWS);
         if room == 0 {
@@ -204,8 +205,7 @@ impl Lane {
                     began.get_or_insert_with(Instant::now);
                     let place = places[record.partition];
                     let partition = &mut partitions[place];
-                    // What comes next is there: this is not the partition's end, whether or not the record can be taken
-                    // yet.
+                    // A record follows, so this is not the partition's end, whether or not the record can be taken yet.
                     partition.at_end_since = None;
                     let record = Record { partition: place, ..record };
                     if record.value.is_none() && parts.skips_tombstones {
@@ -236,7 +236,8 @@ impl Lane {
                 }
                 LaneEvent::EndOfPartition { partition, offset } => {
                     let partition = &mut partitions[places[partition]];
-                    // Offsets that a transaction's markers take up are no records: the end may lie behind the last one.
+                    // Markers of transactions take up offsets but are not records, so the end may be beyond the last
+                    // record.
                     partition.next = partition.next.max(offset);
                     partition.at_end_since.get_or_insert_with(Instant::now);
                 }
@@ -247,7 +248,7 @@ impl Lane {
                 }
                 LaneEvent::Unreadable { partition, from, next, reason } => {
                     let partition = &mut partitions[places[partition]];
-                    // What lies below is known to hold no record.
+                    // The offsets from `from` up to the partition's next one are known to hold no record.
                     let range = OffsetRange { start: from.max(partition.next), end: next };
                     let passed_over = parts.bad_records.take_range(&partition.id, range, reason);
                     failed = failed.take().or(passed_over.err());
@@ -272,7 +273,7 @@ impl Lane {
         Ok(())
     }
 
-    /// Takes in what has been decoded.
+    /// Takes in the rows that have been decoded.
     fn take_in(&mut self) -> Result<()> {
         self.report.bytes += self.batch_bytes as u64;
         let decoded = self.parts.decoder.finish().map_err(|e| Failure::bug(format!("decoded columns: {e}")))?;
@@ -304,8 +305,8 @@ impl Lane {
         self.parts.epoch.hold(std::mem::replace(&mut self.held_bytes, now), now);
     }
 
-    /// Evaluates rows and adds them to edges and sinks. Gives those whose event time is too far ahead of the clock, and
-    /// that time.
+    /// Evaluates rows and adds them to edges and sinks. Returns the rows whose event time is too far ahead of the
+    /// clock, with that time (µs).
     fn evaluate(&mut self, decoded: &RecordBatch, origins: &Origins, clock_us: i64) -> Result<Vec<(usize, i64)>> {
         let latest_us = self.parts.max_future_us.map(|future| clock_us.saturating_add(future));
         let (good, bad) = self.parts.stateless.evaluate(decoded, &self.before_us, latest_us);
@@ -348,12 +349,12 @@ impl Lane {
         self.parts.bad_records.take(from, &origins.record(row), reason)
     }
 
-    /// Judges the rows that were ahead of the clock by the epoch's own reading of it: that, and not when a lane came to
-    /// a record, decides.
+    /// Judges the rows that were ahead of the clock by the epoch's own reading of the clock. This reading decides, and
+    /// not the moment at which a lane came to a record.
     ///
     /// # Errors
-    /// `Retry`, where the newest record of the partition was stamped as far ahead: then it is the clock that is wrong,
-    /// and no row is.
+    /// `Retry`, if the newest record of the partition was stamped as far ahead. Then the clock is wrong, and no row is
+    /// bad.
     fn judge_ahead(&mut self, clock_us: i64) -> Result<()> {
         for Ahead { rows, origins } in std::mem::take(&mut self.ahead) {
             for (row, time_us) in self.evaluate(&rows, &origins, clock_us)? {
@@ -368,13 +369,13 @@ impl Lane {
         Ok(())
     }
 
-    /// Pauses partitions that are too far ahead of the slowest one, and lets them go on when they no longer are.
+    /// Pauses partitions that are too far ahead of the slowest one, and resumes them when they no longer are.
     fn hold_back_those_ahead(&mut self) -> Result<()> {
         self.tell_where_we_are();
         let Some(skew) = &self.parts.skew else { return Ok(()) };
         for partition in &mut self.partitions {
             let must_wait = skew.must_wait(partition.index, partition.waits);
-            // At its bound it is stopped for good, and while it waits for a schema it is not fetched.
+            // A partition at its bound has stopped for good, and one that waits for a schema is not fetched.
             if must_wait != partition.waits && !partition.is_at_bound() && !partition.is_held() {
                 let index = partition.index;
                 if must_wait { self.parts.input.pause(index) } else { self.parts.input.resume(index) }?;
@@ -422,7 +423,7 @@ impl Lane {
         let mut report = LaneReport { source: self.parts.source, ..std::mem::take(&mut self.report) };
         report.bad = self.parts.bad_records.end_epoch()?;
         self.counted = 0;
-        // What the last batch brought is told before the next epoch forgets it.
+        // This tells what the last batch brought, before the reports below clear it for the next epoch.
         self.tell_where_we_are();
         let input = &self.parts.input;
         report.partitions.extend(self.partitions.iter_mut().map(|p| p.report(input.leader_epoch(p.index, p.next))));

@@ -1,24 +1,24 @@
-//! Where the rows of a batch come from. A row may turn out to be bad when librdkafka's memory of its record is long
-//! given back, so the records themselves are copied where a dead letter would need them.
+//! Where the rows of a batch come from. A row may turn out to be bad long after librdkafka has freed its record, so the
+//! records themselves are copied where a dead letter would need them.
 
 use crate::source::kafka::{Record, Timestamp};
 
-/// The records behind the rows of a batch, in its order.
+/// The records behind the rows of a batch, in the batch's order.
 #[derive(Default)]
 pub struct Origins {
     rows: Vec<Row>,
     kept: Option<Kept>,
 }
 
-/// Small: there is one for each record read.
+/// This is small, since there is one for each record read.
 #[derive(Clone, Copy)]
 struct Row {
-    /// Of its partition, among the lane's.
+    /// The index of its partition among the lane's.
     place: u32,
     offset: i64,
 }
 
-/// What coordinates do not say.
+/// The parts of the records that coordinates do not tell.
 #[derive(Default)]
 struct Kept {
     rows: Vec<KeptRow>,
@@ -29,7 +29,7 @@ struct Kept {
 #[derive(Clone, Copy)]
 struct KeptRow {
     timestamp: Option<Timestamp>,
-    /// Where the key begins, and after it the value.
+    /// Where the key begins. The value follows it.
     at: usize,
     key: Option<u32>,
     value: Option<u32>,
@@ -41,7 +41,7 @@ impl Origins {
         Self { rows: Vec::new(), kept: keeps_records.then(Kept::default) }
     }
 
-    /// `record.partition` is its place among the lane's partitions.
+    /// `record.partition` is the index among the lane's partitions.
     pub fn push(&mut self, record: &Record<'_>) {
         self.rows.push(Row { place: u32::try_from(record.partition).unwrap_or(u32::MAX), offset: record.offset });
         if let Some(kept) = &mut self.kept {
@@ -49,7 +49,7 @@ impl Origins {
         }
     }
 
-    /// The place of a row's partition among the lane's.
+    /// The index of a row's partition among the lane's.
     #[must_use]
     pub fn place(&self, row: usize) -> usize {
         self.rows[row].place as usize
@@ -59,7 +59,7 @@ impl Origins {
         self.rows[first..].iter().map(|row| row.place as usize)
     }
 
-    /// The record without its headers, and without time, key and value if those are not kept.
+    /// The record without its headers. If records are not kept, it has no timestamp, key and value either.
     #[must_use]
     pub fn record(&self, row: usize) -> Record<'_> {
         let Row { place, offset } = self.rows[row];
@@ -75,7 +75,7 @@ impl Origins {
         selected
     }
 
-    /// Keeps its room.
+    /// Empties it and keeps the allocated memory.
     pub fn clear(&mut self) {
         self.rows.clear();
         if let Some(kept) = &mut self.kept {
@@ -91,7 +91,7 @@ impl Kept {
         let mut keep = |part: Option<&[u8]>| {
             let part = part?;
             self.bytes.extend_from_slice(part);
-            // Kafka's lengths are 32-bit.
+            // Kafka's lengths have 32 bits.
             u32::try_from(part.len()).ok()
         };
         let (key, value) = (keep(record.key), keep(record.value));

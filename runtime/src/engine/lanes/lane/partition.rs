@@ -14,37 +14,37 @@ use crate::source::kafka::Timestamp;
 
 /// Where a lane starts on one of its partitions.
 pub struct Assignment {
-    /// Into the source's partitions.
+    /// Index into the source's partitions.
     pub index: usize,
     pub id: TopicPartition,
     pub start: i64,
-    /// Exclusive end of an AvailableNow run.
+    /// The exclusive end of an AvailableNow run.
     pub bound: Option<i64>,
-    /// As lanes before this one saw it.
+    /// Since when the partition has been at its end, as earlier lanes saw it.
     pub at_end_since: Option<Instant>,
 }
 
 pub struct Partition {
-    /// Into the source's partitions.
+    /// Index into the source's partitions.
     pub index: usize,
     pub id: TopicPartition,
     pub next: i64,
-    /// Gaps in the epoch in hand, of which there is at most one: it ends the reading.
+    /// Gaps in the open epoch. There is at most one, since a gap ends the reading.
     pub lost: Vec<OffsetRange>,
-    /// What could not be read in the epoch in hand.
+    /// Ranges that could not be read in the open epoch.
     pub unreadable: Vec<OffsetRange>,
     pub bound: Option<i64>,
     max_event_time_us: Option<i64>,
     pub at_end_since: Option<Instant>,
-    /// When its leader was last asked whether the log still has the end of the run.
+    /// When its leader was last asked whether the log still reaches the end of the run.
     asked_about_end: Option<Instant>,
-    /// Paused, until the slowest partition has caught up.
+    /// Whether it is paused until the slowest partition has caught up.
     pub waits: bool,
     /// The schema that the record at `next` was last found to need.
     pub(super) awaited: Option<Awaited>,
-    /// Its topic does not exist any more.
+    /// Whether its topic no longer exists.
     pub is_gone: bool,
-    /// Of the last record, by Kafka.
+    /// Kafka's timestamp of the last record.
     pub newest: Option<Timestamp>,
 }
 
@@ -74,14 +74,14 @@ impl Partition {
         self.bound.is_some_and(|bound| self.next >= bound)
     }
 
-    /// Whether nothing of it is read until a schema is there.
+    /// Whether nothing of it is read until a schema is known.
     #[must_use]
     pub fn is_held(&self) -> bool {
         self.awaited.as_ref().is_some_and(|awaited| awaited.is_held)
     }
 
-    /// The end of the run, if it is time to ask whether the log still has it: reading came to the log's end before, and
-    /// nothing has come since.
+    /// The end of the run, if it is time to ask whether the log still reaches it: reading came to the log's end before
+    /// that, and no record has come since.
     pub fn bound_in_doubt(&mut self, now: Instant) -> Option<i64> {
         let bound = self.bound.filter(|bound| self.next < *bound)?;
         let since = self.at_end_since?.max(self.asked_about_end.unwrap_or(self.at_end_since?));
@@ -92,10 +92,10 @@ impl Partition {
         Some(bound)
     }
 
-    /// Goes on at `next`, since Kafka no longer had `wanted`.
+    /// Continues at `next`, since Kafka no longer had `wanted`.
     ///
     /// # Errors
-    /// `Config`: the log goes back.
+    /// `Config`, if the log goes back.
     pub fn lose(&mut self, wanted: i64, next: i64) -> Result<()> {
         let gap = lost::gap(&self.id.to_string(), self.next, wanted, next)?;
         let lost = gap.map_or(0, |gap| gap.end - gap.start);
@@ -105,15 +105,15 @@ impl Partition {
         Ok(())
     }
 
-    /// Goes on behind a range that can't be read.
+    /// Continues after a range that cannot be read.
     pub fn pass_over(&mut self, range: OffsetRange) {
         self.next = range.end;
-        // Whatever was known of its end is older than this.
+        // What was known about the partition's end is older than this range.
         self.at_end_since = None;
         self.unreadable.push(range);
     }
 
-    /// Nothing more comes: its topic does not exist any more.
+    /// Ends the partition: its topic no longer exists, so nothing more comes.
     pub fn give_up(&mut self) {
         tracing::warn!(partition = %self.id, next = self.next, "the topic does not exist any more: what was not read \
             is lost");
@@ -129,7 +129,7 @@ impl Partition {
         }
     }
 
-    /// Where it is, for the others.
+    /// Tells the lanes how far this partition has come.
     pub fn tell(&self, skew: &Skew) {
         if let Some(time_us) = self.max_event_time_us {
             skew.read(self.index, time_us);
@@ -137,7 +137,7 @@ impl Partition {
         skew.at_end(self.index, self.at_end_since.is_some() || self.is_at_bound());
     }
 
-    /// For the epoch that ends; the next one observes anew.
+    /// The report for the epoch that ends. What it reports is cleared, so that the next epoch observes again.
     pub fn report(&mut self, leader_epoch: Option<i32>) -> PartitionReport {
         PartitionReport {
             partition: self.index,

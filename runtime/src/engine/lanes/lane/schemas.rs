@@ -1,6 +1,6 @@
-//! Records that the decoder can't read without a schema. The partition waits at such a record: it is fetched no longer,
-//! so that nothing piles up, and no epoch that is closed meanwhile has an offset behind the record. The lane's other
-//! partitions are read on. When it is known what there is to know of the schema, the record is fetched again.
+//! Handles records that the decoder cannot read without a schema. The partition waits at such a record: the lane stops
+//! fetching it, so that nothing piles up, and no epoch that is closed meanwhile has an offset beyond the record. The
+//! lane continues to read its other partitions. Once the answer about the schema has come, the record is fetched again.
 
 use std::sync::Arc;
 
@@ -14,15 +14,16 @@ use crate::decode::{Decoder, Undecoded};
 use crate::failure::{Failure, Remedy, Result};
 use crate::source::kafka::Record;
 
-/// What a record may need, one after the other; more is a decoder that does not keep what it was given.
+/// The most schemas that one record may need, one after the other. A decoder that asks for more does not keep what it
+/// was given.
 const SCHEMAS_PER_RECORD_MAX: usize = 8;
 
-/// What became of a record.
+/// What reading a record has given.
 pub(super) enum Read {
-    /// It is in the decoder.
+    /// The record is in the decoder.
     Row,
     Bad(Reason),
-    /// Its partition waits for a schema.
+    /// The record's partition waits for a schema.
     NotYet,
 }
 
@@ -31,14 +32,14 @@ pub(super) struct Awaited {
     offset: i64,
     id: SchemaId,
     question: Arc<Question>,
-    /// It is fetched no longer.
+    /// Whether the partition is no longer fetched.
     pub is_held: bool,
 }
 
-/// Decodes a record, with schemas that are known.
+/// Decodes a record with the schemas that are known.
 ///
 /// # Errors
-/// Why there is no saying what a schema is.
+/// The reason why nobody can say what a schema is.
 #[inline]
 pub(super) fn decode(
     decoder: &mut dyn Decoder,
@@ -64,7 +65,7 @@ fn decode_with(
     let schemas = schemas
         .ok_or_else(|| Failure::bug(format!("the decoder asks for schema {id}, and its format has no schemas")))?;
     for _ in 0..SCHEMAS_PER_RECORD_MAX {
-        // An answer that was waited for counts, even if it was not kept for others.
+        // An answer that this partition has waited for counts, even if it was not kept for others.
         let waited_for =
             partition.awaited.as_ref().filter(|awaited| awaited.offset == record.offset && awaited.id == id);
         let question = waited_for.map_or_else(|| schemas.ask(id), |awaited| Arc::clone(&awaited.question));
@@ -90,7 +91,7 @@ fn decode_with(
     )))
 }
 
-/// What a person is told of a schema of which it can't be found out whether it exists.
+/// The failure when nobody can say whether a schema exists.
 fn not_known(partition: &TopicPartition, offset: i64, id: SchemaId, failure: &Failure) -> Failure {
     let Failure { remedy, message } = failure;
     let advice = match remedy {
@@ -106,10 +107,10 @@ fn not_known(partition: &TopicPartition, offset: i64, id: SchemaId, failure: &Fa
 }
 
 impl Lane {
-    /// Has partitions read on whose schemas are there.
+    /// Resumes the partitions whose schemas are known by now.
     ///
     /// # Errors
-    /// Why there is no saying what a schema is.
+    /// The reason why nobody can say what a schema is.
     pub(super) fn go_on_with_schemas(&mut self) -> Result<()> {
         for partition in &mut self.partitions {
             let Some(awaited) = partition.awaited.as_mut().filter(|awaited| awaited.is_held) else { continue };

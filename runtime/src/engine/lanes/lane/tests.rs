@@ -1,5 +1,5 @@
-//! A lane over librdkafka's mock cluster, with a decoder whose records name schemas: what waits for one, and what does
-//! not.
+//! A lane over librdkafka's mock cluster, with a decoder whose records name schemas. The tests show what waits for a
+//! schema and what does not.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::mpsc::{SyncSender, sync_channel};
@@ -35,7 +35,7 @@ use crate::sink;
 use crate::sink::writing::Slot;
 use crate::source::kafka::{KafkaInput, Position};
 
-/// `<id>:<text>` becomes `<definition>:<text>`. It keeps the last schema that it has learned, and no more.
+/// Decodes `<id>:<text>` to `<definition>:<text>`. It keeps only the last schema that it has learned.
 struct Named {
     schema: SchemaRef,
     last: Option<(SchemaId, String)>,
@@ -74,7 +74,7 @@ fn coordinates() -> Vec<MetadataColumn> {
     vec![column("p", MetadataField::Partition), column("o", MetadataField::Offset)]
 }
 
-/// Of decoded rows, which go into one sink as they are.
+/// Decoded rows go into one sink unchanged.
 fn graph(servers: &str) -> Arc<Graph> {
     let columns = std::iter::once(value()).chain(coordinates().into_iter().map(|c| c.column()));
     let schema: SchemaRef = Arc::new(Schema::new(columns.map(|c| c.to_field()).collect::<Vec<_>>()));
@@ -93,7 +93,7 @@ fn graph(servers: &str) -> Arc<Graph> {
     Graph::of(Arc::new(crate::fixtures::plan(vec![source], vec![], vec![sink])))
 }
 
-/// A topic of two partitions, and what there is to know of schemas.
+/// A topic of two partitions, and the schemas that can be asked for.
 struct World {
     runtime: Runtime,
     cluster: Cluster,
@@ -102,7 +102,7 @@ struct World {
 }
 
 impl World {
-    /// With these values in the partitions.
+    /// A world with these values in the partitions.
     fn with(values: [&[&str]; 2]) -> Self {
         let cluster = cluster(&[("a", 2)]);
         let producer: BaseProducer =
@@ -125,7 +125,7 @@ impl World {
         Self { runtime, cluster, shelf, schemas }
     }
 
-    /// A lane that begins at these offsets; a run ends at `bounds`.
+    /// A lane that begins at these offsets. A run ends at `bounds`.
     fn lane(&self, starts: [i64; 2], bounds: Option<[i64; 2]>, policy: BadRecordsPolicy) -> Running<'_> {
         let servers = self.cluster.bootstrap_servers();
         let input = KafkaInput::connect(&source(&servers, &["a"]), "test").unwrap();
@@ -196,7 +196,7 @@ impl World {
     }
 }
 
-/// What came of the epochs that were closed.
+/// The result of the epochs that were closed.
 #[derive(Debug, Clone, PartialEq)]
 struct Seen {
     next: [i64; 2],
@@ -226,7 +226,7 @@ struct Running<'w> {
 }
 
 impl Running<'_> {
-    /// An epoch, which is closed when something was read, or soon.
+    /// Runs an epoch and closes it when something was read, or soon.
     fn epoch(&mut self) -> Result<()> {
         self.epoch.reset();
         let told = self.commands.send(Command::Begin { before_us: vec![] });

@@ -1,5 +1,5 @@
-//! What becomes of an epoch's part, by the sink that the document has now, by what is at the place, and by who decided
-//! it.
+//! What becomes of an epoch's part. It depends on the sink that the document has now, on what is at the place, and on
+//! who decided the epoch.
 
 #![allow(clippy::unwrap_used)]
 
@@ -19,12 +19,12 @@ use crate::sink::delta::{DeltaTable, payload};
 use crate::sink::writing::Part;
 use crate::storage::{Secrets, Standing};
 
-/// Of the manifests here.
+/// The lineage of the manifests here.
 const LINEAGE: &str = "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491";
-/// That a person's state action began after them.
+/// The lineage that a person's state action began after them.
 const NEXT_LINEAGE: &str = "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491.4";
 
-/// A table, and an epoch of one row that is decided for it.
+/// A table, and an epoch of one row that was decided for it.
 async fn decided(lake: &Lake) -> Manifest {
     let table = DeltaTable::open_or_create(lake.location(), &lake.sink, "test", QUICK).await.unwrap();
     let mut writer = table.files().writer("lineage-1-43").unwrap();
@@ -43,7 +43,7 @@ async fn decided(lake: &Lake) -> Manifest {
     manifest
 }
 
-/// Of a process whose document has these sinks, and that decides epochs of this lineage.
+/// The sinks of a process whose document has these sinks and which decides epochs of this lineage.
 async fn committer(sinks: &[&plan::Sink], lineage: &str) -> SinkSet {
     let plan = fixtures::plan(vec![], vec![], sinks.iter().map(|sink| (*sink).clone()).collect());
     let of =
@@ -95,7 +95,7 @@ async fn an_epoch_lands_once_with_where_it_came_from() {
     let expected = json!({
         format!("weir/{LINEAGE}/silver"): 43,
         format!("weir.manifest/test/{LINEAGE}/silver"): (mark << 32) | 43,
-        // The upper 63 bits of the token's xxh3, which `tokensDone` of the fixture `manifest-v1.json` has in
+        // The upper 63 bits of the token's xxh3 hash. `tokensDone` of the fixture `manifest-v1.json` has the hash in
         // hexadecimal digits.
         "weir.token/test/silver": 111_655_895_072_846_582_i64,
     });

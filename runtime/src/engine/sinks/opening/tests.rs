@@ -1,4 +1,4 @@
-//! Sinks that are there, that are not, and that come to be there while a process starts.
+//! Sinks that exist, that are missing, and that are created while a process starts.
 
 #![allow(clippy::unwrap_used)]
 
@@ -18,7 +18,7 @@ use crate::storage::{Secrets, Standing};
 
 const LINEAGE: &str = "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491";
 
-/// A process whose document has the tables of these lakes, called `silver` and `late`, and a state action of this
+/// A process whose document has the tables of these lakes, named `silver` and `late`, and a state action with this
 /// token.
 fn environment([silver, late]: [&Lake; 2], token: &str) -> Environment {
     let late = plan::Sink { name: "late".into(), ..late.sink.clone() };
@@ -28,7 +28,7 @@ fn environment([silver, late]: [&Lake; 2], token: &str) -> Environment {
     Environment { plan: Arc::new(plan), secrets: Secrets::default(), retry: QUICK, standing: Standing::default() }
 }
 
-/// An epoch of one row, of a sink that is there, after a state action of this token.
+/// Appends an epoch of one row to an existing sink, after a state action with this token.
 async fn append(sink: &mut dyn Sink, epoch: u64, token: &str) {
     let mut writer = sink.writers().begin(&Slot { label: "l".into(), buffer_bytes: 1 << 20 }).unwrap();
     writer.write(&rides(&[(1, None, None)])).await.unwrap();
@@ -39,7 +39,7 @@ async fn append(sink: &mut dyn Sink, epoch: u64, token: &str) {
     sink.commit(&decided, &sealed.payload).await.unwrap();
 }
 
-/// Sink and place of each.
+/// The name and the place of each sink.
 fn named(pinned: &[PinnedSink]) -> Vec<(String, String)> {
     pinned.iter().map(|p| (p.name.clone(), p.place.clone())).collect()
 }

@@ -29,7 +29,7 @@ fn reading(bounds: [Option<i64>; 2]) -> Reading {
     }
 }
 
-/// `at_end`: for so long that it is idle.
+/// With `at_end`, the partition has been at its end long enough to be idle.
 fn report(partition: usize, next: i64, max_event_time_us: Option<i64>, at_end: bool) -> PartitionReport {
     PartitionReport {
         partition,
@@ -44,7 +44,7 @@ fn report(partition: usize, next: i64, max_event_time_us: Option<i64>, at_end: b
     }
 }
 
-/// With what leaders say, who were asked about all.
+/// Closes an epoch. The leaders of all partitions were asked, and `ends` has their answers.
 fn close_on(reading: &mut Reading, reports: Vec<PartitionReport>, ends: &[(i32, i64)]) -> SourceProgress {
     let ends = ends.iter().map(|&(partition, offset)| (id(partition), End { offset, leader_epoch: Some(3) })).collect();
     reading.take_in(reports);
@@ -52,7 +52,7 @@ fn close_on(reading: &mut Reading, reports: Vec<PartitionReport>, ends: &[(i32, 
     reading.close(SourceCounts::default(), &BTreeMap::new(), None).unwrap()
 }
 
-/// With nobody asked.
+/// Closes an epoch without asking any leader.
 fn close(reading: &mut Reading, reports: Vec<PartitionReport>) -> SourceProgress {
     close_on(reading, reports, &[])
 }
@@ -121,7 +121,7 @@ fn only_leaders_of_partitions_that_have_been_quiet_for_long_are_asked() {
 fn a_leader_that_fell_silent_before_all_was_read_is_named_too() {
     let mut reading = reading([None, None]);
     let end = (id(1), End { offset: 12, leader_epoch: None });
-    // Nothing came from either in the epoch before, and neither was at its end.
+    // Nothing came from either partition in the epoch before, and neither was at its end.
     let silent_since = Instant::now();
     reading.take_in(vec![report(0, 15, Some(READ), false), report(1, 12, Some(READ), false)]);
     let at = silent_since + IDLE_AFTER * 2;

@@ -8,8 +8,8 @@ use crate::checkpoint::manifest::Writer;
 
 const NEWEST: Epoch = Epoch(42);
 
-/// One source `rides` of the topic `rides`, partition 0 at offset 2000, a state file, a run that has not reached its
-/// end.
+/// One source `rides` of the topic `rides` with partition 0 at offset 2000, a state file, and a run that has not
+/// reached its end.
 fn manifest(epoch: Epoch) -> Manifest {
     let mut manifest = Manifest::decode(
         NEWEST,
@@ -116,7 +116,7 @@ impl Case {
     }
 }
 
-/// Per partition, where it goes on; and how many state files there are.
+/// The offset at which each partition continues, and the number of state files.
 fn goes_on(carried: &Carried) -> (Vec<i64>, usize) {
     (carried.sources[0].partitions.iter().map(|p| p.start).collect(), carried.tasks[0].state.len())
 }
@@ -243,7 +243,7 @@ fn an_action_that_could_not_be_remembered_is_refused() {
     assert!(Case::new().carried(Some(&discard("7", Offsets::Keep)), Some(&newest), None).is_ok());
 }
 
-/// What a start is told that goes on from an epoch, and what one is that does a state action with it.
+/// The refusals of a start that continues from an epoch, and of a start that does a state action with it.
 fn refusal(case: &Case, newest: &Manifest) -> (Option<String>, Option<String>) {
     let refused = |action: Option<&StateAction>| {
         let failure = case.carried(action, Some(newest), None).err()?;
@@ -348,8 +348,8 @@ fn state_that_does_not_fit_is_refused_unless_it_is_discarded() {
     assert!(changed.carried(Some(&discard("a", Offsets::Keep)), Some(&newest), None).is_ok());
 }
 
-/// One that comes into the document begins where that says, and the others go on; in a run that has ends, it has ends
-/// of its own.
+/// A source that comes into the document begins where the document says, and the others continue. In a run with ends,
+/// the new source has ends of its own.
 #[test]
 fn a_source_that_is_new_in_the_document_begins_and_the_others_go_on() {
     let mut newest = manifest(NEWEST);
@@ -377,7 +377,8 @@ fn a_source_that_is_new_in_the_document_begins_and_the_others_go_on() {
 
 #[test]
 fn a_run_goes_on_to_its_ends_and_another_one_takes_its_own() {
-    // Whether the run before got there, its name, this one's name; whether this one has the ends of the one before.
+    // Whether the run before reached its ends, its name, this run's name, and whether this run has the ends of the one
+    // before.
     for (reached, was, is, same) in [
         (false, None, None, true),
         (true, None, None, false),

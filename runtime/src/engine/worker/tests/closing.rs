@@ -10,11 +10,11 @@ use weir_plan::window::Window;
 use super::*;
 use crate::fixtures;
 
-/// More than are made at a time.
+/// More keys than rows are made at a time.
 const KEYS: i64 = 100_000;
-/// Rows of a closed window that are made at a time.
+/// The most rows of a closed window that are made at a time.
 const BATCH_ROWS_MAX: usize = 1 << 16;
-/// Windows of 10 µs that have rows, from 0 on.
+/// The number of windows of 10 µs that have rows, from 0 on.
 pub(super) const WINDOWS: i64 = 3;
 const GROUPS: u64 = (KEYS * WINDOWS) as u64;
 
@@ -34,8 +34,8 @@ fn step(name: &str, input: (Input, &SchemaRef), size_us: i64, keys: &[GroupColum
     Step { name: name.into(), schema: aggregate.output_schema(), op: StepOp::Aggregate(Arc::new(aggregate)) }
 }
 
-/// Sums by key in windows of 10 µs; behind them, in windows of 100 µs, how many there were and what they come to. A
-/// sink for each.
+/// Sums by key in windows of 10 µs. Behind them, windows of 100 µs count these sums and add them up. Each step has a
+/// sink.
 pub(super) fn graph() -> Arc<Graph> {
     let input = schema(&[("key", DataType::Bigint), ("value", DataType::Bigint), (EVENT_TIME, DataType::Timestamp)]);
     let tens = step("tens", (Input::Source(0), &input), 10, &["key".into()], &[("total", "sum(value)")]);
@@ -52,7 +52,7 @@ fn without_time(schema: &SchemaRef) -> SchemaRef {
     Arc::new(Schema::new(schema.fields()[..schema.fields().len() - 1].to_vec()))
 }
 
-/// A row of each key in each window: its value is the key.
+/// A row of each key in each window. Its value is the key.
 fn rows_of_all_windows(crew: &Crew) -> EdgeReport {
     rows_of(crew, KEYS)
 }
@@ -72,19 +72,19 @@ pub(super) fn rows_of(crew: &Crew, keys: i64) -> EdgeReport {
     lane.end_epoch().unwrap()
 }
 
-/// An epoch's rows per sink, batch by batch, and what else it comes to.
+/// An epoch's rows per sink, batch by batch, and its other results.
 pub(super) async fn epoch(crew: &mut Crew, lane: EdgeReport, after_us: i64) -> ([Vec<RecordBatch>; 2], KeyedEpoch) {
     crew.workers.take_in([(Edge { step: 0, input: 0 }, lane)].into());
     let (of_sinks, epoch) = crew.close(&[Some(after_us)]).await;
     (of_sinks.try_into().unwrap(), epoch)
 }
 
-/// The `n`th column behind the window's bounds.
+/// The `n`th column after the window's bounds.
 pub(super) fn column(batch: &RecordBatch, n: usize) -> Vec<i64> {
     batch.column(2 + n).as_primitive::<Int64Type>().values().to_vec()
 }
 
-/// Every group once, and none in a batch that is larger than it may be.
+/// Asserts that every group is there once, and that no batch is larger than it may be.
 fn assert_all_tens(batches: &[RecordBatch]) {
     assert!(batches.len() as u64 > GROUPS / BATCH_ROWS_MAX as u64, "{} batches", batches.len());
     assert!(batches.iter().all(|batch| batch.num_rows() <= BATCH_ROWS_MAX));
@@ -100,7 +100,7 @@ fn assert_one_hundred(batches: &[RecordBatch]) {
     assert_eq!(rows, [(vec![KEYS * WINDOWS], vec![WINDOWS * KEYS * (KEYS - 1) / 2])]);
 }
 
-/// Rows in, late and out of each step, and the windows that stay open.
+/// The rows in, late rows and rows out of each step, and its windows that stay open.
 fn figures(epoch: &KeyedEpoch) -> Vec<(&str, [u64; 4])> {
     epoch
         .steps

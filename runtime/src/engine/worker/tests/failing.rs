@@ -1,4 +1,4 @@
-//! A worker that is told what can't be right fails, and the others end with it.
+//! A worker that receives a message that cannot be right fails, and the others end with it.
 
 use std::time::Duration;
 

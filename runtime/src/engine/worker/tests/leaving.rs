@@ -1,4 +1,4 @@
-//! When all that graphs of windows and maps hold has left.
+//! When everything that graphs of windows and maps hold has left.
 
 use arrow::array::{ArrayRef, Int64Array, TimestampMicrosecondArray};
 use arrow::datatypes::{Schema, SchemaRef};
@@ -43,7 +43,7 @@ fn graph(rng: &mut SmallRng) -> Arc<Graph> {
     Graph::of(Arc::new(fixtures::plan(vec![fixtures::source("in", None, schema())], steps, vec![])))
 }
 
-/// What lanes have of rows with random times.
+/// What lanes bring of rows with random times.
 fn lanes(Crew { graph, ranges, .. }: &Crew, before_us: Option<i64>, rng: &mut SmallRng) -> BTreeMap<Edge, EdgeReport> {
     let times: Vec<i64> = (0..rng.random_range(0..6)).map(|_| rng.random_range(-100..100)).collect();
     let n: ArrayRef = Arc::new(times.iter().map(|time| Some(time % 5)).collect::<Int64Array>());
@@ -61,8 +61,8 @@ fn workers(seed: u64) -> usize {
     [1, 2, 3][usize::try_from(seed % 3).unwrap()]
 }
 
-/// Workers that have closed one epoch with the watermark that comes with them, and have taken in another one, which
-/// `lanes` brought.
+/// Workers that have closed one epoch, at the watermark that is returned, and have taken in another one, which is
+/// returned as `lanes` brought it.
 async fn crew(seed: u64) -> (Crew, Option<i64>, BTreeMap<Edge, EdgeReport>) {
     let mut rng = SmallRng::seed_from_u64(seed);
     let mut crew = Crew::new(&graph(&mut rng), workers(seed));
@@ -75,7 +75,7 @@ async fn crew(seed: u64) -> (Crew, Option<i64>, BTreeMap<Edge, EdgeReport>) {
     (crew, before_us, brought)
 }
 
-/// By window arithmetic alone: the greatest end of a window that is open, that `lanes` open, or that a row of these
+/// The greatest end, by window arithmetic alone, of a window that is open, that `lanes` open, or that a row of these
 /// opens behind them.
 async fn greatest_end(crew: &mut Crew, lanes: &BTreeMap<Edge, EdgeReport>) -> Option<i64> {
     let held = crew.workers.leaving(i64::MAX).await.unwrap();
@@ -100,7 +100,7 @@ async fn greatest_end(crew: &mut Crew, lanes: &BTreeMap<Edge, EdgeReport>) -> Op
     of_steps.into_iter().max().flatten()
 }
 
-/// Of what lanes bring to a step.
+/// The times of what lanes bring to a step.
 fn times(lanes: &BTreeMap<Edge, EdgeReport>, step: usize) -> Vec<i64> {
     let entries =
         lanes.iter().filter(|(edge, _)| edge.step == step).flat_map(|(_, lane)| lane.entries.iter().flatten());
@@ -159,7 +159,7 @@ async fn what_leaves_by_a_limit_is_the_last_window_that_ends_by_it_of_what_is_he
     }
 }
 
-/// Two sources whose rows meet nowhere: each one's windows close by what its own steps hold.
+/// Two sources whose rows never meet. Each one's windows close by what its own steps hold.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_held_behind_one_source_does_not_move_the_watermark_of_another() {
     let step = |source: usize, size_us: i64| {
@@ -228,7 +228,7 @@ fn a_table_waits_for_the_sources_that_its_own_rows_come_from() {
     }
 }
 
-/// A document that was changed so that a step keeps entries for longer would have a lower one.
+/// If a changed document makes a step keep entries for longer, the horizon by its watermarks is lower.
 #[tokio::test]
 async fn a_horizon_that_was_saved_stays_until_watermarks_pass_it() {
     let mut rng = SmallRng::seed_from_u64(1);

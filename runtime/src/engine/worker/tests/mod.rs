@@ -1,4 +1,4 @@
-//! Workers without lanes and tables: a test brings what lanes would, and sinks keep what they are given.
+//! Workers without lanes and tables. A test brings what lanes would, and sinks keep what they are given.
 #![allow(clippy::unwrap_used)]
 
 mod closing;
@@ -23,7 +23,7 @@ struct Crew {
     ranges: KeyRanges,
     workers: Workers,
     outputs: SinkOutputs,
-    /// Per sink of the plan.
+    /// One per sink of the plan.
     kept: Vec<Kept>,
     epoch: Epoch,
 }
@@ -55,7 +55,7 @@ impl Crew {
         self.workers.open(self.epoch, before_us);
     }
 
-    /// Closes the epoch, and opens the next one. Gives the rows of each sink as well.
+    /// Closes the epoch and opens the next one. Returns the rows of each sink as well.
     async fn close(&mut self, after_us: &[Option<i64>]) -> (Vec<Vec<RecordBatch>>, KeyedEpoch) {
         let keyed = self.workers.close(after_us).await.unwrap();
         let parts = self.outputs.parts().await.unwrap();

@@ -1,4 +1,4 @@
-//! State of some workers, through files, to any number of others.
+//! State of some workers goes through files to any number of others.
 
 use std::time::Duration;
 
@@ -16,14 +16,14 @@ use crate::memory::Memory;
 use crate::retry::{Jitter, RetryPolicy};
 use crate::state::log::{Restorable, StateLog};
 
-/// More than a batch of a state file has.
+/// More keys than a batch of a state file has.
 const KEYS: i64 = 20_000;
 
 async fn restorable(graph: &Graph, files: &StateFiles, written: &[StateFile]) -> Restorable {
     Restorable::open(Arc::clone(graph.tables()), files.clone(), written).await.unwrap()
 }
 
-/// A manifest whose epoch the source's watermark is at after.
+/// A manifest after whose epoch the source has this watermark.
 fn manifest(watermark_us: i64) -> Manifest {
     let fixture = include_bytes!("../../../../fixtures/manifest-v2-data.json");
     let mut manifest = Manifest::decode(Epoch(43), "6f1f0d0c9e5b4a6f8f7c0a51d3e2b491", fixture).unwrap();
@@ -45,7 +45,7 @@ async fn windows_go_on_with_any_number_of_workers_whatever_files_they_are_in() {
         log.held.stretch_bytes = Some(stretch_bytes);
         let mut crew = Crew::new(&graph, before);
         let mut written = Vec::new();
-        // Each group twice, and the last window is in the second epoch's change alone.
+        // Each group is written twice, except for the last window, which only the second epoch's change has.
         for after_us in [5, 10 * (WINDOWS - 1)] {
             let lane = rows_of(&crew, KEYS);
             let (_, epoch) = epoch(&mut crew, lane, after_us).await;

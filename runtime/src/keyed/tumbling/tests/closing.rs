@@ -1,4 +1,4 @@
-//! The rows of windows that are over: a batch at a time, the bad ones beside the good.
+//! The rows of windows that are over come a batch at a time, with the bad rows beside the good ones.
 
 use super::*;
 
@@ -27,7 +27,7 @@ fn a_window_that_closes_gives_its_rows_a_batch_at_a_time() {
         batches.push(rows.num_rows());
     }
     assert_eq!(batches.iter().sum::<usize>(), ROWS);
-    // Keys of a hundred bytes and more, 4 MiB at a time.
+    // Keys have a hundred bytes and more, and come 4 MiB at a time.
     assert!(batches.iter().all(|rows| *rows < 42_000), "{batches:?}");
 }
 
@@ -38,7 +38,7 @@ fn each_batch_of_a_window_has_its_own_bad_rows() {
     let mut state = state(&aggregate);
     let keys: ArrayRef = Arc::new((0..ROWS).map(|i| Some(format!("{i:0100}"))).collect::<StringArray>());
     let number = |i: i64| -> ArrayRef { Arc::new(Int64Array::from(vec![i; ROWS])) };
-    // A sum that is beyond its type in one group of each thousand.
+    // In one group of each thousand, the sum is beyond its type.
     let high: ArrayRef = Arc::new((0..ROWS).map(|i| Some(i64::from(i % 1_000 == 7))).collect::<Int64Array>());
     let values = vec![number(1), high, number(2), number(3)];
     apply(
