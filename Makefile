@@ -22,7 +22,7 @@ SKIPPED := $(WEIR_CACHE)/skipped
 .PHONY: help deps deps-test build generate demo test e2e smoke chart images soak bench bench-growth bench-latency bench-stages bench-peers bench-build instructions memcheck lint deny docs
 
 help: ## list the targets
-	@sed -n 's/^\([a-z-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z0-9-]*\):.*## /  \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
 deps: ## install what the build needs, or name it in one line
 	@.ci/deps build

@@ -107,7 +107,7 @@ pub fn keyed(count: u64, args: &KeyedArgs) -> Result<String, String> {
     for &sink in &graph.stages.keyed_sinks {
         let of_plan = &graph.plan.sinks[sink];
         let table = runtime.block_on(table(of_plan))?;
-        let slot = Slot { label: "bench".into(), buffer_bytes: BUFFER_BYTES };
+        let slot = Slot::new("bench", BUFFER_BYTES);
         let (input, output) = task::spawn(Arc::new(table.files()), None, slot, state.stages.len(), QUEUE_BYTES);
         outputs.add(sink, of_plan.name.clone(), output);
         inputs.insert(sink, input);

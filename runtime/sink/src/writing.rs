@@ -1,6 +1,9 @@
 //! How the rows of an epoch get to a sink before the epoch is decided. This is separate from the sink itself, because
 //! one epoch is written while the one before it is committed.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use arrow::record_batch::RecordBatch;
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -22,8 +25,38 @@ pub trait Writers: Send + Sync {
 pub struct Slot {
     /// The lineage and generation, for file names.
     pub label: String,
-    /// The most bytes that a writer may hold in memory. Above it the writer must send some.
-    pub buffer_bytes: u64,
+    /// How much the writers may hold in memory.
+    pub buffer: Arc<Buffer>,
+}
+
+impl Slot {
+    /// `buffer_bytes` is for all writers of the sink together.
+    #[must_use]
+    pub fn new(label: impl Into<String>, buffer_bytes: u64) -> Self {
+        let buffer = Buffer { bytes: buffer_bytes, writers: AtomicU64::new(1) };
+        Self { label: label.into(), buffer: Arc::new(buffer) }
+    }
+}
+
+/// The most bytes that the open writers of a sink may hold in memory. All have the same share, which shrinks when
+/// another writer is begun.
+#[derive(Debug)]
+pub struct Buffer {
+    bytes: u64,
+    writers: AtomicU64,
+}
+
+impl Buffer {
+    /// From now on so many writers share the buffer.
+    pub fn share_among(&self, writers: u64) {
+        self.writers.store(writers.max(1), Ordering::Relaxed);
+    }
+
+    /// The bytes that each writer may hold now. Above it the writer must send some.
+    #[must_use]
+    pub fn share(&self) -> u64 {
+        self.bytes / self.writers.load(Ordering::Relaxed)
+    }
 }
 
 /// Takes one epoch's rows. It retries by itself, and waits while its store is away. If it is dropped without `finish`,

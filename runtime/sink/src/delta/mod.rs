@@ -139,15 +139,13 @@ impl TableFiles {
     /// # Errors
     /// Only `Bug`.
     pub fn writer(&self, label: &str) -> Result<EpochFiles> {
-        EpochFiles::new(self, label, writer::BUFFERED_BYTES_MAX)
+        EpochFiles::new(self, &Slot::new(label, u64::MAX))
     }
 }
 
 impl Writers for TableFiles {
     fn begin(&self, slot: &Slot) -> Result<Box<dyn EpochWriter>> {
-        let buffered_bytes_max =
-            usize::try_from(slot.buffer_bytes).unwrap_or(usize::MAX).min(writer::BUFFERED_BYTES_MAX);
-        Ok(Box::new(EpochFiles::new(self, &slot.label, buffered_bytes_max)?))
+        Ok(Box::new(EpochFiles::new(self, slot)?))
     }
 }
 

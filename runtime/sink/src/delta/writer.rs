@@ -25,7 +25,7 @@ use super::fit::Layout;
 use super::pending::Pending;
 use super::stats::Stats;
 use super::{TableFiles, partition};
-use crate::writing::{EpochWriter, Part};
+use crate::writing::{Buffer, EpochWriter, Part, Slot};
 
 /// The compression level. Level 1 compresses a result table nearly as well as level 3, for half the work.
 const ZSTD_LEVEL: i32 = 1;
@@ -43,7 +43,7 @@ pub struct EpochFiles {
     layout: Arc<Layout>,
     label: String,
     target_file_size_bytes: u64,
-    buffered_bytes_max: usize,
+    buffer: Arc<Buffer>,
     retry: RetryPolicy,
     pending: Pending,
     /// Tells partitions apart; `None` if there is only one.
@@ -56,20 +56,20 @@ pub struct EpochFiles {
 }
 
 impl EpochFiles {
-    /// Starts the files; `label` becomes part of their names. `buffered_bytes_max` limits what open files hold in
-    /// memory: above it the largest file is closed.
-    pub(super) fn new(files: &TableFiles, label: &str, buffered_bytes_max: usize) -> Result<Self> {
+    /// Starts the files; the slot's label becomes part of their names. The slot's buffer, and [`BUFFERED_BYTES_MAX`],
+    /// limit what open files hold in memory: above it the largest file is closed.
+    pub(super) fn new(files: &TableFiles, slot: &Slot) -> Result<Self> {
         let TableFiles { location, layout, target_file_size_bytes, retry, pending } = files.clone();
         let fields = layout.partition_fields.iter().map(|f| SortField::new(f.data_type().clone())).collect::<Vec<_>>();
         let converter = if fields.is_empty() { None } else { Some(RowConverter::new(fields).map_err(bug)?) };
-        let label = label.to_owned();
+        let Slot { label, buffer } = slot.clone();
         let (open, adds) = (HashMap::new(), Vec::new());
         Ok(Self {
             location,
             layout,
             label,
             target_file_size_bytes,
-            buffered_bytes_max,
+            buffer,
             retry,
             pending,
             converter,
@@ -147,12 +147,13 @@ impl EpochFiles {
             return Err(Failure::bug("a file that was just opened is gone"));
         };
         let before = file.buffered();
-        file.write(batch, self.buffered_bytes_max / 2).await?;
+        let buffered_bytes_max = usize::try_from(self.buffer.share()).unwrap_or(usize::MAX).min(BUFFERED_BYTES_MAX);
+        file.write(batch, buffered_bytes_max / 2).await?;
         self.buffered = (self.buffered + file.buffered()).saturating_sub(before);
         if file.encoded_bytes() >= self.target_file_size_bytes {
             self.close_file(&key).await?;
         }
-        while self.buffered > self.buffered_bytes_max && !self.open.is_empty() {
+        while self.buffered > buffered_bytes_max && !self.open.is_empty() {
             self.close_largest().await?;
         }
         Ok(())

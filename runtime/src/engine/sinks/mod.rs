@@ -2,6 +2,7 @@
 //! to them, and how they commit what a manifest has decided.
 
 pub mod committing;
+mod epoch;
 #[cfg(test)]
 pub mod kept;
 pub mod opening;

@@ -39,8 +39,9 @@ impl SinkOutputs {
     pub async fn parts(&mut self) -> Result<Parts> {
         let mut parts = Parts::new();
         for sink in &mut self.sinks {
-            if let Some(part) = sink.output.next().await.map_err(|f| sink.named(f))? {
-                parts.entry(sink.index).or_default().push(part);
+            let written = sink.output.next().await.map_err(|f| sink.named(f))?;
+            if !written.is_empty() {
+                parts.entry(sink.index).or_default().extend(written);
             }
         }
         Ok(parts)

@@ -1,5 +1,5 @@
-//! A sink that threads write to: all lanes that lead to it, or all workers. A task hands the batches of one epoch to a
-//! writer of the sink. The queue before the task is bounded in bytes. A full queue stops the threads, and lanes that
+//! A sink that threads write to: all lanes that lead to it, or all workers. A task hands the batches of one epoch to the
+//! epoch's writers, as many at most as threads write to the sink. The queue before the task is bounded in bytes. A full queue stops the threads, and lanes that
 //! are stopped do not fetch.
 //!
 //! The task ends in one of two ways. Either it fails: then it reports the reason before any thread can notice that it
@@ -12,11 +12,12 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 use futures::FutureExt;
 use tokio::runtime::Handle;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use weir_plan::panics;
 
+use super::epoch::{EpochWriters, Queued};
 use crate::failure::{Failure, Result};
-use crate::sink::writing::{EpochWriter, Part, Slot, Writers};
+use crate::sink::writing::{Part, Slot, Writers};
 
 /// A thread's end of the queue.
 #[derive(Clone)]
@@ -31,18 +32,18 @@ pub struct SinkInput {
 }
 
 enum Message {
-    Rows { rows: RecordBatch, _room: OwnedSemaphorePermit },
+    Rows(Queued),
     EndOfEpoch,
 }
 
 /// The driver's end of the queue.
 pub struct SinkOutput {
-    epochs: mpsc::Receiver<Result<Option<Part>>>,
+    epochs: mpsc::Receiver<Result<Vec<Part>>>,
 }
 
 impl SinkOutput {
-    /// What was written in the epoch that all threads have ended; `None` if they had no rows.
-    pub async fn next(&mut self) -> Result<Option<Part>> {
+    /// What each writer wrote in the epoch that all threads have ended; nothing if they had no rows.
+    pub async fn next(&mut self) -> Result<Vec<Part>> {
         self.epochs
             .recv()
             .await
@@ -77,7 +78,7 @@ impl SinkInput {
         };
         let kib = u32::try_from(rows.get_array_memory_size() / 1024 + 1).unwrap_or(u32::MAX).min(self.room_kib);
         let room = self.handle.block_on(Arc::clone(&self.room).acquire_many_owned(kib)).map_err(|_| gone())?;
-        self.queue.send(Message::Rows { rows, _room: room }).map_err(|_| gone())
+        self.queue.send(Message::Rows(Queued { rows, room })).map_err(|_| gone())
     }
 
     /// Says that this thread has nothing more for the open epoch.
@@ -128,35 +129,31 @@ async fn work(
     slot: &Slot,
     threads: usize,
     messages: &mut mpsc::UnboundedReceiver<Message>,
-    results: &mpsc::Sender<Result<Option<Part>>>,
+    results: &mpsc::Sender<Result<Vec<Part>>>,
 ) -> Result<()> {
-    let mut writer: Option<Box<dyn EpochWriter>> = None;
+    let mut epoch = EpochWriters::default();
     let mut ended = 0;
-    while let Some(message) = messages.recv().await {
+    loop {
+        let message = tokio::select! {
+            biased;
+            failure = epoch.failed() => return Err(failure),
+            message = messages.recv() => message,
+        };
         match message {
-            Message::Rows { rows, _room } => {
-                let open = match &mut writer {
-                    Some(open) => open,
-                    None => writer.insert(writers.begin(slot)?),
-                };
-                open.write(&rows).await?;
-            }
-            Message::EndOfEpoch => {
+            None => return Ok(()),
+            Some(Message::Rows(queued)) => epoch.write(queued, writers, slot, threads)?,
+            Some(Message::EndOfEpoch) => {
                 ended += 1;
                 if ended == threads {
                     ended = 0;
-                    let part = match writer.take() {
-                        None => None,
-                        Some(writer) => Some(writer.finish().await?),
-                    };
-                    if results.send(Ok(part)).await.is_err() {
+                    let parts = std::mem::take(&mut epoch).finish().await?;
+                    if results.send(Ok(parts)).await.is_err() {
                         return Ok(());
                     }
                 }
             }
         }
     }
-    Ok(())
 }
 
 #[cfg(test)]
@@ -180,7 +177,7 @@ mod tests {
         let (store, location) = Faulty::before(&lake.location(), []);
         let table = DeltaTable::open_or_create(location, &lake.sink, "p", retry).await.unwrap();
         store.away.store(away, Ordering::Relaxed);
-        spawn(Arc::new(table.files()), None, Slot { label: "l".into(), buffer_bytes: 1 << 20 }, 1, 1 << 20)
+        spawn(Arc::new(table.files()), None, Slot::new("l", 1 << 20), 1, 1 << 20)
     }
 
     /// Writes an epoch as a lane's thread does.
@@ -195,7 +192,7 @@ mod tests {
     #[tokio::test(flavor = "multi_thread")]
     async fn a_writer_is_given_the_columns_that_its_sink_keeps() {
         let kept = Kept::default();
-        let slot = Slot { label: "l".into(), buffer_bytes: 1 << 20 };
+        let slot = Slot::new("l", 1 << 20);
         let (input, mut output) = spawn(Arc::new(kept.clone()), Some([1].into()), slot, 1, 1 << 20);
         write_epoch(&input).await.unwrap();
         output.next().await.unwrap();
@@ -208,8 +205,8 @@ mod tests {
         let (input, mut output) = task(&lake, 4, QUICK).await;
         for _ in 0..2 {
             write_epoch(&input).await.unwrap();
-            let part = output.next().await.unwrap().unwrap();
-            assert_eq!((part.body.as_array().unwrap().len(), part.rows), (1, 1));
+            let parts = output.next().await.unwrap();
+            assert_eq!(parts.iter().map(|p| (p.body.as_array().unwrap().len(), p.rows)).collect::<Vec<_>>(), [(1, 1)]);
         }
     }
 
@@ -245,11 +242,13 @@ mod tests {
         sinks.add(0, "silver".into(), output);
         // These rows lack the required column `n`.
         let unfit = rides(&[(1, None, None)]).project(&[1, 2]).unwrap();
-        tokio::task::spawn_blocking(move || input.send(unfit)).await.unwrap().unwrap();
+        let lane = input.clone();
+        tokio::task::spawn_blocking(move || lane.send(unfit)).await.unwrap().unwrap();
         let failure =
             tokio::time::timeout(Duration::from_secs(10), sinks.failed()).await.expect("the failure was reported");
         assert_eq!(failure.remedy, Remedy::Data);
         assert!(failure.message.starts_with("sink `silver`: rows do not fit the table"), "{failure}");
+        drop(input);
     }
 
     /// A lane that stops at a bad record drops its sinks before the driver hears of it.
@@ -277,7 +276,7 @@ mod tests {
         // All room is taken, so that the lane has to wait for it.
         let one = Arc::clone(&input.room).acquire_owned().await.unwrap();
         let _all_others = Arc::clone(&input.room).acquire_many_owned(input.room_kib - 1).await.unwrap();
-        let _row = input.queue.send(Message::Rows { rows: rides(&[(1, None, None)]), _room: one });
+        let _row = input.queue.send(Message::Rows(Queued { rows: rides(&[(1, None, None)]), room: one }));
         input.end_epoch().unwrap();
         let waiting =
             tokio::time::timeout(Duration::from_secs(10), write_epoch(&input)).await.expect("the lane was let go");

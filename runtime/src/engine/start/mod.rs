@@ -217,7 +217,7 @@ pub async fn start(plan: Arc<Plan>, options: &Options, memory: Arc<Memory>) -> R
         schemas: plan.sources.iter().map(schemas).collect(),
         graph: Arc::clone(&graph),
         writers,
-        slot: Slot { label: file_label(&writer), buffer_bytes: shares.sink_buffer_bytes },
+        slot: Slot::new(file_label(&writer), shares.sink_buffer_bytes),
         lanes_max: options.lanes,
         workers: options.workers,
         memory: Arc::clone(&memory),

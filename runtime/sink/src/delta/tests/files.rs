@@ -137,7 +137,7 @@ async fn a_writer_with_less_memory_closes_its_files_sooner() {
     let lake = Lake::new(&[]);
     let table = opened(&lake).await;
     for (buffer_bytes, files) in [(0, 3), (u64::MAX, 1)] {
-        let mut writer = table.files().begin(&Slot { label: "l".into(), buffer_bytes }).unwrap();
+        let mut writer = table.files().begin(&Slot::new("l", buffer_bytes)).unwrap();
         for n in 0..3 {
             writer.write(&rides(&[(n, None, None)])).await.unwrap();
         }

@@ -149,7 +149,7 @@ impl World {
         let graph = graph(&servers);
         let spawn = |kept: &Kept| {
             let _within = self.runtime.enter();
-            task::spawn(Arc::new(kept.clone()), None, Slot { label: String::new(), buffer_bytes: 1 << 20 }, 1, 1 << 20)
+            task::spawn(Arc::new(kept.clone()), None, Slot::new("", 1 << 20), 1, 1 << 20)
         };
         let ((sink, written), (rejected, refused)) = (spawn(&rows), spawn(&letters));
         let limits = Limits { records_per_epoch: 1_000_000, bytes_per_epoch: 1 << 30 };

@@ -30,7 +30,7 @@ fn environment([silver, late]: [&Lake; 2], token: &str) -> Environment {
 
 /// Appends an epoch of one row to an existing sink, after a state action with this token.
 async fn append(sink: &mut dyn Sink, epoch: u64, token: &str) {
-    let mut writer = sink.writers().begin(&Slot { label: "l".into(), buffer_bytes: 1 << 20 }).unwrap();
+    let mut writer = sink.writers().begin(&Slot::new("l", 1 << 20)).unwrap();
     writer.write(&rides(&[(1, None, None)])).await.unwrap();
     let sealed = sink.seal(vec![writer.finish().await.unwrap()]).await.unwrap().unwrap();
     let (pipeline, lineage, name) = ("test".into(), LINEAGE.into(), sink.pin().sink);

@@ -38,7 +38,7 @@ impl Crew {
         let kept: Vec<_> = graph.plan.sinks.iter().map(|_| Kept::default()).collect();
         let (mut inputs, mut outputs) = (BTreeMap::new(), SinkOutputs::default());
         for (i, kept) in kept.iter().enumerate() {
-            let slot = Slot { label: String::new(), buffer_bytes: 0 };
+            let slot = Slot::new("", 0);
             let (input, output) = task::spawn(Arc::new(kept.clone()), None, slot, state.stages.len(), QUEUE_BYTES);
             inputs.insert(i, input);
             outputs.add(i, graph.plan.sinks[i].name.clone(), output);
