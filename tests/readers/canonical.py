@@ -2,7 +2,8 @@
 the table.
 
 date: "2026-01-31"; timestamp: "2026-01-31T10:00:00.000000Z" (UTC); decimal: its digits as a string, with the column's
-scale; binary: hexadecimal; NaN and infinities: "NaN", "Infinity", "-Infinity"; other types as in JSON. """
+scale; binary: hexadecimal; NaN and infinities: "NaN", "Infinity", "-Infinity"; other types as in JSON.
+"""
 
 import datetime
 import decimal

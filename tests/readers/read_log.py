@@ -2,7 +2,8 @@
 
 Replays the JSON commits by itself (without checkpoints, so the whole log must be there), reads the data files with
 DuckDB, and prints the rows as JSON lines. --history prints one line per version instead: {version, txn: [[appId,
-version]], commitInfo, adds, removes, rows}. """
+version]], commitInfo, adds, removes, rows}.
+"""
 
 import json
 import os
