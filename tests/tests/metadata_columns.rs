@@ -57,7 +57,7 @@ fn sorted(mut rows: Vec<Json>) -> Vec<Json> {
 fn every_field_of_a_record_is_a_column_and_a_crash_changes_none() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    // With the timestamps of the producer.
+    // The records have the timestamps that their producer chose.
     let create = |topic: &str| topic::create(&kafka.bootstrap(), topic, 2);
     let rig = Rig::with_topic(pipeline(), kafka.bootstrap(), Store::Local, create, &[]);
     let (bootstrap, topic) = (rig.site.bootstrap.as_str(), rig.site.topic.as_str());

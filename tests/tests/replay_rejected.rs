@@ -142,7 +142,7 @@ fn dead_letters_on_s3_are_taken_in_by_a_corrected_document() {
 fn records_come_back_byte_for_byte_with_where_they_are_from() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    // With the timestamps of the producer.
+    // The records have the timestamps that their producer chose.
     let create = |topic: &str| topic::create(&kafka.bootstrap(), topic, 2);
     let rig = Rig::with_topic(strict(), kafka.bootstrap(), Store::Local, create, &[]);
     let record = |partition, key: Option<&str>, value: &[u8]| Record {
