@@ -32,8 +32,7 @@ class FileTimes:
 
     def look(self):
         try:
-            # A kernel that gives file times with a tick's precision gives better ones for a file whose time was read
-            # before.
+            # A kernel whose file times have only a tick's precision gives more precise ones after a file time was read.
             os.stat(self.dir)
             for entry in os.scandir(self.dir):
                 if entry.name not in self.ns:

@@ -15,7 +15,7 @@ use super::old_checkpoints::{batch, rig, shell};
 const TOPIC: &str = "@TOPIC@";
 const LAKE: &str = "@LAKE@";
 
-/// Copies what another version wrote from the rig's topic to the rig's places.
+/// Copies a fixture, which another version wrote, to the rig's places, as if it had been written from the rig's topic.
 fn put(rig: &Rig, fixture: &str) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(fixture);
     let lake = rig.checkpoint_folder().parent().unwrap().to_owned();
