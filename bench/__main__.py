@@ -15,13 +15,13 @@ from .harness.session import Session
 from .report import write
 from .scenarios import GROUPS, SCENARIOS
 
-# Of the largest scenario: two gigabytes of records, what the broker makes of them, state and tables.
+# What the largest scenario needs: two gigabytes of records, the broker's copies of them, state and tables.
 DISK_BYTES_FREE = 10 * 10**9
 
 
 def main():
     arguments = parsed()
-    # As if it were told by the keyboard: every block closes what it opened.
+    # SIGTERM acts like Ctrl-C, so that every `with` block closes what it opened.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("told to stop"))
     free = shutil.disk_usage(arguments.work).free
     if free < DISK_BYTES_FREE:
@@ -38,7 +38,7 @@ def main():
 
 
 def measured(session, name, facts):
-    """Runs a scenario and keeps its result, or why there is none."""
+    """Runs a scenario and saves its result, or why there is none."""
     print(f"{name} …", file=sys.stderr, flush=True)
     began, date, load = time.monotonic(), machine.now(), machine.load()
     try:
@@ -46,7 +46,7 @@ def measured(session, name, facts):
     except Failed as failure:
         result = {"title": name, "failed": str(failure)}
     except Exception:
-        # A fault of the scenario itself: the others go on.
+        # A fault of the scenario itself; the others go on.
         traceback.print_exc()
         result = {"title": name, "failed": "the scenario broke; its trace is on stderr"}
     finally:
@@ -60,7 +60,7 @@ def measured(session, name, facts):
 
 
 def chosen(names):
-    """Groups are their scenarios; each once, in the order of the list."""
+    """The scenarios of these names and groups, each once, in the order of the list."""
     wanted = {scenario for name in names for scenario in GROUPS.get(name, [name])}
     return [name for name in SCENARIOS if name in wanted]
 

@@ -1,1 +1,2 @@
-"""Tests of what turns measurements into figures; `bench/run` begins with them, since a wrong figure is worse than none."""
+"""Tests of the code that turns measurements into figures; `bench/run` begins with them, since a wrong figure is worse
+than none."""

@@ -1,4 +1,4 @@
-"""What scenarios compute from files, reports and bytes on the wire."""
+"""Tests of what scenarios compute from files, reports and bytes on the wire."""
 
 import json
 import os
@@ -33,7 +33,7 @@ class Versions(unittest.TestCase):
     def test_commit_is_timed_from_the_manifest_of_its_own_epoch(self):
         with tempfile.TemporaryDirectory() as dir:
             log = pathlib.Path(dir)
-            # Version 0 creates the table; epoch 3 made no version; the manifest of epoch 2 was not seen.
+            # Version 0 creates the table, epoch 3 made no version, and the manifest of epoch 2 was not seen.
             for version, (epoch, at) in enumerate([(None, 500), (2, 1_000), (4, 5_000)]):
                 actions = [{"commitInfo": {}}, {"txn": {"appId": "weir", "version": epoch}}][: 2 if epoch else 1]
                 written(log / f"{version:020}.json", "\n".join(map(json.dumps, actions)), at)

@@ -1,4 +1,4 @@
-"""The report says what was measured, and nothing better."""
+"""Tests that the report says what was measured, and nothing better."""
 
 import unittest
 

@@ -1,4 +1,4 @@
-"""What becomes of the stacks that perf took."""
+"""Tests of how perf's stacks are sorted into stages."""
 
 import unittest
 

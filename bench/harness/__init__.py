@@ -1,1 +1,1 @@
-"""What every scenario needs: a broker, `weir` and `weir-bench` as processes, documents, the machine's facts."""
+"""What every scenario needs: a broker, `weir` and `weir-bench` as processes, documents, facts about the machine."""

@@ -1,4 +1,5 @@
-"""A Kafka of the scenario's own (tests/services/kafka): up when the block begins, down and its disk space free when it ends."""
+"""A scenario's own Kafka (tests/services/kafka). It is up when the block begins; when the block ends, it is down and
+its disk space is free."""
 
 import random
 import shutil
@@ -10,7 +11,7 @@ REPO_SCRIPT = "tests/services/kafka"
 
 
 class Broker:
-    """`with Broker(dir) as broker:` gives `bootstrap`. With `watched_port`, a second listener says that it is reached at that port."""
+    """`with Broker(dir) as broker:` gives `bootstrap`. With `watched_port`, a second listener advertises that port."""
 
     def __init__(self, dir, watched_port=None):
         self.dir, self.watched_port = dir, watched_port
@@ -42,7 +43,7 @@ def watched_listener(port, controller_port, inner_port, watched_port):
 
 
 def free_ports(count):
-    """Different ones that nobody listens on, below those that systems give to clients."""
+    """Different ports on which nothing listens, below those that systems give to clients."""
     found = []
     while len(found) < count:
         port = random.randrange(20_000, 32_000)

@@ -1,7 +1,8 @@
-"""The documents of the scenarios: the rides example moved to this machine, and pipelines over what `weir-bench produce` makes.
+"""The documents of the scenarios: the rides example adapted to this machine, and pipelines over the records of
+`weir-bench produce`.
 
-They are written as JSON, which is YAML. Each function writes one to a run's folder, state and tables in there too, and returns the flags of
-`weir` that name it.
+They are written as JSON, which is YAML. Each function writes a document to a run's folder, with state and tables in the
+same folder, and returns the flags of `weir` that name it.
 """
 
 import json
@@ -11,14 +12,14 @@ WINDOW_MINUTES = 5
 
 FIELDS = [("id", "bigint"), ("city", "string"), ("price", "double"), ("distanceKm", "double"), ("ts", "timestamp")]
 AVAILABLE_NOW = {"type": "AvailableNow"}
-# Windows that are open when everything was read are written too: emitting is part of the cost.
+# Windows that are open when everything was read are written too, since emitting is part of the cost.
 EMIT_ALL = {"type": "AvailableNow", "onEnd": "EmitAll"}
-# No limit by bytes: scenarios say how many records an epoch has.
+# Practically no limit by bytes, since scenarios say how many records an epoch has.
 BYTES_PER_EPOCH = "16Gi"
 
 
 def rides(dir, bootstrap, topic, records_per_epoch):
-    """The example of the README."""
+    """The README's example."""
     override = {
         "spec": {
             "trigger": AVAILABLE_NOW,
@@ -34,7 +35,7 @@ def rides(dir, bootstrap, topic, records_per_epoch):
 
 
 def windowed(dir, bootstrap, topic, windows, records_per_epoch, trigger=EMIT_ALL):
-    """Three aggregates by `id` over windows of five minutes, of which all stay open until the end."""
+    """Three aggregates by `id` over windows of five minutes, which all stay open until the end."""
     aggregates = [("revenue", "sum(price)"), ("avg_distance", "avg(distanceKm)"), ("cnt", "count(*)")]
     step = {
         "from": "records",
@@ -54,7 +55,8 @@ def windowed(dir, bootstrap, topic, windows, records_per_epoch, trigger=EMIT_ALL
 
 
 def by_city(dir, bootstrap, topic, columns, records_per_epoch):
-    """The same by the five cities: what grows is the record, not the state. `columns` are those that the document declares."""
+    """The same by the five cities, so that the record grows and the state does not. `columns` are the columns that the
+    document declares."""
     aggregates = [("revenue", "sum(price)"), ("avg_distance", "avg(distanceKm)"), ("greatest", "max(id)"), ("cnt", "count(*)")]
     step = {
         "from": "records",
@@ -73,7 +75,7 @@ def by_city(dir, bootstrap, topic, columns, records_per_epoch):
 
 
 def copied(dir, bootstrap, topic, records_per_epoch, trigger):
-    """No window: each record becomes a row of the table in the epoch that reads it."""
+    """A pipeline without a window: each record becomes a row of the table in the epoch that reads it."""
     spec = {
         "trigger": trigger,
         "limits": limits(records_per_epoch),

@@ -1,5 +1,5 @@
-"""The one error that a scenario ends with: a sentence for the person who started it."""
+"""The error with which a scenario ends: a sentence for the person who started it."""
 
 
 class Failed(Exception):
-    """Where, what was found, what to do instead."""
+    """Says where, what was found, and what to do instead."""

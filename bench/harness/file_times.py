@@ -1,4 +1,5 @@
-"""When the files of a folder were written, also of those that are deleted soon after: a thread looks while something else runs."""
+"""When the files of a folder were written, including files that are deleted soon after: a thread looks while something
+else runs."""
 
 import os
 import threading
@@ -31,11 +32,11 @@ class FileTimes:
 
     def look(self):
         try:
-            # A kernel that gives times of a tick's precision gives better ones once somebody has asked for one.
+            # A kernel whose file times have only a tick's precision gives more precise ones after a file time was read.
             os.stat(self.dir)
             for entry in os.scandir(self.dir):
                 if entry.name not in self.ns:
                     self.ns[entry.name] = entry.stat().st_mtime_ns
         except FileNotFoundError:
-            # Not made yet, or one that went while it was looked at.
+            # The folder does not exist yet, or a file was deleted while the thread looked at it.
             pass

@@ -1,6 +1,7 @@
-"""A relay between `weir` and the broker that notes when the first Fetch request passes: a start as the broker sees it.
+"""A relay between `weir` and the broker that records when the first Fetch request passes: a start as the broker sees
+it.
 
-Kafka's protocol: each request is four bytes of length, then two of the API's key; that of Fetch is 1.
+In Kafka's protocol each request begins with four bytes of length, then two of the API key; the API key of Fetch is 1.
 """
 
 import socket
@@ -23,7 +24,7 @@ class FirstFetch:
         return self
 
     def __exit__(self, *_):
-        # Ends every wait: the threads find their sockets shut.
+        # Ends every wait, since the threads find their sockets shut.
         for end in [self.listener, *self.sockets]:
             shut(end)
             end.close()
@@ -58,7 +59,7 @@ class FirstFetch:
 
 
 class Requests:
-    """Cuts a stream of bytes into requests and tells their API keys."""
+    """Cuts a stream of bytes into requests and gives their API keys."""
 
     def __init__(self):
         self.pending = b""

@@ -1,4 +1,4 @@
-"""What the figures were taken on: the machine, the versions, and what else it did when the benchmarks began."""
+"""What the figures were measured on: the machine, the versions, and how busy it was when the benchmarks began."""
 
 import datetime
 import os
@@ -30,7 +30,8 @@ def now():
 
 
 def load():
-    """Of the last minute, and how many cores are busy in this second: what else runs would be in wall times."""
+    """The load of the last minute, and how many cores are busy in this second: other work would be part of wall
+    times."""
     return {"minute": round(os.getloadavg()[0], 2), "busy_cores": round(busy_cores(1.0), 2)}
 
 
@@ -41,7 +42,7 @@ def busy_cores(seconds):
 
 
 def busy_ticks():
-    """User, nice, system, irq, softirq and steal of all cores together."""
+    """User, nice, system, irq, softirq and steal time of all cores together."""
     fields = [int(n) for n in pathlib.Path("/proc/stat").read_text().splitlines()[0].split()[1:]]
     return sum(fields[0:3]) + sum(fields[5:8])
 

@@ -1,4 +1,4 @@
-"""Processes with a deadline: nothing that a scenario starts outlives it."""
+"""Processes with a deadline. No process outlives the scenario that started it."""
 
 import signal
 import subprocess
@@ -10,7 +10,7 @@ STOP_WITHIN_SECONDS = 30
 
 
 def run(command, deadline_seconds=600, expect=0, **options):
-    """Waits for the command and returns it with its output; raises `Failed` with the end of what it said otherwise."""
+    """Waits for the command and returns it with its output; if it fails, raises `Failed` with the end of its output."""
     command = [str(part) for part in command]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=deadline_seconds, stdin=subprocess.DEVNULL, **options)
@@ -40,14 +40,14 @@ class Background:
         self.output.close()
 
     def kill(self):
-        """SIGKILL, and returns when it happened."""
+        """Sends SIGKILL, and returns when that was."""
         at = time.monotonic()
         self.process.kill()
         self.process.wait()
         return at
 
     def stop(self):
-        """SIGTERM: the process finishes what it has in hand."""
+        """Sends SIGTERM: the process finishes its open epoch."""
         self.process.send_signal(signal.SIGTERM)
         self.wait(STOP_WITHIN_SECONDS)
 
@@ -60,7 +60,7 @@ class Background:
             raise Failed(f"`{name(self.command)}` ended with {status}: {self.said()}")
 
     def check(self):
-        """Raises if it has ended: whoever waits for something it does waits in vain."""
+        """Raises if the process has ended, since waiting for it would be in vain."""
         status = self.process.poll()
         if status is not None:
             raise Failed(f"`{name(self.command)}` ended with {status} while it was needed: {self.said()}")
@@ -70,7 +70,7 @@ class Background:
 
 
 def until(what, condition, deadline_seconds, process=None, every_seconds=0.002):
-    """Polls until `condition()` is true, and returns that; `what` is for the sentence."""
+    """Polls until `condition()` is true, and returns its value; `what` is for the error message."""
     end = time.monotonic() + deadline_seconds
     while not (found := condition()):
         if time.monotonic() > end:

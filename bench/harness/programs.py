@@ -1,4 +1,4 @@
-"""`weir` and `weir-bench` as a scenario starts them, and the figures that their runs leave."""
+"""`weir` and `weir-bench` as a scenario starts them, and the figures of their runs."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from . import process
 
 MIB = 2**20
-# Warnings only: a terminal's lines are no part of the cost.
+# Warnings only, since writing to a terminal is not part of the cost.
 ENVIRONMENT = {**os.environ, "WEIR_LOG": "warn"}
 
 
@@ -27,7 +27,7 @@ class Run:
         return self.summary["records_read"]
 
     def figures(self):
-        """Those that every scenario about cost has."""
+        """The figures that every scenario about cost has."""
         return {
             "cpu_per_million": self.summary["cpu_seconds"] / (self.records / 1e6),
             "records_per_second": self.records / self.wall_seconds,
@@ -43,18 +43,18 @@ class Programs:
         return [self.weir, "run", *document, "--progress", dir / "progress.jsonl", *more]
 
     def run(self, document, dir, *more, deadline_seconds=900):
-        """From exec to exit."""
+        """Runs `weir`, and measures the wall time from exec to exit."""
         began = time.monotonic()
         process.run([*self.command(document, dir, *more), "--summary", dir / "summary.json"], deadline_seconds, env=ENVIRONMENT)
         return Run(time.monotonic() - began, summary(dir), progress(dir))
 
     def refused(self, document, dir, *more, status, deadline_seconds=900):
-        """What `weir` says when it ends with `status`."""
+        """The output of `weir` when it ends with `status`."""
         done = process.run(self.command(document, dir, *more), deadline_seconds, expect=status, env=ENVIRONMENT)
         return next(line for line in reversed(done.stderr.splitlines()) if line.startswith("error: ")).removeprefix("error: ")
 
     def bench(self, what, bootstrap, topic, count, *more, deadline_seconds=900):
-        """`consume`, `decode` or `produce`: its JSON object."""
+        """Runs `consume`, `decode` or `produce`, and returns its JSON object."""
         command = self.bench_command(what, bootstrap, topic, count, *more)
         return json.loads(process.run(command, deadline_seconds).stdout)
 
@@ -73,20 +73,20 @@ def summary(dir):
 
 
 def progress(dir):
-    """The reports of the epochs that are committed: whole lines only, since the last one may be half written."""
+    """The reports of the committed epochs. Reads whole lines only, since the last one may not be complete."""
     file = dir / "progress.jsonl"
     text = file.read_text() if file.exists() else ""
     return [json.loads(line) for line in text[: text.rfind("\n") + 1].splitlines()]
 
 
 def epochs(dir):
-    """How many there are: cheaper than reading them."""
+    """The number of reports, which is cheaper than reading them."""
     file = dir / "progress.jsonl"
     return file.read_bytes().count(b"\n") if file.exists() else 0
 
 
 def emptied(dir):
-    """A folder with nothing in it."""
+    """Makes the folder exist and be empty."""
     shutil.rmtree(dir, ignore_errors=True)
     dir.mkdir(parents=True)
     return dir

@@ -1,4 +1,5 @@
-"""What a scenario hands in: rows of samples, one row per point of a series, which the report turns into medians, tables and plots."""
+"""A scenario's result: rows of samples, one row per point of a series, which the report turns into medians, tables and
+plots."""
 
 import statistics
 from dataclasses import asdict, dataclass, field
@@ -9,7 +10,7 @@ class Metric:
     key: str
     title: str
     digits: int
-    # What a sample is divided by before it is shown.
+    # A sample is divided by this before it is shown.
     per: float = 1
 
 
@@ -43,7 +44,8 @@ class Result:
     notes: list = field(default_factory=list)
 
     def add(self, point, samples):
-        """`point`: a value for each dimension. `samples`: by metric, a list; `None` where there is nothing to measure."""
+        """`point`: a value for each dimension. `samples`: a list for each metric, or `None` where there is nothing to
+        measure."""
         self.rows.append({"point": point, "samples": {key: values for key, values in samples.items() if values}})
 
     def as_json(self):
@@ -56,5 +58,5 @@ def summary(values):
 
 
 def gathered(figures):
-    """A list of runs' figures as lists of samples by metric."""
+    """Turns a list of runs' figures into lists of samples by metric."""
     return {key: [of[key] for of in figures] for key in figures[0]}

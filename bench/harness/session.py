@@ -1,4 +1,4 @@
-"""One invocation of the benchmarks: where it writes, how much it does, and the pieces that most scenarios are made of."""
+"""One invocation of the benchmarks: where it writes, how much it does, and the parts that most scenarios consist of."""
 
 import pathlib
 import sys
@@ -15,7 +15,7 @@ class Session:
     work: pathlib.Path
     programs: Programs
     runs: int
-    # Of the counts that the scenarios name.
+    # A factor for the counts that the scenarios name.
     scale: float
 
     def count(self, records, least=10_000):
@@ -25,19 +25,19 @@ class Session:
         return Broker(emptied(self.work / "broker") / "kafka", watched_port)
 
     def dir(self, name="run"):
-        """For one run of `weir`: what the run before left there is gone."""
+        """An empty folder for one run of `weir`, without what the run before left."""
         return emptied(self.work / name)
 
     def clear(self):
-        """Nothing of a scenario stays on the disk."""
+        """Deletes everything that a scenario left on the disk."""
         emptied(self.work)
 
     def say(self, text):
         print(f"  {text}", file=sys.stderr, flush=True)
 
     def cost(self, bootstrap, topic, count, document, *of_document):
-        """Samples by metric. Bare consume and `weir` take turns, so that what else the machine does meets both. `document` is one of
-        `documents`; what it takes after the topic follows it."""
+        """Samples by metric. Bare consume and `weir` take turns, so that other work on the machine affects both.
+        `document` is one of `documents`; its arguments after the topic follow."""
         figures = []
         for number in range(1, self.runs + 1):
             consumed = self.programs.bench("consume", bootstrap, topic, count)["cpu_seconds_per_million"]
@@ -50,7 +50,7 @@ class Session:
 
 
 def state(run):
-    """The most that windows held, and the rows that came out."""
+    """The most groups that windows held, and the number of rows that came out."""
     operators = [operator for report in run.progress for operator in report["stateOperators"]]
     return {
         "state_mib": max((report["stateMemoryBytes"] for report in run.progress), default=0) / MIB,

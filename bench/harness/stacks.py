@@ -1,12 +1,13 @@
-"""Stacks that `perf` took, sorted into the stages of the data's way. Pure.
+"""Sorts the stacks that `perf` took into the stages of the data's way. Pure.
 
-A sample belongs to the innermost frame that a rule knows: what a stage calls (an allocator, memcpy, the kernel) is the stage's.
+A sample belongs to the innermost frame that a rule knows, so what a stage calls (an allocator, memcpy, the kernel)
+counts for the stage.
 """
 
 import re
 from collections import Counter
 
-# In this order for one frame; the first that matches decides.
+# The rules for a frame, in this order; the first match decides.
 RULES = [
     ("decode", r"weir_decode::"),
     ("hash", r"group_table::.*intern|RowKeys|GroupTable::(update|merge)$|arrow_row"),
@@ -19,7 +20,7 @@ RULES = [
     ("commit", r"weir_checkpoint::|weir_sink::delta|sinks::committing|delta_kernel|deltalake"),
     ("take over", r"weir_source::|rd_kafka|engine::lanes"),
 ]
-# librdkafka's own threads: the network, unpacking, and a message made of each record.
+# librdkafka's own threads: the network, decompression, and a message for each record.
 CONSUME = "consume"
 CONSUMERS = re.compile(r"^rdk:")
 OTHER = "other"
@@ -28,7 +29,8 @@ KNOWN = [(stage, re.compile(rule)) for stage, rule in RULES]
 
 
 def of_script(text):
-    """The samples in what `perf script -F comm,ip,sym` prints: a thread's name, and its frames from the innermost on."""
+    """The samples in the output of `perf script -F comm,ip,sym`: a thread's name, and its frames from the innermost
+    on."""
     for block in text.split("\n\n"):
         lines = block.strip("\n").splitlines()
         if len(lines) > 1:
@@ -43,13 +45,13 @@ def stage(thread, frames):
 
 
 def shares(samples):
-    """Of each stage, from 0 to 1."""
+    """The share of each stage, from 0 to 1."""
     counts = Counter(stage(thread, frames) for thread, frames in samples)
     total = sum(counts.values()) or 1
     return {stage: counts[stage] / total for stage in STAGES}
 
 
 def folded(samples):
-    """As flame graphs are made of: a line per stack, from the outermost frame on, with how often it was seen."""
+    """The input for flame graphs: a line per stack, from the outermost frame on, with how often it was seen."""
     counts = Counter(";".join([thread, *reversed(frames)]) for thread, frames in samples)
     return "\n".join(f"{stack} {count}" for stack, count in sorted(counts.items())) + "\n"

@@ -1,8 +1,9 @@
-"""Whether an engine's results are right, cell by cell (a cell is a window and a city). Pure: figures in, verdicts out.
+"""Judges whether an engine's results are right, cell by cell (a cell is a window and a city). Pure: figures in,
+verdicts out.
 
-Right is: the rows that are on time, all of them, plus any choice of the late ones; watermarks move with what was read when, so engines differ
-there, and one engine from run to run. Sums must be those of exactly such rows. A cell may be missing if its window is still open at the end, or
-if all its rows are late.
+A result is right if it contains all rows that are on time, plus any choice of the late ones: watermarks depend on what
+was read when, so engines differ there, and so do runs of one engine. Sums must be those of exactly such rows. A cell
+may be missing if its window is still open at the end, or if all its rows are late.
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ import enum
 import itertools
 import math
 
-# Above this many ways to choose late rows, sums are held against their bounds only.
+# If there are more ways than this to choose late rows, sums are compared with their bounds only.
 CHOICES_MAX = 200_000
 
 
@@ -33,7 +34,7 @@ class Sums:
 
 @dataclasses.dataclass(frozen=True)
 class Cell:
-    """What the topic holds of a cell. `late`: price and distance of each late row."""
+    """The topic's rows of a cell. `late`: price and distance of each late row."""
 
     all: Sums
     on_time: Sums
@@ -42,7 +43,7 @@ class Cell:
 
 
 def judge(cell, got):
-    """The verdict on one cell, and why it is wrong. `got` is None for a cell that the engine has not."""
+    """The verdict on one cell, and why it is wrong. `got` is None for a cell that the engine does not have."""
     if got is None:
         if cell.may_be_open:
             return Verdict.OPEN, ""
@@ -66,7 +67,7 @@ def between(low, high):
 
 
 def explained(cell, got):
-    """Whether the rows on time and some of the late ones add up to what was got."""
+    """Whether the rows on time and some of the late ones add up to the engine's result."""
     taken = got.rows - cell.on_time.rows
     missing = (got.price - cell.on_time.price, got.distance - cell.on_time.distance)
     if math.comb(len(cell.late), taken) > CHOICES_MAX:
@@ -78,7 +79,7 @@ def explained(cell, got):
 
 
 def judge_table(cells, rows):
-    """Of an engine's rows (key, Sums), the verdict on each cell by key: (Verdict, why, Sums or None)."""
+    """The verdict on each cell by key, from an engine's rows (key, Sums): (Verdict, why, Sums or None)."""
     got, verdicts = {}, {}
     for key, sums in rows:
         if key in got:
@@ -93,9 +94,10 @@ def judge_table(cells, rows):
 
 
 def judge_totals(cells, verdicts, records, counted):
-    """What does not add up between rows in the table, rows dropped as late and records read: sentences.
+    """Sentences on what does not add up between rows in the table, rows dropped as late and records read.
 
-    `counted`: what the engine says: `records_read`, `late_dropped`, and `late_exact`, whether the latter counts single rows.
+    `counted` has the engine's own counts: `records_read`, `late_dropped`, and `late_exact`, which says whether
+    `late_dropped` counts single rows.
     """
     wrong = []
     if counted["records_read"] != records:
@@ -105,7 +107,8 @@ def judge_totals(cells, verdicts, records, counted):
     open_low, open_high = sum(cell.on_time.rows for cell in not_there), sum(cell.all.rows for cell in not_there)
     total = sum(cell.all.rows for cell in cells.values())
     rest = total - emitted - counted["late_dropped"]
-    # What counts several late rows as one may leave a rest that is too great, never one too small.
+    # An engine that counts several late rows as one may leave a rest that is too great, but never one that is too
+    # small.
     high = open_high if counted["late_exact"] else total
     if not open_low <= rest <= high:
         wrong.append(

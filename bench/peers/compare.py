@@ -1,4 +1,4 @@
-"""Holds the engines' tables against what the topic holds. Reads them with delta-rs and Arrow, which none of the engines is.
+"""Compares the engines' tables with the topic. Reads them with delta-rs and Arrow, which are none of the engines.
 
 usage: compare.py FOLDER ENGINE=RUN_FOLDER…
 
@@ -53,11 +53,11 @@ def key(row):
 
 
 def counted(run):
-    """What the engine says of itself, in one shape."""
+    """The engine's own counts, in one form for all engines."""
     said = json.loads((run / "summary.json").read_text())
     if "records_late" in said:
         return {"records_read": said["records_read"], "late_dropped": said["records_late"], "late_exact": True}
-    # Both count late rows after a first aggregation, where some stand for several.
+    # Both engines count late rows after a first aggregation, where one row may stand for several.
     return {"records_read": said["records_read"], "late_dropped": said["late_dropped"], "late_exact": False}
 
 

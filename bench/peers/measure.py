@@ -1,12 +1,14 @@
-"""Runs a command and says what it and all its descendants cost: wall and CPU seconds, the most memory at a time.
+"""Runs a command and reports what it and all its descendants cost: wall and CPU seconds, and the most memory at a time.
 
 usage: measure.py RESULT_FILE COMMAND…   The exit code is the command's.
 
-CPU time (user and system) is the kernel's own sum over ended children: this process adopts orphans (PR_SET_CHILD_SUBREAPER) and waits for
-every one of them, so none is missed, however short it lived. Memory is the resident set added up over the tree, looked at every 50 ms (pages
-that two processes share count twice, which matters for the few megabytes of Spark's Python beside its JVM at most), or the greatest single
-process that the kernel saw, if that is more: a peak between two looks is not missed where the engine is one process. A process that has its
-parent's command line does not count: until it begins its own program it is its parent's memory, and a JVM that starts `chmod` would count twice.
+CPU time (user and system) is the kernel's own sum over ended children: this process adopts orphans
+(PR_SET_CHILD_SUBREAPER) and waits for each of them, so it misses no process, however short its life. Memory is the sum
+of the resident sets of the tree, read every 50 ms (pages that two processes share count twice, which matters at most
+for the few megabytes of Spark's Python beside its JVM), or the greatest single process that the kernel saw, if that is
+more. So a peak between two looks is not missed where the engine is one process. A process with its parent's command
+line does not count: until it starts its own program its memory is its parent's, and a JVM that starts `chmod` would
+otherwise count twice.
 """
 
 import ctypes
@@ -25,13 +27,13 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 def parents():
-    """Of every process, its parent."""
+    """The parent of every process."""
     found = {}
     for name in os.listdir("/proc"):
         if name.isdigit():
             try:
                 with open(f"/proc/{name}/stat") as stat:
-                    # The name in parentheses may hold anything, also spaces and parentheses.
+                    # The name in parentheses may contain anything, including spaces and parentheses.
                     found[int(name)] = int(stat.read().rpartition(")")[2].split()[1])
             except (OSError, ValueError):
                 continue
@@ -96,7 +98,7 @@ def main():
     watch.start()
     started_at, began = time.time(), time.monotonic()
     process = subprocess.Popen(sys.argv[2:])
-    # Whoever stops the measurement stops what is measured.
+    # Stopping the measurement also stops the measured process.
     signal.signal(signal.SIGTERM, lambda *_: process.terminate())
     code = process.wait()
     wall = time.monotonic() - began

@@ -1,11 +1,13 @@
-"""What the topic holds, by window and city: the truth that every engine's table is held against. Reads with librdkafka and Arrow.
+"""Computes the topic's contents by window and city, as the reference for every engine's table. Reads with librdkafka
+and Arrow.
 
 usage: reference.py BOOTSTRAP TOPIC FILE
 
-Of each cell (window, city): rows, price and distance of all rows; the same of those that are on time; and each late row. Sums are of whole
-hundredths, so that no order of adding changes them. A row is on time if its window is open when it comes, by the watermark of its own
-partition (the greatest event time before it, less the delay): engines take the least watermark of the partitions, or an older one, so
-none may drop such a row. The rest may be dropped or not, which depends on what was read when.
+For each cell (window, city) it has: count, price and distance of all rows; the same for rows that are on time; and each
+late row. Sums are in whole hundredths, so the order of adding does not change them. A row is on time if its window is
+open when the row comes, by the watermark of its own partition (the greatest event time before it, minus the delay).
+Engines take the least watermark of the partitions, or an older one, so none may drop such a row. Other rows may be
+dropped or not, depending on what was read when.
 """
 
 import collections
@@ -37,7 +39,7 @@ class Cell:
 
 
 def values(consumer, topic, partition):
-    """Of one partition, from its first record to its present end, in lists of bounded length."""
+    """The records of one partition, from the first one to the current end, in lists of bounded length."""
     place = confluent_kafka.TopicPartition(topic, partition)
     low, high = consumer.get_watermark_offsets(place, timeout=DEADLINE_SECONDS)
     consumer.assign([confluent_kafka.TopicPartition(topic, partition, low)])

@@ -1,4 +1,4 @@
-"""Puts what bench/peers/run measured side by side: peers.json and peers.md.
+"""Puts the measurements of bench/peers/run side by side, in peers.json and peers.md.
 
 usage: report.py REPORT_FOLDER WORK_FOLDER RUNS HEAP WEIR ENGINE…
 """
@@ -21,7 +21,7 @@ NAMES = {
     "flink": "Flink → JSON files, checkpoints every 5 s",
     "flink-blackhole": "Flink → nothing, checkpoints every 5 s",
 }
-# Of each measure: its name in the tables, unit, digits.
+# For each measure: its name in the tables, its unit and its digits.
 MEASURES = {
     "wall_seconds": ("wall", "s", 1),
     "records_per_second": ("records/s", "", 0),
@@ -39,15 +39,15 @@ def read(file):
 
 
 def start_seconds(measured, summary):
-    """From the start of the process to the first record."""
+    """Seconds from the start of the process to the first record."""
     if "first_record_at" in summary:
         return summary["first_record_at"] - measured["started_at"]
-    # Weir counts from where its run begins; all that the process did outside of it is taken to be before.
+    # Weir counts from the beginning of its run. All time of the process outside of the run is assumed to lie before it.
     return summary["first_record_seconds"] + measured["wall_seconds"] - summary["wall_seconds"]
 
 
 def figures(folder, records, small):
-    """Of one run. `small`: what was measured of one over few rides."""
+    """The figures of one run. `small`: the measurement of a run over few rides."""
     measured, summary = read(folder / "measured.json"), read(folder / "summary.json")
     return {
         "wall_seconds": measured["wall_seconds"],
@@ -67,7 +67,7 @@ def engine(folder, runs, records):
 
 
 def said_by(*command):
-    """The first line of what a command says of itself, or that it says nothing."""
+    """The first line of a command's version output, or that there is none."""
     try:
         said = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
     except (OSError, subprocess.SubprocessError):
@@ -76,7 +76,7 @@ def said_by(*command):
 
 
 def digest(file):
-    """Which build it is: the sources around may be newer or older."""
+    """Identifies the build, since the sources may be newer or older."""
     return hashlib.sha256(pathlib.Path(file).read_bytes()).hexdigest()[:12]
 
 

@@ -1,5 +1,5 @@
-"""The rides job on Spark Structured Streaming, in one process: what examples/rides.yaml says, from a Kafka topic to a Delta table, in append
-mode; reads what is there when it starts, and ends.
+"""The rides job of examples/rides.yaml on Spark Structured Streaming, in one process, from a Kafka topic to a Delta
+table in append mode. It reads what is there when it starts, and ends.
 
 usage: spark_rides.py BOOTSTRAP TOPIC FOLDER RECORDS_PER_BATCH(0: one batch) THREADS HEAP JARS SUMMARY_FILE
 """
@@ -26,7 +26,7 @@ def session(threads, heap, jars):
         # The default of 200 is for clusters, and would make 200 tasks for five keys.
         "spark.sql.shuffle.partitions": threads,
         "spark.sql.session.timeZone": "UTC",
-        # As Weir's own files; snappy would need a native library that does not load on every Debian.
+        # As in Weir's own files; snappy would need a native library that does not load on every Debian.
         "spark.sql.parquet.compression.codec": "zstd",
         "spark.ui.enabled": "false",
     }
@@ -63,7 +63,8 @@ def revenue(rides):
 
 
 def summary(batches):
-    """What the query's own reports say. Rows dropped as late are counted after a first aggregation, so some stand for several records."""
+    """The counts of the query's own reports. Rows dropped as late are counted after a first aggregation, so some stand
+    for several records."""
     operators = [operator for batch in batches for operator in batch["stateOperators"]]
     first = datetime.datetime.fromisoformat(batches[0]["timestamp"].replace("Z", "+00:00"))
     return {

@@ -1,4 +1,4 @@
-"""The comparer must see a difference: python3 -m unittest discover bench/peers."""
+"""Tests that the comparison sees differences: python3 -m unittest discover bench/peers."""
 
 import unittest
 

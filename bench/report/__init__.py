@@ -1,1 +1,1 @@
-"""From results (`results/*.json` of a report's folder) to `report.json`, `report.md` and a plot per series."""
+"""Turns results (`results/*.json` of a report's folder) into `report.json`, `report.md` and a plot per series."""

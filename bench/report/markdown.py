@@ -4,7 +4,7 @@ from .targets import TARGETS
 
 
 def page(machine, results, plots, more=()):
-    """`results` by scenario, in order; `plots` by scenario, the file of each; `more` parts come last."""
+    """`results` are by scenario, in order; `plots` have the file of each plot by scenario; `more` parts come last."""
     parts = ["# Benchmarks of Weir", machine_table(machine, results), "## Targets", target_table(results)]
     for name, result in results.items():
         parts.append(f"## {result['title']}")
@@ -55,7 +55,7 @@ def table(result):
 
 
 def cell(row, metric):
-    """The median, and from the least to the greatest sample where there are several that differ."""
+    """The median, and the least and the greatest sample if there are several different ones."""
     summary = row["summary"].get(metric["key"])
     if summary is None:
         return ""

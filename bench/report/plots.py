@@ -5,7 +5,7 @@ import matplotlib
 matplotlib.use("Agg")
 # The same figures give the same file.
 matplotlib.rcParams["svg.hashsalt"] = "weir"
-# Text as text: a tenth of the size.
+# Text is written as text, which takes a tenth of the size.
 matplotlib.rcParams["svg.fonttype"] = "none"
 
 from matplotlib import pyplot  # noqa: E402
@@ -21,7 +21,7 @@ def draw(result, file):
         of = [row["summary"][metric["key"]] for row in rows]
         medians = [summary["median"] / metric["per"] for summary in of]
         spread = [[(s["median"] - s["min"]) / metric["per"] for s in of], [(s["max"] - s["median"]) / metric["per"] for s in of]]
-        # Names are in no order that a line could show.
+        # Names have no order that a line could show.
         line = "" if plot["curves"] is None and isinstance(points[0], str) else "-"
         axes.errorbar(points, medians, yerr=spread, linestyle=line, marker="o", capsize=3, label=label)
     axes.set_title(result["title"])
@@ -41,7 +41,7 @@ def draw(result, file):
 
 
 def curves(plot, rows):
-    """(label, metric, rows): a curve for each metric, and for each value of the dimension that tells curves apart."""
+    """(label, metric, rows): a curve for each metric, and for each value of the dimension that distinguishes curves."""
     if plot["curves"] is None:
         return [(metric["title"], metric, rows) for metric in plot["metrics"]]
     values = list(dict.fromkeys(row["point"][plot["curves"]] for row in rows))

@@ -1,4 +1,4 @@
-"""What Weir is to reach, and whether it does: the median decides. Pure."""
+"""Weir's targets, and whether it reaches them; the median decides. Pure."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ class Target:
     limit: float
     unit: str
     digits: int
-    # From the results by scenario to a figure; None when it was not measured.
+    # Maps the results by scenario to a figure; None if it was not measured.
     measured: callable
     at_least: bool = False
 
@@ -24,7 +24,7 @@ class Target:
 
 
 def median(scenario, metric, per=1, **point):
-    """Of the row whose point has these values; the first one if there are several."""
+    """The figure of the row whose point has these values; of the first one if there are several."""
 
     def of(results):
         for row in results.get(scenario, {}).get("rows", []):
@@ -36,7 +36,7 @@ def median(scenario, metric, per=1, **point):
 
 
 def growth(scenario, metric, first, last):
-    """What the metric is at the point `last` by what it is at `first`."""
+    """The metric at the point `last` divided by the metric at `first`."""
 
     def of(results):
         at_first, at_last = (median(scenario, metric, **point)(results) for point in (first, last))

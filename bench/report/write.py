@@ -1,4 +1,4 @@
-"""Writes the report of a folder from the results in it: those of this invocation, and of others before it."""
+"""Writes the report of a folder from the results in it: those of this invocation and of earlier ones."""
 
 import json
 
@@ -6,13 +6,13 @@ from . import markdown, peers, plots
 
 
 def keep(out, name, result):
-    """A scenario's result, as soon as it is there: what comes after may fail."""
+    """Writes a scenario's result as soon as it exists, since a later scenario may fail."""
     (out / "results").mkdir(parents=True, exist_ok=True)
     (out / "results" / f"{name}.json").write_text(json.dumps(result, indent=1))
 
 
 def machine(out):
-    """What a report that is there says of the machine."""
+    """What an existing report says about the machine."""
     file = out / "report.json"
     if not file.exists():
         raise SystemExit(f"there is no {file} to be written again: name a scenario, or the folder of a report")

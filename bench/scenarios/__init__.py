@@ -1,6 +1,6 @@
-"""The scenarios by name, in the order in which they run, and the groups that the Makefile's targets stand for.
+"""The scenarios by name, in the order in which they run, and the groups that the Makefile's targets run.
 
-Each is a module with `run(session)`, which returns a `Result`. A scenario has a broker of its own and leaves nothing behind.
+Each is a module with `run(session)`, which returns a `Result`. A scenario has its own broker and leaves nothing behind.
 """
 
 from . import columns, keys, latency, partitions, record_size, restart, rides, stages, start, state, versions, windows
@@ -24,6 +24,6 @@ GROUPS = {
     "base": ["rides", "start", "restart", "state"],
     "growth": ["partitions", "keys", "windows", "record-size", "columns", "versions"],
     "all": list(SCENARIOS),
-    # Nothing new: the report is written again, with what other tools have put into the folder since.
+    # Runs nothing: the report is written again, with what other tools have added to the folder.
     "report": [],
 }

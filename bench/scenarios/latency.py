@@ -1,4 +1,5 @@
-"""From a record's timestamp in Kafka to its row being committed: p50 and p99, by rate and by the trigger's interval."""
+"""The time from a record's timestamp in Kafka to the commit of its row: p50 and p99, by rate and by the trigger's
+interval."""
 
 import urllib.error
 import urllib.request
@@ -12,16 +13,16 @@ from ..harness.process import Background, until
 from ..harness.result import Metric, Plot, Result, gathered
 
 PARTITIONS = 6
-# The first is half of the rate that the rides job is to reach.
+# The first rate is half of the rides job's target.
 RATES = [800_000, 50_000]
 INTERVALS_SECONDS = [1, 5]
 SECONDS = 40
-# The producer, the broker and the pipeline warm up: records of this time don't count.
+# The producer, the broker and the pipeline warm up; records of this time do not count.
 WARM_UP_SECONDS = 10
-# More than an interval brings: only the trigger closes epochs.
+# More than an interval brings, so that only the trigger closes epochs.
 RECORDS_PER_EPOCH = 50_000_000
 WITHIN_SECONDS = 300
-# Of the rate; with less the figures are of another one.
+# The share of the rate that must be reached; below it the figures would belong to another rate.
 REACHED_AT_LEAST = 0.95
 
 
@@ -84,14 +85,14 @@ def once(session, broker, rate, interval, seconds):
 
 
 def latencies(table, count):
-    """Of all rows that were made after the warm-up: the commit's time less the row's own."""
+    """The latencies of all rows that were produced after the warm-up: the commit's time minus the row's own."""
     data = duckdb.connect()
     data.execute("set threads = 2")
     log = f"{table}/_delta_log/*.json"
     commits = [(str(file), file.stat().st_mtime_ns / 1e6) for file in sorted((table / "_delta_log").glob("*.json"))]
     data.execute("create table commits (file varchar, at_ms double)")
     data.executemany("insert into commits values (?, ?)", commits)
-    # One action a line; the files of a version are its `add`s.
+    # One action per line; the files of a version are its `add`s.
     data.execute(
         "create table added as select path, at_ms "
         "from (select filename, json->>'$.add.path' as path from read_ndjson_objects(?, filename = true)) "

@@ -1,10 +1,11 @@
-"""Cost per record as the records grow: 100 B, 1 KB and 10 KB, of which five fields are used and the rest is one text that is not."""
+"""Cost per record as the records grow: 100 B, 1 KB and 10 KB, of which five fields are used; the rest is one unused
+string."""
 
 from ..harness import documents
 from ..harness.result import CONSUME, CPU, RATE, RATIO, RESIDENT, Metric, Plot, Result
 
 PARTITIONS = 6
-# Bytes of a record, and how many: two gigabytes at most.
+# Bytes of a record and number of records, at most two gigabytes.
 POINTS = [(100, 10_000_000), (1_000, 2_000_000), (10_000, 200_000)]
 EPOCHS = 10
 

@@ -9,7 +9,8 @@ from ..harness.result import Metric, Result
 RIDES = 4_000_000
 PARTITIONS = 6
 EPOCHS_BEFORE_KILL = 3
-# A group takes some eleven bytes of the state files: more than are needed, so that records are left to go on with.
+# A group takes some eleven bytes in the state files. This is more than needed, so that records are left to continue
+# with.
 KEYS = 1_000_000
 WINDOWS = 24
 STATE_BYTES = 200e6
@@ -44,7 +45,7 @@ def run(session):
 
 
 def killed(session, dir, document, ready):
-    """Kills it when it is `ready`, then `runs` times after the first commit that follows a start."""
+    """Kills `weir` when it is `ready`, then `runs` times after the first commit that follows a start."""
     command = session.programs.command(document, dir)
     samples = {"ms": [], "stored_mb": [], "groups": []}
     at = None

@@ -1,4 +1,5 @@
-"""The rides job beside its floor: bare consume, our decoder alone and `weir run`, in turn, over the same topic."""
+"""The rides job and its lower bounds: a bare consume, our decoder alone and `weir run`, in turn, over the same
+topic."""
 
 from ..harness import documents
 from ..harness.result import CPU, RATE, RATIO, RESIDENT, Metric, Result, gathered

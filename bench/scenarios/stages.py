@@ -14,7 +14,8 @@ PARTITIONS = 6
 EPOCHS = 10
 KEYS, WINDOWS = 1_000_000, 6
 RECORDS_PER_EPOCH = 1_000_000
-# Prime, so that nothing periodic is met each time; enough of each stack's memory to follow it to its thread's beginning.
+# The frequency is prime, so that samples do not keep step with periodic work. The stack dumps are large enough to reach
+# the thread's beginning.
 RECORD = ["perf", "record", "-q", "-F", "499", "--call-graph", "dwarf,16384"]
 JOBS = {"rides": "rides, CPU-s per million", "keys": "a million keys, CPU-s per million"}
 
@@ -59,7 +60,7 @@ def of_keys(session):
 
 
 def profiled(session, job, dir, document):
-    """CPU-seconds per million of each stage; the flame graph goes to the report's folder."""
+    """CPU-seconds per million records of each stage. Writes the flame graph to the report's folder."""
     data = dir / "perf.data"
     command = [*RECORD, "-o", data, "--", *session.programs.command(document, dir), "--summary", dir / "summary.json"]
     process.run(command, 900, env=ENVIRONMENT)

@@ -10,7 +10,7 @@ from ..harness.result import Metric, Result, gathered
 
 RECORDS = 200_000
 PARTITIONS = 6
-# Short ones: more of them than of the others.
+# These runs are short, so there are more of them.
 RUNS_AT_LEAST = 5
 
 

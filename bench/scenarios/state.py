@@ -1,4 +1,4 @@
-"""Much state: a million keys in each of twelve open windows, its memory and the time of its epochs; and ten million keys."""
+"""Memory and time of epochs with much state: a million keys in each of twelve open windows, and ten million keys."""
 
 import statistics
 from datetime import datetime
@@ -9,11 +9,11 @@ from ..harness.session import state
 
 PARTITIONS = 6
 RECORDS_PER_EPOCH = 1_000_000
-# Each group is made once and changed once.
+# Each group is created once and changed once.
 TURNS = 2
 # Keys and windows.
 POINTS = [(1_000_000, 12), (10_000_000, 1)]
-# They do not fit into the little memory.
+# This many keys do not fit into the small memory limit.
 TOO_MANY_KEYS = 10_000_000
 LITTLE_MEMORY = "512Mi"
 EXIT_CONFIG = 2
@@ -65,7 +65,8 @@ def pipeline(dir, broker, topic, windows, records_per_epoch):
 
 
 def epoch_times(reports):
-    """Of the second half: from close to close, since reading goes on while the epoch before is committed."""
+    """The durations of the epochs in the second half, from close to close, since reading goes on while the previous
+    epoch is committed."""
     late = reports[len(reports) // 2 :]
     closed_ms = [datetime.fromisoformat(report["timestamp"]).timestamp() * 1e3 for report in late]
     periods = [after - before for before, after in zip(closed_ms, closed_ms[1:])] or [0]

@@ -1,7 +1,7 @@
-"""How long a commit takes as the table has more and more versions: up to 10,000, with log checkpoints beside them.
+"""How long a commit takes as the table gets more versions, up to 10,000, with log checkpoints.
 
-`weir` reports durations in whole milliseconds, and a commit to a local disk takes less than one. So means are taken from outside: an
-epoch's manifest is the last file before its commit, and `_delta_log/N.json` is the commit.
+`weir` reports durations in whole milliseconds, and a commit to a local disk takes less than one. So the means come from
+file times: an epoch's manifest is the last file before its commit, and `_delta_log/N.json` is the commit.
 """
 
 import json
@@ -14,7 +14,7 @@ from ..harness.result import Metric, Plot, Result, gathered
 
 VERSIONS = 10_000
 RECORDS_PER_EPOCH = 10
-# The versions that count for a point are those up to it, so many.
+# Points, each with the number of versions up to it that count.
 POINTS = [(10, 9), (100, 50), (1_000, 500), (5_000, 500), (10_000, 500)]
 
 
@@ -61,14 +61,14 @@ class Commit:
     """A version and its epoch; times in nanoseconds."""
 
     at: int
-    # The rest is None for the version that creates the table, which belongs to no epoch.
+    # The following fields are None for the version that creates the table, which belongs to no epoch.
     decided_at: int | None
-    # By `weir` itself, in whole milliseconds.
+    # As reported by `weir` itself, in whole milliseconds.
     reported_ms: int | None
 
 
 def commits_of(log, decided_ns, reported_ms):
-    """By version, from 0 on; `decided_ns` by the manifest's file name, `reported_ms` by epoch."""
+    """The commits by version, from 0 on; `decided_ns` is by the manifest's file name, `reported_ms` by epoch."""
     commits = []
     while (file := log / f"{len(commits):020}.json").exists():
         epoch = epoch_of(file)
@@ -77,13 +77,13 @@ def commits_of(log, decided_ns, reported_ms):
 
 
 def epoch_of(file):
-    """The one whose transaction the commit has; 0, which is no epoch, if it has none."""
+    """The epoch whose transaction the commit has; 0, which is not an epoch, if it has none."""
     actions = (json.loads(line) for line in file.read_text().splitlines())
     return next((action["txn"]["version"] for action in actions if "txn" in action), 0)
 
 
 def around(commits, version, taken):
-    """Of the `taken` commits up to the version."""
+    """The figures of the last `taken` commits up to the version."""
     first = max(1, version - taken)
     those = commits[first:version]
     took_ns = [commit.at - commit.decided_at for commit in those if commit.decided_at is not None]
@@ -95,6 +95,6 @@ def around(commits, version, taken):
 
 
 def percentile(values, percent):
-    """The least of them that so many percent do not exceed."""
+    """The least value that this many percent of the values do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, -(-len(ordered) * percent // 100) - 1)]

@@ -1,4 +1,5 @@
-//! A bare consume: librdkafka's batch call on the consumer's queue, the cheapest way to get records out of it.
+//! A bare consume with librdkafka's batch call on the consumer's queue, which is the cheapest way to get records from
+//! it.
 #![allow(unsafe_code)]
 
 use std::time::{Duration, Instant};
@@ -11,7 +12,7 @@ use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 const BATCH: usize = 8192;
 const IDLE: Duration = Duration::from_secs(20);
 
-/// Hands `count` record values to `f`, from the earliest on.
+/// Passes `count` record values to `f`, from the earliest on.
 pub fn each(bootstrap: &str, topic: &str, count: u64, mut f: impl FnMut(&[u8])) -> Result<u64, String> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", bootstrap)

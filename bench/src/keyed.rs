@@ -1,6 +1,6 @@
-//! Keyed work without a broker, which would take its part of the cores: records of a topic, replayed from memory
-//! through lanes and workers into sorted, encoded state and rows. Epochs are read and closed one after the other, where
-//! a pipeline reads one while it closes the one before: so each part's own time is told.
+//! Keyed work without a broker, which would use some of the cores: records are replayed from memory through lanes and
+//! workers into sorted, encoded state and rows. Epochs are read and closed one after the other, although a pipeline
+//! reads an epoch while it closes the previous one. So the time of each part is known.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,15 +41,15 @@ pub struct KeyedArgs {
     shape: Shape,
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
     records_per_epoch: u64,
-    /// The example of the README, whatever keys there are, instead of sums by `id`.
+    /// The README's example, whatever keys there are, instead of sums by `id`.
     #[arg(long)]
     by_city: bool,
-    /// Lanes, and workers; the number of cores if not given.
+    /// Number of lanes and of workers; the number of cores if absent.
     #[arg(long)]
     threads: Option<usize>,
 }
 
-/// As many as a lane takes at once.
+/// Rows of a batch, as in a lane.
 const BATCH_ROWS: usize = 8192;
 const QUEUE_BYTES: u64 = 32 << 20;
 const BUFFER_BYTES: u64 = 64 << 20;
@@ -75,14 +75,14 @@ impl Took {
     }
 }
 
-/// Records of one lane, one after the other.
+/// The records of one lane, stored one after the other.
 #[derive(Default)]
 struct Records {
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
 
-/// A thread's part of reading.
+/// A thread's part of the reading.
 struct Lane {
     stateless: Stateless,
     edges: Vec<EdgeSender>,
@@ -90,7 +90,7 @@ struct Lane {
 }
 
 /// # Errors
-/// What went wrong, in a sentence.
+/// A message that says what went wrong.
 pub fn keyed(count: u64, args: &KeyedArgs) -> Result<String, String> {
     args.shape.check()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(said)?;
@@ -148,7 +148,7 @@ pub fn keyed(count: u64, args: &KeyedArgs) -> Result<String, String> {
         files += written.len();
         state_bytes += written.iter().map(|file| file.bytes).sum::<u64>();
     }
-    // All windows close at once: their rows are encoded by the one writer of the sink.
+    // All windows close at once, and the sink's only writer encodes their rows.
     emitted.of(|| close(epoch.next(), BTreeMap::new(), Some(i64::MAX)))?;
     let all = read.plus(closed).plus(saved).plus(emitted);
     let figures = |took: Took| json!({"wall_seconds": took.wall, "cpu_seconds": took.cpu});
@@ -159,7 +159,7 @@ pub fn keyed(count: u64, args: &KeyedArgs) -> Result<String, String> {
     Ok(figures.to_string())
 }
 
-/// Records from..to, dealt out to the lanes as to partitions.
+/// Distributes these records to the lanes, as to partitions.
 fn fill(lanes: &mut [Lane], args: &KeyedArgs, numbers: std::ops::Range<u64>) {
     let partitions = i32::try_from(lanes.len()).unwrap_or(1);
     let mut value = Vec::new();
@@ -172,7 +172,7 @@ fn fill(lanes: &mut [Lane], args: &KeyedArgs, numbers: std::ops::Range<u64>) {
     }
 }
 
-/// What all lanes have of their records.
+/// What all lanes have made of their records.
 fn reports(lanes: &mut [Lane], graph: &Graph) -> Result<BTreeMap<Edge, EdgeReport>, String> {
     let of_lanes = thread::scope(|scope| {
         let threads: Vec<_> = lanes.iter_mut().map(|lane| scope.spawn(|| lane.read(graph))).collect();
@@ -234,7 +234,7 @@ async fn table(sink: &Sink) -> Result<DeltaTable, String> {
     DeltaTable::open_or_create(location, sink, "bench", RetryPolicy::default()).await.map_err(said)
 }
 
-/// What `bench/run keys` and `bench/run windows` run, and the rides job over the same records.
+/// The document of `bench/run keys` and `bench/run windows`, or the rides job over the same records.
 fn document(args: &KeyedArgs) -> String {
     let columns =
         [("id", "bigint"), ("city", "string"), ("price", "double"), ("distanceKm", "double"), ("ts", "timestamp")];
@@ -264,7 +264,7 @@ fn document(args: &KeyedArgs) -> String {
         .to_string()
 }
 
-/// As documents have it.
+/// A duration as documents write it.
 fn duration(ms: u64) -> String {
     let parts = [(ms / 3_600_000, "h"), (ms / 60_000 % 60, "m"), (ms / 1_000 % 60, "s"), (ms % 1_000, "ms")];
     parts.iter().filter(|(n, _)| *n > 0).map(|(n, unit)| format!("{n}{unit}")).collect()

@@ -1,5 +1,5 @@
-//! What the benchmarks need beside `weir` itself: the two figures that a pipeline's cost is held against, a bare
-//! librdkafka consume and our decoder alone, and a producer of records of any shape. Each prints one JSON object.
+//! What the benchmarks need in addition to `weir`: two measurements with which a pipeline's cost is compared (a bare
+//! librdkafka consume, and our decoder alone), and a producer of records of any shape. Each prints one JSON object.
 //! `bench/run` starts them.
 
 mod consume;
@@ -24,14 +24,14 @@ struct Cli {
     bootstrap: String,
     #[arg(long, global = true, default_value = "rides")]
     topic: String,
-    /// Records to take, or to produce.
+    /// Number of records to consume or to produce.
     #[arg(long, global = true, default_value_t = 1_000_000)]
     count: u64,
 }
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Reads the topic and looks at nothing.
+    /// Reads the topic without looking at the records.
     Consume,
     /// Reads records into memory first, then decodes them into Arrow batches; only the decoding is measured.
     Decode,

@@ -1,4 +1,4 @@
-//! Sends the records of `records` to a topic as fast as the broker takes them, or at a rate.
+//! Sends the records of `records` to a topic, as fast as the broker accepts them or at a rate.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -18,15 +18,15 @@ use crate::records::{EventTime, Shape};
 pub struct ProduceArgs {
     #[command(flatten)]
     pub shape: Shape,
-    /// Records a second; without it, as many as the broker takes.
+    /// Records per second; if absent, as many as the broker accepts.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     pub rate: Option<u64>,
-    /// `ts` is the clock's time, and the record's timestamp in Kafka is the same: for latencies.
+    /// Sets `ts` to the clock's time, which is also the record's timestamp in Kafka, to measure latencies.
     #[arg(long)]
     pub now: bool,
 }
 
-/// What came of it.
+/// The result of sending.
 #[derive(Debug, Clone, Copy)]
 pub struct Sent {
     pub records: u64,
@@ -35,19 +35,19 @@ pub struct Sent {
 
 /// Records between two looks at the clock and the errors: at 50,000 a second, four milliseconds.
 const CHUNK: u64 = 200;
-/// For the first answer of a broker, and for one record to be acknowledged.
+/// The time for the first answer of a broker, and for the acknowledgement of a record.
 const WITHIN: Duration = Duration::from_secs(60);
-/// Until there is room in the queue, or the next record is due. Asleep: the client's own `poll` spins through waits as
-/// short as this.
+/// The wait until there is room in the queue, or the next record is due. It is a sleep, since the client's own `poll`
+/// spins during waits as short as this.
 const WAIT: Duration = Duration::from_millis(1);
-/// Few enough that the client finds them in the processor's caches when their turn comes: half a million cost nearly
-/// twice as much.
+/// Records in the client's queue. They are few enough to be in the processor's caches when their turn comes; half a
+/// million cost nearly twice as much.
 const QUEUED_RECORDS_MAX: u32 = 20_000;
 
 /// Returns when the broker has acknowledged all `count` records.
 ///
 /// # Errors
-/// When the topic can't be asked for, or a record is not acknowledged in time.
+/// If the topic's metadata can't be fetched, or a record is not acknowledged in time.
 pub fn produce(bootstrap: &str, topic: &str, count: u64, args: &ProduceArgs) -> Result<Sent, String> {
     args.shape.check()?;
     let failed = |e: KafkaError| format!("topic `{topic}` on Kafka at {bootstrap}: {e}");
@@ -82,7 +82,7 @@ pub fn produce(bootstrap: &str, topic: &str, count: u64, args: &ProduceArgs) -> 
                     bytes += value.len() as u64;
                 }
                 Err((KafkaError::MessageProduction(Code::QueueFull), _)) => {
-                    // Made again after the wait, with a later time.
+                    // The record is made again after the wait, with a later time.
                     std::thread::sleep(WAIT);
                     break;
                 }
@@ -96,7 +96,7 @@ pub fn produce(bootstrap: &str, topic: &str, count: u64, args: &ProduceArgs) -> 
     Ok(Sent { records: count, bytes })
 }
 
-/// How many records a rate asks for after some time: falling behind is made up for. The first is due at once.
+/// How many records a rate requires after this time, so that a delay is made up for. The first record is due at once.
 fn due_after(elapsed: Duration, rate: u64) -> u64 {
     u64::try_from(elapsed.as_micros() * u128::from(rate) / 1_000_000).unwrap_or(u64::MAX).saturating_add(1)
 }
@@ -112,7 +112,7 @@ fn connect(bootstrap: &str) -> Result<BaseProducer<FirstFailure>, KafkaError> {
         .set("client.id", "weir-bench")
         .set("enable.idempotence", "true")
         .set("compression.type", "lz4")
-        // A record of a slow producer waits no longer than a tenth of the shortest latency that is measured.
+        // A record of a slow producer waits at most a tenth of the shortest latency that is measured.
         .set("linger.ms", "5")
         .set("batch.num.messages", "10000")
         .set("batch.size", "1000000")
@@ -126,7 +126,7 @@ fn connect(bootstrap: &str) -> Result<BaseProducer<FirstFailure>, KafkaError> {
     BaseProducer::from_config_and_context(&config, FirstFailure::default())
 }
 
-/// Remembers why the first record that did not arrive did not.
+/// Remembers why the first failed record was not delivered.
 #[derive(Default)]
 struct FirstFailure(Mutex<Option<String>>);
 

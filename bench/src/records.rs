@@ -1,8 +1,7 @@
-//! Records for the growth and latency scenarios: how many keys and windows they fall into, how many columns and bytes
-//! they have. The n-th record is a function of the seed and n, so the same flags give the same topic at whatever speed.
-//! Pure.
+//! Records for the growth and latency scenarios, with a choice of keys, windows, columns and bytes. The n-th record is
+//! a function of the seed and n, so the same flags give the same topic at any speed. Pure.
 
-/// What the records look like.
+/// The shape of the records.
 #[derive(Debug, Clone, clap::Args)]
 pub struct Shape {
     #[arg(long, default_value_t = 1)]
@@ -10,33 +9,34 @@ pub struct Shape {
     /// Distinct values of `id`.
     #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub keys: u32,
-    /// Windows that event times are spread over, all of them from the first record on. Every pair of a key and a window
-    /// comes once in each keys × windows records.
+    /// Windows over which event times are spread, all of them from the first record on. Every pair of a key and a
+    /// window occurs once in each keys × windows records.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub windows: u32,
-    /// Length of a window.
+    /// Length of a window, in milliseconds.
     #[arg(long, default_value_t = 300_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub window_ms: u32,
-    /// Where the first window begins, milliseconds since 1970-01-01T00:00:00Z.
+    /// Start of the first window, in milliseconds since 1970-01-01T00:00:00Z.
     #[arg(long, default_value_t = 1_767_225_600_000)]
     pub start_ms: u64,
-    /// Fields of the object: `id`, `city`, `price`, `distanceKm`, `ts`, then `c5`, `c6`, … : whole numbers and texts in
-    /// turn.
+    /// Number of fields of the object: `id`, `city`, `price`, `distanceKm`, `ts`, then `c5`, `c6`, …, which are whole
+    /// numbers and strings in turn.
     #[arg(long, default_value_t = FIELDS, value_parser = clap::value_parser!(u32).range(i64::from(FIELDS)..=256))]
     pub columns: u32,
-    /// Bytes of a record's value: a last field `note` fills it up. Without it, what the fields take.
+    /// Bytes of a record's value; a last field `note` fills it up. If absent, the value has the bytes of its fields.
     #[arg(long, value_parser = clap::value_parser!(u32).range(..=1 << 20))]
     pub size_bytes: Option<u32>,
 }
 
 const FIELDS: u32 = 5;
 const CITIES: [&str; 5] = ["FR", "US", "DE", "MG", "UK"];
-/// Of 32, so that five random bits name one.
+/// 32 letters, so that five random bits select one.
 const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz012345";
-/// A prime: its multiples visit every residue of a smaller number once before they begin again.
+/// A prime number: its multiples take every residue of a smaller number once before they begin again.
 const STRIDE: u64 = 2_654_435_761;
 
-/// Of a record that says when it was made, instead of a time of its window.
+/// The event time of a record: a time in its window, or the time at which the record is made, in milliseconds since
+/// 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EventTime {
     OfWindow,
@@ -45,7 +45,7 @@ pub enum EventTime {
 
 impl Shape {
     /// # Errors
-    /// When there are more pairs of a key and a window than can be told apart.
+    /// If there are more pairs of a key and a window than can be distinguished.
     pub fn check(&self) -> Result<(), String> {
         if self.pairs() < STRIDE {
             return Ok(());
@@ -63,7 +63,7 @@ impl Shape {
         u64::from(self.keys) * u64::from(self.windows)
     }
 
-    /// Appends the value of record `n`, and returns which of so many partitions it goes to.
+    /// Appends the value of record `n`, and returns to which of this many partitions it goes.
     pub fn write(&self, n: u64, event_time: EventTime, partitions: i32, out: &mut Vec<u8>) -> i32 {
         let from = out.len();
         let mut draws = Draws::new(self.seed, n);
@@ -111,12 +111,12 @@ impl Shape {
     }
 }
 
-/// Random numbers of one record (Vigna, splitmix64).
+/// The random numbers of one record (Vigna, splitmix64).
 struct Draws(u64);
 
 impl Draws {
     fn new(seed: u64, n: u64) -> Self {
-        // Far apart for neighbouring records, so that their numbers do not overlap.
+        // The seeds of neighbouring records are far apart, so that their numbers do not overlap.
         let mut mixed = Self(seed.wrapping_add(n.wrapping_mul(0xD134_2543_DE82_EF95)));
         Self(mixed.next())
     }
@@ -138,7 +138,7 @@ fn write_text(out: &mut Vec<u8>, letters: usize, draws: &mut Draws) {
     let mut left = letters;
     while left > 0 {
         let mut bits = draws.next();
-        // A number has bits for twelve letters.
+        // A random number has bits for twelve letters.
         for _ in 0..left.min(12) {
             out.push(LETTERS[(bits & 31) as usize]);
             bits >>= 5;
@@ -153,7 +153,7 @@ fn write_hundredths(out: &mut Vec<u8>, hundredths: u64) {
     write_number(out, hundredths % 100, 2);
 }
 
-/// In decimal, with zeros in front up to `width`.
+/// Writes a number in decimal, with leading zeros up to `width`.
 fn write_number(out: &mut Vec<u8>, mut n: u64, width: usize) {
     let mut digits = [b'0'; 20];
     let mut from = digits.len();

@@ -1,4 +1,4 @@
-"""What the tests of the chart share: rendering it with Helm, and finding objects in what came out."""
+"""What the tests of the chart share: rendering it with Helm, and finding objects in the result."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ REPOSITORY = TESTS.parents[1]
 CHART = REPOSITORY / "charts/weir"
 NAMESPACE = "weir-system"
 
-# All that a chart may make outside of namespaces.
+# The only kinds that the chart may create outside of namespaces.
 CLUSTER_KINDS = {
     "CustomResourceDefinition", "ClusterRole", "ClusterRoleBinding", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding",
 }
@@ -34,7 +34,7 @@ def helm_template(values, release="weir"):
 
 
 class OnceLoader(yaml.SafeLoader):
-    """YAML in which no key may be given twice: the API server would take the last, and nobody would see it."""
+    """Loads YAML in which no key may occur twice: the API server would silently take the last one."""
 
     def construct_mapping(self, node, deep=False):
         keys = [self.construct_object(key) for key, _ in node.value]
@@ -45,7 +45,7 @@ class OnceLoader(yaml.SafeLoader):
 
 
 class ChartTest(unittest.TestCase):
-    """A test on what the chart renders."""
+    """A test of what the chart renders."""
 
     maxDiff = None
 

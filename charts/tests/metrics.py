@@ -1,4 +1,4 @@
-"""The metrics that Weir has, read from its source, and those that a PromQL expression names."""
+"""The metrics that Weir has, read from its source, and the metrics that a PromQL expression names."""
 
 import re
 
@@ -6,20 +6,20 @@ from chart import REPOSITORY
 
 RUNTIME = REPOSITORY / "runtime/src/observe/metrics.rs"
 OPERATOR = REPOSITORY / "operator/src/metrics.rs"
-# What the operator is to have while its source is not there.
+# The operator's metrics if its source is missing.
 OPERATOR_UNTIL_THEN = {"weir_operator_leader", "weir_operator_reconcile_failures_total"}
-# Of kube-state-metrics, cAdvisor and Prometheus itself.
+# Metrics of kube-state-metrics, cAdvisor and Prometheus itself.
 FOREIGN = {
     "up", "container_memory_working_set_bytes", "container_cpu_usage_seconds_total", "kube_pod_container_resource_limits",
     "kube_pod_container_status_restarts_total", "kube_pod_container_status_last_terminated_exitcode",
 }
 SUFFIXES = {"Counter": ["_total"], "Gauge": [""], "Histogram": ["_bucket", "_sum", "_count"]}
-# What stands before a bracket or a brace without being a metric.
+# Words that stand before a bracket or a brace without being a metric.
 NOT_METRICS = {"by", "on", "and", "or", "unless", "without", "ignoring", "group_left", "group_right", "bool", "offset"}
 
 
 def of_source(source):
-    """Names as they are scraped: `register("name", …, metrics.field.clone())`, with the type of the field."""
+    """Metric names as they are scraped, from `register("name", …, metrics.field.clone())` and the type of the field."""
     text = source.read_text()
     prefix = re.search(r'with_prefix(?:_and_labels)?\("(\w+)"', text)[1]
     types = dict(re.findall(r"^ +(?:pub )?(\w+): (?:Family<\w+, )?(Counter|Gauge|Histogram)\b", text, re.MULTILINE))
@@ -34,7 +34,7 @@ def known():
 
 
 def named(expression):
-    """Metrics in an expression: names that are neither functions, nor labels, nor in quotes."""
+    """The metrics in an expression: names that are not functions, not labels and not in quotes."""
     bare = re.sub(r'"[^"]*"', '""', expression)
     bare = re.sub(r"\{[^}]*\}", "{}", bare)
     bare = re.sub(r"\b(by|on|without|ignoring|group_left|group_right)\s*\([^)]*\)", "", bare)

@@ -1,4 +1,5 @@
-"""Alerts and dashboard: they name metrics that exist, fire when they should and not else, and have a page to look at."""
+"""Tests of alerts and dashboard: they name metrics that exist, fire only when they should, and have a page to look
+at."""
 
 import json
 import os
@@ -33,7 +34,7 @@ class Alerts(ChartTest):
     @unittest.skipUnless(os.environ.get("PROMTOOL"), "promtool is not installed")
     def test_alerts_fire_when_they_should_and_not_else(self):
         groups = self.groups()
-        # What an alert says is for people and not compared: its templates are tried by `check rules`.
+        # The text of an alert is for people and is not compared; `check rules` tests its templates.
         self.promtool(groups, "check", "rules", "alerts.yaml")
         for group in groups:
             for rule in group["rules"]:

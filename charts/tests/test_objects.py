@@ -1,4 +1,4 @@
-"""What the chart makes with several values."""
+"""Tests of what the chart renders with several values."""
 
 import unittest
 

@@ -1,4 +1,5 @@
-"""The operator's rights: exactly what it uses, written down a second time. That it needs no others, e2e/tests/operator tries with them."""
+"""Tests that the operator has exactly the rights that it uses, which are listed here a second time. e2e/tests/operator
+runs with these rights, and so tests that it needs no others."""
 
 import itertools
 import re
@@ -8,13 +9,13 @@ from chart import NAMESPACE, REPOSITORY, ChartTest
 
 SOURCE = REPOSITORY / "operator/src"
 
-# What `Writer` does with an object, and the watch that sees what others do with it.
+# What `Writer` does with an object, and the watch that sees what others do with the object.
 APPLIED = {"get", "create", "patch"}
 WATCHED = {"list", "watch"}
 OPERATOR = {
     ("weir.dev", "streampipelines"): WATCHED | {"patch"},
     ("weir.dev", "streampipelines/status"): {"patch"},
-    # For owner references that block a deletion in the foreground.
+    # Needed for owner references that block a foreground deletion.
     ("weir.dev", "streampipelines/finalizers"): {"update"},
     ("apps", "deployments"): APPLIED | WATCHED | {"delete"},
     ("apps", "controllerrevisions"): APPLIED | WATCHED | {"delete"},
@@ -31,7 +32,7 @@ OPERATOR = {
     ("events.k8s.io", "events"): {"create", "patch"},
 }
 LEADER = {("coordination.k8s.io", "leases"): {"create"}, ("coordination.k8s.io", "leases", "weir-operator"): {"get", "update"}}
-# The kinds of Kubernetes' types in the operator's source.
+# Kubernetes' kinds in the operator's source.
 KINDS = {
     "Deployment": "deployments", "ControllerRevision": "controllerrevisions", "ReplicaSet": "replicasets", "Job": "jobs",
     "ConfigMap": "configmaps", "Service": "services", "ServiceAccount": "serviceaccounts", "NetworkPolicy": "networkpolicies",
@@ -40,7 +41,7 @@ KINDS = {
 
 
 def rights(role):
-    """By group and resource, and by name where a right is bound to names."""
+    """The rights by group and resource, and by name where a right is bound to names."""
     found = {}
     for rule in role["rules"]:
         for of in itertools.product(rule["apiGroups"], rule["resources"], rule.get("resourceNames", [None])):
@@ -49,7 +50,7 @@ def rights(role):
 
 
 def used():
-    """The resources that the operator's source deletes, watches and gets: by `Kind` in what the calls are named."""
+    """The resources that the operator's source deletes, watches and gets, found by `Kind` in the calls."""
     source = "\n".join(path.read_text() for path in sorted(SOURCE.rglob("*.rs")) if path.name != "tests.rs")
     source = re.sub(r"\bv1::Job\b", "Job", source)
     find = lambda pattern: {KINDS[kind] for kind in re.findall(pattern, source)}
@@ -65,7 +66,7 @@ class Rights(ChartTest):
             self.assertEqual({of[1] for of, verbs in OPERATOR.items() if verb in verbs}, resources, verb)
 
     def bound(self, documents, kind, namespace):
-        """What the operator's account may do by the bindings of a kind in a namespace."""
+        """What the operator's account may do through the bindings of this kind in a namespace."""
         of_account, account = {}, {"kind": "ServiceAccount", "name": "weir-operator", "namespace": NAMESPACE}
         for binding in documents:
             if binding["kind"] == kind + "Binding" and binding["metadata"].get("namespace") == namespace:
@@ -98,7 +99,7 @@ class Rights(ChartTest):
         for role in (view, edit):
             self.assertEqual({group for group, _ in rights(role)}, {"weir.dev"})
         self.assertEqual({v for verbs in rights(view).values() for v in verbs}, {"get", "list", "watch"})
-        # Status is the operator's to write.
+        # Only the operator writes the status.
         self.assertNotIn(("weir.dev", "streampipelines/status"), rights(edit))
 
 

@@ -1,6 +1,8 @@
-"""The chart on the API server of KUBECONFIG: refused objects, Pod Security, rights, and a release from install to uninstall.
+"""Tests of the chart on the API server of KUBECONFIG: refused objects, Pod Security, rights, and a release from install
+to uninstall.
 
-In a namespace of its own, which is removed; left out where the cluster has the StreamPipeline resource, which is not ours to change then.
+They use their own namespace, which is deleted, and are skipped if the cluster already has the StreamPipeline resource,
+since they must not change it then.
 """
 
 import json
@@ -19,7 +21,7 @@ RELEASE = f"weir-chart-{os.getpid()}"
 OPERATOR = f"{RELEASE}-operator"
 ACCOUNT = "pods"
 CRD = "streampipelines.weir.dev"
-# What stays when a release goes.
+# The objects that stay when a release is uninstalled.
 KEPT = "crd,validatingadmissionpolicy,validatingadmissionpolicybinding"
 
 
@@ -37,7 +39,7 @@ class Server(ChartTest):
         cls.addClassCleanup(kubectl, "delete", KEPT, CRD, "--ignore-not-found")
         labels = {f"pod-security.kubernetes.io/{label}": value for label, value in (("enforce", "restricted"), ("enforce-version", "latest"))}
         namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
-        # Where no controller runs, a namespace has not even the default account.
+        # Without controllers a namespace does not even have the default account.
         account = {"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": ACCOUNT, "namespace": NAMESPACE}}
         for made in (namespace, account):
             done = kubectl("create", "-f", "-", given=json.dumps(made))
@@ -73,7 +75,7 @@ class Server(ChartTest):
             pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "operator", "namespace": NAMESPACE}, "spec": template["spec"]}
             pod["spec"]["serviceAccountName"] = ACCOUNT
             self.kubectl("create", "--dry-run=server", "-f", "-", given=json.dumps(pod))
-            # That it can be refused at all.
+            # Checks that such a pod can be refused at all.
             del pod["spec"]["containers"][0]["securityContext"]["capabilities"]
             self.assertIn("violates PodSecurity", kubectl("create", "--dry-run=server", "-f", "-", given=json.dumps(pod)).stderr)
 
@@ -97,7 +99,7 @@ class Server(ChartTest):
         self.helm("uninstall", RELEASE)
         self.assertIn("newer", self.short_names())
         self.assertNotEqual(kubectl("get", "clusterrole", OPERATOR).returncode, 0)
-        # The same release takes back what it left.
+        # The same release takes over what it left.
         self.helm("install", RELEASE, str(CHART))
         self.assertNotIn("newer", self.short_names())
 
@@ -121,7 +123,7 @@ class Server(ChartTest):
         self.assertIn("newer", self.short_names())
 
     def wait_for_guard(self):
-        """A policy is in force a moment after it was made."""
+        """Waits, since a policy is in force only a moment after it was created."""
         deadline = time.monotonic() + 30
         while True:
             older = kubectl("annotate", "crd", CRD, "weir.dev/version=0.0.1", "--overwrite", "--dry-run=server")
@@ -134,7 +136,7 @@ class Server(ChartTest):
         return json.loads(self.kubectl("get", "crd", CRD, "-o", "json"))["spec"]["names"]["shortNames"]
 
     def rights(self):
-        """As the API server sees them."""
+        """Checks the rights as the API server sees them."""
         for expected, *question in (
             ("yes", "patch", "streampipelines/status", "--all-namespaces"),
             ("yes", "create", "deployments.apps", "--all-namespaces"),
@@ -150,7 +152,7 @@ class Server(ChartTest):
             self.assertEqual(self.answer(expected, question), expected, question)
 
     def answer(self, expected, question):
-        """The authorizer learns of a new binding a moment later."""
+        """Waits, since the authorizer learns of a new binding a moment later."""
         deadline = time.monotonic() + 20
         while True:
             answer = kubectl("auth", "can-i", *question, f"--as=system:serviceaccount:{NAMESPACE}:{OPERATOR}").stdout.strip()

@@ -1,4 +1,4 @@
-"""values.yaml, its schema and its README go together."""
+"""Tests that values.yaml, its schema and its README agree."""
 
 import json
 import subprocess
@@ -59,10 +59,10 @@ class Schema(ChartTest):
 
     def compare(self, path, values, schema):
         if schema.get("additionalProperties") is not False:
-            # Of free form; but nothing may be left open by mistake.
+            # A value of any form; but a value with properties must not be left open by mistake.
             self.assertNotIn("properties", schema, path)
             return
-        # Keys that values.yaml leaves out: what Helm itself adds, and a field of Kubernetes' own type.
+        # values.yaml leaves out these keys: one that Helm itself adds, and a field of Kubernetes' own type.
         self.assertEqual(set(values), set(schema["properties"]) - {"global", "claims"}, path)
         for key, value in values.items():
             self.compare(f"{path}.{key}", value, schema["properties"][key])

@@ -7,7 +7,7 @@ cluster_scripts=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 repository=$(cd "$cluster_scripts/../.." && pwd)
 cache=${WEIR_CACHE:-$HOME/.cache/weir}
 cluster_name=${CLUSTER_NAME:-weir-e2e}
-# What belongs to one cluster: its kubeconfig, and the mark that `up` made it.
+# The folder of one cluster: its kubeconfig, and the mark that `up` created it.
 state=$cache/e2e/$cluster_name
 # The engine is shared by all clusters of a machine.
 engine_data=/var/lib/weir-docker
@@ -16,10 +16,10 @@ engine_run=/run/weir-docker
 die() { echo "$1" >&2; exit 1; }
 missing() { echo "$1" >&2; exit 69; }
 
-# The last line of a script that fails in a step names the step.
+# The current step: the last line of a script that fails names it.
 doing=
 trap '[ -z "$doing" ] || echo "failed: $doing" >&2' EXIT
-step() { # WHAT COMMAND…: runs it, its output on stderr, and says how long that took
+step() { # WHAT COMMAND…: runs the command with its output on stderr, and says how long it took
   local what=$1 start=$EPOCHREALTIME micros
   doing=$what
   shift
@@ -40,7 +40,7 @@ wait_until() { # SECONDS COMMAND…
 
 engine_answers() { docker info >/dev/null 2>&1; }
 
-# One at a time of what would get into each other's way, until this process ends; what goes on after it must be started with 9>&-.
+# Takes a lock until this process ends. A process that is to live longer must be started with 9>&-.
 lock() { # NAME
   mkdir -p "$cache/e2e"
   exec 9>"$cache/e2e/$1.lock"

@@ -1,5 +1,5 @@
-//! One API server per test process: kube-apiserver with an etcd of its own, by `tests/services/apiserver`. It dies with
-//! the process.
+//! One API server per test process: kube-apiserver with its own etcd, started by `tests/services/apiserver`. It ends
+//! with the process.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,21 +19,21 @@ use weir_tests::skip::Missing;
 
 use crate::deadline;
 
-/// It takes two seconds where nothing else runs.
+/// The time for a start, which takes two seconds on an idle machine.
 const READY_LIMIT: Duration = Duration::from_secs(120);
 const ESTABLISHED_LIMIT: Duration = Duration::from_secs(120);
 
-/// A server of its own for the tests of this process.
+/// An API server of this test process.
 #[derive(Debug)]
 pub struct ApiServer {
     dir: TempDir,
     process: Mutex<Process>,
 }
 
-/// The server that all tests of this process share, with the definition of StreamPipeline in it.
+/// The server that all tests of this process share, with StreamPipeline's definition installed.
 ///
 /// # Errors
-/// If the server can't be had on this machine.
+/// If the server is not available on this machine.
 pub async fn shared() -> Result<&'static ApiServer, Missing> {
     static SHARED: OnceLock<Result<ApiServer, Missing>> = OnceLock::new();
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
@@ -43,10 +43,10 @@ pub async fn shared() -> Result<&'static ApiServer, Missing> {
 }
 
 impl ApiServer {
-    /// One of a test's own, without any definition.
+    /// A separate server for one test, without any definition.
     ///
     /// # Errors
-    /// If the server can't be had on this machine.
+    /// If the server is not available on this machine.
     pub fn start() -> Result<Self, Missing> {
         script::fetch("the API server", "apiserver")?;
         let dir = tempfile::Builder::new().prefix("weir-tests-apiserver-").tempdir().unwrap();
@@ -57,7 +57,7 @@ impl ApiServer {
         Ok(Self { dir, process })
     }
 
-    /// An administrator's client, of the async runtime that this is called in.
+    /// An administrator's client, bound to the async runtime of the caller.
     ///
     /// # Panics
     /// If the server did not come up.
@@ -70,13 +70,13 @@ impl ApiServer {
         Client::try_from(config).unwrap()
     }
 
-    /// For programs that the tests start.
+    /// The kubeconfig for programs that the tests start.
     #[must_use]
     pub fn kubeconfig(&self) -> PathBuf {
         self.dir.path().join("kubeconfig")
     }
 
-    /// Installs a definition of StreamPipeline, in place of the one that is there.
+    /// Installs a definition of StreamPipeline, replacing an existing one.
     pub async fn install(&self, crd: &CustomResourceDefinition) {
         let client = self.client().await;
         let namespaces: Api<Namespace> = Api::all(client.clone());
@@ -105,7 +105,7 @@ impl ApiServer {
     }
 }
 
-/// `None` while the file is not there or half written.
+/// `None` while the file does not exist or is not complete.
 async fn config(file: &Path) -> Option<Config> {
     let kubeconfig = Kubeconfig::read_from(file).ok()?;
     Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.ok()

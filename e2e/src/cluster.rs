@@ -1,7 +1,8 @@
-//! A whole cluster with the operator, a Kafka and an S3 server in it: `e2e/run` makes it and says where things are.
+//! A whole cluster with the operator, a Kafka and an S3 server in it: `e2e/run` creates it and gives the addresses in
+//! the environment.
 //!
-//! Tests do what a user does, with `kubectl`. Each has a namespace, a topic and a bucket of its own; one that fails
-//! shows what the namespace held.
+//! Tests do what a user does, with `kubectl`. Each has its own namespace, topic and bucket; a test that fails prints
+//! what the namespace held.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -21,14 +22,14 @@ use weir_tests::{deadline, engine, table};
 
 use crate::kstatus;
 
-/// For a pod to be placed, started and ready on a busy machine.
+/// The time until a pod is scheduled, started and ready on a busy machine.
 pub const START_LIMIT: Duration = Duration::from_secs(120);
-/// For a few thousand records to be read and committed.
+/// The time until a few thousand records are read and committed.
 pub const READ_LIMIT: Duration = Duration::from_secs(180);
-/// Partitions of each topic.
+/// The number of partitions of each topic.
 pub const PARTITIONS: i32 = 3;
 
-/// The addresses inside the cluster.
+/// Addresses inside the cluster.
 const KAFKA_INSIDE: &str = "kafka.data:9092";
 const S3_INSIDE: &str = "http://s3.data:7070";
 
@@ -36,7 +37,7 @@ fn setting(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: these tests are run by `make e2e`"))
 }
 
-/// Kafka, as this process reaches it.
+/// The address at which this process reaches Kafka.
 #[must_use]
 pub fn kafka() -> String {
     setting("KAFKA_BOOTSTRAP")
@@ -46,7 +47,7 @@ fn s3() -> String {
     setting("S3_ENDPOINT")
 }
 
-/// What `kubectl` prints.
+/// Runs `kubectl`, and returns what it prints.
 ///
 /// # Panics
 /// If it fails.
@@ -54,7 +55,7 @@ pub fn kubectl(args: &[&str]) -> String {
     try_kubectl(args, None).unwrap_or_else(|said| panic!("kubectl {args:?}: {said}"))
 }
 
-/// The same, or what it says on its way out.
+/// Runs `kubectl`, and returns what it prints, or its error message.
 ///
 /// # Errors
 /// If it fails.
@@ -71,13 +72,13 @@ pub fn try_kubectl(args: &[&str], stdin: Option<&str>) -> Result<String, String>
     }
 }
 
-/// So many rides, for topics with [`PARTITIONS`].
+/// This many rides, for topics with [`PARTITIONS`].
 #[must_use]
 pub fn rides(count: usize) -> Rides {
     Rides { partitions: PARTITIONS, ..Rides::new(count) }
 }
 
-/// A pipeline of the rides job in a place of its own.
+/// A pipeline of the rides job with its own namespace, topic and bucket.
 pub struct Rig {
     pub pipeline: Pipeline,
     pub site: Site,
@@ -85,8 +86,8 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// A namespace under the restricted Pod Security Standard with the Secret for S3, a bucket, and a topic with these
-    /// records.
+    /// Creates a namespace under the restricted Pod Security Standard with the Secret for S3, a bucket, and a topic
+    /// with these records.
     #[must_use]
     pub fn new(name: &str, records: &[Record]) -> Self {
         let namespace = format!("{name}-{:x}", std::process::id());
@@ -128,7 +129,7 @@ impl Rig {
         self.kubectl(&["create", "secret", "generic", S3_SECRET, &key, &secret]);
     }
 
-    /// `kubectl` in this rig's namespace.
+    /// Runs `kubectl` in this rig's namespace.
     pub fn kubectl(&self, args: &[&str]) -> String {
         kubectl(&[&["--namespace", &self.namespace], args].concat())
     }
@@ -139,10 +140,10 @@ impl Rig {
         self.pipeline.document(&self.site)
     }
 
-    /// `kubectl apply`.
+    /// Runs `kubectl apply`.
     ///
     /// # Errors
-    /// What the API server says if it refuses.
+    /// The API server's message, if it refuses.
     pub fn apply(&self, document: &Value) -> Result<String, String> {
         try_kubectl(&["--namespace", &self.namespace, "apply", "--filename", "-"], Some(&document.to_string()))
     }
@@ -158,7 +159,7 @@ impl Rig {
         serde_json::from_str(&self.kubectl(&["get", "streampipeline", &self.pipeline.name, "--output=json"])).unwrap()
     }
 
-    /// The condition as `status/reason`, if it is about the spec as it stands.
+    /// The condition as `status/reason`, if it is about the current spec.
     #[must_use]
     pub fn condition(&self, kind: &str) -> Option<(String, String)> {
         let resource = self.resource();
@@ -184,7 +185,7 @@ impl Rig {
         deadline::until("every record is committed", READ_LIMIT, || (self.records_committed() >= ends).then_some(()));
     }
 
-    /// The pods of this pipeline, by name, with their uid.
+    /// The names and uids of this pipeline's pods.
     #[must_use]
     pub fn pods(&self) -> Vec<(String, String)> {
         let selector = format!("weir.dev/pipeline={}", self.pipeline.name);
@@ -194,7 +195,7 @@ impl Rig {
         list["items"].as_array().unwrap().iter().map(|pod| (text(pod, "name"), text(pod, "uid"))).collect()
     }
 
-    /// The name of a pod that runs, once there is one.
+    /// The name of a running pod, once there is one.
     #[must_use]
     pub fn running_pod(&self) -> String {
         deadline::until("a pod that runs", START_LIMIT, || {
@@ -204,17 +205,17 @@ impl Rig {
         })
     }
 
-    /// As if its node had never heard of it: nobody waits for the process to end.
+    /// Deletes a pod at once, without waiting for its process to end, as if its node did not know it.
     pub fn delete_at_once(&self, pod: &str) {
         self.kubectl(&["delete", "pod", pod, "--force", "--grace-period=0", "--wait=false"]);
     }
 
-    /// Waits until none of these pods is there any more.
+    /// Waits until none of these pods exists any more.
     pub fn wait_until_gone(&self, pods: &[(String, String)]) {
         deadline::until("other pods", START_LIMIT, || self.pods().iter().all(|pod| !pods.contains(pod)).then_some(()));
     }
 
-    /// The names of pods that are ready and not on their way out.
+    /// The names of pods that are ready and not being deleted.
     #[must_use]
     pub fn ready_pods(&self) -> Vec<String> {
         let selector = format!("weir.dev/pipeline={}", self.pipeline.name);
@@ -229,7 +230,7 @@ impl Rig {
         pods.map(|pod| pod["metadata"]["name"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// The revision and the generation of the Deployment: another one is another rollout.
+    /// The Deployment's revision and generation: another value means another rollout.
     #[must_use]
     pub fn deployment(&self) -> (String, i64) {
         let deployment: Value =
@@ -238,14 +239,14 @@ impl Rig {
         (revision.as_str().unwrap().to_owned(), deployment["metadata"]["generation"].as_i64().unwrap())
     }
 
-    /// Records that the consumer group has been told of.
+    /// The number of records up to the consumer group's offsets.
     #[must_use]
     pub fn records_committed(&self) -> i64 {
         let group = format!("weir-{}-{}", self.namespace, self.pipeline.name);
         topic::group_offsets(&kafka(), &group, &self.site.topic, PARTITIONS).values().sum()
     }
 
-    /// The sum of the samples of a runtime's metric whose lines begin so.
+    /// The sum of a runtime's metric samples whose lines begin with this text.
     #[must_use]
     pub fn metric(&self, pod: &str, prefix: &str) -> f64 {
         let text =
@@ -257,7 +258,7 @@ impl Rig {
         samples.sum()
     }
 
-    /// Every object of the pipeline but its table and checkpoint, as `kubectl get --output=name` has them.
+    /// Every object of the pipeline except its table and checkpoint, as `kubectl get --output=name` prints them.
     #[must_use]
     pub fn objects(&self) -> String {
         let kinds = "deployments,jobs,pods,services,serviceaccounts,configmaps,controllerrevisions,networkpolicies,streampipelines";
@@ -270,13 +271,13 @@ impl Rig {
         ])
     }
 
-    /// `kubectl delete`, and waits until all of it is gone.
+    /// Runs `kubectl delete`, and waits until all objects are gone.
     pub fn delete(&self) {
         self.kubectl(&["delete", "streampipeline", &self.pipeline.name, "--timeout=60s"]);
         deadline::until("everything of it is gone", START_LIMIT, || self.objects().is_empty().then_some(()));
     }
 
-    /// What Flux would make of it.
+    /// The verdict of Flux on the resource.
     #[must_use]
     pub fn kstatus(&self) -> String {
         kstatus::verdict(&self.resource())
@@ -294,7 +295,7 @@ impl Rig {
         self.assert_rows_right()
     }
 
-    /// The same of a pipeline that writes nothing now.
+    /// Compares the manifests and the table with the oracle, for a pipeline that writes nothing now.
     pub fn assert_rows_right(&self) -> Outcome {
         let contents = topic::read_for_another_clock(&kafka(), &self.site.topic);
         let outcome = replay(&self.pipeline, &contents, &self.manifests());
@@ -303,7 +304,7 @@ impl Rig {
         outcome
     }
 
-    /// Those that the checkpoint has.
+    /// The checkpoint's manifests.
     #[must_use]
     pub fn manifests(&self) -> Vec<Manifest> {
         let checkpoint = TempDir::new().unwrap();

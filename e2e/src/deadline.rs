@@ -1,4 +1,4 @@
-//! Waiting without blocking the runtime: poll for a state, under a deadline.
+//! Waiting without blocking the async runtime: polls for a state, under a deadline.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! What Flux would make of an object: the verdict of its kstatus library, by the program `tests/services/kstatus`.
+//! The verdict of Flux on an object, from its kstatus library through the program `tests/services/kstatus`.
 
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -7,10 +7,10 @@ use serde_json::Value;
 use weir_tests::services::script;
 use weir_tests::skip::Missing;
 
-/// Builds the program if it is not there.
+/// Builds the program if it does not exist.
 ///
 /// # Errors
-/// If it can't be had on this machine.
+/// If it can't be built on this machine.
 pub fn fetch() -> Result<(), Missing> {
     script::fetch("kstatus", "kstatus/kstatus")
 }
@@ -18,7 +18,7 @@ pub fn fetch() -> Result<(), Missing> {
 /// `Current`, `InProgress`, `Failed`, `Terminating` or `Unknown`.
 ///
 /// # Panics
-/// If the program was not fetched, or takes the object for none.
+/// If the program was not fetched, or does not accept the object.
 #[must_use]
 pub fn verdict(object: &Value) -> String {
     let mut child = Command::new(script::path("kstatus/kstatus"))

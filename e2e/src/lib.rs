@@ -1,5 +1,5 @@
-//! What the tests on Kubernetes stand on: a real API server that they start by themselves, with Weir's definition in
-//! it; and a whole cluster that is there already.
+//! The harness of the tests on Kubernetes: a real API server that they start by themselves, with Weir's definition
+//! installed, and a whole cluster that must exist already.
 #![allow(clippy::unwrap_used)] // a test harness: what can't go on must panic, with its message
 
 pub mod api_server;

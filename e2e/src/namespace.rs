@@ -1,4 +1,4 @@
-//! A namespace of a test's own, and what the tests ask an API server for in it.
+//! A test's own namespace, and the requests that tests send to an API server in it.
 
 use k8s_openapi::api::core::v1::Namespace as Kind;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -10,22 +10,22 @@ use weir_tests::skip::Missing;
 
 use crate::api_server::{self, ApiServer};
 
-/// Where one test works. Nobody removes it: the server goes away with the tests.
+/// The namespace of one test. It is never deleted, since the server ends with the tests.
 pub struct Namespace {
     pub name: String,
     client: Client,
 }
 
 impl Namespace {
-    /// A new one, on the server that the tests of this process share.
+    /// A new namespace on the server that the tests of this process share.
     ///
     /// # Errors
-    /// If the server can't be had on this machine.
+    /// If the server is not available on this machine.
     pub async fn new() -> Result<Self, Missing> {
         Ok(Self::on(api_server::shared().await?).await)
     }
 
-    /// A new one on this server.
+    /// A new namespace on this server.
     pub async fn on(server: &ApiServer) -> Self {
         let client = server.client().await;
         let generated = json!({"metadata": {"generateName": "admit-"}});
@@ -45,14 +45,14 @@ impl Namespace {
         Api::namespaced(self.client.clone(), &self.name)
     }
 
-    /// What `kubectl apply --server-side` does.
+    /// Does what `kubectl apply --server-side` does.
     pub async fn apply(&self, manager: &str, document: &Value) -> Result<StreamPipeline, kube::Error> {
         let name = document["metadata"]["name"].as_str().unwrap_or_default();
         self.pipelines().patch(name, &PatchParams::apply(manager).validation_strict(), &Patch::Apply(document)).await
     }
 
-    /// What `kubectl create --validate=…` does with `Strict`, `Warn` or `Ignore`: the answer, be it a refusal, and the
-    /// warnings beside it.
+    /// Does what `kubectl create --validate=…` does with `Strict`, `Warn` or `Ignore`. Returns the answer, which may be
+    /// a refusal, and the warnings with it.
     pub async fn create(&self, document: &Value, field_validation: &str) -> (Value, Vec<String>) {
         let body = serde_json::to_vec(document).unwrap();
         let mut request = kube::core::Request::new(self.url()).create(&PostParams::default(), body).unwrap();
@@ -63,14 +63,14 @@ impl Namespace {
         (serde_json::from_slice(&body).unwrap(), warnings)
     }
 
-    /// What `kubectl get` shows: headings, and the cells of each row.
+    /// What `kubectl get` shows: the headings, and the cells of each row.
     pub async fn table(&self) -> Value {
         let mut request = kube::core::Request::new(self.url()).list(&kube::api::ListParams::default()).unwrap();
         request.headers_mut().insert("accept", "application/json;as=Table;v=v1;g=meta.k8s.io".parse().unwrap());
         self.client.request(request).await.unwrap()
     }
 
-    /// A subresource, read.
+    /// Reads a subresource.
     pub async fn get(&self, pipeline: &str, subresource: &str) -> Value {
         let request = kube::core::Request::new(self.url()).get_subresource(subresource, pipeline).unwrap();
         self.client.request(request).await.unwrap()
@@ -81,10 +81,10 @@ impl Namespace {
     }
 }
 
-/// The sentence that an API server refuses with.
+/// The message with which an API server refused.
 ///
 /// # Panics
-/// If it took the document, or did not answer.
+/// If it accepted the document, or did not answer.
 pub fn refusal<T>(answer: Result<T, kube::Error>) -> String {
     match answer {
         Err(kube::Error::Api(status)) => status.message,

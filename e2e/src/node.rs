@@ -1,5 +1,5 @@
-//! What is done to nodes, and on them as root: kind's nodes are containers of a docker engine. A node that was taken
-//! away comes back when the guard of it is dropped, so that a test that fails leaves the next one a whole cluster.
+//! Faults of nodes, and commands on them as root: kind's nodes are containers of a docker engine. A node that was taken
+//! away comes back when its guard is dropped, so that a failing test leaves the next one a whole cluster.
 
 use std::process::Command;
 use std::time::Duration;
@@ -9,29 +9,30 @@ use weir_tests::deadline;
 
 use crate::cluster::{kubectl, try_kubectl};
 
-/// The kubelet of a node that was frozen or started again is back in seconds; the cluster takes a moment to see it.
+/// The time until a node is back. The kubelet of a node that was frozen or started again is back in seconds; the
+/// cluster notices a moment later.
 const BACK_LIMIT: Duration = Duration::from_secs(120);
-/// Kafka and S3 lose their data with their pod, which no test is about.
+/// Spares Kafka and S3, which lose their data with their pod; no test is about that.
 const NOT_DATA: &str = "--pod-selector=app!=kafka,app!=s3";
 
-/// By name.
+/// A node, by its name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Node(pub String);
 
 impl Node {
-    /// The one that a pod is on.
+    /// The node on which a pod runs.
     #[must_use]
     pub fn of(namespace: &str, pod: &str) -> Self {
         Self(kubectl(&["--namespace", namespace, "get", "pod", pod, "--output=jsonpath={.spec.nodeName}"]))
     }
 
-    /// A signal to the processes whose command line matches: images have no shell. What a container held in its pod's
-    /// volume stays.
+    /// Sends a signal to the processes whose command line matches. It is sent on the node, since images have no shell.
+    /// Data in a pod's volume stays.
     pub fn signal(&self, signal: &str, command_line: &str) {
         self.run(&["pkill", &format!("-{signal}"), "-f", command_line]);
     }
 
-    /// A command in the node.
+    /// Runs a command in the node.
     ///
     /// # Panics
     /// If it fails.
@@ -39,7 +40,7 @@ impl Node {
         docker(&[&["exec", &self.0], command].concat()).unwrap_or_else(|said| panic!("on the node {}: {said}", self.0))
     }
 
-    /// `kubectl drain`, of all but Kafka and S3.
+    /// Runs `kubectl drain` for all pods except Kafka and S3.
     #[must_use]
     pub fn drain(&self) -> Drained {
         let drained = Drained(self.clone());
@@ -47,21 +48,22 @@ impl Node {
         drained
     }
 
-    /// Stops every process on it, as a machine that hangs: nothing is closed, and all goes on where it was.
+    /// Stops every process on the node, like a machine that hangs: no connection is closed, and later everything
+    /// continues where it was.
     #[must_use]
     pub fn freeze(&self) -> Away {
         docker(&["pause", &self.0]).unwrap_or_else(|said| panic!("{said}"));
         Away { node: self.clone(), back: "unpause" }
     }
 
-    /// Kills every process on it, as a power cut. What was on its disk is there when it comes back.
+    /// Kills every process on the node, like a power cut. Its disk is unchanged when it comes back.
     #[must_use]
     pub fn kill(&self) -> Away {
         docker(&["kill", &self.0]).unwrap_or_else(|said| panic!("{said}"));
         Away { node: self.clone(), back: "start" }
     }
 
-    /// Whether the cluster has given it up: the taint by which its pods are evicted.
+    /// Whether the cluster has given up the node: it then has the taint that evicts its pods.
     #[must_use]
     pub fn is_unreachable(&self) -> bool {
         let taints =
@@ -82,7 +84,7 @@ impl Node {
     }
 }
 
-/// A node that takes no pods until this is dropped.
+/// A node that accepts no pods until this is dropped.
 #[derive(Debug)]
 pub struct Drained(Node);
 
@@ -92,7 +94,7 @@ impl Drop for Drained {
     }
 }
 
-/// A node that does nothing until this is dropped; then it is waited for.
+/// A node that does nothing until this is dropped; dropping waits until the node is back.
 #[derive(Debug)]
 pub struct Away {
     node: Node,

@@ -11,12 +11,12 @@ use weir_tests::engine::repository_file;
 use crate::cluster::kubectl;
 use crate::node::Node;
 
-/// Where `e2e/run` installs it.
+/// The namespace in which `e2e/run` installs the operator.
 pub const NAMESPACE: &str = "weir";
 const SELECTOR: &str = "--selector=app.kubernetes.io/component=operator";
-/// The chart's default.
+/// The chart's default number of replicas.
 const REPLICAS: u32 = 2;
-/// Another one takes over 15 s after the last sign of the leader.
+/// The time until another pod leads. It takes over 15 s after the leader last renewed its Lease.
 const ELECTION_LIMIT: Duration = Duration::from_secs(60);
 const ROLLOUT: &str = "--timeout=90s";
 
@@ -50,12 +50,12 @@ pub fn container(pod: &str) -> Value {
     pod["status"]["containerStatuses"][0].clone()
 }
 
-/// A signal to the operator's process in a pod.
+/// Sends a signal to the operator's process in a pod.
 pub fn signal(pod: &str, signal: &str) {
     Node::of(NAMESPACE, pod).signal(signal, &format!("weir-operator run .*{pod}"));
 }
 
-/// So many replicas, and waits for them. Those that were there before are gone when this returns.
+/// Sets the number of replicas and waits for them. The previous pods are gone when this returns.
 fn scale(replicas: u32) {
     kubectl(&["--namespace", NAMESPACE, "scale", "deployment", SELECTOR, &format!("--replicas={replicas}")]);
     wait_until_rolled_out();
@@ -64,7 +64,7 @@ fn scale(replicas: u32) {
     });
 }
 
-/// No operator until this is dropped; then it is waited for.
+/// No operator runs until this is dropped; dropping waits until it runs again.
 #[derive(Debug)]
 pub struct Gone {
     pub since: Instant,
@@ -94,7 +94,7 @@ pub fn pods() -> Vec<String> {
 
 pub fn wait_until_rolled_out() {
     let said = kubectl(&["--namespace", NAMESPACE, "rollout", "status", "deployment", SELECTOR, ROLLOUT]);
-    // A selector that matches nothing is no error to kubectl.
+    // A selector that matches nothing is not an error for kubectl.
     assert!(said.contains("successfully rolled out"), "{said}");
 }
 
@@ -104,7 +104,7 @@ pub fn chart() -> std::path::PathBuf {
     repository_file("charts/weir")
 }
 
-/// `helm upgrade` of the installed release, with its values and these besides.
+/// Runs `helm upgrade` on the installed release, with its values and these in addition.
 ///
 /// # Panics
 /// If it fails.

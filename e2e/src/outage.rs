@@ -1,10 +1,9 @@
-//! A pod that nobody can talk to: a rule in the firewall of its node, so that its processes and what they hold are left
-//! alone.
+//! A pod that nobody can reach, because of a rule in its node's firewall. Its processes and their data are left alone.
 
 use crate::cluster::kubectl;
 use crate::node::Node;
 
-/// In force until this is dropped. The node's own probes still come through: the pod stays ready.
+/// A rule that is in force until this is dropped. The node's own probes still get through, so the pod stays ready.
 #[derive(Debug)]
 pub struct Outage {
     node: Node,
@@ -12,19 +11,19 @@ pub struct Outage {
 }
 
 impl Outage {
-    /// Whoever connects to the pod is refused, and connections that are open are cut.
+    /// New connections to the pod are refused, and open connections are cut.
     #[must_use]
     pub fn refusing(namespace: &str, pod: &str) -> Self {
         Self::new(namespace, pod, "--destination", &["REJECT", "--reject-with", "tcp-reset"])
     }
 
-    /// Nothing that is sent to the pod arrives, and nobody is told.
+    /// Packets to the pod are silently dropped.
     #[must_use]
     pub fn silent(namespace: &str, pod: &str) -> Self {
         Self::new(namespace, pod, "--destination", &["DROP"])
     }
 
-    /// Nothing that the pod sends arrives: it is cut off, and others can't tell why it is quiet.
+    /// Packets from the pod are silently dropped: it is cut off, and others can't tell why it is quiet.
     #[must_use]
     pub fn cut_off(namespace: &str, pod: &str) -> Self {
         Self::new(namespace, pod, "--source", &["DROP"])

@@ -1,7 +1,8 @@
-"""Values of tables as JSON, one way for every reader: what a test compares must not depend on who read it.
+"""Values of tables as JSON, in the same form for every reader, so that a comparison does not depend on which one read
+the table.
 
-date: "2026-01-31"; timestamp: "2026-01-31T10:00:00.000000Z" (UTC); decimal: its digits as a string, with the column's scale;
-binary: hexadecimal; NaN and infinities: "NaN", "Infinity", "-Infinity"; the rest as JSON has it.
+date: "2026-01-31"; timestamp: "2026-01-31T10:00:00.000000Z" (UTC); decimal: its digits as a string, with the column's
+scale; binary: hexadecimal; NaN and infinities: "NaN", "Infinity", "-Infinity"; other types as in JSON.
 """
 
 import datetime
@@ -16,7 +17,7 @@ def value(v):
     if isinstance(v, datetime.datetime):
         if v.tzinfo is not None:
             v = v.astimezone(datetime.timezone.utc)
-        # Not strftime, which leaves out the zeros of years before 1000.
+        # Not strftime, which leaves out leading zeros of years before 1000.
         return v.replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
     if isinstance(v, datetime.date):
         return v.isoformat()
@@ -39,7 +40,8 @@ def print_rows(rows):
 
 
 def end():
-    """Ends a reader that has printed everything: delta-rs and Arrow have threads of their own, and the interpreter's teardown may abort under
-    them ("terminate called without an active exception", seen once in some hundred runs). An error before this still ends in a traceback."""
+    """Ends a reader that has printed everything. delta-rs and Arrow have their own threads, with which the
+    interpreter's teardown may abort ("terminate called without an active exception", seen once in some hundred runs).
+    An error before this still ends in a traceback."""
     sys.stdout.flush()
     os._exit(0)

@@ -1,4 +1,5 @@
-"""make_table.py FOLDER: a small Delta table with every corner that the readers must agree on, written by delta-rs."""
+"""make_table.py FOLDER: writes, with delta-rs, a small Delta table with every corner case on which the readers must
+agree."""
 
 import datetime
 import decimal

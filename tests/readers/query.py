@@ -1,4 +1,5 @@
-"""query.py FILE SQL: what DuckDB answers over a view `input` of FILE's JSON lines, as JSON lines. Doubles keep their bits."""
+"""query.py FILE SQL: prints DuckDB's answer over a view `input` of FILE's JSON lines, as JSON lines. Doubles keep their
+bits."""
 
 import sys
 

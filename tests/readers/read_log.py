@@ -1,7 +1,8 @@
 """read_log.py FOLDER [--history]: a naive reader of a Delta table in a local folder.
 
-Replays the JSON commits by hand (no checkpoints: the whole log must be there), reads the data files with DuckDB, and prints the rows as
-JSON lines. --history prints one line per version instead: {version, txn: [[appId, version]], commitInfo, adds, removes, rows}.
+Replays the JSON commits by itself (without checkpoints, so the whole log must be there), reads the data files with
+DuckDB, and prints the rows as JSON lines. --history prints one line per version instead: {version, txn: [[appId,
+version]], commitInfo, adds, removes, rows}.
 """
 
 import json
@@ -44,7 +45,7 @@ for version, name in enumerate(names):
 
 
 def partition_value(text, type_):
-    """A partition column's value is text in the log; null is null or empty."""
+    """The value of a partition column, which is text in the log; both null and the empty text mean null."""
     if text is None or text == "":
         return None
     if type_ in ("byte", "short", "integer", "long"):
@@ -53,7 +54,7 @@ def partition_value(text, type_):
         return float(text)
     if type_ == "boolean":
         return text == "true"
-    return text  # string, date; others are not used as partitions by the tests
+    return text  # string, date; the tests use no other partition types
 
 
 if "--history" in sys.argv[2:]:

@@ -1,4 +1,5 @@
-"""read_table.py URI [--endpoint URL --key KEY --secret SECRET]: the rows of a Delta table as JSON lines, read by delta-rs."""
+"""read_table.py URI [--endpoint URL --key KEY --secret SECRET]: prints the rows of a Delta table as JSON lines, read
+with delta-rs."""
 
 import argparse
 

@@ -1,4 +1,5 @@
-"""restore_table.py FOLDER VERSION: another engine (delta-rs) restores a Delta table to an older version, in a new one."""
+"""restore_table.py FOLDER VERSION: restores a Delta table to an older version with another engine (delta-rs), by a new
+version."""
 
 import sys
 

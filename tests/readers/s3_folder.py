@@ -1,4 +1,4 @@
-"""Buckets of an S3 server, by pyarrow: no code of ours.
+"""Creates and copies buckets of an S3 server with pyarrow, so without our own code.
 
     s3_folder.py make ENDPOINT KEY SECRET BUCKET
     s3_folder.py copy ENDPOINT KEY SECRET BUCKET/PREFIX FOLDER
@@ -16,6 +16,6 @@ s3 = fs.S3FileSystem(
 )
 if verb == "make":
     s3.create_dir(place)
-# What is not there has no objects.
+# A folder that does not exist has no objects.
 elif s3.get_file_info(place).type != fs.FileType.NotFound:
     fs.copy_files(place, rest[0], source_filesystem=s3, destination_filesystem=fs.LocalFileSystem())

@@ -1,7 +1,9 @@
-// Put in front of the C library (LD_PRELOAD) it shifts the wall clock of one process by as many nanoseconds as the file of
-// WEIR_TEST_CLOCK holds at that moment: an int64 in the machine's order. The monotonic clock stays.
+// Preloaded in front of the C library (LD_PRELOAD), this shifts the wall clock of one process by the number of
+// nanoseconds that the file of WEIR_TEST_CLOCK holds at that moment: an int64 in the machine's byte order. It does not
+// change the monotonic clock.
 //
-// libfaketime does the same and hangs at the start of a program that has an allocator of its own: nothing here allocates or looks symbols up.
+// libfaketime does the same, but hangs at the start of a program that has its own allocator. This code neither
+// allocates nor looks up symbols.
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -18,7 +20,7 @@
 static const int64_t SECOND_NS = 1000000000;
 static const int64_t *_Atomic shared;
 
-// Mapped at the first question; twice if two threads ask at once, which does no harm.
+// The file is mapped at the first call; twice if two threads call at the same time, which does no harm.
 static int64_t ahead_ns(void) {
   if (!shared) {
     const char *path = getenv("WEIR_TEST_CLOCK");
@@ -62,8 +64,8 @@ time_t time(time_t *at) {
 
 int timespec_get(struct timespec *now, int base) { return base == TIME_UTC && !clock_gettime(CLOCK_REALTIME, now) ? base : 0; }
 
-// A time to wait until was read from this clock, and the kernel waits by its own. librdkafka waits so, by C's threads, which are the same in
-// glibc.
+// Callers compute the time until which they wait from this clock, but the kernel waits by its own, so the time is
+// translated. librdkafka waits this way, with C11 threads, which are the same functions in glibc.
 int pthread_cond_timedwait(pthread_cond_t *restrict condition, pthread_mutex_t *restrict mutex, const struct timespec *restrict until) {
   struct timespec real = *until;
   shift(&real, -ahead_ns());

@@ -17,7 +17,7 @@ pub struct Rides {
     pub start_us: i64,
     /// The difference in event time from one ride to the next, over all partitions.
     pub step_us: i64,
-    /// By how much an event time may lie before its place in the order, at most.
+    /// The most by which an event time may lie before its place in the order, in microseconds.
     pub disorder_us: i64,
     /// How many of a million rides come an hour late.
     pub late_per_million: u32,

@@ -1,4 +1,4 @@
-//! Each thing that a person can get wrong, and what the program says: one clear sentence with the place, and the exit
+//! Mistakes that a person can make, and how the program reports each: one clear sentence with the place, and the exit
 //! code for its remedy.
 
 mod documents;
@@ -8,7 +8,7 @@ mod running;
 
 use weir_tests::engine::Exit;
 
-/// The exit code, and every part of the sentence.
+/// Checks the exit code, and that stderr has every part of the sentence.
 fn assert_says(exit: &Exit, code: i32, parts: &[&str]) {
     exit.expect(code);
     let said = exit.stderr.to_lowercase();

@@ -1,4 +1,4 @@
-//! Partitions that change their leader: a cluster of two brokers of which either may be lost.
+//! Partitions that change their leader, on a cluster of two brokers, either of which may be lost.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -12,7 +12,7 @@ use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::cluster::Cluster;
 use weir_tests::{deadline, engine, or_skip, table, topic};
 
-/// A topic of which each partition lies on both brokers; the first one named leads.
+/// A rig with a topic whose partitions lie on these brokers; the first one named leads.
 fn rig(cluster: &Cluster, replicas: &[&[i32]], unclean: &str, rides: &Rides) -> Rig {
     let bootstrap = cluster.bootstrap();
     let create = |name: &str| {
@@ -22,7 +22,7 @@ fn rig(cluster: &Cluster, replicas: &[&[i32]], unclean: &str, rides: &Rides) -> 
     Rig::with_topic(Pipeline::rides(), bootstrap.clone(), Store::Local, create, &rides.records())
 }
 
-/// One cluster for both, since it takes a while to start.
+/// One test for both, with one cluster, since a cluster takes a while to start.
 #[test]
 fn a_lost_leader_costs_nothing_and_an_unclean_one_is_refused() {
     let cluster = or_skip!(Cluster::start());
@@ -34,13 +34,13 @@ fn a_lost_leader_costs_nothing_and_an_unclean_one_is_refused() {
     refuses_it_also_if_the_log_was_cut_while_nobody_read(&cluster);
 }
 
-/// A run that is told the outer listeners, and closes idle windows.
+/// A run that uses the outer listeners and closes idle windows.
 fn start_outside(cluster: &Cluster, rig: &Rig, trigger: &str) -> Start {
     let site = Site { bootstrap: cluster.outer_bootstrap(), trigger: json!({"type": trigger}), ..rig.site.clone() };
     Start { document: rig.pipeline.document(&site).into(), ..rig.start() }
 }
 
-/// Only Weir can't reach it: its producers can.
+/// Only Weir can't reach the leader; producers can.
 fn a_partition_whose_leader_is_out_of_reach_is_not_idle(cluster: &Cluster) {
     let rides = Rides { partitions: 2, ..Rides::ordered(2_000) };
     let mut rig = rig(cluster, &[&[2, 3], &[3, 2]], "false", &rides);
@@ -51,7 +51,7 @@ fn a_partition_whose_leader_is_out_of_reach_is_not_idle(cluster: &Cluster) {
     run.wait_for_records(2_000, RUN_LIMIT);
     far.hold();
     let held_us = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap();
-    // Both partitions get more, one of them out of sight; then only the one in sight does.
+    // Both partitions get more records, though one leader can't be reached; then only the reachable one does.
     rig.produce(&rides.clone().starting(2_000_000_000).records());
     let mut time_us = 4_000_000_000;
     deadline::until("the second partition is said to have no leader that answers", RUN_LIMIT, || {
@@ -61,8 +61,8 @@ fn a_partition_whose_leader_is_out_of_reach_is_not_idle(cluster: &Cluster) {
         let held_by = &progress.last()?["sources"][0]["watermarkHeldBy"];
         (*held_by == json!({"topic": rig.site.topic, "partition": 1, "because": "LeaderSilent"})).then_some(())
     });
-    // Before, it may have been quiet for long on a slow machine. The epochs after that have asked a leader that could
-    // not answer.
+    // Before this, the partition may have been idle on a slow machine. Later epochs asked a leader that could not
+    // answer.
     let since = rig.manifests().into_iter().filter(|m| m.clock_us > held_us);
     assert!(since.map(|m| m.partitions).all(|of| !of.iter().any(|p| p.partition == 1 && p.idle)), "it was not idle");
     far.let_go();
@@ -79,7 +79,7 @@ fn an_available_now_run_does_not_wait_for_a_leader_for_ever(cluster: &Cluster) {
     let rides = Rides { partitions: 2, ..Rides::new(2_000) };
     let rig = rig(cluster, &[&[2, 3], &[3, 2]], "false", &rides);
     let (_near, far) = (cluster.forwarder(2), cluster.forwarder(3));
-    // It knows its ends; then the leader of one partition is gone before anything was read.
+    // The run knows its end offsets; then the leader of one partition is gone before anything was read.
     let run =
         start_outside(cluster, &rig, "AvailableNow").give_up_after(Duration::from_secs(10)).stop_at("claim.after", 1);
     let mut run = run.spawn();
@@ -105,7 +105,7 @@ fn goes_on_with_the_other_broker(cluster: &Cluster) {
         cluster.kill(lost);
         rig.produce(&rides.clone().starting(i * 3_000_000_000).records());
         run.wait_for_records(3_000 * (1 + u64::try_from(i).unwrap()), RUN_LIMIT);
-        // What it lacks, it copies from the other one, which is lost next.
+        // The broker copies what it lacks from the other one, which is lost next.
         cluster.restart(lost);
         topic::wait_for_replicas(&rig.site.bootstrap, &rig.site.topic, 2);
     }
@@ -118,7 +118,7 @@ fn goes_on_with_the_other_broker(cluster: &Cluster) {
 fn refuses_a_leader_that_lacks_what_was_read(cluster: &Cluster) {
     let rides = Rides { partitions: 1, ..Rides::new(1_500) };
     let rig = rig(cluster, &[&[2, 3]], "true", &rides);
-    // The policy that would skip most, were these offsets that retention took.
+    // The policy that would skip most if retention had deleted these offsets.
     let mut document =
         rig.pipeline.document(&Site { trigger: json!({"type": "AsSoonAsPossible"}), ..rig.site.clone() });
     document["spec"]["sources"][0]["kafka"]["onLostOffsets"] = json!("Latest");
@@ -128,14 +128,14 @@ fn refuses_a_leader_that_lacks_what_was_read(cluster: &Cluster) {
     run.wait_for_records(3_000, RUN_LIMIT);
     cluster.kill(2);
     cluster.restart(3);
-    // Past where the pipeline is, so that by its offset alone everything is well.
+    // The log now reaches beyond the pipeline's offset, so the offset alone shows no fault.
     rig.produce(&Rides { partitions: 1, ..Rides::new(3_000) }.starting(3_000_000_000).records());
     let exit = run.wait(RUN_LIMIT);
     exit.expect(engine::CONFIG);
     assert!(exit.stderr.contains("-0: Kafka's log was cut below the next offset"), "{}", exit.stderr);
 }
 
-/// As above, but the pipeline does not run when the leader changes, so that no client of its sees it change.
+/// The pipeline does not run when the leader changes, so none of its clients sees the change.
 fn refuses_it_also_if_the_log_was_cut_while_nobody_read(cluster: &Cluster) {
     cluster.restart(2);
     let rides = Rides { partitions: 1, ..Rides::new(1_500) };

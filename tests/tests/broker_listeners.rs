@@ -1,5 +1,5 @@
-//! A broker with an inner and an outer listener, of which the outer one is reached by way of a forwarder, as through a
-//! load balancer. It closes connections that are idle for a second.
+//! A broker with an inner and an outer listener. The outer one is reached through a forwarder, as through a load
+//! balancer. The broker closes connections that are idle for a second.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -19,9 +19,9 @@ use weir_tests::{deadline, or_skip, table};
 
 struct Listeners {
     kafka: Kafka,
-    /// Where the outer listener is.
+    /// The port of the outer listener.
     outer: u16,
-    /// What it advertises.
+    /// The port that it advertises.
     advertised: u16,
 }
 
@@ -43,14 +43,14 @@ impl Listeners {
         Forwarder::start(self.advertised, self.outer)
     }
 
-    /// A run that is told the outer listener.
+    /// A run that uses the outer listener.
     fn start_outside(&self, rig: &Rig) -> Start {
         let site = Site { bootstrap: format!("127.0.0.1:{}", self.outer), ..rig.site.clone() };
         Start { document: rig.pipeline.document(&site).into(), ..rig.start() }
     }
 }
 
-/// One broker for all, since it takes a while to start.
+/// One test for all, with one broker, since a broker takes a while to start.
 #[test]
 fn the_listener_that_was_asked_is_the_one_that_is_read_from() {
     let listeners = or_skip!(Listeners::start());
@@ -87,8 +87,7 @@ fn inside_and_outside_are_kept_apart(listeners: &Listeners) {
     rig.assert_right();
 }
 
-/// The network drops what goes between Weir and the broker for longer than partitions may be quiet, while producers go
-/// on.
+/// The network drops all packets between Weir and the broker for longer than `idleAfter`, while producers go on.
 fn what_can_not_be_fetched_is_neither_idle_nor_closed_by_the_clock(listeners: &Listeners) {
     let (idle_after, close_after) = (Duration::from_secs(4), Duration::from_secs(5));
     let us = |duration: Duration| Some(i64::try_from(duration.as_micros()).unwrap());
@@ -107,10 +106,10 @@ fn what_can_not_be_fetched_is_neither_idle_nor_closed_by_the_clock(listeners: &L
     forwarder.hold();
     let held_us = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap();
     rig.produce(&rides.clone().starting(1_000_000_000).records());
-    // How long it lasts is what this is about: windows would be closed meanwhile.
+    // The test needs this time to pass: a wrong engine would close windows meanwhile.
     std::thread::sleep(2 * close_after);
-    // On a machine so slow that they were quiet for long before that, some windows were closed rightly, whenever that
-    // was committed.
+    // On a slow machine the partitions may have been quiet for long before that. Then some windows were closed rightly,
+    // whenever their epoch was committed.
     let (after, before): (Vec<_>, Vec<_>) =
         rig.manifests().into_iter().filter(|m| m.moved_by.is_some()).partition(|m| m.clock_us > held_us);
     assert_eq!(after, [], "the clock closed windows whose records could not be fetched");
@@ -124,8 +123,8 @@ fn what_can_not_be_fetched_is_neither_idle_nor_closed_by_the_clock(listeners: &L
     assert!(!before.is_empty() || outcome.late == 0, "{} rows came in time and are late", outcome.late);
 }
 
-/// While an epoch waits for its commit, the next one is read up to its limit and the queue behind it fills; then
-/// nothing is fetched, and the broker closes the connection.
+/// While an epoch waits for its commit, the next one is read up to its limit, and the queue fills. Then nothing is
+/// fetched, and the broker closes the connection.
 fn a_commit_that_takes_longer_than_connections_may_be_idle_only_delays(listeners: &Listeners, s3: &s3::S3) {
     let proxy = Proxy::start(&s3.address());
     let endpoint = proxy.endpoint();
@@ -134,7 +133,7 @@ fn a_commit_that_takes_longer_than_connections_may_be_idle_only_delays(listeners
     rig.site.records_per_epoch = 200;
     rig.site.trigger = json!({"type": "AsSoonAsPossible"});
     let forwarder = listeners.forwarder();
-    // The first one is the claim.
+    // The first manifest is the claim.
     let is_manifest = |r: &weir_tests::proxy::Request| r.method == "PUT" && r.path().contains("/checkpoint/epochs/");
     proxy.inject(Rule::when(Fault::Hold, is_manifest).from(2));
     let mut run = listeners.start_outside(&rig).spawn();
@@ -159,7 +158,7 @@ fn a_commit_that_takes_longer_than_connections_may_be_idle_only_delays(listeners
     rig.assert_right();
 }
 
-/// With 60 KB that nobody reads.
+/// Adds a field of 60 KB that the pipeline does not read.
 fn padded(record: Record) -> Record {
     let mut value = record.value;
     assert_eq!(value.pop(), Some(b'}'));

@@ -19,14 +19,14 @@ fn a_pipeline_outlives_its_broker() {
 
     engine.wait_for_records(3_000, RUN_LIMIT);
     kafka.kill();
-    // It waits, however long that takes, and says what for.
+    // The engine waits without a limit, and says what it waits for.
     engine.wait_for_words(&format!("Kafka can't be reached: {}", kafka.bootstrap()), RUN_LIMIT);
     kafka.restart();
     rig.produce(&all[3_000..6_000]);
     engine.wait_for_records(6_000, RUN_LIMIT);
 
     kafka.stop();
-    std::thread::sleep(Duration::from_secs(3)); // nothing to be seen from outside; nothing is waited for
+    std::thread::sleep(Duration::from_secs(3)); // a stopped broker shows no state that the test could poll for
     kafka.cont();
     rig.produce(&all[6_000..]);
     engine.wait_for_records(9_000, RUN_LIMIT);

@@ -1,4 +1,4 @@
-//! A broker that lets a client read only so fast.
+//! A broker that limits how fast a client reads.
 
 use serde_json::json;
 use weir_tests::engine::OK;
@@ -9,20 +9,20 @@ use weir_tests::services::kafka;
 use weir_tests::{or_skip, table};
 
 const RIDES: usize = 6_000;
-/// Rides that come in one batch, of some 20 kB: a broker hands out whole batches.
+/// Rides in one batch, of some 20 kB: a broker hands out whole batches.
 const BATCH: usize = 150;
-/// The broker counts over ten seconds, and hands out no more than that at once: two or three batches. For all rides it
-/// would take two minutes.
+/// The broker counts over ten seconds, and hands out at most that much at once, which is two or three batches. Reading
+/// all rides would take two minutes.
 const QUOTA_BYTES_PER_SECOND: u32 = 5_000;
 const WITHOUT_QUOTA: u32 = u32::MAX >> 1;
-/// Answers that are waited for. Without the quota, the first of them has everything.
+/// The number of fetch answers that the test waits for. Without the quota, the first one would have everything.
 const ANSWERS: usize = 3;
 
 #[test]
 fn a_throttled_pipeline_reads_slower_and_nothing_else_changes() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    // A name of its own, which is in the id that the quota goes by.
+    // The quota is for the client id, which contains this pipeline's name.
     let pipeline = Pipeline { name: "throttled".into(), ..Pipeline::rides() };
     let rides = Rides { partitions: 1, ..Rides::new(RIDES) };
     let mut rig = Rig::new(pipeline, kafka, Store::Local, 1, &[]);

@@ -1,4 +1,4 @@
-//! Every row of the table in docs/reference/changes.md: what a document may change while its state stays.
+//! Tests every row of the table in docs/reference/changes.md: which changes of a document keep its state.
 
 use serde_json::{Value as Json, json};
 use weir_tests::engine::{CONFIG, OK, Start, repository_file};
@@ -13,7 +13,7 @@ const RIDES: usize = 1_500;
 
 type Change = fn(&mut Json);
 
-/// As the page names it, the change, and what the engine says to it.
+/// The name of the change on that page, the change, and the engine's message.
 const REFUSED: &[(&str, Change, &str)] = &[
     (
         "add an aggregate",
@@ -42,7 +42,7 @@ const REFUSED: &[(&str, Change, &str)] = &[
         "change the type of a column that an aggregate or a group reads",
         |spec| {
             spec["sources"][0]["columns"][4]["type"] = json!("decimal(10,2)");
-            // So that the table still fits.
+            // The table must still fit.
             spec["steps"][2]["map"]["columns"][4]["expr"] = json!("cast(revenue as double)");
         },
         "step `windows` kept sum(price) as",
@@ -70,7 +70,7 @@ const REFUSED: &[(&str, Change, &str)] = &[
     ),
 ];
 
-/// Each upon the ones before it.
+/// Changes that fit, each made on top of the ones before it.
 const FITS: &[(&str, Change)] = &[
     ("change a condition (`where`)", |spec| spec["steps"][0]["map"]["where"] = json!("price >= 1")),
     ("change the watermark's delay", |spec| spec["sources"][0]["eventTime"]["watermarkDelay"] = json!("5m")),
@@ -123,7 +123,8 @@ const FITS: &[(&str, Change)] = &[
         let mut source = spec["sources"][0].clone();
         source["name"] = json!("other");
         source["kafka"]["groupId"] = json!("other");
-        // What there is by then it does not read: the number of records stays that of the others.
+        // This source does not read the records that exist by then, so the number of records stays that of the other
+        // source.
         source["kafka"]["startFrom"] = json!({"position": "Latest"});
         push(&mut spec["sources"], source);
         let uri = format!("{}-other", spec["sinks"][0]["delta"]["uri"].as_str().unwrap());
@@ -213,7 +214,7 @@ fn what_the_state_fits_goes_on_with_it() {
                     was read before";
         assert_eq!(exit.stderr.contains(says), *row == NEW_WINDOWS, "{row}: {}", exit.stderr);
     }
-    // Windows that were open at a change have the rows from before and after it: none is lost.
+    // Windows that were open at a change have the rows from before and after it, so no row is lost.
     let counted: i64 = table::read_log(&rig.table_folder()).iter().map(|row| row["cnt"].as_i64().unwrap()).sum();
     let manifests = rig.manifests();
     let late: u64 = manifests.iter().map(|m| m.rows_late).sum();
@@ -230,7 +231,7 @@ fn the_last_epoch_of_a_dropped_sink_is_committed_first() {
     let mut with = without.clone();
     let (_, add_a_sink) = FITS.iter().find(|(row, _)| *row == "add a sink").unwrap();
     add_a_sink(&mut with["spec"]);
-    // An epoch with rows is decided, and no table has it.
+    // An epoch with rows is decided, but in no table yet.
     assert!(run(&rig, &with).fail_at("commit.before", 2).run(RUN_LIMIT).aborted());
     let decided: u64 = rig.manifests().iter().filter_map(|m| m.committed.get("second")).sum();
     assert!(decided > 0, "the epoch in doubt should have rows");

@@ -1,4 +1,4 @@
-//! `weir checkpoint delete`: the checkpoint goes, the tables stay.
+//! `weir checkpoint delete` deletes the checkpoint and keeps the tables.
 
 use std::fs;
 use std::path::Path;
@@ -11,7 +11,7 @@ use weir_tests::rig::{Rig, Store};
 use weir_tests::services::{kafka, s3};
 use weir_tests::{or_skip, table};
 
-/// Of the pipeline under this name, with the rig's places.
+/// Runs it for the rig's pipeline under this name.
 fn delete(rig: &Rig, name: &str) -> Output {
     let mut document = rig.pipeline.document(&rig.site);
     document["metadata"]["name"] = name.into();

@@ -1,4 +1,4 @@
-//! The machine's clock steps under a running pipeline, forward and back, and between two runs.
+//! The machine's clock steps forward and back while a pipeline runs, and between two runs.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -16,7 +16,7 @@ const SECOND_US: i64 = 1_000_000;
 const HOUR_S: i64 = 3_600;
 const PART: usize = 300;
 
-/// The `nth` part of rides that began two hours ago: their times are the clock's.
+/// The `nth` part of rides that began two hours ago, so that their times are near the clock's.
 fn part(nth: usize) -> Vec<Record> {
     let now_us = i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_micros()).unwrap();
     let began_us = now_us - 2 * HOUR_S * SECOND_US - START_US;
@@ -39,7 +39,7 @@ fn steps_of_the_clock_stop_no_pipeline_and_lose_no_row() {
     let clock = or_skip!(WallClock::new(rig.folder()));
     let endless = || clock.under(rig.start_with(json!({"type": "AsSoonAsPossible"}))).spawn();
     let mut parts = 0;
-    // Back by less than `maxFuture`: rows that seem to come from further ahead are bad.
+    // The clock steps back by less than `maxFuture`, since rows that are further ahead are bad.
     for steps in [&[0, 3 * HOUR_S, 0, -HOUR_S / 2][..], &[-HOUR_S / 2, 5 * HOUR_S, HOUR_S]] {
         clock.step(steps[0]);
         let mut run = endless();

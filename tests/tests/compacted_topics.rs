@@ -1,4 +1,4 @@
-//! Topics that a real broker compacts: of each key the last record stays, and the offsets of the others are holes.
+//! Topics that a real broker compacts: the last record of each key stays, and the offsets of the others have no record.
 
 use std::collections::BTreeMap;
 
@@ -19,18 +19,18 @@ fn compaction_under_a_pipeline_leaves_holes_that_are_no_gaps() {
     let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &of_few_keys(0));
     rig.site.records_per_epoch = RECORDS as u64;
     let (bootstrap, topic) = (rig.site.bootstrap.as_str(), rig.site.topic.as_str());
-    // One epoch takes all that there is.
+    // One epoch takes in everything.
     let reached: BTreeMap<i32, i64> = (0..).zip(topic::ends(bootstrap, topic, 2)).collect();
     assert!(rig.start().fail_at("manifest.create.after", 1).run(RUN_LIMIT).aborted());
     let taken: BTreeMap<i32, i64> =
         rig.manifests().last().unwrap().partitions.iter().map(|p| (p.partition, p.end)).collect();
     assert_eq!(taken, reached);
-    // None of these stays: each key comes again.
+    // Compaction removes all of these records, since each key occurs again.
     rig.produce(&of_few_keys(1));
     rig.produce(&of_few_keys(2));
     let read = within(&topic::read(bootstrap, topic), |partition, offset| offset < reached[&partition]);
 
-    // Only segments that are closed are compacted, and a record that comes late enough closes the one before.
+    // Only closed segments are compacted, and a record that comes late enough closes the segment before it.
     topic::configure(
         bootstrap,
         topic,
@@ -44,7 +44,7 @@ fn compaction_under_a_pipeline_leaves_holes_that_are_no_gaps() {
     topic::configure(bootstrap, topic, &[("cleanup.policy", "delete")]);
     let left = topic::read(bootstrap, topic);
 
-    rig.finish(); // to the end that the killed run had taken
+    rig.finish(); // reads to the end that the killed run had fixed
     rig.finish();
     let mut all_read = within(&left, |partition, offset| offset >= reached[&partition]);
     for (partition, records) in read {
@@ -57,7 +57,7 @@ fn compaction_under_a_pipeline_leaves_holes_that_are_no_gaps() {
     assert!(!outcome.rows.is_empty(), "{outcome:?}");
 }
 
-/// The `n`th batch: every key twice in each partition.
+/// The `n`th batch, which has every key twice in each partition.
 fn of_few_keys(n: i64) -> Vec<Record> {
     let rides = Rides::new(RECORDS).starting(n * i64::try_from(RECORDS).unwrap() * 1_000_000).records();
     let placed = |(i, ride): (usize, Record)| Record {

@@ -1,4 +1,4 @@
-//! The process is aborted before and after each step of an epoch and started again: nothing is lost, nothing doubled.
+//! The process is aborted before and after each step of an epoch and started again: no row is lost or doubled.
 
 use weir_tests::engine::{Exit, Start};
 use weir_tests::oracle::Pipeline;
@@ -8,9 +8,9 @@ use weir_tests::services::kafka::{self, Kafka};
 use weir_tests::services::s3;
 use weir_tests::{engine, or_skip, table};
 
-/// Each epoch has dead letters.
+/// One record in this many is poison, so that each epoch has dead letters.
 const POISON_EVERY: usize = 200;
-/// A recovery has something to recover only after such an end.
+/// The fail point that leaves an epoch in doubt. Only then does the next start have something to recover.
 const LEAVES_AN_EPOCH_IN_DOUBT: &str = "manifest.create.after";
 
 #[test]
@@ -41,8 +41,8 @@ fn every_step_with_a_table_on_s3() {
     }
 }
 
-/// Those of every run: an assignment changes only where partitions come (`discovery.rs`), and tables are looked after
-/// only where a document says so (`maintenance.rs`).
+/// The fail points that every run passes. The others need partitions that come (`discovery.rs`), or a document that
+/// asks for maintenance of its tables (`maintenance.rs`).
 fn points() -> Vec<String> {
     engine::fail_points()
         .into_iter()
@@ -77,7 +77,7 @@ fn crash(rig: &Rig, start: &Start, point: &str, nth: u32) -> bool {
         return true;
     }
     exit.expect(engine::OK);
-    // All is read: bring more, leave an epoch in doubt, and let the next start meet the point.
+    // Everything is read: produce more, leave an epoch in doubt, and let the next start pass the point.
     rig.produce(&Rides { partitions: 3, ..Rides::ordered(600) }.starting(2 * 3_600_000_000).records());
     let exit = start.clone().fail_at(LEAVES_AN_EPOCH_IN_DOUBT, 1).run(RUN_LIMIT);
     assert!(is_abort_at(&exit, LEAVES_AN_EPOCH_IN_DOUBT), "{exit:?}");

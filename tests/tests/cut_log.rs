@@ -1,5 +1,5 @@
-//! A log that ends before the end that an AvailableNow run took: an unclean election cut it. One broker can't be made
-//! to do that, so the tests raise the end that the checkpoint has.
+//! A log that ends before the end offset of an AvailableNow run, because an unclean election truncated it. A single
+//! broker can't do that, so the tests raise the end offset in the checkpoint.
 
 use std::fs;
 use std::path::PathBuf;
@@ -12,7 +12,8 @@ use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::kafka;
 use weir_tests::{or_skip, table};
 
-/// A run that was killed before its end, on two partitions, of which the first had 500 records more when it began.
+/// A rig whose run was killed before its end. It read two partitions, and the first seems to have had 500 records more
+/// when the run began.
 fn cut(kafka: &kafka::Kafka) -> Rig {
     let rig =
         Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(3_000) }.records());

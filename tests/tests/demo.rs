@@ -1,4 +1,4 @@
-//! `weir demo` needs nothing at all.
+//! `weir demo` needs neither a broker nor any other service.
 
 use std::collections::BTreeSet;
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ fn the_demo_prints_three_windows_and_refuses_to_run_over_them() {
     let (said, errors) = (String::from_utf8_lossy(&out.stdout), String::from_utf8_lossy(&out.stderr));
     assert_eq!(out.status.code(), Some(OK), "{said}\n{errors}");
     let (_, rows) = said.split_once("windows that closed:\n").unwrap_or_else(|| panic!("no windows: {said}"));
-    // city, the window's start as day and time, …
+    // The columns are: city, the window's start as day and time, …
     let starts: BTreeSet<&str> =
         rows.lines().skip(1).take_while(|l| !l.is_empty()).filter_map(|l| l.split_whitespace().nth(2)).collect();
     assert!(starts.len() >= 3, "{said}");

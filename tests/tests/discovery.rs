@@ -1,5 +1,5 @@
-//! Partitions and topics that come and go, on a real broker: found while a pipeline runs and after a restart, read from
-//! their earliest record, and neither lost nor doubled when the process is killed around it.
+//! Partitions and topics that come and go on a real broker. A pipeline finds them while it runs and after a restart,
+//! reads them from their earliest record, and loses or doubles nothing if it is killed meanwhile.
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
@@ -15,10 +15,10 @@ use weir_tests::topic::{self, Record};
 use weir_tests::{deadline, or_skip, table};
 
 const ENDLESS: &str = "AsSoonAsPossible";
-/// The rows of these rides are never late by another partition's: their times are the same ones.
+/// The time between two rides. All partitions have the same times, so no partition makes the rows of another one late.
 const SECOND_US: i64 = 1_000_000;
 
-/// So many rides for each of these partitions, over the same time.
+/// This many rides for each of these partitions, over the same time.
 fn rides(partitions: &[i32], count: usize, seed: u64) -> Vec<Record> {
     let of = |&partition: &i32| {
         let rides =
@@ -28,7 +28,8 @@ fn rides(partitions: &[i32], count: usize, seed: u64) -> Vec<Record> {
     partitions.iter().flat_map(of).collect()
 }
 
-/// An endless run that looks for partitions each second; partitions without records do not hold the watermark for long.
+/// An endless run that looks for partitions every second, and in which partitions without records do not hold the
+/// watermark for long.
 fn looking(rig: &Rig, kafka: &Json) -> Start {
     rig.start_reading(ENDLESS, kafka).arg("--discover-every").arg("1").arg("--lanes").arg("3")
 }
@@ -46,7 +47,7 @@ fn with(mut kafka: Json, field: &str, value: Json) -> Json {
     kafka
 }
 
-/// The oracle's verdict over these topics, all of which were read.
+/// The oracle's verdict on these topics, which were all read to their ends.
 fn assert_right_of(rig: &Rig, topics: &[&str]) -> Outcome {
     let contents: BTreeMap<_, _> =
         topics.iter().map(|t| ((*t).to_owned(), topic::read(&rig.site.bootstrap, t))).collect();
@@ -56,7 +57,7 @@ fn assert_right_of(rig: &Rig, topics: &[&str]) -> Outcome {
     outcome
 }
 
-/// Without any delay, and with looks half a minute apart, while the old partition goes on for hours of event time.
+/// The delay is zero and looks are half a minute apart, while the old partition moves on by hours of event time.
 #[test]
 fn the_first_records_of_a_new_partition_are_in_time() {
     let kafka = or_skip!(kafka::shared());
@@ -89,7 +90,7 @@ fn partitions_that_a_topic_gets_while_it_is_read_are_read_from_their_earliest_re
     rig.produce(&rides(&[1, 2, 0], 800, 2));
     run.wait_for_records(3_400, RUN_LIMIT);
     run.wait_for_words("a partition was found and is read from its earliest offset", RUN_LIMIT);
-    // And once more, over lanes that were built anew already.
+    // Once more, with lanes that were already built anew.
     topic::add_partitions(&rig.site.bootstrap, &rig.site.topic, 5);
     rig.produce(&rides(&[3, 4], 300, 3));
     run.wait_for_records(4_000, RUN_LIMIT);
@@ -124,7 +125,8 @@ fn new_assignments_while_records_flow_lose_and_double_nothing() {
 
 #[test]
 fn a_pipeline_that_always_has_something_to_read_looks_all_the_same() {
-    /// What is always there to be read, and more than is read between two looks at the progress.
+    /// How many records are always there to be read: more than a run reads between two looks of the test at its
+    /// progress.
     const AHEAD: u64 = 10_000;
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
@@ -133,7 +135,7 @@ fn a_pipeline_that_always_has_something_to_read_looks_all_the_same() {
             .starting(ride.cast_signed() * SECOND_US)
     };
     let mut rig = Rig::new(pipeline(), kafka, Store::Local, 1, &from(0).records());
-    // In epochs so small that they take longer than the looks.
+    // Epochs are so small that all of them together take longer than the looks.
     rig.site.records_per_epoch = 25;
     let mut run = looking(&rig, &json!({})).spawn();
     run.wait_for_epochs(1, RUN_LIMIT);
@@ -228,14 +230,14 @@ fn topics_that_come_to_match_a_pattern_are_read_whole_and_others_never() {
     let rig = Rig::new(pipeline(), kafka, Store::Local, 1, &[]);
     let (bootstrap, name) = (rig.site.bootstrap.clone(), rig.site.topic.clone());
     let [first, second] = ["a", "b"].map(|suffix| format!("{name}-{suffix}"));
-    // None of these is read: by its name, by its beginning, by being internal.
+    // None of these topics matches: one has a longer name, one another beginning, and one is internal.
     let poison = [Record { partition: 0, key: None, value: b"poison".to_vec() }];
     for other in [format!("{name}-a-b"), format!("x{name}-a"), format!("__{name}-a")] {
         topic::create(&bootstrap, &other, 1);
         topic::produce(&bootstrap, &other, &poison);
     }
-    // Nothing matches yet, and what appears later is read from its beginning, although the start is at a time that no
-    // record has.
+    // Nothing matches yet. Topics that appear later are read from their beginning, although `startFrom` is a time after
+    // all records.
     let reads = json!({"topics": null, "topicPattern": format!("{name}-[a-z]"), "startFrom": {"timestamp": "2100-01-01T00:00:00Z"}});
     let mut run = looking(&rig, &reads).spawn();
     run.wait_for_words("no topic matches `topicPattern`; the pipeline waits for one to appear", RUN_LIMIT);
@@ -246,7 +248,7 @@ fn topics_that_come_to_match_a_pattern_are_read_whole_and_others_never() {
     }
     run.terminate();
     run.wait(RUN_LIMIT).expect(OK);
-    // A topic that comes while nobody looks.
+    // A topic that comes while no process runs.
     let third = format!("{name}-c");
     topic::create(&bootstrap, &third, 1);
     topic::produce(&bootstrap, &third, &rides(&[0], 400, 1));
@@ -297,8 +299,8 @@ fn a_topic_of_a_pattern_that_is_deleted_stops_the_pipeline_or_is_left_out_as_the
         assert!(refused.expect(CONFIG).stderr.contains(&said), "{}", refused.stderr);
 
         if running {
-            // Back as another topic for the run that goes on without it: what was read of the old one is in the
-            // checkpoint.
+            // The topic is back as another one. The run that may go on without it refuses this, since the checkpoint
+            // has offsets of the old one.
             topic::create(&bootstrap, &other, 1);
             let refused = looking(&rig, &may_go).run(RUN_LIMIT);
             assert!(refused.expect(CONFIG).stderr.contains("was deleted and made anew"), "{}", refused.stderr);
@@ -335,7 +337,7 @@ fn a_topic_that_is_deleted_while_it_is_read_is_left_out_and_the_others_go_on() {
     run.wait_for_words("the topic does not exist any more: the pipeline goes on without it", RUN_LIMIT);
     rig.produce(&Rides { partitions: 1, ..Rides::ordered(2_000) }.starting(600 * SECOND_US).records());
     run.wait_for_records(3_200, RUN_LIMIT);
-    // A topic of that name is a new one by now.
+    // By now a topic of that name is a new one.
     topic::create(&bootstrap, &other, 1);
     run.terminate();
     run.wait(RUN_LIMIT).expect(OK);
@@ -353,7 +355,7 @@ fn a_run_ends_although_a_topic_of_its_pattern_is_deleted_before_it_was_read() {
     let other = format!("{name}-other");
     topic::create(&bootstrap, &other, 1);
     topic::produce(&bootstrap, &other, &rides(&[0], 300, 7));
-    // The run has its ends, and has not read anything.
+    // The run has fixed its end offsets, and has not read anything.
     let start = rig.start_reading("AvailableNow", &with(pattern(&rig), "onLostOffsets", json!("Earliest")));
     let mut run = start.clone().stop_at("claim.after", 1).spawn();
     run.wait_until_stopped(RUN_LIMIT);

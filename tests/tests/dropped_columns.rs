@@ -8,7 +8,7 @@ use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::kafka;
 use weir_tests::{or_skip, table};
 
-/// Every sink once more, without some of its columns: of windows, of lanes, of late rows and of dead letters.
+/// A second sink without some of the columns, for each of: windows, lanes, late rows and dead letters.
 const FEWER: &[(&str, &str, &str, &[&str])] = &[
     ("few", "after", "table", &["win_start", "revenue"]),
     ("few-cleaned", "before", "cleaned", &["price"]),
@@ -28,7 +28,7 @@ fn a_table_has_the_rows_of_its_sibling_without_the_columns_that_its_sink_drops()
         let delta = json!({"uri": rig.site.side_uri(name)});
         sinks.push(json!({"name": name, "from": from, "dropColumns": dropped, "delta": delta}));
     }
-    // The second part comes after the windows of its minute have closed.
+    // The second part is produced after the windows of its minute have closed.
     let late = Rides { partitions: 2, seed: 2, ..Rides::new(50) }.records();
     for records in [poisoned(Rides { partitions: 2, ..Rides::new(3_000) }.records(), 300), late] {
         rig.produce(&records);

@@ -1,4 +1,4 @@
-//! The documents in `examples/`, run as the README says: with an override for this machine, and for rides with the
+//! The documents in `examples/`, run as the README says: with an override for this machine, and with rides from the
 //! program's own producer.
 
 use std::collections::BTreeMap;
@@ -46,7 +46,7 @@ fn rides_that_weir_produces_become_the_table_that_the_readme_promises() {
         here = here.replace(there, value);
     }
     let mut run = example(&rig, "rides.yaml", &here).spawn();
-    // It starts at the end of the topic, which is fixed with the claim: only what comes later is read.
+    // The pipeline starts at the end of the topic, which the claim fixes, so it reads only what comes later.
     weir_tests::deadline::until("the checkpoint is claimed", RUN_LIMIT, || rig.manifests().first().map(drop));
     let flags = "--rate max --count 20000 --span 3h --start 2026-01-01T00:00:00Z --disorder 2m --late 0.001";
     let mut args = vec!["produce", "rides", "--bootstrap", &rig.site.bootstrap, "--topic", &rig.site.topic];
@@ -77,8 +77,8 @@ fn without(mut contents: Contents, before: &Contents) -> Contents {
 const KILLS: u32 = 6;
 const PAUSE_MS_MAX: u64 = 400;
 
-/// Bronze and silver are written by the lanes as they read, before the epoch is decided: the path on which a crash
-/// leaves most behind.
+/// The lanes write bronze and silver while they read, before the epoch is decided. On this path a crash leaves the most
+/// files behind.
 #[test]
 fn the_three_medallion_tables_have_each_ride_once_whatever_was_killed() {
     let kafka = or_skip!(kafka::shared());
@@ -107,15 +107,15 @@ fn the_three_medallion_tables_have_each_ride_once_whatever_was_killed() {
         }
         drop(finally);
     });
-    // Once at the very moment when lanes have written files that no manifest names yet, and once with a decided epoch
-    // that no table has.
+    // One crash comes when lanes have written files that no manifest names yet, and one when an epoch is decided but in
+    // no table.
     for (hours, point) in [(10, "data.upload.before"), (20, "manifest.create.after")] {
-        // So much later that all windows before it close.
+        // Late enough that all earlier windows close.
         rig.produce(&Rides::new(1_500).starting(hours * 3_600_000_000).records());
         let exit = medallion(&rig, "AvailableNow").fail_at(point, 1).run(RUN_LIMIT);
         assert!(exit.aborted() && exit.phase == point, "{exit:?}");
     }
-    // The first of these ends where the run that crashed would have ended.
+    // The first of these runs ends where the crashed run would have ended.
     for _ in 0..2 {
         medallion(&rig, "AvailableNow").run(RUN_LIMIT).expect(engine::OK);
     }
@@ -140,7 +140,7 @@ fn folder(rig: &Rig, sink: &str) -> PathBuf {
     rig.folder().join("lake").join(sink)
 }
 
-/// The way to the gold table.
+/// The oracle's description of the steps up to the gold table.
 fn gold() -> Pipeline {
     let mut pipeline = Pipeline::rides();
     let positive = Expr::Compare(column("distanceKm"), Op::Greater, Box::new(Expr::Int(0)));

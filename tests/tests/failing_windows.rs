@@ -1,4 +1,4 @@
-//! Windows with a row that can't be computed: who learns of it, and what of the rest.
+//! Windows with a row that can't be computed: where it is reported, and what happens to the other rows.
 
 use serde_json::{Value as Json, json};
 use weir_tests::engine::{DATA, Exit, OK, Start};
@@ -14,7 +14,7 @@ use weir_tests::{or_skip, table};
 
 const MINUTE_US: i64 = 60_000_000;
 
-/// `share` is rows by values: a city all of whose amounts are null has none.
+/// `share` divides the rows by the values, so it can't be computed for a city whose amounts are all null.
 fn shares() -> Pipeline {
     let of = |name: &str, r#type, required| Column { name: name.into(), r#type, required };
     let named = |name: &str, e: Expr| (name.to_owned(), e);
@@ -47,8 +47,8 @@ fn named_aggregate(name: &str, aggregate: Aggregate) -> (String, Aggregate) {
     (name.to_owned(), aggregate)
 }
 
-/// Three windows of good rows, in the first of which `Lyon` has no value and the sum of `Nice` is more than a bigint.
-/// The last one stays open.
+/// Three windows of good rows. In the first one `Lyon` has no value, and the sum of `Nice` does not fit a bigint. The
+/// last window stays open.
 fn records() -> Vec<Record> {
     let rows = [
         (0, "Paris", json!(3)),
@@ -95,7 +95,7 @@ fn a_division_by_zero_stops_with_what_to_write_and_writing_it_goes_on() {
         assert!(exit.stderr.contains(says), "{says}: {}", exit.stderr);
     }
     assert!(exit.stderr.contains(&time::format_iso(START_US)), "a time that a person reads: {}", exit.stderr);
-    // The table has no rows yet, and its column could not be null.
+    // The table has no rows yet, and its column is not nullable.
     let exit = run(&rig, |spec| {
         wide(spec);
         spec["steps"][1]["map"]["columns"][1]["expr"] = json!("all_rows / nullif(known, 0)");
@@ -138,7 +138,7 @@ fn rows_that_cannot_be_computed_are_dropped_or_leave_by_their_step_and_cost_no_o
     }
 }
 
-/// An empty string as a partition, out of a window.
+/// A window's row has an empty string as its partition value.
 #[test]
 fn a_group_that_the_table_cannot_take_is_a_row_of_its_step() {
     let kafka = or_skip!(kafka::shared());

@@ -1,4 +1,4 @@
-//! The first and the last times that JSON takes, in a table that engines other than ours open.
+//! The first and the last times that JSON records can have, in a table that other engines open.
 
 use serde_json::{Value as Json, json};
 use weir_tests::engine::{OK, Start};
@@ -8,7 +8,7 @@ use weir_tests::services::kafka;
 use weir_tests::topic::Record;
 use weir_tests::{or_skip, table};
 
-/// Each with its day. The nanoseconds of an i64 begin in 1677 and end in 2262.
+/// Times, each with its day. An i64 of nanoseconds begins in 1677 and ends in 2262.
 const TIMES: [(&str, &str); 5] = [
     ("0001-01-01", "0001-01-01T00:00:00.000000Z"),
     ("1582-10-10", "1582-10-10T12:00:00.000001Z"),

@@ -1,4 +1,5 @@
-//! Pipelines and data made up from a seed: what nobody thought of. `WEIR_SEEDS` sets how many, `WEIR_SEED` runs one.
+//! Pipelines and data generated from a seed, for cases that nobody thought of. `WEIR_SEEDS` sets how many, `WEIR_SEED`
+//! runs one.
 
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -48,7 +49,7 @@ fn any_pipeline_writes_what_the_oracle_expects() {
         rows_in_all += outcome.rows.len();
         bad_in_all += outcome.bad_rows.values().map(Vec::len).sum::<usize>();
     }
-    // A single seed may have none.
+    // A single seed may have no such row.
     assert!(bad_in_all > 0 || std::env::var("WEIR_SEED").is_ok(), "no seed had a row that could not be computed");
     assert!(rows_in_all > 0, "no seed wrote a row: the generator has become useless");
 }
@@ -76,7 +77,7 @@ fn pipeline(rng: &mut ChaCha8Rng) -> Pipeline {
     let keys: Vec<Key> = keys.into_iter().map(|name| key(rng, name)).collect();
     let mut aggregates: Vec<(String, Aggregate)> =
         (0..rng.random_range(1..=5)).map(|i| (format!("a{i}"), aggregate(rng))).collect();
-    // By zero where all of a group's values are null.
+    // It divides by zero if all of a group's values are null.
     let divides = rng.random_bool(0.5);
     if divides {
         aggregates.push(("all_rows".into(), Aggregate::CountAll));
@@ -118,13 +119,14 @@ fn pipeline(rng: &mut ChaCha8Rng) -> Pipeline {
     }
 }
 
-/// A column, or what is computed of it; under the column's own name, so that aggregates mean another value by it.
+/// A group column: an input column or an expression over it, under the column's own name, so that the name means
+/// another value in aggregates.
 fn key(rng: &mut ChaCha8Rng, name: &str) -> Key {
     let same = column(name);
     let computed = |expr| Key { name: name.to_owned(), expr: Some(expr) };
     match name {
         "k" if rng.random() => computed(Expr::Upper(same)),
-        // By zero where n is.
+        // Modulo zero if n is 0.
         "g" if rng.random_bool(0.2) => computed(Expr::Modulo(same, column("n"))),
         "x" if rng.random() => computed(Expr::Multiply(same, Box::new(Expr::Double(0.0)))),
         "seen" if rng.random() => Key { name: "seen_on".to_owned(), expr: Some(Expr::DateOf(same)) },
@@ -138,12 +140,12 @@ fn before_column(rng: &mut ChaCha8Rng, name: &str) -> Expr {
         "k" if rng.random() => Expr::Upper(same),
         "k" if rng.random() => Expr::Coalesce(same, Box::new(Expr::Text("it's null".into()))),
         "n" if rng.random() => Expr::Add(same, column("g")),
-        // By zero where g is.
+        // Division by zero if g is 0.
         "n" if rng.random_bool(0.2) => Expr::Divide(same, column("g")),
-        // One row in a hundred has no value for it.
+        // One row in a hundred has no value for this.
         "n" if rng.random() => Expr::Divide(same.clone(), Box::new(Expr::Add(same, Box::new(Expr::Int(50))))),
         "n" if rng.random() => Expr::Negate(Box::new(Expr::Modulo(column("g"), same))),
-        // NaN and infinities where n is 0.
+        // NaN and infinities if n is 0.
         "x" if rng.random() => Expr::Divide(same, column("n")),
         "x" if rng.random() => Expr::Multiply(same, Box::new(Expr::Double(0.5))),
         "x" if rng.random() => Expr::Add(same, column("n")),
@@ -163,7 +165,7 @@ fn condition(rng: &mut ChaCha8Rng, depth: u32) -> Expr {
         1 => Expr::Compare(column("x"), op, Box::new(Expr::Double(f64::from(rng.random_range(-40..40)) / 4.0))),
         2 => Expr::Compare(column("k"), op, Box::new(Expr::Text("b".into()))),
         3 => Expr::IsNull(column(["k", "g", "x", "flag", "day", "amount"].choose(rng).unwrap())),
-        // Beyond 46 it overflows.
+        // It overflows if the value is above 46.
         4 => Expr::Compare(
             Box::new(Expr::Multiply(column("n"), Box::new(Expr::Int(200_000_000_000_000_000)))),
             op,
@@ -188,7 +190,7 @@ fn aggregate(rng: &mut ChaCha8Rng) -> Aggregate {
         5 => Aggregate::Max(any),
         6 => Aggregate::Min(ratio),
         7 => Aggregate::Max(ratio),
-        // Two of these may be more than a bigint.
+        // The sum of two of these may not fit a bigint.
         8 => Aggregate::Sum(Expr::Multiply(column("g"), Box::new(Expr::Int(3_000_000_000_000_000_000)))),
         _ => Aggregate::Sum(*column("amount")),
     }
@@ -199,8 +201,8 @@ fn records(rng: &mut ChaCha8Rng, pipeline: &Pipeline) -> Vec<Record> {
     let count = rng.random_range(200..2_000);
     let step_us = rng.random_range(1..=pipeline.window_us / 20);
     let used = if rng.random_bool(0.15) { PARTITIONS - 1 } else { PARTITIONS };
-    // Sometimes in the 19th century, before the first nanosecond of 64 bits (1677), or in the first days that there
-    // are.
+    // Sometimes the times lie in the 19th century, before the first nanosecond in 64 bits (1677), or in the first days
+    // that exist.
     let begin_us = match rng.random_range(0..12) {
         0..2 => -3_800_000_000_000_000,
         2 => -11_676_096_000_000_000,
@@ -241,7 +243,7 @@ fn good(rng: &mut ChaCha8Rng, time_us: i64) -> Json {
         *["1600-02-29T12:00:00Z", "1969-12-31T23:59:59.999999Z", "2263-01-01T00:00:00Z", "9999-12-31T23:59:59.999999Z"]
             .choose(rng)
             .unwrap();
-    // A quarter, so that sums have no rounding to hide behind.
+    // A multiple of a quarter, so that sums are exact and rounding hides no fault.
     let quarter = f64::from(rng.random_range(-400..400)) / 4.0;
     let x = if rng.random_bool(0.1) { *[0.0, -0.0].choose(rng).unwrap() } else { quarter };
     let text = *["a", "b", "B", "", "é", "a\"b\\c\n"].choose(rng).unwrap();
@@ -259,8 +261,8 @@ fn good(rng: &mut ChaCha8Rng, time_us: i64) -> Json {
     record
 }
 
-/// An event time that no clock of ours comes near to: around the last nanosecond of 64 bits (2262), in the last year
-/// that there is, and after it.
+/// An event time far in the future: around the last nanosecond in 64 bits (2262), in the last year that exists, or
+/// after it.
 fn of_the_future(rng: &mut ChaCha8Rng, time_us: i64) -> Json {
     let mut record = good(rng, time_us);
     let times = [

@@ -1,4 +1,4 @@
-//! What a running pipeline tells over HTTP, as docs/operating.md says it.
+//! What a running pipeline reports over HTTP, compared with docs/operating.md.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,12 @@ use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::{kafka, ports};
 use weir_tests::{deadline, or_skip, web};
 
-/// A pipeline that has read everything and waits for more, and where it answers.
+/// A pipeline that has read everything and waits for more, and its HTTP address.
 fn at_rest(rig: &Rig, records: u64) -> (Engine, String) {
     let address = format!("127.0.0.1:{}", ports::free());
     let mut engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).arg("--http").arg(&address).spawn();
     engine.wait_for_records(records, RUN_LIMIT);
-    // An epoch is in the file first, then in the metrics, and last here.
+    // An epoch appears first in the file, then in the metrics, and last in `/progress`.
     deadline::until("/progress is the last line", RUN_LIMIT, || {
         let answer = web::get(&address, "/progress").unwrap();
         let json: Json = serde_json::from_str(&answer.body).unwrap_or_else(|e| panic!("{answer:?}: {e}"));
@@ -58,7 +58,7 @@ fn sum(families: &[Family], name: &str) -> u64 {
     family.samples.iter().map(|s| s.value as u64).sum()
 }
 
-/// The table in docs/operating.md: names, and their labels with the one that all carry.
+/// The table in docs/operating.md: the names, with their labels and the label that all metrics have.
 fn documented() -> BTreeMap<String, Vec<String>> {
     let page = std::fs::read_to_string(repository_file("docs/operating.md")).unwrap();
     let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();

@@ -1,4 +1,4 @@
-//! Partitions that have nothing to say do not hold windows open for ever.
+//! Partitions without new records do not hold windows open for ever.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -18,7 +18,7 @@ const SECOND_US: i64 = 1_000_000;
 fn a_partition_that_never_had_a_record_does_not_hold_an_available_now_run() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    // Two of three partitions get rides; an hour is far from over when this test is.
+    // Two of three partitions get rides. This test ends long before an hour has passed.
     let pipeline = Pipeline { idle_after_us: Some(3_600 * SECOND_US), ..Pipeline::rides() };
     let rig = Rig::new(pipeline, kafka, Store::Local, 3, &Rides { partitions: 2, ..Rides::new(3_000) }.records());
     rig.finish_with_leaders_heard();
@@ -39,7 +39,7 @@ fn a_partition_that_goes_quiet_lets_windows_close_and_what_it_says_later_may_be_
     let mut run = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
     run.wait_for_records(3_000, RUN_LIMIT);
 
-    // The second one falls silent at 3000 s, the third has never said anything; the first goes on to 4000 s.
+    // The second partition falls silent at 3000 s, the third never had a record, and the first goes on to 4000 s.
     rig.produce(&later);
     let quiet = deadline::until("the watermark has left the quiet partition behind", RUN_LIMIT, || {
         rig.manifests()
@@ -54,8 +54,8 @@ fn a_partition_that_goes_quiet_lets_windows_close_and_what_it_says_later_may_be_
         rig.manifests().last().filter(|m| m.watermark_after_us == all).map(drop)
     });
 
-    // What the second one has to say of 3000 s to 3100 s is late by now: its window ended at 3300 s, the watermark
-    // stands at 3399 s.
+    // Records of the second partition from 3000 s to 3100 s are late by now: their window ended at 3300 s, and the
+    // watermark is at 3399 s.
     let behind: Vec<Record> = later[..100].iter().map(|r| Record { partition: 1, ..r.clone() }).collect();
     rig.produce(&behind);
     run.wait_for_records(4_100, RUN_LIMIT);
@@ -72,8 +72,7 @@ fn a_partition_that_goes_quiet_lets_windows_close_and_what_it_says_later_may_be_
     assert_eq!(outcome.late, 100);
 }
 
-/// A process that was frozen for longer than its partitions may be quiet looks at its clock before it has fetched
-/// anything.
+/// A process that was frozen for longer than `idleAfter` reads its clock before it has fetched anything.
 #[test]
 fn a_process_that_wakes_does_not_take_what_came_meanwhile_for_late() {
     let kafka = or_skip!(kafka::shared());
@@ -106,8 +105,8 @@ fn a_process_that_wakes_does_not_take_what_came_meanwhile_for_late() {
     rig.assert_right();
 }
 
-/// While a sink is away the epoch in hand is full and its lane takes nothing out of its queue. Full of one partition's
-/// records, that takes in none of the other's.
+/// While a sink is away, the open epoch is full, and its lane takes nothing out of its queue. The queue is full of one
+/// partition's records, so none of the other partition's records fit into it.
 #[test]
 fn a_partition_behind_a_full_queue_is_not_idle() {
     let kafka = or_skip!(kafka::shared());
@@ -121,15 +120,17 @@ fn a_partition_behind_a_full_queue_is_not_idle() {
     run.wait_for_records(2_000, RUN_LIMIT);
 
     s3.kill();
-    // More than a queue holds, which is 50,000 records, of one moment: whatever is read of them closes no window.
+    // More records than a queue holds (50,000), all of nearly the same time, so that reading any of them closes no
+    // window.
     let filling = Rides { partitions: 1, step_us: 1, ..Rides::ordered(60_000) }.starting(2_000 * SECOND_US).records();
     rig.produce(&filling);
     run.wait_for_words("Connection refused", RUN_LIMIT);
-    // Then what the other partition says of that time, and what would close its windows if it were idle.
+    // Then records of the other partition with the same time, and records that would close the windows if that
+    // partition were idle.
     let behind = Rides { partitions: 1, ..Rides::ordered(100) }.starting(2_000 * SECOND_US).records();
     rig.produce(&behind.into_iter().map(|record| Record { partition: 1, ..record }).collect::<Vec<_>>());
     rig.produce(&Rides { partitions: 1, ..Rides::ordered(1_000) }.starting(60_000 * SECOND_US).records());
-    // For longer than a partition may be quiet.
+    // Longer than `idleAfter`.
     std::thread::sleep(Duration::from_secs(2));
     s3.restart();
 

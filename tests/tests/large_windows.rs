@@ -1,4 +1,4 @@
-//! A window whose keys are more than one array of texts can hold: it is merged, saved, read back after a kill and
+//! A window whose keys do not fit into one Arrow array of strings: it is merged, saved, read back after a kill and
 //! written in pieces.
 
 use std::io::Write;
@@ -12,18 +12,18 @@ use weir_tests::services::kafka;
 use weir_tests::topic::Record;
 use weir_tests::{or_skip, table};
 
-/// Just below what a broker takes for one record.
+/// Bytes of a key, just below the largest record that a broker accepts.
 const KEY_BYTES: usize = 900_000;
 const DIGITS: usize = 8;
-/// Held in memory here at once.
+/// Records that the test holds in memory at once.
 const PRODUCED_AT_ONCE: usize = 100;
 
 #[test]
 fn a_window_of_more_key_text_than_an_array_holds_is_saved_and_written_whole() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    // Beyond 2 GiB, where Arrow's offsets end: 2400, which take 4 GiB of memory and four minutes, and which `make soak`
-    // has.
+    // 2400 goes beyond 2 GiB, where Arrow's offsets end. It takes 4 GiB of memory and four minutes; `make soak` runs
+    // it.
     let megabytes = std::env::var("WEIR_WINDOW_MB").map_or(30, |text| text.parse().unwrap());
     let groups = megabytes * 1_000_000 / KEY_BYTES;
     let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &[]);
@@ -40,7 +40,7 @@ fn a_window_of_more_key_text_than_an_array_holds_is_saved_and_written_whole() {
     for part in numbered.chunks(PRODUCED_AT_ONCE) {
         rig.produce(&part.iter().copied().map(large).collect::<Vec<_>>());
     }
-    // The window stays open, and the next run reads it back.
+    // The window stays open, and the next run reads it back from state files.
     let limit = RUN_LIMIT * 4;
     let keeps_open = || rig.start_with(json!({"type": "AvailableNow"}));
     assert!(keeps_open().fail_at("manifest.create.before", 1).run(limit).aborted(), "an epoch comes to its manifest");

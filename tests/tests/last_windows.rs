@@ -1,4 +1,5 @@
-//! Windows that no later record closes: by the clock where the document asks for it, and at the end of a run.
+//! Windows that no later record closes. They are closed by the clock where the document asks for it, and at the end of
+//! a run.
 
 use serde_json::{Value as Json, json};
 use weir_tests::engine::{OK, Start};
@@ -32,8 +33,8 @@ fn a_quiet_topics_last_windows_are_closed_by_the_clock_and_what_comes_for_them_l
         rig.manifests().pop().filter(|m| m.read == 0 && m.open_windows == 0)
     });
     assert_eq!(closed.moved_by.as_deref(), Some("Clock"));
-    // The last ride is of 1999 s: of its window, which ended at 2100 s, and of the one after it.
-    // A run of its own reads them in one epoch: the clock closes no window between two of them.
+    // The last ride is at 1999 s: this is about its window, which ended at 2100 s, and the one after it. A separate run
+    // reads them in one epoch, so the clock closes no window between two of them.
     run.terminate();
     run.wait(RUN_LIMIT).expect(OK);
     let later = Rides { partitions: 1, ..Rides::ordered(200) }.starting(2_000 * SECOND_US).records();
@@ -68,7 +69,7 @@ fn a_run_that_emits_all_leaves_no_window_open_whatever_was_killed_and_the_next_o
     assert_eq!((outcome.groups_open, outcome.late), (0, 200), "the window up to 1200 s was written with the first run");
 }
 
-/// The rows of one window are the input of the next: all of them are there before the run ends.
+/// The rows of one window are the input of the next one. All of them are written before the run ends.
 #[test]
 fn a_window_behind_a_window_is_emitted_too() {
     let kafka = or_skip!(kafka::shared());

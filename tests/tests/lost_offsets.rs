@@ -1,5 +1,5 @@
-//! Records that Kafka deletes before they are read, under each policy: the gap is told, declared in the manifest to the
-//! offset, and nothing beside it is missing or doubled, whatever is killed.
+//! Records that Kafka deletes before they are read, under each policy: the gap is reported, the manifest declares it
+//! exactly, and nothing else is missing or doubled, whatever is killed.
 
 use serde_json::{Value as Json, json};
 use weir_tests::engine::{CONFIG, OK, Start};
@@ -12,7 +12,7 @@ use weir_tests::services::ports;
 use weir_tests::topic::{self, Contents, Record};
 use weir_tests::{deadline, openmetrics, or_skip, table, web};
 
-/// A topic of two partitions with records that Kafka deletes now and then; what there ever was is remembered for the
+/// A topic of two partitions from which Kafka sometimes deletes records. All records that ever existed are kept for the
 /// oracle.
 struct Cut {
     rig: Rig,
@@ -20,7 +20,7 @@ struct Cut {
 }
 
 impl Cut {
-    /// 600 rides in each partition, read.
+    /// A topic with 600 rides in each partition, which a run has read.
     fn new(kafka: &Kafka) -> Self {
         let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &both(600, 0));
         assert_eq!(rig.finish().figure("records_read"), 1_200);
@@ -56,7 +56,7 @@ impl Cut {
         all.collect()
     }
 
-    /// The oracle's verdict; and every record was either read or declared.
+    /// The oracle's verdict, and a check that every record was either read or declared as lost.
     fn assert_right(&mut self) -> Outcome {
         self.remember();
         let outcome = self.rig.assert_right_of(&self.seen);
@@ -66,7 +66,7 @@ impl Cut {
     }
 }
 
-/// So many rides for each of two partitions, the `nth` batch of them.
+/// The `nth` batch of rides, with `count` rides for each of two partitions.
 fn both(count: usize, nth: usize) -> Vec<Record> {
     let rides = Rides { seed: nth as u64, ..Rides::ordered(2 * count) };
     let after = i64::try_from(nth * 2 * count).unwrap() * rides.step_us;
@@ -114,7 +114,7 @@ fn a_gap_that_was_not_decided_is_found_anew_and_counted_once_although_it_has_gro
     cut.delete_before(0, 850);
     assert!(cut.start("AvailableNow", "Earliest").fail_at("manifest.create.after", 1).run(RUN_LIMIT).aborted());
     assert_eq!(cut.lost(), [(0, 600, 850)]);
-    // The rest of the run loses more, in the other partition.
+    // The rest of the run loses more records, in the other partition.
     let _ = cut.start("AvailableNow", "Earliest").run(RUN_LIMIT).expect(OK);
     cut.produce(&both(300, 4));
     cut.delete_before(1, 1_250);
@@ -136,8 +136,8 @@ fn retention_that_overtakes_a_pipeline_while_it_runs_is_told_at_once_whenever_th
     document["spec"]["trigger"] = json!({"type": "Interval", "interval": "1h"});
     let mut run = start.spawn();
     deadline::until("it reads", RUN_LIMIT, || web::get(&address, "/readyz").ok().filter(|a| a.status == 200));
-    // It holds still while the log goes on and is cut. One fetch may be under way, and get some of the first batch;
-    // none of the second.
+    // The process is stopped while the log goes on and is cut. A fetch may be under way; it may get some of the first
+    // batch, but nothing of the second.
     run.stop();
     run.wait_until_stopped(RUN_LIMIT);
     cut.produce(&both(600, 1));

@@ -1,5 +1,5 @@
-//! Tests across the whole system, in one program so that they share one Kafka and one S3 server. Each module is what it
-//! tries; each test is named by its outcome.
+//! Tests of the whole system, in one program so that they share one Kafka and one S3 server. A module is named by what
+//! it tries, and each test by its outcome.
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;

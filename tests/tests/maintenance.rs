@@ -1,6 +1,6 @@
 //! Compaction, vacuum and log checkpoints beside a pipeline that commits all the time and is killed again and again.
-//! The clock that they go by runs some thousand times as fast as the machine's, so that every file is old at once:
-//! whatever they may take, they take.
+//! Their clock runs some thousand times as fast as the machine's, so every file is old at once, and a vacuum deletes
+//! everything that it may delete.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -18,14 +18,14 @@ use weir_tests::services::kafka::{self, Kafka};
 use weir_tests::services::s3::{self, S3};
 use weir_tests::{deadline, or_skip, table};
 
-/// More than is read before a kill, in epochs of 25.
+/// More records than a run reads before it is killed, in epochs of 25.
 const AHEAD: usize = 20_000;
 const POISON_EVERY: usize = 101;
-/// Event time from one ride to the next: each epoch closes windows, and a table has many partitions.
+/// Event time from one ride to the next, so that each epoch closes windows and a table has many partitions.
 const STEP_US: i64 = 60_000_000;
 const KILLS: u32 = 6;
 const PAUSE_MS_MAX: u64 = 600;
-/// Of the fast clock: in each tick it goes on by so many seconds.
+/// The fast clock: in each tick it advances by this many seconds.
 const TICK: Duration = Duration::from_millis(100);
 const TICK_S: u64 = 1_200;
 
@@ -48,7 +48,8 @@ fn look_after_and_kill(kafka: &Kafka, s3: Option<&S3>) {
     let seed = std::env::var("WEIR_SEED").map_or_else(|_| rand::random(), |s| s.parse().unwrap());
     println!("seed {seed}");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    // One partition: a backlog of several is read one after the other, and no window closes until the last is begun.
+    // One partition, because several partitions of a backlog are read one after the other, and no window closes before
+    // the last one is begun.
     let from = |ride: usize| {
         let rides = Rides { partitions: 1, step_us: STEP_US, seed: ride as u64, ..Rides::new(AHEAD) };
         poisoned(rides.starting(i64::try_from(ride).unwrap() * STEP_US).records(), POISON_EVERY)
@@ -89,7 +90,7 @@ fn look_after_and_kill(kafka: &Kafka, s3: Option<&S3>) {
         rig.finish();
         let gone: Vec<_> = live(&rig.table_folder()).difference(&stored(&rig.table_folder())).cloned().collect();
         assert_eq!(gone, Vec::<PathBuf>::new(), "files that the table has and that are gone");
-        // With nothing more to commit, all that is left in the end is what the table has.
+        // Now there is nothing to commit, so in the end the folder holds only the table's files.
         let engine = looked_after(&rig, &clock).spawn();
         deadline::until("the folder holds the table's files and no others", RUN_LIMIT, || {
             (stored(&rig.table_folder()) == live(&rig.table_folder())).then_some(())
@@ -108,7 +109,7 @@ fn look_after_and_kill(kafka: &Kafka, s3: Option<&S3>) {
     assert!(rig.table_folder().join("_delta_log/_last_checkpoint").exists());
 }
 
-/// A run that commits as fast as it can, and whose tables are looked after all the time.
+/// A run that commits as fast as it can, with maintenance of its tables all the time.
 fn looked_after(rig: &Rig, clock: &Path) -> Start {
     let start = rig.start_with(json!({"type": "AsSoonAsPossible"}));
     let mut document = rig.pipeline.document(&rig.site);
@@ -122,7 +123,7 @@ fn looked_after(rig: &Rig, clock: &Path) -> Start {
 fn run_fast(clock: &Path, stop: &AtomicBool) {
     let next = clock.with_extension("next");
     for tick in 1.. {
-        // Whole at any moment: the engine reads it when it likes.
+        // Replaced atomically, since the engine may read it at any time.
         std::fs::write(&next, (tick * TICK_S).to_string()).unwrap();
         std::fs::rename(&next, clock).unwrap();
         if stop.load(Ordering::Acquire) {
@@ -161,7 +162,7 @@ pub(crate) fn live(table: &Path) -> BTreeSet<PathBuf> {
             if let Some(path) = action["remove"]["path"].as_str() {
                 live.remove(Path::new(path));
             }
-            // Dates as partitions: nothing in these names is escaped.
+            // The partitions are dates, so nothing in these names is escaped.
             live.extend(action["add"]["path"].as_str().map(PathBuf::from));
         }
     }

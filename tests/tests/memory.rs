@@ -1,5 +1,5 @@
-//! The process keeps within its memory: a sink that is slow holds up the reading, and windows that do not fit end the
-//! run with a sentence.
+//! The process stays within its memory limit: a slow sink holds up the reading, and windows that do not fit end the run
+//! with a message.
 
 use std::ops::Range;
 use std::time::{Duration, Instant};
@@ -19,10 +19,10 @@ use weir_tests::{deadline, or_skip, table};
 
 const MIB: u64 = 1 << 20;
 
-/// Rides with a text of this many bytes in one of their fields.
+/// Rides with a string of this many bytes in one of their fields.
 fn large(count: usize, field: &str, bytes: usize) -> Vec<Record> {
     let rides = Rides { partitions: 2, step_us: 10_000, ..Rides::ordered(count) }.records();
-    // Random, so that nothing makes them smaller on the way.
+    // Random, so that compression does not make them smaller.
     let mut rng = SmallRng::seed_from_u64(1);
     let large = |record: Record| {
         let mut ride: serde_json::Value = serde_json::from_slice(&record.value).unwrap();
@@ -38,12 +38,12 @@ fn a_slow_sink_holds_up_the_reading_and_fills_no_memory() {
     let s3 = or_skip!(s3::shared());
     or_skip!(table::readers());
     let proxy = Proxy::start(&s3.address());
-    // Every part and file of the tables takes its time.
+    // Every upload of a part or file of the tables is delayed.
     proxy.inject(
         Rule::when(Fault::Delay(Duration::from_millis(400)), |r| r.method == "PUT" && r.target.contains(".parquet"))
             .times(u32::MAX),
     );
-    // A price that is no number: the whole record leaves by the sink of dead letters, 300 MB in all.
+    // The price is not a number, so the whole record goes to the sink of dead letters, 300 MB in all.
     let records = large(50_000, "price", 6_000);
     let mut rig =
         Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::S3(s3, Some(&proxy.endpoint())), 2, &records);
@@ -60,7 +60,7 @@ fn a_slow_sink_holds_up_the_reading_and_fills_no_memory() {
 fn windows_that_do_not_fit_end_the_run_before_the_kernel_does_and_nothing_is_lost() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    // Each ride is a group of its own, and all are in windows that stay open.
+    // Each ride is its own group, and all are in windows that stay open.
     let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &large(120_000, "city", 1_000));
     rig.site.records_per_epoch = 20_000;
     let exit = rig.start().arg("--memory").arg("192Mi").run(RUN_LIMIT);
@@ -76,23 +76,23 @@ fn windows_that_do_not_fit_end_the_run_before_the_kernel_does_and_nothing_is_los
     assert_eq!(outcome.read, 120_000);
 }
 
-/// Records of an epoch that is cut by its limit and by nothing else.
+/// Records per epoch. Only this limit closes epochs in the test.
 const CUT: usize = 2_000;
 /// Groups of 1,000 bytes each, in windows that stay open.
 const GROUPS: usize = 60_000;
-/// Percent of the limit at which state rests: above the mark from which freed memory is given back at once, and room to
-/// work in.
+/// Percent of the memory limit that state may take at rest. This is above the mark from which freed memory is given
+/// back at once, and leaves room to work in.
 const RESTS: Range<u64> = 71..86;
-/// Where it begins.
+/// Percent of the memory limit at which the test begins.
 const AIM: Range<u64> = 75..80;
 
-/// So many rides of the largest windows, of few groups.
+/// An epoch of rides for the largest windows, in few groups.
 fn few_groups() -> Vec<Record> {
     let last_us = i64::try_from(GROUPS).unwrap() * 10_000;
     Rides { partitions: 1, step_us: 1, ..Rides::ordered(CUT) }.starting(last_us).records()
 }
 
-/// What is in use once that has not changed for as long as freed memory takes to be given back.
+/// The bytes in use, once they have not changed for as long as it takes to give freed memory back.
 fn resting_bytes(engine: &Engine) -> u64 {
     let (mut used, mut since) = (0, Instant::now());
     deadline::until("memory comes to rest", RUN_LIMIT, || {
@@ -108,7 +108,7 @@ fn resting_bytes(engine: &Engine) -> u64 {
 fn state_that_rests_at_three_quarters_of_the_memory_changes_no_beat_and_stops_no_maintenance() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    // Windows that close make small files; then come the large ones, which stay open.
+    // Windows that close write small files. Then come the large windows, which stay open.
     let early = Rides { partitions: 1, ..Rides::ordered(3_000) }.starting(-4_000_000_000).records();
     let mut rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &early);
     rig.site.records_per_epoch = 300;
@@ -120,13 +120,13 @@ fn state_that_rests_at_three_quarters_of_the_memory_changes_no_beat_and_stops_no
     let (before, files) = (rig.manifests().last().unwrap().epoch, table::history(&rig.table_folder()).len());
     assert!(files > 5, "there should be something to compact: {files} versions");
 
-    // Nothing but its limit of records closes an epoch within the hour.
+    // Within the hour only the limit of records closes an epoch.
     rig.site.records_per_epoch = CUT as u64;
     let mut document = rig.pipeline.document(&rig.site);
     document["spec"]["trigger"] = json!({"type": "Interval", "interval": "1h"});
     document["spec"]["sinks"][0]["delta"]["maintenance"] = json!({"checkpointEvery": 100, "compactEvery": "1m"});
     let start = Start { document: document.into(), ..rig.start() }.arg("--lanes").arg("1");
-    // First without any that matters.
+    // The first limit is so large that it does not matter.
     let mut limit = 64 << 30;
     let mut engine = deadline::until("state rests at three quarters of the memory", 2 * RUN_LIMIT, || {
         rig.produce(&few_groups());

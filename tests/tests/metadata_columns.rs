@@ -1,4 +1,4 @@
-//! What Kafka knows of a record, as columns: compared with what a plain consumer sees of the topic, across a crash.
+//! A record's Kafka metadata as columns, compared with what a plain consumer sees of the topic, across a crash.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,8 @@ use weir_tests::{or_skip, table};
 
 const FIELDS: [&str; 8] = ["Key", "Value", "Topic", "Partition", "Offset", "Timestamp", "TimestampType", "Headers"];
 
-/// The rig's pipeline with all metadata columns, each named as its field, and these steps and this input of its table.
+/// The rig's pipeline with all metadata columns, each named like its field, with these steps and this input of its
+/// table.
 fn start(rig: &Rig, trigger: &Json, steps: Json, from: &str) -> Start {
     let mut document = rig.pipeline.document(&rig.site);
     let source = &mut document["spec"]["sources"][0];
@@ -56,7 +57,7 @@ fn sorted(mut rows: Vec<Json>) -> Vec<Json> {
 fn every_field_of_a_record_is_a_column_and_a_crash_changes_none() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    // With the producer's times.
+    // The records have the timestamps that their producer chose.
     let create = |topic: &str| topic::create(&kafka.bootstrap(), topic, 2);
     let rig = Rig::with_topic(pipeline(), kafka.bootstrap(), Store::Local, create, &[]);
     let (bootstrap, topic) = (rig.site.bootstrap.as_str(), rig.site.topic.as_str());

@@ -1,4 +1,4 @@
-//! Whoever should take what the program says sleeps, has gone, or has a full disk: that decides nothing.
+//! The reader of the program's output sleeps, has gone, or has a full disk. None of this changes the program's outcome.
 
 use std::fs::File;
 use std::io::Write;
@@ -12,10 +12,10 @@ use weir_tests::services::kafka;
 use weir_tests::services::process::Process;
 use weir_tests::{or_skip, table};
 
-/// What a pipe takes before its reader has to read.
+/// The bytes that a pipe holds before its reader must read.
 const PIPE_BYTES: usize = 65_536;
 
-/// Of the rig's document as it stands.
+/// A subcommand over the rig's document as it is now.
 fn command(rig: &Rig, subcommand: &str) -> Command {
     let file = rig.folder().join("said-to-nobody.yaml");
     std::fs::write(&file, rig.pipeline.document(&rig.site).to_string()).unwrap();

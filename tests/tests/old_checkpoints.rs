@@ -1,5 +1,5 @@
-//! Checkpoints and tables that people move, copy and delete: what is not the checkpoint that wrote the table is refused
-//! before anything is written, with what to do, and a start that is refused leaves nothing behind.
+//! Checkpoints and tables that people move, copy and delete. A start over a checkpoint that did not write the table is
+//! refused before it writes anything, with a message that says what to do.
 
 use std::path::Path;
 use std::process::Command;
@@ -16,7 +16,7 @@ use weir_tests::{engine, or_skip, table};
 pub(crate) const RIDES: usize = 1_500;
 const AS_SOON_AS_POSSIBLE: &str = "AsSoonAsPossible";
 
-/// Rides from the `n`th batch on; in order, so that nothing is late.
+/// The `n`th batch of rides, in order, so that nothing is late.
 pub(crate) fn batch(n: i64) -> Vec<Record> {
     let rides = Rides { partitions: 1, ..Rides::ordered(RIDES) };
     rides.starting(n * i64::try_from(RIDES).unwrap() * 1_000_000).records()
@@ -32,7 +32,7 @@ pub(crate) fn rig_on(kafka: &Kafka, store: Store<'_>) -> Rig {
     rig
 }
 
-/// One run to the end per batch, and what the checkpoint was after the first.
+/// Runs to the end once per batch, and returns a copy of the checkpoint after the first run.
 fn run_and_copy(rig: &Rig) -> std::path::PathBuf {
     rig.finish();
     let copy = rig.folder().join("copy-of-the-checkpoint");
@@ -52,7 +52,7 @@ pub(crate) fn assert_refused(exit: &Exit, says: &[&str]) {
     assert!(says.iter().all(|words| exit.stderr.contains(words)), "{}", exit.stderr);
 }
 
-/// A start is refused with these words, and changes nothing in the checkpoint and the table.
+/// Checks that a start is refused with these words, and changes nothing in the checkpoint and the table.
 pub(crate) fn assert_refused_and_nothing_written(rig: &Rig, says: &[&str]) {
     let stand = || (files(&rig.checkpoint_folder()), files(&rig.table_folder()));
     let before = stand();
@@ -150,7 +150,7 @@ fn a_new_checkpoint_over_a_table_of_an_earlier_one_waits_for_a_person_and_leaves
     told().run(RUN_LIMIT).expect(OK);
     assert_eq!(table::read_log(&rig.table_folder()).len(), 2 * once, "all of it was read again, as the person said");
     rig.finish();
-    // The same token does not say it a second time.
+    // The same token does not excuse it a second time.
     shell("rm -r $0", &[&rig.checkpoint_folder()]);
     assert_refused(&told().run(RUN_LIMIT), &["of an earlier checkpoint of this pipeline"]);
 }
@@ -171,7 +171,7 @@ fn a_token_that_comes_back_after_another_one_reads_nothing_again() {
     assert_eq!(table::read_log(&rig.table_folder()).len(), 2 * once);
 }
 
-/// Halts a run when it has read the second batch and written nothing of it.
+/// Halts a run when it has read the second batch, but written nothing of it.
 fn halted_with_the_second_batch_in_hand(rig: &Rig) -> engine::Engine {
     let mut run = rig.start_with(json!({"type": AS_SOON_AS_POSSIBLE})).arg("--lanes").arg("1").spawn();
     run.wait_for_records(RIDES as u64, RUN_LIMIT);
@@ -191,7 +191,7 @@ fn a_table_that_is_moved_away_under_its_writer_stops_it_before_anything_is_decid
     shell("mv $0 $1", &[&rig.table_folder(), &away]);
     run.cont();
     assert_refused(&run.wait(RUN_LIMIT), &["is gone: its log is empty; restore it"]);
-    // Nor is another one made in its place.
+    // Nor is another table created in its place.
     shell("rm -rf $0", &[&rig.table_folder()]);
     assert_refused(&rig.start().run(RUN_LIMIT), &["there is no table at", "put it back"]);
     assert!(!rig.table_folder().exists(), "nothing was made");
@@ -208,7 +208,7 @@ fn files_that_were_written_while_the_table_was_away_are_never_committed() {
     rig.finish();
     rig.produce(&batch(1));
     let away = rig.folder().join("away");
-    // Decided, and in no table yet; then its files go with the folder in which they were written.
+    // An epoch is decided and in no table yet. Then its files are deleted, with the folder in which they were written.
     assert!(rig.start().fail_at("commit.before", 2).run(RUN_LIMIT).aborted());
     let named: Vec<_> = table::history(&rig.table_folder()).iter().map(|v| v.version).collect();
     shell(
@@ -256,7 +256,7 @@ fn a_checkpoint_that_is_deleted_by_weir_fences_what_still_runs() {
         let file = rig.folder().join("deleted.yaml");
         std::fs::write(&file, rig.pipeline.document(&rig.site).to_string()).unwrap();
         if !halted {
-            // It has decided its next epoch when the removal begins.
+            // The run has decided its next epoch when the removal begins.
             let _ = run.kill();
             run = rig.start().stop_at("manifest.create.before", 1).spawn();
             run.wait_until_stopped(RUN_LIMIT);
@@ -272,7 +272,7 @@ fn a_checkpoint_that_is_deleted_by_weir_fences_what_still_runs() {
         let exit = run.wait(RUN_LIMIT);
         assert!([Some(CONFIG), Some(FENCED)].contains(&exit.code), "{exit:?}");
         assert_same_rows(&before, &table::read_log(&rig.table_folder()));
-        // A state file may have been under way: nothing names it.
+        // A state file may have been in upload when the run was killed; no manifest names it.
         let stay: Vec<_> =
             files(&rig.checkpoint_folder()).into_iter().filter(|path| !path.contains("/state/")).collect();
         assert_eq!(stay, Vec::<String>::new());

@@ -1,5 +1,5 @@
-//! Tables that are older than their checkpoint, and epochs in doubt whose files are gone: refused with what to do, and
-//! what a person chooses then is done exactly.
+//! Tables that are older than their checkpoint, and epochs in doubt whose files are gone. A start refuses them and says
+//! what to do, and then does exactly what a person chooses.
 
 use std::path::{Path, PathBuf};
 
@@ -14,7 +14,8 @@ use crate::old_checkpoints::{
     RIDES, acting, assert_refused, assert_refused_and_nothing_written, batch, rig, rig_on, shell,
 };
 
-/// Two runs, and the table put back to what it was after the first; the newest one lies beside it.
+/// Does two runs, and restores the table to its state after the first one. Returns the newest table, which lies beside
+/// it.
 fn put_back(rig: &Rig) -> PathBuf {
     let (copy, newest) = (rig.folder().join("copy-of-the-table"), rig.folder().join("newest-table"));
     rig.finish();
@@ -35,8 +36,8 @@ fn a_table_that_is_put_back_from_an_old_copy_is_refused_and_the_newest_one_goes_
     or_skip!(table::readers());
     let rig = rig(kafka);
     let newest = put_back(&rig);
-    // The newest epoch has no rows, so nothing is in doubt that the table would have to take: one more ride of a window
-    // that stays open.
+    // One more ride for a window that stays open: the newest epoch has no rows, so no epoch is in doubt that the table
+    // would have to take.
     shell("mv $0 $0-old; mv $1 $0", &[&rig.table_folder(), &newest]);
     rig.finish_in_parts(&[&batch(1)[RIDES - 1..]]);
     assert_eq!(rig.manifests().last().unwrap().committed_rows, 0);
@@ -75,7 +76,8 @@ fn a_restore_of_the_epoch_that_an_old_table_ends_with_brings_back_what_it_lacks_
     rig.assert_table_whole();
 }
 
-/// The lineage that the action begins has nothing in the table yet: what the former one had must be there all the same.
+/// The lineage that the action begins has no rows in the table yet, but the table must still have what the former
+/// lineage had.
 #[test]
 fn a_table_that_is_put_back_between_a_state_action_and_its_first_rows_is_refused() {
     let kafka = or_skip!(kafka::shared());
@@ -120,7 +122,7 @@ fn a_table_that_another_engine_has_restored_to_an_older_version_is_gone_on_from(
     assert_eq!(table::read_log(&rig.table_folder()).len(), all - more, "what the other engine took away stays away");
 }
 
-/// Decided, in no table, and its files are gone: they.
+/// Leaves an epoch that is decided and in no table, and deletes its files. Returns the epoch and the files.
 fn lose_what_is_in_doubt(rig: &Rig) -> (u64, Vec<String>) {
     rig.finish();
     rig.produce(&batch(1));
@@ -148,7 +150,7 @@ fn assert_given_up(kafka: &Kafka, store: Store<'_>) {
         );
         assert_eq!(table::history(&rig.table_folder()).len(), in_table, "no commit names a file that is not there");
     }
-    // Killed in between, it is given up all the same.
+    // The epoch is given up even if the process is killed in between.
     let back = || acting(&rig, json!({"token": "back", "restore": {"epoch": epoch - 1}}));
     assert!(back().fail_at("recover.before", 1).run(RUN_LIMIT).aborted());
     let went_on = back().run(RUN_LIMIT);

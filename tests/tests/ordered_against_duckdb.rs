@@ -1,5 +1,5 @@
-//! Without manifests and without the oracle: of ordered input, every closed window is what DuckDB's GROUP BY says, and
-//! every window that should have closed did.
+//! A check without manifests and without the oracle: for ordered input, every closed window has the result of DuckDB's
+//! GROUP BY, and every window that should have closed did.
 
 use std::io::Write;
 use std::path::Path;
@@ -13,7 +13,7 @@ use weir_tests::services::kafka;
 use weir_tests::topic::{Contents, Record};
 use weir_tests::{or_skip, table};
 
-/// Watermark: the least over the partitions of their greatest time, less ten minutes.
+/// The watermark is the least of the partitions' greatest times, minus ten minutes.
 const SQL: &str = "
 with rides as (select *, ts::timestamptz as t from input),
 closing as (select min(last) - interval 10 minutes as watermark from (select max(t) as last from rides group by \
@@ -40,7 +40,8 @@ fn ordered_rides_are_grouped_as_duckdb_groups_them() {
     assert_same_rows(&expected, &table::read(&rig.table_folder().to_string_lossy(), None));
 }
 
-/// The oracle must not be wrong in the same way as the engine: two answers that share nothing.
+/// The oracle must not be wrong in the same way as the engine, so it is compared with an engine that shares no code
+/// with it.
 #[test]
 fn the_oracle_agrees_with_duckdb() {
     or_skip!(table::readers());

@@ -1,5 +1,5 @@
-//! `weir produce rides`: the same flags, the same records in the same partitions; wrong flags are said and nothing is
-//! sent.
+//! `weir produce rides`: the same flags give the same records in the same partitions; wrong flags are reported, and
+//! nothing is sent.
 
 use weir_tests::engine::{self, CONFIG};
 use weir_tests::or_skip;
@@ -11,7 +11,7 @@ use weir_tests::topic::{self, Contents};
 const PARTITIONS: i32 = 4;
 const RIDES: &str = "--count 3000 --span 1h --start 2026-01-01T00:00:00Z --disorder 2m --late 0.01";
 
-/// What a topic of its own holds after these flags.
+/// The contents of a new topic after a run with these flags.
 fn produced(rig: &Rig, topic: &str, flags: &str) -> Contents {
     let topic = format!("{}-{topic}", rig.site.topic);
     topic::create(&rig.site.bootstrap, &topic, PARTITIONS);
@@ -22,7 +22,7 @@ fn produced(rig: &Rig, topic: &str, flags: &str) -> Contents {
     assert!(out.status.success(), "{said}");
     assert!(said.trim_end().ends_with("0 not acknowledged yet"), "{said}");
     let mut contents = topic::read(&rig.site.bootstrap, &topic);
-    // When a record was sent is the one thing that no seed decides.
+    // Only the time at which a record was sent does not follow from the seed.
     contents.values_mut().flat_map(|p| p.values_mut()).for_each(|record| record.timestamp_ms = None);
     contents
 }
@@ -61,7 +61,7 @@ fn wrong_flags_are_said_in_one_sentence_each() {
         let out = engine::call(&args);
         let said = String::from_utf8_lossy(&out.stderr);
         assert_eq!(out.status.code(), Some(CONFIG), "{flags}: {said}");
-        // What is wrong is one paragraph; the usage after it is clap's.
+        // The error is one paragraph; clap's usage follows it.
         let sentence = said.split("\n\n").next().unwrap();
         assert!(parts.iter().all(|part| sentence.contains(part)), "{flags}: {said}");
     }

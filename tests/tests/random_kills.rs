@@ -1,4 +1,4 @@
-//! SIGKILL at random moments of a run that never pauses, and now and then SIGSTOP before. `WEIR_KILLS` sets how many
+//! SIGKILL at random moments of a run that never pauses, sometimes after SIGSTOP. `WEIR_KILLS` sets the number of kills
 //! (`make soak`: 200).
 
 use std::collections::BTreeMap;
@@ -15,22 +15,22 @@ use weir_tests::services::kafka;
 use weir_tests::{or_skip, table};
 
 const KILLS: u32 = 20;
-/// More than an engine reads before it is killed, in epochs of 25: it never waits for records, which no kill should
-/// hit.
+/// More records than an engine reads before it is killed, in epochs of 25. So it never waits for records, and no kill
+/// is wasted on a waiting engine.
 const AHEAD: usize = 12_000;
-/// About every fourth epoch has dead letters.
+/// One record in this many is poison, so that about every fourth epoch has dead letters.
 const POISON_EVERY: usize = 101;
-/// Beyond a whole epoch with its commit, so that each phase can be hit.
+/// Longer than a whole epoch with its commit, so that a kill can hit each phase.
 const PAUSE_MS_MAX: u64 = 400;
-/// Every so manieth kill comes after the process was frozen for longer than partitions may be quiet.
+/// One kill in this many comes after the process was frozen for longer than `idleAfter`.
 const FREEZE_EVERY: u32 = 7;
 const FROZEN: Duration = Duration::from_millis(1_500);
 const SOAK_KILLS: u32 = 200;
-/// What takes time in an epoch, as the fail points name it. Some points are microseconds apart: `crash_at_each_step`
-/// goes through them all.
+/// The steps of an epoch that take time, by the prefixes of their fail points. Some points are microseconds apart;
+/// `crash_at_each_step` tests them all.
 const STEPS: [&str; 5] = ["epoch.", "data.", "state.", "manifest.", "commit."];
-/// Event time from one ride to the next: each epoch closes windows, so that each has files to upload and a table to
-/// commit to.
+/// Event time from one ride to the next. Each epoch closes windows, so each has files to upload and something to commit
+/// to the table.
 const STEP_US: i64 = 60_000_000;
 
 #[test]
@@ -64,7 +64,7 @@ fn random_kills_lose_and_double_nothing() {
             engine.cont();
         }
         if kill % 2 == 1 {
-            // A commit takes a hundredth of an epoch: every other kill waits until a step is under way, each step in
+            // A commit takes a hundredth of an epoch. So every other kill waits until a step is running, each step in
             // its turn.
             let step = STEPS[(kill / 2) as usize % STEPS.len()];
             let given_up = Instant::now() + RUN_LIMIT;
@@ -77,13 +77,14 @@ fn random_kills_lose_and_double_nothing() {
         backlog.was_read(&exit, &rig);
         *phases.entry(exit.phase).or_default() += 1;
     }
-    // What is left of the backlog, in a few epochs.
+    // Reads the rest of the backlog in a few epochs.
     rig.site.records_per_epoch = 20_000;
     rig.finish();
     let outcome = rig.assert_right();
     let phase_list: Vec<_> = phases.iter().map(|(phase, hits)| format!("{hits} {phase}")).collect();
     let (epochs, rows) = (outcome.data_epochs, outcome.rows.len());
-    // Past the capture of a test that passes: what the kills hit belongs in every log of CI.
+    // Written directly to stderr, since the test runner captures the output of a test that passes: every log of CI
+    // should say what the kills hit.
     let report = format!(
         "{kills} kills, {epochs} epochs, {rows} rows; last point passed before a kill: {}\n",
         phase_list.join(", ")

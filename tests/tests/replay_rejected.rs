@@ -1,4 +1,4 @@
-//! `weir replay-rejected`: dead letters go back to their topic as they were, and a corrected document takes them in.
+//! `weir replay-rejected`: dead letters go back to their topic unchanged, and a corrected document takes them in.
 
 use std::fs;
 use std::process::Output;
@@ -18,19 +18,19 @@ use weir_tests::{deadline, or_skip, table};
 
 const HOUR_US: i64 = 3_600_000_000;
 
-/// Asks for rides of a known user.
+/// A pipeline that requires a known user in every ride.
 fn strict() -> Pipeline {
     Pipeline { delay_us: 6 * HOUR_US, ..Pipeline::rides_with_side_outputs() }
 }
 
-/// Takes guests too.
+/// A pipeline that accepts guests too.
 fn corrected() -> Pipeline {
     let mut pipeline = strict();
     pipeline.columns.iter_mut().filter(|c| c.name == "userId").for_each(|c| c.required = false);
     pipeline
 }
 
-/// Rides, of which every so manieth is a guest's.
+/// Turns every `every`th ride into a guest's.
 fn with_guests(mut records: Vec<Record>, every: usize) -> Vec<Record> {
     for record in records.iter_mut().skip(every / 2).step_by(every) {
         let mut ride: serde_json::Value = serde_json::from_slice(&record.value).unwrap();
@@ -53,7 +53,7 @@ fn call(rig: &Rig, args: &[&str]) -> Output {
     engine::call(&command.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
-/// What it printed, and the flags after `next:`.
+/// Replays, and returns what the command printed, and the flags after `next:`.
 fn replay(rig: &Rig, args: &[&str]) -> (String, Vec<String>) {
     let out = call(rig, args);
     assert_eq!(out.status.code(), Some(OK), "{}", String::from_utf8_lossy(&out.stderr));
@@ -73,7 +73,7 @@ fn refused(rig: &Rig, args: &[&str]) -> String {
     said
 }
 
-/// Everything in the topic, by partition and in its order.
+/// All records of the topic, by partition and in their order.
 fn contents(rig: &Rig) -> Vec<Vec<Stored>> {
     topic::read(&rig.site.bootstrap, &rig.site.topic)
         .into_values()
@@ -89,8 +89,8 @@ fn strs(words: &[String]) -> Vec<&str> {
     words.iter().map(String::as_str).collect()
 }
 
-/// The whole way: what it would have been if the document had been right from the first record on is what it is in the
-/// end.
+/// The whole procedure. In the end the table is what it would be if the document had been right from the first record
+/// on.
 fn dead_letters_are_taken_in_by_a_corrected_document(kafka: &Kafka, store: Store<'_>) {
     let rides = Rides { partitions: 3, late_per_million: 0, ..Rides::new(3_000) };
     let mut rig = Rig::new(strict(), kafka, store, 3, &with_guests(rides.records(), 100));
@@ -106,7 +106,7 @@ fn dead_letters_are_taken_in_by_a_corrected_document(kafka: &Kafka, store: Store
     assert!(said.contains("0 dead letters replayed to no topic"), "{said}");
     assert_eq!((again, count(&rig)), (next, 3_030), "nothing goes back twice");
 
-    // Hours later, so that the windows of the rides close.
+    // These rides are hours later, so that the windows of the earlier ones close.
     let closing = Rides { partitions: 3, late_per_million: 0, ..Rides::new(60) }.starting(12 * HOUR_US).records();
     rig.produce(&closing);
     for (partition, records) in topic::read(&rig.site.bootstrap, &rig.site.topic) {
@@ -136,12 +136,13 @@ fn dead_letters_on_s3_are_taken_in_by_a_corrected_document() {
     dead_letters_are_taken_in_by_a_corrected_document(kafka, Store::S3(s3, None));
 }
 
-/// As the first half of each partition, since all of it is bad; and bad again it comes to the dead letters again.
+/// The replayed records equal the first half of each partition, since all of it is bad. They are still bad, so they
+/// become dead letters again.
 #[test]
 fn records_come_back_byte_for_byte_with_where_they_are_from() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
-    // With the producer's times.
+    // The records have the timestamps that their producer chose.
     let create = |topic: &str| topic::create(&kafka.bootstrap(), topic, 2);
     let rig = Rig::with_topic(strict(), kafka.bootstrap(), Store::Local, create, &[]);
     let record = |partition, key: Option<&str>, value: &[u8]| Record {
@@ -257,7 +258,7 @@ fn wrong_use_is_said_in_one_sentence() {
     assert!(refused(&rig, &[]).contains("spec.sinks: none reads a source's output `Rejected`"));
 }
 
-/// At least once, and the line of progress says from where nothing is missing.
+/// A replay is at least once, and its line of progress says from where on nothing is missing.
 #[test]
 fn a_replay_that_was_killed_goes_on_as_its_progress_said() {
     let kafka = or_skip!(kafka::shared());
@@ -273,7 +274,7 @@ fn a_replay_that_was_killed_goes_on_as_its_progress_said() {
     let history = table::history(&rig.side_folder("rejected"));
     assert_eq!(history.iter().map(|v| v.rows).collect::<Vec<_>>(), [0, 20, 20]);
 
-    // The second file of letters never comes.
+    // The second file of dead letters never arrives.
     let proxy = Proxy::start(&s3.address());
     rig.site.s3_endpoint = Some(proxy.endpoint());
     let second = fs::read_to_string(rig.side_folder("rejected").join(format!("_delta_log/{:020}.json", 2))).unwrap();
@@ -300,8 +301,8 @@ fn a_replay_that_was_killed_goes_on_as_its_progress_said() {
     let line = said().lines().find_map(|l| l.split_once("next: ").map(|(_, next)| next.to_owned())).unwrap();
     assert_eq!((line.as_str(), count(&rig)), ("--from-version 1 --skip 20", 60));
 
-    // A replay that can't go on says the same. Its patience is for the store and for Kafka, which is there, though it
-    // may be slow.
+    // A replay that can't go on says the same. Its `--give-up-after` applies to the store and to Kafka, which is there,
+    // though it may be slow.
     proxy.heal();
     proxy.inject(
         Rule::when(Fault::Answer(503), move |r| r.method == "GET" && r.path().ends_with(&file)).times(u32::MAX),

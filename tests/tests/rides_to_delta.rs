@@ -15,7 +15,7 @@ fn rides_become_a_local_table_as_the_oracle_has_it() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
     let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 6, &[]);
-    // The second part is of the first ten minutes, whose windows the first one has closed.
+    // The rides of the second part lie in the first ten minutes, whose windows the first part has closed.
     let runs = rig.finish_in_parts(&[&Rides::new(5_400).records(), &Rides { seed: 2, ..Rides::new(600) }.records()]);
     let outcome = rig.assert_right();
     assert!(
@@ -68,10 +68,10 @@ fn what_kafkas_tools_were_not_told_before_a_crash_they_are_told_at_the_next_star
     let kafka = or_skip!(kafka::shared());
     let rig =
         Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(900) }.records());
-    // To the end: an epoch that is cut by the clock may have a part of it.
+    // Runs to the end, because an epoch that the interval closed may have only a part of the rides.
     let exit = rig.start().fail_at("commit.after", 1).run(RUN_LIMIT);
     assert!(exit.aborted(), "{exit:?}");
-    // Nothing more is read: no epoch follows that could tell.
+    // Nothing more is read, so no later epoch publishes the offsets.
     let engine = rig.start_with(json!({"type": "AsSoonAsPossible"})).spawn();
     let published =
         || topic::group_offsets(&kafka.bootstrap(), "weir-rides-revenue", &rig.site.topic, 2).values().sum::<i64>();
@@ -88,8 +88,8 @@ fn kafkas_tools_see_how_far_the_pipeline_has_come() {
     let ends =
         || rig.manifests().last().unwrap().partitions.iter().map(|p| (p.partition, p.end)).collect::<BTreeMap<_, _>>();
     let published = || topic::group_offsets(&kafka.bootstrap(), "weir-rides-revenue", &rig.site.topic, 2);
-    // At its end a run waits no longer than some seconds for the group's coordinator, which a broker that has just
-    // started has yet to find.
+    // At its end a run waits only some seconds for the group's coordinator, which a broker that has just started must
+    // find first.
     let _ = published();
     rig.finish();
     assert_eq!(published(), ends(), "a run that has ended has told");
@@ -137,12 +137,12 @@ fn an_interval_trigger_keeps_its_beat() {
     let rig =
         Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &Rides { partitions: 2, ..Rides::new(3_500) }.records());
     let mut engine = rig.start_with(json!({"type": "Interval", "interval": "1s"})).spawn();
-    // In four epochs or more: one that the interval closes is not full.
+    // There are four epochs or more, since an epoch that the interval closes is not full.
     engine.wait_for_records(3_500, RUN_LIMIT);
     engine.terminate();
     engine.wait(RUN_LIMIT).expect(engine::OK);
     let data: Vec<_> = rig.manifests().into_iter().filter(|m| !m.is_claim).collect();
-    // A full epoch closes early; no epoch is longer than the interval allows, whatever the machine does.
+    // A full epoch closes early, and no epoch is larger than its limit, however slow the machine is.
     assert!(data.iter().all(|m| m.read <= rig.site.records_per_epoch), "{data:?}");
     rig.assert_right();
 }

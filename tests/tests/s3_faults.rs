@@ -1,4 +1,4 @@
-//! Faults on the wire between the engine and a real S3 server: nothing is lost, nothing doubled.
+//! Faults between the engine and a real S3 server: no row is lost or doubled.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ fn is_put(r: &Request, part: &str) -> bool {
     r.method == "PUT" && r.path().contains(part)
 }
 
-/// One strike on each kind of object that is written, on its second request.
+/// Injects the fault once into each kind of write, at its second request.
 fn on_every_kind_of_write(proxy: &Proxy, fault: Fault) {
     for part in ["/checkpoint/epochs/", "/checkpoint/state", "/table/_delta_log/", ".parquet"] {
         proxy.inject(Rule::when(fault, move |r| is_put(r, part)).from(2));
@@ -105,7 +105,7 @@ fn a_store_that_is_away_for_longer_than_asked_ends_the_process_and_the_next_run_
     for part in [".parquet", "/table/_delta_log/", "/checkpoint/state", "/checkpoint/epochs/"] {
         let proxy = Proxy::start(&s3.address());
         let endpoint = proxy.endpoint();
-        // Of one partition all epochs but the first close windows, so that there are three files to write.
+        // With one partition all epochs but the first close windows, so there are three files to write.
         let records = Rides { partitions: 1, ..Rides::new(3_000) }.records();
         let mut rig = Rig::new(Pipeline::rides(), kafka, Store::S3(s3, Some(&endpoint)), 1, &records);
         rig.site.records_per_epoch = 500;
@@ -134,7 +134,7 @@ fn a_process_that_dies_while_the_answer_is_lost_finds_its_epoch_again() {
     let mut rig = Rig::new(Pipeline::rides(), kafka, Store::S3(s3, Some(&endpoint)), 3, &records);
     rig.site.records_per_epoch = 500;
     for part in ["/checkpoint/epochs/", "/table/_delta_log/"] {
-        // The write lands, the answer never comes, and the process is killed while it waits.
+        // The store executes the write, the answer never comes, and the process is killed while it waits.
         proxy.inject(Rule::when(Fault::CutAfter, move |r| is_put(r, part)).from(2).times(20));
         let struck = proxy.struck();
         let mut engine = rig.start().spawn();

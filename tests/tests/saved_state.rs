@@ -1,4 +1,4 @@
-//! State over many epochs: compacted, collected, and carried over to a changed document.
+//! State over many epochs: it is compacted, its garbage is collected, and a changed document continues it.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -14,11 +14,12 @@ use weir_tests::services::kafka;
 use weir_tests::services::kafka::Kafka;
 use weir_tests::{deadline, or_skip, table};
 
-/// Two rides in three minutes: windows of four hours stay open over tens of epochs of 25 rides.
+/// Event time from one ride to the next. With two rides in three minutes, windows of four hours stay open over tens of
+/// epochs of 25 rides.
 const STEP_US: i64 = 90_000_000;
 const RIDES: usize = 1_500;
 const SNAPSHOT_EVERY: usize = 3;
-/// Beyond the age that garbage collection leaves alone.
+/// Older than the age below which garbage collection spares files.
 const OLD: Duration = Duration::from_secs(2 * 3600);
 
 fn rig(kafka: &Kafka) -> Rig {
@@ -39,7 +40,7 @@ fn more(rig: &Rig, n: i64) {
     rig.produce(&rides.starting(n * i64::try_from(RIDES).unwrap() * STEP_US).records());
 }
 
-/// A run whose state is compacted as soon as it lies in more than three files.
+/// A run that compacts its state as soon as it has more than three files.
 fn compacting(rig: &Rig, trigger: &str) -> Start {
     let mut document = rig.pipeline.document(&rig.site);
     document["spec"]["trigger"] = json!({"type": trigger});
@@ -53,10 +54,10 @@ fn kill_after(epochs: usize, rig: &Rig) {
     let _ = engine.kill();
 }
 
-/// The state files that each manifest refers to, by number of the epoch.
+/// The state files that each manifest refers to, in the order of the epochs.
 fn state_lists(rig: &Rig) -> Vec<Vec<String>> {
     let mut manifests = files(&rig.checkpoint_folder().join("epochs"));
-    // A kill may leave a half of one behind, under another name.
+    // A kill may leave a partial manifest behind, under another name.
     manifests.retain(|path| path.extension().is_some_and(|e| e == "json"));
     manifests.sort();
     let list = |path: &PathBuf| {
@@ -77,12 +78,12 @@ fn compacted_state_means_the_same_as_the_changes_it_replaces() {
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
     let rig = rig(kafka);
-    // Killed in the middle twice, so that compacted state is loaded too.
+    // The run is killed twice on the way, so that compacted state is loaded too.
     for epochs in [8, 9] {
         kill_after(epochs, &rig);
     }
-    // A list grows on while a compaction is under way, however many epochs that takes: there is more to read until it
-    // has ended, twice.
+    // The list of files grows while a compaction runs, however many epochs that takes. So there are more records to
+    // read until two compactions have ended.
     let mut run = 0;
     deadline::until("lists have been shortened by compactions", RUN_LIMIT, || {
         compacting(&rig, "AvailableNow").run(RUN_LIMIT).expect(weir_tests::engine::OK);
@@ -109,7 +110,7 @@ fn state_goes_on_with_any_number_of_workers() {
     rig.assert_right();
 }
 
-/// How often a compaction's files took the place of others.
+/// How often a compaction's files replaced others.
 fn shortened(lists: &[Vec<String>]) -> usize {
     lists
         .windows(2)
@@ -131,7 +132,8 @@ fn garbage_collection_takes_what_no_manifest_needs_and_nothing_else() {
         }
     }
     compacting(&rig, "AvailableNow").run(RUN_LIMIT).expect(weir_tests::engine::OK);
-    // A collection waits for a compaction that is under way, which a run may end with: in this one none is.
+    // Garbage collection waits for a running compaction, and a run may end during one. In this run no compaction is
+    // running.
     more(&rig, 4);
     rig.finish();
     rig.assert_table_whole();
@@ -139,7 +141,7 @@ fn garbage_collection_takes_what_no_manifest_needs_and_nothing_else() {
     let lists = state_lists(&rig);
     assert!(lists.len() <= 4, "two are kept, and those since the last collection: {}", lists.len());
     let needed: BTreeSet<PathBuf> = lists.iter().flatten().map(|path| rig.checkpoint_folder().join(path)).collect();
-    // What a kill left half written lies under other names, which the store does not list.
+    // Partial files that a kill left have other names, which the store does not list.
     let whole = |path: &PathBuf| path.extension().is_some_and(|e| e == "state");
     let there: BTreeSet<PathBuf> = files(&rig.checkpoint_folder().join("state")).into_iter().filter(whole).collect();
     assert!(needed.is_subset(&there), "{:?} are needed and gone", needed.difference(&there));
@@ -163,7 +165,7 @@ fn reordered_and_dropped_aggregates_go_on_with_the_saved_state() {
     let named = |name: &str, expr: &str| json!({"name": name, "expr": expr});
     let [revenue, distance, count] =
         [named("revenue", "sum(price)"), named("avg_distance", "avg(distanceKm)"), named("cnt", "count(*)")];
-    // Nobody reads `most`.
+    // No step or sink reads `most`.
     with_aggregates(json!([revenue, named("most", "max(price)"), distance, count]))
         .run(RUN_LIMIT)
         .expect(weir_tests::engine::OK);

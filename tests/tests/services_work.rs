@@ -1,4 +1,4 @@
-//! The servers, the proxy and the readers themselves: what the other tests rely on.
+//! Tests of the servers, the proxy and the readers that the other tests rely on.
 
 use std::path::Path;
 use std::process::Command;
@@ -41,7 +41,7 @@ fn a_broker_that_was_killed_or_stopped_goes_on_with_its_records() {
     assert_eq!(topic::read(&kafka.bootstrap(), "survives")[&0].len(), 200);
 }
 
-/// A signed request by curl; the status, or 0 without an answer.
+/// Sends a signed request with curl. Returns the status (0 if there was no answer) and the body.
 fn curl(endpoint: &str, method: &str, path: &str, extra: &[&str]) -> (u16, String) {
     let signing = format!("aws:amz:{REGION}:s3");
     let user = format!("{ACCESS_KEY}:{SECRET_KEY}");
@@ -59,7 +59,7 @@ fn curl(endpoint: &str, method: &str, path: &str, extra: &[&str]) -> (u16, Strin
             "-w",
             "\n%{http_code}",
         ])
-        .args(["-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD"]) // older curls don't add it, and the server insists
+        .args(["-H", "x-amz-content-sha256: UNSIGNED-PAYLOAD"]) // older curls do not add it, but the server needs it
         .args(extra)
         .arg(format!("{endpoint}{path}"))
         .output()

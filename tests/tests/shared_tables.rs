@@ -1,5 +1,5 @@
-//! Two pipelines that write to one table, or to one in a folder of the other's: both look after it all the time, and
-//! both are killed again and again.
+//! Two pipelines that write to one table, or to a table within the other's folder. Both do maintenance all the time,
+//! and both are killed again and again.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -21,22 +21,22 @@ use weir_tests::{deadline, or_skip, table, topic};
 
 use crate::maintenance::{live, stored};
 
-/// Rides that come in each tick, and an epoch's at most: there is always something to commit, and a table's log grows
-/// no faster than that.
+/// Rides that are produced in each tick, and the most that an epoch has. So there is always something to commit, and
+/// the table's log grows no faster than the ticks.
 const BATCH: usize = 25;
-/// More than there ever are.
+/// An epoch's limit that is more than all records of the test.
 const ALL: u64 = 1_000_000;
-/// Event time from one ride to the next: each epoch closes windows, and a table has many partitions.
+/// Event time from one ride to the next, so that each epoch closes windows and a table has many partitions.
 const STEP_US: i64 = 60_000_000;
 const TICK: Duration = Duration::from_millis(100);
-/// In each tick, the clock that nobody sets goes on by so many seconds: turns of maintenance are always due.
+/// In each tick, the monotonic clock advances by this many seconds, so that turns of maintenance are always due.
 const TICK_S: i64 = 1_200;
-/// Files and tombstones of this age are old. A vacuum goes by the age of what the other pipeline is about to commit, so
-/// nothing may wait for its commit for longer, a kill and a start included.
+/// The age at which files and tombstones are old. A vacuum judges files that the other pipeline is about to commit by
+/// their age, so no file may wait longer for its commit, even over a kill and a start.
 const OLD: Duration = Duration::from_secs(60);
 const VACUUM_AFTER: Duration = Duration::from_secs(3_600);
 
-/// Where one pipeline is killed while the other one commits, by turns.
+/// The fail points at which one pipeline is killed while the other one commits, by turns.
 const POINTS: [(&str, u32); 5] = [
     ("maintenance.compaction.written", 1),
     ("maintenance.compaction.committed", 1),
@@ -44,10 +44,10 @@ const POINTS: [(&str, u32); 5] = [
     ("manifest.create.after", 4),
     ("commit.sink.before", 3),
 ];
-/// Commits of the other one before it is killed too.
+/// The number of commits of the other one before it is killed too.
 const WRITES: usize = 4;
 
-/// Everything that two pipelines over one topic differ in.
+/// Everything in which two pipelines over one topic differ.
 struct Tenant {
     pipeline: Pipeline,
     site: Site,
@@ -55,7 +55,7 @@ struct Tenant {
 }
 
 impl Tenant {
-    /// Windows of a length of its own, so that no row could be another tenant's.
+    /// A tenant with its own window length, so that no row could be another tenant's.
     fn new(rig: &Rig, name: &str, window_us: i64, table_uri: &str) -> Self {
         let checkpoint = rig.folder().join(format!("checkpoint-of-{name}"));
         let checkpoint_uri = format!("file://{}", checkpoint.display());
@@ -69,13 +69,14 @@ impl Tenant {
         Self { pipeline: Pipeline { name: name.into(), window_us, ..rig.pipeline.clone() }, site, checkpoint }
     }
 
-    /// To the end of what there is, without maintenance, in epochs of so many records.
+    /// Runs to the end of the topic, without maintenance, in epochs of this many records.
     fn finish(&self, rig: &Rig, records_per_epoch: u64) {
         let site = Site { records_per_epoch, ..self.site.clone() };
         Start { document: self.pipeline.document(&site).into(), ..rig.start() }.run(RUN_LIMIT).expect(OK);
     }
 
-    /// Without an end; its table is looked after all the time, and its checkpoint collected without any grace.
+    /// A run without an end, with maintenance of its table all the time, and garbage collection of its checkpoint
+    /// without a grace period.
     fn looked_after(&self, rig: &Rig, clock: &Path) -> Start {
         let mut document =
             self.pipeline.document(&Site { trigger: json!({"type": "AsSoonAsPossible"}), ..self.site.clone() });
@@ -94,8 +95,8 @@ impl Tenant {
         manifest::read_all(&self.checkpoint, &manifest::all_of_it)
     }
 
-    /// The table's transactions of this pipeline: each commit has both kinds, epochs only go up, and they end with the
-    /// last epoch that had rows.
+    /// Checks this pipeline's transactions in the table: each commit has both kinds, epochs only rise, and the last one
+    /// is the last epoch that had rows.
     fn assert_transactions(&self, table: &Path) {
         let manifests = self.manifests();
         let lineage = &manifests.last().unwrap().lineage;
@@ -114,18 +115,19 @@ impl Tenant {
             committed.push(epoch.unsigned_abs());
         }
         assert!(committed.is_sorted_by(|a, b| a < b), "{committed:?}");
-        // Of those that are kept, every one that had rows is there.
+        // Every epoch that had rows and whose manifest is kept is in the table.
         let kept = manifests.iter().filter(|m| m.committed.contains_key("table")).map(|m| m.epoch).collect::<Vec<_>>();
         assert!(kept.iter().all(|epoch| committed.contains(epoch)), "{kept:?} should be in {committed:?}");
     }
 }
 
-/// The time that is set stays close to the machine's, an hour less [`OLD`] ahead; the one that nobody sets runs.
+/// Advances the clocks. The wall clock stays close to the machine's, ahead by an hour minus [`OLD`]; the monotonic
+/// clock runs fast.
 fn run_fast(clock: &Path, stop: &AtomicBool, each_tick: impl Fn(i64)) {
     let next = clock.with_extension("next");
     let ahead = i64::try_from((VACUUM_AFTER - OLD).as_secs()).unwrap();
     for tick in 1.. {
-        // Whole at any moment: the engines read it when they like.
+        // Replaced atomically, since the engines may read it at any time.
         std::fs::write(&next, format!("{} {}", tick * TICK_S, ahead - tick * TICK_S)).unwrap();
         std::fs::rename(&next, clock).unwrap();
         if stop.load(Ordering::Acquire) {
@@ -136,7 +138,7 @@ fn run_fast(clock: &Path, stop: &AtomicBool, each_tick: impl Fn(i64)) {
     }
 }
 
-/// Nobody's file, and old, in a table that is there.
+/// Puts an old file that no log names into a table, if the table exists.
 fn litter(table: &Path, tick: i64) {
     if tick % 5 == 0 && table.exists() {
         make_old(&table.join(format!("left-over-{tick}.parquet")));
@@ -154,7 +156,7 @@ fn two_pipelines_on_one_table_lose_and_double_nothing_while_both_look_after_it_a
     let seed = std::env::var("WEIR_SEED").map_or_else(|_| rand::random(), |s| s.parse().unwrap());
     println!("seed {seed}");
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    // One partition, in order within the delay: nothing is late, whatever the epochs.
+    // One partition, with disorder within the delay, so that nothing is late, however epochs are cut.
     let rides = |n: i64| {
         let rides =
             Rides { partitions: 1, step_us: STEP_US, late_per_million: 0, seed: n.unsigned_abs(), ..Rides::new(BATCH) };
@@ -196,8 +198,8 @@ fn two_pipelines_on_one_table_lose_and_double_nothing_while_both_look_after_it_a
         }
     });
     tenants.iter().for_each(|tenant| tenant.finish(&rig, ALL));
-    // Garbage is collected after every other epoch, and what is due at the end of a run is done there: two more epochs,
-    // or more.
+    // Garbage is collected after every other epoch, and a collection that is due at the end of a run is done there. So
+    // each tenant gets two more epochs, or more.
     rig.produce(&rides(ticks.into_inner() + 1));
     tenants.iter().for_each(|tenant| tenant.finish(&rig, BATCH as u64 / 2));
 
@@ -209,7 +211,7 @@ fn two_pipelines_on_one_table_lose_and_double_nothing_while_both_look_after_it_a
     let of = |name: &str| history.iter().filter(|v| v.commit_info["operation"] == name).count();
     let (writes, compactions) = (of("WRITE"), of("OPTIMIZE"));
     println!("{writes} commits, {compactions} compactions");
-    // Each of the two was killed right after a compaction, and beside the other one at every point.
+    // Each of the two was killed right after a compaction, and while the other one committed at every point.
     assert!(compactions >= 2 && writes >= 2 * POINTS.len() * WRITES, "{compactions} compactions, {writes} commits");
     for tenant in &tenants {
         assert!(tenant.manifests().len() < 10, "garbage collection should have been at work");
@@ -229,7 +231,7 @@ fn a_table_in_a_folder_of_another_pipelines_table_is_left_alone_by_its_vacuum() 
     for tenant in [&outer_tenant, &inner_tenant] {
         tenant.finish(&rig, ALL);
     }
-    // What is in the inner table, what it once had and what it never had: all of it is old.
+    // Files that the inner table has, files that it once had and a file that it never had: all of them are old.
     make_old(&inner.join("left-over.parquet"));
     let there = stored(&inner);
     for file in &there {

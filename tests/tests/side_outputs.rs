@@ -1,4 +1,4 @@
-//! What can't be used is kept: bad records and late rows, in tables of their own, in the epoch that read them.
+//! Bad records and late rows are kept in separate tables, in the epoch that read them.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -20,7 +20,7 @@ fn a_bad_record_costs_only_itself_and_is_kept_with_the_place_at_fault() {
     let s3 = or_skip!(s3::shared());
     or_skip!(table::readers());
     let records = poisoned(Rides { partitions: 2, ..Rides::new(3_000) }.records(), 300);
-    // Of the first minute, whose window the first part has closed.
+    // These rides lie in the first minute, whose window the first part has closed.
     let late = Rides { partitions: 2, seed: 2, ..Rides::new(50) }.records();
     let rig = Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::S3(s3, None), 2, &[]);
     let exits = rig.finish_in_parts(&[&records, &late]);
@@ -44,7 +44,7 @@ fn a_bad_record_costs_only_itself_and_is_kept_with_the_place_at_fault() {
     assert_eq!(reason, "the event time 9999-12-31T23:59:59.000Z is ahead of the clock by more than maxFuture (3600s)");
 }
 
-/// A tombstone has no value, which is not the same as an empty one; and a record without a key has none.
+/// A tombstone has no value, which differs from an empty value. The key of a record without a key is null.
 #[test]
 fn a_dead_letter_tells_no_value_from_an_empty_one() {
     let kafka = or_skip!(kafka::shared());
@@ -62,7 +62,7 @@ fn a_dead_letter_tells_no_value_from_an_empty_one() {
     rig.assert_right();
 }
 
-/// They are no trouble of the policy, which still stops at what is broken.
+/// The policy for bad records does not apply to tombstones, and still stops at a broken record.
 #[test]
 fn tombstones_are_passed_over_and_counted_apart_where_the_document_says_so() {
     let kafka = or_skip!(kafka::shared());
@@ -88,7 +88,7 @@ fn tombstones_are_passed_over_and_counted_apart_where_the_document_says_so() {
     );
 }
 
-/// The watermark is what a record from the future would spoil: everything after it would be late.
+/// A record from the future would move the watermark so far that everything after it would be late.
 #[test]
 fn a_record_from_the_future_moves_no_watermark_and_one_within_the_bound_does() {
     let kafka = or_skip!(kafka::shared());
@@ -115,8 +115,8 @@ fn a_record_from_the_future_moves_no_watermark_and_one_within_the_bound_does() {
     }
 }
 
-/// Records that their producer has stamped half an hour ahead look just as all records do to a machine whose clock is
-/// half an hour behind.
+/// Records that their producer has stamped half an hour ahead look the same as all records look to a machine whose
+/// clock is half an hour behind.
 #[test]
 fn records_that_are_ahead_by_kafkas_own_timestamps_too_say_that_the_clock_is_behind_and_none_is_bad() {
     let kafka = or_skip!(kafka::shared());
@@ -138,17 +138,18 @@ fn records_that_are_ahead_by_kafkas_own_timestamps_too_say_that_the_clock_is_beh
         topic::produce_stamped(&rig.site.bootstrap, &rig.site.topic, &records);
     };
     produce(&rig, &[0, 0, HOUR_US / 2, HOUR_US / 2]);
-    // Without an end: an AvailableNow run would go on to the ends that it has taken, and see no other record.
+    // A run without an end, since a next AvailableNow run would continue to the same end offsets, and see no other
+    // record.
     let exit = rig.start_with(json!({"type": "AsSoonAsPossible"})).run(RUN_LIMIT);
     exit.expect(RETRY_EXHAUSTED);
     let says = "this machine's clock seems to be behind, so no record counts as bad; set this machine's clock";
     assert!(exit.stderr.contains(says), "`{says}` should be in {}", exit.stderr);
 
-    // Once a record with a right time has come, those that were ahead are to blame, and not the clock.
+    // Once a record with a correct time has come, the records that were ahead are at fault, and not the clock.
     produce(&rig, &[0]);
     rig.finish();
     assert_eq!(rig.assert_right().dropped, 2);
-    // Nor is it a clock that says less than the document allows.
+    // Nor is the clock at fault if records are ahead by less than the document allows.
     produce(&rig, &[HOUR_US / 2]);
     rig.pipeline.max_future_us = Some(HOUR_US);
     assert_eq!(rig.finish().figure("records_dropped"), 0);
@@ -164,7 +165,7 @@ fn too_many_bad_records_stop_the_pipeline_and_commit_nothing_of_their_epoch() {
     rig.finish();
     assert_eq!(rig.assert_right().rejected.len(), 10, "within the limit");
 
-    // The count goes on over a restart: two more are allowed, and the third is not.
+    // The count continues over a restart: two more bad records are allowed, and a third one is not.
     rig.produce(&[POISON[0]; 2].map(|value| Record { partition: 0, key: None, value: value.to_vec() }));
     rig.finish();
     let before = rig.manifests().last().map(|m| m.totals);
@@ -186,8 +187,8 @@ fn too_many_bad_records_stop_the_pipeline_and_commit_nothing_of_their_epoch() {
     assert_eq!(rig.assert_right().rejected.len(), 13);
 }
 
-/// Sums in the manifests, in `/progress` and in the summary are of one mind, whatever was killed in between: the oracle
-/// checks the manifests.
+/// Sums in the manifests, in `/progress` and in the summary agree, whatever was killed in between. The oracle checks
+/// the manifests.
 #[test]
 fn counters_go_on_over_restarts() {
     let kafka = or_skip!(kafka::shared());
@@ -196,7 +197,7 @@ fn counters_go_on_over_restarts() {
     let rig = Rig::new(Pipeline::rides_with_side_outputs(), kafka, Store::Local, 2, &first);
     let exit = rig.start().fail_at("manifest.create.after", 2).run(RUN_LIMIT);
     assert!(exit.aborted(), "{exit:?}");
-    // A run that had not told that it reached its end goes on to that end first.
+    // A run that was killed before it recorded that it reached its end continues to that end first.
     rig.finish();
     rig.produce(&poisoned(Rides { partitions: 2, ..Rides::new(1_000) }.starting(HOUR_US).records(), 400));
     let progress = rig.finish().progress;

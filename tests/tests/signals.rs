@@ -1,4 +1,4 @@
-//! Ctrl-C: once finishes the epoch in hand, twice stops at once and loses nothing.
+//! Ctrl-C once finishes the open epoch; Ctrl-C twice stops at once. Neither loses anything.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use weir_tests::rig::{RUN_LIMIT, Rig, Store};
 use weir_tests::services::{kafka, s3};
 use weir_tests::{deadline, or_skip, table};
 
-/// Less than a start waits for brokers that say nothing.
+/// Shorter than a start waits for brokers that do not answer.
 const WHILE_BROKERS_ARE_AWAITED: Duration = Duration::from_secs(30);
 
 #[test]
@@ -20,7 +20,7 @@ fn a_second_ctrl_c_stops_at_once_and_loses_nothing() {
     let s3 = or_skip!(s3::shared());
     or_skip!(table::readers());
     let proxy = Proxy::start(&s3.address());
-    // A manifest that is never answered keeps the epoch in hand from being finished.
+    // A manifest request that is never answered keeps the open epoch from being finished.
     proxy.inject(
         Rule::when(Fault::BlackHole, |r| r.method == "PUT" && r.path().contains("/checkpoint/epochs/"))
             .from(4)
@@ -79,7 +79,7 @@ fn a_named_run_that_is_told_to_stop_before_its_end_does_not_pass_for_a_finished_
     let rides = Rides { partitions: 3, ..Rides::new(3_000) };
     let mut rig = Rig::new(Pipeline::rides(), kafka, Store::S3(s3, Some(&proxy.endpoint())), 3, &rides.records());
     rig.site.records_per_epoch = 50;
-    // The third epoch can't be decided until the run has heard that it is to end.
+    // The third epoch can't be decided before the run has got the signal to end.
     let stopped_early = |start: Start| {
         let struck = proxy.struck();
         proxy.inject(

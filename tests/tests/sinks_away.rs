@@ -1,5 +1,5 @@
-//! Tables and checkpoints that go away under a running pipeline and come back: it waits, says what for, holds no more
-//! memory than it may, and goes on by itself.
+//! Tables and checkpoints that go away while a pipeline runs, and come back. The pipeline waits, says what it waits
+//! for, stays within its memory limit, and goes on by itself.
 
 use std::io::Write;
 
@@ -17,15 +17,15 @@ use weir_tests::services::{kafka, ports, s3};
 use weir_tests::topic::Record;
 use weir_tests::{deadline, or_skip, table, web};
 
-/// For all that these tests write.
+/// Enough space for everything that these tests write.
 const ENOUGH_KIB: u32 = 64 << 10;
 
-/// Rides from this second of event time on, two thousand of them.
+/// Two thousand rides from this second of event time on.
 fn rides_from(second: i64) -> Vec<Record> {
     Rides { partitions: 2, ..Rides::new(2_000) }.starting(second * 1_000_000).records()
 }
 
-/// A run that has committed the first two thousand, and where it answers.
+/// A run that has committed the first two thousand rides, and its HTTP address.
 fn running(rig: &Rig) -> (Engine, String) {
     let address = format!("127.0.0.1:{}", ports::free());
     let mut run =
@@ -34,7 +34,7 @@ fn running(rig: &Rig) -> (Engine, String) {
     (run, address)
 }
 
-/// Waits until the run has said each of these, and then tells of an epoch that waits, though it is alive.
+/// Waits until the run has said each of these, and then reports over HTTP that it is alive and has an epoch that waits.
 fn wait_for_trouble(run: &mut Engine, address: &str, says: &[&str]) {
     for words in says {
         run.wait_for_words(words, RUN_LIMIT);
@@ -53,7 +53,7 @@ fn end(run: Engine, rig: &Rig) {
     rig.assert_right();
 }
 
-/// The whole of it: what is taken away, what is said about that, how it is given back.
+/// The whole test: takes something away, checks what the run says about it, and gives it back.
 fn outlives(rig: &Rig, take_away: impl FnOnce(), says: &[&str], give_back: impl FnOnce()) {
     let (mut run, address) = running(rig);
     take_away();
@@ -61,7 +61,7 @@ fn outlives(rig: &Rig, take_away: impl FnOnce(), says: &[&str], give_back: impl 
     wait_for_trouble(&mut run, &address, says);
     give_back();
     run.wait_for_records(4_000, RUN_LIMIT);
-    // The file of progress has an epoch a moment before that.
+    // The progress file has an epoch a moment earlier.
     deadline::until("nothing waits any more", RUN_LIMIT, || {
         let progress: Json = serde_json::from_str(&web::get(&address, "/progress").unwrap().body).unwrap();
         progress["pending"].is_null().then_some(())
@@ -124,7 +124,7 @@ fn a_disk_that_is_full_or_read_only_is_waited_for() {
     disk.resize(2 << 10);
     let mut ballast = std::fs::File::create(ballast).unwrap();
     while ballast.write_all(&[0; 4096]).is_ok() {}
-    drop(ballast); // no disk turns read-only under a file that may be written
+    drop(ballast); // the kernel refuses to make a disk read-only while a file on it is open for writing
     rig.produce(&rides_from(2_000));
     wait_for_trouble(&mut run, &address, &["the disk is full"]);
     disk.resize(ENOUGH_KIB);
@@ -138,7 +138,7 @@ fn a_disk_that_is_full_or_read_only_is_waited_for() {
     end(run, &rig);
 }
 
-/// Such a file is uploaded in parts.
+/// A file of this size is uploaded in parts.
 #[test]
 fn a_large_file_for_whose_second_part_the_disk_had_no_room_is_whole_in_the_end() {
     let kafka = or_skip!(kafka::shared());
@@ -162,7 +162,7 @@ fn a_large_file_for_whose_second_part_the_disk_had_no_room_is_whole_in_the_end()
     assert_eq!(cities, vec![10_000; 2_000]);
 }
 
-/// In place of its city ten kilobytes that can't be compressed by much.
+/// Replaces the city by ten kilobytes that hardly compress.
 fn with_long_city(record: Record, seed: usize) -> Record {
     let mut rng = ChaCha8Rng::seed_from_u64(seed as u64);
     let city: String = (0..10_000).map(|_| char::from(rng.random_range(b'A'..=b'Z'))).collect();
@@ -171,7 +171,7 @@ fn with_long_city(record: Record, seed: usize) -> Record {
     Record { value: serde_json::to_vec(&ride).unwrap(), ..record }
 }
 
-/// What one lane may have fetched ahead, and what it takes to read that.
+/// The bytes that one lane may have fetched ahead, and that reading them takes.
 const MORE_BYTES_MAX: u64 = 64 << 20;
 
 #[test]
@@ -185,7 +185,7 @@ fn memory_is_bounded_while_a_sink_is_away_and_records_keep_coming() {
     s3.kill();
     let mut most = before;
     for round in 1..=8 {
-        // Twenty megabytes each: two and a half times the bound in all.
+        // Each round has twenty megabytes; together they are two and a half times the bound.
         rig.produce(&padded(rides_from(2_000 * round), 10_000));
         most = most.max(run.resident_bytes());
     }
@@ -197,10 +197,10 @@ fn memory_is_bounded_while_a_sink_is_away_and_records_keep_coming() {
     end(run, &rig);
 }
 
-/// With so many bytes each that nobody reads and that can't be compressed by much.
+/// Adds a field of this many bytes to each record. The pipeline does not read it, and it hardly compresses.
 fn padded(records: Vec<Record>, note_bytes: usize) -> Vec<Record> {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    // What comes again is too far back for a compressor to see.
+    // Repetitions are too far apart for a compressor to find them.
     let noise: Vec<u8> = (0..400_000 + note_bytes).map(|_| rng.random_range(b'a'..=b'z')).collect();
     let padded = records.into_iter().enumerate().map(|(i, record)| {
         let mut value = record.value;

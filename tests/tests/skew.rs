@@ -1,4 +1,4 @@
-//! Partitions that run ahead of the others while a backlog is read.
+//! Partitions that get ahead of the others while a backlog is read.
 
 use weir_tests::oracle::Pipeline;
 use weir_tests::rides::Rides;
@@ -9,20 +9,20 @@ use weir_tests::{or_skip, table};
 
 const SECOND_US: i64 = 1_000_000;
 const SPAN_S: i64 = 2_000;
-/// A fast partition with so many rides to a second of event time, and a slow one with thrice as many.
+/// Rides per second of event time in the fast partition. The slow partition has three times as many.
 const FAST: i64 = 10;
 
 /// Which partition is read first.
 #[derive(Clone, Copy, PartialEq)]
 enum First {
-    /// All of the fast one, in a run of its own: there the slow one has a single record, which holds the watermark.
+    /// All of the fast one, in a separate run in which the slow one has a single record, which holds the watermark.
     TheFast,
     Any,
 }
 
-/// The most windows that were open after an epoch. Windows are of 10 s.
+/// The greatest number of windows that were open after an epoch. A window has 10 s.
 fn most_open(kafka: &Kafka, max_skew_us: Option<i64>, first: First) -> u64 {
-    // Long enough that the slow partition is not idle before it has more records.
+    // `idleAfter` is so long that the slow partition does not become idle before it gets more records.
     let pipeline = Pipeline {
         window_us: 10 * SECOND_US,
         delay_us: SECOND_US,
@@ -55,7 +55,7 @@ fn the_windows_open_at_a_replay_are_bounded_by_the_skew_allowed() {
     or_skip!(table::readers());
     let (bounded, free) = (most_open(kafka, Some(20 * SECOND_US), First::Any), most_open(kafka, None, First::TheFast));
     println!("windows open at most: {bounded} with maxSkew 20s, {free} without");
-    // 20 s, and what one epoch may read of the fast partition beyond it, which is 50 s.
+    // 20 s of skew, and 50 s that one epoch may read of the fast partition beyond it.
     assert!(bounded <= 9, "{bounded} windows open");
     assert_eq!(free, (SPAN_S / 10).unsigned_abs(), "without it, all windows of the fast partition are open");
 }

@@ -1,5 +1,5 @@
-//! A narrow link to the store: what is large goes in parts and comes in parts, so that a deadline measures progress and
-//! not size.
+//! A narrow link to the store: large files are written and read in parts, so that a deadline applies to progress and
+//! not to size.
 
 use std::time::Duration;
 
@@ -16,10 +16,11 @@ use weir_tests::topic::Record;
 use weir_tests::{or_skip, table};
 
 const PART_BYTES: usize = 8 << 20;
-/// Of keys that nothing makes smaller.
+/// Bytes of a key, which does not compress.
 const KEY_BYTES: usize = 1_000;
 
-/// By `WEIR_SLOW_MB` and `WEIR_SLOW_BYTES_PER_SECOND`: 40 and 1000000 take minutes, which `make soak` has.
+/// A setting from the environment: `WEIR_SLOW_MB` or `WEIR_SLOW_BYTES_PER_SECOND`. With 40 and 1000000, as in `make
+/// soak`, the test takes minutes.
 fn setting(name: &str, default: u32) -> u32 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
 }
@@ -48,7 +49,7 @@ fn state_that_takes_longer_than_a_request_may_is_written_and_read_back_after_a_k
     rig.site.records_per_epoch = 1_000_000;
     proxy.limit(Some(rate));
     let mut engine = rig.start_with(serde_json::json!({"type": "Interval", "interval": "2s"})).spawn();
-    // All of it, in however many epochs: that is the state to be read back.
+    // All records are in, in any number of epochs: they are the state that the next start reads back.
     engine.wait_for_records(records.len() as u64, limit);
     let _ = engine.kill();
     rig.start().run(limit).expect(OK);

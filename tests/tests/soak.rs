@@ -1,7 +1,7 @@
-//! Everything that goes wrong, all at once, for as long as `WEIR_SOAK_SECONDS` says (`make soak`: half an hour; a short
-//! one without): a producer with disorder, poison, late rows and a quiet partition, and a second topic beside the
-//! first; SIGKILL, SIGSTOP, a second writer, a broker that is killed, a store that fails or is slow, and garbage
-//! collection that leaves nothing lying about. At the end the oracle has the last word.
+//! All faults at once, for `WEIR_SOAK_SECONDS` (`make soak`: half an hour; shorter by default). The input has disorder,
+//! poison, late rows and a quiet partition, and there is a second topic beside the first. The faults are SIGKILL,
+//! SIGSTOP, a second writer, a broker that is killed, and a store that fails or is slow; garbage is collected at once.
+//! At the end the oracle judges the result.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -26,13 +26,14 @@ use weir_tests::{or_skip, table, topic};
 const SHORT: Duration = Duration::from_secs(20);
 const SECOND_US: i64 = 1_000_000;
 const PARTITIONS: i32 = 6;
-/// Rides that are produced at once, and the pause after them: some hundreds a second.
+/// Rides that are produced at once, and the pause after them. Together this makes some hundreds of rides a second.
 const BATCH: usize = 100;
-/// So many batches are produced at least, however slow the machine: a dozen windows, some of them closed.
+/// At least this many batches are produced, however slow the machine is. They make a dozen windows, some of which
+/// close.
 const LEAST_BATCHES: usize = 40;
 const PAUSE: Duration = Duration::from_millis(200);
 const POISON_EVERY: usize = 71;
-/// The last partition is quiet in every other stretch of this many batches.
+/// The last partition is quiet during every second run of this many batches.
 const QUIET_BATCHES: usize = 50;
 
 #[test]
@@ -57,8 +58,8 @@ fn whatever_goes_wrong_together_nothing_is_lost_and_nothing_doubled() {
         Pipeline { bad_records: BadRecords::Drop, window_us: 60 * SECOND_US, keeps_late: true, ..Pipeline::rides() };
     rig.beside = Some(Beside { pipeline: second, bootstrap: rig.site.bootstrap.clone(), topic });
     rig.site.records_per_epoch = 2_000;
-    // Garbage goes as soon as it is some: whatever is still needed would be missed. The oracle has the manifests that
-    // went by.
+    // Garbage is deleted at once, so the test would notice if something that is still needed were deleted. The proxy
+    // keeps the manifests for the oracle.
     rig.site.keep = 2;
     rig.keep_manifests(&proxy);
 
@@ -78,13 +79,13 @@ fn whatever_goes_wrong_together_nothing_is_lost_and_nothing_doubled() {
     });
     let count = trouble.count;
     proxy.heal();
-    // What is left may be much: at the end it is read in large epochs.
+    // Many records may be left at the end, so they are read in large epochs.
     rig.site.records_per_epoch = 100_000;
     collecting(rig.start()).run(10 * RUN_LIMIT).expect(OK);
-    // Of the first minutes: late, also where the machine was too slow for epochs in between.
+    // These rides lie in the first minutes, so they are late even if the machine was too slow for epochs in between.
     let late = Rides { partitions: PARTITIONS, seed: u64::MAX, ..Rides::new(BATCH) }.records();
     produced.fetch_add(i64::try_from(late.len()).unwrap(), Ordering::Relaxed);
-    // Garbage is collected after every other epoch, and what is due at the end of a run is done there.
+    // Garbage is collected after every other epoch, and a collection that is due at the end of a run is done there.
     rig.site.records_per_epoch = BATCH as u64 / 2;
     rig.finish_in_parts(&[&late]);
     assert!(files(&rig, "epochs") < 20, "garbage collection should have been at work");
@@ -109,7 +110,7 @@ fn whatever_goes_wrong_together_nothing_is_lost_and_nothing_doubled() {
     );
 }
 
-/// State is compacted often, and what no manifest names goes at once.
+/// A run that compacts state often, and deletes files at once that no manifest names.
 fn collecting(start: Start) -> Start {
     let Document::Json(mut document) = start.document else { unreachable!("the rig's documents are JSON") };
     document["spec"]["checkpoint"]["snapshotEvery"] = json!(4);
@@ -156,7 +157,7 @@ impl Trouble<'_> {
         while Instant::now() < until {
             self.wait(500..4_000);
             if let Some(exit) = engine.ended() {
-                // Of two writers one had to go; nothing else ends it.
+                // One of two writers was fenced; nothing else may end it.
                 exit.expect(FENCED);
                 engine = self.start();
                 continue;
@@ -173,7 +174,7 @@ impl Trouble<'_> {
                 }
                 "stop" => {
                     engine.stop();
-                    // Often for longer than partitions may be quiet, and at times for longer than windows may.
+                    // Often longer than `idleAfter`, and sometimes longer than `closeIdleWindowsAfter`.
                     self.wait(200..7_000);
                     engine.cont();
                 }
@@ -210,7 +211,7 @@ impl Trouble<'_> {
         collecting(self.rig.start_with(json!({"type": "Interval", "interval": "300ms"}))).spawn()
     }
 
-    /// Something goes wrong with some of the next requests.
+    /// Injects a fault into some of the next requests.
     fn fault(&mut self) {
         let fault = *[
             Fault::Answer(503),
@@ -226,7 +227,7 @@ impl Trouble<'_> {
         self.proxy.inject(Rule::when(fault, move |r| r.method == method).times(times));
     }
 
-    /// How long things last is what a soak is about; no state is waited for.
+    /// Sleeps for a random time, since a soak is about durations. It does not wait for a state.
     fn wait(&mut self, ms: std::ops::Range<u64>) {
         std::thread::sleep(Duration::from_millis(self.rng.random_range(ms)));
     }

@@ -1,4 +1,5 @@
-//! Where the first start of a pipeline begins, on a real broker; and that a crash before its first epoch skips nothing.
+//! Where the first start of a pipeline begins to read, on a real broker, and that a crash before its first epoch skips
+//! nothing.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -11,7 +12,7 @@ use weir_tests::services::kafka;
 use weir_tests::topic::{self, Record};
 use weir_tests::{or_skip, table};
 
-/// Where the first manifest begins to read, by partition.
+/// The offsets at which the first manifest begins, by partition.
 fn first_offsets(rig: &Rig) -> Vec<i64> {
     rig.manifests().first().unwrap().partitions.iter().map(|p| p.start).collect()
 }
@@ -21,12 +22,12 @@ fn rides(partition: i32, count: usize, seed: u64) -> Vec<Record> {
     rides.into_iter().map(|record| Record { partition, ..record }).collect()
 }
 
-/// Each record a second later than the one before it, the first one at `first_ms`.
+/// Gives records timestamps a second apart, beginning with `first_ms`.
 fn stamped(records: Vec<Record>, first_ms: i64) -> Vec<(i64, Record)> {
     (0..).map(|i| first_ms + i * 1000).zip(records).collect()
 }
 
-/// Young enough that Kafka's retention leaves such records alone.
+/// A time that is recent enough for Kafka's retention to keep such records.
 fn an_hour_ago_ms() -> i64 {
     i64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap() - 3_600_000
 }
@@ -59,8 +60,8 @@ fn a_time_begins_at_the_first_record_that_is_not_before_it_or_at_the_end_and_a_r
     or_skip!(table::readers());
     let rig = stamped_by_producers(kafka, 4);
     let at_ms = an_hour_ago_ms();
-    // The first one has records on both sides, the second all of them before, the third all of them after, the fourth
-    // none.
+    // The first partition has records on both sides of the time, the second only before it, the third only after it,
+    // and the fourth none.
     let mut all = stamped(rides(0, 1_000, 1), at_ms - 400_000);
     all.extend(stamped(rides(1, 300, 2), at_ms - 300_000));
     all.extend(stamped(rides(2, 200, 3), at_ms));
@@ -69,7 +70,7 @@ fn a_time_begins_at_the_first_record_that_is_not_before_it_or_at_the_end_and_a_r
     let start = rig.start_reading("AvailableNow", &from_time(at_ms * 1000));
     assert_eq!(start.run(RUN_LIMIT).expect(OK).figure("records_read"), 800);
     assert_eq!(first_offsets(&rig), [400, 300, 0, 0]);
-    // What comes after the start counts, however old it says it is.
+    // Records that are produced after the start count, however old their timestamps are.
     topic::produce_stamped(&rig.site.bootstrap, &rig.site.topic, &stamped(rides(1, 50, 4), at_ms - 50_000));
     assert_eq!(start.run(RUN_LIMIT).expect(OK).figure("records_read"), 50);
     let contents = topic::read(&rig.site.bootstrap, &rig.site.topic);

@@ -1,4 +1,4 @@
-//! `spec.stateAction`: discarding state and going back to an earlier epoch, in the middle of a topic.
+//! `spec.stateAction`: discarding state and restoring an earlier epoch, in the middle of a topic.
 
 use std::collections::BTreeSet;
 
@@ -17,7 +17,7 @@ fn rig(kafka: &kafka::Kafka) -> Rig {
     rig_of(kafka, Rides::new(RIDES))
 }
 
-/// In order nothing is late, however epochs are cut.
+/// A rig with rides in order, so that nothing is late, however epochs are cut.
 fn ordered_rig(kafka: &kafka::Kafka) -> Rig {
     rig_of(kafka, Rides::ordered(RIDES))
 }
@@ -28,7 +28,7 @@ fn rig_of(kafka: &kafka::Kafka, rides: Rides) -> Rig {
     rig
 }
 
-/// As many rides again, later in event time.
+/// Produces as many rides again, later in event time.
 fn more(rig: &Rig) {
     rig.produce(
         &Rides { partitions: 3, ..Rides::new(RIDES) }.starting(i64::try_from(RIDES).unwrap() * SECOND_US).records(),
@@ -59,7 +59,7 @@ fn discarded_state_is_gone_once_and_reading_goes_on_where_it_was() {
     discarded.expect(OK);
     assert!(discarded.stderr.contains("windows that were open are lost"), "{}", discarded.stderr);
     rig.assert_right();
-    // The same token again, and then none: nothing is discarded any more.
+    // With the same token again, and then with none, nothing more is discarded.
     more(&rig);
     acting(&rig, discard).run(RUN_LIMIT).expect(OK);
     rig.finish();
@@ -106,7 +106,7 @@ fn an_epoch_that_was_decided_before_the_action_is_committed_and_a_kill_in_the_mi
     let kafka = or_skip!(kafka::shared());
     or_skip!(table::readers());
     let rig = rig(kafka);
-    // Decided, and in no table yet.
+    // An epoch is decided, and in no table yet.
     assert!(rig.start().fail_at("commit.before", 2).run(RUN_LIMIT).aborted());
     let discard = || acting(&rig, json!({"token": "a", "discard": {}}));
     for point in ["claim.before", "claim.after", "recover.before", "commit.sink.after", "manifest.create.after"] {
@@ -123,7 +123,7 @@ fn a_table_that_was_made_anew_is_written_to_after_an_action_and_rows_for_the_old
     or_skip!(table::readers());
     let mut rig = ordered_rig(kafka);
     rig.site.records_per_epoch = 1_000;
-    // Its rows are in no table yet.
+    // The epoch's rows are in no table yet.
     assert!(rig.start().fail_at("commit.before", 3).run(RUN_LIMIT).aborted());
     std::fs::remove_dir_all(rig.table_folder()).unwrap();
     let refused = rig.start().run(RUN_LIMIT);

@@ -1,5 +1,5 @@
-//! Topics that are written in transactions, on a real broker: aborted records are there, take up offsets, and must not
-//! be seen.
+//! Topics that are written in transactions, on a real broker: aborted records are in the log, take up offsets, and must
+//! not be read.
 
 use serde_json::{Value as Json, json};
 use weir_tests::oracle::Pipeline;
@@ -15,7 +15,8 @@ fn aborted_records_are_not_read_and_a_hole_at_the_end_does_not_hold_the_run() {
     or_skip!(table::readers());
     let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 3, &[]);
     let committed = Rides { partitions: 2, ..Rides::new(3_000) }.records();
-    // Far in the future, so that a single one that was read would close every window; one partition has nothing else.
+    // These rides lie so far in the future that reading a single one would close every window. One partition has
+    // nothing else.
     let aborted = Rides { partitions: 3, ..Rides::new(300) }.starting(1_000_000_000_000_000).records();
     let send = |records: &[Record], commit| {
         topic::produce_in_transaction(&rig.site.bootstrap, &rig.site.topic, records, commit)
@@ -42,7 +43,7 @@ fn aborted_records_are_not_read_and_a_hole_at_the_end_does_not_hold_the_run() {
     assert!(rig.assert_right().rows.len() > outcome.rows.len());
 }
 
-/// The log of the third partition has offsets, and nothing that a reader ever gets.
+/// The log of the third partition has offsets, but no record that a reader ever gets.
 #[test]
 fn a_partition_of_nothing_but_aborted_records_becomes_idle_and_holds_no_window() {
     let kafka = or_skip!(kafka::shared());
@@ -97,8 +98,8 @@ fn a_transaction_left_open_holds_the_watermark_and_is_said_to_until_it_is_ended(
         (held_by() == json!({"topic": rig.site.topic, "partition": 1, "because": "OpenTransaction"})).then_some(())
     });
 
-    // The first one goes on, far past the other's windows. On a slow machine the second was idle before its transaction
-    // was open, and the watermark is where the greater of both was; it may go no further.
+    // The first partition goes on, far past the other's windows. On a slow machine the second one was idle before its
+    // transaction was open, and the watermark is at the greater of the two; it must not move further.
     let before = rig.manifests().pop().unwrap();
     let bound_us = before.partitions.iter().map(|p| p.watermark_us).max().unwrap();
     rig.produce(&Rides { partitions: 1, ..Rides::ordered(1_000) }.starting(3_000_000_000).records());

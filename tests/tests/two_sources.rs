@@ -1,4 +1,4 @@
-//! Two sources in one document, whose rows meet nowhere: two topics into two tables, in the same epochs.
+//! Two sources in one document whose rows never meet: two topics go into two tables, in the same epochs.
 
 use std::time::Duration;
 
@@ -16,10 +16,10 @@ use weir_tests::{deadline, or_skip, table};
 
 const SECOND_US: i64 = 1_000_000;
 const KILLS: u32 = 8;
-/// Beyond a whole epoch with its commit, so that each phase can be hit.
+/// Longer than a whole epoch with its commit, so that a kill can hit each phase.
 const PAUSE_MS_MAX: u64 = 400;
 
-/// Another job than the rig's own: windows of a minute, and no record is kept that can't be used.
+/// Another job than the rig's own: it has windows of a minute, and drops bad records.
 fn second() -> Pipeline {
     let rides = Pipeline::rides();
     Pipeline {
@@ -31,8 +31,7 @@ fn second() -> Pipeline {
     }
 }
 
-/// A rig with two pipelines; the second one's topic is on the broker of its own that it is given, or on the first
-/// one's.
+/// A rig with two pipelines. The second one's topic is on the broker `of_second`, or on the first one's broker.
 fn rig(pipeline: Pipeline, second: Pipeline, kafka: &Kafka, of_second: Option<&Kafka>) -> Rig {
     let mut rig = Rig::new(pipeline, kafka, Store::Local, 3, &[]);
     let bootstrap = of_second.unwrap_or(kafka).bootstrap();
@@ -78,7 +77,7 @@ fn two_topics_reach_two_tables_in_the_same_epochs_whatever_is_killed() {
     assert_eq!(first.data_epochs, second.data_epochs);
     let of_both = |epoch: &&serde_json::Value| (0..2).all(|i| epoch["sources"][i]["numInputRows"].as_u64() > Some(0));
     assert!(exit.progress.iter().any(|epoch| of_both(&epoch)), "no epoch has records of both");
-    // Each has told its own consumer group's offsets, which is one group here.
+    // Each source has published its offsets, here for one consumer group.
     for (topic, partitions) in [(&rig.site.topic, 3), (&rig.beside.as_ref().unwrap().topic, 2)] {
         let published = topic::group_offsets(&rig.site.bootstrap, "weir-rides-revenue", topic, partitions);
         let ends: Vec<i64> = topic::ends(&rig.site.bootstrap, topic, partitions);
@@ -86,7 +85,8 @@ fn two_topics_reach_two_tables_in_the_same_epochs_whatever_is_killed() {
     }
 }
 
-/// One topic falls quiet: the clock closes its windows, and the watermark of the other one stays where its records say.
+/// One topic falls quiet: the clock closes its windows, and the watermark of the other source moves only as its records
+/// say.
 #[test]
 fn what_the_clock_closes_for_one_source_leaves_the_other_alone() {
     let kafka = or_skip!(kafka::shared());
@@ -102,7 +102,7 @@ fn what_the_clock_closes_for_one_source_leaves_the_other_alone() {
         let of_step = last["stateOperators"].as_array()?.iter().find(|told| told["operatorName"] == step)?.clone();
         of_step["openWindows"].as_u64()
     };
-    // It is asked once all was read: before that, no window is open either.
+    // This is checked once everything was read, because before that no window is open either.
     let all_read = || run.progress().iter().filter_map(|p| p["numInputRows"].as_u64()).sum::<u64>() == 1_500;
     let closed = || (all_read() && open("second-windows") == Some(0)).then_some(());
     deadline::until("no window of the quiet source is open", RUN_LIMIT, closed);
@@ -126,7 +126,7 @@ fn a_run_that_emits_all_leaves_no_window_of_either_open() {
     or_skip!(table::readers());
     let mut rig = rig(Pipeline::rides_with_side_outputs(), second(), kafka, None);
     rig.produce(&Rides { partitions: 3, ..Rides::ordered(900) }.records());
-    // Years before: each watermark goes as far as its own windows need.
+    // These rides are years earlier: each watermark moves as far as its own windows need.
     produce_beside(&rig, &Rides { partitions: 2, ..Rides::ordered(600) }.starting(-200_000_000 * SECOND_US).records());
     rig.site.trigger = json!({"type": "AvailableNow", "onEnd": "EmitAll"});
     rig.site.records_per_epoch = 200;
@@ -138,7 +138,7 @@ fn a_run_that_emits_all_leaves_no_window_of_either_open() {
     assert!(first - second > 190_000_000 * SECOND_US, "{first} and {second}");
 }
 
-/// Each source has brokers of its own, and those of one fall silent: the other is read and committed on.
+/// Each source has its own brokers, and those of one source fall silent: the other source is still read and committed.
 #[test]
 fn brokers_of_one_source_that_are_away_do_not_hold_up_the_other() {
     let kafka = or_skip!(kafka::shared());
@@ -158,7 +158,7 @@ fn brokers_of_one_source_that_are_away_do_not_hold_up_the_other() {
     run.terminate();
     run.wait(RUN_LIMIT).expect(OK);
 
-    // A start asks the brokers of both, and says which do not answer.
+    // A start asks the brokers of both sources, and says which ones do not answer.
     away.stop();
     let exit = rig.start().give_up_after(GIVES_UP_AFTER).run(RUN_LIMIT);
     let address = away.bootstrap();
@@ -169,7 +169,8 @@ fn brokers_of_one_source_that_are_away_do_not_hold_up_the_other() {
     rig.assert_beside_right();
 }
 
-/// A source comes into the document and begins; it can't leave it again without a word on its offsets.
+/// A source that the document adds begins to read. The document can't drop it again without saying what happens to its
+/// offsets.
 #[test]
 fn a_second_source_begins_when_the_document_has_it_and_the_first_goes_on() {
     let kafka = or_skip!(kafka::shared());
@@ -197,7 +198,7 @@ fn a_second_source_begins_when_the_document_has_it_and_the_first_goes_on() {
     rig.assert_beside_right();
 }
 
-/// Two jobs over one topic, each by a source of its own: the whole of it comes to both.
+/// Two jobs over one topic, each with its own source: both get the whole topic.
 #[test]
 fn one_topic_is_read_by_two_sources_whose_groups_differ() {
     let kafka = or_skip!(kafka::shared());
@@ -219,7 +220,7 @@ fn one_topic_is_read_by_two_sources_whose_groups_differ() {
     assert_eq!((rig.assert_right().read, rig.assert_beside_right().read), (2_000, 2_000));
 }
 
-/// What is wrong with a topic is said with its name, and the run stops: nothing of the other is committed beyond it.
+/// The run names the topic that is wrong and stops, and commits nothing more of the other topic.
 #[test]
 fn a_topic_of_one_source_that_is_deleted_stops_the_pipeline_and_is_named() {
     let kafka = or_skip!(kafka::shared());

@@ -1,4 +1,4 @@
-//! Two processes on one checkpoint: at most one gets on, and the table never sees an epoch twice.
+//! Two processes on one checkpoint: at most one continues, and the table never gets an epoch twice.
 
 use weir_tests::engine::{FENCED, OK};
 use weir_tests::oracle::Pipeline;
@@ -40,7 +40,7 @@ fn a_writer_that_was_stopped_anywhere_is_fenced_when_it_wakes_after_another_has_
         "data.upload.after",
         "state.upload.after",
         "manifest.create.before",
-        "manifest.create.after", // between the manifest and the commit: the other one commits this epoch
+        "manifest.create.after", // between the manifest and the commit, so the other process commits this epoch
         "commit.sink.before",
         "commit.sink.after",
     ] {

@@ -1,6 +1,6 @@
-//! Batches that a broker has on its disk and nobody can read: bytes are flipped in the segment's file while the broker
-//! runs. By `badRecords` the pipeline stops with the range of offsets, or goes on behind it with everything else,
-//! exactly once.
+//! Batches that a broker has on its disk and nobody can read: the tests flip bytes in the segment's file while the
+//! broker runs. As `badRecords` says, the pipeline stops with the range of offsets, or goes on behind it with
+//! everything else, exactly once.
 
 use rdkafka::admin::{NewTopic, TopicReplication};
 use weir_tests::engine::{DATA, Exit, OK};
@@ -15,7 +15,7 @@ use weir_tests::{or_skip, table};
 
 const HOUR_US: i64 = 3_600_000_000;
 
-/// A topic whose log is damaged, and what it held before.
+/// A topic whose log is damaged, and the records that it held before.
 struct Damaged {
     rig: Rig,
     contents: Contents,
@@ -23,7 +23,7 @@ struct Damaged {
 }
 
 impl Damaged {
-    /// So many batches of so many rides in each partition. The broker finds each by its index.
+    /// A topic with `batches` batches of `each` rides in each partition. The broker finds each batch by its index.
     fn new(kafka: &Kafka, bad_records: BadRecords, partitions: i32, batches: usize, each: usize, codec: &str) -> Self {
         let bootstrap = kafka.bootstrap();
         let create = |topic: &str| {
@@ -32,7 +32,7 @@ impl Damaged {
         };
         let pipeline = Pipeline { bad_records, ..Pipeline::rides() };
         let rig = Rig::with_topic(pipeline, bootstrap.clone(), Store::Local, create, &[]);
-        // An hour in all, so that windows close.
+        // The rides last an hour in all, so that windows close.
         let count = batches * each * usize::try_from(partitions).unwrap();
         let step_us = HOUR_US / i64::try_from(count).unwrap();
         let rides = Rides { partitions, step_us, ..Rides::ordered(count) }.records();
@@ -69,7 +69,7 @@ impl Damaged {
         self.rig.destroyed.values().flatten().map(|(from, to)| from.abs_diff(*to)).sum()
     }
 
-    /// It stops at one of the ranges, in one sentence.
+    /// Checks that the run stops at one of the ranges, with one sentence.
     fn assert_stops(&self, exit: &Exit, reason: &str) {
         exit.expect(DATA);
         let ranges =
@@ -89,7 +89,7 @@ impl Damaged {
         }
     }
 
-    /// Each record was read once or destroyed, and the table has what the oracle says.
+    /// Checks that each record was read once or destroyed, and that the table has what the oracle expects.
     fn assert_right(&self) {
         let outcome = self.rig.assert_right_of(&self.contents);
         let produced: usize = self.contents.values().map(|records| records.len()).sum();
@@ -128,7 +128,8 @@ fn damaged_batches_stop_the_pipeline_or_are_left_out_alone_wherever_they_lie() {
     }
 }
 
-/// The broker itself refuses to send it, and what it finds only from there: the next batch but for its last record.
+/// The broker itself refuses to send the batch, and also what it finds only by starting there: the next batch except
+/// its last record.
 #[test]
 fn a_batch_with_a_damaged_header_is_left_out_with_what_the_broker_finds_only_from_there() {
     let kafka = or_skip!(kafka::shared());

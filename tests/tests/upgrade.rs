@@ -1,4 +1,4 @@
-//! Checkpoints that older versions of Weir have left.
+//! Checkpoints that older versions of Weir have written.
 
 use std::path::{Path, PathBuf};
 
@@ -11,11 +11,11 @@ use weir_tests::{or_skip, table};
 
 use super::old_checkpoints::{batch, rig, shell};
 
-/// How the files of a fixture name what each test has elsewhere.
+/// Placeholders in a fixture's files for what differs from test to test.
 const TOPIC: &str = "@TOPIC@";
 const LAKE: &str = "@LAKE@";
 
-/// Puts what another version has left over the rig's topic into the rig's place.
+/// Copies a fixture, which another version wrote, to the rig's places, as if it had been written from the rig's topic.
 fn put(rig: &Rig, fixture: &str) {
     let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(fixture);
     let lake = rig.checkpoint_folder().parent().unwrap().to_owned();
@@ -37,7 +37,7 @@ fn json_files(folder: &Path) -> Vec<PathBuf> {
     below.filter(|path| path.extension().is_some_and(|e| e == "json")).collect()
 }
 
-/// The formats of the manifests, and of the state files that the newest one names.
+/// The formats of the manifests, and of the state files that the newest manifest names.
 fn formats(rig: &Rig) -> (Vec<String>, Vec<String>) {
     let mut manifests: Vec<PathBuf> = json_files(&rig.checkpoint_folder().join("epochs"));
     manifests.sort();
@@ -54,7 +54,7 @@ fn formats(rig: &Rig) -> (Vec<String>, Vec<String>) {
     )
 }
 
-/// Four windows are open in it, and each of its epochs has left a state file.
+/// The checkpoint has four open windows, and each of its epochs has written a state file.
 #[test]
 fn a_checkpoint_of_version_1_goes_on_and_its_state_files_are_compacted_away() {
     let kafka = or_skip!(kafka::shared());
@@ -74,7 +74,7 @@ fn a_checkpoint_of_version_1_goes_on_and_its_state_files_are_compacted_away() {
         document["spec"]["checkpoint"]["snapshotEvery"] = 1.into();
         Start { document: document.into(), ..rig.start() }
     };
-    // Nothing new: the claim alone, over the old files.
+    // There is nothing new to read, so the run only claims, over the old files.
     start().run(RUN_LIMIT).expect(OK);
     let (manifests, after) = formats(&rig);
     assert!(manifests[of_v1..].iter().all(|format| format == "weir.manifest/v2") && manifests.len() > of_v1);

@@ -1,5 +1,6 @@
-// What Flink itself counts while the job runs in this process: records that its sources handed on, rows that its windows dropped as late,
-// and when the first record was there. A metric reporter, because nothing else sees the counters of an embedded cluster.
+// Flink's own counts while the job runs in this process: records that its sources emitted, rows that its windows
+// dropped as late, and when the first record arrived. This is a metric reporter, because nothing else sees the counters
+// of an embedded cluster.
 
 import java.util.Properties;
 import java.util.concurrent.CopyOnWriteArrayList;

@@ -1,5 +1,5 @@
-// The rides job on Flink SQL, in one process: what examples/rides.yaml says, from a Kafka topic up to its present end, to JSON files or to
-// nothing. The registries have no sink for Delta tables that goes with this version.
+// The rides job of examples/rides.yaml on Flink SQL, in one process. It reads a Kafka topic up to its current end, and
+// writes JSON files or nothing. The registries have no sink for Delta tables that works with this version.
 //
 // usage: FlinkRides BOOTSTRAP TOPIC OUTPUT_FOLDER|blackhole CHECKPOINT_FOLDER PARALLELISM SUMMARY_FILE
 
@@ -30,7 +30,7 @@ public final class FlinkRides {
     TableResult job = tables.executeSql(INSERT);
     job.await();
     Files.writeString(Path.of(args[5]), summary());
-    // Threads of the embedded cluster would keep the process for a while.
+    // Threads of the embedded cluster would keep the process running for a while.
     System.exit(0);
   }
 
@@ -40,13 +40,13 @@ public final class FlinkRides {
     settings.setString("taskmanager.numberOfTaskSlots", parallelism);
     settings.setString("table.local-time-zone", "UTC");
     settings.setString("state.backend.type", "hashmap");
-    // As often as the trigger of examples/rides.yaml.
+    // The interval of the trigger in examples/rides.yaml.
     settings.setString("execution.checkpointing.interval", "5 s");
     settings.setString("execution.checkpointing.dir", "file://" + checkpoints);
     // An error ends the run instead of hiding in a second try.
     settings.setString("restart-strategy.type", "none");
     settings.setString("pipeline.object-reuse", "true");
-    // The heap holds this state; what Flink would set aside for other kinds of it would only count against its memory.
+    // The heap holds this state. Memory that Flink would reserve for other kinds of state would only count against it.
     settings.setString("taskmanager.memory.managed.size", "64m");
     settings.setString("taskmanager.memory.network.min", "64m");
     settings.setString("taskmanager.memory.network.max", "64m");

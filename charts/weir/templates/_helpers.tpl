@@ -1,4 +1,4 @@
-{{/* The release's name, with the chart's unless it is in it already. Room is left for suffixes. */}}
+{{/* The release's name, with the chart's name unless it contains it already. It leaves room for suffixes. */}}
 {{- define "weir.fullname" -}}
 {{- $chart := default .Chart.Name .Values.nameOverride -}}
 {{- if .Values.fullnameOverride -}}
@@ -14,7 +14,7 @@
 {{ include "weir.fullname" . }}-operator
 {{- end -}}
 
-{{/* A Deployment's selector can't be changed: nothing may ever be added here. Runtime pods have another component. */}}
+{{/* A Deployment's selector can't be changed, so never add anything here. Runtime pods have another component. */}}
 {{- define "weir.selectorLabels" -}}
 app.kubernetes.io/name: {{ default .Chart.Name .Values.nameOverride | trunc 63 | trimSuffix "-" }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -25,7 +25,7 @@ app.kubernetes.io/component: operator
 {{ include "weir.labelsAnd" (list . dict) }}
 {{- end -}}
 
-{{/* The labels of every object, with more of its own. Takes a list: the root, the labels. Those of the chart win. */}}
+{{/* The labels of every object, with further ones of its own. Takes a list: the root, the labels. The chart's win. */}}
 {{- define "weir.labelsAnd" -}}
 {{- $root := index . 0 -}}
 {{- $labels := fromYaml (include "weir.selectorLabels" $root) -}}

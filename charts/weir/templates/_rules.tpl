@@ -1,7 +1,8 @@
 {{/*
-What the operator may do where it looks after pipelines. What is not there is created, and what is there is patched by server-side apply.
-Secrets: it looks whether the keys that a document names are there, and replaces pods when their content changes. Kubernetes has no right to
-metadata alone, so this is the right to read them: `watchNamespaces` bounds it.
+The operator's rights where it manages pipelines. It creates objects that do not exist, and patches existing ones by
+server-side apply. It checks whether Secrets have the keys that a document names, and replaces pods when the content of
+a Secret changes. Kubernetes has no right to metadata alone, so this is the right to read Secrets; `watchNamespaces`
+limits it to these namespaces.
 */}}
 {{- define "weir.rules" -}}
 - apiGroups: [weir.dev]

@@ -1,4 +1,4 @@
-//! Changes of a document, and documents that several owners write together.
+//! Changes of a document, and documents that several owners write.
 
 use serde_json::{Value, json};
 use weir_e2e::namespace::{Namespace, refusal};
@@ -36,7 +36,7 @@ fn names(spec: &Value, list: &str) -> Vec<String> {
     spec[list].as_array().into_iter().flatten().map(|e| e["name"].as_str().unwrap().to_owned()).collect()
 }
 
-/// Server-side apply wants the names in the document that it merges.
+/// A part of a document. Server-side apply needs the names in the document that it merges.
 fn part(spec: &str) -> Value {
     yaml(&format!("{{apiVersion: weir.dev/v1alpha1, kind: StreamPipeline, metadata: {{name: rides}}, spec: {spec}}}"))
 }
@@ -53,7 +53,7 @@ async fn two_owners_write_their_own_elements_of_a_named_list() {
     assert_eq!(names(&both.spec, "sinks"), ["silver", "bronze"]);
     assert_eq!(names(&both.spec, "connections"), ["events", "spare"]);
 
-    // What one of them no longer writes goes away, and nothing else does.
+    // What one owner no longer writes is removed, and nothing else is.
     let back = namespace
         .apply("team", &part("{connections: [{name: spare, kafka: {bootstrapServers: 'spare:9092'}}]}"))
         .await

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-/// The least that is right, under a name.
+/// The smallest valid document with this name.
 pub fn least(name: &str) -> Value {
     yaml(&LEAST.replace("NAME", name))
 }
@@ -25,7 +25,7 @@ spec:
   sinks: [{name: silver, from: counted, delta: {uri: s3://lake/silver}}]
 ";
 
-/// Those in which every field of the schema stands.
+/// The documents that together have every field of the schema.
 pub fn every_field() -> [Value; 2] {
     [yaml(include_str!("documents/every-field.yaml")), yaml(include_str!("documents/every-field-on-demand.yaml"))]
 }
@@ -34,7 +34,7 @@ pub fn yaml(text: &str) -> Value {
     serde_yaml::from_str(text).unwrap()
 }
 
-/// `document` with another laid over it, as `weir run --override` does.
+/// `document` with another one merged over it, as `weir run --override` does.
 pub fn with(document: &Value, over: &str) -> Value {
     let base = serde_yaml::to_value(document).unwrap();
     serde_json::to_value(weir_crds::merge(base, serde_yaml::from_str(over).unwrap())).unwrap()

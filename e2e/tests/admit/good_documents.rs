@@ -1,4 +1,4 @@
-//! What is right is taken, and given back as it was written.
+//! Valid documents are accepted, and returned as they were written.
 
 use std::collections::BTreeSet;
 
@@ -23,7 +23,7 @@ async fn every_example_comes_back_as_written() {
     for entry in std::fs::read_dir(examples).unwrap() {
         let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
         let document = yaml(&text);
-        // Overrides have no header.
+        // Override documents have no `kind`.
         if document.get("kind").is_some() {
             if text.contains("file:///") {
                 let said = refusal(namespace.apply("a person", &document).await);
@@ -62,7 +62,7 @@ async fn nothing_is_added_to_what_was_written() {
     comes_back_as_written(&namespace, &document).await;
 }
 
-/// Blocks of one type, which need not stand whole in each of their places.
+/// Blocks of the same type, which need not be complete in each of their places.
 const ALIKE: &[(&str, &str)] = &[
     ("spec.sources.keyFormat", "spec.sources.format"),
     ("spec.tables.format", "spec.sources.format"),
@@ -76,7 +76,7 @@ fn by_type(path: &str) -> String {
     alike.unwrap_or_else(|| path.to_owned())
 }
 
-/// Where a schema ends: below are Kubernetes' own types, or shapes that are still open.
+/// Whether our schema ends here: below are Kubernetes' own types, or shapes that are still open.
 fn is_leaf(path: &str, schema: &Value) -> bool {
     schema["x-kubernetes-preserve-unknown-fields"] == true
         || ["affinity", "tolerations", "topologySpreadConstraints"].iter().any(|own| path.ends_with(own))

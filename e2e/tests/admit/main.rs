@@ -1,4 +1,4 @@
-//! What a real API server makes of documents: right ones, wrong ones, changed ones, and those of several owners.
+//! A real API server's answers to documents: valid, wrong and changed ones, and those of several owners.
 #![allow(clippy::unwrap_used)]
 
 mod changes;

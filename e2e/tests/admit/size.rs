@@ -1,4 +1,4 @@
-//! Documents as large as they come.
+//! The largest possible documents.
 
 use serde_json::{Value, json};
 use weir_e2e::namespace::Namespace;
@@ -11,7 +11,7 @@ const MIB: usize = 1 << 20;
 const STEPS_MAX: usize = 64;
 const COLUMNS: usize = 4;
 
-/// A right document of a little more than so many bytes, with as many steps as may be.
+/// A valid document of a little more than this many bytes, with as many steps as allowed.
 fn of_size(bytes: usize) -> Value {
     let mut document = least("rides");
     let steps = document["spec"]["steps"].as_array_mut().unwrap();
@@ -43,7 +43,7 @@ async fn as_many_columns_as_may_be_are_checked_within_the_servers_budget() {
     assert!(taken["spec"] == document["spec"], "{}", taken["message"]);
 }
 
-/// etcd takes a request of 1.5 MiB at most.
+/// etcd accepts a request of 1.5 MiB at most.
 #[tokio::test]
 async fn a_document_that_is_too_large_for_the_store_is_refused_with_words() {
     let namespace = or_skip!(Namespace::new().await);

@@ -1,4 +1,4 @@
-//! What is wrong is refused, in a sentence that says where and what to write instead.
+//! Wrong documents are refused with a sentence that says where the error is and what to write instead.
 
 use serde_json::json;
 use weir_e2e::namespace::{Namespace, refusal};
@@ -6,7 +6,7 @@ use weir_tests::or_skip;
 
 use crate::documents::{least, with};
 
-/// What is laid over a right document, and what the API server says then.
+/// What is merged over a valid document, and the API server's message then.
 const WRONG: &[(&str, &str)] = &[
     // Unions.
     ("{spec: {sources: [{name: rides, kafka: null}]}}", "spec.sources[0]: Invalid value: kafka is missing"),
@@ -59,7 +59,7 @@ const WRONG: &[(&str, &str)] = &[
         "{spec: {stateAction: {token: a}}}",
         "spec.stateAction: Invalid value: found none of discard or restore; exactly one should be there",
     ),
-    // What documents had before their final shape.
+    // Fields of the former shape.
     (
         "{spec: {sources: [{name: rides, groupId: mine}]}}",
         "spec.sources[0].groupId: Invalid value: groupId stands in kafka now: write kafka: {groupId: …}",
@@ -133,7 +133,7 @@ const WRONG: &[(&str, &str)] = &[
         "spec.storage[0].s3.encryption.keyId: Invalid value: belongs to the type `SSEKMS`, and the type is `SSES3`; \
          leave it out",
     ),
-    // Names, and who reads whom.
+    // Names and references.
     (
         "{metadata: {name: rides.2}}",
         "metadata.name: found `rides.2`: write at most 50 lower-case letters, digits and hyphens",

@@ -1,4 +1,4 @@
-//! From `kubectl apply` to rows in Delta, and a status that tells the truth.
+//! From `kubectl apply` to rows in Delta, with a correct status.
 
 use serde_json::json;
 use weir_e2e::cluster::{Rig, rides};
@@ -41,7 +41,7 @@ fn keys_that_the_store_refuses_are_said_in_the_runtimes_own_words() {
     rig.applied(&rig.document());
     let message = rig.wait_for("Stalled", "True/ConfigError");
     assert!(message.contains("the store refuses the access keys"), "{message}");
-    // The right keys, and nothing else: the pods are replaced by themselves.
+    // The test only corrects the keys: the operator replaces the pods by itself.
     rig.kubectl(&["delete", "secret", "lake"]);
     rig.make_secret("weir-secret-key");
     rig.wait_for("Stalled", "False/UpToDate");

@@ -1,4 +1,4 @@
-//! What Flux waits by: its own library's verdict of the statuses that the operator writes.
+//! What Flux waits for: its own library's verdict on the statuses that the operator writes.
 
 use serde_json::json;
 use weir_e2e::cluster::{Rig, START_LIMIT, rides};
@@ -10,7 +10,7 @@ fn wait_for(rig: &Rig, verdict: &str) {
     deadline::until(&format!("kstatus says {verdict}"), START_LIMIT, || (rig.kstatus() == verdict).then_some(()));
 }
 
-/// As read: nothing may change between the condition and the verdict.
+/// The verdict on the object in which the condition was seen, so that nothing changes between the two.
 fn verdict_while(rig: &Rig, kind: &str, expected: &str) -> String {
     deadline::until(&format!("{kind}={expected}"), START_LIMIT, || {
         let resource = rig.resource();

@@ -1,4 +1,4 @@
-//! Pipelines that read what there is and end: a Job for each run.
+//! Pipelines that read everything that is there and end, with a Job for each run.
 
 use serde_json::{Value, json};
 use weir_e2e::cluster::{READ_LIMIT, Rig, START_LIMIT, rides};
@@ -7,7 +7,7 @@ use weir_tests::oracle::pipeline::BadRecords;
 use weir_tests::rides::Rides;
 use weir_tests::topic::Record;
 
-/// In epochs of 50 this takes seconds: time to do something in the middle of the run.
+/// Records of a long run. In epochs of 50 it takes seconds, so a test can act in the middle of the run.
 const MANY: usize = 20_000;
 
 fn rig(name: &str, records: &[Record]) -> Rig {
@@ -58,7 +58,7 @@ fn a_finished_run_is_not_run_again_when_its_job_is_deleted_or_its_operator_is_ne
     wait_until_completed(&rig, "first");
     rig.produce(&Rides { seed: 2, ..rides(500) }.starting(1_000_000_000).records());
     rig.kubectl(&["delete", "jobs", "--all", "--timeout=60s"]);
-    // A reconcile that sees the Job gone, and one more of a leader that was not there before.
+    // One reconcile sees that the Job is gone, and another one comes from a new leader.
     rig.kubectl(&["annotate", "streampipeline", &rig.pipeline.name, "test=looked-at"]);
     let leader = weir_e2e::operator::leader();
     weir_e2e::cluster::kubectl(&["--namespace=weir", "delete", "pod", &leader, "--wait=false"]);
@@ -80,7 +80,7 @@ fn a_run_whose_pod_is_killed_goes_on_to_the_end_that_it_took() {
     for part in [1, 2] {
         deadline::until("some of it is read", READ_LIMIT, || (rig.records_committed() >= part * 500).then_some(()));
         let pod = rig.running_pod();
-        // Not of this run: it has taken its ends.
+        // These records do not belong to this run, which has fixed its end offsets.
         rig.produce(&Rides { seed: 9, ..rides(300) }.starting(20_000_000_000).records());
         rig.delete_at_once(&pod);
         deadline::until("another pod", START_LIMIT, || rig.pods().iter().all(|(name, _)| *name != pod).then_some(()));
@@ -98,7 +98,7 @@ fn a_run_is_suspended_and_resumed() {
     deadline::until("some of it is read", READ_LIMIT, || (rig.records_committed() > 0).then_some(()));
     rig.suspend(true);
     rig.wait_for("Ready", "True/Suspended");
-    // None runs any more; the object of one that has ended may still be on its way out.
+    // No pod runs any more, but the object of a pod that has ended may still be in deletion.
     deadline::until("no pod is left", READ_LIMIT, || rig.pods().is_empty().then_some(()));
     let read = rig.assert_rows_right().read;
     assert!((1..MANY as u64).contains(&read), "{read}");

@@ -1,4 +1,4 @@
-//! Nodes that are drained, that hang, that lose their power.
+//! Nodes that are drained, that hang, or that lose power.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,8 @@ use weir_e2e::node::{Away, Node};
 use weir_tests::deadline;
 use weir_tests::rides::Rides;
 
-/// A node that says nothing is given up by the cluster after 50 s, and its pods 20 s later.
+/// The time until a lost node's pods are replaced. The cluster gives up a silent node after 50 s, and its pods 20 s
+/// later.
 const LOST_LIMIT: Duration = Duration::from_secs(180);
 
 #[test]
@@ -24,7 +25,7 @@ fn the_pod_of_a_drained_node_goes_on_on_another() {
     rig.assert_right();
 }
 
-/// The writer wakes in the middle of its work when another one has long taken over.
+/// The writer wakes in the middle of its work, long after another one has taken over.
 #[test]
 fn the_pod_of_a_frozen_node_is_replaced_and_nothing_doubles_when_the_node_thaws() {
     lose_the_node("frozen", Node::freeze);
@@ -62,7 +63,7 @@ fn lose_the_node(name: &str, take_away: impl FnOnce(&Node) -> Away) {
     drop(away);
     rig.produce(&Rides { seed: 3, ..rides(500) }.starting(6_000_000_000).records());
     rig.wait_until_read();
-    // Its kubelet is back and has heard that the pod was deleted.
+    // The node's kubelet is back and has learned that the pod was deleted.
     deadline::until("the old pod is gone", LOST_LIMIT, || {
         rig.pods().iter().all(|(name, _)| *name != pod).then_some(())
     });

@@ -1,5 +1,5 @@
-//! The operator away, its leader gone, frozen, or cut off: pipelines do not need it to run, and never does more than
-//! one act.
+//! The operator is away, or its leader is gone, frozen or cut off: pipelines run without the operator, and never do two
+//! operators act at once.
 
 use std::time::{Duration, Instant};
 
@@ -61,7 +61,7 @@ fn a_leader_that_wakes_after_another_was_elected_ends_and_writes_nothing() {
     let starts = operator::container(&old)["restartCount"].clone();
     operator::signal(&old, "STOP");
     operator::wait_for_leader_other_than(&old);
-    // The frozen one knows the document before this.
+    // The frozen leader knows the document from before this change.
     let before = rig.pods();
     rig.site.records_per_epoch = 500;
     rig.applied(&rig.document());
@@ -93,7 +93,7 @@ fn a_leader_that_is_cut_off_from_the_api_server_has_ended_before_another_one_lea
         let container = operator::container(&old);
         (container["restartCount"] != starts).then(|| container["lastState"]["terminated"]["finishedAt"].clone())
     });
-    // Both are RFC 3339 in UTC; the first has no fraction.
+    // Both times are RFC 3339 in UTC; the first one has no fraction.
     assert!(ended.as_str().unwrap() < acquired.as_str().unwrap(), "ended at {ended}, the next one led from {acquired}");
     rig.applied(&rig.document());
     rig.wait_until_read();

@@ -1,4 +1,4 @@
-//! Kafka or S3 away for longer than a moment, and back.
+//! Kafka or S3 is away for a longer time, and comes back.
 
 use std::time::{Duration, Instant};
 
@@ -34,7 +34,7 @@ fn s3_away(name: &str, outage: impl FnOnce(&str, &str) -> Outage) {
             .then_some(format!("{condition}: {message}"))
     });
     let said = began.elapsed();
-    // What the alert on failing commits goes by.
+    // The metric that the alert on failing commits uses.
     let lag = rig.metric(&pods[0].0, "weir_lag_records{");
     assert!(lag > 0.0, "{lag}");
     wait_out(began);
@@ -72,10 +72,10 @@ fn a_pipeline_waits_for_kafka_for_a_minute_and_goes_on_by_itself() {
     rig.assert_right();
 }
 
-/// An outage has a length, which is no state to poll for.
+/// Sleeps for the rest of the outage's length, which is not a state to poll for.
 fn wait_out(began: Instant) {
     deadline::until("the outage has lasted", 2 * OUTAGE, || {
-        // Something of the cluster's own is asked meanwhile: it is not the cluster that is away.
+        // Meanwhile the cluster itself is asked, to see that the cluster is not away.
         kubectl(&["get", "--raw", "/readyz"]);
         (began.elapsed() >= OUTAGE).then_some(())
     });

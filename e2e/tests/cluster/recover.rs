@@ -1,4 +1,4 @@
-//! What goes wrong around a pipeline, and that it goes on by itself with nothing lost or doubled.
+//! Faults around a pipeline: it goes on by itself, with nothing lost or doubled.
 
 use std::sync::atomic::AtomicBool;
 
@@ -9,7 +9,7 @@ use weir_tests::rides::Rides;
 use weir_tests::rig::SetOnDrop;
 
 const KILLS: usize = 20;
-/// Rides per kill: the pipeline should have something to read each time.
+/// Rides per kill, so that the pipeline has something to read each time.
 const RIDES: usize = 800;
 
 #[test]
@@ -21,7 +21,7 @@ fn a_pod_killed_twenty_times_under_load_loses_and_doubles_nothing() {
     let done = AtomicBool::new(false);
     let produced = std::thread::scope(|scope| {
         let stop = SetOnDrop(&done);
-        // As many as there are kills, or fewer where it is slower than they are.
+        // One batch per kill, or fewer if the producer is slower than the kills.
         let producer = scope.spawn(|| {
             let goes_on = |_: &usize| !done.load(std::sync::atomic::Ordering::Acquire);
             let parts = (0..KILLS).take_while(goes_on).map(|n| {

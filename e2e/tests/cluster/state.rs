@@ -1,4 +1,4 @@
-//! Saved state against changed documents: actions of a person, and going back by itself.
+//! Saved state and changed documents: state actions of a person, and the operator's rollback.
 
 use serde_json::{Value, json};
 use weir_e2e::cluster::{Rig, START_LIMIT, rides};
@@ -37,7 +37,7 @@ fn a_refused_change_rolls_out_with_a_state_action_and_the_token_acts_once() {
     rig.wait_for("Ready", "True/Running");
     rig.produce(&Rides { seed: 2, ..rides(1_000) }.starting(1_000_000_000).records());
     rig.wait_until_read();
-    // The token was used.
+    // This token was already used.
     rig.applied(&with_windows_of("9m", document));
     let message = rig.wait_for("Stalled", "True/StateIncompatible");
     assert!(message.contains("give a spec.stateAction with a new token"), "{message}");
@@ -64,7 +64,7 @@ fn a_change_that_its_own_runtime_refuses_goes_back_by_itself() {
     rig.wait_until_read();
     rig.wait_for("Ready", "True/Running");
     let mut document = rig.document();
-    // Only the runtime sees the table.
+    // Only the runtime sees the table, so only it can refuse this.
     document["spec"]["sinks"][0]["delta"]["partitionBy"] = json!(["city"]);
     rig.applied(&document);
     let message = rig.wait_for("Stalled", "True/RolledBack");
@@ -89,7 +89,8 @@ fn a_pipeline_that_takes_its_checkpoint_with_it_leaves_its_table() {
     rig.kubectl(&["delete", "streampipeline", &rig.pipeline.name, "--timeout=120s"]);
     assert_eq!(rig.manifests(), [], "of the checkpoint nothing is left");
     assert_eq!(rig.table_rows(), rows);
-    // The table still holds what an earlier checkpoint wrote: a person says that it may all come again.
+    // The table still holds what an earlier checkpoint wrote: the state action says that all of it may be written
+    // again.
     document["spec"]["stateAction"] = json!({"token": "again", "discard": {}});
     rig.applied(&document);
     rig.wait_until_read();

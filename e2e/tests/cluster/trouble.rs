@@ -1,4 +1,4 @@
-//! Pods that can't start or can't go on: what the pipeline says, and that it is well again when the cause is gone.
+//! Pods that can't start or can't go on: what the pipeline reports, and that it recovers when the cause is gone.
 
 use serde_json::{Value, json};
 use weir_e2e::cluster::{Rig, START_LIMIT, kubectl, rides, try_kubectl};
@@ -23,7 +23,7 @@ fn a_pod_that_no_node_takes_is_said_and_runs_once_it_asks_for_less() {
 
 #[test]
 fn a_pod_that_has_too_little_memory_says_so_with_the_remedy_and_is_not_killed() {
-    // Each ride is a group of its own with a large key, and all windows stay open.
+    // Each ride is its own group with a large key, and all windows stay open.
     let mut records = Rides { step_us: 5_000, ..rides(80_000) }.records();
     for (i, record) in records.iter_mut().enumerate() {
         let mut ride: Value = serde_json::from_slice(&record.value).unwrap();
@@ -87,10 +87,11 @@ fn the_second_pipeline_with_a_checkpoint_runs_when_the_first_is_deleted_and_neve
     rig.assert_right();
 }
 
-/// Applies the rig's document under another name, and sees it refused; returns the first one's name.
+/// Applies the rig's document under another name, and checks that it is refused. Returns the first pipeline's name.
 fn apply_second(rig: &mut Rig) -> String {
     let first = std::mem::replace(&mut rig.pipeline.name, "second".into());
-    // Not in the same second: who was there first goes by the time of creation.
+    // The second pipeline must not be created in the same second, since the time of creation decides which one was
+    // first.
     deadline::until("a second has passed", START_LIMIT, || {
         let created =
             rig.kubectl(&["get", "streampipeline", &first, "--output=jsonpath={.metadata.creationTimestamp}"]);
@@ -167,7 +168,7 @@ fn a_pipeline_of_no_replicas_is_suspended_and_resumed() {
     rig.suspend(false);
     rig.wait_for("Suspended", "True/Suspended");
     assert!(rig.pods().is_empty());
-    // As an autoscaler does it.
+    // As an autoscaler does.
     try_kubectl(&["--namespace", &rig.namespace, "scale", "streampipeline", &rig.pipeline.name, "--replicas=1"], None)
         .unwrap();
     rig.wait_for("Ready", "True/Running");

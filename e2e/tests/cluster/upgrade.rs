@@ -1,4 +1,4 @@
-//! Changes of the document, of the chart, and of mind.
+//! Changes of the document and of the chart, and changes that are taken back.
 
 use std::process::Command;
 
@@ -64,7 +64,7 @@ fn an_upgrade_of_the_chart_rolls_no_pipeline_and_upgrades_the_resource() {
     rig.applied(&rig.document());
     rig.wait_for("Ready", "True/Running");
     let (pods, deployment, operators) = (rig.pods(), rig.deployment(), operator::pods());
-    // Every pod of the operator anew, one more of them, another default image, and a newer definition.
+    // This replaces every pod of the operator, adds one, and brings another default image and a newer definition.
     let chart = TempDir::new().unwrap();
     let copied = Command::new("cp").arg("--recursive").arg(operator::chart()).arg(chart.path()).status().unwrap();
     assert!(copied.success());
@@ -79,7 +79,7 @@ fn an_upgrade_of_the_chart_rolls_no_pipeline_and_upgrades_the_resource() {
     let settings = ["replicaCount=3", "env[0].name=WEIR_LOG", "env[0].value=debug", "runtime.image.tag=newer"];
     let restored = Restored::new();
     operator::helm_upgrade(&chart.path().join("weir"), &settings);
-    // Helm waits for the new ones; an old one may still be on its way out.
+    // Helm waits for the new pods; an old one may still be in deletion.
     deadline::until("other pods of the operator", START_LIMIT, || {
         operator::pods().iter().all(|pod| !operators.contains(pod)).then_some(())
     });
@@ -94,7 +94,7 @@ fn an_upgrade_of_the_chart_rolls_no_pipeline_and_upgrades_the_resource() {
     rig.assert_right();
 }
 
-/// The chart as it was installed, when this is dropped.
+/// Restores the chart as it was installed, when this is dropped.
 struct Restored {
     tag: String,
 }
@@ -129,7 +129,7 @@ fn a_deleted_pipeline_leaves_nothing_but_its_table_and_checkpoint() {
     rig.applied(&rig.document());
     rig.wait_until_read();
     rig.delete();
-    // The same again goes on where it stopped.
+    // A pipeline that is applied again continues where it stopped.
     rig.produce(&Rides { seed: 2, ..rides(1_000) }.starting(1_000_000_000).records());
     rig.applied(&rig.document());
     rig.wait_until_read();

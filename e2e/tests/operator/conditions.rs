@@ -1,4 +1,4 @@
-//! What stands in the way of a pipeline is in its status.
+//! A pipeline's status says what prevents it from running.
 
 use k8s_openapi::api::apps::v1::{ControllerRevision, Deployment};
 use k8s_openapi::api::core::v1::Service;
@@ -12,7 +12,7 @@ use crate::stage::{LIMIT, NAME, Stage, document, labels, runtime};
 #[tokio::test]
 async fn an_object_that_the_api_server_does_not_take_is_said_with_its_answer() {
     let stage = or_skip!(Stage::new().await);
-    // It has an address, which can't be taken from it.
+    // The Service has a cluster IP, which can't be removed.
     let service = json!({"metadata": {"name": NAME, "labels": labels()}, "spec": {"ports": [{"port": 80}]}});
     stage.api::<Service>().create(&PostParams::default(), &serde_json::from_value(service).unwrap()).await.unwrap();
     stage.apply("/spec/limits", json!({"recordsPerEpoch": 1000})).await;
@@ -22,7 +22,7 @@ async fn an_object_that_the_api_server_does_not_take_is_said_with_its_answer() {
     stage.wait_for("Reconciling", "False/ApplyFailed").await;
     assert_eq!(stage.deployed().await, None);
 
-    // Whoever deletes it need not wait for the next try.
+    // When the Service is deleted, the operator tries again at once.
     stage.api::<Service>().delete(NAME, &DeleteParams::default()).await.unwrap();
     stage.wait_for("Stalled", "False/UpToDate").await;
     stage.deployed_other_than("").await;
@@ -80,11 +80,11 @@ async fn a_running_revision_that_is_lost_changes_nothing_that_runs_and_no_older_
     stage.wait_for("Ready", "True/Running").await;
     assert_eq!(stage.pipeline().await.status.unwrap().runtime.unwrap().revision, second);
 
-    // Another right document may not fit what runs, which nobody can tell.
+    // Another valid document may not fit the pipeline that runs, but the operator can't know that.
     stage.apply("/spec/limits", json!({"recordsPerEpoch": 3000})).await;
     assert!(stage.wait_for("Stalled", "True/RevisionUnreadable").await.contains(&gone));
     assert_eq!(stage.deployed().await.as_ref(), Some(&second));
-    // The one that runs makes it whole again, and changes nothing of the Deployment.
+    // Applying the running document again recreates its revision, and changes nothing of the Deployment.
     let before = stage.api::<Deployment>().get(NAME).await.unwrap();
     stage.apply("/spec/limits", json!({"recordsPerEpoch": 2000})).await;
     stage.wait_for("Stalled", "False/UpToDate").await;

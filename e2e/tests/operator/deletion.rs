@@ -1,4 +1,4 @@
-//! A pipeline that takes its checkpoint with it.
+//! The deletion of a pipeline whose checkpoint is deleted with it.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;

@@ -1,4 +1,4 @@
-//! A pipeline whose document an earlier version has stored, in the shape of its time.
+//! A pipeline whose document an earlier version of Weir has stored, in the former shape.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Patch, PatchParams};
@@ -10,7 +10,7 @@ use weir_tests::or_skip;
 
 use crate::stage::{NAME, Stage, runtime};
 
-/// The rides pipeline as it was written once, with a sink of late rows.
+/// The rides pipeline in the former shape, with a sink of late rows.
 fn former() -> Value {
     serde_yaml::from_str(
         "
@@ -54,7 +54,7 @@ async fn a_new_definition_over_a_former_document_drops_nothing_of_it_and_rolls_n
     let revision = stage.run(1000, runtime().await).await;
     let deployment = stage.api::<Deployment>().get(NAME).await.unwrap();
 
-    // As if it had been stored by the version that it was written for.
+    // As if the version for which it was written had stored it.
     stage.kill_operator();
     let spec = json!([{"op": "replace", "path": "/spec", "value": former()["spec"]}]);
     let patch = Patch::Json::<()>(serde_json::from_value(spec).unwrap());
@@ -75,10 +75,10 @@ async fn a_new_definition_over_a_former_document_drops_nothing_of_it_and_rolls_n
     assert_eq!(stage.deployed().await, Some(revision));
     assert_eq!(stage.api::<Deployment>().get(NAME).await.unwrap().spec, deployment.spec);
 
-    // What else is changed of it, by a person or a tool, goes on to work.
+    // Other changes of the object, by a person or a tool, still work.
     let labelled = Patch::Merge(json!({"metadata": {"labels": {"team": "rides"}}}));
     stage.namespace.pipelines().patch(NAME, &PatchParams::default(), &labelled).await.unwrap();
-    // A former document that comes now is refused where it comes in.
+    // The API server refuses a document of the former shape that is created now.
     let mut other = former();
     other["metadata"]["name"] = "other".into();
     other["spec"]["steps"][0]["aggregate"]["groupBy"] = json!([{"name": "city"}]);

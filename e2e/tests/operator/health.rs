@@ -1,4 +1,4 @@
-//! When an operator says that it is ready, and who acts.
+//! When an operator reports that it is ready, and which one acts.
 
 use weir_tests::web::get;
 use weir_tests::{deadline, or_skip};

@@ -1,4 +1,4 @@
-//! What a pipeline costs that nothing happens to, and whom the operator asks.
+//! The requests that an unchanged pipeline costs, and which pods the operator asks.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -27,15 +27,15 @@ async fn asked_again(asked: &AtomicU64, times: u64) {
 async fn a_pipeline_that_nothing_happens_to_is_asked_for_its_progress_and_the_api_server_for_nothing() {
     let stage = or_skip!(Stage::new().await);
     let (ip, asked) = counted_runtime().await;
-    // An amount that the API server spells otherwise.
+    // An amount that the API server writes differently.
     stage.apply("/spec/resources", json!({"requests": {"cpu": "0.5", "memory": "1024Mi"}})).await;
     stage.deployed_other_than("").await;
     stage.replace_pod(json!({"running": {}}), ip).await;
     stage.wait_for("Ready", "True/Running").await;
     let looked = deadline::until("nothing happens to it", 4 * LIMIT, async || {
-        // The last of what it did itself is seen.
+        // The operator has seen the last of its own changes.
         asked_again(&asked, 2).await;
-        // Something happens to it where the runtime is held up and does not answer in time: that is written.
+        // If the runtime is held up and does not answer in time, the operator writes that to the status.
         let (version, before) = (stage.pipeline().await.resource_version(), looks(&stage));
         asked_again(&asked, 3).await;
         let looked = looks(&stage) - before;
@@ -52,7 +52,7 @@ async fn a_pod_that_the_pipeline_did_not_make_is_not_asked_whatever_its_labels_s
     let first = stage.deployed_other_than("").await;
     stage.replace_pod(json!({"waiting": {}}), ip).await;
     stage.make_stranger(strange).await;
-    // A look that began when both were there.
+    // A look at the pods that began when both pods were there.
     stage.apply("/spec/limits", json!({"recordsPerEpoch": 2000})).await;
     stage.deployed_other_than(&first).await;
     stage.wait_for("Ready", "False/Starting").await;

@@ -1,5 +1,5 @@
-//! The operator against a real API server without controllers and nodes: the tests play those, and write what pods
-//! would say.
+//! The operator against a real API server without controllers and nodes: the tests play these, and write what pods
+//! would report.
 #![allow(clippy::unwrap_used)]
 
 mod conditions;

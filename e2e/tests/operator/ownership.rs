@@ -1,4 +1,4 @@
-//! Objects of the pipeline's name that were there before it, and are somebody else's.
+//! Objects with the pipeline's name that existed before it and belong to somebody else.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
@@ -15,7 +15,7 @@ use weir_tests::or_skip;
 
 use crate::stage::{LIMIT, NAME, Stage, labels};
 
-/// Makes an object that is nobody's we know of.
+/// Creates an object without a known owner.
 async fn make<K>(stage: &Stage, mut object: Value) -> K
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -29,7 +29,7 @@ where
     stage.api::<K>().create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap()
 }
 
-/// Waits for the refusal of this object, sees that nothing of it was changed, and takes it away.
+/// Waits until the operator refuses this object, checks that the object did not change, and deletes it.
 async fn is_left_alone<K>(stage: &Stage, before: &K)
 where
     K: Resource<DynamicType = (), Scope = NamespaceResourceScope>
@@ -46,7 +46,8 @@ where
     assert!(said.contains("create the pipeline under another name, or delete what is in its way"), "{said}");
     assert_eq!(stage.api::<K>().get(&before.name_any()).await.unwrap(), *before);
     stage.api::<K>().delete(&before.name_any(), &DeleteParams::background()).await.unwrap();
-    // The operator does not watch what is others': it looks again by and by, or when something of the pipeline changes.
+    // The operator does not watch objects of others: it looks again after a while, or when something of the pipeline
+    // changes.
     stage
         .namespace
         .pipelines()
@@ -55,7 +56,7 @@ where
         .unwrap();
 }
 
-/// Another number each time.
+/// A new number for each call.
 fn count() -> u64 {
     static NEXT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1000);
     NEXT.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
@@ -106,7 +107,7 @@ async fn a_job_of_the_cleanups_name_that_is_somebody_elses_is_left_alone_and_hol
     let said = stage.wait_for("Stalled", "True/NameInUse").await;
     assert!(said.contains(&format!("the Job `{name}` is not the pipeline's, and is left as it is")), "{said}");
     assert_eq!(stage.api::<Job>().get(&name).await.unwrap(), other);
-    // Out of the way, the deletion goes its way.
+    // Once the other Job is gone, the deletion continues.
     stage.api::<Job>().delete(&name, &DeleteParams::background()).await.unwrap();
     deadline::until("our Job is there", LIMIT, async || {
         let job = stage.api::<Job>().get_opt(&name).await.unwrap()?;

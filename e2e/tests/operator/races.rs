@@ -1,5 +1,5 @@
-//! Objects that somebody else makes, replaces or takes over between the operator's look at them and its write: for each
-//! kind that the operator writes, one client of its own to which that happens at its first write.
+//! Objects that somebody else creates, replaces or takes over between the operator's read and its write. For each kind
+//! that the operator writes, the test has a client to which this happens at its first write.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -30,7 +30,7 @@ struct Kind<K> {
     owner: Owner,
     api: Api<K>,
     client: Client,
-    /// Beside the metadata.
+    /// The fields beside the metadata.
     content: Value,
 }
 
@@ -76,7 +76,7 @@ impl<K: Object + Sync + 'static> Kind<K> {
         serde_json::from_value(object).unwrap()
     }
 
-    /// As the operator wants it, with an annotation if there is one.
+    /// The object as the operator wants it, with this annotation if given.
     fn ours(&self, annotation: Option<&str>) -> K {
         let mut object = self.object(json!({}));
         *object.meta_mut() = self.owner.meta(NAME);
@@ -84,7 +84,7 @@ impl<K: Object + Sync + 'static> Kind<K> {
         object
     }
 
-    /// Like it in all but whose it is, so that nothing of the one is in the way of the other.
+    /// The same object with another owner, so that the owner is the only conflict.
     fn others(&self) -> K {
         self.object(json!({"name": NAME, "labels": {"app": "other"}}))
     }
@@ -93,8 +93,8 @@ impl<K: Object + Sync + 'static> Kind<K> {
         Writer { client, owner: &self.owner }.apply(object).await
     }
 
-    /// Applies with this happening between the look and the write. What is there then must stay as it is, and be
-    /// refused.
+    /// Applies while `meanwhile` happens between the read and the write. The object that is there then must stay
+    /// unchanged, and be refused.
     async fn is_refused<F: Future<Output = ()> + Send + 'static>(
         &self,
         wanted: &K,
@@ -114,7 +114,7 @@ impl<K: Object + Sync + 'static> Kind<K> {
     }
 }
 
-/// A client before whose first write something happens.
+/// A client that does something before its first write.
 fn with_a_race(client: Client, meanwhile: impl Future<Output = ()> + Send + 'static) -> Client {
     let meanwhile = Arc::new(Mutex::new(Some(Box::pin(meanwhile))));
     let send = tower::service_fn(move |request: http::Request<Body>| {
@@ -143,7 +143,7 @@ fn reference(kind: &str, name: &str) -> OwnerReference {
 }
 
 async fn nothing_of_others_is_written<K: Object + Sync + 'static>(content: Value) -> Result<(), Missing> {
-    // Made where the operator saw nothing.
+    // An object that was created where the operator saw none.
     let made = Kind::<K>::new(content.clone()).await?;
     let others = made.others();
     made.is_refused(&made.ours(None), async move |api| {
@@ -151,7 +151,7 @@ async fn nothing_of_others_is_written<K: Object + Sync + 'static>(content: Value
     })
     .await;
 
-    // Made in place of the one that the operator saw.
+    // An object that replaced the one that the operator saw.
     let replaced = Kind::<K>::new(content.clone()).await?;
     replaced.apply(&replaced.client, &replaced.ours(None)).await.unwrap();
     let others = replaced.others();
@@ -162,7 +162,7 @@ async fn nothing_of_others_is_written<K: Object + Sync + 'static>(content: Value
         })
         .await;
 
-    // The one that the operator saw, given to another owner.
+    // The object that the operator saw, given to another owner.
     let given = Kind::<K>::new(content).await?;
     given.apply(&given.client, &given.ours(None)).await.unwrap();
     given
@@ -174,8 +174,7 @@ async fn nothing_of_others_is_written<K: Object + Sync + 'static>(content: Value
     Ok(())
 }
 
-/// An object that was created, and not applied, keeps nothing that is not wanted any more; what others have added
-/// stays.
+/// An object that was created, and not applied, loses what is no longer wanted, and keeps what others have added.
 async fn what_is_no_longer_wanted_goes<K: Object + Sync + 'static>(content: Value) -> Result<(), Missing> {
     let kind = Kind::<K>::new(content).await?;
     kind.apply(&kind.client, &kind.ours(Some("old"))).await.unwrap();

@@ -13,7 +13,7 @@ use weir_tests::engine::repository_file;
 
 const ACCOUNT: &str = "the-operator";
 
-/// The file of an account with these rights, in `folder`.
+/// The kubeconfig, in `folder`, of an account with these rights.
 pub async fn kubeconfig(namespace: &Namespace, admin: &Path, folder: &Path) -> PathBuf {
     let (client, name) = (namespace.client(), &namespace.name);
     let posted = PostParams::default();
@@ -43,14 +43,14 @@ pub async fn kubeconfig(namespace: &Namespace, admin: &Path, folder: &Path) -> P
     file
 }
 
-/// The chart's template has no placeholders.
+/// The chart's rules, read from its template, which has no placeholders.
 fn rules() -> Value {
     let text = std::fs::read_to_string(repository_file("charts/weir/templates/_rules.tpl")).unwrap();
     let body = text.split_once("{{- define \"weir.rules\" -}}").unwrap().1.split_once("{{- end -}}").unwrap().0;
     serde_yaml::from_str(body).unwrap()
 }
 
-/// As `charts/tests/test_rights.py` has them.
+/// The rights of the leader's Lease, as in `charts/tests/test_rights.py`.
 fn leader() -> Value {
     let lease = |verbs: Value| json!({"apiGroups": ["coordination.k8s.io"], "resources": ["leases"], "verbs": verbs});
     let mut ours = lease(json!(["get", "update"]));

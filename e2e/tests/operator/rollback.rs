@@ -27,7 +27,7 @@ async fn a_change_that_its_runtime_refuses_goes_back_says_so_and_is_tried_again_
     let marks = stage.revision(&second).await.metadata.annotations.unwrap();
     assert!(marks["weir.dev/failed"].contains("ConfigError"), "{marks:?}");
 
-    // Another operator finds what this one has meant.
+    // Another operator finds what this one has decided.
     stage.kill_operator();
     stage.start_operator();
     stage.replace_pod(json!({"running": {}}), running).await;

@@ -13,7 +13,7 @@ async fn the_latest_run_that_was_missed_starts_once_and_the_next_due_time_is_sho
     let mut stage = or_skip!(Stage::new().await);
     stage.kill_operator();
     stage.apply("/spec/trigger", json!({"type": "AvailableNow", "schedule": "0 2 * * *"})).await;
-    // As an operator left it that has been away for long.
+    // The status as an operator left it that has been away for a long time.
     let before = json!({"status": {"run": {"schedule": "0 2 * * *", "scheduledUntil": "2020-01-01T00:00:00Z"}}});
     stage.namespace.pipelines().patch_status(NAME, &PatchParams::default(), &Patch::Merge(before)).await.unwrap();
 

@@ -1,4 +1,4 @@
-//! A namespace with an operator of its own, and the rest of the cluster played by hand: pods are written as a kubelet
+//! A namespace with its own operator, in which the test plays the rest of the cluster: it writes pods as a kubelet
 //! would, and their runtime is a port that answers with one report.
 
 use std::fs::File;
@@ -31,17 +31,17 @@ use weir_tests::skip::Missing;
 
 use crate::rights;
 
-/// For the operator to see something and to act on it, which only a test that fails waits for. It looks every 10 s at
-/// the latest.
+/// The time until the operator sees something and acts on it. It looks at least every 10 s, so only a failing test
+/// waits this long.
 pub const LIMIT: Duration = Duration::from_secs(180);
 /// The port of every runtime.
 const RUNTIME_PORT: u16 = 9464;
 const LOG: &str = "operator.log";
 pub const NAME: &str = "rides-revenue";
 
-/// A process; it ends with the value.
+/// An operator's process. It ends with the value.
 pub struct Operator {
-    /// Where it serves HTTP.
+    /// The address at which it serves HTTP.
     pub address: String,
     process: Process,
 }
@@ -55,12 +55,12 @@ pub struct Stage {
 
 impl Stage {
     /// # Errors
-    /// If the API server can't be had on this machine.
+    /// If the API server is not available on this machine.
     pub async fn new() -> Result<Self, Missing> {
         Ok(Self::on(api_server::shared().await?).await)
     }
 
-    /// On this API server.
+    /// A stage on this API server.
     pub async fn on(server: &ApiServer) -> Self {
         let admin = server.kubeconfig();
         let (namespace, logs) = (Namespace::on(server).await, TempDir::new().unwrap());
@@ -72,7 +72,7 @@ impl Stage {
         stage
     }
 
-    /// As after a crash.
+    /// Starts the operator again, as after a crash.
     pub fn start_operator(&mut self) {
         self.operator = self.start_another("the-operator");
     }
@@ -87,7 +87,7 @@ impl Stage {
         start(&self.kubeconfig, &self.namespace.name, identity, self.logs.path())
     }
 
-    /// With nobody at the API server's address.
+    /// Starts an operator for which nothing listens at the API server's address.
     #[must_use]
     pub fn start_without_api_server(&self) -> Operator {
         let mut config: Value = serde_yaml::from_str(&std::fs::read_to_string(&self.kubeconfig).unwrap()).unwrap();
@@ -105,7 +105,7 @@ impl Stage {
         Api::namespaced(self.namespace.client(), &self.namespace.name)
     }
 
-    /// What `kubectl apply` does with the rides pipeline, with one place of its spec changed.
+    /// Does what `kubectl apply` does, with the rides pipeline and one place of its spec changed.
     pub async fn apply(&self, pointer: &str, value: Value) -> StreamPipeline {
         let mut document = document(NAME);
         let (parent, field) = pointer.rsplit_once('/').unwrap();
@@ -117,18 +117,18 @@ impl Stage {
         self.namespace.pipelines().get(NAME).await.unwrap()
     }
 
-    /// Everything that the operator says in metrics.
+    /// All metrics of the operator, as text.
     #[must_use]
     pub fn metrics(&self) -> String {
         weir_tests::web::get(&self.operator.address, "/metrics").unwrap().body
     }
 
-    /// Waits for a condition such as `Ready`, `True/Running` about the spec as it stands; returns its message.
+    /// Waits for a condition such as `Ready`, `True/Running` about the current spec, and returns its message.
     pub async fn wait_for(&self, kind: &str, expected: &str) -> String {
         self.wait_for_other(NAME, kind, expected).await
     }
 
-    /// The same of another pipeline than the usual one.
+    /// Waits for a condition of another pipeline than the usual one.
     pub async fn wait_for_other(&self, name: &str, kind: &str, expected: &str) -> String {
         deadline::until(&format!("{kind}={expected} of {name}"), LIMIT, async || {
             let pipeline = self.namespace.pipelines().get(name).await.unwrap();
@@ -140,7 +140,7 @@ impl Stage {
         .await
     }
 
-    /// Waits until the Deployment asks for another revision than this one; returns its name.
+    /// Waits until the Deployment asks for another revision than this one, and returns the new revision's name.
     pub async fn deployed_other_than(&self, revision: &str) -> String {
         deadline::until(&format!("a revision other than `{revision}` is deployed"), LIMIT, async || {
             self.deployed().await.filter(|found| found != revision)
@@ -148,8 +148,8 @@ impl Stage {
         .await
     }
 
-    /// Applies the document with this limit, plays the pod of its revision, and waits until that runs; returns the
-    /// revision's name.
+    /// Applies the document with this limit, plays the pod of its revision, and waits until the revision runs. Returns
+    /// the revision's name.
     pub async fn run(&self, records_per_epoch: u64, runtime: IpAddr) -> String {
         let before = self.deployed().await.unwrap_or_default();
         self.apply("/spec/limits", json!({"recordsPerEpoch": records_per_epoch})).await;
@@ -164,8 +164,8 @@ impl Stage {
         Some(deployment.spec?.template.metadata?.annotations?["weir.dev/revision"].clone())
     }
 
-    /// What the Deployment's controller and a kubelet do: the old pod goes, one of the template comes, whose container
-    /// is in this state.
+    /// Does what the Deployment's controller and a kubelet do: deletes the old pod, and creates one from the template,
+    /// whose container is in this state.
     pub async fn replace_pod(&self, state: Value, ip: IpAddr) {
         self.delete_pods().await;
         let deployment = self.api::<Deployment>().get(NAME).await.unwrap();
@@ -176,7 +176,7 @@ impl Stage {
         self.make_pod(pod, state, ip).await;
     }
 
-    /// A pod of somebody who has seen how ours are labelled.
+    /// Creates a pod of somebody else that has the labels of our pods.
     pub async fn make_stranger(&self, ip: IpAddr) {
         let deployment = self.api::<Deployment>().get(NAME).await.unwrap();
         let template = deployment.spec.unwrap().template;
@@ -226,7 +226,7 @@ impl Stage {
         .await;
     }
 
-    /// What the Job's controller writes when its pod has succeeded.
+    /// Writes what the Job's controller writes when its pod has succeeded.
     pub async fn complete_job(&self, name: &str) {
         let (start, end) = ("2026-01-01T02:00:00Z", "2026-01-01T02:10:00Z");
         let condition =
@@ -261,7 +261,7 @@ impl Drop for Stage {
     }
 }
 
-/// Those of the pipeline's objects.
+/// The labels of the pipeline's objects.
 pub fn labels() -> Value {
     json!({
         "app.kubernetes.io/name": "weir", "app.kubernetes.io/component": "runtime", "app.kubernetes.io/managed-by": "weir-operator",
@@ -296,12 +296,12 @@ fn start(kubeconfig: &Path, namespace: &str, identity: &str, logs: &Path) -> Ope
     Operator { address, process: Process::spawn(&mut command).unwrap() }
 }
 
-/// A runtime that has committed an epoch, at an address of its own. It answers until the test ends.
+/// A runtime that has committed an epoch, at its own address. It answers until the test ends.
 pub async fn runtime() -> IpAddr {
     counted_runtime().await.0
 }
 
-/// The same, and how often it was asked.
+/// A runtime as of [`runtime`], and how often it was asked.
 pub async fn counted_runtime() -> (IpAddr, Arc<AtomicU64>) {
     let report = json!({
         "timestamp": "2026-01-01T12:00:00Z", "batchId": 7, "kind": "Data", "inputRowsPerSecond": 0.0, "processedRowsPerSecond": 0.0, "eventTime": {},
@@ -321,7 +321,7 @@ pub async fn counted_runtime() -> (IpAddr, Arc<AtomicU64>) {
                 report.len()
             );
             let mut request = [0; 4096];
-            // A caller that goes away asks again.
+            // A caller that goes away will ask again.
             let _ = connection.read(&mut request).await;
             let _ = connection.write_all(answer.as_bytes()).await;
         }
@@ -329,7 +329,7 @@ pub async fn counted_runtime() -> (IpAddr, Arc<AtomicU64>) {
     (ip, asked)
 }
 
-/// The port is the same for all: each takes a loopback address that is free.
+/// All runtimes have the same port, so each takes a loopback address that is free.
 async fn listen() -> (TcpListener, IpAddr) {
     for last in 2..=254 {
         let ip = IpAddr::V4(Ipv4Addr::new(127, 9, 46, last));

@@ -1,5 +1,5 @@
-// What kstatus makes of an object, by which Flux waits for resources: reads it as JSON from stdin, prints the verdict (Current,
-// InProgress, Failed, Terminating, Unknown) and its message, with a tab between.
+// Prints the verdict of kstatus, the library with which Flux waits for resources, on an object: reads the object as
+// JSON from stdin, and prints the verdict (Current, InProgress, Failed, Terminating, Unknown), a tab, and its message.
 package main
 
 import (
@@ -23,7 +23,7 @@ func main() {
 	fmt.Printf("%s\t%s\n", result.Status, result.Message)
 }
 
-// Whole numbers are int64 in objects that come from an API server; encoding/json makes them float64.
+// integers turns whole numbers into int64, as in objects from an API server; encoding/json makes them float64.
 func integers(value any) any {
 	switch value := value.(type) {
 	case map[string]any:

@@ -25,9 +25,9 @@ pub enum Expr {
     Add(Box<Expr>, Box<Expr>),
     Subtract(Box<Expr>, Box<Expr>),
     Multiply(Box<Expr>, Box<Expr>),
-    /// Of integers: rounds towards zero.
+    /// For integers, rounds towards zero.
     Divide(Box<Expr>, Box<Expr>),
-    /// Of integers: has the sign of the first operand.
+    /// For integers, has the sign of the first operand.
     Modulo(Box<Expr>, Box<Expr>),
     Compare(Box<Expr>, Op, Box<Expr>),
     And(Box<Expr>, Box<Expr>),
@@ -89,7 +89,7 @@ impl Expr {
     /// If the row has no value: an integer that overflows, a division by zero.
     ///
     /// # Panics
-    /// With types that don't fit: validation has refused such a pipeline.
+    /// If types do not fit, which validation refuses.
     pub fn eval(&self, row: &Row) -> Result<Value, NoValue> {
         Ok(match self {
             Self::Column(name) => row.get(name).unwrap_or_else(|| panic!("no column {name} in {row:?}")).clone(),

@@ -93,7 +93,7 @@ impl Value {
     /// to itself and greater than every other value, and 0.0 equals -0.0.
     ///
     /// # Panics
-    /// With types that can't be compared: validation has refused such a pipeline.
+    /// If the types can't be compared, which validation refuses.
     #[must_use]
     pub fn compare(&self, other: &Self) -> Option<std::cmp::Ordering> {
         match (self, other) {

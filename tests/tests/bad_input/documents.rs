@@ -1,4 +1,4 @@
-//! Documents that are refused before anything is touched.
+//! Documents that are refused before the program touches anything.
 
 use serde_json::{Value as Json, json};
 use weir_tests::engine::{self, CONFIG};
@@ -6,7 +6,7 @@ use weir_tests::oracle::Pipeline;
 use weir_tests::oracle::pipeline::Site;
 use weir_tests::rig::RUN_LIMIT;
 
-/// The rides document: `steps` are before, windows, after.
+/// The rides document, with the steps `before`, `windows` and `after`.
 fn rides() -> Json {
     Pipeline::rides().document(&Site {
         bootstrap: "127.0.0.1:1".into(),
@@ -28,7 +28,7 @@ fn validate(document: &Json) -> (Option<i32>, String) {
     (out.status.code(), String::from_utf8_lossy(&[out.stdout, out.stderr].concat()).into_owned())
 }
 
-/// After `break_it`, every part is in what `weir validate` says.
+/// Checks that `weir validate` says every part after `break_it`.
 fn refused(break_it: impl FnOnce(&mut Json), parts: &[&str]) {
     let mut document = rides();
     break_it(&mut document["spec"]);
@@ -192,7 +192,7 @@ fn a_run_of_a_wrong_document_touches_nothing() {
     document["spec"]["sinks"][0]["from"] = json!("nowhere");
     let start =
         engine::Start { folder: folder.path().to_owned(), document: document.into(), env: vec![], args: vec![] };
-    // The broker is not there either: who looks for it before the document is right waits for it.
+    // The broker does not exist either: an engine that looked for it before it checked the document would wait.
     let exit = start.run(RUN_LIMIT);
     super::assert_says(&exit, CONFIG, &["spec.sinks[0].from"]);
     assert!(exit.summary.is_none() && exit.phase.is_empty(), "{exit:?}");

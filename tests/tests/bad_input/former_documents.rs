@@ -1,15 +1,15 @@
-//! Documents in the shape that they had before their final one: what `weir validate` says of them, and what it prints.
+//! Documents in the former shape: what `weir validate` says about them, and what `--rewrite` prints.
 
 use std::path::{Path, PathBuf};
 
 use weir_tests::engine::{self, CONFIG, OK};
 
-/// One that the documents' own tests rewrite.
+/// A document that the tests of `crds` rewrite.
 fn example(path: &str) -> PathBuf {
     engine::repository_file("crds/tests/documents/former").join(path)
 }
 
-/// The exit code, standard output and standard error.
+/// Runs `weir validate`, and returns the exit code, standard output and standard error.
 fn validate(args: &[&str], file: &Path) -> (Option<i32>, String, String) {
     let file = file.to_string_lossy();
     let out = engine::call(&[&["validate"], args, &["-f", &file]].concat());
@@ -17,7 +17,7 @@ fn validate(args: &[&str], file: &Path) -> (Option<i32>, String, String) {
     (out.status.code(), text(out.stdout), text(out.stderr))
 }
 
-/// A file with this text, in a folder that goes with the first of them.
+/// A file with this text, in a folder that is deleted when the first value is dropped.
 fn file(text: &str) -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("pipeline.yaml");

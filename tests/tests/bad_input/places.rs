@@ -1,4 +1,4 @@
-//! Brokers, buckets, tables and checkpoints that are not there, or not ours.
+//! Brokers, buckets, tables and checkpoints that do not exist, or belong to others.
 
 use std::process::Command;
 use std::time::Duration;
@@ -63,7 +63,7 @@ fn a_file_where_a_folder_should_be() {
     }
 }
 
-/// Found out at the start, and not when everything is done.
+/// The run finds this out at its start, and not when everything is done.
 #[test]
 fn a_summary_or_a_progress_file_that_can_not_be_written() {
     let kafka = or_skip!(kafka::shared());
@@ -117,7 +117,7 @@ fn a_store_without_conditional_puts() {
     let endpoint = proxy.endpoint();
     let mut rig = rig(kafka, Store::S3(s3, Some(&endpoint)));
     assert_says(&rig.start().run(RUN_LIMIT), CONFIG, &[&rig.site.checkpoint_uri, "If-None-Match"]);
-    // The table's store is tried too, when the checkpoint lies elsewhere.
+    // The start tries the table's store too, when the checkpoint lies elsewhere.
     rig.site.checkpoint_uri = format!("file://{}/checkpoint", rig.folder().display());
     assert_says(&rig.start().run(RUN_LIMIT), CONFIG, &[&rig.site.table_uri, "If-None-Match"]);
     assert!(
@@ -149,7 +149,7 @@ fn a_table_with_another_schema() {
     let kafka = or_skip!(kafka::shared());
     let mut rig = rig(kafka, Store::Local);
     rig.finish();
-    // The same table for another pipeline, whose `cnt` is a double.
+    // Another pipeline writes to the same table, and its `cnt` is a double.
     let after = rig.pipeline.after.as_mut().unwrap();
     let cnt = after.columns.iter_mut().find(|(name, _)| name == "cnt").unwrap();
     cnt.1 = *weir_tests::oracle::expr::column("revenue");
@@ -171,7 +171,7 @@ fn a_new_column_is_refused_and_a_missing_nullable_one_is_null() {
 
     rig.pipeline = full;
     rig.pipeline.after.as_mut().unwrap().columns.retain(|(name, _)| name != "avg_distance");
-    // One of another name: a new checkpoint of the same pipeline over its table would be refused.
+    // The pipeline gets another name, because a new checkpoint of the same pipeline over its table would be refused.
     rig.pipeline.name = "another".into();
     rig.site.checkpoint_uri.push_str("-3");
     rig.finish();
@@ -190,7 +190,7 @@ fn a_table_with_a_writer_feature_that_we_do_not_know() {
     assert_says(&rig.start().run(RUN_LIMIT), CONFIG, &["rowTracking"]);
 }
 
-/// `metaData` of the rides table.
+/// The `metaData` action of the rides table.
 fn metadata() -> Json {
     let field = |name: &str, r#type: &str| json!({"name": name, "type": r#type, "nullable": true, "metadata": {}});
     let fields = [

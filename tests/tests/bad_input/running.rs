@@ -1,4 +1,4 @@
-//! What goes wrong while a pipeline runs: records, topics and disks.
+//! Faults while a pipeline runs: in records, topics and disks.
 
 use serde_json::{Value as Json, json};
 use weir_tests::disk::Disk;
@@ -21,7 +21,8 @@ fn a_bad_record_stops_the_pipeline_with_its_coordinates() {
     assert_says(&rig.start().run(RUN_LIMIT), DATA, &[&rig.site.topic, "123", "rideId"]);
 }
 
-/// The lane lets go of its sinks before the driver hears why: whoever speaks first, the reason is the record's.
+/// The lane drops its sinks before the driver learns why. Whichever of them reports first, the reason must be the
+/// record.
 #[test]
 fn a_record_without_a_value_for_a_map_stops_the_pipeline_with_its_coordinates_every_time() {
     let kafka = or_skip!(kafka::shared());
@@ -45,7 +46,7 @@ fn a_record_without_a_value_for_a_map_stops_the_pipeline_with_its_coordinates_ev
     }
 }
 
-/// One record of a thousand costs itself, and the dead letter is that record.
+/// One bad record in a thousand costs only itself, and the dead letter is that record.
 #[test]
 fn bytes_that_are_not_text_cost_one_record_of_a_thousand() {
     let kafka = or_skip!(kafka::shared());
@@ -89,14 +90,14 @@ fn a_record_of_10_mb_is_read_like_any_other() {
             .to_string()
             .into_bytes();
     let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 2, &[]);
-    // Such a topic has been told to take such records; the broker of the tests takes 16 MiB.
+    // A topic must be configured for records of this size; the tests' broker accepts 16 MiB.
     topic::produce(&rig.site.bootstrap, &rig.site.topic, &records);
     rig.finish();
     rig.assert_right();
 }
 
-/// A pipeline that waits for records of a topic that goes away. Its lanes have sinks, which end with them and must not
-/// be taken for the reason.
+/// Deletes the topic of a pipeline that waits for records. Its lanes have sinks, which end with the lanes and must not
+/// be reported as the reason.
 fn with_topic_gone(back: bool) {
     let kafka = or_skip!(kafka::shared());
     let rig = Rig::new(
@@ -110,7 +111,7 @@ fn with_topic_gone(back: bool) {
     engine.wait_for_epochs(1, RUN_LIMIT);
     topic::delete(&rig.site.bootstrap, &rig.site.topic);
     if back {
-        // The broker refuses the name until the old one is gone for good.
+        // The broker refuses the name until the old topic is completely deleted.
         let bootstrap = rig.site.bootstrap.clone();
         let name = rig.site.topic.clone();
         deadline::until("the topic is there again", RUN_LIMIT, || {
@@ -124,7 +125,7 @@ fn with_topic_gone(back: bool) {
 
 #[test]
 fn a_topic_deleted_while_running() {
-    // Who of a lane and its sinks is heard first was a matter of chance.
+    // Repeated, because it is a matter of chance whether the driver hears first of a lane or of its sinks.
     (0..3).for_each(|_| with_topic_gone(false));
 }
 
@@ -141,12 +142,13 @@ fn a_full_disk_is_said_and_loses_nothing() {
 #[test]
 fn a_full_disk_under_rows_that_lanes_write_is_said_and_loses_nothing() {
     let start = |rig: &Rig| Start { document: without_windows(rig).into(), ..rig.start() };
-    // One epoch, whose data are the first thing that does not fit.
+    // There is one epoch, and its data files are the first thing that does not fit.
     let says = ["sink `table`", ".parquet", "the disk is full"];
     with_full_disk(3_000, 224 << 10, start, &says, |rig| assert_eq!(table::read_log(&rig.table_folder()).len(), 3_000));
 }
 
-/// It costs only itself: a table reads an empty string back as null where it is a partition.
+/// The record costs only itself. A table can't hold its row, since it reads an empty string back as null in a partition
+/// column.
 #[test]
 fn a_record_whose_row_the_table_cannot_take_is_a_bad_record() {
     let kafka = or_skip!(kafka::shared());
@@ -158,7 +160,7 @@ fn a_record_whose_row_the_table_cannot_take_is_a_bad_record() {
         .into_bytes();
     let rig = Rig::new(Pipeline::rides(), kafka, Store::Local, 1, &records);
     let mut document = without_windows(&rig);
-    // Taken over as it is, the column is as required as in the source.
+    // A column that is taken over unchanged is as non-nullable as in the source.
     document["spec"]["steps"][0]["map"]["columns"][0]["expr"] = json!("city");
     document["spec"]["sinks"][0]["delta"]["partitionBy"] = json!(["city"]);
     let exit = Start { document: document.clone().into(), ..rig.start() }.run(RUN_LIMIT);
@@ -172,7 +174,7 @@ fn a_record_whose_row_the_table_cannot_take_is_a_bad_record() {
     assert!(good.iter().all(|row| row["city"] != "") && good.len() > 250, "{}", good.len());
 }
 
-/// The rides document with its sink at the first step, which lanes evaluate.
+/// The rides document with its sink behind the first step, which lanes evaluate.
 fn without_windows(rig: &Rig) -> Json {
     let mut document = rig.pipeline.document(&rig.site);
     document["spec"]["steps"].as_array_mut().unwrap().truncate(1);
@@ -181,7 +183,7 @@ fn without_windows(rig: &Rig) -> Json {
     document
 }
 
-/// Runs into a full disk (256 KiB, of which much is taken), makes room, and runs to the end.
+/// Runs until the disk is full (256 KiB, most of it occupied), makes room, and runs to the end.
 fn with_full_disk(
     records_per_epoch: u64,
     taken_bytes: usize,

@@ -1,5 +1,5 @@
-//! The two pipelines whose parts are counted: the rides job as in the examples, and one with many keys that also keeps
-//! the rides themselves.
+//! The two pipelines whose parts are counted: the rides job as in the examples, and a job with many keys that also
+//! writes the rides themselves.
 
 use std::sync::Arc;
 
@@ -36,7 +36,7 @@ impl Job {
         Ok(Self { graph: Graph::of(Arc::new(plan)) })
     }
 
-    /// What a lane runs.
+    /// The steps that a lane runs.
     pub fn stateless(&self) -> Stateless {
         let fitness =
             self.graph.stages.lanes[0].sinks.iter().map(|i| sink::fitness(&self.graph.plan.sinks[*i])).collect();

@@ -1,6 +1,7 @@
-//! The hot path without Kafka, in one thread and always the same: rides as bytes, through decoder, expressions, windows
-//! and encoder. It measures nothing itself: `bench/instructions` runs it under callgrind, which counts the instructions
-//! of each function of `stages`, and divides by the units that are printed here, a stage to a line.
+//! The hot path without Kafka, in one thread and always with the same input: rides as bytes, through decoder,
+//! expressions, windows and encoder. The program measures nothing itself: `bench/instructions` runs it under callgrind,
+//! which counts the instructions of each function in `stages`, and divides by the units that this program prints, one
+//! stage per line.
 
 mod jobs;
 mod rides;
@@ -14,8 +15,8 @@ use weir_runtime::keyed::edge::EdgeSender;
 
 use jobs::{BY_CITY, BY_USER, Job};
 
-/// Enough that what happens once (tables that grow, a file's footer) is a small part, few enough for callgrind, which
-/// is fifty times slower.
+/// The number of rides: enough that one-time work (tables that grow, a file's footer) is a small part, and few enough
+/// for callgrind, which is fifty times slower.
 const RIDES: u64 = 50_000;
 
 fn main() -> ExitCode {
@@ -31,7 +32,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Each stage with how many records, groups or rows went through it.
+/// Runs all stages, and returns each with the number of records, groups or rows that went through it.
 fn run() -> Result<[(&'static str, u64); 7], String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()

@@ -1,15 +1,15 @@
-//! Rides as records, always the same ones: the shape of `weir produce rides`, by a generator of a few lines that nobody
-//! has a reason to change. Other records would make other figures.
+//! Rides as records, always the same: they have the shape of `weir produce rides`, but come from a small generator that
+//! nobody has a reason to change, since other records would give other figures.
 
 use std::io::Write as _;
 
 const CITIES: [&str; 5] = ["FR", "US", "DE", "MG", "UK"];
-/// All rides together cover this much event time, in milliseconds.
+/// The event time that all rides together cover, in milliseconds.
 const SPAN_MS: u64 = 3_600_000;
 const DISORDER_MS: u64 = 120_000;
 const USERS: u64 = 2_000;
 
-/// Values of records, one after the other.
+/// Record values, stored one after the other.
 pub struct Records {
     bytes: Vec<u8>,
     ends: Vec<usize>,
@@ -31,7 +31,7 @@ pub fn records(count: u64) -> Records {
         let at_ms = DISORDER_MS + i * SPAN_MS / count - random.below(DISORDER_MS);
         let (minute, second, ms) = (at_ms / 60_000, at_ms / 1_000 % 60, at_ms % 1_000);
         let (hour, minute) = (minute / 60, minute % 60);
-        // Into a vector: it can't fail.
+        // Writing into a vector can't fail.
         let _ = write!(
             records.bytes,
             r#"{{"rideId":{ride},"userId":{user},"city":"{city}","distanceKm":{}.{:02},"price":{}.{:02},"ts":"2026-01-01T{hour:02}:{minute:02}:{second:02}.{ms:03}Z"}}"#,

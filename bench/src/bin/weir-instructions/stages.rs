@@ -1,6 +1,6 @@
-//! What is counted, each in a function that is not inlined: its name is that of the stage in `bench/instructions.json`,
-//! its instructions are its own and those of all that it calls. A lane does these things in the same order
-//! (`runtime/src/engine/lanes`), a worker the last three but the encoder.
+//! The counted stages. Each is a function that is not inlined, with the name of the stage in `bench/instructions.json`;
+//! its instructions include those of everything that it calls. A lane does these things in the same order
+//! (`runtime/src/engine/lanes`), and a worker does the last ones except the encoder.
 
 use arrow::array::RecordBatch;
 use weir_plan::key_group::KeyRanges;
@@ -14,9 +14,9 @@ use weir_runtime::transform::{Evaluated, Stateless, for_sink};
 use super::jobs::MapOfResults;
 use super::rides::Records;
 
-/// As many as a lane takes at once.
+/// Rows of a batch, as in a lane.
 const BATCH_ROWS: usize = 8192;
-/// A watermark before and a clock after all rides: both are compared with, neither leaves anything out.
+/// A watermark before all rides and a clock after them: rows are compared with both, and neither leaves a row out.
 const WATERMARK_US: i64 = 0;
 const CLOCK_US: i64 = i64::MAX;
 
@@ -35,13 +35,13 @@ pub fn decode(decoder: &mut dyn Decoder, records: &Records) -> Result<Vec<Record
     Ok(batches)
 }
 
-/// Event time, filter, expressions, and the window of each row.
+/// Computes event time, filter, expressions, and the window of each row.
 #[inline(never)]
 pub fn evaluate(stateless: &Stateless, batches: &[RecordBatch]) -> Result<Vec<Evaluated>> {
     evaluate_unmeasured(stateless, batches)
 }
 
-/// The same, under another name: for the input of later stages.
+/// The same under another name, to make the input of later stages.
 pub fn evaluate_unmeasured(stateless: &Stateless, batches: &[RecordBatch]) -> Result<Vec<Evaluated>> {
     let mut all = Vec::with_capacity(batches.len());
     for batch in batches {
@@ -54,14 +54,14 @@ pub fn evaluate_unmeasured(stateless: &Stateless, batches: &[RecordBatch]) -> Re
     Ok(all)
 }
 
-/// Into the groups of five cities.
+/// Adds rows to the groups of five cities.
 #[inline(never)]
 pub fn update(lane: &mut EdgeSender, evaluated: &[Evaluated]) -> Result<()> {
     evaluated.iter().flat_map(|e| &e.prepared).try_for_each(|prepared| lane.take_in(prepared).map_err(said))
 }
 
-/// Into the groups of thousands of users, in two lanes, and out of their tables at the end of the epoch, with their key
-/// groups.
+/// Adds rows to the groups of thousands of users, in two lanes, and drains the groups at the end of the epoch, with
+/// their key groups.
 #[inline(never)]
 pub fn update_many_keys(step: &dyn KeyedStep, evaluated: &[Evaluated]) -> Result<Vec<Grouped>> {
     let mut drained = EdgeReport::default();
@@ -73,14 +73,14 @@ pub fn update_many_keys(step: &dyn KeyedStep, evaluated: &[Evaluated]) -> Result
     Ok(drained.entries.into_iter().flatten().collect())
 }
 
-/// The lanes' groups into one, sorted as in a state file, and into the open windows.
+/// Merges the lanes' groups, sorted as in a state file, and adds them to the open windows.
 #[inline(never)]
 pub fn merge(lanes: Vec<Grouped>, operator: &mut dyn KeyedOperator) -> Result<()> {
     lanes.into_iter().try_for_each(|entries| operator.take_in(0, entries)).map_err(said)?;
     operator.close(&Marks { before_us: vec![None], after_us: vec![None] }).map_err(said)
 }
 
-/// Closes all windows and computes the rows for the sink; how many.
+/// Closes all windows and computes the rows for the sink. Returns their number.
 #[inline(never)]
 pub fn emit(operator: &mut dyn KeyedOperator, then: &MapOfResults<'_>) -> Result<u64> {
     let mut written = 0;
@@ -94,7 +94,7 @@ pub fn emit(operator: &mut dyn KeyedOperator, then: &MapOfResults<'_>) -> Result
     if written == 0 { Err("no window is open".into()) } else { Ok(written) }
 }
 
-/// The rides themselves, as Parquet; how many.
+/// Encodes the rides themselves as Parquet. Returns the number of rows.
 #[inline(never)]
 pub fn encode(runtime: &tokio::runtime::Runtime, files: &TableFiles, evaluated: &[Evaluated]) -> Result<u64> {
     runtime.block_on(async {

@@ -1,5 +1,6 @@
-// What a client and the server must know of each other: a certificate that signs itself, one administrator's token, the key that signs
-// ServiceAccount tokens. Made once for a folder; all but the kubeconfig stays the same when the server is started again.
+// The credentials of client and server: a self-signed certificate, one administrator's token, and the key that signs
+// ServiceAccount tokens. They are created once per folder; everything except the kubeconfig stays the same when the
+// server is started again.
 package main
 
 import (
@@ -29,7 +30,7 @@ func writeCredentials(dir string, port uint16) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	// Named last: when it is there, so are the others.
+	// The token file is written last, so if it exists, the others exist too.
 	if _, err := os.Stat(filepath.Join(dir, tokenFile)); errors.Is(err, fs.ErrNotExist) {
 		if err := makeCredentials(dir); err != nil {
 			return err
@@ -50,7 +51,7 @@ func writeCredentials(dir string, port uint16) error {
 	config.Contexts[name] = &api.Context{Cluster: name, AuthInfo: name}
 	config.CurrentContext = name
 	written := filepath.Join(dir, kubeconfigFile)
-	// A reader never sees half of it.
+	// Written atomically, so that a reader never sees a partial file.
 	if err := clientcmd.WriteToFile(*config, written+".new"); err != nil {
 		return err
 	}

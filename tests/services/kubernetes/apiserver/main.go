@@ -1,5 +1,5 @@
-// A Kubernetes API server and its etcd in one process, for tests that need no nodes: nothing outlives the other, and a killed one goes on
-// with what is in its folder.
+// A Kubernetes API server and its etcd in one process, for tests that need no nodes: neither outlives the other, and
+// after a kill a new process continues with the folder's data.
 //
 //	apiserver DIR PORT
 //
@@ -59,9 +59,10 @@ func startEtcd(dir string) (*embed.Etcd, error) {
 	config.ListenPeerUrls, config.AdvertisePeerUrls = any, any
 	config.InitialCluster = config.InitialClusterFromName(config.Name)
 	config.LogLevel = "error"
-	// What a killed process wrote is in the page cache; a crash of the machine may lose a test's data.
+	// What a killed process wrote is still in the page cache. Only a crash of the machine may lose a test's data.
 	config.UnsafeNoFsync = true
-	// Each segment is written out when it is made, two at the start: 64 MiB is much for a test's few objects.
+	// Each segment is written in full when it is created, two at the start. 64 MiB each is too much for a test's few
+	// objects.
 	wal.SegmentSizeBytes = 4 << 20
 	etcd, err := embed.StartEtcd(config)
 	if err != nil {
@@ -79,7 +80,8 @@ func arguments(dir string, port uint16, etcd net.Addr) []string {
 	return []string{
 		"--etcd-servers=http://" + etcd.String(),
 		"--bind-address=127.0.0.1",
-		// For the address of the Service `kubernetes`, which no pod here asks for: it would refuse a loopback address.
+		// The reconciler would set the address of the Service `kubernetes`, which no pod here needs, and it refuses a
+		// loopback address.
 		"--endpoint-reconciler-type=none",
 		"--advertise-address=127.0.0.1",
 		fmt.Sprintf("--secure-port=%d", port),
@@ -92,7 +94,8 @@ func arguments(dir string, port uint16, etcd net.Addr) []string {
 		"--service-account-signing-key-file=" + filepath.Join(dir, accountKeyFile),
 		"--service-cluster-ip-range=10.96.0.0/16",
 		"--allow-privileged",
-		// It refuses pods until a controller has made the namespace's account `default`; there are no controllers here.
+		// This plugin refuses pods until a controller has created the namespace's account `default`, and there are no
+		// controllers here.
 		"--disable-admission-plugins=ServiceAccount",
 	}
 }

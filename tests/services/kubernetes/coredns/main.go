@@ -1,4 +1,5 @@
-// CoreDNS with the plugins that a node and its Corefile name: the stock set also compiles the SDKs of three clouds.
+// CoreDNS with only the plugins that a node and its Corefile name, since the default set also compiles the SDKs of
+// three clouds.
 package main
 
 import (

@@ -1,5 +1,6 @@
-// Every Kubernetes component, kubeadm, kubectl and etcd in one program, chosen by the name it is called by (through a symbolic link).
-// One link instead of eight: they share most of their packages, so this is a third of the disk and link time of separate programs.
+// Every Kubernetes component, kubeadm, kubectl and etcd in one program, selected by the name it is called by (through a
+// symbolic link). The components share most of their packages, so one program takes a third of the disk space and link
+// time of eight.
 package main
 
 import (
@@ -7,7 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	_ "time/tzdata" // CronJob time zones, without a zoneinfo directory
+	_ "time/tzdata" // time zones of CronJobs, without a zoneinfo directory
 
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
@@ -27,7 +28,8 @@ import (
 	kubelet "k8s.io/kubernetes/cmd/kubelet/app"
 )
 
-// Each component is made only when asked for: they declare flags and feature gates of their own, and must not see another's.
+// Each component is created only when it is called: components declare their own flags and feature gates, and must not
+// see those of others.
 var components = map[string]func(){
 	"etcd":                    func() { etcdmain.Main(os.Args) },
 	"kube-apiserver":          func() { run(apiserver.NewAPIServerCommand()) },
