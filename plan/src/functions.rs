@@ -7,7 +7,6 @@ mod date_bin;
 mod date_format;
 mod date_trunc;
 mod datetime_pattern;
-mod to_char;
 mod to_date;
 mod to_timestamp;
 mod to_unixtime;
@@ -35,7 +34,6 @@ pub(crate) fn scalar_functions() -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::from(date_format::DateFormat::new()),
         ScalarUDF::from(date_trunc::DateTrunc::new()),
         ScalarUDF::from(date_bin::DateBin::new()),
-        ScalarUDF::from(to_char::ToChar::new()),
         ScalarUDF::from(to_date::ToDate::failing()),
         ScalarUDF::from(to_date::ToDate::trying()),
         ScalarUDF::from(to_unixtime::ToUnixtime::new()),

@@ -58,7 +58,7 @@ impl Binder {
         let expr = planner
             .sql_to_expr(parsed, &self.df_schema, &mut PlannerContext::new())
             .map_err(|e| self.error_of(&e, sql))?;
-        refuse_nondeterministic(&expr)?;
+        refuse_nondeterministic(&expr, sql)?;
         Ok(expr)
     }
 
@@ -225,16 +225,20 @@ pub(crate) fn refuse_aggregates(expr: &Expr) -> Result<(), ExprError> {
     }
 }
 
-fn refuse_nondeterministic(expr: &Expr) -> Result<(), ExprError> {
+fn refuse_nondeterministic(expr: &Expr, sql: &str) -> Result<(), ExprError> {
     let unstable =
         |e: &Expr| matches!(e, Expr::ScalarFunction(f) if f.func.signature().volatility != Volatility::Immutable);
     let Some(Expr::ScalarFunction(found)) = find(expr, unstable) else { return Ok(()) };
-    let name = found.func.name();
+    let sql = sql.to_lowercase();
+    let names = std::iter::once(found.func.name()).chain(found.func.aliases().iter().map(String::as_str));
+    // The user's name for it: `current_timestamp` is an alias of `now`, and is written without parentheses as well.
+    let name = names.filter(|name| sql.contains(name)).max_by_key(|name| name.len()).unwrap_or(found.func.name());
+    let call = if sql.contains(&format!("{name}(")) { "()" } else { "" };
     let instead = match found.func.signature().volatility {
         Volatility::Stable => "use `_event_time` or a column",
         _ => "compute it where the records are produced",
     };
-    Err(ExprError(format!("`{name}()` would give another result when an epoch is run again: {instead}")))
+    Err(ExprError(format!("`{name}{call}` would give another result when an epoch is run again: {instead}")))
 }
 
 fn find(expr: &Expr, wanted: impl Fn(&Expr) -> bool) -> Option<Expr> {

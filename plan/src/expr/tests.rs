@@ -261,7 +261,7 @@ fn timestamps_are_microseconds_in_utc() {
             "timestamp: 2024-01-01T00:00:00Z | 2024-01-01T00:00:00Z | 2024-01-01T00:00:00Z",
         ),
         ("to_timestamp_millis(seats)", "timestamp: 1970-01-01T00:00:00.003Z | 1970-01-01T00:00:00Z | null"),
-        ("to_char(ts, '%Y')", "string: 2024 | 1969 | null"),
+        ("to_char(ts, 'yyyy')", "string: 2024 | 1969 | null"),
     ]);
 }
 

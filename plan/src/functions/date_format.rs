@@ -1,5 +1,5 @@
-//! `date_format(timestamp | date | string, pattern)` with Spark's patterns. DataFusion's function of this name takes
-//! chrono's patterns.
+//! `date_format(timestamp | date, pattern)`, also called `to_char` as in Spark 4, with Spark's patterns. DataFusion's
+//! functions of these names take chrono's patterns.
 //!
 //! A literal pattern is checked when the expression is compiled; a pattern from a column is checked row by row.
 
@@ -18,17 +18,22 @@ const NAME: &str = "date_format";
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct DateFormat {
     signature: Signature,
+    aliases: Vec<String>,
 }
 
 impl DateFormat {
     pub fn new() -> Self {
-        Self { signature: Signature::user_defined(Volatility::Immutable) }
+        Self { signature: Signature::user_defined(Volatility::Immutable), aliases: vec!["to_char".to_owned()] }
     }
 }
 
 impl ScalarUDFImpl for DateFormat {
     fn name(&self) -> &str {
         NAME
+    }
+
+    fn aliases(&self) -> &[String] {
+        &self.aliases
     }
 
     fn signature(&self) -> &Signature {
