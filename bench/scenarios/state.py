@@ -16,7 +16,7 @@ POINTS = [(1_000_000, 12), (10_000_000, 1)]
 # This many keys do not fit into the small memory limit.
 TOO_MANY_KEYS = 10_000_000
 LITTLE_MEMORY = "512Mi"
-EXIT_CONFIG = 2
+EXIT_OUT_OF_MEMORY = 6
 
 
 def run(session):
@@ -55,8 +55,8 @@ def run(session):
             if keys == TOO_MANY_KEYS:
                 dir = session.dir()
                 document = pipeline(dir, broker, topic, windows, records_per_epoch)
-                said = session.programs.refused(document, dir, "--memory", LITTLE_MEMORY, status=EXIT_CONFIG)
-                result.notes.append(f"{keys / 1e6:g}M keys with `--memory {LITTLE_MEMORY}` end with exit code {EXIT_CONFIG}: “{said}”")
+                said = session.programs.refused(document, dir, "--memory", LITTLE_MEMORY, status=EXIT_OUT_OF_MEMORY)
+                result.notes.append(f"{keys / 1e6:g}M keys with `--memory {LITTLE_MEMORY}` end with exit code {EXIT_OUT_OF_MEMORY}: “{said}”")
     return result
 
 
